@@ -1,0 +1,45 @@
+# Everything works in .venv at the root, made when missing; .venv/bin/soak is the command after `make install`.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install soak overnight test check fix bench calibrate clean
+
+help:  ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+$(INSTALLED): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+install: $(INSTALLED)  ## make .venv and install soak with its development tools
+
+soak: $(INSTALLED)  ## soak every component of the decoder and say which one grows (about a minute)
+	$(BIN)/soak run
+
+overnight: $(INSTALLED)  ## the twelve-hour loop at 100 ms
+	$(BIN)/soak run --overnight
+
+test: $(INSTALLED)  ## the tests (under five minutes)
+	$(BIN)/python -m pytest -m "not calibration"
+
+check: $(INSTALLED)  ## lint and types; changes nothing
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+fix: $(INSTALLED)  ## mend what ruff can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+calibrate: $(INSTALLED)  ## error rates of the verdict rule by simulation (long)
+	$(BIN)/python benchmarks/calibrate.py
+
+bench: $(INSTALLED)  ## every figure the README quotes
+	$(BIN)/python benchmarks/all.py
+
+clean:  ## remove what was built; keeps reports
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
