@@ -1,0 +1,283 @@
+"""What a run found, in the shape of ``report.json`` (schema 1; changes are additive only).
+
+Field names are the document's names. Rates are per cycle. ``to_document`` and ``from_document`` turn the records
+into plain JSON values and back, so that what is stored, drawn and exported is one thing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from dataclasses import dataclass, field
+from typing import Any
+
+from soak.verdict import Verdict
+
+SCHEMA_VERSION = 1
+Record = typing.TypeVar("Record")
+
+
+@dataclass(frozen=True)
+class SignalResult:
+    """One signal's judgement; ``per_iteration``, ``low`` and ``high`` in ``unit`` per cycle."""
+
+    unit: str
+    per_iteration: float | None
+    low: float | None
+    high: float | None
+    verdict: Verdict
+    role: str
+    reason: str
+    first: float | None = None
+    last: float | None = None
+    readings: int = 0
+    since: int | None = None
+    decided_at: int | None = None
+    needed: int | None = None
+
+
+@dataclass(frozen=True)
+class Growth:
+    """The growth the verdict rests on. The ``bytes_*`` fields are None when the deciding signal counts no bytes."""
+
+    signal: str
+    measures: str | None
+    """``requested`` (what the program asked for) or ``allocated`` (what the allocator gave); None for counts."""
+    bytes_per_iteration: float | None
+    low: float | None
+    high: float | None
+    requested_bytes_per_iteration: float | None
+    allocated_bytes_per_iteration: float | None
+    unit: str
+    per_iteration: float | None
+    """The deciding signal's own rate in ``unit`` per cycle; equals ``bytes_per_iteration`` when that is its unit."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A line of code."""
+
+    function: str | None
+    file: str | None
+    line: int | None
+    module: str | None = None
+    package: str | None = None
+
+
+@dataclass(frozen=True)
+class Cause:
+    """A place and a holder of growth."""
+
+    kind: str
+    confirmed: bool
+    state: str
+    fingerprint: str
+    bytes_per_iteration: float | None
+    blocks_per_iteration: float | None
+    requested_size: int | None
+    every: float | None
+    since: int | None
+    where: Place | None
+    python_where: Place | None
+    stack: tuple[str, ...]
+    held_by: tuple[str, ...]
+    type: str | None
+    advice: str
+
+
+@dataclass(frozen=True)
+class TracemallocLine:
+    """Growth at one Python line, as tracemalloc sees it."""
+
+    file: str
+    line: int
+    bytes_per_iteration: float
+    blocks_per_iteration: float
+
+
+@dataclass(frozen=True)
+class TracemallocResult:
+    """The second pass of a component that grows."""
+
+    frames: int
+    iterations: int
+    top: tuple[TracemallocLine, ...]
+
+
+@dataclass(frozen=True)
+class TrackerState:
+    """Whether the allocation tracker watched, and if not, why."""
+
+    active: bool
+    reason: str | None
+    covers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Pacing:
+    """Pace asked for and pace held."""
+
+    interval_s: float | None
+    mean_period_s: float | None
+    missed_deadlines: int
+    worst_lag_s: float
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a driver did not come to its end."""
+
+    phase: str
+    cycle: int
+    """The cycle under way, counted from 1; 0 in setup."""
+    reason: str
+    detail: str
+    stack: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ComponentResult:
+    """Everything found about one component."""
+
+    name: str
+    target: str
+    verdict: Verdict
+    why: str
+    decided_by: str | None
+    iterations: int
+    seconds: float
+    iterations_to_verdict: int | None
+    seconds_to_verdict: float | None
+    since: int | None
+    needed_iterations: int | None
+    n_min: int | None
+    stopped_by: str
+    gate: bool
+    growth: Growth | None
+    signals: dict[str, SignalResult]
+    causes: tuple[Cause, ...]
+    tracemalloc: TracemallocResult | None
+    tracker: TrackerState
+    pacing: Pacing
+    failure: Failure | None
+    messages: tuple[str, ...]
+    checkpoints: int = 0
+    checkpoint_share: float = 0.0
+    """Part of the loop's wall time that checkpoints took, 0 to 1."""
+    lost_rows: int = 0
+    started: str = ""
+    python: str = ""
+    output_tail: str = ""
+    """The last of what the driver wrote to stdout and stderr."""
+
+
+@dataclass(frozen=True)
+class Blank:
+    """An empty cycle: what this machine reads when nothing grows."""
+
+    ok: bool
+    limit_of_detection_bytes: float | None
+    rate: float | None
+    low: float | None
+    high: float | None
+    iterations: int
+    detail: str
+
+
+@dataclass(frozen=True)
+class Spike:
+    """A planted leak of known size: what this run makes of it."""
+
+    ok: bool
+    planted_requested: int
+    planted_allocated: int
+    recovered_requested: float | None
+    recovered_allocated: float | None
+    iterations: int
+    detail: str
+
+
+@dataclass(frozen=True)
+class Controls:
+    """The two controls of a run."""
+
+    blank: Blank
+    spike: Spike
+
+    @property
+    def ok(self) -> bool:
+        """Whether both controls came out as they must."""
+        return self.blank.ok and self.spike.ok
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part's growth in the sum."""
+
+    name: str
+    rate: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The full cycle's growth against the sum of its parts, allocated bytes per cycle of the heap counter."""
+
+    sum: float
+    full_cycle: float
+    unexplained: float
+    low: float
+    high: float
+    each: tuple[Part, ...] = ()
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """A run as a whole."""
+
+    schema: int
+    run: str
+    folder: str
+    started: str
+    finished: str | None
+    soak: str
+    environment: dict[str, Any]
+    settings: dict[str, Any]
+    controls: Controls | None
+    parts: Parts | None
+    components: tuple[ComponentResult, ...] = field(default=())
+
+
+def to_document(record: Any) -> dict[str, Any]:
+    """Turn a record of this module into plain JSON values."""
+    return dataclasses.asdict(record)
+
+
+def from_document(kind: type[Record], document: Any) -> Record:
+    """Build a record of this module from plain JSON values.
+
+    Unknown fields are ignored and missing ones take their default, so documents of later and earlier versions of the
+    same schema can be read. Raises KeyError or TypeError when the document is something else.
+    """
+    return typing.cast("Record", _build(kind, document))
+
+
+def _build(kind: Any, value: Any) -> Any:
+    origin = typing.get_origin(kind)
+    if origin in (typing.Union, types.UnionType):
+        if value is None:
+            return None
+        return _build(next(option for option in typing.get_args(kind) if option is not types.NoneType), value)
+    if origin is tuple:
+        return tuple(_build(typing.get_args(kind)[0], item) for item in value)
+    if origin is dict:
+        return {key: _build(typing.get_args(kind)[1], item) for key, item in value.items()}
+    if dataclasses.is_dataclass(kind):
+        hints = typing.get_type_hints(kind)
+        known = {f.name: _build(hints[f.name], value[f.name]) for f in dataclasses.fields(kind) if f.name in value}
+        return kind(**known)  # type: ignore[operator]
+    if kind is Verdict:
+        return Verdict(value)
+    return value
