@@ -1,0 +1,99 @@
+"""When the rule looks at a series, and what stands after several looks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from soak.analysis.minima import RunningMinima
+from soak.analysis.rule import BLOCKS, MIN_READINGS_PER_BLOCK, PARTS, Finding, FloatArray, Look, look
+
+Tolerance = float | Callable[[float], float]
+"""Growth per cycle that does not matter: a number, or a function of the cycles n a look has seen."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What stands in each run after the latest look: its finding, except that a LEAK once found is final."""
+
+    look: Look
+    """The latest look, in runs that leak replaced by the first look that found it."""
+    decided_at: FloatArray
+    """``(runs,)``: the cycle of the first look of the unbroken row of looks with this finding."""
+    until: FloatArray
+    """``(runs,)``: where a leak was followed by nothing but CLEAN: the cycle it ended at the latest; else NaN."""
+
+
+class RunningLooks:
+    """Looks at many runs, read at the same cycles, as soon as n reaches n_min/8, /4, /2, n_min, 2 n_min, ...
+
+    n is the number of cycles since the start of the series. Memory is bounded, see `RunningMinima`.
+    """
+
+    def __init__(self, *, tolerance: Tolerance, n_min: float, grain: float = 0.0, runs: int = 1) -> None:
+        self.standing: Standing | None = None
+        """None before the first look."""
+        self._tolerance = tolerance
+        self._n_min = n_min
+        self._grain = grain
+        self._minima = RunningMinima(n_min, runs)
+        self._next_look = n_min / 8
+
+    def extend(self, cycles: FloatArray, values: FloatArray) -> None:
+        """Take in readings at ``cycles`` ``(m,)``, ascending and above 0, ``values`` ``(runs, m)``; look when due."""
+        while cycles.size and cycles[-1] >= self._next_look:
+            due = int(np.searchsorted(cycles, self._next_look, side="right"))
+            self._minima.extend(cycles[:due], values[:, :due])
+            self.standing = self._after_looking(self._next_look, self._next_look)
+            self._next_look *= 2
+            cycles, values = cycles[due:], values[:, due:]
+        self._minima.extend(cycles, values)
+
+    def at_end(self, last: float, spacing: float) -> Standing | None:
+        """Return what stands with one more look at the end, cycle ``last``; change nothing, so that more can follow.
+
+        A regular look less than one ``spacing`` of readings away counts as reached: readings at 128, 256, ... 1,024
+        count 896 cycles between the first and the last, and are the whole of a look at 1,024. Otherwise the look
+        takes in whole cells only: the newest, and as many before it as make 128 equal parts.
+        """
+        if last <= self._next_look / 2 and self.standing is not None:
+            return self.standing
+        dense = spacing * MIN_READINGS_PER_BLOCK * 4 * BLOCKS <= self._next_look
+        if dense and self._next_look - last <= spacing:
+            return self._after_looking(self._next_look, self._next_look)
+        cell = self._minima.cell
+        cells = math.floor(last / cell)
+        if cells < PARTS:
+            return self.standing
+        return self._after_looking(cells // PARTS * PARTS * cell, cells * cell)
+
+    def _after_looking(self, n: float, end: float) -> Standing:
+        minima, counts = self._minima.parts(n, end)
+        tolerance = self._tolerance(n) if callable(self._tolerance) else self._tolerance
+        newest = look(minima, counts, n=n, end=end, tolerance=tolerance, n_min=self._n_min, grain=self._grain)
+        return stand(self.standing, newest)
+
+
+def stand(before: Standing | None, newest: Look) -> Standing:
+    """Return what stands after the newest look. LEAK is final: later looks only add the cycle it lasted until."""
+    here = np.full(newest.finding.shape, newest.end)
+    if before is None:
+        return Standing(newest, decided_at=here, until=np.full(here.shape, np.nan))
+    leaked = before.look.finding == Finding.LEAK
+    same = before.look.finding == newest.finding
+    ended = leaked & (newest.finding == Finding.CLEAN)
+    ended_at = np.where(np.isnan(before.until), newest.end - newest.n / 2, before.until)
+    return Standing(
+        look=replace(
+            newest,
+            **{
+                name: np.where(leaked, getattr(before.look, name), getattr(newest, name))
+                for name in ("finding", "rate", "low", "high", "since", "needed")
+            },
+        ),
+        decided_at=np.where(leaked | same, before.decided_at, here),
+        until=np.where(ended, ended_at, np.nan),
+    )

@@ -1,0 +1,207 @@
+"""Judge one series of (iteration, value) readings, whole or as it comes in."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from soak.analysis import wording
+from soak.analysis.looks import RunningLooks, Standing, Tolerance
+from soak.analysis.rule import Finding, FloatArray
+from soak.errors import SeriesError, UsageError
+from soak.verdict import SeriesVerdict, Verdict
+
+Numbers = Sequence[float] | npt.NDArray[np.generic]
+NameRow = Callable[[int], str]
+"""Names a row, counted from 0, in error messages."""
+
+
+def judge(
+    iterations: Numbers,
+    values: Numbers,
+    *,
+    tolerance: Tolerance,
+    n_min: float,
+    grain: float = 0.0,
+    unit: str = "",
+) -> SeriesVerdict:
+    """Apply every look to a whole series ``(m,)`` of readings and return what stands at the end.
+
+    The cycles n are counted from the first iteration: ``decided_at``, ``since`` and ``needed`` are such counts, so
+    adding a number to all iterations changes nothing. The first reading only marks the start. ``tolerance`` is in
+    the values' unit per cycle, ``grain`` (the counter's resolution) in the values' unit; ``unit`` is only printed.
+    Fewer readings than two per block of a window, down to none, are INCONCLUSIVE.
+
+    Raises SeriesError naming the row when the series is unsorted, has duplicates or holds anything but finite
+    numbers; UsageError when tolerance, n_min or grain cannot be used. CLEAN means clean so far.
+    """
+    series = SeriesJudge(tolerance, n_min, grain, unit=unit)
+    series.extend(iterations, values)
+    return series.finish()
+
+
+class SeriesJudge:
+    """Judges a series while it is being measured; the same looks as `judge`, each as soon as n reaches it.
+
+    Memory stays bounded once n_min is known. ``n_min`` may be fixed later, once, by `fix_n_min`: until then
+    readings are kept and nothing is looked at.
+    """
+
+    def __init__(self, tolerance: Tolerance, n_min: float | None = None, grain: float = 0.0, *, unit: str = "") -> None:
+        if not callable(tolerance) and not (math.isfinite(tolerance) and tolerance > 0):
+            raise UsageError(f"the tolerance must be above 0, not {tolerance!r}: no series can prove growth of 0")
+        if not (math.isfinite(grain) and grain >= 0):
+            raise UsageError(f"the grain must be 0 or above, not {grain!r}")
+        self._tolerance = tolerance
+        self._grain = grain
+        self._unit = unit
+        self._n_min: float | None = None
+        self._looks: RunningLooks | None = None
+        self._waiting: list[tuple[FloatArray, FloatArray]] = []
+        self._first = math.nan
+        self._last = -math.inf
+        self._readings = 0
+        if n_min is not None:
+            self.fix_n_min(n_min)
+
+    @property
+    def n_min(self) -> float | None:
+        """The cycles before which nothing is decided; None until fixed."""
+        return self._n_min
+
+    @property
+    def n(self) -> float:
+        """The cycles between the first reading and the last; 0 before there are two."""
+        return self._last - self._first if self._readings else 0.0
+
+    def fix_n_min(self, n_min: float) -> None:
+        """Fix n_min and take the looks that are due. Raises UsageError when it is fixed already or not above 0.
+
+        n_min must not be moved after looking: that would break the error rate.
+        """
+        if self._n_min is not None:
+            raise UsageError(f"n_min is fixed at {self._n_min:g} already; moving it would break the error rate")
+        if not (math.isfinite(n_min) and n_min > 0):
+            raise UsageError(f"n_min must be above 0, not {n_min!r}")
+        self._n_min = n_min
+        self._looks = RunningLooks(tolerance=self._tolerance, n_min=n_min, grain=self._grain)
+        for cycles, values in self._waiting:
+            self._looks.extend(cycles, values)
+        self._waiting.clear()
+
+    def add(self, iteration: float, value: float) -> None:
+        """Take in one reading; raises SeriesError as `judge` does, and then forgets the reading."""
+        self.extend([iteration], [value])
+
+    def extend(self, iterations: Numbers, values: Numbers) -> None:
+        """Take in readings that follow those before; all or, when SeriesError is raised, none of them."""
+        at, read = check_series(
+            iterations, values, after=self._last, name_row=lambda row: f"row {self._readings + row + 1}"
+        )
+        if not at.size:
+            return
+        if not self._readings:
+            self._first = float(at[0])
+        self._last = float(at[-1])
+        self._readings += len(at)
+        cycles, readings = at - self._first, read[np.newaxis]
+        if cycles[0] == 0:
+            cycles, readings = cycles[1:], readings[:, 1:]
+        if self._looks is None:
+            self._waiting.append((cycles, readings))
+        else:
+            self._looks.extend(cycles, readings)
+
+    @property
+    def verdict(self) -> SeriesVerdict:
+        """What stands after the regular looks so far."""
+        return self._explained(self._looks.standing if self._looks else None)
+
+    def finish(self) -> SeriesVerdict:
+        """Return what stands when the series ends here, with one more look at its end.
+
+        That look leaves no trace: after it more readings may follow, and the verdict is then that of the whole
+        series, as if `finish` had not been called.
+        """
+        spacing = self.n / max(self._readings - 1, 1)
+        return self._explained(self._looks.at_end(self.n, spacing) if self._looks else None)
+
+    def _explained(self, standing: Standing | None) -> SeriesVerdict:
+        if self._n_min is None:
+            return SeriesVerdict(Verdict.INCONCLUSIVE, "Nothing is decided before n_min is known.")
+        if standing is None:
+            needed = math.ceil(self._n_min - self.n)
+            reason = f"{wording.count(self.n)} cycles are too few; {wording.count(needed)} more reach n_min."
+            return SeriesVerdict(Verdict.INCONCLUSIVE, reason, needed=needed)
+        return explain(standing, n_min=self._n_min, unit=self._unit)
+
+
+def explain(standing: Standing, *, n_min: float, unit: str = "", run: int = 0) -> SeriesVerdict:
+    """Put one run's verdict into words and plain numbers."""
+    look = standing.look
+    finding = Finding(int(look.finding[run]))
+    rate, low, high = (float(values[run]) for values in (look.rate, look.low, look.high))
+    shown = wording.growth(rate, low, high, unit)
+    decided_at = int(standing.decided_at[run])
+    match finding:
+        case Finding.LEAK:
+            since = math.ceil(look.since[run])
+            until = None if np.isnan(standing.until[run]) else float(standing.until[run])
+            reason = wording.explain_leak(shown, since, until)
+            return SeriesVerdict(Verdict.LEAK, reason, rate, low, high, decided_at, since)
+        case Finding.CLEAN:
+            reason = wording.explain_clean(shown, high, look.tolerance, look.n / 2, unit)
+            return SeriesVerdict(Verdict.CLEAN, reason, rate, low, high, decided_at)
+    needed = math.ceil(look.needed[run])
+    reason = wording.explain_undecided(finding, shown, wording.amount(look.tolerance, unit), n_min, needed)
+    if finding is Finding.SETTLING:
+        return SeriesVerdict(Verdict.SETTLING, reason, rate, low, high, decided_at, needed=needed)
+    if finding is Finding.TOO_FEW:
+        return SeriesVerdict(Verdict.INCONCLUSIVE, reason, needed=needed)
+    return SeriesVerdict(Verdict.INCONCLUSIVE, reason, rate, low, high, needed=needed)
+
+
+def check_series(
+    iterations: Numbers,
+    values: Numbers,
+    *,
+    after: float = -math.inf,
+    name_row: NameRow = lambda row: f"row {row + 1}",
+) -> tuple[FloatArray, FloatArray]:
+    """Both columns as ``(m,)`` float64, or SeriesError naming the first row that cannot be judged.
+
+    Every number must be finite, and the iterations must ascend, the first one from above ``after``.
+    """
+    if len(iterations) != len(values):
+        raise SeriesError(f"{len(iterations)} iterations, but {len(values)} values: one of each is needed per reading")
+    at = _numbers(iterations, "iteration", name_row)
+    read = _numbers(values, "value", name_row)
+    unordered = np.flatnonzero(np.diff(at, prepend=after) <= 0)
+    if unordered.size:
+        row = int(unordered[0])
+        before = at[row - 1] if row else after
+        fault = "is there twice" if at[row] == before else f"comes after {before:.15g}; sort the readings"
+        raise SeriesError(f"{name_row(row)}: iteration {at[row]:.15g} {fault}")
+    return at, read
+
+
+def _numbers(column: Numbers, name: str, name_row: NameRow) -> FloatArray:
+    try:
+        numbers = np.asarray(column, dtype=np.float64).reshape(len(column))
+    except (TypeError, ValueError):
+        numbers = np.array([_number_or_nan(entry) for entry in column])
+    faults = np.flatnonzero(~np.isfinite(numbers))
+    if faults.size:
+        row = int(faults[0])
+        raise SeriesError(f"{name_row(row)}: the {name} {column[row]!r} is not a finite number")
+    return numbers
+
+
+def _number_or_nan(entry: object) -> float:
+    try:
+        return float(entry)  # type: ignore[arg-type]  # whatever is no number is what this looks for
+    except (TypeError, ValueError):
+        return math.nan
