@@ -1,0 +1,242 @@
+"""The figures, drawn by matplotlib as SVG: a component's series, and the sum of the parts.
+
+Only ``Figure`` objects on the SVG canvas are used: no pyplot, no window, no current figure.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from soak.measurements import SIGNALS, Reading
+from soak.reporting.palette import FIGURE
+from soak.reporting.sentences import component_sentence, parts_sentence, short_number, spoken
+from soak.reporting.series import Series, Windows, deciding_signal, level_at_zero, series_of, thin, windows_of
+from soak.reporting.svg import restyle
+from soak.results import ComponentResult, Parts, SignalResult
+from soak.units import format_count, format_size
+from soak.verdict import Verdict
+
+_INK, _MUTED, _RULE = FIGURE["ink"].light, FIGURE["muted"].light, FIGURE["rule"].light
+_SERIES, _FIT, _FREE = FIGURE["series"].light, FIGURE["fit"].light, FIGURE["free"].light
+_OLDER, _NEWER, _FAN = FIGURE["older"].light, FIGURE["newer"].light, FIGURE["fan"].light
+_SETTINGS = {
+    "font.size": 9.0,
+    "axes.titlesize": 10.0,
+    "svg.fonttype": "none",  # text stays text: small, searchable, in the page's own fonts
+    "svg.hashsalt": "soak",  # ids depend on nothing but the drawing
+}
+_FEW_READINGS = 40
+"""Up to so many readings are drawn as dots on their line."""
+_MEMORY_LINES = (("rss", _INK, "resident (RSS)"), ("heap", _SERIES, "heap in use"), ("heap_free", _FREE, "heap kept free"))
+_LEAST_MEMORY_SPAN_BYTES = 256 * 1024.0
+"""Resident memory that moves by less than this looks flat, as it is."""
+
+
+@mpl.rc_context(_SETTINGS)
+def component_figure(
+    component: ComponentResult,
+    readings: Sequence[Reading],
+    *,
+    tolerance_bytes: float = 1.0,
+    points: int = 600,
+    prefix: str = "figure",
+) -> str | None:
+    """Draw the series that decided a component's verdict, and below it where resident memory went, as SVG text.
+
+    Shown as change since the first reading, with the fitted rate, its interval as a fan, the windows it rests on, and
+    the tolerance as a dotted line, so that what is flat looks flat. At most about ``points`` readings per line, peaks
+    and troughs kept. None when nothing was read. ``prefix`` must be unique among the figures of one page.
+    """
+    name = deciding_signal(component, readings)
+    series = None if name is None else series_of(readings, name)
+    if name is None or series is None:
+        return None
+    memory = [(series_of(readings, signal), colour, label) for signal, colour, label in _MEMORY_LINES]
+    lines = [(line.change, colour, label) for line, colour, label in memory if line is not None]
+    figure = Figure(figsize=(10, 4.6 if lines else 3.0), layout="constrained")
+    rows = figure.subplots(2 if lines else 1, 1, sharex=True, squeeze=False, height_ratios=[5, 3] if lines else None)
+    _draw_decision(rows[0, 0], name, series, component, tolerance_bytes, points)
+    if lines:
+        _draw_memory(rows[1, 0], lines, points)
+    rows[-1, 0].set_xlabel("cycle", color=_MUTED, loc="right")
+    return _svg(figure, title=component_sentence(component), prefix=prefix)
+
+
+@mpl.rc_context(_SETTINGS)
+def parts_figure(parts: Parts, *, prefix: str = "parts") -> str:
+    """Draw each part's growth, their sum, the full cycle and what stays unexplained, with intervals, as SVG text."""
+    rows = [(spoken(part.name), part.rate, (part.low, part.high), _SERIES) for part in parts.each]
+    rows += [
+        ("sum of the parts", parts.sum, None, _MUTED),
+        ("full cycle", parts.full_cycle, None, _INK),
+        ("unexplained", parts.unexplained, (parts.low, parts.high), _FIT),
+    ]
+    figure = Figure(figsize=(10, 0.5 + 0.3 * len(rows)), layout="constrained")
+    axes = figure.subplots()
+    for position, (_, rate, interval, colour) in enumerate(rows):
+        axes.barh(position, rate, height=0.55, color=colour)
+        if interval is not None:
+            axes.plot(interval, (position, position), color=_INK, linewidth=1.2, marker="|", markersize=6)
+        label = short_number(rate)
+        right = max(rate, interval[1] if interval else rate, 0.0)
+        axes.annotate(label, (right, position), (6, 0), textcoords="offset points", va="center", color=_INK)
+    axes.set_yticks(range(len(rows)), [name for name, *_ in rows])
+    axes.invert_yaxis()
+    axes.axvline(0, color=_MUTED, linewidth=0.8)
+    axes.margins(x=0.08)
+    axes.set_xlabel("allocated bytes per cycle", color=_MUTED, loc="right")
+    _quiet(axes, grid="x")
+    axes.tick_params(axis="y", labelcolor=_INK)
+    return _svg(figure, title=parts_sentence(parts), prefix=prefix)
+
+
+def _draw_decision(
+    axes: Axes, name: str, series: Series, component: ComponentResult, tolerance_bytes: float, points: int
+) -> None:
+    signal = component.signals.get(name)
+    unit = SIGNALS[name].unit if name in SIGNALS else (signal.unit if signal is not None else "")
+    title = SIGNALS[name].title if name in SIGNALS else name
+    change, last = series.change, float(series.cycles[-1])
+    windows = windows_of(signal, last)
+    if len(series.values) > 1:
+        _shade(axes, windows)
+    _line(axes, thin(change, points), _SERIES, "readings")
+    tolerance = _tolerance(name, last, tolerance_bytes)
+    span = max(last - float(series.cycles[0]), 1.0)
+    if tolerance is not None:
+        label = f"{short_number(tolerance)} {_short_unit(unit)} per cycle, the tolerance"
+        ends = (float(series.cycles[0]), last)
+        axes.plot(ends, (0, tolerance * span), color=_MUTED, linewidth=1.2, linestyle=(0, (1, 2)), label=label)
+    low, high = float(change.values.min()), float(change.values.max())
+    if signal is not None and signal.per_iteration is not None and math.isfinite(signal.per_iteration):
+        _fit(axes, change, signal, windows, _short_unit(unit))
+    room = max(high - low, (tolerance or 0.0) * span, 4 * SIGNALS[name].grain if name in SIGNALS else 0.0, 1e-9)
+    axes.set_ylim(low - 0.06 * room, max(high, low + room) + 0.06 * room)
+    first = format_size(float(series.values[0])) if unit == "bytes" else format_count(round(float(series.values[0])))
+    axes.set_title(f"{title}, change since {first} at the first reading", loc="left", color=_INK, pad=24)
+    _values(axes, unit)
+    _legend(axes)
+
+
+def _draw_memory(axes: Axes, lines: Sequence[tuple[Series, str, str]], points: int) -> None:
+    for series, colour, label in lines:
+        _line(axes, thin(series, points), colour, label)
+    low = min(float(series.values.min()) for series, *_ in lines)
+    high = max(float(series.values.max()) for series, *_ in lines)
+    room = max(high - low, _LEAST_MEMORY_SPAN_BYTES)
+    axes.set_ylim(low - 0.06 * room, max(high, low + room) + 0.06 * room)
+    axes.set_title("where resident memory went, change since the first reading", loc="left", color=_INK, pad=24)
+    _values(axes, "bytes")
+    _legend(axes)
+
+
+def _shade(axes: Axes, windows: Windows) -> None:
+    if windows.start < windows.middle:
+        axes.axvspan(windows.start, windows.middle, color=_OLDER, linewidth=0, zorder=0, label="older window")
+    axes.axvspan(windows.middle, windows.end, color=_NEWER, linewidth=0, zorder=0, label="newer window")
+
+
+def _fit(axes: Axes, change: Series, signal: SignalResult, windows: Windows, unit: str) -> None:
+    rate = signal.per_iteration
+    assert rate is not None, "the caller draws a fit only where there is a rate"
+    level = level_at_zero(change, rate, windows)
+    start, end = windows.start, windows.end
+    middle = (start + end) / 2
+    if signal.low is not None and signal.high is not None:
+        at = [start, middle, end]
+        pivot = level + rate * middle
+        edges = [[pivot + slope * (cycle - middle) for cycle in at] for slope in (signal.low, signal.high)]
+        axes.fill_between(at, edges[0], edges[1], color=_FAN, linewidth=0, zorder=1)
+    label = f"fitted rate, {short_number(rate)} {unit} per cycle"
+    axes.plot((start, end), (level + rate * start, level + rate * end), color=_FIT, linewidth=2.2, label=label)
+    if signal.verdict is Verdict.LEAK:
+        axes.axvline(end, color=_FIT, linewidth=0.8, linestyle=(0, (4, 3)))
+        note, left = f"decided at cycle {format_count(round(end))}", end > 0.6 * float(change.cycles[-1])
+        where = (-5 if left else 5, 4)
+        align = "right" if left else "left"
+        axes.annotate(
+            note, (end, 0), where, xycoords=("data", "axes fraction"), textcoords="offset points", ha=align, color=_MUTED
+        )
+
+
+def _line(axes: Axes, series: Series, colour: str, label: str) -> None:
+    marker = "o" if len(series.values) <= _FEW_READINGS else ""
+    axes.plot(series.cycles, series.values, color=colour, linewidth=1.3, marker=marker, markersize=3, label=label)
+
+
+def _tolerance(name: str, last_cycle: float, tolerance_bytes: float) -> float | None:
+    if name not in SIGNALS:
+        return None
+    tolerance = SIGNALS[name].tolerance
+    if tolerance is None:
+        return tolerance_bytes if SIGNALS[name].unit == "bytes" else None
+    return tolerance(last_cycle) if callable(tolerance) else tolerance
+
+
+def _short_unit(unit: str) -> str:
+    return "B" if unit == "bytes" else unit
+
+
+def _values(axes: Axes, unit: str) -> None:
+    """Label the value axis in one unit for all its ticks, and quieten the rest."""
+    low, high = axes.get_ylim()
+    largest = max(abs(low), abs(high))
+    factor, label = 1.0, unit
+    if unit == "bytes":
+        factor, label = next(
+            (size, name) for size, name in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (1, "B")) if largest >= size or size == 1
+        )
+    axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]) if factor == 1 else _ScaledLocator(factor))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / factor:,.4g}"))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axes.set_ylabel(label, color=_MUTED)
+    _quiet(axes, grid="y")
+
+
+class _ScaledLocator(MaxNLocator):
+    """Ticks at round numbers of KiB or MiB rather than of bytes."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__(5, steps=[1, 2, 5, 10])
+        self._factor = factor
+
+    def tick_values(self, vmin: float, vmax: float) -> list[float]:
+        return [tick * self._factor for tick in super().tick_values(vmin / self._factor, vmax / self._factor)]
+
+
+def _quiet(axes: Axes, *, grid: str) -> None:
+    axes.spines[["top", "right", "left", "bottom"]].set_visible(False)
+    axes.grid(axis="y" if grid == "y" else "x", color=_RULE, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.tick_params(length=0, labelcolor=_MUTED)
+    axes.patch.set_visible(False)
+    axes.margins(x=0.0)
+
+
+def _legend(axes: Axes) -> None:
+    axes.legend(
+        loc="lower left",
+        bbox_to_anchor=(0, 1.0),
+        ncols=5,
+        frameon=False,
+        borderpad=0,
+        borderaxespad=0.4,
+        handlelength=1.4,
+        columnspacing=1.6,
+        labelcolor=_MUTED,
+    )
+
+
+def _svg(figure: Figure, *, title: str, prefix: str) -> str:
+    figure.patch.set_visible(False)
+    out = io.StringIO()
+    FigureCanvasSVG(figure).print_svg(out, metadata={"Date": None})
+    return restyle(out.getvalue(), title=title, prefix=prefix)

@@ -1,0 +1,46 @@
+"""The colours of figures and page, for white and for dark paper, told apart by people who see colours differently.
+
+Figures take the colours of Okabe and Ito (Color Universal Design, 2008). matplotlib draws with the light colours;
+``svg.restyle`` then turns each into a CSS class, and ``figure_css`` gives the class its colour on either paper.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Shade(NamedTuple):
+    """One colour on white and on dark paper."""
+
+    light: str
+    dark: str
+
+
+FIGURE: dict[str, Shade] = {
+    "ink": Shade("#24292f", "#e6e8eb"),
+    "muted": Shade("#6a7178", "#9aa3ad"),
+    "rule": Shade("#d0d4d9", "#3b424a"),
+    "series": Shade("#0072b2", "#56b4e9"),
+    "fit": Shade("#d55e00", "#ff8c42"),
+    "free": Shade("#009e73", "#2fc79a"),
+    "older": Shade("#eceef1", "#20262c"),
+    "newer": Shade("#dfe3e8", "#2a323a"),
+    "fan": Shade("#f6d9c5", "#5a3a26"),
+}
+"""What each colour stands for. No two light ones are equal: the light colour is the key to the class."""
+
+
+def figure_css() -> str:
+    """Give the style sheet that a restyled figure needs."""
+    dark = _rules(1)
+    return (
+        ".soak-figure text{font-family:system-ui,-apple-system,'Segoe UI',Helvetica,Arial,sans-serif}"
+        f"{_rules(0)}@media screen and (prefers-color-scheme:dark){{{dark}}}"
+    )
+
+
+def _rules(paper: int) -> str:
+    return "".join(
+        f".soak-figure .f-{name}{{fill:{shade[paper]}}}.soak-figure .s-{name}{{stroke:{shade[paper]}}}"
+        for name, shade in FIGURE.items()
+    )

@@ -1,0 +1,469 @@
+"""What is found, in plain words: the sentences that terminal, HTML, Markdown and JUnit share.
+
+Pure functions of the results. In sentences a cycle is "a call"; tables and axes say "cycle". Rates are shortened to
+what a person needs; the exact numbers stand in the tables. Nothing here is escaped: whoever puts a sentence into
+HTML, Markdown or a terminal escapes it there.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import shlex
+from collections.abc import Sequence
+
+from soak.measurements import SIGNALS
+from soak.reporting.outcome import excuse, known_fingerprints, worst_first
+from soak.results import (
+    Cause,
+    ComponentResult,
+    Controls,
+    Failure,
+    Growth,
+    Pacing,
+    Part,
+    Parts,
+    Place,
+    RunResult,
+    SignalResult,
+    TrackerState,
+)
+from soak.units import format_count, format_duration, format_number, format_size, parse_size_bytes
+from soak.verdict import Verdict
+
+SYMBOLS = {
+    Verdict.LEAK: "▲",
+    Verdict.CLEAN: "●",
+    Verdict.SETTLING: "◐",
+    Verdict.INCONCLUSIVE: "?",
+    Verdict.FAILED: "✕",
+}
+"""A shape for each verdict, so that none is told by colour alone."""
+
+_NUMBER_WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+_MOST_NAMED = 3
+"""More components than this of one verdict are counted in the headline, not named."""
+
+_UNIT_WORDS = {
+    "fds": ("file descriptor", "file descriptors"),
+    "threads": ("thread", "threads"),
+    "processes": ("child process", "child processes"),
+    "blocks": ("Python block", "Python blocks"),
+    "objects": ("object", "objects"),
+}
+_KIND_WORDS = {
+    "native": "native memory",
+    "python-object": "Python objects",
+    "reference-cycle": "a reference cycle",
+    "lost-reference": "a reference that is never dropped",
+    "file-descriptor": "file descriptors that are not closed",
+    "thread": "threads that do not end",
+    "child-process": "child processes that are not reaped",
+    "mapping": "mappings that are not unmapped",
+    "fragmentation": "fragmentation: memory in use stays flat while resident memory grows",
+}
+_STATE_WORDS = {
+    "lost": "nothing points to it any more, so it can never be given back",
+    "held": "something still holds it",
+}
+_DECIDER_WORDS = {"lost-scan": "scan for lost blocks", "ledger": "allocation ledger"}
+_STOP_WORDS = {
+    "verdict": "its verdict stood",
+    "budget": "its budget was used up",
+    "signal": "the run was interrupted",
+    "failure": "it failed",
+}
+_ESCAPE_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+
+
+# The run as a whole
+
+
+def headline(result: RunResult) -> str:
+    """Say the run in one sentence, what matters most first; the tolerance bounds what is said of clean components.
+
+    ``numpy conversion grows by 106 B per call; the other five do not grow by more than 1 B per call.``
+    """
+    if not result.components:
+        return "Nothing was soaked: this run has no components."
+    known = known_fingerprints(result)
+    groups = [
+        _group_words([c for c in result.components if c.verdict is verdict], known)
+        for verdict in dict.fromkeys(c.verdict for c in worst_first(result.components))
+        if verdict is not Verdict.CLEAN
+    ]
+    clean = [c for c in result.components if c.verdict is Verdict.CLEAN]
+    if clean:
+        groups.append(_clean_words(clean, bool(groups), tolerance_bytes(result)))
+    return "; ".join(groups) + "."
+
+
+def tolerance_bytes(result: RunResult) -> float:
+    """Give the growth in bytes per cycle that the run accepts: its setting ``tolerance``, 1 byte when not set."""
+    setting = result.settings.get("tolerance")
+    return 1.0 if setting is None else parse_size_bytes(setting)
+
+
+def state_sentence(result: RunResult) -> str | None:
+    """Say that a run has not come to its end, or None when it has."""
+    if result.finished is not None:
+        return None
+    return "This run has not finished; what stands here is what was measured so far."
+
+
+def controls_sentence(controls: Controls | None) -> str:
+    """Say what the two controls showed; a failed one says that the verdicts cannot be relied on."""
+    if controls is None:
+        return "This run has no controls: how small a leak it could have seen is not known."
+    blank, spike = controls.blank, controls.spike
+    if not controls.ok:
+        failed = [f"{name}: {control.detail}" for name, control in (("blank", blank), ("spike", spike)) if not control.ok]
+        return f"The controls failed, do not rely on these verdicts. {' '.join(_closed(text) for text in failed)}"
+    limit = blank.limit_of_detection_bytes
+    seen = "" if limit is None else f"; a leak of {short_number(limit, up=True)} B per call would have been seen"
+    return f"The controls passed: an empty cycle does not grow{seen}. {_spike_words(controls)}"
+
+
+def parts_sentence(parts: Parts) -> str:
+    """Set the full cycle's growth against the sum of its parts, in allocated bytes per cycle, each with its half-width.
+
+    ``get 0 ± 0.3, numpy conversion 106 ± 0.4; full cycle 106.1; unexplained 0.1 (-0.5 to 0.7) B per cycle.``
+    """
+    each = ", ".join(f"{spoken(part.name)} {_with_half_width(part)}" for part in parts.each)
+    sum_words = each or f"sum of the parts {short_number(parts.sum)}"
+    unexplained = f"{short_number(parts.unexplained)} ({short_number(parts.low)} to {short_number(parts.high)})"
+    return f"{sum_words}; full cycle {short_number(parts.full_cycle)}; unexplained {unexplained} B per cycle."
+
+
+def combination_sentence(parts: Parts) -> str:
+    """Say whether the parts explain the full cycle, or whether growth shows only in their combination."""
+    if parts.low > 0:
+        return f"{byte_rate(parts.unexplained)} per call show only when the parts work together."
+    if parts.high < 0:
+        return f"The full cycle grows by {byte_rate(-parts.unexplained)} per call less than its parts do alone."
+    return "The parts explain the growth of the full cycle."
+
+
+def command_line(result: RunResult) -> str:
+    """Give the command that makes this run again: the setting ``command``, else the components' targets."""
+    command = result.settings.get("command")
+    if isinstance(command, str):
+        return command
+    if command:
+        return shlex.join(str(word) for word in command)
+    targets = dict.fromkeys(component.target for component in result.components if component.target)
+    return shlex.join(["soak", "run", *targets])
+
+
+# One component
+
+
+def component_sentence(component: ComponentResult) -> str:
+    """Say in one sentence what was found about a component and on how much running that rests."""
+    name, growth = spoken(component.name), component.growth
+    ran = f"{count_words(component.iterations, 'call')} in {format_duration(component.seconds)}"
+    if component.verdict is Verdict.FAILED:
+        return f"{name} {_failure_words(component.failure)}{_growth_until_then(growth)}."
+    if component.verdict is Verdict.CLEAN:
+        return f"{name} {_bound_words(growth)}: {ran}."
+    if component.verdict is Verdict.LEAK:
+        since = "" if component.since is None else f", steadily since call {format_count(component.since)} at the latest"
+        return f"{name} {growth_words(growth)}{_other_measure(growth)}{since}: {ran}."
+    if component.verdict is Verdict.SETTLING:
+        return f"{name} {growth_words(growth)}, but ever more slowly, like a cache that fills: {ran}."
+    return f"{name} could not be decided yet: {ran}."
+
+
+def growth_words(growth: Growth | None) -> str:
+    """Say the growth itself: ``grows by 106 B per call``; requested bytes where they are known."""
+    if growth is None:
+        return "grows"
+    requested = growth.requested_bytes_per_iteration
+    if requested is not None:
+        return f"grows by {byte_rate(requested)} per call"
+    if growth.bytes_per_iteration is not None:
+        return f"grows by {byte_rate(growth.bytes_per_iteration)} per call"
+    if growth.per_iteration is not None:
+        return f"grows by {rate_words(growth.per_iteration, growth.unit)}"
+    return "grows"
+
+
+def growth_cell(component: ComponentResult) -> str:
+    """Give the deciding growth for a table: ``128 B/cycle [127.9, 128.2]``, for CLEAN the bound ``≤ 0.21 B/cycle``."""
+    growth = component.growth
+    if growth is None:
+        return "–"
+    unit = "B" if growth.unit == "bytes" else growth.unit
+    rate = growth.per_iteration if growth.per_iteration is not None else growth.bytes_per_iteration
+    if component.verdict is Verdict.CLEAN and growth.high is not None:
+        return f"≤ {short_number(max(growth.high, 0.0), up=True)} {unit}/cycle"
+    if rate is None:
+        return "–"
+    return f"{format_number(rate)} {unit}/cycle{interval_words(growth.low, growth.high)}"
+
+
+def signal_cell(signal: SignalResult) -> str:
+    """Give one signal's rate with its interval, in its unit per cycle."""
+    if signal.per_iteration is None:
+        return "–"
+    return f"{format_number(signal.per_iteration)}{interval_words(signal.low, signal.high)}"
+
+
+def interval_words(low: float | None, high: float | None) -> str:
+    """Give an interval after a rate (`` [127.9, 128.2]``), or nothing when it is not known."""
+    return "" if low is None or high is None else f" [{format_number(low)}, {format_number(high)}]"
+
+
+def decided_words(decided_by: str | None) -> str:
+    """Name what decided: ``counter:heap`` is ``malloc heap in use``."""
+    if decided_by is None:
+        return "–"
+    name = decided_by.removeprefix("counter:")
+    if name in SIGNALS:
+        return SIGNALS[name].title
+    return _DECIDER_WORDS.get(name, name)
+
+
+def needed_sentence(component: ComponentResult) -> str | None:
+    """Say how many more cycles would decide and give the command for it, or None when nothing is open."""
+    if component.needed_iterations is None or component.verdict not in (Verdict.INCONCLUSIVE, Verdict.SETTLING):
+        return None
+    more = f"About {count_words(component.needed_iterations, 'more call')} would decide"
+    if not component.target:
+        return f"{more}."
+    total = component.iterations + component.needed_iterations
+    return f"{more}: {shlex.join(['soak', 'run', component.target, '--iterations', str(total)])}"
+
+
+def caveat_sentence(component: ComponentResult) -> str | None:
+    """Say what would look the same as this leak; None for what is not a leak or is proven lost."""
+    if component.verdict is not Verdict.LEAK or component.decided_by == "lost-scan" or component.n_min is None:
+        return None
+    period = format_count(round(0.6 * component.n_min))
+    return f"A bounded cache or a period of more than about {period} calls would look the same."
+
+
+def excuse_sentence(reason: str) -> str:
+    """Say why a component's verdict does not fail the run; ``reason`` as ``outcome.excuse`` gives it."""
+    if reason == "known":
+        return "Does not fail the run: this growth is listed as known."
+    return "Does not fail the run: its gate is off."
+
+
+def stop_sentence(component: ComponentResult) -> str:
+    """Say why the component stopped when it did."""
+    guard = component.stopped_by.removeprefix("guard:")
+    if guard != component.stopped_by:
+        return f"Stopped by the guard on {guard}, before the process hit its limit; what was measured is judged."
+    return f"Stopped because {_STOP_WORDS.get(component.stopped_by, component.stopped_by)}."
+
+
+def pacing_sentence(pacing: Pacing) -> str:
+    """Say the pace asked for, the pace held, and the deadlines missed."""
+    mean = "" if pacing.mean_period_s is None else f", {format_duration(pacing.mean_period_s)} per call on average"
+    if not pacing.interval_s:
+        return f"Ran flat out{mean}."
+    held = f"Paced at {format_duration(pacing.interval_s)}{mean}"
+    if not pacing.missed_deadlines:
+        return f"{held}; no deadline missed, worst lag {format_duration(pacing.worst_lag_s)}."
+    missed = count_words(pacing.missed_deadlines, "deadline")
+    return f"{held}; {missed} missed, worst lag {format_duration(pacing.worst_lag_s)}."
+
+
+def tracker_sentence(tracker: TrackerState) -> str:
+    """Say whether the allocation tracker watched, and if not, why."""
+    if tracker.active:
+        return f"The allocation tracker watched {' and '.join(tracker.covers) or 'allocations'}."
+    return f"The allocation tracker did not watch: {tracker.reason or 'it was off'}."
+
+
+def overhead_sentence(component: ComponentResult) -> str:
+    """Say what the measuring took of the time and what it lost."""
+    lost = f"; {count_words(component.lost_rows, 'row')} lost" if component.lost_rows else ""
+    taken = f"{component.checkpoint_share * 100:.2g} % of the time"
+    return f"{count_words(component.checkpoints, 'checkpoint')} took {taken}{lost}."
+
+
+def failure_sentence(failure: Failure) -> str:
+    """Say where and why a driver did not come to its end."""
+    return f"It {_failure_words(failure)}."
+
+
+# One cause
+
+
+def cause_sentence(cause: Cause) -> str:
+    """Say what grows, by how much, from where, and whether it is lost or held."""
+    rate = "" if cause.bytes_per_iteration is None else f", {byte_rate(cause.bytes_per_iteration)} per call"
+    every = _every_words(cause)
+    place = cause.python_where or cause.where
+    where = f" from {place_words(place)}" if place is not None else ""
+    state = _STATE_WORDS.get(cause.state)
+    certain = "" if cause.confirmed else "Suspected: "
+    kind = _KIND_WORDS.get(cause.kind, cause.kind)
+    words = f"{certain}{kind}{rate}{every}{where}{'; ' + state if state else ''}."
+    return _capital(words)
+
+
+def place_words(place: Place) -> str:
+    """Name a line of code: ``to_numpy (convert.py:42, numpy 2.3.1)``; what is not known is left out."""
+    file = place.file if place.file is None or place.line is None else f"{place.file}:{place.line}"
+    parts = [part for part in (file or place.module, place.package) if part]
+    if place.function is None:
+        return ", ".join(parts) or "an unknown place"
+    return f"{place.function} ({', '.join(parts)})" if parts else place.function
+
+
+# Words and numbers
+
+
+def spoken(name: str) -> str:
+    """Turn a component's name into words: ``numpy_conversion`` is ``numpy conversion``."""
+    return printable(name).replace("_", " ").strip() or name
+
+
+def printable(text: str) -> str:
+    """Drop terminal escape sequences and replace characters that neither XML nor a terminal should be given."""
+    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", _ESCAPE_SEQUENCE.sub("", text.replace("\r\n", "\n")))
+
+
+def count_words(count: int, noun: str) -> str:
+    """Count things: ``1 call``, ``20,480 calls``."""
+    return f"{format_count(count)} {noun}{'' if count == 1 else 's'}"
+
+
+def rate_words(rate: float, unit: str) -> str:
+    """Say a rate per call in its unit; counts below one per call as ``1 file descriptor every 10 calls``."""
+    if unit == "bytes":
+        return f"{byte_rate(rate)} per call"
+    one, many = _UNIT_WORDS.get(unit, (unit, unit))
+    if 0 < rate < 0.95:
+        return f"1 {one} every {short_number(1 / rate)} calls"
+    number = short_number(rate)
+    return f"{number} {one if number == '1' else many} per call"
+
+
+def byte_rate(rate: float) -> str:
+    """Write a growth in bytes for a sentence: ``106 B``, ``1,024 B``, ``52.3 KiB``."""
+    return f"{short_number(rate)} B" if abs(rate) < 10_240 else format_size(float(f"{rate:.3g}"))
+
+
+def short_number(value: float, *, up: bool = False) -> str:
+    """Write a number with about three significant digits; ``up`` rounds upwards, as a bound must be."""
+    if value == 0:
+        return "0"
+    decimals = max(0, min(6, 2 - math.floor(math.log10(abs(value)))))
+    if abs(value) < 1:
+        decimals = max(0, decimals - 1)
+    scale = 10.0**decimals
+    rounded = (math.ceil(value * scale - 1e-9) if up else round(value * scale)) / scale
+    if rounded == 0:
+        return "0"
+    text = f"{rounded:,.{decimals}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _group_words(components: Sequence[ComponentResult], known: frozenset[str]) -> str:
+    if len(components) <= _MOST_NAMED:
+        return "; ".join(_named_words(component, known) for component in components)
+    count = _number_word(len(components))
+    names = ", ".join(spoken(component.name) for component in components[:_MOST_NAMED])
+    verb = {
+        Verdict.FAILED: "components failed",
+        Verdict.LEAK: "components leak",
+        Verdict.SETTLING: "components are still settling",
+        Verdict.INCONCLUSIVE: "components could not be decided yet",
+    }[components[0].verdict]
+    return f"{count} {verb} ({names} and {_number_word(len(components) - _MOST_NAMED)} more)"
+
+
+def _named_words(component: ComponentResult, known: frozenset[str]) -> str:
+    name, excused = spoken(component.name), excuse(component, known)
+    suffix = {"known": " (known)", "gate is off": " (does not count: its gate is off)", None: ""}[excused]
+    words = {
+        Verdict.FAILED: lambda: _failure_words(component.failure, brief=True),
+        Verdict.LEAK: lambda: growth_words(component.growth),
+        Verdict.SETTLING: lambda: "is still settling",
+        Verdict.INCONCLUSIVE: lambda: "could not be decided yet",
+    }[component.verdict]()
+    return f"{name} {words}{suffix}"
+
+
+def _clean_words(clean: Sequence[ComponentResult], has_others: bool, tolerance: float) -> str:
+    proven = [c.growth.high for c in clean if c.growth and c.growth.unit == "bytes" and c.growth.high is not None]
+    bound = f"by more than {short_number(max(tolerance, *proven, 0.0), up=True)} B per call"
+    if len(clean) == 1:
+        return f"{spoken(clean[0].name)} does not grow {bound}"
+    if has_others:
+        return f"the other {_number_word(len(clean))} do not grow {bound}"
+    if len(clean) == 2:
+        return f"neither {spoken(clean[0].name)} nor {spoken(clean[1].name)} grows {bound}"
+    return f"none of the {_number_word(len(clean))} components grows {bound}"
+
+
+def _bound_words(growth: Growth | None) -> str:
+    if growth is None or growth.high is None or growth.high <= 0:
+        return "does not grow"
+    if growth.unit == "bytes":
+        return f"does not grow by more than {short_number(growth.high, up=True)} B per call"
+    return f"does not grow by more than {rate_words(growth.high, growth.unit)}"
+
+
+def _failure_words(failure: Failure | None, *, brief: bool = False) -> str:
+    if failure is None:
+        return "failed"
+    where = f"call {format_count(failure.cycle)}" if failure.phase == "cycle" else failure.phase
+    verb = "hung" if failure.reason == "hang" else "failed"
+    lines = printable(failure.detail).strip().splitlines()
+    return f"{verb} in {where}" + ("" if brief or not lines else f": {lines[-1].rstrip('.')}")
+
+
+def _growth_until_then(growth: Growth | None) -> str:
+    if growth is None or growth.per_iteration is None:
+        return ""
+    return f"; until then it {growth_words(growth).replace('grows', 'grew')}"
+
+
+def _other_measure(growth: Growth | None) -> str:
+    if growth is None or growth.requested_bytes_per_iteration is None or growth.allocated_bytes_per_iteration is None:
+        return ""
+    requested = byte_rate(growth.requested_bytes_per_iteration)
+    allocated = byte_rate(growth.allocated_bytes_per_iteration)
+    return "" if requested == allocated else f" (the allocator makes {allocated} of it)"
+
+
+def _every_words(cause: Cause) -> str:
+    size = "" if cause.requested_size is None else f"a block of {format_count(cause.requested_size)} B"
+    every = cause.every
+    if not size or every is None:
+        return ""
+    return f" ({size} every {'call' if every == 1 else f'{short_number(every)} calls'})"
+
+
+def _spike_words(controls: Controls) -> str:
+    spike = controls.spike
+    planted = f"A planted leak of {format_count(spike.planted_requested)} B was found"
+    if spike.recovered_requested is not None:
+        return f"{planted} as {short_number(spike.recovered_requested)} B."
+    if spike.recovered_allocated is not None:
+        allocated = f"{short_number(spike.recovered_allocated)} B allocated"
+        return f"{planted} as {allocated} ({format_count(spike.planted_allocated)} B expected)."
+    return f"{planted}."
+
+
+def _with_half_width(part: Part) -> str:
+    half_width = max(part.high - part.rate, part.rate - part.low, 0.0)
+    return f"{short_number(part.rate)} ± {short_number(half_width, up=True)}"
+
+
+def _number_word(number: int) -> str:
+    return _NUMBER_WORDS[number] if number < len(_NUMBER_WORDS) else format_count(number)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _closed(text: str) -> str:
+    return text if text.endswith((".", "!", "?")) else f"{text}."
