@@ -192,7 +192,7 @@ def fit_windows(troughs: FloatArray, block_lengths: FloatArray) -> Fit:
     ``troughs`` is ``(..., 8)``, ``block_lengths`` in cycles broadcasts against ``(...)``.
     """
     rises = troughs[..., _LATER] - troughs[..., _EARLIER]
-    slopes = np.sort(rises / (block_lengths[..., None] * (_LATER - _EARLIER)), axis=-1)
+    slopes: FloatArray = np.sort(rises / (block_lengths[..., None] * (_LATER - _EARLIER)), axis=-1)
     return Fit(rate=_middle(slopes), least=slopes[..., 0], most=slopes[..., -1])
 
 
@@ -232,11 +232,12 @@ def _cycles_needed(
     half_width = np.maximum((newer.high - newer.low) / 2, tiny)
     until_narrow = np.log2(half_width) - np.log2(np.maximum(np.abs(newer.rate - tol), tiny))
     margin = tol - newer.high
-    until_fine = np.where(margin > 0, 4 * grain / np.maximum(margin, tiny) - n, _doubled(n, until_narrow))
+    only_grain = margin > 0
+    until_undecided = np.where(only_grain, 4 * grain / np.where(only_grain, margin, 1.0) - n, _doubled(n, until_narrow))
     needed = np.select(
         [settling, finding == Finding.EARLY, finding == Finding.UNSTEADY],
         [np.maximum(_doubled(n, until_slow), n_min - end), n_min - end, n],
-        until_fine,
+        until_undecided,
     )
     return np.where(finding <= Finding.CLEAN, np.nan, np.maximum(needed, 1.0))
 

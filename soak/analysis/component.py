@@ -1,0 +1,176 @@
+"""A component's verdict from its signals: which one decides, and what it takes to be CLEAN."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from soak.analysis.series import SeriesJudge
+from soak.analysis.wording import count
+from soak.measurements import SIGNALS, Reading, Role, Signal
+from soak.units import format_duration
+from soak.verdict import SeriesVerdict, Verdict
+
+SMALLEST_N_MIN = 256
+LARGEST_N_MIN = 131_072
+_LIMIT_SHARE = 0.05
+"""A count that runs into a limit must be judged long before: n_min is at most this part of the limit, in cycles."""
+_SMALLEST_LIMITED_N_MIN = 64
+"""Below this many cycles not even a checkpoint after each gives the rule two readings a block."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the signals together say."""
+
+    verdict: Verdict
+    why: str
+    decided_by: str | None
+    """The signal's name; None when nothing stands."""
+    needed: int | None
+    """More cycles that would decide, where that can be told."""
+    standing: bool
+    """Nothing that may still come in this run would change what people are told: LEAK, or all signals CLEAN."""
+    series: Mapping[str, SeriesVerdict]
+
+
+class ComponentJudge:
+    """Judges all signals of one component while they are read."""
+
+    def __init__(self, tolerance_bytes: float, limits: Mapping[str, float], required: frozenset[str]) -> None:
+        """Begin with nothing read.
+
+        ``tolerance_bytes``: for the byte signals. ``limits``: the process's limits by signal name. ``required``: the
+        deciding signals that must be read before CLEAN may be said.
+        """
+        self._tolerance_bytes = tolerance_bytes
+        self._limits = limits
+        self._required = required
+        self._judges: dict[str, SeriesJudge] = {}
+        self.first: dict[str, float] = {}
+        self.last: dict[str, float] = {}
+        self.readings: dict[str, int] = {}
+        self.n_min: int | None = None
+
+    def fix_n_min(self, n_min: int) -> None:
+        """Fix n_min for every signal; only once, before which nothing is decided."""
+        self.n_min = n_min
+        for name, judge in self._judges.items():
+            judge.fix_n_min(self._n_min_of(SIGNALS[name]))
+
+    def add(self, reading: Reading) -> None:
+        """Take in one checkpoint; signals that it did not read are left as they are."""
+        for name, value in reading.values.items():
+            judge = self._judges.get(name)
+            if judge is None:
+                judge = self._judges[name] = self._make_judge(SIGNALS[name])
+                self.first[name] = value
+            judge.add(reading.cycle, value)
+            self.last[name] = value
+            self.readings[name] = self.readings.get(name, 0) + 1
+
+    def judge(self, *, at_end: bool = False) -> Judgement:
+        """Combine what the signals say so far; ``at_end`` takes one more look at the end of each series."""
+        series = {
+            name: self._judges[name].finish() if at_end else self._judges[name].verdict
+            for name in SIGNALS
+            if name in self._judges
+        }
+        return combine(series, self._required)
+
+    def _make_judge(self, signal: Signal) -> SeriesJudge:
+        tolerance = self._tolerance_bytes if signal.tolerance is None else signal.tolerance
+        judge = SeriesJudge(tolerance, None, signal.grain, unit="B" if signal.unit == "bytes" else signal.unit)
+        if self.n_min is not None:
+            judge.fix_n_min(self._n_min_of(signal))
+        return judge
+
+    def _n_min_of(self, signal: Signal) -> int:
+        assert self.n_min is not None
+        if signal.limit is None or signal.limit not in self._limits:
+            return self.n_min
+        return min(self.n_min, max(_SMALLEST_LIMITED_N_MIN, round(_LIMIT_SHARE * self._limits[signal.limit])))
+
+
+def choose_n_min(budget_cycles: float) -> int:
+    """Return n_min for a budget of so many cycles: an eighth of it, within the bounds."""
+    return int(min(max(budget_cycles / 8, SMALLEST_N_MIN), LARGEST_N_MIN))
+
+
+def combine(series: Mapping[str, SeriesVerdict], required: frozenset[str]) -> Judgement:
+    """Combine the signals' verdicts by their roles (see soak.measurements); ``series`` in the order of SIGNALS."""
+    deciding = {name: verdict for name, verdict in series.items() if SIGNALS[name].role is Role.DECIDES}
+    alarms = {name: verdict for name, verdict in series.items() if SIGNALS[name].role is Role.ALARMS}
+    candidates = {**deciding, **{name: alarms[name] for name in ("mapped",) if name in alarms}}
+
+    leaking = [name for name, verdict in candidates.items() if verdict.verdict is Verdict.LEAK]
+    if leaking:
+        decided_by = leaking[0]
+        return Judgement(
+            Verdict.LEAK,
+            _named(decided_by, series[decided_by]),
+            decided_by,
+            None,
+            not _something_nearer_may_still_decide(decided_by, candidates),
+            series,
+        )
+
+    missing = sorted(required - deciding.keys())
+    open_ones = {name: verdict for name, verdict in deciding.items() if verdict.verdict is not Verdict.CLEAN}
+    needed = max((verdict.needed for verdict in open_ones.values() if verdict.needed), default=None)
+    if missing:
+        titles = ", ".join(SIGNALS[name].title for name in missing)
+        return Judgement(
+            Verdict.INCONCLUSIVE, f"{titles} could not be read, so growth there cannot be ruled out.", None, needed,
+            False, series,
+        )  # fmt: skip
+    if open_ones:
+        settling = all(verdict.verdict is Verdict.SETTLING for verdict in open_ones.values())
+        # The signal that needs most is the one to name.
+        name = max(open_ones, key=lambda name: open_ones[name].needed or 0)
+        verdict = Verdict.SETTLING if settling else Verdict.INCONCLUSIVE
+        return Judgement(verdict, _named(name, open_ones[name]), f"{name}", needed, False, series)
+
+    unexplained = [name for name, verdict in alarms.items() if verdict.verdict is Verdict.LEAK]
+    if unexplained:
+        name = unexplained[0]
+        why = f"Unexplained growth: {_named(name, series[name])} Memory in use does not grow."
+        return Judgement(Verdict.INCONCLUSIVE, why, name, None, False, series)
+    return Judgement(Verdict.CLEAN, _clean(series), _least_certain(deciding), None, True, series)
+
+
+def _something_nearer_may_still_decide(decided_by: str, candidates: Mapping[str, SeriesVerdict]) -> bool:
+    """Whether a signal that explains more (it stands before in the table) grows too, but has no verdict yet."""
+    for name, verdict in candidates.items():
+        if name == decided_by:
+            return False
+        if verdict.verdict is Verdict.INCONCLUSIVE and verdict.rate is not None and verdict.rate > 0:
+            return True
+    return False
+
+
+def _least_certain(deciding: Mapping[str, SeriesVerdict]) -> str | None:
+    """Name the signal whose bound says most about memory: the heap's, or what there is in its place."""
+    for name in ("heap", "python_blocks", *deciding):
+        if name in deciding:
+            return name
+    return None
+
+
+def _named(name: str, verdict: SeriesVerdict) -> str:
+    title = SIGNALS[name].title
+    return f"{title[0].upper()}{title[1:]}: {verdict.reason[0].lower()}{verdict.reason[1:]}"
+
+
+def _clean(series: Mapping[str, SeriesVerdict]) -> str:
+    name = _least_certain(series)
+    if name is None:
+        return "Nothing was read."
+    others = [SIGNALS[other].title for other in series if SIGNALS[other].role is Role.DECIDES and other != name]
+    also = f" Nor do {', '.join(others)}." if others else ""
+    return _named(name, series[name]) + also
+
+
+def describe_missing_cycles(needed: int, cycle_s: float) -> str:
+    """Say how many more cycles would decide, and how long they take at the present pace."""
+    return f"{count(needed)} more cycles would decide, {format_duration(needed * cycle_s)} at the present pace."
