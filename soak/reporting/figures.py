@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -27,15 +28,20 @@ from soak.verdict import Verdict
 _INK, _MUTED, _RULE = FIGURE["ink"].light, FIGURE["muted"].light, FIGURE["rule"].light
 _SERIES, _FIT, _FREE = FIGURE["series"].light, FIGURE["fit"].light, FIGURE["free"].light
 _OLDER, _NEWER, _FAN = FIGURE["older"].light, FIGURE["newer"].light, FIGURE["fan"].light
-_SETTINGS = {
+_SETTINGS: dict[Any, Any] = {
     "font.size": 9.0,
     "axes.titlesize": 10.0,
     "svg.fonttype": "none",  # text stays text: small, searchable, in the page's own fonts
+    "text.parse_math": False,  # a dollar in a name is a dollar
     "svg.hashsalt": "soak",  # ids depend on nothing but the drawing
 }
 _FEW_READINGS = 40
 """Up to so many readings are drawn as dots on their line."""
-_MEMORY_LINES = (("rss", _INK, "resident (RSS)"), ("heap", _SERIES, "heap in use"), ("heap_free", _FREE, "heap kept free"))
+_MEMORY_LINES = (
+    ("rss", _INK, "resident (RSS)"),
+    ("heap", _SERIES, "heap in use"),
+    ("heap_free", _FREE, "heap kept free"),
+)
 _LEAST_MEMORY_SPAN_BYTES = 256 * 1024.0
 """Resident memory that moves by less than this looks flat, as it is."""
 
@@ -73,7 +79,9 @@ def component_figure(
 @mpl.rc_context(_SETTINGS)
 def parts_figure(parts: Parts, *, prefix: str = "parts") -> str:
     """Draw each part's growth, their sum, the full cycle and what stays unexplained, with intervals, as SVG text."""
-    rows = [(spoken(part.name), part.rate, (part.low, part.high), _SERIES) for part in parts.each]
+    rows: list[tuple[str, float, tuple[float, float] | None, str]] = [
+        (spoken(part.name), part.rate, (part.low, part.high), _SERIES) for part in parts.each
+    ]
     rows += [
         ("sum of the parts", parts.sum, None, _MUTED),
         ("full cycle", parts.full_cycle, None, _INK),
@@ -160,16 +168,23 @@ def _fit(axes: Axes, change: Series, signal: SignalResult, windows: Windows, uni
     if signal.verdict is Verdict.LEAK:
         axes.axvline(end, color=_FIT, linewidth=0.8, linestyle=(0, (4, 3)))
         note, left = f"decided at cycle {format_count(round(end))}", end > 0.6 * float(change.cycles[-1])
-        where = (-5 if left else 5, 4)
+        where = (-5 if left else 5, 16)
         align = "right" if left else "left"
         axes.annotate(
-            note, (end, 0), where, xycoords=("data", "axes fraction"), textcoords="offset points", ha=align, color=_MUTED
+            note,
+            (end, 0),
+            where,
+            xycoords=("data", "axes fraction"),
+            textcoords="offset points",
+            ha=align,
+            color=_MUTED,
         )
 
 
 def _line(axes: Axes, series: Series, colour: str, label: str) -> None:
     marker = "o" if len(series.values) <= _FEW_READINGS else ""
-    axes.plot(series.cycles, series.values, color=colour, linewidth=1.3, marker=marker, markersize=3, label=label)
+    width = 2.6 if colour == _INK else 1.3  # seen on both sides of a line that runs over it
+    axes.plot(series.cycles, series.values, color=colour, linewidth=width, marker=marker, markersize=3, label=label)
 
 
 def _tolerance(name: str, last_cycle: float, tolerance_bytes: float) -> float | None:
@@ -192,7 +207,9 @@ def _values(axes: Axes, unit: str) -> None:
     factor, label = 1.0, unit
     if unit == "bytes":
         factor, label = next(
-            (size, name) for size, name in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (1, "B")) if largest >= size or size == 1
+            (size, name)
+            for size, name in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (1, "B"))
+            if largest >= size or size == 1
         )
     axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]) if factor == 1 else _ScaledLocator(factor))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / factor:,.4g}"))
@@ -238,5 +255,6 @@ def _legend(axes: Axes) -> None:
 def _svg(figure: Figure, *, title: str, prefix: str) -> str:
     figure.patch.set_visible(False)
     out = io.StringIO()
-    FigureCanvasSVG(figure).print_svg(out, metadata={"Date": None})
+    figure.set_canvas(FigureCanvasSVG(figure))
+    figure.savefig(out, format="svg", metadata={"Date": None})
     return restyle(out.getvalue(), title=title, prefix=prefix)

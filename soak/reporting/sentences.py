@@ -40,7 +40,21 @@ SYMBOLS = {
 }
 """A shape for each verdict, so that none is told by colour alone."""
 
-_NUMBER_WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+_NUMBER_WORDS = (
+    "no",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+)
 _MOST_NAMED = 3
 """More components than this of one verdict are counted in the headline, not named."""
 
@@ -118,7 +132,9 @@ def controls_sentence(controls: Controls | None) -> str:
         return "This run has no controls: how small a leak it could have seen is not known."
     blank, spike = controls.blank, controls.spike
     if not controls.ok:
-        failed = [f"{name}: {control.detail}" for name, control in (("blank", blank), ("spike", spike)) if not control.ok]
+        failed = [
+            f"{name}: {control.detail}" for name, control in (("blank", blank), ("spike", spike)) if not control.ok
+        ]
         return f"The controls failed, do not rely on these verdicts. {' '.join(_closed(text) for text in failed)}"
     limit = blank.limit_of_detection_bytes
     seen = "" if limit is None else f"; a leak of {short_number(limit, up=True)} B per call would have been seen"
@@ -168,7 +184,9 @@ def component_sentence(component: ComponentResult) -> str:
     if component.verdict is Verdict.CLEAN:
         return f"{name} {_bound_words(growth)}: {ran}."
     if component.verdict is Verdict.LEAK:
-        since = "" if component.since is None else f", steadily since call {format_count(component.since)} at the latest"
+        since = (
+            "" if component.since is None else f", steadily since call {format_count(component.since)} at the latest"
+        )
         return f"{name} {growth_words(growth)}{_other_measure(growth)}{since}: {ran}."
     if component.verdict is Verdict.SETTLING:
         return f"{name} {growth_words(growth)}, but ever more slowly, like a cache that fills: {ran}."
@@ -381,12 +399,12 @@ def _group_words(components: Sequence[ComponentResult], known: frozenset[str]) -
 def _named_words(component: ComponentResult, known: frozenset[str]) -> str:
     name, excused = spoken(component.name), excuse(component, known)
     suffix = {"known": " (known)", "gate is off": " (does not count: its gate is off)", None: ""}[excused]
-    words = {
-        Verdict.FAILED: lambda: _failure_words(component.failure, brief=True),
-        Verdict.LEAK: lambda: growth_words(component.growth),
-        Verdict.SETTLING: lambda: "is still settling",
-        Verdict.INCONCLUSIVE: lambda: "could not be decided yet",
-    }[component.verdict]()
+    if component.verdict is Verdict.FAILED:
+        words = _failure_words(component.failure, brief=True)
+    elif component.verdict is Verdict.LEAK:
+        words = growth_words(component.growth)
+    else:
+        words = "is still settling" if component.verdict is Verdict.SETTLING else "could not be decided yet"
     return f"{name} {words}{suffix}"
 
 

@@ -5,6 +5,7 @@ Pure functions of arrays; no drawing.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -66,7 +67,7 @@ def thin(series: Series, points: int) -> Series:
         return series
     edges = np.linspace(0, count, max(1, (points - 2) // 2) + 1).astype(int)
     keep = {0, count - 1}
-    for first, last in zip(edges[:-1], edges[1:], strict=True):
+    for first, last in itertools.pairwise(edges.tolist()):
         run = series.values[first:last]
         keep.update((first + int(run.argmin()), first + int(run.argmax())))
     index = np.array(sorted(keep))

@@ -1,0 +1,114 @@
+"""``report.md``: the run as a pull request comment."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from soak.reporting import sentences as say
+from soak.reporting.outcome import excuse, known_fingerprints, worst_first
+from soak.results import Cause, ComponentResult, RunResult
+from soak.units import format_count, format_duration
+from soak.verdict import Verdict
+
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~])")
+_MOST_ROWS = 60
+_MOST_EXPLAINED = 12
+_MOST_CAUSES = 3
+_MOST_LINES = 15
+_LONGEST_LINE = 200
+_LONGEST_TEXT = 400
+
+
+def render_markdown(result: RunResult) -> str:
+    """Write a run as GitHub-flavoured Markdown, below the 65,536 characters that a comment may have.
+
+    The headline, a table with the worst components on top, and what is known of those that are not clean; long lists
+    are cut and say so. Everything that comes from the run is escaped.
+    """
+    components = worst_first(result.components)
+    explained = [component for component in components if component.verdict is not Verdict.CLEAN]
+    known = known_fingerprints(result)
+    blocks = [
+        *_alarms(result),
+        f"### soak: {_text(say.headline(result))}",
+        _table(components),
+        *(_explanation(component, excuse(component, known)) for component in explained[:_MOST_EXPLAINED]),
+        _more(len(explained) - _MOST_EXPLAINED, "component that is not clean", "components that are not clean"),
+        "" if result.parts is None else f"**Sum of parts:** {_text(say.parts_sentence(result.parts))}",
+        _text(say.controls_sentence(result.controls)) if result.controls is None or result.controls.ok else "",
+        f"<sub>soak {_text(result.soak)}, run {_text(result.run)}, again with {_code(say.command_line(result))}</sub>",
+    ]
+    return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def _alarms(result: RunResult) -> list[str]:
+    failed = result.controls is not None and not result.controls.ok
+    texts = (say.controls_sentence(result.controls) if failed else None, say.state_sentence(result))
+    return [f"**{_text(text)}**" for text in texts if text]
+
+
+def _table(components: Sequence[ComponentResult]) -> str:
+    if not components:
+        return ""
+    rows = [
+        (
+            _text(component.name),
+            f"{say.SYMBOLS[component.verdict]} {component.verdict}",
+            _text(say.growth_cell(component)),
+            _text(say.decided_words(component.decided_by)),
+            format_count(component.iterations),
+            format_duration(component.seconds),
+        )
+        for component in components[:_MOST_ROWS]
+    ]
+    titles = ("component", "verdict", "growth", "decided by", "cycles", "time")
+    lines = [titles, ("---", "---", "---", "---", "---:", "---:"), *rows]
+    table = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    more = _more(len(components) - _MOST_ROWS, "component", "components")
+    return f"{table}\n\n{more}" if more else table
+
+
+def _explanation(component: ComponentResult, excused: str | None) -> str:
+    failure = component.failure
+    texts = (
+        component.why,
+        say.caveat_sentence(component),
+        say.excuse_sentence(excused) if excused else None,
+        say.needed_sentence(component),
+    )
+    blocks = [
+        f"**{_text(say.component_sentence(component))}** {' '.join(_text(text) for text in texts if text)}".rstrip(),
+        *(_cause(cause) for cause in component.causes[:_MOST_CAUSES]),
+        _more(len(component.causes) - _MOST_CAUSES, "cause", "causes"),
+        _folded("Where it was", failure.stack) if failure is not None and failure.stack else "",
+    ]
+    return "\n\n".join(block for block in blocks if block)
+
+
+def _cause(cause: Cause) -> str:
+    said = f"- {_text(say.cause_sentence(cause))} {_text(cause.advice)}".rstrip()
+    trail = [*cause.stack, *(f"held by {holder}" for holder in cause.held_by)]
+    return f"{said}\n\n{_folded('Allocated at', trail)}" if trail else said
+
+
+def _folded(title: str, lines: Sequence[str]) -> str:
+    shown = [line.replace("\n", " ")[:_LONGEST_LINE] for line in map(say.printable, lines[:_MOST_LINES])]
+    if len(lines) > _MOST_LINES:
+        shown.append(f"… {len(lines) - _MOST_LINES} more")
+    fence = "`" * (max((len(run) for line in shown for run in re.findall("`+", line)), default=0) + 3)
+    return "\n".join(["<details><summary>", title, "</summary>", "", fence, *shown, fence, "", "</details>"])
+
+
+def _more(count: int, one: str, many: str) -> str:
+    return f"… and {format_count(count)} more {one if count == 1 else many}." if count > 0 else ""
+
+
+def _text(text: str) -> str:
+    plain = " ".join(say.printable(text).split())
+    short = plain if len(plain) <= _LONGEST_TEXT else f"{plain[:_LONGEST_TEXT]}…"
+    return _SPECIAL.sub(r"\\\1", short).replace("&", "&amp;")
+
+
+def _code(text: str) -> str:
+    return f"`{' '.join(say.printable(text).replace('`', chr(39)).split())[:_LONGEST_TEXT]}`"

@@ -1,0 +1,184 @@
+"""What a person sees in the terminal: progress while a run goes on, and its results."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+from types import TracebackType
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.padding import Padding
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from soak.reporting import sentences as say
+from soak.reporting.outcome import excuse, known_fingerprints
+from soak.results import Cause, ComponentResult, RunResult
+from soak.units import format_count, format_duration
+from soak.verdict import Verdict
+
+STYLES = {
+    Verdict.LEAK: "bold red",
+    Verdict.CLEAN: "green",
+    Verdict.SETTLING: "cyan",
+    Verdict.INCONCLUSIVE: "yellow",
+    Verdict.FAILED: "bold magenta",
+}
+_REDRAW_S = 0.1
+_BAR_WIDTH = 24
+_MOST_FRAMES = 12
+
+
+def print_result(result: RunResult, console: Console) -> None:
+    """Print a run for a person: a table of verdicts, what is known of those that are not clean, the run in a sentence.
+
+    The very first line says so when the controls failed or the run did not come to its end. Nothing that comes from
+    the run is taken for rich's markup, and its control characters do not reach the terminal.
+    """
+    known = known_fingerprints(result)
+    controls = say.controls_sentence(result.controls)
+    controls_failed = result.controls is not None and not result.controls.ok
+    if controls_failed:
+        console.print(_text(controls, "bold red"))
+    if unfinished := say.state_sentence(result):
+        console.print(_text(unfinished, "bold yellow"))
+    if result.components:
+        console.print(_verdicts(result, known))
+    for component in result.components:
+        if lines := _explanation(component, excuse(component, known)):
+            console.print(_text(component.name, "bold"), Padding(Group(*lines), (0, 0, 0, 2)), sep="\n")
+    if result.parts is not None:
+        console.print(_text(f"parts: {say.parts_sentence(result.parts)} {say.combination_sentence(result.parts)}"))
+    if not controls_failed:
+        console.print(_text(controls, "dim"))
+    console.print(_text(say.headline(result), "bold"))
+
+
+class Progress:
+    """Shows a run while it goes on: a line per component at work, and one that stays for each that is done.
+
+    On a terminal the lines at work are redrawn at most ten times a second, by the caller's own thread (soak starts
+    none to measure). Elsewhere (a pipe, a log file) only the line of each finished component is written. To be used
+    as a context manager; several components may be at work at once.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+        self._at_work: dict[str, RenderableType] = {}
+        self._places: dict[str, str] = {}
+        self._drawn_at = float("-inf")
+
+    def __enter__(self) -> Progress:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def begin(self, component: str, position: int, total: int) -> None:
+        """Say that ``component``, the ``position``-th of ``total`` (from 1), is at work."""
+        self._places[component] = f"{position}/{total}"
+        self._show(component, _work_line(self._places[component], component, "starting"))
+
+    def update(self, component: str, cycles: int, elapsed_s: float, budget_s: float | None, note: str) -> None:
+        """Show how far a component is; ``budget_s`` is None where the budget is not a time."""
+        spent = format_duration(elapsed_s) + ("" if budget_s is None else f" of {format_duration(budget_s)}")
+        words = "  ".join(word for word in (say.count_words(cycles, "cycle"), spent, note) if word)
+        bar = (
+            None if not budget_s else ProgressBar(total=budget_s, completed=min(elapsed_s, budget_s), width=_BAR_WIDTH)
+        )
+        self._show(component, _work_line(self._places.get(component, ""), component, words, bar))
+
+    def done(self, result: ComponentResult) -> None:
+        """Write the line of a finished component, which stays."""
+        self._at_work.pop(result.name, None)
+        place = self._places.pop(result.name, "")
+        verdict = Text(f"{say.SYMBOLS[result.verdict]} {result.verdict:<12} ", STYLES[result.verdict])
+        self._console.print(
+            Text(f"{place:>7} ", "dim").append_text(verdict).append(_plain(say.component_sentence(result)))
+        )
+        self._redraw()
+
+    def _show(self, component: str, line: RenderableType) -> None:
+        self._at_work[component] = line
+        if time.monotonic() - self._drawn_at >= _REDRAW_S:
+            self._redraw()
+
+    def _redraw(self) -> None:
+        if self._live is not None:
+            self._live.update(Group(*self._at_work.values()), refresh=True)
+            self._drawn_at = time.monotonic()
+
+
+def _work_line(place: str, component: str, words: str, bar: ProgressBar | None = None) -> RenderableType:
+    line = Table.grid(padding=(0, 1))
+    cells = (Text(f"{place:>7}", "dim"), _text(component, "bold"), bar, _text(words, "dim"))
+    line.add_row(*(cell for cell in cells if cell is not None))
+    return line
+
+
+def _verdicts(result: RunResult, known: Collection[str]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for title in ("component", "verdict", "growth", "decided by"):
+        table.add_column(title, overflow="fold")
+    table.add_column("cycles", justify="right", no_wrap=True)
+    table.add_column("time", justify="right", no_wrap=True)
+    table.add_column("why", overflow="fold", ratio=1)
+    for component in result.components:
+        excused = excuse(component, known)
+        table.add_row(
+            _text(component.name, "bold"),
+            Text(f"{say.SYMBOLS[component.verdict]} {component.verdict}", STYLES[component.verdict]),
+            _text(say.growth_cell(component)),
+            _text(say.decided_words(component.decided_by)),
+            format_count(component.iterations),
+            format_duration(component.seconds),
+            _text(_first_sentence(component.why) + (f" ({excused})" if excused else "")),
+        )
+    return table
+
+
+def _explanation(component: ComponentResult, excused: str | None) -> list[Text]:
+    lines = [_text(message, "yellow") for message in component.messages]
+    if component.verdict is not Verdict.CLEAN:
+        sentences = (
+            say.component_sentence(component),
+            component.why,
+            say.caveat_sentence(component),
+            say.excuse_sentence(excused) if excused else None,
+            say.needed_sentence(component),
+        )
+        lines += [_text(sentence) for sentence in sentences if sentence]
+    if component.failure is not None:
+        lines += [_text(f"  {frame}", "dim") for frame in component.failure.stack[-_MOST_FRAMES:]]
+    for cause in component.causes:
+        lines += _cause(cause)
+    return lines
+
+
+def _cause(cause: Cause) -> list[Text]:
+    lines = [_text(say.cause_sentence(cause), "red" if cause.confirmed else "yellow")]
+    lines += [_text(f"  {frame}", "dim") for frame in cause.stack[:_MOST_FRAMES]]
+    lines += [_text(f"  held by {holder}", "dim") for holder in cause.held_by[:_MOST_FRAMES]]
+    if cause.advice:
+        lines.append(_text(f"  {cause.advice}"))
+    return lines
+
+
+def _first_sentence(text: str) -> str:
+    return text.partition(". ")[0].rstrip(".")
+
+
+def _text(text: str, style: str = "") -> Text:
+    return Text(_plain(text), style)
+
+
+def _plain(text: str) -> str:
+    return say.printable(text).replace("\t", "    ")

@@ -1,0 +1,64 @@
+"""Puts a run's reports into its folder, each complete or not at all."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from soak.errors import SoakError
+from soak.measurements import Reading
+from soak.reporting.figures import component_figure, parts_figure
+from soak.reporting.html import render_html
+from soak.reporting.json_report import render_json
+from soak.reporting.junit import render_junit
+from soak.reporting.markdown import render_markdown
+from soak.reporting.sentences import tolerance_bytes
+from soak.results import RunResult
+
+_POINTS = 600
+_POINTS_IN_ALL = 20_000
+"""So many points are shared among all figures of a page, so that a hundred components stay a page one can open."""
+
+
+def write_reports(result: RunResult, readings: Callable[[str], Sequence[Reading]], folder: Path) -> None:
+    """Write report.json, report.md, junit.xml, report.html and an SVG per component that has readings into ``folder``.
+
+    ``readings`` gives a component's readings by its name, in order; empty for one that has none. Each file replaces
+    its predecessor in one step, so a reader sees the old one or the new one, whole. Text first: should drawing fail,
+    the verdicts are there. Raises SoakError when a file cannot be written.
+    """
+    write_text(folder / "report.json", render_json(result))
+    write_text(folder / "report.md", render_markdown(result))
+    write_text(folder / "junit.xml", render_junit(result))
+    points = min(_POINTS, max(100, _POINTS_IN_ALL // max(1, len(result.components))))
+    tolerance = tolerance_bytes(result)
+    figures = {}
+    for position, component in enumerate(result.components):
+        series = readings(component.name)
+        figure = component_figure(component, series, tolerance_bytes=tolerance, points=points, prefix=f"c{position}")
+        if figure is not None:
+            figures[component.name] = figure
+            write_text(folder / figure_name(component.name), figure)
+    parts = None if result.parts is None else parts_figure(result.parts)
+    write_text(folder / "report.html", render_html(result, figures, parts))
+
+
+def figure_name(component: str) -> str:
+    """Give the file name of a component's figure; characters that a file name cannot have become ``_``."""
+    return re.sub(r"[/\\\x00-\x1f]|^\.", "_", component)[:200] + ".svg"
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file in one step: it is replaced by its complete successor or stays as it is.
+
+    Raises SoakError, naming the file and the reason, when that fails; nothing half-written is left behind.
+    """
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        unfinished.write_text(text, encoding="utf-8", errors="backslashreplace")
+        unfinished.replace(path)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise SoakError(f"cannot write {path}: {error.strerror or error}") from error
