@@ -25,7 +25,9 @@ def to_array(pixels: Pixels) -> Image:
     expected_bytes = math.prod(pixels.shape) * dtype.itemsize
     if min(pixels.shape) < 1 or pixels.data.nbytes != expected_bytes:
         size = " x ".join(map(str, pixels.shape))
-        raise DecodeError("pixels", None, f"{pixels.data.nbytes} bytes", f"{expected_bytes} for {size} of {dtype.name}")
+        raise DecodeError(
+            "pixels", None, f"{pixels.data.nbytes} bytes", f"{expected_bytes} for {size} of {pixels.dtype}"
+        )
     array = np.frombuffer(pixels.data, dtype).reshape(pixels.shape)
     if pixels.channels_reversed:
         return array[..., ::-1]

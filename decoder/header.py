@@ -193,7 +193,7 @@ class FrameHeader:
             if source_pixels <= 0:
                 raise self._error(source, "at least 1 pixel")
             if aoi_pixels > source_pixels:
-                raise self._error(aoi, f"at most {source}, {source_pixels} pixels")
+                raise self._error(aoi, f"at most {TABLE[source].name}, {source_pixels} pixels")
             if aoi_pixels > 0 and not 0 <= start_pixel <= source_pixels - aoi_pixels:
                 raise self._error(start, f"0 to {source_pixels - aoi_pixels}, so that the area of interest lies inside")
         if self.width * self.height > MAX_PIXELS:

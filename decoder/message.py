@@ -69,6 +69,6 @@ def _copied_matrix(matrix: object) -> Image:
         raise DecodeError("imageMatrix", None, type(matrix).__name__, "a numpy array")
     is_image = matrix.ndim == 2 or (matrix.ndim == 3 and matrix.shape[2] == 3)
     if not is_image or matrix.size == 0 or matrix.dtype.kind != "u" or matrix.itemsize > 2:
-        found = f"{matrix.dtype.name}{matrix.shape}"
+        found = f"{matrix.dtype.str} of shape {matrix.shape}"
         raise DecodeError("imageMatrix", None, found, "(height, width) or (height, width, 3) of uint8 or uint16")
     return np.array(matrix, dtype=matrix.dtype.newbyteorder("="), order="C")
