@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from soak.analysis.looks import RunningLooks
-from soak.analysis.rule import PARTS, Finding, look
+from soak.analysis.rule import PARTS, Finding, Parts, look
 
 FloatArray = npt.NDArray[np.float64]
 Make = Callable[[np.random.Generator, int], FloatArray]
@@ -58,7 +58,7 @@ def log_uniform(rng: np.random.Generator, low: float, high: float, runs: int) ->
 
 
 def autoregressive(rng: np.random.Generator, runs: int, *, sigma: FloatArray, memory: FloatArray) -> FloatArray:
-    """Noise of standard deviation ``sigma`` whose neighbours correlate by ``memory``, both ``(runs, 1)``."""
+    """Draw noise of standard deviation ``sigma`` whose neighbours correlate by ``memory``, both ``(runs, 1)``."""
     shocks = rng.standard_normal((READINGS, runs)) * (sigma * np.sqrt(1 - memory**2))[:, 0]
     noise = np.empty_like(shocks)
     noise[0] = sigma[:, 0] * rng.standard_normal(runs)
@@ -69,37 +69,37 @@ def autoregressive(rng: np.random.Generator, runs: int, *, sigma: FloatArray, me
 
 
 def small_noise(rng: np.random.Generator, runs: int) -> FloatArray:
-    """Noise as a heap counter shows it: 30 B to 10 kB, in whole 16 B chunks."""
+    """Draw noise as a heap counter shows it: 30 B to 10 kB, in whole 16 B chunks."""
     sigma, memory = log_uniform(rng, 30, 10_000, runs), rng.uniform(0, 0.95, (runs, 1))
     return np.round(autoregressive(rng, runs, sigma=sigma, memory=memory) / 16) * 16
 
 
 def flat_noise(rng: np.random.Generator, runs: int) -> FloatArray:
-    """A flat level under noise of any size and up to long memory."""
+    """Hold a level under noise of any size and up to long memory."""
     sigma, memory = log_uniform(rng, 10, 1_000_000, runs), 1 - log_uniform(rng, 0.001, 1, runs)
     return 5e7 + autoregressive(rng, runs, sigma=sigma, memory=memory)
 
 
 def constant(rng: np.random.Generator, runs: int) -> FloatArray:
-    """The same value throughout."""
+    """Hold the same value throughout."""
     return np.broadcast_to(rng.integers(0, 1 << 32, (runs, 1)).astype(np.float64), (runs, READINGS))
 
 
 def warm_up(rng: np.random.Generator, runs: int) -> FloatArray:
-    """Exponential approach to a level."""
+    """Approach a level exponentially."""
     height, slowness = log_uniform(rng, 10_000, 100_000_000, runs), log_uniform(rng, 500, LONGEST, runs)
     return height * -np.expm1(-AT / slowness)
 
 
 def linear_fill(rng: np.random.Generator, runs: int) -> FloatArray:
-    """A bounded cache filled at one rate, from the start or from later on."""
+    """Fill a bounded cache at one rate, from the start or from later on."""
     rate, length = log_uniform(rng, 2, 2000, runs), rng.uniform(0.02, 1, (runs, 1)) * LONGEST
     start = np.where(rng.random((runs, 1)) < 0.5, 0, rng.uniform(0, CYCLES, (runs, 1)))
     return rate * np.clip(AT - start, 0, length)
 
 
 def random_key_cache(rng: np.random.Generator, runs: int) -> FloatArray:
-    """A cache over a fixed set of keys drawn at random: each cycle is a hit or adds one entry."""
+    """Cache a fixed set of keys drawn at random: each cycle is a hit or adds one entry."""
     keys, entry = log_uniform(rng, 100, LONGEST, runs)[:, 0], log_uniform(rng, 48, 4096, runs)
     held = np.zeros((READINGS, runs))
     for k in range(1, READINGS):
@@ -109,7 +109,7 @@ def random_key_cache(rng: np.random.Generator, runs: int) -> FloatArray:
 
 
 def lru_of_random_sizes(rng: np.random.Generator, runs: int) -> FloatArray:
-    """A cache of a fixed number of entries of random sizes, filled and then replaced one by one."""
+    """Cache a fixed number of entries of random sizes, filled and then replaced one by one."""
     size, spread = log_uniform(rng, 48, 16_384, runs), rng.uniform(0.1, 1.5, (runs, 1))
     added = SPACING * size + np.sqrt(SPACING) * spread * size * rng.standard_normal((runs, READINGS))
     total = np.cumsum(added, axis=1)
@@ -119,15 +119,16 @@ def lru_of_random_sizes(rng: np.random.Generator, runs: int) -> FloatArray:
 
 
 def sawtooth(rng: np.random.Generator, runs: int, *, longest: float = LONGEST, highest: float = 8e6) -> FloatArray:
-    """Garbage that is collected every so often: regular, or with every other tooth of another height."""
+    """Collect garbage every so often: regular teeth, or every other one of another height."""
     period, height = log_uniform(rng, 200, longest, runs), log_uniform(rng, 1000, highest, runs)
     tooth = AT / period + rng.random((runs, 1))
     uneven = np.where(rng.random((runs, 1)) < 0.5, rng.uniform(0, 0.5, (runs, 1)), 0)
-    return height * (tooth % 1) * (1 - uneven * (np.floor(tooth) % 2))
+    values: FloatArray = height * (tooth % 1) * (1 - uneven * (np.floor(tooth) % 2))
+    return values
 
 
 def refresh(rng: np.random.Generator, runs: int) -> FloatArray:
-    """Something reloaded periodically: both copies live for part of the period, each copy of another size."""
+    """Reload something periodically: both copies live for part of the period, each copy is of another size."""
     period, size = log_uniform(rng, 500, LONGEST, runs), log_uniform(rng, 1000, 2e7, runs)
     phase = AT / period + rng.random((runs, 1))
     both = (phase % 1) < rng.uniform(0.02, 0.6, (runs, 1))
@@ -137,7 +138,7 @@ def refresh(rng: np.random.Generator, runs: int) -> FloatArray:
 
 
 def jumps(rng: np.random.Generator, runs: int) -> FloatArray:
-    """One to three one-off steps at any time, one in five of them down, under small noise."""
+    """Step once to three times at any time, one step in five down, under small noise."""
     values = small_noise(rng, runs)
     for present in (1.0, 0.5, 0.25):
         height = log_uniform(rng, 1000, 5e7, runs) * np.where(rng.random((runs, 1)) < 0.2, -1, 1)
@@ -146,16 +147,22 @@ def jumps(rng: np.random.Generator, runs: int) -> FloatArray:
 
 
 def logarithmic(rng: np.random.Generator, runs: int) -> FloatArray:
-    """Growth with the logarithm of the cycles, as of a table of ever rarer cases."""
+    """Grow with the logarithm of the cycles, like a table of ever rarer cases."""
     return log_uniform(rng, 1000, 3_000_000, runs) * np.log1p(AT / log_uniform(rng, 1, 10_000, runs))
 
 
 def arena_walk(rng: np.random.Generator, runs: int) -> FloatArray:
-    """A random walk between two walls: fragmentation of an arena that is large enough."""
+    """Walk at random between two walls: fragmentation of an arena that is large enough."""
     room = log_uniform(rng, 20_000, 6e7, runs)
     step = room / log_uniform(rng, 3, 100, runs)
     walk = rng.uniform(0, 2, (runs, 1)) * room + np.cumsum(step * rng.standard_normal((runs, READINGS)), axis=1)
-    return np.abs(walk % (2 * room) - room)
+    return fold(walk, room)
+
+
+def fold(walk: FloatArray, room: FloatArray) -> FloatArray:
+    """Reflect a walk at 0 and ``room`` ``(runs, 1)``."""
+    folded: FloatArray = np.abs(walk % (2 * room) - room)
+    return folded
 
 
 PARTS_OF_SUMS: tuple[Make, ...] = (
@@ -235,7 +242,8 @@ def leak_into_list(rate: float, rng: np.random.Generator, runs: int) -> FloatArr
     appended = np.floor(rate / (size + 8) * AT)
     room = np.maximum(np.log(np.maximum(appended, 1)), 0) / np.log(1.125) + rng.random((runs, 1))
     spare = appended * (1.125 ** (1 - room % 1) - 1)
-    return size * appended + 8 * (appended + spare) + small_noise(rng, runs)
+    held: FloatArray = size * appended + 8 * (appended + spare)
+    return held + small_noise(rng, runs)
 
 
 def leak_in_chunks(rate: float, rng: np.random.Generator, runs: int) -> FloatArray:
@@ -250,7 +258,8 @@ def leak_later(rate: float, rng: np.random.Generator, runs: int) -> FloatArray:
 
 def leak_under_sawtooth(rate: float, rng: np.random.Generator, runs: int) -> FloatArray:
     """Leak under garbage that comes and goes within the blocks of the windows."""
-    return rate * AT + sawtooth(rng, runs, longest=8192, highest=300_000 * rate)
+    values: FloatArray = rate * AT + sawtooth(rng, runs, longest=8192, highest=300_000 * rate)
+    return values
 
 
 def leak_after_fill(rate: float, rng: np.random.Generator, runs: int) -> FloatArray:
@@ -263,7 +272,7 @@ def leak_in_walking_arena(rate: float, rng: np.random.Generator, runs: int) -> F
     """Leak into an arena whose fragmentation walks, over up to 30,000 cycles' worth of the leak."""
     room = log_uniform(rng, 1000, 30_000, runs) * rate
     walk = np.cumsum(room / log_uniform(rng, 2, 10, runs) * rng.standard_normal((runs, READINGS)), axis=1)
-    return rate * AT + np.abs(walk % (2 * room) - room)
+    return rate * AT + fold(walk, room)
 
 
 def leak_as_rss(rate: float, rng: np.random.Generator, runs: int) -> FloatArray:
@@ -344,10 +353,7 @@ def simulate(batch: Batch) -> Outcome:
     """Make a batch of runs from its own seed and judge them."""
     seed = (zlib.crc32(batch.family.encode()), round(batch.rate), batch.number)
     rng = np.random.default_rng(seed)
-    if batch.rate:
-        values = LEAKS[batch.family](batch.rate, rng, batch.runs)
-    else:
-        values = CLEAN[batch.family](rng, batch.runs)
+    values = LEAKS[batch.family](batch.rate, rng, batch.runs) if batch.rate else CLEAN[batch.family](rng, batch.runs)
     end = int(rng.integers(READINGS // 8, READINGS)) if "stopped" in batch.family else READINGS
     looks = RunningLooks(
         tolerance=TOLERANCE, n_min=N_MIN, grain=PAGE if "RSS" in batch.family else 0.0, runs=batch.runs
@@ -406,11 +412,12 @@ def batches(family: str, rate: float, runs: int) -> list[Batch]:
 
 def seconds_per_look() -> float:
     """Time the rule on one run at three scales: the median of 200 looks."""
-    minima, counts = np.arange(PARTS, dtype=np.float64)[None, :] * 1e4, np.full(PARTS, 64)
+    rising, many = np.arange(PARTS, dtype=np.float64)[None, :] * 1e4, np.full(PARTS, 64)
+    parts = Parts(minima=rising, readings=many, climbed=np.full((1, PARTS), 1e4), climbs=many[None, :])
     times = []
     for _ in range(200):
         started = time.perf_counter()
-        look(minima, counts, n=float(CYCLES), tolerance=TOLERANCE, n_min=N_MIN)
+        look(parts, n=float(CYCLES), tolerance=TOLERANCE, n_min=N_MIN)
         times.append(time.perf_counter() - started)
     return float(np.median(times))
 
@@ -418,7 +425,8 @@ def seconds_per_look() -> float:
 # --- showing ----------------------------------------------------------------------------------------------------
 
 HEADINGS = (
-    "family | B/cycle | runs | LEAK | CLEAN | SETTLING | INCONCLUSIVE | cycles to it | rate error | coverage".split("|")
+    "| family | B/cycle | runs | LEAK | CLEAN | SETTLING | INCONCLUSIVE | cycles to it | rate error | coverage |",
+    "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
 )
 
 
@@ -440,7 +448,6 @@ def as_line(row: Row) -> str:
 
 def as_page(rows: list[Row], look_s: float) -> str:
     """Write docs/calibration.md."""
-    head = ["| " + " | ".join(heading.strip() for heading in HEADINGS) + " |", "|---|" + "--:|" * (len(HEADINGS) - 1)]
     clean, leaking = ([row for row in rows if bool(row.rate) is leaks] for leaks in (False, True))
     false_leaks, clean_runs = sum(row.leak for row in clean), sum(row.runs for row in clean)
     return "\n".join(
@@ -458,15 +465,15 @@ def as_page(rows: list[Row], look_s: float) -> str:
             f"Gate: at most {100 * MOST_FALSE_LEAKS:g} % per family. In total {false_leaks} of {clean_runs:,} runs.",
             "LEAK is a number of runs here. INCONCLUSIVE is no error: noise may hide a rate of 1 B per cycle.",
             "",
-            *head,
+            *HEADINGS,
             *map(as_line, clean),
             "",
             "## Leaks: how often they are found, how exact the rate is, how often the interval holds it",
             "",
-            f"Gates: LEAK in at least {100 * LEAST_POWER:g} %, never CLEAN, median rate error at most "
+            f"Gates: LEAK in at least {100 * LEAST_POWER:g} %, never CLEAN, median rate error at most",
             f"{100 * MOST_RATE_ERROR:g} %, coverage at least {100 * LEAST_COVERAGE:g} %.",
             "",
-            *head,
+            *HEADINGS,
             *map(as_line, leaking),
             "",
             f"One look takes {1e3 * look_s:.2f} ms (median on the machine that wrote this), whatever the run's length.",

@@ -87,14 +87,21 @@ class ComponentJudge:
 
     def _n_min_of(self, signal: Signal) -> int:
         assert self.n_min is not None
-        if signal.limit is None or signal.limit not in self._limits:
-            return self.n_min
-        return min(self.n_min, max(_SMALLEST_LIMITED_N_MIN, round(_LIMIT_SHARE * self._limits[signal.limit])))
+        limit = self._limits.get(signal.limit or "", float("inf"))
+        n_min = self.n_min
+        # By halves, so that all signals are looked at at the same cycles.
+        while n_min > _LIMIT_SHARE * limit and n_min >= 2 * _SMALLEST_LIMITED_N_MIN:
+            n_min //= 2
+        return n_min
 
 
 def choose_n_min(budget_cycles: float) -> int:
-    """Return n_min for a budget of so many cycles: an eighth of it, within the bounds."""
-    return int(min(max(budget_cycles / 8, SMALLEST_N_MIN), LARGEST_N_MIN))
+    """Return n_min for a budget of so many cycles: about an eighth of it, within the bounds.
+
+    A power of two, so that the rule's blocks and the checkpoints lie on one grid.
+    """
+    wanted = int(min(max(budget_cycles / 8, SMALLEST_N_MIN), LARGEST_N_MIN))
+    return 1 << (wanted.bit_length() - 1)
 
 
 def combine(series: Mapping[str, SeriesVerdict], required: frozenset[str]) -> Judgement:

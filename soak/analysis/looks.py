@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from soak.analysis.minima import RunningMinima
+from soak.analysis.cells import RunningCells
 from soak.analysis.rule import BLOCKS, MIN_READINGS_PER_BLOCK, PARTS, Finding, FloatArray, Look, look
 
 Tolerance = float | Callable[[float], float]
@@ -30,7 +30,7 @@ class Standing:
 class RunningLooks:
     """Looks at many runs, read at the same cycles, as soon as n reaches n_min/8, /4, /2, n_min, 2 n_min, ...
 
-    n is the number of cycles since the start of the series. Memory is bounded, see `RunningMinima`.
+    n is the number of cycles since the start of the series. Memory is bounded, see `RunningCells`.
     """
 
     def __init__(self, *, tolerance: Tolerance, n_min: float, grain: float = 0.0, runs: int = 1) -> None:
@@ -39,18 +39,18 @@ class RunningLooks:
         self._tolerance = tolerance
         self._n_min = n_min
         self._grain = grain
-        self._minima = RunningMinima(n_min, runs)
+        self._cells = RunningCells(n_min, runs)
         self._next_look = n_min / 8
 
     def extend(self, cycles: FloatArray, values: FloatArray) -> None:
         """Take in readings at ``cycles`` ``(m,)``, ascending and above 0, ``values`` ``(runs, m)``; look when due."""
         while cycles.size and cycles[-1] >= self._next_look:
             due = int(np.searchsorted(cycles, self._next_look, side="right"))
-            self._minima.extend(cycles[:due], values[:, :due])
+            self._cells.extend(cycles[:due], values[:, :due])
             self.standing = self._after_looking(self._next_look, self._next_look)
             self._next_look *= 2
             cycles, values = cycles[due:], values[:, due:]
-        self._minima.extend(cycles, values)
+        self._cells.extend(cycles, values)
 
     def at_end(self, last: float, spacing: float) -> Standing | None:
         """Return what stands with one more look at the end, cycle ``last``; change nothing, so that more can follow.
@@ -64,16 +64,16 @@ class RunningLooks:
         dense = spacing * MIN_READINGS_PER_BLOCK * 4 * BLOCKS <= self._next_look
         if dense and self._next_look - last <= spacing:
             return self._after_looking(self._next_look, self._next_look)
-        cell = self._minima.cell
+        cell = self._cells.cell
         cells = math.floor(last / cell)
         if cells < PARTS:
             return self.standing
         return self._after_looking(cells // PARTS * PARTS * cell, cells * cell)
 
     def _after_looking(self, n: float, end: float) -> Standing:
-        minima, counts = self._minima.parts(n, end)
+        parts = self._cells.parts(n, end)
         tolerance = self._tolerance(n) if callable(self._tolerance) else self._tolerance
-        newest = look(minima, counts, n=n, end=end, tolerance=tolerance, n_min=self._n_min, grain=self._grain)
+        newest = look(parts, n=n, end=end, tolerance=tolerance, n_min=self._n_min, grain=self._grain)
         return stand(self.standing, newest)
 
 

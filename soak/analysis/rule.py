@@ -1,6 +1,7 @@
 """Steady doubling windows: the rule that judges a series at one look.
 
-A look after n cycles needs 128 numbers only: the minima (troughs) of the 128 equal parts of the cycles (0, n].
+A look after n cycles needs the 128 equal parts of the cycles (0, n] only: their minima (troughs), and how much the
+series climbs from one reading to the next in them.
 Everything here works on many runs at once, so that what ``benchmarks/calibrate.py`` measures on thousands of
 simulated runs is the code that judges one real run. ``docs/verdict.md`` tells the same story for users.
 
@@ -61,6 +62,23 @@ class Finding(IntEnum):
 
 
 @dataclass(frozen=True)
+class Parts:
+    """What a look knows of the readings in the 128 equal parts of its cycles, in time order.
+
+    ``climbed / climbs`` is the mean rise between a reading and the next, over those that rise.
+    """
+
+    minima: FloatArray
+    """``(runs, 128)``: the smallest value, inf where a part holds no reading."""
+    readings: IntArray
+    """``(128,)``, the same for all runs."""
+    climbed: FloatArray
+    """``(runs, 128)``: the sum of all rises from one reading to the next."""
+    climbs: IntArray
+    """``(runs, 128)``: how many of those there were."""
+
+
+@dataclass(frozen=True)
 class Look:
     """What a look found in each run; all arrays are ``(runs,)`` and float64 unless said otherwise."""
 
@@ -100,8 +118,7 @@ class Fit:
 
 
 def look(
-    minima: FloatArray,
-    counts: IntArray,
+    parts: Parts,
     *,
     n: float,
     tolerance: float,
@@ -109,35 +126,34 @@ def look(
     grain: float = 0.0,
     end: float | None = None,
 ) -> Look:
-    """Judge every run by what is known after ``n`` cycles.
+    """Judge every run by the parts of the cycles ``(end - n, end]``.
 
-    ``minima`` is ``(runs, 128)``: the smallest value in each of the 128 equal parts of the cycles
-    ``(end - n, end]``, in time order, inf where a part holds no reading. ``counts`` is ``(128,)``: the readings
-    in each part, the same for all runs. ``tolerance`` is per cycle; ``grain`` is the resolution of the counter in
-    its own unit; ``end`` is ``n`` unless the first cycles are left out. Does not raise.
+    ``tolerance`` is per cycle; ``grain`` is the resolution of the counter in its own unit; ``end`` is ``n`` unless
+    the first cycles are left out. Does not raise.
     """
     end = n if end is None else end
-    scales = usable_scales(counts, n=n, n_min=n_min)
+    scales = usable_scales(parts.readings, n=n, n_min=n_min)
     if scales == 0:
-        return _too_few(minima, counts, n=n, end=end, tolerance=tolerance, n_min=n_min)
+        return _too_few(parts, n=n, end=end, tolerance=tolerance, n_min=n_min)
 
-    widths = n / 2.0 ** np.arange(1, scales + 1)
-    troughs = np.stack([_troughs_of_scale(minima, scale) for scale in range(1, scales + 1)], axis=1)
+    widths = np.array([n / 2**scale for scale in range(1, scales + 1)])
+    troughs = np.stack([_troughs_of_scale(parts.minima, scale) for scale in range(1, scales + 1)], axis=1)
     block_lengths = np.stack([widths / 2, widths], axis=1) / BLOCKS
     steady = fit_windows(set_aside_step(troughs), block_lengths)
     raw = fit_windows(troughs[:, 0], block_lengths[0])
     raw_older, raw_newer = _column(raw, 0), _column(raw, 1)
 
-    reached = np.full(len(minima), n >= n_min)
+    reached = np.full(len(troughs), n >= n_min)
     grows: BoolArray = np.all(steady.low > tolerance, axis=2)
-    leaks: BoolArray = grows & _keeps_one_rate(troughs, steady, widths) & reached[:, None]
+    leaks: BoolArray = grows & _keeps_one_rate(troughs, steady, widths, _mean_climb(parts, scales))
+    leaks &= reached[:, None]
     leak: BoolArray = np.any(leaks, axis=1)
     growing: BoolArray = np.any(grows, axis=1)
     bound = raw_newer.high + 2 * grain / (n / 2)
     slows = raw_newer.most < raw_older.least
     slows &= (raw_newer.rate > tolerance) & (raw_newer.rate < ONE_RATE * raw_older.rate)
 
-    finding = np.full(len(minima), Finding.UNDECIDED, dtype=np.int64)
+    finding = np.full(len(troughs), Finding.UNDECIDED, dtype=np.int64)
     finding[growing] = Finding.UNSTEADY
     finding[~reached] = Finding.EARLY
     finding[slows] = Finding.SETTLING
@@ -159,12 +175,12 @@ def look(
     )
 
 
-def usable_scales(counts: IntArray, *, n: float, n_min: float) -> int:
+def usable_scales(readings: IntArray, *, n: float, n_min: float) -> int:
     """How many of the scales 1, 2, 3 may be used: enough readings in every block, wide enough for n_min."""
     usable = 0
     for scale in range(1, SCALES + 1):
         wide_enough = scale == 1 or 1.5 * n / 2**scale >= FINE_SCALE_SPAN * n_min
-        older, newer = _windows(counts, scale)
+        older, newer = _windows(readings, scale)
         if not wide_enough or min(older.sum(axis=-1).min(), newer.sum(axis=-1).min()) < MIN_READINGS_PER_BLOCK:
             break
         usable = scale
@@ -183,7 +199,8 @@ def set_aside_step(troughs: FloatArray) -> FloatArray:
     excess = steps.max(axis=-1) - typical
     excess = np.where(excess > np.maximum(3 * scatter, np.abs(typical)), excess, 0.0)
     after = np.arange(BLOCKS) > steps.argmax(axis=-1)[..., None]
-    return troughs - excess[..., None] * after
+    lowered: FloatArray = troughs - excess[..., None] * after
+    return lowered
 
 
 def fit_windows(troughs: FloatArray, block_lengths: FloatArray) -> Fit:
@@ -196,11 +213,12 @@ def fit_windows(troughs: FloatArray, block_lengths: FloatArray) -> Fit:
     return Fit(rate=_middle(slopes), least=slopes[..., 0], most=slopes[..., -1])
 
 
-def _keeps_one_rate(troughs: FloatArray, steady: Fit, widths: FloatArray) -> BoolArray:
-    """Whether each scale ``(runs, scales)`` grows at one rate, in both windows, over the run and between windows.
+def _keeps_one_rate(troughs: FloatArray, steady: Fit, widths: FloatArray, mean_climb: FloatArray) -> BoolArray:
+    """Whether each scale ``(runs, scales)`` grows at one rate: in both windows, over the run and between windows.
 
-    The second condition stops growth like log n and sqrt n, the third (on troughs with nothing set aside) a
-    sawtooth whose period happens to fit the windows.
+    In this order, the conditions stop what changes its rate; growth like log n and sqrt n; a sawtooth whose period
+    happens to fit the windows (by the levels, with nothing set aside); and a sawtooth whose period is nearly a
+    multiple of the spacing of the readings, so that they creep up its slope, by no more than one reading's climb.
     """
     older, newer = steady.rate[..., 0], steady.rate[..., 1]
     first_half = steady.rate[:, :1, 0]
@@ -210,7 +228,17 @@ def _keeps_one_rate(troughs: FloatArray, steady: Fit, widths: FloatArray) -> Boo
         & (newer * ONE_RATE <= older)
         & (newer >= ONE_RATE * first_half)
         & (level_rise >= ONE_RATE * newer * 0.75 * widths)
+        & (level_rise >= mean_climb)
     )
+
+
+def _mean_climb(parts: Parts, scales: int) -> FloatArray:
+    """Return the mean rise from one reading to the next ``(runs, scales)`` in both windows of each scale."""
+    spans = [slice(PARTS - PARTS // 2**scale * 3 // 2, None) for scale in range(1, scales + 1)]
+    climbed = np.stack([parts.climbed[:, span].sum(axis=1) for span in spans], axis=1)
+    climbs = np.stack([parts.climbs[:, span].sum(axis=1) for span in spans], axis=1)
+    mean: FloatArray = climbed / np.maximum(climbs, 1)
+    return mean
 
 
 def _cycles_needed(
@@ -247,12 +275,12 @@ def _doubled(n: float, doublings: FloatArray) -> FloatArray:
     return n * (2.0 ** np.clip(np.ceil(doublings), 1, MOST_DOUBLINGS) - 1)
 
 
-def _too_few(minima: FloatArray, counts: IntArray, *, n: float, end: float, tolerance: float, n_min: float) -> Look:
+def _too_few(parts: Parts, *, n: float, end: float, tolerance: float, n_min: float) -> Look:
     """Say that nothing can be said, and how many cycles fill the blocks at the present spacing."""
-    runs = len(minima)
+    runs = len(parts.minima)
     unknown = np.full(runs, np.nan)
     smallest_blocks = 4 * BLOCKS  # in n, at scale 1
-    times_longer = max(MIN_READINGS_PER_BLOCK * smallest_blocks / max(int(counts.sum()), 1), 2.0)
+    times_longer = max(MIN_READINGS_PER_BLOCK * smallest_blocks / max(int(parts.readings.sum()), 1), 2.0)
     needed = np.full(runs, max(n_min - end, n * (times_longer - 1)))
     finding = np.full(runs, Finding.TOO_FEW, dtype=np.int64)
     return Look(n, end, tolerance, finding, unknown, unknown, unknown, unknown, needed)

@@ -1,0 +1,211 @@
+"""A series judged while it is measured gets the verdict of the whole series, in bounded memory."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from series_builder import AT, CYCLES, N_MIN
+
+from soak.analysis import SeriesJudge, judge
+from soak.analysis.cells import CELLS_PER_N_MIN, RunningCells
+from soak.analysis.rule import PARTS
+from soak.verdict import Verdict
+
+SHAPES = {
+    "flat": lambda at, rng: rng.normal(5e6, 3000, len(at)),
+    "leak": lambda at, rng: 16 * at + rng.normal(0, 3000, len(at)),
+    "late leak": lambda at, rng: 16 * np.maximum(at - 0.5 * at[-1], 0) + rng.normal(0, 3000, len(at)),
+    "saw": lambda at, rng: 1e5 * ((at / 20_000) % 1) + rng.normal(0, 30, len(at)),
+    "log": lambda at, rng: 1e6 * np.log1p(at) + rng.normal(0, 30, len(at)),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("readings", [500, 1024, 1500, 3000])
+def test_readings_added_one_by_one_get_the_verdict_of_the_whole_series(shape: str, readings: int):
+    """Every field is equal, down to the reason."""
+    at = AT[:readings]
+    values = SHAPES[shape](at, np.random.default_rng(1))
+
+    series = SeriesJudge(1.0, N_MIN)
+    for iteration, value in zip(at, values, strict=True):
+        series.add(iteration, value)
+
+    assert series.finish() == judge(at, values, tolerance=1.0, n_min=N_MIN)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_looking_at_the_end_leaves_no_trace_so_a_run_can_be_resumed(shape: str):
+    """A run cut off at any reading and resumed gets the verdict of an uninterrupted one."""
+    at = AT[:4000]
+    values = SHAPES[shape](at, np.random.default_rng(2))
+
+    series = SeriesJudge(1.0, N_MIN)
+    for cut in range(0, 4000, 250):
+        series.extend(at[cut : cut + 250], values[cut : cut + 250])
+        assert series.finish() == judge(at[: cut + 250], values[: cut + 250], tolerance=1.0, n_min=N_MIN)
+
+    assert series.finish() == judge(at, values, tolerance=1.0, n_min=N_MIN)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_n_min_fixed_after_the_first_readings_makes_no_difference(shape: str):
+    """Readings before it is known are kept and looked at then."""
+    at = AT[:4000]
+    values = SHAPES[shape](at, np.random.default_rng(3))
+
+    series = SeriesJudge(1.0)
+    series.extend(at[:2500], values[:2500])
+    assert series.verdict.verdict is Verdict.INCONCLUSIVE
+    assert series.finish().verdict is Verdict.INCONCLUSIVE
+    series.fix_n_min(N_MIN)
+    series.extend(at[2500:], values[2500:])
+
+    assert series.finish() == judge(at, values, tolerance=1.0, n_min=N_MIN)
+
+
+def test_a_leak_stands_as_soon_as_n_reaches_n_min():
+    """The regular looks are taken while readings come in; nobody has to ask."""
+    series = SeriesJudge(1.0, 256)
+    verdicts = []
+    for cycle in range(300):
+        series.add(cycle, 112 * cycle)
+        verdicts.append(series.verdict.verdict)
+
+    assert verdicts.index(Verdict.LEAK) == 256
+
+
+def test_readings_given_at_once_take_every_look_on_the_way():
+    """A leak that stopped long ago is still found at the look that saw it."""
+    at = np.arange(1 << 16)
+    series = SeriesJudge(1.0, 256)
+
+    series.extend(at, 112 * np.minimum(at, 600))
+
+    assert (series.verdict.verdict, series.verdict.decided_at) == (Verdict.LEAK, 256)
+
+
+def test_the_unit_is_written_behind_the_numbers():
+    """The rule knows no units; the sentence carries the caller's."""
+    at = np.arange(300)
+
+    verdict = judge(at, 128 * at, tolerance=1, n_min=256, unit="B")
+
+    assert verdict.reason.startswith("Grows by 128 B per cycle [128, 128], steady since cycle 64 at the latest")
+
+
+def test_memory_does_not_grow_with_the_series():
+    """A thousand times n_min later the state has the size it had at the start."""
+    cells = RunningCells(256)
+
+    def held_bytes() -> int:
+        return sum(array.nbytes for array in vars(cells).values() if isinstance(array, np.ndarray))
+
+    size = held_bytes()
+
+    cells.extend(np.arange(1.0, 256_001), np.zeros((1, 256_000)))
+
+    assert held_bytes() == size
+    assert 256_000 / cells.cell <= 2 * CELLS_PER_N_MIN
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    n_min=st.integers(8, 5000),
+    doublings=st.integers(-3, 4),
+    spacing=st.integers(1, 50),
+    seed=st.integers(0, 1000),
+)
+def test_the_parts_of_a_look_are_exact(n_min, doublings, spacing, seed):
+    """Merging cells in pairs loses nothing at a regular look, whatever n_min and spacing."""
+    n = n_min * 2.0**doublings
+    cycles = np.arange(spacing, n + 1, spacing, dtype=np.float64)
+    values = np.random.default_rng(seed).normal(size=(2, len(cycles)))
+    rises = np.maximum(np.diff(values, axis=1, prepend=values[:, :1]), 0)
+    cells = RunningCells(n_min, runs=2)
+    cells.extend(cycles[:7], values[:, :7])
+    cells.extend(cycles[7:], values[:, 7:])
+
+    parts = cells.parts(n, n)
+
+    for part in range(PARTS):
+        inside = (cycles > n * part / PARTS) & (cycles <= n * (part + 1) / PARTS)
+        assert parts.readings[part] == inside.sum()
+        assert np.array_equal(parts.minima[:, part], values[:, inside].min(axis=1, initial=np.inf))
+        assert np.allclose(parts.climbed[:, part], rises[:, inside].sum(axis=1))
+        assert np.array_equal(parts.climbs[:, part], (rises[:, inside] > 0).sum(axis=1))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    shape=st.sampled_from(sorted(SHAPES)),
+    readings=st.integers(0, 3000),
+    first=st.integers(-(10**9), 10**12),
+    seed=st.integers(0, 1000),
+)
+def test_the_verdict_does_not_depend_on_where_iterations_start(shape, readings, first, seed):
+    """Cycles are counted from the first iteration, also in decided_at, since and needed."""
+    at = AT[:readings]
+    values = SHAPES[shape](at, np.random.default_rng(seed)) if readings else at
+
+    assert judge(at + first, values, tolerance=1.0, n_min=N_MIN) == judge(at, values, tolerance=1.0, n_min=N_MIN)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    shape=st.sampled_from(sorted(SHAPES)),
+    readings=st.integers(1, 8192),
+    level=st.integers(-(2**40), 2**40),
+    seed=st.integers(0, 1000),
+)
+def test_the_verdict_does_not_depend_on_the_level(shape, readings, level, seed):
+    """Only growth counts, not how much there was to begin with."""
+    at = AT[:readings]
+    values = np.round(SHAPES[shape](at, np.random.default_rng(seed)))
+
+    assert judge(at, values + level, tolerance=1.0, n_min=N_MIN) == judge(at, values, tolerance=1.0, n_min=N_MIN)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    shape=st.sampled_from(sorted(SHAPES)),
+    readings=st.integers(1, 8192),
+    power=st.integers(-20, 20),
+    seed=st.integers(0, 1000),
+)
+def test_the_verdict_scales_with_the_unit_of_values_and_tolerance(shape, readings, power, seed):
+    """KiB or bytes: the same verdict, cycles and needs, and a rate in the same unit."""
+    at, unit = AT[:readings], 2.0**power
+    values = SHAPES[shape](at, np.random.default_rng(seed))
+
+    bare = judge(at, values, tolerance=1.0, n_min=N_MIN, grain=16)
+    scaled = judge(at, values * unit, tolerance=unit, n_min=N_MIN, grain=16 * unit)
+
+    assert scaled.verdict is bare.verdict
+    assert (scaled.decided_at, scaled.since, scaled.needed) == (bare.decided_at, bare.since, bare.needed)
+    assert scaled.rate == (None if bare.rate is None else bare.rate * unit)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    values=st.lists(st.floats(-1e12, 1e12), max_size=400),
+    gaps=st.lists(st.integers(1, 40), max_size=400),
+    n_min=st.integers(1, 600),
+    grain=st.floats(0, 1e6),
+)
+def test_every_verdict_has_the_numbers_it_promises(values, gaps, n_min, grain):
+    """Whatever the readings: an interval around the rate, needs where undecided, no verdict before n_min."""
+    readings = min(len(values), len(gaps))
+
+    verdict = judge(np.cumsum(gaps[:readings]), values[:readings], tolerance=1.0, n_min=n_min, grain=grain)
+
+    undecided = verdict.verdict in (Verdict.INCONCLUSIVE, Verdict.SETTLING)
+    assert (verdict.needed is not None) == undecided
+    assert (verdict.since is not None) == (verdict.verdict is Verdict.LEAK)
+    if verdict.rate is not None:
+        assert verdict.low <= verdict.rate <= verdict.high
+    if verdict.verdict in (Verdict.LEAK, Verdict.CLEAN):
+        assert n_min <= verdict.decided_at <= CYCLES
+    assert verdict.reason.endswith(".")
