@@ -61,7 +61,7 @@ def _head(result: RunResult) -> Markup:
     return join(
         element("p", say.controls_sentence(result.controls), class_="alarm") if alarm else None,
         element("p", unfinished, class_="alarm") if unfinished else None,
-        element("p", f"soak {result.soak} · run {result.run} · {result.started}", class_="about"),
+        element("p", f"soak {result.soak} · run {result.run} · {say.when_words(result)}", class_="about"),
         element("h1", say.headline(result)),
     )
 
@@ -174,7 +174,7 @@ def _tracemalloc(result: TracemallocResult) -> Markup:
 
 def _failure(failure: Failure) -> Markup:
     return join(
-        element("pre", failure.detail) if failure.detail.strip() else None,
+        element("pre", failure.detail) if len(failure.detail.splitlines()) > 1 else None,  # one line stands above
         join(element("h3", "Where it was"), element("pre", "\n".join(failure.stack))) if failure.stack else None,
     )
 

@@ -81,7 +81,9 @@ def _explanation(component: ComponentResult, excused: str | None) -> str:
         f"**{_text(say.component_sentence(component))}** {' '.join(_text(text) for text in texts if text)}".rstrip(),
         *(_cause(cause) for cause in component.causes[:_MOST_CAUSES]),
         _more(len(component.causes) - _MOST_CAUSES, "cause", "causes"),
-        _folded("Where it was", failure.stack) if failure is not None and failure.stack else "",
+        _folded("Where it was", say.telling_frames(failure, _MOST_LINES))
+        if failure is not None and failure.stack
+        else "",
     ]
     return "\n\n".join(block for block in blocks if block)
 

@@ -11,6 +11,7 @@ import math
 import re
 import shlex
 from collections.abc import Sequence
+from datetime import datetime
 
 from soak.measurements import SIGNALS
 from soak.reporting.outcome import excuse, known_fingerprints, worst_first
@@ -28,7 +29,7 @@ from soak.results import (
     SignalResult,
     TrackerState,
 )
-from soak.units import format_count, format_duration, format_number, format_size, parse_size_bytes
+from soak.units import format_count, format_duration, format_number, parse_size_bytes
 from soak.verdict import Verdict
 
 SYMBOLS = {
@@ -81,6 +82,7 @@ _STATE_WORDS = {
     "held": "something still holds it",
 }
 _DECIDER_WORDS = {"lost-scan": "scan for lost blocks", "ledger": "allocation ledger"}
+_COVERED_WORDS = {"native": "native memory", "python": "Python objects"}
 _STOP_WORDS = {
     "verdict": "its verdict stood",
     "budget": "its budget was used up",
@@ -117,6 +119,17 @@ def tolerance_bytes(result: RunResult) -> float:
     """Give the growth in bytes per cycle that the run accepts: its setting ``tolerance``, 1 byte when not set."""
     setting = result.settings.get("tolerance")
     return 1.0 if setting is None else parse_size_bytes(setting)
+
+
+def when_words(result: RunResult) -> str:
+    """Say when a run began and how long it took; times that are no ISO times are given as they are."""
+    try:
+        started = datetime.fromisoformat(result.started)
+        took = None if result.finished is None else datetime.fromisoformat(result.finished) - started
+    except ValueError:
+        return result.started
+    began = started.strftime("%Y-%m-%d %H:%M %Z").rstrip()
+    return began if took is None else f"{began}, {format_duration(took.total_seconds())}"
 
 
 def state_sentence(result: RunResult) -> str | None:
@@ -184,10 +197,7 @@ def component_sentence(component: ComponentResult) -> str:
     if component.verdict is Verdict.CLEAN:
         return f"{name} {_bound_words(growth)}: {ran}."
     if component.verdict is Verdict.LEAK:
-        since = (
-            "" if component.since is None else f", steadily since call {format_count(component.since)} at the latest"
-        )
-        return f"{name} {growth_words(growth)}{_other_measure(growth)}{since}: {ran}."
+        return f"{name} {growth_words(growth)}{_other_measure(growth)}: {ran}."
     if component.verdict is Verdict.SETTLING:
         return f"{name} {growth_words(growth)}, but ever more slowly, like a cache that fills: {ran}."
     return f"{name} could not be decided yet: {ran}."
@@ -208,7 +218,10 @@ def growth_words(growth: Growth | None) -> str:
 
 
 def growth_cell(component: ComponentResult) -> str:
-    """Give the deciding growth for a table: ``128 B/cycle [127.9, 128.2]``, for CLEAN the bound ``≤ 0.21 B/cycle``."""
+    """Give the deciding growth for a table: ``128 B/cycle [127.9, 128.2]``, for CLEAN the bound ``≤ 0.21 B/cycle``.
+
+    Where both requested and allocated bytes are known and differ, the other one follows: ``(106 requested)``.
+    """
     growth = component.growth
     if growth is None:
         return "–"
@@ -218,7 +231,7 @@ def growth_cell(component: ComponentResult) -> str:
         return f"≤ {short_number(max(growth.high, 0.0), up=True)} {unit}/cycle"
     if rate is None:
         return "–"
-    return f"{format_number(rate)} {unit}/cycle{interval_words(growth.low, growth.high)}"
+    return f"{format_number(rate)} {unit}/cycle{interval_words(growth.low, growth.high)}{_aside(growth)}"
 
 
 def signal_cell(signal: SignalResult) -> str:
@@ -255,8 +268,10 @@ def needed_sentence(component: ComponentResult) -> str | None:
 
 
 def caveat_sentence(component: ComponentResult) -> str | None:
-    """Say what would look the same as this leak; None for what is not a leak or is proven lost."""
-    if component.verdict is not Verdict.LEAK or component.decided_by == "lost-scan" or component.n_min is None:
+    """Say what would look the same as this leak; None for no leak, for what is proven lost, or when ``why`` says it."""
+    lost = component.decided_by == "lost-scan" or any(c.confirmed and c.state == "lost" for c in component.causes)
+    said = "would look the same" in component.why
+    if component.verdict is not Verdict.LEAK or component.n_min is None or lost or said:
         return None
     period = format_count(round(0.6 * component.n_min))
     return f"A bounded cache or a period of more than about {period} calls would look the same."
@@ -292,7 +307,8 @@ def pacing_sentence(pacing: Pacing) -> str:
 def tracker_sentence(tracker: TrackerState) -> str:
     """Say whether the allocation tracker watched, and if not, why."""
     if tracker.active:
-        return f"The allocation tracker watched {' and '.join(tracker.covers) or 'allocations'}."
+        covered = " and ".join(_COVERED_WORDS.get(name, name) for name in tracker.covers)
+        return f"The allocation tracker watched {covered or 'allocations'}."
     return f"The allocation tracker did not watch: {tracker.reason or 'it was off'}."
 
 
@@ -303,9 +319,9 @@ def overhead_sentence(component: ComponentResult) -> str:
     return f"{count_words(component.checkpoints, 'checkpoint')} took {taken}{lost}."
 
 
-def failure_sentence(failure: Failure) -> str:
-    """Say where and why a driver did not come to its end."""
-    return f"It {_failure_words(failure)}."
+def telling_frames(failure: Failure, most: int) -> tuple[str, ...]:
+    """Give the lines of a failure's stack that tell most: a traceback's last, of any other dump the first."""
+    return failure.stack[-most:] if failure.reason == "exception" else failure.stack[:most]
 
 
 # One cause
@@ -364,7 +380,10 @@ def rate_words(rate: float, unit: str) -> str:
 
 def byte_rate(rate: float) -> str:
     """Write a growth in bytes for a sentence: ``106 B``, ``1,024 B``, ``52.3 KiB``."""
-    return f"{short_number(rate)} B" if abs(rate) < 10_240 else format_size(float(f"{rate:.3g}"))
+    for unit, size in (("MiB", 2**20), ("KiB", 2**10)):
+        if abs(rate) >= 10 * size:
+            return f"{short_number(rate / size)} {unit}"
+    return f"{short_number(rate)} B"
 
 
 def short_number(value: float, *, up: bool = False) -> str:
@@ -449,6 +468,17 @@ def _other_measure(growth: Growth | None) -> str:
     requested = byte_rate(growth.requested_bytes_per_iteration)
     allocated = byte_rate(growth.allocated_bytes_per_iteration)
     return "" if requested == allocated else f" (the allocator makes {allocated} of it)"
+
+
+def _aside(growth: Growth) -> str:
+    measures = {
+        "requested": ("allocated", growth.allocated_bytes_per_iteration),
+        "allocated": ("requested", growth.requested_bytes_per_iteration),
+    }
+    name, other = measures.get(growth.measures or "", ("", None))
+    if other is None or growth.bytes_per_iteration is None or byte_rate(other) == byte_rate(growth.bytes_per_iteration):
+        return ""
+    return f" ({format_number(other)} {name})"
 
 
 def _every_words(cause: Cause) -> str:

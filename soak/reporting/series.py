@@ -92,7 +92,7 @@ def windows_of(signal: SignalResult | None, last_cycle: float) -> Windows:
     n is the look that decided, else the end of the series. A leak that shows at a finer scale has shorter windows;
     its ``since`` tells which. CLEAN rests on the newer half alone.
     """
-    end = float(signal.decided_at) if signal is not None and signal.decided_at else last_cycle
+    end = min(float(signal.decided_at), last_cycle) if signal is not None and signal.decided_at else last_cycle
     scale = 1
     if signal is not None and signal.verdict is Verdict.LEAK and signal.since is not None and 0 <= signal.since < end:
         scale = min(3, max(1, round(math.log2(1.5 * end / (end - signal.since)))))

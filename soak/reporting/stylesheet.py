@@ -23,7 +23,7 @@ p{margin:.5rem 0;max-width:52rem}
 a{color:var(--link)}
 .about,.note{color:var(--muted);font-size:.9rem}
 .about{margin:0}
-.lead{font-size:1.1rem}
+.lead{font-size:1.1rem;text-wrap:pretty}
 .lead::first-letter{text-transform:uppercase}
 .alarm{border-left:.4rem solid var(--leak);background:var(--card);padding:.7rem 1rem;font-weight:600;margin:0 0 1rem}
 section{border-top:1px solid var(--rule);margin-top:2.2rem;padding-top:1.4rem}

@@ -29,6 +29,8 @@ STYLES = {
 _REDRAW_S = 0.1
 _BAR_WIDTH = 24
 _MOST_FRAMES = 12
+_WIDE = 120
+"""Narrower terminals get no columns for what decided and why; what is not clean is explained below the table."""
 
 
 def print_result(result: RunResult, console: Console) -> None:
@@ -45,10 +47,11 @@ def print_result(result: RunResult, console: Console) -> None:
     if unfinished := say.state_sentence(result):
         console.print(_text(unfinished, "bold yellow"))
     if result.components:
-        console.print(_verdicts(result, known))
+        console.print(_verdicts(result, known, wide=console.width >= _WIDE))
     for component in result.components:
         if lines := _explanation(component, excuse(component, known)):
-            console.print(_text(component.name, "bold"), Padding(Group(*lines), (0, 0, 0, 2)), sep="\n")
+            console.print("", _text(component.name, "bold"), Padding(Group(*lines), (0, 0, 0, 2)), sep="\n")
+    console.print()
     if result.parts is not None:
         console.print(_text(f"parts: {say.parts_sentence(result.parts)} {say.combination_sentence(result.parts)}"))
     if not controls_failed:
@@ -100,11 +103,13 @@ class Progress:
         """Write the line of a finished component, which stays."""
         self._at_work.pop(result.name, None)
         place = self._places.pop(result.name, "")
-        verdict = Text(f"{say.SYMBOLS[result.verdict]} {result.verdict:<12} ", STYLES[result.verdict])
-        self._console.print(
-            Text(f"{place:>7} ", "dim").append_text(verdict).append(_plain(say.component_sentence(result)))
+        line = Text.assemble(
+            (f"{place:>7} ", "dim"),
+            (f"{say.SYMBOLS[result.verdict]} {result.verdict:<12} ", STYLES[result.verdict]),
+            _plain(say.component_sentence(result)),
         )
         self._redraw()
+        self._console.print(line)
 
     def _show(self, component: str, line: RenderableType) -> None:
         self._at_work[component] = line
@@ -124,23 +129,26 @@ def _work_line(place: str, component: str, words: str, bar: ProgressBar | None =
     return line
 
 
-def _verdicts(result: RunResult, known: Collection[str]) -> Table:
+def _verdicts(result: RunResult, known: Collection[str], *, wide: bool) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for title in ("component", "verdict", "growth", "decided by"):
-        table.add_column(title, overflow="fold")
-    table.add_column("cycles", justify="right", no_wrap=True)
-    table.add_column("time", justify="right", no_wrap=True)
-    table.add_column("why", overflow="fold", ratio=1)
+    for title in ("component", "verdict", "growth"):
+        table.add_column(title, no_wrap=wide, overflow="fold")
+    for title in ("cycles", "time"):
+        table.add_column(title, justify="right", no_wrap=True)
+    if wide:
+        table.add_column("decided by", no_wrap=True, overflow="fold")
+        table.add_column("why")
     for component in result.components:
         excused = excuse(component, known)
+        why = _text((f"({excused}) " if excused else "") + _first_sentence(component.why))
+        why.no_wrap, why.overflow = True, "ellipsis"
         table.add_row(
             _text(component.name, "bold"),
             Text(f"{say.SYMBOLS[component.verdict]} {component.verdict}", STYLES[component.verdict]),
             _text(say.growth_cell(component)),
-            _text(say.decided_words(component.decided_by)),
             format_count(component.iterations),
             format_duration(component.seconds),
-            _text(_first_sentence(component.why) + (f" ({excused})" if excused else "")),
+            *((_text(say.decided_words(component.decided_by)), why) if wide else ()),
         )
     return table
 
@@ -157,7 +165,7 @@ def _explanation(component: ComponentResult, excused: str | None) -> list[Text]:
         )
         lines += [_text(sentence) for sentence in sentences if sentence]
     if component.failure is not None:
-        lines += [_text(f"  {frame}", "dim") for frame in component.failure.stack[-_MOST_FRAMES:]]
+        lines += [_text(f"  {frame}", "dim") for frame in say.telling_frames(component.failure, _MOST_FRAMES)]
     for cause in component.causes:
         lines += _cause(cause)
     return lines

@@ -38,7 +38,8 @@ def a_component(name: str = "decoder", **changes: Any) -> ComponentResult:
         name=name,
         target=f"standalone_tests/drive_{name}.py",
         verdict=Verdict.CLEAN,
-        why="The malloc heap ended where it began. No signal grows.",
+        why="Malloc heap in use: does not grow by more than 0.21 B per cycle, below the tolerance of 1 B: "
+        "0 B per cycle [-0.02, 0.18] over the last 8,192 cycles. Nor do Python blocks, file descriptors.",
         decided_by="counter:heap",
         iterations=20_480,
         seconds=8.5,
@@ -74,7 +75,8 @@ def a_leak(name: str = "numpy_conversion", **changes: Any) -> ComponentResult:
     leaking = a_component(
         name,
         verdict=Verdict.LEAK,
-        why="The malloc heap grew at one rate in both windows. Nothing points to the blocks of past calls any more.",
+        why="Malloc heap in use: grows by 128 B per cycle [127.9, 128.1], steady since cycle 4,096 at the latest. "
+        "Nothing points to the blocks of past calls any more.",
         decided_by="counter:heap",
         since=4_096,
         growth=growth(128.0, 127.9, 128.1, requested=106.0),
