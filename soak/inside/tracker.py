@@ -1,0 +1,322 @@
+"""The hook into the allocation tracker, for whoever runs in the measured process.
+
+``connect`` returns a `Tracker` when the library was preloaded, else a `NoTracker` with the same methods, which do
+nothing and cost next to nothing; its ``reason`` says why. Stdlib only, CPython 3.8 and later.
+
+    tracker = connect()
+    tracker.start("/path/of/the/ledger")    # before the component is imported
+    cell = tracker.cycle                    # a memoryview: storing into it is all that marking a cycle takes
+    for number in range(1, cycles + 1):
+        cell[0] = number                    # 0 stands for everything before the first cycle
+        component()
+        if at_a_checkpoint:
+            tracker.checkpoint()            # the parent reads the ledger with soak.native.ledger
+
+What the parent gets at each checkpoint, in the file that ``start`` named (``soak/native/layout.h`` has every field):
+
+- *rows* ``(site, domain, bucket, live_blocks, live_bytes)``: what is alive, by site, domain (native, Python mem,
+  Python obj; mappings and pymalloc arenas apart) and bucket of birth cycles (exact below 8, then four to an octave);
+- *births*, one number for each site: blocks allocated there since the start;
+- *sites*: a return address, or file, function and line, or one stack of a flagged site;
+- totals, what was lost for want of room, the address ranges of the tracker's own memory.
+
+Nothing here allocates for good once ``start`` has returned: a checkpoint is one call into C.
+"""
+
+import ctypes
+import os
+import sys
+
+LIBRARY_PREFIX = "libsoak_tracker"
+LAYOUT_VERSION = 1
+LOADER_VARIABLE = "LD_PRELOAD"
+
+STATE_NATIVE = 1
+STATE_PYTHON_DOMAINS = 2
+STATE_PYTHON_LINES = 4
+STATE_NATIVE_STACKS = 8
+
+FRAME_PYTHON = 1 << 63
+FRAME_PYTHON_ENTRY = 1 << 62
+
+
+class _KnownFrame(ctypes.Structure):
+    _fields_ = (
+        ("code", ctypes.c_size_t),
+        ("caller_code", ctypes.c_size_t),
+        ("file", ctypes.c_size_t),
+        ("function", ctypes.c_size_t),
+        ("bytecode_bytes", ctypes.c_uint64),
+        ("first_line", ctypes.c_uint32),
+    )
+
+
+class _Site(ctypes.Structure):
+    _fields_ = (
+        ("key", ctypes.c_uint64),
+        ("address", ctypes.c_uint64),
+        ("kind", ctypes.c_uint32),
+        ("parent", ctypes.c_uint32),
+        ("file", ctypes.c_uint32),
+        ("function", ctypes.c_uint32),
+        ("line", ctypes.c_uint32),
+        ("instruction", ctypes.c_uint32),
+        ("flags", ctypes.c_uint32),
+        ("stacks", ctypes.c_uint32),
+    )
+
+
+class _Survivor(ctypes.Structure):
+    _fields_ = (
+        ("address", ctypes.c_uint64),
+        ("size", ctypes.c_uint64),
+        ("cycle", ctypes.c_uint64),
+        ("site", ctypes.c_uint32),
+        ("domain", ctypes.c_uint32),
+    )
+
+
+class NoTracker:
+    """Stands in where no tracker was preloaded: a program may mark its cycles all the same."""
+
+    active = False
+    python_lines = False
+
+    def __init__(self, reason):
+        self.reason = reason
+        self.cycle = memoryview(bytearray(8)).cast("Q")
+
+    def start(self, ledger=None):
+        """Record nothing; return what is covered: nothing."""
+        return ()
+
+    def mark(self, cycle):
+        """Accept the number of the cycle that begins."""
+
+    def checkpoint(self):
+        """Return 0: no checkpoint was written."""
+        return 0
+
+    def survivors(self, start, stop, site=0):
+        """Return no survivors."""
+        return []
+
+    def flag(self, site, on=True):
+        """Flag nothing."""
+        return False
+
+    def place(self, site):
+        """Know no place."""
+        return None
+
+    def stacks(self, site):
+        """Return no stacks."""
+        return []
+
+    def stop(self):
+        """Do nothing."""
+
+
+class Tracker:
+    """The preloaded library. One for a process."""
+
+    active = True
+
+    def __init__(self, library):
+        self._library = library
+        self._declare()
+        address = library.soak_cycle()
+        self._cell = ctypes.c_uint64.from_address(address)  # the memoryview does not keep it alive
+        # Both casts are needed: ctypes calls its format "<Q", which a memoryview will not store into.
+        self.cycle = memoryview(self._cell).cast("B").cast("Q")
+        self.reason = None
+        self.covers = ()
+        self.python_lines = False
+        self.python_lines_reason = "the tracker was not started"
+        self._write_checkpoint = library.soak_checkpoint
+
+    def start(self, ledger=None):
+        """Record Python's domains too and open the ledger, in memory of this process for None.
+
+        Returns what is covered, ``("native", "python")`` at best. Call it once, before the component is imported.
+        Raises ``OSError`` when the ledger cannot be made.
+        """
+        _take_out_of_environment()
+        failed = self._library.soak_open_ledger(None if ledger is None else os.fsencode(ledger))
+        if failed:
+            raise OSError(failed, os.strerror(failed), ledger)
+        state = self._library.soak_start()
+        self.python_lines_reason = _why_no_python() or self._start_python()
+        self.python_lines = self.python_lines_reason is None
+        state = self._library.soak_state()
+        names = (("native", STATE_NATIVE), ("python", STATE_PYTHON_DOMAINS))
+        self.covers = tuple(name for name, bit in names if state & bit)
+        return self.covers
+
+    def mark(self, cycle):
+        """Say that ``cycle`` begins. Storing into ``self.cycle[0]`` does the same without a call."""
+        self.cycle[0] = cycle
+
+    def checkpoint(self):
+        """Write what is alive into the ledger and return the checkpoint's number; -1 in a forked child.
+
+        Sites that the parent asked for are flagged as well.
+        """
+        return self._write_checkpoint()
+
+    def survivors(self, start, stop, site=0):
+        """Return ``(address, bytes, cycle, site, domain)`` of blocks born in cycles [start, stop) and still alive.
+
+        Of one site with its stacks, or of all. They also stand in the ledger, 65,536 at most.
+        """
+        self._library.soak_survivors(start, stop, site)
+        header = self._header()
+        rows = (_Survivor * header["survivors_listed"]).from_address(self._base() + header["survivors_at"])
+        return [(row.address, row.size, row.cycle, row.site, row.domain) for row in rows]
+
+    def flag(self, site, on=True):
+        """Capture the stack of every (or, when they are many, every n-th) allocation at ``site`` from now on."""
+        return self._library.soak_flag(site, 1 if on else 0) == 0
+
+    def place(self, site):
+        """Return ``(file, function, line)`` of a Python site; None for any other. Needs a checkpoint."""
+        row = self._site(site)
+        if not row.file:
+            return None
+        return self._string(row.file), self._string(row.function), row.line
+
+    def stacks(self, site):
+        """Return the stacks captured at a flagged site as lists of frames, innermost first. Needs a checkpoint.
+
+        A frame is a return address, or ``(file, function, line)``. Native frames come before Python ones.
+        """
+        return [self._frames(row.address) for row in self._sites() if row.kind == 4 and row.parent == site]
+
+    def stop(self):
+        """Record nothing more; what was recorded stays readable."""
+        self._library.soak_stop()
+
+    def _declare(self):
+        library = self._library
+        library.soak_cycle.restype = ctypes.c_void_p
+        library.soak_ledger.restype = ctypes.c_void_p
+        library.soak_open_ledger.argtypes = (ctypes.c_char_p,)
+        library.soak_checkpoint.restype = ctypes.c_long
+        library.soak_start.restype = ctypes.c_uint32
+        library.soak_state.restype = ctypes.c_uint32
+        library.soak_start_lines.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.POINTER(_KnownFrame))
+        library.soak_flag.argtypes = (ctypes.c_uint32, ctypes.c_int)
+        library.soak_survivors.argtypes = (ctypes.c_uint64, ctypes.c_uint64, ctypes.c_uint32)
+        library.soak_survivors.restype = ctypes.c_size_t
+
+    def _start_python(self):
+        """Wrap Python's allocators and compare the table of offsets with the frame that runs. Why no lines, or None."""
+        if self._library.soak_start_python() != 0:
+            return "this interpreter has no allocator hooks"
+        known = _KnownFrame()
+
+        def ask():
+            return self._library.soak_start_lines(sys.version_info[0], sys.version_info[1], ctypes.byref(known))
+
+        code = ask.__code__
+        known.code = id(code)
+        known.caller_code = id(sys._getframe().f_code)
+        known.file = id(code.co_filename)
+        known.function = id(code.co_qualname if sys.version_info >= (3, 11) else code.co_name)
+        known.bytecode_bytes = len(code.co_code)
+        known.first_line = code.co_firstlineno
+        failed = ask()
+        version = "%d.%d" % sys.version_info[:2]
+        if failed == -1:
+            return "the frames of CPython %s are not known" % version
+        return None if failed == 0 else "the frames of this CPython %s are laid out differently (%d)" % (version, failed)
+
+    def _base(self):
+        return self._library.soak_ledger()
+
+    def _header(self):
+        base = self._base()
+        sizes = (ctypes.c_uint32 * 6).from_address(base + 8)
+        places = (ctypes.c_uint64 * 7).from_address(base + 32)
+        child = base + 32 + 7 * 8 + 2 * 4 + 64 * 4
+        latest = ctypes.c_uint32.from_address(child + 4).value
+        listed = ctypes.c_uint64.from_address(child + 16).value
+        return {
+            "version": sizes[0],
+            "sites_at": places[1],
+            "strings_at": places[2],
+            "stacks_at": places[3],
+            "survivors_at": places[4],
+            "checkpoint_at": places[4 + latest] if latest else 0,
+            "survivors_listed": listed,
+        }
+
+    def _site(self, site):
+        return _Site.from_address(self._base() + self._header()["sites_at"] + site * ctypes.sizeof(_Site))
+
+    def _sites(self):
+        header = self._header()
+        if not header["checkpoint_at"]:
+            return []
+        count = ctypes.c_uint32.from_address(self._base() + header["checkpoint_at"] + 24).value
+        return (_Site * count).from_address(self._base() + header["sites_at"])
+
+    def _string(self, offset):
+        text = ctypes.string_at(self._base() + self._header()["strings_at"] + offset)
+        return text.decode("utf-8", "replace")
+
+    def _frames(self, at):
+        words = self._base() + self._header()["stacks_at"] + 8 * at
+        counts = ctypes.c_uint64.from_address(words).value
+        count = (counts & 0xFFFFFFFF) + (counts >> 32)
+        frames = (ctypes.c_uint64 * count).from_address(words + 8)
+        return [self.place(frame & 0x1FFFF) if frame & FRAME_PYTHON else frame for frame in frames]
+
+
+_connected = None
+
+
+def connect():
+    """Return the process's `Tracker`, or a `NoTracker` that says why there is none."""
+    global _connected
+    if _connected is None:
+        _connected = _find()
+    return _connected
+
+
+def _find():
+    try:
+        # PyDLL keeps the interpreter's lock, which the hooks of Python's domains rely on.
+        library = ctypes.PyDLL(None)
+        version = library.soak_layout_version()
+    except (AttributeError, OSError):
+        return NoTracker(_why_not_preloaded())
+    if version != LAYOUT_VERSION:
+        return NoTracker("the preloaded tracker has layout %d, this hook needs %d" % (version, LAYOUT_VERSION))
+    return Tracker(library)
+
+
+def _why_not_preloaded():
+    if LIBRARY_PREFIX in os.environ.get(LOADER_VARIABLE, ""):
+        return "the loader did not load the tracker (a static or setuid program, another libc, or an unreadable file)"
+    return "the tracker was not preloaded"
+
+
+def _why_no_python():
+    if sys.implementation.name != "cpython":
+        return "%s is not CPython" % sys.implementation.name
+    if "free-threading" in sys.version:
+        return "free-threaded CPython: native blocks only"
+    return None
+
+
+def _take_out_of_environment():
+    """Keep the children of this process from being tracked; whatever else was to be preloaded stays."""
+    listed = os.environ.get(LOADER_VARIABLE)
+    if listed is None:
+        return
+    kept = [path for path in listed.replace(" ", ":").split(":") if path and LIBRARY_PREFIX not in path]
+    if kept:
+        os.environ[LOADER_VARIABLE] = ":".join(kept)
+    else:
+        del os.environ[LOADER_VARIABLE]

@@ -1,0 +1,370 @@
+/* What soak/inside/tracker.py calls by ctypes: Python's two block domains, the ledger file, flags and survivors. */
+#define _GNU_SOURCE
+#include "frames.h"
+#include "mappings.h"
+#include "recorder.h"
+#include "stacks.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define EXPORT __attribute__((visibility("default")))
+#define unlikely(x) __builtin_expect(!!(x), 0)
+#define CALLER ((uintptr_t)__builtin_return_address(0))
+
+#define ROW_CAPACITY 65536u
+#define STRING_CAPACITY (1u << 20)
+#define STACK_CAPACITY (1u << 17)
+#define SURVIVOR_CAPACITY 65536u
+
+/* ---- Python's domains ---- */
+
+/* PyMemAllocatorEx, the same from 3.5 on. */
+struct allocator {
+    void *context;
+    void *(*malloc)(void *context, size_t size);
+    void *(*calloc)(void *context, size_t count, size_t size);
+    void *(*realloc)(void *context, void *old, size_t size);
+    void (*free)(void *context, void *address);
+};
+
+struct python_domain {
+    struct allocator original;
+    enum domain domain;
+    int number; /* PYMEM_DOMAIN_MEM, PYMEM_DOMAIN_OBJ */
+    void *(*allocate)(size_t size);
+    void (*release)(void *address);
+};
+
+static struct python_domain python_domains[2] = {
+    {.domain = DOMAIN_PYTHON_MEM, .number = 1},
+    {.domain = DOMAIN_PYTHON_OBJ, .number = 2},
+};
+static void (*get_allocator)(int domain, struct allocator *allocator);
+static void (*set_allocator)(int domain, struct allocator *allocator);
+
+static struct ledger_header *ledger;
+static uint32_t state;
+static uint64_t reinstalled;
+static uint64_t sequence;
+
+static inline void python_born(const struct python_domain *domain, const void *address, size_t size, uintptr_t caller)
+{
+    uint32_t site = frames_current_site();
+    if (unlikely(!site))
+        site = recorder_native_site(caller);
+    if (unlikely(site & SITE_WANTS_STACK))
+        site = stacks_site(site & SITE_MASK, caller);
+    recorder_born(address, size, site, domain->domain);
+}
+
+/* Objects above 512 bytes go on to malloc, at the same address or (with a debug allocator between) near it. Being
+ * inside keeps the hook there from counting them again. */
+static void *domain_malloc(void *context, size_t size)
+{
+    struct python_domain *domain = context;
+    recorder_self.inside++;
+    void *address = domain->original.malloc(domain->original.context, size);
+    recorder_self.inside--;
+    if (address && !recorder_self.inside)
+        python_born(domain, address, size, CALLER);
+    return address;
+}
+
+static void *domain_calloc(void *context, size_t count, size_t size)
+{
+    struct python_domain *domain = context;
+    recorder_self.inside++;
+    void *address = domain->original.calloc(domain->original.context, count, size);
+    recorder_self.inside--;
+    if (address && !recorder_self.inside)
+        python_born(domain, address, count * size, CALLER);
+    return address;
+}
+
+static struct recorder_block python_died(const void *address)
+{
+    struct recorder_block block = recorder_died(address);
+    if (unlikely(block.slot & CODE_BIT))
+        frames_code_released(address, block);
+    return block;
+}
+
+static void *domain_realloc(void *context, void *old, size_t size)
+{
+    struct python_domain *domain = context;
+    struct recorder_block block = {0, 0};
+    if (old && !recorder_self.inside)
+        block = python_died(old);
+    recorder_self.inside++;
+    void *address = domain->original.realloc(domain->original.context, old, size);
+    recorder_self.inside--;
+    if (address && !recorder_self.inside)
+        python_born(domain, address, size, CALLER);
+    else if (!address)
+        recorder_put_back(old, block);
+    return address;
+}
+
+static void domain_free(void *context, void *address)
+{
+    struct python_domain *domain = context;
+    if (address && !recorder_self.inside)
+        (void)python_died(address);
+    recorder_self.inside++;
+    domain->original.free(domain->original.context, address);
+    recorder_self.inside--;
+}
+
+static int find(const char *name, void *place)
+{
+    void *symbol = dlsym(RTLD_DEFAULT, name);
+    memcpy(place, &symbol, sizeof symbol);
+    return symbol != NULL;
+}
+
+static void install(struct python_domain *domain)
+{
+    get_allocator(domain->number, &domain->original);
+    struct allocator ours = {domain, domain_malloc, domain_calloc, domain_realloc, domain_free};
+    set_allocator(domain->number, &ours);
+}
+
+/* Whoever replaces the allocators after us (tracemalloc.stop, PYTHONMALLOC set in main) may leave us out. A block on
+ * trial tells it even when another hook now stands before ours. */
+static int is_installed(struct python_domain *domain)
+{
+    void *trial = domain->allocate(1);
+    struct recorder_block block = recorder_died(trial);
+    recorder_put_back(trial, block);
+    domain->release(trial);
+    return block.slot != 0;
+}
+
+static void install_again_where_lost(void)
+{
+    for (int i = 0; i < 2; i++) {
+        if (is_installed(&python_domains[i]))
+            continue;
+        struct allocator now;
+        get_allocator(python_domains[i].number, &now);
+        if (now.malloc == domain_malloc) /* ours, but the recorder had no memory for the trial block */
+            continue;
+        install(&python_domains[i]);
+        reinstalled++;
+    }
+}
+
+/* ---- the ledger file ---- */
+
+static uint64_t place(uint64_t *used, uint64_t bytes)
+{
+    uint64_t at = *used;
+    *used += (bytes + 4095) & ~4095ull;
+    return at;
+}
+
+static uint64_t lay_out(struct ledger_header *header)
+{
+    uint64_t used = LEDGER_HEADER_SIZE;
+    header->row_capacity = ROW_CAPACITY;
+    header->site_capacity = SITE_LIMIT;
+    header->string_capacity = STRING_CAPACITY;
+    header->stack_capacity = STACK_CAPACITY;
+    header->survivor_capacity = SURVIVOR_CAPACITY;
+    header->sites_at = place(&used, (uint64_t)SITE_LIMIT * sizeof(struct site));
+    header->strings_at = place(&used, STRING_CAPACITY);
+    header->stacks_at = place(&used, (uint64_t)STACK_CAPACITY * sizeof(uint64_t));
+    header->survivors_at = place(&used, (uint64_t)SURVIVOR_CAPACITY * sizeof(struct survivor));
+    for (int i = 0; i < 2; i++)
+        header->checkpoint_at[i] = place(&used, sizeof(struct ledger_checkpoint) + LEDGER_RANGES * sizeof(struct range)
+                                                    + (uint64_t)SITE_LIMIT * sizeof(uint64_t)
+                                                    + (uint64_t)ROW_CAPACITY * sizeof(struct ledger_row));
+    header->file_size = used;
+    return used;
+}
+
+/* With its blocks reserved: a store into a hole of a file on a full disk would kill the program. */
+static void *map_file(const char *path, uint64_t size)
+{
+    int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (file < 0)
+        return NULL;
+    int failed = posix_fallocate(file, 0, (off_t)size);
+    void *memory = MAP_FAILED;
+    if (!failed) {
+        /* Not by mmap: it is no mapping of the program's. */
+        memory = (void *)syscall(SYS_mmap, NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0); // NOLINT
+    }
+    close(file);
+    if (failed)
+        errno = failed;
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+static void *in_ledger(uint64_t at)
+{
+    return (char *)ledger + at;
+}
+
+/* Opens the ledger at `path`, or in private memory for NULL. Returns 0 or an errno. */
+EXPORT int soak_open_ledger(const char *path)
+{
+    struct ledger_header header = {0};
+    uint64_t size = lay_out(&header);
+    if (ledger)
+        return EEXIST;
+    errno = ENOMEM;
+    struct ledger_header *memory = path ? map_file(path, size) : recorder_reserve(size);
+    if (!memory)
+        return errno;
+    header.version = LEDGER_VERSION;
+    header.pid = (uint32_t)getpid();
+    header.state = state;
+    memcpy(memory, &header, sizeof header);
+    /* Last, so that a reader who finds it finds the rest. */
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+    memcpy(memory->magic, LEDGER_MAGIC, sizeof memory->magic);
+    ledger = memory;
+    return 0;
+}
+
+static int set_flag(uint32_t site, int on)
+{
+    if (recorder_flag(site, on))
+        return -1;
+    frames_forget(site);
+    return 0;
+}
+
+static void flag_what_the_parent_asked_for(void)
+{
+    uint32_t asked = __atomic_load_n(&ledger->request_sequence, __ATOMIC_ACQUIRE);
+    if (asked == ledger->request_done)
+        return;
+    for (uint32_t i = 0; i < ledger->request_count && i < LEDGER_REQUESTS; i++)
+        (void)set_flag(ledger->request_sites[i], 1);
+    ledger->request_done = asked;
+}
+
+static void copy_names(struct ledger_checkpoint *checkpoint)
+{
+    memcpy(in_ledger(ledger->sites_at), recorder_site_at(0), checkpoint->sites * sizeof(struct site));
+    const char *strings = frames_strings(&checkpoint->strings);
+    if (strings)
+        memcpy(in_ledger(ledger->strings_at), strings, checkpoint->strings);
+    const uint64_t *words = stacks_words(&checkpoint->stacks);
+    if (words)
+        memcpy(in_ledger(ledger->stacks_at), words, checkpoint->stacks * sizeof *words);
+}
+
+/* Writes what is alive into the ledger. Allocates nothing. Returns the checkpoint's number, or -1. */
+EXPORT long soak_checkpoint(void)
+{
+    /* A forked child shares the file with its parent. */
+    if (!ledger || ledger->pid != (uint32_t)getpid())
+        return -1;
+    if (state & STATE_PYTHON_DOMAINS)
+        install_again_where_lost();
+    uint32_t index = ledger->latest == 1 ? 1 : 0;
+    struct ledger_checkpoint *checkpoint = in_ledger(ledger->checkpoint_at[index]);
+    struct range *ranges = (struct range *)(checkpoint + 1);
+    uint64_t *births = (uint64_t *)(ranges + LEDGER_RANGES);
+    struct ledger_row *rows = (struct ledger_row *)(births + ledger->site_capacity);
+    memset(checkpoint, 0, sizeof *checkpoint);
+    recorder_count(checkpoint, rows, ledger->row_capacity, births, ledger->site_capacity);
+    mappings_count(checkpoint, rows, ledger->row_capacity);
+    copy_names(checkpoint);
+    checkpoint->ranges = (uint32_t)recorder_ranges(ranges, LEDGER_RANGES);
+    checkpoint->reinstalled = reinstalled;
+    checkpoint->sequence = ++sequence;
+    ledger->state = state;
+    __atomic_store_n(&ledger->latest, index + 1, __ATOMIC_RELEASE);
+    flag_what_the_parent_asked_for();
+    return (long)sequence;
+}
+
+/* ---- the rest of the hook ---- */
+
+EXPORT int soak_layout_version(void)
+{
+    return LEDGER_VERSION;
+}
+
+/* Where the program stores the number of its cycle. */
+EXPORT uint64_t *soak_cycle(void)
+{
+    return &recorder_control.cycle;
+}
+
+EXPORT struct ledger_header *soak_ledger(void)
+{
+    return ledger;
+}
+
+EXPORT uint32_t soak_state(void)
+{
+    return state;
+}
+
+/* Returns the state: what is recorded from now on. */
+EXPORT uint32_t soak_start(void)
+{
+    state |= recorder_control.recording ? STATE_NATIVE : 0;
+    if (stacks_start())
+        state |= STATE_NATIVE_STACKS;
+    return state;
+}
+
+/* Wraps Python's mem and obj domains. Returns 0, or -1 for an interpreter that has no such functions. */
+EXPORT int soak_start_python(void)
+{
+    if (state & STATE_PYTHON_DOMAINS)
+        return 0;
+    if (!find("PyMem_GetAllocator", &get_allocator) || !find("PyMem_SetAllocator", &set_allocator)
+        || !find("PyMem_Malloc", &python_domains[0].allocate) || !find("PyMem_Free", &python_domains[0].release)
+        || !find("PyObject_Malloc", &python_domains[1].allocate) || !find("PyObject_Free", &python_domains[1].release))
+        return -1;
+    install(&python_domains[0]);
+    install(&python_domains[1]);
+    state |= STATE_PYTHON_DOMAINS;
+    return 0;
+}
+
+/* Reads Python's frames from now on if the table fits. Returns 0, -1 for an unknown version, else the failed check. */
+EXPORT int soak_start_lines(int major, int minor, const struct known_frame *known)
+{
+    if (frames_start(major, minor))
+        return -1;
+    int failed = frames_check(known);
+    if (!failed)
+        state |= STATE_PYTHON_LINES;
+    return failed;
+}
+
+/* Records nothing more; the tables stay for reading. */
+EXPORT void soak_stop(void)
+{
+    recorder_control.recording = 0;
+}
+
+EXPORT int soak_flag(uint32_t site, int on)
+{
+    return set_flag(site, on);
+}
+
+/* Lists the survivors in the ledger. Returns how many there are; the list may be shorter. */
+EXPORT size_t soak_survivors(uint64_t from, uint64_t to, uint32_t site)
+{
+    if (!ledger || ledger->pid != (uint32_t)getpid())
+        return 0;
+    size_t found = recorder_survivors(from, to, site, in_ledger(ledger->survivors_at), ledger->survivor_capacity);
+    ledger->survivors_listed = found < ledger->survivor_capacity ? found : ledger->survivor_capacity;
+    ledger->survivors_found = found;
+    return found;
+}

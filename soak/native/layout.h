@@ -1,0 +1,160 @@
+/* The layout that the tracker shares with its readers: the shadow slot and the ledger file.
+ *
+ * soak/native/ledger.py reads the file with the same layout; a change here needs a new LEDGER_VERSION in both.
+ * All integers are little endian, as on the two processors that are supported. */
+#ifndef SOAK_LAYOUT_H
+#define SOAK_LAYOUT_H
+
+#include <stdint.h>
+
+/* One 64-bit slot for each 16 bytes of heap; zero means that no tracked block begins there.
+ *
+ *   bits  0..16  site        number of the place that allocated it; 0 only in the two special slots below
+ *   bits 17..18  domain      enum domain
+ *   bit  19      code        the block holds bytecode whose addresses have become sites
+ *   bits 20..43  epoch       cycle of birth >> shift
+ *   bits 44..63  size        bytes asked for; SIZE_BIG: the next slot (which belongs to the same block) holds it
+ *
+ * Special: site 0 with the code bit marks a code block that was allocated before tracking began;
+ * site 0 without it is the size of a big block, shifted past the site bits. Both are skipped by a scan. */
+#define SITE_BITS 17
+#define SITE_LIMIT (1u << SITE_BITS)
+#define SITE_MASK (SITE_LIMIT - 1)
+#define DOMAIN_SHIFT 17
+#define DOMAIN_MASK 3u
+#define CODE_BIT (1ull << 19)
+#define EPOCH_SHIFT 20
+#define EPOCH_BITS 24
+#define EPOCH_MASK ((1ull << EPOCH_BITS) - 1)
+#define SIZE_SHIFT 44
+#define SIZE_BIG 0xfffffull
+
+enum domain {
+    DOMAIN_NATIVE = 0,
+    DOMAIN_PYTHON_MEM = 1,
+    DOMAIN_PYTHON_OBJ = 2,
+    /* Only in the ledger: mappings have a table of their own and are never added to block bytes. */
+    DOMAIN_MAPPING = 3,
+    DOMAIN_PYMALLOC_ARENA = 4,
+};
+
+/* Birth epochs are counted in logarithmic buckets: exact below 8, then four to each octave. */
+#define BUCKETS_EXACT 8
+#define BUCKETS_PER_OCTAVE 4
+
+enum site_kind {
+    SITE_NONE = 0,
+    SITE_UNKNOWN = 1, /* site 1: nothing is known, or the table of sites is full */
+    SITE_NATIVE = 2,  /* address: the return address of the call that allocated */
+    SITE_PYTHON = 3,  /* file, function, line of the running instruction */
+    SITE_STACK = 4,   /* address: word in the stacks section; parent: the flagged site that it splits */
+};
+
+enum { SITE_FLAGGED = 1 };
+
+struct site {
+    uint64_t key; /* identity; its top byte is the kind */
+    uint64_t address;
+    uint32_t kind;
+    uint32_t parent;
+    uint32_t file;     /* byte in the strings section, 0 for none */
+    uint32_t function; /* byte in the strings section, 0 for none */
+    uint32_t line;
+    uint32_t instruction; /* Python: byte offset in the bytecode */
+    uint32_t flags;
+    uint32_t stacks; /* distinct stacks that split this site */
+};
+
+/* In a stack, a Python frame is the number of its site with this bit set; ENTRY says that C called it, so that the
+ * innermost frames up to and including an entry frame share one _PyEval_EvalFrameDefault. */
+#define FRAME_PYTHON (1ull << 63)
+#define FRAME_PYTHON_ENTRY (1ull << 62)
+
+struct ledger_row {
+    uint32_t site;
+    uint8_t domain;
+    uint8_t reserved;
+    uint16_t bucket;
+    uint64_t live_blocks;
+    uint64_t live_bytes;
+    uint32_t next; /* internal chain of the rows of one site */
+    uint32_t reserved2;
+};
+
+struct survivor {
+    uint64_t address;
+    uint64_t size;
+    uint64_t cycle; /* first cycle of the epoch it was born in */
+    uint32_t site;
+    uint32_t domain;
+};
+
+struct range {
+    uint64_t start;
+    uint64_t end;
+};
+
+#define LEDGER_MAGIC "soakledg"
+#define LEDGER_VERSION 1u
+#define LEDGER_HEADER_SIZE 4096u
+#define LEDGER_REQUESTS 64
+#define LEDGER_RANGES 256
+
+enum ledger_state {
+    STATE_NATIVE = 1,         /* the malloc family is recorded */
+    STATE_PYTHON_DOMAINS = 2, /* Python's mem and obj domains are recorded */
+    STATE_PYTHON_LINES = 4,   /* Python blocks have a line as their site */
+    STATE_NATIVE_STACKS = 8,  /* flagged sites get native stacks */
+};
+
+/* The parent fills the first part before the child starts. */
+struct ledger_header {
+    char magic[8];
+    uint32_t version;
+    uint32_t row_capacity;
+    uint32_t site_capacity;
+    uint32_t string_capacity; /* bytes */
+    uint32_t stack_capacity;  /* words of 64 bits */
+    uint32_t survivor_capacity;
+    uint64_t file_size;
+    uint64_t sites_at;
+    uint64_t strings_at;
+    uint64_t stacks_at;
+    uint64_t survivors_at;
+    uint64_t checkpoint_at[2];
+    /* The parent asks for sites to be flagged: sites first, then count, then sequence. Done at the next checkpoint. */
+    uint32_t request_sequence;
+    uint32_t request_count;
+    uint32_t request_sites[LEDGER_REQUESTS];
+    /* The child writes from here on. */
+    uint32_t request_done;
+    uint32_t latest; /* 0: no checkpoint yet; else 1 + index of the last complete one */
+    uint32_t pid;
+    uint32_t state;
+    uint64_t survivors_listed;
+    uint64_t survivors_found;
+};
+
+/* Followed by ranges[LEDGER_RANGES], births[site_capacity] as uint64 and rows[row_capacity]. */
+struct ledger_checkpoint {
+    uint64_t sequence;
+    uint64_t cycle;
+    uint32_t shift; /* one epoch stands for 2^shift cycles */
+    uint32_t rows;
+    uint32_t sites;
+    uint32_t strings; /* bytes in use */
+    uint32_t stacks;  /* words in use */
+    uint32_t ranges;
+    uint64_t live_blocks; /* mappings are not in these two */
+    uint64_t live_bytes;
+    uint64_t unlisted_blocks; /* live, but no row was left for them */
+    uint64_t unlisted_bytes;
+    uint64_t lost_blocks;   /* never recorded: no memory for the table */
+    uint64_t lost_sites;    /* calls whose site found no place in the table of sites */
+    uint64_t lost_mappings; /* no place in the table of mappings */
+    uint64_t scan_ns;
+    uint64_t reinstalled; /* times that somebody replaced the Python hook and it was put back */
+    uint64_t reserved[3];
+};
+
+#endif

@@ -1,0 +1,128 @@
+#define _GNU_SOURCE
+#include "mappings.h"
+
+#include <sched.h>
+#include <string.h>
+
+#define MAPPINGS_LIMIT (1u << 16)
+#define PAGE_MASK 4095ul
+
+struct mapping {
+    uintptr_t start;
+    uintptr_t end;
+    uint64_t cycle;
+    uint32_t site;
+    uint32_t domain;
+};
+
+static struct mapping *table; /* sorted, without overlap */
+static uint32_t count;
+static uint64_t lost;
+static int taken;
+
+/* Gives up after a while rather than hang a program whose signal handler maps memory, or a forked child whose parent
+ * held the lock in another thread. */
+static int take(void)
+{
+    for (int i = 0; i < 100000; i++) {
+        if (!__atomic_exchange_n(&taken, 1, __ATOMIC_ACQUIRE))
+            return 1;
+        sched_yield();
+    }
+    __atomic_fetch_add(&lost, 1, __ATOMIC_RELAXED);
+    return 0;
+}
+
+static void give_back(void)
+{
+    __atomic_store_n(&taken, 0, __ATOMIC_RELEASE);
+}
+
+static uint32_t first_ending_after(uintptr_t address)
+{
+    uint32_t low = 0, high = count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (table[middle].end > address)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low;
+}
+
+static void insert(uint32_t place, struct mapping mapping)
+{
+    if (count == MAPPINGS_LIMIT) {
+        lost++;
+        return;
+    }
+    memmove(&table[place + 1], &table[place], (count - place) * sizeof *table);
+    table[place] = mapping;
+    count++;
+}
+
+static void cut(uintptr_t start, uintptr_t end)
+{
+    uint32_t place = first_ending_after(start);
+    if (place < count && table[place].start < start) {
+        struct mapping rest = table[place];
+        table[place].end = start;
+        place++;
+        if (rest.end > end) {
+            rest.start = end;
+            insert(place, rest);
+            return;
+        }
+    }
+    uint32_t after = place;
+    while (after < count && table[after].end <= end)
+        after++;
+    memmove(&table[place], &table[after], (count - after) * sizeof *table);
+    count -= after - place;
+    if (place < count && table[place].start < end)
+        table[place].start = end;
+}
+
+static uintptr_t page_end(uintptr_t start, size_t length)
+{
+    return (start + length + PAGE_MASK) & ~PAGE_MASK;
+}
+
+int mappings_start(void)
+{
+    if (!table)
+        table = recorder_reserve(MAPPINGS_LIMIT * sizeof *table);
+    return table ? 0 : -1;
+}
+
+void mappings_add(uintptr_t start, size_t length, uint32_t site, enum domain domain)
+{
+    if (!table || !recorder_control.recording)
+        return;
+    recorder_count_birth(site);
+    if (!take())
+        return;
+    cut(start, page_end(start, length));
+    insert(first_ending_after(start), (struct mapping){start, page_end(start, length), recorder_control.cycle, site, domain});
+    give_back();
+}
+
+void mappings_remove(uintptr_t start, size_t length)
+{
+    if (!table || !recorder_control.recording || (start & PAGE_MASK) || !length || !take())
+        return;
+    cut(start, page_end(start, length));
+    give_back();
+}
+
+void mappings_count(struct ledger_checkpoint *checkpoint, struct ledger_row *rows, uint32_t capacity)
+{
+    if (!table || !take())
+        return;
+    for (uint32_t i = 0; i < count; i++)
+        recorder_add_row(checkpoint, rows, capacity, table[i].site, (enum domain)table[i].domain, table[i].cycle >> checkpoint->shift,
+                         table[i].end - table[i].start);
+    checkpoint->lost_mappings = lost;
+    give_back();
+}

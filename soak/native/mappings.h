@@ -1,0 +1,19 @@
+/* The mappings that the program made itself: an interval table of its own, never added to the bytes of blocks. */
+#ifndef SOAK_MAPPINGS_H
+#define SOAK_MAPPINGS_H
+
+#include "recorder.h"
+
+/* 0, or -1 when there is no memory for the table. */
+int mappings_start(void);
+
+/* [start, start + length) is now a mapping made by `site`; whatever was there before is replaced. */
+void mappings_add(uintptr_t start, size_t length, uint32_t site, enum domain domain);
+
+/* [start, start + length) is about to be unmapped; a part of a mapping may be. */
+void mappings_remove(uintptr_t start, size_t length);
+
+/* Adds a row for each mapping. */
+void mappings_count(struct ledger_checkpoint *checkpoint, struct ledger_row *rows, uint32_t capacity);
+
+#endif

@@ -1,0 +1,377 @@
+/* The preload: one thin wrapper for each function that hands memory out or takes it back. Each calls the original and
+ * tells the recorder. What is released is reported before the call: afterwards the address may be someone else's. */
+#define _GNU_SOURCE
+#include "mappings.h"
+#include "recorder.h"
+#include "stacks.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define EXPORT __attribute__((visibility("default")))
+#define unlikely(x) __builtin_expect(!!(x), 0)
+#define CALLER ((uintptr_t)__builtin_return_address(0))
+
+/* The hooked functions of libc, listed once: name, result, parameters. */
+#define HOOKED(X)                                                                                                    \
+    X(malloc, void *, (size_t))                                                                                      \
+    X(calloc, void *, (size_t, size_t))                                                                              \
+    X(realloc, void *, (void *, size_t))                                                                             \
+    X(reallocarray, void *, (void *, size_t, size_t))                                                                \
+    X(free, void, (void *))                                                                                          \
+    X(free_sized, void, (void *, size_t))                                                                            \
+    X(free_aligned_sized, void, (void *, size_t, size_t))                                                            \
+    X(posix_memalign, int, (void **, size_t, size_t))                                                                \
+    X(aligned_alloc, void *, (size_t, size_t))                                                                       \
+    X(memalign, void *, (size_t, size_t))                                                                            \
+    X(valloc, void *, (size_t))                                                                                      \
+    X(pvalloc, void *, (size_t))                                                                                     \
+    X(mmap, void *, (void *, size_t, int, int, int, off_t))                                                          \
+    X(mmap64, void *, (void *, size_t, int, int, int, off_t))                                                        \
+    X(munmap, int, (void *, size_t))                                                                                 \
+    X(mremap, void *, (void *, size_t, size_t, int, ...))                                                            \
+    X(strdup, char *, (const char *))                                                                                \
+    X(strndup, char *, (const char *, size_t))                                                                       \
+    X(vasprintf, int, (char **, const char *, va_list))
+
+#define DECLARE_ORIGINAL(name, result, parameters) static result(*original_##name) parameters;
+HOOKED(DECLARE_ORIGINAL)
+
+/* dlsym itself may call calloc while the originals are looked up. Never given back. */
+static char bootstrap[16384] __attribute__((aligned(16)));
+static size_t bootstrap_used;
+static int resolving;
+
+static void *bootstrap_malloc(size_t size)
+{
+    size_t rounded = (size + 15) & ~(size_t)15;
+    if (rounded < size || rounded > sizeof bootstrap - bootstrap_used)
+        return NULL;
+    void *memory = bootstrap + bootstrap_used;
+    bootstrap_used += rounded;
+    return memory;
+}
+
+static int is_bootstrap(const void *pointer)
+{
+    return (const char *)pointer >= bootstrap && (const char *)pointer < bootstrap + sizeof bootstrap;
+}
+
+static void stop_in_child(void)
+{
+    /* A forked child has the parent's table as a copy that nobody reads; keeping it up to date would only copy pages. */
+    recorder_control.recording = 0;
+}
+
+/* Runs on the first call of any hooked function, long before there is a second thread. */
+static __attribute__((constructor, noinline)) void resolve(void)
+{
+    if (original_malloc || resolving)
+        return;
+    resolving = 1;
+#define FIND_ORIGINAL(name, result, parameters)                                                                      \
+    {                                                                                                                \
+        void *symbol = dlsym(RTLD_NEXT, #name);                                                                      \
+        memcpy(&original_##name, &symbol, sizeof symbol);                                                            \
+    }
+    recorder_self.inside++;
+    HOOKED(FIND_ORIGINAL)
+    if (recorder_start() == 0 && mappings_start() == 0)
+        (void)pthread_atfork(NULL, NULL, stop_in_child);
+    recorder_self.inside--;
+    resolving = 0;
+}
+
+static inline uintptr_t take_caller(uintptr_t caller)
+{
+    uintptr_t outer = recorder_self.caller;
+    if (unlikely(outer != 0)) {
+        recorder_self.caller = 0;
+        return outer;
+    }
+    return caller;
+}
+
+static inline void born(void *address, size_t size, uintptr_t caller)
+{
+    if (unlikely(!address || recorder_self.inside))
+        return;
+    uint32_t site = recorder_native_site(caller);
+    if (unlikely(site & SITE_WANTS_STACK))
+        site = stacks_site(site & SITE_MASK, caller);
+    recorder_born(address, size, site, DOMAIN_NATIVE);
+}
+
+/* Inside an outer hook the block is that hook's; its slot must not be touched here. */
+static inline struct recorder_block died(void *address)
+{
+    if (unlikely(!address || recorder_self.inside))
+        return (struct recorder_block){0, 0};
+    return recorder_died(address);
+}
+
+EXPORT void *malloc(size_t size)
+{
+    if (unlikely(!original_malloc)) {
+        resolve();
+        if (!original_malloc)
+            return bootstrap_malloc(size);
+    }
+    uintptr_t caller = take_caller(CALLER);
+    void *address = original_malloc(size);
+    born(address, size, caller);
+    return address;
+}
+
+EXPORT void *calloc(size_t count, size_t size)
+{
+    if (unlikely(!original_calloc)) {
+        resolve();
+        if (!original_calloc)
+            return bootstrap_malloc(count * size); /* dlsym's own, small; the pool is zeroed */
+    }
+    uintptr_t caller = take_caller(CALLER);
+    void *address = original_calloc(count, size);
+    born(address, count * size, caller);
+    return address;
+}
+
+static void *move_out_of_bootstrap(void *old, size_t size)
+{
+    void *address = malloc(size);
+    size_t most = (size_t)(bootstrap + sizeof bootstrap - (char *)old);
+    if (address)
+        memcpy(address, old, size < most ? size : most);
+    return address;
+}
+
+static void *reallocate(void *old, size_t size, uintptr_t caller)
+{
+    struct recorder_block block = died(old);
+    void *address = original_realloc(old, size);
+    if (address)
+        born(address, size, caller);
+    else if (size) /* realloc(p, 0) has released the block */
+        recorder_put_back(old, block);
+    return address;
+}
+
+EXPORT void *realloc(void *old, size_t size)
+{
+    if (unlikely(!original_realloc))
+        resolve();
+    if (unlikely(is_bootstrap(old)) || unlikely(!original_realloc))
+        return old ? move_out_of_bootstrap(old, size) : malloc(size);
+    return reallocate(old, size, take_caller(CALLER));
+}
+
+EXPORT void *reallocarray(void *old, size_t count, size_t size)
+{
+    size_t bytes;
+    if (__builtin_mul_overflow(count, size, &bytes)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    if (unlikely(!original_realloc))
+        resolve();
+    return reallocate(old, bytes, take_caller(CALLER));
+}
+
+EXPORT void free(void *address)
+{
+    struct recorder_block block = died(address);
+    if (unlikely(!block.slot) && unlikely(is_bootstrap(address)))
+        return;
+    if (unlikely(!original_free))
+        resolve();
+    original_free(address);
+}
+
+EXPORT void free_sized(void *address, size_t size)
+{
+    if (!original_free_sized) {
+        free(address);
+        return;
+    }
+    (void)died(address);
+    original_free_sized(address, size);
+}
+
+EXPORT void free_aligned_sized(void *address, size_t alignment, size_t size)
+{
+    if (!original_free_aligned_sized) {
+        free(address);
+        return;
+    }
+    (void)died(address);
+    original_free_aligned_sized(address, alignment, size);
+}
+
+EXPORT int posix_memalign(void **out, size_t alignment, size_t size)
+{
+    if (unlikely(!original_posix_memalign))
+        resolve();
+    uintptr_t caller = take_caller(CALLER);
+    int failed = original_posix_memalign(out, alignment, size);
+    if (!failed)
+        born(*out, size, caller);
+    return failed;
+}
+
+EXPORT void *aligned_alloc(size_t alignment, size_t size)
+{
+    if (unlikely(!original_aligned_alloc))
+        resolve();
+    uintptr_t caller = take_caller(CALLER);
+    void *address = original_aligned_alloc(alignment, size);
+    born(address, size, caller);
+    return address;
+}
+
+EXPORT void *memalign(size_t alignment, size_t size)
+{
+    if (unlikely(!original_memalign))
+        resolve();
+    uintptr_t caller = take_caller(CALLER);
+    void *address = original_memalign(alignment, size);
+    born(address, size, caller);
+    return address;
+}
+
+EXPORT void *valloc(size_t size)
+{
+    if (unlikely(!original_valloc))
+        resolve();
+    uintptr_t caller = take_caller(CALLER);
+    void *address = original_valloc(size);
+    born(address, size, caller);
+    return address;
+}
+
+EXPORT void *pvalloc(size_t size)
+{
+    if (unlikely(!original_pvalloc))
+        resolve();
+    uintptr_t caller = take_caller(CALLER);
+    void *address = original_pvalloc(size);
+    born(address, size, caller);
+    return address;
+}
+
+/* ---- mappings ---- */
+
+/* What pymalloc maps inside an allocation is an arena: the blocks in it are counted already. */
+static void mapped(void *address, size_t length, uintptr_t caller)
+{
+    if (address == MAP_FAILED)
+        return;
+    mappings_add((uintptr_t)address, length, recorder_native_site(caller) & SITE_MASK,
+                 recorder_self.inside ? DOMAIN_PYMALLOC_ARENA : DOMAIN_MAPPING);
+}
+
+EXPORT void *mmap(void *hint, size_t length, int protection, int flags, int file, off_t offset)
+{
+    if (unlikely(!original_mmap))
+        resolve();
+    if (unlikely(!original_mmap))
+        return (void *)syscall(SYS_mmap, hint, length, protection, flags, file, offset); // NOLINT
+    void *address = original_mmap(hint, length, protection, flags, file, offset);
+    mapped(address, length, CALLER);
+    return address;
+}
+
+EXPORT void *mmap64(void *hint, size_t length, int protection, int flags, int file, off_t offset)
+{
+    if (unlikely(!original_mmap64))
+        resolve();
+    if (unlikely(!original_mmap64))
+        return (void *)syscall(SYS_mmap, hint, length, protection, flags, file, offset); // NOLINT
+    void *address = original_mmap64(hint, length, protection, flags, file, offset);
+    mapped(address, length, CALLER);
+    return address;
+}
+
+EXPORT int munmap(void *address, size_t length)
+{
+    mappings_remove((uintptr_t)address, length);
+    if (unlikely(!original_munmap))
+        return (int)syscall(SYS_munmap, address, length);
+    return original_munmap(address, length);
+}
+
+EXPORT void *mremap(void *old, size_t old_length, size_t length, int flags, ...)
+{
+    va_list rest;
+    va_start(rest, flags);
+    void *wanted = flags & MREMAP_FIXED ? va_arg(rest, void *) : NULL;
+    va_end(rest);
+    if (unlikely(!original_mremap))
+        resolve();
+    void *address = original_mremap(old, old_length, length, flags, wanted);
+    if (address != MAP_FAILED) {
+        /* After the call, because a failed one leaves the mapping as it was. What another thread may have mapped in
+         * the meantime where the old one lay is lost to the table; mremap with a move is rare. */
+        mappings_remove((uintptr_t)old, old_length);
+        mapped(address, length, CALLER);
+    }
+    return address;
+}
+
+/* ---- pass-throughs: their caller is the site ---- */
+
+EXPORT char *strdup(const char *text)
+{
+    if (unlikely(!original_strdup))
+        resolve();
+    recorder_self.caller = CALLER;
+    char *copy = original_strdup(text);
+    recorder_self.caller = 0;
+    return copy;
+}
+
+EXPORT char *strndup(const char *text, size_t length)
+{
+    if (unlikely(!original_strndup))
+        resolve();
+    recorder_self.caller = CALLER;
+    char *copy = original_strndup(text, length);
+    recorder_self.caller = 0;
+    return copy;
+}
+
+/* It grows its buffer and trims it at the end, so the block that is returned gets its site anew. */
+static int print(char **out, const char *format, va_list values, uintptr_t caller)
+{
+    recorder_self.inside++;
+    int length = original_vasprintf(out, format, values);
+    recorder_self.inside--;
+    if (length >= 0)
+        born(*out, (size_t)length + 1, caller);
+    return length;
+}
+
+EXPORT int vasprintf(char **out, const char *format, va_list values)
+{
+    if (unlikely(!original_vasprintf))
+        resolve();
+    return print(out, format, values, CALLER);
+}
+
+EXPORT int asprintf(char **out, const char *format, ...)
+{
+    if (unlikely(!original_vasprintf))
+        resolve();
+    va_list values;
+    va_start(values, format);
+    int length = print(out, format, values, CALLER);
+    va_end(values);
+    return length;
+}

@@ -1,0 +1,56 @@
+"""Start a program with the tracker: the environment that preloads it, and the executable that it reaches."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+LOADER_VARIABLE = "LD_PRELOAD"
+SEPARATORS = " :\t\n"
+
+
+@contextmanager
+def preloading(library: Path, environment: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    """Give a copy of ``environment`` in which the loader loads ``library`` before all else.
+
+    The loader splits the variable at spaces and colons, so a library whose path has one is reached by a link at a
+    safe path, which is there until the block ends: end it when the program has reported that it runs.
+    """
+    with _without_separators(library) as path:
+        earlier = environment.get(LOADER_VARIABLE, "")
+        yield {**environment, LOADER_VARIABLE: f"{path}:{earlier}" if earlier else str(path)}
+
+
+def real_interpreter(command: str, environment: Mapping[str, str] | None = None) -> str:
+    """Return the executable that ``command`` ends up in.
+
+    A pyenv or conda shim is a shell script; preloading would reach the shell, and a search by it at every start.
+    Raises ``OSError`` when the command cannot be started and ``ValueError`` when it is no Python.
+    """
+    question = [command, "-c", "import sys; sys.stdout.write(sys.executable)"]
+    clean = {key: value for key, value in (environment or os.environ).items() if key != LOADER_VARIABLE}
+    answer = subprocess.run(question, capture_output=True, text=True, check=False, env=clean)
+    if answer.returncode != 0 or not answer.stdout:
+        raise ValueError(f"{command} does not answer as a Python interpreter: {answer.stderr.strip()[-200:]}")
+    return answer.stdout
+
+
+@contextmanager
+def _without_separators(library: Path) -> Iterator[Path]:
+    path = library.absolute()
+    if not _has_separator(path):
+        yield path
+        return
+    parent = None if not _has_separator(Path(tempfile.gettempdir())) else "/tmp"  # noqa: S108
+    with tempfile.TemporaryDirectory(prefix="soak-", dir=parent) as folder:
+        link = Path(folder) / library.name
+        link.symlink_to(path)
+        yield link
+
+
+def _has_separator(path: Path) -> bool:
+    return any(character in str(path) for character in SEPARATORS)

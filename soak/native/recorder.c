@@ -1,0 +1,631 @@
+#define _GNU_SOURCE
+#include "recorder.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+#define load(p) __atomic_load_n((p), __ATOMIC_RELAXED)
+#define store(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
+#define load_acquire(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
+#define store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
+#define increment(p) __atomic_fetch_add((p), 1, __ATOMIC_RELAXED)
+
+#if defined(__aarch64__)
+#define ADDRESS_BITS 48
+#define CACHE_SHIFT 2 /* instructions are four bytes, so 46 bits name any */
+#else
+#define ADDRESS_BITS 47
+#define CACHE_SHIFT 0
+#endif
+
+#define LEAF_BITS 20 /* a leaf shadows 1 MiB */
+#define LEAF_SLOTS (1u << (LEAF_BITS - 4))
+#define LEAF_BYTES (LEAF_SLOTS * sizeof(uint64_t))
+#define TOP_BITS (ADDRESS_BITS - LEAF_BITS)
+#define LEAF_LIMIT (1u << 17) /* 128 GiB of heap */
+
+/* The fallback where 1 GiB of address space is not to be had (ulimit -v, strict overcommit). */
+#define MIDDLE_BITS 13
+#define MIDDLE_MASK ((1u << MIDDLE_BITS) - 1)
+
+#define CHUNK_LIMIT 192
+#define CHUNK_FIRST 8    /* leaves; each further chunk is twice as large, so that the ranges stay few */
+#define CHUNK_LARGEST 512
+
+#define INDEX_BITS (SITE_BITS + 1)
+#define INDEX_MASK ((1u << INDEX_BITS) - 1)
+#define CACHE_BITS 13
+#define BIRTHS_LIMIT 256
+
+struct recorder_control recorder_control;
+__thread struct recorder_thread recorder_self __attribute__((tls_model("initial-exec")));
+
+struct leaf {
+    uint64_t *slots;
+    uintptr_t base;
+};
+
+struct chunk {
+    char *base;
+    uint32_t leaves;
+    uint32_t used;
+};
+
+/* Survives its thread: the next thread counts on in it, so the sum over all blocks is always the number of births. */
+struct births {
+    uint64_t *counts;
+    uint32_t owned;
+};
+
+static uint64_t **top;     /* two levels */
+static uint64_t ***upper;  /* or three */
+static struct leaf *leaves;
+static uint32_t leaf_count;
+static struct chunk chunks[CHUNK_LIMIT];
+static uint32_t chunk_count;
+static struct chunk *current_chunk;
+
+static struct site *sites;
+static uint32_t *site_index;
+static uint32_t *row_heads;
+static uint32_t next_site;
+static uint64_t native_cache[1u << CACHE_BITS];
+
+static struct births births_blocks[BIRTHS_LIMIT];
+static uint64_t *shared_births; /* for threads that are past their end, and for those that found no block */
+static pthread_key_t thread_key;
+static int have_thread_key;
+static __thread int thread_ended __attribute__((tls_model("initial-exec")));
+
+static struct range ranges[LEDGER_RANGES];
+static uint32_t range_count;
+
+static uint64_t lost_blocks;
+static uint64_t lost_sites;
+
+uint64_t recorder_mix(uint64_t value)
+{
+    value ^= value >> 30;
+    value *= 0xbf58476d1ce4e5b9ull;
+    value ^= value >> 27;
+    value *= 0x94d049bb133111ebull;
+    return value ^ (value >> 31);
+}
+
+/* By system call: the tracker's own mappings must not pass its own hooks, nor may a failure show in errno. */
+static void *map(size_t bytes)
+{
+    int saved = errno;
+    long result = syscall(SYS_mmap, NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                          -1, 0);
+    if (result == -1) {
+        errno = saved;
+        return NULL;
+    }
+    /* A huge page under a table of which one slot is used would cost 2 MiB. */
+    (void)syscall(SYS_madvise, result, bytes, MADV_NOHUGEPAGE);
+    (void)syscall(SYS_madvise, result, bytes, MADV_DONTDUMP);
+    errno = saved;
+    return (void *)result; // NOLINT
+}
+
+static void note_range(void *start, size_t bytes)
+{
+    uint32_t place = increment(&range_count);
+    if (place < LEDGER_RANGES) {
+        ranges[place].start = (uintptr_t)start;
+        store_release(&ranges[place].end, (uintptr_t)start + bytes);
+    }
+}
+
+void *recorder_reserve(size_t bytes)
+{
+    void *memory = map(bytes);
+    if (memory)
+        note_range(memory, bytes);
+    return memory;
+}
+
+size_t recorder_ranges(struct range *out, size_t capacity)
+{
+    size_t count = load(&range_count);
+    if (count > LEDGER_RANGES)
+        count = LEDGER_RANGES;
+    if (count > capacity)
+        count = capacity;
+    memcpy(out, ranges, count * sizeof *out);
+    return count;
+}
+
+static void thread_ends(void *block)
+{
+    thread_ended = 1;
+    recorder_self.births = NULL;
+    store_release(&((struct births *)block)->owned, 0);
+}
+
+int recorder_start(void)
+{
+    if (sites)
+        return 0;
+    top = recorder_reserve(sizeof *top << TOP_BITS);
+    if (!top)
+        upper = recorder_reserve(sizeof *upper << (TOP_BITS - MIDDLE_BITS));
+    leaves = recorder_reserve(sizeof *leaves * LEAF_LIMIT);
+    site_index = recorder_reserve(sizeof *site_index << INDEX_BITS);
+    row_heads = recorder_reserve(sizeof *row_heads * SITE_LIMIT);
+    shared_births = recorder_reserve(sizeof *shared_births * SITE_LIMIT);
+    struct site *table = recorder_reserve(sizeof *table * SITE_LIMIT);
+    if (!(top || upper) || !leaves || !site_index || !row_heads || !shared_births || !table)
+        return -1;
+    table[1].kind = SITE_UNKNOWN;
+    next_site = 2;
+    have_thread_key = pthread_key_create(&thread_key, thread_ends) == 0;
+    sites = table;
+    store_release(&recorder_control.recording, 1);
+    return 0;
+}
+
+uint64_t recorder_epoch(void)
+{
+    uint64_t epoch = load(&recorder_control.cycle) >> load(&recorder_control.shift);
+    return epoch < EPOCH_MASK ? epoch : EPOCH_MASK; /* no checkpoint for eight million cycles: never wrap to "old" */
+}
+
+/* ---- the shadow table ---- */
+
+static uint64_t *new_leaf(void)
+{
+    for (;;) {
+        struct chunk *chunk = load_acquire(&current_chunk);
+        if (chunk) {
+            uint32_t taken = increment(&chunk->used);
+            if (taken < chunk->leaves)
+                return (uint64_t *)(chunk->base + (size_t)taken * LEAF_BYTES);
+            /* Others may overrun as well, each by one; kept from wrapping. */
+            store(&chunk->used, chunk->leaves);
+        }
+        uint32_t wanted = chunk ? chunk->leaves * 2 : CHUNK_FIRST;
+        if (wanted > CHUNK_LARGEST)
+            wanted = CHUNK_LARGEST;
+        char *base = map(wanted * LEAF_BYTES);
+        if (!base) {
+            wanted = 1;
+            base = map(LEAF_BYTES);
+        }
+        if (!base)
+            return NULL;
+        uint32_t place = increment(&chunk_count);
+        if (place >= CHUNK_LIMIT) {
+            store(&chunk_count, CHUNK_LIMIT);
+            (void)syscall(SYS_munmap, base, wanted * LEAF_BYTES);
+            return NULL;
+        }
+        chunks[place] = (struct chunk){base, wanted, 0};
+        if (__atomic_compare_exchange_n(&current_chunk, &chunk, &chunks[place], 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+            note_range(base, wanted * LEAF_BYTES);
+        else
+            (void)syscall(SYS_munmap, base, wanted * LEAF_BYTES);
+    }
+}
+
+static uint64_t **find_entry(uintptr_t number, int make)
+{
+    if (likely(top != NULL))
+        return &top[number];
+    uint64_t ***place = &upper[number >> MIDDLE_BITS];
+    uint64_t **middle = load_acquire(place);
+    if (!middle && make) {
+        uint64_t **fresh = (uint64_t **)new_leaf(); /* larger than needed; only what is touched is used */
+        if (!fresh)
+            return NULL;
+        if (__atomic_compare_exchange_n(place, &middle, fresh, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+            middle = fresh;
+    }
+    return middle ? &middle[number & MIDDLE_MASK] : NULL;
+}
+
+static __attribute__((noinline)) uint64_t *make_leaf(uintptr_t number)
+{
+    uint64_t **entry = find_entry(number, 1);
+    uint64_t *fresh = entry ? new_leaf() : NULL;
+    if (!fresh)
+        return NULL;
+    uint64_t *leaf = NULL;
+    if (!__atomic_compare_exchange_n(entry, &leaf, fresh, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+        return leaf;
+    uint32_t place = increment(&leaf_count);
+    if (place < LEAF_LIMIT) {
+        leaves[place].base = number << LEAF_BITS;
+        store_release(&leaves[place].slots, fresh);
+    } else {
+        store(&leaf_count, LEAF_LIMIT);
+    }
+    return fresh;
+}
+
+/* The slot of an address, or NULL: nothing near it was ever tracked. */
+static inline uint64_t *find_slot(uintptr_t address)
+{
+    if (unlikely(address >> ADDRESS_BITS))
+        return NULL;
+    uint64_t **entry = find_entry(address >> LEAF_BITS, 0);
+    if (unlikely(!entry))
+        return NULL;
+    uint64_t *leaf = load_acquire(entry);
+    return likely(leaf != NULL) ? &leaf[(address >> 4) & (LEAF_SLOTS - 1)] : NULL;
+}
+
+static inline uint64_t *make_slot(uintptr_t address)
+{
+    uint64_t *slot = find_slot(address);
+    if (likely(slot != NULL) || address >> ADDRESS_BITS)
+        return slot;
+    uint64_t *leaf = make_leaf(address >> LEAF_BITS);
+    return leaf ? &leaf[(address >> 4) & (LEAF_SLOTS - 1)] : NULL;
+}
+
+static inline int is_big(uint64_t slot)
+{
+    return slot >> SIZE_SHIFT == SIZE_BIG;
+}
+
+static __attribute__((noinline)) uint64_t take_big(uintptr_t address)
+{
+    uint64_t *slot = find_slot(address + 16);
+    uint64_t value = slot ? load(slot) : 0;
+    if (slot)
+        store(slot, 0);
+    return value;
+}
+
+static __attribute__((noinline)) void put_big(uintptr_t address, uint64_t value)
+{
+    uint64_t *slot = make_slot(address + 16);
+    if (slot)
+        store(slot, value);
+}
+
+static __attribute__((noinline)) void count_birth_slowly(uint32_t site)
+{
+    recorder_self.inside++; /* pthread_setspecific may allocate */
+    for (int i = 0; !thread_ended && have_thread_key && i < BIRTHS_LIMIT; i++) {
+        struct births *block = &births_blocks[i];
+        uint32_t free = 0;
+        if (load(&block->owned)
+            || !__atomic_compare_exchange_n(&block->owned, &free, 1, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+            continue;
+        if (!block->counts)
+            store_release(&block->counts, (uint64_t *)recorder_reserve(sizeof *block->counts * SITE_LIMIT));
+        if (block->counts && pthread_setspecific(thread_key, block) == 0) {
+            recorder_self.births = block->counts;
+        } else {
+            store_release(&block->owned, 0);
+        }
+        break;
+    }
+    recorder_self.inside--;
+    /* Also for the birth in hand, so that this function need not care whether it found a block. */
+    increment(&shared_births[site]);
+}
+
+void recorder_count_birth(uint32_t site)
+{
+    uint64_t *births = recorder_self.births;
+    if (likely(births != NULL))
+        store(&births[site], load(&births[site]) + 1);
+    else
+        count_birth_slowly(site);
+}
+
+void recorder_born(const void *address, size_t size, uint32_t site, enum domain domain)
+{
+    if (unlikely(!load(&recorder_control.recording)))
+        return;
+    uint64_t *slot = make_slot((uintptr_t)address);
+    if (unlikely(!slot)) {
+        increment(&lost_blocks);
+        return;
+    }
+    recorder_count_birth(site);
+    uint64_t value = recorder_epoch() << EPOCH_SHIFT | (uint64_t)domain << DOMAIN_SHIFT | site;
+    if (unlikely(size >= SIZE_BIG)) {
+        put_big((uintptr_t)address, (uint64_t)size << SITE_BITS);
+        size = SIZE_BIG;
+    }
+    store(slot, value | (uint64_t)size << SIZE_SHIFT);
+}
+
+struct recorder_block recorder_died(const void *address)
+{
+    struct recorder_block block = {0, 0};
+    uint64_t *slot = find_slot((uintptr_t)address);
+    if (unlikely(!slot))
+        return block;
+    block.slot = load(slot);
+    if (likely(block.slot != 0)) { /* an untracked block must not make its table's page dirty */
+        store(slot, 0);
+        if (unlikely(is_big(block.slot)))
+            block.big = take_big((uintptr_t)address);
+    }
+    return block;
+}
+
+void recorder_put_back(const void *address, struct recorder_block block)
+{
+    uint64_t *slot = block.slot ? find_slot((uintptr_t)address) : NULL;
+    if (!slot)
+        return;
+    if (is_big(block.slot))
+        put_big((uintptr_t)address, block.big);
+    store(slot, block.slot);
+}
+
+void recorder_mark_code(const void *address)
+{
+    uint64_t *slot = make_slot((uintptr_t)address);
+    if (slot)
+        store(slot, load(slot) | CODE_BIT);
+}
+
+uint64_t recorder_size(struct recorder_block block)
+{
+    return is_big(block.slot) ? block.big >> SITE_BITS : block.slot >> SIZE_SHIFT;
+}
+
+/* ---- sites ---- */
+
+uint32_t recorder_site(uint64_t key, int *created)
+{
+    uint32_t mine = 0;
+    if (created)
+        *created = 0;
+    for (uint32_t place = (uint32_t)(recorder_mix(key) >> (64 - INDEX_BITS));; place = (place + 1) & INDEX_MASK) {
+        uint32_t found = load_acquire(&site_index[place]);
+        if (!found) {
+            if (!created)
+                return 0;
+            if (!mine) {
+                mine = load(&next_site) < SITE_LIMIT ? increment(&next_site) : SITE_LIMIT;
+                if (mine >= SITE_LIMIT) {
+                    increment(&lost_sites);
+                    return 1;
+                }
+                sites[mine].kind = (uint32_t)(key >> 56);
+                store_release(&sites[mine].key, key);
+            }
+            if (__atomic_compare_exchange_n(&site_index[place], &found, mine, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+                *created = 1;
+                return mine;
+            }
+        }
+        if (load_acquire(&sites[found].key) == key) {
+            if (mine) /* another thread was faster; the number stays unused */
+                sites[mine].kind = SITE_NONE;
+            return found;
+        }
+    }
+}
+
+struct site *recorder_site_at(uint32_t site)
+{
+    return &sites[site];
+}
+
+uint32_t recorder_site_count(void)
+{
+    uint32_t count = load(&next_site);
+    return count < SITE_LIMIT ? count : SITE_LIMIT;
+}
+
+static uint64_t *cache_place(uintptr_t return_address)
+{
+    return &native_cache[(return_address ^ return_address >> CACHE_BITS) & ((1u << CACHE_BITS) - 1)];
+}
+
+static __attribute__((noinline)) uint32_t native_site_slowly(uintptr_t return_address)
+{
+    int created;
+    uint32_t site = recorder_site((uint64_t)SITE_NATIVE << 56 | return_address, &created);
+    if (created)
+        sites[site].address = return_address;
+    uint64_t *cached = cache_place(return_address);
+    uint64_t entry = (uint64_t)(return_address >> CACHE_SHIFT) << SITE_BITS | site;
+    if (!(load(&sites[site].flags) & SITE_FLAGGED)) {
+        __atomic_store_n(cached, entry, __ATOMIC_SEQ_CST);
+        /* A flag set between the test and the store would be overlooked for as long as the entry stands. */
+        if (!(__atomic_load_n(&sites[site].flags, __ATOMIC_SEQ_CST) & SITE_FLAGGED))
+            return site;
+        store(cached, 0);
+    }
+    return site | SITE_WANTS_STACK;
+}
+
+/* Flagged sites are never in the cache: an allocation at any other site pays nothing for the question. */
+uint32_t recorder_native_site(uintptr_t return_address)
+{
+    uint64_t entry = load(cache_place(return_address));
+    if (likely(entry >> SITE_BITS == return_address >> CACHE_SHIFT))
+        return (uint32_t)entry & SITE_MASK;
+    return native_site_slowly(return_address);
+}
+
+int recorder_flag(uint32_t site, int on)
+{
+    if (site < 2 || site >= recorder_site_count())
+        return -1;
+    if (on)
+        __atomic_fetch_or(&sites[site].flags, SITE_FLAGGED, __ATOMIC_SEQ_CST);
+    else
+        __atomic_fetch_and(&sites[site].flags, ~(uint32_t)SITE_FLAGGED, __ATOMIC_SEQ_CST);
+    for (uint32_t i = 0; i < 1u << CACHE_BITS; i++) {
+        uint64_t entry = __atomic_load_n(&native_cache[i], __ATOMIC_SEQ_CST);
+        if ((entry & SITE_MASK) == site)
+            __atomic_compare_exchange_n(&native_cache[i], &entry, 0, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+    }
+    return 0;
+}
+
+/* ---- reading what is alive ---- */
+
+static uint64_t epoch_of(uint64_t slot, uint64_t now)
+{
+    uint64_t epoch = slot >> EPOCH_SHIFT & EPOCH_MASK;
+    return epoch < now ? epoch : now; /* born while the epochs were being halved */
+}
+
+static uint64_t size_of(const struct leaf *leaf, uint32_t index, uint64_t slot)
+{
+    if (likely(!is_big(slot)))
+        return slot >> SIZE_SHIFT;
+    uint64_t *next = find_slot(leaf->base + ((uintptr_t)index << 4) + 16);
+    return next ? load(next) >> SITE_BITS : 0;
+}
+
+static uint16_t bucket_of(uint64_t epoch)
+{
+    if (epoch < BUCKETS_EXACT)
+        return (uint16_t)epoch;
+    unsigned octave = 63u - (unsigned)__builtin_clzll(epoch);
+    return (uint16_t)(BUCKETS_EXACT + (octave - 3) * BUCKETS_PER_OCTAVE
+                      + ((epoch >> (octave - 2)) & (BUCKETS_PER_OCTAVE - 1)));
+}
+
+/* The first used slot at or after `index`, or LEAF_SLOTS. */
+static uint32_t next_used(const uint64_t *slots, uint32_t index)
+{
+    while (index < LEAF_SLOTS) {
+        if (index % 8 == 0) {
+            const uint64_t *group = slots + index;
+            if (!(load(group) | load(group + 1) | load(group + 2) | load(group + 3) | load(group + 4)
+                  | load(group + 5) | load(group + 6) | load(group + 7))) {
+                index += 8;
+                continue;
+            }
+        }
+        if (load(slots + index) & SITE_MASK)
+            return index;
+        index++;
+    }
+    return LEAF_SLOTS;
+}
+
+/* When half of the epoch field is used up an epoch becomes twice as many cycles. Blocks born while this runs keep
+ * their old number, which is read as "now" by epoch_of. */
+static void halve_epochs(uint32_t leaf_total)
+{
+    for (uint32_t l = 0; l < leaf_total; l++) {
+        uint64_t *slots = load_acquire(&leaves[l].slots);
+        for (uint32_t i = 0; slots && (i = next_used(slots, i)) < LEAF_SLOTS; i++) {
+            uint64_t slot = load(&slots[i]);
+            uint64_t epoch = slot >> EPOCH_SHIFT & EPOCH_MASK;
+            uint64_t halved = (slot & ~(EPOCH_MASK << EPOCH_SHIFT)) | (epoch >> 1) << EPOCH_SHIFT;
+            /* The owner may release the block meanwhile: then its store wins. */
+            __atomic_compare_exchange_n(&slots[i], &slot, halved, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+        }
+    }
+    store(&recorder_control.shift, recorder_control.shift + 1);
+}
+
+static uint32_t leaves_to_read(void)
+{
+    uint32_t count = load(&leaf_count);
+    return count < LEAF_LIMIT ? count : LEAF_LIMIT;
+}
+
+void recorder_add_row(struct ledger_checkpoint *checkpoint, struct ledger_row *rows, uint32_t capacity, uint32_t site,
+                      enum domain domain, uint64_t epoch, uint64_t bytes)
+{
+    uint16_t bucket = bucket_of(epoch);
+    uint32_t head = row_heads[site];
+    /* A head left from an earlier count does not point to a row of this site in this one. */
+    uint32_t row = head < checkpoint->rows && rows[head].site == site ? head : capacity;
+    while (row < capacity && !(rows[row].bucket == bucket && rows[row].domain == domain))
+        row = rows[row].next;
+    if (row >= capacity) {
+        if (checkpoint->rows >= capacity) {
+            checkpoint->unlisted_blocks++;
+            checkpoint->unlisted_bytes += bytes;
+            return;
+        }
+        row = checkpoint->rows++;
+        uint32_t next = head < row && rows[head].site == site ? head : capacity;
+        rows[row] = (struct ledger_row){.site = site, .domain = (uint8_t)domain, .bucket = bucket, .next = next};
+        row_heads[site] = row;
+    }
+    rows[row].live_blocks++;
+    rows[row].live_bytes += bytes;
+}
+
+static void sum_births(uint64_t *births, uint32_t count)
+{
+    memcpy(births, shared_births, count * sizeof *births);
+    for (int i = 0; i < BIRTHS_LIMIT; i++) {
+        uint64_t *counts = load_acquire(&births_blocks[i].counts);
+        for (uint32_t site = 0; counts && site < count; site++)
+            births[site] += load(&counts[site]);
+    }
+}
+
+void recorder_count(struct ledger_checkpoint *checkpoint, struct ledger_row *rows, uint32_t capacity,
+                    uint64_t *births, uint32_t site_capacity)
+{
+    struct timespec before, after;
+    clock_gettime(CLOCK_MONOTONIC, &before);
+    uint32_t total = leaves_to_read();
+    while (load(&recorder_control.cycle) >> recorder_control.shift >= 1ull << (EPOCH_BITS - 1))
+        halve_epochs(total);
+    uint64_t now = recorder_epoch();
+    checkpoint->cycle = load(&recorder_control.cycle);
+    checkpoint->shift = recorder_control.shift;
+    for (uint32_t l = 0; l < total; l++) {
+        struct leaf leaf = {load_acquire(&leaves[l].slots), leaves[l].base};
+        for (uint32_t i = 0; leaf.slots && (i = next_used(leaf.slots, i)) < LEAF_SLOTS; i++) {
+            uint64_t slot = load(&leaf.slots[i]);
+            uint32_t site = (uint32_t)slot & SITE_MASK;
+            if (!site)
+                continue;
+            uint64_t bytes = size_of(&leaf, i, slot);
+            checkpoint->live_blocks++;
+            checkpoint->live_bytes += bytes;
+            recorder_add_row(checkpoint, rows, capacity, site, (enum domain)(slot >> DOMAIN_SHIFT & DOMAIN_MASK),
+                             epoch_of(slot, now), bytes);
+        }
+    }
+    checkpoint->sites = recorder_site_count();
+    sum_births(births, checkpoint->sites < site_capacity ? checkpoint->sites : site_capacity);
+    checkpoint->lost_blocks = load(&lost_blocks);
+    checkpoint->lost_sites = load(&lost_sites);
+    clock_gettime(CLOCK_MONOTONIC, &after);
+    checkpoint->scan_ns = (uint64_t)(after.tv_sec - before.tv_sec) * 1000000000ull + (uint64_t)after.tv_nsec
+                          - (uint64_t)before.tv_nsec;
+}
+
+size_t recorder_survivors(uint64_t from, uint64_t to, uint32_t site, struct survivor *out, size_t capacity)
+{
+    size_t found = 0;
+    uint64_t now = recorder_epoch();
+    uint32_t total = leaves_to_read();
+    for (uint32_t l = 0; l < total; l++) {
+        struct leaf leaf = {load_acquire(&leaves[l].slots), leaves[l].base};
+        for (uint32_t i = 0; leaf.slots && (i = next_used(leaf.slots, i)) < LEAF_SLOTS; i++) {
+            uint64_t slot = load(&leaf.slots[i]);
+            uint32_t owner = (uint32_t)slot & SITE_MASK;
+            uint64_t cycle = epoch_of(slot, now) << recorder_control.shift;
+            if (!owner || cycle < from || cycle >= to || (site && owner != site && sites[owner].parent != site))
+                continue;
+            if (found < capacity)
+                out[found] = (struct survivor){leaf.base + ((uintptr_t)i << 4), size_of(&leaf, i, slot), cycle, owner,
+                                               (uint32_t)(slot >> DOMAIN_SHIFT & DOMAIN_MASK)};
+            found++;
+        }
+    }
+    return found;
+}

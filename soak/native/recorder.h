@@ -1,0 +1,91 @@
+/* The recorder: which blocks are alive, where and in which cycle each was born.
+ *
+ * It knows nothing of preloading, symbols or Python, takes no lock and calls no allocator, so it can be called from
+ * inside one and be tested without. A block's slot belongs to whoever owns the block: from its allocator's return
+ * until its release is entered. */
+#ifndef SOAK_RECORDER_H
+#define SOAK_RECORDER_H
+
+#include "layout.h"
+#include <stddef.h>
+
+/* Returned with a site by the look-ups when an allocation there should capture its stack. */
+#define SITE_WANTS_STACK (1u << 31)
+
+struct recorder_control {
+    uint64_t cycle;     /* the program stores its cycle here; nothing else is needed to mark one */
+    uint32_t shift;     /* an epoch stands for 2^shift cycles */
+    uint32_t recording; /* 0: births and deaths are ignored */
+};
+extern struct recorder_control recorder_control;
+
+struct recorder_thread {
+    uint64_t *births; /* this thread's counters by site; NULL until its first allocation */
+    uintptr_t caller; /* set by a pass-through: who to name instead of it; taken by the first allocation */
+    uint32_t inside;  /* > 0: what is allocated now is recorded by an outer hook, or is the tracker's own */
+};
+extern __thread struct recorder_thread recorder_self __attribute__((tls_model("initial-exec")));
+
+/* What a slot held, for realloc to put back. */
+struct recorder_block {
+    uint64_t slot;
+    uint64_t big; /* the slot after it, for big blocks */
+};
+
+/* Reserves the tables. 0, or -1 when there is no address space for them. */
+int recorder_start(void);
+
+/* The block at `address` belongs to the caller and has just come from its allocator. */
+void recorder_born(const void *address, size_t size, uint32_t site, enum domain domain);
+
+/* The block is about to be released. An untracked address is fine: `slot` is 0 then. */
+struct recorder_block recorder_died(const void *address);
+
+/* The release that `recorder_died` announced did not happen. */
+void recorder_put_back(const void *address, struct recorder_block block);
+
+/* Marks the block as holding bytecode: its `recorder_died` then returns CODE_BIT. */
+void recorder_mark_code(const void *address);
+
+/* Bytes of a block as `recorder_died` returned it. */
+uint64_t recorder_size(struct recorder_block block);
+
+/* The site of a return address, with SITE_WANTS_STACK. */
+uint32_t recorder_native_site(uintptr_t return_address);
+
+/* Finds or makes a site by key; `*created` says which. Site 1 when the table is full. With `created` NULL it is only
+ * looked for: 0 when there is none. */
+uint32_t recorder_site(uint64_t key, int *created);
+struct site *recorder_site_at(uint32_t site);
+uint32_t recorder_site_count(void);
+
+/* From now on allocations at `site` want their stack (or no longer). Returns 0, or -1 for an unknown site. */
+int recorder_flag(uint32_t site, int on);
+
+/* One more birth at a site that has no block of its own (a mapping). */
+void recorder_count_birth(uint32_t site);
+
+/* Live blocks born in cycles [from, to), of one site or (0) of all. Writes at most `capacity`, returns how many there are. */
+size_t recorder_survivors(uint64_t from, uint64_t to, uint32_t site, struct survivor *out, size_t capacity);
+
+/* Counts what is alive into `rows`. Fills the totals of `checkpoint` and the births of every site. */
+void recorder_count(struct ledger_checkpoint *checkpoint, struct ledger_row *rows, uint32_t capacity,
+                    uint64_t *births, uint32_t site_capacity);
+
+/* Adds to the row of (site, domain, epoch) while counting; for tables that the recorder does not know. */
+void recorder_add_row(struct ledger_checkpoint *checkpoint, struct ledger_row *rows, uint32_t capacity, uint32_t site,
+                      enum domain domain, uint64_t epoch, uint64_t bytes);
+
+/* The current birth epoch, as it stands in a slot. */
+uint64_t recorder_epoch(void);
+
+/* Address ranges of the tracker's own memory, to be left out of what is measured. Returns how many were written. */
+size_t recorder_ranges(struct range *out, size_t capacity);
+
+/* Memory of its own for another part of the tracker: page-aligned, zeroed, among the ranges. NULL when there is none. */
+void *recorder_reserve(size_t bytes);
+
+/* Sum of a word's bits for hashing. */
+uint64_t recorder_mix(uint64_t value);
+
+#endif
