@@ -413,7 +413,7 @@ def batches(family: str, rate: float, runs: int) -> list[Batch]:
 def seconds_per_look() -> float:
     """Time the rule on one run at three scales: the median of 200 looks."""
     rising, many = np.arange(PARTS, dtype=np.float64)[None, :] * 1e4, np.full(PARTS, 64)
-    parts = Parts(minima=rising, readings=many, climbed=np.full((1, PARTS), 1e4), climbs=many[None, :])
+    parts = Parts(minima=rising, at=rising, readings=many, climbed=np.full((1, PARTS), 1e4), climbs=many[None, :])
     times = []
     for _ in range(200):
         started = time.perf_counter()

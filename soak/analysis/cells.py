@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from soak.analysis.rule import PARTS, FloatArray, IntArray, Parts
+from soak.analysis.rule import PARTS, FloatArray, IntArray, Parts, lowest
 
 CELLS_PER_N_MIN = 4096
 """The finest cell is n_min / 4096. A multiple of 8 × 128, so that the parts of every regular look are whole cells;
@@ -24,6 +24,7 @@ class RunningCells:
         self.cell = n_min / CELLS_PER_N_MIN
         """The present length of a cell in cycles."""
         self._minima: FloatArray = np.full(shape, np.inf)
+        self._at: FloatArray = np.zeros(shape)
         self._readings: IntArray = np.zeros(shape[1], dtype=np.int64)
         self._climbed: FloatArray = np.zeros(shape)
         self._climbs: IntArray = np.zeros(shape, dtype=np.int64)
@@ -39,8 +40,13 @@ class RunningCells:
         filled = cells[firsts]
         rises = np.maximum(np.diff(values, axis=1, prepend=self._last), 0)
         self._last = values[:, -1:].copy()
-        self._minima[:, filled] = np.minimum(self._minima[:, filled], np.minimum.reduceat(values, firsts, axis=1))
-        self._readings[filled] += np.diff(firsts, append=len(cells))
+        lengths = np.diff(firsts, append=len(cells))
+        minima = np.minimum.reduceat(values, firsts, axis=1)
+        when = np.where(values == np.repeat(minima, lengths, axis=1), cycles, np.inf)
+        lower = minima < self._minima[:, filled]
+        self._minima[:, filled] = np.where(lower, minima, self._minima[:, filled])
+        self._at[:, filled] = np.where(lower, np.minimum.reduceat(when, firsts, axis=1), self._at[:, filled])
+        self._readings[filled] += lengths
         self._climbed[:, filled] += np.add.reduceat(rises, firsts, axis=1)
         self._climbs[:, filled] += np.add.reduceat(rises > 0, firsts, axis=1, dtype=np.int64)
 
@@ -53,8 +59,10 @@ class RunningCells:
         last = round(end / self.cell)
         first = last - round(n / self.cell)
         by_part = (-1, PARTS, (last - first) // PARTS)
+        minima, at = lowest(self._minima[:, first:last].reshape(by_part), self._at[:, first:last].reshape(by_part))
         return Parts(
-            minima=self._minima[:, first:last].reshape(by_part).min(axis=2),
+            minima=minima,
+            at=at,
             readings=self._readings[first:last].reshape(by_part[1:]).sum(axis=1),
             climbed=self._climbed[:, first:last].reshape(by_part).sum(axis=2),
             climbs=self._climbs[:, first:last].reshape(by_part).sum(axis=2),
@@ -67,7 +75,7 @@ class RunningCells:
     def _merge_pairs(self) -> None:
         half = CELLS_PER_N_MIN
         pairs = (-1, half, 2)
-        self._minima[:, :half] = self._minima.reshape(pairs).min(axis=2)
+        self._minima[:, :half], self._at[:, :half] = lowest(self._minima.reshape(pairs), self._at.reshape(pairs))
         self._minima[:, half:] = np.inf
         self._readings[:half] = self._readings.reshape(pairs[1:]).sum(axis=1)
         self._readings[half:] = 0

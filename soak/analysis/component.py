@@ -78,6 +78,26 @@ class ComponentJudge:
         }
         return combine(series, self._required)
 
+    def judge_at_guard(self, name: str, cycles: int) -> Judgement:
+        """Judge a component that a guard stopped because ``name`` came near its limit: what there is decides.
+
+        Where the rule has no verdict yet, growth from the first reading to the limit's neighbourhood is one.
+        """
+        judgement = self.judge(at_end=True)
+        growth = self.last.get(name, 0.0) - self.first.get(name, 0.0)
+        if judgement.verdict is Verdict.LEAK or growth <= 0 or cycles <= 0:
+            return judgement
+        signal = SIGNALS[name]
+        limit = f" of {count(self._limits[name])} that are allowed" if name in self._limits else ""
+        reason = (
+            f"Rose from {count(self.first[name])} to {count(self.last[name])} {signal.unit}{limit} in {count(cycles)} "
+            "cycles and was stopped before the end; too soon for an interval."
+        )
+        rate = growth / cycles
+        stopped = SeriesVerdict(Verdict.LEAK, reason, rate, rate, rate, decided_at=cycles, since=0)
+        series = {**judgement.series, name: stopped}
+        return Judgement(Verdict.LEAK, _named(name, stopped), name, None, True, series)
+
     def _make_judge(self, signal: Signal) -> SeriesJudge:
         tolerance = self._tolerance_bytes if signal.tolerance is None else signal.tolerance
         judge = SeriesJudge(tolerance, None, signal.grain, unit="B" if signal.unit == "bytes" else signal.unit)

@@ -70,6 +70,8 @@ class Parts:
 
     minima: FloatArray
     """``(runs, 128)``: the smallest value, inf where a part holds no reading."""
+    at: FloatArray
+    """``(runs, 128)``: the cycle at which it was read first."""
     readings: IntArray
     """``(128,)``, the same for all runs."""
     climbed: FloatArray
@@ -137,15 +139,15 @@ def look(
         return _too_few(parts, n=n, end=end, tolerance=tolerance, n_min=n_min)
 
     widths = np.array([n / 2**scale for scale in range(1, scales + 1)])
-    troughs = np.stack([_troughs_of_scale(parts.minima, scale) for scale in range(1, scales + 1)], axis=1)
-    block_lengths = np.stack([widths / 2, widths], axis=1) / BLOCKS
-    steady = fit_windows(set_aside_step(troughs), block_lengths)
-    raw = fit_windows(troughs[:, 0], block_lengths[0])
+    troughs, at = _troughs(parts, scales)
+    steady = fit_windows(set_aside_step(troughs), at)
+    raw = fit_windows(troughs[:, 0], at[:, 0])
+    climb = _climb_above_rate(parts, steady.rate[..., 1], widths)
     raw_older, raw_newer = _column(raw, 0), _column(raw, 1)
 
     reached = np.full(len(troughs), n >= n_min)
     grows: BoolArray = np.all(steady.low > tolerance, axis=2)
-    leaks: BoolArray = grows & _keeps_one_rate(troughs, steady, widths, _mean_climb(parts, scales))
+    leaks: BoolArray = grows & _keeps_one_rate(troughs, steady, widths, climb)
     leaks &= reached[:, None]
     leak: BoolArray = np.any(leaks, axis=1)
     growing: BoolArray = np.any(grows, axis=1)
@@ -162,14 +164,18 @@ def look(
     clean = finding == Finding.CLEAN
 
     run, scale = np.arange(len(leak)), leaks.argmax(axis=1)
+    leak_rate = steady.rate[run, scale, 1]
+    resolved = np.maximum(climb[run, scale], grain) / (widths[scale] / 2)
+    leak_low = np.minimum(steady.low.min(axis=2)[run, scale], leak_rate - resolved)
+    leak_high = np.maximum(steady.high.max(axis=2)[run, scale], leak_rate + resolved)
     return Look(
         n=n,
         end=end,
         tolerance=tolerance,
         finding=finding,
-        rate=np.where(leak, steady.rate[run, scale, 1], raw_newer.rate),
-        low=np.where(leak, steady.low.min(axis=2)[run, scale], raw_newer.low),
-        high=np.select([leak, clean], [steady.high.max(axis=2)[run, scale], bound], raw_newer.high),
+        rate=np.where(leak, leak_rate, raw_newer.rate),
+        low=np.where(leak, leak_low, raw_newer.low),
+        high=np.select([leak, clean], [leak_high, bound], raw_newer.high),
         since=np.where(leak, end - 1.5 * widths[scale], np.nan),
         needed=_cycles_needed(finding, raw_older, raw_newer, n=n, end=end, tol=tolerance, n_min=n_min, grain=grain),
     )
@@ -203,17 +209,17 @@ def set_aside_step(troughs: FloatArray) -> FloatArray:
     return lowered
 
 
-def fit_windows(troughs: FloatArray, block_lengths: FloatArray) -> Fit:
-    """Fit windows of eight troughs by the slopes of the ten pairs of blocks at least half a window apart.
+def fit_windows(troughs: FloatArray, at: FloatArray) -> Fit:
+    """Fit windows of eight troughs ``(..., 8)``, read at cycles of the same shape.
 
-    ``troughs`` is ``(..., 8)``, ``block_lengths`` in cycles broadcasts against ``(...)``.
+    The slopes are those of the ten pairs of blocks at least half a window apart.
     """
     rises = troughs[..., _LATER] - troughs[..., _EARLIER]
-    slopes: FloatArray = np.sort(rises / (block_lengths[..., None] * (_LATER - _EARLIER)), axis=-1)
+    slopes: FloatArray = np.sort(rises / (at[..., _LATER] - at[..., _EARLIER]), axis=-1)
     return Fit(rate=_middle(slopes), least=slopes[..., 0], most=slopes[..., -1])
 
 
-def _keeps_one_rate(troughs: FloatArray, steady: Fit, widths: FloatArray, mean_climb: FloatArray) -> BoolArray:
+def _keeps_one_rate(troughs: FloatArray, steady: Fit, widths: FloatArray, climb: FloatArray) -> BoolArray:
     """Whether each scale ``(runs, scales)`` grows at one rate: in both windows, over the run and between windows.
 
     In this order, the conditions stop what changes its rate; growth like log n and sqrt n; a sawtooth whose period
@@ -228,17 +234,22 @@ def _keeps_one_rate(troughs: FloatArray, steady: Fit, widths: FloatArray, mean_c
         & (newer * ONE_RATE <= older)
         & (newer >= ONE_RATE * first_half)
         & (level_rise >= ONE_RATE * newer * 0.75 * widths)
-        & (level_rise >= mean_climb)
+        & (level_rise >= climb)
     )
 
 
-def _mean_climb(parts: Parts, scales: int) -> FloatArray:
-    """Return the mean rise from one reading to the next ``(runs, scales)`` in both windows of each scale."""
-    spans = [slice(PARTS - PARTS // 2**scale * 3 // 2, None) for scale in range(1, scales + 1)]
+def _climb_above_rate(parts: Parts, rate: FloatArray, widths: FloatArray) -> FloatArray:
+    """Return by how much more than ``rate`` explains readings rise, where they do, in both windows of each scale.
+
+    The mean over the rises from one reading to the next, ``(runs, scales)`` and at least 0: how far below a reading
+    the series may have been between two of them, and so how exactly a trough is known.
+    """
+    spans = [slice(PARTS - PARTS // 2**scale * 3 // 2, None) for scale in range(1, len(widths) + 1)]
     climbed = np.stack([parts.climbed[:, span].sum(axis=1) for span in spans], axis=1)
     climbs = np.stack([parts.climbs[:, span].sum(axis=1) for span in spans], axis=1)
-    mean: FloatArray = climbed / np.maximum(climbs, 1)
-    return mean
+    spacing = 1.5 * widths / np.array([parts.readings[span].sum() for span in spans])
+    above: FloatArray = np.maximum(climbed / np.maximum(climbs, 1) - rate * spacing, 0)
+    return above
 
 
 def _cycles_needed(
@@ -286,10 +297,22 @@ def _too_few(parts: Parts, *, n: float, end: float, tolerance: float, n_min: flo
     return Look(n, end, tolerance, finding, unknown, unknown, unknown, unknown, needed)
 
 
-def _troughs_of_scale(minima: FloatArray, scale: int) -> FloatArray:
-    """Return the troughs ``(runs, 2, 8)`` of the older and the newer window."""
-    older, newer = _windows(minima, scale)
-    return np.stack([older.min(axis=-1), newer.min(axis=-1)], axis=-2)
+def lowest(minima: FloatArray, at: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the smallest of the last axis and the cycle it was read at; the first one where several are equal."""
+    first = minima.argmin(axis=-1)[..., None]
+    return np.take_along_axis(minima, first, axis=-1)[..., 0], np.take_along_axis(at, first, axis=-1)[..., 0]
+
+
+def _troughs(parts: Parts, scales: int) -> tuple[FloatArray, FloatArray]:
+    """Return the troughs ``(runs, scales, 2, 8)`` of the older and newer windows, and the cycles they were read at."""
+    found = [
+        lowest(minima, at)
+        for scale in range(1, scales + 1)
+        for minima, at in zip(_windows(parts.minima, scale), _windows(parts.at, scale), strict=True)
+    ]
+    troughs, cycles = (np.stack(windows, axis=1) for windows in zip(*found, strict=True))
+    shape = (len(parts.minima), scales, 2, BLOCKS)
+    return troughs.reshape(shape), cycles.reshape(shape)
 
 
 def _windows(parts: npt.NDArray[Scalar], scale: int) -> tuple[npt.NDArray[Scalar], ...]:

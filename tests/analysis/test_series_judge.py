@@ -122,7 +122,7 @@ def test_the_parts_of_a_look_are_exact(n_min, doublings, spacing, seed):
     """Merging cells in pairs loses nothing at a regular look, whatever n_min and spacing."""
     n = n_min * 2.0**doublings
     cycles = np.arange(spacing, n + 1, spacing, dtype=np.float64)
-    values = np.random.default_rng(seed).normal(size=(2, len(cycles)))
+    values = np.round(np.random.default_rng(seed).normal(size=(2, len(cycles))), 1)
     rises = np.maximum(np.diff(values, axis=1, prepend=values[:, :1]), 0)
     cells = RunningCells(n_min, runs=2)
     cells.extend(cycles[:7], values[:, :7])
@@ -134,6 +134,8 @@ def test_the_parts_of_a_look_are_exact(n_min, doublings, spacing, seed):
         inside = (cycles > n * part / PARTS) & (cycles <= n * (part + 1) / PARTS)
         assert parts.readings[part] == inside.sum()
         assert np.array_equal(parts.minima[:, part], values[:, inside].min(axis=1, initial=np.inf))
+        if inside.any():
+            assert np.array_equal(parts.at[:, part], cycles[inside][values[:, inside].argmin(axis=1)])
         assert np.allclose(parts.climbed[:, part], rises[:, inside].sum(axis=1))
         assert np.array_equal(parts.climbs[:, part], (rises[:, inside] > 0).sum(axis=1))
 
