@@ -1,0 +1,60 @@
+"""The command line: ``soak COMMAND``."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+
+import soak
+from soak.commands import COMMANDS
+from soak.errors import SoakError
+
+EXIT_USAGE = 2
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command and return its exit code; every error soak means to report becomes one line and code 2."""
+    given = sys.argv[1:] if arguments is None else arguments
+    try:
+        return _run_command(given)
+    except SoakError as error:
+        print(f"soak: {error}", file=sys.stderr)
+        return EXIT_USAGE
+    except KeyboardInterrupt:
+        print("soak: interrupted", file=sys.stderr)
+        return EXIT_USAGE
+    except BrokenPipeError:
+        # Whoever read our output has gone (soak show | head): not an error, but nothing more can be written.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_USAGE
+
+
+def _run_command(given: list[str]) -> int:
+    name = next((word for word in given if not word.startswith("-")), None)
+    parser = argparse.ArgumentParser(
+        prog="soak",
+        description=soak.__doc__,
+        epilog="For example: soak run my_script.py:cycle      Each command has its own --help.",
+    )
+    parser.add_argument("--version", action="version", version=f"soak {soak.__version__}")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for command, line in COMMANDS.items():
+        if command != name:
+            subparsers.add_parser(command, help=line, add_help=False)
+            continue
+        # Only the command that is called is imported, so that `soak --help` comes at once.
+        module = importlib.import_module(f"soak.commands.{command}")
+        subparser = subparsers.add_parser(
+            command, help=line, description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        module.add_arguments(subparser)
+        subparser.set_defaults(run=module.run)
+    options = parser.parse_args(given)
+    exit_code: int = options.run(options)
+    return exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,15 @@
+"""What is done at the door: one module a command, imported only when it is called.
+
+A command's module has its help as docstring, ``add_arguments(parser)`` and ``run(options) -> exit code``.
+"""
+
+COMMANDS = {
+    "run": "soak components one by one and say which one grows, by how much, and how sure that is",
+    "judge": "a verdict on anybody's iteration,value series (an RSS log, say)",
+    "list": "the runs there are",
+    "show": "what a run found, in the terminal",
+    "report": "make a run's reports again from its database",
+    "export": "a run's raw readings as CSV",
+    "doctor": "can this machine measure? what is missing, and what that means",
+}
+"""Every command with its one line, in the order of ``soak --help``."""

@@ -1,0 +1,56 @@
+"""Argument types that several commands share; what they refuse, argparse reports with its usage (exit code 2)."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from soak.errors import UsageError
+from soak.settings import read_configuration
+from soak.units import parse_duration_s, parse_size_bytes
+
+
+def duration(text: str) -> float:
+    """Read a duration; seconds."""
+    try:
+        return parse_duration_s(text)
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def size(text: str) -> float:
+    """Read a size; bytes."""
+    try:
+        return parse_size_bytes(text)
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def positive_count(text: str) -> int:
+    """Read a whole number above 0."""
+    try:
+        number = int(text.replace("_", "").replace(",", ""))
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return number
+
+
+def add_run_argument(parser: argparse.ArgumentParser) -> None:
+    """Declare RUN and --out, as every command that reads a run takes them."""
+    parser.add_argument("which", nargs="?", default="latest", metavar="RUN", help="a run's folder, or latest (default)")
+    add_out_argument(parser)
+
+
+def add_out_argument(parser: argparse.ArgumentParser) -> None:
+    """Declare --out."""
+    parser.add_argument("--out", type=Path, metavar="DIR", help="where runs are kept (reports/)")
+
+
+def runs_folder(options: argparse.Namespace) -> Path:
+    """Return where runs are kept: --out, else as configured, else reports/."""
+    if options.out is not None:
+        return Path(options.out)
+    root, configuration = read_configuration(Path.cwd())
+    return root / str(configuration.get("out", "reports"))

@@ -1,0 +1,127 @@
+"""Judge anybody's series: a CSV of iteration,value, for example an RSS log from another tool.
+
+  soak judge rss.csv --tolerance 1B --grain 4096
+  soak judge soak.csv --column rss_bytes --n-min 1000 --json -
+
+The first column is the iteration, the second the value (or --column NAME). The
+value's unit is the verdict's, per iteration. Exit codes as soak run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import itertools
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from soak.analysis import check_series, judge
+from soak.analysis.component import choose_n_min
+from soak.analysis.wording import lookalike_limit
+from soak.commands.arguments import positive_count, size
+from soak.errors import SeriesError, UsageError
+from soak.reporting.outcome import EXIT_CODES
+from soak.verdict import Verdict
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of ``soak judge``."""
+    parser.add_argument("file", metavar="FILE.csv", help="- is stdin")
+    parser.add_argument("--tolerance", type=size, default=1.0, metavar="1", help="accepted growth per iteration (1)")
+    parser.add_argument("--n-min", type=positive_count, metavar="N", help="iterations before LEAK or CLEAN is said")
+    parser.add_argument("--grain", type=size, default=0.0, metavar="4096", help="resolution of the values (0)")
+    parser.add_argument("--column", metavar="NAME", help="the column of the values (the second)")
+    parser.add_argument("--json", metavar="FILE", help="the verdict as JSON; - is stdout")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Judge the file and print the verdict."""
+    iterations, values = _read(options.file, options.column)
+    span = iterations[-1] - iterations[0]
+    n_min = options.n_min or choose_n_min(span)
+    found = judge(iterations, values, tolerance=options.tolerance, n_min=n_min, grain=options.grain)
+    document = {
+        "verdict": found.verdict.value,
+        "reason": found.reason,
+        "rate": found.rate,
+        "low": found.low,
+        "high": found.high,
+        "decided_at": found.decided_at,
+        "since": found.since,
+        "needed": found.needed,
+        "n": span,
+        "n_min": n_min,
+        "tolerance": options.tolerance,
+        "grain": options.grain,
+        "readings": len(values),
+    }
+    text = json.dumps(document, indent=2) + "\n"
+    if options.json == "-":
+        sys.stdout.write(text)
+    else:
+        if options.json:
+            _write(options.json, text)
+        print(f"{found.verdict.value}: {found.reason}")
+        if found.verdict is Verdict.LEAK:
+            print(lookalike_limit(n_min))
+    return EXIT_CODES[found.verdict]
+
+
+def _write(file: str, text: str) -> None:
+    try:
+        Path(file).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{file} cannot be written: {error.strerror}") from error
+
+
+def _read(file: str, column: str | None) -> tuple[list[float], list[float]]:
+    """Return both columns. Raises UsageError for a file that is none, SeriesError naming the line of a bad row."""
+    try:
+        if file == "-":
+            return _parse(sys.stdin, column, "stdin")
+        with open(file, encoding="utf-8-sig", newline="") as lines:
+            return _parse(lines, column, file)
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{file} is not text in UTF-8: {error.reason} at byte {error.start}") from error
+
+
+def _parse(lines: Iterable[str], column: str | None, file: str) -> tuple[list[float], list[float]]:
+    reader = csv.reader(lines)
+    rows = ((reader.line_num, row) for row in reader if any(field.strip() for field in row))
+    head = next(rows, None)
+    if head is None:
+        raise SeriesError(f"{file} is empty")
+    position = 1
+    body: Iterable[tuple[int, list[str]]] = rows
+    if column is None and _is_number(head[1][0]):
+        body = itertools.chain([head], rows)
+    elif column is not None:
+        names = [name.strip() for name in head[1]]
+        if column not in names:
+            raise UsageError(f"{file} has no column {column!r}; its first line has {', '.join(names)}")
+        position = names.index(column)
+    iterations, values, numbers = [], [], []
+    for number, row in body:
+        if len(row) <= position:
+            raise SeriesError(
+                f"{file}, line {number}: {len(row)} fields, but the value should be in field {position + 1}"
+            )
+        iterations.append(row[0])
+        values.append(row[position])
+        numbers.append(number)
+    if len(values) < 2:
+        raise SeriesError(f"{file} has {len(values)} readings; a verdict needs dozens")
+    at, read = check_series(iterations, values, name_row=lambda row: f"{file}, line {numbers[row]}")
+    return at.tolist(), read.tolist()
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

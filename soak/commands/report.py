@@ -1,0 +1,27 @@
+"""Make a run's reports (HTML, Markdown, JSON, JUnit, figures) again from its database.
+
+soak report latest
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from soak.commands.arguments import add_run_argument, runs_folder
+from soak.store.runs import find_run, open_run
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of ``soak report``."""
+    add_run_argument(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write the reports and print where the page is."""
+    from soak.reporting.write import write_reports
+
+    folder = find_run(options.which, runs_folder(options))
+    with open_run(folder) as store:
+        write_reports(store.read_run(), store.read_readings, folder)
+    print(folder / "report.html")
+    return 0

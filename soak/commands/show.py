@@ -1,0 +1,36 @@
+"""Show in the terminal what a run found.
+
+soak show
+soak show reports/2026-11-20T14-40-57 --json -
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from soak.commands.arguments import add_run_argument, runs_folder
+from soak.store.runs import find_run, open_run
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of ``soak show``."""
+    add_run_argument(parser)
+    parser.add_argument("--json", metavar="-", choices=["-"], help="report.json on stdout instead")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the run; the exit code is 0, whatever its verdicts are."""
+    with open_run(find_run(options.which, runs_folder(options))) as store:
+        result = store.read_run()
+    if options.json:
+        from soak.reporting.json_report import render_json
+
+        sys.stdout.write(render_json(result).rstrip("\n") + "\n")
+        return 0
+    from rich.console import Console
+
+    from soak.reporting.terminal import print_result
+
+    print_result(result, Console())
+    return 0

@@ -1,0 +1,48 @@
+"""The counters that can only be read inside: malloc's heap in use, Python's blocks, what gc tracks."""
+
+import ctypes
+import gc
+import sys
+
+
+class _Mallinfo2(ctypes.Structure):
+    """``struct mallinfo2`` of glibc >= 2.33, all ``size_t``; see mallinfo(3)."""
+
+    _fields_ = tuple(
+        (name, ctypes.c_size_t)
+        for name in "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost".split()
+    )
+
+
+class _Mallinfo(ctypes.Structure):
+    """The older ``struct mallinfo``: the same fields as int, which wrap around at 4 GiB."""
+
+    _fields_ = tuple((name, ctypes.c_uint) for name, _ in _Mallinfo2._fields_)
+
+
+def _find_mallinfo():
+    library = ctypes.CDLL(None)
+    for name, kind in (("mallinfo2", _Mallinfo2), ("mallinfo", _Mallinfo)):
+        function = getattr(library, name, None)
+        if function is not None:
+            function.argtypes = ()
+            function.restype = kind
+            return function
+    return None
+
+
+read_malloc = _find_mallinfo()
+"""A function that returns glibc's malloc counters (``uordblks``, ``hblkhd``, ``fordblks`` in bytes), or None."""
+
+
+def soak_may_collect():
+    """Return whether a checkpoint may collect garbage: not for a component that runs with gc disabled or frozen."""
+    return gc.isenabled() and gc.get_freeze_count() == 0
+
+
+def count_gc_objects():
+    """Return how many objects gc tracks. Makes a list of them for a moment, so it is not for every checkpoint."""
+    return len(gc.get_objects())
+
+
+read_python_blocks = sys.getallocatedblocks

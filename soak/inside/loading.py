@@ -1,0 +1,96 @@
+"""Find the code of a target inside the measured process and make it one thing: setup, cycle, teardown."""
+
+import os
+import sys
+
+_COROUTINE = 0x80
+
+
+class Component:
+    """What is soaked: ``cycle(*arguments)`` once per cycle; ``setup`` and ``teardown`` around it."""
+
+    def __init__(self, setup, cycle, teardown):
+        """Take the three callables; ``setup(settings)`` returns the arguments for the other two."""
+        self.setup = setup
+        self.cycle = cycle
+        self.teardown = teardown
+
+
+def load(target, settings_of_driver):
+    """Import the target and return its Component.
+
+    ``target``: a dict with ``kind`` (driver | function | module | empty), ``path``, ``module`` and ``function`` as
+    made by soak.targets. Raises whatever importing raises, and TypeError with a line for a person when the code has
+    not the form it must have.
+    """
+    kind = target["kind"]
+    if kind == "empty":
+        return Component(lambda settings: (), lambda: None, lambda: None)
+    module = _import_file(target["path"]) if target["path"] else _import_name(target["module"])
+    if kind == "driver":
+        return _driver(module, target["path"])
+    return _function(module, target["function"])
+
+
+def _import_name(name):
+    __import__(name)
+    return sys.modules[name]
+
+
+def _import_file(path):
+    # Not importlib.util: what it imports would be resident in every measured process.
+    from importlib.machinery import ModuleSpec, SourceFileLoader
+
+    name = os.path.splitext(os.path.basename(path))[0]
+    if name in sys.modules:
+        name = "soaked_" + name
+    spec = ModuleSpec(name, SourceFileLoader(name, path), origin=path)
+    spec.has_location = True
+    module = type(sys)(name)
+    module.__spec__ = spec
+    module.__loader__ = spec.loader
+    module.__file__ = path
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _driver(module, path):
+    cycle = getattr(module, "cycle", None)
+    if not callable(cycle):
+        raise TypeError("%s has no function cycle(state); a driver needs one" % path)
+    make_state = getattr(module, "setup", None)
+    end = getattr(module, "teardown", None)
+
+    def setup(settings):
+        if make_state is None:
+            if settings:
+                raise TypeError("%s takes no settings, for it has no setup(**settings)" % path)
+            return (None,)
+        return (make_state(**settings),)
+
+    return Component(setup, _callable_of(cycle), end if end is not None else lambda state: None)
+
+
+def _function(module, name):
+    function = module
+    for part in name.split("."):
+        function = getattr(function, part, None)
+    if not callable(function):
+        raise TypeError("%s has no function %s" % (getattr(module, "__file__", module.__name__), name))
+    return Component(lambda settings: (), _callable_of(function), lambda: None)
+
+
+def _callable_of(function):
+    """Return ``function``, or for an ``async def`` a call that runs it to its end in one event loop that stays."""
+    code = getattr(function, "__code__", None)
+    if code is None or not code.co_flags & _COROUTINE:
+        return function
+    import asyncio
+
+    run = asyncio.new_event_loop().run_until_complete
+
+    def run_coroutine(*arguments):
+        run(function(*arguments))
+
+    return run_coroutine

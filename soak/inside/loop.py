@@ -1,0 +1,192 @@
+"""The loop: call the cycle, hold the pace, stop at checkpoints to count.
+
+Between checkpoints a cycle costs two stores, one load and one call on soak's account. Nothing here allocates anything
+that stays, and nothing needs a new file descriptor, thread or mapping once the cycles run.
+"""
+
+import gc
+import time
+
+from soak.inside import counters, ring
+from soak.inside.futex import Futex
+
+FREE_CHECKPOINT_NS = 80_000_000
+"""Checkpoints may take so long beside their share: the first ones are dense, for descriptors run out in 800 cycles."""
+SHARE_FLAT_OUT = 0.09
+SHARE_PACED = 0.045
+_GC_OBJECTS_EVERY = 8
+"""gc's objects are counted at every eighth checkpoint only: making their list takes memory for a moment."""
+_ACKNOWLEDGE_S = 0.05
+_LONGEST_SLEEP_S = 0.2
+
+
+class Loop:
+    """One component's cycles in this process."""
+
+    def __init__(self, area, interval_s, iterations, checkpoint_every, leak, leak_every, read_traced):
+        """Prepare everything that the cycles and checkpoints will use.
+
+        ``area``: the Ring. ``interval_s``: 0 is flat out. ``iterations``: None is until told to stop.
+        ``checkpoint_every``: cycles between checkpoints, or None for as many as their cost allows.
+        ``leak``: called after each ``leak_every``-th cycle, or None. ``read_traced``: returns traced bytes, or None.
+        """
+        self.area = area
+        self.words = area.words
+        self.interval_ns = round(interval_s * 1e9)
+        self.last_cycle = iterations if iterations is not None else 1 << 62
+        self.checkpoint_every = checkpoint_every
+        self.leak = leak
+        self.leak_every = leak_every
+        self.read_traced = read_traced
+        self.share = SHARE_PACED if interval_s else SHARE_FLAT_OUT
+        self.written = Futex(area.word_address(ring.WORD_ROWS_WRITTEN))
+        self.read = Futex(area.word_address(ring.WORD_ROWS_READ))
+        self.parent_stalls = False
+        self.started_ns = 0
+        self.checkpoint_ns = 0
+        self.rows = 0
+
+    def run(self, cycle, arguments):
+        """Run cycles until the budget is used up or the parent says stop; the last checkpoint follows the last cycle.
+
+        Whatever ``cycle`` raises passes through; WORD_CYCLE then names the cycle.
+        """
+        words = self.words
+        stop_word, cycle_word, completed_word = ring.WORD_STOP, ring.WORD_CYCLE, ring.WORD_COMPLETED
+        leak, leak_every, last_cycle = self.leak, self.leak_every, self.last_cycle
+        wait = self._wait_for_deadline if self.interval_ns else None
+        self._count(0, 0)  # unseen: what first calls allocate for good is there before the first row
+        self.started_ns = time.monotonic_ns()
+        words[ring.WORD_LOOP_STARTED_NS] = self.started_ns
+        self.checkpoint(0)
+        done = 0
+        words[ring.WORD_FIRST_START_NS] = time.monotonic_ns()
+        try:
+            while done < last_cycle and not words[stop_word]:
+                last_checkpoint, next_checkpoint = done, min(self._next_checkpoint(done), last_cycle)
+                while done < next_checkpoint and not words[stop_word]:
+                    if wait is not None and not wait(done):
+                        break
+                    words[cycle_word] = done + 1
+                    cycle(*arguments)
+                    done += 1
+                    words[completed_word] = done
+                    if leak is not None and done % leak_every == 0:
+                        leak()
+                if done > last_checkpoint:
+                    self.checkpoint(done)
+        finally:
+            words[ring.WORD_LOOP_ENDED_NS] = time.monotonic_ns()
+
+    def checkpoint(self, done):
+        """Read the counters, write a row, and give the parent a moment to read what is read from outside."""
+        begun_ns = time.monotonic_ns()
+        self.area.write_row(self._count(begun_ns - self.started_ns, done))
+        self.rows += 1
+        self._hand_over()
+        self.checkpoint_ns += time.monotonic_ns() - begun_ns
+        self.words[ring.WORD_CHECKPOINT_NS] = self.checkpoint_ns
+
+    def _count(self, at_ns, done):
+        """Return the measured fields of a row, in the order of ROW_FIELDS."""
+        words = self.words
+        blocks_before_gc = counters.read_python_blocks()
+        words[ring.WORD_GC_COLLECTED] = counters.soak_may_collect()
+        if words[ring.WORD_GC_COLLECTED]:
+            gc.collect()
+        gc_objects = ring.NOT_READ
+        if self.rows % _GC_OBJECTS_EVERY == 0:
+            gc_objects = counters.count_gc_objects()
+        blocks = counters.read_python_blocks()
+        heap = heap_free = ring.NOT_READ
+        if counters.read_malloc is not None:
+            malloc = counters.read_malloc()
+            heap, heap_free = malloc.uordblks + malloc.hblkhd, malloc.fordblks
+        return (
+            done,
+            at_ns,
+            heap,
+            heap_free,
+            blocks_before_gc,
+            blocks,
+            gc_objects,
+            self.read_traced() if self.read_traced is not None else ring.NOT_READ,
+            words[ring.WORD_MISSED_DEADLINES],
+            words[ring.WORD_WORST_LAG_NS],
+            self.checkpoint_ns,
+            0,
+            0,
+            0,
+        )
+
+    def _hand_over(self):
+        """Wait until the parent has read the row and what it reads from outside; a parent that stalls waits alone."""
+        words = self.words
+        self.written.wake()
+        written = words[ring.WORD_ROWS_WRITTEN]
+        if self.parent_stalls and words[ring.WORD_ROWS_READ] < written - 1:
+            return
+        deadline_ns = time.monotonic_ns() + int(_ACKNOWLEDGE_S * 1e9)
+        while True:
+            read = words[ring.WORD_ROWS_READ]
+            if read >= written:
+                self.parent_stalls = False
+                return
+            left_ns = deadline_ns - time.monotonic_ns()
+            if left_ns <= 0:
+                self.parent_stalls = True
+                return
+            self.read.wait(read, left_ns / 1e9)
+
+    def _next_checkpoint(self, done):
+        """Return the cycle after which the next checkpoint is due.
+
+        Dense at first (one in 64 of what has run), then as the parent asks, and never so dense that checkpoints take
+        more than their share of the time, unless the verdict needs them. Checkpoints stand at multiples of powers of
+        two, as the blocks do that the verdict's rule compares, so that each block has its first at the same place.
+        """
+        if self.checkpoint_every:
+            return done + self.checkpoint_every
+        words = self.words
+        spacing = max(1, done // 64)
+        if words[ring.WORD_SPACING_FINE]:
+            spacing = min(spacing, words[ring.WORD_SPACING_FINE])
+        elapsed_ns = time.monotonic_ns() - self.started_ns
+        deficit_ns = self.checkpoint_ns - FREE_CHECKPOINT_NS - self.share * elapsed_ns
+        if deficit_ns > 0 and done:
+            cycle_ns = max(1, (elapsed_ns - self.checkpoint_ns) // done)
+            affordable = int(deficit_ns / self.share) // cycle_ns
+            coarsest = words[ring.WORD_SPACING_COARSE] or affordable
+            spacing = max(spacing, min(2 * affordable, coarsest))
+        step = 1 << (spacing.bit_length() - 1)
+        return (done // step + 1) * step
+
+    def _wait_for_deadline(self, done):
+        """Sleep until the next cycle is due; return False when told to stop meanwhile.
+
+        Deadlines lie on a grid from the first cycle on, so lateness does not add up. A cycle that overruns by whole
+        intervals misses those deadlines: they are counted and left out, and the grid is kept.
+        """
+        words = self.words
+        interval_ns = self.interval_ns
+        if done == 0:
+            self.deadline_ns = time.monotonic_ns()
+            words[ring.WORD_FIRST_START_NS] = self.deadline_ns
+        else:
+            self.deadline_ns += interval_ns
+        late_ns = time.monotonic_ns() - self.deadline_ns
+        if late_ns >= interval_ns:
+            missed = late_ns // interval_ns
+            words[ring.WORD_MISSED_DEADLINES] += missed
+            self.deadline_ns += missed * interval_ns
+        while True:
+            left_ns = self.deadline_ns - time.monotonic_ns()
+            if left_ns <= 0:
+                break
+            time.sleep(min(left_ns / 1e9, _LONGEST_SLEEP_S))
+            if words[ring.WORD_STOP]:
+                return False
+        if late_ns > words[ring.WORD_WORST_LAG_NS]:
+            words[ring.WORD_WORST_LAG_NS] = late_ns
+        words[ring.WORD_LAST_START_NS] = time.monotonic_ns()
+        return True

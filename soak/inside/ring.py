@@ -1,0 +1,150 @@
+"""The memory that the measured process and its parent share: a page of words, a text area, a ring of rows.
+
+One mapped file, pre-touched by the child, so that its resident size does not move while rows are written. The child
+writes a row and then its sequence number; every row carries a checksum. The parent reads and never locks, so the ring
+outlives the child's death by any signal. All words are signed 64-bit, native byte order (both ends are one machine).
+
+======== ============================================================
+offset   content
+======== ============================================================
+0        512 words, see the ``WORD_*`` constants
+4096     text: first the settings (marshal), later a failure's report
+24576    ``ROW_CAPACITY`` rows of ``len(ROW_FIELDS)`` words
+======== ============================================================
+"""
+
+import mmap
+import struct
+
+MAGIC = 0x736F616B_00000003
+HEADER_BYTES = 4096
+TEXT_OFFSET = HEADER_BYTES
+TEXT_BYTES = 20480
+ROWS_OFFSET = TEXT_OFFSET + TEXT_BYTES
+
+# Words written by the child.
+WORD_MAGIC = 0
+WORD_PHASE = 1
+WORD_CYCLE = 2  # the cycle under way, from 1; equals WORD_COMPLETED between cycles
+WORD_COMPLETED = 3
+WORD_ROWS_WRITTEN = 4  # futex: the parent waits on its low half
+WORD_ROWS_LOST = 5
+WORD_TEXT_BYTES = 6
+WORD_LOOP_STARTED_NS = 7
+WORD_FIRST_START_NS = 8
+WORD_LAST_START_NS = 9
+WORD_MISSED_DEADLINES = 10
+WORD_WORST_LAG_NS = 11
+WORD_CHECKPOINT_NS = 12  # time spent in checkpoints so far
+WORD_GC_COLLECTED = 13  # 0 when the component runs with gc disabled or frozen, so that soak does not collect either
+WORD_FAILED_PHASE = 14
+WORD_LOOP_ENDED_NS = 15
+# Words written by the parent.
+WORD_STOP = 32
+WORD_ROWS_READ = 33  # futex: the child waits on its low half
+WORD_SPACING_FINE = 34  # checkpoints need not be denser than one in so many cycles; 0: not known yet
+WORD_SPACING_COARSE = 35  # nor may they be sparser than one in so many; 0: not known yet
+
+PHASE_STARTING, PHASE_SETUP, PHASE_CYCLES, PHASE_TEARDOWN, PHASE_DONE, PHASE_FAILED = range(6)
+PHASE_NAMES = ("start", "setup", "cycle", "teardown", "done", "failed")
+
+ROW_FIELDS = (
+    "cycle",
+    "at_ns",
+    "heap",
+    "heap_free",
+    "python_blocks_before_gc",
+    "python_blocks",
+    "gc_objects",
+    "traced",
+    "missed_deadlines",
+    "worst_lag_ns",
+    "checkpoint_ns",
+    "spare_1",
+    "spare_2",
+    "spare_3",
+    "checksum",
+    "sequence",
+)
+NOT_READ = -1
+"""The value of a field that could not or need not be read."""
+ROW = struct.Struct("=%dq" % len(ROW_FIELDS))
+ROW_CAPACITY = 1024
+_SEQUENCE = struct.Struct("=q")
+RING_BYTES = ROWS_OFFSET + ROW_CAPACITY * ROW.size
+PAGE_BYTES = 4096
+
+
+def checksum(fields, sequence):
+    """Checksum of a row's measured fields (all but the last two) and its sequence number; fits 62 bits."""
+    total = sequence
+    for value in fields:
+        total = (total * 31 + value) & 0x3FFFFFFFFFFFFFFF
+    return total
+
+
+class Ring:
+    """A mapped ring; the same object serves the child, which writes rows, and the parent, which reads them."""
+
+    def __init__(self, path):
+        """Map the file at ``path``, which :func:`create` has made. Raises OSError or ValueError if it is no ring."""
+        with open(path, "r+b", buffering=0) as file:
+            self.map = mmap.mmap(file.fileno(), RING_BYTES)
+        self.words = memoryview(self.map)[:HEADER_BYTES].cast("q")
+        if self.words[WORD_MAGIC] != MAGIC:
+            raise ValueError("%s is not a ring of this version of soak" % path)
+
+    def touch(self):
+        """Write one byte on each page, so that no later write grows the resident size."""
+        for offset in range(0, RING_BYTES, PAGE_BYTES):
+            self.map[offset] = self.map[offset]
+
+    def write_text(self, content):
+        """Put ``content`` (bytes) into the text area; what does not fit is cut from its middle, the ends are kept."""
+        if len(content) > TEXT_BYTES:
+            half = TEXT_BYTES // 2 - 8
+            content = content[:half] + b"\n [...] \n" + content[-half:]
+        self.map[TEXT_OFFSET : TEXT_OFFSET + len(content)] = content
+        self.words[WORD_TEXT_BYTES] = len(content)
+
+    def read_text(self):
+        """Return the bytes in the text area."""
+        return self.map[TEXT_OFFSET : TEXT_OFFSET + self.words[WORD_TEXT_BYTES]]
+
+    def write_row(self, fields):
+        """Append a row (child). ``fields``: the values of ROW_FIELDS without the last two. Overwrites unread rows."""
+        written = self.words[WORD_ROWS_WRITTEN]
+        if written - self.words[WORD_ROWS_READ] >= ROW_CAPACITY:
+            self.words[WORD_ROWS_LOST] += 1
+        sequence = written + 1
+        offset = ROWS_OFFSET + (written % ROW_CAPACITY) * ROW.size
+        ROW.pack_into(self.map, offset, *fields, checksum(fields, sequence), 0)
+        _SEQUENCE.pack_into(self.map, offset + ROW.size - _SEQUENCE.size, sequence)
+        self.words[WORD_ROWS_WRITTEN] = sequence
+
+    def read_row(self, number):
+        """Return row ``number`` (from 0) as a tuple of ROW_FIELDS, or None when it is torn or was overwritten."""
+        row = ROW.unpack_from(self.map, ROWS_OFFSET + (number % ROW_CAPACITY) * ROW.size)
+        if row[-1] != number + 1 or row[-2] != checksum(row[:-2], number + 1):
+            return None
+        return row
+
+    def word_address(self, word):
+        """Return the address of a word in this process, for a futex."""
+        import ctypes
+
+        return ctypes.addressof(ctypes.c_char.from_buffer(self.map, word * 8))
+
+
+def create(path, settings):
+    """Make the ring's file. ``settings``: marshal bytes the child will find in the text area."""
+    if len(settings) > TEXT_BYTES:
+        raise ValueError("the settings take %d bytes; there is room for %d" % (len(settings), TEXT_BYTES))
+    with open(path, "xb", buffering=0) as file:
+        file.truncate(RING_BYTES)
+    with open(path, "r+b", buffering=0) as file, mmap.mmap(file.fileno(), RING_BYTES) as area:
+        words = memoryview(area)[:HEADER_BYTES].cast("q")
+        words[WORD_MAGIC] = MAGIC
+        words[WORD_TEXT_BYTES] = len(settings)
+        words.release()
+        area[TEXT_OFFSET : TEXT_OFFSET + len(settings)] = settings

@@ -1,0 +1,65 @@
+"""The second pass of a component that grows: two tracemalloc snapshots and their difference per line."""
+
+import gc
+import marshal
+import os
+import time
+import tracemalloc
+
+BASELINE_AFTER_S = 1.0
+BASELINE_AFTER_CYCLES = 500
+TOP_LINES = 25
+
+
+def run_between(soaking, cycle, arguments, path):
+    """Run the loop with a snapshot after some warm-up and one at the end.
+
+    Writes ``path`` (the last snapshot), ``path`` + ``.baseline`` (the first) and ``path`` + ``.top``: marshal of
+    (cycles between them, [(file, line, bytes more, blocks more), ...] largest first). Without a baseline, which a run
+    of very few cycles does not reach, nothing is written.
+    """
+    baseline = _Baseline(cycle, path + ".baseline")
+    soaking.run(baseline.cycle, arguments)
+    if baseline.taken_after is None:
+        return
+    last = _snapshot()
+    last.dump(path)
+    first = tracemalloc.Snapshot.load(path + ".baseline")
+    differences = last.compare_to(first, "lineno")
+    differences.sort(key=lambda difference: -difference.size_diff)
+    top = [
+        (d.traceback[0].filename, d.traceback[0].lineno, d.size_diff, d.count_diff)
+        for d in differences[:TOP_LINES]
+        if d.size_diff > 0
+    ]
+    with open(path + ".top", "wb") as file:
+        marshal.dump((baseline.cycles - baseline.taken_after, top), file, 2)
+
+
+class _Baseline:
+    """Counts cycles and takes the first snapshot between two of them, once the component is warm."""
+
+    def __init__(self, cycle, path):
+        self._cycle = cycle
+        self._path = path
+        self._due_s = time.monotonic() + BASELINE_AFTER_S
+        self.cycles = 0
+        self.taken_after = None
+
+    def cycle(self, *arguments):
+        if self.taken_after is None and (self.cycles >= BASELINE_AFTER_CYCLES or time.monotonic() >= self._due_s):
+            _snapshot().dump(self._path)
+            self.taken_after = self.cycles
+        self._cycle(*arguments)
+        self.cycles += 1
+
+
+def _snapshot():
+    """Take a snapshot without what soak itself allocated (but with the leaks it plants)."""
+    gc.collect()
+    here = os.path.dirname(os.path.abspath(__file__))
+    own = [name for name in os.listdir(here) if name.endswith(".py") and name != "injection.py"]
+    return tracemalloc.take_snapshot().filter_traces(
+        [tracemalloc.Filter(False, os.path.join(here, name)) for name in own]
+        + [tracemalloc.Filter(False, tracemalloc.__file__)]
+    )

@@ -1,0 +1,74 @@
+"""A driver run by itself: the two readings of RSS, then tracemalloc in a second loop.
+
+if __name__ == "__main__":
+    main(globals())
+"""
+
+import argparse
+import os
+import time
+
+_UNITS_S = (("ms", 1e-3), ("min", 60.0), ("s", 1.0), ("h", 3600.0))
+_TOP_LINES = 8
+
+
+def main(driver, arguments=None):
+    """Soak a driver module's ``globals()`` in this process and print what it grew by.
+
+    ``arguments``: the command line without the program's name; default the process's own.
+    """
+    parser = argparse.ArgumentParser(description=driver.get("__doc__"))
+    parser.add_argument("--iterations", type=int, default=2000, metavar="N", help="cycles of the first loop (2000)")
+    parser.add_argument("--interval", type=_seconds, default=0.1, metavar="100ms", help="pace; 0 is flat out (100ms)")
+    options = parser.parse_args(arguments)
+    if options.iterations < 1:
+        parser.error("--iterations %d: at least one cycle is needed" % options.iterations)
+
+    state = driver["setup"]() if "setup" in driver else None
+    try:
+        start = _rss_bytes()
+        _loop(driver["cycle"], state, options.iterations, options.interval)
+        growth = _rss_bytes() - start
+        print(
+            "iterations=%d Δmemory=%.0f KiB => Δmem_per_iter=%.1f B"
+            % (options.iterations, growth / 1024, growth / options.iterations),
+            flush=True,
+        )
+        _trace(driver["cycle"], state, max(1, options.iterations // 10), options.interval)
+    finally:
+        if "teardown" in driver:
+            driver["teardown"](state)
+
+
+def _seconds(text):
+    for unit, factor in _UNITS_S:
+        if text.endswith(unit):
+            return float(text[: -len(unit)]) * factor
+    return float(text)
+
+
+def _rss_bytes():
+    with open("/proc/self/statm") as statm:
+        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _loop(cycle, state, iterations, interval_s):
+    due_s = time.monotonic()
+    for _ in range(iterations):
+        time.sleep(max(0.0, due_s - time.monotonic()))
+        cycle(state)
+        due_s += interval_s
+
+
+def _trace(cycle, state, iterations, interval_s):
+    import tracemalloc
+
+    tracemalloc.start()
+    cycle(state)
+    before = tracemalloc.take_snapshot()
+    _loop(cycle, state, iterations, interval_s)
+    after = tracemalloc.take_snapshot()
+    tracemalloc.stop()
+    print("tracemalloc over %d more iterations, largest differences first:" % iterations)
+    for difference in after.compare_to(before, "lineno")[:_TOP_LINES]:
+        print("  %s" % difference)

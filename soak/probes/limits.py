@@ -1,0 +1,37 @@
+"""The limits a leak runs into: descriptors, threads, address space, memory."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import psutil
+
+_LINES = {"Max open files": "fds", "Max processes": "threads", "Max address space": "mapped"}
+
+
+def read_limits(pid: int) -> dict[str, float]:
+    """Return the soft limits of a process by signal; one that is not set is absent.
+
+    ``fds``, ``threads`` and ``children`` are counts; ``mapped`` and ``rss`` bytes, the latter the smaller of the
+    machine's memory and the control group's.
+    """
+    limits: dict[str, float] = {"rss": float(psutil.virtual_memory().total)}
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/limits").read_text(encoding="ascii").splitlines():
+            for title, signal in _LINES.items():
+                if line.startswith(title):
+                    soft = line.removeprefix(title).split()[0]
+                    if soft != "unlimited":
+                        limits[signal] = float(soft)
+    for file in ("/proc/sys/kernel/threads-max", "/proc/sys/kernel/pid_max", "/sys/fs/cgroup/pids.max"):
+        _lower(limits, "threads", file)
+    _lower(limits, "rss", "/sys/fs/cgroup/memory.max")
+    if "threads" in limits:
+        limits["children"] = limits["threads"]
+    return limits
+
+
+def _lower(limits: dict[str, float], signal: str, file: str) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        limits[signal] = min(limits.get(signal, float("inf")), float(Path(file).read_text(encoding="ascii")))

@@ -1,0 +1,162 @@
+"""Read a process from outside: memory, descriptors, threads, children, mappings.
+
+One small Protocol, a Linux reader on /proc, a portable one on psutil, and a scripted twin for tests.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+import psutil
+
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
+_FEW_THREADS = 32
+"""Up to so many threads each one's children are read every time; there are as many files to read as threads."""
+_MANY_THREADS = 1024
+"""Beyond so many only the main thread's children are read at all: a leak of threads must not make reading slow."""
+_DESCRIBED_FDS = 256
+_STAT_THREADS = 17  # num_threads is field 20 of /proc/PID/stat; this counts from the one behind the name
+
+
+class OutsideReader(Protocol):
+    """The outside of one process. Every reading maps a signal's name to its value; what cannot be read is absent."""
+
+    def read_counts(self) -> dict[str, float]:
+        """Read what is cheap (about 50 µs): rss, mapped, fds, threads, children. Empty when the process is gone."""
+
+    def read_details(self) -> dict[str, float]:
+        """Read what takes the kernel a walk over all pages (about 1 ms): pss, uss, swap; and children in any case."""
+
+    def describe_fds(self) -> dict[str, int]:
+        """Count the newest descriptors (256 at most) by what they point to: a path, ``socket``, ``pipe``."""
+
+
+class LinuxReader:
+    """Reads /proc/PID."""
+
+    def __init__(self, pid: int) -> None:
+        self._folder = Path("/proc") / str(pid)
+        self._fd_folder = str(self._folder / "fd")
+        self._task_folder = str(self._folder / "task")
+        self._children_of_other_threads = 0
+
+    def read_counts(self) -> dict[str, float]:
+        """See OutsideReader."""
+        try:
+            pages = (self._folder / "statm").read_text(encoding="ascii").split()
+            thread_count = int((self._folder / "stat").read_bytes().rpartition(b")")[2].split()[_STAT_THREADS])
+        except (OSError, IndexError):
+            return {}
+        values: dict[str, float] = {
+            "mapped": int(pages[0]) * _PAGE_BYTES,
+            "rss": int(pages[1]) * _PAGE_BYTES,
+            "threads": thread_count,
+        }
+        with contextlib.suppress(OSError):
+            # From Linux 6.2 on the folder's size is the number of open descriptors; before that it is 0.
+            values["fds"] = os.stat(self._fd_folder).st_size or len(os.listdir(self._fd_folder))
+        values.update(self._count_children(complete=thread_count <= _FEW_THREADS))
+        return values
+
+    def read_details(self) -> dict[str, float]:
+        """See OutsideReader."""
+        values: dict[str, float] = {}
+        with contextlib.suppress(OSError):
+            kibibytes: Counter[str] = Counter()
+            for line in (self._folder / "smaps_rollup").read_text(encoding="ascii").splitlines()[1:]:
+                name, _, amount = line.partition(":")
+                kibibytes[name] = int(amount.split()[0])
+            values["pss"] = kibibytes["Pss"] * 1024
+            values["uss"] = (kibibytes["Private_Clean"] + kibibytes["Private_Dirty"]) * 1024
+            values["swap"] = kibibytes["Swap"] * 1024
+        with contextlib.suppress(OSError):
+            threads = os.stat(self._task_folder).st_nlink - 2
+            values.update(self._count_children(complete=threads <= _MANY_THREADS))
+        return values
+
+    def _count_children(self, *, complete: bool) -> dict[str, float]:
+        """Count children; unless ``complete``, those of other threads than the main one as at the last full count."""
+        main = self._folder.name
+        counts = {}
+        with contextlib.suppress(OSError):
+            for thread in os.listdir(self._task_folder) if complete else [main]:
+                # A thread may end between two readings; without CONFIG_PROC_CHILDREN not even the main one has a file.
+                with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                    counts[thread] = len(Path(self._task_folder, thread, "children").read_bytes().split())
+        if main not in counts:
+            return {}
+        if complete:
+            self._children_of_other_threads = sum(counts.values()) - counts[main]
+        return {"children": counts[main] + self._children_of_other_threads}
+
+    def describe_fds(self) -> dict[str, int]:
+        """See OutsideReader."""
+        kinds: Counter[str] = Counter()
+        with contextlib.suppress(OSError):
+            # The newest ones (the highest numbers) show what leaks, however many there are.
+            for number in sorted(os.listdir(self._fd_folder), key=int)[-_DESCRIBED_FDS:]:
+                with contextlib.suppress(OSError):
+                    # socket:[4711] and pipe:[4712] are each their own; what counts is how many there are.
+                    kinds[os.readlink(f"{self._fd_folder}/{number}").partition(":[")[0]] += 1
+        return dict(kinds)
+
+
+class PsutilReader:
+    """Reads through psutil, on systems without /proc."""
+
+    def __init__(self, pid: int) -> None:
+        self._process = psutil.Process(pid)
+
+    def read_counts(self) -> dict[str, float]:
+        """See OutsideReader."""
+        values: dict[str, float] = {}
+        with contextlib.suppress(psutil.Error):
+            memory = self._process.memory_info()
+            values = {"rss": memory.rss, "mapped": memory.vms, "threads": self._process.num_threads()}
+            values["fds"] = self._process.num_fds()
+            values["children"] = len(self._process.children())
+        return values
+
+    def read_details(self) -> dict[str, float]:
+        """See OutsideReader."""
+        with contextlib.suppress(psutil.Error):
+            memory = self._process.memory_full_info()
+            return {name: getattr(memory, name) for name in ("pss", "uss", "swap") if hasattr(memory, name)}
+        return {}
+
+    def describe_fds(self) -> dict[str, int]:
+        """See OutsideReader."""
+        with contextlib.suppress(psutil.Error):
+            return dict(Counter(file.path for file in self._process.open_files()))
+        return {}
+
+
+class ScriptedReader:
+    """Gives prepared readings, one a call; for tests of what reads them."""
+
+    def __init__(self, counts: Iterable[dict[str, float]], details: Iterable[dict[str, float]] = ()) -> None:
+        self._counts: Iterator[dict[str, float]] = iter(counts)
+        self._details: Iterator[dict[str, float]] = iter(details)
+
+    def read_counts(self) -> dict[str, float]:
+        """See OutsideReader."""
+        return next(self._counts, {})
+
+    def read_details(self) -> dict[str, float]:
+        """See OutsideReader."""
+        return next(self._details, {})
+
+    def describe_fds(self) -> dict[str, int]:
+        """See OutsideReader."""
+        return {}
+
+
+def open_reader(pid: int) -> OutsideReader:
+    """Return the best reader for a process of this machine."""
+    return LinuxReader(pid) if sys.platform == "linux" else PsutilReader(pid)

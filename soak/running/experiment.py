@@ -1,0 +1,185 @@
+"""A whole run: the controls, each component in its own process, the parts against the whole."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import soak
+from soak.analysis.parts import sum_of_parts
+from soak.errors import SoakError
+from soak.results import SCHEMA_VERSION, ComponentResult, Parts, TrackerState, to_document
+from soak.running.controls import run_controls
+from soak.running.environment import describe_environment
+from soak.running.findings import failed_to_start, make_result
+from soak.running.interpreter import check_module, find_interpreter
+from soak.running.supervisor import Course, Progress, Supervisor, Surroundings
+from soak.running.tracing import Trace, trace_growth
+from soak.settings import ComponentPlan, RunPlan
+from soak.store.database import RunStore
+from soak.store.runs import create_run, new_run_folder
+from soak.verdict import Verdict
+
+_TRACED_VERDICTS = (Verdict.LEAK, Verdict.SETTLING)
+_TRACED_SIGNALS = ("heap", "python_blocks")
+
+
+class Audience(Protocol):
+    """Who is told how a run goes. Calls come from the threads that supervise components, one call at a time."""
+
+    def begin(self, component: str, position: int, total: int) -> None:
+        """``component``, the ``position``-th of ``total`` (from 1), is at work."""
+
+    def update(self, component: str, cycles: int, elapsed_s: float, budget_s: float | None, note: str) -> None:
+        """How far a component is."""
+
+    def done(self, result: ComponentResult) -> None:
+        """A component is finished."""
+
+
+def run_experiment(plan: RunPlan, settings: dict[str, Any], audience: Audience, stopping: threading.Event) -> RunStore:
+    """Do a run and return its database, open; everything found is in it.
+
+    ``settings``: plain facts for the report. ``stopping``: when set, the components at work end in order, the others
+    do not begin. Raises UsageError before anything is measured when the plan cannot be carried out.
+    """
+    interpreter = find_interpreter(plan.python)
+    for component in plan.components:
+        if component.target.module:
+            check_module(interpreter, component.target.module, [str(plan.base)])
+    started = datetime.now(UTC)
+    folder = new_run_folder(plan.out, started.astimezone())
+    surroundings = Surroundings(interpreter, plan.base, stopping)
+    store = create_run(folder)
+    try:
+        store.write_facts(
+            run=folder.name,
+            started=started.isoformat(timespec="seconds"),
+            soak=soak.__version__,
+            schema=SCHEMA_VERSION,
+            environment=describe_environment(interpreter),
+            settings=settings,
+        )
+        store.write_facts(controls=to_document(run_controls(surroundings)))
+        results = _Run(plan, surroundings, store, folder, audience).soak_all()
+        parts = _set_against_parts(plan, results)
+        store.write_facts(
+            parts=to_document(parts) if parts else None,
+            finished=datetime.now(UTC).isoformat(timespec="seconds") if len(results) == len(plan.components) else None,
+        )
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+class _Run:
+    """The components of one run, some at a time."""
+
+    def __init__(
+        self, plan: RunPlan, surroundings: Surroundings, store: RunStore, folder: Path, audience: Audience
+    ) -> None:
+        self._plan = plan
+        self._surroundings = surroundings
+        self._store = store
+        self._folder = folder
+        self._audience = audience
+        self._telling = threading.Lock()
+        self._told = False
+
+    def soak_all(self) -> list[ComponentResult]:
+        """Soak every component; return the results in the plan's order, without those that never began."""
+        total = len(self._plan.components)
+        # A child dies with the thread that started it (see soak.inside.child), so each is watched by that thread.
+        with ThreadPoolExecutor(max_workers=self._plan.jobs) as pool:
+            futures = [
+                pool.submit(self._soak, component, position, total)
+                for position, component in enumerate(self._plan.components, 1)
+            ]
+            try:
+                outcomes = [future.result() for future in futures]
+            except BaseException:
+                self._surroundings.stopping.set()
+                raise
+        return [outcome for outcome in outcomes if outcome is not None]
+
+    def _soak(self, component: ComponentPlan, position: int, total: int) -> ComponentResult | None:
+        if self._surroundings.stopping.is_set():
+            return None
+        self._tell(lambda: self._audience.begin(component.name, position, total))
+        component_id = self._store.begin_component(component.name, datetime.now(UTC).isoformat(timespec="seconds"))
+        supervisor = Supervisor(
+            component,
+            self._surroundings,
+            on_n_min=lambda n_min: self._store.write_n_min(component_id, n_min),
+            on_readings=lambda readings: self._store.write_readings(component_id, readings),
+            on_progress=lambda progress: self._show(component, progress),
+        )
+        try:
+            course = supervisor.run()
+        except OSError as error:
+            result = failed_to_start(component, error, self._surroundings.interpreter)
+        else:
+            trace = self._trace(component, course)
+            result = make_result(component, course, trace, _NO_TRACKER, self._surroundings.interpreter)
+        self._store.write_result(component_id, result)
+        self._tell(lambda: self._audience.done(result))
+        self._notify(result)
+        return result
+
+    def _show(self, component: ComponentPlan, progress: Progress) -> None:
+        self._tell(
+            lambda: self._audience.update(
+                component.name, progress.cycles, progress.elapsed_s, component.budget_s, progress.note
+            )
+        )
+
+    def _tell(self, call: Callable[[], None]) -> None:
+        with self._telling:
+            call()
+
+    def _trace(self, component: ComponentPlan, course: Course) -> Trace | None:
+        """Run the second pass of a component whose memory grows, unless the run is ending."""
+        judgement = course.judgement
+        grows = judgement.verdict in _TRACED_VERDICTS and judgement.decided_by in _TRACED_SIGNALS
+        if not grows or course.failure is not None or self._surroundings.stopping.is_set():
+            return None
+        self._tell(lambda: self._audience.update(component.name, 0, 0.0, None, "again under tracemalloc"))
+        try:
+            return trace_growth(component, self._surroundings, self._folder / f"{component.name}.tracemalloc")
+        except OSError:
+            return None
+
+    def _notify(self, result: ComponentResult) -> None:
+        """Run the user's command once, at the first LEAK or FAILED that counts."""
+        command = self._plan.on_verdict
+        if command is None or not result.gate or result.verdict not in (Verdict.LEAK, Verdict.FAILED):
+            return
+        with self._telling:
+            if self._told:
+                return
+            self._told = True
+        try:
+            subprocess.Popen([*shlex.split(command), str(self._folder)], stdin=subprocess.DEVNULL, stdout=2)
+        except (OSError, ValueError) as error:
+            raise SoakError(f"--on-verdict {command!r} cannot be run: {error}") from error
+
+
+_NO_TRACKER = TrackerState(active=False, reason="this version counts without tracking single allocations")
+
+
+def _set_against_parts(plan: RunPlan, results: list[ComponentResult]) -> Parts | None:
+    """Compare the first component that names its parts with those of them that were soaked."""
+    by_name = {result.name: result for result in results}
+    for component in plan.components:
+        whole = by_name.get(component.name)
+        parts = [by_name[name] for name in component.parts if name in by_name]
+        if whole is not None and parts and len(parts) == len(component.parts):
+            return sum_of_parts(whole, parts)
+    return None

@@ -1,0 +1,332 @@
+"""Soak one component: start it, read what it counts, judge while it runs, and stop it when enough is known."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from soak.analysis.component import ComponentJudge, Judgement, choose_n_min
+from soak.inside import ring
+from soak.measurements import Reading
+from soak.probes.limits import read_limits
+from soak.probes.outside import OutsideReader, open_reader
+from soak.results import Failure, Pacing
+from soak.running.failures import describe_failure
+from soak.running.guards import tripped_guard
+from soak.running.interpreter import Interpreter
+from soak.running.process import MeasuredProcess
+from soak.settings import ComponentPlan
+
+REQUIRED_SIGNALS = frozenset({"heap", "python_blocks", "fds", "threads", "children"})
+"""What must be read before CLEAN may be said."""
+
+_WAIT_S = 0.05
+_DETAILS_EVERY_S = 1.0
+_CYCLE_TIME_KNOWN_AFTER_S = 1.0
+_FIELDS_READ_INSIDE = ("heap", "heap_free", "python_blocks_before_gc", "python_blocks", "gc_objects", "traced")
+_FIELD_NUMBERS = {name: ring.ROW_FIELDS.index(name) for name in (*_FIELDS_READ_INSIDE, "cycle", "at_ns")}
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What all components of a run share."""
+
+    interpreter: Interpreter
+    folder: Path
+    """The working folder of the measured processes; also on their path, behind the driver's own."""
+    stopping: threading.Event
+    """Set when the whole run is to end; each component then ends in order and is judged."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a component is."""
+
+    cycles: int
+    elapsed_s: float
+    note: str
+
+
+@dataclass(frozen=True)
+class Course:
+    """How one component's process went, before it is put into words."""
+
+    judgement: Judgement
+    judge: ComponentJudge
+    iterations: int
+    seconds: float
+    decided_after: tuple[int, float] | None
+    """Cycles and seconds at which the verdict stood."""
+    stopped_by: str
+    failure: Failure | None
+    pacing: Pacing
+    checkpoints: int
+    checkpoint_share: float
+    lost_rows: int
+    gc_held_off: bool
+    """The component ran with gc disabled or frozen, so soak did not collect for it either."""
+    fds_at_start: dict[str, int]
+    fds_at_end: dict[str, int]
+    output: str
+    started: str
+
+
+def _ignore(_: object) -> None:
+    """Nobody listens."""
+
+
+class Supervisor:
+    """Drives one measured process from its start to its judgement."""
+
+    def __init__(
+        self,
+        plan: ComponentPlan,
+        surroundings: Surroundings,
+        *,
+        on_n_min: Callable[[int], None] = _ignore,
+        on_readings: Callable[[list[Reading]], None] = _ignore,
+        on_progress: Callable[[Progress], None] = _ignore,
+        tracemalloc_frames: int = 0,
+        tracemalloc_file: Path | None = None,
+    ) -> None:
+        """Prepare; the callbacks are called from the thread that calls `run`.
+
+        ``tracemalloc_frames``: above 0 for the second pass of a component that grows (see soak.inside.snapshots).
+        """
+        self._plan = plan
+        self._surroundings = surroundings
+        self._on_n_min = on_n_min
+        self._on_readings = on_readings
+        self._on_progress = on_progress
+        self._tracemalloc = (tracemalloc_frames, str(tracemalloc_file or ""))
+        self._rows_read = 0
+        self._rows_lost = 0
+        self._details_due_s = 0.0
+        self._decided_after: tuple[int, float] | None = None
+        self._decided_verdict = ""
+        self._last_values: dict[str, float] = {}
+        self._fds_at_start: dict[str, int] = {}
+        self._fds_at_end: dict[str, int] = {}
+        self._standing: Judgement | None = None
+
+    def run(self) -> Course:
+        """Soak the component. Raises OSError when its process cannot be started; its own faults are in the Course."""
+        started = datetime.now(UTC).isoformat(timespec="seconds")
+        process = MeasuredProcess(
+            self._surroundings.interpreter, self._settings(), self._surroundings.folder, environment={}
+        )
+        try:
+            return self._watch(process, started)
+        finally:
+            process.close()
+
+    def _settings(self) -> dict[str, Any]:
+        plan, target = self._plan, self._plan.target
+        own_folder = [str(Path(target.path).parent)] if target.path else []
+        frames, file = self._tracemalloc
+        return {
+            "target": {
+                "kind": target.kind,
+                "path": target.path or "",
+                "module": target.module or "",
+                "function": target.function or "",
+            },
+            "path": [*own_folder, str(self._surroundings.folder)],
+            "settings": plan.settings,
+            "interval_s": plan.interval_s,
+            "iterations": plan.iterations,
+            "checkpoint_every": plan.checkpoint_every,
+            "inject": (plan.injection.kind, plan.injection.size, plan.injection.every) if plan.injection else None,
+            "tracemalloc_frames": frames,
+            "tracemalloc_file": file,
+        }
+
+    def _watch(self, process: MeasuredProcess, started: str) -> Course:
+        plan = self._plan
+        reader = open_reader(process.pid)
+        limits = read_limits(process.pid)
+        judge = self._judge = ComponentJudge(plan.tolerance_bytes, limits, REQUIRED_SIGNALS)
+        if plan.n_min is not None:
+            self._fix_n_min(process, plan.n_min)
+        stopped_by, hung = "", False
+        guard_stop_s = 0.0
+        liveness = _Liveness(plan.cycle_timeout_s)
+        while process.exit_status() is None:
+            process.wait_for_row(self._rows_read, _WAIT_S)
+            self._take_rows(process, reader)
+            self._fix_n_min_when_known(process)
+            if not stopped_by:
+                stopped_by = self._reason_to_stop(process, limits)
+                if stopped_by:
+                    process.ask_to_stop()
+            if liveness.is_hung(process):
+                hung = True
+                process.abort()
+            elif stopped_by.startswith("guard:"):
+                # A guard that is not obeyed within a cycle's usual time must not become the machine's problem.
+                guard_stop_s = guard_stop_s or time.monotonic() + plan.cycle_timeout_s
+                if time.monotonic() > guard_stop_s:
+                    process.abort()
+            self._on_progress(self._progress(process))
+        self._take_rows(process, None)
+        self._fix_n_min_when_known(process, ended=True)
+        failure = None if stopped_by.startswith("guard:") else describe_failure(process, hung=hung)
+        if failure is not None:
+            stopped_by = "failure"
+        words = process.words
+        if stopped_by.startswith("guard:"):
+            judgement = judge.judge_at_guard(stopped_by.removeprefix("guard:"), words[ring.WORD_COMPLETED])
+        else:
+            judgement = judge.judge(at_end=True)
+        iterations, loop_s = words[ring.WORD_COMPLETED], self._elapsed_s(process)
+        return Course(
+            judgement=judgement,
+            judge=judge,
+            iterations=iterations,
+            seconds=loop_s,
+            decided_after=self._decided_after if judgement.verdict == self._decided_verdict else None,
+            stopped_by=stopped_by or "budget",
+            failure=failure,
+            pacing=_pacing(process, plan.interval_s, loop_s),
+            checkpoints=self._rows_read,
+            checkpoint_share=words[ring.WORD_CHECKPOINT_NS] / 1e9 / loop_s if loop_s else 0.0,
+            lost_rows=self._rows_lost,
+            gc_held_off=bool(self._rows_read and not words[ring.WORD_GC_COLLECTED]),
+            fds_at_start=self._fds_at_start,
+            fds_at_end=self._fds_at_end,
+            output=process.output(),
+            started=started,
+        )
+
+    def _take_rows(self, process: MeasuredProcess, reader: OutsideReader | None) -> None:
+        """Read the new rows, and the outside while the child waits at its checkpoint; then let it go on."""
+        written = process.words[ring.WORD_ROWS_WRITTEN]
+        if written == self._rows_read:
+            return
+        outside = self._read_outside(reader) if reader is not None else {}
+        if process.words[ring.WORD_ROWS_READ] < written:
+            process.acknowledge(written)
+        readings = []
+        for number in range(self._rows_read, written):
+            row = process.ring.read_row(number)
+            if row is None:
+                self._rows_lost += 1
+                continue
+            values = {
+                name: float(row[_FIELD_NUMBERS[name]])
+                for name in _FIELDS_READ_INSIDE
+                if row[_FIELD_NUMBERS[name]] != ring.NOT_READ
+            }
+            if number == written - 1:
+                values.update(outside)
+            readings.append(Reading(row[_FIELD_NUMBERS["cycle"]], row[_FIELD_NUMBERS["at_ns"]] / 1e9, values))
+        self._rows_read = written
+        for reading in readings:
+            self._judge.add(reading)
+        self._on_readings(readings)
+        judgement = self._judge.judge()
+        if judgement.verdict != self._decided_verdict and readings:
+            self._decided_verdict = judgement.verdict
+            self._decided_after = (readings[-1].cycle, readings[-1].at_s)
+        self._standing = judgement
+
+    def _read_outside(self, reader: OutsideReader) -> dict[str, float]:
+        values = reader.read_counts()
+        now_s = time.monotonic()
+        if now_s >= self._details_due_s:
+            values.update(reader.read_details())
+            self._details_due_s = now_s + _DETAILS_EVERY_S
+            self._fds_at_end = reader.describe_fds()
+            self._fds_at_start = self._fds_at_start or self._fds_at_end
+        self._last_values = values
+        return values
+
+    def _reason_to_stop(self, process: MeasuredProcess, limits: dict[str, float]) -> str:
+        """Return why the component should stop now, or an empty text."""
+        if self._surroundings.stopping.is_set():
+            return "signal"
+        guard = tripped_guard(self._last_values, limits, self._plan.max_rss_bytes)
+        if guard is not None:
+            return f"guard:{guard}"
+        if self._plan.budget_s is not None and self._elapsed_s(process) >= self._plan.budget_s:
+            return "budget"
+        judgement = self._standing
+        if judgement is not None and judgement.standing and self._plan.early_stop:
+            clean_so_far = judgement.verdict == "CLEAN" and self._plan.full_budget
+            if not clean_so_far:
+                return "verdict"
+        return ""
+
+    def _fix_n_min_when_known(self, process: MeasuredProcess, *, ended: bool = False) -> None:
+        """Fix n_min once the budget in cycles can be told: from the iterations, the interval, or the first second."""
+        if self._judge.n_min is not None:
+            return
+        plan = self._plan
+        elapsed_s, done = self._elapsed_s(process), process.words[ring.WORD_COMPLETED]
+        budgets = [] if plan.iterations is None else [float(plan.iterations)]
+        if plan.budget_s is not None:
+            if not ended and elapsed_s < min(_CYCLE_TIME_KNOWN_AFTER_S, plan.budget_s / 8):
+                return
+            if done:
+                budgets.append(plan.budget_s / max(elapsed_s / done, plan.interval_s))
+        budget_cycles = min(budgets, default=0.0)
+        self._fix_n_min(process, choose_n_min(budget_cycles), budget_cycles)
+
+    def _fix_n_min(self, process: MeasuredProcess, n_min: int, budget_cycles: float = 0) -> None:
+        self._judge.fix_n_min(n_min)
+        self._on_n_min(n_min)
+        # Two readings in each of the rule's blocks need one in n_min / 64 for a verdict at n_min; where checkpoints
+        # are dear, a verdict at half of the budget is early enough.
+        process.words[ring.WORD_SPACING_FINE] = max(1, n_min // 256)
+        process.words[ring.WORD_SPACING_COARSE] = max(1, n_min // 64, int(budget_cycles) // 128)
+
+    @staticmethod
+    def _elapsed_s(process: MeasuredProcess) -> float:
+        """Return for how long the loop has been running, or ran."""
+        words = process.words
+        if not words[ring.WORD_LOOP_STARTED_NS]:
+            return 0.0
+        until_ns = words[ring.WORD_LOOP_ENDED_NS] or time.monotonic_ns()
+        return (until_ns - words[ring.WORD_LOOP_STARTED_NS]) / 1e9
+
+    def _progress(self, process: MeasuredProcess) -> Progress:
+        words = process.words
+        note = ring.PHASE_NAMES[words[ring.WORD_PHASE]] if words[ring.WORD_PHASE] != ring.PHASE_CYCLES else ""
+        if self._standing is not None and not note:
+            note = self._standing.verdict.value
+        return Progress(words[ring.WORD_COMPLETED], self._elapsed_s(process), note)
+
+
+class _Liveness:
+    """Tells a child whose setup, cycle or teardown does not end."""
+
+    def __init__(self, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        self._seen: tuple[int, int] | None = None
+        self._since_s = 0.0
+
+    def is_hung(self, process: MeasuredProcess) -> bool:
+        words = process.words
+        now_s = time.monotonic()
+        state = (words[ring.WORD_PHASE], words[ring.WORD_CYCLE])
+        between_cycles = (
+            words[ring.WORD_PHASE] == ring.PHASE_CYCLES and words[ring.WORD_CYCLE] == words[ring.WORD_COMPLETED]
+        )
+        if state != self._seen or between_cycles:
+            self._seen, self._since_s = state, now_s
+        return now_s - self._since_s > self._timeout_s
+
+
+def _pacing(process: MeasuredProcess, interval_s: float, loop_s: float) -> Pacing:
+    words = process.words
+    done = words[ring.WORD_COMPLETED]
+    if not interval_s:
+        return Pacing(None, loop_s / done if done else None, 0, 0.0)
+    # From the first deadline to the last, so that what follows the last cycle does not count.
+    mean_s = (words[ring.WORD_LAST_START_NS] - words[ring.WORD_FIRST_START_NS]) / 1e9 / (done - 1) if done > 1 else None
+    return Pacing(interval_s, mean_s, words[ring.WORD_MISSED_DEADLINES], words[ring.WORD_WORST_LAG_NS] / 1e9)

@@ -1,0 +1,281 @@
+"""How a run is to be done: the command line over ``[tool.soak]`` over the defaults, made into one plan a component.
+
+For one value the order is: command line, ``[tool.soak.component.NAME]``, the driver's own INTERVAL, ``[tool.soak]``,
+the default.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from soak.errors import UsageError
+from soak.targets import Target, find_targets
+from soak.units import parse_duration_s, parse_size_bytes
+
+DEFAULT_BUDGET_S = 60.0
+DEFAULT_CYCLE_TIMEOUT_S = 60.0
+QUICK_TOTAL_S = 8.0
+OVERNIGHT_INTERVAL_S = 0.1
+OVERNIGHT_DURATION_S = 12 * 3600.0
+INJECTED_KINDS = ("native", "object", "cycle", "fd", "thread", "mmap", "lost-reference")
+
+_RUN_KEYS = ("targets", "budget", "interval", "tolerance", "n_min", "out", "known", "component")
+_COMPONENT_KEYS = (
+    "interval",
+    "iterations",
+    "budget",
+    "tolerance",
+    "n_min",
+    "cycle_timeout",
+    "gate",
+    "settings",
+    "parts",
+)
+
+
+@dataclass(frozen=True)
+class Injection:
+    """A leak to plant: ``size`` (bytes; a count for fd and thread) after every ``every``-th cycle."""
+
+    kind: str
+    size: int
+    every: int = 1
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the command line asks for; None and empty mean not said."""
+
+    targets: tuple[str, ...] = ()
+    iterations: int | None = None
+    duration_s: float | None = None
+    interval_s: float | None = None
+    overnight: bool = False
+    quick: bool = False
+    early_stop: bool = True
+    tolerance_bytes: float | None = None
+    n_min: int | None = None
+    checkpoint_every: int | None = None
+    track: bool = True
+    jobs: int | None = None
+    python: str | None = None
+    driver_settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    injections: dict[str, Injection] = field(default_factory=dict)
+    cycle_timeout_s: float | None = None
+    max_rss_bytes: float | None = None
+    out: Path | None = None
+    on_verdict: str | None = None
+
+
+@dataclass(frozen=True)
+class ComponentPlan:
+    """How one component is to be soaked."""
+
+    target: Target
+    interval_s: float
+    """0 is flat out."""
+    iterations: int | None
+    budget_s: float | None
+    """Wall time of the loop; None when only iterations bound it."""
+    full_budget: bool
+    """The user named the budget, so a counter's CLEAN before its end is only "clean so far"."""
+    early_stop: bool
+    tolerance_bytes: float
+    n_min: int | None
+    checkpoint_every: int | None
+    cycle_timeout_s: float
+    max_rss_bytes: float | None
+    gate: bool
+    settings: dict[str, Any]
+    injection: Injection | None
+    parts: tuple[str, ...] = ()
+    """The components whose growth should add up to this one's."""
+
+    @property
+    def name(self) -> str:
+        """The component's name."""
+        return self.target.name
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """A whole run."""
+
+    components: tuple[ComponentPlan, ...]
+    out: Path
+    jobs: int
+    python: str | None
+    track: bool
+    known: tuple[str, ...]
+    on_verdict: str | None
+    base: Path
+    """The folder that relative targets start at; the measured processes have it on their path."""
+
+
+def make_plan(request: Request, working_folder: Path) -> RunPlan:
+    """Combine request, configuration and drivers. Raises UsageError that names what is wrong."""
+    root, configuration = read_configuration(working_folder)
+    if request.targets:
+        base, names = working_folder, list(request.targets)
+    else:
+        base, names = root, list(configuration.get("targets", []))
+    if not names:
+        raise UsageError("nothing to soak: name a target, or set targets under [tool.soak] in pyproject.toml")
+    targets = find_targets(names, base)
+    tables = _component_tables(configuration, root)
+    known_names = [target.name for target in targets]
+    for option, named in (("--set", request.driver_settings), ("--inject", request.injections)):
+        for name in named:
+            if name not in known_names:
+                raise UsageError(f"{option} {name}: no such component; this run has {', '.join(known_names)}")
+    components = tuple(
+        _plan_component(target, request, configuration, tables.get(target.name, {}), len(targets)) for target in targets
+    )
+    jobs = request.jobs or (len(components) if request.overnight else 1)
+    out = request.out or root / configuration.get("out", "reports")
+    return RunPlan(
+        components,
+        out if out.is_absolute() else working_folder / out,
+        jobs,
+        request.python,
+        request.track,
+        tuple(configuration.get("known", ())),
+        request.on_verdict,
+        base,
+    )
+
+
+def _plan_component(
+    target: Target, request: Request, configuration: dict[str, Any], table: dict[str, Any], count: int
+) -> ComponentPlan:
+    interval_s = request.interval_s
+    if interval_s is None and request.overnight:
+        interval_s = OVERNIGHT_INTERVAL_S
+    if interval_s is None:
+        own = parse_duration_s(table["interval"]) if "interval" in table else target.interval_s
+        interval_s = own if own is not None else parse_duration_s(configuration.get("interval", 0))
+
+    iterations = request.iterations
+    budget_s = request.duration_s
+    if request.overnight and budget_s is None and iterations is None:
+        budget_s = OVERNIGHT_DURATION_S
+    full_budget = iterations is not None or budget_s is not None
+    if not full_budget:
+        if request.quick:
+            budget_s = QUICK_TOTAL_S / count
+        else:
+            iterations = table.get("iterations")
+            budget_s = parse_duration_s(table.get("budget", configuration.get("budget", DEFAULT_BUDGET_S)))
+    tolerance = request.tolerance_bytes
+    if tolerance is None:
+        tolerance = parse_size_bytes(table.get("tolerance", configuration.get("tolerance", "1B")))
+    if tolerance <= 0:
+        raise UsageError(f"a tolerance of {tolerance:g} B can never be met; the smallest sensible one is about 0.01B")
+    n_min = request.n_min or table.get("n_min", configuration.get("n_min"))
+    return ComponentPlan(
+        target=target,
+        interval_s=interval_s,
+        iterations=iterations,
+        budget_s=budget_s,
+        full_budget=full_budget,
+        early_stop=request.early_stop and not request.overnight,
+        tolerance_bytes=tolerance,
+        n_min=n_min,
+        checkpoint_every=request.checkpoint_every,
+        cycle_timeout_s=request.cycle_timeout_s
+        or parse_duration_s(table.get("cycle_timeout", DEFAULT_CYCLE_TIMEOUT_S)),
+        max_rss_bytes=request.max_rss_bytes,
+        gate=table.get("gate", True),
+        settings={**table.get("settings", {}), **request.driver_settings.get(target.name, {})},
+        injection=request.injections.get(target.name),
+        parts=tuple(table.get("parts", ())),
+    )
+
+
+def read_configuration(folder: Path) -> tuple[Path, dict[str, Any]]:
+    """Return the project's root and its ``[tool.soak]`` table, from the nearest pyproject.toml that has one.
+
+    Without one: ``folder`` itself and an empty table. Raises UsageError for unknown keys and wrong kinds of values.
+    """
+    for candidate in (folder, *folder.parents):
+        file = candidate / "pyproject.toml"
+        if not file.is_file():
+            continue
+        try:
+            document = tomllib.loads(file.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+            raise UsageError(f"{file} cannot be read: {error}") from error
+        table = document.get("tool", {}).get("soak")
+        if table is not None:
+            _check_keys(table, _RUN_KEYS, f"[tool.soak] in {file}")
+            _check_kinds(table, f"[tool.soak] in {file}")
+            return candidate, table
+    return folder, {}
+
+
+def _component_tables(configuration: dict[str, Any], root: Path) -> dict[str, dict[str, Any]]:
+    tables = configuration.get("component", {})
+    for name, table in tables.items():
+        where = f"[tool.soak.component.{name}] in {root / 'pyproject.toml'}"
+        if not isinstance(table, dict):
+            raise UsageError(f"{where} must be a table, not {table!r}")
+        _check_keys(table, _COMPONENT_KEYS, where)
+        _check_kinds(table, where)
+    return dict(tables)
+
+
+def _check_keys(table: dict[str, Any], allowed: tuple[str, ...], where: str) -> None:
+    for key in table:
+        if key not in allowed:
+            raise UsageError(f"unknown key {key!r} in {where}; known keys are {', '.join(allowed)}")
+
+
+def _check_kinds(table: dict[str, Any], where: str) -> None:
+    for key, value in table.items():
+        if key in ("n_min", "iterations"):
+            right = isinstance(value, int) and not isinstance(value, bool) and value > 0
+            expected = "a whole number above 0"
+        elif key in ("targets", "known", "parts"):
+            right = isinstance(value, list) and all(isinstance(item, str) for item in value)
+            expected = "a list of texts"
+        elif key == "gate":
+            right, expected = isinstance(value, bool), "true or false"
+        elif key in ("settings", "component"):
+            right, expected = isinstance(value, dict), "a table"
+        elif key == "out":
+            right, expected = isinstance(value, str), "a text"
+        else:
+            right, expected = isinstance(value, str | int | float) and not isinstance(value, bool), "a text or number"
+        if not right:
+            raise UsageError(f"{key} = {value!r} in {where} must be {expected}")
+
+
+def parse_injection(text: str) -> tuple[str, Injection]:
+    """Read ``NAME=KIND:SIZE[/EVERY]``; return the component's name and what to plant."""
+    name, equals, rest = text.partition("=")
+    kind, colon, amount = rest.partition(":")
+    size_text, slash, every_text = amount.partition("/")
+    if not (name and equals and colon and size_text) or (slash and not every_text.isdigit()):
+        raise UsageError(f"--inject {text!r} is not NAME=KIND:SIZE[/EVERY], for example decoder=native:106/10")
+    if kind not in INJECTED_KINDS:
+        raise UsageError(f"--inject {text!r}: unknown kind {kind!r}; known are {', '.join(INJECTED_KINDS)}")
+    size, every = round(parse_size_bytes(size_text)), int(every_text) if slash else 1
+    if size < 1 or every < 1:
+        raise UsageError(f"--inject {text!r}: size and every must be at least 1")
+    return name, Injection(kind, size, every)
+
+
+def parse_driver_setting(text: str) -> tuple[str, str, Any]:
+    """Read ``NAME.key=value``; the value as TOML where it is (numbers, true, lists), else as text."""
+    place, equals, value_text = text.partition("=")
+    name, dot, key = place.rpartition(".")
+    if not (equals and dot and name and key.isidentifier()):
+        raise UsageError(f"--set {text!r} is not NAME.key=value, for example decoder.image_format=JPEG")
+    try:
+        value = tomllib.loads(f"value = {value_text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = value_text
+    return name, key, value

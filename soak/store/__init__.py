@@ -1,0 +1,1 @@
+"""What keeps: one SQLite file a run, the only place that imports sqlite3."""

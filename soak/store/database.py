@@ -1,0 +1,171 @@
+"""Write a run as it is measured; read it back as it was found."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from soak.errors import StoreError
+from soak.measurements import SIGNALS, Reading
+from soak.results import SCHEMA_VERSION as REPORT_SCHEMA
+from soak.results import ComponentResult, Controls, Parts, RunResult, from_document, to_document
+from soak.store.schema import DDL, SCHEMA_VERSION
+
+FILE_NAME = "run.db"
+_COLUMNS = tuple(SIGNALS)
+_INSERT = (
+    f"insert into reading (component_id, cycle, at_s, {', '.join(_COLUMNS)}) "
+    f"values ({', '.join('?' * (len(_COLUMNS) + 3))})"
+)
+_APPLICATION_ID = 0x536F616B  # "Soak", so that `file` and we can tell a run from any other database
+
+
+class RunStore:
+    """One run's database. Safe to use from several threads; every call is one transaction."""
+
+    def __init__(self, path: Path, *, create: bool) -> None:
+        """Open ``path``, or make it. Raises StoreError when it is no run, or of a newer soak."""
+        self._path = path
+        self._lock = threading.Lock()
+        if not create and not path.is_file():
+            raise StoreError(f"{path.parent} is no run: it has no {path.name}")
+        try:
+            self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        except sqlite3.Error as error:
+            raise StoreError(f"{path} cannot be opened: {error}") from error
+        with self._translated():
+            if create:
+                self._create()
+            else:
+                self._check()
+
+    def _create(self) -> None:
+        # With a write-ahead log a commit is one append, and a process killed at any moment leaves a whole database.
+        self._connection.execute("pragma journal_mode = wal")
+        # Without a sync at each commit only a power cut can lose the last seconds; the file stays whole even then.
+        self._connection.execute("pragma synchronous = normal")
+        self._connection.executescript(DDL)
+        self._connection.execute(f"pragma application_id = {_APPLICATION_ID}")
+        self._connection.execute(f"pragma user_version = {SCHEMA_VERSION}")
+
+    def _check(self) -> None:
+        application = self._connection.execute("pragma application_id").fetchone()[0]
+        version = self._connection.execute("pragma user_version").fetchone()[0]
+        if application != _APPLICATION_ID:
+            raise StoreError(f"{self._path} was not written by soak")
+        if version > SCHEMA_VERSION:
+            raise StoreError(
+                f"{self._path} has layout {version}, written by a newer soak; this one reads up to {SCHEMA_VERSION}"
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the database; its write-ahead log is folded in."""
+        with self._lock:
+            self._connection.close()
+
+    def write_facts(self, **facts: Any) -> None:
+        """Keep facts of the run (JSON values); a later value replaces an earlier one."""
+        with self._transaction() as connection:
+            connection.executemany(
+                "insert or replace into fact values (?, ?)", [(name, json.dumps(v)) for name, v in facts.items()]
+            )
+
+    def begin_component(self, name: str, started: str) -> int:
+        """Make a component's row and return its id."""
+        with self._transaction() as connection:
+            row = connection.execute("insert into component (name, started) values (?, ?)", (name, started))
+            return int(row.lastrowid or 0)
+
+    def write_n_min(self, component_id: int, n_min: int) -> None:
+        """Keep the n_min that was fixed, for whoever judges the readings again."""
+        with self._transaction() as connection:
+            connection.execute("update component set n_min = ? where id = ?", (n_min, component_id))
+
+    def write_readings(self, component_id: int, readings: Iterable[Reading]) -> None:
+        """Append checkpoints."""
+        rows = [
+            (component_id, reading.cycle, reading.at_s, *(reading.values.get(name) for name in _COLUMNS))
+            for reading in readings
+        ]
+        with self._transaction() as connection:
+            connection.executemany(_INSERT, rows)
+
+    def write_result(self, component_id: int, result: ComponentResult) -> None:
+        """Keep what was found about a component."""
+        with self._transaction() as connection:
+            connection.execute(
+                "update component set result = ? where id = ?", (json.dumps(to_document(result)), component_id)
+            )
+
+    def component_names(self) -> list[str]:
+        """Return the names of all components that began, in that order."""
+        with self._transaction() as connection:
+            return [row[0] for row in connection.execute("select name from component order by id")]
+
+    def read_readings(self, component: str) -> list[Reading]:
+        """Return a component's checkpoints in order; empty for one that has none."""
+        with self._transaction() as connection:
+            rows = connection.execute(
+                f"select cycle, at_s, {', '.join(_COLUMNS)} from reading "
+                "where component_id = (select id from component where name = ?) order by cycle",
+                (component,),
+            ).fetchall()
+        return [
+            Reading(row[0], row[1], {n: v for n, v in zip(_COLUMNS, row[2:], strict=True) if v is not None})
+            for row in rows
+        ]
+
+    def read_run(self) -> RunResult:
+        """Return the run as far as it was measured; components without a result are left out."""
+        with self._transaction() as connection:
+            facts = {name: json.loads(value) for name, value in connection.execute("select name, value from fact")}
+            results = connection.execute("select result from component where result is not null order by id").fetchall()
+        try:
+            return RunResult(
+                schema=REPORT_SCHEMA,
+                run=facts["run"],
+                folder=str(self._path.parent),
+                started=facts["started"],
+                finished=facts.get("finished"),
+                soak=facts["soak"],
+                environment=facts.get("environment", {}),
+                settings=facts.get("settings", {}),
+                controls=from_document(Controls, facts["controls"]) if facts.get("controls") else None,
+                parts=from_document(Parts, facts["parts"]) if facts.get("parts") else None,
+                components=tuple(from_document(ComponentResult, json.loads(row[0])) for row in results),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise StoreError(f"{self._path} is damaged: {error!r}") from error
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock, self._translated():
+            self._connection.execute("begin")
+            try:
+                yield self._connection
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("rollback")
+                raise
+            self._connection.execute("commit")
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise StoreError(f"{self._path}: {error}") from error

@@ -1,0 +1,157 @@
+"""What may be soaked: a folder of drivers, a driver, a function in a file, a function in a module.
+
+Nothing is imported here: a target belongs to the measured process. What must be known before (is there a ``cycle``,
+which INTERVAL) is read from the source.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from pathlib import Path
+
+from soak.errors import UsageError
+from soak.units import parse_duration_s
+
+DRIVER_PREFIX = "drive_"
+
+
+@dataclass(frozen=True)
+class Target:
+    """One component's code."""
+
+    name: str
+    kind: str
+    """``driver`` | ``function`` (of a file) | ``module`` (function of a module) | ``empty`` (a cycle of nothing)."""
+    path: str | None = None
+    """Absolute path of the file, for drivers and functions of files."""
+    module: str | None = None
+    function: str | None = None
+    interval_s: float | None = None
+    """The driver's own INTERVAL."""
+
+    def __str__(self) -> str:
+        place = self.path or self.module or self.kind
+        return f"{place}:{self.function}" if self.function else place
+
+
+EMPTY = Target("empty", "empty")
+
+
+def find_targets(specifications: list[str], base: Path) -> list[Target]:
+    """Resolve what a user named, in order.
+
+    Relative paths start at ``base``. Raises UsageError, with what would be right, for anything that is not there or
+    has not the form of a target, and for two components of one name.
+    """
+    targets = [target for text in specifications for target in _resolve(text, base)]
+    by_name: dict[str, Target] = {}
+    for target in targets:
+        if target.name in by_name:
+            raise UsageError(
+                f"two components are named {target.name!r}: {by_name[target.name]} and {target}; rename one or run "
+                "them one after the other"
+            )
+        by_name[target.name] = target
+    return targets
+
+
+def _resolve(text: str, base: Path) -> list[Target]:
+    place, colon, function = text.partition(":")
+    path = base / Path(place).expanduser()
+    if colon:
+        if not function:
+            raise UsageError(f"{text!r} names no function; write {place}:FUNCTION")
+        if place.endswith(".py"):
+            return [_function_of_file(path, function, text)]
+        if "/" in place or not all(part.isidentifier() for part in place.split(".")):
+            raise UsageError(f"{text!r} is no target: {place!r} is neither a Python file nor a module's name")
+        return [Target(function.rpartition(".")[2], "module", module=place, function=function)]
+    if path.is_dir():
+        drivers = sorted(path.glob(f"{DRIVER_PREFIX}*.py"))
+        if not drivers:
+            raise UsageError(f"no drivers in {place!r}: none of its files is named {DRIVER_PREFIX}*.py")
+        return [_driver(driver) for driver in drivers]
+    if place.endswith(".py"):
+        return [_driver(path)]
+    raise UsageError(
+        f"unknown target {text!r}: not a folder, not a .py file; write a folder of drivers, a driver file, "
+        "file.py:function or package.module:function"
+    )
+
+
+def _driver(path: Path) -> Target:
+    names = _top_level_names(path)
+    if "cycle" not in names:
+        hint = next((name for name in names if not name.startswith("_")), "function")
+        raise UsageError(
+            f"{path.name} has no function cycle(state), so it is no driver; name a function instead: {path.name}:{hint}"
+        )
+    name = path.stem.removeprefix(DRIVER_PREFIX)
+    return Target(name, "driver", path=str(path.resolve()), interval_s=_interval(names.get("INTERVAL"), path))
+
+
+def _function_of_file(path: Path, function: str, text: str) -> Target:
+    names = _top_level_names(path)
+    outer = function.partition(".")[0]
+    if outer not in names and "*" not in names:
+        known = ", ".join(sorted(name for name in names if not name.startswith("_"))) or "nothing"
+        raise UsageError(f"{text!r}: {path.name} defines no {outer!r}; it defines {known}")
+    node = names.get(function)
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        arguments = node.args
+        required = len(arguments.posonlyargs) + len(arguments.args) - len(arguments.defaults)
+        if required:
+            raise UsageError(
+                f"{text!r} takes arguments, and a function target is called without; give them defaults, or write a "
+                "driver with setup() and cycle(state)"
+            )
+    return Target(function.rpartition(".")[2], "function", path=str(path.resolve()), function=function)
+
+
+def _top_level_names(path: Path) -> dict[str, ast.AST]:
+    """Map each name a file binds at its top level to the node that binds it (``*`` for a star import)."""
+    try:
+        tree = ast.parse(path.read_bytes(), str(path))
+    except FileNotFoundError:
+        raise UsageError(f"there is no file {path}") from None
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+    except (SyntaxError, ValueError) as error:
+        raise UsageError(f"{path} is not Python that can be read: {error}") from error
+    names: dict[str, ast.AST] = {}
+    pending: list[ast.stmt] = list(tree.body)
+    while pending:
+        node = pending.pop(0)
+        match node:
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                names[node.name] = node
+            case ast.Assign():
+                for target in node.targets:
+                    for name in ast.walk(target):
+                        if isinstance(name, ast.Name):
+                            names[name.id] = node.value
+            case ast.AnnAssign(target=ast.Name(id=name_id), value=ast.expr() as value):
+                names[name_id] = value
+            case ast.Import() | ast.ImportFrom():
+                for alias in node.names:
+                    names[(alias.asname or alias.name).partition(".")[0]] = node
+            case ast.If() | ast.Try() | ast.With():
+                for block in ("body", "orelse", "finalbody"):
+                    pending.extend(getattr(node, block, []))
+                for handler in getattr(node, "handlers", []):
+                    pending.extend(handler.body)
+    return names
+
+
+def _interval(node: ast.AST | None, path: Path) -> float | None:
+    if node is None:
+        return None
+    if not isinstance(node, ast.Constant) or isinstance(node.value, bool):
+        raise UsageError(f"{path.name}: INTERVAL must be a plain value such as '100ms' or None, for it is read unrun")
+    if node.value is None:
+        return None
+    try:
+        return parse_duration_s(node.value)  # type: ignore[arg-type]
+    except UsageError as error:
+        raise UsageError(f"{path.name}: INTERVAL: {error}") from error
