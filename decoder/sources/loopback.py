@@ -90,7 +90,6 @@ class FrameClient:
             self._socket = socket.create_connection(("127.0.0.1", port), deadline_s)
         except OSError as error:
             raise SourceError(f"{self._name} cannot be reached: {error}") from error
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def read_frame(self, address: str, image_property: str) -> memoryview:
         """Return the next whole block, valid until the next call. Raises SourceError; the connection is of no use then.

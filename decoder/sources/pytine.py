@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Self
 
 from decoder.errors import SourceError
@@ -58,7 +59,9 @@ class PyTineSource:
         while self._links:
             self._pytine.detach(self._links.pop())
         while self._listening:
-            self._pytine.stop_get(*self._listening.pop())
+            # A `get` that failed may have left a listener or not; PyTine may refuse to stop one that is not there.
+            with suppress(Exception):
+                self._pytine.stop_get(*self._listening.pop())
 
     def __enter__(self) -> Self:
         return self
