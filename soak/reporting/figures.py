@@ -31,6 +31,7 @@ _OLDER, _NEWER, _FAN = FIGURE["older"].light, FIGURE["newer"].light, FIGURE["fan
 _SETTINGS: dict[Any, Any] = {
     "font.size": 9.0,
     "axes.titlesize": 10.0,
+    "axes.titley": 1.0,  # where it is put; looking for a free place takes a quarter of the time
     "svg.fonttype": "none",  # text stays text: small, searchable, in the page's own fonts
     "text.parse_math": False,  # a dollar in a name is a dollar
     "svg.hashsalt": "soak",  # ids depend on nothing but the drawing

@@ -82,7 +82,7 @@ def deciding_signal(component: ComponentResult, readings: Sequence[Reading]) -> 
     read = {name for reading in readings for name in reading.values}
     growth = component.growth.signal if component.growth is not None else None
     decided_by = (component.decided_by or "").removeprefix("counter:")
-    candidates = (growth, decided_by, *_FALLBACKS, *SIGNALS)
+    candidates = (growth, decided_by, *_FALLBACKS, *SIGNALS, *sorted(read))
     return next((name for name in candidates if name in read), None)
 
 

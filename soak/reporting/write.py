@@ -17,9 +17,9 @@ from soak.reporting.markdown import render_markdown
 from soak.reporting.sentences import tolerance_bytes
 from soak.results import RunResult
 
-_POINTS = 600
+_FEWEST_POINTS = 100
+_MOST_POINTS = 600
 _POINTS_IN_ALL = 20_000
-"""So many points are shared among all figures of a page, so that a hundred components stay a page one can open."""
 
 
 def write_reports(result: RunResult, readings: Callable[[str], Sequence[Reading]], folder: Path) -> None:
@@ -32,7 +32,7 @@ def write_reports(result: RunResult, readings: Callable[[str], Sequence[Reading]
     write_text(folder / "report.json", render_json(result))
     write_text(folder / "report.md", render_markdown(result))
     write_text(folder / "junit.xml", render_junit(result))
-    points = min(_POINTS, max(100, _POINTS_IN_ALL // max(1, len(result.components))))
+    points = points_for(len(result.components))
     tolerance = tolerance_bytes(result)
     figures = {}
     for position, component in enumerate(result.components):
@@ -43,6 +43,11 @@ def write_reports(result: RunResult, readings: Callable[[str], Sequence[Reading]
             write_text(folder / figure_name(component.name), figure)
     parts = None if result.parts is None else parts_figure(result.parts)
     write_text(folder / "report.html", render_html(result, figures, parts))
+
+
+def points_for(components: int) -> int:
+    """Give the points per line of a figure, such that a page of many components stays one that can be opened."""
+    return min(_MOST_POINTS, max(_FEWEST_POINTS, _POINTS_IN_ALL // max(1, components)))
 
 
 def figure_name(component: str) -> str:

@@ -1,0 +1,187 @@
+"""The page: well-formed, self-contained, safe, and with what matters first."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+
+import pytest
+from builder import (
+    a_cause,
+    a_component,
+    a_failure,
+    a_leak,
+    a_run,
+    a_settling,
+    an_undecided,
+    controls,
+    parts,
+    readings,
+    signal,
+)
+
+from soak.reporting.figures import component_figure, parts_figure
+from soak.reporting.html import render_html
+from soak.reporting.markup import Markup, element
+from soak.results import Failure, TracemallocResult
+
+VOID = {"meta"}
+EVIL = '<script>alert("x")</script>&\x1b[31m\x00'
+
+
+class Page(HTMLParser):
+    """Reads a page and remembers its elements and texts in order; an element closed wrongly is an error."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[tuple[str, str]] = []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open:
+            self.texts.append((self.open[-1], data))
+
+    def of(self, *tags: str) -> list[str]:
+        """Give the texts directly inside elements of these names."""
+        return [text for tag, text in self.texts if tag in tags]
+
+
+def a_full_page() -> str:
+    run = a_run(
+        a_component("decoder"), a_leak("convert"), a_failure("unpack"), a_settling("cache"), an_undecided("get"),
+        parts=parts(),
+    )  # fmt: skip
+    figures = {"convert": component_figure(run.components[1], readings(rate=128.0), prefix="c1") or ""}
+    return render_html(run, figures, parts_figure(parts()))
+
+
+def test_the_first_thing_on_the_page_is_the_run_in_one_sentence():
+    """Then a line per component, the worst on top."""
+    page = Page(a_full_page())
+
+    assert "".join(page.of("h1")) == (
+        "unpack failed in call 7; convert grows by 106 B per call; get could not be decided yet; "
+        "cache is still settling; decoder does not grow by more than 1 B per call."
+    )
+    assert page.of("a") == ["unpack", "convert", "get", "cache", "decoder"]
+
+
+def test_the_page_needs_no_script_and_no_network():
+    """No script, no link to anything outside, no import in its style."""
+    text = a_full_page()
+    page = Page(text)
+    addresses = [
+        value or "" for _, attributes in page.elements for name, value in attributes.items() if name in ("src", "href")
+    ]
+
+    assert [tag for tag, _ in page.elements if tag in ("script", "link", "img", "iframe")] == []
+    assert [address for address in addresses if not address.startswith("#")] == []
+    assert "@import" not in text
+    assert "url(http" not in text
+
+
+def test_every_link_leads_to_a_place_on_the_page_and_ids_are_unique():
+    """The overview jumps to the components."""
+    page = Page(a_full_page())
+    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    links = [attributes["href"] for tag, attributes in page.elements if tag == "a"]
+
+    assert len(ids) == len(set(ids))
+    assert {str(link)[1:] for link in links} <= set(ids)
+
+
+def test_controls_that_failed_stand_above_everything():
+    """A run that cannot be trusted says so first."""
+    page = Page(render_html(a_run(a_component(), controls=controls(ok=False, detail="it grew")), {}))
+
+    assert page.of("p", "h1")[0] == "The controls failed, do not rely on these verdicts. blank: it grew."
+
+
+def test_a_run_that_was_cut_off_says_so_above_the_verdicts():
+    """What is not finished is not read as finished."""
+    page = Page(render_html(a_run(a_component(), finished=None), {}))
+
+    assert page.of("p", "h1")[0] == "This run has not finished; what stands here is what was measured so far."
+
+
+def test_a_leak_shows_where_it_comes_from_and_what_to_do():
+    """Cause, advice, stack, holder and the line that tracemalloc blames."""
+    held = a_leak("convert", causes=(a_cause(state="held", held_by=("module cache", "dict frames")),))
+    page = Page(render_html(a_run(held), {}))
+
+    assert any("to_numpy (decoder/conversion.py:42); something still holds it." in text for text in page.of("strong"))
+    assert "Free the block that PyArray_NewFromDescr gives, or let an array own it." in page.of("p")
+    assert "module cache\ndict frames" in page.of("pre")
+    assert "decoder/conversion.py:42" in page.of("code")
+
+
+def test_a_failure_shows_its_stack_and_the_last_of_its_output():
+    """What an engineer wants to see before anything else."""
+    page = Page(render_html(a_run(a_failure(failure=Failure("cycle", 7, "exception", "two\nlines", ("frame 1",)))), {}))
+
+    assert {"two\nlines", "frame 1", "frame 5 ok\nframe 6 ok\n", "soak run standalone_tests"} == set(page.of("pre"))
+
+
+def test_nothing_from_the_run_becomes_markup():
+    """Names, paths, output and settings may hold anything; the page shows it and stays itself."""
+    evil = a_leak(
+        EVIL,
+        target=EVIL,
+        why=EVIL,
+        messages=(EVIL,),
+        output_tail=EVIL,
+        stopped_by=EVIL,
+        decided_by=EVIL,
+        causes=(a_cause(kind=EVIL, advice=EVIL, stack=(EVIL,), held_by=(EVIL,), type=EVIL, fingerprint=EVIL),),
+        failure=Failure("cycle", 1, "exception", f"{EVIL}\n{EVIL}", (EVIL,)),
+        signals={EVIL: signal("heap", 1.0, 1.0, 1.0)},
+    )
+    run = a_run(
+        evil, run=EVIL, started=EVIL, soak=EVIL, environment={EVIL: EVIL}, settings={EVIL: [EVIL], "command": EVIL}
+    )
+
+    figures = {EVIL: component_figure(evil, readings(9)) or ""}
+    text = render_html(run, figures)
+    page = Page(text)
+
+    assert [tag for tag, _ in page.elements if tag == "script"] == []
+    assert "\x00" not in text
+    assert "\x1b" not in text
+    assert page.of("h2")[0] == '<script>alert("x")</script>&\ufffd'
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        a_run(),
+        a_run(controls=None, environment={}, settings={}),
+        a_run(a_failure(failure=None, output_tail="")),
+        a_run(a_leak(causes=(), tracemalloc=TracemallocResult(1, 10, ()), growth=None)),
+        a_run(a_component(signals={"heap": signal("heap", None, None, None)}, why="")),
+        a_run(a_leak(gate=False)),
+    ],
+)
+def test_a_page_can_be_made_of_whatever_is_missing(run):
+    """No components, no controls, no rates, no causes."""
+    assert Page(render_html(run, {})).of("h1") != []
+
+
+def test_an_element_escapes_all_but_markup():
+    """Text and attributes are escaped; what is markup already is not escaped twice; None is left out."""
+    actual = element("p", "a < b", Markup("<b>&amp;</b>"), None, class_='"', id=None)
+
+    assert actual == '<p class="&quot;">a &lt; b<b>&amp;</b></p>'

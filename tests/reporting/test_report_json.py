@@ -1,0 +1,84 @@
+"""``report.json`` against its contract."""
+
+from __future__ import annotations
+
+import json
+
+from builder import a_component, a_failure, a_leak, a_run, growth, parts
+
+from soak.reporting.json_report import render_json
+from soak.results import RunResult, from_document
+
+RUN_KEYS = {
+    "schema", "run", "folder", "started", "finished", "soak", "environment", "settings", "controls", "parts",
+    "components",
+}  # fmt: skip
+COMPONENT_KEYS = {
+    "name", "verdict", "why", "decided_by", "iterations", "seconds", "iterations_to_verdict", "seconds_to_verdict",
+    "since", "needed_iterations", "n_min", "stopped_by", "growth", "signals", "causes", "tracemalloc", "tracker",
+    "pacing", "failure", "messages",
+}  # fmt: skip
+GROWTH_KEYS = {
+    "signal", "measures", "bytes_per_iteration", "low", "high", "requested_bytes_per_iteration",
+    "allocated_bytes_per_iteration",
+}  # fmt: skip
+CAUSE_KEYS = {
+    "kind", "confirmed", "state", "fingerprint", "bytes_per_iteration", "blocks_per_iteration", "requested_size",
+    "every", "since", "where", "python_where", "stack", "held_by", "type", "advice",
+}  # fmt: skip
+SPIKE_KEYS = {"ok", "planted_requested", "planted_allocated", "recovered_requested", "recovered_allocated"}
+
+
+def test_the_document_has_every_key_of_the_contract():
+    """More keys may come; none may go."""
+    document = json.loads(render_json(a_run(a_leak(), a_failure(), parts=parts())))
+    leak, failed = document["components"]
+
+    assert document.keys() >= RUN_KEYS
+    assert leak.keys() >= COMPONENT_KEYS
+    assert leak["growth"].keys() >= GROWTH_KEYS
+    assert leak["causes"][0].keys() >= CAUSE_KEYS
+    assert leak["causes"][0]["where"].keys() >= {"function", "file", "line", "module", "package"}
+    assert leak["signals"]["heap"].keys() >= {"unit", "per_iteration", "low", "high", "verdict", "role"}
+    assert leak["tracemalloc"].keys() >= {"frames", "iterations", "top"}
+    assert leak["tracker"].keys() >= {"active", "reason", "covers"}
+    assert leak["pacing"].keys() >= {"interval_s", "mean_period_s", "missed_deadlines", "worst_lag_s"}
+    assert failed["failure"].keys() >= {"phase", "cycle", "reason", "detail", "stack"}
+    assert document["controls"]["blank"].keys() >= {"ok", "limit_of_detection_bytes"}
+    assert document["controls"]["spike"].keys() >= SPIKE_KEYS
+    assert document["parts"].keys() >= {"sum", "full_cycle", "unexplained", "low", "high"}
+
+
+def test_verdicts_are_plain_words():
+    """As the contract writes them."""
+    document = json.loads(render_json(a_run(a_leak(), a_component())))
+
+    assert [component["verdict"] for component in document["components"]] == ["LEAK", "CLEAN"]
+
+
+def test_the_document_reads_back_as_the_same_run():
+    """What is exported is what was found."""
+    run = a_run(a_leak(), a_failure(), a_component(), parts=parts())
+
+    assert from_document(RunResult, json.loads(render_json(run))) == run
+
+
+def test_what_is_not_a_finite_number_is_null():
+    """JSON knows neither NaN nor infinity, and readers stop at them."""
+    run = a_run(
+        a_leak(growth=growth(float("nan"), float("-inf"), float("inf"))), environment={"load": (float("nan"), 1.5)}
+    )
+
+    document = json.loads(render_json(run), parse_constant=lambda word: f"not JSON: {word}")
+
+    assert document["environment"]["load"] == [None, 1.5]
+    assert document["components"][0]["growth"]["bytes_per_iteration"] is None
+    assert document["components"][0]["growth"]["high"] is None
+
+
+def test_bytes_that_are_no_text_stay_valid_json():
+    """A path with a stray byte comes out escaped."""
+    text = render_json(a_run(folder="reports/\udcff"))
+
+    assert text.isascii()
+    assert json.loads(text)["folder"] == "reports/\udcff"

@@ -1,0 +1,365 @@
+"""The plain words that every report shares."""
+
+from __future__ import annotations
+
+import pytest
+from builder import (
+    a_cause,
+    a_component,
+    a_failure,
+    a_leak,
+    a_run,
+    a_settling,
+    an_undecided,
+    controls,
+    growth,
+    parts,
+)
+
+from soak.reporting import sentences as say
+from soak.results import Failure, Pacing, Parts, Place, TrackerState
+
+
+def test_the_headline_names_the_leak_and_counts_the_rest():
+    """The sentence of the first ten seconds: who grows, by how much, and that nobody else does."""
+    others = [a_component(name) for name in ("get", "decoder", "decompressor", "full_cycle", "malformed_frames")]
+
+    actual = say.headline(a_run(*others, a_leak("numpy_conversion")))
+
+    assert actual == "numpy conversion grows by 106 B per call; the other five do not grow by more than 1 B per call."
+
+
+def test_the_headline_of_a_clean_run_counts_its_components():
+    """Nothing grows: one clause, with the tolerance as the bound."""
+    run = a_run(*(a_component(f"part_{number}") for number in range(7)))
+
+    assert say.headline(run) == "none of the seven components grows by more than 1 B per call."
+
+
+def test_the_headline_of_two_clean_components_names_both():
+    """Two can be named."""
+    run = a_run(a_component("get"), a_component("decoder"))
+
+    assert say.headline(run) == "neither get nor decoder grows by more than 1 B per call."
+
+
+def test_the_headline_of_one_clean_component_names_it():
+    """One is named."""
+    assert say.headline(a_run(a_component("get"))) == "get does not grow by more than 1 B per call."
+
+
+def test_the_headline_of_an_empty_run_says_so():
+    """A run cut off before its first component has nothing to say, and says that."""
+    assert say.headline(a_run()) == "Nothing was soaked: this run has no components."
+
+
+def test_the_headline_puts_failures_before_leaks_before_what_is_open():
+    """Worst first, whatever the order of the run."""
+    run = a_run(
+        a_component("decoder"), an_undecided("get"), a_settling("cache"), a_leak("convert"), a_failure("unpack")
+    )
+
+    expected = (
+        "unpack failed in call 7; convert grows by 106 B per call; get could not be decided yet; "
+        "cache is still settling; decoder does not grow by more than 1 B per call."
+    )
+    assert say.headline(run) == expected
+
+
+def test_the_headline_counts_components_once_they_are_many():
+    """Five leaks are counted, three of them named."""
+    run = a_run(*(a_leak(f"leak_{number}") for number in range(5)), *(a_component(f"c{n}") for n in range(95)))
+
+    expected = (
+        "five components leak (leak 0, leak 1, leak 2 and two more); "
+        "the other 95 do not grow by more than 1 B per call."
+    )
+    assert say.headline(run) == expected
+
+
+def test_the_headline_says_that_a_component_without_a_gate_does_not_count():
+    """A leak that is there on purpose must not alarm, and must not vanish either."""
+    run = a_run(a_leak("display", gate=False, growth=growth(80_000.0, 79_000.0, 81_000.0)), a_component("get"))
+
+    expected = (
+        "display grows by 78.1 KiB per call (does not count: its gate is off); "
+        "get does not grow by more than 1 B per call."
+    )
+    assert say.headline(run) == expected
+
+
+def test_the_headline_says_that_a_leak_is_known():
+    """Growth on the list of known fingerprints is shown as such."""
+    run = a_run(a_leak("convert"), settings={"known": [a_cause().fingerprint]})
+
+    assert say.headline(run) == "convert grows by 106 B per call (known)."
+
+
+def test_the_headline_never_claims_a_tighter_bound_than_was_proven():
+    """A component with its own, wider tolerance lifts the bound of what is said of all."""
+    run = a_run(a_component("get"), a_component("decoder", growth=growth(4.0, 3.0, 7.341)))
+
+    assert say.headline(run) == "neither get nor decoder grows by more than 7.35 B per call."
+
+
+@pytest.mark.parametrize(
+    ("component", "expected"),
+    [
+        (a_component("full_cycle"), "full cycle does not grow by more than 0.21 B per call: 20,480 calls in 8.5 s."),
+        (
+            a_component("get", growth=growth(0.0, 0.0, 0.0), iterations=1),
+            "get does not grow: 1 call in 8.5 s.",
+        ),
+        (a_component("get", growth=None), "get does not grow: 20,480 calls in 8.5 s."),
+        (
+            a_component("get", growth=growth(0.0, 0.0, 0.004, signal="python_blocks")),
+            "get does not grow by more than 1 Python block every 250 calls: 20,480 calls in 8.5 s.",
+        ),
+        (
+            a_leak("convert"),
+            "convert grows by 106 B per call (the allocator makes 128 B of it): 20,480 calls in 8.5 s.",
+        ),
+        (
+            a_leak("convert", growth=growth(128.0, 127.9, 128.1)),
+            "convert grows by 128 B per call: 20,480 calls in 8.5 s.",
+        ),
+        (
+            a_leak("open", growth=growth(0.1, 0.1, 0.1, signal="fds")),
+            "open grows by 1 file descriptor every 10 calls: 20,480 calls in 8.5 s.",
+        ),
+        (
+            a_leak("spawn", growth=growth(1.0, 1.0, 1.0, signal="threads")),
+            "spawn grows by 1 thread per call: 20,480 calls in 8.5 s.",
+        ),
+        (a_leak("convert", growth=None), "convert grows: 20,480 calls in 8.5 s."),
+        (
+            a_settling("cache"),
+            "cache grows by 12 B per call, but ever more slowly, like a cache that fills: 20,480 calls in 8.5 s.",
+        ),
+        (an_undecided("get"), "get could not be decided yet: 4,000 calls in 8.5 s."),
+        (
+            a_failure("unpack", failure=Failure("cycle", 7, "exception", "ValueError: no frame.")),
+            "unpack failed in call 7: ValueError: no frame.",
+        ),
+        (
+            a_failure("unpack", failure=Failure("setup", 0, "exception", "OSError: no camera")),
+            "unpack failed in setup: OSError: no camera.",
+        ),
+        (a_failure("unpack", failure=Failure("cycle", 1_019, "hang", "")), "unpack hung in call 1,019."),
+        (
+            a_failure("unpack", failure=Failure("cycle", 9, "signal", "SIGSEGV"), growth=growth(64.0, 63.0, 65.0)),
+            "unpack failed in call 9: SIGSEGV; until then it grew by 64 B per call.",
+        ),
+        (a_failure("unpack", failure=None), "unpack failed."),
+    ],
+)
+def test_a_component_is_said_in_one_sentence(component, expected):
+    """What was found, and how much running it rests on."""
+    assert expected == say.component_sentence(component)
+
+
+@pytest.mark.parametrize(
+    ("component", "expected"),
+    [
+        (a_component(), "≤ 0.21 B/cycle"),
+        (a_component(growth=growth(-0.4, -0.6, -0.2)), "≤ 0 B/cycle"),
+        (a_leak(), "128 B/cycle [127.9, 128.1] (106 requested)"),
+        (a_leak(growth=growth(0.1, 0.1, 0.1, signal="fds")), "0.1 fds/cycle [0.1, 0.1]"),
+        (a_leak(growth=None), "–"),
+        (a_failure(), "–"),
+    ],
+)
+def test_growth_fits_a_table_cell(component, expected):
+    """CLEAN shows its proven bound; all else the rate with its interval."""
+    assert expected == say.growth_cell(component)
+
+
+@pytest.mark.parametrize(
+    ("decided_by", "expected"),
+    [
+        ("counter:heap", "malloc heap in use"),
+        ("fds", "file descriptors"),
+        ("lost-scan", "scan for lost blocks"),
+        ("ledger", "allocation ledger"),
+        ("something-new", "something-new"),
+        (None, "–"),
+    ],
+)
+def test_what_decided_has_a_name(decided_by, expected):
+    """Short names of the contract become words."""
+    assert expected == say.decided_words(decided_by)
+
+
+def test_an_open_verdict_says_what_would_decide_it():
+    """How many more calls, and the command that makes them."""
+    expected = "About 12,000 more calls would decide: soak run standalone_tests/drive_get.py --iterations 16000"
+
+    assert say.needed_sentence(an_undecided("get")) == expected
+    assert say.needed_sentence(an_undecided("get", target="")) == "About 12,000 more calls would decide."
+    assert say.needed_sentence(a_component()) is None
+
+
+def test_a_counted_leak_says_what_would_look_the_same():
+    """The limit of the rule stands beside a verdict that rests on it, once, and not where a loss is proven."""
+    counted = a_leak(causes=())
+
+    expected = "A bounded cache or a period of more than about 9,830 calls would look the same."
+    assert say.caveat_sentence(counted) == expected
+    assert say.caveat_sentence(a_leak(causes=(), why=f"Grows. {expected}")) is None
+    assert say.caveat_sentence(a_leak()) is None
+    assert say.caveat_sentence(a_leak(causes=(), decided_by="lost-scan")) is None
+    assert say.caveat_sentence(a_component()) is None
+
+
+@pytest.mark.parametrize(
+    ("cause", "expected"),
+    [
+        (
+            a_cause(),
+            (
+                "Native memory, 106 B per call (a block of 106 B every call) from to_numpy (decoder/conversion.py:42); "
+                "nothing points to it any more, so it can never be given back."
+            ),
+        ),
+        (
+            a_cause(confirmed=False, state="held", kind="python-object", python_where=None, every=10.0),
+            (
+                "Suspected: Python objects, 106 B per call (a block of 106 B every 10 calls) from PyArray_NewFromDescr "
+                "(_multiarray_umath.so, numpy 2.3.1); something still holds it."
+            ),
+        ),
+        (
+            a_cause(
+                kind="file-descriptor", state="unknown", bytes_per_iteration=None, requested_size=None, where=None,
+                python_where=None,
+            ),
+            "File descriptors that are not closed.",
+        ),
+        (a_cause(kind="new-kind", state="unknown", where=None, python_where=Place(None, None, None)),
+         "New-kind, 106 B per call (a block of 106 B every call) from an unknown place."),
+    ],
+)  # fmt: skip
+def test_a_cause_says_what_where_and_who_holds_it(cause, expected):
+    """What is unknown is left out rather than guessed."""
+    assert expected == say.cause_sentence(cause)
+
+
+def test_controls_that_passed_give_the_limit_of_detection():
+    """What the smallest leak is that this run could have seen."""
+    expected = (
+        "The controls passed: an empty cycle does not grow; a leak of 0.04 B per call would have been seen. "
+        "A planted leak of 106 B was found as 106 B."
+    )
+    assert say.controls_sentence(controls()) == expected
+
+
+def test_controls_that_failed_say_not_to_rely_on_the_verdicts():
+    """A run that cannot be trusted says so in words nobody overlooks."""
+    failed = controls(ok=False, detail="an empty cycle grew by 3 B per cycle")
+
+    expected = "The controls failed, do not rely on these verdicts. blank: an empty cycle grew by 3 B per cycle."
+    assert say.controls_sentence(failed) == expected
+
+
+def test_a_run_without_controls_says_what_is_not_known():
+    """No controls, no claim about what could have been seen."""
+    assert say.controls_sentence(None) == (
+        "This run has no controls: how small a leak it could have seen is not known."
+    )
+
+
+def test_the_sum_of_parts_is_set_against_the_full_cycle():
+    """Each part with its half-width, then what they leave unexplained."""
+    expected = (
+        "get 0 ± 0.3, decompressor 0 ± 0.2, numpy conversion 106 ± 0.4; "
+        "full cycle 106; unexplained 0.1 (-0.5 to 0.7) B per cycle."
+    )
+    assert say.parts_sentence(parts()) == expected
+    assert say.combination_sentence(parts()) == "The parts explain the growth of the full cycle."
+
+
+def test_growth_that_shows_only_in_combination_is_said_as_such():
+    """The interval of what is unexplained lies above zero."""
+    together = Parts(sum=0.0, full_cycle=64.0, unexplained=64.0, low=63.0, high=65.0)
+
+    assert say.combination_sentence(together) == "64 B per call show only when the parts work together."
+    assert say.parts_sentence(together) == ("sum of the parts 0; full cycle 64; unexplained 64 (63 to 65) B per cycle.")
+
+
+def test_a_full_cycle_that_grows_less_than_its_parts_is_said_as_such():
+    """The interval of what is unexplained lies below zero."""
+    less = Parts(sum=64.0, full_cycle=0.0, unexplained=-64.0, low=-65.0, high=-63.0)
+
+    assert say.combination_sentence(less) == "The full cycle grows by 64 B per call less than its parts do alone."
+
+
+@pytest.mark.parametrize(
+    ("pacing", "expected"),
+    [
+        (Pacing(None, 415e-6, 0, 0.0), "Ran flat out, 415 µs per call on average."),
+        (Pacing(0.0, None, 0, 0.0), "Ran flat out."),
+        (
+            Pacing(0.1, 0.1, 0, 0.002),
+            "Paced at 100 ms, 100 ms per call on average; no deadline missed, worst lag 2 ms.",
+        ),
+        (
+            Pacing(0.1, 0.10001, 3, 0.021),
+            "Paced at 100 ms, 100 ms per call on average; 3 deadlines missed, worst lag 21 ms.",
+        ),
+    ],
+)
+def test_pacing_says_pace_asked_and_pace_held(pacing, expected):
+    """Missed deadlines are counted, never hidden."""
+    assert expected == say.pacing_sentence(pacing)
+
+
+def test_the_tracker_says_whether_it_watched():
+    """And if not, why not."""
+    watching = TrackerState(active=True, reason=None, covers=("native", "python"))
+    absent = TrackerState(active=False, reason="no glibc")
+
+    assert say.tracker_sentence(watching) == "The allocation tracker watched native memory and Python objects."
+    assert say.tracker_sentence(absent) == "The allocation tracker did not watch: no glibc."
+
+
+def test_the_reason_to_stop_is_said_in_words():
+    """A guard is named by what it guards."""
+    assert say.stop_sentence(a_component()) == "Stopped because its verdict stood."
+    assert say.stop_sentence(a_component(stopped_by="guard:fds")) == (
+        "Stopped by the guard on fds, before the process hit its limit; what was measured is judged."
+    )
+
+
+def test_the_command_line_is_the_one_that_was_given():
+    """A list of words is quoted; without any, the components' targets make the command."""
+    given = a_run(settings={"command": ["soak", "run", "my file.py:cycle"]})
+    unknown = a_run(a_component("get"), a_component("get"), settings={})
+
+    assert say.command_line(given) == "soak run 'my file.py:cycle'"
+    assert say.command_line(a_run(settings={"command": "soak run x"})) == "soak run x"
+    assert say.command_line(unknown) == "soak run standalone_tests/drive_get.py"
+
+
+@pytest.mark.parametrize(
+    ("value", "up", "expected"),
+    [
+        (0.0, False, "0"), (106.02, False, "106"), (1024.0, False, "1,024"), (12.345, False, "12.3"),
+        (0.2134, False, "0.21"), (0.2134, True, "0.22"), (0.21, True, "0.21"), (-0.5, False, "-0.5"),
+        (0.004, True, "0.004"), (1e-9, False, "0"), (99.999, False, "100"), (1.0, True, "1"),
+    ],
+)  # fmt: skip
+def test_numbers_are_as_short_as_a_person_needs(value, up, expected):
+    """About three digits; a bound is rounded upwards, since rounding down would claim too much."""
+    assert expected == say.short_number(value, up=up)
+
+
+def test_terminal_escapes_and_control_characters_do_not_get_through():
+    """What a driver printed cannot recolour a terminal or break an XML file."""
+    assert say.printable("\x1b[31mred\x1b[0m\x00 \x1b]0;title\x07ok\r\nnext\udcff") == "red\ufffd ok\nnext\ufffd"
+
+
+def test_the_time_of_a_run_is_said_with_its_length():
+    """Times that are no ISO times are passed on."""
+    assert say.when_words(a_run()) == "2025-03-01 19:00 UTC+01:00, 60 s"
+    assert say.when_words(a_run(finished=None)) == "2025-03-01 19:00 UTC+01:00"
+    assert say.when_words(a_run(started="yesterday")) == "yesterday"
