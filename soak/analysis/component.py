@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -32,6 +33,8 @@ class Judgement:
     standing: bool
     """Nothing that may still come in this run would change what people are told: LEAK, or all signals CLEAN."""
     series: Mapping[str, SeriesVerdict]
+    decided_at: int | None = None
+    """Cycles after which LEAK or CLEAN stood."""
 
 
 class ComponentJudge:
@@ -51,6 +54,9 @@ class ComponentJudge:
         self.last: dict[str, float] = {}
         self.readings: dict[str, int] = {}
         self.n_min: int | None = None
+        self._waiting: dict[str, tuple[list[int], list[float]]] = {}
+        self._cycles: list[int] = []
+        self._times_s: list[float] = []
 
     def fix_n_min(self, n_min: int) -> None:
         """Fix n_min for every signal; only once, before which nothing is decided."""
@@ -59,18 +65,30 @@ class ComponentJudge:
             judge.fix_n_min(self._n_min_of(SIGNALS[name]))
 
     def add(self, reading: Reading) -> None:
-        """Take in one checkpoint; signals that it did not read are left as they are."""
+        """Take in one checkpoint (quickly: nothing is judged yet); signals it did not read are left as they are."""
+        self._cycles.append(reading.cycle)
+        self._times_s.append(reading.at_s)
         for name, value in reading.values.items():
-            judge = self._judges.get(name)
-            if judge is None:
-                judge = self._judges[name] = self._make_judge(SIGNALS[name])
+            if name not in self._judges:
+                self._judges[name] = self._make_judge(SIGNALS[name])
+                self._waiting[name] = ([], [])
                 self.first[name] = value
-            judge.add(reading.cycle, value)
+            cycles, values = self._waiting[name]
+            cycles.append(reading.cycle)
+            values.append(value)
             self.last[name] = value
             self.readings[name] = self.readings.get(name, 0) + 1
 
+    def time_of(self, cycle: int) -> float:
+        """Return the seconds at which the first checkpoint at or after ``cycle`` was."""
+        return self._times_s[min(bisect_left(self._cycles, cycle), len(self._times_s) - 1)]
+
     def judge(self, *, at_end: bool = False) -> Judgement:
         """Combine what the signals say so far; ``at_end`` takes one more look at the end of each series."""
+        for name, (cycles, values) in self._waiting.items():
+            self._judges[name].extend(cycles, values)
+            cycles.clear()
+            values.clear()
         series = {
             name: self._judges[name].finish() if at_end else self._judges[name].verdict
             for name in SIGNALS
@@ -96,7 +114,7 @@ class ComponentJudge:
         rate = growth / cycles
         stopped = SeriesVerdict(Verdict.LEAK, reason, rate, rate, rate, decided_at=cycles, since=0)
         series = {**judgement.series, name: stopped}
-        return Judgement(Verdict.LEAK, _named(name, stopped), name, None, True, series)
+        return Judgement(Verdict.LEAK, _named(name, stopped), name, None, True, series, cycles)
 
     def _make_judge(self, signal: Signal) -> SeriesJudge:
         tolerance = self._tolerance_bytes if signal.tolerance is None else signal.tolerance
@@ -140,6 +158,7 @@ def combine(series: Mapping[str, SeriesVerdict], required: frozenset[str]) -> Ju
             None,
             not _something_nearer_may_still_decide(decided_by, candidates),
             series,
+            series[decided_by].decided_at,
         )
 
     missing = sorted(required - deciding.keys())
@@ -163,7 +182,8 @@ def combine(series: Mapping[str, SeriesVerdict], required: frozenset[str]) -> Ju
         name = unexplained[0]
         why = f"Unexplained growth: {_named(name, series[name])} Memory in use does not grow."
         return Judgement(Verdict.INCONCLUSIVE, why, name, None, False, series)
-    return Judgement(Verdict.CLEAN, _clean(series), _least_certain(deciding), None, True, series)
+    decided_at = max((verdict.decided_at or 0 for verdict in deciding.values()), default=0)
+    return Judgement(Verdict.CLEAN, _clean(series), _least_certain(deciding), None, True, series, decided_at)
 
 
 def _something_nearer_may_still_decide(decided_by: str, candidates: Mapping[str, SeriesVerdict]) -> bool:

@@ -156,7 +156,7 @@ def look(
     slows &= (raw_newer.rate > tolerance) & (raw_newer.rate < ONE_RATE * raw_older.rate)
 
     finding = np.full(len(troughs), Finding.UNDECIDED, dtype=np.int64)
-    finding[growing] = Finding.UNSTEADY
+    finding[growing | (raw_newer.low > tolerance)] = Finding.UNSTEADY
     finding[~reached] = Finding.EARLY
     finding[slows] = Finding.SETTLING
     finding[reached & (bound < tolerance) & ~growing] = Finding.CLEAN

@@ -144,7 +144,7 @@ def explain(standing: Standing, *, n_min: float, unit: str = "", run: int = 0) -
     look = standing.look
     finding = Finding(int(look.finding[run]))
     rate, low, high = (float(values[run]) for values in (look.rate, look.low, look.high))
-    shown = wording.growth(rate, low, high, unit)
+    shown, tolerance = wording.growth(rate, low, high, unit), wording.amount(look.tolerance, unit)
     decided_at = int(standing.decided_at[run])
     match finding:
         case Finding.LEAK:
@@ -153,10 +153,10 @@ def explain(standing: Standing, *, n_min: float, unit: str = "", run: int = 0) -
             reason = wording.explain_leak(shown, since, until)
             return SeriesVerdict(Verdict.LEAK, reason, rate, low, high, decided_at, since)
         case Finding.CLEAN:
-            reason = wording.explain_clean(shown, high, look.tolerance, look.n / 2, unit)
+            reason = wording.explain_clean(high, tolerance, look.n / 2, unit)
             return SeriesVerdict(Verdict.CLEAN, reason, rate, low, high, decided_at)
     needed = math.ceil(look.needed[run])
-    reason = wording.explain_undecided(finding, shown, wording.amount(look.tolerance, unit), n_min, needed)
+    reason = wording.explain_undecided(finding, shown, tolerance, n_min, needed)
     if finding is Finding.SETTLING:
         return SeriesVerdict(Verdict.SETTLING, reason, rate, low, high, decided_at, needed=needed)
     if finding is Finding.TOO_FEW:

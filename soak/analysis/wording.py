@@ -48,12 +48,10 @@ def explain_leak(shown_growth: str, since: float, until: float | None) -> str:
     return f"Grows by {shown_growth}, steady since cycle {count(since)} at the latest{ended}."
 
 
-def explain_clean(shown_growth: str, bound: float, tolerance: float, cycles: float, unit: str) -> str:
+def explain_clean(bound: float, tolerance: str, cycles: float, unit: str = "") -> str:
     """CLEAN: the proven bound, and over which cycles it was proven."""
-    return (
-        f"Does not grow by more than {amount(bound, unit)} per cycle, below the tolerance of "
-        f"{amount(tolerance, unit)}: {shown_growth} over the last {count(cycles)} cycles."
-    )
+    proven = amount(max(bound, 0.0), unit)
+    return f"Grew by {proven} per cycle at most (tolerance {tolerance}) over the last {count(cycles)} cycles."
 
 
 def explain_undecided(finding: Finding, shown_growth: str, tolerance: str, n_min: float, needed: int) -> str:

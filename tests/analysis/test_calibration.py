@@ -1,0 +1,61 @@
+"""The error rates of the rule, on a small share of the simulated runs that `make calibrate` judges."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from soak.analysis import judge
+from soak.analysis.rule import Finding
+from soak.verdict import Verdict
+
+_PATH = Path(__file__).parents[2] / "benchmarks" / "calibrate.py"
+_SPEC = importlib.util.spec_from_file_location("calibrate", _PATH)
+assert _SPEC is not None
+assert _SPEC.loader is not None
+calibrate = importlib.util.module_from_spec(_SPEC)
+sys.modules["calibrate"] = calibrate
+_SPEC.loader.exec_module(calibrate)
+
+
+@pytest.mark.parametrize("family", calibrate.CLEAN)
+def test_a_family_without_leaks_is_not_called_leak(family: str):
+    """At a true rate of 0.1 % or less, two false alarms in 128 runs are as good as impossible."""
+    row = calibrate.count(family, 0.0, [calibrate.simulate(calibrate.Batch(family, 0.0, 9001, 128))])
+
+    assert row.leak <= 1
+
+
+@pytest.mark.parametrize("family", calibrate.LEAKS)
+@pytest.mark.parametrize("rate", calibrate.RATES)
+def test_a_leak_is_found_at_its_rate_and_never_called_clean(family: str, rate: float):
+    """Power, coverage and rate error on 32 runs, with the slack that so few need."""
+    row = calibrate.count(family, rate, [calibrate.simulate(calibrate.Batch(family, rate, 9001, 32))])
+
+    assert row.clean == 0
+    assert row.leak >= 29
+    assert row.coverage is not None
+    assert row.coverage >= 0.85
+    assert row.rate_error is not None
+    assert row.rate_error <= 0.02
+
+
+@pytest.mark.parametrize("family", ["sums of these", "sums, stopped anywhere", "flat with noise", "one-off jumps"])
+def test_what_is_calibrated_is_what_judges_one_run(family: str):
+    """Runs judged together and one by one get the same verdicts, rates and intervals."""
+    batch = calibrate.Batch(family, 0.0, 9002, 8)
+    together = calibrate.simulate(batch)
+    values, end, _ = calibrate.make_runs(batch)
+    from_0 = np.concatenate([[0], calibrate.AT[:end]])
+
+    for run in range(batch.runs):
+        alone = judge(from_0, np.concatenate([[0], values[run]]), tolerance=1.0, n_min=calibrate.N_MIN)
+
+        finding = Finding(int(together.finding[run]))
+        assert alone.verdict is (Verdict[finding.name] if finding <= Finding.SETTLING else Verdict.INCONCLUSIVE)
+        expected = (together.rate[run], together.low[run], together.high[run])
+        assert (alone.rate, alone.low, alone.high) == expected
