@@ -17,7 +17,8 @@ from soak.units import parse_duration_s, parse_size_bytes
 
 DEFAULT_BUDGET_S = 60.0
 DEFAULT_CYCLE_TIMEOUT_S = 60.0
-QUICK_TOTAL_S = 8.0
+QUICK_TOTAL_S = 6.0
+QUICK_CHECKPOINT_SHARE = 0.3
 OVERNIGHT_INTERVAL_S = 0.1
 OVERNIGHT_DURATION_S = 12 * 3600.0
 INJECTED_KINDS = ("native", "object", "cycle", "fd", "thread", "mmap", "lost-reference")
@@ -91,6 +92,8 @@ class ComponentPlan:
     gate: bool
     settings: dict[str, Any]
     injection: Injection | None
+    checkpoint_share: float | None = None
+    """Part of the time that checkpoints may take; None: a tenth flat out, a twentieth paced."""
     parts: tuple[str, ...] = ()
     """The components whose growth should add up to this one's."""
 
@@ -191,6 +194,7 @@ def _plan_component(
         gate=table.get("gate", True),
         settings={**table.get("settings", {}), **request.driver_settings.get(target.name, {})},
         injection=request.injections.get(target.name),
+        checkpoint_share=QUICK_CHECKPOINT_SHARE if request.quick else None,
         parts=tuple(table.get("parts", ())),
     )
 

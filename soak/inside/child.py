@@ -47,6 +47,7 @@ def _soak(area, settings):
         settings["interval_s"],
         settings["iterations"],
         settings["checkpoint_every"],
+        settings["checkpoint_share"],
         leak,
         settings["inject"][2] if settings["inject"] else 1,
         tracemalloc and (lambda: tracemalloc.get_traced_memory()[0]),

@@ -23,11 +23,12 @@ _LONGEST_SLEEP_S = 0.2
 class Loop:
     """One component's cycles in this process."""
 
-    def __init__(self, area, interval_s, iterations, checkpoint_every, leak, leak_every, read_traced):
+    def __init__(self, area, interval_s, iterations, checkpoint_every, checkpoint_share, leak, leak_every, read_traced):
         """Prepare everything that the cycles and checkpoints will use.
 
         ``area``: the Ring. ``interval_s``: 0 is flat out. ``iterations``: None is until told to stop.
         ``checkpoint_every``: cycles between checkpoints, or None for as many as their cost allows.
+        ``checkpoint_share``: the part of the time they may take, or None for the usual.
         ``leak``: called after each ``leak_every``-th cycle, or None. ``read_traced``: returns traced bytes, or None.
         """
         self.area = area
@@ -38,7 +39,7 @@ class Loop:
         self.leak = leak
         self.leak_every = leak_every
         self.read_traced = read_traced
-        self.share = SHARE_PACED if interval_s else SHARE_FLAT_OUT
+        self.share = checkpoint_share or (SHARE_PACED if interval_s else SHARE_FLAT_OUT)
         self.written = Futex(area.word_address(ring.WORD_ROWS_WRITTEN))
         self.read = Futex(area.word_address(ring.WORD_ROWS_READ))
         self.parent_stalls = False

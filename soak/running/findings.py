@@ -51,7 +51,7 @@ def make_result(
     decided_by = judgement.decided_by if judgement.verdict is not Verdict.CLEAN or judgement.standing else None
     verdict = Verdict.FAILED if course.failure is not None else judgement.verdict
     deciding = judgement.series.get(decided_by or "")
-    decided_after = course.decided_after if verdict in (Verdict.LEAK, Verdict.CLEAN) else None
+    decided_at = judgement.decided_at if verdict is not Verdict.FAILED else None
     return ComponentResult(
         name=plan.name,
         target=str(plan.target),
@@ -60,8 +60,8 @@ def make_result(
         decided_by=f"counter:{decided_by}" if decided_by else None,
         iterations=course.iterations,
         seconds=course.seconds,
-        iterations_to_verdict=decided_after[0] if decided_after else None,
-        seconds_to_verdict=decided_after[1] if decided_after else None,
+        iterations_to_verdict=decided_at,
+        seconds_to_verdict=course.judge.time_of(decided_at) if decided_at is not None else None,
         since=deciding.since if deciding else None,
         needed_iterations=judgement.needed,
         n_min=course.judge.n_min,

@@ -27,6 +27,7 @@ REQUIRED_SIGNALS = frozenset({"heap", "python_blocks", "fds", "threads", "childr
 
 _WAIT_S = 0.05
 _DETAILS_EVERY_S = 1.0
+_JUDGE_EVERY_S = 0.1
 _CYCLE_TIME_KNOWN_AFTER_S = 1.0
 _FIELDS_READ_INSIDE = ("heap", "heap_free", "python_blocks_before_gc", "python_blocks", "gc_objects", "traced")
 _FIELD_NUMBERS = {name: ring.ROW_FIELDS.index(name) for name in (*_FIELDS_READ_INSIDE, "cycle", "at_ns")}
@@ -60,8 +61,6 @@ class Course:
     judge: ComponentJudge
     iterations: int
     seconds: float
-    decided_after: tuple[int, float] | None
-    """Cycles and seconds at which the verdict stood."""
     stopped_by: str
     failure: Failure | None
     pacing: Pacing
@@ -107,8 +106,7 @@ class Supervisor:
         self._rows_read = 0
         self._rows_lost = 0
         self._details_due_s = 0.0
-        self._decided_after: tuple[int, float] | None = None
-        self._decided_verdict = ""
+        self._judge_due_s = 0.0
         self._last_values: dict[str, float] = {}
         self._fds_at_start: dict[str, int] = {}
         self._fds_at_end: dict[str, int] = {}
@@ -141,6 +139,7 @@ class Supervisor:
             "interval_s": plan.interval_s,
             "iterations": plan.iterations,
             "checkpoint_every": plan.checkpoint_every,
+            "checkpoint_share": plan.checkpoint_share,
             "inject": (plan.injection.kind, plan.injection.size, plan.injection.every) if plan.injection else None,
             "tracemalloc_frames": frames,
             "tracemalloc_file": file,
@@ -189,7 +188,6 @@ class Supervisor:
             judge=judge,
             iterations=iterations,
             seconds=loop_s,
-            decided_after=self._decided_after if judgement.verdict == self._decided_verdict else None,
             stopped_by=stopped_by or "budget",
             failure=failure,
             pacing=_pacing(process, plan.interval_s, loop_s),
@@ -229,11 +227,10 @@ class Supervisor:
         for reading in readings:
             self._judge.add(reading)
         self._on_readings(readings)
-        judgement = self._judge.judge()
-        if judgement.verdict != self._decided_verdict and readings:
-            self._decided_verdict = judgement.verdict
-            self._decided_after = (readings[-1].cycle, readings[-1].at_s)
-        self._standing = judgement
+        now_s = time.monotonic()
+        if now_s >= self._judge_due_s:
+            self._standing = self._judge.judge()
+            self._judge_due_s = now_s + _JUDGE_EVERY_S
 
     def _read_outside(self, reader: OutsideReader) -> dict[str, float]:
         values = reader.read_counts()
