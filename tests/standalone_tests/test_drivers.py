@@ -168,7 +168,7 @@ def test_a_driver_imports_its_component_and_nothing_of_soak(name: str):
 
 
 def public_functions() -> dict[CodeType, str]:
-    """Return the code of every public function and method of ``decoder``, without protocols and the server's process."""
+    """Return the code of each public function and method of ``decoder``, but for protocols and the server's process."""
     found: dict[CodeType, str] = {}
     for info in pkgutil.walk_packages(decoder.__path__, "decoder."):
         module = importlib.import_module(info.name)
