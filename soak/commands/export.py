@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 from soak.commands.arguments import add_run_argument, runs_folder
 from soak.errors import UsageError
@@ -30,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
             write_csv(names, store.read_readings, sys.stdout)
             return 0
         try:
-            with open(options.to, "w", encoding="utf-8", newline="") as file:
+            with Path(options.to).open("w", encoding="utf-8", newline="") as file:
                 write_csv(names, store.read_readings, file)
         except OSError as error:
             raise UsageError(f"{options.to} cannot be written: {error.strerror}") from error

@@ -16,6 +16,7 @@ import json
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from soak.analysis import check_series, judge
 from soak.analysis.component import choose_n_min
@@ -81,7 +82,7 @@ def _read(file: str, column: str | None) -> tuple[list[float], list[float]]:
     try:
         if file == "-":
             return _parse(sys.stdin, column, "stdin")
-        with open(file, encoding="utf-8-sig", newline="") as lines:
+        with Path(file).open(encoding="utf-8-sig", newline="") as lines:
             return _parse(lines, column, file)
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror}") from error
@@ -104,7 +105,9 @@ def _parse(lines: Iterable[str], column: str | None, file: str) -> tuple[list[fl
         if column not in names:
             raise UsageError(f"{file} has no column {column!r}; its first line has {', '.join(names)}")
         position = names.index(column)
-    iterations, values, numbers = [], [], []
+    iterations: list[Any] = []
+    values: list[Any] = []
+    numbers: list[int] = []
     for number, row in body:
         if len(row) <= position:
             raise SeriesError(

@@ -1,5 +1,7 @@
 """One component from import to teardown, and the report of what went wrong."""
 
+from __future__ import annotations
+
 import faulthandler
 import marshal
 import os
@@ -7,11 +9,15 @@ import sys
 
 from soak.inside import injection, loading, loop, ring
 
+TYPE_CHECKING = False  # importing typing would be resident in every measured process
+if TYPE_CHECKING:
+    from typing import Any
+
 EXIT_FAILED = 70
 """Exit status of a driver that raised; the ring's text says what."""
 
 
-def run(ring_path):
+def run(ring_path: str) -> int:
     """Soak the component described in the ring at ``ring_path``; return the exit status (0, or EXIT_FAILED)."""
     area = ring.Ring(ring_path)
     os.unlink(ring_path)  # both ends have it mapped now, so nothing is left behind whoever dies first
@@ -31,40 +37,38 @@ def run(ring_path):
     return 0
 
 
-def _soak(area, settings):
+def _soak(area: ring.Ring, settings: dict[str, Any]) -> None:
     words = area.words
-    tracemalloc = None
+    read_traced = None
     if settings["tracemalloc_frames"]:
-        import tracemalloc
+        from soak.inside import snapshots
 
-        tracemalloc.start(settings["tracemalloc_frames"])
+        read_traced = snapshots.start(settings["tracemalloc_frames"])
     words[ring.WORD_PHASE] = ring.PHASE_SETUP
-    component = loading.load(settings["target"], settings["settings"])
+    component = loading.load(settings["target"])
     arguments = component.setup(settings["settings"])
-    leak = injection.make_leak(settings["inject"][0], settings["inject"][1]) if settings["inject"] else None
+    kind, size, every = settings["inject"] or ("", 0, 1)
     soaking = loop.Loop(
         area,
         settings["interval_s"],
         settings["iterations"],
         settings["checkpoint_every"],
         settings["checkpoint_share"],
-        leak,
-        settings["inject"][2] if settings["inject"] else 1,
-        tracemalloc and (lambda: tracemalloc.get_traced_memory()[0]),
+        injection.make_leak(kind, size) if kind else None,
+        every,
+        read_traced,
     )
     words[ring.WORD_PHASE] = ring.PHASE_CYCLES
-    if tracemalloc is None:
-        soaking.run(component.cycle, arguments)
-    else:
-        from soak.inside import snapshots
-
+    if read_traced is not None:
         snapshots.run_between(soaking, component.cycle, arguments, settings["tracemalloc_file"])
+    else:
+        soaking.run(component.cycle, arguments)
     words[ring.WORD_PHASE] = ring.PHASE_TEARDOWN
     component.teardown(*arguments)
     words[ring.WORD_PHASE] = ring.PHASE_DONE
 
 
-def _report(area, error):
+def _report(area: ring.Ring, error: BaseException) -> None:
     """Put the failure into the ring: first line type and message, then the frames, innermost last.
 
     Without the traceback module: a component that has used up its descriptors could not import it any more.
@@ -80,7 +84,7 @@ def _report(area, error):
     area.words[ring.WORD_PHASE] = ring.PHASE_FAILED
 
 
-def _die_with_parent(parent_pid):
+def _die_with_parent(parent_pid: int) -> None:
     """Ask Linux for SIGKILL when the parent is gone, so that no orphan goes on."""
     if sys.platform != "linux":
         return

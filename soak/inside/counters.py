@@ -1,33 +1,40 @@
 """The counters that can only be read inside: malloc's heap in use, Python's blocks, what gc tracks."""
 
+from __future__ import annotations
+
 import ctypes
 import gc
 import sys
+
+TYPE_CHECKING = False  # importing typing would be resident in every measured process
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+
+_MALLINFO_FIELDS = "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost".split()
 
 
 class _Mallinfo2(ctypes.Structure):
     """``struct mallinfo2`` of glibc >= 2.33, all ``size_t``; see mallinfo(3)."""
 
-    _fields_ = tuple(
-        (name, ctypes.c_size_t)
-        for name in "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost".split()
-    )
+    _fields_ = tuple((name, ctypes.c_size_t) for name in _MALLINFO_FIELDS)
 
 
 class _Mallinfo(ctypes.Structure):
     """The older ``struct mallinfo``: the same fields as int, which wrap around at 4 GiB."""
 
-    _fields_ = tuple((name, ctypes.c_uint) for name, _ in _Mallinfo2._fields_)
+    _fields_ = tuple((name, ctypes.c_uint) for name in _MALLINFO_FIELDS)
 
 
-def _find_mallinfo():
+def _find_mallinfo() -> Callable[[], Any] | None:
     library = ctypes.CDLL(None)
     for name, kind in (("mallinfo2", _Mallinfo2), ("mallinfo", _Mallinfo)):
-        function = getattr(library, name, None)
+        function: Any = getattr(library, name, None)
         if function is not None:
             function.argtypes = ()
             function.restype = kind
-            return function
+            return function  # type: ignore[no-any-return]
     return None
 
 
@@ -35,12 +42,12 @@ read_malloc = _find_mallinfo()
 """A function that returns glibc's malloc counters (``uordblks``, ``hblkhd``, ``fordblks`` in bytes), or None."""
 
 
-def soak_may_collect():
+def soak_may_collect() -> bool:
     """Return whether a checkpoint may collect garbage: not for a component that runs with gc disabled or frozen."""
     return gc.isenabled() and gc.get_freeze_count() == 0
 
 
-def count_gc_objects():
+def count_gc_objects() -> int:
     """Return how many objects gc tracks. Makes a list of them for a moment, so it is not for every checkpoint."""
     return len(gc.get_objects())
 

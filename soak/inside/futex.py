@@ -4,6 +4,8 @@ A futex needs no file descriptor, so it still works when a component has leaked 
 component that closes what it does not own.
 """
 
+from __future__ import annotations
+
 import ctypes
 import os
 import sys
@@ -20,7 +22,7 @@ class _Timespec(ctypes.Structure):
 class Futex:
     """One futex word. ``address``: of a 32-bit word, here the low half of a ring word (little-endian machines)."""
 
-    def __init__(self, address):
+    def __init__(self, address: int) -> None:
         """Prepare all arguments once, so that waiting allocates nothing that stays."""
         self._address = ctypes.c_void_p(address)
         self._word = ctypes.c_int32.from_address(address)
@@ -30,7 +32,7 @@ class Futex:
         self._number = None if number is None or sys.byteorder != "little" else ctypes.c_long(number)
         self._syscall = ctypes.CDLL(None).syscall
 
-    def wait(self, seen, timeout_s):
+    def wait(self, seen: int, timeout_s: float) -> None:
         """Return when the word differs from ``seen``, at the latest after ``timeout_s``; spurious returns happen."""
         if self._word.value != seen & 0x7FFFFFFF:
             return
@@ -41,7 +43,7 @@ class Futex:
         self._timeout.nanoseconds = int((timeout_s % 1) * 1e9)
         self._syscall(self._number, self._address, _WAIT, ctypes.c_int32(seen), self._timeout_pointer, None, 0)
 
-    def wake(self):
+    def wake(self) -> None:
         """Wake whoever waits on the word."""
         if self._number is not None:
             self._syscall(self._number, self._address, _WAKE, 1, None, None, 0)

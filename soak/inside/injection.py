@@ -3,27 +3,35 @@
 Each maker takes a size (bytes; for ``fd`` and ``thread`` how many) and returns a function that leaks once per call.
 """
 
+from __future__ import annotations
+
 import ctypes
 import gc
 import os
 import sys
 
+TYPE_CHECKING = False  # importing typing would be resident in every measured process
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Leak = Callable[[], None]
+
 _SLOTS = 131072
 
 
-def _native(size):
+def _native(size: int) -> Leak:
     malloc = ctypes.CDLL(None).malloc
     malloc.restype = ctypes.c_void_p
     malloc.argtypes = (ctypes.c_size_t,)
     memset = ctypes.memset
 
-    def leak():
+    def leak() -> None:
         memset(malloc(size), 1, size)
 
     return leak
 
 
-def _maker_of_objects(size):
+def _maker_of_objects(size: int) -> Callable[[], object]:
     """Return a function that makes one Python object of ``size`` bytes in one block (16 at least, or 34 and more)."""
     payload = size - sys.getsizeof(b"")
     if payload < 1:
@@ -31,73 +39,74 @@ def _maker_of_objects(size):
     return lambda: bytes(payload)
 
 
-def _object(size):
+def _object(size: int) -> Leak:
     make = _maker_of_objects(size)
     # Slots made beforehand: a list that grows would leak memory of its own beside the object.
-    slots = [None] * _SLOTS
-    held = [slots, 0]
+    slots: list[object] = [None] * _SLOTS
+    filled = [0]
 
-    def leak():
-        if held[1] == _SLOTS:
-            held[:] = [[held[0]] + [None] * _SLOTS, 1]
-        held[0][held[1]] = make()
-        held[1] += 1
+    def leak() -> None:
+        if filled[0] == _SLOTS:
+            slots[:] = [list(slots)] + [None] * (_SLOTS - 1)
+            filled[0] = 1
+        slots[filled[0]] = make()
+        filled[0] += 1
 
     return leak
 
 
-def _cycle(size):
+def _cycle(size: int) -> Leak:
     gc.disable()
     payload = size - sys.getsizeof([None, None])
     make = _maker_of_objects(payload) if payload >= sys.getsizeof(b" ") else None
 
-    def leak():
-        cell = [None, make and make()]
+    def leak() -> None:
+        cell: list[object] = [None, make and make()]
         cell[0] = cell
 
     return leak
 
 
-def _lost_reference(size):
+def _lost_reference(size: int) -> Leak:
     forget = ctypes.pythonapi.Py_IncRef
     forget.argtypes = (ctypes.py_object,)
     forget.restype = None
     make = _maker_of_objects(size)
 
-    def leak():
+    def leak() -> None:
         forget(make())
 
     return leak
 
 
-def _fd(count):
-    def leak():
+def _fd(count: int) -> Leak:
+    def leak() -> None:
         for _ in range(count):
             os.open(os.devnull, os.O_RDONLY)
 
     return leak
 
 
-def _thread(count):
+def _thread(count: int) -> Leak:
     import _thread
 
     never = _thread.allocate_lock()
     never.acquire()
 
-    def leak():
+    def leak() -> None:
         for _ in range(count):
             _thread.start_new_thread(never.acquire, ())
 
     return leak
 
 
-def _mmap(size):
+def _mmap(size: int) -> Leak:
     library = ctypes.CDLL(None)
     library.mmap.restype = ctypes.c_void_p
     library.mmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long)
     read_write, private_anonymous = 0x1 | 0x2, 0x2 | 0x20
 
-    def leak():
+    def leak() -> None:
         ctypes.memset(library.mmap(None, size, read_write, private_anonymous, -1, 0), 1, size)
 
     return leak
@@ -114,6 +123,6 @@ MAKERS = {
 }
 
 
-def make_leak(kind, size):
+def make_leak(kind: str, size: int) -> Leak:
     """Return a function that plants one leak of ``kind`` (a key of MAKERS) and ``size`` per call."""
     return MAKERS[kind](size)

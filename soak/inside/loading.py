@@ -1,7 +1,18 @@
 """Find the code of a target inside the measured process and make it one thing: setup, cycle, teardown."""
 
+from __future__ import annotations
+
 import os
 import sys
+
+TYPE_CHECKING = False  # importing typing would be resident in every measured process
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+    from typing import Any
+
+    Settings = dict[str, Any]
+    Arguments = tuple[Any, ...]
 
 _COROUTINE = 0x80
 
@@ -9,14 +20,16 @@ _COROUTINE = 0x80
 class Component:
     """What is soaked: ``cycle(*arguments)`` once per cycle; ``setup`` and ``teardown`` around it."""
 
-    def __init__(self, setup, cycle, teardown):
+    def __init__(
+        self, setup: Callable[[Settings], Arguments], cycle: Callable[..., Any], teardown: Callable[..., Any]
+    ) -> None:
         """Take the three callables; ``setup(settings)`` returns the arguments for the other two."""
         self.setup = setup
         self.cycle = cycle
         self.teardown = teardown
 
 
-def load(target, settings_of_driver):
+def load(target: dict[str, str]) -> Component:
     """Import the target and return its Component.
 
     ``target``: a dict with ``kind`` (driver | function | module | empty), ``path``, ``module`` and ``function`` as
@@ -25,72 +38,81 @@ def load(target, settings_of_driver):
     """
     kind = target["kind"]
     if kind == "empty":
-        return Component(lambda settings: (), lambda: None, lambda: None)
+        return Component(_no_setup, _nothing, _nothing)
     module = _import_file(target["path"]) if target["path"] else _import_name(target["module"])
     if kind == "driver":
         return _driver(module, target["path"])
     return _function(module, target["function"])
 
 
-def _import_name(name):
+def _no_setup(_: Settings) -> Arguments:
+    return ()
+
+
+def _nothing(*_: Any) -> None:
+    return None
+
+
+def _import_name(name: str) -> ModuleType:
     __import__(name)
     return sys.modules[name]
 
 
-def _import_file(path):
+def _import_file(path: str) -> ModuleType:
     # Not importlib.util: what it imports would be resident in every measured process.
     from importlib.machinery import ModuleSpec, SourceFileLoader
 
     name = os.path.splitext(os.path.basename(path))[0]
     if name in sys.modules:
         name = "soaked_" + name
-    spec = ModuleSpec(name, SourceFileLoader(name, path), origin=path)
+    loader = SourceFileLoader(name, path)
+    spec = ModuleSpec(name, loader, origin=path)
     spec.has_location = True
     module = type(sys)(name)
     module.__spec__ = spec
-    module.__loader__ = spec.loader
+    module.__loader__ = loader
     module.__file__ = path
     sys.modules[name] = module
-    spec.loader.exec_module(module)
+    loader.exec_module(module)
     return module
 
 
-def _driver(module, path):
+def _driver(module: ModuleType, path: str) -> Component:
     cycle = getattr(module, "cycle", None)
     if not callable(cycle):
         raise TypeError("%s has no function cycle(state); a driver needs one" % path)
     make_state = getattr(module, "setup", None)
     end = getattr(module, "teardown", None)
 
-    def setup(settings):
+    def setup(settings: Settings) -> Arguments:
         if make_state is None:
             if settings:
                 raise TypeError("%s takes no settings, for it has no setup(**settings)" % path)
             return (None,)
         return (make_state(**settings),)
 
-    return Component(setup, _callable_of(cycle), end if end is not None else lambda state: None)
+    return Component(setup, _callable_of(cycle), end if end is not None else _nothing)
 
 
-def _function(module, name):
-    function = module
+def _function(module: ModuleType, name: str) -> Component:
+    function: Any = module
     for part in name.split("."):
         function = getattr(function, part, None)
     if not callable(function):
         raise TypeError("%s has no function %s" % (getattr(module, "__file__", module.__name__), name))
-    return Component(lambda settings: (), _callable_of(function), lambda: None)
+    return Component(_no_setup, _callable_of(function), _nothing)
 
 
-def _callable_of(function):
+def _callable_of(function: Any) -> Callable[..., Any]:
     """Return ``function``, or for an ``async def`` a call that runs it to its end in one event loop that stays."""
     code = getattr(function, "__code__", None)
     if code is None or not code.co_flags & _COROUTINE:
-        return function
+        return function  # type: ignore[no-any-return]
     import asyncio
 
     run = asyncio.new_event_loop().run_until_complete
 
-    def run_coroutine(*arguments):
+    def run_coroutine(*arguments: Any) -> None:
         run(function(*arguments))
 
     return run_coroutine

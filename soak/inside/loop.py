@@ -4,11 +4,18 @@ Between checkpoints a cycle costs two stores, one load and one call on soak's ac
 that stays, and nothing needs a new file descriptor, thread or mapping once the cycles run.
 """
 
+from __future__ import annotations
+
 import gc
 import time
 
 from soak.inside import counters, ring
 from soak.inside.futex import Futex
+
+TYPE_CHECKING = False  # importing typing would be resident in every measured process
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 FREE_CHECKPOINT_NS = 80_000_000
 """Checkpoints may take so long beside their share: the first ones are dense, for descriptors run out in 800 cycles."""
@@ -23,7 +30,17 @@ _LONGEST_SLEEP_S = 0.2
 class Loop:
     """One component's cycles in this process."""
 
-    def __init__(self, area, interval_s, iterations, checkpoint_every, checkpoint_share, leak, leak_every, read_traced):
+    def __init__(
+        self,
+        area: ring.Ring,
+        interval_s: float,
+        iterations: int | None,
+        checkpoint_every: int | None,
+        checkpoint_share: float | None,
+        leak: Callable[[], None] | None,
+        leak_every: int,
+        read_traced: Callable[[], int] | None,
+    ) -> None:
         """Prepare everything that the cycles and checkpoints will use.
 
         ``area``: the Ring. ``interval_s``: 0 is flat out. ``iterations``: None is until told to stop.
@@ -44,10 +61,11 @@ class Loop:
         self.read = Futex(area.word_address(ring.WORD_ROWS_READ))
         self.parent_stalls = False
         self.started_ns = 0
+        self.deadline_ns = 0
         self.checkpoint_ns = 0
         self.rows = 0
 
-    def run(self, cycle, arguments):
+    def run(self, cycle: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
         """Run cycles until the budget is used up or the parent says stop; the last checkpoint follows the last cycle.
 
         Whatever ``cycle`` raises passes through; WORD_CYCLE then names the cycle.
@@ -79,7 +97,7 @@ class Loop:
         finally:
             words[ring.WORD_LOOP_ENDED_NS] = time.monotonic_ns()
 
-    def checkpoint(self, done):
+    def checkpoint(self, done: int) -> None:
         """Read the counters, write a row, and give the parent a moment to read what is read from outside."""
         begun_ns = time.monotonic_ns()
         self.area.write_row(self._count(begun_ns - self.started_ns, done))
@@ -88,7 +106,7 @@ class Loop:
         self.checkpoint_ns += time.monotonic_ns() - begun_ns
         self.words[ring.WORD_CHECKPOINT_NS] = self.checkpoint_ns
 
-    def _count(self, at_ns, done):
+    def _count(self, at_ns: int, done: int) -> tuple[int, ...]:
         """Return the measured fields of a row, in the order of ROW_FIELDS."""
         words = self.words
         blocks_before_gc = counters.read_python_blocks()
@@ -120,7 +138,7 @@ class Loop:
             0,
         )
 
-    def _hand_over(self):
+    def _hand_over(self) -> None:
         """Wait until the parent has read the row and what it reads from outside; a parent that stalls waits alone."""
         words = self.words
         self.written.wake()
@@ -139,7 +157,7 @@ class Loop:
                 return
             self.read.wait(read, left_ns / 1e9)
 
-    def _next_checkpoint(self, done):
+    def _next_checkpoint(self, done: int) -> int:
         """Return the cycle after which the next checkpoint is due.
 
         Dense at first (one in 64 of what has run), then as the parent asks, and never so dense that checkpoints take
@@ -162,7 +180,7 @@ class Loop:
         step = 1 << (spacing.bit_length() - 1)
         return (done // step + 1) * step
 
-    def _wait_for_deadline(self, done):
+    def _wait_for_deadline(self, done: int) -> bool:
         """Sleep until the next cycle is due; return False when told to stop meanwhile.
 
         Deadlines lie on a grid from the first cycle on, so lateness does not add up. A cycle that overruns by whole

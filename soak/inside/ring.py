@@ -13,6 +13,8 @@ offset   content
 ======== ============================================================
 """
 
+from __future__ import annotations
+
 import mmap
 import struct
 
@@ -75,7 +77,7 @@ RING_BYTES = ROWS_OFFSET + ROW_CAPACITY * ROW.size
 PAGE_BYTES = 4096
 
 
-def checksum(fields, sequence):
+def checksum(fields: tuple[int, ...], sequence: int) -> int:
     """Checksum of a row's measured fields (all but the last two) and its sequence number; fits 62 bits."""
     total = sequence
     for value in fields:
@@ -86,20 +88,20 @@ def checksum(fields, sequence):
 class Ring:
     """A mapped ring; the same object serves the child, which writes rows, and the parent, which reads them."""
 
-    def __init__(self, path):
+    def __init__(self, path: str) -> None:
         """Map the file at ``path``, which :func:`create` has made. Raises OSError or ValueError if it is no ring."""
         with open(path, "r+b", buffering=0) as file:
             self.map = mmap.mmap(file.fileno(), RING_BYTES)
-        self.words = memoryview(self.map)[:HEADER_BYTES].cast("q")
+        self.words: memoryview[int] = memoryview(self.map)[:HEADER_BYTES].cast("q")
         if self.words[WORD_MAGIC] != MAGIC:
             raise ValueError("%s is not a ring of this version of soak" % path)
 
-    def touch(self):
+    def touch(self) -> None:
         """Write one byte on each page, so that no later write grows the resident size."""
         for offset in range(0, RING_BYTES, PAGE_BYTES):
             self.map[offset] = self.map[offset]
 
-    def write_text(self, content):
+    def write_text(self, content: bytes) -> None:
         """Put ``content`` (bytes) into the text area; what does not fit is cut from its middle, the ends are kept."""
         if len(content) > TEXT_BYTES:
             half = TEXT_BYTES // 2 - 8
@@ -107,11 +109,11 @@ class Ring:
         self.map[TEXT_OFFSET : TEXT_OFFSET + len(content)] = content
         self.words[WORD_TEXT_BYTES] = len(content)
 
-    def read_text(self):
+    def read_text(self) -> bytes:
         """Return the bytes in the text area."""
         return self.map[TEXT_OFFSET : TEXT_OFFSET + self.words[WORD_TEXT_BYTES]]
 
-    def write_row(self, fields):
+    def write_row(self, fields: tuple[int, ...]) -> None:
         """Append a row (child). ``fields``: the values of ROW_FIELDS without the last two. Overwrites unread rows."""
         written = self.words[WORD_ROWS_WRITTEN]
         if written - self.words[WORD_ROWS_READ] >= ROW_CAPACITY:
@@ -122,21 +124,21 @@ class Ring:
         _SEQUENCE.pack_into(self.map, offset + ROW.size - _SEQUENCE.size, sequence)
         self.words[WORD_ROWS_WRITTEN] = sequence
 
-    def read_row(self, number):
+    def read_row(self, number: int) -> tuple[int, ...] | None:
         """Return row ``number`` (from 0) as a tuple of ROW_FIELDS, or None when it is torn or was overwritten."""
         row = ROW.unpack_from(self.map, ROWS_OFFSET + (number % ROW_CAPACITY) * ROW.size)
         if row[-1] != number + 1 or row[-2] != checksum(row[:-2], number + 1):
             return None
         return row
 
-    def word_address(self, word):
+    def word_address(self, word: int) -> int:
         """Return the address of a word in this process, for a futex."""
         import ctypes
 
         return ctypes.addressof(ctypes.c_char.from_buffer(self.map, word * 8))
 
 
-def create(path, settings):
+def create(path: str, settings: bytes) -> None:
     """Make the ring's file. ``settings``: marshal bytes the child will find in the text area."""
     if len(settings) > TEXT_BYTES:
         raise ValueError("the settings take %d bytes; there is room for %d" % (len(settings), TEXT_BYTES))

@@ -1,22 +1,37 @@
 """The second pass of a component that grows: two tracemalloc snapshots and their difference per line."""
 
+from __future__ import annotations
+
 import gc
 import marshal
 import os
 import time
 import tracemalloc
 
+TYPE_CHECKING = False  # importing typing would be resident in every measured process
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from soak.inside.loop import Loop
+
 BASELINE_AFTER_S = 1.0
 BASELINE_AFTER_CYCLES = 500
 TOP_LINES = 25
 
 
-def run_between(soaking, cycle, arguments, path):
+def start(frames: int) -> Callable[[], int]:
+    """Trace from now on; return a function that reads the traced bytes."""
+    tracemalloc.start(frames)
+    return lambda: tracemalloc.get_traced_memory()[0]
+
+
+def run_between(soaking: Loop, cycle: Callable[..., Any], arguments: tuple[Any, ...], path: str) -> None:
     """Run the loop with a snapshot after some warm-up and one at the end.
 
-    Writes ``path`` (the last snapshot), ``path`` + ``.baseline`` (the first) and ``path`` + ``.top``: marshal of
-    (cycles between them, [(file, line, bytes more, blocks more), ...] largest first). Without a baseline, which a run
-    of very few cycles does not reach, nothing is written.
+    Needs `start` before. Writes ``path`` (the last snapshot), ``path`` + ``.baseline`` (the first) and ``path`` +
+    ``.top``: marshal of (cycles between them, [(file, line, bytes more, blocks more), ...] largest first). Without a
+    baseline, which a run of very few cycles does not reach, nothing is written.
     """
     baseline = _Baseline(cycle, path + ".baseline")
     soaking.run(baseline.cycle, arguments)
@@ -39,14 +54,15 @@ def run_between(soaking, cycle, arguments, path):
 class _Baseline:
     """Counts cycles and takes the first snapshot between two of them, once the component is warm."""
 
-    def __init__(self, cycle, path):
+    def __init__(self, cycle: Callable[..., Any], path: str) -> None:
         self._cycle = cycle
         self._path = path
         self._due_s = time.monotonic() + BASELINE_AFTER_S
         self.cycles = 0
-        self.taken_after = None
+        self.taken_after: int | None = None
 
-    def cycle(self, *arguments):
+    def cycle(self, *arguments: Any) -> None:
+        """Run one cycle, after taking the first snapshot when it is due."""
         if self.taken_after is None and (self.cycles >= BASELINE_AFTER_CYCLES or time.monotonic() >= self._due_s):
             _snapshot().dump(self._path)
             self.taken_after = self.cycles
@@ -54,7 +70,7 @@ class _Baseline:
         self.cycles += 1
 
 
-def _snapshot():
+def _snapshot() -> tracemalloc.Snapshot:
     """Take a snapshot without what soak itself allocated (but with the leaks it plants)."""
     gc.collect()
     here = os.path.dirname(os.path.abspath(__file__))

@@ -4,15 +4,22 @@ if __name__ == "__main__":
     main(globals())
 """
 
+from __future__ import annotations
+
 import argparse
 import os
 import time
+
+TYPE_CHECKING = False  # importing typing would be resident in every measured process
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 _UNITS_S = (("ms", 1e-3), ("min", 60.0), ("s", 1.0), ("h", 3600.0))
 _TOP_LINES = 8
 
 
-def main(driver, arguments=None):
+def main(driver: dict[str, Any], arguments: list[str] | None = None) -> None:
     """Soak a driver module's ``globals()`` in this process and print what it grew by.
 
     ``arguments``: the command line without the program's name; default the process's own.
@@ -40,19 +47,19 @@ def main(driver, arguments=None):
             driver["teardown"](state)
 
 
-def _seconds(text):
+def _seconds(text: str) -> float:
     for unit, factor in _UNITS_S:
         if text.endswith(unit):
             return float(text[: -len(unit)]) * factor
     return float(text)
 
 
-def _rss_bytes():
+def _rss_bytes() -> int:
     with open("/proc/self/statm") as statm:
         return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def _loop(cycle, state, iterations, interval_s):
+def _loop(cycle: Callable[[Any], object], state: Any, iterations: int, interval_s: float) -> None:
     due_s = time.monotonic()
     for _ in range(iterations):
         time.sleep(max(0.0, due_s - time.monotonic()))
@@ -60,7 +67,7 @@ def _loop(cycle, state, iterations, interval_s):
         due_s += interval_s
 
 
-def _trace(cycle, state, iterations, interval_s):
+def _trace(cycle: Callable[[Any], object], state: Any, iterations: int, interval_s: float) -> None:
     import tracemalloc
 
     tracemalloc.start()

@@ -34,13 +34,13 @@ class Audience(Protocol):
     """Who is told how a run goes. Calls come from the threads that supervise components, one call at a time."""
 
     def begin(self, component: str, position: int, total: int) -> None:
-        """``component``, the ``position``-th of ``total`` (from 1), is at work."""
+        """Take note that ``component``, the ``position``-th of ``total`` (from 1), is at work."""
 
     def update(self, component: str, cycles: int, elapsed_s: float, budget_s: float | None, note: str) -> None:
-        """How far a component is."""
+        """See how far a component is."""
 
     def done(self, result: ComponentResult) -> None:
-        """A component is finished."""
+        """See what was found: ``result.name`` is finished."""
 
 
 def run_experiment(plan: RunPlan, settings: dict[str, Any], audience: Audience, stopping: threading.Event) -> RunStore:
