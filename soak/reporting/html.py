@@ -7,7 +7,7 @@ each that is not clean what grows, from where, and what to do. The evidence foll
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from soak.measurements import SIGNALS
@@ -30,7 +30,7 @@ def render_html(result: RunResult, figures: Mapping[str, str], parts_figure: str
     one; ``parts_figure`` is the sum of the parts. Whatever the run's texts contain is escaped.
     """
     known = known_fingerprints(result)
-    ordered = worst_first(result.components)
+    ordered = worst_first(result)
     anchors = {component.name: f"component-{position}" for position, component in enumerate(ordered)}
     sections = [
         _component(component, anchors[component.name], figures.get(component.name), excuse(component, known))
@@ -39,7 +39,7 @@ def render_html(result: RunResult, figures: Mapping[str, str], parts_figure: str
     body = element(
         "main",
         _head(result),
-        _overview(ordered, anchors) if ordered else None,
+        _overview(ordered, anchors, known) if ordered else None,
         *sections,
         _parts(result.parts, parts_figure) if result.parts is not None else None,
         _controls(result.controls),
@@ -66,11 +66,11 @@ def _head(result: RunResult) -> Markup:
     )
 
 
-def _overview(components: Sequence[ComponentResult], anchors: Mapping[str, str]) -> Markup:
+def _overview(components: Sequence[ComponentResult], anchors: Mapping[str, str], known: Collection[str]) -> Markup:
     rows = [
         (
             element("a", component.name, href=f"#{anchors[component.name]}"),
-            _badge(component.verdict),
+            join(_badge(component.verdict), _reason(excuse(component, known))),
             say.growth_cell(component),
             say.decided_words(component.decided_by),
             format_count(component.iterations),
@@ -83,6 +83,7 @@ def _overview(components: Sequence[ComponentResult], anchors: Mapping[str, str])
 
 
 def _component(component: ComponentResult, anchor: str, figure: str | None, excused: str | None) -> Markup:
+    why = say.added_why(component)
     needed, caveat = say.needed_sentence(component), say.caveat_sentence(component)
     evidence = _evidence(component)
     clean = component.verdict is Verdict.CLEAN
@@ -90,7 +91,7 @@ def _component(component: ComponentResult, anchor: str, figure: str | None, excu
         "section",
         element("div", element("h2", component.name), _badge(component.verdict), class_="title"),
         element("p", say.component_sentence(component), class_="lead"),
-        element("p", component.why) if component.why else None,
+        element("p", why) if why else None,
         element("p", caveat) if caveat else None,
         element("p", say.excuse_sentence(excused)) if excused else None,
         element("p", needed) if needed else None,
@@ -252,6 +253,10 @@ def _badge(verdict: Verdict) -> Markup:
     return element("span", element("b", say.SYMBOLS[verdict]), f" {verdict}", class_=f"badge {verdict}")
 
 
+def _reason(excused: str | None) -> Markup | None:
+    return None if excused is None else element("span", f" {excused}", class_="note")
+
+
 def _passed(ok: bool) -> Markup:
     return element("span", "passed" if ok else "FAILED", class_="badge CLEAN" if ok else "badge FAILED")
 
@@ -280,10 +285,20 @@ def _table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: Seq
 def _definitions(values: Mapping[str, Any]) -> Markup:
     if not values:
         return element("p", "None recorded.", class_="note")
-    return element("dl", *(join(element("dt", name), element("dd", _plain(value))) for name, value in values.items()))
+    return element("dl", *(join(element("dt", name), element("dd", _value(value))) for name, value in values.items()))
+
+
+def _value(value: Any) -> str:
+    """Show what a configuration may hold: a table for a group of like tables, a list for a table, else plain text."""
+    if not isinstance(value, Mapping) or not value:
+        return _plain(value)
+    if not all(isinstance(row, Mapping) for row in value.values()):
+        return _definitions(value)
+    titles = list(dict.fromkeys(title for row in value.values() for title in row))
+    return _table(["", *titles], [[name, *(_plain(row.get(title)) for title in titles)] for name, row in value.items()])
 
 
 def _plain(value: Any) -> str:
-    if value is None:
+    if value is None or value in ({}, []):
         return "–"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

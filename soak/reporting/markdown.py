@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from soak.reporting import sentences as say
 from soak.reporting.outcome import excuse, known_fingerprints, worst_first
@@ -26,13 +26,13 @@ def render_markdown(result: RunResult) -> str:
     The headline, a table with the worst components on top, and what is known of those that are not clean; long lists
     are cut and say so. Everything that comes from the run is escaped.
     """
-    components = worst_first(result.components)
-    explained = [component for component in components if component.verdict is not Verdict.CLEAN]
+    components = worst_first(result)
     known = known_fingerprints(result)
+    explained = [component for component in components if component.verdict is not Verdict.CLEAN]
     blocks = [
         *_alarms(result),
         f"### soak: {_text(say.headline(result))}",
-        _table(components),
+        _table(components, known),
         *(_explanation(component, excuse(component, known)) for component in explained[:_MOST_EXPLAINED]),
         _more(len(explained) - _MOST_EXPLAINED, "component that is not clean", "components that are not clean"),
         "" if result.parts is None else f"**Sum of parts:** {_text(say.parts_sentence(result.parts))}",
@@ -48,13 +48,13 @@ def _alarms(result: RunResult) -> list[str]:
     return [f"**{_text(text)}**" for text in texts if text]
 
 
-def _table(components: Sequence[ComponentResult]) -> str:
+def _table(components: Sequence[ComponentResult], known: Collection[str]) -> str:
     if not components:
         return ""
     rows = [
         (
             _text(component.name),
-            f"{say.SYMBOLS[component.verdict]} {component.verdict}",
+            say.verdict_words(component, excuse(component, known)),
             _text(say.growth_cell(component)),
             _text(say.decided_words(component.decided_by)),
             format_count(component.iterations),
@@ -72,7 +72,7 @@ def _table(components: Sequence[ComponentResult]) -> str:
 def _explanation(component: ComponentResult, excused: str | None) -> str:
     failure = component.failure
     texts = (
-        component.why,
+        say.added_why(component),
         say.caveat_sentence(component),
         say.excuse_sentence(excused) if excused else None,
         say.needed_sentence(component),

@@ -6,7 +6,7 @@ itself, never comes from a result.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
 from soak.results import ComponentResult, RunResult
 from soak.verdict import Verdict
@@ -48,9 +48,16 @@ def known_fingerprints(result: RunResult) -> frozenset[str]:
     return frozenset(str(fingerprint) for fingerprint in result.settings.get("known") or ())
 
 
-def worst_first(components: Iterable[ComponentResult]) -> list[ComponentResult]:
-    """Order components as they are read: failures, leaks, what is undecided, what is clean; else as they ran."""
-    return sorted(components, key=lambda component: _READ_FIRST.index(component.verdict))
+def worst_first(result: RunResult) -> list[ComponentResult]:
+    """Order components as they are read: failures, leaks, what is undecided, what is clean, what does not count.
+
+    Within each they stay in the run's order.
+    """
+    known = known_fingerprints(result)
+    return sorted(
+        result.components,
+        key=lambda component: (excuse(component, known) is not None, _READ_FIRST.index(component.verdict)),
+    )
 
 
 def _is_known(component: ComponentResult, known: Collection[str]) -> bool:

@@ -12,6 +12,7 @@ import re
 import shlex
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import groupby
 
 from soak.measurements import SIGNALS
 from soak.reporting.outcome import excuse, known_fingerprints, worst_first
@@ -59,6 +60,12 @@ _NUMBER_WORDS = (
 _MOST_NAMED = 3
 """More components than this of one verdict are counted in the headline, not named."""
 
+_VERBS = {
+    Verdict.FAILED: "failed",
+    Verdict.LEAK: "leak",
+    Verdict.SETTLING: "are still settling",
+    Verdict.INCONCLUSIVE: "could not be decided yet",
+}
 _UNIT_WORDS = {
     "fds": ("file descriptor", "file descriptors"),
     "threads": ("thread", "threads"),
@@ -104,21 +111,20 @@ def headline(result: RunResult) -> str:
     if not result.components:
         return "Nothing was soaked: this run has no components."
     known = known_fingerprints(result)
-    groups = [
-        _group_words([c for c in result.components if c.verdict is verdict], known)
-        for verdict in dict.fromkeys(c.verdict for c in worst_first(result.components))
-        if verdict is not Verdict.CLEAN
-    ]
-    clean = [c for c in result.components if c.verdict is Verdict.CLEAN]
+    ordered = worst_first(result)
+    counting = [component for component in ordered if excuse(component, known) is None]
+    excused = ordered[len(counting) :]
+    clean = [component for component in counting if component.verdict is Verdict.CLEAN]
+    groups = _group_words(counting[: len(counting) - len(clean)], known)
     if clean:
-        groups.append(_clean_words(clean, bool(groups), tolerance_bytes(result)))
-    return "; ".join(groups) + "."
+        groups.append(_clean_words(clean, len(counting), tolerance_bytes(result), excused=bool(excused)))
+    return "; ".join(groups + _group_words(excused, known)) + "."
 
 
 def tolerance_bytes(result: RunResult) -> float:
     """Give the growth in bytes per cycle that the run accepts: its setting ``tolerance``, 1 byte when not set."""
-    setting = result.settings.get("tolerance")
-    return 1.0 if setting is None else parse_size_bytes(setting)
+    setting = result.settings.get("tolerance", 1.0)
+    return parse_size_bytes(setting) if isinstance(setting, str) else float(setting)
 
 
 def when_words(result: RunResult) -> str:
@@ -195,12 +201,17 @@ def component_sentence(component: ComponentResult) -> str:
     if component.verdict is Verdict.FAILED:
         return f"{name} {_failure_words(component.failure)}{_growth_until_then(growth)}."
     if component.verdict is Verdict.CLEAN:
-        return f"{name} {_bound_words(growth)}: {ran}."
+        return f"{name} {_bound_words(component)}: {ran}."
     if component.verdict is Verdict.LEAK:
         return f"{name} {growth_words(growth)}{_other_measure(growth)}: {ran}."
     if component.verdict is Verdict.SETTLING:
         return f"{name} {growth_words(growth)}, but ever more slowly, like a cache that fills: {ran}."
     return f"{name} could not be decided yet: {ran}."
+
+
+def verdict_words(component: ComponentResult, excused: str | None = None) -> str:
+    """Give the verdict with its shape, and why it does not count where it does not: ``▲ LEAK (gate is off)``."""
+    return f"{SYMBOLS[component.verdict]} {component.verdict}" + (f" ({excused})" if excused else "")
 
 
 def growth_words(growth: Growth | None) -> str:
@@ -225,13 +236,13 @@ def growth_cell(component: ComponentResult) -> str:
     growth = component.growth
     if growth is None:
         return "–"
-    unit = "B" if growth.unit == "bytes" else growth.unit
-    rate = growth.per_iteration if growth.per_iteration is not None else growth.bytes_per_iteration
-    if component.verdict is Verdict.CLEAN and growth.high is not None:
-        return f"≤ {short_number(max(growth.high, 0.0), up=True)} {unit}/cycle"
+    rate, low, high = _measured(component, growth)
+    unit = "B" if _in_bytes(growth) else growth.unit
+    if component.verdict is Verdict.CLEAN and high is not None:
+        return f"≤ {short_number(max(high, 0.0), up=True)} {unit}/cycle"
     if rate is None:
         return "–"
-    return f"{format_number(rate)} {unit}/cycle{interval_words(growth.low, growth.high)}{_aside(growth)}"
+    return f"{format_number(rate)} {unit}/cycle{interval_words(low, high)}{_aside(growth)}"
 
 
 def signal_cell(signal: SignalResult) -> str:
@@ -257,14 +268,19 @@ def decided_words(decided_by: str | None) -> str:
 
 
 def needed_sentence(component: ComponentResult) -> str | None:
-    """Say how many more cycles would decide and give the command for it, or None when nothing is open."""
-    if component.needed_iterations is None or component.verdict not in (Verdict.INCONCLUSIVE, Verdict.SETTLING):
+    """Give the command that would decide what is open, or None when nothing is or no number of cycles is known."""
+    if component.verdict not in (Verdict.INCONCLUSIVE, Verdict.SETTLING) or not component.needed_iterations:
         return None
-    more = f"About {count_words(component.needed_iterations, 'more call')} would decide"
-    if not component.target:
-        return f"{more}."
     total = component.iterations + component.needed_iterations
-    return f"{more}: {shlex.join(['soak', 'run', component.target, '--iterations', str(total)])}"
+    return f"To decide it: {shlex.join(['soak', 'run', component.target, '--iterations', str(total)])}"
+
+
+def added_why(component: ComponentResult) -> str:
+    """Give what ``why`` says beyond the component's sentence: of a failure, what comes after its detail."""
+    detail = component.failure.detail if component.failure is not None else ""
+    if not detail or detail not in component.why:
+        return component.why
+    return component.why.partition(detail)[2].lstrip(". ")
 
 
 def caveat_sentence(component: ComponentResult) -> str | None:
@@ -401,18 +417,19 @@ def short_number(value: float, *, up: bool = False) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def _group_words(components: Sequence[ComponentResult], known: frozenset[str]) -> str:
-    if len(components) <= _MOST_NAMED:
-        return "; ".join(_named_words(component, known) for component in components)
-    count = _number_word(len(components))
-    names = ", ".join(spoken(component.name) for component in components[:_MOST_NAMED])
-    verb = {
-        Verdict.FAILED: "components failed",
-        Verdict.LEAK: "components leak",
-        Verdict.SETTLING: "components are still settling",
-        Verdict.INCONCLUSIVE: "components could not be decided yet",
-    }[components[0].verdict]
-    return f"{count} {verb} ({names} and {_number_word(len(components) - _MOST_NAMED)} more)"
+def _group_words(components: Sequence[ComponentResult], known: frozenset[str]) -> list[str]:
+    """Say components that are not clean, verdict by verdict: few by name, many by number."""
+    groups = []
+    for verdict, group in groupby(components, key=lambda component: component.verdict):
+        members = list(group)
+        if len(members) <= _MOST_NAMED:
+            groups += [_named_words(component, known) for component in members]
+        else:
+            names = ", ".join(spoken(component.name) for component in members[:_MOST_NAMED])
+            more = f"{names} and {_number_word(len(members) - _MOST_NAMED)} more"
+            excused = "" if excuse(members[0], known) is None else " but do not count"
+            groups.append(f"{_number_word(len(members))} components {_VERBS[verdict]}{excused} ({more})")
+    return groups
 
 
 def _named_words(component: ComponentResult, known: frozenset[str]) -> str:
@@ -427,24 +444,38 @@ def _named_words(component: ComponentResult, known: frozenset[str]) -> str:
     return f"{name} {words}{suffix}"
 
 
-def _clean_words(clean: Sequence[ComponentResult], has_others: bool, tolerance: float) -> str:
-    proven = [c.growth.high for c in clean if c.growth and c.growth.unit == "bytes" and c.growth.high is not None]
+def _clean_words(clean: Sequence[ComponentResult], counting: int, tolerance: float, *, excused: bool) -> str:
+    proven = [c.growth.high for c in clean if c.growth and _in_bytes(c.growth) and c.growth.high is not None]
     bound = f"by more than {short_number(max(tolerance, *proven, 0.0), up=True)} B per call"
     if len(clean) == 1:
         return f"{spoken(clean[0].name)} does not grow {bound}"
-    if has_others:
+    if counting > len(clean):
         return f"the other {_number_word(len(clean))} do not grow {bound}"
     if len(clean) == 2:
         return f"neither {spoken(clean[0].name)} nor {spoken(clean[1].name)} grows {bound}"
-    return f"none of the {_number_word(len(clean))} components grows {bound}"
+    return f"none of the {_number_word(len(clean))} components {'that count ' if excused else ''}grows {bound}"
 
 
-def _bound_words(growth: Growth | None) -> str:
-    if growth is None or growth.high is None or growth.high <= 0:
+def _bound_words(component: ComponentResult) -> str:
+    growth = component.growth
+    high = None if growth is None else _measured(component, growth)[2]
+    if growth is None or high is None or high <= 0:
         return "does not grow"
-    if growth.unit == "bytes":
-        return f"does not grow by more than {short_number(growth.high, up=True)} B per call"
-    return f"does not grow by more than {rate_words(growth.high, growth.unit)}"
+    if _in_bytes(growth):
+        return f"does not grow by more than {short_number(high, up=True)} B per call"
+    return f"does not grow by more than {rate_words(high, growth.unit)}"
+
+
+def _in_bytes(growth: Growth) -> bool:
+    return growth.unit == "bytes" or growth.bytes_per_iteration is not None
+
+
+def _measured(component: ComponentResult, growth: Growth) -> tuple[float | None, float | None, float | None]:
+    """Give rate, low and high in bytes where the growth is known in bytes, else as the deciding signal counts."""
+    if _in_bytes(growth):
+        return growth.bytes_per_iteration, growth.low, growth.high
+    signal = component.signals.get(growth.signal)
+    return growth.per_iteration, signal.low if signal else None, signal.high if signal else None
 
 
 def _failure_words(failure: Failure | None, *, brief: bool = False) -> str:
@@ -483,10 +514,9 @@ def _aside(growth: Growth) -> str:
 
 def _every_words(cause: Cause) -> str:
     size = "" if cause.requested_size is None else f"a block of {format_count(cause.requested_size)} B"
-    every = cause.every
-    if not size or every is None:
+    if cause.every is None:
         return ""
-    return f" ({size} every {'call' if every == 1 else f'{short_number(every)} calls'})"
+    return f" ({size or 'one'} every {'call' if cause.every == 1 else f'{short_number(cause.every)} calls'})"
 
 
 def _spike_words(controls: Controls) -> str:

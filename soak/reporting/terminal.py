@@ -140,11 +140,11 @@ def _verdicts(result: RunResult, known: Collection[str], *, wide: bool) -> Table
         table.add_column("why")
     for component in result.components:
         excused = excuse(component, known)
-        why = _text((f"({excused}) " if excused else "") + _first_sentence(component.why))
+        why = _text(_first_sentence(component.why))
         why.no_wrap, why.overflow = True, "ellipsis"
         table.add_row(
             _text(component.name, "bold"),
-            Text(f"{say.SYMBOLS[component.verdict]} {component.verdict}", STYLES[component.verdict]),
+            Text(say.verdict_words(component, excused), "dim" if excused else STYLES[component.verdict]),
             _text(say.growth_cell(component)),
             format_count(component.iterations),
             format_duration(component.seconds),
@@ -158,7 +158,7 @@ def _explanation(component: ComponentResult, excused: str | None) -> list[Text]:
     if component.verdict is not Verdict.CLEAN:
         sentences = (
             say.component_sentence(component),
-            component.why,
+            say.added_why(component),
             say.caveat_sentence(component),
             say.excuse_sentence(excused) if excused else None,
             say.needed_sentence(component),

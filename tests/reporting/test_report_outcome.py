@@ -44,7 +44,8 @@ def test_a_clean_component_needs_no_excuse():
 
 
 def test_what_needs_attention_is_read_first():
-    """Within one verdict the order of the run stays."""
+    """Within one verdict the order of the run stays; what does not count comes last."""
     components = [a_component("a"), a_leak("b"), a_settling("c"), a_failure("d"), a_leak("e"), an_undecided("f")]
+    components.insert(0, a_leak("g", gate=False))
 
-    assert [component.name for component in worst_first(components)] == ["d", "b", "e", "f", "c", "a"]
+    assert [component.name for component in worst_first(a_run(*components))] == ["d", "b", "e", "f", "c", "a", "g"]

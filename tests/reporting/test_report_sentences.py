@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from builder import (
     a_cause,
@@ -14,6 +16,7 @@ from builder import (
     controls,
     growth,
     parts,
+    signal,
 )
 
 from soak.reporting import sentences as say
@@ -82,10 +85,22 @@ def test_the_headline_says_that_a_component_without_a_gate_does_not_count():
     run = a_run(a_leak("display", gate=False, growth=growth(80_000.0, 79_000.0, 81_000.0)), a_component("get"))
 
     expected = (
-        "display grows by 78.1 KiB per call (does not count: its gate is off); "
-        "get does not grow by more than 1 B per call."
+        "get does not grow by more than 1 B per call; "
+        "display grows by 78.1 KiB per call (does not count: its gate is off)."
     )
     assert say.headline(run) == expected
+
+
+def test_the_headline_of_a_clean_project_begins_with_good_news():
+    """What does not count comes after what does, whatever its verdict."""
+    clean = [a_component(f"part_{number}") for number in range(6)]
+    excused = [a_leak(f"display_{number}", gate=False) for number in range(4)]
+
+    expected = (
+        "none of the six components that count grows by more than 1 B per call; "
+        "four components leak but do not count (display 0, display 1, display 2 and one more)."
+    )
+    assert say.headline(a_run(*excused, *clean)) == expected
 
 
 def test_the_headline_says_that_a_leak_is_known():
@@ -112,7 +127,11 @@ def test_the_headline_never_claims_a_tighter_bound_than_was_proven():
         ),
         (a_component("get", growth=None), "get does not grow: 20,480 calls in 8.5 s."),
         (
-            a_component("get", growth=growth(0.0, 0.0, 0.004, signal="python_blocks")),
+            a_component(
+                "get",
+                growth=growth(0.0, 0.0, 0.004, signal="python_blocks"),
+                signals={"python_blocks": signal("python_blocks", 0.0, 0.0, 0.004)},
+            ),
             "get does not grow by more than 1 Python block every 250 calls: 20,480 calls in 8.5 s.",
         ),
         (
@@ -164,7 +183,19 @@ def test_a_component_is_said_in_one_sentence(component, expected):
         (a_component(), "≤ 0.21 B/cycle"),
         (a_component(growth=growth(-0.4, -0.6, -0.2)), "≤ 0 B/cycle"),
         (a_leak(), "128 B/cycle [127.9, 128.1] (106 requested)"),
-        (a_leak(growth=growth(0.1, 0.1, 0.1, signal="fds")), "0.1 fds/cycle [0.1, 0.1]"),
+        (
+            a_leak(growth=growth(0.1, 0.1, 0.1, signal="fds"), signals={"fds": signal("fds", 0.1, 0.09, 0.11)}),
+            "0.1 fds/cycle [0.09, 0.11]",
+        ),
+        (a_leak(growth=growth(0.1, 0.1, 0.1, signal="fds"), signals={}), "0.1 fds/cycle"),
+        (
+            a_leak(
+                growth=dataclasses.replace(
+                    growth(2.0, 1.9, 2.1, signal="python_blocks"), bytes_per_iteration=106.0, low=105.0, high=107.0
+                )
+            ),
+            "106 B/cycle [105, 107]",
+        ),
         (a_leak(growth=None), "–"),
         (a_failure(), "–"),
     ],
@@ -190,13 +221,23 @@ def test_what_decided_has_a_name(decided_by, expected):
     assert expected == say.decided_words(decided_by)
 
 
-def test_an_open_verdict_says_what_would_decide_it():
-    """How many more calls, and the command that makes them."""
-    expected = "About 12,000 more calls would decide: soak run standalone_tests/drive_get.py --iterations 16000"
+def test_an_open_verdict_gives_the_command_that_would_decide_it():
+    """With as many iterations as it had, and those that are missing."""
+    expected = "To decide it: soak run standalone_tests/drive_get.py --iterations 16000"
 
     assert say.needed_sentence(an_undecided("get")) == expected
-    assert say.needed_sentence(an_undecided("get", target="")) == "About 12,000 more calls would decide."
+    assert say.needed_sentence(an_undecided("get", needed_iterations=None)) is None
     assert say.needed_sentence(a_component()) is None
+
+
+def test_why_a_driver_failed_is_not_said_twice():
+    """The sentence has the detail; what was measured until then is what remains to be said."""
+    failure = Failure("cycle", 7, "exception", "ValueError: no frame")
+    why = "The driver failed in cycle 7: ValueError: no frame. Until then: CLEAN, nothing grew."
+
+    assert say.added_why(a_failure(failure=failure, why=why)) == "Until then: CLEAN, nothing grew."
+    assert say.added_why(a_failure(failure=failure, why="Stopped.")) == "Stopped."
+    assert say.added_why(a_component(why="Flat.")) == "Flat."
 
 
 def test_a_counted_leak_says_what_would_look_the_same():
@@ -231,10 +272,13 @@ def test_a_counted_leak_says_what_would_look_the_same():
         (
             a_cause(
                 kind="file-descriptor", state="unknown", bytes_per_iteration=None, requested_size=None, where=None,
-                python_where=None,
+                python_where=None, every=None,
             ),
             "File descriptors that are not closed.",
         ),
+        (a_cause(kind="thread", state="unknown", bytes_per_iteration=None, requested_size=None, every=10.0, where=None,
+                 python_where=None),
+         "Threads that do not end (one every 10 calls)."),
         (a_cause(kind="new-kind", state="unknown", where=None, python_where=Place(None, None, None)),
          "New-kind, 106 B per call (a block of 106 B every call) from an unknown place."),
     ],
