@@ -35,7 +35,7 @@ def _run_command(given: list[str]) -> int:
     name = next((word for word in given if not word.startswith("-")), None)
     parser = argparse.ArgumentParser(
         prog="soak",
-        description=soak.__doc__,
+        description=(soak.__doc__ or "").partition("\n\n")[0],
         epilog="For example: soak run my_script.py:cycle      Each command has its own --help.",
     )
     parser.add_argument("--version", action="version", version=f"soak {soak.__version__}")

@@ -138,47 +138,92 @@ def look(
     if scales == 0:
         return _too_few(parts, n=n, end=end, tolerance=tolerance, n_min=n_min)
 
-    widths = np.array([n / 2**scale for scale in range(1, scales + 1)])
-    troughs, at = _troughs(parts, scales)
-    steady = fit_windows(set_aside_step(troughs), at)
-    raw = fit_windows(troughs[:, 0], at[:, 0])
-    climb = _climb_above_rate(parts, steady.rate[..., 1], widths)
-    raw_older, raw_newer = _column(raw, 0), _column(raw, 1)
+    windows = _windows_of(parts, n, scales)
+    grows: BoolArray = np.all(windows.steady.low > tolerance, axis=2)
+    leaks = grows & _keeps_one_rate(windows) & (n >= n_min)
+    bound = windows.whole_newer.high + 2 * grain / (n / 2)
+    finding = _findings(windows, grows, leaks, bound, tolerance=tolerance, reached=n >= n_min)
 
-    reached = np.full(len(troughs), n >= n_min)
-    grows: BoolArray = np.all(steady.low > tolerance, axis=2)
-    leaks: BoolArray = grows & _keeps_one_rate(troughs, steady, widths, climb)
-    leaks &= reached[:, None]
-    leak: BoolArray = np.any(leaks, axis=1)
-    growing: BoolArray = np.any(grows, axis=1)
-    bound = raw_newer.high + 2 * grain / (n / 2)
-    slows = raw_newer.most < raw_older.least
-    slows &= (raw_newer.rate > tolerance) & (raw_newer.rate < ONE_RATE * raw_older.rate)
-
-    finding = np.full(len(troughs), Finding.UNDECIDED, dtype=np.int64)
-    finding[growing | (raw_newer.low > tolerance)] = Finding.UNSTEADY
-    finding[~reached] = Finding.EARLY
-    finding[slows] = Finding.SETTLING
-    finding[reached & (bound < tolerance) & ~growing] = Finding.CLEAN
-    finding[leak] = Finding.LEAK
-    clean = finding == Finding.CLEAN
-
-    run, scale = np.arange(len(leak)), leaks.argmax(axis=1)
-    leak_rate = steady.rate[run, scale, 1]
-    resolved = np.maximum(climb[run, scale], grain) / (widths[scale] / 2)
-    leak_low = np.minimum(steady.low.min(axis=2)[run, scale], leak_rate - resolved)
-    leak_high = np.maximum(steady.high.max(axis=2)[run, scale], leak_rate + resolved)
+    leak, clean, scale = finding == Finding.LEAK, finding == Finding.CLEAN, leaks.argmax(axis=1)
+    leak_rate, leak_low, leak_high = _leak_interval(windows, scale, grain)
     return Look(
         n=n,
         end=end,
         tolerance=tolerance,
         finding=finding,
-        rate=np.where(leak, leak_rate, raw_newer.rate),
-        low=np.where(leak, leak_low, raw_newer.low),
-        high=np.select([leak, clean], [leak_high, bound], raw_newer.high),
-        since=np.where(leak, end - 1.5 * widths[scale], np.nan),
-        needed=_cycles_needed(finding, raw_older, raw_newer, n=n, end=end, tol=tolerance, n_min=n_min, grain=grain),
+        rate=np.where(leak, leak_rate, windows.whole_newer.rate),
+        low=np.where(leak, leak_low, windows.whole_newer.low),
+        high=np.select([leak, clean], [leak_high, bound], windows.whole_newer.high),
+        since=np.where(leak, end - 1.5 * windows.widths[scale], np.nan),
+        needed=_cycles_needed(finding, windows, n=n, end=end, tolerance=tolerance, n_min=n_min, grain=grain),
     )
+
+
+@dataclass(frozen=True)
+class Windows:
+    """What the conditions are asked of: the two windows of each scale."""
+
+    widths: FloatArray
+    """``(scales,)``: the newer window's cycles; the older one has half as many."""
+    troughs: FloatArray
+    """``(runs, scales, 2, 8)``: older and newer, nothing set aside."""
+    steady: Fit
+    """``(runs, scales, 2)``, with one step up set aside in each window."""
+    whole_older: Fit
+    """``(runs,)``: the window (n/4, n/2], nothing set aside."""
+    whole_newer: Fit
+    """``(runs,)``: the window (n/2, n], nothing set aside."""
+    first_rate: FloatArray
+    """``(runs,)``: the rate of (n/4, n/2], or what it is with one step down set aside, if that is more."""
+    climb: FloatArray
+    """``(runs, scales)``, see `_climb_above_rate`."""
+
+
+def _windows_of(parts: Parts, n: float, scales: int) -> Windows:
+    widths = np.array([n / 2**scale for scale in range(1, scales + 1)])
+    troughs, at = _troughs(parts, scales)
+    older, older_at = troughs[:, 0, 0], at[:, 0, 0]
+    steady = fit_cut(set_aside_step(troughs), at)
+    return Windows(
+        widths=widths,
+        troughs=troughs,
+        steady=steady,
+        whole_older=fit_cut(older, older_at),
+        whole_newer=fit_cut(troughs[:, 0, 1], at[:, 0, 1]),
+        first_rate=np.maximum(steady.rate[:, 0, 0], fit_cut(-set_aside_step(-older), older_at).rate),
+        climb=_climb_above_rate(parts, steady.rate[..., 1], widths),
+    )
+
+
+def _findings(
+    windows: Windows, grows: BoolArray, leaks: BoolArray, bound: FloatArray, *, tolerance: float, reached: bool
+) -> IntArray:
+    """Choose each run's `Finding`; what is assigned later takes precedence."""
+    older, newer = windows.whole_older, windows.whole_newer
+    growing: BoolArray = np.any(grows, axis=1)
+    slows = (newer.rate > tolerance) & (newer.most < older.least) & (newer.rate < ONE_RATE * older.rate)
+
+    finding = np.full(len(bound), Finding.UNDECIDED if reached else Finding.EARLY, dtype=np.int64)
+    if reached:
+        finding[growing | (newer.low > tolerance)] = Finding.UNSTEADY
+    finding[slows] = Finding.SETTLING
+    if reached:
+        finding[(bound < tolerance) & ~growing] = Finding.CLEAN
+    finding[np.any(leaks, axis=1)] = Finding.LEAK
+    return finding
+
+
+def _leak_interval(windows: Windows, scale: IntArray, grain: float) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return the rate and interval of each run at its scale ``(runs,)``: the hull of both windows' intervals.
+
+    It is never narrower than what the counter and the readings resolve over half the newer window.
+    """
+    run, steady = np.arange(len(scale)), windows.steady
+    rate = steady.rate[run, scale, 1]
+    resolved = np.maximum(windows.climb[run, scale], grain) / (windows.widths[scale] / 2)
+    low = np.minimum(steady.low.min(axis=2)[run, scale], rate - resolved)
+    high = np.maximum(steady.high.max(axis=2)[run, scale], rate + resolved)
+    return rate, low, high
 
 
 def usable_scales(readings: IntArray, *, n: float, n_min: float) -> int:
@@ -186,7 +231,7 @@ def usable_scales(readings: IntArray, *, n: float, n_min: float) -> int:
     usable = 0
     for scale in range(1, SCALES + 1):
         wide_enough = scale == 1 or 1.5 * n / 2**scale >= FINE_SCALE_SPAN * n_min
-        older, newer = _windows(readings, scale)
+        older, newer = _cut(readings, scale)
         if not wide_enough or min(older.sum(axis=-1).min(), newer.sum(axis=-1).min()) < MIN_READINGS_PER_BLOCK:
             break
         usable = scale
@@ -209,7 +254,7 @@ def set_aside_step(troughs: FloatArray) -> FloatArray:
     return lowered
 
 
-def fit_windows(troughs: FloatArray, at: FloatArray) -> Fit:
+def fit_cut(troughs: FloatArray, at: FloatArray) -> Fit:
     """Fit windows of eight troughs ``(..., 8)``, read at cycles of the same shape.
 
     The slopes are those of the ten pairs of blocks at least half a window apart.
@@ -219,22 +264,21 @@ def fit_windows(troughs: FloatArray, at: FloatArray) -> Fit:
     return Fit(rate=_middle(slopes), least=slopes[..., 0], most=slopes[..., -1])
 
 
-def _keeps_one_rate(troughs: FloatArray, steady: Fit, widths: FloatArray, climb: FloatArray) -> BoolArray:
+def _keeps_one_rate(windows: Windows) -> BoolArray:
     """Whether each scale ``(runs, scales)`` grows at one rate: in both windows, over the run and between windows.
 
     In this order, the conditions stop what changes its rate; growth like log n and sqrt n; a sawtooth whose period
     happens to fit the windows (by the levels, with nothing set aside); and a sawtooth whose period is nearly a
     multiple of the spacing of the readings, so that they creep up its slope, by no more than one reading's climb.
     """
-    older, newer = steady.rate[..., 0], steady.rate[..., 1]
-    first_half = steady.rate[:, :1, 0]
-    level_rise = _median(troughs[..., 1, :]) - _median(troughs[..., 0, :])
+    older, newer = windows.steady.rate[..., 0], windows.steady.rate[..., 1]
+    level_rise = _median(windows.troughs[..., 1, :]) - _median(windows.troughs[..., 0, :])
     return (
         (newer >= ONE_RATE * older)
         & (newer * ONE_RATE <= older)
-        & (newer >= ONE_RATE * first_half)
-        & (level_rise >= ONE_RATE * newer * 0.75 * widths)
-        & (level_rise >= climb)
+        & (newer >= ONE_RATE * windows.first_rate[:, None])
+        & (level_rise >= ONE_RATE * newer * 0.75 * windows.widths)
+        & (level_rise >= windows.climb)
     )
 
 
@@ -253,30 +297,23 @@ def _climb_above_rate(parts: Parts, rate: FloatArray, widths: FloatArray) -> Flo
 
 
 def _cycles_needed(
-    finding: IntArray,
-    older: Fit,
-    newer: Fit,
-    *,
-    n: float,
-    end: float,
-    tol: float,
-    n_min: float,
-    grain: float,
+    finding: IntArray, windows: Windows, *, n: float, end: float, tolerance: float, n_min: float, grain: float
 ) -> FloatArray:
-    """How many more cycles would decide, ``(runs,)``: to n_min, or by doubling n until the interval leaves tol."""
-    tiny = np.finfo(np.float64).tiny
+    """How many more cycles would decide, ``(runs,)``: to n_min, or by doubling n until the interval leaves tolerance."""
+    older, newer = windows.whole_older, windows.whole_newer
     settling = finding == Finding.SETTLING
-    rate, rate_before = np.where(settling, newer.rate, tol), np.where(settling, older.rate, 2 * tol)
-    until_slow = np.log(tol / rate) / np.log(rate / rate_before)
-    half_width = np.maximum((newer.high - newer.low) / 2, tiny)
-    until_narrow = np.log2(half_width) - np.log2(np.maximum(np.abs(newer.rate - tol), tiny))
-    margin = tol - newer.high
-    only_grain = margin > 0
-    until_undecided = np.where(only_grain, 4 * grain / np.where(only_grain, margin, 1.0) - n, _doubled(n, until_narrow))
+    rate, rate_before = np.where(settling, newer.rate, tolerance), np.where(settling, older.rate, 2 * tolerance)
+    until_slow = _doubled(n, np.log(tolerance / rate) / np.log(rate / rate_before))
+
+    tiny = np.finfo(np.float64).tiny
+    half_width, distance = np.maximum((newer.high - newer.low) / 2, tiny), np.abs(newer.rate - tolerance)
+    until_narrow = _doubled(n, np.log2(half_width) - np.log2(np.maximum(distance, tiny)))
+    margin = tolerance - newer.high
+    enough = 4 * grain / np.maximum(margin, 4 * grain / (n * 2**MOST_DOUBLINGS) + tiny)
     needed = np.select(
-        [settling, finding == Finding.EARLY, finding == Finding.UNSTEADY],
-        [np.maximum(_doubled(n, until_slow), n_min - end), n_min - end, n],
-        until_undecided,
+        [settling, finding == Finding.EARLY, finding == Finding.UNSTEADY, margin > 0],
+        [np.maximum(until_slow, n_min - end), n_min - end, n, enough - n],
+        until_narrow,
     )
     return np.where(finding <= Finding.CLEAN, np.nan, np.maximum(needed, 1.0))
 
@@ -308,23 +345,19 @@ def _troughs(parts: Parts, scales: int) -> tuple[FloatArray, FloatArray]:
     found = [
         lowest(minima, at)
         for scale in range(1, scales + 1)
-        for minima, at in zip(_windows(parts.minima, scale), _windows(parts.at, scale), strict=True)
+        for minima, at in zip(_cut(parts.minima, scale), _cut(parts.at, scale), strict=True)
     ]
     troughs, cycles = (np.stack(windows, axis=1) for windows in zip(*found, strict=True))
     shape = (len(parts.minima), scales, 2, BLOCKS)
     return troughs.reshape(shape), cycles.reshape(shape)
 
 
-def _windows(parts: npt.NDArray[Scalar], scale: int) -> tuple[npt.NDArray[Scalar], ...]:
+def _cut(parts: npt.NDArray[Scalar], scale: int) -> tuple[npt.NDArray[Scalar], ...]:
     """Cut parts ``(..., 128)`` into the older and newer window of a scale, each ``(..., 8, parts per block)``."""
     width = PARTS // 2**scale
     older = parts[..., PARTS - width * 3 // 2 : PARTS - width]
     newer = parts[..., PARTS - width :]
     return tuple(window.reshape(*window.shape[:-1], BLOCKS, -1) for window in (older, newer))
-
-
-def _column(fit: Fit, window: int) -> Fit:
-    return Fit(fit.rate[:, window], fit.least[:, window], fit.most[:, window])
 
 
 def _median(values: FloatArray) -> FloatArray:

@@ -47,6 +47,16 @@ def soak_may_collect() -> bool:
     return gc.isenabled() and gc.get_freeze_count() == 0
 
 
+clear_type_cache: Callable[[], object] = (
+    getattr(sys, "_clear_internal_caches", None) or getattr(sys, "_clear_type_cache", None) or int
+)
+"""Empties the interpreter's cache of attribute look-ups (does nothing where there is no such function).
+
+Its 4,096 entries each keep a name alive. Code that looks attributes up by freshly made strings, as C extensions do,
+fills it for thousands of cycles, which looks like a leak of Python objects that slowly settles.
+"""
+
+
 def count_gc_objects() -> int:
     """Return how many objects gc tracks. Makes a list of them for a moment, so it is not for every checkpoint."""
     return len(gc.get_objects())

@@ -113,6 +113,7 @@ class Loop:
         words[ring.WORD_GC_COLLECTED] = counters.soak_may_collect()
         if words[ring.WORD_GC_COLLECTED]:
             gc.collect()
+            counters.clear_type_cache()
         gc_objects = ring.NOT_READ
         if self.rows % _GC_OBJECTS_EVERY == 0:
             gc_objects = counters.count_gc_objects()

@@ -107,7 +107,7 @@ class NoTracker:
 
     def place(self, site):
         """Know no place."""
-        return None
+        return
 
     def stacks(self, site):
         """Return no stacks."""

@@ -1,52 +1,30 @@
 #define _GNU_SOURCE
-#include "frames.h"
+#include "frames_hot.h"
 
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
-#define unlikely(x) __builtin_expect(!!(x), 0)
-
-#define CACHE_BITS 16
-#define CACHE_SIZE (1u << CACHE_BITS)
 #define STRINGS_SIZE (1u << 20)
 #define STRING_INDEX_SIZE (1u << 15)
 #define LONGEST_STRING 1024
 #define OWNED_BY_C_STACK 3
-#define NOT_THERE (-1)
 
-/* Where CPython keeps the running frame. Read from the headers of 3.8.18, 3.9.18, 3.10.13, 3.11.7, 3.12.1, 3.13.0;
- * frames_check compares it with the interpreter at hand before it is used. All version conditionals are here. */
-struct frame_layout {
-    int minor;
-    const char *thread_state; /* function that returns it without checking */
-    int state_frame;          /* PyThreadState.frame, .current_frame, or .cframe: */
-    int cframe_frame;         /* _PyCFrame.current_frame */
-    int previous;
-    int code;
-    int instruction;    /* f_lasti up to 3.10, from 3.11 an address */
-    int owner;          /* from 3.12 the frames of C entries stand between Python's */
-    int is_entry;       /* 3.11 only */
-    int code_file, code_function, code_first_line;
-    int code_bytes;     /* co_code up to 3.10, from 3.11 the bytecode itself */
-    int lasti_unit;     /* bytes; 0: the instruction is an address */
-};
-
+/* Read from the headers of 3.8.18, 3.9.18, 3.10.13, 3.11.7, 3.12.1, 3.13.0; frames_check compares a row with the
+ * interpreter at hand before it is used. All version conditionals are in this table. */
 static const struct frame_layout layouts[] = {
-    {8, "_PyThreadState_UncheckedGet", 24, NOT_THERE, 24, 32, 104, NOT_THERE, NOT_THERE, 104, 112, 40, 48, 1},
-    {9, "_PyThreadState_UncheckedGet", 24, NOT_THERE, 24, 32, 104, NOT_THERE, NOT_THERE, 104, 112, 40, 48, 1},
-    {10, "_PyThreadState_UncheckedGet", 24, NOT_THERE, 24, 32, 96, NOT_THERE, NOT_THERE, 104, 112, 40, 48, 2},
-    {11, "_PyThreadState_UncheckedGet", 56, 8, 48, 32, 56, NOT_THERE, 68, 112, 128, 72, 184, 0},
-    {12, "_PyThreadState_UncheckedGet", 56, 0, 8, 0, 56, 70, NOT_THERE, 112, 128, 68, 192, 0},
-    {13, "PyThreadState_GetUnchecked", 72, NOT_THERE, 8, 0, 56, 70, NOT_THERE, 112, 128, 68, 200, 0},
+    {24, NOT_THERE, 24, 32, 104, NOT_THERE, NOT_THERE, 104, 112, 40, 48, 1, 8, "_PyThreadState_UncheckedGet"},
+    {24, NOT_THERE, 24, 32, 104, NOT_THERE, NOT_THERE, 104, 112, 40, 48, 1, 9, "_PyThreadState_UncheckedGet"},
+    {24, NOT_THERE, 24, 32, 96, NOT_THERE, NOT_THERE, 104, 112, 40, 48, 2, 10, "_PyThreadState_UncheckedGet"},
+    {56, 8, 48, 32, 56, NOT_THERE, 68, 112, 128, 72, 184, 0, 11, "_PyThreadState_UncheckedGet"},
+    {56, 0, 8, 0, 56, 70, NOT_THERE, 112, 128, 68, 192, 0, 12, "_PyThreadState_UncheckedGet"},
+    {72, NOT_THERE, 8, 0, 56, 70, NOT_THERE, 112, 128, 68, 200, 0, 13, "PyThreadState_GetUnchecked"},
 };
-#define BYTES_DATA 32 /* PyBytesObject.ob_sval */
 #define OBJECT_TYPE 8 /* PyObject.ob_type */
 
-static struct frame_layout layout;
-static int checked;
-static char *(*thread_state)(void);
+struct frames frames;
+static char *(*found_thread_state)(void);
 static char *(*own_thread_state)(void);
 static long (*hash_of)(void *object);
 static long (*length_of)(void *string);
@@ -54,51 +32,14 @@ static uint32_t (*character_of)(void *string, long index);
 static int (*line_of)(void *code, int offset);
 static void *code_type;
 
-static uint64_t *cache; /* address >> 1 and site in one word, as in the recorder */
 static char *strings;
 static uint32_t strings_used;
 static uint32_t *string_index;
 static int slow_path_taken;
 
-static inline char *pointer_at(const char *base, int offset)
-{
-    char *value;
-    memcpy(&value, base + offset, sizeof value);
-    return value;
-}
-
-static inline int int_at(const char *base, int offset)
-{
-    int value;
-    memcpy(&value, base + offset, sizeof value);
-    return value;
-}
-
-static inline char *newest_frame(char *state)
-{
-    if (!state)
-        return NULL;
-    char *frame = pointer_at(state, layout.state_frame);
-    return layout.cframe_frame == NOT_THERE || !frame ? frame : pointer_at(frame, layout.cframe_frame);
-}
-
-static inline uintptr_t instruction_of(const char *frame)
-{
-    if (!layout.lasti_unit)
-        return (uintptr_t)pointer_at(frame, layout.instruction);
-    const char *bytecode = pointer_at(pointer_at(frame, layout.code), layout.code_bytes) + BYTES_DATA;
-    return (uintptr_t)(bytecode + (long)int_at(frame, layout.instruction) * layout.lasti_unit);
-}
-
 static int is_c_entry(const char *frame)
 {
-    return layout.owner != NOT_THERE && frame[layout.owner] == OWNED_BY_C_STACK;
-}
-
-static uint64_t *cache_place(uintptr_t instruction)
-{
-    /* Neighbouring instructions have neighbouring places, so that those of one code object are found again. */
-    return &cache[(instruction >> 1) & (CACHE_SIZE - 1)];
+    return frames.layout.owner != NOT_THERE && frame[frames.layout.owner] == OWNED_BY_C_STACK;
 }
 
 static uint32_t intern_text(const char *text, uint32_t length)
@@ -160,15 +101,15 @@ static uint32_t intern_string(void *object)
 
 static uint32_t site_of_frame(char *frame, uintptr_t instruction)
 {
-    char *code = pointer_at(frame, layout.code);
+    char *code = pointer_at(frame, frames.layout.code);
     if (!code || pointer_at(code, OBJECT_TYPE) != code_type)
         return 0;
-    char *holder = layout.lasti_unit ? pointer_at(code, layout.code_bytes) : code; /* the block with the bytecode */
-    char *bytecode = layout.lasti_unit ? holder + BYTES_DATA : code + layout.code_bytes;
+    char *holder = frames.layout.lasti_unit ? pointer_at(code, frames.layout.code_bytes) : code; /* the block with the bytecode */
+    char *bytecode = frames.layout.lasti_unit ? holder + BYTES_DATA : code + frames.layout.code_bytes;
     long offset = (long)(instruction - (uintptr_t)bytecode);
-    char *file = pointer_at(code, layout.code_file);
-    char *function = pointer_at(code, layout.code_function);
-    int first_line = int_at(code, layout.code_first_line);
+    char *file = pointer_at(code, frames.layout.code_file);
+    char *function = pointer_at(code, frames.layout.code_function);
+    int first_line = int_at(code, frames.layout.code_first_line);
     uint64_t key = recorder_mix((uint64_t)hash_of(file)) + (uint64_t)hash_of(function);
     key = recorder_mix(recorder_mix(key) + ((uint64_t)(uint32_t)first_line << 32 | (uint32_t)offset));
     int created;
@@ -184,59 +125,42 @@ static uint32_t site_of_frame(char *frame, uintptr_t instruction)
     recorder_mark_code(holder);
     if (__atomic_load_n(&site->flags, __ATOMIC_RELAXED) & SITE_FLAGGED)
         return number | SITE_WANTS_STACK;
-    __atomic_store_n(cache_place(instruction), (uint64_t)(instruction >> 1) << SITE_BITS | number, __ATOMIC_RELAXED);
+    __atomic_store_n(frames_cache_place(instruction), (uint64_t)(instruction >> 1) << SITE_BITS | number, __ATOMIC_RELAXED);
     return number;
 }
 
-static __attribute__((noinline)) uint32_t site_slowly(char *frame, uintptr_t instruction)
+uint32_t frames_site_slowly(char *frame, uintptr_t instruction)
 {
     while (frame && is_c_entry(frame)) {
-        frame = pointer_at(frame, layout.previous);
-        instruction = frame ? instruction_of(frame) : 0;
+        frame = pointer_at(frame, frames.layout.previous);
+        instruction = frame ? frames_instruction_of(frame) : 0;
     }
     if (!frame)
         return 0;
     /* Only where interpreters with locks of their own meet can it be taken; then the block goes without a line. */
     if (__atomic_exchange_n(&slow_path_taken, 1, __ATOMIC_ACQUIRE))
         return 0;
-    recorder_self.inside++;
+    uint64_t *births = recorder_enter();
     uint32_t site = site_of_frame(frame, instruction);
-    recorder_self.inside--;
+    recorder_leave(births);
     __atomic_store_n(&slow_path_taken, 0, __ATOMIC_RELEASE);
     return site;
-}
-
-static inline uint32_t site_of(char *frame)
-{
-    uintptr_t instruction = instruction_of(frame);
-    uint64_t entry = __atomic_load_n(cache_place(instruction), __ATOMIC_RELAXED);
-    if (__builtin_expect(entry >> SITE_BITS == instruction >> 1, 1))
-        return (uint32_t)entry & SITE_MASK;
-    return site_slowly(frame, instruction);
-}
-
-uint32_t frames_current_site(void)
-{
-    if (unlikely(!checked))
-        return 0;
-    char *frame = newest_frame(thread_state());
-    return frame ? site_of(frame) : 0;
 }
 
 size_t frames_walk(uint64_t *out, size_t capacity)
 {
     size_t count = 0;
-    char *frame = checked ? newest_frame(own_thread_state()) : NULL;
-    for (; frame && count < capacity; frame = pointer_at(frame, layout.previous)) {
+    char *frame = frames.thread_state ? frames_newest(own_thread_state()) : NULL;
+    for (; frame && count < capacity; frame = pointer_at(frame, frames.layout.previous)) {
         if (is_c_entry(frame)) {
             if (count)
                 out[count - 1] |= FRAME_PYTHON_ENTRY;
             continue;
         }
-        uint32_t site = site_of(frame) & SITE_MASK;
+        uint32_t site = frames_site_of(frame) & SITE_MASK;
         if (!site)
             break;
-        int entry = layout.lasti_unit || (layout.is_entry != NOT_THERE && frame[layout.is_entry]);
+        int entry = frames.layout.lasti_unit || (frames.layout.is_entry != NOT_THERE && frame[frames.layout.is_entry]);
         out[count++] = FRAME_PYTHON | (entry ? FRAME_PYTHON_ENTRY : 0) | site;
     }
     return count;
@@ -247,18 +171,18 @@ void frames_code_released(const void *address, struct recorder_block block)
     uintptr_t start = (uintptr_t)address;
     uint64_t size = recorder_size(block);
     /* Of a block from before the hook only the beginning is known. */
-    uint64_t places = block.slot & SITE_MASK ? size / 2 + 1 : CACHE_SIZE;
-    if (places > CACHE_SIZE)
-        places = CACHE_SIZE;
+    uint64_t places = block.slot & SITE_MASK ? size / 2 + 1 : FRAMES_CACHE_SIZE;
+    if (places > FRAMES_CACHE_SIZE)
+        places = FRAMES_CACHE_SIZE;
     for (uint64_t i = 0; i < places; i++)
-        __atomic_store_n(cache_place(start + 2 * i), 0, __ATOMIC_RELAXED);
+        __atomic_store_n(frames_cache_place(start + 2 * i), 0, __ATOMIC_RELAXED);
 }
 
 void frames_forget(uint32_t site)
 {
-    for (uint32_t i = 0; cache && i < CACHE_SIZE; i++)
-        if ((__atomic_load_n(&cache[i], __ATOMIC_RELAXED) & SITE_MASK) == site)
-            __atomic_store_n(&cache[i], 0, __ATOMIC_RELAXED);
+    for (uint32_t i = 0; frames.cache && i < FRAMES_CACHE_SIZE; i++)
+        if ((__atomic_load_n(&frames.cache[i], __ATOMIC_RELAXED) & SITE_MASK) == site)
+            __atomic_store_n(&frames.cache[i], 0, __ATOMIC_RELAXED);
 }
 
 const char *frames_strings(uint32_t *used)
@@ -283,29 +207,29 @@ int frames_start(int major, int minor)
         i++;
     if (major != 3 || i == sizeof layouts / sizeof *layouts)
         return -1;
-    layout = layouts[i];
-    if (!find(layout.thread_state, &thread_state) || !find("PyGILState_GetThisThreadState", &own_thread_state)
+    frames.layout = layouts[i];
+    if (!find(frames.layout.thread_state, &found_thread_state) || !find("PyGILState_GetThisThreadState", &own_thread_state)
         || !find("PyObject_Hash", &hash_of)
         || !find("PyUnicode_GetLength", &length_of) || !find("PyUnicode_ReadChar", &character_of)
         || !find("PyCode_Addr2Line", &line_of) || !find("PyCode_Type", &code_type))
         return -1;
-    if (!cache) {
+    if (!frames.cache) {
         strings = recorder_reserve(STRINGS_SIZE);
         string_index = recorder_reserve(STRING_INDEX_SIZE * sizeof *string_index);
-        cache = recorder_reserve(CACHE_SIZE * sizeof *cache);
+        frames.cache = recorder_reserve(FRAMES_CACHE_SIZE * sizeof *frames.cache);
         strings_used = 1;
     }
-    return cache && strings && string_index ? 0 : -1;
+    return frames.cache && strings && string_index ? 0 : -1;
 }
 
 /* Through /proc/self/mem: with a table that does not fit a pointer may lead anywhere, and then the read must fail
  * instead of the program. */
-static int read_at(int memory, uintptr_t base, int offset, void *out, size_t size)
+static int read_at(int memory, uintptr_t base, long offset, void *out, size_t size)
 {
-    return pread(memory, out, size, (off_t)(base + (uintptr_t)(long)offset)) == (ssize_t)size;
+    return pread(memory, out, size, (off_t)(base + (uintptr_t)offset)) == (ssize_t)size;
 }
 
-static uintptr_t pointer_in(int memory, uintptr_t base, int offset)
+static uintptr_t pointer_in(int memory, uintptr_t base, long offset)
 {
     uintptr_t value = 0;
     return base && read_at(memory, base, offset, &value, sizeof value) ? value : 0;
@@ -314,45 +238,45 @@ static uintptr_t pointer_in(int memory, uintptr_t base, int offset)
 static uintptr_t skip_c_entries(int memory, uintptr_t frame)
 {
     char owner = 0;
-    for (int depth = 0; frame && layout.owner != NOT_THERE && depth < 16; depth++) {
-        if (!read_at(memory, frame, layout.owner, &owner, sizeof owner) || owner != OWNED_BY_C_STACK)
+    for (int depth = 0; frame && frames.layout.owner != NOT_THERE && depth < 16; depth++) {
+        if (!read_at(memory, frame, frames.layout.owner, &owner, sizeof owner) || owner != OWNED_BY_C_STACK)
             break;
-        frame = pointer_in(memory, frame, layout.previous);
+        frame = pointer_in(memory, frame, frames.layout.previous);
     }
     return frame;
 }
 
 static int first_failed_check(int memory, const struct known_frame *known)
 {
-    uintptr_t frame = pointer_in(memory, (uintptr_t)thread_state(), layout.state_frame);
-    if (layout.cframe_frame != NOT_THERE)
-        frame = pointer_in(memory, frame, layout.cframe_frame);
+    uintptr_t frame = pointer_in(memory, (uintptr_t)found_thread_state(), frames.layout.state_frame);
+    if (frames.layout.cframe_frame != NOT_THERE)
+        frame = pointer_in(memory, frame, frames.layout.cframe_frame);
     frame = skip_c_entries(memory, frame);
-    if (pointer_in(memory, frame, layout.code) != known->code)
+    if (pointer_in(memory, frame, frames.layout.code) != known->code)
         return 1;
-    uintptr_t bytecode = known->code + (uintptr_t)layout.code_bytes;
-    uintptr_t instruction = pointer_in(memory, frame, layout.instruction);
-    if (layout.lasti_unit) {
+    uintptr_t bytecode = known->code + (uintptr_t)frames.layout.code_bytes;
+    uintptr_t instruction = pointer_in(memory, frame, frames.layout.instruction);
+    if (frames.layout.lasti_unit) {
         int last = 0;
-        bytecode = pointer_in(memory, known->code, layout.code_bytes) + BYTES_DATA;
-        if (!read_at(memory, frame, layout.instruction, &last, sizeof last))
+        bytecode = pointer_in(memory, known->code, frames.layout.code_bytes) + BYTES_DATA;
+        if (!read_at(memory, frame, frames.layout.instruction, &last, sizeof last))
             return 2;
-        instruction = bytecode + (uintptr_t)last * (uintptr_t)layout.lasti_unit;
+        instruction = bytecode + (uintptr_t)last * (uintptr_t)frames.layout.lasti_unit;
     }
     if (instruction < bytecode || instruction >= bytecode + known->bytecode_bytes)
         return 2;
-    if (pointer_in(memory, known->code, layout.code_file) != known->file)
+    if (pointer_in(memory, known->code, frames.layout.code_file) != known->file)
         return 3;
-    if (pointer_in(memory, known->code, layout.code_function) != known->function)
+    if (pointer_in(memory, known->code, frames.layout.code_function) != known->function)
         return 4;
     uint32_t first_line = 0;
-    if (!read_at(memory, known->code, layout.code_first_line, &first_line, sizeof first_line)
+    if (!read_at(memory, known->code, frames.layout.code_first_line, &first_line, sizeof first_line)
         || first_line != known->first_line)
         return 5;
     if (pointer_in(memory, known->code, OBJECT_TYPE) != (uintptr_t)code_type)
         return 6;
-    uintptr_t caller = skip_c_entries(memory, pointer_in(memory, frame, layout.previous));
-    if (pointer_in(memory, caller, layout.code) != known->caller_code)
+    uintptr_t caller = skip_c_entries(memory, pointer_in(memory, frame, frames.layout.previous));
+    if (pointer_in(memory, caller, frames.layout.code) != known->caller_code)
         return 7;
     return 0;
 }
@@ -364,6 +288,6 @@ int frames_check(const struct known_frame *known)
         return -1;
     int failed = first_failed_check(memory, known);
     close(memory);
-    checked = failed == 0;
+    frames.thread_state = failed ? NULL : found_thread_state;
     return failed;
 }

@@ -23,10 +23,6 @@ int frames_start(int major, int minor);
 /* Compares the table with a known frame; only then are frames read. 0, or the number of the check that failed. */
 int frames_check(const struct known_frame *known);
 
-/* Site of the running instruction with SITE_WANTS_STACK; 0 when no Python code runs or frames are not read. The
- * caller is inside a hook of Python's mem or obj domain: it holds the interpreter's lock. */
-uint32_t frames_current_site(void);
-
 /* The running frames of this thread, innermost first, as they stand in a stack. The interpreter's lock is not needed:
  * a thread's frames and their code stay as they are while it runs C. */
 size_t frames_walk(uint64_t *out, size_t capacity);

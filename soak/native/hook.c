@@ -1,8 +1,7 @@
 /* What soak/inside/tracker.py calls by ctypes: Python's two block domains, the ledger file, flags and survivors. */
 #define _GNU_SOURCE
-#include "frames.h"
+#include "frames_hot.h"
 #include "mappings.h"
-#include "recorder.h"
 #include "stacks.h"
 
 #include <dlfcn.h>
@@ -14,7 +13,6 @@
 #include <unistd.h>
 
 #define EXPORT __attribute__((visibility("default")))
-#define unlikely(x) __builtin_expect(!!(x), 0)
 #define CALLER ((uintptr_t)__builtin_return_address(0))
 
 #define ROW_CAPACITY 65536u
@@ -53,14 +51,18 @@ static uint32_t state;
 static uint64_t reinstalled;
 static uint64_t sequence;
 
-static inline void python_born(const struct python_domain *domain, const void *address, size_t size, uintptr_t caller)
+/* The site is asked for before the original is called: the loads that lead to it then overlap with its work. */
+static inline __attribute__((always_inline)) void python_born(const struct python_domain *domain, uint64_t *births,
+                                                              uint32_t site, const void *address, size_t size,
+                                                              uintptr_t caller)
 {
-    uint32_t site = frames_current_site();
+    if (unlikely(!address || births == RECORDER_INSIDE))
+        return;
     if (unlikely(!site))
         site = recorder_native_site(caller);
     if (unlikely(site & SITE_WANTS_STACK))
         site = stacks_site(site & SITE_MASK, caller);
-    recorder_born(address, size, site, domain->domain);
+    recorder_born(births, address, size, site, domain->domain);
 }
 
 /* Objects above 512 bytes go on to malloc, at the same address or (with a debug allocator between) near it. Being
@@ -68,22 +70,22 @@ static inline void python_born(const struct python_domain *domain, const void *a
 static void *domain_malloc(void *context, size_t size)
 {
     struct python_domain *domain = context;
-    recorder_self.inside++;
+    uint32_t site = frames_current_site();
+    uint64_t *births = recorder_enter();
     void *address = domain->original.malloc(domain->original.context, size);
-    recorder_self.inside--;
-    if (address && !recorder_self.inside)
-        python_born(domain, address, size, CALLER);
+    recorder_leave(births);
+    python_born(domain, births, site, address, size, CALLER);
     return address;
 }
 
 static void *domain_calloc(void *context, size_t count, size_t size)
 {
     struct python_domain *domain = context;
-    recorder_self.inside++;
+    uint32_t site = frames_current_site();
+    uint64_t *births = recorder_enter();
     void *address = domain->original.calloc(domain->original.context, count, size);
-    recorder_self.inside--;
-    if (address && !recorder_self.inside)
-        python_born(domain, address, count * size, CALLER);
+    recorder_leave(births);
+    python_born(domain, births, site, address, count * size, CALLER);
     return address;
 }
 
@@ -98,27 +100,23 @@ static struct recorder_block python_died(const void *address)
 static void *domain_realloc(void *context, void *old, size_t size)
 {
     struct python_domain *domain = context;
-    struct recorder_block block = {0, 0};
-    if (old && !recorder_self.inside)
-        block = python_died(old);
-    recorder_self.inside++;
+    struct recorder_block block = python_died(old);
+    uint32_t site = frames_current_site();
+    uint64_t *births = recorder_enter();
     void *address = domain->original.realloc(domain->original.context, old, size);
-    recorder_self.inside--;
-    if (address && !recorder_self.inside)
-        python_born(domain, address, size, CALLER);
-    else if (!address)
+    recorder_leave(births);
+    if (unlikely(!address))
         recorder_put_back(old, block);
+    python_born(domain, births, site, address, size, CALLER);
     return address;
 }
 
 static void domain_free(void *context, void *address)
 {
     struct python_domain *domain = context;
-    if (address && !recorder_self.inside)
-        (void)python_died(address);
-    recorder_self.inside++;
+    (void)python_died(address);
+    /* The free of libc may follow: it finds the slot empty. */
     domain->original.free(domain->original.context, address);
-    recorder_self.inside--;
 }
 
 static int find(const char *name, void *place)
@@ -345,12 +343,6 @@ EXPORT int soak_start_lines(int major, int minor, const struct known_frame *know
     if (!failed)
         state |= STATE_PYTHON_LINES;
     return failed;
-}
-
-/* Records nothing more; the tables stay for reading. */
-EXPORT void soak_stop(void)
-{
-    recorder_control.recording = 0;
 }
 
 EXPORT int soak_flag(uint32_t site, int on)

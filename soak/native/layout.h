@@ -12,22 +12,24 @@
  *   bits  0..16  site        number of the place that allocated it; 0 only in the two special slots below
  *   bits 17..18  domain      enum domain
  *   bit  19      code        the block holds bytecode whose addresses have become sites
- *   bits 20..43  epoch       cycle of birth >> shift
- *   bits 44..63  size        bytes asked for; SIZE_BIG: the next slot (which belongs to the same block) holds it
+ *   bit  20      big         the size did not fit: the next slot, which belongs to the same block, holds it
+ *   bits 21..39  size        bytes asked for
+ *   bits 40..63  epoch       cycle of birth >> shift
  *
  * Special: site 0 with the code bit marks a code block that was allocated before tracking began;
- * site 0 without it is the size of a big block, shifted past the site bits. Both are skipped by a scan. */
+ * site 0 without it is the size of a big block, shifted past the low fields. Both are skipped by a scan. */
 #define SITE_BITS 17
 #define SITE_LIMIT (1u << SITE_BITS)
 #define SITE_MASK (SITE_LIMIT - 1)
 #define DOMAIN_SHIFT 17
 #define DOMAIN_MASK 3u
 #define CODE_BIT (1ull << 19)
-#define EPOCH_SHIFT 20
+#define BIG_BIT (1ull << 20)
+#define SIZE_SHIFT 21
+#define SIZE_LIMIT (1ull << 19)
+#define EPOCH_SHIFT 40
 #define EPOCH_BITS 24
 #define EPOCH_MASK ((1ull << EPOCH_BITS) - 1)
-#define SIZE_SHIFT 44
-#define SIZE_BIG 0xfffffull
 
 enum domain {
     DOMAIN_NATIVE = 0,

@@ -2,7 +2,7 @@
  * tells the recorder. What is released is reported before the call: afterwards the address may be someone else's. */
 #define _GNU_SOURCE
 #include "mappings.h"
-#include "recorder.h"
+#include "recorder_hot.h"
 #include "stacks.h"
 
 #include <dlfcn.h>
@@ -17,7 +17,6 @@
 #include <unistd.h>
 
 #define EXPORT __attribute__((visibility("default")))
-#define unlikely(x) __builtin_expect(!!(x), 0)
 #define CALLER ((uintptr_t)__builtin_return_address(0))
 
 /* The hooked functions of libc, listed once: name, result, parameters. */
@@ -68,7 +67,7 @@ static int is_bootstrap(const void *pointer)
 static void stop_in_child(void)
 {
     /* A forked child has the parent's table as a copy that nobody reads; keeping it up to date would only copy pages. */
-    recorder_control.recording = 0;
+    recorder_stop();
 }
 
 /* Runs on the first call of any hooked function, long before there is a second thread. */
@@ -82,40 +81,28 @@ static __attribute__((constructor, noinline)) void resolve(void)
         void *symbol = dlsym(RTLD_NEXT, #name);                                                                      \
         memcpy(&original_##name, &symbol, sizeof symbol);                                                            \
     }
-    recorder_self.inside++;
+    uint64_t *births = recorder_enter();
     HOOKED(FIND_ORIGINAL)
     if (recorder_start() == 0 && mappings_start() == 0)
         (void)pthread_atfork(NULL, NULL, stop_in_child);
-    recorder_self.inside--;
+    recorder_leave(births);
     resolving = 0;
 }
 
-static inline uintptr_t take_caller(uintptr_t caller)
+static __attribute__((noinline)) void born_slowly(void *address, size_t size, uintptr_t caller)
 {
-    uintptr_t outer = recorder_self.caller;
-    if (unlikely(outer != 0)) {
-        recorder_self.caller = 0;
-        return outer;
-    }
-    return caller;
-}
-
-static inline void born(void *address, size_t size, uintptr_t caller)
-{
-    if (unlikely(!address || recorder_self.inside))
+    if (!address || !recorder_is_on())
         return;
     uint32_t site = recorder_native_site(caller);
-    if (unlikely(site & SITE_WANTS_STACK))
+    if (site & SITE_WANTS_STACK)
         site = stacks_site(site & SITE_MASK, caller);
-    recorder_born(address, size, site, DOMAIN_NATIVE);
+    recorder_born(recorder_births, address, size, site, DOMAIN_NATIVE);
 }
 
-/* Inside an outer hook the block is that hook's; its slot must not be touched here. */
-static inline struct recorder_block died(void *address)
+static inline __attribute__((always_inline)) void born(void *address, size_t size, uintptr_t caller)
 {
-    if (unlikely(!address || recorder_self.inside))
-        return (struct recorder_block){0, 0};
-    return recorder_died(address);
+    if (unlikely(!recorder_born_at_once(address, size, caller)))
+        born_slowly(address, size, caller);
 }
 
 EXPORT void *malloc(size_t size)
@@ -125,9 +112,8 @@ EXPORT void *malloc(size_t size)
         if (!original_malloc)
             return bootstrap_malloc(size);
     }
-    uintptr_t caller = take_caller(CALLER);
     void *address = original_malloc(size);
-    born(address, size, caller);
+    born(address, size, CALLER);
     return address;
 }
 
@@ -138,9 +124,8 @@ EXPORT void *calloc(size_t count, size_t size)
         if (!original_calloc)
             return bootstrap_malloc(count * size); /* dlsym's own, small; the pool is zeroed */
     }
-    uintptr_t caller = take_caller(CALLER);
     void *address = original_calloc(count, size);
-    born(address, count * size, caller);
+    born(address, count * size, CALLER);
     return address;
 }
 
@@ -155,7 +140,7 @@ static void *move_out_of_bootstrap(void *old, size_t size)
 
 static void *reallocate(void *old, size_t size, uintptr_t caller)
 {
-    struct recorder_block block = died(old);
+    struct recorder_block block = recorder_died(old);
     void *address = original_realloc(old, size);
     if (address)
         born(address, size, caller);
@@ -170,7 +155,7 @@ EXPORT void *realloc(void *old, size_t size)
         resolve();
     if (unlikely(is_bootstrap(old)) || unlikely(!original_realloc))
         return old ? move_out_of_bootstrap(old, size) : malloc(size);
-    return reallocate(old, size, take_caller(CALLER));
+    return reallocate(old, size, CALLER);
 }
 
 EXPORT void *reallocarray(void *old, size_t count, size_t size)
@@ -182,12 +167,12 @@ EXPORT void *reallocarray(void *old, size_t count, size_t size)
     }
     if (unlikely(!original_realloc))
         resolve();
-    return reallocate(old, bytes, take_caller(CALLER));
+    return reallocate(old, bytes, CALLER);
 }
 
 EXPORT void free(void *address)
 {
-    struct recorder_block block = died(address);
+    struct recorder_block block = recorder_died(address);
     if (unlikely(!block.slot) && unlikely(is_bootstrap(address)))
         return;
     if (unlikely(!original_free))
@@ -201,7 +186,7 @@ EXPORT void free_sized(void *address, size_t size)
         free(address);
         return;
     }
-    (void)died(address);
+    (void)recorder_died(address);
     original_free_sized(address, size);
 }
 
@@ -211,7 +196,7 @@ EXPORT void free_aligned_sized(void *address, size_t alignment, size_t size)
         free(address);
         return;
     }
-    (void)died(address);
+    (void)recorder_died(address);
     original_free_aligned_sized(address, alignment, size);
 }
 
@@ -219,10 +204,9 @@ EXPORT int posix_memalign(void **out, size_t alignment, size_t size)
 {
     if (unlikely(!original_posix_memalign))
         resolve();
-    uintptr_t caller = take_caller(CALLER);
     int failed = original_posix_memalign(out, alignment, size);
     if (!failed)
-        born(*out, size, caller);
+        born(*out, size, CALLER);
     return failed;
 }
 
@@ -230,9 +214,8 @@ EXPORT void *aligned_alloc(size_t alignment, size_t size)
 {
     if (unlikely(!original_aligned_alloc))
         resolve();
-    uintptr_t caller = take_caller(CALLER);
     void *address = original_aligned_alloc(alignment, size);
-    born(address, size, caller);
+    born(address, size, CALLER);
     return address;
 }
 
@@ -240,9 +223,8 @@ EXPORT void *memalign(size_t alignment, size_t size)
 {
     if (unlikely(!original_memalign))
         resolve();
-    uintptr_t caller = take_caller(CALLER);
     void *address = original_memalign(alignment, size);
-    born(address, size, caller);
+    born(address, size, CALLER);
     return address;
 }
 
@@ -250,9 +232,8 @@ EXPORT void *valloc(size_t size)
 {
     if (unlikely(!original_valloc))
         resolve();
-    uintptr_t caller = take_caller(CALLER);
     void *address = original_valloc(size);
-    born(address, size, caller);
+    born(address, size, CALLER);
     return address;
 }
 
@@ -260,9 +241,8 @@ EXPORT void *pvalloc(size_t size)
 {
     if (unlikely(!original_pvalloc))
         resolve();
-    uintptr_t caller = take_caller(CALLER);
     void *address = original_pvalloc(size);
-    born(address, size, caller);
+    born(address, size, CALLER);
     return address;
 }
 
@@ -274,7 +254,7 @@ static void mapped(void *address, size_t length, uintptr_t caller)
     if (address == MAP_FAILED)
         return;
     mappings_add((uintptr_t)address, length, recorder_native_site(caller) & SITE_MASK,
-                 recorder_self.inside ? DOMAIN_PYMALLOC_ARENA : DOMAIN_MAPPING);
+                 recorder_births == RECORDER_INSIDE ? DOMAIN_PYMALLOC_ARENA : DOMAIN_MAPPING);
 }
 
 EXPORT void *mmap(void *hint, size_t length, int protection, int flags, int file, off_t offset)
@@ -331,9 +311,11 @@ EXPORT char *strdup(const char *text)
 {
     if (unlikely(!original_strdup))
         resolve();
-    recorder_self.caller = CALLER;
+    uint64_t *births = recorder_enter();
     char *copy = original_strdup(text);
-    recorder_self.caller = 0;
+    recorder_leave(births);
+    if (copy)
+        born(copy, strlen(copy) + 1, CALLER);
     return copy;
 }
 
@@ -341,18 +323,20 @@ EXPORT char *strndup(const char *text, size_t length)
 {
     if (unlikely(!original_strndup))
         resolve();
-    recorder_self.caller = CALLER;
+    uint64_t *births = recorder_enter();
     char *copy = original_strndup(text, length);
-    recorder_self.caller = 0;
+    recorder_leave(births);
+    if (copy)
+        born(copy, strlen(copy) + 1, CALLER);
     return copy;
 }
 
 /* It grows its buffer and trims it at the end, so the block that is returned gets its site anew. */
 static int print(char **out, const char *format, va_list values, uintptr_t caller)
 {
-    recorder_self.inside++;
+    uint64_t *births = recorder_enter();
     int length = original_vasprintf(out, format, values);
-    recorder_self.inside--;
+    recorder_leave(births);
     if (length >= 0)
         born(*out, (size_t)length + 1, caller);
     return length;

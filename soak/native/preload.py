@@ -45,7 +45,7 @@ def _without_separators(library: Path) -> Iterator[Path]:
     if not _has_separator(path):
         yield path
         return
-    parent = None if not _has_separator(Path(tempfile.gettempdir())) else "/tmp"  # noqa: S108
+    parent = None if not _has_separator(Path(tempfile.gettempdir())) else "/tmp"
     with tempfile.TemporaryDirectory(prefix="soak-", dir=parent) as folder:
         link = Path(folder) / library.name
         link.symlink_to(path)

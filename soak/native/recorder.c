@@ -1,5 +1,5 @@
 #define _GNU_SOURCE
-#include "recorder.h"
+#include "recorder_hot.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -9,23 +9,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define likely(x) __builtin_expect(!!(x), 1)
-#define unlikely(x) __builtin_expect(!!(x), 0)
-#define load(p) __atomic_load_n((p), __ATOMIC_RELAXED)
-#define store(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
 #define load_acquire(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
 #define store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
 #define increment(p) __atomic_fetch_add((p), 1, __ATOMIC_RELAXED)
 
-#if defined(__aarch64__)
-#define ADDRESS_BITS 48
-#define CACHE_SHIFT 2 /* instructions are four bytes, so 46 bits name any */
-#else
-#define ADDRESS_BITS 47
-#define CACHE_SHIFT 0
-#endif
-
-#define LEAF_BITS 20 /* a leaf shadows 1 MiB */
 #define LEAF_SLOTS (1u << (LEAF_BITS - 4))
 #define LEAF_BYTES (LEAF_SLOTS * sizeof(uint64_t))
 #define TOP_BITS (ADDRESS_BITS - LEAF_BITS)
@@ -41,11 +28,12 @@
 
 #define INDEX_BITS (SITE_BITS + 1)
 #define INDEX_MASK ((1u << INDEX_BITS) - 1)
-#define CACHE_BITS 13
 #define BIRTHS_LIMIT 256
 
 struct recorder_control recorder_control;
-__thread struct recorder_thread recorder_self __attribute__((tls_model("initial-exec")));
+__thread uint64_t *recorder_births __attribute__((tls_model("initial-exec")));
+uint64_t **recorder_top;
+uint64_t recorder_native_cache[1u << RECORDER_CACHE_BITS];
 
 struct leaf {
     uint64_t *slots;
@@ -64,8 +52,7 @@ struct births {
     uint32_t owned;
 };
 
-static uint64_t **top;     /* two levels */
-static uint64_t ***upper;  /* or three */
+static uint64_t ***upper; /* three levels, where recorder_top is NULL */
 static struct leaf *leaves;
 static uint32_t leaf_count;
 static struct chunk chunks[CHUNK_LIMIT];
@@ -76,7 +63,6 @@ static struct site *sites;
 static uint32_t *site_index;
 static uint32_t *row_heads;
 static uint32_t next_site;
-static uint64_t native_cache[1u << CACHE_BITS];
 
 static struct births births_blocks[BIRTHS_LIMIT];
 static uint64_t *shared_births; /* for threads that are past their end, and for those that found no block */
@@ -147,7 +133,7 @@ size_t recorder_ranges(struct range *out, size_t capacity)
 static void thread_ends(void *block)
 {
     thread_ended = 1;
-    recorder_self.births = NULL;
+    recorder_births = NULL;
     store_release(&((struct births *)block)->owned, 0);
 }
 
@@ -155,7 +141,7 @@ int recorder_start(void)
 {
     if (sites)
         return 0;
-    top = recorder_reserve(sizeof *top << TOP_BITS);
+    uint64_t **top = recorder_reserve(sizeof *top << TOP_BITS);
     if (!top)
         upper = recorder_reserve(sizeof *upper << (TOP_BITS - MIDDLE_BITS));
     leaves = recorder_reserve(sizeof *leaves * LEAF_LIMIT);
@@ -169,14 +155,23 @@ int recorder_start(void)
     next_site = 2;
     have_thread_key = pthread_key_create(&thread_key, thread_ends) == 0;
     sites = table;
-    store_release(&recorder_control.recording, 1);
+    recorder_control.scale = 1ull << EPOCH_SHIFT;
+    recorder_control.recording = 1;
+    store_release(&recorder_top, top);
     return 0;
+}
+
+void recorder_stop(void)
+{
+    recorder_control.recording = 0;
+    recorder_births = RECORDER_INSIDE;
+    upper = NULL;
+    store_release(&recorder_top, NULL);
 }
 
 uint64_t recorder_epoch(void)
 {
-    uint64_t epoch = load(&recorder_control.cycle) >> load(&recorder_control.shift);
-    return epoch < EPOCH_MASK ? epoch : EPOCH_MASK; /* no checkpoint for eight million cycles: never wrap to "old" */
+    return (load(&recorder_control.cycle) >> load(&recorder_control.shift)) & EPOCH_MASK;
 }
 
 /* ---- the shadow table ---- */
@@ -218,8 +213,11 @@ static uint64_t *new_leaf(void)
 
 static uint64_t **find_entry(uintptr_t number, int make)
 {
+    uint64_t **top = load(&recorder_top);
     if (likely(top != NULL))
         return &top[number];
+    if (!upper)
+        return NULL;
     uint64_t ***place = &upper[number >> MIDDLE_BITS];
     uint64_t **middle = load_acquire(place);
     if (!middle && make) {
@@ -232,6 +230,12 @@ static uint64_t **find_entry(uintptr_t number, int make)
     return middle ? &middle[number & MIDDLE_MASK] : NULL;
 }
 
+/* What stands in the table for a leaf is where its slot 0 would lie if it began at address 0: that saves the mask. */
+static uint64_t *biased(uint64_t *leaf, uintptr_t number)
+{
+    return (uint64_t *)((uintptr_t)leaf - (number << (LEAF_BITS - 4)) * sizeof *leaf);
+}
+
 static __attribute__((noinline)) uint64_t *make_leaf(uintptr_t number)
 {
     uint64_t **entry = find_entry(number, 1);
@@ -239,7 +243,7 @@ static __attribute__((noinline)) uint64_t *make_leaf(uintptr_t number)
     if (!fresh)
         return NULL;
     uint64_t *leaf = NULL;
-    if (!__atomic_compare_exchange_n(entry, &leaf, fresh, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+    if (!__atomic_compare_exchange_n(entry, &leaf, biased(fresh, number), 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
         return leaf;
     uint32_t place = increment(&leaf_count);
     if (place < LEAF_LIMIT) {
@@ -248,112 +252,91 @@ static __attribute__((noinline)) uint64_t *make_leaf(uintptr_t number)
     } else {
         store(&leaf_count, LEAF_LIMIT);
     }
-    return fresh;
+    return biased(fresh, number);
 }
 
 /* The slot of an address, or NULL: nothing near it was ever tracked. */
-static inline uint64_t *find_slot(uintptr_t address)
+static uint64_t *find_slot(uintptr_t address)
 {
-    if (unlikely(address >> ADDRESS_BITS))
-        return NULL;
-    uint64_t **entry = find_entry(address >> LEAF_BITS, 0);
-    if (unlikely(!entry))
-        return NULL;
-    uint64_t *leaf = load_acquire(entry);
-    return likely(leaf != NULL) ? &leaf[(address >> 4) & (LEAF_SLOTS - 1)] : NULL;
+    uint64_t **entry = address >> ADDRESS_BITS ? NULL : find_entry(address >> LEAF_BITS, 0);
+    uint64_t *leaf = entry ? load_acquire(entry) : NULL;
+    return leaf ? &leaf[address >> 4] : NULL;
 }
 
-static inline uint64_t *make_slot(uintptr_t address)
+static uint64_t *make_slot(uintptr_t address)
 {
     uint64_t *slot = find_slot(address);
-    if (likely(slot != NULL) || address >> ADDRESS_BITS)
+    if (slot || address >> ADDRESS_BITS)
         return slot;
     uint64_t *leaf = make_leaf(address >> LEAF_BITS);
-    return leaf ? &leaf[(address >> 4) & (LEAF_SLOTS - 1)] : NULL;
+    return leaf ? &leaf[address >> 4] : NULL;
 }
 
-static inline int is_big(uint64_t slot)
+/* A block of counters for this thread, if one is to be had. */
+static void claim_births(void)
 {
-    return slot >> SIZE_SHIFT == SIZE_BIG;
-}
-
-static __attribute__((noinline)) uint64_t take_big(uintptr_t address)
-{
-    uint64_t *slot = find_slot(address + 16);
-    uint64_t value = slot ? load(slot) : 0;
-    if (slot)
-        store(slot, 0);
-    return value;
-}
-
-static __attribute__((noinline)) void put_big(uintptr_t address, uint64_t value)
-{
-    uint64_t *slot = make_slot(address + 16);
-    if (slot)
-        store(slot, value);
-}
-
-static __attribute__((noinline)) void count_birth_slowly(uint32_t site)
-{
-    recorder_self.inside++; /* pthread_setspecific may allocate */
-    for (int i = 0; !thread_ended && have_thread_key && i < BIRTHS_LIMIT; i++) {
+    for (int i = 0; i < BIRTHS_LIMIT; i++) {
         struct births *block = &births_blocks[i];
-        uint32_t free = 0;
+        uint32_t nobody = 0;
         if (load(&block->owned)
-            || !__atomic_compare_exchange_n(&block->owned, &free, 1, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+            || !__atomic_compare_exchange_n(&block->owned, &nobody, 1, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
             continue;
         if (!block->counts)
             store_release(&block->counts, (uint64_t *)recorder_reserve(sizeof *block->counts * SITE_LIMIT));
+        (void)recorder_enter(); /* pthread_setspecific may allocate */
         if (block->counts && pthread_setspecific(thread_key, block) == 0) {
-            recorder_self.births = block->counts;
+            recorder_leave(block->counts);
         } else {
+            recorder_leave(NULL);
             store_release(&block->owned, 0);
         }
-        break;
+        return;
     }
-    recorder_self.inside--;
-    /* Also for the birth in hand, so that this function need not care whether it found a block. */
-    increment(&shared_births[site]);
 }
 
 void recorder_count_birth(uint32_t site)
 {
-    uint64_t *births = recorder_self.births;
-    if (likely(births != NULL))
+    if (!recorder_births && !thread_ended && have_thread_key)
+        claim_births();
+    uint64_t *births = recorder_births;
+    if (births > RECORDER_INSIDE)
         store(&births[site], load(&births[site]) + 1);
     else
-        count_birth_slowly(site);
+        increment(&shared_births[site]);
 }
 
-void recorder_born(const void *address, size_t size, uint32_t site, enum domain domain)
+void recorder_born_slowly(const void *address, size_t size, uint32_t site, enum domain domain)
 {
-    if (unlikely(!load(&recorder_control.recording)))
+    if (!address || !recorder_is_on())
         return;
     uint64_t *slot = make_slot((uintptr_t)address);
-    if (unlikely(!slot)) {
+    if (!slot) {
         increment(&lost_blocks);
         return;
     }
     recorder_count_birth(site);
-    uint64_t value = recorder_epoch() << EPOCH_SHIFT | (uint64_t)domain << DOMAIN_SHIFT | site;
-    if (unlikely(size >= SIZE_BIG)) {
-        put_big((uintptr_t)address, (uint64_t)size << SITE_BITS);
-        size = SIZE_BIG;
+    uint64_t value = recorder_slot(size, site, domain);
+    if (size >= SIZE_LIMIT) {
+        uint64_t *next = make_slot((uintptr_t)address + 16);
+        if (next)
+            store(next, (uint64_t)size << SIZE_SHIFT);
+        value = recorder_slot(0, site, domain) | BIG_BIT;
     }
-    store(slot, value | (uint64_t)size << SIZE_SHIFT);
+    store(slot, value);
 }
 
-struct recorder_block recorder_died(const void *address)
+struct recorder_block recorder_died_slowly(const void *address)
 {
     struct recorder_block block = {0, 0};
     uint64_t *slot = find_slot((uintptr_t)address);
-    if (unlikely(!slot))
+    block.slot = slot ? load(slot) : 0;
+    if (!block.slot) /* an untracked block must not make its table's page dirty */
         return block;
-    block.slot = load(slot);
-    if (likely(block.slot != 0)) { /* an untracked block must not make its table's page dirty */
-        store(slot, 0);
-        if (unlikely(is_big(block.slot)))
-            block.big = take_big((uintptr_t)address);
+    store(slot, 0);
+    uint64_t *next = block.slot & BIG_BIT ? find_slot((uintptr_t)address + 16) : NULL;
+    if (next) {
+        block.big = load(next);
+        store(next, 0);
     }
     return block;
 }
@@ -363,8 +346,9 @@ void recorder_put_back(const void *address, struct recorder_block block)
     uint64_t *slot = block.slot ? find_slot((uintptr_t)address) : NULL;
     if (!slot)
         return;
-    if (is_big(block.slot))
-        put_big((uintptr_t)address, block.big);
+    uint64_t *next = block.slot & BIG_BIT ? find_slot((uintptr_t)address + 16) : NULL;
+    if (next)
+        store(next, block.big);
     store(slot, block.slot);
 }
 
@@ -377,7 +361,7 @@ void recorder_mark_code(const void *address)
 
 uint64_t recorder_size(struct recorder_block block)
 {
-    return is_big(block.slot) ? block.big >> SITE_BITS : block.slot >> SIZE_SHIFT;
+    return block.slot & BIG_BIT ? block.big >> SIZE_SHIFT : block.slot >> SIZE_SHIFT & (SIZE_LIMIT - 1);
 }
 
 /* ---- sites ---- */
@@ -425,36 +409,21 @@ uint32_t recorder_site_count(void)
     return count < SITE_LIMIT ? count : SITE_LIMIT;
 }
 
-static uint64_t *cache_place(uintptr_t return_address)
-{
-    return &native_cache[(return_address ^ return_address >> CACHE_BITS) & ((1u << CACHE_BITS) - 1)];
-}
-
-static __attribute__((noinline)) uint32_t native_site_slowly(uintptr_t return_address)
+uint32_t recorder_native_site_slowly(uintptr_t return_address)
 {
     int created;
     uint32_t site = recorder_site((uint64_t)SITE_NATIVE << 56 | return_address, &created);
     if (created)
         sites[site].address = return_address;
-    uint64_t *cached = cache_place(return_address);
-    uint64_t entry = (uint64_t)(return_address >> CACHE_SHIFT) << SITE_BITS | site;
+    uint64_t *cached = recorder_cache_place(return_address);
     if (!(load(&sites[site].flags) & SITE_FLAGGED)) {
-        __atomic_store_n(cached, entry, __ATOMIC_SEQ_CST);
+        __atomic_store_n(cached, recorder_cache_tag(return_address) | site, __ATOMIC_SEQ_CST);
         /* A flag set between the test and the store would be overlooked for as long as the entry stands. */
         if (!(__atomic_load_n(&sites[site].flags, __ATOMIC_SEQ_CST) & SITE_FLAGGED))
             return site;
         store(cached, 0);
     }
     return site | SITE_WANTS_STACK;
-}
-
-/* Flagged sites are never in the cache: an allocation at any other site pays nothing for the question. */
-uint32_t recorder_native_site(uintptr_t return_address)
-{
-    uint64_t entry = load(cache_place(return_address));
-    if (likely(entry >> SITE_BITS == return_address >> CACHE_SHIFT))
-        return (uint32_t)entry & SITE_MASK;
-    return native_site_slowly(return_address);
 }
 
 int recorder_flag(uint32_t site, int on)
@@ -465,10 +434,10 @@ int recorder_flag(uint32_t site, int on)
         __atomic_fetch_or(&sites[site].flags, SITE_FLAGGED, __ATOMIC_SEQ_CST);
     else
         __atomic_fetch_and(&sites[site].flags, ~(uint32_t)SITE_FLAGGED, __ATOMIC_SEQ_CST);
-    for (uint32_t i = 0; i < 1u << CACHE_BITS; i++) {
-        uint64_t entry = __atomic_load_n(&native_cache[i], __ATOMIC_SEQ_CST);
+    for (uint32_t i = 0; i < 1u << RECORDER_CACHE_BITS; i++) {
+        uint64_t entry = __atomic_load_n(&recorder_native_cache[i], __ATOMIC_SEQ_CST);
         if ((entry & SITE_MASK) == site)
-            __atomic_compare_exchange_n(&native_cache[i], &entry, 0, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+            __atomic_compare_exchange_n(&recorder_native_cache[i], &entry, 0, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
     }
     return 0;
 }
@@ -483,10 +452,10 @@ static uint64_t epoch_of(uint64_t slot, uint64_t now)
 
 static uint64_t size_of(const struct leaf *leaf, uint32_t index, uint64_t slot)
 {
-    if (likely(!is_big(slot)))
-        return slot >> SIZE_SHIFT;
+    if (likely(!(slot & BIG_BIT)))
+        return slot >> SIZE_SHIFT & (SIZE_LIMIT - 1);
     uint64_t *next = find_slot(leaf->base + ((uintptr_t)index << 4) + 16);
-    return next ? load(next) >> SITE_BITS : 0;
+    return next ? load(next) >> SIZE_SHIFT : 0;
 }
 
 static uint16_t bucket_of(uint64_t epoch)
@@ -532,6 +501,7 @@ static void halve_epochs(uint32_t leaf_total)
         }
     }
     store(&recorder_control.shift, recorder_control.shift + 1);
+    store(&recorder_control.scale, 1ull << (EPOCH_SHIFT - recorder_control.shift));
 }
 
 static uint32_t leaves_to_read(void)

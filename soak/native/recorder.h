@@ -9,22 +9,38 @@
 #include "layout.h"
 #include <stddef.h>
 
-/* Returned with a site by the look-ups when an allocation there should capture its stack. */
+/* Comes with a site from the look-ups when an allocation there should capture its stack. */
 #define SITE_WANTS_STACK (1u << 31)
 
-struct recorder_control {
-    uint64_t cycle;     /* the program stores its cycle here; nothing else is needed to mark one */
-    uint32_t shift;     /* an epoch stands for 2^shift cycles */
-    uint32_t recording; /* 0: births and deaths are ignored */
-};
-extern struct recorder_control recorder_control;
+/* A declaration needs it beside -fvisibility=hidden, else each access goes through the offset table. */
+#define HIDDEN __attribute__((visibility("hidden")))
 
-struct recorder_thread {
-    uint64_t *births; /* this thread's counters by site; NULL until its first allocation */
-    uintptr_t caller; /* set by a pass-through: who to name instead of it; taken by the first allocation */
-    uint32_t inside;  /* > 0: what is allocated now is recorded by an outer hook, or is the tracker's own */
+struct recorder_control {
+    uint64_t cycle; /* the program stores its cycle here; nothing else is needed to mark one */
+    uint64_t scale; /* 1 << (EPOCH_SHIFT - shift): a product costs less than two shifts by a variable */
+    uint32_t shift; /* an epoch stands for 2^shift cycles */
+    uint32_t recording;
 };
-extern __thread struct recorder_thread recorder_self __attribute__((tls_model("initial-exec")));
+extern struct recorder_control recorder_control HIDDEN;
+
+/* This thread's birth counters by site, and whether its allocations are recorded at all: NULL until the first one,
+ * RECORDER_INSIDE while an outer hook, or the tracker itself, accounts for what is allocated. One word for the three,
+ * because every allocation asks. */
+extern __thread uint64_t *recorder_births HIDDEN __attribute__((tls_model("initial-exec")));
+#define RECORDER_INSIDE ((uint64_t *)1)
+
+/* Between the two nothing that this thread allocates is recorded. What `enter` returns goes to `leave`. */
+static inline uint64_t *recorder_enter(void)
+{
+    uint64_t *births = recorder_births;
+    recorder_births = RECORDER_INSIDE;
+    return births;
+}
+
+static inline void recorder_leave(uint64_t *births)
+{
+    recorder_births = births;
+}
 
 /* What a slot held, for realloc to put back. */
 struct recorder_block {
@@ -35,11 +51,14 @@ struct recorder_block {
 /* Reserves the tables. 0, or -1 when there is no address space for them. */
 int recorder_start(void);
 
-/* The block at `address` belongs to the caller and has just come from its allocator. */
-void recorder_born(const void *address, size_t size, uint32_t site, enum domain domain);
+/* Ends recording for good, without touching the tables: for a forked child. */
+void recorder_stop(void);
 
-/* The block is about to be released. An untracked address is fine: `slot` is 0 then. */
-struct recorder_block recorder_died(const void *address);
+/* recorder_born, recorder_born_at_once and recorder_died, through which every allocation passes, are inline in
+ * recorder_hot.h: calls would cost as much as their work. What they do not do at once is done here. */
+void recorder_born_slowly(const void *address, size_t size, uint32_t site, enum domain domain);
+struct recorder_block recorder_died_slowly(const void *address);
+uint32_t recorder_native_site_slowly(uintptr_t return_address);
 
 /* The release that `recorder_died` announced did not happen. */
 void recorder_put_back(const void *address, struct recorder_block block);
@@ -49,9 +68,6 @@ void recorder_mark_code(const void *address);
 
 /* Bytes of a block as `recorder_died` returned it. */
 uint64_t recorder_size(struct recorder_block block);
-
-/* The site of a return address, with SITE_WANTS_STACK. */
-uint32_t recorder_native_site(uintptr_t return_address);
 
 /* Finds or makes a site by key; `*created` says which. Site 1 when the table is full. With `created` NULL it is only
  * looked for: 0 when there is none. */

@@ -144,7 +144,7 @@ uint32_t stacks_site(uint32_t site, uintptr_t return_address)
     uint64_t before = now_ns();
     if (!is_sampled(before))
         return site;
-    recorder_self.inside++;
+    uint64_t *births = recorder_enter();
     struct walk walk = {frames, 0, return_address};
     if (native_stacks && on_own_stack())
         (void)_Unwind_Backtrace(add_frame, &walk);
@@ -153,7 +153,7 @@ uint32_t stacks_site(uint32_t site, uintptr_t return_address)
     size_t python = frames_walk(frames + walk.count, PYTHON_LIMIT);
     uint32_t stack = intern(site, frames, walk.count, python);
     adapt_period(before);
-    recorder_self.inside--;
+    recorder_leave(births);
     return stack == 1 ? site : stack;
 }
 
@@ -172,9 +172,9 @@ int stacks_start(void)
     if (native_stacks) {
         uint64_t frames[NATIVE_LIMIT];
         struct walk walk = {frames, 0, (uintptr_t)__builtin_return_address(0)};
-        recorder_self.inside++;
+        uint64_t *births = recorder_enter();
         (void)_Unwind_Backtrace(add_frame, &walk);
-        recorder_self.inside--;
+        recorder_leave(births);
     }
     return native_stacks;
 }

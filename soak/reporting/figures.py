@@ -19,7 +19,16 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from soak.measurements import SIGNALS, Reading
 from soak.reporting.palette import FIGURE
 from soak.reporting.sentences import component_sentence, parts_sentence, short_number, spoken
-from soak.reporting.series import Series, Windows, deciding_signal, level_at_zero, series_of, thin, windows_of
+from soak.reporting.series import (
+    Series,
+    Windows,
+    level_at_zero,
+    series_of,
+    telling_signal,
+    thin,
+    tolerance_of,
+    windows_of,
+)
 from soak.reporting.svg import restyle
 from soak.results import ComponentResult, Parts, SignalResult
 from soak.units import format_count, format_size
@@ -43,6 +52,8 @@ _MEMORY_LINES = (
     ("heap", _SERIES, "heap in use"),
     ("heap_free", _FREE, "heap kept free"),
 )
+_BYTE_SCALES = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (1, "B"))
+_COUNT_SCALES = ((10_000_000, "million "), (10_000, "thousand "), (1, ""))
 _LEAST_MEMORY_SPAN_BYTES = 256 * 1024.0
 """Resident memory that moves by less than this looks flat, as it is."""
 
@@ -62,7 +73,7 @@ def component_figure(
     the tolerance as a dotted line, so that what is flat looks flat. At most about ``points`` readings per line, peaks
     and troughs kept. None when nothing was read. ``prefix`` must be unique among the figures of one page.
     """
-    name = deciding_signal(component, readings)
+    name = telling_signal(component, readings, tolerance_bytes)
     series = None if name is None else series_of(readings, name)
     if name is None or series is None:
         return None
@@ -117,17 +128,18 @@ def _draw_decision(
     title = SIGNALS[name].title if name in SIGNALS else name
     change, last = series.change, float(series.cycles[-1])
     windows = windows_of(signal, last)
-    if len(series.values) > 1:
+    fitted = signal is not None and signal.per_iteration is not None and math.isfinite(signal.per_iteration)
+    if fitted:
         _shade(axes, windows)
     _line(axes, thin(change, points), _SERIES, "readings")
-    tolerance = _tolerance(name, last, tolerance_bytes)
+    tolerance = tolerance_of(name, last, tolerance_bytes)
     span = max(last - float(series.cycles[0]), 1.0)
     if tolerance is not None:
         label = f"{short_number(tolerance)} {_short_unit(unit)} per cycle, the tolerance"
         ends = (float(series.cycles[0]), last)
         axes.plot(ends, (0, tolerance * span), color=_MUTED, linewidth=1.2, linestyle=(0, (1, 2)), label=label)
     low, high = float(change.values.min()), float(change.values.max())
-    if signal is not None and signal.per_iteration is not None and math.isfinite(signal.per_iteration):
+    if signal is not None and fitted:
         _fit(axes, change, signal, windows, _short_unit(unit))
     room = max(high - low, (tolerance or 0.0) * span, 4 * SIGNALS[name].grain if name in SIGNALS else 0.0, 1e-9)
     axes.set_ylim(low - 0.06 * room, max(high, low + room) + 0.06 * room)
@@ -189,41 +201,26 @@ def _line(axes: Axes, series: Series, colour: str, label: str) -> None:
     axes.plot(series.cycles, series.values, color=colour, linewidth=width, marker=marker, markersize=3, label=label)
 
 
-def _tolerance(name: str, last_cycle: float, tolerance_bytes: float) -> float | None:
-    if name not in SIGNALS:
-        return None
-    tolerance = SIGNALS[name].tolerance
-    if tolerance is None:
-        return tolerance_bytes if SIGNALS[name].unit == "bytes" else None
-    return tolerance(last_cycle) if callable(tolerance) else tolerance
-
-
 def _short_unit(unit: str) -> str:
     return "B" if unit == "bytes" else unit
 
 
 def _values(axes: Axes, unit: str) -> None:
     """Label the value axis in one unit for all its ticks, and quieten the rest."""
-    low, high = axes.get_ylim()
-    largest = max(abs(low), abs(high))
-    factor, label = 1.0, unit
-    if unit == "bytes":
-        factor, label = next(
-            (size, name)
-            for size, name in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (1, "B"))
-            if largest >= size or size == 1
-        )
-    axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]) if factor == 1 else _ScaledLocator(factor))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / factor:,.4g}"))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-    axes.set_ylabel(label, color=_MUTED)
+    largest = max(abs(limit) for limit in axes.get_ylim())
+    scales = _BYTE_SCALES if unit == "bytes" else _COUNT_SCALES
+    factor, prefix = next((size, name) for size, name in scales if largest >= size or size == 1)
+    axes.yaxis.set_major_locator(_ScaledLocator(factor))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / factor:,.6g}"))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
+    axes.set_ylabel(prefix if unit == "bytes" else f"{prefix}{unit}", color=_MUTED)
     _quiet(axes, grid="y")
 
 
 class _ScaledLocator(MaxNLocator):
     """Ticks at round numbers of KiB or MiB rather than of bytes."""
 
-    def __init__(self, factor: float) -> None:
+    def __init__(self, factor: int) -> None:
         super().__init__(5, steps=[1, 2, 5, 10])
         self._factor = factor
 

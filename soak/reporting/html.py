@@ -127,7 +127,6 @@ def _signals(component: ComponentResult) -> Markup:
             SIGNALS[name].title if name in SIGNALS else name,
             _badge(signal.verdict),
             say.signal_cell(signal),
-            f"{signal.unit}/cycle",
             _level(signal.first, signal.unit),
             _level(signal.last, signal.unit),
             signal.role,
@@ -135,8 +134,8 @@ def _signals(component: ComponentResult) -> Markup:
         )
         for name, signal in component.signals.items()
     ]
-    titles = ("signal", "verdict", "growth", "unit", "first", "last", "role", "why")
-    return join(element("h3", "Signals"), _table(titles, rows, numbers=(2, 4, 5)))
+    titles = ("signal", "verdict", "growth", "first", "last", "role", "why")
+    return join(element("h3", "Signals"), _table(titles, rows, numbers=(2, 3, 4)))
 
 
 def _cause(cause: Cause) -> Markup:

@@ -246,10 +246,11 @@ def growth_cell(component: ComponentResult) -> str:
 
 
 def signal_cell(signal: SignalResult) -> str:
-    """Give one signal's rate with its interval, in its unit per cycle."""
+    """Give one signal's rate with its interval: ``0.1 fds/cycle [0.1, 0.1]``."""
     if signal.per_iteration is None:
         return "–"
-    return f"{format_number(signal.per_iteration)}{interval_words(signal.low, signal.high)}"
+    unit = "B" if signal.unit == "bytes" else signal.unit
+    return f"{format_number(signal.per_iteration)} {unit}/cycle{interval_words(signal.low, signal.high)}"
 
 
 def interval_words(low: float | None, high: float | None) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from soak.measurements import SIGNALS, Reading
+from soak.measurements import SIGNALS, Reading, Role
 from soak.results import ComponentResult, SignalResult
 from soak.verdict import Verdict
 
@@ -74,16 +74,42 @@ def thin(series: Series, points: int) -> Series:
     return Series(series.cycles[index], series.values[index])
 
 
-def deciding_signal(component: ComponentResult, readings: Sequence[Reading]) -> str | None:
-    """Name the signal whose series shows the verdict best, among those that were read; None when there is none.
+def telling_signal(component: ComponentResult, readings: Sequence[Reading], tolerance_bytes: float) -> str | None:
+    """Name the signal whose series shows best what was found, among those that were read; None when there is none.
 
-    That is the one the verdict rests on; where it rests on a ledger, which has no series, the malloc heap.
+    That is the one the verdict rests on; where it rests on a ledger, which has no series, the malloc heap. Where
+    nothing is decided it is the first, in the order in which signals explain, that rose by more than its tolerance
+    allows, else the malloc heap.
     """
     read = {name for reading in readings for name in reading.values}
-    growth = component.growth.signal if component.growth is not None else None
-    decided_by = (component.decided_by or "").removeprefix("counter:")
-    candidates = (growth, decided_by, *_FALLBACKS, *SIGNALS, *sorted(read))
-    return next((name for name in candidates if name in read), None)
+    named = [component.growth.signal] if component.growth is not None else []
+    named.append((component.decided_by or "").removeprefix("counter:"))
+    if component.verdict in (Verdict.FAILED, Verdict.INCONCLUSIVE):
+        named = [
+            name
+            for name, signal in SIGNALS.items()
+            if signal.role is Role.DECIDES and name in read and _rose(readings, name, tolerance_bytes)
+        ]
+    return next((name for name in (*named, *_FALLBACKS, *SIGNALS, *sorted(read)) if name in read), None)
+
+
+def tolerance_of(name: str, cycles: float, tolerance_bytes: float) -> float | None:
+    """Give the growth per cycle that a signal may show over so many cycles, in its unit; None where none is set."""
+    signal = SIGNALS.get(name)
+    if signal is None or (signal.tolerance is None and signal.unit != "bytes"):
+        return None
+    if signal.tolerance is None:
+        return tolerance_bytes
+    return signal.tolerance(cycles) if callable(signal.tolerance) else signal.tolerance
+
+
+def _rose(readings: Sequence[Reading], name: str, tolerance_bytes: float) -> bool:
+    series = series_of(readings, name)
+    if series is None:
+        return False
+    cycles = float(series.cycles[-1] - series.cycles[0])
+    allowed = max((tolerance_of(name, cycles, tolerance_bytes) or 0.0) * cycles, SIGNALS[name].grain)
+    return bool(series.values[-1] - series.values[0] > allowed)
 
 
 def windows_of(signal: SignalResult | None, last_cycle: float) -> Windows:
