@@ -52,8 +52,9 @@ _MEMORY_LINES = (
     ("heap", _SERIES, "heap in use"),
     ("heap_free", _FREE, "heap kept free"),
 )
-_BYTE_SCALES = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (1, "B"))
-_COUNT_SCALES = ((10_000_000, "million "), (10_000, "thousand "), (1, ""))
+_BYTE_SCALES = ((2**30, 2**30, "GiB"), (2**20, 2**20, "MiB"), (2**10, 2**10, "KiB"), (0, 1, "B"))
+_COUNT_SCALES = ((10**7, 10**6, "million "), (10**4, 10**3, "thousand "), (0, 1, ""))
+"""From which value on an axis is labelled in which unit, so that no tick has more than four digits."""
 _LEAST_MEMORY_SPAN_BYTES = 256 * 1024.0
 """Resident memory that moves by less than this looks flat, as it is."""
 
@@ -209,10 +210,10 @@ def _values(axes: Axes, unit: str) -> None:
     """Label the value axis in one unit for all its ticks, and quieten the rest."""
     largest = max(abs(limit) for limit in axes.get_ylim())
     scales = _BYTE_SCALES if unit == "bytes" else _COUNT_SCALES
-    factor, prefix = next((size, name) for size, name in scales if largest >= size or size == 1)
+    factor, prefix = next((factor, prefix) for least, factor, prefix in scales if largest >= least)
     axes.yaxis.set_major_locator(_ScaledLocator(factor))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / factor:,.6g}"))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / factor:,.10g}"))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
     axes.set_ylabel(prefix if unit == "bytes" else f"{prefix}{unit}", color=_MUTED)
     _quiet(axes, grid="y")
 

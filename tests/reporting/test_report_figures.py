@@ -88,6 +88,15 @@ def test_whatever_was_read_can_be_drawn(component, read):
     assert words_of(component_figure(component, read))
 
 
+def test_large_counts_have_short_ticks():
+    """Thirteen thousand open files are 13 thousand, not 1.3e+04."""
+    opened = [Reading(cycle, 0.0, {"fds": 4.0 + cycle / 10}) for cycle in range(0, 132_000, 1_000)]
+
+    words = words_of(component_figure(a_failure(), opened))
+
+    assert {"thousand fds", "0", "5", "10", "100,000"} <= words
+
+
 def test_nothing_read_gives_no_figure():
     """A driver that failed in setup has nothing to draw."""
     assert component_figure(a_failure(), []) is None

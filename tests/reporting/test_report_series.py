@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from builder import a_component, a_failure, a_leak, growth, readings, signal
+from builder import a_component, a_failure, a_leak, an_undecided, growth, readings, signal
 
 from soak.measurements import Reading
 from soak.reporting.series import (
     Series,
     Windows,
-    deciding_signal,
     level_at_zero,
     series_of,
+    telling_signal,
     thin,
     windows_of,
 )
@@ -90,8 +90,21 @@ def test_the_series_shown_is_the_one_that_decided():
     """What decided without having a series (the ledger) is shown by the heap; nothing read, nothing shown."""
     read = readings(4)
 
-    assert deciding_signal(a_leak(growth=growth(0.1, 0.1, 0.1, signal="fds")), read) == "fds"
-    assert deciding_signal(a_failure(decided_by="counter:threads"), read) == "threads"
-    assert deciding_signal(a_leak(decided_by="ledger"), read) == "heap"
-    assert deciding_signal(a_component(), [Reading(0, 0.0, {"gc_objects": 5.0})]) == "gc_objects"
-    assert deciding_signal(a_component(), []) is None
+    assert telling_signal(a_leak(growth=growth(0.1, 0.1, 0.1, signal="fds")), read, 1.0) == "fds"
+    assert telling_signal(a_leak(growth=None, decided_by="counter:threads"), read, 1.0) == "threads"
+    assert telling_signal(a_leak(growth=None, decided_by="ledger"), read, 1.0) == "heap"
+    assert telling_signal(a_component(), [Reading(0, 0.0, {"gc_objects": 5.0})], 1.0) == "gc_objects"
+    assert telling_signal(a_component(), [], 1.0) is None
+
+
+def test_without_a_decision_the_series_shown_is_one_that_grew():
+    """A driver that died of its open files shows them, though its heap grew too; one that is flat shows the heap."""
+    grown = [
+        Reading(cycle, 0.0, {"threads": 1.0, "fds": 4.0 + cycle / 10, "heap": 5e6 + 50.0 * cycle})
+        for cycle in range(0, 10_000, 100)
+    ]
+    flat = [Reading(cycle, 0.0, {"threads": 1.0, "fds": 4.0, "heap": 5e6 + cycle % 7}) for cycle in range(0, 500, 100)]
+
+    assert telling_signal(a_failure(decided_by="counter:threads"), grown, 1.0) == "fds"
+    assert telling_signal(an_undecided(decided_by="counter:threads"), flat, 1.0) == "heap"
+    assert telling_signal(a_failure(), [Reading(0, 0.0, {"rss": 5.0})], 1.0) == "rss"
