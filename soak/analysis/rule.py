@@ -183,14 +183,14 @@ def _windows_of(parts: Parts, n: float, scales: int) -> Windows:
     widths = np.array([n / 2**scale for scale in range(1, scales + 1)])
     troughs, at = _troughs(parts, scales)
     older, older_at = troughs[:, 0, 0], at[:, 0, 0]
-    steady = fit_cut(set_aside_step(troughs), at)
+    steady = fit_windows(set_aside_step(troughs), at)
     return Windows(
         widths=widths,
         troughs=troughs,
         steady=steady,
-        whole_older=fit_cut(older, older_at),
-        whole_newer=fit_cut(troughs[:, 0, 1], at[:, 0, 1]),
-        first_rate=np.maximum(steady.rate[:, 0, 0], fit_cut(-set_aside_step(-older), older_at).rate),
+        whole_older=fit_windows(older, older_at),
+        whole_newer=fit_windows(troughs[:, 0, 1], at[:, 0, 1]),
+        first_rate=np.maximum(steady.rate[:, 0, 0], fit_windows(-set_aside_step(-older), older_at).rate),
         climb=_climb_above_rate(parts, steady.rate[..., 1], widths),
     )
 
@@ -254,7 +254,7 @@ def set_aside_step(troughs: FloatArray) -> FloatArray:
     return lowered
 
 
-def fit_cut(troughs: FloatArray, at: FloatArray) -> Fit:
+def fit_windows(troughs: FloatArray, at: FloatArray) -> Fit:
     """Fit windows of eight troughs ``(..., 8)``, read at cycles of the same shape.
 
     The slopes are those of the ten pairs of blocks at least half a window apart.
@@ -299,7 +299,7 @@ def _climb_above_rate(parts: Parts, rate: FloatArray, widths: FloatArray) -> Flo
 def _cycles_needed(
     finding: IntArray, windows: Windows, *, n: float, end: float, tolerance: float, n_min: float, grain: float
 ) -> FloatArray:
-    """How many more cycles would decide, ``(runs,)``: to n_min, or by doubling n until the interval leaves tolerance."""
+    """How many more cycles would decide, ``(runs,)``: to n_min, or by doubling n until the interval decides."""
     older, newer = windows.whole_older, windows.whole_newer
     settling = finding == Finding.SETTLING
     rate, rate_before = np.where(settling, newer.rate, tolerance), np.where(settling, older.rate, 2 * tolerance)
