@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from series_builder import AT, CYCLES, N_MIN, SPACING, FloatArray, judge_shape
 
 from soak.analysis import judge
@@ -169,3 +171,42 @@ def test_a_count_that_rises_by_one_every_few_cycles_is_a_leak_of_that_fraction(e
     assert verdict.verdict is Verdict.LEAK
     assert verdict.rate == pytest.approx(1 / every, rel=0.05)
     assert verdict.low <= 1 / every <= verdict.high
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    rate=st.integers(2, 5000),
+    n_min=st.integers(256, 3000),
+    gaps=st.lists(st.integers(1, 3), min_size=50, max_size=200),
+)
+def test_a_straight_line_gives_its_slope_at_any_spacing_of_readings(rate, n_min, gaps):
+    """Troughs are dated, so readings need be neither regular nor in step with the blocks."""
+    at = np.cumsum(np.resize(gaps, 2 * n_min))
+
+    verdict = judge(at, rate * at, tolerance=1, n_min=n_min)
+
+    assert verdict.verdict is Verdict.LEAK
+    assert verdict.rate == pytest.approx(rate)
+    assert verdict.low <= verdict.rate <= verdict.high
+    assert verdict.high - verdict.low < 0.25 * rate
+
+
+@pytest.mark.parametrize("period", [255.9, 383.6, 383.8, 682.6, 831.8, 894.9, 1023.7, 1364.9])
+@pytest.mark.parametrize("phase", np.linspace(0, 1, 5))
+def test_a_sawtooth_in_step_with_the_readings_is_not_a_leak(period: float, phase: float):
+    """Readings that creep up a tooth rise by less than the series climbs between two of them."""
+    assert judge_shape(lambda at: 6e6 * ((at / period + phase) % 1)).verdict is not Verdict.LEAK
+
+
+@pytest.mark.parametrize("cycle", range(CYCLES // 4, CYCLES // 2, CYCLES // 64))
+def test_a_jump_down_does_not_hide_that_growth_was_faster(cycle: int):
+    """Logarithmic growth after memory was given back in the first half is still logarithmic."""
+    assert judge_shape(lambda at: 2e6 * np.log(at) - 2e7 * (at > cycle)).verdict is not Verdict.LEAK
+
+
+def test_a_leak_in_steps_has_an_interval_as_wide_as_the_steps_resolve():
+    """A counter that moves by 10 kB per thousand cycles cannot know its rate better than that over half a window."""
+    verdict = judge_shape(lambda at: 10_000 * np.floor(at / 1000))
+
+    assert verdict.verdict is Verdict.LEAK
+    assert verdict.low < 10 < verdict.high
