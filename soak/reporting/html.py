@@ -135,7 +135,7 @@ def _signals(component: ComponentResult) -> Markup:
         for name, signal in component.signals.items()
     ]
     titles = ("signal", "verdict", "growth", "first", "last", "role", "why")
-    return join(element("h3", "Signals"), _table(titles, rows, numbers=(2, 3, 4)))
+    return join(element("h3", "Signals"), _table(titles, rows, numbers=(3, 4)))
 
 
 def _cause(cause: Cause) -> Markup:

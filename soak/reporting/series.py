@@ -79,7 +79,7 @@ def telling_signal(component: ComponentResult, readings: Sequence[Reading], tole
 
     That is the one the verdict rests on; where it rests on a ledger, which has no series, the malloc heap. Where
     nothing is decided it is the first, in the order in which signals explain, that rose by more than its tolerance
-    allows, else the malloc heap.
+    allows after the first half, so that a warm-up does not count; else the malloc heap.
     """
     read = {name for reading in readings for name in reading.values}
     named = [component.growth.signal] if component.growth is not None else []
@@ -107,9 +107,10 @@ def _rose(readings: Sequence[Reading], name: str, tolerance_bytes: float) -> boo
     series = series_of(readings, name)
     if series is None:
         return False
-    cycles = float(series.cycles[-1] - series.cycles[0])
+    middle = len(series.values) // 2
+    cycles = float(series.cycles[-1] - series.cycles[middle])
     allowed = max((tolerance_of(name, cycles, tolerance_bytes) or 0.0) * cycles, SIGNALS[name].grain)
-    return bool(series.values[-1] - series.values[0] > allowed)
+    return bool(series.values[-1] - series.values[middle] > allowed)
 
 
 def windows_of(signal: SignalResult | None, last_cycle: float) -> Windows:

@@ -49,8 +49,9 @@ def print_result(result: RunResult, console: Console) -> None:
     if result.components:
         console.print(_verdicts(result, known, wide=console.width >= _WIDE))
     for component in result.components:
-        if lines := _explanation(component, excuse(component, known)):
-            console.print("", _text(component.name, "bold"), Padding(Group(*lines), (0, 0, 0, 2)), sep="\n")
+        explanation = _explanation(component, excuse(component, known))
+        if explanation is not None:
+            console.print(explanation)
     console.print()
     if result.parts is not None:
         console.print(_text(f"parts: {say.parts_sentence(result.parts)} {say.combination_sentence(result.parts)}"))
@@ -153,22 +154,24 @@ def _verdicts(result: RunResult, known: Collection[str], *, wide: bool) -> Table
     return table
 
 
-def _explanation(component: ComponentResult, excused: str | None) -> list[Text]:
-    lines = [_text(message, "yellow") for message in component.messages]
-    if component.verdict is not Verdict.CLEAN:
-        sentences = (
-            say.component_sentence(component),
-            say.added_why(component),
-            say.caveat_sentence(component),
-            say.excuse_sentence(excused) if excused else None,
-            say.needed_sentence(component),
-        )
-        lines += [_text(sentence) for sentence in sentences if sentence]
+def _explanation(component: ComponentResult, excused: str | None) -> RenderableType | None:
+    messages = [_text(message, "yellow") for message in component.messages]
+    if component.verdict is Verdict.CLEAN:
+        lines = [Text.assemble((f"{_plain(component.name)}: ", "bold"), message) for message in messages]
+        return Group(*lines) if lines else None
+    sentences = (
+        say.component_sentence(component),
+        say.added_why(component),
+        say.caveat_sentence(component),
+        say.excuse_sentence(excused) if excused else None,
+        say.needed_sentence(component),
+    )
+    lines = [_text(sentence) for sentence in sentences if sentence] + messages
     if component.failure is not None:
         lines += [_text(f"  {frame}", "dim") for frame in say.telling_frames(component.failure, _MOST_FRAMES)]
     for cause in component.causes:
         lines += _cause(cause)
-    return lines
+    return Group("", _text(component.name, "bold"), Padding(Group(*lines), (0, 0, 0, 2)))
 
 
 def _cause(cause: Cause) -> list[Text]:
@@ -176,7 +179,7 @@ def _cause(cause: Cause) -> list[Text]:
     lines += [_text(f"  {frame}", "dim") for frame in cause.stack[:_MOST_FRAMES]]
     lines += [_text(f"  held by {holder}", "dim") for holder in cause.held_by[:_MOST_FRAMES]]
     if cause.advice:
-        lines.append(_text(f"  {cause.advice}"))
+        lines.append(_text(cause.advice))
     return lines
 
 

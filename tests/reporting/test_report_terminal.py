@@ -51,10 +51,10 @@ def test_what_is_not_clean_is_explained_below_the_table():
     lines = printed(run)
 
     assert "    to_numpy (decoder/conversion.py:42)" in lines
-    assert "    Free the block that PyArray_NewFromDescr gives, or let an array own it." in lines
+    assert "  Free the block that PyArray_NewFromDescr gives, or let an array own it." in lines
     assert '    File "decoder/decompressor.py", line 88, in decompress' in lines
     assert "  To decide it: soak run standalone_tests/drive_get.py --iterations 16000" in lines
-    assert "  3 rows lost" in lines
+    assert "decoder: 3 rows lost" in lines
     assert any(line.startswith("parts: get 0 ± 0.3, decompressor 0 ± 0.2") for line in lines)
 
 
