@@ -82,7 +82,7 @@ def _resolve(text: str, base: Path) -> list[Target]:
 
 def _driver(path: Path) -> Target:
     names = _top_level_names(path)
-    if "cycle" not in names:
+    if "cycle" not in names and "*" not in names:
         hint = next((name for name in names if not name.startswith("_")), "function")
         raise UsageError(
             f"{path.name} has no function cycle(state), so it is no driver; name a function instead: {path.name}:{hint}"
@@ -101,6 +101,7 @@ def _function_of_file(path: Path, function: str, text: str) -> Target:
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
         arguments = node.args
         required = len(arguments.posonlyargs) + len(arguments.args) - len(arguments.defaults)
+        required += arguments.kw_defaults.count(None)
         if required:
             raise UsageError(
                 f"{text!r} takes arguments, and a function target is called without; give them defaults, or write a "
