@@ -1,0 +1,33 @@
+"""What every test starts from: no settings of the machine's, and measured code written on the spot."""
+
+from __future__ import annotations
+
+import os
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+WriteFile = Callable[[str, str], Path]
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take away the variables that change allocators, Python or colours: they would change exact counts."""
+    for name in list(os.environ):
+        if name.startswith(("MALLOC_", "PYTHON", "GLIBC_TUNABLES", "LD_PRELOAD", "FORCE_COLOR", "NO_COLOR", "COLUMNS")):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> WriteFile:
+    """Give a function that writes an indented text into a file of this test's folder and returns its path."""
+
+    def write_file(name: str, text: str) -> Path:
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(textwrap.dedent(text), encoding="utf-8")
+        return file
+
+    return write_file
