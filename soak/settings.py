@@ -7,7 +7,9 @@ the default.
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import date, time
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,12 @@ _COMPONENT_KEYS = (
     "settings",
     "parts",
 )
+_READ_BY: dict[str, Callable[[str | float], float]] = {
+    "budget": parse_duration_s,
+    "interval": parse_duration_s,
+    "cycle_timeout": parse_duration_s,
+    "tolerance": parse_size_bytes,
+}
 
 
 @dataclass(frozen=True)
@@ -178,6 +186,12 @@ def _plan_component(
     if tolerance <= 0:
         raise UsageError(f"a tolerance of {tolerance:g} B can never be met; the smallest sensible one is about 0.01B")
     n_min = request.n_min or table.get("n_min", configuration.get("n_min"))
+    settings = {**table.get("settings", {}), **request.driver_settings.get(target.name, {})}
+    if settings and target.kind != "driver":
+        raise UsageError(
+            f"{target.name} is a function and takes no settings ({', '.join(settings)}); write a driver with "
+            "setup(**settings) and cycle(state)"
+        )
     return ComponentPlan(
         target=target,
         interval_s=interval_s,
@@ -192,11 +206,20 @@ def _plan_component(
         or parse_duration_s(table.get("cycle_timeout", DEFAULT_CYCLE_TIMEOUT_S)),
         max_rss_bytes=request.max_rss_bytes,
         gate=table.get("gate", True),
-        settings={**table.get("settings", {}), **request.driver_settings.get(target.name, {})},
+        settings={key: _as_text_if_time(value) for key, value in settings.items()},
         injection=request.injections.get(target.name),
         checkpoint_share=QUICK_CHECKPOINT_SHARE if request.quick else None,
         parts=tuple(table.get("parts", ())),
     )
+
+
+def _as_text_if_time(value: Any) -> Any:
+    """Return a TOML value with dates and times as text: a driver's settings are plain values on their way to it."""
+    if isinstance(value, list):
+        return [_as_text_if_time(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _as_text_if_time(item) for key, item in value.items()}
+    return value.isoformat() if isinstance(value, date | time) else value
 
 
 def read_configuration(folder: Path) -> tuple[Path, dict[str, Any]]:
@@ -212,8 +235,11 @@ def read_configuration(folder: Path) -> tuple[Path, dict[str, Any]]:
             document = tomllib.loads(file.read_text(encoding="utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
             raise UsageError(f"{file} cannot be read: {error}") from error
-        table = document.get("tool", {}).get("soak")
+        tools = document.get("tool", {})
+        table = tools.get("soak") if isinstance(tools, dict) else None
         if table is not None:
+            if not isinstance(table, dict):
+                raise UsageError(f"[tool.soak] in {file} must be a table, not {table!r}")
             _check_keys(table, _RUN_KEYS, f"[tool.soak] in {file}")
             _check_kinds(table, f"[tool.soak] in {file}")
             return candidate, table
@@ -255,6 +281,11 @@ def _check_kinds(table: dict[str, Any], where: str) -> None:
             right, expected = isinstance(value, str | int | float) and not isinstance(value, bool), "a text or number"
         if not right:
             raise UsageError(f"{key} = {value!r} in {where} must be {expected}")
+        if key in _READ_BY:
+            try:
+                _READ_BY[key](value)
+            except UsageError as error:
+                raise UsageError(f"{key} in {where}: {error}") from error
 
 
 def parse_injection(text: str) -> tuple[str, Injection]:
@@ -262,7 +293,7 @@ def parse_injection(text: str) -> tuple[str, Injection]:
     name, equals, rest = text.partition("=")
     kind, colon, amount = rest.partition(":")
     size_text, slash, every_text = amount.partition("/")
-    if not (name and equals and colon and size_text) or (slash and not every_text.isdigit()):
+    if not (name and equals and colon and size_text) or (slash and not every_text.isdecimal()):
         raise UsageError(f"--inject {text!r} is not NAME=KIND:SIZE[/EVERY], for example decoder=native:106/10")
     if kind not in INJECTED_KINDS:
         raise UsageError(f"--inject {text!r}: unknown kind {kind!r}; known are {', '.join(INJECTED_KINDS)}")
