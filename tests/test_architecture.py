@@ -1,0 +1,214 @@
+"""The floors: a module imports from its own floor or below, never up, in no circle, and hides no import."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import importlib
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("soak", "decoder", "standalone_tests")
+
+# The longest prefix counts; soak itself (its version) stands below all.
+FLOORS = {
+    "soak": 0,
+    "soak.inside": 0,
+    "soak.native": 0,
+    "soak.units": 1,
+    "soak.errors": 1,
+    "soak.measurements": 1,
+    "soak.verdict": 1,
+    "soak.targets": 1,
+    "soak.settings": 1,
+    "soak.results": 1,
+    "soak.probes": 2,
+    "soak.analysis": 2,
+    "soak.attribution": 2,
+    "soak.store": 3,
+    "soak.running": 4,
+    "soak.reporting": 5,
+    "soak.web": 5,
+    "soak.commands": 6,
+    "soak.pytest_plugin": 6,
+    "soak.__main__": 6,
+}
+
+
+def module_name(file: Path) -> str:
+    """Return the dotted name: soak/inside/__init__.py is soak.inside."""
+    return ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def files_of(*packages: str) -> list[Path]:
+    return sorted(file for package in packages for file in (ROOT / package).rglob("*.py"))
+
+
+MODULES = {module_name(file): file for file in files_of(*PACKAGES)}
+
+
+def imports_of(file: Path, *, top_level_only: bool = False) -> Iterator[str]:
+    """Yield every module that a file imports, wherever in it; of ``from a import b`` both a and, if one, a.b."""
+    tree = ast.parse(file.read_bytes())
+    nodes = tree.body if top_level_only else ast.walk(tree)
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{file} has a relative import; the floors are read from full names"
+            assert node.module is not None
+            submodules = [f"{node.module}.{alias.name}" for alias in node.names]
+            known = [name for name in submodules if name in MODULES]
+            yield from known
+            if len(known) < len(submodules):
+                yield node.module
+
+
+def floor_of(module: str) -> int:
+    prefix = module
+    while prefix not in FLOORS or (prefix == "soak" and module != "soak"):
+        assert "." in prefix, f"{module} stands on no floor; give it one"
+        prefix = prefix.rpartition(".")[0]
+    return FLOORS[prefix]
+
+
+@functools.cache
+def own_imports(package: str) -> dict[str, set[str]]:
+    """Map each module of a package to the modules of the same package that it imports."""
+    return {
+        name: {imported for imported in imports_of(file) if imported.partition(".")[0] == package}
+        for name, file in MODULES.items()
+        if name.partition(".")[0] == package
+    }
+
+
+def foreign(file: Path, allowed: set[str], *, top_level_only: bool = False) -> set[str]:
+    """Return what a file imports that is neither in the standard library nor one of the ``allowed`` packages."""
+    tops = {name.partition(".")[0] for name in imports_of(file, top_level_only=top_level_only)}
+    return tops - allowed - sys.stdlib_module_names
+
+
+@pytest.mark.parametrize("module", sorted(name for name in MODULES if name.partition(".")[0] == "soak"))
+def test_a_module_imports_from_its_own_floor_or_below(module: str):
+    """Imports inside functions count too: late is not hidden."""
+    too_high = {name for name in own_imports("soak")[module] if floor_of(name) > floor_of(module)}
+
+    assert too_high == set()
+
+
+def test_the_reader_of_floors_sees_what_it_must():
+    """The control of the tests here: a planted import from above, late and early, is seen."""
+    assert floor_of("soak.inside.ring") < floor_of("soak.units") < floor_of("soak.store.database")
+    assert floor_of("soak.running.supervisor") < floor_of("soak.reporting.html") < floor_of("soak.commands.run")
+    assert "soak.reporting.terminal" in set(imports_of(ROOT / "soak/commands/run.py"))
+    assert "soak.reporting.terminal" not in set(imports_of(ROOT / "soak/commands/run.py", top_level_only=True))
+    with pytest.raises(AssertionError, match=r"soak\.cellar stands on no floor"):
+        floor_of("soak.cellar")
+
+
+@pytest.mark.parametrize("package", ["soak", "decoder"])
+def test_no_imports_go_in_a_circle(package: str):
+    """Not even through functions."""
+    graph = own_imports(package)
+    circles: list[list[str]] = []
+    done: set[str] = set()
+
+    def follow(module: str, path: list[str]) -> None:
+        if module in path:
+            circles.append([*path[path.index(module) :], module])
+        elif module not in done:
+            for imported in sorted(graph.get(module, ())):
+                follow(imported, [*path, module])
+            done.add(module)
+
+    for module in sorted(graph):
+        follow(module, [])
+
+    assert circles == []
+
+
+@pytest.mark.parametrize("file", files_of("soak/inside"), ids=lambda file: file.name)
+def test_what_runs_inside_imports_only_itself_and_the_standard_library(file: Path):
+    """It is put on the path of interpreters that have nothing of soak installed."""
+    imported = set(imports_of(file))
+
+    assert {name for name in imported if name.startswith("soak") and not name.startswith("soak.inside")} == set()
+    assert foreign(file, {"soak"}) == set()
+
+
+@pytest.mark.parametrize("file", files_of("soak/inside"), ids=lambda file: file.name)
+def test_what_runs_inside_is_written_for_python_3_8(file: Path):
+    """Its grammar is that of the oldest interpreter, and annotations are never evaluated."""
+    text = file.read_text(encoding="utf-8")
+
+    tree = ast.parse(text, str(file), feature_version=(3, 8))
+
+    annotated = [
+        node for node in ast.walk(tree) if isinstance(node, ast.AnnAssign | ast.arg) and node.annotation is not None
+    ]
+    assert not annotated or "from __future__ import annotations" in text
+
+
+def test_only_the_store_imports_sqlite():
+    importers = {name for name, file in MODULES.items() if "sqlite3" in set(imports_of(file))}
+
+    assert {name for name in importers if not name.startswith("soak.store")} == set()
+
+
+def test_the_decoder_and_soak_know_nothing_of_each_other():
+    for name, file in MODULES.items():
+        package, others = name.partition(".")[0], {imported.partition(".")[0] for imported in imports_of(file)}
+        assert not (package == "decoder" and others & {"soak", "standalone_tests"}), name
+        assert not (package == "soak" and others & {"decoder", "standalone_tests"}), name
+
+
+@pytest.mark.parametrize("file", files_of("standalone_tests"), ids=lambda file: file.name)
+def test_a_driver_imports_only_what_it_drives(file: Path):
+    """soak.inside only in the block that runs the driver by itself."""
+    tree = ast.parse(file.read_bytes())
+    main_blocks = [node for node in tree.body if isinstance(node, ast.If) and "__name__" in ast.unparse(node.test)]
+    in_main = {
+        imported.module for block in main_blocks for imported in ast.walk(block) if isinstance(imported, ast.ImportFrom)
+    }
+
+    everywhere = set(imports_of(file))
+
+    assert foreign(file, {"decoder", "numpy", "matplotlib", "soak"}) == set()
+    assert {name for name in everywhere if name.startswith("soak")} == {name for name in in_main if name is not None}
+    assert in_main == {"soak.inside.standalone"}
+
+
+def test_every_decoder_import_is_a_declared_dependency():
+    """What is installed by chance must not be needed."""
+    declared = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    dependencies = set(
+        re.findall(r'^    "([a-z0-9_-]+)', declared.partition("dependencies = [")[2].partition("]")[0], re.M)
+    )
+
+    imported = {name for module, file in MODULES.items() for name in foreign(file, set(PACKAGES))} - {"PyTine"}
+
+    assert imported <= dependencies
+    assert "simplejpeg" in imported
+
+
+@pytest.mark.parametrize(
+    "module", sorted(name for name, file in MODULES.items() if "__all__" in file.read_text(encoding="utf-8"))
+)
+def test_the_public_names_are_those_of_all(module: str):
+    """Sorted, each there (a lazy one too), and nothing public beside them but modules."""
+    imported = importlib.import_module(module)
+
+    beside = {
+        name
+        for name, value in vars(imported).items()
+        if not name.startswith("_") and not isinstance(value, type(sys)) and type(value).__name__ != "_Feature"
+    } - {"TYPE_CHECKING"}
+
+    assert list(imported.__all__) == sorted(imported.__all__)
+    assert [name for name in imported.__all__ if not hasattr(imported, name)] == []
+    assert beside <= set(imported.__all__)
