@@ -57,16 +57,16 @@ class Reading:
     values: dict[str, float] = field(default_factory=dict)
 
 
-# In the order in which they explain: a leaked thread also grows the heap, so threads are asked first.
+# In the order in which they explain: a leaked thread is Python objects too, and those may own memory from malloc.
 SIGNALS: dict[str, Signal] = {
     signal.name: signal
     for signal in (
         Signal("threads", "threads", Role.DECIDES, "threads", 1.0, 0.01, "threads", "thread"),
         Signal("children", "processes", Role.DECIDES, "child processes", 1.0, 0.01, "children", "child-process"),
         Signal("fds", "fds", Role.DECIDES, "file descriptors", 1.0, 0.01, "fds", "file-descriptor"),
+        Signal("python_blocks", "blocks", Role.DECIDES, "Python blocks", 1.0, _blocks_tolerance, kind="python-object"),
         # glibc keeps a few freed chunks per thread in its tcache and counts them as in use.
         Signal("heap", "bytes", Role.DECIDES, "malloc heap in use", 128.0, kind="native"),
-        Signal("python_blocks", "blocks", Role.DECIDES, "Python blocks", 1.0, _blocks_tolerance, kind="python-object"),
         Signal("mapped", "bytes", Role.ALARMS, "mapped memory", 4096.0, kind="mapping"),
         Signal("rss", "bytes", Role.ALARMS, "resident memory (RSS)", 4096.0, kind="fragmentation"),
         Signal("pss", "bytes", Role.INFORMS, "proportional set (PSS)", 4096.0),

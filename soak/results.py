@@ -168,6 +168,7 @@ class ComponentResult:
     lost_rows: int = 0
     started: str = ""
     python: str = ""
+    tolerance_bytes: float = 1.0
     output_tail: str = ""
     """The last of what the driver wrote to stdout and stderr."""
 

@@ -29,10 +29,11 @@ class Target:
     function: str | None = None
     interval_s: float | None = None
     """The driver's own INTERVAL."""
+    given: str = ""
+    """The target as a user would write it."""
 
     def __str__(self) -> str:
-        place = self.path or self.module or self.kind
-        return f"{place}:{self.function}" if self.function else place
+        return self.given or self.kind
 
 
 EMPTY = Target("empty", "empty")
@@ -66,21 +67,21 @@ def _resolve(text: str, base: Path) -> list[Target]:
             return [_function_of_file(path, function, text)]
         if "/" in place or not all(part.isidentifier() for part in place.split(".")):
             raise UsageError(f"{text!r} is no target: {place!r} is neither a Python file nor a module's name")
-        return [Target(function.rpartition(".")[2], "module", module=place, function=function)]
+        return [Target(function.rpartition(".")[2], "module", module=place, function=function, given=text)]
     if path.is_dir():
         drivers = sorted(path.glob(f"{DRIVER_PREFIX}*.py"))
         if not drivers:
             raise UsageError(f"no drivers in {place!r}: none of its files is named {DRIVER_PREFIX}*.py")
-        return [_driver(driver) for driver in drivers]
+        return [_driver(driver, str(Path(place, driver.name))) for driver in drivers]
     if place.endswith(".py"):
-        return [_driver(path)]
+        return [_driver(path, text)]
     raise UsageError(
         f"unknown target {text!r}: not a folder, not a .py file; write a folder of drivers, a driver file, "
         "file.py:function or package.module:function"
     )
 
 
-def _driver(path: Path) -> Target:
+def _driver(path: Path, given: str) -> Target:
     names = _top_level_names(path)
     if "cycle" not in names and "*" not in names:
         hint = next((name for name in names if not name.startswith("_")), "function")
@@ -88,7 +89,8 @@ def _driver(path: Path) -> Target:
             f"{path.name} has no function cycle(state), so it is no driver; name a function instead: {path.name}:{hint}"
         )
     name = path.stem.removeprefix(DRIVER_PREFIX)
-    return Target(name, "driver", path=str(path.resolve()), interval_s=_interval(names.get("INTERVAL"), path))
+    interval_s = _interval(names.get("INTERVAL"), path)
+    return Target(name, "driver", path=str(path.resolve()), interval_s=interval_s, given=given)
 
 
 def _function_of_file(path: Path, function: str, text: str) -> Target:
@@ -107,7 +109,8 @@ def _function_of_file(path: Path, function: str, text: str) -> Target:
                 f"{text!r} takes arguments, and a function target is called without; give them defaults, or write a "
                 "driver with setup() and cycle(state)"
             )
-    return Target(function.rpartition(".")[2], "function", path=str(path.resolve()), function=function)
+    name = function.rpartition(".")[2]
+    return Target(name, "function", path=str(path.resolve()), function=function, given=text)
 
 
 def _top_level_names(path: Path) -> dict[str, ast.AST]:

@@ -16,6 +16,7 @@ SMALLEST_N_MIN = 256
 LARGEST_N_MIN = 131_072
 _LIMIT_SHARE = 0.05
 """A count that runs into a limit must be judged long before: n_min is at most this part of the limit, in cycles."""
+_MEMORY_SIGNALS = ("heap", "python_blocks")
 _SMALLEST_LIMITED_N_MIN = 64
 """Below this many cycles not even a checkpoint after each gives the rule two readings a block."""
 
@@ -89,11 +90,13 @@ class ComponentJudge:
             self._judges[name].extend(cycles, values)
             cycles.clear()
             values.clear()
-        series = {
-            name: self._judges[name].finish() if at_end else self._judges[name].verdict
-            for name in SIGNALS
-            if name in self._judges
-        }
+        series = {name: self._judges[name].verdict for name in SIGNALS if name in self._judges}
+        if at_end:
+            for name, standing in series.items():
+                last = self._judges[name].finish()
+                # Where the run happened to end, the blocks may hold too few readings to say anything new.
+                if last.rate is not None or standing.rate is None:
+                    series[name] = last
         return combine(series, self._required)
 
     def judge_at_guard(self, name: str, cycles: int) -> Judgement:
@@ -172,10 +175,10 @@ def combine(series: Mapping[str, SeriesVerdict], required: frozenset[str]) -> Ju
         )  # fmt: skip
     if open_ones:
         settling = all(verdict.verdict is Verdict.SETTLING for verdict in open_ones.values())
-        # The signal that needs most is the one to name.
-        name = max(open_ones, key=lambda name: open_ones[name].needed or 0)
+        # The signal that needs most is the one to name; of several, one that speaks of memory.
+        name = max(open_ones, key=lambda name: (open_ones[name].needed or 0, name in _MEMORY_SIGNALS))
         verdict = Verdict.SETTLING if settling else Verdict.INCONCLUSIVE
-        return Judgement(verdict, _named(name, open_ones[name]), f"{name}", needed, False, series)
+        return Judgement(verdict, _named(name, open_ones[name]), name, needed, False, series)
 
     unexplained = [name for name, verdict in alarms.items() if verdict.verdict is Verdict.LEAK]
     if unexplained:
@@ -198,7 +201,7 @@ def _something_nearer_may_still_decide(decided_by: str, candidates: Mapping[str,
 
 def _least_certain(deciding: Mapping[str, SeriesVerdict]) -> str | None:
     """Name the signal whose bound says most about memory: the heap's, or what there is in its place."""
-    for name in ("heap", "python_blocks", *deciding):
+    for name in (*_MEMORY_SIGNALS, *deciding):
         if name in deciding:
             return name
     return None

@@ -137,9 +137,6 @@ def _settings(plan: RunPlan, options: argparse.Namespace) -> dict[str, Any]:
     """Return what the report says of how the run was done."""
     return {
         "command": shlex.join(["soak", *sys.argv[1:]]),
-        "tolerance": plan.components[0].tolerance_bytes
-        if len({c.tolerance_bytes for c in plan.components}) == 1
-        else options.tolerance or 1.0,
         "jobs": plan.jobs,
         "known": list(plan.known),
         "components": {

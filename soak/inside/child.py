@@ -46,6 +46,11 @@ def _soak(area: ring.Ring, settings: dict[str, Any]) -> None:
         read_traced = snapshots.start(settings["tracemalloc_frames"])
     words[ring.WORD_PHASE] = ring.PHASE_SETUP
     component = loading.load(settings["target"])
+    if settings.get("profile"):
+        from soak.inside import profiled
+
+        profiled.run(area, component, settings)
+        return
     arguments = component.setup(settings["settings"])
     kind, size, every = settings["inject"] or ("", 0, 1)
     soaking = loop.Loop(
@@ -74,10 +79,12 @@ def _report(area: ring.Ring, error: BaseException) -> None:
     Without the traceback module: a component that has used up its descriptors could not import it any more.
     """
     lines = [("%s: %s" % (type(error).__name__, error)).split("\n")[0]]
+    own = os.path.dirname(os.path.abspath(__file__))
     trace = error.__traceback__
     while trace is not None:
         code = trace.tb_frame.f_code
-        lines.append('File "%s", line %d, in %s' % (code.co_filename, trace.tb_lineno, code.co_name))
+        if os.path.dirname(code.co_filename) != own or code.co_filename == injection.__file__:
+            lines.append('File "%s", line %d, in %s' % (code.co_filename, trace.tb_lineno, code.co_name))
         trace = trace.tb_next
     area.write_text("\n".join(lines).encode("utf-8", "replace"))
     area.words[ring.WORD_FAILED_PHASE] = area.words[ring.WORD_PHASE]

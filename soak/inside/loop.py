@@ -21,6 +21,7 @@ FREE_CHECKPOINT_NS = 80_000_000
 """Checkpoints may take so long beside their share: the first ones are dense, for descriptors run out in 800 cycles."""
 SHARE_FLAT_OUT = 0.09
 SHARE_PACED = 0.045
+_DENSEST, _SPARSEST = 64, 16
 _GC_OBJECTS_EVERY = 8
 """gc's objects are counted at every eighth checkpoint only: making their list takes memory for a moment."""
 _ACKNOWLEDGE_S = 0.05
@@ -63,6 +64,7 @@ class Loop:
         self.started_ns = 0
         self.deadline_ns = 0
         self.checkpoint_ns = 0
+        self.usual_checkpoint_ns = 0
         self.rows = 0
 
     def run(self, cycle: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
@@ -78,7 +80,7 @@ class Loop:
         self.started_ns = time.monotonic_ns()
         words[ring.WORD_LOOP_STARTED_NS] = self.started_ns
         self.checkpoint(0)
-        done = 0
+        done = last_checkpoint = 0
         words[ring.WORD_FIRST_START_NS] = time.monotonic_ns()
         try:
             while done < last_cycle and not words[stop_word]:
@@ -94,6 +96,11 @@ class Loop:
                         leak()
                 if done > last_checkpoint:
                     self.checkpoint(done)
+        except BaseException:
+            # What the failing cycle left behind is often its cause: too many descriptors, too many threads.
+            if done > last_checkpoint:
+                self.checkpoint(done)
+            raise
         finally:
             words[ring.WORD_LOOP_ENDED_NS] = time.monotonic_ns()
 
@@ -103,7 +110,9 @@ class Loop:
         self.area.write_row(self._count(begun_ns - self.started_ns, done))
         self.rows += 1
         self._hand_over()
-        self.checkpoint_ns += time.monotonic_ns() - begun_ns
+        cost_ns = time.monotonic_ns() - begun_ns
+        self.checkpoint_ns += cost_ns
+        self.usual_checkpoint_ns += (cost_ns - self.usual_checkpoint_ns) // 8 if self.usual_checkpoint_ns else cost_ns
         self.words[ring.WORD_CHECKPOINT_NS] = self.checkpoint_ns
 
     def _count(self, at_ns: int, done: int) -> tuple[int, ...]:
@@ -161,23 +170,21 @@ class Loop:
     def _next_checkpoint(self, done: int) -> int:
         """Return the cycle after which the next checkpoint is due.
 
-        Dense at first (one in 64 of what has run), then as the parent asks, and never so dense that checkpoints take
-        more than their share of the time, unless the verdict needs them. Checkpoints stand at multiples of powers of
-        two, as the blocks do that the verdict's rule compares, so that each block has its first at the same place.
+        One in 64 of what has run where that costs no more than the checkpoints' share of the time, and in any case
+        one in 16: the verdict's rule looks when the cycles have doubled, and then needs two readings in each of its
+        blocks. Checkpoints stand at multiples of powers of two, as the blocks do, so that each block has its first at
+        the same place.
         """
         if self.checkpoint_every:
             return done + self.checkpoint_every
-        words = self.words
-        spacing = max(1, done // 64)
-        if words[ring.WORD_SPACING_FINE]:
-            spacing = min(spacing, words[ring.WORD_SPACING_FINE])
-        elapsed_ns = time.monotonic_ns() - self.started_ns
-        deficit_ns = self.checkpoint_ns - FREE_CHECKPOINT_NS - self.share * elapsed_ns
-        if deficit_ns > 0 and done:
+        spacing = max(1, done // _DENSEST)
+        if self.words[ring.WORD_SPACING]:
+            spacing = min(spacing, self.words[ring.WORD_SPACING])
+        if self.checkpoint_ns > FREE_CHECKPOINT_NS and done:
+            elapsed_ns = time.monotonic_ns() - self.started_ns
             cycle_ns = max(1, (elapsed_ns - self.checkpoint_ns) // done)
-            affordable = int(deficit_ns / self.share) // cycle_ns
-            coarsest = words[ring.WORD_SPACING_COARSE] or affordable
-            spacing = max(spacing, min(2 * affordable, coarsest))
+            affordable = int(self.usual_checkpoint_ns / self.share) // cycle_ns
+            spacing = max(spacing, min(affordable, done // _SPARSEST))
         step = 1 << (spacing.bit_length() - 1)
         return (done // step + 1) * step
 

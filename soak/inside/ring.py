@@ -44,8 +44,7 @@ WORD_LOOP_ENDED_NS = 15
 # Words written by the parent.
 WORD_STOP = 32
 WORD_ROWS_READ = 33  # futex: the child waits on its low half
-WORD_SPACING_FINE = 34  # checkpoints need not be denser than one in so many cycles; 0: not known yet
-WORD_SPACING_COARSE = 35  # nor may they be sparser than one in so many; 0: not known yet
+WORD_SPACING = 34  # checkpoints should not become sparser than one in so many cycles if cheap; 0: not known yet
 
 PHASE_STARTING, PHASE_SETUP, PHASE_CYCLES, PHASE_TEARDOWN, PHASE_DONE, PHASE_FAILED = range(6)
 PHASE_NAMES = ("start", "setup", "cycle", "teardown", "done", "failed")

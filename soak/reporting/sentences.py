@@ -122,9 +122,8 @@ def headline(result: RunResult) -> str:
 
 
 def tolerance_bytes(result: RunResult) -> float:
-    """Give the growth in bytes per cycle that the run accepts: its setting ``tolerance``, 1 byte when not set."""
-    setting = result.settings.get("tolerance", 1.0)
-    return parse_size_bytes(setting) if isinstance(setting, str) else float(setting)
+    """Give the largest growth in bytes per cycle that the run accepts of a component that counts."""
+    return max((component.tolerance_bytes for component in result.components if component.gate), default=1.0)
 
 
 def when_words(result: RunResult) -> str:

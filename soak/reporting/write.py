@@ -14,7 +14,6 @@ from soak.reporting.html import render_html
 from soak.reporting.json_report import render_json
 from soak.reporting.junit import render_junit
 from soak.reporting.markdown import render_markdown
-from soak.reporting.sentences import tolerance_bytes
 from soak.results import RunResult
 
 _FEWEST_POINTS = 100
@@ -33,11 +32,12 @@ def write_reports(result: RunResult, readings: Callable[[str], Sequence[Reading]
     write_text(folder / "report.md", render_markdown(result))
     write_text(folder / "junit.xml", render_junit(result))
     points = points_for(len(result.components))
-    tolerance = tolerance_bytes(result)
     figures = {}
     for position, component in enumerate(result.components):
         series = readings(component.name)
-        figure = component_figure(component, series, tolerance_bytes=tolerance, points=points, prefix=f"c{position}")
+        figure = component_figure(
+            component, series, tolerance_bytes=component.tolerance_bytes, points=points, prefix=f"c{position}"
+        )
         if figure is not None:
             figures[component.name] = figure
             write_text(folder / figure_name(component.name), figure)

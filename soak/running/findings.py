@@ -80,6 +80,7 @@ def make_result(
         lost_rows=course.lost_rows,
         started=course.started,
         python=str(interpreter),
+        tolerance_bytes=plan.tolerance_bytes,
         output_tail=course.output[-_OUTPUT_TAIL_CHARACTERS:],
     )
 

@@ -174,14 +174,20 @@ class Supervisor:
             self._on_progress(self._progress(process))
         self._take_rows(process, None)
         self._fix_n_min_when_known(process, ended=True)
+        exhausted = tripped_guard(self._last_values, limits, plan.max_rss_bytes)
+        if exhausted is not None and not stopped_by:
+            # It failed because it ran into a limit before the guard could stop it: that is the leak, not a fault.
+            stopped_by = f"guard:{exhausted}"
         failure = None if stopped_by.startswith("guard:") else describe_failure(process, hung=hung)
-        if failure is not None:
-            stopped_by = "failure"
         words = process.words
         if stopped_by.startswith("guard:"):
             judgement = judge.judge_at_guard(stopped_by.removeprefix("guard:"), words[ring.WORD_COMPLETED])
+        elif stopped_by == "verdict" and self._standing is not None and failure is None:
+            judgement = self._standing
         else:
             judgement = judge.judge(at_end=True)
+        if failure is not None:
+            stopped_by = "failure"
         iterations, loop_s = words[ring.WORD_COMPLETED], self._elapsed_s(process)
         return Course(
             judgement=judgement,
@@ -272,15 +278,13 @@ class Supervisor:
             if done:
                 budgets.append(plan.budget_s / max(elapsed_s / done, plan.interval_s))
         budget_cycles = min(budgets, default=0.0)
-        self._fix_n_min(process, choose_n_min(budget_cycles), budget_cycles)
+        self._fix_n_min(process, choose_n_min(budget_cycles))
 
-    def _fix_n_min(self, process: MeasuredProcess, n_min: int, budget_cycles: float = 0) -> None:
+    def _fix_n_min(self, process: MeasuredProcess, n_min: int) -> None:
         self._judge.fix_n_min(n_min)
         self._on_n_min(n_min)
-        # Two readings in each of the rule's blocks need one in n_min / 64 for a verdict at n_min; where checkpoints
-        # are dear, a verdict at half of the budget is early enough.
-        process.words[ring.WORD_SPACING_FINE] = max(1, n_min // 256)
-        process.words[ring.WORD_SPACING_COARSE] = max(1, n_min // 64, int(budget_cycles) // 128)
+        # A leak that begins late is found by the rule's smallest windows, which need readings of this spacing.
+        process.words[ring.WORD_SPACING] = max(1, n_min // 256)
 
     @staticmethod
     def _elapsed_s(process: MeasuredProcess) -> float:
