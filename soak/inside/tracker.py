@@ -210,9 +210,7 @@ class Tracker:
         library.soak_survivors.restype = ctypes.c_size_t
 
     def _start_python(self):
-        """Wrap Python's allocators and compare the table of offsets with the frame that runs. Why no lines, or None."""
-        if self._library.soak_start_python() != 0:
-            return "this interpreter has no allocator hooks"
+        """Compare the table of offsets with the frame that runs, wrap Python's allocators. Why no lines, or None."""
         known = _KnownFrame()
 
         def ask():
@@ -226,10 +224,14 @@ class Tracker:
         known.bytecode_bytes = len(code.co_code)
         known.first_line = code.co_firstlineno
         failed = ask()
+        if self._library.soak_start_python() != 0:
+            return "this interpreter has no allocator hooks"
         version = "%d.%d" % sys.version_info[:2]
         if failed == -1:
             return "the frames of CPython %s are not known" % version
-        return None if failed == 0 else "the frames of this CPython %s are laid out differently (%d)" % (version, failed)
+        return (
+            None if failed == 0 else "the frames of this CPython %s are laid out differently (%d)" % (version, failed)
+        )
 
     def _base(self):
         return self._library.soak_ledger()

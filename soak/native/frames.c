@@ -17,14 +17,13 @@ static const struct frame_layout layouts[] = {
     {24, NOT_THERE, 24, 32, 104, NOT_THERE, NOT_THERE, 104, 112, 40, 48, 1, 8, "_PyThreadState_UncheckedGet"},
     {24, NOT_THERE, 24, 32, 104, NOT_THERE, NOT_THERE, 104, 112, 40, 48, 1, 9, "_PyThreadState_UncheckedGet"},
     {24, NOT_THERE, 24, 32, 96, NOT_THERE, NOT_THERE, 104, 112, 40, 48, 2, 10, "_PyThreadState_UncheckedGet"},
-    {56, 8, 48, 32, 56, NOT_THERE, 68, 112, 128, 72, 184, 0, 11, "_PyThreadState_UncheckedGet"},
-    {56, 0, 8, 0, 56, 70, NOT_THERE, 112, 128, 68, 192, 0, 12, "_PyThreadState_UncheckedGet"},
-    {72, NOT_THERE, 8, 0, 56, 70, NOT_THERE, 112, 128, 68, 200, 0, 13, "PyThreadState_GetUnchecked"},
+    {CFRAME_IN_STATE, 8, 48, 32, INSTRUCTION_IN_FRAME, NOT_THERE, 68, 112, 128, 72, 184, 0, 11, "_PyThreadState_UncheckedGet"},
+    {CFRAME_IN_STATE, 0, 8, 0, INSTRUCTION_IN_FRAME, 70, NOT_THERE, 112, 128, 68, 192, 0, 12, "_PyThreadState_UncheckedGet"},
+    {FRAME_IN_STATE, NOT_THERE, 8, 0, INSTRUCTION_IN_FRAME, 70, NOT_THERE, 112, 128, 68, 200, 0, 13, "PyThreadState_GetUnchecked"},
 };
 #define OBJECT_TYPE 8 /* PyObject.ob_type */
 
 struct frames frames;
-static char *(*found_thread_state)(void);
 static char *(*own_thread_state)(void);
 static long (*hash_of)(void *object);
 static long (*length_of)(void *string);
@@ -150,7 +149,7 @@ uint32_t frames_site_slowly(char *frame, uintptr_t instruction)
 size_t frames_walk(uint64_t *out, size_t capacity)
 {
     size_t count = 0;
-    char *frame = frames.thread_state ? frames_newest(own_thread_state()) : NULL;
+    char *frame = frames.family ? frames_newest(own_thread_state()) : NULL;
     for (; frame && count < capacity; frame = pointer_at(frame, frames.layout.previous)) {
         if (is_c_entry(frame)) {
             if (count)
@@ -208,7 +207,7 @@ int frames_start(int major, int minor)
     if (major != 3 || i == sizeof layouts / sizeof *layouts)
         return -1;
     frames.layout = layouts[i];
-    if (!find(frames.layout.thread_state, &found_thread_state) || !find("PyGILState_GetThisThreadState", &own_thread_state)
+    if (!find(frames.layout.thread_state, &frames.thread_state) || !find("PyGILState_GetThisThreadState", &own_thread_state)
         || !find("PyObject_Hash", &hash_of)
         || !find("PyUnicode_GetLength", &length_of) || !find("PyUnicode_ReadChar", &character_of)
         || !find("PyCode_Addr2Line", &line_of) || !find("PyCode_Type", &code_type))
@@ -248,7 +247,7 @@ static uintptr_t skip_c_entries(int memory, uintptr_t frame)
 
 static int first_failed_check(int memory, const struct known_frame *known)
 {
-    uintptr_t frame = pointer_in(memory, (uintptr_t)found_thread_state(), frames.layout.state_frame);
+    uintptr_t frame = pointer_in(memory, (uintptr_t)frames.thread_state(), frames.layout.state_frame);
     if (frames.layout.cframe_frame != NOT_THERE)
         frame = pointer_in(memory, frame, frames.layout.cframe_frame);
     frame = skip_c_entries(memory, frame);
@@ -281,6 +280,13 @@ static int first_failed_check(int memory, const struct known_frame *known)
     return 0;
 }
 
+static enum frame_family family_of_layout(void)
+{
+    if (frames.layout.lasti_unit)
+        return FRAMES_BY_LASTI;
+    return frames.layout.cframe_frame == NOT_THERE ? FRAMES_BY_STATE : FRAMES_BY_CFRAME;
+}
+
 int frames_check(const struct known_frame *known)
 {
     int memory = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
@@ -288,6 +294,7 @@ int frames_check(const struct known_frame *known)
         return -1;
     int failed = first_failed_check(memory, known);
     close(memory);
-    frames.thread_state = failed ? NULL : found_thread_state;
+    if (!failed)
+        frames.family = family_of_layout();
     return failed;
 }

@@ -51,45 +51,31 @@ static uint32_t state;
 static uint64_t reinstalled;
 static uint64_t sequence;
 
-/* The site is asked for before the original is called: the loads that lead to it then overlap with its work. */
+static __attribute__((noinline)) void born_slowly(const struct python_domain *domain, uint32_t site,
+                                                 const void *address, size_t size, uintptr_t caller)
+{
+    if (!address || !recorder_is_on())
+        return;
+    if (!site)
+        site = recorder_native_site(caller);
+    if (site & SITE_WANTS_STACK)
+        site = stacks_site(site & SITE_MASK, caller);
+    recorder_born(recorder_births, address, size, site, domain->domain);
+}
+
 static inline __attribute__((always_inline)) void python_born(const struct python_domain *domain, uint64_t *births,
                                                               uint32_t site, const void *address, size_t size,
                                                               uintptr_t caller)
 {
-    if (unlikely(!address || births == RECORDER_INSIDE))
-        return;
-    if (unlikely(!site))
-        site = recorder_native_site(caller);
-    if (unlikely(site & SITE_WANTS_STACK))
-        site = stacks_site(site & SITE_MASK, caller);
-    recorder_born(births, address, size, site, domain->domain);
+    uint64_t *leaf = recorder_leaf(address);
+    if (likely(births > RECORDER_INSIDE) && likely(leaf != NULL) && likely(size < SIZE_LIMIT)
+        && likely(site - 1 < SITE_LIMIT - 1))
+        recorder_write(leaf, births, address, site, recorder_slot(size, site, domain->domain));
+    else
+        born_slowly(domain, site, address, size, caller);
 }
 
-/* Objects above 512 bytes go on to malloc, at the same address or (with a debug allocator between) near it. Being
- * inside keeps the hook there from counting them again. */
-static void *domain_malloc(void *context, size_t size)
-{
-    struct python_domain *domain = context;
-    uint32_t site = frames_current_site();
-    uint64_t *births = recorder_enter();
-    void *address = domain->original.malloc(domain->original.context, size);
-    recorder_leave(births);
-    python_born(domain, births, site, address, size, CALLER);
-    return address;
-}
-
-static void *domain_calloc(void *context, size_t count, size_t size)
-{
-    struct python_domain *domain = context;
-    uint32_t site = frames_current_site();
-    uint64_t *births = recorder_enter();
-    void *address = domain->original.calloc(domain->original.context, count, size);
-    recorder_leave(births);
-    python_born(domain, births, site, address, count * size, CALLER);
-    return address;
-}
-
-static struct recorder_block python_died(const void *address)
+static inline struct recorder_block python_died(const void *address)
 {
     struct recorder_block block = recorder_died(address);
     if (unlikely(block.slot & CODE_BIT))
@@ -97,27 +83,65 @@ static struct recorder_block python_died(const void *address)
     return block;
 }
 
-static void *domain_realloc(void *context, void *old, size_t size)
-{
-    struct python_domain *domain = context;
-    struct recorder_block block = python_died(old);
-    uint32_t site = frames_current_site();
-    uint64_t *births = recorder_enter();
-    void *address = domain->original.realloc(domain->original.context, old, size);
-    recorder_leave(births);
-    if (unlikely(!address))
-        recorder_put_back(old, block);
-    python_born(domain, births, site, address, size, CALLER);
-    return address;
-}
+/* The four functions of a domain, for one way to the running instruction.
+ *
+ * The site is asked for before the original is called: the loads that lead to it then overlap with its work. Objects
+ * above 512 bytes go on to malloc, at the same address or (with a debug allocator between) near it: having entered
+ * keeps the hook there from counting them again, and its release finds the slot empty. */
+#define DOMAIN_FUNCTIONS(family)                                                                                     \
+    static void *malloc_##family(void *context, size_t size)                                                         \
+    {                                                                                                                \
+        struct python_domain *domain = context;                                                                      \
+        uint32_t site = frames_current_site(family);                                                                 \
+        uint64_t *births = recorder_enter();                                                                         \
+        void *address = domain->original.malloc(domain->original.context, size);                                     \
+        recorder_leave(births);                                                                                      \
+        python_born(domain, births, site, address, size, CALLER);                                                    \
+        return address;                                                                                              \
+    }                                                                                                                \
+    static void *calloc_##family(void *context, size_t count, size_t size)                                           \
+    {                                                                                                                \
+        struct python_domain *domain = context;                                                                      \
+        uint32_t site = frames_current_site(family);                                                                 \
+        uint64_t *births = recorder_enter();                                                                         \
+        void *address = domain->original.calloc(domain->original.context, count, size);                              \
+        recorder_leave(births);                                                                                      \
+        python_born(domain, births, site, address, count * size, CALLER);                                            \
+        return address;                                                                                              \
+    }                                                                                                                \
+    static void *realloc_##family(void *context, void *old, size_t size)                                             \
+    {                                                                                                                \
+        struct python_domain *domain = context;                                                                      \
+        struct recorder_block block = python_died(old);                                                              \
+        uint32_t site = frames_current_site(family);                                                                 \
+        uint64_t *births = recorder_enter();                                                                         \
+        void *address = domain->original.realloc(domain->original.context, old, size);                               \
+        recorder_leave(births);                                                                                      \
+        if (unlikely(!address))                                                                                      \
+            recorder_put_back(old, block);                                                                           \
+        python_born(domain, births, site, address, size, CALLER);                                                    \
+        return address;                                                                                              \
+    }
+
+DOMAIN_FUNCTIONS(FRAMES_UNREAD)
+DOMAIN_FUNCTIONS(FRAMES_BY_LASTI)
+DOMAIN_FUNCTIONS(FRAMES_BY_CFRAME)
+DOMAIN_FUNCTIONS(FRAMES_BY_STATE)
 
 static void domain_free(void *context, void *address)
 {
     struct python_domain *domain = context;
     (void)python_died(address);
-    /* The free of libc may follow: it finds the slot empty. */
     domain->original.free(domain->original.context, address);
 }
+
+#define FUNCTIONS(family) [family] = {NULL, malloc_##family, calloc_##family, realloc_##family, domain_free}
+static const struct allocator wrappers[] = {
+    FUNCTIONS(FRAMES_UNREAD),
+    FUNCTIONS(FRAMES_BY_LASTI),
+    FUNCTIONS(FRAMES_BY_CFRAME),
+    FUNCTIONS(FRAMES_BY_STATE),
+};
 
 static int find(const char *name, void *place)
 {
@@ -129,7 +153,8 @@ static int find(const char *name, void *place)
 static void install(struct python_domain *domain)
 {
     get_allocator(domain->number, &domain->original);
-    struct allocator ours = {domain, domain_malloc, domain_calloc, domain_realloc, domain_free};
+    struct allocator ours = wrappers[frames.family];
+    ours.context = domain;
     set_allocator(domain->number, &ours);
 }
 
@@ -151,7 +176,7 @@ static void install_again_where_lost(void)
             continue;
         struct allocator now;
         get_allocator(python_domains[i].number, &now);
-        if (now.malloc == domain_malloc) /* ours, but the recorder had no memory for the trial block */
+        if (now.free == domain_free) /* ours, but the recorder had no memory for the trial block */
             continue;
         install(&python_domains[i]);
         reinstalled++;

@@ -44,10 +44,16 @@
 #define DECLARE_ORIGINAL(name, result, parameters) static result(*original_##name) parameters;
 HOOKED(DECLARE_ORIGINAL)
 
+/* The two that matter most need not ask whether they are known: until then they are these. */
+static void *first_malloc(size_t size);
+static void first_free(void *address);
+static void *(*original_malloc)(size_t) = first_malloc;
+static void (*original_free)(void *) = first_free;
+
 /* dlsym itself may call calloc while the originals are looked up. Never given back. */
 static char bootstrap[16384] __attribute__((aligned(16)));
 static size_t bootstrap_used;
-static int resolving;
+static int resolving, resolved;
 
 static void *bootstrap_malloc(size_t size)
 {
@@ -73,7 +79,7 @@ static void stop_in_child(void)
 /* Runs on the first call of any hooked function, long before there is a second thread. */
 static __attribute__((constructor, noinline)) void resolve(void)
 {
-    if (original_malloc || resolving)
+    if (resolved || resolving)
         return;
     resolving = 1;
 #define FIND_ORIGINAL(name, result, parameters)                                                                      \
@@ -87,6 +93,23 @@ static __attribute__((constructor, noinline)) void resolve(void)
         (void)pthread_atfork(NULL, NULL, stop_in_child);
     recorder_leave(births);
     resolving = 0;
+    resolved = 1;
+}
+
+static void *first_malloc(size_t size)
+{
+    if (resolving)
+        return bootstrap_malloc(size);
+    resolve();
+    return original_malloc(size);
+}
+
+static void first_free(void *address)
+{
+    if (resolving)
+        return; /* nothing but the pool has been handed out */
+    resolve();
+    original_free(address);
 }
 
 static __attribute__((noinline)) void born_slowly(void *address, size_t size, uintptr_t caller)
@@ -107,11 +130,6 @@ static inline __attribute__((always_inline)) void born(void *address, size_t siz
 
 EXPORT void *malloc(size_t size)
 {
-    if (unlikely(!original_malloc)) {
-        resolve();
-        if (!original_malloc)
-            return bootstrap_malloc(size);
-    }
     void *address = original_malloc(size);
     born(address, size, CALLER);
     return address;
@@ -170,14 +188,19 @@ EXPORT void *reallocarray(void *old, size_t count, size_t size)
     return reallocate(old, bytes, CALLER);
 }
 
+static __attribute__((noinline)) void free_slowly(void *address)
+{
+    (void)recorder_died_slowly(address);
+    if (!is_bootstrap(address))
+        original_free(address);
+}
+
 EXPORT void free(void *address)
 {
-    struct recorder_block block = recorder_died(address);
-    if (unlikely(!block.slot) && unlikely(is_bootstrap(address)))
-        return;
-    if (unlikely(!original_free))
-        resolve();
-    original_free(address);
+    if (likely(recorder_take_slot(address) != 0))
+        original_free(address);
+    else
+        free_slowly(address);
 }
 
 EXPORT void free_sized(void *address, size_t size)
