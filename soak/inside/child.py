@@ -20,7 +20,9 @@ EXIT_FAILED = 70
 def run(ring_path: str) -> int:
     """Soak the component described in the ring at ``ring_path``; return the exit status (0, or EXIT_FAILED)."""
     area = ring.Ring(ring_path)
-    os.unlink(ring_path)  # both ends have it mapped now, so nothing is left behind whoever dies first
+    # Both ends have it mapped now, so nothing is left behind whoever dies first.
+    os.unlink(ring_path)
+    os.rmdir(os.path.dirname(ring_path))
     settings = marshal.loads(area.read_text())
     area.write_text(b"")
     area.touch()
@@ -31,7 +33,7 @@ def run(ring_path: str) -> int:
     sys.argv[:] = [settings["target"]["path"] or settings["target"]["module"]]
     try:
         _soak(area, settings)
-    except (Exception, SystemExit, KeyboardInterrupt) as error:
+    except BaseException as error:
         _report(area, error)
         return EXIT_FAILED
     return 0
