@@ -54,9 +54,9 @@ class MeasuredProcess:
             )
         except OSError:
             path.unlink()
+            path.parent.rmdir()
             raise
-        finally:
-            self._place = Path(place)
+        self._place = Path(place)
         self.pid = self._process.pid
         self._output: deque[bytes] = deque()
         self._output_bytes = 0
@@ -67,11 +67,12 @@ class MeasuredProcess:
         """Keep the last of the output; a child that floods its stdout must never wait for us."""
         stream = self._process.stdout
         assert stream is not None
-        while piece := os.read(stream.fileno(), _OUTPUT_KEPT_BYTES):
-            self._output.append(piece)
-            self._output_bytes += len(piece)
-            while self._output_bytes - len(self._output[0]) >= _OUTPUT_KEPT_BYTES:
-                self._output_bytes -= len(self._output.popleft())
+        with stream:
+            while piece := os.read(stream.fileno(), _OUTPUT_KEPT_BYTES):
+                self._output.append(piece)
+                self._output_bytes += len(piece)
+                while self._output_bytes - len(self._output[0]) >= _OUTPUT_KEPT_BYTES:
+                    self._output_bytes -= len(self._output.popleft())
 
     def wait_for_row(self, rows_read: int, timeout_s: float) -> bool:
         """Wait until there are more than ``rows_read`` rows; False after ``timeout_s`` or a spurious wake-up."""

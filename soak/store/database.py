@@ -39,11 +39,15 @@ class RunStore:
             self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         except sqlite3.Error as error:
             raise StoreError(f"{path} cannot be opened: {error}") from error
-        with self._translated():
-            if create:
-                self._create()
-            else:
-                self._check()
+        try:
+            with self._translated():
+                if create:
+                    self._create()
+                else:
+                    self._check()
+        except StoreError:
+            self._connection.close()
+            raise
 
     def _create(self) -> None:
         # With a write-ahead log a commit is one append, and a process killed at any moment leaves a whole database.
@@ -132,9 +136,10 @@ class RunStore:
     def read_run(self) -> RunResult:
         """Return the run as far as it was measured; components without a result are left out."""
         with self._transaction() as connection:
-            facts = {name: json.loads(value) for name, value in connection.execute("select name, value from fact")}
+            stored = dict(connection.execute("select name, value from fact").fetchall())
             results = connection.execute("select result from component where result is not null order by id").fetchall()
         try:
+            facts = {name: json.loads(value) for name, value in stored.items()}
             return RunResult(
                 schema=REPORT_SCHEMA,
                 run=facts["run"],
@@ -148,7 +153,7 @@ class RunStore:
                 parts=from_document(Parts, facts["parts"]) if facts.get("parts") else None,
                 components=tuple(from_document(ComponentResult, json.loads(row[0])) for row in results),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise StoreError(f"{self._path} is damaged: {error!r}") from error
 
     @contextmanager
