@@ -15,9 +15,12 @@ if TYPE_CHECKING:
 
     from soak.inside.loop import Loop
 
+    _Line = tuple[str, int, int, int, list[tuple[str, int]]]
+
 BASELINE_AFTER_S = 1.0
 BASELINE_AFTER_CYCLES = 500
 TOP_LINES = 25
+_HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 def start(frames: int) -> Callable[[], int]:
@@ -30,8 +33,9 @@ def run_between(soaking: Loop, cycle: Callable[..., Any], arguments: tuple[Any, 
     """Run the loop with a snapshot after some warm-up and one at the end.
 
     Needs `start` before. Writes ``path`` (the last snapshot), ``path`` + ``.baseline`` (the first) and ``path`` +
-    ``.top``: marshal of (cycles between them, [(file, line, bytes more, blocks more), ...] largest first). Without a
-    baseline, which a run of very few cycles does not reach, nothing is written.
+    ``.top``: marshal of (cycles between them, [(file, line, bytes more, blocks more, stack), ...] largest first), where
+    stack is [(file, line), ...] of the largest part of it, innermost first. Without a baseline, which a run of very
+    few cycles does not reach, nothing is written.
     """
     baseline = _Baseline(cycle, path + ".baseline")
     soaking.run(baseline.cycle, arguments)
@@ -40,15 +44,22 @@ def run_between(soaking: Loop, cycle: Callable[..., Any], arguments: tuple[Any, 
     last = _snapshot()
     last.dump(path)
     first = tracemalloc.Snapshot.load(path + ".baseline")
-    differences = last.compare_to(first, "lineno")
-    differences.sort(key=lambda difference: -difference.size_diff)
-    top = [
-        (d.traceback[0].filename, d.traceback[0].lineno, d.size_diff, d.count_diff)
-        for d in differences[:TOP_LINES]
-        if d.size_diff > 0
-    ]
+    top = _sum_by_line(last.compare_to(first, "traceback"))[:TOP_LINES]
     with open(path + ".top", "wb") as file:
         marshal.dump((baseline.cycles - baseline.taken_after, top), file, 2)
+
+
+def _sum_by_line(differences: list[tracemalloc.StatisticDiff]) -> list[_Line]:
+    """Add up differences per stack to what each innermost line grew by; only lines that grew, largest first."""
+    lines: dict[tuple[str, int], _Line] = {}
+    # Largest first, so the stack that a line keeps is that of its largest part.
+    for difference in sorted(differences, key=lambda difference: -difference.size_diff):
+        stack = [(frame.filename, frame.lineno) for frame in reversed(difference.traceback)]
+        place = stack[0]
+        component_stack = [frame for frame in stack if os.path.dirname(frame[0]) != _HERE] or [place]
+        file, line, size, blocks, kept = lines.get(place, (*place, 0, 0, component_stack))
+        lines[place] = (file, line, size + difference.size_diff, blocks + difference.count_diff, kept)
+    return sorted((line for line in lines.values() if line[2] > 0), key=lambda line: -line[2])
 
 
 class _Baseline:
@@ -73,9 +84,8 @@ class _Baseline:
 def _snapshot() -> tracemalloc.Snapshot:
     """Take a snapshot without what soak itself allocated (but with the leaks it plants)."""
     gc.collect()
-    here = os.path.dirname(os.path.abspath(__file__))
-    own = [name for name in os.listdir(here) if name.endswith(".py") and name != "injection.py"]
+    own = [name for name in os.listdir(_HERE) if name.endswith(".py") and name != "injection.py"]
     return tracemalloc.take_snapshot().filter_traces(
-        [tracemalloc.Filter(False, os.path.join(here, name)) for name in own]
+        [tracemalloc.Filter(False, os.path.join(_HERE, name)) for name in own]
         + [tracemalloc.Filter(False, tracemalloc.__file__)]
     )

@@ -188,10 +188,12 @@ def _cause(name: str, course: Course, trace: Trace | None) -> Cause:
         kind = "reference-cycle"
     line = trace.top[0] if trace is not None and trace.top and name in ("heap", "python_blocks") else None
     rate = series.rate or 0.0
-    # Growth in Python blocks is by the line; native growth beside it is only near that line.
+    # tracemalloc sees Python's blocks only, so what it shows is the place of those and of nothing else.
     python_where = None
+    stack: tuple[str, ...] = ()
     if line is not None and name == "python_blocks":
         python_where = Place(None, line.file, line.line)
+        stack = tuple(f"{file}:{number}" for file, number in line.stack)
     blocks = rate if name == "python_blocks" else None
     bytes_per_iteration = rate if signal.unit == "bytes" else None
     if name == "python_blocks" and trace is not None and trace.bytes_per_iteration is not None:
@@ -211,7 +213,7 @@ def _cause(name: str, course: Course, trace: Trace | None) -> Cause:
         since=series.since,
         where=None,
         python_where=python_where,
-        stack=(),
+        stack=stack,
         held_by=(),
         type=most,
         advice=_ADVICE[kind],

@@ -17,7 +17,7 @@ from soak.running.supervisor import Supervisor, Surroundings
 from soak.settings import ComponentPlan
 from soak.verdict import SeriesVerdict
 
-FRAMES = 8
+FRAMES = 12
 CYCLES = 4096
 LONGEST_S = 6.0
 _N_MIN = 1024
@@ -31,6 +31,8 @@ class TracedLine:
     line: int
     size: int
     blocks: int
+    stack: tuple[tuple[str, int], ...]
+    """(file, line) of the largest part of it, innermost first."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,9 @@ def _read_top(file: Path) -> tuple[int, tuple[TracedLine, ...]]:
     with contextlib.suppress(OSError, ValueError, EOFError, TypeError):
         iterations, top = marshal.loads(file.read_bytes())
         file.unlink()
-        return iterations, tuple(TracedLine(*line) for line in top)
+        return iterations, tuple(
+            TracedLine(path, line, size, blocks, tuple(map(tuple, stack))) for path, line, size, blocks, stack in top
+        )
     return 0, ()
 
 
