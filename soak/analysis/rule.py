@@ -268,10 +268,12 @@ def _keeps_one_rate(windows: Windows) -> BoolArray:
     """Whether each scale ``(runs, scales)`` grows at one rate: in both windows, over the run and between windows.
 
     In this order, the conditions stop what changes its rate; growth like log n and sqrt n; a sawtooth whose period
-    happens to fit the windows (by the levels, with nothing set aside); and a sawtooth whose period is nearly a
-    multiple of the spacing of the readings, so that they creep up its slope, by no more than one reading's climb.
+    happens to fit the windows (by the levels, with nothing set aside); a sawtooth whose period is nearly a multiple
+    of the spacing of the readings, so that they creep up its slope, by no more than one reading's climb; and a
+    cache that filled within the newer window, steep for a few blocks and flat for the others.
     """
     older, newer = windows.steady.rate[..., 0], windows.steady.rate[..., 1]
+    middle_step = _median(np.diff(windows.troughs[..., 1, :]))
     level_rise = _median(windows.troughs[..., 1, :]) - _median(windows.troughs[..., 0, :])
     return (
         (newer >= ONE_RATE * older)
@@ -279,6 +281,7 @@ def _keeps_one_rate(windows: Windows) -> BoolArray:
         & (newer >= ONE_RATE * windows.first_rate[:, None])
         & (level_rise >= ONE_RATE * newer * 0.75 * windows.widths)
         & (level_rise >= windows.climb)
+        & (middle_step >= ONE_RATE * newer * windows.widths / BLOCKS)
     )
 
 
