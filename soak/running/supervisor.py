@@ -148,7 +148,7 @@ class Supervisor:
     def _watch(self, process: MeasuredProcess, started: str) -> Course:
         plan = self._plan
         reader = open_reader(process.pid)
-        limits = read_limits(process.pid)
+        limits = self._limits = read_limits(process.pid)
         judge = self._judge = ComponentJudge(plan.tolerance_bytes, limits, REQUIRED_SIGNALS)
         if plan.n_min is not None:
             self._fix_n_min(process, plan.n_min)
@@ -212,6 +212,8 @@ class Supervisor:
         written = process.words[ring.WORD_ROWS_WRITTEN]
         if written == self._rows_read:
             return
+        if not self._rows_read:
+            self._limits.update(read_limits(process.pid))  # the driver's setup may have lowered them
         outside = self._read_outside(reader) if reader is not None else {}
         if process.words[ring.WORD_ROWS_READ] < written:
             process.acknowledge(written)
