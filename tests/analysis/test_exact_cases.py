@@ -215,6 +215,6 @@ def test_a_leak_in_steps_has_an_interval_as_wide_as_the_steps_resolve():
 @pytest.mark.parametrize("start", range(0, CYCLES, CYCLES // 32))
 def test_a_cache_that_fills_on_top_of_a_logarithm_is_not_a_leak(start: int):
     """Steep growth in a few blocks does not make up for the slowing of the rest."""
-    verdict = judge_shape(lambda at: 3e6 * np.log(at) + 40 * np.clip(at - start, 0, 0.5 * N_MIN))
+    verdict = judge_shape(lambda at: 3e6 * np.log(at) + 40 * np.clip(at - start, 0, 0.2 * N_MIN))
 
     assert verdict.verdict is not Verdict.LEAK
