@@ -66,7 +66,7 @@ def replace_function(place: Place, make: Callable[[Any], Callable[..., Any]]) ->
     raw, function = place.raw, place.function
     replacement = functools.update_wrapper(make(function), function)
     if isinstance(place.owner, ModuleType):
-        _replace_in_modules(function, replacement)
+        _replace_in_modules({id(function): replacement})
     else:
         setattr(place.owner, place.name, type(raw)(replacement) if raw is not function else replacement)
     return function
@@ -82,8 +82,7 @@ def name_compiled_functions() -> None:
         for value in list(getattr(module, "__dict__", {}).values()):
             if type(value).__name__ == _COMPILED:
                 compiled[id(value)] = value
-    for function in compiled.values():
-        _replace_in_modules(function, functools.update_wrapper(_labelled(function), function))
+    _replace_in_modules({key: functools.update_wrapper(_labelled(value), value) for key, value in compiled.items()})
 
 
 def _labelled(function: Any) -> FunctionType:
@@ -95,12 +94,13 @@ def _labelled(function: Any) -> FunctionType:
     return FunctionType(code, {}, function.__name__, None, call.__closure__)
 
 
-def _replace_in_modules(old: Any, new: Any) -> None:
+def _replace_in_modules(replacements: dict[int, Any]) -> None:
+    """Put each replacement where its original, known by its id, is an attribute of a module."""
     for module in list(sys.modules.values()):
         names = getattr(module, "__dict__", {})
         for name, value in list(names.items()):
-            if value is old:
-                names[name] = new
+            if id(value) in replacements:
+                names[name] = replacements[id(value)]
 
 
 def _at(owner: Any, inner: str) -> Place | None:

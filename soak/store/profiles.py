@@ -1,0 +1,54 @@
+"""``profile.json``: what a run of profiles found, beside the profiles themselves. It judges nothing, so it is no run.db."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from soak.errors import StoreError, UsageError
+from soak.profiles import ProfileRun
+from soak.results import from_document, to_document
+from soak.store.runs import LATEST, list_runs
+
+FILE_NAME = "profile.json"
+
+
+def write_profile_run(run: ProfileRun, folder: Path) -> None:
+    """Keep what was found so far, replacing what was kept before. Raises StoreError."""
+    path = folder / FILE_NAME
+    unfinished = path.with_name(f".{FILE_NAME}.part")
+    try:
+        unfinished.write_text(json.dumps(to_document(run), indent=1), encoding="utf-8")
+        unfinished.replace(path)
+    except OSError as error:
+        raise StoreError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def read_profile_run(folder: Path) -> ProfileRun:
+    """Read it back. Raises StoreError when it is missing or damaged."""
+    path = folder / FILE_NAME
+    try:
+        return from_document(ProfileRun, json.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise StoreError(f"{path} is damaged: {error!r}") from error
+
+
+def list_viewable(out: Path) -> list[Path]:
+    """Return the folders under ``out`` that hold a run or a run of profiles, oldest first."""
+    profiled = {file.parent for file in out.glob(f"*/{FILE_NAME}")}
+    return sorted(profiled | set(list_runs(out)), key=lambda folder: folder.name)
+
+
+def find_viewable(text: str, out: Path) -> Path:
+    """Return the folder of a run of either kind: ``latest``, a path, or a name under ``out``. Raises UsageError."""
+    if text == LATEST:
+        folders = list_viewable(out)
+        if not folders:
+            raise UsageError(f"there are no runs under {out}; soak run or soak profile makes one")
+        return folders[-1]
+    for folder in (Path(text), out / text):
+        if folder.resolve() in list_viewable(folder.resolve().parent):
+            return folder.resolve()
+    raise UsageError(f"{text!r} is no run: neither {text} nor {out / text} holds one")
