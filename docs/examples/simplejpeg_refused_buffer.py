@@ -19,5 +19,5 @@ def refused():
 
 
 def accepted():
-    """The repaired twin: a buffer that fits."""
+    """Offer a buffer that fits: the repaired twin."""
     simplejpeg.decode_jpeg(JPEG, buffer=np.zeros((48, 64, 3), np.uint8))
