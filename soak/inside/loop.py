@@ -24,6 +24,9 @@ SHARE_PACED = 0.045
 _DENSEST, _SPARSEST = 64, 16
 _GC_OBJECTS_EVERY = 8
 """gc's objects are counted at every eighth checkpoint only: making their list takes memory for a moment."""
+_WARM_UPS = 8
+_LAST_CACHED_INTEGER = 256
+"""CPython makes no block for integers up to here. Larger ones are one each, so the loop holds no more than one."""
 _ACKNOWLEDGE_S = 0.05
 _LONGEST_SLEEP_S = 0.2
 
@@ -65,7 +68,8 @@ class Loop:
         self.deadline_ns = 0
         self.checkpoint_ns = 0
         self.usual_checkpoint_ns = 0
-        self.rows = 0
+        self.rows = 0  # since gc's objects were counted
+        self.last_small: object = object()
 
     def run(self, cycle: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
         """Run cycles until the budget is used up or the parent says stop; the last checkpoint follows the last cycle.
@@ -76,15 +80,18 @@ class Loop:
         stop_word, cycle_word, completed_word = ring.WORD_STOP, ring.WORD_CYCLE, ring.WORD_COMPLETED
         leak, leak_every, last_cycle = self.leak, self.leak_every, self.last_cycle
         wait = self._wait_for_deadline if self.interval_ns else None
-        self._count(0, 0)  # unseen: what first calls allocate for good is there before the first row
+        # Unseen: what first calls allocate for good is there before the first row. As often as malloc keeps freed
+        # blocks of one size for the thread, so that the list of gc's objects leaves nothing new behind later on.
+        for _ in range(_WARM_UPS):
+            self._count(0, 0)
         self.started_ns = time.monotonic_ns()
         words[ring.WORD_LOOP_STARTED_NS] = self.started_ns
         self.checkpoint(0)
-        done = last_checkpoint = 0
+        done = 0
         words[ring.WORD_FIRST_START_NS] = time.monotonic_ns()
         try:
             while done < last_cycle and not words[stop_word]:
-                last_checkpoint, next_checkpoint = done, min(self._next_checkpoint(done), last_cycle)
+                next_checkpoint = min(self._next_checkpoint(done), last_cycle)
                 while done < next_checkpoint and not words[stop_word]:
                     if wait is not None and not wait(done):
                         break
@@ -94,11 +101,12 @@ class Loop:
                     words[completed_word] = done
                     if leak is not None and done % leak_every == 0:
                         leak()
-                if done > last_checkpoint:
+                next_checkpoint = 0
+                if done > words[ring.WORD_COUNTED]:
                     self.checkpoint(done)
         except BaseException:
             # What the failing cycle left behind is often its cause: too many descriptors, too many threads.
-            if done > last_checkpoint:
+            if done > words[ring.WORD_COUNTED]:
                 self.checkpoint(done)
             raise
         finally:
@@ -107,8 +115,11 @@ class Loop:
     def checkpoint(self, done: int) -> None:
         """Read the counters, write a row, and give the parent a moment to read what is read from outside."""
         begun_ns = time.monotonic_ns()
+        if done > _LAST_CACHED_INTEGER:
+            self.last_small = None  # what it took is what the number of the cycle takes from here on
+        self.words[ring.WORD_COUNTED] = done
         self.area.write_row(self._count(begun_ns - self.started_ns, done))
-        self.rows += 1
+        self.rows = (self.rows + 1) % _GC_OBJECTS_EVERY
         self._hand_over()
         cost_ns = time.monotonic_ns() - begun_ns
         self.checkpoint_ns += cost_ns
@@ -123,14 +134,14 @@ class Loop:
         if words[ring.WORD_GC_COLLECTED]:
             gc.collect()
             counters.clear_type_cache()
-        gc_objects = ring.NOT_READ
-        if self.rows % _GC_OBJECTS_EVERY == 0:
-            gc_objects = counters.count_gc_objects()
         blocks = counters.read_python_blocks()
         heap = heap_free = ring.NOT_READ
         if counters.read_malloc is not None:
             malloc = counters.read_malloc()
             heap, heap_free = malloc.uordblks + malloc.hblkhd, malloc.fordblks
+        gc_objects = ring.NOT_READ
+        if self.rows == 0:
+            gc_objects = counters.count_gc_objects()  # last, for the list it makes is in none of the readings then
         return (
             done,
             at_ns,

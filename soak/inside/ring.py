@@ -41,6 +41,7 @@ WORD_CHECKPOINT_NS = 12  # time spent in checkpoints so far
 WORD_GC_COLLECTED = 13  # 0 when the component runs with gc disabled or frozen, so that soak does not collect either
 WORD_FAILED_PHASE = 14
 WORD_LOOP_ENDED_NS = 15
+WORD_COUNTED = 16  # cycles completed at the last checkpoint
 # Words written by the parent.
 WORD_STOP = 32
 WORD_ROWS_READ = 33  # futex: the child waits on its low half
