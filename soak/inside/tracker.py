@@ -23,9 +23,17 @@ What the parent gets at each checkpoint, in the file that ``start`` named (``soa
 Nothing here allocates for good once ``start`` has returned: a checkpoint is one call into C.
 """
 
+# ruff: noqa: ARG002  (what stands in for the tracker takes its arguments and needs none)
+
+from __future__ import annotations
+
 import ctypes
 import os
 import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 LIBRARY_PREFIX = "libsoak_tracker"
 LAYOUT_VERSION = 1
@@ -82,39 +90,36 @@ class NoTracker:
     active = False
     python_lines = False
 
-    def __init__(self, reason):
+    def __init__(self, reason: str) -> None:
         self.reason = reason
         self.cycle = memoryview(bytearray(8)).cast("Q")
 
-    def start(self, ledger=None):
+    def start(self, ledger: str | None = None) -> tuple[str, ...]:
         """Record nothing; return what is covered: nothing."""
         return ()
 
-    def mark(self, cycle):
+    def mark(self, cycle: int) -> None:
         """Accept the number of the cycle that begins."""
 
-    def checkpoint(self):
+    def checkpoint(self) -> int:
         """Return 0: no checkpoint was written."""
         return 0
 
-    def survivors(self, start, stop, site=0):
+    def survivors(self, start: int, stop: int, site: int = 0) -> list[tuple[int, int, int, int, int]]:
         """Return no survivors."""
         return []
 
-    def flag(self, site, on=True):
+    def flag(self, site: int, on: bool = True) -> bool:
         """Flag nothing."""
         return False
 
-    def place(self, site):
+    def place(self, site: int) -> tuple[str, str, int] | None:
         """Know no place."""
-        return
+        return None
 
-    def stacks(self, site):
+    def stacks(self, site: int) -> list[list[int | tuple[str, str, int] | None]]:
         """Return no stacks."""
         return []
-
-    def stop(self):
-        """Do nothing."""
 
 
 class Tracker:
@@ -122,20 +127,20 @@ class Tracker:
 
     active = True
 
-    def __init__(self, library):
+    def __init__(self, library: ctypes.PyDLL) -> None:
         self._library = library
         self._declare()
         address = library.soak_cycle()
         self._cell = ctypes.c_uint64.from_address(address)  # the memoryview does not keep it alive
         # Both casts are needed: ctypes calls its format "<Q", which a memoryview will not store into.
         self.cycle = memoryview(self._cell).cast("B").cast("Q")
-        self.reason = None
-        self.covers = ()
+        self.reason: str | None = None
+        self.covers: tuple[str, ...] = ()
         self.python_lines = False
-        self.python_lines_reason = "the tracker was not started"
+        self.python_lines_reason: str | None = "the tracker was not started"
         self._write_checkpoint = library.soak_checkpoint
 
-    def start(self, ledger=None):
+    def start(self, ledger: str | None = None) -> tuple[str, ...]:
         """Record Python's domains too and open the ledger, in memory of this process for None.
 
         Returns what is covered, ``("native", "python")`` at best. Call it once, before the component is imported.
@@ -145,7 +150,7 @@ class Tracker:
         failed = self._library.soak_open_ledger(None if ledger is None else os.fsencode(ledger))
         if failed:
             raise OSError(failed, os.strerror(failed), ledger)
-        state = self._library.soak_start()
+        self._library.soak_start()
         self.python_lines_reason = _why_no_python() or self._start_python()
         self.python_lines = self.python_lines_reason is None
         state = self._library.soak_state()
@@ -153,18 +158,18 @@ class Tracker:
         self.covers = tuple(name for name, bit in names if state & bit)
         return self.covers
 
-    def mark(self, cycle):
+    def mark(self, cycle: int) -> None:
         """Say that ``cycle`` begins. Storing into ``self.cycle[0]`` does the same without a call."""
         self.cycle[0] = cycle
 
-    def checkpoint(self):
+    def checkpoint(self) -> int:
         """Write what is alive into the ledger and return the checkpoint's number; -1 in a forked child.
 
         Sites that the parent asked for are flagged as well.
         """
-        return self._write_checkpoint()
+        return int(self._write_checkpoint())
 
-    def survivors(self, start, stop, site=0):
+    def survivors(self, start: int, stop: int, site: int = 0) -> list[tuple[int, int, int, int, int]]:
         """Return ``(address, bytes, cycle, site, domain)`` of blocks born in cycles [start, stop) and still alive.
 
         Of one site with its stacks, or of all. They also stand in the ledger, 65,536 at most.
@@ -174,29 +179,25 @@ class Tracker:
         rows = (_Survivor * header["survivors_listed"]).from_address(self._base() + header["survivors_at"])
         return [(row.address, row.size, row.cycle, row.site, row.domain) for row in rows]
 
-    def flag(self, site, on=True):
+    def flag(self, site: int, on: bool = True) -> bool:
         """Capture the stack of every (or, when they are many, every n-th) allocation at ``site`` from now on."""
-        return self._library.soak_flag(site, 1 if on else 0) == 0
+        return bool(self._library.soak_flag(site, 1 if on else 0) == 0)
 
-    def place(self, site):
+    def place(self, site: int) -> tuple[str, str, int] | None:
         """Return ``(file, function, line)`` of a Python site; None for any other. Needs a checkpoint."""
         row = self._site(site)
         if not row.file:
             return None
         return self._string(row.file), self._string(row.function), row.line
 
-    def stacks(self, site):
+    def stacks(self, site: int) -> list[list[int | tuple[str, str, int] | None]]:
         """Return the stacks captured at a flagged site as lists of frames, innermost first. Needs a checkpoint.
 
         A frame is a return address, or ``(file, function, line)``. Native frames come before Python ones.
         """
         return [self._frames(row.address) for row in self._sites() if row.kind == 4 and row.parent == site]
 
-    def stop(self):
-        """Record nothing more; what was recorded stays readable."""
-        self._library.soak_stop()
-
-    def _declare(self):
+    def _declare(self) -> None:
         library = self._library
         library.soak_cycle.restype = ctypes.c_void_p
         library.soak_ledger.restype = ctypes.c_void_p
@@ -209,12 +210,13 @@ class Tracker:
         library.soak_survivors.argtypes = (ctypes.c_uint64, ctypes.c_uint64, ctypes.c_uint32)
         library.soak_survivors.restype = ctypes.c_size_t
 
-    def _start_python(self):
+    def _start_python(self) -> str | None:
         """Compare the table of offsets with the frame that runs, wrap Python's allocators. Why no lines, or None."""
         known = _KnownFrame()
 
-        def ask():
-            return self._library.soak_start_lines(sys.version_info[0], sys.version_info[1], ctypes.byref(known))
+        def ask() -> int:
+            major, minor = sys.version_info[:2]
+            return int(self._library.soak_start_lines(major, minor, ctypes.byref(known)))
 
         code = ask.__code__
         known.code = id(code)
@@ -229,14 +231,14 @@ class Tracker:
         version = "%d.%d" % sys.version_info[:2]
         if failed == -1:
             return "the frames of CPython %s are not known" % version
-        return (
-            None if failed == 0 else "the frames of this CPython %s are laid out differently (%d)" % (version, failed)
-        )
+        if failed:
+            return "the frames of this CPython %s are laid out differently (check %d)" % (version, failed)
+        return None
 
-    def _base(self):
-        return self._library.soak_ledger()
+    def _base(self) -> int:
+        return int(self._library.soak_ledger())
 
-    def _header(self):
+    def _header(self) -> dict[str, int]:
         base = self._base()
         sizes = (ctypes.c_uint32 * 6).from_address(base + 8)
         places = (ctypes.c_uint64 * 7).from_address(base + 32)
@@ -253,21 +255,21 @@ class Tracker:
             "survivors_listed": listed,
         }
 
-    def _site(self, site):
+    def _site(self, site: int) -> _Site:
         return _Site.from_address(self._base() + self._header()["sites_at"] + site * ctypes.sizeof(_Site))
 
-    def _sites(self):
+    def _sites(self) -> Iterable[_Site]:
         header = self._header()
         if not header["checkpoint_at"]:
             return []
         count = ctypes.c_uint32.from_address(self._base() + header["checkpoint_at"] + 24).value
         return (_Site * count).from_address(self._base() + header["sites_at"])
 
-    def _string(self, offset):
+    def _string(self, offset: int) -> str:
         text = ctypes.string_at(self._base() + self._header()["strings_at"] + offset)
         return text.decode("utf-8", "replace")
 
-    def _frames(self, at):
+    def _frames(self, at: int) -> list[int | tuple[str, str, int] | None]:
         words = self._base() + self._header()["stacks_at"] + 8 * at
         counts = ctypes.c_uint64.from_address(words).value
         count = (counts & 0xFFFFFFFF) + (counts >> 32)
@@ -275,10 +277,10 @@ class Tracker:
         return [self.place(frame & 0x1FFFF) if frame & FRAME_PYTHON else frame for frame in frames]
 
 
-_connected = None
+_connected: Tracker | NoTracker | None = None
 
 
-def connect():
+def connect() -> Tracker | NoTracker:
     """Return the process's `Tracker`, or a `NoTracker` that says why there is none."""
     global _connected
     if _connected is None:
@@ -286,7 +288,7 @@ def connect():
     return _connected
 
 
-def _find():
+def _find() -> Tracker | NoTracker:
     try:
         # PyDLL keeps the interpreter's lock, which the hooks of Python's domains rely on.
         library = ctypes.PyDLL(None)
@@ -298,13 +300,13 @@ def _find():
     return Tracker(library)
 
 
-def _why_not_preloaded():
+def _why_not_preloaded() -> str:
     if LIBRARY_PREFIX in os.environ.get(LOADER_VARIABLE, ""):
         return "the loader did not load the tracker (a static or setuid program, another libc, or an unreadable file)"
     return "the tracker was not preloaded"
 
 
-def _why_no_python():
+def _why_no_python() -> str | None:
     if sys.implementation.name != "cpython":
         return "%s is not CPython" % sys.implementation.name
     if "free-threading" in sys.version:
@@ -312,7 +314,7 @@ def _why_no_python():
     return None
 
 
-def _take_out_of_environment():
+def _take_out_of_environment() -> None:
     """Keep the children of this process from being tracked; whatever else was to be preloaded stays."""
     listed = os.environ.get(LOADER_VARIABLE)
     if listed is None:

@@ -176,7 +176,7 @@ class LedgerFile:
         struct.pack_into("<I", self._memory, _REQUESTS_AT, (sequence + 1) & 0xFFFFFFFF)
 
     def place(self, checkpoint: Checkpoint, site: int) -> Frame | None:
-        """Return where a site is, without symbols; None when nothing is known. A stack's place is its innermost frame."""
+        """Return where a site is, without symbols; None when nothing is known. A stack stands where its parent does."""
         row = checkpoint.sites[site]
         if row["kind"] == NATIVE_SITE:
             return Frame(address=int(row["address"]))

@@ -1,0 +1,301 @@
+/* Drives the recorder without preload, one case by name: exit 0 when it holds, else a line on stderr and 1. */
+#define _GNU_SOURCE
+#include "mappings.h"
+#include "recorder_hot.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define ROWS 65536
+#define EXPECT(what)                                                                                                 \
+    do {                                                                                                             \
+        if (!(what)) {                                                                                               \
+            fprintf(stderr, "%s:%d: %s does not hold\n", __FILE__, __LINE__, #what);                                 \
+            exit(1);                                                                                                 \
+        }                                                                                                            \
+    } while (0)
+
+static struct ledger_row rows[ROWS];
+static uint64_t births[SITE_LIMIT];
+static struct ledger_checkpoint checkpoint;
+
+static void count(void)
+{
+    memset(&checkpoint, 0, sizeof checkpoint);
+    recorder_count(&checkpoint, rows, ROWS, births, SITE_LIMIT);
+    mappings_count(&checkpoint, rows, ROWS);
+}
+
+static void start(void)
+{
+    EXPECT(recorder_start() == 0);
+    EXPECT(mappings_start() == 0);
+}
+
+static void born(uintptr_t address, size_t size, uint32_t site)
+{
+    recorder_born(recorder_births, (void *)address, size, site, DOMAIN_NATIVE);
+}
+
+static void a_block_is_counted_until_it_dies(void)
+{
+    uint32_t site = recorder_native_site(0x4000);
+    recorder_control.cycle = 5;
+    born(0x10000000, 106, site);
+    count();
+    EXPECT(checkpoint.live_blocks == 1 && checkpoint.live_bytes == 106 && checkpoint.rows == 1);
+    EXPECT(rows[0].site == site && rows[0].bucket == 5 && rows[0].live_bytes == 106 && births[site] == 1);
+    EXPECT(recorder_size(recorder_died((void *)0x10000000)) == 106);
+    EXPECT(recorder_died((void *)0x10000000).slot == 0);
+    EXPECT(recorder_died((void *)0x7fff00000000).slot == 0);
+    count();
+    EXPECT(checkpoint.live_blocks == 0 && checkpoint.rows == 0 && births[site] == 1);
+}
+
+static void a_big_block_keeps_its_exact_size(void)
+{
+    uint32_t site = recorder_native_site(0x4000);
+    uintptr_t at_the_end_of_a_leaf = 0x100fffff0;
+    size_t sizes[] = {SIZE_LIMIT - 1, SIZE_LIMIT, 5000000000ull};
+    for (int i = 0; i < 3; i++) {
+        born(at_the_end_of_a_leaf, sizes[i], site);
+        count();
+        EXPECT(checkpoint.live_blocks == 1 && checkpoint.live_bytes == sizes[i]);
+        struct recorder_block block = recorder_died((void *)at_the_end_of_a_leaf);
+        EXPECT(recorder_size(block) == sizes[i]);
+        recorder_put_back((void *)at_the_end_of_a_leaf, block);
+        count();
+        EXPECT(checkpoint.live_blocks == 1 && checkpoint.live_bytes == sizes[i]);
+        (void)recorder_died((void *)at_the_end_of_a_leaf);
+        count();
+        EXPECT(checkpoint.live_blocks == 0);
+    }
+}
+
+static void survivors_are_listed_by_birth_cycle(void)
+{
+    uint32_t site = recorder_native_site(0x4000), other = recorder_native_site(0x5000);
+    for (uint64_t cycle = 0; cycle < 100; cycle++) {
+        recorder_control.cycle = cycle;
+        born(0x20000000 + 64 * cycle, 10, site);
+        born(0x30000000 + 64 * cycle, 20, other);
+    }
+    struct survivor found[8];
+    EXPECT(recorder_survivors(40, 60, 0, found, 8) == 40);
+    EXPECT(recorder_survivors(40, 60, site, found, 8) == 20);
+    EXPECT(found[0].address == 0x20000000 + 64 * 40 && found[0].size == 10 && found[0].cycle == 40);
+}
+
+static void ten_million_cycles_neither_wrap_nor_lose(void)
+{
+    uint32_t site = recorder_native_site(0x4000);
+    uint64_t expected = 0;
+    for (uint64_t cycle = 0; cycle < 100000000; cycle += 100000) {
+        recorder_control.cycle = cycle;
+        born(0x20000000 + 16 * expected++, 16, site);
+        count();
+        EXPECT(checkpoint.live_blocks == expected);
+    }
+    EXPECT(checkpoint.shift == 4);
+    struct survivor found[4];
+    uint64_t early = recorder_survivors(0, 50000000, 0, found, 4);
+    EXPECT(early >= expected / 2 - 1 && early <= expected / 2 + 1);
+}
+
+static void a_full_table_of_sites_is_said(void)
+{
+    for (uintptr_t address = 1; address < SITE_LIMIT + 1000; address++)
+        EXPECT(recorder_native_site(address << 4) != 0);
+    EXPECT(recorder_native_site(0x123456789) == 1);
+    count();
+    EXPECT(checkpoint.lost_sites > 900 && checkpoint.sites == SITE_LIMIT);
+}
+
+static void more_rows_than_there_is_room_for_are_said(void)
+{
+    for (uintptr_t i = 0; i < ROWS + 100; i++)
+        born(0x20000000 + 16 * i, 8, recorder_native_site(0x1000 + 16 * i));
+    count();
+    EXPECT(checkpoint.rows == ROWS && checkpoint.unlisted_blocks == 100 && checkpoint.unlisted_bytes == 800);
+}
+
+static void a_flagged_site_wants_its_stack(void)
+{
+    uint32_t site = recorder_native_site(0x4000), other = recorder_native_site(0x5000);
+    EXPECT(recorder_flag(site, 1) == 0);
+    EXPECT(recorder_native_site(0x4000) == (site | SITE_WANTS_STACK));
+    EXPECT(recorder_born_at_once((void *)0x10000000, 8, 0x4000) == 0);
+    EXPECT(recorder_native_site(0x5000) == other);
+    EXPECT(recorder_flag(site, 0) == 0);
+    EXPECT(recorder_native_site(0x4000) == site);
+    EXPECT(recorder_flag(99999, 1) == -1);
+}
+
+static uint64_t mapped_bytes(void)
+{
+    uint64_t bytes = 0;
+    count();
+    for (uint32_t i = 0; i < checkpoint.rows; i++)
+        bytes += rows[i].live_bytes;
+    EXPECT(checkpoint.live_blocks == 0);
+    return bytes;
+}
+
+static void mappings_may_be_cut_and_replaced(void)
+{
+    uint32_t site = recorder_native_site(0x4000);
+    mappings_add(0x100000, 0x10000, site, DOMAIN_MAPPING);
+    EXPECT(mapped_bytes() == 0x10000);
+    mappings_remove(0x104000, 0x4000);
+    EXPECT(mapped_bytes() == 0xc000);
+    mappings_add(0x102000, 0x8000, site, DOMAIN_MAPPING);
+    EXPECT(mapped_bytes() == 0x10000);
+    mappings_remove(0x0ff000, 0x4001);
+    EXPECT(mapped_bytes() == 0xc000);
+    mappings_remove(0x0, 0x10000000);
+    EXPECT(mapped_bytes() == 0 && checkpoint.rows == 0);
+    EXPECT(births[site] == 2);
+}
+
+static void without_room_for_two_levels_there_are_three(void)
+{
+    EXPECT(recorder_top == NULL);
+    a_block_is_counted_until_it_dies();
+    a_big_block_keeps_its_exact_size();
+}
+
+static void a_large_heap_is_counted_in_time(void)
+{
+    uint32_t site = recorder_native_site(0x4000);
+    for (uintptr_t i = 0; i < 1000000; i++)
+        born(0x100000000 + 208 * i, 200, site);
+    count();
+    count();
+    EXPECT(checkpoint.live_blocks == 1000000);
+    printf("%lu\n", (unsigned long)checkpoint.scan_ns / 1000);
+}
+
+/* ---- threads, against a reference count ---- */
+
+#define THREADS 8
+#define SLOTS 4096
+
+static uint64_t operations;
+static uint64_t live_blocks[THREADS], live_bytes[THREADS], all_births[THREADS];
+static int with_fork;
+
+static void *work(void *argument)
+{
+    uintptr_t number = (uintptr_t)argument;
+    uintptr_t base = 0x100000000 + number * 0x800000;
+    size_t sizes[SLOTS] = {0};
+    uint64_t random = number + 1;
+    for (uint64_t i = 0; i < operations / THREADS; i++) {
+        random = random * 6364136223846793005ull + 1442695040888963407ull;
+        size_t slot = random >> 33 & (SLOTS - 1);
+        size_t size = 1 + (random >> 45) % (i % 64 ? 4096 : 2000000);
+        void *address = (void *)(base + slot * 1024); // NOLINT
+        uint32_t site = recorder_native_site(0x400000 + (random >> 20 & 0xff));
+        store(&recorder_control.cycle, i);
+        if (sizes[slot]) {
+            struct recorder_block block = recorder_died(address);
+            EXPECT(recorder_size(block) == sizes[slot]);
+            if (random & 1 << 16) { /* a realloc that fails */
+                recorder_put_back(address, block);
+                continue;
+            }
+            live_blocks[number]--;
+            live_bytes[number] -= sizes[slot];
+            sizes[slot] = 0;
+        } else {
+            recorder_born(recorder_births, address, size, site, DOMAIN_NATIVE);
+            all_births[number]++;
+            live_blocks[number]++;
+            live_bytes[number] += size;
+            sizes[slot] = size;
+        }
+        if (with_fork && number == 0 && i == operations / THREADS / 2) {
+            pid_t child = fork();
+            if (child == 0) {
+                recorder_stop();
+                born(0x10, 1, 1);
+                (void)recorder_died((void *)base);
+                _exit(0);
+            }
+            int status;
+            EXPECT(waitpid(child, &status, 0) == child && status == 0);
+        }
+    }
+    return NULL;
+}
+
+static void threads_lose_nothing(void)
+{
+    pthread_t threads[THREADS];
+    uint64_t blocks = 0, bytes = 0, born_there = 0, counted_births = 0;
+    for (int round = 0; round < 2; round++) { /* the second round's threads take over the first one's counters */
+        for (uintptr_t i = 0; i < THREADS; i++) {
+            live_blocks[i] = live_bytes[i] = 0;
+            EXPECT(pthread_create(&threads[i], NULL, work, (void *)i) == 0); // NOLINT
+        }
+        for (int i = 0; i < THREADS; i++)
+            EXPECT(pthread_join(threads[i], NULL) == 0);
+        if (round == 0)
+            for (uintptr_t slot = 0; slot < THREADS * SLOTS; slot++)
+                (void)recorder_died((void *)(0x100000000 + slot / SLOTS * 0x800000 + slot % SLOTS * 1024)); // NOLINT
+    }
+    count();
+    for (int i = 0; i < THREADS; i++) {
+        blocks += live_blocks[i];
+        bytes += live_bytes[i];
+        born_there += all_births[i];
+    }
+    for (uint32_t site = 0; site < checkpoint.sites; site++)
+        counted_births += births[site];
+    EXPECT(checkpoint.live_blocks == blocks && checkpoint.live_bytes == bytes);
+    EXPECT(counted_births == born_there);
+    EXPECT(checkpoint.lost_blocks == 0 && checkpoint.unlisted_blocks == 0);
+}
+
+static const struct {
+    const char *name;
+    void (*run)(void);
+} cases[] = {
+#define CASE(name) {#name, name}
+    CASE(a_block_is_counted_until_it_dies),
+    CASE(a_big_block_keeps_its_exact_size),
+    CASE(survivors_are_listed_by_birth_cycle),
+    CASE(ten_million_cycles_neither_wrap_nor_lose),
+    CASE(a_full_table_of_sites_is_said),
+    CASE(more_rows_than_there_is_room_for_are_said),
+    CASE(a_flagged_site_wants_its_stack),
+    CASE(mappings_may_be_cut_and_replaced),
+    CASE(without_room_for_two_levels_there_are_three),
+    CASE(a_large_heap_is_counted_in_time),
+    CASE(threads_lose_nothing),
+};
+
+int main(int count_of_arguments, char **arguments)
+{
+    if (count_of_arguments < 2)
+        return 2;
+    operations = count_of_arguments > 2 ? strtoull(arguments[2], NULL, 10) : 400000;
+    with_fork = count_of_arguments > 3;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        if (strcmp(cases[i].name, arguments[1]))
+            continue;
+        if (cases[i].run == without_room_for_two_levels_there_are_three) {
+            struct rlimit limit = {600000000, 600000000};
+            EXPECT(setrlimit(RLIMIT_AS, &limit) == 0);
+        }
+        start();
+        cases[i].run();
+        return 0;
+    }
+    return 2;
+}

@@ -1,0 +1,365 @@
+"""The whole tracker in real processes: what leaks is found exactly, what does not is not, on every interpreter."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tracked_children import PRELUDE, ROOT, Track, interpreters
+
+from soak.native import build, ledger, preload
+
+pytestmark = [pytest.mark.native, pytest.mark.integration]
+
+NATIVE, PYTHON_MEM, PYTHON_OBJ = 0, 1, 2
+CHURN = "\ndef churn():\n    return [{str(i): [i] for i in range(50)}, bytes(2000), list(range(300))]\n"
+
+
+@pytest.mark.parametrize("version", interpreters())
+def test_a_block_from_c_and_an_object_of_python_are_found_exactly(track: Track, version: str) -> None:
+    """One leak of 106 B by malloc and one object per cycle, amid allocation that is all given back."""
+    script = CHURN + "def cycle():\n    leaky.leak_106(); churn()\n    kept.append(object())\n"
+
+    found = track(script + "run(cycle)\nanswer([covers, survivors()])", interpreters()[version])
+
+    covers, survivors = found
+    assert covers == ["native", "python"]
+    assert survivors == [
+        [100, 16, PYTHON_OBJ, ["<string>", "cycle", script.count("\n") + PRELUDE.count("\n")]],
+        [100, 106, NATIVE, None],
+    ]
+
+
+@pytest.mark.parametrize("version", interpreters())
+def test_the_clean_twin_leaves_nothing(track: Track, version: str) -> None:
+    """Everything is given back within its cycle: no survivor at all."""
+    script = CHURN + "def cycle():\n    leaky.clean_106(); churn(); leaky.clean_mmap()\nrun(cycle)\nanswer(survivors())"
+
+    assert track(script, interpreters()[version]) == []
+
+
+@pytest.mark.parametrize(
+    ("call", "size"),
+    [
+        ("leaky.leak_calloc()", 106),
+        ("leaky.leak_realloc()", 106),
+        ("leaky.leak_posix_memalign()", 106),
+        ("leaky.leak_strdup(b'x' * 105)", 106),
+        ("leaky.leak_asprintf(123456)", 7),
+        ("leaky.leak_in_thread()", 106),
+    ],
+)
+def test_every_way_to_allocate_is_seen_with_the_size_asked_for(track: Track, call: str, size: int) -> None:
+    """Exactly one block a cycle, of exactly the requested bytes."""
+    found = track(f"run(lambda: {call})\nanswer(survivors())")
+
+    assert found == [[100, size, NATIVE, None]]
+
+
+def test_the_site_of_a_native_block_is_the_function_that_allocated_it(track: Track) -> None:
+    """Also for strdup, whose caller counts; the return address lies in the leaking function."""
+    script = """
+def offset(function):
+    address = ctypes.cast(function, ctypes.c_void_p).value
+    (site,) = {site for _, size, _, site, _ in tracker.survivors(50, 150)}
+    return tracker._site(site).address - address
+
+def both():
+    run(leaky.leak_106)
+    first = offset(leaky.leak_106)
+    run(lambda: leaky.leak_strdup(b"text"), 400)
+    (site,) = {site for _, size, _, site, _ in tracker.survivors(250, 300)}
+    return [first, tracker._site(site).address - ctypes.cast(leaky.leak_strdup, ctypes.c_void_p).value]
+answer(both())
+"""
+    assert all(0 < distance < 40 for distance in track(script))
+
+
+def test_objects_above_512_bytes_are_counted_once(track: Track) -> None:
+    """They pass the hook of Python's domain and that of malloc, at one address."""
+    found = track("run(lambda: kept.append(bytes(5000)))\nanswer(survivors())")
+
+    assert [[line[0], line[1], line[2]] for line in found] == [[100, 5033, PYTHON_OBJ]]
+
+
+@pytest.mark.parametrize("allocator", ["malloc", "debug", "malloc_debug", "pymalloc_debug"])
+def test_another_allocator_of_python_changes_nothing(track: Track, allocator: str) -> None:
+    """The debug hooks stand between ours and malloc and move the address."""
+    script = "run(lambda: (kept.append(bytes(5000)), leaky.leak_106()))\nanswer(survivors())"
+
+    found = track(script, PYTHONMALLOC=allocator)
+
+    assert [line[:3] for line in found] == [[100, 106, NATIVE], [100, 5033, PYTHON_OBJ]]
+
+
+def test_a_realloc_that_fails_leaves_the_block_recorded(track: Track) -> None:
+    """The old slot is cleared before the call and put back after it."""
+    found = track("run(lambda: leaky.failing_realloc() or os.abort())\nanswer(survivors())")
+
+    assert found == [[100, 106, NATIVE, None]]
+
+
+def test_tracemalloc_that_comes_and_goes_does_not_unhook_us(track: Track) -> None:
+    """Whoever restores the allocators that he found takes us out when he came before us."""
+    script = """
+import tracemalloc
+run(lambda: kept.append(object()), 40)
+tracemalloc.start(); run(lambda: kept.append(object())); tracemalloc.stop()
+answer([line[:3] for line in survivors() if line[0] >= 100])
+"""
+    assert track(script) == [[100, 16, PYTHON_OBJ]]
+
+
+def test_a_hook_that_was_replaced_is_put_back_at_the_next_checkpoint(track: Track, tmp_path: Path) -> None:
+    """As by a program that sets its own allocators after us."""
+    path = tmp_path / "ledger"
+    script = """
+tracker.checkpoint()
+class Allocator(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_void_p) for name in ("context", "malloc", "calloc", "realloc", "free")]
+raw = Allocator()
+ctypes.pythonapi.PyMem_GetAllocator(0, ctypes.byref(raw))
+ours = Allocator()
+ctypes.pythonapi.PyMem_GetAllocator(1, ctypes.byref(ours))
+class Domain(ctypes.Structure):
+    _fields_ = [("original", Allocator)]
+original = Domain.from_address(ours.context).original
+ctypes.pythonapi.PyMem_SetAllocator(1, ctypes.byref(original))
+tracker.checkpoint()
+run(lambda: None)
+answer(None)
+"""
+    track(script, LEDGER=str(path))
+
+    file = ledger.LedgerFile(path)
+    checkpoint = file.read()
+    file.close()
+    assert checkpoint is not None
+    assert checkpoint.reinstalled == 1
+
+
+def test_a_forked_child_leaves_the_parents_ledger_alone(track: Track) -> None:
+    """The child goes on unrecorded; what the parent's ledger says stays exact."""
+    script = """
+def cycle():
+    child = os.fork()
+    if child == 0:
+        kept.extend(bytes(100) for _ in range(100))
+        leaky.leak_106()
+        os._exit(0 if tracker.checkpoint() == -1 else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    leaky.leak_106()
+run(cycle, 20)
+answer(survivors(5, 15))
+"""
+    assert track(script) == [[10, 106, NATIVE, None]]
+
+
+def test_threads_that_come_and_go_are_all_counted(track: Track) -> None:
+    """Births of threads that have ended stay counted."""
+    script = """
+import threading
+def cycle():
+    threads = [threading.Thread(target=leaky.leak_106) for _ in range(4)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+run(cycle)
+answer([line for line in survivors() if line[1] == 106])
+"""
+    assert track(script) == [[400, 106, NATIVE, None]]
+
+
+def test_code_that_is_compiled_anew_in_each_cycle_stays_one_site(track: Track) -> None:
+    """Addresses of freed bytecode are used again; the place is told by content."""
+    script = """
+source = "def f():\\n    return object()\\nkept.append(f())"
+run(lambda: exec(compile(source, "made.py", "exec"), {"kept": kept}))
+answer([line for line in survivors() if line[3] and line[3][0] == "made.py"])
+"""
+    assert track(script) == [[100, 16, PYTHON_OBJ, ["made.py", "f", 2]]]
+
+
+def test_a_flagged_site_gets_native_and_python_frames(track: Track) -> None:
+    """From the flag on each allocation there is counted under its stack, exactly."""
+    script = """
+def outer():
+    inner()
+def inner():
+    leaky.leak_106()
+run(outer)
+(site,) = {site for _, size, _, site, _ in tracker.survivors(50, 150)}
+assert tracker.flag(site)
+run(outer, 400)
+(stacked,) = {site for _, size, _, site, _ in tracker.survivors(300, 400) if size == 106}
+function = ctypes.cast(leaky.leak_106, ctypes.c_void_p).value
+(stack,) = tracker.stacks(site)
+native = [frame - function for frame in stack if not isinstance(frame, list) and not isinstance(frame, tuple)]
+answer([stacked != site, len(tracker.survivors(300, 400, site)), native[0] < 40, len(native) > 5,
+        [frame[1] for frame in stack if isinstance(frame, tuple)]])
+"""
+    assert track(script) == [True, 100, True, True, ["inner", "outer", "run", "<module>"]]
+
+
+def test_the_ledger_tells_the_parent_rows_births_and_places(track: Track, tmp_path: Path) -> None:
+    """What numpy reads from the file is what the child counted, and a checkpoint costs no memory."""
+    path = tmp_path / "ledger"
+    script = "def cycle():\n    kept.append(object())\n    leaky.leak_106()\nrun(cycle)\nrun(lambda: None)\nanswer(1)"
+    track(script, LEDGER=str(path))
+
+    file = ledger.LedgerFile(path)
+    checkpoint = file.read()
+    assert checkpoint is not None
+    rows = checkpoint.rows[(checkpoint.rows["bucket"] > 0) & (checkpoint.rows["domain"] == ledger.NATIVE)]
+    (site,) = {int(row["site"]) for row in rows if row["live_bytes"] == 106 * row["live_blocks"]}
+    leaked = rows[rows["site"] == site]
+    blocks = {checkpoint.cycles_of_bucket(int(row["bucket"])): int(row["live_blocks"]) for row in leaked}
+    python = [file.place(checkpoint, int(number)) for number in set(checkpoint.rows["site"])]
+    file.close()
+
+    assert sum(blocks.values()) == int(checkpoint.births[site]) == 200
+    assert all(count == len(range(max(cycles[0], 1), min(cycles[-1], 200) + 1)) for cycles, count in blocks.items())
+    assert any(place and place.function == "cycle" for place in python)
+    assert checkpoint.is_complete
+    assert checkpoint.sequence == 2
+
+
+def test_the_parent_can_ask_for_stacks(library: Path, leaky: Path, tmp_path: Path) -> None:
+    """A request in the ledger is carried out at the next checkpoint."""
+    path = tmp_path / "ledger"
+    script = f"""
+import ctypes, os, sys
+sys.path.insert(0, {str(ROOT)!r})
+from soak.inside import tracker as hook
+tracker = hook.connect(); tracker.start({str(path)!r}); leaky = ctypes.CDLL({str(leaky)!r})
+for line in sys.stdin:
+    for cycle in range(50):
+        tracker.cycle[0] += 1
+        leaky.leak_106()
+    print(tracker.checkpoint(), flush=True)
+"""
+    with preload.preloading(library, os.environ) as environment:
+        child = subprocess.Popen(
+            [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        )
+
+    def turn() -> ledger.Checkpoint:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        child.stdin.write("go\n")
+        child.stdin.flush()
+        child.stdout.readline()
+        checkpoint = file.read()
+        assert checkpoint is not None
+        return checkpoint
+
+    with child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        child.stdin.write("go\n")
+        child.stdin.flush()
+        child.stdout.readline()
+        file = ledger.LedgerFile(path)
+        first = turn()
+        native = first.rows[first.rows["live_bytes"] == 106 * first.rows["live_blocks"]]
+        site = int(native["site"][-1])
+        file.request_flags([site])
+        turn()
+        last = turn()
+        stacks = [number for number, row in enumerate(last.sites) if row["parent"] == site]
+        frames = file.stack(last, stacks[0])
+        child.stdin.close()
+        file.close()
+
+    assert len(stacks) == 1
+    assert frames[0].address is not None
+    assert frames[-1].function == "<module>"
+
+
+def test_checkpoints_and_marks_cost_no_memory(track: Track) -> None:
+    """As many blocks are alive after nine hundred checkpoints as after six hundred."""
+    script = """
+def totals():
+    tracker.checkpoint()
+    base = tracker._base() + tracker._header()["checkpoint_at"]
+    return ctypes.c_uint64.from_address(base + 40).value
+cell = tracker.cycle
+def many(count):
+    for cycle in range(300, 300 + count):
+        cell[0] = cycle
+        tracker.mark(cycle)
+        tracker.checkpoint()
+kept = (ctypes.c_uint64 * 3)()
+for index in (0, 1, 2):
+    many(300)
+    kept[index] = totals()
+answer(list(kept))
+"""
+    _first, before, after = track(script)
+
+    assert after - before == 0
+
+
+def test_children_are_not_tracked_and_other_preloads_stay(track: Track, library: Path) -> None:
+    """Only our own entry is taken out of the environment of the process that calls the hook."""
+    other = "libc.so.6"
+    script = "import subprocess\nanswer([os.environ.get('LD_PRELOAD'), tracker.reason])"
+
+    assert track(script, LD_PRELOAD=other) == [other, None]
+    assert track(script) == [None, None]
+
+
+def test_without_preload_the_stand_in_says_why() -> None:
+    """A program may call everything; nothing happens."""
+    script = (
+        "from soak.inside import tracker\n"
+        "t = tracker.connect(); t.start(); t.mark(1); t.cycle[0] = 2; t.checkpoint(); t.flag(1)\n"
+        "print(t.active, t.reason)"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
+
+    assert result.stdout == "False the tracker was not preloaded\n"
+
+
+def test_a_library_in_a_folder_with_spaces_is_reached_by_a_link(library: Path, tmp_path: Path) -> None:
+    """The loader splits its variable at spaces and colons."""
+    folder = tmp_path / "a folder: with both"
+    folder.mkdir()
+    moved = Path(shutil.copy(library, folder))
+    command = [sys.executable, "-c", "from soak.inside import tracker; print(tracker.connect().active)"]
+
+    with preload.preloading(moved, os.environ) as environment:
+        result = subprocess.run(command, capture_output=True, text=True, env=environment, check=True, cwd=ROOT)
+
+    assert result.stdout == "True\n"
+
+
+def test_a_shim_is_resolved_to_the_interpreter(tmp_path: Path) -> None:
+    """A pyenv or conda shim is a shell script that ends in the interpreter."""
+    shim = tmp_path / "python"
+    shim.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    shim.chmod(0o755)
+
+    assert preload.real_interpreter(str(shim)) == sys.executable
+
+
+def test_a_program_that_is_no_python_runs_as_before(library: Path) -> None:
+    """The library needs nothing of Python."""
+    with preload.preloading(library, os.environ) as environment:
+        result = subprocess.run(["sort"], input="b\na\n", capture_output=True, text=True, env=environment, check=True)
+
+    assert result.stdout == "a\nb\n"
+
+
+def test_without_a_compiler_the_reason_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Soak still installs; it says what it cannot tell."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    result: Any = build.build(tmp_path / "library.so")
+
+    assert result == build.NotBuilt("no C compiler (cc) to build the tracker with")
+    assert list(tmp_path.iterdir()) == []

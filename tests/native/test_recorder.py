@@ -1,0 +1,68 @@
+"""The recorder by itself, without preload: plainly, and under the sanitizers that the machine has."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from soak.native import build
+
+pytestmark = pytest.mark.native
+
+PROGRAM = Path(__file__).parent / "recorder_test.c"
+SANITIZERS = {
+    "plain": ["-O2"],
+    "address": ["-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover"],
+    "thread": ["-O1", "-fsanitize=thread"],
+}
+CASES = re.findall(r"CASE\(([a-z_0-9]+)\),", PROGRAM.read_text())
+# The sanitizers need more address space than that case leaves.
+CASES_UNDER_SANITIZERS = [name for name in CASES if "room_for_two_levels" not in name]
+
+
+@pytest.fixture(scope="module", params=list(SANITIZERS))
+def program(request: pytest.FixtureRequest, compiler: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("recorder") / "recorder_test"
+    sources = [build.SOURCE_FOLDER / "recorder.c", build.SOURCE_FOLDER / "mappings.c", PROGRAM]
+    warnings = ["-std=gnu11", "-g", "-Wall", "-Wextra", "-Werror", f"-I{build.SOURCE_FOLDER}"]
+    command = [compiler, *warnings, *SANITIZERS[request.param], "-o", str(target), *map(str, sources), "-lpthread"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode != 0 and request.param != "plain":
+        pytest.skip(f"no {request.param} sanitizer here")
+    assert result.returncode == 0, result.stderr
+    return target
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_recorder_keeps_its_promise(program: Path, case: str, request: pytest.FixtureRequest) -> None:
+    """Each case is a sentence; the program exits with 0 when it holds."""
+    if request.node.callspec.params["program"] != "plain" and case not in CASES_UNDER_SANITIZERS:
+        pytest.skip("a sanitizer needs more address space")
+
+    result = subprocess.run([program, case], capture_output=True, text=True, check=False)
+
+    assert result.returncode == 0, result.stderr
+
+
+def test_threads_with_a_fork_in_the_middle_lose_nothing(program: Path, request: pytest.FixtureRequest) -> None:
+    """The short form of the stress: more operations, and a child that ends in their midst."""
+    if request.node.callspec.params["program"] == "thread":
+        pytest.skip("this sanitizer does not support a fork with threads")
+
+    command = [str(program), "threads_lose_nothing", "2000000", "fork"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_library_compiles_without_a_warning(compiler: str, tmp_path: Path) -> None:
+    """The flags of the build, with warnings as errors."""
+    sources = sorted(build.SOURCE_FOLDER.glob("*.c"))
+    command = [compiler, "-Werror", *build.COMPILER_FLAGS, "-o", str(tmp_path / "x.so"), *map(str, sources)]
+
+    result = subprocess.run([*command, *build.LINKER_FLAGS], capture_output=True, text=True, check=False)
+
+    assert (result.returncode, result.stderr) == (0, "")
