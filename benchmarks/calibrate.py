@@ -46,6 +46,7 @@ AT = SPACING * np.arange(1, READINGS + 1, dtype=np.float64)
 BATCH = 256
 
 MOST_FALSE_LEAKS = 0.001
+MOST_FALSE_CLEANS_AT_LIMIT = 0.001
 LEAST_POWER = 0.97
 MOST_RATE_ERROR = 0.01
 LEAST_COVERAGE = 0.95
@@ -320,7 +321,8 @@ LIMITS: dict[str, Callable[[float, np.random.Generator, int], FloatArray]] = {
     "in any walking arena": leak_in_any_walk,
     "as RSS in arenas": leak_as_rss_in_arenas,
 }
-"""Where small rates drown: power and rate error have no gate here, the other gates hold."""
+"""Where small rates drown: power and rate error have no gate here, and an arena may by chance walk down by as much
+as is lost, so that CLEAN is allowed as often as a false LEAK."""
 
 
 # --- counting ---------------------------------------------------------------------------------------------------
@@ -350,8 +352,9 @@ class Row:
         if not self.rate:
             allowed = max(MOST_FALSE_LEAKS * self.runs, 1)
             return [f"{self.leak} false LEAK in {self.runs} runs"] if self.leak > allowed else []
+        allowed = max(MOST_FALSE_CLEANS_AT_LIMIT * self.runs, 1) if self.family in LIMITS else 0
         gates = {
-            f"{self.clean} leaks called CLEAN": self.clean > 0,
+            f"{self.clean} leaks called CLEAN": self.clean > allowed,
             f"coverage {self.coverage}": self.coverage is not None and self.coverage < LEAST_COVERAGE,
         }
         if self.family in LEAKS:
@@ -520,8 +523,9 @@ def as_page(rows: list[Row], look_s: float) -> str:
             "",
             "## Leaks at the limit: what drowns in what",
             "",
-            "Gates: never CLEAN, coverage. Power and rate error are what they are: a leak of 2 B per cycle is 2 MB in",
-            "the whole run. INCONCLUSIVE names the cycles that would decide.",
+            f"Gates: CLEAN in at most {100 * MOST_FALSE_CLEANS_AT_LIMIT:g} %, coverage. Power and rate error are what",
+            "they are: a leak of 2 B per cycle is 2 MB in the whole run, and an arena that walks over 60 MB may by chance",
+            "walk down by as much. INCONCLUSIVE names the cycles that would decide.",
             "",
             *HEADINGS,
             *map(as_line, drowned),
