@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import subprocess
@@ -84,6 +85,8 @@ def a_loop(area: ring.Ring, **changes: Any) -> loop.Loop:
         "read_traced": None,
         **changes,
     }
+    if "tracker" in inspect.signature(loop.Loop).parameters:
+        arguments.setdefault("tracker", None)
     return loop.Loop(area, **arguments)
 
 

@@ -1,0 +1,380 @@
+"""The loop: exact cycles, exact checkpoints, exact deadlines."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from inside_builder import Clock, Parent, a_loop, a_ring, ask_python, attend, rows_of
+
+from soak.inside import counters, loop, ring
+from soak.inside.futex import Futex
+
+
+@pytest.fixture(autouse=True)
+def _light(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the many objects of a process full of tests uncollected and uncounted, where they are not the point."""
+    if "held_off" not in request.fixturenames:
+        monkeypatch.setattr(counters, "soak_may_collect", lambda: False)
+        monkeypatch.setattr(counters, "count_gc_objects", lambda: 4711)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    stopped = Clock()
+    monkeypatch.setattr(loop, "time", stopped)
+    return stopped
+
+
+def run(soaking: loop.Loop, cycle: Callable[[], object] = lambda: None) -> Parent:
+    """Run a loop with a parent that takes every row at once."""
+    parent = Parent(soaking.area)
+    attend(soaking, parent)
+    soaking.run(cycle, ())
+    return parent
+
+
+@pytest.mark.parametrize("iterations", [1, 2, 63, 64, 100])
+@pytest.mark.parametrize("every", [1, 7, 64, 1000])
+def test_the_cycles_are_as_many_as_were_asked_for(tmp_path: Path, iterations: int, every: int):
+    """Whatever the spacing of checkpoints; one stands before the first cycle and one behind the last."""
+    calls: list[None] = []
+
+    parent = run(a_loop(a_ring(tmp_path), iterations=iterations, checkpoint_every=every), lambda: calls.append(None))
+
+    assert len(calls) == iterations
+    assert parent.cycles() == sorted({0, iterations, *range(0, iterations, every)})
+    assert parent.area.words[ring.WORD_COMPLETED] == parent.area.words[ring.WORD_CYCLE] == iterations
+
+
+def test_the_cycle_gets_its_arguments(tmp_path: Path):
+    seen: list[tuple[int, str]] = []
+    soaking = a_loop(a_ring(tmp_path), iterations=2)
+    attend(soaking, Parent(soaking.area))
+
+    soaking.run(lambda number, text: seen.append((number, text)), (5, "state"))
+
+    assert seen == [(5, "state")] * 2
+
+
+def test_checkpoints_thin_out_on_a_grid_of_powers_of_two(tmp_path: Path, clock: Clock):
+    """One in 64 of what has run, where they cost nothing: dense at first, and always at the powers of two."""
+    parent = run(a_loop(a_ring(tmp_path), iterations=2**14, checkpoint_every=None))
+
+    cycles = parent.cycles()
+    assert cycles[:129] == list(range(129))
+    assert {2**k for k in range(15)} <= set(cycles)
+    for before, after in itertools.pairwise(cycles):
+        step = after - before
+        assert step & (step - 1) == 0
+        assert after % step == 0
+        assert step == max(1, 2 ** ((before // 64).bit_length() - 1) if before >= 64 else 1)
+
+
+def test_checkpoints_stay_as_dense_as_the_parent_asks(tmp_path: Path, clock: Clock):
+    area = a_ring(tmp_path)
+    area.words[ring.WORD_SPACING] = 16
+
+    cycles = run(a_loop(area, iterations=2**13, checkpoint_every=None)).cycles()
+
+    assert {after - before for before, after in itertools.pairwise(cycles)} == {1, 2, 4, 8, 16}
+    assert cycles[-3:] == [2**13 - 32, 2**13 - 16, 2**13]
+
+
+def test_dear_checkpoints_thin_out_no_further_than_the_rule_allows(tmp_path: Path, clock: Clock):
+    """Each takes a second and a cycle a microsecond: one in sixteen of what has run all the same."""
+    soaking = a_loop(a_ring(tmp_path), iterations=2**12, checkpoint_every=None)
+    parent = Parent(soaking.area, lambda row: clock.advance(1.0))
+    attend(soaking, parent)
+
+    soaking.run(lambda: clock.advance(1e-6), ())
+
+    cycles = parent.cycles()
+    for before, after in itertools.pairwise(cycles):
+        assert after - before <= max(1, before // 16)
+    assert len(cycles) < 200
+    assert {2**k for k in range(13)} <= set(cycles)
+
+
+def test_what_a_checkpoint_costs_is_kept(tmp_path: Path, clock: Clock):
+    soaking = a_loop(a_ring(tmp_path), iterations=3)
+    attend(soaking, Parent(soaking.area, lambda row: clock.advance(0.25)))
+
+    soaking.run(lambda: None, ())
+
+    assert soaking.area.words[ring.WORD_CHECKPOINT_NS] == 4 * 250_000_000
+    assert [row["checkpoint_ns"] for row in rows_of(soaking.area)] == [0, 250_000_000, 500_000_000, 750_000_000]
+
+
+def test_rows_tell_the_time_since_the_loop_began(tmp_path: Path, clock: Clock):
+    parent = run(a_loop(a_ring(tmp_path), iterations=3), lambda: clock.advance(0.5))
+
+    assert [row["at_ns"] for row in parent.rows] == [0, 500_000_000, 1_000_000_000, 1_500_000_000]
+
+
+def test_every_row_has_the_counters_and_every_eighth_the_objects_of_gc(tmp_path: Path):
+    parent = run(a_loop(a_ring(tmp_path), iterations=16))
+
+    assert all(row["python_blocks"] > 0 and row["heap"] > 0 and row["heap_free"] >= 0 for row in parent.rows)
+    assert [row["cycle"] for row in parent.rows if row["gc_objects"] != ring.NOT_READ] == [0, 8, 16]
+    assert {row["traced"] for row in parent.rows} == {ring.NOT_READ}
+
+
+def test_traced_bytes_are_read_where_there_is_a_reader(tmp_path: Path):
+    parent = run(a_loop(a_ring(tmp_path), iterations=2, read_traced=lambda: 4711))
+
+    assert [row["traced"] for row in parent.rows] == [4711] * 3
+
+
+GARBAGE = """
+import json, sys
+sys.path.insert(0, sys.argv[2])
+from pathlib import Path
+from inside_builder import a_loop, a_ring, rows_of
+from soak.inside import ring
+
+slots = [None] * 1000
+def leave_garbage():
+    circle = [None]
+    circle[0] = circle
+def keep():
+    slots[slots.index(None)] = object()
+
+area = a_ring(Path(sys.argv[1]))
+area.words[ring.WORD_ROWS_READ] = 1 << 40  # nobody is waited for
+a_loop(area, iterations=400, checkpoint_every=10).run(globals()[sys.argv[3]], ())
+rows = rows_of(area)
+print(json.dumps([rows[-1][name] - rows[10][name] for name in ("python_blocks", "python_blocks_before_gc")]))
+"""
+
+
+@pytest.mark.parametrize(("cycle", "after_gc"), [("leave_garbage", 0), ("keep", 300)])
+def test_garbage_is_collected_before_counting(tmp_path: Path, cycle: str, after_gc: int):
+    """A cycle that leaves circular garbage does not grow, seen at checkpoints; one that keeps an object does, by it.
+
+    Before collection both show what they left since the last one, the same at every checkpoint.
+    """
+    grown = ask_python(GARBAGE, str(tmp_path), str(Path(__file__).parent), cycle)
+
+    assert grown == [after_gc, after_gc]
+
+
+@pytest.mark.parametrize("held_off", ["disabled", "frozen", "not at all"])
+def test_a_component_that_does_not_collect_is_not_collected_for(tmp_path: Path, held_off: str):
+    """The garbage that it leaves is then its leak."""
+    area = a_ring(tmp_path)
+    collections = gc.get_stats()[2]["collections"]
+    if held_off == "disabled":
+        gc.disable()
+    elif held_off == "frozen":
+        gc.freeze()
+    try:
+        run(a_loop(area, iterations=3))
+        collected = gc.get_stats()[2]["collections"] - collections
+    finally:
+        gc.enable()
+        gc.unfreeze()
+
+    assert (area.words[ring.WORD_GC_COLLECTED] == 1) == (held_off == "not at all")
+    assert (collected >= 4) == (held_off == "not at all")
+
+
+def test_the_loop_stops_after_the_cycle_under_way(tmp_path: Path):
+    """With a last checkpoint, wherever the next one would have been."""
+    area = a_ring(tmp_path)
+    calls: list[None] = []
+
+    def cycle() -> None:
+        calls.append(None)
+        if len(calls) == 5:
+            area.words[ring.WORD_STOP] = 1
+
+    parent = run(a_loop(area, iterations=1000, checkpoint_every=100), cycle)
+
+    assert len(calls) == 5
+    assert parent.cycles() == [0, 5]
+
+
+def test_a_stop_at_a_checkpoint_leaves_no_second_one(tmp_path: Path):
+    soaking = a_loop(a_ring(tmp_path), iterations=None, checkpoint_every=10)
+
+    def stop_at_twenty(row: dict[str, int]) -> None:
+        soaking.words[ring.WORD_STOP] = row["cycle"] == 20
+
+    parent = Parent(soaking.area, stop_at_twenty)
+    attend(soaking, parent)
+    soaking.run(lambda: None, ())
+
+    assert parent.cycles() == [0, 10, 20]
+
+
+def test_a_stop_before_the_first_cycle_leaves_one_row(tmp_path: Path):
+    area = a_ring(tmp_path)
+    area.words[ring.WORD_STOP] = 1
+
+    assert run(a_loop(area)).cycles() == [0]
+
+
+def test_a_cycle_that_raises_is_named_and_what_it_left_is_counted(tmp_path: Path):
+    """WORD_CYCLE is the one that failed; the last checkpoint is behind the last that did not."""
+    area = a_ring(tmp_path)
+    calls: list[None] = []
+
+    def cycle() -> None:
+        calls.append(None)
+        if len(calls) == 7:
+            raise OSError("no more")
+
+    soaking = a_loop(area, checkpoint_every=4)
+    parent = Parent(area)
+    attend(soaking, parent)
+    with pytest.raises(OSError, match="no more"):
+        soaking.run(cycle, ())
+
+    assert (area.words[ring.WORD_CYCLE], area.words[ring.WORD_COMPLETED]) == (7, 6)
+    assert parent.cycles() == [0, 4, 6]
+    assert area.words[ring.WORD_LOOP_ENDED_NS] > 0
+
+
+@pytest.mark.parametrize(("every", "leaks"), [(1, 10), (3, 3), (10, 1), (11, 0)])
+def test_a_planted_leak_follows_every_nth_cycle(tmp_path: Path, every: int, leaks: int):
+    planted: list[None] = []
+
+    run(a_loop(a_ring(tmp_path), iterations=10, leak=lambda: planted.append(None), leak_every=every))
+
+    assert len(planted) == leaks
+
+
+def test_a_parent_in_another_thread_is_waited_for_at_each_checkpoint(tmp_path: Path):
+    """It reads the outside while the child stands still: no row is written before the one before was taken."""
+    area = a_ring(tmp_path)
+    taken = Futex(area.word_address(ring.WORD_ROWS_READ))
+    written = Futex(area.word_address(ring.WORD_ROWS_WRITTEN))
+    behind: list[int] = []
+    done = threading.Event()
+
+    def take_rows() -> None:
+        words = area.words
+        while not done.is_set():
+            if words[ring.WORD_ROWS_WRITTEN] > words[ring.WORD_ROWS_READ]:
+                behind.append(words[ring.WORD_ROWS_WRITTEN] - words[ring.WORD_ROWS_READ])
+                words[ring.WORD_ROWS_READ] = words[ring.WORD_ROWS_WRITTEN]
+                taken.wake()
+            written.wait(words[ring.WORD_ROWS_READ], 0.05)
+
+    thread = threading.Thread(target=take_rows)
+    thread.start()
+    try:
+        a_loop(area, iterations=30).run(lambda: None, ())
+    finally:
+        done.set()
+        thread.join()
+
+    assert area.words[ring.WORD_ROWS_WRITTEN] == 31
+    assert behind.count(1) >= 28  # but for a machine that does not run the parent for 50 ms
+
+
+def test_a_parent_that_stalls_is_waited_for_once(tmp_path: Path):
+    """Then the child goes on without it and counts what is lost: it never blocks."""
+    area = a_ring(tmp_path)
+    soaking = a_loop(area, iterations=ring.ROW_CAPACITY + 10)
+
+    soaking.run(lambda: None, ())
+
+    assert soaking.parent_stalls
+    assert area.words[ring.WORD_COMPLETED] == ring.ROW_CAPACITY + 10
+    assert area.words[ring.WORD_ROWS_LOST] == 11
+
+
+# Pacing
+
+
+def starts_of(soaking: loop.Loop, clock: Clock, durations_s: dict[int, float], usual_s: float = 0.01) -> list[float]:
+    """Run a paced loop whose cycles take so long (by number, from 1); return when each began, from the first on."""
+    starts: list[int] = []
+
+    def cycle() -> None:
+        starts.append(clock.now_ns)
+        clock.advance(durations_s.get(len(starts), usual_s))
+
+    attend(soaking, Parent(soaking.area))
+    soaking.run(cycle, ())
+    return [(start - starts[0]) / 1e9 for start in starts]
+
+
+def test_deadlines_lie_on_a_grid_without_drift(tmp_path: Path, clock: Clock):
+    """A thousand cycles at 100 ms: the last begins 99.9 s after the first, exactly."""
+    soaking = a_loop(a_ring(tmp_path), interval_s=0.1, iterations=1000, checkpoint_every=100)
+
+    starts = starts_of(soaking, clock, {}, usual_s=0.03)
+
+    words = soaking.words
+    assert starts == pytest.approx([0.1 * number for number in range(1000)], abs=1e-9)
+    assert words[ring.WORD_LAST_START_NS] - words[ring.WORD_FIRST_START_NS] == 999 * 100_000_000
+    assert (words[ring.WORD_MISSED_DEADLINES], words[ring.WORD_WORST_LAG_NS]) == (0, 0)
+
+
+def test_a_late_cycle_does_not_shift_those_after_it(tmp_path: Path, clock: Clock):
+    """Late by less than an interval: nothing is missed, the next begins at once and the grid is kept."""
+    soaking = a_loop(a_ring(tmp_path), interval_s=0.1, iterations=5)
+
+    starts = starts_of(soaking, clock, {2: 0.15})
+
+    assert starts == pytest.approx([0, 0.1, 0.25, 0.3, 0.4])
+    assert soaking.words[ring.WORD_MISSED_DEADLINES] == 0
+    assert soaking.words[ring.WORD_WORST_LAG_NS] == 50_000_000
+
+
+def test_missed_deadlines_are_counted_and_left_out(tmp_path: Path, clock: Clock):
+    """Cycle 3 begins at 0.2 s and takes 0.35 s: those of 0.3 and 0.4 s are missed, the next on the grid is at 0.6 s."""
+    soaking = a_loop(a_ring(tmp_path), interval_s=0.1, iterations=6)
+
+    starts = starts_of(soaking, clock, {3: 0.35})
+
+    assert starts == pytest.approx([0, 0.1, 0.2, 0.55, 0.6, 0.7])
+    assert soaking.words[ring.WORD_MISSED_DEADLINES] == 2
+    assert soaking.words[ring.WORD_WORST_LAG_NS] == 250_000_000
+
+
+def test_a_component_slower_than_its_interval_misses_one_in_two(tmp_path: Path, clock: Clock):
+    soaking = a_loop(a_ring(tmp_path), interval_s=0.1, iterations=11, checkpoint_every=100)
+
+    starts = starts_of(soaking, clock, {}, usual_s=0.2)
+
+    assert starts == pytest.approx([0.2 * number for number in range(11)])
+    assert soaking.words[ring.WORD_MISSED_DEADLINES] == 10
+
+
+def test_missed_deadlines_stand_in_the_rows(tmp_path: Path, clock: Clock):
+    soaking = a_loop(a_ring(tmp_path), interval_s=0.1, iterations=5)
+
+    starts_of(soaking, clock, {3: 0.35})
+
+    assert [row["missed_deadlines"] for row in rows_of(soaking.area)] == [0, 0, 0, 0, 2, 2]
+
+
+def test_a_stop_is_heard_within_a_long_interval(tmp_path: Path, clock: Clock):
+    """The loop sleeps in short pieces, so that nobody waits an hour for the end of an hour's pause."""
+    soaking = a_loop(a_ring(tmp_path), interval_s=3600, iterations=10)
+    calls: list[None] = []
+    started_ns = clock.now_ns
+
+    class StopInSleep(Clock):
+        def sleep(self, seconds: float) -> None:
+            super().sleep(seconds)
+            soaking.words[ring.WORD_STOP] = self.now_ns > started_ns + 10 * 10**9
+
+    patched = StopInSleep()
+    loop.time = patched  # type: ignore[attr-defined]
+    parent = Parent(soaking.area)
+    attend(soaking, parent)
+
+    soaking.run(lambda: calls.append(None), ())
+
+    assert len(calls) == 1
+    assert parent.cycles() == [0, 1]
+    assert patched.longest_sleep_s <= 0.2
