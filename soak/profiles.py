@@ -95,5 +95,8 @@ def summarise(statistics: Statistics, most: int = 25) -> Totals:
         calls=sum(entry[1] for entry in statistics.values()),
         primitive_calls=sum(entry[0] for entry in statistics.values()),
         own_s=sum(entry[2] for entry in statistics.values()),
-        top=tuple(FunctionTime(*key, calls=entry[1], own_s=entry[2], cumulative_s=entry[3]) for key, entry in by_own_time[:most]),
+        top=tuple(
+            FunctionTime(*key, calls=entry[1], own_s=entry[2], cumulative_s=entry[3])
+            for key, entry in by_own_time[:most]
+        ),
     )

@@ -10,6 +10,8 @@ COMMANDS = {
     "show": "what a run found, in the terminal",
     "report": "make a run's reports again from its database",
     "export": "a run's raw readings as CSV",
+    "profile": "where the time of a cycle goes: cProfile of each component, and all of them merged",
+    "view": "profiles in SnakeViz, reports beside them, in the browser",
     "doctor": "can this machine measure? what is missing, and what that means",
 }
 """Every command with its one line, in the order of ``soak --help``."""

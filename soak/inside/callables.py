@@ -40,9 +40,10 @@ class Place:
 
 
 def find_function(name: str) -> Place | None:
-    """Return where the function is that ``name`` means: ``module:function``, ``module:Class.method``, or without module.
+    """Return where the function of that name is.
 
-    Without a module it is looked for among the Python functions of the modules that are loaded. None when there is
+    ``name``: ``module:function``, ``module:Class.method``, or either without its module, which is then looked for
+    among the Python functions of the modules that are loaded. None when there is
     none. Raises LookupError when several have the name, and TypeError for a generator or coroutine, whose work is not
     done inside its call.
     """

@@ -21,8 +21,7 @@ from soak.inside.callables import find_function, name_compiled_functions, replac
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from types import FrameType
+    from collections.abc import Callable, Container
     from typing import Any
 
     from soak.inside.loading import Component
@@ -36,7 +35,7 @@ FEWEST_PAIRS = 8
 _LONGEST_SLEEP_S = 0.2
 _GRAIN = 2.0**30
 _ONE_STACK = sys.version_info >= (3, 12)
-_OWN = ("<method 'disable' of '_lsprof.Profiler' objects>",)
+_OWN_C = "<method 'disable' of '_lsprof.Profiler' objects>"
 
 
 def run(area: ring.Ring, component: Component, settings: dict[str, Any]) -> None:
@@ -150,7 +149,7 @@ class _Session:
             profiled_first = not profiled_first
             if time.monotonic() >= ends_s:
                 break
-        self._recorder.collect(self.stats, at_end=True)
+        self._recorder.finish(self.stats)
         words[ring.WORD_LOOP_ENDED_NS] = time.monotonic_ns()
 
     def facts(self) -> dict[str, Any]:
@@ -215,7 +214,7 @@ class _Recorder:
 
     coverage = ""
     threads = 0
-    """Threads seen beside the cycle's own."""
+    """Threads that started while it profiled."""
 
     def start(self) -> None:
         raise NotImplementedError
@@ -223,8 +222,11 @@ class _Recorder:
     def stop(self) -> None:
         raise NotImplementedError
 
-    def collect(self, stats: Stats, *, at_end: bool = False) -> None:
+    def collect(self, stats: Stats) -> None:
         raise NotImplementedError
+
+    def finish(self, stats: Stats) -> None:
+        """Add what `collect` had to leave open; nothing is recorded any more after it."""
 
 
 class _OneThread(_Recorder):
@@ -245,7 +247,7 @@ class _OneThread(_Recorder):
         self._watch.__exit__()
         self.threads = self._watch.started
 
-    def collect(self, stats: Stats, *, at_end: bool = False) -> None:
+    def collect(self, stats: Stats) -> None:
         _add(stats, self._profile)
         self._profile = cProfile.Profile()
 
@@ -268,23 +270,29 @@ class _EachThread(_Recorder):
 
     def stop(self) -> None:
         self._profile.disable()
-        threading.setprofile(None)  # type: ignore[arg-type]  # None ends it; the stubs do not know
+        threading.setprofile(None)
 
-    def _begin(self, frame: FrameType, event: str, argument: object) -> None:
+    def _begin(self, *_: object) -> None:
         """Take over from the hook at the first event of a new thread."""
         profile = cProfile.Profile()
         self._others.append((get_ident(), profile))
         self.threads += 1
         profile.enable()
 
-    def collect(self, stats: Stats, *, at_end: bool = False) -> None:
+    def collect(self, stats: Stats) -> None:
         _add(stats, self._profile)
         self._profile = cProfile.Profile()
-        alive = sys._current_frames()
-        ended = [other for other in self._others if at_end or other[0] not in alive]
-        self._others = [other for other in self._others if other not in ended]
-        for _, profile in ended:
-            _add(stats, profile)
+        self._collect_others(stats, alive=sys._current_frames())
+
+    def finish(self, stats: Stats) -> None:
+        self._collect_others(stats, alive=())
+
+    def _collect_others(self, stats: Stats, alive: Container[int]) -> None:
+        """Add the profiles of the threads that are not ``alive``; the others still count."""
+        for thread, profile in self._others:
+            if thread not in alive:
+                _add(stats, profile)
+        self._others = [other for other in self._others if other[0] in alive]
 
 
 class _SplitThreads(_Recorder):
@@ -299,6 +307,7 @@ class _SplitThreads(_Recorder):
         self._monitoring: Any = sys.monitoring  # type: ignore[attr-defined,unused-ignore]  # from 3.12 on
         self._methods = self._learn_methods()
         self._profiles: dict[int, cProfile.Profile] = {}
+        self._watch = _ThreadWatch()
         self._callbacks: dict[int, Callable[..., Any]] = {}
 
     def _learn_methods(self) -> dict[int, str]:
@@ -318,6 +327,7 @@ class _SplitThreads(_Recorder):
         monitoring, tool = self._monitoring, self._monitoring.PROFILER_ID
         if not self._callbacks:
             self._callbacks = {event: self._callback(name) for event, name in self._methods.items()}
+        self._watch.__enter__()
         monitoring.use_tool_id(tool, "soak")
         events = 0
         for event, callback in self._callbacks.items():
@@ -332,6 +342,8 @@ class _SplitThreads(_Recorder):
         for event in self._callbacks:
             monitoring.register_callback(tool, event, None)
         monitoring.free_tool_id(tool)
+        self._watch.__exit__()
+        self.threads = self._watch.started
 
     def _callback(self, name: str) -> Callable[..., Any]:
         methods: dict[int, Callable[..., Any]] = {}
@@ -351,10 +363,8 @@ class _SplitThreads(_Recorder):
             profile = self._profiles[thread] = cProfile.Profile()
         return profile
 
-    def collect(self, stats: Stats, *, at_end: bool = False) -> None:
+    def collect(self, stats: Stats) -> None:
         # A thread's stack may have changed by the next block, so that one begins with new profilers.
-        own = get_ident()
-        self.threads += sum(thread != own for thread in self._profiles)
         for profile in self._profiles.values():
             _add(stats, profile)
         self._profiles = {}
@@ -371,9 +381,9 @@ class _ThreadWatch:
         threading.setprofile(self._count)
 
     def __exit__(self, *error: object) -> None:
-        threading.setprofile(None)  # type: ignore[arg-type]  # None ends it; the stubs do not know
+        threading.setprofile(None)
 
-    def _count(self, frame: FrameType, event: str, argument: object) -> None:
+    def _count(self, *_: object) -> None:
         self.started += 1
         sys.setprofile(None)
 
@@ -431,7 +441,7 @@ def _add(stats: Stats, profile: cProfile.Profile) -> None:
     keys = {}
     for entry in entries:
         key = _label(entry.code)
-        if key[2] in _OWN:
+        if key[2] == _OWN_C or (key[0] == __file__ and key[2] != run_cycles.__name__):
             continue
         keys[id(entry.code)] = key
         recursive = entry.reccallcount
@@ -443,9 +453,7 @@ def _add(stats: Stats, profile: cProfile.Profile) -> None:
                 callers = stats[keys[id(call.code)]][4]
                 found = callers.setdefault(keys[id(entry.code)], [0, 0, 0.0, 0.0])
                 # Of callers pstats has all calls first, of functions the primitive ones.
-                _increase(
-                    found, (call.callcount, call.callcount - call.reccallcount, call.inlinetime, call.totaltime)
-                )
+                _increase(found, (call.callcount, call.callcount - call.reccallcount, call.inlinetime, call.totaltime))
 
 
 def _increase(totals: list[Any], amounts: tuple[Any, ...]) -> None:

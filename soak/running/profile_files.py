@@ -35,6 +35,15 @@ def load_profile(path: Path) -> Statistics:
         os.close(descriptor)
 
 
+def read_regular(path: Path, most_bytes: int) -> bytes:
+    """Return a file's content. Raises SoakError when it is no regular file, is larger, or cannot be read."""
+    with os.fdopen(_open_regular(path), "rb") as file:
+        content = file.read(most_bytes + 1)
+    if len(content) > most_bytes:
+        raise SoakError(f"{path} is not opened: it is larger than {most_bytes >> 20} MiB")
+    return content
+
+
 def add_profiles(profiles: Iterable[Statistics]) -> Statistics:
     """Return the sum of profiles, by pstats."""
     merged = pstats.Stats()

@@ -3,9 +3,10 @@
 A .prof is marshal data. Its reader trusts it: a few bytes can ask for all memory or run for hours, so this is done in
 a process of its own that limits itself first, and what it found is handed on as JSON:
 
-    [[file, line, name, primitive calls, calls, own s, cumulative s, [[caller, calls, primitive, own s, cumulative s], …]], …]
+    [[file, line, name, primitive calls, calls, own s, cumulative s, callers], …]
 
-where a caller is a place in the outer list. Run as a script; it imports nothing of soak.
+where callers are [[place in the outer list, calls, primitive calls, own s, cumulative s], …].
+Run as a script; it imports nothing of soak.
 """
 
 from __future__ import annotations

@@ -129,7 +129,7 @@ def _watch(
     stopping: threading.Event,
 ) -> tuple[dict[str, Any], Failure | None, tuple[str, ...]]:
     """Run one component's process to its end; return what it tells, or why it failed, and what must be said of it."""
-    process = MeasuredProcess(interpreter, _child_settings(plan, component, file), plan.run.base, environment={})
+    process = MeasuredProcess(interpreter, _child_settings(plan, component, file), plan.run.base)
     try:
         started_s = changed_s = time.monotonic()
         seen: tuple[int, int] | None = None
@@ -150,8 +150,8 @@ def _watch(
             audience.update(component.name, words[ring.WORD_COMPLETED], now_s - started_s, component.budget_s, "")
         failure = describe_failure(process, hung=hung)
         facts = {} if failure else marshal.loads(process.ring.read_text())
-        messages = ("It was stopped before it was warm: nothing was profiled.",) if facts and not facts["cycles"] else ()
-        return facts, failure, messages
+        cold = bool(facts) and not facts["cycles"]
+        return facts, failure, ("It was stopped before it was warm: nothing was profiled.",) if cold else ()
     finally:
         process.close()
 
@@ -207,27 +207,26 @@ def describe_coverage(kind: str, threads: int, running_before: int, version: tup
     threads that ran when profiling began.
     """
     python = ".".join(map(str, version[:2]))
+    meanwhile = f"{_threads(threads)} that started meanwhile"
+    before = f"{_threads(running_before)} that ran before"
     if kind == "all threads":
-        return f"All threads are covered: the cycle's own and {_threads(threads)}, each for itself."
+        others = [words for words, count in ((before, running_before), (meanwhile, threads)) if count]
+        return f"All threads are covered, each for itself: the cycle's own{''.join(', ' + words for words in others)}."
     if kind == "one stack":
         if not threads:
-            return "The cycle's own thread is covered; no other ran."
+            return "The cycle's own thread is covered; it started no other."
         return (
-            f"Not to be trusted: {_threads(threads)} appeared after the warm-up only, and Python {python} puts the calls "
-            "of all threads on one stack. Profile again with a longer --warm-up."
+            f"Not to be trusted: {_threads(threads)} appeared after the warm-up only, and Python {python} puts the "
+            "calls of all threads on one stack. Profile again with a longer --warm-up."
         )
-    covered = f"The cycle's own thread is covered, and {_threads(threads)} that started meanwhile."
-    if not threads:
-        covered = "The cycle's own thread is covered; it started no other."
+    covered = f"The cycle's own thread is covered{f', and {meanwhile}' if threads else '; it started no other'}."
     if not running_before:
         return covered
     return (
-        f"{covered} {_threads(running_before).capitalize()} that ran before {'is' if running_before == 1 else 'are'} "
-        f"not: Python {python} can profile only threads that start while it does, from 3.12 on all of them."
+        f"{covered} Not covered: {before}, for Python {python} can profile only threads that start while it does "
+        "(from 3.12 on all of them)."
     )
 
 
 def _threads(count: int) -> str:
     return "1 thread" if count == 1 else f"{count:,} threads"
-
-

@@ -1,4 +1,7 @@
-"""``profile.json``: what a run of profiles found, beside the profiles themselves. It judges nothing, so it is no run.db."""
+"""``profile.json``: what a run of profiles found, beside the profiles. It judges nothing, so it is no ``run.db``.
+
+Hence ``latest`` stays the newest run with verdicts for every command that reads verdicts.
+"""
 
 from __future__ import annotations
 

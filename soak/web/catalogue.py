@@ -1,0 +1,122 @@
+"""What may be looked at: the runs of one folder, or the files named on the command line, and nothing else.
+
+A request names an entry; it is looked up among those there are and never made into a path.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from soak.errors import SoakError, StoreError
+from soak.profiles import MERGED, ComponentProfile, ProfileRun, Statistics
+from soak.running.profile_files import add_profiles, load_profile, read_regular
+from soak.store.profiles import list_viewable, read_profile_run
+
+FILES = "files"
+"""The name of the entry that holds the files from the command line."""
+_LARGEST_REPORT_BYTES = 64 * 2**20
+_LARGEST_JSON_BYTES = 8 * 2**20
+_SUFFIX = ".prof"
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One profile that may be looked at; ``parts`` are the files that it is the sum of, mostly one."""
+
+    name: str
+    parts: tuple[Path, ...]
+
+    def load(self) -> Statistics:
+        """Return what it holds. Raises SoakError."""
+        statistics = [load_profile(part) for part in self.parts]
+        return statistics[0] if len(statistics) == 1 else add_profiles(statistics)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A run, or the files named on the command line."""
+
+    name: str
+    profiles: tuple[Profile, ...]
+    report: Path | None = None
+    verdicts: tuple[tuple[str, str], ...] = ()
+    """(component, verdict), for a run that judged."""
+    profiled: ProfileRun | None = None
+
+    def component(self, profile: Profile) -> ComponentProfile | None:
+        """Return what is known of the component that a profile is of."""
+        components = self.profiled.components if self.profiled else ()
+        return next((component for component in components if component.file == profile.name), None)
+
+
+class Catalogue:
+    """Reads the folder anew each time, so that what was made meanwhile is there."""
+
+    def __init__(self, out: Path, *, only: str | None = None, files: Sequence[Path] = ()) -> None:
+        """Offer the runs in ``out`` (or the one named ``only``); with ``files`` those instead, and their sum."""
+        self._out = out.resolve()
+        self._only = only
+        self._files = tuple(file.resolve() for file in files)
+
+    def entries(self) -> list[Entry]:
+        """Return everything there is, newest first."""
+        if self._files:
+            return [self._named_files()]
+        folders = [folder for folder in list_viewable(self._out) if self._only in (None, folder.name)]
+        # A link would lead out of the folder.
+        return [_read_run(folder) for folder in reversed(folders) if not folder.is_symlink()]
+
+    def find_profile(self, entry: str, name: str) -> Profile | None:
+        """Return the profile of that name, or None."""
+        profiles = [profile for found in self._named(entry) for profile in found.profiles]
+        return next((profile for profile in profiles if profile.name == name), None)
+
+    def read_report(self, entry: str) -> bytes | None:
+        """Return a run's report.html, or None when there is none or it cannot be read."""
+        with contextlib.suppress(SoakError):
+            for found in self._named(entry):
+                if found.report is not None:
+                    return read_regular(found.report, _LARGEST_REPORT_BYTES)
+        return None
+
+    def _named(self, entry: str) -> list[Entry]:
+        return [found for found in self.entries() if found.name == entry]
+
+    def _named_files(self) -> Entry:
+        several = len(self._files) > 1
+        names = [f"{number}-{file.name}" if several else file.name for number, file in enumerate(self._files, 1)]
+        single = [Profile(name, (file,)) for name, file in zip(names, self._files, strict=True)]
+        merged = [Profile(f"{MERGED}{_SUFFIX}", self._files)] if several else []
+        return Entry(FILES, (*merged, *single))
+
+
+def _read_run(folder: Path) -> Entry:
+    names = sorted(file.name for file in folder.glob(f"*{_SUFFIX}") if not file.is_symlink())
+    names.sort(key=lambda name: name != f"{MERGED}{_SUFFIX}")
+    report = folder / "report.html"
+    profiled = None
+    with contextlib.suppress(StoreError):
+        profiled = read_profile_run(folder)
+    return Entry(
+        folder.name,
+        tuple(Profile(name, (folder / name,)) for name in names),
+        report if report.is_file() and not report.is_symlink() else None,
+        _verdicts(folder / "report.json"),
+        profiled,
+    )
+
+
+def _verdicts(file: Path) -> tuple[tuple[str, str], ...]:
+    """Return the verdicts that a run's report.json has; none when it cannot be read.
+
+    Not from run.db: to open it would write beside it.
+    """
+    try:
+        document = json.loads(read_regular(file, _LARGEST_JSON_BYTES))
+        return tuple((str(found["name"]), str(found["verdict"])) for found in document["components"])
+    except (SoakError, ValueError, LookupError, TypeError, RecursionError):
+        return ()

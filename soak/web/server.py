@@ -1,0 +1,171 @@
+"""The server: this machine's own address only, requests that name it only, reading only what the catalogue has."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from tornado.httpserver import HTTPServer
+from tornado.httputil import HTTPServerRequest
+from tornado.netutil import bind_sockets
+from tornado.web import Application, ErrorHandler, HTTPError, RequestHandler, StaticFileHandler, _HandlerDelegate
+
+from soak.errors import SoakError, UsageError
+from soak.web.catalogue import Catalogue
+from soak.web.embedded_snakeviz import STATIC, TEMPLATES, LoadedProfile, SnakeVizHandler
+from soak.web.pages import failure_page, index_page, undrawable_page
+
+ADDRESS = "127.0.0.1"
+_HOSTS = (ADDRESS, "localhost")
+_LARGEST_BODY_BYTES = 4096
+_READERS_AT_A_TIME = 2
+"""Each may use as much memory as soak.running.profile_reader allows."""
+
+_PAGE_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; base-uri 'none'; form-action 'none'"
+)
+# lodash makes functions of templates, and the hierarchy is computed by a worker made of text. What the policy leaves
+# out is the content network that this worker would ask first: it then takes its libraries from this server.
+_SNAKEVIZ_POLICY = (
+    "default-src 'none'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; worker-src blob:; "
+    "style-src 'self' 'unsafe-inline'; img-src 'self' data:; base-uri 'none'; form-action 'none'"
+)
+_HEADERS = {
+    "Content-Security-Policy": _PAGE_POLICY,
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "X-Frame-Options": "DENY",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+
+class _Viewer(RequestHandler):
+    """What all our handlers share."""
+
+    def initialize(self, catalogue: Catalogue, readers: asyncio.Semaphore) -> None:
+        self.catalogue = catalogue
+        self.readers = readers
+
+    def set_default_headers(self) -> None:
+        _set_headers(self)
+
+    def write_error(self, status_code: int, **_: Any) -> None:
+        self.finish(failure_page(f"{status_code}", self._reason))
+
+
+class _Index(_Viewer):
+    def get(self) -> None:
+        self.finish(index_page(self.catalogue.entries()))
+
+
+class _Report(_Viewer):
+    def get(self, entry: str) -> None:
+        page = self.catalogue.read_report(entry)
+        if page is None:
+            raise HTTPError(404)
+        self.finish(page)
+
+
+class _Profile(_Viewer, SnakeVizHandler):
+    async def get(self, entry: str, name: str) -> None:
+        profile = self.catalogue.find_profile(entry, name)
+        if profile is None:
+            raise HTTPError(404)
+        try:
+            async with self.readers:
+                statistics = await asyncio.get_running_loop().run_in_executor(None, profile.load)
+        except SoakError as error:
+            self.set_status(422)
+            self.finish(failure_page("This profile is not shown", str(error)))
+            return
+        if not any(callers for *_, callers in statistics.values()):
+            self.finish(undrawable_page(name, statistics))
+            return
+        self.set_header("Content-Security-Policy", _SNAKEVIZ_POLICY)
+        self.draw(LoadedProfile(name, statistics))
+
+
+class _Static(StaticFileHandler):
+    """SnakeViz's scripts and pictures."""
+
+    def set_default_headers(self) -> None:
+        _set_headers(self)
+
+
+class _Refused(ErrorHandler):
+    def set_default_headers(self) -> None:
+        _set_headers(self)
+
+
+def _set_headers(handler: RequestHandler) -> None:
+    handler.clear_header("Server")
+    for name, value in _HEADERS.items():
+        handler.set_header(name, value)
+
+
+class Viewer(Application):
+    """The application; refuses every request that does not name this server as its host.
+
+    A page from elsewhere can make a browser ask here under a name of its own that it has bound to this address (DNS
+    rebinding); it cannot make it say another host than that name.
+    """
+
+    def __init__(self, catalogue: Catalogue, port: int) -> None:
+        shared = {"catalogue": catalogue, "readers": asyncio.Semaphore(_READERS_AT_A_TIME)}
+        super().__init__(
+            [
+                (r"/", _Index, shared),
+                (r"/report/([^/]+)", _Report, shared),
+                (r"/snakeviz/([^/]+)/([^/]+)", _Profile, shared),
+            ],
+            default_handler_class=_Refused,
+            default_handler_args={"status_code": 404},
+            static_path=STATIC,
+            static_handler_class=_Static,
+            template_path=TEMPLATES,
+            log_function=lambda _: None,
+        )
+        self._hosts = {f"{host}:{port}" for host in _HOSTS}
+
+    def find_handler(self, request: HTTPServerRequest, **settings: Any) -> _HandlerDelegate:
+        """Choose what answers."""
+        if request.headers.get_list("Host") not in [[host] for host in self._hosts]:
+            return self.get_handler_delegate(request, _Refused, {"status_code": 403})
+        return super().find_handler(request, **settings)
+
+
+async def serve(catalogue: Catalogue, port: int, until: Callable[[str], Awaitable[None]]) -> None:
+    """Serve until the awaitable that ``until`` makes of the address is done.
+
+    ``port``: 0 for one that is free. Raises UsageError when it is taken or not allowed.
+    """
+    try:
+        sockets = bind_sockets(port, ADDRESS, family=socket.AF_INET)
+    except (OSError, OverflowError) as error:
+        raise UsageError(f"--port {port}: {error}; leave it out to get one that is free") from error
+    own_port = sockets[0].getsockname()[1]
+    server = HTTPServer(Viewer(catalogue, own_port), max_body_size=_LARGEST_BODY_BYTES)
+    server.add_sockets(sockets)
+    try:
+        await until(f"http://{ADDRESS}:{own_port}/")
+    finally:
+        server.stop()
+        await server.close_all_connections()
+
+
+def serve_until_interrupted(catalogue: Catalogue, port: int, announce: Callable[[str], None]) -> None:
+    """Serve in this thread, the main one, until Ctrl-C or SIGTERM; ``announce`` gets the address once it works."""
+
+    async def until(address: str) -> None:
+        interrupted = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, interrupted.set)
+        announce(address)
+        await interrupted.wait()
+
+    asyncio.run(serve(catalogue, port, until))
