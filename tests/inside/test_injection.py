@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import pytest
 from inside_builder import ask_python
 
@@ -25,6 +24,7 @@ COUNTERS = {
     "threads": lambda: len(os.listdir("/proc/self/task")),
     "mapped_kib": lambda: status("VmSize"),
     "resident_kib": lambda: status("VmRSS"),
+    "traced": lambda: tracemalloc.get_traced_memory()[0],
 }
 kind, size, times = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 leak = injection.make_leak(kind, size)
@@ -34,13 +34,14 @@ def plant():
     for _ in range(times):
         leak()
 plant()  # warm
-if "traced" in sys.argv[4:]:
-    tracemalloc.start()
-    COUNTERS["traced"] = lambda: tracemalloc.get_traced_memory()[0]
 grown = {}
 for name in sys.argv[4:]:
     read = COUNTERS[name]
-    read(); before = read(); plant(); grown[name] = read() - before
+    if name == "traced":
+        tracemalloc.start()  # last: it takes heap for each block itself
+    for _ in range(2):  # the second time the numbers themselves take as many blocks before as after
+        before = read(); plant(); after = read()
+    grown[name] = after - before
 collected = gc.collect()
 sys.stdout.write(json.dumps({**grown, "collecting": collecting, "collected": collected}))
 sys.stdout.flush()
