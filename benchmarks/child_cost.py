@@ -1,0 +1,282 @@
+"""What soak costs the process it measures: memory, CPU time, and nothing that stays.
+
+    python benchmarks/child_cost.py                        about five minutes
+    python benchmarks/child_cost.py --checkpoints 100000   a shorter proof that checkpoints leave nothing behind
+    python benchmarks/child_cost.py --python other/bin/python --json -
+
+The measured child (without the allocation tracker) is set against the same interpreter running the same driver in a
+plain `for` loop; both read their own figures when the cycles are done, taken in turn, and the medians count.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from measuring import (
+    DRIVERS,
+    MIB,
+    Figure,
+    at_most,
+    below,
+    equal,
+    make_parser,
+    medians,
+    plan_driver,
+    publish,
+    say,
+    scratch_folder,
+    shown,
+    supervise,
+    take_in_turn,
+)
+
+from soak.measurements import Reading
+from soak.running.controls import run_controls
+from soak.running.interpreter import find_interpreter
+from soak.running.supervisor import Surroundings
+
+MOST_RSS_MIB = 1.0
+MOST_RING_KIB = 256.0
+BLANK_RATE_BYTES = 0.05
+MOST_CPU_US = 3.0
+SHARE_FLAT_OUT = 0.10
+SHARE_PACED = 0.05
+
+RSS_CYCLES = 20_000
+CPU_CYCLES = 1_000_000
+PACE_S = 0.01
+SIGNALS = ("heap", "python_blocks", "rss", "uss")
+
+
+def main() -> int:
+    """Measure one after the other and print the table."""
+    options = parse_arguments()
+    figures: list[Figure] = []
+    with scratch_folder() as folder:
+        for name, measure in PARTS.items():
+            if options.only in (None, name):
+                figures += measure(options, folder)
+    details = {"python": str(find_interpreter(options.python)), "repeats": options.repeats}
+    return publish("child_cost", figures, details, options.json)
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = make_parser(__doc__)
+    parser.add_argument("--python", metavar="INTERPRETER", help="the interpreter of both processes (this one)")
+    parser.add_argument("--repeats", type=int, default=9, metavar="N", help="repeats of what is compared (9)")
+    parser.add_argument("--seconds", type=float, default=20.0, metavar="S", help="length of the runs for shares (20)")
+    parser.add_argument("--checkpoints", type=int, default=1_000_000, metavar="N", help="for net zero (1000000)")
+    parser.add_argument("--only", choices=PARTS, help="one part of it")
+    return parser.parse_args()
+
+
+# --- beside a plain loop ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class OwnFigures:
+    """What a process said of itself."""
+
+    cpu_ns: int
+    rss_bytes: int
+
+
+def in_plain_loop(driver: str, cycles: int, python: str | None, file: Path) -> OwnFigures:
+    """Run the driver in a bare interpreter."""
+    executable = find_interpreter(python).executable
+    program = [executable, str(DRIVERS / "plain_loop.py"), f"drive_{driver}", str(cycles), str(file)]
+    subprocess.run(program, check=True, stdin=subprocess.DEVNULL)
+    return read_own_figures(file)
+
+
+def in_measured_child(
+    driver: str, cycles: int, python: str | None, file: Path, checkpoint_every: int | None = None
+) -> OwnFigures:
+    """Run the driver under soak."""
+    plan = plan_driver(
+        driver, iterations=cycles, checkpoint_every=checkpoint_every, driver_settings={driver: {"file": str(file)}}
+    )
+    supervise(plan, python)
+    return read_own_figures(file)
+
+
+def read_own_figures(file: Path) -> OwnFigures:
+    """Read what own_cost.py wrote."""
+    cpu_ns, rss_bytes = file.read_text(encoding="ascii").split()
+    return OwnFigures(int(cpu_ns), int(rss_bytes))
+
+
+def measure_rss(options: argparse.Namespace, folder: Path) -> list[Figure]:
+    """Resident memory when the cycles are done, of a driver of nothing and of one with numpy."""
+    return [figure for driver in ("trivial", "numpy") for figure in measure_rss_of(driver, options, folder)]
+
+
+def measure_rss_of(driver: str, options: argparse.Namespace, folder: Path) -> list[Figure]:
+    """Resident memory when the cycles are done."""
+    say(f"resident memory, {driver} driver")
+    file = folder / "own"
+    resident = medians(
+        take_in_turn(
+            {
+                "plain": lambda: in_plain_loop(driver, RSS_CYCLES, options.python, file).rss_bytes,
+                "child": lambda: in_measured_child(driver, RSS_CYCLES, options.python, file).rss_bytes,
+            },
+            options.repeats,
+        )
+    )
+    return [
+        shown(f"RSS of a plain loop, {driver} driver", resident["plain"] / MIB, "MiB"),
+        at_most(
+            f"RSS of the child above it, {driver} driver",
+            (resident["child"] - resident["plain"]) / MIB,
+            "MiB",
+            MOST_RSS_MIB,
+        ),
+    ]
+
+
+def measure_cpu(options: argparse.Namespace, folder: Path) -> list[Figure]:
+    """CPU time of an empty cycle above that of a plain loop; a handful of checkpoints in a million cycles."""
+    say("CPU time per cycle")
+    file = folder / "own"
+    cpu_ns = medians(
+        take_in_turn(
+            {
+                "plain": lambda: in_plain_loop("trivial", CPU_CYCLES, options.python, file).cpu_ns,
+                "child": lambda: in_measured_child("trivial", CPU_CYCLES, options.python, file, CPU_CYCLES // 4).cpu_ns,
+            },
+            options.repeats,
+        )
+    )
+    above_us = (cpu_ns["child"] - cpu_ns["plain"]) / 1000 / CPU_CYCLES
+    return [at_most("CPU per cycle above a plain loop, outside checkpoints", above_us, "µs", MOST_CPU_US)]
+
+
+# --- the ring -----------------------------------------------------------------------------------------------------
+
+
+def measure_ring(options: argparse.Namespace, folder: Path) -> list[Figure]:
+    """Size of the shared memory, and how much of it the child has resident before its first cycle."""
+    say("the ring")
+    file = folder / "smaps"
+    supervise(plan_driver("mappings", iterations=1, driver_settings={"mappings": {"file": str(file)}}), options.python)
+    ring = find_ring(file.read_text(encoding="utf-8"))
+    size_kib, resident_kib = ring or (None, None)
+    return [
+        at_most("size of the ring", size_kib, "KiB", MOST_RING_KIB),
+        equal("resident of it before the first cycle", resident_kib, "KiB", size_kib or 0),
+    ]
+
+
+def find_ring(smaps: str) -> tuple[int, int] | None:
+    """Return size and resident part of the ring's mapping in KiB, from the text of /proc/PID/smaps."""
+    size_kib = None
+    for line in smaps.splitlines():
+        first = line.split(" ", 1)[0]
+        if not first.endswith(":"):
+            size_kib = None
+            if "/soak-" in line and "/ring" in line:
+                start, _, end = first.partition("-")
+                size_kib = (int(end, 16) - int(start, 16)) // 1024
+        elif size_kib is not None and first == "Rss:":
+            return size_kib, int(line.split()[1])
+    return None
+
+
+# --- what a run does by itself ------------------------------------------------------------------------------------
+
+
+def measure_blank(options: argparse.Namespace, _: Path) -> list[Figure]:
+    """Growth of an empty cycle, as the control of every run measures it; the worst of several."""
+    say("blanks")
+    surroundings = Surroundings(find_interpreter(options.python), DRIVERS, threading.Event())
+    rates = [run_controls(surroundings).blank.rate for _ in range(options.repeats)]
+    worst = None if None in rates else max(abs(rate) for rate in rates if rate is not None)
+    return [below(f"blank, the worst |rate| of {len(rates)}", worst, "B/cycle", BLANK_RATE_BYTES)]
+
+
+def measure_shares(options: argparse.Namespace, _: Path) -> list[Figure]:
+    """Part of the time that checkpoints take."""
+    say(f"share of checkpoints, {options.seconds:g} s flat out and {options.seconds:g} s paced")
+    flat_out = supervise(plan_driver("numpy", duration_s=options.seconds), options.python)
+    paced = supervise(plan_driver("numpy", duration_s=options.seconds, interval_s=PACE_S), options.python)
+    return [
+        at_most("share of checkpoints flat out", flat_out.checkpoint_share * 100, "%", SHARE_FLAT_OUT * 100),
+        shown("checkpoints flat out", flat_out.checkpoints),
+        at_most(f"share of checkpoints at {PACE_S * 1000:g} ms", paced.checkpoint_share * 100, "%", SHARE_PACED * 100),
+        shown(f"checkpoints at {PACE_S * 1000:g} ms", paced.checkpoints),
+    ]
+
+
+# --- net zero -----------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Steadiness:
+    """Compares every reading with the first one."""
+
+    first: dict[str, float] = field(default_factory=dict)
+    last: dict[str, float] = field(default_factory=dict)
+    farthest: dict[str, float] = field(default_factory=dict)
+    changed_at: dict[str, int] = field(default_factory=dict)
+    readings: int = 0
+
+    def take(self, readings: list[Reading]) -> None:
+        """Take readings in the order of their cycles; the one at cycle 0 counts as well."""
+        self.readings += len(readings)
+        for reading in readings:
+            for name in SIGNALS:
+                value = reading.values.get(name)
+                if value is None:
+                    continue
+                first = self.first.setdefault(name, value)
+                self.last[name] = value
+                if abs(value - first) > abs(self.farthest.get(name, 0.0)):
+                    self.farthest[name] = value - first
+                    self.changed_at[name] = reading.cycle
+
+
+def measure_net_zero(options: argparse.Namespace, _: Path) -> list[Figure]:
+    """Blocks, heap and RSS after checkpoint k set against checkpoint 1, a checkpoint after every cycle."""
+    say(f"net zero over {options.checkpoints:,} checkpoints")
+    steadiness = Steadiness()
+    plan = plan_driver("trivial", iterations=options.checkpoints, checkpoint_every=1)
+    course = supervise(plan, options.python, steadiness.take)
+    figures = [
+        shown("checkpoints in a row", course.checkpoints),
+        shown("of them lost", course.lost_rows),
+        shown("wall time of one", course.seconds / course.checkpoints * 1e6, "µs"),
+    ]
+    for name in SIGNALS:
+        unit = "" if name == "python_blocks" else "B"
+        figures.append(equal(f"{name} after the last above the first", change_of(steadiness, name), unit, 0.0))
+        farthest = steadiness.farthest.get(name, 0.0)
+        if farthest:
+            at = steadiness.changed_at[name]
+            figures.append(shown(f"{name} farthest from the first (checkpoint {at:,})", farthest, unit))
+    return figures
+
+
+def change_of(steadiness: Steadiness, name: str) -> float | None:
+    """Return how much the last reading lies above the first; None without readings."""
+    return steadiness.last[name] - steadiness.first[name] if name in steadiness.first else None
+
+
+PARTS: dict[str, Callable[[argparse.Namespace, Path], list[Figure]]] = {
+    "rss": measure_rss,
+    "ring": measure_ring,
+    "cpu": measure_cpu,
+    "blank": measure_blank,
+    "shares": measure_shares,
+    "net-zero": measure_net_zero,
+}
+
+if __name__ == "__main__":
+    sys.exit(main())
