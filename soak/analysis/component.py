@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from soak.analysis.ledger import Suspect
 from soak.analysis.series import SeriesJudge
 from soak.analysis.wording import count
 from soak.measurements import SIGNALS, Reading, Role, Signal
@@ -16,7 +17,7 @@ SMALLEST_N_MIN = 256
 LARGEST_N_MIN = 131_072
 _LIMIT_SHARE = 0.05
 """A count that runs into a limit must be judged long before: n_min is at most this part of the limit, in cycles."""
-_MEMORY_SIGNALS = ("heap", "python_blocks")
+_MEMORY_SIGNALS = ("tracked", "heap", "python_blocks")
 _SMALLEST_LIMITED_N_MIN = 64
 """Below this many cycles not even a checkpoint after each gives the rule two readings a block."""
 
@@ -137,12 +138,8 @@ class ComponentJudge:
 
 
 def choose_n_min(budget_cycles: float) -> int:
-    """Return n_min for a budget of so many cycles: about an eighth of it, within the bounds.
-
-    A power of two, so that the rule's blocks and the checkpoints lie on one grid.
-    """
-    wanted = int(min(max(budget_cycles / 8, SMALLEST_N_MIN), LARGEST_N_MIN))
-    return 1 << (wanted.bit_length() - 1)
+    """Return n_min for a budget of so many cycles: an eighth of it, within the bounds."""
+    return int(min(max(budget_cycles / 8, SMALLEST_N_MIN), LARGEST_N_MIN))
 
 
 def combine(series: Mapping[str, SeriesVerdict], required: frozenset[str]) -> Judgement:
@@ -187,6 +184,16 @@ def combine(series: Mapping[str, SeriesVerdict], required: frozenset[str]) -> Ju
         return Judgement(Verdict.INCONCLUSIVE, why, name, None, False, series)
     decided_at = max((verdict.decided_at or 0 for verdict in deciding.values()), default=0)
     return Judgement(Verdict.CLEAN, _clean(series), _least_certain(deciding), None, True, series, decided_at)
+
+
+def with_leaking_sites(judgement: Judgement, suspects: Sequence[Suspect]) -> Judgement:
+    """Add what the ledger's sites say: one that leaks makes the component leak, though the sums do not show it."""
+    leaking = [suspect for suspect in suspects if suspect.is_leak]
+    if not leaking or (judgement.verdict is Verdict.LEAK and judgement.decided_by != "mapped"):
+        return judgement
+    worst = leaking[0].verdict
+    series = {**judgement.series, "tracked": worst}
+    return Judgement(Verdict.LEAK, _named("tracked", worst), "tracked", None, True, series, worst.decided_at)
 
 
 def _something_nearer_may_still_decide(decided_by: str, candidates: Mapping[str, SeriesVerdict]) -> bool:

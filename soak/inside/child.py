@@ -41,6 +41,15 @@ def run(ring_path: str) -> int:
 
 def _soak(area: ring.Ring, settings: dict[str, Any]) -> None:
     words = area.words
+    tracked = None
+    if settings["ledger"]:
+        from soak.inside import tracker
+
+        tracked = tracker.connect()
+        try:
+            tracked.start(settings["ledger"])
+        except OSError:
+            tracked = None  # the parent sees an empty ledger, and counts without it
     read_traced = None
     if settings["tracemalloc_frames"]:
         from soak.inside import snapshots
@@ -64,6 +73,7 @@ def _soak(area: ring.Ring, settings: dict[str, Any]) -> None:
         injection.make_leak(kind, size) if kind else None,
         every,
         read_traced,
+        tracked,
     )
     words[ring.WORD_PHASE] = ring.PHASE_CYCLES
     if read_traced is not None:

@@ -17,11 +17,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from soak.inside.tracker import NoTracker, Tracker
+
 FREE_CHECKPOINT_NS = 80_000_000
 """Checkpoints may take so long beside their share: the first ones are dense, for descriptors run out in 800 cycles."""
 SHARE_FLAT_OUT = 0.09
 SHARE_PACED = 0.045
-_DENSEST, _SPARSEST = 64, 16
+_DENSEST, _SPARSEST = 64, 40
+_GOLDEN_RATIO = 0.6180339887498949  # its multiples fill an interval evenly and never repeat
 _GC_OBJECTS_EVERY = 8
 """gc's objects are counted at every eighth checkpoint only: making their list takes memory for a moment."""
 _WARM_UPS = 8
@@ -44,6 +47,7 @@ class Loop:
         leak: Callable[[], None] | None,
         leak_every: int,
         read_traced: Callable[[], int] | None,
+        tracker: Tracker | NoTracker | None,
     ) -> None:
         """Prepare everything that the cycles and checkpoints will use.
 
@@ -60,6 +64,9 @@ class Loop:
         self.leak = leak
         self.leak_every = leak_every
         self.read_traced = read_traced
+        self.write_ledger = tracker.checkpoint if tracker is not None and tracker.active else None
+        # Storing a cycle's number here is all it takes to have its allocations tagged with it.
+        self.tracked_cycle = tracker.cycle if tracker is not None else memoryview(bytearray(8)).cast("Q")
         self.share = checkpoint_share or (SHARE_PACED if interval_s else SHARE_FLAT_OUT)
         self.written = Futex(area.word_address(ring.WORD_ROWS_WRITTEN))
         self.read = Futex(area.word_address(ring.WORD_ROWS_READ))
@@ -80,6 +87,7 @@ class Loop:
         stop_word, cycle_word, completed_word = ring.WORD_STOP, ring.WORD_CYCLE, ring.WORD_COMPLETED
         leak, leak_every, last_cycle = self.leak, self.leak_every, self.last_cycle
         wait = self._wait_for_deadline if self.interval_ns else None
+        tracked_cycle = self.tracked_cycle
         # Unseen: what first calls allocate for good is there before the first row. As often as malloc keeps freed
         # blocks of one size for the thread, so that the list of gc's objects leaves nothing new behind later on.
         for _ in range(_WARM_UPS):
@@ -95,7 +103,7 @@ class Loop:
                 while done < next_checkpoint and not words[stop_word]:
                     if wait is not None and not wait(done):
                         break
-                    words[cycle_word] = done + 1
+                    tracked_cycle[0] = words[cycle_word] = done + 1
                     cycle(*arguments)
                     done += 1
                     words[completed_word] = done
@@ -139,6 +147,8 @@ class Loop:
         if counters.read_malloc is not None:
             malloc = counters.read_malloc()
             heap, heap_free = malloc.uordblks + malloc.hblkhd, malloc.fordblks
+        if self.write_ledger is not None:
+            self.write_ledger()
         gc_objects = ring.NOT_READ
         if self.rows == 0:
             gc_objects = counters.count_gc_objects()  # last, for the list it makes is in none of the readings then
@@ -182,9 +192,9 @@ class Loop:
         """Return the cycle after which the next checkpoint is due.
 
         One in 64 of what has run where that costs no more than the checkpoints' share of the time, and in any case
-        one in 16: the verdict's rule looks when the cycles have doubled, and then needs two readings in each of its
-        blocks. Checkpoints stand at multiples of powers of two, as the blocks do, so that each block has its first at
-        the same place.
+        one in 40: the verdict's rule looks when the cycles have doubled, and then needs two readings in each of its
+        blocks. The spacing wanders by an eighth, for at equal steps a sawtooth of about their period would be read
+        ever a little later in its rise, and look like a slow ramp.
         """
         if self.checkpoint_every:
             return done + self.checkpoint_every
@@ -196,8 +206,8 @@ class Loop:
             cycle_ns = max(1, (elapsed_ns - self.checkpoint_ns) // done)
             affordable = int(self.usual_checkpoint_ns / self.share) // cycle_ns
             spacing = max(spacing, min(affordable, done // _SPARSEST))
-        step = 1 << (spacing.bit_length() - 1)
-        return (done // step + 1) * step
+        wander = int(spacing / 4 * (self.words[ring.WORD_ROWS_WRITTEN] * _GOLDEN_RATIO % 1))
+        return done + spacing - spacing // 8 + wander
 
     def _wait_for_deadline(self, done: int) -> bool:
         """Sleep until the next cycle is due; return False when told to stop meanwhile.

@@ -68,7 +68,12 @@ def _judge_spike(course: Course) -> Spike:
         return Spike(False, PLANTED_BYTES, planted, None, None, course.iterations, _unmeasured(course))
     ok = heap.verdict == "LEAK" and abs(heap.rate - planted) <= RECOVERED_WITHIN * planted
     detail = f"{format_number(heap.rate)} B per cycle recovered of {planted} B planted, {heap.verdict.value}"
-    return Spike(ok, PLANTED_BYTES, planted, None, heap.rate, course.iterations, detail)
+    tracked = course.judgement.series.get("tracked")
+    requested = tracked.rate if tracked is not None else None
+    if requested is not None:
+        ok = ok and abs(requested - PLANTED_BYTES) <= RECOVERED_WITHIN * PLANTED_BYTES
+        detail += f"; {format_number(requested)} B of {PLANTED_BYTES} B requested"
+    return Spike(ok, PLANTED_BYTES, planted, requested, heap.rate, course.iterations, detail)
 
 
 def _unmeasured(course: Course) -> str:

@@ -14,12 +14,13 @@ from typing import Any, Protocol
 import soak
 from soak.analysis.parts import sum_of_parts
 from soak.errors import SoakError
-from soak.results import SCHEMA_VERSION, ComponentResult, Parts, TrackerState, to_document
+from soak.results import SCHEMA_VERSION, ComponentResult, Parts, to_document
 from soak.running.controls import run_controls
 from soak.running.environment import describe_environment
 from soak.running.findings import failed_to_start, make_result
 from soak.running.interpreter import check_module, find_interpreter
 from soak.running.supervisor import Course, Progress, Supervisor, Surroundings
+from soak.running.tracking import find_library
 from soak.running.tracing import Trace, trace_growth
 from soak.settings import ComponentPlan, RunPlan
 from soak.store.database import RunStore
@@ -27,7 +28,7 @@ from soak.store.runs import create_run, new_run_folder
 from soak.verdict import Verdict
 
 _TRACED_VERDICTS = (Verdict.LEAK, Verdict.SETTLING)
-_TRACED_SIGNALS = ("heap", "python_blocks")
+_TRACED_SIGNALS = ("tracked", "tracked_blocks", "heap", "python_blocks")
 
 
 class Audience(Protocol):
@@ -55,7 +56,8 @@ def run_experiment(plan: RunPlan, settings: dict[str, Any], audience: Audience, 
             check_module(interpreter, component.target.module, [str(plan.base)])
     started = datetime.now(UTC)
     folder = new_run_folder(plan.out, started.astimezone())
-    surroundings = Surroundings(interpreter, plan.base, stopping)
+    tracker_library, reason = find_library() if plan.track else (None, "--no-track")
+    surroundings = Surroundings(interpreter, plan.base, stopping, tracker_library, reason)
     store = create_run(folder)
     try:
         store.write_facts(
@@ -127,7 +129,7 @@ class _Run:
             result = failed_to_start(component, error, self._surroundings.interpreter)
         else:
             trace = self._trace(component, course)
-            result = make_result(component, course, trace, _NO_TRACKER, self._surroundings.interpreter)
+            result = make_result(component, course, trace, self._surroundings.interpreter)
         self._store.write_result(component_id, result)
         self._tell(lambda: self._audience.done(result))
         self._notify(result)
@@ -169,9 +171,6 @@ class _Run:
             subprocess.Popen([*shlex.split(command), str(self._folder)], stdin=subprocess.DEVNULL, stdout=2)
         except (OSError, ValueError) as error:
             raise SoakError(f"--on-verdict {command!r} cannot be run: {error}") from error
-
-
-_NO_TRACKER = TrackerState(active=False, reason="this version counts without tracking single allocations")
 
 
 def _set_against_parts(plan: RunPlan, results: list[ComponentResult]) -> Parts | None:

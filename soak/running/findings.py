@@ -28,6 +28,7 @@ from soak.units import format_duration
 from soak.verdict import SeriesVerdict, Verdict
 
 _OUTPUT_TAIL_CHARACTERS = 4000
+_LEDGER_SIGNALS = ("tracked", "tracked_blocks")
 _ADVICE = {
     "thread": "Join the threads that a cycle starts, or keep one pool for all cycles.",
     "child-process": "Wait for the processes that a cycle starts; a zombie keeps its place in the process table.",
@@ -43,9 +44,7 @@ _ADVICE = {
 }
 
 
-def make_result(
-    plan: ComponentPlan, course: Course, trace: Trace | None, tracker: TrackerState, interpreter: Interpreter
-) -> ComponentResult:
+def make_result(plan: ComponentPlan, course: Course, trace: Trace | None, interpreter: Interpreter) -> ComponentResult:
     """Return what was found about a component; ``trace``: of its second pass, if it had one."""
     judgement = course.judgement
     decided_by = judgement.decided_by if judgement.verdict is not Verdict.CLEAN or judgement.standing else None
@@ -57,7 +56,7 @@ def make_result(
         target=str(plan.target),
         verdict=verdict,
         why=_why(course, verdict),
-        decided_by=f"counter:{decided_by}" if decided_by else None,
+        decided_by=_decider(decided_by),
         iterations=course.iterations,
         seconds=course.seconds,
         iterations_to_verdict=decided_at,
@@ -71,7 +70,7 @@ def make_result(
         signals={name: _signal(name, series, course) for name, series in judgement.series.items()},
         causes=_causes(course, trace),
         tracemalloc=_tracemalloc(trace),
-        tracker=tracker,
+        tracker=course.tracked.state,
         pacing=course.pacing,
         failure=course.failure,
         messages=_messages(plan, course, verdict),
@@ -83,6 +82,12 @@ def make_result(
         tolerance_bytes=plan.tolerance_bytes,
         output_tail=course.output[-_OUTPUT_TAIL_CHARACTERS:],
     )
+
+
+def _decider(signal: str | None) -> str | None:
+    if signal is None:
+        return None
+    return "ledger" if signal in _LEDGER_SIGNALS else f"counter:{signal}"
 
 
 def failed_to_start(plan: ComponentPlan, error: OSError, interpreter: Interpreter) -> ComponentResult:

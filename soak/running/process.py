@@ -10,11 +10,13 @@ import subprocess
 import tempfile
 import threading
 from collections import deque
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from soak.inside import ring
 from soak.inside.futex import Futex
+from soak.native.preload import preloading
 from soak.running.interpreter import Interpreter
 
 _MAIN = Path(ring.__file__).with_name("__main__.py")
@@ -25,22 +27,33 @@ class MeasuredProcess:
     """One child, its ring, and the end of what it writes to stdout and stderr."""
 
     def __init__(
-        self, interpreter: Interpreter, settings: dict[str, Any], folder: Path, environment: dict[str, str]
+        self, interpreter: Interpreter, settings: dict[str, Any], folder: Path, tracker_library: Path | None = None
     ) -> None:
         """Start the child in ``folder``.
 
-        ``settings`` go to soak.inside.child (plain values). ``environment`` is added to this process's own.
+        ``settings`` go to soak.inside.child (plain values). ``tracker_library``: preloaded, to write ``ledger``.
         Raises OSError when it cannot be started.
         """
         shared = Path("/dev/shm")  # a ring on a disk would make the measured process wait for the disk
         place = tempfile.mkdtemp(prefix="soak-", dir=shared if shared.is_dir() else None)
         path = Path(place, "ring")
-        settings = {**settings, "parent_pid": os.getpid()}
+        # In memory of its own, reached through /proc, so that it is gone with the two of us whoever dies first.
+        self._ledger = None if tracker_library is None else os.memfd_create("soak-ledger")
+        self.ledger_path = Path(f"/proc/{os.getpid()}/fd/{self._ledger}")
+        settings = {
+            **settings,
+            "parent_pid": os.getpid(),
+            "ledger": str(self.ledger_path) if self._ledger is not None else "",
+        }
         ring.create(str(path), marshal.dumps(settings, 2))
         self.ring = ring.Ring(str(path))
         self.words = self.ring.words
         self._rows_written = Futex(self.ring.word_address(ring.WORD_ROWS_WRITTEN))
         self._rows_read = Futex(self.ring.word_address(ring.WORD_ROWS_READ))
+        self._preloading = contextlib.ExitStack()
+        environment: Mapping[str, str] = os.environ
+        if tracker_library is not None:
+            environment = self._preloading.enter_context(preloading(tracker_library, os.environ))
         try:
             self._process = subprocess.Popen(
                 [interpreter.executable, str(_MAIN), str(path)],
@@ -48,13 +61,14 @@ class MeasuredProcess:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 cwd=folder,
-                env={**os.environ, **environment},
+                env=dict(environment),
                 # Ctrl-C is for soak, which then ends its children in order.
                 start_new_session=True,
             )
         except OSError:
             path.unlink()
             path.parent.rmdir()
+            self._forget_tracker()
             raise
         self._place = Path(place)
         self.pid = self._process.pid
@@ -119,7 +133,14 @@ class MeasuredProcess:
     def close(self) -> None:
         """Make sure that nothing of the child is left."""
         self.kill()
+        self._forget_tracker()
         self._listener.join(0.5)
         with contextlib.suppress(OSError):
             (self._place / "ring").unlink(missing_ok=True)
             self._place.rmdir()
+
+    def _forget_tracker(self) -> None:
+        self._preloading.close()
+        if self._ledger is not None:
+            os.close(self._ledger)
+            self._ledger = None

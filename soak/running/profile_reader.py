@@ -20,7 +20,7 @@ import sys
 from typing import Any
 
 MEMORY_BYTES = 512 * 2**20
-CPU_S = 10
+CPU_S = 5
 FILE_BYTES = 16 * 2**20
 OUTPUT_BYTES = 16 * 2**20
 _LARGEST_COUNT = 2**53

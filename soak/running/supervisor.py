@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from soak.analysis.component import ComponentJudge, Judgement, choose_n_min
+from soak.analysis.component import LARGEST_N_MIN, ComponentJudge, Judgement, choose_n_min, with_leaking_sites
+from soak.analysis.ledger import Suspect
 from soak.inside import ring
 from soak.measurements import Reading
 from soak.probes.limits import read_limits
@@ -20,6 +21,7 @@ from soak.running.failures import describe_failure
 from soak.running.guards import tripped_guard
 from soak.running.interpreter import Interpreter
 from soak.running.process import MeasuredProcess
+from soak.running.tracking import LedgerWatch, Tracked
 from soak.settings import ComponentPlan
 
 REQUIRED_SIGNALS = frozenset({"heap", "python_blocks", "fds", "threads", "children"})
@@ -42,6 +44,9 @@ class Surroundings:
     """The working folder of the measured processes; also on their path, behind the driver's own."""
     stopping: threading.Event
     """Set when the whole run is to end; each component then ends in order and is judged."""
+    tracker_library: Path | None = None
+    """Preloaded into the measured processes; None to count without the allocation tracker."""
+    no_tracker_reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,7 @@ class Course:
     fds_at_end: dict[str, int]
     output: str
     started: str
+    tracked: Tracked
 
 
 def _ignore(_: object) -> None:
@@ -103,6 +109,8 @@ class Supervisor:
         self._on_readings = on_readings
         self._on_progress = on_progress
         self._tracemalloc = (tracemalloc_frames, str(tracemalloc_file or ""))
+        # tracemalloc is itself a wrapper around Python's allocators; in the second pass it is alone.
+        self._tracks = surroundings.tracker_library is not None and not tracemalloc_frames
         self._rows_read = 0
         self._rows_lost = 0
         self._details_due_s = 0.0
@@ -111,16 +119,22 @@ class Supervisor:
         self._fds_at_start: dict[str, int] = {}
         self._fds_at_end: dict[str, int] = {}
         self._standing: Judgement | None = None
+        self._suspects: list[Suspect] = []
 
     def run(self) -> Course:
         """Soak the component. Raises OSError when its process cannot be started; its own faults are in the Course."""
         started = datetime.now(UTC).isoformat(timespec="seconds")
         process = MeasuredProcess(
-            self._surroundings.interpreter, self._settings(), self._surroundings.folder, environment={}
+            self._surroundings.interpreter,
+            self._settings(),
+            self._surroundings.folder,
+            self._surroundings.tracker_library if self._tracks else None,
         )
+        self._ledger = LedgerWatch(process.ledger_path, process.pid, self._plan.tolerance_bytes)
         try:
             return self._watch(process, started)
         finally:
+            self._ledger.close()
             process.close()
 
     def _settings(self) -> dict[str, Any]:
@@ -185,7 +199,8 @@ class Supervisor:
         elif stopped_by == "verdict" and self._standing is not None and failure is None:
             judgement = self._standing
         else:
-            judgement = judge.judge(at_end=True)
+            judgement = self._judge_all(process, at_end=True)
+        tracked = self._ledger.finish(self._suspects, self._surroundings.no_tracker_reason)
         if failure is not None:
             stopped_by = "failure"
         iterations, loop_s = words[ring.WORD_COMPLETED], self._elapsed_s(process)
@@ -205,6 +220,7 @@ class Supervisor:
             fds_at_end=self._fds_at_end,
             output=process.output(),
             started=started,
+            tracked=tracked,
         )
 
     def _take_rows(self, process: MeasuredProcess, reader: OutsideReader | None) -> None:
@@ -215,6 +231,7 @@ class Supervisor:
         if not self._rows_read:
             self._limits.update(read_limits(process.pid))  # the driver's setup may have lowered them
         outside = self._read_outside(reader) if reader is not None else {}
+        ledger_cycle, sums = self._ledger.read() if self._tracks else (None, {})
         if process.words[ring.WORD_ROWS_READ] < written:
             process.acknowledge(written)
         readings = []
@@ -228,17 +245,28 @@ class Supervisor:
                 for name in _FIELDS_READ_INSIDE
                 if row[_FIELD_NUMBERS[name]] != ring.NOT_READ
             }
+            cycle = row[_FIELD_NUMBERS["cycle"]]
             if number == written - 1:
                 values.update(outside)
-            readings.append(Reading(row[_FIELD_NUMBERS["cycle"]], row[_FIELD_NUMBERS["at_ns"]] / 1e9, values))
+            if cycle == ledger_cycle:
+                values.update(sums)
+                if "mapped" in values:
+                    values["mapped"] -= values.pop("own_mapped")
+                values.pop("own_mapped", None)
+            readings.append(Reading(cycle, row[_FIELD_NUMBERS["at_ns"]] / 1e9, values))
         self._rows_read = written
         for reading in readings:
             self._judge.add(reading)
         self._on_readings(readings)
         now_s = time.monotonic()
         if now_s >= self._judge_due_s:
-            self._standing = self._judge.judge()
+            self._standing = self._judge_all(process)
             self._judge_due_s = now_s + _JUDGE_EVERY_S
+
+    def _judge_all(self, process: MeasuredProcess, *, at_end: bool = False) -> Judgement:
+        """Judge the signals, and the ledger's sites by themselves: a small leak hides under others' sawteeth."""
+        self._suspects = self._ledger.suspects(process.words[ring.WORD_COMPLETED], self._judge.n_min or LARGEST_N_MIN)
+        return with_leaking_sites(self._judge.judge(at_end=at_end), self._suspects)
 
     def _read_outside(self, reader: OutsideReader) -> dict[str, float]:
         values = reader.read_counts()
@@ -278,7 +306,9 @@ class Supervisor:
             if not ended and elapsed_s < min(_CYCLE_TIME_KNOWN_AFTER_S, plan.budget_s / 8):
                 return
             if done:
-                budgets.append(plan.budget_s / max(elapsed_s / done, plan.interval_s))
+                # The first checkpoints are dense; what they take says nothing of how long a cycle takes.
+                cycles_s = elapsed_s - process.words[ring.WORD_CHECKPOINT_NS] / 1e9
+                budgets.append(plan.budget_s / max(cycles_s / done, plan.interval_s))
         budget_cycles = min(budgets, default=0.0)
         self._fix_n_min(process, choose_n_min(budget_cycles))
 

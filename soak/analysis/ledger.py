@@ -1,0 +1,109 @@
+"""Judge the tracker's ledger: which call sites' live blocks grow, each by the same rule as any other series.
+
+What is summed up over all sites (``tracked``) is a signal of its own and hides what one site does; a leak of 16 B a
+cycle under a sawtooth of megabytes shows only here. Space: a site's live counts are kept where they change, so a
+program of a thousand quiet sites costs nothing, and one that leaks costs one entry a checkpoint.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soak.analysis.series import judge
+from soak.verdict import SeriesVerdict, Verdict
+
+BLOCKS_TOLERANCE = 0.01
+MOST_SUSPECTS = 32
+_FEWEST_CHECKPOINTS = 8
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A site whose live memory grows; rates per cycle."""
+
+    site: int
+    verdict: SeriesVerdict
+    """Of its live bytes, as requested."""
+    blocks_per_cycle: float
+    requested_size: int | None
+    """Bytes of each of its new blocks, when they are all of one size."""
+
+    @property
+    def is_leak(self) -> bool:
+        """Whether the rule has called it a leak; until then it only grows."""
+        return self.verdict.verdict is Verdict.LEAK
+
+    @property
+    def bytes_per_cycle(self) -> float:
+        """The rate, with 0 for none."""
+        return self.verdict.rate or 0.0
+
+
+class LedgerJudge:
+    """Takes in the ledger's checkpoints and tells which sites grow."""
+
+    def __init__(self, tolerance_bytes: float) -> None:
+        self._tolerance_bytes = tolerance_bytes
+        self._cycles: list[int] = []
+        self._blocks = np.zeros(0, np.int64)
+        self._bytes = np.zeros(0, np.int64)
+        self._changes: dict[int, list[tuple[int, int, int]]] = {}
+
+    def add(self, cycle: int, blocks: NDArray[np.int64], sizes: NDArray[np.int64]) -> None:
+        """Take in one checkpoint: live blocks and live bytes ``(sites,)`` int64, indexed by site; sites only come."""
+        position = len(self._cycles)
+        self._cycles.append(cycle)
+        before_blocks = np.zeros(len(blocks), np.int64)
+        before_bytes = np.zeros(len(blocks), np.int64)
+        before_blocks[: len(self._blocks)] = self._blocks
+        before_bytes[: len(self._bytes)] = self._bytes
+        for site in np.flatnonzero((blocks != before_blocks) | (sizes != before_bytes)).tolist():
+            self._changes.setdefault(site, []).append((position, int(blocks[site]), int(sizes[site])))
+        self._blocks, self._bytes = blocks, sizes
+
+    def suspects(self, n_min: int) -> list[Suspect]:
+        """Return the sites that grow by more than the tolerance, the fastest first, 32 at most."""
+        if len(self._cycles) < _FEWEST_CHECKPOINTS:
+            return []
+        cycles = np.array(self._cycles, np.float64)
+        half = int(np.searchsorted(cycles, (cycles[0] + cycles[-1]) / 2))
+        span = cycles[-1] - cycles[half]
+        if span <= 0:
+            return []
+        grown = []
+        for site, changes in self._changes.items():
+            blocks, sizes = self._at(changes, half)
+            last_blocks, last_bytes = changes[-1][1:]
+            bytes_rate, blocks_rate = (last_bytes - sizes) / span, (last_blocks - blocks) / span
+            if bytes_rate > self._tolerance_bytes or (blocks_rate > BLOCKS_TOLERANCE and bytes_rate > 0):
+                size = (last_bytes - sizes) / (last_blocks - blocks) if last_blocks > blocks else 0.0
+                grown.append((bytes_rate, blocks_rate, site, size))
+        grown.sort(reverse=True)
+        return [
+            self._judge(site, blocks_rate, size, cycles, n_min) for _, blocks_rate, site, size in grown[:MOST_SUSPECTS]
+        ]
+
+    def series(self, site: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Return cycles, live blocks and live bytes of a site, ``(checkpoints,)`` each."""
+        blocks = np.zeros(len(self._cycles), np.int64)
+        sizes = np.zeros(len(self._cycles), np.int64)
+        for position, live_blocks, live_bytes in self._changes.get(site, []):
+            blocks[position:], sizes[position:] = live_blocks, live_bytes
+        return np.array(self._cycles, np.int64), blocks, sizes
+
+    def _judge(self, site: int, blocks_rate: float, size: float, cycles: NDArray[np.float64], n_min: int) -> Suspect:
+        _, _, sizes = self.series(site)
+        # A site that loses few but real bytes a cycle is judged by its own smallest sensible tolerance.
+        tolerance = min(self._tolerance_bytes, max(BLOCKS_TOLERANCE * size, 1e-3)) if size else self._tolerance_bytes
+        verdict = judge(cycles, sizes, tolerance=tolerance, n_min=n_min)
+        return Suspect(site, verdict, blocks_rate, round(size) if size and size == round(size) else None)
+
+    @staticmethod
+    def _at(changes: list[tuple[int, int, int]], position: int) -> tuple[int, int]:
+        """Return live blocks and bytes as they stood at a checkpoint."""
+        last = bisect_right(changes, position, key=lambda change: change[0])
+        return changes[last - 1][1:] if last else (0, 0)

@@ -1,0 +1,142 @@
+"""The allocation tracker beside a measured process: preloaded, its ledger read at checkpoints, its sites explained."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from soak.analysis.ledger import LedgerJudge, Suspect
+from soak.native.build import Built, library
+from soak.native.ledger import MAPPING, REQUESTS, STATE_NATIVE, STATE_PYTHON_DOMAINS, Checkpoint, Frame, LedgerFile
+from soak.results import TrackerState
+
+_BLOCK_DOMAINS = MAPPING  # native, Python mem and Python obj; mappings and pymalloc's arenas come after them
+_FLAG_AFTER_CYCLES = 32
+_MOST_STACKS = 4
+
+
+@dataclass(frozen=True)
+class TrackedSite:
+    """A site that grows, with what the ledger knows of its place. Native addresses need the maps to be explained."""
+
+    suspect: Suspect
+    domain: int
+    place: Frame | None
+    stacks: tuple[tuple[Frame, ...], ...]
+    """Captured stacks, the one with most live blocks first; innermost frame first."""
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """What the tracker saw of one component."""
+
+    state: TrackerState
+    complete: bool
+    """Nothing was lost for want of room, so the ledger can prove that nothing grows."""
+    sites: tuple[TrackedSite, ...]
+    maps: str
+    """/proc/PID/maps of the measured process while it ran."""
+
+
+def find_library() -> tuple[Path | None, str | None]:
+    """Return the library to preload, or None and the reason why there is none."""
+    found = library()
+    return (found.library, None) if isinstance(found, Built) else (None, found.reason)
+
+
+class LedgerWatch:
+    """Reads one process's ledger while it runs."""
+
+    def __init__(self, path: Path, pid: int, tolerance_bytes: float) -> None:
+        self._path = path
+        self._maps_file = Path(f"/proc/{pid}/maps")
+        self._file: LedgerFile | None = None
+        self._latest: Checkpoint | None = None
+        self._judge = LedgerJudge(tolerance_bytes)
+        self._flagged: set[int] = set()
+        self._maps = ""
+        self._state = 0
+
+    def read(self) -> tuple[int | None, dict[str, float]]:
+        """Take in the checkpoint that the child has just written; return its cycle and the sums as signals.
+
+        None and nothing when there is no new one. ``own_mapped`` is not a signal: the bytes the tracker itself has mapped, to be taken out of what is measured.
+        """
+        if self._file is None:
+            if not self._path.stat().st_size:
+                return None, {}
+            self._file = LedgerFile(self._path)
+            self._keep_maps()
+        checkpoint = self._file.read()
+        if checkpoint is None or (self._latest is not None and checkpoint.sequence == self._latest.sequence):
+            return None, {}
+        self._latest = checkpoint
+        self._state = self._file.state
+        rows = checkpoint.rows[checkpoint.rows["domain"] < _BLOCK_DOMAINS]
+        sites = len(checkpoint.sites)
+        # A flagged site's blocks stand under the stack that made them; the ledger's site is their parent.
+        parents = np.where(checkpoint.sites["kind"] == 4, checkpoint.sites["parent"], np.arange(sites))
+        numbers = parents[rows["site"]]
+        blocks = np.bincount(numbers, rows["live_blocks"], sites).astype(np.int64)
+        sizes = np.bincount(numbers, rows["live_bytes"], sites).astype(np.int64)
+        self._judge.add(checkpoint.cycle, blocks, sizes)
+        own = float((checkpoint.ranges["end"] - checkpoint.ranges["start"]).sum())
+        return checkpoint.cycle, {
+            "tracked": float(sizes.sum()),
+            "tracked_blocks": float(blocks.sum()),
+            "own_mapped": own,
+        }
+
+    def suspects(self, cycles: int, n_min: int) -> list[Suspect]:
+        """Return the sites that grow, and ask the child for the stacks of new ones."""
+        found = self._judge.suspects(n_min)
+        if self._file is not None and found and cycles >= _FLAG_AFTER_CYCLES:
+            sites = [suspect.site for suspect in found[:REQUESTS]]
+            if not self._flagged.issuperset(sites):
+                self._flagged.update(sites)
+                self._file.request_flags(sites)
+                self._keep_maps()
+        return found
+
+    def finish(self, suspects: list[Suspect], reason: str | None) -> Tracked:
+        """Return what was seen. ``reason``: why the tracker was not there, if it was not."""
+        if self._file is None or self._latest is None:
+            return Tracked(TrackerState(False, reason or "the tracker did not report"), False, (), "")
+        names = (("native", STATE_NATIVE), ("python", STATE_PYTHON_DOMAINS))
+        covers = tuple(name for name, bit in names if self._state & bit)
+        return Tracked(
+            TrackerState(True, None, covers),
+            self._latest.is_complete,
+            tuple(self._explain(suspect) for suspect in suspects),
+            self._maps,
+        )
+
+    def close(self) -> None:
+        """Unmap the ledger."""
+        if self._file is not None:
+            self._file.close()
+
+    def _explain(self, suspect: Suspect) -> TrackedSite:
+        assert self._file is not None
+        assert self._latest is not None
+        rows = self._latest.rows
+        own = rows[rows["site"] == suspect.site]
+        stacks = np.flatnonzero((self._latest.sites["kind"] == 4) & (self._latest.sites["parent"] == suspect.site))
+        live = {int(stack): int(rows["live_blocks"][rows["site"] == stack].sum()) for stack in stacks}
+        most = sorted(live, key=lambda stack: -live[stack])[:_MOST_STACKS]
+        domain = int(own["domain"][0]) if len(own) else 0
+        if not len(own) and most:
+            domain = int(rows["domain"][rows["site"] == most[0]][0]) if live[most[0]] else 0
+        return TrackedSite(
+            suspect,
+            domain,
+            self._file.place(self._latest, suspect.site),
+            tuple(tuple(self._file.stack(self._latest, stack)) for stack in most),
+        )
+
+    def _keep_maps(self) -> None:
+        with contextlib.suppress(OSError):
+            self._maps = self._maps_file.read_text(encoding="utf-8", errors="replace")
