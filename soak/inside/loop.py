@@ -27,7 +27,6 @@ _DENSEST, _SPARSEST = 64, 40
 _GOLDEN_RATIO = 0.6180339887498949  # its multiples fill an interval evenly and never repeat
 _GC_OBJECTS_EVERY = 8
 """gc's objects are counted at every eighth checkpoint only: making their list takes memory for a moment."""
-_WARM_UPS = 8
 _LAST_CACHED_INTEGER = 256
 """CPython makes no block for integers up to here. Larger ones are one each, so the loop holds no more than one."""
 _ACKNOWLEDGE_S = 0.05
@@ -88,10 +87,7 @@ class Loop:
         leak, leak_every, last_cycle = self.leak, self.leak_every, self.last_cycle
         wait = self._wait_for_deadline if self.interval_ns else None
         tracked_cycle = self.tracked_cycle
-        # Unseen: what first calls allocate for good is there before the first row. As often as malloc keeps freed
-        # blocks of one size for the thread, so that the list of gc's objects leaves nothing new behind later on.
-        for _ in range(_WARM_UPS):
-            self._count(0, 0)
+        self._count(0, 0)  # unseen: what first calls allocate for good is there before the first row
         self.started_ns = time.monotonic_ns()
         words[ring.WORD_LOOP_STARTED_NS] = self.started_ns
         self.checkpoint(0)
