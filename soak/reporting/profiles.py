@@ -18,9 +18,9 @@ from soak.reporting.stylesheet import page_css
 from soak.reporting.write import write_text
 from soak.units import format_count, format_duration
 
-_NUMBERS_WIDTH = 54
-_NARROWEST_NAME = 20
-_TITLES = ("own time", "", "cumulative", "calls", "function")
+_NUMBERS_WIDTH = 50
+_NARROWEST_NAME = 10
+_TITLES = ("own", "share", "total", "calls", "function")
 _LIBRARY_FOLDER = re.compile(r"site-packages|dist-packages|python\d\.\d+")
 
 
@@ -33,7 +33,7 @@ def headline(run: ProfileRun) -> str:
         return f"profiled {of}{parts}: nothing was seen"
     first = run.merged.top[0]
     share = first.own_s / run.merged.own_s if run.merged.own_s else 0.0
-    return f"profiled {of}{parts}: {share:.0%} of the time is {function_name(first)}'s own"
+    return f"profiled {of}{parts}: most time of its own has {function_name(first)}, {share:.0%}"
 
 
 def component_sentence(component: ComponentProfile) -> str:
@@ -148,7 +148,7 @@ def write_profile_report(run: ProfileRun, folder: Path) -> None:
 
 
 _HOW_TO_READ = (
-    "Own time is spent in the function itself, cumulative time also in what it calls. Both are measured under the "
+    "Own time is spent in the function itself, total time also in what it calls. Both are measured under the "
     "profiler, which costs the same for each call: short functions that are called often look dearer than they are. "
     "C functions have no line. What gives cProfile no event (operators, types, numpy's ufuncs) counts as own time of "
     "the function that uses it. What another process does is not seen."
@@ -186,17 +186,22 @@ def _row(tag: str, cells: Sequence[str], make: Callable[..., Markup]) -> list[Ma
 
 def _titles(cycles: int | None) -> list[str]:
     per = "" if cycles is None else "/cycle"
-    return [f"{title}{per}" if title in ("own time", "cumulative", "calls") else title for title in _TITLES]
+    return [f"{title}{per}" if title in ("own", "total", "calls") else title for title in _TITLES]
 
 
 def _cells(function: FunctionTime, totals: Totals, cycles: int | None) -> tuple[str, str, str, str, str]:
     """Give own time, its share, cumulative time, calls and name; per cycle unless ``cycles`` is None."""
     per = cycles or 1
-    calls = function.calls / per
     return (
         format_duration(function.own_s / per),
         f"{function.own_s / totals.own_s:.1%}" if totals.own_s else "–",
         format_duration(function.cumulative_s / per),
-        format_count(round(calls)) if calls == round(calls) else f"{calls:.3g}",
+        _calls_words(function.calls / per),
         function_name(function),
     )
+
+
+def _calls_words(calls: float) -> str:
+    if calls < 0.01:
+        return "<0.01"
+    return format_count(round(calls)) if calls == round(calls) or calls >= 100 else f"{calls:.3g}"
