@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install soak overnight test check fix bench calibrate clean
+.PHONY: help install soak overnight profile view test check fix bench calibrate clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -21,6 +21,12 @@ soak: $(INSTALLED)  ## soak every component of the decoder and say which one gro
 
 overnight: $(INSTALLED)  ## the twelve-hour loop at 100 ms
 	$(BIN)/soak run --overnight
+
+profile: $(INSTALLED)  ## where the time of a cycle goes: cProfile of each component
+	$(BIN)/soak profile
+
+view: $(INSTALLED)  ## profiles in SnakeViz and reports, in the browser
+	$(BIN)/soak view
 
 test: $(INSTALLED)  ## the tests (under five minutes)
 	$(BIN)/python -m pytest -m "not calibration"

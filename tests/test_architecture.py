@@ -27,6 +27,7 @@ FLOORS = {
     "soak.targets": 1,
     "soak.settings": 1,
     "soak.results": 1,
+    "soak.profiles": 1,
     "soak.probes": 2,
     "soak.analysis": 2,
     "soak.attribution": 2,
