@@ -1,0 +1,76 @@
+"""Soaks code that a test writes, through the real supervisor, with budgets in cycles so that counts are exact."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+import threading
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from soak.measurements import Reading
+from soak.running.interpreter import Interpreter, find_interpreter
+from soak.running.supervisor import Course, Supervisor, Surroundings
+from soak.settings import ComponentPlan, Injection
+from soak.targets import EMPTY, Target, find_targets
+
+N_MIN = 512
+CYCLES = 4 * N_MIN
+
+
+def a_plan(target: Target = EMPTY, **changes: Any) -> ComponentPlan:
+    """Plan 2,048 cycles flat out with n_min 512, to the end; ``changes`` replace fields."""
+    plan = ComponentPlan(
+        target=target,
+        interval_s=0.0,
+        iterations=CYCLES,
+        budget_s=None,
+        full_budget=True,
+        early_stop=False,
+        tolerance_bytes=1.0,
+        n_min=N_MIN,
+        checkpoint_every=N_MIN // 64,
+        cycle_timeout_s=60.0,
+        max_rss_bytes=None,
+        gate=True,
+        settings={},
+        injection=None,
+    )
+    return replace(plan, **changes)
+
+
+def surroundings(folder: Path, python: str | None = None, stopping: threading.Event | None = None) -> Surroundings:
+    return Surroundings(find_interpreter(python), folder, stopping or threading.Event())
+
+
+@dataclass
+class Soaked:
+    """A course with the readings it rests on."""
+
+    course: Course
+    readings: list[Reading] = field(default_factory=list)
+
+    def values(self, signal: str) -> list[float]:
+        return [reading.values[signal] for reading in self.readings if signal in reading.values]
+
+
+def soak_plan(plan: ComponentPlan, folder: Path, **more: Any) -> Soaked:
+    readings: list[Reading] = []
+    course = Supervisor(plan, surroundings(folder, **more), on_readings=readings.extend).run()
+    return Soaked(course, readings)
+
+
+def soak_driver(folder: Path, text: str, python: str | None = None, **changes: Any) -> Soaked:
+    """Write a driver of this text and soak it."""
+    (folder / "drive_it.py").write_text(textwrap.dedent(text), encoding="utf-8")
+    return soak_plan(a_plan(find_targets(["drive_it.py"], folder)[0], **changes), folder, python=python)
+
+
+def soak_planted(folder: Path, kind: str, size: int, every: int = 1, **changes: Any) -> Soaked:
+    """Soak an empty cycle with a planted leak."""
+    return soak_plan(a_plan(injection=Injection(kind, size, every), **changes), folder)
+
+
+def this_interpreter() -> Interpreter:
+    return Interpreter(sys.executable, sys.version_info[:3])
