@@ -272,9 +272,12 @@ static uint64_t *make_slot(uintptr_t address)
     return leaf ? &leaf[address >> 4] : NULL;
 }
 
-/* A block of counters for this thread, if one is to be had. */
+/* A block of counters for this thread, if one is to be had. With three levels there is none: then every allocation
+ * takes the slow path, and the fast one need not ask how many levels there are. */
 static void claim_births(void)
 {
+    if (!load(&recorder_top))
+        return;
     for (int i = 0; i < BIRTHS_LIMIT; i++) {
         struct births *block = &births_blocks[i];
         uint32_t nobody = 0;

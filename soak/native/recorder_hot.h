@@ -92,7 +92,8 @@ static inline int recorder_born_at_once(const void *address, size_t size, uintpt
     uint64_t site = load(recorder_cache_place(return_address)) ^ recorder_cache_tag(return_address);
     if (unlikely(site >= SITE_LIMIT))
         return 0;
-    uint64_t *leaf = recorder_leaf(address);
+    /* Whoever has counters has two levels: see claim_births. */
+    uint64_t *leaf = __atomic_load_n(&load(&recorder_top)[(uintptr_t)address >> LEAF_BITS], __ATOMIC_ACQUIRE);
     if (unlikely(!leaf))
         return 0;
     uint64_t slot = recorder_slot(size, (uint32_t)site, DOMAIN_NATIVE);

@@ -18,7 +18,7 @@
 
 /* Capturing may take one part in 32 of the time since the first flag, and this much at once. */
 #define BUDGET_PARTS 32
-#define BUDGET_AT_ONCE_NS 5000000
+#define BUDGET_AT_ONCE_NS 50000000
 
 struct walk {
     uint64_t *frames;
