@@ -230,7 +230,9 @@ class Loop:
             time.sleep(min(left_ns / 1e9, _LONGEST_SLEEP_S))
             if words[ring.WORD_STOP]:
                 return False
+        words[ring.WORD_LAST_START_NS] = time.monotonic_ns()
+        # A cycle starts late when the one before it took too long, or when the sleep did.
+        late_ns = max(late_ns, words[ring.WORD_LAST_START_NS] - self.deadline_ns)
         if late_ns > words[ring.WORD_WORST_LAG_NS]:
             words[ring.WORD_WORST_LAG_NS] = late_ns
-        words[ring.WORD_LAST_START_NS] = time.monotonic_ns()
         return True
