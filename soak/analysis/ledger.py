@@ -100,7 +100,9 @@ class LedgerJudge:
         # A site that loses few but real bytes a cycle is judged by its own smallest sensible tolerance.
         tolerance = min(self._tolerance_bytes, max(BLOCKS_TOLERANCE * size, 1e-3)) if size else self._tolerance_bytes
         verdict = judge(cycles, sizes, tolerance=tolerance, n_min=n_min)
-        return Suspect(site, verdict, blocks_rate, round(size) if size and size == round(size) else None)
+        # With more than one block a cycle the mean size may be whole by chance.
+        of_one_size = size == round(size) and 0 < blocks_rate < 1.01
+        return Suspect(site, verdict, blocks_rate, round(size) if of_one_size else None)
 
     @staticmethod
     def _at(changes: list[tuple[int, int, int]], position: int) -> tuple[int, int]:

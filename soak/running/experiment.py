@@ -20,8 +20,8 @@ from soak.running.environment import describe_environment
 from soak.running.findings import failed_to_start, make_result
 from soak.running.interpreter import check_module, find_interpreter
 from soak.running.supervisor import Course, Progress, Supervisor, Surroundings
-from soak.running.tracking import find_library
 from soak.running.tracing import Trace, trace_growth
+from soak.running.tracking import find_library
 from soak.settings import ComponentPlan, RunPlan
 from soak.store.database import RunStore
 from soak.store.runs import create_run, new_run_folder

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 
 from soak.analysis.component import describe_missing_cycles
 from soak.analysis.wording import lookalike_limit
+from soak.attribution.causes import causes_of_sites, fingerprint
+from soak.attribution.symbols import Symbols
 from soak.measurements import SIGNALS
 from soak.results import (
     Cause,
@@ -34,7 +35,7 @@ _ADVICE = {
     "child-process": "Wait for the processes that a cycle starts; a zombie keeps its place in the process table.",
     "file-descriptor": "Close what a cycle opens (with ... as ...:), on the error path too.",
     "native": "Memory from malloc is not given back: look for a missing free in the C code that a cycle calls.",
-    "python-object": "Python objects stay: look at the lines below for a list, dict or cache that a cycle adds to, "
+    "python-object": "Python objects stay: look there for a list, dict or cache that a cycle adds to, "
     "or a C extension that forgets a reference.",
     "reference-cycle": "Objects that refer to each other stay because garbage collection is off: turn it on, call "
     "gc.collect() now and then, or break the cycles.",
@@ -158,61 +159,70 @@ def _growth(decided_by: str | None, series: Mapping[str, SeriesVerdict], trace: 
         return None
     deciding, signal = series[decided_by], SIGNALS[decided_by]
     heap = series.get("heap")
-    traced = trace.bytes_per_iteration if trace is not None else None
-    in_bytes = (deciding.rate, deciding.low, deciding.high) if signal.unit == "bytes" else (None, None, None)
-    measures = "allocated" if signal.unit == "bytes" else None
+    allocated = heap.rate if heap is not None and (decided_by == "heap" or heap.verdict is Verdict.LEAK) else None
     requested = None
-    if decided_by == "python_blocks" and traced is not None:
-        in_bytes, measures, requested = (traced.rate, traced.low, traced.high), "requested", traced.rate
+    if decided_by in _LEDGER_SIGNALS:
+        in_bytes, measures = series["tracked"], "requested"
+        requested = in_bytes.rate
+    elif decided_by == "python_blocks" and trace is not None and trace.bytes_per_iteration is not None:
+        in_bytes, measures = trace.bytes_per_iteration, "requested"
+        requested = in_bytes.rate
+    elif signal.unit == "bytes":
+        in_bytes, measures = deciding, "allocated"
+    else:
+        in_bytes, measures = None, None
     return Growth(
         signal=decided_by,
         measures=measures,
-        bytes_per_iteration=in_bytes[0],
-        low=in_bytes[1],
-        high=in_bytes[2],
+        bytes_per_iteration=in_bytes.rate if in_bytes else None,
+        low=in_bytes.low if in_bytes else None,
+        high=in_bytes.high if in_bytes else None,
         requested_bytes_per_iteration=requested,
-        allocated_bytes_per_iteration=heap.rate if heap is not None and decided_by == "heap" else None,
+        allocated_bytes_per_iteration=allocated,
         unit=signal.unit,
         per_iteration=deciding.rate,
     )
 
 
 def _causes(course: Course, trace: Trace | None) -> tuple[Cause, ...]:
-    """Return one cause for each signal that leaks, the deciding one first."""
+    """Return what the deciding counter says, unless the tracker knows the call sites, and then those sites.
+
+    The other counters' growth is mostly the same leak seen again: a thread takes heap, heap takes RSS.
+    """
     judgement = course.judgement
-    leaking = [name for name, verdict in judgement.series.items() if verdict.verdict is Verdict.LEAK]
-    named = [name for name in leaking if name == judgement.decided_by]
-    # The other signals' growth is mostly the same leak seen again: a thread takes heap, heap takes RSS.
-    return tuple(_cause(name, course, trace) for name in named)
+    decided_by = judgement.decided_by if judgement.verdict is Verdict.LEAK else None
+    sites: tuple[Cause, ...] = ()
+    if judgement.verdict is not Verdict.CLEAN:
+        locate = Symbols(course.tracked.maps).locate
+        sites = causes_of_sites(course.tracked.sites, locate, gc_held_off=course.gc_held_off, advice=_ADVICE)
+    if decided_by is None or (sites and SIGNALS[decided_by].kind in ("native", "python-object")):
+        return sites
+    return (_cause_of_counter(decided_by, course, trace), *sites)
 
 
-def _cause(name: str, course: Course, trace: Trace | None) -> Cause:
+def _cause_of_counter(name: str, course: Course, trace: Trace | None) -> Cause:
+    """Return the cause that a counter alone can tell; tracemalloc's second pass adds the line of Python objects."""
     signal, series = SIGNALS[name], course.judgement.series[name]
-    kind = signal.kind
-    if name == "python_blocks" and course.gc_held_off:
-        kind = "reference-cycle"
-    line = trace.top[0] if trace is not None and trace.top and name in ("heap", "python_blocks") else None
-    rate = series.rate or 0.0
-    # tracemalloc sees Python's blocks only, so what it shows is the place of those and of nothing else.
+    kind, rate = signal.kind, series.rate or 0.0
+    bytes_per_iteration = rate if signal.unit == "bytes" else None
     python_where = None
     stack: tuple[str, ...] = ()
-    if line is not None and name == "python_blocks":
-        python_where = Place(None, line.file, line.line)
-        stack = tuple(f"{file}:{number}" for file, number in line.stack)
-    blocks = rate if name == "python_blocks" else None
-    bytes_per_iteration = rate if signal.unit == "bytes" else None
-    if name == "python_blocks" and trace is not None and trace.bytes_per_iteration is not None:
-        bytes_per_iteration = trace.bytes_per_iteration.rate
+    if name == "python_blocks":
+        kind = "reference-cycle" if course.gc_held_off else kind
+        if trace is not None and trace.bytes_per_iteration is not None:
+            bytes_per_iteration = trace.bytes_per_iteration.rate
+        if trace is not None and trace.top:
+            python_where = Place(None, trace.top[0].file, trace.top[0].line)
+            stack = tuple(f"{file}:{number}" for file, number in trace.top[0].stack)
     opened = {kind: n - course.fds_at_start.get(kind, 0) for kind, n in course.fds_at_end.items()}
-    most = max(opened, key=lambda kind: opened[kind], default=None) if name == "fds" else None
-    place = f"{python_where.file}:{python_where.line}" if python_where else most or ""
+    pointed_to = max(opened, key=lambda kind: opened[kind], default=None) if name == "fds" else None
     return Cause(
         kind=kind,
-        confirmed=course.judgement.verdict is Verdict.LEAK,
+        confirmed=True,
         state="unknown",
-        fingerprint=hashlib.sha256(f"{kind}\n{place}".encode()).hexdigest()[:12],
+        fingerprint=fingerprint(kind, None, python_where, None),
         bytes_per_iteration=bytes_per_iteration,
-        blocks_per_iteration=blocks,
+        blocks_per_iteration=rate if name == "python_blocks" else None,
         requested_size=None,
         every=1 / rate if 0 < rate < 1 and signal.unit not in ("bytes", "blocks") else None,
         since=series.since,
@@ -220,7 +230,7 @@ def _cause(name: str, course: Course, trace: Trace | None) -> Cause:
         python_where=python_where,
         stack=stack,
         held_by=(),
-        type=most,
+        type=pointed_to,
         advice=_ADVICE[kind],
     )
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from soak.analysis.ledger import LedgerJudge, Suspect
+from soak.attribution.causes import Call, GrowingSite
 from soak.native.build import Built, library
 from soak.native.ledger import MAPPING, REQUESTS, STATE_NATIVE, STATE_PYTHON_DOMAINS, Checkpoint, Frame, LedgerFile
 from soak.results import TrackerState
@@ -19,24 +20,13 @@ _MOST_STACKS = 4
 
 
 @dataclass(frozen=True)
-class TrackedSite:
-    """A site that grows, with what the ledger knows of its place. Native addresses need the maps to be explained."""
-
-    suspect: Suspect
-    domain: int
-    place: Frame | None
-    stacks: tuple[tuple[Frame, ...], ...]
-    """Captured stacks, the one with most live blocks first; innermost frame first."""
-
-
-@dataclass(frozen=True)
 class Tracked:
     """What the tracker saw of one component."""
 
     state: TrackerState
     complete: bool
     """Nothing was lost for want of room, so the ledger can prove that nothing grows."""
-    sites: tuple[TrackedSite, ...]
+    sites: tuple[GrowingSite, ...]
     maps: str
     """/proc/PID/maps of the measured process while it ran."""
 
@@ -63,7 +53,8 @@ class LedgerWatch:
     def read(self) -> tuple[int | None, dict[str, float]]:
         """Take in the checkpoint that the child has just written; return its cycle and the sums as signals.
 
-        None and nothing when there is no new one. ``own_mapped`` is not a signal: the bytes the tracker itself has mapped, to be taken out of what is measured.
+        None and nothing when there is no new one. ``own_mapped`` is not a signal: the bytes the tracker itself has
+        mapped, to be taken out of what is measured.
         """
         if self._file is None:
             if not self._path.stat().st_size:
@@ -84,11 +75,8 @@ class LedgerWatch:
         sizes = np.bincount(numbers, rows["live_bytes"], sites).astype(np.int64)
         self._judge.add(checkpoint.cycle, blocks, sizes)
         own = float((checkpoint.ranges["end"] - checkpoint.ranges["start"]).sum())
-        return checkpoint.cycle, {
-            "tracked": float(sizes.sum()),
-            "tracked_blocks": float(blocks.sum()),
-            "own_mapped": own,
-        }
+        sums = {"tracked": float(sizes.sum()), "tracked_blocks": float(blocks.sum()), "own_mapped": own}
+        return checkpoint.cycle, sums
 
     def suspects(self, cycles: int, n_min: int) -> list[Suspect]:
         """Return the sites that grow, and ask the child for the stacks of new ones."""
@@ -119,7 +107,7 @@ class LedgerWatch:
         if self._file is not None:
             self._file.close()
 
-    def _explain(self, suspect: Suspect) -> TrackedSite:
+    def _explain(self, suspect: Suspect) -> GrowingSite:
         assert self._file is not None
         assert self._latest is not None
         rows = self._latest.rows
@@ -130,13 +118,21 @@ class LedgerWatch:
         domain = int(own["domain"][0]) if len(own) else 0
         if not len(own) and most:
             domain = int(rows["domain"][rows["site"] == most[0]][0]) if live[most[0]] else 0
-        return TrackedSite(
+        return GrowingSite(
             suspect,
             domain,
-            self._file.place(self._latest, suspect.site),
-            tuple(tuple(self._file.stack(self._latest, stack)) for stack in most),
+            _call(self._file.place(self._latest, suspect.site)),
+            tuple(tuple(map(_known_call, self._file.stack(self._latest, stack))) for stack in most),
         )
 
     def _keep_maps(self) -> None:
         with contextlib.suppress(OSError):
             self._maps = self._maps_file.read_text(encoding="utf-8", errors="replace")
+
+
+def _call(frame: Frame | None) -> Call | None:
+    return None if frame is None else _known_call(frame)
+
+
+def _known_call(frame: Frame) -> Call:
+    return Call(frame.address, frame.file, frame.function, frame.line)

@@ -1,0 +1,1 @@
+"""What explains: places of code from addresses, causes from what the tracker and the counters saw."""

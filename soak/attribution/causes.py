@@ -1,0 +1,157 @@
+"""Make causes of the call sites that grow: one for each place, with its stack, rate and advice."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from soak.analysis.ledger import Suspect
+from soak.results import Cause, Place
+from soak.verdict import Verdict
+
+NATIVE_DOMAIN = 0
+_INTERPRETER_MODULES = ("python", "libpython")
+_RUNTIME_MODULES = ("libc.so", "libc-", "ld-linux", "libffi", "libstdc++", "libsoak_tracker", "libpthread", "_ctypes")
+_BYTECODE_RUNNERS = ("_PyEval_", "PyEval_")
+_OWN_FOLDER = "/soak/inside/"
+_PLANTED = "/soak/inside/injection.py"
+_SIZE_CLASS_BYTES = 16
+
+
+@dataclass(frozen=True)
+class Call:
+    """One frame of a stack, innermost first: native with an address, or Python with its place."""
+
+    address: int | None = None
+    file: str | None = None
+    function: str | None = None
+    line: int | None = None
+
+
+@dataclass(frozen=True)
+class GrowingSite:
+    """A call site whose live memory grows, as the tracker knows it."""
+
+    suspect: Suspect
+    domain: int
+    """0: from malloc; else Python's own allocators."""
+    place: Call | None
+    stacks: tuple[tuple[Call, ...], ...]
+    """Captured stacks, the one with most live blocks first."""
+
+
+Locate = Callable[[int], Place]
+"""Names the place of a native return address."""
+
+
+def causes_of_sites(
+    sites: Iterable[GrowingSite], locate: Locate, *, gc_held_off: bool, advice: dict[str, str]
+) -> tuple[Cause, ...]:
+    """Return one cause for each place that grows, the fastest first; sites of one line are one cause."""
+    groups: dict[tuple[str, str], list[GrowingSite]] = {}
+    for site in sites:
+        kind = _kind(site, gc_held_off=gc_held_off)
+        groups.setdefault((kind, _identity(site, locate)), []).append(site)
+    causes = [_cause(kind, group, locate, advice) for (kind, _), group in groups.items()]
+    return tuple(sorted(causes, key=lambda cause: (not cause.confirmed, -(cause.bytes_per_iteration or 0.0))))
+
+
+def _kind(site: GrowingSite, *, gc_held_off: bool) -> str:
+    if site.domain == NATIVE_DOMAIN:
+        return "native"
+    return "reference-cycle" if gc_held_off else "python-object"
+
+
+def _identity(site: GrowingSite, locate: Locate) -> str:
+    """Tell sites of one place from others: a Python line, or a native function's line."""
+    where, python_where = _places(site, locate)
+    place = python_where if site.domain != NATIVE_DOMAIN and python_where is not None else where
+    if place is None:
+        return f"site {site.suspect.site}"
+    return f"{place.module} {place.file} {place.function} {place.line}"
+
+
+def _cause(kind: str, group: Sequence[GrowingSite], locate: Locate, advice: dict[str, str]) -> Cause:
+    worst = max(group, key=lambda site: site.suspect.bytes_per_cycle)
+    where, python_where = _places(worst, locate)
+    bytes_rate = sum(site.suspect.bytes_per_cycle for site in group)
+    blocks_rate = sum(site.suspect.blocks_per_cycle for site in group)
+    sizes = {site.suspect.requested_size for site in group}
+    since = [site.suspect.verdict.since for site in group if site.suspect.verdict.since is not None]
+    return Cause(
+        kind=kind,
+        confirmed=any(site.suspect.is_leak for site in group),
+        state="unknown",
+        fingerprint=fingerprint(kind, where, python_where, worst.suspect.requested_size),
+        bytes_per_iteration=bytes_rate,
+        blocks_per_iteration=blocks_rate,
+        requested_size=sizes.pop() if len(sizes) == 1 else None,
+        every=1 / blocks_rate if 0 < blocks_rate < 0.95 else 1.0 if blocks_rate else None,
+        since=min(since, default=None),
+        where=where,
+        python_where=python_where,
+        stack=_stack(worst, locate),
+        held_by=(),
+        type=None,
+        advice=_advice(worst, kind, advice),
+    )
+
+
+def _advice(site: GrowingSite, kind: str, advice: dict[str, str]) -> str:
+    if site.suspect.verdict.verdict is Verdict.LEAK:
+        return advice[kind]
+    return f"Not proven yet ({site.suspect.verdict.reason.rstrip('.')}). {advice[kind]}"
+
+
+def _places(site: GrowingSite, locate: Locate) -> tuple[Place | None, Place | None]:
+    """Return the native and the Python place of a site, each None where there is none."""
+    calls = [site.place] if site.place is not None else []
+    calls += [call for stack in site.stacks[:1] for call in stack]
+    python = next((call for call in calls if call.file is not None and not _is_ours(call)), None)
+    native = [locate(call.address) for call in calls if call.address is not None]
+    where = next((place for place in native if not _is_plumbing(place)), None)
+    if where is None and site.domain == NATIVE_DOMAIN and native:
+        where = native[0]
+    return where, None if python is None else Place(python.function, python.file, python.line)
+
+
+def _is_ours(call: Call) -> bool:
+    file = call.file or ""
+    return _OWN_FOLDER in file and not file.endswith(_PLANTED)
+
+
+def _is_plumbing(place: Place) -> bool:
+    """Whether a native frame is of the interpreter or a runtime library: through it everything goes."""
+    name = (place.module or "").rpartition("/")[2]
+    return name.startswith(_RUNTIME_MODULES) or name.startswith(_INTERPRETER_MODULES)
+
+
+def _stack(site: GrowingSite, locate: Locate) -> tuple[str, ...]:
+    """Return the C functions down to where the interpreter runs bytecode, then the Python functions."""
+    calls = site.stacks[0] if site.stacks else (site.place,) if site.place is not None else ()
+    native = [locate(call.address) for call in calls if call.address is not None]
+    in_c = list(itertools.takewhile(lambda place: not (place.function or "").startswith(_BYTECODE_RUNNERS), native))
+    while len(in_c) > 1 and _is_plumbing(in_c[-1]):
+        in_c.pop()
+    in_python = [call for call in calls if call.address is None and not _is_ours(call)]
+    return (*map(_describe_native, in_c), *(f"{call.function} at {call.file}:{call.line}" for call in in_python))
+
+
+def _describe_native(place: Place) -> str:
+    module = (place.module or "unknown memory").rpartition("/")[2]
+    at = f" at {place.file}:{place.line}" if place.file and place.line else ""
+    return f"{place.function}{at}" if (place.function or "").startswith(module) else f"{place.function}{at} in {module}"
+
+
+def fingerprint(kind: str, where: Place | None, python_where: Place | None, size: int | None) -> str:
+    """Return what tells that two runs, or two versions, have the same leak.
+
+    Of the kind, the module and function (not the line, which moves with every edit) and the size class.
+    """
+    place = where or python_where
+    module = "" if place is None else (place.module or place.file or "").rpartition("/")[2]
+    function = "" if place is None else place.function or ""
+    size_class = "" if size is None else str(-(-size // _SIZE_CLASS_BYTES))
+    return hashlib.sha256("\n".join((kind, module, function, size_class)).encode()).hexdigest()[:12]

@@ -1,0 +1,181 @@
+"""Turn a native address of a measured process into function, file, line, module and installed package.
+
+Works on the text of /proc/PID/maps and the files it names, after or while the process runs, and never inside it.
+DWARF and symbol tables are read by the library ``symbolic``; names of C++ and Rust are demangled. Where there is no
+symbol that covers an address, the place is ``module+0x1234``: the nearest exported name is not the function.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+
+import cxxfilt
+from elftools.common.exceptions import ELFError
+from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
+from symbolic.debuginfo import Archive, Object
+from symbolic.exceptions import SymbolicError
+from symbolic.symcache import SourceLocation, SymCache
+
+from soak.results import Place
+
+_MAPPING = re.compile(r"([0-9a-f]+)-([0-9a-f]+) \S+ ([0-9a-f]+) \S+ \d+\s*(.*)")
+_PACKAGE_FOLDERS = ("site-packages", "dist-packages")
+_BUILD_IDS = Path("/usr/lib/debug/.build-id")
+_SYMBOL_TABLES = (".symtab", ".dynsym")
+
+
+@dataclass(frozen=True)
+class _Mapping:
+    start: int
+    end: int
+    path: str
+
+
+class Symbols:
+    """Names places in one process's address space."""
+
+    def __init__(self, maps: str) -> None:
+        """Take the text of /proc/PID/maps."""
+        self._mappings = sorted(_mappings(maps), key=lambda mapping: mapping.start)
+        self._starts = [mapping.start for mapping in self._mappings]
+        self._bases: dict[str, int] = {}
+        for mapping in self._mappings:
+            self._bases.setdefault(mapping.path, mapping.start)
+        self._places: dict[int, Place] = {}
+
+    def locate(self, return_address: int) -> Place:
+        """Return the place of the call that returns to an address; fields that cannot be told are None."""
+        place = self._places.get(return_address)
+        if place is None:
+            place = self._places[return_address] = self._find(return_address - 1)
+        return place
+
+    def _find(self, address: int) -> Place:
+        position = bisect_right(self._starts, address) - 1
+        if position < 0 or address >= self._mappings[position].end:
+            return Place(f"0x{address:x}", None, None)
+        path = self._mappings[position].path
+        offset = address - self._bases[path]
+        if not path.startswith("/"):
+            return Place(f"{path or 'anonymous memory'}+0x{offset:x}", None, None, path or None)
+        module = _open_module(path)
+        function, file, line = module.lookup(offset)
+        unnamed = f"{Path(path).name}+0x{offset:x}"
+        return Place(function or unnamed, file, line, path, owning_package(path))
+
+
+class _Module:
+    """One shared object or executable."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def lookup(self, offset: int) -> tuple[str | None, str | None, int | None]:
+        """Return function, file and line at an offset from where the module is loaded."""
+        for source in self._objects:
+            with_lines = "debug" in source.features
+            for location in _lookup(source, offset):
+                # The outermost of inlined functions is the one that exists; the innermost has the line.
+                if with_lines and location.line:
+                    return _demangled(location.symbol), location.full_path or None, location.line
+        return self._covering_symbol(offset), None, None
+
+    @cached_property
+    def _objects(self) -> list[Object]:
+        """The module and, where the system has it, its separate debug file."""
+        try:
+            found = list(Archive.open(str(self._path)).iter_objects())
+        except (SymbolicError, OSError):
+            return []
+        separate = [_BUILD_IDS / code[:2] / f"{code[2:]}.debug" for code in (o.code_id for o in found) if code]
+        for file in separate:
+            if file.is_file():
+                try:
+                    found = [*Archive.open(str(file)).iter_objects(), *found]
+                except (SymbolicError, OSError):
+                    continue
+        return found
+
+    def _covering_symbol(self, offset: int) -> str | None:
+        starts, symbols = self._symbols
+        position = bisect_right(starts, offset) - 1
+        if position < 0:
+            return None
+        name, size = symbols[position]
+        return _demangled(name) if offset < starts[position] + size else None
+
+    @cached_property
+    def _symbols(self) -> tuple[list[int], list[tuple[str, int]]]:
+        """Functions with a size, by address from where the module is loaded."""
+        functions: dict[int, tuple[str, int]] = {}
+        try:
+            with self._path.open("rb") as file:
+                elf = ELFFile(file)
+                loads = [segment["p_vaddr"] for segment in elf.iter_segments("PT_LOAD")]
+                base = min(loads, default=0)
+                for table in _SYMBOL_TABLES:
+                    section = elf.get_section_by_name(table)
+                    for symbol in section.iter_symbols() if isinstance(section, SymbolTableSection) else ():
+                        if symbol["st_info"]["type"] == "STT_FUNC" and symbol["st_size"]:
+                            functions.setdefault(symbol["st_value"] - base, (symbol.name, symbol["st_size"]))
+        except (ELFError, OSError, KeyError):
+            return [], []
+        starts = sorted(functions)
+        return starts, [functions[start] for start in starts]
+
+
+def _demangled(name: str) -> str:
+    """Return a C++ or Rust name as it is written in the source; others, and those that cannot be read, as they are."""
+    try:
+        return str(cxxfilt.demangle(name))
+    except cxxfilt.Error:
+        return name
+
+
+@cache
+def _open_module(path: str) -> _Module:
+    return _Module(Path(path.removesuffix(" (deleted)")))
+
+
+@cache
+def _symcache(source: Object) -> SymCache:
+    return source.make_symcache()
+
+
+def _lookup(source: Object, offset: int) -> Iterator[SourceLocation]:
+    try:
+        yield from _symcache(source).lookup(offset)  # type: ignore[no-untyped-call]
+    except SymbolicError:
+        return
+
+
+def _mappings(maps: str) -> Iterator[_Mapping]:
+    for line in maps.splitlines():
+        match = _MAPPING.match(line)
+        if match is not None:
+            start, end, _, path = match.groups()
+            yield _Mapping(int(start, 16), int(end, 16), path)
+
+
+@cache
+def owning_package(path: str) -> str | None:
+    """Return ``name version`` of the installed package that a file belongs to, or None."""
+    file = Path(path)
+    for folder in file.parents:
+        if folder.name in _PACKAGE_FOLDERS:
+            inside = str(file.relative_to(folder))
+            for record in folder.glob("*.dist-info/RECORD"):
+                try:
+                    listed = f"\n{inside}," in "\n" + record.read_text(encoding="utf-8", errors="replace")
+                except OSError:
+                    continue
+                if listed:
+                    name, _, version = record.parent.name.removesuffix(".dist-info").rpartition("-")
+                    return f"{name} {version}"
+    return None
