@@ -32,7 +32,13 @@ def list_runs(out: Path) -> list[Path]:
     """Return the folders of all runs under ``out``, oldest first."""
     if not out.is_dir():
         return []
-    return sorted((file.parent for file in out.glob(f"*/{FILE_NAME}")), key=lambda folder: folder.name)
+    return sorted((file.parent for file in out.glob(f"*/{FILE_NAME}")), key=_when)
+
+
+def _when(folder: Path) -> tuple[str, int, str]:
+    """Order folders by the time in their names, then by the number behind it: .10 follows .9."""
+    time, _, attempt = folder.name.partition(".")
+    return time, int(attempt) if attempt.isdecimal() else 1, folder.name
 
 
 def find_run(text: str, out: Path) -> Path:
