@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "frames_hot.h"
 #include "mappings.h"
+#include "passthrough.h"
 #include "stacks.h"
 
 #include <dlfcn.h>
@@ -259,7 +260,7 @@ EXPORT int soak_open_ledger(const char *path)
 
 static int set_flag(uint32_t site, int on)
 {
-    if (recorder_flag(site, on))
+    if (recorder_flag(site, SITE_FLAGGED, on))
         return -1;
     frames_forget(site);
     return 0;
@@ -307,6 +308,8 @@ EXPORT long soak_checkpoint(void)
     checkpoint->reinstalled = reinstalled;
     checkpoint->sequence = ++sequence;
     ledger->state = state;
+    if (state & STATE_NATIVE_STACKS)
+        passthrough_mark_sites();
     __atomic_store_n(&ledger->latest, index + 1, __ATOMIC_RELEASE);
     flag_what_the_parent_asked_for();
     return (long)sequence;

@@ -52,7 +52,10 @@ enum site_kind {
     SITE_STACK = 4,   /* address: word in the stacks section; parent: the flagged site that it splits */
 };
 
-enum { SITE_FLAGGED = 1 };
+enum site_flags {
+    SITE_FLAGGED = 1,        /* its allocations capture their stack */
+    SITE_PASSES_THROUGH = 2, /* in a function like operator new: its blocks are from before that was known */
+};
 
 struct site {
     uint64_t key; /* identity; its top byte is the kind */

@@ -2,6 +2,7 @@
  * tells the recorder. What is released is reported before the call: afterwards the address may be someone else's. */
 #define _GNU_SOURCE
 #include "mappings.h"
+#include "passthrough.h"
 #include "recorder_hot.h"
 #include "stacks.h"
 
@@ -17,7 +18,8 @@
 #include <unistd.h>
 
 #define EXPORT __attribute__((visibility("default")))
-#define CALLER ((uintptr_t)__builtin_return_address(0))
+/* Who called the wrapper, and where its frame ends. */
+#define CALLER (struct caller){(uintptr_t)__builtin_return_address(0), (uintptr_t)__builtin_dwarf_cfa()}
 
 /* The hooked functions of libc, listed once: name, result, parameters. */
 #define HOOKED(X)                                                                                                    \
@@ -40,6 +42,11 @@
     X(strdup, char *, (const char *))                                                                                \
     X(strndup, char *, (const char *, size_t))                                                                       \
     X(vasprintf, int, (char **, const char *, va_list))
+
+struct caller {
+    uintptr_t address;
+    uintptr_t frame;
+};
 
 #define DECLARE_ORIGINAL(name, result, parameters) static result(*original_##name) parameters;
 HOOKED(DECLARE_ORIGINAL)
@@ -112,19 +119,20 @@ static void first_free(void *address)
     original_free(address);
 }
 
-static __attribute__((noinline)) void born_slowly(void *address, size_t size, uintptr_t caller)
+static __attribute__((noinline)) void born_slowly(void *address, size_t size, struct caller caller)
 {
     if (!address || !recorder_is_on())
         return;
-    uint32_t site = recorder_native_site(caller);
+    uintptr_t outer = passthrough_caller(caller.address, caller.frame);
+    uint32_t site = recorder_native_site(outer);
     if (site & SITE_WANTS_STACK)
-        site = stacks_site(site & SITE_MASK, caller);
+        site = stacks_site(site & SITE_MASK, outer);
     recorder_born(recorder_births, address, size, site, DOMAIN_NATIVE);
 }
 
-static inline __attribute__((always_inline)) void born(void *address, size_t size, uintptr_t caller)
+static inline __attribute__((always_inline)) void born(void *address, size_t size, struct caller caller)
 {
-    if (unlikely(!recorder_born_at_once(address, size, caller)))
+    if (unlikely(!recorder_born_at_once(address, size, caller.address)))
         born_slowly(address, size, caller);
 }
 
@@ -156,7 +164,7 @@ static void *move_out_of_bootstrap(void *old, size_t size)
     return address;
 }
 
-static void *reallocate(void *old, size_t size, uintptr_t caller)
+static void *reallocate(void *old, size_t size, struct caller caller)
 {
     struct recorder_block block = recorder_died(old);
     void *address = original_realloc(old, size);
@@ -272,11 +280,11 @@ EXPORT void *pvalloc(size_t size)
 /* ---- mappings ---- */
 
 /* What pymalloc maps inside an allocation is an arena: the blocks in it are counted already. */
-static void mapped(void *address, size_t length, uintptr_t caller)
+static void mapped(void *address, size_t length, struct caller caller)
 {
     if (address == MAP_FAILED)
         return;
-    mappings_add((uintptr_t)address, length, recorder_native_site(caller) & SITE_MASK,
+    mappings_add((uintptr_t)address, length, recorder_native_site(caller.address) & SITE_MASK,
                  recorder_births == RECORDER_INSIDE ? DOMAIN_PYMALLOC_ARENA : DOMAIN_MAPPING);
 }
 
@@ -355,7 +363,7 @@ EXPORT char *strndup(const char *text, size_t length)
 }
 
 /* It grows its buffer and trims it at the end, so the block that is returned gets its site anew. */
-static int print(char **out, const char *format, va_list values, uintptr_t caller)
+static int print(char **out, const char *format, va_list values, struct caller caller)
 {
     uint64_t *births = recorder_enter();
     int length = original_vasprintf(out, format, values);

@@ -419,24 +419,24 @@ uint32_t recorder_native_site_slowly(uintptr_t return_address)
     if (created)
         sites[site].address = return_address;
     uint64_t *cached = recorder_cache_place(return_address);
-    if (!(load(&sites[site].flags) & SITE_FLAGGED)) {
+    if (!load(&sites[site].flags)) {
         __atomic_store_n(cached, recorder_cache_tag(return_address) | site, __ATOMIC_SEQ_CST);
         /* A flag set between the test and the store would be overlooked for as long as the entry stands. */
-        if (!(__atomic_load_n(&sites[site].flags, __ATOMIC_SEQ_CST) & SITE_FLAGGED))
+        if (!__atomic_load_n(&sites[site].flags, __ATOMIC_SEQ_CST))
             return site;
         store(cached, 0);
     }
-    return site | SITE_WANTS_STACK;
+    return load(&sites[site].flags) & SITE_FLAGGED ? site | SITE_WANTS_STACK : site;
 }
 
-int recorder_flag(uint32_t site, int on)
+int recorder_flag(uint32_t site, uint32_t flags, int on)
 {
     if (site < 2 || site >= recorder_site_count())
         return -1;
     if (on)
-        __atomic_fetch_or(&sites[site].flags, SITE_FLAGGED, __ATOMIC_SEQ_CST);
+        __atomic_fetch_or(&sites[site].flags, flags, __ATOMIC_SEQ_CST);
     else
-        __atomic_fetch_and(&sites[site].flags, ~(uint32_t)SITE_FLAGGED, __ATOMIC_SEQ_CST);
+        __atomic_fetch_and(&sites[site].flags, ~flags, __ATOMIC_SEQ_CST);
     for (uint32_t i = 0; i < 1u << RECORDER_CACHE_BITS; i++) {
         uint64_t entry = __atomic_load_n(&recorder_native_cache[i], __ATOMIC_SEQ_CST);
         if ((entry & SITE_MASK) == site)

@@ -75,8 +75,8 @@ uint32_t recorder_site(uint64_t key, int *created);
 struct site *recorder_site_at(uint32_t site);
 uint32_t recorder_site_count(void);
 
-/* From now on allocations at `site` want their stack (or no longer). Returns 0, or -1 for an unknown site. */
-int recorder_flag(uint32_t site, int on);
+/* Sets or clears flags of a site and takes it out of the cache. Returns 0, or -1 for an unknown site. */
+int recorder_flag(uint32_t site, uint32_t flags, int on);
 
 /* One more birth at a site that has no block of its own (a mapping). */
 void recorder_count_birth(uint32_t site);

@@ -127,13 +127,13 @@ static void more_rows_than_there_is_room_for_are_said(void)
 static void a_flagged_site_wants_its_stack(void)
 {
     uint32_t site = recorder_native_site(0x4000), other = recorder_native_site(0x5000);
-    EXPECT(recorder_flag(site, 1) == 0);
+    EXPECT(recorder_flag(site, SITE_FLAGGED, 1) == 0);
     EXPECT(recorder_native_site(0x4000) == (site | SITE_WANTS_STACK));
     EXPECT(recorder_born_at_once((void *)0x10000000, 8, 0x4000) == 0);
     EXPECT(recorder_native_site(0x5000) == other);
-    EXPECT(recorder_flag(site, 0) == 0);
+    EXPECT(recorder_flag(site, SITE_FLAGGED, 0) == 0);
     EXPECT(recorder_native_site(0x4000) == site);
-    EXPECT(recorder_flag(99999, 1) == -1);
+    EXPECT(recorder_flag(99999, SITE_FLAGGED, 1) == -1);
 }
 
 static uint64_t mapped_bytes(void)

@@ -80,6 +80,30 @@ answer(both())
     assert all(0 < distance < 40 for distance in track(script))
 
 
+def test_the_site_of_operator_new_is_its_caller(track: Track, tmp_path: Path) -> None:
+    """From the second checkpoint on: the first one finds out which sites lie in operator new."""
+    compiler = shutil.which("c++")
+    if compiler is None:
+        pytest.skip("no C++ compiler")
+    target = tmp_path / "leaky_cpp.so"
+    source = Path(__file__).with_name("leaky.cpp")
+    subprocess.run([compiler, "-g", "-O1", "-shared", "-fPIC", "-o", target, source], check=True)
+    script = f"""
+cpp = ctypes.CDLL({str(target)!r})
+def cycle():
+    cpp.leak_new(); cpp.clean_new()
+run(cycle)
+run(cycle, 400)
+(site,) = {{site for _, size, _, site, _ in tracker.survivors(300, 400)}}
+answer([len(tracker.survivors(300, 400, site)), tracker._site(site).address
+        - ctypes.cast(cpp.leak_new, ctypes.c_void_p).value])
+"""
+    count, distance = track(script)
+
+    assert count == 100
+    assert 0 < distance < 40
+
+
 def test_objects_above_512_bytes_are_counted_once(track: Track) -> None:
     """They pass the hook of Python's domain and that of malloc, at one address."""
     found = track("run(lambda: kept.append(bytes(5000)))\nanswer(survivors())")
