@@ -192,6 +192,7 @@ def test_every_decoder_import_is_a_declared_dependency():
     )
 
     imported = {name for module, file in MODULES.items() for name in foreign(file, set(PACKAGES))} - {"PyTine"}
+    imported = {{"elftools": "pyelftools"}.get(name, name) for name in imported}
 
     assert imported <= dependencies
     assert "simplejpeg" in imported

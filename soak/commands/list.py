@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
+from pathlib import Path
 
 from soak.commands.arguments import add_out_argument, runs_folder
 from soak.errors import StoreError
-from soak.store.runs import list_runs, open_run
+from soak.store.database import FILE_NAME
+from soak.store.profiles import list_viewable, read_profile_run
+from soak.store.runs import open_run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,18 +24,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print one line a run; a run that cannot be read is named with the reason."""
     out = runs_folder(options)
-    folders = list_runs(out)
+    folders = list_viewable(out)
     for folder in folders:
         try:
-            with open_run(folder) as store:
-                result = store.read_run()
+            found = _describe(folder)
         except StoreError as error:
-            print(f"{folder.name}  cannot be read: {error}")
-            continue
-        counts = Counter(component.verdict.value for component in result.components)
-        verdicts = ", ".join(f"{number} {verdict}" for verdict, number in counts.most_common()) or "no component ended"
-        state = "" if result.finished else "  (not finished)"
-        print(f"{folder.name}  {verdicts}{state}  {folder}")
+            found = f"cannot be read: {error}"
+        print(f"{folder.name}  {found}  {folder}")
     if not folders:
         print(f"no runs under {out}")
     return 0
+
+
+def _describe(folder: Path) -> str:
+    if not (folder / FILE_NAME).is_file():
+        return f"{len(read_profile_run(folder).components)} profiles"
+    with open_run(folder) as store:
+        result = store.read_run()
+    counts = Counter(component.verdict.value for component in result.components)
+    verdicts = ", ".join(f"{number} {verdict}" for verdict, number in counts.most_common()) or "no component ended"
+    return verdicts if result.finished else f"{verdicts} (not finished)"

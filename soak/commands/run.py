@@ -82,7 +82,7 @@ def run(options: argparse.Namespace) -> int:
 
     stopping = threading.Event()
     with Progress(Console(stderr=True)) as progress, _signals_set(stopping):
-        store = run_experiment(plan, _settings(plan, options), progress, stopping)
+        store = run_experiment(plan, _settings(plan), progress, stopping)
     with store:
         result = store.read_run()
         folder = Path(result.folder)
@@ -133,7 +133,7 @@ def _request(options: argparse.Namespace) -> Request:
     )
 
 
-def _settings(plan: RunPlan, options: argparse.Namespace) -> dict[str, Any]:
+def _settings(plan: RunPlan) -> dict[str, Any]:
     """Return what the report says of how the run was done."""
     return {
         "command": shlex.join(["soak", *sys.argv[1:]]),

@@ -347,8 +347,9 @@ def cause_sentence(cause: Cause) -> str:
     """Say what grows, by how much, from where, and whether it is lost or held."""
     rate = "" if cause.bytes_per_iteration is None else f", {byte_rate(cause.bytes_per_iteration)} per call"
     every = _every_words(cause)
-    place = cause.python_where or cause.where
-    where = f" from {place_words(place)}" if place is not None else ""
+    where = f" in {place_words(cause.where)}" if cause.where is not None else ""
+    if cause.python_where is not None:
+        where += f"{', called' if where else ''} from {place_words(cause.python_where)}"
     state = _STATE_WORDS.get(cause.state)
     certain = "" if cause.confirmed else "Suspected: "
     kind = _KIND_WORDS.get(cause.kind, cause.kind)

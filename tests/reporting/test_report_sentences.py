@@ -258,14 +258,15 @@ def test_a_counted_leak_says_what_would_look_the_same():
         (
             a_cause(),
             (
-                "Native memory, 106 B per call (a block of 106 B every call) from to_numpy (decoder/conversion.py:42); "
+                "Native memory, 106 B per call (a block of 106 B every call) in PyArray_NewFromDescr "
+                "(_multiarray_umath.so, numpy 2.3.1), called from to_numpy (decoder/conversion.py:42); "
                 "nothing points to it any more, so it can never be given back."
             ),
         ),
         (
             a_cause(confirmed=False, state="held", kind="python-object", python_where=None, every=10.0),
             (
-                "Suspected: Python objects, 106 B per call (a block of 106 B every 10 calls) from PyArray_NewFromDescr "
+                "Suspected: Python objects, 106 B per call (a block of 106 B every 10 calls) in PyArray_NewFromDescr "
                 "(_multiarray_umath.so, numpy 2.3.1); something still holds it."
             ),
         ),
