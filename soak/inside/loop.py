@@ -23,7 +23,7 @@ FREE_CHECKPOINT_NS = 80_000_000
 """Checkpoints may take so long beside their share: the first ones are dense, for descriptors run out in 800 cycles."""
 SHARE_FLAT_OUT = 0.09
 SHARE_PACED = 0.045
-_DENSEST, _SPARSEST = 64, 40
+_DENSEST, _SPARSEST, _SPARSEST_EARLY = 64, 40, 4
 _GOLDEN_RATIO = 0.6180339887498949  # its multiples fill an interval evenly and never repeat
 _GC_OBJECTS_EVERY = 8
 """gc's objects are counted at every eighth checkpoint only: making their list takes memory for a moment."""
@@ -189,8 +189,9 @@ class Loop:
 
         One in 64 of what has run where that costs no more than the checkpoints' share of the time, and in any case
         one in 40: the verdict's rule looks when the cycles have doubled, and then needs two readings in each of its
-        blocks. The spacing wanders by an eighth, for at equal steps a sawtooth of about their period would be read
-        ever a little later in its rise, and look like a slow ramp.
+        blocks. Early on, where no look reaches back to, one in 4 will do. The spacing wanders by an eighth, for at
+        equal steps a sawtooth of about their period would be read ever a little later in its rise, and look like a
+        slow ramp.
         """
         if self.checkpoint_every:
             return done + self.checkpoint_every
@@ -199,9 +200,13 @@ class Loop:
             spacing = min(spacing, self.words[ring.WORD_SPACING])
         if self.checkpoint_ns > FREE_CHECKPOINT_NS and done:
             elapsed_ns = time.monotonic_ns() - self.started_ns
-            cycle_ns = max(1, (elapsed_ns - self.checkpoint_ns) // done)
-            affordable = int(self.usual_checkpoint_ns / self.share) // cycle_ns
-            spacing = max(spacing, min(affordable, done // _SPARSEST))
+            cycles_ns = elapsed_ns - self.checkpoint_ns
+            cycle_ns = max(1, cycles_ns // done)
+            # What the first ones took beyond their share is saved on those that follow.
+            excess_ns = self.checkpoint_ns - FREE_CHECKPOINT_NS - int(self.share * elapsed_ns)
+            affordable = int((self.usual_checkpoint_ns + max(0, excess_ns)) / self.share) // cycle_ns
+            early = cycles_ns < self.words[ring.WORD_EARLY_NS]
+            spacing = max(spacing, min(affordable, done // (_SPARSEST_EARLY if early else _SPARSEST)))
         wander = int(spacing / 4 * (self.words[ring.WORD_ROWS_WRITTEN] * _GOLDEN_RATIO % 1))
         return done + spacing - spacing // 8 + wander
 

@@ -46,6 +46,7 @@ WORD_COUNTED = 16  # cycles completed at the last checkpoint
 WORD_STOP = 32
 WORD_ROWS_READ = 33  # futex: the child waits on its low half
 WORD_SPACING = 34  # checkpoints should not become sparser than one in so many cycles if cheap; 0: not known yet
+WORD_EARLY_NS = 35  # so long into the cycles the verdict's rule looks back at nothing: dear checkpoints may be few
 
 PHASE_STARTING, PHASE_SETUP, PHASE_CYCLES, PHASE_TEARDOWN, PHASE_DONE, PHASE_FAILED = range(6)
 PHASE_NAMES = ("start", "setup", "cycle", "teardown", "done", "failed")

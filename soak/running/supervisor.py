@@ -31,6 +31,9 @@ _WAIT_S = 0.05
 _DETAILS_EVERY_S = 1.0
 _JUDGE_EVERY_S = 0.1
 _CYCLE_TIME_KNOWN_AFTER_S = 1.0
+_EARLY_SHARE, _EARLY_AT_MOST_S = 1 / 64, 0.25
+"""Of the budget: n_min is an eighth of it, and the first look that can decide reaches back to a quarter of n_min."""
+_EXHAUSTIBLE, _FEW = ("fds", "threads"), 8
 _FIELDS_READ_INSIDE = ("heap", "heap_free", "python_blocks_before_gc", "python_blocks", "gc_objects", "traced")
 _FIELD_NUMBERS = {name: ring.ROW_FIELDS.index(name) for name in (*_FIELDS_READ_INSIDE, "cycle", "at_ns")}
 
@@ -166,6 +169,9 @@ class Supervisor:
         judge = self._judge = ComponentJudge(plan.tolerance_bytes, limits, REQUIRED_SIGNALS)
         if plan.n_min is not None:
             self._fix_n_min(process, plan.n_min)
+        elif plan.budget_s is not None and plan.iterations is None:
+            early_s = min(plan.budget_s * _EARLY_SHARE, _EARLY_AT_MOST_S)
+            process.words[ring.WORD_EARLY_NS] = int(early_s * 1e9)
         stopped_by, hung = "", False
         guard_stop_s = 0.0
         liveness = _Liveness(plan.cycle_timeout_s)
@@ -231,6 +237,8 @@ class Supervisor:
         if not self._rows_read:
             self._limits.update(read_limits(process.pid))  # the driver's setup may have lowered them
         outside = self._read_outside(reader) if reader is not None else {}
+        if any(outside.get(name, 0.0) >= self._judge.first.get(name, float("inf")) + _FEW for name in _EXHAUSTIBLE):
+            process.words[ring.WORD_EARLY_NS] = 0  # it may run out of them within a thousand cycles
         ledger_cycle, sums = self._ledger.read() if self._tracks else (None, {})
         if process.words[ring.WORD_ROWS_READ] < written:
             process.acknowledge(written)
