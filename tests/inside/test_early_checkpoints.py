@@ -1,0 +1,49 @@
+"""Dear checkpoints early in a run: few where the rule needs none, and their excess saved later on."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+from inside_builder import Clock, Parent, a_loop, a_ring, attend
+
+from soak.inside import counters, loop, ring
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    stopped = Clock()
+    monkeypatch.setattr(loop, "time", stopped)
+    monkeypatch.setattr(counters, "soak_may_collect", lambda: False)
+    monkeypatch.setattr(counters, "count_gc_objects", lambda: 4711)
+    return stopped
+
+
+def dear_run(folder: Path, clock: Clock, *, iterations: int, checkpoint_s: float, early_s: float) -> Parent:
+    """Run cycles of a microsecond with checkpoints that take ``checkpoint_s``."""
+    area = a_ring(folder)
+    area.words[ring.WORD_EARLY_NS] = int(early_s * 1e9)
+    soaking = a_loop(area, iterations=iterations, checkpoint_every=None)
+    parent = Parent(area, lambda row: clock.advance(checkpoint_s))
+    attend(soaking, parent)
+    soaking.run(lambda: clock.advance(1e-6), ())
+    return parent
+
+
+def test_early_on_dear_checkpoints_are_few(tmp_path: Path, clock: Clock):
+    """One in four of what has run, once the first ones have used up what they may take."""
+    parent = dear_run(tmp_path, clock, iterations=2**14, checkpoint_s=0.01, early_s=3600.0)
+
+    late = [cycle for cycle in parent.cycles() if cycle >= 64]
+    assert len(parent.cycles()) < 64
+    assert all(before / 5 < after - before < before / 3 for before, after in itertools.pairwise(late[:-1]))
+
+
+def test_what_the_first_checkpoints_took_is_saved_on_later_ones(tmp_path: Path, clock: Clock):
+    """Their part of the whole time is what it may be, however dear the first ones were."""
+    parent = dear_run(tmp_path, clock, iterations=2**23, checkpoint_s=0.004, early_s=0.1)
+
+    words = parent.area.words
+    elapsed_ns = words[ring.WORD_LOOP_ENDED_NS] - words[ring.WORD_LOOP_STARTED_NS]
+    assert words[ring.WORD_CHECKPOINT_NS] <= loop.FREE_CHECKPOINT_NS + 1.05 * loop.SHARE_FLAT_OUT * elapsed_ns
