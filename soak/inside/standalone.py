@@ -47,11 +47,18 @@ def main(driver: dict[str, Any], arguments: list[str] | None = None) -> None:
             driver["teardown"](state)
 
 
-def _seconds(text: str) -> float:
+def _seconds(written: str) -> float:
+    text = written
     for unit, factor in _UNITS_S:
         if text.endswith(unit):
-            return float(text[: -len(unit)]) * factor
-    return float(text)
+            text = text[: -len(unit)]
+            break
+    else:
+        factor = 1.0
+    try:
+        return float(text) * factor
+    except ValueError:
+        raise argparse.ArgumentTypeError("%r is not a duration; write for example 100ms, 2s or 0" % written) from None
 
 
 def _rss_bytes() -> int:
