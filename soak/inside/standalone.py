@@ -48,15 +48,9 @@ def main(driver: dict[str, Any], arguments: list[str] | None = None) -> None:
 
 
 def _seconds(written: str) -> float:
-    text = written
-    for unit, factor in _UNITS_S:
-        if text.endswith(unit):
-            text = text[: -len(unit)]
-            break
-    else:
-        factor = 1.0
+    unit, factor = next(((unit, factor) for unit, factor in _UNITS_S if written.endswith(unit)), ("", 1.0))
     try:
-        return float(text) * factor
+        return float(written[: len(written) - len(unit)]) * factor
     except ValueError:
         raise argparse.ArgumentTypeError("%r is not a duration; write for example 100ms, 2s or 0" % written) from None
 
