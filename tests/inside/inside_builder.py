@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import os
 import subprocess
@@ -83,10 +82,9 @@ def a_loop(area: ring.Ring, **changes: Any) -> loop.Loop:
         "leak": None,
         "leak_every": 1,
         "read_traced": None,
+        "tracker": None,
         **changes,
     }
-    if "tracker" in inspect.signature(loop.Loop).parameters:
-        arguments.setdefault("tracker", None)
     return loop.Loop(area, **arguments)
 
 

@@ -61,18 +61,33 @@ def test_the_cycle_gets_its_arguments(tmp_path: Path):
     assert seen == [(5, "state")] * 2
 
 
-def test_checkpoints_thin_out_on_a_grid_of_powers_of_two(tmp_path: Path, clock: Clock):
-    """One in 64 of what has run, where they cost nothing: dense at first, and always at the powers of two."""
-    parent = run(a_loop(a_ring(tmp_path), iterations=2**14, checkpoint_every=None))
+def steps_of(cycles: list[int]) -> list[tuple[int, int]]:
+    """Return (cycle, cycles to the next checkpoint), but for the last one, which the end of the run sets."""
+    return [(before, after - before) for before, after in itertools.pairwise(cycles)][:-1]
 
-    cycles = parent.cycles()
+
+def test_checkpoints_thin_out_in_proportion_to_what_has_run(tmp_path: Path, clock: Clock):
+    """One in 64 where they cost nothing, after each cycle at first; the spacing wanders by an eighth, not more."""
+    cycles = run(a_loop(a_ring(tmp_path), iterations=2**14, checkpoint_every=None)).cycles()
+
     assert cycles[:129] == list(range(129))
-    assert {2**k for k in range(15)} <= set(cycles)
-    for before, after in itertools.pairwise(cycles):
-        step = after - before
-        assert step & (step - 1) == 0
-        assert after % step == 0
-        assert step == max(1, 2 ** ((before // 64).bit_length() - 1) if before >= 64 else 1)
+    assert cycles[-1] == 2**14
+    assert all(
+        7 / 8 * (before // 64) - 1 < step < 9 / 8 * (before // 64) + 1 for before, step in steps_of(cycles)[128:]
+    )
+
+
+def test_the_spacing_wanders(tmp_path: Path, clock: Clock):
+    """At equal steps a sawtooth of their period would be read ever later in its rise."""
+    area = a_ring(tmp_path)
+    area.words[ring.WORD_SPACING] = 64
+
+    cycles = run(a_loop(area, iterations=2**14, checkpoint_every=None)).cycles()
+
+    late = [step for before, step in steps_of(cycles) if before >= 2**13]
+    assert set(late) > {58, 64, 70}
+    assert max(late) <= 72
+    assert sum(late) / len(late) == pytest.approx(64, abs=1)
 
 
 def test_checkpoints_stay_as_dense_as_the_parent_asks(tmp_path: Path, clock: Clock):
@@ -81,12 +96,12 @@ def test_checkpoints_stay_as_dense_as_the_parent_asks(tmp_path: Path, clock: Clo
 
     cycles = run(a_loop(area, iterations=2**13, checkpoint_every=None)).cycles()
 
-    assert {after - before for before, after in itertools.pairwise(cycles)} == {1, 2, 4, 8, 16}
-    assert cycles[-3:] == [2**13 - 32, 2**13 - 16, 2**13]
+    assert max(step for _, step in steps_of(cycles)) <= 18
+    assert len(cycles) >= 2**13 / 17
 
 
 def test_dear_checkpoints_thin_out_no_further_than_the_rule_allows(tmp_path: Path, clock: Clock):
-    """Each takes a second and a cycle a microsecond: one in sixteen of what has run all the same."""
+    """Each takes a second and a cycle a microsecond: two in each sixteenth of what has run all the same."""
     soaking = a_loop(a_ring(tmp_path), iterations=2**12, checkpoint_every=None)
     parent = Parent(soaking.area, lambda row: clock.advance(1.0))
     attend(soaking, parent)
@@ -94,10 +109,8 @@ def test_dear_checkpoints_thin_out_no_further_than_the_rule_allows(tmp_path: Pat
     soaking.run(lambda: clock.advance(1e-6), ())
 
     cycles = parent.cycles()
-    for before, after in itertools.pairwise(cycles):
-        assert after - before <= max(1, before // 16)
-    assert len(cycles) < 200
-    assert {2**k for k in range(13)} <= set(cycles)
+    assert all(step <= max(1, before / 32) for before, step in steps_of(cycles))
+    assert len(cycles) < 400
 
 
 def test_what_a_checkpoint_costs_is_kept(tmp_path: Path, clock: Clock):
