@@ -51,7 +51,7 @@ SHARE_PACED = 0.05
 RSS_CYCLES = 20_000
 CPU_CYCLES = 1_000_000
 PACE_S = 0.01
-SIGNALS = ("heap", "python_blocks", "rss", "uss")
+SIGNALS = ("heap", "python_blocks", "rss")
 
 
 def main() -> int:
