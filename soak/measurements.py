@@ -64,7 +64,8 @@ SIGNALS: dict[str, Signal] = {
         Signal("threads", "threads", Role.DECIDES, "threads", 1.0, 0.01, "threads", "thread"),
         Signal("children", "processes", Role.DECIDES, "child processes", 1.0, 0.01, "children", "child-process"),
         Signal("fds", "fds", Role.DECIDES, "file descriptors", 1.0, 0.01, "fds", "file-descriptor"),
-        Signal("tracked", "bytes", Role.DECIDES, "memory asked for and not given back"),
+        # Exact, but less than the smallest block over the cycles compared is not proven.
+        Signal("tracked", "bytes", Role.DECIDES, "memory asked for and not given back", 16.0),
         Signal("tracked_blocks", "blocks", Role.DECIDES, "blocks not given back", 0.0, _blocks_tolerance),
         Signal("python_blocks", "blocks", Role.DECIDES, "Python blocks", 1.0, _blocks_tolerance, kind="python-object"),
         # glibc keeps a few freed chunks per thread in its tcache and counts them as in use.

@@ -468,7 +468,7 @@ def _bound_words(component: ComponentResult) -> str:
 
 
 def _in_bytes(growth: Growth) -> bool:
-    return growth.unit == "bytes" or growth.bytes_per_iteration is not None
+    return growth.unit == "bytes" or (growth.unit == "blocks" and growth.bytes_per_iteration is not None)
 
 
 def _measured(component: ComponentResult, growth: Growth) -> tuple[float | None, float | None, float | None]:

@@ -169,6 +169,10 @@ def _growth(decided_by: str | None, series: Mapping[str, SeriesVerdict], trace: 
         requested = in_bytes.rate
     elif signal.unit == "bytes":
         in_bytes, measures = deciding, "allocated"
+    elif (tracked := series.get("tracked")) is not None and tracked.low is not None and tracked.low > 0:
+        # What leaks descriptors or threads mostly leaks memory with them.
+        in_bytes, measures = tracked, "requested"
+        requested = tracked.rate
     else:
         in_bytes, measures = None, None
     return Growth(
