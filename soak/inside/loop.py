@@ -72,8 +72,6 @@ class Loop:
         self.parent_stalls = False
         self.started_ns = 0
         self.deadline_ns = 0
-        self.checkpoint_ns = 0
-        self.usual_checkpoint_ns = 0
         self.rows = 0  # since gc's objects were counted
         self.last_small: object = object()
 
@@ -94,7 +92,10 @@ class Loop:
         done = 0
         words[ring.WORD_FIRST_START_NS] = time.monotonic_ns()
         try:
-            while done < last_cycle and not words[stop_word]:
+            while done < last_cycle and words[stop_word] != ring.STOP:
+                if words[stop_word] == ring.PAUSE:
+                    self._pause()
+                    continue
                 next_checkpoint = min(self._next_checkpoint(done), last_cycle)
                 while done < next_checkpoint and not words[stop_word]:
                     if wait is not None and not wait(done):
@@ -118,17 +119,19 @@ class Loop:
 
     def checkpoint(self, done: int) -> None:
         """Read the counters, write a row, and give the parent a moment to read what is read from outside."""
+        words = self.words
         begun_ns = time.monotonic_ns()
         if done > _LAST_CACHED_INTEGER:
             self.last_small = None  # what it took is what the number of the cycle takes from here on
-        self.words[ring.WORD_COUNTED] = done
+        words[ring.WORD_COUNTED] = done
         self.area.write_row(self._count(begun_ns - self.started_ns, done))
         self.rows = (self.rows + 1) % _GC_OBJECTS_EVERY
         self._hand_over()
         cost_ns = time.monotonic_ns() - begun_ns
-        self.checkpoint_ns += cost_ns
-        self.usual_checkpoint_ns += (cost_ns - self.usual_checkpoint_ns) // 8 if self.usual_checkpoint_ns else cost_ns
-        self.words[ring.WORD_CHECKPOINT_NS] = self.checkpoint_ns
+        # Kept in the ring: as attributes they would be two blocks that are not there before the first checkpoint.
+        words[ring.WORD_CHECKPOINT_NS] += cost_ns
+        usual_ns = words[ring.WORD_USUAL_CHECKPOINT_NS]
+        words[ring.WORD_USUAL_CHECKPOINT_NS] += (cost_ns - usual_ns) // 8 if usual_ns else cost_ns
 
     def _count(self, at_ns: int, done: int) -> tuple[int, ...]:
         """Return the measured fields of a row, in the order of ROW_FIELDS."""
@@ -159,7 +162,7 @@ class Loop:
             self.read_traced() if self.read_traced is not None else ring.NOT_READ,
             words[ring.WORD_MISSED_DEADLINES],
             words[ring.WORD_WORST_LAG_NS],
-            self.checkpoint_ns,
+            words[ring.WORD_CHECKPOINT_NS],
             0,
             0,
             0,
@@ -195,20 +198,33 @@ class Loop:
         """
         if self.checkpoint_every:
             return done + self.checkpoint_every
+        words = self.words
         spacing = max(1, done // _DENSEST)
-        if self.words[ring.WORD_SPACING]:
-            spacing = min(spacing, self.words[ring.WORD_SPACING])
-        if self.checkpoint_ns > FREE_CHECKPOINT_NS and done:
+        if words[ring.WORD_SPACING]:
+            spacing = min(spacing, words[ring.WORD_SPACING])
+        spent_ns = words[ring.WORD_CHECKPOINT_NS]
+        if spent_ns > FREE_CHECKPOINT_NS and done:
             elapsed_ns = time.monotonic_ns() - self.started_ns
-            cycles_ns = elapsed_ns - self.checkpoint_ns
+            cycles_ns = elapsed_ns - spent_ns
             cycle_ns = max(1, cycles_ns // done)
             # What the first ones took beyond their share is saved on those that follow.
-            excess_ns = self.checkpoint_ns - FREE_CHECKPOINT_NS - int(self.share * elapsed_ns)
-            affordable = int((self.usual_checkpoint_ns + max(0, excess_ns)) / self.share) // cycle_ns
-            early = cycles_ns < self.words[ring.WORD_EARLY_NS]
+            excess_ns = spent_ns - FREE_CHECKPOINT_NS - int(self.share * elapsed_ns)
+            affordable = int((words[ring.WORD_USUAL_CHECKPOINT_NS] + max(0, excess_ns)) / self.share) // cycle_ns
+            early = cycles_ns < words[ring.WORD_EARLY_NS]
             spacing = max(spacing, min(affordable, done // (_SPARSEST_EARLY if early else _SPARSEST)))
-        wander = int(spacing / 4 * (self.words[ring.WORD_ROWS_WRITTEN] * _GOLDEN_RATIO % 1))
+        wander = int(spacing / 4 * (words[ring.WORD_ROWS_WRITTEN] * _GOLDEN_RATIO % 1))
         return done + spacing - spacing // 8 + wander
+
+    def _pause(self) -> None:
+        """Stand still until the parent says otherwise; that time is no part of the loop's, and misses no deadline."""
+        words = self.words
+        before_ns, begun_ns = words[ring.WORD_PAUSED_NS], time.monotonic_ns()
+        while words[ring.WORD_STOP] == ring.PAUSE:
+            time.sleep(_LONGEST_SLEEP_S)
+            words[ring.WORD_PAUSED_NS] = before_ns + time.monotonic_ns() - begun_ns
+        paused_ns = words[ring.WORD_PAUSED_NS] - before_ns
+        self.started_ns += paused_ns
+        self.deadline_ns += paused_ns
 
     def _wait_for_deadline(self, done: int) -> bool:
         """Sleep until the next cycle is due; return False when told to stop meanwhile.
@@ -234,6 +250,8 @@ class Loop:
                 break
             time.sleep(min(left_ns / 1e9, _LONGEST_SLEEP_S))
             if words[ring.WORD_STOP]:
+                if done:
+                    self.deadline_ns -= interval_ns  # after a pause it is this cycle's turn again
                 return False
         words[ring.WORD_LAST_START_NS] = time.monotonic_ns()
         # A cycle starts late when the one before it took too long, or when the sleep did.

@@ -15,8 +15,10 @@ offset   content
 
 from __future__ import annotations
 
+import ctypes
 import mmap
 import struct
+import sys
 
 MAGIC = 0x736F616B_00000003
 HEADER_BYTES = 4096
@@ -42,11 +44,15 @@ WORD_GC_COLLECTED = 13  # 0 when the component runs with gc disabled or frozen, 
 WORD_FAILED_PHASE = 14
 WORD_LOOP_ENDED_NS = 15
 WORD_COUNTED = 16  # cycles completed at the last checkpoint
+WORD_PAUSED_NS = 17  # for how long the loop has stood still because the parent said so
+WORD_USUAL_CHECKPOINT_NS = 17  # what one has been taking lately
 # Words written by the parent.
-WORD_STOP = 32
+WORD_STOP = 32  # GO_ON, or what is to be done before the next cycle: STOP, PAUSE
 WORD_ROWS_READ = 33  # futex: the child waits on its low half
 WORD_SPACING = 34  # checkpoints should not become sparser than one in so many cycles if cheap; 0: not known yet
 WORD_EARLY_NS = 35  # so long into the cycles the verdict's rule looks back at nothing: dear checkpoints may be few
+
+GO_ON, STOP, PAUSE = range(3)
 
 PHASE_STARTING, PHASE_SETUP, PHASE_CYCLES, PHASE_TEARDOWN, PHASE_DONE, PHASE_FAILED = range(6)
 PHASE_NAMES = ("start", "setup", "cycle", "teardown", "done", "failed")
@@ -76,6 +82,7 @@ ROW_CAPACITY = 1024
 _SEQUENCE = struct.Struct("=q")
 RING_BYTES = ROWS_OFFSET + ROW_CAPACITY * ROW.size
 PAGE_BYTES = 4096
+_READ_WRITE, _PRIVATE_FIXED_ANONYMOUS = 0x3, 0x2 | 0x10 | 0x20  # Linux
 
 
 def checksum(fields: tuple[int, ...], sequence: int) -> int:
@@ -132,10 +139,19 @@ class Ring:
             return None
         return row
 
+    def leave(self) -> None:
+        """Put memory of this process's own in the ring's place, in which the parent says stop (Linux only).
+
+        For a process that the component forked and that goes on in its loop: what it writes from now on, nobody reads.
+        """
+        if sys.platform == "linux":
+            map_memory = ctypes.CDLL(None).mmap
+            map_memory.argtypes = (ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long)
+            map_memory(self.word_address(0), RING_BYTES, _READ_WRITE, _PRIVATE_FIXED_ANONYMOUS, -1, 0)
+            self.words[WORD_STOP] = STOP
+
     def word_address(self, word: int) -> int:
         """Return the address of a word in this process, for a futex."""
-        import ctypes
-
         return ctypes.addressof(ctypes.c_char.from_buffer(self.map, word * 8))
 
 
