@@ -4,9 +4,9 @@
 
 Three workloads: *churn*, 20 x 100 pairs of malloc and free of 16 to 4096 bytes (sizes by a random generator) from C;
 *json*, dumps and loads of a dict of 200 nested entries; *decode*, one 640x480 RGB JPEG into a buffer that is used
-again. Beside soak stand tracemalloc and, where it is installed, memray with the same coverage. Every round runs each tool once, next to a plain run;
-figures are medians of the ratios. soak has everything on: both of Python's domains with their lines, births, the
-ledger in a file, and two checkpoints in the measured stretch.
+again. Beside soak stand tracemalloc and, where it is installed, memray with the same coverage. Every round runs each
+tool once, next to a plain run; figures are medians of the ratios. soak has everything on: both of Python's domains with
+their lines, births, the ledger in a file, and two checkpoints in the measured stretch.
 """
 
 from __future__ import annotations
@@ -32,10 +32,11 @@ TOOLS = ("soak", "tracemalloc", "memray", "memray native")
 CHURN = """
 #include <stdlib.h>
 /* Uses up the gaps in the heap. What a pair costs depends on them by up to 1.75, and they differ from tool to tool. */
+void *volatile last;
 void drain(void)
 {
     for (int i = 0; i < 20000; i++)
-        *(char *volatile)malloc(1040) = 1;
+        last = malloc(1040);
 }
 void churn(int rounds)
 {

@@ -52,28 +52,30 @@ static uint32_t state;
 static uint64_t reinstalled;
 static uint64_t sequence;
 
-static __attribute__((noinline)) void born_slowly(const struct python_domain *domain, uint32_t site,
-                                                 const void *address, size_t size, uintptr_t caller)
+static __attribute__((noinline)) void *born_slowly(const struct python_domain *domain, uint32_t site, void *address,
+                                                  size_t size, uintptr_t caller)
 {
     if (!address || !recorder_is_on())
-        return;
+        return address;
     if (!site)
         site = recorder_native_site(caller);
     if (site & SITE_WANTS_STACK)
         site = stacks_site(site & SITE_MASK, caller);
     recorder_born(recorder_births, address, size, site, domain->domain);
+    return address;
 }
 
-static inline __attribute__((always_inline)) void python_born(const struct python_domain *domain, uint64_t *births,
-                                                              uint32_t site, const void *address, size_t size,
-                                                              uintptr_t caller)
+static inline __attribute__((always_inline)) void *python_born(const struct python_domain *domain, uint64_t *births,
+                                                               uint32_t site, void *address, size_t size,
+                                                               uintptr_t caller)
 {
     uint64_t *leaf = recorder_leaf(address);
     if (likely(births > RECORDER_INSIDE) && likely(leaf != NULL) && likely(size < SIZE_LIMIT)
-        && likely(site - 1 < SITE_LIMIT - 1))
+        && likely(site - 1 < SITE_LIMIT - 1)) {
         recorder_write(leaf, births, address, site, recorder_slot(size, site, domain->domain));
-    else
-        born_slowly(domain, site, address, size, caller);
+        return address;
+    }
+    return born_slowly(domain, site, address, size, caller);
 }
 
 static inline struct recorder_block python_died(const void *address)
@@ -97,8 +99,7 @@ static inline struct recorder_block python_died(const void *address)
         uint64_t *births = recorder_enter();                                                                         \
         void *address = domain->original.malloc(domain->original.context, size);                                     \
         recorder_leave(births);                                                                                      \
-        python_born(domain, births, site, address, size, CALLER);                                                    \
-        return address;                                                                                              \
+        return python_born(domain, births, site, address, size, CALLER);                                             \
     }                                                                                                                \
     static void *calloc_##family(void *context, size_t count, size_t size)                                           \
     {                                                                                                                \
@@ -107,8 +108,7 @@ static inline struct recorder_block python_died(const void *address)
         uint64_t *births = recorder_enter();                                                                         \
         void *address = domain->original.calloc(domain->original.context, count, size);                              \
         recorder_leave(births);                                                                                      \
-        python_born(domain, births, site, address, count * size, CALLER);                                            \
-        return address;                                                                                              \
+        return python_born(domain, births, site, address, count * size, CALLER);                                     \
     }                                                                                                                \
     static void *realloc_##family(void *context, void *old, size_t size)                                             \
     {                                                                                                                \
@@ -120,8 +120,7 @@ static inline struct recorder_block python_died(const void *address)
         recorder_leave(births);                                                                                      \
         if (unlikely(!address))                                                                                      \
             recorder_put_back(old, block);                                                                           \
-        python_born(domain, births, site, address, size, CALLER);                                                    \
-        return address;                                                                                              \
+        return python_born(domain, births, site, address, size, CALLER);                                             \
     }
 
 DOMAIN_FUNCTIONS(FRAMES_UNREAD)

@@ -119,28 +119,28 @@ static void first_free(void *address)
     original_free(address);
 }
 
-static __attribute__((noinline)) void born_slowly(void *address, size_t size, struct caller caller)
+static __attribute__((noinline)) void *born_slowly(void *address, size_t size, struct caller caller)
 {
     if (!address || !recorder_is_on())
-        return;
+        return address;
     uintptr_t outer = passthrough_caller(caller.address, caller.frame);
     uint32_t site = recorder_native_site(outer);
     if (site & SITE_WANTS_STACK)
         site = stacks_site(site & SITE_MASK, outer);
     recorder_born(recorder_births, address, size, site, DOMAIN_NATIVE);
+    return address;
 }
 
-static inline __attribute__((always_inline)) void born(void *address, size_t size, struct caller caller)
+/* Returns the address, so that a wrapper can end in it and need not save the address across a call. */
+static inline __attribute__((always_inline)) void *born(void *address, size_t size, struct caller caller)
 {
-    if (unlikely(!recorder_born_at_once(address, size, caller.address)))
-        born_slowly(address, size, caller);
+    return likely(recorder_born_at_once(address, size, caller.address)) ? address : born_slowly(address, size, caller);
 }
 
 EXPORT void *malloc(size_t size)
 {
     void *address = original_malloc(size);
-    born(address, size, CALLER);
-    return address;
+    return born(address, size, CALLER);
 }
 
 EXPORT void *calloc(size_t count, size_t size)
@@ -151,8 +151,7 @@ EXPORT void *calloc(size_t count, size_t size)
             return bootstrap_malloc(count * size); /* dlsym's own, small; the pool is zeroed */
     }
     void *address = original_calloc(count, size);
-    born(address, count * size, CALLER);
-    return address;
+    return born(address, count * size, CALLER);
 }
 
 static void *move_out_of_bootstrap(void *old, size_t size)
@@ -246,8 +245,7 @@ EXPORT void *aligned_alloc(size_t alignment, size_t size)
     if (unlikely(!original_aligned_alloc))
         resolve();
     void *address = original_aligned_alloc(alignment, size);
-    born(address, size, CALLER);
-    return address;
+    return born(address, size, CALLER);
 }
 
 EXPORT void *memalign(size_t alignment, size_t size)
@@ -255,8 +253,7 @@ EXPORT void *memalign(size_t alignment, size_t size)
     if (unlikely(!original_memalign))
         resolve();
     void *address = original_memalign(alignment, size);
-    born(address, size, CALLER);
-    return address;
+    return born(address, size, CALLER);
 }
 
 EXPORT void *valloc(size_t size)
@@ -264,8 +261,7 @@ EXPORT void *valloc(size_t size)
     if (unlikely(!original_valloc))
         resolve();
     void *address = original_valloc(size);
-    born(address, size, CALLER);
-    return address;
+    return born(address, size, CALLER);
 }
 
 EXPORT void *pvalloc(size_t size)
@@ -273,8 +269,7 @@ EXPORT void *pvalloc(size_t size)
     if (unlikely(!original_pvalloc))
         resolve();
     void *address = original_pvalloc(size);
-    born(address, size, CALLER);
-    return address;
+    return born(address, size, CALLER);
 }
 
 /* ---- mappings ---- */
