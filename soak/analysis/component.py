@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from soak.analysis.ledger import Suspect
 from soak.analysis.series import SeriesJudge
-from soak.analysis.wording import count
+from soak.analysis.wording import count, growth
 from soak.measurements import SIGNALS, Reading, Role, Signal
 from soak.units import format_duration
 from soak.verdict import SeriesVerdict, Verdict
@@ -191,9 +191,20 @@ def with_leaking_sites(judgement: Judgement, suspects: Sequence[Suspect]) -> Jud
     leaking = [suspect for suspect in suspects if suspect.is_leak]
     if not leaking or (judgement.verdict is Verdict.LEAK and judgement.decided_by != "mapped"):
         return judgement
-    worst = leaking[0].verdict
-    series = {**judgement.series, "tracked": worst}
-    return Judgement(Verdict.LEAK, _named("tracked", worst), "tracked", None, True, series, worst.decided_at)
+    verdicts = [suspect.verdict for suspect in leaking]
+    rate, low, high = (sum(getattr(verdict, name) or 0.0 for verdict in verdicts) for name in ("rate", "low", "high"))
+    since = max(verdict.since or 0 for verdict in verdicts)
+    sites = "one call site" if len(leaking) == 1 else f"{len(leaking)} call sites"
+    together = replace(
+        verdicts[0],
+        reason=f"At {sites} it grows by {growth(rate, low, high, 'B')}, steady since cycle {count(since)} at the latest.",
+        rate=rate,
+        low=low,
+        high=high,
+        since=since,
+    )
+    series = {**judgement.series, "tracked": together}
+    return Judgement(Verdict.LEAK, _named("tracked", together), "tracked", None, True, series, together.decided_at)
 
 
 def _something_nearer_may_still_decide(decided_by: str, candidates: Mapping[str, SeriesVerdict]) -> bool:

@@ -99,7 +99,7 @@ class LedgerJudge:
         _, _, sizes = self.series(site)
         # A site that loses few but real bytes a cycle is judged by its own smallest sensible tolerance.
         tolerance = min(self._tolerance_bytes, max(BLOCKS_TOLERANCE * size, 1e-3)) if size else self._tolerance_bytes
-        verdict = judge(cycles, sizes, tolerance=tolerance, n_min=n_min)
+        verdict = judge(cycles, sizes, tolerance=tolerance, n_min=n_min, unit="B")
         # With more than one block a cycle the mean size may be whole by chance.
         of_one_size = size == round(size) and 0 < blocks_rate < 1.01
         return Suspect(site, verdict, blocks_rate, round(size) if of_one_size else None)

@@ -30,7 +30,7 @@ from soak.results import (
     SignalResult,
     TrackerState,
 )
-from soak.units import format_count, format_duration, format_number, parse_size_bytes
+from soak.units import format_count, format_duration, format_number
 from soak.verdict import Verdict
 
 SYMBOLS = {
