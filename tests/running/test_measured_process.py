@@ -11,6 +11,7 @@ import pytest
 from running_builder import CYCLES, a_plan, soak_driver, soak_plan, surroundings
 
 from soak.errors import UsageError
+from soak.running import tracing
 from soak.running.interpreter import check_module, find_interpreter
 from soak.running.tracing import trace_growth
 from soak.settings import Injection
@@ -24,10 +25,10 @@ OTHERS = sorted(VERSIONS.glob("3.8.*/bin/python")) + sorted(VERSIONS.glob("3.13.
 
 
 def test_a_checkpoint_leaves_nothing_behind(tmp_path: Path):
-    """Blocks, heap and resident memory after each of 3,000 checkpoints equal those after the first, to the byte."""
-    soaked = soak_plan(a_plan(iterations=3000, checkpoint_every=1), tmp_path)
+    """Blocks, heap and resident memory after each of 1,500 checkpoints equal those after the first, to the byte."""
+    soaked = soak_plan(a_plan(iterations=1500, checkpoint_every=1), tmp_path)
 
-    assert len(soaked.readings) == 3001
+    assert len(soaked.readings) == 1501
     for signal in ("heap", "python_blocks", "heap_free", "rss", "mapped", "fds", "threads"):
         assert set(soaked.values(signal)[1:]) == {soaked.values(signal)[1]}, signal
 
@@ -229,14 +230,24 @@ def test_a_module_that_is_not_there_is_refused(tmp_path: Path):
             check_module(find_interpreter(None), module, [str(tmp_path)])
 
 
+@pytest.fixture
+def _short_second_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracing, "CYCLES", 2048)
+    monkeypatch.setattr(tracing, "_N_MIN", 512)
+
+
+@pytest.mark.usefixtures("_short_second_pass")
 def test_the_second_pass_names_the_line_that_grows(tmp_path: Path):
     """One object of 106 bytes a cycle, kept at line 3: its line, its size, and the snapshots stay."""
     (tmp_path / "drive_it.py").write_text(
-        "kept = [None] * 100_000\ndef cycle(state):\n    kept[kept.index(None)] = bytes(73)\n", encoding="utf-8"
+        "kept = [None] * 100_000\ndef cycle(at=iter(range(100_000))):\n    kept[next(at)] = bytes(73)\n",
+        encoding="utf-8",
     )
     file = tmp_path / "it.tracemalloc"
 
-    trace = trace_growth(a_plan(find_targets(["drive_it.py"], tmp_path)[0]), surroundings(tmp_path), file)
+    trace = trace_growth(
+        a_plan(find_targets(["drive_it.py:cycle"], tmp_path)[0], checkpoint_every=16), surroundings(tmp_path), file
+    )
 
     top = trace.top[0]
     assert (Path(top.file).name, top.line) == ("drive_it.py", 3)
@@ -250,12 +261,15 @@ def test_the_second_pass_names_the_line_that_grows(tmp_path: Path):
     assert not (tmp_path / "it.tracemalloc.top").exists()
 
 
+@pytest.mark.usefixtures("_short_second_pass")
 def test_the_second_pass_of_what_does_not_grow_names_no_line_of_it(tmp_path: Path):
     """The twin: nothing at the driver's lines grows by a byte a cycle."""
     (tmp_path / "drive_it.py").write_text("def cycle(state):\n    kept = [bytes(73)]\n", encoding="utf-8")
 
     trace = trace_growth(
-        a_plan(find_targets(["drive_it.py"], tmp_path)[0]), surroundings(tmp_path), tmp_path / "it.tracemalloc"
+        a_plan(find_targets(["drive_it.py"], tmp_path)[0], checkpoint_every=16),
+        surroundings(tmp_path),
+        tmp_path / "it.tracemalloc",
     )
 
     assert [line for line in trace.top if line.size >= trace.iterations] == []

@@ -121,10 +121,10 @@ def test_a_leak_that_stands_ends_the_run_early(tmp_path: Path):
 
 def test_a_component_that_is_clean_goes_on_to_the_end_of_a_budget_that_was_named(tmp_path: Path):
     """CLEAN is clean so far; where nobody named a budget it ends the run."""
-    named = soak_plan(a_plan(early_stop=True, full_budget=True, iterations=40 * N_MIN), tmp_path)
+    named = soak_plan(a_plan(early_stop=True, full_budget=True, iterations=8 * N_MIN), tmp_path)
     usual = soak_plan(a_plan(early_stop=True, full_budget=False, iterations=10**9), tmp_path)
 
-    assert (named.course.stopped_by, named.course.iterations) == ("budget", 40 * N_MIN)
+    assert (named.course.stopped_by, named.course.iterations) == ("budget", 8 * N_MIN)
     assert (usual.course.stopped_by, usual.course.judgement.verdict) == ("verdict", Verdict.CLEAN)
 
 

@@ -1,0 +1,163 @@
+"""A component's verdict from its signals: who decides, what it takes to be CLEAN, and when it may be said early."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from soak.analysis.component import LARGEST_N_MIN, SMALLEST_N_MIN, ComponentJudge, choose_n_min, combine
+from soak.measurements import SIGNALS, Reading
+from soak.verdict import SeriesVerdict, Verdict
+
+REQUIRED = frozenset({"heap", "python_blocks", "fds"})
+
+
+def series(**verdicts: str) -> dict[str, SeriesVerdict]:
+    """Give CLEAN series of the required signals, RSS and mapped, with those that are named changed, in their order."""
+    named = {**dict.fromkeys((*REQUIRED, "rss", "mapped"), "CLEAN"), **verdicts}
+    rates = {"LEAK": 2.0, "CLEAN": 0.0, "SETTLING": 1.5, "INCONCLUSIVE": 0.0, "GROWING": 3.0}
+    return {
+        name: SeriesVerdict(
+            Verdict("INCONCLUSIVE" if named[name] == "GROWING" else named[name]),
+            f"Says {named[name]}.",
+            rate=rates[named[name]],
+            decided_at=512 if named[name] in ("LEAK", "CLEAN") else None,
+            needed=100 if named[name] in ("SETTLING", "INCONCLUSIVE", "GROWING") else None,
+        )
+        for name in SIGNALS
+        if name in named
+    }
+
+
+def test_all_deciding_signals_clean_is_clean():
+    judgement = combine(series(), REQUIRED)
+
+    assert (judgement.verdict, judgement.decided_by, judgement.standing, judgement.decided_at) == (
+        Verdict.CLEAN, "heap", True, 512,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["heap", "python_blocks", "fds", "mapped"])
+def test_one_leaking_signal_is_a_leak(name: str):
+    """Of mappings too: memory that is mapped and not unmapped explains itself."""
+    judgement = combine(series(**{name: "LEAK"}), REQUIRED)
+
+    assert (judgement.verdict, judgement.decided_by, judgement.standing) == (Verdict.LEAK, name, True)
+
+
+def test_the_signal_that_explains_most_decides():
+    """A leaked descriptor takes heap, and heap takes resident memory: the descriptor is told."""
+    judgement = combine(series(fds="LEAK", heap="LEAK", python_blocks="LEAK", mapped="LEAK", rss="LEAK"), REQUIRED)
+
+    assert judgement.decided_by == "fds"
+
+
+def test_a_leak_waits_for_a_signal_that_explains_more_and_grows():
+    """Threads are counted for fewer cycles than heap; while they grow undecided, heap's LEAK is not the last word."""
+    growing = combine(series(fds="GROWING", heap="LEAK"), REQUIRED)
+    flat = combine(series(fds="INCONCLUSIVE", heap="LEAK"), REQUIRED)
+
+    assert (growing.verdict, growing.standing) == (Verdict.LEAK, False)
+    assert (flat.verdict, flat.standing) == (Verdict.LEAK, True)
+
+
+@pytest.mark.parametrize("name", sorted(REQUIRED))
+def test_a_needed_signal_that_was_not_read_rules_clean_out(name: str):
+    """INCONCLUSIVE with the reason, never CLEAN."""
+    without = {signal: verdict for signal, verdict in series().items() if signal != name}
+
+    judgement = combine(without, REQUIRED)
+
+    assert (judgement.verdict, judgement.standing) == (Verdict.INCONCLUSIVE, False)
+    assert SIGNALS[name].title in judgement.why
+    assert "could not be read" in judgement.why
+
+
+def test_a_leak_is_told_although_another_signal_was_not_read():
+    without = {name: verdict for name, verdict in series(fds="LEAK").items() if name != "heap"}
+
+    assert combine(without, REQUIRED).verdict is Verdict.LEAK
+
+
+def test_resident_memory_alone_is_unexplained_growth():
+    """Neither LEAK nor CLEAN: memory in use does not grow."""
+    judgement = combine(series(rss="LEAK"), REQUIRED)
+
+    assert (judgement.verdict, judgement.decided_by, judgement.standing) == (Verdict.INCONCLUSIVE, "rss", False)
+    assert judgement.why.startswith("Unexplained growth: Resident memory (RSS): ")
+
+
+def test_what_only_informs_changes_nothing():
+    judgement = combine(series(pss="LEAK", gc_objects="LEAK", python_blocks_before_gc="LEAK"), REQUIRED)
+
+    assert judgement.verdict is Verdict.CLEAN
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "verdict"),
+    [
+        ({"heap": "SETTLING"}, Verdict.SETTLING),
+        ({"heap": "SETTLING", "python_blocks": "SETTLING"}, Verdict.SETTLING),
+        ({"heap": "SETTLING", "python_blocks": "INCONCLUSIVE"}, Verdict.INCONCLUSIVE),
+        ({"heap": "INCONCLUSIVE"}, Verdict.INCONCLUSIVE),
+    ],
+)
+def test_what_is_open_is_told_with_the_cycles_it_needs(verdicts: dict[str, str], verdict: Verdict):
+    judgement = combine(series(**verdicts), REQUIRED)
+
+    assert (judgement.verdict, judgement.needed, judgement.standing) == (verdict, 100, False)
+
+
+@pytest.mark.parametrize(
+    ("budget", "n_min"),
+    [(0, 256), (2048, 256), (4096, 512), (5000, 625), (8192, 1024), (2**20, 131072), (10**9, 131072)],
+)
+def test_n_min_is_an_eighth_of_the_budget(budget: float, n_min: int):
+    assert choose_n_min(budget) == n_min
+
+
+@given(st.floats(min_value=0, max_value=1e15))
+def test_n_min_stays_within_its_bounds(budget: float):
+    assert SMALLEST_N_MIN <= choose_n_min(budget) <= LARGEST_N_MIN
+
+
+def judge_of(limits: dict[str, float], n_min: int, rates: dict[str, float], cycles: int) -> ComponentJudge:
+    judge = ComponentJudge(1.0, limits, frozenset(rates))
+    judge.fix_n_min(n_min)
+    for cycle in range(cycles + 1):
+        judge.add(Reading(cycle, cycle / 10, {name: 10 + rate * cycle for name, rate in rates.items()}))
+    return judge
+
+
+def test_a_count_that_runs_into_a_limit_is_judged_long_before():
+    """At one descriptor a cycle of 1,024: LEAK at cycle 64, not at n_min, when the process would long be dead."""
+    limited = judge_of({"fds": 1024.0}, 16384, {"fds": 1.0}, 64).judge()
+    unlimited = judge_of({}, 16384, {"fds": 1.0}, 64).judge()
+
+    assert (limited.verdict, limited.series["fds"].rate) == (Verdict.LEAK, 1.0)
+    assert unlimited.verdict is Verdict.INCONCLUSIVE
+
+
+def test_what_a_guard_stopped_is_a_leak_of_its_mean_rate():
+    """Too soon for the rule; from the first reading to the limit's neighbourhood all the same."""
+    judge = judge_of({"fds": 100.0}, 256, {"fds": 10.0, "heap": 0.0}, 8)
+
+    judgement = judge.judge_at_guard("fds", 8)
+
+    assert (judgement.verdict, judgement.decided_by, judgement.series["fds"].rate) == (Verdict.LEAK, "fds", 10.0)
+    assert "Rose from 10 to 90" in judgement.series["fds"].reason.replace("rose", "Rose")
+    assert "of 100 that are allowed" in judgement.series["fds"].reason
+
+
+def test_a_guard_that_trips_on_what_does_not_grow_is_no_leak():
+    """A process that starts near its limit and stays there."""
+    judge = judge_of({"fds": 12.0}, 256, {"fds": 0.0, "heap": 0.0}, 8)
+
+    assert judge.judge_at_guard("fds", 8).verdict is not Verdict.LEAK
+
+
+def test_the_time_of_a_cycle_is_that_of_the_first_checkpoint_behind_it():
+    judge = judge_of({}, 256, {"fds": 0.0}, 20)
+
+    assert [judge.time_of(cycle) for cycle in (0, 7, 20, 99)] == [0.0, 0.7, 2.0, 2.0]
