@@ -197,7 +197,7 @@ def with_leaking_sites(judgement: Judgement, suspects: Sequence[Suspect]) -> Jud
     sites = "one call site" if len(leaking) == 1 else f"{len(leaking)} call sites"
     together = replace(
         verdicts[0],
-        reason=f"At {sites} it grows by {growth(rate, low, high, 'B')}, steady since cycle {count(since)} at the latest.",
+        reason=f"At {sites} it grows by {growth(rate, low, high, 'B')}, steady since cycle {count(since)} or before.",
         rate=rate,
         low=low,
         high=high,
