@@ -24,6 +24,7 @@ FREE_CHECKPOINT_NS = 80_000_000
 SHARE_FLAT_OUT = 0.09
 SHARE_PACED = 0.045
 _DENSEST, _SPARSEST, _SPARSEST_EARLY = 64, 40, 4
+_EARLY_CYCLES = 64  # a quarter of the smallest n_min: the first look that can decide reaches back to there
 _GOLDEN_RATIO = 0.6180339887498949  # its multiples fill an interval evenly and never repeat
 _GC_OBJECTS_EVERY = 8
 """gc's objects are counted at every eighth checkpoint only: making their list takes memory for a moment."""
@@ -210,7 +211,8 @@ class Loop:
             # What the first ones took beyond their share is saved on those that follow.
             excess_ns = spent_ns - FREE_CHECKPOINT_NS - int(self.share * elapsed_ns)
             affordable = int((words[ring.WORD_USUAL_CHECKPOINT_NS] + max(0, excess_ns)) / self.share) // cycle_ns
-            early = cycles_ns < words[ring.WORD_EARLY_NS]
+            early_ns = words[ring.WORD_EARLY_NS]
+            early = cycles_ns < early_ns or (early_ns and done < _EARLY_CYCLES)
             spacing = max(spacing, min(affordable, done // (_SPARSEST_EARLY if early else _SPARSEST)))
         wander = int(spacing / 4 * (words[ring.WORD_ROWS_WRITTEN] * _GOLDEN_RATIO % 1))
         return done + spacing - spacing // 8 + wander
