@@ -47,3 +47,18 @@ def test_what_the_first_checkpoints_took_is_saved_on_later_ones(tmp_path: Path, 
     words = parent.area.words
     elapsed_ns = words[ring.WORD_LOOP_ENDED_NS] - words[ring.WORD_LOOP_STARTED_NS]
     assert words[ring.WORD_CHECKPOINT_NS] <= loop.FREE_CHECKPOINT_NS + 1.05 * loop.SHARE_FLAT_OUT * elapsed_ns
+
+
+def test_the_first_cycles_of_a_slow_component_are_early_too(tmp_path: Path, clock: Clock):
+    """However long a cycle takes, the rule decides nothing from fewer than 256, and looks back at three quarters."""
+    area = a_ring(tmp_path)
+    area.words[ring.WORD_EARLY_NS] = 1
+    soaking = a_loop(area, iterations=256, checkpoint_every=None)
+    parent = Parent(area, lambda row: clock.advance(0.03))
+    attend(soaking, parent)
+
+    soaking.run(lambda: clock.advance(0.02), ())
+
+    cycles = parent.cycles()
+    assert len([cycle for cycle in cycles if cycle < 64]) < 24
+    assert all(after - before <= 1 + before // 35 for before, after in itertools.pairwise(cycles) if before >= 64)
