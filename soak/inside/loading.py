@@ -81,8 +81,7 @@ def _driver(module: ModuleType, path: str) -> Component:
     cycle = getattr(module, "cycle", None)
     if not callable(cycle):
         raise TypeError("%s has no function cycle(state); a driver needs one" % path)
-    make_state = getattr(module, "setup", None)
-    end = getattr(module, "teardown", None)
+    make_state, cycle, end = _awaited(getattr(module, "setup", None), cycle, getattr(module, "teardown", None))
 
     def setup(settings: Settings) -> Arguments:
         if make_state is None:
@@ -91,7 +90,7 @@ def _driver(module: ModuleType, path: str) -> Component:
             return (None,)
         return (make_state(**settings),)
 
-    return Component(setup, _callable_of(cycle), end if end is not None else _nothing)
+    return Component(setup, cycle, end if end is not None else _nothing)
 
 
 def _function(module: ModuleType, name: str) -> Component:
@@ -100,19 +99,26 @@ def _function(module: ModuleType, name: str) -> Component:
         function = getattr(function, part, None)
     if not callable(function):
         raise TypeError("%s has no function %s" % (getattr(module, "__file__", module.__name__), name))
-    return Component(_no_setup, _callable_of(function), _nothing)
+    return Component(_no_setup, *_awaited(function), _nothing)
 
 
-def _callable_of(function: Any) -> Callable[..., Any]:
-    """Return ``function``, or for an ``async def`` a call that runs it to its end in one event loop that stays."""
-    code = getattr(function, "__code__", None)
-    if code is None or not code.co_flags & _COROUTINE:
-        return function  # type: ignore[no-any-return]
+def _awaited(*functions: Any) -> tuple[Any, ...]:
+    """Return ``functions``, each ``async def`` as a call that runs it to its end, all in one event loop that stays."""
+    if not any(map(_is_async, functions)):
+        return functions
     import asyncio
 
     run = asyncio.new_event_loop().run_until_complete
 
-    def run_coroutine(*arguments: Any) -> None:
-        run(function(*arguments))
+    def awaited(function: Any) -> Callable[..., Any]:
+        def run_coroutine(*arguments: Any, **settings: Any) -> Any:
+            return run(function(*arguments, **settings))
 
-    return run_coroutine
+        return run_coroutine
+
+    return tuple(awaited(function) if _is_async(function) else function for function in functions)
+
+
+def _is_async(function: Any) -> bool:
+    code = getattr(function, "__code__", None)
+    return code is not None and bool(code.co_flags & _COROUTINE)
