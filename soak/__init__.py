@@ -1,6 +1,21 @@
 """Soak-test components one by one and say which leaks, how much per cycle, and how sure that is.
 
-This file stays empty of imports: the measured process imports ``soak.inside`` through it.
+This file stays empty of imports: the measured process imports ``soak.inside`` through it. The public functions are
+fetched when they are first used: ``soak.check`` and ``soak.judge``, and ``soak.mark`` for the program that is measured.
 """
 
 __version__ = "0.1.0"
+
+__all__ = ["check", "judge", "mark"]
+
+_HOMES = {"check": "soak.api", "judge": "soak.analysis", "mark": "soak.inside.marks"}
+
+
+def __getattr__(name):  # the types are in __init__.pyi
+    if name not in _HOMES:
+        raise AttributeError(f"module 'soak' has no attribute {name!r}")
+    import importlib
+
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
