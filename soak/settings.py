@@ -19,6 +19,7 @@ from soak.units import parse_duration_s, parse_size_bytes
 
 DEFAULT_BUDGET_S = 60.0
 DEFAULT_CYCLE_TIMEOUT_S = 60.0
+LONGEST_SETTINGS = 8_000
 QUICK_TOTAL_S = 6.0
 QUICK_CHECKPOINT_SHARE = 0.3
 OVERNIGHT_INTERVAL_S = 0.1
@@ -191,6 +192,11 @@ def _plan_component(
         raise UsageError(
             f"{target.name} is a function and takes no settings ({', '.join(settings)}); write a driver with "
             "setup(**settings) and cycle(state)"
+        )
+    if len(repr(settings)) > LONGEST_SETTINGS:
+        raise UsageError(
+            f"the settings of {target.name} have {len(repr(settings)):,} characters and may have {LONGEST_SETTINGS:,} "
+            "together; name a file and let setup() read it"
         )
     return ComponentPlan(
         target=target,
