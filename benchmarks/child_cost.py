@@ -182,7 +182,7 @@ def find_ring(smaps: str) -> tuple[int, int] | None:
         first = line.split(" ", 1)[0]
         if not first.endswith(":"):
             size_kib = None
-            if "/soak-" in line and "/ring" in line:
+            if "memfd:soak-ring" in line:
                 start, _, end = first.partition("-")
                 size_kib = (int(end, 16) - int(start, 16)) // 1024
         elif size_kib is not None and first == "Rss:":

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, time
 from pathlib import Path
 from typing import Any
 
 from soak.errors import UsageError
+from soak.results import from_document
 from soak.targets import Target, find_targets
 from soak.units import parse_duration_s, parse_size_bytes
 
@@ -76,6 +77,8 @@ class Request:
     injections: dict[str, Injection] = field(default_factory=dict)
     cycle_timeout_s: float | None = None
     max_rss_bytes: float | None = None
+    max_temperature_c: float | None = None
+    nice: int = 0
     out: Path | None = None
     on_verdict: str | None = None
 
@@ -105,6 +108,8 @@ class ComponentPlan:
     """Part of the time that checkpoints may take; None: a tenth flat out, a twentieth paced."""
     parts: tuple[str, ...] = ()
     """The components whose growth should add up to this one's."""
+    max_temperature_c: float | None = None
+    nice: int = 0
 
     @property
     def name(self) -> str:
@@ -158,6 +163,17 @@ def make_plan(request: Request, working_folder: Path) -> RunPlan:
         request.on_verdict,
         base,
     )
+
+
+def plan_to_document(plan: RunPlan) -> dict[str, Any]:
+    """Return a plan as plain JSON values, from which the run can be gone on with."""
+    return {**asdict(plan), "out": str(plan.out), "base": str(plan.base)}
+
+
+def plan_from_document(document: Any) -> RunPlan:
+    """Read a plan back. Raises KeyError, TypeError or AttributeError when the document is something else."""
+    plan = from_document(RunPlan, document)
+    return replace(plan, out=Path(plan.out), base=Path(plan.base))
 
 
 def _plan_component(
@@ -216,6 +232,8 @@ def _plan_component(
         injection=request.injections.get(target.name),
         checkpoint_share=QUICK_CHECKPOINT_SHARE if request.quick else None,
         parts=tuple(table.get("parts", ())),
+        max_temperature_c=request.max_temperature_c,
+        nice=request.nice,
     )
 
 

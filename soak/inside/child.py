@@ -20,26 +20,34 @@ EXIT_FAILED = 70
 def run(ring_path: str) -> int:
     """Soak the component described in the ring at ``ring_path``; return the exit status (0, or EXIT_FAILED)."""
     area = ring.Ring(ring_path)
-    # Both ends have it mapped now, so nothing is left behind whoever dies first.
-    os.unlink(ring_path)
-    os.rmdir(os.path.dirname(ring_path))
+    if not ring_path.startswith("/proc/"):
+        # Both ends have it mapped now, so nothing is left behind whoever dies first.
+        os.unlink(ring_path)
+        os.rmdir(os.path.dirname(ring_path))
     settings = marshal.loads(area.read_text())
     area.write_text(b"")
     area.touch()
     _die_with_parent(settings["parent_pid"])
+    measured_pid = os.getpid()
+    # multiprocessing and os.fork make processes that may come back from the cycle into the loop below.
+    os.register_at_fork(after_in_child=area.leave)
+    if settings.get("nice"):
+        os.nice(settings["nice"])
     # A crash in native code, and the abort by which a hang is ended, then print the Python stack to stderr.
     faulthandler.enable()
     sys.path[0:0] = settings["path"]
     sys.argv[:] = [settings["target"]["path"] or settings["target"]["module"]]
     try:
-        _soak(area, settings)
+        _soak(area, settings, measured_pid)
     except BaseException as error:
         _report(area, error)
         return EXIT_FAILED
+    finally:
+        _end_if_forked(measured_pid)
     return 0
 
 
-def _soak(area: ring.Ring, settings: dict[str, Any]) -> None:
+def _soak(area: ring.Ring, settings: dict[str, Any], measured_pid: int) -> None:
     words = area.words
     tracked = None
     if settings["ledger"]:
@@ -80,9 +88,16 @@ def _soak(area: ring.Ring, settings: dict[str, Any]) -> None:
         snapshots.run_between(soaking, component.cycle, arguments, settings["tracemalloc_file"])
     else:
         soaking.run(component.cycle, arguments)
+    _end_if_forked(measured_pid)
     words[ring.WORD_PHASE] = ring.PHASE_TEARDOWN
     component.teardown(*arguments)
     words[ring.WORD_PHASE] = ring.PHASE_DONE
+
+
+def _end_if_forked(measured_pid: int) -> None:
+    """End a process that the component forked, before it does as its own what is the measured process's to do."""
+    if os.getpid() != measured_pid:
+        os._exit(0)
 
 
 def _report(area: ring.Ring, error: BaseException) -> None:

@@ -156,10 +156,15 @@ class Ring:
 
 
 def create(path: str, settings: bytes) -> None:
-    """Make the ring's file. ``settings``: marshal bytes the child will find in the text area."""
+    """Make the ring in a file that is empty or not there yet. ``settings``: marshal bytes, put into the text area.
+
+    Raises FileExistsError when the file holds something.
+    """
     if len(settings) > TEXT_BYTES:
         raise ValueError("the settings take %d bytes; there is room for %d" % (len(settings), TEXT_BYTES))
-    with open(path, "xb", buffering=0) as file:
+    with open(path, "ab", buffering=0) as file:
+        if file.tell():
+            raise FileExistsError("%s is there already" % path)
         file.truncate(RING_BYTES)
     with open(path, "r+b", buffering=0) as file, mmap.mmap(file.fileno(), RING_BYTES) as area:
         words = memoryview(area)[:HEADER_BYTES].cast("q")

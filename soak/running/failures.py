@@ -13,8 +13,11 @@ _STACK_HEADS = ("Fatal Python error", "Current thread", "Thread 0x")
 _STACK_LINES = 40
 
 
-def describe_failure(process: MeasuredProcess, *, hung: bool) -> Failure | None:
-    """Return what went wrong with a process that has ended, or None when it ended in order."""
+def describe_failure(process: MeasuredProcess, *, hung: bool, held: bool = False) -> Failure | None:
+    """Return what went wrong with a process that has ended, or None when it ended in order.
+
+    ``hung``: it was ended for the cycle timeout; ``held``: a signal held it still then.
+    """
     words = process.words
     phase = words[ring.WORD_PHASE]
     status = process.exit_status()
@@ -26,7 +29,8 @@ def describe_failure(process: MeasuredProcess, *, hung: bool) -> Failure | None:
         return _failure(process, words[ring.WORD_FAILED_PHASE], reason, first, trace.splitlines())
     stack = _stack_of(process.output())
     if hung:
-        return _failure(process, phase, "hang", "no end within the cycle timeout", stack)
+        detail = "stopped by a signal, and not continued" if held else "no end"
+        return _failure(process, phase, "hang", f"{detail} within the cycle timeout", stack)
     if status is not None and status < 0:
         return _failure(process, phase, "signal", _signal_name(-status), stack)
     last_line = (process.output().strip().splitlines() or ["it wrote nothing"])[-1]

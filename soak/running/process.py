@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import marshal
 import os
+import secrets
 import signal
 import subprocess
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from soak.running.interpreter import Interpreter
 
 _MAIN = Path(ring.__file__).with_name("__main__.py")
 _OUTPUT_KEPT_BYTES = 65536
+_MARK_VARIABLE = "SOAK_MEASURED"
+"""Every process that a measured one starts has it in its environment, whichever session it moves to."""
 
 
 class MeasuredProcess:
@@ -34,48 +37,48 @@ class MeasuredProcess:
         ``settings`` go to soak.inside.child (plain values). ``tracker_library``: preloaded, to write ``ledger``.
         Raises OSError when it cannot be started.
         """
-        shared = Path("/dev/shm")  # a ring on a disk would make the measured process wait for the disk
-        place = tempfile.mkdtemp(prefix="soak-", dir=shared if shared.is_dir() else None)
-        path = Path(place, "ring")
-        # In memory of its own, reached through /proc, so that it is gone with the two of us whoever dies first.
-        self._ledger = None if tracker_library is None else os.memfd_create("soak-ledger")
-        self.ledger_path = Path(f"/proc/{os.getpid()}/fd/{self._ledger}")
+        self._memory = contextlib.ExitStack()
+        try:
+            self._start(interpreter, settings, folder, tracker_library)
+        except BaseException:
+            self._memory.close()
+            raise
+        self.pid = self._process.pid
+        self._output: deque[bytes] = deque()
+        self._output_bytes = 0
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
+
+    def _start(
+        self, interpreter: Interpreter, settings: dict[str, Any], folder: Path, tracker_library: Path | None
+    ) -> None:
+        path = self._memory.enter_context(_shared_memory("ring"))
+        self.ledger_path = path if tracker_library is None else self._memory.enter_context(_shared_memory("ledger"))
+        self._mark = f"{_MARK_VARIABLE}={os.getpid()}-{secrets.token_hex(8)}"
         settings = {
             **settings,
             "parent_pid": os.getpid(),
-            "ledger": str(self.ledger_path) if self._ledger is not None else "",
+            "ledger": str(self.ledger_path) if tracker_library is not None else "",
         }
         ring.create(str(path), marshal.dumps(settings, 2))
         self.ring = ring.Ring(str(path))
         self.words = self.ring.words
         self._rows_written = Futex(self.ring.word_address(ring.WORD_ROWS_WRITTEN))
         self._rows_read = Futex(self.ring.word_address(ring.WORD_ROWS_READ))
-        self._preloading = contextlib.ExitStack()
         environment: Mapping[str, str] = os.environ
         if tracker_library is not None:
-            environment = self._preloading.enter_context(preloading(tracker_library, os.environ))
-        try:
-            self._process = subprocess.Popen(
-                [interpreter.executable, str(_MAIN), str(path)],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                cwd=folder,
-                env=dict(environment),
-                # Ctrl-C is for soak, which then ends its children in order.
-                start_new_session=True,
-            )
-        except OSError:
-            path.unlink()
-            path.parent.rmdir()
-            self._forget_tracker()
-            raise
-        self._place = Path(place)
-        self.pid = self._process.pid
-        self._output: deque[bytes] = deque()
-        self._output_bytes = 0
-        self._listener = threading.Thread(target=self._listen, daemon=True)
-        self._listener.start()
+            environment = self._memory.enter_context(preloading(tracker_library, os.environ))
+        name, _, value = self._mark.partition("=")
+        self._process = subprocess.Popen(
+            [interpreter.executable, str(_MAIN), str(path)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd=folder,
+            env={**environment, name: value},
+            # Ctrl-C is for soak, which then ends its children in order.
+            start_new_session=True,
+        )
 
     def _listen(self) -> None:
         """Keep the last of the output; a child that floods its stdout must never wait for us."""
@@ -102,21 +105,36 @@ class MeasuredProcess:
 
     def ask_to_stop(self) -> None:
         """Ask the child to end after the cycle under way, with a last checkpoint and its teardown."""
-        self.words[ring.WORD_STOP] = 1
+        self.words[ring.WORD_STOP] = ring.STOP
+
+    def pause(self, *, on: bool) -> None:
+        """Let the child stand still after the cycle under way, or go on; nothing when it was asked to stop."""
+        if self.words[ring.WORD_STOP] != ring.STOP:
+            self.words[ring.WORD_STOP] = ring.PAUSE if on else ring.GO_ON
+
+    def is_stopped(self) -> bool:
+        """Tell whether a signal holds the child still (SIGSTOP, Ctrl-Z, a debugger)."""
+        try:
+            state = Path(f"/proc/{self.pid}/stat").read_bytes().rpartition(b")")[2].split()[0]
+        except (OSError, IndexError):
+            return False
+        return state in (b"T", b"t")
 
     def abort(self) -> None:
         """End a child that does not react, in a way that makes it print its Python stack (see soak.inside.child)."""
         with contextlib.suppress(ProcessLookupError):
             self._process.send_signal(signal.SIGABRT)
+            self._process.send_signal(signal.SIGCONT)  # one that was stopped could not print anything
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(3)
         self.kill()
 
     def kill(self) -> None:
-        """End the child and every process of its session at once."""
+        """End the child and every process that it started, at once."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
+        _kill_marked(self._mark.encode())
 
     def exit_status(self) -> int | None:
         """Return the exit status (negative: the signal), or None while it runs."""
@@ -133,14 +151,31 @@ class MeasuredProcess:
     def close(self) -> None:
         """Make sure that nothing of the child is left."""
         self.kill()
-        self._forget_tracker()
+        self._memory.close()
         self._listener.join(0.5)
-        with contextlib.suppress(OSError):
-            (self._place / "ring").unlink(missing_ok=True)
-            self._place.rmdir()
 
-    def _forget_tracker(self) -> None:
-        self._preloading.close()
-        if self._ledger is not None:
-            os.close(self._ledger)
-            self._ledger = None
+
+@contextlib.contextmanager
+def _shared_memory(name: str) -> Iterator[Path]:
+    """Give the path of an empty file in memory that both processes can open.
+
+    Nameless and reached through /proc where there is such a thing, so that it is gone with the two processes at
+    whatever moment either dies; elsewhere in a folder of its own.
+    """
+    if hasattr(os, "memfd_create"):
+        handle = os.memfd_create(f"soak-{name}")
+        try:
+            yield Path(f"/proc/{os.getpid()}/fd/{handle}")
+        finally:
+            os.close(handle)
+    else:
+        with tempfile.TemporaryDirectory(prefix="soak-", ignore_cleanup_errors=True) as place:
+            yield Path(place, name)
+
+
+def _kill_marked(mark: bytes) -> None:
+    """Kill every process with the mark in its environment (Linux): those that left the measured one's session."""
+    for environment in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            if mark in environment.read_bytes().split(b"\0"):
+                os.kill(int(environment.parent.name), signal.SIGKILL)

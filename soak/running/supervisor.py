@@ -18,7 +18,7 @@ from soak.probes.limits import read_limits
 from soak.probes.outside import OutsideReader, open_reader
 from soak.results import Failure, Pacing
 from soak.running.failures import describe_failure
-from soak.running.guards import tripped_guard
+from soak.running.guards import HeatGuard, hottest_c, tripped_guard
 from soak.running.interpreter import Interpreter
 from soak.running.process import MeasuredProcess
 from soak.running.tracking import LedgerWatch, Tracked
@@ -50,6 +50,7 @@ class Surroundings:
     tracker_library: Path | None = None
     """Preloaded into the measured processes; None to count without the allocation tracker."""
     no_tracker_reason: str | None = None
+    read_temperature_c: Callable[[], float | None] = hottest_c
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,10 @@ class Course:
     output: str
     started: str
     tracked: Tracked
+    paused_s: float = 0.0
+    """For how long the loop stood still, because the machine was too hot; no part of ``seconds``."""
+    hottest_c: float | None = None
+    """The highest temperature seen; None when none was asked for or could be read."""
 
 
 def _ignore(_: object) -> None:
@@ -157,6 +162,7 @@ class Supervisor:
             "iterations": plan.iterations,
             "checkpoint_every": plan.checkpoint_every,
             "checkpoint_share": plan.checkpoint_share,
+            "nice": plan.nice,
             "inject": (plan.injection.kind, plan.injection.size, plan.injection.every) if plan.injection else None,
             "tracemalloc_frames": frames,
             "tracemalloc_file": file,
@@ -172,9 +178,10 @@ class Supervisor:
         elif plan.budget_s is not None and plan.iterations is None:
             early_s = min(plan.budget_s * _EARLY_SHARE, _EARLY_AT_MOST_S)
             process.words[ring.WORD_EARLY_NS] = int(early_s * 1e9)
-        stopped_by, hung = "", False
+        stopped_by, hung, held = "", False, False
         guard_stop_s = 0.0
         liveness = _Liveness(plan.cycle_timeout_s)
+        heat = HeatGuard(plan.max_temperature_c, self._surroundings.read_temperature_c)
         while process.exit_status() is None:
             process.wait_for_row(self._rows_read, _WAIT_S)
             self._take_rows(process, reader)
@@ -183,8 +190,10 @@ class Supervisor:
                 stopped_by = self._reason_to_stop(process, limits)
                 if stopped_by:
                     process.ask_to_stop()
+            process.pause(on=heat.is_too_hot(time.monotonic()))
             if liveness.is_hung(process):
                 hung = True
+                held = process.is_stopped()
                 process.abort()
             elif stopped_by.startswith("guard:"):
                 # A guard that is not obeyed within a cycle's usual time must not become the machine's problem.
@@ -198,7 +207,7 @@ class Supervisor:
         if exhausted is not None and not stopped_by:
             # It failed because it ran into a limit before the guard could stop it: that is the leak, not a fault.
             stopped_by = f"guard:{exhausted}"
-        failure = None if stopped_by.startswith("guard:") else describe_failure(process, hung=hung)
+        failure = None if stopped_by.startswith("guard:") else describe_failure(process, hung=hung, held=held)
         words = process.words
         if stopped_by.startswith("guard:"):
             judgement = judge.judge_at_guard(stopped_by.removeprefix("guard:"), words[ring.WORD_COMPLETED])
@@ -227,6 +236,8 @@ class Supervisor:
             output=process.output(),
             started=started,
             tracked=tracked,
+            paused_s=words[ring.WORD_PAUSED_NS] / 1e9,
+            hottest_c=heat.hottest_c,
         )
 
     def _take_rows(self, process: MeasuredProcess, reader: OutsideReader | None) -> None:
@@ -328,16 +339,18 @@ class Supervisor:
 
     @staticmethod
     def _elapsed_s(process: MeasuredProcess) -> float:
-        """Return for how long the loop has been running, or ran."""
+        """Return for how long the loop has been running, or ran, without its pauses."""
         words = process.words
         if not words[ring.WORD_LOOP_STARTED_NS]:
             return 0.0
         until_ns = words[ring.WORD_LOOP_ENDED_NS] or time.monotonic_ns()
-        return (until_ns - words[ring.WORD_LOOP_STARTED_NS]) / 1e9
+        return (until_ns - words[ring.WORD_LOOP_STARTED_NS] - words[ring.WORD_PAUSED_NS]) / 1e9
 
     def _progress(self, process: MeasuredProcess) -> Progress:
         words = process.words
         note = ring.PHASE_NAMES[words[ring.WORD_PHASE]] if words[ring.WORD_PHASE] != ring.PHASE_CYCLES else ""
+        if words[ring.WORD_STOP] == ring.PAUSE:
+            note = "too hot, waiting"
         if self._standing is not None and not note:
             note = self._standing.verdict.value
         return Progress(words[ring.WORD_COMPLETED], self._elapsed_s(process), note)
@@ -355,10 +368,14 @@ class _Liveness:
         words = process.words
         now_s = time.monotonic()
         state = (words[ring.WORD_PHASE], words[ring.WORD_CYCLE])
-        between_cycles = (
-            words[ring.WORD_PHASE] == ring.PHASE_CYCLES and words[ring.WORD_CYCLE] == words[ring.WORD_COMPLETED]
+        # Between cycles it may wait for the next one as long as its pace says, but not when it was told to stop.
+        waits = (
+            words[ring.WORD_PHASE] == ring.PHASE_CYCLES
+            and words[ring.WORD_CYCLE] == words[ring.WORD_COMPLETED]
+            and words[ring.WORD_STOP] != ring.STOP
+            and not process.is_stopped()
         )
-        if state != self._seen or between_cycles:
+        if state != self._seen or waits:
             self._seen, self._since_s = state, now_s
         return now_s - self._since_s > self._timeout_s
 
@@ -369,5 +386,6 @@ def _pacing(process: MeasuredProcess, interval_s: float, loop_s: float) -> Pacin
     if not interval_s:
         return Pacing(None, loop_s / done if done else None, 0, 0.0)
     # From the first deadline to the last, so that what follows the last cycle does not count.
-    mean_s = (words[ring.WORD_LAST_START_NS] - words[ring.WORD_FIRST_START_NS]) / 1e9 / (done - 1) if done > 1 else None
+    between_ns = words[ring.WORD_LAST_START_NS] - words[ring.WORD_FIRST_START_NS] - words[ring.WORD_PAUSED_NS]
+    mean_s = between_ns / 1e9 / (done - 1) if done > 1 else None
     return Pacing(interval_s, mean_s, words[ring.WORD_MISSED_DEADLINES], words[ring.WORD_WORST_LAG_NS] / 1e9)

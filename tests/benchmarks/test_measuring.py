@@ -91,7 +91,7 @@ def test_the_ring_is_found_among_the_mappings():
 
     smaps = (
         "10000-20000 rw-p 00000000 00:00 0 \nRss:  8 kB\n"
-        "7f0000000000-7f0000026000 rw-s 00000000 00:19 7  /dev/shm/soak-x/ring (deleted)\nSize: 152 kB\nRss: 148 kB\n"
+        "7f0000000000-7f0000026000 rw-s 00000000 00:19 7  /memfd:soak-ring (deleted)\nSize: 152 kB\nRss: 148 kB\n"
     )
 
     assert child_cost.find_ring(smaps) == (152, 148)
