@@ -99,7 +99,7 @@ def _function(module: ModuleType, name: str) -> Component:
         function = getattr(function, part, None)
     if not callable(function):
         raise TypeError("%s has no function %s" % (getattr(module, "__file__", module.__name__), name))
-    return Component(_no_setup, *_awaited(function), _nothing)
+    return Component(_no_setup, _awaited(function)[0], _nothing)
 
 
 def _awaited(*functions: Any) -> tuple[Any, ...]:
