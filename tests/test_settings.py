@@ -259,6 +259,18 @@ def test_settings_for_a_function_are_refused(tmp_path: Path, write: WriteFile):
         make_plan(Request(targets=("case.py:read",), driver_settings={"read": {"size": 3}}), tmp_path)
 
 
+@pytest.mark.parametrize(("size", "fits"), [(7_000, True), (8_000, False)])
+def test_settings_that_have_no_room_are_refused(plan_of: Callable[..., RunPlan], size: int, fits: bool):
+    """They travel in a few pages of shared memory; what is larger belongs into a file."""
+    asked = {"decoder": {"text": "ä" * size}}
+
+    if fits:
+        assert named(plan_of(driver_settings=asked), "decoder").settings == asked["decoder"]
+    else:
+        with pytest.raises(UsageError, match="the settings of decoder have 8,012 characters and may have 8,000"):
+            plan_of(driver_settings=asked)
+
+
 @pytest.mark.parametrize(
     ("text", "name", "injection"),
     [

@@ -98,13 +98,24 @@ async def read():
     await asyncio.sleep(0)
     assert len(loops) == 1
 """
+ALL_IN_ONE_LOOP = """
+import asyncio
+async def setup():
+    return asyncio.get_running_loop()
+async def cycle(loop):
+    assert loop is asyncio.get_running_loop()
+async def teardown(loop):
+    await cycle(loop)
+    print("torn down")
+"""
 FORMS = {
     "function": ("case.py:read", "def read(n=[0]):\n    n[0] += 1\n"),
     "method": ("case.py:Camera.read", "class Camera:\n    @staticmethod\n    def read(): pass\n"),
     "async function": ("case.py:read", IN_ONE_LOOP),
     "module": ("case:read", "def read(): pass\n"),
     "partial": ("case.py:read", "import functools\nread = functools.partial(int, '3')\n"),
-    "async driver": ("case.py", "import asyncio\nasync def cycle(state):\n    await asyncio.sleep(0)\n"),
+    "async cycle": ("case.py", "import asyncio\nasync def cycle(state):\n    await asyncio.sleep(0)\n"),
+    "async driver": ("case.py", ALL_IN_ONE_LOOP),
     "driver": ("case.py", "def cycle(state):\n    assert state is None\n"),
 }
 
@@ -118,6 +129,7 @@ def test_every_form_of_a_target_runs(tmp_path: Path, form: str):
     course = soak_plan(a_plan(find_targets([specification], tmp_path)[0], iterations=50), tmp_path).course
 
     assert (course.failure, course.iterations) == (None, 50)
+    assert ("torn down" in course.output) == ("torn down" in text)
 
 
 def test_a_driver_imports_its_neighbours_and_the_working_folder(tmp_path: Path):
