@@ -12,6 +12,7 @@ from typing import Any
 
 from soak.measurements import SIGNALS
 from soak.reporting import sentences as say
+from soak.reporting.flame import flame_graph
 from soak.reporting.markup import Markup, element, join
 from soak.reporting.outcome import excuse, known_fingerprints, worst_first
 from soak.reporting.stylesheet import page_css
@@ -98,10 +99,18 @@ def _component(component: ComponentResult, anchor: str, figure: str | None, excu
         *(element("p", message, class_="note") for message in component.messages),
         _failure(component.failure) if component.failure is not None else None,
         *(_cause(cause) for cause in component.causes),
+        _survivors(component),
         element("figure", Markup(inline(figure))) if figure else element("p", "Nothing was read.", class_="note"),
         element("details", element("summary", "What was measured"), evidence) if clean else evidence,
         id=anchor,
     )
+
+
+def _survivors(component: ComponentResult) -> Markup | None:
+    flames = flame_graph(component.causes)
+    if flames is None:
+        return None
+    return join(element("h3", "What survives, by call path (callers on top)"), element("figure", Markup(flames)))
 
 
 def _evidence(component: ComponentResult) -> Markup:

@@ -10,6 +10,7 @@ from pathlib import Path
 from soak.errors import SoakError
 from soak.measurements import Reading
 from soak.reporting.figures import component_figure, parts_figure
+from soak.reporting.flame import flame_graph
 from soak.reporting.html import render_html
 from soak.reporting.json_report import render_json
 from soak.reporting.junit import render_junit
@@ -41,6 +42,9 @@ def write_reports(result: RunResult, readings: Callable[[str], Sequence[Reading]
         if figure is not None:
             figures[component.name] = figure
             write_text(folder / figure_name(component.name), figure)
+        flames = flame_graph(component.causes)
+        if flames is not None:
+            write_text(folder / figure_name(f"{component.name}.survivors"), flames)
     parts = None if result.parts is None else parts_figure(result.parts)
     write_text(folder / "report.html", render_html(result, figures, parts))
 

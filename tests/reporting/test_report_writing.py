@@ -22,7 +22,7 @@ def test_a_run_gets_all_its_reports(tmp_path: Path):
     write_reports(run, from_table({"get": readings(), "convert": readings(rate=128.0)}), tmp_path)
 
     assert sorted(file.name for file in tmp_path.iterdir()) == [
-        "convert.svg", "get.svg", "junit.xml", "report.html", "report.json", "report.md",
+        "convert.survivors.svg", "convert.svg", "get.svg", "junit.xml", "report.html", "report.json", "report.md",
     ]  # fmt: skip
 
 
