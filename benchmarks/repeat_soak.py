@@ -53,6 +53,7 @@ def describe(run: CommandRun) -> dict[str, Any]:
         "seconds": round(run.seconds, 2),
         "controls_ok": bool(controls) and all(control["ok"] for control in controls.values()),
         "not_clean": not_clean(run.report),
+        "why": {name: run.components()[name]["why"] for name in not_clean(run.report)},
         "stderr": "" if run.report else run.stderr[-2000:],
     }
 
