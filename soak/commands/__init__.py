@@ -5,8 +5,10 @@ A command's module has its help as docstring, ``add_arguments(parser)`` and ``ru
 
 COMMANDS = {
     "run": "soak components one by one and say which one grows, by how much, and how sure that is",
+    "resume": "go on with a run that was cut off",
     "judge": "a verdict on anybody's iteration,value series (an RSS log, say)",
     "list": "the runs there are",
+    "clean": "remove all but the newest runs",
     "show": "what a run found, in the terminal",
     "report": "make a run's reports again from its database",
     "export": "a run's raw readings as CSV",

@@ -37,6 +37,24 @@ def positive_count(text: str) -> int:
     return number
 
 
+def nice_level(text: str) -> int:
+    """Read a nice level: what makes a process give way, which anybody may."""
+    if not text.isdecimal() or int(text) > 19:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a nice level from 0 to 19")
+    return int(text)
+
+
+def temperature(text: str) -> float:
+    """Read a temperature in °C."""
+    try:
+        degrees = float(text.removesuffix("°C").removesuffix("C"))
+    except ValueError:
+        degrees = 0.0
+    if not 0.0 < degrees < 200.0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a temperature in °C, such as 90")
+    return degrees
+
+
 def add_run_argument(parser: argparse.ArgumentParser) -> None:
     """Declare RUN and --out, as every command that reads a run takes them."""
     parser.add_argument("which", nargs="?", default="latest", metavar="RUN", help="a run's folder, or latest (default)")

@@ -6,6 +6,7 @@ TARGET: those under [tool.soak] in pyproject.toml.
 
   soak run my_script.py:cycle
   soak run drivers/ --duration 10min --interval 100ms
+  soak run drivers/ --overnight --detach             survives the end of the ssh session
   soak run drivers/ --inject decoder=native:106      would a leak be found?
 
 Exit codes: 0 all clean, 1 a leak, 2 usage or tool failure, 3 undecided, 4 a driver failed.
@@ -15,18 +16,18 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import signal
+import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
-from soak.commands.arguments import duration, positive_count, size
+from soak.commands.arguments import duration, nice_level, positive_count, size, temperature
+from soak.commands.measure import add_copies, copies_of, measure_and_report
 from soak.errors import UsageError
 from soak.settings import Request, RunPlan, make_plan, parse_driver_setting, parse_injection
+
+LOG_NAME = "soak.log"
+"""In the run's folder: what a run with --detach says."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,46 +58,47 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=KIND:SIZE[/EVERY]",
         help="plant a leak: native, object, cycle, fd, thread, mmap, lost-reference",
     )
+    measured.add_argument("--nice", type=nice_level, default=0, metavar="N", help="0 to 19; 19 leaves others most")
     guards = parser.add_argument_group("guards")
     guards.add_argument("--cycle-timeout", type=duration, metavar="60s", help="a cycle longer than this has hung (60s)")
     guards.add_argument("--max-rss", type=size, metavar="2GiB", help="stop and judge a component that grows to this")
+    guards.add_argument("--max-temperature", type=temperature, metavar="90", help="°C; pause while it is hotter")
     output = parser.add_argument_group("output")
     output.add_argument("--out", type=Path, metavar="DIR", help="where runs are kept (reports/)")
-    output.add_argument("--json", metavar="FILE", help="a copy of report.json; - is stdout")
-    output.add_argument("--junit", metavar="FILE", help="a copy of junit.xml; - is stdout")
-    output.add_argument("--markdown", metavar="FILE", help="a copy of report.md; - is stdout")
+    add_copies(output)
     output.add_argument("--on-verdict", metavar="COMMAND", help="run once at the first LEAK or FAILED, with the folder")
+    output.add_argument("--detach", action="store_true", help="go on by itself; say the process and the folder")
 
 
 def run(options: argparse.Namespace) -> int:
     """Soak what the options name; return the exit code."""
     plan = make_plan(_request(options), Path.cwd())
-    copies = _copies(options)
+    copies = copies_of(options)
 
-    from rich.console import Console
+    from soak.running.experiment import begin_run, run_experiment
 
-    from soak.reporting.outcome import exit_code
-    from soak.reporting.terminal import Progress, print_result
-    from soak.reporting.write import write_reports
-    from soak.running.experiment import run_experiment
+    settings = _settings(plan)
+    if options.detach:
+        if "-" in copies:
+            raise UsageError("--detach has no stdout to write a report to; name a file")
+        return _detach(begin_run(plan, settings), options)
+    return measure_and_report(lambda audience, stopping: run_experiment(plan, settings, audience, stopping), copies)
 
-    stopping = threading.Event()
-    with Progress(Console(stderr=True)) as progress, _signals_set(stopping):
-        store = run_experiment(plan, _settings(plan), progress, stopping)
-    with store:
-        result = store.read_run()
-        folder = Path(result.folder)
-        write_reports(result, store.read_readings, folder)
-    to_stdout = copies.pop("-", None)
-    for file, render in copies.items():
-        _write_copy(file, render(result))
-    print_result(result, Console(stderr=to_stdout is not None))
-    if to_stdout is not None:
-        sys.stdout.write(to_stdout(result).rstrip("\n") + "\n")
-        print(folder, file=sys.stderr)
-    else:
-        print(folder)
-    return exit_code(result)
+
+def _detach(folder: Path, options: argparse.Namespace) -> int:
+    """Let ``soak resume`` measure a run that was begun, in a session of its own; return the exit code."""
+    command = [sys.executable, "-m", "soak", "resume", str(folder)]
+    for option in ("json", "junit", "markdown"):
+        file = getattr(options, option)
+        command += [f"--{option}", file] if file else []
+    with (folder / LOG_NAME).open("wb") as log:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    print(f"process {process.pid} goes on; kill {process.pid} ends it in order; what it says is in {LOG_NAME}")
+    print(folder)
+    process.returncode = 0  # nobody waits for it
+    return 0
 
 
 def _request(options: argparse.Namespace) -> Request:
@@ -128,6 +130,8 @@ def _request(options: argparse.Namespace) -> Request:
         injections=injections,
         cycle_timeout_s=options.cycle_timeout,
         max_rss_bytes=options.max_rss,
+        max_temperature_c=options.max_temperature,
+        nice=options.nice,
         out=options.out,
         on_verdict=options.on_verdict,
     )
@@ -155,50 +159,3 @@ def _settings(plan: RunPlan) -> dict[str, Any]:
             for component in plan.components
         },
     }
-
-
-def _copies(options: argparse.Namespace) -> dict[str, Callable[[Any], str]]:
-    """Map each file that is to get a copy to what renders it."""
-    from soak.reporting.json_report import render_json
-    from soak.reporting.junit import render_junit
-    from soak.reporting.markdown import render_markdown
-
-    copies: dict[str, Callable[[Any], str]] = {}
-    for file, render in (
-        (options.json, render_json),
-        (options.junit, render_junit),
-        (options.markdown, render_markdown),
-    ):
-        if file in copies:
-            raise UsageError(f"two reports cannot both go to {file}")
-        if file is not None:
-            copies[file] = render
-            if file != "-" and not Path(file).absolute().parent.is_dir():
-                raise UsageError(f"{file} cannot be written: there is no folder {Path(file).parent}")
-    return copies
-
-
-def _write_copy(file: str, text: str) -> None:
-    try:
-        Path(file).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{file} cannot be written: {error.strerror}") from error
-
-
-@contextmanager
-def _signals_set(stopping: threading.Event) -> Iterator[None]:
-    """Let the first SIGINT, SIGTERM or SIGHUP end the run in order, and a second SIGINT end it at once."""
-
-    def stop(number: int, _: FrameType | None) -> None:
-        if stopping.is_set() and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        stopping.set()
-        print("soak: stopping; what was measured is judged (Ctrl-C again ends at once)", file=sys.stderr)
-
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, stop) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

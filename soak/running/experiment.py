@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 import subprocess
 import threading
@@ -13,18 +14,19 @@ from typing import Any, Protocol
 
 import soak
 from soak.analysis.parts import sum_of_parts
-from soak.errors import SoakError
+from soak.errors import SoakError, StoreError, UsageError
 from soak.results import SCHEMA_VERSION, ComponentResult, Parts, to_document
 from soak.running.controls import run_controls
 from soak.running.environment import describe_environment
 from soak.running.findings import failed_to_start, make_result
-from soak.running.interpreter import check_module, find_interpreter
+from soak.running.interpreter import Interpreter, check_module, find_interpreter
+from soak.running.resumption import Remainder, find_remainder
 from soak.running.supervisor import Course, Progress, Supervisor, Surroundings
 from soak.running.tracing import Trace, trace_growth
 from soak.running.tracking import find_library
-from soak.settings import ComponentPlan, RunPlan
+from soak.settings import ComponentPlan, RunPlan, plan_from_document, plan_to_document
 from soak.store.database import RunStore
-from soak.store.runs import create_run, new_run_folder
+from soak.store.runs import claimed, create_run, new_run_folder, open_run
 from soak.verdict import Verdict
 
 _TRACED_VERDICTS = (Verdict.LEAK, Verdict.SETTLING)
@@ -50,34 +52,90 @@ def run_experiment(plan: RunPlan, settings: dict[str, Any], audience: Audience, 
     ``settings``: plain facts for the report. ``stopping``: when set, the components at work end in order, the others
     do not begin. Raises UsageError before anything is measured when the plan cannot be carried out.
     """
-    interpreter = find_interpreter(plan.python)
-    for component in plan.components:
-        if component.target.module:
-            check_module(interpreter, component.target.module, [str(plan.base)])
+    interpreter = _check(plan)
+    folder = _begin(plan, settings, interpreter)
+    return _measure(folder, interpreter, Remainder(plan, {}, {}), audience, stopping)
+
+
+def begin_run(plan: RunPlan, settings: dict[str, Any]) -> Path:
+    """Make a run's folder and database with all that it takes to go on with it; measure nothing. Return the folder.
+
+    Raises UsageError when the plan cannot be carried out, or nothing can be kept where it says.
+    """
+    return _begin(plan, settings, _check(plan))
+
+
+def _begin(plan: RunPlan, settings: dict[str, Any], interpreter: Interpreter) -> Path:
     started = datetime.now(UTC)
     folder = new_run_folder(plan.out, started.astimezone())
+    create_run(
+        folder,
+        run=folder.name,
+        started=started.isoformat(timespec="seconds"),
+        soak=soak.__version__,
+        schema=SCHEMA_VERSION,
+        environment=describe_environment(interpreter),
+        settings=settings,
+        plan=plan_to_document(plan),
+    ).close()
+    return folder
+
+
+def resume_experiment(folder: Path, audience: Audience, stopping: threading.Event) -> RunStore:
+    """Go on with a run that was begun, and return its database, open, as `run_experiment` does.
+
+    What is measured again and what stands is for `soak.running.resumption` to say. Raises StoreError when ``folder``
+    holds no run that can be gone on with, UsageError when its plan cannot be carried out any more.
+    """
+    with open_run(folder) as store:
+        document = store.read_fact("plan")
+        if document is None:
+            raise StoreError(f"{folder} keeps no plan, for an earlier soak made it; soak run measures anew")
+        try:
+            plan = plan_from_document(document)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise StoreError(f"{folder}: the plan is damaged: {error!r}") from error
+        results = {result.name: result for result in store.read_run().components}
+        remainder = find_remainder(plan, results, store.cycles_read())
+    return _measure(folder, _check(plan), remainder, audience, stopping)
+
+
+def _check(plan: RunPlan) -> Interpreter:
+    """Return the interpreter of the measured processes. Raises UsageError when it or a target is not there."""
+    interpreter = find_interpreter(plan.python)
+    for component in plan.components:
+        target = component.target
+        if target.path and not Path(target.path).is_file():
+            raise UsageError(f"there is no file {target.path} any more")
+        if target.module:
+            check_module(interpreter, target.module, [str(plan.base)])
+    return interpreter
+
+
+def _measure(
+    folder: Path, interpreter: Interpreter, remainder: Remainder, audience: Audience, stopping: threading.Event
+) -> RunStore:
+    """Measure what remains and return the database, open."""
+    plan = remainder.plan
     tracker_library, reason = find_library() if plan.track else (None, "--no-track")
     surroundings = Surroundings(interpreter, plan.base, stopping, tracker_library, reason)
-    store = create_run(folder)
-    try:
-        store.write_facts(
-            run=folder.name,
-            started=started.isoformat(timespec="seconds"),
-            soak=soak.__version__,
-            schema=SCHEMA_VERSION,
-            environment=describe_environment(interpreter),
-            settings=settings,
-        )
-        store.write_facts(controls=to_document(run_controls(surroundings)))
-        results = _Run(plan, surroundings, store, folder, audience).soak_all()
-        parts = _set_against_parts(plan, results)
-        store.write_facts(
-            parts=to_document(parts) if parts else None,
-            finished=datetime.now(UTC).isoformat(timespec="seconds") if len(results) == len(plan.components) else None,
-        )
-    except BaseException:
-        store.close()
-        raise
+    with claimed(folder):
+        store = open_run(folder)
+        try:
+            # A component that is measured with more cycles now gets as many when this is cut off in its turn.
+            store.write_facts(plan=plan_to_document(plan), finished=None)
+            if len(remainder.kept) < len(plan.components):
+                store.write_facts(controls=to_document(run_controls(surroundings)))
+            results = _Run(remainder, surroundings, store, folder, audience).soak_all()
+            parts = _set_against_parts(plan, results)
+            complete = len(results) == len(plan.components)
+            store.write_facts(
+                parts=to_document(parts) if parts else None,
+                finished=datetime.now(UTC).isoformat(timespec="seconds") if complete else None,
+            )
+        except BaseException:
+            store.close()
+            raise
     return store
 
 
@@ -85,15 +143,17 @@ class _Run:
     """The components of one run, some at a time."""
 
     def __init__(
-        self, plan: RunPlan, surroundings: Surroundings, store: RunStore, folder: Path, audience: Audience
+        self, remainder: Remainder, surroundings: Surroundings, store: RunStore, folder: Path, audience: Audience
     ) -> None:
-        self._plan = plan
+        self._plan = remainder.plan
+        self._kept = remainder.kept
+        self._reasons = remainder.reasons
         self._surroundings = surroundings
         self._store = store
         self._folder = folder
         self._audience = audience
         self._telling = threading.Lock()
-        self._told = False
+        self._told = any(_is_news(result) for result in self._kept.values())
 
     def soak_all(self) -> list[ComponentResult]:
         """Soak every component; return the results in the plan's order, without those that never began."""
@@ -112,6 +172,8 @@ class _Run:
         return [outcome for outcome in outcomes if outcome is not None]
 
     def _soak(self, component: ComponentPlan, position: int, total: int) -> ComponentResult | None:
+        if component.name in self._kept:
+            return self._kept[component.name]
         if self._surroundings.stopping.is_set():
             return None
         self._tell(lambda: self._audience.begin(component.name, position, total))
@@ -130,6 +192,8 @@ class _Run:
         else:
             trace = self._trace(component, course)
             result = make_result(component, course, trace, self._surroundings.interpreter)
+        if component.name in self._reasons:
+            result = dataclasses.replace(result, messages=(self._reasons[component.name], *result.messages))
         self._store.write_result(component_id, result)
         self._tell(lambda: self._audience.done(result))
         self._notify(result)
@@ -161,7 +225,7 @@ class _Run:
     def _notify(self, result: ComponentResult) -> None:
         """Run the user's command once, at the first LEAK or FAILED that counts."""
         command = self._plan.on_verdict
-        if command is None or not result.gate or result.verdict not in (Verdict.LEAK, Verdict.FAILED):
+        if command is None or not _is_news(result):
             return
         with self._telling:
             if self._told:
@@ -171,6 +235,11 @@ class _Run:
             subprocess.Popen([*shlex.split(command), str(self._folder)], stdin=subprocess.DEVNULL, stdout=2)
         except (OSError, ValueError) as error:
             raise SoakError(f"--on-verdict {command!r} cannot be run: {error}") from error
+
+
+def _is_news(result: ComponentResult) -> bool:
+    """Whether a result is one that the user's command is run for."""
+    return result.gate and result.verdict in (Verdict.LEAK, Verdict.FAILED)
 
 
 def _set_against_parts(plan: RunPlan, results: list[ComponentResult]) -> Parts | None:

@@ -89,10 +89,15 @@ class RunStore:
             )
 
     def begin_component(self, name: str, started: str) -> int:
-        """Make a component's row and return its id."""
+        """Make a component's row and return its id; one that began before begins again, without what it had read."""
         with self._transaction() as connection:
-            row = connection.execute("insert into component (name, started) values (?, ?)", (name, started))
-            return int(row.lastrowid or 0)
+            row = connection.execute(
+                "insert into component (name, started) values (?, ?) "
+                "on conflict (name) do update set started = excluded.started, n_min = null, result = null returning id",
+                (name, started),
+            ).fetchone()
+            connection.execute("delete from reading where component_id = ?", row)
+            return int(row[0])
 
     def write_n_min(self, component_id: int, n_min: int) -> None:
         """Keep the n_min that was fixed, for whoever judges the readings again."""
@@ -119,6 +124,24 @@ class RunStore:
         """Return the names of all components that began, in that order."""
         with self._transaction() as connection:
             return [row[0] for row in connection.execute("select name from component order by id")]
+
+    def cycles_read(self) -> dict[str, int | None]:
+        """Map each component that began to the cycle of its last checkpoint; None for one that has none."""
+        with self._transaction() as connection:
+            return dict(
+                connection.execute(
+                    "select name, (select max(cycle) from reading where component_id = id) from component order by id"
+                ).fetchall()
+            )
+
+    def read_fact(self, name: str) -> Any:
+        """Return a fact of the run; None when it was never written. Raises StoreError when it is damaged."""
+        with self._transaction() as connection:
+            row = connection.execute("select value from fact where name = ?", (name,)).fetchone()
+        try:
+            return None if row is None else json.loads(row[0])
+        except (TypeError, ValueError) as error:
+            raise StoreError(f"{self._path} is damaged: {error!r}") from error
 
     def read_readings(self, component: str) -> list[Reading]:
         """Return a component's checkpoints in order; empty for one that has none."""

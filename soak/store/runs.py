@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from soak.errors import StoreError, UsageError
 from soak.store.database import FILE_NAME, RunStore
 
 LATEST = "latest"
+_NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
+"""What file systems without locks answer; there nobody is kept out."""
 
 
 def new_run_folder(out: Path, now: datetime) -> Path:
@@ -59,9 +68,63 @@ def open_run(folder: Path) -> RunStore:
     return RunStore(folder / FILE_NAME, create=False)
 
 
-def create_run(folder: Path) -> RunStore:
-    """Make the database of a new run. Raises UsageError where it cannot be written."""
+def create_run(folder: Path, **facts: Any) -> RunStore:
+    """Make the database of a new run, with its first facts. Raises UsageError where it cannot be written.
+
+    It takes its name when it is whole, so that a kill at any moment leaves a run or none.
+    """
+    unfinished = folder / f".{FILE_NAME}.part"
     try:
-        return RunStore(folder / FILE_NAME, create=True)
-    except StoreError as error:
+        with RunStore(unfinished, create=True) as store:
+            store.write_facts(**facts)
+        unfinished.replace(folder / FILE_NAME)
+        return open_run(folder)
+    except (OSError, StoreError) as error:
         raise UsageError(f"--out {folder.parent}: no run can be kept there ({error})") from error
+
+
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Hold a run for this process while it is measured, so that nobody else measures into it or removes it.
+
+    The kernel ends the claim with the process, however that ends. Raises UsageError when another process holds it.
+    """
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be opened: {error.strerror}") from error
+    try:
+        _lock(handle, folder)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int, folder: Path) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise UsageError(f"{folder} is being measured at this moment, by another soak") from None
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise UsageError(f"{folder} cannot be locked: {error.strerror}") from error
+
+
+def remove_run(folder: Path, *, dry_run: bool) -> None:
+    """Remove a run with all that is in its folder; with ``dry_run`` only check that it could be.
+
+    Raises StoreError when ``folder`` is a link or holds no run of soak's, UsageError when it is being measured.
+    """
+    if folder.is_symlink():
+        raise StoreError(f"{folder} is a link")
+    open_run(folder).close()
+    with claimed(folder):
+        if dry_run:
+            return
+        try:
+            # First what makes it a run: one that is removed in part is none any more.
+            for name in (FILE_NAME, f"{FILE_NAME}-wal", f"{FILE_NAME}-shm"):
+                (folder / name).unlink(missing_ok=True)
+            shutil.rmtree(folder)
+        except OSError as error:
+            raise StoreError(f"{folder} cannot be removed: {error.strerror}") from error

@@ -11,7 +11,7 @@ SCHEMA_VERSION = 1
 
 DDL = f"""
 -- What the run is: one row a fact, the value as JSON. Keys: run, folder, started, finished, soak, environment,
--- settings, controls, parts.
+-- settings, plan (all it takes to go on with the run), controls, parts.
 create table fact (
     name text primary key,
     value text not null

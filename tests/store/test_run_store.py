@@ -150,9 +150,17 @@ def test_readings_of_one_checkpoint_twice_are_refused(folder: Path):
         assert [reading.cycle for reading in store.read_readings("decoder")] == [0, 7, 8]
 
 
-def test_two_components_of_one_name_are_refused(folder: Path):
+def test_a_component_that_begins_again_has_read_nothing_yet(folder: Path):
+    """It keeps its place; another component's readings stay."""
     with open_run(folder) as store:
-        assert "run.db" in refusal(lambda: store.begin_component("decoder", "again"))
+        store.write_readings(2, [Reading(5, 0.5)])
+        assert store.cycles_read() == {"decoder": 7, "get": 5}
+
+        assert store.begin_component("decoder", "again") == 1
+
+        assert store.cycles_read() == {"decoder": None, "get": 5}
+        assert store.read_run().components == ()
+        assert store.component_names() == ["decoder", "get"]
 
 
 def test_several_threads_may_write(folder: Path):

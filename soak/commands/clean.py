@@ -1,0 +1,41 @@
+"""Remove the folders of old runs under --out; the newest ones stay.
+
+The newest run always stays, and so does one that is being measured. What holds no run.db is no run and is left alone.
+
+  soak clean --keep 10 --dry-run
+  soak clean --keep 10
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from soak.commands.arguments import add_out_argument, positive_count, runs_folder
+from soak.errors import StoreError, UsageError
+from soak.store.runs import list_runs, remove_run
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of ``soak clean``."""
+    parser.add_argument("--keep", type=positive_count, default=10, metavar="N", help="how many of the newest stay (10)")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be removed, and remove nothing")
+    add_out_argument(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Remove what is too old and say so, a line each; return 0, or 2 when something could not be removed."""
+    out = runs_folder(options)
+    runs = list_runs(out)
+    removed, refused = 0, []
+    for folder in runs[: -options.keep]:
+        try:
+            remove_run(folder, dry_run=options.dry_run)
+        except (StoreError, UsageError) as error:
+            refused.append(str(error))
+            continue
+        removed += 1
+        print(f"{'would remove' if options.dry_run else 'removed'} {folder}")
+    print(f"{removed} of {len(runs)} runs under {out} {'would be removed' if options.dry_run else 'removed'}")
+    if refused:
+        raise UsageError("not removed: " + "; ".join(refused))
+    return 0

@@ -1,0 +1,111 @@
+"""What ``run`` and ``resume`` share: signals, reports and their copies, the exit code."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from soak.errors import UsageError
+
+
+def add_copies(output: Any) -> None:
+    """Declare the options for extra copies of the reports; ``output``: a parser or a group of one."""
+    output.add_argument("--json", metavar="FILE", help="a copy of report.json; - is stdout")
+    output.add_argument("--junit", metavar="FILE", help="a copy of junit.xml; - is stdout")
+    output.add_argument("--markdown", metavar="FILE", help="a copy of report.md; - is stdout")
+
+
+def copies_of(options: argparse.Namespace) -> dict[str, Callable[[Any], str]]:
+    """Map each file that is to get a copy to what renders it. Raises UsageError for one that cannot be written."""
+    from soak.reporting.json_report import render_json
+    from soak.reporting.junit import render_junit
+    from soak.reporting.markdown import render_markdown
+
+    copies: dict[str, Callable[[Any], str]] = {}
+    for file, render in (
+        (options.json, render_json),
+        (options.junit, render_junit),
+        (options.markdown, render_markdown),
+    ):
+        if file in copies:
+            raise UsageError(f"two reports cannot both go to {file}")
+        if file is not None:
+            copies[file] = render
+            if file != "-" and not Path(file).absolute().parent.is_dir():
+                raise UsageError(f"{file} cannot be written: there is no folder {Path(file).parent}")
+    return copies
+
+
+def measure_and_report(measure: Callable[[Any, threading.Event], Any], copies: dict[str, Callable[[Any], str]]) -> int:
+    """Measure, write the reports, show the result, print the run's folder last; return the exit code.
+
+    ``measure``: takes an audience and the event that ends the run in order; returns the run's open database.
+    """
+    from rich.console import Console
+
+    from soak.reporting.outcome import exit_code
+    from soak.reporting.terminal import Progress, print_result
+    from soak.reporting.write import write_reports
+
+    stopping = threading.Event()
+    with Progress(Console(stderr=True)) as progress, _signals_set(stopping):
+        store = measure(progress, stopping)
+    with store:
+        result = store.read_run()
+        folder = Path(result.folder)
+        write_reports(result, store.read_readings, folder)
+    to_stdout = copies.pop("-", None)
+    for file, render in copies.items():
+        _write_copy(file, render(result))
+    print_result(result, Console(stderr=to_stdout is not None))
+    if to_stdout is not None:
+        sys.stdout.write(to_stdout(result).rstrip("\n") + "\n")
+        print(folder, file=sys.stderr)
+    else:
+        print(folder)
+    return exit_code(result)
+
+
+def _write_copy(file: str, text: str) -> None:
+    try:
+        Path(file).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{file} cannot be written: {error.strerror}") from error
+
+
+@contextmanager
+def _signals_set(stopping: threading.Event) -> Iterator[None]:
+    """Let the first SIGINT, SIGTERM or SIGHUP end the run in order, and a second SIGINT end it at once."""
+
+    def stop(number: int, _: FrameType | None) -> None:
+        if stopping.is_set() and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        if number == signal.SIGHUP:
+            _leave_terminal()
+        stopping.set()
+        print("soak: stopping; what was measured is judged (Ctrl-C again ends at once)", file=sys.stderr)
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, stop) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _leave_terminal() -> None:
+    """Send what is still to be said nowhere: the terminal has gone, and writing to it would be an error."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        if stream.isatty():
+            os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)

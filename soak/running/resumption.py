@@ -1,0 +1,70 @@
+"""What is left to do of a run that was cut off, or that left components undecided."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from soak.results import ComponentResult
+from soak.settings import ComponentPlan, RunPlan
+from soak.verdict import Verdict
+
+_ENDED_FROM_OUTSIDE = ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP")
+_UNDECIDED = (Verdict.INCONCLUSIVE, Verdict.SETTLING)
+
+
+@dataclass(frozen=True)
+class Remainder:
+    """A run's plan as it is to be gone on with."""
+
+    plan: RunPlan
+    """Every component; one that was left undecided with a budget of as many cycles as decide."""
+    kept: Mapping[str, ComponentResult]
+    """Results that stand, by name; the other components are measured."""
+    reasons: Mapping[str, str]
+    """By name: why a component is measured again, in a sentence for its messages."""
+
+
+def find_remainder(
+    plan: RunPlan, results: Mapping[str, ComponentResult], cycles_read: Mapping[str, int | None]
+) -> Remainder:
+    """Tell what stands and what is measured again.
+
+    ``cycles_read``: of each component that began, the cycle of its last reading, or None. A component that was cut
+    off begins again from its first cycle, for the process that held its state is gone, and two processes' readings
+    are not one series. What would come out the same stands: CLEAN, LEAK, a driver that failed by itself, and one
+    that no number of cycles decides.
+    """
+    components, kept, reasons = [], {}, {}
+    for component in plan.components:
+        result = results.get(component.name)
+        if result is None:
+            components.append(component)
+            if component.name in cycles_read:
+                done = cycles_read[component.name] or 0
+                reasons[component.name] = f"Cut off after {done:,} cycles and measured again from the first one."
+            continue
+        reason, again = _why_again(component, result)
+        components.append(again)
+        if reason:
+            reasons[component.name] = reason
+        else:
+            kept[component.name] = result
+    return Remainder(dataclasses.replace(plan, components=tuple(components)), kept, reasons)
+
+
+def _why_again(component: ComponentPlan, result: ComponentResult) -> tuple[str, ComponentPlan]:
+    """Return why a component with a result is measured again, or an empty text, and its plan for that."""
+    failure = result.failure
+    if failure is not None and failure.reason == "signal" and failure.detail in _ENDED_FROM_OUTSIDE:
+        reason = f"{failure.detail} ended its process in {failure.phase} {failure.cycle:,}; measured again."
+        return reason, component
+    if result.stopped_by == "signal" and result.verdict is not Verdict.LEAK:
+        return f"Stopped after {result.iterations:,} cycles and measured again from the first one.", component
+    if result.verdict in _UNDECIDED and result.needed_iterations:
+        cycles = result.iterations + result.needed_iterations
+        again = dataclasses.replace(component, iterations=cycles, budget_s=None, n_min=result.n_min)
+        reason = f"{result.iterations:,} cycles left it {result.verdict}; measured again with {cycles:,}."
+        return reason, again
+    return "", component
