@@ -322,6 +322,7 @@ def test_an_interrupt_ends_the_run_in_order(place: Path, tmp_path: Path):
         running.send_signal(signal.SIGINT)
         out, err = running.communicate(timeout=60)
 
+    assert out, err
     folder = Path(out.splitlines()[-1])
     report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     assert "stopping; what was measured is judged" in err
