@@ -42,8 +42,10 @@ def run_between(soaking: Loop, cycle: Callable[..., Any], arguments: tuple[Any, 
     if baseline.taken_after is None:
         return
     last = _snapshot()
+    tracemalloc.stop()  # under it what follows would take a minute
+    first, last = _without_own(tracemalloc.Snapshot.load(path + ".baseline")), _without_own(last)
+    first.dump(path + ".baseline")
     last.dump(path)
-    first = tracemalloc.Snapshot.load(path + ".baseline")
     top = _sum_by_line(last.compare_to(first, "traceback"))[:TOP_LINES]
     with open(path + ".top", "wb") as file:
         marshal.dump((baseline.cycles - baseline.taken_after, top), file, 2)
@@ -83,10 +85,14 @@ class _Baseline:
 
 
 def _snapshot() -> tracemalloc.Snapshot:
-    """Take a snapshot without what soak itself allocated (but with the leaks it plants)."""
     gc.collect()
+    return tracemalloc.take_snapshot()
+
+
+def _without_own(snapshot: tracemalloc.Snapshot) -> tracemalloc.Snapshot:
+    """Return a snapshot without what soak itself allocated (but with the leaks it plants)."""
     own = [name for name in os.listdir(_HERE) if name.endswith(".py") and name != "injection.py"]
-    return tracemalloc.take_snapshot().filter_traces(
+    return snapshot.filter_traces(
         [tracemalloc.Filter(False, os.path.join(_HERE, name)) for name in own]
         + [tracemalloc.Filter(False, tracemalloc.__file__)]
     )
