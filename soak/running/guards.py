@@ -13,6 +13,14 @@ GUARDED_SHARE = 0.8
 COOL_AGAIN_C = 5.0
 """A component goes on when the machine is so much cooler than ``--max-temperature``."""
 _LOOK_EVERY_S = 2.0
+_SAYS_THAT_IT_RAN_OUT = {
+    "MemoryError": "mapped",
+    "OSError: [Errno 12]": "mapped",
+    "OSError: [Errno 24]": "fds",
+    "RuntimeError: can't start new thread": "threads",
+    "BlockingIOError: [Errno 11]": "threads",
+}
+_GROWN_SHARE = 0.5
 
 
 def tripped_guard(values: Mapping[str, float], limits: Mapping[str, float], max_rss_bytes: float | None) -> str | None:
@@ -22,6 +30,21 @@ def tripped_guard(values: Mapping[str, float], limits: Mapping[str, float], max_
     for signal, limit in limits.items():
         if values.get(signal, 0.0) >= GUARDED_SHARE * limit:
             return signal
+    return None
+
+
+def what_ran_out(
+    detail: str, first: Mapping[str, float], last: Mapping[str, float], limits: Mapping[str, float]
+) -> str | None:
+    """Return the signal whose limit a driver ran into between two checkpoints, before the guard could see it, or None.
+
+    ``detail``: type and message of what it raised. It must have grown through half of its room until then: a cycle
+    that asks for more than there is at once has failed, and not leaked.
+    """
+    for beginning, signal in _SAYS_THAT_IT_RAN_OUT.items():
+        if detail.startswith(beginning) and signal in limits and signal in first and signal in last:
+            room = limits[signal] - first[signal]
+            return signal if last[signal] - first[signal] >= _GROWN_SHARE * room > 0 else None
     return None
 
 

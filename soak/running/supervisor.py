@@ -18,7 +18,7 @@ from soak.probes.limits import read_limits
 from soak.probes.outside import OutsideReader, open_reader
 from soak.results import Failure, Pacing
 from soak.running.failures import describe_failure
-from soak.running.guards import HeatGuard, hottest_c, tripped_guard
+from soak.running.guards import HeatGuard, hottest_c, tripped_guard, what_ran_out
 from soak.running.interpreter import Interpreter
 from soak.running.process import MeasuredProcess
 from soak.running.tracking import LedgerWatch, Tracked
@@ -203,11 +203,15 @@ class Supervisor:
             self._on_progress(self._progress(process))
         self._take_rows(process, None)
         self._fix_n_min_when_known(process, ended=True)
+        failure = describe_failure(process, hung=hung, held=held)
         exhausted = tripped_guard(self._last_values, limits, plan.max_rss_bytes)
+        if exhausted is None and failure is not None:
+            exhausted = what_ran_out(failure.detail, judge.first, judge.last, limits)
         if exhausted is not None and not stopped_by:
             # It failed because it ran into a limit before the guard could stop it: that is the leak, not a fault.
             stopped_by = f"guard:{exhausted}"
-        failure = None if stopped_by.startswith("guard:") else describe_failure(process, hung=hung, held=held)
+        if stopped_by.startswith("guard:"):
+            failure = None
         words = process.words
         if stopped_by.startswith("guard:"):
             judgement = judge.judge_at_guard(stopped_by.removeprefix("guard:"), words[ring.WORD_COMPLETED])
@@ -327,7 +331,9 @@ class Supervisor:
             if done:
                 # The first checkpoints are dense; what they take says nothing of how long a cycle takes.
                 cycles_s = elapsed_s - process.words[ring.WORD_CHECKPOINT_NS] / 1e9
-                budgets.append(plan.budget_s / max(cycles_s / done, plan.interval_s))
+                if cycles_s <= 0 and not ended:
+                    return  # read a moment later than the time; a busy machine makes that moment long
+                budgets.append(plan.budget_s / max(cycles_s / done, plan.interval_s, 1e-9))
         budget_cycles = min(budgets, default=0.0)
         self._fix_n_min(process, choose_n_min(budget_cycles))
 

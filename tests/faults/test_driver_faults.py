@@ -1,0 +1,303 @@
+"""Drivers that do what no driver should: stopped, exhausted, forked, with closed descriptors; see tests/running too."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+from pathlib import Path
+
+import psutil
+import pytest
+from command_builder import soak
+from running_builder import CYCLES, N_MIN, a_plan, soak_driver, surroundings
+
+from soak.running.supervisor import Progress, Supervisor
+from soak.targets import find_targets
+from soak.verdict import Verdict
+
+pytestmark = pytest.mark.integration
+
+
+def is_running(pid: int) -> bool:
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+
+
+def test_a_driver_that_is_stopped_in_a_cycle_has_hung(tmp_path: Path):
+    """SIGSTOP: after the cycle's timeout it is ended, and the stack says where it stood."""
+    failure = soak_driver(
+        tmp_path,
+        """
+        import os, signal
+        def setup(): return [0]
+        def cycle(state):
+            state[0] += 1
+            if state[0] == 5: stand_still()
+        def stand_still():
+            os.kill(os.getpid(), signal.SIGSTOP)
+        """,
+        cycle_timeout_s=0.5,
+    ).course.failure
+
+    assert failure is not None
+    assert (failure.phase, failure.cycle, failure.reason) == ("cycle", 5, "hang")
+    assert failure.detail == "stopped by a signal, and not continued within the cycle timeout"
+    assert any("in stand_still" in line for line in failure.stack)
+
+
+def stopped_between_cycles(folder: Path, *, go_on: bool) -> Supervisor:
+    """Prepare a paced run whose process gets SIGSTOP while it waits for its next cycle, and SIGCONT 0.3 s later."""
+    (folder / "drive_it.py").write_text(
+        "import os\n"
+        "def setup():\n    open('part', 'w').write(str(os.getpid()))\n    os.rename('part', 'pid')\n"
+        "def cycle(state): pass\n",
+        encoding="utf-8",
+    )
+    plan = a_plan(
+        find_targets(["drive_it.py"], folder)[0], interval_s=0.2, iterations=8, checkpoint_every=1, cycle_timeout_s=1.0
+    )
+    sent: list[int] = []
+
+    def stop_once(progress: Progress) -> None:
+        if progress.cycles >= 3 and not sent:
+            sent.append(int((folder / "pid").read_text()))
+            os.kill(sent[0], signal.SIGSTOP)
+            if go_on:
+                threading.Timer(0.3, os.kill, (sent[0], signal.SIGCONT)).start()
+
+    return Supervisor(plan, surroundings(folder), on_progress=stop_once)
+
+
+def test_a_driver_that_is_stopped_between_cycles_has_hung(tmp_path: Path):
+    """It never comes to its next cycle; a run without a time budget would wait for ever."""
+    failure = stopped_between_cycles(tmp_path, go_on=False).run().failure
+
+    assert failure is not None
+    assert (failure.reason, failure.detail[:19]) == ("hang", "stopped by a signal")
+
+
+def test_a_driver_that_is_stopped_and_continued_goes_on(tmp_path: Path):
+    """The twin: held still for less than the timeout."""
+    course = stopped_between_cycles(tmp_path, go_on=True).run()
+
+    assert (course.failure, course.iterations) == (None, 8)
+
+
+@pytest.mark.parametrize("first", [0, 3])
+@pytest.mark.parametrize("when", ["setup", "cycle 3"])
+def test_a_driver_that_closes_what_it_does_not_own(tmp_path: Path, first: int, when: str):
+    """With all descriptors gone, its own stdout among them, it is counted to the end."""
+    course = soak_driver(
+        tmp_path,
+        f"""
+        import os
+        def setup():
+            {"os.closerange(" + str(first) + ", 4096)" if when == "setup" else "pass"}
+            return [0]
+        def cycle(state):
+            state[0] += 1
+            if state[0] == 3: os.closerange({first}, 4096)
+            os.close(os.open("/dev/null", os.O_RDONLY))
+        """,
+    ).course
+
+    assert (course.failure, course.iterations) == (None, CYCLES)
+    assert course.judgement.verdict is Verdict.CLEAN
+
+
+def test_threads_that_run_out_are_a_leak(tmp_path: Path):
+    """Stopped by the guard before the limit, which setup lowered, and judged by what there is."""
+    course = soak_driver(
+        tmp_path,
+        """
+        import resource, threading
+        waiting = threading.Event()
+        def setup():
+            threading.stack_size(65536)
+            resource.setrlimit(resource.RLIMIT_NPROC, (100, 100))
+        def cycle(state): threading.Thread(target=waiting.wait, daemon=True).start()
+        """,
+        n_min=None,
+        checkpoint_every=None,
+    ).course
+
+    assert (course.failure, course.stopped_by) == (None, "guard:threads")
+    assert (course.judgement.verdict, course.judgement.decided_by) == (Verdict.LEAK, "threads")
+    assert course.iterations <= 100
+
+
+@pytest.mark.parametrize("mebibytes", [1, 100])
+def test_address_space_that_runs_out_is_a_leak(tmp_path: Path, mebibytes: int):
+    """By little the guard stops it; by much it raises MemoryError first, and that is no fault of its own either."""
+    course = soak_driver(
+        tmp_path,
+        f"""
+        import resource
+        kept = []
+        def setup():
+            used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+            resource.setrlimit(resource.RLIMIT_AS, (used + 400 * 2**20,) * 2)
+        def cycle(state): kept.append(bytearray({mebibytes} * 2**20))
+        """,
+        n_min=None,
+        checkpoint_every=None,
+    ).course
+
+    assert (course.failure, course.stopped_by) == (None, "guard:mapped")
+    assert course.judgement.verdict is Verdict.LEAK
+    assert course.iterations * mebibytes <= 400
+
+
+def test_memory_that_runs_out_by_its_own_fault_is_a_failure(tmp_path: Path):
+    """The twin: nothing had grown, and one cycle asked for what nobody has."""
+    failure = soak_driver(tmp_path, "def cycle(state): bytearray(2**62)\n").course.failure
+
+    assert failure is not None
+    assert (failure.cycle, failure.detail) == (1, "MemoryError: ")
+
+
+def test_a_driver_that_moves_to_a_folder_that_goes(tmp_path: Path):
+    """Relative paths mean nothing any more; soak uses none."""
+    course = soak_driver(
+        tmp_path,
+        """
+        import os, tempfile
+        def setup():
+            folder = tempfile.mkdtemp()
+            os.chdir(folder)
+            os.rmdir(folder)
+        def cycle(state): os.chdir("/proc/self")
+        """,
+    ).course
+
+    assert (course.failure, course.iterations, course.judgement.verdict) == (None, CYCLES, Verdict.CLEAN)
+
+
+def test_a_driver_that_takes_every_signal_and_is_interrupted_all_the_time(tmp_path: Path):
+    """A timer's signal each millisecond, in its cycles, in the waits between them, and at the checkpoints."""
+    course = soak_driver(
+        tmp_path,
+        """
+        import signal
+        seen = [0]
+        def count(*_): seen[0] = (seen[0] + 1) % 200
+        def setup():
+            for number in set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP}: signal.signal(number, count)
+            signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+        def cycle(state): signal.sigpending()
+        def teardown(state): signal.setitimer(signal.ITIMER_REAL, 0)
+        """,
+        interval_s=0.0005,
+    ).course
+
+    assert (course.failure, course.iterations) == (None, CYCLES)
+    assert course.judgement.verdict is Verdict.CLEAN
+
+
+def test_a_fork_that_comes_back_from_the_cycle_writes_nothing(tmp_path: Path):
+    """Every tenth cycle forks: the process that comes back with 0 is not the measured one, and ends there."""
+    soaked = soak_driver(
+        tmp_path,
+        """
+        import os
+        def setup(): return [0]
+        def cycle(state):
+            state[0] += 1
+            if state[0] % 10 == 0:
+                child = os.fork()
+                if child: os.waitpid(child, 0)
+        def teardown(state): print("torn down by", os.getppid() != 1, state[0])
+        """,
+        iterations=200,
+        checkpoint_every=1,
+    )
+
+    assert (soaked.course.failure, soaked.course.iterations) == (None, 200)
+    assert [reading.cycle for reading in soaked.readings] == list(range(201))
+    assert soaked.course.output.splitlines() == ["torn down by True 200"]
+
+
+def test_a_fork_that_fails_is_no_failure_of_the_driver(tmp_path: Path):
+    """What a forked process raises, or a status of its own, says nothing of the measured one."""
+    course = soak_driver(
+        tmp_path,
+        """
+        import os
+        def cycle(state):
+            child = os.fork()
+            if not child: raise ValueError("in the fork")
+            os.waitpid(child, 0)
+        """,
+        iterations=20,
+    ).course
+
+    assert (course.failure, course.iterations) == (None, 20)
+
+
+def test_forks_that_stay_are_a_leak_of_processes_and_end_with_the_driver(tmp_path: Path):
+    course = soak_driver(
+        tmp_path,
+        """
+        import os, time
+        kept = []
+        def cycle(state):
+            child = os.fork()
+            if not child: time.sleep(600)
+            if len(kept) < 50: kept.append(child)
+            else: os.kill(child, 9); os.waitpid(child, 0)
+        def teardown(state): print(*kept)
+        """,
+        iterations=100,
+    ).course
+
+    assert course.failure is None
+    assert [pid for pid in map(int, course.output.split()) if is_running(pid)] == []
+
+
+def test_a_grandchild_in_a_session_of_its_own_ends_with_the_driver(tmp_path: Path):
+    """A daemon: forked twice, out of the process group. It is found by the mark in its environment."""
+    course = soak_driver(
+        tmp_path,
+        """
+        import subprocess, sys
+        DAEMON = "import os, time\\nif os.fork(): os._exit(0)\\nprint(os.getpid(), flush=True)\\ntime.sleep(600)"
+        def setup():
+            started = subprocess.Popen([sys.executable, "-c", DAEMON], start_new_session=True, stdout=subprocess.PIPE)
+            pid = int(started.stdout.readline())
+            started.stdout.close()
+            started.wait()
+            return pid
+        def cycle(state): pass
+        def teardown(state): print(state)
+        """,
+        iterations=3,
+    ).course
+
+    assert course.failure is None
+    assert not is_running(int(course.output))
+
+
+FAULTY = {
+    "exits": "import os\ndef cycle(state): os._exit(0)\n",
+    "killed": "import os\ndef cycle(state): os.kill(os.getpid(), 9)\n",
+    "crashes": "import ctypes\ndef cycle(state): ctypes.string_at(0)\n",
+    "hangs": "import time\ndef cycle(state): time.sleep(600)\n",
+    "leaks": "kept = []\ndef cycle(state): kept.append(object())\n",
+    "whole": "def cycle(state): pass\n",
+}
+
+
+def test_the_others_go_on(tmp_path: Path):
+    """Each fault costs its own component only; the exit code is that of the worst."""
+    for name, text in FAULTY.items():
+        (tmp_path / f"drive_{name}.py").write_text(text, encoding="utf-8")
+
+    answer = soak(
+        tmp_path, "run", ".", "--iterations", str(CYCLES), "--n-min", str(N_MIN), "--no-track", "--cycle-timeout", "2s",
+        "--json", "-",
+    )  # fmt: skip
+
+    found = {component["name"]: component["verdict"] for component in json.loads(answer.out)["components"]}
+    assert answer.code == 4
+    assert found == {**dict.fromkeys(FAULTY, "FAILED"), "leaks": "LEAK", "whole": "CLEAN"}
