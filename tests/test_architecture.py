@@ -38,6 +38,7 @@ FLOORS = {
     "soak.api": 6,
     "soak.commands": 6,
     "soak.pytest_case": 6,
+    "soak.pytest_checks": 6,
     "soak.pytest_plugin": 6,
     "soak.__main__": 6,
 }
@@ -108,8 +109,8 @@ def test_the_reader_of_floors_sees_what_it_must():
     """The control of the tests here: a planted import from above, late and early, is seen."""
     assert floor_of("soak.inside.ring") < floor_of("soak.units") < floor_of("soak.store.database")
     assert floor_of("soak.running.supervisor") < floor_of("soak.reporting.html") < floor_of("soak.commands.run")
-    assert "soak.reporting.terminal" in set(imports_of(ROOT / "soak/commands/run.py"))
-    assert "soak.reporting.terminal" not in set(imports_of(ROOT / "soak/commands/run.py", top_level_only=True))
+    assert "soak.reporting.terminal" in set(imports_of(ROOT / "soak/commands/show.py"))
+    assert "soak.reporting.terminal" not in set(imports_of(ROOT / "soak/commands/show.py", top_level_only=True))
     with pytest.raises(AssertionError, match=r"soak\.cellar stands on no floor"):
         floor_of("soak.cellar")
 
