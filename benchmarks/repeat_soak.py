@@ -24,6 +24,9 @@ def main() -> int:
         for number in range(1, options.runs + 1):
             lines.append(describe(soak_run(folder)))
             say(f"run {number} of {options.runs}: {lines[-1]}")
+    if not any(line["controls_ok"] for line in lines):
+        say("nothing was measured")
+        return 1
     seconds = [line["seconds"] for line in lines]
     unclean = [f"{name} {verdict}" for line in lines for name, verdict in line["not_clean"].items()]
     controls = sum(not line["controls_ok"] for line in lines)
