@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from soak.analysis.series import judge
+from soak.analysis.series import SeriesJudge
 from soak.verdict import SeriesVerdict, Verdict
 
 BLOCKS_TOLERANCE = 0.01
@@ -65,8 +65,12 @@ class LedgerJudge:
             self._changes.setdefault(site, []).append((position, int(blocks[site]), int(sizes[site])))
         self._blocks, self._bytes = blocks, sizes
 
-    def suspects(self, n_min: int) -> list[Suspect]:
-        """Return the sites that grow by more than the tolerance, the fastest first, 32 at most."""
+    def suspects(self, n_min: int, *, at_end: bool = False) -> list[Suspect]:
+        """Return the sites that grow by more than the tolerance, the fastest first, 32 at most.
+
+        Each is judged by the regular looks so far, and with ``at_end`` by the one more at the end: more looks than
+        those would break the rule's error rate.
+        """
         if len(self._cycles) < _FEWEST_CHECKPOINTS:
             return []
         cycles = np.array(self._cycles, np.float64)
@@ -84,7 +88,8 @@ class LedgerJudge:
                 grown.append((bytes_rate, blocks_rate, site, size))
         grown.sort(reverse=True)
         return [
-            self._judge(site, blocks_rate, size, cycles, n_min) for _, blocks_rate, site, size in grown[:MOST_SUSPECTS]
+            self._judge(site, blocks_rate, size, cycles, n_min, at_end=at_end)
+            for _, blocks_rate, site, size in grown[:MOST_SUSPECTS]
         ]
 
     def series(self, site: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
@@ -95,11 +100,15 @@ class LedgerJudge:
             blocks[position:], sizes[position:] = live_blocks, live_bytes
         return np.array(self._cycles, np.int64), blocks, sizes
 
-    def _judge(self, site: int, blocks_rate: float, size: float, cycles: NDArray[np.float64], n_min: int) -> Suspect:
+    def _judge(
+        self, site: int, blocks_rate: float, size: float, cycles: NDArray[np.float64], n_min: int, *, at_end: bool
+    ) -> Suspect:
         _, _, sizes = self.series(site)
         # A site that loses few but real bytes a cycle is judged by its own smallest sensible tolerance.
         tolerance = min(self._tolerance_bytes, max(BLOCKS_TOLERANCE * size, 1e-3)) if size else self._tolerance_bytes
-        verdict = judge(cycles, sizes, tolerance=tolerance, n_min=n_min, unit="B")
+        series = SeriesJudge(tolerance, n_min, unit="B")
+        series.extend(cycles, sizes)
+        verdict = series.finish() if at_end else series.verdict
         # With more than one block a cycle the mean size may be whole by chance.
         of_one_size = size == round(size) and 0 < blocks_rate < 1.01
         return Suspect(site, verdict, blocks_rate, round(size) if of_one_size else None)

@@ -5,12 +5,19 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from soak.analysis.component import LARGEST_N_MIN, ComponentJudge, Judgement, choose_n_min, with_leaking_sites
+from soak.analysis.component import (
+    LARGEST_N_MIN,
+    ComponentJudge,
+    Judgement,
+    choose_n_min,
+    with_leaking_sites,
+    with_lost_sites,
+)
 from soak.analysis.ledger import Suspect
 from soak.inside import ring
 from soak.measurements import Reading
@@ -21,6 +28,7 @@ from soak.running.failures import describe_failure
 from soak.running.guards import HeatGuard, hottest_c, tripped_guard, what_ran_out
 from soak.running.interpreter import Interpreter
 from soak.running.process import MeasuredProcess
+from soak.running.scanning import Scanner
 from soak.running.tracking import LedgerWatch, Tracked
 from soak.settings import ComponentPlan
 
@@ -34,6 +42,8 @@ _CYCLE_TIME_KNOWN_AFTER_S = 1.0
 _EARLY_SHARE, _EARLY_AT_MOST_S = 1 / 64, 0.25
 """Of the budget: n_min is an eighth of it, and the first look that can decide reaches back to a quarter of n_min."""
 _EXHAUSTIBLE, _FEW = ("fds", "threads"), 8
+_LOST_STANDS_AFTER_S = 3.0
+"""Lost blocks are a leak at once, but the series then tell soon by how much, and what else there is."""
 _FIELDS_READ_INSIDE = ("heap", "heap_free", "python_blocks_before_gc", "python_blocks", "gc_objects", "traced")
 _FIELD_NUMBERS = {name: ring.ROW_FIELDS.index(name) for name in (*_FIELDS_READ_INSIDE, "cycle", "at_ns")}
 
@@ -128,6 +138,8 @@ class Supervisor:
         self._fds_at_end: dict[str, int] = {}
         self._standing: Judgement | None = None
         self._suspects: list[Suspect] = []
+        self._lost_since_s = 0.0
+        self._lost_at = 0
 
     def run(self) -> Course:
         """Soak the component. Raises OSError when its process cannot be started; its own faults are in the Course."""
@@ -139,6 +151,7 @@ class Supervisor:
             self._surroundings.tracker_library if self._tracks else None,
         )
         self._ledger = LedgerWatch(process.ledger_path, process.pid, self._plan.tolerance_bytes)
+        self._scanner = Scanner(process)
         try:
             return self._watch(process, started)
         finally:
@@ -217,9 +230,15 @@ class Supervisor:
             judgement = judge.judge_at_guard(stopped_by.removeprefix("guard:"), words[ring.WORD_COMPLETED])
         elif stopped_by == "verdict" and self._standing is not None and failure is None:
             judgement = self._standing
+            # Signals that were still undecided have at the end at least a rate to show.
+            shown = judge.judge(at_end=True).series
+            undecided = {name: shown[name] for name, series in judgement.series.items() if series.rate is None}
+            judgement = replace(judgement, series={**judgement.series, **undecided})
         else:
             judgement = self._judge_all(process, at_end=True)
-        tracked = self._ledger.finish(self._suspects, self._surroundings.no_tracker_reason)
+        tracked = self._ledger.finish(
+            self._suspects, self._surroundings.no_tracker_reason, self._scanner.fate, self._scanner.memory
+        )
         if failure is not None:
             stopped_by = "failure"
         iterations, loop_s = words[ring.WORD_COMPLETED], self._elapsed_s(process)
@@ -256,6 +275,8 @@ class Supervisor:
             process.words[ring.WORD_EARLY_NS] = 0  # it may run out of them within a thousand cycles
         ledger_cycle, sums = self._ledger.read() if self._tracks else (None, {})
         if process.words[ring.WORD_ROWS_READ] < written:
+            if ledger_cycle is not None:
+                self._scan_if_due(process, ledger_cycle, written)
             process.acknowledge(written)
         readings = []
         for number in range(self._rows_read, written):
@@ -288,8 +309,23 @@ class Supervisor:
 
     def _judge_all(self, process: MeasuredProcess, *, at_end: bool = False) -> Judgement:
         """Judge the signals, and the ledger's sites by themselves: a small leak hides under others' sawteeth."""
-        self._suspects = self._ledger.suspects(process.words[ring.WORD_COMPLETED], self._judge.n_min or LARGEST_N_MIN)
-        return with_leaking_sites(self._judge.judge(at_end=at_end), self._suspects)
+        self._suspects = self._ledger.suspects(
+            process.words[ring.WORD_COMPLETED], self._judge.n_min or LARGEST_N_MIN, at_end=at_end
+        )
+        judgement = with_leaking_sites(self._judge.judge(at_end=at_end), self._suspects)
+        fates = {suspect.site: self._scanner.fate(suspect.site) for suspect in self._suspects}
+        lost = [site for site, fate in fates.items() if fate.state == "lost"]
+        if lost and not self._lost_since_s:
+            self._lost_since_s, self._lost_at = time.monotonic(), max(fates[site].decided_at or 0 for site in lost)
+        standing = bool(lost) and time.monotonic() > self._lost_since_s + _LOST_STANDS_AFTER_S
+        growth = self._ledger.growth(lost)
+        return with_lost_sites(judgement, growth, len(lost), self._lost_at if lost else None, standing=standing)
+
+    def _scan_if_due(self, process: MeasuredProcess, cycle: int, written: int) -> None:
+        """Scan the memory for the blocks of the sites that grow now, while the process waits at its checkpoint."""
+        if self._scanner.is_due(cycle, self._elapsed_s(process), self._suspects) and self._ledger.latest is not None:
+            suspects = self._ledger.suspects(cycle, self._judge.n_min or LARGEST_N_MIN)
+            self._scanner.scan(self._ledger.latest, suspects, written)
 
     def _read_outside(self, reader: OutsideReader) -> dict[str, float]:
         values = reader.read_counts()
@@ -312,7 +348,8 @@ class Supervisor:
         if self._plan.budget_s is not None and self._elapsed_s(process) >= self._plan.budget_s:
             return "budget"
         judgement = self._standing
-        if judgement is not None and judgement.standing and self._plan.early_stop:
+        scanning = self._tracks and self._scanner.is_at_it(process.words[ring.WORD_COMPLETED], self._suspects)
+        if judgement is not None and judgement.standing and self._plan.early_stop and not scanning:
             clean_so_far = judgement.verdict == "CLEAN" and self._plan.full_budget
             if not clean_so_far:
                 return "verdict"

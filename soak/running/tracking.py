@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,9 +11,11 @@ import numpy as np
 
 from soak.analysis.ledger import LedgerJudge, Suspect
 from soak.attribution.causes import Call, GrowingSite
+from soak.attribution.holders import Fate, Memory
 from soak.native.build import Built, library
 from soak.native.ledger import MAPPING, REQUESTS, STATE_NATIVE, STATE_PYTHON_DOMAINS, Checkpoint, Frame, LedgerFile
 from soak.results import TrackerState
+from soak.verdict import SeriesVerdict, Verdict
 
 _BLOCK_DOMAINS = MAPPING  # native, Python mem and Python obj; mappings and pymalloc's arenas come after them
 _FLAG_AFTER_CYCLES = 32
@@ -29,6 +32,8 @@ class Tracked:
     sites: tuple[GrowingSite, ...]
     maps: str
     """/proc/PID/maps of the measured process while it ran."""
+    memory: Memory | None = None
+    """What was mapped when the memory was last scanned."""
 
 
 def find_library() -> tuple[Path | None, str | None]:
@@ -78,9 +83,9 @@ class LedgerWatch:
         sums = {"tracked": float(sizes.sum()), "tracked_blocks": float(blocks.sum()), "own_mapped": own}
         return checkpoint.cycle, sums
 
-    def suspects(self, cycles: int, n_min: int) -> list[Suspect]:
+    def suspects(self, cycles: int, n_min: int, *, at_end: bool = False) -> list[Suspect]:
         """Return the sites that grow, and ask the child for the stacks of new ones."""
-        found = self._judge.suspects(n_min)
+        found = self._judge.suspects(n_min, at_end=at_end)
         if self._file is not None and found and cycles >= _FLAG_AFTER_CYCLES:
             sites = [suspect.site for suspect in found[:REQUESTS]]
             if not self._flagged.issuperset(sites):
@@ -89,7 +94,31 @@ class LedgerWatch:
                 self._keep_maps()
         return found
 
-    def finish(self, suspects: list[Suspect], reason: str | None) -> Tracked:
+    @property
+    def latest(self) -> Checkpoint | None:
+        """The checkpoint that was read last."""
+        return self._latest
+
+    def growth(self, sites: list[int]) -> SeriesVerdict | None:
+        """Return what these sites together grow by, over the later half of the cycles; None before there is one.
+
+        The interval is that of the rates in each quarter of that half.
+        """
+        series = [self._judge.series(site) for site in sites]
+        if not series or not len(series[0][0]):
+            return None
+        cycles, sizes = series[0][0], np.sum([sizes for _, _, sizes in series], axis=0)
+        marks = np.unique(np.searchsorted(cycles, np.linspace((cycles[0] + cycles[-1]) / 2, cycles[-1], 5)))
+        if len(marks) < 2:
+            return None
+        rates = np.diff(sizes[marks]) / np.diff(cycles[marks])
+        rate = float((sizes[marks[-1]] - sizes[marks[0]]) / (cycles[marks[-1]] - cycles[marks[0]]))
+        low, high = float(rates.min()), float(rates.max())
+        return SeriesVerdict(Verdict.LEAK, "", rate, min(low, rate), max(high, rate), since=int(cycles[marks[0]]))
+
+    def finish(
+        self, suspects: list[Suspect], reason: str | None, fate: Callable[[int], Fate], memory: Memory | None
+    ) -> Tracked:
         """Return what was seen. ``reason``: why the tracker was not there, if it was not."""
         if self._file is None or self._latest is None:
             return Tracked(TrackerState(False, reason or "the tracker did not report"), False, (), "")
@@ -98,8 +127,9 @@ class LedgerWatch:
         return Tracked(
             TrackerState(True, None, covers),
             self._latest.is_complete,
-            tuple(self._explain(suspect) for suspect in suspects),
+            tuple(self._explain(suspect, fate(suspect.site)) for suspect in suspects),
             self._maps,
+            memory,
         )
 
     def close(self) -> None:
@@ -107,7 +137,7 @@ class LedgerWatch:
         if self._file is not None:
             self._file.close()
 
-    def _explain(self, suspect: Suspect) -> GrowingSite:
+    def _explain(self, suspect: Suspect, fate: Fate) -> GrowingSite:
         assert self._file is not None
         assert self._latest is not None
         rows = self._latest.rows
@@ -123,7 +153,15 @@ class LedgerWatch:
             domain,
             _call(self._file.place(self._latest, suspect.site)),
             tuple(tuple(map(_known_call, self._file.stack(self._latest, stack))) for stack in most),
+            fate,
+            {site: self._call_of(site) for site in fate.sites},
+            self.growth([suspect.site]) if fate.state == "lost" else None,
         )
+
+    def _call_of(self, site: int) -> Call | None:
+        assert self._file is not None
+        assert self._latest is not None
+        return _call(self._file.place(self._latest, site)) if site < len(self._latest.sites) else None
 
     def _keep_maps(self) -> None:
         with contextlib.suppress(OSError):
