@@ -17,6 +17,7 @@ from soak.analysis.series import SeriesJudge
 from soak.verdict import SeriesVerdict, Verdict
 
 BLOCKS_TOLERANCE = 0.01
+_RARE_BLOCKS_PER_CYCLE = 0.5
 MOST_SUSPECTS = 32
 _FEWEST_CHECKPOINTS = 8
 
@@ -103,18 +104,45 @@ class LedgerJudge:
     def _judge(
         self, site: int, blocks_rate: float, size: float, cycles: NDArray[np.float64], n_min: int, *, at_end: bool
     ) -> Suspect:
-        _, _, sizes = self.series(site)
+        _, blocks, sizes = self.series(site)
         # A site that loses few but real bytes a cycle is judged by its own smallest sensible tolerance.
         tolerance = min(self._tolerance_bytes, max(BLOCKS_TOLERANCE * size, 1e-3)) if size else self._tolerance_bytes
         series = SeriesJudge(tolerance, n_min, unit="B")
         series.extend(cycles, sizes)
         verdict = series.finish() if at_end else series.verdict
-        # With more than one block a cycle the mean size may be whole by chance.
-        of_one_size = size == round(size) and 0 < blocks_rate < 1.01
-        return Suspect(site, verdict, blocks_rate, round(size) if of_one_size else None)
+        start = float(cycles[-1] + cycles[0]) / 2 if verdict.since is None else float(cycles[0] + verdict.since)
+        first = min(int(np.searchsorted(cycles, start)), len(cycles) - 2)
+        blocks_rate = _blocks_per_cycle(cycles, blocks, first)
+        return Suspect(site, verdict, blocks_rate, _size_of_each(blocks[first:], sizes[first:], blocks_rate))
 
     @staticmethod
     def _at(changes: list[tuple[int, int, int]], position: int) -> tuple[int, int]:
         """Return live blocks and bytes as they stood at a checkpoint."""
         last = bisect_right(changes, position, key=lambda change: change[0])
         return changes[last - 1][1:] if last else (0, 0)
+
+
+def _blocks_per_cycle(cycles: NDArray[np.float64], blocks: NDArray[np.int64], first: int) -> float:
+    """Return by how many blocks a site grows a cycle since checkpoint ``first``.
+
+    Of a rare leak the ends of those cycles cut a period, so it is counted from its first block to its last where
+    that is much the same pace.
+    """
+    rate = float((blocks[-1] - blocks[first]) / (cycles[-1] - cycles[first]))
+    rises = np.flatnonzero(np.diff(blocks) > 0) + 1
+    if not 0 < rate < _RARE_BLOCKS_PER_CYCLE or len(rises) < 3:
+        return rate
+    between = float((blocks[rises[-1]] - blocks[rises[0]]) / (cycles[rises[-1]] - cycles[rises[0]]))
+    return between if 0.8 * rate <= between <= 1.25 * rate else rate
+
+
+def _size_of_each(blocks: NDArray[np.int64], sizes: NDArray[np.int64], blocks_rate: float) -> int | None:
+    """Return the size of a site's new blocks when it was the same between all checkpoints, else None.
+
+    With more than one block a cycle that proves nothing: two sizes that take turns have a mean as well.
+    """
+    more = int(blocks[-1] - blocks[0])
+    if more <= 0 or blocks_rate >= 1.01:
+        return None
+    size = int(sizes[-1] - sizes[0]) // more
+    return size if size > 0 and bool((np.diff(sizes) == size * np.diff(blocks)).all()) else None
