@@ -11,6 +11,8 @@ from soak.settings import ComponentPlan, RunPlan
 from soak.verdict import Verdict
 
 _ENDED_FROM_OUTSIDE = ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP")
+_FEWEST_WINDOWS = 4
+"""So many times n_min a run should have: below, the missing cycles are those to the first look, not to a verdict."""
 _UNDECIDED = (Verdict.INCONCLUSIVE, Verdict.SETTLING)
 
 
@@ -63,7 +65,7 @@ def _why_again(component: ComponentPlan, result: ComponentResult) -> tuple[str, 
     if result.stopped_by == "signal" and result.verdict is not Verdict.LEAK:
         return f"Stopped after {result.iterations:,} cycles and measured again from the first one.", component
     if result.verdict in _UNDECIDED and result.needed_iterations:
-        cycles = result.iterations + result.needed_iterations
+        cycles = max(result.iterations + result.needed_iterations, _FEWEST_WINDOWS * (result.n_min or 0))
         again = dataclasses.replace(component, iterations=cycles, budget_s=None, n_min=result.n_min)
         reason = f"{result.iterations:,} cycles left it {result.verdict}; measured again with {cycles:,}."
         return reason, again

@@ -1,0 +1,300 @@
+"""A run that was cut off: what stands is kept, what was at work begins again, the verdict is that of a whole run."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from command_builder import ROOT, Answer, soak
+from running_builder import a_plan
+
+from soak.errors import SoakError
+from soak.results import ComponentResult, Failure, Pacing, TrackerState
+from soak.running.resumption import find_remainder
+from soak.settings import Injection, Request, RunPlan, make_plan, plan_from_document, plan_to_document
+from soak.store.runs import claimed, find_run, open_run
+from soak.targets import Target
+from soak.verdict import Verdict
+
+LIMIT_S = 60
+CASE = """
+import time
+kept = []
+def leak(): kept.append(object())
+def clean(): pass
+def slow(): time.sleep(0.002)
+"""
+SMALL = ["--iterations", "2048", "--n-min", "512", "--no-track"]
+
+
+def a_result(name: str, **changes: Any) -> ComponentResult:
+    result = ComponentResult(
+        name=name, target=name, verdict=Verdict.CLEAN, why="", decided_by=None, iterations=100, seconds=1.0,
+        iterations_to_verdict=None, seconds_to_verdict=None, since=None, needed_iterations=None, n_min=256,
+        stopped_by="budget", gate=True, growth=None, signals={}, causes=(), tracemalloc=None,
+        tracker=TrackerState(active=False, reason=None), pacing=Pacing(None, None, 0, 0.0), failure=None, messages=(),
+    )  # fmt: skip
+    return replace(result, **changes)
+
+
+def run_plan(*names: str) -> RunPlan:
+    components = tuple(a_plan(Target(name, "empty"), budget_s=60.0) for name in names)
+    return RunPlan(components, Path("/out"), 1, None, False, (), None, Path("/base"))
+
+
+def remains(result: ComponentResult | None, cycles_read: int | None = None) -> tuple[bool, str, int | None]:
+    """Return whether the result is kept, the reason why not, and the cycles planned."""
+    results = {"it": result} if result is not None else {}
+    remainder = find_remainder(run_plan("it"), results, {"it": cycles_read})
+    return "it" in remainder.kept, remainder.reasons.get("it", ""), remainder.plan.components[0].iterations
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"verdict": Verdict.CLEAN},
+        {"verdict": Verdict.LEAK},
+        {"verdict": Verdict.LEAK, "stopped_by": "signal"},
+        {"verdict": Verdict.LEAK, "stopped_by": "guard:fds"},
+        {"verdict": Verdict.FAILED, "failure": Failure("cycle", 7, "exception", "ValueError: seven")},
+        {"verdict": Verdict.FAILED, "failure": Failure("cycle", 7, "signal", "SIGSEGV")},
+        {"verdict": Verdict.FAILED, "failure": Failure("cycle", 7, "hang", "no end")},
+        {"verdict": Verdict.INCONCLUSIVE, "needed_iterations": None},
+    ],
+)
+def test_what_would_come_out_the_same_stands(changes: dict[str, Any]):
+    assert remains(a_result("it", **changes)) == (True, "", 2048)
+
+
+def test_what_was_cut_off_is_measured_again_from_the_first_cycle():
+    """Killed with its parent, stopped in order, killed by itself: each says so in a sentence."""
+    killed = Failure("cycle", 1_234, "signal", "SIGKILL")
+
+    assert remains(None, 1_500) == (False, "Cut off after 1,500 cycles and measured again from the first one.", 2048)
+    assert remains(a_result("it", stopped_by="signal"))[:2] == (
+        False, "Stopped after 100 cycles and measured again from the first one.",
+    )  # fmt: skip
+    assert remains(a_result("it", verdict=Verdict.FAILED, failure=killed))[:2] == (
+        False, "SIGKILL ended its process in cycle 1,234; measured again.",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("verdict", [Verdict.INCONCLUSIVE, Verdict.SETTLING])
+def test_what_was_left_undecided_gets_the_cycles_that_decide(verdict: Verdict):
+    """What it had and what it needed more, or what its n_min is made for; no limit of time, and the same n_min."""
+    for needed, cycles in ((9_900, 10_000), (9, 1024)):
+        left = a_result("it", verdict=verdict, needed_iterations=needed)
+
+        remainder = find_remainder(run_plan("it"), {"it": left}, {})
+
+        again = remainder.plan.components[0]
+        assert (again.iterations, again.budget_s, again.n_min) == (cycles, None, 256)
+        assert remainder.reasons == {"it": f"100 cycles left it {verdict.value}; measured again with {cycles:,}."}
+
+
+def test_a_component_that_never_began_begins_without_a_word():
+    remainder = find_remainder(run_plan("it"), {}, {})
+
+    assert (remainder.kept, remainder.reasons) == ({}, {})
+
+
+def test_a_plan_comes_back_from_the_database_as_it_was(tmp_path: Path):
+    """With settings, a planted leak and paths; through JSON, as it is stored."""
+    (tmp_path / "drive_it.py").write_text("def setup(size): pass\ndef cycle(state): pass\n", encoding="utf-8")
+    request = Request(
+        targets=("drive_it.py",), driver_settings={"it": {"size": [1, "a", {"b": None}]}}, nice=3,
+        injections={"it": Injection("native", 106, 10)}, max_temperature_c=90.0, on_verdict="mail me",
+    )  # fmt: skip
+    plan = make_plan(request, tmp_path)
+
+    assert plan_from_document(json.loads(json.dumps(plan_to_document(plan)))) == plan
+
+
+# --- the command ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    (tmp_path / "case.py").write_text(CASE, encoding="utf-8")
+    return tmp_path
+
+
+def begin(place: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "soak", "run", *arguments],
+        cwd=place,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    """Wait until ``condition()`` is true; it may fail with what is not there yet."""
+    deadline_s = time.monotonic() + LIMIT_S
+    while time.monotonic() < deadline_s:
+        try:
+            if condition():
+                return
+        except (SoakError, OSError, ValueError):
+            pass
+        time.sleep(0.02)
+    raise AssertionError("it did not come to that")
+
+
+def cycles_read(place: Path, component: str) -> int:
+    with open_run(find_run("latest", place / "reports")) as store:
+        return store.cycles_read().get(component) or 0
+
+
+def verdicts(answer: Answer) -> dict[str, tuple[str, list[str]]]:
+    document = json.loads((Path(answer.out.splitlines()[-1]) / "report.json").read_text(encoding="utf-8"))
+    assert document["finished"] is not None
+    return {entry["name"]: (entry["verdict"], entry["messages"]) for entry in document["components"]}
+
+
+@pytest.mark.integration
+def test_a_run_that_was_killed_is_gone_on_with(place: Path):
+    """A kill -9 in its second component: the first keeps its result, the second begins again, the third begins."""
+    with begin(place, "case.py:leak", "case.py:slow", "case.py:clean", *SMALL) as running:
+        wait_until(lambda: cycles_read(place, "slow") > 200)
+        children = psutil.Process(running.pid).children(recursive=True)
+        running.kill()
+    psutil.wait_procs(children, timeout=LIMIT_S)
+    with open_run(find_run("latest", place / "reports")) as store:
+        leak_before = store.read_run().components[0]
+
+    answer = soak(place, "resume", "latest")
+
+    assert answer.code == 1
+    found = verdicts(answer)
+    assert {name: verdict for name, (verdict, _) in found.items()} == {
+        "leak": "LEAK",
+        "slow": "CLEAN",
+        "clean": "CLEAN",
+    }
+    assert [name for name, (_, messages) in found.items() if messages and messages[0].startswith("Cut off after ")] == [
+        "slow"
+    ]
+    with open_run(find_run("latest", place / "reports")) as store:
+        assert store.read_run().components[0] == leak_before
+        assert [reading.cycle for reading in store.read_readings("slow")][::2048] == [0]
+        assert store.read_readings("slow")[-1].cycle == 2048
+
+
+@pytest.mark.integration
+def test_a_run_that_was_stopped_in_order_is_gone_on_with(place: Path):
+    with begin(place, "case.py:slow", *SMALL) as running:
+        wait_until(lambda: cycles_read(place, "slow") > 200)
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(LIMIT_S) == 3
+
+    answer = soak(place, "resume")
+
+    assert answer.code == 0
+    assert verdicts(answer)["slow"][1][0].startswith("Stopped after ")
+
+
+@pytest.mark.integration
+def test_resume_decides_what_was_left_undecided(place: Path):
+    """300 cycles of n_min 512 decide nothing; as many as it says it needs do."""
+    first = soak(place, "run", "case.py:clean", "--iterations", "300", "--n-min", "512", "--no-track")
+    assert first.code == 3
+
+    answer = soak(place, "resume")
+
+    assert answer.code == 0
+    assert "300 cycles left it INCONCLUSIVE; measured again with" in verdicts(answer)["clean"][1][0]
+
+
+@pytest.mark.integration
+def test_a_finished_run_has_nothing_left_to_do(place: Path):
+    """Its reports are made again, and nothing is measured."""
+    first = soak(place, "run", "case.py:clean", *SMALL)
+    folder = Path(first.out.splitlines()[-1])
+    (folder / "report.json").unlink()
+    with open_run(folder) as store:
+        before = store.read_run()
+
+    answer = soak(place, "resume", str(folder))
+
+    assert answer.code == 0
+    assert verdicts(answer)["clean"][0] == "CLEAN"
+    with open_run(folder) as store:
+        assert store.read_run().components == before.components
+        assert store.read_run().controls == before.controls
+
+
+@pytest.mark.integration
+def test_a_run_that_is_being_measured_is_left_alone(place: Path):
+    """Two soaks would write into one series."""
+    soak(place, "run", "case.py:clean", *SMALL)
+
+    with claimed(find_run("latest", place / "reports")):
+        answer = soak(place, "resume")
+
+    assert answer.code == 2
+    assert answer.err.strip().endswith("is being measured at this moment, by another soak")
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        ({"plan": None}, "keeps no plan, for an earlier soak made it"),
+        ({"plan": 5}, "the plan is damaged"),
+        ({"plan": {"components": [{}]}}, "the plan is damaged"),
+    ],
+)
+def test_a_run_that_cannot_be_gone_on_with_says_so(place: Path, damage: dict[str, Any], message: str):
+    soak(place, "run", "case.py:clean", *SMALL)
+    with open_run(find_run("latest", place / "reports")) as store:
+        store.write_facts(**damage)
+
+    answer = soak(place, "resume")
+
+    assert (answer.code, answer.out) == (2, "")
+    assert message in answer.err
+    assert len(answer.err.splitlines()) == 1
+
+
+@pytest.mark.integration
+def test_a_target_that_has_gone_meanwhile_is_named(place: Path):
+    soak(place, "run", "case.py:clean", *SMALL)
+    (place / "case.py").unlink()
+
+    answer = soak(place, "resume")
+
+    assert (answer.code, answer.err) == (2, f"soak: there is no file {place}/case.py any more\n")
+
+
+@pytest.mark.integration
+def test_a_detached_run_goes_on_by_itself(place: Path):
+    """Its command returns at once with process and folder; it is in a session of its own and writes every report."""
+    answer = soak(place, "run", "case.py:slow", *SMALL, "--detach", "--json", "copy.json")
+    said, folder = answer.out.splitlines()
+    pid = int(said.split()[1])
+
+    assert answer.code == 0
+    assert os.getsid(pid) == pid
+    wait_until(lambda: (Path(folder) / "report.html").exists() and (place / "copy.json").exists())
+    wait_until(lambda: not psutil.pid_exists(pid))
+    assert json.loads((place / "copy.json").read_text(encoding="utf-8"))["components"][0]["verdict"] == "CLEAN"
+    assert (Path(folder) / "soak.log").read_text(encoding="utf-8").splitlines()[-1] == folder
+
+
+def test_a_detached_run_has_no_stdout(place: Path):
+    answer = soak(place, "run", "case.py:clean", *SMALL, "--detach", "--json", "-")
+
+    assert (answer.code, answer.out) == (2, "")
+    assert not (place / "reports").exists()
