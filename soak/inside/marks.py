@@ -12,7 +12,7 @@ def mark() -> None:
     """Say that a cycle begins: what is allocated from here on is of the next one.
 
     Without the tracker, and in a process whose cycles soak counts itself, it does nothing and costs nothing that
-    shows: one call and one addition, below 0.1 µs. Never raises.
+    shows: one call and one addition, about 0.2 µs. Never raises.
     """
     global _cell
     if _cell is None:

@@ -6,6 +6,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,12 +19,58 @@ from soak.running.interpreter import Interpreter
 from soak.running.supervisor import Course, Supervisor, Surroundings
 from soak.running.tracing import Trace, trace_growth
 from soak.running.tracking import find_library
-from soak.settings import ComponentPlan
+from soak.settings import DEFAULT_CYCLE_TIMEOUT_S, QUICK_CHECKPOINT_SHARE, ComponentPlan
 from soak.targets import Target
+from soak.units import parse_duration_s, parse_size_bytes
 from soak.verdict import Verdict
 
+DEFAULT_BUDGET = "3s"
 _TRACED_SIGNALS = ("tracked", "tracked_blocks", "heap", "python_blocks")
 _MEASURED_MAIN = str(Path("soak", "inside", "__main__.py"))
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How a function is to be checked, in the words of ``soak.check`` (see there)."""
+
+    tolerance: str | float = "1B"
+    iterations: int | None = None
+    duration: str | float | None = None
+    budget: str | float = DEFAULT_BUDGET
+    n_min: int | None = None
+    checkpoint_every: int | None = None
+    interval: str | float = 0
+    cycle_timeout: str | float = DEFAULT_CYCLE_TIMEOUT_S
+    max_rss: str | float | None = None
+
+    def plan(self, target: Target, settings: dict[str, Any]) -> ComponentPlan:
+        """Make the plan of a component. Raises UsageError for what cannot be read or met."""
+        for name in ("iterations", "n_min", "checkpoint_every"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or value < 1):
+                raise UsageError(f"{name}={value!r}: a whole number above 0 is needed")
+        tolerance_bytes = parse_size_bytes(self.tolerance)
+        if tolerance_bytes <= 0:
+            raise UsageError(f"tolerance={self.tolerance!r} can never be met; the smallest sensible one is about 0.01B")
+        full_budget = self.iterations is not None or self.duration is not None
+        budget = self.duration if full_budget else self.budget
+        return ComponentPlan(
+            target=target,
+            interval_s=parse_duration_s(self.interval),
+            iterations=self.iterations,
+            budget_s=None if budget is None else parse_duration_s(budget),
+            full_budget=full_budget,
+            early_stop=True,
+            tolerance_bytes=tolerance_bytes,
+            n_min=self.n_min,
+            checkpoint_every=self.checkpoint_every,
+            cycle_timeout_s=parse_duration_s(self.cycle_timeout),
+            max_rss_bytes=None if self.max_rss is None else parse_size_bytes(self.max_rss),
+            gate=True,
+            settings=settings,
+            injection=None,
+            checkpoint_share=QUICK_CHECKPOINT_SHARE,
+        )
 
 
 def is_measured_process() -> bool:
@@ -75,7 +122,7 @@ def find_function(
         "module": module.__name__,
         "file": "" if home is None else str(home),
         "function": qualified_name,
-        "path": _path() if same_interpreter else [str(_root_of(module))],
+        "path": search_path() if same_interpreter else [str(_root_of(module))],
     }
     spoken_name = name or qualified_name.rpartition(".")[2]
     return Target(spoken_name, "driver", path=calling.__file__, given=f"{given}:{qualified_name}"), settings
@@ -92,20 +139,27 @@ def _home(module: ModuleType) -> tuple[Path | None, str]:
     """Return the file to load the module from (None: import it by name), and how a target names it."""
     file = getattr(module, "__file__", None)
     if module.__name__ != "__main__" and (file is None or _is_found_by_name(module.__name__, Path(file))):
-        return None, module.__name__
+        return None, _shown(module.__name__, file)
     if file is None or not str(file).endswith(".py"):
         raise UsageError(
             f"{module.__name__} was not loaded from a file, so a fresh process cannot load it; write the function into "
             "a file, or judge it in this process with isolate=False"
         )
+    return Path(file).resolve(), _shown("__main__", file)
+
+
+def _shown(name: str, file: str | None) -> str:
+    """Return how a target names a module: by its file when that says all, a module of a package by its name."""
+    if file is None or not file.endswith(".py") or "." in name or Path(file).name == "__init__.py":
+        return name
     path = Path(file).resolve()
-    return path, str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def _is_found_by_name(name: str, file: Path) -> bool:
     place = Path(*name.split("."))
     file = file.resolve()
-    for entry in _path():
+    for entry in search_path():
         base = Path(entry).resolve() / place
         # A module foo is foo.py or foo.<abi>.so beside it, a package foo/__init__.py.
         if file.parent in (base, base.parent) and file.name.split(".")[0] in (place.name, "__init__"):
@@ -119,7 +173,8 @@ def _root_of(module: ModuleType) -> Path:
     return file.parents[depth]
 
 
-def _path() -> list[str]:
+def search_path() -> list[str]:
+    """Return where this process looks for modules, for another one to look there too."""
     return [str(Path(entry).absolute()) for entry in sys.path]
 
 

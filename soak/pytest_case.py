@@ -1,0 +1,92 @@
+"""The driver of a whole test: pytest prepares it once in the measured process, and its call is the cycle.
+
+A driver like any other; it is loaded by its path, in the interpreter that runs the tests, and needs pytest there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from _pytest.config import _prepareconfig  # pytest.main would not give the test out of its hands
+
+from soak.inside import counters
+
+_ASYNC_PLUGINS = ("asyncio", "anyio", "trio")
+
+
+@dataclass
+class Case:
+    """A test that is ready to be called, and what ends it in order."""
+
+    item: pytest.Function
+    ending: contextlib.ExitStack
+
+
+def setup(arguments: list[str], path: list[str]) -> Case:
+    """Collect the one test that ``arguments`` select and set up its fixtures; ``path`` goes before sys.path."""
+    here = str(Path(__file__).parent)
+    sys.path[:] = path + [entry for entry in sys.path if entry not in path and entry != here]
+    for name in [name for name in os.environ if name.startswith("PYTEST_XDIST")]:
+        del os.environ[name]
+    config = _prepareconfig(arguments)
+    ending = contextlib.ExitStack()
+    config._do_configure()
+    ending.callback(config._ensure_unconfigure)
+    for plugin in config.pluginmanager.get_plugins():
+        if getattr(plugin, "__name__", "") == "soak.pytest_plugin":
+            config.pluginmanager.unregister(plugin)  # its fixture and marker stay known; it would soak the test again
+    session = pytest.Session.from_config(config)
+    config.hook.pytest_sessionstart(session=session)
+    ending.callback(config.hook.pytest_sessionfinish, session=session, exitstatus=0)
+    config.hook.pytest_collection(session=session)
+    (item,) = session.items
+    assert isinstance(item, pytest.Function)
+    ending.callback(config.hook.pytest_runtest_teardown, item=item, nextitem=None)
+    _set_up(item)
+    counters.freeze_older_objects()  # pytest's own, a hundred thousand, at each checkpoint
+    ending.enter_context(synchronous(item))
+    return Case(item, ending)
+
+
+def cycle(case: Case) -> None:
+    """Call the test once, through the hooks of the plugins that call tests (asyncio's and anyio's, say)."""
+    case.item.runtest()
+
+
+def teardown(case: Case) -> None:
+    """Tear down the test and end the session in order."""
+    case.ending.close()
+
+
+def _set_up(item: pytest.Function) -> None:
+    """Set up the fixtures, and tell so as pytest's runner does: some look at the report when they are torn down."""
+    call = pytest.CallInfo.from_call(lambda: item.config.hook.pytest_runtest_setup(item=item), when="setup")
+    item.config.hook.pytest_runtest_makereport(item=item, call=call)
+    if call.excinfo is not None:
+        raise call.excinfo.value
+
+
+@contextlib.contextmanager
+def synchronous(item: pytest.Function) -> Iterator[None]:
+    """Let an ``async def`` test that no plugin cares for run in one event loop of its own."""
+    function = item.obj
+    cared_for = any(
+        item.config.pluginmanager.hasplugin(name) and item.get_closest_marker(name) for name in _ASYNC_PLUGINS
+    )
+    if not inspect.iscoroutinefunction(function) or cared_for:
+        yield
+        return
+    with asyncio.Runner() as runner:
+        item.obj = lambda *args, **fixtures: runner.run(function(*args, **fixtures))
+        try:
+            yield
+        finally:
+            item.obj = function

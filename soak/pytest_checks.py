@@ -1,0 +1,196 @@
+"""What the pytest plugin does when a test measures: checks, whole tests as cycles, the report of all of them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shlex
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import soak
+from soak import pytest_case
+from soak.api import check
+from soak.errors import SoakError, UsageError
+from soak.reporting.check_text import check_sentence, render_check
+from soak.reporting.sentences import verdict_words
+from soak.reporting.write import write_reports
+from soak.results import SCHEMA_VERSION, ComponentResult, RunResult, from_document, to_document
+from soak.running.checking import Terms, is_measured_process, search_path, soak_alone
+from soak.running.controls import run_controls
+from soak.running.environment import describe_environment
+from soak.running.inprocess import soak_here
+from soak.running.interpreter import find_interpreter
+from soak.running.supervisor import Surroundings
+from soak.running.tracking import find_library
+from soak.targets import Target
+from soak.verdict import Verdict
+
+_CARRIED_OPTIONS = {"xdist": ("-n0",), "pytest_cov": ("--no-cov",), "cacheprovider": ("-p", "no:cacheprovider")}
+
+
+class Checks:
+    """The fixture ``soak`` of one test."""
+
+    def __init__(self, item: pytest.Item) -> None:
+        self._item = item
+
+    def check(self, function: Callable[[], Any] | str, **terms: Any) -> ComponentResult:
+        """Judge ``function`` as `soak.check` does, with its options; return the result when it is CLEAN.
+
+        Fails the test with an explanation for any other verdict, INCONCLUSIVE and SETTLING too: what is not shown to
+        be clean did not pass. ``--soak-budget`` replaces the ``budget``.
+        """
+        __tracebackhide__ = True
+        budget = self._item.config.getoption("--soak-budget")
+        if budget is not None:
+            terms["budget"] = budget
+        with _alone(self._item.config), _errors_in_one_line():
+            result = check(function, **terms)
+        command = shlex.join(["soak", "run", result.target])
+        if terms.get("isolate", True) is False:
+            command = f"{_pytest_command(self._item)} (in this process only what is named above could be read)"
+        name = f"{self._item.nodeid} {result.name}"
+        return _settle(self._item, replace(result, name=name), command)
+
+
+def soak_test(item: pytest.Function, marker: pytest.Mark) -> None:
+    """Repeat a test that has just passed: in a fresh process with the tracker, or here with ``isolate=False``."""
+    __tracebackhide__ = True
+    if is_measured_process():
+        return
+    with _alone(item.config), _errors_in_one_line():
+        terms, isolate = _terms(item, marker)
+        target = Target(item.nodeid, "driver", path=pytest_case.__file__, given=item.nodeid)
+        if isolate:
+            settings = {"arguments": _arguments(item), "path": search_path()}
+            result = soak_alone(terms.plan(target, settings), find_interpreter(None), track=True)
+        else:
+            fixtures = {name: item.funcargs[name] for name in item._fixtureinfo.argnames}
+            result = soak_here(terms.plan(target, {}), lambda: item.obj(**fixtures))
+    _settle(item, result, _pytest_command(item))
+
+
+def _terms(item: pytest.Function, marker: pytest.Mark) -> tuple[Terms, bool]:
+    """Read the marker's options; the second: whether to use a fresh process."""
+    options = dict(marker.kwargs)
+    isolate = options.pop("isolate", True)
+    budget = item.config.getoption("--soak-budget")
+    if budget is not None:
+        options["budget"] = budget
+    known = [*Terms.__dataclass_fields__, "isolate"]
+    unknown = [repr(argument) for argument in marker.args] + [name for name in options if name not in known]
+    if unknown:
+        raise UsageError(f"@pytest.mark.soak knows no {', '.join(unknown)}; it takes {', '.join(known)}, by name")
+    return Terms(**options), isolate
+
+
+@contextlib.contextmanager
+def _errors_in_one_line() -> Iterator[None]:
+    __tracebackhide__ = True
+    try:
+        yield
+    except SoakError as error:
+        problem = str(error)
+    else:
+        return
+    pytest.fail(f"soak: {problem}", pytrace=False)
+
+
+def _arguments(item: pytest.Function) -> list[str]:
+    """Return the command line under which pytest collects this one test and nothing else."""
+    config = item.config
+    arguments = [item.nodeid.replace("@soak", ""), f"--rootdir={config.rootpath}", "-q", "--capture=no"]
+    if config.inipath is not None:
+        arguments += ["-c", str(config.inipath)]
+    for setting in config.known_args_namespace.override_ini or ():
+        arguments += ["-o", setting]
+    for plugin in config.known_args_namespace.plugins:
+        arguments += ["-p", plugin]
+    for plugin, options in _CARRIED_OPTIONS.items():
+        if config.pluginmanager.hasplugin(plugin):
+            arguments += options
+    return arguments
+
+
+def _pytest_command(item: pytest.Item) -> str:
+    return shlex.join(["pytest", item.nodeid, "--soak-budget", "60s", "--soak-report", "soak-report"])
+
+
+def _settle(item: pytest.Item, result: ComponentResult, command: str) -> ComponentResult:
+    __tracebackhide__ = True
+    vars(item).setdefault("soak_results", []).append(json.dumps(to_document(result)))
+    if result.verdict is not Verdict.CLEAN:
+        pytest.fail(render_check(result, command), pytrace=False)
+    return result
+
+
+@contextlib.contextmanager
+def _alone(config: pytest.Config) -> Iterator[None]:
+    """Measure while no other worker of this test run measures, however xdist spread the tests."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID")
+    if run is None or not hasattr(config, "workerinput"):
+        yield
+        return
+    import fcntl
+
+    with Path(tempfile.gettempdir(), f"soak-{run}.lock").open("w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+class Reporter:
+    """Collects what the tests of this run measured, from xdist's workers too, and writes the report at the end."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._folder = Path(config.getoption("--soak-report"))
+        self._started = datetime.now(UTC)
+        self._results: list[ComponentResult] = []
+        self._error: str | None = None
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take in the results that a test's report carries."""
+        texts = getattr(report, "soak_results", ())
+        self._results += [from_document(ComponentResult, json.loads(text)) for text in texts]
+
+    def pytest_sessionfinish(self) -> None:
+        """Measure the controls and write the report."""
+        interpreter, (library, reason) = find_interpreter(None), find_library()
+        surroundings = Surroundings(interpreter, Path.cwd(), threading.Event(), library, reason)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            run = RunResult(
+                schema=SCHEMA_VERSION,
+                run=self._folder.name,
+                folder=str(self._folder.resolve()),
+                started=self._started.isoformat(timespec="seconds"),
+                finished=datetime.now(UTC).isoformat(timespec="seconds"),
+                soak=soak.__version__,
+                environment=describe_environment(interpreter),
+                settings={"command": shlex.join(["pytest", *sys.argv[1:]])},
+                controls=run_controls(surroundings),
+                parts=None,
+                components=tuple(self._results),
+            )
+            write_reports(run, lambda _: (), self._folder)
+        except (OSError, SoakError) as error:
+            self._error = str(error)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Say what was measured and where the report is."""
+        terminalreporter.section("soak")
+        for result in self._results:
+            terminalreporter.line(f"{verdict_words(result)}  {check_sentence(result)}")
+        if self._error is not None:
+            terminalreporter.line(f"no report could be written: {self._error}", red=True)
+        else:
+            terminalreporter.line(f"report: {self._folder / 'report.html'}")

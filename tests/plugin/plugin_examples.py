@@ -1,0 +1,36 @@
+"""Functions to be checked; a fresh process imports them from here."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+
+kept: list[object] = []
+
+
+def hold() -> None:
+    kept.append(bytearray(106))
+
+
+def drop() -> None:
+    bytearray(106)
+
+
+def churn() -> None:
+    kept.append(bytearray(106))
+    kept.clear()
+
+
+async def hold_async() -> None:
+    await asyncio.sleep(0)
+    kept.append(bytearray(106))
+
+
+class Counter:
+    def count(self) -> None:
+        """Stand for any method: bound, it is made anew at each look."""
+
+
+@functools.wraps(hold)
+def wrapped() -> None:
+    hold()

@@ -1,0 +1,210 @@
+"""soak.check, soak.judge and soak.mark, as a program uses them."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from plugin_examples import Counter, churn, drop, hold, hold_async, wrapped
+
+import soak
+from soak.errors import UsageError
+from soak.verdict import Verdict
+
+CYCLES = 2048
+SHORT = {"iterations": CYCLES, "n_min": 256, "checkpoint_every": 4}
+
+
+def test_the_public_names_are_functions_that_come_when_first_used():
+    assert soak.__all__ == ["check", "judge", "mark"]
+    assert {name: callable(getattr(soak, name)) for name in soak.__all__} == dict.fromkeys(soak.__all__, True)
+
+
+def test_importing_soak_imports_nothing_else():
+    """The measured process imports soak.inside through it."""
+    script = "import sys; before = set(sys.modules); import soak; print(sorted(set(sys.modules) - before))"
+
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert answer.stdout.strip() == "['soak']"
+
+
+def test_an_unknown_name_is_the_usual_error():
+    with pytest.raises(AttributeError, match="module 'soak' has no attribute 'leak'"):
+        _ = soak.leak  # type: ignore[attr-defined]
+
+
+def test_judge_is_the_rule_itself():
+    found = soak.judge(range(2049), [112.0 * n for n in range(2049)], tolerance=1, n_min=1024)
+
+    assert (found.verdict, found.rate, found.low, found.high) == ("LEAK", 112, 112, 112)
+
+
+@pytest.mark.integration
+def test_a_function_that_holds_what_it_makes_leaks_in_a_fresh_process():
+    result = soak.check(hold, **SHORT)
+
+    assert result.verdict is Verdict.LEAK
+    assert result.target == f"{Path(hold.__code__.co_filename).relative_to(Path.cwd())}:hold"
+    assert result.name == "hold"
+    assert [(c.python_where.function, c.confirmed) for c in result.causes if c.python_where] == [("hold", True)]
+
+
+@pytest.mark.integration
+def test_its_repaired_twin_is_clean():
+    result = soak.check(drop, **SHORT)
+
+    assert (result.verdict, result.iterations, result.failure) == (Verdict.CLEAN, CYCLES, None)
+
+
+@pytest.mark.integration
+def test_a_coroutine_function_is_one_cycle():
+    result = soak.check(hold_async, **SHORT)
+
+    assert result.verdict is Verdict.LEAK
+
+
+@pytest.mark.integration
+def test_a_name_does_as_well_as_the_function(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "work.py").write_text("def cycle(state=None): pass\n")
+    monkeypatch.chdir(tmp_path)
+
+    result = soak.check("work.py:cycle", iterations=600, name="twin")
+
+    assert (result.name, result.iterations, result.failure) == ("twin", 600, None)
+
+
+@pytest.mark.integration
+def test_a_c_function_is_found_with_its_place(framing: Path, monkeypatch: pytest.MonkeyPatch):
+    """What the issue promises: the leaking call and its repaired twin, in a real extension."""
+    monkeypatch.syspath_prepend(str(framing))
+    import framing as extension
+
+    leaking, repaired = (soak.check(f, **SHORT) for f in (extension.leaking_decode, extension.repaired_decode))
+
+    assert leaking.verdict is Verdict.LEAK
+    assert leaking.growth is not None
+    assert leaking.growth.requested_bytes_per_iteration == pytest.approx(106, rel=0.01)
+    where = leaking.causes[0].where
+    assert where is not None
+    assert (where.function, Path(where.file or "").name) == ("decode", "framing.c")
+    assert repaired.verdict is Verdict.CLEAN
+
+
+@pytest.mark.integration
+def test_what_a_check_raises_is_in_its_result():
+    result = soak.check("math:sqrt", iterations=10)
+
+    assert result.verdict is Verdict.FAILED
+    assert result.failure is not None
+    assert (result.failure.phase, result.failure.cycle) == ("cycle", 1)
+    assert "TypeError" in result.failure.detail
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        (lambda: None, "exists only inside a function"),
+        (Counter().count, "is not this object"),
+        (wrapped, "is not this object"),
+        (object(), "it has no module and name"),
+    ],
+    ids=["lambda", "bound method", "wrapped", "no function"],
+)
+def test_what_a_fresh_process_cannot_import_is_refused_with_a_way_out(function, said: str):
+    with pytest.raises(UsageError, match=said) as raised:
+        soak.check(function)
+
+    assert "isolate=False" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"tolerance": 0}, {"iterations": 0}, {"n_min": -1}, {"budget": "soon"}, {"settings": {"a": 1}}],
+    ids=lambda options: next(iter(options)),
+)
+def test_options_that_cannot_be_met_are_refused(options):
+    with pytest.raises(UsageError):
+        soak.check(hold, **options)
+
+
+@pytest.mark.parametrize(
+    "options", [{"python": sys.executable}, {"interval": "1s"}, {"settings": {"a": 1}}], ids=lambda o: next(iter(o))
+)
+def test_in_process_takes_no_options_of_another_process(options):
+    with pytest.raises(UsageError, match="isolate=False"):
+        soak.check(hold, isolate=False, **options)
+
+
+@pytest.mark.integration
+def test_a_script_that_checks_itself_is_told_where_to_put_the_call(tmp_path: Path):
+    """Else each fresh process would start another."""
+    script = tmp_path / "script.py"
+    script.write_text("import soak\ndef f(): pass\nprint(soak.check(f, iterations=300).failure.detail)\n")
+
+    answer = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True)
+
+    assert "if __name__ == '__main__':" in answer.stdout
+
+
+@pytest.mark.integration
+def test_in_process_a_closure_that_leaks_is_found_with_its_line():
+    kept: list[object] = []
+
+    result = soak.check(lambda: kept.append(object()), isolate=False, **SHORT)
+
+    assert result.verdict is Verdict.LEAK
+    assert result.decided_by == "counter:python_blocks"
+    assert result.signals["python_blocks"].per_iteration == pytest.approx(1, abs=0.01)
+    assert result.causes[0].python_where is not None
+    assert result.causes[0].python_where.file == __file__
+    assert result.messages[-1] == (
+        "Judged in the process of the caller, by heap, python_blocks, fds, threads, children, mapped, rss."
+    )
+
+
+@pytest.mark.integration
+def test_in_process_its_twin_is_clean_and_so_is_soak_itself():
+    """The readings, judgements and checkpoints of the check leave nothing behind."""
+    result = soak.check(churn, isolate=False, **SHORT)
+
+    assert (result.verdict, result.iterations) == (Verdict.CLEAN, CYCLES)
+    assert result.signals["python_blocks"].high is not None
+    assert result.signals["python_blocks"].high < 0.01
+    assert result.tracker.active is False
+
+
+@pytest.mark.integration
+def test_in_process_file_descriptors_count(tmp_path: Path):
+    files = []
+
+    result = soak.check(lambda: files.append((tmp_path / "x").open("w")), isolate=False, iterations=700, n_min=512)
+    for file in files:
+        file.close()
+
+    assert (result.verdict, result.decided_by) == (Verdict.LEAK, "counter:fds")
+
+
+@pytest.mark.integration
+def test_in_process_a_coroutine_is_awaited():
+    calls = []
+
+    async def cycle() -> None:
+        await asyncio.sleep(0)
+        calls.append(None)
+
+    result = soak.check(cycle, isolate=False, iterations=300)
+
+    assert result.iterations == len(calls) == 300
+
+
+def test_in_process_what_the_function_raises_passes_through():
+    with pytest.raises(ZeroDivisionError):
+        soak.check(lambda: 1 / 0, isolate=False, iterations=300)
+
+
+def test_mark_does_nothing_where_there_is_no_tracker():
+    assert [soak.mark() for _ in range(3)] == [None, None, None]

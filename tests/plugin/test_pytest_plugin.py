@@ -1,0 +1,255 @@
+"""The plugin in real pytest runs: what passes, what fails, and what a failure says."""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["pytester"]
+pytestmark = pytest.mark.integration
+
+_INSTALLED = any(point.value == "soak.pytest_plugin" for point in entry_points(group="pytest11"))
+_OPTIONS = [*([] if _INSTALLED else ["-p", "soak.pytest_plugin"]), "-p", "no:cacheprovider", "--strict-markers"]
+SHORT = "iterations=2048, n_min=256, checkpoint_every=4"
+
+
+@pytest.fixture
+def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch):
+    """Give a function that runs pytest, as a process of its own, on a test file of this text."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+
+    def run_tests(text: str, *options: str) -> pytest.RunResult:
+        pytester.makepyfile(test_it=text)
+        return pytester.runpytest_subprocess(*_OPTIONS, *options)
+
+    return run_tests
+
+
+def test_a_leaking_extension_call_fails_with_the_place_and_its_repaired_twin_passes(run, framing: Path):
+    """Rate, interval, place and the command to look closer stand in the failure."""
+    result = run(
+        f"""
+        import sys
+        sys.path.insert(0, {str(framing)!r})
+        import framing
+
+        def test_leaking(soak): soak.check(framing.leaking_decode, {SHORT})
+        def test_repaired(soak):
+            assert soak.check(framing.repaired_decode, {SHORT}).verdict == "CLEAN"
+        """
+    )
+
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "soak: ▲ LEAK: test_it.py::test_leaking leaking_decode grows by 106 B per call*",
+            "  growth: 106 B/cycle ?106, 106?*",
+            "  cause: Native memory, 106 B per call (a block of 106 B every call) in decode (*framing.c:8*",
+            "  look closer: soak run framing:leaking_decode",
+        ]
+    )
+
+
+def test_a_marked_test_is_a_cycle_with_its_fixtures_and_parameters(run):
+    result = run(
+        f"""
+        import pytest
+
+        @pytest.fixture(scope="module")
+        def store(): return []
+
+        @pytest.mark.soak({SHORT})
+        @pytest.mark.parametrize("keep", [True, False])
+        def test_store(store, keep, tmp_path):
+            assert tmp_path.is_dir()
+            if keep: store.append(bytearray(106))
+        """
+    )
+
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "soak: ▲ LEAK: test_it.py::test_store?True? grows by *",
+            "  cause: Python objects*from test_store (*test_it.py:11).",
+            "  look closer: pytest 'test_it.py::test_store?True?' --soak-budget 60s --soak-report soak-report",
+        ]
+    )
+
+
+@pytest.mark.parametrize("isolate", [True, False])
+def test_an_async_test_is_a_cycle_without_any_other_plugin(run, isolate: bool):
+    result = run(
+        f"""
+        import asyncio, pytest
+        kept = []
+
+        @pytest.mark.soak({SHORT}, isolate={isolate})
+        async def test_leaks():
+            await asyncio.sleep(0)
+            kept.append(bytearray(106))
+
+        @pytest.mark.soak({SHORT}, isolate={isolate})
+        async def test_clean():
+            await asyncio.sleep(0)
+        """
+    )
+
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines(["soak: ▲ LEAK: test_it.py::test_leaks grows by *"])
+
+
+def test_in_process_the_channels_are_named(run):
+    result = run(f"kept = []\ndef test(soak): soak.check(lambda: kept.append(object()), isolate=False, {SHORT})")
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "  cause: Python objects*test_it.py:2.",
+            "  channels: threads, children, fds, python_blocks, heap, mapped, rss.*",
+        ]
+    )
+
+
+def test_what_is_not_decided_does_not_pass(run):
+    result = run("def cycle(): pass\ndef test(soak): soak.check(cycle, iterations=20)")
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["soak: ? INCONCLUSIVE: *", "  undecided: give it a larger budget*"])
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("def test(soak): soak.check(lambda: None)", "soak: *cannot be imported by a fresh process*isolate=False*"),
+        (
+            "import pytest\n@pytest.mark.soak(tol=1)\ndef test(): pass",
+            "soak: @pytest.mark.soak knows no tol; it takes *",
+        ),
+        (
+            "import pytest\n@pytest.mark.soak('1B')\ndef test(): pass",
+            "soak: @pytest.mark.soak knows no '1B'; it takes *",
+        ),
+        ("def test(soak): soak.check(print, tolerance='none')", "soak: 'none' is not a size*"),
+    ],
+)
+def test_a_wrong_request_is_one_clear_line(run, text: str, said: str):
+    result = run(text)
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([said])
+    result.stdout.no_fnmatch_line("*Traceback*")
+
+
+def test_a_marked_test_that_fails_or_skips_is_not_repeated(run):
+    result = run(
+        """
+        import pytest
+        pytestmark = pytest.mark.soak
+        def test_fails(): assert 1 == 2
+        def test_skips(): pytest.skip("not here")
+        """
+    )
+
+    result.assert_outcomes(failed=1, skipped=1)
+    result.stdout.no_fnmatch_line("*soak:*")
+
+
+def test_a_test_that_fails_when_repeated_says_in_which_call(run):
+    result = run(
+        f"""
+        import pytest
+        calls = []
+
+        @pytest.mark.soak({SHORT})
+        def test_exhausts():
+            calls.append(1)
+            assert len(calls) < 3
+        """
+    )
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["soak: ✕ FAILED: test_it.py::test_exhausts failed in call 3: AssertionError*"])
+
+
+def test_the_report_holds_every_check_clean_ones_too(run, pytester: pytest.Pytester):
+    result = run(
+        f"""
+        kept = []
+        def leak(): kept.append(object())
+        def rest(): pass
+        def test_leak(soak): soak.check(leak, {SHORT})
+        def test_rest(soak): soak.check(rest, {SHORT})
+        """,
+        "--soak-report",
+        "out/soak",
+    )
+
+    result.stdout.fnmatch_lines(["report: out/soak/report.html"])
+    report = json.loads((pytester.path / "out/soak/report.json").read_text())
+    assert {component["name"]: component["verdict"] for component in report["components"]} == {
+        "test_it.py::test_leak leak": "LEAK",
+        "test_it.py::test_rest rest": "CLEAN",
+    }
+    assert report["controls"]["spike"]["ok"]
+
+
+def test_the_budget_of_the_command_line_is_the_one(run):
+    """Two checks of a quarter second each: undecided, for nothing is known of them after so short a time."""
+    result = run(
+        "import time\ndef slow(): time.sleep(0.02)\ndef test(soak): soak.check(slow, budget='10min')",
+        "--soak-budget",
+        "250ms",
+    )
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["soak: ? INCONCLUSIVE*"])
+
+
+def test_the_workers_of_xdist_measure_on_one_of_them_and_report_together(run, pytester: pytest.Pytester):
+    pytest.importorskip("xdist")
+    result = run(
+        f"""
+        import pytest
+        def cycle(): pass
+
+        @pytest.mark.parametrize("number", range(3))
+        def test(soak, number, worker_id): soak.check(cycle, name=worker_id, {SHORT})
+
+        @pytest.mark.soak({SHORT})
+        def test_marked(): pass
+        """,
+        "-n2",
+        "--dist=loadgroup",
+        "--soak-report=out",
+    )
+
+    result.assert_outcomes(passed=4)
+    report = json.loads((pytester.path / "out/report.json").read_text())
+    workers = {c["name"].partition(" ")[2] for c in report["components"] if " " in c["name"]}
+    assert (len(report["components"]), len(workers)) == (4, 1)
+
+
+def test_unused_it_imports_nothing_of_what_measures(run):
+    result = run(
+        """
+        import sys
+        def test_nothing():
+            assert [name for name in sys.modules if name.startswith("soak")] == ["soak", "soak.pytest_plugin"]
+            assert "numpy" not in sys.modules
+        """
+    )
+
+    result.assert_outcomes(passed=1)
+
+
+def test_its_options_and_marker_are_in_pytests_help(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+
+    helped = pytester.runpytest_subprocess(*_OPTIONS, "--help")
+    marked = pytester.runpytest_subprocess(*_OPTIONS, "--markers")
+
+    helped.stdout.fnmatch_lines(["*--soak-budget=3s*", "*--soak-report=DIR*"])
+    marked.stdout.fnmatch_lines(["@pytest.mark.soak(*"])
