@@ -12,6 +12,7 @@ from soak.results import Cause, Place
 from soak.verdict import Verdict
 
 NATIVE_DOMAIN = 0
+_NATIVE_KINDS = ("native", "mapping")
 _INTERPRETER_MODULES = ("python", "libpython")
 _RUNTIME_MODULES = ("libc.so", "libc-", "ld-linux", "libffi", "libstdc++", "libsoak_tracker", "libpthread", "_ctypes")
 _BYTECODE_RUNNERS = ("_PyEval_", "PyEval_")
@@ -78,7 +79,8 @@ def _cause(kind: str, group: Sequence[GrowingSite], locate: Locate, advice: dict
     where, python_where = _places(worst, locate)
     bytes_rate = sum(site.suspect.bytes_per_cycle for site in group)
     blocks_rate = sum(site.suspect.blocks_per_cycle for site in group)
-    sizes = {site.suspect.requested_size for site in group}
+    # A list's buffer that grows on the same line brings no blocks.
+    sizes = {site.suspect.requested_size for site in group if site.suspect.blocks_per_cycle > 0}
     since = [site.suspect.verdict.since for site in group if site.suspect.verdict.since is not None]
     return Cause(
         kind=kind,
@@ -150,7 +152,8 @@ def fingerprint(kind: str, where: Place | None, python_where: Place | None, size
 
     Of the kind, the module and function (not the line, which moves with every edit) and the size class.
     """
-    place = where or python_where
+    # The C function of a Python object is only known when its stack was captured; its line always is.
+    place = where or python_where if kind in _NATIVE_KINDS else python_where or where
     module = "" if place is None else (place.module or place.file or "").rpartition("/")[2]
     function = "" if place is None else place.function or ""
     size_class = "" if size is None else str(-(-size // _SIZE_CLASS_BYTES))
