@@ -110,6 +110,8 @@ def measure(script: Path, folder: Path, *, short: bool) -> Outcome:
         document = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return Outcome(name, purpose, command, seconds, [], complaint)
+    if "arguments" in document:
+        command = " ".join(["python", f"benchmarks/{script.name}", *document["arguments"]])
     return Outcome(name, purpose, command, seconds, READERS.get(name, read_figures)(document))
 
 

@@ -2,7 +2,7 @@
 
 Each script prints a table of its figures, or with `--json -` one JSON document:
 
-    {"benchmark": name, "ok": every target met, "figures": [{"name", "value", "unit", "target", "met"}], "details": {…}}
+    {"benchmark": name, "arguments": [as given], "ok": every target met, "figures": [{"name", "value", "unit", "target", "met"}], "details": {…}}
 
 The exit status is 0 whenever it could measure: a missed target is a result, not a failure to measure.
 """
@@ -96,6 +96,7 @@ def publish(benchmark: str, figures: Sequence[Figure], details: dict[str, Any], 
     ok = all(figure.met is not False for figure in figures)
     document = {
         "benchmark": benchmark,
+        "arguments": arguments_given(sys.argv[1:]),
         "ok": ok,
         "figures": [asdict(figure) for figure in figures],
         "details": details,
@@ -107,6 +108,18 @@ def publish(benchmark: str, figures: Sequence[Figure], details: dict[str, Any], 
     if json_file:
         Path(json_file).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     return 0
+
+
+def arguments_given(arguments: Sequence[str]) -> list[str]:
+    """Return a script's arguments without ``--json FILE``."""
+    before, after = list(arguments), []
+    while before:
+        argument = before.pop(0)
+        if argument == "--json":
+            del before[:1]
+        elif not argument.startswith("--json="):
+            after.append(argument)
+    return after
 
 
 def table(figures: Sequence[Figure]) -> str:

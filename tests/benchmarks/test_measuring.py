@@ -72,14 +72,18 @@ def test_the_table_has_value_target_and_verdict_side_by_side():
     assert lines.splitlines() == ["growth  1.25 MiB  <= 1  missed", "cycles    20,000"]
 
 
-def test_a_missed_target_is_published_and_no_failure(capsys: pytest.CaptureFixture[str]):
+def test_a_missed_target_is_published_and_no_failure(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
     import measuring
 
+    monkeypatch.setattr(sys, "argv", ["script", "--json", "-", "--runs", "3"])
     status = measuring.publish("name", [measuring.at_most("growth", 2.0, "MiB", 1.0)], {"n": 1}, "-")
 
     assert status == 0
     assert json.loads(capsys.readouterr().out) == {
         "benchmark": "name",
+        "arguments": ["--runs", "3"],
         "ok": False,
         "figures": [{"name": "growth", "value": 2.0, "unit": "MiB", "target": "<= 1", "met": False}],
         "details": {"n": 1},
