@@ -199,7 +199,7 @@ def measure_blank(options: argparse.Namespace, _: Path) -> list[Figure]:
     surroundings = Surroundings(find_interpreter(options.python), DRIVERS, threading.Event())
     rates = [run_controls(surroundings).blank.rate for _ in range(options.repeats)]
     worst = None if None in rates else max(abs(rate) for rate in rates if rate is not None)
-    return [below(f"blank, the worst |rate| of {len(rates)}", worst, "B/cycle", BLANK_RATE_BYTES)]
+    return [below(f"blank, the farthest rate from 0 of {len(rates)}", worst, "B/cycle", BLANK_RATE_BYTES)]
 
 
 def measure_shares(options: argparse.Namespace, _: Path) -> list[Figure]:

@@ -2,7 +2,8 @@
 
 Each script prints a table of its figures, or with `--json -` one JSON document:
 
-    {"benchmark": name, "arguments": [as given], "ok": every target met, "figures": [{"name", "value", "unit", "target", "met"}], "details": {…}}
+    {"benchmark": name, "arguments": [as given], "ok": every target met,
+     "figures": [{"name", "value", "unit", "target", "met"}], "details": {…}}
 
 The exit status is 0 whenever it could measure: a missed target is a result, not a failure to measure.
 """
