@@ -39,6 +39,8 @@ _ADVICE = {
     "or a C extension that forgets a reference.",
     "reference-cycle": "Objects that refer to each other stay because garbage collection is off: turn it on, call "
     "gc.collect() now and then, or break the cycles.",
+    "lost-reference": "A reference was taken and never dropped: look for a missing Py_DECREF in the C extension that "
+    "handles these objects.",
     "mapping": "Mappings are made and not unmapped: look for mmap, shared memory or an allocator of a library's own.",
     "fragmentation": "Resident memory grows while memory in use does not: look at block sizes that vary, or at memory "
     "that is reserved once and touched later.",
@@ -57,7 +59,7 @@ def make_result(plan: ComponentPlan, course: Course, trace: Trace | None, interp
         target=str(plan.target),
         verdict=verdict,
         why=_why(course, verdict),
-        decided_by=_decider(decided_by),
+        decided_by="lost-scan" if judgement.by_scan else _decider(decided_by),
         iterations=course.iterations,
         seconds=course.seconds,
         iterations_to_verdict=decided_at,
@@ -127,7 +129,7 @@ def _why(course: Course, verdict: Verdict) -> str:
         failure = course.failure
         where = f"in cycle {failure.cycle:,}" if failure.phase == "cycle" else f"in {failure.phase}"
         return f"The driver failed {where}: {failure.detail}. Until then: {judgement.verdict.value}, {judgement.why}"
-    if verdict is Verdict.LEAK and course.judge.n_min:
+    if verdict is Verdict.LEAK and course.judge.n_min and not judgement.by_scan:
         return f"{judgement.why} {lookalike_limit(course.judge.n_min)}"
     if verdict in (Verdict.INCONCLUSIVE, Verdict.SETTLING) and judgement.needed and course.iterations:
         return f"{judgement.why} {describe_missing_cycles(judgement.needed, course.seconds / course.iterations)}"
@@ -160,6 +162,8 @@ def _growth(decided_by: str | None, series: Mapping[str, SeriesVerdict], trace: 
     deciding, signal = series[decided_by], SIGNALS[decided_by]
     heap = series.get("heap")
     allocated = heap.rate if heap is not None and (decided_by == "heap" or heap.verdict is Verdict.LEAK) else None
+    if allocated is not None and decided_by in _LEDGER_SIGNALS and allocated < (series["tracked"].rate or 0.0):
+        allocated = None  # the rest is from Python's own allocator: the heap's growth is not that of all of it
     requested = None
     if decided_by in _LEDGER_SIGNALS:
         in_bytes, measures = series["tracked"], "requested"
@@ -198,7 +202,13 @@ def _causes(course: Course, trace: Trace | None) -> tuple[Cause, ...]:
     sites: tuple[Cause, ...] = ()
     if judgement.verdict is not Verdict.CLEAN:
         locate = Symbols(course.tracked.maps).locate
-        sites = causes_of_sites(course.tracked.sites, locate, gc_held_off=course.gc_held_off, advice=_ADVICE)
+        sites = causes_of_sites(
+            course.tracked.sites,
+            locate,
+            gc_held_off=course.gc_held_off,
+            advice=_ADVICE,
+            memory=course.tracked.memory,
+        )
     if decided_by is None or (sites and SIGNALS[decided_by].kind in ("native", "python-object")):
         return sites
     return (_cause_of_counter(decided_by, course, trace), *sites)

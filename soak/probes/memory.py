@@ -1,0 +1,169 @@
+"""Read the memory of another process while it is held still (Linux).
+
+The process must be one that this one may trace: its own child, or any of the same user where the system allows that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+PIECE_BYTES = 16 << 20
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
+_MAPPING = re.compile(r"([0-9a-f]+)-([0-9a-f]+) (\S+) \S+ \S+ \d+\s*(.*)")
+_DENSE_BYTES = 1 << 20
+"""Of a mapping up to this size all is read; of a larger one only the pages that hold something."""
+_PRESENT_OR_SWAPPED = np.uint64(0b11 << 62)
+_BELOW_STACK_POINTER = 128
+"""Bytes below the stack pointer that a function may use without moving it."""
+_STILL_WITHIN_S = 0.2
+_STOPPED_STATES = frozenset("TtZX")
+
+Range = tuple[int, int]
+"""First address, and the first behind."""
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """One line of /proc/PID/maps."""
+
+    start: int
+    end: int
+    permissions: str
+    path: str
+    """Of the file; ``[stack]`` and the like; empty for anonymous memory."""
+
+
+class ProcessMemory:
+    """One process's memory. Close it when done."""
+
+    def __init__(self, pid: int) -> None:
+        """Open it. Raises OSError when it may not be read."""
+        self._folder = Path("/proc", str(pid))
+        self._file = os.open(self._folder / "mem", os.O_RDONLY)
+        self._pages = os.open(self._folder / "pagemap", os.O_RDONLY)
+
+    def close(self) -> None:
+        """Close the files."""
+        os.close(self._file)
+        os.close(self._pages)
+
+    def mappings(self) -> list[Mapping]:
+        """Return what is mapped now, by address. Raises OSError when the process is gone."""
+        matches = map(_MAPPING.match, (self._folder / "maps").read_text(errors="replace").splitlines())
+        return [Mapping(int(m[1], 16), int(m[2], 16), m[3], m[4]) for m in matches if m is not None]
+
+    def stack_pointers(self) -> list[int]:
+        """Return the stack pointer of each thread that waits or is stopped: memory below it holds nothing any more."""
+        found = []
+        for task in os.listdir(self._folder / "task"):
+            with contextlib.suppress(OSError, ValueError, IndexError):
+                fields = (self._folder / "task" / task / "syscall").read_text().split()
+                found.append(int(fields[-2], 16))
+        return found
+
+    def read(self, start: int, words: int) -> NDArray[np.uint64]:
+        """Return ``words`` 64-bit words from ``start`` on, fewer where memory ends, none where there is none."""
+        try:
+            content = os.pread(self._file, words * 8, start)
+        except (OSError, OverflowError):
+            content = b""
+        return np.frombuffer(content, np.uint64, len(content) // 8)
+
+    def pieces(self, ranges: Iterable[Range]) -> Iterator[tuple[int, NDArray[np.uint64]]]:
+        """Yield address and words ``(n,) uint64`` of all that the ranges hold, 16 MiB at most in one piece."""
+        for start, end in ranges:
+            for first, last in self._used(start, end):
+                for address in range(first, last, PIECE_BYTES):
+                    words = self.read(address, (min(last, address + PIECE_BYTES) - address) // 8)
+                    if len(words):
+                        yield address, words
+
+    def _used(self, start: int, end: int) -> Iterator[Range]:
+        """Yield the parts of a range whose pages hold something; reading the others would make the kernel map them."""
+        if end - start <= _DENSE_BYTES:
+            yield start, end
+            return
+        first_page = start // _PAGE_BYTES
+        count = -(-end // _PAGE_BYTES) - first_page
+        entries = np.frombuffer(os.pread(self._pages, count * 8, first_page * 8), np.uint64)
+        used = np.flatnonzero(entries & _PRESENT_OR_SWAPPED)
+        if not len(used):
+            return
+        breaks = np.flatnonzero(np.diff(used) > 1)
+        firsts, lasts = used[np.r_[0, breaks + 1]], used[np.r_[breaks, len(used) - 1]]
+        for first, last in zip(firsts.tolist(), lasts.tolist(), strict=True):
+            yield (
+                max(start, (first_page + first) * _PAGE_BYTES),
+                min(end, (first_page + last + 1) * _PAGE_BYTES),
+            )
+
+
+def writable_ranges(
+    mappings: Iterable[Mapping], stack_pointers: Iterable[int], left_out: Iterable[Range], own_paths: re.Pattern[str]
+) -> list[Range]:
+    """Return where a program may keep a pointer: its writable mappings, without the dead part of its stacks.
+
+    ``left_out``: ranges to leave out. ``own_paths``: matches the files whose mappings are not the program's.
+    """
+    found = []
+    pointers = sorted(stack_pointers)
+    for mapping in mappings:
+        device = mapping.path.startswith("/dev/") and not mapping.path.startswith(("/dev/shm/", "/dev/zero"))
+        if not mapping.permissions.startswith("rw") or device or own_paths.search(mapping.path):
+            continue
+        # Stacks grow down: a thread's own begins at its stack pointer, and no two share a mapping but by chance.
+        within = [pointer for pointer in pointers if mapping.start <= pointer < mapping.end]
+        start = (within[0] - _BELOW_STACK_POINTER) & ~7 if len(within) == 1 else mapping.start
+        found.append((max(start, mapping.start), mapping.end))
+    return _without(found, left_out)
+
+
+def _without(ranges: Iterable[Range], left_out: Iterable[Range]) -> list[Range]:
+    kept = list(ranges)
+    for out_start, out_end in left_out:
+        parts = []
+        for start, end in kept:
+            if out_end <= start or out_start >= end:
+                parts.append((start, end))
+                continue
+            parts += [part for part in ((start, out_start), (out_end, end)) if part[0] < part[1]]
+        kept = parts
+    return kept
+
+
+@contextlib.contextmanager
+def held_still(pid: int) -> Iterator[bool]:
+    """Stop all threads of a process for a while; False when they did not stop in time, or it has ended."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield _wait_until_still(pid)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+
+
+def _wait_until_still(pid: int) -> bool:
+    deadline_s = time.monotonic() + _STILL_WITHIN_S
+    tasks = Path("/proc", str(pid), "task")
+    while time.monotonic() < deadline_s:
+        try:
+            states = {
+                (tasks / task / "stat").read_bytes().rpartition(b")")[2].split()[0].decode()
+                for task in os.listdir(tasks)
+            }
+        except (OSError, IndexError):
+            return False
+        if states <= _STOPPED_STATES:
+            return not states <= {"Z", "X"}
+        time.sleep(0.0005)
+    return False
