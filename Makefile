@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install soak overnight profile view test check fix bench calibrate clean
+.PHONY: help install soak overnight profile view test check fix bench calibrate accept clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -45,6 +45,9 @@ calibrate: $(INSTALLED)  ## error rates of the verdict rule by simulation (long)
 
 bench: $(INSTALLED)  ## every figure the README quotes
 	$(BIN)/python benchmarks/all.py
+
+accept: $(INSTALLED)  ## soak every planted leak and its repaired twin on three interpreters
+	$(BIN)/python benchmarks/accept.py
 
 clean:  ## remove what was built; keeps reports
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

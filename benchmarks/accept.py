@@ -1,0 +1,308 @@
+"""Soak every planted leak of `tests/planted` and its repaired twin, by each binding and interpreter.
+
+    python benchmarks/accept.py                          every id on three interpreters (some minutes)
+    python benchmarks/accept.py --only malloc --only fd  some of them
+    python benchmarks/accept.py --python 3.13            one interpreter, by version or path
+
+A planted leak must be LEAK, named at its function and line, with the blocks per cycle and the size that were planted;
+its repaired twin must be CLEAN. ``<id>_leak.py`` says what is expected and marks the line with ``planted``. What has
+a native function runs twice: as an extension module, and loaded by ctypes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from measuring import Figure, equal, make_parser, publish, say, scratch_folder
+
+from soak.results import Cause, ComponentResult
+from soak.running.findings import make_result
+from soak.running.interpreter import find_interpreter
+from soak.running.supervisor import Supervisor, Surroundings
+from soak.running.tracking import find_library
+from soak.settings import ComponentPlan
+from soak.targets import find_targets
+
+PLANTED = Path(__file__).resolve().parent.parent / "tests" / "planted"
+VERSIONS = ("3.8", "3.11", "3.13")
+BINDINGS = ("extension", "ctypes")
+PURE = "python"
+CYCLES, CYCLES_OF_TWINS = 500, 2048
+"""Unless a file says otherwise. Less than 512 cycles cannot prove that the heap counter grows by less than 1 B."""
+COUNTED = ("file-descriptor", "thread")
+"""Kinds whose cause counts descriptors or threads; their line is that of the memory that leaks with them."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One planted program: ``<id>_leak.py`` or ``<id>_repaired.py``, with what is expected of it."""
+
+    id: str
+    file: Path
+    is_leak: bool
+    cycles: int
+    uses_native_code: bool
+    needs: str
+    """A module that must be there; empty for none."""
+    expected: dict[str, Any]
+
+    def marked_line(self, binding: str) -> tuple[str, int]:
+        """Return the file's name and the line on which the leak is marked."""
+        marks: tuple[tuple[Path, tuple[str, ...]], ...] = ((self.file, (f"# planted: {binding}", "# planted")),)
+        if "function" in self.expected:
+            mark = f"/* planted: {self.expected['function']} */"
+            marks = tuple((file, (mark,)) for file in sorted(PLANTED.glob("*.c*")))
+        for file, texts in marks:
+            lines = file.read_text(encoding="utf-8").splitlines()
+            for text in texts:
+                for number, line in enumerate(lines, 1):
+                    if line.rstrip().endswith(text):
+                        return file.name, number
+        raise ValueError(f"{self.file} marks no line")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was found of one program by one binding on one interpreter."""
+
+    id: str
+    program: str
+    binding: str
+    python: str
+    verdict: str
+    verdict_right: bool
+    place: str | None
+    place_right: bool | None
+    blocks: float | None
+    size: int | None
+    amount_right: bool | None
+    every: float | None
+    confirmed: bool | None
+    cycles: int
+    cycles_to_verdict: int | None
+    seconds: float
+    seconds_to_verdict: float | None
+    why: str
+
+    @property
+    def right(self) -> bool:
+        """Whether all of it is as planted."""
+        return self.verdict_right and self.place_right is not False and self.amount_right is not False
+
+
+def main() -> int:
+    """Soak them all and print the table."""
+    options = parse_arguments()
+    outcomes: list[Outcome] = []
+    cases = [case for case in read_cases(PLANTED) if not options.only or case.id in options.only]
+    with scratch_folder() as folder:
+        for version, python in interpreters(options.python or VERSIONS).items():
+            for case, binding in runs(cases, python, folder / version):
+                outcomes.append(accept(case, binding, python, folder / version))
+                say(line(outcomes[-1]))
+    return publish("accept", figures(outcomes), {"runs": [asdict(outcome) for outcome in outcomes]}, options.json)
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = make_parser(__doc__)
+    parser.add_argument("--only", action="append", metavar="ID", help="one id; may be said again")
+    parser.add_argument("--python", action="append", metavar="3.13", help="a version or path; may be said again")
+    return parser.parse_args()
+
+
+def read_cases(folder: Path) -> list[Case]:
+    """Return every planted program in ``folder``, a leak before its repaired twin; none of them is run."""
+    cases = []
+    for leak in sorted(folder.glob("*_leak.py")):
+        name = leak.stem.removesuffix("_leak")
+        expected = _constants(leak)["EXPECTED"]
+        for file in (leak, leak.with_name(f"{name}_repaired.py")):
+            found = _constants(file)
+            cases.append(
+                Case(
+                    name,
+                    file,
+                    file is leak,
+                    found.get("CYCLES", CYCLES if file is leak else CYCLES_OF_TWINS),
+                    "import native_code" in file.read_text(encoding="utf-8"),
+                    found.get("NEEDS", ""),
+                    expected,
+                )
+            )
+    return cases
+
+
+def _constants(file: Path) -> dict[str, Any]:
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    found = {}
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id.isupper():
+            found[node.targets[0].id] = ast.literal_eval(node.value)
+    return found
+
+
+def interpreters(asked: Sequence[str]) -> dict[str, str]:
+    """Map each version or path that was asked for to an interpreter; those that are not there are told of."""
+    found = {}
+    for text in asked:
+        own = text == f"{sys.version_info[0]}.{sys.version_info[1]}"
+        installed = sorted((Path.home() / ".pyenv" / "versions").glob(f"{text}.*/bin/python{text}"))
+        python = sys.executable if own else str(installed[-1]) if installed else shutil.which(f"python{text}")
+        python = text if "/" in text else python
+        if python is None:
+            say(f"no interpreter {text} here")
+        else:
+            found[Path(text).name] = python
+    return found
+
+
+def runs(cases: Sequence[Case], python: str, folder: Path) -> Iterator[tuple[Case, str]]:
+    """Return each program with each binding that this interpreter can have; build the native code for it."""
+    built = []
+    for binding in BINDINGS:
+        command = [python, str(PLANTED / "native_code.py"), binding, str(folder)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            say(f"{python}: no {binding}: {done.stderr.strip()[-200:]}")
+        else:
+            built.append(binding)
+    for case in cases:
+        if (
+            case.needs
+            and subprocess.run([python, "-c", f"import {case.needs}"], check=False, capture_output=True).returncode
+        ):
+            say(f"{python}: {case.id} needs {case.needs}")
+            continue
+        for binding in built if case.uses_native_code else (PURE,):
+            yield case, binding
+
+
+def accept(case: Case, binding: str, python: str, folder: Path) -> Outcome:
+    """Soak one program and compare what is found with what was planted."""
+    result = soak(case, binding, python, folder)
+    cause, place = None, None
+    if case.is_leak:
+        cause, place = _find(case, binding, result)
+    return Outcome(
+        id=case.id,
+        program=case.file.stem,
+        binding=binding,
+        python=result.python,
+        verdict=result.verdict.value,
+        verdict_right=result.verdict.value == ("LEAK" if case.is_leak else "CLEAN"),
+        place=place or (_place_of(result.causes[0]) if result.causes else None),
+        place_right=place is not None if case.is_leak else None,
+        blocks=cause.blocks_per_iteration if cause else None,
+        size=cause.requested_size if cause else None,
+        amount_right=_amount_right(case, cause, result) if case.is_leak else None,
+        every=cause.every if cause else None,
+        confirmed=cause.confirmed if cause else None,
+        cycles=result.iterations,
+        cycles_to_verdict=result.iterations_to_verdict,
+        seconds=round(result.seconds, 3),
+        seconds_to_verdict=result.seconds_to_verdict,
+        why=result.why,
+    )
+
+
+def soak(case: Case, binding: str, python: str, folder: Path) -> ComponentResult:
+    """Soak one program as ``soak run --iterations N`` does, without controls and without a second pass."""
+    plan = ComponentPlan(
+        target=find_targets([str(case.file)], PLANTED)[0],
+        interval_s=0.0,
+        iterations=case.cycles,
+        budget_s=None,
+        full_budget=True,
+        early_stop=True,
+        tolerance_bytes=1.0,
+        n_min=None,
+        checkpoint_every=None,
+        cycle_timeout_s=60.0,
+        max_rss_bytes=None,
+        gate=True,
+        settings={"binding": binding, "folder": str(folder)} if case.uses_native_code else {},
+        injection=None,
+    )
+    interpreter = find_interpreter(python)
+    library, reason = find_library()
+    course = Supervisor(plan, Surroundings(interpreter, folder, threading.Event(), library, reason)).run()
+    return make_result(plan, course, None, interpreter)
+
+
+def _find(case: Case, binding: str, result: ComponentResult) -> tuple[Cause | None, str | None]:
+    """Return the cause of the planted kind, and the marked place when a cause is there."""
+    name, number = case.marked_line(binding)
+    of_kind = [cause for cause in result.causes if cause.kind == case.expected["kind"]]
+    placed = of_kind if case.expected["kind"] not in COUNTED else list(result.causes)
+    for cause in placed:
+        where = cause.where if "function" in case.expected else cause.python_where
+        right_function = where is not None and (where.function or "").startswith(case.expected.get("function", ""))
+        if where is not None and right_function and (Path(where.file or "").name, where.line) == (name, number):
+            return (cause if cause in of_kind else of_kind[0] if of_kind else None), f"{name}:{number}"
+    return (of_kind[0] if of_kind else None), None
+
+
+def _amount_right(case: Case, cause: Cause | None, result: ComponentResult) -> bool:
+    """Whether blocks per cycle (to a hundredth, or two in a hundred) and requested size are those planted."""
+    if cause is None:
+        return False
+    right = True
+    if "blocks" in case.expected:
+        blocks = cause.blocks_per_iteration or 0.0
+        right = abs(blocks - case.expected["blocks"]) <= min(0.005, 0.02 * case.expected["blocks"])
+    if "size" in case.expected:
+        right = right and cause.requested_size == case.expected["size"]
+    if "count" in case.expected:
+        rate = result.growth.per_iteration if result.growth and result.growth.per_iteration else 0.0
+        right = right and abs(rate - case.expected["count"]) <= 0.02 * case.expected["count"]
+    return right
+
+
+def _place_of(cause: Cause) -> str | None:
+    place = cause.where or cause.python_where
+    return None if place is None else f"{place.function} {place.file}:{place.line}"
+
+
+def line(outcome: Outcome) -> str:
+    """Return one row of the table."""
+    words = {True: "right", False: "WRONG", None: "-"}
+    blocks = "-" if outcome.blocks is None else f"{outcome.blocks:.4g}"
+    seconds = "-" if outcome.seconds_to_verdict is None else f"{outcome.seconds_to_verdict:.2f} s"
+    return (
+        f"{outcome.program:<24} {outcome.binding:<9} {outcome.python.split()[-1]:<8} "
+        f"{outcome.verdict:<12} {words[outcome.verdict_right]:<6} place {words[outcome.place_right]:<6}"
+        f"amount {words[outcome.amount_right]:<6} {blocks:>7} x {outcome.size or '-'!s:<7} "
+        f"{outcome.cycles_to_verdict or outcome.cycles:>6} cycles {seconds:>8}"
+        + ("" if outcome.right else f"   {outcome.place or 'no place'}; {outcome.why}")
+    )
+
+
+def figures(outcomes: Sequence[Outcome]) -> list[Figure]:
+    """Count what is right, by interpreter and binding."""
+    found = []
+    for python, binding in dict.fromkeys((outcome.python, outcome.binding) for outcome in outcomes):
+        here = [outcome for outcome in outcomes if (outcome.python, outcome.binding) == (python, binding)]
+        leaks = [outcome for outcome in here if outcome.place_right is not None]
+        repaired = [outcome for outcome in here if outcome.place_right is None]
+        name = f"{python}, {binding}"
+        found += [
+            equal(f"{name}: planted, LEAK", sum(o.verdict_right for o in leaks), "", len(leaks)),
+            equal(f"{name}: planted, place", sum(bool(o.place_right) for o in leaks), "", len(leaks)),
+            equal(f"{name}: planted, blocks and size", sum(bool(o.amount_right) for o in leaks), "", len(leaks)),
+            equal(f"{name}: repaired, CLEAN", sum(o.verdict_right for o in repaired), "", len(repaired)),
+        ]
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,12 @@
+"""A dict that gets a new key in every cycle."""
+
+EXPECTED = {"kind": "python-object", "blocks": 1.0}
+
+
+def setup():
+    return {"cycle": 1000, "seen": {}}
+
+
+def cycle(state):
+    state["cycle"] += 1
+    state["seen"][state["cycle"]] = str(state["cycle"])  # planted

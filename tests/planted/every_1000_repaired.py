@@ -1,0 +1,15 @@
+"""One block of 106,000 B in each 1,000 cycles that is freed."""
+
+import native_code
+
+CYCLES = 10_000
+
+
+def setup(binding="extension", folder=""):
+    return {"native": native_code.load(binding, folder), "cycle": 0}
+
+
+def cycle(state):
+    state["cycle"] += 1
+    if state["cycle"] % 1000 == 0:
+        state["native"].repaired_large()

@@ -1,0 +1,128 @@
+/* Each function allocates, and one of each pair forgets to give it back. The line that is to be named is marked. */
+#define _GNU_SOURCE
+#include "functions.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+static void *volatile block; /* so that the compiler cannot leave the allocation out */
+
+static const char TEXT[] = "one hundred and five characters and the zero that ends them: strdup asks malloc for a hundred and six....";
+_Static_assert(sizeof TEXT == 106, "strdup shall ask for 106 bytes");
+
+void leak_malloc(void)
+{
+    block = malloc(106); /* planted: leak_malloc */
+}
+
+void repaired_malloc(void)
+{
+    block = malloc(106);
+    free(block);
+}
+
+void leak_calloc(void)
+{
+    block = calloc(53, 2); /* planted: leak_calloc */
+}
+
+void repaired_calloc(void)
+{
+    block = calloc(53, 2);
+    free(block);
+}
+
+void leak_realloc(void)
+{
+    void *small = malloc(10);
+    block = realloc(small, 106); /* planted: leak_realloc */
+}
+
+void repaired_realloc(void)
+{
+    void *small = malloc(10);
+    block = realloc(small, 106);
+    free(block);
+}
+
+void leak_posix_memalign(void)
+{
+    void *aligned = NULL;
+    if (posix_memalign(&aligned, 64, 106)) /* planted: leak_posix_memalign */
+        abort();
+    block = aligned;
+}
+
+void repaired_posix_memalign(void)
+{
+    void *aligned = NULL;
+    if (posix_memalign(&aligned, 64, 106))
+        abort();
+    block = aligned;
+    free(block);
+}
+
+void leak_strdup(void)
+{
+    block = strdup(TEXT); /* planted: leak_strdup */
+}
+
+void repaired_strdup(void)
+{
+    block = strdup(TEXT);
+    free(block);
+}
+
+void leak_mmap(void)
+{
+    block = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); /* planted: leak_mmap */
+}
+
+void repaired_mmap(void)
+{
+    block = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    munmap(block, 4096);
+}
+
+void leak_on_error(void)
+{
+    static unsigned calls;
+    block = malloc(106); /* planted: leak_on_error */
+    if (++calls % 4 == 0)
+        return; /* the way out on which it is forgotten */
+    free(block);
+}
+
+void repaired_on_error(void)
+{
+    static unsigned calls;
+    block = malloc(106);
+    if (++calls % 4 == 0) {
+        free(block);
+        return;
+    }
+    free(block);
+}
+
+void leak_small(void)
+{
+    block = malloc(16); /* planted: leak_small */
+}
+
+void repaired_small(void)
+{
+    block = malloc(16);
+    free(block);
+}
+
+void leak_large(void)
+{
+    block = malloc(106000); /* planted: leak_large */
+}
+
+void repaired_large(void)
+{
+    block = malloc(106000);
+    free(block);
+}

@@ -1,0 +1,13 @@
+"""16 B by malloc in each cycle that nobody frees."""
+
+import native_code
+
+EXPECTED = {"kind": "native", "function": "leak_small", "blocks": 1.0, "size": 16}
+
+
+def setup(binding="extension", folder=""):
+    return native_code.load(binding, folder)
+
+
+def cycle(native):
+    native.leak_small()  # planted
