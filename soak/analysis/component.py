@@ -18,6 +18,7 @@ LARGEST_N_MIN = 131_072
 _LIMIT_SHARE = 0.05
 """A count that runs into a limit must be judged long before: n_min is at most this part of the limit, in cycles."""
 _MEMORY_SIGNALS = ("tracked", "heap", "python_blocks")
+_BLOCK_SIGNALS = ("tracked_blocks", "mapped")
 _SMALLEST_LIMITED_N_MIN = 64
 """Below this many cycles not even a checkpoint after each gives the rule two readings a block."""
 
@@ -37,6 +38,8 @@ class Judgement:
     series: Mapping[str, SeriesVerdict]
     decided_at: int | None = None
     """Cycles after which LEAK or CLEAN stood."""
+    by_scan: bool = False
+    """A scan of the memory decided: blocks are lost, whatever the series say."""
 
 
 class ComponentJudge:
@@ -205,6 +208,27 @@ def with_leaking_sites(judgement: Judgement, suspects: Sequence[Suspect]) -> Jud
     )
     series = {**judgement.series, "tracked": together}
     return Judgement(Verdict.LEAK, _named("tracked", together), "tracked", None, True, series, together.decided_at)
+
+
+def with_lost_sites(
+    judgement: Judgement, growth: SeriesVerdict | None, sites: int, cycle: int | None, *, standing: bool
+) -> Judgement:
+    """Add what a scan of the memory says: blocks of so many ``sites``, which grow by ``growth``, are lost.
+
+    Lost blocks are a leak at once, however few the cycles. ``cycle``: when that was seen; None when nothing is lost.
+    ``standing``: whether to wait for the series too, which say more exactly by how much, is worth nothing any more.
+    """
+    if growth is None or cycle is None or growth.rate is None or growth.rate <= 0:
+        return judgement
+    if judgement.verdict is Verdict.LEAK and judgement.decided_by not in (*_MEMORY_SIGNALS, *_BLOCK_SIGNALS):
+        return judgement
+    seen = judgement.series.get("tracked")
+    if seen is None or seen.verdict is not Verdict.LEAK:
+        seen = replace(growth, reason=f"Grows by about {count(growth.rate)} B per cycle.", decided_at=cycle)
+    where = "one call site" if sites == 1 else f"{count(sites)} call sites"
+    why = f"Blocks of past cycles from {where} are lost: nothing in the process points to them any more. {seen.reason}"
+    series = {**judgement.series, "tracked": seen}
+    return Judgement(Verdict.LEAK, why, "tracked", None, judgement.standing or standing, series, cycle, by_scan=True)
 
 
 def _something_nearer_may_still_decide(decided_by: str, candidates: Mapping[str, SeriesVerdict]) -> bool:

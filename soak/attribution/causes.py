@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from soak.analysis.ledger import Suspect
+from soak.attribution.holders import UNSCANNED, Fate, Memory, describe_holders
 from soak.results import Cause, Place
-from soak.verdict import Verdict
+from soak.verdict import SeriesVerdict
 
 NATIVE_DOMAIN = 0
 _NATIVE_KINDS = ("native", "mapping")
@@ -41,6 +42,24 @@ class GrowingSite:
     place: Call | None
     stacks: tuple[tuple[Call, ...], ...]
     """Captured stacks, the one with most live blocks first."""
+    fate: Fate = UNSCANNED
+    """Whether its blocks are lost or held, and by whom."""
+    named: Mapping[int, Call | None] = field(default_factory=dict)
+    """Where the other sites are that the fate speaks of."""
+    growth: SeriesVerdict | None = None
+    """Of a site whose blocks are lost: no verdict of a series is needed for that."""
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether it is a leak beyond doubt: its blocks are lost, or its series says so."""
+        return self.fate.state == "lost" or self.suspect.is_leak
+
+    @property
+    def bytes_per_cycle(self) -> float:
+        """The rate, with 0 for none."""
+        if self.suspect.verdict.rate is None and self.growth is not None:
+            return self.growth.rate or 0.0
+        return self.suspect.bytes_per_cycle
 
 
 Locate = Callable[[int], Place]
@@ -48,18 +67,25 @@ Locate = Callable[[int], Place]
 
 
 def causes_of_sites(
-    sites: Iterable[GrowingSite], locate: Locate, *, gc_held_off: bool, advice: dict[str, str]
+    sites: Iterable[GrowingSite],
+    locate: Locate,
+    *,
+    gc_held_off: bool,
+    advice: dict[str, str],
+    memory: Memory | None = None,
 ) -> tuple[Cause, ...]:
     """Return one cause for each place that grows, the fastest first; sites of one line are one cause."""
     groups: dict[tuple[str, str], list[GrowingSite]] = {}
     for site in sites:
         kind = _kind(site, gc_held_off=gc_held_off)
         groups.setdefault((kind, _identity(site, locate)), []).append(site)
-    causes = [_cause(kind, group, locate, advice) for (kind, _), group in groups.items()]
+    causes = [_cause(kind, group, locate, advice, memory) for (kind, _), group in groups.items()]
     return tuple(sorted(causes, key=lambda cause: (not cause.confirmed, -(cause.bytes_per_iteration or 0.0))))
 
 
 def _kind(site: GrowingSite, *, gc_held_off: bool) -> str:
+    if site.fate.kind is not None:
+        return site.fate.kind
     if site.domain == NATIVE_DOMAIN:
         return "native"
     return "reference-cycle" if gc_held_off else "python-object"
@@ -74,18 +100,20 @@ def _identity(site: GrowingSite, locate: Locate) -> str:
     return f"{place.module} {place.file} {place.function} {place.line}"
 
 
-def _cause(kind: str, group: Sequence[GrowingSite], locate: Locate, advice: dict[str, str]) -> Cause:
-    worst = max(group, key=lambda site: site.suspect.bytes_per_cycle)
+def _cause(
+    kind: str, group: Sequence[GrowingSite], locate: Locate, advice: dict[str, str], memory: Memory | None
+) -> Cause:
+    worst = max(group, key=lambda site: (site.is_proven, site.bytes_per_cycle))
     where, python_where = _places(worst, locate)
-    bytes_rate = sum(site.suspect.bytes_per_cycle for site in group)
+    bytes_rate = sum(site.bytes_per_cycle for site in group)
     blocks_rate = sum(site.suspect.blocks_per_cycle for site in group)
     # A list's buffer that grows on the same line brings no blocks.
     sizes = {site.suspect.requested_size for site in group if site.suspect.blocks_per_cycle > 0}
     since = [site.suspect.verdict.since for site in group if site.suspect.verdict.since is not None]
     return Cause(
         kind=kind,
-        confirmed=any(site.suspect.is_leak for site in group),
-        state="unknown",
+        confirmed=any(site.is_proven for site in group),
+        state=worst.fate.state,
         fingerprint=fingerprint(kind, where, python_where, worst.suspect.requested_size),
         bytes_per_iteration=bytes_rate,
         blocks_per_iteration=blocks_rate,
@@ -95,16 +123,24 @@ def _cause(kind: str, group: Sequence[GrowingSite], locate: Locate, advice: dict
         where=where,
         python_where=python_where,
         stack=_stack(worst, locate),
-        held_by=(),
-        type=None,
+        held_by=describe_holders(worst.fate, lambda site: _name_site(worst.named.get(site), locate), memory),
+        type=worst.fate.type,
         advice=_advice(worst, kind, advice),
     )
 
 
 def _advice(site: GrowingSite, kind: str, advice: dict[str, str]) -> str:
-    if site.suspect.verdict.verdict is Verdict.LEAK:
+    if site.is_proven:
         return advice[kind]
     return f"Not proven yet ({site.suspect.verdict.reason.rstrip('.')}). {advice[kind]}"
+
+
+def _name_site(call: Call | None, locate: Locate) -> str:
+    if call is None:
+        return "an unknown place"
+    if call.address is None:
+        return f"{call.file}:{call.line} in {call.function}"
+    return _describe_native(locate(call.address))
 
 
 def _places(site: GrowingSite, locate: Locate) -> tuple[Place | None, Place | None]:

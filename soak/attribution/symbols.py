@@ -24,6 +24,9 @@ from symbolic.symcache import SourceLocation, SymCache
 
 from soak.results import Place
 
+Covers = tuple[list[int], list[tuple[str, int]]]
+"""Where symbols begin, ascending, and the name and size of each."""
+
 _MAPPING = re.compile(r"([0-9a-f]+)-([0-9a-f]+) \S+ ([0-9a-f]+) \S+ \d+\s*(.*)")
 _PACKAGE_FOLDERS = ("site-packages", "dist-packages")
 _BUILD_IDS = Path("/usr/lib/debug/.build-id")
@@ -55,6 +58,11 @@ class Symbols:
         if place is None:
             place = self._places[return_address] = self._find(return_address - 1)
         return place
+
+    def variable(self, address: int, path: str) -> str | None:
+        """Return the static variable of the module at ``path`` that covers an address, or None."""
+        base = self._bases.get(path)
+        return None if base is None else _open_module(path).variable(address - base)
 
     def _find(self, address: int) -> Place:
         position = bisect_right(self._starts, address) - 1
@@ -102,18 +110,24 @@ class _Module:
                     continue
         return found
 
+    def variable(self, offset: int) -> str | None:
+        """Return the variable that covers an offset from where the module is loaded."""
+        return _covering(self._variables, offset)
+
     def _covering_symbol(self, offset: int) -> str | None:
-        starts, symbols = self._symbols
-        position = bisect_right(starts, offset) - 1
-        if position < 0:
-            return None
-        name, size = symbols[position]
-        return _demangled(name) if offset < starts[position] + size else None
+        return _covering(self._functions, offset)
 
     @cached_property
-    def _symbols(self) -> tuple[list[int], list[tuple[str, int]]]:
-        """Functions with a size, by address from where the module is loaded."""
-        functions: dict[int, tuple[str, int]] = {}
+    def _functions(self) -> Covers:
+        return self._read_symbols("STT_FUNC")
+
+    @cached_property
+    def _variables(self) -> Covers:
+        return self._read_symbols("STT_OBJECT")
+
+    def _read_symbols(self, kind: str) -> Covers:
+        """Return the symbols of a kind that have a size, by address from where the module is loaded."""
+        found: dict[int, tuple[str, int]] = {}
         try:
             with self._path.open("rb") as file:
                 elf = ELFFile(file)
@@ -122,12 +136,21 @@ class _Module:
                 for table in _SYMBOL_TABLES:
                     section = elf.get_section_by_name(table)
                     for symbol in section.iter_symbols() if isinstance(section, SymbolTableSection) else ():
-                        if symbol["st_info"]["type"] == "STT_FUNC" and symbol["st_size"]:
-                            functions.setdefault(symbol["st_value"] - base, (symbol.name, symbol["st_size"]))
+                        if symbol["st_info"]["type"] == kind and symbol["st_size"]:
+                            found.setdefault(symbol["st_value"] - base, (symbol.name, symbol["st_size"]))
         except (ELFError, OSError, KeyError):
             return [], []
-        starts = sorted(functions)
-        return starts, [functions[start] for start in starts]
+        starts = sorted(found)
+        return starts, [found[start] for start in starts]
+
+
+def _covering(symbols: Covers, offset: int) -> str | None:
+    starts, named = symbols
+    position = bisect_right(starts, offset) - 1
+    if position < 0:
+        return None
+    name, size = named[position]
+    return _demangled(name) if offset < starts[position] + size else None
 
 
 def _demangled(name: str) -> str:

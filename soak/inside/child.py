@@ -83,6 +83,7 @@ def _soak(area: ring.Ring, settings: dict[str, Any], measured_pid: int) -> None:
         read_traced,
         tracked,
     )
+    words[ring.WORD_TYPE] = id(type)
     words[ring.WORD_PHASE] = ring.PHASE_CYCLES
     if read_traced is not None:
         snapshots.run_between(soaking, component.cycle, arguments, settings["tracemalloc_file"])

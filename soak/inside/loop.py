@@ -127,8 +127,13 @@ class Loop:
         words[ring.WORD_COUNTED] = done
         self.area.write_row(self._count(begun_ns - self.started_ns, done))
         self.rows = (self.rows + 1) % _GC_OBJECTS_EVERY
+        held_ns = words[ring.WORD_HELD_NS]
         self._hand_over()
-        cost_ns = time.monotonic_ns() - begun_ns
+        # While the parent holds the process still to scan its memory, the loop's clock stands still too.
+        held_ns = words[ring.WORD_HELD_NS] - held_ns
+        self.started_ns += held_ns
+        self.deadline_ns += held_ns
+        cost_ns = time.monotonic_ns() - begun_ns - held_ns
         # Kept in the ring: as attributes they would be two blocks that are not there before the first checkpoint.
         words[ring.WORD_CHECKPOINT_NS] += cost_ns
         usual_ns = words[ring.WORD_USUAL_CHECKPOINT_NS]

@@ -45,12 +45,16 @@ WORD_FAILED_PHASE = 14
 WORD_LOOP_ENDED_NS = 15
 WORD_COUNTED = 16  # cycles completed at the last checkpoint
 WORD_PAUSED_NS = 17  # for how long the loop has stood still because the parent said so
-WORD_USUAL_CHECKPOINT_NS = 17  # what one has been taking lately
+WORD_USUAL_CHECKPOINT_NS = 18  # what one has been taking lately
+WORD_TYPE = 19  # the address of the type ``type``, by which a scan of the memory tells objects
+WORD_ANSWERED = 20  # 1 when what the parent asked about objects is answered in the text area
 # Words written by the parent.
 WORD_STOP = 32  # GO_ON, or what is to be done before the next cycle: STOP, PAUSE
 WORD_ROWS_READ = 33  # futex: the child waits on its low half
 WORD_SPACING = 34  # checkpoints should not become sparser than one in so many cycles if cheap; 0: not known yet
 WORD_EARLY_NS = 35  # so long into the cycles the verdict's rule looks back at nothing: dear checkpoints may be few
+WORD_HELD_NS = 36  # for how long the parent has held the process still at checkpoints, to scan its memory
+WORD_ASKED = 37  # bytes of a question about objects in the text area, to be answered after the last checkpoint
 
 GO_ON, STOP, PAUSE = range(3)
 

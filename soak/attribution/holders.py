@@ -1,0 +1,197 @@
+"""Is the growth of a site lost or held, by whom, and did somebody forget to drop a reference: what scans add up to.
+
+A scan is of one moment, a `SiteScan` what it says of one site. Two of them decide: what is lost stays lost, becomes
+more, and is never released after all.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soak.attribution.symbols import Symbols
+from soak.probes.memory import Mapping
+
+FEWEST_SURVIVORS = 8
+_MOST = 0.8
+"""Of a site's survivors so many must be alike for the site to be called so."""
+
+
+@dataclass(frozen=True)
+class Holder:
+    """One step of the way from a block up to a root."""
+
+    address: int
+    """Of the word that holds the pointer."""
+    site: int | None
+    """Where the block in which it stands was allocated; None outside all tracked blocks."""
+    type: str | None = None
+    """Of the Python object that the block is."""
+
+
+@dataclass(frozen=True)
+class SiteScan:
+    """What one scan says of one site's survivors: blocks of past cycles that are alive."""
+
+    cycle: int
+    alive: NDArray[np.uint64]
+    """Their addresses ``(n,)``."""
+    lost: NDArray[np.uint64]
+    """Addresses of those that nothing can give back."""
+    held: int
+    """How many a root leads to."""
+    objects: int
+    """How many are Python objects of the type that most of them have."""
+    deficient: int
+    """How many of those have references that nothing accounts for."""
+    deficient_lost: int
+    """How many objects of any type that are lost have such references."""
+    type: str | None
+    holders: tuple[Holder, ...]
+    """From most of the held ones up to a root."""
+    lost_with: int | None
+    """The site of the lost blocks that point to most of the lost ones; None when nothing does."""
+    samples: tuple[tuple[int, int], ...] = ()
+    """Some of the objects: address and address of the type."""
+
+    @property
+    def survivors(self) -> int:
+        """How many there are."""
+        return len(self.alive)
+
+
+@dataclass(frozen=True)
+class Fate:
+    """What became of the blocks of a site, and why they are still there."""
+
+    state: str
+    """lost, held or unknown."""
+    reason: str | None = None
+    """Of an unknown state."""
+    kind: str | None = None
+    """lost-reference or reference-cycle where the blocks tell; else None."""
+    type: str | None = None
+    holders: tuple[Holder, ...] = ()
+    lost_with: int | None = None
+    decided_at: int | None = None
+    """The cycle of the scan that decided."""
+    chain: tuple[str, ...] = ()
+    """What the measured process itself says, from a root of Python to the object."""
+
+    @property
+    def sites(self) -> tuple[int, ...]:
+        """The sites that it speaks of."""
+        named = [holder.site for holder in self.holders] + [self.lost_with]
+        return tuple(site for site in named if site is not None)
+
+
+UNSCANNED = Fate("unknown", "no scan of the memory was made while the site was known to grow")
+
+
+def decide(scans: Sequence[SiteScan]) -> Fate:
+    """Return what the scans of one site, the oldest first, say together."""
+    usable = [scan for scan in scans if scan.survivors >= FEWEST_SURVIVORS]
+    if not usable:
+        return Fate("unknown", f"fewer than {FEWEST_SURVIVORS} blocks of past cycles were alive at a scan")
+    last, before = usable[-1], usable[-2] if len(usable) > 1 else None
+    share = len(last.lost) / last.survivors
+    if share >= _MOST:
+        return _decide_lost(last, before)
+    if last.held >= _MOST * last.survivors:
+        return Fate(
+            "held", kind=_kind_of_held(last, before), type=last.type, holders=last.holders, decided_at=last.cycle
+        )
+    if last.survivors - last.held - len(last.lost) >= _MOST * last.survivors:
+        return Fate("held", kind="reference-cycle", type=last.type, decided_at=last.cycle)
+    reason = f"of its blocks {last.held} are held, to {len(last.lost)} nothing points"
+    return Fate("unknown", reason, type=last.type)
+
+
+def _decide_lost(last: SiteScan, before: SiteScan | None) -> Fate:
+    if before is None:
+        return Fate("unknown", "nothing points to its blocks, as was seen once only", type=last.type)
+    if not np.isin(before.lost, last.alive).all():
+        return Fate("unknown", "blocks to which no pointer was found were released later", type=last.type)
+    if len(before.lost) < _MOST * before.survivors or len(last.lost) <= len(before.lost):
+        return Fate("unknown", "nothing points to its blocks, but they did not become more", type=last.type)
+    forgotten = min(last.deficient_lost, before.deficient_lost) >= FEWEST_SURVIVORS
+    return Fate(
+        "lost",
+        kind="lost-reference" if forgotten else None,
+        type=last.type,
+        lost_with=None if forgotten else last.lost_with,
+        decided_at=last.cycle,
+    )
+
+
+def _kind_of_held(last: SiteScan, before: SiteScan | None) -> str | None:
+    """Tell whether objects that somebody holds have one reference more than all holders together, at both scans."""
+    scans = [last] if before is None else [before, last]
+    forgotten = len(scans) > 1 and all(
+        scan.objects >= FEWEST_SURVIVORS and scan.deficient >= _MOST * scan.objects for scan in scans
+    )
+    return "lost-reference" if forgotten else None
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Names what stands at an address outside all tracked blocks."""
+
+    mappings: tuple[Mapping, ...]
+    stack_pointers: tuple[int, ...]
+    symbols: Symbols
+    _starts: list[int] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_starts", [mapping.start for mapping in self.mappings])
+
+    def describe(self, address: int) -> str:
+        """Return words for a person: a static variable, a stack, memory of another kind."""
+        position = bisect_right(self._starts, address) - 1
+        if position < 0 or address >= self.mappings[position].end:
+            return "memory that is gone"
+        mapping = self.mappings[position]
+        if mapping.path == "[stack]":
+            return "the main thread's stack"
+        if any(mapping.start <= pointer < mapping.end for pointer in self.stack_pointers):
+            return "a thread's stack"
+        module = self._module_of(position)
+        if module is not None:
+            name = module.rpartition("/")[2]
+            variable = self.symbols.variable(address, module)
+            return f"{variable}, a static variable of {name}" if variable else f"static data of {name}"
+        return "memory that the tracker does not know: from before it began, or of an allocator of its own"
+
+    def _module_of(self, position: int) -> str | None:
+        """Return the file a mapping is of; zeroed static data is anonymous memory right behind its module's."""
+        while position >= 0:
+            mapping = self.mappings[position]
+            if mapping.path.startswith("/"):
+                return mapping.path
+            before = self.mappings[position - 1] if position else None
+            if mapping.path or before is None or before.end != mapping.start or not before.path.startswith("/"):
+                return None
+            position -= 1
+        return None
+
+
+def describe_holders(fate: Fate, name_site: Callable[[int], str], memory: Memory | None) -> tuple[str, ...]:
+    """Return the chain from a root to the blocks, in words; empty when nothing is known."""
+    if fate.chain:
+        return fate.chain
+    if fate.lost_with is not None:
+        return (f"the block allocated at {name_site(fate.lost_with)}, which is lost itself",)
+    if fate.kind == "reference-cycle":
+        return ("each other: a reference cycle that is not collected",)
+    words = []
+    for holder in reversed(fate.holders):
+        if holder.site is not None:
+            what = f"the {holder.type}" if holder.type else "the block"
+            words.append(f"{what} allocated at {name_site(holder.site)}")
+        elif memory is not None:
+            words.append(memory.describe(holder.address))
+    return tuple(words)

@@ -1,0 +1,237 @@
+"""Which blocks can still be reached: from the words of a process's memory to lost and held.
+
+Everything outside the blocks in question is a root: data segments, stacks, and all other live blocks. A block to which
+no root leads, directly or through others of these blocks, cannot be given back any more. The search is conservative,
+as LeakSanitizer's: any word that looks like an address within a block counts as a pointer to it, so a block may be
+taken for held by chance and is never taken for lost by chance. What it cannot see are pointers that are not stored as
+such: compressed, scrambled, unaligned, in a register alone, or kept by the kernel.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Addresses = NDArray[np.uint64]
+Positions = NDArray[np.intp]
+Piece = tuple[int, Addresses]
+"""An address, and the words ``(n,) uint64`` that stand there."""
+
+HEAD_WORDS = 6
+_CLUSTER_GAP = np.uint64(1 << 30)
+_PAGE_SHIFT = np.uint64(12)
+_OBJECT_OFFSETS = (0, 16, 32)
+"""Where in its block a Python object may begin: at once, behind the head of gc, or behind the pre-header too."""
+_NO_OBJECT = -1
+_IMMORTAL = 1 << 30
+
+
+@dataclass(frozen=True)
+class Pointers:
+    """Every word that points into one of the blocks; arrays ``(n,)``."""
+
+    sources: Addresses
+    """Where the word stands."""
+    targets: Positions
+    """Position of the block it points into."""
+    offsets: Addresses
+    """Bytes from the block's first."""
+
+    def take(self, chosen: NDArray[np.bool_]) -> Pointers:
+        """Return the pointers for which ``chosen`` is true."""
+        return Pointers(self.sources[chosen], self.targets[chosen], self.offsets[chosen])
+
+
+@dataclass(frozen=True)
+class Objects:
+    """What is known of the Python objects in the blocks; arrays ``(blocks,)``."""
+
+    offsets: NDArray[np.int64]
+    """Where in its block the object begins; -1 for a block that holds none."""
+    types: Addresses
+    """Address of the type; 0 where there is no object."""
+    references: NDArray[np.int64]
+    """The reference count; 0 where there is no object, and for objects that are never given back."""
+
+
+class PointerSearch:
+    """Looks for pointers into blocks, piece by piece, and keeps the blocks' own first words."""
+
+    def __init__(self, addresses: Addresses, sizes: Addresses) -> None:
+        """Look for pointers into the blocks at ``addresses``, ascending, ``(n,)``; of ``sizes`` bytes."""
+        self._starts = addresses
+        self._ends = addresses + np.maximum(sizes, np.uint64(1))
+        self.heads = np.zeros((len(addresses), HEAD_WORDS), np.uint64)
+        self._found: list[tuple[Addresses, Positions, Addresses]] = []
+        self._clusters = [self._cluster(part) for part in self._parts()] if len(addresses) else []
+
+    def take(self, piece: Piece) -> None:
+        """Look through one piece."""
+        address, words = piece
+        self._take_heads(address, words)
+        for low, span, pages, first, last in self._clusters:
+            distances = words - low  # wraps below
+            hits = np.flatnonzero(distances < span)
+            if len(hits):
+                hits = hits[pages[distances[hits] >> _PAGE_SHIFT]]
+            if not len(hits):
+                continue
+            values = words[hits]
+            targets = np.searchsorted(self._starts[first:last], values, "right") - 1 + first
+            inside = (targets >= first) & (values < self._ends[targets])
+            hits, targets = hits[inside], targets[inside]
+            self._found.append(
+                (
+                    np.uint64(address) + (hits.astype(np.uint64) << np.uint64(3)),
+                    targets,
+                    values[inside] - self._starts[targets],
+                )
+            )
+
+    def pointers(self) -> Pointers:
+        """Return what was found so far."""
+        if not self._found:
+            return Pointers(np.zeros(0, np.uint64), np.zeros(0, np.intp), np.zeros(0, np.uint64))
+        return Pointers(*(np.concatenate(column) for column in zip(*self._found, strict=True)))
+
+    def _parts(self) -> list[tuple[int, int]]:
+        """Split the blocks where more than a gibibyte lies between: the heap is far from what mmap gives."""
+        breaks = np.flatnonzero(np.diff(self._starts) > _CLUSTER_GAP) + 1
+        edges = [0, *breaks.tolist(), len(self._starts)]
+        return list(itertools.pairwise(edges))
+
+    def _cluster(self, part: tuple[int, int]) -> tuple[np.uint64, np.uint64, NDArray[np.bool_], int, int]:
+        first, last = part
+        low = self._starts[first] >> _PAGE_SHIFT << _PAGE_SHIFT
+        span = self._ends[first:last].max() - low
+        pages = np.zeros(int(span >> _PAGE_SHIFT) + 2, np.int32)
+        # +1 where a block begins, -1 behind its last page: the running sum tells which pages hold part of one.
+        np.add.at(pages, ((self._starts[first:last] - low) >> _PAGE_SHIFT).astype(np.intp), 1)
+        np.add.at(pages, ((self._ends[first:last] - np.uint64(1) - low) >> _PAGE_SHIFT).astype(np.intp) + 1, -1)
+        return low, span, np.cumsum(pages) > 0, first, last
+
+    def _take_heads(self, address: int, words: Addresses) -> None:
+        end = np.uint64(address + 8 * len(words))
+        first, last = np.searchsorted(self._starts, np.array([address, end], np.uint64))
+        places = ((self._starts[first:last] - np.uint64(address)) >> np.uint64(3)).astype(np.intp)
+        for number in range(HEAD_WORDS):
+            # A block of 16 bytes has two words; those of its neighbour are not its own.
+            own = (places + number < len(words)) & (
+                self._ends[first:last] - self._starts[first:last] >= np.uint64(8 * number + 8)
+            )
+            self.heads[first:last, number][own] = words[places[own] + number]
+
+
+def find_objects(heads: Addresses, find_types: Callable[[Addresses], NDArray[np.bool_]]) -> Objects:
+    """Tell which blocks hold a Python object, by the word where its type would stand.
+
+    ``heads``: the first words of each block ``(n, HEAD_WORDS)``. ``find_types(candidates)`` tells which of some
+    distinct addresses are types.
+    """
+    candidates = np.unique(np.concatenate([heads[:, offset // 8 + 1] for offset in _OBJECT_OFFSETS]))
+    types = candidates[find_types(candidates)] if len(candidates) else candidates
+    found = np.full(len(heads), _NO_OBJECT, np.int64)
+    kinds = np.zeros(len(heads), np.uint64)
+    counts = np.zeros(len(heads), np.int64)
+    for offset in _OBJECT_OFFSETS:
+        kind = heads[:, offset // 8 + 1]
+        here = (found == _NO_OBJECT) & np.isin(kind, types)
+        found[here], kinds[here] = offset, kind[here]
+        counts[here] = heads[here, offset // 8].astype(np.int64)
+    counts[(counts < 0) | (counts >= _IMMORTAL)] = 0
+    return Objects(found, kinds, counts)
+
+
+def without_gc_links(pointers: Pointers, objects: Objects) -> Pointers:
+    """Return the pointers without those into the head that gc puts before an object.
+
+    Only gc's own list points there: each object's neighbours in it would be taken for its holders.
+    """
+    return pointers.take(pointers.offsets.astype(np.int64) >= objects.offsets[pointers.targets])
+
+
+@dataclass(frozen=True)
+class Reached:
+    """What the search says of each block; arrays ``(blocks,)``."""
+
+    reached: NDArray[np.bool_]
+    """A root leads to it."""
+    lost: NDArray[np.bool_]
+    """Nothing can give it back any more. What is neither is garbage that a collection of cycles would still find."""
+    roots: Addresses
+    """Address of the word outside the blocks that leads to it; 0 for blocks that are not reached."""
+    before: Positions
+    """The block that leads to it, -1 for one that a root points to; of an unreached block any that points to it."""
+    deficits: NDArray[np.int64]
+    """Reference counts above all pointers to the object, wherever they stand; never below 0."""
+
+
+class _Edges:
+    """Which block points to which."""
+
+    def __init__(self, sources: Positions, targets: Positions, count: int) -> None:
+        order = np.argsort(sources, kind="stable")
+        self.sources, self.targets = sources[order], targets[order]
+        blocks = np.arange(count)
+        self._firsts = np.searchsorted(self.sources, blocks).tolist()
+        self._lasts = np.searchsorted(self.sources, blocks, "right").tolist()
+
+    def follow(self, reached: NDArray[np.bool_], arrive: Callable[[int, int], None]) -> None:
+        """Set all that is reached from what is, calling ``arrive(block, from)`` for each."""
+        waiting = np.flatnonzero(reached).tolist()
+        while waiting:
+            block = waiting.pop()
+            first, last = self._firsts[block], self._lasts[block]
+            for target in self.targets[first:last].tolist() if first < last else ():
+                if not reached[target]:
+                    reached[target] = True
+                    arrive(target, block)
+                    waiting.append(target)
+
+
+def reach(pointers: Pointers, sources_in: Positions, objects: Objects) -> Reached:
+    """Tell which blocks the roots lead to. ``sources_in``: the block each pointer stands in, -1 for outside."""
+    count = len(objects.offsets)
+    roots = np.zeros(count, np.uint64)
+    before = np.full(count, -1, np.intp)
+    outside = sources_in < 0
+    roots[pointers.targets[outside]] = pointers.sources[outside]
+    inner = ~outside & (sources_in != pointers.targets)
+    edges = _Edges(sources_in[inner], pointers.targets[inner], count)
+    reached = roots != 0
+
+    def arrive(target: int, block: int) -> None:
+        roots[target], before[target] = roots[block], block
+
+    edges.follow(reached, arrive)
+    unreached_targets = ~reached[edges.targets]
+    before[edges.targets[unreached_targets]] = edges.sources[unreached_targets]
+    exact = pointers.offsets.astype(np.int64) == objects.offsets[pointers.targets]
+    pointed = np.bincount(pointers.targets[exact], minlength=count)
+    deficits = np.where(objects.references > 0, np.maximum(objects.references - pointed, 0), 0)
+    return Reached(reached, ~reached & ~_garbage(reached, before, deficits, objects, edges), roots, before, deficits)
+
+
+def _garbage(
+    reached: NDArray[np.bool_], before: Positions, deficits: NDArray[np.int64], objects: Objects, edges: _Edges
+) -> NDArray[np.bool_]:
+    """Tell what a collection of cycles could give back: objects all of whose references are among the unreached."""
+    is_object = objects.offsets != _NO_OBJECT
+    lost = ~reached & np.where(is_object, deficits > 0, before < 0)
+    edges.follow(lost, lambda _target, _block: None)
+    garbage = ~reached & is_object & ~lost
+    edges.follow(garbage, lambda _target, _block: None)
+    found: NDArray[np.bool_] = garbage & ~(lost | reached)
+    return found
+
+
+def search(addresses: Addresses, sizes: Addresses, pieces: Iterable[Piece]) -> PointerSearch:
+    """Look through all pieces for pointers into the blocks."""
+    found = PointerSearch(addresses, sizes)
+    for piece in pieces:
+        found.take(piece)
+    return found

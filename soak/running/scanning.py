@@ -1,0 +1,324 @@
+"""Scan the memory of a measured process at its checkpoints, and tell whether what stays is lost, or who holds it.
+
+While the process waits at a checkpoint it is stopped, its writable memory read, and it goes on; nothing of this runs
+inside it, and its clock of cycles is told how long it stood. Two scans, some cycles apart, are needed for "lost".
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soak.analysis.ledger import Suspect
+from soak.attribution.holders import FEWEST_SURVIVORS, UNSCANNED, Fate, Holder, Memory, SiteScan, decide
+from soak.attribution.reachability import (
+    Piece,
+    Pointers,
+    find_objects,
+    reach,
+    search,
+    without_gc_links,
+)
+from soak.attribution.symbols import Symbols
+from soak.inside import ring
+from soak.native.ledger import STACK_SITE, Checkpoint
+from soak.probes.memory import ProcessMemory, Range, held_still, writable_ranges
+from soak.probes.shadow import Blocks, ShadowError, read_blocks
+from soak.running.process import MeasuredProcess
+
+FIRST_CYCLE = 100
+_NEXT_AFTER = 1.5
+_RECENT = 8
+"""Blocks of the last 1/8 of the cycles may still be on their way."""
+_MOST_BLOCKS = 2_000_000
+_LONGEST_SCAN_S = 2.0
+_FREE_S, _SHARE = 1.0, 0.02
+"""Scans may take so long, and then this part of the run's time."""
+_MOST_SCANS_KEPT = 4
+_SCANS_NEEDED = 2
+_APART_S = 0.3
+"""Between scans that new sites ask for."""
+_WAIT_S = 1.0
+"""So long the end of a run whose verdict stands waits for the scans."""
+_LEVELS = 3
+"""So many blocks up from the one in question its holders are asked for."""
+_SAMPLES = 4
+_OWN_PATHS = re.compile(r"memfd:soak-|/soak-[^/]*/ring")
+_TYPE_NAME_WORD = 3
+"""PyTypeObject.tp_name follows the object's count, its type and its size."""
+_LONGEST_NAME_WORDS = 12
+_TYPE_FLAGS_WORD, _IS_METATYPE = 21, 1 << 31
+"""PyTypeObject.tp_flags, and the one that says that a type's instances are types."""
+_METATYPES = 3
+
+
+class _TooLongError(Exception):
+    """The scan was given up: the process has more memory than can be read while it stands still."""
+
+
+class Scanner:
+    """Decides when to scan one process, does it, and keeps what the scans say of each site."""
+
+    def __init__(self, process: MeasuredProcess) -> None:
+        """Scan nothing yet."""
+        self._process = process
+        self._scans: dict[int, list[SiteScan]] = {}
+        self._next_cycle = FIRST_CYCLE
+        self._spent_s = 0.0
+        self._why_not: str | None = None
+        self._memory: Memory | None = None
+        self._scanned_s = 0.0
+        self._short_since_s = 0.0
+
+    @property
+    def memory(self) -> Memory | None:
+        """What was mapped at the last scan."""
+        return self._memory
+
+    def is_due(self, cycle: int, elapsed_s: float, suspects: Sequence[Suspect]) -> bool:
+        """Tell whether a scan at this checkpoint would be worth its time. ``suspects``: as last seen, maybe before."""
+        affordable = self._why_not is None and self._spent_s <= _FREE_S + _SHARE * elapsed_s
+        if not affordable or cycle < FIRST_CYCLE:
+            return False
+        return cycle >= self._next_cycle or self._is_short_of_scans(suspects)
+
+    def is_at_it(self, cycle: int, suspects: Sequence[Suspect]) -> bool:
+        """Tell whether a scan that may decide is about to come, so that the process should not be ended yet."""
+        self._short_since_s = self._short_since_s or time.monotonic()
+        waited_s = time.monotonic() - self._short_since_s
+        return self._why_not is None and cycle >= FIRST_CYCLE and waited_s < _WAIT_S and any(map(self._lacks, suspects))
+
+    def _is_short_of_scans(self, suspects: Sequence[Suspect]) -> bool:
+        return time.monotonic() > self._scanned_s + _APART_S and any(map(self._lacks, suspects))
+
+    def _lacks(self, suspect: Suspect) -> bool:
+        return len(self._scans.get(suspect.site, ())) < _SCANS_NEEDED
+
+    def scan(self, checkpoint: Checkpoint, suspects: Sequence[Suspect], written: int) -> None:
+        """Scan for the blocks of these sites, at the checkpoint at which the process waits now.
+
+        ``written``: rows that have been read; the process goes on when they are acknowledged.
+        """
+        if not suspects:
+            self._next_cycle = int(checkpoint.cycle * _NEXT_AFTER)
+            return
+        sites = np.array([suspect.site for suspect in suspects], np.uint32)
+        begun_s = time.monotonic()
+        try:
+            with held_still(self._process.pid) as still:
+                words = self._process.words
+                if still and words[ring.WORD_CYCLE] == words[ring.WORD_COMPLETED]:
+                    self._next_cycle = int(checkpoint.cycle * _NEXT_AFTER)
+                    self._scanned_s = begun_s
+                    memory = ProcessMemory(self._process.pid)
+                    try:
+                        self._add(_Scan(memory, checkpoint, sites, words[ring.WORD_TYPE]))
+                    finally:
+                        memory.close()
+                words[ring.WORD_HELD_NS] += int((time.monotonic() - begun_s) * 1e9)
+                self._process.acknowledge(written)
+        except ProcessLookupError:
+            pass
+        except (OSError, ShadowError, _TooLongError) as error:
+            self._why_not = f"its memory could not be scanned ({error})"
+        self._spent_s += time.monotonic() - begun_s
+
+    def fate(self, site: int) -> Fate:
+        """Return what became of a site's blocks, as far as it is known."""
+        scans = self._scans.get(site)
+        if scans:
+            return decide(scans)
+        return UNSCANNED if self._why_not is None else Fate("unknown", self._why_not)
+
+    def samples(self, sites: Sequence[int]) -> list[tuple[int, int]]:
+        """Return some objects of each site that is held: address and address of the type."""
+        return [
+            sample
+            for site in sites
+            if site in self._scans and self.fate(site).state != "lost"
+            for sample in self._scans[site][-1].samples
+        ]
+
+    def _add(self, scan: _Scan) -> None:
+        scan.run()
+        for site, found in scan.sites():
+            self._scans.setdefault(site, []).append(found)
+            del self._scans[site][:-_MOST_SCANS_KEPT]
+        pointers = tuple(scan.stack_pointers)
+        maps = "\n".join(f"{m.start:x}-{m.end:x} {m.permissions} 0 0 0 {m.path}" for m in scan.mappings)
+        self._memory = Memory(tuple(scan.mappings), pointers, Symbols(maps))
+
+
+@dataclass(frozen=True)
+class _Targets:
+    """The blocks in question."""
+
+    blocks: Blocks
+    sites: NDArray[np.uint32]
+    """The suspect each block belongs to; a stack counts for the site that it splits."""
+    is_old: NDArray[np.bool_]
+
+
+class _Scan:
+    """One scan of a process that is held still."""
+
+    def __init__(self, memory: ProcessMemory, checkpoint: Checkpoint, sites: NDArray[np.uint32], type_at: int) -> None:
+        self._memory = memory
+        self._checkpoint = checkpoint
+        self._suspects = sites
+        self._known_types = {type_at: True, 0: False}
+        self._type_at = type_at
+        self._deadline_s = time.monotonic() + _LONGEST_SCAN_S
+        self.mappings = memory.mappings()
+        self.stack_pointers = memory.stack_pointers()
+        own = [(int(r["start"]), int(r["end"])) for r in checkpoint.ranges]
+        self._ranges = writable_ranges(self.mappings, self.stack_pointers, own, _OWN_PATHS)
+        parents = np.where(
+            checkpoint.sites["kind"] == STACK_SITE, checkpoint.sites["parent"], np.arange(len(checkpoint.sites))
+        )
+        self._parents = parents.astype(np.uint32)
+
+    def run(self) -> None:
+        """Read all that is needed."""
+        self._blocks = read_blocks(self._memory, self._checkpoint)
+        self._targets = self._find_targets()
+        found = search(self._targets.blocks.addresses, self._targets.blocks.sizes, self._pieces(self._ranges))
+        self._objects = find_objects(found.heads, self._find_types)
+        pointers = self._without_dead(without_gc_links(found.pointers(), self._objects))
+        self._reached = reach(pointers, self._targets.blocks.covering(pointers.sources), self._objects)
+        self._found = [(int(site), self._sum_up(int(site))) for site in self._suspects]
+
+    def sites(self) -> list[tuple[int, SiteScan]]:
+        """Return what was found of each site."""
+        return self._found
+
+    def _pieces(self, ranges: Iterable[Range]) -> Iterable[Piece]:
+        for piece in self._memory.pieces(ranges):
+            if time.monotonic() > self._deadline_s:
+                raise _TooLongError(f"it takes longer than {_LONGEST_SCAN_S:g} s to read")
+            yield piece
+
+    def _without_dead(self, pointers: Pointers) -> Pointers:
+        """Return the pointers without those that stand in malloc's heap but in no live block: what was freed stays.
+
+        A list of all objects, as gc makes one at some checkpoints, would otherwise hold them all after its end.
+        """
+        heap = next((mapping for mapping in self.mappings if mapping.path == "[heap]"), None)
+        if heap is None or self._checkpoint.lost_blocks:
+            return pointers
+        in_heap = (pointers.sources >= np.uint64(heap.start)) & (pointers.sources < np.uint64(heap.end))
+        return pointers.take(~in_heap | (self._blocks.covering(pointers.sources) >= 0))
+
+    def _find_targets(self) -> _Targets:
+        sites = self._site_of(self._blocks.sites)
+        chosen = np.flatnonzero(np.isin(sites, self._suspects))
+        if len(chosen) > _MOST_BLOCKS:
+            raise _TooLongError(f"{len(chosen):,} blocks are in question")
+        blocks = self._blocks.take(chosen)
+        cycle = self._checkpoint.cycle
+        is_old = (blocks.cycles > 0) & (blocks.cycles <= cycle - max(1, cycle // _RECENT))
+        return _Targets(blocks, sites[chosen], is_old)
+
+    def _site_of(self, sites: NDArray[np.uint32]) -> NDArray[np.uint32]:
+        """Return the sites with each stack in the place of the site that it splits."""
+        return self._parents[np.minimum(sites, len(self._parents) - 1)]
+
+    def _find_types(self, candidates: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        return np.array([self._is_type(int(candidate)) for candidate in candidates], np.bool_)
+
+    def _is_type(self, address: int, depth: int = _METATYPES) -> bool:
+        """Tell whether an address is a type: its own type is ``type``, or a metaclass and so a type itself."""
+        known = self._known_types.get(address)
+        if known is not None:
+            return known
+        if address % 8 or not self._type_at or not depth or not address >> 16:
+            return False
+        words = self._memory.read(address + 8, 1)
+        found = len(words) == 1 and self._is_metatype(int(words[0]), depth - 1)
+        self._known_types[address] = found
+        return found
+
+    def _is_metatype(self, address: int, depth: int) -> bool:
+        if address == self._type_at:
+            return True
+        if not self._is_type(address, depth):
+            return False
+        flags = self._memory.read(address + 8 * _TYPE_FLAGS_WORD, 1)
+        return len(flags) == 1 and bool(int(flags[0]) & _IS_METATYPE)
+
+    def _type_name(self, type_at: int) -> str:
+        name_at = self._memory.read(type_at + 8 * _TYPE_NAME_WORD, 1)
+        text = self._memory.read(int(name_at[0]), _LONGEST_NAME_WORDS).tobytes() if len(name_at) else b""
+        return text.split(b"\0")[0].decode("utf-8", "replace")
+
+    def _sum_up(self, site: int) -> SiteScan:
+        targets, reached, objects = self._targets, self._reached, self._objects
+        old = np.flatnonzero(targets.is_old & (targets.sites == site))
+        lost = old[reached.lost[old]]
+        held = old[reached.reached[old]]
+        types, counts = np.unique(objects.types[old[objects.types[old] != 0]], return_counts=True)
+        main_type = int(types[np.argmax(counts)]) if len(types) else 0
+        of_type = old[objects.types[old] == main_type] if main_type else old[:0]
+        before = reached.before[lost[reached.before[lost] >= 0]]
+        foreign = targets.sites[before][targets.sites[before] != site]
+        return SiteScan(
+            cycle=self._checkpoint.cycle,
+            alive=targets.blocks.addresses[old],
+            lost=targets.blocks.addresses[lost],
+            held=len(held),
+            objects=len(of_type),
+            deficient=int((reached.deficits[of_type] > 0).sum()),
+            deficient_lost=int((reached.deficits[lost] > 0).sum()),
+            type=self._type_name(main_type) if main_type else None,
+            holders=self._holders(held) if len(held) >= FEWEST_SURVIVORS else (),
+            lost_with=int(np.bincount(foreign).argmax()) if 2 * len(foreign) > len(lost) else None,
+            samples=tuple(
+                (int(targets.blocks.addresses[block]) + int(objects.offsets[block]), int(objects.types[block]))
+                for block in of_type[-_SAMPLES:]
+            ),
+        )
+
+    def _holders(self, held: NDArray[np.intp]) -> tuple[Holder, ...]:
+        """Return what points to most of the held blocks, what points to that, and so on up to a root."""
+        found: list[Holder] = []
+        seen: set[int] = set()
+        words = self._reached.roots[held]
+        while len(found) <= _LEVELS:
+            places = self._blocks.covering(words)
+            sites = np.where(places < 0, 0, self._site_of(self._blocks.sites[places]))
+            main = int(np.bincount(sites).argmax())
+            chosen = np.flatnonzero(sites == main)
+            word = int(words[chosen[-1]])
+            if not main:
+                found.append(Holder(word, None))
+                break
+            block = int(places[chosen[-1]])
+            start, size = int(self._blocks.addresses[block]), int(self._blocks.sizes[block])
+            head = self._memory.read(start, min(6, size // 8))
+            found.append(Holder(word, main, self._object_type(head)))
+            if start in seen or len(found) > _LEVELS:
+                break
+            seen.add(start)
+            words = self._pointers_to(block)
+            if not len(words):
+                break
+        return tuple(found)
+
+    def _object_type(self, head: NDArray[np.uint64]) -> str | None:
+        heads = np.zeros((1, 6), np.uint64)
+        heads[0, : len(head)] = head
+        objects = find_objects(heads, self._find_types)
+        return self._type_name(int(objects.types[0])) if objects.types[0] else None
+
+    def _pointers_to(self, block: int) -> NDArray[np.uint64]:
+        """Return where pointers to one block stand, outside of itself and of gc's list."""
+        only = self._blocks.take(np.array([block]))
+        found = search(only.addresses, only.sizes, self._pieces(self._ranges))
+        objects = find_objects(found.heads, self._find_types)
+        pointers = self._without_dead(without_gc_links(found.pointers(), objects))
+        return pointers.sources[only.covering(pointers.sources) < 0]
