@@ -161,9 +161,11 @@ def _growth(decided_by: str | None, series: Mapping[str, SeriesVerdict], trace: 
         return None
     deciding, signal = series[decided_by], SIGNALS[decided_by]
     heap = series.get("heap")
-    allocated = heap.rate if heap is not None and (decided_by == "heap" or heap.verdict is Verdict.LEAK) else None
-    if allocated is not None and decided_by in _LEDGER_SIGNALS and allocated < (series["tracked"].rate or 0.0):
-        allocated = None  # the rest is from Python's own allocator: the heap's growth is not that of all of it
+    allocated = None
+    if heap is not None and heap.rate is not None and heap.low is not None and heap.low > 0:
+        # Python's own allocator takes no part in it: a heap that grows by less than was asked for is another story.
+        requested_rate = series["tracked"].rate if "tracked" in series else None
+        allocated = heap.rate if heap.rate >= (requested_rate or 0.0) else None
     requested = None
     if decided_by in _LEDGER_SIGNALS:
         in_bytes, measures = series["tracked"], "requested"
