@@ -6,6 +6,7 @@ import argparse
 import importlib
 import os
 import sys
+import traceback
 
 import soak
 from soak.commands import COMMANDS
@@ -28,6 +29,11 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:
         # Whoever read our output has gone (soak show | head): not an error, but nothing more can be written.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_USAGE
+    except Exception:
+        # A fault of soak's own must not look like a leak (exit code 1) to whoever reads the exit code.
+        traceback.print_exc()
+        print("soak: this is a fault of soak itself; what was measured is in the run's folder", file=sys.stderr)
         return EXIT_USAGE
 
 

@@ -58,11 +58,6 @@ def _soak(area: ring.Ring, settings: dict[str, Any], measured_pid: int) -> None:
             tracked.start(settings["ledger"])
         except OSError:
             tracked = None  # the parent sees an empty ledger, and counts without it
-    read_traced = None
-    if settings["tracemalloc_frames"]:
-        from soak.inside import snapshots
-
-        read_traced = snapshots.start(settings["tracemalloc_frames"])
     words[ring.WORD_PHASE] = ring.PHASE_SETUP
     component = loading.load(settings["target"])
     if settings.get("profile"):
@@ -72,6 +67,12 @@ def _soak(area: ring.Ring, settings: dict[str, Any], measured_pid: int) -> None:
         return
     arguments = component.setup(settings["settings"])
     kind, size, every = settings["inject"] or ("", 0, 1)
+    read_traced = None
+    if settings["tracemalloc_frames"]:
+        from soak.inside import snapshots
+
+        # Not before: what imports and setup make is not born in a cycle, and tracing them takes seconds.
+        read_traced = snapshots.start(settings["tracemalloc_frames"])
     soaking = loop.Loop(
         area,
         settings["interval_s"],

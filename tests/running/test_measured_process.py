@@ -20,7 +20,7 @@ from soak.verdict import Verdict
 
 pytestmark = pytest.mark.integration
 
-VERSIONS = Path("/root/.pyenv/versions")
+VERSIONS = Path.home() / ".pyenv" / "versions"
 OTHERS = sorted(VERSIONS.glob("3.8.*/bin/python")) + sorted(VERSIONS.glob("3.13.*/bin/python"))
 
 
