@@ -11,6 +11,7 @@ COMMANDS = {
     "clean": "remove all but the newest runs",
     "show": "what a run found, in the terminal",
     "report": "make a run's reports again from its database",
+    "compare": "two runs against each other: which leaks are new, gone, worse or better",
     "export": "a run's raw readings as CSV",
     "profile": "where the time of a cycle goes: cProfile of each component, and all of them merged",
     "view": "profiles in SnakeViz, reports beside them, in the browser",

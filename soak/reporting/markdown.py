@@ -29,15 +29,16 @@ def render_markdown(result: RunResult) -> str:
     components = worst_first(result)
     known = known_fingerprints(result)
     explained = [component for component in components if component.verdict is not Verdict.CLEAN]
+    again = _code(say.command_line(result))
     blocks = [
         *_alarms(result),
-        f"### soak: {_text(say.headline(result))}",
+        f"### soak: {escape(say.headline(result))}",
         _table(components, known),
         *(_explanation(component, excuse(component, known)) for component in explained[:_MOST_EXPLAINED]),
         _more(len(explained) - _MOST_EXPLAINED, "component that is not clean", "components that are not clean"),
-        "" if result.parts is None else f"**Sum of parts:** {_text(say.parts_sentence(result.parts))}",
-        _text(say.controls_sentence(result.controls)) if result.controls is None or result.controls.ok else "",
-        f"<sub>soak {_text(result.soak)}, run {_text(result.run)}, again with {_code(say.command_line(result))}</sub>",
+        "" if result.parts is None else f"**Sum of parts:** {escape(say.parts_sentence(result.parts))}",
+        escape(say.controls_sentence(result.controls)) if result.controls is None or result.controls.ok else "",
+        f"<sub>soak {escape(result.soak)}, run {escape(result.run)}, again with {again}</sub>",
     ]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
@@ -45,7 +46,7 @@ def render_markdown(result: RunResult) -> str:
 def _alarms(result: RunResult) -> list[str]:
     failed = result.controls is not None and not result.controls.ok
     texts = (say.controls_sentence(result.controls) if failed else None, say.state_sentence(result))
-    return [f"**{_text(text)}**" for text in texts if text]
+    return [f"**{escape(text)}**" for text in texts if text]
 
 
 def _table(components: Sequence[ComponentResult], known: Collection[str]) -> str:
@@ -53,10 +54,10 @@ def _table(components: Sequence[ComponentResult], known: Collection[str]) -> str
         return ""
     rows = [
         (
-            _text(component.name),
+            escape(component.name),
             say.verdict_words(component, excuse(component, known)),
-            _text(say.growth_cell(component)),
-            _text(say.decided_words(component.decided_by)),
+            escape(say.growth_cell(component)),
+            escape(say.decided_words(component.decided_by)),
             format_count(component.iterations),
             format_duration(component.seconds),
         )
@@ -78,7 +79,7 @@ def _explanation(component: ComponentResult, excused: str | None) -> str:
         say.needed_sentence(component),
     )
     blocks = [
-        f"**{_text(say.component_sentence(component))}** {' '.join(_text(text) for text in texts if text)}".rstrip(),
+        f"**{escape(say.component_sentence(component))}** {' '.join(escape(text) for text in texts if text)}".rstrip(),
         *(_cause(cause) for cause in component.causes[:_MOST_CAUSES]),
         _more(len(component.causes) - _MOST_CAUSES, "cause", "causes"),
         _folded("Where it was", say.telling_frames(failure, _MOST_LINES))
@@ -89,7 +90,7 @@ def _explanation(component: ComponentResult, excused: str | None) -> str:
 
 
 def _cause(cause: Cause) -> str:
-    said = f"- {_text(say.cause_sentence(cause))} {_text(cause.advice)}".rstrip()
+    said = f"- {escape(say.cause_sentence(cause))} {escape(cause.advice)}".rstrip()
     trail = [*cause.stack, *(f"held by {holder}" for holder in cause.held_by)]
     return f"{said}\n\n{_folded('Allocated at', trail)}" if trail else said
 
@@ -106,7 +107,8 @@ def _more(count: int, one: str, many: str) -> str:
     return f"… and {format_count(count)} more {one if count == 1 else many}." if count > 0 else ""
 
 
-def _text(text: str) -> str:
+def escape(text: str) -> str:
+    """Return text from a run such that it is plain text in Markdown: on one line, short, nothing special in it."""
     plain = " ".join(say.printable(text).split())
     short = plain if len(plain) <= _LONGEST_TEXT else f"{plain[:_LONGEST_TEXT]}…"
     return _SPECIAL.sub(r"\\\1", short).replace("&", "&amp;")

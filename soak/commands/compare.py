@@ -1,0 +1,91 @@
+"""Compare two runs: which leaks are new, gone, worse or better.
+
+A and B are runs (a folder, a name under --out, or latest) or report.json files, A the
+one before. A report.json kept in the repository is a baseline for CI:
+
+  soak compare baseline.json latest
+  soak compare 2026-03-01T02-00-00 latest --markdown comment.md --sarif leaks.sarif
+
+Worse means: the intervals do not overlap and the difference is above the tolerance.
+Exit codes: 0 nothing new and nothing worse, 1 something is, 2 usage or tool failure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from soak.analysis.comparison import compare_runs
+from soak.commands.arguments import add_out_argument, runs_folder
+from soak.errors import UsageError
+from soak.reporting.comparison import render_json, render_markdown, render_text
+from soak.reporting.sarif import render_sarif
+from soak.reporting.write import write_text
+from soak.results import SCHEMA_VERSION, RunResult, from_document
+from soak.store.runs import LATEST, find_run, open_run
+
+REPORT = "report.json"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of ``soak compare``."""
+    parser.add_argument("before", metavar="A", help="the run before: folder, name, latest or report.json")
+    parser.add_argument("after", metavar="B", help="the run after")
+    add_out_argument(parser)
+    parser.add_argument("--json", metavar="FILE", help="the comparison as JSON; - is stdout")
+    parser.add_argument("--markdown", metavar="FILE", help="the comparison for a pull request; - is stdout")
+    parser.add_argument("--sarif", metavar="FILE", help="the leaks of B at their source lines; - is stdout")
+    parser.add_argument(
+        "--source-root", type=Path, default=Path(), metavar="DIR", help="what SARIF's paths are relative to (here)"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Compare and print; return the exit code."""
+    runs = runs_folder(options)
+    before, after = read_result(options.before, runs), read_result(options.after, runs)
+    changes = compare_runs(before, after)
+    outputs: tuple[tuple[str | None, Callable[[], str]], ...] = (
+        (options.json, lambda: render_json(before, after, changes)),
+        (options.markdown, lambda: render_markdown(before, after, changes)),
+        (options.sarif, lambda: render_sarif(after, options.source_root, changes)),
+    )
+    copies: dict[str, Callable[[], str]] = {}
+    for file, render in outputs:
+        if file in copies:
+            raise UsageError(f"two outputs cannot both go to {file}")
+        if file is not None:
+            copies[file] = render
+    to_stdout = copies.pop("-", None)
+    for file, render in copies.items():
+        write_text(Path(file), render())
+    print(render_text(before, after, changes), end="", file=sys.stderr if to_stdout else sys.stdout)
+    if to_stdout:
+        sys.stdout.write(to_stdout())
+    return 1 if any(change.is_failing for change in changes) else 0
+
+
+def read_result(text: str, runs: Path) -> RunResult:
+    """Return the run that ``text`` names: a report.json, a folder that holds one, or a run. Raises UsageError."""
+    path = Path(text)
+    if path.is_file():
+        return _read_report(path)
+    if text != LATEST and (path / REPORT).is_file() and not (path / "run.db").is_file():
+        return _read_report(path / REPORT)
+    with open_run(find_run(text, runs)) as store:
+        return store.read_run()
+
+
+def _read_report(path: Path) -> RunResult:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        if document["schema"] > SCHEMA_VERSION:
+            raise UsageError(f"{path} has schema {document['schema']}; this soak reads up to {SCHEMA_VERSION}")
+        return from_document(RunResult, document)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise UsageError(f"{path} is no report.json of soak: {error!r}") from error

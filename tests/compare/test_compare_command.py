@@ -1,0 +1,136 @@
+"""soak compare on report.json files: exit codes, outputs, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from soak.__main__ import main
+from soak.reporting.json_report import render_json
+from soak.reporting.sarif import render_sarif
+from soak.results import Place, RunResult
+from tests.compare.test_compare_runs import CLEAN, leaking
+from tests.reporting.builder import a_run
+
+
+@pytest.fixture
+def reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give a folder with clean.json and leak.json."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "clean.json").write_text(render_json(a_run(CLEAN, run="before")))
+    (tmp_path / "leak.json").write_text(render_json(a_run(leaking(106), run="after")))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("names", "code"),
+    [(("clean", "leak"), 1), (("leak", "clean"), 0), (("leak", "leak"), 0), (("clean", "clean"), 0)],
+)
+def test_only_what_is_new_or_worse_fails(reports: Path, names: tuple[str, str], code: int):
+    assert main(["compare", *(f"{name}.json" for name in names)]) == code
+
+
+def test_a_folder_with_a_report_is_as_good_as_the_file(reports: Path, capsys):
+    (reports / "run").mkdir()
+    (reports / "clean.json").rename(reports / "run" / "report.json")
+
+    assert main(["compare", "run", "leak.json"]) == 1
+    assert "▲ new       decoder: CLEAN → 106 B/cycle [105, 107]" in capsys.readouterr().out
+
+
+def test_json_names_each_change_with_its_interval(reports: Path, capsys):
+    main(["compare", "clean.json", "leak.json", "--json", "-"])
+
+    document = json.loads(capsys.readouterr().out)
+    component, place = document["changes"]
+    assert (document["schema"], document["failing"]) == (1, True)
+    assert (component["kind"], component["verdict_before"], component["verdict_after"]) == ("new", "CLEAN", "LEAK")
+    assert (place["fingerprint"], place["after"]["low"], place["after"]["high"]) == ("f1", 105, 107)
+
+
+def test_markdown_is_a_table_of_what_changed(reports: Path):
+    main(["compare", "clean.json", "leak.json", "--markdown", "comment.md"])
+
+    comment = (reports / "comment.md").read_text()
+    assert comment.startswith("### soak: 1 component compared: 2 new.\n\n| change | component |")
+    assert "| ▲ new | decoder |  | – | 106 B/cycle [105, 107] |" in comment
+
+
+def test_markdown_of_no_change_is_a_sentence(reports: Path, capsys):
+    main(["compare", "leak.json", "leak.json", "--markdown", "-"])
+
+    assert "compared: nothing changed." in capsys.readouterr().out
+
+
+def a_leak_at(file: str, line: int | None, python: str | None = None) -> RunResult:
+    leak = leaking(106)
+    places = {"where": Place("decode", file, line), "python_where": Place("cycle", python, 7) if python else None}
+    cause = leak.causes[0].__class__(**{**vars(leak.causes[0]), **places})
+    return a_run(leak.__class__(**{**vars(leak), "causes": (cause,)}), run="2026-03-01")
+
+
+def test_sarif_points_at_the_line_in_c(tmp_path: Path):
+    """The form that uploaders read: rules, one location below the root, a fingerprint."""
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "frame.c").touch()
+
+    document = json.loads(render_sarif(a_leak_at(str(tmp_path / "src" / "frame.c"), 88), tmp_path))
+
+    (run,) = document["runs"]
+    (result,) = run["results"]
+    assert (document["version"], run["tool"]["driver"]["name"]) == ("2.1.0", "soak")
+    assert run["automationDetails"] == {"id": "soak/2026-03-01"}
+    assert (result["ruleId"], result["level"]) == (run["tool"]["driver"]["rules"][0]["id"], "error")
+    assert result["locations"][0]["physicalLocation"] == {
+        "artifactLocation": {"uri": "src/frame.c", "uriBaseId": "%SRCROOT%"},
+        "region": {"startLine": 88},
+    }
+    assert result["partialFingerprints"] == {"soak/v1": "decoder:f1"}
+
+
+def test_sarif_takes_the_python_line_when_the_c_file_is_not_ours(tmp_path: Path):
+    (tmp_path / "work.py").touch()
+
+    document = json.loads(render_sarif(a_leak_at("/usr/src/libz/inflate.c", 5, "work.py"), tmp_path))
+
+    place = document["runs"][0]["results"][0]["locations"][0]["physicalLocation"]
+    assert (place["artifactLocation"]["uri"], place["region"]["startLine"]) == ("work.py", 7)
+
+
+def test_sarif_of_a_comparison_says_what_is_new(reports: Path):
+    main(["compare", "clean.json", "leak.json", "--sarif", "new.sarif"])
+    main(["compare", "leak.json", "leak.json", "--sarif", "old.sarif"])
+
+    states = [json.loads((reports / name).read_text())["runs"][0]["results"][0] for name in ("new.sarif", "old.sarif")]
+    assert [state["baselineState"] for state in states] == ["new", "unchanged"]
+
+
+def test_sarif_of_a_clean_run_is_an_empty_list_of_results(tmp_path: Path):
+    assert json.loads(render_sarif(a_run(CLEAN), tmp_path))["runs"][0]["results"] == []
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("{}", "no report.json of soak"),
+        ("not json", "no report.json of soak"),
+        ('{"schema": 99}', "has schema 99; this soak reads up to 1"),
+        ("[1]", "no report.json of soak"),
+    ],
+)
+def test_what_is_no_report_is_refused_in_one_line(reports: Path, capsys, content: str, said: str):
+    (reports / "bad.json").write_text(content)
+
+    assert main(["compare", "bad.json", "leak.json"]) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["nowhere", "leak.json"], ["latest", "leak.json"]])
+def test_a_run_that_is_not_there_is_refused(reports: Path, capsys, arguments: list[str]):
+    assert main(["compare", *arguments]) == 2
+
+
+def test_two_outputs_cannot_share_stdout(reports: Path, capsys):
+    assert main(["compare", "clean.json", "leak.json", "--json", "-", "--sarif", "-"]) == 2
