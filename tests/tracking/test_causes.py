@@ -1,0 +1,202 @@
+"""Causes out of growing sites: what belongs together, what it is called, where it is, and by what it is known again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from soak.analysis.ledger import Suspect
+from soak.attribution.causes import Call, GrowingSite, causes_of_sites, fingerprint
+from soak.results import Cause, Place
+from soak.verdict import SeriesVerdict, Verdict
+
+NATIVE, PYTHON_MEM, PYTHON_OBJ = 0, 1, 2
+EXTENSION, INTERPRETER, LIBC = "/lib/site-packages/decoder.so", "/usr/bin/python3.11", "/lib/libc.so.6"
+PLACES = {
+    0x10: Place("read_header", "/src/decoder.c", 88, EXTENSION, "decoder 1.2"),
+    0x18: Place("read_header", "/src/decoder.c", 88, EXTENSION, "decoder 1.2"),
+    0x20: Place("decode", "/src/decoder.c", 120, EXTENSION, "decoder 1.2"),
+    0x30: Place("cfunction_call", "methodobject.c", 500, INTERPRETER),
+    0x40: Place("_PyEval_EvalFrameDefault", "ceval.c", 7000, INTERPRETER),
+    0x50: Place("strdup", "strdup.c", 42, LIBC),
+    0x60: Place("decoder.so+0x60", None, None, EXTENSION),
+}
+ADVICE = dict.fromkeys(("native", "python-object", "reference-cycle"), "Look there.")
+CYCLE = Call(file="/app/drive.py", function="cycle", line=12)
+LOOP = Call(file="/app/soak/inside/loop.py", function="Loop.run", line=99)
+STACK = (Call(0x10), Call(0x20), Call(0x30), Call(0x40), CYCLE, LOOP)
+
+
+def a_suspect(site: int = 5, rate: float = 106.0, blocks: float = 1.0, size: int | None = 106) -> Suspect:
+    verdict = SeriesVerdict(Verdict.LEAK, "Grows.", rate, rate, rate, decided_at=256, since=64)
+    return Suspect(site, verdict, blocks, size)
+
+
+def a_site(
+    place: Call | None = STACK[0], domain: int = NATIVE, *stacks: tuple[Call, ...], **suspect: float
+) -> GrowingSite:
+    return GrowingSite(a_suspect(**suspect), domain, place, stacks or (STACK,))  # type: ignore[arg-type]
+
+
+def causes(*sites: GrowingSite, gc_held_off: bool = False) -> tuple[Cause, ...]:
+    return causes_of_sites(sites, PLACES.__getitem__, gc_held_off=gc_held_off, advice=ADVICE)
+
+
+def test_a_native_site_is_named_by_its_function_and_the_python_line_that_called_it() -> None:
+    """Everything that a person needs, in one cause."""
+    (cause,) = causes(a_site())
+
+    assert (cause.kind, cause.confirmed) == ("native", True)
+    assert cause.where == PLACES[0x10]
+    assert cause.python_where == Place("cycle", "/app/drive.py", 12)
+    assert (cause.bytes_per_iteration, cause.blocks_per_iteration) == (106.0, 1.0)
+    assert (cause.requested_size, cause.every, cause.since, cause.advice) == (106, 1.0, 64, "Look there.")
+
+
+def test_the_stack_has_no_plumbing_of_the_interpreter_and_none_of_soak() -> None:
+    """The C functions down to where bytecode runs, without how the interpreter calls them; then Python's."""
+    (cause,) = causes(a_site())
+
+    assert cause.stack == (
+        "read_header at /src/decoder.c:88 in decoder.so",
+        "decode at /src/decoder.c:120 in decoder.so",
+        "cycle at /app/drive.py:12",
+    )
+
+
+def test_a_runtime_library_is_not_the_place_but_who_called_it() -> None:
+    """A copy made by libc belongs to the function that asked for it."""
+    (cause,) = causes(a_site(Call(0x50), NATIVE, (Call(0x50), Call(0x20), CYCLE)))
+
+    assert cause.where == PLACES[0x20]
+
+
+def test_a_site_in_a_runtime_library_without_a_stack_is_named_as_it_is() -> None:
+    """Nothing better is known of it."""
+    site = GrowingSite(a_suspect(), NATIVE, Call(0x50), ())
+
+    (cause,) = causes(site)
+
+    assert (cause.where, cause.python_where) == (PLACES[0x50], None)
+    assert cause.stack == ("strdup at strdup.c:42 in libc.so.6",)
+
+
+def test_a_place_without_symbols_is_module_and_offset_only_once() -> None:
+    """No function, file or line is made up."""
+    (cause,) = causes(GrowingSite(a_suspect(), NATIVE, Call(0x60), ()))
+
+    assert cause.where == PLACES[0x60]
+    assert cause.stack == ("decoder.so+0x60",)
+
+
+def test_a_site_of_which_nothing_is_known_is_still_a_cause() -> None:
+    """Its rate is true all the same."""
+    (cause,) = causes(GrowingSite(a_suspect(), NATIVE, None, ()))
+
+    assert (cause.where, cause.python_where, cause.stack) == (None, None, ())
+    assert cause.bytes_per_iteration == 106.0
+
+
+def test_a_python_object_is_placed_by_its_line() -> None:
+    """The C function that makes all objects is no place."""
+    (cause,) = causes(a_site(CYCLE, PYTHON_OBJ, (Call(0x30), CYCLE, LOOP)))
+
+    assert (cause.kind, cause.where) == ("python-object", None)
+    assert cause.python_where == Place("cycle", "/app/drive.py", 12)
+
+
+def test_objects_are_a_reference_cycle_where_garbage_is_not_collected() -> None:
+    """With gc off, soak does not collect either: what stays is most often circular."""
+    (cause,) = causes(a_site(CYCLE, PYTHON_OBJ), gc_held_off=True)
+
+    assert cause.kind == "reference-cycle"
+    assert causes(a_site(), gc_held_off=True)[0].kind == "native"
+
+
+def test_sites_of_one_line_are_one_cause_with_their_sum() -> None:
+    """An object and what it owns, made by one expression."""
+    (cause,) = causes(
+        a_site(CYCLE, PYTHON_OBJ, rate=16.0, size=16, site=1),
+        a_site(CYCLE, PYTHON_MEM, rate=56.0, size=56, site=2),
+    )
+
+    assert (cause.bytes_per_iteration, cause.blocks_per_iteration, cause.requested_size) == (72.0, 2.0, None)
+
+
+def test_two_calls_on_one_line_of_c_are_one_cause() -> None:
+    """Return addresses differ, the line does not."""
+    assert len(causes(a_site(Call(0x10), site=1), a_site(Call(0x18), site=2))) == 1
+
+
+def test_a_buffer_that_grows_on_the_same_line_leaves_the_size_of_the_blocks() -> None:
+    """The list is one block, however long: each new block is what was appended."""
+    buffer = a_site(CYCLE, PYTHON_MEM, rate=8.4, blocks=0.0, size=None, site=2)  # type: ignore[arg-type]
+
+    (cause,) = causes(a_site(CYCLE, PYTHON_OBJ, site=1), buffer)
+
+    assert (cause.requested_size, cause.blocks_per_iteration, cause.bytes_per_iteration) == (106, 1.0, 114.4)
+
+
+def test_different_lines_are_different_causes_the_fastest_first() -> None:
+    """Proven ones come before those that only grow."""
+    slow = a_site(CYCLE, PYTHON_OBJ, rate=10.0, site=1)
+    fast = a_site(replace(CYCLE, line=13), PYTHON_OBJ, rate=50.0, site=2)
+    unproven = a_site(replace(CYCLE, line=14), PYTHON_OBJ, rate=900.0, site=3)
+    grows = SeriesVerdict(Verdict.INCONCLUSIVE, "Growing.", 900.0, 800.0, 1000.0)
+    unproven = replace(unproven, suspect=replace(unproven.suspect, verdict=grows))
+
+    found = causes(unproven, slow, fast)
+
+    assert [cause.python_where.line for cause in found if cause.python_where] == [13, 12, 14]
+    assert [cause.confirmed for cause in found] == [True, True, False]
+    assert found[2].advice == "Not proven yet (Growing). Look there."
+
+
+def test_a_leak_planted_by_soak_is_shown_at_its_own_line() -> None:
+    """--inject plants it in soak's own folder, which is otherwise left out."""
+    planted = Call(file="/lib/soak/inside/injection.py", function="leak", line=30)
+
+    (cause,) = causes(a_site(planted, PYTHON_OBJ, (planted, LOOP)))
+
+    assert cause.python_where == Place("leak", "/lib/soak/inside/injection.py", 30)
+
+
+def test_one_block_in_a_thousand_cycles_says_so() -> None:
+    """``every`` counts cycles."""
+    (cause,) = causes(a_site(rate=106.0, blocks=0.001, size=106_000))
+
+    assert cause.every == 1000.0
+
+
+def test_a_fingerprint_does_not_change_with_lines_and_folders() -> None:
+    """An edit above, or another checkout, is the same leak."""
+    here = Place("cycle", "/app/drive.py", 12)
+    moved = Place("cycle", "/elsewhere/drive.py", 112)
+
+    assert fingerprint("python-object", None, here, 106) == fingerprint("python-object", None, moved, 106)
+    native = replace(PLACES[0x10], line=99, file="/other/decoder.c", module="/venv/decoder.so", package="decoder 1.3")
+    assert fingerprint("native", PLACES[0x10], here, 106) == fingerprint("native", native, moved, 106)
+
+
+def test_a_fingerprint_changes_with_kind_module_function_and_size_class() -> None:
+    """What differs in one of them is another leak; 106 and 112 B are one size class, 113 is not."""
+    place = PLACES[0x10]
+    different = {
+        fingerprint("native", place, None, 106),
+        fingerprint("python-object", place, None, 106),
+        fingerprint("native", PLACES[0x20], None, 106),
+        fingerprint("native", replace(place, module="/lib/other.so"), None, 106),
+        fingerprint("native", place, None, 113),
+        fingerprint("native", place, None, None),
+    }
+
+    assert len(different) == 6
+    assert fingerprint("native", place, None, 106) == fingerprint("native", place, None, 112)
+
+
+def test_a_python_objects_fingerprint_is_the_same_with_and_without_its_stack() -> None:
+    """Whether its stack was captured depends on when the run ended."""
+    with_stack = a_site(CYCLE, PYTHON_OBJ, STACK)
+    without = replace(with_stack, stacks=())
+
+    assert causes(with_stack)[0].where == PLACES[0x10]
+    assert causes(with_stack)[0].fingerprint == causes(without)[0].fingerprint

@@ -1,0 +1,196 @@
+"""Sites judged by their live blocks: what grows is found with its exact pace and size, what is bounded is not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from soak.analysis.ledger import MOST_SUSPECTS, LedgerJudge, Suspect
+from soak.verdict import Verdict
+
+N_MIN = 256
+LEAKS, OTHERS = 3, 7  # numbers of sites
+Live = Callable[[int], tuple[int, int]]
+"""Live blocks and bytes after so many cycles."""
+
+
+def judged(live: dict[int, Live], cycles: int = 2048, every: int = 8, n_min: int = N_MIN) -> list[Suspect]:
+    """Judge sites by checkpoints each ``every`` cycles; sites that are not named have no blocks."""
+    judge = LedgerJudge(tolerance_bytes=1.0)
+    for cycle in range(0, cycles + 1, every):
+        blocks, sizes = np.zeros(max(live) + 1, np.int64), np.zeros(max(live) + 1, np.int64)
+        for site, at in live.items():
+            blocks[site], sizes[site] = at(cycle)
+        judge.add(cycle, blocks, sizes)
+    return judge.suspects(n_min, at_end=True)
+
+
+def of(size: int, count: Callable[[int], int]) -> Live:
+    return lambda cycle: (count(cycle), size * count(cycle))
+
+
+def test_a_block_each_cycle_is_a_leak_with_its_exact_pace_and_size() -> None:
+    """106 B and 1.00 blocks a cycle, since the first quarter of the cycles that decided at the latest."""
+    (suspect,) = judged({LEAKS: of(106, lambda cycle: 20 + cycle)})
+
+    assert (suspect.site, suspect.verdict.verdict, suspect.is_leak) == (LEAKS, Verdict.LEAK, True)
+    assert (suspect.blocks_per_cycle, suspect.bytes_per_cycle, suspect.requested_size) == (1.0, 106.0, 106)
+    assert (suspect.verdict.decided_at, suspect.verdict.since) == (512, 128)
+
+
+def test_sixteen_bytes_each_cycle_are_a_leak() -> None:
+    """The smallest block there is, found by itself beside a site of megabytes that come and go."""
+    found = judged({LEAKS: of(16, lambda cycle: cycle), OTHERS: of(7 << 20, lambda cycle: cycle // 8 % 3)})
+
+    assert [suspect.site for suspect in found if suspect.is_leak] == [LEAKS]
+    assert found[-1].requested_size == 16
+
+
+def test_a_block_each_thousand_cycles_is_a_suspect_within_ten_thousand() -> None:
+    """Nine are enough to tell its size and pace; the rule takes longer to call it a leak."""
+    (suspect,) = judged({LEAKS: of(106_000, lambda cycle: cycle // 1000)}, 10_000, 40, 1250)
+
+    assert suspect.requested_size == 106_000
+    assert 1 / suspect.blocks_per_cycle == pytest.approx(1000, rel=0.005)
+    assert suspect.bytes_per_cycle == pytest.approx(106, rel=0.15)
+
+
+def test_a_block_each_thousand_cycles_is_a_leak_in_the_long_run() -> None:
+    """The same when there are some blocks in each of the windows that the rule compares."""
+    (suspect,) = judged({LEAKS: of(106_000, lambda cycle: cycle // 1000)}, 128_000, 500, 16_000)
+
+    assert suspect.is_leak
+    assert 1 / suspect.blocks_per_cycle == pytest.approx(1000, rel=0.005)
+
+
+@pytest.mark.parametrize(
+    ("name", "live"),
+    [
+        ("a cache at its cap", of(500, lambda cycle: 512)),
+        ("a cache that turns over at its cap", of(500, lambda cycle: 512 - cycle // 8 % 2)),
+        ("a cache that filled in the first half", of(500, lambda cycle: min(cycle, 512))),
+        ("a sawtooth", of(14_000, lambda cycle: cycle % 100)),
+        ("a sawtooth of a period of half of n_min", of(14_000, lambda cycle: cycle % (N_MIN // 2))),
+        ("a buffer that doubles", lambda cycle: (1, 1 << cycle.bit_length())),
+        ("a step", of(1 << 20, lambda cycle: int(cycle > 1500))),
+        ("nothing", of(1, lambda cycle: 0)),
+    ],
+)
+def test_what_is_bounded_is_no_leak(name: str, live: Live) -> None:
+    """It may be a suspect while it rises, but the rule does not call it a leak."""
+    assert not [suspect for suspect in judged({OTHERS: live}) if suspect.is_leak], name
+
+
+def test_a_cache_at_its_cap_is_not_even_a_suspect() -> None:
+    """Its live blocks do not grow over the later half."""
+    assert judged({OTHERS: of(500, lambda cycle: min(cycle, 512))}) == []
+
+
+def test_a_cache_that_still_fills_ever_more_slowly_is_no_leak() -> None:
+    """It grows by fewer and fewer: a suspect, not proven."""
+    (suspect,) = judged({OTHERS: of(500, lambda cycle: int(1000 * (1 - 0.998**cycle)))})
+
+    assert not suspect.is_leak
+    assert suspect.verdict.verdict in (Verdict.SETTLING, Verdict.INCONCLUSIVE)
+
+
+def test_a_cache_that_fills_in_a_line_is_no_leak_before_n_min() -> None:
+    """It looks like one until it is full, so n_min decides."""
+    filling = {OTHERS: of(500, lambda cycle: cycle)}
+
+    (early,) = judged(filling, cycles=1024, n_min=2048)
+    (late,) = judged(filling, cycles=1024, n_min=512)
+
+    assert (early.is_leak, late.is_leak) == (False, True)
+
+
+def test_suspects_come_the_fastest_first_and_are_not_more_than_a_report_can_show() -> None:
+    """Forty sites that leak by different rates: the largest 32, in order."""
+    found = judged({site: of(16 * site, lambda cycle: cycle) for site in range(2, 42)})
+
+    rates = [suspect.bytes_per_cycle for suspect in found]
+    assert len(found) == MOST_SUSPECTS
+    assert rates == sorted(rates, reverse=True)
+    assert found[0].site == 41
+
+
+def test_many_quiet_sites_take_no_room_and_are_no_suspects() -> None:
+    """Ten thousand sites with blocks that stay as they are, one that leaks."""
+    judge = LedgerJudge(tolerance_bytes=1.0)
+    for cycle in range(0, 1025, 8):
+        blocks = np.full(10_000, 50, np.int64)
+        blocks[LEAKS] += cycle
+        judge.add(cycle, blocks, 106 * blocks)
+
+    assert [suspect.site for suspect in judge.suspects(N_MIN)] == [LEAKS]
+    assert sum(map(len, judge._changes.values())) == 10_000 + 1024 // 8
+
+
+def test_sites_that_appear_later_are_judged_from_zero() -> None:
+    """The table of sites only grows; a checkpoint has more of them than the one before."""
+    judge = LedgerJudge(tolerance_bytes=1.0)
+    for cycle in range(0, 1025, 8):
+        blocks = np.zeros(2 + (LEAKS if cycle > 64 else 0), np.int64)
+        if len(blocks) > LEAKS:
+            blocks[LEAKS] = cycle
+        judge.add(cycle, blocks, 106 * blocks)
+
+    (suspect,) = judge.suspects(N_MIN)
+    assert (suspect.site, suspect.is_leak, suspect.requested_size) == (LEAKS, True, 106)
+
+
+def test_blocks_of_two_sizes_have_no_size_though_their_mean_is_whole() -> None:
+    """100 and 112 B in turn are no blocks of 106 B."""
+    found = judged({LEAKS: lambda cycle: (cycle, 100 * ((cycle + 1) // 2) + 112 * (cycle // 2))}, every=1)
+
+    assert [suspect.requested_size for suspect in found] == [None]
+
+
+def test_two_blocks_a_cycle_have_no_size() -> None:
+    """Their sizes cannot be told apart, though their sum can."""
+    (suspect,) = judged({LEAKS: of(106, lambda cycle: 2 * cycle)})
+
+    assert (suspect.blocks_per_cycle, suspect.requested_size) == (2.0, None)
+
+
+def test_a_buffer_that_grows_brings_no_blocks_and_has_no_size() -> None:
+    """The list that things are appended to: one block, ever larger."""
+    (suspect,) = judged({LEAKS: lambda cycle: (1, 8 * cycle + 64)})
+
+    assert (suspect.blocks_per_cycle, suspect.bytes_per_cycle, suspect.requested_size) == (0.0, 8.0, None)
+
+
+def test_one_block_in_four_cycles_has_its_size_and_pace() -> None:
+    """A path that fails every fourth time."""
+    (suspect,) = judged({LEAKS: of(106, lambda cycle: cycle // 4)}, every=2)
+
+    assert suspect.blocks_per_cycle == pytest.approx(0.25, abs=0.001)
+    assert (suspect.is_leak, suspect.requested_size) == (True, 106)
+
+
+def test_a_leak_that_began_late_has_the_pace_it_has_since_then() -> None:
+    """One block a cycle from cycle 3,000 of 6,144 on is one block a cycle, not less."""
+    (suspect,) = judged({LEAKS: of(106, lambda cycle: max(0, cycle - 3000))}, cycles=6144)
+
+    assert suspect.is_leak
+    assert suspect.blocks_per_cycle == 1.0
+    assert suspect.verdict.since is not None
+    assert 3000 <= suspect.verdict.since <= 4000
+
+
+def test_nothing_is_a_suspect_before_there_are_eight_checkpoints() -> None:
+    """A rate from so few would be of the start, where everything grows."""
+    assert judged({LEAKS: of(106, lambda cycle: cycle)}, cycles=48) == []
+
+
+def test_the_series_of_a_site_is_as_it_was_read() -> None:
+    """Only changes are kept; what is between them is filled in."""
+    judge = LedgerJudge(tolerance_bytes=1.0)
+    for cycle, count in ((0, 0), (4, 2), (9, 2), (11, 5)):
+        judge.add(cycle, np.array([0, count], np.int64), np.array([0, 10 * count], np.int64))
+
+    cycles, blocks, sizes = judge.series(1)
+
+    assert (cycles.tolist(), blocks.tolist(), sizes.tolist()) == ([0, 4, 9, 11], [0, 2, 2, 5], [0, 20, 20, 50])
