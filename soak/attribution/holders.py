@@ -159,23 +159,18 @@ class Memory:
             return "the main thread's stack"
         if any(mapping.start <= pointer < mapping.end for pointer in self.stack_pointers):
             return "a thread's stack"
-        module = self._module_of(position)
+        module = self._module_at(position, address)
         if module is not None:
             name = module.rpartition("/")[2]
             variable = self.symbols.variable(address, module)
             return f"{variable}, a static variable of {name}" if variable else f"static data of {name}"
         return "memory that the tracker does not know: from before it began, or of an allocator of its own"
 
-    def _module_of(self, position: int) -> str | None:
-        """Return the file a mapping is of; zeroed static data is anonymous memory right behind its module's."""
-        while position >= 0:
-            mapping = self.mappings[position]
-            if mapping.path.startswith("/"):
+    def _module_at(self, position: int, address: int) -> str | None:
+        """Return the module an address lies in; zeroed static data is anonymous memory right behind its module's."""
+        for mapping in self.mappings[max(0, position - 1) : position + 1]:
+            if mapping.path.startswith("/") and self.symbols.is_within(address, mapping.path):
                 return mapping.path
-            before = self.mappings[position - 1] if position else None
-            if mapping.path or before is None or before.end != mapping.start or not before.path.startswith("/"):
-                return None
-            position -= 1
         return None
 
 

@@ -64,6 +64,11 @@ class Symbols:
         base = self._bases.get(path)
         return None if base is None else _open_module(path).variable(address - base)
 
+    def is_within(self, address: int, path: str) -> bool:
+        """Tell whether an address lies in the module at ``path``, its zeroed data included."""
+        base = self._bases.get(path)
+        return base is not None and 0 <= address - base < _open_module(path).size
+
     def _find(self, address: int) -> Place:
         position = bisect_right(self._starts, address) - 1
         if position < 0 or address >= self._mappings[position].end:
@@ -109,6 +114,17 @@ class _Module:
                 except (SymbolicError, OSError):
                     continue
         return found
+
+    @cached_property
+    def size(self) -> int:
+        """Bytes of address space that the module takes when it is loaded; 0 for what is no module."""
+        try:
+            with self._path.open("rb") as file:
+                loads = list(ELFFile(file).iter_segments("PT_LOAD"))
+                ends = [load["p_vaddr"] + load["p_memsz"] for load in loads]
+                return int(max(ends, default=0) - min((load["p_vaddr"] for load in loads), default=0))
+        except (ELFError, OSError, KeyError):
+            return 0
 
     def variable(self, offset: int) -> str | None:
         """Return the variable that covers an offset from where the module is loaded."""

@@ -91,9 +91,21 @@ def _soak(area: ring.Ring, settings: dict[str, Any], measured_pid: int) -> None:
     else:
         soaking.run(component.cycle, arguments)
     _end_if_forked(measured_pid)
+    if words[ring.WORD_ASKED]:
+        _say_who_holds(area, arguments)
     words[ring.WORD_PHASE] = ring.PHASE_TEARDOWN
     component.teardown(*arguments)
     words[ring.WORD_PHASE] = ring.PHASE_DONE
+
+
+def _say_who_holds(area: ring.Ring, arguments: tuple[Any, ...]) -> None:
+    """Answer what the parent asked about objects that stay; whatever goes wrong there is no fault of the component."""
+    try:
+        from soak.inside import objects
+
+        objects.answer(area, [("the driver's state", argument) for argument in arguments])
+    except Exception as error:
+        del error
 
 
 def _end_if_forked(measured_pid: int) -> None:

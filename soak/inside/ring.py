@@ -54,7 +54,7 @@ WORD_ROWS_READ = 33  # futex: the child waits on its low half
 WORD_SPACING = 34  # checkpoints should not become sparser than one in so many cycles if cheap; 0: not known yet
 WORD_EARLY_NS = 35  # so long into the cycles the verdict's rule looks back at nothing: dear checkpoints may be few
 WORD_HELD_NS = 36  # for how long the parent has held the process still at checkpoints, to scan its memory
-WORD_ASKED = 37  # bytes of a question about objects in the text area, to be answered after the last checkpoint
+WORD_ASKED = 37  # 1 when the text area holds a question about objects, to be answered after the last cycle
 
 GO_ON, STOP, PAUSE = range(3)
 

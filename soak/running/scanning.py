@@ -6,10 +6,12 @@ inside it, and its clock of cycles is told how long it stood. Two scans, some cy
 
 from __future__ import annotations
 
+import contextlib
+import marshal
 import re
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,6 +74,7 @@ class Scanner:
         self._spent_s = 0.0
         self._why_not: str | None = None
         self._memory: Memory | None = None
+        self._chains: dict[int, tuple[str, ...]] = {}
         self._scanned_s = 0.0
         self._short_since_s = 0.0
 
@@ -118,6 +121,7 @@ class Scanner:
                     memory = ProcessMemory(self._process.pid)
                     try:
                         self._add(_Scan(memory, checkpoint, sites, words[ring.WORD_TYPE]))
+                        self._ask()
                     finally:
                         memory.close()
                 words[ring.WORD_HELD_NS] += int((time.monotonic() - begun_s) * 1e9)
@@ -132,17 +136,30 @@ class Scanner:
         """Return what became of a site's blocks, as far as it is known."""
         scans = self._scans.get(site)
         if scans:
-            return decide(scans)
+            fate = decide(scans)
+            chains = [self._chains[address] for address, _ in scans[-1].samples if address in self._chains]
+            return replace(fate, chain=chains[0]) if chains and fate.state == "held" else fate
         return UNSCANNED if self._why_not is None else Fate("unknown", self._why_not)
 
-    def samples(self, sites: Sequence[int]) -> list[tuple[int, int]]:
-        """Return some objects of each site that is held: address and address of the type."""
-        return [
+    def read_answer(self) -> None:
+        """Take in what the process has said of its objects before it ended."""
+        words = self._process.words
+        if not words[ring.WORD_ANSWERED] or words[ring.WORD_PHASE] == ring.PHASE_FAILED:
+            return
+        with contextlib.suppress(ValueError, EOFError, TypeError):
+            for address, steps in marshal.loads(self._process.ring.read_text()):
+                self._chains[address] = tuple(steps)
+
+    def _ask(self) -> None:
+        """Ask the process who holds some objects of each site that is not lost; it answers when its cycles are over."""
+        samples = [
             sample
-            for site in sites
-            if site in self._scans and self.fate(site).state != "lost"
-            for sample in self._scans[site][-1].samples
+            for site, scans in self._scans.items()
+            if self.fate(site).state != "lost"
+            for sample in scans[-1].samples
         ]
+        self._process.ring.write_text(marshal.dumps(samples, 2))
+        self._process.words[ring.WORD_ASKED] = 1
 
     def _add(self, scan: _Scan) -> None:
         scan.run()

@@ -236,6 +236,7 @@ class Supervisor:
             judgement = replace(judgement, series={**judgement.series, **undecided})
         else:
             judgement = self._judge_all(process, at_end=True)
+        self._scanner.read_answer()
         tracked = self._ledger.finish(
             self._suspects, self._surroundings.no_tracker_reason, self._scanner.fate, self._scanner.memory
         )
