@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from soak.analysis.ledger import Suspect
@@ -62,6 +62,7 @@ class ComponentJudge:
         self._waiting: dict[str, tuple[list[int], list[float]]] = {}
         self._cycles: list[int] = []
         self._times_s: list[float] = []
+        self._incomplete: frozenset[str] = frozenset()
 
     def fix_n_min(self, n_min: int) -> None:
         """Fix n_min for every signal; only once, before which nothing is decided."""
@@ -84,6 +85,10 @@ class ComponentJudge:
             self.last[name] = value
             self.readings[name] = self.readings.get(name, 0) + 1
 
+    def distrust(self, names: Iterable[str]) -> None:
+        """Take note that signals miss something: their growth is still growth, but without it they prove nothing."""
+        self._incomplete = frozenset(names)
+
     def time_of(self, cycle: int) -> float:
         """Return the seconds at which the first checkpoint at or after ``cycle`` was."""
         return self._times_s[min(bisect_left(self._cycles, cycle), len(self._times_s) - 1)]
@@ -101,7 +106,12 @@ class ComponentJudge:
                 # Where the run happened to end, the blocks may hold too few readings to say anything new.
                 if last.rate is not None or standing.rate is None:
                     series[name] = last
-        return combine(series, self._required)
+        trusted = {
+            name: verdict
+            for name, verdict in series.items()
+            if name not in self._incomplete or verdict.verdict is Verdict.LEAK
+        }
+        return combine(trusted, self._required)
 
     def judge_at_guard(self, name: str, cycles: int) -> Judgement:
         """Judge a component that a guard stopped because ``name`` came near its limit: what there is decides.

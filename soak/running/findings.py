@@ -271,6 +271,11 @@ def _messages(plan: ComponentPlan, course: Course, verdict: Verdict) -> tuple[st
         messages.append(f"A leak was planted: {planted.kind}:{planted.size}, every {planted.every} cycle(s).")
     if course.gc_held_off:
         messages.append("The component runs with gc disabled or frozen, so soak did not collect garbage for it either.")
+    if course.tracked.state.active and not course.tracked.complete:
+        messages.append(
+            "The tracker ran out of room, so its ledger is not complete: it shows what grows, but that nothing else "
+            "does rests on the counters."
+        )
     if course.lost_rows:
         messages.append(f"{course.lost_rows} checkpoints were lost, because soak itself was held up.")
     if verdict is Verdict.CLEAN and plan.full_budget and course.stopped_by in ("budget", "signal"):

@@ -34,6 +34,7 @@ from soak.settings import ComponentPlan
 
 REQUIRED_SIGNALS = frozenset({"heap", "python_blocks", "fds", "threads", "children"})
 """What must be read before CLEAN may be said."""
+LEDGER_SIGNALS = ("tracked", "tracked_blocks")
 
 _WAIT_S = 0.05
 _DETAILS_EVERY_S = 1.0
@@ -275,6 +276,8 @@ class Supervisor:
         if any(outside.get(name, 0.0) >= self._judge.first.get(name, float("inf")) + _FEW for name in _EXHAUSTIBLE):
             process.words[ring.WORD_EARLY_NS] = 0  # it may run out of them within a thousand cycles
         ledger_cycle, sums = self._ledger.read() if self._tracks else (None, {})
+        if not self._ledger.is_complete:
+            self._judge.distrust(LEDGER_SIGNALS)
         if process.words[ring.WORD_ROWS_READ] < written:
             if ledger_cycle is not None:
                 self._scan_if_due(process, ledger_cycle, written)

@@ -95,6 +95,11 @@ class LedgerWatch:
         return found
 
     @property
+    def is_complete(self) -> bool:
+        """Whether nothing was lost for want of room so far."""
+        return self._latest is None or self._latest.is_complete
+
+    @property
     def latest(self) -> Checkpoint | None:
         """The checkpoint that was read last."""
         return self._latest
