@@ -12,7 +12,8 @@ from soak.attribution.holders import UNSCANNED, Fate, Memory, describe_holders
 from soak.results import Cause, Place
 from soak.verdict import SeriesVerdict
 
-NATIVE_DOMAIN = 0
+NATIVE_DOMAIN, MAPPING_DOMAIN = 0, 3
+_NATIVE_DOMAINS = (NATIVE_DOMAIN, MAPPING_DOMAIN)
 _NATIVE_KINDS = ("native", "mapping")
 _INTERPRETER_MODULES = ("python", "libpython")
 _RUNTIME_MODULES = ("libc.so", "libc-", "ld-linux", "libffi", "libstdc++", "libsoak_tracker", "libpthread", "_ctypes")
@@ -38,7 +39,7 @@ class GrowingSite:
 
     suspect: Suspect
     domain: int
-    """0: from malloc; else Python's own allocators."""
+    """0: from malloc; 3: mapped; else Python's own allocators."""
     place: Call | None
     stacks: tuple[tuple[Call, ...], ...]
     """Captured stacks, the one with most live blocks first."""
@@ -86,6 +87,8 @@ def causes_of_sites(
 def _kind(site: GrowingSite, *, gc_held_off: bool) -> str:
     if site.fate.kind is not None:
         return site.fate.kind
+    if site.domain == MAPPING_DOMAIN:
+        return "mapping"
     if site.domain == NATIVE_DOMAIN:
         return "native"
     return "reference-cycle" if gc_held_off else "python-object"
@@ -94,7 +97,7 @@ def _kind(site: GrowingSite, *, gc_held_off: bool) -> str:
 def _identity(site: GrowingSite, locate: Locate) -> str:
     """Tell sites of one place from others: a Python line, or a native function's line."""
     where, python_where = _places(site, locate)
-    place = python_where if site.domain != NATIVE_DOMAIN and python_where is not None else where
+    place = python_where if site.domain not in _NATIVE_DOMAINS and python_where is not None else where
     if place is None:
         return f"site {site.suspect.site}"
     return f"{place.module} {place.file} {place.function} {place.line}"
@@ -150,7 +153,7 @@ def _places(site: GrowingSite, locate: Locate) -> tuple[Place | None, Place | No
     python = next((call for call in calls if call.file is not None and not _is_ours(call)), None)
     native = [locate(call.address) for call in calls if call.address is not None]
     where = next((place for place in native if not _is_plumbing(place)), None)
-    if where is None and site.domain == NATIVE_DOMAIN and native:
+    if where is None and site.domain in _NATIVE_DOMAINS and native:
         where = native[0]
     return where, None if python is None else Place(python.function, python.file, python.line)
 

@@ -211,7 +211,10 @@ def _causes(course: Course, trace: Trace | None) -> tuple[Cause, ...]:
             advice=_ADVICE,
             memory=course.tracked.memory,
         )
-    if decided_by is None or (sites and SIGNALS[decided_by].kind in ("native", "python-object")):
+    kind = None if decided_by is None else SIGNALS[decided_by].kind
+    if decided_by is None or (sites and kind in ("native", "python-object")):
+        return sites
+    if kind == "mapping" and any(site.kind == kind for site in sites):
         return sites
     return (_cause_of_counter(decided_by, course, trace), *sites)
 
@@ -231,7 +234,8 @@ def _cause_of_counter(name: str, course: Course, trace: Trace | None) -> Cause:
             python_where = Place(None, trace.top[0].file, trace.top[0].line)
             stack = tuple(f"{file}:{number}" for file, number in trace.top[0].stack)
     opened = {kind: n - course.fds_at_start.get(kind, 0) for kind, n in course.fds_at_end.items()}
-    pointed_to = max(opened, key=lambda kind: opened[kind], default=None) if name == "fds" else None
+    more = {kind: n for kind, n in opened.items() if n > 0}
+    pointed_to = max(more, key=lambda kind: more[kind], default=None) if name == "fds" else None
     return Cause(
         kind=kind,
         confirmed=True,

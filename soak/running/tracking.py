@@ -11,7 +11,7 @@ import numpy as np
 
 from soak.analysis.ledger import LedgerJudge, Suspect
 from soak.attribution.causes import Call, GrowingSite
-from soak.attribution.holders import Fate, Memory
+from soak.attribution.holders import UNSCANNED, Fate, Memory
 from soak.native.build import Built, library
 from soak.native.ledger import MAPPING, REQUESTS, STATE_NATIVE, STATE_PYTHON_DOMAINS, Checkpoint, Frame, LedgerFile
 from soak.results import TrackerState
@@ -51,6 +51,8 @@ class LedgerWatch:
         self._file: LedgerFile | None = None
         self._latest: Checkpoint | None = None
         self._judge = LedgerJudge(tolerance_bytes)
+        self._mappings = LedgerJudge(tolerance_bytes)
+        self._growing_mappings: list[Suspect] = []
         self._flagged: set[int] = set()
         self._maps = ""
         self._state = 0
@@ -79,6 +81,12 @@ class LedgerWatch:
         blocks = np.bincount(numbers, rows["live_blocks"], sites).astype(np.int64)
         sizes = np.bincount(numbers, rows["live_bytes"], sites).astype(np.int64)
         self._judge.add(checkpoint.cycle, blocks, sizes)
+        mapped = checkpoint.rows[checkpoint.rows["domain"] == MAPPING]
+        self._mappings.add(
+            checkpoint.cycle,
+            np.bincount(mapped["site"], mapped["live_blocks"], sites).astype(np.int64),
+            np.bincount(mapped["site"], mapped["live_bytes"], sites).astype(np.int64),
+        )
         own = float((checkpoint.ranges["end"] - checkpoint.ranges["start"]).sum())
         sums = {"tracked": float(sizes.sum()), "tracked_blocks": float(blocks.sum()), "own_mapped": own}
         return checkpoint.cycle, sums
@@ -86,6 +94,7 @@ class LedgerWatch:
     def suspects(self, cycles: int, n_min: int, *, at_end: bool = False) -> list[Suspect]:
         """Return the sites that grow, and ask the child for the stacks of new ones."""
         found = self._judge.suspects(n_min, at_end=at_end)
+        self._growing_mappings = self._mappings.suspects(n_min, at_end=at_end)
         if self._file is not None and found and cycles >= _FLAG_AFTER_CYCLES:
             sites = [suspect.site for suspect in found[:REQUESTS]]
             if not self._flagged.issuperset(sites):
@@ -132,7 +141,10 @@ class LedgerWatch:
         return Tracked(
             TrackerState(True, None, covers),
             self._latest.is_complete,
-            tuple(self._explain(suspect, fate(suspect.site)) for suspect in suspects),
+            (
+                *(self._explain(suspect, fate(suspect.site)) for suspect in suspects),
+                *(self._explain(suspect, UNSCANNED) for suspect in self._growing_mappings),
+            ),
             self._maps,
             memory,
         )
