@@ -32,6 +32,8 @@ class Suspect:
     blocks_per_cycle: float
     requested_size: int | None
     """Bytes of each of its new blocks, when they are all of one size."""
+    recent_bytes_per_cycle: float | None = None
+    """Over the later half of the cycles, judged or not."""
 
     @property
     def is_leak(self) -> bool:
@@ -41,6 +43,8 @@ class Suspect:
     @property
     def bytes_per_cycle(self) -> float:
         """The rate, with 0 for none."""
+        if not self.is_leak and self.recent_bytes_per_cycle is not None:
+            return self.recent_bytes_per_cycle
         return self.verdict.rate or 0.0
 
 
@@ -89,8 +93,8 @@ class LedgerJudge:
                 grown.append((bytes_rate, blocks_rate, site, size))
         grown.sort(reverse=True)
         return [
-            self._judge(site, blocks_rate, size, cycles, n_min, at_end=at_end)
-            for _, blocks_rate, site, size in grown[:MOST_SUSPECTS]
+            self._judge(site, bytes_rate, size, cycles, n_min, at_end=at_end)
+            for bytes_rate, _, site, size in grown[:MOST_SUSPECTS]
         ]
 
     def series(self, site: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
@@ -102,7 +106,7 @@ class LedgerJudge:
         return np.array(self._cycles, np.int64), blocks, sizes
 
     def _judge(
-        self, site: int, blocks_rate: float, size: float, cycles: NDArray[np.float64], n_min: int, *, at_end: bool
+        self, site: int, bytes_rate: float, size: float, cycles: NDArray[np.float64], n_min: int, *, at_end: bool
     ) -> Suspect:
         _, blocks, sizes = self.series(site)
         # A site that loses few but real bytes a cycle is judged by its own smallest sensible tolerance.
@@ -113,7 +117,8 @@ class LedgerJudge:
         start = float(cycles[-1] + cycles[0]) / 2 if verdict.since is None else float(cycles[0] + verdict.since)
         first = min(int(np.searchsorted(cycles, start)), len(cycles) - 2)
         blocks_rate = _blocks_per_cycle(cycles, blocks, first)
-        return Suspect(site, verdict, blocks_rate, _size_of_each(blocks[first:], sizes[first:], blocks_rate))
+        size_of_each = _size_of_each(blocks[first:], sizes[first:], blocks_rate)
+        return Suspect(site, verdict, blocks_rate, size_of_each, float(bytes_rate))
 
     @staticmethod
     def _at(changes: list[tuple[int, int, int]], position: int) -> tuple[int, int]:

@@ -58,7 +58,7 @@ class GrowingSite:
     @property
     def bytes_per_cycle(self) -> float:
         """The rate, with 0 for none."""
-        if self.suspect.verdict.rate is None and self.growth is not None:
+        if not self.suspect.is_leak and self.growth is not None:
             return self.growth.rate or 0.0
         return self.suspect.bytes_per_cycle
 

@@ -22,14 +22,13 @@ from soak.results import (
     TrackerState,
 )
 from soak.running.interpreter import Interpreter
-from soak.running.supervisor import Course
+from soak.running.supervisor import LEDGER_SIGNALS, Course
 from soak.running.tracing import Trace
 from soak.settings import ComponentPlan
 from soak.units import format_duration
 from soak.verdict import SeriesVerdict, Verdict
 
 _OUTPUT_TAIL_CHARACTERS = 4000
-_LEDGER_SIGNALS = ("tracked", "tracked_blocks")
 _ADVICE = {
     "thread": "Join the threads that a cycle starts, or keep one pool for all cycles.",
     "child-process": "Wait for the processes that a cycle starts; a zombie keeps its place in the process table.",
@@ -90,7 +89,7 @@ def make_result(plan: ComponentPlan, course: Course, trace: Trace | None, interp
 def _decider(signal: str | None) -> str | None:
     if signal is None:
         return None
-    return "ledger" if signal in _LEDGER_SIGNALS else f"counter:{signal}"
+    return "ledger" if signal in LEDGER_SIGNALS else f"counter:{signal}"
 
 
 def failed_to_start(plan: ComponentPlan, error: OSError, interpreter: Interpreter) -> ComponentResult:
@@ -167,7 +166,7 @@ def _growth(decided_by: str | None, series: Mapping[str, SeriesVerdict], trace: 
         requested_rate = series["tracked"].rate if "tracked" in series else None
         allocated = heap.rate if heap.rate >= (requested_rate or 0.0) else None
     requested = None
-    if decided_by in _LEDGER_SIGNALS:
+    if decided_by in LEDGER_SIGNALS:
         in_bytes, measures = series["tracked"], "requested"
         requested = in_bytes.rate
     elif decided_by == "python_blocks" and trace is not None and trace.bytes_per_iteration is not None:
