@@ -56,7 +56,7 @@ def measure_and_report(measure: Callable[[Any, threading.Event], Any], copies: d
     from soak.reporting.write import write_reports
 
     stopping = threading.Event()
-    with Progress(Console(stderr=True)) as progress, _signals_set(stopping):
+    with Progress(Console(stderr=True)) as progress, signals_set(stopping):
         store = measure(progress, stopping)
     with store:
         result = store.read_run()
@@ -82,14 +82,17 @@ def _write_copy(file: str, text: str) -> None:
 
 
 @contextmanager
-def _signals_set(stopping: threading.Event) -> Iterator[None]:
+def signals_set(stopping: threading.Event) -> Iterator[None]:
     """Let the first SIGINT, SIGTERM or SIGHUP end the run in order, and a second SIGINT end it at once."""
+
+    # Asked now, for of a terminal that has gone nobody can tell that it was one.
+    terminals = [stream.fileno() for stream in (sys.stdout, sys.stderr) if stream.isatty()]
 
     def stop(number: int, _: FrameType | None) -> None:
         if stopping.is_set() and number == signal.SIGINT:
             raise KeyboardInterrupt
         if number == signal.SIGHUP:
-            _leave_terminal()
+            _send_nowhere(terminals)
         stopping.set()
         print("soak: stopping; what was measured is judged (Ctrl-C again ends at once)", file=sys.stderr)
 
@@ -102,10 +105,9 @@ def _signals_set(stopping: threading.Event) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _leave_terminal() -> None:
-    """Send what is still to be said nowhere: the terminal has gone, and writing to it would be an error."""
+def _send_nowhere(handles: list[int]) -> None:
+    """Send what is still to be said nowhere: the terminal may have gone, and writing to it would be an error."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in (sys.stdout, sys.stderr):
-        if stream.isatty():
-            os.dup2(nowhere, stream.fileno())
+    for handle in handles:
+        os.dup2(nowhere, handle)
     os.close(nowhere)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import shlex
 import subprocess
@@ -19,6 +20,7 @@ from soak.results import SCHEMA_VERSION, ComponentResult, Parts, to_document
 from soak.running.controls import run_controls
 from soak.running.environment import describe_environment
 from soak.running.findings import failed_to_start, make_result
+from soak.running.guardian import guarded
 from soak.running.interpreter import Interpreter, check_module, find_interpreter
 from soak.running.resumption import Remainder, find_remainder
 from soak.running.supervisor import Course, Progress, Supervisor, Surroundings
@@ -119,7 +121,7 @@ def _measure(
     plan = remainder.plan
     tracker_library, reason = find_library() if plan.track else (None, "--no-track")
     surroundings = Surroundings(interpreter, plan.base, stopping, tracker_library, reason)
-    with claimed(folder):
+    with claimed(folder), guarded():
         store = open_run(folder)
         try:
             # A component that is measured with more cycles now gets as many when this is cut off in its turn.
@@ -207,7 +209,8 @@ class _Run:
         )
 
     def _tell(self, call: Callable[[], None]) -> None:
-        with self._telling:
+        # A terminal that was closed takes nothing any more; the run is not its audience's.
+        with self._telling, contextlib.suppress(OSError):
             call()
 
     def _trace(self, component: ComponentPlan, course: Course) -> Trace | None:

@@ -23,7 +23,7 @@ from soak.running.interpreter import Interpreter
 
 _MAIN = Path(ring.__file__).with_name("__main__.py")
 _OUTPUT_KEPT_BYTES = 65536
-_MARK_VARIABLE = "SOAK_MEASURED"
+MARK_VARIABLE = "SOAK_MEASURED"
 """Every process that a measured one starts has it in its environment, whichever session it moves to."""
 
 
@@ -55,7 +55,7 @@ class MeasuredProcess:
     ) -> None:
         path = self._memory.enter_context(_shared_memory("ring"))
         self.ledger_path = path if tracker_library is None else self._memory.enter_context(_shared_memory("ledger"))
-        self._mark = f"{_MARK_VARIABLE}={os.getpid()}-{secrets.token_hex(8)}"
+        self._mark = f"{MARK_VARIABLE}={os.getpid()}-{secrets.token_hex(8)}"
         settings = {
             **settings,
             "parent_pid": os.getpid(),

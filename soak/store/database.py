@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import quote
 
 from soak.errors import StoreError
 from soak.measurements import SIGNALS, Reading
@@ -36,7 +38,7 @@ class RunStore:
         if not create and not path.is_file():
             raise StoreError(f"{path.parent} is no run: it has no {path.name}")
         try:
-            self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+            self._connection = _connect(path)
         except sqlite3.Error as error:
             raise StoreError(f"{path} cannot be opened: {error}") from error
         try:
@@ -197,3 +199,14 @@ class RunStore:
             yield
         except sqlite3.Error as error:
             raise StoreError(f"{self._path}: {error}") from error
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    """Connect to a database; one in a folder that nobody can write to, for reading only."""
+    place, is_address = str(path), False
+    log = path.with_name(f"{path.name}-wal")
+    if path.is_file() and not log.exists() and not os.access(path.parent, os.W_OK):
+        # SQLite reads a write-ahead logged database only where it can make files beside it, unless it is told that
+        # the file will not change.
+        place, is_address = f"file:{quote(place)}?immutable=1", True
+    return sqlite3.connect(place, check_same_thread=False, isolation_level=None, uri=is_address)

@@ -8,9 +8,9 @@ import signal
 import threading
 from pathlib import Path
 
-import psutil
 import pytest
 from command_builder import soak
+from faults_builder import is_running
 from running_builder import CYCLES, N_MIN, a_plan, soak_driver, surroundings
 
 from soak.running.supervisor import Progress, Supervisor
@@ -18,10 +18,6 @@ from soak.targets import find_targets
 from soak.verdict import Verdict
 
 pytestmark = pytest.mark.integration
-
-
-def is_running(pid: int) -> bool:
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
 
 
 def test_a_driver_that_is_stopped_in_a_cycle_has_hung(tmp_path: Path):

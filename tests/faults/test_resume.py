@@ -5,36 +5,22 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
-from command_builder import ROOT, Answer, soak
+from command_builder import Answer, soak
+from faults_builder import CASE, LIMIT_S, SMALL, begin, cycles_read, latest, read_report, wait_until
 from running_builder import a_plan
 
-from soak.errors import SoakError
 from soak.results import ComponentResult, Failure, Pacing, TrackerState
 from soak.running.resumption import find_remainder
 from soak.settings import Injection, Request, RunPlan, make_plan, plan_from_document, plan_to_document
-from soak.store.runs import claimed, find_run, open_run
+from soak.store.runs import claimed, open_run
 from soak.targets import Target
 from soak.verdict import Verdict
-
-LIMIT_S = 60
-CASE = """
-import time
-kept = []
-def leak(): kept.append(object())
-def clean(): pass
-def slow(): time.sleep(0.002)
-"""
-SMALL = ["--iterations", "2048", "--n-min", "512", "--no-track"]
 
 
 def a_result(name: str, **changes: Any) -> ComponentResult:
@@ -129,36 +115,8 @@ def place(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def begin(place: Path, *arguments: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "soak", "run", *arguments],
-        cwd=place,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    """Wait until ``condition()`` is true; it may fail with what is not there yet."""
-    deadline_s = time.monotonic() + LIMIT_S
-    while time.monotonic() < deadline_s:
-        try:
-            if condition():
-                return
-        except (SoakError, OSError, ValueError):
-            pass
-        time.sleep(0.02)
-    raise AssertionError("it did not come to that")
-
-
-def cycles_read(place: Path, component: str) -> int:
-    with open_run(find_run("latest", place / "reports")) as store:
-        return store.cycles_read().get(component) or 0
-
-
 def verdicts(answer: Answer) -> dict[str, tuple[str, list[str]]]:
-    document = json.loads((Path(answer.out.splitlines()[-1]) / "report.json").read_text(encoding="utf-8"))
+    document = read_report(Path(answer.out.splitlines()[-1]))
     assert document["finished"] is not None
     return {entry["name"]: (entry["verdict"], entry["messages"]) for entry in document["components"]}
 
@@ -171,7 +129,7 @@ def test_a_run_that_was_killed_is_gone_on_with(place: Path):
         children = psutil.Process(running.pid).children(recursive=True)
         running.kill()
     psutil.wait_procs(children, timeout=LIMIT_S)
-    with open_run(find_run("latest", place / "reports")) as store:
+    with open_run(latest(place)) as store:
         leak_before = store.read_run().components[0]
 
     answer = soak(place, "resume", "latest")
@@ -186,7 +144,7 @@ def test_a_run_that_was_killed_is_gone_on_with(place: Path):
     assert [name for name, (_, messages) in found.items() if messages and messages[0].startswith("Cut off after ")] == [
         "slow"
     ]
-    with open_run(find_run("latest", place / "reports")) as store:
+    with open_run(latest(place)) as store:
         assert store.read_run().components[0] == leak_before
         assert [reading.cycle for reading in store.read_readings("slow")][::2048] == [0]
         assert store.read_readings("slow")[-1].cycle == 2048
@@ -240,7 +198,7 @@ def test_a_run_that_is_being_measured_is_left_alone(place: Path):
     """Two soaks would write into one series."""
     soak(place, "run", "case.py:clean", *SMALL)
 
-    with claimed(find_run("latest", place / "reports")):
+    with claimed(latest(place)):
         answer = soak(place, "resume")
 
     assert answer.code == 2
@@ -258,7 +216,7 @@ def test_a_run_that_is_being_measured_is_left_alone(place: Path):
 )
 def test_a_run_that_cannot_be_gone_on_with_says_so(place: Path, damage: dict[str, Any], message: str):
     soak(place, "run", "case.py:clean", *SMALL)
-    with open_run(find_run("latest", place / "reports")) as store:
+    with open_run(latest(place)) as store:
         store.write_facts(**damage)
 
     answer = soak(place, "resume")

@@ -1,0 +1,359 @@
+"""What soak itself must survive: signals, a closed terminal, its own death, a full disk, odd clocks, a hot machine."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+from command_builder import ROOT, soak
+from faults_builder import CASE, LIMIT_S, SMALL, begin, cycles_read, is_running, latest, read_report, wait_until
+from running_builder import CYCLES, a_plan, soak_driver, surroundings
+
+from soak.errors import StoreError
+from soak.measurements import Reading
+from soak.running.guards import COOL_AGAIN_C, HeatGuard, what_ran_out
+from soak.running.supervisor import Supervisor
+from soak.store.runs import claimed, create_run, list_runs, open_run
+from soak.verdict import Verdict
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    (tmp_path / "case.py").write_text(CASE, encoding="utf-8")
+    return tmp_path
+
+
+# --- how soak itself ends -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_gives_a_report_of_what_there_is(place: Path, number: signal.Signals):
+    """The leak that was found decides the exit code; what was at work is judged; the third never began."""
+    with begin(place, "case.py:leak", "case.py:slow", "case.py:clean", *SMALL) as running:
+        wait_until(lambda: cycles_read(place, "slow") > 100)
+        running.send_signal(number)
+        assert running.wait(LIMIT_S) == 1
+
+    report = read_report(latest(place))
+    assert report["finished"] is None
+    assert [(entry["name"], entry["verdict"]) for entry in report["components"]] == [
+        ("leak", "LEAK"), ("slow", "INCONCLUSIVE"),
+    ]  # fmt: skip
+
+
+def test_a_closed_terminal_gives_a_report_of_what_there_is(place: Path):
+    """As when ssh is cut: SIGHUP from the kernel, and nothing can be written to the terminal any more."""
+    pid, terminal = pty.fork()
+    if not pid:
+        os.chdir(place)
+        os.environ["PYTHONPATH"] = str(ROOT)
+        os.execv(sys.executable, [sys.executable, "-m", "soak", "run", "case.py:slow", *SMALL])
+    os.set_blocking(terminal, False)
+
+    def is_at_work() -> bool:
+        with contextlib.suppress(BlockingIOError):
+            os.read(terminal, 65536)  # or it would wait for room to write
+        return cycles_read(place, "slow") > 100
+
+    wait_until(is_at_work)
+    os.close(terminal)
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+    assert status == 3
+    assert [entry["stopped_by"] for entry in read_report(latest(place))["components"]] == ["signal"]
+
+
+SERVED = """
+import os, subprocess, sys
+def setup():
+    server = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+    with open("part", "w") as file: file.write("%d %d" % (os.getpid(), server.pid))
+    os.rename("part", "pids")
+def cycle(state): pass
+"""
+
+
+def test_nothing_goes_on_when_soak_is_killed(place: Path):
+    """With SIGKILL: the measured process ends, and so does a server that its driver put into another session."""
+    (place / "drive_served.py").write_text(SERVED, encoding="utf-8")
+    with begin(place, "drive_served.py", "--duration", "300s", "--no-track") as running:
+        wait_until((place / "pids").exists)
+        pids = [int(pid) for pid in (place / "pids").read_text(encoding="utf-8").split()]
+        assert all(map(is_running, pids))
+        descendants = psutil.Process(running.pid).children(recursive=True)
+        running.kill()
+
+    wait_until(lambda: not any(map(is_running, pids)))
+    psutil.wait_procs(descendants, timeout=LIMIT_S)
+    assert [process for process in descendants if is_running(process.pid)] == []
+
+
+# --- where it is kept -----------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[None]:
+    """Mount a file system of that size at ``folder``; needs root."""
+    folder.mkdir()
+    mount = shutil.which("mount")
+    command = [str(mount), "-t", "tmpfs", "-o", f"size={size}", "none", str(folder)]
+    if mount is None or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("nothing can be mounted here")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def remount(folder: Path, option: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{option}", str(folder)], check=True)
+
+
+def test_a_full_disk_costs_what_was_not_written_yet(place: Path):
+    """One line and code 2; what was written is there, and with room the run goes on."""
+    with small_disk(place / "disk", "400k"):
+        many = ["--iterations", "20000", "--n-min", "512", "--checkpoint-every", "2", "--no-track"]
+        full = soak(place, "run", "case.py:clean", *many, "--out", "disk/runs")
+        folder = list_runs(place / "disk/runs")[0]
+        with open_run(folder) as store:
+            read = store.cycles_read()
+            controls = store.read_run().controls
+        remount(place / "disk", "size=40m")
+        resumed = soak(place, "resume", str(folder))
+
+        assert (full.code, full.out) == (2, "")
+        assert full.err.splitlines()[-1] == f"soak: {folder}/run.db: database or disk is full"
+        assert "Traceback" not in full.err
+        assert (read["clean"] or 0) > 0
+        assert controls is not None
+        assert resumed.code == 0
+
+
+def test_a_disk_that_fills_up_leaves_the_database_whole(tmp_path: Path):
+    """SQLite's own answer to a full disk, made with its limit of pages: translated, and nothing half-written."""
+    with create_run(tmp_path, run="r", started="then", soak="0") as store:
+        component = store.begin_component("it", "then")
+        store.write_readings(component, [Reading(0, 0.0, {"heap": 1.0})])
+        store._connection.execute("pragma max_page_count = 1")
+        with pytest.raises(StoreError, match=r"run\.db: database or disk is full"):
+            store.write_readings(component, [Reading(n, 0.0, {"heap": 1.0}) for n in range(1, 10_000)])
+
+    with open_run(tmp_path) as store:
+        assert store.cycles_read() == {"it": 0}
+
+
+def test_a_run_on_a_read_only_disk_can_be_read(place: Path):
+    """Everything that only reads works; what must write says in one line that it cannot."""
+    with small_disk(place / "disk", "20m"):
+        folder = Path(soak(place, "run", "case.py:leak", *SMALL, "--out", "disk/runs").out.splitlines()[-1])
+        remount(place / "disk", "ro")
+
+        assert "LEAK" in soak(place, "show", str(folder)).out
+        assert "LEAK" in soak(place, "list", "--out", "disk/runs").out
+        assert len(soak(place, "export", str(folder), "--format", "csv").out.splitlines()) > 10
+        for command in (
+            ["report", str(folder)],
+            ["resume", str(folder)],
+            ["run", "case.py:leak", "--out", "disk/runs"],
+        ):
+            answer = soak(place, *command)
+            assert (answer.code, answer.out) == (2, "")
+            assert len(answer.err.splitlines()) == 1
+
+
+def test_a_run_of_a_newer_soak_is_not_gone_on_with(place: Path):
+    """Its layout may mean other things; it is left as it is."""
+    folder = Path(soak(place, "run", "case.py:clean", *SMALL).out.splitlines()[-1])
+    with sqlite3.connect(folder / "run.db") as connection:
+        connection.execute("pragma user_version = 99")
+    connection.close()
+    before = (folder / "run.db").read_bytes()
+
+    for command in ("resume", "clean"):
+        if command == "clean":
+            create_run_folder(place / "reports/2999-01-01T00-00-00")
+        answer = soak(place, command, *([] if command == "resume" else ["--keep", "1"]))
+        assert answer.code == 2
+        assert "written by a newer soak" in answer.err
+        assert len(answer.err.splitlines()) == 1
+    assert (folder / "run.db").read_bytes() == before
+
+
+def create_run_folder(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    create_run(folder, run=folder.name, started="then", soak="0").close()
+    return folder
+
+
+# --- soak clean -----------------------------------------------------------------------------------------------------
+
+
+def test_clean_keeps_the_newest_runs(tmp_path: Path):
+    """By their names' order; what is no run, or a link to one, is left alone; a trial removes nothing."""
+    folders = [create_run_folder(tmp_path / f"reports/2026-11-{day:02}T07-00-00") for day in range(1, 6)]
+    (folders[0] / "report.html").write_text("x", encoding="utf-8")
+    (tmp_path / "reports/sample").mkdir()
+    outside = create_run_folder(tmp_path / "elsewhere")
+    (tmp_path / "reports/2026-01-01T00-00-00").symlink_to(outside)
+
+    trial = soak(tmp_path, "clean", "--keep", "2", "--dry-run")
+    assert [folder.exists() for folder in folders] == [True] * 5
+    answer = soak(tmp_path, "clean", "--keep", "2")
+
+    assert trial.out.splitlines()[:3] == [f"would remove {folder}" for folder in folders[:3]]
+    assert answer.out.splitlines()[:3] == [f"removed {folder}" for folder in folders[:3]]
+    assert (trial.code, answer.code) == (2, 2)
+    assert answer.err == f"soak: not removed: {tmp_path}/reports/2026-01-01T00-00-00 is a link\n"
+    assert [folder.exists() for folder in folders] == [False] * 3 + [True] * 2
+    assert (outside / "run.db").exists()
+    assert (tmp_path / "reports/sample").exists()
+
+
+def test_clean_never_removes_the_newest_nor_one_that_is_being_measured(tmp_path: Path):
+    old, new = (create_run_folder(tmp_path / f"reports/2026-11-0{day}T07-00-00") for day in (1, 2))
+
+    with claimed(old):
+        busy = soak(tmp_path, "clean", "--keep", "1")
+    none = soak(tmp_path, "clean", "--keep", "0")
+    free = soak(tmp_path, "clean", "--keep", "1")
+
+    assert (busy.code, none.code, free.code) == (2, 2, 0)
+    assert "is being measured at this moment" in busy.err
+    assert (old.exists(), new.exists()) == (False, True)
+    assert soak(tmp_path, "clean").code == 0
+
+
+# --- clocks ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_clock_that_jumps_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Both ends are told another time of day at every look; cycles, pace and rates are by the monotonic clock."""
+    jumps = iter(range(0, 10**9, 86_400))
+    monkeypatch.setattr("time.time", lambda: float(next(jumps)))
+    course = soak_driver(
+        tmp_path,
+        """
+        import itertools, time
+        jumps = itertools.count(10**9, -86_400)
+        time.time = lambda: float(next(jumps))
+        time.time_ns = lambda: next(jumps) * 10**9
+        def cycle(state): time.time()
+        """,
+        interval_s=0.001,
+        iterations=1024,
+        n_min=256,
+    ).course
+
+    assert (course.failure, course.iterations) == (None, 1024)
+    assert course.judgement.verdict is Verdict.CLEAN
+    assert course.pacing.mean_period_s == pytest.approx(0.001, rel=0.5)
+    assert 1.0 <= course.seconds < 60.0
+
+
+@pytest.mark.parametrize("package", ["inside", "running", "analysis", "probes"])
+def test_nothing_that_measures_asks_for_the_time_of_day(package: str):
+    """It jumps with every correction; time.monotonic neither jumps nor counts a suspended machine's sleep."""
+    for file in (ROOT / "soak" / package).glob("*.py"):
+        text = file.read_text(encoding="utf-8")
+        assert "time.time(" not in text, file
+        assert "time.time_ns(" not in text, file
+        assert "CLOCK_REALTIME" not in text, file
+
+
+# --- a hot machine --------------------------------------------------------------------------------------------------
+
+
+def test_the_heat_guard_waits_until_it_is_cooler_by_some_degrees():
+    """Not at the first degree below, or it would stop and go all the time; and sensors are asked every two seconds."""
+    readings = iter([80.0, 90.0, 88.0, 90.0 - COOL_AGAIN_C - 1, None])
+    guard = HeatGuard(90.0, lambda: next(readings))
+
+    assert [guard.is_too_hot(now_s) for now_s in (0, 1, 2, 3, 4, 6, 8)] == [
+        False,
+        False,
+        True,
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert guard.hottest_c == 90.0
+
+
+def test_without_a_limit_no_sensor_is_asked():
+    assert not HeatGuard(None, lambda: pytest.fail("asked")).is_too_hot(0.0)
+
+
+def test_a_component_stands_still_while_it_is_too_hot_and_goes_on(tmp_path: Path):
+    """All its cycles run; the pause is no part of its time and misses no deadline."""
+    temperatures = iter([50.0, 95.0, 95.0, 60.0])
+    plan = a_plan(interval_s=0.002, max_temperature_c=90.0)
+    hot = replace(surroundings(tmp_path), read_temperature_c=lambda: next(temperatures, 60.0))
+
+    course = Supervisor(plan, hot).run()
+
+    assert (course.failure, course.iterations) == (None, CYCLES)
+    assert course.hottest_c == 95.0
+    assert course.paused_s > 2.0
+    assert course.pacing.missed_deadlines * 0.002 < course.paused_s / 2
+    assert course.judgement.verdict is Verdict.CLEAN
+
+
+def test_a_component_that_stands_still_is_stopped_all_the_same(tmp_path: Path):
+    """A signal ends a run whose machine never cools down."""
+    stopping = threading.Event()
+    hot = replace(surroundings(tmp_path, stopping=stopping), read_temperature_c=lambda: 99.0)
+    supervisor = Supervisor(
+        a_plan(iterations=10**12, max_temperature_c=90.0),
+        hot,
+        on_progress=lambda progress: stopping.set() if progress.note == "too hot, waiting" else None,
+    )
+
+    course = supervisor.run()
+
+    assert (course.failure, course.stopped_by) == (None, "signal")
+
+
+def test_what_ran_out_must_have_grown():
+    """Through half of its room at least; a cycle that asks for too much at once has failed."""
+    limits = {"fds": 100.0, "mapped": 1000.0}
+
+    assert what_ran_out("MemoryError: ", {"mapped": 100.0}, {"mapped": 600.0}, limits) == "mapped"
+    assert what_ran_out("MemoryError: ", {"mapped": 100.0}, {"mapped": 500.0}, limits) is None
+    assert what_ran_out("OSError: [Errno 24] Too many open files", {"fds": 5.0}, {"fds": 60.0}, limits) == "fds"
+    assert what_ran_out("ValueError: seven", {"fds": 5.0}, {"fds": 99.0}, limits) is None
+    assert what_ran_out("MemoryError: ", {"mapped": 100.0}, {"mapped": 900.0}, {}) is None
+
+
+# --- beside others --------------------------------------------------------------------------------------------------
+
+
+def test_a_component_gives_way_to_others(tmp_path: Path):
+    course = soak_driver(
+        tmp_path, "import os\ndef cycle(state): pass\ndef teardown(state): print(os.nice(0))\n", nice=7, iterations=1
+    ).course
+
+    assert course.output.strip() == str(min(19, os.nice(0) + 7))
+
+
+@pytest.mark.parametrize("option", [["--nice", "-5"], ["--nice", "20"], ["--max-temperature", "hot"]])
+def test_what_makes_no_sense_is_refused(tmp_path: Path, option: list[str]):
+    answer = soak(tmp_path, "run", "x.py", *option)
+
+    assert (answer.code, answer.out) == (2, "")
+    assert option[1] in answer.err
