@@ -116,9 +116,9 @@ class LedgerJudge:
         verdict = series.finish() if at_end else series.verdict
         start = float(cycles[-1] + cycles[0]) / 2 if verdict.since is None else float(cycles[0] + verdict.since)
         first = min(int(np.searchsorted(cycles, start)), len(cycles) - 2)
-        flat = int(np.argmax(blocks[first:] != blocks[first])) - 1
-        if 0 < flat <= len(cycles) - first - _FEWEST_CHECKPOINTS:
-            first += flat
+        grown = int(np.argmax(blocks[first:] != blocks[first]))
+        if grown <= len(cycles) - first - _FEWEST_CHECKPOINTS:
+            first += grown
         blocks_rate = _blocks_per_cycle(cycles, blocks, first)
         size_of_each = _size_of_each(blocks[first:], sizes[first:], blocks_rate)
         return Suspect(site, verdict, blocks_rate, size_of_each, float(bytes_rate))
