@@ -1,0 +1,17 @@
+"""An lru_cache of 20,000 answers of 300 B: it grows by 300 B a call for 20,000 calls, then never again."""
+
+import functools
+import itertools
+
+EXPECT = {"verdict": "clean"}
+
+CALLS = itertools.count()
+
+
+@functools.lru_cache(maxsize=20_000)
+def answer(question):
+    return bytes(bytearray(question % 2 + 267))
+
+
+def iteration():
+    answer(next(CALLS))

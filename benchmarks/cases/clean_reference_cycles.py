@@ -1,0 +1,13 @@
+"""Garbage in cycles of references: it stays until the collector comes by."""
+
+EXPECT = {"verdict": "clean"}
+
+
+class Node:
+    def __init__(self):
+        self.myself = self
+        self.pixels = bytes(bytearray(500))
+
+
+def iteration():
+    Node()

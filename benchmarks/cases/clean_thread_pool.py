@@ -1,0 +1,17 @@
+"""Eight threads that allocate, each perhaps in an arena of its own, started when the work first needs them."""
+
+import concurrent.futures
+import random
+
+EXPECT = {"verdict": "clean"}
+
+RANDOM = random.Random(3)
+POOL = concurrent.futures.ThreadPoolExecutor(8)
+
+
+def work(size):
+    return sum(len(bytearray(size + part)) for part in range(20))
+
+
+def iteration():
+    list(POOL.map(work, [RANDOM.randrange(1_000, 60_000) for _ in range(4)]))

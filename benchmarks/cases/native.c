@@ -1,0 +1,15 @@
+/* What the planted native leaks call. Built beside the case that needs it. */
+#include <stdlib.h>
+#include <string.h>
+
+char *make_buffer(size_t size)
+{
+    char *buffer = malloc(size);
+    memset(buffer, 1, size);
+    return buffer;
+}
+
+void drop_buffer(char *buffer)
+{
+    free(buffer);
+}

@@ -1,0 +1,33 @@
+"""C code forgets a Py_DECREF: an object of 106 B a call to which nothing points any more."""
+
+import ctypes
+import json
+
+EXPECT = {
+    "verdict": "leak",
+    "bytes_per_iter": 106,
+    "heap_per_iter": 112,
+    "malloc_per_iter": 128,
+    "where_any": ["make_pixels"],
+}
+
+ADD_REFERENCE = ctypes.pythonapi.Py_IncRef
+ADD_REFERENCE.argtypes = [ctypes.py_object]
+
+
+def parse_message():
+    return json.loads('{"frame": 7, "pixels": [1, 2, 3]}')
+
+
+def make_pixels():
+    return bytes(bytearray(73))
+
+
+def iteration():
+    parse_message()
+    ADD_REFERENCE(make_pixels())
+
+
+def repaired():
+    parse_message()
+    make_pixels()

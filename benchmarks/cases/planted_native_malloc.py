@@ -1,0 +1,43 @@
+"""A C function allocates 106 B a call that nobody frees."""
+
+import ctypes
+import json
+import subprocess
+from pathlib import Path
+
+EXPECT = {
+    "verdict": "leak",
+    "bytes_per_iter": 106,
+    "heap_per_iter": 128,
+    "where_any": ["make_buffer", "forget_buffer"],
+}
+
+SOURCE = Path(__file__).with_name("native.c")
+LIBRARY = SOURCE.with_suffix(".so")
+if not LIBRARY.exists():
+    subprocess.run(["cc", "-g", "-O1", "-shared", "-fPIC", "-o", LIBRARY, SOURCE], check=True)
+NATIVE = ctypes.CDLL(str(LIBRARY))
+NATIVE.make_buffer.restype = ctypes.c_void_p
+NATIVE.drop_buffer.argtypes = [ctypes.c_void_p]
+
+
+def parse_message():
+    return json.loads('{"frame": 7, "pixels": [1, 2, 3]}')
+
+
+def forget_buffer():
+    NATIVE.make_buffer(106)
+
+
+def free_buffer():
+    NATIVE.drop_buffer(NATIVE.make_buffer(106))
+
+
+def iteration():
+    parse_message()
+    forget_buffer()
+
+
+def repaired():
+    parse_message()
+    free_buffer()

@@ -1,0 +1,37 @@
+"""psleak as its README says: `PYTHONMALLOC=malloc PYTHONUNBUFFERED=1 python -m pytest test_psleak.py`."""
+
+from __future__ import annotations
+
+import re
+
+import suspect
+from psleak import Error, MemoryLeakTestCase
+
+SUSPECT = suspect.load()
+ALL_ROUNDS = 22_663 / 200
+"""What a failure calls in its ten rounds, over ``times`` of the first."""
+
+
+class TestSuspect(MemoryLeakTestCase):
+    """One test of the suspected call, with the defaults but for calls too slow for 22,663 of them."""
+
+    calls = 0
+
+    def call(self, fun):  # type: ignore[no-untyped-def]
+        """Count, and call."""
+        self.calls += 1
+        return fun()
+
+    def test_suspect(self) -> None:
+        """Fail with what psleak found, after writing it down."""
+        times = max(5, round(suspect.calls_that_fit(SUSPECT, 22_663) / ALL_ROUNDS))
+        try:
+            self.execute(SUSPECT, times=times)
+        except Error as error:
+            rates = re.findall(r"(\w+)=\+\d+ .*avg/call=\+(\d+)", str(error))
+            found = rates[-1] if rates else (type(error).__name__, None)
+            suspect.answer(
+                verdict="leak", cycles=self.calls, rate=found[1] and float(found[1]), place="", told=str(error)[:400]
+            )
+            raise
+        suspect.answer(verdict="clean", cycles=self.calls, rate=None, place="", told="")

@@ -1,0 +1,114 @@
+"""What is right and what is wrong about an answer."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from peers.cases import Case
+from peers.tools import Answer
+
+RIGHT, WRONG, UNDECIDED, SKIPPED = "right", "wrong", "undecided", "skipped"
+
+
+@dataclass(frozen=True)
+class Score:
+    """One tool's answer to one case, judged."""
+
+    case: Case
+    tool: str
+    answer: Answer | None
+    """None: the tool could not be asked, see ``why``."""
+    verdict: str
+    place: bool | None
+    """None where there is no leak, none was found or the tool never names places."""
+    rate_error: float | None
+    """Share of the true rate, 0 where the None where there is none to compare."""
+    why: str = ""
+
+
+def judge(case: Case, tool: str, answer: Answer | None, why: str = "") -> Score:
+    """Judge an answer.
+
+    SETTLING is right of what is clean (a cache fills) and wrong of a leak. INCONCLUSIVE is undecided. No answer within
+    the time is undecided too.
+    """
+    if answer is None:
+        return Score(case, tool, None, SKIPPED, None, None, why)
+    if answer.verdict in ("INCONCLUSIVE", "FAILED"):
+        return Score(case, tool, answer, UNDECIDED, None, None, answer.told)
+    says_leak = answer.verdict == "LEAK"
+    verdict = RIGHT if says_leak == case.leaks else WRONG
+    found = says_leak and case.leaks
+    return Score(
+        case,
+        tool,
+        answer,
+        verdict,
+        names_place(case, answer) if found and tool != "psleak" else None,
+        rate_error(case, answer) if found else None,
+        answer.told,
+    )
+
+
+def names_place(case: Case, answer: Answer) -> bool:
+    """Whether one of the names that say where stands in the place named first."""
+    return any(name in answer.place for name in case.expect["where_any"])
+
+
+def rate_error(case: Case, answer: Answer) -> float | None:
+    """Return how far the rate is from the nearest of the true ones, as a share of that."""
+    if answer.rate is None:
+        return None
+    if answer.unit == "fds":
+        truth = case.expect.get("fds_per_iter")
+        return abs(answer.rate / truth - 1) if truth else None
+    if answer.unit != "bytes" or not case.byte_rates:
+        return None
+    return min(abs(answer.rate / truth - 1) for truth in case.byte_rates)
+
+
+def best_peer(scores: Iterable[Score], case: Case, quantity: str) -> tuple[float, str] | None:
+    """Return the smallest ``cycles`` or ``seconds`` of a peer that is right about a case, and which peer that is."""
+    values = [
+        (float(getattr(score.answer, quantity)), score.tool)
+        for score in scores
+        if score.case.name == case.name and score.tool != "soak" and score.verdict == RIGHT and score.answer
+    ]
+    return min(values, default=None)
+
+
+def summarise(scores: list[Score], tool: str) -> dict[str, Any]:
+    """Return what a tool reached in all."""
+    own = [score for score in scores if score.tool == tool and score.verdict != SKIPPED]
+    leaks = [score for score in own if score.case.leaks]
+    clean = [score for score in own if not score.case.leaks]
+    answered = [score.answer for score in own if score.answer]
+    errors = [score.rate_error for score in leaks if score.rate_error is not None]
+    return {
+        "leaks": len(leaks),
+        "found": _count(leaks, RIGHT),
+        "leaks undecided": _count(leaks, UNDECIDED),
+        "clean": len(clean),
+        "passed": _count(clean, RIGHT),
+        "flagged": _count(clean, WRONG),
+        "clean undecided": _count(clean, UNDECIDED),
+        "places": sum(score.place is True for score in leaks) if tool != "psleak" else None,
+        "rate error": _median(errors),
+        "cycles to a leak": _median([s.answer.cycles for s in leaks if s.verdict == RIGHT and s.answer]),
+        "seconds to a leak": _median([s.answer.seconds for s in leaks if s.verdict == RIGHT and s.answer]),
+        "seconds to clean": _median([s.answer.seconds for s in clean if s.verdict == RIGHT and s.answer]),
+        "peak bytes": _median([answer.peak_bytes for answer in answered]),
+        "file bytes": _median([answer.file_bytes for answer in answered]),
+    }
+
+
+def _count(scores: list[Score], verdict: str) -> int:
+    return sum(score.verdict == verdict for score in scores)
+
+
+def _median(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.median(known) if known else None
