@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from soak.analysis.ledger import Suspect
-from soak.attribution.holders import UNSCANNED, Fate, Memory, describe_holders
+from soak.attribution.holders import UNSCANNED, Fate, Memory, advise, describe_holders
 from soak.results import Cause, Place
 from soak.verdict import SeriesVerdict
 
@@ -108,6 +108,7 @@ def _cause(
 ) -> Cause:
     worst = max(group, key=lambda site: (site.is_proven, site.bytes_per_cycle))
     where, python_where = _places(worst, locate)
+    held_by = describe_holders(worst.fate, lambda site: _name_site(worst.named.get(site), locate), memory)
     bytes_rate = sum(site.bytes_per_cycle for site in group)
     blocks_rate = sum(site.suspect.blocks_per_cycle for site in group)
     # A list's buffer that grows on the same line brings no blocks.
@@ -126,16 +127,17 @@ def _cause(
         where=where,
         python_where=python_where,
         stack=_stack(worst, locate),
-        held_by=describe_holders(worst.fate, lambda site: _name_site(worst.named.get(site), locate), memory),
+        held_by=held_by,
         type=worst.fate.type,
-        advice=_advice(worst, kind, advice),
+        advice=_advice(worst, advice[kind], held_by),
     )
 
 
-def _advice(site: GrowingSite, kind: str, advice: dict[str, str]) -> str:
+def _advice(site: GrowingSite, general: str, held_by: tuple[str, ...]) -> str:
+    text = advise(site.fate, held_by, general)
     if site.is_proven:
-        return advice[kind]
-    return f"Not proven yet ({site.suspect.verdict.reason.rstrip('.')}). {advice[kind]}"
+        return text
+    return f"Not proven yet ({site.suspect.verdict.reason.rstrip('.')}). {text}"
 
 
 def _name_site(call: Call | None, locate: Locate) -> str:

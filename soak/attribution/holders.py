@@ -17,7 +17,7 @@ from soak.attribution.symbols import Symbols
 from soak.probes.memory import Mapping
 
 FEWEST_SURVIVORS = 8
-_MOST = 0.8
+MOST = 0.8
 """Of a site's survivors so many must be alike for the site to be called so."""
 
 
@@ -44,6 +44,8 @@ class SiteScan:
     """Addresses of those that nothing can give back."""
     held: int
     """How many a root leads to."""
+    is_all_held: bool
+    """Whether a root leads to all live blocks of the site, the youngest too."""
     objects: int
     """How many are Python objects of the type that most of them have."""
     deficient: int
@@ -95,17 +97,20 @@ UNSCANNED = Fate("unknown", "no scan of the memory was made while the site was k
 def decide(scans: Sequence[SiteScan]) -> Fate:
     """Return what the scans of one site, the oldest first, say together."""
     usable = [scan for scan in scans if scan.survivors >= FEWEST_SURVIVORS]
+    if not usable and scans and scans[-1].is_all_held:
+        # A block that grows by being moved is always young.
+        return Fate("held", type=scans[-1].type, holders=scans[-1].holders, decided_at=scans[-1].cycle)
     if not usable:
         return Fate("unknown", f"fewer than {FEWEST_SURVIVORS} blocks of past cycles were alive at a scan")
     last, before = usable[-1], usable[-2] if len(usable) > 1 else None
     share = len(last.lost) / last.survivors
-    if share >= _MOST:
+    if share >= MOST:
         return _decide_lost(last, before)
-    if last.held >= _MOST * last.survivors:
+    if last.held >= MOST * last.survivors:
         return Fate(
             "held", kind=_kind_of_held(last, before), type=last.type, holders=last.holders, decided_at=last.cycle
         )
-    if last.survivors - last.held - len(last.lost) >= _MOST * last.survivors:
+    if last.survivors - last.held - len(last.lost) >= MOST * last.survivors:
         return Fate("held", kind="reference-cycle", type=last.type, decided_at=last.cycle)
     reason = f"of its blocks {last.held} are held, to {len(last.lost)} nothing points"
     return Fate("unknown", reason, type=last.type)
@@ -116,7 +121,7 @@ def _decide_lost(last: SiteScan, before: SiteScan | None) -> Fate:
         return Fate("unknown", "nothing points to its blocks, as was seen once only", type=last.type)
     if not np.isin(before.lost, last.alive).all():
         return Fate("unknown", "blocks to which no pointer was found were released later", type=last.type)
-    if len(before.lost) < _MOST * before.survivors or len(last.lost) <= len(before.lost):
+    if len(before.lost) < MOST * before.survivors or len(last.lost) <= len(before.lost):
         return Fate("unknown", "nothing points to its blocks, but they did not become more", type=last.type)
     forgotten = min(last.deficient_lost, before.deficient_lost) >= FEWEST_SURVIVORS
     return Fate(
@@ -132,7 +137,7 @@ def _kind_of_held(last: SiteScan, before: SiteScan | None) -> str | None:
     """Tell whether objects that somebody holds have one reference more than all holders together, at both scans."""
     scans = [last] if before is None else [before, last]
     forgotten = len(scans) > 1 and all(
-        scan.objects >= FEWEST_SURVIVORS and scan.deficient >= _MOST * scan.objects for scan in scans
+        scan.objects >= FEWEST_SURVIVORS and scan.deficient >= MOST * scan.objects for scan in scans
     )
     return "lost-reference" if forgotten else None
 
@@ -190,3 +195,19 @@ def describe_holders(fate: Fate, name_site: Callable[[int], str], memory: Memory
         elif memory is not None:
             words.append(memory.describe(holder.address))
     return tuple(words)
+
+
+def advise(fate: Fate, held_by: tuple[str, ...], general: str) -> str:
+    """Return what a person can do, in a sentence or two; ``general``: what is said where no more is known."""
+    if fate.kind is not None:
+        also = (
+            f" They are held by {held_by[0]} as well." if fate.state == "held" and fate.kind == "lost-reference" else ""
+        )
+        return f"{general}{also}"
+    if fate.state == "lost" and fate.lost_with is not None:
+        return f"They are lost with what points to them, {held_by[0]}: mend that first."
+    if fate.state == "lost":
+        return "Nothing points to these blocks any more: free them where the last pointer to them is dropped."
+    if fate.state == "held" and held_by:
+        return f"They are held by {held_by[0]}: give it a bound, or take out of it what a cycle puts in."
+    return f"{general} Who holds them is not known: {fate.reason}." if fate.reason else general

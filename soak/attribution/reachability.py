@@ -27,7 +27,7 @@ _PAGE_SHIFT = np.uint64(12)
 _OBJECT_OFFSETS = (0, 16, 32)
 """Where in its block a Python object may begin: at once, behind the head of gc, or behind the pre-header too."""
 _NO_OBJECT = -1
-_IMMORTAL = 1 << 30
+_IMMORTAL, _LARGEST_COUNT = 1 << 30, (1 << 32) - 1
 
 
 @dataclass(frozen=True)
@@ -127,10 +127,11 @@ class PointerSearch:
 
 
 def find_objects(heads: Addresses, find_types: Callable[[Addresses], NDArray[np.bool_]]) -> Objects:
-    """Tell which blocks hold a Python object, by the word where its type would stand.
+    """Tell which blocks hold a Python object, by the word where its type would stand and a count before it.
 
-    ``heads``: the first words of each block ``(n, HEAD_WORDS)``. ``find_types(candidates)`` tells which of some
-    distinct addresses are types.
+    ``heads``: the first words of each block ``(n, HEAD_WORDS)``, zeros for blocks that cannot hold one: what malloc
+    gives still contains what was there before, and that may have been an object. ``find_types(candidates)`` tells which
+    of some distinct addresses are types.
     """
     candidates = np.unique(np.concatenate([heads[:, offset // 8 + 1] for offset in _OBJECT_OFFSETS]))
     types = candidates[find_types(candidates)] if len(candidates) else candidates
@@ -139,10 +140,11 @@ def find_objects(heads: Addresses, find_types: Callable[[Addresses], NDArray[np.
     counts = np.zeros(len(heads), np.int64)
     for offset in _OBJECT_OFFSETS:
         kind = heads[:, offset // 8 + 1]
-        here = (found == _NO_OBJECT) & np.isin(kind, types)
+        count = heads[:, offset // 8]
+        here = (found == _NO_OBJECT) & np.isin(kind, types) & (count > 0) & (count <= np.uint64(_LARGEST_COUNT))
         found[here], kinds[here] = offset, kind[here]
-        counts[here] = heads[here, offset // 8].astype(np.int64)
-    counts[(counts < 0) | (counts >= _IMMORTAL)] = 0
+        counts[here] = count[here].astype(np.int64)
+    counts[counts >= _IMMORTAL] = 0
     return Objects(found, kinds, counts)
 
 

@@ -17,10 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soak.analysis.ledger import Suspect
-from soak.attribution.holders import FEWEST_SURVIVORS, UNSCANNED, Fate, Holder, Memory, SiteScan, decide
+from soak.attribution.holders import FEWEST_SURVIVORS, MOST, UNSCANNED, Fate, Holder, Memory, SiteScan, decide
 from soak.attribution.reachability import (
+    HEAD_WORDS,
+    Objects,
     Piece,
     Pointers,
+    PointerSearch,
     find_objects,
     reach,
     search,
@@ -28,7 +31,7 @@ from soak.attribution.reachability import (
 )
 from soak.attribution.symbols import Symbols
 from soak.inside import ring
-from soak.native.ledger import STACK_SITE, Checkpoint
+from soak.native.ledger import PYTHON_OBJ, STACK_SITE, Checkpoint
 from soak.probes.memory import ProcessMemory, Range, held_still, writable_ranges
 from soak.probes.shadow import Blocks, ShadowError, read_blocks
 from soak.running.process import MeasuredProcess
@@ -50,6 +53,7 @@ _WAIT_S = 1.0
 _LEVELS = 3
 """So many blocks up from the one in question its holders are asked for."""
 _SAMPLES = 4
+_OWN_STEPS = 2
 _OWN_PATHS = re.compile(r"memfd:soak-|/soak-[^/]*/ring")
 _TYPE_NAME_WORD = 3
 """PyTypeObject.tp_name follows the object's count, its type and its size."""
@@ -205,7 +209,7 @@ class _Scan:
         self._blocks = read_blocks(self._memory, self._checkpoint)
         self._targets = self._find_targets()
         found = search(self._targets.blocks.addresses, self._targets.blocks.sizes, self._pieces(self._ranges))
-        self._objects = find_objects(found.heads, self._find_types)
+        self._objects = self._objects_in(self._targets.blocks, found)
         pointers = self._without_dead(without_gc_links(found.pointers(), self._objects))
         self._reached = reach(pointers, self._targets.blocks.covering(pointers.sources), self._objects)
         self._found = [(int(site), self._sum_up(int(site))) for site in self._suspects]
@@ -219,6 +223,11 @@ class _Scan:
             if time.monotonic() > self._deadline_s:
                 raise _TooLongError(f"it takes longer than {_LONGEST_SCAN_S:g} s to read")
             yield piece
+
+    def _objects_in(self, blocks: Blocks, found: PointerSearch) -> Objects:
+        """Tell which blocks are Python objects; only those that Python's allocator of objects gave can be."""
+        heads = np.where((blocks.domains == PYTHON_OBJ)[:, None], found.heads, np.uint64(0))
+        return find_objects(heads, self._find_types)
 
     def _without_dead(self, pointers: Pointers) -> Pointers:
         """Return the pointers without those that stand in malloc's heap but in no live block: what was freed stays.
@@ -275,24 +284,31 @@ class _Scan:
 
     def _sum_up(self, site: int) -> SiteScan:
         targets, reached, objects = self._targets, self._reached, self._objects
-        old = np.flatnonzero(targets.is_old & (targets.sites == site))
+        own = np.flatnonzero(targets.sites == site)
+        old = self._alike(own[targets.is_old[own]])
         lost = old[reached.lost[old]]
         held = old[reached.reached[old]]
         types, counts = np.unique(objects.types[old[objects.types[old] != 0]], return_counts=True)
         main_type = int(types[np.argmax(counts)]) if len(types) else 0
         of_type = old[objects.types[old] == main_type] if main_type else old[:0]
-        before = reached.before[lost[reached.before[lost] >= 0]]
-        foreign = targets.sites[before][targets.sites[before] != site]
+        before = reached.before[lost]
+        for _ in range(_OWN_STEPS):
+            # A list's items stand in a block of their own, from the same site as the list.
+            own_block = (before >= 0) & (targets.sites[before] == site)
+            before = np.where(own_block, reached.before[before], before)
+        foreign = targets.sites[before[before >= 0]]
+        foreign = foreign[foreign != site]
         return SiteScan(
             cycle=self._checkpoint.cycle,
             alive=targets.blocks.addresses[old],
             lost=targets.blocks.addresses[lost],
             held=len(held),
+            is_all_held=bool(len(own)) and bool(reached.reached[own].all()),
             objects=len(of_type),
             deficient=int((reached.deficits[of_type] > 0).sum()),
             deficient_lost=int((reached.deficits[lost] > 0).sum()),
             type=self._type_name(main_type) if main_type else None,
-            holders=self._holders(held) if len(held) >= FEWEST_SURVIVORS else (),
+            holders=self._holders(own[reached.reached[own]]),
             lost_with=int(np.bincount(foreign).argmax()) if 2 * len(foreign) > len(lost) else None,
             samples=tuple(
                 (int(targets.blocks.addresses[block]) + int(objects.offsets[block]), int(objects.types[block]))
@@ -300,9 +316,23 @@ class _Scan:
             ),
         )
 
+    def _alike(self, old: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Return a site's survivors of one type where nearly all of those are lost, else all.
+
+        Python's free lists give the blocks of one site to objects of another: what is lost is then mixed with others.
+        """
+        types = self._objects.types[old]
+        lost = np.array([self._reached.lost[old[types == kind]].sum() for kind in np.unique(types)], np.intp)
+        if not len(lost):
+            return old
+        worst = old[types == np.unique(types)[np.argmax(lost)]]
+        return worst if lost.max() >= max(FEWEST_SURVIVORS, MOST * len(worst)) else old
+
     def _holders(self, held: NDArray[np.intp]) -> tuple[Holder, ...]:
         """Return what points to most of the held blocks, what points to that, and so on up to a root."""
         found: list[Holder] = []
+        if not len(held):
+            return ()
         seen: set[int] = set()
         words = self._reached.roots[held]
         while len(found) <= _LEVELS:
@@ -316,8 +346,9 @@ class _Scan:
                 break
             block = int(places[chosen[-1]])
             start, size = int(self._blocks.addresses[block]), int(self._blocks.sizes[block])
-            head = self._memory.read(start, min(6, size // 8))
-            found.append(Holder(word, main, self._object_type(head)))
+            is_object = self._blocks.domains[block] == PYTHON_OBJ
+            head = self._memory.read(start, min(HEAD_WORDS, size // 8))
+            found.append(Holder(word, main, self._object_type(head) if is_object else None))
             if start in seen or len(found) > _LEVELS:
                 break
             seen.add(start)
@@ -327,7 +358,7 @@ class _Scan:
         return tuple(found)
 
     def _object_type(self, head: NDArray[np.uint64]) -> str | None:
-        heads = np.zeros((1, 6), np.uint64)
+        heads = np.zeros((1, HEAD_WORDS), np.uint64)
         heads[0, : len(head)] = head
         objects = find_objects(heads, self._find_types)
         return self._type_name(int(objects.types[0])) if objects.types[0] else None
@@ -336,6 +367,6 @@ class _Scan:
         """Return where pointers to one block stand, outside of itself and of gc's list."""
         only = self._blocks.take(np.array([block]))
         found = search(only.addresses, only.sizes, self._pieces(self._ranges))
-        objects = find_objects(found.heads, self._find_types)
+        objects = self._objects_in(only, found)
         pointers = self._without_dead(without_gc_links(found.pointers(), objects))
         return pointers.sources[only.covering(pointers.sources) < 0]

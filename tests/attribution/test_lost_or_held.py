@@ -1,0 +1,216 @@
+"""Lost or held, by whom, and forgotten references: planted in every way, on three versions, with clean twins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from attribution_builder import causes_at, interpreter_of, soak_planted, soak_text
+
+from soak.results import Cause, ComponentResult
+from soak.verdict import Verdict
+
+pytestmark = [pytest.mark.integration, pytest.mark.native]
+
+VERSIONS = ("3.8", "3.11", "3.13")
+
+NATIVE = """
+    import ctypes
+    keeper = ctypes.CDLL({keeper!r})
+    def cycle(state):
+        keeper.lose(106)
+        keeper.lose_chain(3)
+        keeper.keep_in_static(90)
+        keeper.keep_in_table(80)
+        keeper.keep_in_list()
+        keeper.keep_by_its_middle(70)
+        keeper.keep_on_stack(60)
+        keeper.give_back(50)
+"""
+
+FORGET = """
+    import ctypes
+    forget = ctypes.pythonapi.Py_IncRef
+    forget.argtypes = (ctypes.py_object,)
+    forget.restype = None
+"""
+
+PYTHON = (
+    FORGET
+    + """
+    class Thing:
+        def __init__(self):
+            self.part = [1, 2]
+    seen, cache = [], {}
+    def cycle(state):
+        forget(bytes(100))
+        forget("number %d" % len(seen))
+        forget((1, len(seen) + 1000))
+        forget([])
+        forget(Thing())
+        both = bytes(90); forget(both); seen.append(both)
+        seen.append(bytearray(80))
+        cache[len(cache)] = {"a": (1.5 * len(seen),)}
+"""
+)
+
+CLEAN = """
+    import array, collections, ctypes, datetime, decimal, fractions, functools, itertools, types, weakref
+    class Thing:
+        pass
+    class Slotted:
+        __slots__ = ("a", "__weakref__")
+    Pair = collections.namedtuple("Pair", "a b")
+    untracked, in_dicts, nested, library = [], {}, [], ctypes.pythonapi
+    def function(a):
+        return lambda: a
+    def cycle(state):
+        n = len(nested) + 1000
+        untracked.append((bytes(50), "text %d" % n, n * 1.5, n * 10**20, complex(n, 1), range(n)))
+        in_dicts[n] = {"a": bytearray(30), "b": frozenset((n, n + 1)), "c": datetime.datetime.fromtimestamp(n)}
+        thing, slotted = Thing(), Slotted()
+        thing.other, slotted.a = slotted, (n,)
+        nested.append([
+            thing, {n}, [n], {n: n}, Pair(n, n), function(n), function(n).__closure__, decimal.Decimal(n),
+            fractions.Fraction(n, 7), array.array("d", [n]), memoryview(bytes(40)), collections.deque([n]),
+            functools.partial(function, n), weakref.ref(thing), thing.__init__, iter([n]), itertools.count(n),
+            slice(n), types.SimpleNamespace(a=n), ValueError(n), bytes, None, True, 5, (),
+        ])
+"""
+
+ARRAYS = """
+    import numpy
+    kept, views = [], {}
+    def cycle(state):
+        kept.append((numpy.zeros((4, 5)), numpy.float64(len(kept) + 0.5), numpy.dtype([("a", "i4"), ("b", "f8")])))
+        views[len(views)] = numpy.zeros((8, 8))[2:], numpy.arange(50).reshape(5, 10).T, numpy.array([[1], None], object)
+"""
+
+
+def only(result: ComponentResult, marker: str) -> Cause:
+    """Return the largest cause there."""
+    found = causes_at(result, marker)
+    assert found, f"no cause at {marker}: {result.causes}"
+    return max(found, key=lambda cause: (cause.confirmed, cause.bytes_per_iteration or 0.0))
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_lost_native_blocks_are_a_leak_at_once_and_the_holders_of_the_others_are_named(
+    tmp_path: Path, keeper: Path, version: str
+):
+    """Lost, and lost in a chain; held in a static array, a table, a list, by an inner pointer, on a thread's stack."""
+    result = soak_text(tmp_path, NATIVE.format(keeper=str(keeper)), interpreter_of(version))
+
+    assert (result.verdict, result.decided_by, result.failure) == (Verdict.LEAK, "lost-scan", None)
+    assert result.iterations_to_verdict is not None
+    assert result.iterations_to_verdict < result.iterations
+    assert {
+        name: (only(result, name).kind, only(result, name).state, only(result, name).confirmed)
+        for name in ("lose", "lose_chain", "keep_in_static", "keep_in_table", "keep_in_list", "keep_by_its_middle")
+    } == {
+        "lose": ("native", "lost", True),
+        "lose_chain": ("native", "lost", True),
+        "keep_in_static": ("native", "held", False),
+        "keep_in_table": ("native", "held", False),
+        "keep_in_list": ("native", "held", False),
+        "keep_by_its_middle": ("native", "held", False),
+    }
+    assert only(result, "lose_chain").bytes_per_iteration == pytest.approx(144)
+    assert only(result, "keep_in_static").held_by == ("kept, a static variable of keeper.so",)
+    assert only(result, "keep_by_its_middle").held_by == ("kept, a static variable of keeper.so",)
+    assert only(result, "keep_in_list").held_by == ("list, a static variable of keeper.so",)
+    root, table = only(result, "keep_in_table").held_by
+    assert root == "table, a static variable of keeper.so"
+    assert table.startswith("the block allocated at keep_in_table at ")
+    assert (only(result, "work").state, only(result, "work").held_by) == ("held", ("a thread's stack",))
+    assert causes_at(result, "give_back") == []
+    assert "kept, a static variable of keeper.so" in only(result, "keep_in_static").advice
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_forgotten_references_are_called_so_and_held_objects_have_their_holder_named(tmp_path: Path, version: str):
+    """Of bytes, str, tuple, list and an instance, and of what a list holds besides; its neighbours are just held."""
+    result = soak_text(tmp_path, PYTHON, interpreter_of(version))
+
+    lost = {
+        "forget(bytes(100))": "bytes",
+        'forget("number': "str",
+        "forget((1,": "tuple",
+        "forget([])": "list",
+        "forget(Thing())": "Thing",
+    }
+    assert (result.verdict, result.decided_by) == (Verdict.LEAK, "lost-scan")
+    for marker, type_name in lost.items():
+        cause = only(result, marker)
+        assert (cause.kind, cause.state, cause.confirmed, cause.type) == ("lost-reference", "lost", True, type_name)
+        assert "Py_DECREF" in cause.advice
+    both = next(cause for cause in causes_at(result, "both = bytes") if cause.kind == "lost-reference")
+    assert (both.state, both.confirmed, both.type) == ("held", False, "bytes")
+    assert both.held_by[0].startswith("drive_it.seen, a list of ")
+    held = only(result, "seen.append(bytearray(80))")
+    assert (held.kind, held.state, held.confirmed) == ("python-object", "held", False)
+    assert held.held_by[0].startswith("drive_it.seen, a list of ")
+    nested = only(result, "cache[len(cache)]")
+    assert nested.held_by[0].startswith("drive_it.cache, a dict of ")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_of_a_thousand_clean_objects_none_is_lost_and_none_has_a_reference_too_many(tmp_path: Path, version: str):
+    """The clean twin: 15,000 objects of 30 types, in untracked tuples and dicts too, all held: none is called lost."""
+    result = soak_text(tmp_path, CLEAN, interpreter_of(version))
+
+    assert result.causes
+    assert {cause.kind for cause in result.causes} == {"python-object"}
+    assert "lost" not in {cause.state for cause in result.causes}
+    assert result.verdict is not Verdict.LEAK
+
+
+def test_of_clean_arrays_and_views_none_is_lost_and_none_has_a_reference_too_many(tmp_path: Path):
+    """Their data comes from malloc and is held by the arrays."""
+    result = soak_text(tmp_path, ARRAYS)
+
+    assert {cause.kind for cause in result.causes} <= {"python-object", "native"}
+    assert "lost" not in {cause.state for cause in result.causes}
+    assert result.verdict is not Verdict.LEAK
+
+
+def test_a_forgotten_reference_to_an_array_is_called_so_and_its_data_are_lost_with_it(tmp_path: Path):
+    text = FORGET + "    import numpy\n    def cycle(state):\n        forget(numpy.zeros(300))\n"
+    result = soak_text(tmp_path, text)
+
+    array = next(cause for cause in result.causes if cause.kind == "lost-reference")
+    data = next(cause for cause in result.causes if cause.kind == "native")
+    assert (array.state, array.type) == ("lost", "numpy.ndarray")
+    assert (data.state, data.confirmed, data.bytes_per_iteration) == ("lost", True, 2400)
+    assert "lost itself" in data.held_by[0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("native", ("native", "lost", True)),
+        ("lost-reference", ("lost-reference", "lost", True)),
+        ("object", ("python-object", "held", False)),
+    ],
+)
+def test_what_inject_plants_is_called_by_its_name(tmp_path: Path, kind: str, expected: tuple[str, str, bool]):
+    result = soak_planted(tmp_path, kind, 106)
+
+    cause = max(result.causes, key=lambda cause: cause.bytes_per_iteration or 0.0)
+    assert (cause.kind, cause.state, cause.confirmed) == expected
+
+
+def test_garbage_that_waits_for_a_collection_is_not_lost(tmp_path: Path):
+    """With gc off only each other holds them; the component may still collect, so a scan is no proof of a leak."""
+    result = soak_planted(tmp_path, "cycle", 200)
+
+    cause = max(result.causes, key=lambda cause: cause.bytes_per_iteration or 0.0)
+    assert (cause.kind, cause.state, cause.confirmed) == ("reference-cycle", "held", False)
+    assert result.decided_by != "lost-scan"
+
+
+def test_a_component_of_nothing_is_not_held_up(tmp_path: Path):
+    """Nothing grows, so nothing is scanned and no deadline moves."""
+    result = soak_text(tmp_path, "def cycle(state):\n    pass\n")
+
+    assert (result.causes, result.failure, result.lost_rows) == ((), None, 0)
