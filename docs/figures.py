@@ -91,7 +91,6 @@ run(lambda number: libc.malloc(106), 120_000, 250)
 
 KEPT_AFTER_FREE = """
 blocks = array.array("Q", bytes(8 * 20_000))
-libc.mallopt(-3, 1 << 30)
 def cycle(number):
     if number <= 20_000:
         blocks[number - 1] = libc.malloc(500)
