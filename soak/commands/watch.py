@@ -1,0 +1,117 @@
+"""Watch a program that knows nothing of soak, from outside, and say whether it leaks.
+
+  soak watch --pid 4711
+  soak watch --pid 4711 --tree --duration 8h --json night.json
+  soak watch --every 100ms -- python service.py --port 8000
+
+A cycle is a sample, one a second unless --every says otherwise. What is read: memory
+(RSS, PSS, USS, mapped), file descriptors, threads, child processes. The program is
+only looked at: never stopped, never ended; it may outlive the watch. A watch of a
+process ends at the first LEAK, one of a command when the command ends; --duration
+bounds both. From RSS alone nothing is ever CLEAN. Exit codes as soak run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from soak.commands.arguments import duration, positive_count, size
+from soak.errors import UsageError
+from soak.units import format_size
+from soak.verdict import Verdict
+
+if TYPE_CHECKING:
+    from soak.analysis.component import Judgement
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of ``soak watch``."""
+    parser.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="the program to start and watch")
+    parser.add_argument("--pid", type=positive_count, metavar="N", help="the process to watch")
+    parser.add_argument("--tree", action="store_true", help="add up the process and all its descendants")
+    parser.add_argument("--every", type=duration, default=1.0, metavar="1s", help="time between two samples (1s)")
+    parser.add_argument("--duration", type=duration, metavar="8h", help="watch so long")
+    parser.add_argument("--tolerance", type=size, default=1.0, metavar="1B", help="accepted growth per sample (1B)")
+    parser.add_argument("--n-min", type=positive_count, metavar="N", help="samples before LEAK is said (256)")
+    parser.add_argument("--json", metavar="FILE", help="the result, as report.json has it; - is stdout")
+
+
+class _Progress:
+    """Says on stderr that a leak stands, at once; on a terminal also how far the watch is."""
+
+    def __init__(self) -> None:
+        self._told = False
+
+    def __call__(self, sample: int, values: dict[str, float], standing: Judgement | None) -> None:
+        """Take note of a sample."""
+        end = "\r" if sys.stderr.isatty() else ""
+        if end:
+            rss = format_size(values.get("rss", 0.0))
+            print(f"sample {sample:,}  RSS {rss}  {standing.verdict if standing else '':<14}", end=end, file=sys.stderr)
+        if standing is not None and standing.verdict is Verdict.LEAK and not self._told:
+            self._told = True
+            print(f"soak: at sample {sample:,}: LEAK. {standing.why}", file=sys.stderr)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Watch, print the verdict, return the exit code."""
+    command = options.words[1:] if options.words[:1] == ["--"] else options.words
+    if (options.pid is None) == (not command):
+        raise UsageError("name one: --pid N, or -- COMMAND to start")
+    if options.every < 0.01:
+        raise UsageError("--every must be 10ms or more: a sample walks through the process's page tables")
+    if options.json not in (None, "-") and not Path(options.json).absolute().parent.is_dir():
+        raise UsageError(f"{options.json} cannot be written: there is no folder {Path(options.json).parent}")
+
+    import soak
+    from soak.commands.measure import signals_set
+    from soak.reporting.json_report import render_json
+    from soak.reporting.outcome import exit_code
+    from soak.reporting.watch_text import render_watch
+    from soak.reporting.write import write_text
+    from soak.results import SCHEMA_VERSION, RunResult
+    from soak.running.environment import describe_environment
+    from soak.running.interpreter import find_interpreter
+    from soak.running.watching import Process, Watch, WatchPlan, choose_samples, start_program
+
+    started = datetime.now(UTC)
+    if command:
+        subject = start_program(command, output_to_stderr=options.json == "-", tree=options.tree)
+    else:
+        subject = Process(options.pid, tree=options.tree)
+    if subject.unreadable:
+        print(f"soak: {', '.join(subject.unreadable)} cannot be read: the process is not ours", file=sys.stderr)
+    n_min = options.n_min or choose_samples(options.duration, options.every)
+    plan = WatchPlan(
+        options.every, options.duration, options.tolerance, n_min, not command and options.duration is None
+    )
+    stopping = threading.Event()
+    with signals_set(stopping):
+        result = Watch(subject, plan, stopping, on_sample=_Progress()).run()
+    document = RunResult(
+        schema=SCHEMA_VERSION,
+        run=started.strftime("%Y-%m-%dT%H-%M-%S"),
+        folder="",
+        started=started.isoformat(timespec="seconds"),
+        finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        soak=soak.__version__,
+        environment=describe_environment(find_interpreter(None)),
+        settings={"command": shlex.join(["soak", *sys.argv[1:]]), "every_s": options.every},
+        controls=None,
+        parts=None,
+        components=(result,),
+    )
+    if options.json == "-":
+        sys.stdout.write(render_json(document))
+    elif options.json is not None:
+        write_text(Path(options.json), render_json(document))
+    print(render_watch(result, options.every), end="", file=sys.stderr if options.json == "-" else sys.stdout)
+    if result.stopped_by != "ended":
+        print(f"soak: {subject.name} goes on without us, as process {subject.pid}", file=sys.stderr)
+    return exit_code(document)

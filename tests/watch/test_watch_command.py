@@ -1,0 +1,125 @@
+"""soak watch on real processes: what it says, and that it does them no harm."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+pytestmark = pytest.mark.integration
+
+LEAKING = """
+import time
+kept = []
+while True:
+    kept.append(open("/dev/null"))
+    time.sleep(0.01)
+"""
+
+
+AS_SOMEBODY_ELSE = """
+import encodings.ascii, encodings.utf_8_sig, importlib, os, sys
+from soak.__main__ import main
+for name in ("commands.watch", "commands.measure", "reporting.watch_text", "reporting.write", "running.watching"):
+    importlib.import_module("soak." + name)
+os.setuid(65534)
+sys.exit(main(["watch", *sys.argv[1:]]))
+"""
+
+
+def soak_watch(*arguments: str, start: tuple[str, ...] = ("-m", "soak", "watch")) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, *start, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.fixture
+def leaking() -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen([sys.executable, "-c", LEAKING])
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_a_leak_of_descriptors_in_a_foreign_process_is_found_and_the_process_goes_on(leaking):
+    answer = soak_watch("--pid", str(leaking.pid), "--every", "20ms", "--n-min", "64")
+
+    assert answer.returncode == 1, answer.stderr
+    assert "File descriptors: grows by" in answer.stdout
+    assert "/dev/null" in answer.stdout
+    assert f"goes on without us, as process {leaking.pid}" in answer.stderr
+    assert leaking.poll() is None
+
+
+def test_a_command_is_watched_to_its_end_with_its_own_output():
+    answer = soak_watch("--every", "20ms", "--", sys.executable, "-c", "print('mine'); import time; time.sleep(0.3)")
+
+    assert answer.returncode == 3
+    assert answer.stdout.startswith("mine\n? INCONCLUSIVE")
+
+
+def test_json_goes_to_stdout_alone():
+    answer = soak_watch("--every", "20ms", "--json", "-", "--", "sh", "-c", "echo mine; sleep 0.2")
+
+    document = json.loads(answer.stdout)
+    assert document["components"][0]["stopped_by"] == "ended"
+    assert document["components"][0]["name"] == "sh"
+    assert "mine" in answer.stderr
+
+
+def test_a_command_that_fails_gives_code_4():
+    assert soak_watch("--every", "20ms", "--", "sh", "-c", "sleep 0.1; exit 3").returncode == 4
+
+
+def test_a_command_that_execs_says_so():
+    answer = soak_watch("--every", "20ms", "--", "sh", "-c", "sleep 0.2; exec sleep 0.4")
+
+    assert "the process became another program (" in answer.stdout
+
+
+def test_a_tree_counts_the_descendants():
+    one, tree = (
+        json.loads(
+            soak_watch(
+                *options, "--every", "20ms", "--json", "-", "--", "sh", "-c", "sleep 0.5 & sleep 0.5 & wait"
+            ).stdout
+        )
+        for options in ([], ["--tree"])
+    )
+
+    threads = [document["components"][0]["signals"]["threads"]["last"] for document in (one, tree)]
+    assert threads == [1, 3]
+
+
+def test_a_process_that_is_not_ours_is_judged_by_what_may_be_read(leaking):
+    if os.getuid() != 0:
+        pytest.skip("only root can become somebody else")
+    answer = soak_watch(
+        "--pid", str(leaking.pid), "--every", "20ms", "--duration", "300ms", start=("-c", AS_SOMEBODY_ELSE)
+    )
+
+    assert answer.returncode == 3, answer.stderr
+    assert "cannot be read: the process is not ours" in answer.stderr
+    assert "resident memory (RSS)" in answer.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "name one: --pid N, or -- COMMAND"),
+        (["--pid", "1", "--", "true"], "name one: --pid N, or -- COMMAND"),
+        (["--pid", "999999999"], "there is no process 999999999"),
+        (["--", "no-such-program"], "'no-such-program' cannot be started"),
+        (["--every", "1ms", "--", "true"], "--every must be 10ms or more"),
+        (["--json", "/nowhere/x.json", "--", "true"], "there is no folder"),
+    ],
+)
+def test_a_wrong_request_is_one_line_and_code_2(arguments: list[str], said: str):
+    answer = soak_watch(*arguments)
+
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert said in answer.stderr
+    assert "Traceback" not in answer.stderr
