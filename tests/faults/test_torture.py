@@ -1,0 +1,27 @@
+"""The short form of ``make torture``: a few kills at random moments, and nothing is lost, left or decided otherwise."""
+
+from __future__ import annotations
+
+import pytest
+import torture
+
+pytestmark = pytest.mark.integration
+
+
+def test_kills_at_random_moments_cost_nothing():
+    """Eight of them, at soak and at what it measures; each database opens, each resumed run finds the same."""
+    rounds = list(torture.torture(8, seed=11, jobs=2, longest_s=4.0))
+
+    assert [done.faults for done in rounds] == [()] * 8
+    assert max(done.missing for done in rounds) <= 1
+    assert {done.killed for done in rounds} >= {"parent", "child"}
+    assert sum(done.compared for done in rounds) > 0
+
+
+def test_what_is_missing_is_counted():
+    """The control: checkpoints that a process handed over and the database does not have."""
+    handed_over = [[(0, 0.0), (16, 0.5), (32, 1.0)], [(0, 0.25), (16, 0.75)]]
+
+    assert torture.compare(handed_over, handed_over) == (0, 5)
+    assert torture.compare(handed_over, [handed_over[0][:1], handed_over[1]]) == (2, 5)
+    assert torture.compare(handed_over, [[], handed_over[1][:1]]) == (1, 2)
