@@ -49,7 +49,8 @@ def test_a_native_site_is_named_by_its_function_and_the_python_line_that_called_
     assert cause.where == PLACES[0x10]
     assert cause.python_where == Place("cycle", "/app/drive.py", 12)
     assert (cause.bytes_per_iteration, cause.blocks_per_iteration) == (106.0, 1.0)
-    assert (cause.requested_size, cause.every, cause.since, cause.advice) == (106, 1.0, 64, "Look there.")
+    assert (cause.requested_size, cause.every, cause.since) == (106, 1.0, 64)
+    assert cause.advice.startswith("Look there.")
 
 
 def test_the_stack_has_no_plumbing_of_the_interpreter_and_none_of_soak() -> None:
@@ -148,7 +149,7 @@ def test_different_lines_are_different_causes_the_fastest_first() -> None:
 
     assert [cause.python_where.line for cause in found if cause.python_where] == [13, 12, 14]
     assert [cause.confirmed for cause in found] == [True, True, False]
-    assert found[2].advice == "Not proven yet (Growing). Look there."
+    assert found[2].advice.startswith("Not proven yet (Growing). Look there.")
 
 
 def test_a_leak_planted_by_soak_is_shown_at_its_own_line() -> None:

@@ -1,0 +1,97 @@
+"""Soaks drivers with the tracker, through the real supervisor, and gives the result as a report would have it."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import textwrap
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from soak.results import Cause, ComponentResult
+from soak.running.findings import make_result
+from soak.running.interpreter import find_interpreter
+from soak.running.supervisor import Supervisor, Surroundings
+from soak.running.tracking import find_library
+from soak.settings import ComponentPlan
+from soak.targets import find_targets
+
+PLANTED = Path(__file__).parent.parent / "planted"
+NATIVE_CODE = PLANTED / "native_code.py"
+VERSIONS = ("3.8", "3.11", "3.13")
+
+
+def interpreters() -> dict[str, str]:
+    """Return the interpreters of VERSIONS that this machine has, and this one."""
+    own = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    found = {own: sys.executable}
+    for version in VERSIONS:
+        installed = sorted((Path.home() / ".pyenv" / "versions").glob(f"{version}.*/bin/python{version}"))
+        command = str(installed[-1]) if installed else shutil.which(f"python{version}")
+        if command:
+            found.setdefault(version, command)
+    return found
+
+
+def soak_file(file: Path, python: str | None = None, *, track: bool = True, **changes: Any) -> ComponentResult:
+    """Soak a driver as ``soak run --iterations 500`` does, without controls; ``changes`` replace fields of the plan."""
+    plan = ComponentPlan(
+        target=find_targets([str(file)], file.parent)[0],
+        interval_s=0.0,
+        iterations=500,
+        budget_s=None,
+        full_budget=True,
+        early_stop=True,
+        tolerance_bytes=1.0,
+        n_min=None,
+        checkpoint_every=None,
+        cycle_timeout_s=60.0,
+        max_rss_bytes=None,
+        gate=True,
+        settings={},
+        injection=None,
+    )
+    plan = replace(plan, **changes)
+    interpreter = find_interpreter(python)
+    library, reason = find_library() if track else (None, "--no-track")
+    course = Supervisor(plan, Surroundings(interpreter, file.parent, threading.Event(), library, reason)).run()
+    return make_result(plan, course, None, interpreter)
+
+
+def soak_text(folder: Path, text: str, python: str | None = None, **changes: Any) -> ComponentResult:
+    """Write a driver of this text and soak it."""
+    file = folder / "drive_it.py"
+    file.write_text(textwrap.dedent(text), encoding="utf-8")
+    return soak_file(file, python, **changes)
+
+
+def soak_planted(
+    name: str, folder: Path, binding: str = "extension", python: str = sys.executable, **changes: Any
+) -> ComponentResult:
+    """Soak a program of tests/planted that has native code, which is built in ``folder``."""
+    settings = {"binding": binding, "folder": str(folder)}
+    return soak_file(PLANTED / f"{name}.py", python, settings=settings, **changes)
+
+
+def can_build(binding: str, python: str, folder: Path) -> bool:
+    """Build the native code for an interpreter; False where it has no headers or there is no compiler."""
+    command = [python, str(NATIVE_CODE), binding, str(folder)]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def line_of(file: Path, mark: str) -> int:
+    """Return the number of the line that ends with ``mark``."""
+    lines = file.read_text(encoding="utf-8").splitlines()
+    return next(number for number, line in enumerate(lines, 1) if line.rstrip().endswith(mark))
+
+
+def cause_at(result: ComponentResult, file: Path, line: int) -> Cause:
+    """Return the cause at a line, native or Python's; that there is none fails the test with all that there are."""
+    for cause in result.causes:
+        for place in (cause.where, cause.python_where):
+            if place is not None and place.file == str(file) and place.line == line:
+                return cause
+    raise AssertionError(f"no cause at {file}:{line}; {result.verdict.value}: {result.why} {result.causes}")
