@@ -43,11 +43,6 @@ class Case:
         """
         return [self.expect[key] for key in BYTE_RATES if self.expect.get(key)] if self.leaks else []
 
-    def accepts(self, rate: float) -> bool:
-        """Whether a rate of bytes lies in the range the case itself calls fair."""
-        low, high = self.expect.get("bytes_accept") or (float("inf"), float("-inf"))
-        return bool(low <= rate <= high)
-
 
 def all_cases(real_leaks: Path | None) -> list[Case]:
     """Return every case, by group."""

@@ -82,7 +82,8 @@ def read_component(component: dict[str, Any], finished: Finished, file_bytes: in
     unit = "bytes"
     if rate is None:
         rate, unit = growth.get("per_iteration"), growth.get("unit", "bytes")
-    causes = sorted(component["causes"], key=lambda cause: not cause["confirmed"])
+    causes = [cause for cause in component["causes"] if cause["where"] or cause["python_where"]]
+    causes.sort(key=lambda cause: not cause["confirmed"])
     return Answer(
         component["verdict"],
         component["iterations_to_verdict"] or component["iterations"],
