@@ -47,7 +47,7 @@ class SiteScan:
     is_all_held: bool
     """Whether a root leads to all live blocks of the site, the youngest too."""
     objects: int
-    """How many are Python objects of the type that most of them have."""
+    """How many are Python objects of the type that most have, and of the younger half of those."""
     deficient: int
     """How many of those have references that nothing accounts for."""
     deficient_lost: int

@@ -27,7 +27,7 @@ _PAGE_SHIFT = np.uint64(12)
 _OBJECT_OFFSETS = (0, 16, 32)
 """Where in its block a Python object may begin: at once, behind the head of gc, or behind the pre-header too."""
 _NO_OBJECT = -1
-_IMMORTAL, _LARGEST_COUNT = 1 << 30, (1 << 32) - 1
+_IMMORTAL, _LARGEST_COUNT = 1 << 30, np.uint64((1 << 32) - 1)
 
 
 @dataclass(frozen=True)
@@ -133,17 +133,18 @@ def find_objects(heads: Addresses, find_types: Callable[[Addresses], NDArray[np.
     gives still contains what was there before, and that may have been an object. ``find_types(candidates)`` tells which
     of some distinct addresses are types.
     """
-    candidates = np.unique(np.concatenate([heads[:, offset // 8 + 1] for offset in _OBJECT_OFFSETS]))
+    counts_in = {offset: heads[:, offset // 8] for offset in _OBJECT_OFFSETS}
+    is_count = {offset: (count > 0) & (count <= _LARGEST_COUNT) for offset, count in counts_in.items()}
+    candidates = np.unique(np.concatenate([heads[is_count[at], at // 8 + 1] for at in _OBJECT_OFFSETS]))
     types = candidates[find_types(candidates)] if len(candidates) else candidates
     found = np.full(len(heads), _NO_OBJECT, np.int64)
     kinds = np.zeros(len(heads), np.uint64)
     counts = np.zeros(len(heads), np.int64)
     for offset in _OBJECT_OFFSETS:
         kind = heads[:, offset // 8 + 1]
-        count = heads[:, offset // 8]
-        here = (found == _NO_OBJECT) & np.isin(kind, types) & (count > 0) & (count <= np.uint64(_LARGEST_COUNT))
+        here = (found == _NO_OBJECT) & is_count[offset] & np.isin(kind, types)
         found[here], kinds[here] = offset, kind[here]
-        counts[here] = count[here].astype(np.int64)
+        counts[here] = counts_in[offset][here].astype(np.int64)
     counts[counts >= _IMMORTAL] = 0
     return Objects(found, kinds, counts)
 

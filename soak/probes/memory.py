@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-PIECE_BYTES = 16 << 20
+PIECE_BYTES = 1 << 20
+"""What is read at once; with what is made of it, it stays in the processor's cache."""
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 _MAPPING = re.compile(r"([0-9a-f]+)-([0-9a-f]+) (\S+) \S+ \S+ \d+\s*(.*)")
 _DENSE_BYTES = 1 << 20
@@ -80,7 +81,7 @@ class ProcessMemory:
         return np.frombuffer(content, np.uint64, len(content) // 8)
 
     def pieces(self, ranges: Iterable[Range]) -> Iterator[tuple[int, NDArray[np.uint64]]]:
-        """Yield address and words ``(n,) uint64`` of all that the ranges hold, 16 MiB at most in one piece."""
+        """Yield address and words ``(n,) uint64`` of all that the ranges hold, 1 MiB at most in one piece."""
         for start, end in ranges:
             for first, last in self._used(start, end):
                 for address in range(first, last, PIECE_BYTES):

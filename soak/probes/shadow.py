@@ -59,16 +59,16 @@ def read_blocks(memory: ProcessMemory, checkpoint: Checkpoint) -> Blocks:
     listed = checkpoint.ranges[_LEAVES_RANGE] if len(checkpoint.ranges) > _LEAVES_RANGE else None
     if listed is None or int(listed["end"]) - int(listed["start"]) != _LEAVES_BYTES:
         raise ShadowError("the tracker's table of blocks was not found")
-    parts = []
-    for _, words in memory.pieces([(int(listed["start"]), int(listed["end"]))]):
-        leaves = words.reshape(-1, 2)
-        for slots_at, base in leaves[leaves[:, 0] != 0].tolist():
-            parts.append(_read_leaf(memory.read(slots_at, _LEAF_SLOTS), base, checkpoint.shift))
-    if not parts:
+    leaves = [
+        (base, slots_at)
+        for _, words in memory.pieces([(int(listed["start"]), int(listed["end"]))])
+        for slots_at, base in words.reshape(-1, 2).tolist()
+        if slots_at
+    ]
+    if not leaves:
         raise ShadowError("the tracker's table of blocks is empty")
-    addresses, sizes, cycles, sites, domains = (np.concatenate(column) for column in zip(*parts, strict=True))
-    order = np.argsort(addresses)
-    return Blocks(addresses, sizes, cycles, sites, domains).take(order)
+    parts = [_read_leaf(memory.read(at, _LEAF_SLOTS), base, checkpoint.shift) for base, at in sorted(leaves)]
+    return Blocks(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
 def _read_leaf(slots: NDArray[np.uint64], base: int, shift: int) -> tuple[NDArray[np.generic], ...]:

@@ -37,11 +37,11 @@ from soak.probes.shadow import Blocks, ShadowError, read_blocks
 from soak.running.process import MeasuredProcess
 
 FIRST_CYCLE = 100
-_NEXT_AFTER = 1.5
+_NEXT_AFTER, _NEXT_AFTER_ALL_IS_KNOWN = 1.5, 4
 _RECENT = 8
 """Blocks of the last 1/8 of the cycles may still be on their way."""
 _MOST_BLOCKS = 2_000_000
-_LONGEST_SCAN_S = 2.0
+_LONGEST_SCAN_S = 5.0
 _FREE_S, _SHARE = 1.0, 0.02
 """Scans may take so long, and then this part of the run's time."""
 _MOST_SCANS_KEPT = 4
@@ -52,6 +52,8 @@ _WAIT_S = 1.0
 """So long the end of a run whose verdict stands waits for the scans."""
 _LEVELS = 3
 """So many blocks up from the one in question its holders are asked for."""
+_CLIMB_WITHIN_S = 0.15
+"""Each level up takes another look through all memory: not in a process that takes long to look through (CPU time)."""
 _SAMPLES = 4
 _OWN_STEPS = 2
 _OWN_PATHS = re.compile(r"memfd:soak-|/soak-[^/]*/ring")
@@ -124,8 +126,10 @@ class Scanner:
                     self._scanned_s = begun_s
                     memory = ProcessMemory(self._process.pid)
                     try:
-                        self._add(_Scan(memory, checkpoint, sites, words[ring.WORD_TYPE]))
+                        self._add(MemoryScan(memory, checkpoint, sites, words[ring.WORD_TYPE]))
                         self._ask()
+                        if not any(self.fate(suspect.site).state == "unknown" for suspect in suspects):
+                            self._next_cycle = checkpoint.cycle * _NEXT_AFTER_ALL_IS_KNOWN
                     finally:
                         memory.close()
                 words[ring.WORD_HELD_NS] += int((time.monotonic() - begun_s) * 1e9)
@@ -165,7 +169,7 @@ class Scanner:
         self._process.ring.write_text(marshal.dumps(samples, 2))
         self._process.words[ring.WORD_ASKED] = 1
 
-    def _add(self, scan: _Scan) -> None:
+    def _add(self, scan: MemoryScan) -> None:
         scan.run()
         for site, found in scan.sites():
             self._scans.setdefault(site, []).append(found)
@@ -185,16 +189,19 @@ class _Targets:
     is_old: NDArray[np.bool_]
 
 
-class _Scan:
+class MemoryScan:
     """One scan of a process that is held still."""
 
     def __init__(self, memory: ProcessMemory, checkpoint: Checkpoint, sites: NDArray[np.uint32], type_at: int) -> None:
+        """Prepare to look for the blocks of these sites. ``type_at``: the address of ``type`` in that process."""
         self._memory = memory
         self._checkpoint = checkpoint
         self._suspects = sites
         self._known_types = {type_at: True, 0: False}
         self._type_at = type_at
         self._deadline_s = time.monotonic() + _LONGEST_SCAN_S
+        self._begun_s = time.thread_time()
+        self.read_bytes = 0
         self.mappings = memory.mappings()
         self.stack_pointers = memory.stack_pointers()
         own = [(int(r["start"]), int(r["end"])) for r in checkpoint.ranges]
@@ -212,6 +219,7 @@ class _Scan:
         self._objects = self._objects_in(self._targets.blocks, found)
         pointers = self._without_dead(without_gc_links(found.pointers(), self._objects))
         self._reached = reach(pointers, self._targets.blocks.covering(pointers.sources), self._objects)
+        self._holders = self._find_holders()
         self._found = [(int(site), self._sum_up(int(site))) for site in self._suspects]
 
     def sites(self) -> list[tuple[int, SiteScan]]:
@@ -222,6 +230,7 @@ class _Scan:
         for piece in self._memory.pieces(ranges):
             if time.monotonic() > self._deadline_s:
                 raise _TooLongError(f"it takes longer than {_LONGEST_SCAN_S:g} s to read")
+            self.read_bytes += piece[1].nbytes
             yield piece
 
     def _objects_in(self, blocks: Blocks, found: PointerSearch) -> Objects:
@@ -291,6 +300,9 @@ class _Scan:
         types, counts = np.unique(objects.types[old[objects.types[old] != 0]], return_counts=True)
         main_type = int(types[np.argmax(counts)]) if len(types) else 0
         of_type = old[objects.types[old] == main_type] if main_type else old[:0]
+        # What held the first of them before (a list that has been moved since) may stand in freed memory still.
+        born = targets.blocks.cycles[of_type]
+        younger = of_type[born >= np.median(born)] if len(of_type) else of_type
         before = reached.before[lost]
         for _ in range(_OWN_STEPS):
             # A list's items stand in a block of their own, from the same site as the list.
@@ -304,11 +316,11 @@ class _Scan:
             lost=targets.blocks.addresses[lost],
             held=len(held),
             is_all_held=bool(len(own)) and bool(reached.reached[own].all()),
-            objects=len(of_type),
-            deficient=int((reached.deficits[of_type] > 0).sum()),
+            objects=len(younger),
+            deficient=int((reached.deficits[younger] > 0).sum()),
             deficient_lost=int((reached.deficits[lost] > 0).sum()),
             type=self._type_name(main_type) if main_type else None,
-            holders=self._holders(own[reached.reached[own]]),
+            holders=self._holders.get(site, ()),
             lost_with=int(np.bincount(foreign).argmax()) if 2 * len(foreign) > len(lost) else None,
             samples=tuple(
                 (int(targets.blocks.addresses[block]) + int(objects.offsets[block]), int(objects.types[block]))
@@ -328,34 +340,39 @@ class _Scan:
         worst = old[types == np.unique(types)[np.argmax(lost)]]
         return worst if lost.max() >= max(FEWEST_SURVIVORS, MOST * len(worst)) else old
 
-    def _holders(self, held: NDArray[np.intp]) -> tuple[Holder, ...]:
-        """Return what points to most of the held blocks, what points to that, and so on up to a root."""
-        found: list[Holder] = []
-        if not len(held):
-            return ()
-        seen: set[int] = set()
-        words = self._reached.roots[held]
-        while len(found) <= _LEVELS:
-            places = self._blocks.covering(words)
-            sites = np.where(places < 0, 0, self._site_of(self._blocks.sites[places]))
-            main = int(np.bincount(sites).argmax())
-            chosen = np.flatnonzero(sites == main)
-            word = int(words[chosen[-1]])
-            if not main:
-                found.append(Holder(word, None))
+    def _find_holders(self) -> dict[int, tuple[Holder, ...]]:
+        """Return what points to most of each site's held blocks, what points to that, and so on up to a root."""
+        found: dict[int, list[Holder]] = {}
+        words: dict[int, NDArray[np.uint64]] = {}
+        for site in self._suspects.tolist():
+            held = (self._targets.sites == site) & self._reached.reached
+            if held.any():
+                found[site], words[site] = [], self._reached.roots[held]
+        for level in range(_LEVELS + 1):
+            steps = {site: self._step_up(found[site], here) for site, here in words.items()}
+            blocks = sorted({block for block in steps.values() if block is not None})
+            if not blocks or level == _LEVELS or time.thread_time() > self._begun_s + _CLIMB_WITHIN_S:
                 break
-            block = int(places[chosen[-1]])
-            start, size = int(self._blocks.addresses[block]), int(self._blocks.sizes[block])
-            is_object = self._blocks.domains[block] == PYTHON_OBJ
-            head = self._memory.read(start, min(HEAD_WORDS, size // 8))
-            found.append(Holder(word, main, self._object_type(head) if is_object else None))
-            if start in seen or len(found) > _LEVELS:
-                break
-            seen.add(start)
-            words = self._pointers_to(block)
-            if not len(words):
-                break
-        return tuple(found)
+            pointers = self._pointers_to(np.array(blocks))
+            words = {site: pointers[block] for site, block in steps.items() if block is not None and block in pointers}
+        return {site: tuple(holders) for site, holders in found.items()}
+
+    def _step_up(self, found: list[Holder], words: NDArray[np.uint64]) -> int | None:
+        """Add the holder in which most of these words stand; return its block, None outside all and in a circle."""
+        places = self._blocks.covering(words)
+        sites = np.where(places < 0, 0, self._site_of(self._blocks.sites[places]))
+        main = int(np.bincount(sites).argmax())
+        chosen = np.flatnonzero(sites == main)[-1]
+        if not main:
+            found.append(Holder(int(words[chosen]), None))
+            return None
+        block = int(places[chosen])
+        start, size = int(self._blocks.addresses[block]), int(self._blocks.sizes[block])
+        is_object = self._blocks.domains[block] == PYTHON_OBJ
+        head = self._memory.read(start, min(HEAD_WORDS, size // 8))
+        is_circle = any(start <= holder.address < start + size for holder in found)
+        found.append(Holder(int(words[chosen]), main, self._object_type(head) if is_object else None))
+        return None if is_circle else block
 
     def _object_type(self, head: NDArray[np.uint64]) -> str | None:
         heads = np.zeros((1, HEAD_WORDS), np.uint64)
@@ -363,10 +380,10 @@ class _Scan:
         objects = find_objects(heads, self._find_types)
         return self._type_name(int(objects.types[0])) if objects.types[0] else None
 
-    def _pointers_to(self, block: int) -> NDArray[np.uint64]:
-        """Return where pointers to one block stand, outside of itself and of gc's list."""
-        only = self._blocks.take(np.array([block]))
+    def _pointers_to(self, blocks: NDArray[np.intp]) -> dict[int, NDArray[np.uint64]]:
+        """Return where pointers to each of these blocks stand, outside of itself and of gc's list."""
+        only = self._blocks.take(blocks)
         found = search(only.addresses, only.sizes, self._pieces(self._ranges))
-        objects = self._objects_in(only, found)
-        pointers = self._without_dead(without_gc_links(found.pointers(), objects))
-        return pointers.sources[only.covering(pointers.sources) < 0]
+        pointers = self._without_dead(without_gc_links(found.pointers(), self._objects_in(only, found)))
+        pointers = pointers.take(only.covering(pointers.sources) != pointers.targets)
+        return {int(blocks[n]): pointers.sources[pointers.targets == n] for n in np.unique(pointers.targets).tolist()}

@@ -1,0 +1,123 @@
+"""How long a scan for lost blocks holds a process still: one with 200 MB of writable memory, a hundred blocks lost.
+
+    python benchmarks/scan_speed.py
+    python benchmarks/scan_speed.py --megabytes 1000 --repeats 5 --json -
+
+Half of the memory is Python objects (as many pointers as there can be), half is buffers.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from measuring import ROOT, Figure, at_most, equal, make_parser, publish, scratch_folder, shown
+
+from soak.native.build import NotBuilt, library
+from soak.native.ledger import LedgerFile
+from soak.native.preload import preloading
+from soak.probes.memory import ProcessMemory, held_still
+from soak.running.scanning import MemoryScan
+
+LONGEST_S = 0.5
+LOST, HELD = 100, 100
+CHILD = """
+import ctypes, sys
+sys.path.insert(0, {root!r})
+from soak.inside import tracker as hook
+tracker = hook.connect()
+tracker.start({ledger!r})
+malloc = ctypes.CDLL(None).malloc
+malloc.restype, malloc.argtypes = ctypes.c_void_p, (ctypes.c_size_t,)
+objects = [(number, str(number)) for number in range({megabytes} * 3_500)]
+buffers = [bytes(4000) for _ in range({megabytes} * 125)]
+kept = [None] * {held}
+def lose():
+    malloc(106)
+def keep(number):
+    kept[number] = bytes(106)
+for cycle in range(1, {lost} + 1):
+    tracker.cycle[0] = cycle
+    lose()
+    keep(cycle % {held})
+tracker.cycle[0] = 1000
+tracker.checkpoint()
+print(id(type), flush=True)
+sys.stdin.read()
+"""
+
+
+@dataclass(frozen=True)
+class Scanned:
+    """One scan."""
+
+    seconds: float
+    read_bytes: int
+    lost: int
+    held: int
+
+
+def main() -> int:
+    """Scan again and again; the median counts."""
+    parser = make_parser(__doc__)
+    parser.add_argument("--megabytes", type=int, default=200, help="writable memory of the process (200)")
+    parser.add_argument("--repeats", type=int, default=9, metavar="N", help="scans (9)")
+    options = parser.parse_args()
+    built = library()
+    if isinstance(built, NotBuilt):
+        print(built.reason, file=sys.stderr)
+        return 1
+    with scratch_folder() as folder:
+        scans = scan_child(built.library, folder / "ledger", options.megabytes, options.repeats)
+    seconds = float(np.median([scan.seconds for scan in scans]))
+    figures: list[Figure] = [
+        shown("memory looked through", scans[-1].read_bytes / 1e6, "MB"),
+        at_most(f"a scan of {options.megabytes} MB, median of {len(scans)}", seconds, "s", LONGEST_S),
+        shown("the fastest", min(scan.seconds for scan in scans), "s"),
+        equal("lost blocks found lost", scans[-1].lost, "", LOST),
+        equal("held blocks found held", scans[-1].held, "", HELD),
+    ]
+    return publish("scan_speed", figures, {"scans": [scan.seconds for scan in scans]}, options.json)
+
+
+def scan_child(tracker: Path, ledger_path: Path, megabytes: int, repeats: int) -> list[Scanned]:
+    """Start a child of that size and scan it so many times."""
+    script = CHILD.format(root=str(ROOT), ledger=str(ledger_path), megabytes=megabytes, held=HELD, lost=LOST)
+    with preloading(tracker, os.environ) as environment:
+        child = subprocess.Popen(
+            [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=dict(environment)
+        )
+    assert child.stdout is not None
+    type_at = int(child.stdout.readline())
+    ledger = LedgerFile(ledger_path)
+    try:
+        return [scan_once(child.pid, ledger, type_at) for _ in range(repeats)]
+    finally:
+        ledger.close()
+        child.kill()
+        child.communicate()
+
+
+def scan_once(pid: int, ledger: LedgerFile, type_at: int) -> Scanned:
+    """Scan for the blocks of ``lose`` and ``keep``."""
+    checkpoint = ledger.read()
+    assert checkpoint is not None
+    born = np.flatnonzero((checkpoint.births == LOST) & (checkpoint.sites["kind"] != 0))
+    begun_s = time.perf_counter()
+    with held_still(pid):
+        memory = ProcessMemory(pid)
+        scan = MemoryScan(memory, checkpoint, born.astype(np.uint32), type_at)
+        scan.run()
+        seconds = time.perf_counter() - begun_s
+        memory.close()
+    found = [site for _, site in scan.sites() if site.survivors == LOST]
+    return Scanned(seconds, scan.read_bytes, max(len(site.lost) for site in found), max(site.held for site in found))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
