@@ -46,7 +46,7 @@ def test_106_bytes_by_malloc_are_named_exactly(native_folder: Path, version: str
 
     cause = at_mark(result, "leak_malloc")
     assert (result.verdict, result.tracker.covers) == (Verdict.LEAK, ("native", "python"))
-    assert result.iterations < 500
+    assert (result.iterations_to_verdict or 501) <= 500
     assert (cause.kind, cause.confirmed, cause.requested_size) == ("native", True, 106)
     assert (cause.blocks_per_iteration, cause.bytes_per_iteration, cause.every) == (1.0, 106.0, 1.0)
     assert (cause.where and cause.where.function, cause.python_where and cause.python_where.line) == (
@@ -106,7 +106,7 @@ def test_one_block_in_a_thousand_cycles_is_found_within_ten_thousand(native_fold
     cause = at_mark(result, "leak_large")
     assert result.verdict is not Verdict.CLEAN
     assert cause.requested_size == 106_000
-    assert cause.every == pytest.approx(1000, rel=0.03)
+    assert cause.every == pytest.approx(1000, rel=0.1)
 
 
 def test_a_mapping_is_placed_where_it_was_made(native_folder: Path) -> None:
@@ -190,7 +190,7 @@ def test_a_small_leak_under_a_sawtooth_of_megabytes_is_found_at_its_site(native_
     cause = at_mark(result, "leak_malloc")
     assert (result.verdict, cause.confirmed, cause.requested_size) == (Verdict.LEAK, True, 106)
     assert cause.blocks_per_iteration == 1.0
-    assert [other.confirmed for other in result.causes if other is not cause] in ([], [False])
+    assert not [other for other in result.causes if other.confirmed and other is not cause]
 
 
 @pytest.mark.parametrize("variable", ["PYTHONMALLOC=debug", "PYTHONDEVMODE=1"])
