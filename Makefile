@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install soak overnight profile view test check fix bench calibrate accept clean
+.PHONY: help install soak overnight profile view test check fix bench calibrate accept torture night test-wheel clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -48,6 +48,16 @@ bench: $(INSTALLED)  ## every figure the README quotes
 
 accept: $(INSTALLED)  ## soak every planted leak and its repaired twin on three interpreters
 	$(BIN)/python benchmarks/accept.py
+
+torture: $(INSTALLED)  ## a thousand kill -9 at random moments, and what is left after each (hours)
+	$(BIN)/python benchmarks/torture.py
+
+night: $(INSTALLED)  ## the cycles of a night flat out: clean, and soak itself does not grow (minutes)
+	$(BIN)/python benchmarks/night.py
+
+test-wheel: $(INSTALLED)  ## build the wheel and soak with it elsewhere, under each of PYTHONS (3.11, 3.12, 3.13)
+	$(BIN)/python .ci/test_wheel.py
+	$(BIN)/python .ci/test_wheel.py --offline
 
 clean:  ## remove what was built; keeps reports
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -45,17 +45,8 @@ def clean():
 """
 EXPECTED = {"leak": "LEAK", "clean": "CLEAN"}
 EXPECTED_EXIT_CODE = 1
-RUN = [
-    "case.py:leak",
-    "case.py:clean",
-    "--iterations",
-    "1024",
-    "--n-min",
-    "256",
-    "--checkpoint-every",
-    "16",
-    "--no-track",
-]
+# Without a budget in cycles a verdict ends a component, so a busy machine makes it longer and not undecided.
+RUN = ["case.py:leak", "case.py:clean", "--n-min", "256", "--checkpoint-every", "16", "--no-track"]
 LONGEST_WAIT_S = 120.0
 
 Checkpoint = tuple[int, float]
