@@ -12,6 +12,7 @@ PLANTED = ROOT / "benchmarks" / "cases"
 DRIVERS = ROOT / "standalone_tests"
 UNGATED = ("display_new_figure",)
 """Drivers that grow as they are, and are allowed to (pyproject.toml)."""
+MENDED = ", mended"
 BYTE_RATES = ("bytes_per_iter", "heap_per_iter", "malloc_per_iter", "tracemalloc_per_iter")
 
 
@@ -57,7 +58,7 @@ def planted_cases(folder: Path) -> list[Case]:
         case = read_case(file, "planted", file.stem.removeprefix("planted_"))
         cases.append(case)
         cases.append(
-            replace(case, group="mended", name=f"{case.name}, mended", function="repaired", expect={"verdict": "clean"})
+            replace(case, group="mended", name=f"{case.name}{MENDED}", function="repaired", expect={"verdict": "clean"})
         )
     cases += [
         read_case(file, "look-alike", file.stem.removeprefix("clean_")) for file in sorted(folder.glob("clean_*.py"))

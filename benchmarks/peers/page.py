@@ -78,8 +78,8 @@ def cells(score: Score) -> tuple[str, str, str, str, str, str, str]:
 
 
 def percent(share: float) -> str:
-    """Return a share as a percentage of two digits."""
-    return f"{share * 100:.2g} %"
+    """Return a share as a percentage: two digits, or whole."""
+    return f"{share * 100:,.0f} %" if share >= 0.1 else f"{share * 100:.2g} %"
 
 
 def size(count: float | None) -> str:
@@ -125,8 +125,9 @@ def render(scores: list[Score], versions: dict[str, str], day: date) -> str:
         "",
         "## soak over the best peer that finds the same leak",
         "",
-        "Below 1, soak needed less. Seconds are those of the whole command; *loop* is the part of soak's in which it",
-        "measured the suspected call. Its controls, second pass and report are the rest.",
+        "Below 1, soak needed less. A peer that blames another place, or the mended twin as well, has not found it.",
+        "Seconds are those of the whole command; *loop* is the part of soak's in which it measured the suspected call.",
+        "The rest are its two controls, a second pass for the place, and the report.",
         "",
         *ratio_table(scores),
         "",
@@ -148,9 +149,9 @@ INTRODUCTION = """\
 Every tool ran as its documentation says, in a process of its own, one after the other on a shared machine of two
 processors: verdicts, places and cycles are facts, seconds are for comparing within a case.
 
-- **soak**: `soak run case.py:iteration`, nothing else said.
+- **soak**: `soak run case.py:iteration`, nothing else said; the drivers with the settings of this project.
 - **psleak**: one `execute` under `PYTHONMALLOC=malloc`, with its defaults; for slow calls a smaller `times`, so that
-  its ten rounds take about 20 s. It names no places.
+  its ten rounds take about 20 s. It names no places. Garbage in cycles of references it reports on purpose.
 - **pytest-memray**: `limit_leaks("10 KB")` around 1,000 calls (as many as fit in 20 s, at least 50), the place it
   prints with 30 frames.
 - **tracemalloc**: 500 calls, a snapshot, 5,000 calls, a snapshot, garbage collected before each. It gives no verdict:
@@ -178,6 +179,7 @@ def summary_table(scores: list[Score]) -> list[str]:
         row("", tools),
         f"|---|{'--:|' * len(tools)}",
         row("leaks found", [f"{t['found']} of {t['leaks']}" for t in totals]),
+        row("planted, found and told from the mended twin", [f"{t['told apart']} of {t['planted']}" for t in totals]),
         row("leaks called clean or settling", [str(t["leaks"] - t["found"] - t["leaks undecided"]) for t in totals]),
         row("clean calls passed", [f"{t['passed']} of {t['clean']}" for t in totals]),
         row("clean calls flagged", [str(t["flagged"]) for t in totals]),
@@ -216,7 +218,9 @@ def against(scores: list[Score], case: Case, quantity: str, own: float | None) -
     if best is None or own is None:
         return "no peer finds it |"
     value, tool = best
-    return f"{value:,.0f} {tool} | {own / value:.2g}" if value >= 10 else f"{value:.1f} {tool} | {own / value:.2g}"
+    ratio = own / value
+    spelled = f"{value:,.0f}" if quantity == "cycles" else f"{value:.1f}"
+    return f"{spelled} {tool} | {ratio:,.0f}" if ratio >= 10 else f"{spelled} {tool} | {ratio:.2g}"
 
 
 def not_right(score: Score) -> str:
@@ -245,7 +249,7 @@ def case_table(scores: list[Score]) -> list[str]:
         name = "" if score.case.name == before else score.case.name
         before = score.case.name
         lines.append(f"| {name} | {score.tool} | {MARKS[score.verdict]} | {' | '.join(cells(score))} |")
-    return [line.replace("|  |", "| |") for line in lines]
+    return [line.replace("|  |", "| |").replace("|  |", "| |") for line in lines]
 
 
 # --- the figure -----------------------------------------------------------------------------------------------------
@@ -287,7 +291,7 @@ def draw(scores: list[Score]) -> str:
     axes.text(
         0.2,
         len(rows) + 2.7,
-        "●  right     ✕  wrong: a leak missed, or a clean call flagged     ○  undecided     –  not asked",
+        "● right  ·  ✕ wrong: a leak missed, or a clean call flagged  ·  ○ undecided  ·  – not asked",
         color=muted,
         va="center",
     )
@@ -301,4 +305,5 @@ def beside(score: Score) -> str:
     if score.answer is None or score.answer.seconds is None:
         return ""
     place = {True: "place ✓, ", False: "place ✕, ", None: ""}[score.place]
-    return f"{place}{score.answer.seconds:.0f} s"
+    seconds = score.answer.seconds
+    return f"{place}{seconds:.0f} s" if seconds >= 10 else f"{place}{seconds:.1f} s"

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from peers.cases import Case
+from peers.cases import MENDED, Case
 from peers.tools import Answer
 
 RIGHT, WRONG, UNDECIDED, SKIPPED = "right", "wrong", "undecided", "skipped"
@@ -70,14 +70,28 @@ def rate_error(case: Case, answer: Answer) -> float | None:
     return min(abs(answer.rate / truth - 1) for truth in case.byte_rates)
 
 
-def best_peer(scores: Iterable[Score], case: Case, quantity: str) -> tuple[float, str] | None:
-    """Return the smallest ``cycles`` or ``seconds`` of a peer that is right about a case, and which peer that is."""
+def best_peer(scores: list[Score], case: Case, quantity: str) -> tuple[float, str] | None:
+    """Return the smallest ``cycles`` or ``seconds`` of a peer that found this leak, and which peer that is.
+
+    Not one that blames another place, or that calls the mended twin a leak as well: it has found something else.
+    """
     values = [
         (float(getattr(score.answer, quantity)), score.tool)
         for score in scores
-        if score.case.name == case.name and score.tool != "soak" and score.verdict == RIGHT and score.answer
+        if score.case.name == case.name
+        and score.tool != "soak"
+        and score.answer
+        and score.verdict == RIGHT
+        and score.place is not False
+        and not flags_twin(scores, case, score.tool)
     ]
     return min(values, default=None)
+
+
+def flags_twin(scores: list[Score], case: Case, tool: str) -> bool:
+    """Whether a tool calls the mended twin of a planted leak a leak."""
+    twin = f"{case.name}{MENDED}"
+    return any(score.case.name == twin and score.tool == tool and score.verdict == WRONG for score in scores)
 
 
 def summarise(scores: list[Score], tool: str) -> dict[str, Any]:
@@ -95,6 +109,12 @@ def summarise(scores: list[Score], tool: str) -> dict[str, Any]:
         "passed": _count(clean, RIGHT),
         "flagged": _count(clean, WRONG),
         "clean undecided": _count(clean, UNDECIDED),
+        "told apart": sum(
+            score.verdict == RIGHT and not flags_twin(scores, score.case, tool)
+            for score in leaks
+            if score.case.group == "planted"
+        ),
+        "planted": sum(score.case.group == "planted" for score in leaks),
         "places": sum(score.place is True for score in leaks) if tool != "psleak" else None,
         "rate error": _median(errors),
         "cycles to a leak": _median([s.answer.cycles for s in leaks if s.verdict == RIGHT and s.answer]),

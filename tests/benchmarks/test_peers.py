@@ -156,6 +156,20 @@ def test_the_best_peer_is_one_that_is_right():
     assert best_peer(scores[:2], case, "cycles") is None
 
 
+def test_a_peer_that_flags_the_mended_twin_has_not_found_the_leak():
+    from dataclasses import replace
+
+    from peers.scores import best_peer, judge, summarise
+
+    case = make_case()
+    twin = replace(case, name="case, mended", group="mended", expect={"verdict": "clean"})
+    scores = [judge(case, "tracemalloc", make_answer()), judge(twin, "tracemalloc", make_answer())]
+
+    assert best_peer(scores, case, "cycles") is None
+    assert summarise(scores, "tracemalloc")["found"] == 1
+    assert summarise(scores, "tracemalloc")["told apart"] == 0
+
+
 def test_leaked_locations_are_read_from_what_pytest_memray_prints():
     from peers.tools import read_memray
 
@@ -229,7 +243,7 @@ def test_the_figure_is_an_svg_with_a_mark_for_each_answer():
     texts = "".join(ET.fromstring(drawn).itertext())
 
     assert "●" in texts
-    assert "place ✓, 2 s" in texts
+    assert "place ✓, 2.0 s" in texts
     assert "–" in texts
 
 
