@@ -106,10 +106,12 @@ class ComponentJudge:
                 # Where the run happened to end, the blocks may hold too few readings to say anything new.
                 if last.rate is not None or standing.rate is None:
                     series[name] = last
+        missed = {name for name, verdict in series.items() if at_end and verdict.rate is None} - self._required
+        distrusted = self._incomplete | missed
         trusted = {
             name: verdict
             for name, verdict in series.items()
-            if name not in self._incomplete or verdict.verdict is Verdict.LEAK
+            if name not in distrusted or verdict.verdict is Verdict.LEAK
         }
         return combine(trusted, self._required)
 
