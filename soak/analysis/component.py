@@ -106,8 +106,10 @@ class ComponentJudge:
                 # Where the run happened to end, the blocks may hold too few readings to say anything new.
                 if last.rate is not None or standing.rate is None:
                     series[name] = last
-        missed = {name for name, verdict in series.items() if at_end and verdict.rate is None} - self._required
-        distrusted = self._incomplete | missed
+        distrusted = self._incomplete
+        unread = {name for name, verdict in series.items() if verdict.rate is None}
+        if at_end and not unread & self._required:
+            distrusted |= {name for name in unread if SIGNALS[name].role is Role.DECIDES}
         trusted = {
             name: verdict
             for name, verdict in series.items()
