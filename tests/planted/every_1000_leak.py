@@ -3,7 +3,7 @@
 import native_code
 
 EXPECTED = {"kind": "native", "function": "leak_large", "blocks": 0.001, "size": 106000}
-CYCLES = 10_000
+CYCLES = 20_000
 
 
 def setup(binding="extension", folder=""):
