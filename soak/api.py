@@ -42,10 +42,11 @@ def check(
     ``settings`` for its setup. With ``isolate=False`` any callable is judged in this process, by the counters
     that can be read here (the result's last message names them); what it raises passes through.
 
-    ``budget``: at most so long, less when the verdict stands earlier. ``iterations`` or ``duration`` instead: that
-    much in full, unless a leak stands before. ``tolerance``: growth per call that is accepted. ``n_min``: calls
-    before anything held may be called a leak or clean (an eighth of the budget). ``checkpoint_every``, ``name``,
-    ``interval``, ``python``, ``cycle_timeout`` and ``max_rss``: as the options of ``soak run``.
+    ``budget``: so long, less when the verdict stands earlier; in a fresh process five times as much once more when it
+    is undecided then. ``iterations`` or ``duration`` instead: that much in full, unless a leak stands before.
+    ``tolerance``: growth per call that is accepted. ``n_min``: calls before anything held may be called a leak or
+    clean (an eighth of the budget). ``checkpoint_every``, ``name``, ``interval``, ``python``, ``cycle_timeout`` and
+    ``max_rss``: as the options of ``soak run``.
 
     The verdict is in the result and nothing is raised for a leak. Raises UsageError (a SoakError) for what cannot be
     done as written, a function that a fresh process cannot import among it.

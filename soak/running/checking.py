@@ -6,7 +6,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -25,6 +25,8 @@ from soak.units import parse_duration_s, parse_size_bytes
 from soak.verdict import Verdict
 
 DEFAULT_BUDGET = "3s"
+_AGAIN_TIMES = 5
+_AGAIN = f"The budget did not decide; this is a second attempt with {_AGAIN_TIMES} times as much."
 _TRACED_SIGNALS = ("tracked", "tracked_blocks", "heap", "python_blocks")
 _MEASURED_MAIN = str(Path("soak", "inside", "__main__.py"))
 
@@ -81,15 +83,27 @@ def is_measured_process() -> bool:
 def soak_alone(plan: ComponentPlan, interpreter: Interpreter, *, track: bool) -> ComponentResult:
     """Soak a component in a fresh process and return what was found.
 
-    Where memory grows and the tracker did not name the place, a second pass under tracemalloc (6 s at most) does.
+    One that is undecided when its budget is used up is soaked once more, with the n_min it had and five times the
+    budget: on a busy machine checkpoints take so much of a short one that too few are left. Where memory grows and
+    the tracker did not name the place, a second pass under tracemalloc (6 s at most) does.
     """
     library, reason = find_library() if track else (None, "track=False")
     surroundings = Surroundings(interpreter, Path.cwd(), threading.Event(), library, reason)
     try:
         course = Supervisor(plan, surroundings).run()
+        again = _is_undecided(plan, course)
+        if again and plan.budget_s is not None:
+            plan = replace(plan, budget_s=_AGAIN_TIMES * plan.budget_s, n_min=course.judge.n_min)
+            course = Supervisor(plan, surroundings).run()
     except OSError as error:
         return failed_to_start(plan, error, interpreter)
-    return make_result(plan, course, _trace(plan, surroundings, course), interpreter)
+    result = make_result(plan, course, _trace(plan, surroundings, course), interpreter)
+    return replace(result, messages=(*result.messages, _AGAIN)) if again else result
+
+
+def _is_undecided(plan: ComponentPlan, course: Course) -> bool:
+    undecided = course.judgement.verdict is Verdict.INCONCLUSIVE and course.failure is None
+    return undecided and course.stopped_by == "budget" and not plan.full_budget
 
 
 def _trace(plan: ComponentPlan, surroundings: Surroundings, course: Course) -> Trace | None:
