@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from soak.attribution.symbols import Symbols
 from soak.probes.memory import Mapping
 
-FEWEST_SURVIVORS = 8
+FEWEST_SURVIVORS = 4
 MOST = 0.8
 """Of a site's survivors so many must be alike for the site to be called so."""
 
@@ -210,4 +210,6 @@ def advise(fate: Fate, held_by: tuple[str, ...], general: str) -> str:
         return "Nothing points to these blocks any more: free them where the last pointer to them is dropped."
     if fate.state == "held" and held_by:
         return f"They are held by {held_by[0]}: give it a bound, or take out of it what a cycle puts in."
-    return f"{general} Who holds them is not known: {fate.reason}." if fate.reason else general
+    if fate.state == "unknown" and fate is not UNSCANNED:
+        return f"{general} Who holds them is not known: {fate.reason}."
+    return general

@@ -145,8 +145,7 @@ class Scanner:
         scans = self._scans.get(site)
         if scans:
             fate = decide(scans)
-            chains = [self._chains[address] for address, _ in scans[-1].samples if address in self._chains]
-            return replace(fate, chain=chains[0]) if chains and fate.state == "held" else fate
+            return replace(fate, chain=self._chain_of(site)) if fate.state == "held" else fate
         return UNSCANNED if self._why_not is None else Fate("unknown", self._why_not)
 
     def read_answer(self) -> None:
@@ -157,6 +156,13 @@ class Scanner:
         with contextlib.suppress(ValueError, EOFError, TypeError):
             for address, steps in marshal.loads(self._process.ring.read_text()):
                 self._chains[address] = tuple(steps)
+
+    def _chain_of(self, site: int) -> tuple[str, ...]:
+        """Return what the process said of a site's objects, or of those that hold its blocks; nothing if it did not."""
+        last = self._scans[site][-1]
+        holder = last.holders[0].site if last.holders else None
+        samples = last.samples or (self._scans[holder][-1].samples if holder in self._scans else ())
+        return next((self._chains[address] for address, _ in samples if address in self._chains), ())
 
     def _ask(self) -> None:
         """Ask the process who holds some objects of each site that is not lost; it answers when its cycles are over."""
@@ -303,13 +309,8 @@ class MemoryScan:
         # What held the first of them before (a list that has been moved since) may stand in freed memory still.
         born = targets.blocks.cycles[of_type]
         younger = of_type[born >= np.median(born)] if len(of_type) else of_type
-        before = reached.before[lost]
-        for _ in range(_OWN_STEPS):
-            # A list's items stand in a block of their own, from the same site as the list.
-            own_block = (before >= 0) & (targets.sites[before] == site)
-            before = np.where(own_block, reached.before[before], before)
+        before = self._before_own(site, lost)
         foreign = targets.sites[before[before >= 0]]
-        foreign = foreign[foreign != site]
         return SiteScan(
             cycle=self._checkpoint.cycle,
             alive=targets.blocks.addresses[old],
@@ -345,9 +346,9 @@ class MemoryScan:
         found: dict[int, list[Holder]] = {}
         words: dict[int, NDArray[np.uint64]] = {}
         for site in self._suspects.tolist():
-            held = (self._targets.sites == site) & self._reached.reached
-            if held.any():
-                found[site], words[site] = [], self._reached.roots[held]
+            held = np.flatnonzero((self._targets.sites == site) & self._reached.reached)
+            if len(held):
+                found[site], words[site] = self._direct_holder(site, held), self._reached.roots[held]
         for level in range(_LEVELS + 1):
             steps = {site: self._step_up(found[site], here) for site, here in words.items()}
             blocks = sorted({block for block in steps.values() if block is not None})
@@ -357,21 +358,45 @@ class MemoryScan:
             words = {site: pointers[block] for site, block in steps.items() if block is not None and block in pointers}
         return {site: tuple(holders) for site, holders in found.items()}
 
+    def _direct_holder(self, site: int, held: NDArray[np.intp]) -> list[Holder]:
+        """Return the blocks in question from another site that hold most of these, if there are such."""
+        before = self._before_own(site, held)
+        before = before[before >= 0]
+        if 2 * len(before) <= len(held):
+            return []
+        sites, targets = self._targets.sites[before], self._targets.blocks
+        main = int(np.bincount(sites).argmax())
+        block = int(before[sites == main][-1])
+        kind = int(self._objects.types[block])
+        return [Holder(int(targets.addresses[block]), main, self._type_name(kind) if kind else None)]
+
+    def _before_own(self, site: int, blocks: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Return the block of another site that leads to each; -1 where there is none.
+
+        A list's items stand in a block of their own, from the same site as the list.
+        """
+        before = self._reached.before[blocks]
+        for _ in range(_OWN_STEPS):
+            own = (before >= 0) & (self._targets.sites[before] == site)
+            before = np.where(own, self._reached.before[before], before)
+        return np.where((before >= 0) & (self._targets.sites[before] == site), -1, before)
+
     def _step_up(self, found: list[Holder], words: NDArray[np.uint64]) -> int | None:
         """Add the holder in which most of these words stand; return its block, None outside all and in a circle."""
         places = self._blocks.covering(words)
         sites = np.where(places < 0, 0, self._site_of(self._blocks.sites[places]))
         main = int(np.bincount(sites).argmax())
-        chosen = np.flatnonzero(sites == main)[-1]
+        these, counts = np.unique(words[sites == main], return_counts=True)
+        word = int(these[np.argmax(counts)])
         if not main:
-            found.append(Holder(int(words[chosen]), None))
+            found.append(Holder(word, None))
             return None
-        block = int(places[chosen])
+        block = int(places[words == word][0])
         start, size = int(self._blocks.addresses[block]), int(self._blocks.sizes[block])
         is_object = self._blocks.domains[block] == PYTHON_OBJ
         head = self._memory.read(start, min(HEAD_WORDS, size // 8))
         is_circle = any(start <= holder.address < start + size for holder in found)
-        found.append(Holder(int(words[chosen]), main, self._object_type(head) if is_object else None))
+        found.append(Holder(word, main, self._object_type(head) if is_object else None))
         return None if is_circle else block
 
     def _object_type(self, head: NDArray[np.uint64]) -> str | None:
