@@ -45,6 +45,7 @@ calibrate: $(INSTALLED)  ## error rates of the verdict rule by simulation (long)
 
 bench: $(INSTALLED)  ## every figure the README quotes
 	$(BIN)/python benchmarks/all.py
+	$(BIN)/python benchmarks/against_peers.py --write-docs $(if $(REAL_LEAKS),--real-leaks $(REAL_LEAKS))
 
 accept: $(INSTALLED)  ## soak every planted leak and its repaired twin on three interpreters
 	$(BIN)/python benchmarks/accept.py

@@ -109,11 +109,13 @@ def write(scores: list[Score], versions: dict[str, str], day: date) -> None:
 
 def render(scores: list[Score], versions: dict[str, str], day: date) -> str:
     """Return the page."""
+    real = " --real-leaks FOLDER" if any(score.case.group.startswith("real") for score in scores) else ""
+    command = f"python benchmarks/against_peers.py{real} --write-docs"
     installed = ", ".join(f"{name} {version}" for name, version in versions.items())
     lines = [
         "# soak beside its peers",
         "",
-        f"{day:%d %B %Y}. {installed}. Written by `python benchmarks/against_peers.py --write-docs`; do not edit.",
+        f"{day:%d %B %Y}. {installed}. Written by `{command}`; do not edit.",
         "",
         f"![Each tool on each case: right, wrong or undecided](images/{PICTURE.name})",
         "",
@@ -146,8 +148,9 @@ def render(scores: list[Score], versions: dict[str, str], day: date) -> str:
 
 
 INTRODUCTION = """\
-Every tool ran as its documentation says, in a process of its own, one after the other on a shared machine of two
-processors: verdicts, places and cycles are facts, seconds are for comparing within a case.
+Every tool ran as its documentation says, in a process of its own, one after the other on a busy, shared machine of
+two processors: verdicts, places and cycles are facts, seconds are for comparing within a case. soak had its default
+budget of 60 s, and a busy machine does fewer cycles in it.
 
 - **soak**: `soak run case.py:iteration`, nothing else said; the drivers with the settings of this project.
 - **psleak**: one `execute` under `PYTHONMALLOC=malloc`, with its defaults; for slow calls a smaller `times`, so that
