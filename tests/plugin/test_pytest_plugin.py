@@ -209,7 +209,7 @@ def test_the_budget_of_the_command_line_is_the_one(run):
     result.stdout.fnmatch_lines(["soak: ? INCONCLUSIVE*"])
 
 
-def test_the_workers_of_xdist_measure_on_one_of_them_and_report_together(run, pytester: pytest.Pytester):
+def test_tests_that_measure_are_one_group_of_xdist_and_report_together(run, pytester: pytest.Pytester):
     pytest.importorskip("xdist")
     result = run(
         f"""
@@ -217,9 +217,11 @@ def test_the_workers_of_xdist_measure_on_one_of_them_and_report_together(run, py
         def cycle(): pass
 
         @pytest.mark.parametrize("number", range(3))
-        def test(soak, number, worker_id): soak.check(cycle, name=worker_id, {SHORT})
+        def test(soak, number, request):
+            assert request.node.get_closest_marker("xdist_group").args == ("soak",)
+            soak.check(cycle, isolate=False, {SHORT})
 
-        @pytest.mark.soak({SHORT})
+        @pytest.mark.soak({SHORT}, isolate=False)
         def test_marked(): pass
         """,
         "-pxdist",
@@ -230,8 +232,7 @@ def test_the_workers_of_xdist_measure_on_one_of_them_and_report_together(run, py
 
     result.assert_outcomes(passed=4)
     report = json.loads((pytester.path / "out/report.json").read_text())
-    workers = {c["name"].partition(" ")[2] for c in report["components"] if " " in c["name"]}
-    assert (len(report["components"]), len(workers)) == (4, 1)
+    assert sorted(component["verdict"] for component in report["components"]) == ["CLEAN"] * 4
 
 
 def test_unused_it_imports_nothing_of_what_measures(run):
