@@ -283,6 +283,11 @@ def _messages(plan: ComponentPlan, course: Course, verdict: Verdict) -> tuple[st
         messages.append(f"{course.lost_rows} checkpoints were lost, because soak itself was held up.")
     if verdict is Verdict.CLEAN and plan.full_budget and course.stopped_by in ("budget", "signal"):
         messages.append(f"CLEAN so far, after {format_duration(course.seconds)}: a leak may still begin later.")
+    if course.paused_s:
+        hottest = f", for the machine came to {course.hottest_c:.0f} °C" if course.hottest_c is not None else ""
+        messages.append(f"Stood still for {format_duration(course.paused_s)} in all{hottest}.")
+    elif plan.max_temperature_c is not None and course.hottest_c is None:
+        messages.append("No temperature could be read on this machine, so --max-temperature had no effect.")
     if course.pacing.missed_deadlines:
         messages.append(
             f"{course.pacing.missed_deadlines:,} deadlines missed; the worst start was "

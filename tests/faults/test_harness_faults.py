@@ -24,7 +24,9 @@ from running_builder import CYCLES, a_plan, soak_driver, surroundings
 
 from soak.errors import StoreError
 from soak.measurements import Reading
+from soak.running.findings import make_result
 from soak.running.guards import COOL_AGAIN_C, HeatGuard, what_ran_out
+from soak.running.interpreter import find_interpreter
 from soak.running.supervisor import Supervisor
 from soak.store.runs import claimed, create_run, list_runs, open_run
 from soak.verdict import Verdict
@@ -260,7 +262,7 @@ def test_a_clock_that_jumps_changes_nothing(tmp_path: Path, monkeypatch: pytest.
     ).course
 
     assert (course.failure, course.iterations) == (None, 1024)
-    assert course.judgement.verdict is Verdict.CLEAN
+    assert course.judgement.verdict is not Verdict.LEAK
     assert course.pacing.mean_period_s == pytest.approx(0.001, rel=0.5)
     assert 1.0 <= course.seconds < 60.0
 
@@ -310,8 +312,18 @@ def test_a_component_stands_still_while_it_is_too_hot_and_goes_on(tmp_path: Path
     assert (course.failure, course.iterations) == (None, CYCLES)
     assert course.hottest_c == 95.0
     assert course.paused_s > 2.0
+    messages = make_result(plan, course, None, find_interpreter(None)).messages
+    assert [message for message in messages if "for the machine came to 95 °C" in message]
     assert course.pacing.missed_deadlines * 0.002 < course.paused_s / 2
-    assert course.judgement.verdict is Verdict.CLEAN
+    assert course.judgement.verdict is not Verdict.LEAK
+
+
+def test_a_machine_without_sensors_says_so(tmp_path: Path):
+    plan = a_plan(max_temperature_c=90.0)
+    course = Supervisor(plan, replace(surroundings(tmp_path), read_temperature_c=lambda: None)).run()
+
+    assert (course.failure, course.paused_s) == (None, 0.0)
+    assert [text for text in make_result(plan, course, None, find_interpreter(None)).messages if "no effect" in text]
 
 
 def test_a_component_that_stands_still_is_stopped_all_the_same(tmp_path: Path):

@@ -146,8 +146,9 @@ def test_a_run_that_was_killed_is_gone_on_with(place: Path):
     ]
     with open_run(latest(place)) as store:
         assert store.read_run().components[0] == leak_before
-        assert [reading.cycle for reading in store.read_readings("slow")][::2048] == [0]
-        assert store.read_readings("slow")[-1].cycle == 2048
+        cycles = [reading.cycle for reading in store.read_readings("slow")]
+        assert cycles == sorted(set(cycles))
+        assert (cycles[0], cycles[-1]) == (0, store.read_run().components[1].iterations)
 
 
 @pytest.mark.integration
@@ -166,13 +167,13 @@ def test_a_run_that_was_stopped_in_order_is_gone_on_with(place: Path):
 @pytest.mark.integration
 def test_resume_decides_what_was_left_undecided(place: Path):
     """300 cycles of n_min 512 decide nothing; as many as it says it needs do."""
-    first = soak(place, "run", "case.py:clean", "--iterations", "300", "--n-min", "512", "--no-track")
+    first = soak(place, "run", "case.py:slow", "--iterations", "300", "--n-min", "512", "--no-track")
     assert first.code == 3
 
     answer = soak(place, "resume")
 
     assert answer.code == 0
-    assert "300 cycles left it INCONCLUSIVE; measured again with" in verdicts(answer)["clean"][1][0]
+    assert "300 cycles left it INCONCLUSIVE; measured again with" in verdicts(answer)["slow"][1][0]
 
 
 @pytest.mark.integration
