@@ -81,14 +81,9 @@ def test_a_command_that_execs_says_so():
 
 
 def test_a_tree_counts_the_descendants():
-    one, tree = (
-        json.loads(
-            soak_watch(
-                *options, "--every", "20ms", "--json", "-", "--", "sh", "-c", "sleep 0.5 & sleep 0.5 & wait"
-            ).stdout
-        )
-        for options in ([], ["--tree"])
-    )
+    command = ("--every", "20ms", "--duration", "1s", "--json", "-", "--", "sh", "-c", "sleep 4 & sleep 4 & wait")
+
+    one, tree = (json.loads(soak_watch(*options, *command).stdout) for options in ([], ["--tree"]))
 
     threads = [document["components"][0]["signals"]["threads"]["last"] for document in (one, tree)]
     assert threads == [1, 3]
