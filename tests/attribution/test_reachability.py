@@ -1,0 +1,171 @@
+"""The search for pointers and what follows from it, on memory made up of a few words."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+from soak.attribution.holders import Fate, SiteScan, decide
+from soak.attribution.reachability import Reached, find_objects, reach, search, without_gc_links
+from soak.probes.memory import Mapping, writable_ranges
+
+HEAP, ROOT = 0x5000_0000, 0x9000
+TYPE = 0x7000
+OWN_PATHS = re.compile("ring")
+
+
+def words(address: int, *values: int) -> tuple[int, np.ndarray]:
+    return address, np.array(values, np.uint64)
+
+
+def look(starts: list[int], sizes: list[int], pieces: list, types: tuple[int, ...] = (TYPE,)) -> Reached:
+    """Reach blocks at ``starts`` from all else in ``pieces``."""
+    addresses, lengths = np.array(starts, np.uint64), np.array(sizes, np.uint64)
+    found = search(addresses, lengths, pieces)
+    objects = find_objects(found.heads, lambda candidates: np.isin(candidates, np.array(types, np.uint64)))
+    pointers = without_gc_links(found.pointers(), objects)
+    positions = np.searchsorted(addresses, pointers.sources, "right") - 1
+    inside = (positions >= 0) & (pointers.sources < addresses[positions] + lengths[positions])
+    return reach(pointers, np.where(inside, positions, -1), objects)
+
+
+def test_a_block_is_held_by_a_pointer_to_its_start_or_into_it_but_not_to_its_end():
+    starts, sizes = [HEAP, HEAP + 64, HEAP + 128], [32, 32, 32]
+    root = words(ROOT, HEAP, HEAP + 64 + 31, HEAP + 128 + 32)
+
+    found = look(starts, sizes, [root, words(HEAP, *[0] * 24)])
+
+    assert found.reached.tolist() == [True, True, False]
+    assert found.roots.tolist() == [ROOT, ROOT + 8, 0]
+    assert found.lost.tolist() == [False, False, True]
+
+
+def test_a_chain_is_held_by_its_head_and_lost_as_a_whole_without_it():
+    chain = words(HEAP, HEAP + 16, 0, HEAP + 32, 0, 0, 0)
+
+    held = look([HEAP, HEAP + 16, HEAP + 32], [16] * 3, [chain, words(ROOT, HEAP)])
+    lost = look([HEAP, HEAP + 16, HEAP + 32], [16] * 3, [chain, words(ROOT, 0)])
+
+    assert held.reached.all()
+    assert held.before.tolist() == [-1, 0, 1]
+    assert lost.lost.all()
+
+
+def test_the_blocks_of_heap_and_mappings_are_far_apart_and_both_found():
+    far = 0x7F00_0000_0000
+
+    found = look([HEAP, far], [32, 32], [words(ROOT, far + 8, HEAP + 8)])
+
+    assert found.reached.all()
+
+
+def test_neighbours_in_gcs_list_hold_nothing():
+    """Each object's head points to the heads before and after it, with flags in the low bits."""
+    first = (HEAP + 64, HEAP + 64 | 3, 1, TYPE)
+    second = (HEAP, HEAP | 1, 1, TYPE)
+
+    found = look([HEAP, HEAP + 64], [32, 32], [words(HEAP, *first, 0, 0, 0, 0, *second)])
+
+    assert not found.reached.any()
+    assert found.deficits.tolist() == [1, 1]
+
+
+def test_references_above_all_pointers_are_a_deficit_and_immortal_objects_have_none():
+    starts = [HEAP, HEAP + 32, HEAP + 64]
+    block = words(HEAP, 2, TYPE, 0, 0, 1, TYPE, 0, 0, (1 << 32) - 1, TYPE, 0, 0)
+
+    found = look(starts, [32] * 3, [block, words(ROOT, HEAP, HEAP + 32, HEAP + 64)])
+
+    assert found.deficits.tolist() == [1, 0, 0]
+
+
+def test_garbage_of_objects_that_hold_each_other_is_not_lost_and_what_an_unaccounted_one_holds_is():
+    """Gc could still give back the first two; the third has a reference that nobody drops, and holds a buffer."""
+    starts = [HEAP, HEAP + 32, HEAP + 64, HEAP + 96]
+    circle = (1, TYPE, HEAP + 32, 0, 1, TYPE, HEAP, 0)
+    block = words(HEAP, *circle, 1, TYPE, HEAP + 96, 0, 7, 7, 7, 7)
+
+    found = look(starts, [32] * 4, [block])
+
+    assert not found.reached.any()
+    assert found.lost.tolist() == [False, False, True, True]
+
+
+def test_ring_devices_read_only_memory_and_dead_stack_are_left_out():
+    mappings = [
+        Mapping(0x1000, 0x2000, "r--p", "/lib/a.so"),
+        Mapping(0x2000, 0x3000, "rw-p", "/lib/a.so"),
+        Mapping(0x4000, 0x5000, "rw-s", "/memfd:ring"),
+        Mapping(0x6000, 0x7000, "rw-s", "/dev/gpu"),
+        Mapping(0x8000, 0xA000, "rw-p", "[stack]"),
+        Mapping(0xB000, 0xE000, "rw-p", ""),
+    ]
+
+    found = writable_ranges(mappings, [0x9000], [(0xC000, 0xD000)], OWN_PATHS)
+
+    assert found == [(0x2000, 0x3000), (0x9000 - 128, 0xA000), (0xB000, 0xC000), (0xD000, 0xE000)]
+
+
+def a_scan(cycle: int, alive: int, lost: int, held: int, **more: object) -> SiteScan:
+    addresses = HEAP + 32 * np.arange(alive, dtype=np.uint64)
+    values = {
+        "is_all_held": False,
+        "objects": 0,
+        "deficient": 0,
+        "deficient_lost": 0,
+        "type": None,
+        "holders": (),
+        "lost_with": None,
+        **more,
+    }
+    return SiteScan(cycle=cycle, alive=addresses, lost=addresses[:lost], held=held, **values)  # type: ignore[arg-type]
+
+
+LATER_WITHOUT_THE_FIRST = np.arange(4, 24, dtype=np.uint64) * 32 + HEAP
+
+
+@pytest.mark.parametrize(
+    ("scans", "state", "kind"),
+    [
+        ([], "unknown", None),
+        ([a_scan(100, 10, 10, 0)], "unknown", None),
+        ([a_scan(100, 10, 10, 0), a_scan(150, 15, 15, 0)], "lost", None),
+        ([a_scan(100, 10, 9, 1), a_scan(150, 15, 13, 2)], "lost", None),
+        ([a_scan(100, 10, 10, 0), a_scan(150, 10, 10, 0)], "unknown", None),
+        ([a_scan(100, 10, 0, 10), a_scan(150, 15, 15, 0)], "unknown", None),
+        (
+            [a_scan(100, 10, 10, 0, deficient_lost=10), a_scan(150, 15, 15, 0, deficient_lost=15)],
+            "lost",
+            "lost-reference",
+        ),
+        ([a_scan(100, 10, 0, 10)], "held", None),
+        ([a_scan(100, 10, 0, 10, objects=5, deficient=5)], "held", None),
+        (
+            [a_scan(100, 10, 0, 10, objects=5, deficient=5), a_scan(150, 15, 0, 15, objects=7, deficient=7)],
+            "held",
+            "lost-reference",
+        ),
+        ([a_scan(100, 10, 5, 5)], "unknown", None),
+        ([a_scan(100, 10, 0, 0)], "held", "reference-cycle"),
+        ([a_scan(100, 2, 0, 2)], "unknown", None),
+        ([a_scan(100, 2, 0, 2, is_all_held=True)], "held", None),
+    ],
+)
+def test_two_scans_decide_what_is_lost_and_one_what_is_held(scans: list[SiteScan], state: str, kind: str | None):
+    """Four in five, at two scans, and more at the second: else it is not called lost."""
+    fate = decide(scans)
+
+    assert (fate.state, fate.kind) == (state, kind)
+    assert bool(fate.reason) == (state == "unknown")
+
+
+def test_blocks_that_were_released_after_all_show_that_their_pointers_are_hidden():
+    """A tagged or scrambled pointer is none that a scan sees; what is freed later was never lost."""
+    before, after = a_scan(100, 10, 10, 0), a_scan(150, 24, 24, 0)
+    later = SiteScan(**{**vars(after), "alive": LATER_WITHOUT_THE_FIRST, "lost": LATER_WITHOUT_THE_FIRST})
+
+    assert decide([before, later]) == Fate(
+        "unknown", "blocks to which no pointer was found were released later", type=None
+    )
