@@ -146,7 +146,7 @@ def _name_of(owner: Any, holder: Any, held: Any) -> str | None:
     kind = type(holder)
     if kind is dict:
         name = _key_of(holder, held)
-        named = isinstance(owner, (type, _MODULE)) or (owner is not None and _attributes(owner) is holder)
+        named = issubclass(type(owner), (type, _MODULE)) or (owner is not None and _attributes(owner) is holder)
         return "." + name[2:-2] if named and name[:2] == "['" else name
     if kind is tuple:
         index = next((number for number, item in enumerate(holder) if item is held), 0)

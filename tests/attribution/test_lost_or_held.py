@@ -8,6 +8,7 @@ import pytest
 from attribution_builder import causes_at, interpreter_of, soak_planted, soak_text
 
 from soak.results import Cause, ComponentResult
+from soak.running import scanning
 from soak.verdict import Verdict
 
 pytestmark = [pytest.mark.integration, pytest.mark.native]
@@ -207,6 +208,23 @@ def test_garbage_that_waits_for_a_collection_is_not_lost(tmp_path: Path):
     cause = max(result.causes, key=lambda cause: cause.bytes_per_iteration or 0.0)
     assert (cause.kind, cause.state, cause.confirmed) == ("reference-cycle", "held", False)
     assert result.decided_by != "lost-scan"
+
+
+def test_memory_that_may_not_be_read_leaves_the_state_unknown_and_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """As where Yama forbids it; the run is none the worse."""
+
+    def refuse(pid: int) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(scanning, "ProcessMemory", refuse)
+    result = soak_planted(tmp_path, "native", 106)
+
+    assert result.failure is None
+    assert [(cause.state, cause.confirmed) for cause in result.causes] == [("unknown", False)]
+    assert "Operation not permitted" in result.causes[0].advice
+    assert result.verdict is not Verdict.LEAK
 
 
 def test_a_component_of_nothing_is_not_held_up(tmp_path: Path):
