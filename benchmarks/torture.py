@@ -206,11 +206,10 @@ def _resume(place: Path) -> list[str]:
     )
     if done.returncode != EXPECTED_EXIT_CODE:
         return [f"resume ends with {done.returncode}: {done.stderr.strip()[-300:]}"]
-    found = {
-        component["name"]: component["verdict"]
-        for component in json.loads((place / "found.json").read_text(encoding="utf-8"))["components"]
-    }
-    return [] if found == EXPECTED else [f"resume finds {found}"]
+    components = json.loads((place / "found.json").read_text(encoding="utf-8"))["components"]
+    if {component["name"]: component["verdict"] for component in components} == EXPECTED:
+        return []
+    return [f"resume finds {component['name']} {component['verdict']}: {component['why']}" for component in components]
 
 
 def _is_running(process: psutil.Process) -> bool:
