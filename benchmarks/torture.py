@@ -48,6 +48,7 @@ EXPECTED_EXIT_CODE = 1
 # Without a budget in cycles a verdict ends a component, so a busy machine makes it longer and not undecided.
 RUN = ["case.py:leak", "case.py:clean", "--n-min", "256", "--checkpoint-every", "16", "--no-track"]
 LONGEST_WAIT_S = 120.0
+_MARK = 2
 
 Checkpoint = tuple[int, float]
 """Its cycle, and the seconds of the loop at which it was."""
@@ -183,13 +184,14 @@ def _look(place: Path, killed: str, witness: Witness, family: set[psutil.Process
 def compare(acknowledged: list[list[Checkpoint]], stored: list[list[Checkpoint]]) -> tuple[int, int]:
     """Return how many acknowledged checkpoints of any component are not stored, and how many were compared.
 
-    A process belongs to the component whose first checkpoint is its own, to the nanosecond; those of controls and of
-    second passes, whose checkpoints are kept by nobody, belong to none.
+    A process belongs to the component whose first two checkpoints are its own, to the nanosecond (the first is always
+    some hundred of them after the start, which is no mark of anything); those of controls and of second passes, whose
+    checkpoints are kept by nobody, belong to none. A component with fewer than two is not compared.
     """
     missing = compared = 0
-    for component in filter(None, stored):
+    for component in stored:
         for process in acknowledged:
-            if process and process[0] == component[0]:
+            if len(component) >= _MARK and process[:_MARK] == component[:_MARK]:
                 missing = max(missing, len(set(process) - set(component)))
                 compared += len(process)
     return missing, compared

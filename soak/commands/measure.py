@@ -84,7 +84,6 @@ def _write_copy(file: str, text: str) -> None:
 @contextmanager
 def signals_set(stopping: threading.Event) -> Iterator[None]:
     """Let the first SIGINT, SIGTERM or SIGHUP end the run in order, and a second SIGINT end it at once."""
-
     # Asked now, for of a terminal that has gone nobody can tell that it was one.
     terminals = [stream.fileno() for stream in (sys.stdout, sys.stderr) if stream.isatty()]
 

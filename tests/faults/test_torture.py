@@ -20,8 +20,8 @@ def test_kills_at_random_moments_cost_nothing():
 
 def test_what_is_missing_is_counted():
     """The control: checkpoints that a process handed over and the database does not have."""
-    handed_over = [[(0, 0.0), (16, 0.5), (32, 1.0)], [(0, 0.25), (16, 0.75)]]
+    handed_over = [[(0, 0.0), (16, 0.5), (32, 1.0), (48, 1.5)], [(0, 0.0), (16, 0.75), (32, 1.25)]]
 
-    assert torture.compare(handed_over, handed_over) == (0, 5)
-    assert torture.compare(handed_over, [handed_over[0][:1], handed_over[1]]) == (2, 5)
-    assert torture.compare(handed_over, [[], handed_over[1][:1]]) == (1, 2)
+    assert torture.compare(handed_over, handed_over) == (0, 7)
+    assert torture.compare(handed_over, [handed_over[0][:2], handed_over[1]]) == (2, 7)
+    assert torture.compare(handed_over, [[], handed_over[1][:2]]) == (1, 3)
