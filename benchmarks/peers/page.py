@@ -127,7 +127,7 @@ def render(scores: list[Score], versions: dict[str, str], day: date) -> str:
         "",
         "## soak over the best peer that finds the same leak",
         "",
-        "Below 1, soak needed less. A peer that blames another place, or the mended twin as well, has not found it.",
+        "Below 1, soak needed less. A peer that blames something else, or the mended twin as well, has not found it.",
         "Seconds are those of the whole command; *loop* is the part of soak's in which it measured the suspected call.",
         "The rest are its two controls, a second pass for the place, and the report.",
         "",
@@ -163,6 +163,7 @@ budget of 60 s, and a busy machine does fewer cycles in it.
 A verdict is *right* (●), *wrong* (✕: a leak missed, or a clean call flagged) or *undecided* (○: INCONCLUSIVE, or no
 answer in four minutes). SETTLING is right of what is clean and wrong of a leak. A place is right when the function that
 leaks (of a package: the package) stands in the one place that the tool names first, or in the stack it shows of that.
+psleak blames something else where it counts neither memory nor descriptors, but garbage in cycles or a thread.
 There are several true rates, bytes asked for and bytes allocated; the error is to the nearest. *Peak* is the resident
 memory of all of a tool's processes together, interpreters included.""".splitlines()
 
@@ -182,6 +183,7 @@ def summary_table(scores: list[Score]) -> list[str]:
         row("", tools),
         f"|---|{'--:|' * len(tools)}",
         row("leaks found", [f"{t['found']} of {t['leaks']}" for t in totals]),
+        row("of them something else blamed", [str(t["something else"]) for t in totals]),
         row("planted, found and told from the mended twin", [f"{t['told apart']} of {t['planted']}" for t in totals]),
         row("leaks called clean or settling", [str(t["leaks"] - t["found"] - t["leaks undecided"]) for t in totals]),
         row("clean calls passed", [f"{t['passed']} of {t['clean']}" for t in totals]),

@@ -82,10 +82,20 @@ def best_peer(scores: list[Score], case: Case, quantity: str) -> tuple[float, st
         and score.tool != "soak"
         and score.answer
         and score.verdict == RIGHT
-        and score.place is not False
+        and not blames_something_else(score)
         and not flags_twin(scores, case, score.tool)
     ]
     return min(values, default=None)
+
+
+def blames_something_else(score: Score) -> bool:
+    """Whether a tool says LEAK of a leak, but means another: another place, garbage, a thread.
+
+    psleak names no place, but what it counted: memory, descriptors, or else.
+    """
+    if score.tool == "psleak" and score.answer is not None:
+        return score.verdict == RIGHT and score.answer.rate is None and "descriptor" not in score.answer.told
+    return score.place is False
 
 
 def flags_twin(scores: list[Score], case: Case, tool: str) -> bool:
@@ -115,6 +125,7 @@ def summarise(scores: list[Score], tool: str) -> dict[str, Any]:
             if score.case.group == "planted"
         ),
         "planted": sum(score.case.group == "planted" for score in leaks),
+        "something else": sum(blames_something_else(score) for score in leaks),
         "places": sum(score.place is True for score in leaks) if tool != "psleak" else None,
         "rate error": _median(errors),
         "cycles to a leak": _median([s.answer.cycles for s in leaks if s.verdict == RIGHT and s.answer]),

@@ -170,6 +170,19 @@ def test_a_peer_that_flags_the_mended_twin_has_not_found_the_leak():
     assert summarise(scores, "tracemalloc")["told apart"] == 0
 
 
+def test_a_tool_may_be_right_for_another_reason():
+    from peers.scores import blames_something_else, judge
+
+    case = make_case()
+    told = {"rate": None, "place": ""}
+
+    assert blames_something_else(judge(case, "psleak", make_answer(told="detected 1 unclosed thread", **told)))
+    assert not blames_something_else(judge(case, "psleak", make_answer(told="1 unclosed file descriptor", **told)))
+    assert not blames_something_else(judge(case, "psleak", make_answer(told="memory kept increasing", place="")))
+    assert blames_something_else(judge(case, "tracemalloc", make_answer(place="elsewhere")))
+    assert not blames_something_else(judge(case, "tracemalloc", make_answer()))
+
+
 def test_leaked_locations_are_read_from_what_pytest_memray_prints():
     from peers.tools import read_memray
 
