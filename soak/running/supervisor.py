@@ -386,12 +386,12 @@ class Supervisor:
 
     @staticmethod
     def _elapsed_s(process: MeasuredProcess) -> float:
-        """Return for how long the loop has been running, or ran, without its pauses."""
+        """Return for how long the loop has been running, or ran, without the times it was made to stand still."""
         words = process.words
         if not words[ring.WORD_LOOP_STARTED_NS]:
             return 0.0
         until_ns = words[ring.WORD_LOOP_ENDED_NS] or time.monotonic_ns()
-        return (until_ns - words[ring.WORD_LOOP_STARTED_NS] - words[ring.WORD_PAUSED_NS]) / 1e9
+        return (until_ns - words[ring.WORD_LOOP_STARTED_NS] - _stood_still_ns(words)) / 1e9
 
     def _progress(self, process: MeasuredProcess) -> Progress:
         words = process.words
@@ -433,6 +433,11 @@ def _pacing(process: MeasuredProcess, interval_s: float, loop_s: float) -> Pacin
     if not interval_s:
         return Pacing(None, loop_s / done if done else None, 0, 0.0)
     # From the first deadline to the last, so that what follows the last cycle does not count.
-    between_ns = words[ring.WORD_LAST_START_NS] - words[ring.WORD_FIRST_START_NS] - words[ring.WORD_PAUSED_NS]
+    between_ns = words[ring.WORD_LAST_START_NS] - words[ring.WORD_FIRST_START_NS] - _stood_still_ns(words)
     mean_s = between_ns / 1e9 / (done - 1) if done > 1 else None
     return Pacing(interval_s, mean_s, words[ring.WORD_MISSED_DEADLINES], words[ring.WORD_WORST_LAG_NS] / 1e9)
+
+
+def _stood_still_ns(words: memoryview[int]) -> int:
+    """Return for how long the child was made to stand still: for the heat, and for scans of its memory."""
+    return words[ring.WORD_PAUSED_NS] + words[ring.WORD_HELD_NS]
