@@ -29,7 +29,10 @@ view: $(INSTALLED)  ## profiles in SnakeViz and reports, in the browser
 	$(BIN)/soak view
 
 test: $(INSTALLED)  ## the tests (under five minutes)
-	$(BIN)/python -m pytest -m "not calibration"
+	$(BIN)/python -m pytest -m "not calibration and not long"
+
+test-long: $(INSTALLED)  ## scans of live processes and kills at random moments
+	$(BIN)/python -m pytest -m long
 
 check: $(INSTALLED)  ## lint and types; changes nothing
 	$(BIN)/ruff check .

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torture
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 
 def test_kills_at_random_moments_cost_nothing():
