@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install soak overnight profile view test check fix bench calibrate accept torture night test-wheel clean
+.PHONY: help install soak overnight profile view test test-long check fix bench calibrate accept torture night test-wheel clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
