@@ -12,9 +12,9 @@ from setuptools.command.build_py import build_py
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from soak.native.build import Built, NotBuilt, library
+from soak.native.build import Built, NotBuilt, built_library
 
-TRACKER = library()
+TRACKER = built_library()
 
 
 class BuildWithTracker(build_py):
@@ -28,7 +28,7 @@ class BuildWithTracker(build_py):
         if isinstance(TRACKER, NotBuilt):
             self.warn(f"this wheel is without the tracker's library: {TRACKER.reason}")
         else:
-            shutil.copy2(TRACKER.library, Path(self.build_lib, "soak", "native"))
+            shutil.copy2(TRACKER.path, Path(self.build_lib, "soak", "native"))
 
 
 class WheelForThisPlatform(bdist_wheel):

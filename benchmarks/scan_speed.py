@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from measuring import ROOT, Figure, at_most, equal, make_parser, publish, scratch_folder, shown
 
-from soak.native.build import NotBuilt, library
+from soak.native.build import NotBuilt, built_library
 from soak.native.ledger import LedgerFile
 from soak.native.preload import preloading
 from soak.probes.memory import ProcessMemory, held_still
@@ -68,12 +68,12 @@ def main() -> int:
     parser.add_argument("--megabytes", type=int, default=200, help="writable memory of the process (200)")
     parser.add_argument("--repeats", type=int, default=9, metavar="N", help="scans (9)")
     options = parser.parse_args()
-    built = library()
+    built = built_library()
     if isinstance(built, NotBuilt):
         print(built.reason, file=sys.stderr)
         return 1
     with scratch_folder() as folder:
-        scans = scan_child(built.library, folder / "ledger", options.megabytes, options.repeats)
+        scans = scan_child(built.path, folder / "ledger", options.megabytes, options.repeats)
     seconds = float(np.median([scan.seconds for scan in scans]))
     figures: list[Figure] = [
         shown("memory looked through", scans[-1].read_bytes / 1e6, "MB"),

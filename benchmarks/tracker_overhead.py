@@ -118,7 +118,7 @@ else:
 def main() -> int:
     """Measure, print the table, return 1 when a target is missed."""
     arguments = _arguments()
-    library = build.library()
+    library = build.built_library()
     if isinstance(library, build.NotBuilt):
         sys.stderr.write(f"no tracker to measure: {library.reason}\n")
         return 2
@@ -126,7 +126,7 @@ def main() -> int:
     if len(tools) < len(TOOLS):
         sys.stderr.write("memray is not installed: its columns are left out\n")
     with tempfile.TemporaryDirectory() as folder:
-        bench = _Bench(library.library, Path(folder), arguments.seconds)
+        bench = _Bench(library.path, Path(folder), arguments.seconds)
         figures = {case: bench.ratios(case, tools, arguments.rounds) for case in TARGETS}
     _print_table(figures, tools)
     if arguments.json:

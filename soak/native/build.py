@@ -38,7 +38,7 @@ LINKER_FLAGS = ("-shared", "-Wl,-z,now", "-Wl,-z,relro", "-ldl", "-lpthread")
 class Built:
     """The library is there."""
 
-    library: Path
+    path: Path
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class NotBuilt:
     reason: str
 
 
-def library() -> Built | NotBuilt:
+def built_library() -> Built | NotBuilt:
     """Return the library that fits the sources, building it when it is not there yet."""
     unsupported = _why_unsupported()
     if unsupported:

@@ -12,7 +12,7 @@ import numpy as np
 from soak.analysis.ledger import LedgerJudge, Suspect
 from soak.attribution.causes import Call, GrowingSite
 from soak.attribution.holders import UNSCANNED, Fate, Memory
-from soak.native.build import Built, library
+from soak.native.build import Built, built_library
 from soak.native.ledger import MAPPING, REQUESTS, STATE_NATIVE, STATE_PYTHON_DOMAINS, Checkpoint, Frame, LedgerFile
 from soak.results import TrackerState
 from soak.verdict import SeriesVerdict, Verdict
@@ -38,8 +38,8 @@ class Tracked:
 
 def find_library() -> tuple[Path | None, str | None]:
     """Return the library to preload, or None and the reason why there is none."""
-    found = library()
-    return (found.library, None) if isinstance(found, Built) else (None, found.reason)
+    found = built_library()
+    return (found.path, None) if isinstance(found, Built) else (None, found.reason)
 
 
 class LedgerWatch:

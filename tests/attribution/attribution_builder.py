@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from soak.native.build import NotBuilt, library
+from soak.native.build import NotBuilt, built_library
 from soak.results import Cause, ComponentResult
 from soak.running.findings import make_result
 from soak.running.interpreter import find_interpreter
@@ -48,7 +48,7 @@ def soak_planted(folder: Path, kind: str, size: int, python: str | None = None) 
 def soak_target(
     folder: Path, target: Target, injection: Injection | None, python: str | None, cycles: int = CYCLES
 ) -> ComponentResult:
-    built = library()
+    built = built_library()
     if isinstance(built, NotBuilt):
         pytest.skip(built.reason)
     plan = ComponentPlan(
@@ -68,7 +68,7 @@ def soak_target(
         injection=injection,
     )
     interpreter = find_interpreter(python)
-    surroundings = Surroundings(interpreter, folder, threading.Event(), built.library)
+    surroundings = Surroundings(interpreter, folder, threading.Event(), built.path)
     return make_result(plan, Supervisor(plan, surroundings).run(), None, interpreter)
 
 

@@ -18,10 +18,10 @@ from soak.native import build, preload
 
 @pytest.fixture(scope="session")
 def library() -> Path:
-    result = build.library()
+    result = build.built_library()
     if isinstance(result, build.NotBuilt):
         pytest.skip(result.reason)
-    return result.library
+    return result.path
 
 
 @pytest.fixture(scope="session")
