@@ -41,3 +41,5 @@ class SeriesVerdict:
     """LEAK only: growth has been steady since this cycle at the latest."""
     needed: int | None = None
     """INCONCLUSIVE and SETTLING: how many more cycles would decide, where that can be told."""
+    is_growing: bool = False
+    """The latest look saw growth above the tolerance, at one rate or not, proven to last or not."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from soak.analysis.ledger import Suspect
 from soak.analysis.series import SeriesJudge
+from soak.analysis.survivors import FEWEST_CYCLES
 from soak.analysis.wording import count, growth
 from soak.measurements import SIGNALS, Reading, Role, Signal
 from soak.units import format_duration
@@ -18,6 +19,8 @@ LARGEST_N_MIN = 131_072
 _LIMIT_SHARE = 0.05
 """A count that runs into a limit must be judged long before: n_min is at most this part of the limit, in cycles."""
 _MEMORY_SIGNALS = ("tracked", "heap", "python_blocks")
+_LEDGER_SEES = ("tracked", "tracked_blocks", "heap", "python_blocks")
+"""Where the ledger proves that nothing stays, these must not grow, but need no proof of their own."""
 _BLOCK_SIGNALS = ("tracked_blocks", "mapped")
 _SMALLEST_LIMITED_N_MIN = 64
 """Below this many cycles not even a checkpoint after each gives the rule two readings a block."""
@@ -59,16 +62,23 @@ class ComponentJudge:
         self.last: dict[str, float] = {}
         self.readings: dict[str, int] = {}
         self.n_min: int | None = None
+        self.n_clean: float = FEWEST_CYCLES
+        """Cycles from which the ledger may prove CLEAN."""
+        self._early: dict[str, SeriesJudge] = {}
         self._waiting: dict[str, tuple[list[int], list[float]]] = {}
         self._cycles: list[int] = []
         self._times_s: list[float] = []
         self._incomplete: frozenset[str] = frozenset()
 
-    def fix_n_min(self, n_min: int) -> None:
-        """Fix n_min for every signal; only once, before which nothing is decided."""
+    def fix_n_min(self, n_min: int, *, asked_for: bool = False) -> None:
+        """Fix n_min for every signal; only once, before which no signal decides.
+
+        ``asked_for``: it is the user's, and holds for CLEAN by the ledger too.
+        """
         self.n_min = n_min
+        self.n_clean = n_min if asked_for else min(n_min, FEWEST_CYCLES)
         for name, judge in self._judges.items():
-            judge.fix_n_min(self._n_min_of(SIGNALS[name]))
+            judge.fix_n_min(self._n_min_of(SIGNALS[name], n_min))
 
     def add(self, reading: Reading) -> None:
         """Take in one checkpoint (quickly: nothing is judged yet); signals it did not read are left as they are."""
@@ -76,7 +86,8 @@ class ComponentJudge:
         self._times_s.append(reading.at_s)
         for name, value in reading.values.items():
             if name not in self._judges:
-                self._judges[name] = self._make_judge(SIGNALS[name])
+                self._judges[name] = self._make_judge(SIGNALS[name], self.n_min)
+                self._early[name] = self._make_judge(SIGNALS[name], FEWEST_CYCLES)
                 self._waiting[name] = ([], [])
                 self.first[name] = value
             cycles, values = self._waiting[name]
@@ -93,19 +104,17 @@ class ComponentJudge:
         """Return the seconds at which the first checkpoint at or after ``cycle`` was."""
         return self._times_s[min(bisect_left(self._cycles, cycle), len(self._times_s) - 1)]
 
-    def judge(self, *, at_end: bool = False) -> Judgement:
-        """Combine what the signals say so far; ``at_end`` takes one more look at the end of each series."""
+    def judge(self, survivors: SeriesVerdict | None = None, *, at_end: bool = False) -> Judgement:
+        """Combine what the signals say so far; ``at_end`` takes one more look at the end of each series.
+
+        ``survivors``: what the births of all live blocks say, where the ledger covers all of them.
+        """
         for name, (cycles, values) in self._waiting.items():
             self._judges[name].extend(cycles, values)
+            self._early[name].extend(cycles, values)
             cycles.clear()
             values.clear()
-        series = {name: self._judges[name].verdict for name in SIGNALS if name in self._judges}
-        if at_end:
-            for name, standing in series.items():
-                last = self._judges[name].finish()
-                # Where the run happened to end, the blocks may hold too few readings to say anything new.
-                if last.rate is not None or standing.rate is None:
-                    series[name] = last
+        series = _verdicts(self._judges, at_end=at_end)
         distrusted = self._incomplete
         unread = {name for name, verdict in series.items() if verdict.rate is None}
         if at_end and not unread & self._required:
@@ -115,7 +124,11 @@ class ComponentJudge:
             for name, verdict in series.items()
             if name not in distrusted or verdict.verdict is Verdict.LEAK
         }
-        return combine(trusted, self._required)
+        judgement = combine(trusted, self._required)
+        if survivors is None or judgement.verdict in (Verdict.LEAK, Verdict.CLEAN):
+            return judgement
+        early = _verdicts(self._early, at_end=at_end) if self.n_clean == FEWEST_CYCLES else trusted
+        return clean_by_survivors(early, survivors, self._required) or judgement
 
     def judge_at_guard(self, name: str, cycles: int) -> Judgement:
         """Judge a component that a guard stopped because ``name`` came near its limit: what there is decides.
@@ -137,17 +150,15 @@ class ComponentJudge:
         series = {**judgement.series, name: stopped}
         return Judgement(Verdict.LEAK, _named(name, stopped), name, None, True, series, cycles)
 
-    def _make_judge(self, signal: Signal) -> SeriesJudge:
+    def _make_judge(self, signal: Signal, n_min: int | None) -> SeriesJudge:
         tolerance = self._tolerance_bytes if signal.tolerance is None else signal.tolerance
         judge = SeriesJudge(tolerance, None, signal.grain, unit="B" if signal.unit == "bytes" else signal.unit)
-        if self.n_min is not None:
-            judge.fix_n_min(self._n_min_of(signal))
+        if n_min is not None:
+            judge.fix_n_min(self._n_min_of(signal, n_min))
         return judge
 
-    def _n_min_of(self, signal: Signal) -> int:
-        assert self.n_min is not None
+    def _n_min_of(self, signal: Signal, n_min: int) -> int:
         limit = self._limits.get(signal.limit or "", float("inf"))
-        n_min = self.n_min
         # By halves, so that all signals are looked at at the same cycles.
         while n_min > _LIMIT_SHARE * limit and n_min >= 2 * _SMALLEST_LIMITED_N_MIN:
             n_min //= 2
@@ -203,6 +214,29 @@ def combine(series: Mapping[str, SeriesVerdict], required: frozenset[str]) -> Ju
     return Judgement(Verdict.CLEAN, _clean(series), _least_certain(deciding), None, True, series, decided_at)
 
 
+def clean_by_survivors(
+    series: Mapping[str, SeriesVerdict], survivors: SeriesVerdict, required: frozenset[str]
+) -> Judgement | None:
+    """Return CLEAN where the ledger proves that no memory stays and no signal says otherwise; else None.
+
+    Counters of memory need not prove it themselves, for under a sawtooth of megabytes they never could. What the
+    ledger does not see (descriptors, threads, processes) must be CLEAN by itself.
+    """
+    if survivors.verdict is not Verdict.CLEAN:
+        return None
+    counted = {name for name in series if SIGNALS[name].role is Role.DECIDES} - set(_LEDGER_SEES)
+    if required - counted - set(_LEDGER_SEES):
+        return None
+    if any(series[name].verdict is not Verdict.CLEAN for name in counted):
+        return None
+    if any(verdict.is_growing for name, verdict in series.items() if SIGNALS[name].role is not Role.INFORMS):
+        return None
+    decided_at = max(verdict.decided_at or 0 for verdict in (survivors, *(series[name] for name in counted)))
+    shown = {name: survivors if name == "tracked" else verdict for name, verdict in series.items()}
+    also = f" Nor do {', '.join(SIGNALS[name].title for name in series if name in counted)} grow."
+    return Judgement(Verdict.CLEAN, survivors.reason + also, "tracked", None, True, shown, decided_at)
+
+
 def with_leaking_sites(judgement: Judgement, suspects: Sequence[Suspect]) -> Judgement:
     """Add what the ledger's sites say: one that leaks makes the component leak, though the sums do not show it."""
     leaking = [suspect for suspect in suspects if suspect.is_leak]
@@ -243,6 +277,19 @@ def with_lost_sites(
     why = f"Blocks of past cycles from {where} are lost: nothing in the process points to them any more. {seen.reason}"
     series = {**judgement.series, "tracked": seen}
     return Judgement(Verdict.LEAK, why, "tracked", None, judgement.standing or standing, series, cycle, by_scan=True)
+
+
+def _verdicts(judges: Mapping[str, SeriesJudge], *, at_end: bool) -> dict[str, SeriesVerdict]:
+    """Return what each series says, in the order of SIGNALS; ``at_end`` after one more look at its end."""
+    found = {}
+    for name in SIGNALS:
+        if name in judges:
+            found[name] = judges[name].verdict
+            last = judges[name].finish() if at_end else found[name]
+            # Where the run happened to end, the blocks may hold too few readings to say anything new.
+            if last.rate is not None or found[name].rate is None:
+                found[name] = last
+    return found
 
 
 def _something_nearer_may_still_decide(decided_by: str, candidates: Mapping[str, SeriesVerdict]) -> bool:

@@ -151,17 +151,18 @@ def explain(standing: Standing, *, n_min: float, unit: str = "", run: int = 0) -
             since = math.ceil(look.since[run])
             until = None if np.isnan(standing.until[run]) else float(standing.until[run])
             reason = wording.explain_leak(shown, since, until)
-            return SeriesVerdict(Verdict.LEAK, reason, rate, low, high, decided_at, since)
+            return SeriesVerdict(Verdict.LEAK, reason, rate, low, high, decided_at, since, is_growing=True)
         case Finding.CLEAN:
             reason = wording.explain_clean(high, tolerance, look.n / 2, unit)
             return SeriesVerdict(Verdict.CLEAN, reason, rate, low, high, decided_at)
     needed = math.ceil(look.needed[run])
     reason = wording.explain_undecided(finding, shown, tolerance, n_min, needed)
     if finding is Finding.SETTLING:
-        return SeriesVerdict(Verdict.SETTLING, reason, rate, low, high, decided_at, needed=needed)
+        return SeriesVerdict(Verdict.SETTLING, reason, rate, low, high, decided_at, needed=needed, is_growing=True)
     if finding is Finding.TOO_FEW:
         return SeriesVerdict(Verdict.INCONCLUSIVE, reason, needed=needed)
-    return SeriesVerdict(Verdict.INCONCLUSIVE, reason, rate, low, high, needed=needed)
+    grows = finding is Finding.UNSTEADY
+    return SeriesVerdict(Verdict.INCONCLUSIVE, reason, rate, low, high, needed=needed, is_growing=grows)
 
 
 def check_series(

@@ -25,12 +25,15 @@ SHARE_FLAT_OUT = 0.09
 SHARE_PACED = 0.045
 _DENSEST, _SPARSEST, _SPARSEST_EARLY = 64, 40, 4
 _EARLY_CYCLES = 64  # a quarter of the smallest n_min: the first look that can decide reaches back to there
+FIRST_CLEAN_FROM, FIRST_CLEAN_TO = 448, 7200
+"""The windows of the first three looks at which the ledger may prove CLEAN, see soak.analysis.survivors."""
 _GOLDEN_RATIO = 0.6180339887498949  # its multiples fill an interval evenly and never repeat
 _GC_OBJECTS_EVERY = 8
 """gc's objects are counted at every eighth checkpoint only: making their list takes memory for a moment."""
 _LAST_CACHED_INTEGER = 256
 """CPython makes no block for integers up to here. Larger ones are one each, so the loop holds no more than one."""
-_ACKNOWLEDGE_S = 0.05
+_ACKNOWLEDGE_NS, _ACKNOWLEDGE_PACED_NS = 500_000_000, 50_000_000
+"""So long the parent has to read a row and the outside. A loop that keeps a pace waits for half of it at most."""
 _LONGEST_SLEEP_S = 0.2
 
 
@@ -67,6 +70,9 @@ class Loop:
         self.write_ledger = tracker.checkpoint if tracker is not None and tracker.active else None
         # Storing a cycle's number here is all it takes to have its allocations tagged with it.
         self.tracked_cycle = tracker.cycle if tracker is not None else memoryview(bytearray(8)).cast("Q")
+        self.acknowledge_ns = _ACKNOWLEDGE_NS
+        if self.interval_ns:
+            self.acknowledge_ns = min(max(self.interval_ns // 2, _ACKNOWLEDGE_PACED_NS), _ACKNOWLEDGE_NS)
         self.share = checkpoint_share or (SHARE_PACED if interval_s else SHARE_FLAT_OUT)
         self.written = Futex(area.word_address(ring.WORD_ROWS_WRITTEN))
         self.read = Futex(area.word_address(ring.WORD_ROWS_READ))
@@ -181,7 +187,7 @@ class Loop:
         written = words[ring.WORD_ROWS_WRITTEN]
         if self.parent_stalls and words[ring.WORD_ROWS_READ] < written - 1:
             return
-        deadline_ns = time.monotonic_ns() + int(_ACKNOWLEDGE_S * 1e9)
+        deadline_ns = time.monotonic_ns() + self.acknowledge_ns
         while True:
             read = words[ring.WORD_ROWS_READ]
             if read >= written:
@@ -217,10 +223,12 @@ class Loop:
             excess_ns = spent_ns - FREE_CHECKPOINT_NS - int(self.share * elapsed_ns)
             affordable = int((words[ring.WORD_USUAL_CHECKPOINT_NS] + max(0, excess_ns)) / self.share) // cycle_ns
             early_ns = words[ring.WORD_EARLY_NS]
-            early = cycles_ns < early_ns or (early_ns and done < _EARLY_CYCLES)
+            early = early_ns and (done < _EARLY_CYCLES or cycles_ns < early_ns)
+            early = early and not FIRST_CLEAN_FROM <= done < FIRST_CLEAN_TO
             spacing = max(spacing, min(affordable, done // (_SPARSEST_EARLY if early else _SPARSEST)))
         wander = int(spacing / 4 * (words[ring.WORD_ROWS_WRITTEN] * _GOLDEN_RATIO % 1))
-        return done + spacing - spacing // 8 + wander
+        following = done + spacing - spacing // 8 + wander
+        return min(following, FIRST_CLEAN_FROM) if done < FIRST_CLEAN_FROM else following
 
     def _pause(self) -> None:
         """Stand still until the parent says otherwise; that time is no part of the loop's, and misses no deadline."""

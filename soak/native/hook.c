@@ -120,7 +120,10 @@ static inline struct recorder_block python_died(const void *address)
         recorder_leave(births);                                                                                      \
         if (unlikely(!address))                                                                                      \
             recorder_put_back(old, block);                                                                           \
-        return python_born(domain, births, site, address, size, CALLER);                                             \
+        (void)python_born(domain, births, site, address, size, CALLER);                                              \
+        if (likely(address != NULL))                                                                                 \
+            recorder_keep_birth(address, block);                                                                     \
+        return address;                                                                                              \
     }
 
 DOMAIN_FUNCTIONS(FRAMES_UNREAD)

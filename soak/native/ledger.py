@@ -32,6 +32,8 @@ SITE_MASK = (1 << 17) - 1
 
 _BUCKETS_EXACT = 8
 _BUCKETS_PER_OCTAVE = 4
+_BUCKETS = _BUCKETS_EXACT + _BUCKETS_PER_OCTAVE * 21
+"""Epochs have 24 bits; the first eight, 3 bits, are exact."""
 
 _PARENT_FORMAT = "<8s6I7Q"
 _REQUESTS_FORMAT = f"<2I{REQUESTS}I"
@@ -114,6 +116,11 @@ class Checkpoint:
     def is_complete(self) -> bool:
         """Whether nothing was lost for want of room: only then does the ledger prove the absence of growth."""
         return not (self.unlisted_blocks or self.lost_blocks or self.lost_sites or self.lost_mappings)
+
+    @property
+    def births_end(self) -> NDArray[np.int64]:
+        """The last birth cycle that each bucket stands for, ``(buckets,)`` ascending."""
+        return (_EPOCHS_END << self.shift) - 1
 
     def cycles_of_bucket(self, bucket: int) -> range:
         """Return the birth cycles that a row's bucket stands for."""
@@ -254,3 +261,6 @@ def _epochs_of_bucket(bucket: int) -> int:
         return bucket
     octave, quarter = divmod(bucket - _BUCKETS_EXACT, _BUCKETS_PER_OCTAVE)
     return (_BUCKETS_PER_OCTAVE + quarter) << (octave + 1)
+
+
+_EPOCHS_END = np.array([_epochs_of_bucket(bucket + 1) for bucket in range(_BUCKETS)], np.int64)

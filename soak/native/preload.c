@@ -167,10 +167,12 @@ static void *reallocate(void *old, size_t size, struct caller caller)
 {
     struct recorder_block block = recorder_died(old);
     void *address = original_realloc(old, size);
-    if (address)
+    if (address) {
         born(address, size, caller);
-    else if (size) /* realloc(p, 0) has released the block */
+        recorder_keep_birth(address, block);
+    } else if (size) { /* realloc(p, 0) has released the block */
         recorder_put_back(old, block);
+    }
     return address;
 }
 

@@ -123,4 +123,17 @@ static inline struct recorder_block recorder_died(const void *address)
     return likely(block.slot != 0) ? block : recorder_died_slowly(address);
 }
 
+/* The block at `address` is `old`, resized: it was born when that was. A table that grows is then one old block that
+ * grows, not a young one each time. */
+static inline void recorder_keep_birth(const void *address, struct recorder_block old)
+{
+    uint64_t *leaf = old.slot ? recorder_leaf(address) : NULL;
+    if (!leaf)
+        return;
+    uint64_t *place = &leaf[(uintptr_t)address >> 4];
+    uint64_t slot = load(place);
+    if (likely(slot != 0))
+        store(place, old.slot >> EPOCH_SHIFT << EPOCH_SHIFT | (slot & ((1ull << EPOCH_SHIFT) - 1)));
+}
+
 #endif

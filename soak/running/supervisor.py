@@ -188,7 +188,7 @@ class Supervisor:
         limits = self._limits = read_limits(process.pid)
         judge = self._judge = ComponentJudge(plan.tolerance_bytes, limits, REQUIRED_SIGNALS)
         if plan.n_min is not None:
-            self._fix_n_min(process, plan.n_min)
+            self._fix_n_min(process, plan.n_min, asked_for=True)
         elif plan.budget_s is not None and plan.iterations is None:
             early_s = min(plan.budget_s * _EARLY_SHARE, _EARLY_AT_MOST_S)
             process.words[ring.WORD_EARLY_NS] = int(early_s * 1e9)
@@ -278,10 +278,35 @@ class Supervisor:
         ledger_cycle, sums = self._ledger.read() if self._tracks else (None, {})
         if not self._ledger.is_complete:
             self._judge.distrust(LEDGER_SIGNALS)
-        if process.words[ring.WORD_ROWS_READ] < written:
-            if ledger_cycle is not None:
-                self._scan_if_due(process, ledger_cycle, written)
+        waits = process.words[ring.WORD_ROWS_READ] < written
+        if waits and ledger_cycle is not None:
+            self._scan_if_due(process, ledger_cycle, written)
+        # Where CLEAN may be proven, the child waits for the answer: it may be its last cycle.
+        may_be_last = self._ledger.has_new_look and self._plan.early_stop
+        if waits and not may_be_last:
             process.acknowledge(written)
+        readings = self._read_rows(process, written, outside, ledger_cycle, sums)
+        for reading in readings:
+            self._judge.add(reading)
+        now_s = time.monotonic()
+        if now_s >= self._judge_due_s or may_be_last:
+            self._standing = self._judge_all(process)
+            self._judge_due_s = now_s + _JUDGE_EVERY_S
+        if waits and may_be_last:
+            if self._reason_to_stop(process, self._limits) == "verdict":
+                process.ask_to_stop()
+            process.acknowledge(written)
+        self._on_readings(readings)
+
+    def _read_rows(
+        self,
+        process: MeasuredProcess,
+        written: int,
+        outside: dict[str, float],
+        ledger_cycle: int | None,
+        sums: dict[str, float],
+    ) -> list[Reading]:
+        """Return the readings up to row ``written``; what is read beside the ring belongs to the newest."""
         readings = []
         for number in range(self._rows_read, written):
             row = process.ring.read_row(number)
@@ -303,20 +328,15 @@ class Supervisor:
                 values.pop("own_mapped", None)
             readings.append(Reading(cycle, row[_FIELD_NUMBERS["at_ns"]] / 1e9, values))
         self._rows_read = written
-        for reading in readings:
-            self._judge.add(reading)
-        self._on_readings(readings)
-        now_s = time.monotonic()
-        if now_s >= self._judge_due_s:
-            self._standing = self._judge_all(process)
-            self._judge_due_s = now_s + _JUDGE_EVERY_S
+        return readings
 
     def _judge_all(self, process: MeasuredProcess, *, at_end: bool = False) -> Judgement:
         """Judge the signals, and the ledger's sites by themselves: a small leak hides under others' sawteeth."""
         self._suspects = self._ledger.suspects(
             process.words[ring.WORD_COMPLETED], self._judge.n_min or LARGEST_N_MIN, at_end=at_end
         )
-        judgement = with_leaking_sites(self._judge.judge(at_end=at_end), self._suspects)
+        survivors = self._ledger.survivors(self._judge.n_clean, at_end=at_end)
+        judgement = with_leaking_sites(self._judge.judge(survivors, at_end=at_end), self._suspects)
         fates = {suspect.site: self._scanner.fate(suspect.site) for suspect in self._suspects}
         lost = [site for site, fate in fates.items() if fate.state == "lost"]
         if lost and not self._lost_since_s:
@@ -378,8 +398,8 @@ class Supervisor:
         budget_cycles = min(budgets, default=0.0)
         self._fix_n_min(process, choose_n_min(budget_cycles))
 
-    def _fix_n_min(self, process: MeasuredProcess, n_min: int) -> None:
-        self._judge.fix_n_min(n_min)
+    def _fix_n_min(self, process: MeasuredProcess, n_min: int, *, asked_for: bool = False) -> None:
+        self._judge.fix_n_min(n_min, asked_for=asked_for)
         self._on_n_min(n_min)
         # A leak that begins late is found by the rule's smallest windows, which need readings of this spacing.
         process.words[ring.WORD_SPACING] = max(1, n_min // 256)

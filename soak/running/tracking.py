@@ -8,12 +8,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from soak.analysis.ledger import LedgerJudge, Suspect
+from soak.analysis.survivors import Cohorts, SurvivorJudge
 from soak.attribution.causes import Call, GrowingSite
 from soak.attribution.holders import UNSCANNED, Fate, Memory
 from soak.native.build import Built, built_library
-from soak.native.ledger import MAPPING, REQUESTS, STATE_NATIVE, STATE_PYTHON_DOMAINS, Checkpoint, Frame, LedgerFile
+from soak.native.ledger import (
+    MAPPING,
+    REQUESTS,
+    STACK_SITE,
+    STATE_NATIVE,
+    STATE_PYTHON_DOMAINS,
+    Checkpoint,
+    Frame,
+    LedgerFile,
+)
 from soak.results import TrackerState
 from soak.verdict import SeriesVerdict, Verdict
 
@@ -52,6 +63,9 @@ class LedgerWatch:
         self._latest: Checkpoint | None = None
         self._judge = LedgerJudge(tolerance_bytes)
         self._mappings = LedgerJudge(tolerance_bytes)
+        self._survivors = SurvivorJudge(tolerance_bytes)
+        self.has_new_look = False
+        """Whether `survivors` looked at the checkpoint that was read last."""
         self._growing_mappings: list[Suspect] = []
         self._flagged: set[int] = set()
         self._maps = ""
@@ -69,15 +83,13 @@ class LedgerWatch:
             self._file = LedgerFile(self._path)
             self._keep_maps()
         checkpoint = self._file.read()
+        self.has_new_look = False
         if checkpoint is None or (self._latest is not None and checkpoint.sequence == self._latest.sequence):
             return None, {}
         self._latest = checkpoint
         self._state = self._file.state
-        rows = checkpoint.rows[checkpoint.rows["domain"] < _BLOCK_DOMAINS]
+        rows, numbers = _rows_of_blocks(checkpoint)
         sites = len(checkpoint.sites)
-        # A flagged site's blocks stand under the stack that made them; the ledger's site is their parent.
-        parents = np.where(checkpoint.sites["kind"] == 4, checkpoint.sites["parent"], np.arange(sites))
-        numbers = parents[rows["site"]]
         blocks = np.bincount(numbers, rows["live_blocks"], sites).astype(np.int64)
         sizes = np.bincount(numbers, rows["live_bytes"], sites).astype(np.int64)
         self._judge.add(checkpoint.cycle, blocks, sizes)
@@ -87,6 +99,9 @@ class LedgerWatch:
             np.bincount(mapped["site"], mapped["live_blocks"], sites).astype(np.int64),
             np.bincount(mapped["site"], mapped["live_bytes"], sites).astype(np.int64),
         )
+        self.has_new_look = self._survivors.is_due(checkpoint.cycle)
+        if self.has_new_look:
+            self._survivors.add(_cohorts(checkpoint))
         own = float((checkpoint.ranges["end"] - checkpoint.ranges["start"]).sum())
         sums = {"tracked": float(sizes.sum()), "tracked_blocks": float(blocks.sum()), "own_mapped": own}
         return checkpoint.cycle, sums
@@ -102,6 +117,16 @@ class LedgerWatch:
                 self._file.request_flags(sites)
                 self._keep_maps()
         return found
+
+    def survivors(self, n_clean: float, *, at_end: bool = False) -> SeriesVerdict | None:
+        """Return what the births of all live blocks say; None where they cannot say that nothing stays.
+
+        ``n_clean``: the fewest cycles for CLEAN. With ``at_end`` there is one more look at the latest checkpoint.
+        """
+        covered = STATE_NATIVE | STATE_PYTHON_DOMAINS
+        if self._latest is None or not self._latest.is_complete or self._state & covered != covered:
+            return None
+        return self._survivors.judge(n_clean, _cohorts(self._latest) if at_end else None)
 
     @property
     def is_complete(self) -> bool:
@@ -159,7 +184,9 @@ class LedgerWatch:
         assert self._latest is not None
         rows = self._latest.rows
         own = rows[rows["site"] == suspect.site]
-        stacks = np.flatnonzero((self._latest.sites["kind"] == 4) & (self._latest.sites["parent"] == suspect.site))
+        stacks = np.flatnonzero(
+            (self._latest.sites["kind"] == STACK_SITE) & (self._latest.sites["parent"] == suspect.site)
+        )
         live = {int(stack): int(rows["live_blocks"][rows["site"] == stack].sum()) for stack in stacks}
         most = sorted(live, key=lambda stack: -live[stack])[:_MOST_STACKS]
         domain = int(own["domain"][0]) if len(own) else 0
@@ -183,6 +210,29 @@ class LedgerWatch:
     def _keep_maps(self) -> None:
         with contextlib.suppress(OSError):
             self._maps = self._maps_file.read_text(encoding="utf-8", errors="replace")
+
+
+def _rows_of_blocks(checkpoint: Checkpoint) -> tuple[NDArray[np.void], NDArray[np.int64]]:
+    """Return the rows of live blocks, and the site of each.
+
+    A flagged site's blocks stand under the stack that made them; the ledger's site is their parent.
+    """
+    rows = checkpoint.rows[checkpoint.rows["domain"] < _BLOCK_DOMAINS]
+    sites = checkpoint.sites
+    parents = np.where(sites["kind"] == STACK_SITE, sites["parent"], np.arange(len(sites)))
+    return rows, parents[rows["site"]]
+
+
+def _cohorts(checkpoint: Checkpoint) -> Cohorts:
+    rows, sites = _rows_of_blocks(checkpoint)
+    return Cohorts(
+        checkpoint.cycle,
+        sites,
+        checkpoint.births_end[rows["bucket"]],
+        rows["live_blocks"].astype(np.int64),
+        rows["live_bytes"].astype(np.int64),
+        checkpoint.births_end,
+    )
 
 
 def _call(frame: Frame | None) -> Call | None:

@@ -263,7 +263,7 @@ def test_a_clock_that_jumps_changes_nothing(tmp_path: Path, monkeypatch: pytest.
 
     assert (course.failure, course.iterations) == (None, 1024)
     assert course.judgement.verdict is not Verdict.LEAK
-    assert course.pacing.mean_period_s == pytest.approx(0.001, rel=0.5)
+    assert 0.0005 < course.pacing.mean_period_s < 1  # a day too long or none at all, had it looked at that clock
     assert 1.0 <= course.seconds < 60.0
 
 

@@ -32,17 +32,27 @@ def dear_run(folder: Path, clock: Clock, *, iterations: int, checkpoint_s: float
 
 
 def test_early_on_dear_checkpoints_are_few(tmp_path: Path, clock: Clock):
-    """One in four of what has run, once the first ones have used up what they may take."""
-    parent = dear_run(tmp_path, clock, iterations=2**14, checkpoint_s=0.01, early_s=3600.0)
+    """One in four of what has run, where no look reaches back to, once the first ones have used up their time."""
+    cycles = dear_run(tmp_path, clock, iterations=2**17, checkpoint_s=0.01, early_s=3600.0).cycles()
 
-    late = [cycle for cycle in parent.cycles() if cycle >= 64]
-    assert len(parent.cycles()) < 64
+    late = [cycle for cycle in cycles if cycle >= loop.FIRST_CLEAN_TO]
+    assert len([cycle for cycle in cycles if cycle < loop.FIRST_CLEAN_FROM]) < 64
     assert all(before / 5 < after - before < before / 3 for before, after in itertools.pairwise(late[:-1]))
+
+
+def test_where_the_ledger_may_prove_clean_each_block_gets_two_readings(tmp_path: Path, clock: Clock):
+    """However dear they are: the first look is from 448 cycles to 1,792, its smallest blocks have 56 and 112."""
+    cycles = dear_run(tmp_path, clock, iterations=2**14, checkpoint_s=0.01, early_s=3600.0).cycles()
+
+    assert loop.FIRST_CLEAN_FROM in cycles
+    for start, end, block in ((448, 896, 56), (896, 1792, 112), (1792, 3584, 224), (3584, 7168, 448)):
+        for begin in range(start, end, block):
+            assert len([cycle for cycle in cycles if begin < cycle <= begin + block]) >= 2
 
 
 def test_what_the_first_checkpoints_took_is_saved_on_later_ones(tmp_path: Path, clock: Clock):
     """Their part of the whole time is what it may be, however dear the first ones were."""
-    parent = dear_run(tmp_path, clock, iterations=2**23, checkpoint_s=0.004, early_s=0.1)
+    parent = dear_run(tmp_path, clock, iterations=2**23, checkpoint_s=0.0025, early_s=0.1)
 
     words = parent.area.words
     elapsed_ns = words[ring.WORD_LOOP_ENDED_NS] - words[ring.WORD_LOOP_STARTED_NS]

@@ -62,6 +62,16 @@ void clean_mmap(void)
     munmap(place, 65536);
 }
 
+/* One block, for ever larger. */
+void grow(size_t bytes)
+{
+    static void *block;
+    static size_t size;
+    block = realloc(block, size += bytes);
+    if (!block)
+        abort();
+}
+
 /* Returns whether the block is as it was after a realloc that cannot succeed. */
 int failing_realloc(void)
 {

@@ -128,6 +128,18 @@ def test_a_realloc_that_fails_leaves_the_block_recorded(track: Track) -> None:
     assert found == [[100, 106, NATIVE, None]]
 
 
+@pytest.mark.parametrize("grow", ["table.append(None)", "leaky.grow(106)", "leaky.grow(600000)"])
+def test_a_block_that_is_resized_keeps_its_birth(track: Track, grow: str) -> None:
+    """A list's table, a block from malloc and a large one: each is there since cycle 1, however often it moves."""
+    script = f"""
+table = []
+run(lambda: {grow})
+large = lambda first, stop: sum(size >= 800 for _, size, _, _, _ in tracker.survivors(first, stop))
+answer([large(1, 2), large(2, 200)])
+"""
+    assert track(script) == [1, 0]
+
+
 def test_tracemalloc_that_comes_and_goes_does_not_unhook_us(track: Track) -> None:
     """Whoever restores the allocators that he found takes us out when he came before us."""
     script = """

@@ -1,0 +1,127 @@
+"""Prove from the birth cycles of what is alive that nothing stays: exact, whatever comes and goes in between.
+
+Every live block is tagged with the cycle it was born in, so at cycle n one may ask how much is still there of what
+the cycles (n/8, 3n/4] allocated, long after they ended. In a component that does not grow it is nothing, under
+sawteeth and caches of any height whose blocks live shorter than n/4 cycles. A block that was resized keeps its birth,
+so a table that grows shows as growth of what was there before: that is added, site by site.
+
+    cycle    0      n/8        n/4                            3n/4         n
+             |-------|----------|-------------------------------|-----------|
+    baseline  alive at n/4 of these                                 read here
+    survivors        |---- born here and still alive at n ------|
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soak.analysis.ledger import BLOCKS_TOLERANCE
+from soak.analysis.wording import amount, count
+from soak.measurements import SIGNALS
+from soak.verdict import SeriesVerdict, Verdict
+
+FEWEST_CYCLES = 1792
+"""When soak chooses n_min, survivors may prove CLEAN from here on: the span of births is then 1,056 cycles, in which a
+leak of one in a thousand has had its turn."""
+_FIRST_LOOK = 448
+_MARKS_KEPT = 4
+_BASELINE, _WARMED_UP, _SETTLED = 1 / 4, 1 / 8, 3 / 4
+"""Of n, as drawn above."""
+_WANDER = 1.1
+"""Checkpoints come so much later than they are due."""
+_NARROWEST = 0.5
+"""Of n: births are known by buckets of cycles, and less than this is left of the span only where those are coarse."""
+
+
+@dataclass(frozen=True)
+class Cohorts:
+    """What is alive at one checkpoint, by site and by the cycle it was born in."""
+
+    cycle: int
+    sites: NDArray[np.int64]
+    """``(rows,)``: of live blocks, as many rows as there are pairs of site and span of birth."""
+    born_by: NDArray[np.int64]
+    """``(rows,)``: the last cycle in which a row's blocks may have been born; 0 is before the first cycle."""
+    blocks: NDArray[np.int64]
+    """``(rows,)``"""
+    sizes: NDArray[np.int64]
+    """``(rows,)``: bytes in all, as requested."""
+    spans_end: NDArray[np.int64]
+    """``(spans,)``, ascending: the last cycle of every span of births, whether anything of it is alive or not."""
+
+    def last_birth_before(self, cycle: float) -> int:
+        """Return the largest end of a span of births that is not above ``cycle``."""
+        return int(self.spans_end[np.searchsorted(self.spans_end, cycle, side="right") - 1])
+
+    def sizes_by_site(self, *, born_by: int) -> NDArray[np.int64]:
+        """Return the live bytes ``(sites,)`` of what was born up to a cycle, indexed by site."""
+        old = self.born_by <= born_by
+        return np.bincount(self.sites[old], self.sizes[old]).astype(np.int64)
+
+
+class SurvivorJudge:
+    """Takes in cohorts at checkpoints and says CLEAN when nothing of them stays.
+
+    It looks at 448, 896, 1,792, ... cycles. It never says LEAK: what stays has a holder, and may be a cache that is
+    still being filled.
+    """
+
+    def __init__(self, tolerance_bytes: float) -> None:
+        self._tolerance_bytes = tolerance_bytes
+        self._next_mark = _FIRST_LOOK * _BASELINE
+        self._marks: list[Cohorts] = []
+
+    def is_due(self, cycle: int) -> bool:
+        """Whether the cohorts of this cycle are wanted: making them takes a moment."""
+        return cycle >= self._next_mark
+
+    def add(self, cohorts: Cohorts) -> None:
+        """Take in a checkpoint that was due."""
+        while self._next_mark <= cohorts.cycle:
+            self._next_mark *= 2
+        self._marks = [*self._marks[-_MARKS_KEPT + 1 :], cohorts]
+
+    def judge(self, n_clean: float, at_end: Cohorts | None = None) -> SeriesVerdict | None:
+        """Return what the latest look says, or one more at the end, which leaves no trace; None before the first.
+
+        CLEAN is said after ``n_clean`` cycles at the earliest.
+        """
+        newest = at_end or (self._marks[-1] if self._marks else None)
+        return self._look(newest, n_clean) if newest is not None else None
+
+    def _look(self, newest: Cohorts, n_clean: float) -> SeriesVerdict | None:
+        n = newest.cycle
+        baselines = [mark for mark in self._marks if mark.cycle <= n * _BASELINE * _WANDER]
+        if not baselines or n < _FIRST_LOOK:
+            return None
+        baseline = baselines[-1]
+        first = newest.last_birth_before(n * _WARMED_UP)
+        last = newest.last_birth_before(n * _SETTLED)
+        if last - first < n * _NARROWEST:
+            return None
+        blocks, sizes = _survivors(baseline, newest, first, last)
+        rate, blocks_rate = sizes / (last - first), blocks / (last - first)
+        bound = rate + SIGNALS["tracked"].grain / (last - first)
+        reason = _explain(first, last, n, rate, blocks_rate, self._tolerance_bytes)
+        if n >= n_clean and bound < self._tolerance_bytes and blocks_rate < BLOCKS_TOLERANCE:
+            return SeriesVerdict(Verdict.CLEAN, reason, rate, rate, bound, decided_at=n)
+        return SeriesVerdict(Verdict.INCONCLUSIVE, reason, rate, rate, bound)
+
+
+def _explain(first: int, last: int, n: int, rate: float, blocks_rate: float, tolerance: float) -> str:
+    born = f"of what was allocated in cycles {count(first + 1)} to {count(last)}"
+    if not rate and not blocks_rate:
+        return f"Nothing {born} is still there at cycle {count(n)}."
+    stays = f"{amount(rate, 'B')} and {amount(blocks_rate, 'blocks')} per cycle are still there at cycle {count(n)}"
+    return f"{born[0].upper()}{born[1:]}, {stays} (tolerance {amount(tolerance, 'B')}, {BLOCKS_TOLERANCE:g} blocks)."
+
+
+def _survivors(baseline: Cohorts, newest: Cohorts, first: int, last: int) -> tuple[float, float]:
+    """Return blocks and bytes that were born in ``(first, last]`` and live, and bytes older ones have grown by."""
+    survive = (newest.born_by > first) & (newest.born_by <= last)
+    before, now = baseline.sizes_by_site(born_by=first), newest.sizes_by_site(born_by=first)
+    grown = np.maximum(now - np.pad(before, (0, max(len(now) - len(before), 0)))[: len(now)], 0).sum()
+    return float(newest.blocks[survive].sum()), float(newest.sizes[survive].sum() + grown)

@@ -1,0 +1,169 @@
+"""CLEAN by the births of what is alive: nothing that stays passes, whatever comes and goes does."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from soak.analysis.component import clean_by_survivors
+from soak.analysis.survivors import FEWEST_CYCLES, Cohorts, SurvivorJudge
+from soak.verdict import SeriesVerdict, Verdict
+
+ENDS = np.array([*range(8), *(((4 + quarter) << octave) - 1 for octave in range(1, 20) for quarter in range(4))][1:])
+FOREVER = 1 << 40
+
+
+def judge(
+    births: NDArray[np.int64],
+    deaths: NDArray[np.int64],
+    sizes: NDArray[np.int64] | int = 106,
+    *,
+    cycles: int = 1800,
+    n_clean: int = FEWEST_CYCLES,
+) -> SeriesVerdict | None:
+    """Let blocks live from one cycle to another, read about every fortieth cycle; return what stands at the end."""
+    sizes = np.broadcast_to(np.asarray(sizes), births.shape)
+    survivors = SurvivorJudge(1.0)
+    for cycle in sorted({*range(0, 200, 7), *(int(200 * 1.025**step) for step in range(400))}):
+        if cycle > cycles:
+            break
+        if survivors.is_due(cycle):
+            alive = (births <= cycle) & (deaths > cycle)
+            survivors.add(cohorts(cycle, births[alive], sizes[alive]))
+    return survivors.judge(n_clean)
+
+
+def cohorts(cycle: int, births: NDArray[np.int64], sizes: NDArray[np.int64], site: int = 3) -> Cohorts:
+    """Return each block as a row of its own."""
+    ends = np.unique(ENDS)
+    born_by = ends[np.searchsorted(ends, births)]
+    return Cohorts(cycle, np.full(len(births), site), born_by, np.ones(len(births), np.int64), sizes, ends)
+
+
+def each_cycle(cycles: int = 4000) -> NDArray[np.int64]:
+    return np.arange(1, cycles + 1)
+
+
+def is_clean(verdict: SeriesVerdict | None) -> bool:
+    return verdict is not None and verdict.verdict is Verdict.CLEAN
+
+
+def test_what_is_freed_in_its_cycle_is_clean_and_nothing_is_said_earlier():
+    births = each_cycle()
+
+    assert is_clean(judge(births, births))
+    assert judge(births, births, cycles=400) is None
+    assert not is_clean(judge(births, births, cycles=1700))
+    assert is_clean(judge(births, births, cycles=460, n_clean=256))
+
+
+@pytest.mark.parametrize("every", [1, 2, 7, 50, 100])
+def test_a_leak_is_never_clean(every: int):
+    births = each_cycle()[::every]
+
+    found = judge(births, np.full(len(births), FOREVER))
+
+    assert found is not None
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert found.rate == pytest.approx(106 / every, rel=0.02, abs=106 / 1056)
+
+
+@pytest.mark.parametrize("phase", range(0, 1000, 50))
+def test_one_large_block_in_a_thousand_cycles_is_seen_at_any_phase(phase: int):
+    births = np.arange(phase or 1000, 4000, 1000)
+
+    assert not is_clean(judge(births, np.full(len(births), FOREVER), 106_000))
+
+
+@pytest.mark.parametrize("starts", [1, 200, 300, 700, 1200])
+def test_a_leak_that_begins_before_the_end_of_the_births_is_seen(starts: int):
+    births = each_cycle()[starts:]
+
+    assert not is_clean(judge(births, np.full(len(births), FOREVER)))
+
+
+@pytest.mark.parametrize("period", [10, 100, 400])
+def test_a_sawtooth_of_megabytes_is_clean(period: int):
+    """14 MB that all go at once, every so often: no counter could tell growth of 1 B beside it."""
+    births = each_cycle()
+
+    assert is_clean(judge(births, (births // period + 1) * period, 14_000_000 // period))
+
+
+def test_a_cache_at_its_cap_is_clean_and_one_that_fills_is_not():
+    births = each_cycle()
+
+    assert is_clean(judge(births, births + 400))
+    assert not is_clean(judge(births, births + 1500))
+
+
+def test_what_was_there_before_and_stays_is_no_growth():
+    births = np.concatenate([np.zeros(10_000, np.int64), np.arange(1, 180)])
+
+    assert is_clean(judge(births, np.full(len(births), FOREVER)))
+
+
+def test_a_block_that_is_resized_ever_again_is_growth():
+    """A list's table keeps its birth when it grows; one site's growth is not made up for by what another gives back."""
+    survivors = SurvivorJudge(1.0)
+    for cycle in (112, 224, 448, 896, FEWEST_CYCLES):
+        table = cohorts(cycle, np.array([5]), np.array([8 * cycle]), site=3)
+        setup = cohorts(cycle, np.array([0]), np.array([10_000_000 - 1000 * cycle]), site=4)
+        both = {
+            name: np.concatenate([getattr(table, name), getattr(setup, name)])
+            for name in ("sites", "born_by", "blocks", "sizes")
+        }
+        survivors.add(Cohorts(cycle, **both, spans_end=table.spans_end))
+
+    found = survivors.judge(FEWEST_CYCLES)
+
+    assert found is not None
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert found.rate == pytest.approx(8 * (FEWEST_CYCLES - 448) / 1056, rel=0.05)
+
+
+def test_random_programs():
+    """2,000 of them: lifetimes of any kind within n/4 are clean, and a leak of 2 B a cycle among them never is."""
+    random = np.random.default_rng(20261125)
+    for _ in range(1000):
+        births = np.sort(random.integers(1, 4000, random.integers(100, 4000)))
+        lifetimes = random.integers(0, random.integers(1, 430), len(births))
+        sizes = random.integers(1, 5000, len(births))
+        assert is_clean(judge(births, births + lifetimes, sizes))
+
+        every = int(random.integers(1, 200))
+        leaked = np.arange(random.integers(1, 200), 4000, every)
+        assert not is_clean(
+            judge(
+                np.concatenate([births, leaked]),
+                np.concatenate([births + lifetimes, np.full(len(leaked), FOREVER)]),
+                np.concatenate([sizes, np.full(len(leaked), 2 * every)]),
+            )
+        )
+
+
+def series(**changed: SeriesVerdict) -> dict[str, SeriesVerdict]:
+    """Return signals of which the exact counts are CLEAN and those of memory say nothing."""
+    clean = SeriesVerdict(Verdict.CLEAN, "", 0.0, 0.0, 0.001, 1792)
+    open_one = SeriesVerdict(Verdict.INCONCLUSIVE, "", 0.0, -1e6, 1e6)
+    counts = dict.fromkeys(("threads", "children", "fds"), clean)
+    return {**counts, **dict.fromkeys(("tracked", "python_blocks", "heap", "mapped", "rss"), open_one), **changed}
+
+
+def test_counters_of_memory_need_no_proof_but_must_not_grow():
+    survivors = SeriesVerdict(Verdict.CLEAN, "Nothing stays.", 0.0, 0.0, 0.015, 1800)
+    required = frozenset({"heap", "python_blocks", "fds", "threads", "children"})
+    grows = SeriesVerdict(Verdict.INCONCLUSIVE, "", 5.0, 4.0, 6.0, is_growing=True)
+    open_one = SeriesVerdict(Verdict.INCONCLUSIVE, "", 0.0, -1.0, 1.0)
+
+    found = clean_by_survivors(series(), survivors, required)
+
+    assert found is not None
+    assert (found.verdict, found.decided_by, found.decided_at) == (Verdict.CLEAN, "tracked", 1800)
+    for name in ("heap", "python_blocks", "tracked", "mapped", "rss"):
+        assert clean_by_survivors(series(**{name: grows}), survivors, required) is None
+    for name in ("fds", "threads", "children"):
+        assert clean_by_survivors(series(**{name: open_one}), survivors, required) is None
+    without = {name: verdict for name, verdict in series().items() if name != "fds"}
+    assert clean_by_survivors(without, survivors, required) is None
