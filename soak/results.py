@@ -200,16 +200,34 @@ class Spike:
 
 
 @dataclass(frozen=True)
+class SignalSpike:
+    """A planted leak of another kind: what one signal makes of it, in its ``unit`` per cycle."""
+
+    ok: bool
+    signal: str
+    kind: str
+    """What was planted, as for ``--inject``."""
+    unit: str
+    planted: float
+    recovered: float | None
+    iterations: int
+    detail: str
+
+
+@dataclass(frozen=True)
 class Controls:
-    """The two controls of a run."""
+    """The controls of a run: a blank, a spike by malloc, and one for each other signal that decides."""
 
     blank: Blank
     spike: Spike
+    spikes: tuple[SignalSpike, ...] = ()
+    failed_signals: tuple[str, ...] = ()
+    """Signals that a control found wanting: what rests on them is not proven."""
 
     @property
     def ok(self) -> bool:
-        """Whether both controls came out as they must."""
-        return self.blank.ok and self.spike.ok
+        """Whether all controls came out as they must."""
+        return self.blank.ok and self.spike.ok and all(spike.ok for spike in self.spikes)
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ QUICK_TOTAL_S = 6.0
 QUICK_CHECKPOINT_SHARE = 0.3
 OVERNIGHT_INTERVAL_S = 0.1
 OVERNIGHT_DURATION_S = 12 * 3600.0
-INJECTED_KINDS = ("native", "object", "cycle", "fd", "thread", "mmap", "lost-reference")
+INJECTED_KINDS = ("native", "object", "cycle", "fd", "thread", "child", "mmap", "lost-reference")
 
 _RUN_KEYS = ("targets", "budget", "interval", "tolerance", "n_min", "out", "known", "component")
 _COMPONENT_KEYS = (

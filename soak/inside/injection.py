@@ -1,6 +1,7 @@
 """Plant a leak of known size after a cycle: the proof that a run could see one.
 
-Each maker takes a size (bytes; for ``fd`` and ``thread`` how many) and returns a function that leaks once per call.
+Each maker takes a size (bytes; for ``fd``, ``thread`` and ``child`` how many) and returns a function that leaks once
+per call.
 """
 
 from __future__ import annotations
@@ -100,6 +101,15 @@ def _thread(count: int) -> Leak:
     return leak
 
 
+def _child(count: int) -> Leak:
+    def leak() -> None:
+        for _ in range(count):
+            if os.fork() == 0:
+                os._exit(0)  # nobody waits for it: a zombie keeps its place in the process table
+
+    return leak
+
+
 def _mmap(size: int) -> Leak:
     library = ctypes.CDLL(None)
     library.mmap.restype = ctypes.c_void_p
@@ -118,6 +128,7 @@ MAKERS = {
     "cycle": _cycle,
     "fd": _fd,
     "thread": _thread,
+    "child": _child,
     "mmap": _mmap,
     "lost-reference": _lost_reference,
 }

@@ -221,7 +221,7 @@ def _controls_table(controls: Controls) -> Markup:
         if recovered is not None
     ]
     rows = [
-        ("blank: an empty cycle", _passed(blank.ok), blank_rate, format_count(blank.iterations), blank.detail),
+        ("blank: an empty cycle", _passed(blank.ok), f"{blank_rate} B", format_count(blank.iterations), blank.detail),
         (
             "spike: a planted leak",
             _passed(spike.ok),
@@ -230,7 +230,19 @@ def _controls_table(controls: Controls) -> Markup:
             spike.detail,
         ),
     ]
-    return _table(("control", "result", "B/cycle", "cycles", "detail"), rows, numbers=(3,))
+    rows += [
+        (
+            f"spike: a planted {each.kind}",
+            _passed(each.ok),
+            "–"
+            if each.recovered is None
+            else f"{format_number(each.recovered)} of {format_number(each.planted)} {each.unit}",
+            format_count(each.iterations),
+            each.detail,
+        )
+        for each in controls.spikes
+    ]
+    return _table(("control", "result", "per cycle", "cycles", "detail"), rows, numbers=(3,))
 
 
 def _run(result: RunResult) -> Markup:

@@ -88,6 +88,13 @@ _STATE_WORDS = {
     "lost": "nothing points to it any more, so it can never be given back",
     "held": "something still holds it",
 }
+_PLANTED_WORDS = {
+    "object": "objects",
+    "fd": "file descriptors",
+    "thread": "threads",
+    "child": "child processes",
+    "mmap": "mappings",
+}
 _DECIDER_WORDS = {"lost-scan": "scan for lost blocks", "ledger": "allocation ledger"}
 _COVERED_WORDS = {"native": "native memory", "python": "Python objects"}
 _STOP_WORDS = {
@@ -145,18 +152,22 @@ def state_sentence(result: RunResult) -> str | None:
 
 
 def controls_sentence(controls: Controls | None) -> str:
-    """Say what the two controls showed; a failed one says that the verdicts cannot be relied on."""
+    """Say what the controls showed; a failed one says on what no verdict can rest."""
     if controls is None:
         return "This run has no controls: how small a leak it could have seen is not known."
     blank, spike = controls.blank, controls.spike
     if not controls.ok:
-        failed = [
-            f"{name}: {control.detail}" for name, control in (("blank", blank), ("spike", spike)) if not control.ok
-        ]
-        return f"The controls failed, do not rely on these verdicts. {' '.join(_closed(text) for text in failed)}"
+        checks = [("blank", blank.ok, blank.detail), ("spike", spike.ok, spike.detail)]
+        checks += [(f"spike ({each.kind})", each.ok, each.detail) for each in controls.spikes]
+        failed = [f"{name}: {detail}" for name, ok, detail in checks if not ok]
+        titles = ", ".join(SIGNALS[name].title for name in controls.failed_signals if name in SIGNALS)
+        rests = f"what rests on {titles} is INCONCLUSIVE" if titles else "do not rely on these verdicts"
+        return f"The controls failed, {rests}. {' '.join(_closed(text) for text in failed)}"
     limit = blank.limit_of_detection_bytes
     seen = "" if limit is None else f"; a leak of {short_number(limit, up=True)} B per call would have been seen"
-    return f"The controls passed: an empty cycle does not grow{seen}. {_spike_words(controls)}"
+    others = ", ".join(_PLANTED_WORDS.get(each.kind, each.kind) for each in controls.spikes)
+    found = f" So were planted {others}." if others else ""
+    return f"The controls passed: an empty cycle does not grow{seen}. {_spike_words(controls)}{found}"
 
 
 def parts_sentence(parts: Parts) -> str:

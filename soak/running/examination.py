@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from soak.measurements import SIGNALS
 from soak.probes.outside import open_reader
 from soak.running.controls import run_controls
 from soak.running.interpreter import Interpreter
@@ -120,6 +121,9 @@ def _controls(interpreter: Interpreter, folder: Path) -> Iterator[Finding]:
         "blank", controls.blank.ok, f"{controls.blank.detail}{floor}", "small growth cannot be told from noise here"
     )
     yield Finding("spike", controls.spike.ok, controls.spike.detail, "rates cannot be trusted here")
+    for spike in controls.spikes:
+        doubtful = f"{SIGNALS[spike.signal].title} cannot be trusted here"
+        yield Finding(f"spike: {spike.kind}", spike.ok, spike.detail, doubtful)
 
 
 def can_measure(findings: list[Finding]) -> bool:

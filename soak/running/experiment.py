@@ -16,8 +16,8 @@ from typing import Any, Protocol
 import soak
 from soak.analysis.parts import sum_of_parts
 from soak.errors import SoakError, StoreError, UsageError
-from soak.results import SCHEMA_VERSION, ComponentResult, Parts, to_document
-from soak.running.controls import run_controls
+from soak.results import SCHEMA_VERSION, ComponentResult, Controls, Parts, to_document
+from soak.running.controls import doubt, run_controls
 from soak.running.environment import describe_environment
 from soak.running.findings import failed_to_start, make_result
 from soak.running.guardian import guarded
@@ -128,7 +128,8 @@ def _measure(
             store.write_facts(plan=plan_to_document(plan), finished=None)
             if len(remainder.kept) < len(plan.components):
                 store.write_facts(controls=to_document(run_controls(surroundings)))
-            results = _Run(remainder, surroundings, store, folder, audience).soak_all()
+            controls = store.read_run().controls
+            results = _Run(remainder, surroundings, store, folder, audience, controls).soak_all()
             parts = _set_against_parts(plan, results)
             complete = len(results) == len(plan.components)
             store.write_facts(
@@ -145,7 +146,13 @@ class _Run:
     """The components of one run, some at a time."""
 
     def __init__(
-        self, remainder: Remainder, surroundings: Surroundings, store: RunStore, folder: Path, audience: Audience
+        self,
+        remainder: Remainder,
+        surroundings: Surroundings,
+        store: RunStore,
+        folder: Path,
+        audience: Audience,
+        controls: Controls | None,
     ) -> None:
         self._plan = remainder.plan
         self._kept = remainder.kept
@@ -154,6 +161,7 @@ class _Run:
         self._store = store
         self._folder = folder
         self._audience = audience
+        self._controls = controls
         self._telling = threading.Lock()
         self._told = any(_is_news(result) for result in self._kept.values())
 
@@ -193,7 +201,7 @@ class _Run:
             result = failed_to_start(component, error, self._surroundings.interpreter)
         else:
             trace = self._trace(component, course)
-            result = make_result(component, course, trace, self._surroundings.interpreter)
+            result = doubt(make_result(component, course, trace, self._surroundings.interpreter), self._controls)
         if component.name in self._reasons:
             result = dataclasses.replace(result, messages=(self._reasons[component.name], *result.messages))
         self._store.write_result(component_id, result)

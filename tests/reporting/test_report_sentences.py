@@ -20,7 +20,7 @@ from builder import (
 )
 
 from soak.reporting import sentences as say
-from soak.results import Failure, Pacing, Parts, Place, TrackerState
+from soak.results import Failure, Pacing, Parts, Place, SignalSpike, TrackerState
 
 
 def test_the_headline_names_the_leak_and_counts_the_rest():
@@ -304,6 +304,17 @@ def test_controls_that_failed_say_not_to_rely_on_the_verdicts():
 
     expected = "The controls failed, do not rely on these verdicts. blank: an empty cycle grew by 3 B per cycle."
     assert say.controls_sentence(failed) == expected
+
+
+def test_a_failed_spike_says_what_does_not_rest_on_anything():
+    """Another kind's spike: named with what was planted, and the signal that is in doubt."""
+    lost = SignalSpike(False, "fds", "fd", "fds", 0.0625, None, 4096, "file descriptors could not be read")
+    failed = dataclasses.replace(controls(), spikes=(lost,), failed_signals=("fds",))
+
+    assert say.controls_sentence(failed) == (
+        "The controls failed, what rests on file descriptors is INCONCLUSIVE. "
+        "spike (fd): file descriptors could not be read."
+    )
 
 
 def test_a_run_without_controls_says_what_is_not_known():

@@ -26,6 +26,7 @@ PLANTED = [
     ("cycle", 200, 1, "python_blocks", 3.0, 0.01, "reference-cycle"),
     ("fd", 1, 10, "fds", 0.1, 0.005, "file-descriptor"),
     ("thread", 1, 10, "threads", 0.1, 0.005, "thread"),
+    ("child", 1, 10, "children", 0.1, 0.005, "child-process"),
     ("mmap", 4096, 1, "mapped", 4096.0, 1.0, "mapping"),
 ]
 

@@ -1,0 +1,86 @@
+"""The controls of a run: every kind that a run judges is planted and found again, or what rests on it is not proven."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from running_builder import a_plan, surroundings
+
+from soak.measurements import SIGNALS
+from soak.results import Controls, SignalResult
+from soak.running import controls as controls_module
+from soak.running.controls import doubt, run_controls
+from soak.running.findings import failed_to_start
+from soak.running.interpreter import find_interpreter
+from soak.running.tracking import find_library
+from soak.verdict import Verdict
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Controls:
+    library, _ = find_library()
+    here = dataclasses.replace(surroundings(tmp_path_factory.mktemp("controls")), tracker_library=library)
+    return run_controls(here)
+
+
+def test_every_kind_is_found_again_within_two_percent(measured: Controls):
+    assert measured.ok
+    assert measured.failed_signals == ()
+    assert {spike.signal for spike in measured.spikes} == {"python_blocks", "fds", "threads", "children", "mapped"}
+    for spike in measured.spikes:
+        assert spike.recovered == pytest.approx(spike.planted, rel=0.02)
+    assert measured.spike.recovered_allocated == pytest.approx(128, rel=0.02)
+
+
+def test_a_leak_that_is_not_found_as_planted_fails_its_signal_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Twice as many descriptors are expected as are leaked, so they are not found again."""
+    kinds = [
+        dataclasses.replace(kind, planted=2 * kind.planted) if kind.signal == "fds" else kind
+        for kind in controls_module._KINDS
+        if kind.signal in ("fds", "children")
+    ]
+    monkeypatch.setattr(controls_module, "_KINDS", kinds)
+
+    found = run_controls(surroundings(tmp_path))
+
+    assert not found.ok
+    assert found.failed_signals == ("fds",)
+    assert [(spike.signal, spike.ok) for spike in found.spikes] == [("fds", False), ("children", True)]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "decided_by", "failed", "expected"),
+    [
+        ("CLEAN", "ledger", ("fds",), "INCONCLUSIVE"),
+        ("CLEAN", "ledger", ("heap",), "CLEAN"),  # undecided itself, so nothing rests on it
+        ("LEAK", "counter:fds", ("fds",), "INCONCLUSIVE"),
+        ("LEAK", "counter:fds", ("threads", "tracked"), "LEAK"),
+        ("LEAK", "lost-scan", ("tracked",), "INCONCLUSIVE"),
+        ("LEAK", "ledger", ("python_blocks",), "LEAK"),
+        ("FAILED", None, ("fds",), "FAILED"),
+        ("SETTLING", "counter:heap", ("heap",), "SETTLING"),
+    ],
+)
+def test_what_rests_on_a_failed_control_is_not_proven(
+    measured: Controls, verdict: str, decided_by: str | None, failed: tuple[str, ...], expected: str
+):
+    proven = {"tracked": "CLEAN", "fds": "CLEAN", "threads": "CLEAN", "heap": "INCONCLUSIVE", "python_blocks": "CLEAN"}
+    signals = {
+        name: SignalResult(SIGNALS[name].unit, 0.0, 0.0, 0.0, Verdict(said), SIGNALS[name].role.value, "")
+        for name, said in proven.items()
+    }
+    nothing = failed_to_start(a_plan(), OSError("x"), find_interpreter(None))
+    before = dataclasses.replace(
+        nothing, verdict=Verdict(verdict), decided_by=decided_by, signals=signals, why="Before."
+    )
+
+    after = doubt(before, dataclasses.replace(measured, failed_signals=failed))
+
+    assert after.verdict == expected
+    assert after.why.endswith("Before.")
+    assert after.why.startswith("The control of what this rests on failed") == (verdict != expected)
+    assert doubt(before, None) is before
