@@ -1,9 +1,10 @@
 """Kill soak or a measured process with SIGKILL at random moments, again and again, and see what is left.
 
-Each round begins a run of two components, one that leaks and one that does not, waits a random time, kills the parent
-or the measured process, and then asks: does run.db open? How many of the checkpoints that the measured process had
-handed over are missing? Does a process go on, is a file left in shared memory? Does ``soak resume`` give the verdicts
-of a run that nobody disturbed? The measured process's own ring, which this script maps while it runs, is the witness.
+Each run is of two components, one that leaks and one that does not. At a random moment the parent or the measured
+process is killed; ``soak resume`` goes on, and is killed in its turn, ten times over. After each kill: does run.db
+open? How many of the checkpoints that the measured process had handed over are missing? Does a process go on, is a file
+left in shared memory? And in the end: does a last resume give the verdicts of a run that nobody disturbed? The measured
+process's own ring, which this script maps while it runs, is the witness.
 
   python benchmarks/torture.py --kills 1000
 """
@@ -15,15 +16,16 @@ import contextlib
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
@@ -46,7 +48,13 @@ def clean():
 EXPECTED = {"leak": "LEAK", "clean": "CLEAN"}
 EXPECTED_EXIT_CODE = 1
 # Without a budget in cycles a verdict ends a component, so a busy machine makes it longer and not undecided.
-RUN = ["case.py:leak", "case.py:clean", "--n-min", "256", "--checkpoint-every", "16", "--no-track"]
+RUN = ["run", "case.py:leak", "case.py:clean", "--n-min", "2048", "--checkpoint-every", "64", "--no-track"]
+RESUME = ["resume"]
+KILLS_OF_A_RUN = 10
+CONTROLS = 7
+"""Processes that a run measures before its components."""
+AFTER_CONTROLS = 0.8
+_LOOK_EVERY_S = 0.02
 LONGEST_WAIT_S = 120.0
 _MARK = 2
 
@@ -55,7 +63,17 @@ Checkpoint = tuple[int, float]
 
 
 @dataclass(frozen=True)
-class Round:
+class Choice:
+    """Whom to kill, and when."""
+
+    victim: str
+    after_controls: bool
+    """Count from the components' first process on, else from the run's folder: before that nothing of it is there."""
+    moment_s: float
+
+
+@dataclass(frozen=True)
+class Kill:
     """What one kill did."""
 
     killed: str
@@ -68,29 +86,39 @@ class Round:
     """What must not be, in words; empty when all is well."""
 
 
-def torture(kills: int, seed: int, jobs: int, longest_s: float) -> Iterator[Round]:
-    """Do so many rounds, some at a time. ``longest_s``: the random moment is at most so long after the start."""
+def torture(kills: int, seed: int, jobs: int, longest_s: float) -> Iterator[Kill]:
+    """Do so many kills, some runs at a time. ``longest_s``: each is at most so long after the start."""
     chance = random.Random(seed)
-    choices = [(chance.choice(("parent", "child")), chance.uniform(0.0, longest_s)) for _ in range(kills)]
+    choices = [
+        Choice(chance.choice(("parent", "child")), chance.random() < AFTER_CONTROLS, chance.uniform(0.0, longest_s))
+        for _ in range(kills)
+    ]
+    chains = [choices[start : start + KILLS_OF_A_RUN] for start in range(0, kills, KILLS_OF_A_RUN)]
     with ThreadPoolExecutor(jobs) as pool:
-        yield from pool.map(lambda choice: do_round(*choice), choices)
+        for done in pool.map(torture_run, chains):
+            yield from done
 
 
-def do_round(victim: str, moment_s: float) -> Round:
-    """Begin a run, kill at the moment, and look."""
+def torture_run(choices: Sequence[Choice]) -> list[Kill]:
+    """Begin a run, kill it at each of these moments and go on with it; return what was seen after each."""
+    kills: list[Kill] = []
     with tempfile.TemporaryDirectory(prefix="torture-") as name:
         place = Path(name)
         (place / "case.py").write_text(CASE, encoding="utf-8")
-        with _begin(place) as soak:
-            # From its first folder on, for before that nothing of a run is there.
-            witness = _watch_until(soak, place, moment_s)
-            killed = _kill(soak, victim, witness)
-            family = witness.family
-            if killed == "parent":
-                soak.wait()
-            else:
-                soak.wait(LONGEST_WAIT_S)
-        return _look(place, killed, witness, family)
+        for choice in choices:
+            with _begin(place, RESUME if list_runs(place / "reports") else RUN) as soak:
+                witness = _watch_until(soak, place, choice)
+                killed = _kill(soak, choice.victim, witness)
+                if killed == "parent":
+                    soak.wait()
+                else:
+                    soak.wait(LONGEST_WAIT_S)
+            kill = _look(place, killed, witness)
+            if killed == "nobody" or choice is choices[-1]:
+                kill = replace(kill, faults=(*kill.faults, *_resume(place)))
+                shutil.rmtree(place / "reports")
+            kills.append(kill)
+    return kills
 
 
 class Witness:
@@ -108,8 +136,9 @@ class Witness:
             self.family.update(children)
             measured = [child for child in children if any("inside/__main__.py" in word for word in child.cmdline())]
             self.child = measured[-1] if measured else None
-            if self.child is not None and self.child.pid not in self.rings:
-                self.rings[self.child.pid] = ring.Ring(self.child.cmdline()[-1])
+            for child in measured:
+                if child.pid not in self.rings:
+                    self.rings[child.pid] = ring.Ring(child.cmdline()[-1])
 
     def acknowledged(self) -> list[list[Checkpoint]]:
         """Return, for each measured process, the checkpoints that it handed over."""
@@ -123,9 +152,9 @@ class Witness:
         ]
 
 
-def _begin(place: Path) -> subprocess.Popen[bytes]:
+def _begin(place: Path, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-m", "soak", "run", *RUN],
+        [sys.executable, "-m", "soak", *arguments],
         cwd=place,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -133,17 +162,22 @@ def _begin(place: Path) -> subprocess.Popen[bytes]:
     )
 
 
-def _watch_until(soak: subprocess.Popen[bytes], place: Path, moment_s: float) -> Witness:
+def _watch_until(soak: subprocess.Popen[bytes], place: Path, choice: Choice) -> Witness:
     witness = Witness()
     with contextlib.suppress(psutil.Error):
         process = psutil.Process(soak.pid)
         while soak.poll() is None and not list_runs(place / "reports"):
             time.sleep(0.005)
-        kill_at_s = time.monotonic() + moment_s
+        while soak.poll() is None and choice.after_controls and len(witness.rings) <= CONTROLS:
+            witness.look(process)
+            time.sleep(_LOOK_EVERY_S)
+        kill_at_s = time.monotonic() + choice.moment_s
         while soak.poll() is None and time.monotonic() < kill_at_s:
             witness.look(process)
-            time.sleep(min(0.02, max(0.0, kill_at_s - time.monotonic())))
+            time.sleep(min(_LOOK_EVERY_S, max(0.0, kill_at_s - time.monotonic())))
         witness.look(process)
+        while soak.poll() is None and choice.victim == "child" and witness.child is None:
+            witness.look(process)
     return witness
 
 
@@ -159,9 +193,9 @@ def _kill(soak: subprocess.Popen[bytes], victim: str, witness: Witness) -> str:
     return "child"
 
 
-def _look(place: Path, killed: str, witness: Witness, family: set[psutil.Process]) -> Round:
+def _look(place: Path, killed: str, witness: Witness) -> Kill:
     faults = []
-    _, alive = psutil.wait_procs(list(family), timeout=10)
+    _, alive = psutil.wait_procs(list(witness.family), timeout=10)
     faults += [f"process {process.pid} goes on" for process in alive if _is_running(process)]
     faults += [f"{file} is left" for file in _shared_files() if _is_ours(file)]
     runs = list_runs(place / "reports")
@@ -174,11 +208,10 @@ def _look(place: Path, killed: str, witness: Witness, family: set[psutil.Process
             ]
         missing, compared = compare(witness.acknowledged(), stored)
     except (SoakError, IndexError) as error:
-        return Round(killed, 0, 0, (*faults, f"run.db does not open: {error!r}"))
+        return Kill(killed, 0, 0, (*faults, f"run.db does not open: {error!r}"))
     if missing > 1:
         faults.append(f"{missing} acknowledged checkpoints are missing")
-    faults += _resume(place)
-    return Round(killed, missing, compared, tuple(faults))
+    return Kill(killed, missing, compared, tuple(faults))
 
 
 def compare(acknowledged: list[list[Checkpoint]], stored: list[list[Checkpoint]]) -> tuple[int, int]:
@@ -237,7 +270,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--longest", type=float, default=4.0, help="seconds; the moment is drawn from 0 to this")
+    parser.add_argument("--longest", type=float, default=3.0, help="seconds; the moment is drawn from 0 to this")
     options = parser.parse_args()
     killed: Counter[str] = Counter()
     missing: Counter[int] = Counter()
@@ -251,9 +284,9 @@ def main() -> int:
             print(f"kill {number} ({done.killed}): {fault}", flush=True)
         if number % 50 == 0:
             print(f"{number} kills, {faults} with a fault", file=sys.stderr, flush=True)
-    print(f"{options.kills} rounds: killed {dict(killed)}")
-    print(f"acknowledged checkpoints missing (rounds by how many, of {compared:,}): {dict(sorted(missing.items()))}")
-    print(f"rounds with a fault: {faults}")
+    print(f"{options.kills} kills: {dict(killed)}")
+    print(f"acknowledged checkpoints missing (kills by how many, of {compared:,}): {dict(sorted(missing.items()))}")
+    print(f"kills with a fault: {faults}")
     return 1 if faults else 0
 
 

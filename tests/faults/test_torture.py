@@ -10,7 +10,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 def test_kills_at_random_moments_cost_nothing():
     """Eight of them, at soak and at what it measures; each database opens, each resumed run finds the same."""
-    rounds = list(torture.torture(8, seed=11, jobs=2, longest_s=4.0))
+    rounds = list(torture.torture(8, seed=11, jobs=2, longest_s=3.0))
 
     assert [done.faults for done in rounds] == [()] * 8
     assert max(done.missing for done in rounds) <= 1
