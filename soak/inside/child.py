@@ -119,7 +119,11 @@ def _report(area: ring.Ring, error: BaseException) -> None:
 
     Without the traceback module: a component that has used up its descriptors could not import it any more.
     """
-    lines = [("%s: %s" % (type(error).__name__, error)).split("\n")[0]]
+    try:
+        text = str(error)
+    except Exception:  # its own: whatever it does, that the component raised must be told
+        text = "its text cannot be made"
+    lines = [("%s: %s" % (type(error).__name__, text)).split("\n")[0]]
     own = os.path.dirname(os.path.abspath(__file__))
     trace = error.__traceback__
     while trace is not None:

@@ -148,6 +148,7 @@ class Loop:
     def _count(self, at_ns: int, done: int) -> tuple[int, ...]:
         """Return the measured fields of a row, in the order of ROW_FIELDS."""
         words = self.words
+        words[ring.WORD_COUNTING] = 1
         blocks_before_gc = counters.read_python_blocks()
         words[ring.WORD_GC_COLLECTED] = counters.soak_may_collect()
         if words[ring.WORD_GC_COLLECTED]:
@@ -163,6 +164,7 @@ class Loop:
         gc_objects = ring.NOT_READ
         if self.rows == 0:
             gc_objects = counters.count_gc_objects()  # last, for the list it makes is in none of the readings then
+        words[ring.WORD_COUNTING] = 0
         return (
             done,
             at_ns,

@@ -48,6 +48,7 @@ WORD_PAUSED_NS = 17  # for how long the loop has stood still because the parent 
 WORD_USUAL_CHECKPOINT_NS = 18  # what one has been taking lately
 WORD_TYPE = 19  # the address of the type ``type``, by which a scan of the memory tells objects
 WORD_ANSWERED = 20  # 1 when what the parent asked about objects is answered in the text area
+WORD_COUNTING = 22  # 1 while a checkpoint is counted: it collects garbage, and that runs the component's finalizers
 # Words written by the parent.
 WORD_STOP = 32  # GO_ON, or what is to be done before the next cycle: STOP, PAUSE
 WORD_ROWS_READ = 33  # futex: the child waits on its low half

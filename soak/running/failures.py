@@ -30,6 +30,8 @@ def describe_failure(process: MeasuredProcess, *, hung: bool, held: bool = False
     stack = _stack_of(process.output())
     if hung:
         detail = "stopped by a signal, and not continued" if held else "no end"
+        if words[ring.WORD_COUNTING]:
+            detail = "no end of collecting its garbage, or of a finalizer that this runs,"
         return _failure(process, phase, "hang", f"{detail} within the cycle timeout", stack)
     if status is not None and status < 0:
         return _failure(process, phase, "signal", _signal_name(-status), stack)

@@ -428,18 +428,19 @@ class _Liveness:
 
     def __init__(self, timeout_s: float) -> None:
         self._timeout_s = timeout_s
-        self._seen: tuple[int, int] | None = None
+        self._seen: tuple[int, int, int] | None = None
         self._since_s = 0.0
 
     def is_hung(self, process: MeasuredProcess) -> bool:
         words = process.words
         now_s = time.monotonic()
-        state = (words[ring.WORD_PHASE], words[ring.WORD_CYCLE])
+        state = (words[ring.WORD_PHASE], words[ring.WORD_CYCLE], words[ring.WORD_ROWS_WRITTEN])
         # Between cycles it may wait for the next one as long as its pace says, but not when it was told to stop.
         waits = (
             words[ring.WORD_PHASE] == ring.PHASE_CYCLES
             and words[ring.WORD_CYCLE] == words[ring.WORD_COMPLETED]
             and words[ring.WORD_STOP] != ring.STOP
+            and not words[ring.WORD_COUNTING]
             and not process.is_stopped()
         )
         if state != self._seen or waits:

@@ -42,6 +42,51 @@ def test_a_driver_that_is_stopped_in_a_cycle_has_hung(tmp_path: Path):
     assert any("in stand_still" in line for line in failure.stack)
 
 
+def test_a_finalizer_that_does_not_end_has_hung(tmp_path: Path):
+    """It runs between cycles, when soak collects garbage: a cycle's leftovers are the component's all the same."""
+    failure = soak_driver(
+        tmp_path,
+        """
+        import time
+        class Holds:
+            def __del__(self): wait_for_ever()
+        def wait_for_ever():
+            time.sleep(600)
+        def setup(): return [0]
+        def cycle(state):
+            state[0] += 1
+            if state[0] == 5:
+                garbage = Holds()
+                garbage.itself = garbage
+        """,
+        cycle_timeout_s=0.5,
+        checkpoint_every=8,
+    ).course.failure
+
+    assert failure is not None
+    assert (failure.phase, failure.cycle, failure.reason) == ("cycle", 8, "hang")
+    assert failure.detail.startswith("no end of collecting its garbage")
+    assert any("in wait_for_ever" in line for line in failure.stack)
+
+
+def test_an_exception_that_cannot_say_what_it_is_is_told_all_the_same(tmp_path: Path):
+    """Its own __str__ raises."""
+    failure = soak_driver(
+        tmp_path,
+        """
+        class Odd(Exception):
+            def __str__(self): raise ValueError("no text")
+        def cycle(state): raise_it()
+        def raise_it(): raise Odd
+        """,
+    ).course.failure
+
+    assert failure is not None
+    assert (failure.phase, failure.cycle, failure.reason) == ("cycle", 1, "exception")
+    assert failure.detail == "Odd: its text cannot be made"
+    assert any("in raise_it" in line for line in failure.stack)
+
+
 def stopped_between_cycles(folder: Path, *, go_on: bool) -> Supervisor:
     """Prepare a paced run whose process gets SIGSTOP while it waits for its next cycle, and SIGCONT 0.3 s later."""
     (folder / "drive_it.py").write_text(
