@@ -13,6 +13,7 @@ COMMANDS = {
     "show": "what a run found, in the terminal",
     "report": "make a run's reports again from its database",
     "compare": "two runs against each other: which leaks are new, gone, worse or better",
+    "bisect": "which release of a package is the first that leaks, or the first that no longer does",
     "export": "a run's raw readings as CSV",
     "profile": "where the time of a cycle goes: cProfile of each component, and all of them merged",
     "view": "profiles in SnakeViz, reports beside them, in the browser",

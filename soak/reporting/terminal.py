@@ -86,10 +86,10 @@ class Progress:
         if self._live is not None:
             self._live.stop()
 
-    def begin(self, component: str, position: int, total: int) -> None:
+    def begin(self, component: str, position: int, total: int, note: str = "starting") -> None:
         """Say that ``component``, the ``position``-th of ``total`` (from 1), is at work."""
         self._places[component] = f"{position}/{total}"
-        self._show(component, _work_line(self._places[component], component, "starting"))
+        self._show(component, _work_line(self._places[component], component, note))
 
     def update(self, component: str, cycles: int, elapsed_s: float, budget_s: float | None, note: str) -> None:
         """Show how far a component is; ``budget_s`` is None where the budget is not a time."""
@@ -102,15 +102,15 @@ class Progress:
 
     def done(self, result: ComponentResult) -> None:
         """Write the line of a finished component, which stays."""
-        self._at_work.pop(result.name, None)
-        place = self._places.pop(result.name, "")
-        line = Text.assemble(
-            (f"{place:>7} ", "dim"),
-            (f"{say.SYMBOLS[result.verdict]} {result.verdict:<12} ", STYLES[result.verdict]),
-            _plain(say.component_sentence(result)),
-        )
+        self.end(result.name, result.verdict, say.component_sentence(result))
+
+    def end(self, component: str, verdict: Verdict | None, sentence: str) -> None:
+        """Write a line that stays in place of a component at work; ``verdict``: None when there is none."""
+        self._at_work.pop(component, None)
+        place = self._places.pop(component, "")
+        words, style = (f"{say.SYMBOLS[verdict]} {verdict:<12} ", STYLES[verdict]) if verdict else (f"{'–':<15}", "dim")
         self._redraw()
-        self._console.print(line)
+        self._console.print(Text.assemble((f"{place:>7} ", "dim"), (words, style), _plain(sentence)))
 
     def _show(self, component: str, line: RenderableType) -> None:
         self._at_work[component] = line

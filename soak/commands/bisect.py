@@ -1,0 +1,222 @@
+"""Find the first release of a package that leaks, or the first that no longer does.
+
+Soaks TARGET (file.py:function, a driver file or package.module:function, as soak run
+takes it) with releases between --good, which does not leak, and --bad, which does, each
+in a virtual environment of its own, and halves what is left with every verdict. Where
+--good is the newer of the two, the release that mended the leak is found.
+
+  soak bisect numpy reduce.py:iteration --bad 2.3.1 --good 2.4.1
+  soak bisect ujson encode.py:iteration --bad 5.3.0 --good 5.9.0 --python python3.10
+  soak bisect scipy fit.py:cycle --good 1.11.1 --bad 1.13.0 --with 'numpy<2'
+
+Releases that cannot be installed or judged are skipped and named. Environments and
+verdicts are kept below --cache. Each run's folder is under --out, so that soak compare
+and soak show can look closer.
+
+Exit codes: 0 found, 2 usage or tool failure, or an end is not as given, 3 not decided.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import shlex
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from soak.commands.arguments import duration, positive_count, size
+from soak.commands.measure import signals_set
+from soak.errors import UsageError
+from soak.settings import Request, RunPlan, make_plan, parse_driver_setting
+
+if TYPE_CHECKING:
+    from soak.reporting.terminal import Progress
+    from soak.results import ComponentResult
+    from soak.running.bisection import Bisection
+    from soak.running.trial_cache import Trial
+    from soak.store.database import RunStore
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of ``soak bisect``."""
+    parser.add_argument("package", metavar="PACKAGE", help="the package's name, with extras if any")
+    parser.add_argument("target", metavar="TARGET", help="what soak run takes, for one component")
+    parser.add_argument("--good", required=True, metavar="V", help="a release that does not leak")
+    parser.add_argument("--bad", required=True, metavar="V", help="a release that leaks")
+    releases = parser.add_argument_group("releases")
+    releases.add_argument("--pre", action="store_true", help="try pre-releases as well")
+    releases.add_argument("--python", metavar="INTERPRETER", help="any CPython from 3.8 on (soak's own)")
+    releases.add_argument(
+        "--with",
+        action="append",
+        default=[],
+        dest="requirements",
+        metavar="REQUIREMENT",
+        help="install this too, such as 'numpy<2'",
+    )
+    releases.add_argument("--build", action="store_true", help="build from source what has no wheel")
+    releases.add_argument("--cache", type=Path, metavar="DIR", help="environments and verdicts (~/.cache/soak/bisect)")
+    releases.add_argument("--fresh", action="store_true", help="judge anew what earlier searches judged")
+    budget = parser.add_argument_group("budget and verdict, of each release")
+    budget.add_argument(
+        "--duration", type=duration, metavar="60s", help="at most so long; once more five times as much"
+    )
+    budget.add_argument("--iterations", type=positive_count, metavar="N", help="at most so many cycles; likewise")
+    budget.add_argument("--interval", type=duration, metavar="100ms", help="pace; 0 is flat out (the driver's own)")
+    budget.add_argument("--tolerance", type=size, metavar="1B", help="accepted growth per cycle (1B)")
+    budget.add_argument(
+        "--n-min", type=positive_count, metavar="N", help="cycles before anything held is called a leak"
+    )
+    budget.add_argument("--cycle-timeout", type=duration, metavar="60s", help="a cycle longer than this has hung (60s)")
+    budget.add_argument("--max-rss", type=size, metavar="2GiB", help="stop and judge what grows to this")
+    budget.add_argument("--set", action="append", default=[], metavar="NAME.key=value", help="a driver's setting")
+    output = parser.add_argument_group("output")
+    output.add_argument("--out", type=Path, metavar="DIR", help="where runs are kept (reports/)")
+    output.add_argument("--json", metavar="FILE", help="what was found, as JSON; - is stdout")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Search and print; return the exit code."""
+    if options.json not in (None, "-") and not Path(options.json).absolute().parent.is_dir():
+        raise UsageError(f"{options.json} cannot be written: there is no folder {Path(options.json).parent}")
+    plan = _plan(options)
+
+    from rich.console import Console
+
+    from soak.reporting.bisection_text import render_json, render_text
+    from soak.reporting.terminal import Progress
+    from soak.reporting.write import write_text
+
+    stopping = threading.Event()
+    with Progress(Console(stderr=True)) as progress, signals_set(stopping):
+        bisection = _search(options, plan, stopping, progress)
+    if options.json == "-":
+        sys.stdout.write(render_json(bisection))
+    elif options.json is not None:
+        write_text(Path(options.json), render_json(bisection))
+    print(render_text(bisection), end="", file=sys.stderr if options.json == "-" else sys.stdout)
+    return _exit_code(bisection)
+
+
+def _search(options: argparse.Namespace, plan: RunPlan, stopping: threading.Event, progress: Progress) -> Bisection:
+    from soak.running.bisection import bisect, choose_releases, read_question
+    from soak.running.installing import Installer
+    from soak.running.interpreter import find_interpreter
+    from soak.running.releases import read_package
+    from soak.running.trial_cache import TrialCache
+    from soak.running.trials import Trials
+
+    cache = (options.cache or _default_cache()).absolute()
+    question = read_question(read_package(options.package), options.good, options.bad, pre=options.pre)
+    interpreter = find_interpreter(options.python)
+    installer = Installer(cache, interpreter, stopping, requirements=options.requirements, build=options.build)
+    releases = choose_releases(question, installer)
+    target = plan.components[0].target
+    print(f"soak: {len(releases)} releases of {question.package.name} for {interpreter}", file=sys.stderr)
+    trials = Trials(
+        question.package,
+        plan,
+        installer,
+        TrialCache(cache / "verdicts", fresh=options.fresh),
+        settings={"command": shlex.join(["soak", *sys.argv[1:]])},
+        onlooker=_Onlooker(question.package.name, len(releases), progress),
+        on_run=_write_reports,
+        stopping=stopping,
+    )
+    return bisect(question, releases, trials, str(target), str(interpreter))
+
+
+def _plan(options: argparse.Namespace) -> RunPlan:
+    """Make the plan of a run of the target; its budget is an upper bound, less when the verdict stands earlier."""
+    settings: dict[str, dict[str, Any]] = {}
+    for text in options.set:
+        name, key, value = parse_driver_setting(text)
+        settings.setdefault(name, {})[key] = value
+    request = Request(
+        targets=(options.target,),
+        iterations=options.iterations,
+        duration_s=options.duration,
+        interval_s=options.interval,
+        tolerance_bytes=options.tolerance,
+        n_min=options.n_min,
+        driver_settings=settings,
+        cycle_timeout_s=options.cycle_timeout,
+        max_rss_bytes=options.max_rss,
+        out=options.out,
+    )
+    plan = make_plan(request, Path.cwd())
+    if len(plan.components) != 1:
+        raise UsageError(f"{options.target!r} names {len(plan.components)} components; search with one of them")
+    return replace(plan, components=(replace(plan.components[0], full_budget=False),), on_verdict=None)
+
+
+def _default_cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "soak" / "bisect"
+
+
+def _write_reports(store: RunStore) -> None:
+    from soak.reporting.write import write_reports
+
+    result = store.read_run()
+    write_reports(result, store.read_readings, Path(result.folder))
+
+
+def _exit_code(bisection: Bisection) -> int:
+    from soak.running.search import Outcome
+
+    match bisection.change.outcome:
+        case Outcome.FOUND:
+            return 0
+        case Outcome.CONTRADICTED:
+            return 2
+        case Outcome.ENDPOINT_UNJUDGED:
+            trial = bisection.trial(bisection.change.endpoint or "")
+            return 3 if trial is not None and trial.result is not None else 2
+        case _:
+            return 3
+
+
+class _Onlooker:
+    """Shows the release at work, and a line that stays for each that was tried."""
+
+    def __init__(self, package: str, releases: int, progress: Progress) -> None:
+        self._package = package
+        self._expected = 2 + math.ceil(math.log2(max(1, releases - 1)))
+        self._progress = progress
+        self._begun = 0
+
+    def begin(self, release: str) -> _RunProgress:
+        """Show that a release is being installed."""
+        self._begun += 1
+        shown = _RunProgress(f"{self._package} {release}", self._progress)
+        self._progress.begin(shown.name, self._begun, max(self._begun, self._expected), "installing")
+        return shown
+
+    def end(self, trial: Trial) -> None:
+        """Write the line of a release."""
+        from soak.reporting.bisection_text import trial_sentence
+
+        verdict = None if trial.result is None else trial.result.verdict
+        self._progress.end(f"{self._package} {trial.release}", verdict, trial_sentence(trial, self._package))
+
+
+class _RunProgress:
+    """Shows a run under the name of the release that is soaked."""
+
+    def __init__(self, name: str, progress: Progress) -> None:
+        self.name = name
+        self._progress = progress
+
+    def begin(self, _component: str, _position: int, _total: int) -> None:
+        """Say nothing more: the release is at work already."""
+
+    def update(self, _component: str, cycles: int, elapsed_s: float, budget_s: float | None, note: str) -> None:
+        """Show how far the run is."""
+        self._progress.update(self.name, cycles, elapsed_s, budget_s, note)
+
+    def done(self, _result: ComponentResult) -> None:
+        """Say nothing yet: an undecided release is soaked once more."""

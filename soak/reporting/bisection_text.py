@@ -1,0 +1,178 @@
+"""What a search among releases found: one sentence, a table of the releases tried, JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from soak.reporting import sentences as say
+from soak.reporting.json_report import finite
+from soak.results import Cause
+from soak.running.bisection import Bisection
+from soak.running.search import Outcome
+from soak.running.trial_cache import Trial
+
+SCHEMA_VERSION = 1
+_SHORTEST_REASON = 160
+
+
+def headline(bisection: Bisection) -> str:
+    """Say what was found in one sentence."""
+    change, name, leak_came = bisection.change, bisection.question.package.name, bisection.question.newest_leaks
+    match change.outcome:
+        case Outcome.FOUND:
+            what = "leaks" if leak_came else "no longer leaks"
+            return f"{name} {change.after} is the first release that {what} ({change.before} does{' not' * leak_came})."
+        case Outcome.BETWEEN:
+            what = "leaks" if leak_came else "no longer leaks"
+            unjudged = ", ".join(change.unjudged)
+            return (
+                f"The first release of {name} that {what} comes after {change.before} and is {change.after} at the "
+                f"latest; {unjudged} could not be judged."
+            )
+        case Outcome.STOPPED:
+            return f"Stopped; still to be searched: {name} from {change.before} to {change.after}."
+    trial = bisection.trial(change.endpoint or "")
+    assert trial is not None
+    given = "good" if (change.endpoint == change.before) == leak_came else "bad"
+    if change.outcome is Outcome.ENDPOINT_UNJUDGED:
+        return f"{name} {change.endpoint}, given as {given}, cannot be judged: {trial.reason}"
+    found = "leaks" if trial.leaks else "does not leak"
+    return f"{name} {change.endpoint}, given as {given}, {found}: there is nothing to search for."
+
+
+def render_text(bisection: Bisection) -> str:
+    """Write the sentence, the releases that were tried by version, and what else bears on the answer."""
+    rows = [("release", "verdict", "growth", "place", "run"), *(_row(trial) for trial in _by_version(bisection))]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    reasons = [f"{trial.release} {_brief(trial.reason)}" for trial in _by_version(bisection) if trial.reason]
+    notes = [note for note in (_moved(bisection), *_elsewhere(bisection), *_doubtful(bisection)) if note]
+    blocks = [headline(bisection), "\n".join(table), "\n".join(reasons), "\n".join(notes)]
+    return say.printable("\n\n".join(block for block in blocks if block)) + "\n"
+
+
+def render_json(bisection: Bisection) -> str:
+    """Write all of it as JSON; rates per cycle."""
+    question, change = bisection.question, bisection.change
+    document = {
+        "schema": SCHEMA_VERSION,
+        "package": question.package.name,
+        "target": bisection.target,
+        "python": bisection.python,
+        "good": str(question.good),
+        "bad": str(question.bad),
+        "outcome": change.outcome,
+        "first_that": "leaks" if question.newest_leaks else "no longer leaks",
+        "first": change.after if change.outcome is Outcome.FOUND else None,
+        "before": change.before,
+        "after": change.after,
+        "unjudged": change.unjudged,
+        "says": headline(bisection),
+        "moved_with_it": _moves(bisection),
+        "releases": bisection.releases,
+        "trials": [_trial_document(trial) for trial in bisection.trials],
+    }
+    return json.dumps(finite(document), indent=2, allow_nan=False) + "\n"
+
+
+def trial_sentence(trial: Trial, package: str) -> str:
+    """Say in one sentence what was found with a release, and where it leaks."""
+    if trial.result is None:
+        return f"{package} {trial.release} {_brief(trial.reason)}"
+    sentence = say.component_sentence(dataclasses.replace(trial.result, name=f"{package} {trial.release}"))
+    place = _place(trial)
+    return f"{sentence}{f' In {place}.' if place else ''}{' (found earlier)' if trial.kept else ''}"
+
+
+def _by_version(bisection: Bisection) -> list[Trial]:
+    return sorted(bisection.trials, key=lambda trial: bisection.releases.index(trial.release))
+
+
+def _row(trial: Trial) -> tuple[str, str, str, str, str]:
+    if trial.result is None:
+        return trial.release, "–", "–", "", ""
+    run = f"{Path(trial.folder or '').name}{' (found earlier)' if trial.kept else ''}"
+    return trial.release, say.verdict_words(trial.result), say.growth_cell(trial.result), _place(trial) or "–", run
+
+
+def _cause(trial: Trial) -> Cause | None:
+    """Return the cause that grows fastest, one that is confirmed first."""
+    return trial.result.causes[0] if trial.leaks and trial.result is not None and trial.result.causes else None
+
+
+def _place(trial: Trial) -> str:
+    cause = _cause(trial)
+    place = None if cause is None else cause.where or cause.python_where
+    if place is None:
+        return ""
+    return say.place_words(dataclasses.replace(place, file=place.file and Path(place.file).name))
+
+
+def _brief(reason: str) -> str:
+    one_line = " ".join(reason.split())
+    return one_line if len(one_line) <= _SHORTEST_REASON else f"{one_line[:_SHORTEST_REASON]}…"
+
+
+def _moves(bisection: Bisection) -> dict[str, tuple[str | None, str | None]]:
+    """Map each other package that changed between the two releases named to its versions with either."""
+    before, after = bisection.trial(bisection.change.before), bisection.trial(bisection.change.after)
+    if before is None or after is None or not (before.installed and after.installed):
+        return {}
+    names = sorted({*before.installed, *after.installed} - {bisection.question.package.name})
+    versions = {name: (before.installed.get(name), after.installed.get(name)) for name in names}
+    return {name: (old, new) for name, (old, new) in versions.items() if old != new}
+
+
+def _moved(bisection: Bisection) -> str | None:
+    moves = ", ".join(f"{name} {old or 'absent'} → {new or 'absent'}" for name, (old, new) in _moves(bisection).items())
+    return f"Installed with it, and changed as well: {moves}; --with NAME==VERSION holds one still." if moves else None
+
+
+def _elsewhere(bisection: Bisection) -> list[str]:
+    """Name the releases whose leak has another fingerprint than that of the one given as bad.
+
+    Functions of stripped libraries have no names but addresses, which tell nothing from one release to the next.
+    """
+    bad = bisection.trial(str(bisection.question.bad))
+    expected = None if bad is None else _cause(bad)
+    if expected is None:
+        return []
+    causes = [(trial, cause) for trial in _by_version(bisection) if (cause := _cause(trial)) is not None]
+    return [
+        f"{trial.release} leaks at another place than {bisection.question.bad}; look whether it is the same leak."
+        for trial, cause in causes
+        if cause.fingerprint != expected.fingerprint and not (_is_stripped(cause) or _is_stripped(expected))
+    ]
+
+
+def _is_stripped(cause: Cause) -> bool:
+    return cause.where is not None and "+0x" in (cause.where.function or "")
+
+
+def _doubtful(bisection: Bisection) -> list[str]:
+    return [
+        f"The controls of the run with {trial.release} failed: its verdict is in doubt."
+        for trial in _by_version(bisection)
+        if not trial.controls_ok
+    ]
+
+
+def _trial_document(trial: Trial) -> dict[str, Any]:
+    result, cause = trial.result, _cause(trial)
+    return {
+        "release": trial.release,
+        "leaks": trial.leaks,
+        "reason": trial.reason or None,
+        "verdict": None if result is None else result.verdict,
+        "growth": None if result is None or result.growth is None else dataclasses.asdict(result.growth),
+        "cause": None if cause is None else dataclasses.asdict(cause),
+        "iterations": None if result is None else result.iterations,
+        "seconds": None if result is None else result.seconds,
+        "controls_ok": trial.controls_ok,
+        "folder": trial.folder,
+        "found_earlier": trial.kept,
+        "installed": trial.installed,
+    }
