@@ -108,7 +108,8 @@ def _place(trial: Trial) -> str:
     place = None if cause is None else cause.where or cause.python_where
     if place is None:
         return ""
-    return say.place_words(dataclasses.replace(place, file=place.file and Path(place.file).name))
+    file, module = (path and Path(path).name for path in (place.file, place.module))
+    return say.place_words(dataclasses.replace(place, file=file, module=module))
 
 
 def _brief(reason: str) -> str:
