@@ -137,13 +137,13 @@ def _elsewhere(bisection: Bisection) -> list[str]:
 
     Functions of stripped libraries have no names but addresses, which tell nothing from one release to the next.
     """
-    bad = bisection.trial(str(bisection.question.bad))
+    bad = bisection.trial(bisection.bad)
     expected = None if bad is None else _cause(bad)
     if expected is None:
         return []
     causes = [(trial, cause) for trial in _by_version(bisection) if (cause := _cause(trial)) is not None]
     return [
-        f"{trial.release} leaks at another place than {bisection.question.bad}; look whether it is the same leak."
+        f"{trial.release} leaks at another place than {bisection.bad}; look whether it is the same leak."
         for trial, cause in causes
         if cause.fingerprint != expected.fingerprint and not (_is_stripped(cause) or _is_stripped(expected))
     ]

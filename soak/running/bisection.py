@@ -43,6 +43,11 @@ class Bisection:
     trials: tuple[Trial, ...]
     """In the order they were made."""
 
+    @property
+    def bad(self) -> str:
+        """The end given as leaking, as the index spells it."""
+        return self.releases[-1 if self.question.newest_leaks else 0]
+
     def trial(self, release: str) -> Trial | None:
         """Return what was found with a release; None when it was not tried."""
         return next((trial for trial in self.trials if trial.release == release), None)

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from packaging.version import Version
 
@@ -25,6 +26,8 @@ from soak.running.search import StoppedError
 FIRST_PIP = Version("22.3")
 """The first that installs into another environment (``--python``)."""
 _IMPOSSIBLE = "0+soak.asks"
+_READY = "soak.json"
+"""The file that an environment gets last."""
 _POLL_S = 0.1
 _UV_OPTIONS = ("index-url", "extra-index-url", "find-links")
 _DESCRIBE = """
@@ -103,9 +106,8 @@ class Installer:
         requirement = package.at(release)
         key = repr((self.interpreter, requirement, self._requirements, self.wheels_only))
         folder = self._cache / "environments" / f"{package.name}-{release}-{_digest(key)}"
-        ready = folder / "soak.json"
         with _locked(folder):
-            if not ready.is_file():
+            if not _is_ready(folder):
                 self._make_environment(folder)
                 self._install(folder, [requirement, *self._requirements])
                 python = _python(folder)
@@ -113,8 +115,8 @@ class Installer:
                 if described.code:
                     raise NotInstalledError(_last_line(described.err))
                 environment = Environment(str(python), **json.loads(described.out))
-                ready.write_text(json.dumps(asdict(environment)), encoding="utf-8")
-            return Environment(**json.loads(ready.read_text(encoding="utf-8")))
+                _make_ready(folder, asdict(environment))
+            return Environment(**json.loads((folder / _READY).read_text(encoding="utf-8")))
 
     def _make_environment(self, folder: Path) -> None:
         # Without pip, which takes seconds to unpack: one pip installs into all of them.
@@ -157,9 +159,9 @@ class Installer:
         if self._pip_python is not None:
             return self._pip_python
         folder = self._cache / "environments" / f"pip-{_digest(repr(self.interpreter))}"
-        python, ready = _python(folder), folder / "soak.json"
+        python = _python(folder)
         with _locked(folder):
-            if not ready.is_file():
+            if not _is_ready(folder):
                 self._make_environment(folder)
                 unpacked = self._run([str(python), "-m", "ensurepip"])
                 if unpacked.code:
@@ -168,7 +170,7 @@ class Installer:
                         f"({_last_line(unpacked.err or unpacked.out)}); on Debian, the package python3-venv brings it"
                     )
                 self._renew_pip(python)
-                ready.write_text("{}", encoding="utf-8")
+                _make_ready(folder, {})
         self._pip_python = python
         return python
 
@@ -207,6 +209,17 @@ class Installer:
 
 def _python(folder: Path) -> Path:
     return folder / "bin" / "python"
+
+
+def _is_ready(folder: Path) -> bool:
+    """Tell whether an environment was made to its end, and its interpreter is still there."""
+    return (folder / _READY).is_file() and _python(folder).exists()
+
+
+def _make_ready(folder: Path, facts: dict[str, Any]) -> None:
+    unfinished = folder / f"{_READY}.part"
+    unfinished.write_text(json.dumps(facts), encoding="utf-8")
+    unfinished.replace(folder / _READY)
 
 
 def _formats(wheels_only: bool) -> list[str]:
