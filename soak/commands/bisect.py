@@ -71,6 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     budget.add_argument(
         "--n-min", type=positive_count, metavar="N", help="cycles before anything held is called a leak"
     )
+    budget.add_argument("--checkpoint-every", type=positive_count, metavar="N", help="cycles between checkpoints")
     budget.add_argument("--cycle-timeout", type=duration, metavar="60s", help="a cycle longer than this has hung (60s)")
     budget.add_argument("--max-rss", type=size, metavar="2GiB", help="stop and judge what grows to this")
     budget.add_argument("--set", action="append", default=[], metavar="NAME.key=value", help="a driver's setting")
@@ -143,6 +144,7 @@ def _plan(options: argparse.Namespace) -> RunPlan:
         interval_s=options.interval,
         tolerance_bytes=options.tolerance,
         n_min=options.n_min,
+        checkpoint_every=options.checkpoint_every,
         driver_settings=settings,
         cycle_timeout_s=options.cycle_timeout,
         max_rss_bytes=options.max_rss,

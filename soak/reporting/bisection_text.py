@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ def render_text(bisection: Bisection) -> str:
     table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     reasons = [f"{trial.release} {_brief(trial.reason)}" for trial in _by_version(bisection) if trial.reason]
     notes = [note for note in (_moved(bisection), *_elsewhere(bisection), *_doubtful(bisection)) if note]
-    blocks = [headline(bisection), "\n".join(table), "\n".join(reasons), "\n".join(notes)]
+    blocks = [headline(bisection), "\n".join(table if bisection.trials else ()), "\n".join(reasons), "\n".join(notes)]
     return say.printable("\n\n".join(block for block in blocks if block)) + "\n"
 
 
@@ -98,14 +99,13 @@ def _row(trial: Trial) -> tuple[str, str, str, str, str]:
     return trial.release, say.verdict_words(trial.result), say.growth_cell(trial.result), _place(trial) or "–", run
 
 
-def _cause(trial: Trial) -> Cause | None:
-    """Return the cause that grows fastest, one that is confirmed first."""
-    return trial.result.causes[0] if trial.leaks and trial.result is not None and trial.result.causes else None
+def _causes(trial: Trial) -> tuple[Cause, ...]:
+    """Return the causes of a leak; what is confirmed first, then what grows fastest."""
+    return trial.result.causes if trial.leaks and trial.result is not None else ()
 
 
 def _place(trial: Trial) -> str:
-    cause = _cause(trial)
-    place = None if cause is None else cause.where or cause.python_where
+    place = next((cause.where or cause.python_where for cause in _causes(trial)), None)
     if place is None:
         return ""
     file, module = (path and Path(path).name for path in (place.file, place.module))
@@ -133,20 +133,25 @@ def _moved(bisection: Bisection) -> str | None:
 
 
 def _elsewhere(bisection: Bisection) -> list[str]:
-    """Name the releases whose leak has another fingerprint than that of the one given as bad.
+    """Name the releases that have no leak in common with the one given as bad."""
+    bad = bisection.trial(bisection.bad)
+    if bad is None or not bad.leaks:
+        return []
+    return [
+        f"{trial.release} leaks at another place than {bad.release}; look whether it is the same leak."
+        for trial in _by_version(bisection)
+        if trial.leaks and _are_elsewhere(_causes(trial), _causes(bad))
+    ]
+
+
+def _are_elsewhere(some: Sequence[Cause], others: Sequence[Cause]) -> bool:
+    """Tell whether two lists of causes, neither empty, are of different leaks.
 
     Functions of stripped libraries have no names but addresses, which tell nothing from one release to the next.
     """
-    bad = bisection.trial(bisection.bad)
-    expected = None if bad is None else _cause(bad)
-    if expected is None:
-        return []
-    causes = [(trial, cause) for trial in _by_version(bisection) if (cause := _cause(trial)) is not None]
-    return [
-        f"{trial.release} leaks at another place than {bisection.bad}; look whether it is the same leak."
-        for trial, cause in causes
-        if cause.fingerprint != expected.fingerprint and not (_is_stripped(cause) or _is_stripped(expected))
-    ]
+    if not some or not others or any(_is_stripped(cause) for cause in (*some, *others)):
+        return False
+    return {cause.fingerprint for cause in some}.isdisjoint(cause.fingerprint for cause in others)
 
 
 def _is_stripped(cause: Cause) -> bool:
@@ -162,14 +167,14 @@ def _doubtful(bisection: Bisection) -> list[str]:
 
 
 def _trial_document(trial: Trial) -> dict[str, Any]:
-    result, cause = trial.result, _cause(trial)
+    result = trial.result
     return {
         "release": trial.release,
         "leaks": trial.leaks,
         "reason": trial.reason or None,
         "verdict": None if result is None else result.verdict,
         "growth": None if result is None or result.growth is None else dataclasses.asdict(result.growth),
-        "cause": None if cause is None else dataclasses.asdict(cause),
+        "causes": [dataclasses.asdict(cause) for cause in _causes(trial)],
         "iterations": None if result is None else result.iterations,
         "seconds": None if result is None else result.seconds,
         "controls_ok": trial.controls_ok,

@@ -23,7 +23,7 @@ from soak.__main__ import main
 pytestmark = pytest.mark.integration
 
 CASE = "import dripping\n\ndef cycle():\n    dripping.call()\n"
-SMALL = ["--iterations", "2048", "--n-min", "256"]
+SMALL = ["--iterations", "2048", "--n-min", "256", "--checkpoint-every", "4"]
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def test_the_document_says_it_all(document: dict[str, Any]):
     assert (document["first_that"], document["first"], document["before"]) == ("leaks", "1.5", "1.4")
     leak = document["trials"][0]
     assert leak["growth"]["bytes_per_iteration"] > 100
-    assert leak["cause"]["python_where"]["function"] == "call"
+    assert leak["causes"][0]["python_where"]["function"] == "call"
     assert leak["installed"] == {"dripping": "1.6", "helper": "2.0"}
 
 
