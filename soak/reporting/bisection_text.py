@@ -16,7 +16,7 @@ from soak.running.search import Outcome
 from soak.running.trial_cache import Trial
 
 SCHEMA_VERSION = 1
-_SHORTEST_REASON = 160
+_LONGEST_REASON = 300
 
 
 def headline(bisection: Bisection) -> str:
@@ -39,7 +39,7 @@ def headline(bisection: Bisection) -> str:
     assert trial is not None
     given = "good" if (change.endpoint == change.before) == leak_came else "bad"
     if change.outcome is Outcome.ENDPOINT_UNJUDGED:
-        return f"{name} {change.endpoint}, given as {given}, cannot be judged: {trial.reason}"
+        return f"{name} {change.endpoint}, given as {given}, cannot be judged: {_brief(trial.reason)}"
     found = "leaks" if trial.leaks else "does not leak"
     return f"{name} {change.endpoint}, given as {given}, {found}: there is nothing to search for."
 
@@ -49,7 +49,8 @@ def render_text(bisection: Bisection) -> str:
     rows = [("release", "verdict", "growth", "place", "run"), *(_row(trial) for trial in _by_version(bisection))]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    reasons = [f"{trial.release} {_brief(trial.reason)}" for trial in _by_version(bisection) if trial.reason]
+    skipped = [t for t in _by_version(bisection) if t.reason and t.release != bisection.change.endpoint]
+    reasons = [f"{trial.release} {_brief(trial.reason)}" for trial in skipped]
     notes = [note for note in (_moved(bisection), *_elsewhere(bisection), *_doubtful(bisection)) if note]
     blocks = [headline(bisection), "\n".join(table if bisection.trials else ()), "\n".join(reasons), "\n".join(notes)]
     return say.printable("\n\n".join(block for block in blocks if block)) + "\n"
@@ -114,7 +115,7 @@ def _place(trial: Trial) -> str:
 
 def _brief(reason: str) -> str:
     one_line = " ".join(reason.split())
-    return one_line if len(one_line) <= _SHORTEST_REASON else f"{one_line[:_SHORTEST_REASON]}…"
+    return one_line if len(one_line) <= _LONGEST_REASON else f"{one_line[:_LONGEST_REASON]}…"
 
 
 def _moves(bisection: Bisection) -> dict[str, tuple[str | None, str | None]]:

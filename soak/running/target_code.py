@@ -27,7 +27,7 @@ def check_path(modules: Iterable[str], folders: Iterable[Path]) -> None:
         if found is not None:
             raise UsageError(
                 f"{found} comes first on the path and would be measured in place of the installed release; run this in "
-                "another folder, with the target in it"
+                "another folder, with the target in it, and without PYTHONPATH"
             )
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from soak.errors import UsageError
+from soak.results import ComponentResult
 from soak.running.experiment import Audience, run_experiment
 from soak.running.installing import Environment, Installer, NotInstalledError
 from soak.running.releases import Package
@@ -118,9 +119,18 @@ class Trials:
         return Trial(
             release,
             _LEAKS.get(result.verdict),
-            "" if result.verdict in _LEAKS else f"{result.verdict}: {result.why}",
+            _why_unjudged(result),
             result,
             run.folder,
             controls_ok=run.controls is None or run.controls.ok,
             installed=environment.installed,
         )
+
+
+def _why_unjudged(result: ComponentResult) -> str:
+    """Return why a verdict is neither that it leaks nor that it does not; empty when it is."""
+    if result.verdict in _LEAKS:
+        return ""
+    if result.failure is not None:
+        return f"{result.verdict} in {result.failure.phase}: {result.failure.detail}"
+    return f"{result.verdict}: {result.why}"

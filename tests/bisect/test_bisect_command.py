@@ -210,7 +210,7 @@ def test_a_driver_that_fails_is_no_verdict(place: Path):
     answer = bisect(place, "1.0", "1.4", target="absent.py:cycle")
 
     assert answer.code == 3
-    assert answer.out.startswith("dripping 1.4, given as bad, cannot be judged: FAILED: ")
+    assert answer.out.startswith("dripping 1.4, given as bad, cannot be judged: FAILED in cycle: ")
     assert "has no attribute 'absent'" in answer.out
 
 
