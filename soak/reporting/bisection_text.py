@@ -161,7 +161,7 @@ def _is_stripped(cause: Cause) -> bool:
 
 def _doubtful(bisection: Bisection) -> list[str]:
     return [
-        f"The controls of the run with {trial.release} failed: its verdict is in doubt."
+        f"A control of the run with {trial.release} failed: soak show tells which, and what cannot rest on it."
         for trial in _by_version(bisection)
         if not trial.controls_ok
     ]

@@ -107,7 +107,7 @@ def test_a_leak_at_another_place_is_mentioned(older: list[str], newer: list[str]
 def test_failed_controls_are_told():
     text = render_text(a_bisection(Change(Outcome.FOUND, "1.0", "1.2"), LEAK, replace(CLEAN, controls_ok=False)))
 
-    assert "The controls of the run with 1.0 failed" in text
+    assert "A control of the run with 1.0 failed" in text
 
 
 @pytest.mark.parametrize(
