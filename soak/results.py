@@ -137,6 +137,39 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class AuditPart:
+    """One part of resident memory, and its change over the cycles that an audit covers."""
+
+    kind: str
+    """native-blocks, python-blocks, rounding, malloc, {malloc,arena,pymalloc}-free, stacks, mapping or tracker."""
+    name: str
+    """What people call it; of a mapping its file, or the call that made it."""
+    bytes: int
+    bytes_per_iteration: float
+    resident_bytes: tuple[int, ...]
+    """At each of the audit's ``cycles``."""
+
+
+@dataclass(frozen=True)
+class RssAudit:
+    """Which parts the growth of RSS is made of: ``rss_bytes`` is their sum and ``unexplained_bytes``, exactly."""
+
+    first_cycle: int
+    last_cycle: int
+    rss_bytes: int
+    bytes_per_iteration: float
+    parts: tuple[AuditPart, ...]
+    unexplained_bytes: int
+    fragmentation: bool
+    """RSS grows by memory that the allocators keep free, while memory in use does not."""
+    cycles: tuple[int, ...]
+    """At which it was read; the first and the last are the two above."""
+    resident_bytes: tuple[int, ...]
+    """RSS at each of them."""
+    unexplained_resident_bytes: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class ComponentResult:
     """Everything found about one component."""
 
@@ -171,6 +204,8 @@ class ComponentResult:
     tolerance_bytes: float = 1.0
     output_tail: str = ""
     """The last of what the driver wrote to stdout and stderr."""
+    audit: RssAudit | None = None
+    """What resident memory was made of; None where it was not audited."""
 
 
 @dataclass(frozen=True)

@@ -108,7 +108,7 @@ def _cause(
 ) -> Cause:
     worst = max(group, key=lambda site: (site.is_proven, site.bytes_per_cycle))
     where, python_where = _places(worst, locate)
-    held_by = describe_holders(worst.fate, lambda site: _name_site(worst.named.get(site), locate), memory)
+    held_by = describe_holders(worst.fate, lambda site: name_call(worst.named.get(site), locate), memory)
     bytes_rate = sum(site.bytes_per_cycle for site in group)
     blocks_rate = sum(site.suspect.blocks_per_cycle for site in group)
     # A list's buffer that grows on the same line brings no blocks.
@@ -140,7 +140,8 @@ def _advice(site: GrowingSite, general: str, held_by: tuple[str, ...]) -> str:
     return f"Not proven yet ({site.suspect.verdict.reason.rstrip('.')}). {text}"
 
 
-def _name_site(call: Call | None, locate: Locate) -> str:
+def name_call(call: Call | None, locate: Locate) -> str:
+    """Say in words which call it is."""
     if call is None:
         return "an unknown place"
     if call.address is None:

@@ -135,7 +135,7 @@ class Loop:
         self.rows = (self.rows + 1) % _GC_OBJECTS_EVERY
         held_ns = words[ring.WORD_HELD_NS]
         self._hand_over()
-        # While the parent holds the process still to scan its memory, the loop's clock stands still too.
+        # While the parent holds the process to look at its memory, the loop's clock stands still too.
         held_ns = words[ring.WORD_HELD_NS] - held_ns
         self.started_ns += held_ns
         self.deadline_ns += held_ns
@@ -195,6 +195,9 @@ class Loop:
             if read >= written:
                 self.parent_stalls = False
                 return
+            if words[ring.WORD_HOLD]:
+                self.read.wait(read, _ACKNOWLEDGE_S)
+                continue
             left_ns = deadline_ns - time.monotonic_ns()
             if left_ns <= 0:
                 self.parent_stalls = True

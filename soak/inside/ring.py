@@ -56,6 +56,7 @@ WORD_SPACING = 34  # checkpoints should not become sparser than one in so many c
 WORD_EARLY_NS = 35  # so long into the cycles the verdict's rule looks back at nothing: dear checkpoints may be few
 WORD_HELD_NS = 36  # for how long the parent has held the process still at checkpoints, to scan its memory
 WORD_ASKED = 37  # 1 when the text area holds a question about objects, to be answered after the last cycle
+WORD_HOLD = 38  # 1 while the parent looks at the process that waits for it at a checkpoint: it then waits for longer
 
 GO_ON, STOP, PAUSE = range(3)
 

@@ -80,6 +80,12 @@ class ProcessMemory:
             content = b""
         return np.frombuffer(content, np.uint64, len(content) // 8)
 
+    def page_entries(self, start: int, end: int) -> NDArray[np.uint64]:
+        """Return what /proc/PID/pagemap says of each page between two addresses, ``(pages,)``."""
+        first_page = start // _PAGE_BYTES
+        count = -(-end // _PAGE_BYTES) - first_page
+        return np.frombuffer(os.pread(self._pages, count * 8, first_page * 8), np.uint64)
+
     def pieces(self, ranges: Iterable[Range]) -> Iterator[tuple[int, NDArray[np.uint64]]]:
         """Yield address and words ``(n,) uint64`` of all that the ranges hold, 1 MiB at most in one piece."""
         for start, end in ranges:
@@ -95,9 +101,7 @@ class ProcessMemory:
             yield start, end
             return
         first_page = start // _PAGE_BYTES
-        count = -(-end // _PAGE_BYTES) - first_page
-        entries = np.frombuffer(os.pread(self._pages, count * 8, first_page * 8), np.uint64)
-        used = np.flatnonzero(entries & _PRESENT_OR_SWAPPED)
+        used = np.flatnonzero(self.page_entries(start, end) & _PRESENT_OR_SWAPPED)
         if not len(used):
             return
         breaks = np.flatnonzero(np.diff(used) > 1)

@@ -13,6 +13,10 @@ from soak.probes.memory import ProcessMemory
 _LEAVES_RANGE = 1
 """Which of the tracker's own ranges is the list of leaves: the second that recorder_start reserves."""
 _LEAVES_BYTES = 16 << 17
+_MAPPINGS_RANGE = 6
+"""Which one is the table of mappings: what is reserved next after those of recorder_start."""
+_MAPPING_WORDS = 4
+_MAPPINGS_BYTES = 8 * _MAPPING_WORDS << 16
 _LEAF_SLOTS = 1 << 16
 _SITE_MASK = np.uint64((1 << 17) - 1)
 _BIG_BIT = np.uint64(1 << 20)
@@ -50,6 +54,17 @@ class Blocks:
         return np.where(inside, positions, -1)
 
 
+@dataclass(frozen=True)
+class Mapped:
+    """What the program has mapped by itself, by address; arrays ``(n,)``, all of one length."""
+
+    starts: NDArray[np.uint64]
+    ends: NDArray[np.uint64]
+    sites: NDArray[np.uint32]
+    domains: NDArray[np.uint8]
+    """``MAPPING`` or ``PYMALLOC_ARENA`` of soak.native.ledger."""
+
+
 class ShadowError(Exception):
     """The table is not where it should be."""
 
@@ -69,6 +84,21 @@ def read_blocks(memory: ProcessMemory, checkpoint: Checkpoint) -> Blocks:
         raise ShadowError("the tracker's table of blocks is empty")
     parts = [_read_leaf(memory.read(at, _LEAF_SLOTS), base, checkpoint.shift) for base, at in sorted(leaves)]
     return Blocks(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def read_mapped(memory: ProcessMemory, checkpoint: Checkpoint) -> Mapped:
+    """Return what the program has mapped. ``checkpoint``: the latest of the ledger. Raises ShadowError."""
+    listed = checkpoint.ranges[_MAPPINGS_RANGE] if len(checkpoint.ranges) > _MAPPINGS_RANGE else None
+    if listed is None or int(listed["end"]) - int(listed["start"]) != _MAPPINGS_BYTES:
+        raise ShadowError("the tracker's table of mappings was not found")
+    pieces = [words for _, words in memory.pieces([(int(listed["start"]), int(listed["end"]))])]
+    rows = np.concatenate(pieces).reshape(-1, _MAPPING_WORDS) if pieces else np.zeros((0, _MAPPING_WORDS), np.uint64)
+    # Sorted and without overlap; behind the last one stand some that were moved, or nothing.
+    behind = np.flatnonzero((rows[1:, 0] < rows[:-1, 1]) | (rows[1:, 0] == 0))
+    rows = rows[: int(behind[0]) + 1] if len(behind) else rows
+    rows = rows[rows[:, 0] < rows[:, 1]]
+    sites, domains = rows[:, 3] & np.uint64(0xFFFFFFFF), rows[:, 3] >> np.uint64(32)
+    return Mapped(rows[:, 0], rows[:, 1], sites.astype(np.uint32), domains.astype(np.uint8))
 
 
 def _read_leaf(slots: NDArray[np.uint64], base: int, shift: int) -> tuple[NDArray[np.generic], ...]:

@@ -82,12 +82,12 @@ def run_controls(surroundings: Surroundings) -> Controls:
             checkpoint_every=_SPIKE_ITERATIONS // _CHECKPOINTS,
             injection=kind.injection,
         )
-        return _repeated(lambda: _judge_kind(kind, Supervisor(short, surroundings).run()))
+        return _repeated(lambda: _judge_kind(kind, Supervisor(short, surroundings, audits=False).run()))
 
     # A measured process dies with the thread that started it; the pool's stay until all are done.
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
-        blank = pool.submit(_repeated, lambda: _judge_blank(Supervisor(plan, surroundings).run()))
-        spike = pool.submit(_repeated, lambda: _judge_spike(Supervisor(native, surroundings).run()))
+        blank = pool.submit(_repeated, lambda: _judge_blank(Supervisor(plan, surroundings, audits=False).run()))
+        spike = pool.submit(_repeated, lambda: _judge_spike(Supervisor(native, surroundings, audits=False).run()))
         found = list(pool.map(of_kind, _KINDS))
     failed = blank.result()[1].union(spike.result()[1], *(signals for _, signals in found))
     return Controls(

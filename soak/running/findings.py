@@ -83,6 +83,7 @@ def make_result(plan: ComponentPlan, course: Course, trace: Trace | None, interp
         python=str(interpreter),
         tolerance_bytes=plan.tolerance_bytes,
         output_tail=course.output[-_OUTPUT_TAIL_CHARACTERS:],
+        audit=course.audit,
     )
 
 

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import tempfile
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -100,6 +101,26 @@ class MeasuredProcess:
             return True
         self._rows_written.wait(rows_read, timeout_s)
         return bool(self.words[ring.WORD_ROWS_WRITTEN] > rows_read)
+
+    def is_between_cycles(self, cycle: int) -> bool:
+        """Tell whether the child has completed this cycle and not begun the next."""
+        return self.words[ring.WORD_CYCLE] == self.words[ring.WORD_COMPLETED] == cycle
+
+    @contextlib.contextmanager
+    def waiting(self, cycle: int, rows_read: int) -> Iterator[bool]:
+        """Keep the child at its checkpoint after ``cycle`` while it is looked at, then acknowledge its rows.
+
+        False when it has gone on already. Its clock of cycles is told how long it waited for this.
+        """
+        begun_ns = time.monotonic_ns()
+        self.words[ring.WORD_HOLD] = 1
+        try:
+            yield self.is_between_cycles(cycle)
+        finally:
+            if self.is_between_cycles(cycle):
+                self.words[ring.WORD_HELD_NS] += time.monotonic_ns() - begun_ns
+            self.acknowledge(rows_read)
+            self.words[ring.WORD_HOLD] = 0
 
     def acknowledge(self, rows_read: int) -> None:
         """Tell the child that its rows, and the outside at this moment, were read."""

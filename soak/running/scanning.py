@@ -108,11 +108,8 @@ class Scanner:
     def _lacks(self, suspect: Suspect) -> bool:
         return len(self._scans.get(suspect.site, ())) < _SCANS_NEEDED
 
-    def scan(self, checkpoint: Checkpoint, suspects: Sequence[Suspect], written: int) -> None:
-        """Scan for the blocks of these sites, at the checkpoint at which the process waits now.
-
-        ``written``: rows that have been read; the process goes on when they are acknowledged.
-        """
+    def scan(self, checkpoint: Checkpoint, suspects: Sequence[Suspect]) -> None:
+        """Scan for the blocks of these sites, at the checkpoint at which the process waits now."""
         if not suspects:
             self._next_cycle = int(checkpoint.cycle * _NEXT_AFTER)
             return
@@ -132,8 +129,6 @@ class Scanner:
                             self._next_cycle = checkpoint.cycle * _NEXT_AFTER_ALL_IS_KNOWN
                     finally:
                         memory.close()
-                words[ring.WORD_HELD_NS] += int((time.monotonic() - begun_s) * 1e9)
-                self._process.acknowledge(written)
         except ProcessLookupError:
             pass
         except (OSError, ShadowError, _TooLongError) as error:

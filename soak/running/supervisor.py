@@ -23,7 +23,8 @@ from soak.inside import ring
 from soak.measurements import Reading
 from soak.probes.limits import read_limits
 from soak.probes.outside import OutsideReader, open_reader
-from soak.results import Failure, Pacing
+from soak.results import Failure, Pacing, RssAudit
+from soak.running.auditing import Auditor
 from soak.running.failures import describe_failure
 from soak.running.guards import HeatGuard, hottest_c, tripped_guard, what_ran_out
 from soak.running.interpreter import Interpreter
@@ -98,6 +99,8 @@ class Course:
     """For how long the loop stood still, because the machine was too hot; no part of ``seconds``."""
     hottest_c: float | None = None
     """The highest temperature seen; None when none was asked for or could be read."""
+    audit: RssAudit | None = None
+    """What the growth of RSS was made of."""
 
 
 def _ignore(_: object) -> None:
@@ -117,10 +120,12 @@ class Supervisor:
         on_progress: Callable[[Progress], None] = _ignore,
         tracemalloc_frames: int = 0,
         tracemalloc_file: Path | None = None,
+        audits: bool = True,
     ) -> None:
         """Prepare; the callbacks are called from the thread that calls `run`.
 
         ``tracemalloc_frames``: above 0 for the second pass of a component that grows (see soak.inside.snapshots).
+        ``audits``: whether resident memory is audited, which is not done in that pass.
         """
         self._plan = plan
         self._surroundings = surroundings
@@ -130,6 +135,7 @@ class Supervisor:
         self._tracemalloc = (tracemalloc_frames, str(tracemalloc_file or ""))
         # tracemalloc is itself a wrapper around Python's allocators; in the second pass it is alone.
         self._tracks = surroundings.tracker_library is not None and not tracemalloc_frames
+        self._audits = audits and not tracemalloc_frames
         self._rows_read = 0
         self._rows_lost = 0
         self._details_due_s = 0.0
@@ -153,6 +159,7 @@ class Supervisor:
         )
         self._ledger = LedgerWatch(process.ledger_path, process.pid, self._plan.tolerance_bytes)
         self._scanner = Scanner(process)
+        self._auditor = Auditor(process)
         try:
             return self._watch(process, started)
         finally:
@@ -263,6 +270,7 @@ class Supervisor:
             tracked=tracked,
             paused_s=words[ring.WORD_PAUSED_NS] / 1e9,
             hottest_c=heat.hottest_c,
+            audit=self._auditor.finish(self._ledger.name_of),
         )
 
     def _take_rows(self, process: MeasuredProcess, reader: OutsideReader | None) -> None:
@@ -279,8 +287,8 @@ class Supervisor:
         if not self._ledger.is_complete:
             self._judge.distrust(LEDGER_SIGNALS)
         waits = process.words[ring.WORD_ROWS_READ] < written
-        if waits and ledger_cycle is not None:
-            self._scan_if_due(process, ledger_cycle, written)
+        if waits and reader is not None and (ledger_cycle is not None or not self._tracks):
+            self._look_at_memory(process, written)
         # Where CLEAN may be proven, the child waits for the answer: it may be its last cycle.
         may_be_last = self._ledger.has_new_look and self._plan.early_stop
         if waits and not may_be_last:
@@ -345,11 +353,20 @@ class Supervisor:
         growth = self._ledger.growth(lost)
         return with_lost_sites(judgement, growth, len(lost), self._lost_at if lost else None, standing=standing)
 
-    def _scan_if_due(self, process: MeasuredProcess, cycle: int, written: int) -> None:
-        """Scan the memory for the blocks of the sites that grow now, while the process waits at its checkpoint."""
-        if self._scanner.is_due(cycle, self._elapsed_s(process), self._suspects) and self._ledger.latest is not None:
-            suspects = self._ledger.suspects(cycle, self._judge.n_min or LARGEST_N_MIN)
-            self._scanner.scan(self._ledger.latest, suspects, written)
+    def _look_at_memory(self, process: MeasuredProcess, written: int) -> None:
+        """Audit the memory, and scan it for the blocks of the sites that grow now, while the process waits."""
+        cycle, elapsed_s = process.words[ring.WORD_COUNTED], self._elapsed_s(process)
+        is_last = process.words[ring.WORD_STOP] == ring.STOP or cycle == self._plan.iterations
+        checkpoint = self._ledger.latest
+        scans = checkpoint is not None and self._scanner.is_due(cycle, elapsed_s, self._suspects)
+        audits = self._audits and self._auditor.is_due(cycle, elapsed_s, is_last=is_last)
+        if not (scans or audits):
+            return
+        with process.waiting(cycle, written) as waits:
+            if waits and audits:
+                self._auditor.audit(cycle, checkpoint)
+            if waits and scans and checkpoint is not None:
+                self._scanner.scan(checkpoint, self._ledger.suspects(cycle, self._judge.n_min or LARGEST_N_MIN))
 
     def _read_outside(self, reader: OutsideReader) -> dict[str, float]:
         values = reader.read_counts()

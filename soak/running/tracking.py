@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from soak.analysis.ledger import LedgerJudge, Suspect
 from soak.analysis.survivors import Cohorts, SurvivorJudge
-from soak.attribution.causes import Call, GrowingSite
+from soak.attribution.causes import Call, GrowingSite, name_call
 from soak.attribution.holders import UNSCANNED, Fate, Memory
+from soak.attribution.symbols import Symbols
 from soak.native.build import Built, built_library
 from soak.native.ledger import (
     MAPPING,
@@ -137,6 +138,10 @@ class LedgerWatch:
     def latest(self) -> Checkpoint | None:
         """The checkpoint that was read last."""
         return self._latest
+
+    def name_of(self, site: int) -> str:
+        """Say which call is a site: of a mapping, the one that made it."""
+        return name_call(self._call_of(site), Symbols(self._maps).locate)
 
     def growth(self, sites: list[int]) -> SeriesVerdict | None:
         """Return what these sites together grow by, over the later half of the cycles; None before there is one.

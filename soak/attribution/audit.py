@@ -1,0 +1,312 @@
+"""The audit of resident memory: which part of RSS is what, and which parts its growth is made of.
+
+Every resident byte is given to one part by its address: first to the live block that covers it, then to what that
+block's allocator rounds up, else to what its mapping is for. So the parts cannot overlap, blocks that were never
+touched count for nothing, and what remains of RSS is not explained. Pure functions of what was read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soak.native.ledger import NATIVE, PYMALLOC_ARENA
+from soak.probes.memory import Range
+from soak.probes.resident import PAGE_BYTES, Area, Resident
+from soak.probes.shadow import Blocks, Mapped
+from soak.results import AuditPart, RssAudit
+
+Integers = NDArray[np.int64]
+
+NOTABLE_BYTES = 256 * 1024
+"""A change of RSS by less is no growth that needs a figure."""
+_OWN_FILES = re.compile(r"memfd:soak-|/soak-[^/]*/(ring|ledger)|libsoak_tracker")
+_MOST_MAPPINGS = 4
+_LARGEST_GUARD_BYTES = 64 * 1024
+_PYMALLOC_LARGEST = 512
+_PYMALLOC_GRAIN = 16
+_CHUNK_GRAIN, _CHUNK_HEADER, _SMALLEST_CHUNK = 16, 8, 32
+_SURELY_MAPPED_BYTES = 64 * 1024
+_WARM_UP_SHARE = 1 / 8
+_MOST, _HARDLY, _LATER_SHARE = 0.5, 0.2, 0.25
+
+
+class Source(NamedTuple):
+    """What a part of resident memory is."""
+
+    kind: str
+    """A key of TITLES."""
+    name: str = ""
+    """Of a mapping: its file, or what the kernel calls it."""
+    site: int | None = None
+    """Of a mapping that the program made: the tracker's number of the call."""
+
+
+NATIVE_BLOCKS, PYTHON_BLOCKS, ROUNDING = Source("native-blocks"), Source("python-blocks"), Source("rounding")
+MALLOC_FREE, ARENA_FREE, PYMALLOC_FREE = Source("malloc-free"), Source("arena-free"), Source("pymalloc-free")
+STACKS, TRACKER, MALLOC = Source("stacks"), Source("tracker"), Source("malloc")
+_UNKNOWN = Source("unknown")
+
+TITLES = {
+    "native-blocks": "native blocks in use",
+    "python-blocks": "Python blocks in use",
+    "rounding": "rounded up by the allocators",
+    "malloc": "malloc's heap, used or free",
+    "malloc-free": "free in malloc's heap",
+    "arena-free": "free in malloc's thread arenas",
+    "pymalloc-free": "free in Python's arenas",
+    "stacks": "stacks",
+    "mapping": "mappings",
+    "tracker": "soak itself",
+}
+"""What each kind of part is called, in the order in which parts are shown."""
+_FREE_KINDS = ("malloc-free", "arena-free", "pymalloc-free")
+_USED_KINDS = ("native-blocks", "python-blocks")
+
+
+@dataclass(frozen=True)
+class Breakdown:
+    """Resident memory at one checkpoint."""
+
+    cycle: int
+    rss_bytes: int
+    parts: Mapping[Source, int]
+    """Bytes of each; they do not overlap, and what they leave of ``rss_bytes`` is not explained."""
+
+
+def divide(
+    cycle: int,
+    resident: Resident,
+    blocks: Blocks | None = None,
+    mapped: Mapped | None = None,
+    own_ranges: Iterable[Range] = (),
+) -> Breakdown:
+    """Give every resident byte to one part.
+
+    ``blocks``, ``mapped``, ``own_ranges``: what the tracker knows; without it malloc's heap cannot be divided, and
+    anonymous memory, Python's arenas among it, stays unexplained.
+    """
+    parts: defaultdict[Source, int] = defaultdict(int)
+    for area in resident.areas:
+        if not len(area.pages):
+            parts[_source_of_file(area.path)] += area.rss_bytes
+    pages = _Pages([area for area in resident.areas if len(area.pages)])
+    ground = _Ground(_claims(resident, mapped, own_ranges, is_tracked=blocks is not None))
+    sizes = pages.between(ground.starts, ground.ends)
+    if blocks is not None and len(blocks) and len(sizes):
+        in_use = _Use(pages, ground, blocks)
+        parts[NATIVE_BLOCKS] += in_use.native
+        parts[PYTHON_BLOCKS] += in_use.python
+        parts[ROUNDING] += in_use.rounding
+        sizes = sizes - in_use.of_each
+    for source, size in zip(ground.sources, sizes.tolist(), strict=True):
+        parts[source] += size
+    parts.pop(_UNKNOWN, None)
+    return Breakdown(cycle, resident.rss_bytes, {source: size for source, size in parts.items() if size})
+
+
+def compare(breakdowns: Sequence[Breakdown], name_of: Callable[[int], str]) -> RssAudit | None:
+    """Say what the growth of RSS is made of, from the first of these breakdowns after the warm-up to the last.
+
+    ``name_of`` names the call of a site. None with fewer than two breakdowns.
+    """
+    warm_up = _WARM_UP_SHARE * breakdowns[-1].cycle if breakdowns else 0.0
+    chosen = [breakdown for breakdown in breakdowns if breakdown.cycle >= warm_up]
+    chosen = chosen if len(chosen) > 1 else list(breakdowns)
+    if len(chosen) < 2:
+        return None
+    cycles = chosen[-1].cycle - chosen[0].cycle
+    rss = tuple(breakdown.rss_bytes for breakdown in chosen)
+    parts = tuple(
+        AuditPart(kind, name, sizes[-1] - sizes[0], (sizes[-1] - sizes[0]) / cycles, sizes)
+        for kind, name, sizes in _named_series(chosen, name_of)
+    )
+    unexplained = tuple(total - sum(part.resident_bytes[at] for part in parts) for at, total in enumerate(rss))
+    return RssAudit(
+        first_cycle=chosen[0].cycle,
+        last_cycle=chosen[-1].cycle,
+        rss_bytes=rss[-1] - rss[0],
+        bytes_per_iteration=(rss[-1] - rss[0]) / cycles,
+        parts=parts,
+        unexplained_bytes=unexplained[-1] - unexplained[0],
+        fragmentation=_is_fragmentation(rss, parts),
+        cycles=tuple(breakdown.cycle for breakdown in chosen),
+        resident_bytes=rss,
+        unexplained_resident_bytes=unexplained,
+    )
+
+
+def _named_series(
+    breakdowns: Sequence[Breakdown], name_of: Callable[[int], str]
+) -> Iterator[tuple[str, str, tuple[int, ...]]]:
+    """Yield kind, name and size at each breakdown; mappings that hardly change are one part together."""
+    sources = dict.fromkeys(source for breakdown in breakdowns for source in breakdown.parts)
+    series = {source: np.array([b.parts.get(source, 0) for b in breakdowns], np.int64) for source in sources}
+    for kind, title in TITLES.items():
+        own = [source for source in sources if source.kind == kind]
+        if kind != "mapping":
+            yield from ((kind, title, tuple(series[source].tolist())) for source in own)
+            continue
+        named: dict[str, Integers] = {}
+        for source in own:
+            name = source.name if source.site is None else name_of(source.site)
+            named[name] = named.get(name, 0) + series[source]
+        changing = [name for name, sizes in named.items() if sizes[-1] != sizes[0]]
+        changing.sort(key=lambda name: -abs(int(named[name][-1] - named[name][0])))
+        for name in changing[:_MOST_MAPPINGS]:
+            yield kind, name, tuple(named[name].tolist())
+        rest = [sizes for name, sizes in named.items() if name not in changing[:_MOST_MAPPINGS]]
+        if rest:
+            yield kind, "other mappings", tuple(np.sum(rest, axis=0).tolist())
+
+
+def _is_fragmentation(rss: Sequence[int], parts: Sequence[AuditPart]) -> bool:
+    """Tell whether RSS grows, and goes on to, by memory that the allocators keep free, while that in use does not."""
+    growth = rss[-1] - rss[0]
+    free = [sum(part.resident_bytes[at] for part in parts if part.kind in _FREE_KINDS) for at in range(len(rss))]
+    used = sum(part.bytes for part in parts if part.kind in _USED_KINDS)
+    later = free[-1] - free[len(free) // 2]
+    return (
+        growth >= NOTABLE_BYTES
+        and free[-1] - free[0] >= _MOST * growth
+        and used <= _HARDLY * growth
+        and later >= _LATER_SHARE * growth
+    )
+
+
+class _Pages:
+    """How much is resident between any two addresses."""
+
+    def __init__(self, areas: Sequence[Area]) -> None:
+        self._starts = np.array([area.start for area in areas], np.int64)
+        self._lengths = np.array([area.end - area.start for area in areas], np.int64)
+        counts = [len(area.pages) for area in areas]
+        self._firsts = np.cumsum([0, *counts], dtype=np.int64)[:-1]
+        # One page more than there are: of an address at the very end of the last area nothing follows.
+        self._resident = np.concatenate([*(area.pages for area in areas), np.zeros(1, np.bool_)]).astype(np.int64)
+        self._before = np.cumsum(self._resident) - self._resident
+
+    def between(self, starts: Integers, ends: Integers) -> Integers:
+        """Return the resident bytes between two addresses, ``(n,)`` each."""
+        return self._below(ends) - self._below(starts)
+
+    def _below(self, addresses: Integers) -> Integers:
+        if not len(self._starts):
+            return np.zeros(len(addresses), np.int64)
+        positions = np.searchsorted(self._starts, addresses, "right") - 1
+        areas = np.maximum(positions, 0)
+        offsets = np.clip(addresses - self._starts[areas], 0, self._lengths[areas])
+        pages = self._firsts[areas] + offsets // PAGE_BYTES
+        below: Integers = self._before[pages] * PAGE_BYTES + self._resident[pages] * (offsets % PAGE_BYTES)
+        return below
+
+
+class _Ground:
+    """Disjoint ranges by address, each with what it is; of claims that overlap the later one counts."""
+
+    def __init__(self, claims: Sequence[tuple[int, int, Source]]) -> None:
+        bounds = np.unique(np.array([bound for start, end, _ in claims for bound in (start, end)], np.int64))
+        self.starts, self.ends = bounds[:-1], bounds[1:]
+        self.sources = [_UNKNOWN] * len(self.starts)
+        for start, end, source in claims:
+            first, behind = np.searchsorted(bounds, (start, end)).tolist()
+            self.sources[first:behind] = [source] * (behind - first)
+
+    def positions(self, addresses: Integers) -> Integers:
+        """Return the number of the range that each address lies in."""
+        return np.clip(np.searchsorted(self.starts, addresses, "right") - 1, 0, len(self.starts) - 1)
+
+
+class _Use:
+    """What live blocks take of the resident bytes."""
+
+    def __init__(self, pages: _Pages, ground: _Ground, blocks: Blocks) -> None:
+        starts, sizes = blocks.addresses.astype(np.int64), blocks.sizes.astype(np.int64)
+        positions = ground.positions(starts)
+        _recognise_arenas(ground, positions[(blocks.domains != NATIVE) & (sizes <= _PYMALLOC_LARGEST)])
+        asked = pages.between(starts, starts + sizes)
+        firsts, behinds = _given(starts, sizes, np.array([source.kind for source in ground.sources])[positions])
+        given = pages.between(firsts, behinds)
+        is_native = blocks.domains == NATIVE
+        self.native, self.python = int(asked[is_native].sum()), int(asked[~is_native].sum())
+        self.rounding = int((given - asked).sum())
+        self.of_each = np.bincount(positions, given, len(ground.starts)).astype(np.int64)
+
+
+def _recognise_arenas(ground: _Ground, small: Integers) -> None:
+    """Take mappings with small blocks of Python in them for its arenas: the first are made before the hook is there."""
+    for position in np.unique(small).tolist():
+        if ground.sources[position].site is not None:
+            ground.sources[position] = PYMALLOC_FREE
+
+
+def _given(starts: Integers, sizes: Integers, kinds: NDArray[np.str_]) -> tuple[Integers, Integers]:
+    """Return from where to where what was given for each block reaches, as glibc's malloc and pymalloc round up."""
+    firsts, ends = starts.copy(), starts + sizes
+    in_arena = kinds == PYMALLOC_FREE.kind
+    ends[in_arena] = starts[in_arena] + _rounded_up(sizes[in_arena], _PYMALLOC_GRAIN)
+    in_heap = (kinds == MALLOC_FREE.kind) | (kinds == ARENA_FREE.kind)
+    firsts[in_heap] -= _CHUNK_HEADER
+    chunks = np.maximum(_rounded_up(sizes[in_heap] + _CHUNK_HEADER, _CHUNK_GRAIN), _SMALLEST_CHUNK)
+    ends[in_heap] = firsts[in_heap] + chunks
+    # A large block has a mapping of its own, which begins with the chunk's head.
+    by_itself = (kinds == _UNKNOWN.kind) & (
+        (sizes >= _SURELY_MAPPED_BYTES) | ((starts - 2 * _CHUNK_HEADER) % PAGE_BYTES == 0)
+    )
+    firsts[by_itself] -= 2 * _CHUNK_HEADER
+    firsts[by_itself] -= firsts[by_itself] % PAGE_BYTES
+    ends[by_itself] = _rounded_up(ends[by_itself], PAGE_BYTES)
+    return firsts, ends
+
+
+def _rounded_up(values: Integers, grain: int) -> Integers:
+    return -(-values // grain) * grain
+
+
+def _claims(
+    resident: Resident, mapped: Mapped | None, own_ranges: Iterable[Range], *, is_tracked: bool
+) -> list[tuple[int, int, Source]]:
+    """Return what each range is for, in ascending order of how sure that is."""
+    main, threads = (MALLOC_FREE, ARENA_FREE) if is_tracked else (MALLOC, MALLOC)
+    claims = [(area.start, area.end, source) for area, source in _sources_of_areas(resident, main)]
+    if mapped is not None:
+        rows = zip(
+            mapped.starts.tolist(), mapped.ends.tolist(), mapped.sites.tolist(), mapped.domains.tolist(), strict=True
+        )
+        claims += [
+            (start, end, PYMALLOC_FREE if domain == PYMALLOC_ARENA else Source("mapping", "", site))
+            for start, end, site, domain in rows
+        ]
+    claims += [(start, end, threads) for start, end in resident.thread_heaps]
+    claims += [(start, end, TRACKER) for start, end in own_ranges]
+    return claims
+
+
+def _sources_of_areas(resident: Resident, main_heap: Source) -> Iterator[tuple[Area, Source]]:
+    nothing = Area(0, 0, "", "", 0, np.zeros(0, np.bool_))
+    for before, area in pairwise((nothing, *resident.areas)):
+        if not len(area.pages):
+            continue
+        adjoins = before.end == area.start
+        guarded = adjoins and before.permissions == "---p" and before.end - before.start <= _LARGEST_GUARD_BYTES
+        if area.path == "[heap]":
+            yield area, main_heap
+        elif area.path == "[stack]" or any(area.start <= pointer < area.end for pointer in resident.stack_pointers):
+            yield area, STACKS
+        elif area.path:
+            yield area, Source("mapping", area.path)
+        elif adjoins and before.path.startswith("/") and before.permissions.startswith("rw"):
+            yield area, _source_of_file(before.path)  # its variables that begin as zero
+        else:
+            yield area, STACKS if guarded and area.permissions.startswith("rw") else _UNKNOWN
+
+
+def _source_of_file(path: str) -> Source:
+    return TRACKER if _OWN_FILES.search(path) else Source("mapping", path)

@@ -1,0 +1,107 @@
+"""Which memory of a process is resident: its mappings with their pages (Linux), read from outside.
+
+One reading costs the kernel a walk over the process's pages, under its lock of mappings: some milliseconds, not for
+every checkpoint.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soak.probes.memory import ProcessMemory
+
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
+_AREA = re.compile(
+    rb"^([0-9a-f]+)-([0-9a-f]+) (\S+) \S+ \S+ \d+ *(.*)\n(?:[A-Z][^\n]*\n)*?Rss: +(\d+) kB", re.MULTILINE
+)
+_PRESENT, _EXCLUSIVE = np.uint64(1 << 63), np.uint64(1 << 56)
+_HEAP_BYTES = 64 << 20
+"""glibc lays the heaps of its thread arenas at multiples of this."""
+_HEAP_HEADER_WORDS = 4
+
+
+@dataclass(frozen=True)
+class Area:
+    """One mapping of a process, as /proc/PID/smaps has it."""
+
+    start: int
+    end: int
+    permissions: str
+    path: str
+    """Of the file; ``[heap]`` and the like; empty for anonymous memory."""
+    rss_bytes: int
+    pages: NDArray[np.bool_]
+    """Which of its pages are resident, ``(pages,)``; empty where that was not asked: all but private memory."""
+
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether no file stands behind it."""
+        return not self.path or self.path.startswith("[")
+
+
+@dataclass(frozen=True)
+class Resident:
+    """What was resident at one moment."""
+
+    rss_bytes: int
+    """As the kernel counts it for the process: the figure that is judged."""
+    areas: tuple[Area, ...]
+    """By address."""
+    thread_heaps: tuple[tuple[int, int], ...]
+    """First address and first behind of each heap of malloc's thread arenas."""
+    stack_pointers: tuple[int, ...]
+    """Of the threads that wait."""
+
+
+def read_resident(memory: ProcessMemory, pid: int) -> Resident:
+    """Read what is resident in a process that does nothing meanwhile. Raises OSError when it may not be read."""
+    folder = Path("/proc", str(pid))
+    rss_bytes = int((folder / "statm").read_bytes().split()[1]) * PAGE_BYTES
+    areas = parse_smaps((folder / "smaps").read_bytes())
+    areas = tuple(_with_pages(area, memory) for area in areas)
+    return Resident(rss_bytes, areas, _thread_heaps(areas, memory), tuple(memory.stack_pointers()))
+
+
+def parse_smaps(text: bytes) -> tuple[Area, ...]:
+    """Return the mappings that /proc/PID/smaps lists, without their pages."""
+    none = np.zeros(0, np.bool_)
+    return tuple(
+        Area(int(start, 16), int(end, 16), mode.decode(), path.decode(errors="replace"), int(rss) * 1024, none)
+        for start, end, mode, path, rss in _AREA.findall(text)
+    )
+
+
+def _with_pages(area: Area, memory: ProcessMemory) -> Area:
+    if not area.is_anonymous or not area.rss_bytes or not area.permissions.endswith("p"):
+        return area
+    entries = memory.page_entries(area.start, area.end)
+    present = (entries & _PRESENT) != 0
+    if int(present.sum()) * PAGE_BYTES > area.rss_bytes:
+        # The page of zeros, which stands wherever memory was only read, is in no process's count.
+        present &= (entries & _EXCLUSIVE) != 0
+    return Area(area.start, area.end, area.permissions, area.path, area.rss_bytes, present)
+
+
+def _thread_heaps(areas: tuple[Area, ...], memory: ProcessMemory) -> tuple[tuple[int, int], ...]:
+    """Return the heaps of malloc's thread arenas, told by their place and their head (``heap_info`` of glibc)."""
+    found = []
+    for area in areas:
+        if area.path or not area.permissions.startswith("rw"):
+            continue
+        for start in range(-(-area.start // _HEAP_BYTES) * _HEAP_BYTES, area.end, _HEAP_BYTES):
+            head = memory.read(start, _HEAP_HEADER_WORDS).tolist()
+            if len(head) < _HEAP_HEADER_WORDS:
+                continue
+            arena, before, used, writable = head
+            is_first = before == 0 and start < arena < start + PAGE_BYTES
+            is_next = before % _HEAP_BYTES == 0 < before and arena != 0
+            is_sized = 0 < used <= writable <= area.end - start and writable % PAGE_BYTES == 0
+            if (is_first or is_next) and is_sized:
+                found.append((start, start + writable))
+    return tuple(found)
