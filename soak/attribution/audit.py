@@ -58,7 +58,7 @@ TITLES = {
     "native-blocks": "native blocks in use",
     "python-blocks": "Python blocks in use",
     "rounding": "rounded up by the allocators",
-    "malloc": "malloc's heap, used or free",
+    "malloc": "in use in malloc's heap",
     "malloc-free": "free in malloc's heap",
     "arena-free": "free in malloc's thread arenas",
     "pymalloc-free": "free in Python's arenas",
@@ -68,7 +68,7 @@ TITLES = {
 }
 """What each kind of part is called, in the order in which parts are shown."""
 _FREE_KINDS = ("malloc-free", "arena-free", "pymalloc-free")
-_USED_KINDS = ("native-blocks", "python-blocks")
+_USED_KINDS = ("native-blocks", "python-blocks", "malloc")
 
 
 @dataclass(frozen=True)
@@ -87,16 +87,18 @@ def divide(
     blocks: Blocks | None = None,
     mapped: Mapped | None = None,
     own_ranges: Iterable[Range] = (),
+    free_bytes: int | None = None,
 ) -> Breakdown:
     """Give every resident byte to one part.
 
-    ``blocks``, ``mapped``, ``own_ranges``: what the tracker knows; without it malloc's heap cannot be divided, and
-    anonymous memory, Python's arenas among it, stays unexplained.
+    ``blocks``, ``mapped``, ``own_ranges``: what the tracker knows. Without it malloc's heap is divided by what malloc
+    says is free there, ``free_bytes``, touched or not; and anonymous memory, Python's arenas among it, stays
+    unexplained.
     """
     parts: defaultdict[Source, int] = defaultdict(int)
     for area in resident.areas:
         if not len(area.pages):
-            parts[_source_of_file(area.path)] += area.rss_bytes
+            parts[TRACKER if area.is_own else _source_of_file(area.path)] += area.rss_bytes
     pages = _Pages([area for area in resident.areas if len(area.pages)])
     ground = _Ground(_claims(resident, mapped, own_ranges, is_tracked=blocks is not None))
     sizes = pages.between(ground.starts, ground.ends)
@@ -108,6 +110,10 @@ def divide(
         sizes = sizes - in_use.of_each
     for source, size in zip(ground.sources, sizes.tolist(), strict=True):
         parts[source] += size
+    if blocks is None:
+        free = min(free_bytes or 0, parts[MALLOC])
+        parts[MALLOC_FREE] += free
+        parts[MALLOC] -= free
     parts.pop(_UNKNOWN, None)
     return Breakdown(cycle, resident.rss_bytes, {source: size for source, size in parts.items() if size})
 
@@ -119,7 +125,8 @@ def compare(breakdowns: Sequence[Breakdown], name_of: Callable[[int], str]) -> R
     """
     warm_up = _WARM_UP_SHARE * breakdowns[-1].cycle if breakdowns else 0.0
     chosen = [breakdown for breakdown in breakdowns if breakdown.cycle >= warm_up]
-    chosen = chosen if len(chosen) > 1 else list(breakdowns)
+    if len(chosen) < 2:
+        chosen = list(breakdowns[-2:])
     if len(chosen) < 2:
         return None
     cycles = chosen[-1].cycle - chosen[0].cycle
@@ -169,7 +176,7 @@ def _named_series(
 
 def _is_fragmentation(rss: Sequence[int], parts: Sequence[AuditPart]) -> bool:
     """Tell whether RSS grows, and goes on to, by memory that the allocators keep free, while that in use does not."""
-    growth = rss[-1] - rss[0]
+    growth = rss[-1] - rss[0] - sum(part.bytes for part in parts if part.kind == TRACKER.kind)
     free = [sum(part.resident_bytes[at] for part in parts if part.kind in _FREE_KINDS) for at in range(len(rss))]
     used = sum(part.bytes for part in parts if part.kind in _USED_KINDS)
     later = free[-1] - free[len(free) // 2]
@@ -232,8 +239,7 @@ class _Use:
         positions = ground.positions(starts)
         _recognise_arenas(ground, positions[(blocks.domains != NATIVE) & (sizes <= _PYMALLOC_LARGEST)])
         asked = pages.between(starts, starts + sizes)
-        firsts, behinds = _given(starts, sizes, np.array([source.kind for source in ground.sources])[positions])
-        given = pages.between(firsts, behinds)
+        given = pages.between(*_given(starts, sizes, positions, ground))
         is_native = blocks.domains == NATIVE
         self.native, self.python = int(asked[is_native].sum()), int(asked[~is_native].sum())
         self.rounding = int((given - asked).sum())
@@ -242,27 +248,30 @@ class _Use:
 
 def _recognise_arenas(ground: _Ground, small: Integers) -> None:
     """Take mappings with small blocks of Python in them for its arenas: the first are made before the hook is there."""
-    for position in np.unique(small).tolist():
+    for position in np.flatnonzero(np.bincount(small)).tolist():
         if ground.sources[position].site is not None:
             ground.sources[position] = PYMALLOC_FREE
 
 
-def _given(starts: Integers, sizes: Integers, kinds: NDArray[np.str_]) -> tuple[Integers, Integers]:
+def _given(starts: Integers, sizes: Integers, positions: Integers, ground: _Ground) -> tuple[Integers, Integers]:
     """Return from where to where what was given for each block reaches, as glibc's malloc and pymalloc round up."""
+
+    def lie_in(*sources: Source) -> NDArray[np.bool_]:
+        return np.array([source in sources for source in ground.sources])[positions]
+
     firsts, ends = starts.copy(), starts + sizes
-    in_arena = kinds == PYMALLOC_FREE.kind
+    in_arena = lie_in(PYMALLOC_FREE)
     ends[in_arena] = starts[in_arena] + _rounded_up(sizes[in_arena], _PYMALLOC_GRAIN)
-    in_heap = (kinds == MALLOC_FREE.kind) | (kinds == ARENA_FREE.kind)
+    in_heap = lie_in(MALLOC_FREE, ARENA_FREE)
     firsts[in_heap] -= _CHUNK_HEADER
     chunks = np.maximum(_rounded_up(sizes[in_heap] + _CHUNK_HEADER, _CHUNK_GRAIN), _SMALLEST_CHUNK)
     ends[in_heap] = firsts[in_heap] + chunks
     # A large block has a mapping of its own, which begins with the chunk's head.
-    by_itself = (kinds == _UNKNOWN.kind) & (
-        (sizes >= _SURELY_MAPPED_BYTES) | ((starts - 2 * _CHUNK_HEADER) % PAGE_BYTES == 0)
-    )
-    firsts[by_itself] -= 2 * _CHUNK_HEADER
-    firsts[by_itself] -= firsts[by_itself] % PAGE_BYTES
-    ends[by_itself] = _rounded_up(ends[by_itself], PAGE_BYTES)
+    begins_page = (starts - 2 * _CHUNK_HEADER) % PAGE_BYTES == 0
+    alone = lie_in(_UNKNOWN) & (begins_page | (sizes >= _SURELY_MAPPED_BYTES))
+    firsts[alone] -= 2 * _CHUNK_HEADER
+    firsts[alone] -= firsts[alone] % PAGE_BYTES
+    ends[alone] = _rounded_up(ends[alone], PAGE_BYTES)
     return firsts, ends
 
 

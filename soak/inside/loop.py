@@ -34,6 +34,10 @@ _LAST_CACHED_INTEGER = 256
 """CPython makes no block for integers up to here. Larger ones are one each, so the loop holds no more than one."""
 _ACKNOWLEDGE_NS, _ACKNOWLEDGE_PACED_NS = 500_000_000, 50_000_000
 """So long the parent has to read a row and the outside. A loop that keeps a pace waits for half of it at most."""
+_LAST_ACKNOWLEDGE_NS = 1_000_000_000
+"""So long it has at the last checkpoint: what it misses there it could never read."""
+_LOOK_S = 0.05
+"""How often a process that the parent looks at wakes up to see whether that is over."""
 _LONGEST_SLEEP_S = 0.2
 
 
@@ -187,16 +191,17 @@ class Loop:
         words = self.words
         self.written.wake()
         written = words[ring.WORD_ROWS_WRITTEN]
-        if self.parent_stalls and words[ring.WORD_ROWS_READ] < written - 1:
+        is_last = words[ring.WORD_STOP] == ring.STOP or words[ring.WORD_COMPLETED] == self.last_cycle
+        if self.parent_stalls and words[ring.WORD_ROWS_READ] < written - 1 and not is_last:
             return
-        deadline_ns = time.monotonic_ns() + self.acknowledge_ns
+        deadline_ns = time.monotonic_ns() + (_LAST_ACKNOWLEDGE_NS if is_last else self.acknowledge_ns)
         while True:
             read = words[ring.WORD_ROWS_READ]
             if read >= written:
                 self.parent_stalls = False
                 return
             if words[ring.WORD_HOLD]:
-                self.read.wait(read, _ACKNOWLEDGE_S)
+                self.read.wait(read, _LOOK_S)
                 continue
             left_ns = deadline_ns - time.monotonic_ns()
             if left_ns <= 0:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from soak.probes.memory import ProcessMemory
+from soak.probes.memory import ProcessMemory, Range
 
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 _AREA = re.compile(
@@ -37,7 +38,9 @@ class Area:
     """Of the file; ``[heap]`` and the like; empty for anonymous memory."""
     rss_bytes: int
     pages: NDArray[np.bool_]
-    """Which of its pages are resident, ``(pages,)``; empty where that was not asked: all but private memory."""
+    """Which of its pages are resident, ``(pages,)``; empty where that was not asked: it is all of one kind."""
+    is_own: bool = False
+    """Whether all of it is the tracker's."""
 
     @property
     def is_anonymous(self) -> bool:
@@ -59,12 +62,16 @@ class Resident:
     """Of the threads that wait."""
 
 
-def read_resident(memory: ProcessMemory, pid: int) -> Resident:
-    """Read what is resident in a process that does nothing meanwhile. Raises OSError when it may not be read."""
+def read_resident(memory: ProcessMemory, pid: int, own_ranges: Iterable[Range] = ()) -> Resident:
+    """Read what is resident in a process that does nothing meanwhile. Raises OSError when it may not be read.
+
+    ``own_ranges``: the tracker's; of what it has reserved, a gigabyte mostly untouched, the pages are not asked for.
+    """
     folder = Path("/proc", str(pid))
     rss_bytes = int((folder / "statm").read_bytes().split()[1]) * PAGE_BYTES
     areas = parse_smaps((folder / "smaps").read_bytes())
-    areas = tuple(_with_pages(area, memory) for area in areas)
+    own = _joined(own_ranges)
+    areas = tuple(_with_pages(area, memory, own) for area in areas)
     return Resident(rss_bytes, areas, _thread_heaps(areas, memory), tuple(memory.stack_pointers()))
 
 
@@ -77,15 +84,28 @@ def parse_smaps(text: bytes) -> tuple[Area, ...]:
     )
 
 
-def _with_pages(area: Area, memory: ProcessMemory) -> Area:
+def _joined(ranges: Iterable[Range]) -> list[Range]:
+    """Return ranges in order, those that adjoin as one: so the kernel lists them."""
+    joined: list[Range] = []
+    for start, end in sorted(ranges):
+        if joined and start <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+        else:
+            joined.append((start, end))
+    return joined
+
+
+def _with_pages(area: Area, memory: ProcessMemory, own: list[Range]) -> Area:
     if not area.is_anonymous or not area.rss_bytes or not area.permissions.endswith("p"):
         return area
+    if any(start <= area.start and area.end <= end for start, end in own):
+        return replace(area, is_own=True)
     entries = memory.page_entries(area.start, area.end)
     present = (entries & _PRESENT) != 0
     if int(present.sum()) * PAGE_BYTES > area.rss_bytes:
         # The page of zeros, which stands wherever memory was only read, is in no process's count.
         present &= (entries & _EXCLUSIVE) != 0
-    return Area(area.start, area.end, area.permissions, area.path, area.rss_bytes, present)
+    return replace(area, pages=present)
 
 
 def _thread_heaps(areas: tuple[Area, ...], memory: ProcessMemory) -> tuple[tuple[int, int], ...]:

@@ -37,7 +37,7 @@ from soak.verdict import Verdict
 _INK, _MUTED, _RULE = FIGURE["ink"].light, FIGURE["muted"].light, FIGURE["rule"].light
 _SERIES, _FIT, _FREE = FIGURE["series"].light, FIGURE["fit"].light, FIGURE["free"].light
 _OLDER, _NEWER, _FAN = FIGURE["older"].light, FIGURE["newer"].light, FIGURE["fan"].light
-_SETTINGS: dict[Any, Any] = {
+FIGURE_SETTINGS: dict[Any, Any] = {
     "font.size": 9.0,
     "axes.titlesize": 10.0,
     "axes.titley": 1.0,  # where it is put; looking for a free place takes a quarter of the time
@@ -59,7 +59,7 @@ _LEAST_MEMORY_SPAN_BYTES = 256 * 1024.0
 """Resident memory that moves by less than this looks flat, as it is."""
 
 
-@mpl.rc_context(_SETTINGS)
+@mpl.rc_context(FIGURE_SETTINGS)
 def component_figure(
     component: ComponentResult,
     readings: Sequence[Reading],
@@ -88,10 +88,10 @@ def component_figure(
     if lines:
         _draw_memory(rows[1, 0], lines, points)
     rows[-1, 0].set_xlabel("cycle", color=_MUTED, loc="right")
-    return _svg(figure, title=component_sentence(component), prefix=prefix)
+    return as_svg(figure, title=component_sentence(component), prefix=prefix)
 
 
-@mpl.rc_context(_SETTINGS)
+@mpl.rc_context(FIGURE_SETTINGS)
 def parts_figure(parts: Parts, *, prefix: str = "parts") -> str:
     """Draw each part's growth, their sum, the full cycle and what stays unexplained, with intervals, as SVG text."""
     rows: list[tuple[str, float, tuple[float, float] | None, str]] = [
@@ -118,7 +118,7 @@ def parts_figure(parts: Parts, *, prefix: str = "parts") -> str:
     axes.set_xlabel("allocated bytes per cycle", color=_MUTED, loc="right")
     _quiet(axes, grid="x")
     axes.tick_params(axis="y", labelcolor=_INK)
-    return _svg(figure, title=parts_sentence(parts), prefix=prefix)
+    return as_svg(figure, title=parts_sentence(parts), prefix=prefix)
 
 
 def _draw_decision(
@@ -146,7 +146,7 @@ def _draw_decision(
     axes.set_ylim(low - 0.06 * room, max(high, low + room) + 0.06 * room)
     first = format_size(float(series.values[0])) if unit == "bytes" else format_count(round(float(series.values[0])))
     axes.set_title(f"{title}, change since {first} at the first reading", loc="left", color=_INK, pad=24)
-    _values(axes, unit)
+    label_values(axes, unit)
     _legend(axes)
 
 
@@ -158,7 +158,7 @@ def _draw_memory(axes: Axes, lines: Sequence[tuple[Series, str, str]], points: i
     room = max(high - low, _LEAST_MEMORY_SPAN_BYTES)
     axes.set_ylim(low - 0.06 * room, max(high, low + room) + 0.06 * room)
     axes.set_title("where resident memory went, change since the first reading", loc="left", color=_INK, pad=24)
-    _values(axes, "bytes")
+    label_values(axes, "bytes")
     _legend(axes)
 
 
@@ -206,7 +206,7 @@ def _short_unit(unit: str) -> str:
     return "B" if unit == "bytes" else unit
 
 
-def _values(axes: Axes, unit: str) -> None:
+def label_values(axes: Axes, unit: str) -> None:
     """Label the value axis in one unit for all its ticks, and quieten the rest."""
     largest = max(abs(limit) for limit in axes.get_ylim())
     scales = _BYTE_SCALES if unit == "bytes" else _COUNT_SCALES
@@ -252,7 +252,8 @@ def _legend(axes: Axes) -> None:
     )
 
 
-def _svg(figure: Figure, *, title: str, prefix: str) -> str:
+def as_svg(figure: Figure, *, title: str, prefix: str) -> str:
+    """Give a drawn figure as SVG text in the page's style; ``title`` is what a screen reader says."""
     figure.patch.set_visible(False)
     out = io.StringIO()
     figure.set_canvas(FigureCanvasSVG(figure))

@@ -12,29 +12,42 @@ from typing import Any
 
 from soak.measurements import SIGNALS
 from soak.reporting import sentences as say
+from soak.reporting.audit_words import AUDIT_TITLES, audit_rows, audit_sentence
 from soak.reporting.flame import flame_graph
 from soak.reporting.markup import Markup, element, join
 from soak.reporting.outcome import excuse, known_fingerprints, worst_first
 from soak.reporting.stylesheet import page_css
 from soak.reporting.svg import inline
-from soak.results import Cause, ComponentResult, Controls, Failure, Parts, RunResult, TracemallocResult
+from soak.results import Cause, ComponentResult, Controls, Failure, Parts, RssAudit, RunResult, TracemallocResult
 from soak.units import format_count, format_duration, format_number, format_size
 from soak.verdict import Verdict
 
 _NUMBER = "number"
 
 
-def render_html(result: RunResult, figures: Mapping[str, str], parts_figure: str | None = None) -> str:
+def render_html(
+    result: RunResult,
+    figures: Mapping[str, str],
+    parts_figure: str | None = None,
+    audit_figures: Mapping[str, str] | None = None,
+) -> str:
     """Write a run as one HTML page.
 
     ``figures`` maps a component's name to its SVG (as ``figures.component_figure`` gives it), for those that have
-    one; ``parts_figure`` is the sum of the parts. Whatever the run's texts contain is escaped.
+    one; ``parts_figure`` is the sum of the parts, ``audit_figures`` where RSS went, by component. Whatever the run's
+    texts contain is escaped.
     """
     known = known_fingerprints(result)
     ordered = worst_first(result)
     anchors = {component.name: f"component-{position}" for position, component in enumerate(ordered)}
     sections = [
-        _component(component, anchors[component.name], figures.get(component.name), excuse(component, known))
+        _component(
+            component,
+            anchors[component.name],
+            figures.get(component.name),
+            excuse(component, known),
+            _audit(component.audit, (audit_figures or {}).get(component.name)),
+        )
         for component in ordered
     ]
     body = element(
@@ -83,7 +96,9 @@ def _overview(components: Sequence[ComponentResult], anchors: Mapping[str, str],
     return _table(titles, rows, numbers=(4, 5))
 
 
-def _component(component: ComponentResult, anchor: str, figure: str | None, excused: str | None) -> Markup:
+def _component(
+    component: ComponentResult, anchor: str, figure: str | None, excused: str | None, audit: Markup | None
+) -> Markup:
     why = say.added_why(component)
     needed, caveat = say.needed_sentence(component), say.caveat_sentence(component)
     evidence = _evidence(component)
@@ -101,8 +116,23 @@ def _component(component: ComponentResult, anchor: str, figure: str | None, excu
         *(_cause(cause) for cause in component.causes),
         _survivors(component),
         element("figure", Markup(inline(figure))) if figure else element("p", "Nothing was read.", class_="note"),
+        audit,
         element("details", element("summary", "What was measured"), evidence) if clean else evidence,
         id=anchor,
+    )
+
+
+def _audit(audit: RssAudit | None, figure: str | None) -> Markup | None:
+    """Show where RSS went: in one line where it hardly changed."""
+    if audit is None:
+        return None
+    if figure is None:
+        return element("p", audit_sentence(audit), class_="note")
+    return join(
+        element("h3", "Where RSS went"),
+        element("p", audit_sentence(audit)),
+        element("figure", Markup(inline(figure))),
+        _table(AUDIT_TITLES, audit_rows(audit), numbers=(1, 2, 3, 4)),
     )
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Sequence
 
 from soak.reporting import sentences as say
+from soak.reporting.audit_words import growth_sentence
 from soak.reporting.outcome import excuse, known_fingerprints, worst_first
 from soak.results import Cause, ComponentResult, RunResult
 from soak.units import format_count, format_duration
@@ -77,6 +78,7 @@ def _explanation(component: ComponentResult, excused: str | None) -> str:
         say.caveat_sentence(component),
         say.excuse_sentence(excused) if excused else None,
         say.needed_sentence(component),
+        growth_sentence(component.audit),
     )
     blocks = [
         f"**{escape(say.component_sentence(component))}** {' '.join(escape(text) for text in texts if text)}".rstrip(),

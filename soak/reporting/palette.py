@@ -26,6 +26,12 @@ FIGURE: dict[str, Shade] = {
     "older": Shade("#eceef1", "#20262c"),
     "newer": Shade("#dfe3e8", "#2a323a"),
     "fan": Shade("#f6d9c5", "#5a3a26"),
+    "paper": Shade("#ffffff", "#14181c"),
+    "python": Shade("#7cc4ee", "#a5dcff"),
+    "rounding": Shade("#a9b9c6", "#5f7a8e"),
+    "stacks": Shade("#e69f00", "#f0b93a"),
+    "mapping": Shade("#cc79a7", "#e3a0c5"),
+    "own": Shade("#c3c8ce", "#59626b"),
 }
 """What each colour stands for. No two light ones are equal: the light colour is the key to the class."""
 

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from soak.reporting import sentences as say
+from soak.reporting.audit_words import growth_sentence
 from soak.reporting.outcome import excuse, known_fingerprints
 from soak.results import Cause, ComponentResult, RunResult
 from soak.units import format_count, format_duration
@@ -165,6 +166,7 @@ def _explanation(component: ComponentResult, excused: str | None) -> RenderableT
         say.caveat_sentence(component),
         say.excuse_sentence(excused) if excused else None,
         say.needed_sentence(component),
+        growth_sentence(component.audit),
     )
     lines = [_text(sentence) for sentence in sentences if sentence] + messages
     if component.failure is not None:

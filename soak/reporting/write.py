@@ -10,6 +10,7 @@ from pathlib import Path
 
 from soak.errors import SoakError
 from soak.measurements import Reading
+from soak.reporting.audit_figure import audit_figure
 from soak.reporting.figures import component_figure, parts_figure
 from soak.reporting.flame import flame_graph
 from soak.reporting.html import render_html
@@ -34,7 +35,7 @@ def write_reports(result: RunResult, readings: Callable[[str], Sequence[Reading]
     write_text(folder / "report.md", render_markdown(result))
     write_text(folder / "junit.xml", render_junit(result))
     points = points_for(len(result.components))
-    figures = {}
+    figures, audit_figures = {}, {}
     for position, component in enumerate(result.components):
         series = readings(component.name)
         figure = component_figure(
@@ -46,8 +47,12 @@ def write_reports(result: RunResult, readings: Callable[[str], Sequence[Reading]
         flames = flame_graph(component.causes)
         if flames is not None:
             write_text(folder / figure_name(f"{component.name}.survivors"), flames)
+        where_rss_went = None if component.audit is None else audit_figure(component.audit, prefix=f"a{position}")
+        if where_rss_went is not None:
+            audit_figures[component.name] = where_rss_went
+            write_text(folder / figure_name(f"{component.name}.rss"), where_rss_went)
     parts = None if result.parts is None else parts_figure(result.parts)
-    write_text(folder / "report.html", render_html(result, figures, parts))
+    write_text(folder / "report.html", render_html(result, figures, parts, audit_figures))
 
 
 def points_for(components: int) -> int:

@@ -13,12 +13,12 @@ from soak.probes.shadow import ShadowError, read_blocks, read_mapped
 from soak.results import RssAudit
 from soak.running.process import MeasuredProcess
 
-_MOST_KEPT = 16
+_MOST_KEPT = 24
 """Then every other one is forgotten, and the next ones are twice as far apart."""
 _FIRST_SPACING = 8
 _SHARE = 0.02
 """Audits may take this part of the run's time."""
-_FREE_S, _NEXT_AFTER = 0.25, 1.5
+_FREE_S, _NEXT_AFTER = 0.5, 1.5
 """So long they may take before, each after half as many cycles again: a short run is to have a few as well."""
 _LONGEST_LAST_S = 2.0
 """What one usually takes, for it to be done at the end however much time they have had."""
@@ -47,16 +47,17 @@ class Auditor:
         is_free = spent_s <= _FREE_S and cycle >= _NEXT_AFTER * last
         return cycle >= last + self._spacing and (is_free or spent_s <= _SHARE * elapsed_s)
 
-    def audit(self, cycle: int, checkpoint: Checkpoint | None) -> None:
+    def audit(self, cycle: int, checkpoint: Checkpoint | None, free_bytes: int) -> None:
         """Audit the process, which waits at this checkpoint; what was read is dropped if it went on meanwhile.
 
-        ``checkpoint``: the tracker's ledger at the same moment; None without it.
+        ``checkpoint``: the tracker's ledger at the same moment; None without it. ``free_bytes``: what malloc says is
+        free in its heap.
         """
         begun_s = time.monotonic()
         try:
             memory = ProcessMemory(self._process.pid)
             try:
-                found = self._divide(memory, cycle, checkpoint)
+                found = self._divide(memory, cycle, checkpoint, free_bytes)
             finally:
                 memory.close()
         except (OSError, ShadowError):
@@ -71,15 +72,15 @@ class Auditor:
         """Return what the growth of RSS was made of; ``name_of`` names the call of a site."""
         return compare(self._breakdowns, name_of)
 
-    def _divide(self, memory: ProcessMemory, cycle: int, checkpoint: Checkpoint | None) -> Breakdown:
-        resident = read_resident(memory, self._process.pid)
+    def _divide(self, memory: ProcessMemory, cycle: int, checkpoint: Checkpoint | None, free_bytes: int) -> Breakdown:
+        own = [] if checkpoint is None else [(int(r["start"]), int(r["end"])) for r in checkpoint.ranges]
+        resident = read_resident(memory, self._process.pid, own)
         if checkpoint is None:
-            return divide(cycle, resident)
-        own = [(int(owned["start"]), int(owned["end"])) for owned in checkpoint.ranges]
+            return divide(cycle, resident, free_bytes=free_bytes)
         return divide(cycle, resident, read_blocks(memory, checkpoint), read_mapped(memory, checkpoint), own)
 
     def _keep(self, found: Breakdown) -> None:
         self._breakdowns.append(found)
         if len(self._breakdowns) > _MOST_KEPT:
-            del self._breakdowns[::2]
+            del self._breakdowns[:-1:2]
             self._spacing *= 2

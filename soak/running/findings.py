@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 
 from soak.analysis.component import describe_missing_cycles
@@ -29,6 +30,7 @@ from soak.units import format_duration
 from soak.verdict import SeriesVerdict, Verdict
 
 _OUTPUT_TAIL_CHARACTERS = 4000
+_FRAGMENTATION = "What grows is free memory that the allocators keep: fragmentation."
 _ADVICE = {
     "thread": "Join the threads that a cycle starts, or keep one pool for all cycles.",
     "child-process": "Wait for the processes that a cycle starts; a zombie keeps its place in the process table.",
@@ -125,6 +127,9 @@ def failed_to_start(plan: ComponentPlan, error: OSError, interpreter: Interprete
 
 def _why(course: Course, verdict: Verdict) -> str:
     judgement = course.judgement
+    if _is_fragmentation(course):
+        why = f"{judgement.why.removeprefix('Unexplained growth: ')} {_FRAGMENTATION}"
+        judgement = dataclasses.replace(judgement, why=why)
     if course.failure is not None:
         failure = course.failure
         where = f"in cycle {failure.cycle:,}" if failure.phase == "cycle" else f"in {failure.phase}"
@@ -201,6 +206,8 @@ def _causes(course: Course, trace: Trace | None) -> tuple[Cause, ...]:
     """
     judgement = course.judgement
     decided_by = judgement.decided_by if judgement.verdict is Verdict.LEAK else None
+    if _is_fragmentation(course):
+        decided_by = judgement.decided_by
     sites: tuple[Cause, ...] = ()
     if judgement.verdict is not Verdict.CLEAN:
         locate = Symbols(course.tracked.maps).locate
@@ -211,7 +218,7 @@ def _causes(course: Course, trace: Trace | None) -> tuple[Cause, ...]:
             advice=_ADVICE,
             memory=course.tracked.memory,
         )
-    kind = None if decided_by is None else SIGNALS[decided_by].kind
+    kind = "fragmentation" if _is_fragmentation(course) else SIGNALS[decided_by].kind if decided_by else None
     if decided_by is None or (sites and kind in ("native", "python-object")):
         return sites
     if kind == "mapping" and any(site.kind == kind for site in sites):
@@ -219,10 +226,15 @@ def _causes(course: Course, trace: Trace | None) -> tuple[Cause, ...]:
     return (_cause_of_counter(decided_by, course, trace), *sites)
 
 
+def _is_fragmentation(course: Course) -> bool:
+    """Tell whether what grows, and was decided by, is memory that the allocators keep free: no mapping of anybody's."""
+    return course.audit is not None and course.audit.fragmentation and course.judgement.decided_by in ("mapped", "rss")
+
+
 def _cause_of_counter(name: str, course: Course, trace: Trace | None) -> Cause:
     """Return the cause that a counter alone can tell; tracemalloc's second pass adds the line of Python objects."""
     signal, series = SIGNALS[name], course.judgement.series[name]
-    kind, rate = signal.kind, series.rate or 0.0
+    kind, rate = "fragmentation" if _is_fragmentation(course) else signal.kind, series.rate or 0.0
     bytes_per_iteration = rate if signal.unit == "bytes" else None
     python_where = None
     stack: tuple[str, ...] = ()

@@ -364,7 +364,9 @@ class Supervisor:
             return
         with process.waiting(cycle, written) as waits:
             if waits and audits:
-                self._auditor.audit(cycle, checkpoint)
+                row = process.ring.read_row(written - 1)
+                free_bytes = row[_FIELD_NUMBERS["heap_free"]] if row is not None else 0
+                self._auditor.audit(cycle, checkpoint, max(free_bytes, 0))
             if waits and scans and checkpoint is not None:
                 self._scanner.scan(checkpoint, self._ledger.suspects(cycle, self._judge.n_min or LARGEST_N_MIN))
 
