@@ -64,7 +64,7 @@ TITLES = {
     "pymalloc-free": "free in Python's arenas",
     "stacks": "stacks",
     "mapping": "mappings",
-    "tracker": "soak itself",
+    "tracker": "soak's own tables",
 }
 """What each kind of part is called, in the order in which parts are shown."""
 _FREE_KINDS = ("malloc-free", "arena-free", "pymalloc-free")
@@ -92,8 +92,8 @@ def divide(
     """Give every resident byte to one part.
 
     ``blocks``, ``mapped``, ``own_ranges``: what the tracker knows. Without it malloc's heap is divided by what malloc
-    says is free there, ``free_bytes``, touched or not; and anonymous memory, Python's arenas among it, stays
-    unexplained.
+    says is free there, ``free_bytes``, what is not resident taken for free; and anonymous memory, Python's arenas
+    among it, stays unexplained.
     """
     parts: defaultdict[Source, int] = defaultdict(int)
     for area in resident.areas:
@@ -111,7 +111,8 @@ def divide(
     for source, size in zip(ground.sources, sizes.tolist(), strict=True):
         parts[source] += size
     if blocks is None:
-        free = min(free_bytes or 0, parts[MALLOC])
+        untouched = ground.length_of(MALLOC) - parts[MALLOC]
+        free = min(max((free_bytes or 0) - untouched, 0), parts[MALLOC])
         parts[MALLOC_FREE] += free
         parts[MALLOC] -= free
     parts.pop(_UNKNOWN, None)
@@ -225,6 +226,11 @@ class _Ground:
         for start, end, source in claims:
             first, behind = np.searchsorted(bounds, (start, end)).tolist()
             self.sources[first:behind] = [source] * (behind - first)
+
+    def length_of(self, source: Source) -> int:
+        """Return how many bytes of address space are this."""
+        lengths = (self.ends - self.starts).tolist()
+        return sum(length for length, own in zip(lengths, self.sources, strict=True) if own == source)
 
     def positions(self, addresses: Integers) -> Integers:
         """Return the number of the range that each address lies in."""

@@ -68,7 +68,7 @@ def component_figure(
     points: int = 600,
     prefix: str = "figure",
 ) -> str | None:
-    """Draw the series that decided a component's verdict, and below it where resident memory went, as SVG text.
+    """Draw the series that decided a component's verdict, and below it RSS and malloc's heap, as SVG text.
 
     Shown as change since the first reading, with the fitted rate, its interval as a fan, the windows it rests on, and
     the tolerance as a dotted line, so that what is flat looks flat. At most about ``points`` readings per line, peaks
@@ -157,7 +157,7 @@ def _draw_memory(axes: Axes, lines: Sequence[tuple[Series, str, str]], points: i
     high = max(float(series.values.max()) for series, *_ in lines)
     room = max(high - low, _LEAST_MEMORY_SPAN_BYTES)
     axes.set_ylim(low - 0.06 * room, max(high, low + room) + 0.06 * room)
-    axes.set_title("where resident memory went, change since the first reading", loc="left", color=_INK, pad=24)
+    axes.set_title("resident memory and malloc's heap, change since the first reading", loc="left", color=_INK, pad=24)
     label_values(axes, "bytes")
     _legend(axes)
 

@@ -46,6 +46,10 @@ _ADVICE = {
     "fragmentation": "Resident memory grows while memory in use does not: look at block sizes that vary, or at memory "
     "that is reserved once and touched later.",
 }
+_FREE_ADVICE = (
+    "Free blocks between live ones are too small for what is asked for next, so the heap grows: reuse buffers, ask for "
+    "few different sizes, or make what stays before the large blocks that go."
+)
 
 
 def make_result(plan: ComponentPlan, course: Course, trace: Trace | None, interpreter: Interpreter) -> ComponentResult:
@@ -263,7 +267,7 @@ def _cause_of_counter(name: str, course: Course, trace: Trace | None) -> Cause:
         stack=stack,
         held_by=(),
         type=pointed_to,
-        advice=_ADVICE[kind],
+        advice=_FREE_ADVICE if _is_fragmentation(course) else _ADVICE[kind],
     )
 
 

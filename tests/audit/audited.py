@@ -1,0 +1,49 @@
+"""Soaks drivers for their audit, through the real supervisor."""
+
+from __future__ import annotations
+
+import textwrap
+import threading
+from pathlib import Path
+from typing import Any
+
+from soak.results import ComponentResult, RssAudit
+from soak.running.findings import make_result
+from soak.running.interpreter import find_interpreter
+from soak.running.supervisor import Supervisor, Surroundings
+from soak.running.tracking import find_library
+from soak.settings import ComponentPlan
+from soak.targets import find_targets
+
+
+def soak_text(folder: Path, text: str, *, track: bool = True, **changes: Any) -> ComponentResult:
+    """Write a driver of this text and soak it, 2,000 cycles to the end; ``changes`` replace fields of the plan."""
+    (folder / "drive_it.py").write_text(textwrap.dedent(text), encoding="utf-8")
+    fields: dict[str, Any] = {
+        "target": find_targets(["drive_it.py"], folder)[0],
+        "interval_s": 0.0,
+        "iterations": 2000,
+        "budget_s": None,
+        "full_budget": True,
+        "early_stop": False,
+        "tolerance_bytes": 1.0,
+        "n_min": None,
+        "checkpoint_every": None,
+        "cycle_timeout_s": 60.0,
+        "max_rss_bytes": None,
+        "gate": True,
+        "settings": {},
+        "injection": None,
+    }
+    plan = ComponentPlan(**{**fields, **changes})
+    interpreter = find_interpreter(None)
+    library, reason = find_library() if track else (None, "--no-track")
+    course = Supervisor(plan, Surroundings(interpreter, folder, threading.Event(), library, reason)).run()
+    return make_result(plan, course, None, interpreter)
+
+
+def audit_of(folder: Path, text: str, *, track: bool = True, **changes: Any) -> RssAudit:
+    """Soak a driver and return its audit; that there is none fails the test with what happened."""
+    result = soak_text(folder, text, track=track, **changes)
+    assert result.audit is not None, (result.why, result.failure)
+    return result.audit
