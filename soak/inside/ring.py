@@ -155,6 +155,7 @@ class Ring:
             map_memory.argtypes = (ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long)
             map_memory(self.word_address(0), RING_BYTES, _READ_WRITE, _PRIVATE_FIXED_ANONYMOUS, -1, 0)
             self.words[WORD_STOP] = STOP
+            self.words[WORD_ROWS_READ] = 1 << 62  # so that it waits for nobody
 
     def word_address(self, word: int) -> int:
         """Return the address of a word in this process, for a futex."""

@@ -7,6 +7,7 @@ import itertools
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from inside_builder import Clock, Parent, a_loop, a_ring, ask_python, attend, rows_of
@@ -301,6 +302,42 @@ def test_a_parent_that_stalls_is_waited_for_once(tmp_path: Path):
     assert soaking.parent_stalls
     assert area.words[ring.WORD_COMPLETED] == ring.ROW_CAPACITY + 10
     assert area.words[ring.WORD_ROWS_LOST] == 11
+
+
+def waits_of(soaking: loop.Loop, clock: Clock, hold_for_s: float = 0.0) -> list[float]:
+    """Run a loop whose parent reads its rows only when it holds it, that long each; return when each wait ended."""
+    ended: list[float] = []
+    words = soaking.words
+
+    def wait(_seen: int, timeout_s: float) -> None:
+        clock.advance(timeout_s)
+        ended.append(clock.now_ns / 1e9)
+        if words[ring.WORD_HOLD] and clock.now_ns >= begun[-1] + hold_for_s * 1e9:
+            words[ring.WORD_ROWS_READ] = words[ring.WORD_ROWS_WRITTEN]
+
+    begun: list[int] = []
+    soaking.written = SimpleNamespace(wake=lambda: begun.append(clock.now_ns))  # type: ignore[assignment]
+    soaking.read = SimpleNamespace(wait=wait)  # type: ignore[assignment]
+    words[ring.WORD_HOLD] = bool(hold_for_s)
+    soaking.run(lambda: None, ())
+    return [end - start / 1e9 for end, start in zip(ended[-1:], begun[-1:], strict=True)]
+
+
+def test_a_parent_that_looks_at_the_process_is_waited_for_as_long_as_it_takes(tmp_path: Path, clock: Clock):
+    """Half a minute, if need be: it has said so, and that is no stall."""
+    soaking = a_loop(a_ring(tmp_path), iterations=3)
+
+    last = waits_of(soaking, clock, hold_for_s=30.0)
+
+    assert last == [pytest.approx(30.0, abs=0.1)]
+    assert not soaking.parent_stalls
+
+
+def test_the_last_checkpoint_waits_for_a_parent_that_is_late(tmp_path: Path, clock: Clock):
+    """A second, though it stalled before: what it misses there it could never read."""
+    soaking = a_loop(a_ring(tmp_path), iterations=3)
+
+    assert waits_of(soaking, clock) == [pytest.approx(1.0, abs=0.01)]
 
 
 # Pacing
