@@ -12,6 +12,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 
+NOTABLE_RSS_BYTES = 256 * 1024
+"""Resident memory that changes by less has not grown, as far as people are told."""
+
+
 class Role(StrEnum):
     """What a signal may say in a component's verdict."""
 

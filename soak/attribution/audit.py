@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from soak.measurements import NOTABLE_RSS_BYTES
 from soak.native.ledger import NATIVE, PYMALLOC_ARENA
 from soak.probes.memory import Range
 from soak.probes.resident import PAGE_BYTES, Area, Resident
@@ -25,8 +26,6 @@ from soak.results import AuditPart, RssAudit
 
 Integers = NDArray[np.int64]
 
-NOTABLE_BYTES = 256 * 1024
-"""A change of RSS by less is no growth that needs a figure."""
 _OWN_FILES = re.compile(r"memfd:soak-|/soak-[^/]*/(ring|ledger)|libsoak_tracker")
 _MOST_MAPPINGS = 4
 _LARGEST_GUARD_BYTES = 64 * 1024
@@ -182,7 +181,7 @@ def _is_fragmentation(rss: Sequence[int], parts: Sequence[AuditPart]) -> bool:
     used = sum(part.bytes for part in parts if part.kind in _USED_KINDS)
     later = free[-1] - free[len(free) // 2]
     return (
-        growth >= NOTABLE_BYTES
+        growth >= NOTABLE_RSS_BYTES
         and free[-1] - free[0] >= _MOST * growth
         and used <= _HARDLY * growth
         and later >= _LATER_SHARE * growth

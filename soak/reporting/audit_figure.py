@@ -34,8 +34,8 @@ _COLOURS = {
 _INK, _MUTED, _PAPER = FIGURE["ink"].light, FIGURE["muted"].light, FIGURE["paper"].light
 _UNEXPLAINED, _REST = FIGURE["fit"].light, FIGURE["rule"].light
 _LEAST_SHARE = 0.03
-_LABEL_APART = 0.13
-"""Two lines of text, of the height of the axes."""
+_LABEL_APART, _TOP = 0.13, 0.98
+"""Two lines of text, and where the highest may stand, of the height of the axes."""
 _LONGEST_LABEL = 34
 
 
@@ -46,7 +46,6 @@ class _Layer:
     name: str
     colour: str
     change: NDArray[np.float64]
-    hatch: str | None = None
 
 
 @mpl.rc_context(FIGURE_SETTINGS)
@@ -86,7 +85,7 @@ def _layers(audit: RssAudit) -> list[_Layer]:
         if part in telling
     ]
     others = [_change(part.resident_bytes) for part in audit.parts if part not in telling]
-    unexplained = _Layer("unexplained", _UNEXPLAINED, _change(audit.unexplained_resident_bytes), "////")
+    unexplained = _Layer("unexplained", _UNEXPLAINED, _change(audit.unexplained_resident_bytes))
     rest = _Layer("other parts", _REST, np.sum(others, axis=0) if others else np.zeros(len(audit.cycles)))
     least = _LEAST_SHARE * max(abs(audit.rss_bytes), *(abs(part.bytes) for part in audit.parts), 0)
     return layers + [layer for layer in (rest, unexplained) if abs(layer.change[-1]) >= least]
@@ -104,9 +103,7 @@ def _stack(axes: Axes, cycles: NDArray[np.float64], layers: Sequence[_Layer]) ->
         grown, shrunk = np.maximum(layer.change, 0), np.minimum(layer.change, 0)
         for base, size in ((above, grown), (below, shrunk)):
             if size.any():
-                axes.fill_between(
-                    cycles, base, base + size, color=layer.colour, edgecolor=_PAPER, linewidth=0.7, hatch=layer.hatch
-                )
+                axes.fill_between(cycles, base, base + size, color=layer.colour, edgecolor=_PAPER, linewidth=0.7)
         ends.append(float((above + grown / 2 if layer.change[-1] >= 0 else below + shrunk / 2)[-1]))
         above, below = above + grown, below + shrunk
     return ends
@@ -136,13 +133,11 @@ def _spread(heights: Sequence[float]) -> list[float]:
     """Move heights apart as little as it takes for two lines of text at each; in fractions of the axes' height."""
     order = sorted(range(len(heights)), key=lambda position: heights[position])
     placed = list(heights)
-    for before, position in zip([None, *order], order, strict=False):
-        if before is not None:
-            placed[position] = max(placed[position], placed[before] + _LABEL_APART)
-    excess = placed[order[-1]] - 0.98
-    for behind, position in zip([None, *reversed(order)], reversed(order), strict=False):
-        if behind is None:
-            placed[position] -= max(excess, 0.0)
-        else:
-            placed[position] = min(placed[position], placed[behind] - _LABEL_APART)
+    lowest, highest = -1.0, _TOP
+    for position in order:
+        placed[position] = max(placed[position], lowest)
+        lowest = placed[position] + _LABEL_APART
+    for position in reversed(order):
+        placed[position] = min(placed[position], highest)
+        highest = placed[position] - _LABEL_APART
     return placed

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from soak.attribution.audit import NOTABLE_BYTES
+from soak.measurements import NOTABLE_RSS_BYTES
 from soak.reporting.sentences import byte_rate, printable, short_number
 from soak.results import AuditPart, RssAudit
 from soak.units import format_count, format_number
@@ -24,12 +24,12 @@ def is_notable(audit: RssAudit | None) -> bool:
     """Tell whether RSS, or a part of it, changed by so much that it is worth a figure."""
     if audit is None:
         return False
-    return max(abs(audit.rss_bytes), abs(audit.unexplained_bytes), *_changes(audit), 0) >= NOTABLE_BYTES
+    return max(abs(audit.rss_bytes), abs(audit.unexplained_bytes), *_changes(audit), 0) >= NOTABLE_RSS_BYTES
 
 
 def growth_sentence(audit: RssAudit | None) -> str | None:
     """Say what RSS grew by and what of; None where it did not grow by so much that it is worth a sentence."""
-    return audit_sentence(audit) if audit is not None and audit.rss_bytes >= NOTABLE_BYTES else None
+    return audit_sentence(audit) if audit is not None and audit.rss_bytes >= NOTABLE_RSS_BYTES else None
 
 
 def audit_sentence(audit: RssAudit) -> str:
@@ -41,7 +41,7 @@ def audit_sentence(audit: RssAudit) -> str:
     if not audit.rss_bytes:
         return f"RSS did not change {cycles}; unexplained {size_words(audit.unexplained_bytes)}."
     verb = "grew" if audit.rss_bytes > 0 else "shrank"
-    rate = f" ({byte_rate(audit.bytes_per_iteration)} per call)" if abs(audit.rss_bytes) >= NOTABLE_BYTES else ""
+    rate = f" ({byte_rate(audit.bytes_per_iteration)} per call)" if abs(audit.rss_bytes) >= NOTABLE_RSS_BYTES else ""
     named = named_parts(audit)
     words = [f"{size_words(part.bytes)} {part_name(part)}" for part in named]
     rest = audit.rss_bytes - audit.unexplained_bytes - sum(part.bytes for part in named)

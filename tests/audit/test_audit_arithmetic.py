@@ -12,7 +12,6 @@ from soak.attribution.audit import (
     MALLOC,
     MALLOC_FREE,
     NATIVE_BLOCKS,
-    NOTABLE_BYTES,
     PYMALLOC_FREE,
     PYTHON_BLOCKS,
     ROUNDING,
@@ -23,6 +22,7 @@ from soak.attribution.audit import (
     compare,
     divide,
 )
+from soak.measurements import NOTABLE_RSS_BYTES
 from soak.probes.resident import Resident, parse_smaps
 
 HEAP, ARENA, THREADS = 0x5000_0000, 0x7000_0000, 0x7F00_0000_0000
@@ -251,7 +251,9 @@ def test_fragmentation_is_free_memory_that_goes_on_growing_while_what_is_in_use_
 
 
 def test_what_hardly_grows_is_not_called_fragmentation():
-    series = [a_breakdown(100 + at, at * NOTABLE_BYTES // 8, malloc_free=at * NOTABLE_BYTES // 8) for at in range(5)]
+    series = [
+        a_breakdown(100 + at, at * NOTABLE_RSS_BYTES // 8, malloc_free=at * NOTABLE_RSS_BYTES // 8) for at in range(5)
+    ]
 
     assert compare(series, str).fragmentation is False  # type: ignore[union-attr]
 
