@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-
 NOTABLE_RSS_BYTES = 256 * 1024
 """Resident memory that changes by less has not grown, as far as people are told."""
 

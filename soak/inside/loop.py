@@ -142,7 +142,8 @@ class Loop:
         # While the parent holds the process to look at its memory, the loop's clock stands still too.
         held_ns = words[ring.WORD_HELD_NS] - held_ns
         self.started_ns += held_ns
-        self.deadline_ns += held_ns
+        if self.interval_ns:
+            self.deadline_ns += held_ns  # flat out it stays the 0 that takes no block
         cost_ns = time.monotonic_ns() - begun_ns - held_ns
         # Kept in the ring: as attributes they would be two blocks that are not there before the first checkpoint.
         words[ring.WORD_CHECKPOINT_NS] += cost_ns
