@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from soak.reporting.audit_words import audit_sentence, is_notable, named_parts, part_name, size_words
+from soak.reporting.audit_words import audit_sentence, is_notable, part_name, size_words, telling_parts
 from soak.reporting.figures import FIGURE_SETTINGS, as_svg, label_values
 from soak.reporting.palette import FIGURE
 from soak.reporting.sentences import byte_rate
@@ -33,9 +33,10 @@ _COLOURS = {
 }
 _INK, _MUTED, _PAPER = FIGURE["ink"].light, FIGURE["muted"].light, FIGURE["paper"].light
 _UNEXPLAINED, _REST = FIGURE["fit"].light, FIGURE["rule"].light
-_LEAST_SHARE = 0.03
-_LABEL_APART, _TOP = 0.13, 0.98
-"""Two lines of text, and where the highest may stand, of the height of the axes."""
+_LEAST_SHARE = 0.01
+_LABEL_INCHES = 0.37
+"""Two lines of text."""
+_AXES_INCHES, _ABOVE_INCHES, _BELOW_INCHES = 2.8, 0.36, 0.44
 _LONGEST_LABEL = 34
 
 
@@ -56,10 +57,12 @@ def audit_figure(audit: RssAudit, *, prefix: str = "audit") -> str | None:
     """
     if not is_notable(audit):
         return None
-    figure = Figure(figsize=(10, 3.6))
-    axes = figure.subplots()
-    figure.subplots_adjust(left=0.06, right=0.7, top=0.9, bottom=0.12)
     layers = _layers(audit)
+    axes_inches = max(_AXES_INCHES, _LABEL_INCHES * (len(layers) + 2))
+    height = axes_inches + _ABOVE_INCHES + _BELOW_INCHES
+    figure = Figure(figsize=(10, height))
+    axes = figure.subplots()
+    figure.subplots_adjust(left=0.06, right=0.7, top=1 - _ABOVE_INCHES / height, bottom=_BELOW_INCHES / height)
     cycles = np.array(audit.cycles, np.float64)
     ends = _stack(axes, cycles, layers)
     rss = np.array(audit.resident_bytes, np.float64) - audit.resident_bytes[0]
@@ -72,13 +75,13 @@ def audit_figure(audit: RssAudit, *, prefix: str = "audit") -> str | None:
     )
     axes.set_xlabel("cycle", color=_MUTED, loc="right")
     label_values(axes, "bytes")
-    _label(axes, audit, layers, ends)
+    _label(axes, audit, layers, ends, _LABEL_INCHES / axes_inches)
     return as_svg(figure, title=audit_sentence(audit), prefix=prefix)
 
 
 def _layers(audit: RssAudit) -> list[_Layer]:
     """Return the parts that tell, in the record's order, the others together, and what is not explained."""
-    telling = named_parts(audit)
+    telling = telling_parts(audit)
     layers = [
         _Layer(part_name(part), FIGURE[_COLOURS[part.kind]].light, _change(part.resident_bytes))
         for part in audit.parts
@@ -109,13 +112,13 @@ def _stack(axes: Axes, cycles: NDArray[np.float64], layers: Sequence[_Layer]) ->
     return ends
 
 
-def _label(axes: Axes, audit: RssAudit, layers: Sequence[_Layer], ends: Sequence[float]) -> None:
+def _label(axes: Axes, audit: RssAudit, layers: Sequence[_Layer], ends: Sequence[float], apart: float) -> None:
     """Write beside each band what it is, by how much it changed and at which rate, and no two over each other."""
     cycles = audit.last_cycle - audit.first_cycle
     labels = [(end, layer.name, layer.colour, float(layer.change[-1])) for layer, end in zip(layers, ends, strict=True)]
     labels.append((float(audit.rss_bytes), "RSS", _INK, float(audit.rss_bytes)))
     low, high = axes.get_ylim()
-    at = _spread([(end - low) / (high - low) for end, *_ in labels])
+    at = _spread([(end - low) / (high - low) for end, *_ in labels], apart)
     for (end, name, colour, change), height in zip(labels, at, strict=True):
         sign = "+" if change > 0 else ""
         size = f"{sign}{size_words(change)}, {sign}{byte_rate(change / cycles)}/cycle"
@@ -125,19 +128,19 @@ def _label(axes: Axes, audit: RssAudit, layers: Sequence[_Layer], ends: Sequence
         axes.plot((1, 1.025), ((end - low) / (high - low), height), color=_MUTED, linewidth=0.6, clip_on=False,
                   transform=axes.transAxes)  # fmt: skip
         axes.annotate("■" if name != "RSS" else "●", (1.03, height), color=colour, **where)
-        axes.annotate(short, (1.055, height + 0.024), color=_INK, weight=weight, **where)
-        axes.annotate(size, (1.055, height - 0.03), color=_MUTED, fontsize=8, **where)
+        axes.annotate(short, (1.055, height + 0.18 * apart), color=_INK, weight=weight, **where)
+        axes.annotate(size, (1.055, height - 0.23 * apart), color=_MUTED, fontsize=8, **where)
 
 
-def _spread(heights: Sequence[float]) -> list[float]:
-    """Move heights apart as little as it takes for two lines of text at each; in fractions of the axes' height."""
+def _spread(heights: Sequence[float], apart: float) -> list[float]:
+    """Move heights ``apart`` where they are nearer to each other; all in fractions of the axes' height."""
     order = sorted(range(len(heights)), key=lambda position: heights[position])
     placed = list(heights)
-    lowest, highest = -1.0, _TOP
+    lowest, highest = -1.0, 1 - apart / 6
     for position in order:
         placed[position] = max(placed[position], lowest)
-        lowest = placed[position] + _LABEL_APART
+        lowest = placed[position] + apart
     for position in reversed(order):
         placed[position] = min(placed[position], highest)
-        highest = placed[position] - _LABEL_APART
+        highest = placed[position] - apart
     return placed

@@ -14,7 +14,7 @@ from soak.units import format_count, format_number
 
 _LEAST_SHARE = 0.03
 """Of the largest change: smaller ones are not named one by one."""
-_MOST_NAMED = 4
+_MOST_SAID, _MOST_SHOWN = 4, 6
 _FOLDERS = re.compile(r"/\S*/")
 AUDIT_TITLES = ("part of RSS", "at the end", "change", "B/cycle", "share")
 _FRAGMENTATION = "Memory in use does not grow: this is fragmentation."
@@ -42,7 +42,7 @@ def audit_sentence(audit: RssAudit) -> str:
         return f"RSS did not change {cycles}; unexplained {size_words(audit.unexplained_bytes)}."
     verb = "grew" if audit.rss_bytes > 0 else "shrank"
     rate = f" ({byte_rate(audit.bytes_per_iteration)} per call)" if abs(audit.rss_bytes) >= NOTABLE_RSS_BYTES else ""
-    named = named_parts(audit)
+    named = telling_parts(audit)[:_MOST_SAID]
     words = [f"{size_words(part.bytes)} {part_name(part)}" for part in named]
     rest = audit.rss_bytes - audit.unexplained_bytes - sum(part.bytes for part in named)
     if rest:
@@ -54,11 +54,11 @@ def audit_sentence(audit: RssAudit) -> str:
     return f"{said} {_FRAGMENTATION}" if audit.fragmentation else said
 
 
-def named_parts(audit: RssAudit) -> list[AuditPart]:
-    """Return the parts that changed most, the largest change first; four at most."""
+def telling_parts(audit: RssAudit) -> list[AuditPart]:
+    """Return the parts that changed most, the largest change first; six at most."""
     least = _LEAST_SHARE * max(abs(audit.rss_bytes), *_changes(audit), 0)
     telling = [part for part in audit.parts if part.bytes and abs(part.bytes) >= least]
-    return sorted(telling, key=lambda part: -abs(part.bytes))[:_MOST_NAMED]
+    return sorted(telling, key=lambda part: -abs(part.bytes))[:_MOST_SHOWN]
 
 
 def audit_rows(audit: RssAudit) -> list[tuple[str, ...]]:

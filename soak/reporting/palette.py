@@ -31,7 +31,7 @@ FIGURE: dict[str, Shade] = {
     "rounding": Shade("#a9b9c6", "#5f7a8e"),
     "stacks": Shade("#e69f00", "#f0b93a"),
     "mapping": Shade("#cc79a7", "#e3a0c5"),
-    "own": Shade("#c3c8ce", "#59626b"),
+    "own": Shade("#98a2ad", "#6b7681"),
 }
 """What each colour stands for. No two light ones are equal: the light colour is the key to the class."""
 
