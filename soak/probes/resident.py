@@ -69,6 +69,8 @@ def read_resident(memory: ProcessMemory, pid: int, own_ranges: Iterable[Range] =
     """
     folder = Path("/proc", str(pid))
     rss_bytes = int((folder / "statm").read_bytes().split()[1]) * PAGE_BYTES
+    if not rss_bytes:
+        raise ProcessLookupError(f"process {pid} has ended")
     areas = parse_smaps((folder / "smaps").read_bytes())
     own = _joined(own_ranges)
     areas = tuple(_with_pages(area, memory, own) for area in areas)

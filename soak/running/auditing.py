@@ -38,11 +38,11 @@ class Auditor:
 
     def is_due(self, cycle: int, elapsed_s: float, *, is_last: bool) -> bool:
         """Tell whether an audit at this checkpoint would be worth its time. ``is_last``: no other will follow."""
-        if not self._is_possible or cycle < _FIRST_SPACING:
+        last = self._breakdowns[-1].cycle if self._breakdowns else 0
+        if not self._is_possible or cycle < _FIRST_SPACING or cycle == last:
             return False
         if is_last:
             return self._usual_s < _LONGEST_LAST_S
-        last = self._breakdowns[-1].cycle if self._breakdowns else 0
         spent_s = self._spent_s + self._usual_s
         is_free = spent_s <= _FREE_S and cycle >= _NEXT_AFTER * last
         return cycle >= last + self._spacing and (is_free or spent_s <= _SHARE * elapsed_s)

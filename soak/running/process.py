@@ -107,10 +107,10 @@ class MeasuredProcess:
         return self.words[ring.WORD_CYCLE] == self.words[ring.WORD_COMPLETED] == cycle
 
     @contextlib.contextmanager
-    def waiting(self, cycle: int, rows_read: int) -> Iterator[bool]:
-        """Keep the child at its checkpoint after ``cycle`` while it is looked at, then acknowledge its rows.
+    def looked_at(self, cycle: int) -> Iterator[bool]:
+        """Keep the child at its checkpoint after ``cycle`` until its rows are acknowledged, however long that takes.
 
-        False when it has gone on already. Its clock of cycles is told how long it waited for this.
+        False when it has gone on already. Its clock of cycles is told how long it was looked at.
         """
         begun_ns = time.monotonic_ns()
         self.words[ring.WORD_HOLD] = 1
@@ -119,12 +119,11 @@ class MeasuredProcess:
         finally:
             if self.is_between_cycles(cycle):
                 self.words[ring.WORD_HELD_NS] += time.monotonic_ns() - begun_ns
-            self.acknowledge(rows_read)
-            self.words[ring.WORD_HOLD] = 0
 
     def acknowledge(self, rows_read: int) -> None:
         """Tell the child that its rows, and the outside at this moment, were read."""
         self.words[ring.WORD_ROWS_READ] = rows_read
+        self.words[ring.WORD_HOLD] = 0
         self._rows_read.wake()
 
     def ask_to_stop(self) -> None:

@@ -303,6 +303,7 @@ class Supervisor:
         if waits and may_be_last:
             if self._reason_to_stop(process, self._limits) == "verdict":
                 process.ask_to_stop()
+                self._look_at_memory(process, written)  # of the last cycle, as it turns out
             process.acknowledge(written)
         self._on_readings(readings)
 
@@ -362,7 +363,7 @@ class Supervisor:
         audits = self._audits and self._auditor.is_due(cycle, elapsed_s, is_last=is_last)
         if not (scans or audits):
             return
-        with process.waiting(cycle, written) as waits:
+        with process.looked_at(cycle) as waits:
             if waits and audits:
                 row = process.ring.read_row(written - 1)
                 free_bytes = row[_FIELD_NUMBERS["heap_free"]] if row is not None else 0

@@ -5,12 +5,17 @@ How much of RSS is explained is exact to a few pages, so the bounds are not near
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
 from audited import audit_of, soak_text
 
+from soak.probes.memory import ProcessMemory
+from soak.probes.resident import read_resident
 from soak.results import RssAudit
 from soak.settings import Injection
 from soak.store.runs import create_run
@@ -231,13 +236,31 @@ def test_without_the_tracker_what_cannot_be_told_is_printed_as_unexplained(tmp_p
     assert audit.unexplained_bytes == pytest.approx(336 * cycles(audit), rel=0.1)
 
 
-def test_the_last_cycle_is_audited_whatever_stopped_the_run(tmp_path: Path):
-    """So the growth is that of the whole run, also when its verdict ends it."""
-    result = soak_text(tmp_path, NOTHING, injection=Injection("native", 1000, 1), early_stop=True, iterations=100_000)
+@pytest.mark.parametrize(
+    ("injection", "verdict"), [(Injection("native", 1000, 1), Verdict.LEAK), (None, Verdict.CLEAN)]
+)
+def test_the_last_cycle_is_audited_where_the_verdict_ends_the_run(
+    tmp_path: Path, injection: Injection | None, verdict: Verdict
+):
+    """So the growth is that of the whole run."""
+    result = soak_text(tmp_path, NOTHING, injection=injection, early_stop=True, full_budget=False, iterations=100_000)
 
-    assert (result.verdict, result.stopped_by) == (Verdict.LEAK, "verdict")
+    assert (result.verdict, result.stopped_by) == (verdict, "verdict")
     assert result.audit is not None
     assert result.audit.last_cycle == result.iterations < 100_000
+
+
+def test_a_process_that_has_ended_is_not_audited():
+    """It is there until it is buried, and takes no memory: that is no reading."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as ending:
+        memory = ProcessMemory(ending.pid)
+        ending.kill()
+        while Path(f"/proc/{ending.pid}/stat").read_bytes().rpartition(b")")[2].split()[0] != b"Z":
+            time.sleep(0.01)
+
+        with pytest.raises(ProcessLookupError):
+            read_resident(memory, ending.pid)
+        memory.close()
 
 
 def test_an_audit_can_be_made_again_from_the_database(tmp_path: Path):
