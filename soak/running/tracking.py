@@ -24,6 +24,7 @@ from soak.native.ledger import (
     STATE_PYTHON_DOMAINS,
     Checkpoint,
     Frame,
+    Ledger,
     LedgerFile,
 )
 from soak.results import TrackerState
@@ -54,13 +55,19 @@ def find_library() -> tuple[Path | None, str | None]:
     return (found.path, None) if isinstance(found, Built) else (None, found.reason)
 
 
+def open_ledger_file(path: Path) -> LedgerFile | None:
+    """Open the ledger that the child makes at ``path``; None while it is empty."""
+    return LedgerFile(path) if path.stat().st_size else None
+
+
 class LedgerWatch:
     """Reads one process's ledger while it runs."""
 
-    def __init__(self, path: Path, pid: int, tolerance_bytes: float) -> None:
-        self._path = path
+    def __init__(self, open_ledger: Callable[[], Ledger | None], pid: int, tolerance_bytes: float) -> None:
+        """Prepare. ``open_ledger`` returns None until the process has one."""
+        self._open_ledger = open_ledger
         self._maps_file = Path(f"/proc/{pid}/maps")
-        self._file: LedgerFile | None = None
+        self._file: Ledger | None = None
         self._latest: Checkpoint | None = None
         self._judge = LedgerJudge(tolerance_bytes)
         self._mappings = LedgerJudge(tolerance_bytes)
@@ -72,31 +79,32 @@ class LedgerWatch:
         self._maps = ""
         self._state = 0
 
-    def read(self) -> tuple[int | None, dict[str, float]]:
+    def read(self, cycle: int | None = None) -> tuple[int | None, dict[str, float]]:
         """Take in the checkpoint that the child has just written; return its cycle and the sums as signals.
 
-        None and nothing when there is no new one. ``own_mapped`` is not a signal: the bytes the tracker itself has
+        ``cycle``: its number, where the child does not count them. None and nothing when there is no new one. ``own_mapped`` is not a signal: the bytes the tracker itself has
         mapped, to be taken out of what is measured.
         """
         if self._file is None:
-            if not self._path.stat().st_size:
+            self._file = self._open_ledger()
+            if self._file is None:
                 return None, {}
-            self._file = LedgerFile(self._path)
             self._keep_maps()
         checkpoint = self._file.read()
         self.has_new_look = False
         if checkpoint is None or (self._latest is not None and checkpoint.sequence == self._latest.sequence):
             return None, {}
         self._latest = checkpoint
+        cycle = checkpoint.cycle if cycle is None else cycle
         self._state = self._file.state
         rows, numbers = _rows_of_blocks(checkpoint)
         sites = len(checkpoint.sites)
         blocks = np.bincount(numbers, rows["live_blocks"], sites).astype(np.int64)
         sizes = np.bincount(numbers, rows["live_bytes"], sites).astype(np.int64)
-        self._judge.add(checkpoint.cycle, blocks, sizes)
+        self._judge.add(cycle, blocks, sizes)
         mapped = checkpoint.rows[checkpoint.rows["domain"] == MAPPING]
         self._mappings.add(
-            checkpoint.cycle,
+            cycle,
             np.bincount(mapped["site"], mapped["live_blocks"], sites).astype(np.int64),
             np.bincount(mapped["site"], mapped["live_bytes"], sites).astype(np.int64),
         )
@@ -105,7 +113,7 @@ class LedgerWatch:
             self._survivors.add(_cohorts(checkpoint))
         own = float((checkpoint.ranges["end"] - checkpoint.ranges["start"]).sum())
         sums = {"tracked": float(sizes.sum()), "tracked_blocks": float(blocks.sum()), "own_mapped": own}
-        return checkpoint.cycle, sums
+        return cycle, sums
 
     def suspects(self, cycles: int, n_min: int, *, at_end: bool = False) -> list[Suspect]:
         """Return the sites that grow, and ask the child for the stacks of new ones."""
