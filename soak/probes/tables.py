@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,16 +81,27 @@ class LiveTables(Ledger):
     def __init__(self, places: TablePlaces) -> None:
         """Open the process's memory. Raises OSError when it may not be read, or the process is gone."""
         self._places = places
+        # Both stay with this image of the process: after an exec they give and take nothing.
         self._memory = ProcessMemory(places.pid)
+        self._writable = os.open(f"/proc/{places.pid}/mem", os.O_WRONLY)
         self._sequence = 0
         self._state = 0
         self._strings = b""
         self._stacks = np.zeros(0, np.uint64)
 
     @property
+    def pid(self) -> int:
+        """The process."""
+        return self._places.pid
+
+    @property
     def state(self) -> int:
         """See Ledger."""
         return self._state
+
+    def is_there(self) -> bool:
+        """Tell whether the process still is the program that these tables are of."""
+        return self._half_word(self._places.site_count_at) > 0
 
     def marks(self) -> int:
         """Return how often the program has called ``soak.mark()`` or ``soak_mark()``."""
@@ -143,19 +153,20 @@ class LiveTables(Ledger):
     def request_flags(self, sites: list[int]) -> None:
         """See Ledger: set the flag, then take the sites out of the caches, for only a site in none is looked up."""
         places = self._places
-        with contextlib.suppress(OSError), _writable(places.pid) as memory:
+        with contextlib.suppress(OSError):
             for site in sites:
                 at = places.sites + site * SITE.itemsize + _FLAGS_AT
-                os.pwrite(memory, struct.pack("<I", self._half_word(at) | _FLAGGED), at)
+                os.pwrite(self._writable, struct.pack("<I", self._half_word(at) | _FLAGGED), at)
             caches = ((places.site_cache, places.site_cache_words), (places.frame_cache, places.frame_cache_words))
             for cache, count in caches:
                 cached = self._memory.read(cache, count) & _SITE_WORD
                 for entry in np.flatnonzero(np.isin(cached, sites)).tolist():
-                    os.pwrite(memory, bytes(8), cache + 8 * entry)
+                    os.pwrite(self._writable, bytes(8), cache + 8 * entry)
 
     def close(self) -> None:
-        """See Ledger."""
+        """See Ledger. What was read stays, with its names."""
         self._memory.close()
+        os.close(self._writable)
 
     def _slot_ranges(self) -> list[tuple[int, int]]:
         """Return where slots are: neighbouring leaves as one range."""
@@ -209,8 +220,8 @@ class LiveTables(Ledger):
                 self._strings = (self._strings[:start] + added)[:used]
         if places.stacks:
             used, known = self._half_word(places.stacks_used_at), max(0, len(self._stacks) - _BEING_WRITTEN)
-            added = self._memory.read(places.stacks + 8 * known, used - known)
-            self._stacks = np.append(self._stacks[:known], added)
+            words = self._memory.read(places.stacks + 8 * known, used - known)
+            self._stacks = np.append(self._stacks[:known], words)
 
     def _string(self, offset: int) -> str:
         end = self._strings.find(b"\0", offset)
@@ -238,12 +249,3 @@ class LiveTables(Ledger):
     def _half_word(self, at: int) -> int:
         words = self._memory.read(at & ~7, 1)
         return int(words[0]) >> 8 * (at & 7) & 0xFFFFFFFF if len(words) else 0
-
-
-@contextlib.contextmanager
-def _writable(pid: int) -> Iterator[int]:
-    memory = os.open(f"/proc/{pid}/mem", os.O_WRONLY)
-    try:
-        yield memory
-    finally:
-        os.close(memory)

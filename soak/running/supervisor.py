@@ -157,7 +157,9 @@ class Supervisor:
             self._surroundings.folder,
             self._surroundings.tracker_library if self._tracks else None,
         )
-        self._ledger = LedgerWatch(lambda: open_ledger_file(process.ledger_path), process.pid, self._plan.tolerance_bytes)
+        self._ledger = LedgerWatch(
+            lambda: open_ledger_file(process.ledger_path), process.pid, self._plan.tolerance_bytes
+        )
         self._scanner = Scanner(process)
         self._auditor = Auditor(process)
         try:

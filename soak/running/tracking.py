@@ -82,8 +82,8 @@ class LedgerWatch:
     def read(self, cycle: int | None = None) -> tuple[int | None, dict[str, float]]:
         """Take in the checkpoint that the child has just written; return its cycle and the sums as signals.
 
-        ``cycle``: its number, where the child does not count them. None and nothing when there is no new one. ``own_mapped`` is not a signal: the bytes the tracker itself has
-        mapped, to be taken out of what is measured.
+        ``cycle``: its number, where the child does not count them. None and nothing when there is no new one.
+        ``own_mapped`` is not a signal: the bytes the tracker itself has mapped, to be taken out of what is measured.
         """
         if self._file is None:
             self._file = self._open_ledger()
@@ -136,6 +136,11 @@ class LedgerWatch:
         if self._latest is None or not self._latest.is_complete or self._state & covered != covered:
             return None
         return self._survivors.judge(n_clean, _cohorts(self._latest) if at_end else None)
+
+    @property
+    def state(self) -> int:
+        """Bits of what is recorded, as in the ledger."""
+        return self._state
 
     @property
     def is_complete(self) -> bool:
