@@ -217,11 +217,13 @@ class LiveTables(Ledger):
             if used > known:
                 start = known & ~7
                 added = self._memory.read(places.strings + start, (used - start + 7) // 8).tobytes()
-                self._strings = (self._strings[:start] + added)[:used]
+                if start + len(added) >= used:  # else it has just ended
+                    self._strings = (self._strings[:start] + added)[:used]
         if places.stacks:
             used, known = self._half_word(places.stacks_used_at), max(0, len(self._stacks) - _BEING_WRITTEN)
-            words = self._memory.read(places.stacks + 8 * known, used - known)
-            self._stacks = np.append(self._stacks[:known], words)
+            words = self._memory.read(places.stacks + 8 * known, max(0, used - known))
+            if known + len(words) >= len(self._stacks):
+                self._stacks = np.append(self._stacks[:known], words)
 
     def _string(self, offset: int) -> str:
         end = self._strings.find(b"\0", offset)

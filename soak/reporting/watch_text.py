@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from soak.measurements import SIGNALS
 from soak.reporting import sentences as say
@@ -26,7 +27,10 @@ def render_watch(result: ComponentResult, every_s: float) -> str:
     lines += result.messages
     for cause in result.causes:
         advice = cause.advice.replace("cycle", noun)
-        sentence = _CALLS.sub(rf"\g<1>{noun}", say.cause_sentence(cause))
+        # "One every sample" is no help where there are several.
+        several = cause.requested_size is None and (cause.blocks_per_iteration or 0.0) > 1
+        told = say.cause_sentence(replace(cause, every=None) if several else cause)
+        sentence = _CALLS.sub(rf"\g<1>{noun}", told)
         lines.append(f"{sentence} {advice}")
         lines += [f"    {frame}" for frame in cause.stack]
     caveat = say.caveat_sentence(result)

@@ -79,23 +79,34 @@ class LedgerWatch:
         self._maps = ""
         self._state = 0
 
-    def read(self, cycle: int | None = None) -> tuple[int | None, dict[str, float]]:
+    def read(self) -> tuple[int | None, dict[str, float]]:
         """Take in the checkpoint that the child has just written; return its cycle and the sums as signals.
 
-        ``cycle``: its number, where the child does not count them. None and nothing when there is no new one.
-        ``own_mapped`` is not a signal: the bytes the tracker itself has mapped, to be taken out of what is measured.
+        None and nothing when there is no new one. ``own_mapped`` is not a signal: the bytes the tracker itself has
+        mapped, to be taken out of what is measured.
         """
-        if self._file is None:
-            self._file = self._open_ledger()
-            if self._file is None:
-                return None, {}
-            self._keep_maps()
-        checkpoint = self._file.read()
+        checkpoint = self.look()
         self.has_new_look = False
         if checkpoint is None or (self._latest is not None and checkpoint.sequence == self._latest.sequence):
             return None, {}
+        self.has_new_look = self._survivors.is_due(checkpoint.cycle)
+        if self.has_new_look:
+            self._survivors.add(_cohorts(checkpoint))
+        return checkpoint.cycle, self.take(checkpoint, checkpoint.cycle)
+
+    def look(self) -> Checkpoint | None:
+        """Return the latest checkpoint, whether it has been taken in or not; None before there is one."""
+        if self._file is None:
+            self._file = self._open_ledger()
+            if self._file is None:
+                return None
+            self._keep_maps()
+        return self._file.read()
+
+    def take(self, checkpoint: Checkpoint, cycle: int) -> dict[str, float]:
+        """Take in a checkpoint as that of a cycle; return the sums as `read` does."""
+        assert self._file is not None
         self._latest = checkpoint
-        cycle = checkpoint.cycle if cycle is None else cycle
         self._state = self._file.state
         rows, numbers = _rows_of_blocks(checkpoint)
         sites = len(checkpoint.sites)
@@ -108,12 +119,8 @@ class LedgerWatch:
             np.bincount(mapped["site"], mapped["live_blocks"], sites).astype(np.int64),
             np.bincount(mapped["site"], mapped["live_bytes"], sites).astype(np.int64),
         )
-        self.has_new_look = self._survivors.is_due(checkpoint.cycle)
-        if self.has_new_look:
-            self._survivors.add(_cohorts(checkpoint))
         own = float((checkpoint.ranges["end"] - checkpoint.ranges["start"]).sum())
-        sums = {"tracked": float(sizes.sum()), "tracked_blocks": float(blocks.sum()), "own_mapped": own}
-        return cycle, sums
+        return {"tracked": float(sizes.sum()), "tracked_blocks": float(blocks.sum()), "own_mapped": own}
 
     def suspects(self, cycles: int, n_min: int, *, at_end: bool = False) -> list[Suspect]:
         """Return the sites that grow, and ask the child for the stacks of new ones."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import subprocess
 import sys
 import time
@@ -30,7 +31,7 @@ from soak.attribution.holders import UNSCANNED
 from soak.attribution.symbols import Symbols
 from soak.errors import UsageError
 from soak.measurements import SIGNALS, Role
-from soak.native.ledger import STATE_PYTHON_DOMAINS
+from soak.native.ledger import STATE_PYTHON_DOMAINS, Checkpoint
 from soak.probes.outside import OutsideReader, open_reader
 from soak.probes.tables import LiveTables
 from soak.results import Cause, ComponentResult, Failure, Growth, Pacing, SignalResult, TrackerState
@@ -49,6 +50,10 @@ _FREE_COUNTS_S, _COUNTS_S_PER_SAMPLE = 2.0, 0.003
 _COUNTS_KEPT = 256
 """One sample in so many of what has passed is enough for the rule, and keeps what a long watch has in memory small."""
 _PYTHON_DOMAINS = (1, 2)
+_OWN_CHECK = re.compile(r"/proc/\d+/mem")
+"""The library looks through this file whether it can read Python's frames."""
+_ENDS_WITHIN_S = 5.0
+"""So long a process that has let go of its memory may take to end."""
 FROM_OUTSIDE = "watched from outside"
 """Why there is no tracker in a process that was found."""
 _ADVICE = {
@@ -158,6 +163,8 @@ class Process:
         pids = [self.pid, *(_descendants(self.pid) if self._tree else ())]
         self._readers = {pid: self._readers.get(pid) or open_reader(pid) for pid in pids}
         sums = _sum(reader.read_counts() for reader in self._readers.values())
+        if not sums.get("mapped"):
+            return {}  # it is just ending
         begun_s = time.monotonic()
         if sums and begun_s >= self._details_due_s:
             sums = {**_sum(reader.read_details() for reader in self._readers.values()), **sums}
@@ -170,7 +177,7 @@ class Process:
         with contextlib.suppress(OSError):
             return str(Path(f"/proc/{self.pid}/exe").readlink()).removesuffix(" (deleted)")
         with contextlib.suppress(psutil.Error):
-            return psutil.Process(self.pid).name()
+            return self._process.name() if self._is_alive() else ""
         return ""
 
     def describe_fds(self) -> dict[str, int]:
@@ -186,7 +193,10 @@ class Process:
 
     def exit_status(self) -> int | None:
         """See Subject."""
-        return None if self._started is None else self._started.poll()
+        if self._started is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return self._started.wait(_ENDS_WITHIN_S)
+        return None
 
     def tables(self) -> LiveTables | None:
         """See Subject."""
@@ -343,6 +353,8 @@ class Watch:
             missed += skipped
             sample += 1 + skipped
         seconds = self._now() - begun_s
+        if self._ledger is not None and self._held is not None and stopped_by != "ended":
+            self._add_count(self._ledger, *self._held)
         judgement = self._judge_all(at_end=True)
         done = sample - self._offset if self._pace.noun == "sample" else self._pace.cycles
         # The cycles of a program that marks them are its own; ours are then only when it is looked at.
@@ -368,6 +380,7 @@ class Watch:
         tables = self._tables
         self._ledger = None if tables is None else LedgerWatch(lambda: tables, tables.pid, tolerance)
         self._suspects: list[Suspect] = []
+        self._held: tuple[Checkpoint, int] | None = None
         self._next_count, self._counting_s, self._most_children = 0, 0.0, 0.0
 
     def _take(self, sample: int, values: dict[str, float]) -> bool:
@@ -382,37 +395,51 @@ class Watch:
         if tables is not None and "mapped" in values:
             values["mapped"] -= tables.own_mapped()
         if self._ledger is not None and sample >= self._next_count:
-            values.update(self._count(self._ledger, sample, cycles))
+            self._count(self._ledger, sample, cycles)
         return self._judge.add(cycles, values)
 
-    def _count(self, ledger: LedgerWatch, sample: int, cycles: int) -> dict[str, float]:
-        """Count what is alive; later and later, and more rarely still where it takes long."""
+    def _count(self, ledger: LedgerWatch, sample: int, cycles: int) -> None:
+        """Count what is alive; later and later, and more rarely still where it takes long.
+
+        The last one is held back: a program that ends may have begun to give everything back.
+        """
         begun_s = time.process_time()
-        _, sums = ledger.read(cycles)
+        checkpoint, held = ledger.look(), self._held
+        if checkpoint is not None:
+            self._held = (checkpoint, cycles)
         took_s = time.process_time() - begun_s
         passed = sample - self._offset
         self._counting_s += took_s
         over_s = self._counting_s + took_s - _FREE_COUNTS_S - _COUNTS_S_PER_SAMPLE * passed
         self._next_count = sample + max(1, passed // _COUNTS_KEPT, int(over_s / _COUNTS_S_PER_SAMPLE))
+        if checkpoint is not None and held is not None:
+            self._add_count(ledger, *held)
+
+    def _add_count(self, ledger: LedgerWatch, checkpoint: Checkpoint, cycles: int) -> None:
+        sums = ledger.take(checkpoint, cycles)
         if not ledger.is_complete:
             self._judge.distrust_ledger()
-        return {name: sums[name] for name in TRACKED if name in sums}
+        self._judge.add(cycles, {name: sums[name] for name in TRACKED})
 
     def _judge_all(self, *, at_end: bool = False) -> Judgement:
         """Judge the signals, and the ledger's sites by themselves: a small leak hides under others' sawteeth."""
         judgement = self._judge.judge(at_end=at_end)
         if self._ledger is None:
-            return judgement
+            return self._in_words(judgement)
         self._suspects = self._ledger.suspects(self._pace.cycles, self._pace.n_min, at_end=at_end)
         judgement = with_leaking_sites(judgement, self._suspects)
         if judgement.verdict is Verdict.CLEAN and self._plan.tree and self._most_children:
             why = f"The program itself is clean. {_CHILDREN} {RSS_LIMIT}"
             judgement = replace(judgement, verdict=Verdict.INCONCLUSIVE, why=why, decided_by=None, standing=False)
-        return judgement
+        return self._in_words(judgement)
+
+    def _in_words(self, judgement: Judgement) -> Judgement:
+        return replace(judgement, why=judgement.why.replace("cycle", self._pace.noun))
 
     def _restart_after_exec(self, sample: int) -> None:
-        program, tables = self._subject.program(), self._subject.tables()
-        if (program == self._program or not program) and tables is self._tables:
+        tables = self._subject.tables()
+        program = self._subject.program()  # last: it tells whether there was a process to have tables
+        if not program or (program == self._program and tables is self._tables):
             return
         if program != self._program:
             self._messages.append(
@@ -444,15 +471,14 @@ class Watch:
         name = judgement.decided_by
         deciding = judgement.series.get(name or "")
         tracked = self._tracked()
-        why = judgement.why.replace("cycle", self._pace.noun)
         cycle_s = self._plan.every_s if pacing.interval_s else pacing.mean_period_s or 0.0
         return ComponentResult(
             name=self._subject.name,
             target=getattr(self._subject, "command", self._subject.name),
             verdict=Verdict.FAILED if failure is not None else judgement.verdict,
-            why=why
+            why=judgement.why
             if failure is None
-            else f"The program failed: {failure.detail}. Until then: {judgement.verdict}, {why}",
+            else f"The program failed: {failure.detail}. Until then: {judgement.verdict}, {judgement.why}",
             decided_by=None if name is None else "ledger" if name in TRACKED else f"counter:{name}",
             iterations=done,
             seconds=seconds,
@@ -561,7 +587,7 @@ class Watch:
             yield _REPLACED
 
     def _fd_message(self) -> Iterator[str]:
-        kinds = sorted(self._fds_at_start.keys() | self._fds_at_end.keys())
+        kinds = sorted(k for k in self._fds_at_start.keys() | self._fds_at_end.keys() if not _OWN_CHECK.fullmatch(k))
         changed = [
             f"{kind} {format_count(self._fds_at_start.get(kind, 0))} → {format_count(self._fds_at_end.get(kind, 0))}"
             for kind in kinds
