@@ -24,7 +24,8 @@ _SITE_LIMIT, _LEAF_LIMIT, _MAPPINGS_LIMIT = 1 << 17, 1 << 17, 1 << 16
 _LEAF_BYTES = 8 << 16
 _DOMAINS = 5
 _SITE_WORD = np.uint64(SITE_MASK)
-_DOMAIN_SHIFT, _DOMAIN_WORD = np.uint64(17), np.uint64(3)
+_KEY_WORD = np.uint64((1 << 19) - 1)
+"""Site and domain of a slot."""
 _SIZE_SHIFT, _SIZE_LIMIT = np.uint64(21), 1 << 19
 _SIZE_WORD = np.uint64(_SIZE_LIMIT - 1)
 _BIG_BIT = np.uint64(1 << 20)
@@ -115,18 +116,19 @@ class LiveTables(Ledger):
     def read(self) -> Checkpoint | None:
         """Count what is alive now; None when the process is gone or has become another program."""
         places = self._places
+        cycle = self.marks()
+        slots, asked = self._live()
+        # Afterwards, so that every slot's site is among them.
         sites = min(self._half_word(places.site_count_at), _SITE_LIMIT)
         if not sites:
             return None
-        cycle = self.marks()
-        keys, asked = self._live(sites)
-        blocks, sizes = (np.bincount(keys, weights, _DOMAINS * sites) for weights in (None, asked))
-        self._state = self._half_word(places.state_at)
+        blocks, sizes = self._sums(slots, asked, sites)
+        self._state = self._half_word(places.state_at) or self._state
         self._take_names()
-        kept = np.flatnonzero(blocks)
-        rows = np.zeros(len(kept), ROW)
-        rows["domain"], rows["site"] = np.divmod(kept, sites)
-        rows["live_blocks"], rows["live_bytes"] = blocks[kept], sizes[kept]
+        domains, numbers = np.nonzero(blocks)
+        rows = np.zeros(len(numbers), ROW)
+        rows["domain"], rows["site"] = domains, numbers
+        rows["live_blocks"], rows["live_bytes"] = blocks[domains, numbers], sizes[domains, numbers]
         self._sequence += 1
         table = self._records(SITE, places.sites, sites)
         if len(table) < sites:
@@ -139,8 +141,8 @@ class LiveTables(Ledger):
             births=np.zeros(0, np.uint64),
             sites=table,
             ranges=self._ranges(),
-            live_blocks=int(blocks[: MAPPING * sites].sum()),
-            live_bytes=int(sizes[: MAPPING * sites].sum()),
+            live_blocks=int(blocks[:MAPPING].sum()),
+            live_bytes=int(sizes[:MAPPING].sum()),
             unlisted_blocks=0,
             unlisted_bytes=0,
             lost_blocks=self._word(places.lost_blocks_at),
@@ -180,12 +182,15 @@ class LiveTables(Ledger):
                 ranges.append((start, start + _LEAF_BYTES))
         return ranges
 
+    def _live(self) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+        """Return the slot and the size of each live block; the few slots that begin none are of site 0."""
+        parts = [self._blocks_in(address, words) for address, words in self._memory.pieces(self._slot_ranges())]
+        slots, sizes = (np.concatenate([part[n] for part in parts] or [np.zeros(0, np.uint64)]) for n in range(2))
+        return slots, sizes
+
     def _blocks_in(self, address: int, words: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-        """Return the slots of the live blocks in a piece of the table at ``address``, and the blocks' sizes."""
         used = np.flatnonzero(words)
         slots = words[used]
-        live = (slots & _SITE_WORD) != 0
-        used, slots = used[live], slots[live]
         sizes = slots >> _SIZE_SHIFT & _SIZE_WORD
         for big in np.flatnonzero(slots & _BIG_BIT).tolist():
             # The size of a block of 512 KiB and more stands in its second slot; at the very end of a leaf elsewhere.
@@ -194,20 +199,23 @@ class LiveTables(Ledger):
             sizes[big] = max(word >> 21, _SIZE_LIMIT)
         return slots, sizes
 
-    def _live(self, sites: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-        """Return ``domain x sites + site`` and the size of everything that is alive, of the first so many sites."""
-        parts = [self._blocks_in(address, words) for address, words in self._memory.pieces(self._slot_ranges())]
-        slots, asked = (np.concatenate([part[n] for part in parts] or [np.zeros(0, np.uint64)]) for n in range(2))
-        known = (slots & _SITE_WORD) < sites
-        slots, asked = slots[known], asked[known]
-        keys = (slots >> _DOMAIN_SHIFT & _DOMAIN_WORD) * np.uint64(sites) + (slots & _SITE_WORD)
+    def _sums(
+        self, slots: NDArray[np.uint64], asked: NDArray[np.uint64], sites: int
+    ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+        """Return live blocks and bytes, ``(domains, sites)``; mappings are added to those of their site."""
+        keys = (slots & _KEY_WORD).view(np.intp)
+        blocks, sizes = np.zeros((_DOMAINS, sites), np.intp), np.zeros((_DOMAINS, sites))
+        for sums, counted in ((blocks, np.bincount(keys)), (sizes, np.bincount(keys, asked))):
+            for domain in range(MAPPING):
+                part = counted[domain * _SITE_LIMIT : (domain + 1) * _SITE_LIMIT][:sites]
+                sums[domain, : len(part)] = part
+        blocks[:, 0], sizes[:, 0] = 0, 0
         count = min(self._half_word(self._places.mapping_count_at), _MAPPINGS_LIMIT)
         mapped = self._records(_MAPPING, self._places.mappings, count)
         mapped = mapped[(mapped["site"] < sites) & (mapped["domain"] < _DOMAINS) & (mapped["end"] > mapped["start"])]
-        return (
-            np.append(keys, mapped["domain"] * np.uint64(sites) + mapped["site"]).astype(np.intp),
-            np.append(asked, mapped["end"] - mapped["start"]).astype(np.float64),
-        )
+        np.add.at(blocks, (mapped["domain"], mapped["site"]), 1)
+        np.add.at(sizes, (mapped["domain"], mapped["site"]), mapped["end"] - mapped["start"])
+        return blocks, sizes
 
     def _take_names(self) -> None:
         """Copy what has been added to strings and stacks: after the end of the process they are needed still."""

@@ -10,13 +10,11 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from soak.native.preload import preloading
+from soak.native.preload import WATCH_VARIABLE, preloading
 from soak.probes.tables import LiveTables, read_places
 
-WATCH_VARIABLE = "SOAK_WATCH"
-"""The watcher's process, by which the library knows whose child it is in, and the file that it writes to."""
 _NOT_LOADED = "the loader did not load it (a static or setuid program, or one of another libc)"
-_WAIT_S, _LOOK_EVERY_S = 0.5, 0.002
+_WAIT_S, _LOOK_EVERY_S = 0.1, 0.002
 
 
 class PreloadedTracker:
@@ -41,8 +39,11 @@ class PreloadedTracker:
         """Wait for a moment until the library has told where its tables are, or the program has ended."""
         deadline_s = time.monotonic() + _WAIT_S
         while time.monotonic() < deadline_s and read_places(self._file) is None:
-            if not Path(f"/proc/{pid}/maps").read_bytes():
-                return  # a zombie
+            try:
+                if not Path(f"/proc/{pid}/maps").read_bytes():
+                    return  # a zombie
+            except OSError:
+                return
             time.sleep(_LOOK_EVERY_S)
 
     def tables(self) -> LiveTables | None:

@@ -234,7 +234,8 @@ class LedgerWatch:
 
     def _keep_maps(self) -> None:
         with contextlib.suppress(OSError):
-            self._maps = self._maps_file.read_text(encoding="utf-8", errors="replace")
+            # Of a process that has just ended the file is there, and empty.
+            self._maps = self._maps_file.read_text(encoding="utf-8", errors="replace") or self._maps
 
 
 def _rows_of_blocks(checkpoint: Checkpoint) -> tuple[NDArray[np.void], NDArray[np.int64]]:

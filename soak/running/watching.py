@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import subprocess
 import sys
 import time
@@ -45,13 +44,13 @@ _DESCRIBE_EVERY = 60
 """Samples between two looks at what the descriptors are: as many links to read as there are descriptors."""
 _DETAILS_SHARE = 0.001
 """Part of the time that reading PSS and USS may take; a small process's are read at every sample."""
-_FREE_COUNTS_S, _COUNTS_S_PER_SAMPLE = 2.0, 0.003
-"""Processor time that counting what is alive may take: once, and for each sample. 50,000 blocks take about 3 ms."""
+_COUNTS_S_PER_SAMPLE, _FREE_COUNTS_S_AT_1_HZ = 0.002, 0.05
+"""Processor time that counting what is alive may take: for each sample, and once. 50,000 blocks take some 3 ms."""
 _COUNTS_KEPT = 256
 """One sample in so many of what has passed is enough for the rule, and keeps what a long watch has in memory small."""
+_LONGEST_FALL = 16
+"""Counts that are held back at most."""
 _PYTHON_DOMAINS = (1, 2)
-_OWN_CHECK = re.compile(r"/proc/\d+/mem")
-"""The library looks through this file whether it can read Python's frames."""
 _ENDS_WITHIN_S = 5.0
 """So long a process that has let go of its memory may take to end."""
 FROM_OUTSIDE = "watched from outside"
@@ -339,6 +338,8 @@ class Watch:
             self._restart_after_exec(sample)
             if self._take(sample, values):
                 standing = self._judge_all()
+            if sample == self._offset + 1:  # at the very start a program opens what it loads
+                self._fds_at_start = subject.describe_fds() or self._fds_at_start
             if sample % _DESCRIBE_EVERY == _DESCRIBE_EVERY - 1:
                 self._fds_at_end = subject.describe_fds() or self._fds_at_end
             self._on_sample(sample, values, standing)
@@ -353,8 +354,9 @@ class Watch:
             missed += skipped
             sample += 1 + skipped
         seconds = self._now() - begun_s
-        if self._ledger is not None and self._held is not None and stopped_by != "ended":
-            self._add_count(self._ledger, *self._held)
+        if stopped_by == "ended":
+            del self._held[1:]
+        self._add_held()
         judgement = self._judge_all(at_end=True)
         done = sample - self._offset if self._pace.noun == "sample" else self._pace.cycles
         # The cycles of a program that marks them are its own; ours are then only when it is looked at.
@@ -380,7 +382,7 @@ class Watch:
         tables = self._tables
         self._ledger = None if tables is None else LedgerWatch(lambda: tables, tables.pid, tolerance)
         self._suspects: list[Suspect] = []
-        self._held: tuple[Checkpoint, int] | None = None
+        self._held: list[tuple[Checkpoint, int]] = []
         self._next_count, self._counting_s, self._most_children = 0, 0.0, 0.0
 
     def _take(self, sample: int, values: dict[str, float]) -> bool:
@@ -399,23 +401,33 @@ class Watch:
         return self._judge.add(cycles, values)
 
     def _count(self, ledger: LedgerWatch, sample: int, cycles: int) -> None:
-        """Count what is alive; later and later, and more rarely still where it takes long.
-
-        The last one is held back: a program that ends may have begun to give everything back.
-        """
+        """Count what is alive; later and later, and more rarely still where it takes long."""
         begun_s = time.process_time()
-        checkpoint, held = ledger.look(), self._held
+        checkpoint = ledger.look()
         if checkpoint is not None:
-            self._held = (checkpoint, cycles)
+            falls = bool(self._held) and checkpoint.live_bytes < self._held[-1][0].live_bytes
+            if not falls or len(self._held) == _LONGEST_FALL:
+                self._add_held()
+            self._held.append((checkpoint, cycles))
         took_s = time.process_time() - begun_s
         passed = sample - self._offset
         self._counting_s += took_s
-        over_s = self._counting_s + took_s - _FREE_COUNTS_S - _COUNTS_S_PER_SAMPLE * passed
+        free_s = _FREE_COUNTS_S_AT_1_HZ / self._plan.every_s
+        over_s = self._counting_s + took_s - free_s - _COUNTS_S_PER_SAMPLE * passed
         self._next_count = sample + max(1, passed // _COUNTS_KEPT, int(over_s / _COUNTS_S_PER_SAMPLE))
-        if checkpoint is not None and held is not None:
-            self._add_count(ledger, *held)
 
-    def _add_count(self, ledger: LedgerWatch, checkpoint: Checkpoint, cycles: int) -> None:
+    def _add_held(self) -> None:
+        """Take in the counts that were held back.
+
+        While what is alive falls and falls the program may be at its end, where it gives everything back.
+        """
+        for checkpoint, cycles in self._held:
+            self._add_count(checkpoint, cycles)
+        self._held.clear()
+
+    def _add_count(self, checkpoint: Checkpoint, cycles: int) -> None:
+        ledger = self._ledger
+        assert ledger is not None
         sums = ledger.take(checkpoint, cycles)
         if not ledger.is_complete:
             self._judge.distrust_ledger()
@@ -441,12 +453,12 @@ class Watch:
         program = self._subject.program()  # last: it tells whether there was a process to have tables
         if not program or (program == self._program and tables is self._tables):
             return
-        if program != self._program:
-            self._messages.append(
-                f"At sample {sample} the process became another program ({program}); judged is what came after."
-            )
-        elif self._tables is not None:
-            self._messages.append(f"At sample {sample} the program began anew; judged is what came after.")
+        became = (
+            f"the process became another program ({program})" if program != self._program else "the program began anew"
+        )
+        if program != self._program or self._tables is not None:
+            # Of a chain of them only the last matters.
+            self._messages = [f"At sample {sample} {became}; judged is what came after."]
         self._begin(sample, program, tables)
 
     def _reason_to_stop(self, elapsed_s: float, standing: Judgement | None) -> str:
@@ -587,7 +599,7 @@ class Watch:
             yield _REPLACED
 
     def _fd_message(self) -> Iterator[str]:
-        kinds = sorted(k for k in self._fds_at_start.keys() | self._fds_at_end.keys() if not _OWN_CHECK.fullmatch(k))
+        kinds = sorted(self._fds_at_start.keys() | self._fds_at_end.keys())
         changed = [
             f"{kind} {format_count(self._fds_at_start.get(kind, 0))} → {format_count(self._fds_at_end.get(kind, 0))}"
             for kind in kinds
