@@ -65,12 +65,11 @@ class PreloadedTracker:
             self.reason = f"its memory may not be read ({error.strerror})"
         return self._tables
 
-    def close(self, *, ended: bool) -> None:
-        """Let go. A program that goes on keeps what it would need to begin anew."""
+    def close(self) -> None:
+        """Let go. In a program that goes on without its watcher the library goes on recording for nobody."""
         self._forget()
-        if ended:
-            self._link.close()
-            shutil.rmtree(self._folder, ignore_errors=True)
+        self._link.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def _forget(self) -> None:
         if self._tables is not None:

@@ -208,7 +208,7 @@ class Process:
     def close(self) -> None:
         """Let go of it."""
         if not isinstance(self._tracker, str):
-            self._tracker.close(ended=not self._is_alive())
+            self._tracker.close()
 
     def _is_alive(self) -> bool:
         if self._started is not None and self._started.poll() is not None:
@@ -297,7 +297,7 @@ def start_program(
         return Process(started.pid, tree=tree, started=started, tracker=tracker)
     except OSError as error:
         if preloaded is not None:
-            preloaded.close(ended=True)
+            preloaded.close()
         raise UsageError(f"{command[0]!r} cannot be started: {error.strerror}") from error
 
 

@@ -54,7 +54,7 @@ def start(library: Path) -> Iterator[Start]:
     for tracker, process in begun:
         process.kill()
         process.communicate()
-        tracker.close(ended=True)
+        tracker.close()
 
 
 def live_at(tables: LiveTables, checkpoint: Checkpoint, function: str, domain: int) -> tuple[int, int]:
