@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 
 from soak.measurements import SIGNALS
 from soak.reporting import sentences as say
-from soak.results import ComponentResult, SignalResult
+from soak.results import Cause, ComponentResult, SignalResult
 from soak.running.watching import FROM_OUTSIDE
 from soak.units import format_count, format_duration, format_size
 from soak.verdict import Verdict
 
 _HOUR_S = 3600.0
+_MOST_CAUSES, _MOST_FRAMES = 5, 8
 _CALLS = re.compile(r"((?:per|every|every [\d.,]+) )call(?=s?\b)")
 
 
@@ -25,14 +27,7 @@ def render_watch(result: ComponentResult, every_s: float) -> str:
     lines = [f"{say.verdict_words(result)}  {result.name}: {ran}", _sentence(result, period_s)]
     lines += [_row(name, signal, noun) for name, signal in result.signals.items()]
     lines += result.messages
-    for cause in result.causes:
-        advice = cause.advice.replace("cycle", noun)
-        # "One every sample" is no help where there are several.
-        several = cause.requested_size is None and (cause.blocks_per_iteration or 0.0) > 1
-        told = say.cause_sentence(replace(cause, every=None) if several else cause)
-        sentence = _CALLS.sub(rf"\g<1>{noun}", told)
-        lines.append(f"{sentence} {advice}")
-        lines += [f"    {frame}" for frame in cause.stack]
+    lines += _causes(result.causes, noun)
     caveat = say.caveat_sentence(result)
     if caveat is not None:
         lines.append(caveat.replace("calls", f"{noun}s"))
@@ -42,6 +37,20 @@ def render_watch(result: ComponentResult, every_s: float) -> str:
     if result.tracker.active or result.tracker.reason != FROM_OUTSIDE:
         lines.append(say.tracker_sentence(result.tracker))
     return say.printable("\n".join(line for line in lines if line)) + "\n"
+
+
+def _causes(causes: tuple[Cause, ...], noun: str) -> Iterator[str]:
+    """Tell of the places that are proven, or where there is none of those that are suspected."""
+    told = ([cause for cause in causes if cause.confirmed] or list(causes))[:_MOST_CAUSES]
+    for cause in told:
+        # "One every sample" is no help where there are several.
+        several = cause.requested_size is None and (cause.blocks_per_iteration or 0.0) > 1
+        sentence = say.cause_sentence(replace(cause, every=None) if several else cause)
+        told_in = _CALLS.sub(rf"\g<1>{noun}", sentence)
+        yield f"{told_in} {cause.advice.replace('cycle', noun)}"
+        yield from (f"    {frame}" for frame in cause.stack[:_MOST_FRAMES])
+    if len(told) < len(causes):
+        yield f"{say.count_words(len(causes) - len(told), 'more place')} may grow: --json names them all."
 
 
 def _sentence(result: ComponentResult, period_s: float) -> str:

@@ -295,10 +295,14 @@ def start_program(
         if preloaded is not None:
             preloaded.wait(started.pid)
         return Process(started.pid, tree=tree, started=started, tracker=tracker)
-    except OSError as error:
+    except BaseException as error:
         if preloaded is not None:
             preloaded.close()
-        raise UsageError(f"{command[0]!r} cannot be started: {error.strerror}") from error
+        if isinstance(error, OSError):
+            raise UsageError(f"{command[0]!r} cannot be started: {error.strerror}") from error
+        if isinstance(error, UsageError) and started.poll() is not None:
+            raise UsageError(f"{command[0]!r} ended at once, with status {started.poll()}: nothing was seen") from None
+        raise
 
 
 class Watch:
@@ -515,8 +519,8 @@ class Watch:
         )
 
     def _failure(self, samples: int, stopped_by: str) -> Failure | None:
-        status = self._subject.exit_status()
-        if stopped_by != "ended" or not status:
+        status = self._subject.exit_status() if stopped_by == "ended" else None
+        if not status:
             return None
         detail = f"it ended with status {status}" if status > 0 else f"it was ended by signal {-status}"
         return Failure("cycle", samples, "exit" if status > 0 else "signal", detail)
