@@ -66,6 +66,50 @@ class Place:
 
 
 @dataclass(frozen=True)
+class ChainNode:
+    """An object on the way to another, or in a reference cycle."""
+
+    name: str
+    """How it is reached from the one before: an attribute, an index, a key; of the first the variable."""
+    what: str
+    type: str
+    """Empty where nodes are left out."""
+    size_bytes: int | None
+    """Of the object by itself."""
+    allocated_at: str | None
+    """The line, where the tracker knows it."""
+
+
+@dataclass(frozen=True)
+class HoldingCache:
+    """A cache that holds what grows."""
+
+    kind: str
+    name: str
+    capacity: int | None
+    """None: it has no bound."""
+    filled: int
+    full_at_cycle: int | None
+    """About when, at the pace at which it was seen to fill; None when it does not fill, or for ever."""
+
+
+@dataclass(frozen=True)
+class Garbage:
+    """What collections of garbage find: objects that refer to each other. A peak, not a leak."""
+
+    most_at_once: int
+    """Objects, at a checkpoint."""
+    cycles: int
+    """Run without collections, after the last one, to see what they leave."""
+    objects: int
+    """Found after those."""
+    types: dict[str, int]
+    """How many of those are of each type, most first."""
+    ring: tuple[ChainNode, ...] = ()
+    """One of the reference cycles, from an object back to itself."""
+
+
+@dataclass(frozen=True)
 class Cause:
     """A place and a holder of growth."""
 
@@ -84,6 +128,11 @@ class Cause:
     held_by: tuple[str, ...]
     type: str | None
     advice: str
+    holder: HoldingCache | None = None
+    chain: tuple[ChainNode, ...] = ()
+    """``held_by`` of a Python object with more detail."""
+    ring: tuple[ChainNode, ...] = ()
+    """The reference cycle that the objects are in, from one back to itself."""
 
 
 @dataclass(frozen=True)
@@ -206,6 +255,7 @@ class ComponentResult:
     """The last of what the driver wrote to stdout and stderr."""
     audit: RssAudit | None = None
     """What resident memory was made of; None where it was not audited."""
+    garbage: Garbage | None = None
 
 
 @dataclass(frozen=True)

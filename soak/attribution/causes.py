@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from soak.analysis.ledger import Suspect
+from soak.attribution.accounts import draw_nodes
 from soak.attribution.holders import UNSCANNED, Fate, Memory, advise, describe_holders
-from soak.results import Cause, Place
+from soak.results import Cause, HoldingCache, Place
 from soak.verdict import SeriesVerdict
 
 NATIVE_DOMAIN, MAPPING_DOMAIN = 0, 3
@@ -87,11 +88,14 @@ def causes_of_sites(
 def _kind(site: GrowingSite, *, gc_held_off: bool) -> str:
     if site.fate.kind is not None:
         return site.fate.kind
+    if site.fate.account.is_uncollectable:
+        return "reference-cycle"
     if site.domain == MAPPING_DOMAIN:
         return "mapping"
     if site.domain == NATIVE_DOMAIN:
         return "native"
-    return "reference-cycle" if gc_held_off else "python-object"
+    # With gc off what a root holds is held by that.
+    return "reference-cycle" if gc_held_off and not site.fate.account.chain else "python-object"
 
 
 def _identity(site: GrowingSite, locate: Locate) -> str:
@@ -108,12 +112,21 @@ def _cause(
 ) -> Cause:
     worst = max(group, key=lambda site: (site.is_proven, site.bytes_per_cycle))
     where, python_where = _places(worst, locate)
+    account, cache = worst.fate.account, worst.fate.account.cache
+
     held_by = describe_holders(worst.fate, lambda site: name_call(worst.named.get(site), locate), memory)
+
+    def name_site(site: int) -> str | None:
+        return name_allocation(worst.named.get(site), locate)
+
     bytes_rate = sum(site.bytes_per_cycle for site in group)
     blocks_rate = sum(site.suspect.blocks_per_cycle for site in group)
     # A list's buffer that grows on the same line brings no blocks.
     sizes = {site.suspect.requested_size for site in group if site.suspect.blocks_per_cycle > 0}
     since = [site.suspect.verdict.since for site in group if site.suspect.verdict.since is not None]
+    holder = None
+    if cache is not None:
+        holder = HoldingCache(cache.kind, cache.name, cache.capacity, cache.filled, cache.full_at)
     return Cause(
         kind=kind,
         confirmed=any(site.is_proven for site in group),
@@ -129,7 +142,10 @@ def _cause(
         stack=_stack(worst, locate),
         held_by=held_by,
         type=worst.fate.type,
-        advice=_advice(worst, advice[kind], held_by),
+        advice=_advice(worst, advice[kind], held_by) + _taker(kind, where),
+        holder=holder,
+        chain=draw_nodes(account.chain, name_site),
+        ring=draw_nodes(account.ring, name_site),
     )
 
 
@@ -140,6 +156,13 @@ def _advice(site: GrowingSite, general: str, held_by: tuple[str, ...]) -> str:
     return f"Not proven yet ({site.suspect.verdict.reason.rstrip('.')}). {text}"
 
 
+def _taker(kind: str, where: Place | None) -> str:
+    """Say which C function probably took the reference: one that makes an object has its first, and may keep it."""
+    if kind != "lost-reference" or where is None:
+        return ""
+    return f" Probably {_describe_native(where)} took it, which made these objects."
+
+
 def name_call(call: Call | None, locate: Locate) -> str:
     """Say in words which call it is."""
     if call is None:
@@ -147,6 +170,12 @@ def name_call(call: Call | None, locate: Locate) -> str:
     if call.address is None:
         return f"{call.file}:{call.line} in {call.function}"
     return _describe_native(locate(call.address))
+
+
+def name_allocation(call: Call | None, locate: Locate) -> str | None:
+    """Return the line that allocated a holder in words; None where it says nothing: the importer's, or soak's own."""
+    says_nothing = call is None or _is_ours(call) or (call.file or "").startswith("<frozen importlib")
+    return None if says_nothing else name_call(call, locate)
 
 
 def _places(site: GrowingSite, locate: Locate) -> tuple[Place | None, Place | None]:

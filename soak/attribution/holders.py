@@ -13,10 +13,16 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from soak.attribution.accounts import SILENT, Account, describe_chain, describe_largest_holder
+from soak.attribution.rings import describe_ring
 from soak.attribution.symbols import Symbols
 from soak.probes.memory import Mapping
 
 FEWEST_SURVIVORS = 4
+_UNCOLLECTABLE = (
+    "A collection has found these objects to be garbage and put them into gc.garbage, where they stay: a debug flag of "
+    "gc is set (DEBUG_SAVEALL, DEBUG_LEAK), or a C type does not let gc clear it."
+)
 MOST = 0.8
 """Of a site's survivors so many must be alike for the site to be called so."""
 
@@ -31,6 +37,8 @@ class Holder:
     """Where the block in which it stands was allocated; None outside all tracked blocks."""
     type: str | None = None
     """Of the Python object that the block is."""
+    sample: tuple[int, int] | None = None
+    """Where that object and its type are."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +81,7 @@ class Fate:
     state: str
     """lost, held or unknown."""
     reason: str | None = None
-    """Of an unknown state."""
+    """Of an unknown state, or why the way from a root is not known."""
     kind: str | None = None
     """lost-reference or reference-cycle where the blocks tell; else None."""
     type: str | None = None
@@ -81,13 +89,13 @@ class Fate:
     lost_with: int | None = None
     decided_at: int | None = None
     """The cycle of the scan that decided."""
-    chain: tuple[str, ...] = ()
-    """What the measured process itself says, from a root of Python to the object."""
+    account: Account = SILENT
+    """What the measured process itself says."""
 
     @property
     def sites(self) -> tuple[int, ...]:
         """The sites that it speaks of."""
-        named = [holder.site for holder in self.holders] + [self.lost_with]
+        named = [*(holder.site for holder in self.holders), self.lost_with, *self.account.sites]
         return tuple(site for site in named if site is not None)
 
 
@@ -181,10 +189,12 @@ class Memory:
 
 def describe_holders(fate: Fate, name_site: Callable[[int], str], memory: Memory | None) -> tuple[str, ...]:
     """Return the chain from a root to the blocks, in words; empty when nothing is known."""
-    if fate.chain:
-        return fate.chain
+    if fate.account.chain:
+        return describe_chain(fate.account.chain)
     if fate.lost_with is not None:
         return (f"the block allocated at {name_site(fate.lost_with)}, which is lost itself",)
+    if fate.account.ring:
+        return (f"each other: {describe_ring(fate.account.ring)}",)
     if fate.kind == "reference-cycle":
         return ("each other: a reference cycle that is not collected",)
     words = []
@@ -199,6 +209,10 @@ def describe_holders(fate: Fate, name_site: Callable[[int], str], memory: Memory
 
 def advise(fate: Fate, held_by: tuple[str, ...], general: str) -> str:
     """Return what a person can do, in a sentence or two; ``general``: what is said where no more is known."""
+    if fate.account.is_uncollectable:
+        return f"{_UNCOLLECTABLE}{_in_a_ring(fate.account)}"
+    if fate.kind == "reference-cycle":
+        return f"{general}{_in_a_ring(fate.account)}"
     if fate.kind is not None:
         also = (
             f" They are held by {held_by[0]} as well." if fate.state == "held" and fate.kind == "lost-reference" else ""
@@ -208,8 +222,16 @@ def advise(fate: Fate, held_by: tuple[str, ...], general: str) -> str:
         return f"They are lost with what points to them, {held_by[0]}: mend that first."
     if fate.state == "lost":
         return "Nothing points to these blocks any more: free them where the last pointer to them is dropped."
+    if fate.account.cache is not None:
+        return f"They are held by {fate.account.cache}."
     if fate.state == "held" and held_by:
-        return f"They are held by {held_by[0]}: give it a bound, or take out of it what a cycle puts in."
-    if fate.state == "unknown" and fate is not UNSCANNED:
+        holder = describe_largest_holder(fate.account.chain) or held_by[0]
+        cut = f" How Python code comes to it is not known: {fate.reason}." if fate.reason else ""
+        return f"They are held by {holder}: give it a bound, or take out of it what a cycle puts in.{cut}"
+    if fate.reason and fate is not UNSCANNED:
         return f"{general} Who holds them is not known: {fate.reason}."
     return general
+
+
+def _in_a_ring(account: Account) -> str:
+    return f" The cycle: {describe_ring(account.ring)}." if account.ring else ""

@@ -202,7 +202,11 @@ def reach(pointers: Pointers, sources_in: Positions, objects: Objects) -> Reache
     roots = np.zeros(count, np.uint64)
     before = np.full(count, -1, np.intp)
     outside = sources_in < 0
-    roots[pointers.targets[outside]] = pointers.sources[outside]
+    offsets = pointers.offsets.astype(np.int64)
+    exact = offsets == objects.offsets[pointers.targets]
+    # A pointer to the beginning is a better witness than one into the middle, which may be malloc's to free neighbours.
+    for chosen in (outside, outside & (exact | (offsets == 0))):
+        roots[pointers.targets[chosen]] = pointers.sources[chosen]
     inner = ~outside & (sources_in != pointers.targets)
     edges = _Edges(sources_in[inner], pointers.targets[inner], count)
     reached = roots != 0
@@ -213,7 +217,6 @@ def reach(pointers: Pointers, sources_in: Positions, objects: Objects) -> Reache
     edges.follow(reached, arrive)
     unreached_targets = ~reached[edges.targets]
     before[edges.targets[unreached_targets]] = edges.sources[unreached_targets]
-    exact = pointers.offsets.astype(np.int64) == objects.offsets[pointers.targets]
     pointed = np.bincount(pointers.targets[exact], minlength=count)
     deficits = np.where(objects.references > 0, np.maximum(objects.references - pointed, 0), 0)
     return Reached(reached, ~reached & ~_garbage(reached, before, deficits, objects, edges), roots, before, deficits)

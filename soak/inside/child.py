@@ -11,7 +11,10 @@ from soak.inside import injection, loading, loop, ring
 
 TYPE_CHECKING = False  # importing typing would be resident in every measured process
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
+
+    from soak.inside.tracker import NoTracker, Tracker
 
 EXIT_FAILED = 70
 """Exit status of a driver that raised; the ring's text says what."""
@@ -92,18 +95,21 @@ def _soak(area: ring.Ring, settings: dict[str, Any], measured_pid: int) -> None:
         soaking.run(component.cycle, arguments)
     _end_if_forked(measured_pid)
     if words[ring.WORD_ASKED]:
-        _say_who_holds(area, arguments)
+        _answer(area, arguments, lambda most: soaking.run_more(component.cycle, arguments, most), tracked)
     words[ring.WORD_PHASE] = ring.PHASE_TEARDOWN
     component.teardown(*arguments)
     words[ring.WORD_PHASE] = ring.PHASE_DONE
 
 
-def _say_who_holds(area: ring.Ring, arguments: tuple[Any, ...]) -> None:
+def _answer(
+    area: ring.Ring, arguments: tuple[Any, ...], run_cycles: Callable[[int], int], tracked: Tracker | NoTracker | None
+) -> None:
     """Answer what the parent asked about objects that stay; whatever goes wrong there is no fault of the component."""
     try:
-        from soak.inside import objects
+        from soak.inside import afterwards, tracker
 
-        objects.answer(area, [("the driver's state", argument) for argument in arguments])
+        roots = [("the driver's state", argument) for argument in arguments]
+        afterwards.answer(area, roots, run_cycles, (tracked or tracker.connect()).site_of)
     except Exception as error:
         del error
 

@@ -39,6 +39,8 @@ _LAST_ACKNOWLEDGE_NS = 1_000_000_000
 _LOOK_S = 0.05
 """How often a process that the parent looks at wakes up to see whether that is over."""
 _LONGEST_SLEEP_S = 0.2
+_MORE_NS, _MORE_PACED, _MORE_PACED_NS = 250_000_000, 16, 1_000_000_000
+"""Cycles after the last one may take so long, and a second where that makes sixteen at the pace."""
 
 
 class Loop:
@@ -85,6 +87,8 @@ class Loop:
         self.deadline_ns = 0
         self.rows = 0  # since gc's objects were counted
         self.last_small: object = object()
+        self.more_cycles = 0
+        self.more_ns = max(_MORE_NS, min(_MORE_PACED_NS, _MORE_PACED * self.interval_ns))
 
     def run(self, cycle: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
         """Run cycles until the budget is used up or the parent says stop; the last checkpoint follows the last cycle.
@@ -128,6 +132,27 @@ class Loop:
         finally:
             words[ring.WORD_LOOP_ENDED_NS] = time.monotonic_ns()
 
+    def run_more(self, cycle: Callable[..., Any], arguments: tuple[Any, ...], most: int) -> int:
+        """Run some more cycles, at the pace, while WORD_MORE_CYCLES and the time for them allow; return how many.
+
+        For an examination after the last cycle: nobody measures them, and what one of them raises is no failure.
+        """
+        done = 0
+        try:
+            while done < most and self.more_cycles < self.words[ring.WORD_MORE_CYCLES]:
+                if self.more_ns <= self.interval_ns:
+                    break
+                begun_ns = time.monotonic_ns()
+                self.more_cycles += 1
+                time.sleep(self.interval_ns / 1e9)
+                cycle(*arguments)
+                done += 1
+                self.more_ns -= time.monotonic_ns() - begun_ns
+        except BaseException as error:
+            del error
+            self.more_ns = 0
+        return done
+
     def checkpoint(self, done: int) -> None:
         """Read the counters, write a row, and give the parent a moment to read what is read from outside."""
         words = self.words
@@ -157,7 +182,7 @@ class Loop:
         blocks_before_gc = counters.read_python_blocks()
         words[ring.WORD_GC_COLLECTED] = counters.soak_may_collect()
         if words[ring.WORD_GC_COLLECTED]:
-            gc.collect()
+            words[ring.WORD_GC_FOUND] = gc.collect()
             counters.clear_type_cache()
         blocks = counters.read_python_blocks()
         heap = heap_free = ring.NOT_READ
@@ -182,7 +207,7 @@ class Loop:
             words[ring.WORD_MISSED_DEADLINES],
             words[ring.WORD_WORST_LAG_NS],
             words[ring.WORD_CHECKPOINT_NS],
-            0,
+            words[ring.WORD_GC_FOUND],
             0,
             0,
         )

@@ -48,6 +48,7 @@ WORD_PAUSED_NS = 17  # for how long the loop has stood still because the parent 
 WORD_USUAL_CHECKPOINT_NS = 18  # what one has been taking lately
 WORD_TYPE = 19  # the address of the type ``type``, by which a scan of the memory tells objects
 WORD_ANSWERED = 20  # 1 when what the parent asked about objects is answered in the text area
+WORD_GC_FOUND = 21  # objects that the collection at the last checkpoint found to be garbage
 WORD_COUNTING = 22  # 1 while a checkpoint is counted: it collects garbage, and that runs the component's finalizers
 # Words written by the parent.
 WORD_STOP = 32  # GO_ON, or what is to be done before the next cycle: STOP, PAUSE
@@ -55,10 +56,14 @@ WORD_ROWS_READ = 33  # futex: the child waits on its low half
 WORD_SPACING = 34  # checkpoints should not become sparser than one in so many cycles if cheap; 0: not known yet
 WORD_EARLY_NS = 35  # so long into the cycles the verdict's rule looks back at nothing: dear checkpoints may be few
 WORD_HELD_NS = 36  # for how long the parent has held the process still at checkpoints, to scan its memory
-WORD_ASKED = 37  # 1 when the text area holds a question about objects, to be answered after the last cycle
+WORD_ASKED = 37  # what is to be answered after the last cycle, see ASKED_*
 WORD_HOLD = 38  # 1 while the parent looks at the process that waits for it at a checkpoint: it then waits for longer
+WORD_MORE_CYCLES = 39  # so many unmeasured cycles may be run for the answer at once, after the last one
 
 GO_ON, STOP, PAUSE = range(3)
+
+ASKED_OBJECTS = 1  # the text area holds a question about objects, see soak.inside.afterwards
+ASKED_GARBAGE = 2  # what it is that garbage collections find
 
 PHASE_STARTING, PHASE_SETUP, PHASE_CYCLES, PHASE_TEARDOWN, PHASE_DONE, PHASE_FAILED = range(6)
 PHASE_NAMES = ("start", "setup", "cycle", "teardown", "done", "failed")
@@ -75,7 +80,7 @@ ROW_FIELDS = (
     "missed_deadlines",
     "worst_lag_ns",
     "checkpoint_ns",
-    "spare_1",
+    "gc_found",
     "spare_2",
     "spare_3",
     "checksum",

@@ -44,6 +44,9 @@ STATE_PYTHON_DOMAINS = 2
 STATE_PYTHON_LINES = 4
 STATE_NATIVE_STACKS = 8
 
+_OBJECT_OFFSETS = (0, 16, 32)
+"""Where in its block an object may begin: at once, behind the head of gc, or behind the pre-header too."""
+
 FRAME_PYTHON = 1 << 63
 FRAME_PYTHON_ENTRY = 1 << 62
 
@@ -121,6 +124,10 @@ class NoTracker:
         """Return no stacks."""
         return []
 
+    def site_of(self, address: int) -> int:
+        """Know no site."""
+        return 0
+
 
 class Tracker:
     """The preloaded library. One for a process."""
@@ -197,6 +204,11 @@ class Tracker:
         """
         return [self._frames(row.address) for row in self._sites() if row.kind == 4 and row.parent == site]
 
+    def site_of(self, address: int) -> int:
+        """Return the site at which the object at ``address`` was allocated; 0 when the tracker does not know it."""
+        starts = (address - before for before in _OBJECT_OFFSETS)
+        return next((site for site in map(self._library.soak_site_of, starts) if site), 0)
+
     def _declare(self) -> None:
         library = self._library
         library.soak_cycle.restype = ctypes.c_void_p
@@ -207,6 +219,8 @@ class Tracker:
         library.soak_state.restype = ctypes.c_uint32
         library.soak_start_lines.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.POINTER(_KnownFrame))
         library.soak_flag.argtypes = (ctypes.c_uint32, ctypes.c_int)
+        library.soak_site_of.argtypes = (ctypes.c_void_p,)
+        library.soak_site_of.restype = ctypes.c_uint32
         library.soak_survivors.argtypes = (ctypes.c_uint64, ctypes.c_uint64, ctypes.c_uint32)
         library.soak_survivors.restype = ctypes.c_size_t
 

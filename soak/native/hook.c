@@ -417,6 +417,12 @@ EXPORT int soak_flag(uint32_t site, int on)
     return set_flag(site, on);
 }
 
+/* The site of the block at exactly this address, 0 for none. */
+EXPORT uint32_t soak_site_of(const void *address)
+{
+    return recorder_site_of(address);
+}
+
 /* Lists the survivors in the ledger. Returns how many there are; the list may be shorter. */
 EXPORT size_t soak_survivors(uint64_t from, uint64_t to, uint32_t site)
 {

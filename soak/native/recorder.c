@@ -365,6 +365,12 @@ void recorder_put_back(const void *address, struct recorder_block block)
     store(slot, block.slot);
 }
 
+uint32_t recorder_site_of(const void *address)
+{
+    uint64_t *slot = find_slot((uintptr_t)address);
+    return slot ? (uint32_t)(load(slot) & SITE_MASK) : 0;
+}
+
 void recorder_mark_code(const void *address)
 {
     uint64_t *slot = make_slot((uintptr_t)address);

@@ -78,6 +78,9 @@ uint32_t recorder_site_count(void);
 /* Sets or clears flags of a site and takes it out of the cache. Returns 0, or -1 for an unknown site. */
 int recorder_flag(uint32_t site, uint32_t flags, int on);
 
+/* The site at which the block at exactly this address was allocated; 0 when none begins there. */
+uint32_t recorder_site_of(const void *address);
+
 /* One more birth at a site that has no block of its own (a mapping). */
 void recorder_count_birth(uint32_t site);
 

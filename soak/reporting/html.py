@@ -7,22 +7,37 @@ each that is not clean what grows, from where, and what to do. The evidence foll
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+from soak.attribution.rings import describe_ring
 from soak.measurements import SIGNALS
 from soak.reporting import sentences as say
 from soak.reporting.audit_words import AUDIT_TITLES, audit_rows, audit_sentence
+from soak.reporting.chain import chain_figure
 from soak.reporting.flame import flame_graph
 from soak.reporting.markup import Markup, element, join
 from soak.reporting.outcome import excuse, known_fingerprints, worst_first
 from soak.reporting.stylesheet import page_css
 from soak.reporting.svg import inline
-from soak.results import Cause, ComponentResult, Controls, Failure, Parts, RssAudit, RunResult, TracemallocResult
+from soak.results import (
+    Cause,
+    ChainNode,
+    ComponentResult,
+    Controls,
+    Failure,
+    Garbage,
+    Parts,
+    RssAudit,
+    RunResult,
+    TracemallocResult,
+)
 from soak.units import format_count, format_duration, format_number, format_size
 from soak.verdict import Verdict
 
 _NUMBER = "number"
+_INDEX = re.compile(r"\[\d+\]")
 
 
 def render_html(
@@ -113,7 +128,7 @@ def _component(
         element("p", needed) if needed else None,
         *(element("p", message, class_="note") for message in component.messages),
         _failure(component.failure) if component.failure is not None else None,
-        *(_cause(cause) for cause in component.causes),
+        *_causes(component.causes),
         _survivors(component),
         element("figure", Markup(inline(figure))) if figure else element("p", "Nothing was read.", class_="note"),
         audit,
@@ -153,6 +168,7 @@ def _evidence(component: ComponentResult) -> Markup:
     return join(
         _signals(component) if component.signals else None,
         _tracemalloc(component.tracemalloc) if component.tracemalloc is not None else None,
+        _garbage(component.garbage) if component.garbage is not None else None,
         element("p", " ".join(ran), class_="note"),
         join(element("h3", "The last of its output"), element("pre", component.output_tail))
         if component.output_tail.strip()
@@ -177,7 +193,20 @@ def _signals(component: ComponentResult) -> Markup:
     return join(element("h3", "Signals"), _table(titles, rows, numbers=(3, 4)))
 
 
-def _cause(cause: Cause) -> Markup:
+def _causes(causes: Sequence[Cause]) -> Iterator[Markup]:
+    """Show the causes; objects of one cycle are often held in one way, which is drawn once."""
+    drawn: set[object] = set()
+    for cause in causes:
+        way, ring = _outline(cause.chain), _outline(cause.ring)
+        yield _cause(cause, draws=(way, frozenset(ring)) not in drawn)
+        drawn.update((way[:length], frozenset(ring)) for length in range(len(way) + 1))
+
+
+def _outline(nodes: Sequence[ChainNode]) -> tuple[tuple[str, str], ...]:
+    return tuple((_INDEX.sub("[]", node.name), node.type) for node in nodes if node.name)
+
+
+def _cause(cause: Cause, *, draws: bool) -> Markup:
     facts = (
         ("type", cause.type),
         ("since cycle", None if cause.since is None else format_count(cause.since)),
@@ -191,9 +220,28 @@ def _cause(cause: Cause) -> Markup:
         if cause.stack
         else None,
         join(element("h3", "Held by"), element("pre", "\n".join(cause.held_by))) if cause.held_by else None,
+        *(_drawings(cause) if draws else ()),
         element("p", " · ".join(f"{name} {value}" for name, value in facts if value), class_="note"),
         class_="cause" if cause.confirmed else "cause suspected",
     )
+
+
+def _drawings(cause: Cause) -> Iterator[Markup]:
+    """Draw who holds a Python object: the way to it from a root, or the reference cycle that it is in."""
+    way = chain_figure(cause.chain, "Who holds it, from the root down to the object")
+    ring = (
+        chain_figure(cause.ring, f"A reference cycle: {describe_ring(cause.ring)}", is_ring=True)
+        if cause.ring
+        else None
+    )
+    yield from (element("figure", figure) for figure in (way, ring) if figure is not None)
+
+
+def _garbage(garbage: Garbage) -> Markup | None:
+    if not garbage.ring:
+        return None
+    figure = chain_figure(garbage.ring, f"A reference cycle: {describe_ring(garbage.ring)}", is_ring=True)
+    return join(element("h3", "A reference cycle that collections remove"), element("figure", figure))
 
 
 def _tracemalloc(result: TracemallocResult) -> Markup:

@@ -57,6 +57,7 @@ _NUMBER_WORDS = (
     "eleven",
     "twelve",
 )
+_CACHE_FITS_INTO_N_MIN = 1.7
 _MOST_NAMED = 3
 """More components than this of one verdict are counted in the headline, not named."""
 
@@ -215,7 +216,9 @@ def component_sentence(component: ComponentResult) -> str:
     if component.verdict is Verdict.LEAK:
         return f"{name} {growth_words(growth)}{_other_measure(growth)}: {ran}."
     if component.verdict is Verdict.SETTLING:
-        return f"{name} {growth_words(growth)}, but ever more slowly, like a cache that fills: {ran}."
+        fills = any(cause.holder is not None and cause.holder.full_at_cycle for cause in component.causes)
+        how = "into a cache that is not full yet" if fills else "but ever more slowly, like a cache that fills"
+        return f"{name} {growth_words(growth)}, {how}: {ran}."
     return f"{name} could not be decided yet: {ran}."
 
 
@@ -283,7 +286,14 @@ def needed_sentence(component: ComponentResult) -> str | None:
     if component.verdict not in (Verdict.INCONCLUSIVE, Verdict.SETTLING) or not component.needed_iterations:
         return None
     total = component.iterations + component.needed_iterations
-    return f"To decide it: {shlex.join(['soak', 'run', component.target, '--iterations', str(total)])}"
+    command = ["soak", "run", component.target, "--iterations", str(total)]
+    full_at = max(
+        (cause.holder.full_at_cycle or 0 for cause in component.causes if cause.holder is not None), default=0
+    )
+    if full_at:
+        # Else a cache that still fills is taken for a leak again, and that ends the run.
+        command += ["--n-min", str(max(math.ceil(_CACHE_FITS_INTO_N_MIN * full_at), component.n_min or 0))]
+    return f"To decide it: {shlex.join(command)}"
 
 
 def added_why(component: ComponentResult) -> str:

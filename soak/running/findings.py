@@ -5,15 +5,18 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from soak.analysis.component import describe_missing_cycles
+from soak.analysis.caches import with_filling_caches
+from soak.analysis.component import LARGEST_N_MIN, Judgement, describe_missing_cycles
 from soak.analysis.wording import lookalike_limit
-from soak.attribution.causes import causes_of_sites, fingerprint
+from soak.attribution.accounts import describe_garbage, garbage_messages
+from soak.attribution.causes import MAPPING_DOMAIN, causes_of_sites, fingerprint, name_allocation
 from soak.attribution.symbols import Symbols
 from soak.measurements import SIGNALS
 from soak.results import (
     Cause,
     ComponentResult,
     Failure,
+    Garbage,
     Growth,
     Pacing,
     Place,
@@ -54,7 +57,8 @@ _FREE_ADVICE = (
 
 def make_result(plan: ComponentPlan, course: Course, trace: Trace | None, interpreter: Interpreter) -> ComponentResult:
     """Return what was found about a component; ``trace``: of its second pass, if it had one."""
-    judgement = course.judgement
+    course = dataclasses.replace(course, judgement=_with_caches(plan, course))
+    judgement, garbage = course.judgement, _garbage(course)
     decided_by = judgement.decided_by if judgement.verdict is not Verdict.CLEAN or judgement.standing else None
     verdict = Verdict.FAILED if course.failure is not None else judgement.verdict
     deciding = judgement.series.get(decided_by or "")
@@ -81,7 +85,7 @@ def make_result(plan: ComponentPlan, course: Course, trace: Trace | None, interp
         tracker=course.tracked.state,
         pacing=course.pacing,
         failure=course.failure,
-        messages=_messages(plan, course, verdict),
+        messages=(*_messages(plan, course, verdict), *garbage_messages(garbage)),
         checkpoints=course.checkpoints,
         checkpoint_share=course.checkpoint_share,
         lost_rows=course.lost_rows,
@@ -90,6 +94,31 @@ def make_result(plan: ComponentPlan, course: Course, trace: Trace | None, interp
         tolerance_bytes=plan.tolerance_bytes,
         output_tail=course.output[-_OUTPUT_TAIL_CHARACTERS:],
         audit=course.audit,
+        garbage=garbage,
+    )
+
+
+def _with_caches(plan: ComponentPlan, course: Course) -> Judgement:
+    """Take into account which caches hold what grows, as the process itself said after its last cycle."""
+    sites = [
+        (site.bytes_per_cycle, site.fate.account.cache if site.fate.state == "held" and not site.fate.kind else None)
+        for site in course.tracked.sites
+        if site.domain != MAPPING_DOMAIN
+    ]
+    return with_filling_caches(
+        course.judgement,
+        sites,
+        cycles=course.iterations,
+        n_min=course.judge.n_min or LARGEST_N_MIN,
+        tolerance_bytes=plan.tolerance_bytes,
+    )
+
+
+def _garbage(course: Course) -> Garbage | None:
+    """Return what collections of garbage find, with the lines that allocated the objects of a ring."""
+    places, locate = course.tracked.places, Symbols(course.tracked.maps).locate
+    return describe_garbage(
+        course.testimony, course.most_garbage, lambda site: name_allocation(places.get(site), locate)
     )
 
 

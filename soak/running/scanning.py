@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soak.analysis.ledger import Suspect
+from soak.attribution.accounts import NOTHING_SAID, Testimony, read_testimony
 from soak.attribution.holders import FEWEST_SURVIVORS, MOST, UNSCANNED, Fate, Holder, Memory, SiteScan, decide
 from soak.attribution.reachability import (
     HEAD_WORDS,
@@ -54,7 +55,9 @@ _LEVELS = 3
 """So many blocks up from the one in question its holders are asked for."""
 _CLIMB_WITHIN_S = 0.15
 """Each level up takes another look through all memory: not in a process that takes long to look through (CPU time)."""
-_SAMPLES = 4
+_WALK_CUT = "the process has more objects than can be walked through in a moment"
+_SAMPLES = 8
+"""Objects of a site that the process is asked about: of all ages, for several holders may have their share."""
 _OWN_STEPS = 2
 _OWN_PATHS = re.compile(r"memfd:soak-|/soak-[^/]*/ring")
 _TYPE_NAME_WORD = 3
@@ -63,6 +66,8 @@ _LONGEST_NAME_WORDS = 12
 _TYPE_FLAGS_WORD, _IS_METATYPE = 21, 1 << 31
 """PyTypeObject.tp_flags, and the one that says that a type's instances are types."""
 _METATYPES = 3
+_FARTHEST_FIELD, _MOST_REFERENCES = 8, 1 << 32
+"""In words: a list's table stands in its fourth, a dict's in its fifth."""
 
 
 class _TooLongError(Exception):
@@ -80,7 +85,7 @@ class Scanner:
         self._spent_s = 0.0
         self._why_not: str | None = None
         self._memory: Memory | None = None
-        self._chains: dict[int, tuple[str, ...]] = {}
+        self._testimony = NOTHING_SAID
         self._scanned_s = 0.0
         self._short_since_s = 0.0
 
@@ -124,7 +129,7 @@ class Scanner:
                     memory = ProcessMemory(self._process.pid)
                     try:
                         self._add(MemoryScan(memory, checkpoint, sites, words[ring.WORD_TYPE]))
-                        self._ask()
+                        self._ask(suspects)
                         if not any(self.fate(suspect.site).state == "unknown" for suspect in suspects):
                             self._next_cycle = checkpoint.cycle * _NEXT_AFTER_ALL_IS_KNOWN
                     finally:
@@ -140,35 +145,40 @@ class Scanner:
         scans = self._scans.get(site)
         if scans:
             fate = decide(scans)
-            return replace(fate, chain=self._chain_of(site)) if fate.state == "held" else fate
+            # Of what is lost nothing was asked; where pointers were not seen, the process may still know more.
+            account = self._testimony.accounts.get(site)
+            if account is None:
+                is_cut = fate.state == "held" and not self._testimony.is_complete
+                return replace(fate, reason=_WALK_CUT) if is_cut else fate
+            if account.ring and not account.chain and fate.state == "unknown":
+                return replace(fate, state="held", kind="reference-cycle", account=account)
+            return replace(fate, account=account)
         return UNSCANNED if self._why_not is None else Fate("unknown", self._why_not)
 
-    def read_answer(self) -> None:
-        """Take in what the process has said of its objects before it ended."""
+    def read_answer(self) -> Testimony:
+        """Take in and return what the process has said of its objects before it ended."""
         words = self._process.words
-        if not words[ring.WORD_ANSWERED] or words[ring.WORD_PHASE] == ring.PHASE_FAILED:
-            return
-        with contextlib.suppress(ValueError, EOFError, TypeError):
-            for address, steps in marshal.loads(self._process.ring.read_text()):
-                self._chains[address] = tuple(steps)
+        if words[ring.WORD_ANSWERED] and words[ring.WORD_PHASE] != ring.PHASE_FAILED:
+            with contextlib.suppress(ValueError, EOFError, TypeError, KeyError):
+                answer = marshal.loads(self._process.ring.read_text())
+                self._testimony = read_testimony(answer, words[ring.WORD_COMPLETED])
+        return self._testimony
 
-    def _chain_of(self, site: int) -> tuple[str, ...]:
-        """Return what the process said of a site's objects, or of those that hold its blocks; nothing if it did not."""
-        last = self._scans[site][-1]
-        holder = last.holders[0].site if last.holders else None
-        samples = last.samples or (self._scans[holder][-1].samples if holder in self._scans else ())
-        return next((self._chains[address] for address, _ in samples if address in self._chains), ())
-
-    def _ask(self) -> None:
+    def _ask(self, suspects: Sequence[Suspect]) -> None:
         """Ask the process who holds some objects of each site that is not lost; it answers when its cycles are over."""
-        samples = [
-            sample
-            for site, scans in self._scans.items()
-            if self.fate(site).state != "lost"
-            for sample in scans[-1].samples
-        ]
-        self._process.ring.write_text(marshal.dumps(samples, 2))
-        self._process.words[ring.WORD_ASKED] = 1
+        sites = dict.fromkeys([*(suspect.site for suspect in suspects), *self._scans])
+        samples = [(site, self._samples_of(site)) for site in sites if self.fate(site).state != "lost"]
+        self._process.ring.write_text(marshal.dumps([asked for asked in samples if asked[1]], 2))
+        self._process.words[ring.WORD_ASKED] |= ring.ASKED_OBJECTS
+
+    def _samples_of(self, site: int) -> tuple[tuple[int, int], ...]:
+        """Return objects of a site, or of those that hold its blocks: address and address of the type."""
+        last = self._scans[site][-1] if site in self._scans else None
+        if last is None or last.samples or not last.holders:
+            return () if last is None else last.samples
+        nearest = last.holders[0].site
+        holding = self._scans[nearest][-1].samples if nearest in self._scans else ()
+        return holding or tuple(holder.sample for holder in last.holders if holder.sample is not None)[:1]
 
     def _add(self, scan: MemoryScan) -> None:
         scan.run()
@@ -320,7 +330,7 @@ class MemoryScan:
             lost_with=int(np.bincount(foreign).argmax()) if 2 * len(foreign) > len(lost) else None,
             samples=tuple(
                 (int(targets.blocks.addresses[block]) + int(objects.offsets[block]), int(objects.types[block]))
-                for block in of_type[-_SAMPLES:]
+                for block in of_type[:: len(of_type) // _SAMPLES + 1]
             ),
         )
 
@@ -363,7 +373,10 @@ class MemoryScan:
         main = int(np.bincount(sites).argmax())
         block = int(before[sites == main][-1])
         kind = int(self._objects.types[block])
-        return [Holder(int(targets.addresses[block]), main, self._type_name(kind) if kind else None)]
+        start = int(targets.addresses[block])
+        if not kind:
+            return [Holder(start, main)]
+        return [Holder(start, main, self._type_name(kind), (start + int(self._objects.offsets[block]), kind))]
 
     def _before_own(self, site: int, blocks: NDArray[np.intp]) -> NDArray[np.intp]:
         """Return the block of another site that leads to each; -1 where there is none.
@@ -384,21 +397,35 @@ class MemoryScan:
         these, counts = np.unique(words[sites == main], return_counts=True)
         word = int(these[np.argmax(counts)])
         if not main:
-            found.append(Holder(word, None))
+            found.append(Holder(word, None, sample=self._object_around(word)))
             return None
         block = int(places[words == word][0])
         start, size = int(self._blocks.addresses[block]), int(self._blocks.sizes[block])
         is_object = self._blocks.domains[block] == PYTHON_OBJ
         head = self._memory.read(start, min(HEAD_WORDS, size // 8))
         is_circle = any(start <= holder.address < start + size for holder in found)
-        found.append(Holder(word, main, self._object_type(head) if is_object else None))
+        offset, kind = self._object_in(head) if is_object else (0, 0)
+        found.append(Holder(word, main, self._type_name(kind), (start + offset, kind)) if kind else Holder(word, main))
         return None if is_circle else block
 
-    def _object_type(self, head: NDArray[np.uint64]) -> str | None:
+    def _object_around(self, word: int) -> tuple[int, int] | None:
+        """Return where the object with a word in it, and its type, seem to be: one from before the tracker began.
+
+        The list, dict or deque of a table that was made since. Who is asked about it recognises it, or does not.
+        """
+        words = self._memory.read(word - 8 * _FARTHEST_FIELD, _FARTHEST_FIELD)
+        for position in range(len(words) - 1, 0, -1):
+            kind, references = int(words[position]), int(words[position - 1])
+            if 0 < references < _MOST_REFERENCES and self._is_type(kind):
+                return word - 8 * (len(words) - position + 1), kind
+        return None
+
+    def _object_in(self, head: NDArray[np.uint64]) -> tuple[int, int]:
+        """Return where in a block an object begins and its type's address; zeros when it holds none."""
         heads = np.zeros((1, HEAD_WORDS), np.uint64)
         heads[0, : len(head)] = head
         objects = find_objects(heads, self._find_types)
-        return self._type_name(int(objects.types[0])) if objects.types[0] else None
+        return (int(objects.offsets[0]), int(objects.types[0])) if objects.types[0] else (0, 0)
 
     def _pointers_to(self, blocks: NDArray[np.intp]) -> dict[int, NDArray[np.uint64]]:
         """Return where pointers to each of these blocks stand, outside of itself and of gc's list."""

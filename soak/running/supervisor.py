@@ -19,6 +19,7 @@ from soak.analysis.component import (
     with_lost_sites,
 )
 from soak.analysis.ledger import Suspect
+from soak.attribution.accounts import NOTHING_SAID, Testimony
 from soak.inside import ring
 from soak.measurements import Reading
 from soak.probes.limits import read_limits
@@ -44,10 +45,16 @@ _CYCLE_TIME_KNOWN_AFTER_S = 1.0
 _EARLY_SHARE, _EARLY_AT_MOST_S = 1 / 64, 0.25
 """Of the budget: n_min is an eighth of it, and the first look that can decide reaches back to a quarter of n_min."""
 _EXHAUSTIBLE, _FEW = ("fds", "threads"), 8
+_IN_A_HURRY = ("guard:", "signal")
+"""Why a component is stopped when not a cycle more should be run, measured or not."""
+_MORE_CYCLES = 1024
+_EXAMINATION_S = 5.0
+_PEAK_OBJECTS = 64
+"""Garbage of so many objects at a checkpoint is worth telling of what it consists."""
 _LOST_STANDS_AFTER_S = 3.0
 """Lost blocks are a leak at once, but the series then tell soon by how much, and what else there is."""
 _FIELDS_READ_INSIDE = ("heap", "heap_free", "python_blocks_before_gc", "python_blocks", "gc_objects", "traced")
-_FIELD_NUMBERS = {name: ring.ROW_FIELDS.index(name) for name in (*_FIELDS_READ_INSIDE, "cycle", "at_ns")}
+_FIELD_NUMBERS = {name: ring.ROW_FIELDS.index(name) for name in (*_FIELDS_READ_INSIDE, "cycle", "at_ns", "gc_found")}
 
 
 @dataclass(frozen=True)
@@ -101,6 +108,10 @@ class Course:
     """The highest temperature seen; None when none was asked for or could be read."""
     audit: RssAudit | None = None
     """What the growth of RSS was made of."""
+    testimony: Testimony = NOTHING_SAID
+    """What the process said of its objects after its last cycle."""
+    most_garbage: int = 0
+    """Objects that the collection at a checkpoint found to be garbage, at most."""
 
 
 def _ignore(_: object) -> None:
@@ -145,6 +156,7 @@ class Supervisor:
         self._fds_at_end: dict[str, int] = {}
         self._standing: Judgement | None = None
         self._suspects: list[Suspect] = []
+        self._most_garbage = 0
         self._lost_since_s = 0.0
         self._lost_at = 0
 
@@ -201,6 +213,7 @@ class Supervisor:
         elif plan.budget_s is not None and plan.iterations is None:
             early_s = min(plan.budget_s * _EARLY_SHARE, _EARLY_AT_MOST_S)
             process.words[ring.WORD_EARLY_NS] = int(early_s * 1e9)
+        process.words[ring.WORD_MORE_CYCLES] = _MORE_CYCLES
         stopped_by, hung, held = "", False, False
         guard_stop_s = 0.0
         liveness = _Liveness(plan.cycle_timeout_s)
@@ -211,6 +224,8 @@ class Supervisor:
             self._fix_n_min_when_known(process)
             if not stopped_by:
                 stopped_by = self._reason_to_stop(process, limits)
+                if stopped_by.startswith(_IN_A_HURRY):
+                    process.words[ring.WORD_MORE_CYCLES] = 0
                 if stopped_by:
                     process.ask_to_stop()
             process.pause(on=heat.is_too_hot(time.monotonic()))
@@ -246,9 +261,13 @@ class Supervisor:
             judgement = replace(judgement, series={**judgement.series, **undecided})
         else:
             judgement = self._judge_all(process, at_end=True)
-        self._scanner.read_answer()
+        testimony = self._scanner.read_answer()
         tracked = self._ledger.finish(
-            self._suspects, self._surroundings.no_tracker_reason, self._scanner.fate, self._scanner.memory
+            self._suspects,
+            self._surroundings.no_tracker_reason,
+            self._scanner.fate,
+            self._scanner.memory,
+            testimony.garbage_sites,
         )
         if failure is not None:
             stopped_by = "failure"
@@ -273,6 +292,8 @@ class Supervisor:
             paused_s=words[ring.WORD_PAUSED_NS] / 1e9,
             hottest_c=heat.hottest_c,
             audit=self._auditor.finish(self._ledger.name_of),
+            testimony=testimony,
+            most_garbage=self._most_garbage,
         )
 
     def _take_rows(self, process: MeasuredProcess, reader: OutsideReader | None) -> None:
@@ -330,6 +351,8 @@ class Supervisor:
                 if row[_FIELD_NUMBERS[name]] != ring.NOT_READ
             }
             cycle = row[_FIELD_NUMBERS["cycle"]]
+            if cycle:  # before, it is what importing left
+                self._most_garbage = max(self._most_garbage, row[_FIELD_NUMBERS["gc_found"]])
             if number == written - 1:
                 values.update(outside)
             if cycle == ledger_cycle:
@@ -339,6 +362,8 @@ class Supervisor:
                 values.pop("own_mapped", None)
             readings.append(Reading(cycle, row[_FIELD_NUMBERS["at_ns"]] / 1e9, values))
         self._rows_read = written
+        if self._most_garbage >= _PEAK_OBJECTS and self._tracks:
+            process.words[ring.WORD_ASKED] |= ring.ASKED_GARBAGE
         return readings
 
     def _judge_all(self, process: MeasuredProcess, *, at_end: bool = False) -> Judgement:
@@ -467,7 +492,9 @@ class _Liveness:
         )
         if state != self._seen or waits:
             self._seen, self._since_s = state, now_s
-        return now_s - self._since_s > self._timeout_s
+        # What it is asked after its last cycle takes its time, however short a cycle may be.
+        is_asked = words[ring.WORD_LOOP_ENDED_NS] and words[ring.WORD_PHASE] == ring.PHASE_CYCLES
+        return now_s - self._since_s > self._timeout_s + (_EXAMINATION_S if is_asked else 0.0)
 
 
 def _pacing(process: MeasuredProcess, interval_s: float, loop_s: float) -> Pacing:

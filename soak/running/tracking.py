@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +47,8 @@ class Tracked:
     """/proc/PID/maps of the measured process while it ran."""
     memory: Memory | None = None
     """What was mapped when the memory was last scanned."""
+    places: Mapping[int, Call | None] = field(default_factory=dict)
+    """Where the sites are that were asked for."""
 
 
 def find_library() -> tuple[Path | None, str | None]:
@@ -181,9 +183,14 @@ class LedgerWatch:
         return SeriesVerdict(Verdict.LEAK, "", rate, min(low, rate), max(high, rate), since=int(cycles[marks[0]]))
 
     def finish(
-        self, suspects: list[Suspect], reason: str | None, fate: Callable[[int], Fate], memory: Memory | None
+        self,
+        suspects: list[Suspect],
+        reason: str | None,
+        fate: Callable[[int], Fate],
+        memory: Memory | None,
+        asked: Iterable[int] = (),
     ) -> Tracked:
-        """Return what was seen. ``reason``: why the tracker was not there, if it was not."""
+        """Return what was seen. ``reason``: why the tracker was not there. ``asked``: sites whose places are wanted."""
         if self._file is None or self._latest is None:
             return Tracked(TrackerState(False, reason or "the tracker did not report"), False, (), "")
         names = (("native", STATE_NATIVE), ("python", STATE_PYTHON_DOMAINS))
@@ -197,6 +204,7 @@ class LedgerWatch:
             ),
             self._maps,
             memory,
+            {site: self._call_of(site) for site in asked},
         )
 
     def close(self) -> None:

@@ -34,8 +34,8 @@ def interpreter_of(version: str) -> str:
     return command
 
 
-def soak_text(folder: Path, text: str, python: str | None = None, **changes: object) -> ComponentResult:
-    """Write a driver of this text and soak it."""
+def soak_text(folder: Path, text: str, python: str | None = None, **changes: int) -> ComponentResult:
+    """Write a driver of this text and soak it; ``changes``: those of soak_target."""
     (folder / "drive_it.py").write_text(textwrap.dedent(text), encoding="utf-8")
     return soak_target(folder, find_targets(["drive_it.py"], folder)[0], None, python, **changes)
 
@@ -46,7 +46,13 @@ def soak_planted(folder: Path, kind: str, size: int, python: str | None = None) 
 
 
 def soak_target(
-    folder: Path, target: Target, injection: Injection | None, python: str | None, cycles: int = CYCLES
+    folder: Path,
+    target: Target,
+    injection: Injection | None,
+    python: str | None,
+    cycles: int = CYCLES,
+    n_min: int = N_MIN,
+    checkpoint_every: int = 5,
 ) -> ComponentResult:
     built = built_library()
     if isinstance(built, NotBuilt):
@@ -59,8 +65,8 @@ def soak_target(
         full_budget=True,
         early_stop=False,
         tolerance_bytes=1.0,
-        n_min=N_MIN,
-        checkpoint_every=5,
+        n_min=n_min,
+        checkpoint_every=checkpoint_every,
         cycle_timeout_s=60.0,
         max_rss_bytes=None,
         gate=True,

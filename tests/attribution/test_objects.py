@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 
+from soak.attribution.accounts import describe_chain, read_testimony
 from soak.inside import objects
 
 
@@ -18,12 +19,23 @@ class Thing:
 @pytest.fixture(autouse=True)
 def _without_the_tests_own_variables(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(objects, "_variables", lambda frame: [])
+    monkeypatch.setattr(objects, "LONGEST_S", 60.0)
+
+
+def walk_to(target: object, state: object) -> objects.Walk:
+    walk = objects.Walk({id(target): id(type(target))})
+    walk.go([("the state", state)])
+    return walk
 
 
 def way_to(target: object, state: object) -> list[str]:
-    """Return the steps to ``target`` from ``state``."""
-    found = objects.find_chains({id(target): id(type(target))}, [("the state", state)])
-    return next((steps for address, steps in found if address == id(target)), [])
+    """Return the steps to ``target`` from ``state``, without the sizes."""
+    walk = walk_to(target, state)
+    if not walk.arrived:
+        return []
+    nodes = [(*node[:3], 0, 0) for node in walk.describe(walk.arrived[0][1])]
+    answer = {"chains": [(1, nodes, None, False)], "rings": [], "garbage": None, "is_complete": True}
+    return list(describe_chain(read_testimony(answer, 0).accounts[1].chain))
 
 
 def test_items_attributes_and_keys_are_named_as_they_are_written():
@@ -32,8 +44,8 @@ def test_items_attributes_and_keys_are_named_as_they_are_written():
     steps = way_to(target, {"frames": [Thing((1, target))]})
 
     assert steps[:2] == ["the state, a dict of 1", "the state['frames'], a list of 1"]
-    assert steps[2].startswith("the state['frames'][...], a Thing")
-    assert steps[-1].startswith("the state['frames'][...].part[1], a bytes of 50: b'")
+    assert steps[2].startswith("the state['frames'][0], a Thing")
+    assert steps[-1].startswith("the state['frames'][0].part[1], a bytes of 50: b'")
 
 
 def test_what_untracked_tuples_and_dicts_hold_is_found():
@@ -51,38 +63,79 @@ def test_a_closures_variable_is_named():
 
     steps = way_to(kept[0], function)
 
-    assert steps[:2] == ["the state, a function", "the state.kept, a list of 1"]
-    assert steps[2].startswith("the state.kept[...], a bytearray of 10: ")
+    name = "test_a_closures_variable_is_named.<locals>.function"
+    assert steps[:2] == [f"the state, a function {name}", "the state.kept, a list of 1"]
+    assert steps[2].startswith("the state.kept[0], a bytearray of 10: ")
 
 
 def test_a_global_is_found_from_its_module(monkeypatch: pytest.MonkeyPatch):
     target = Thing(None)
     monkeypatch.setattr(sys.modules[__name__], "registry", {7: target}, raising=False)
 
-    found = objects.find_chains({id(target): id(Thing)}, [])
-
-    assert found == [(id(target), [f"{__name__}.registry, a dict of 1", f"{__name__}.registry[7], a Thing"])]
+    assert way_to(target, None) == [f"{__name__}.registry, a dict of 1", f"{__name__}.registry[7], a Thing"]
 
 
 def test_an_array_is_told_by_shape_and_type():
     target = np.zeros((4, 5), np.uint8)
 
-    assert way_to(target, [target])[-1] == "the state[...], a ndarray (4, 5) uint8"
+    assert way_to(target, [target])[-1] == "the state[0], a ndarray (4, 5) uint8"
 
 
-def test_addresses_are_never_followed():
+def test_addresses_are_never_followed(monkeypatch: pytest.MonkeyPatch):
     """What is no object, or another by now, is not found; nothing crashes."""
+    monkeypatch.setattr(objects, "_modules", list)
     here = [Thing(None)]
 
-    assert objects.find_chains({0x10: 0x20, 2**47 - 8: id(list)}, [("the state", here)]) == []
-    assert objects.find_chains({id(here[0]): id(list)}, [("the state", here)]) == []
+    for wanted in ({0x10: 0x20, 2**47 - 8: id(list)}, {id(here[0]): id(list)}):
+        walk = objects.Walk(wanted)
+        walk.go([("the state", here)])
+        assert (walk.arrived, walk.is_complete) == ([], True)
 
 
 def test_the_walk_ends_in_time(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(objects, "LONGEST_S", -1.0)
-    target = Thing(None)
+    monkeypatch.setattr(objects, "LONGEST_IN_CACHES_S", -1.0)
+    target, many = Thing(None), [[number] for number in range(100_000)]
 
-    assert way_to(target, [[target]]) == []
+    walk = walk_to(target, [many, [[[[[target]]]]]])
+
+    assert (walk.arrived, walk.is_complete) == ([], False)
+
+
+def test_the_walk_takes_so_much_memory_and_no_more(monkeypatch: pytest.MonkeyPatch):
+    """One that was cut says so: then nobody can say that a cache is the only holder."""
+    monkeypatch.setattr(objects, "MOST_OBJECTS", 20_000)
+    target, many = Thing(None), [[number] for number in range(100_000)]
+
+    walk = walk_to(target, [many, [[[[[[[[target]]]]]]]]])
+
+    assert (walk.arrived, walk.is_complete) == ([], False)
+
+
+def test_the_middle_of_a_long_way_is_left_out():
+    target: object = Thing(None)
+    state = target
+    for _ in range(1000):
+        state = [state]
+
+    steps = way_to(target, state)
+
+    assert len(steps) == 11
+    assert steps[5] == "..."
+    assert steps[-1] == "the state[0][0][0][0]...[0][0][0][0][0], a Thing"
+
+
+def test_the_size_of_an_object_is_told_unless_asking_would_run_its_own_code():
+    class Loud(list):  # type: ignore[type-arg]
+        def __sizeof__(self) -> int:
+            raise AssertionError("asked")
+
+    target, loud = bytes(40), Loud([1])
+    plain = walk_to(target, [target])
+    own = walk_to(loud, [loud])
+
+    assert plain.describe(plain.arrived[0][1])[-1][3] == sys.getsizeof(target)
+    assert own.describe(own.arrived[0][1])[-1][3] == 0
 
 
 def test_foreign_code_is_not_run():
@@ -104,5 +157,5 @@ def test_foreign_code_is_not_run():
     steps, inner = way_to(loud, [loud]), way_to(target, [loud])
     del loud
 
-    assert steps == ["the state, a list of 1", "the state[...], a Loud"]
-    assert inner[-1].startswith("the state[...]->, a bytes of 40")
+    assert steps == ["the state, a list of 1", "the state[0], a Loud"]
+    assert inner[-1].startswith("the state[0]->, a bytes of 40")

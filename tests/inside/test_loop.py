@@ -428,3 +428,42 @@ def test_a_stop_is_heard_within_a_long_interval(tmp_path: Path, clock: Clock):
     assert len(calls) == 1
     assert parent.cycles() == [0, 1]
     assert patched.longest_sleep_s <= 0.2
+
+
+@pytest.mark.parametrize(
+    ("interval_s", "cycle_s", "allowed", "asked", "done"),
+    [
+        (0.0, 0.0, 1024, 8, 8),
+        (0.0, 0.0, 5, 8, 5),
+        (0.0, 0.0, 0, 8, 0),
+        (0.0, 0.1, 1024, 8, 3),
+        (0.1, 0.0, 1024, 64, 9),
+        (600.0, 0.0, 1024, 8, 0),
+    ],
+    ids=["as asked", "as allowed", "not allowed", "in a moment", "at the pace", "not at a pace that takes too long"],
+)
+def test_cycles_after_the_last_one_are_few_and_keep_the_pace(
+    tmp_path: Path, clock: Clock, interval_s: float, cycle_s: float, allowed: int, asked: int, done: int
+):
+    """And are none of those that were measured."""
+    starts: list[int] = []
+    soaking = a_loop(a_ring(tmp_path), interval_s=interval_s)
+    soaking.words[ring.WORD_MORE_CYCLES] = allowed
+
+    def cycle() -> None:
+        starts.append(clock.now_ns)
+        clock.advance(cycle_s)
+
+    assert soaking.run_more(cycle, (), asked) == len(starts) == done
+    assert all(later - earlier >= interval_s * 1e9 for earlier, later in itertools.pairwise(starts))
+    assert soaking.words[ring.WORD_COMPLETED] == soaking.words[ring.WORD_CYCLE] == 0
+
+
+def test_a_cycle_after_the_last_one_that_raises_is_the_end_of_them(tmp_path: Path, clock: Clock):
+    soaking = a_loop(a_ring(tmp_path))
+    soaking.words[ring.WORD_MORE_CYCLES] = 100
+
+    def cycle() -> None:
+        raise SystemExit(3)
+
+    assert (soaking.run_more(cycle, (), 8), soaking.run_more(lambda: None, (), 8)) == (0, 0)

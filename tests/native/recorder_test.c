@@ -89,6 +89,8 @@ static void survivors_are_listed_by_birth_cycle(void)
     EXPECT(recorder_survivors(40, 60, 0, found, 8) == 40);
     EXPECT(recorder_survivors(40, 60, site, found, 8) == 20);
     EXPECT(found[0].address == 0x20000000 + 64 * 40 && found[0].size == 10 && found[0].cycle == 40);
+    EXPECT(recorder_site_of((void *)0x20000000) == site && recorder_site_of((void *)0x30000000) == other);
+    EXPECT(recorder_site_of((void *)0x20000010) == 0 && recorder_site_of((void *)0x7000000000) == 0);
 }
 
 static void ten_million_cycles_neither_wrap_nor_lose(void)

@@ -20,7 +20,8 @@ from builder import (
 )
 
 from soak.reporting import sentences as say
-from soak.results import Failure, Pacing, Parts, Place, SignalSpike, TrackerState
+from soak.results import Failure, HoldingCache, Pacing, Parts, Place, SignalSpike, TrackerState
+from soak.verdict import Verdict
 
 
 def test_the_headline_names_the_leak_and_counts_the_rest():
@@ -228,6 +229,16 @@ def test_an_open_verdict_gives_the_command_that_would_decide_it():
     assert say.needed_sentence(an_undecided("get")) == expected
     assert say.needed_sentence(an_undecided("get", needed_iterations=None)) is None
     assert say.needed_sentence(a_component()) is None
+
+
+def test_into_a_cache_that_fills_the_command_waits_until_it_is_full():
+    """With an n_min that the cache fits into, else it would be taken for a leak and end the run."""
+    fills = a_cause(state="held", holder=HoldingCache("lru_cache", "palette.lookup", 2000, 300, 2000))
+    settling = an_undecided("get", verdict=Verdict.SETTLING, n_min=256, causes=(fills,))
+
+    expected = "To decide it: soak run standalone_tests/drive_get.py --iterations 16000 --n-min 3400"
+    assert say.needed_sentence(settling) == expected
+    assert "into a cache that is not full yet" in say.component_sentence(settling)
 
 
 def test_why_a_driver_failed_is_not_said_twice():

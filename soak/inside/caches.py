@@ -1,0 +1,101 @@
+"""Recognise caches, the usual holders of growth that is none: what each may hold, and how much it holds now.
+
+Only what the interpreter or a library's C code tells is asked; nothing of the component's own runs.
+"""
+
+from __future__ import annotations
+
+import collections
+import functools
+import sys
+import weakref
+
+TYPE_CHECKING = False  # importing typing would be resident in every measured process
+if TYPE_CHECKING:
+    from typing import Any
+
+    Cache = tuple[str, str, int, int]
+    """Kind, name (empty where only the way to it tells), capacity or NO_BOUND, entries."""
+
+NO_BOUND = -1
+LRU_CACHE: Any = type(functools.lru_cache(1)(len))
+_DEQUE = collections.deque
+_WEAK_VALUES = weakref.WeakValueDictionary
+
+
+class Recogniser:
+    """Tells caches from other objects in a process as it is now."""
+
+    def __init__(self) -> None:
+        """Note the types, and the dicts that are caches because of where they stand."""
+        self.types = {LRU_CACHE, _DEQUE, _WEAK_VALUES}
+        self._cachetools = _subclasses(getattr(sys.modules.get("cachetools"), "Cache", None))
+        self.types |= self._cachetools
+        self.dicts: dict[int, tuple[str, str, int]] = {}
+        for module, name, most in (("re", "_cache", "_MAXCACHE"), ("re", "_cache2", "_MAXCACHE2")):
+            self._note(module, name, getattr(sys.modules.get(module), most, None))
+        self._note("linecache", "cache", NO_BOUND)
+
+    def describe(self, held: Any) -> Cache | None:
+        """Return what an object is as a cache; None when it is none."""
+        kind = type(held)
+        if kind is LRU_CACHE:
+            info = held.cache_info()
+            return (
+                "lru_cache",
+                _name_of_wrapped(held),
+                NO_BOUND if info.maxsize is None else info.maxsize,
+                info.currsize,
+            )
+        if kind is _DEQUE:
+            return None if held.maxlen is None else ("deque", "", held.maxlen, len(held))
+        if kind is dict:
+            known = self.dicts.get(id(held))
+            return None if known is None else (known[0], known[1], known[2], len(held))
+        if kind is _WEAK_VALUES:
+            return "WeakValueDictionary", "", NO_BOUND, len(held.data)
+        if kind in self._cachetools:
+            state = object.__getattribute__(held, "__dict__")
+            most, now = state.get("_Cache__maxsize"), state.get("_Cache__currsize")
+            if type(most) in (int, float) and type(now) in (int, float) and most < sys.maxsize:
+                return "cachetools", "", int(most), int(now)
+        return None
+
+    def entries_of(self, cache: Any) -> int:
+        """Return how many entries a cache has by now."""
+        found = self.describe(cache)
+        return 0 if found is None else found[3]
+
+    def is_full(self, cache: Any) -> bool:
+        """Whether it can take no more entries without giving up others."""
+        found = self.describe(cache)
+        return found is not None and found[2] != NO_BOUND and found[3] >= found[2]
+
+    def is_bounded(self, held: Any) -> bool:
+        """Whether it is a cache that can only hold so much."""
+        cache = self.describe(held)
+        return cache is not None and cache[2] != NO_BOUND
+
+    def _note(self, module: str, name: str, most: Any) -> None:
+        found = getattr(sys.modules.get(module), name, None)
+        if type(found) is dict and type(most) is int:
+            self.dicts[id(found)] = (module, "%s.%s" % (module, name), most)
+
+
+def _name_of_wrapped(cache: Any) -> str:
+    wrapped = object.__getattribute__(cache, "__dict__").get("__wrapped__")
+    if type(wrapped) is not type(_name_of_wrapped):
+        return ""
+    return "%s.%s" % (wrapped.__module__, wrapped.__qualname__)
+
+
+def _subclasses(base: Any) -> set[type]:
+    """Return a class and all that are derived from it; nothing for what is no class."""
+    found: set[type] = set()
+    waiting = [base] if isinstance(base, type) else []
+    while waiting:
+        kind = waiting.pop()
+        if kind not in found:
+            found.add(kind)
+            waiting += type.__subclasses__(kind)
+    return found

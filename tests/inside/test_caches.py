@@ -1,0 +1,125 @@
+"""Caches among the objects of a process, and what only they hold."""
+
+from __future__ import annotations
+
+import collections
+import functools
+import linecache
+import re
+import sys
+import types
+import weakref
+
+import pytest
+
+from soak.inside import afterwards, caches, objects
+
+
+class Thing:
+    pass
+
+
+@pytest.fixture(autouse=True)
+def _from_the_state_only(monkeypatch: pytest.MonkeyPatch):
+    """Begin nowhere else: a process full of tests has more modules and variables than a walk has time for."""
+    monkeypatch.setattr(objects, "_variables", lambda frame: [])
+    monkeypatch.setattr(objects, "_modules", list)
+
+
+def make_cached(maxsize: int | None):
+    @functools.lru_cache(maxsize=maxsize)
+    def make(number: int) -> Thing:
+        return Thing()
+
+    return make
+
+
+def walk_to(state: object, *targets: object) -> objects.Walk:
+    walk = objects.Walk({id(target): id(type(target)) for target in targets})
+    walk.go([("the state", state)])
+    return walk
+
+
+def test_each_kind_of_cache_is_told_with_its_bound_and_its_entries():
+    make = make_cached(100)
+    make(1)
+    things = weakref.WeakValueDictionary({1: make(1)})
+    describe = caches.Recogniser().describe
+
+    kind, name, capacity, entries = describe(make) or ("", "", 0, 0)
+    assert (kind, capacity, entries) == ("lru_cache", 100, 1)
+    assert name == f"{__name__}.make_cached.<locals>.make"
+    assert (describe(make_cached(None)) or ())[2:] == (caches.NO_BOUND, 0)
+    assert describe(collections.deque([1, 2], maxlen=5)) == ("deque", "", 5, 2)
+    assert describe(things) == ("WeakValueDictionary", "", caches.NO_BOUND, 1)
+    assert describe(re._cache) == ("re", "re._cache", re._MAXCACHE, len(re._cache))  # type: ignore[attr-defined]
+    assert describe(linecache.cache) == ("linecache", "linecache.cache", caches.NO_BOUND, len(linecache.cache))
+    assert [describe(other) for other in (collections.deque(), {}, Thing(), len)] == [None] * 4
+
+
+def test_caches_of_cachetools_are_told_without_running_their_code(monkeypatch: pytest.MonkeyPatch):
+    class Cache:
+        def __init__(self) -> None:
+            self.__maxsize, self.__currsize = 3000, 7
+
+        @property
+        def maxsize(self) -> int:
+            raise AssertionError("asked")
+
+    class LRUCache(Cache):
+        pass
+
+    cachetools = types.ModuleType("cachetools")
+    cachetools.Cache = Cache  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "cachetools", cachetools)
+
+    assert caches.Recogniser().describe(LRUCache()) == ("cachetools", "", 3000, 7)
+
+
+def test_what_only_a_bounded_cache_holds_is_found_last_and_the_cache_named():
+    make = make_cached(100)
+    mine, shared = make(1), make(2)
+    walk = walk_to({"make": make, "shared": [shared]}, mine, shared)
+    found = {id(target): position for target, position in walk.arrived}
+
+    cache, said = walk.cache_of(found[id(mine)]) or (None, None)
+
+    assert [id(target) for target, _ in walk.arrived[: walk.direct]] == [id(shared)]
+    assert walk.is_complete
+    assert cache is make
+    assert said == ("lru_cache", f"{__name__}.make_cached.<locals>.make", 100, 2)
+    assert walk.cache_of(found[id(shared)]) is None
+
+
+def test_an_unbounded_cache_is_a_holder_like_any_other():
+    make = make_cached(None)
+    thing = make(1)
+    walk = walk_to({"make": make}, thing)
+
+    assert walk.direct == 1
+    assert (walk.cache_of(walk.arrived[0][1]) or (None, ()))[1][2:] == (caches.NO_BOUND, 1)
+
+
+def test_a_cache_without_a_name_of_its_own_is_named_by_the_way_to_it():
+    thing = Thing()
+    walk = walk_to({"recent": collections.deque([thing], maxlen=5)}, thing)
+
+    assert (walk.cache_of(walk.arrived[0][1]) or (None, ()))[1] == ("deque", "the state['recent']", 5, 1)
+
+
+@pytest.mark.parametrize(
+    ("maxlen", "per_cycle", "gained", "cycles"), [(100, 1, 8, 8), (100, 4, 32, 8), (5, 1, 4, 8), (100, 0, 0, 1024)]
+)
+def test_a_cache_is_watched_until_it_is_known_how_fast_it_fills(maxlen: int, per_cycle: int, gained: int, cycles: int):
+    """Or full, or so long that it does not fill."""
+    recent = collections.deque([0], maxlen=maxlen)
+
+    def run(most: int) -> int:
+        recent.extend([1] * most * per_cycle)
+        return most
+
+    assert afterwards._watch_filling({7: recent}, run) == {7: (gained, cycles)}
+
+
+def test_a_cache_is_not_watched_where_no_more_cycles_are_allowed():
+    assert afterwards._watch_filling({7: collections.deque(maxlen=5)}, lambda most: 0) == {7: (0, 0)}
