@@ -7,6 +7,7 @@ that stays, and nothing needs a new file descriptor, thread or mapping once the 
 from __future__ import annotations
 
 import gc
+import sys
 import time
 
 from soak.inside import counters, ring
@@ -39,6 +40,7 @@ _LAST_ACKNOWLEDGE_NS = 1_000_000_000
 _LOOK_S = 0.05
 """How often a process that the parent looks at wakes up to see whether that is over."""
 _LONGEST_SLEEP_S = 0.2
+_LISTED_WITHIN_S, _LOOK_EVERY_S = 2.0, 0.01
 
 
 class Loop:
@@ -127,6 +129,19 @@ class Loop:
             raise
         finally:
             words[ring.WORD_LOOP_ENDED_NS] = time.monotonic_ns()
+
+    def show_what_is_open(self) -> None:
+        """Name the threads, and wait until the parent has listed what is open; to be called when measuring is over."""
+        words = self.words
+        try:
+            names = _thread_names()
+        except Exception:  # whatever a component has done to threading: its threads go by the kernel's names
+            names = {}
+        self.area.write_names(names)
+        self.written.wake()
+        deadline_ns = time.monotonic_ns() + int(_LISTED_WITHIN_S * 1e9)
+        while not words[ring.WORD_LISTED] and time.monotonic_ns() < deadline_ns:
+            self.read.wait(words[ring.WORD_ROWS_READ], _LOOK_EVERY_S)
 
     def checkpoint(self, done: int) -> None:
         """Read the counters, write a row, and give the parent a moment to read what is read from outside."""
@@ -285,3 +300,11 @@ class Loop:
         if late_ns > words[ring.WORD_WORST_LAG_NS]:
             words[ring.WORD_WORST_LAG_NS] = late_ns
         return True
+
+
+def _thread_names() -> dict[int, str]:
+    """Return the names that Python's threads have been given, by the kernel's number."""
+    threading = sys.modules.get("threading")
+    if threading is None:
+        return {}
+    return {thread.native_id: str(thread.name) for thread in threading.enumerate() if thread.native_id}

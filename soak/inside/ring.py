@@ -10,17 +10,19 @@ offset   content
 0        512 words, see the ``WORD_*`` constants
 4096     text: first the settings (marshal), later a failure's report
 24576    ``ROW_CAPACITY`` rows of ``len(ROW_FIELDS)`` words
+155648   the threads' names (marshal), written when measuring is over, and so not pre-touched
 ======== ============================================================
 """
 
 from __future__ import annotations
 
 import ctypes
+import marshal
 import mmap
 import struct
 import sys
 
-MAGIC = 0x736F616B_00000003
+MAGIC = 0x736F616B_00000004
 HEADER_BYTES = 4096
 TEXT_OFFSET = HEADER_BYTES
 TEXT_BYTES = 20480
@@ -47,6 +49,7 @@ WORD_COUNTED = 16  # cycles completed at the last checkpoint
 WORD_PAUSED_NS = 17  # for how long the loop has stood still because the parent said so
 WORD_USUAL_CHECKPOINT_NS = 18  # what one has been taking lately
 WORD_TYPE = 19  # the address of the type ``type``, by which a scan of the memory tells objects
+WORD_NAMES_BYTES = 21  # above 0: the loop has ended, the threads' names are there, and the child waits for WORD_LISTED
 WORD_ANSWERED = 20  # 1 when what the parent asked about objects is answered in the text area
 WORD_COUNTING = 22  # 1 while a checkpoint is counted: it collects garbage, and that runs the component's finalizers
 # Words written by the parent.
@@ -57,6 +60,7 @@ WORD_EARLY_NS = 35  # so long into the cycles the verdict's rule looks back at n
 WORD_HELD_NS = 36  # for how long the parent has held the process still at checkpoints, to scan its memory
 WORD_ASKED = 37  # 1 when the text area holds a question about objects, to be answered after the last cycle
 WORD_HOLD = 38  # 1 while the parent looks at the process that waits for it at a checkpoint: it then waits for longer
+WORD_LISTED = 39  # 1 when the parent has listed what is open after the last cycle
 
 GO_ON, STOP, PAUSE = range(3)
 
@@ -86,7 +90,9 @@ NOT_READ = -1
 ROW = struct.Struct("=%dq" % len(ROW_FIELDS))
 ROW_CAPACITY = 1024
 _SEQUENCE = struct.Struct("=q")
-RING_BYTES = ROWS_OFFSET + ROW_CAPACITY * ROW.size
+NAMES_OFFSET = ROWS_OFFSET + ROW_CAPACITY * ROW.size
+NAMES_BYTES = 65536
+RING_BYTES = NAMES_OFFSET + NAMES_BYTES
 PAGE_BYTES = 4096
 _READ_WRITE, _PRIVATE_FIXED_ANONYMOUS = 0x3, 0x2 | 0x10 | 0x20  # Linux
 
@@ -111,8 +117,8 @@ class Ring:
             raise ValueError("%s is not a ring of this version of soak" % path)
 
     def touch(self) -> None:
-        """Write one byte on each page, so that no later write grows the resident size."""
-        for offset in range(0, RING_BYTES, PAGE_BYTES):
+        """Write one byte on each page up to the rows' end, so that no later write grows the resident size."""
+        for offset in range(0, NAMES_OFFSET, PAGE_BYTES):
             self.map[offset] = self.map[offset]
 
     def write_text(self, content: bytes) -> None:
@@ -126,6 +132,20 @@ class Ring:
     def read_text(self) -> bytes:
         """Return the bytes in the text area."""
         return self.map[TEXT_OFFSET : TEXT_OFFSET + self.words[WORD_TEXT_BYTES]]
+
+    def write_names(self, names: dict[int, str]) -> None:
+        """Put the threads' names there, by the kernel's number; those that do not fit are left out."""
+        content = marshal.dumps(names, 2)
+        while len(content) > NAMES_BYTES:
+            names = dict(list(names.items())[len(names) // 2 :])
+            content = marshal.dumps(names, 2)
+        self.map[NAMES_OFFSET : NAMES_OFFSET + len(content)] = content
+        self.words[WORD_NAMES_BYTES] = len(content)
+
+    def read_names(self) -> dict[int, str]:
+        """Return the threads' names by the kernel's number; none before they were written."""
+        length = self.words[WORD_NAMES_BYTES]
+        return marshal.loads(self.map[NAMES_OFFSET : NAMES_OFFSET + length]) if length else {}
 
     def write_row(self, fields: tuple[int, ...]) -> None:
         """Append a row (child). ``fields``: the values of ROW_FIELDS without the last two. Overwrites unread rows."""

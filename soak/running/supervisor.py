@@ -19,6 +19,7 @@ from soak.analysis.component import (
     with_lost_sites,
 )
 from soak.analysis.ledger import Suspect
+from soak.attribution.opened import StillOpen
 from soak.inside import ring
 from soak.measurements import Reading
 from soak.probes.limits import read_limits
@@ -28,6 +29,7 @@ from soak.running.auditing import Auditor
 from soak.running.failures import describe_failure
 from soak.running.guards import HeatGuard, hottest_c, tripped_guard, what_ran_out
 from soak.running.interpreter import Interpreter
+from soak.running.opened import OpenedWatch
 from soak.running.process import MeasuredProcess
 from soak.running.scanning import Scanner
 from soak.running.tracking import LedgerWatch, Tracked
@@ -90,11 +92,11 @@ class Course:
     lost_rows: int
     gc_held_off: bool
     """The component ran with gc disabled or frozen, so soak did not collect for it either."""
-    fds_at_start: dict[str, int]
-    fds_at_end: dict[str, int]
     output: str
     started: str
     tracked: Tracked
+    opened: tuple[StillOpen, ...] = ()
+    """What was opened during the cycles and is open at their end."""
     paused_s: float = 0.0
     """For how long the loop stood still, because the machine was too hot; no part of ``seconds``."""
     hottest_c: float | None = None
@@ -141,8 +143,6 @@ class Supervisor:
         self._details_due_s = 0.0
         self._judge_due_s = 0.0
         self._last_values: dict[str, float] = {}
-        self._fds_at_start: dict[str, int] = {}
-        self._fds_at_end: dict[str, int] = {}
         self._standing: Judgement | None = None
         self._suspects: list[Suspect] = []
         self._lost_since_s = 0.0
@@ -160,6 +160,7 @@ class Supervisor:
         self._ledger = LedgerWatch(process.ledger_path, process.pid, self._plan.tolerance_bytes)
         self._scanner = Scanner(process)
         self._auditor = Auditor(process)
+        self._opened = OpenedWatch(process, self._ledger)
         try:
             return self._watch(process, started)
         finally:
@@ -206,6 +207,9 @@ class Supervisor:
         while process.exit_status() is None:
             process.wait_for_row(self._rows_read, _WAIT_S)
             self._take_rows(process, reader)
+            if process.words[ring.WORD_NAMES_BYTES] and not process.words[ring.WORD_LISTED]:
+                self._opened.look()
+                process.let_go()
             self._fix_n_min_when_known(process)
             if not stopped_by:
                 stopped_by = self._reason_to_stop(process, limits)
@@ -263,11 +267,10 @@ class Supervisor:
             checkpoint_share=words[ring.WORD_CHECKPOINT_NS] / 1e9 / loop_s if loop_s else 0.0,
             lost_rows=self._rows_lost,
             gc_held_off=bool(self._rows_read and not words[ring.WORD_GC_COLLECTED]),
-            fds_at_start=self._fds_at_start,
-            fds_at_end=self._fds_at_end,
             output=process.output(),
             started=started,
             tracked=tracked,
+            opened=self._opened.still_open(),
             paused_s=words[ring.WORD_PAUSED_NS] / 1e9,
             hottest_c=heat.hottest_c,
             audit=self._auditor.finish(self._ledger.name_of),
@@ -287,6 +290,8 @@ class Supervisor:
         if not self._ledger.is_complete:
             self._judge.distrust(LEDGER_SIGNALS)
         waits = process.words[ring.WORD_ROWS_READ] < written
+        if waits and reader is not None:
+            self._opened.at_checkpoint(process.words[ring.WORD_COUNTED], outside)
         if waits and reader is not None and (ledger_cycle is not None or not self._tracks):
             self._look_at_memory(process, written)
         # Where CLEAN may be proven, the child waits for the answer: it may be its last cycle.
@@ -377,8 +382,6 @@ class Supervisor:
         if now_s >= self._details_due_s:
             values.update(reader.read_details())
             self._details_due_s = now_s + _DETAILS_EVERY_S
-            self._fds_at_end = reader.describe_fds()
-            self._fds_at_start = self._fds_at_start or self._fds_at_end
         self._last_values = values
         return values
 
