@@ -41,7 +41,7 @@ LEDGER_SIGNALS = ("tracked", "tracked_blocks")
 
 _WAIT_S = 0.05
 _DETAILS_EVERY_S = 1.0
-_JUDGE_EVERY_S = 0.1
+_JUDGE_EVERY_S, _JUDGE_REST = 0.1, 3.0
 _CYCLE_TIME_KNOWN_AFTER_S = 1.0
 _EARLY_SHARE, _EARLY_AT_MOST_S = 1 / 64, 0.25
 """Of the budget: n_min is an eighth of it, and the first look that can decide reaches back to a quarter of n_min."""
@@ -301,10 +301,12 @@ class Supervisor:
         readings = self._read_rows(process, written, outside, ledger_cycle, sums)
         for reading in readings:
             self._judge.add(reading)
-        now_s = time.monotonic()
-        if now_s >= self._judge_due_s or may_be_last:
+        begun_s = time.monotonic()
+        if begun_s >= self._judge_due_s or may_be_last:
             self._standing = self._judge_all(process)
-            self._judge_due_s = now_s + _JUDGE_EVERY_S
+            # Many sites that grow take long to judge, and meanwhile nothing is read from outside.
+            judged_s = time.monotonic()
+            self._judge_due_s = judged_s + max(_JUDGE_EVERY_S, _JUDGE_REST * (judged_s - begun_s))
         if waits and may_be_last:
             if self._reason_to_stop(process, self._limits) == "verdict":
                 process.ask_to_stop()
