@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from soak.attribution.causes import Call, Locate, above_bytecode, fingerprint, is_ours, is_plumbing, list_stack
-from soak.probes.opened import OpenItem
+from soak.probes.opened import DESCRIPTOR, OpenItem
 from soak.results import Cause, Opened, Place
 
 _STANDARD_LIBRARY = re.compile(r"^<frozen |/lib(64)?/python3\.\d+/(?!site-packages/|dist-packages/)")
@@ -68,11 +68,14 @@ def _cause(group: Sequence[StillOpen], locate: Locate, kind: str, rate: float, s
     fullest = max(group, key=lambda one: len(one.stack), default=None)
     where, python_where = (None, None) if fullest is None else _places(fullest, locate)
     types = Counter(one.item.type for one in group)
+    type_ = types.most_common(1)[0][0] if types else None
+    # One function may forget a pipe and a file; a process, though, may have ended or not.
+    identity = f"{kind} {type_}" if kind == DESCRIPTOR and type_ else kind
     return Cause(
         kind=kind,
         confirmed=True,
         state="unknown",
-        fingerprint=fingerprint(kind, where, python_where, None),
+        fingerprint=fingerprint(identity, where, python_where, None),
         bytes_per_iteration=None,
         blocks_per_iteration=None,
         requested_size=None,
@@ -82,7 +85,7 @@ def _cause(group: Sequence[StillOpen], locate: Locate, kind: str, rate: float, s
         python_where=python_where,
         stack=() if fullest is None else list_stack(fullest.stack, locate),
         held_by=(),
-        type=types.most_common(1)[0][0] if types else None,
+        type=type_,
         advice=advice,
         count_per_iteration=rate,
         opened=name_groups([one.item for one in group]),

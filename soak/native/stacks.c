@@ -119,9 +119,10 @@ static uint32_t intern(enum site_kind kind, uint32_t site, const uint64_t *frame
         return known;
     struct site *base = recorder_site_at(site);
     size_t length = 1 + native + python;
+    size_t most = kind == SITE_OPENING ? WORDS_LIMIT / 2 : WORDS_LIMIT; /* blocks must not be left without */
     uint32_t at = __atomic_load_n(&words_used, __ATOMIC_RELAXED);
     do {
-        if (at + length > WORDS_LIMIT || base->stacks >= STACKS_PER_SITE)
+        if (at + length > most || base->stacks >= STACKS_PER_SITE)
             return site;
     } while (!__atomic_compare_exchange_n(&words_used, &at, at + (uint32_t)length, 0, __ATOMIC_RELAXED,
                                           __ATOMIC_RELAXED));

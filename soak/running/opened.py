@@ -11,7 +11,7 @@ from soak.probes.opened import DESCRIPTOR, Inventory, OpenItem, describe_new, re
 from soak.running.process import MeasuredProcess
 from soak.running.tracking import LedgerWatch
 
-SIGNALS_OF_ITEMS = ("fds", "threads", "children")
+SIGNALS_OF_ITEMS = ("threads", "children", "fds")
 
 _SETTLED_AFTER_CYCLES = 8
 """What first calls open for good is there by then."""
