@@ -31,7 +31,7 @@ class OpenedWatch:
         self._before = Inventory()
         self._counts_before: Mapping[str, float] = {}
         self._settled_at: int | None = None
-        self._due_s = 0.0
+        self._listed_growth, self._due_s = 0.0, 0.0
         self._items: tuple[OpenItem, ...] = ()
         self._openings: tuple[dict[int, Opening], dict[int, Opening]] = ({}, {})
 
@@ -40,12 +40,13 @@ class OpenedWatch:
         if self._settled_at is None or self._settled_at < _SETTLED_AFTER_CYCLES <= cycle:
             self._before = read_inventory(self._process.pid)
             self._counts_before, self._settled_at = counts, cycle
-            self._items = ()
-        elif time.monotonic() >= self._due_s and any(
-            counts.get(name, 0.0) >= self._counts_before.get(name, 0.0) + _FEW for name in SIGNALS_OF_ITEMS
-        ):
+            self._items, self._listed_growth = (), 0.0
+            return
+        growth = max(counts.get(name, 0.0) - self._counts_before.get(name, 0.0) for name in SIGNALS_OF_ITEMS)
+        # By doubling, for a process may be killed within a second.
+        if growth >= _FEW and (growth >= 2 * self._listed_growth or time.monotonic() >= self._due_s):
             self.look()
-            self._due_s = time.monotonic() + _AGAIN_AFTER_S
+            self._listed_growth, self._due_s = growth, time.monotonic() + _AGAIN_AFTER_S
 
     def look(self) -> None:
         """List what is open now and was not when the process had settled."""
