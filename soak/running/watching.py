@@ -22,8 +22,11 @@ import psutil
 from soak.analysis.component import LARGEST_N_MIN, Judgement
 from soak.analysis.outside import DECIDING, OutsideJudge
 from soak.attribution.causes import fingerprint
+from soak.attribution.opened import StillOpen, causes_of_opened
+from soak.attribution.symbols import Symbols
 from soak.errors import UsageError
 from soak.measurements import SIGNALS, Role
+from soak.probes.opened import Inventory, OpenItem, describe_new, read_inventory
 from soak.probes.outside import OutsideReader, open_reader
 from soak.results import Cause, ComponentResult, Failure, Growth, Pacing, SignalResult, TrackerState
 from soak.units import format_count
@@ -75,6 +78,12 @@ class Subject(Protocol):
 
     def describe_fds(self) -> dict[str, int]:
         """Count descriptors by what they point to."""
+
+    def inventory(self) -> Inventory:
+        """List what it has open."""
+
+    def describe_new(self, before: Inventory) -> tuple[OpenItem, ...]:
+        """Return what it has open now and had not ``before``."""
 
     def has_huge_pages(self) -> bool:
         """Tell whether the kernel backs it with pages of 2 MiB."""
@@ -133,6 +142,14 @@ class Process:
     def describe_fds(self) -> dict[str, int]:
         """See Subject."""
         return self._readers[self.pid].describe_fds()
+
+    def inventory(self) -> Inventory:
+        """See Subject."""
+        return read_inventory(self.pid)
+
+    def describe_new(self, before: Inventory) -> tuple[OpenItem, ...]:
+        """See Subject."""
+        return describe_new(self.pid, before)
 
     def has_huge_pages(self) -> bool:
         """See Subject."""
@@ -198,6 +215,14 @@ class ScriptedSubject:
         """See Subject."""
         return {}
 
+    def inventory(self) -> Inventory:
+        """See Subject."""
+        return Inventory()
+
+    def describe_new(self, before: Inventory) -> tuple[OpenItem, ...]:  # noqa: ARG002 - it has nothing open
+        """See Subject."""
+        return ()
+
     def has_huge_pages(self) -> bool:
         """See Subject."""
         return False
@@ -238,6 +263,7 @@ class Watch:
         self._sleep = sleep or stopping.wait
         self._messages: list[str] = []
         self._fds_at_start = self._fds_at_end = subject.describe_fds()
+        self._opened: tuple[OpenItem, ...] = ()
 
     def run(self) -> ComponentResult:
         """Sample until the verdict stands, the time is over, the process has ended, or ``stopping`` is set."""
@@ -255,6 +281,7 @@ class Watch:
                 standing = self._judge.judge()
             if sample % _DESCRIBE_EVERY == _DESCRIBE_EVERY - 1:
                 self._fds_at_end = subject.describe_fds() or self._fds_at_end
+                self._opened = subject.describe_new(self._before) or self._opened
             self._on_sample(sample, values, standing)
             stopped_by = self._reason_to_stop(self._now() - begun_s, standing)
             if stopped_by:
@@ -267,6 +294,7 @@ class Watch:
             missed += skipped
             sample += 1 + skipped
         seconds = self._now() - begun_s
+        self._opened = subject.describe_new(self._before) or self._opened
         judgement = self._judge.judge(at_end=True)
         pacing = Pacing(plan.every_s, seconds / sample if sample else None, missed, worst_lag_s)
         return self._result(judgement, sample, seconds, stopped_by, pacing, started)
@@ -274,6 +302,7 @@ class Watch:
     def _begin(self, program: str) -> None:
         self._program = program
         self._offset = 0
+        self._before, self._opened = self._subject.inventory(), ()
         self._judge = OutsideJudge(
             self._plan.tolerance_bytes, self._plan.n_min, huge_pages=self._subject.has_huge_pages()
         )
@@ -364,23 +393,25 @@ class Watch:
         if name == "rss":
             return ()  # of which kind the memory is cannot be told from here
         kind = signal.kind
-        grown = {what: n - self._fds_at_start.get(what, 0) for what, n in self._fds_at_end.items()}
+        if signal.unit != "bytes":
+            opened = [StillOpen(item) for item in self._opened if item.kind == kind]
+            return causes_of_opened(opened, Symbols("").locate, kind, rate, series.since, _ADVICE[kind])
         return (
             Cause(
                 kind=kind,
                 confirmed=True,
                 state="unknown",
                 fingerprint=fingerprint(kind, None, None, None),
-                bytes_per_iteration=rate if signal.unit == "bytes" else None,
+                bytes_per_iteration=rate,
                 blocks_per_iteration=None,
                 requested_size=None,
-                every=1 / rate if 0 < rate < 1 and signal.unit != "bytes" else None,
+                every=None,
                 since=series.since,
                 where=None,
                 python_where=None,
                 stack=(),
                 held_by=(),
-                type=max(grown, key=lambda what: grown[what], default=None) if name == "fds" else None,
+                type=None,
                 advice=_ADVICE[kind],
             ),
         )
