@@ -22,11 +22,11 @@ import psutil
 from soak.analysis.component import LARGEST_N_MIN, Judgement
 from soak.analysis.outside import DECIDING, OutsideJudge
 from soak.attribution.causes import fingerprint
-from soak.attribution.opened import StillOpen, causes_of_opened
+from soak.attribution.opened import StillOpen, causes_of_opened, name_groups
 from soak.attribution.symbols import Symbols
 from soak.errors import UsageError
 from soak.measurements import SIGNALS, Role
-from soak.probes.opened import Inventory, OpenItem, describe_new, read_inventory
+from soak.probes.opened import DESCRIPTOR, Inventory, OpenItem, describe_new, read_inventory
 from soak.probes.outside import OutsideReader, open_reader
 from soak.results import Cause, ComponentResult, Failure, Growth, Pacing, SignalResult, TrackerState
 from soak.units import format_count
@@ -34,7 +34,7 @@ from soak.verdict import SeriesVerdict, Verdict
 
 SMALLEST_N_MIN, USUAL_N_MIN = 64, 256
 _DESCRIBE_EVERY = 60
-"""Samples between two looks at what the descriptors are: as many links to read as there are descriptors."""
+"""Samples between two looks at what it has open: as many links to read as there are descriptors."""
 _DETAILS_SHARE = 0.001
 """Part of the time that reading PSS and USS may take; a small process's are read at every sample."""
 _ADVICE = {
@@ -75,9 +75,6 @@ class Subject(Protocol):
 
     def program(self) -> str:
         """Return what the process runs; another answer than before means that it has become another program."""
-
-    def describe_fds(self) -> dict[str, int]:
-        """Count descriptors by what they point to."""
 
     def inventory(self) -> Inventory:
         """List what it has open."""
@@ -138,10 +135,6 @@ class Process:
         with contextlib.suppress(psutil.Error):
             return psutil.Process(self.pid).name()
         return ""
-
-    def describe_fds(self) -> dict[str, int]:
-        """See Subject."""
-        return self._readers[self.pid].describe_fds()
 
     def inventory(self) -> Inventory:
         """See Subject."""
@@ -211,10 +204,6 @@ class ScriptedSubject:
         self._program = next(self._programs, self._program)
         return self._program
 
-    def describe_fds(self) -> dict[str, int]:
-        """See Subject."""
-        return {}
-
     def inventory(self) -> Inventory:
         """See Subject."""
         return Inventory()
@@ -262,7 +251,6 @@ class Watch:
         self._now = now
         self._sleep = sleep or stopping.wait
         self._messages: list[str] = []
-        self._fds_at_start = self._fds_at_end = subject.describe_fds()
         self._opened: tuple[OpenItem, ...] = ()
 
     def run(self) -> ComponentResult:
@@ -280,7 +268,6 @@ class Watch:
             if self._judge.add(sample - self._offset, values):
                 standing = self._judge.judge()
             if sample % _DESCRIBE_EVERY == _DESCRIBE_EVERY - 1:
-                self._fds_at_end = subject.describe_fds() or self._fds_at_end
                 self._opened = subject.describe_new(self._before) or self._opened
             self._on_sample(sample, values, standing)
             stopped_by = self._reason_to_stop(self._now() - begun_s, standing)
@@ -355,7 +342,11 @@ class Watch:
             tracker=TrackerState(False, "watched from outside"),
             pacing=pacing,
             failure=failure,
-            messages=(*self._messages, *self._fd_message(), *([_NO_PLACE] if name in ("rss", "mapped") else [])),
+            messages=(
+                *self._messages,
+                *self._opened_message(name),
+                *([_NO_PLACE] if name in ("rss", "mapped") else []),
+            ),
             checkpoints=samples + 1,
             started=started,
             tolerance_bytes=self._plan.tolerance_bytes,
@@ -416,15 +407,11 @@ class Watch:
             ),
         )
 
-    def _fd_message(self) -> Iterator[str]:
-        kinds = sorted(self._fds_at_start.keys() | self._fds_at_end.keys())
-        changed = [
-            f"{kind} {format_count(self._fds_at_start.get(kind, 0))} → {format_count(self._fds_at_end.get(kind, 0))}"
-            for kind in kinds
-            if self._fds_at_start.get(kind, 0) != self._fds_at_end.get(kind, 0)
-        ]
-        if changed:
-            yield f"File descriptors by kind: {', '.join(changed[:8])}."
+    def _opened_message(self, decided_by: str | None) -> Iterator[str]:
+        groups = name_groups([item for item in self._opened if item.kind == DESCRIPTOR])
+        if groups and decided_by != "fds":  # else the cause says it
+            told = ", ".join(f"{format_count(group.count)} × {group.kind} {group.name}".rstrip() for group in groups)
+            yield f"Open at the end and not at the beginning: {told}."
 
 
 def _growth(name: str | None, series: SeriesVerdict | None) -> Growth | None:

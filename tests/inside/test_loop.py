@@ -340,6 +340,57 @@ def test_the_last_checkpoint_waits_for_a_parent_that_is_late(tmp_path: Path, clo
     assert waits_of(soaking, clock) == [pytest.approx(1.0, abs=0.01)]
 
 
+def test_a_loop_without_deadlines_waits_longer_for_a_parent_at_work(tmp_path: Path, clock: Clock):
+    """Judging may take a parent so long; a paced cycle is not kept waiting for that."""
+
+    def waited_s(interval_s: float) -> float:
+        folder = tmp_path / str(interval_s)
+        folder.mkdir()
+        soaking = a_loop(a_ring(folder), iterations=1, interval_s=interval_s)
+        soaking.read = type("Never", (), {"wait": lambda _, __, seconds: clock.advance(seconds)})()
+        begun_ns = clock.now_ns
+        soaking.checkpoint(1)
+        return (clock.now_ns - begun_ns) / 1e9
+
+    assert (waited_s(0.0), waited_s(0.1)) == pytest.approx((1.0, 0.05))
+
+
+def test_when_it_is_over_the_threads_are_named_and_the_parent_waited_for(tmp_path: Path):
+    """Until it has listed what is open; one that is gone is not waited for long."""
+    area = a_ring(tmp_path)
+    soaking = a_loop(area, iterations=1)
+    waiting = threading.Event()
+    thread = threading.Thread(target=waiting.wait, name="the one that waits")
+    thread.start()
+    seen: list[dict[int, str]] = []
+
+    def look() -> None:
+        while not area.words[ring.WORD_NAMES_BYTES]:
+            pass
+        seen.append(area.read_names())
+        area.words[ring.WORD_LISTED] = 1
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    soaking.show_what_is_open()
+    waiting.set()
+    looking.join()
+    thread.join()
+
+    assert area.words[ring.WORD_LISTED] == 1
+    assert seen[0][thread.native_id or 0] == "the one that waits"
+
+
+def test_a_parent_that_never_lists_is_waited_for_two_seconds_at_most(tmp_path: Path, clock: Clock):
+    soaking = a_loop(a_ring(tmp_path), iterations=1)
+    soaking.read = type("Never", (), {"wait": lambda _, __, seconds: clock.advance(seconds)})()
+    begun_ns = clock.now_ns
+
+    soaking.show_what_is_open()
+
+    assert (clock.now_ns - begun_ns) / 1e9 == pytest.approx(2.0)
+
+
 # Pacing
 
 

@@ -127,6 +127,16 @@ def test_a_number_that_points_to_something_else_is_new(holder: subprocess.Popen[
     assert [item.name for item in describe_new(holder.pid, before)] == [f"{tmp_path}/file"]
 
 
+def test_of_very_many_the_newest_are_listed(holder: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those show what leaks; the time that a list takes is bounded."""
+    opened(holder)
+    everything = read_inventory(holder.pid)
+
+    monkeypatch.setattr("soak.probes.opened.MOST_LISTED", 3)
+
+    assert sorted(read_inventory(holder.pid).descriptors) == sorted(everything.descriptors)[-3:]
+
+
 def test_a_thread_without_a_name_of_pythons_has_the_kernels(holder: subprocess.Popen[str]) -> None:
     """What the system calls it: the program's name, where nobody gave it another."""
     before = read_inventory(holder.pid)
