@@ -16,6 +16,8 @@ SIGNALS_OF_ITEMS = ("threads", "children", "fds")
 _SETTLED_AFTER_CYCLES = 8
 """What first calls open for good is there by then."""
 _FEW, _AGAIN_AFTER_S = 8, 1.0
+_SHARE = 0.02
+"""Of the time that lists may take beyond the doubling; the process waits meanwhile."""
 
 
 class OpenedWatch:
@@ -45,8 +47,10 @@ class OpenedWatch:
         growth = max(counts.get(name, 0.0) - self._counts_before.get(name, 0.0) for name in SIGNALS_OF_ITEMS)
         # By doubling, for a process may be killed within a second.
         if growth >= _FEW and (growth >= 2 * self._listed_growth or time.monotonic() >= self._due_s):
+            begun_s = time.monotonic()
             self.look()
-            self._listed_growth, self._due_s = growth, time.monotonic() + _AGAIN_AFTER_S
+            took_s = time.monotonic() - begun_s
+            self._listed_growth, self._due_s = growth, begun_s + max(_AGAIN_AFTER_S, took_s / _SHARE)
 
     def look(self) -> None:
         """List what is open now and was not when the process had settled."""
