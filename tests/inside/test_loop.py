@@ -340,21 +340,6 @@ def test_the_last_checkpoint_waits_for_a_parent_that_is_late(tmp_path: Path, clo
     assert waits_of(soaking, clock) == [pytest.approx(1.0, abs=0.01)]
 
 
-def test_a_loop_without_deadlines_waits_longer_for_a_parent_at_work(tmp_path: Path, clock: Clock):
-    """Judging may take a parent so long; a paced cycle is not kept waiting for that."""
-
-    def waited_s(interval_s: float) -> float:
-        folder = tmp_path / str(interval_s)
-        folder.mkdir()
-        soaking = a_loop(a_ring(folder), iterations=1, interval_s=interval_s)
-        soaking.read = type("Never", (), {"wait": lambda _, __, seconds: clock.advance(seconds)})()
-        begun_ns = clock.now_ns
-        soaking.checkpoint(1)
-        return (clock.now_ns - begun_ns) / 1e9
-
-    assert (waited_s(0.0), waited_s(0.1)) == pytest.approx((1.0, 0.05))
-
-
 def test_when_it_is_over_the_threads_are_named_and_the_parent_waited_for(tmp_path: Path):
     """Until it has listed what is open; one that is gone is not waited for long."""
     area = a_ring(tmp_path)
