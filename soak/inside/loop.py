@@ -134,10 +134,9 @@ class Loop:
         """Name the threads, and wait until the parent has listed what is open; to be called when measuring is over."""
         words = self.words
         try:
-            names = _thread_names()
-        except Exception:  # whatever a component has done to threading: its threads go by the kernel's names
-            names = {}
-        self.area.write_names(names)
+            self.area.write_names(_thread_names())
+        except Exception:  # no memory, or whatever a component has done to threading: the kernel's names must do
+            words[ring.WORD_NAMES_BYTES] = ring.NO_NAMES
         self.written.wake()
         deadline_ns = time.monotonic_ns() + int(_LISTED_WITHIN_S * 1e9)
         while not words[ring.WORD_LISTED] and time.monotonic_ns() < deadline_ns:

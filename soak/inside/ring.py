@@ -49,8 +49,8 @@ WORD_COUNTED = 16  # cycles completed at the last checkpoint
 WORD_PAUSED_NS = 17  # for how long the loop has stood still because the parent said so
 WORD_USUAL_CHECKPOINT_NS = 18  # what one has been taking lately
 WORD_TYPE = 19  # the address of the type ``type``, by which a scan of the memory tells objects
-WORD_NAMES_BYTES = 21  # above 0: the loop has ended, the threads' names are there, and the child waits for WORD_LISTED
 WORD_ANSWERED = 20  # 1 when what the parent asked about objects is answered in the text area
+WORD_NAMES_BYTES = 21  # not 0: the loop has ended, the threads' names are there, the child waits for WORD_LISTED
 WORD_COUNTING = 22  # 1 while a checkpoint is counted: it collects garbage, and that runs the component's finalizers
 # Words written by the parent.
 WORD_STOP = 32  # GO_ON, or what is to be done before the next cycle: STOP, PAUSE
@@ -92,6 +92,8 @@ ROW_CAPACITY = 1024
 _SEQUENCE = struct.Struct("=q")
 NAMES_OFFSET = ROWS_OFFSET + ROW_CAPACITY * ROW.size
 NAMES_BYTES = 65536
+NO_NAMES = -1
+"""In place of their length, where the names could not be written."""
 RING_BYTES = NAMES_OFFSET + NAMES_BYTES
 PAGE_BYTES = 4096
 _READ_WRITE, _PRIVATE_FIXED_ANONYMOUS = 0x3, 0x2 | 0x10 | 0x20  # Linux
@@ -145,7 +147,7 @@ class Ring:
     def read_names(self) -> dict[int, str]:
         """Return the threads' names by the kernel's number; none before they were written."""
         length = self.words[WORD_NAMES_BYTES]
-        return marshal.loads(self.map[NAMES_OFFSET : NAMES_OFFSET + length]) if length else {}
+        return marshal.loads(self.map[NAMES_OFFSET : NAMES_OFFSET + length]) if length > 0 else {}
 
     def write_row(self, fields: tuple[int, ...]) -> None:
         """Append a row (child). ``fields``: the values of ROW_FIELDS without the last two. Overwrites unread rows."""

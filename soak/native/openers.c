@@ -25,7 +25,8 @@
 /* Threads that are being started at one moment; one more goes without its place. */
 #define STARTS_LIMIT 64
 
-/* Those that return the descriptor and take what they take: name, parameters, arguments. */
+/* Those that return the descriptor and take what they take: name, parameters, arguments. Of libc itself only: what is
+ * in another library (shm_open, before glibc 2.34) may be loaded where dlsym does not look. */
 #define RETURNS_DESCRIPTOR(X)                                                                                        \
     X(creat, (const char *path, mode_t mode), (path, mode))                                                          \
     X(creat64, (const char *path, mode_t mode), (path, mode))                                                        \
@@ -37,7 +38,6 @@
     X(mkstemp64, (char *path), (path))                                                                               \
     X(mkostemp, (char *path, int flags), (path, flags))                                                              \
     X(mkostemp64, (char *path, int flags), (path, flags))                                                            \
-    X(shm_open, (const char *name, int flags, mode_t mode), (name, flags, mode))                                     \
     X(memfd_create, (const char *name, unsigned flags), (name, flags))                                               \
     X(dup, (int descriptor), (descriptor))                                                                           \
     X(dup2, (int descriptor, int wanted), (descriptor, wanted))                                                      \

@@ -366,6 +366,18 @@ def test_when_it_is_over_the_threads_are_named_and_the_parent_waited_for(tmp_pat
     assert seen[0][thread.native_id or 0] == "the one that waits"
 
 
+def test_threads_that_cannot_be_named_keep_nobody_from_listing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A component may have replaced or broken threading; the parent is told all the same."""
+    area = a_ring(tmp_path)
+    area.words[ring.WORD_LISTED] = 1
+    monkeypatch.setattr(threading, "enumerate", None)
+
+    a_loop(area).show_what_is_open()
+
+    assert area.words[ring.WORD_NAMES_BYTES] == ring.NO_NAMES
+    assert area.read_names() == {}
+
+
 def test_a_parent_that_never_lists_is_waited_for_two_seconds_at_most(tmp_path: Path, clock: Clock):
     soaking = a_loop(a_ring(tmp_path), iterations=1)
     soaking.read = type("Never", (), {"wait": lambda _, __, seconds: clock.advance(seconds)})()
