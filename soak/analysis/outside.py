@@ -1,14 +1,16 @@
-"""The verdict on a process of which only the outside is seen: its cycles are samples, one every so many seconds.
+"""The verdict on a process that is watched: its cycles are samples, one every so many seconds, or marks of its own.
 
-RSS may raise LEAK here, for nothing nearer is seen; it never gives CLEAN (see docs/verdict.md), so a process that
-does not grow is INCONCLUSIVE, with what was ruled out.
+Where only the outside is seen RSS may raise LEAK, for nothing nearer is seen; it never gives CLEAN (see
+docs/verdict.md), so a process that does not grow is INCONCLUSIVE, with what was ruled out. Where the tracker is in it
+the ledger decides, as in a run.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
-from soak.analysis.component import Judgement
+from soak.analysis.component import Judgement, combine
 from soak.analysis.series import SeriesJudge
 from soak.analysis.wording import RSS_LIMIT
 from soak.measurements import SIGNALS
@@ -17,6 +19,9 @@ from soak.verdict import SeriesVerdict, Verdict
 DECIDING = ("threads", "children", "fds", "rss", "mapped")
 """May raise LEAK, in the order in which they explain: a leaked thread has a stack that is mapped."""
 SHOWN = ("pss", "uss", "swap")
+TRACKED = ("tracked", "tracked_blocks")
+"""Read where the tracker is in the process; they and the exact counts must be flat before CLEAN may be said."""
+_REQUIRED = frozenset({"threads", "children", "fds", *TRACKED})
 _HUGE_PAGE_BYTES = 2.0 * 2**20
 _BUFFERED = 64
 
@@ -24,13 +29,20 @@ _BUFFERED = 64
 class OutsideJudge:
     """Judges all signals of a process while it is sampled; memory stays bounded however long that is."""
 
-    def __init__(self, tolerance_bytes: float, n_min: int, *, huge_pages: bool) -> None:
-        """``huge_pages``: the kernel backs this process with pages of 2 MiB, so that its memory grows in such steps."""
+    def __init__(self, tolerance_bytes: float, n_min: int, *, huge_pages: bool, tracked: bool = False) -> None:
+        """Begin with nothing read.
+
+        ``huge_pages``: the kernel backs this process with pages of 2 MiB, so that its memory grows in such steps.
+        ``tracked``: the tracker is in it.
+        """
         self._n_min = n_min
         self._judges: dict[str, SeriesJudge] = {}
         self._waiting: dict[str, tuple[list[int], list[float]]] = {}
         self._tolerance_bytes = tolerance_bytes
         self._huge_pages = huge_pages
+        self._tracked = tracked
+        self._incomplete = False
+        self._names = tuple(name for name in SIGNALS if name in (*DECIDING, *SHOWN, *TRACKED))
         self._next_look = n_min / 8
         self.first: dict[str, float] = {}
         self.last: dict[str, float] = {}
@@ -38,7 +50,7 @@ class OutsideJudge:
 
     def add(self, sample: int, values: Mapping[str, float]) -> bool:
         """Take in one sample; return whether a look of the rule is due, that is whether `judge` may say more."""
-        for name in (*DECIDING, *SHOWN):
+        for name in self._names:
             if name not in values:
                 continue
             samples, read = self._waiting.setdefault(name, ([], []))
@@ -59,12 +71,20 @@ class OutsideJudge:
         for name in list(self._waiting):
             self._flush(name)
         series: dict[str, SeriesVerdict] = {}
-        for name in (*DECIDING, *SHOWN):
+        for name in self._names:
             if name in self._judges:
                 judge = self._judges[name]
                 last = judge.finish() if at_end else judge.verdict
                 series[name] = judge.verdict if last.rate is None else last
-        return combine_outside(series)
+        if not self._tracked:
+            return combine_outside(series)
+        distrusted = TRACKED if self._incomplete else ()
+        trusted = {name: s for name, s in series.items() if name not in distrusted or s.verdict is Verdict.LEAK}
+        return replace(combine(trusted, _REQUIRED), series=series)
+
+    def distrust_ledger(self) -> None:
+        """Take note that the ledger misses something: growth there is still growth, but it proves no absence."""
+        self._incomplete = True
 
     def _flush(self, name: str) -> None:
         if name not in self._judges:
@@ -79,7 +99,7 @@ class OutsideJudge:
         signal = SIGNALS[name]
         in_bytes = signal.unit == "bytes"
         tolerance = self._tolerance_bytes if signal.tolerance is None else signal.tolerance
-        grain = _HUGE_PAGE_BYTES if in_bytes and self._huge_pages else signal.grain
+        grain = _HUGE_PAGE_BYTES if in_bytes and self._huge_pages and name not in TRACKED else signal.grain
         return SeriesJudge(tolerance, self._n_min, grain, unit="B" if in_bytes else signal.unit)
 
 

@@ -6,7 +6,7 @@ A command's module has its help as docstring, ``add_arguments(parser)`` and ``ru
 COMMANDS = {
     "run": "soak components one by one and say which one grows, by how much, and how sure that is",
     "resume": "go on with a run that was cut off",
-    "watch": "the same verdicts from outside a program that knows nothing of soak",
+    "watch": "the same verdicts on a program that knows nothing of soak, Python or not",
     "judge": "a verdict on anybody's iteration,value series (an RSS log, say)",
     "list": "the runs there are",
     "clean": "remove all but the newest runs",

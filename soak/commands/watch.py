@@ -1,14 +1,16 @@
-"""Watch a program that knows nothing of soak, from outside, and say whether it leaks.
+"""Watch a program that knows nothing of soak, and say whether it leaks.
 
   soak watch --pid 4711
   soak watch --pid 4711 --tree --duration 8h --json night.json
   soak watch --every 100ms -- python service.py --port 8000
 
-A cycle is a sample, one a second unless --every says otherwise. What is read: memory
-(RSS, PSS, USS, mapped), file descriptors, threads, child processes. The program is
-only looked at: never stopped, never ended; it may outlive the watch. A watch of a
-process ends at the first LEAK, one of a command when the command ends; --duration
-bounds both. From RSS alone nothing is ever CLEAN. Exit codes as soak run.
+A cycle is a sample, one a second unless --every says otherwise; where a command calls
+soak.mark(), or soak_mark() in C, it is a mark. What is read: memory (RSS, PSS, USS,
+mapped), file descriptors, threads, child processes. A command has the tracker in it
+as well, Python or not: what grows is named by its line, and CLEAN can be said. From
+RSS alone nothing is ever CLEAN. The program is only looked at: never stopped, never
+ended; it may outlive the watch. A watch of a process ends at the first LEAK, one of a
+command when the command ends; --duration bounds both. Exit codes as soak run.
 """
 
 from __future__ import annotations
@@ -38,7 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--every", type=duration, default=1.0, metavar="1s", help="time between two samples (1s)")
     parser.add_argument("--duration", type=duration, metavar="8h", help="watch so long")
     parser.add_argument("--tolerance", type=size, default=1.0, metavar="1B", help="accepted growth per sample (1B)")
-    parser.add_argument("--n-min", type=positive_count, metavar="N", help="samples before LEAK is said (256)")
+    parser.add_argument("--n-min", type=positive_count, metavar="N", help="samples (marks) before LEAK is said (256)")
+    parser.add_argument("--no-track", action="store_true", help="from outside only, without the allocation tracker")
     parser.add_argument("--json", metavar="FILE", help="the result, as report.json has it; - is stdout")
 
 
@@ -78,22 +81,35 @@ def run(options: argparse.Namespace) -> int:
     from soak.results import SCHEMA_VERSION, RunResult
     from soak.running.environment import describe_environment
     from soak.running.interpreter import find_interpreter
+    from soak.running.tracking import find_library
     from soak.running.watching import Process, Watch, WatchPlan, choose_samples, start_program
 
     started = datetime.now(UTC)
     if command:
-        subject = start_program(command, output_to_stderr=options.json == "-", tree=options.tree)
+        library, reason = (None, "--no-track") if options.no_track else find_library()
+        subject = start_program(
+            command, output_to_stderr=options.json == "-", tree=options.tree, library=library, reason=reason
+        )
     else:
         subject = Process(options.pid, tree=options.tree)
     if subject.unreadable:
         print(f"soak: {', '.join(subject.unreadable)} cannot be read: the process is not ours", file=sys.stderr)
     n_min = options.n_min or choose_samples(options.duration, options.every)
     plan = WatchPlan(
-        options.every, options.duration, options.tolerance, n_min, not command and options.duration is None
+        options.every,
+        options.duration,
+        options.tolerance,
+        n_min,
+        stop_at_leak=not command and options.duration is None,
+        tree=options.tree,
+        n_min_marks=options.n_min,
     )
     stopping = threading.Event()
-    with signals_set(stopping):
-        result = Watch(subject, plan, stopping, on_sample=_Progress()).run()
+    try:
+        with signals_set(stopping):
+            result = Watch(subject, plan, stopping, on_sample=_Progress()).run()
+    finally:
+        subject.close()
     document = RunResult(
         schema=SCHEMA_VERSION,
         run=started.strftime("%Y-%m-%dT%H-%M-%S"),

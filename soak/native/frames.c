@@ -22,6 +22,7 @@ static const struct frame_layout layouts[] = {
     {FRAME_IN_STATE, NOT_THERE, 8, 0, INSTRUCTION_IN_FRAME, 70, NOT_THERE, 112, 128, 68, 200, 0, 13, "PyThreadState_GetUnchecked"},
 };
 #define OBJECT_TYPE 8 /* PyObject.ob_type */
+#define VARIABLE_SIZE 16 /* PyVarObject.ob_size: of bytes their length, of code from 3.11 its units of 2 bytes */
 
 struct frames frames;
 static char *(*own_thread_state)(void);
@@ -29,7 +30,7 @@ static long (*hash_of)(void *object);
 static long (*length_of)(void *string);
 static uint32_t (*character_of)(void *string, long index);
 static int (*line_of)(void *code, int offset);
-static void *code_type;
+static void *code_type, *string_type;
 
 static char *strings;
 static uint32_t strings_used;
@@ -190,6 +191,14 @@ const char *frames_strings(uint32_t *used)
     return strings;
 }
 
+void frames_places(struct tables *tables)
+{
+    tables->frame_cache = (uintptr_t)frames.cache;
+    tables->frame_cache_words = frames.cache ? FRAMES_CACHE_SIZE : 0;
+    tables->strings = (uintptr_t)strings;
+    tables->strings_used_at = (uintptr_t)&strings_used;
+}
+
 /* ---- start ---- */
 
 static int find(const char *name, void *place)
@@ -210,7 +219,8 @@ int frames_start(int major, int minor)
     if (!find(frames.layout.thread_state, &frames.thread_state) || !find("PyGILState_GetThisThreadState", &own_thread_state)
         || !find("PyObject_Hash", &hash_of)
         || !find("PyUnicode_GetLength", &length_of) || !find("PyUnicode_ReadChar", &character_of)
-        || !find("PyCode_Addr2Line", &line_of) || !find("PyCode_Type", &code_type))
+        || !find("PyCode_Addr2Line", &line_of) || !find("PyCode_Type", &code_type)
+        || !find("PyUnicode_Type", &string_type))
         return -1;
     if (!frames.cache) {
         strings = recorder_reserve(STRINGS_SIZE);
@@ -245,12 +255,17 @@ static uintptr_t skip_c_entries(int memory, uintptr_t frame)
     return frame;
 }
 
-static int first_failed_check(int memory, const struct known_frame *known)
+static uintptr_t newest_frame(int memory)
 {
     uintptr_t frame = pointer_in(memory, (uintptr_t)frames.thread_state(), frames.layout.state_frame);
     if (frames.layout.cframe_frame != NOT_THERE)
         frame = pointer_in(memory, frame, frames.layout.cframe_frame);
-    frame = skip_c_entries(memory, frame);
+    return skip_c_entries(memory, frame);
+}
+
+static int first_failed_check(int memory, const struct known_frame *known)
+{
+    uintptr_t frame = newest_frame(memory);
     if (pointer_in(memory, frame, frames.layout.code) != known->code)
         return 1;
     uintptr_t bytecode = known->code + (uintptr_t)frames.layout.code_bytes;
@@ -293,6 +308,45 @@ int frames_check(const struct known_frame *known)
     if (memory < 0)
         return -1;
     int failed = first_failed_check(memory, known);
+    close(memory);
+    if (!failed)
+        frames.family = family_of_layout();
+    return failed;
+}
+
+/* What a hook inside Python would know of the running function, by the table alone: whether it fits is then whether
+ * these are a code object and two strings. */
+static int read_running(int memory, struct known_frame *known)
+{
+    uint64_t length = 0;
+    known->code = pointer_in(memory, newest_frame(memory), frames.layout.code);
+    known->file = pointer_in(memory, known->code, frames.layout.code_file);
+    known->function = pointer_in(memory, known->code, frames.layout.code_function);
+    uintptr_t holder = frames.layout.lasti_unit ? pointer_in(memory, known->code, frames.layout.code_bytes) : known->code;
+    if (!holder || !read_at(memory, holder, VARIABLE_SIZE, &length, sizeof length)
+        || !read_at(memory, known->code, frames.layout.code_first_line, &known->first_line, sizeof known->first_line))
+        return 8;
+    known->bytecode_bytes = frames.layout.lasti_unit ? length : 2 * length;
+    uintptr_t frame = newest_frame(memory);
+    known->caller_code = pointer_in(memory, skip_c_entries(memory, pointer_in(memory, frame, frames.layout.previous)),
+                                    frames.layout.code);
+    if (pointer_in(memory, known->file, OBJECT_TYPE) != (uintptr_t)string_type
+        || pointer_in(memory, known->function, OBJECT_TYPE) != (uintptr_t)string_type)
+        return 9;
+    return known->caller_code && pointer_in(memory, known->caller_code, OBJECT_TYPE) != (uintptr_t)code_type ? 10 : 0;
+}
+
+int frames_check_running(void)
+{
+    int memory = frames.thread_state() ? open("/proc/self/mem", O_RDONLY | O_CLOEXEC) : -1;
+    if (memory < 0)
+        return -1;
+    struct known_frame known = {0};
+    int failed = -1;
+    if (newest_frame(memory)) {
+        failed = read_running(memory, &known);
+        failed = failed ? failed : first_failed_check(memory, &known);
+    }
     close(memory);
     if (!failed)
         frames.family = family_of_layout();

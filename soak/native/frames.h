@@ -23,6 +23,10 @@ int frames_start(int major, int minor);
 /* Compares the table with a known frame; only then are frames read. 0, or the number of the check that failed. */
 int frames_check(const struct known_frame *known);
 
+/* The same where nobody can say which function runs: the types of what the table leads to must be right. 0: it fits;
+ * above: a check failed; below: no Python function runs in this thread yet. */
+int frames_check_running(void);
+
 /* The running frames of this thread, innermost first, as they stand in a stack. The interpreter's lock is not needed:
  * a thread's frames and their code stay as they are while it runs C. */
 size_t frames_walk(uint64_t *out, size_t capacity);
@@ -35,5 +39,8 @@ void frames_forget(uint32_t site);
 
 /* The strings that sites refer to. */
 const char *frames_strings(uint32_t *used);
+
+/* Fills in where strings and cache are. */
+void frames_places(struct tables *tables);
 
 #endif

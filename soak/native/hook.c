@@ -1,6 +1,7 @@
 /* What soak/inside/tracker.py calls by ctypes: Python's two block domains, the ledger file, flags and survivors. */
 #define _GNU_SOURCE
 #include "frames_hot.h"
+#include "hook.h"
 #include "mappings.h"
 #include "openings.h"
 #include "passthrough.h"
@@ -9,6 +10,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -52,12 +54,17 @@ static struct ledger_header *ledger;
 static uint32_t state;
 static uint64_t reinstalled;
 static uint64_t sequence;
+static uint32_t trials_left; /* looks for a running frame, where nobody inside Python starts the hook */
+
+static void read_lines_if_they_fit(void);
 
 static __attribute__((noinline)) void *born_slowly(const struct python_domain *domain, uint32_t site, void *address,
                                                   size_t size, uintptr_t caller)
 {
     if (!address || !recorder_is_on())
         return address;
+    if (unlikely(trials_left))
+        read_lines_if_they_fit();
     if (!site)
         site = recorder_native_site(caller);
     if (site & SITE_WANTS_STACK)
@@ -160,6 +167,36 @@ static void install(struct python_domain *domain)
     struct allocator ours = wrappers[frames.family];
     ours.context = domain;
     set_allocator(domain->number, &ours);
+}
+
+#define TRIALS 16384u
+#define TRIALS_APART 64u /* each opens a file */
+
+/* From its first function on the lines of Python can be read, if the table of offsets fits. */
+static void read_lines_if_they_fit(void)
+{
+    if (--trials_left % TRIALS_APART)
+        return;
+    int saved = errno;
+    uint64_t *births = recorder_enter();
+    int failed = frames_check_running();
+    recorder_leave(births);
+    errno = saved;
+    if (failed)
+        return;
+    trials_left = 0;
+    for (int i = 0; i < 2; i++) {
+        struct allocator now;
+        get_allocator(python_domains[i].number, &now);
+        if (now.free != domain_free) /* somebody has put a hook before ours, and would be left out */
+            return;
+    }
+    for (int i = 0; i < 2; i++) {
+        struct allocator ours = wrappers[frames.family];
+        ours.context = &python_domains[i];
+        set_allocator(python_domains[i].number, &ours);
+    }
+    state |= STATE_PYTHON_LINES;
 }
 
 /* Whoever replaces the allocators after us (tracemalloc.stop, PYTHONMALLOC set in main) may leave us out. A block on
@@ -393,4 +430,35 @@ EXPORT size_t soak_survivors(uint64_t from, uint64_t to, uint32_t site)
     ledger->survivors_listed = found < ledger->survivor_capacity ? found : ledger->survivor_capacity;
     ledger->survivors_found = found;
     return found;
+}
+
+/* ---- without anybody inside ---- */
+
+void hook_start_unasked(void)
+{
+    const char *(*version)(void);
+    (void)soak_start();
+    if (!find("Py_GetVersion", &version) || strstr(version(), "free-threading"))
+        return;
+    char *rest;
+    int major = (int)strtol(version(), &rest, 10);
+    int minor = *rest == '.' ? (int)strtol(rest + 1, NULL, 10) : -1;
+    int known = frames_start(major, minor) == 0;
+    if (soak_start_python() == 0 && known)
+        trials_left = TRIALS;
+}
+
+void hook_places(struct tables *tables)
+{
+    tables->state_at = (uintptr_t)&state;
+    recorder_places(tables);
+    mappings_places(tables);
+    frames_places(tables);
+    stacks_places(tables);
+}
+
+/* A cycle begins: for programs in C under soak watch. With a weak declaration it costs a test where soak is not. */
+EXPORT void soak_mark(void)
+{
+    __atomic_fetch_add(&recorder_control.cycle, 1, __ATOMIC_RELAXED);
 }

@@ -153,6 +153,49 @@ struct ledger_header {
     uint64_t survivors_found;
 };
 
+/* Where the tables of a watched process lie in its memory: for a reader outside, soak/native/tables.py. Counts and what
+ * may still move are given by the address of the variable, the rest by its value; 0 for what is not there. */
+#define TABLES_MAGIC "soaktabl"
+struct tables {
+    char magic[8];
+    uint32_t version; /* LEDGER_VERSION: what they hold is laid out as above */
+    uint32_t pid;
+    uint64_t started_ns; /* tells one image of a process from the next, which an exec begins */
+    uint64_t state_at;
+    uint64_t cycle_at;
+    uint64_t leaves;
+    uint64_t leaf_count_at;
+    uint64_t sites;
+    uint64_t site_count_at;
+    uint64_t site_cache; /* words with the site in their low bits; so in the next */
+    uint64_t site_cache_words;
+    uint64_t frame_cache;
+    uint64_t frame_cache_words;
+    uint64_t strings;
+    uint64_t strings_used_at;
+    uint64_t stacks;
+    uint64_t stacks_used_at;
+    uint64_t mappings;
+    uint64_t mapping_count_at;
+    uint64_t ranges;
+    uint64_t range_count_at;
+    uint64_t lost_at[3]; /* blocks, sites, mappings */
+};
+
+/* The slots of one MiB of addresses from `base` on: LEAF_SLOTS words. */
+struct leaf {
+    uint64_t slots;
+    uint64_t base;
+};
+
+struct mapping {
+    uint64_t start;
+    uint64_t end;
+    uint64_t cycle;
+    uint32_t site;
+    uint32_t domain;
+};
+
 /* Followed by ranges[LEDGER_RANGES], births[site_capacity] as uint64 and rows[row_capacity]. */
 struct ledger_checkpoint {
     uint64_t sequence;

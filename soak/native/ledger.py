@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import mmap
 import struct
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -144,7 +145,73 @@ class LedgerError(Exception):
     """The file is no ledger, or of another version."""
 
 
-class LedgerFile:
+class Ledger(ABC):
+    """What a tracker records of one process, wherever that stands; it names the places of its sites."""
+
+    @property
+    @abstractmethod
+    def state(self) -> int:
+        """Bits of what is recorded: ``STATE_NATIVE`` and so on."""
+
+    @abstractmethod
+    def read(self) -> Checkpoint | None:
+        """Return the latest checkpoint; None where there is none."""
+
+    @abstractmethod
+    def request_flags(self, sites: list[int]) -> None:
+        """Have stacks captured at ``sites``, 64 at most."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the process and its files."""
+
+    @abstractmethod
+    def _string(self, offset: int) -> str:
+        """Return the string at a byte of the strings."""
+
+    def openings(self) -> tuple[dict[int, Opening], dict[int, Opening]]:
+        """Return who opened what; nothing where that is not noted."""
+        return {}, {}
+
+    @abstractmethod
+    def _stack_words(self, at: int) -> tuple[int, ...]:
+        """Return the frames of the stack at a word of the stacks."""
+
+    def place(self, checkpoint: Checkpoint, site: int) -> Frame | None:
+        """Return where a site is, without symbols; None when nothing is known. A stack stands where its parent does."""
+        if site >= len(checkpoint.sites):
+            return None
+        row = checkpoint.sites[site]
+        if row["kind"] == NATIVE_SITE:
+            return Frame(address=int(row["address"]))
+        if row["kind"] == PYTHON_SITE:
+            return self._python_frame(row, is_entry=False)
+        if row["kind"] in (STACK_SITE, OPENING_SITE):
+            return self.place(checkpoint, int(row["parent"]))
+        return None
+
+    def stack(self, checkpoint: Checkpoint, site: int) -> list[Frame]:
+        """Return the frames of a stack's site, innermost first: the native ones, then the Python ones."""
+        if site >= len(checkpoint.sites) or checkpoint.sites[site]["kind"] not in (STACK_SITE, OPENING_SITE):
+            return []
+        row = checkpoint.sites[site]
+        return [self._frame(checkpoint, word) for word in self._stack_words(int(row["address"]))]
+
+    def _frame(self, checkpoint: Checkpoint, word: int) -> Frame:
+        if not word & FRAME_PYTHON:
+            return Frame(address=word)
+        return self._python_frame(checkpoint.sites[word & SITE_MASK], is_entry=bool(word & FRAME_PYTHON_ENTRY))
+
+    def _python_frame(self, row: np.void, *, is_entry: bool) -> Frame:
+        return Frame(
+            file=self._string(int(row["file"])),
+            function=self._string(int(row["function"])),
+            line=int(row["line"]),
+            is_entry=is_entry,
+        )
+
+
+class LedgerFile(Ledger):
     """The ledger of one process. Open it when the child has made it, close it when the child is gone."""
 
     def __init__(self, path: Path) -> None:
@@ -209,45 +276,14 @@ class LedgerFile:
         # Last: the child looks at the sequence first.
         struct.pack_into("<I", self._memory, _REQUESTS_AT, (sequence + 1) & 0xFFFFFFFF)
 
-    def place(self, checkpoint: Checkpoint, site: int) -> Frame | None:
-        """Return where a site is, without symbols; None when nothing is known. A stack stands where its parent does."""
-        if site >= len(checkpoint.sites):
-            return None
-        row = checkpoint.sites[site]
-        if row["kind"] == NATIVE_SITE:
-            return Frame(address=int(row["address"]))
-        if row["kind"] == PYTHON_SITE:
-            return self._python_frame(row, is_entry=False)
-        if row["kind"] in (STACK_SITE, OPENING_SITE):
-            return self.place(checkpoint, int(row["parent"]))
-        return None
-
-    def stack(self, checkpoint: Checkpoint, site: int) -> list[Frame]:
-        """Return the frames of a stack's site, innermost first: the native ones, then the Python ones."""
-        if site >= len(checkpoint.sites) or checkpoint.sites[site]["kind"] not in (STACK_SITE, OPENING_SITE):
-            return []
-        row = checkpoint.sites[site]
-        at = self._stacks_at + 8 * int(row["address"])
-        (counts,) = struct.unpack_from("<Q", self._memory, at)
-        words = struct.unpack_from(f"<{(counts & 0xFFFFFFFF) + (counts >> 32)}Q", self._memory, at + 8)
-        return [self._frame(checkpoint, word) for word in words]
-
-    def _frame(self, checkpoint: Checkpoint, word: int) -> Frame:
-        if not word & FRAME_PYTHON:
-            return Frame(address=word)
-        return self._python_frame(checkpoint.sites[word & SITE_MASK], is_entry=bool(word & FRAME_PYTHON_ENTRY))
-
-    def _python_frame(self, row: np.void, *, is_entry: bool) -> Frame:
-        return Frame(
-            file=self._string(int(row["file"])),
-            function=self._string(int(row["function"])),
-            line=int(row["line"]),
-            is_entry=is_entry,
-        )
-
     def _string(self, offset: int) -> str:
         start = self._strings_at + offset
         return self._memory[start : self._memory.find(b"\0", start)].decode("utf-8", "replace")
+
+    def _stack_words(self, at: int) -> tuple[int, ...]:
+        start = self._stacks_at + 8 * at
+        (counts,) = struct.unpack_from("<Q", self._memory, start)
+        return struct.unpack_from(f"<{(counts & 0xFFFFFFFF) + (counts >> 32)}Q", self._memory, start + 8)
 
     def _child(self) -> tuple[int, ...]:
         return struct.unpack_from(_CHILD_FORMAT, self._memory, _CHILD_AT)

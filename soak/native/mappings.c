@@ -7,14 +7,6 @@
 #define MAPPINGS_LIMIT (1u << 16)
 #define PAGE_MASK 4095ul
 
-struct mapping {
-    uintptr_t start;
-    uintptr_t end;
-    uint64_t cycle;
-    uint32_t site;
-    uint32_t domain;
-};
-
 static struct mapping *table; /* sorted, without overlap */
 static uint32_t count;
 static uint64_t lost;
@@ -125,4 +117,11 @@ void mappings_count(struct ledger_checkpoint *checkpoint, struct ledger_row *row
                          table[i].end - table[i].start);
     checkpoint->lost_mappings = lost;
     give_back();
+}
+
+void mappings_places(struct tables *tables)
+{
+    tables->mappings = (uintptr_t)table;
+    tables->mapping_count_at = (uintptr_t)&count;
+    tables->lost_at[2] = (uintptr_t)&lost;
 }

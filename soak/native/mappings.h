@@ -16,4 +16,7 @@ void mappings_remove(uintptr_t start, size_t length);
 /* Adds a row for each mapping. */
 void mappings_count(struct ledger_checkpoint *checkpoint, struct ledger_row *rows, uint32_t capacity);
 
+/* Fills in where the table is. */
+void mappings_places(struct tables *tables);
+
 #endif

@@ -83,8 +83,8 @@ static void stop_in_child(void)
     recorder_stop();
 }
 
-/* Runs on the first call of any hooked function, long before there is a second thread. */
-static __attribute__((constructor, noinline)) void resolve(void)
+/* Runs on the first call of any hooked function, long before there is a second thread, and before watched.c begins. */
+static __attribute__((constructor(101), noinline)) void resolve(void)
 {
     if (resolved || resolving)
         return;

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 LOADER_VARIABLE = "LD_PRELOAD"
+WATCH_VARIABLE = "SOAK_WATCH"
+"""``PID:PATH``: the watcher, whose child alone is meant, and the file in which the library tells of its tables."""
 SEPARATORS = " :\t\n"
 
 
@@ -22,7 +24,9 @@ def preloading(library: Path, environment: Mapping[str, str]) -> Iterator[dict[s
     """
     with _without_separators(library) as path:
         earlier = environment.get(LOADER_VARIABLE, "")
-        yield {**environment, LOADER_VARIABLE: f"{path}:{earlier}" if earlier else str(path)}
+        # This process may itself be watched, but not what it starts to measure.
+        others = {key: value for key, value in environment.items() if key != WATCH_VARIABLE}
+        yield {**others, LOADER_VARIABLE: f"{path}:{earlier}" if earlier else str(path)}
 
 
 def real_interpreter(command: str, environment: Mapping[str, str] | None = None) -> str:

@@ -35,11 +35,6 @@ __thread uint64_t *recorder_births __attribute__((tls_model("initial-exec")));
 uint64_t **recorder_top;
 uint64_t recorder_native_cache[1u << RECORDER_CACHE_BITS];
 
-struct leaf {
-    uint64_t *slots;
-    uintptr_t base;
-};
-
 struct chunk {
     char *base;
     uint32_t leaves;
@@ -169,6 +164,21 @@ void recorder_stop(void)
     store_release(&recorder_top, NULL);
 }
 
+void recorder_places(struct tables *tables)
+{
+    tables->cycle_at = (uintptr_t)&recorder_control.cycle;
+    tables->leaves = (uintptr_t)leaves;
+    tables->leaf_count_at = (uintptr_t)&leaf_count;
+    tables->sites = (uintptr_t)sites;
+    tables->site_count_at = (uintptr_t)&next_site;
+    tables->site_cache = (uintptr_t)recorder_native_cache;
+    tables->site_cache_words = 1u << RECORDER_CACHE_BITS;
+    tables->ranges = (uintptr_t)ranges;
+    tables->range_count_at = (uintptr_t)&range_count;
+    tables->lost_at[0] = (uintptr_t)&lost_blocks;
+    tables->lost_at[1] = (uintptr_t)&lost_sites;
+}
+
 uint64_t recorder_epoch(void)
 {
     return (load(&recorder_control.cycle) >> load(&recorder_control.shift)) & EPOCH_MASK;
@@ -248,7 +258,7 @@ static __attribute__((noinline)) uint64_t *make_leaf(uintptr_t number)
     uint32_t place = increment(&leaf_count);
     if (place < LEAF_LIMIT) {
         leaves[place].base = number << LEAF_BITS;
-        store_release(&leaves[place].slots, fresh);
+        store_release(&leaves[place].slots, (uintptr_t)fresh);
     } else {
         store(&leaf_count, LEAF_LIMIT);
     }
@@ -453,11 +463,16 @@ static uint64_t epoch_of(uint64_t slot, uint64_t now)
     return epoch < now ? epoch : now; /* born while the epochs were being halved */
 }
 
-static uint64_t size_of(const struct leaf *leaf, uint32_t index, uint64_t slot)
+static uint64_t *slots_of(uint32_t leaf)
+{
+    return (uint64_t *)load_acquire(&leaves[leaf].slots); // NOLINT
+}
+
+static uint64_t size_of(uintptr_t base, uint32_t index, uint64_t slot)
 {
     if (likely(!(slot & BIG_BIT)))
         return slot >> SIZE_SHIFT & (SIZE_LIMIT - 1);
-    uint64_t *next = find_slot(leaf->base + ((uintptr_t)index << 4) + 16);
+    uint64_t *next = find_slot(base + ((uintptr_t)index << 4) + 16);
     return next ? load(next) >> SIZE_SHIFT : 0;
 }
 
@@ -494,7 +509,7 @@ static uint32_t next_used(const uint64_t *slots, uint32_t index)
 static void halve_epochs(uint32_t leaf_total)
 {
     for (uint32_t l = 0; l < leaf_total; l++) {
-        uint64_t *slots = load_acquire(&leaves[l].slots);
+        uint64_t *slots = slots_of(l);
         for (uint32_t i = 0; slots && (i = next_used(slots, i)) < LEAF_SLOTS; i++) {
             uint64_t slot = load(&slots[i]);
             uint64_t epoch = slot >> EPOCH_SHIFT & EPOCH_MASK;
@@ -559,13 +574,13 @@ void recorder_count(struct ledger_checkpoint *checkpoint, struct ledger_row *row
     checkpoint->cycle = load(&recorder_control.cycle);
     checkpoint->shift = recorder_control.shift;
     for (uint32_t l = 0; l < total; l++) {
-        struct leaf leaf = {load_acquire(&leaves[l].slots), leaves[l].base};
-        for (uint32_t i = 0; leaf.slots && (i = next_used(leaf.slots, i)) < LEAF_SLOTS; i++) {
-            uint64_t slot = load(&leaf.slots[i]);
+        uint64_t *slots = slots_of(l);
+        for (uint32_t i = 0; slots && (i = next_used(slots, i)) < LEAF_SLOTS; i++) {
+            uint64_t slot = load(&slots[i]);
             uint32_t site = (uint32_t)slot & SITE_MASK;
             if (!site)
                 continue;
-            uint64_t bytes = size_of(&leaf, i, slot);
+            uint64_t bytes = size_of(leaves[l].base, i, slot);
             checkpoint->live_blocks++;
             checkpoint->live_bytes += bytes;
             recorder_add_row(checkpoint, rows, capacity, site, (enum domain)(slot >> DOMAIN_SHIFT & DOMAIN_MASK),
@@ -587,15 +602,15 @@ size_t recorder_survivors(uint64_t from, uint64_t to, uint32_t site, struct surv
     uint64_t now = recorder_epoch();
     uint32_t total = leaves_to_read();
     for (uint32_t l = 0; l < total; l++) {
-        struct leaf leaf = {load_acquire(&leaves[l].slots), leaves[l].base};
-        for (uint32_t i = 0; leaf.slots && (i = next_used(leaf.slots, i)) < LEAF_SLOTS; i++) {
-            uint64_t slot = load(&leaf.slots[i]);
+        uint64_t *slots = slots_of(l);
+        for (uint32_t i = 0; slots && (i = next_used(slots, i)) < LEAF_SLOTS; i++) {
+            uint64_t slot = load(&slots[i]);
             uint32_t owner = (uint32_t)slot & SITE_MASK;
             uint64_t cycle = epoch_of(slot, now) << recorder_control.shift;
             if (!owner || cycle < from || cycle >= to || (site && owner != site && sites[owner].parent != site))
                 continue;
             if (found < capacity)
-                out[found] = (struct survivor){leaf.base + ((uintptr_t)i << 4), size_of(&leaf, i, slot), cycle, owner,
+                out[found] = (struct survivor){leaves[l].base + ((uintptr_t)i << 4), size_of(leaves[l].base, i, slot), cycle, owner,
                                                (uint32_t)(slot >> DOMAIN_SHIFT & DOMAIN_MASK)};
             found++;
         }

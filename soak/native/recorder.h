@@ -98,6 +98,9 @@ uint64_t recorder_epoch(void);
 /* Address ranges of the tracker's own memory, to be left out of what is measured. Returns how many were written. */
 size_t recorder_ranges(struct range *out, size_t capacity);
 
+/* Fills in where the recorder's tables are. */
+void recorder_places(struct tables *tables);
+
 /* Memory of its own for another part of the tracker: page-aligned, zeroed, among the ranges. NULL when there is none. */
 void *recorder_reserve(size_t bytes);
 

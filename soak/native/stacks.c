@@ -190,6 +190,12 @@ const uint64_t *stacks_words(uint32_t *used)
     return words;
 }
 
+void stacks_places(struct tables *tables)
+{
+    tables->stacks = (uintptr_t)words;
+    tables->stacks_used_at = (uintptr_t)&words_used;
+}
+
 int stacks_start(void)
 {
     if (!words)

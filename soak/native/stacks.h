@@ -19,4 +19,7 @@ uint32_t stacks_opening(uintptr_t return_address);
 /* The words of all stacks; each begins with native count | Python count << 32, then the frames, innermost first. */
 const uint64_t *stacks_words(uint32_t *used);
 
+/* Fills in where the stacks are. */
+void stacks_places(struct tables *tables);
+
 #endif

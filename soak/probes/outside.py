@@ -20,6 +20,7 @@ _FEW_THREADS = 32
 """Up to so many threads each one's children are read every time; there are as many files to read as threads."""
 _MANY_THREADS = 1024
 """Beyond so many only the main thread's children are read at all: a leak of threads must not make reading slow."""
+_DESCRIBED_FDS = 256
 _STAT_THREADS = 17  # num_threads is field 20 of /proc/PID/stat; this counts from the one behind the name
 
 
@@ -31,6 +32,9 @@ class OutsideReader(Protocol):
 
     def read_details(self) -> dict[str, float]:
         """Read what takes the kernel a walk over all pages (about 1 ms): pss, uss, swap; and children in any case."""
+
+    def describe_fds(self) -> dict[str, int]:
+        """Count the newest descriptors (256 at most) by what they point to: a path, ``socket``, ``pipe``."""
 
 
 class LinuxReader:
@@ -91,6 +95,17 @@ class LinuxReader:
             self._children_of_other_threads = sum(counts.values()) - counts[main]
         return {"children": counts[main] + self._children_of_other_threads}
 
+    def describe_fds(self) -> dict[str, int]:
+        """See OutsideReader."""
+        kinds: Counter[str] = Counter()
+        with contextlib.suppress(OSError):
+            # The newest ones (the highest numbers) show what leaks, however many there are.
+            for number in sorted(os.listdir(self._fd_folder), key=int)[-_DESCRIBED_FDS:]:
+                with contextlib.suppress(OSError):
+                    # socket:[4711] and pipe:[4712] are each their own; what counts is how many there are.
+                    kinds[os.readlink(f"{self._fd_folder}/{number}").partition(":[")[0]] += 1
+        return dict(kinds)
+
 
 class PsutilReader:
     """Reads through psutil, on systems without /proc."""
@@ -115,6 +130,12 @@ class PsutilReader:
             return {name: getattr(memory, name) for name in ("pss", "uss", "swap") if hasattr(memory, name)}
         return {}
 
+    def describe_fds(self) -> dict[str, int]:
+        """See OutsideReader."""
+        with contextlib.suppress(psutil.Error):
+            return dict(Counter(file.path for file in self._process.open_files()))
+        return {}
+
 
 class ScriptedReader:
     """Gives prepared readings, one a call; for tests of what reads them."""
@@ -130,6 +151,10 @@ class ScriptedReader:
     def read_details(self) -> dict[str, float]:
         """See OutsideReader."""
         return next(self._details, {})
+
+    def describe_fds(self) -> dict[str, int]:
+        """See OutsideReader."""
+        return {}
 
 
 def open_reader(pid: int) -> OutsideReader:

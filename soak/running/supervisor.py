@@ -32,7 +32,7 @@ from soak.running.interpreter import Interpreter
 from soak.running.opened import OpenedWatch
 from soak.running.process import MeasuredProcess
 from soak.running.scanning import Scanner
-from soak.running.tracking import LedgerWatch, Tracked
+from soak.running.tracking import LedgerWatch, Tracked, open_ledger_file
 from soak.settings import ComponentPlan
 
 REQUIRED_SIGNALS = frozenset({"heap", "python_blocks", "fds", "threads", "children"})
@@ -157,7 +157,9 @@ class Supervisor:
             self._surroundings.folder,
             self._surroundings.tracker_library if self._tracks else None,
         )
-        self._ledger = LedgerWatch(process.ledger_path, process.pid, self._plan.tolerance_bytes)
+        self._ledger = LedgerWatch(
+            lambda: open_ledger_file(process.ledger_path), process.pid, self._plan.tolerance_bytes
+        )
         self._scanner = Scanner(process)
         self._auditor = Auditor(process)
         self._opened = OpenedWatch(process, self._ledger)

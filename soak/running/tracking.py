@@ -24,6 +24,7 @@ from soak.native.ledger import (
     STATE_PYTHON_DOMAINS,
     Checkpoint,
     Frame,
+    Ledger,
     LedgerFile,
     Opening,
 )
@@ -55,13 +56,19 @@ def find_library() -> tuple[Path | None, str | None]:
     return (found.path, None) if isinstance(found, Built) else (None, found.reason)
 
 
+def open_ledger_file(path: Path) -> LedgerFile | None:
+    """Open the ledger that the child makes at ``path``; None while it is empty."""
+    return LedgerFile(path) if path.stat().st_size else None
+
+
 class LedgerWatch:
     """Reads one process's ledger while it runs."""
 
-    def __init__(self, path: Path, pid: int, tolerance_bytes: float) -> None:
-        self._path = path
+    def __init__(self, open_ledger: Callable[[], Ledger | None], pid: int, tolerance_bytes: float) -> None:
+        """Prepare. ``open_ledger`` returns None until the process has one."""
+        self._open_ledger = open_ledger
         self._maps_file = Path(f"/proc/{pid}/maps")
-        self._file: LedgerFile | None = None
+        self._file: Ledger | None = None
         self._latest: Checkpoint | None = None
         self._judge = LedgerJudge(tolerance_bytes)
         self._mappings = LedgerJudge(tolerance_bytes)
@@ -79,34 +86,42 @@ class LedgerWatch:
         None and nothing when there is no new one. ``own_mapped`` is not a signal: the bytes the tracker itself has
         mapped, to be taken out of what is measured.
         """
-        if self._file is None:
-            if not self._path.stat().st_size:
-                return None, {}
-            self._file = LedgerFile(self._path)
-            self._keep_maps()
-        checkpoint = self._file.read()
+        checkpoint = self.look()
         self.has_new_look = False
         if checkpoint is None or (self._latest is not None and checkpoint.sequence == self._latest.sequence):
             return None, {}
+        self.has_new_look = self._survivors.is_due(checkpoint.cycle)
+        if self.has_new_look:
+            self._survivors.add(_cohorts(checkpoint))
+        return checkpoint.cycle, self.take(checkpoint, checkpoint.cycle)
+
+    def look(self) -> Checkpoint | None:
+        """Return the latest checkpoint, whether it has been taken in or not; None before there is one."""
+        if self._file is None:
+            self._file = self._open_ledger()
+            if self._file is None:
+                return None
+            self._keep_maps()
+        return self._file.read()
+
+    def take(self, checkpoint: Checkpoint, cycle: int) -> dict[str, float]:
+        """Take in a checkpoint as that of a cycle; return the sums as `read` does."""
+        assert self._file is not None
         self._latest = checkpoint
         self._state = self._file.state
         rows, numbers = _rows_of_blocks(checkpoint)
         sites = len(checkpoint.sites)
         blocks = np.bincount(numbers, rows["live_blocks"], sites).astype(np.int64)
         sizes = np.bincount(numbers, rows["live_bytes"], sites).astype(np.int64)
-        self._judge.add(checkpoint.cycle, blocks, sizes)
+        self._judge.add(cycle, blocks, sizes)
         mapped = checkpoint.rows[checkpoint.rows["domain"] == MAPPING]
         self._mappings.add(
-            checkpoint.cycle,
+            cycle,
             np.bincount(mapped["site"], mapped["live_blocks"], sites).astype(np.int64),
             np.bincount(mapped["site"], mapped["live_bytes"], sites).astype(np.int64),
         )
-        self.has_new_look = self._survivors.is_due(checkpoint.cycle)
-        if self.has_new_look:
-            self._survivors.add(_cohorts(checkpoint))
         own = float((checkpoint.ranges["end"] - checkpoint.ranges["start"]).sum())
-        sums = {"tracked": float(sizes.sum()), "tracked_blocks": float(blocks.sum()), "own_mapped": own}
-        return checkpoint.cycle, sums
+        return {"tracked": float(sizes.sum()), "tracked_blocks": float(blocks.sum()), "own_mapped": own}
 
     def suspects(self, cycles: int, n_min: int, *, at_end: bool = False) -> list[Suspect]:
         """Return the sites that grow, and ask the child for the stacks of new ones."""
@@ -129,6 +144,11 @@ class LedgerWatch:
         if self._latest is None or not self._latest.is_complete or self._state & covered != covered:
             return None
         return self._survivors.judge(n_clean, _cohorts(self._latest) if at_end else None)
+
+    @property
+    def state(self) -> int:
+        """Bits of what is recorded, as in the ledger."""
+        return self._state
 
     @property
     def is_complete(self) -> bool:
@@ -227,7 +247,8 @@ class LedgerWatch:
 
     def _keep_maps(self) -> None:
         with contextlib.suppress(OSError):
-            self._maps = self._maps_file.read_text(encoding="utf-8", errors="replace")
+            # Of a process that has just ended the file is there, and empty.
+            self._maps = self._maps_file.read_text(encoding="utf-8", errors="replace") or self._maps
 
 
 def _rows_of_blocks(checkpoint: Checkpoint) -> tuple[NDArray[np.void], NDArray[np.int64]]:

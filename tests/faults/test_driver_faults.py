@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from command_builder import soak
-from faults_builder import is_running
+from faults_builder import is_running, wait_until
 from running_builder import CYCLES, N_MIN, a_plan, soak_driver, surroundings
 
 from soak.running.supervisor import Progress, Supervisor
@@ -293,7 +293,7 @@ def test_forks_that_stay_are_a_leak_of_processes_and_end_with_the_driver(tmp_pat
     ).course
 
     assert course.failure is None
-    assert [pid for pid in map(int, course.output.split()) if is_running(pid)] == []
+    wait_until(lambda: not any(map(is_running, map(int, course.output.split()))))  # killed, they need a moment to end
 
 
 def test_a_grandchild_in_a_session_of_its_own_ends_with_the_driver(tmp_path: Path):
@@ -316,7 +316,7 @@ def test_a_grandchild_in_a_session_of_its_own_ends_with_the_driver(tmp_path: Pat
     ).course
 
     assert course.failure is None
-    assert not is_running(int(course.output))
+    wait_until(lambda: not is_running(int(course.output)))
 
 
 FAULTY = {

@@ -138,6 +138,25 @@ def test_details_divide_resident_memory(obedient: Obedient):
     assert details["swap"] == 0
 
 
+def test_descriptors_are_described_by_what_they_point_to(obedient: Obedient):
+    """Files by path; sockets and pipes together, for each has a number of its own."""
+    reader = LinuxReader(obedient.pid)
+    before = reader.describe_fds()
+
+    obedient.do("kept = [os.open('/dev/null', os.O_RDONLY) for _ in range(4)] + [socket.socket() for _ in range(3)]")
+
+    after = reader.describe_fds()
+    assert after.get("/dev/null", 0) - before.get("/dev/null", 0) == 4
+    assert after["socket"] - before.get("socket", 0) == 3
+    assert before["pipe"] >= 2
+
+
+def test_of_very_many_descriptors_the_newest_are_described(obedient: Obedient):
+    obedient.do("kept = [os.dup(0) for _ in range(100)] + [os.open('/dev/null', os.O_RDONLY) for _ in range(256)]")
+
+    assert LinuxReader(obedient.pid).describe_fds() == {"/dev/null": 256}
+
+
 def test_every_reading_has_a_signal():
     reader = LinuxReader(os.getpid())
 
@@ -152,6 +171,7 @@ def test_a_process_that_is_gone_gives_nothing_and_raises_nothing():
     for reader in (LinuxReader(pid), LinuxReader(2**22 - 1)):
         assert reader.read_counts() == {}
         assert reader.read_details() == {}
+        assert reader.describe_fds() == {}
 
 
 def test_both_readers_agree(obedient: Obedient):
@@ -169,6 +189,7 @@ def test_the_portable_reader_survives_the_end_of_its_process():
 
     assert reader.read_counts() == {}
     assert reader.read_details() == {}
+    assert reader.describe_fds() == {}
 
 
 def test_this_machine_is_read_through_proc():
@@ -181,6 +202,7 @@ def test_the_scripted_reader_gives_what_it_was_given_and_then_nothing():
 
     assert [reader.read_counts() for _ in range(3)] == [{"rss": 1.0}, {"rss": 2.0}, {}]
     assert [reader.read_details() for _ in range(2)] == [{"pss": 3.0}, {}]
+    assert reader.describe_fds() == {}
 
 
 def test_limits_are_those_of_the_process(obedient: Obedient):

@@ -1,0 +1,77 @@
+"""The tracker in a program that knows nothing of soak: preloaded into it, and read from outside while it runs."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from soak.native.preload import WATCH_VARIABLE, preloading
+from soak.probes.tables import LiveTables, read_places
+
+_NOT_LOADED = "the loader did not load it (a static or setuid program, or one of another libc)"
+_WAIT_S, _LOOK_EVERY_S = 0.1, 0.002
+
+
+class PreloadedTracker:
+    """The tracker's library in one program, from before its start. Close it when the program has ended."""
+
+    def __init__(self, library: Path, environment: Mapping[str, str]) -> None:
+        """Prepare to start a child of this process with ``library`` in it."""
+        self._folder = Path(tempfile.mkdtemp(prefix="soak-"))
+        self._file = self._folder / "tables"
+        self._file.touch(mode=0o600)
+        self._link = contextlib.ExitStack()
+        self.environment: dict[str, str] = {
+            **self._link.enter_context(preloading(library, environment)),
+            WATCH_VARIABLE: f"{os.getpid()}:{self._file}",
+        }
+        self._started_ns = 0
+        self._tables: LiveTables | None = None
+        self.reason: str | None = _NOT_LOADED
+        """Why there are no tables; None when there are."""
+
+    def wait(self, pid: int) -> None:
+        """Wait for a moment until the library has told where its tables are, or the program has ended."""
+        deadline_s = time.monotonic() + _WAIT_S
+        while time.monotonic() < deadline_s and read_places(self._file) is None:
+            try:
+                if not Path(f"/proc/{pid}/maps").read_bytes():
+                    return  # a zombie
+            except OSError:
+                return
+            time.sleep(_LOOK_EVERY_S)
+
+    def tables(self) -> LiveTables | None:
+        """Return the tables of the program that the process runs now: others than before when it has begun anew.
+
+        None when there are none: `reason` says why.
+        """
+        places = read_places(self._file)
+        if places is None or places.started_ns == self._started_ns:
+            if self._tables is not None and not self._tables.is_there():
+                self._forget()
+                self.reason = _NOT_LOADED
+            return self._tables
+        self._started_ns = places.started_ns
+        self._forget()
+        try:
+            self._tables, self.reason = LiveTables(places), None
+        except OSError as error:
+            self.reason = f"its memory may not be read ({error.strerror})"
+        return self._tables
+
+    def close(self) -> None:
+        """Let go. In a program that goes on without its watcher the library goes on recording for nobody."""
+        self._forget()
+        self._link.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _forget(self) -> None:
+        if self._tables is not None:
+            self._tables.close()
+        self._tables = None

@@ -1,0 +1,213 @@
+"""soak watch -- COMMAND: leaks in programs that know nothing of soak are named, their repaired twins pass."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = [pytest.mark.integration, pytest.mark.native, pytest.mark.usefixtures("library")]
+
+NATIVE_LEAK = """
+import ctypes, sys, time
+library = ctypes.CDLL(sys.argv[1])
+def decode(repaired):
+    library.make_frame(repaired)
+for _ in range(1500):
+    decode(len(sys.argv) > 2)
+    time.sleep(0.002)
+"""
+EXTENSION = """
+#include <stdlib.h>
+__attribute__((noinline)) void make_frame(int release)
+{
+    char *volatile frame = malloc(300);
+    frame[0] = 1;
+    if (release)
+        free(frame);
+}
+"""
+MARKING = """
+import sys, time
+import soak
+
+kept = []
+
+def remember(repaired):
+    kept.append(bytes(200))
+    if repaired and len(kept) > 16:
+        kept.pop(0)
+
+for _ in range(2000):
+    soak.mark()
+    remember(len(sys.argv) > 1)
+    time.sleep(0.002)
+"""
+
+STARTING = """
+import os, subprocess, sys, time
+child = "import os; print([name for name in os.environ if name in ('LD_PRELOAD', 'SOAK_WATCH')])"
+found = subprocess.run([sys.executable, "-c", child], capture_output=True, text=True).stdout.strip()
+print(found, sys.path, len(sys.modules))
+time.sleep(0.2)
+"""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a watch said."""
+
+    code: int
+    component: dict[str, Any]
+    text: str
+
+
+def watch(*command: str, options: tuple[str, ...] = (), n_min: int = 64) -> Answer:
+    start = [sys.executable, "-m", "soak", "watch", "--every", "10ms", "--n-min", str(n_min), "--json", "-", *options]
+    done = subprocess.run([*start, "--", *command], capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout, done.stderr
+    return Answer(done.returncode, json.loads(done.stdout)["components"][0], done.stderr)
+
+
+@pytest.fixture(scope="module")
+def extension(compiler: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("extension")
+    (folder / "frames.c").write_text(EXTENSION)
+    command = [compiler, "-g", "-O1", "-shared", "-fPIC", "-o", folder / "frames.so", folder / "frames.c"]
+    subprocess.run(command, check=True)
+    return folder / "frames.so"
+
+
+def test_a_leak_in_c_is_named_with_function_and_line(watched: Path):
+    answer = watch(str(watched), "1500", "leaking")
+
+    assert (answer.code, answer.component["verdict"]) == (1, "LEAK"), answer.text
+    cause = answer.component["causes"][0]
+    assert (cause["kind"], cause["confirmed"], cause["where"]["function"]) == ("native", True, "take_header")
+    assert (Path(cause["where"]["file"]).name, cause["where"]["line"]) == ("watched.c", 12)
+    assert answer.component["decided_by"] == "ledger"
+    assert "per sample" in answer.text
+    assert "cycle" not in answer.text
+
+
+def test_a_leak_in_c_is_counted_by_the_programs_own_marks(watched: Path):
+    answer = watch(str(watched), "1500", "leaking", "marking", n_min=256)
+
+    assert answer.code == 1, answer.text
+    growth = answer.component["growth"]
+    assert growth["measures"] == "requested"
+    assert growth["low"] <= 100 <= growth["high"]
+    assert answer.component["causes"][0]["requested_size"] == 100
+    assert answer.component["pacing"]["interval_s"] is None
+    assert 1000 < answer.component["iterations"] <= 1500
+    assert "per mark" in answer.text
+
+
+def test_the_repaired_program_in_c_is_clean(watched: Path):
+    answer = watch(str(watched), "1500", "repaired", "marking", n_min=256)
+
+    assert (answer.code, answer.component["verdict"]) == (0, "CLEAN"), answer.text
+    assert answer.component["tracker"] == {"active": True, "reason": None, "covers": ["native"]}
+    assert answer.component["causes"] == []
+
+
+def test_a_leak_in_an_extension_of_python_is_named(extension: Path):
+    answer = watch(sys.executable, "-c", NATIVE_LEAK, str(extension))
+
+    assert answer.code == 1, answer.text
+    where = {cause["where"]["function"] for cause in answer.component["causes"] if cause["where"]}
+    assert "make_frame" in where
+    assert answer.component["tracker"]["covers"] == ["native", "python"]
+
+
+def test_the_repaired_extension_is_no_leak(extension: Path):
+    answer = watch(sys.executable, "-c", NATIVE_LEAK, str(extension), "repaired")
+
+    assert answer.code in (0, 3), answer.text
+    assert not [cause for cause in answer.component["causes"] if cause["confirmed"]]
+
+
+def test_a_list_that_grows_at_each_mark_is_named(tmp_path: Path):
+    program = tmp_path / "service.py"
+    program.write_text(MARKING)
+
+    answer = watch(sys.executable, str(program), n_min=256)
+
+    assert (answer.code, answer.component["decided_by"]) == (1, "ledger"), answer.text
+    cause = answer.component["causes"][0]
+    assert cause["kind"] == "python-object"
+    assert (cause["python_where"]["function"], cause["python_where"]["line"]) == ("remember", 8)
+    growth = answer.component["growth"]
+    assert (growth["low"] < 260, growth["high"] > 230) == (True, True)  # 233 for an object, and its place in the list
+    assert answer.component["pacing"]["interval_s"] is None
+
+
+def test_the_list_that_is_kept_short_is_clean(tmp_path: Path):
+    program = tmp_path / "service.py"
+    program.write_text(MARKING)
+
+    answer = watch(sys.executable, str(program), "repaired", n_min=256)
+
+    assert (answer.code, answer.component["verdict"]) == (0, "CLEAN"), answer.text
+
+
+def test_a_program_that_begins_anew_is_judged_from_then_on_with_the_tracker(tmp_path: Path):
+    program = tmp_path / "twice.py"
+    program.write_text(
+        "import os, sys, time\n"
+        "time.sleep(0.5)\n"
+        "if len(sys.argv) < 2: os.execv(sys.executable, [sys.executable, __file__, 'again'])\n"
+        "time.sleep(0.5)\n"
+    )
+
+    answer = watch(sys.executable, str(program))
+
+    assert answer.component["tracker"]["active"] is True
+    assert any("the program began anew; judged is what came after" in said for said in answer.component["messages"])
+
+
+def test_the_program_runs_unchanged_and_what_it_starts_is_left_alone(tmp_path: Path):
+    """Its children find neither variable, and it has no other path and no more modules than without soak."""
+    program = tmp_path / "starts.py"
+    program.write_text(STARTING)
+    alone = subprocess.run([sys.executable, str(program)], capture_output=True, text=True, check=True)
+
+    answer = watch(sys.executable, str(program))
+
+    assert alone.stdout.startswith("[] ")
+    assert answer.text.startswith(alone.stdout), answer.text
+
+
+def test_a_static_program_goes_on_from_outside_and_it_is_said_why(compiler: str, tmp_path: Path):
+    (tmp_path / "static.c").write_text("#include <unistd.h>\nint main(void) { usleep(600000); return 0; }\n")
+    built = subprocess.run([compiler, "-static", "-o", tmp_path / "static", tmp_path / "static.c"], check=False)
+    if built.returncode:
+        pytest.skip("no static libc")
+
+    answer = watch(str(tmp_path / "static"))
+
+    assert (answer.code, answer.component["tracker"]["active"]) == (3, False)
+    assert "the loader did not load it" in answer.component["tracker"]["reason"]
+    assert answer.component["signals"]["rss"]["readings"] > 0
+
+
+def test_without_tracking_all_is_seen_from_outside():
+    answer = watch("sleep", "0.3", options=("--no-track",))
+
+    assert answer.component["tracker"] == {"active": False, "reason": "--no-track", "covers": []}
+    assert "tracked" not in answer.component["signals"]
+
+
+def test_a_mark_without_a_tracker_imports_nothing_and_does_nothing():
+    program = (
+        "import sys, soak; soak.mark(); print(sorted({'ctypes', 'numpy', 'soak.inside.tracker'} & set(sys.modules)))"
+    )
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "[]\n"
