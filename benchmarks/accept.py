@@ -38,8 +38,6 @@ BINDINGS = ("extension", "ctypes")
 PURE = "python"
 CYCLES, CYCLES_OF_TWINS = 500, 2048
 """Unless a file says otherwise. Less than 512 cycles cannot prove that the heap counter grows by less than 1 B."""
-COUNTED = {"file-descriptor": "fds", "thread": "threads"}
-"""Kinds of which there is a count, and its signal; their line is that of the memory that leaks with them."""
 
 
 @dataclass(frozen=True)
@@ -204,7 +202,7 @@ def accept(case: Case, binding: str, python: str, folder: Path) -> Outcome:
         place_right=place is not None if case.is_leak else None,
         blocks=cause.blocks_per_iteration if cause else None,
         size=cause.requested_size if cause else None,
-        amount_right=_amount_right(case, cause, result) if case.is_leak else None,
+        amount_right=_amount_right(case, cause) if case.is_leak else None,
         every=cause.every if cause else None,
         confirmed=cause.confirmed if cause else None,
         cycles=result.iterations,
@@ -244,17 +242,16 @@ def _find(case: Case, binding: str, result: ComponentResult) -> tuple[Cause | No
     name, number = case.marked_line(binding)
     kinds = case.expected["kind"].split(" or ")
     of_kind = [cause for cause in result.causes if cause.kind in kinds]
-    placed = list(result.causes) if kinds[0] in COUNTED else of_kind
-    for cause in placed:
+    for cause in of_kind:
         where = cause.where if "function" in case.expected else cause.python_where
         right_function = where is not None and (where.function or "").startswith(case.expected.get("function", ""))
         if where is not None and right_function and (Path(where.file or "").name, where.line) == (name, number):
-            return (cause if cause in of_kind else of_kind[0] if of_kind else None), f"{name}:{number}"
+            return cause, f"{name}:{number}"
     return (of_kind[0] if of_kind else None), None
 
 
-def _amount_right(case: Case, cause: Cause | None, result: ComponentResult) -> bool:
-    """Whether blocks per cycle (to a hundredth, or two in a hundred) and requested size are those planted."""
+def _amount_right(case: Case, cause: Cause | None) -> bool:
+    """Whether blocks per cycle (to a hundredth, or two in a hundred) and size, or the count, are those planted."""
     if cause is None:
         return False
     right = True
@@ -264,7 +261,7 @@ def _amount_right(case: Case, cause: Cause | None, result: ComponentResult) -> b
     if "size" in case.expected:
         right = right and cause.requested_size == case.expected["size"]
     if "count" in case.expected:
-        rate = result.signals[COUNTED[cause.kind]].per_iteration or 0.0
+        rate = cause.count_per_iteration or 0.0
         right = right and abs(rate - case.expected["count"]) <= 0.05 * case.expected["count"]
     return right
 

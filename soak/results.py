@@ -110,6 +110,17 @@ class Garbage:
 
 
 @dataclass(frozen=True)
+class Opened:
+    """Descriptors, threads or child processes that stay and are alike."""
+
+    kind: str
+    """What they are: ``file``, ``tcp socket``, ``pipe``, ``thread``, ``zombie process``, …"""
+    name: str
+    """Path, addresses, thread name or command, with ``*`` for where they differ; empty where they have none."""
+    count: int
+
+
+@dataclass(frozen=True)
 class Cause:
     """A place and a holder of growth."""
 
@@ -133,6 +144,10 @@ class Cause:
     """``held_by`` of a Python object with more detail."""
     ring: tuple[ChainNode, ...] = ()
     """The reference cycle that the objects are in, from one back to itself."""
+    count_per_iteration: float | None = None
+    """Of descriptors, threads and child processes: how many stay in a cycle."""
+    opened: tuple[Opened, ...] = ()
+    """What they are, the most frequent first."""
 
 
 @dataclass(frozen=True)

@@ -174,7 +174,7 @@ def name_call(call: Call | None, locate: Locate) -> str:
 
 def name_allocation(call: Call | None, locate: Locate) -> str | None:
     """Return the line that allocated a holder in words; None where it says nothing: the importer's, or soak's own."""
-    says_nothing = call is None or _is_ours(call) or (call.file or "").startswith("<frozen importlib")
+    says_nothing = call is None or is_ours(call) or (call.file or "").startswith("<frozen importlib")
     return None if says_nothing else name_call(call, locate)
 
 
@@ -182,34 +182,44 @@ def _places(site: GrowingSite, locate: Locate) -> tuple[Place | None, Place | No
     """Return the native and the Python place of a site, each None where there is none."""
     calls = [site.place] if site.place is not None else []
     calls += [call for stack in site.stacks[:1] for call in stack]
-    python = next((call for call in calls if call.file is not None and not _is_ours(call)), None)
+    python = next((call for call in calls if call.file is not None and not is_ours(call)), None)
     native = [locate(call.address) for call in calls if call.address is not None]
-    where = next((place for place in native if not _is_plumbing(place)), None)
+    where = next((place for place in native if not is_plumbing(place)), None)
     if where is None and site.domain in _NATIVE_DOMAINS and native:
         where = native[0]
     return where, None if python is None else Place(python.function, python.file, python.line)
 
 
-def _is_ours(call: Call) -> bool:
+def is_ours(call: Call) -> bool:
+    """Whether a Python frame is of the loop that calls the component."""
     file = call.file or ""
     return _OWN_FOLDER in file and not file.endswith(_PLANTED)
 
 
-def _is_plumbing(place: Place) -> bool:
+def is_plumbing(place: Place) -> bool:
     """Whether a native frame is of the interpreter or a runtime library: through it everything goes."""
     name = (place.module or "").rpartition("/")[2]
     return name.startswith(_RUNTIME_MODULES) or name.startswith(_INTERPRETER_MODULES)
 
 
 def _stack(site: GrowingSite, locate: Locate) -> tuple[str, ...]:
-    """Return the C functions down to where the interpreter runs bytecode, then the Python functions."""
     calls = site.stacks[0] if site.stacks else (site.place,) if site.place is not None else ()
-    native = [locate(call.address) for call in calls if call.address is not None]
-    in_c = list(itertools.takewhile(lambda place: not (place.function or "").startswith(_BYTECODE_RUNNERS), native))
-    while len(in_c) > 1 and _is_plumbing(in_c[-1]):
+    return list_stack(calls, locate)
+
+
+def list_stack(calls: Sequence[Call], locate: Locate) -> tuple[str, ...]:
+    """Return the C functions down to where the interpreter runs bytecode, then the Python functions."""
+    in_c = above_bytecode(calls, locate)
+    while len(in_c) > 1 and is_plumbing(in_c[-1]):
         in_c.pop()
-    in_python = [call for call in calls if call.address is None and not _is_ours(call)]
+    in_python = [call for call in calls if call.address is None and not is_ours(call)]
     return (*map(_describe_native, in_c), *(f"{call.function} at {call.file}:{call.line}" for call in in_python))
+
+
+def above_bytecode(calls: Sequence[Call], locate: Locate) -> list[Place]:
+    """Return the C functions that were called from where the interpreter runs bytecode, innermost first."""
+    native = (locate(call.address) for call in calls if call.address is not None)
+    return list(itertools.takewhile(lambda place: not (place.function or "").startswith(_BYTECODE_RUNNERS), native))
 
 
 def _describe_native(place: Place) -> str:

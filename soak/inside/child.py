@@ -89,11 +89,14 @@ def _soak(area: ring.Ring, settings: dict[str, Any], measured_pid: int) -> None:
     )
     words[ring.WORD_TYPE] = id(type)
     words[ring.WORD_PHASE] = ring.PHASE_CYCLES
-    if read_traced is not None:
-        snapshots.run_between(soaking, component.cycle, arguments, settings["tracemalloc_file"])
-    else:
-        soaking.run(component.cycle, arguments)
-    _end_if_forked(measured_pid)
+    try:
+        if read_traced is not None:
+            snapshots.run_between(soaking, component.cycle, arguments, settings["tracemalloc_file"])
+        else:
+            soaking.run(component.cycle, arguments)
+    finally:
+        _end_if_forked(measured_pid)
+        soaking.show_what_is_open()
     if words[ring.WORD_ASKED]:
         _answer(area, arguments, lambda most: soaking.run_more(component.cycle, arguments, most), tracked)
     words[ring.WORD_PHASE] = ring.PHASE_TEARDOWN

@@ -7,6 +7,7 @@ that stays, and nothing needs a new file descriptor, thread or mapping once the 
 from __future__ import annotations
 
 import gc
+import sys
 import time
 
 from soak.inside import counters, ring
@@ -41,6 +42,7 @@ _LOOK_S = 0.05
 _LONGEST_SLEEP_S = 0.2
 _MORE_NS, _MORE_PACED, _MORE_PACED_NS = 250_000_000, 16, 1_000_000_000
 """Cycles after the last one may take so long, and a second where that makes sixteen at the pace."""
+_LISTED_WITHIN_S, _LOOK_EVERY_S = 2.0, 0.01
 
 
 class Loop:
@@ -152,6 +154,18 @@ class Loop:
             del error
             self.more_ns = 0
         return done
+
+    def show_what_is_open(self) -> None:
+        """Name the threads, and wait until the parent has listed what is open; to be called when measuring is over."""
+        words = self.words
+        try:
+            self.area.write_names(_thread_names())
+        except Exception:  # no memory, or whatever a component has done to threading: the kernel's names must do
+            words[ring.WORD_NAMES_BYTES] = ring.NO_NAMES
+        self.written.wake()
+        deadline_ns = time.monotonic_ns() + int(_LISTED_WITHIN_S * 1e9)
+        while not words[ring.WORD_LISTED] and time.monotonic_ns() < deadline_ns:
+            self.read.wait(words[ring.WORD_ROWS_READ], _LOOK_EVERY_S)
 
     def checkpoint(self, done: int) -> None:
         """Read the counters, write a row, and give the parent a moment to read what is read from outside."""
@@ -310,3 +324,11 @@ class Loop:
         if late_ns > words[ring.WORD_WORST_LAG_NS]:
             words[ring.WORD_WORST_LAG_NS] = late_ns
         return True
+
+
+def _thread_names() -> dict[int, str]:
+    """Return the names that Python's threads have been given, by the kernel's number."""
+    threading = sys.modules.get("threading")
+    if threading is None:
+        return {}
+    return {thread.native_id: str(thread.name) for thread in threading.enumerate() if thread.native_id}

@@ -10,17 +10,19 @@ offset   content
 0        512 words, see the ``WORD_*`` constants
 4096     text: first the settings (marshal), later a failure's report
 24576    ``ROW_CAPACITY`` rows of ``len(ROW_FIELDS)`` words
+155648   the threads' names (marshal), written when measuring is over, and so not pre-touched
 ======== ============================================================
 """
 
 from __future__ import annotations
 
 import ctypes
+import marshal
 import mmap
 import struct
 import sys
 
-MAGIC = 0x736F616B_00000003
+MAGIC = 0x736F616B_00000004
 HEADER_BYTES = 4096
 TEXT_OFFSET = HEADER_BYTES
 TEXT_BYTES = 20480
@@ -50,6 +52,7 @@ WORD_TYPE = 19  # the address of the type ``type``, by which a scan of the memor
 WORD_ANSWERED = 20  # 1 when what the parent asked about objects is answered in the text area
 WORD_GC_FOUND = 21  # objects that the collection at the last checkpoint found to be garbage
 WORD_COUNTING = 22  # 1 while a checkpoint is counted: it collects garbage, and that runs the component's finalizers
+WORD_NAMES_BYTES = 23  # not 0: the loop has ended, the threads' names are there, the child waits for WORD_LISTED
 # Words written by the parent.
 WORD_STOP = 32  # GO_ON, or what is to be done before the next cycle: STOP, PAUSE
 WORD_ROWS_READ = 33  # futex: the child waits on its low half
@@ -59,6 +62,7 @@ WORD_HELD_NS = 36  # for how long the parent has held the process still at check
 WORD_ASKED = 37  # what is to be answered after the last cycle, see ASKED_*
 WORD_HOLD = 38  # 1 while the parent looks at the process that waits for it at a checkpoint: it then waits for longer
 WORD_MORE_CYCLES = 39  # so many unmeasured cycles may be run for the answer at once, after the last one
+WORD_LISTED = 40  # 1 when the parent has listed what is open after the last cycle
 
 GO_ON, STOP, PAUSE = range(3)
 
@@ -91,7 +95,11 @@ NOT_READ = -1
 ROW = struct.Struct("=%dq" % len(ROW_FIELDS))
 ROW_CAPACITY = 1024
 _SEQUENCE = struct.Struct("=q")
-RING_BYTES = ROWS_OFFSET + ROW_CAPACITY * ROW.size
+NAMES_OFFSET = ROWS_OFFSET + ROW_CAPACITY * ROW.size
+NAMES_BYTES = 65536
+NO_NAMES = -1
+"""In place of their length, where the names could not be written."""
+RING_BYTES = NAMES_OFFSET + NAMES_BYTES
 PAGE_BYTES = 4096
 _READ_WRITE, _PRIVATE_FIXED_ANONYMOUS = 0x3, 0x2 | 0x10 | 0x20  # Linux
 
@@ -116,8 +124,8 @@ class Ring:
             raise ValueError("%s is not a ring of this version of soak" % path)
 
     def touch(self) -> None:
-        """Write one byte on each page, so that no later write grows the resident size."""
-        for offset in range(0, RING_BYTES, PAGE_BYTES):
+        """Write one byte on each page up to the rows' end, so that no later write grows the resident size."""
+        for offset in range(0, NAMES_OFFSET, PAGE_BYTES):
             self.map[offset] = self.map[offset]
 
     def write_text(self, content: bytes) -> None:
@@ -131,6 +139,20 @@ class Ring:
     def read_text(self) -> bytes:
         """Return the bytes in the text area."""
         return self.map[TEXT_OFFSET : TEXT_OFFSET + self.words[WORD_TEXT_BYTES]]
+
+    def write_names(self, names: dict[int, str]) -> None:
+        """Put the threads' names there, by the kernel's number; those that do not fit are left out."""
+        content = marshal.dumps(names, 2)
+        while len(content) > NAMES_BYTES:
+            names = dict(list(names.items())[len(names) // 2 :])
+            content = marshal.dumps(names, 2)
+        self.map[NAMES_OFFSET : NAMES_OFFSET + len(content)] = content
+        self.words[WORD_NAMES_BYTES] = len(content)
+
+    def read_names(self) -> dict[int, str]:
+        """Return the threads' names by the kernel's number; none before they were written."""
+        length = self.words[WORD_NAMES_BYTES]
+        return marshal.loads(self.map[NAMES_OFFSET : NAMES_OFFSET + length]) if length > 0 else {}
 
     def write_row(self, fields: tuple[int, ...]) -> None:
         """Append a row (child). ``fields``: the values of ROW_FIELDS without the last two. Overwrites unread rows."""

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 LIBRARY_PREFIX = "libsoak_tracker"
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
 LOADER_VARIABLE = "LD_PRELOAD"
 
 STATE_NATIVE = 1
@@ -255,8 +255,8 @@ class Tracker:
     def _header(self) -> dict[str, int]:
         base = self._base()
         sizes = (ctypes.c_uint32 * 6).from_address(base + 8)
-        places = (ctypes.c_uint64 * 7).from_address(base + 32)
-        child = base + 32 + 7 * 8 + 2 * 4 + 64 * 4
+        places = (ctypes.c_uint64 * 9).from_address(base + 32)
+        child = base + 32 + 9 * 8 + 2 * 4 + 64 * 4
         latest = ctypes.c_uint32.from_address(child + 4).value
         listed = ctypes.c_uint64.from_address(child + 16).value
         return {

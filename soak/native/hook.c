@@ -3,6 +3,7 @@
 #include "frames_hot.h"
 #include "hook.h"
 #include "mappings.h"
+#include "openings.h"
 #include "passthrough.h"
 #include "stacks.h"
 
@@ -244,6 +245,8 @@ static uint64_t lay_out(struct ledger_header *header)
     header->strings_at = place(&used, STRING_CAPACITY);
     header->stacks_at = place(&used, (uint64_t)STACK_CAPACITY * sizeof(uint64_t));
     header->survivors_at = place(&used, (uint64_t)SURVIVOR_CAPACITY * sizeof(struct survivor));
+    header->descriptors_at = place(&used, DESCRIPTORS_LIMIT * sizeof(struct opening));
+    header->tasks_at = place(&used, TASKS_LIMIT * sizeof(struct opening));
     for (int i = 0; i < 2; i++)
         header->checkpoint_at[i] = place(&used, sizeof(struct ledger_checkpoint) + LEDGER_RANGES * sizeof(struct range)
                                                     + (uint64_t)SITE_LIMIT * sizeof(uint64_t)
@@ -294,6 +297,7 @@ EXPORT int soak_open_ledger(const char *path)
     __atomic_thread_fence(__ATOMIC_RELEASE);
     memcpy(memory->magic, LEDGER_MAGIC, sizeof memory->magic);
     ledger = memory;
+    openings_start(in_ledger(header.descriptors_at), in_ledger(header.tasks_at));
     return 0;
 }
 

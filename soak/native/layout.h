@@ -50,6 +50,7 @@ enum site_kind {
     SITE_NATIVE = 2,  /* address: the return address of the call that allocated */
     SITE_PYTHON = 3,  /* file, function, line of the running instruction */
     SITE_STACK = 4,   /* address: word in the stacks section; parent: the flagged site that it splits */
+    SITE_OPENING = 5, /* the same for what opened a descriptor or started a thread or process; never of a block */
 };
 
 enum site_flags {
@@ -100,7 +101,17 @@ struct range {
 };
 
 #define LEDGER_MAGIC "soakledg"
-#define LEDGER_VERSION 1u
+/* Who opened what may be open now. Descriptors by their number; threads and processes, which share the kernel's
+ * numbers, by theirs modulo the limit, so that the newest one stands there. A site is newer than the last checkpoint's
+ * copy of the sites when its number is not below their count. */
+struct opening {
+    uint64_t number_and_site; /* number << 32 | site; 0: nothing was noted */
+    uint64_t cycle;
+};
+#define DESCRIPTORS_LIMIT 65536u
+#define TASKS_LIMIT 4096u
+
+#define LEDGER_VERSION 2u
 #define LEDGER_HEADER_SIZE 4096u
 #define LEDGER_REQUESTS 64
 #define LEDGER_RANGES 256
@@ -127,6 +138,8 @@ struct ledger_header {
     uint64_t stacks_at;
     uint64_t survivors_at;
     uint64_t checkpoint_at[2];
+    uint64_t descriptors_at;
+    uint64_t tasks_at;
     /* The parent asks for sites to be flagged: sites first, then count, then sequence. Done at the next checkpoint. */
     uint32_t request_sequence;
     uint32_t request_count;

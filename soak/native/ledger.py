@@ -16,14 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAGIC = b"soakledg"
-VERSION = 1
+VERSION = 2
 REQUESTS = 64
 RANGES = 256
 
 DOMAINS = ("native", "python mem", "python obj", "mapping", "pymalloc arena")
 NATIVE, PYTHON_MEM, PYTHON_OBJ, MAPPING, PYMALLOC_ARENA = range(5)
-KINDS = ("none", "unknown", "native", "python", "stack")
-UNKNOWN, NATIVE_SITE, PYTHON_SITE, STACK_SITE = 1, 2, 3, 4
+KINDS = ("none", "unknown", "native", "python", "stack", "opening")
+UNKNOWN, NATIVE_SITE, PYTHON_SITE, STACK_SITE, OPENING_SITE = 1, 2, 3, 4, 5
 
 STATE_NATIVE, STATE_PYTHON_DOMAINS, STATE_PYTHON_LINES, STATE_NATIVE_STACKS = 1, 2, 4, 8
 
@@ -36,7 +36,10 @@ _BUCKETS_PER_OCTAVE = 4
 _BUCKETS = _BUCKETS_EXACT + _BUCKETS_PER_OCTAVE * 21
 """Epochs have 24 bits; the first eight, 3 bits, are exact."""
 
-_PARENT_FORMAT = "<8s6I7Q"
+DESCRIPTORS_LIMIT = 65536
+TASKS_LIMIT = 4096
+
+_PARENT_FORMAT = "<8s6I9Q"
 _REQUESTS_FORMAT = f"<2I{REQUESTS}I"
 _CHILD_FORMAT = "<4I2Q"
 _REQUESTS_AT = struct.calcsize(_PARENT_FORMAT)
@@ -73,6 +76,7 @@ SURVIVOR = np.dtype(
     [("address", "<u8"), ("size", "<u8"), ("cycle", "<u8"), ("site", "<u4"), ("domain", "<u4")],
 )
 RANGE = np.dtype([("start", "<u8"), ("end", "<u8")])
+OPENING = np.dtype([("site", "<u4"), ("number", "<u4"), ("cycle", "<u8")])
 
 
 @dataclass(frozen=True)
@@ -129,6 +133,14 @@ class Checkpoint:
         return range(first << self.shift, stop << self.shift)
 
 
+@dataclass(frozen=True)
+class Opening:
+    """Who opened a descriptor, or started a thread or a process."""
+
+    site: int
+    cycle: int
+
+
 class LedgerError(Exception):
     """The file is no ledger, or of another version."""
 
@@ -157,26 +169,32 @@ class Ledger(ABC):
     def _string(self, offset: int) -> str:
         """Return the string at a byte of the strings."""
 
+    def openings(self) -> tuple[dict[int, Opening], dict[int, Opening]]:
+        """Return who opened what; nothing where that is not noted."""
+        return {}, {}
+
     @abstractmethod
     def _stack_words(self, at: int) -> tuple[int, ...]:
         """Return the frames of the stack at a word of the stacks."""
 
     def place(self, checkpoint: Checkpoint, site: int) -> Frame | None:
         """Return where a site is, without symbols; None when nothing is known. A stack stands where its parent does."""
+        if site >= len(checkpoint.sites):
+            return None
         row = checkpoint.sites[site]
         if row["kind"] == NATIVE_SITE:
             return Frame(address=int(row["address"]))
         if row["kind"] == PYTHON_SITE:
             return self._python_frame(row, is_entry=False)
-        if row["kind"] == STACK_SITE:
+        if row["kind"] in (STACK_SITE, OPENING_SITE):
             return self.place(checkpoint, int(row["parent"]))
         return None
 
     def stack(self, checkpoint: Checkpoint, site: int) -> list[Frame]:
         """Return the frames of a stack's site, innermost first: the native ones, then the Python ones."""
-        row = checkpoint.sites[site]
-        if row["kind"] != STACK_SITE:
+        if site >= len(checkpoint.sites) or checkpoint.sites[site]["kind"] not in (STACK_SITE, OPENING_SITE):
             return []
+        row = checkpoint.sites[site]
         return [self._frame(checkpoint, word) for word in self._stack_words(int(row["address"]))]
 
     def _frame(self, checkpoint: Checkpoint, word: int) -> Frame:
@@ -206,6 +224,7 @@ class LedgerFile(Ledger):
         self._row_capacity, self._site_capacity = fields[2], fields[3]
         self._sites_at, self._strings_at, self._stacks_at, self._survivors_at = fields[8:12]
         self._checkpoint_at: tuple[int, int] = fields[12:14]
+        self._descriptors_at, self._tasks_at = fields[14:16]
 
     def close(self) -> None:
         """Unmap the file."""
@@ -232,6 +251,20 @@ class LedgerFile(Ledger):
         """Return the blocks (``SURVIVOR``) that the child last listed, and how many it had found."""
         listed, found = self._child()[4:6]
         return self._array(SURVIVOR, listed, self._survivors_at), found
+
+    def openings(self) -> tuple[dict[int, Opening], dict[int, Opening]]:
+        """Return who opened each descriptor and who started each thread and process, by the kernel's numbers.
+
+        Openings before the first cycle are not there, and those of what is closed by now still are.
+        """
+        return (
+            self._openings(DESCRIPTORS_LIMIT, self._descriptors_at),
+            self._openings(TASKS_LIMIT, self._tasks_at),
+        )
+
+    def _openings(self, limit: int, at: int) -> dict[int, Opening]:
+        rows = self._array(OPENING, limit, at)
+        return {int(row["number"]): Opening(int(row["site"]), int(row["cycle"])) for row in rows[rows["site"] > 0]}
 
     def request_flags(self, sites: list[int]) -> None:
         """Ask the child to capture stacks at ``sites``, 64 at most, from its next checkpoint on."""

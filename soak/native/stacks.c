@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "stacks.h"
 #include "frames.h"
+#include "recorder_hot.h"
 
 #include <dlfcn.h>
 #include <pthread.h>
@@ -107,20 +108,21 @@ static void adapt_period(uint64_t before)
         period /= 2;
 }
 
-static uint32_t intern(uint32_t site, const uint64_t *frames, size_t native, size_t python)
+static uint32_t intern(enum site_kind kind, uint32_t site, const uint64_t *frames, size_t native, size_t python)
 {
     uint64_t key = recorder_mix(site);
     for (size_t i = 0; i < native + python; i++)
         key = recorder_mix(key * 31 + frames[i]);
-    key = (uint64_t)SITE_STACK << 56 | key >> 8;
+    key = (uint64_t)kind << 56 | key >> 8;
     uint32_t known = recorder_site(key, NULL);
     if (known)
         return known;
     struct site *base = recorder_site_at(site);
     size_t length = 1 + native + python;
+    size_t most = kind == SITE_OPENING ? WORDS_LIMIT / 2 : WORDS_LIMIT; /* blocks must not be left without */
     uint32_t at = __atomic_load_n(&words_used, __ATOMIC_RELAXED);
     do {
-        if (at + length > WORDS_LIMIT || base->stacks >= STACKS_PER_SITE)
+        if (at + length > most || base->stacks >= STACKS_PER_SITE)
             return site;
     } while (!__atomic_compare_exchange_n(&words_used, &at, at + (uint32_t)length, 0, __ATOMIC_RELAXED,
                                           __ATOMIC_RELAXED));
@@ -136,6 +138,16 @@ static uint32_t intern(uint32_t site, const uint64_t *frames, size_t native, siz
     return stack;
 }
 
+static size_t walk_native(uint64_t *frames, uintptr_t return_address)
+{
+    struct walk walk = {frames, 0, return_address};
+    if (native_stacks && on_own_stack())
+        (void)_Unwind_Backtrace(add_frame, &walk);
+    if (!walk.count)
+        frames[walk.count++] = return_address;
+    return walk.count;
+}
+
 uint32_t stacks_site(uint32_t site, uintptr_t return_address)
 {
     uint64_t frames[NATIVE_LIMIT + PYTHON_LIMIT];
@@ -145,14 +157,29 @@ uint32_t stacks_site(uint32_t site, uintptr_t return_address)
     if (!is_sampled(before))
         return site;
     uint64_t *births = recorder_enter();
-    struct walk walk = {frames, 0, return_address};
-    if (native_stacks && on_own_stack())
-        (void)_Unwind_Backtrace(add_frame, &walk);
-    if (!walk.count)
-        frames[walk.count++] = return_address;
-    size_t python = frames_walk(frames + walk.count, PYTHON_LIMIT);
-    uint32_t stack = intern(site, frames, walk.count, python);
+    size_t native = walk_native(frames, return_address);
+    size_t python = frames_walk(frames + native, PYTHON_LIMIT);
+    uint32_t stack = intern(SITE_STACK, site, frames, native, python);
     adapt_period(before);
+    recorder_leave(births);
+    return stack == 1 ? site : stack;
+}
+
+uint32_t stacks_opening(uintptr_t return_address)
+{
+    uint64_t frames[NATIVE_LIMIT + PYTHON_LIMIT];
+    frames[0] = return_address;
+    uint64_t *births = recorder_enter();
+    uint64_t before = now_ns();
+    int sampled = words && is_sampled(before);
+    size_t native = sampled ? walk_native(frames, return_address) : 1;
+    size_t python = frames_walk(frames + native, PYTHON_LIMIT);
+    /* Under the line that runs: through one return address of the interpreter every file is opened, and the stacks of
+     * one site are limited. */
+    uint32_t site = python ? frames[native] & SITE_MASK : recorder_native_site(return_address) & SITE_MASK;
+    uint32_t stack = words ? intern(SITE_OPENING, site, frames, native, python) : site;
+    if (sampled)
+        adapt_period(before);
     recorder_leave(births);
     return stack == 1 ? site : stack;
 }

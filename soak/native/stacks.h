@@ -1,4 +1,4 @@
-/* Stacks of allocations at flagged sites: native frames by the unwinder, Python frames by frames.c. */
+/* Stacks of allocations at flagged sites, and of openings: native frames by the unwinder, Python frames by frames.c. */
 #ifndef SOAK_STACKS_H
 #define SOAK_STACKS_H
 
@@ -11,6 +11,10 @@ int stacks_start(void);
  * blocks of every stack exactly. `site` itself when this allocation is not sampled or there is no room.
  * `return_address`: of the allocator's caller, where the native part begins. */
 uint32_t stacks_site(uint32_t site, uintptr_t return_address);
+
+/* The site of what opens a descriptor or starts a thread or process: its stack, with the Python frames in any case and
+ * the native ones beyond the caller where this call is sampled. The caller's line alone when there is no room. */
+uint32_t stacks_opening(uintptr_t return_address);
 
 /* The words of all stacks; each begins with native count | Python count << 32, then the frames, innermost first. */
 const uint64_t *stacks_words(uint32_t *used);

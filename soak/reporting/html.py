@@ -216,7 +216,7 @@ def _cause(cause: Cause, *, draws: bool) -> Markup:
         "div",
         element("p", element("strong", say.cause_sentence(cause))),
         element("p", cause.advice) if cause.advice else None,
-        join(element("h3", "Allocated at, innermost first"), element("pre", "\n".join(cause.stack)))
+        join(element("h3", f"{say.stack_title(cause)}, innermost first"), element("pre", "\n".join(cause.stack)))
         if cause.stack
         else None,
         join(element("h3", "Held by"), element("pre", "\n".join(cause.held_by))) if cause.held_by else None,

@@ -94,7 +94,7 @@ def _explanation(component: ComponentResult, excused: str | None) -> str:
 def _cause(cause: Cause) -> str:
     said = f"- {escape(say.cause_sentence(cause))} {escape(cause.advice)}".rstrip()
     trail = [*cause.stack, *(f"held by {holder}" for holder in cause.held_by)]
-    return f"{said}\n\n{_folded('Allocated at', trail)}" if trail else said
+    return f"{said}\n\n{_folded(say.stack_title(cause), trail)}" if trail else said
 
 
 def _folded(title: str, lines: Sequence[str]) -> str:

@@ -22,6 +22,7 @@ from soak.results import (
     Controls,
     Failure,
     Growth,
+    Opened,
     Pacing,
     Part,
     Parts,
@@ -74,6 +75,7 @@ _UNIT_WORDS = {
     "blocks": ("Python block", "Python blocks"),
     "objects": ("object", "objects"),
 }
+_OPENED_UNITS = ("fds", "threads", "processes")
 _KIND_WORDS = {
     "native": "native memory",
     "python-object": "Python objects",
@@ -228,9 +230,14 @@ def verdict_words(component: ComponentResult, excused: str | None = None) -> str
 
 
 def growth_words(growth: Growth | None) -> str:
-    """Say the growth itself: ``grows by 106 B per call``; requested bytes where they are known."""
+    """Say the growth itself: ``grows by 106 B per call``; requested bytes where they are known.
+
+    Of descriptors, threads and processes their number, not the memory that goes with them.
+    """
     if growth is None:
         return "grows"
+    if growth.unit in _OPENED_UNITS and growth.per_iteration is not None:
+        return f"grows by {rate_words(growth.per_iteration, growth.unit)}"
     requested = growth.requested_bytes_per_iteration
     if requested is not None:
         return f"grows by {byte_rate(requested)} per call"
@@ -365,7 +372,9 @@ def telling_frames(failure: Failure, most: int) -> tuple[str, ...]:
 
 
 def cause_sentence(cause: Cause) -> str:
-    """Say what grows, by how much, from where, and whether it is lost or held."""
+    """Say what grows, by how much, from where, and whether it is lost or held; of what stays open, what it is."""
+    if cause.count_per_iteration is not None:
+        return _opened_sentence(cause)
     rate = "" if cause.bytes_per_iteration is None else f", {byte_rate(cause.bytes_per_iteration)} per call"
     every = _every_words(cause)
     where = f" in {place_words(cause.where)}" if cause.where is not None else ""
@@ -376,6 +385,16 @@ def cause_sentence(cause: Cause) -> str:
     kind = _KIND_WORDS.get(cause.kind, cause.kind)
     words = f"{certain}{kind}{rate}{every}{where}{'; ' + state if state else ''}."
     return _capital(words)
+
+
+def opened_words(opened: Opened) -> str:
+    """Name what stays open and is alike: ``1,020 × file /tmp/x/log-*.txt``."""
+    return f"{format_count(opened.count)} × {opened.kind} {printable(opened.name)}".rstrip()
+
+
+def stack_title(cause: Cause) -> str:
+    """Say what the cause's stack shows."""
+    return "Allocated at" if cause.count_per_iteration is None else "Opened at"
 
 
 def place_words(place: Place) -> str:
@@ -518,6 +537,8 @@ def _growth_until_then(growth: Growth | None) -> str:
 def _other_measure(growth: Growth | None) -> str:
     if growth is None or growth.requested_bytes_per_iteration is None or growth.allocated_bytes_per_iteration is None:
         return ""
+    if growth.unit in _OPENED_UNITS:
+        return ""
     requested = byte_rate(growth.requested_bytes_per_iteration)
     allocated = byte_rate(growth.allocated_bytes_per_iteration)
     return "" if requested == allocated else f" (the allocator makes {allocated} of it)"
@@ -532,6 +553,16 @@ def _aside(growth: Growth) -> str:
     if other is None or growth.bytes_per_iteration is None or byte_rate(other) == byte_rate(growth.bytes_per_iteration):
         return ""
     return f" ({format_number(other)} {name})"
+
+
+def _opened_sentence(cause: Cause) -> str:
+    rate = cause.count_per_iteration or 0.0
+    often = f"1 every {short_number(1 / rate)} calls" if 0 < rate < 0.95 else f"{short_number(rate)} per call"
+    places = [place_words(place) for place in (cause.where, cause.python_where) if place is not None]
+    verb = "opened" if cause.kind == "file-descriptor" else "started"
+    where = f", {verb} in {', called from '.join(places)}" if places else ""
+    what = "; ".join(map(opened_words, cause.opened[:_MOST_NAMED]))
+    return _capital(f"{_KIND_WORDS.get(cause.kind, cause.kind)}, {often}{where}{': ' if what else ''}{what}.")
 
 
 def _every_words(cause: Cause) -> str:

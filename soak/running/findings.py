@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from soak.analysis.caches import with_filling_caches
 from soak.analysis.component import LARGEST_N_MIN, Judgement, describe_missing_cycles
 from soak.analysis.wording import lookalike_limit
 from soak.attribution.accounts import describe_garbage, garbage_messages
-from soak.attribution.causes import MAPPING_DOMAIN, causes_of_sites, fingerprint, name_allocation
+from soak.attribution.causes import MAPPING_DOMAIN, Locate, causes_of_sites, fingerprint, name_allocation
+from soak.attribution.opened import causes_of_opened
 from soak.attribution.symbols import Symbols
 from soak.measurements import SIGNALS
 from soak.results import (
@@ -26,6 +27,7 @@ from soak.results import (
     TrackerState,
 )
 from soak.running.interpreter import Interpreter
+from soak.running.opened import SIGNALS_OF_ITEMS
 from soak.running.supervisor import LEDGER_SIGNALS, Course
 from soak.running.tracing import Trace
 from soak.settings import ComponentPlan
@@ -235,15 +237,16 @@ def _growth(decided_by: str | None, series: Mapping[str, SeriesVerdict], trace: 
 def _causes(course: Course, trace: Trace | None) -> tuple[Cause, ...]:
     """Return what the deciding counter says, unless the tracker knows the call sites, and then those sites.
 
-    The other counters' growth is mostly the same leak seen again: a thread takes heap, heap takes RSS.
+    The other counters' growth is mostly the same leak seen again: a thread takes heap, heap takes RSS. Descriptors,
+    threads and processes are told each by itself, with what they are and who opened them.
     """
     judgement = course.judgement
     decided_by = judgement.decided_by if judgement.verdict is Verdict.LEAK else None
     if _is_fragmentation(course):
         decided_by = judgement.decided_by
     sites: tuple[Cause, ...] = ()
+    locate = Symbols(course.tracked.maps).locate
     if judgement.verdict is not Verdict.CLEAN:
-        locate = Symbols(course.tracked.maps).locate
         sites = causes_of_sites(
             course.tracked.sites,
             locate,
@@ -256,12 +259,25 @@ def _causes(course: Course, trace: Trace | None) -> tuple[Cause, ...]:
         return sites
     if kind == "mapping" and any(site.kind == kind for site in sites):
         return sites
+    if decided_by in SIGNALS_OF_ITEMS:
+        return (*_causes_of_items(course, locate), *sites)
     return (_cause_of_counter(decided_by, course, trace), *sites)
 
 
 def _is_fragmentation(course: Course) -> bool:
     """Tell whether what grows, and was decided by, is memory that the allocators keep free: no mapping of anybody's."""
     return course.audit is not None and course.audit.fragmentation and course.judgement.decided_by in ("mapped", "rss")
+
+
+def _causes_of_items(course: Course, locate: Locate) -> Iterator[Cause]:
+    """Give the causes of every count that leaks; a process started with pipes takes descriptors too."""
+    judgement = course.judgement
+    for name in SIGNALS_OF_ITEMS:
+        series = judgement.series.get(name)
+        if series is not None and (name == judgement.decided_by or series.verdict is Verdict.LEAK):
+            kind = SIGNALS[name].kind
+            opened = [one for one in course.opened if one.item.kind == kind]
+            yield from causes_of_opened(opened, locate, kind, series.rate or 0.0, series.since, _ADVICE[kind])
 
 
 def _cause_of_counter(name: str, course: Course, trace: Trace | None) -> Cause:
@@ -278,9 +294,6 @@ def _cause_of_counter(name: str, course: Course, trace: Trace | None) -> Cause:
         if trace is not None and trace.top:
             python_where = Place(None, trace.top[0].file, trace.top[0].line)
             stack = tuple(f"{file}:{number}" for file, number in trace.top[0].stack)
-    opened = {kind: n - course.fds_at_start.get(kind, 0) for kind, n in course.fds_at_end.items()}
-    more = {kind: n for kind, n in opened.items() if n > 0}
-    pointed_to = max(more, key=lambda kind: more[kind], default=None) if name == "fds" else None
     return Cause(
         kind=kind,
         confirmed=True,
@@ -289,13 +302,13 @@ def _cause_of_counter(name: str, course: Course, trace: Trace | None) -> Cause:
         bytes_per_iteration=bytes_per_iteration,
         blocks_per_iteration=rate if name == "python_blocks" else None,
         requested_size=None,
-        every=1 / rate if 0 < rate < 1 and signal.unit not in ("bytes", "blocks") else None,
+        every=None,
         since=series.since,
         where=None,
         python_where=python_where,
         stack=stack,
         held_by=(),
-        type=pointed_to,
+        type=None,
         advice=_FREE_ADVICE if _is_fragmentation(course) else _ADVICE[kind],
     )
 

@@ -11,6 +11,7 @@ import contextlib
 import gc
 import inspect
 import os
+import threading
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -21,9 +22,11 @@ from typing import Any
 import numpy as np
 
 from soak.analysis.component import ComponentJudge, Judgement, choose_n_min
+from soak.attribution.opened import StillOpen
 from soak.inside import counters
 from soak.measurements import Reading
 from soak.probes.limits import read_limits
+from soak.probes.opened import describe_new, read_inventory
 from soak.probes.outside import open_reader
 from soak.results import ComponentResult, Pacing, TrackerState
 from soak.running.findings import make_result
@@ -120,7 +123,7 @@ class _Soaking:
         self._count = 0
         self._n_min = plan.n_min
         self._checkpoint_s = 0.0
-        self._fds_at_start = self._reader.describe_fds()
+        self._before = read_inventory(os.getpid())
 
     def run(self) -> Course:
         """Run cycles, a checkpoint now and then, and a judgement now and then."""
@@ -230,6 +233,7 @@ class _Soaking:
     def _course(
         self, judgement: Judgement, judge: ComponentJudge, done: int, seconds: float, stopped_by: str, started: str
     ) -> Course:
+        names = {thread.native_id: thread.name for thread in threading.enumerate() if thread.native_id}
         return Course(
             judgement=judgement,
             judge=judge,
@@ -242,9 +246,8 @@ class _Soaking:
             checkpoint_share=self._checkpoint_s / seconds,
             lost_rows=0,
             gc_held_off=not self._collects,
-            fds_at_start=self._fds_at_start,
-            fds_at_end=self._reader.describe_fds(),
             output="",
             started=started,
             tracked=Tracked(TrackerState(False, _REASON), False, (), ""),
+            opened=tuple(map(StillOpen, describe_new(os.getpid(), self._before, (), names))),
         )

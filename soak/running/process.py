@@ -126,6 +126,11 @@ class MeasuredProcess:
         self.words[ring.WORD_HOLD] = 0
         self._rows_read.wake()
 
+    def let_go(self) -> None:
+        """Tell the child, whose cycles are over, that what it has open was listed."""
+        self.words[ring.WORD_LISTED] = 1
+        self._rows_read.wake()
+
     def ask_to_stop(self) -> None:
         """Ask the child to end after the cycle under way, with a last checkpoint and its teardown."""
         self.words[ring.WORD_STOP] = ring.STOP

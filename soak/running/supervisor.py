@@ -20,6 +20,7 @@ from soak.analysis.component import (
 )
 from soak.analysis.ledger import Suspect
 from soak.attribution.accounts import NOTHING_SAID, Testimony
+from soak.attribution.opened import StillOpen
 from soak.inside import ring
 from soak.measurements import Reading
 from soak.probes.limits import read_limits
@@ -29,6 +30,7 @@ from soak.running.auditing import Auditor
 from soak.running.failures import describe_failure
 from soak.running.guards import HeatGuard, hottest_c, tripped_guard, what_ran_out
 from soak.running.interpreter import Interpreter
+from soak.running.opened import OpenedWatch
 from soak.running.process import MeasuredProcess
 from soak.running.scanning import Scanner
 from soak.running.tracking import LedgerWatch, Tracked, open_ledger_file
@@ -40,7 +42,7 @@ LEDGER_SIGNALS = ("tracked", "tracked_blocks")
 
 _WAIT_S = 0.05
 _DETAILS_EVERY_S = 1.0
-_JUDGE_EVERY_S = 0.1
+_JUDGE_EVERY_S, _JUDGE_REST = 0.1, 3.0
 _CYCLE_TIME_KNOWN_AFTER_S = 1.0
 _EARLY_SHARE, _EARLY_AT_MOST_S = 1 / 64, 0.25
 """Of the budget: n_min is an eighth of it, and the first look that can decide reaches back to a quarter of n_min."""
@@ -97,11 +99,11 @@ class Course:
     lost_rows: int
     gc_held_off: bool
     """The component ran with gc disabled or frozen, so soak did not collect for it either."""
-    fds_at_start: dict[str, int]
-    fds_at_end: dict[str, int]
     output: str
     started: str
     tracked: Tracked
+    opened: tuple[StillOpen, ...] = ()
+    """What was opened during the cycles and is open at their end."""
     paused_s: float = 0.0
     """For how long the loop stood still, because the machine was too hot; no part of ``seconds``."""
     hottest_c: float | None = None
@@ -152,8 +154,6 @@ class Supervisor:
         self._details_due_s = 0.0
         self._judge_due_s = 0.0
         self._last_values: dict[str, float] = {}
-        self._fds_at_start: dict[str, int] = {}
-        self._fds_at_end: dict[str, int] = {}
         self._standing: Judgement | None = None
         self._suspects: list[Suspect] = []
         self._most_garbage = 0
@@ -174,6 +174,7 @@ class Supervisor:
         )
         self._scanner = Scanner(process)
         self._auditor = Auditor(process)
+        self._opened = OpenedWatch(process, self._ledger)
         try:
             return self._watch(process, started)
         finally:
@@ -221,6 +222,9 @@ class Supervisor:
         while process.exit_status() is None:
             process.wait_for_row(self._rows_read, _WAIT_S)
             self._take_rows(process, reader)
+            if process.words[ring.WORD_NAMES_BYTES] and not process.words[ring.WORD_LISTED]:
+                self._opened.look()
+                process.let_go()
             self._fix_n_min_when_known(process)
             if not stopped_by:
                 stopped_by = self._reason_to_stop(process, limits)
@@ -284,11 +288,10 @@ class Supervisor:
             checkpoint_share=words[ring.WORD_CHECKPOINT_NS] / 1e9 / loop_s if loop_s else 0.0,
             lost_rows=self._rows_lost,
             gc_held_off=bool(self._rows_read and not words[ring.WORD_GC_COLLECTED]),
-            fds_at_start=self._fds_at_start,
-            fds_at_end=self._fds_at_end,
             output=process.output(),
             started=started,
             tracked=tracked,
+            opened=self._opened.still_open(),
             paused_s=words[ring.WORD_PAUSED_NS] / 1e9,
             hottest_c=heat.hottest_c,
             audit=self._auditor.finish(self._ledger.name_of),
@@ -310,6 +313,8 @@ class Supervisor:
         if not self._ledger.is_complete:
             self._judge.distrust(LEDGER_SIGNALS)
         waits = process.words[ring.WORD_ROWS_READ] < written
+        if waits and reader is not None:
+            self._opened.at_checkpoint(process.words[ring.WORD_COUNTED], outside)
         if waits and reader is not None and (ledger_cycle is not None or not self._tracks):
             self._look_at_memory(process, written)
         # Where CLEAN may be proven, the child waits for the answer: it may be its last cycle.
@@ -319,10 +324,12 @@ class Supervisor:
         readings = self._read_rows(process, written, outside, ledger_cycle, sums)
         for reading in readings:
             self._judge.add(reading)
-        now_s = time.monotonic()
-        if now_s >= self._judge_due_s or may_be_last:
+        begun_s = time.monotonic()
+        if begun_s >= self._judge_due_s or may_be_last:
             self._standing = self._judge_all(process)
-            self._judge_due_s = now_s + _JUDGE_EVERY_S
+            # Many sites that grow take long to judge, and meanwhile nothing is read from outside.
+            judged_s = time.monotonic()
+            self._judge_due_s = judged_s + max(_JUDGE_EVERY_S, _JUDGE_REST * (judged_s - begun_s))
         if waits and may_be_last:
             if self._reason_to_stop(process, self._limits) == "verdict":
                 process.ask_to_stop()
@@ -404,8 +411,6 @@ class Supervisor:
         if now_s >= self._details_due_s:
             values.update(reader.read_details())
             self._details_due_s = now_s + _DETAILS_EVERY_S
-            self._fds_at_end = reader.describe_fds()
-            self._fds_at_start = self._fds_at_start or self._fds_at_end
         self._last_values = values
         return values
 

@@ -26,6 +26,7 @@ from soak.native.ledger import (
     Frame,
     Ledger,
     LedgerFile,
+    Opening,
 )
 from soak.results import TrackerState
 from soak.verdict import SeriesVerdict, Verdict
@@ -206,6 +207,18 @@ class LedgerWatch:
             memory,
             {site: self._call_of(site) for site in asked},
         )
+
+    def openings(self) -> tuple[dict[int, Opening], dict[int, Opening]]:
+        """Return who opened each descriptor, and who started each thread and process, by the kernel's numbers."""
+        return ({}, {}) if self._file is None else self._file.openings()
+
+    def stack_of(self, site: int) -> tuple[Call, ...]:
+        """Return the stack of a site, innermost first, or its place alone; nothing when neither is known."""
+        if self._file is None or self._latest is None:
+            return ()
+        frames = self._file.stack(self._latest, site)
+        place = None if frames else self._file.place(self._latest, site)
+        return tuple(map(_known_call, frames)) if place is None else (_known_call(place),)
 
     def close(self) -> None:
         """Unmap the ledger."""

@@ -340,6 +340,54 @@ def test_the_last_checkpoint_waits_for_a_parent_that_is_late(tmp_path: Path, clo
     assert waits_of(soaking, clock) == [pytest.approx(1.0, abs=0.01)]
 
 
+def test_when_it_is_over_the_threads_are_named_and_the_parent_waited_for(tmp_path: Path):
+    """Until it has listed what is open; one that is gone is not waited for long."""
+    area = a_ring(tmp_path)
+    soaking = a_loop(area, iterations=1)
+    waiting = threading.Event()
+    thread = threading.Thread(target=waiting.wait, name="the one that waits")
+    thread.start()
+    seen: list[dict[int, str]] = []
+
+    def look() -> None:
+        while not area.words[ring.WORD_NAMES_BYTES]:
+            pass
+        seen.append(area.read_names())
+        area.words[ring.WORD_LISTED] = 1
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    soaking.show_what_is_open()
+    waiting.set()
+    looking.join()
+    thread.join()
+
+    assert area.words[ring.WORD_LISTED] == 1
+    assert seen[0][thread.native_id or 0] == "the one that waits"
+
+
+def test_threads_that_cannot_be_named_keep_nobody_from_listing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A component may have replaced or broken threading; the parent is told all the same."""
+    area = a_ring(tmp_path)
+    area.words[ring.WORD_LISTED] = 1
+    monkeypatch.setattr(threading, "enumerate", None)
+
+    a_loop(area).show_what_is_open()
+
+    assert area.words[ring.WORD_NAMES_BYTES] == ring.NO_NAMES
+    assert area.read_names() == {}
+
+
+def test_a_parent_that_never_lists_is_waited_for_two_seconds_at_most(tmp_path: Path, clock: Clock):
+    soaking = a_loop(a_ring(tmp_path), iterations=1)
+    soaking.read = type("Never", (), {"wait": lambda _, __, seconds: clock.advance(seconds)})()
+    begun_ns = clock.now_ns
+
+    soaking.show_what_is_open()
+
+    assert (clock.now_ns - begun_ns) / 1e9 == pytest.approx(2.0)
+
+
 # Pacing
 
 

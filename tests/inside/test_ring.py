@@ -189,3 +189,27 @@ def test_a_file_that_is_no_ring_is_refused(tmp_path: Path, content: bytes):
 
     with pytest.raises(ValueError, match=r"."):
         ring.Ring(str(tmp_path / "other"))
+
+
+def test_names_of_threads_come_back_and_of_too_many_the_newest(tmp_path: Path):
+    area = a_ring(tmp_path)
+    assert area.read_names() == {}
+
+    area.write_names({7: "MainThread", 8: "Größe\n"})
+    few = area.read_names()
+    area.write_names({number: f"a name of some length {number}" for number in range(10_000)})
+    many = area.read_names()
+
+    assert few == {7: "MainThread", 8: "Größe\n"}
+    assert 500 < len(many) < 10_000
+    assert max(many) == 9_999
+
+
+def test_a_process_that_writes_no_names_does_not_touch_their_pages(tmp_path: Path):
+    """They are written when measuring is over, so nothing of them is resident before."""
+    area = a_ring(tmp_path)
+
+    area.touch()
+
+    assert bytes(area.map[ring.NAMES_OFFSET :]) == bytes(ring.NAMES_BYTES)
+    assert ring.NAMES_OFFSET % ring.PAGE_BYTES == 0

@@ -40,6 +40,13 @@ def leaky(compiler: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
+@pytest.fixture(scope="session")
+def spawner(compiler: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    target = tmp_path_factory.mktemp("spawner") / "spawner.so"
+    subprocess.run([compiler, "-g", "-O2", "-shared", "-fPIC", "-o", target, HERE / "spawner.c"], check=True)
+    return str(target)
+
+
 @pytest.fixture
 def track(library: Path, leaky: Path) -> Track:
     """Run a script under the tracker; return what it answered."""

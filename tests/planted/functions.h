@@ -12,7 +12,8 @@
     X(leak_mmap) X(repaired_mmap)                                                                                      \
     X(leak_on_error) X(repaired_on_error)                                                                              \
     X(leak_small) X(repaired_small)                                                                                    \
-    X(leak_large) X(repaired_large)
+    X(leak_large) X(repaired_large)                                                                                    \
+    X(leak_open) X(repaired_open)
 
 #ifdef __cplusplus
 extern "C" {

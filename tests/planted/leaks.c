@@ -2,9 +2,11 @@
 #define _GNU_SOURCE
 #include "functions.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 static void *volatile block; /* so that the compiler cannot leave the allocation out */
 
@@ -125,4 +127,18 @@ void repaired_large(void)
 {
     block = malloc(106000);
     free(block);
+}
+
+void leak_open(void)
+{
+    if (open("/dev/null", O_RDONLY) < 0) /* planted: leak_open */
+        abort();
+}
+
+void repaired_open(void)
+{
+    int descriptor = open("/dev/null", O_RDONLY);
+    if (descriptor < 0)
+        abort();
+    close(descriptor);
 }

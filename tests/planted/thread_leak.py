@@ -13,8 +13,8 @@ def setup():
 def cycle(state):
     state["cycle"] += 1
     if state["cycle"] % 4 == 0:
-        thread = threading.Thread(target=state["closing"].wait, daemon=True)  # planted
-        thread.start()
+        thread = threading.Thread(target=state["closing"].wait, daemon=True)
+        thread.start()  # planted
 
 
 def teardown(state):

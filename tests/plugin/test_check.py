@@ -186,6 +186,7 @@ def test_in_process_file_descriptors_count(tmp_path: Path):
         file.close()
 
     assert (result.verdict, result.decided_by) == (Verdict.LEAK, "counter:fds")
+    assert [(group.kind, group.name) for group in result.causes[0].opened] == [("file", str(tmp_path / "x"))]
 
 
 @pytest.mark.integration

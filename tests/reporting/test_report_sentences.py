@@ -151,6 +151,18 @@ def test_the_headline_never_claims_a_tighter_bound_than_was_proven():
             a_leak("spawn", growth=growth(1.0, 1.0, 1.0, signal="threads")),
             "spawn grows by 1 thread per call: 20,480 calls in 8.5 s.",
         ),
+        (
+            a_leak(
+                "open",
+                growth=dataclasses.replace(
+                    growth(0.1, 0.1, 0.1, signal="fds"),
+                    bytes_per_iteration=88.0,
+                    requested_bytes_per_iteration=88.0,
+                    allocated_bytes_per_iteration=96.0,
+                ),
+            ),
+            "open grows by 1 file descriptor every 10 calls: 20,480 calls in 8.5 s.",
+        ),
         (a_leak("convert", growth=None), "convert grows: 20,480 calls in 8.5 s."),
         (
             a_settling("cache"),
