@@ -29,7 +29,7 @@ view: $(INSTALLED)  ## profiles in SnakeViz and reports, in the browser
 	$(BIN)/soak view
 
 test: $(INSTALLED)  ## the tests (under five minutes)
-	$(BIN)/python -m pytest -m "not calibration and not long"
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not calibration and not long"
 
 test-long: $(INSTALLED)  ## scans of live processes and kills at random moments
 	$(BIN)/python -m pytest -m long

@@ -10,6 +10,7 @@ import pytest
 
 from soak.errors import UsageError
 from soak.settings import (
+    INJECTED_KINDS,
     ComponentPlan,
     Injection,
     Request,
@@ -310,7 +311,10 @@ def test_a_planted_leak_of_another_form_is_refused(text: str):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("x=memory:5", "unknown kind 'memory'; known are native, object, cycle, fd, thread, mmap, lost-reference"),
+        (
+            "x=memory:5",
+            "unknown kind 'memory'; known are native, object, cycle, fd, thread, child, mmap, lost-reference",
+        ),
         ("x=native:0", "size and every must be at least 1"),
         ("x=native:0.2B", "size and every must be at least 1"),
         ("x=native:5/0", "size and every must be at least 1"),

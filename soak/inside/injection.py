@@ -122,6 +122,23 @@ def _mmap(size: int) -> Leak:
     return leak
 
 
+CONTROL = (("object", 106, 1), ("fd", 1, 16), ("child", 1, 64), ("mmap", 16384, 16))
+"""Kind, size and cycles between two of them: leaks of which each is counted by a signal that the others leave alone."""
+
+
+def _control(_: int) -> Leak:
+    leaks = [(make_leak(kind, size), every) for kind, size, every in CONTROL]
+    calls = [0]
+
+    def leak() -> None:
+        calls[0] += 1
+        for one, every in leaks:
+            if calls[0] % every == 0:
+                one()
+
+    return leak
+
+
 MAKERS = {
     "native": _native,
     "object": _object,
@@ -131,6 +148,7 @@ MAKERS = {
     "child": _child,
     "mmap": _mmap,
     "lost-reference": _lost_reference,
+    "control": _control,
 }
 
 

@@ -5,11 +5,12 @@ What rests on a signal whose control failed is not proven, and becomes INCONCLUS
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeVar
 
+from soak.inside.injection import CONTROL
 from soak.measurements import SIGNALS, Role
 from soak.results import Blank, ComponentResult, Controls, SignalSpike, Spike
 from soak.running.supervisor import Course, Supervisor, Surroundings
@@ -30,23 +31,9 @@ _CHUNK_ALIGNMENT, _CHUNK_HEADER = 16, 8
 _AT_ONCE = 2
 
 
-@dataclass(frozen=True)
-class _Kind:
-    """A kind of leak that one signal must find again."""
-
-    signal: str
-    injection: Injection
-    planted: float
-    """In the signal's unit per cycle."""
-
-
-_KINDS = (
-    _Kind("python_blocks", Injection("object", PLANTED_BYTES, 1), 1.0),
-    _Kind("fds", Injection("fd", 1, 16), 1 / 16),
-    _Kind("threads", Injection("thread", 1, 64), 1 / 64),
-    _Kind("children", Injection("child", 1, 64), 1 / 64),
-    _Kind("mapped", Injection("mmap", 16384, 16), 1024.0),
-)
+_THREADS_EVERY = 64
+_SIGNALS = {"object": "python_blocks", "fd": "fds", "child": "children", "mmap": "mapped", "thread": "threads"}
+"""By which signal each kind is found again."""
 
 
 def allocated_bytes(requested: int) -> int:
@@ -74,28 +61,28 @@ def run_controls(surroundings: Surroundings) -> Controls:
     )
     native = replace(plan, injection=Injection("native", PLANTED_BYTES))
 
-    def of_kind(kind: _Kind) -> tuple[SignalSpike, frozenset[str]]:
-        short = replace(
-            plan,
-            iterations=_SPIKE_ITERATIONS,
-            n_min=_SPIKE_N_MIN,
-            checkpoint_every=_SPIKE_ITERATIONS // _CHECKPOINTS,
-            injection=kind.injection,
-        )
-        return _repeated(lambda: _judge_kind(kind, Supervisor(short, surroundings, audits=False).run()))
+    short = replace(
+        plan,
+        iterations=_SPIKE_ITERATIONS,
+        n_min=_SPIKE_N_MIN,
+        checkpoint_every=_SPIKE_ITERATIONS // _CHECKPOINTS,
+    )
+    many = replace(short, injection=Injection("control", 1))
+    # Threads take Python blocks and mappings with them, so they are planted alone.
+    threads = replace(short, injection=Injection("thread", 1, _THREADS_EVERY))
+
+    def soak(plan: ComponentPlan) -> Course:
+        return Supervisor(plan, surroundings, audits=False).run()
 
     # A measured process dies with the thread that started it; the pool's stay until all are done.
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
-        blank = pool.submit(_repeated, lambda: _judge_blank(Supervisor(plan, surroundings, audits=False).run()))
-        spike = pool.submit(_repeated, lambda: _judge_spike(Supervisor(native, surroundings, audits=False).run()))
-        found = list(pool.map(of_kind, _KINDS))
-    failed = blank.result()[1].union(spike.result()[1], *(signals for _, signals in found))
-    return Controls(
-        blank.result()[0],
-        spike.result()[0],
-        tuple(record for record, _ in found),
-        tuple(name for name in SIGNALS if name in failed),
-    )
+        blank = pool.submit(_repeated, lambda: _judge_blank(soak(plan)))
+        spike = pool.submit(_repeated, lambda: _judge_spike(soak(native)))
+        of_kinds = pool.submit(_repeated_kinds, lambda: _judge_kinds(CONTROL, soak(many)))
+        of_threads = pool.submit(_repeated_kinds, lambda: _judge_kinds([("thread", 1, _THREADS_EVERY)], soak(threads)))
+        spikes = (*of_kinds.result(), *of_threads.result())
+    failed = blank.result()[1] | spike.result()[1] | {each.signal for each in spikes if not each.ok}
+    return Controls(blank.result()[0], spike.result()[0], spikes, tuple(name for name in SIGNALS if name in failed))
 
 
 def doubt(result: ComponentResult, controls: Controls | None) -> ComponentResult:
@@ -119,7 +106,7 @@ def _rests_on(result: ComponentResult) -> set[str]:
     return set()
 
 
-_Record = TypeVar("_Record", Blank, Spike, SignalSpike)
+_Record = TypeVar("_Record", Blank, Spike)
 
 
 def _repeated(measure: Callable[[], tuple[_Record, frozenset[str]]]) -> tuple[_Record, frozenset[str]]:
@@ -129,6 +116,12 @@ def _repeated(measure: Callable[[], tuple[_Record, frozenset[str]]]) -> tuple[_R
     """
     first = measure()
     return first if first[0].ok else measure()
+
+
+def _repeated_kinds(measure: Callable[[], tuple[SignalSpike, ...]]) -> tuple[SignalSpike, ...]:
+    """Return spikes of several kinds; where one fails, all are measured once more."""
+    first = measure()
+    return first if all(each.ok for each in first) else measure()
 
 
 def _judge_blank(course: Course) -> tuple[Blank, frozenset[str]]:
@@ -169,9 +162,14 @@ def _judge_spike(course: Course) -> tuple[Spike, frozenset[str]]:
     return spike, frozenset(failed)
 
 
-def _judge_kind(kind: _Kind, course: Course) -> tuple[SignalSpike, frozenset[str]]:
-    signal, series = SIGNALS[kind.signal], course.judgement.series.get(kind.signal)
-    ok = series is not None and _recovers(series, kind.planted)
+def _judge_kinds(planted: Iterable[tuple[str, int, int]], course: Course) -> tuple[SignalSpike, ...]:
+    """Return what each signal made of what was planted: kind, size and cycles between two of them."""
+    return tuple(_judge_kind(kind, size if kind == "mmap" else 1, every, course) for kind, size, every in planted)
+
+
+def _judge_kind(kind: str, amount: int, every: int, course: Course) -> SignalSpike:
+    name, planted = _SIGNALS[kind], amount / every
+    signal, series = SIGNALS[name], course.judgement.series.get(name)
     rate = series.rate if series is not None else None
     if course.failure is not None:
         detail = f"the control's process failed: {course.failure.detail}"
@@ -179,11 +177,9 @@ def _judge_kind(kind: _Kind, course: Course) -> tuple[SignalSpike, frozenset[str
         detail = f"{signal.title} could not be read"
     else:
         verdict = series.verdict.value
-        detail = f"{format_number(rate)} of {format_number(kind.planted)} {signal.unit} per cycle recovered, {verdict}"
-    spike = SignalSpike(
-        ok, kind.signal, kind.injection.kind, signal.unit, kind.planted, rate, course.iterations, detail
-    )
-    return spike, frozenset() if ok else frozenset({kind.signal})
+        detail = f"{format_number(rate)} of {format_number(planted)} {signal.unit} per cycle recovered, {verdict}"
+    ok = series is not None and _recovers(series, planted)
+    return SignalSpike(ok, name, kind, signal.unit, planted, rate, course.iterations, detail)
 
 
 def _recovers(series: SeriesVerdict, planted: float) -> bool:
