@@ -87,7 +87,8 @@ class ComponentJudge:
         for name, value in reading.values.items():
             if name not in self._judges:
                 self._judges[name] = self._make_judge(SIGNALS[name], self.n_min)
-                self._early[name] = self._make_judge(SIGNALS[name], FEWEST_CYCLES)
+                # Long before n_min a cache that fills looks like a leak, and is none when it is full.
+                self._early[name] = self._make_judge(SIGNALS[name], FEWEST_CYCLES, leak_is_final=False)
                 self._waiting[name] = ([], [])
                 self.first[name] = value
             cycles, values = self._waiting[name]
@@ -150,9 +151,10 @@ class ComponentJudge:
         series = {**judgement.series, name: stopped}
         return Judgement(Verdict.LEAK, _named(name, stopped), name, None, True, series, cycles)
 
-    def _make_judge(self, signal: Signal, n_min: int | None) -> SeriesJudge:
+    def _make_judge(self, signal: Signal, n_min: int | None, *, leak_is_final: bool = True) -> SeriesJudge:
         tolerance = self._tolerance_bytes if signal.tolerance is None else signal.tolerance
-        judge = SeriesJudge(tolerance, None, signal.grain, unit="B" if signal.unit == "bytes" else signal.unit)
+        unit = "B" if signal.unit == "bytes" else signal.unit
+        judge = SeriesJudge(tolerance, None, signal.grain, unit=unit, leak_is_final=leak_is_final)
         if n_min is not None:
             judge.fix_n_min(self._n_min_of(signal, n_min))
         return judge

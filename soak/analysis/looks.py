@@ -33,7 +33,11 @@ class RunningLooks:
     n is the number of cycles since the start of the series. Memory is bounded, see `RunningCells`.
     """
 
-    def __init__(self, *, tolerance: Tolerance, n_min: float, grain: float = 0.0, runs: int = 1) -> None:
+    def __init__(
+        self, *, tolerance: Tolerance, n_min: float, grain: float = 0.0, runs: int = 1, leak_is_final: bool = True
+    ) -> None:
+        """Begin. Without ``leak_is_final`` a later look takes back a LEAK, as it does any other finding."""
+        self._leak_is_final = leak_is_final
         self.standing: Standing | None = None
         """None before the first look."""
         self._tolerance = tolerance
@@ -74,15 +78,15 @@ class RunningLooks:
         parts = self._cells.parts(n, end)
         tolerance = self._tolerance(n) if callable(self._tolerance) else self._tolerance
         newest = look(parts, n=n, end=end, tolerance=tolerance, n_min=self._n_min, grain=self._grain)
-        return stand(self.standing, newest)
+        return stand(self.standing, newest, leak_is_final=self._leak_is_final)
 
 
-def stand(before: Standing | None, newest: Look) -> Standing:
+def stand(before: Standing | None, newest: Look, *, leak_is_final: bool = True) -> Standing:
     """Return what stands after the newest look. LEAK is final: later looks only add the cycle it lasted until."""
     here = np.full(newest.finding.shape, newest.end)
     if before is None:
         return Standing(newest, decided_at=here, until=np.full(here.shape, np.nan))
-    leaked = before.look.finding == Finding.LEAK
+    leaked = (before.look.finding == Finding.LEAK) & leak_is_final
     same = before.look.finding == newest.finding
     ended = leaked & (newest.finding == Finding.CLEAN)
     ended_at = np.where(np.isnan(before.until), newest.end - newest.n / 2, before.until)

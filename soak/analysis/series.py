@@ -50,7 +50,16 @@ class SeriesJudge:
     readings are kept and nothing is looked at.
     """
 
-    def __init__(self, tolerance: Tolerance, n_min: float | None = None, grain: float = 0.0, *, unit: str = "") -> None:
+    def __init__(
+        self,
+        tolerance: Tolerance,
+        n_min: float | None = None,
+        grain: float = 0.0,
+        *,
+        unit: str = "",
+        leak_is_final: bool = True,
+    ) -> None:
+        """Begin; arguments as of `judge`. Without ``leak_is_final`` a later look may take back a LEAK."""
         if not callable(tolerance) and not (math.isfinite(tolerance) and tolerance > 0):
             raise UsageError(f"the tolerance must be above 0, not {tolerance!r}: no series can prove growth of 0")
         if not (math.isfinite(grain) and grain >= 0):
@@ -58,6 +67,7 @@ class SeriesJudge:
         self._tolerance = tolerance
         self._grain = grain
         self._unit = unit
+        self._leak_is_final = leak_is_final
         self._n_min: float | None = None
         self._looks: RunningLooks | None = None
         self._waiting: list[tuple[FloatArray, FloatArray]] = []
@@ -87,7 +97,9 @@ class SeriesJudge:
         if not (math.isfinite(n_min) and n_min > 0):
             raise UsageError(f"n_min must be above 0, not {n_min!r}")
         self._n_min = n_min
-        self._looks = RunningLooks(tolerance=self._tolerance, n_min=n_min, grain=self._grain)
+        self._looks = RunningLooks(
+            tolerance=self._tolerance, n_min=n_min, grain=self._grain, leak_is_final=self._leak_is_final
+        )
         for cycles, values in self._waiting:
             self._looks.extend(cycles, values)
         self._waiting.clear()

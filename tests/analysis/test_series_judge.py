@@ -211,3 +211,18 @@ def test_every_verdict_has_the_numbers_it_promises(values, gaps, n_min, grain):
     if verdict.verdict in (Verdict.LEAK, Verdict.CLEAN):
         assert n_min <= verdict.decided_at <= CYCLES
     assert verdict.reason.endswith(".")
+
+
+def test_a_leak_that_is_not_final_is_taken_back():
+    """A cache that fills until cycle 3,000 looks like a leak at 2,048, and is clean when it has been full for long."""
+    cycles = range(0, 16_385, 16)
+    filling = [106.0 * min(cycle, 3000) for cycle in cycles]
+    final, open_to_change = (SeriesJudge(1.0, 2048, leak_is_final=final) for final in (True, False))
+
+    for series in (final, open_to_change):
+        series.extend(cycles[:130], filling[:130])
+        assert (series.verdict.verdict, series.verdict.is_growing) == (Verdict.LEAK, True)
+        series.extend(cycles[130:], filling[130:])
+
+    assert final.verdict.verdict is Verdict.LEAK
+    assert (open_to_change.verdict.verdict, open_to_change.verdict.is_growing) == (Verdict.CLEAN, False)
