@@ -38,7 +38,7 @@ from soak.probes.shadow import Blocks, ShadowError, read_blocks
 from soak.running.process import MeasuredProcess
 
 FIRST_CYCLE = 100
-_NEXT_AFTER, _NEXT_AFTER_ALL_IS_KNOWN = 1.5, 4
+_NEXT_AFTER, _NEXT_AFTER_ALL_IS_KNOWN = 1.25, 4
 _RECENT = 8
 """Blocks of the last 1/8 of the cycles may still be on their way."""
 _MOST_BLOCKS = 2_000_000
@@ -111,7 +111,10 @@ class Scanner:
         return time.monotonic() > self._scanned_s + _APART_S and any(map(self._lacks, suspects))
 
     def _lacks(self, suspect: Suspect) -> bool:
-        return len(self._scans.get(suspect.site, ())) < _SCANS_NEEDED
+        scans = self._scans.get(suspect.site, ())
+        # A leak that has just begun has no blocks yet of which it can be said that they were there for long.
+        telling = sum(scan.survivors >= FEWEST_SURVIVORS or scan.is_all_held for scan in scans)
+        return telling < _SCANS_NEEDED and len(scans) < _MOST_SCANS_KEPT
 
     def scan(self, checkpoint: Checkpoint, suspects: Sequence[Suspect]) -> None:
         """Scan for the blocks of these sites, at the checkpoint at which the process waits now."""
