@@ -284,19 +284,8 @@ class Blank:
     high: float | None
     iterations: int
     detail: str
-
-
-@dataclass(frozen=True)
-class Spike:
-    """A planted leak of known size: what this run makes of it."""
-
-    ok: bool
-    planted_requested: int
-    planted_allocated: int
-    recovered_requested: float | None
-    recovered_allocated: float | None
-    iterations: int
-    detail: str
+    failed_signals: tuple[str, ...] = ()
+    """Signals that grew, or could not be read."""
 
 
 @dataclass(frozen=True)
@@ -315,19 +304,38 @@ class SignalSpike:
 
 
 @dataclass(frozen=True)
+class Spike:
+    """A planted leak of known size by malloc: what this run makes of it; and those of other kinds."""
+
+    ok: bool
+    planted_requested: int
+    planted_allocated: int
+    recovered_requested: float | None
+    recovered_allocated: float | None
+    iterations: int
+    detail: str
+    failed_signals: tuple[str, ...] = ()
+    """Signals that did not find again what was planted by malloc."""
+    of_kinds: tuple[SignalSpike, ...] = ()
+
+
+@dataclass(frozen=True)
 class Controls:
-    """The controls of a run: a blank, a spike by malloc, and one for each other signal that decides."""
+    """The controls of a run."""
 
     blank: Blank
     spike: Spike
-    spikes: tuple[SignalSpike, ...] = ()
-    failed_signals: tuple[str, ...] = ()
-    """Signals that a control found wanting: what rests on them is not proven."""
 
     @property
     def ok(self) -> bool:
         """Whether all controls came out as they must."""
-        return self.blank.ok and self.spike.ok and all(spike.ok for spike in self.spikes)
+        return self.blank.ok and self.spike.ok and all(spike.ok for spike in self.spike.of_kinds)
+
+    @property
+    def failed_signals(self) -> frozenset[str]:
+        """Signals that a control found wanting: what rests on them is not proven."""
+        of_kinds = {spike.signal for spike in self.spike.of_kinds if not spike.ok}
+        return frozenset(self.blank.failed_signals) | frozenset(self.spike.failed_signals) | of_kinds
 
 
 @dataclass(frozen=True)

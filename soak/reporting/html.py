@@ -318,7 +318,7 @@ def _controls_table(controls: Controls) -> Markup:
             format_count(each.iterations),
             each.detail,
         )
-        for each in controls.spikes
+        for each in controls.spike.of_kinds
     ]
     return _table(("control", "result", "per cycle", "cycles", "detail"), rows, numbers=(3,))
 

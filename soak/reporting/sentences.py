@@ -161,14 +161,14 @@ def controls_sentence(controls: Controls | None) -> str:
     blank, spike = controls.blank, controls.spike
     if not controls.ok:
         checks = [("blank", blank.ok, blank.detail), ("spike", spike.ok, spike.detail)]
-        checks += [(f"spike ({each.kind})", each.ok, each.detail) for each in controls.spikes]
+        checks += [(f"spike ({each.kind})", each.ok, each.detail) for each in spike.of_kinds]
         failed = [f"{name}: {detail}" for name, ok, detail in checks if not ok]
-        titles = ", ".join(SIGNALS[name].title for name in controls.failed_signals if name in SIGNALS)
+        titles = ", ".join(SIGNALS[name].title for name in SIGNALS if name in controls.failed_signals)
         rests = f"what rests on {titles} is INCONCLUSIVE" if titles else "do not rely on these verdicts"
         return f"The controls failed, {rests}. {' '.join(_closed(text) for text in failed)}"
     limit = blank.limit_of_detection_bytes
     seen = "" if limit is None else f"; a leak of {short_number(limit, up=True)} B per call would have been seen"
-    others = ", ".join(_PLANTED_WORDS.get(each.kind, each.kind) for each in controls.spikes)
+    others = ", ".join(_PLANTED_WORDS.get(each.kind, each.kind) for each in spike.of_kinds)
     found = f" So were planted {others}." if others else ""
     return f"The controls passed: an empty cycle does not grow{seen}. {_spike_words(controls)}{found}"
 

@@ -80,14 +80,13 @@ def run_controls(surroundings: Surroundings) -> Controls:
         spike = pool.submit(_repeated, lambda: _judge_spike(soak(native)))
         of_kinds = pool.submit(_repeated_kinds, lambda: _judge_kinds(CONTROL, soak(many)))
         of_threads = pool.submit(_repeated_kinds, lambda: _judge_kinds([("thread", 1, _THREADS_EVERY)], soak(threads)))
-        spikes = (*of_kinds.result(), *of_threads.result())
-    failed = blank.result()[1] | spike.result()[1] | {each.signal for each in spikes if not each.ok}
-    return Controls(blank.result()[0], spike.result()[0], spikes, tuple(name for name in SIGNALS if name in failed))
+        kinds = (*of_kinds.result(), *of_threads.result())
+    return Controls(blank.result(), replace(spike.result(), of_kinds=kinds))
 
 
 def doubt(result: ComponentResult, controls: Controls | None) -> ComponentResult:
     """Return the result, INCONCLUSIVE where its verdict rests on a signal whose control failed."""
-    failed = set() if controls is None else _rests_on(result) & set(controls.failed_signals)
+    failed = set() if controls is None else _rests_on(result) & controls.failed_signals
     if not failed:
         return result
     titles = ", ".join(SIGNALS[name].title for name in SIGNALS if name in failed)
@@ -109,13 +108,13 @@ def _rests_on(result: ComponentResult) -> set[str]:
 _Record = TypeVar("_Record", Blank, Spike)
 
 
-def _repeated(measure: Callable[[], tuple[_Record, frozenset[str]]]) -> tuple[_Record, frozenset[str]]:
-    """Return a control and the signals it found wanting; one that fails is measured once more.
+def _repeated(measure: Callable[[], _Record]) -> _Record:
+    """Return a control; one that fails is measured once more.
 
     A machine that is held up may read too little the first time; whatever is wrong with it is so the second time too.
     """
     first = measure()
-    return first if first[0].ok else measure()
+    return first if first.ok else measure()
 
 
 def _repeated_kinds(measure: Callable[[], tuple[SignalSpike, ...]]) -> tuple[SignalSpike, ...]:
@@ -124,22 +123,23 @@ def _repeated_kinds(measure: Callable[[], tuple[SignalSpike, ...]]) -> tuple[Sig
     return first if all(each.ok for each in first) else measure()
 
 
-def _judge_blank(course: Course) -> tuple[Blank, frozenset[str]]:
+def _judge_blank(course: Course) -> Blank:
     series = course.judgement.series
     heap = series.get("heap")
-    others = frozenset(name for name, verdict in series.items() if verdict.verdict is Verdict.LEAK)
+    others = {name for name, verdict in series.items() if verdict.verdict is Verdict.LEAK}
     if course.failure is not None or heap is None or heap.rate is None or heap.low is None or heap.high is None:
-        return Blank(False, None, None, None, None, course.iterations, _unmeasured(course)), others | {"heap"}
+        failed = _in_order(others | {"heap"})
+        return Blank(False, None, None, None, None, course.iterations, _unmeasured(course), failed)
     # Between two readings the counter resolves no less than its grain, over the half of the run that is compared.
     limit = max(abs(heap.low), abs(heap.high)) + 2 * SIGNALS["heap"].grain / (course.iterations / 2)
-    failed = others | ({"heap"} if abs(heap.rate) >= BLANK_RATE_BYTES else set())
+    failed = _in_order(others | ({"heap"} if abs(heap.rate) >= BLANK_RATE_BYTES else set()))
     detail = f"an empty cycle grows by {format_number(heap.rate)} B"
     if others:
-        detail += f"; {', '.join(sorted(others))} grow"
-    return Blank(not failed, limit, heap.rate, heap.low, heap.high, course.iterations, detail), failed
+        detail += f"; {', '.join(_in_order(others))} grow"
+    return Blank(not failed, limit, heap.rate, heap.low, heap.high, course.iterations, detail, failed)
 
 
-def _judge_spike(course: Course) -> tuple[Spike, frozenset[str]]:
+def _judge_spike(course: Course) -> Spike:
     planted = allocated_bytes(PLANTED_BYTES)
     series = course.judgement.series
     heap, tracked = series.get("heap"), series.get("tracked")
@@ -158,8 +158,8 @@ def _judge_spike(course: Course) -> tuple[Spike, frozenset[str]]:
         if not _recovers(tracked, PLANTED_BYTES):
             failed.add("tracked")
     allocated = heap.rate if heap is not None else None
-    spike = Spike(not failed, PLANTED_BYTES, planted, requested, allocated, course.iterations, detail)
-    return spike, frozenset(failed)
+    wanting = _in_order(failed)
+    return Spike(not failed, PLANTED_BYTES, planted, requested, allocated, course.iterations, detail, wanting)
 
 
 def _judge_kinds(planted: Iterable[tuple[str, int, int]], course: Course) -> tuple[SignalSpike, ...]:
@@ -180,6 +180,10 @@ def _judge_kind(kind: str, amount: int, every: int, course: Course) -> SignalSpi
         detail = f"{format_number(rate)} of {format_number(planted)} {signal.unit} per cycle recovered, {verdict}"
     ok = series is not None and _recovers(series, planted)
     return SignalSpike(ok, name, kind, signal.unit, planted, rate, course.iterations, detail)
+
+
+def _in_order(names: set[str]) -> tuple[str, ...]:
+    return tuple(name for name in SIGNALS if name in names)
 
 
 def _recovers(series: SeriesVerdict, planted: float) -> bool:

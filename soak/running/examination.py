@@ -121,7 +121,7 @@ def _controls(interpreter: Interpreter, folder: Path) -> Iterator[Finding]:
         "blank", controls.blank.ok, f"{controls.blank.detail}{floor}", "small growth cannot be told from noise here"
     )
     yield Finding("spike", controls.spike.ok, controls.spike.detail, "rates cannot be trusted here")
-    for spike in controls.spikes:
+    for spike in controls.spike.of_kinds:
         doubtful = f"{SIGNALS[spike.signal].title} cannot be trusted here"
         yield Finding(f"spike: {spike.kind}", spike.ok, spike.detail, doubtful)
 

@@ -332,7 +332,8 @@ def test_controls_that_failed_say_not_to_rely_on_the_verdicts():
 def test_a_failed_spike_says_what_does_not_rest_on_anything():
     """Another kind's spike: named with what was planted, and the signal that is in doubt."""
     lost = SignalSpike(False, "fds", "fd", "fds", 0.0625, None, 4096, "file descriptors could not be read")
-    failed = dataclasses.replace(controls(), spikes=(lost,), failed_signals=("fds",))
+    passed = controls()
+    failed = dataclasses.replace(passed, spike=dataclasses.replace(passed.spike, of_kinds=(lost,)))
 
     assert say.controls_sentence(failed) == (
         "The controls failed, what rests on file descriptors is INCONCLUSIVE. "

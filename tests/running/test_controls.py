@@ -29,9 +29,15 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Controls:
 
 def test_every_kind_is_found_again_within_two_percent(measured: Controls):
     assert measured.ok
-    assert measured.failed_signals == ()
-    assert {spike.signal for spike in measured.spikes} == {"python_blocks", "fds", "threads", "children", "mapped"}
-    for spike in measured.spikes:
+    assert measured.failed_signals == frozenset()
+    assert {spike.signal for spike in measured.spike.of_kinds} == {
+        "python_blocks",
+        "fds",
+        "threads",
+        "children",
+        "mapped",
+    }
+    for spike in measured.spike.of_kinds:
         assert spike.recovered == pytest.approx(spike.planted, rel=0.02)
     assert measured.spike.recovered_allocated == pytest.approx(128, rel=0.02)
 
@@ -47,8 +53,8 @@ def test_a_leak_that_is_not_found_as_planted_fails_its_signal_alone(tmp_path: Pa
     found = run_controls(surroundings(tmp_path))
 
     assert not found.ok
-    assert found.failed_signals == ("fds",)
-    assert {spike.signal: spike.ok for spike in found.spikes} == {
+    assert found.failed_signals == {"fds"}
+    assert {spike.signal: spike.ok for spike in found.spike.of_kinds} == {
         **dict.fromkeys(("python_blocks", "children", "mapped", "threads"), True),
         "fds": False,
     }
@@ -80,7 +86,8 @@ def test_what_rests_on_a_failed_control_is_not_proven(
         nothing, verdict=Verdict(verdict), decided_by=decided_by, signals=signals, why="Before."
     )
 
-    after = doubt(before, dataclasses.replace(measured, failed_signals=failed))
+    blank = dataclasses.replace(measured.blank, failed_signals=failed)
+    after = doubt(before, dataclasses.replace(measured, blank=blank))
 
     assert after.verdict == expected
     assert after.why.endswith("Before.")
