@@ -301,6 +301,7 @@ def test_without_a_limit_no_sensor_is_asked():
     assert not HeatGuard(None, lambda: pytest.fail("asked")).is_too_hot(0.0)
 
 
+@pytest.mark.long
 def test_a_component_stands_still_while_it_is_too_hot_and_goes_on(tmp_path: Path):
     """All its cycles run; the pause is no part of its time and misses no deadline."""
     temperatures = iter([50.0, 95.0, 95.0, 60.0])

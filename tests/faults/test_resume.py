@@ -152,6 +152,7 @@ def test_a_run_that_was_killed_is_gone_on_with(place: Path):
 
 
 @pytest.mark.integration
+@pytest.mark.long
 def test_a_run_that_was_stopped_in_order_is_gone_on_with(place: Path):
     with begin(place, "case.py:slow", *SMALL) as running:
         wait_until(lambda: cycles_read(place, "slow") > 200)
@@ -165,6 +166,7 @@ def test_a_run_that_was_stopped_in_order_is_gone_on_with(place: Path):
 
 
 @pytest.mark.integration
+@pytest.mark.long
 def test_resume_decides_what_was_left_undecided(place: Path):
     """300 cycles of n_min 512 decide nothing; as many as it says it needs do."""
     first = soak(place, "run", "case.py:slow", "--iterations", "300", "--n-min", "512", "--no-track")

@@ -80,6 +80,7 @@ def test_a_command_that_execs_says_so():
     assert "the process became another program (" in answer.stdout
 
 
+@pytest.mark.long
 def test_a_tree_counts_the_descendants():
     command = ("--every", "20ms", "--duration", "1s", "--json", "-", "--", "sh", "-c", "sleep 4 & sleep 4 & wait")
 
