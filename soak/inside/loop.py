@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 FREE_CHECKPOINT_NS = 80_000_000
 """Checkpoints may take so long beside their share: the first ones are dense, for descriptors run out in 800 cycles."""
 SHARE_FLAT_OUT = 0.09
-SHARE_PACED = 0.04
+SHARE_PACED = 0.038
 _DENSEST, _SPARSEST, _SPARSEST_EARLY = 64, 40, 4
 _EARLY_CYCLES = 64  # a quarter of the smallest n_min: the first look that can decide reaches back to there
 FIRST_CLEAN_FROM, FIRST_CLEAN_TO = 448, 7200
