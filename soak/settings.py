@@ -7,7 +7,7 @@ the default.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date, time
 from pathlib import Path
@@ -325,6 +325,15 @@ def parse_injection(text: str) -> tuple[str, Injection]:
     if size < 1 or every < 1:
         raise UsageError(f"--inject {text!r}: size and every must be at least 1")
     return name, Injection(kind, size, every)
+
+
+def parse_driver_settings(texts: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Read what `parse_driver_setting` reads, into settings by component; later ones replace earlier."""
+    settings: dict[str, dict[str, Any]] = {}
+    for text in texts:
+        name, key, value = parse_driver_setting(text)
+        settings.setdefault(name, {})[key] = value
+    return settings
 
 
 def parse_driver_setting(text: str) -> tuple[str, str, Any]:

@@ -26,12 +26,12 @@ import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from soak.commands.arguments import duration, positive_count, size
 from soak.commands.measure import signals_set
 from soak.errors import UsageError
-from soak.settings import Request, RunPlan, make_plan, parse_driver_setting
+from soak.settings import Request, RunPlan, make_plan, parse_driver_settings
 
 if TYPE_CHECKING:
     from soak.reporting.terminal import Progress
@@ -133,10 +133,6 @@ def _search(options: argparse.Namespace, plan: RunPlan, stopping: threading.Even
 
 def _plan(options: argparse.Namespace) -> RunPlan:
     """Make the plan of a run of the target; its budget is an upper bound, less when the verdict stands earlier."""
-    settings: dict[str, dict[str, Any]] = {}
-    for text in options.set:
-        name, key, value = parse_driver_setting(text)
-        settings.setdefault(name, {})[key] = value
     request = Request(
         targets=(options.target,),
         iterations=options.iterations,
@@ -145,7 +141,7 @@ def _plan(options: argparse.Namespace) -> RunPlan:
         tolerance_bytes=options.tolerance,
         n_min=options.n_min,
         checkpoint_every=options.checkpoint_every,
-        driver_settings=settings,
+        driver_settings=parse_driver_settings(options.set),
         cycle_timeout_s=options.cycle_timeout,
         max_rss_bytes=options.max_rss,
         out=options.out,

@@ -21,10 +21,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from soak.commands.arguments import duration, positive_count
-from soak.settings import Request, make_plan, parse_driver_setting
+from soak.settings import Request, make_plan, parse_driver_settings
 
 DEFAULT_DURATION_S = 2.0
 DEFAULT_WARM_UP_S = 0.5
@@ -69,17 +68,13 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _request(options: argparse.Namespace) -> Request:
-    settings: dict[str, dict[str, Any]] = {}
-    for text in options.set:
-        name, key, value = parse_driver_setting(text)
-        settings.setdefault(name, {})[key] = value
     return Request(
         targets=tuple(options.targets),
         iterations=options.iterations,
         duration_s=None if options.iterations else options.duration or DEFAULT_DURATION_S,
         interval_s=options.interval,
         python=options.python,
-        driver_settings=settings,
+        driver_settings=parse_driver_settings(options.set),
         cycle_timeout_s=options.cycle_timeout,
         out=options.out,
     )

@@ -24,7 +24,7 @@ from typing import Any
 from soak.commands.arguments import duration, nice_level, positive_count, size, temperature
 from soak.commands.measure import add_copies, copies_of, measure_and_report
 from soak.errors import UsageError
-from soak.settings import Request, RunPlan, make_plan, parse_driver_setting, parse_injection
+from soak.settings import Request, RunPlan, make_plan, parse_driver_settings, parse_injection
 
 LOG_NAME = "soak.log"
 """In the run's folder: what a run with --detach says."""
@@ -102,10 +102,6 @@ def _detach(folder: Path, options: argparse.Namespace) -> int:
 
 
 def _request(options: argparse.Namespace) -> Request:
-    settings: dict[str, dict[str, Any]] = {}
-    for text in options.set:
-        name, key, value = parse_driver_setting(text)
-        settings.setdefault(name, {})[key] = value
     injections = {}
     for text in options.inject:
         name, injection = parse_injection(text)
@@ -126,7 +122,7 @@ def _request(options: argparse.Namespace) -> Request:
         track=not options.no_track,
         jobs=options.jobs,
         python=options.python,
-        driver_settings=settings,
+        driver_settings=parse_driver_settings(options.set),
         injections=injections,
         cycle_timeout_s=options.cycle_timeout,
         max_rss_bytes=options.max_rss,
