@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from _thread import get_ident
+from abc import ABC, abstractmethod
 
 from soak.inside import ring
 from soak.inside.callables import find_function, name_compiled_functions, replace_function
@@ -209,23 +210,26 @@ class _Session:
         self._due_s = max(self._due_s + self._interval_s, time.monotonic())
 
 
-class _Recorder:
+class _Recorder(ABC):
     """Profiles between `start` and `stop`; `collect` adds what was seen to ``stats`` and forgets it."""
 
     coverage = ""
     threads = 0
     """Threads that started while it profiled."""
 
+    @abstractmethod
     def start(self) -> None:
-        raise NotImplementedError
+        """Begin to profile."""
 
+    @abstractmethod
     def stop(self) -> None:
-        raise NotImplementedError
+        """Profile no more, until the next `start`."""
 
+    @abstractmethod
     def collect(self, stats: Stats) -> None:
-        raise NotImplementedError
+        """Add what was seen since the last time."""
 
-    def finish(self, stats: Stats) -> None:
+    def finish(self, stats: Stats) -> None:  # noqa: B027 (most have nothing left to add)
         """Add what `collect` had to leave open; nothing is recorded any more after it."""
 
 
