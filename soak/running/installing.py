@@ -29,7 +29,8 @@ _IMPOSSIBLE = "0+soak.asks"
 _READY = "soak.json"
 """The file that an environment gets last."""
 _POLL_S = 0.1
-_UV_OPTIONS = ("index-url", "extra-index-url", "find-links")
+_PLACES = ("-url", "-links")
+"""So end the names of the settings that tell pip where to look; uv's options have the same names."""
 _DESCRIBE = """
 import importlib.metadata, json, re, sys
 there = {re.sub("[-_.]+", "-", d.metadata["Name"]).lower(): d for d in importlib.metadata.distributions()}
@@ -139,13 +140,12 @@ class Installer:
         """Return uv's options for the index that pip is configured for; later settings of pip's replace earlier."""
         settings: dict[str, str] = {}
         for line in self._pip("config", "list").out.splitlines():
-            place, _, value = line.partition("=")
-            section, _, name = place.rpartition(".")
+            key, _, value = line.partition("=")
+            section, _, name = key.rpartition(".")
             if section in ("global", "install", ":env:"):
                 settings[name] = str(ast.literal_eval(value))
-        options = [
-            word for name in _UV_OPTIONS for value in settings.get(name, "").split() for word in (f"--{name}", value)
-        ]
+        places = {name: value for name, value in settings.items() if name.endswith(_PLACES)}
+        options = [word for name, value in places.items() for place in value.split() for word in (f"--{name}", place)]
         if settings.get("no-index", "").lower() in ("1", "true", "yes", "on"):
             options.append("--no-index")
         # As pip does: the best of all indexes, not the first that knows the package.
