@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from soak.native import build
 
 WriteFile = Callable[[str, str], Path]
 
@@ -18,6 +21,24 @@ def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(("MALLOC_", "PYTHON", "GLIBC_TUNABLES", "LD_PRELOAD", "FORCE_COLOR", "NO_COLOR", "COLUMNS")):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def library() -> Path:
+    """Give the tracker, built."""
+    result = build.built_library()
+    if isinstance(result, build.NotBuilt):
+        pytest.skip(result.reason)
+    return result.path
+
+
+@pytest.fixture(scope="session")
+def compiler() -> str:
+    """Give the command of a C compiler."""
+    command = shutil.which("cc")
+    if command is None:
+        pytest.skip("no C compiler")
+    return command
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,23 +12,7 @@ from typing import Any
 import pytest
 from tracked_children import HERE, PRELUDE, ROOT, Track
 
-from soak.native import build, preload
-
-
-@pytest.fixture(scope="session")
-def library() -> Path:
-    result = build.built_library()
-    if isinstance(result, build.NotBuilt):
-        pytest.skip(result.reason)
-    return result.path
-
-
-@pytest.fixture(scope="session")
-def compiler() -> str:
-    command = shutil.which("cc")
-    if command is None:
-        pytest.skip("no C compiler")
-    return command
+from soak.native import preload
 
 
 @pytest.fixture(scope="session")

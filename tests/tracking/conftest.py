@@ -7,16 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from soak.native import build
-
-
-@pytest.fixture(scope="session")
-def library() -> Path:
-    result = build.built_library()
-    if isinstance(result, build.NotBuilt):
-        pytest.skip(result.reason)
-    return result.path
-
 
 @pytest.fixture(scope="session")
 def native_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -2,33 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from soak.native import build
-
 HERE = Path(__file__).parent
 sys.path.append(str(HERE.parent / "native"))
-
-
-@pytest.fixture(scope="session")
-def library() -> Path:
-    result = build.built_library()
-    if isinstance(result, build.NotBuilt):
-        pytest.skip(result.reason)
-    return result.path
-
-
-@pytest.fixture(scope="session")
-def compiler() -> str:
-    command = shutil.which("cc")
-    if command is None:
-        pytest.skip("no C compiler")
-    return command
 
 
 @pytest.fixture(scope="session")
