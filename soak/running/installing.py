@@ -29,6 +29,8 @@ _IMPOSSIBLE = "0+soak.asks"
 _READY = "soak.json"
 """The file that an environment gets last."""
 _POLL_S = 0.1
+_SECTIONS = ("global", "install", ":env:")
+"""Of pip's settings: each replaces those before it. pip itself lists them in the order of their names."""
 _PLACES = ("-url", "-links")
 """So end the names of the settings that tell pip where to look; uv's options have the same names."""
 _DESCRIBE = """
@@ -137,13 +139,14 @@ class Installer:
             raise NotInstalledError(_reason(answer.err or answer.out))
 
     def _index_for_uv(self) -> list[str]:
-        """Return uv's options for the index that pip is configured for; later settings of pip's replace earlier."""
-        settings: dict[str, str] = {}
+        """Return uv's options for the index that pip is configured for."""
+        sections: dict[str, dict[str, str]] = {section: {} for section in _SECTIONS}
         for line in self._pip("config", "list").out.splitlines():
             key, _, value = line.partition("=")
             section, _, name = key.rpartition(".")
-            if section in ("global", "install", ":env:"):
-                settings[name] = str(ast.literal_eval(value))
+            if section in sections:
+                sections[section][name] = str(ast.literal_eval(value))
+        settings = {name: value for section in sections.values() for name, value in section.items()}
         places = {name: value for name, value in settings.items() if name.endswith(_PLACES)}
         options = [word for name, value in places.items() for place in value.split() for word in (f"--{name}", place)]
         if settings.get("no-index", "").lower() in ("1", "true", "yes", "on"):
