@@ -4,9 +4,10 @@
     python benchmarks/accept.py --only malloc --only fd  some of them
     python benchmarks/accept.py --python 3.13            one interpreter, by version or path
 
-A planted leak must be LEAK, named at its function and line, with the blocks per cycle and the size that were planted;
-its repaired twin must be CLEAN. ``<id>_leak.py`` says what is expected and marks the line with ``planted``. What has
-a native function runs twice: as an extension module, and loaded by ctypes.
+A planted leak must be LEAK, named at its function and line, with the blocks per cycle and the size that were planted,
+called lost or held as it is, with the holder that comes first; its repaired twin must be CLEAN. A reference that was
+never dropped must be called so, and nothing else may be. ``<id>_leak.py`` says what is expected and marks the line with
+``planted``. What has a native function runs twice: as an extension module, and loaded by ctypes.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from measuring import Figure, equal, make_parser, publish, say, scratch_folder
+from measuring import Figure, at_least, equal, make_parser, publish, say, scratch_folder
 
 from soak.results import Cause, ComponentResult
 from soak.running.findings import make_result
@@ -36,6 +37,7 @@ PLANTED = Path(__file__).resolve().parent.parent / "tests" / "planted"
 VERSIONS = ("3.8", "3.11", "3.13")
 BINDINGS = ("extension", "ctypes")
 PURE = "python"
+FORGOTTEN = "lost-reference"
 CYCLES, CYCLES_OF_TWINS = 500, 2048
 """Unless a file says otherwise. Less than 512 cycles cannot prove that the heap counter grows by less than 1 B."""
 
@@ -83,6 +85,16 @@ class Outcome:
     blocks: float | None
     size: int | None
     amount_right: bool | None
+    state: str | None
+    state_right: bool | None
+    """Lost or held; None where neither is expected: of mappings, descriptors, threads."""
+    holder: str | None
+    holder_right: bool | None
+    """The first holder; None of what is not held."""
+    has_forgotten_reference: bool
+    """That a DECREF is missing was planted."""
+    forgotten_reference_told: bool
+    """That a DECREF is missing was said, of any cause."""
     every: float | None
     confirmed: bool | None
     cycles: int
@@ -94,7 +106,13 @@ class Outcome:
     @property
     def right(self) -> bool:
         """Whether all of it is as planted."""
-        return self.verdict_right and self.place_right is not False and self.amount_right is not False
+        told = (self.place_right, self.amount_right, self.state_right, self.holder_right)
+        return self.verdict_right and False not in told and not self.is_reference_wrong
+
+    @property
+    def is_reference_wrong(self) -> bool:
+        """Whether a missing DECREF was overlooked, or claimed of what has none."""
+        return self.has_forgotten_reference != self.forgotten_reference_told
 
 
 def main() -> int:
@@ -103,7 +121,8 @@ def main() -> int:
     outcomes: list[Outcome] = []
     cases = [case for case in read_cases(PLANTED) if not options.only or case.id in options.only]
     with scratch_folder() as folder:
-        for version, python in interpreters(options.python or VERSIONS).items():
+        for version, installed in interpreters(options.python or VERSIONS).items():
+            python = with_packages(installed, {case.needs for case in cases if case.needs}, folder / version / "venv")
             for case, binding in runs(cases, python, folder / version):
                 outcomes.append(accept(case, binding, python, folder / version))
                 say(line(outcomes[-1]))
@@ -123,7 +142,7 @@ def read_cases(folder: Path) -> list[Case]:
     cases = []
     for leak in sorted(folder.glob("*_leak.py")):
         name = leak.stem.removesuffix("_leak")
-        expected = _constants(leak)["EXPECTED"]
+        wanted = _constants(leak)
         for file in (leak, leak.with_name(f"{name}_repaired.py")):
             found = _constants(file)
             cases.append(
@@ -133,8 +152,8 @@ def read_cases(folder: Path) -> list[Case]:
                     file is leak,
                     found.get("CYCLES", CYCLES if file is leak else CYCLES_OF_TWINS),
                     "import native_code" in file.read_text(encoding="utf-8"),
-                    found.get("NEEDS", ""),
-                    expected,
+                    wanted.get("NEEDS", ""),
+                    wanted["EXPECTED"],
                 )
             )
     return cases
@@ -164,6 +183,25 @@ def interpreters(asked: Sequence[str]) -> dict[str, str]:
     return found
 
 
+def with_packages(python: str, needed: Iterable[str], folder: Path) -> str:
+    """Return an interpreter of the same version that has these packages: itself, or a virtual environment's."""
+    missing = [name for name in needed if not _has(python, name)]
+    if not missing:
+        return python
+    own = str(folder / "bin" / "python")
+    install = [own, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *missing]
+    for command in ([python, "-m", "venv", str(folder)], install):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            say(f"{python}: no {', '.join(missing)}: {done.stderr.strip()[-200:]}")
+            return python
+    return own
+
+
+def _has(python: str, module: str) -> bool:
+    return subprocess.run([python, "-c", f"import {module}"], check=False, capture_output=True).returncode == 0
+
+
 def runs(cases: Sequence[Case], python: str, folder: Path) -> Iterator[tuple[Case, str]]:
     """Return each program with each binding that this interpreter can have; build the native code for it."""
     built = []
@@ -175,10 +213,7 @@ def runs(cases: Sequence[Case], python: str, folder: Path) -> Iterator[tuple[Cas
         else:
             built.append(binding)
     for case in cases:
-        if (
-            case.needs
-            and subprocess.run([python, "-c", f"import {case.needs}"], check=False, capture_output=True).returncode
-        ):
+        if case.needs and not _has(python, case.needs):
             say(f"{python}: {case.id} needs {case.needs}")
             continue
         for binding in built if case.uses_native_code else (PURE,):
@@ -191,6 +226,8 @@ def accept(case: Case, binding: str, python: str, folder: Path) -> Outcome:
     cause, place = None, None
     if case.is_leak:
         cause, place = _find(case, binding, result)
+    state, holder = (case.expected.get("state"), case.expected.get("holder")) if case.is_leak else (None, None)
+    first_holder = cause.held_by[0] if cause and cause.held_by else None
     return Outcome(
         id=case.id,
         program=case.file.stem,
@@ -203,6 +240,12 @@ def accept(case: Case, binding: str, python: str, folder: Path) -> Outcome:
         blocks=cause.blocks_per_iteration if cause else None,
         size=cause.requested_size if cause else None,
         amount_right=_amount_right(case, cause) if case.is_leak else None,
+        state=cause.state if cause else None,
+        state_right=None if state is None else cause is not None and cause.state == state,
+        holder=first_holder,
+        holder_right=None if holder is None else first_holder is not None and holder in first_holder,
+        has_forgotten_reference=case.is_leak and case.expected["kind"] == FORGOTTEN,
+        forgotten_reference_told=any(found.kind == FORGOTTEN for found in result.causes),
         every=cause.every if cause else None,
         confirmed=cause.confirmed if cause else None,
         cycles=result.iterations,
@@ -279,14 +322,20 @@ def line(outcome: Outcome) -> str:
     return (
         f"{outcome.program:<24} {outcome.binding:<9} {outcome.python.split()[-1]:<8} "
         f"{outcome.verdict:<12} {words[outcome.verdict_right]:<6} place {words[outcome.place_right]:<6}"
-        f"amount {words[outcome.amount_right]:<6} {blocks:>7} x {outcome.size or '-'!s:<7} "
+        f"amount {words[outcome.amount_right]:<6} {outcome.state or '-':<7} {words[outcome.state_right]:<6}"
+        f"holder {words[outcome.holder_right]:<6} {blocks:>7} x {outcome.size or '-'!s:<7} "
         f"{outcome.cycles_to_verdict or outcome.cycles:>6} cycles {seconds:>8}"
-        + ("" if outcome.right else f"   {outcome.place or 'no place'}; {outcome.why}")
+        + ("" if outcome.right else _wrong(outcome))
     )
 
 
+def _wrong(outcome: Outcome) -> str:
+    reference = "; a DECREF that is missing was overlooked, or claimed of none" if outcome.is_reference_wrong else ""
+    return f"   {outcome.place or 'no place'}; held by {outcome.holder}{reference}; {outcome.why}"
+
+
 def figures(outcomes: Sequence[Outcome]) -> list[Figure]:
-    """Count what is right, by interpreter and binding."""
+    """Count what is right, by interpreter and binding; and who keeps it, of all together."""
     found = []
     for python, binding in dict.fromkeys((outcome.python, outcome.binding) for outcome in outcomes):
         here = [outcome for outcome in outcomes if (outcome.python, outcome.binding) == (python, binding)]
@@ -299,7 +348,24 @@ def figures(outcomes: Sequence[Outcome]) -> list[Figure]:
             equal(f"{name}: planted, blocks and size", sum(bool(o.amount_right) for o in leaks), "", len(leaks)),
             equal(f"{name}: repaired, CLEAN", sum(o.verdict_right for o in repaired), "", len(repaired)),
         ]
-    return found
+    states = [outcome.state_right for outcome in outcomes if outcome.state_right is not None]
+    holders = [outcome.holder_right for outcome in outcomes if outcome.holder_right is not None]
+    references = [outcome.forgotten_reference_told for outcome in outcomes if outcome.has_forgotten_reference]
+    claimed = sum(o.forgotten_reference_told and not o.has_forgotten_reference for o in outcomes)
+    return [
+        *found,
+        *_share("lost or held, right", states, 0.95),
+        *_share("first holder, right", holders, 0.90),
+        *_share("missing DECREF, called so", references, 0.90),
+        equal("programs without one of which it is claimed", claimed, "", 0),
+    ]
+
+
+def _share(name: str, right: Sequence[bool], least: float) -> list[Figure]:
+    """Return what part is right, in percent; nothing when no program asks for it."""
+    if not right:
+        return []
+    return [at_least(f"{name} ({sum(right)} of {len(right)})", 100 * sum(right) / len(right), "%", 100 * least)]
 
 
 if __name__ == "__main__":

@@ -50,6 +50,11 @@ def at_most(name: str, value: float | None, unit: str, limit: float) -> Figure:
     return Figure(name, value, unit, f"<= {limit:g}", value is not None and value <= limit)
 
 
+def at_least(name: str, value: float | None, unit: str, limit: float) -> Figure:
+    """Return a figure that should reach ``limit``; a value that could not be measured misses it."""
+    return Figure(name, value, unit, f">= {limit:g}", value is not None and value >= limit)
+
+
 def below(name: str, value: float | None, unit: str, limit: float) -> Figure:
     """Return a figure that should stay below ``limit``; a value that could not be measured misses it."""
     return Figure(name, value, unit, f"< {limit:g}", value is not None and value < limit)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-EXPECTED = {"kind": "native", "size": 1000, "blocks": 1.0}
+EXPECTED = {"kind": "native", "state": "held", "holder": "array_kept_leak.kept, a list", "size": 1000, "blocks": 1.0}
 NEEDS = "numpy"
 kept = []
 

@@ -4,7 +4,7 @@ import ctypes
 
 import native_code
 
-EXPECTED = {"kind": "lost-reference or python-object", "blocks": 1.0, "size": 106}
+EXPECTED = {"kind": "lost-reference", "state": "lost", "blocks": 1.0, "size": 106}
 
 
 def setup(binding="extension", folder=""):

@@ -1,6 +1,6 @@
 """A dict that gets a new key in every cycle."""
 
-EXPECTED = {"kind": "python-object", "blocks": 1.0}
+EXPECTED = {"kind": "python-object", "state": "held", "holder": "the driver's state, a dict", "blocks": 1.0}
 
 
 def setup():

@@ -2,7 +2,7 @@
 
 import native_code
 
-EXPECTED = {"kind": "native", "function": "leak_on_error", "blocks": 0.25, "size": 106}
+EXPECTED = {"kind": "native", "state": "lost", "function": "leak_on_error", "blocks": 0.25, "size": 106}
 CYCLES = 1000
 
 

@@ -2,7 +2,7 @@
 
 import native_code
 
-EXPECTED = {"kind": "native", "function": "leak_large", "blocks": 0.001, "size": 106000}
+EXPECTED = {"kind": "native", "state": "lost", "function": "leak_large", "blocks": 0.001, "size": 106000}
 CYCLES = 20_000
 
 

@@ -13,7 +13,9 @@
     X(leak_on_error) X(repaired_on_error)                                                                              \
     X(leak_small) X(repaired_small)                                                                                    \
     X(leak_large) X(repaired_large)                                                                                    \
-    X(leak_open) X(repaired_open)
+    X(leak_open) X(repaired_open)                                                                                      \
+    X(leak_into_table) X(repaired_into_table)                                                                          \
+    X(leak_into_list) X(repaired_into_list)
 
 #ifdef __cplusplus
 extern "C" {

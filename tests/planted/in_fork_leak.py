@@ -4,7 +4,7 @@ import os
 
 import native_code
 
-EXPECTED = {"kind": "native", "function": "leak_malloc", "blocks": 1.0, "size": 106}
+EXPECTED = {"kind": "native", "state": "lost", "function": "leak_malloc", "blocks": 1.0, "size": 106}
 
 
 def setup(binding="extension", folder=""):

@@ -142,3 +142,44 @@ void repaired_open(void)
         abort();
     close(descriptor);
 }
+
+/* What a library keeps: in a table of its own, a static pointer to which is the root; and in a list. */
+#define TABLE_SIZE (1 << 17)
+static void *volatile *table;
+static size_t table_count;
+
+void leak_into_table(void)
+{
+    if (!table)
+        table = calloc(TABLE_SIZE, sizeof *table);
+    table[table_count++ % TABLE_SIZE] = malloc(106); /* planted: leak_into_table */
+}
+
+void repaired_into_table(void)
+{
+    if (!table)
+        table = calloc(TABLE_SIZE, sizeof *table);
+    free(table[0]);
+    table[0] = malloc(106);
+}
+
+struct entry {
+    struct entry *volatile next;
+    char payload[98];
+};
+static struct entry *volatile entries;
+
+void leak_into_list(void)
+{
+    struct entry *entry = malloc(sizeof *entry); /* planted: leak_into_list */
+    entry->next = entries;
+    entries = entry;
+}
+
+void repaired_into_list(void)
+{
+    struct entry *entry = malloc(sizeof *entry);
+    entry->next = NULL;
+    free(entries);
+    entries = entry;
+}

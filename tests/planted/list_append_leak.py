@@ -1,6 +1,12 @@
 """A list that every cycle adds to."""
 
-EXPECTED = {"kind": "python-object", "blocks": 1.0, "size": 106}
+EXPECTED = {
+    "kind": "python-object",
+    "state": "held",
+    "holder": "list_append_leak.kept, a list",
+    "blocks": 1.0,
+    "size": 106,
+}
 kept = []
 
 

@@ -2,12 +2,17 @@
 
 from functools import lru_cache
 
-EXPECTED = {"kind": "python-object"}
+EXPECTED = {
+    "kind": "python-object",
+    "state": "held",
+    "holder": "lru_unbounded_leak.describe, an lru_cache",
+    "blocks": 1.0,
+}
 
 
 @lru_cache(maxsize=None)  # noqa: UP033  (3.8 has no cache)
 def describe(number):
-    return f"frame {number}"
+    return f"frame {number}"  # planted
 
 
 def setup():
@@ -16,4 +21,4 @@ def setup():
 
 def cycle(state):
     state["cycle"] += 1
-    describe(state["cycle"])  # planted
+    describe(state["cycle"])

@@ -2,7 +2,7 @@
 
 import native_code
 
-EXPECTED = {"kind": "native", "function": "leak_malloc", "blocks": 1.0, "size": 106}
+EXPECTED = {"kind": "native", "state": "lost", "function": "leak_malloc", "blocks": 1.0, "size": 106}
 
 
 def setup(binding="extension", folder=""):

@@ -2,7 +2,7 @@
 
 import native_code
 
-EXPECTED = {"kind": "native", "function": "leak_small", "blocks": 1.0, "size": 16}
+EXPECTED = {"kind": "native", "state": "lost", "function": "leak_small", "blocks": 1.0, "size": 16}
 
 
 def setup(binding="extension", folder=""):

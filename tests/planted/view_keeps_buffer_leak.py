@@ -1,6 +1,6 @@
 """A header of 16 bytes, kept as a view, and with it the frame of 2,000 that it is of."""
 
-EXPECTED = {"kind": "python-object"}
+EXPECTED = {"kind": "python-object", "state": "held", "holder": "view_keeps_buffer_leak.headers, a list"}
 headers = []
 
 
