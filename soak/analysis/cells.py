@@ -23,11 +23,12 @@ class RunningCells:
         shape = (runs, 2 * CELLS_PER_N_MIN)
         self.cell = n_min / CELLS_PER_N_MIN
         """The present length of a cell in cycles."""
+        # Written in full now: pages touched only as the run goes on would make soak itself grow.
         self._minima: FloatArray = np.full(shape, np.inf)
-        self._at: FloatArray = np.zeros(shape)
-        self._readings: IntArray = np.zeros(shape[1], dtype=np.int64)
-        self._climbed: FloatArray = np.zeros(shape)
-        self._climbs: IntArray = np.zeros(shape, dtype=np.int64)
+        self._at: FloatArray = np.full(shape, 0.0)
+        self._readings: IntArray = np.full(shape[1], 0)
+        self._climbed: FloatArray = np.full(shape, 0.0)
+        self._climbs: IntArray = np.full(shape, 0)
         self._last: FloatArray = np.full((runs, 1), np.inf)
 
     def extend(self, cycles: FloatArray, values: FloatArray) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +23,8 @@ _MEMORY_SIGNALS = ("tracked", "heap", "python_blocks")
 _LEDGER_SEES = ("tracked", "tracked_blocks", "heap", "python_blocks")
 """Where the ledger proves that nothing stays, these must not grow, but need no proof of their own."""
 _BLOCK_SIGNALS = ("tracked_blocks", "mapped")
+_NEXT_TIME = 1.001
+"""Times of checkpoints are kept a thousandth of their cycle apart: twenty thousand of a run of any length."""
 _SMALLEST_LIMITED_N_MIN = 64
 """Below this many cycles not even a checkpoint after each gives the rule two readings a block."""
 
@@ -66,8 +69,7 @@ class ComponentJudge:
         """Cycles from which the ledger may prove CLEAN."""
         self._early: dict[str, SeriesJudge] = {}
         self._waiting: dict[str, tuple[list[int], list[float]]] = {}
-        self._cycles: list[int] = []
-        self._times_s: list[float] = []
+        self._cycles, self._times_s = array("q"), array("d")
         self._incomplete: frozenset[str] = frozenset()
 
     def fix_n_min(self, n_min: int, *, asked_for: bool = False) -> None:
@@ -82,8 +84,9 @@ class ComponentJudge:
 
     def add(self, reading: Reading) -> None:
         """Take in one checkpoint (quickly: nothing is judged yet); signals it did not read are left as they are."""
-        self._cycles.append(reading.cycle)
-        self._times_s.append(reading.at_s)
+        if not self._cycles or reading.cycle >= self._cycles[-1] * _NEXT_TIME:
+            self._cycles.append(reading.cycle)
+            self._times_s.append(reading.at_s)
         for name, value in reading.values.items():
             if name not in self._judges:
                 self._judges[name] = self._make_judge(SIGNALS[name], self.n_min)
@@ -102,7 +105,7 @@ class ComponentJudge:
         self._incomplete = frozenset(names)
 
     def time_of(self, cycle: int) -> float:
-        """Return the seconds at which the first checkpoint at or after ``cycle`` was."""
+        """Return the seconds at which the first checkpoint at or after ``cycle`` was, to a thousandth of it."""
         return self._times_s[min(bisect_left(self._cycles, cycle), len(self._times_s) - 1)]
 
     def judge(self, survivors: SeriesVerdict | None = None, *, at_end: bool = False) -> Judgement:

@@ -2,13 +2,15 @@
 
 What is summed up over all sites (``tracked``) is a signal of its own and hides what one site does; a leak of 16 B a
 cycle under a sawtooth of megabytes shows only here. Space: a site's live counts are kept where they change, so a
-program of a thousand quiet sites costs nothing, and one that leaks costs one entry a checkpoint.
+program of a thousand quiet sites costs nothing. Of a long run only every second, fourth, ... checkpoint is kept, and
+the latest: a thousand sites that never stand still take 50 MB at most, however long it lasts.
 """
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +22,8 @@ BLOCKS_TOLERANCE = 0.01
 _RARE_BLOCKS_PER_CYCLE = 0.5
 MOST_SUSPECTS = 32
 _FEWEST_CHECKPOINTS = 8
+MOST_CHECKPOINTS = 2048
+"""At half of them the smallest block that the rule looks at still has sixteen readings."""
 
 
 @dataclass(frozen=True)
@@ -48,27 +52,74 @@ class Suspect:
         return self.verdict.rate or 0.0
 
 
+@dataclass
+class _Changes:
+    """What is alive of one site, where it is not what it was a checkpoint before."""
+
+    positions: array[int] = field(default_factory=lambda: array("q"))
+    """Of checkpoints, ascending."""
+    blocks: array[int] = field(default_factory=lambda: array("q"))
+    sizes: array[int] = field(default_factory=lambda: array("q"))
+    """Bytes, as requested."""
+
+    def set(self, position: int, blocks: int, sizes: int) -> None:
+        """Note what is alive from a checkpoint on, which is not before those that were noted."""
+        if self.positions and self.positions[-1] == position:
+            self.blocks[-1], self.sizes[-1] = blocks, sizes
+            return
+        self.positions.append(position)
+        self.blocks.append(blocks)
+        self.sizes.append(sizes)
+
+    def at(self, position: int) -> tuple[int, int]:
+        """Return live blocks and bytes as they stood at a checkpoint."""
+        last = bisect_right(self.positions, position) - 1
+        return (self.blocks[last], self.sizes[last]) if last >= 0 else (0, 0)
+
+    def thinned(self) -> _Changes:
+        """Return the changes between every second checkpoint."""
+        kept = _Changes()
+        for position, blocks, sizes in zip(self.positions, self.blocks, self.sizes, strict=True):
+            kept.set((position + 1) // 2, blocks, sizes)
+        return kept
+
+
 class LedgerJudge:
     """Takes in the ledger's checkpoints and tells which sites grow."""
 
     def __init__(self, tolerance_bytes: float) -> None:
         self._tolerance_bytes = tolerance_bytes
-        self._cycles: list[int] = []
+        self._cycles = array("q")
         self._blocks = np.zeros(0, np.int64)
         self._bytes = np.zeros(0, np.int64)
-        self._changes: dict[int, list[tuple[int, int, int]]] = {}
+        self._changes: dict[int, _Changes] = {}
+        self._taken, self._stride = -1, 1
 
     def add(self, cycle: int, blocks: NDArray[np.int64], sizes: NDArray[np.int64]) -> None:
         """Take in one checkpoint: live blocks and live bytes ``(sites,)`` int64, indexed by site; sites only come."""
-        position = len(self._cycles)
-        self._cycles.append(cycle)
+        position = self._make_place(cycle)
         before_blocks = np.zeros(len(blocks), np.int64)
         before_bytes = np.zeros(len(blocks), np.int64)
         before_blocks[: len(self._blocks)] = self._blocks
         before_bytes[: len(self._bytes)] = self._bytes
         for site in np.flatnonzero((blocks != before_blocks) | (sizes != before_bytes)).tolist():
-            self._changes.setdefault(site, []).append((position, int(blocks[site]), int(sizes[site])))
+            if site not in self._changes:
+                self._changes[site] = _Changes()
+            self._changes[site].set(position, int(blocks[site]), int(sizes[site]))
         self._blocks, self._bytes = blocks, sizes
+
+    def _make_place(self, cycle: int) -> int:
+        """Return the position of a new checkpoint: the last one's, where that is not to be kept."""
+        is_last_kept = self._taken % self._stride == 0
+        if is_last_kept and len(self._cycles) == MOST_CHECKPOINTS:
+            self._stride *= 2
+            self._cycles = self._cycles[::2]
+            self._changes = {site: changes.thinned() for site, changes in self._changes.items()}
+        if not is_last_kept:
+            self._cycles.pop()
+        self._taken += 1
+        self._cycles.append(cycle)
+        return len(self._cycles) - 1
 
     def suspects(self, n_min: int, *, at_end: bool = False) -> list[Suspect]:
         """Return the sites that grow by more than the tolerance, the fastest first, 32 at most.
@@ -85,8 +136,8 @@ class LedgerJudge:
             return []
         grown = []
         for site, changes in self._changes.items():
-            blocks, sizes = self._at(changes, half)
-            last_blocks, last_bytes = changes[-1][1:]
+            blocks, sizes = changes.at(half)
+            last_blocks, last_bytes = changes.blocks[-1], changes.sizes[-1]
             bytes_rate, blocks_rate = (last_bytes - sizes) / span, (last_blocks - blocks) / span
             if bytes_rate > self._tolerance_bytes or (blocks_rate > BLOCKS_TOLERANCE and bytes_rate > 0):
                 size = (last_bytes - sizes) / (last_blocks - blocks) if last_blocks > blocks else 0.0
@@ -101,7 +152,8 @@ class LedgerJudge:
         """Return cycles, live blocks and live bytes of a site, ``(checkpoints,)`` each."""
         blocks = np.zeros(len(self._cycles), np.int64)
         sizes = np.zeros(len(self._cycles), np.int64)
-        for position, live_blocks, live_bytes in self._changes.get(site, []):
+        changes = self._changes.get(site, _Changes())
+        for position, live_blocks, live_bytes in zip(changes.positions, changes.blocks, changes.sizes, strict=True):
             blocks[position:], sizes[position:] = live_blocks, live_bytes
         return np.array(self._cycles, np.int64), blocks, sizes
 
@@ -122,12 +174,6 @@ class LedgerJudge:
         blocks_rate = _blocks_per_cycle(cycles, blocks, first)
         size_of_each = _size_of_each(blocks[first:], sizes[first:], blocks_rate)
         return Suspect(site, verdict, blocks_rate, size_of_each, float(bytes_rate))
-
-    @staticmethod
-    def _at(changes: list[tuple[int, int, int]], position: int) -> tuple[int, int]:
-        """Return live blocks and bytes as they stood at a checkpoint."""
-        last = bisect_right(changes, position, key=lambda change: change[0])
-        return changes[last - 1][1:] if last else (0, 0)
 
 
 def _blocks_per_cycle(cycles: NDArray[np.float64], blocks: NDArray[np.int64], first: int) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from soak.analysis.ledger import MOST_SUSPECTS, LedgerJudge, Suspect
+from soak.analysis.ledger import MOST_CHECKPOINTS, MOST_SUSPECTS, LedgerJudge, Suspect
 from soak.verdict import Verdict
 
 N_MIN = 256
@@ -125,7 +125,27 @@ def test_many_quiet_sites_take_no_room_and_are_no_suspects() -> None:
         judge.add(cycle, blocks, 106 * blocks)
 
     assert [suspect.site for suspect in judge.suspects(N_MIN)] == [LEAKS]
-    assert sum(map(len, judge._changes.values())) == 10_000 + 1024 // 8
+    assert sum(len(changes.positions) for changes in judge._changes.values()) == 10_000 + 1024 // 8
+
+
+def test_a_long_run_takes_no_more_room_than_a_short_one_and_its_leak_is_exact() -> None:
+    """A site that never stands still keeps some thousand readings, whatever the number of checkpoints."""
+    judge = LedgerJudge(tolerance_bytes=1.0)
+    checkpoints = 9 * MOST_CHECKPOINTS + 5
+    for number in range(checkpoints):
+        cycle = 64 * number
+        blocks = np.zeros(OTHERS + 1, np.int64)
+        blocks[LEAKS], blocks[OTHERS] = cycle // 50, 1000 + number % 7
+        judge.add(cycle, blocks, 106 * blocks)
+
+    cycles, blocks, _ = judge.series(LEAKS)
+    (suspect,) = judge.suspects(100_000)
+    assert max(len(changes.positions) for changes in judge._changes.values()) <= len(cycles) <= MOST_CHECKPOINTS
+    assert (cycles[0], cycles[-1]) == (0, 64 * (checkpoints - 1))
+    assert (np.diff(cycles) > 0).all()
+    assert (blocks == cycles // 50).all()
+    assert (suspect.site, suspect.is_leak, suspect.requested_size) == (LEAKS, True, 106)
+    assert suspect.blocks_per_cycle == pytest.approx(0.02, rel=0.001)
 
 
 def test_sites_that_appear_later_are_judged_from_zero() -> None:
@@ -143,7 +163,7 @@ def test_sites_that_appear_later_are_judged_from_zero() -> None:
 
 def test_blocks_of_two_sizes_have_no_size_though_their_mean_is_whole() -> None:
     """100 and 112 B in turn are no blocks of 106 B."""
-    found = judged({LEAKS: lambda cycle: (cycle, 100 * ((cycle + 1) // 2) + 112 * (cycle // 2))}, every=1)
+    found = judged({LEAKS: lambda cycle: (cycle, 100 * ((cycle + 1) // 2) + 112 * (cycle // 2))}, 1024, every=1)
 
     assert [suspect.requested_size for suspect in found] == [None]
 
