@@ -1,10 +1,10 @@
 """Kill soak or a measured process with SIGKILL at random moments, again and again, and see what is left.
 
-Each run is of two components, one that leaks and one that does not. At a random moment the parent or the measured
-process is killed; ``soak resume`` goes on, and is killed in its turn, ten times over. After each kill: does run.db
-open? How many of the checkpoints that the measured process had handed over are missing? Does a process go on, is a file
-left in shared memory? And in the end: does a last resume give the verdicts of a run that nobody disturbed? The measured
-process's own ring, which this script maps while it runs, is the witness.
+Each run is of two components, one that leaks and one that does not; every second run is tracked. At a random moment
+the parent or the measured process is killed; ``soak resume`` goes on, and is killed in its turn, ten times over. After
+each kill: does run.db open? How many of the checkpoints that the measured process had handed over are missing? Does a
+process go on, is a file left in shared memory? And in the end: does a last resume give the verdicts of an undisturbed
+run? The measured process's own ring, which this script maps while it runs, is the witness.
 
   python benchmarks/torture.py --kills 1000
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import json
 import os
 import random
@@ -48,11 +49,12 @@ def clean():
 EXPECTED = {"leak": "LEAK", "clean": "CLEAN"}
 EXPECTED_EXIT_CODE = 1
 # Without a budget in cycles a verdict ends a component, so a busy machine makes it longer and not undecided.
-RUN = ["run", "case.py:leak", "case.py:clean", "--n-min", "2048", "--checkpoint-every", "64", "--no-track"]
+RUN = ["run", "case.py:leak", "case.py:clean", "--n-min", "2048", "--checkpoint-every", "64"]
+UNTRACKED = "--no-track"
 RESUME = ["resume"]
 KILLS_OF_A_RUN = 10
-CONTROLS = 7
-"""Processes that a run measures before its components."""
+CONTROLS = 4
+"""Processes that a run measures before its components, when none has to be measured again."""
 AFTER_CONTROLS = 0.8
 _LOOK_EVERY_S = 0.02
 LONGEST_WAIT_S = 120.0
@@ -95,18 +97,19 @@ def torture(kills: int, seed: int, jobs: int, longest_s: float) -> Iterator[Kill
     ]
     chains = [choices[start : start + KILLS_OF_A_RUN] for start in range(0, kills, KILLS_OF_A_RUN)]
     with ThreadPoolExecutor(jobs) as pool:
-        for done in pool.map(torture_run, chains):
+        for done in pool.map(torture_run, chains, itertools.cycle((True, False))):
             yield from done
 
 
-def torture_run(choices: Sequence[Choice]) -> list[Kill]:
+def torture_run(choices: Sequence[Choice], tracked: bool) -> list[Kill]:
     """Begin a run, kill it at each of these moments and go on with it; return what was seen after each."""
     kills: list[Kill] = []
+    begin = RUN if tracked else [*RUN, UNTRACKED]
     with tempfile.TemporaryDirectory(prefix="torture-") as name:
         place = Path(name)
         (place / "case.py").write_text(CASE, encoding="utf-8")
         for choice in choices:
-            with _begin(place, RESUME if list_runs(place / "reports") else RUN) as soak:
+            with _begin(place, RESUME if list_runs(place / "reports") else begin) as soak:
                 witness = _watch_until(soak, place, choice)
                 killed = _kill(soak, choice.victim, witness)
                 if killed == "parent":
@@ -132,8 +135,9 @@ class Witness:
     def look(self, soak: psutil.Process) -> None:
         """Note the measured process of this moment and its ring."""
         with contextlib.suppress(psutil.Error, OSError, ValueError):
-            children = soak.children(recursive=True)
-            self.family.update(children)
+            self.family.update(soak.children(recursive=True))
+            # What a control forks has its command line.
+            children = soak.children()
             measured = [child for child in children if any("inside/__main__.py" in word for word in child.cmdline())]
             self.child = measured[-1] if measured else None
             for child in measured:
