@@ -227,10 +227,15 @@ def advise(fate: Fate, held_by: tuple[str, ...], general: str) -> str:
     if fate.state == "held" and held_by:
         holder = describe_largest_holder(fate.account.chain) or held_by[0]
         cut = f" How Python code comes to it is not known: {fate.reason}." if fate.reason else ""
-        return f"They are held by {holder}: give it a bound, or take out of it what a cycle puts in.{cut}"
+        return f"{advise_on_holder(holder)}{cut}"
     if fate.reason and fate is not UNSCANNED:
         return f"{general} Who holds them is not known: {fate.reason}."
     return general
+
+
+def advise_on_holder(holder: str) -> str:
+    """Return what to do about what a holder keeps."""
+    return f"They are held by {holder}: give it a bound, or take out of it what a cycle puts in."
 
 
 def _in_a_ring(account: Account) -> str:

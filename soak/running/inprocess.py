@@ -22,6 +22,9 @@ from typing import Any
 import numpy as np
 
 from soak.analysis.component import ComponentJudge, Judgement, choose_n_min
+from soak.attribution.accounts import Link, describe_chain, describe_largest_holder, draw_nodes
+from soak.attribution.backreferences import find_way, newest_of_growing_types
+from soak.attribution.holders import advise_on_holder
 from soak.attribution.opened import StillOpen
 from soak.inside import counters
 from soak.measurements import Reading
@@ -54,8 +57,10 @@ def soak_here(plan: ComponentPlan, function: Callable[[], Any]) -> ComponentResu
     with _called(function) as cycle:
         with _older_objects_frozen():
             course = _Soaking(plan, cycle).run()
-        trace = _trace(cycle, course) if course.judgement.decided_by == "python_blocks" else None
-    result = make_result(plan, course, trace, find_interpreter(None))
+        objects_stay = course.judgement.verdict is Verdict.LEAK and course.judgement.decided_by == "python_blocks"
+        trace = _trace(cycle, course) if objects_stay else None
+        way = _find_holder(cycle, function, course) if objects_stay else ()
+    result = _held(make_result(plan, course, trace, find_interpreter(None)), way)
     read = ", ".join(name for name in CHANNELS if name in result.signals)
     return replace(result, messages=(*result.messages, f"Judged in the process of the caller, by {read}."))
 
@@ -83,11 +88,42 @@ def _older_objects_frozen() -> Iterator[None]:
             gc.unfreeze()
 
 
+def _cycles_afterwards(course: Course) -> int:
+    """Return how many cycles to call on for, to see more: a quarter of a second's."""
+    return max(16, min(_TRACED_CYCLES, int(course.iterations / course.seconds / 4)))
+
+
+def _find_holder(cycle: Callable[[], Any], function: Callable[[], Any], course: Course) -> tuple[Link, ...]:
+    """Call on, and return the way to an object that stays; empty when gc knows none."""
+    cycles = _cycles_afterwards(course)
+    with _older_objects_frozen():
+        for _ in range(cycles):
+            cycle()
+        stayed = newest_of_growing_types(cycles)
+    return find_way(stayed, function)
+
+
+def _held(result: ComponentResult, way: tuple[Link, ...]) -> ComponentResult:
+    """Add to the one cause of objects that stay who holds them."""
+    holder = describe_largest_holder(way)
+    if holder is None or len(result.causes) != 1 or result.causes[0].kind != "python-object":
+        return result
+    cause = replace(
+        result.causes[0],
+        state="held",
+        held_by=describe_chain(way),
+        type=way[-1].type,
+        chain=draw_nodes(way, lambda _: None),
+        advice=advise_on_holder(holder),
+    )
+    return replace(result, causes=(cause,))
+
+
 def _trace(cycle: Callable[[], Any], course: Course) -> Trace | None:
     """Call on under tracemalloc, for a second at most, and return the lines that grow; None when it is in use."""
-    if course.judgement.verdict is not Verdict.LEAK or tracemalloc.is_tracing():
+    if tracemalloc.is_tracing():
         return None
-    cycles = max(16, min(_TRACED_CYCLES, int(course.iterations / course.seconds / 4)))
+    cycles = _cycles_afterwards(course)
     tracemalloc.start(1)
     try:
         snapshots = []

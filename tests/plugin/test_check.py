@@ -166,6 +166,41 @@ def test_in_process_a_closure_that_leaks_is_found_with_its_line():
     )
 
 
+class Registry:
+    """Keeps an object for each call."""
+
+    def __init__(self) -> None:
+        self.entries: dict[int, Registry | None] = {}
+
+    def register(self) -> None:
+        self.entries[len(self.entries)] = entry = Registry()
+        entry.entries[0] = None
+
+
+@pytest.mark.integration
+def test_in_process_the_holder_of_objects_is_named():
+    """The way leads from the function's own object, or from its closure, to one of what stays."""
+    kept: list[Registry] = []
+
+    of_method = soak.check(Registry().register, isolate=False, **SHORT).causes[0]
+    of_closure = soak.check(lambda: kept.append(Registry()), isolate=False, **SHORT).causes[0]
+
+    assert (of_method.kind, of_method.state) == (of_closure.kind, of_closure.state) == ("python-object", "held")
+    assert of_method.held_by[1].startswith("Registry.entries, a dict of ")
+    assert of_method.advice.startswith("They are held by Registry.entries, a dict of ")
+    assert any(".kept, a list of " in step for step in of_closure.held_by)
+
+
+@pytest.mark.integration
+def test_in_process_objects_that_gc_does_not_know_have_no_holder():
+    """Bytes are in none of gc's lists, so objgraph finds no way to them, and none is made up."""
+    kept: list[bytes] = []
+
+    cause = soak.check(lambda: kept.append(bytes(50)), isolate=False, **SHORT).causes[0]
+
+    assert (cause.state, cause.held_by, cause.chain) == ("unknown", (), ())
+
+
 @pytest.mark.integration
 def test_in_process_its_twin_is_clean_and_so_is_soak_itself():
     """The readings, judgements and checkpoints of the check leave nothing behind."""
