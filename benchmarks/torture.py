@@ -56,7 +56,7 @@ KILLS_OF_A_RUN = 10
 CONTROLS = 4
 """Processes that a run measures before its components, when none has to be measured again."""
 AFTER_CONTROLS = 0.8
-_LOOK_EVERY_S = 0.02
+_LOOK_EVERY_S, _ENDS_WITHIN_S = 0.02, 10.0
 LONGEST_WAIT_S = 120.0
 _MARK = 2
 
@@ -199,8 +199,10 @@ def _kill(soak: subprocess.Popen[bytes], victim: str, witness: Witness) -> str:
 
 def _look(place: Path, killed: str, witness: Witness) -> Kill:
     faults = []
-    _, alive = psutil.wait_procs(list(witness.family), timeout=10)
-    faults += [f"process {process.pid} goes on" for process in alive if _is_running(process)]
+    ends_at_s = time.monotonic() + _ENDS_WITHIN_S
+    while any(map(_is_running, witness.family)) and time.monotonic() < ends_at_s:
+        time.sleep(_LOOK_EVERY_S)
+    faults += [f"process {process.pid} goes on" for process in witness.family if _is_running(process)]
     faults += [f"{file} is left" for file in _shared_files() if _is_ours(file)]
     runs = list_runs(place / "reports")
     try:

@@ -33,10 +33,11 @@ _GC_OBJECTS_EVERY = 8
 """gc's objects are counted at every eighth checkpoint only: making their list takes memory for a moment."""
 _LAST_CACHED_INTEGER = 256
 """CPython makes no block for integers up to here. Larger ones are one each, so the loop holds no more than one."""
-_ACKNOWLEDGE_NS, _ACKNOWLEDGE_PACED_NS = 500_000_000, 50_000_000
-"""So long the parent has to read a row and the outside. A loop that keeps a pace waits for half of it at most."""
-_LAST_ACKNOWLEDGE_NS = 1_000_000_000
-"""So long it has at the last checkpoint: what it misses there it could never read."""
+_ACKNOWLEDGE_NS, _ACKNOWLEDGE_EACH_NS = 2_000_000_000, 10_000_000_000
+"""So long the parent of a loop that is flat out has to read a row and the outside: a machine with other work may not let
+it. And so long where it was said how often to count, for then no other checkpoint makes up for one."""
+_ACKNOWLEDGE_PACED_NS, _ACKNOWLEDGE_PACED_AT_MOST_NS = 50_000_000, 500_000_000
+"""A loop that keeps a pace waits for half of an interval, within these."""
 _LOOK_S = 0.05
 """How often a process that the parent looks at wakes up to see whether that is over."""
 _LONGEST_SLEEP_S = 0.2
@@ -78,9 +79,9 @@ class Loop:
         self.write_ledger = tracker.checkpoint if tracker is not None and tracker.active else None
         # Storing a cycle's number here is all it takes to have its allocations tagged with it.
         self.tracked_cycle = tracker.cycle if tracker is not None else memoryview(bytearray(8)).cast("Q")
-        self.acknowledge_ns = _ACKNOWLEDGE_NS
+        self.acknowledge_ns = _ACKNOWLEDGE_EACH_NS if checkpoint_every else _ACKNOWLEDGE_NS
         if self.interval_ns:
-            self.acknowledge_ns = min(max(self.interval_ns // 2, _ACKNOWLEDGE_PACED_NS), _ACKNOWLEDGE_NS)
+            self.acknowledge_ns = min(max(self.interval_ns // 2, _ACKNOWLEDGE_PACED_NS), _ACKNOWLEDGE_PACED_AT_MOST_NS)
         self.share = checkpoint_share or (SHARE_PACED if interval_s else SHARE_FLAT_OUT)
         self.written = Futex(area.word_address(ring.WORD_ROWS_WRITTEN))
         self.read = Futex(area.word_address(ring.WORD_ROWS_READ))
@@ -234,7 +235,10 @@ class Loop:
         is_last = words[ring.WORD_STOP] == ring.STOP or words[ring.WORD_COMPLETED] == self.last_cycle
         if self.parent_stalls and words[ring.WORD_ROWS_READ] < written - 1 and not is_last:
             return
-        deadline_ns = time.monotonic_ns() + (_LAST_ACKNOWLEDGE_NS if is_last else self.acknowledge_ns)
+        # What the parent misses at the last checkpoint it could never read.
+        deadline_ns = time.monotonic_ns() + (
+            max(self.acknowledge_ns, _ACKNOWLEDGE_NS) if is_last else self.acknowledge_ns
+        )
         while True:
             read = words[ring.WORD_ROWS_READ]
             if read >= written:
