@@ -34,8 +34,8 @@ _GC_OBJECTS_EVERY = 8
 _LAST_CACHED_INTEGER = 256
 """CPython makes no block for integers up to here. Larger ones are one each, so the loop holds no more than one."""
 _ACKNOWLEDGE_NS, _ACKNOWLEDGE_EACH_NS = 2_000_000_000, 10_000_000_000
-"""So long the parent of a loop that is flat out has to read a row and the outside: a machine with other work may not let
-it. And so long where it was said how often to count, for then no other checkpoint makes up for one."""
+"""So long the parent of a loop that is flat out has to read a row and the outside: a machine with other work may not
+let it. And so long where it was said how often to count, for then no other checkpoint makes up for one."""
 _ACKNOWLEDGE_PACED_NS, _ACKNOWLEDGE_PACED_AT_MOST_NS = 50_000_000, 500_000_000
 """A loop that keeps a pace waits for half of an interval, within these."""
 _LOOK_S = 0.05
