@@ -247,10 +247,12 @@ def _resume(place: Path) -> list[str]:
     )
     if done.returncode != EXPECTED_EXIT_CODE:
         return [f"resume ends with {done.returncode}: {done.stderr.strip()[-300:]}"]
-    components = json.loads((place / "found.json").read_text(encoding="utf-8"))["components"]
+    found = json.loads((place / "found.json").read_text(encoding="utf-8"))
+    components = found["components"]
     if {component["name"]: component["verdict"] for component in components} == EXPECTED:
         return []
-    return [f"resume finds {component['name']} {component['verdict']}: {component['why']}" for component in components]
+    seen = [f"resume finds {component['name']} {component['verdict']}: {component['why']}" for component in components]
+    return [*seen, f"its controls: {json.dumps(found['controls'])}"]
 
 
 def _is_running(process: psutil.Process) -> bool:

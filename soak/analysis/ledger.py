@@ -52,7 +52,7 @@ class Suspect:
         return self.verdict.rate or 0.0
 
 
-@dataclass
+@dataclass(slots=True)
 class _Changes:
     """What is alive of one site, where it is not what it was a checkpoint before."""
 
