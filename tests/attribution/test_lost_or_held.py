@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from attribution_builder import causes_at, interpreter_of, soak_planted, soak_text
+from attribution_builder import causes_at, interpreter_of, soak_planted, soak_target, soak_text
 
 from soak.results import Cause, ComponentResult
 from soak.running import scanning
+from soak.targets import find_targets
 from soak.verdict import Verdict
 
 # A stale word that looks like a pointer leaves a scan undecided now and then, which no single run can rule out.
@@ -56,37 +57,7 @@ PYTHON = (
 """
 )
 
-CLEAN = """
-    import array, collections, ctypes, datetime, decimal, fractions, functools, itertools, types, weakref
-    class Thing:
-        pass
-    class Slotted:
-        __slots__ = ("a", "__weakref__")
-    Pair = collections.namedtuple("Pair", "a b")
-    untracked, in_dicts, nested, library = [], {}, [], ctypes.pythonapi
-    def function(a):
-        return lambda: a
-    def cycle(state):
-        n = len(nested) + 1000
-        untracked.append((bytes(50), "text %d" % n, n * 1.5, n * 10**20, complex(n, 1), range(n)))
-        in_dicts[n] = {"a": bytearray(30), "b": frozenset((n, n + 1)), "c": datetime.datetime.fromtimestamp(n)}
-        thing, slotted = Thing(), Slotted()
-        thing.other, slotted.a = slotted, (n,)
-        nested.append([
-            thing, {n}, [n], {n: n}, Pair(n, n), function(n), function(n).__closure__, decimal.Decimal(n),
-            fractions.Fraction(n, 7), array.array("d", [n]), memoryview(bytes(40)), collections.deque([n]),
-            functools.partial(function, n), weakref.ref(thing), thing.__init__, iter([n]), itertools.count(n),
-            slice(n), types.SimpleNamespace(a=n), ValueError(n), bytes, None, True, 5, (),
-        ])
-"""
-
-ARRAYS = """
-    import numpy
-    kept, views = [], {}
-    def cycle(state):
-        kept.append((numpy.zeros((4, 5)), numpy.float64(len(kept) + 0.5), numpy.dtype([("a", "i4"), ("b", "f8")])))
-        views[len(views)] = numpy.zeros((8, 8))[2:], numpy.arange(50).reshape(5, 10).T, numpy.array([[1], None], object)
-"""
+PLANTED = Path(__file__).parents[1] / "planted"
 
 
 def only(result: ComponentResult, marker: str) -> Cause:
@@ -159,7 +130,8 @@ def test_forgotten_references_are_called_so_and_held_objects_have_their_holder_n
 @pytest.mark.parametrize("version", VERSIONS)
 def test_of_a_thousand_clean_objects_none_is_lost_and_none_has_a_reference_too_many(tmp_path: Path, version: str):
     """The clean twin: 15,000 objects of 30 types, in untracked tuples and dicts too, all held: none is called lost."""
-    result = soak_text(tmp_path, CLEAN, interpreter_of(version))
+    target = find_targets(["kept_objects_leak.py"], PLANTED)[0]
+    result = soak_target(tmp_path, target, None, interpreter_of(version))
 
     assert result.causes
     assert {cause.kind for cause in result.causes} == {"python-object"}
@@ -169,7 +141,7 @@ def test_of_a_thousand_clean_objects_none_is_lost_and_none_has_a_reference_too_m
 
 def test_of_clean_arrays_and_views_none_is_lost_and_none_has_a_reference_too_many(tmp_path: Path):
     """Their data comes from malloc and is held by the arrays."""
-    result = soak_text(tmp_path, ARRAYS)
+    result = soak_target(tmp_path, find_targets(["kept_arrays_leak.py"], PLANTED)[0], None, None)
 
     assert {cause.kind for cause in result.causes} <= {"python-object", "native"}
     assert "lost" not in {cause.state for cause in result.causes}
