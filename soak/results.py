@@ -271,6 +271,8 @@ class ComponentResult:
     audit: RssAudit | None = None
     """What resident memory was made of; None where it was not audited."""
     garbage: Garbage | None = None
+    control_failed: bool = False
+    """It is INCONCLUSIVE because a control of what its verdict rests on failed."""
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,14 @@ def doubt(result: ComponentResult, controls: Controls | None) -> ComponentResult
         return result
     titles = ", ".join(SIGNALS[name].title for name in SIGNALS if name in failed)
     why = f"The control of what this rests on failed ({titles}), so it is not proven. {result.why}"
-    return replace(result, verdict=Verdict.INCONCLUSIVE, why=why, iterations_to_verdict=None, seconds_to_verdict=None)
+    return replace(
+        result,
+        verdict=Verdict.INCONCLUSIVE,
+        why=why,
+        iterations_to_verdict=None,
+        seconds_to_verdict=None,
+        control_failed=True,
+    )
 
 
 def _rests_on(result: ComponentResult) -> set[str]:

@@ -64,6 +64,8 @@ def _why_again(component: ComponentPlan, result: ComponentResult) -> tuple[str, 
         return reason, component
     if result.stopped_by == "signal" and result.verdict is not Verdict.LEAK:
         return f"Stopped after {result.iterations:,} cycles and measured again from the first one.", component
+    if result.control_failed:
+        return "A control of what its verdict rests on failed; measured again, as the controls are.", component
     if result.verdict in _UNDECIDED and result.needed_iterations:
         cycles = max(result.iterations + result.needed_iterations, _FEWEST_WINDOWS * (result.n_min or 0))
         again = dataclasses.replace(component, iterations=cycles, budget_s=None, n_min=result.n_min)

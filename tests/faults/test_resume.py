@@ -75,6 +75,15 @@ def test_what_was_cut_off_is_measured_again_from_the_first_cycle():
     )  # fmt: skip
 
 
+def test_what_a_failed_control_left_unproven_is_measured_again():
+    """The next run's controls may pass: the machine was busy, or somebody killed the control's process."""
+    unproven = a_result("it", verdict=Verdict.INCONCLUSIVE, control_failed=True)
+
+    assert remains(unproven) == (
+        False, "A control of what its verdict rests on failed; measured again, as the controls are.", 2048,
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("verdict", [Verdict.INCONCLUSIVE, Verdict.SETTLING])
 def test_what_was_left_undecided_gets_the_cycles_that_decide(verdict: Verdict):
     """What it had and what it needed more, or what its n_min is made for; no limit of time, and the same n_min."""
