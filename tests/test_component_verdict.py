@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from soak.analysis.component import LARGEST_N_MIN, SMALLEST_N_MIN, ComponentJudge, choose_n_min, combine
+from soak.analysis.component import (
+    LARGEST_N_MIN,
+    SMALLEST_N_MIN,
+    ComponentJudge,
+    choose_n_min,
+    combine,
+    n_min_at_half_time,
+)
 from soak.measurements import SIGNALS, Reading
 from soak.verdict import SeriesVerdict, Verdict
 
@@ -122,9 +129,34 @@ def test_n_min_stays_within_its_bounds(budget: float):
     assert SMALLEST_N_MIN <= choose_n_min(budget) <= LARGEST_N_MIN
 
 
-def judge_of(limits: dict[str, float], n_min: int, rates: dict[str, float], cycles: int) -> ComponentJudge:
+@pytest.mark.parametrize(
+    ("n_min", "cycles", "then"),
+    [(373, 250, 256), (373, 300, 300), (373, 373, 373), (373, 4000, 373), (256, 10, 256), (131072, 70000, 70000)],
+)
+def test_at_half_time_n_min_falls_to_what_has_been_made(n_min: int, cycles: int, then: int):
+    """Never below the smallest, never upwards, and not a second time when more has been made."""
+    assert n_min_at_half_time(n_min, cycles) == then
+    assert n_min_at_half_time(then, cycles + 100) == then
+
+
+def test_a_component_that_gets_slower_is_judged_by_what_it_has_made():
+    """n_min followed from its first, fast cycles; what runs into a limit has its own, which stays."""
+    judge = judge_of({"fds": 1024.0}, 373, {"fds": 0.0, "heap": 128.0}, 300, may_fall=True)
+    before = judge.judge()
+    judge.lower_n_min(300)
+    judge.add(Reading(301, 30.1, {"fds": 10.0, "heap": 10 + 128 * 301}))
+    judgement = judge.judge()
+
+    assert (before.verdict, judgement.verdict) == (Verdict.INCONCLUSIVE, Verdict.LEAK)
+    assert (judge.n_min, judge.n_clean, judgement.series["heap"].decided_at) == (300, 300, 300)
+    assert judgement.series["fds"] == before.series["fds"]
+
+
+def judge_of(
+    limits: dict[str, float], n_min: int, rates: dict[str, float], cycles: int, *, may_fall: bool = False
+) -> ComponentJudge:
     judge = ComponentJudge(1.0, limits, frozenset(rates))
-    judge.fix_n_min(n_min)
+    judge.fix_n_min(n_min, may_fall=may_fall)
     for cycle in range(cycles + 1):
         judge.add(Reading(cycle, cycle / 10, {name: 10 + rate * cycle for name, rate in rates.items()}))
     return judge

@@ -65,6 +65,7 @@ class ComponentJudge:
         self.last: dict[str, float] = {}
         self.readings: dict[str, int] = {}
         self.n_min: int | None = None
+        self._may_fall = False
         self.n_clean: float = FEWEST_CYCLES
         """Cycles from which the ledger may prove CLEAN."""
         self._early: dict[str, SeriesJudge] = {}
@@ -72,15 +73,22 @@ class ComponentJudge:
         self._cycles, self._times_s = array("q"), array("d")
         self._incomplete: frozenset[str] = frozenset()
 
-    def fix_n_min(self, n_min: int, *, asked_for: bool = False) -> None:
+    def fix_n_min(self, n_min: int, *, asked_for: bool = False, may_fall: bool = False) -> None:
         """Fix n_min for every signal; only once, before which no signal decides.
 
-        ``asked_for``: it is the user's, and holds for CLEAN by the ledger too.
+        ``asked_for``: it is the user's, and holds for CLEAN by the ledger too. ``may_fall``: see `lower_n_min`.
         """
-        self.n_min = n_min
+        self.n_min, self._may_fall = n_min, may_fall
         self.n_clean = n_min if asked_for else min(n_min, FEWEST_CYCLES)
         for name, judge in self._judges.items():
-            judge.fix_n_min(self._n_min_of(SIGNALS[name], n_min))
+            judge.fix_n_min(self._n_min_of(SIGNALS[name], n_min), may_fall=may_fall)
+
+    def lower_n_min(self, n_min: int) -> None:
+        """Lower n_min for every signal that may still do with less: it has not been judged by n_min cycles yet."""
+        self.n_min = n_min
+        self.n_clean = min(n_min, self.n_clean)
+        for name, judge in self._judges.items():
+            judge.lower_n_min(self._n_min_of(SIGNALS[name], n_min))
 
     def add(self, reading: Reading) -> None:
         """Take in one checkpoint (quickly: nothing is judged yet); signals it did not read are left as they are."""
@@ -159,7 +167,7 @@ class ComponentJudge:
         unit = "B" if signal.unit == "bytes" else signal.unit
         judge = SeriesJudge(tolerance, None, signal.grain, unit=unit, leak_is_final=leak_is_final)
         if n_min is not None:
-            judge.fix_n_min(self._n_min_of(signal, n_min))
+            judge.fix_n_min(self._n_min_of(signal, n_min), may_fall=self._may_fall)
         return judge
 
     def _n_min_of(self, signal: Signal, n_min: int) -> int:
@@ -173,6 +181,16 @@ class ComponentJudge:
 def choose_n_min(budget_cycles: float) -> int:
     """Return n_min for a budget of so many cycles: an eighth of it, within the bounds."""
     return int(min(max(budget_cycles / 8, SMALLEST_N_MIN), LARGEST_N_MIN))
+
+
+def n_min_at_half_time(n_min: int, cycles: int) -> int:
+    """Return n_min for a component that has made so many cycles in half of its time.
+
+    An eighth of the time should have brought it. Where half of the time has not, cycles are slower than the first
+    ones were, or checkpoints dearer, and n_min falls to what has been made, so that it is judged at all. That follows
+    from the pace, not from what was read, and comes before the first look that decides.
+    """
+    return min(n_min, max(cycles, SMALLEST_N_MIN))
 
 
 def combine(series: Mapping[str, SeriesVerdict], required: frozenset[str]) -> Judgement:

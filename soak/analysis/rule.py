@@ -216,13 +216,17 @@ def _findings(
 def _leak_interval(windows: Windows, scale: IntArray, grain: float) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return the rate and interval of each run at its scale ``(runs,)``: the hull of both windows' intervals.
 
-    It is never narrower than what the counter and the readings resolve over half the newer window.
+    And of the newer one's as it would be after one more change of the rate like that between them: beside a cache
+    that still fills, what stays is less than what either window grows by. It is never narrower than what the counter
+    and the readings resolve over half the newer window.
     """
     run, steady = np.arange(len(scale)), windows.steady
     rate = steady.rate[run, scale, 1]
+    change = rate - steady.rate[run, scale, 0]
     resolved = np.maximum(windows.climb[run, scale], grain) / (windows.widths[scale] / 2)
-    low = np.minimum(steady.low.min(axis=2)[run, scale], rate - resolved)
-    high = np.maximum(steady.high.max(axis=2)[run, scale], rate + resolved)
+    lows, highs = steady.low[run, scale], steady.high[run, scale]
+    low = np.minimum(lows.min(axis=1), np.minimum(lows[:, 1] + change, rate - resolved))
+    high = np.maximum(highs.max(axis=1), np.maximum(highs[:, 1] + change, rate + resolved))
     return rate, low, high
 
 

@@ -47,7 +47,7 @@ class SeriesJudge:
     """Judges a series while it is being measured; the same looks as `judge`, each as soon as n reaches it.
 
     Memory stays bounded once n_min is known. ``n_min`` may be fixed later, once, by `fix_n_min`: until then
-    readings are kept and nothing is looked at.
+    readings are kept and nothing is looked at. Where it may still fall, they are kept until the series reaches it.
     """
 
     def __init__(
@@ -70,7 +70,8 @@ class SeriesJudge:
         self._leak_is_final = leak_is_final
         self._n_min: float | None = None
         self._looks: RunningLooks | None = None
-        self._waiting: list[tuple[FloatArray, FloatArray]] = []
+        self._may_fall = False
+        self._kept: list[tuple[FloatArray, FloatArray]] = []
         self._first = math.nan
         self._last = -math.inf
         self._readings = 0
@@ -87,22 +88,34 @@ class SeriesJudge:
         """The cycles between the first reading and the last; 0 before there are two."""
         return self._last - self._first if self._readings else 0.0
 
-    def fix_n_min(self, n_min: float) -> None:
+    def fix_n_min(self, n_min: float, *, may_fall: bool = False) -> None:
         """Fix n_min and take the looks that are due. Raises UsageError when it is fixed already or not above 0.
 
-        n_min must not be moved after looking: that would break the error rate.
+        n_min must not be moved after looking: that would break the error rate. ``may_fall``: see `lower_n_min`.
         """
         if self._n_min is not None:
             raise UsageError(f"n_min is fixed at {self._n_min:g} already; moving it would break the error rate")
         if not (math.isfinite(n_min) and n_min > 0):
             raise UsageError(f"n_min must be above 0, not {n_min!r}")
+        self._may_fall = may_fall
+        self._begin_to_look(n_min)
+
+    def lower_n_min(self, n_min: float) -> None:
+        """Make n_min this, where it is larger, may fall and has not been reached: no look has decided anything yet.
+
+        Otherwise nothing happens. The reason must not be in the values, or the error rate is another one.
+        """
+        if self._may_fall and self._n_min is not None and n_min < self._n_min:
+            self._begin_to_look(n_min)
+
+    def _begin_to_look(self, n_min: float) -> None:
         self._n_min = n_min
         self._looks = RunningLooks(
             tolerance=self._tolerance, n_min=n_min, grain=self._grain, leak_is_final=self._leak_is_final
         )
-        for cycles, values in self._waiting:
+        for cycles, values in self._kept:
             self._looks.extend(cycles, values)
-        self._waiting.clear()
+        self._forget_what_was_looked_at()
 
     def add(self, iteration: float, value: float) -> None:
         """Take in one reading; raises SeriesError as `judge` does, and then forgets the reading."""
@@ -122,10 +135,15 @@ class SeriesJudge:
         cycles, readings = at - self._first, read[np.newaxis]
         if cycles[0] == 0:
             cycles, readings = cycles[1:], readings[:, 1:]
-        if self._looks is None:
-            self._waiting.append((cycles, readings))
-        else:
+        self._kept.append((cycles, readings))
+        if self._looks is not None:
             self._looks.extend(cycles, readings)
+            self._forget_what_was_looked_at()
+
+    def _forget_what_was_looked_at(self) -> None:
+        self._may_fall = self._may_fall and self._n_min is not None and self.n < self._n_min
+        if not self._may_fall:
+            self._kept.clear()
 
     @property
     def verdict(self) -> SeriesVerdict:

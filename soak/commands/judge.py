@@ -14,7 +14,7 @@ import csv
 import itertools
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -80,19 +80,25 @@ def _write(file: str, text: str) -> None:
 def _read(file: str, column: str | None) -> tuple[list[float], list[float]]:
     """Return both columns. Raises UsageError for a file that is none, SeriesError naming the line of a bad row."""
     try:
-        if file == "-":
-            return _parse(sys.stdin, column, "stdin")
-        with Path(file).open(encoding="utf-8-sig", newline="") as lines:
-            return _parse(lines, column, file)
+        # A heading in another encoding does no harm; a number in one is none, and its line is named.
+        path, name = ("/dev/stdin", "stdin") if file == "-" else (file, file)
+        with Path(path).open(encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
+            return _parse(lines, column, name)
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{file} is not text in UTF-8: {error.reason} at byte {error.start}") from error
+
+
+def _rows(lines: Iterable[str], file: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the number of the line and the fields of each row that is not empty."""
+    reader = csv.reader(lines)
+    try:
+        yield from ((reader.line_num, row) for row in reader if any(field.strip() for field in row))
+    except csv.Error as error:
+        raise SeriesError(f"{file}, line {reader.line_num}: {error}") from error
 
 
 def _parse(lines: Iterable[str], column: str | None, file: str) -> tuple[list[float], list[float]]:
-    reader = csv.reader(lines)
-    rows = ((reader.line_num, row) for row in reader if any(field.strip() for field in row))
+    rows = _rows(lines, file)
     head = next(rows, None)
     if head is None:
         raise SeriesError(f"{file} is empty")
@@ -117,7 +123,8 @@ def _parse(lines: Iterable[str], column: str | None, file: str) -> tuple[list[fl
         values.append(row[position])
         numbers.append(number)
     if len(values) < 2:
-        raise SeriesError(f"{file} has {len(values)} readings; a verdict needs dozens")
+        readings = "one reading" if values else "no readings"
+        raise SeriesError(f"{file} has {readings}; a verdict needs dozens")
     at, read = check_series(iterations, values, name_row=lambda row: f"{file}, line {numbers[row]}")
     return at.tolist(), read.tolist()
 

@@ -24,7 +24,7 @@ FREE_CHECKPOINT_NS = 80_000_000
 """Checkpoints may take so long beside their share: the first ones are dense, for descriptors run out in 800 cycles."""
 SHARE_FLAT_OUT = 0.09
 SHARE_PACED = 0.038
-_DENSEST, _SPARSEST, _SPARSEST_EARLY = 64, 40, 4
+_DENSEST, _SPARSEST, _SPARSEST_EARLY = 64, 34, 4
 _EARLY_CYCLES = 64  # a quarter of the smallest n_min: the first look that can decide reaches back to there
 FIRST_CLEAN_FROM, FIRST_CLEAN_TO = 448, 7200
 """The windows of the first three looks at which the ledger may prove CLEAN, see soak.analysis.survivors."""
@@ -257,10 +257,10 @@ class Loop:
         """Return the cycle after which the next checkpoint is due.
 
         One in 64 of what has run where that costs no more than the checkpoints' share of the time, and in any case
-        one in 40: the verdict's rule looks when the cycles have doubled, and then needs two readings in each of its
-        blocks. Early on, where no look reaches back to, one in 4 will do. The spacing wanders by an eighth, for at
-        equal steps a sawtooth of about their period would be read ever a little later in its rise, and look like a
-        slow ramp.
+        one in 34: the verdict's rule looks when the cycles have doubled, and then needs two readings in each of its
+        blocks, of which the smallest is a sixteenth of the cycles before it. Early on, where no look reaches back
+        to, one in 4 will do. The spacing wanders by an eighth, for at equal steps a sawtooth of about their period
+        would be read ever a little later in its rise, and look like a slow ramp.
         """
         if self.checkpoint_every:
             return done + self.checkpoint_every
@@ -268,6 +268,7 @@ class Loop:
         spacing = max(1, done // _DENSEST)
         if words[ring.WORD_SPACING]:
             spacing = min(spacing, words[ring.WORD_SPACING])
+        widest = max(1, done // _SPARSEST)
         spent_ns = words[ring.WORD_CHECKPOINT_NS]
         if spent_ns > FREE_CHECKPOINT_NS and done:
             elapsed_ns = time.monotonic_ns() - self.started_ns
@@ -279,9 +280,13 @@ class Loop:
             early_ns = words[ring.WORD_EARLY_NS]
             early = early_ns and (done < _EARLY_CYCLES or cycles_ns < early_ns)
             early = early and not FIRST_CLEAN_FROM <= done < FIRST_CLEAN_TO
-            spacing = max(spacing, min(affordable, done // (_SPARSEST_EARLY if early else _SPARSEST)))
+            if early:
+                widest = max(1, done // _SPARSEST_EARLY)
+            spacing = max(spacing, min(affordable, widest))
         wander = int(spacing / 4 * (words[ring.WORD_ROWS_WRITTEN] * _GOLDEN_RATIO % 1))
-        following = done + spacing - spacing // 8 + wander
+        following = done + min(spacing - spacing // 8 + wander, widest)
+        if done < _EARLY_CYCLES:
+            return min(following, _EARLY_CYCLES)
         return min(following, FIRST_CLEAN_FROM) if done < FIRST_CLEAN_FROM else following
 
     def _pause(self) -> None:

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from soak.analysis.component import ComponentJudge, Judgement, choose_n_min
+from soak.analysis.component import ComponentJudge, Judgement, choose_n_min, n_min_at_half_time
 from soak.attribution.accounts import Link, describe_chain, describe_largest_holder, draw_nodes
 from soak.attribution.backreferences import find_way, newest_of_growing_types
 from soak.attribution.holders import advise_on_holder
@@ -249,6 +249,8 @@ class _Soaking:
     def _fix_n_min_when_known(self, done: int, elapsed_s: float, *, ended: bool = False) -> None:
         plan = self._plan
         if self._n_min is not None:
+            if plan.n_min is None and plan.budget_s is not None and elapsed_s >= plan.budget_s / 2:
+                self._n_min = n_min_at_half_time(self._n_min, done)
             return
         budgets = [] if plan.iterations is None else [float(plan.iterations)]
         if plan.budget_s is not None:

@@ -15,6 +15,7 @@ from soak.analysis.component import (
     ComponentJudge,
     Judgement,
     choose_n_min,
+    n_min_at_half_time,
     with_leaking_sites,
     with_lost_sites,
 )
@@ -432,11 +433,19 @@ class Supervisor:
         return ""
 
     def _fix_n_min_when_known(self, process: MeasuredProcess, *, ended: bool = False) -> None:
-        """Fix n_min once the budget in cycles can be told: from the iterations, the interval, or the first second."""
-        if self._judge.n_min is not None:
-            return
+        """Fix n_min once the budget in cycles can be told: from the iterations, the interval, or the first second.
+
+        At half time it may turn out to be too far away.
+        """
         plan = self._plan
         elapsed_s, done = self._elapsed_s(process), process.words[ring.WORD_COMPLETED]
+        if self._judge.n_min is not None:
+            lowest = n_min_at_half_time(self._judge.n_min, done)
+            is_half_time = plan.budget_s is not None and elapsed_s >= plan.budget_s / 2
+            if is_half_time and plan.n_min is None and lowest < self._judge.n_min:
+                self._judge.lower_n_min(lowest)
+                self._tell_n_min(process, lowest)
+            return
         budgets = [] if plan.iterations is None else [float(plan.iterations)]
         if plan.budget_s is not None:
             if not ended and elapsed_s < min(_CYCLE_TIME_KNOWN_AFTER_S, plan.budget_s / 8):
@@ -451,7 +460,10 @@ class Supervisor:
         self._fix_n_min(process, choose_n_min(budget_cycles))
 
     def _fix_n_min(self, process: MeasuredProcess, n_min: int, *, asked_for: bool = False) -> None:
-        self._judge.fix_n_min(n_min, asked_for=asked_for)
+        self._judge.fix_n_min(n_min, asked_for=asked_for, may_fall=not asked_for)
+        self._tell_n_min(process, n_min)
+
+    def _tell_n_min(self, process: MeasuredProcess, n_min: int) -> None:
         self._on_n_min(n_min)
         # A leak that begins late is found by the rule's smallest windows, which need readings of this spacing.
         process.words[ring.WORD_SPACING] = max(1, n_min // 256)

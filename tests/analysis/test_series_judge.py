@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from series_builder import AT, CYCLES, N_MIN
+from series_builder import AT, CYCLES, N_MIN, SPACING
 
 from soak.analysis import SeriesJudge, judge
 from soak.analysis.cells import CELLS_PER_N_MIN, RunningCells
@@ -64,6 +64,37 @@ def test_n_min_fixed_after_the_first_readings_makes_no_difference(shape: str):
     series.extend(at[2500:], values[2500:])
 
     assert series.finish() == judge(at, values, tolerance=1.0, n_min=N_MIN)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_n_min_that_falls_before_it_is_reached_makes_no_difference(shape: str):
+    """What was read is looked at anew; every field is that of a series whose n_min was lower from the start."""
+    at = AT[:4000]
+    values = SHAPES[shape](at, np.random.default_rng(4))
+
+    series = SeriesJudge(1.0)
+    series.fix_n_min(3 * N_MIN, may_fall=True)
+    series.extend(at[:2500], values[:2500])
+    series.lower_n_min(N_MIN)
+    series.extend(at[2500:], values[2500:])
+
+    assert series.finish() == judge(at, values, tolerance=1.0, n_min=N_MIN)
+
+
+@pytest.mark.parametrize(
+    ("n_min", "may_fall", "lower"), [(N_MIN, True, N_MIN // 2), (4 * N_MIN, False, N_MIN), (2 * N_MIN, True, 4 * N_MIN)]
+)
+def test_n_min_does_not_move_once_a_look_may_have_decided(n_min: int, may_fall: bool, lower: int):
+    """Nor where it may not fall, nor upwards."""
+    at = AT[: N_MIN * 3 // 2 // SPACING]
+    series = SeriesJudge(1.0)
+    series.fix_n_min(n_min, may_fall=may_fall)
+    series.extend(at, 16 * at)
+
+    series.lower_n_min(lower)
+
+    assert series.n_min == n_min
+    assert series.finish() == judge(at, 16 * at, tolerance=1.0, n_min=n_min)
 
 
 def test_a_leak_stands_as_soon_as_n_reaches_n_min():

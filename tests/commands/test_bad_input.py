@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -183,8 +184,8 @@ def test_no_command(capsys: pytest.CaptureFixture[str]):
     ("text", "message"),
     [
         ("", "rss.csv is empty"),
-        ("iteration,rss\n", "rss.csv has 0 readings"),
-        ("iteration,rss\n1,5\n", "rss.csv has 1 readings"),
+        ("iteration,rss\n", "rss.csv has no readings"),
+        ("iteration,rss\n1,5\n", "rss.csv has one reading"),
         ("iteration,rss\n1,5\n2,x\n3,7\n", "rss.csv, line 3: the value 'x' is not a finite number"),
         ("iteration,rss\n1,5\n2,nan\n3,7\n", "rss.csv, line 3: the value 'nan' is not a finite number"),
         ("iteration,rss\n1,5\n\n\n2,inf\n", "rss.csv, line 5: the value 'inf' is not a finite number"),
@@ -193,6 +194,7 @@ def test_no_command(capsys: pytest.CaptureFixture[str]):
         ("iteration,rss\n1,5\n2,6\n2,7\n", "rss.csv, line 4: iteration 2 is there twice"),
         ("iteration,rss\n1,5\n2\n3,7\n", "rss.csv, line 3: 1 fields, but the value should be in field 2"),
         ("1,5\n2,6\n3,\n", "rss.csv, line 3: the value '' is not a finite number"),
+        ("1,5\n" + "2" * 200_000, "rss.csv, line 2: field larger than field limit"),
     ],
 )
 def test_a_series_that_cannot_be_judged_is_refused_by_its_line(
@@ -221,9 +223,25 @@ def test_a_judgement_that_cannot_be_made(refuse: Refuse, write: WriteFile, argum
 
 
 def test_a_series_that_is_no_text(refuse: Refuse, tmp_path: Path):
-    (tmp_path / "rss.csv").write_bytes(b"iteration,rss\n1,\xff\xfe\n")
+    (tmp_path / "rss.csv").write_bytes(b"iteration,rss\n1,\xff\xfe\n2,5\n")
 
-    assert "rss.csv is not text in UTF-8" in refuse("judge", "rss.csv")
+    assert "rss.csv, line 2: the value '\\udcff\\udcfe' is not a finite number" in refuse("judge", "rss.csv")
+
+
+@pytest.mark.parametrize(
+    "text", ["\ufeffcycle,rss\r\n", "cycle,Gr\xf6\xdfe\n", "\ufeff"], ids=["mark", "latin", "no head"]
+)
+def test_a_series_from_another_system_is_judged(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str):
+    """A byte order mark, Windows' ends of lines, a heading in another encoding."""
+    end = "\r\n" if "\r" in text else "\n"
+    encoding = "latin-1" if "\xf6" in text else "utf-8"
+    rows = "".join(f"{n},{112 * n}{end}" for n in range(1024))
+    (tmp_path / "rss.csv").write_bytes((text + rows).encode(encoding))
+
+    code = soak.__main__.main(["judge", str(tmp_path / "rss.csv"), "--n-min", "512", "--json", "-"])
+
+    verdict = json.loads(capsys.readouterr().out)
+    assert (code, verdict["verdict"], verdict["rate"], verdict["readings"]) == (1, "LEAK", 112, 1024)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -71,4 +71,8 @@ def test_the_first_cycles_of_a_slow_component_are_early_too(tmp_path: Path, cloc
 
     cycles = parent.cycles()
     assert len([cycle for cycle in cycles if cycle < 64]) < 24
-    assert all(after - before <= 1 + before // 35 for before, after in itertools.pairwise(cycles) if before >= 64)
+    assert all(after - before <= before // 32 for before, after in itertools.pairwise(cycles) if before >= 64)
+    assert len([cycle for cycle in cycles if cycle >= 64]) < 60
+    for start, end, block in ((64, 128, 8), (128, 256, 16)):
+        for begin in range(start, end, block):
+            assert len([cycle for cycle in cycles if begin < cycle <= begin + block]) >= 2
