@@ -141,7 +141,8 @@ class ComponentJudge:
         if judgement.verdict is Verdict.LEAK or growth <= 0 or cycles <= 0:
             return judgement
         signal = SIGNALS[name]
-        limit = f" of {count(self._limits[name])} that are allowed" if name in self._limits else ""
+        allowed = self._limits.get(name, float("inf"))
+        limit = f" of {count(allowed)} that are allowed" if self.last[name] >= allowed / 2 else ""
         reason = (
             f"Rose from {count(self.first[name])} to {count(self.last[name])} {signal.unit}{limit} in {count(cycles)} "
             "cycles and was stopped before the end; too soon for an interval."
