@@ -367,6 +367,8 @@ class Supervisor:
                 if "mapped" in values:
                     values["mapped"] -= values.pop("own_mapped")
                 values.pop("own_mapped", None)
+            elif self._ledger.latest is not None:
+                values.pop("mapped", None)  # with a gigabyte of the tracker's own in it
             readings.append(Reading(cycle, row[_FIELD_NUMBERS["at_ns"]] / 1e9, values))
         self._rows_read = written
         if self._most_garbage >= _PEAK_OBJECTS and self._tracks:
