@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,10 +11,13 @@ from soak.analysis.component import (
     LARGEST_N_MIN,
     SMALLEST_N_MIN,
     ComponentJudge,
+    Judgement,
     choose_n_min,
     combine,
     n_min_at_half_time,
+    with_leaking_sites,
 )
+from soak.analysis.ledger import LedgerJudge
 from soak.measurements import SIGNALS, Reading
 from soak.verdict import SeriesVerdict, Verdict
 
@@ -193,3 +197,55 @@ def test_the_time_of_a_cycle_is_that_of_the_first_checkpoint_behind_it():
     judge = judge_of({}, 256, {"fds": 0.0}, 20)
 
     assert [judge.time_of(cycle) for cycle in (0, 7, 20, 99)] == [0.0, 0.7, 2.0, 2.0]
+
+
+def with_tables(cycle: int) -> tuple[int, int, int]:
+    """Live blocks and bytes of what a cycle adds to two dicts, and bytes of their tables, which double in turns."""
+    return cycle, 64 * cycle, (36 << cycle.bit_length()) + (36 << (cycle * 4 // 3).bit_length())
+
+
+def judged_with_sites(cycles: int, **others: float) -> tuple[Judgement, Judgement]:
+    """Judge dicts that keep an object of 64 B a cycle, by all counters alone, and with what the sites say."""
+    judge, ledger = ComponentJudge(1.0, {}, frozenset({"fds"})), LedgerJudge(1.0)
+    judge.fix_n_min(256)
+    for cycle in range(0, cycles + 1, 4):
+        blocks, sizes, table = with_tables(cycle)
+        counters = {"tracked": sizes + table, "tracked_blocks": blocks + 2, "heap": table, "fds": 0.0}
+        counters |= {name: rate * cycle for name, rate in others.items()}
+        judge.add(Reading(cycle, cycle / 10, {name: float(value) for name, value in counters.items()}))
+        ledger.add(cycle, np.array([blocks, 2]), np.array([sizes, table]))
+    alone = judge.judge()
+    return alone, with_leaking_sites(alone, ledger.suspects(256))
+
+
+def test_tables_that_are_resized_take_nothing_from_what_a_site_proves():
+    """Bytes in all tell nothing, for tables doubled in between; of one site it is known that it takes 64 B a cycle."""
+    alone, judgement = judged_with_sites(768)
+    blurred, told = alone.series["tracked"], judgement.series["tracked"]
+
+    assert (alone.verdict, alone.decided_by, alone.standing) == (Verdict.LEAK, "tracked_blocks", False)
+    assert blurred.low is not None
+    assert (blurred.verdict, blurred.low < 64.0) == (Verdict.INCONCLUSIVE, True)
+    assert (judgement.verdict, judgement.decided_by, judgement.standing) == (Verdict.LEAK, "tracked", True)
+    assert (told.verdict, told.low) == (Verdict.LEAK, 64.0)
+    assert told.rate is not None
+    assert told.rate >= 64.0
+    assert "At one call site it grows by 64 B per cycle [64, 64]" in judgement.why
+
+
+def test_sites_bound_the_memory_that_leaks_with_descriptors_too():
+    """The descriptor stays what is told: it explains the memory."""
+    alone, judgement = judged_with_sites(768, fds=1.0)
+
+    assert (alone.decided_by, judgement.decided_by) == ("fds", "fds")
+    assert judgement.why == alone.why
+    assert judgement.series["tracked"].low == 64.0
+
+
+def test_what_leaks_in_all_keeps_its_own_interval():
+    alone = combine(series(tracked="LEAK"), REQUIRED)
+    ledger = LedgerJudge(1.0)
+    for cycle in range(0, 1025, 4):
+        ledger.add(cycle, np.array([cycle]), np.array([64 * cycle]))
+
+    assert with_leaking_sites(alone, ledger.suspects(256)) == alone

@@ -152,7 +152,8 @@ class ComponentJudge:
         if judgement.verdict is Verdict.LEAK or growth <= 0 or cycles <= 0:
             return judgement
         signal = SIGNALS[name]
-        limit = f" of {count(self._limits[name])} that are allowed" if name in self._limits else ""
+        allowed = self._limits.get(name, float("inf"))
+        limit = f" of {count(allowed)} that are allowed" if self.last[name] >= allowed / 2 else ""
         reason = (
             f"Rose from {count(self.first[name])} to {count(self.last[name])} {signal.unit}{limit} in {count(cycles)} "
             "cycles and was stopped before the end; too soon for an interval."
@@ -261,24 +262,48 @@ def clean_by_survivors(
 
 
 def with_leaking_sites(judgement: Judgement, suspects: Sequence[Suspect]) -> Judgement:
-    """Add what the ledger's sites say: one that leaks makes the component leak, though the sums do not show it."""
+    """Add what the ledger's sites say: one that leaks makes the component leak, though the sums do not show it.
+
+    Where something else leaks already, the sites still bound by how much memory does, and that is what decides if it
+    was their blocks that were counted: a table that is resized widens the interval of all bytes together until it
+    tells nothing, and that of no site but its own.
+    """
     leaking = [suspect for suspect in suspects if suspect.is_leak]
-    if not leaking or (judgement.verdict is Verdict.LEAK and judgement.decided_by != "mapped"):
+    if not leaking:
         return judgement
-    verdicts = [suspect.verdict for suspect in leaking]
+    together = _together([suspect.verdict for suspect in leaking])
+    if judgement.verdict is not Verdict.LEAK or judgement.decided_by == "mapped":
+        series = {**judgement.series, "tracked": together}
+        return Judgement(Verdict.LEAK, _named("tracked", together), "tracked", None, True, series, together.decided_at)
+    whole = judgement.series.get("tracked")
+    if whole is None or whole.verdict is Verdict.LEAK:
+        return judgement
+    whole = _at_least(whole, together)
+    series = {**judgement.series, "tracked": whole}
+    if judgement.decided_by not in _LEDGER_SEES:
+        return replace(judgement, series=series)
+    standing = not _something_nearer_may_still_decide("tracked", series)
+    why = _named("tracked", whole)
+    return replace(judgement, why=why, decided_by="tracked", standing=standing, series=series)
+
+
+def _together(verdicts: Sequence[SeriesVerdict]) -> SeriesVerdict:
+    """Return the growth of sites that leak as that of one."""
     rate, low, high = (sum(getattr(verdict, name) or 0.0 for verdict in verdicts) for name in ("rate", "low", "high"))
     since = max(verdict.since or 0 for verdict in verdicts)
-    sites = "one call site" if len(leaking) == 1 else f"{len(leaking)} call sites"
-    together = replace(
-        verdicts[0],
-        reason=f"At {sites} it grows by {growth(rate, low, high, 'B')}, steady since cycle {count(since)} or before.",
-        rate=rate,
-        low=low,
-        high=high,
-        since=since,
-    )
-    series = {**judgement.series, "tracked": together}
-    return Judgement(Verdict.LEAK, _named("tracked", together), "tracked", None, True, series, together.decided_at)
+    sites = "one call site" if len(verdicts) == 1 else f"{len(verdicts)} call sites"
+    reason = f"At {sites} it grows by {growth(rate, low, high, 'B')}, steady since cycle {count(since)} or before."
+    return replace(verdicts[0], reason=reason, rate=rate, low=low, high=high, since=since)
+
+
+def _at_least(whole: SeriesVerdict, part: SeriesVerdict) -> SeriesVerdict:
+    """Return the growth of a whole, of which a ``part`` leaks: no less than that, for the rest cannot go below none."""
+    if whole.rate is None or whole.low is None or whole.high is None or part.rate is None or part.low is None:
+        return part
+    rate, low = max(whole.rate, part.rate), max(whole.low, part.low)
+    high = max(whole.high, part.high or 0.0)
+    reason = f"Grows by {growth(rate, low, high, 'B')}. {part.reason}"
+    return replace(part, reason=reason, rate=rate, low=low, high=high)
 
 
 def with_lost_sites(

@@ -42,6 +42,8 @@ read_malloc = _find_mallinfo()
 """A function that returns glibc's malloc counters (``uordblks``, ``hblkhd``, ``fordblks`` in bytes), or None."""
 
 
+_frozen_at_start = gc.get_freeze_count()
+"""Of objects from before the component: CPython 3.12 freezes some hundred of its own before it runs a line."""
 _frozen_by_soak = 0
 
 
@@ -55,7 +57,7 @@ def freeze_older_objects() -> None:
 
 def soak_may_collect() -> bool:
     """Return whether a checkpoint may collect garbage: not for a component that runs with gc disabled or frozen."""
-    return gc.isenabled() and gc.get_freeze_count() <= _frozen_by_soak
+    return gc.isenabled() and gc.get_freeze_count() <= max(_frozen_at_start, _frozen_by_soak)
 
 
 clear_type_cache: Callable[[], object] = (
@@ -68,15 +70,18 @@ fills it for thousands of cycles, which looks like a leak of Python objects that
 """
 
 
-def count_gc_objects() -> int:
+def count_gc_objects() -> int | None:
     """Return how many objects gc tracks; it walks through them all, so it is not for every checkpoint.
 
     To be called right after a collection, when all objects are old: freezing and unfreezing them then changes
     nothing, and it allocates nothing, while pieces of a list of them would go on being counted as malloc's heap in
     use. A component that holds gc off has its objects listed all the same, for their ages are its own business.
+    None where the interpreter itself keeps some frozen: they would be unfrozen with the others.
     """
     if _frozen_by_soak or not soak_may_collect():
         return len(gc.get_objects())
+    if _frozen_at_start:
+        return None
     gc.freeze()
     try:
         return gc.get_freeze_count()

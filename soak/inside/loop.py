@@ -206,7 +206,7 @@ class Loop:
             heap, heap_free = malloc.uordblks + malloc.hblkhd, malloc.fordblks
         if self.write_ledger is not None:
             self.write_ledger()
-        gc_objects = ring.NOT_READ
+        gc_objects = None
         if self.rows == 0:
             gc_objects = counters.count_gc_objects()  # last, for the list it makes is in none of the readings then
         words[ring.WORD_COUNTING] = 0
@@ -217,7 +217,7 @@ class Loop:
             heap_free,
             blocks_before_gc,
             blocks,
-            gc_objects,
+            ring.NOT_READ if gc_objects is None else gc_objects,
             self.read_traced() if self.read_traced is not None else ring.NOT_READ,
             words[ring.WORD_MISSED_DEADLINES],
             words[ring.WORD_WORST_LAG_NS],

@@ -123,6 +123,17 @@ class Checkpoint:
         return not (self.unlisted_blocks or self.lost_blocks or self.lost_sites or self.lost_mappings)
 
     @property
+    def at_entry(self) -> NDArray[np.bool_]:
+        """By site: whether it stands in a Python function that is entered, before its first instruction.
+
+        A stack stands where its parent does.
+        """
+        parents = np.where(self.sites["kind"] == STACK_SITE, self.sites["parent"], np.arange(len(self.sites)))
+        found = (self.sites["kind"] == PYTHON_SITE) & (self.sites["instruction"].view("<i4") < 0)
+        at_entry: NDArray[np.bool_] = found[parents]
+        return at_entry
+
+    @property
     def births_end(self) -> NDArray[np.int64]:
         """The last birth cycle that each bucket stands for, ``(buckets,)`` ascending."""
         return (_EPOCHS_END << self.shift) - 1

@@ -281,8 +281,11 @@ static void mapped(void *address, size_t length, struct caller caller)
 {
     if (address == MAP_FAILED)
         return;
-    mappings_add((uintptr_t)address, length, recorder_native_site(caller.address) & SITE_MASK,
-                 recorder_births == RECORDER_INSIDE ? DOMAIN_PYMALLOC_ARENA : DOMAIN_MAPPING);
+    int is_arena = recorder_births == RECORDER_INSIDE;
+    uint32_t site = recorder_native_site(caller.address);
+    if (unlikely(site & SITE_WANTS_STACK) && !is_arena && recorder_is_on())
+        site = stacks_site(site & SITE_MASK, caller.address);
+    mappings_add((uintptr_t)address, length, site & SITE_MASK, is_arena ? DOMAIN_PYMALLOC_ARENA : DOMAIN_MAPPING);
 }
 
 EXPORT void *mmap(void *hint, size_t length, int protection, int flags, int file, off_t offset)

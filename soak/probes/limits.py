@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import mmap
 from pathlib import Path
 
 import psutil
@@ -30,6 +31,20 @@ def read_limits(pid: int) -> dict[str, float]:
     if "threads" in limits:
         limits["children"] = limits["threads"]
     return limits
+
+
+def read_other_rooms() -> dict[str, float]:
+    """Return, by signal, room that the kernel gives by other counts than the signal's own; what is unknown is absent.
+
+    A user has so many inotify instances, each a descriptor; a process so many mappings, each of a page or more. When
+    one is used up the error is the same as at the limit of descriptors or of address space.
+    """
+    rooms: dict[str, float] = {}
+    _lower(rooms, "fds", "/proc/sys/fs/inotify/max_user_instances")
+    _lower(rooms, "mapped", "/proc/sys/vm/max_map_count")
+    if "mapped" in rooms:
+        rooms["mapped"] *= mmap.PAGESIZE
+    return rooms
 
 
 def _lower(limits: dict[str, float], signal: str, file: str) -> None:

@@ -34,17 +34,25 @@ def tripped_guard(values: Mapping[str, float], limits: Mapping[str, float], max_
 
 
 def what_ran_out(
-    detail: str, first: Mapping[str, float], last: Mapping[str, float], limits: Mapping[str, float]
+    detail: str,
+    first: Mapping[str, float],
+    last: Mapping[str, float],
+    limits: Mapping[str, float],
+    other_rooms: Mapping[str, float],
 ) -> str | None:
     """Return the signal whose limit a driver ran into between two checkpoints, before the guard could see it, or None.
 
     ``detail``: type and message of what it raised. It must have grown through half of its room until then: a cycle
-    that asks for more than there is at once has failed, and not leaked.
+    that asks for more than there is at once has failed, and not leaked. ``other_rooms``: as of read_other_rooms; only
+    the system's own error, and no MemoryError, says that one of those is used up.
     """
     for beginning, signal in _SAYS_THAT_IT_RAN_OUT.items():
-        if detail.startswith(beginning) and signal in limits and signal in first and signal in last:
-            room = limits[signal] - first[signal]
-            return signal if last[signal] - first[signal] >= _GROWN_SHARE * room > 0 else None
+        if detail.startswith(beginning) and signal in first and signal in last:
+            rooms = [limits[signal] - first[signal]] if signal in limits else []
+            if beginning.startswith("OSError") and signal in other_rooms:
+                rooms.append(other_rooms[signal])
+            grown = last[signal] - first[signal]
+            return signal if any(grown >= _GROWN_SHARE * room > 0 for room in rooms) else None
     return None
 
 

@@ -24,7 +24,7 @@ from soak.attribution.accounts import NOTHING_SAID, Testimony
 from soak.attribution.opened import StillOpen
 from soak.inside import ring
 from soak.measurements import Reading
-from soak.probes.limits import read_limits
+from soak.probes.limits import read_limits, read_other_rooms
 from soak.probes.outside import OutsideReader, open_reader
 from soak.results import Failure, Pacing, RssAudit
 from soak.running.auditing import Auditor
@@ -249,7 +249,7 @@ class Supervisor:
         failure = describe_failure(process, hung=hung, held=held)
         exhausted = tripped_guard(self._last_values, limits, plan.max_rss_bytes)
         if exhausted is None and failure is not None:
-            exhausted = what_ran_out(failure.detail, judge.first, judge.last, limits)
+            exhausted = what_ran_out(failure.detail, judge.first, judge.last, limits, read_other_rooms())
         if exhausted is not None and not stopped_by:
             # It failed because it ran into a limit before the guard could stop it: that is the leak, not a fault.
             stopped_by = f"guard:{exhausted}"
@@ -368,6 +368,8 @@ class Supervisor:
                 if "mapped" in values:
                     values["mapped"] -= values.pop("own_mapped")
                 values.pop("own_mapped", None)
+            elif self._ledger.latest is not None:
+                values.pop("mapped", None)  # with a gigabyte of the tracker's own in it
             readings.append(Reading(cycle, row[_FIELD_NUMBERS["at_ns"]] / 1e9, values))
         self._rows_read = written
         if self._most_garbage >= _PEAK_OBJECTS and self._tracks:

@@ -18,6 +18,7 @@ from soak.attribution.symbols import Symbols
 from soak.native.build import Built, built_library
 from soak.native.ledger import (
     MAPPING,
+    PYTHON_MEM,
     REQUESTS,
     STACK_SITE,
     STATE_NATIVE,
@@ -116,12 +117,13 @@ class LedgerWatch:
         blocks = np.bincount(numbers, rows["live_blocks"], sites).astype(np.int64)
         sizes = np.bincount(numbers, rows["live_bytes"], sites).astype(np.int64)
         self._judge.add(cycle, blocks, sizes)
-        mapped = checkpoint.rows[checkpoint.rows["domain"] == MAPPING]
-        self._mappings.add(
-            cycle,
-            np.bincount(mapped["site"], mapped["live_blocks"], sites).astype(np.int64),
-            np.bincount(mapped["site"], mapped["live_bytes"], sites).astype(np.int64),
-        )
+        if not checkpoint.lost_mappings:  # from then on it is blind, and a site would seem to grow no more
+            rows, numbers = _rows_of(checkpoint, checkpoint.rows["domain"] == MAPPING)
+            self._mappings.add(
+                cycle,
+                np.bincount(numbers, rows["live_blocks"], sites).astype(np.int64),
+                np.bincount(numbers, rows["live_bytes"], sites).astype(np.int64),
+            )
         own = float((checkpoint.ranges["end"] - checkpoint.ranges["start"]).sum())
         return {"tracked": float(sizes.sum()), "tracked_blocks": float(blocks.sum()), "own_mapped": own}
 
@@ -129,8 +131,9 @@ class LedgerWatch:
         """Return the sites that grow, and ask the child for the stacks of new ones."""
         found = self._judge.suspects(n_min, at_end=at_end)
         self._growing_mappings = self._mappings.suspects(n_min, at_end=at_end)
-        if self._file is not None and found and cycles >= _FLAG_AFTER_CYCLES:
-            sites = [suspect.site for suspect in found[:REQUESTS]]
+        growing = [*self._growing_mappings[:_MOST_STACKS], *found]
+        if self._file is not None and growing and cycles >= _FLAG_AFTER_CYCLES:
+            sites = [suspect.site for suspect in growing[:REQUESTS]]
             if not self._flagged.issuperset(sites):
                 self._flagged.update(sites)
                 self._file.request_flags(sites)
@@ -262,10 +265,16 @@ class LedgerWatch:
 def _rows_of_blocks(checkpoint: Checkpoint) -> tuple[NDArray[np.void], NDArray[np.int64]]:
     """Return the rows of live blocks, and the site of each.
 
-    A flagged site's blocks stand under the stack that made them; the ledger's site is their parent.
+    A flagged site's blocks stand under the stack that made them; the ledger's site is their parent. What CPython up to
+    3.10 keeps of the bytecode of a function from its 1,024th call on is left out: it is part of the code, made once,
+    and in a program of slow cycles the functions come to it one by one, so that something grows for thousands of them.
     """
-    rows = checkpoint.rows[checkpoint.rows["domain"] < _BLOCK_DOMAINS]
-    sites = checkpoint.sites
+    is_code = (checkpoint.rows["domain"] == PYTHON_MEM) & checkpoint.at_entry[checkpoint.rows["site"]]
+    return _rows_of(checkpoint, (checkpoint.rows["domain"] < _BLOCK_DOMAINS) & ~is_code)
+
+
+def _rows_of(checkpoint: Checkpoint, chosen: NDArray[np.bool_]) -> tuple[NDArray[np.void], NDArray[np.int64]]:
+    rows, sites = checkpoint.rows[chosen], checkpoint.sites
     parents = np.where(sites["kind"] == STACK_SITE, sites["parent"], np.arange(len(sites)))
     return rows, parents[rows["site"]]
 

@@ -346,11 +346,27 @@ def test_what_ran_out_must_have_grown():
     """Through half of its room at least; a cycle that asks for too much at once has failed."""
     limits = {"fds": 100.0, "mapped": 1000.0}
 
-    assert what_ran_out("MemoryError: ", {"mapped": 100.0}, {"mapped": 600.0}, limits) == "mapped"
-    assert what_ran_out("MemoryError: ", {"mapped": 100.0}, {"mapped": 500.0}, limits) is None
-    assert what_ran_out("OSError: [Errno 24] Too many open files", {"fds": 5.0}, {"fds": 60.0}, limits) == "fds"
-    assert what_ran_out("ValueError: seven", {"fds": 5.0}, {"fds": 99.0}, limits) is None
-    assert what_ran_out("MemoryError: ", {"mapped": 100.0}, {"mapped": 900.0}, {}) is None
+    def ran_out(detail: str, signal: str, first: float, last: float) -> str | None:
+        return what_ran_out(detail, {signal: first}, {signal: last}, limits, {})
+
+    assert ran_out("MemoryError: ", "mapped", 100.0, 600.0) == "mapped"
+    assert ran_out("MemoryError: ", "mapped", 100.0, 500.0) is None
+    assert ran_out("OSError: [Errno 24] Too many open files", "fds", 5.0, 60.0) == "fds"
+    assert ran_out("ValueError: seven", "fds", 5.0, 99.0) is None
+    assert what_ran_out("MemoryError: ", {"mapped": 100.0}, {"mapped": 900.0}, {}, {}) is None
+
+
+def test_what_the_kernel_counts_otherwise_runs_out_too():
+    """A user has 128 inotify instances, and a process 65,530 mappings: far from its limit of descriptors and memory."""
+    rooms, limits = {"fds": 128.0, "mapped": 1000.0}, {"fds": 20_000.0}
+
+    def ran_out(detail: str, signal: str, last: float) -> str | None:
+        return what_ran_out(detail, {signal: 4.0}, {signal: last}, limits, rooms)
+
+    assert ran_out("OSError: [Errno 24] inotify instance limit reached", "fds", 132.0) == "fds"
+    assert ran_out("OSError: [Errno 24] Too many open files", "fds", 60.0) is None
+    assert ran_out("OSError: [Errno 12] Cannot allocate memory", "mapped", 900.0) == "mapped"
+    assert ran_out("MemoryError: ", "mapped", 900.0) is None
 
 
 # --- beside others --------------------------------------------------------------------------------------------------

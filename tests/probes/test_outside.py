@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import psutil
 import pytest
 
 from soak.measurements import SIGNALS
-from soak.probes.limits import read_limits
+from soak.probes.limits import read_limits, read_other_rooms
 from soak.probes.outside import LinuxReader, PsutilReader, ScriptedReader, open_reader
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -221,6 +222,13 @@ def test_limits_are_those_of_the_process(obedient: Obedient):
 
 def test_a_limit_that_is_not_set_is_absent(obedient: Obedient):
     assert "mapped" not in read_limits(obedient.pid)
+
+
+def test_the_kernels_other_rooms_are_those_of_the_machine():
+    rooms = read_other_rooms()
+
+    assert rooms["fds"] == int(Path("/proc/sys/fs/inotify/max_user_instances").read_text())
+    assert rooms["mapped"] == mmap.PAGESIZE * int(Path("/proc/sys/vm/max_map_count").read_text())
 
 
 def test_the_limits_of_a_process_that_is_gone_are_the_machines():

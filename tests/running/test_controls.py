@@ -19,6 +19,9 @@ from soak.verdict import Verdict
 
 pytestmark = pytest.mark.integration
 
+VERSIONS = Path.home() / ".pyenv" / "versions"
+OTHERS = [python for version in ("3.9", "3.12", "3.13") for python in sorted(VERSIONS.glob(f"{version}.*/bin/python"))]
+
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> Controls:
@@ -40,6 +43,16 @@ def test_every_kind_is_found_again_within_two_percent(measured: Controls):
     for spike in measured.spike.of_kinds:
         assert spike.recovered == pytest.approx(spike.planted, rel=0.02)
     assert measured.spike.recovered_allocated == pytest.approx(128, rel=0.02)
+
+
+@pytest.mark.parametrize("python", OTHERS, ids=lambda python: python.parts[-3])
+def test_the_controls_pass_under_other_interpreters(tmp_path: Path, python: Path):
+    """They map arenas of other sizes, and some have frozen objects of their own."""
+    library, _ = find_library()
+
+    found = run_controls(dataclasses.replace(surroundings(tmp_path, str(python)), tracker_library=library))
+
+    assert found.failed_signals == frozenset(), found
 
 
 def test_a_leak_that_is_not_found_as_planted_fails_its_signal_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -21,6 +21,7 @@ from tracking_builder import (
     soak_text,
 )
 
+from soak.native.ledger import MAPPING, Checkpoint, LedgerFile
 from soak.results import Cause
 from soak.verdict import Verdict
 
@@ -117,6 +118,57 @@ def test_a_mapping_is_placed_where_it_was_made(native_folder: Path) -> None:
     assert (result.verdict, result.decided_by) == (Verdict.LEAK, "counter:mapped")
     assert [cause.kind for cause in result.causes] == ["mapping"]
     assert (cause.blocks_per_iteration, cause.requested_size) == (1.0, 4096)
+
+
+MAPPINGS = """
+    import mmap
+    kept = []
+    def take():
+        return mmap.mmap(-1, 8192)
+    def cycle(state):
+        kept.append(take())
+        del kept[:-{kept}]
+"""
+
+
+def test_a_mapping_is_placed_at_the_line_of_python_that_asked_for_it(tmp_path: Path) -> None:
+    """Through the interpreter every file is mapped: the stack of the call tells who wanted it."""
+    result = soak_text(tmp_path, MAPPINGS.format(kept=9999), iterations=1200, n_min=256)
+
+    (cause,) = [cause for cause in result.causes if cause.kind == "mapping"]
+    assert (result.verdict, cause.confirmed, cause.bytes_per_iteration) == (Verdict.LEAK, True, 8192.0)
+    assert cause.python_where is not None
+    assert (cause.python_where.function, cause.python_where.line) == ("take", 5)
+
+
+def test_a_table_of_mappings_that_is_full_still_tells_who_filled_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has room for 65,536, which may be fewer than it takes to call mapped memory a leak; here for 300."""
+    read = LedgerFile.read
+
+    def full(self: LedgerFile) -> Checkpoint | None:
+        checkpoint = read(self)
+        if checkpoint is None or checkpoint.cycle <= 300:
+            return checkpoint
+        rows = checkpoint.rows
+        noted = (rows["domain"] != MAPPING) | (checkpoint.births_end[rows["bucket"]] <= 300)
+        return dataclasses.replace(checkpoint, rows=rows[noted], lost_mappings=checkpoint.cycle - 300)
+
+    monkeypatch.setattr(LedgerFile, "read", full)
+
+    result = soak_text(tmp_path, MAPPINGS.format(kept=9999), iterations=1600, n_min=512)
+
+    (cause,) = [cause for cause in result.causes if cause.kind == "mapping"]
+    assert (result.verdict, cause.confirmed, cause.bytes_per_iteration) == (Verdict.LEAK, False, 8192.0)
+    assert cause.python_where is not None
+    assert cause.python_where.function == "take"
+
+
+def test_mappings_that_are_unmapped_again_are_no_cause(tmp_path: Path) -> None:
+    result = soak_text(tmp_path, MAPPINGS.format(kept=8), iterations=2400, n_min=256)
+
+    assert (result.verdict, result.causes) == (Verdict.CLEAN, ())
 
 
 @pytest.mark.parametrize("version", interpreters())
