@@ -12,11 +12,11 @@ _MOST_FRAMES = 8
 
 def render_check(result: ComponentResult, command: str) -> str:
     """Write a result that is not CLEAN for a person, some ten lines; ``command``: what shows more."""
-    lines = [
-        f"soak: {say.verdict_words(result)}: {check_sentence(result)}",
-        f"  growth: {say.growth_cell(result)}, decided by {say.decided_words(result.decided_by)}",
-        f"  why: {say.added_why(result)}",
-    ]
+    lines = [f"soak: {say.verdict_words(result)}: {check_sentence(result)}"]
+    if result.growth is not None:
+        lines.append(f"  growth: {say.growth_cell(result)}, decided by {say.decided_words(result.decided_by)}")
+    if result.signals:
+        lines.append(f"  why: {say.added_why(result)}")
     if result.failure is not None:
         lines += [f"    {frame}" for frame in say.telling_frames(result.failure, _MOST_FRAMES)]
     for cause in result.causes[:_MOST_CAUSES]:
@@ -24,7 +24,7 @@ def render_check(result: ComponentResult, command: str) -> str:
     caveat = say.caveat_sentence(result)
     if caveat is not None:
         lines.append(f"  caveat: {caveat}")
-    if not result.tracker.active:
+    if result.signals and not result.tracker.active:
         lines.append(f"  channels: {', '.join(result.signals)}. {say.tracker_sentence(result.tracker)}")
     if result.verdict in (Verdict.INCONCLUSIVE, Verdict.SETTLING):
         lines.append("  undecided: give it a larger budget, or a tolerance that suits it")
