@@ -143,6 +143,10 @@ class Process:
             self._process.create_time()  # by which a later process of the same number is told from it
             self.name = self._process.name()
             command = " ".join(self._process.cmdline())
+        except psutil.ZombieProcess:
+            raise UsageError(
+                f"process {pid} has ended: a zombie, for its parent has not waited for it"
+            ) from None
         except psutil.NoSuchProcess:
             raise UsageError(f"there is no process {pid}") from None
         except psutil.AccessDenied:
@@ -152,7 +156,8 @@ class Process:
         self._details_due_s = 0.0
         values = self.read()
         if not values:
-            raise UsageError(f"process {pid} cannot be read: it has ended, or it is not ours to read")
+            why = "it has no memory of its own, or it is not ours to read" if self._is_alive() else "it has ended"
+            raise UsageError(f"process {pid} cannot be read: {why}")
         self.unreadable = [name for name in ("fds", "children", "pss") if name not in values]
 
     def read(self) -> dict[str, float]:
