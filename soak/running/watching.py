@@ -144,9 +144,7 @@ class Process:
             self.name = self._process.name()
             command = " ".join(self._process.cmdline())
         except psutil.ZombieProcess:
-            raise UsageError(
-                f"process {pid} has ended: a zombie, for its parent has not waited for it"
-            ) from None
+            raise UsageError(f"process {pid} has ended: a zombie, for its parent has not waited for it") from None
         except psutil.NoSuchProcess:
             raise UsageError(f"there is no process {pid}") from None
         except psutil.AccessDenied:
