@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from soak.analysis.component import LARGEST_N_MIN, SMALLEST_N_MIN, ComponentJudge, choose_n_min, combine
+from soak.analysis.component import (
+    LARGEST_N_MIN,
+    SMALLEST_N_MIN,
+    ComponentJudge,
+    choose_n_min,
+    combine,
+    with_leaking_sites,
+    with_lost_sites,
+)
+from soak.analysis.ledger import Suspect
 from soak.measurements import SIGNALS, Reading
 from soak.verdict import SeriesVerdict, Verdict
 
@@ -122,8 +133,10 @@ def test_n_min_stays_within_its_bounds(budget: float):
     assert SMALLEST_N_MIN <= choose_n_min(budget) <= LARGEST_N_MIN
 
 
-def judge_of(limits: dict[str, float], n_min: int, rates: dict[str, float], cycles: int) -> ComponentJudge:
-    judge = ComponentJudge(1.0, limits, frozenset(rates))
+def judge_of(
+    limits: dict[str, float], n_min: int, rates: dict[str, float], cycles: int, tolerance_bytes: float = 1.0
+) -> ComponentJudge:
+    judge = ComponentJudge(tolerance_bytes, limits, frozenset(rates))
     judge.fix_n_min(n_min)
     for cycle in range(cycles + 1):
         judge.add(Reading(cycle, cycle / 10, {name: 10 + rate * cycle for name, rate in rates.items()}))
@@ -161,3 +174,40 @@ def test_the_time_of_a_cycle_is_that_of_the_first_checkpoint_behind_it():
     judge = judge_of({}, 256, {"fds": 0.0}, 20)
 
     assert [judge.time_of(cycle) for cycle in (0, 7, 20, 99)] == [0.0, 0.7, 2.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("tolerance_bytes", "verdict"), [(1.0, Verdict.LEAK), (64.0, Verdict.LEAK), (1024.0, Verdict.CLEAN)]
+)
+def test_a_tolerance_accepts_so_many_bytes_in_however_many_blocks(tolerance_bytes: float, verdict: Verdict):
+    """One block of 106 B a cycle, of which malloc makes 128; the usual tolerance accepts not even the block."""
+    rates = {"fds": 0.0, "tracked": 106.0, "tracked_blocks": 1.0, "python_blocks": 1.0, "heap": 128.0}
+
+    judgement = judge_of({}, 256, rates, 2048, tolerance_bytes).judge()
+
+    assert judgement.verdict is verdict
+    assert judgement.series.keys() == rates.keys()
+
+
+def test_without_a_ledger_blocks_have_no_size_so_none_is_accepted():
+    assert judge_of({}, 256, {"python_blocks": 1.0, "heap": 0.0}, 2048, 1024.0).judge().verdict is Verdict.LEAK
+
+
+@pytest.mark.parametrize(
+    ("tolerance_bytes", "verdict"), [(1.0, Verdict.LEAK), (100.0, Verdict.LEAK), (1024.0, Verdict.CLEAN)]
+)
+def test_what_is_lost_is_accepted_too_where_so_much_may_stay(tolerance_bytes: float, verdict: Verdict):
+    """But with the usual tolerance nothing that is lost, however little a cycle."""
+    clean = combine(series(), REQUIRED)
+    lost = SeriesVerdict(Verdict.LEAK, "", 106.0, 105.0, 107.0, since=10)
+    little = dataclasses.replace(lost, rate=0.5, low=0.4, high=0.6)
+
+    assert with_lost_sites(clean, lost, 1, 100, tolerance_bytes, standing=True).verdict is verdict
+    assert with_lost_sites(clean, little, 1, 100, 1.0, standing=True).verdict is Verdict.LEAK
+
+
+@pytest.mark.parametrize(("tolerance_bytes", "verdict"), [(1.0, Verdict.LEAK), (1024.0, Verdict.CLEAN)])
+def test_a_site_that_grows_by_less_than_is_accepted_is_no_leak(tolerance_bytes: float, verdict: Verdict):
+    suspect = Suspect(1, SeriesVerdict(Verdict.LEAK, "", 106.0, 105.0, 107.0, since=10), 1.0, 106)
+
+    assert with_leaking_sites(combine(series(), REQUIRED), [suspect], tolerance_bytes).verdict is verdict

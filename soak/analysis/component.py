@@ -14,6 +14,8 @@ from soak.measurements import SIGNALS, Reading, Role, Signal
 from soak.units import format_duration
 from soak.verdict import SeriesVerdict, Verdict
 
+USUAL_TOLERANCE_BYTES = 1.0
+"""A larger tolerance is somebody's will: so many bytes are accepted, in however many blocks, lost or held."""
 SMALLEST_N_MIN = 256
 LARGEST_N_MIN = 131_072
 _LIMIT_SHARE = 0.05
@@ -22,6 +24,7 @@ _MEMORY_SIGNALS = ("tracked", "heap", "python_blocks")
 _LEDGER_SEES = ("tracked", "tracked_blocks", "heap", "python_blocks")
 """Where the ledger proves that nothing stays, these must not grow, but need no proof of their own."""
 _BLOCK_SIGNALS = ("tracked_blocks", "mapped")
+_COUNTED_IN_BLOCKS = ("tracked_blocks", "python_blocks")
 _SMALLEST_LIMITED_N_MIN = 64
 """Below this many cycles not even a checkpoint after each gives the rule two readings a block."""
 
@@ -125,7 +128,7 @@ class ComponentJudge:
             for name, verdict in series.items()
             if name not in distrusted or verdict.verdict is Verdict.LEAK
         }
-        judgement = combine(trusted, self._required)
+        judgement = combine_within(self._tolerance_bytes, trusted, self._required)
         if survivors is None or judgement.verdict in (Verdict.LEAK, Verdict.CLEAN):
             return judgement
         early = _verdicts(self._early, at_end=at_end) if self.n_clean == FEWEST_CYCLES else trusted
@@ -216,6 +219,14 @@ def combine(series: Mapping[str, SeriesVerdict], required: frozenset[str]) -> Ju
     return Judgement(Verdict.CLEAN, _clean(series), _least_certain(deciding), None, True, series, decided_at)
 
 
+def combine_within(tolerance_bytes: float, series: Mapping[str, SeriesVerdict], required: frozenset[str]) -> Judgement:
+    """Combine the signals; where more bytes than usual are accepted and the ledger counts them, blocks only inform."""
+    if tolerance_bytes <= USUAL_TOLERANCE_BYTES or "tracked" not in series:
+        return combine(series, required)
+    in_bytes = {name: verdict for name, verdict in series.items() if name not in _COUNTED_IN_BLOCKS}
+    return replace(combine(in_bytes, required.difference(_COUNTED_IN_BLOCKS)), series=series)
+
+
 def clean_by_survivors(
     series: Mapping[str, SeriesVerdict], survivors: SeriesVerdict, required: frozenset[str]
 ) -> Judgement | None:
@@ -239,9 +250,9 @@ def clean_by_survivors(
     return Judgement(Verdict.CLEAN, survivors.reason + also, "tracked", None, True, shown, decided_at)
 
 
-def with_leaking_sites(judgement: Judgement, suspects: Sequence[Suspect]) -> Judgement:
+def with_leaking_sites(judgement: Judgement, suspects: Sequence[Suspect], tolerance_bytes: float) -> Judgement:
     """Add what the ledger's sites say: one that leaks makes the component leak, though the sums do not show it."""
-    leaking = [suspect for suspect in suspects if suspect.is_leak]
+    leaking = [suspect for suspect in suspects if suspect.is_leak and _is_too_much(suspect.verdict, tolerance_bytes)]
     if not leaking or (judgement.verdict is Verdict.LEAK and judgement.decided_by != "mapped"):
         return judgement
     verdicts = [suspect.verdict for suspect in leaking]
@@ -261,7 +272,13 @@ def with_leaking_sites(judgement: Judgement, suspects: Sequence[Suspect]) -> Jud
 
 
 def with_lost_sites(
-    judgement: Judgement, growth: SeriesVerdict | None, sites: int, cycle: int | None, *, standing: bool
+    judgement: Judgement,
+    growth: SeriesVerdict | None,
+    sites: int,
+    cycle: int | None,
+    tolerance_bytes: float,
+    *,
+    standing: bool,
 ) -> Judgement:
     """Add what a scan of the memory says: blocks of so many ``sites``, which grow by ``growth``, are lost.
 
@@ -269,6 +286,8 @@ def with_lost_sites(
     ``standing``: whether to wait for the series too, which say more exactly by how much, is worth nothing any more.
     """
     if growth is None or cycle is None or growth.rate is None or growth.rate <= 0:
+        return judgement
+    if not _is_too_much(growth, tolerance_bytes):
         return judgement
     if judgement.verdict is Verdict.LEAK and judgement.decided_by not in (*_MEMORY_SIGNALS, *_BLOCK_SIGNALS):
         return judgement
@@ -279,6 +298,11 @@ def with_lost_sites(
     why = f"Blocks of past cycles from {where} are lost: nothing in the process points to them any more. {seen.reason}"
     series = {**judgement.series, "tracked": seen}
     return Judgement(Verdict.LEAK, why, "tracked", None, judgement.standing or standing, series, cycle, by_scan=True)
+
+
+def _is_too_much(growth: SeriesVerdict, tolerance_bytes: float) -> bool:
+    """Whether no tolerance accepts it: the usual one accepts nothing that is proven, however little a cycle it is."""
+    return tolerance_bytes <= USUAL_TOLERANCE_BYTES or (growth.low or 0.0) > tolerance_bytes
 
 
 def _verdicts(judges: Mapping[str, SeriesJudge], *, at_end: bool) -> dict[str, SeriesVerdict]:

@@ -446,7 +446,7 @@ class Watch:
         if self._ledger is None:
             return self._in_words(judgement)
         self._suspects = self._ledger.suspects(self._pace.cycles, self._pace.n_min, at_end=at_end)
-        judgement = with_leaking_sites(judgement, self._suspects)
+        judgement = with_leaking_sites(judgement, self._suspects, self._plan.tolerance_bytes)
         if judgement.verdict is Verdict.CLEAN and self._plan.tree and self._most_children:
             why = f"The program itself is clean. {_CHILDREN} {RSS_LIMIT}"
             judgement = replace(judgement, verdict=Verdict.INCONCLUSIVE, why=why, decided_by=None, standing=False)

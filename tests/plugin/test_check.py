@@ -112,6 +112,20 @@ def test_a_c_function_is_found_with_its_place(framing: Path, monkeypatch: pytest
 
 
 @pytest.mark.integration
+@pytest.mark.parametrize(("tolerance", "verdict"), [("64B", Verdict.LEAK), ("1KiB", Verdict.CLEAN)])
+def test_a_tolerance_accepts_what_is_lost_and_what_is_held(
+    tolerance: str, verdict: Verdict, framing: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """106 B a call in C, of which nothing knows any more, and as much that a list holds."""
+    monkeypatch.syspath_prepend(str(framing))
+    import framing as extension
+
+    results = [soak.check(function, tolerance=tolerance, **SHORT) for function in (extension.leaking_decode, hold)]
+
+    assert [result.verdict for result in results] == [verdict, verdict]
+
+
+@pytest.mark.integration
 def test_what_a_check_raises_is_in_its_result():
     result = soak.check("math:sqrt", iterations=10)
 
