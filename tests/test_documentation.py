@@ -42,9 +42,9 @@ def python_blocks(page: str) -> list[str]:
     return [textwrap.dedent(block).strip("\n") + "\n" for block in BLOCK.findall(text)]
 
 
-def recipes() -> dict[str, str]:
-    """Return the files of python-api.md: blocks that begin with their name as a comment."""
-    named = [(re.match(r"# (\w+\.py)\n", block), block) for block in python_blocks("python-api.md")]
+def recipes(page: str) -> dict[str, str]:
+    """Return the files of a page: blocks that begin with their name as a comment."""
+    named = [(re.match(r"# (\w+\.py)\n", block), block) for block in python_blocks(page)]
     return {found[1]: block for found, block in named if found}
 
 
@@ -67,17 +67,30 @@ def test_every_command_is_understood(where: str, line: str):
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize("name", sorted(recipes()))
+@pytest.mark.parametrize("name", sorted(recipes("python-api.md")))
 def test_every_recipe_runs_as_it_stands(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """And nothing in it leaks; a busy machine may not have decided by the end of a recipe's budget."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    (tmp_path / name).write_text(recipes()[name], encoding="utf-8")
+    (tmp_path / name).write_text(recipes("python-api.md")[name], encoding="utf-8")
 
     answer = subprocess.run([sys.executable, name], cwd=tmp_path, capture_output=True, text=True, check=False)
 
     assert (answer.returncode, answer.stderr) == (0, "")
     assert re.search(r"\b(CLEAN|INCONCLUSIVE)\b", answer.stdout)
     assert not re.search(r"\b(LEAK|FAILED)\b", answer.stdout)
+
+
+@pytest.mark.integration
+def test_the_tests_on_the_page_of_pytest_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # whether soak is installed here or not
+    ((name, text),) = recipes("pytest.md").items()
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-p", "soak.pytest_plugin", name]
+
+    answer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert "2 passed" in answer.stdout, answer.stdout
 
 
 def test_the_rule_says_of_the_series_on_the_page_what_stands_beside_it(capsys: pytest.CaptureFixture[str]):
