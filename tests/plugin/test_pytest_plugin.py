@@ -76,9 +76,12 @@ def test_a_marked_test_is_a_cycle_with_its_fixtures_and_parameters(run):
         [
             "soak: ▲ LEAK: test_it.py::test_store?True? grows by *",
             "  cause: Python objects*from test_store (*test_it.py:1*)*",
+            "    test_store at *test_it.py:1*",
+            "    held by *",
             "  look closer: pytest 'test_it.py::test_store?True?' --soak-budget 60s --soak-report soak-report",
         ]
     )
+    result.stdout.no_fnmatch_line("    *_pytest/python.py*")
 
 
 @pytest.mark.parametrize("isolate", [True, False])
