@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import pytest
 
@@ -39,13 +39,32 @@ from soak.verdict import Verdict
 _CARRIED_OPTIONS = {"xdist": ("-n0",), "pytest_cov": ("--no-cov",), "cacheprovider": ("-p", "no:cacheprovider")}
 
 
+class Options(TypedDict, total=False):
+    """The options of `soak.check`, for a type checker; see there."""
+
+    tolerance: str | float
+    iterations: int | None
+    duration: str | float | None
+    budget: str | float
+    n_min: int | None
+    checkpoint_every: int | None
+    isolate: bool
+    name: str | None
+    interval: str | float
+    settings: dict[str, Any] | None
+    track: bool
+    python: str | None
+    cycle_timeout: str | float
+    max_rss: str | float | None
+
+
 class Checks:
     """The fixture ``soak`` of one test."""
 
     def __init__(self, item: pytest.Item) -> None:
         self._item = item
 
-    def check(self, function: Callable[[], Any] | str, **terms: Any) -> ComponentResult:
+    def check(self, function: Callable[[], Any] | str, **terms: Unpack[Options]) -> ComponentResult:
         """Judge ``function`` as `soak.check` does, with its options; return the result when it is CLEAN.
 
         Fails the test with an explanation for any other verdict, INCONCLUSIVE and SETTLING too: what is not shown to
@@ -60,7 +79,7 @@ class Checks:
         name = f"{_own_id(self._item)} {result.name}"
         return _settle(self._item, replace(result, name=name), lambda: self._look_closer(result, terms))
 
-    def _look_closer(self, result: ComponentResult, terms: dict[str, Any]) -> str:
+    def _look_closer(self, result: ComponentResult, terms: Options) -> str:
         if terms.get("isolate", True):
             return _run_command(result.target)
         return f"{_pytest_command(self._item)} (in this process only what is named above could be read)"

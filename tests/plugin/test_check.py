@@ -13,6 +13,7 @@ from plugin_examples import Counter, churn, drop, frames, hold, hold_async, wrap
 
 import soak
 from soak.errors import UsageError
+from soak.pytest_checks import Options
 from soak.verdict import Verdict
 
 CYCLES = 2048
@@ -22,6 +23,15 @@ SHORT = {"iterations": CYCLES, "n_min": 256, "checkpoint_every": 4}
 def test_the_public_names_are_functions_that_come_when_first_used():
     assert soak.__all__ == ["check", "judge", "mark"]
     assert {name: callable(getattr(soak, name)) for name in soak.__all__} == dict.fromkeys(soak.__all__, True)
+
+
+def test_the_fixture_names_the_options_of_check_with_their_types():
+    """For type checkers, which would take any word there otherwise."""
+    options = {name: kind for name, kind in soak.check.__annotations__.items() if name not in ("function", "return")}
+
+    declared = {name: kind.__forward_arg__ for name, kind in Options.__annotations__.items()}
+
+    assert declared == options
 
 
 def test_importing_soak_imports_nothing_else():
