@@ -9,7 +9,14 @@ from typing import Any
 
 from soak.errors import UsageError
 from soak.results import ComponentResult
-from soak.running.checking import DEFAULT_BUDGET, Terms, find_function, is_measured_process, soak_alone
+from soak.running.checking import (
+    DEFAULT_BUDGET,
+    Terms,
+    find_function,
+    is_measured_process,
+    refuse_what_does_nothing,
+    soak_alone,
+)
 from soak.running.inprocess import soak_here
 from soak.running.interpreter import find_interpreter
 from soak.settings import DEFAULT_CYCLE_TIMEOUT_S
@@ -56,6 +63,8 @@ def check(
             "soak.check was called while a fresh process imported the function to be checked; put the call under "
             "if __name__ == '__main__':"
         )
+    if not isinstance(function, str):
+        refuse_what_does_nothing(function)
     terms = Terms(tolerance, iterations, duration, budget, n_min, checkpoint_every, interval, cycle_timeout, max_rss)
     if not isolate:
         return _check_here(function, terms, name, settings, python)

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import shlex
+import subprocess
 import sys
 import tempfile
 import threading
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import pytest
 
@@ -38,13 +39,32 @@ from soak.verdict import Verdict
 _CARRIED_OPTIONS = {"xdist": ("-n0",), "pytest_cov": ("--no-cov",), "cacheprovider": ("-p", "no:cacheprovider")}
 
 
+class Options(TypedDict, total=False):
+    """The options of `soak.check`, for a type checker; see there."""
+
+    tolerance: str | float
+    iterations: int | None
+    duration: str | float | None
+    budget: str | float
+    n_min: int | None
+    checkpoint_every: int | None
+    isolate: bool
+    name: str | None
+    interval: str | float
+    settings: dict[str, Any] | None
+    track: bool
+    python: str | None
+    cycle_timeout: str | float
+    max_rss: str | float | None
+
+
 class Checks:
     """The fixture ``soak`` of one test."""
 
     def __init__(self, item: pytest.Item) -> None:
         self._item = item
 
-    def check(self, function: Callable[[], Any] | str, **terms: Any) -> ComponentResult:
+    def check(self, function: Callable[[], Any] | str, **terms: Unpack[Options]) -> ComponentResult:
         """Judge ``function`` as `soak.check` does, with its options; return the result when it is CLEAN.
 
         Fails the test with an explanation for any other verdict, INCONCLUSIVE and SETTLING too: what is not shown to
@@ -56,11 +76,13 @@ class Checks:
             terms["budget"] = budget
         with _alone(self._item.config), _errors_in_one_line():
             result = check(function, **terms)
-        command = shlex.join(["soak", "run", result.target])
-        if terms.get("isolate", True) is False:
-            command = f"{_pytest_command(self._item)} (in this process only what is named above could be read)"
-        name = f"{self._item.nodeid} {result.name}"
-        return _settle(self._item, replace(result, name=name), command)
+        name = f"{_own_id(self._item)} {result.name}"
+        return _settle(self._item, replace(result, name=name), lambda: self._look_closer(result, terms))
+
+    def _look_closer(self, result: ComponentResult, terms: Options) -> str:
+        if terms.get("isolate", True):
+            return _run_command(result.target)
+        return f"{_pytest_command(self._item)} (in this process only what is named above could be read)"
 
 
 def soak_test(item: pytest.Function, marker: pytest.Mark) -> None:
@@ -70,14 +92,14 @@ def soak_test(item: pytest.Function, marker: pytest.Mark) -> None:
         return
     with _alone(item.config), _errors_in_one_line():
         terms, isolate = _terms(item, marker)
-        target = Target(item.nodeid, "driver", path=pytest_case.__file__, given=item.nodeid)
+        target = Target(_own_id(item), "driver", path=pytest_case.__file__, given=_own_id(item))
         if isolate:
             settings = {"arguments": _arguments(item), "path": search_path()}
             result = soak_alone(terms.plan(target, settings), find_interpreter(None), track=True)
         else:
             fixtures = {name: item.funcargs[name] for name in item._fixtureinfo.argnames}
             result = soak_here(terms.plan(target, {}), lambda: item.obj(**fixtures))
-    _settle(item, result, _pytest_command(item))
+    _settle(item, result, lambda: _pytest_command(item))
 
 
 def _terms(item: pytest.Function, marker: pytest.Mark) -> tuple[Terms, bool]:
@@ -100,16 +122,15 @@ def _errors_in_one_line() -> Iterator[None]:
     try:
         yield
     except SoakError as error:
-        problem = str(error)
-    else:
-        return
-    pytest.fail(f"soak: {problem}", pytrace=False)
+        raise pytest.fail.Exception(f"soak: {error}", pytrace=False) from None
 
 
 def _arguments(item: pytest.Function) -> list[str]:
     """Return the command line under which pytest collects this one test and nothing else."""
     config = item.config
-    arguments = [item.nodeid.replace("@soak", ""), f"--rootdir={config.rootpath}", "-q", "--capture=no"]
+    arguments = [_id_from(item, Path.cwd()), f"--rootdir={config.rootpath}", "-q", "--capture=no"]
+    arguments += ["-k", "", "-m", ""]  # a selection in the configuration may leave out what was asked for by name
+    arguments.append(f"--import-mode={config.getoption('importmode')}")
     if config.inipath is not None:
         arguments += ["-c", str(config.inipath)]
     for setting in config.known_args_namespace.override_ini or ():
@@ -122,15 +143,42 @@ def _arguments(item: pytest.Function) -> list[str]:
     return arguments
 
 
+def _own_id(item: pytest.Item) -> str:
+    """Return the test's id without the group that xdist adds to it."""
+    return str(item.nodeid).removesuffix("@soak")
+
+
+def _id_from(item: pytest.Item, folder: Path) -> str:
+    """Return the test's id with its file as seen from ``folder``; pytest's own is seen from the root folder."""
+    return "::".join([os.path.relpath(item.path, folder), *_own_id(item).split("::")[1:]])
+
+
 def _pytest_command(item: pytest.Item) -> str:
-    return shlex.join(["pytest", item.nodeid, "--soak-budget", "60s", "--soak-report", "soak-report"])
+    node = _id_from(item, item.config.invocation_params.dir)
+    return shlex.join(["pytest", node, "--soak-budget", "60s", "--soak-report", "soak-report"])
 
 
-def _settle(item: pytest.Item, result: ComponentResult, command: str) -> ComponentResult:
+def _run_command(target: str) -> str:
+    """Return the command that soaks ``target``, with the folders that pytest put on the path and soak does not."""
+    question = [sys.executable, "-c", "import json, sys; print(json.dumps(sys.path))"]
+    answer = subprocess.run(question, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    here = Path.cwd()
+    usual = {Path(entry).absolute() for entry in json.loads(answer.stdout or "[]")}
+    usual |= {here, Path(sys.argv[0]).absolute().parent, Path(target.partition(":")[0]).absolute().parent}
+    added = [path for path in map(Path, search_path()) if path not in usual and path.exists()]
+    command = shlex.join(["soak", "run", target])
+    if not added:
+        return command
+    words = [str(path.relative_to(here) if path.is_relative_to(here) else path) for path in added]
+    kept = ":$PYTHONPATH" if os.environ.get("PYTHONPATH") else ""
+    return f"PYTHONPATH={shlex.quote(':'.join(words))}{kept} {command}"
+
+
+def _settle(item: pytest.Item, result: ComponentResult, command: Callable[[], str]) -> ComponentResult:
     __tracebackhide__ = True
     vars(item).setdefault("soak_results", []).append(json.dumps(to_document(result)))
     if result.verdict is not Verdict.CLEAN:
-        pytest.fail(render_check(result, command), pytrace=False)
+        pytest.fail(render_check(result, command()), pytrace=False)
     return result
 
 

@@ -6,6 +6,7 @@ is imported by the first test that measures.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -68,6 +69,18 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
         result = yield
         soak_test(pyfuncitem, marker)
     return result
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Say of a marked test whose call pytest does not make itself that nothing is measured."""
+    if item.get_closest_marker("soak") and not _is_called_by_pytest(item):
+        item.warn(pytest.PytestWarning("soak repeats test functions and methods of plain classes only, not this test"))
+
+
+def _is_called_by_pytest(item: pytest.Item) -> bool:
+    unittest = sys.modules.get("unittest")
+    of_case = unittest is not None and issubclass(getattr(item, "cls", None) or object, unittest.TestCase)
+    return isinstance(item, pytest.Function) and not of_case
 
 
 @pytest.hookimpl(wrapper=True)

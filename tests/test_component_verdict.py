@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -16,8 +18,9 @@ from soak.analysis.component import (
     combine,
     n_min_at_half_time,
     with_leaking_sites,
+    with_lost_sites,
 )
-from soak.analysis.ledger import LedgerJudge
+from soak.analysis.ledger import LedgerJudge, Suspect
 from soak.measurements import SIGNALS, Reading
 from soak.verdict import SeriesVerdict, Verdict
 
@@ -157,9 +160,15 @@ def test_a_component_that_gets_slower_is_judged_by_what_it_has_made():
 
 
 def judge_of(
-    limits: dict[str, float], n_min: int, rates: dict[str, float], cycles: int, *, may_fall: bool = False
+    limits: dict[str, float],
+    n_min: int,
+    rates: dict[str, float],
+    cycles: int,
+    tolerance_bytes: float = 1.0,
+    *,
+    may_fall: bool = False,
 ) -> ComponentJudge:
-    judge = ComponentJudge(1.0, limits, frozenset(rates))
+    judge = ComponentJudge(tolerance_bytes, limits, frozenset(rates))
     judge.fix_n_min(n_min, may_fall=may_fall)
     for cycle in range(cycles + 1):
         judge.add(Reading(cycle, cycle / 10, {name: 10 + rate * cycle for name, rate in rates.items()}))
@@ -215,7 +224,7 @@ def judged_with_sites(cycles: int, **others: float) -> tuple[Judgement, Judgemen
         judge.add(Reading(cycle, cycle / 10, {name: float(value) for name, value in counters.items()}))
         ledger.add(cycle, np.array([blocks, 2]), np.array([sizes, table]))
     alone = judge.judge()
-    return alone, with_leaking_sites(alone, ledger.suspects(256))
+    return alone, with_leaking_sites(alone, ledger.suspects(256), 1.0)
 
 
 def test_tables_that_are_resized_take_nothing_from_what_a_site_proves():
@@ -248,4 +257,41 @@ def test_what_leaks_in_all_keeps_its_own_interval():
     for cycle in range(0, 1025, 4):
         ledger.add(cycle, np.array([cycle]), np.array([64 * cycle]))
 
-    assert with_leaking_sites(alone, ledger.suspects(256)) == alone
+    assert with_leaking_sites(alone, ledger.suspects(256), 1.0) == alone
+
+
+@pytest.mark.parametrize(
+    ("tolerance_bytes", "verdict"), [(1.0, Verdict.LEAK), (64.0, Verdict.LEAK), (1024.0, Verdict.CLEAN)]
+)
+def test_a_tolerance_accepts_so_many_bytes_in_however_many_blocks(tolerance_bytes: float, verdict: Verdict):
+    """One block of 106 B a cycle, of which malloc makes 128; the usual tolerance accepts not even the block."""
+    rates = {"fds": 0.0, "tracked": 106.0, "tracked_blocks": 1.0, "python_blocks": 1.0, "heap": 128.0}
+
+    judgement = judge_of({}, 256, rates, 2048, tolerance_bytes).judge()
+
+    assert judgement.verdict is verdict
+    assert judgement.series.keys() == rates.keys()
+
+
+def test_without_a_ledger_blocks_have_no_size_so_none_is_accepted():
+    assert judge_of({}, 256, {"python_blocks": 1.0, "heap": 0.0}, 2048, 1024.0).judge().verdict is Verdict.LEAK
+
+
+@pytest.mark.parametrize(
+    ("tolerance_bytes", "verdict"), [(1.0, Verdict.LEAK), (100.0, Verdict.LEAK), (1024.0, Verdict.CLEAN)]
+)
+def test_what_is_lost_is_accepted_too_where_so_much_may_stay(tolerance_bytes: float, verdict: Verdict):
+    """But with the usual tolerance nothing that is lost, however little a cycle."""
+    clean = combine(series(), REQUIRED)
+    lost = SeriesVerdict(Verdict.LEAK, "", 106.0, 105.0, 107.0, since=10)
+    little = dataclasses.replace(lost, rate=0.5, low=0.4, high=0.6)
+
+    assert with_lost_sites(clean, lost, 1, 100, tolerance_bytes, standing=True).verdict is verdict
+    assert with_lost_sites(clean, little, 1, 100, 1.0, standing=True).verdict is Verdict.LEAK
+
+
+@pytest.mark.parametrize(("tolerance_bytes", "verdict"), [(1.0, Verdict.LEAK), (1024.0, Verdict.CLEAN)])
+def test_a_site_that_grows_by_less_than_is_accepted_is_no_leak(tolerance_bytes: float, verdict: Verdict):
+    suspect = Suspect(1, SeriesVerdict(Verdict.LEAK, "", 106.0, 105.0, 107.0, since=10), 1.0, 106)
+
+    assert with_leaking_sites(combine(series(), REQUIRED), [suspect], tolerance_bytes).verdict is verdict

@@ -6,8 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from soak.measurements import SIGNALS
 from soak.results import Cause, ComponentResult, Growth, RunResult
 from soak.verdict import Verdict
+
+_UNITS_OF_ITEMS = {SIGNALS[name].kind: SIGNALS[name].unit for name in ("fds", "threads", "children")}
 
 
 class Kind(StrEnum):
@@ -193,9 +196,15 @@ def _own_rate(growth: Growth | None) -> Rate | None:
 
 
 def _site_rate(component: ComponentResult | None, cause: Cause | None) -> Rate | None:
-    """Return a call site's rate; its interval is the component's in proportion, for a site has none of its own."""
-    if component is None or cause is None or cause.bytes_per_iteration is None:
+    """Return a call site's rate; its interval is the component's in proportion, for a site has none of its own.
+
+    Items that have no size (descriptors, threads, processes) are counted, and a count is exact.
+    """
+    if component is None or cause is None:
         return None
+    if cause.bytes_per_iteration is None:
+        count, unit = cause.count_per_iteration, _UNITS_OF_ITEMS.get(cause.kind)
+        return None if count is None or unit is None else Rate(count, count, count, unit, None)
     whole = _own_rate(component.growth)
     if whole is None or whole.unit != "bytes":
         return Rate(cause.bytes_per_iteration, cause.bytes_per_iteration, cause.bytes_per_iteration, "bytes", None)

@@ -15,6 +15,8 @@ from soak.measurements import SIGNALS, Reading, Role, Signal
 from soak.units import format_duration
 from soak.verdict import SeriesVerdict, Verdict
 
+USUAL_TOLERANCE_BYTES = 1.0
+"""A larger tolerance is somebody's will: so many bytes are accepted, in however many blocks, lost or held."""
 SMALLEST_N_MIN = 256
 LARGEST_N_MIN = 131_072
 _LIMIT_SHARE = 0.05
@@ -25,6 +27,7 @@ _LEDGER_SEES = ("tracked", "tracked_blocks", "heap", "python_blocks")
 _BLOCK_SIGNALS = ("tracked_blocks", "mapped")
 _NEXT_TIME = 1.001
 """Times of checkpoints are kept a thousandth of their cycle apart: twenty thousand of a run of any length."""
+_COUNTED_IN_BLOCKS = ("tracked_blocks", "python_blocks")
 _SMALLEST_LIMITED_N_MIN = 64
 """Below this many cycles not even a checkpoint after each gives the rule two readings a block."""
 
@@ -136,7 +139,7 @@ class ComponentJudge:
             for name, verdict in series.items()
             if name not in distrusted or verdict.verdict is Verdict.LEAK
         }
-        judgement = combine(trusted, self._required)
+        judgement = combine_within(self._tolerance_bytes, trusted, self._required)
         if survivors is None or judgement.verdict in (Verdict.LEAK, Verdict.CLEAN):
             return judgement
         early = _verdicts(self._early, at_end=at_end) if self.n_clean == FEWEST_CYCLES else trusted
@@ -238,6 +241,14 @@ def combine(series: Mapping[str, SeriesVerdict], required: frozenset[str]) -> Ju
     return Judgement(Verdict.CLEAN, _clean(series), _least_certain(deciding), None, True, series, decided_at)
 
 
+def combine_within(tolerance_bytes: float, series: Mapping[str, SeriesVerdict], required: frozenset[str]) -> Judgement:
+    """Combine the signals; where more bytes than usual are accepted and the ledger counts them, blocks only inform."""
+    if tolerance_bytes <= USUAL_TOLERANCE_BYTES or "tracked" not in series:
+        return combine(series, required)
+    in_bytes = {name: verdict for name, verdict in series.items() if name not in _COUNTED_IN_BLOCKS}
+    return replace(combine(in_bytes, required.difference(_COUNTED_IN_BLOCKS)), series=series)
+
+
 def clean_by_survivors(
     series: Mapping[str, SeriesVerdict], survivors: SeriesVerdict, required: frozenset[str]
 ) -> Judgement | None:
@@ -261,14 +272,14 @@ def clean_by_survivors(
     return Judgement(Verdict.CLEAN, survivors.reason + also, "tracked", None, True, shown, decided_at)
 
 
-def with_leaking_sites(judgement: Judgement, suspects: Sequence[Suspect]) -> Judgement:
+def with_leaking_sites(judgement: Judgement, suspects: Sequence[Suspect], tolerance_bytes: float) -> Judgement:
     """Add what the ledger's sites say: one that leaks makes the component leak, though the sums do not show it.
 
     Where something else leaks already, the sites still bound by how much memory does, and that is what decides if it
     was their blocks that were counted: a table that is resized widens the interval of all bytes together until it
     tells nothing, and that of no site but its own.
     """
-    leaking = [suspect for suspect in suspects if suspect.is_leak]
+    leaking = [suspect for suspect in suspects if suspect.is_leak and _is_too_much(suspect.verdict, tolerance_bytes)]
     if not leaking:
         return judgement
     together = _together([suspect.verdict for suspect in leaking])
@@ -307,7 +318,13 @@ def _at_least(whole: SeriesVerdict, part: SeriesVerdict) -> SeriesVerdict:
 
 
 def with_lost_sites(
-    judgement: Judgement, growth: SeriesVerdict | None, sites: int, cycle: int | None, *, standing: bool
+    judgement: Judgement,
+    growth: SeriesVerdict | None,
+    sites: int,
+    cycle: int | None,
+    tolerance_bytes: float,
+    *,
+    standing: bool,
 ) -> Judgement:
     """Add what a scan of the memory says: blocks of so many ``sites``, which grow by ``growth``, are lost.
 
@@ -315,6 +332,8 @@ def with_lost_sites(
     ``standing``: whether to wait for the series too, which say more exactly by how much, is worth nothing any more.
     """
     if growth is None or cycle is None or growth.rate is None or growth.rate <= 0:
+        return judgement
+    if not _is_too_much(growth, tolerance_bytes):
         return judgement
     if judgement.verdict is Verdict.LEAK and judgement.decided_by not in (*_MEMORY_SIGNALS, *_BLOCK_SIGNALS):
         return judgement
@@ -325,6 +344,11 @@ def with_lost_sites(
     why = f"Blocks of past cycles from {where} are lost: nothing in the process points to them any more. {seen.reason}"
     series = {**judgement.series, "tracked": seen}
     return Judgement(Verdict.LEAK, why, "tracked", None, judgement.standing or standing, series, cycle, by_scan=True)
+
+
+def _is_too_much(growth: SeriesVerdict, tolerance_bytes: float) -> bool:
+    """Whether no tolerance accepts it: the usual one accepts nothing that is proven, however little a cycle it is."""
+    return tolerance_bytes <= USUAL_TOLERANCE_BYTES or (growth.low or 0.0) > tolerance_bytes
 
 
 def _verdicts(judges: Mapping[str, SeriesJudge], *, at_end: bool) -> dict[str, SeriesVerdict]:

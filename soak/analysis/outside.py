@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from soak.analysis.component import Judgement, combine
+from soak.analysis.component import Judgement, combine_within
 from soak.analysis.series import SeriesJudge
 from soak.analysis.wording import RSS_LIMIT
 from soak.measurements import SIGNALS
@@ -80,7 +80,7 @@ class OutsideJudge:
             return combine_outside(series)
         distrusted = TRACKED if self._incomplete else ()
         trusted = {name: s for name, s in series.items() if name not in distrusted or s.verdict is Verdict.LEAK}
-        return replace(combine(trusted, _REQUIRED), series=series)
+        return replace(combine_within(self._tolerance_bytes, trusted, _REQUIRED), series=series)
 
     def distrust_ledger(self) -> None:
         """Take note that the ledger misses something: growth there is still growth, but it proves no absence."""

@@ -39,7 +39,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--markdown", metavar="FILE", help="the comparison for a pull request; - is stdout")
     parser.add_argument("--sarif", metavar="FILE", help="the leaks of B at their source lines; - is stdout")
     parser.add_argument(
-        "--source-root", type=Path, default=Path(), metavar="DIR", help="what SARIF's paths are relative to (here)"
+        "--source-root",
+        type=Path,
+        default=Path(),
+        metavar="DIR",
+        help="what paths in SARIF and Markdown are relative to (here)",
     )
 
 
@@ -50,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
     changes = compare_runs(before, after)
     outputs: tuple[tuple[str | None, Callable[[], str]], ...] = (
         (options.json, lambda: render_json(before, after, changes)),
-        (options.markdown, lambda: render_markdown(before, after, changes)),
+        (options.markdown, lambda: render_markdown(before, after, changes, options.source_root)),
         (options.sarif, lambda: render_sarif(after, options.source_root, changes)),
     )
     copies: dict[str, Callable[[], str]] = {}

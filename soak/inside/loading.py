@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     Arguments = tuple[Any, ...]
 
 _COROUTINE = 0x80
+_GENERATOR = 0x20 | 0x200
 
 
 class Component:
@@ -81,6 +82,7 @@ def _driver(module: ModuleType, path: str) -> Component:
     cycle = getattr(module, "cycle", None)
     if not callable(cycle):
         raise TypeError("%s has no function cycle(state); a driver needs one" % path)
+    _refuse_generator(cycle, "cycle")
     make_state, cycle, end = _awaited(getattr(module, "setup", None), cycle, getattr(module, "teardown", None))
 
     def setup(settings: Settings) -> Arguments:
@@ -99,6 +101,7 @@ def _function(module: ModuleType, name: str) -> Component:
         function = getattr(function, part, None)
     if not callable(function):
         raise TypeError("%s has no function %s" % (getattr(module, "__file__", module.__name__), name))
+    _refuse_generator(function, name)
     return Component(_no_setup, _awaited(function)[0], _nothing)
 
 
@@ -120,5 +123,16 @@ def _awaited(*functions: Any) -> tuple[Any, ...]:
 
 
 def _is_async(function: Any) -> bool:
+    return bool(_flags(function) & _COROUTINE)
+
+
+def _refuse_generator(function: Any, name: str) -> None:
+    if _flags(function) & _GENERATOR:
+        raise TypeError(
+            "%s is a generator: calling it runs nothing of it; write a function that runs through it" % name
+        )
+
+
+def _flags(function: Any) -> int:
     code = getattr(function, "__code__", None)
-    return code is not None and bool(code.co_flags & _COROUTINE)
+    return 0 if code is None else int(code.co_flags)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice, takewhile
+
 from soak.reporting import sentences as say
 from soak.results import Cause, ComponentResult
 from soak.verdict import Verdict
@@ -12,11 +14,11 @@ _MOST_FRAMES = 8
 
 def render_check(result: ComponentResult, command: str) -> str:
     """Write a result that is not CLEAN for a person, some ten lines; ``command``: what shows more."""
-    lines = [
-        f"soak: {say.verdict_words(result)}: {check_sentence(result)}",
-        f"  growth: {say.growth_cell(result)}, decided by {say.decided_words(result.decided_by)}",
-        f"  why: {say.added_why(result)}",
-    ]
+    lines = [f"soak: {say.verdict_words(result)}: {check_sentence(result)}"]
+    if result.growth is not None:
+        lines.append(f"  growth: {say.growth_cell(result)}, decided by {say.decided_words(result.decided_by)}")
+    if result.signals:
+        lines.append(f"  why: {say.added_why(result)}")
     if result.failure is not None:
         lines += [f"    {frame}" for frame in say.telling_frames(result.failure, _MOST_FRAMES)]
     for cause in result.causes[:_MOST_CAUSES]:
@@ -24,7 +26,7 @@ def render_check(result: ComponentResult, command: str) -> str:
     caveat = say.caveat_sentence(result)
     if caveat is not None:
         lines.append(f"  caveat: {caveat}")
-    if not result.tracker.active:
+    if result.signals and not result.tracker.active:
         lines.append(f"  channels: {', '.join(result.signals)}. {say.tracker_sentence(result.tracker)}")
     if result.verdict in (Verdict.INCONCLUSIVE, Verdict.SETTLING):
         lines.append("  undecided: give it a larger budget, or a tolerance that suits it")
@@ -38,6 +40,8 @@ def check_sentence(result: ComponentResult) -> str:
 
 
 def _cause(cause: Cause) -> list[str]:
-    lines = [f"  cause: {say.cause_sentence(cause)}", *(f"    {frame}" for frame in cause.stack[:_MOST_FRAMES])]
+    # Below the test itself the stack is pytest's and the same for each.
+    own = takewhile(lambda frame: not frame.startswith("pytest_pyfunc_call at "), cause.stack)
+    lines = [f"  cause: {say.cause_sentence(cause)}", *(f"    {frame}" for frame in islice(own, _MOST_FRAMES))]
     lines += [f"    held by {holder}" for holder in cause.held_by]
     return [*lines, f"    {cause.advice}"] if cause.advice else lines

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 from soak.analysis.comparison import Change, Kind, Rate
 from soak.reporting import sentences as say
@@ -49,12 +50,16 @@ def render_text(before: RunResult, after: RunResult, changes: Sequence[Change]) 
     return say.printable("\n".join([*lines, "", headline(changes)])) + "\n"
 
 
-def render_markdown(before: RunResult, after: RunResult, changes: Sequence[Change]) -> str:
-    """Write the comparison as a comment on a pull request; what stayed the same is only counted."""
+def render_markdown(before: RunResult, after: RunResult, changes: Sequence[Change], source_root: Path) -> str:
+    """Write the comparison as a comment on a pull request; what stayed the same is only counted.
+
+    Files below ``source_root`` are named as they are seen from there.
+    """
     told = [change for change in changes if change.kind is not Kind.SAME]
+    home = f"{source_root.resolve()}/"
     rows = [
-        f"| {_SYMBOLS[change.kind]} {change.kind} | {escape(change.component)} | {escape(_place(change))} "
-        f"| {_cell(change.before)} | {_cell(change.after)} |"
+        f"| {_SYMBOLS[change.kind]} {change.kind} | {escape(change.component)} "
+        f"| {escape(_place(change).replace(home, ''))} | {' | '.join(_sides(change))} |"
         for change in told[:_MOST_ROWS]
     ]
     table = "\n".join(["| change | component | place | before | after |", "|---|---|---|---|---|", *rows])
@@ -88,13 +93,18 @@ def _place(change: Change) -> str:
 
 
 def _rates(change: Change) -> str:
-    old, new = _cell(change.before), _cell(change.after)
-    if change.before is None and change.after is None:
-        old, new = str(change.verdict_before or "not there"), str(change.verdict_after or "not there")
-    elif change.fingerprint is None:
-        old = old if change.before else str(change.verdict_before or "not there")
-        new = new if change.after else str(change.verdict_after or "not there")
+    old, new = _sides(change)
     return old if old == new else f"{old} → {new}"
+
+
+def _sides(change: Change) -> tuple[str, str]:
+    """Return what was before and what is after: the rate, or where a component has none its verdict."""
+    if change.fingerprint is not None and (change.before or change.after):
+        return _cell(change.before), _cell(change.after)
+    return (
+        _cell(change.before) if change.before else str(change.verdict_before or "not there"),
+        _cell(change.after) if change.after else str(change.verdict_after or "not there"),
+    )
 
 
 def _cell(rate: Rate | None) -> str:

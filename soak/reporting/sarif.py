@@ -3,39 +3,76 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from soak.analysis.comparison import Change, Kind
 from soak.reporting import sentences as say
 from soak.reporting.json_report import finite
 from soak.reporting.outcome import excuse, known_fingerprints
-from soak.results import Cause, ComponentResult, Place, RunResult
+from soak.results import Cause, ComponentResult, RunResult
 from soak.verdict import Verdict
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _FINGERPRINT = "soak/v1"
 _RULES = {
-    "native": "Memory from malloc is not given back",
-    "python-object": "Python objects stay",
-    "reference-cycle": "Objects that refer to each other stay",
-    "lost-reference": "A reference is never dropped",
-    "file-descriptor": "File descriptors are not closed",
-    "thread": "Threads do not end",
-    "child-process": "Child processes are not reaped",
-    "mapping": "Mappings are not unmapped",
-    "fragmentation": "Resident memory grows, memory in use does not",
-    "failure": "A driver failed",
+    "native": (
+        "Memory from malloc is not given back",
+        "A cycle allocates in C and does not free all of it. Look for a missing free, on the error paths first.",
+    ),
+    "python-object": (
+        "Python objects stay",
+        "Something keeps objects of past cycles. Look for a list, dict or cache that is added to and never emptied.",
+    ),
+    "reference-cycle": (
+        "Objects that refer to each other stay",
+        "Objects hold each other, and no collection removes them. Break the circle, or let the garbage collector run.",
+    ),
+    "lost-reference": (
+        "A reference is never dropped",
+        "C code took a reference to an object and forgot it. Look for a missing Py_DECREF.",
+    ),
+    "file-descriptor": (
+        "File descriptors are not closed",
+        "What a cycle opens stays open. Close it on every path, best with a context manager.",
+    ),
+    "thread": (
+        "Threads do not end",
+        "A cycle starts threads that are still there when it ends. Join them, or keep one pool.",
+    ),
+    "child-process": (
+        "Child processes are not reaped",
+        "A cycle starts processes that nobody waits for. A zombie keeps its place in the process table.",
+    ),
+    "mapping": (
+        "Mappings are not unmapped",
+        "The address space grows: mappings are made and stay, or an allocator of its own grows.",
+    ),
+    "fragmentation": (
+        "Resident memory grows, memory in use does not",
+        "What is freed does not go back to the system, for blocks that live long lie in between.",
+    ),
+    "failure": (
+        "A driver failed",
+        "The component raised, crashed, hung or was stopped, so nothing is known of its memory.",
+    ),
 }
+_HOME_FILES = ("pyproject.toml", "setup.cfg", "setup.py")
+"""Where a result is shown that has no line in the project: uploaders refuse results without any place."""
+_INSTALLED = frozenset({"site-packages", "dist-packages"})
+_FRAME = re.compile(r" at (?P<file>.+):(?P<line>\d+)(?: in [^:]+)?$")
+_RAISED_AT = re.compile(r'File "(?P<file>.+)", line (?P<line>\d+)')
 _BASELINE = {Kind.NEW: "new", Kind.WORSE: "updated", Kind.BETTER: "updated", Kind.SAME: "unchanged"}
 
 
 def render_sarif(result: RunResult, source_root: Path, changes: Sequence[Change] = ()) -> str:
     """Write the leaks and failures of a run as SARIF.
 
-    One result a cause, at the C line if its file lies under ``source_root``, else at the Python line that called it,
-    else at the component's own file; paths are relative to ``source_root``, as uploaders want them. With
+    One result a cause, at the line of the allocation if its file lies under ``source_root``, else at that of the
+    nearest caller that does, else at the component's own file; paths are relative to ``source_root``. With
     ``changes`` (of a comparison that ends in this run) each says whether it is new. What does not count (gate off,
     known) and what is only suspected is a note.
     """
@@ -71,11 +108,15 @@ def render_sarif(result: RunResult, source_root: Path, changes: Sequence[Change]
 
 
 def _rule(kind: str) -> dict[str, Any]:
+    title, advice = _RULES.get(kind, (kind, "A leak of a kind that this version has no words for."))
     return {
         "id": kind,
         "name": "".join(word.capitalize() for word in kind.split("-")),
-        "shortDescription": {"text": _RULES.get(kind, kind)},
-        "properties": {"tags": ["memory", "leak"]},
+        "shortDescription": {"text": title},
+        "fullDescription": {"text": f"{title}. {advice}"},
+        "help": {"text": advice, "markdown": advice},
+        "defaultConfiguration": {"level": "error"},
+        "properties": {"tags": ["memory", "leak"], "precision": "very-high", "problem.severity": "error"},
     }
 
 
@@ -84,18 +125,26 @@ def _results(
 ) -> Iterator[dict[str, Any]]:
     own_file = _own_file(component, root)
     if component.verdict is Verdict.FAILED and component.failure is not None:
-        text = say.component_sentence(component)
-        yield _entry("failure", "note" if excused else "error", text, own_file, component.name, None)
+        text = _message(say.component_sentence(component), root)
+        frames = [
+            (found["file"], int(found["line"])) for found in map(_RAISED_AT.search, component.failure.stack) if found
+        ]
+        location = _first_of(reversed(frames), root) or own_file
+        yield _entry("failure", "note" if excused else "error", text, location, component.name, None)
     if component.verdict is not Verdict.LEAK:
         return
     for cause in component.causes:
         level = "note" if excused or not cause.confirmed else "error"
-        text = " ".join(
-            [f"{component.name}:", say.cause_sentence(cause), cause.advice, say.caveat_sentence(component) or ""]
-        )
+        words = (f"{component.name}:", say.cause_sentence(cause), cause.advice, say.caveat_sentence(component) or "")
+        text = _message(" ".join(words), root)
         state = states.get((component.name, cause.fingerprint))
         location = _location(cause, root) or own_file
         yield _entry(cause.kind, level, text, location, f"{component.name}:{cause.fingerprint}", state)
+
+
+def _message(text: str, root: Path) -> str:
+    """Return the text with the paths of the project's files as the uploader shows them."""
+    return say.printable(text).strip().replace(f"{root.resolve()}/", "")
 
 
 def _entry(
@@ -104,7 +153,7 @@ def _entry(
     entry: dict[str, Any] = {
         "ruleId": rule,
         "level": level,
-        "message": {"text": say.printable(text).strip()},
+        "message": {"text": text},
         "locations": [location] if location else [],
         "partialFingerprints": {_FINGERPRINT: fingerprint},
     }
@@ -114,29 +163,38 @@ def _entry(
 
 
 def _location(cause: Cause, root: Path) -> dict[str, Any] | None:
-    for place in (cause.where, cause.python_where):
-        found = None if place is None else _place(place, root)
-        if found is not None:
-            return found
-    return None
+    """Return the innermost line of the project: that of the allocation, or of the nearest caller that is its own."""
+    places = [(place.file, place.line) for place in (cause.where, cause.python_where) if place is not None]
+    return _first_of((*places[:1], *_lines(_FRAME, cause.stack), *places[1:]), root)
 
 
-def _place(place: Place, root: Path) -> dict[str, Any] | None:
-    return _physical(place.file, place.line, root) if place.file else None
+def _lines(pattern: re.Pattern[str], stack: Iterable[str]) -> list[tuple[str | None, int | None]]:
+    return [(found["file"], int(found["line"])) for found in map(pattern.search, stack) if found]
+
+
+def _first_of(lines: Iterable[tuple[str | None, int | None]], root: Path) -> dict[str, Any] | None:
+    return next(filter(None, (_physical(file, line, root) for file, line in lines if file is not None)), None)
 
 
 def _own_file(component: ComponentResult, root: Path) -> dict[str, Any] | None:
-    return _physical(component.target.partition(":")[0], None, root)
+    candidates = (component.target.partition(":")[0], *_HOME_FILES)
+    return next(filter(None, (_physical(file, None, root) for file in candidates)), None)
 
 
 def _physical(file: str, line: int | None, root: Path) -> dict[str, Any] | None:
-    """Return the location of a line, or None for a file that is not below the root: no uploader could show it."""
+    """Return the location of a line; None for a file that no uploader could show.
+
+    That is one that is not below the root, or is installed there, in a virtual environment.
+    """
     path = (root / file).resolve()
     if not path.is_file() or not path.is_relative_to(root.resolve()):
         return None
+    place = path.relative_to(root.resolve())
+    if _INSTALLED.intersection(place.parts):
+        return None
     return {
         "physicalLocation": {
-            "artifactLocation": {"uri": path.relative_to(root.resolve()).as_posix(), "uriBaseId": "%SRCROOT%"},
+            "artifactLocation": {"uri": quote(place.as_posix()), "uriBaseId": "%SRCROOT%"},
             "region": {"startLine": max(line or 1, 1)},
         }
     }

@@ -23,7 +23,8 @@ def render_watch(result: ComponentResult, every_s: float) -> str:
     noun = "sample" if result.pacing.interval_s else "mark"
     period_s = every_s if noun == "sample" else result.pacing.mean_period_s or 0.0
     paced = f"one every {format_duration(every_s)}" if noun == "sample" else f"in {format_duration(result.seconds)}"
-    ran = f"{say.count_words(result.iterations, noun)}, {paced}"
+    ended = ", until it ended" if result.stopped_by == "ended" and result.failure is None else ""
+    ran = f"{say.count_words(result.iterations, noun)}, {paced}{ended}"
     lines = [f"{say.verdict_words(result)}  {result.name}: {ran}", _sentence(result, period_s)]
     lines += [_row(name, signal, noun) for name, signal in result.signals.items()]
     lines += result.messages

@@ -61,8 +61,8 @@ def points_for(components: int) -> int:
 
 
 def figure_name(component: str) -> str:
-    """Give the file name of a component's figure; characters that a file name cannot have become ``_``."""
-    return re.sub(r"[/\\\x00-\x1f]|^\.", "_", component)[:200] + ".svg"
+    """Give the file name of a component's figure; characters that some file system or uploader refuses become ``_``."""
+    return re.sub(r"[/\\:*?\"<>|\x00-\x1f]|^\.", "_", component)[:200] + ".svg"
 
 
 def write_text(path: Path, text: str) -> None:

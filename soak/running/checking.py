@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 import tempfile
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import ModuleType
+from types import MethodType, ModuleType
 from typing import Any
 
 from soak.errors import UsageError
@@ -115,6 +116,14 @@ def _trace(plan: ComponentPlan, surroundings: Surroundings, course: Course) -> T
         return trace_growth(plan, surroundings, Path(folder, "tracemalloc"))
 
 
+def refuse_what_does_nothing(function: object) -> None:
+    """Raise UsageError for what cannot be called, and for what does nothing when it is called."""
+    if not callable(function):
+        raise UsageError(f"{function!r} is no function; give the function itself, not what a call of it returned")
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise UsageError(f"{function!r} is a generator: calling it runs nothing of it; check one that runs through it")
+
+
 def find_function(
     function: Callable[..., Any], name: str | None, *, same_interpreter: bool
 ) -> tuple[Target, dict[str, Any]]:
@@ -129,7 +138,11 @@ def find_function(
         raise _not_importable(function, "it has no module and name to be found by")
     if "<lambda>" in qualified_name or "<locals>" in qualified_name:
         raise _not_importable(function, f"{qualified_name} exists only inside a function")
-    if _look_up(module, qualified_name) is not function:
+    found = _look_up(module, qualified_name)
+    if isinstance(function, MethodType):  # made anew at each look
+        if found != function:
+            raise _not_importable(function, "the object that it is bound to exists in this process only")
+    elif found is not function:
         raise _not_importable(function, f"{module_name}.{qualified_name} is not this object")
     home, given = _home(module)
     settings = {

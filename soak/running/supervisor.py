@@ -382,14 +382,16 @@ class Supervisor:
             process.words[ring.WORD_COMPLETED], self._judge.n_min or LARGEST_N_MIN, at_end=at_end
         )
         survivors = self._ledger.survivors(self._judge.n_clean, at_end=at_end)
-        judgement = with_leaking_sites(self._judge.judge(survivors, at_end=at_end), self._suspects)
+        tolerance_bytes = self._plan.tolerance_bytes
+        judgement = with_leaking_sites(self._judge.judge(survivors, at_end=at_end), self._suspects, tolerance_bytes)
         fates = {suspect.site: self._scanner.fate(suspect.site) for suspect in self._suspects}
         lost = [site for site, fate in fates.items() if fate.state == "lost"]
         if lost and not self._lost_since_s:
             self._lost_since_s, self._lost_at = time.monotonic(), max(fates[site].decided_at or 0 for site in lost)
         standing = bool(lost) and time.monotonic() > self._lost_since_s + _LOST_STANDS_AFTER_S
         growth = self._ledger.growth(lost)
-        return with_lost_sites(judgement, growth, len(lost), self._lost_at if lost else None, standing=standing)
+        lost_at = self._lost_at if lost else None
+        return with_lost_sites(judgement, growth, len(lost), lost_at, tolerance_bytes, standing=standing)
 
     def _look_at_memory(self, process: MeasuredProcess, written: int) -> None:
         """Audit the memory, and scan it for the blocks of the sites that grow now, while the process waits."""

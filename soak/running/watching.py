@@ -143,6 +143,8 @@ class Process:
             self._process.create_time()  # by which a later process of the same number is told from it
             self.name = self._process.name()
             command = " ".join(self._process.cmdline())
+        except psutil.ZombieProcess:
+            raise UsageError(f"process {pid} has ended: a zombie, for its parent has not waited for it") from None
         except psutil.NoSuchProcess:
             raise UsageError(f"there is no process {pid}") from None
         except psutil.AccessDenied:
@@ -152,7 +154,8 @@ class Process:
         self._details_due_s = 0.0
         values = self.read()
         if not values:
-            raise UsageError(f"process {pid} cannot be read: it has ended, or it is not ours to read")
+            why = "it has no memory of its own, or it is not ours to read" if self._is_alive() else "it has ended"
+            raise UsageError(f"process {pid} cannot be read: {why}")
         self.unreadable = [name for name in ("fds", "children", "pss") if name not in values]
 
     def read(self) -> dict[str, float]:
@@ -443,7 +446,7 @@ class Watch:
         if self._ledger is None:
             return self._in_words(judgement)
         self._suspects = self._ledger.suspects(self._pace.cycles, self._pace.n_min, at_end=at_end)
-        judgement = with_leaking_sites(judgement, self._suspects)
+        judgement = with_leaking_sites(judgement, self._suspects, self._plan.tolerance_bytes)
         if judgement.verdict is Verdict.CLEAN and self._plan.tree and self._most_children:
             why = f"The program itself is clean. {_CHILDREN} {RSS_LIMIT}"
             judgement = replace(judgement, verdict=Verdict.INCONCLUSIVE, why=why, decided_by=None, standing=False)

@@ -215,4 +215,4 @@ def test_every_script_has_help(script: str):
     )
 
     assert answer.returncode == 0
-    assert "--json" in answer.stdout or script in ("all.py", "torture.py", "watch_cost.py")
+    assert "--json" in answer.stdout or script in ("all.py", "torture.py")

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from soak.__main__ import main
 from soak.reporting.json_report import render_json
 from soak.reporting.sarif import render_sarif
-from soak.results import Place, RunResult
+from soak.results import Failure, Place, RunResult
+from soak.verdict import Verdict
 from tests.compare.test_compare_runs import CLEAN, leaking
-from tests.reporting.builder import a_run
+from tests.reporting.builder import a_component, a_run
 
 
 @pytest.fixture
@@ -55,7 +58,15 @@ def test_markdown_is_a_table_of_what_changed(reports: Path):
 
     comment = (reports / "comment.md").read_text()
     assert comment.startswith("### soak: 1 component compared: 2 new.\n\n| change | component |")
-    assert "| ▲ new | decoder |  | – | 106 B/cycle [105, 107] |" in comment
+    assert "| ▲ new | decoder |  | CLEAN | 106 B/cycle [105, 107] |" in comment
+
+
+def test_markdown_names_the_projects_files_as_they_are_seen_in_it(reports: Path):
+    (reports / "leak.json").write_text(render_json(a_leak_at(f"{reports}/src/frame.c", 88)))
+
+    main(["compare", "clean.json", "leak.json", "--markdown", "comment.md"])
+
+    assert "(src/frame.c:88)" in (reports / "comment.md").read_text()
 
 
 def test_markdown_of_no_change_is_a_sentence(reports: Path, capsys):
@@ -64,11 +75,20 @@ def test_markdown_of_no_change_is_a_sentence(reports: Path, capsys):
     assert "compared: nothing changed." in capsys.readouterr().out
 
 
-def a_leak_at(file: str, line: int | None, python: str | None = None) -> RunResult:
-    leak = leaking(106)
+def a_leak_at(
+    file: str, line: int | None, python: str | None = None, stack: tuple[str, ...] = (), **changes: Any
+) -> RunResult:
+    leak = leaking(106, **changes)
     places = {"where": Place("decode", file, line), "python_where": Place("cycle", python, 7) if python else None}
-    cause = leak.causes[0].__class__(**{**vars(leak.causes[0]), **places})
-    return a_run(leak.__class__(**{**vars(leak), "causes": (cause,)}), run="2026-03-01")
+    cause = dataclasses.replace(leak.causes[0], stack=stack, **places)
+    return a_run(dataclasses.replace(leak, causes=(cause,)), run="2026-03-01")
+
+
+def place_of(run: RunResult, root: Path) -> tuple[str, int]:
+    """Return the file and the line at which an uploader shows the only result."""
+    (result,) = json.loads(render_sarif(run, root))["runs"][0]["results"]
+    place = result["locations"][0]["physicalLocation"]
+    return place["artifactLocation"]["uri"], place["region"]["startLine"]
 
 
 def test_sarif_points_at_the_line_in_c(tmp_path: Path):
@@ -93,10 +113,61 @@ def test_sarif_points_at_the_line_in_c(tmp_path: Path):
 def test_sarif_takes_the_python_line_when_the_c_file_is_not_ours(tmp_path: Path):
     (tmp_path / "work.py").touch()
 
-    document = json.loads(render_sarif(a_leak_at("/usr/src/libz/inflate.c", 5, "work.py"), tmp_path))
+    assert place_of(a_leak_at("/usr/src/libz/inflate.c", 5, "work.py"), tmp_path) == ("work.py", 7)
 
-    place = document["runs"][0]["results"][0]["locations"][0]["physicalLocation"]
-    assert (place["artifactLocation"]["uri"], place["region"]["startLine"]) == ("work.py", 7)
+
+def test_sarif_takes_the_nearest_caller_that_is_ours(tmp_path: Path):
+    """What a header or another library allocates is called from a line of the project, in C where there is one."""
+    (tmp_path / "work.py").touch()
+    (tmp_path / "my frame.c").touch()
+    installed = tmp_path / ".venv" / "site-packages" / "other.py"
+    installed.parent.mkdir(parents=True)
+    installed.touch()
+    stack = (
+        "operator new at /usr/include/c++/12/new:10 in frame.so",
+        f"helper at {installed}:3",
+        f"void parse<int (*)(char const&)>(char in) at {tmp_path / 'my frame.c'}:88 in frame.so",
+        f"cycle at {tmp_path / 'work.py'}:7",
+    )
+
+    assert place_of(a_leak_at("/usr/include/c++/12/new", 10, "work.py", stack), tmp_path) == ("my%20frame.c", 88)
+
+
+def test_sarif_shows_what_has_no_line_of_ours_at_the_projects_own_file(tmp_path: Path):
+    """An uploader refuses the whole file for one result without a place."""
+    (tmp_path / "pyproject.toml").touch()
+
+    assert place_of(a_leak_at("/usr/src/x.c", 5, target="json:loads"), tmp_path) == ("pyproject.toml", 1)
+
+
+def test_sarif_shows_a_failure_where_it_was_raised(tmp_path: Path):
+    (tmp_path / "work.py").touch()
+    stack = (
+        f'  File "{tmp_path / "work.py"}", line 3, in cycle',
+        '  File "/usr/lib/json/decoder.py", line 90, in decode',
+    )
+    failed = a_component(
+        "decoder", verdict=Verdict.FAILED, failure=Failure("cycle", 1, "exception", "ValueError", stack)
+    )
+
+    assert place_of(a_run(failed), tmp_path) == ("work.py", 3)
+
+
+def test_sarif_has_what_the_standard_and_code_scanning_require(tmp_path: Path):
+    """The standard wants a message of each result; code scanning also a place, and of each rule texts and help."""
+    (tmp_path / "work.py").touch()
+    document = json.loads(render_sarif(a_leak_at(str(tmp_path / "work.py"), 5), tmp_path))
+
+    (run,) = document["runs"]
+    (result,), (rule,) = run["results"], run["tool"]["driver"]["rules"]
+    assert document["$schema"].endswith("sarif-2.1.0.json")
+    assert set(rule) >= {"id", "name", "shortDescription", "fullDescription", "help", "defaultConfiguration"}
+    assert all(rule[name]["text"] for name in ("shortDescription", "fullDescription", "help"))
+    assert rule["defaultConfiguration"]["level"] in ("note", "warning", "error")
+    assert run["tool"]["driver"]["rules"][result["ruleIndex"]]["id"] == result["ruleId"]
+    assert result["message"]["text"].startswith("decoder: ")
+    assert str(tmp_path) not in result["message"]["text"]
+    assert len(result["locations"]) == len(result["partialFingerprints"]) == 1
 
 
 def test_sarif_of_a_comparison_says_what_is_new(reports: Path):

@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from soak.analysis.comparison import Change, Kind, compare_runs
+from soak.analysis.comparison import Change, Kind, Rate, compare_runs
 from soak.results import ComponentResult, Growth
 from soak.verdict import Verdict
 from tests.reporting.builder import a_component, a_leak, a_run
@@ -102,3 +102,20 @@ def test_known_growth_and_components_without_a_gate_are_shown_and_do_not_fail():
     assert [change.kind for change in known + ungated] == [Kind.NEW] * 4
     assert not any(change.is_failing for change in known + ungated)
     assert all(change.is_failing for change in compare(CLEAN, leaking(106)))
+
+
+def test_a_place_whose_items_have_no_size_is_compared_by_their_count():
+    """Descriptors, say: what is shown of them is so many a cycle, not the verdict once more."""
+
+    def opening(count: float) -> ComponentResult:
+        growth = Growth("fds", None, None, None, None, None, None, "fds", count)
+        leak = leaking(0)
+        cause = dataclasses.replace(
+            leak.causes[0], kind="file-descriptor", bytes_per_iteration=None, count_per_iteration=count
+        )
+        return dataclasses.replace(leak, growth=growth, causes=(cause,))
+
+    new, same, worse = compare(None, opening(1)), compare(opening(1), opening(1)), compare(opening(1), opening(2))
+
+    assert [change.after for change in new] == [Rate(1, 1, 1, "fds", "fds"), Rate(1, 1, 1, "fds", None)]
+    assert [str(change.kind) for change in (*same, *worse)] == ["same", "same", "worse", "worse"]

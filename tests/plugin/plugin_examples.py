@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+from collections.abc import Iterator
 
 kept: list[object] = []
 
@@ -29,6 +30,18 @@ async def hold_async() -> None:
 class Counter:
     def count(self) -> None:
         """Stand for any method: bound, it is made anew at each look."""
+
+    @classmethod
+    def reset(cls) -> None:
+        """Need the class only, which a fresh process has too."""
+
+    @staticmethod
+    def look() -> None:
+        """Need nothing."""
+
+
+def frames() -> Iterator[int]:
+    yield 1
 
 
 @functools.wraps(hold)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from plugin_examples import Counter, churn, drop, hold, hold_async, wrapped
+from plugin_examples import Counter, churn, drop, frames, hold, hold_async, wrapped
 
 import soak
 from soak.errors import UsageError
+from soak.pytest_checks import Options
 from soak.verdict import Verdict
 
 CYCLES = 2048
@@ -21,6 +23,15 @@ SHORT = {"iterations": CYCLES, "n_min": 256, "checkpoint_every": 4}
 def test_the_public_names_are_functions_that_come_when_first_used():
     assert soak.__all__ == ["check", "judge", "mark"]
     assert {name: callable(getattr(soak, name)) for name in soak.__all__} == dict.fromkeys(soak.__all__, True)
+
+
+def test_the_fixture_names_the_options_of_check_with_their_types():
+    """For type checkers, which would take any word there otherwise."""
+    options = {name: kind for name, kind in soak.check.__annotations__.items() if name not in ("function", "return")}
+
+    declared = {name: kind.__forward_arg__ for name, kind in Options.__annotations__.items()}
+
+    assert declared == options
 
 
 def test_importing_soak_imports_nothing_else():
@@ -78,6 +89,22 @@ def test_a_name_does_as_well_as_the_function(tmp_path: Path, monkeypatch: pytest
 
 
 @pytest.mark.integration
+@pytest.mark.parametrize("function", [Counter.reset, Counter.look], ids=["class method", "static method"])
+def test_what_needs_no_object_of_its_class_is_found_in_a_fresh_process(function):
+    result = soak.check(function, iterations=600)
+
+    assert (result.iterations, result.failure) == (600, None)
+
+
+@pytest.mark.integration
+def test_a_generator_that_is_named_fails_for_it_would_run_nothing():
+    result = soak.check(f"{Path(frames.__code__.co_filename)}:frames", iterations=10)
+
+    assert result.failure is not None
+    assert "frames is a generator: calling it runs nothing of it" in result.failure.detail
+
+
+@pytest.mark.integration
 def test_a_c_function_is_found_with_its_place(framing: Path, monkeypatch: pytest.MonkeyPatch):
     """What the issue promises: the leaking call and its repaired twin, in a real extension."""
     monkeypatch.syspath_prepend(str(framing))
@@ -95,6 +122,20 @@ def test_a_c_function_is_found_with_its_place(framing: Path, monkeypatch: pytest
 
 
 @pytest.mark.integration
+@pytest.mark.parametrize(("tolerance", "verdict"), [("64B", Verdict.LEAK), ("1KiB", Verdict.CLEAN)])
+def test_a_tolerance_accepts_what_is_lost_and_what_is_held(
+    tolerance: str, verdict: Verdict, framing: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """106 B a call in C, of which nothing knows any more, and as much that a list holds."""
+    monkeypatch.syspath_prepend(str(framing))
+    import framing as extension
+
+    results = [soak.check(function, tolerance=tolerance, **SHORT) for function in (extension.leaking_decode, hold)]
+
+    assert [result.verdict for result in results] == [verdict, verdict]
+
+
+@pytest.mark.integration
 def test_what_a_check_raises_is_in_its_result():
     result = soak.check("math:sqrt", iterations=10)
 
@@ -108,17 +149,29 @@ def test_what_a_check_raises_is_in_its_result():
     ("function", "said"),
     [
         (lambda: None, "exists only inside a function"),
-        (Counter().count, "is not this object"),
+        (Counter().count, "the object that it is bound to exists in this process only"),
         (wrapped, "is not this object"),
-        (object(), "it has no module and name"),
+        (functools.partial(drop), "it has no module and name"),
     ],
-    ids=["lambda", "bound method", "wrapped", "no function"],
+    ids=["lambda", "bound method", "wrapped", "partial"],
 )
 def test_what_a_fresh_process_cannot_import_is_refused_with_a_way_out(function, said: str):
     with pytest.raises(UsageError, match=said) as raised:
         soak.check(function)
 
     assert "isolate=False" in str(raised.value)
+
+
+@pytest.mark.parametrize("isolate", [True, False])
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [(drop(), "None is no function; give the function itself"), (frames, "is a generator: calling it runs nothing")],  # type: ignore[func-returns-value]
+    ids=["what a call returned", "generator"],
+)
+def test_what_does_nothing_when_it_is_called_is_refused(function, said: str, isolate: bool):
+    """Else it would be CLEAN, for nothing was run."""
+    with pytest.raises(UsageError, match=said):
+        soak.check(function, isolate=isolate)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 import tomllib
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def test_a_leaking_extension_call_fails_with_the_place_and_its_repaired_twin_pas
             "soak: ▲ LEAK: test_it.py::test_leaking leaking_decode grows by 106 B per call*",
             "  growth: 106 B/cycle *",
             "  cause: Native memory, 106 B per call (a block of 106 B every call) in decode (*framing.c:*",
-            "  look closer: soak run framing:leaking_decode",
+            f"  look closer: PYTHONPATH={framing}:$PYTHONPATH soak run framing:leaking_decode",
         ]
     )
 
@@ -75,9 +76,12 @@ def test_a_marked_test_is_a_cycle_with_its_fixtures_and_parameters(run):
         [
             "soak: ▲ LEAK: test_it.py::test_store?True? grows by *",
             "  cause: Python objects*from test_store (*test_it.py:1*)*",
+            "    test_store at *test_it.py:1*",
+            "    held by *",
             "  look closer: pytest 'test_it.py::test_store?True?' --soak-budget 60s --soak-report soak-report",
         ]
     )
+    result.stdout.no_fnmatch_line("    *_pytest/python.py*")
 
 
 @pytest.mark.parametrize("isolate", [True, False])
@@ -134,6 +138,7 @@ def test_what_is_not_decided_does_not_pass(run):
             "soak: @pytest.mark.soak knows no '1B'; it takes *",
         ),
         ("def test(soak): soak.check(print, tolerance='none')", "soak: 'none' is not a size*"),
+        ("def test(soak): soak.check(print())", "soak: None is no function; give the function itself*"),
     ],
 )
 def test_a_wrong_request_is_one_clear_line(run, text: str, said: str):
@@ -142,6 +147,59 @@ def test_a_wrong_request_is_one_clear_line(run, text: str, said: str):
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines([said])
     result.stdout.no_fnmatch_line("*Traceback*")
+    result.stdout.no_fnmatch_line("During handling of*")
+
+
+def test_a_check_that_could_not_begin_says_why_and_nothing_of_growth(run):
+    result = run("def test(soak): soak.check('no_such_module:cycle')")
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["soak: ✕ FAILED: *failed in setup: ModuleNotFoundError*"])
+    for absent in ("  growth:*", "  why:*", "  channels:*"):
+        result.stdout.no_fnmatch_line(absent)
+
+
+def test_it_works_from_any_folder_and_names_commands_that_work_there(run, pytester: pytest.Pytester, monkeypatch):
+    """The root folder is another, the configuration puts a folder on the path and leaves out marked tests."""
+    pytester.makeini("[pytest]\npythonpath = src\naddopts = -m nothing -k nothing")
+    (pytester.mkdir("src") / "helper.py").write_text("kept = []\ndef leak(): kept.append(bytearray(106))\n")
+    monkeypatch.chdir(pytester.mkdir("below"))
+    text = f"""
+        import helper, pytest
+        def cycle(): helper.leak()
+        def test_check(soak): soak.check(cycle, {SHORT})
+
+        @pytest.mark.soak({SHORT})
+        def test_marked(): helper.leak()
+        """
+    (pytester.path / "test_it.py").write_text(textwrap.dedent(text))
+
+    result = pytester.runpytest_subprocess(*OPTIONS, "-m", "", "-k", "", "../test_it.py")
+
+    result.assert_outcomes(failed=2)
+    source = pytester.path / "src"
+    result.stdout.fnmatch_lines_random(
+        [
+            "soak: ▲ LEAK: test_it.py::test_check cycle grows by *",
+            "soak: ▲ LEAK: test_it.py::test_marked grows by *",
+            f"  look closer: PYTHONPATH={source}:$PYTHONPATH soak run {pytester.path / 'test_it.py'}:cycle",
+            "  look closer: pytest ../test_it.py::test_marked --soak-budget 60s --soak-report soak-report",
+        ]
+    )
+
+
+def test_a_marked_method_of_a_testcase_is_said_not_to_be_measured(run):
+    result = run(
+        """
+        import pytest, unittest
+        class TestCase(unittest.TestCase):
+            @pytest.mark.soak
+            def test(self): pass
+        """
+    )
+
+    result.assert_outcomes(passed=1, warnings=1)
+    result.stdout.fnmatch_lines(["*PytestWarning: soak repeats test functions and methods of plain classes only*"])
 
 
 def test_a_marked_test_that_fails_or_skips_is_not_repeated(run):

@@ -76,6 +76,7 @@ def test_a_component_name_becomes_a_safe_file_name():
     """No name leads out of the run's folder or hides its figure."""
     assert figure_name("numpy_conversion") == "numpy_conversion.svg"
     assert figure_name("../../etc/passwd") == "_._.._etc_passwd.svg"
+    assert figure_name("test_it.py::test[a<b]") == "test_it.py__test[a_b].svg"  # which uploaders of artifacts refuse
     assert len(figure_name("x" * 500)) == 204
 
 

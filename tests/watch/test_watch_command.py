@@ -68,6 +68,8 @@ def test_json_goes_to_stdout_alone():
     assert document["components"][0]["stopped_by"] == "ended"
     assert document["components"][0]["name"] == "sh"
     assert "mine" in answer.stderr
+    assert "one every 20 ms, until it ended" in answer.stderr
+    assert "goes on without us" not in answer.stderr
 
 
 def test_a_command_that_fails_gives_code_4():
@@ -100,6 +102,17 @@ def test_a_process_that_is_not_ours_is_judged_by_what_may_be_read(leaking):
     assert answer.returncode == 3, answer.stderr
     assert "cannot be read: the process is not ours" in answer.stderr
     assert "resident memory (RSS)" in answer.stdout
+
+
+def test_a_zombie_is_said_to_be_one():
+    zombie = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)
+
+    answer = soak_watch("--pid", str(zombie.pid))
+    zombie.wait()
+
+    assert answer.returncode == 2
+    assert f"process {zombie.pid} has ended: a zombie" in answer.stderr
 
 
 @pytest.mark.parametrize(

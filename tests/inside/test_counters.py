@@ -1,0 +1,37 @@
+"""When a checkpoint may collect garbage, under each interpreter that this machine has."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+VERSIONS = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
+MAY_COLLECT = "from soak.inside import counters; print(counters.soak_may_collect())"
+
+
+def python_of(version: str) -> str:
+    if version == f"{sys.version_info[0]}.{sys.version_info[1]}":
+        return sys.executable
+    installed = sorted((Path.home() / ".pyenv" / "versions").glob(f"{version}.*/bin/python{version}"))
+    if not installed:
+        pytest.skip(f"there is no Python {version} here")
+    return str(installed[-1])
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(
+    ("before", "may"),
+    [("", True), ("import gc; gc.freeze();", False), ("import gc; gc.disable();", False)],
+    ids=["as it starts", "frozen", "disabled"],
+)
+def test_garbage_is_left_alone_only_where_the_component_holds_it_off(version: str, before: str, may: bool):
+    """CPython 3.12 begins with some objects frozen, which nobody asked for."""
+    answer = subprocess.run(
+        [python_of(version), "-c", before + MAY_COLLECT], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+
+    assert answer.stdout == f"{may}\n"
