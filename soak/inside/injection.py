@@ -122,7 +122,7 @@ def _mmap(size: int) -> Leak:
     return leak
 
 
-CONTROL = (("object", 106, 1), ("fd", 1, 16), ("child", 1, 64), ("mmap", 16384, 16))
+CONTROL = (("object", 106, 1), ("fd", 1, 16), ("child", 1, 64))
 """Kind, size and cycles between two of them: leaks of which each is counted by a signal that the others leave alone."""
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 from soak.inside.injection import CONTROL
@@ -31,7 +32,9 @@ _CHUNK_ALIGNMENT, _CHUNK_HEADER = 16, 8
 _AT_ONCE = 2
 
 
-_THREADS_EVERY = 64
+# Threads take Python blocks and mappings with them, and objects an arena, which is a mapping: a step of 1 MiB at some
+# time or other. So threads are planted alone, and so are mappings.
+_ALONE = (("thread", 1, 64), ("mmap", 16384, 16))
 _SIGNALS = {"object": "python_blocks", "fd": "fds", "child": "children", "mmap": "mapped", "thread": "threads"}
 """By which signal each kind is found again."""
 
@@ -68,20 +71,21 @@ def run_controls(surroundings: Surroundings) -> Controls:
         checkpoint_every=_SPIKE_ITERATIONS // _CHECKPOINTS,
     )
     many = replace(short, injection=Injection("control", 1))
-    # Threads take Python blocks and mappings with them, so they are planted alone.
-    threads = replace(short, injection=Injection("thread", 1, _THREADS_EVERY))
 
     def soak(plan: ComponentPlan) -> Course:
         return Supervisor(plan, surroundings, audits=False).run()
+
+    def planted_alone(one: tuple[str, int, int]) -> tuple[SignalSpike, ...]:
+        return _judge_kinds([one], soak(replace(short, injection=Injection(*one))))
 
     # A measured process dies with the thread that started it; the pool's stay until all are done.
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
         blank = pool.submit(_repeated, lambda: _judge_blank(soak(plan)))
         spike = pool.submit(_repeated, lambda: _judge_spike(soak(native)))
         of_kinds = pool.submit(_repeated_kinds, lambda: _judge_kinds(CONTROL, soak(many)))
-        of_threads = pool.submit(_repeated_kinds, lambda: _judge_kinds([("thread", 1, _THREADS_EVERY)], soak(threads)))
-        kinds = (*of_kinds.result(), *of_threads.result())
-    return Controls(blank.result(), replace(spike.result(), of_kinds=kinds))
+        alone = [pool.submit(_repeated_kinds, partial(planted_alone, one)) for one in _ALONE]
+        kinds = [kind for kinds in (of_kinds, *alone) for kind in kinds.result()]
+    return Controls(blank.result(), replace(spike.result(), of_kinds=tuple(kinds)))
 
 
 def doubt(result: ComponentResult, controls: Controls | None) -> ComponentResult:
