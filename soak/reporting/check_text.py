@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from soak.reporting import sentences as say
+from soak.reporting.files import short_frame
 from soak.results import Cause, ComponentResult
 from soak.verdict import Verdict
 
@@ -38,6 +39,9 @@ def check_sentence(result: ComponentResult) -> str:
 
 
 def _cause(cause: Cause) -> list[str]:
-    lines = [f"  cause: {say.cause_sentence(cause)}", *(f"    {frame}" for frame in cause.stack[:_MOST_FRAMES])]
+    lines = [
+        f"  cause: {say.cause_sentence(cause)}",
+        *(f"    {short_frame(frame)}" for frame in cause.stack[:_MOST_FRAMES]),
+    ]
     lines += [f"    held by {holder}" for holder in cause.held_by]
     return [*lines, f"    {cause.advice}"] if cause.advice else lines

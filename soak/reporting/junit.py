@@ -5,6 +5,7 @@ from __future__ import annotations
 from xml.etree import ElementTree as ET
 
 from soak.reporting import sentences as say
+from soak.reporting.files import short_frame
 from soak.reporting.outcome import component_exit_code, excuse, known_fingerprints
 from soak.results import ComponentResult, RunResult
 from soak.verdict import Verdict
@@ -64,6 +65,6 @@ def _evidence(component: ComponentResult) -> str:
     if component.failure is not None:
         texts += [component.failure.detail, *component.failure.stack]
     for cause in component.causes:
-        texts += [say.cause_sentence(cause), cause.advice, *(f"  {frame}" for frame in cause.stack)]
+        texts += [say.cause_sentence(cause), cause.advice, *(f"  {short_frame(frame)}" for frame in cause.stack)]
         texts += [f"  held by {holder}" for holder in cause.held_by]
     return "\n".join(text for text in texts if text)

@@ -83,7 +83,7 @@ def _explanation(component: ComponentResult, excused: str | None) -> str:
     blocks = [
         f"**{escape(say.component_sentence(component))}** {' '.join(escape(text) for text in texts if text)}".rstrip(),
         *(_cause(cause) for cause in component.causes[:_MOST_CAUSES]),
-        _more(len(component.causes) - _MOST_CAUSES, "cause", "causes"),
+        escape(say.more_causes_sentence(component.causes[_MOST_CAUSES:]) or ""),
         _folded("Where it was", say.telling_frames(failure, _MOST_LINES))
         if failure is not None and failure.stack
         else "",
@@ -93,7 +93,7 @@ def _explanation(component: ComponentResult, excused: str | None) -> str:
 
 def _cause(cause: Cause) -> str:
     said = f"- {escape(say.cause_sentence(cause))} {escape(cause.advice)}".rstrip()
-    trail = [*cause.stack, *(f"held by {holder}" for holder in cause.held_by)]
+    trail = say.where_lines(cause, _MOST_LINES)
     return f"{said}\n\n{_folded(say.stack_title(cause), trail)}" if trail else said
 
 

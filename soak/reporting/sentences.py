@@ -10,11 +10,12 @@ from __future__ import annotations
 import math
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 
 from soak.measurements import SIGNALS
+from soak.reporting.files import short_file, short_frame
 from soak.reporting.outcome import excuse, known_fingerprints, worst_first
 from soak.results import (
     Cause,
@@ -125,10 +126,11 @@ def headline(result: RunResult) -> str:
     counting = [component for component in ordered if excuse(component, known) is None]
     excused = ordered[len(counting) :]
     clean = [component for component in counting if component.verdict is Verdict.CLEAN]
-    groups = _group_words(counting[: len(counting) - len(clean)], known)
+    planted = planted_components(result)
+    groups = _group_words(counting[: len(counting) - len(clean)], known, planted)
     if clean:
         groups.append(_clean_words(clean, len(counting), tolerance_bytes(result), excused=bool(excused)))
-    return "; ".join(groups + _group_words(excused, known)) + "."
+    return "; ".join(groups + _group_words(excused, known, planted)) + "."
 
 
 def tolerance_bytes(result: RunResult) -> float:
@@ -193,6 +195,16 @@ def combination_sentence(parts: Parts) -> str:
     return "The parts explain the growth of the full cycle."
 
 
+def planted_components(result: RunResult) -> frozenset[str]:
+    """Name the components into which the run planted a leak (``--inject``): their growth is no news."""
+    components = result.settings.get("components")
+    if not isinstance(components, Mapping):
+        return frozenset()
+    return frozenset(
+        str(name) for name, its in components.items() if isinstance(its, Mapping) and its.get("inject") is not None
+    )
+
+
 def command_line(result: RunResult) -> str:
     """Give the command that makes this run again: the setting ``command``, else the components' targets."""
     command = result.settings.get("command")
@@ -216,7 +228,7 @@ def component_sentence(component: ComponentResult) -> str:
     if component.verdict is Verdict.CLEAN:
         return f"{name} {_bound_words(component)}: {ran}."
     if component.verdict is Verdict.LEAK:
-        return f"{name} {growth_words(growth)}{_other_measure(growth)}: {ran}."
+        return f"{name} {growth_words(growth)}{_other_measure(growth)}{_memory_beside(component)}: {ran}."
     if component.verdict is Verdict.SETTLING:
         fills = any(cause.holder is not None and cause.holder.full_at_cycle for cause in component.causes)
         how = "into a cache that is not full yet" if fills else "but ever more slowly, like a cache that fills"
@@ -248,10 +260,11 @@ def growth_words(growth: Growth | None) -> str:
     return "grows"
 
 
-def growth_cell(component: ComponentResult) -> str:
+def growth_cell(component: ComponentResult, *, brief: bool = False) -> str:
     """Give the deciding growth for a table: ``128 B/cycle [127.9, 128.2]``, for CLEAN the bound ``≤ 0.21 B/cycle``.
 
     Where both requested and allocated bytes are known and differ, the other one follows: ``(106 requested)``.
+    ``brief``: the rate alone.
     """
     growth = component.growth
     if growth is None:
@@ -262,14 +275,23 @@ def growth_cell(component: ComponentResult) -> str:
         return f"≤ {short_number(max(high, 0.0), up=True)} {unit}/cycle"
     if rate is None:
         return "–"
+    if brief:
+        return f"{format_number(rate)} {unit}/cycle"
+    if growth.unit == "blocks" and growth.per_iteration is not None and low is not None and low <= 0:
+        # The number of blocks decided; their bytes come in leaps, as of a table that doubles.
+        decider = component.signals.get(growth.signal)
+        interval = interval_words(decider.low, decider.high) if decider is not None else ""
+        return f"{format_number(growth.per_iteration)} blocks/cycle{interval} ({format_number(rate)} B)"
     return f"{format_number(rate)} {unit}/cycle{interval_words(low, high)}{_aside(growth)}"
 
 
 def signal_cell(signal: SignalResult) -> str:
-    """Give one signal's rate with its interval: ``0.1 fds/cycle [0.1, 0.1]``."""
+    """Give one signal's rate with its interval: ``0.1 fds/cycle [0.1, 0.1]``, for CLEAN the bound."""
     if signal.per_iteration is None:
         return "–"
     unit = "B" if signal.unit == "bytes" else signal.unit
+    if signal.verdict is Verdict.CLEAN and signal.high is not None:
+        return f"≤ {short_number(max(signal.high, 0.0), up=True)} {unit}/cycle"
     return f"{format_number(signal.per_iteration)} {unit}/cycle{interval_words(signal.low, signal.high)}"
 
 
@@ -387,6 +409,23 @@ def cause_sentence(cause: Cause) -> str:
     return _capital(words)
 
 
+def where_lines(cause: Cause, most: int) -> tuple[str, ...]:
+    """Give a cause's stack and who holds it, a line each; no more than ``most`` of either."""
+    frames = tuple(short_frame(printable(frame)) for frame in cause.stack)
+    holders = tuple(f"held by {holder}" for holder in cause.held_by)
+    return frames[:most] + holders[:most]
+
+
+def more_causes_sentence(causes: Sequence[Cause]) -> str | None:
+    """Say that there are more causes than are shown, and what they come to; None where there are none."""
+    if not causes:
+        return None
+    rate = sum(cause.bytes_per_iteration or 0.0 for cause in causes)
+    together = f", {byte_rate(rate)} per call{'' if len(causes) == 1 else ' together'}" if rate else ""
+    suspected = " suspected" if not any(cause.confirmed for cause in causes) else ""
+    return f"… and {format_count(len(causes))} more{suspected} cause{'' if len(causes) == 1 else 's'}{together}."
+
+
 def opened_words(opened: Opened) -> str:
     """Name what stays open and is alike: ``1,020 × file /tmp/x/log-*.txt``."""
     return f"{format_count(opened.count)} × {opened.kind} {printable(opened.name)}".rstrip()
@@ -394,13 +433,22 @@ def opened_words(opened: Opened) -> str:
 
 def stack_title(cause: Cause) -> str:
     """Say what the cause's stack shows."""
-    return "Allocated at" if cause.count_per_iteration is None else "Opened at"
+    if cause.count_per_iteration is None:
+        return "Allocated at"
+    return "Opened at" if cause.kind == "file-descriptor" else "Started at"
 
 
 def place_words(place: Place) -> str:
-    """Name a line of code: ``to_numpy (convert.py:42, numpy 2.3.1)``; what is not known is left out."""
-    file = place.file if place.file is None or place.line is None else f"{place.file}:{place.line}"
-    parts = [part for part in (file or place.module, place.package) if part]
+    """Name a line of code: ``to_numpy (convert.py:42, numpy 2.3.1)``; what is not known is left out.
+
+    Files are named without their folders (``files.short_file``).
+    """
+    file = None if place.file is None else short_file(place.file)
+    file = file if file is None or place.line is None else f"{file}:{place.line}"
+    module = None if place.module is None else place.module.rpartition("/")[2]
+    if module is not None and (place.function or "").startswith(f"{module}+"):
+        module = None  # libz.so.1+0x12ab has said it
+    parts = [part for part in (file or module, place.package) if part]
     if place.function is None:
         return ", ".join(parts) or "an unknown place"
     return f"{place.function} ({', '.join(parts)})" if parts else place.function
@@ -430,9 +478,15 @@ def rate_words(rate: float, unit: str) -> str:
         return f"{byte_rate(rate)} per call"
     one, many = _UNIT_WORDS.get(unit, (unit, unit))
     if 0 < rate < 0.95:
-        return f"1 {one} every {short_number(1 / rate)} calls"
+        return f"1 {one} every {period_words(1 / rate)} calls"
     number = short_number(rate)
     return f"{number} {one if number == '1' else many} per call"
+
+
+def period_words(cycles: float) -> str:
+    """Write how many calls apart something happens: whole where that is within 1 % (``10`` for 9.96)."""
+    whole = round(cycles, 1 - math.floor(math.log10(cycles))) if cycles >= 10 else float(round(cycles))
+    return short_number(whole if abs(whole - cycles) < 0.01 * cycles else cycles)
 
 
 def byte_rate(rate: float) -> str:
@@ -458,24 +512,37 @@ def short_number(value: float, *, up: bool = False) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def _group_words(components: Sequence[ComponentResult], known: frozenset[str]) -> list[str]:
-    """Say components that are not clean, verdict by verdict: few by name, many by number."""
+def _group_words(components: Sequence[ComponentResult], known: frozenset[str], planted: frozenset[str]) -> list[str]:
+    """Say components that are not clean, verdict by verdict: few by name, many by number, those that grow most named."""
     groups = []
     for verdict, group in groupby(components, key=lambda component: component.verdict):
         members = list(group)
         if len(members) <= _MOST_NAMED:
-            groups += [_named_words(component, known) for component in members]
+            groups += [_named_words(component, known, planted) for component in members]
         else:
-            names = ", ".join(spoken(component.name) for component in members[:_MOST_NAMED])
+            named = sorted(members, key=_bytes_rate, reverse=True)[:_MOST_NAMED]
+            words = [spoken(component.name) + _by_words(component) for component in named]
+            names = ", ".join([words[0], *(word.removesuffix(" per call") for word in words[1:])])
             more = f"{names} and {_number_word(len(members) - _MOST_NAMED)} more"
             excused = "" if excuse(members[0], known) is None else " but do not count"
             groups.append(f"{_number_word(len(members))} components {_VERBS[verdict]}{excused} ({more})")
     return groups
 
 
-def _named_words(component: ComponentResult, known: frozenset[str]) -> str:
+def _by_words(component: ComponentResult) -> str:
+    """Say by how much a leak grows, after its name: `` by 106 B per call``; nothing of any other component."""
+    return growth_words(component.growth).removeprefix("grows") if component.verdict is Verdict.LEAK else ""
+
+
+def _bytes_rate(component: ComponentResult) -> float:
+    return (component.growth.bytes_per_iteration if component.growth is not None else None) or 0.0
+
+
+def _named_words(component: ComponentResult, known: frozenset[str], planted: frozenset[str]) -> str:
     name, excused = spoken(component.name), excuse(component, known)
     suffix = {"known": " (known)", "gate is off": " (does not count: its gate is off)", None: ""}[excused]
+    if component.name in planted and component.verdict is Verdict.LEAK:
+        suffix = f" (planted){suffix}"
     if component.verdict is Verdict.FAILED:
         words = _failure_words(component.failure, brief=True)
     elif component.verdict is Verdict.LEAK:
@@ -544,6 +611,14 @@ def _other_measure(growth: Growth | None) -> str:
     return "" if requested == allocated else f" (the allocator makes {allocated} of it)"
 
 
+def _memory_beside(component: ComponentResult) -> str:
+    """Say the memory that grows beside descriptors, threads or processes, where that was decided too."""
+    growth, memory = component.growth, component.signals.get("tracked")
+    if growth is None or growth.unit not in _OPENED_UNITS or memory is None or memory.per_iteration is None:
+        return ""
+    return f", and by {byte_rate(memory.per_iteration)} of memory" if memory.verdict is Verdict.LEAK else ""
+
+
 def _aside(growth: Growth) -> str:
     measures = {
         "requested": ("allocated", growth.allocated_bytes_per_iteration),
@@ -557,7 +632,7 @@ def _aside(growth: Growth) -> str:
 
 def _opened_sentence(cause: Cause) -> str:
     rate = cause.count_per_iteration or 0.0
-    often = f"1 every {short_number(1 / rate)} calls" if 0 < rate < 0.95 else f"{short_number(rate)} per call"
+    often = f"1 every {period_words(1 / rate)} calls" if 0 < rate < 0.95 else f"{short_number(rate)} per call"
     places = [place_words(place) for place in (cause.where, cause.python_where) if place is not None]
     verb = "opened" if cause.kind == "file-descriptor" else "started"
     where = f", {verb} in {', called from '.join(places)}" if places else ""
@@ -569,7 +644,7 @@ def _every_words(cause: Cause) -> str:
     size = "" if cause.requested_size is None else f"a block of {format_count(cause.requested_size)} B"
     if cause.every is None:
         return ""
-    return f" ({size or 'one'} every {'call' if cause.every == 1 else f'{short_number(cause.every)} calls'})"
+    return f" ({size or 'one'} every {'call' if cause.every == 1 else f'{period_words(cause.every)} calls'})"
 
 
 def _spike_words(controls: Controls) -> str:

@@ -330,7 +330,8 @@ def _messages(plan: ComponentPlan, course: Course, verdict: Verdict) -> tuple[st
     messages = []
     if plan.injection is not None:
         planted = plan.injection
-        messages.append(f"A leak was planted: {planted.kind}:{planted.size}, every {planted.every} cycle(s).")
+        every = "cycle" if planted.every == 1 else f"{planted.every:,} cycles"
+        messages.append(f"A leak was planted: {planted.kind}:{planted.size}, every {every}.")
     if course.gc_held_off:
         messages.append("The component runs with gc disabled or frozen, so soak did not collect garbage for it either.")
     if course.tracked.state.active and not course.tracked.complete:

@@ -75,7 +75,7 @@ def test_the_headline_counts_components_once_they_are_many():
     run = a_run(*(a_leak(f"leak_{number}") for number in range(5)), *(a_component(f"c{n}") for n in range(95)))
 
     expected = (
-        "five components leak (leak 0, leak 1, leak 2 and two more); "
+        "five components leak (leak 0 by 106 B per call, leak 1 by 106 B, leak 2 by 106 B and two more); "
         "the other 95 do not grow by more than 1 B per call."
     )
     assert say.headline(run) == expected
@@ -99,7 +99,7 @@ def test_the_headline_of_a_clean_project_begins_with_good_news():
 
     expected = (
         "none of the six components that count grows by more than 1 B per call; "
-        "four components leak but do not count (display 0, display 1, display 2 and one more)."
+        "four components leak but do not count (display 0 by 106 B per call, display 1 by 106 B, display 2 by 106 B and one more)."
     )
     assert say.headline(a_run(*excused, *clean)) == expected
 
