@@ -58,7 +58,7 @@ def _table(components: Sequence[ComponentResult], known: Collection[str]) -> str
             escape(component.name),
             say.verdict_words(component, excuse(component, known)),
             escape(say.growth_cell(component)),
-            escape(say.decided_words(component.decided_by)),
+            escape(say.decided_cell(component)),
             format_count(component.iterations),
             format_duration(component.seconds),
         )

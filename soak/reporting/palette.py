@@ -18,13 +18,13 @@ class Shade(NamedTuple):
 
 FIGURE: dict[str, Shade] = {
     "ink": Shade("#24292f", "#e6e8eb"),
-    "muted": Shade("#6a7178", "#9aa3ad"),
+    "muted": Shade("#59626b", "#a4adb6"),
     "rule": Shade("#d0d4d9", "#3b424a"),
     "series": Shade("#0072b2", "#56b4e9"),
     "fit": Shade("#d55e00", "#ff8c42"),
     "free": Shade("#009e73", "#2fc79a"),
     "older": Shade("#eceef1", "#20262c"),
-    "newer": Shade("#dfe3e8", "#2a323a"),
+    "newer": Shade("#e1e5ea", "#2a323a"),
     "fan": Shade("#f6d9c5", "#5a3a26"),
     "paper": Shade("#ffffff", "#14181c"),
     "python": Shade("#7cc4ee", "#a5dcff"),

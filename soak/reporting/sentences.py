@@ -60,6 +60,9 @@ _NUMBER_WORDS = (
     "twelve",
 )
 _CACHE_FITS_INTO_N_MIN = 1.7
+_LONGEST_FAILURE = 60
+"""Characters of a failure in a table; the whole stands below it."""
+_OWN_FRAME = re.compile(r'File "[^"]*/soak/inside/')
 _MOST_NAMED = 3
 """More components than this of one verdict are counted in the headline, not named."""
 
@@ -170,7 +173,7 @@ def controls_sentence(controls: Controls | None) -> str:
         return f"The controls failed, {rests}. {' '.join(_closed(text) for text in failed)}"
     limit = blank.limit_of_detection_bytes
     seen = "" if limit is None else f"; a leak of {short_number(limit, up=True)} B per call would have been seen"
-    others = ", ".join(_PLANTED_WORDS.get(each.kind, each.kind) for each in spike.of_kinds)
+    others = ", ".join(planted_words(each.kind) for each in spike.of_kinds)
     found = f" So were planted {others}." if others else ""
     return f"The controls passed: an empty cycle does not grow{seen}. {_spike_words(controls)}{found}"
 
@@ -264,9 +267,12 @@ def growth_cell(component: ComponentResult, *, brief: bool = False) -> str:
     """Give the deciding growth for a table: ``128 B/cycle [127.9, 128.2]``, for CLEAN the bound ``≤ 0.21 B/cycle``.
 
     Where both requested and allocated bytes are known and differ, the other one follows: ``(106 requested)``.
-    ``brief``: the rate alone.
+    Of a component that failed it says how. ``brief``: the rate, or the place, alone.
     """
     growth = component.growth
+    if component.verdict is Verdict.FAILED and component.failure is not None:
+        words = _failure_words(component.failure, brief=brief)
+        return words if len(words) <= _LONGEST_FAILURE else f"{words[: _LONGEST_FAILURE - 1]}…"
     if growth is None:
         return "–"
     rate, low, high = _measured(component, growth)
@@ -298,6 +304,11 @@ def signal_cell(signal: SignalResult) -> str:
 def interval_words(low: float | None, high: float | None) -> str:
     """Give an interval after a rate (`` [127.9, 128.2]``), or nothing when it is not known."""
     return "" if low is None or high is None else f" [{format_number(low)}, {format_number(high)}]"
+
+
+def decided_cell(component: ComponentResult) -> str:
+    """Name what decided, for a table; a failure was not decided by a signal."""
+    return "–" if component.verdict is Verdict.FAILED else decided_words(component.decided_by)
 
 
 def decided_words(decided_by: str | None) -> str:
@@ -386,8 +397,16 @@ def overhead_sentence(component: ComponentResult) -> str:
 
 
 def telling_frames(failure: Failure, most: int) -> tuple[str, ...]:
-    """Give the lines of a failure's stack that tell most: a traceback's last, of any other dump the first."""
-    return failure.stack[-most:] if failure.reason == "exception" else failure.stack[:most]
+    """Give the lines of a failure's stack that tell most: a traceback's last, of any other dump the first.
+
+    Soak's own frames, below the component's, are left out; so is how a process that hung was ended to get its stack.
+    """
+    lines = [line for line in failure.stack if not _OWN_FRAME.search(line)]
+    if failure.reason == "hang" and lines and lines[0].startswith("Fatal Python error"):
+        lines = lines[1:]
+    while lines and not lines[0].strip():
+        lines = lines[1:]
+    return tuple(lines[-most:] if failure.reason == "exception" else lines[:most])
 
 
 # One cause
@@ -424,6 +443,27 @@ def more_causes_sentence(causes: Sequence[Cause]) -> str | None:
     together = f", {byte_rate(rate)} per call{'' if len(causes) == 1 else ' together'}" if rate else ""
     suspected = " suspected" if not any(cause.confirmed for cause in causes) else ""
     return f"… and {format_count(len(causes))} more{suspected} cause{'' if len(causes) == 1 else 's'}{together}."
+
+
+def cause_facts(cause: Cause) -> list[str]:
+    """Give what is known of a cause beyond its sentence: bytes and blocks per cycle, since when, type, fingerprint."""
+    facts = []
+    if cause.bytes_per_iteration is not None:
+        measured = f"{format_number(cause.bytes_per_iteration)} B/cycle"
+        allocated = cause.allocated_bytes_per_iteration
+        facts.append(measured if allocated is None else f"{measured} asked for, {format_number(allocated)} B allocated")
+    if cause.blocks_per_iteration is not None:
+        blocks = format_number(cause.blocks_per_iteration)
+        facts.append(f"{blocks} {'block' if blocks == '1' else 'blocks'}/cycle")
+    if cause.since is not None:
+        facts.append(f"since cycle {format_count(cause.since)} at the latest")
+    facts += [f"{name} {value}" for name, value in (("type", cause.type), ("fingerprint", cause.fingerprint)) if value]
+    return facts
+
+
+def planted_words(kind: str) -> str:
+    """Name what was planted as a control, in the plural: ``file descriptors``."""
+    return _PLANTED_WORDS.get(kind, kind)
 
 
 def opened_words(opened: Opened) -> str:
@@ -513,7 +553,7 @@ def short_number(value: float, *, up: bool = False) -> str:
 
 
 def _group_words(components: Sequence[ComponentResult], known: frozenset[str], planted: frozenset[str]) -> list[str]:
-    """Say components that are not clean, verdict by verdict: few by name, many by number, those that grow most named."""
+    """Say components that are not clean, verdict by verdict: few by name, of many those that grow most."""
     groups = []
     for verdict, group in groupby(components, key=lambda component: component.verdict):
         members = list(group)
@@ -530,7 +570,9 @@ def _group_words(components: Sequence[ComponentResult], known: frozenset[str], p
 
 
 def _by_words(component: ComponentResult) -> str:
-    """Say by how much a leak grows, after its name: `` by 106 B per call``; nothing of any other component."""
+    """Say after a component's name by how much it grows (`` by 106 B per call``) or where it failed (`` in setup``)."""
+    if component.verdict is Verdict.FAILED and component.failure is not None:
+        return f" in {_phase_words(component.failure)}"
     return growth_words(component.growth).removeprefix("grows") if component.verdict is Verdict.LEAK else ""
 
 
@@ -589,15 +631,20 @@ def _measured(component: ComponentResult, growth: Growth) -> tuple[float | None,
 def _failure_words(failure: Failure | None, *, brief: bool = False) -> str:
     if failure is None:
         return "failed"
-    where = f"call {format_count(failure.cycle)}" if failure.phase == "cycle" else failure.phase
     verb = "hung" if failure.reason == "hang" else "failed"
     lines = printable(failure.detail).strip().splitlines()
-    return f"{verb} in {where}" + ("" if brief or not lines else f": {lines[-1].rstrip('.')}")
+    return f"{verb} in {_phase_words(failure)}" + ("" if brief or not lines else f": {lines[-1].rstrip('.')}")
+
+
+def _phase_words(failure: Failure) -> str:
+    return f"call {format_count(failure.cycle)}" if failure.phase == "cycle" else failure.phase
 
 
 def _growth_until_then(growth: Growth | None) -> str:
     if growth is None or growth.per_iteration is None:
         return ""
+    if short_number(growth.per_iteration) == "0":
+        return "; until then it did not grow"
     return f"; until then it {growth_words(growth).replace('grows', 'grew')}"
 
 

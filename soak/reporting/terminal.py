@@ -157,7 +157,7 @@ def _verdicts(result: RunResult, known: Collection[str], console: Console) -> Ta
             _text(component.name, "bold"),
             Text(say.verdict_words(component, excused), "dim" if excused else STYLES[component.verdict]),
             _text(say.growth_cell(component, brief=brief)),
-            *((_text(say.decided_words(component.decided_by)),) if wide else ()),
+            *((_text(say.decided_cell(component)),) if wide else ()),
             format_count(component.iterations),
             format_duration(component.seconds),
             *((why,) if with_why else ()),

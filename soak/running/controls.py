@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
+from soak.attribution.rounding import chunk_bytes
 from soak.inside.injection import CONTROL
 from soak.measurements import SIGNALS, Role
 from soak.results import Blank, ComponentResult, Controls, SignalSpike, Spike
@@ -28,7 +29,6 @@ _N_MIN = 2048
 _SPIKE_ITERATIONS, _SPIKE_N_MIN = 4096, 512
 _CHECKPOINTS = 64
 """As many as the rule needs for one look at the end, a whole number of planted leaks apart."""
-_CHUNK_ALIGNMENT, _CHUNK_HEADER = 16, 8
 _AT_ONCE = 2
 
 
@@ -37,11 +37,6 @@ _AT_ONCE = 2
 _ALONE = (("thread", 1, 64), ("mmap", 16384, 16))
 _SIGNALS = {"object": "python_blocks", "fd": "fds", "child": "children", "mmap": "mapped", "thread": "threads"}
 """By which signal each kind is found again."""
-
-
-def allocated_bytes(requested: int) -> int:
-    """Return the size of the chunk glibc's malloc takes for a request on a 64-bit machine: 128 for 105 to 120."""
-    return max(32, -(-(requested + _CHUNK_HEADER) // _CHUNK_ALIGNMENT) * _CHUNK_ALIGNMENT)
 
 
 def run_controls(surroundings: Surroundings) -> Controls:
@@ -144,7 +139,7 @@ def _judge_blank(course: Course) -> Blank:
 
 
 def _judge_spike(course: Course) -> Spike:
-    planted = allocated_bytes(PLANTED_BYTES)
+    planted = chunk_bytes(PLANTED_BYTES)
     series = course.judgement.series
     heap, tracked = series.get("heap"), series.get("tracked")
     failed = set()

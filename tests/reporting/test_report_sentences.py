@@ -99,7 +99,8 @@ def test_the_headline_of_a_clean_project_begins_with_good_news():
 
     expected = (
         "none of the six components that count grows by more than 1 B per call; "
-        "four components leak but do not count (display 0 by 106 B per call, display 1 by 106 B, display 2 by 106 B and one more)."
+        "four components leak but do not count (display 0 by 106 B per call, display 1 by 106 B, display 2 by 106 B "
+        "and one more)."
     )
     assert say.headline(a_run(*excused, *clean)) == expected
 
@@ -182,7 +183,23 @@ def test_the_headline_never_claims_a_tighter_bound_than_was_proven():
             a_failure("unpack", failure=Failure("cycle", 9, "signal", "SIGSEGV"), growth=growth(64.0, 63.0, 65.0)),
             "unpack failed in call 9: SIGSEGV; until then it grew by 64 B per call.",
         ),
+        (
+            a_failure("unpack", failure=Failure("teardown", 9, "exception", "E"), growth=growth(0.0, 0.0, 0.1)),
+            "unpack failed in teardown: E; until then it did not grow.",
+        ),
         (a_failure("unpack", failure=None), "unpack failed."),
+        (
+            a_leak("get", growth=growth(0.1004, 0.06, 0.12, signal="fds")),
+            "get grows by 1 file descriptor every 10 calls: 20,480 calls in 8.5 s.",
+        ),
+        (
+            a_leak(
+                "get",
+                growth=growth(0.0159, 0.01, 0.02, signal="threads"),
+                signals={"tracked": signal("tracked", 1_300.0, 1_290.0, 1_310.0, verdict=Verdict.LEAK)},
+            ),
+            "get grows by 1 thread every 63 calls, and by 1,300 B of memory: 20,480 calls in 8.5 s.",
+        ),
     ],
 )
 def test_a_component_is_said_in_one_sentence(component, expected):
@@ -210,7 +227,16 @@ def test_a_component_is_said_in_one_sentence(component, expected):
             "106 B/cycle [105, 107]",
         ),
         (a_leak(growth=None), "–"),
-        (a_failure(), "–"),
+        (a_failure(failure=None), "–"),
+        (a_failure(), "failed in call 7: decoder.errors.DecodeError: appendedFrame…"),
+        (a_failure(failure=Failure("setup", 0, "exception", "no camera")), "failed in setup: no camera"),
+        (
+            a_leak(
+                growth=dataclasses.replace(growth(160.0, -104.0, 286.0), unit="blocks", per_iteration=2.0),
+                signals={"heap": signal("heap", 2.0, 1.9, 2.1)},
+            ),
+            "2 blocks/cycle [1.9, 2.1] (160 B)",
+        ),
     ],
 )
 def test_growth_fits_a_table_cell(component, expected):
@@ -256,9 +282,9 @@ def test_into_a_cache_that_fills_the_command_waits_until_it_is_full():
 def test_why_a_driver_failed_is_not_said_twice():
     """The sentence has the detail; what was measured until then is what remains to be said."""
     failure = Failure("cycle", 7, "exception", "ValueError: no frame")
-    why = "The driver failed in cycle 7: ValueError: no frame. Until then: CLEAN, nothing grew."
+    why = "The driver failed in cycle 7: ValueError: no frame. Until then CLEAN: nothing grew."
 
-    assert say.added_why(a_failure(failure=failure, why=why)) == "Until then: CLEAN, nothing grew."
+    assert say.added_why(a_failure(failure=failure, why=why)) == "Until then CLEAN: nothing grew."
     assert say.added_why(a_failure(failure=failure, why="Stopped.")) == "Stopped."
     assert say.added_why(a_component(why="Flat.")) == "Flat."
 
