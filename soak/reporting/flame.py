@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from soak.reporting.files import short_frame
 from soak.reporting.markup import Markup, element
-from soak.reporting.palette import FIGURE, Shade
+from soak.reporting.palette import FIGURE, Shade, paper_css
 from soak.reporting.sentences import byte_rate
 from soak.results import Cause
 
@@ -34,6 +34,7 @@ _STYLE = (
     f".{_CLASS} rect{{stroke:{FIGURE['paper'].dark}}}"
     + "".join(f".{_CLASS} .{name}{{fill:{shade.dark}}}" for name, shade in BOXES.items())
     + "}"
+    + paper_css()
 )
 
 

@@ -41,8 +41,15 @@ def figure_css() -> str:
     dark = _rules(1)
     return (
         ".soak-figure text{font-family:system-ui,-apple-system,'Segoe UI',Helvetica,Arial,sans-serif}"
-        f"{_rules(0)}@media screen and (prefers-color-scheme:dark){{{dark}}}"
+        f"{_rules(0)}@media screen and (prefers-color-scheme:dark){{{dark}}}{paper_css()}"
     )
+
+
+def paper_css() -> str:
+    """Give a figure that is a document of its own its paper: a browser shows it on white, whatever the setting is."""
+    light, dark = FIGURE["paper"]
+    root = ".soak-figure:root{background:"
+    return f"{root}{light}}}@media screen and (prefers-color-scheme:dark){{{root}{dark}}}}}"
 
 
 def _rules(paper: int) -> str:
