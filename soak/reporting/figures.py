@@ -194,6 +194,10 @@ def _fit(axes: Axes, change: Series, signal: SignalResult, windows: Windows, uni
         axes.fill_between(at, edges[0], edges[1], color=_FAN, linewidth=0, zorder=1)
     label = f"fitted rate, {short_number(rate)} {unit} per cycle"
     axes.plot((start, end), (level + rate * start, level + rate * end), color=_FIT, linewidth=2.2, label=label)
+    last = float(change.cycles[-1])
+    if last > end:  # where the same rate leads: what was read later lies on it, or does not
+        goes_on = (level + rate * end, level + rate * last)
+        axes.plot((end, last), goes_on, color=_FIT, linewidth=1.1, linestyle=(0, (6, 4)), zorder=3)
     if signal.verdict is Verdict.LEAK:
         axes.axvline(end, color=_FIT, linewidth=0.8, linestyle=(0, (4, 3)))
         # Where no line is: between the fitted line and the tolerance late in the series, above both early.

@@ -107,11 +107,7 @@ def _overview(
     rows = [
         (
             element("a", component.name, href=f"#{anchors[component.name]}"),
-            join(
-                _badge(component.verdict),
-                _reason("planted" if component.name in planted else None),
-                _reason(excuse(component, known)),
-            ),
+            join(_badge(component.verdict), _reason(say.asides(component, known, planted))),
             say.growth_cell(component),
             say.decided_cell(component),
             format_count(component.iterations),
@@ -127,7 +123,7 @@ def _component(
     component: ComponentResult, anchor: str, figure: str | None, audit: Markup | None, known: Collection[str]
 ) -> Markup:
     why, excused = say.added_why(component), excuse(component, known)
-    needed, caveat = say.needed_sentence(component), say.caveat_sentence(component)
+    needed, caveat = say.needed_command(component), say.caveat_sentence(component)
     return element(
         "section",
         element("div", element("h2", component.name), _badge(component.verdict), class_="title"),
@@ -135,7 +131,7 @@ def _component(
         element("p", why) if why else None,
         element("p", caveat) if caveat else None,
         element("p", say.excuse_sentence(excused)) if excused else None,
-        element("p", needed) if needed else None,
+        element("p", "To decide it: ", element("code", needed)) if needed else None,
         *(element("p", message, class_="note") for message in component.messages),
         element("p", say.pacing_sentence(component.pacing)) if component.pacing.missed_deadlines else None,
         _failure(component, component.failure) if component.failure is not None else None,
@@ -366,8 +362,8 @@ def _badge(verdict: Verdict) -> Markup:
     return element("span", element("b", say.SYMBOLS[verdict]), f" {verdict}", class_=f"badge {verdict}")
 
 
-def _reason(excused: str | None) -> Markup | None:
-    return None if excused is None else element("span", f" {excused}", class_="note")
+def _reason(aside: str | None) -> Markup | None:
+    return None if aside is None else element("span", f" {aside}", class_="note")
 
 
 def _passed(ok: bool) -> Markup:

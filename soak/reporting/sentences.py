@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 
@@ -208,6 +208,12 @@ def planted_components(result: RunResult) -> frozenset[str]:
     )
 
 
+def asides(component: ComponentResult, known: Collection[str], planted: Collection[str]) -> str | None:
+    """Say what a reader must know beside a verdict: that its growth is planted, or does not count; None for nothing."""
+    reasons = ("planted" if component.name in planted else None, excuse(component, known))
+    return ", ".join(reason for reason in reasons if reason) or None
+
+
 def command_line(result: RunResult) -> str:
     """Give the command that makes this run again: the setting ``command``, else the components' targets."""
     command = result.settings.get("command")
@@ -239,9 +245,9 @@ def component_sentence(component: ComponentResult) -> str:
     return f"{name} could not be decided yet: {ran}."
 
 
-def verdict_words(component: ComponentResult, excused: str | None = None) -> str:
-    """Give the verdict with its shape, and why it does not count where it does not: ``▲ LEAK (gate is off)``."""
-    return f"{SYMBOLS[component.verdict]} {component.verdict}" + (f" ({excused})" if excused else "")
+def verdict_words(component: ComponentResult, aside: str | None = None) -> str:
+    """Give the verdict with its shape, and what ``asides`` says of it: ``▲ LEAK (gate is off)``."""
+    return f"{SYMBOLS[component.verdict]} {component.verdict}" + (f" ({aside})" if aside else "")
 
 
 def growth_words(growth: Growth | None) -> str:
@@ -322,6 +328,12 @@ def decided_words(decided_by: str | None) -> str:
 
 
 def needed_sentence(component: ComponentResult) -> str | None:
+    """Say with which command to decide what is open; None when nothing is, or no number of cycles is known."""
+    command = needed_command(component)
+    return None if command is None else f"To decide it: {command}"
+
+
+def needed_command(component: ComponentResult) -> str | None:
     """Give the command that would decide what is open, or None when nothing is or no number of cycles is known."""
     if component.verdict not in (Verdict.INCONCLUSIVE, Verdict.SETTLING) or not component.needed_iterations:
         return None
@@ -333,7 +345,7 @@ def needed_sentence(component: ComponentResult) -> str | None:
     if full_at:
         # Else a cache that still fills is taken for a leak again, and that ends the run.
         command += ["--n-min", str(max(math.ceil(_CACHE_FITS_INTO_N_MIN * full_at), component.n_min or 0))]
-    return f"To decide it: {shlex.join(command)}"
+    return shlex.join(command)
 
 
 def added_why(component: ComponentResult) -> str:

@@ -142,6 +142,7 @@ def _verdicts(result: RunResult, known: Collection[str], console: Console) -> Ta
     wide = console.width >= _WIDE
     with_why = wide and console.is_terminal
     brief = console.width < _NARROW
+    planted = say.planted_components(result)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for title in ("component", "verdict", "growth", *(("decided by",) if wide else ())):
         table.add_column(title, no_wrap=wide, overflow="fold")
@@ -155,7 +156,10 @@ def _verdicts(result: RunResult, known: Collection[str], console: Console) -> Ta
         why.no_wrap, why.overflow = True, "ellipsis"
         table.add_row(
             _text(component.name, "bold"),
-            Text(say.verdict_words(component, excused), "dim" if excused else STYLES[component.verdict]),
+            Text(
+                say.verdict_words(component, say.asides(component, known, planted)),
+                "dim" if excused else STYLES[component.verdict],
+            ),
             _text(say.growth_cell(component, brief=brief)),
             *((_text(say.decided_cell(component)),) if wide else ()),
             format_count(component.iterations),

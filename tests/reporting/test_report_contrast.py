@@ -29,7 +29,7 @@ def contrast(one: str, other: str) -> float:
 
 def page_colours(paper: int) -> dict[str, str]:
     """Give the page's colours by name: those of the dark setting over those of the light one."""
-    light, dark = re.findall(r":root\{([^}]*)\}", page_css())
+    light, dark = re.findall(r"(?<![\w-]):root\{([^}]*)\}", page_css())
     return dict(re.findall(r"--([a-z]+):(#[0-9a-f]+)", light + (f";{dark}" if paper == DARK else "")))
 
 
