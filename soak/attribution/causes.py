@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from soak.analysis.ledger import Suspect
-from soak.attribution.accounts import draw_nodes
+from soak.attribution.accounts import draw_chain, draw_nodes
 from soak.attribution.holders import UNSCANNED, Fate, Memory, advise, describe_holders
 from soak.attribution.rounding import allocated_bytes
 from soak.results import Cause, HoldingCache, Place
@@ -146,7 +146,7 @@ def _cause(
         type=worst.fate.type,
         advice=_advice(worst, advice[kind], held_by) + _taker(kind, where),
         holder=holder,
-        chain=draw_nodes(account.chain, name_site),
+        chain=draw_chain(account.chain, name_site),
         ring=draw_nodes(account.ring, name_site),
     )
 

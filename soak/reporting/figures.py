@@ -169,9 +169,11 @@ def _draw_memory(axes: Axes, lines: Sequence[tuple[Series, str, str]], points: i
 
 
 def _shade(axes: Axes, windows: Windows) -> None:
+    newer = "window"
     if windows.start < windows.middle:
+        newer = "newer window"
         axes.axvspan(windows.start, windows.middle, color=_OLDER, linewidth=0, zorder=0, label="older window")
-    axes.axvspan(windows.middle, windows.end, color=_NEWER, linewidth=0, zorder=0, label="newer window")
+    axes.axvspan(windows.middle, windows.end, color=_NEWER, linewidth=0, zorder=0, label=newer)
 
 
 def _fitted_at(change: Series, signal: SignalResult, windows: Windows, cycle: float) -> float:

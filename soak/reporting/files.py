@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 _INSTALLED = re.compile(r".*/(?:(?:site|dist)-packages|lib(?:64)?/python3\.\d+t?)/")
 _BUILT_FROM = re.compile(r".*/[Pp]ython-3[^/]*/(?=[A-Z])")
 """Where CPython was built: its sources are in Modules/, Objects/, Python/, …"""
+_IN_PYTHON = re.compile(r" at (.*\.pyx?):\d+$")
 _IN_FRAME = re.compile(r"(?<= at )/.*?(?=:\d+(?: in |$))")
 
 
@@ -38,7 +40,11 @@ def short_frame(frame: str) -> str:
     return _IN_FRAME.sub(lambda match: library_file(match.group()) or match.group(), frame)
 
 
-def is_own(frame: str) -> bool:
-    """Whether a line of a stack is in Python code that is no library's: where a person will look first."""
-    place = re.search(r" at (.*\.pyx?):\d+$", frame)
+def own_frame(stack: Sequence[str]) -> str | None:
+    """Return the innermost line of a stack in Python code that is no library's: where a person will look first."""
+    return next((frame for frame in stack if _is_own(frame)), None)
+
+
+def _is_own(frame: str) -> bool:
+    place = _IN_PYTHON.search(frame)
     return place is not None and library_file(place[1]) is None and not place[1].startswith("<")

@@ -17,7 +17,7 @@ from soak.measurements import SIGNALS
 from soak.reporting import sentences as say
 from soak.reporting.audit_words import AUDIT_TITLES, audit_rows, audit_sentence
 from soak.reporting.chain import chain_figure
-from soak.reporting.files import is_own, short_file, short_frame
+from soak.reporting.files import own_frame, short_file, short_frame
 from soak.reporting.flame import flame_graph
 from soak.reporting.markup import Markup, element, join
 from soak.reporting.outcome import excuse, known_fingerprints, worst_first
@@ -133,7 +133,6 @@ def _component(
         element("p", say.excuse_sentence(excused)) if excused else None,
         element("p", "To decide it: ", element("code", needed)) if needed else None,
         *(element("p", message, class_="note") for message in component.messages),
-        element("p", say.pacing_sentence(component.pacing)) if component.pacing.missed_deadlines else None,
         _failure(component, component.failure) if component.failure is not None else None,
         _causes(component.causes, known),
         _survivors(component),
@@ -241,7 +240,7 @@ def _cause(cause: Cause, *, draws: bool, is_known: bool) -> Markup:
 
 def _frames(stack: Sequence[str]) -> Iterator[str]:
     """Give a stack's lines; the first in a person's own Python code stands out."""
-    own = next((frame for frame in stack if is_own(frame)), None)
+    own = own_frame(stack)
     for number, frame in enumerate(stack):
         yield "\n" if number else ""
         yield element("b", short_frame(frame)) if frame is own else short_frame(frame)
@@ -425,8 +424,8 @@ def _plain(name: str, value: Any) -> str:
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, int) and name == "memory_bytes":
-        return format_size(value)
+    if isinstance(value, int):
+        return format_size(value) if name == "memory_bytes" else format_count(value)
     if isinstance(value, float):
         return format_number(value)
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

@@ -15,7 +15,7 @@ from datetime import datetime
 from itertools import groupby
 
 from soak.measurements import SIGNALS
-from soak.reporting.files import short_file, short_frame
+from soak.reporting.files import library_file, own_frame, short_file, short_frame
 from soak.reporting.outcome import excuse, known_fingerprints, worst_first
 from soak.results import (
     Cause,
@@ -433,6 +433,7 @@ def cause_sentence(cause: Cause) -> str:
     where = f" in {place_words(cause.where)}" if cause.where is not None else ""
     if cause.python_where is not None:
         where += f"{', called' if where else ''} from {place_words(cause.python_where)}"
+    where += _reached_from(cause)
     state = _STATE_WORDS.get(cause.state)
     certain = "" if cause.confirmed else "Suspected: "
     kind = _KIND_WORDS.get(cause.kind, cause.kind)
@@ -464,7 +465,7 @@ def cause_facts(cause: Cause) -> list[str]:
         measured = f"{format_number(cause.bytes_per_iteration)} B/cycle"
         allocated = cause.allocated_bytes_per_iteration
         facts.append(measured if allocated is None else f"{measured} asked for, {format_number(allocated)} B allocated")
-    if cause.blocks_per_iteration is not None:
+    if cause.blocks_per_iteration:  # none come with a buffer that grows
         blocks = format_number(cause.blocks_per_iteration)
         facts.append(f"{blocks} {'block' if blocks == '1' else 'blocks'}/cycle")
     if cause.since is not None:
@@ -694,16 +695,30 @@ def _opened_sentence(cause: Cause) -> str:
     often = f"1 every {period_words(1 / rate)} calls" if 0 < rate < 0.95 else f"{short_number(rate)} per call"
     places = [place_words(place) for place in (cause.where, cause.python_where) if place is not None]
     verb = "opened" if cause.kind == "file-descriptor" else "started"
-    where = f", {verb} in {', called from '.join(places)}" if places else ""
+    where = f", {verb} in {', called from '.join(places)}{_reached_from(cause)}" if places else ""
     what = "; ".join(map(opened_words, cause.opened[:_MOST_NAMED]))
     return _capital(f"{_KIND_WORDS.get(cause.kind, cause.kind)}, {often}{where}{': ' if what else ''}{what}.")
 
 
+def _reached_from(cause: Cause) -> str:
+    """Name the line of a person's own that leads into a library: there something can be done."""
+    own, place = own_frame(cause.stack), cause.python_where
+    if own is None or place is None or place.file is None or library_file(place.file) is None:
+        return ""
+    function, _, line = own.rpartition(" at ")
+    file, _, number = line.rpartition(":")
+    return f", reached from {function} ({short_file(file)}:{number})"
+
+
 def _every_words(cause: Cause) -> str:
-    size = "" if cause.requested_size is None else f"a block of {format_count(cause.requested_size)} B"
     if cause.every is None:
         return ""
-    return f" ({size or 'one'} every {'call' if cause.every == 1 else f'{period_words(cause.every)} calls'})"
+    blocks = round(cause.blocks_per_iteration or 1.0)
+    what = f"{format_count(blocks)} blocks" if blocks > 1 else "one"
+    if cause.requested_size is not None:
+        size = f"{format_count(cause.requested_size)} B"
+        what = f"{what} of {size}" if blocks > 1 else f"a block of {size}"
+    return f" ({what} every {'call' if cause.every == 1 else f'{period_words(cause.every)} calls'})"
 
 
 def _spike_words(controls: Controls) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from soak.reporting.files import is_own, library_file, short_file, short_frame
+from soak.reporting.files import library_file, own_frame, short_file, short_frame
 
 
 @pytest.mark.parametrize(
@@ -39,4 +39,4 @@ def test_libraries_lose_the_folders_they_are_installed_in(path, library, short):
 def test_a_line_of_a_stack_keeps_the_path_of_what_is_no_library(frame, short, own):
     """Those lines are where a person goes, by a click."""
     assert short_frame(frame) == short
-    assert is_own(frame) == own
+    assert own_frame([frame]) == (frame if own else None)

@@ -22,7 +22,7 @@ from builder import (
 from soak.reporting.figures import component_figure, parts_figure
 from soak.reporting.html import render_html
 from soak.reporting.markup import Markup, element
-from soak.results import Failure, Pacing, TracemallocResult
+from soak.results import Failure, TracemallocResult
 
 VOID = {"meta"}
 EVIL = '<script>alert("x")</script>&\x1b[31m\x00'
@@ -204,23 +204,17 @@ def test_a_planted_leak_is_not_taken_for_one_that_was_found():
     assert "A leak was planted in numpy conversion alone." in page.of("p")
 
 
-def test_missed_deadlines_are_said_before_the_evidence():
-    """A paced night that was late is seen without opening anything; one that was not is not mentioned."""
-    late = a_component(pacing=Pacing(interval_s=0.1, mean_period_s=0.1, missed_deadlines=3, worst_lag_s=0.25))
-    sentence = "Paced at 100 ms, 100 ms per call on average; 3 deadlines missed, worst lag 250 ms."
-
-    assert sentence in Page(render_html(a_run(late), {})).of("p")
-    assert not any("deadline" in text for text in Page(render_html(a_run(a_component()), {})).of("p"))
-
-
 def test_settings_are_shown_as_people_write_them():
     """A table for components, no column that says nothing, no raw numbers of bytes."""
-    settings = {"components": {"get": {"budget_s": 6.0, "gate": True, "iterations": None}}, "known": []}
+    settings = {
+        "components": {"get": {"budget_s": 6.0, "gate": True, "iterations": None, "n_min": 20_000}},
+        "known": [],
+    }
     page = Page(render_html(a_run(a_component(), settings=settings, environment={"memory_bytes": 2**34}), {}))
 
     assert {"budget_s", "gate"} <= set(page.of("th"))
     assert "iterations" not in page.of("th")
-    assert {"6", "yes"} <= set(page.of("td"))
+    assert {"6", "yes", "20,000"} <= set(page.of("td"))
     assert page.of("dt") == ["components", "memory_bytes"]
     assert page.of("dd") == ["16 GiB"]
 

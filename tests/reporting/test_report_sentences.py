@@ -329,6 +329,26 @@ def test_a_counted_leak_says_what_would_look_the_same():
         (a_cause(kind="thread", state="unknown", bytes_per_iteration=None, requested_size=None, every=10.0, where=None,
                  python_where=None),
          "Threads that do not end (one every 10 calls)."),
+        (
+            a_cause(
+                kind="python-object", state="held", requested_size=None, blocks_per_iteration=1.994,
+                where=Place("_parse_array_unicode", "/build/Python-3.11.7/Modules/_json.c", 847),
+                python_where=Place("raw_decode", "/usr/lib/python3.11/json/decoder.py", 353),
+                stack=("raw_decode at /usr/lib/python3.11/json/decoder.py:353", "cycle at /home/me/my_script.py:8"),
+            ),
+            (
+                "Python objects, 106 B per call (2 blocks every call) in _parse_array_unicode (Modules/_json.c:847), "
+                "called from raw_decode (json/decoder.py:353), reached from cycle (my_script.py:8); "
+                "something still holds it."
+            ),
+        ),
+        (
+            a_cause(
+                state="unknown", bytes_per_iteration=2_286.0, requested_size=None, every=64.7, python_where=None,
+                where=Place("libffi.so.8+0x6f79", None, None, "/usr/lib/libffi.so.8"),
+            ),
+            "Native memory, 2,286 B per call (one every 65 calls) in libffi.so.8+0x6f79.",
+        ),
         (a_cause(kind="new-kind", state="unknown", where=None, python_where=Place(None, None, None)),
          "New-kind, 106 B per call (a block of 106 B every call) from an unknown place."),
     ],
