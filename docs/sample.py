@@ -37,7 +37,7 @@ QUIET = (
     "--disable-component-update",
     "--disable-sync",
 )
-WIDTH, HEIGHT = 1280, 1640
+WIDTH, HEIGHT = 1280, 1480
 """Pixels: the verdicts, and what is said of the component that grows."""
 
 

@@ -66,8 +66,7 @@ section{margin-top:1.2rem;padding-top:.8rem}figure,pre,tr,.title{break-inside:av
 .lead{break-before:avoid}.noted{break-after:avoid}.scroll,figure{overflow:visible}dd.wide td{white-space:normal}
 .badge{print-color-adjust:exact;-webkit-print-color-adjust:exact}
 svg{print-color-adjust:exact;-webkit-print-color-adjust:exact}
-.measured:not([open]){display:none}
-details::details-content{content-visibility:visible;block-size:auto}summary{list-style:none;color:var(--muted)}
+.measured:not([open]){display:none}summary{list-style:none;color:var(--muted)}
 a{color:inherit;text-decoration:none}}
 """
 
