@@ -270,11 +270,11 @@ def _tracemalloc(result: TracemallocResult) -> Markup:
 
 def _failure(component: ComponentResult, failure: Failure) -> Markup:
     frames = say.telling_frames(failure, _MOST_FRAMES)
-    said = component.output_tail.rstrip().splitlines()
+    said = say.last_written(component, _LAST_LINES)
     return join(
         element("pre", failure.detail) if len(failure.detail.splitlines()) > 1 else None,  # one line stands above
         join(element("h3", "Where it was"), element("pre", "\n".join(frames))) if frames else None,
-        join(element("h3", "The last it wrote"), element("pre", "\n".join(said[-_LAST_LINES:]))) if said else None,
+        join(element("h3", "The last it wrote"), element("pre", "\n".join(said))) if said else None,
     )
 
 

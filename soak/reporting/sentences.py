@@ -421,6 +421,14 @@ def telling_frames(failure: Failure, most: int) -> tuple[str, ...]:
     return tuple(lines[-most:] if failure.reason == "exception" else lines[:most])
 
 
+def last_written(component: ComponentResult, most: int) -> list[str]:
+    """Give the last lines that a component wrote, without the stack that was made of it when it was ended."""
+    lines = component.output_tail.rstrip().splitlines()
+    if component.failure is not None and component.failure.stack and component.failure.stack[0] in lines:
+        lines = lines[: lines.index(component.failure.stack[0])]
+    return lines[-most:]
+
+
 # One cause
 
 

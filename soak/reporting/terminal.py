@@ -46,8 +46,7 @@ def print_result(result: RunResult, console: Console) -> None:
     a file nothing is wrapped: a sentence is a line, for grep.
     """
     known = known_fingerprints(result)
-    if not console.is_terminal:
-        console = Console(file=console.file, width=_ENDLESS)
+    console = with_whole_lines(console)
     controls = say.controls_sentence(result.controls)
     controls_failed = result.controls is not None and not result.controls.ok
     if controls_failed:
@@ -65,6 +64,11 @@ def print_result(result: RunResult, console: Console) -> None:
     if not controls_failed:
         _print(console, _text(controls, "dim"))
     _print(console, _text(say.headline(result), "bold"))
+
+
+def with_whole_lines(console: Console) -> Console:
+    """Return the console where it is a terminal, else one for the same file that leaves lines as long as they are."""
+    return console if console.is_terminal else Console(file=console.file, width=_ENDLESS)
 
 
 class Progress:

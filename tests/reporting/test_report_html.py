@@ -146,7 +146,7 @@ def test_a_failure_shows_the_component_s_own_frames_and_the_end_of_a_long_output
         '  File "drive_hangs.py", line 11 in wait_for_frame',
         '  File "/opt/soak/inside/loop.py", line 121 in run',
     )
-    written = "\n".join(f"frame {number}" for number in range(40))
+    written = "\n".join([*(f"frame {number}" for number in range(40)), *stack])
     page = Page(render_html(a_run(a_failure(failure=Failure("cycle", 7, "hang", "", stack), output_tail=written)), {}))
 
     shown, said, everything = page.of("pre")[:3]

@@ -150,6 +150,19 @@ def test_progress_into_a_file_is_one_line_per_finished_component():
     ]
 
 
+def test_progress_into_a_pipe_is_not_wrapped():
+    """However long the sentence, it is one line."""
+    out = io.StringIO()
+
+    with Progress(Console(file=out, width=40)) as progress:
+        progress.begin("get", 1, 1)
+        progress.done(a_component("get"))
+
+    assert out.getvalue() == (
+        "    1/1 ● CLEAN        get does not grow by more than 0.21 B per call: 20,480 calls in 8.5 s.\n"
+    )
+
+
 def test_progress_on_a_terminal_shows_every_component_at_work():
     """Two jobs, two lines; a finished one leaves the lines at work."""
     out = io.StringIO()
