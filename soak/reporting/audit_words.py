@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from soak.measurements import NOTABLE_RSS_BYTES
+from soak.reporting.files import short_frame
 from soak.reporting.sentences import byte_rate, printable, short_number
 from soak.results import AuditPart, RssAudit
 from soak.units import format_count, format_number
@@ -71,7 +72,8 @@ def audit_rows(audit: RssAudit) -> list[tuple[str, ...]]:
     cycles = audit.last_cycle - audit.first_cycle
     least = _LEAST_SHOWN * max(abs(audit.rss_bytes), *_changes(audit), 0)
     changed = [part for part in audit.parts if part.bytes]
-    parts = [(part.name, part.resident_bytes[-1], part.bytes) for part in changed if abs(part.bytes) >= least]
+    telling = [part for part in changed if abs(part.bytes) >= least]
+    parts = [(short_frame(part.name), part.resident_bytes[-1], part.bytes) for part in telling]
     others = [part for part in changed if abs(part.bytes) < least]
     if others:
         parts.append(

@@ -108,7 +108,7 @@ def _overview(
         (
             element("a", component.name, href=f"#{anchors[component.name]}"),
             join(_badge(component.verdict), _reason(say.asides(component, known, planted))),
-            say.growth_cell(component),
+            _growth(component),
             say.decided_cell(component),
             format_count(component.iterations),
             format_duration(component.seconds),
@@ -117,6 +117,13 @@ def _overview(
     ]
     titles = ("component", "verdict", "growth", "decided by", "cycles", "time")
     return _table(titles, rows, numbers=(4, 5), minor=(3, 4, 5))
+
+
+def _growth(component: ComponentResult) -> Markup:
+    """Give the growth for the overview; a narrow page shows the rate without its interval."""
+    rate, whole = say.growth_cell(component, brief=True), say.growth_cell(component)
+    rest = whole.removeprefix(rate)
+    return join(whole) if rest in ("", whole) else join(rate, element("span", rest, class_=_MINOR))
 
 
 def _component(

@@ -104,6 +104,15 @@ def test_every_link_leads_to_a_place_on_the_page_and_ids_are_unique():
     assert {str(link)[1:] for link in links} <= set(ids)
 
 
+def test_the_overview_has_the_rate_and_its_interval_apart():
+    """A narrow page has room for the rate."""
+    page = Page(render_html(a_run(a_leak("convert"), a_component("get")), {}))
+
+    assert "128 B/cycle" in page.of("td")
+    assert "≤ 0.21 B/cycle" in page.of("td")
+    assert " [127.9, 128.1] (106 requested)" in page.of("span")
+
+
 def test_controls_that_failed_stand_above_everything():
     """A run that cannot be trusted says so first."""
     page = Page(render_html(a_run(a_component(), controls=controls(ok=False, detail="it grew")), {}))
