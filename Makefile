@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install soak overnight profile view test test-long check fix bench calibrate accept torture night test-wheel clean
+.PHONY: help install soak overnight profile view test test-long check fix bench calibrate accept torture night sample test-wheel clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -58,6 +58,9 @@ torture: $(INSTALLED)  ## a thousand kill -9 at random moments, and what is left
 
 night: $(INSTALLED)  ## the cycles of a night flat out: clean, and soak itself does not grow (minutes)
 	$(BIN)/python benchmarks/night.py
+
+sample: $(INSTALLED)  ## soak with a planted leak; make reports/sample and its picture in README anew
+	$(BIN)/python docs/sample.py
 
 test-wheel: $(INSTALLED)  ## build the wheel and soak with it elsewhere, under each of PYTHONS (3.11, 3.12, 3.13)
 	$(BIN)/python .ci/test_wheel.py

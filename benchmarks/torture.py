@@ -53,7 +53,7 @@ RUN = ["run", "case.py:leak", "case.py:clean", "--n-min", "2048", "--checkpoint-
 UNTRACKED = "--no-track"
 RESUME = ["resume"]
 KILLS_OF_A_RUN = 10
-CONTROLS = 4
+CONTROLS = 5
 """Processes that a run measures before its components, when none has to be measured again."""
 AFTER_CONTROLS = 0.8
 _LOOK_EVERY_S, _ENDS_WITHIN_S = 0.02, 10.0

@@ -35,6 +35,8 @@ class SignalResult:
     since: int | None = None
     decided_at: int | None = None
     needed: int | None = None
+    judged_at: int | None = None
+    """The cycle up to which the rate was judged last; LEAK stands from ``decided_at`` on."""
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,8 @@ class Cause:
     """Of descriptors, threads and child processes: how many stay in a cycle."""
     opened: tuple[Opened, ...] = ()
     """What they are, the most frequent first."""
+    allocated_bytes_per_iteration: float | None = None
+    """What the allocators make of ``bytes_per_iteration``; None where that does not follow from the blocks' size."""
 
 
 @dataclass(frozen=True)

@@ -43,3 +43,5 @@ class SeriesVerdict:
     """INCONCLUSIVE and SETTLING: how many more cycles would decide, where that can be told."""
     is_growing: bool = False
     """The latest look saw growth above the tolerance, at one rate or not, proven to last or not."""
+    judged_at: int | None = None
+    """The cycle count n of the latest look: what ``rate`` and its interval rest on, unless LEAK stands."""

@@ -175,24 +175,30 @@ def explain(standing: Standing, *, n_min: float, unit: str = "", run: int = 0) -
     finding = Finding(int(look.finding[run]))
     rate, low, high = (float(values[run]) for values in (look.rate, look.low, look.high))
     shown, tolerance = wording.growth(rate, low, high, unit), wording.amount(look.tolerance, unit)
-    decided_at = int(standing.decided_at[run])
+    decided_at, judged_at = int(standing.decided_at[run]), int(look.end)
     match finding:
         case Finding.LEAK:
             since = math.ceil(look.since[run])
             until = None if np.isnan(standing.until[run]) else float(standing.until[run])
             reason = wording.explain_leak(shown, since, until)
-            return SeriesVerdict(Verdict.LEAK, reason, rate, low, high, decided_at, since, is_growing=True)
+            return SeriesVerdict(
+                Verdict.LEAK, reason, rate, low, high, decided_at, since, is_growing=True, judged_at=judged_at
+            )
         case Finding.CLEAN:
             reason = wording.explain_clean(high, tolerance, look.n / 2, unit)
-            return SeriesVerdict(Verdict.CLEAN, reason, rate, low, high, decided_at)
+            return SeriesVerdict(Verdict.CLEAN, reason, rate, low, high, decided_at, judged_at=judged_at)
     needed = math.ceil(look.needed[run])
     reason = wording.explain_undecided(finding, shown, tolerance, n_min, needed)
     if finding is Finding.SETTLING:
-        return SeriesVerdict(Verdict.SETTLING, reason, rate, low, high, decided_at, needed=needed, is_growing=True)
+        return SeriesVerdict(
+            Verdict.SETTLING, reason, rate, low, high, decided_at, needed=needed, is_growing=True, judged_at=judged_at
+        )
     if finding is Finding.TOO_FEW:
         return SeriesVerdict(Verdict.INCONCLUSIVE, reason, needed=needed)
     grows = finding is Finding.UNSTEADY
-    return SeriesVerdict(Verdict.INCONCLUSIVE, reason, rate, low, high, needed=needed, is_growing=grows)
+    return SeriesVerdict(
+        Verdict.INCONCLUSIVE, reason, rate, low, high, needed=needed, is_growing=grows, judged_at=judged_at
+    )
 
 
 def check_series(

@@ -19,6 +19,7 @@ from soak.units import format_size
 
 _MODULE = "module "
 _LEFT_OUT = "..."
+_RECYCLED = ("list", "dict", "tuple", "float")
 _UNCOLLECTABLE = "module gc"
 
 
@@ -133,6 +134,17 @@ def draw_nodes(links: Sequence[Link], name_site: Callable[[int], str | None]) ->
         )
         for link in links
     )
+
+
+def draw_chain(links: Sequence[Link], name_site: Callable[[int], str | None]) -> tuple[ChainNode, ...]:
+    """Return the way to what stays as a report has it; of holders that CPython recycles not who allocated them.
+
+    Its free lists hand out a list that an import made and dropped long ago, and the tracker names that import. What
+    stays in every cycle has used them up.
+    """
+    nodes = draw_nodes(links, name_site)
+    holders = (replace(node, allocated_at=None) if node.type in _RECYCLED else node for node in nodes[:-1])
+    return (*holders, *nodes[-1:])
 
 
 def describe_garbage(testimony: Testimony, most_at_once: int, name_site: Callable[[int], str | None]) -> Garbage | None:

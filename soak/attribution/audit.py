@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from soak.attribution.rounding import CHUNK_GRAIN, CHUNK_HEADER, PYMALLOC_GRAIN, PYMALLOC_LARGEST, SMALLEST_CHUNK
 from soak.measurements import NOTABLE_RSS_BYTES
 from soak.native.ledger import NATIVE, PYMALLOC_ARENA
 from soak.probes.memory import Range
@@ -29,9 +30,6 @@ Integers = NDArray[np.int64]
 _OWN_FILES = re.compile(r"memfd:soak-|/soak-[^/]*/(ring|ledger)|libsoak_tracker")
 _MOST_MAPPINGS = 4
 _LARGEST_GUARD_BYTES = 64 * 1024
-_PYMALLOC_LARGEST = 512
-_PYMALLOC_GRAIN = 16
-_CHUNK_GRAIN, _CHUNK_HEADER, _SMALLEST_CHUNK = 16, 8, 32
 _SURELY_MAPPED_BYTES = 64 * 1024
 _WARM_UP_SHARE = 1 / 8
 _MOST, _HARDLY, _LATER_SHARE = 0.5, 0.2, 0.25
@@ -242,7 +240,7 @@ class _Use:
     def __init__(self, pages: _Pages, ground: _Ground, blocks: Blocks) -> None:
         starts, sizes = blocks.addresses.astype(np.int64), blocks.sizes.astype(np.int64)
         positions = ground.positions(starts)
-        _recognise_arenas(ground, positions[(blocks.domains != NATIVE) & (sizes <= _PYMALLOC_LARGEST)])
+        _recognise_arenas(ground, positions[(blocks.domains != NATIVE) & (sizes <= PYMALLOC_LARGEST)])
         asked = pages.between(starts, starts + sizes)
         given = pages.between(*_given(starts, sizes, positions, ground))
         is_native = blocks.domains == NATIVE
@@ -266,15 +264,15 @@ def _given(starts: Integers, sizes: Integers, positions: Integers, ground: _Grou
 
     firsts, ends = starts.copy(), starts + sizes
     in_arena = lie_in(PYMALLOC_FREE)
-    ends[in_arena] = starts[in_arena] + _rounded_up(sizes[in_arena], _PYMALLOC_GRAIN)
+    ends[in_arena] = starts[in_arena] + _rounded_up(sizes[in_arena], PYMALLOC_GRAIN)
     in_heap = lie_in(MALLOC_FREE, ARENA_FREE)
-    firsts[in_heap] -= _CHUNK_HEADER
-    chunks = np.maximum(_rounded_up(sizes[in_heap] + _CHUNK_HEADER, _CHUNK_GRAIN), _SMALLEST_CHUNK)
+    firsts[in_heap] -= CHUNK_HEADER
+    chunks = np.maximum(_rounded_up(sizes[in_heap] + CHUNK_HEADER, CHUNK_GRAIN), SMALLEST_CHUNK)
     ends[in_heap] = firsts[in_heap] + chunks
     # A large block has a mapping of its own, which begins with the chunk's head.
-    begins_page = (starts - 2 * _CHUNK_HEADER) % PAGE_BYTES == 0
+    begins_page = (starts - 2 * CHUNK_HEADER) % PAGE_BYTES == 0
     alone = lie_in(_UNKNOWN) & (begins_page | (sizes >= _SURELY_MAPPED_BYTES))
-    firsts[alone] -= 2 * _CHUNK_HEADER
+    firsts[alone] -= 2 * CHUNK_HEADER
     firsts[alone] -= firsts[alone] % PAGE_BYTES
     ends[alone] = _rounded_up(ends[alone], PAGE_BYTES)
     return firsts, ends

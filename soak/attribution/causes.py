@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from soak.analysis.ledger import Suspect
-from soak.attribution.accounts import draw_nodes
+from soak.attribution.accounts import draw_chain, draw_nodes
 from soak.attribution.holders import UNSCANNED, Fate, Memory, advise, describe_holders
+from soak.attribution.rounding import allocated_bytes
 from soak.results import Cause, HoldingCache, Place
 from soak.verdict import SeriesVerdict
 
@@ -141,12 +142,25 @@ def _cause(
         python_where=python_where,
         stack=_stack(worst, locate),
         held_by=held_by,
+        allocated_bytes_per_iteration=_allocated_rate(group),
         type=worst.fate.type,
         advice=_advice(worst, advice[kind], held_by) + _taker(kind, where),
         holder=holder,
-        chain=draw_nodes(account.chain, name_site),
+        chain=draw_chain(account.chain, name_site),
         ring=draw_nodes(account.ring, name_site),
     )
+
+
+def _allocated_rate(group: Sequence[GrowingSite]) -> float | None:
+    """Return what the allocators make of the blocks that stay in a cycle; None where their sizes do not tell."""
+    total = 0.0
+    for site in group:
+        size, is_mapping = site.suspect.requested_size, site.domain == MAPPING_DOMAIN
+        given = allocated_bytes(size, is_python=site.domain != NATIVE_DOMAIN) if size and not is_mapping else None
+        if given is None or size is None:
+            return None
+        total += site.bytes_per_cycle * given / size
+    return total
 
 
 def _advice(site: GrowingSite, general: str, held_by: tuple[str, ...]) -> str:

@@ -221,7 +221,7 @@ def advise(fate: Fate, held_by: tuple[str, ...], general: str) -> str:
     if fate.state == "lost" and fate.lost_with is not None:
         return f"They are lost with what points to them, {held_by[0]}: mend that first."
     if fate.state == "lost":
-        return "Nothing points to these blocks any more: free them where the last pointer to them is dropped."
+        return "Free these blocks where the last pointer to them is dropped."
     if fate.account.cache is not None:
         return f"They are held by {fate.account.cache}."
     if fate.state == "held" and held_by:

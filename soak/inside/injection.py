@@ -122,12 +122,8 @@ def _mmap(size: int) -> Leak:
     return leak
 
 
-CONTROL = (("object", 40, 1), ("fd", 1, 16), ("child", 1, 64), ("mmap", 16384, 16))
-"""Kind, size and cycles between two of them: leaks of which each is counted by a signal that the others leave alone.
-
-So the objects are small: CPython up to 3.9 maps an arena for each 256 KiB of them, and more than one would blur what is
-read of the mappings.
-"""
+CONTROL = (("object", 106, 1), ("fd", 1, 16), ("child", 1, 64))
+"""Kind, size and cycles between two of them: leaks of which each is counted by a signal that the others leave alone."""
 
 
 def _control(_: int) -> Leak:

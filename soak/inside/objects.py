@@ -247,7 +247,7 @@ def _what(held: Any) -> str:
     name = kind.__name__
     text = "%s %s" % ("an" if name[0] in "aeiouAEIOU" else "a", name)
     if kind in _SIZED:
-        text += " of %d" % len(held)
+        text += " of " + format(len(held), ",")
     if kind in _PLAIN:
         text += ": " + _short(held)
     if kind is _FUNCTION:

@@ -37,7 +37,7 @@ _LEAST_SHARE = 0.01
 _LABEL_INCHES = 0.37
 """Two lines of text."""
 _AXES_INCHES, _ABOVE_INCHES, _BELOW_INCHES = 2.8, 0.36, 0.44
-_LONGEST_LABEL = 34
+_LONGEST_LABEL = 32
 
 
 @dataclass(frozen=True)

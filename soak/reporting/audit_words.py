@@ -8,12 +8,15 @@ from __future__ import annotations
 import re
 
 from soak.measurements import NOTABLE_RSS_BYTES
+from soak.reporting.files import short_frame
 from soak.reporting.sentences import byte_rate, printable, short_number
 from soak.results import AuditPart, RssAudit
 from soak.units import format_count, format_number
 
 _LEAST_SHARE = 0.03
 """Of the largest change: smaller ones are not named one by one."""
+_LEAST_SHOWN = 0.0005
+"""Of the largest change: what is less stands in the table as one row."""
 _MOST_SAID, _MOST_SHOWN = 4, 6
 _FOLDERS = re.compile(r"/\S*/")
 AUDIT_TITLES = ("part of RSS", "at the end", "change", "B/cycle", "share")
@@ -62,9 +65,20 @@ def telling_parts(audit: RssAudit) -> list[AuditPart]:
 
 
 def audit_rows(audit: RssAudit) -> list[tuple[str, ...]]:
-    """Give the parts that changed for a table with ``AUDIT_TITLES``; below them what is not explained, and RSS."""
+    """Give the parts that changed for a table with ``AUDIT_TITLES``; below them what is not explained, and RSS.
+
+    What changed by next to nothing is one row, so that the rows add up.
+    """
     cycles = audit.last_cycle - audit.first_cycle
-    parts = [(part.name, part.resident_bytes[-1], part.bytes) for part in audit.parts if part.bytes]
+    least = _LEAST_SHOWN * max(abs(audit.rss_bytes), *_changes(audit), 0)
+    changed = [part for part in audit.parts if part.bytes]
+    telling = [part for part in changed if abs(part.bytes) >= least]
+    parts = [(short_frame(part.name), part.resident_bytes[-1], part.bytes) for part in telling]
+    others = [part for part in changed if abs(part.bytes) < least]
+    if others:
+        parts.append(
+            ("other parts", sum(part.resident_bytes[-1] for part in others), sum(part.bytes for part in others))
+        )
     parts.append(("unexplained", audit.unexplained_resident_bytes[-1], audit.unexplained_bytes))
     parts.append(("RSS", audit.resident_bytes[-1], audit.rss_bytes))
     return [
@@ -84,7 +98,8 @@ def _signed(text: str, change: float) -> str:
 
 
 def _share(change: int, audit: RssAudit) -> str:
-    return f"{100 * change / audit.rss_bytes:.1f} %" if audit.rss_bytes else "–"
+    share = round(100 * change / audit.rss_bytes, 1) + 0.0 if audit.rss_bytes else None  # -0.0 becomes 0
+    return "–" if share is None else f"{share:.1f} %"
 
 
 def part_name(part: AuditPart) -> str:

@@ -22,7 +22,12 @@ _CHARACTER = 7.1
 _SMALL_CHARACTER = 6.5
 _ROOM_FOR_SIZE = 90.0
 _PATH = re.compile(r"\S*/")
-_STYLE = "text{font-size:13px}.small{font-size:12px}.name{font-size:12.5px;font-weight:600}.bold{font-weight:600}"
+_CLASS = "soak-chain"
+"""A page has more than one figure, and a style sheet in a figure holds for the whole page."""
+_STYLE = (
+    f".{_CLASS} text{{font-size:13px}}.{_CLASS} .small{{font-size:12px}}"
+    f".{_CLASS} .name{{font-size:12.5px;font-weight:600}}.{_CLASS} .bold{{font-weight:600}}"
+)
 
 
 def chain_figure(nodes: Sequence[ChainNode], title: str, *, is_ring: bool = False) -> Markup | None:
@@ -48,7 +53,8 @@ def chain_figure(nodes: Sequence[ChainNode], title: str, *, is_ring: bool = Fals
         width=f"{_WIDTH:g}",
         height=f"{height:g}",
         role="img",
-        class_="soak-figure",
+        class_=f"soak-figure {_CLASS}",
+        **{"aria-label": title},
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import islice, takewhile
 
 from soak.reporting import sentences as say
+from soak.reporting.files import short_frame
 from soak.results import Cause, ComponentResult
 from soak.verdict import Verdict
 
@@ -42,6 +43,7 @@ def check_sentence(result: ComponentResult) -> str:
 def _cause(cause: Cause) -> list[str]:
     # Below the test itself the stack is pytest's and the same for each.
     own = takewhile(lambda frame: not frame.startswith("pytest_pyfunc_call at "), cause.stack)
-    lines = [f"  cause: {say.cause_sentence(cause)}", *(f"    {frame}" for frame in islice(own, _MOST_FRAMES))]
+    lines = [f"  cause: {say.cause_sentence(cause)}"]
+    lines += [f"    {short_frame(frame)}" for frame in islice(own, _MOST_FRAMES)]
     lines += [f"    held by {holder}" for holder in cause.held_by]
     return [*lines, f"    {cause.advice}"] if cause.advice else lines

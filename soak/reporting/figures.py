@@ -45,6 +45,8 @@ FIGURE_SETTINGS: dict[Any, Any] = {
     "text.parse_math": False,  # a dollar in a name is a dollar
     "svg.hashsalt": "soak",  # ids depend on nothing but the drawing
 }
+_LABEL_SHARE = 0.15
+"""Of a figure's width, that a label in it takes."""
 _FEW_READINGS = 40
 """Up to so many readings are drawn as dots on their line."""
 _MEMORY_LINES = (
@@ -83,7 +85,7 @@ def component_figure(
     figure = Figure(figsize=(10, 4.8 if lines else 3.0))
     rows = figure.subplots(2 if lines else 1, 1, sharex=True, squeeze=False, height_ratios=[5, 3] if lines else None)
     # The same margins for all, so that the figures of a page stand in line; a layout engine takes half the time.
-    figure.subplots_adjust(left=0.06, right=0.97, top=0.9, bottom=0.09, hspace=0.38)
+    figure.subplots_adjust(left=0.06, right=0.955, top=0.9, bottom=0.09, hspace=0.38)
     _draw_decision(rows[0, 0], name, series, component, tolerance_bytes, points)
     if lines:
         _draw_memory(rows[1, 0], lines, points)
@@ -135,13 +137,17 @@ def _draw_decision(
     _line(axes, thin(change, points), _SERIES, "readings")
     tolerance = tolerance_of(name, last, tolerance_bytes)
     span = max(last - float(series.cycles[0]), 1.0)
-    if tolerance is not None:
-        label = f"{short_number(tolerance)} {_short_unit(unit)} per cycle, the tolerance"
-        ends = (float(series.cycles[0]), last)
-        axes.plot(ends, (0, tolerance * span), color=_MUTED, linewidth=1.2, linestyle=(0, (1, 2)), label=label)
     low, high = float(change.values.min()), float(change.values.max())
+    if tolerance is not None:
+        # Where a rate is fitted the tolerance begins with it: the two lines part as far as growth is from tolerated.
+        start = windows.start if fitted else float(series.cycles[0])
+        level = _fitted_at(change, signal, windows, start) if signal is not None and fitted else 0.0
+        label = f"{short_number(tolerance)} {_short_unit(unit)} per cycle, the tolerance"
+        end_level = level + tolerance * (last - start)
+        axes.plot((start, last), (level, end_level), color=_MUTED, linewidth=1.2, linestyle=(0, (1, 2)), label=label)
+        high = max(high, end_level)
     if signal is not None and fitted:
-        _fit(axes, change, signal, windows, _short_unit(unit))
+        _fit(axes, change, signal, windows, _short_unit(unit), tolerance or 0.0)
     room = max(high - low, (tolerance or 0.0) * span, 4 * SIGNALS[name].grain if name in SIGNALS else 0.0, 1e-9)
     axes.set_ylim(low - 0.06 * room, max(high, low + room) + 0.06 * room)
     first = format_size(float(series.values[0])) if unit == "bytes" else format_count(round(float(series.values[0])))
@@ -163,16 +169,25 @@ def _draw_memory(axes: Axes, lines: Sequence[tuple[Series, str, str]], points: i
 
 
 def _shade(axes: Axes, windows: Windows) -> None:
+    newer = "window"
     if windows.start < windows.middle:
+        newer = "newer window"
         axes.axvspan(windows.start, windows.middle, color=_OLDER, linewidth=0, zorder=0, label="older window")
-    axes.axvspan(windows.middle, windows.end, color=_NEWER, linewidth=0, zorder=0, label="newer window")
+    axes.axvspan(windows.middle, windows.end, color=_NEWER, linewidth=0, zorder=0, label=newer)
 
 
-def _fit(axes: Axes, change: Series, signal: SignalResult, windows: Windows, unit: str) -> None:
+def _fitted_at(change: Series, signal: SignalResult, windows: Windows, cycle: float) -> float:
+    """Return the level of the fitted line at a cycle."""
     rate = signal.per_iteration
     assert rate is not None, "the caller draws a fit only where there is a rate"
-    level = level_at_zero(change, rate, windows)
+    return level_at_zero(change, rate, windows) + rate * cycle
+
+
+def _fit(axes: Axes, change: Series, signal: SignalResult, windows: Windows, unit: str, tolerance: float) -> None:
+    rate = signal.per_iteration
+    assert rate is not None, "the caller draws a fit only where there is a rate"
     start, end = windows.start, windows.end
+    level = _fitted_at(change, signal, windows, 0.0)
     middle = (start + end) / 2
     if signal.low is not None and signal.high is not None:
         at = [start, middle, end]
@@ -181,18 +196,25 @@ def _fit(axes: Axes, change: Series, signal: SignalResult, windows: Windows, uni
         axes.fill_between(at, edges[0], edges[1], color=_FAN, linewidth=0, zorder=1)
     label = f"fitted rate, {short_number(rate)} {unit} per cycle"
     axes.plot((start, end), (level + rate * start, level + rate * end), color=_FIT, linewidth=2.2, label=label)
+    last = float(change.cycles[-1])
+    if last > end:  # where the same rate leads: what was read later lies on it, or does not
+        goes_on = (level + rate * end, level + rate * last)
+        axes.plot((end, last), goes_on, color=_FIT, linewidth=1.1, linestyle=(0, (6, 4)), zorder=3)
     if signal.verdict is Verdict.LEAK:
         axes.axvline(end, color=_FIT, linewidth=0.8, linestyle=(0, (4, 3)))
-        # Where the rising line is not: below it late in the series, above it early.
+        # Where no line is: between the fitted line and the tolerance late in the series, above both early.
         late = end > 0.6 * float(change.cycles[-1])
+        beside = max(end - _LABEL_SHARE * float(change.cycles[-1]), start)
+        between = level + (rate * beside + rate * start + tolerance * (beside - start)) / 2
         axes.annotate(
             f"decided at cycle {format_count(round(end))}",
-            xy=(end, 0 if late else 1),
-            xytext=(-5, 16) if late else (5, -12),
-            xycoords=("data", "axes fraction"),
+            xy=(end, between if late else 1),
+            xytext=(-5, 0) if late else (5, -12),
+            xycoords=("data", "data" if late else "axes fraction"),
             textcoords="offset points",
             ha="right" if late else "left",
-            color=_MUTED,
+            va="center" if late else "baseline",
+            color=_INK,  # it may stand on a shaded window
         )
 
 

@@ -6,7 +6,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from soak.reporting.files import short_frame
 from soak.reporting.markup import Markup, element
+from soak.reporting.palette import FIGURE, Shade, paper_css
 from soak.reporting.sentences import byte_rate
 from soak.results import Cause
 
@@ -14,13 +16,25 @@ _WIDTH = 960.0
 _ROW = 22.0
 _SMALLEST = 1.5
 """Narrower boxes are left out; their bytes are in the box above."""
-_CHARACTER = 6.6
+_CHARACTER = 7.0
 _PATH = re.compile(r"\S*/")
+_CLASS = "soak-flames"
+"""A page has more than one figure, and a style sheet in a figure holds for the whole page."""
+TEXT = Shade("#1c2126", "#f2f4f6")
+BOXES = {
+    "python": Shade("#9ecae1", "#1f5f8b"),
+    "native": Shade("#f4b183", "#8a4210"),
+    "all": Shade("#dfe3e8", "#343b43"),
+}
 _STYLE = (
-    "text{font:11px system-ui,-apple-system,'Segoe UI',Helvetica,Arial,sans-serif;fill:#1c2126;pointer-events:none}"
-    "rect{stroke:#fff;stroke-width:1}.python{fill:#9ecae1}.native{fill:#f4b183}.all{fill:#dfe3e8}"
-    "@media screen and (prefers-color-scheme:dark){text{fill:#f2f4f6}rect{stroke:#14181c}"
-    ".python{fill:#1f5f8b}.native{fill:#9a4a12}.all{fill:#343b43}}"
+    f".{_CLASS} text{{font:12px system-ui,-apple-system,'Segoe UI',Helvetica,Arial,sans-serif;"
+    f"fill:{TEXT.light};pointer-events:none}}.{_CLASS} rect{{stroke:{FIGURE['paper'].light};stroke-width:1}}"
+    + "".join(f".{_CLASS} .{name}{{fill:{shade.light}}}" for name, shade in BOXES.items())
+    + f"@media screen and (prefers-color-scheme:dark){{.{_CLASS} text{{fill:{TEXT.dark}}}"
+    f".{_CLASS} rect{{stroke:{FIGURE['paper'].dark}}}"
+    + "".join(f".{_CLASS} .{name}{{fill:{shade.dark}}}" for name, shade in BOXES.items())
+    + "}"
+    + paper_css()
 )
 
 
@@ -51,15 +65,19 @@ def flame_graph(causes: Sequence[Cause]) -> str | None:
     if not root.callees:
         return None
     height = root.depth * _ROW
+    title = f"What survives: {byte_rate(root.bytes_per_cycle)} per cycle by call path, callers on top"
     return element(
         "svg",
-        element("title", f"What survives: {byte_rate(root.bytes_per_cycle)} per cycle by call path, callers on top"),
+        element("title", title),
         element("style", Markup(_STYLE)),
         *_draw(root, 0.0, _WIDTH, 0),
         xmlns="http://www.w3.org/2000/svg",
         viewBox=f"0 0 {_WIDTH:g} {height:g}",
-        width="100%",
+        width=f"{_WIDTH:g}",
+        height=f"{height:g}",
         role="img",
+        class_=f"soak-figure {_CLASS}",
+        **{"aria-label": title},
     )
 
 
@@ -78,7 +96,7 @@ def _draw(box: _Box, left: float, width: float, row: int) -> list[Markup]:
     drawn = [
         element(
             "g",
-            element("title", f"{box.frame}: {byte_rate(box.bytes_per_cycle)} per cycle"),
+            element("title", f"{short_frame(box.frame)}: {byte_rate(box.bytes_per_cycle)} per cycle"),
             element(
                 "rect",
                 x=f"{left:.2f}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from xml.etree import ElementTree as ET
 
 from soak.reporting import sentences as say
+from soak.reporting.files import short_frame
 from soak.reporting.outcome import component_exit_code, excuse, known_fingerprints
 from soak.results import ComponentResult, RunResult
 from soak.verdict import Verdict
@@ -38,7 +39,8 @@ def render_junit(result: RunResult) -> str:
         ET.SubElement(properties, "property", name=name, value=say.printable(value))
     for component in result.components:
         suite.append(_case(component, excuse(component, known)))
-    suites = ET.Element("testsuites")
+    totals = {name: suite.get(name, "") for name in ("name", "tests", "failures", "errors", "skipped", "time")}
+    suites = ET.Element("testsuites", totals)
     suites.append(suite)
     ET.indent(suites)
     return f'<?xml version="1.0" encoding="utf-8"?>\n{ET.tostring(suites, encoding="unicode")}\n'
@@ -46,6 +48,9 @@ def render_junit(result: RunResult) -> str:
 
 def _case(component: ComponentResult, excused: str | None) -> ET.Element:
     case = ET.Element("testcase", classname="soak", name=say.printable(component.name), time=f"{component.seconds:.3f}")
+    file = component.target.partition(":")[0]
+    if file.endswith(".py"):
+        case.set("file", say.printable(file))  # viewers lead there
     sentence = say.printable(say.component_sentence(component))
     if excused is not None:
         message = f"{component.verdict}: {sentence} {say.excuse_sentence(excused)}"
@@ -64,6 +69,6 @@ def _evidence(component: ComponentResult) -> str:
     if component.failure is not None:
         texts += [component.failure.detail, *component.failure.stack]
     for cause in component.causes:
-        texts += [say.cause_sentence(cause), cause.advice, *(f"  {frame}" for frame in cause.stack)]
+        texts += [say.cause_sentence(cause), cause.advice, *(f"  {short_frame(frame)}" for frame in cause.stack)]
         texts += [f"  held by {holder}" for holder in cause.held_by]
     return "\n".join(text for text in texts if text)

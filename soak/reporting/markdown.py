@@ -34,7 +34,7 @@ def render_markdown(result: RunResult) -> str:
     blocks = [
         *_alarms(result),
         f"### soak: {escape(say.headline(result))}",
-        _table(components, known),
+        _table(components, known, say.planted_components(result)),
         *(_explanation(component, excuse(component, known)) for component in explained[:_MOST_EXPLAINED]),
         _more(len(explained) - _MOST_EXPLAINED, "component that is not clean", "components that are not clean"),
         "" if result.parts is None else f"**Sum of parts:** {escape(say.parts_sentence(result.parts))}",
@@ -50,15 +50,15 @@ def _alarms(result: RunResult) -> list[str]:
     return [f"**{escape(text)}**" for text in texts if text]
 
 
-def _table(components: Sequence[ComponentResult], known: Collection[str]) -> str:
+def _table(components: Sequence[ComponentResult], known: Collection[str], planted: Collection[str]) -> str:
     if not components:
         return ""
     rows = [
         (
             escape(component.name),
-            say.verdict_words(component, excuse(component, known)),
+            say.verdict_words(component, say.asides(component, known, planted)),
             escape(say.growth_cell(component)),
-            escape(say.decided_words(component.decided_by)),
+            escape(say.decided_cell(component)),
             format_count(component.iterations),
             format_duration(component.seconds),
         )
@@ -77,13 +77,13 @@ def _explanation(component: ComponentResult, excused: str | None) -> str:
         say.added_why(component),
         say.caveat_sentence(component),
         say.excuse_sentence(excused) if excused else None,
-        say.needed_sentence(component),
         growth_sentence(component.audit),
     )
     blocks = [
         f"**{escape(say.component_sentence(component))}** {' '.join(escape(text) for text in texts if text)}".rstrip(),
         *(_cause(cause) for cause in component.causes[:_MOST_CAUSES]),
-        _more(len(component.causes) - _MOST_CAUSES, "cause", "causes"),
+        escape(say.more_causes_sentence(component.causes[_MOST_CAUSES:]) or ""),
+        f"To decide it: {_code(needed)}" if (needed := say.needed_command(component)) else "",
         _folded("Where it was", say.telling_frames(failure, _MOST_LINES))
         if failure is not None and failure.stack
         else "",
@@ -93,7 +93,7 @@ def _explanation(component: ComponentResult, excused: str | None) -> str:
 
 def _cause(cause: Cause) -> str:
     said = f"- {escape(say.cause_sentence(cause))} {escape(cause.advice)}".rstrip()
-    trail = [*cause.stack, *(f"held by {holder}" for holder in cause.held_by)]
+    trail = say.where_lines(cause, _MOST_LINES)
     return f"{said}\n\n{_folded(say.stack_title(cause), trail)}" if trail else said
 
 

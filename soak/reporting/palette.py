@@ -18,13 +18,13 @@ class Shade(NamedTuple):
 
 FIGURE: dict[str, Shade] = {
     "ink": Shade("#24292f", "#e6e8eb"),
-    "muted": Shade("#6a7178", "#9aa3ad"),
+    "muted": Shade("#59626b", "#a4adb6"),
     "rule": Shade("#d0d4d9", "#3b424a"),
     "series": Shade("#0072b2", "#56b4e9"),
     "fit": Shade("#d55e00", "#ff8c42"),
     "free": Shade("#009e73", "#2fc79a"),
     "older": Shade("#eceef1", "#20262c"),
-    "newer": Shade("#dfe3e8", "#2a323a"),
+    "newer": Shade("#e1e5ea", "#2a323a"),
     "fan": Shade("#f6d9c5", "#5a3a26"),
     "paper": Shade("#ffffff", "#14181c"),
     "python": Shade("#7cc4ee", "#a5dcff"),
@@ -41,8 +41,15 @@ def figure_css() -> str:
     dark = _rules(1)
     return (
         ".soak-figure text{font-family:system-ui,-apple-system,'Segoe UI',Helvetica,Arial,sans-serif}"
-        f"{_rules(0)}@media screen and (prefers-color-scheme:dark){{{dark}}}"
+        f"{_rules(0)}@media screen and (prefers-color-scheme:dark){{{dark}}}{paper_css()}"
     )
+
+
+def paper_css() -> str:
+    """Give a figure that is a document of its own its paper: a browser shows it on white, whatever the setting is."""
+    light, dark = FIGURE["paper"]
+    root = ".soak-figure:root{background:"
+    return f"{root}{light}}}@media screen and (prefers-color-scheme:dark){{{root}{dark}}}}}"
 
 
 def _rules(paper: int) -> str:

@@ -15,6 +15,7 @@ from soak.profiles import MERGED, ComponentProfile, FunctionTime, ProfileRun, To
 from soak.reporting.markup import Markup, element, join
 from soak.reporting.sentences import printable
 from soak.reporting.stylesheet import page_css
+from soak.reporting.terminal import with_whole_lines
 from soak.reporting.write import write_text
 from soak.units import format_count, format_duration
 
@@ -79,6 +80,7 @@ def place_words(function: FunctionTime) -> str:
 
 def print_profile_run(run: ProfileRun, console: Console, most: int) -> None:
     """Print each component with its ``most`` functions of the largest own time, then all of them merged."""
+    console = with_whole_lines(console)
     for component in run.components:
         console.print(
             Text.assemble((printable(component.name), "bold"), "  ", printable(component_sentence(component)))

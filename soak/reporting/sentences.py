@@ -10,11 +10,12 @@ from __future__ import annotations
 import math
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 
 from soak.measurements import SIGNALS
+from soak.reporting.files import library_file, own_frame, short_file, short_frame
 from soak.reporting.outcome import excuse, known_fingerprints, worst_first
 from soak.results import (
     Cause,
@@ -59,6 +60,9 @@ _NUMBER_WORDS = (
     "twelve",
 )
 _CACHE_FITS_INTO_N_MIN = 1.7
+_LONGEST_FAILURE = 60
+"""Characters of a failure in a table; the whole stands below it."""
+_OWN_FRAME = re.compile(r'File "[^"]*/soak/inside/')
 _MOST_NAMED = 3
 """More components than this of one verdict are counted in the headline, not named."""
 
@@ -125,10 +129,11 @@ def headline(result: RunResult) -> str:
     counting = [component for component in ordered if excuse(component, known) is None]
     excused = ordered[len(counting) :]
     clean = [component for component in counting if component.verdict is Verdict.CLEAN]
-    groups = _group_words(counting[: len(counting) - len(clean)], known)
+    planted = planted_components(result)
+    groups = _group_words(counting[: len(counting) - len(clean)], known, planted)
     if clean:
         groups.append(_clean_words(clean, len(counting), tolerance_bytes(result), excused=bool(excused)))
-    return "; ".join(groups + _group_words(excused, known)) + "."
+    return "; ".join(groups + _group_words(excused, known, planted)) + "."
 
 
 def tolerance_bytes(result: RunResult) -> float:
@@ -168,7 +173,7 @@ def controls_sentence(controls: Controls | None) -> str:
         return f"The controls failed, {rests}. {' '.join(_closed(text) for text in failed)}"
     limit = blank.limit_of_detection_bytes
     seen = "" if limit is None else f"; a leak of {short_number(limit, up=True)} B per call would have been seen"
-    others = ", ".join(_PLANTED_WORDS.get(each.kind, each.kind) for each in spike.of_kinds)
+    others = ", ".join(planted_words(each.kind) for each in spike.of_kinds)
     found = f" So were planted {others}." if others else ""
     return f"The controls passed: an empty cycle does not grow{seen}. {_spike_words(controls)}{found}"
 
@@ -191,6 +196,22 @@ def combination_sentence(parts: Parts) -> str:
     if parts.high < 0:
         return f"The full cycle grows by {byte_rate(-parts.unexplained)} per call less than its parts do alone."
     return "The parts explain the growth of the full cycle."
+
+
+def planted_components(result: RunResult) -> frozenset[str]:
+    """Name the components into which the run planted a leak (``--inject``): their growth is no news."""
+    components = result.settings.get("components")
+    if not isinstance(components, Mapping):
+        return frozenset()
+    return frozenset(
+        str(name) for name, its in components.items() if isinstance(its, Mapping) and its.get("inject") is not None
+    )
+
+
+def asides(component: ComponentResult, known: Collection[str], planted: Collection[str]) -> str | None:
+    """Say what a reader must know beside a verdict: that its growth is planted, or does not count; None for nothing."""
+    reasons = ("planted" if component.name in planted else None, excuse(component, known))
+    return ", ".join(reason for reason in reasons if reason) or None
 
 
 def command_line(result: RunResult) -> str:
@@ -216,7 +237,7 @@ def component_sentence(component: ComponentResult) -> str:
     if component.verdict is Verdict.CLEAN:
         return f"{name} {_bound_words(component)}: {ran}."
     if component.verdict is Verdict.LEAK:
-        return f"{name} {growth_words(growth)}{_other_measure(growth)}: {ran}."
+        return f"{name} {growth_words(growth)}{_other_measure(growth)}{_memory_beside(component)}: {ran}."
     if component.verdict is Verdict.SETTLING:
         fills = any(cause.holder is not None and cause.holder.full_at_cycle for cause in component.causes)
         how = "into a cache that is not full yet" if fills else "but ever more slowly, like a cache that fills"
@@ -224,9 +245,9 @@ def component_sentence(component: ComponentResult) -> str:
     return f"{name} could not be decided yet: {ran}."
 
 
-def verdict_words(component: ComponentResult, excused: str | None = None) -> str:
-    """Give the verdict with its shape, and why it does not count where it does not: ``▲ LEAK (gate is off)``."""
-    return f"{SYMBOLS[component.verdict]} {component.verdict}" + (f" ({excused})" if excused else "")
+def verdict_words(component: ComponentResult, aside: str | None = None) -> str:
+    """Give the verdict with its shape, and what ``asides`` says of it: ``▲ LEAK (gate is off)``."""
+    return f"{SYMBOLS[component.verdict]} {component.verdict}" + (f" ({aside})" if aside else "")
 
 
 def growth_words(growth: Growth | None) -> str:
@@ -248,12 +269,16 @@ def growth_words(growth: Growth | None) -> str:
     return "grows"
 
 
-def growth_cell(component: ComponentResult) -> str:
+def growth_cell(component: ComponentResult, *, brief: bool = False) -> str:
     """Give the deciding growth for a table: ``128 B/cycle [127.9, 128.2]``, for CLEAN the bound ``≤ 0.21 B/cycle``.
 
     Where both requested and allocated bytes are known and differ, the other one follows: ``(106 requested)``.
+    Of a component that failed it says how. ``brief``: the rate, or the place, alone.
     """
     growth = component.growth
+    if component.verdict is Verdict.FAILED and component.failure is not None:
+        words = _failure_words(component.failure, brief=brief)
+        return words if len(words) <= _LONGEST_FAILURE else f"{words[: _LONGEST_FAILURE - 1]}…"
     if growth is None:
         return "–"
     rate, low, high = _measured(component, growth)
@@ -262,20 +287,34 @@ def growth_cell(component: ComponentResult) -> str:
         return f"≤ {short_number(max(high, 0.0), up=True)} {unit}/cycle"
     if rate is None:
         return "–"
+    if brief:
+        return f"{format_number(rate)} {unit}/cycle"
+    if growth.unit == "blocks" and growth.per_iteration is not None and low is not None and low <= 0:
+        # The number of blocks decided; their bytes come in leaps, as of a table that doubles.
+        decider = component.signals.get(growth.signal)
+        interval = interval_words(decider.low, decider.high) if decider is not None else ""
+        return f"{format_number(growth.per_iteration)} blocks/cycle{interval} ({format_number(rate)} B)"
     return f"{format_number(rate)} {unit}/cycle{interval_words(low, high)}{_aside(growth)}"
 
 
 def signal_cell(signal: SignalResult) -> str:
-    """Give one signal's rate with its interval: ``0.1 fds/cycle [0.1, 0.1]``."""
+    """Give one signal's rate with its interval: ``0.1 fds/cycle [0.1, 0.1]``, for CLEAN the bound."""
     if signal.per_iteration is None:
         return "–"
     unit = "B" if signal.unit == "bytes" else signal.unit
+    if signal.verdict is Verdict.CLEAN and signal.high is not None:
+        return f"≤ {short_number(max(signal.high, 0.0), up=True)} {unit}/cycle"
     return f"{format_number(signal.per_iteration)} {unit}/cycle{interval_words(signal.low, signal.high)}"
 
 
 def interval_words(low: float | None, high: float | None) -> str:
     """Give an interval after a rate (`` [127.9, 128.2]``), or nothing when it is not known."""
     return "" if low is None or high is None else f" [{format_number(low)}, {format_number(high)}]"
+
+
+def decided_cell(component: ComponentResult) -> str:
+    """Name what decided, for a table; a failure was not decided by a signal."""
+    return "–" if component.verdict is Verdict.FAILED else decided_words(component.decided_by)
 
 
 def decided_words(decided_by: str | None) -> str:
@@ -289,6 +328,12 @@ def decided_words(decided_by: str | None) -> str:
 
 
 def needed_sentence(component: ComponentResult) -> str | None:
+    """Say with which command to decide what is open; None when nothing is, or no number of cycles is known."""
+    command = needed_command(component)
+    return None if command is None else f"To decide it: {command}"
+
+
+def needed_command(component: ComponentResult) -> str | None:
     """Give the command that would decide what is open, or None when nothing is or no number of cycles is known."""
     if component.verdict not in (Verdict.INCONCLUSIVE, Verdict.SETTLING) or not component.needed_iterations:
         return None
@@ -300,7 +345,7 @@ def needed_sentence(component: ComponentResult) -> str | None:
     if full_at:
         # Else a cache that still fills is taken for a leak again, and that ends the run.
         command += ["--n-min", str(max(math.ceil(_CACHE_FITS_INTO_N_MIN * full_at), component.n_min or 0))]
-    return f"To decide it: {shlex.join(command)}"
+    return shlex.join(command)
 
 
 def added_why(component: ComponentResult) -> str:
@@ -364,8 +409,24 @@ def overhead_sentence(component: ComponentResult) -> str:
 
 
 def telling_frames(failure: Failure, most: int) -> tuple[str, ...]:
-    """Give the lines of a failure's stack that tell most: a traceback's last, of any other dump the first."""
-    return failure.stack[-most:] if failure.reason == "exception" else failure.stack[:most]
+    """Give the lines of a failure's stack that tell most: a traceback's last, of any other dump the first.
+
+    Soak's own frames, below the component's, are left out; so is how a process that hung was ended to get its stack.
+    """
+    lines = [line for line in failure.stack if not _OWN_FRAME.search(line)]
+    if failure.reason == "hang" and lines and lines[0].startswith("Fatal Python error"):
+        lines = lines[1:]
+    while lines and not lines[0].strip():
+        lines = lines[1:]
+    return tuple(lines[-most:] if failure.reason == "exception" else lines[:most])
+
+
+def last_written(component: ComponentResult, most: int) -> list[str]:
+    """Give the last lines that a component wrote, without the stack that was made of it when it was ended."""
+    lines = component.output_tail.rstrip().splitlines()
+    if component.failure is not None and component.failure.stack and component.failure.stack[0] in lines:
+        lines = lines[: lines.index(component.failure.stack[0])]
+    return lines[-most:]
 
 
 # One cause
@@ -380,11 +441,50 @@ def cause_sentence(cause: Cause) -> str:
     where = f" in {place_words(cause.where)}" if cause.where is not None else ""
     if cause.python_where is not None:
         where += f"{', called' if where else ''} from {place_words(cause.python_where)}"
+    where += _reached_from(cause)
     state = _STATE_WORDS.get(cause.state)
     certain = "" if cause.confirmed else "Suspected: "
     kind = _KIND_WORDS.get(cause.kind, cause.kind)
     words = f"{certain}{kind}{rate}{every}{where}{'; ' + state if state else ''}."
     return _capital(words)
+
+
+def where_lines(cause: Cause, most: int) -> tuple[str, ...]:
+    """Give a cause's stack and who holds it, a line each; no more than ``most`` of either."""
+    frames = tuple(short_frame(printable(frame)) for frame in cause.stack)
+    holders = tuple(f"held by {holder}" for holder in cause.held_by)
+    return frames[:most] + holders[:most]
+
+
+def more_causes_sentence(causes: Sequence[Cause]) -> str | None:
+    """Say that there are more causes than are shown, and what they come to; None where there are none."""
+    if not causes:
+        return None
+    rate = sum(cause.bytes_per_iteration or 0.0 for cause in causes)
+    together = f", {byte_rate(rate)} per call{'' if len(causes) == 1 else ' together'}" if rate else ""
+    suspected = " suspected" if not any(cause.confirmed for cause in causes) else ""
+    return f"… and {format_count(len(causes))} more{suspected} cause{'' if len(causes) == 1 else 's'}{together}."
+
+
+def cause_facts(cause: Cause) -> list[str]:
+    """Give what is known of a cause beyond its sentence: bytes and blocks per cycle, since when, type, fingerprint."""
+    facts = []
+    if cause.bytes_per_iteration is not None:
+        measured = f"{format_number(cause.bytes_per_iteration)} B/cycle"
+        allocated = cause.allocated_bytes_per_iteration
+        facts.append(measured if allocated is None else f"{measured} asked for, {format_number(allocated)} B allocated")
+    if cause.blocks_per_iteration:  # none come with a buffer that grows
+        blocks = format_number(cause.blocks_per_iteration)
+        facts.append(f"{blocks} {'block' if blocks == '1' else 'blocks'}/cycle")
+    if cause.since is not None:
+        facts.append(f"since cycle {format_count(cause.since)} at the latest")
+    facts += [f"{name} {value}" for name, value in (("type", cause.type), ("fingerprint", cause.fingerprint)) if value]
+    return facts
+
+
+def planted_words(kind: str) -> str:
+    """Name what was planted as a control, in the plural: ``file descriptors``."""
+    return _PLANTED_WORDS.get(kind, kind)
 
 
 def opened_words(opened: Opened) -> str:
@@ -394,13 +494,22 @@ def opened_words(opened: Opened) -> str:
 
 def stack_title(cause: Cause) -> str:
     """Say what the cause's stack shows."""
-    return "Allocated at" if cause.count_per_iteration is None else "Opened at"
+    if cause.count_per_iteration is None:
+        return "Allocated at"
+    return "Opened at" if cause.kind == "file-descriptor" else "Started at"
 
 
 def place_words(place: Place) -> str:
-    """Name a line of code: ``to_numpy (convert.py:42, numpy 2.3.1)``; what is not known is left out."""
-    file = place.file if place.file is None or place.line is None else f"{place.file}:{place.line}"
-    parts = [part for part in (file or place.module, place.package) if part]
+    """Name a line of code: ``to_numpy (convert.py:42, numpy 2.3.1)``; what is not known is left out.
+
+    Files are named without their folders (``files.short_file``).
+    """
+    file = None if place.file is None else short_file(place.file)
+    file = file if file is None or place.line is None else f"{file}:{place.line}"
+    module = None if place.module is None else place.module.rpartition("/")[2]
+    if module is not None and (place.function or "").startswith(f"{module}+"):
+        module = None  # libz.so.1+0x12ab has said it
+    parts = [part for part in (file or module, place.package) if part]
     if place.function is None:
         return ", ".join(parts) or "an unknown place"
     return f"{place.function} ({', '.join(parts)})" if parts else place.function
@@ -430,9 +539,15 @@ def rate_words(rate: float, unit: str) -> str:
         return f"{byte_rate(rate)} per call"
     one, many = _UNIT_WORDS.get(unit, (unit, unit))
     if 0 < rate < 0.95:
-        return f"1 {one} every {short_number(1 / rate)} calls"
+        return f"1 {one} every {period_words(1 / rate)} calls"
     number = short_number(rate)
     return f"{number} {one if number == '1' else many} per call"
+
+
+def period_words(cycles: float) -> str:
+    """Write how many calls apart something happens: whole where that is within 1 % (``10`` for 9.96)."""
+    whole = round(cycles, 1 - math.floor(math.log10(cycles))) if cycles >= 10 else float(round(cycles))
+    return short_number(whole if abs(whole - cycles) < 0.01 * cycles else cycles)
 
 
 def byte_rate(rate: float) -> str:
@@ -458,24 +573,39 @@ def short_number(value: float, *, up: bool = False) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def _group_words(components: Sequence[ComponentResult], known: frozenset[str]) -> list[str]:
-    """Say components that are not clean, verdict by verdict: few by name, many by number."""
+def _group_words(components: Sequence[ComponentResult], known: frozenset[str], planted: frozenset[str]) -> list[str]:
+    """Say components that are not clean, verdict by verdict: few by name, of many those that grow most."""
     groups = []
     for verdict, group in groupby(components, key=lambda component: component.verdict):
         members = list(group)
         if len(members) <= _MOST_NAMED:
-            groups += [_named_words(component, known) for component in members]
+            groups += [_named_words(component, known, planted) for component in members]
         else:
-            names = ", ".join(spoken(component.name) for component in members[:_MOST_NAMED])
+            named = sorted(members, key=_bytes_rate, reverse=True)[:_MOST_NAMED]
+            words = [spoken(component.name) + _by_words(component) for component in named]
+            names = ", ".join([words[0], *(word.removesuffix(" per call") for word in words[1:])])
             more = f"{names} and {_number_word(len(members) - _MOST_NAMED)} more"
             excused = "" if excuse(members[0], known) is None else " but do not count"
             groups.append(f"{_number_word(len(members))} components {_VERBS[verdict]}{excused} ({more})")
     return groups
 
 
-def _named_words(component: ComponentResult, known: frozenset[str]) -> str:
+def _by_words(component: ComponentResult) -> str:
+    """Say after a component's name by how much it grows (`` by 106 B per call``) or where it failed (`` in setup``)."""
+    if component.verdict is Verdict.FAILED and component.failure is not None:
+        return f" in {_phase_words(component.failure)}"
+    return growth_words(component.growth).removeprefix("grows") if component.verdict is Verdict.LEAK else ""
+
+
+def _bytes_rate(component: ComponentResult) -> float:
+    return (component.growth.bytes_per_iteration if component.growth is not None else None) or 0.0
+
+
+def _named_words(component: ComponentResult, known: frozenset[str], planted: frozenset[str]) -> str:
     name, excused = spoken(component.name), excuse(component, known)
     suffix = {"known": " (known)", "gate is off": " (does not count: its gate is off)", None: ""}[excused]
+    if component.name in planted and component.verdict is Verdict.LEAK:
+        suffix = f" (planted){suffix}"
     if component.verdict is Verdict.FAILED:
         words = _failure_words(component.failure, brief=True)
     elif component.verdict is Verdict.LEAK:
@@ -522,15 +652,20 @@ def _measured(component: ComponentResult, growth: Growth) -> tuple[float | None,
 def _failure_words(failure: Failure | None, *, brief: bool = False) -> str:
     if failure is None:
         return "failed"
-    where = f"call {format_count(failure.cycle)}" if failure.phase == "cycle" else failure.phase
     verb = "hung" if failure.reason == "hang" else "failed"
     lines = printable(failure.detail).strip().splitlines()
-    return f"{verb} in {where}" + ("" if brief or not lines else f": {lines[-1].rstrip('.')}")
+    return f"{verb} in {_phase_words(failure)}" + ("" if brief or not lines else f": {lines[-1].rstrip('.')}")
+
+
+def _phase_words(failure: Failure) -> str:
+    return f"call {format_count(failure.cycle)}" if failure.phase == "cycle" else failure.phase
 
 
 def _growth_until_then(growth: Growth | None) -> str:
     if growth is None or growth.per_iteration is None:
         return ""
+    if short_number(growth.per_iteration) == "0":
+        return "; until then it did not grow"
     return f"; until then it {growth_words(growth).replace('grows', 'grew')}"
 
 
@@ -542,6 +677,14 @@ def _other_measure(growth: Growth | None) -> str:
     requested = byte_rate(growth.requested_bytes_per_iteration)
     allocated = byte_rate(growth.allocated_bytes_per_iteration)
     return "" if requested == allocated else f" (the allocator makes {allocated} of it)"
+
+
+def _memory_beside(component: ComponentResult) -> str:
+    """Say the memory that grows beside descriptors, threads or processes, where that was decided too."""
+    growth, memory = component.growth, component.signals.get("tracked")
+    if growth is None or growth.unit not in _OPENED_UNITS or memory is None or memory.per_iteration is None:
+        return ""
+    return f", and by {byte_rate(memory.per_iteration)} of memory" if memory.verdict is Verdict.LEAK else ""
 
 
 def _aside(growth: Growth) -> str:
@@ -557,19 +700,33 @@ def _aside(growth: Growth) -> str:
 
 def _opened_sentence(cause: Cause) -> str:
     rate = cause.count_per_iteration or 0.0
-    often = f"1 every {short_number(1 / rate)} calls" if 0 < rate < 0.95 else f"{short_number(rate)} per call"
+    often = f"1 every {period_words(1 / rate)} calls" if 0 < rate < 0.95 else f"{short_number(rate)} per call"
     places = [place_words(place) for place in (cause.where, cause.python_where) if place is not None]
     verb = "opened" if cause.kind == "file-descriptor" else "started"
-    where = f", {verb} in {', called from '.join(places)}" if places else ""
+    where = f", {verb} in {', called from '.join(places)}{_reached_from(cause)}" if places else ""
     what = "; ".join(map(opened_words, cause.opened[:_MOST_NAMED]))
     return _capital(f"{_KIND_WORDS.get(cause.kind, cause.kind)}, {often}{where}{': ' if what else ''}{what}.")
 
 
+def _reached_from(cause: Cause) -> str:
+    """Name the line of a person's own that leads into a library: there something can be done."""
+    own, place = own_frame(cause.stack), cause.python_where
+    if own is None or place is None or place.file is None or library_file(place.file) is None:
+        return ""
+    function, _, line = own.rpartition(" at ")
+    file, _, number = line.rpartition(":")
+    return f", reached from {function} ({short_file(file)}:{number})"
+
+
 def _every_words(cause: Cause) -> str:
-    size = "" if cause.requested_size is None else f"a block of {format_count(cause.requested_size)} B"
     if cause.every is None:
         return ""
-    return f" ({size or 'one'} every {'call' if cause.every == 1 else f'{short_number(cause.every)} calls'})"
+    blocks = round(cause.blocks_per_iteration or 1.0)
+    what = f"{format_count(blocks)} blocks" if blocks > 1 else "one"
+    if cause.requested_size is not None:
+        size = f"{format_count(cause.requested_size)} B"
+        what = f"{what} of {size}" if blocks > 1 else f"a block of {size}"
+    return f" ({what} every {'call' if cause.every == 1 else f'{period_words(cause.every)} calls'})"
 
 
 def _spike_words(controls: Controls) -> str:

@@ -116,10 +116,13 @@ def _rose(readings: Sequence[Reading], name: str, tolerance_bytes: float) -> boo
 def windows_of(signal: SignalResult | None, last_cycle: float) -> Windows:
     """Find the windows that a signal's verdict rests on (docs/verdict.md: O = (n-1.5w, n-w], N = (n-w, n]).
 
-    n is the look that decided, else the end of the series. A leak that shows at a finer scale has shorter windows;
-    its ``since`` tells which. CLEAN rests on the newer half alone.
+    n is the look that found the leak, of any other verdict the latest, else the end of the series. A leak that shows
+    at a finer scale has shorter windows; its ``since`` tells which. CLEAN rests on the newer half alone.
     """
-    end = min(float(signal.decided_at), last_cycle) if signal is not None and signal.decided_at else last_cycle
+    looked_at = None if signal is None else signal.decided_at
+    if signal is not None and signal.verdict is not Verdict.LEAK:
+        looked_at = signal.judged_at or looked_at
+    end = min(float(looked_at), last_cycle) if looked_at else last_cycle
     scale = 1
     if signal is not None and signal.verdict is Verdict.LEAK and signal.since is not None and 0 <= signal.since < end:
         scale = min(3, max(1, round(math.log2(1.5 * end / (end - signal.since)))))

@@ -19,7 +19,7 @@ h1{font-size:1.9rem;line-height:1.25;margin:.4rem 0 1.4rem;font-weight:650;lette
 h1::first-letter{text-transform:uppercase}
 h2{font-size:1.3rem;margin:0;line-height:1.3}
 h3{font-size:1rem;margin:1.4rem 0 .4rem}
-p{margin:.5rem 0;max-width:52rem}
+p{margin:.5rem 0;max-width:52rem;overflow-wrap:anywhere}
 a{color:var(--link)}
 .about,.note{color:var(--muted);font-size:.9rem}
 .about{margin:0}
@@ -40,7 +40,9 @@ th,td{padding:.36rem .9rem .36rem 0;border-bottom:1px solid var(--rule);vertical
 tr:last-child td{border-bottom:0}
 td.number,th.number{text-align:right}
 td.number{white-space:nowrap}
-figure{margin:1.1rem 0}
+tr.noted td{border-bottom:0;padding-bottom:0}
+td.note{padding-top:.05rem}
+figure{margin:1.1rem 0;overflow-x:auto}
 .soak-figure{display:block;width:100%;height:auto}
 .cause{background:var(--card);border-left:.3rem solid var(--leak);padding:.7rem 1rem;margin:.7rem 0;
 border-radius:0 .3rem .3rem 0}
@@ -51,13 +53,20 @@ overflow-x:auto;white-space:pre-wrap;overflow-wrap:anywhere}
 .cause pre{background:var(--paper)}
 code,pre{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,"Liberation Mono",monospace}
 code{font-size:.88em;overflow-wrap:anywhere}
-dl{display:grid;grid-template-columns:max-content 1fr;gap:.25rem 1.4rem;margin:.5rem 0;font-size:.92rem}
+dl{display:grid;grid-template-columns:max-content minmax(0,1fr);gap:.25rem 1.4rem;margin:.5rem 0;font-size:.92rem}
 dt{color:var(--muted)}dd{margin:0;overflow-wrap:anywhere}
+dd.wide{grid-column:1/-1;overflow-wrap:normal}dd.wide td{white-space:nowrap}
 details{margin-top:.8rem}summary{cursor:pointer;color:var(--link)}
-@media (max-width:40rem){main{padding:1.2rem 1rem 3rem}h1{font-size:1.45rem}}
-@media print{body{font-size:11pt}main{max-width:none;padding:0}h1{font-size:17pt}h2,h3{break-after:avoid}
-figure,.cause,tr{break-inside:avoid}.badge{print-color-adjust:exact;-webkit-print-color-adjust:exact}
-details::details-content{content-visibility:visible;block-size:auto}summary{list-style:none;color:var(--muted)}
+pre b{font-weight:700}
+@media screen and (max-width:40rem){main{padding:1.2rem 1rem 3rem}h1{font-size:1.45rem}.minor{display:none}
+th,td{padding-right:.6rem}.soak-figure{width:46rem;max-width:none}.cause,pre{padding:.6rem .7rem}
+dl{grid-template-columns:minmax(0,1fr)}dt{margin-top:.4rem}}
+@media print{body{font-size:10pt}main{max-width:none;padding:0}h1{font-size:16pt}h2,h3,.title{break-after:avoid}
+section{margin-top:1.2rem;padding-top:.8rem}figure,pre,tr,.title{break-inside:avoid}
+.lead{break-before:avoid}.noted{break-after:avoid}.scroll,figure{overflow:visible}dd.wide td{white-space:normal}
+.badge{print-color-adjust:exact;-webkit-print-color-adjust:exact}
+svg{print-color-adjust:exact;-webkit-print-color-adjust:exact}
+.measured:not([open]){display:none}summary{list-style:none;color:var(--muted)}
 a{color:inherit;text-decoration:none}}
 """
 

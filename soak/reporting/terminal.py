@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from types import TracebackType
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.padding import Padding
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -16,7 +15,7 @@ from rich.text import Text
 from soak.reporting import sentences as say
 from soak.reporting.audit_words import growth_sentence
 from soak.reporting.outcome import excuse, known_fingerprints
-from soak.results import Cause, ComponentResult, RunResult
+from soak.results import ComponentResult, RunResult
 from soak.units import format_count, format_duration
 from soak.verdict import Verdict
 
@@ -30,35 +29,46 @@ STYLES = {
 _REDRAW_S = 0.1
 _BAR_WIDTH = 24
 _MOST_FRAMES = 12
-_WIDE = 120
-"""Narrower terminals get no columns for what decided and why; what is not clean is explained below the table."""
+_MOST_CAUSES = 3
+_NARROW, _WIDE = 100, 120
+"""Columns of a terminal. A narrower one gets rates without their intervals, only a wide one what decided and why; what
+is not clean is explained below the table."""
+_ENDLESS = 10_000
+"""Columns where a line may be as long as it is."""
 
 
 def print_result(result: RunResult, console: Console) -> None:
     """Print a run for a person: a table of verdicts, what is known of those that are not clean, the run in a sentence.
 
     The very first line says so when the controls failed or the run did not come to its end. Nothing that comes from
-    the run is taken for rich's markup, and its control characters do not reach the terminal.
+    the run is taken for rich's markup, and its control characters do not reach the terminal. On a terminal sentences
+    are wrapped between words; lines of a stack never are, so that their paths can be opened and copied. Into a pipe or
+    a file nothing is wrapped: a sentence is a line, for grep.
     """
     known = known_fingerprints(result)
+    console = with_whole_lines(console)
     controls = say.controls_sentence(result.controls)
     controls_failed = result.controls is not None and not result.controls.ok
     if controls_failed:
-        console.print(_text(controls, "bold red"))
+        _print(console, _text(controls, "bold red"))
     if unfinished := say.state_sentence(result):
-        console.print(_text(unfinished, "bold yellow"))
+        _print(console, _text(unfinished, "bold yellow"))
     if result.components:
-        console.print(_verdicts(result, known, wide=console.width >= _WIDE))
+        console.print(_verdicts(result, known, console))
     for component in result.components:
-        explanation = _explanation(component, excuse(component, known))
-        if explanation is not None:
-            console.print(explanation)
+        _explain(component, excuse(component, known), console)
     console.print()
     if result.parts is not None:
-        console.print(_text(f"parts: {say.parts_sentence(result.parts)} {say.combination_sentence(result.parts)}"))
+        parts = say.parts_sentence(result.parts)
+        _print(console, _text(f"parts: {parts} {say.combination_sentence(result.parts)}"))
     if not controls_failed:
-        console.print(_text(controls, "dim"))
-    console.print(_text(say.headline(result), "bold"))
+        _print(console, _text(controls, "dim"))
+    _print(console, _text(say.headline(result), "bold"))
+
+
+def with_whole_lines(console: Console) -> Console:
+    """Return the console where it is a terminal, else one for the same file that leaves lines as long as they are."""
+    return console if console.is_terminal else Console(file=console.file, width=_ENDLESS)
 
 
 class Progress:
@@ -111,7 +121,8 @@ class Progress:
         place = self._places.pop(component, "")
         words, style = (f"{say.SYMBOLS[verdict]} {verdict:<12} ", STYLES[verdict]) if verdict else (f"{'–':<15}", "dim")
         self._redraw()
-        self._console.print(Text.assemble((f"{place:>7} ", "dim"), (words, style), _plain(sentence)))
+        line = Text.assemble((f"{place:>7} ", "dim"), (words, style), _plain(sentence))
+        self._console.print(line, soft_wrap=not self._console.is_terminal)
 
     def _show(self, component: str, line: RenderableType) -> None:
         self._at_work[component] = line
@@ -131,14 +142,17 @@ def _work_line(place: str, component: str, words: str, bar: ProgressBar | None =
     return line
 
 
-def _verdicts(result: RunResult, known: Collection[str], *, wide: bool) -> Table:
+def _verdicts(result: RunResult, known: Collection[str], console: Console) -> Table:
+    wide = console.width >= _WIDE
+    with_why = wide and console.is_terminal
+    brief = console.width < _NARROW
+    planted = say.planted_components(result)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for title in ("component", "verdict", "growth"):
+    for title in ("component", "verdict", "growth", *(("decided by",) if wide else ())):
         table.add_column(title, no_wrap=wide, overflow="fold")
     for title in ("cycles", "time"):
         table.add_column(title, justify="right", no_wrap=True)
-    if wide:
-        table.add_column("decided by", no_wrap=True, overflow="fold")
+    if with_why:
         table.add_column("why")
     for component in result.components:
         excused = excuse(component, known)
@@ -146,43 +160,65 @@ def _verdicts(result: RunResult, known: Collection[str], *, wide: bool) -> Table
         why.no_wrap, why.overflow = True, "ellipsis"
         table.add_row(
             _text(component.name, "bold"),
-            Text(say.verdict_words(component, excused), "dim" if excused else STYLES[component.verdict]),
-            _text(say.growth_cell(component)),
+            Text(
+                say.verdict_words(component, say.asides(component, known, planted)),
+                "dim" if excused else STYLES[component.verdict],
+            ),
+            _text(say.growth_cell(component, brief=brief)),
+            *((_text(say.decided_cell(component)),) if wide else ()),
             format_count(component.iterations),
             format_duration(component.seconds),
-            *((_text(say.decided_words(component.decided_by)), why) if wide else ()),
+            *((why,) if with_why else ()),
         )
     return table
 
 
-def _explanation(component: ComponentResult, excused: str | None) -> RenderableType | None:
+def _explain(component: ComponentResult, excused: str | None, console: Console) -> None:
+    """Print what there is to say of a component; of a clean one its messages only."""
     messages = [_text(message, "yellow") for message in component.messages]
     if component.verdict is Verdict.CLEAN:
-        lines = [Text.assemble((f"{_plain(component.name)}: ", "bold"), message) for message in messages]
-        return Group(*lines) if lines else None
+        for message in messages:
+            _print(console, Text.assemble((f"{_plain(component.name)}: ", "bold"), message))
+        return
+    console.print()
+    _print(console, _text(component.name, "bold"))
     sentences = (
         say.component_sentence(component),
         say.added_why(component),
         say.caveat_sentence(component),
         say.excuse_sentence(excused) if excused else None,
-        say.needed_sentence(component),
         growth_sentence(component.audit),
     )
-    lines = [_text(sentence) for sentence in sentences if sentence] + messages
+    for line in (*(_text(sentence) for sentence in sentences if sentence), *messages):
+        _print(console, line, indent=2)
+    if needed := say.needed_sentence(component):
+        _print_whole(console, _text(f"  {needed}"))
     if component.failure is not None:
-        lines += [_text(f"  {frame}", "dim") for frame in say.telling_frames(component.failure, _MOST_FRAMES)]
-    for cause in component.causes:
-        lines += _cause(cause)
-    return Group("", _text(component.name, "bold"), Padding(Group(*lines), (0, 0, 0, 2)))
+        _print_frames(console, say.telling_frames(component.failure, _MOST_FRAMES))
+    for cause in component.causes[:_MOST_CAUSES]:
+        _print(console, _text(say.cause_sentence(cause), "red" if cause.confirmed else "yellow"), indent=2)
+        _print_frames(console, say.where_lines(cause, _MOST_FRAMES))
+        if cause.advice:
+            _print(console, _text(cause.advice), indent=2)
+    if more := say.more_causes_sentence(component.causes[_MOST_CAUSES:]):
+        _print(console, _text(more, "dim"), indent=2)
 
 
-def _cause(cause: Cause) -> list[Text]:
-    lines = [_text(say.cause_sentence(cause), "red" if cause.confirmed else "yellow")]
-    lines += [_text(f"  {frame}", "dim") for frame in cause.stack[:_MOST_FRAMES]]
-    lines += [_text(f"  held by {holder}", "dim") for holder in cause.held_by[:_MOST_FRAMES]]
-    if cause.advice:
-        lines.append(_text(cause.advice))
-    return lines
+def _print_frames(console: Console, frames: Iterable[str]) -> None:
+    for frame in frames:
+        _print_whole(console, _text(f"    {frame}", "dim"))
+
+
+def _print_whole(console: Console, line: Text) -> None:
+    """Print a line that holds a path or a command: the terminal may break it, and still copies it as one."""
+    console.print(line, soft_wrap=True)
+
+
+def _print(console: Console, text: Text, *, indent: int = 0) -> None:
+    """Print a sentence, on a terminal wrapped between its words and indented as a whole."""
+    for line in text.wrap(console, max(console.width - indent, 1)):
+        line.rstrip()
+        console.print(Text.assemble(" " * indent, line), soft_wrap=True)
 
 
 def _first_sentence(text: str) -> str:

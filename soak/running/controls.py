@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
+from soak.attribution.rounding import chunk_bytes
 from soak.inside.injection import CONTROL
 from soak.measurements import SIGNALS, Role
 from soak.results import Blank, ComponentResult, Controls, SignalSpike, Spike
@@ -27,18 +29,14 @@ _N_MIN = 2048
 _SPIKE_ITERATIONS, _SPIKE_N_MIN = 4096, 512
 _CHECKPOINTS = 64
 """As many as the rule needs for one look at the end, a whole number of planted leaks apart."""
-_CHUNK_ALIGNMENT, _CHUNK_HEADER = 16, 8
 _AT_ONCE = 2
 
 
-_THREADS_EVERY = 64
+# Threads take Python blocks and mappings with them, and objects an arena, which is a mapping: a step of 1 MiB at some
+# time or other. So threads are planted alone, and so are mappings.
+_ALONE = (("thread", 1, 64), ("mmap", 16384, 16))
 _SIGNALS = {"object": "python_blocks", "fd": "fds", "child": "children", "mmap": "mapped", "thread": "threads"}
 """By which signal each kind is found again."""
-
-
-def allocated_bytes(requested: int) -> int:
-    """Return the size of the chunk glibc's malloc takes for a request on a 64-bit machine: 128 for 105 to 120."""
-    return max(32, -(-(requested + _CHUNK_HEADER) // _CHUNK_ALIGNMENT) * _CHUNK_ALIGNMENT)
 
 
 def run_controls(surroundings: Surroundings) -> Controls:
@@ -68,20 +66,21 @@ def run_controls(surroundings: Surroundings) -> Controls:
         checkpoint_every=_SPIKE_ITERATIONS // _CHECKPOINTS,
     )
     many = replace(short, injection=Injection("control", 1))
-    # Threads take Python blocks and mappings with them, so they are planted alone.
-    threads = replace(short, injection=Injection("thread", 1, _THREADS_EVERY))
 
     def soak(plan: ComponentPlan) -> Course:
         return Supervisor(plan, surroundings, audits=False).run()
+
+    def planted_alone(one: tuple[str, int, int]) -> tuple[SignalSpike, ...]:
+        return _judge_kinds([one], soak(replace(short, injection=Injection(*one))))
 
     # A measured process dies with the thread that started it; the pool's stay until all are done.
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
         blank = pool.submit(_repeated, lambda: _judge_blank(soak(plan)))
         spike = pool.submit(_repeated, lambda: _judge_spike(soak(native)))
         of_kinds = pool.submit(_repeated_kinds, lambda: _judge_kinds(CONTROL, soak(many)))
-        of_threads = pool.submit(_repeated_kinds, lambda: _judge_kinds([("thread", 1, _THREADS_EVERY)], soak(threads)))
-        kinds = (*of_kinds.result(), *of_threads.result())
-    return Controls(blank.result(), replace(spike.result(), of_kinds=kinds))
+        alone = [pool.submit(_repeated_kinds, partial(planted_alone, one)) for one in _ALONE]
+        kinds = [kind for kinds in (of_kinds, *alone) for kind in kinds.result()]
+    return Controls(blank.result(), replace(spike.result(), of_kinds=tuple(kinds)))
 
 
 def doubt(result: ComponentResult, controls: Controls | None) -> ComponentResult:
@@ -147,7 +146,7 @@ def _judge_blank(course: Course) -> Blank:
 
 
 def _judge_spike(course: Course) -> Spike:
-    planted = allocated_bytes(PLANTED_BYTES)
+    planted = chunk_bytes(PLANTED_BYTES)
     series = course.judgement.series
     heap, tracked = series.get("heap"), series.get("tracked")
     failed = set()

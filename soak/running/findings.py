@@ -168,7 +168,7 @@ def _why(course: Course, verdict: Verdict) -> str:
     if course.failure is not None:
         failure = course.failure
         where = f"in cycle {failure.cycle:,}" if failure.phase == "cycle" else f"in {failure.phase}"
-        return f"The driver failed {where}: {failure.detail}. Until then: {judgement.verdict.value}, {judgement.why}"
+        return f"The driver failed {where}: {failure.detail}. Until then {judgement.verdict.value}: {judgement.why}"
     if verdict is Verdict.LEAK and course.judge.n_min and not judgement.by_scan:
         return f"{judgement.why} {lookalike_limit(course.judge.n_min)}"
     if verdict in (Verdict.INCONCLUSIVE, Verdict.SETTLING) and judgement.needed and course.iterations:
@@ -191,6 +191,7 @@ def _signal(name: str, series: SeriesVerdict, course: Course) -> SignalResult:
         readings=course.judge.readings[name],
         since=series.since,
         decided_at=series.decided_at,
+        judged_at=series.judged_at,
         needed=series.needed,
     )
 
@@ -330,7 +331,8 @@ def _messages(plan: ComponentPlan, course: Course, verdict: Verdict) -> tuple[st
     messages = []
     if plan.injection is not None:
         planted = plan.injection
-        messages.append(f"A leak was planted: {planted.kind}:{planted.size}, every {planted.every} cycle(s).")
+        every = "cycle" if planted.every == 1 else f"{planted.every:,} cycles"
+        messages.append(f"A leak was planted: {planted.kind}:{planted.size}, every {every}.")
     if course.gc_held_off:
         messages.append("The component runs with gc disabled or frozen, so soak did not collect garbage for it either.")
     if course.tracked.state.active and not course.tracked.complete:

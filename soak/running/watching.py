@@ -497,7 +497,7 @@ class Watch:
             verdict=Verdict.FAILED if failure is not None else judgement.verdict,
             why=judgement.why
             if failure is None
-            else f"The program failed: {failure.detail}. Until then: {judgement.verdict}, {judgement.why}",
+            else f"The program failed: {failure.detail}. Until then {judgement.verdict}: {judgement.why}",
             decided_by=None if name is None else "ledger" if name in TRACKED else f"counter:{name}",
             iterations=done,
             seconds=seconds,
@@ -543,6 +543,7 @@ class Watch:
             readings=self._judge.readings[name],
             since=series.since,
             decided_at=series.decided_at,
+            judged_at=series.judged_at,
             needed=series.needed,
         )
 

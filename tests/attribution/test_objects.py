@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from soak.attribution.accounts import describe_chain, read_testimony
+from soak.attribution.accounts import Link, describe_chain, draw_chain, read_testimony
 from soak.inside import objects
 
 
@@ -46,6 +46,21 @@ def test_items_attributes_and_keys_are_named_as_they_are_written():
     assert steps[:2] == ["the state, a dict of 1", "the state['frames'], a list of 1"]
     assert steps[2].startswith("the state['frames'][0], a Thing")
     assert steps[-1].startswith("the state['frames'][0].part[1], a bytes of 50: b'")
+
+
+def test_of_a_holder_that_cpython_recycles_it_is_not_said_who_allocated_it():
+    """An import made the list and dropped it; the module that holds it now was given it from the free list."""
+    links = [
+        Link("module my_script", "a module", "module", 72, 3),
+        Link(".seen", "a list of 9", "list", 136, 4),
+        Link("[7]", "a list of 3", "list", 88, 5),
+    ]
+
+    drawn = draw_chain(links, lambda site: f"line {site}")
+
+    assert [node.allocated_at for node in drawn] == ["line 3", None, "line 5"]
+    assert [node.name for node in drawn] == ["my_script", ".seen", "[7]"]
+    assert draw_chain([], lambda site: None) == ()
 
 
 def test_what_untracked_tuples_and_dicts_hold_is_found():

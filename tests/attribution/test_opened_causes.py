@@ -131,5 +131,5 @@ def test_the_sentence_tells_how_many_what_and_where() -> None:
 
     assert cause_sentence(cause) == (
         "File descriptors that are not closed, 3 per call, opened in leak_open (leak.c:7), called from "
-        "open_log (/app/reader.py:41): 1,020 × file /tmp/x.log."
+        "open_log (reader.py:41): 1,020 × file /tmp/x.log."
     )

@@ -21,8 +21,17 @@ EVIL = "<script>alert(1)</script>\x1b[31m"
 
 def printed(run: object, width: int = 100) -> str:
     text = io.StringIO()
-    print_profile_run(run, Console(file=text, width=width), 8)  # type: ignore[arg-type]
+    console = Console(file=text, width=width, force_terminal=True, color_system=None)
+    print_profile_run(run, console, 8)  # type: ignore[arg-type]
     return text.getvalue()
+
+
+def test_in_a_pipe_names_are_whole():
+    """Where a terminal cuts them."""
+    text = io.StringIO()
+    print_profile_run(a_profile_run(), Console(file=text, width=30), 8)
+
+    assert "decode  /place/decoder.py:7" in text.getvalue()
 
 
 def test_the_terminal_shows_the_cost_the_coverage_and_the_functions_a_cycle():

@@ -158,3 +158,30 @@ def test_the_page_shows_figure_and_table_where_rss_grew_and_a_line_where_it_did_
 def test_markdown_says_it_of_what_is_not_clean():
     assert "RSS grew by 4.53 MiB" in render_markdown(a_run(a_leak(audit=an_audit())))
     assert "RSS grew" not in render_markdown(a_run(a_component(audit=an_audit())))
+
+
+def test_the_table_sums_up_what_hardly_changed_and_still_adds_up():
+    """Two parts of less than a two-thousandth are one row; calls are named without their folders."""
+    mapped = "new_mmap_object at /build/Python-3.11.7/Modules/mmapmodule.c:1365 in mmap.so"
+    sizes = {
+        ("native-blocks", "native blocks in use"): (0, MIB, 2 * MIB),
+        ("mapping", mapped): (0, 0, MIB),
+        ("malloc-free", "free in malloc's heap"): (600, 600, 100),
+        ("stacks", "stacks"): (0, 0, 64),
+    }
+
+    rows = audit_rows(an_audit(sizes))
+
+    assert [row[0] for row in rows] == [
+        "native blocks in use", "new_mmap_object at Modules/mmapmodule.c:1365 in mmap.so", "other parts",
+        "unexplained", "RSS",
+    ]  # fmt: skip
+    assert rows[2][1:] == ("164 B", "-436 B", "-0.218", "0.0 %")
+
+
+def test_a_figure_that_is_a_document_of_its_own_has_its_paper():
+    """A browser shows it on white, whatever the setting is; inside of a page it has the page's."""
+    figure = audit_figure(an_audit()) or ""
+
+    assert ".soak-figure:root{background:#ffffff}" in figure
+    assert "{.soak-figure:root{background:#14181c}}" in figure

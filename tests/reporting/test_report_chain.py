@@ -85,7 +85,7 @@ def test_the_page_draws_a_way_once_though_two_causes_have_it():
 
     page = render_html(a_run(a_leak(causes=(longer, other, elsewhere))), {})
 
-    assert page.count("Who holds it, from the root down to the object") == 2
+    assert page.count("<title>Who holds it: ") == 2
     assert "b&#x27;&lt;&amp;&gt;&#x27;" in page
 
 

@@ -31,6 +31,26 @@ def test_a_leak_shows_its_rate_its_windows_and_where_memory_went():
     } <= words
 
 
+def test_the_fitted_rate_goes_on_where_more_was_read_and_the_tolerance_begins_with_it():
+    """What was read after the verdict lies on the line, or does not; the two lines part as growth is from tolerated."""
+    decided_at_the_end = component_figure(a_leak(), readings(129, rate=128.0))
+    read_on_afterwards = component_figure(a_leak(), readings(rate=128.0))
+
+    fitted, _ = ends_of_lines(decided_at_the_end, "s-fit")
+    tolerance = ends_of_lines(decided_at_the_end, "s-muted")[0]
+    assert fitted[0] == tolerance[0]
+    fitted, _, goes_on = ends_of_lines(read_on_afterwards, "s-fit")
+    assert fitted[1] == goes_on[0]
+
+
+def test_of_one_window_there_is_no_older_one():
+    """CLEAN rests on the newer half alone."""
+    words = words_of(component_figure(a_component(), readings()))
+
+    assert "window" in words
+    assert not {"older window", "newer window"} & words
+
+
 def test_a_figure_uses_no_colour_but_by_class():
     """Otherwise it could not follow the reader's dark setting."""
     figure = component_figure(a_leak(), readings(rate=128.0))
@@ -113,6 +133,11 @@ def test_the_sum_of_parts_names_every_part_and_what_is_unexplained():
 def test_a_sum_without_its_parts_can_be_drawn():
     """What is known is shown."""
     assert "unexplained" in words_of(parts_figure(Parts(0.0, 0.0, 0.0, 0.0, 0.0)))
+
+
+def ends_of_lines(figure: str | None, colour: str) -> list[tuple[str, str]]:
+    """Give both ends of each straight line of a colour, as written; the legend has three points to a line."""
+    return re.findall(rf'<path d="M ([\d. ]+) L ([\d. ]+) "[^>]* class="{colour}"', figure or "")
 
 
 def words_of(figure: str | None) -> set[str]:

@@ -104,6 +104,15 @@ def test_every_link_leads_to_a_place_on_the_page_and_ids_are_unique():
     assert {str(link)[1:] for link in links} <= set(ids)
 
 
+def test_the_overview_has_the_rate_and_its_interval_apart():
+    """A narrow page has room for the rate."""
+    page = Page(render_html(a_run(a_leak("convert"), a_component("get")), {}))
+
+    assert "128 B/cycle" in page.of("td")
+    assert "≤ 0.21 B/cycle" in page.of("td")
+    assert " [127.9, 128.1] (106 requested)" in page.of("span")
+
+
 def test_controls_that_failed_stand_above_everything():
     """A run that cannot be trusted says so first."""
     page = Page(render_html(a_run(a_component(), controls=controls(ok=False, detail="it grew")), {}))
@@ -133,7 +142,90 @@ def test_a_failure_shows_its_stack_and_the_last_of_its_output():
     """What an engineer wants to see before anything else."""
     page = Page(render_html(a_run(a_failure(failure=Failure("cycle", 7, "exception", "two\nlines", ("frame 1",)))), {}))
 
-    assert {"two\nlines", "frame 1", "frame 5 ok\nframe 6 ok\n", "soak run standalone_tests"} == set(page.of("pre"))
+    assert page.of("pre")[:3] == ["two\nlines", "frame 1", "frame 5 ok\nframe 6 ok"]
+    assert page.of("h3")[:2] == ["Where it was", "The last it wrote"]
+
+
+def test_a_failure_shows_the_component_s_own_frames_and_the_end_of_a_long_output():
+    """Soak's loop below them, and how the hang was ended, say nothing; the whole output is folded."""
+    stack = (
+        "Fatal Python error: Aborted",
+        "",
+        "Current thread 0x7f (most recent call first):",
+        '  File "drive_hangs.py", line 11 in wait_for_frame',
+        '  File "/opt/soak/inside/loop.py", line 121 in run',
+    )
+    written = "\n".join([*(f"frame {number}" for number in range(40)), *stack])
+    page = Page(render_html(a_run(a_failure(failure=Failure("cycle", 7, "hang", "", stack), output_tail=written)), {}))
+
+    shown, said, everything = page.of("pre")[:3]
+    assert shown.splitlines() == [stack[2], stack[3]]
+    assert said.splitlines() == [f"frame {number}" for number in range(28, 40)]
+    assert everything == written
+
+
+def test_a_cause_says_bytes_asked_for_and_allocated_and_blocks_and_its_own_line_stands_out():
+    """What is known of it in one line; libraries without the folders they are installed in."""
+    stack = (
+        "_PyBytes_FromSize at /build/Python-3.11.7/Objects/bytesobject.c:101 in libpython3.11.so.1.0",
+        "loads at /usr/lib/python3.11/json/__init__.py:346",
+        "cycle at /home/me/project/my_script.py:8",
+    )
+    cause = a_cause(since=4_096, allocated_bytes_per_iteration=128.0, stack=stack, type="bytes")
+    page = Page(render_html(a_run(a_leak(causes=(cause,))), {}))
+
+    assert (
+        "106 B/cycle asked for, 128 B allocated · 1 block/cycle · since cycle 4,096 at the latest · type bytes · "
+        "fingerprint 9f2c41d07a"
+    ) in page.of("p")
+    shown = "".join(text for tag, text in page.texts if tag in ("pre", "b"))
+    assert (
+        "_PyBytes_FromSize at Objects/bytesobject.c:101 in libpython3.11.so.1.0\nloads at json/__init__.py:346" in shown
+    )
+    assert "cycle at /home/me/project/my_script.py:8" in page.of("b")
+
+
+def test_many_causes_are_folded_but_for_the_first_three():
+    """What grows most is read first; the rest is a click away."""
+    causes = tuple(a_cause(fingerprint=str(number), confirmed=number < 3) for number in range(25))
+    page = Page(render_html(a_run(a_leak(causes=causes)), {}))
+
+    assert page.of("summary") == ["… and 22 more suspected causes, 2,332 B per call together.", "What was measured"]
+    assert len([1 for _, attributes in page.elements if attributes.get("class") == "cause suspected"]) == 22
+
+
+def test_growth_that_is_listed_as_known_is_shown_as_accepted():
+    """With its cause, that it can be looked at again."""
+    page = Page(render_html(a_run(a_leak(), settings={"known": [a_cause().fingerprint]}), {}))
+
+    assert "Accepted: this growth is listed as known." in page.of("p")
+    assert " known" in page.of("span")
+
+
+def test_a_planted_leak_is_not_taken_for_one_that_was_found():
+    """In the headline, the overview, and where the full cycle is set against its parts."""
+    settings = {"components": {"numpy_conversion": {"inject": "native:106/1"}, "get": {"inject": None}}}
+    run = a_run(a_leak("numpy_conversion"), a_component("get"), settings=settings, parts=parts())
+    page = Page(render_html(run, {}, parts_figure(parts())))
+
+    assert "".join(page.of("h1")).startswith("numpy conversion grows by 106 B per call (planted); ")
+    assert page.of("span").count(" planted") == 1
+    assert "A leak was planted in numpy conversion alone." in page.of("p")
+
+
+def test_settings_are_shown_as_people_write_them():
+    """A table for components, no column that says nothing, no raw numbers of bytes."""
+    settings = {
+        "components": {"get": {"budget_s": 6.0, "gate": True, "iterations": None, "n_min": 20_000}},
+        "known": [],
+    }
+    page = Page(render_html(a_run(a_component(), settings=settings, environment={"memory_bytes": 2**34}), {}))
+
+    assert {"budget_s", "gate"} <= set(page.of("th"))
+    assert "iterations" not in page.of("th")
+    assert {"6", "yes", "20,000"} <= set(page.of("td"))
+    assert page.of("dt") == ["components", "memory_bytes"]
+    assert page.of("dd") == ["16 GiB"]
 
 
 def test_nothing_from_the_run_becomes_markup():

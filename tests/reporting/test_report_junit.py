@@ -31,6 +31,36 @@ def test_each_component_is_a_test_case_with_its_verdict():
     assert counts == {"tests": "6", "failures": "3", "errors": "1", "skipped": "1"}
 
 
+def test_viewers_find_the_totals_on_top_and_the_file_of_each_component():
+    """Some read the outer element alone; some lead to the file. A function of a package has none."""
+    text = render_junit(a_run(a_leak("convert"), a_component("get", target="package.module:get")))
+    suites = ET.fromstring(text.encode("utf-8"))
+
+    assert {name: suites.get(name) for name in ("name", "tests", "failures", "errors", "skipped", "time")} == {
+        "name": "soak", "tests": "2", "failures": "1", "errors": "0", "skipped": "0", "time": "17.000",
+    }  # fmt: skip
+    assert [case.get("file") for case in suites.iter("testcase")] == ["standalone_tests/drive_convert.py", None]
+
+
+def test_the_file_is_what_the_schema_of_viewers_allows():
+    """Elements and attributes of the schema that Jenkins publishes, which GitLab, GitHub's actions and others read."""
+    allowed = {
+        "testsuites": {"name", "tests", "failures", "errors", "skipped", "time"},
+        "testsuite": {"name", "tests", "failures", "errors", "skipped", "time", "timestamp"},
+        "properties": set(),
+        "property": {"name", "value"},
+        "testcase": {"classname", "name", "time", "file"},
+        "failure": {"type", "message"},
+        "error": {"type", "message"},
+        "skipped": {"message"},
+        "system-out": set(),
+    }
+    run = a_run(a_component("a"), a_leak("b"), a_failure("c"), a_leak("d", gate=False), an_undecided("e"))
+
+    for found in ET.fromstring(render_junit(run).encode("utf-8")).iter():
+        assert set(found.attrib) <= allowed[found.tag]
+
+
 @pytest.mark.parametrize(
     "run",
     [

@@ -54,6 +54,20 @@ def test_controls_that_failed_are_the_first_line():
     assert text.splitlines()[2].startswith("**This run has not finished")
 
 
+def test_the_command_that_would_decide_can_be_copied():
+    """As code, on a line of its own."""
+    text = render_markdown(a_run(an_undecided("get")))
+
+    assert "\n\nTo decide it: `soak run standalone_tests/drive_get.py --iterations 16000`\n\n" in text
+
+
+def test_a_planted_leak_is_marked():
+    """In the table, and in the headline."""
+    run = a_run(a_leak("get"), settings={"components": {"get": {"inject": "native:106/1"}}})
+
+    assert "| get | ▲ LEAK (planted) |" in render_markdown(run)
+
+
 def test_the_sum_of_parts_is_one_line():
     """With its intervals."""
     text = render_markdown(a_run(a_component(), parts=parts()))

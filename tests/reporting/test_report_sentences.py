@@ -75,7 +75,7 @@ def test_the_headline_counts_components_once_they_are_many():
     run = a_run(*(a_leak(f"leak_{number}") for number in range(5)), *(a_component(f"c{n}") for n in range(95)))
 
     expected = (
-        "five components leak (leak 0, leak 1, leak 2 and two more); "
+        "five components leak (leak 0 by 106 B per call, leak 1 by 106 B, leak 2 by 106 B and two more); "
         "the other 95 do not grow by more than 1 B per call."
     )
     assert say.headline(run) == expected
@@ -99,7 +99,8 @@ def test_the_headline_of_a_clean_project_begins_with_good_news():
 
     expected = (
         "none of the six components that count grows by more than 1 B per call; "
-        "four components leak but do not count (display 0, display 1, display 2 and one more)."
+        "four components leak but do not count (display 0 by 106 B per call, display 1 by 106 B, display 2 by 106 B "
+        "and one more)."
     )
     assert say.headline(a_run(*excused, *clean)) == expected
 
@@ -182,7 +183,23 @@ def test_the_headline_never_claims_a_tighter_bound_than_was_proven():
             a_failure("unpack", failure=Failure("cycle", 9, "signal", "SIGSEGV"), growth=growth(64.0, 63.0, 65.0)),
             "unpack failed in call 9: SIGSEGV; until then it grew by 64 B per call.",
         ),
+        (
+            a_failure("unpack", failure=Failure("teardown", 9, "exception", "E"), growth=growth(0.0, 0.0, 0.1)),
+            "unpack failed in teardown: E; until then it did not grow.",
+        ),
         (a_failure("unpack", failure=None), "unpack failed."),
+        (
+            a_leak("get", growth=growth(0.1004, 0.06, 0.12, signal="fds")),
+            "get grows by 1 file descriptor every 10 calls: 20,480 calls in 8.5 s.",
+        ),
+        (
+            a_leak(
+                "get",
+                growth=growth(0.0159, 0.01, 0.02, signal="threads"),
+                signals={"tracked": signal("tracked", 1_300.0, 1_290.0, 1_310.0, verdict=Verdict.LEAK)},
+            ),
+            "get grows by 1 thread every 63 calls, and by 1,300 B of memory: 20,480 calls in 8.5 s.",
+        ),
     ],
 )
 def test_a_component_is_said_in_one_sentence(component, expected):
@@ -210,7 +227,16 @@ def test_a_component_is_said_in_one_sentence(component, expected):
             "106 B/cycle [105, 107]",
         ),
         (a_leak(growth=None), "–"),
-        (a_failure(), "–"),
+        (a_failure(failure=None), "–"),
+        (a_failure(), "failed in call 7: decoder.errors.DecodeError: appendedFrame…"),
+        (a_failure(failure=Failure("setup", 0, "exception", "no camera")), "failed in setup: no camera"),
+        (
+            a_leak(
+                growth=dataclasses.replace(growth(160.0, -104.0, 286.0), unit="blocks", per_iteration=2.0),
+                signals={"heap": signal("heap", 2.0, 1.9, 2.1)},
+            ),
+            "2 blocks/cycle [1.9, 2.1] (160 B)",
+        ),
     ],
 )
 def test_growth_fits_a_table_cell(component, expected):
@@ -256,9 +282,9 @@ def test_into_a_cache_that_fills_the_command_waits_until_it_is_full():
 def test_why_a_driver_failed_is_not_said_twice():
     """The sentence has the detail; what was measured until then is what remains to be said."""
     failure = Failure("cycle", 7, "exception", "ValueError: no frame")
-    why = "The driver failed in cycle 7: ValueError: no frame. Until then: CLEAN, nothing grew."
+    why = "The driver failed in cycle 7: ValueError: no frame. Until then CLEAN: nothing grew."
 
-    assert say.added_why(a_failure(failure=failure, why=why)) == "Until then: CLEAN, nothing grew."
+    assert say.added_why(a_failure(failure=failure, why=why)) == "Until then CLEAN: nothing grew."
     assert say.added_why(a_failure(failure=failure, why="Stopped.")) == "Stopped."
     assert say.added_why(a_component(why="Flat.")) == "Flat."
 
@@ -303,6 +329,26 @@ def test_a_counted_leak_says_what_would_look_the_same():
         (a_cause(kind="thread", state="unknown", bytes_per_iteration=None, requested_size=None, every=10.0, where=None,
                  python_where=None),
          "Threads that do not end (one every 10 calls)."),
+        (
+            a_cause(
+                kind="python-object", state="held", requested_size=None, blocks_per_iteration=1.994,
+                where=Place("_parse_array_unicode", "/build/Python-3.11.7/Modules/_json.c", 847),
+                python_where=Place("raw_decode", "/usr/lib/python3.11/json/decoder.py", 353),
+                stack=("raw_decode at /usr/lib/python3.11/json/decoder.py:353", "cycle at /home/me/my_script.py:8"),
+            ),
+            (
+                "Python objects, 106 B per call (2 blocks every call) in _parse_array_unicode (Modules/_json.c:847), "
+                "called from raw_decode (json/decoder.py:353), reached from cycle (my_script.py:8); "
+                "something still holds it."
+            ),
+        ),
+        (
+            a_cause(
+                state="unknown", bytes_per_iteration=2_286.0, requested_size=None, every=64.7, python_where=None,
+                where=Place("libffi.so.8+0x6f79", None, None, "/usr/lib/libffi.so.8"),
+            ),
+            "Native memory, 2,286 B per call (one every 65 calls) in libffi.so.8+0x6f79.",
+        ),
         (a_cause(kind="new-kind", state="unknown", where=None, python_where=Place(None, None, None)),
          "New-kind, 106 B per call (a block of 106 B every call) from an unknown place."),
     ],

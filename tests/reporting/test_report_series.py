@@ -68,13 +68,21 @@ def test_readings_without_the_signal_and_values_that_are_no_numbers_are_left_out
         ),
         (signal("heap", 1.0, 1.0, 1.0, verdict=Verdict.LEAK, decided_at=16_384), (4_096, 8_192, 16_384)),
         (signal("heap", 0.0, 0.0, 0.0, verdict=Verdict.CLEAN, decided_at=16_384), (8_192, 8_192, 16_384)),
+        (signal("heap", 0.0, 0.0, 0.0, decided_at=4_096, judged_at=16_384), (8_192, 8_192, 16_384)),
+        (
+            signal("heap", 1.0, 1.0, 1.0, verdict=Verdict.LEAK, decided_at=8_192, judged_at=16_384),
+            (2_048, 4_096, 8_192),
+        ),
         (signal("heap", 0.0, 0.0, 0.0, verdict=Verdict.INCONCLUSIVE), (5_000, 10_000, 20_000)),
         (signal("heap", 0.0, 0.0, 0.0, verdict=Verdict.CLEAN, decided_at=32_768), (10_000, 10_000, 20_000)),
         (None, (5_000, 10_000, 20_000)),
     ],
 )
 def test_the_windows_are_those_the_verdict_rests_on(judged, expected):
-    """A leak at a finer scale has shorter ones; CLEAN rests on the newer half; none reaches beyond the series."""
+    """A leak at a finer scale has shorter ones; none reaches beyond the series.
+
+    CLEAN rests on the newer half of all that was judged, not on the cycles after which it first stood.
+    """
     assert Windows(*expected) == windows_of(judged, 20_000)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 
 import pytest
-from builder import a_component, a_failure, a_leak, a_run, an_undecided, controls, parts
+from builder import a_cause, a_component, a_failure, a_leak, a_run, an_undecided, controls, parts
 from rich.console import Console
 
 from soak.reporting.terminal import Progress, print_result
@@ -14,20 +14,27 @@ WIDE, NARROW = 200, 70
 
 
 def printed(run, width: int = WIDE) -> list[str]:
-    """Print a run to a file and give its lines."""
+    """Print a run on a terminal and give its lines."""
     out = io.StringIO()
-    print_result(run, Console(file=out, width=width))
+    print_result(run, Console(file=out, width=width, force_terminal=True, color_system=None))
     return [line.rstrip() for line in out.getvalue().splitlines()]
+
+
+def piped(run) -> list[str]:
+    """Print a run into a pipe and give its lines."""
+    out = io.StringIO()
+    print_result(run, Console(file=out, width=80))
+    return out.getvalue().splitlines()
 
 
 def test_a_table_says_verdict_growth_and_what_decided():
     """A line per component, in the run's order."""
     lines = printed(a_run(a_component("get"), a_leak("convert", why="It grows. And more.")))
 
-    assert lines[0].split() == ["component", "verdict", "growth", "cycles", "time", "decided", "by", "why"]
+    assert lines[0].split() == ["component", "verdict", "growth", "decided", "by", "cycles", "time", "why"]
     assert lines[1].startswith("get        ● CLEAN  ≤ 0.21 B/cycle")
     assert lines[2] == (
-        "convert    ▲ LEAK   128 B/cycle [127.9, 128.1] (106 requested)  20,480  8.5 s  malloc heap in use  It grows"
+        "convert    ▲ LEAK   128 B/cycle [127.9, 128.1] (106 requested)  malloc heap in use  20,480  8.5 s  It grows"
     )
 
 
@@ -66,6 +73,49 @@ def test_a_narrow_terminal_shows_whole_numbers():
     assert lines[1].split() == ["get", "●", "CLEAN", "≤", "0.21", "B/cycle", "20,480", "8.5", "s"]
 
 
+def test_a_narrow_terminal_shows_the_rate_on_one_line():
+    """Its interval stands in the explanation."""
+    lines = printed(a_run(a_leak("numpy_conversion")), 80)
+
+    assert lines[1] == "numpy_conversion  ▲ LEAK   128 B/cycle  20,480  8.5 s"
+    assert any("[127.9, 128.1]" in line for line in lines)
+
+
+def test_on_a_terminal_sentences_are_wrapped_and_lines_with_paths_and_commands_are_not():
+    """A path or a command that is broken can neither be opened nor copied."""
+    folder = "/home/somebody/a/rather/deep/folder/of/some/project"
+    leak = a_leak("convert", why="word " * 40, causes=(a_cause(stack=(f"to_numpy at {folder}/conversion.py:42",)),))
+    undecided = an_undecided("get", target=f"{folder}/drive_get.py")
+    lines = printed(a_run(leak, undecided), NARROW)
+
+    assert f"    to_numpy at {folder}/conversion.py:42" in lines
+    assert f"  To decide it: soak run {folder}/drive_get.py --iterations 16000" in lines
+    assert [line for line in lines if line.startswith("  word")] == 3 * ["  " + " ".join(13 * ["word"])] + ["  word"]
+
+
+def test_into_a_pipe_a_sentence_is_one_line_and_nothing_trails():
+    """So that grep finds whole sentences, and a path whole."""
+    run = a_run(a_component("get"), a_leak("convert", why="word " * 100 + "end."), parts=parts())
+    lines = piped(run)
+
+    assert lines[0].split() == ["component", "verdict", "growth", "decided", "by", "cycles", "time"]
+    assert lines[2] == (
+        "convert    ▲ LEAK   128 B/cycle [127.9, 128.1] (106 requested)  malloc heap in use  20,480  8.5 s"
+    )
+    assert "  " + "word " * 100 + "end." in lines
+    assert lines[-1] == "convert grows by 106 B per call; get does not grow by more than 1 B per call."
+    assert [line for line in lines if line != line.rstrip()] == []
+
+
+def test_many_causes_are_cut_and_what_is_left_out_is_said():
+    """A thread that stays keeps a dozen things alive; three causes tell, the page has them all."""
+    first, *others = (a_cause(fingerprint=str(number)) for number in range(6))
+    suspected = (a_cause(confirmed=False, bytes_per_iteration=None),)
+
+    assert "  … and 3 more causes, 318 B per call together." in printed(a_run(a_leak(causes=(first, *others))))
+    assert "  … and 1 more suspected cause." in printed(a_run(a_leak(causes=(first, *others[:2], *suspected))))
+
+
 def test_nothing_from_the_run_is_taken_for_markup_or_reaches_the_terminal_as_a_command():
     """A name in brackets stays a name; an escape sequence in a message does nothing."""
     out = io.StringIO()
@@ -98,6 +148,19 @@ def test_progress_into_a_file_is_one_line_per_finished_component():
         "    1/2 ● CLEAN        get does not grow by more than 0.21 B per call: 20,480 calls in 8.5 s.",
         "    2/2 ● CLEAN        decoder does not grow by more than 0.21 B per call: 20,480 calls in 8.5 s.",
     ]
+
+
+def test_progress_into_a_pipe_is_not_wrapped():
+    """However long the sentence, it is one line."""
+    out = io.StringIO()
+
+    with Progress(Console(file=out, width=40)) as progress:
+        progress.begin("get", 1, 1)
+        progress.done(a_component("get"))
+
+    assert out.getvalue() == (
+        "    1/1 ● CLEAN        get does not grow by more than 0.21 B per call: 20,480 calls in 8.5 s.\n"
+    )
 
 
 def test_progress_on_a_terminal_shows_every_component_at_work():

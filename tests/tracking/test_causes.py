@@ -53,6 +53,18 @@ def test_a_native_site_is_named_by_its_function_and_the_python_line_that_called_
     assert cause.advice.startswith("Look there.")
 
 
+def test_what_the_allocators_make_of_the_blocks_follows_from_their_size() -> None:
+    """Each domain rounds up in its own way; where sizes differ, or a buffer grows, it is not told."""
+    (of_malloc,), (of_python,) = causes(a_site()), causes(a_site(CYCLE, PYTHON_OBJ, (CYCLE,)))
+    (both,) = causes(a_site(CYCLE, PYTHON_OBJ, (CYCLE,)), a_site(CYCLE, PYTHON_MEM, (CYCLE,), size=24, rate=24.0))
+    (varied,) = causes(a_site(size=None))
+
+    assert of_malloc.allocated_bytes_per_iteration == 128.0
+    assert of_python.allocated_bytes_per_iteration == 112.0
+    assert both.allocated_bytes_per_iteration == 144.0
+    assert varied.allocated_bytes_per_iteration is None
+
+
 def test_the_stack_has_no_plumbing_of_the_interpreter_and_none_of_soak() -> None:
     """The C functions down to where bytecode runs, without how the interpreter calls them; then Python's."""
     (cause,) = causes(a_site())

@@ -134,7 +134,7 @@ def test_a_command_that_fails_is_failed_with_what_was_seen_until_then(status: in
     assert result.verdict is Verdict.FAILED
     assert result.failure is not None
     assert result.failure.detail == said
-    assert "Until then: INCONCLUSIVE" in result.why
+    assert "Until then INCONCLUSIVE:" in result.why
 
 
 def test_a_command_that_ends_in_order_is_not():

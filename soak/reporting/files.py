@@ -1,0 +1,50 @@
+"""How files are named for people: those of a library without the folders that it happens to be installed in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+_INSTALLED = re.compile(r".*/(?:(?:site|dist)-packages|lib(?:64)?/python3\.\d+t?)/")
+_BUILT_FROM = re.compile(r".*/[Pp]ython-3[^/]*/(?=[A-Z])")
+"""Where CPython was built: its sources are in Modules/, Objects/, Python/, …"""
+_IN_PYTHON = re.compile(r" at (.*\.pyx?):\d+$")
+_IN_FRAME = re.compile(r"(?<= at )/.*?(?=:\d+(?: in |$))")
+
+
+def library_file(path: str) -> str | None:
+    """Return the part of a path that names a file of a library or of CPython; None for any other.
+
+    ``/usr/lib/python3.11/json/decoder.py`` is ``json/decoder.py``.
+    """
+    match = _INSTALLED.match(path) or _BUILT_FROM.match(path)
+    return None if match is None else path[match.end() :]
+
+
+def short_file(path: str) -> str:
+    """Name a file in a sentence: of a library by its path in it, any other without the folders above it.
+
+    Relative paths stay as they are; of a package's ``__init__.py`` the package is named too.
+    """
+    if not path.startswith("/"):
+        return path
+    folder, _, name = path.rpartition("/")
+    return library_file(path) or (f"{folder.rpartition('/')[2]}/{name}" if name == "__init__.py" else name)
+
+
+def short_frame(frame: str) -> str:
+    """Name a line of a stack, ``FUNCTION at FILE:LINE in MODULE``: files that are no library's keep their whole path.
+
+    A terminal or an editor opens those at a click.
+    """
+    return _IN_FRAME.sub(lambda match: library_file(match.group()) or match.group(), frame)
+
+
+def own_frame(stack: Sequence[str]) -> str | None:
+    """Return the innermost line of a stack in Python code that is no library's: where a person will look first."""
+    return next((frame for frame in stack if _is_own(frame)), None)
+
+
+def _is_own(frame: str) -> bool:
+    place = _IN_PYTHON.search(frame)
+    return place is not None and library_file(place[1]) is None and not place[1].startswith("<")

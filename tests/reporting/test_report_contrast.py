@@ -1,0 +1,66 @@
+"""Whatever is written can be read: contrast by the formula of WCAG 2, on white and on dark paper."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from soak.reporting.flame import BOXES, TEXT
+from soak.reporting.palette import FIGURE
+from soak.reporting.stylesheet import page_css
+
+ENOUGH_FOR_TEXT, ENOUGH_FOR_LINES = 4.5, 3.0
+LIGHT, DARK = 0, 1
+BADGES = ("leak", "clean", "settling", "inconclusive", "failed")
+
+
+def luminance(colour: str) -> float:
+    digits = colour[1:] if len(colour) == 7 else "".join(2 * digit for digit in colour[1:])
+    parts = [int(digits[at : at + 2], 16) / 255 for at in (0, 2, 4)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one: str, other: str) -> float:
+    darker, lighter = sorted((luminance(one), luminance(other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def page_colours(paper: int) -> dict[str, str]:
+    """Give the page's colours by name: those of the dark setting over those of the light one."""
+    light, dark = re.findall(r"(?<![\w-]):root\{([^}]*)\}", page_css())
+    return dict(re.findall(r"--([a-z]+):(#[0-9a-f]+)", light + (f";{dark}" if paper == DARK else "")))
+
+
+def test_the_formula_gives_the_known_values():
+    """Black on white is 21; #767676 on white is the lightest grey that passes."""
+    assert contrast("#000", "#ffffff") == pytest.approx(21)
+    assert contrast("#767676", "#fff") == pytest.approx(4.54, abs=0.01)
+
+
+@pytest.mark.parametrize("paper", [LIGHT, DARK])
+def test_the_words_of_the_page_can_be_read(paper):
+    """Text, notes and links on the paper and on a card, and the word in each badge."""
+    colours = page_colours(paper)
+    pairs = [(text, ground) for text in ("ink", "muted", "link") for ground in ("paper", "card")]
+    pairs += [("on", badge) for badge in BADGES]
+
+    assert {pair: contrast(*(colours[name] for name in pair)) for pair in pairs} == pytest.approx(
+        dict.fromkeys(pairs, 21.0), abs=21.0 - ENOUGH_FOR_TEXT
+    )
+
+
+@pytest.mark.parametrize("paper", [LIGHT, DARK])
+def test_the_words_and_lines_of_figures_can_be_seen(paper):
+    """On the paper, on a card, on the shaded windows, in the boxes of a chain and of a flame graph."""
+    card = page_colours(paper)["card"]
+    grounds = [FIGURE[name][paper] for name in ("paper", "older", "newer")] + [card]
+    text = [contrast(FIGURE[name][paper], ground) for name in ("ink", "muted") for ground in grounds]
+    names = [contrast(FIGURE["series"][paper], ground) for ground in (FIGURE["paper"][paper], card)]
+    boxes = [contrast(TEXT[paper], shade[paper]) for shade in BOXES.values()]
+    lines = [contrast(FIGURE[name][paper], ground) for name in ("series", "fit") for ground in grounds]
+
+    assert min(text + names + boxes) >= ENOUGH_FOR_TEXT
+    assert min(lines) >= ENOUGH_FOR_LINES
+    assert contrast(FIGURE["free"][paper], FIGURE["paper"][paper]) >= ENOUGH_FOR_LINES
