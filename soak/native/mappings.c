@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "mappings.h"
+#include "recorder_hot.h"
 
 #include <sched.h>
 #include <string.h>
@@ -88,6 +89,13 @@ int mappings_start(void)
     return table ? 0 : -1;
 }
 
+static void place_mapping(uintptr_t start, size_t length, uint32_t site, enum domain domain)
+{
+    uintptr_t end = page_end(start, length);
+    cut(start, end);
+    insert(first_ending_after(start), (struct mapping){start, end, load(&recorder_control.cycle), site, domain});
+}
+
 void mappings_add(uintptr_t start, size_t length, uint32_t site, enum domain domain)
 {
     if (!table || !recorder_control.recording)
@@ -95,8 +103,7 @@ void mappings_add(uintptr_t start, size_t length, uint32_t site, enum domain dom
     recorder_count_birth(site);
     if (!take())
         return;
-    cut(start, page_end(start, length));
-    insert(first_ending_after(start), (struct mapping){start, page_end(start, length), recorder_control.cycle, site, domain});
+    place_mapping(start, length, site, domain);
     give_back();
 }
 
@@ -106,6 +113,25 @@ void mappings_remove(uintptr_t start, size_t length)
         return;
     cut(start, page_end(start, length));
     give_back();
+}
+
+int mappings_begin_move(void)
+{
+    return table && recorder_control.recording && take();
+}
+
+void mappings_end_move(int held, uintptr_t old, size_t old_length, uintptr_t start, size_t length, uint32_t site,
+                       enum domain domain)
+{
+    if (held && length) {
+        if (old_length)
+            cut(old, page_end(old, old_length));
+        place_mapping(start, length, site, domain);
+    }
+    if (held)
+        give_back();
+    if (held && length)
+        recorder_count_birth(site);
 }
 
 void mappings_count(struct ledger_checkpoint *checkpoint, struct ledger_row *rows, uint32_t capacity)
