@@ -4,7 +4,8 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install soak overnight profile view test test-long check fix bench calibrate accept torture night sample test-wheel clean
+.PHONY: help install soak overnight profile view test test-long stress check fix bench calibrate accept torture night sample \
+	test-wheel clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -29,10 +30,13 @@ view: $(INSTALLED)  ## profiles in SnakeViz and reports, in the browser
 	$(BIN)/soak view
 
 test: $(INSTALLED)  ## the tests (under five minutes)
-	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not calibration and not long"
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not calibration and not long and not stress"
 
 test-long: $(INSTALLED)  ## scans of live processes and kills at random moments
 	$(BIN)/python -m pytest -m long
+
+stress: $(INSTALLED)  ## ten million operations on the tracker from eight threads, under the sanitizers and preloaded
+	$(BIN)/python -m pytest -m stress tests/native
 
 check: $(INSTALLED)  ## lint and types; changes nothing
 	$(BIN)/ruff check .

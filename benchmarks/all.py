@@ -33,6 +33,7 @@ SHORT = {
     "child_cost": ["--checkpoints", "50000", "--repeats", "5"],
     "repeat_soak": ["--runs", "3"],
     "sizes_and_starts": ["--seconds", "10"],
+    "tracker_limits": ["--cycles", "1000000"],
     "tracker_overhead": ["--rounds", "3"],
 }
 

@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "mappings.h"
+#include "recorder_hot.h"
 
 #include <sched.h>
 #include <string.h>
@@ -10,15 +11,19 @@
 static struct mapping *table; /* sorted, without overlap */
 static uint32_t count;
 static uint64_t lost;
-static int taken;
+static uintptr_t taken_by; /* an address that each thread has for itself; 0 for nobody */
 
-/* Gives up after a while rather than hang a program whose signal handler maps memory, or a forked child whose parent
- * held the lock in another thread. */
+/* Gives up at once in a signal handler that maps memory while its own thread holds the table, and after a while rather
+ * than hang a forked child whose parent held it in another thread. */
 static int take(void)
 {
+    uintptr_t me = (uintptr_t)&recorder_births;
     for (int i = 0; i < 100000; i++) {
-        if (!__atomic_exchange_n(&taken, 1, __ATOMIC_ACQUIRE))
+        uintptr_t holder = 0;
+        if (__atomic_compare_exchange_n(&taken_by, &holder, me, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
             return 1;
+        if (holder == me)
+            break;
         sched_yield();
     }
     __atomic_fetch_add(&lost, 1, __ATOMIC_RELAXED);
@@ -27,7 +32,7 @@ static int take(void)
 
 static void give_back(void)
 {
-    __atomic_store_n(&taken, 0, __ATOMIC_RELEASE);
+    __atomic_store_n(&taken_by, 0, __ATOMIC_RELEASE);
 }
 
 static uint32_t first_ending_after(uintptr_t address)
@@ -88,6 +93,13 @@ int mappings_start(void)
     return table ? 0 : -1;
 }
 
+static void place_mapping(uintptr_t start, size_t length, uint32_t site, enum domain domain)
+{
+    uintptr_t end = page_end(start, length);
+    cut(start, end);
+    insert(first_ending_after(start), (struct mapping){start, end, load(&recorder_control.cycle), site, domain});
+}
+
 void mappings_add(uintptr_t start, size_t length, uint32_t site, enum domain domain)
 {
     if (!table || !recorder_control.recording)
@@ -95,8 +107,7 @@ void mappings_add(uintptr_t start, size_t length, uint32_t site, enum domain dom
     recorder_count_birth(site);
     if (!take())
         return;
-    cut(start, page_end(start, length));
-    insert(first_ending_after(start), (struct mapping){start, page_end(start, length), recorder_control.cycle, site, domain});
+    place_mapping(start, length, site, domain);
     give_back();
 }
 
@@ -106,6 +117,25 @@ void mappings_remove(uintptr_t start, size_t length)
         return;
     cut(start, page_end(start, length));
     give_back();
+}
+
+int mappings_begin_move(void)
+{
+    return table && recorder_control.recording && take();
+}
+
+void mappings_end_move(int held, uintptr_t old, size_t old_length, uintptr_t start, size_t length, uint32_t site,
+                       enum domain domain)
+{
+    if (held && length) {
+        if (old_length)
+            cut(old, page_end(old, old_length));
+        place_mapping(start, length, site, domain);
+    }
+    if (held)
+        give_back();
+    if (held && length)
+        recorder_count_birth(site);
 }
 
 void mappings_count(struct ledger_checkpoint *checkpoint, struct ledger_row *rows, uint32_t capacity)

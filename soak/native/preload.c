@@ -43,6 +43,10 @@
     X(strndup, char *, (const char *, size_t))                                                                       \
     X(vasprintf, int, (char **, const char *, va_list))
 
+#ifndef MREMAP_DONTUNMAP /* before glibc 2.32 */
+#define MREMAP_DONTUNMAP 4
+#endif
+
 struct caller {
     uintptr_t address;
     uintptr_t frame;
@@ -277,15 +281,20 @@ EXPORT void *pvalloc(size_t size)
 /* ---- mappings ---- */
 
 /* What pymalloc maps inside an allocation is an arena: the blocks in it are counted already. */
+static enum domain domain_of_mapping(void)
+{
+    return recorder_births == RECORDER_INSIDE ? DOMAIN_PYMALLOC_ARENA : DOMAIN_MAPPING;
+}
+
 static void mapped(void *address, size_t length, struct caller caller)
 {
-    if (address == MAP_FAILED)
+    if (address == MAP_FAILED || !load(&recorder_control.recording))
         return;
-    int is_arena = recorder_births == RECORDER_INSIDE;
+    enum domain domain = domain_of_mapping();
     uint32_t site = recorder_native_site(caller.address);
-    if (unlikely(site & SITE_WANTS_STACK) && !is_arena && recorder_is_on())
+    if (unlikely(site & SITE_WANTS_STACK) && domain == DOMAIN_MAPPING && recorder_is_on())
         site = stacks_site(site & SITE_MASK, caller.address);
-    mappings_add((uintptr_t)address, length, site & SITE_MASK, is_arena ? DOMAIN_PYMALLOC_ARENA : DOMAIN_MAPPING);
+    mappings_add((uintptr_t)address, length, site & SITE_MASK, domain);
 }
 
 EXPORT void *mmap(void *hint, size_t length, int protection, int flags, int file, off_t offset)
@@ -326,13 +335,13 @@ EXPORT void *mremap(void *old, size_t old_length, size_t length, int flags, ...)
     va_end(rest);
     if (unlikely(!original_mremap))
         resolve();
+    int held = mappings_begin_move();
+    uint32_t site = held ? recorder_native_site(CALLER.address) & SITE_MASK : 0;
     void *address = original_mremap(old, old_length, length, flags, wanted);
-    if (address != MAP_FAILED) {
-        /* After the call, because a failed one leaves the mapping as it was. What another thread may have mapped in
-         * the meantime where the old one lay is lost to the table; mremap with a move is rare. */
-        mappings_remove((uintptr_t)old, old_length);
-        mapped(address, length, CALLER);
-    }
+    int saved = errno;
+    mappings_end_move(held, (uintptr_t)old, flags & MREMAP_DONTUNMAP ? 0 : old_length, (uintptr_t)address,
+                      address == MAP_FAILED ? 0 : length, site, domain_of_mapping());
+    errno = saved;
     return address;
 }
 

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -18,13 +19,16 @@
 #define TOP_BITS (ADDRESS_BITS - LEAF_BITS)
 #define LEAF_LIMIT (1u << 17) /* 128 GiB of heap */
 
-/* The fallback where 1 GiB of address space is not to be had (ulimit -v, strict overcommit). */
+/* The fallback where 1 GiB of address space is not to be had (strict overcommit), or would be missed: under a limit of
+ * address space below this one a program that just fits must still fit. */
+#define AMPLE_ADDRESS_SPACE (16ull << 30)
 #define MIDDLE_BITS 13
 #define MIDDLE_MASK ((1u << MIDDLE_BITS) - 1)
 
 #define CHUNK_LIMIT 192
 #define CHUNK_FIRST 8    /* leaves; each further chunk is twice as large, so that the ranges stay few */
 #define CHUNK_LARGEST 512
+#define CHUNK_LARGEST_IN_NEED 64 /* enough for the heap that fits below AMPLE_ADDRESS_SPACE */
 
 #define INDEX_BITS (SITE_BITS + 1)
 #define INDEX_MASK ((1u << INDEX_BITS) - 1)
@@ -52,6 +56,7 @@ static struct leaf *leaves;
 static uint32_t leaf_count;
 static struct chunk chunks[CHUNK_LIMIT];
 static uint32_t chunk_count;
+static uint32_t chunk_largest = CHUNK_LARGEST;
 static struct chunk *current_chunk;
 
 static struct site *sites;
@@ -132,11 +137,21 @@ static void thread_ends(void *block)
     store_release(&((struct births *)block)->owned, 0);
 }
 
+static int is_address_space_ample(void)
+{
+    struct rlimit limit;
+    return getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur >= AMPLE_ADDRESS_SPACE;
+}
+
 int recorder_start(void)
 {
     if (sites)
         return 0;
-    uint64_t **top = recorder_reserve(sizeof *top << TOP_BITS);
+    uint64_t **top = NULL;
+    if (is_address_space_ample())
+        top = recorder_reserve(sizeof *top << TOP_BITS);
+    else
+        chunk_largest = CHUNK_LARGEST_IN_NEED;
     if (!top)
         upper = recorder_reserve(sizeof *upper << (TOP_BITS - MIDDLE_BITS));
     leaves = recorder_reserve(sizeof *leaves * LEAF_LIMIT);
@@ -198,8 +213,8 @@ static uint64_t *new_leaf(void)
             store(&chunk->used, chunk->leaves);
         }
         uint32_t wanted = chunk ? chunk->leaves * 2 : CHUNK_FIRST;
-        if (wanted > CHUNK_LARGEST)
-            wanted = CHUNK_LARGEST;
+        if (wanted > chunk_largest)
+            wanted = chunk_largest;
         char *base = map(wanted * LEAF_BYTES);
         if (!base) {
             wanted = 1;

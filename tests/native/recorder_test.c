@@ -164,11 +164,40 @@ static void mappings_may_be_cut_and_replaced(void)
     EXPECT(births[site] == 2);
 }
 
-static void without_room_for_two_levels_there_are_three(void)
+static void what_a_signal_handler_maps_while_a_mapping_moves_is_said_to_be_lost(void)
 {
+    uint32_t site = recorder_native_site(0x4000);
+    mappings_add(0x100000, 0x10000, site, DOMAIN_MAPPING);
+    int held = mappings_begin_move();
+    EXPECT(held);
+    mappings_add(0x900000, 0x1000, site, DOMAIN_MAPPING);
+    mappings_end_move(held, 0x100000, 0x10000, 0x200000, 0x20000, site, DOMAIN_MAPPING);
+    EXPECT(mapped_bytes() == 0x20000 && checkpoint.lost_mappings == 1);
+    held = mappings_begin_move();
+    mappings_end_move(held, 0x200000, 0x20000, 0, 0, site, DOMAIN_MAPPING); /* failed */
+    EXPECT(mapped_bytes() == 0x20000);
+    held = mappings_begin_move();
+    mappings_end_move(held, 0x200000, 0, 0x300000, 0x1000, site, DOMAIN_MAPPING); /* the old one stays */
+    EXPECT(mapped_bytes() == 0x21000 && checkpoint.lost_mappings == 1);
+}
+
+/* 4 GiB would hold the two levels, and then be short of a quarter. */
+static void under_a_limit_of_address_space_there_are_three_levels(void)
+{
+    struct range ranges[LEDGER_RANGES];
+    uint64_t reserved = 0;
     EXPECT(recorder_top == NULL);
     a_block_is_counted_until_it_dies();
     a_big_block_keeps_its_exact_size();
+    for (uintptr_t megabyte = 0; megabyte < 1000; megabyte++)
+        born(0x700000000000 + (megabyte << 20), 100, 2);
+    count();
+    EXPECT(checkpoint.live_blocks == 1000 && checkpoint.live_bytes == 100000 && checkpoint.lost_blocks == 0);
+    for (uintptr_t megabyte = 0; megabyte < 1000; megabyte++)
+        (void)recorder_died((void *)(0x700000000000 + (megabyte << 20))); // NOLINT
+    for (size_t i = recorder_ranges(ranges, LEDGER_RANGES); i-- > 0;)
+        reserved += ranges[i].end - ranges[i].start;
+    EXPECT(reserved < 600ul << 20); /* half of the heap, and what is reserved ahead */
 }
 
 static void a_large_heap_is_counted_in_time(void)
@@ -186,82 +215,195 @@ static void a_large_heap_is_counted_in_time(void)
 
 #define THREADS 8
 #define SLOTS 4096
+#define PLACES 256 /* of mappings, which the threads share */
+#define PLACE_BYTES 0x100000ul
+#define SITES 256
+#define FIRST_CALLER 0x400000ul
+
+/* Padded, so that the threads of the test do not wait for each other where those of a program would not. */
+struct reference {
+    uint64_t blocks, bytes, births, mapped_bytes;
+    uint64_t padding[12];
+};
 
 static uint64_t operations;
-static uint64_t live_blocks[THREADS], live_bytes[THREADS], all_births[THREADS];
+static struct reference reference[THREADS];
+static uint32_t working;
 static int with_fork;
+
+static uint64_t next_random(uint64_t *random)
+{
+    *random = *random * 6364136223846793005ull + 1442695040888963407ull;
+    return *random >> 33;
+}
+
+static uintptr_t base_of(uintptr_t number)
+{
+    return 0x100000000 + number * 0x800000;
+}
+
+/* A birth by each of the two ways in; a death, a failed realloc, or one that keeps the birth. */
+static void change_block(struct reference *mine, uintptr_t base, size_t *sizes, uint64_t *random)
+{
+    size_t slot = next_random(random) % SLOTS;
+    size_t size = 1 + next_random(random) % (next_random(random) % 64 ? 4096 : 2000000);
+    void *address = (void *)(base + slot * 1024); // NOLINT
+    uintptr_t caller = FIRST_CALLER + next_random(random) % SITES;
+    struct recorder_block block = {0, 0};
+    if (sizes[slot]) {
+        block = recorder_died(address);
+        EXPECT(recorder_size(block) == sizes[slot]);
+        uint64_t choice = next_random(random) % 4;
+        if (choice == 0) {
+            recorder_put_back(address, block);
+            return;
+        }
+        mine->blocks--;
+        mine->bytes -= sizes[slot];
+        sizes[slot] = 0;
+        if (choice > 1)
+            return;
+    }
+    if (!recorder_born_at_once(address, size, caller))
+        recorder_born(recorder_births, address, size, recorder_native_site(caller) & SITE_MASK, DOMAIN_NATIVE);
+    recorder_keep_birth(address, block);
+    mine->births++;
+    mine->blocks++;
+    mine->bytes += size;
+    sizes[slot] = size;
+}
+
+/* Threads move theirs to and fro, so that a place is one's as soon as the other has left it: `owner` is the kernel. */
+static uint32_t owner[PLACES];
+
+static uintptr_t place_of_mapping(size_t place)
+{
+    return 0x7000000000 + place * PLACE_BYTES;
+}
+
+static int claim(size_t place)
+{
+    uint32_t nobody = 0;
+    return __atomic_compare_exchange_n(&owner[place], &nobody, 1, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+}
+
+static void change_mapping(struct reference *mine, size_t *held, uint64_t *random)
+{
+    size_t place = next_random(random) % PLACES;
+    size_t pages = 1 + next_random(random) % (PLACE_BYTES / 4096);
+    uint32_t site = recorder_native_site(FIRST_CALLER + next_random(random) % SITES) & SITE_MASK;
+    if (!*held) {
+        if (!claim(place))
+            return;
+        mappings_add(place_of_mapping(place), pages * 4096, site, DOMAIN_MAPPING);
+        mine->mapped_bytes += pages * 4096;
+    } else if (next_random(random) % 2) {
+        size_t old = *held >> 32, old_pages = *held & 0xffffffff;
+        mappings_remove(place_of_mapping(old), old_pages * 4096);
+        store(&owner[old], 0);
+        mine->mapped_bytes -= old_pages * 4096;
+        *held = 0;
+        return;
+    } else {
+        size_t old = *held >> 32, old_pages = *held & 0xffffffff;
+        int taken = mappings_begin_move();
+        int moved = claim(place);
+        if (moved)
+            store(&owner[old], 0); /* from now on another thread may map there */
+        mappings_end_move(taken, place_of_mapping(old), old_pages * 4096, place_of_mapping(place),
+                          moved ? pages * 4096 : 0, site, DOMAIN_MAPPING);
+        if (!moved)
+            return;
+        mine->mapped_bytes += pages * 4096 - old_pages * 4096;
+    }
+    *held = place << 32 | pages;
+    mine->births++;
+}
+
+static void fork_here(uintptr_t base)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        recorder_stop();
+        born(0x10, 1, 1);
+        (void)recorder_died((void *)base);
+        mappings_remove(0x7000000000, PLACES * PLACE_BYTES);
+        _exit(0);
+    }
+    int status;
+    EXPECT(waitpid(child, &status, 0) == child && status == 0);
+}
 
 static void *work(void *argument)
 {
     uintptr_t number = (uintptr_t)argument;
-    uintptr_t base = 0x100000000 + number * 0x800000;
-    size_t sizes[SLOTS] = {0};
+    size_t sizes[SLOTS] = {0}, mappings[16] = {0};
     uint64_t random = number + 1;
     for (uint64_t i = 0; i < operations / THREADS; i++) {
-        random = random * 6364136223846793005ull + 1442695040888963407ull;
-        size_t slot = random >> 33 & (SLOTS - 1);
-        size_t size = 1 + (random >> 45) % (i % 64 ? 4096 : 2000000);
-        void *address = (void *)(base + slot * 1024); // NOLINT
-        uint32_t site = recorder_native_site(0x400000 + (random >> 20 & 0xff));
-        store(&recorder_control.cycle, i);
-        if (sizes[slot]) {
-            struct recorder_block block = recorder_died(address);
-            EXPECT(recorder_size(block) == sizes[slot]);
-            if (random & 1 << 16) { /* a realloc that fails */
-                recorder_put_back(address, block);
-                continue;
-            }
-            live_blocks[number]--;
-            live_bytes[number] -= sizes[slot];
-            sizes[slot] = 0;
-        } else {
-            recorder_born(recorder_births, address, size, site, DOMAIN_NATIVE);
-            all_births[number]++;
-            live_blocks[number]++;
-            live_bytes[number] += size;
-            sizes[slot] = size;
-        }
-        if (with_fork && number == 0 && i == operations / THREADS / 2) {
-            pid_t child = fork();
-            if (child == 0) {
-                recorder_stop();
-                born(0x10, 1, 1);
-                (void)recorder_died((void *)base);
-                _exit(0);
-            }
-            int status;
-            EXPECT(waitpid(child, &status, 0) == child && status == 0);
-        }
+        store(&recorder_control.cycle, i * 16); /* past the first halving of epochs, where there are enough */
+        if (next_random(&random) % 16)
+            change_block(&reference[number], base_of(number), sizes, &random);
+        else
+            change_mapping(&reference[number], &mappings[next_random(&random) % 16], &random);
+        if (with_fork && number == 0 && i == operations / THREADS / 2)
+            fork_here(base_of(number));
     }
+    __atomic_fetch_sub(&working, 1, __ATOMIC_RELEASE);
     return NULL;
+}
+
+/* What the reader does while the threads work: none of it may change a count. */
+static void read_on(void)
+{
+    static struct survivor found[64];
+    for (uint32_t turn = 0; __atomic_load_n(&working, __ATOMIC_ACQUIRE); turn++) {
+        count();
+        (void)recorder_survivors(0, turn, 0, found, 64);
+        uint32_t site = recorder_native_site(FIRST_CALLER + turn % SITES) & SITE_MASK;
+        EXPECT(recorder_flag(site, SITE_FLAGGED, turn % 2) == 0);
+        usleep(2000);
+    }
 }
 
 static void threads_lose_nothing(void)
 {
     pthread_t threads[THREADS];
-    uint64_t blocks = 0, bytes = 0, born_there = 0, counted_births = 0;
+    struct reference sum = {0};
+    uint64_t counted_births = 0, mapped = 0;
+    for (uintptr_t i = 0; i < SITES; i++)
+        (void)recorder_native_site(FIRST_CALLER + i);
     for (int round = 0; round < 2; round++) { /* the second round's threads take over the first one's counters */
+        working = THREADS;
         for (uintptr_t i = 0; i < THREADS; i++) {
-            live_blocks[i] = live_bytes[i] = 0;
+            reference[i] = (struct reference){.births = reference[i].births};
             EXPECT(pthread_create(&threads[i], NULL, work, (void *)i) == 0); // NOLINT
         }
+        read_on();
         for (int i = 0; i < THREADS; i++)
             EXPECT(pthread_join(threads[i], NULL) == 0);
-        if (round == 0)
-            for (uintptr_t slot = 0; slot < THREADS * SLOTS; slot++)
-                (void)recorder_died((void *)(0x100000000 + slot / SLOTS * 0x800000 + slot % SLOTS * 1024)); // NOLINT
+        if (round)
+            break;
+        for (uintptr_t slot = 0; slot < THREADS * SLOTS; slot++)
+            (void)recorder_died((void *)(base_of(slot / SLOTS) + slot % SLOTS * 1024)); // NOLINT
+        mappings_remove(0x7000000000, PLACES * PLACE_BYTES);
+        memset(owner, 0, sizeof owner);
     }
     count();
     for (int i = 0; i < THREADS; i++) {
-        blocks += live_blocks[i];
-        bytes += live_bytes[i];
-        born_there += all_births[i];
+        sum.blocks += reference[i].blocks;
+        sum.bytes += reference[i].bytes;
+        sum.births += reference[i].births;
+        sum.mapped_bytes += reference[i].mapped_bytes;
     }
     for (uint32_t site = 0; site < checkpoint.sites; site++)
         counted_births += births[site];
-    EXPECT(checkpoint.live_blocks == blocks && checkpoint.live_bytes == bytes);
-    EXPECT(counted_births == born_there);
-    EXPECT(checkpoint.lost_blocks == 0 && checkpoint.unlisted_blocks == 0);
+    for (uint32_t row = 0; row < checkpoint.rows; row++)
+        if (rows[row].domain == DOMAIN_MAPPING)
+            mapped += rows[row].live_bytes;
+    EXPECT(checkpoint.live_blocks == sum.blocks && checkpoint.live_bytes == sum.bytes);
+    EXPECT(counted_births == sum.births && mapped == sum.mapped_bytes);
+    EXPECT(checkpoint.lost_blocks == 0 && checkpoint.unlisted_blocks == 0 && checkpoint.lost_mappings == 0);
+    printf("%lu live blocks, %lu bytes, %lu births, %lu bytes mapped\n", sum.blocks, sum.bytes, sum.births, mapped);
 }
 
 static const struct {
@@ -277,7 +419,8 @@ static const struct {
     CASE(more_rows_than_there_is_room_for_are_said),
     CASE(a_flagged_site_wants_its_stack),
     CASE(mappings_may_be_cut_and_replaced),
-    CASE(without_room_for_two_levels_there_are_three),
+    CASE(what_a_signal_handler_maps_while_a_mapping_moves_is_said_to_be_lost),
+    CASE(under_a_limit_of_address_space_there_are_three_levels),
     CASE(a_large_heap_is_counted_in_time),
     CASE(threads_lose_nothing),
 };
@@ -291,8 +434,8 @@ int main(int count_of_arguments, char **arguments)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         if (strcmp(cases[i].name, arguments[1]))
             continue;
-        if (cases[i].run == without_room_for_two_levels_there_are_three) {
-            struct rlimit limit = {600000000, 600000000};
+        if (cases[i].run == under_a_limit_of_address_space_there_are_three_levels) {
+            struct rlimit limit = {4ul << 30, 4ul << 30};
             EXPECT(setrlimit(RLIMIT_AS, &limit) == 0);
         }
         start();

@@ -1,0 +1,119 @@
+"""Soak what does not leak again and again with the tracker: no call site may ever be blamed.
+
+    python benchmarks/no_flags.py                            twenty runs of each, about a quarter of an hour
+    python benchmarks/no_flags.py --runs 3 --seconds 1.5
+    python benchmarks/no_flags.py --only sawtooth --only get --json -
+
+The gated drivers of `standalone_tests`, and the clean programs of `benchmarks/cases`: a pool of threads, a sawtooth,
+caches that fill and then stand at their cap, garbage in cycles of references. No run is cut short by its verdict: each
+look more is one more chance to be wrong. What is INCONCLUSIVE in so short a time blames nothing, and neither does a
+place that is shown as not proven: what a cache holds while it fills is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import threading
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from measuring import ROOT, Figure, equal, make_parser, publish, say
+
+from soak.results import ComponentResult
+from soak.running.findings import make_result
+from soak.running.interpreter import find_interpreter
+from soak.running.supervisor import Supervisor, Surroundings
+from soak.running.tracking import find_library
+from soak.settings import ComponentPlan, Request, make_plan
+
+CASES = ROOT / "benchmarks" / "cases"
+CACHES = {"lru_cache": (100_000, 32_768), "lru_of_random_sizes": (20_000, 8_192)}
+"""Cycles, and n_min, of what fills for 20,000 and 3,000 calls: only its end tells that from a leak, and an eighth of
+the cycles that a busy machine does in two seconds may be before it."""
+
+
+def main() -> int:
+    """Do the runs and print the table."""
+    options = parse_arguments()
+    library, reason = find_library()
+    if library is None:
+        say(f"no tracker: {reason}")
+        return 1
+    plans = read_plans(options.seconds)
+    names = [name for name in plans if not options.only or name in options.only]
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
+    for number in range(1, options.runs + 1):
+        for name in names:
+            run = describe(soak(plans[name], library))
+            found[name].append(run)
+            if run["blamed"] or run["failure"]:
+                say(f"{name}: {run}")
+        say(f"round {number} of {options.runs}")
+    return publish("no_flags", figures(found), {"runs": found}, options.json)
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = make_parser(__doc__)
+    parser.add_argument("--runs", type=int, default=20, metavar="N", help="of each (20)")
+    parser.add_argument("--seconds", type=float, default=2.5, metavar="S", help="time of one run's cycles (2.5)")
+    parser.add_argument("--only", action="append", metavar="NAME", help="one of them; may be said again")
+    return parser.parse_args()
+
+
+def read_plans(seconds: float) -> dict[str, ComponentPlan]:
+    """Return, by name, the gated drivers with the project's settings, and the clean cases."""
+    drivers = plan(("standalone_tests",), seconds)
+    cases = {case.stem.removeprefix("clean_"): case for case in sorted(CASES.glob("clean_*.py"))}
+    return {
+        **{driver.target.name: driver for driver in drivers if driver.gate},
+        **{name: plan((f"{case}:iteration",), seconds, *CACHES.get(name, ()))[0] for name, case in cases.items()},
+    }
+
+
+def plan(
+    targets: tuple[str, ...], seconds: float, iterations: int | None = None, n_min: int | None = None
+) -> tuple[ComponentPlan, ...]:
+    """Plan targets for so long, or so many cycles, to the end."""
+    duration_s = seconds if iterations is None else None
+    request = Request(targets=targets, duration_s=duration_s, iterations=iterations, n_min=n_min, early_stop=False)
+    return make_plan(request, ROOT).components
+
+
+def soak(component: ComponentPlan, library: Path) -> ComponentResult:
+    """Soak one component, without controls and without a second pass."""
+    interpreter = find_interpreter(None)
+    course = Supervisor(component, Surroundings(interpreter, ROOT, threading.Event(), library, None)).run()
+    return make_result(component, course, None, interpreter)
+
+
+def describe(result: ComponentResult) -> dict[str, Any]:
+    """Return what matters of one run."""
+    return {
+        "verdict": result.verdict.value,
+        "cycles": result.iterations,
+        "blamed": [f"{cause.kind}: {cause.where or cause.python_where}" for cause in result.causes if cause.confirmed],
+        "not_proven": sum(not cause.confirmed for cause in result.causes),
+        "failure": None if result.failure is None else result.failure.detail,
+        "why": result.why,
+    }
+
+
+def figures(found: dict[str, list[dict[str, Any]]]) -> list[Figure]:
+    """Count, for each, the runs that blame a call site, and the verdicts."""
+    rows = []
+    for name, runs in found.items():
+        verdicts = Counter(run["verdict"] for run in runs)
+        is_right = not verdicts.keys() & {"LEAK", "FAILED"}
+        text = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.most_common())
+        rows += [
+            equal(f"{name}: call sites blamed in {len(runs)} runs", sum(len(run["blamed"]) for run in runs), "", 0),
+            Figure(f"{name}: verdicts", text, "", "no LEAK, none FAILED", is_right),
+        ]
+    return rows
+
+
+if __name__ == "__main__":
+    sys.exit(main())

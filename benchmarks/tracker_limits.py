@@ -1,0 +1,352 @@
+"""The tracker's limits: memory of its tables beside the heap, growth of its files, time of a count, ten million cycles.
+
+    python benchmarks/tracker_limits.py                        two minutes
+    python benchmarks/tracker_limits.py --only table --json -
+    python benchmarks/tracker_limits.py --cycles 1000000       a shorter way to the last part
+
+Each heap is made in a process of its own and read from outside: of what is resident there, what is the tracker's, and
+what is private writable memory of the program's. The files that soak shares with the measured process, its ring and the
+ledger, are looked at from inside, early in the long run and at its end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from measuring import (
+    DRIVERS,
+    MIB,
+    ROOT,
+    Figure,
+    at_most,
+    below,
+    equal,
+    make_parser,
+    publish,
+    say,
+    scratch_folder,
+    shown,
+    soak_run,
+)
+from numpy.typing import NDArray
+
+from soak.native.build import NotBuilt, built_library
+from soak.native.ledger import Checkpoint, LedgerFile
+from soak.native.preload import preloading
+from soak.probes.memory import ProcessMemory
+from soak.probes.resident import read_resident
+
+MOST_OF_HEAP, MOST_BESIDES_MIB = 0.5, 4.0
+MOST_COUNT_MS = 100.0
+EVERY = 1000
+PLANTED_BYTES = 106
+
+CHILD = """
+import ctypes, gc, os, sys
+sys.path.insert(0, {root!r})
+from soak.inside import tracker as hook
+tracker = hook.connect()
+tracker.start({ledger!r})
+libc = ctypes.CDLL(None)
+malloc, strdup, free = libc.malloc, libc.strdup, libc.free
+malloc.restype = strdup.restype = ctypes.c_void_p
+malloc.argtypes, strdup.argtypes, free.argtypes = (ctypes.c_size_t,), (ctypes.c_char_p,), (ctypes.c_void_p,)
+tracker.checkpoint()  # the first two map the ledger's pages
+tracker.checkpoint()
+{script}
+print("ready", flush=True)
+sys.stdin.read()
+"""
+CHECKPOINT = "\ntracker.checkpoint()"
+HEAPS = {
+    "2,000,000 blocks of 16 B": "text = b'x' * 15\nfor _ in range(2_000_000): strdup(text)",
+    "1,000,000 blocks of 200 B": "text = b'x' * 199\nfor _ in range(1_000_000): strdup(text)",
+    "50 blocks of 4 MB": "kept = [ctypes.memset(malloc(4_000_000), 1, 4_000_000) for _ in range(50)]",
+    "blocks of 16 B to 64 KiB": (
+        "texts = [b'x' * (int(16 * 2 ** (number / 16)) - 1) for number in range(193)]\n"
+        "for _ in range(100):\n    for text in texts: strdup(text)"
+    ),
+    "1,000,000 Python objects": "kept = [(number, str(number)) for number in range(500_000)]",
+}
+GIVEN_BACK = "kept = [strdup(b'x' * 199) for _ in range(500_000)]\nfor block in kept: free(block)\ndel kept"
+"""Its table keeps its pages: the next blocks come to lie where these lay."""
+COUNTING = """
+for _ in sys.stdin:
+    tracker.checkpoint()
+    print("ready", flush=True)
+"""
+LOSING = """
+cell = tracker.cycle
+for number in range(1, {cycles} + 1):
+    cell[0] = number
+    if number % {every} == 0:
+        malloc({size})
+    if number % 65_536 == 0:
+        tracker.checkpoint()
+tracker.checkpoint()
+"""
+GROWING = """
+def files():
+    status = os.stat({ledger!r})
+    return status.st_size, status.st_blocks
+kept = []
+before = files()
+for number in range(1, 100_001):
+    tracker.cycle[0] = number
+    if number % 10 == 0:
+        kept.append(str(number))
+        malloc(106)
+    if number % 100 == 0:
+        tracker.checkpoint()
+after = files()
+print(after[0] - before[0], after[1] - before[1], flush=True)
+"""
+
+
+@dataclass(frozen=True)
+class Own:
+    """Resident memory of one process."""
+
+    tables_bytes: int
+    heap_bytes: int
+
+    @property
+    def besides_half_mib(self) -> float:
+        """What the tables take beyond their part of the heap."""
+        return (self.tables_bytes - MOST_OF_HEAP * self.heap_bytes) / MIB
+
+
+def main() -> int:
+    """Measure one after the other and print the table."""
+    options = parse_arguments()
+    built = built_library()
+    if isinstance(built, NotBuilt):
+        print(built.reason, file=sys.stderr)
+        return 1
+    figures: list[Figure] = []
+    with scratch_folder() as folder:
+        for name, measure in PARTS.items():
+            if options.only in (None, name):
+                say(name)
+                figures += measure(built.path, folder, options)
+    return publish("tracker_limits", figures, {}, options.json)
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = make_parser(__doc__)
+    parser.add_argument("--cycles", type=int, default=10_000_000, metavar="N", help="of the long runs (10,000,000)")
+    parser.add_argument("--repeats", type=int, default=9, metavar="N", help="counts that are timed (9)")
+    parser.add_argument("--only", choices=PARTS, help="one part of it")
+    return parser.parse_args()
+
+
+@contextmanager
+def child(library: Path, ledger: Path, script: str) -> Iterator[subprocess.Popen[str]]:
+    """Give a tracked process that has run ``script`` and now waits."""
+    ledger.unlink(missing_ok=True)
+    text = CHILD.format(root=str(ROOT), ledger=str(ledger), script=script)
+    with preloading(library, os.environ) as environment:
+        command = [sys.executable, "-c", text]
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True, cwd=ROOT
+        )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def wait_until_ready(process: subprocess.Popen[str]) -> list[str]:
+    """Return what the process printed before it was ready."""
+    lines: list[str] = []
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line == "ready\n":
+            return lines
+        lines.append(line.strip())
+    raise RuntimeError("the process ended early")
+
+
+def last_checkpoint(ledger: Path) -> Checkpoint:
+    """Read the ledger."""
+    file = LedgerFile(ledger)
+    checkpoint = file.read()
+    file.close()
+    assert checkpoint is not None
+    return checkpoint
+
+
+# --- memory of the tables -------------------------------------------------------------------------------------------
+
+
+def measure_table(library: Path, folder: Path, _: argparse.Namespace) -> list[Figure]:
+    """How much of a process's memory is the tracker's, heap by heap."""
+    figures = []
+    for name, script in HEAPS.items():
+        own = memory_of(library, folder, script)
+        figures += [
+            shown(f"{name}: heap", own.heap_bytes / MIB, "MiB"),
+            shown(f"{name}: the tracker's tables", own.tables_bytes / MIB, "MiB"),
+            at_most(f"{name}: tables above half of the heap", own.besides_half_mib, "MiB", MOST_BESIDES_MIB),
+        ]
+    empty, emptied = memory_of(library, folder, ""), memory_of(library, folder, GIVEN_BACK)
+    kept = (emptied.tables_bytes - empty.tables_bytes) / MIB
+    return [*figures, shown("tables that stay when 500,000 blocks of 200 B are given back", kept, "MiB")]
+
+
+def memory_of(library: Path, folder: Path, script: str) -> Own:
+    """Read what is resident in a process with such a heap."""
+    ledger = folder / "ledger"
+    with child(library, ledger, script + CHECKPOINT) as process:
+        wait_until_ready(process)
+        ranges = [(int(area["start"]), int(area["end"])) for area in last_checkpoint(ledger).ranges]
+        memory = ProcessMemory(process.pid)
+        areas = read_resident(memory, process.pid, ranges).areas
+        memory.close()
+    private = [area for area in areas if area.is_anonymous and area.permissions == "rw-p" and area.path != "[stack]"]
+    tables = sum(area.rss_bytes for area in private if area.is_own)
+    return Own(tables, sum(area.rss_bytes for area in private) - tables)
+
+
+# --- files and time -------------------------------------------------------------------------------------------------
+
+
+def measure_files(library: Path, folder: Path, _: argparse.Namespace) -> list[Figure]:
+    """Read what the ledger's file grows by over 100,000 cycles with 1,000 checkpoints and 20,000 blocks that stay."""
+    ledger = folder / "ledger"
+    with child(library, ledger, GROWING.format(ledger=str(ledger))) as process:
+        grown, blocks = map(int, wait_until_ready(process)[0].split())
+        size = ledger.stat().st_size
+    return [
+        shown("the ledger's file", size / MIB, "MiB"),
+        equal("growth of the ledger's file in 100,000 cycles", grown, "B", 0),
+        equal("growth of what the file takes on the disk", blocks * 512, "B", 0),
+    ]
+
+
+def measure_count(library: Path, folder: Path, options: argparse.Namespace) -> list[Figure]:
+    """How long the program waits for a count of a large heap."""
+    script = HEAPS["1,000,000 blocks of 200 B"] + COUNTING
+    ledger = folder / "ledger"
+    times_ms = []
+    with child(library, ledger, script) as process:
+        assert process.stdin is not None
+        for _ in range(options.repeats):
+            process.stdin.write("go\n")
+            process.stdin.flush()
+            wait_until_ready(process)
+            checkpoint = last_checkpoint(ledger)
+            times_ms.append(checkpoint.scan_ns / 1e6)
+    name = f"count of {checkpoint.live_blocks:,} blocks, {checkpoint.live_bytes / 1e6:.0f} MB"
+    return [
+        below(f"{name}, median of {len(times_ms)}", statistics.median(times_ms), "ms", MOST_COUNT_MS),
+        shown("the fastest", min(times_ms), "ms"),
+    ]
+
+
+# --- ten million cycles ---------------------------------------------------------------------------------------------
+
+
+def measure_cycles(library: Path, folder: Path, options: argparse.Namespace) -> list[Figure]:
+    """Whole runs of cheap cycles, clean and with one leak in a thousand; and that leak counted block by block."""
+    clean = soak_cycles(folder, options.cycles, every=0)
+    grown, resident = map(int, (folder / "grown").read_text(encoding="ascii").split())
+    planted = soak_cycles(folder, options.cycles, every=EVERY)
+    return [
+        *described("clean", clean, options.cycles, "CLEAN"),
+        equal("clean: growth of ring and ledger from the first tenth to the end", grown, "B", 0),
+        shown("clean: growth of what is resident of them", resident, "B"),
+        *described("planted", planted, options.cycles, "LEAK"),
+        *cause_of(planted),
+        *counted(library, folder, options.cycles),
+    ]
+
+
+def soak_cycles(folder: Path, cycles: int, every: int) -> dict[str, Any]:
+    """Run them by ``soak run``; return the one component. The tolerance is a tenth of the planted rate."""
+    run = soak_run(
+        folder, str(DRIVERS / "drive_ten_million.py"), "--iterations", str(cycles), "--no-early-stop",
+        "--tolerance", f"{PLANTED_BYTES / EVERY / 10}B", "--set", f"ten_million.every={every}",
+        "--set", f"ten_million.look_at={cycles // 10}", "--set", f"ten_million.file={folder / 'grown'}",
+    )  # fmt: skip
+    component = run.components().get("ten_million")
+    if component is None:
+        raise RuntimeError(f"soak run failed: {run.stderr[-500:]}")
+    return component
+
+
+def described(name: str, component: dict[str, Any], cycles: int, verdict: str) -> list[Figure]:
+    """Return the figures of one whole run."""
+    return [
+        equal(f"{name}: verdict", str(component["verdict"]), "", verdict),
+        equal(f"{name}: cycles", component["iterations"], "", cycles),
+        equal(f"{name}: checkpoints lost", component["lost_rows"], "", 0),
+        shown(f"{name}: time", component["seconds"], "s"),
+    ]
+
+
+def cause_of(component: dict[str, Any]) -> list[Figure]:
+    """Return what the report says of the planted leak."""
+    causes = [cause for cause in component["causes"] if cause["requested_size"] == PLANTED_BYTES] or [{}]
+    return [
+        equal("planted: one every so many cycles", round(causes[0].get("every") or 0), "", EVERY),
+        equal(
+            "planted: blocks of 106 B in 1,000 cycles",
+            round(EVERY * (causes[0].get("blocks_per_iteration") or 0), 3),
+            "",
+            1,
+        ),
+    ]
+
+
+def counted(library: Path, folder: Path, cycles: int) -> list[Figure]:
+    """Return what the ledger holds of a leak whose every block is known."""
+    ledger = folder / "ledger"
+    with child(library, ledger, LOSING.format(cycles=cycles, every=EVERY, size=PLANTED_BYTES)) as process:
+        wait_until_ready(process)
+    found = last_checkpoint(ledger)
+    sizes = found.rows["live_bytes"] == PLANTED_BYTES * found.rows["live_blocks"]
+    rows = found.rows[sizes & (found.rows["bucket"] > 0) & (found.rows["domain"] == 0)]
+    planted = cycles // EVERY
+    return [
+        shown("cycles to an epoch at the end", 2**found.shift),
+        equal("blocks planted and alive in the ledger", int(rows["live_blocks"].sum()), "", planted),
+        equal("births there", int(found.births[np.unique(rows["site"])].sum()), "", planted),
+        equal("buckets of cycles with another count than planted", _wrong_buckets(found, rows, cycles), "", 0),
+        equal("blocks lost for want of room", found.lost_blocks + found.unlisted_blocks, "", 0),
+    ]
+
+
+def _wrong_buckets(found: Checkpoint, rows: NDArray[np.void], cycles: int) -> int:
+    """Count the buckets that do not hold exactly what their cycles planted."""
+    wrong = 0
+    for row in rows:
+        born = found.cycles_of_bucket(int(row["bucket"]))
+        last = min(born[-1], cycles)
+        planted = last // EVERY - (born[0] - 1) // EVERY
+        wrong += int(row["live_blocks"]) != planted
+    return wrong
+
+
+PARTS: dict[str, Callable[[Path, Path, argparse.Namespace], list[Figure]]] = {
+    "table": measure_table,
+    "files": measure_files,
+    "count": measure_count,
+    "cycles": measure_cycles,
+}
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
