@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -10,6 +11,8 @@ from soak.results import ComponentResult
 from soak.settings import ComponentPlan, RunPlan
 from soak.verdict import Verdict
 
+_N_MIN_PER_CACHE = 1.7
+"""So many times the cycles that a known cache takes to fill: by a smaller n_min it would be called a leak again."""
 _ENDED_FROM_OUTSIDE = ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP")
 _FEWEST_WINDOWS = 4
 """So many times n_min a run should have: below, the missing cycles are those to the first look, not to a verdict."""
@@ -68,7 +71,16 @@ def _why_again(component: ComponentPlan, result: ComponentResult) -> tuple[str, 
         return "A control of what its verdict rests on failed; measured again, as the controls are.", component
     if result.verdict in _UNDECIDED and result.needed_iterations:
         cycles = max(result.iterations + result.needed_iterations, _FEWEST_WINDOWS * (result.n_min or 0))
-        again = dataclasses.replace(component, iterations=cycles, budget_s=None, n_min=result.n_min)
+        n_min = max(result.n_min or 0, math.ceil(_N_MIN_PER_CACHE * _full_at(result))) or None
+        again = dataclasses.replace(component, iterations=cycles, budget_s=None, n_min=n_min)
         reason = f"{result.iterations:,} cycles left it {result.verdict}; measured again with {cycles:,}."
         return reason, again
     return "", component
+
+
+def _full_at(result: ComponentResult) -> int:
+    """Return about after how many cycles the caches are full that made a component SETTLING; 0 where none did."""
+    if result.verdict is not Verdict.SETTLING:
+        return 0
+    holders = [cause.holder for cause in result.causes if cause.holder is not None]
+    return max((holder.full_at_cycle or 0 for holder in holders), default=0)

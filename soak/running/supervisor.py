@@ -57,7 +57,8 @@ _PEAK_OBJECTS = 64
 _LOST_STANDS_AFTER_S = 3.0
 """Lost blocks are a leak at once, but the series then tell soon by how much, and what else there is."""
 _FIELDS_READ_INSIDE = ("heap", "heap_free", "python_blocks_before_gc", "python_blocks", "gc_objects", "traced")
-_FIELD_NUMBERS = {name: ring.ROW_FIELDS.index(name) for name in (*_FIELDS_READ_INSIDE, "cycle", "at_ns", "gc_found")}
+_FIELDS_OF_THE_LOOP = ("cycle", "at_ns", "checkpoint_ns", "gc_found")
+_FIELD_NUMBERS = {name: ring.ROW_FIELDS.index(name) for name in (*_FIELDS_READ_INSIDE, *_FIELDS_OF_THE_LOOP)}
 
 
 @dataclass(frozen=True)
@@ -154,6 +155,7 @@ class Supervisor:
         self._rows_lost = 0
         self._details_due_s = 0.0
         self._judge_due_s = 0.0
+        self._cycle_s: float | None = None
         self._last_values: dict[str, float] = {}
         self._standing: Judgement | None = None
         self._suspects: list[Suspect] = []
@@ -361,6 +363,9 @@ class Supervisor:
             cycle = row[_FIELD_NUMBERS["cycle"]]
             if cycle:  # before, it is what importing left
                 self._most_garbage = max(self._most_garbage, row[_FIELD_NUMBERS["gc_found"]])
+                # The first checkpoints are dense; what they take says nothing of how long a cycle takes.
+                cycles_ns = row[_FIELD_NUMBERS["at_ns"]] - row[_FIELD_NUMBERS["checkpoint_ns"]]
+                self._cycle_s = cycles_ns / 1e9 / cycle
             if number == written - 1:
                 values.update(outside)
             if cycle == ledger_cycle:
@@ -454,12 +459,8 @@ class Supervisor:
         if plan.budget_s is not None:
             if not ended and elapsed_s < min(_CYCLE_TIME_KNOWN_AFTER_S, plan.budget_s / 8):
                 return
-            if done:
-                # The first checkpoints are dense; what they take says nothing of how long a cycle takes.
-                cycles_s = elapsed_s - process.words[ring.WORD_CHECKPOINT_NS] / 1e9
-                if cycles_s <= 0 and not ended:
-                    return  # read a moment later than the time; a busy machine makes that moment long
-                budgets.append(plan.budget_s / max(cycles_s / done, plan.interval_s, 1e-9))
+            if self._cycle_s is not None:
+                budgets.append(plan.budget_s / max(self._cycle_s, plan.interval_s, 1e-9))
         budget_cycles = min(budgets, default=0.0)
         self._fix_n_min(process, choose_n_min(budget_cycles))
 

@@ -15,7 +15,7 @@ from command_builder import Answer, soak
 from faults_builder import CASE, LIMIT_S, SMALL, begin, cycles_read, latest, read_report, wait_until
 from running_builder import a_plan
 
-from soak.results import ComponentResult, Failure, Pacing, TrackerState
+from soak.results import Cause, ComponentResult, Failure, HoldingCache, Pacing, TrackerState
 from soak.running.resumption import find_remainder
 from soak.settings import Injection, Request, RunPlan, make_plan, plan_from_document, plan_to_document
 from soak.store.runs import claimed, open_run
@@ -31,6 +31,14 @@ def a_result(name: str, **changes: Any) -> ComponentResult:
         tracker=TrackerState(active=False, reason=None), pacing=Pacing(None, None, 0, 0.0), failure=None, messages=(),
     )  # fmt: skip
     return replace(result, **changes)
+
+
+def a_cause(holder: HoldingCache | None = None) -> Cause:
+    return Cause(
+        kind="python-object", confirmed=False, state="held", fingerprint="9f2c41d07a", bytes_per_iteration=106.0,
+        blocks_per_iteration=1.0, requested_size=None, every=1.0, since=1, where=None, python_where=None, stack=(),
+        held_by=(), type=None, advice="", holder=holder,
+    )  # fmt: skip
 
 
 def run_plan(*names: str) -> RunPlan:
@@ -95,6 +103,22 @@ def test_what_was_left_undecided_gets_the_cycles_that_decide(verdict: Verdict):
         again = remainder.plan.components[0]
         assert (again.iterations, again.budget_s, again.n_min) == (cycles, None, 256)
         assert remainder.reasons == {"it": f"100 cycles left it {verdict.value}; measured again with {cycles:,}."}
+
+
+@pytest.mark.parametrize(("full_at", "n_min"), [(5_000, 8_500), (100, 256), (None, 256)])
+def test_a_cache_that_was_filling_is_not_called_a_leak_before_it_is_full(full_at: int | None, n_min: int):
+    """n_min is 1.7 times what the largest known cache takes to fill, and no less than it was."""
+    holder = HoldingCache("lru_cache", "palette.lookup", 5_000, 300, full_at)
+    left = a_result(
+        "it",
+        verdict=Verdict.SETTLING,
+        needed_iterations=20_900,
+        causes=(a_cause(holder), a_cause()),
+    )
+
+    again = find_remainder(run_plan("it"), {"it": left}, {}).plan.components[0]
+
+    assert (again.iterations, again.n_min) == (21_000, n_min)
 
 
 def test_a_component_that_never_began_begins_without_a_word():
