@@ -77,13 +77,14 @@ static inline __attribute__((always_inline)) void *python_born(const struct pyth
                                                                uint32_t site, void *address, size_t size,
                                                                uintptr_t caller)
 {
-    uint64_t *leaf = recorder_leaf(address);
-    if (likely(births > RECORDER_INSIDE) && likely(leaf != NULL) && likely(size < SIZE_LIMIT)
-        && likely(site - 1 < SITE_LIMIT - 1)) {
-        recorder_write(leaf, births, address, site, recorder_slot(size, site, domain->domain));
-        return address;
-    }
-    return born_slowly(domain, site, address, size, caller);
+    if (unlikely(births <= RECORDER_INSIDE) || unlikely(site - 1 >= SITE_LIMIT - 1))
+        return born_slowly(domain, site, address, size, caller);
+    /* Whoever has counters has two levels: see claim_births. */
+    uint64_t *leaf = __atomic_load_n(&load(&recorder_top)[(uintptr_t)address >> LEAF_BITS], __ATOMIC_ACQUIRE);
+    if (unlikely(!leaf) || unlikely(size >= SIZE_LIMIT))
+        return born_slowly(domain, site, address, size, caller);
+    recorder_write(leaf, births, address, site, recorder_slot(size, site, domain->domain));
+    return address;
 }
 
 static inline struct recorder_block python_died(const void *address)
@@ -139,11 +140,25 @@ DOMAIN_FUNCTIONS(FRAMES_BY_LASTI)
 DOMAIN_FUNCTIONS(FRAMES_BY_CFRAME)
 DOMAIN_FUNCTIONS(FRAMES_BY_STATE)
 
+static __attribute__((noinline)) void domain_free_slowly(struct python_domain *domain, void *address, uint64_t slot)
+{
+    struct recorder_block block = {slot, 0};
+    if (!slot)
+        block = recorder_died_slowly(address);
+    if (block.slot & CODE_BIT)
+        frames_code_released(address, block);
+    domain->original.free(domain->original.context, address);
+}
+
+/* Ends in a jump, with the slot in a register: a block of two words would be put on the stack and read back. */
 static void domain_free(void *context, void *address)
 {
     struct python_domain *domain = context;
-    (void)python_died(address);
-    domain->original.free(domain->original.context, address);
+    uint64_t slot = recorder_take_slot(address);
+    if (likely(slot != 0) && likely(!(slot & CODE_BIT)))
+        domain->original.free(domain->original.context, address);
+    else
+        domain_free_slowly(domain, address, slot);
 }
 
 #define FUNCTIONS(family) [family] = {NULL, malloc_##family, calloc_##family, realloc_##family, domain_free}
