@@ -79,8 +79,9 @@ static inline __attribute__((always_inline)) void *python_born(const struct pyth
 {
     if (unlikely(births <= RECORDER_INSIDE) || unlikely(site - 1 >= SITE_LIMIT - 1))
         return born_slowly(domain, site, address, size, caller);
-    /* Whoever has counters has two levels: see claim_births. */
-    uint64_t *leaf = __atomic_load_n(&load(&recorder_top)[(uintptr_t)address >> LEAF_BITS], __ATOMIC_ACQUIRE);
+    /* Asks for the upper level, though whoever has counters has one: `births` are from before the allocation, in which
+     * a signal handler may have forked. */
+    uint64_t *leaf = recorder_leaf(address);
     if (unlikely(!leaf) || unlikely(size >= SIZE_LIMIT))
         return born_slowly(domain, site, address, size, caller);
     recorder_write(leaf, births, address, site, recorder_slot(size, site, domain->domain));

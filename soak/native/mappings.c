@@ -11,15 +11,19 @@
 static struct mapping *table; /* sorted, without overlap */
 static uint32_t count;
 static uint64_t lost;
-static int taken;
+static uintptr_t taken_by; /* an address that each thread has for itself; 0 for nobody */
 
-/* Gives up after a while rather than hang a program whose signal handler maps memory, or a forked child whose parent
- * held the lock in another thread. */
+/* Gives up at once in a signal handler that maps memory while its own thread holds the table, and after a while rather
+ * than hang a forked child whose parent held it in another thread. */
 static int take(void)
 {
+    uintptr_t me = (uintptr_t)&recorder_births;
     for (int i = 0; i < 100000; i++) {
-        if (!__atomic_exchange_n(&taken, 1, __ATOMIC_ACQUIRE))
+        uintptr_t holder = 0;
+        if (__atomic_compare_exchange_n(&taken_by, &holder, me, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
             return 1;
+        if (holder == me)
+            break;
         sched_yield();
     }
     __atomic_fetch_add(&lost, 1, __ATOMIC_RELAXED);
@@ -28,7 +32,7 @@ static int take(void)
 
 static void give_back(void)
 {
-    __atomic_store_n(&taken, 0, __ATOMIC_RELEASE);
+    __atomic_store_n(&taken_by, 0, __ATOMIC_RELEASE);
 }
 
 static uint32_t first_ending_after(uintptr_t address)

@@ -164,6 +164,23 @@ static void mappings_may_be_cut_and_replaced(void)
     EXPECT(births[site] == 2);
 }
 
+static void what_a_signal_handler_maps_while_a_mapping_moves_is_said_to_be_lost(void)
+{
+    uint32_t site = recorder_native_site(0x4000);
+    mappings_add(0x100000, 0x10000, site, DOMAIN_MAPPING);
+    int held = mappings_begin_move();
+    EXPECT(held);
+    mappings_add(0x900000, 0x1000, site, DOMAIN_MAPPING);
+    mappings_end_move(held, 0x100000, 0x10000, 0x200000, 0x20000, site, DOMAIN_MAPPING);
+    EXPECT(mapped_bytes() == 0x20000 && checkpoint.lost_mappings == 1);
+    held = mappings_begin_move();
+    mappings_end_move(held, 0x200000, 0x20000, 0, 0, site, DOMAIN_MAPPING); /* failed */
+    EXPECT(mapped_bytes() == 0x20000);
+    held = mappings_begin_move();
+    mappings_end_move(held, 0x200000, 0, 0x300000, 0x1000, site, DOMAIN_MAPPING); /* the old one stays */
+    EXPECT(mapped_bytes() == 0x21000 && checkpoint.lost_mappings == 1);
+}
+
 /* 4 GiB would hold the two levels, and then be short of a quarter. */
 static void under_a_limit_of_address_space_there_are_three_levels(void)
 {
@@ -402,6 +419,7 @@ static const struct {
     CASE(more_rows_than_there_is_room_for_are_said),
     CASE(a_flagged_site_wants_its_stack),
     CASE(mappings_may_be_cut_and_replaced),
+    CASE(what_a_signal_handler_maps_while_a_mapping_moves_is_said_to_be_lost),
     CASE(under_a_limit_of_address_space_there_are_three_levels),
     CASE(a_large_heap_is_counted_in_time),
     CASE(threads_lose_nothing),
