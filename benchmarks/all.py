@@ -31,6 +31,7 @@ NO_SCRIPTS = ("all", "against_peers", "measuring", "night", "torture")
 ALWAYS = {"calibrate": ["--quick"]}
 SHORT = {
     "child_cost": ["--checkpoints", "50000", "--repeats", "5"],
+    "no_flags": ["--runs", "2"],
     "repeat_soak": ["--runs", "3"],
     "sizes_and_starts": ["--seconds", "10"],
     "tracker_limits": ["--cycles", "1000000"],

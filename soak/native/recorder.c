@@ -28,7 +28,9 @@
 #define CHUNK_LIMIT 192
 #define CHUNK_FIRST 8    /* leaves; each further chunk is twice as large, so that the ranges stay few */
 #define CHUNK_LARGEST 512
-#define CHUNK_LARGEST_IN_NEED 64 /* enough for the heap that fits below AMPLE_ADDRESS_SPACE */
+/* Under a limit little is reserved ahead. So many chunks of a leaf for each 256 MiB of it are enough: a heap and its
+ * table, which is half as large, share the address space. */
+#define LIMIT_PER_LEAF_BITS 28
 
 #define INDEX_BITS (SITE_BITS + 1)
 #define INDEX_MASK ((1u << INDEX_BITS) - 1)
@@ -137,10 +139,16 @@ static void thread_ends(void *block)
     store_release(&((struct births *)block)->owned, 0);
 }
 
+/* Whether there is room for two levels; where there is not, also for how large chunks there is. */
 static int is_address_space_ample(void)
 {
     struct rlimit limit;
-    return getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur >= AMPLE_ADDRESS_SPACE;
+    if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur >= AMPLE_ADDRESS_SPACE)
+        return 1;
+    chunk_largest = (uint32_t)(limit.rlim_cur >> LIMIT_PER_LEAF_BITS);
+    if (chunk_largest < CHUNK_FIRST)
+        chunk_largest = CHUNK_FIRST;
+    return 0;
 }
 
 int recorder_start(void)
@@ -150,8 +158,6 @@ int recorder_start(void)
     uint64_t **top = NULL;
     if (is_address_space_ample())
         top = recorder_reserve(sizeof *top << TOP_BITS);
-    else
-        chunk_largest = CHUNK_LARGEST_IN_NEED;
     if (!top)
         upper = recorder_reserve(sizeof *upper << (TOP_BITS - MIDDLE_BITS));
     leaves = recorder_reserve(sizeof *leaves * LEAF_LIMIT);
