@@ -1,6 +1,6 @@
 """Make reports/sample anew, and the picture of it that README shows: a real run with one leak planted.
 
-python docs/sample.py                   soak, write the reports, take the picture (about a minute and a half)
+python docs/sample.py                   soak, write the reports, take the picture (half a minute)
 python docs/sample.py --run FOLDER      of a run that is there already
 
 The picture is taken by Chromium; without it only the reports are made. The folders of the machine do not belong into
@@ -25,6 +25,7 @@ from soak.store.runs import list_runs, open_run
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE, PICTURE = ROOT / "reports" / "sample", ROOT / "docs" / "images" / "report.png"
 SHOWN = ("report.html", "report.md", "junit.xml")
+SUSPECTS = ("get", "decompressor", "decoder", "numpy_conversion", "full_cycle")
 PLANTED = "numpy_conversion=native:106"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 QUIET = (
@@ -37,7 +38,7 @@ QUIET = (
     "--disable-component-update",
     "--disable-sync",
 )
-WIDTH, HEIGHT = 1280, 1480
+WIDTH, HEIGHT = 1280, 1300
 """Pixels: the verdicts, and what is said of the component that grows."""
 
 
@@ -53,8 +54,9 @@ def main() -> int:
 
 
 def soak(out: Path) -> Path:
-    """Soak the decoder's components with a leak in one; return the run's folder."""
-    command = [sys.executable, "-m", "soak", "run", "--inject", PLANTED, "--out", str(out)]
+    """Soak the suspects that README names, with a leak in one; return the run's folder."""
+    drivers = [f"standalone_tests/drive_{name}.py" for name in SUSPECTS]
+    command = [sys.executable, "-m", "soak", "run", *drivers, "--inject", PLANTED, "--out", str(out)]
     subprocess.run(command, cwd=ROOT, check=False)  # 1: it leaks
     return list_runs(out)[0]
 
