@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from soak.analysis.ledger import Suspect
 from soak.analysis.series import SeriesJudge
 from soak.analysis.survivors import FEWEST_CYCLES
-from soak.analysis.wording import count, growth
+from soak.analysis.wording import count, growth, more_cycles
 from soak.measurements import SIGNALS, Reading, Role, Signal
 from soak.units import format_duration
 from soak.verdict import SeriesVerdict, Verdict
@@ -398,4 +398,4 @@ def _clean(series: Mapping[str, SeriesVerdict]) -> str:
 
 def describe_missing_cycles(needed: int, cycle_s: float) -> str:
     """Say how many more cycles would decide, and how long they take at the present pace."""
-    return f"{count(needed)} more cycles would decide, {format_duration(needed * cycle_s)} at the present pace."
+    return f"{more_cycles(needed)} would decide, {format_duration(needed * cycle_s)} at the present pace."

@@ -42,6 +42,11 @@ def count(cycles: float) -> str:
     return f"{round(cycles):,}"
 
 
+def more_cycles(cycles: int) -> str:
+    """Write how many cycles are missing."""
+    return "1 more cycle" if cycles == 1 else f"{count(cycles)} more cycles"
+
+
 def explain_leak(shown_growth: str, since: float, until: float | None) -> str:
     """LEAK: how fast, since when, and until when if it has stopped."""
     ended = "" if until is None else f", until cycle {count(until)} at the latest and not since"
@@ -56,7 +61,7 @@ def explain_clean(bound: float, tolerance: str, cycles: float, unit: str = "") -
 
 def explain_undecided(finding: Finding, shown_growth: str, tolerance: str, n_min: float, needed: int) -> str:
     """SETTLING and INCONCLUSIVE: what is known, what is missing, and how many more cycles would decide."""
-    more = f"{count(needed)} more cycles"
+    more = more_cycles(needed)
     match finding:
         case Finding.SETTLING:
             return (
