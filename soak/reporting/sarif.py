@@ -126,10 +126,8 @@ def _results(
     own_file = _own_file(component, root)
     if component.verdict is Verdict.FAILED and component.failure is not None:
         text = _message(say.component_sentence(component), root)
-        frames = [
-            (found["file"], int(found["line"])) for found in map(_RAISED_AT.search, component.failure.stack) if found
-        ]
-        location = _first_of(reversed(frames), root) or own_file
+        raised_at = reversed(_lines(_RAISED_AT, component.failure.stack))
+        location = _first_of(raised_at, root) or own_file
         yield _entry("failure", "note" if excused else "error", text, location, component.name, None)
     if component.verdict is not Verdict.LEAK:
         return
