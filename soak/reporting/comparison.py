@@ -56,10 +56,9 @@ def render_markdown(before: RunResult, after: RunResult, changes: Sequence[Chang
     Files below ``source_root`` are named as they are seen from there.
     """
     told = [change for change in changes if change.kind is not Kind.SAME]
-    home = f"{source_root.resolve()}/"
     rows = [
         f"| {_SYMBOLS[change.kind]} {change.kind} | {escape(change.component)} "
-        f"| {escape(_place(change).replace(home, ''))} | {' | '.join(_sides(change))} |"
+        f"| {escape(_place(change, source_root))} | {' | '.join(_sides(change))} |"
         for change in told[:_MOST_ROWS]
     ]
     table = "\n".join(["| change | component | place | before | after |", "|---|---|---|---|---|", *rows])
@@ -85,11 +84,16 @@ def _what(change: Change) -> str:
     return f"{change.component}" if change.cause is None else _place(change)
 
 
-def _place(change: Change) -> str:
+def _place(change: Change, source_root: Path | None = None) -> str:
+    """Name the place of a cause; files below ``source_root`` as they are seen from there."""
     if change.cause is None:
         return ""
     place = change.cause.python_where if change.cause.where is None else change.cause.where
-    return change.cause.kind if place is None else f"{change.cause.kind} in {say.place_words(place)}"
+    if place is None:
+        return change.cause.kind
+    if source_root is not None and place.file is not None:
+        place = dataclasses.replace(place, file=place.file.removeprefix(f"{source_root.resolve()}/"))
+    return f"{change.cause.kind} in {say.place_words(place)}"
 
 
 def _rates(change: Change) -> str:

@@ -230,6 +230,7 @@ def test_export_gives_every_reading(place: Path, report: dict[str, Any]):
     assert (place / "readings.csv").read_text(encoding="utf-8") == exported.out
 
 
+@pytest.mark.usefixtures("report")
 def test_an_exported_series_can_be_judged(place: Path):
     """What one command writes the other reads: the exported blocks of the leak are a LEAK of one per cycle."""
     exported = csv.DictReader(io.StringIO(soak(place, "export").out))

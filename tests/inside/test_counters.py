@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 VERSIONS = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
-MAY_COLLECT = "from soak.inside import counters; print(counters.soak_may_collect())"
+MAY_COLLECT = "from soak.inside import counters; {} print(counters.soak_may_collect())"
 
 
 def python_of(version: str) -> str:
@@ -24,14 +24,14 @@ def python_of(version: str) -> str:
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize(
-    ("before", "may"),
+    ("component", "may"),
     [("", True), ("import gc; gc.freeze();", False), ("import gc; gc.disable();", False)],
     ids=["as it starts", "frozen", "disabled"],
 )
-def test_garbage_is_left_alone_only_where_the_component_holds_it_off(version: str, before: str, may: bool):
+def test_garbage_is_left_alone_only_where_the_component_holds_it_off(version: str, component: str, may: bool):
     """CPython 3.12 begins with some objects frozen, which nobody asked for."""
     answer = subprocess.run(
-        [python_of(version), "-c", before + MAY_COLLECT], cwd=ROOT, capture_output=True, text=True, check=True
+        [python_of(version), "-c", MAY_COLLECT.format(component)], cwd=ROOT, capture_output=True, text=True, check=True
     )
 
     assert answer.stdout == f"{may}\n"
