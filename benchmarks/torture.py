@@ -56,7 +56,7 @@ KILLS_OF_A_RUN = 10
 CONTROLS = 5
 """Processes that a run measures before its components, when none has to be measured again."""
 AFTER_CONTROLS = 0.8
-_LOOK_EVERY_S, _ENDS_WITHIN_S = 0.02, 10.0
+_LOOK_EVERY_S, _ENDS_WITHIN_S = 0.05, 10.0
 LONGEST_WAIT_S = 120.0
 _MARK = 2
 
@@ -135,9 +135,10 @@ class Witness:
     def look(self, soak: psutil.Process) -> None:
         """Note the measured process of this moment and its ring."""
         with contextlib.suppress(psutil.Error, OSError, ValueError):
-            self.family.update(soak.children(recursive=True))
+            family = soak.children(recursive=True)
+            self.family.update(family)
             # What a control forks has its command line.
-            children = soak.children()
+            children = [child for child in family if child.ppid() == soak.pid]
             measured = [child for child in children if any("inside/__main__.py" in word for word in child.cmdline())]
             self.child = measured[-1] if measured else None
             for child in measured:
