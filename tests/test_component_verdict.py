@@ -295,3 +295,14 @@ def test_a_site_that_grows_by_less_than_is_accepted_is_no_leak(tolerance_bytes: 
     suspect = Suspect(1, SeriesVerdict(Verdict.LEAK, "", 106.0, 105.0, 107.0, since=10), 1.0, 106)
 
     assert with_leaking_sites(combine(series(), REQUIRED), [suspect], tolerance_bytes).verdict is verdict
+
+
+@pytest.mark.parametrize(("pages_until", "verdict"), [(400, Verdict.CLEAN), (2048, Verdict.INCONCLUSIVE)])
+def test_resident_memory_alarms_only_while_it_grows(pages_until: int, verdict: Verdict):
+    """A page every eight cycles, of which malloc makes its first chunks; later on the same would be unexplained."""
+    judge = ComponentJudge(1.0, {}, frozenset({"heap"}))
+    judge.fix_n_min(256)
+    for cycle in range(2049):
+        judge.add(Reading(cycle, cycle / 10, {"heap": 0.0, "rss": 4096.0 * (min(cycle, pages_until) // 8)}))
+
+    assert judge.judge(at_end=True).verdict is verdict

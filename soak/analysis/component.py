@@ -27,6 +27,8 @@ _LEDGER_SEES = ("tracked", "tracked_blocks", "heap", "python_blocks")
 _BLOCK_SIGNALS = ("tracked_blocks", "mapped")
 _NEXT_TIME = 1.001
 """Times of checkpoints are kept a thousandth of their cycle apart: twenty thousand of a run of any length."""
+_DECIDING_ALARMS = ("mapped",)
+"""Mapped memory is counted to the page, so that its growth is a leak; but when it does not grow that proves nothing."""
 _COUNTED_IN_BLOCKS = ("tracked_blocks", "python_blocks")
 _SMALLEST_LIMITED_N_MIN = 64
 """Below this many cycles not even a checkpoint after each gives the rule two readings a block."""
@@ -100,7 +102,9 @@ class ComponentJudge:
             self._times_s.append(reading.at_s)
         for name, value in reading.values.items():
             if name not in self._judges:
-                self._judges[name] = self._make_judge(SIGNALS[name], self.n_min)
+                # An alarm stands while it sounds: pages that malloc took at first, and no more, are no news at the end.
+                is_final = SIGNALS[name].role is not Role.ALARMS or name in _DECIDING_ALARMS
+                self._judges[name] = self._make_judge(SIGNALS[name], self.n_min, leak_is_final=is_final)
                 # Long before n_min a cache that fills looks like a leak, and is none when it is full.
                 self._early[name] = self._make_judge(SIGNALS[name], FEWEST_CYCLES, leak_is_final=False)
                 self._waiting[name] = ([], [])
@@ -201,7 +205,7 @@ def combine(series: Mapping[str, SeriesVerdict], required: frozenset[str]) -> Ju
     """Combine the signals' verdicts by their roles (see soak.measurements); ``series`` in the order of SIGNALS."""
     deciding = {name: verdict for name, verdict in series.items() if SIGNALS[name].role is Role.DECIDES}
     alarms = {name: verdict for name, verdict in series.items() if SIGNALS[name].role is Role.ALARMS}
-    candidates = {**deciding, **{name: alarms[name] for name in ("mapped",) if name in alarms}}
+    candidates = {**deciding, **{name: alarms[name] for name in _DECIDING_ALARMS if name in alarms}}
 
     leaking = [name for name, verdict in candidates.items() if verdict.verdict is Verdict.LEAK]
     if leaking:
