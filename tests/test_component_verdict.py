@@ -38,6 +38,7 @@ def series(**verdicts: str) -> dict[str, SeriesVerdict]:
             rate=rates[named[name]],
             decided_at=512 if named[name] in ("LEAK", "CLEAN") else None,
             needed=100 if named[name] in ("SETTLING", "INCONCLUSIVE", "GROWING") else None,
+            is_growing=named[name] in ("LEAK", "SETTLING", "GROWING"),
         )
         for name in SIGNALS
         if name in named

@@ -102,9 +102,7 @@ class ComponentJudge:
             self._times_s.append(reading.at_s)
         for name, value in reading.values.items():
             if name not in self._judges:
-                # An alarm stands while it sounds: pages that malloc took at first, and no more, are no news at the end.
-                is_final = SIGNALS[name].role is not Role.ALARMS or name in _DECIDING_ALARMS
-                self._judges[name] = self._make_judge(SIGNALS[name], self.n_min, leak_is_final=is_final)
+                self._judges[name] = self._make_judge(SIGNALS[name], self.n_min)
                 # Long before n_min a cache that fills looks like a leak, and is none when it is full.
                 self._early[name] = self._make_judge(SIGNALS[name], FEWEST_CYCLES, leak_is_final=False)
                 self._waiting[name] = ([], [])
@@ -236,7 +234,8 @@ def combine(series: Mapping[str, SeriesVerdict], required: frozenset[str]) -> Ju
         verdict = Verdict.SETTLING if settling else Verdict.INCONCLUSIVE
         return Judgement(verdict, _named(name, open_ones[name]), name, needed, False, series)
 
-    unexplained = [name for name, verdict in alarms.items() if verdict.verdict is Verdict.LEAK]
+    # An alarm stands while it sounds: pages that malloc took at first, and no more, are no news at the end.
+    unexplained = [name for name, seen in alarms.items() if seen.verdict is Verdict.LEAK and seen.is_growing]
     if unexplained:
         name = unexplained[0]
         why = f"Unexplained growth: {_named(name, series[name])} Memory in use does not grow."

@@ -7,12 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from soak.analysis.cells import RunningCells
 from soak.analysis.rule import BLOCKS, MIN_READINGS_PER_BLOCK, PARTS, Finding, FloatArray, Look, look
 
 Tolerance = float | Callable[[float], float]
 """Growth per cycle that does not matter: a number, or a function of the cycles n a look has seen."""
+_GROWING = (Finding.LEAK, Finding.SETTLING, Finding.UNSTEADY)
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,8 @@ class Standing:
     """``(runs,)``: the cycle of the first look of the unbroken row of looks with this finding."""
     until: FloatArray
     """``(runs,)``: where a leak was followed by nothing but CLEAN: the cycle it ended at the latest; else NaN."""
+    is_growing: NDArray[np.bool_]
+    """``(runs,)``: the latest look with readings enough saw growth, at one rate or not, whatever stands."""
 
 
 class RunningLooks:
@@ -84,8 +88,9 @@ class RunningLooks:
 def stand(before: Standing | None, newest: Look, *, leak_is_final: bool = True) -> Standing:
     """Return what stands after the newest look. LEAK is final: later looks only add the cycle it lasted until."""
     here = np.full(newest.finding.shape, newest.end)
+    grows = np.isin(newest.finding, _GROWING)
     if before is None:
-        return Standing(newest, decided_at=here, until=np.full(here.shape, np.nan))
+        return Standing(newest, decided_at=here, until=np.full(here.shape, np.nan), is_growing=grows)
     leaked = (before.look.finding == Finding.LEAK) & leak_is_final
     same = before.look.finding == newest.finding
     ended = leaked & (newest.finding == Finding.CLEAN)
@@ -100,4 +105,5 @@ def stand(before: Standing | None, newest: Look, *, leak_is_final: bool = True) 
         ),
         decided_at=np.where(leaked | same, before.decided_at, here),
         until=np.where(ended, ended_at, np.nan),
+        is_growing=np.where(newest.finding == Finding.TOO_FEW, before.is_growing, grows),
     )

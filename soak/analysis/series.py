@@ -181,8 +181,9 @@ def explain(standing: Standing, *, n_min: float, unit: str = "", run: int = 0) -
             since = math.ceil(look.since[run])
             until = None if np.isnan(standing.until[run]) else float(standing.until[run])
             reason = wording.explain_leak(shown, since, until)
+            grows = bool(standing.is_growing[run])
             return SeriesVerdict(
-                Verdict.LEAK, reason, rate, low, high, decided_at, since, is_growing=True, judged_at=judged_at
+                Verdict.LEAK, reason, rate, low, high, decided_at, since, is_growing=grows, judged_at=judged_at
             )
         case Finding.CLEAN:
             reason = wording.explain_clean(high, tolerance, look.n / 2, unit)
