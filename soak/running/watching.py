@@ -352,6 +352,7 @@ class Watch:
             self._on_sample(sample, values, standing)
             stopped_by = self._reason_to_stop(self._now() - begun_s, standing)
             if stopped_by:
+                self._fds_at_end = subject.describe_fds() or self._fds_at_end
                 break
             due_s = begun_s + (sample + 1) * plan.every_s
             self._sleep(max(0.0, due_s - self._now()))
