@@ -57,7 +57,7 @@ bench: $(INSTALLED)  ## every figure the README quotes
 accept: $(INSTALLED)  ## soak every planted leak and its repaired twin on three interpreters
 	$(BIN)/python benchmarks/accept.py
 
-torture: $(INSTALLED)  ## a thousand kill -9 at random moments, and what is left after each (half an hour)
+torture: $(INSTALLED)  ## a thousand kill -9 at random moments, and what is left after each (half an hour or more)
 	$(BIN)/python benchmarks/torture.py
 
 night: $(INSTALLED)  ## the cycles of a night flat out: clean, and soak itself does not grow (minutes)
