@@ -93,7 +93,7 @@ class LedgerJudge:
         self._blocks = np.zeros(0, np.int64)
         self._bytes = np.zeros(0, np.int64)
         self._changes: dict[int, _Changes] = {}
-        self._taken, self._stride = -1, 1
+        self._newest, self._stride = -1, 1  # number of the newest checkpoint; one in so many of the older is kept
 
     def add(self, cycle: int, blocks: NDArray[np.int64], sizes: NDArray[np.int64]) -> None:
         """Take in one checkpoint: live blocks and live bytes ``(sites,)`` int64, indexed by site; sites only come."""
@@ -110,14 +110,14 @@ class LedgerJudge:
 
     def _make_place(self, cycle: int) -> int:
         """Return the position of a new checkpoint: the last one's, where that is not to be kept."""
-        is_last_kept = self._taken % self._stride == 0
+        is_last_kept = self._newest % self._stride == 0
         if is_last_kept and len(self._cycles) == MOST_CHECKPOINTS:
             self._stride *= 2
             self._cycles = self._cycles[::2]
             self._changes = {site: changes.thinned() for site, changes in self._changes.items()}
         if not is_last_kept:
             self._cycles.pop()
-        self._taken += 1
+        self._newest += 1
         self._cycles.append(cycle)
         return len(self._cycles) - 1
 
