@@ -5,8 +5,10 @@
 Three workloads: *churn*, 20 x 100 pairs of malloc and free of 16 to 4096 bytes (sizes by a random generator) from C;
 *json*, dumps and loads of a dict of 200 nested entries; *decode*, one 640x480 RGB JPEG into a buffer that is used
 again. Beside soak stand tracemalloc and, where it is installed, memray with the same coverage. Every round runs each
-tool once, next to a plain run; figures are medians of the ratios. soak has everything on: both of Python's domains with
-their lines, births, the ledger in a file, and two checkpoints in the measured stretch.
+tool once and soak three times, each next to a plain run; a figure is the median over the median of the plain runs. One
+run in five may take half as long again on a shared machine: medians of many runs do not mind, ratios of pairs do. soak
+has everything on: both of Python's domains with their lines, births, the ledger in a file, and two checkpoints in the
+measured stretch.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from soak.native import build, preload  # noqa: E402  (a benchmark runs from any
 
 TARGETS = {"churn": 1.10, "json": 1.15, "decode": 1.02}
 TOOLS = ("soak", "tracemalloc", "memray", "memray native")
+RUNS_A_ROUND = {"soak": 3}
 
 CHURN = """
 #include <stdlib.h>
@@ -150,19 +153,23 @@ class _Bench:
         subprocess.run([compiler, "-O2", "-shared", "-fPIC", "-o", self._churn, source], check=True)
 
     def ratios(self, case: str, tools: list[str], rounds: int) -> dict[str, dict[str, float]]:
-        """Return for each tool the median, smallest and largest ratio to a plain run beside it."""
+        """Return for each tool the median and the quartiles of its runs over the median of the plain ones."""
         found: dict[str, list[float]] = {tool: [] for tool in tools}
         plain_runs = []
-        for _ in range(rounds):
-            for tool in tools:
-                plain = self._seconds_per_cycle(case, "plain")
-                plain_runs.append(plain)
-                found[tool].append(self._seconds_per_cycle(case, tool) / plain)
-        result = {
-            tool: {"median": statistics.median(values), "low": min(values), "high": max(values)}
-            for tool, values in found.items()
-        }
-        result["plain"] = {"microseconds": statistics.median(plain_runs) * 1e6}
+        turn = [tool for tool in tools for _ in range(RUNS_A_ROUND.get(tool, 1))]
+        for tool in turn * rounds:
+            plain_runs.append(self._seconds_per_cycle(case, "plain"))
+            found[tool].append(self._seconds_per_cycle(case, tool))
+        plain = statistics.median(plain_runs)
+        result = {}
+        for tool, runs in found.items():
+            quarter, median, three_quarters = statistics.quantiles(runs, n=4, method="inclusive")
+            result[tool] = {
+                "median": median / plain,
+                "quarter": quarter / plain,
+                "three_quarters": three_quarters / plain,
+            }
+        result["plain"] = {"microseconds": plain * 1e6}
         return result
 
     def _seconds_per_cycle(self, case: str, tool: str) -> float:
@@ -192,12 +199,14 @@ def _has_memray() -> bool:
 
 
 def _print_table(figures: dict[str, dict[str, dict[str, float]]], tools: list[str]) -> None:
-    sys.stderr.write("CPU time of a cycle over that of a plain one: median (smallest to largest)\n")
+    sys.stderr.write("CPU time of a cycle over that of a plain one: median (quartiles)\n")
     for case, ratios in figures.items():
         sys.stderr.write(f"{case}: plain {ratios['plain']['microseconds']:.1f} us, target {TARGETS[case]:.2f}\n")
         for tool in tools:
             ratio = ratios[tool]
-            sys.stderr.write(f"  {tool:<14} {ratio['median']:6.3f}  ({ratio['low']:.2f} to {ratio['high']:.2f})\n")
+            sys.stderr.write(
+                f"  {tool:<14} {ratio['median']:6.3f}  ({ratio['quarter']:.3f} to {ratio['three_quarters']:.3f})\n"
+            )
 
 
 if __name__ == "__main__":

@@ -334,7 +334,7 @@ void recorder_count_birth(uint32_t site)
         claim_births();
     uint64_t *births = recorder_births;
     if (births > RECORDER_INSIDE)
-        store(&births[site], load(&births[site]) + 1);
+        recorder_increment(&births[site]);
     else
         increment(&shared_births[site]);
 }
