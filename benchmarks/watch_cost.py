@@ -19,7 +19,9 @@ from dataclasses import dataclass
 from measuring import below, make_parser, publish, say, shown
 
 from soak.running.tracking import find_library
-from soak.running.watching import Watch, WatchPlan, start_program
+from soak.running.watch_plan import WatchPlan
+from soak.running.watched import start_program
+from soak.running.watching import Watch
 
 MOST_PERCENT = 0.5
 WARM_UP_SAMPLES = 6

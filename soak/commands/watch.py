@@ -82,7 +82,9 @@ def run(options: argparse.Namespace) -> int:
     from soak.running.environment import describe_environment
     from soak.running.interpreter import find_interpreter
     from soak.running.tracking import find_library
-    from soak.running.watching import Process, Watch, WatchPlan, choose_samples, start_program
+    from soak.running.watch_plan import WatchPlan, choose_samples
+    from soak.running.watched import Process, start_program
+    from soak.running.watching import Watch
 
     started = datetime.now(UTC)
     if command:

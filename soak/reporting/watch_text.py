@@ -10,7 +10,7 @@ from soak.measurements import SIGNALS
 from soak.reporting import sentences as say
 from soak.reporting.files import short_frame
 from soak.results import Cause, ComponentResult, SignalResult
-from soak.running.watching import FROM_OUTSIDE
+from soak.running.watched import FROM_OUTSIDE
 from soak.units import format_count, format_duration, format_size
 from soak.verdict import Verdict
 

@@ -6,44 +6,34 @@ tracker in it as well, whose tables are read the same way.
 
 from __future__ import annotations
 
-import contextlib
-import os
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from threading import Event
-from typing import Protocol
 
 import numpy as np
-import psutil
 
-from soak.analysis.component import LARGEST_N_MIN, Judgement, with_leaking_sites
+from soak.analysis.component import Judgement, with_leaking_sites
 from soak.analysis.ledger import Suspect
 from soak.analysis.outside import DECIDING, TRACKED, OutsideJudge
 from soak.analysis.wording import RSS_LIMIT
 from soak.attribution.causes import causes_of_sites, fingerprint
 from soak.attribution.holders import UNSCANNED
 from soak.attribution.symbols import Symbols
-from soak.errors import UsageError
 from soak.measurements import SIGNALS, Role
 from soak.native.ledger import STATE_PYTHON_DOMAINS, Checkpoint
-from soak.probes.outside import OutsideReader, open_reader
 from soak.probes.tables import LiveTables
 from soak.results import Cause, ComponentResult, Failure, Growth, Pacing, SignalResult, TrackerState
-from soak.running.preloaded import PreloadedTracker
 from soak.running.tracking import LedgerWatch, Tracked
+from soak.running.watch_pace import WatchPace
+from soak.running.watch_plan import WatchPlan
+from soak.running.watched import Subject
 from soak.units import format_count
 from soak.verdict import SeriesVerdict, Verdict
 
-SMALLEST_N_MIN, USUAL_N_MIN = 64, 256
 _DESCRIBE_EVERY = 60
 """Samples between two looks at what the descriptors are: as many links to read as there are descriptors."""
-_DETAILS_SHARE = 0.001
-"""Part of the time that reading PSS and USS may take; a small process's are read at every sample."""
 _COUNTS_S_PER_SAMPLE, _FREE_COUNTS_S_AT_1_HZ = 0.002, 0.05
 """Processor time that counting what is alive may take: for each sample, and once. 50,000 blocks take some 3 ms."""
 _COUNTS_KEPT = 256
@@ -51,10 +41,6 @@ _COUNTS_KEPT = 256
 _LONGEST_FALL = 16
 """Counts that are held back at most."""
 _PYTHON_DOMAINS = (1, 2)
-_ENDS_WITHIN_S = 5.0
-"""So long a process that has let go of its memory may take to end."""
-FROM_OUTSIDE = "watched from outside"
-"""Why there is no tracker in a process that was found."""
 _ADVICE = {
     "native": "Memory from malloc is not given back: look there for a missing free.",
     "python-object": "Python objects stay: look there for a list, dict or cache that is added to, or a C extension "
@@ -67,245 +53,6 @@ _ADVICE = {
 _CHILDREN = "The tracker is in the program itself, not in the processes that it starts."
 _REPLACED = "Python's own allocators were replaced (PYTHONMALLOC, -X dev), so objects have no line of their own."
 _NO_PLACE = "From outside no place can be named: soak run or soak.check on the function that does the work finds it."
-
-
-@dataclass(frozen=True)
-class WatchPlan:
-    """How to watch."""
-
-    every_s: float
-    duration_s: float | None
-    """None: until the verdict stands (a process we found) or the program ends (one we started)."""
-    tolerance_bytes: float
-    n_min: int
-    stop_at_leak: bool
-    tree: bool = False
-    """What is sampled is the program with all its descendants; the tracker is in the program alone."""
-    n_min_marks: int | None = None
-    """n_min for a program that marks its cycles; None: as many as come in ``n_min`` samples."""
-
-
-def choose_samples(duration_s: float | None, every_s: float) -> int:
-    """Return n_min, in samples: a quarter of what the duration has, within bounds; 256 where none is given."""
-    if duration_s is None:
-        return USUAL_N_MIN
-    return int(min(max(duration_s / every_s / 4, SMALLEST_N_MIN), LARGEST_N_MIN))
-
-
-class Subject(Protocol):
-    """What is watched."""
-
-    name: str
-
-    def read(self) -> dict[str, float]:
-        """Read all signals at once; empty when the process has ended."""
-
-    def program(self) -> str:
-        """Return what the process runs; another answer than before means that it has become another program."""
-
-    def describe_fds(self) -> dict[str, int]:
-        """Count descriptors by what they point to."""
-
-    def has_huge_pages(self) -> bool:
-        """Tell whether the kernel backs it with pages of 2 MiB."""
-
-    def exit_status(self) -> int | None:
-        """Return how it ended (negative: the signal), for a program of ours that has ended."""
-
-    def tables(self) -> LiveTables | None:
-        """Return the tracker's tables in the program that it is now, or None."""
-
-    def why_not_tracked(self) -> str | None:
-        """Return why there are no tables."""
-
-
-class Process:
-    """A process of this machine, alone or with all its descendants."""
-
-    def __init__(
-        self,
-        pid: int,
-        *,
-        tree: bool,
-        started: subprocess.Popen[bytes] | None = None,
-        tracker: PreloadedTracker | str = FROM_OUTSIDE,
-    ) -> None:
-        """Find the process. Raises UsageError when there is none or nothing of it may be read.
-
-        ``tracker``: what it was started with, or why there is none.
-        """
-        self.pid = pid
-        self._tree = tree
-        self._started = started
-        self._tracker = tracker
-        try:
-            self._process = psutil.Process(pid)
-            self._process.create_time()  # by which a later process of the same number is told from it
-            self.name = self._process.name()
-            command = " ".join(self._process.cmdline())
-        except psutil.ZombieProcess:
-            raise UsageError(f"process {pid} has ended: a zombie, for its parent has not waited for it") from None
-        except psutil.NoSuchProcess:
-            raise UsageError(f"there is no process {pid}") from None
-        except psutil.AccessDenied:
-            command = ""
-        self.command = command or getattr(self, "name", f"process {pid}")
-        self._readers: dict[int, OutsideReader] = {pid: open_reader(pid)}
-        self._details_due_s = 0.0
-        values = self.read()
-        if not values:
-            why = "it has no memory of its own, or it is not ours to read" if self._is_alive() else "it has ended"
-            raise UsageError(f"process {pid} cannot be read: {why}")
-        self.unreadable = [name for name in ("fds", "children", "pss") if name not in values]
-
-    def read(self) -> dict[str, float]:
-        """See Subject."""
-        if not self._is_alive():
-            return {}
-        pids = [self.pid, *(_descendants(self.pid) if self._tree else ())]
-        self._readers = {pid: self._readers.get(pid) or open_reader(pid) for pid in pids}
-        sums = _sum(reader.read_counts() for reader in self._readers.values())
-        if not sums.get("mapped"):
-            return {}  # it is just ending
-        begun_s = time.monotonic()
-        if sums and begun_s >= self._details_due_s:
-            sums = {**_sum(reader.read_details() for reader in self._readers.values()), **sums}
-            # The kernel walks through all pages for it: 10 ms a GiB.
-            self._details_due_s = begun_s + (time.monotonic() - begun_s) / _DETAILS_SHARE
-        return sums
-
-    def program(self) -> str:
-        """See Subject."""
-        with contextlib.suppress(OSError):
-            return str(Path(f"/proc/{self.pid}/exe").readlink()).removesuffix(" (deleted)")
-        with contextlib.suppress(psutil.Error):
-            return self._process.name() if self._is_alive() else ""
-        return ""
-
-    def describe_fds(self) -> dict[str, int]:
-        """See Subject."""
-        return self._readers[self.pid].describe_fds()
-
-    def has_huge_pages(self) -> bool:
-        """See Subject."""
-        with contextlib.suppress(OSError):
-            rollup = Path(f"/proc/{self.pid}/smaps_rollup").read_text(encoding="ascii")
-            return any(line.startswith("AnonHugePages:") and " 0 kB" not in line for line in rollup.splitlines())
-        return False
-
-    def exit_status(self) -> int | None:
-        """See Subject."""
-        if self._started is not None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                return self._started.wait(_ENDS_WITHIN_S)
-        return None
-
-    def tables(self) -> LiveTables | None:
-        """See Subject."""
-        return None if isinstance(self._tracker, str) else self._tracker.tables()
-
-    def why_not_tracked(self) -> str | None:
-        """See Subject."""
-        return self._tracker if isinstance(self._tracker, str) else self._tracker.reason
-
-    def close(self) -> None:
-        """Let go of it."""
-        if not isinstance(self._tracker, str):
-            self._tracker.close()
-
-    def _is_alive(self) -> bool:
-        if self._started is not None and self._started.poll() is not None:
-            return False
-        try:
-            return self._process.is_running() and self._process.status() != psutil.STATUS_ZOMBIE
-        except psutil.NoSuchProcess:
-            return False
-
-
-def _sum(readings: Iterable[dict[str, float]]) -> dict[str, float]:
-    sums: dict[str, float] = {}
-    for reading in readings:
-        for name, value in reading.items():
-            sums[name] = sums.get(name, 0.0) + value
-    return sums
-
-
-def _descendants(pid: int) -> Iterator[int]:
-    if sys.platform != "linux":
-        with contextlib.suppress(psutil.Error):
-            yield from (child.pid for child in psutil.Process(pid).children(recursive=True))
-        return
-    with contextlib.suppress(OSError):
-        for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - a plain name a thread, once a sample
-            with contextlib.suppress(OSError):
-                for child in Path(f"/proc/{pid}/task/{thread}/children").read_text(encoding="ascii").split():
-                    yield int(child)
-                    yield from _descendants(int(child))
-
-
-class ScriptedSubject:
-    """Gives prepared samples, then ends; for tests of what watches."""
-
-    def __init__(self, samples: Iterable[dict[str, float]], *, status: int | None = None, programs: Sequence[str] = ()):
-        self.name = "scripted"
-        self._samples = iter(samples)
-        self._status = status
-        self._programs = iter(programs)
-        self._program = "program"
-
-    def read(self) -> dict[str, float]:
-        """See Subject."""
-        return next(self._samples, {})
-
-    def program(self) -> str:
-        """See Subject."""
-        self._program = next(self._programs, self._program)
-        return self._program
-
-    def describe_fds(self) -> dict[str, int]:
-        """See Subject."""
-        return {}
-
-    def has_huge_pages(self) -> bool:
-        """See Subject."""
-        return False
-
-    def exit_status(self) -> int | None:
-        """See Subject."""
-        return self._status
-
-    def tables(self) -> LiveTables | None:
-        """See Subject."""
-        return None
-
-    def why_not_tracked(self) -> str | None:
-        """See Subject."""
-        return FROM_OUTSIDE
-
-
-def start_program(
-    command: Sequence[str], *, output_to_stderr: bool, tree: bool, library: Path | None, reason: str | None
-) -> Process:
-    """Start a program with our own streams and environment, and watch it. Raises UsageError when it does not start.
-
-    ``library``: the tracker's, to be preloaded; None without, for ``reason``.
-    """
-    tracker = PreloadedTracker(library, os.environ) if library is not None else reason or "there is no library"
-    preloaded = None if isinstance(tracker, str) else tracker
-    try:
-        environment = preloaded.environment if preloaded is not None else None
-        started = subprocess.Popen(command, stdout=2 if output_to_stderr else None, env=environment)
-        if preloaded is not None:
-            preloaded.wait(started.pid)
-        return Process(started.pid, tree=tree, started=started, tracker=tracker)
-    except BaseException as error:
-        if preloaded is not None:
-            preloaded.close()
-        if isinstance(error, OSError):
-            raise UsageError(f"{command[0]!r} cannot be started: {error.strerror}") from error
-        if isinstance(error, UsageError) and started.poll() is not None:
-            raise UsageError(f"{command[0]!r} ended at once, with status {started.poll()}: nothing was seen") from None
-        raise
 
 
 class Watch:
@@ -376,7 +123,7 @@ class Watch:
     def _begin(self, sample: int, program: str, tables: LiveTables | None) -> None:
         """Begin to judge what the process is now."""
         self._program, self._tables, self._offset = program, tables, sample
-        self._pace = _Pace(self._plan, sample)
+        self._pace = WatchPace(self._plan, sample)
         self._begin_judging()
 
     def _begin_judging(self) -> None:
@@ -637,50 +384,3 @@ def _growth(name: str | None, series: Mapping[str, SeriesVerdict]) -> Growth | N
         unit=SIGNALS[name].unit,
         per_iteration=deciding.rate,
     )
-
-
-class _Pace:
-    """What a cycle is: a sample, until the program marks its own."""
-
-    def __init__(self, plan: WatchPlan, first_sample: int) -> None:
-        self._plan = plan
-        self._first = first_sample
-        self._seen: tuple[int, int] | None = None
-        self._marks = 0
-        self._is_new = True
-        self.noun = "sample"
-        self.n_min = plan.n_min
-        self.cycles = 0
-        """Since judging began."""
-
-    def turn(self, sample: int, marks: int) -> bool:
-        """See how many marks there are by now; return whether the cycles are marks from here on.
-
-        Not at the first marks: how many there are to a sample is what n_min follows from.
-        """
-        self._is_new = marks > self._marks
-        self._marks = marks
-        if self.noun == "mark" or not marks:
-            return False
-        if self._seen is None:
-            self._seen = (sample, marks)
-            return False
-        if marks <= self._seen[1]:
-            return False
-        pace = (marks - self._seen[1]) / (sample - self._seen[0])
-        chosen = min(max(int(self._plan.n_min * pace), SMALLEST_N_MIN), LARGEST_N_MIN)
-        self.n_min = self._plan.n_min_marks or chosen
-        self.noun, self._first = "mark", marks
-        return True
-
-    def cycles_at(self, sample: int) -> int | None:
-        """Return the cycles since judging began; None when none has passed since the sample before."""
-        if self.noun == "mark":
-            if not self._is_new:
-                return None
-            self.cycles = self._marks - self._first
-        elif self._marks:
-            return None  # it has just begun to mark
-        else:
-            self.cycles = sample - self._first
-        return self.cycles

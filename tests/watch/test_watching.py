@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import pytest
 
+from soak.probes.tables import LiveTables
 from soak.reporting.outcome import EXIT_CODES
 from soak.reporting.watch_text import render_watch
 from soak.results import ComponentResult
-from soak.running.watching import ScriptedSubject, Watch, WatchPlan, choose_samples
+from soak.running.watch_plan import WatchPlan, choose_samples
+from soak.running.watched import FROM_OUTSIDE
+from soak.running.watching import Watch
 from soak.verdict import Verdict
 
 N_MIN = 256
@@ -31,6 +34,39 @@ class Clock:
     def sleep(self, duration_s: float) -> None:
         self._sleeps += 1
         self.now_s += duration_s + self._late_s.get(self._sleeps, 0.0)
+
+
+class ScriptedSubject:
+    """Gives prepared samples, then ends."""
+
+    def __init__(self, samples: Iterable[dict[str, float]], *, status: int | None = None, programs: Sequence[str] = ()):
+        self.name = "scripted"
+        self._samples = iter(samples)
+        self._status = status
+        self._programs = iter(programs)
+        self._program = "program"
+
+    def read(self) -> dict[str, float]:
+        return next(self._samples, {})
+
+    def program(self) -> str:
+        self._program = next(self._programs, self._program)
+        return self._program
+
+    def describe_fds(self) -> dict[str, int]:
+        return {}
+
+    def has_huge_pages(self) -> bool:
+        return False
+
+    def exit_status(self) -> int | None:
+        return self._status
+
+    def tables(self) -> LiveTables | None:
+        return None
+
+    def why_not_tracked(self) -> str | None:
+        return FROM_OUTSIDE
 
 
 def watch(samples: Iterable[dict[str, float]], clock: Clock | None = None, **changes) -> ComponentResult:

@@ -10,7 +10,7 @@ from soak.results import Cause, Opened, Place
 from soak.units import format_count, format_number
 
 _MOST_NAMED = 3
-"""More components than this of one verdict are counted in the headline, not named."""
+"""Of what stays open and is alike; more than these are not named."""
 _KIND_WORDS = {
     "native": "native memory",
     "python-object": "Python objects",
