@@ -90,9 +90,12 @@ def _snapshot() -> tracemalloc.Snapshot:
 
 
 def _without_own(snapshot: tracemalloc.Snapshot) -> tracemalloc.Snapshot:
-    """Return a snapshot without what soak itself allocated (but with the leaks it plants)."""
-    own = [name for name in os.listdir(_HERE) if name.endswith(".py") and name != "injection.py"]
-    return snapshot.filter_traces(
-        [tracemalloc.Filter(False, os.path.join(_HERE, name)) for name in own]
-        + [tracemalloc.Filter(False, tracemalloc.__file__)]
-    )
+    """Return a snapshot without what soak itself allocated (but with the leaks it plants).
+
+    Not by filters: those match every file name anew by a pattern, 20 us for each of a hundred thousand traces.
+    """
+    own = {os.path.join(_HERE, name) for name in os.listdir(_HERE) if name.endswith(".py") and name != "injection.py"}
+    own.add(tracemalloc.__file__)
+    traces: tuple[Any, ...] = snapshot.traces._traces  # type: ignore[attr-defined]
+    # A trace is (domain, size, frames, …), its frames (file, line), innermost first.
+    return tracemalloc.Snapshot([trace for trace in traces if trace[2][0][0] not in own], snapshot.traceback_limit)
