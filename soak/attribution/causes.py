@@ -193,11 +193,14 @@ def name_allocation(call: Call | None, locate: Locate) -> str | None:
 
 
 def _places(site: GrowingSite, locate: Locate) -> tuple[Place | None, Place | None]:
-    """Return the native and the Python place of a site, each None where there is none."""
+    """Return the native and the Python place of a site, each None where there is none.
+
+    A C function that called the Python function that allocates is not the place: no more than any other caller.
+    """
     calls = [site.place] if site.place is not None else []
     calls += [call for stack in site.stacks[:1] for call in stack]
     python = next((call for call in calls if call.file is not None and not is_ours(call)), None)
-    native = [locate(call.address) for call in calls if call.address is not None]
+    native = above_bytecode(calls, locate)
     where = next((place for place in native if not is_plumbing(place)), None)
     if where is None and site.domain in _NATIVE_DOMAINS and native:
         where = native[0]

@@ -83,6 +83,18 @@ def test_a_runtime_library_is_not_the_place_but_who_called_it() -> None:
     assert cause.where == PLACES[0x20]
 
 
+def test_an_extension_that_calls_back_into_python_is_not_the_place() -> None:
+    """As an event loop calls every handler: the handler's line is the place."""
+    stack = (Call(0x30), Call(0x40), Call(0x20), Call(0x40), CYCLE, LOOP)
+
+    (of_python,) = causes(a_site(CYCLE, PYTHON_OBJ, stack))
+    (of_malloc,) = causes(a_site(Call(0x50), NATIVE, (Call(0x50), *stack)))
+
+    assert of_python.where is None
+    assert of_malloc.where == PLACES[0x50]
+    assert of_malloc.python_where == of_python.python_where == Place("cycle", "/app/drive.py", 12)
+
+
 def test_a_site_in_a_runtime_library_without_a_stack_is_named_as_it_is() -> None:
     """Nothing better is known of it."""
     site = GrowingSite(a_suspect(), NATIVE, Call(0x50), ())
