@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from soak.analysis.ledger import Suspect
@@ -20,6 +21,7 @@ _NATIVE_KINDS = ("native", "mapping")
 _INTERPRETER_MODULES = ("python", "libpython")
 _RUNTIME_MODULES = ("libc.so", "libc-", "ld-linux", "libffi", "libstdc++", "libsoak_tracker", "libpthread", "_ctypes")
 _BYTECODE_RUNNERS = ("_PyEval_", "PyEval_")
+_RUNS_FRAMES = "_PyEval_EvalFrameDefault"
 _OWN_FOLDER = "/soak/inside/"
 _PLANTED = "/soak/inside/injection.py"
 _SIZE_CLASS_BYTES = 16
@@ -33,6 +35,8 @@ class Call:
     file: str | None = None
     function: str | None = None
     line: int | None = None
+    is_entry: bool = False
+    """A Python frame that C called: it and those it called in Python share one run of the bytecode interpreter."""
 
 
 @dataclass(frozen=True)
@@ -225,12 +229,35 @@ def _stack(site: GrowingSite, locate: Locate) -> tuple[str, ...]:
 
 
 def list_stack(calls: Sequence[Call], locate: Locate) -> tuple[str, ...]:
-    """Return the C functions down to where the interpreter runs bytecode, then the Python functions."""
+    """Return the functions as they called each other, innermost first, C and Python mixed.
+
+    The interpreter's own C functions are left out but for those that the innermost Python function called; so is soak.
+    """
+    native = [locate(call.address) for call in calls if call.address is not None]
     in_c = above_bytecode(calls, locate)
+    below = native[len(in_c) :]
     while len(in_c) > 1 and is_plumbing(in_c[-1]):
         in_c.pop()
-    in_python = [call for call in calls if call.address is None and not is_ours(call)]
-    return (*map(_describe_native, in_c), *(f"{call.function} at {call.file}:{call.line}" for call in in_python))
+    stack = [_describe_native(place) for place in in_c]
+    in_python = deque(call for call in calls if call.address is None)
+    for place in below:
+        if (place.function or "").startswith(_RUNS_FRAMES):
+            stack += _take_run(in_python)
+        elif place.module is not None and not is_plumbing(place):  # where a stack was moved, it ends in no module
+            stack.append(_describe_native(place))
+    while in_python:  # the C functions below were not captured, or have no names
+        stack += _take_run(in_python)
+    return tuple(stack)
+
+
+def _take_run(in_python: deque[Call]) -> Iterator[str]:
+    """Take the Python functions that one run of the bytecode interpreter holds: down to one that C called."""
+    while in_python:
+        call = in_python.popleft()
+        if not is_ours(call):
+            yield f"{call.function} at {call.file}:{call.line}"
+        if call.is_entry:
+            return
 
 
 def above_bytecode(calls: Sequence[Call], locate: Locate) -> list[Place]:

@@ -31,6 +31,8 @@ _MAPPING = re.compile(r"([0-9a-f]+)-([0-9a-f]+) \S+ ([0-9a-f]+) \S+ \d+\s*(.*)")
 _PACKAGE_FOLDERS = ("site-packages", "dist-packages")
 _BUILD_IDS = Path("/usr/lib/debug/.build-id")
 _SYMBOL_TABLES = (".symtab", ".dynsym")
+_COLD = ".cold"
+"""What GCC adds to the name of a function's unlikely part."""
 
 
 @dataclass(frozen=True)
@@ -96,8 +98,16 @@ class _Module:
             for location in _lookup(source, offset):
                 # The outermost of inlined functions is the one that exists; the innermost has the line.
                 if with_lines and location.line:
-                    return _demangled(location.symbol), location.full_path or None, location.line
+                    return self._name(location.symbol, offset), location.full_path or None, location.line
         return self._covering_symbol(offset), None, None
+
+    def _name(self, symbol: str, offset: int) -> str:
+        """Return the name of the function at an offset, of which DWARF says that it begins at ``symbol``.
+
+        GCC puts the unlikely parts of functions before all others, so there a function begins, and there the name of
+        another may stand as well: ``_PyEval_EvalFrameDefault`` came out as ``ast2obj_expr.cold``.
+        """
+        return (_COLD in symbol and self._covering_symbol(offset)) or _demangled(symbol)
 
     @cached_property
     def _objects(self) -> list[Object]:
@@ -171,6 +181,7 @@ def _covering(symbols: Covers, offset: int) -> str | None:
 
 def _demangled(name: str) -> str:
     """Return a C++ or Rust name as it is written in the source; others, and those that cannot be read, as they are."""
+    name = name.partition(_COLD)[0]
     try:
         return str(cxxfilt.demangle(name))
     except cxxfilt.Error:

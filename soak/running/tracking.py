@@ -296,4 +296,4 @@ def _call(frame: Frame | None) -> Call | None:
 
 
 def _known_call(frame: Frame) -> Call:
-    return Call(frame.address, frame.file, frame.function, frame.line)
+    return Call(frame.address, frame.file, frame.function, frame.line, frame.is_entry)

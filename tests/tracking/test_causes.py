@@ -76,6 +76,25 @@ def test_the_stack_has_no_plumbing_of_the_interpreter_and_none_of_soak() -> None
     )
 
 
+def test_the_stack_is_mixed_as_the_functions_called_each_other() -> None:
+    """C that called back into Python stands between what it called and what called it, whichever way frames are run."""
+    handler = Call(file="/app/drive.py", function="handler", line=30, is_entry=True)
+    helper = Call(file="/app/drive.py", function="helper", line=40)
+    main = Call(file="/app/main.py", function="main", line=3, is_entry=True)
+    stack = (Call(0x30), Call(0x40), Call(0x20), Call(0x30), Call(0x40), helper, handler, CYCLE, main)
+
+    (cause,) = causes(a_site(helper, PYTHON_OBJ, stack))
+
+    assert cause.stack == (
+        "cfunction_call at methodobject.c:500 in python3.11",
+        "helper at /app/drive.py:40",
+        "handler at /app/drive.py:30",
+        "decode at /src/decoder.c:120 in decoder.so",
+        "cycle at /app/drive.py:12",
+        "main at /app/main.py:3",
+    )
+
+
 def test_a_runtime_library_is_not_the_place_but_who_called_it() -> None:
     """A copy made by libc belongs to the function that asked for it."""
     (cause,) = causes(a_site(Call(0x50), NATIVE, (Call(0x50), Call(0x20), CYCLE)))

@@ -40,6 +40,18 @@ int Header::size(int more) const
 }
 }
 """
+SPLIT_SOURCE = """\
+__attribute__((cold)) void fail(int x);
+
+int careful(int x)
+{
+    if (x < 0)
+        fail(x);
+    return x * 3;
+}
+
+__asm__(".section .text.unlikely\\n.type another.cold, @function\\nanother.cold:\\n.text");
+"""
 
 
 def compiled(folder: Path, source: str, suffix: str, *options: str) -> Path:
@@ -162,3 +174,13 @@ def test_a_library_is_of_the_package_whose_record_lists_it(tmp_path: Path) -> No
     assert owning_package(str(site / "other.so")) == "other_thing 0.5"
     assert owning_package(str(site / "core/multiarray.so")) is None
     assert owning_package("/usr/lib/libz.so.1") is None
+
+
+def test_a_function_that_the_compiler_split_has_its_own_name(tmp_path: Path) -> None:
+    """Its unlikely part lies elsewhere, and DWARF's reader takes the name of the function from there."""
+    library = compiled(tmp_path, SPLIT_SOURCE, ".c", "-g", "-O2")
+    hot, cold = offset_of(library, "careful"), offset_of(library, "careful.cold")
+
+    names = {symbols(library).locate(LOADED_AT + start + 1).function for start, _ in (hot, cold)}
+
+    assert names == {"careful"}
