@@ -267,12 +267,21 @@ def clean_by_survivors(
         return None
     if any(series[name].verdict is not Verdict.CLEAN for name in counted):
         return None
-    if any(verdict.is_growing for name, verdict in series.items() if SIGNALS[name].role is not Role.INFORMS):
+    if any(_grows_unexplained(name, series) for name in series):
         return None
     decided_at = max(verdict.decided_at or 0 for verdict in (survivors, *(series[name] for name in counted)))
     shown = {name: survivors if name == "tracked" else verdict for name, verdict in series.items()}
     also = f" Nor do {', '.join(SIGNALS[name].title for name in series if name in counted)} grow."
     return Judgement(Verdict.CLEAN, survivors.reason + also, "tracked", None, True, shown, decided_at)
+
+
+def _grows_unexplained(name: str, series: Mapping[str, SeriesVerdict]) -> bool:
+    """Whether a signal grows, and not only as pages grow under a heap that itself goes up just now."""
+    role, seen, heap = SIGNALS[name].role, series[name], series.get("heap")
+    if role is Role.INFORMS or not seen.is_growing:
+        return False
+    heap_rate = heap.rate if heap is not None and heap.rate is not None else 0.0
+    return role is Role.DECIDES or (seen.low or 0.0) > heap_rate
 
 
 def with_leaking_sites(judgement: Judgement, suspects: Sequence[Suspect], tolerance_bytes: float) -> Judgement:

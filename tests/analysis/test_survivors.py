@@ -167,3 +167,15 @@ def test_counters_of_memory_need_no_proof_but_must_not_grow():
         assert clean_by_survivors(series(**{name: open_one}), survivors, required) is None
     without = {name: verdict for name, verdict in series().items() if name != "fds"}
     assert clean_by_survivors(without, survivors, required) is None
+
+
+def test_pages_that_come_with_a_heap_that_goes_up_and_keeps_nothing_are_no_growth_of_their_own():
+    """As tables of bytecode that are made once: the heap is higher at the end of the run, and RSS with it."""
+    survivors = SeriesVerdict(Verdict.CLEAN, "Nothing stays.", 0.0, 0.0, 0.015, 1800)
+    required = frozenset({"heap", "python_blocks", "fds", "threads", "children"})
+    heap = SeriesVerdict(Verdict.INCONCLUSIVE, "", 22.7, -29.0, 87.0)
+    pages = SeriesVerdict(Verdict.INCONCLUSIVE, "", 16.2, 2.56, 53.8, is_growing=True)
+    more = SeriesVerdict(Verdict.INCONCLUSIVE, "", 60.0, 40.0, 80.0, is_growing=True)
+
+    assert clean_by_survivors(series(heap=heap, rss=pages), survivors, required) is not None
+    assert clean_by_survivors(series(heap=heap, rss=more), survivors, required) is None
