@@ -43,6 +43,8 @@ _NOTHING: tuple[Any, ...] = (None, {}, [])
 _MOST_CAUSES = 3
 """More are folded."""
 _MOST_FRAMES, _LAST_LINES = 60, 12
+_FRAMES_AT_ONCE, _FRAMES_NOT_FOLDED = 10, 4
+"""Frames of a cause's stack that are not folded away; and how few are not worth folding."""
 _INDEX = re.compile(r"\[\d+\]")
 
 
@@ -235,7 +237,7 @@ def _cause(cause: Cause, *, draws: bool, is_known: bool) -> Markup:
         element("p", cause.advice) if cause.advice else None,
         element("p", "Accepted: this growth is listed as known.") if is_known else None,
         element("p", " · ".join(say.cause_facts(cause)), class_="note"),
-        join(element("h3", f"{say.stack_title(cause)}, innermost first"), element("pre", *_frames(cause.stack)))
+        join(element("h3", f"{say.stack_title(cause)}, innermost first"), *_stack(cause.stack))
         if cause.stack
         else None,
         element("h3", "Held by") if cause.held_by else None,
@@ -245,9 +247,20 @@ def _cause(cause: Cause, *, draws: bool, is_known: bool) -> Markup:
     )
 
 
-def _frames(stack: Sequence[str]) -> Iterator[str]:
-    """Give a stack's lines; the first in a person's own Python code stands out."""
+def _stack(stack: Sequence[str]) -> Iterator[Markup]:
+    """Give a stack's lines, the first in a person's own Python code in bold; what called that is folded where long."""
     own = own_frame(stack)
+    nearest = max(_FRAMES_AT_ONCE, stack.index(own) + 1 if own is not None else 0)
+    if len(stack) <= nearest + _FRAMES_NOT_FOLDED:
+        nearest = len(stack)
+    yield element("pre", *_frames(stack[:nearest], own))
+    if callers := stack[nearest:]:
+        yield element(
+            "details", element("summary", f"… {len(callers)} more callers"), element("pre", *_frames(callers, own))
+        )
+
+
+def _frames(stack: Sequence[str], own: str | None) -> Iterator[str]:
     for number, frame in enumerate(stack):
         yield "\n" if number else ""
         yield element("b", short_frame(frame)) if frame is own else short_frame(frame)

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 from soak.measurements import SIGNALS
 from soak.reporting import sentences as say
-from soak.reporting.files import short_frame
 from soak.results import Cause, ComponentResult, SignalResult
 from soak.running.watched import FROM_OUTSIDE
 from soak.units import format_count, format_duration, format_size
@@ -50,7 +49,7 @@ def _causes(causes: tuple[Cause, ...], noun: str) -> Iterator[str]:
         sentence = say.cause_sentence(replace(cause, every=None) if several else cause)
         told_in = _CALLS.sub(rf"\g<1>{noun}", sentence)
         yield f"{told_in} {cause.advice.replace('cycle', noun)}"
-        yield from (f"    {short_frame(frame)}" for frame in cause.stack[:_MOST_FRAMES])
+        yield from (f"    {line}" for line in say.where_lines(cause, _MOST_FRAMES))
     if len(told) < len(causes):
         yield f"{say.count_words(len(causes) - len(told), 'more place')} may grow: --json names them all."
 

@@ -185,6 +185,25 @@ def test_a_cause_says_bytes_asked_for_and_allocated_and_blocks_and_its_own_line_
     assert "cycle at /home/me/project/my_script.py:8" in page.of("b")
 
 
+def test_a_long_stack_is_folded_below_the_first_line_of_a_person_s_own():
+    """An event loop's dozen of frames is the same under every leak."""
+    own = "handler at /app/handler.py:7"
+    stack = (
+        "gc_alloc in python3.11",
+        *(f"inner{n} in ext.so" for n in range(12)),
+        own,
+        *(f"f{n} in l.so" for n in range(9)),
+    )
+    short = (*stack[:9], own, "main at /app/main.py:1")
+
+    page = render_html(a_run(a_leak(causes=(a_cause(stack=stack), a_cause(stack=short)))), {})
+    shown, folded = page.split("… 9 more callers</summary>")
+
+    assert f"<b>{own}</b></pre>" in shown
+    assert folded.startswith("<pre>f0 in l.so\nf1 in l.so")
+    assert f"<b>{own}</b>\nmain at /app/main.py:1</pre>" in folded
+
+
 def test_many_causes_are_folded_but_for_the_first_three():
     """What grows most is read first; the rest is a click away."""
     causes = tuple(a_cause(fingerprint=str(number), confirmed=number < 3) for number in range(25))

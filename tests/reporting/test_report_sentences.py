@@ -489,3 +489,12 @@ def test_the_time_of_a_run_is_said_with_its_length():
     assert say.when_words(a_run()) == "2025-03-01 19:00 UTC+01:00, 60 s"
     assert say.when_words(a_run(finished=None)) == "2025-03-01 19:00 UTC+01:00"
     assert say.when_words(a_run(started="yesterday")) == "yesterday"
+
+
+def test_of_a_long_stack_the_line_of_a_person_s_own_is_among_those_shown():
+    frames = tuple(f"f{n} in ext.so" for n in range(6))
+    own = "handler at /app/handler.py:7"
+
+    lines = say.where_lines(a_cause(stack=(*frames, own, "main at /app/main.py:1"), held_by=("app.KEPT",)), 4)
+
+    assert lines == (*frames[:3], own, "held by app.KEPT")

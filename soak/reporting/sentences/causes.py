@@ -47,9 +47,12 @@ def cause_sentence(cause: Cause) -> str:
 
 def where_lines(cause: Cause, most: int) -> tuple[str, ...]:
     """Give a cause's stack and who holds it, a line each; no more than ``most`` of either."""
-    frames = tuple(short_frame(printable(frame)) for frame in cause.stack)
+    frames = cause.stack[:most]
+    own = own_frame(cause.stack)
+    if own is not None and own not in frames:
+        frames = (*frames[:-1], own)  # where a person will look first
     holders = tuple(f"held by {holder}" for holder in cause.held_by)
-    return frames[:most] + holders[:most]
+    return tuple(short_frame(printable(frame)) for frame in frames) + holders[:most]
 
 
 def more_causes_sentence(causes: Sequence[Cause]) -> str | None:
