@@ -77,6 +77,26 @@ def test_a_leak_waits_for_a_signal_that_explains_more_and_grows():
     assert (flat.verdict, flat.standing) == (Verdict.LEAK, True)
 
 
+def test_heap_that_only_the_tcache_takes_is_no_leak_beside_a_ledger():
+    """A program that seldom asks for a size fills the tcache for thousands of cycles, which malloc counts as in use."""
+    for grown, found in ((8.0, "CLEAN"), (80.0, "LEAK")):
+        signals = series(heap="LEAK", tracked="CLEAN", tracked_blocks="CLEAN")
+        signals["heap"] = dataclasses.replace(signals["heap"], rate=grown, judged_at=17_000)
+        assert combine(signals, REQUIRED).verdict == found
+        del signals["tracked"]
+        assert combine(signals, REQUIRED).verdict is Verdict.LEAK
+
+    over = dataclasses.replace(signals["heap"], is_growing=False)
+    assert combine({**series(tracked="CLEAN"), "heap": over}, REQUIRED).verdict is Verdict.CLEAN
+
+
+@pytest.mark.parametrize(("name", "ledger"), [("heap", "tracked"), ("python_blocks", "tracked_blocks")])
+def test_a_counter_needs_no_proof_where_the_ledger_counts_the_same_and_is_clean(name: str, ledger: str):
+    assert combine(series(**{name: "INCONCLUSIVE", ledger: "CLEAN"}), REQUIRED).verdict is Verdict.CLEAN
+    assert combine(series(**{name: "INCONCLUSIVE", ledger: "INCONCLUSIVE"}), REQUIRED).verdict is Verdict.INCONCLUSIVE
+    assert combine(series(**{name: "GROWING", ledger: "CLEAN"}), REQUIRED).verdict is Verdict.INCONCLUSIVE
+
+
 @pytest.mark.parametrize("name", sorted(REQUIRED))
 def test_a_needed_signal_that_was_not_read_rules_clean_out(name: str):
     """INCONCLUSIVE with the reason, never CLEAN."""

@@ -23,6 +23,9 @@ _RULE_NEEDS, _RULE_NEEDS_OF_DICT = 2.2, 4.2
 a dict in which entries come and go grows once more, when as many have gone again."""
 _MOST_PER_BLOCK_BYTES, _MOST_ROUNDING = 32, 1.05
 """What malloc takes beyond what it is asked for: a header and rounding, and for large blocks the rest of a page."""
+_STRAY_SHARE = 0.05
+"""What a site may grow by, of all that caches hold, and have its holder wrong: the block of a dead object passes on
+CPython's free lists to the next of its kind, and the site of the first counts what keeps the second."""
 _TITLES = {
     "lru_cache": "an lru_cache",
     "re": "re's cache",
@@ -87,7 +90,7 @@ class Cache:
 
 def with_filling_caches(
     judgement: Judgement,
-    sites: Sequence[tuple[float, Cache | None]],
+    sites: Sequence[tuple[float, Cache | None, bool]],
     *,
     cycles: int,
     n_min: int,
@@ -95,25 +98,33 @@ def with_filling_caches(
 ) -> Judgement:
     """Return SETTLING where all growth is held by bounded caches alone, which were seen to fill and are not full.
 
-    ``sites``: bytes per cycle of each site that grows, and the cache that holds its objects, or None. Both
-    INCONCLUSIVE and a LEAK that rests on counts become SETTLING, with the cycles after which it could be CLEAN; lost
-    blocks never do, nor growth of anything but memory, nor a cache that takes as long to fill as no forecast reaches.
+    ``sites``: bytes per cycle of each site that grows, the cache that holds its objects, or None, and whether the rule
+    calls the site a leak by itself. Both INCONCLUSIVE and a LEAK that rests on counts become SETTLING, with the cycles
+    after which it could be CLEAN; lost blocks never do, nor growth of anything but memory, nor a cache that takes as
+    long to fill as no forecast reaches.
     """
-    filling = [cache for _, cache in sites if cache is not None and cache.is_only_holder and cache.is_filling]
+    filling = [cache for _, cache, _ in sites if cache is not None and cache.is_only_holder and cache.is_filling]
     if not filling or not _may_settle(judgement) or not cycles:
         return judgement
-    more_bytes = unexplained = 0.0
-    for rate, cache in sites:
+    more_bytes = in_caches = unexplained = stray = 0.0
+    for rate, cache, is_leak in sites:
         if cache is not None and cache in filling:
+            in_caches += max(rate, 0.0)
             more_bytes += max(rate, 0.0) * ((cache.full_at or cycles) - cycles)
         elif cache is None or not cache.has_grown_its_table:
             unexplained += max(rate, 0.0)
+            stray += 0.0 if is_leak else max(rate, 0.0)
+    if stray <= _STRAY_SHARE * in_caches:
+        unexplained -= stray
     last = max(filling, key=lambda cache: cache.full_at or 0)
     full_at = last.full_at or cycles
     is_foreseeable = full_at <= cycles * 2**MOST_DOUBLINGS
     if unexplained > tolerance_bytes or not is_foreseeable or not _is_all_tracked(judgement, tolerance_bytes):
         return judgement
-    why = f"All that grows is held by {last}, with about {format_size(more_bytes)} more than now, and by nothing else."
+    much = "All" if stray <= tolerance_bytes else "Nearly all"
+    why = (
+        f"{much} that grows is held by {last}, with about {format_size(more_bytes)} more than now, and by nothing else."
+    )
     factor = _RULE_NEEDS if last.kind == "deque" else _RULE_NEEDS_OF_DICT
     needed = max(n_min, math.ceil(factor * full_at)) - cycles
     return replace(judgement, verdict=Verdict.SETTLING, why=why, needed=max(needed, 1), standing=False, decided_at=None)

@@ -30,6 +30,10 @@ _NEXT_TIME = 1.001
 _DECIDING_ALARMS = ("mapped",)
 """Mapped memory is counted to the page, so that its growth is a leak; but when it does not grow that proves nothing."""
 _COUNTED_IN_BLOCKS = ("tracked_blocks", "python_blocks")
+_CHECKED_BY_LEDGER = {"heap": "tracked", "python_blocks": "tracked_blocks"}
+"""Counters of what the ledger knows block by block: where its own sum is CLEAN, they need no proof of theirs."""
+_TCACHE_BYTES = 64 * 7 * 528
+"""What glibc keeps for a thread of freed chunks and counts as in use: 64 sizes up to 1,032 B, seven of each."""
 _SMALLEST_LIMITED_N_MIN = 64
 """Below this many cycles not even a checkpoint after each gives the rule two readings a block."""
 
@@ -145,7 +149,7 @@ class ComponentJudge:
         if survivors is None or judgement.verdict in (Verdict.LEAK, Verdict.CLEAN):
             return judgement
         early = _verdicts(self._early, at_end=at_end) if self.n_clean == FEWEST_CYCLES else trusted
-        return clean_by_survivors(early, survivors, self._required) or judgement
+        return clean_by_survivors(early, survivors, self._required, at_end=at_end) or judgement
 
     def judge_at_guard(self, name: str, cycles: int) -> Judgement:
         """Judge a component that a guard stopped because ``name`` came near its limit: what there is decides.
@@ -204,6 +208,8 @@ def combine(series: Mapping[str, SeriesVerdict], required: frozenset[str]) -> Ju
     deciding = {name: verdict for name, verdict in series.items() if SIGNALS[name].role is Role.DECIDES}
     alarms = {name: verdict for name, verdict in series.items() if SIGNALS[name].role is Role.ALARMS}
     candidates = {**deciding, **{name: alarms[name] for name in _DECIDING_ALARMS if name in alarms}}
+    if _is_free_heap(series):
+        del candidates["heap"]
 
     leaking = [name for name, verdict in candidates.items() if verdict.verdict is Verdict.LEAK]
     if leaking:
@@ -219,7 +225,11 @@ def combine(series: Mapping[str, SeriesVerdict], required: frozenset[str]) -> Ju
         )
 
     missing = sorted(required - deciding.keys())
-    open_ones = {name: verdict for name, verdict in deciding.items() if verdict.verdict is not Verdict.CLEAN}
+    open_ones = {
+        name: verdict
+        for name, verdict in deciding.items()
+        if verdict.verdict is not Verdict.CLEAN and not _is_checked(name, series)
+    }
     needed = max((verdict.needed for verdict in open_ones.values() if verdict.needed), default=None)
     if missing:
         titles = ", ".join(SIGNALS[name].title for name in missing)
@@ -240,8 +250,32 @@ def combine(series: Mapping[str, SeriesVerdict], required: frozenset[str]) -> Ju
         name = unexplained[0]
         why = f"Unexplained growth: {_named(name, series[name])} Memory in use does not grow."
         return Judgement(Verdict.INCONCLUSIVE, why, name, None, False, series)
-    decided_at = max((verdict.decided_at or 0 for verdict in deciding.values()), default=0)
-    return Judgement(Verdict.CLEAN, _clean(series), _least_certain(deciding), None, True, series, decided_at)
+    proven = {name: verdict for name, verdict in deciding.items() if verdict.verdict is Verdict.CLEAN}
+    decided_at = max((verdict.decided_at or 0 for verdict in proven.values()), default=0)
+    return Judgement(Verdict.CLEAN, _clean(proven), _least_certain(proven), None, True, series, decided_at)
+
+
+def _is_free_heap(series: Mapping[str, SeriesVerdict]) -> bool:
+    """Whether the heap has grown by nothing but chunks that malloc keeps in its tcache, and counts as in use.
+
+    The ledger sees every block, so that what malloc counts beyond is no block of the program's. It is little, but
+    fills as slowly as a program comes to ask for each size. Only more than fits in there is memory that the ledger
+    does not see.
+    """
+    heap = series.get("heap")
+    if heap is None or "tracked" not in series or heap.rate is None:
+        return False
+    if heap.judged_at is None:
+        return False
+    return not heap.is_growing or heap.rate * heap.judged_at <= _TCACHE_BYTES
+
+
+def _is_checked(name: str, series: Mapping[str, SeriesVerdict]) -> bool:
+    """Whether the ledger has proven that what a counter counts does not grow, and the counter does not object."""
+    ledger = series.get(_CHECKED_BY_LEDGER.get(name, ""))
+    if ledger is None or ledger.verdict is not Verdict.CLEAN:
+        return False
+    return not series[name].is_growing or (name == "heap" and _is_free_heap(series))
 
 
 def combine_within(tolerance_bytes: float, series: Mapping[str, SeriesVerdict], required: frozenset[str]) -> Judgement:
@@ -253,12 +287,13 @@ def combine_within(tolerance_bytes: float, series: Mapping[str, SeriesVerdict], 
 
 
 def clean_by_survivors(
-    series: Mapping[str, SeriesVerdict], survivors: SeriesVerdict, required: frozenset[str]
+    series: Mapping[str, SeriesVerdict], survivors: SeriesVerdict, required: frozenset[str], *, at_end: bool = False
 ) -> Judgement | None:
     """Return CLEAN where the ledger proves that no memory stays and no signal says otherwise; else None.
 
     Counters of memory need not prove it themselves, for under a sawtooth of megabytes they never could. What the
-    ledger does not see (descriptors, threads, processes) must be CLEAN by itself.
+    ledger does not see (descriptors, threads, processes) must be CLEAN by itself. Resident memory that settles is
+    waited for while there is time (``at_end``: there is none): it is what the allocators take for themselves at first.
     """
     if survivors.verdict is not Verdict.CLEAN:
         return None
@@ -267,7 +302,7 @@ def clean_by_survivors(
         return None
     if any(series[name].verdict is not Verdict.CLEAN for name in counted):
         return None
-    if any(_grows_unexplained(name, series) for name in series):
+    if any(_objects(name, series, at_end=at_end) for name in series):
         return None
     decided_at = max(verdict.decided_at or 0 for verdict in (survivors, *(series[name] for name in counted)))
     shown = {name: survivors if name == "tracked" else verdict for name, verdict in series.items()}
@@ -275,10 +310,14 @@ def clean_by_survivors(
     return Judgement(Verdict.CLEAN, survivors.reason + also, "tracked", None, True, shown, decided_at)
 
 
-def _grows_unexplained(name: str, series: Mapping[str, SeriesVerdict]) -> bool:
+def _objects(name: str, series: Mapping[str, SeriesVerdict], *, at_end: bool) -> bool:
     """Whether a signal grows, and not only as pages grow under a heap that itself goes up just now."""
     role, seen, heap = SIGNALS[name].role, series[name], series.get("heap")
     if role is Role.INFORMS or not seen.is_growing:
+        return False
+    if name == "heap":
+        return not _is_free_heap(series)
+    if name == "rss" and at_end and seen.verdict is Verdict.SETTLING:
         return False
     heap_rate = heap.rate if heap is not None and heap.rate is not None else 0.0
     return role is Role.DECIDES or (seen.low or 0.0) > heap_rate

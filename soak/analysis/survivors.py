@@ -27,7 +27,11 @@ FEWEST_CYCLES = 1792
 """When soak chooses n_min, survivors may prove CLEAN from here on: the span of births is then 1,056 cycles, in which a
 leak of one in a thousand has had its turn."""
 _FIRST_LOOK = 448
-_MARKS_KEPT = 4
+_LOOKS_PER_DOUBLING = 4
+"""What is lost is there at every look, and what lives long by chance at some: dead objects on CPython's free lists are
+reused in no order. Of several looks the one that finds nothing is as good a proof as any."""
+_FIRST_MARK = 56
+_MARKS_KEPT = 3 * _LOOKS_PER_DOUBLING
 _BASELINE, _WARMED_UP, _SETTLED = 1 / 4, 1 / 8, 3 / 4
 """Of n, as drawn above."""
 _WANDER = 1.1
@@ -65,23 +69,27 @@ class Cohorts:
 class SurvivorJudge:
     """Takes in cohorts at checkpoints and says CLEAN when nothing of them stays.
 
-    It looks at 448, 896, 1,792, ... cycles. It never says LEAK: what stays has a holder, and may be a cache that is
-    still being filled.
+    It looks four times in each doubling of the cycles, from 448 on, and at the end of a shorter run. It never says
+    LEAK: what stays has a holder, and may be a cache that is still being filled.
     """
 
     def __init__(self, tolerance_bytes: float) -> None:
         self._tolerance_bytes = tolerance_bytes
-        self._next_mark = _FIRST_LOOK * _BASELINE
+        self._marks_due = 0
         self._marks: list[Cohorts] = []
 
     def is_due(self, cycle: int) -> bool:
         """Whether the cohorts of this cycle are wanted: making them takes a moment."""
         return cycle >= self._next_mark
 
+    @property
+    def _next_mark(self) -> float:
+        return float(_FIRST_MARK * 2.0 ** (self._marks_due / _LOOKS_PER_DOUBLING))
+
     def add(self, cohorts: Cohorts) -> None:
         """Take in a checkpoint that was due."""
         while self._next_mark <= cohorts.cycle:
-            self._next_mark *= 2
+            self._marks_due += 1
         self._marks = [*self._marks[-_MARKS_KEPT + 1 :], cohorts]
 
     def judge(self, n_clean: float, at_end: Cohorts | None = None) -> SeriesVerdict | None:
@@ -90,12 +98,14 @@ class SurvivorJudge:
         CLEAN is said after ``n_clean`` cycles at the earliest.
         """
         newest = at_end or (self._marks[-1] if self._marks else None)
-        return self._look(newest, n_clean) if newest is not None else None
+        if newest is None or newest.cycle < (min(n_clean, _FIRST_LOOK) if at_end else _FIRST_LOOK):
+            return None
+        return self._look(newest, n_clean)
 
     def _look(self, newest: Cohorts, n_clean: float) -> SeriesVerdict | None:
         n = newest.cycle
         baselines = [mark for mark in self._marks if mark.cycle <= n * _BASELINE * _WANDER]
-        if not baselines or n < _FIRST_LOOK:
+        if not baselines:
             return None
         baseline = baselines[-1]
         first = newest.last_birth_before(n * _WARMED_UP)

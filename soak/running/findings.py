@@ -103,7 +103,11 @@ def make_result(plan: ComponentPlan, course: Course, trace: Trace | None, interp
 def _with_caches(plan: ComponentPlan, course: Course) -> Judgement:
     """Take into account which caches hold what grows, as the process itself said after its last cycle."""
     sites = [
-        (site.bytes_per_cycle, site.fate.account.cache if site.fate.state == "held" and not site.fate.kind else None)
+        (
+            site.bytes_per_cycle,
+            site.fate.account.cache if site.fate.state == "held" and not site.fate.kind else None,
+            site.is_proven,
+        )
         for site in course.tracked.sites
         if site.domain != MAPPING_DOMAIN
     ]

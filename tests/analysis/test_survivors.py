@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -21,8 +23,12 @@ def judge(
     *,
     cycles: int = 1800,
     n_clean: int = FEWEST_CYCLES,
+    ends: bool = False,
 ) -> SeriesVerdict | None:
-    """Let blocks live from one cycle to another, read about every fortieth cycle; return what stands at the end."""
+    """Let blocks live from one cycle to another, read about every fortieth cycle; return what stands at the end.
+
+    ``ends``: with one more look at the last cycle.
+    """
     sizes = np.broadcast_to(np.asarray(sizes), births.shape)
     survivors = SurvivorJudge(1.0)
     for cycle in sorted({*range(0, 200, 7), *(int(200 * 1.025**step) for step in range(400))}):
@@ -31,7 +37,8 @@ def judge(
         if survivors.is_due(cycle):
             alive = (births <= cycle) & (deaths > cycle)
             survivors.add(cohorts(cycle, births[alive], sizes[alive]))
-    return survivors.judge(n_clean)
+    alive = (births <= cycles) & (deaths > cycles)
+    return survivors.judge(n_clean, cohorts(cycles, births[alive], sizes[alive]) if ends else None)
 
 
 def cohorts(cycle: int, births: NDArray[np.int64], sizes: NDArray[np.int64], site: int = 3) -> Cohorts:
@@ -56,6 +63,26 @@ def test_what_is_freed_in_its_cycle_is_clean_and_nothing_is_said_earlier():
     assert judge(births, births, cycles=400) is None
     assert not is_clean(judge(births, births, cycles=1700))
     assert is_clean(judge(births, births, cycles=460, n_clean=256))
+
+
+def test_a_slow_run_that_ends_early_is_judged_at_its_end():
+    births = each_cycle()
+
+    assert is_clean(judge(births, births, cycles=300, n_clean=256, ends=True))
+    assert judge(births, births, cycles=300, n_clean=256) is None
+    assert judge(births, births, cycles=250, n_clean=256, ends=True) is None
+    for every in (1, 20, 60):
+        assert not is_clean(
+            judge(births[::every], np.full(len(births[::every]), FOREVER), cycles=300, n_clean=256, ends=True)
+        )
+
+
+def test_what_lives_long_by_chance_is_gone_at_one_of_the_looks():
+    """Two blocks on a free list, of some 200 cycles at 448, are there at that look and not at the one a fifth later."""
+    births, deaths = np.array([150, 250]), np.array([480, 490])
+
+    assert not is_clean(judge(births, deaths, 528, cycles=460, n_clean=256))
+    assert is_clean(judge(births, deaths, 528, cycles=560, n_clean=256))
 
 
 @pytest.mark.parametrize("every", [1, 2, 7, 50, 100])
@@ -179,3 +206,24 @@ def test_pages_that_come_with_a_heap_that_goes_up_and_keeps_nothing_are_no_growt
 
     assert clean_by_survivors(series(heap=heap, rss=pages), survivors, required) is not None
     assert clean_by_survivors(series(heap=heap, rss=more), survivors, required) is None
+
+
+def test_resident_memory_that_settles_is_waited_for_but_not_beyond_the_end():
+    survivors = SeriesVerdict(Verdict.CLEAN, "Nothing stays.", 0.0, 0.0, 0.015, 1800)
+    required = frozenset({"heap", "python_blocks", "fds", "threads", "children"})
+    settles = SeriesVerdict(Verdict.SETTLING, "", 5.0, 4.0, 6.0, is_growing=True)
+    grows = SeriesVerdict(Verdict.INCONCLUSIVE, "", 5.0, 4.0, 6.0, is_growing=True)
+
+    assert clean_by_survivors(series(rss=settles), survivors, required) is None
+    assert clean_by_survivors(series(rss=settles), survivors, required, at_end=True) is not None
+    assert clean_by_survivors(series(rss=grows), survivors, required, at_end=True) is None
+    assert clean_by_survivors(series(mapped=settles), survivors, required, at_end=True) is None
+
+
+def test_what_malloc_keeps_in_its_tcache_does_not_object():
+    survivors = SeriesVerdict(Verdict.CLEAN, "Nothing stays.", 0.0, 0.0, 0.015, 1800)
+    required = frozenset({"heap", "python_blocks", "fds", "threads", "children"})
+    kept = SeriesVerdict(Verdict.SETTLING, "", 13.0, 11.0, 21.0, is_growing=True, judged_at=3584)
+
+    assert clean_by_survivors(series(heap=kept), survivors, required) is not None
+    assert clean_by_survivors(series(heap=replace(kept, rate=130.0)), survivors, required) is None
