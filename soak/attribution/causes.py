@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from soak.analysis.ledger import Suspect
 from soak.attribution.accounts import draw_chain, draw_nodes
 from soak.attribution.holders import UNSCANNED, Fate, Memory, advise, describe_holders
+from soak.attribution.names import is_of_the_language
 from soak.attribution.rounding import allocated_bytes
 from soak.results import Cause, HoldingCache, Place
 from soak.verdict import SeriesVerdict
@@ -69,8 +70,8 @@ class GrowingSite:
         return self.suspect.bytes_per_cycle
 
 
-Locate = Callable[[int], Place]
-"""Names the place of a native return address."""
+Locate = Callable[[int], Sequence[Place]]
+"""Names the place of a native return address, and the places of the functions that it was inlined into."""
 
 
 def causes_of_sites(
@@ -187,7 +188,7 @@ def name_call(call: Call | None, locate: Locate) -> str:
         return "an unknown place"
     if call.address is None:
         return f"{call.file}:{call.line} in {call.function}"
-    return _describe_native(locate(call.address))
+    return _describe_native(locate(call.address)[0])
 
 
 def name_allocation(call: Call | None, locate: Locate) -> str | None:
@@ -205,7 +206,7 @@ def _places(site: GrowingSite, locate: Locate) -> tuple[Place | None, Place | No
     calls += [call for stack in site.stacks[:1] for call in stack]
     python = next((call for call in calls if call.file is not None and not is_ours(call)), None)
     native = above_bytecode(calls, locate)
-    where = next((place for place in native if not is_plumbing(place)), None)
+    where = nearest(native)
     if where is None and site.domain in _NATIVE_DOMAINS and native:
         where = native[0]
     return where, None if python is None else Place(python.function, python.file, python.line)
@@ -223,6 +224,13 @@ def is_plumbing(place: Place) -> bool:
     return name.startswith(_RUNTIME_MODULES) or name.startswith(_INTERPRETER_MODULES)
 
 
+def nearest(places: Iterable[Place]) -> Place | None:
+    """Return the innermost function that is not plumbing; one of a language's own library if there is no other."""
+    outside = [place for place in places if not is_plumbing(place)]
+    own = (place for place in outside if not is_of_the_language(place.function or "", place.file))
+    return next(own, outside[0] if outside else None)
+
+
 def _stack(site: GrowingSite, locate: Locate) -> tuple[str, ...]:
     calls = site.stacks[0] if site.stacks else (site.place,) if site.place is not None else ()
     return list_stack(calls, locate)
@@ -233,7 +241,7 @@ def list_stack(calls: Sequence[Call], locate: Locate) -> tuple[str, ...]:
 
     The interpreter's own C functions are left out but for those that the innermost Python function called; so is soak.
     """
-    native = [locate(call.address) for call in calls if call.address is not None]
+    native = [place for call in calls if call.address is not None for place in locate(call.address)]
     in_c = above_bytecode(calls, locate)
     below = native[len(in_c) :]
     while len(in_c) > 1 and is_plumbing(in_c[-1]):
@@ -262,7 +270,7 @@ def _take_run(in_python: deque[Call]) -> Iterator[str]:
 
 def above_bytecode(calls: Sequence[Call], locate: Locate) -> list[Place]:
     """Return the C functions that were called from where the interpreter runs bytecode, innermost first."""
-    native = (locate(call.address) for call in calls if call.address is not None)
+    native = (place for call in calls if call.address is not None for place in locate(call.address))
     return list(itertools.takewhile(lambda place: not (place.function or "").startswith(_BYTECODE_RUNNERS), native))
 
 

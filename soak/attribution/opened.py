@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
-from soak.attribution.causes import Call, Locate, above_bytecode, fingerprint, is_ours, is_plumbing, list_stack
+from soak.attribution.causes import Call, Locate, above_bytecode, fingerprint, is_ours, list_stack, nearest
 from soak.probes.opened import DESCRIPTOR, OpenItem
 from soak.results import Cause, Opened, Place
 
@@ -58,10 +58,10 @@ def _places(one: StillOpen, locate: Locate) -> tuple[Place | None, Place | None]
     """Return the C function that opened it and the Python line, neither of the interpreter's own library."""
     python = [call for call in one.stack if call.file is not None and not is_ours(call)]
     own = next((call for call in python if not _STANDARD_LIBRARY.search(call.file or "")), None)
-    nearest = own or (python[0] if python else None)
-    native = (place for place in above_bytecode(one.stack, locate) if not is_plumbing(place))
-    where = next((place for place in native if _STANDARD_MODULES not in (place.module or "")), None)
-    return where, None if nearest is None else Place(nearest.function, nearest.file, nearest.line)
+    opener = own or (python[0] if python else None)
+    native = above_bytecode(one.stack, locate)
+    where = nearest(place for place in native if _STANDARD_MODULES not in (place.module or ""))
+    return where, None if opener is None else Place(opener.function, opener.file, opener.line)
 
 
 def _cause(group: Sequence[StillOpen], locate: Locate, kind: str, rate: float, since: int | None, advice: str) -> Cause:

@@ -1,20 +1,20 @@
 """Turn a native address of a measured process into function, file, line, module and installed package.
 
 Works on the text of /proc/PID/maps and the files it names, after or while the process runs, and never inside it.
-DWARF and symbol tables are read by the library ``symbolic``; names of C++ and Rust are demangled. Where there is no
-symbol that covers an address, the place is ``module+0x1234``: the nearest exported name is not the function.
+DWARF and symbol tables are read by the library ``symbolic``; names of C++, Rust and Cython are made readable.
+Where no symbol covers an address, the place is ``module+0x1234``: the nearest exported name is not the function.
 """
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
+from itertools import pairwise
 from pathlib import Path
 
-import cxxfilt
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
@@ -22,7 +22,11 @@ from symbolic.debuginfo import Archive, Object
 from symbolic.exceptions import SymbolicError
 from symbolic.symcache import SourceLocation, SymCache
 
+from soak.attribution.names import comes_from_cython_source, is_of_the_language, readable
 from soak.results import Place
+
+_Line = tuple[str | None, str | None, int | None]
+"""Function, file and line."""
 
 Covers = tuple[list[int], list[tuple[str, int]]]
 """Where symbols begin, ascending, and the name and size of each."""
@@ -30,6 +34,8 @@ Covers = tuple[list[int], list[tuple[str, int]]]
 _MAPPING = re.compile(r"([0-9a-f]+)-([0-9a-f]+) \S+ ([0-9a-f]+) \S+ \d+\s*(.*)")
 _PACKAGE_FOLDERS = ("site-packages", "dist-packages")
 _BUILD_IDS = Path("/usr/lib/debug/.build-id")
+_CYTHON_MAKES = (".c", ".cpp", ".cxx", ".cc")
+_CYTHON_SOURCE = re.compile(r'\s*/\* "([^"]+)":(\d+)$')
 _SYMBOL_TABLES = (".symtab", ".dynsym")
 _COLD = ".cold"
 """What GCC adds to the name of a function's unlikely part."""
@@ -52,14 +58,21 @@ class Symbols:
         self._bases: dict[str, int] = {}
         for mapping in self._mappings:
             self._bases.setdefault(mapping.path, mapping.start)
-        self._places: dict[int, Place] = {}
+        self._places: dict[int, tuple[Place, ...]] = {}
 
     def locate(self, return_address: int) -> Place:
         """Return the place of the call that returns to an address; fields that cannot be told are None."""
-        place = self._places.get(return_address)
-        if place is None:
-            place = self._places[return_address] = self._find(return_address - 1)
-        return place
+        return self.frames(return_address)[0]
+
+    def frames(self, return_address: int) -> tuple[Place, ...]:
+        """Return the place of the call that returns to an address, and the calls of the functions it was inlined from.
+
+        Innermost first, without what was inlined from the language's own library: ``Vec::push`` is in everything.
+        """
+        places = self._places.get(return_address)
+        if places is None:
+            places = self._places[return_address] = self._find(return_address - 1)
+        return places
 
     def variable(self, address: int, path: str) -> str | None:
         """Return the static variable of the module at ``path`` that covers an address, or None."""
@@ -71,18 +84,20 @@ class Symbols:
         base = self._bases.get(path)
         return base is not None and 0 <= address - base < _open_module(path).size
 
-    def _find(self, address: int) -> Place:
+    def _find(self, address: int) -> tuple[Place, ...]:
         position = bisect_right(self._starts, address) - 1
         if position < 0 or address >= self._mappings[position].end:
-            return Place(f"0x{address:x}", None, None)
+            return (Place(f"0x{address:x}", None, None),)
         path = self._mappings[position].path
         offset = address - self._bases[path]
         if not path.startswith("/"):
-            return Place(f"{path or 'anonymous memory'}+0x{offset:x}", None, None, path or None)
-        module = _open_module(path)
-        function, file, line = module.lookup(offset)
+            return (Place(f"{path or 'anonymous memory'}+0x{offset:x}", None, None, path or None),)
         unnamed = f"{Path(path).name}+0x{offset:x}"
-        return Place(function or unnamed, file, line, path, owning_package(path))
+        package = owning_package(path)
+        return tuple(
+            Place(function or unnamed, file, line, path, package)
+            for function, file, line in _open_module(path).lookup(offset)
+        )
 
 
 class _Module:
@@ -91,23 +106,27 @@ class _Module:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def lookup(self, offset: int) -> tuple[str | None, str | None, int | None]:
-        """Return function, file and line at an offset from where the module is loaded."""
+    def lookup(self, offset: int) -> Sequence[_Line]:
+        """Return function, file and line at an offset from where the module is loaded, and of what it is inlined in."""
         for source in self._objects:
-            with_lines = "debug" in source.features
-            for location in _lookup(source, offset):
-                # The outermost of inlined functions is the one that exists; the innermost has the line.
-                if with_lines and location.line:
-                    return self._name(location.symbol, offset), location.full_path or None, location.line
-        return self._covering_symbol(offset), None, None
+            if "debug" in source.features:
+                lines = [self._line(location, offset) for location in _lookup(source, offset) if location.line]
+                if lines:
+                    own = [line for line in lines if not is_of_the_language(line[0] or "", line[1])] or lines[-1:]
+                    # A part of a function that the compiler made one of its own is inlined into the rest of it.
+                    return own[:1] + [line for before, line in pairwise(own) if line[0] != before[0]]
+        return [(self._covering_symbol(offset), None, None)]
 
-    def _name(self, symbol: str, offset: int) -> str:
-        """Return the name of the function at an offset, of which DWARF says that it begins at ``symbol``.
+    def _line(self, location: SourceLocation, offset: int) -> _Line:
+        """Return the line of a location at an offset.
 
-        GCC puts the unlikely parts of functions before all others, so there a function begins, and there the name of
-        another may stand as well: ``_PyEval_EvalFrameDefault`` came out as ``ast2obj_expr.cold``.
+        DWARF's reader names a function by the symbol at its lowest address. There GCC puts the unlikely parts of all
+        functions, so another's name may stand there: ``_PyEval_EvalFrameDefault`` came out as ``ast2obj_expr.cold``.
         """
-        return (_COLD in symbol and self._covering_symbol(offset)) or _demangled(symbol)
+        file, line, symbol = location.full_path or None, location.line, location.symbol
+        if file is not None and comes_from_cython_source(symbol):
+            file, line = _cython_lines(file).line_of(line) or (file, line)
+        return (_COLD in symbol and self._covering_symbol(offset)) or readable(symbol), file, line
 
     @cached_property
     def _objects(self) -> list[Object]:
@@ -176,21 +195,45 @@ def _covering(symbols: Covers, offset: int) -> str | None:
     if position < 0:
         return None
     name, size = named[position]
-    return _demangled(name) if offset < starts[position] + size else None
-
-
-def _demangled(name: str) -> str:
-    """Return a C++ or Rust name as it is written in the source; others, and those that cannot be read, as they are."""
-    name = name.partition(_COLD)[0]
-    try:
-        return str(cxxfilt.demangle(name))
-    except cxxfilt.Error:
-        return name
+    return readable(name) if offset < starts[position] + size else None
 
 
 @cache
 def _open_module(path: str) -> _Module:
     return _Module(Path(path.removesuffix(" (deleted)")))
+
+
+class _CythonLines:
+    """The lines of Cython's source in the C file that it made of it, where that file is here and says so."""
+
+    def __init__(self, generated: Path) -> None:
+        self._folder = generated.parent
+        self._starts: list[int] = []
+        self._sources: list[tuple[str, int]] = []
+        if generated.suffix not in _CYTHON_MAKES or not generated.is_file():
+            return
+        with generated.open(encoding="utf-8", errors="replace") as file:
+            if not file.readline().startswith("/* Generated by Cython"):
+                return
+            for number, text in enumerate(file, 2):
+                match = _CYTHON_SOURCE.match(text)
+                if match is not None:
+                    self._starts.append(number)
+                    self._sources.append((match[1], int(match[2])))
+
+    def line_of(self, line: int) -> tuple[str, int] | None:
+        """Return file and line of the statement that a line of C belongs to."""
+        position = bisect_right(self._starts, line) - 1
+        if position < 0:
+            return None
+        named, source_line = self._sources[position]
+        beside = self._folder / Path(named).name
+        return (str(beside) if beside.is_file() else named), source_line
+
+
+@cache
+def _cython_lines(generated: str) -> _CythonLines:
+    return _CythonLines(Path(generated))
 
 
 @cache

@@ -122,7 +122,7 @@ def _with_caches(plan: ComponentPlan, course: Course) -> Judgement:
 
 def _garbage(course: Course) -> Garbage | None:
     """Return what collections of garbage find, with the lines that allocated the objects of a ring."""
-    places, locate = course.tracked.places, Symbols(course.tracked.maps).locate
+    places, locate = course.tracked.places, Symbols(course.tracked.maps).frames
     return describe_garbage(
         course.testimony, course.most_garbage, lambda site: name_allocation(places.get(site), locate)
     )
@@ -250,7 +250,7 @@ def _causes(course: Course, trace: Trace | None) -> tuple[Cause, ...]:
     if _is_fragmentation(course):
         decided_by = judgement.decided_by
     sites: tuple[Cause, ...] = ()
-    locate = Symbols(course.tracked.maps).locate
+    locate = Symbols(course.tracked.maps).frames
     if judgement.verdict is not Verdict.CLEAN:
         sites = causes_of_sites(
             course.tracked.sites,

@@ -167,7 +167,7 @@ class LedgerWatch:
 
     def name_of(self, site: int) -> str:
         """Say which call is a site: of a mapping, the one that made it."""
-        return name_call(self._call_of(site), Symbols(self._maps).locate)
+        return name_call(self._call_of(site), Symbols(self._maps).frames)
 
     def growth(self, sites: list[int]) -> SeriesVerdict | None:
         """Return what these sites together grow by, over the later half of the cycles; None before there is one.

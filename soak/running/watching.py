@@ -310,7 +310,7 @@ class Watch:
         """Return the call sites that grow, and before them what a counter says that is not memory seen again."""
         sites: tuple[Cause, ...] = ()
         if judgement.verdict is not Verdict.CLEAN:
-            sites = causes_of_sites(tracked.sites, Symbols(tracked.maps).locate, gc_held_off=False, advice=_ADVICE)
+            sites = causes_of_sites(tracked.sites, Symbols(tracked.maps).frames, gc_held_off=False, advice=_ADVICE)
         name = judgement.decided_by
         if name is None or judgement.verdict is not Verdict.LEAK or (sites and name in (*TRACKED, "rss", "mapped")):
             return sites

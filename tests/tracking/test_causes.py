@@ -38,7 +38,7 @@ def a_site(
 
 
 def causes(*sites: GrowingSite, gc_held_off: bool = False) -> tuple[Cause, ...]:
-    return causes_of_sites(sites, PLACES.__getitem__, gc_held_off=gc_held_off, advice=ADVICE)
+    return causes_of_sites(sites, lambda address: (PLACES[address],), gc_held_off=gc_held_off, advice=ADVICE)
 
 
 def test_a_native_site_is_named_by_its_function_and_the_python_line_that_called_it() -> None:
