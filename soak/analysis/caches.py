@@ -121,10 +121,9 @@ def with_filling_caches(
     is_foreseeable = full_at <= cycles * 2**MOST_DOUBLINGS
     if unexplained > tolerance_bytes or not is_foreseeable or not _is_all_tracked(judgement, tolerance_bytes):
         return judgement
-    much = "All" if stray <= tolerance_bytes else "Nearly all"
-    why = (
-        f"{much} that grows is held by {last}, with about {format_size(more_bytes)} more than now, and by nothing else."
-    )
+    held = f"held by {last}, with about {format_size(more_bytes)} more than now"
+    is_all = stray <= tolerance_bytes
+    why = f"All that grows is {held}, and by nothing else." if is_all else f"Nearly all that grows is {held}."
     factor = _RULE_NEEDS if last.kind == "deque" else _RULE_NEEDS_OF_DICT
     needed = max(n_min, math.ceil(factor * full_at)) - cycles
     return replace(judgement, verdict=Verdict.SETTLING, why=why, needed=max(needed, 1), standing=False, decided_at=None)
