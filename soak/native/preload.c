@@ -62,14 +62,20 @@ static void *(*original_malloc)(size_t) = first_malloc;
 static void (*original_free)(void *) = first_free;
 
 /* dlsym itself may call calloc while the originals are looked up. Never given back. */
-static char bootstrap[16384] __attribute__((aligned(16)));
+#define BOOTSTRAP_BYTES 16384
+static char *bootstrap; /* in a leaf's worth of addresses of its own: no leaf is ever made for it, see free */
 static size_t bootstrap_used;
 static int resolving, resolved;
 
 static void *bootstrap_malloc(size_t size)
 {
     size_t rounded = (size + 15) & ~(size_t)15;
-    if (rounded < size || rounded > sizeof bootstrap - bootstrap_used)
+    uintptr_t span = (uintptr_t)1 << LEAF_BITS;
+    if (!bootstrap) {
+        uintptr_t start = (uintptr_t)recorder_reserve(2 * span);
+        bootstrap = (char *)((start + span - 1) & ~(span - 1)); // NOLINT
+    }
+    if (!bootstrap || rounded < size || rounded > BOOTSTRAP_BYTES - bootstrap_used)
         return NULL;
     void *memory = bootstrap + bootstrap_used;
     bootstrap_used += rounded;
@@ -78,7 +84,7 @@ static void *bootstrap_malloc(size_t size)
 
 static int is_bootstrap(const void *pointer)
 {
-    return (const char *)pointer >= bootstrap && (const char *)pointer < bootstrap + sizeof bootstrap;
+    return bootstrap && (uintptr_t)pointer - (uintptr_t)bootstrap < BOOTSTRAP_BYTES;
 }
 
 static void stop_in_child(void)
@@ -161,7 +167,7 @@ EXPORT void *calloc(size_t count, size_t size)
 static void *move_out_of_bootstrap(void *old, size_t size)
 {
     void *address = malloc(size);
-    size_t most = (size_t)(bootstrap + sizeof bootstrap - (char *)old);
+    size_t most = (size_t)(bootstrap + BOOTSTRAP_BYTES - (char *)old);
     if (address)
         memcpy(address, old, size < most ? size : most);
     return address;
@@ -210,7 +216,7 @@ static __attribute__((noinline)) void free_slowly(void *address)
 
 EXPORT void free(void *address)
 {
-    if (likely(recorder_take_slot(address) != 0))
+    if (likely(recorder_forget_at_once(address)))
         original_free(address);
     else
         free_slowly(address);

@@ -126,6 +126,18 @@ static inline uint64_t recorder_take_slot(const void *address)
     return slot;
 }
 
+/* The block is about to be released, and nobody asks what it was; 0 where no leaf covers it, and nothing was done. Not
+ * to read the slot first saves a tenth of what the tracker costs. The size of a big block stays behind in its second
+ * slot, which is a block to nobody. */
+static inline int recorder_forget_at_once(const void *address)
+{
+    uint64_t *leaf = recorder_leaf(address);
+    if (unlikely(!leaf))
+        return 0;
+    store(&leaf[(uintptr_t)address >> 4], 0);
+    return 1;
+}
+
 /* The block is about to be released. An untracked address is fine: `slot` is 0 then. */
 static inline struct recorder_block recorder_died(const void *address)
 {
