@@ -31,7 +31,7 @@ COMPILER_FLAGS = (
     # The library is loaded with the program, so its thread variables need no call to find them.
     "-ftls-model=initial-exec",
     # A wrapper at the start of a line of the instruction cache is fetched at once: a percent of a pair of malloc and
-    # free (benchmarks/tracker_overhead.py, churn 1.107 without, 1.095 with).
+    # free (docs/tracker.md, What it costs).
     "-falign-functions=64",
 )
 LINKER_FLAGS = ("-shared", "-Wl,-z,now", "-Wl,-z,relro", "-ldl", "-lpthread")
