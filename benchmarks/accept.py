@@ -26,10 +26,10 @@ from typing import Any
 from measuring import Figure, at_least, at_most, equal, make_parser, publish, say, scratch_folder
 
 from soak.results import Cause, ComponentResult
-from soak.running.findings import make_result
+from soak.running.component.ledger_reader import find_library
+from soak.running.component.result import make_result
+from soak.running.component.supervisor import RunContext, Supervisor
 from soak.running.interpreter import find_interpreter
-from soak.running.supervisor import Supervisor, Surroundings
-from soak.running.tracking import find_library
 from soak.settings import ComponentPlan
 from soak.targets import find_targets
 
@@ -279,7 +279,7 @@ def soak(case: Case, binding: str, python: str, folder: Path) -> ComponentResult
     )
     interpreter = find_interpreter(python)
     library, reason = find_library()
-    course = Supervisor(plan, Surroundings(interpreter, folder, threading.Event(), library, reason)).run()
+    course = Supervisor(plan, RunContext(interpreter, folder, threading.Event(), library, reason)).run()
     return make_result(plan, course, None, interpreter)
 
 

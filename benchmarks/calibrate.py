@@ -26,7 +26,7 @@ import numpy.typing as npt
 
 from soak.analysis import SeriesJudge
 from soak.analysis.looks import RunningLooks
-from soak.analysis.rule import Finding
+from soak.analysis.rule import LookOutcome
 
 FloatArray = npt.NDArray[np.float64]
 Make = Callable[[np.random.Generator, int], FloatArray]
@@ -414,7 +414,7 @@ def count(family: str, rate: float, outcomes: list[Outcome]) -> Row:
         np.concatenate([getattr(outcome, name) for outcome in outcomes])
         for name in ("finding", "decided_at", "rate", "low", "high")
     )
-    leak, clean, settling = (finding == which for which in (Finding.LEAK, Finding.CLEAN, Finding.SETTLING))
+    leak, clean, settling = (finding == which for which in (LookOutcome.LEAK, LookOutcome.CLEAN, LookOutcome.SETTLING))
     right = leak if rate else clean
     judged = rate > 0 and bool(leak.any())
     covered = (low <= rate) & (rate <= high)

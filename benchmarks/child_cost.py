@@ -38,9 +38,9 @@ from measuring import (
 
 from soak.inside import ring
 from soak.measurements import Reading
-from soak.running.controls import run_controls
+from soak.running.component.supervisor import RunContext
 from soak.running.interpreter import find_interpreter
-from soak.running.supervisor import Surroundings
+from soak.running.run.controls import run_controls
 
 MOST_RSS_MIB = 1.0
 MOST_RING_KIB = 256.0
@@ -198,8 +198,8 @@ def find_ring(smaps: str) -> tuple[int, int] | None:
 def measure_blank(options: argparse.Namespace, _: Path) -> list[Figure]:
     """Growth of an empty cycle, as the control of every run measures it; the worst of several."""
     say("blanks")
-    surroundings = Surroundings(find_interpreter(options.python), DRIVERS, threading.Event())
-    rates = [run_controls(surroundings).blank.rate for _ in range(options.repeats)]
+    context = RunContext(find_interpreter(options.python), DRIVERS, threading.Event())
+    rates = [run_controls(context).blank.rate for _ in range(options.repeats)]
     worst = None if None in rates else max(abs(rate) for rate in rates if rate is not None)
     return [below(f"blank, the farthest rate from 0 of {len(rates)}", worst, "B/cycle", BLANK_RATE_BYTES)]
 
@@ -250,11 +250,11 @@ def measure_net_zero(options: argparse.Namespace, _: Path) -> list[Figure]:
     say(f"net zero over {options.checkpoints:,} checkpoints")
     steadiness = Steadiness()
     plan = plan_driver("trivial", iterations=options.checkpoints, checkpoint_every=1)
-    course = supervise(plan, options.python, steadiness.take)
+    observed = supervise(plan, options.python, steadiness.take)
     figures = [
-        shown("checkpoints in a row", course.checkpoints),
-        shown("of them lost", course.lost_rows),
-        shown("wall time of one", course.seconds / course.checkpoints * 1e6, "µs"),
+        shown("checkpoints in a row", observed.checkpoints),
+        shown("of them lost", observed.lost_rows),
+        shown("wall time of one", observed.seconds / observed.checkpoints * 1e6, "µs"),
     ]
     for name in SIGNALS:
         unit = "" if name == "python_blocks" else "B"

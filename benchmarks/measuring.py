@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import Any
 
 from soak.measurements import Reading
+from soak.running.component.supervisor import Observations, RunContext, Supervisor
 from soak.running.interpreter import find_interpreter
-from soak.running.supervisor import Course, Supervisor, Surroundings
 from soak.settings import ComponentPlan, Request, make_plan
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -210,13 +210,13 @@ def plan_driver(name: str, **request: Any) -> ComponentPlan:
 
 def supervise(
     plan: ComponentPlan, python: str | None, on_readings: Callable[[list[Reading]], None] = lambda _: None
-) -> Course:
+) -> Observations:
     """Soak one planned component in a measured process of its own, without controls and without keeping anything.
 
     Raises RuntimeError when the component fails, for then nothing was measured.
     """
-    surroundings = Surroundings(find_interpreter(python), DRIVERS, threading.Event())
-    course = Supervisor(plan, surroundings, on_readings=on_readings).run()
-    if course.failure is not None:
-        raise RuntimeError(f"{plan.name} failed: {course.failure.detail}\n{course.output}")
-    return course
+    context = RunContext(find_interpreter(python), DRIVERS, threading.Event())
+    observed = Supervisor(plan, context, on_readings=on_readings).run()
+    if observed.failure is not None:
+        raise RuntimeError(f"{plan.name} failed: {observed.failure.detail}\n{observed.output}")
+    return observed

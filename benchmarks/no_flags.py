@@ -22,10 +22,10 @@ from typing import Any
 from measuring import ROOT, Figure, equal, make_parser, publish, say
 
 from soak.results import ComponentResult
-from soak.running.findings import make_result
+from soak.running.component.ledger_reader import find_library
+from soak.running.component.result import make_result
+from soak.running.component.supervisor import RunContext, Supervisor
 from soak.running.interpreter import find_interpreter
-from soak.running.supervisor import Supervisor, Surroundings
-from soak.running.tracking import find_library
 from soak.settings import ComponentPlan, Request, make_plan
 
 CASES = ROOT / "benchmarks" / "cases"
@@ -85,7 +85,7 @@ def plan(
 def soak(component: ComponentPlan, library: Path) -> ComponentResult:
     """Soak one component, without controls and without a second pass."""
     interpreter = find_interpreter(None)
-    course = Supervisor(component, Surroundings(interpreter, ROOT, threading.Event(), library, None)).run()
+    course = Supervisor(component, RunContext(interpreter, ROOT, threading.Event(), library, None)).run()
     return make_result(component, course, None, interpreter)
 
 

@@ -33,15 +33,15 @@ def main() -> int:
             interval_s=options.interval,
             driver_settings={"paced": {"file": str(file)}},
         )
-        course = supervise(plan, options.python)
+        observed = supervise(plan, options.python)
         starts_s = np.fromfile(file, np.int64) / 1e9
     figures = [
         *judge_starts(starts_s, options.interval),
-        shown("missed deadlines", course.pacing.missed_deadlines),
-        shown("worst lag that soak reports", course.pacing.worst_lag_s * 1000, "ms"),
-        shown("share of checkpoints", course.checkpoint_share * 100, "%"),
+        shown("missed deadlines", observed.pacing.missed_deadlines),
+        shown("worst lag that soak reports", observed.pacing.worst_lag_s * 1000, "ms"),
+        shown("share of checkpoints", observed.checkpoint_share * 100, "%"),
     ]
-    return publish("pacing", figures, {"interval_s": options.interval, "seconds": course.seconds}, options.json)
+    return publish("pacing", figures, {"interval_s": options.interval, "seconds": observed.seconds}, options.json)
 
 
 def parse_arguments() -> argparse.Namespace:

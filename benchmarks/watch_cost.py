@@ -18,10 +18,10 @@ from dataclasses import dataclass
 
 from measuring import below, make_parser, publish, say, shown
 
-from soak.running.tracking import find_library
-from soak.running.watch_plan import WatchPlan
-from soak.running.watched import start_program
-from soak.running.watching import Watch
+from soak.running.component.ledger_reader import find_library
+from soak.running.watch.plan import WatchPlan
+from soak.running.watch.subject import start_program
+from soak.running.watch.watch import Watch
 
 MOST_PERCENT = 0.5
 WARM_UP_SAMPLES = 6

@@ -22,8 +22,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from soak.analysis import judge
-from soak.reporting.palette import FIGURE
-from soak.reporting.svg import restyle
+from soak.reporting.figures.palette import FIGURE
+from soak.reporting.figures.svg import restyle
 
 IMAGES = Path(__file__).resolve().parent / "images"
 SETTINGS: dict[Any, Any] = {

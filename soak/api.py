@@ -9,7 +9,7 @@ from typing import Any
 
 from soak.errors import UsageError
 from soak.results import ComponentResult
-from soak.running.checking import (
+from soak.running.check.checking import (
     DEFAULT_BUDGET,
     Terms,
     find_function,
@@ -17,7 +17,7 @@ from soak.running.checking import (
     refuse_what_does_nothing,
     soak_alone,
 )
-from soak.running.inprocess import soak_here
+from soak.running.check.inprocess import soak_here
 from soak.running.interpreter import find_interpreter
 from soak.settings import DEFAULT_CYCLE_TIMEOUT_S
 from soak.targets import Target, find_targets

@@ -22,17 +22,17 @@ import soak
 from soak import pytest_case
 from soak.api import check
 from soak.errors import SoakError, UsageError
-from soak.reporting.check_text import check_sentence, render_check
-from soak.reporting.sentences import verdict_words
+from soak.reporting.commands.check import check_sentence, render_check
+from soak.reporting.words import verdict_words
 from soak.reporting.write import write_reports
 from soak.results import SCHEMA_VERSION, ComponentResult, RunResult, from_document, to_document
-from soak.running.checking import Terms, is_measured_process, search_path, soak_alone
-from soak.running.controls import run_controls
+from soak.running.check.checking import Terms, is_measured_process, search_path, soak_alone
+from soak.running.check.inprocess import soak_here
+from soak.running.component.ledger_reader import find_library
+from soak.running.component.supervisor import RunContext
 from soak.running.environment import describe_environment
-from soak.running.inprocess import soak_here
 from soak.running.interpreter import find_interpreter
-from soak.running.supervisor import Surroundings
-from soak.running.tracking import find_library
+from soak.running.run.controls import run_controls
 from soak.targets import Target
 from soak.verdict import Verdict
 
@@ -213,7 +213,7 @@ class Reporter:
     def pytest_sessionfinish(self) -> None:
         """Measure the controls and write the report."""
         interpreter, (library, reason) = find_interpreter(None), find_library()
-        surroundings = Surroundings(interpreter, Path.cwd(), threading.Event(), library, reason)
+        context = RunContext(interpreter, Path.cwd(), threading.Event(), library, reason)
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             run = RunResult(
@@ -225,7 +225,7 @@ class Reporter:
                 soak=soak.__version__,
                 environment=describe_environment(interpreter),
                 settings={"command": shlex.join(["pytest", *sys.argv[1:]])},
-                controls=run_controls(surroundings),
+                controls=run_controls(context),
                 parts=None,
                 components=tuple(self._results),
             )

@@ -108,9 +108,13 @@ def test_a_module_imports_from_its_own_floor_or_below(module: str):
 def test_the_reader_of_floors_sees_what_it_must():
     """The control of the tests here: a planted import from above, late and early, is seen."""
     assert floor_of("soak.inside.ring") < floor_of("soak.units") < floor_of("soak.store.database")
-    assert floor_of("soak.running.supervisor") < floor_of("soak.reporting.html") < floor_of("soak.commands.run")
-    assert "soak.reporting.terminal" in set(imports_of(ROOT / "soak/commands/show.py"))
-    assert "soak.reporting.terminal" not in set(imports_of(ROOT / "soak/commands/show.py", top_level_only=True))
+    assert (
+        floor_of("soak.running.component.supervisor")
+        < floor_of("soak.reporting.formats.html")
+        < floor_of("soak.commands.run")
+    )
+    assert "soak.reporting.formats.terminal" in set(imports_of(ROOT / "soak/commands/show.py"))
+    assert "soak.reporting.formats.terminal" not in set(imports_of(ROOT / "soak/commands/show.py", top_level_only=True))
     with pytest.raises(AssertionError, match=r"soak\.cellar stands on no floor"):
         floor_of("soak.cellar")
 

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from peers.cases import ROOT, Case
 from peers.scores import RIGHT, SKIPPED, UNDECIDED, WRONG, Score, best_peer, summarise
 
-from soak.reporting.palette import FIGURE
-from soak.reporting.svg import restyle
+from soak.reporting.figures.palette import FIGURE
+from soak.reporting.figures.svg import restyle
 
 PAGE = ROOT / "docs" / "bench.md"
 PICTURE = ROOT / "docs" / "images" / "bench.svg"

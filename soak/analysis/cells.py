@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from soak.analysis.rule import PARTS, FloatArray, IntArray, Parts, lowest
+from soak.analysis.rule import PARTS, FloatArray, IntArray, RunParts, lowest
 
 CELLS_PER_N_MIN = 4096
 """The finest cell is n_min / 4096. A multiple of 8 × 128, so that the parts of every regular look are whole cells;
@@ -51,7 +51,7 @@ class RunningCells:
         self._climbed[:, filled] += np.add.reduceat(rises, firsts, axis=1)
         self._climbs[:, filled] += np.add.reduceat(rises > 0, firsts, axis=1, dtype=np.int64)
 
-    def parts(self, n: float, end: float) -> Parts:
+    def parts(self, n: float, end: float) -> RunParts:
         """Return the 128 equal parts of ``(end - n, end]``.
 
         ``end`` must be a whole number of cells and ``n`` a whole number of 128 cells.
@@ -61,7 +61,7 @@ class RunningCells:
         first = last - round(n / self.cell)
         by_part = (-1, PARTS, (last - first) // PARTS)
         minima, at = lowest(self._minima[:, first:last].reshape(by_part), self._at[:, first:last].reshape(by_part))
-        return Parts(
+        return RunParts(
             minima=minima,
             at=at,
             readings=self._readings[first:last].reshape(by_part[1:]).sum(axis=1),

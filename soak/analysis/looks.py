@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soak.analysis.cells import RunningCells
-from soak.analysis.rule import BLOCKS, MIN_READINGS_PER_BLOCK, PARTS, Finding, FloatArray, Look, look
+from soak.analysis.rule import BLOCKS, MIN_READINGS_PER_BLOCK, PARTS, FloatArray, Look, LookOutcome, look
 
 Tolerance = float | Callable[[float], float]
 """Growth per cycle that does not matter: a number, or a function of the cycles n a look has seen."""
-_GROWING = (Finding.LEAK, Finding.SETTLING, Finding.UNSTEADY)
+_GROWING = (LookOutcome.LEAK, LookOutcome.SETTLING, LookOutcome.UNSTEADY)
 
 
 @dataclass(frozen=True)
@@ -91,9 +91,9 @@ def stand(before: Standing | None, newest: Look, *, leak_is_final: bool = True) 
     grows = np.isin(newest.finding, _GROWING)
     if before is None:
         return Standing(newest, decided_at=here, until=np.full(here.shape, np.nan), is_growing=grows)
-    leaked = (before.look.finding == Finding.LEAK) & leak_is_final
+    leaked = (before.look.finding == LookOutcome.LEAK) & leak_is_final
     same = before.look.finding == newest.finding
-    ended = leaked & (newest.finding == Finding.CLEAN)
+    ended = leaked & (newest.finding == LookOutcome.CLEAN)
     ended_at = np.where(np.isnan(before.until), newest.end - newest.n / 2, before.until)
     return Standing(
         look=replace(
@@ -105,5 +105,5 @@ def stand(before: Standing | None, newest: Look, *, leak_is_final: bool = True) 
         ),
         decided_at=np.where(leaked | same, before.decided_at, here),
         until=np.where(ended, ended_at, np.nan),
-        is_growing=np.where(newest.finding == Finding.TOO_FEW, before.is_growing, grows),
+        is_growing=np.where(newest.finding == LookOutcome.TOO_FEW, before.is_growing, grows),
     )

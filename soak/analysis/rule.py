@@ -45,7 +45,7 @@ _EARLIER, _LATER = np.triu_indices(BLOCKS, k=BLOCKS // 2)
 """The ten pairs of blocks at least half a window apart."""
 
 
-class Finding(IntEnum):
+class LookOutcome(IntEnum):
     """What one look found. The last four are all INCONCLUSIVE, for different reasons."""
 
     LEAK = 0
@@ -62,7 +62,7 @@ class Finding(IntEnum):
 
 
 @dataclass(frozen=True)
-class Parts:
+class RunParts:
     """What a look knows of the readings in the 128 equal parts of its cycles, in time order.
 
     ``climbed / climbs`` is the mean rise between a reading and the next, over those that rise.
@@ -89,7 +89,7 @@ class Look:
     end: float
     tolerance: float
     finding: IntArray
-    """Values of `Finding`, int64."""
+    """Values of `LookOutcome`, int64."""
     rate: FloatArray
     """Growth per cycle; NaN where there were too few readings."""
     low: FloatArray
@@ -120,7 +120,7 @@ class Fit:
 
 
 def look(
-    parts: Parts,
+    parts: RunParts,
     *,
     n: float,
     tolerance: float,
@@ -144,7 +144,7 @@ def look(
     bound = windows.whole_newer.high + 2 * grain / (n / 2)
     finding = _findings(windows, grows, leaks, bound, tolerance=tolerance, reached=n >= n_min)
 
-    leak, clean, scale = finding == Finding.LEAK, finding == Finding.CLEAN, leaks.argmax(axis=1)
+    leak, clean, scale = finding == LookOutcome.LEAK, finding == LookOutcome.CLEAN, leaks.argmax(axis=1)
     leak_rate, leak_low, leak_high = _leak_interval(windows, scale, grain)
     return Look(
         n=n,
@@ -179,7 +179,7 @@ class Windows:
     """``(runs, scales)``, see `_climb_above_rate`."""
 
 
-def _windows_of(parts: Parts, n: float, scales: int) -> Windows:
+def _windows_of(parts: RunParts, n: float, scales: int) -> Windows:
     widths = np.array([n / 2**scale for scale in range(1, scales + 1)])
     troughs, at = _troughs(parts, scales)
     older, older_at = troughs[:, 0, 0], at[:, 0, 0]
@@ -198,18 +198,18 @@ def _windows_of(parts: Parts, n: float, scales: int) -> Windows:
 def _findings(
     windows: Windows, grows: BoolArray, leaks: BoolArray, bound: FloatArray, *, tolerance: float, reached: bool
 ) -> IntArray:
-    """Choose each run's `Finding`; what is assigned later takes precedence."""
+    """Choose each run's `LookOutcome`; what is assigned later takes precedence."""
     older, newer = windows.whole_older, windows.whole_newer
     growing: BoolArray = np.any(grows, axis=1)
     slows = (newer.rate > tolerance) & (newer.most < older.least) & (newer.rate < ONE_RATE * older.rate)
 
-    finding = np.full(len(bound), Finding.UNDECIDED if reached else Finding.EARLY, dtype=np.int64)
+    finding = np.full(len(bound), LookOutcome.UNDECIDED if reached else LookOutcome.EARLY, dtype=np.int64)
     if reached:
-        finding[growing | (newer.low > tolerance)] = Finding.UNSTEADY
-    finding[slows] = Finding.SETTLING
+        finding[growing | (newer.low > tolerance)] = LookOutcome.UNSTEADY
+    finding[slows] = LookOutcome.SETTLING
     if reached:
-        finding[(bound < tolerance) & ~growing] = Finding.CLEAN
-    finding[np.any(leaks, axis=1)] = Finding.LEAK
+        finding[(bound < tolerance) & ~growing] = LookOutcome.CLEAN
+    finding[np.any(leaks, axis=1)] = LookOutcome.LEAK
     return finding
 
 
@@ -289,7 +289,7 @@ def _keeps_one_rate(windows: Windows) -> BoolArray:
     )
 
 
-def _climb_above_rate(parts: Parts, rate: FloatArray, widths: FloatArray) -> FloatArray:
+def _climb_above_rate(parts: RunParts, rate: FloatArray, widths: FloatArray) -> FloatArray:
     """Return by how much more than ``rate`` explains readings rise, where they do, in both windows of each scale.
 
     The mean over the rises from one reading to the next, ``(runs, scales)`` and at least 0: how far below a reading
@@ -308,7 +308,7 @@ def _cycles_needed(
 ) -> FloatArray:
     """How many more cycles would decide, ``(runs,)``: to n_min, or by doubling n until the interval decides."""
     older, newer = windows.whole_older, windows.whole_newer
-    settling = finding == Finding.SETTLING
+    settling = finding == LookOutcome.SETTLING
     rate, rate_before = np.where(settling, newer.rate, tolerance), np.where(settling, older.rate, 2 * tolerance)
     until_slow = _doubled(n, np.log(tolerance / rate) / np.log(rate / rate_before))
 
@@ -318,11 +318,11 @@ def _cycles_needed(
     margin = tolerance - newer.high
     enough = 4 * grain / np.maximum(margin, 4 * grain / (n * 2**MOST_DOUBLINGS) + tiny)
     needed = np.select(
-        [settling, finding == Finding.EARLY, finding == Finding.UNSTEADY, margin > 0],
+        [settling, finding == LookOutcome.EARLY, finding == LookOutcome.UNSTEADY, margin > 0],
         [np.maximum(until_slow, n_min - end), n_min - end, n, enough - n],
         until_narrow,
     )
-    return np.where(finding <= Finding.CLEAN, np.nan, np.maximum(needed, 1.0))
+    return np.where(finding <= LookOutcome.CLEAN, np.nan, np.maximum(needed, 1.0))
 
 
 def _doubled(n: float, doublings: FloatArray) -> FloatArray:
@@ -330,14 +330,14 @@ def _doubled(n: float, doublings: FloatArray) -> FloatArray:
     return n * (2.0 ** np.clip(np.ceil(doublings), 1, MOST_DOUBLINGS) - 1)
 
 
-def _too_few(parts: Parts, *, n: float, end: float, tolerance: float, n_min: float) -> Look:
+def _too_few(parts: RunParts, *, n: float, end: float, tolerance: float, n_min: float) -> Look:
     """Say that nothing can be said, and how many cycles fill the blocks at the present spacing."""
     runs = len(parts.minima)
     unknown = np.full(runs, np.nan)
     smallest_blocks = 4 * BLOCKS  # in n, at scale 1
     times_longer = max(MIN_READINGS_PER_BLOCK * smallest_blocks / max(int(parts.readings.sum()), 1), 2.0)
     needed = np.full(runs, max(n_min - end, n * (times_longer - 1)))
-    finding = np.full(runs, Finding.TOO_FEW, dtype=np.int64)
+    finding = np.full(runs, LookOutcome.TOO_FEW, dtype=np.int64)
     return Look(n, end, tolerance, finding, unknown, unknown, unknown, unknown, needed)
 
 
@@ -347,7 +347,7 @@ def lowest(minima: FloatArray, at: FloatArray) -> tuple[FloatArray, FloatArray]:
     return np.take_along_axis(minima, first, axis=-1)[..., 0], np.take_along_axis(at, first, axis=-1)[..., 0]
 
 
-def _troughs(parts: Parts, scales: int) -> tuple[FloatArray, FloatArray]:
+def _troughs(parts: RunParts, scales: int) -> tuple[FloatArray, FloatArray]:
     """Return the troughs ``(runs, scales, 2, 8)`` of the older and newer windows, and the cycles they were read at."""
     found = [
         lowest(minima, at)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from soak.analysis import wording
 from soak.analysis.looks import RunningLooks, Standing, Tolerance
-from soak.analysis.rule import Finding, FloatArray
+from soak.analysis.rule import FloatArray, LookOutcome
 from soak.errors import SeriesError, UsageError
 from soak.verdict import SeriesVerdict, Verdict
 
@@ -172,12 +172,12 @@ class SeriesJudge:
 def explain(standing: Standing, *, n_min: float, unit: str = "", run: int = 0) -> SeriesVerdict:
     """Put one run's verdict into words and plain numbers."""
     look = standing.look
-    finding = Finding(int(look.finding[run]))
+    finding = LookOutcome(int(look.finding[run]))
     rate, low, high = (float(values[run]) for values in (look.rate, look.low, look.high))
     shown, tolerance = wording.growth(rate, low, high, unit), wording.amount(look.tolerance, unit)
     decided_at, judged_at = int(standing.decided_at[run]), int(look.end)
     match finding:
-        case Finding.LEAK:
+        case LookOutcome.LEAK:
             since = math.ceil(look.since[run])
             until = None if np.isnan(standing.until[run]) else float(standing.until[run])
             reason = wording.explain_leak(shown, since, until)
@@ -185,18 +185,18 @@ def explain(standing: Standing, *, n_min: float, unit: str = "", run: int = 0) -
             return SeriesVerdict(
                 Verdict.LEAK, reason, rate, low, high, decided_at, since, is_growing=grows, judged_at=judged_at
             )
-        case Finding.CLEAN:
+        case LookOutcome.CLEAN:
             reason = wording.explain_clean(high, tolerance, look.n / 2, unit)
             return SeriesVerdict(Verdict.CLEAN, reason, rate, low, high, decided_at, judged_at=judged_at)
     needed = math.ceil(look.needed[run])
     reason = wording.explain_undecided(finding, shown, tolerance, n_min, needed)
-    if finding is Finding.SETTLING:
+    if finding is LookOutcome.SETTLING:
         return SeriesVerdict(
             Verdict.SETTLING, reason, rate, low, high, decided_at, needed=needed, is_growing=True, judged_at=judged_at
         )
-    if finding is Finding.TOO_FEW:
+    if finding is LookOutcome.TOO_FEW:
         return SeriesVerdict(Verdict.INCONCLUSIVE, reason, needed=needed)
-    grows = finding is Finding.UNSTEADY
+    grows = finding is LookOutcome.UNSTEADY
     return SeriesVerdict(
         Verdict.INCONCLUSIVE, reason, rate, low, high, needed=needed, is_growing=grows, judged_at=judged_at
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from soak.analysis.rule import ONE_RATE, Finding
+from soak.analysis.rule import ONE_RATE, LookOutcome
 
 KNOWN_LIMITS = (
     "Growth in proportion to n^p is called LEAK from about p = 0.68 upwards.",
@@ -59,20 +59,20 @@ def explain_clean(bound: float, tolerance: str, cycles: float, unit: str = "") -
     return f"Grew by {proven} per cycle at most (tolerance {tolerance}) over the last {count(cycles)} cycles."
 
 
-def explain_undecided(finding: Finding, shown_growth: str, tolerance: str, n_min: float, needed: int) -> str:
+def explain_undecided(finding: LookOutcome, shown_growth: str, tolerance: str, n_min: float, needed: int) -> str:
     """SETTLING and INCONCLUSIVE: what is known, what is missing, and how many more cycles would decide."""
     more = more_cycles(needed)
     match finding:
-        case Finding.SETTLING:
+        case LookOutcome.SETTLING:
             return (
                 f"Grows by {shown_growth}, but less than {ONE_RATE:g} times as fast as before; "
                 f"at this pace {more} bring it below the tolerance of {tolerance}."
             )
-        case Finding.TOO_FEW:
+        case LookOutcome.TOO_FEW:
             return f"Too few readings for an estimate; {more} at the present spacing give enough."
-        case Finding.EARLY:
+        case LookOutcome.EARLY:
             return f"{shown_growth} so far; no verdict before {count(n_min)} cycles (n_min): {more}."
-        case Finding.UNSTEADY:
+        case LookOutcome.UNSTEADY:
             return f"Growing, by {shown_growth}, but not at one rate yet; {more} would tell."
         case _:
             return f"{shown_growth} does not tell growth above the tolerance of {tolerance} from none; {more} would."

@@ -13,8 +13,8 @@ from typing import Any
 
 import objgraph
 
-from soak.attribution.accounts import Link
-from soak.inside.objects import describe_way
+from soak.attribution.object_answers import Link
+from soak.inside.objects.holders import describe_way
 
 _FEWEST = 8
 """So many objects of a type must have stayed for it to be asked about."""

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from soak.analysis.ledger import Suspect
-from soak.attribution.accounts import draw_chain, draw_nodes
-from soak.attribution.holders import UNSCANNED, Fate, Memory, advise, describe_holders
+from soak.attribution.holders import UNSCANNED, Memory, Reachability, advise, describe_holders
 from soak.attribution.names import is_of_the_language
+from soak.attribution.object_answers import draw_chain, draw_nodes
 from soak.attribution.rounding import allocated_bytes
 from soak.results import Cause, HoldingCache, Place
 from soak.verdict import SeriesVerdict
@@ -50,17 +50,17 @@ class GrowingSite:
     place: Call | None
     stacks: tuple[tuple[Call, ...], ...]
     """Captured stacks, the one with most live blocks first."""
-    fate: Fate = UNSCANNED
+    reachability: Reachability = UNSCANNED
     """Whether its blocks are lost or held, and by whom."""
     named: Mapping[int, Call | None] = field(default_factory=dict)
-    """Where the other sites are that the fate speaks of."""
+    """Where the other sites are that the reachability speaks of."""
     growth: SeriesVerdict | None = None
     """Of a site whose blocks are lost: no verdict of a series is needed for that."""
 
     @property
     def is_proven(self) -> bool:
         """Whether it is a leak beyond doubt: its blocks are lost, or its series says so."""
-        return self.fate.state == "lost" or self.suspect.is_leak
+        return self.reachability.state == "lost" or self.suspect.is_leak
 
     @property
     def bytes_per_cycle(self) -> float:
@@ -92,16 +92,16 @@ def causes_of_sites(
 
 
 def _kind(site: GrowingSite, *, gc_held_off: bool) -> str:
-    if site.fate.kind is not None:
-        return site.fate.kind
-    if site.fate.account.is_uncollectable:
+    if site.reachability.kind is not None:
+        return site.reachability.kind
+    if site.reachability.answer.is_uncollectable:
         return "reference-cycle"
     if site.domain == MAPPING_DOMAIN:
         return "mapping"
     if site.domain == NATIVE_DOMAIN:
         return "native"
     # With gc off what a root holds is held by that.
-    return "reference-cycle" if gc_held_off and not site.fate.account.chain else "python-object"
+    return "reference-cycle" if gc_held_off and not site.reachability.answer.chain else "python-object"
 
 
 def _identity(site: GrowingSite, locate: Locate) -> str:
@@ -118,9 +118,9 @@ def _cause(
 ) -> Cause:
     worst = max(group, key=lambda site: (site.is_proven, site.bytes_per_cycle))
     where, python_where = _places(worst, locate)
-    account, cache = worst.fate.account, worst.fate.account.cache
+    answer, cache = worst.reachability.answer, worst.reachability.answer.cache
 
-    held_by = describe_holders(worst.fate, lambda site: name_call(worst.named.get(site), locate), memory)
+    held_by = describe_holders(worst.reachability, lambda site: name_call(worst.named.get(site), locate), memory)
 
     def name_site(site: int) -> str | None:
         return name_allocation(worst.named.get(site), locate)
@@ -136,7 +136,7 @@ def _cause(
     return Cause(
         kind=kind,
         confirmed=any(site.is_proven for site in group),
-        state=worst.fate.state,
+        state=worst.reachability.state,
         fingerprint=fingerprint(kind, where, python_where, worst.suspect.requested_size),
         bytes_per_iteration=bytes_rate,
         blocks_per_iteration=blocks_rate,
@@ -148,11 +148,11 @@ def _cause(
         stack=_stack(worst, locate),
         held_by=held_by,
         allocated_bytes_per_iteration=_allocated_rate(group),
-        type=worst.fate.type,
+        type=worst.reachability.type,
         advice=_advice(worst, advice[kind], held_by) + _taker(kind, where),
         holder=holder,
-        chain=draw_chain(account.chain, name_site),
-        ring=draw_nodes(account.ring, name_site),
+        chain=draw_chain(answer.chain, name_site),
+        ring=draw_nodes(answer.ring, name_site),
     )
 
 
@@ -169,7 +169,7 @@ def _allocated_rate(group: Sequence[GrowingSite]) -> float | None:
 
 
 def _advice(site: GrowingSite, general: str, held_by: tuple[str, ...]) -> str:
-    text = advise(site.fate, held_by, general)
+    text = advise(site.reachability, held_by, general)
     if site.is_proven:
         return text
     return f"Not proven yet ({site.suspect.verdict.reason.rstrip('.')}). {text}"

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from soak.attribution.accounts import SILENT, Account, describe_chain, describe_largest_holder
-from soak.attribution.rings import describe_ring
+from soak.attribution.object_answers import NO_ANSWER, SiteAnswer, describe_chain, describe_largest_holder
+from soak.attribution.reference_cycles import describe_ring
 from soak.attribution.symbols import Symbols
 from soak.probes.memory import Mapping
 
@@ -57,7 +57,7 @@ class SiteScan:
     objects: int
     """How many are Python objects of the type that most have, and of the younger half of those."""
     deficient: int
-    """How many of those have references that nothing accounts for."""
+    """How many of those have references that nothing by_site for."""
     deficient_lost: int
     """How many objects of any type that are lost have such references."""
     type: str | None
@@ -75,7 +75,7 @@ class SiteScan:
 
 
 @dataclass(frozen=True)
-class Fate:
+class Reachability:
     """What became of the blocks of a site, and why they are still there."""
 
     state: str
@@ -89,50 +89,50 @@ class Fate:
     lost_with: int | None = None
     decided_at: int | None = None
     """The cycle of the scan that decided."""
-    account: Account = SILENT
+    answer: SiteAnswer = NO_ANSWER
     """What the measured process itself says."""
 
     @property
     def sites(self) -> tuple[int, ...]:
         """The sites that it speaks of."""
-        named = [*(holder.site for holder in self.holders), self.lost_with, *self.account.sites]
+        named = [*(holder.site for holder in self.holders), self.lost_with, *self.answer.sites]
         return tuple(site for site in named if site is not None)
 
 
-UNSCANNED = Fate("unknown", "no scan of the memory was made while the site was known to grow")
+UNSCANNED = Reachability("unknown", "no scan of the memory was made while the site was known to grow")
 
 
-def decide(scans: Sequence[SiteScan]) -> Fate:
+def judge_scans(scans: Sequence[SiteScan]) -> Reachability:
     """Return what the scans of one site, the oldest first, say together."""
     usable = [scan for scan in scans if scan.survivors >= FEWEST_SURVIVORS]
     if not usable and scans and scans[-1].is_all_held:
         # A block that grows by being moved is always young.
-        return Fate("held", type=scans[-1].type, holders=scans[-1].holders, decided_at=scans[-1].cycle)
+        return Reachability("held", type=scans[-1].type, holders=scans[-1].holders, decided_at=scans[-1].cycle)
     if not usable:
-        return Fate("unknown", f"fewer than {FEWEST_SURVIVORS} blocks of past cycles were alive at a scan")
+        return Reachability("unknown", f"fewer than {FEWEST_SURVIVORS} blocks of past cycles were alive at a scan")
     last, before = usable[-1], usable[-2] if len(usable) > 1 else None
     share = len(last.lost) / last.survivors
     if share >= MOST:
         return _decide_lost(last, before)
     if last.held >= MOST * last.survivors:
-        return Fate(
+        return Reachability(
             "held", kind=_kind_of_held(last, before), type=last.type, holders=last.holders, decided_at=last.cycle
         )
     if last.survivors - last.held - len(last.lost) >= MOST * last.survivors:
-        return Fate("held", kind="reference-cycle", type=last.type, decided_at=last.cycle)
+        return Reachability("held", kind="reference-cycle", type=last.type, decided_at=last.cycle)
     reason = f"of its blocks {last.held} are held, to {len(last.lost)} nothing points"
-    return Fate("unknown", reason, type=last.type)
+    return Reachability("unknown", reason, type=last.type)
 
 
-def _decide_lost(last: SiteScan, before: SiteScan | None) -> Fate:
+def _decide_lost(last: SiteScan, before: SiteScan | None) -> Reachability:
     if before is None:
-        return Fate("unknown", "nothing points to its blocks, as was seen once only", type=last.type)
+        return Reachability("unknown", "nothing points to its blocks, as was seen once only", type=last.type)
     if not np.isin(before.lost, last.alive).all():
-        return Fate("unknown", "blocks to which no pointer was found were released later", type=last.type)
+        return Reachability("unknown", "blocks to which no pointer was found were released later", type=last.type)
     if len(before.lost) < MOST * before.survivors or len(last.lost) <= len(before.lost):
-        return Fate("unknown", "nothing points to its blocks, but they did not become more", type=last.type)
+        return Reachability("unknown", "nothing points to its blocks, but they did not become more", type=last.type)
     forgotten = min(last.deficient_lost, before.deficient_lost) >= FEWEST_SURVIVORS
-    return Fate(
+    return Reachability(
         "lost",
         kind="lost-reference" if forgotten else None,
         type=last.type,
@@ -187,18 +187,20 @@ class Memory:
         return None
 
 
-def describe_holders(fate: Fate, name_site: Callable[[int], str], memory: Memory | None) -> tuple[str, ...]:
+def describe_holders(
+    reachability: Reachability, name_site: Callable[[int], str], memory: Memory | None
+) -> tuple[str, ...]:
     """Return the chain from a root to the blocks, in words; empty when nothing is known."""
-    if fate.account.chain:
-        return describe_chain(fate.account.chain)
-    if fate.lost_with is not None:
-        return (f"the block allocated at {name_site(fate.lost_with)}, which is lost itself",)
-    if fate.account.ring:
-        return (f"each other: {describe_ring(fate.account.ring)}",)
-    if fate.kind == "reference-cycle":
+    if reachability.answer.chain:
+        return describe_chain(reachability.answer.chain)
+    if reachability.lost_with is not None:
+        return (f"the block allocated at {name_site(reachability.lost_with)}, which is lost itself",)
+    if reachability.answer.ring:
+        return (f"each other: {describe_ring(reachability.answer.ring)}",)
+    if reachability.kind == "reference-cycle":
         return ("each other: a reference cycle that is not collected",)
     words = []
-    for holder in reversed(fate.holders):
+    for holder in reversed(reachability.holders):
         if holder.site is not None:
             what = f"the {holder.type}" if holder.type else "the block"
             words.append(f"{what} allocated at {name_site(holder.site)}")
@@ -207,29 +209,31 @@ def describe_holders(fate: Fate, name_site: Callable[[int], str], memory: Memory
     return tuple(words)
 
 
-def advise(fate: Fate, held_by: tuple[str, ...], general: str) -> str:
+def advise(reachability: Reachability, held_by: tuple[str, ...], general: str) -> str:
     """Return what a person can do, in a sentence or two; ``general``: what is said where no more is known."""
-    if fate.account.is_uncollectable:
-        return f"{_UNCOLLECTABLE}{_in_a_ring(fate.account)}"
-    if fate.kind == "reference-cycle":
-        return f"{general}{_in_a_ring(fate.account)}"
-    if fate.kind is not None:
+    if reachability.answer.is_uncollectable:
+        return f"{_UNCOLLECTABLE}{_in_a_ring(reachability.answer)}"
+    if reachability.kind == "reference-cycle":
+        return f"{general}{_in_a_ring(reachability.answer)}"
+    if reachability.kind is not None:
         also = (
-            f" They are held by {held_by[0]} as well." if fate.state == "held" and fate.kind == "lost-reference" else ""
+            f" They are held by {held_by[0]} as well."
+            if reachability.state == "held" and reachability.kind == "lost-reference"
+            else ""
         )
         return f"{general}{also}"
-    if fate.state == "lost" and fate.lost_with is not None:
+    if reachability.state == "lost" and reachability.lost_with is not None:
         return f"They are lost with what points to them, {held_by[0]}: mend that first."
-    if fate.state == "lost":
+    if reachability.state == "lost":
         return "Free these blocks where the last pointer to them is dropped."
-    if fate.account.cache is not None:
-        return f"They are held by {fate.account.cache}."
-    if fate.state == "held" and held_by:
-        holder = describe_largest_holder(fate.account.chain) or held_by[0]
-        cut = f" How Python code comes to it is not known: {fate.reason}." if fate.reason else ""
+    if reachability.answer.cache is not None:
+        return f"They are held by {reachability.answer.cache}."
+    if reachability.state == "held" and held_by:
+        holder = describe_largest_holder(reachability.answer.chain) or held_by[0]
+        cut = f" How Python code comes to it is not known: {reachability.reason}." if reachability.reason else ""
         return f"{advise_on_holder(holder)}{cut}"
-    if fate.reason and fate is not UNSCANNED:
-        return f"{general} Who holds them is not known: {fate.reason}."
+    if reachability.reason and reachability is not UNSCANNED:
+        return f"{general} Who holds them is not known: {reachability.reason}."
     return general
 
 
@@ -238,5 +242,5 @@ def advise_on_holder(holder: str) -> str:
     return f"They are held by {holder}: give it a bound, or take out of it what a cycle puts in."
 
 
-def _in_a_ring(account: Account) -> str:
-    return f" The cycle: {describe_ring(account.ring)}." if account.ring else ""
+def _in_a_ring(answer: SiteAnswer) -> str:
+    return f" The cycle: {describe_ring(answer.ring)}." if answer.ring else ""

@@ -34,10 +34,10 @@ from soak.errors import UsageError
 from soak.settings import Request, RunPlan, make_plan, parse_driver_settings
 
 if TYPE_CHECKING:
-    from soak.reporting.terminal import Progress
+    from soak.reporting.formats.terminal import ProgressDisplay
     from soak.results import ComponentResult
-    from soak.running.bisection import Bisection
-    from soak.running.trial_cache import Trial
+    from soak.running.bisect.bisection import Bisection
+    from soak.running.bisect.trial_cache import Trial
     from soak.store.database import RunStore
 
 
@@ -88,12 +88,12 @@ def run(options: argparse.Namespace) -> int:
 
     from rich.console import Console
 
-    from soak.reporting.bisection_text import render_json, render_text
-    from soak.reporting.terminal import Progress
+    from soak.reporting.commands.bisect import render_json, render_text
+    from soak.reporting.formats.terminal import ProgressDisplay
     from soak.reporting.write import write_text
 
     stopping = threading.Event()
-    with Progress(Console(stderr=True)) as progress, signals_set(stopping):
+    with ProgressDisplay(Console(stderr=True)) as progress, signals_set(stopping):
         bisection = _search(options, plan, stopping, progress)
     if options.json == "-":
         sys.stdout.write(render_json(bisection))
@@ -103,13 +103,15 @@ def run(options: argparse.Namespace) -> int:
     return _exit_code(bisection)
 
 
-def _search(options: argparse.Namespace, plan: RunPlan, stopping: threading.Event, progress: Progress) -> Bisection:
-    from soak.running.bisection import bisect, choose_releases, read_question
-    from soak.running.installing import Installer
+def _search(
+    options: argparse.Namespace, plan: RunPlan, stopping: threading.Event, progress: ProgressDisplay
+) -> Bisection:
+    from soak.running.bisect.bisection import bisect, choose_releases, read_question
+    from soak.running.bisect.environments import Installer
+    from soak.running.bisect.releases import read_package
+    from soak.running.bisect.trial_cache import TrialCache
+    from soak.running.bisect.trials import Trials
     from soak.running.interpreter import find_interpreter
-    from soak.running.releases import read_package
-    from soak.running.trial_cache import TrialCache
-    from soak.running.trials import Trials
 
     cache = (options.cache or _default_cache()).absolute()
     question = read_question(read_package(options.package), options.good, options.bad, pre=options.pre)
@@ -124,7 +126,7 @@ def _search(options: argparse.Namespace, plan: RunPlan, stopping: threading.Even
         installer,
         TrialCache(cache / "verdicts", fresh=options.fresh),
         settings={"command": shlex.join(["soak", *sys.argv[1:]])},
-        onlooker=_Onlooker(question.package.name, len(releases), progress),
+        listener=_BisectPrinter(question.package.name, len(releases), progress),
         on_run=_write_reports,
         stopping=stopping,
     )
@@ -164,7 +166,7 @@ def _write_reports(store: RunStore) -> None:
 
 
 def _exit_code(bisection: Bisection) -> int:
-    from soak.running.search import Outcome
+    from soak.running.bisect.search import Outcome
 
     match bisection.change.outcome:
         case Outcome.FOUND:
@@ -178,10 +180,10 @@ def _exit_code(bisection: Bisection) -> int:
             return 3
 
 
-class _Onlooker:
+class _BisectPrinter:
     """Shows the release at work, and a line that stays for each that was tried."""
 
-    def __init__(self, package: str, releases: int, progress: Progress) -> None:
+    def __init__(self, package: str, releases: int, progress: ProgressDisplay) -> None:
         self._package = package
         self._expected = 2 + math.ceil(math.log2(max(1, releases - 1)))
         self._progress = progress
@@ -196,7 +198,7 @@ class _Onlooker:
 
     def end(self, trial: Trial) -> None:
         """Write the line of a release."""
-        from soak.reporting.bisection_text import trial_sentence
+        from soak.reporting.commands.bisect import trial_sentence
 
         verdict = None if trial.result is None else trial.result.verdict
         self._progress.end(f"{self._package} {trial.release}", verdict, trial_sentence(trial, self._package))
@@ -205,7 +207,7 @@ class _Onlooker:
 class _RunProgress:
     """Shows a run under the name of the release that is soaked."""
 
-    def __init__(self, name: str, progress: Progress) -> None:
+    def __init__(self, name: str, progress: ProgressDisplay) -> None:
         self.name = name
         self._progress = progress
 

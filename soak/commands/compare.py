@@ -21,8 +21,8 @@ from pathlib import Path
 from soak.analysis.comparison import compare_runs
 from soak.commands.arguments import add_out_argument, runs_folder
 from soak.errors import UsageError
-from soak.reporting.comparison import render_json, render_markdown, render_text
-from soak.reporting.sarif import render_sarif
+from soak.reporting.commands.compare import render_json, render_markdown, render_text
+from soak.reporting.formats.sarif import render_sarif
 from soak.reporting.write import write_text
 from soak.results import SCHEMA_VERSION, RunResult, from_document
 from soak.store.runs import LATEST, find_run, open_run

@@ -11,7 +11,7 @@ import dataclasses
 import json
 from pathlib import Path
 
-from soak.running.examination import can_measure, examine
+from soak.running.doctor import can_measure, examine
 from soak.running.interpreter import find_interpreter
 
 EXIT_CANNOT_MEASURE = 2

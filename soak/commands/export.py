@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write the readings."""
-    from soak.reporting.csv_export import write_csv
+    from soak.reporting.formats.csv_export import write_csv
 
     with open_run(find_run(options.which, runs_folder(options))) as store:
         names = store.component_names()

@@ -25,9 +25,9 @@ def add_copies(output: Any) -> None:
 
 def copies_of(options: argparse.Namespace) -> dict[str, Callable[[Any], str]]:
     """Map each file that is to get a copy to what renders it. Raises UsageError for one that cannot be written."""
-    from soak.reporting.json_report import render_json
-    from soak.reporting.junit import render_junit
-    from soak.reporting.markdown import render_markdown
+    from soak.reporting.formats.json_report import render_json
+    from soak.reporting.formats.junit import render_junit
+    from soak.reporting.formats.markdown import render_markdown
 
     copies: dict[str, Callable[[Any], str]] = {}
     for file, render in (
@@ -47,16 +47,16 @@ def copies_of(options: argparse.Namespace) -> dict[str, Callable[[Any], str]]:
 def measure_and_report(measure: Callable[[Any, threading.Event], Any], copies: dict[str, Callable[[Any], str]]) -> int:
     """Measure, write the reports, show the result, print the run's folder last; return the exit code.
 
-    ``measure``: takes an audience and the event that ends the run in order; returns the run's open database.
+    ``measure``: takes an listener and the event that ends the run in order; returns the run's open database.
     """
     from rich.console import Console
 
+    from soak.reporting.formats.terminal import ProgressDisplay, print_result
     from soak.reporting.outcome import exit_code
-    from soak.reporting.terminal import Progress, print_result
     from soak.reporting.write import write_reports
 
     stopping = threading.Event()
-    with Progress(Console(stderr=True)) as progress, signals_set(stopping):
+    with ProgressDisplay(Console(stderr=True)) as progress, signals_set(stopping):
         store = measure(progress, stopping)
     with store:
         result = store.read_run()

@@ -52,13 +52,13 @@ def run(options: argparse.Namespace) -> int:
     """Profile what the options name; return the exit code."""
     from rich.console import Console
 
-    from soak.reporting.profiles import print_profile_run, write_profile_report
-    from soak.reporting.terminal import Progress
-    from soak.running.profiling import ProfilingPlan, run_profiling
+    from soak.reporting.commands.profile import print_profile_run, write_profile_report
+    from soak.reporting.formats.terminal import ProgressDisplay
+    from soak.running.profile.profiling import ProfilingPlan, run_profiling
 
     plan = ProfilingPlan(make_plan(_request(options), Path.cwd()), options.function, options.warm_up)
     stopping = threading.Event()
-    with Progress(Console(stderr=True)) as progress, _interrupt_sets(stopping):
+    with ProgressDisplay(Console(stderr=True)) as progress, _interrupt_sets(stopping):
         found = run_profiling(plan, {"command": shlex.join(["soak", *sys.argv[1:]])}, progress, stopping)
     folder = Path(found.folder)
     write_profile_report(found, folder)

@@ -30,6 +30,6 @@ def run(options: argparse.Namespace) -> int:
     folder = find_run(options.which, runs_folder(options))
     copies = copies_of(options)
 
-    from soak.running.experiment import resume_experiment
+    from soak.running.run.experiment import resume_experiment
 
-    return measure_and_report(lambda audience, stopping: resume_experiment(folder, audience, stopping), copies)
+    return measure_and_report(lambda listener, stopping: resume_experiment(folder, listener, stopping), copies)

@@ -75,14 +75,14 @@ def run(options: argparse.Namespace) -> int:
     plan = make_plan(_request(options), Path.cwd())
     copies = copies_of(options)
 
-    from soak.running.experiment import begin_run, run_experiment
+    from soak.running.run.experiment import begin_run, run_experiment
 
     settings = _settings(plan)
     if options.detach:
         if "-" in copies:
             raise UsageError("--detach has no stdout to write a report to; name a file")
         return _detach(begin_run(plan, settings), options)
-    return measure_and_report(lambda audience, stopping: run_experiment(plan, settings, audience, stopping), copies)
+    return measure_and_report(lambda listener, stopping: run_experiment(plan, settings, listener, stopping), copies)
 
 
 def _detach(folder: Path, options: argparse.Namespace) -> int:

@@ -24,13 +24,13 @@ def run(options: argparse.Namespace) -> int:
     with open_run(find_run(options.which, runs_folder(options))) as store:
         result = store.read_run()
     if options.json:
-        from soak.reporting.json_report import render_json
+        from soak.reporting.formats.json_report import render_json
 
         sys.stdout.write(render_json(result).rstrip("\n") + "\n")
         return 0
     from rich.console import Console
 
-    from soak.reporting.terminal import print_result
+    from soak.reporting.formats.terminal import print_result
 
     print_result(result, Console())
     return 0

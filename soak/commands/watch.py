@@ -74,17 +74,17 @@ def run(options: argparse.Namespace) -> int:
 
     import soak
     from soak.commands.measure import signals_set
-    from soak.reporting.json_report import render_json
+    from soak.reporting.commands.watch import render_watch
+    from soak.reporting.formats.json_report import render_json
     from soak.reporting.outcome import exit_code
-    from soak.reporting.watch_text import render_watch
     from soak.reporting.write import write_text
     from soak.results import SCHEMA_VERSION, RunResult
+    from soak.running.component.ledger_reader import find_library
     from soak.running.environment import describe_environment
     from soak.running.interpreter import find_interpreter
-    from soak.running.tracking import find_library
-    from soak.running.watch_plan import WatchPlan, choose_samples
-    from soak.running.watched import Process, start_program
-    from soak.running.watching import Watch
+    from soak.running.watch.plan import WatchPlan, choose_samples
+    from soak.running.watch.subject import Process, start_program
+    from soak.running.watch.watch import Watch
 
     started = datetime.now(UTC)
     if command:

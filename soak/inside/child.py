@@ -64,7 +64,7 @@ def _soak(area: ring.Ring, settings: dict[str, Any], measured_pid: int) -> None:
     words[ring.WORD_PHASE] = ring.PHASE_SETUP
     component = loading.load(settings["target"])
     if settings.get("profile"):
-        from soak.inside import profiled
+        from soak.inside.profiler import profiled
 
         profiled.run(area, component, settings)
         return
@@ -109,10 +109,11 @@ def _answer(
 ) -> None:
     """Answer what the parent asked about objects that stay; whatever goes wrong there is no fault of the component."""
     try:
-        from soak.inside import afterwards, tracker
+        from soak.inside import tracker
+        from soak.inside.objects import answers
 
         roots = [("the driver's state", argument) for argument in arguments]
-        afterwards.answer(area, roots, run_cycles, (tracked or tracker.connect()).site_of)
+        answers.answer(area, roots, run_cycles, (tracked or tracker.connect()).site_of)
     except Exception as error:
         del error
 
@@ -133,11 +134,11 @@ def _report(area: ring.Ring, error: BaseException) -> None:
     except Exception:  # its own: whatever it does, that the component raised must be told
         text = "its text cannot be made"
     lines = [("%s: %s" % (type(error).__name__, text)).split("\n")[0]]
-    own = os.path.dirname(os.path.abspath(__file__))
+    own = os.path.join(os.path.dirname(os.path.abspath(__file__)), "")
     trace = error.__traceback__
     while trace is not None:
         code = trace.tb_frame.f_code
-        if os.path.dirname(code.co_filename) != own or code.co_filename == injection.__file__:
+        if not code.co_filename.startswith(own) or code.co_filename == injection.__file__:
             lines.append('File "%s", line %d, in %s' % (code.co_filename, trace.tb_lineno, code.co_name))
         trace = trace.tb_next
     area.write_text("\n".join(lines).encode("utf-8", "replace"))

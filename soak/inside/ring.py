@@ -66,7 +66,7 @@ WORD_LISTED = 40  # 1 when the parent has listed what is open after the last cyc
 
 GO_ON, STOP, PAUSE = range(3)
 
-ASKED_OBJECTS = 1  # the text area holds a question about objects, see soak.inside.afterwards
+ASKED_OBJECTS = 1  # the text area holds a question about objects, see soak.inside.objects.answers
 ASKED_GARBAGE = 2  # what it is that garbage collections find
 
 PHASE_STARTING, PHASE_SETUP, PHASE_CYCLES, PHASE_TEARDOWN, PHASE_DONE, PHASE_FAILED = range(6)

@@ -94,7 +94,8 @@ def _without_own(snapshot: tracemalloc.Snapshot) -> tracemalloc.Snapshot:
 
     Not by filters: those match every file name anew by a pattern, 20 us for each of a hundred thousand traces.
     """
-    own = {os.path.join(_HERE, name) for name in os.listdir(_HERE) if name.endswith(".py") and name != "injection.py"}
+    own = {os.path.join(folder, name) for folder, _, names in os.walk(_HERE) for name in names if name.endswith(".py")}
+    own.remove(os.path.join(_HERE, "injection.py"))
     own.add(tracemalloc.__file__)
     traces: tuple[Any, ...] = snapshot.traces._traces  # type: ignore[attr-defined]
     # A trace is (domain, size, frames, …), its frames (file, line), innermost first.

@@ -33,18 +33,18 @@ def read_limits(pid: int) -> dict[str, float]:
     return limits
 
 
-def read_other_rooms() -> dict[str, float]:
+def read_hidden_limits() -> dict[str, float]:
     """Return, by signal, room that the kernel gives by other counts than the signal's own; what is unknown is absent.
 
     A user has so many inotify instances, each a descriptor; a process so many mappings, each of a page or more. When
     one is used up the error is the same as at the limit of descriptors or of address space.
     """
-    rooms: dict[str, float] = {}
-    _lower(rooms, "fds", "/proc/sys/fs/inotify/max_user_instances")
-    _lower(rooms, "mapped", "/proc/sys/vm/max_map_count")
-    if "mapped" in rooms:
-        rooms["mapped"] *= mmap.PAGESIZE
-    return rooms
+    limits: dict[str, float] = {}
+    _lower(limits, "fds", "/proc/sys/fs/inotify/max_user_instances")
+    _lower(limits, "mapped", "/proc/sys/vm/max_map_count")
+    if "mapped" in limits:
+        limits["mapped"] *= mmap.PAGESIZE
+    return limits
 
 
 def _lower(limits: dict[str, float], signal: str, file: str) -> None:

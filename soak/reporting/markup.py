@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from soak.reporting.sentences import printable
+from soak.reporting.words import printable
 
 _WITHOUT_END = frozenset({"meta"})
 

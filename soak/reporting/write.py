@@ -10,13 +10,13 @@ from pathlib import Path
 
 from soak.errors import SoakError
 from soak.measurements import Reading
-from soak.reporting.audit_figure import audit_figure
-from soak.reporting.figures import component_figure, parts_figure
-from soak.reporting.flame import flame_graph
-from soak.reporting.html import render_html
-from soak.reporting.json_report import render_json
-from soak.reporting.junit import render_junit
-from soak.reporting.markdown import render_markdown
+from soak.reporting.figures.audit_figure import audit_figure
+from soak.reporting.figures.component_figure import component_figure, parts_figure
+from soak.reporting.figures.flame import flame_graph
+from soak.reporting.formats.html import render_html
+from soak.reporting.formats.json_report import render_json
+from soak.reporting.formats.junit import render_junit
+from soak.reporting.formats.markdown import render_markdown
 from soak.results import RunResult
 
 _FEWEST_POINTS = 100

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from urllib.parse import quote
 
 from soak.profiles import MERGED, ComponentProfile, Statistics, summarise
+from soak.reporting.commands.profile import function_name, overhead_words, place_words
+from soak.reporting.formats.stylesheet import page_css
 from soak.reporting.markup import Markup, element, join
-from soak.reporting.profiles import function_name, overhead_words, place_words
-from soak.reporting.stylesheet import page_css
 from soak.units import format_count, format_duration
 from soak.verdict import Verdict
 from soak.web.catalogue import FILES, Entry, Profile

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from soak.analysis import judge
-from soak.analysis.rule import Finding
+from soak.analysis.rule import LookOutcome
 from soak.verdict import Verdict
 
 _PATH = Path(__file__).parents[2] / "benchmarks" / "calibrate.py"
@@ -55,7 +55,7 @@ def test_what_is_calibrated_is_what_judges_one_run(family: str):
     for run in range(batch.runs):
         alone = judge(from_0, np.concatenate([[0], values[run]]), tolerance=1.0, n_min=calibrate.N_MIN)
 
-        finding = Finding(int(together.finding[run]))
-        assert alone.verdict is (Verdict[finding.name] if finding <= Finding.SETTLING else Verdict.INCONCLUSIVE)
+        finding = LookOutcome(int(together.finding[run]))
+        assert alone.verdict is (Verdict[finding.name] if finding <= LookOutcome.SETTLING else Verdict.INCONCLUSIVE)
         expected = (together.rate[run], together.low[run], together.high[run])
         assert (alone.rate, alone.low, alone.high) == expected

@@ -12,9 +12,9 @@ import pytest
 
 from soak.native.build import NotBuilt, built_library
 from soak.results import Cause, ComponentResult
-from soak.running.findings import make_result
+from soak.running.component.result import make_result
+from soak.running.component.supervisor import RunContext, Supervisor
 from soak.running.interpreter import find_interpreter
-from soak.running.supervisor import Supervisor, Surroundings
 from soak.settings import ComponentPlan, Injection
 from soak.targets import EMPTY, Target, find_targets
 
@@ -74,8 +74,8 @@ def soak_target(
         injection=injection,
     )
     interpreter = find_interpreter(python)
-    surroundings = Surroundings(interpreter, folder, threading.Event(), built.path)
-    return make_result(plan, Supervisor(plan, surroundings).run(), None, interpreter)
+    context = RunContext(interpreter, folder, threading.Event(), built.path)
+    return make_result(plan, Supervisor(plan, context).run(), None, interpreter)
 
 
 def causes_at(result: ComponentResult, marker: str) -> list[Cause]:

@@ -8,7 +8,7 @@ import pytest
 from attribution_builder import causes_at, interpreter_of, soak_planted, soak_target, soak_text
 
 from soak.results import Cause, ComponentResult
-from soak.running import scanning
+from soak.running.component import scanning
 from soak.targets import find_targets
 from soak.verdict import Verdict
 

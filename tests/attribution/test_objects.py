@@ -7,8 +7,8 @@ import sys
 import numpy as np
 import pytest
 
-from soak.attribution.accounts import Link, describe_chain, draw_chain, read_testimony
-from soak.inside import objects
+from soak.attribution.object_answers import Link, describe_chain, draw_chain, read_object_answers
+from soak.inside.objects import holders
 
 
 class Thing:
@@ -18,12 +18,12 @@ class Thing:
 
 @pytest.fixture(autouse=True)
 def _without_the_tests_own_variables(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(objects, "_variables", lambda frame: [])
-    monkeypatch.setattr(objects, "LONGEST_S", 60.0)
+    monkeypatch.setattr(holders, "_variables", lambda frame: [])
+    monkeypatch.setattr(holders, "LONGEST_S", 60.0)
 
 
-def walk_to(target: object, state: object) -> objects.Walk:
-    walk = objects.Walk({id(target): id(type(target))})
+def walk_to(target: object, state: object) -> holders.Walk:
+    walk = holders.Walk({id(target): id(type(target))})
     walk.go([("the state", state)])
     return walk
 
@@ -35,7 +35,7 @@ def way_to(target: object, state: object) -> list[str]:
         return []
     nodes = [(*node[:3], 0, 0) for node in walk.describe(walk.arrived[0][1])]
     answer = {"chains": [(1, nodes, None, False)], "rings": [], "garbage": None, "is_complete": True}
-    return list(describe_chain(read_testimony(answer, 0).accounts[1].chain))
+    return list(describe_chain(read_object_answers(answer, 0).by_site[1].chain))
 
 
 def test_items_attributes_and_keys_are_named_as_they_are_written():
@@ -98,18 +98,18 @@ def test_an_array_is_told_by_shape_and_type():
 
 def test_addresses_are_never_followed(monkeypatch: pytest.MonkeyPatch):
     """What is no object, or another by now, is not found; nothing crashes."""
-    monkeypatch.setattr(objects, "_modules", list)
+    monkeypatch.setattr(holders, "_modules", list)
     here = [Thing(None)]
 
     for wanted in ({0x10: 0x20, 2**47 - 8: id(list)}, {id(here[0]): id(list)}):
-        walk = objects.Walk(wanted)
+        walk = holders.Walk(wanted)
         walk.go([("the state", here)])
         assert (walk.arrived, walk.is_complete) == ([], True)
 
 
 def test_the_walk_ends_in_time(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(objects, "LONGEST_S", -1.0)
-    monkeypatch.setattr(objects, "LONGEST_IN_CACHES_S", -1.0)
+    monkeypatch.setattr(holders, "LONGEST_S", -1.0)
+    monkeypatch.setattr(holders, "LONGEST_IN_CACHES_S", -1.0)
     target, many = Thing(None), [[number] for number in range(100_000)]
 
     walk = walk_to(target, [many, [[[[[target]]]]]])
@@ -119,7 +119,7 @@ def test_the_walk_ends_in_time(monkeypatch: pytest.MonkeyPatch):
 
 def test_the_walk_takes_so_much_memory_and_no_more(monkeypatch: pytest.MonkeyPatch):
     """One that was cut says so: then nobody can say that a cache is the only holder."""
-    monkeypatch.setattr(objects, "MOST_OBJECTS", 20_000)
+    monkeypatch.setattr(holders, "MOST_OBJECTS", 20_000)
     target, many = Thing(None), [[number] for number in range(100_000)]
 
     walk = walk_to(target, [many, [[[[[[[[target]]]]]]]]])

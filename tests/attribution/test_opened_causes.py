@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from soak.attribution.causes import Call
-from soak.attribution.opened import StillOpen, causes_of_opened, name_groups
-from soak.probes.opened import OpenItem
-from soak.reporting.sentences import cause_sentence
+from soak.attribution.opened_causes import StillOpen, causes_of_opened, name_groups
+from soak.probes.inventory import OpenItem
+from soak.reporting.words import cause_sentence
 from soak.results import Opened, Place
 
 PLACES = {

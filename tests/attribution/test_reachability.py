@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from soak.attribution.holders import Fate, SiteScan, decide
+from soak.attribution.holders import Reachability, SiteScan, judge_scans
 from soak.attribution.reachability import Reached, find_objects, reach, search, without_gc_links
 from soak.probes.memory import Mapping, writable_ranges
 
@@ -155,10 +155,10 @@ LATER_WITHOUT_THE_FIRST = np.arange(4, 24, dtype=np.uint64) * 32 + HEAP
 )
 def test_two_scans_decide_what_is_lost_and_one_what_is_held(scans: list[SiteScan], state: str, kind: str | None):
     """Four in five, at two scans, and more at the second: else it is not called lost."""
-    fate = decide(scans)
+    reachability = judge_scans(scans)
 
-    assert (fate.state, fate.kind) == (state, kind)
-    assert bool(fate.reason) == (state == "unknown")
+    assert (reachability.state, reachability.kind) == (state, kind)
+    assert bool(reachability.reason) == (state == "unknown")
 
 
 def test_blocks_that_were_released_after_all_show_that_their_pointers_are_hidden():
@@ -166,6 +166,6 @@ def test_blocks_that_were_released_after_all_show_that_their_pointers_are_hidden
     before, after = a_scan(100, 10, 10, 0), a_scan(150, 24, 24, 0)
     later = SiteScan(**{**vars(after), "alive": LATER_WITHOUT_THE_FIRST, "lost": LATER_WITHOUT_THE_FIRST})
 
-    assert decide([before, later]) == Fate(
+    assert judge_scans([before, later]) == Reachability(
         "unknown", "blocks to which no pointer was found were released later", type=None
     )

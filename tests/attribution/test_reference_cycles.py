@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from attribution_builder import interpreter_of, soak_text
 
-from soak.attribution.rings import describe_ring
+from soak.attribution.reference_cycles import describe_ring
 from soak.verdict import Verdict
 
 pytestmark = [pytest.mark.integration, pytest.mark.native]

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from soak.results import ComponentResult, RssAudit
-from soak.running.findings import make_result
+from soak.running.component.ledger_reader import find_library
+from soak.running.component.result import make_result
+from soak.running.component.supervisor import RunContext, Supervisor
 from soak.running.interpreter import find_interpreter
-from soak.running.supervisor import Supervisor, Surroundings
-from soak.running.tracking import find_library
 from soak.settings import ComponentPlan
 from soak.targets import find_targets
 
@@ -38,7 +38,7 @@ def soak_text(folder: Path, text: str, *, track: bool = True, **changes: Any) ->
     plan = ComponentPlan(**{**fields, **changes})
     interpreter = find_interpreter(None)
     library, reason = find_library() if track else (None, "--no-track")
-    course = Supervisor(plan, Surroundings(interpreter, folder, threading.Event(), library, reason)).run()
+    course = Supervisor(plan, RunContext(interpreter, folder, threading.Event(), library, reason)).run()
     return make_result(plan, course, None, interpreter)
 
 

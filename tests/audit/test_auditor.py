@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from soak.attribution.audit import Breakdown
-from soak.running import auditing
-from soak.running.auditing import Auditor
+from soak.running.component import auditing
+from soak.running.component.auditing import Auditor
 
 BUDGET_S = 0.5
 

@@ -10,19 +10,19 @@ import pytest
 from builder import a_cause, a_component, a_leak
 from packaging.version import Version
 
-from soak.reporting.bisection_text import headline, render_json, render_text, trial_sentence
+from soak.reporting.commands.bisect import headline, render_json, render_text, trial_sentence
 from soak.results import Place
-from soak.running.bisection import Bisection, Question
-from soak.running.releases import Package
-from soak.running.search import Change, Outcome
-from soak.running.trial_cache import Trial
+from soak.running.bisect.bisection import Bisection, Question
+from soak.running.bisect.releases import Package
+from soak.running.bisect.search import Outcome, Transition
+from soak.running.bisect.trial_cache import Trial
 
 CLEAN = Trial("1.0", False, result=a_component(), folder="/runs/a", installed={"lens": "1.0", "numpy": "1.26"})
 LEAK = Trial("1.2", True, result=a_leak(), folder="/runs/b", installed={"lens": "1.2", "numpy": "1.26"})
 SKIPPED = Trial("1.1", None, "could not be installed: no wheel")
 
 
-def a_bisection(change: Change, *trials: Trial, good: str = "1.0", bad: str = "1.2") -> Bisection:
+def a_bisection(change: Transition, *trials: Trial, good: str = "1.0", bad: str = "1.2") -> Bisection:
     question = Question(Package("lens"), Version(good), Version(bad))
     return Bisection(question, "case.py:cycle", "CPython 3.11.7", ("1.0", "1.1", "1.2"), change, trials)
 
@@ -31,28 +31,28 @@ def a_bisection(change: Change, *trials: Trial, good: str = "1.0", bad: str = "1
     ("change", "ends", "said"),
     [
         (
-            Change(Outcome.FOUND, "1.1", "1.2"),
+            Transition(Outcome.FOUND, "1.1", "1.2"),
             {"good": "1.0", "bad": "1.2"},
             "lens 1.2 is the first release that leaks (1.1 does not).",
         ),
         (
-            Change(Outcome.FOUND, "1.1", "1.2"),
+            Transition(Outcome.FOUND, "1.1", "1.2"),
             {"good": "1.2", "bad": "1.0"},
             "lens 1.2 is the first release that no longer leaks (1.1 does).",
         ),
         (
-            Change(Outcome.BETWEEN, "1.0", "1.2", ("1.1",)),
+            Transition(Outcome.BETWEEN, "1.0", "1.2", ("1.1",)),
             {"good": "1.2", "bad": "1.0"},
             "The first release of lens that no longer leaks comes after 1.0 and is 1.2 at the latest; 1.1 could not",
         ),
         (
-            Change(Outcome.STOPPED, "1.0", "1.2"),
+            Transition(Outcome.STOPPED, "1.0", "1.2"),
             {"good": "1.0", "bad": "1.2"},
             "Stopped; still to be searched: lens from 1.0 to 1.2.",
         ),
     ],
 )
-def test_one_sentence_says_what_was_found(change: Change, ends: dict[str, str], said: str):
+def test_one_sentence_says_what_was_found(change: Transition, ends: dict[str, str], said: str):
     assert headline(a_bisection(change, LEAK, CLEAN, **ends)).startswith(said)
 
 
@@ -68,13 +68,13 @@ def test_an_end_that_is_not_as_given_is_named_with_what_it_was_given_as(endpoint
     leaks = "leaks:" in said
     trial = replace(LEAK if leaks else CLEAN, release=endpoint)
 
-    change = Change(Outcome.CONTRADICTED, "1.0", "1.2", endpoint=endpoint)
+    change = Transition(Outcome.CONTRADICTED, "1.0", "1.2", endpoint=endpoint)
 
     assert headline(a_bisection(change, trial, **ends)).startswith(said)
 
 
 def test_releases_are_listed_by_version_with_the_reason_of_each_that_was_skipped():
-    text = render_text(a_bisection(Change(Outcome.BETWEEN, "1.0", "1.2", ("1.1",)), LEAK, CLEAN, SKIPPED))
+    text = render_text(a_bisection(Transition(Outcome.BETWEEN, "1.0", "1.2", ("1.1",)), LEAK, CLEAN, SKIPPED))
 
     rows = text.splitlines()
     assert [row.split()[0] for row in rows[3:6]] == ["1.0", "1.1", "1.2"]
@@ -99,13 +99,13 @@ def leaking_in(*functions: str, release: str, **changes: Any) -> Trial:
 def test_a_leak_at_another_place_is_mentioned(older: list[str], newer: list[str], elsewhere: bool):
     trials = leaking_in(*newer, release="1.2"), leaking_in(*older, release="1.1")
 
-    text = render_text(a_bisection(Change(Outcome.FOUND, "1.0", "1.1"), *trials))
+    text = render_text(a_bisection(Transition(Outcome.FOUND, "1.0", "1.1"), *trials))
 
     assert ("1.1 leaks at another place than 1.2" in text) is elsewhere
 
 
 def test_failed_controls_are_told():
-    text = render_text(a_bisection(Change(Outcome.FOUND, "1.0", "1.2"), LEAK, replace(CLEAN, controls_ok=False)))
+    text = render_text(a_bisection(Transition(Outcome.FOUND, "1.0", "1.2"), LEAK, replace(CLEAN, controls_ok=False)))
 
     assert "A control of the run with 1.0 failed" in text
 
@@ -117,14 +117,14 @@ def test_failed_controls_are_told():
 def test_what_moved_with_the_release_is_in_the_document(beside: dict[str, str], moved: dict[str, list[str]]):
     after = replace(LEAK, installed={"lens": "1.2", **beside})
 
-    document = json.loads(render_json(a_bisection(Change(Outcome.FOUND, "1.0", "1.2"), after, CLEAN)))
+    document = json.loads(render_json(a_bisection(Transition(Outcome.FOUND, "1.0", "1.2"), after, CLEAN)))
 
     assert document["moved_with_it"] == moved
 
 
 def test_the_document_of_an_open_search_names_no_first_release():
     document = json.loads(
-        render_json(a_bisection(Change(Outcome.BETWEEN, "1.0", "1.2", ("1.1",)), LEAK, CLEAN, SKIPPED))
+        render_json(a_bisection(Transition(Outcome.BETWEEN, "1.0", "1.2", ("1.1",)), LEAK, CLEAN, SKIPPED))
     )
 
     assert (document["outcome"], document["first"], document["unjudged"]) == ("between", None, ["1.1"])

@@ -6,7 +6,7 @@ import pytest
 from packaging.version import Version
 
 from soak.errors import UsageError
-from soak.running.releases import (
+from soak.running.bisect.releases import (
     Listing,
     Package,
     read_listing,

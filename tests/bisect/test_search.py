@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from soak.running.search import Change, Outcome, StoppedError, find_change
+from soak.running.bisect.search import Outcome, StoppedError, Transition, find_change
 
 NAMES = [f"1.{minor}" for minor in range(64)]
 
@@ -27,7 +27,7 @@ class Script:
             raise StoppedError("stopped")
         return {"L": True, "C": False, "?": None}[self.text[position]]
 
-    def search(self, *, newest_leaks: bool = True) -> Change:
+    def search(self, *, newest_leaks: bool = True) -> Transition:
         return find_change(NAMES[: len(self.text)], self.leaks, newest_leaks=newest_leaks)
 
 
@@ -40,7 +40,7 @@ def test_every_place_is_found_with_the_fewest_questions(length: int, newest_leak
 
         change = script.search(newest_leaks=newest_leaks)
 
-        assert change == Change(Outcome.FOUND, NAMES[first - 1], NAMES[first])
+        assert change == Transition(Outcome.FOUND, NAMES[first - 1], NAMES[first])
         assert len(script.asked) <= 2 + math.ceil(math.log2(length - 1))
 
 
@@ -89,5 +89,5 @@ def test_the_ends_are_asked_first_and_taken_at_no_word(text: str, outcome: Outco
 
 
 def test_what_is_known_when_it_is_stopped_is_given():
-    assert Script("CC!CLLLLL").search() == Change(Outcome.STOPPED, "1.0", "1.4")
-    assert Script("!L").search() == Change(Outcome.STOPPED, "1.0", "1.1")
+    assert Script("CC!CLLLLL").search() == Transition(Outcome.STOPPED, "1.0", "1.4")
+    assert Script("!L").search() == Transition(Outcome.STOPPED, "1.0", "1.1")

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from soak.__main__ import main
-from soak.reporting.json_report import render_json
-from soak.reporting.sarif import render_sarif
+from soak.reporting.formats.json_report import render_json
+from soak.reporting.formats.sarif import render_sarif
 from soak.results import Failure, Place, RunResult
 from soak.verdict import Verdict
 from tests.compare.test_compare_runs import CLEAN, leaking

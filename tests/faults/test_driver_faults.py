@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from command_builder import soak
 from faults_builder import is_running, wait_until
-from running_builder import CYCLES, N_MIN, a_plan, soak_driver, surroundings
+from running_builder import CYCLES, N_MIN, a_plan, context, soak_driver
 
-from soak.running.supervisor import Progress, Supervisor
+from soak.running.component.supervisor import ComponentProgress, Supervisor
 from soak.targets import find_targets
 from soak.verdict import Verdict
 
@@ -34,7 +34,7 @@ def test_a_driver_that_is_stopped_in_a_cycle_has_hung(tmp_path: Path):
             os.kill(os.getpid(), signal.SIGSTOP)
         """,
         cycle_timeout_s=0.5,
-    ).course.failure
+    ).observed.failure
 
     assert failure is not None
     assert (failure.phase, failure.cycle, failure.reason) == ("cycle", 5, "hang")
@@ -61,7 +61,7 @@ def test_a_finalizer_that_does_not_end_has_hung(tmp_path: Path):
         """,
         cycle_timeout_s=0.5,
         checkpoint_every=8,
-    ).course.failure
+    ).observed.failure
 
     assert failure is not None
     assert (failure.phase, failure.cycle, failure.reason) == ("cycle", 8, "hang")
@@ -79,7 +79,7 @@ def test_an_exception_that_cannot_say_what_it_is_is_told_all_the_same(tmp_path: 
         def cycle(state): raise_it()
         def raise_it(): raise Odd
         """,
-    ).course.failure
+    ).observed.failure
 
     assert failure is not None
     assert (failure.phase, failure.cycle, failure.reason) == ("cycle", 1, "exception")
@@ -100,14 +100,14 @@ def stopped_between_cycles(folder: Path, *, go_on: bool) -> Supervisor:
     )
     sent: list[int] = []
 
-    def stop_once(progress: Progress) -> None:
+    def stop_once(progress: ComponentProgress) -> None:
         if progress.cycles >= 3 and not sent:
             sent.append(int((folder / "pid").read_text()))
             os.kill(sent[0], signal.SIGSTOP)
             if go_on:
                 threading.Timer(0.3, os.kill, (sent[0], signal.SIGCONT)).start()
 
-    return Supervisor(plan, surroundings(folder), on_progress=stop_once)
+    return Supervisor(plan, context(folder), on_progress=stop_once)
 
 
 def test_a_driver_that_is_stopped_between_cycles_has_hung(tmp_path: Path):
@@ -120,16 +120,16 @@ def test_a_driver_that_is_stopped_between_cycles_has_hung(tmp_path: Path):
 
 def test_a_driver_that_is_stopped_and_continued_goes_on(tmp_path: Path):
     """The twin: held still for less than the timeout."""
-    course = stopped_between_cycles(tmp_path, go_on=True).run()
+    observed = stopped_between_cycles(tmp_path, go_on=True).run()
 
-    assert (course.failure, course.iterations) == (None, 8)
+    assert (observed.failure, observed.iterations) == (None, 8)
 
 
 @pytest.mark.parametrize("first", [0, 3])
 @pytest.mark.parametrize("when", ["setup", "cycle 3"])
 def test_a_driver_that_closes_what_it_does_not_own(tmp_path: Path, first: int, when: str):
     """With all descriptors gone, its own stdout among them, it is counted to the end."""
-    course = soak_driver(
+    observed = soak_driver(
         tmp_path,
         f"""
         import os
@@ -141,15 +141,15 @@ def test_a_driver_that_closes_what_it_does_not_own(tmp_path: Path, first: int, w
             if state[0] == 3: os.closerange({first}, 4096)
             os.close(os.open("/dev/null", os.O_RDONLY))
         """,
-    ).course
+    ).observed
 
-    assert (course.failure, course.iterations) == (None, CYCLES)
-    assert course.judgement.verdict is not Verdict.LEAK
+    assert (observed.failure, observed.iterations) == (None, CYCLES)
+    assert observed.judgement.verdict is not Verdict.LEAK
 
 
 def test_threads_that_run_out_are_a_leak(tmp_path: Path):
     """Stopped by the guard before the limit, which setup lowered, and judged by what there is."""
-    course = soak_driver(
+    observed = soak_driver(
         tmp_path,
         """
         import resource, threading
@@ -161,17 +161,17 @@ def test_threads_that_run_out_are_a_leak(tmp_path: Path):
         """,
         n_min=None,
         checkpoint_every=None,
-    ).course
+    ).observed
 
-    assert (course.failure, course.stopped_by) == (None, "guard:threads")
-    assert (course.judgement.verdict, course.judgement.decided_by) == (Verdict.LEAK, "threads")
-    assert course.iterations <= 100
+    assert (observed.failure, observed.stopped_by) == (None, "guard:threads")
+    assert (observed.judgement.verdict, observed.judgement.decided_by) == (Verdict.LEAK, "threads")
+    assert observed.iterations <= 100
 
 
 @pytest.mark.parametrize("mebibytes", [1, 100])
 def test_address_space_that_runs_out_is_a_leak(tmp_path: Path, mebibytes: int):
     """By little the guard stops it; by much it raises MemoryError first, and that is no fault of its own either."""
-    course = soak_driver(
+    observed = soak_driver(
         tmp_path,
         f"""
         import resource
@@ -183,16 +183,16 @@ def test_address_space_that_runs_out_is_a_leak(tmp_path: Path, mebibytes: int):
         """,
         n_min=None,
         checkpoint_every=None,
-    ).course
+    ).observed
 
-    assert (course.failure, course.stopped_by) == (None, "guard:mapped")
-    assert course.judgement.verdict is Verdict.LEAK
-    assert course.iterations * mebibytes <= 400
+    assert (observed.failure, observed.stopped_by) == (None, "guard:mapped")
+    assert observed.judgement.verdict is Verdict.LEAK
+    assert observed.iterations * mebibytes <= 400
 
 
 def test_memory_that_runs_out_by_its_own_fault_is_a_failure(tmp_path: Path):
     """The twin: nothing had grown, and one cycle asked for what nobody has."""
-    failure = soak_driver(tmp_path, "def cycle(state): bytearray(2**62)\n").course.failure
+    failure = soak_driver(tmp_path, "def cycle(state): bytearray(2**62)\n").observed.failure
 
     assert failure is not None
     assert (failure.cycle, failure.detail) == (1, "MemoryError: ")
@@ -200,7 +200,7 @@ def test_memory_that_runs_out_by_its_own_fault_is_a_failure(tmp_path: Path):
 
 def test_a_driver_that_moves_to_a_folder_that_goes(tmp_path: Path):
     """Relative paths mean nothing any more; soak uses none."""
-    course = soak_driver(
+    observed = soak_driver(
         tmp_path,
         """
         import os, tempfile
@@ -210,14 +210,14 @@ def test_a_driver_that_moves_to_a_folder_that_goes(tmp_path: Path):
             os.rmdir(folder)
         def cycle(state): os.chdir("/proc/self")
         """,
-    ).course
+    ).observed
 
-    assert (course.failure, course.iterations) == (None, CYCLES)
+    assert (observed.failure, observed.iterations) == (None, CYCLES)
 
 
 def test_a_driver_that_takes_every_signal_and_is_interrupted_all_the_time(tmp_path: Path):
     """A timer's signal each millisecond, in its cycles, in the waits between them, and at the checkpoints."""
-    course = soak_driver(
+    observed = soak_driver(
         tmp_path,
         """
         import signal
@@ -230,10 +230,10 @@ def test_a_driver_that_takes_every_signal_and_is_interrupted_all_the_time(tmp_pa
         def teardown(state): signal.setitimer(signal.ITIMER_REAL, 0)
         """,
         interval_s=0.0005,
-    ).course
+    ).observed
 
-    assert (course.failure, course.iterations) == (None, CYCLES)
-    assert course.judgement.verdict is not Verdict.LEAK
+    assert (observed.failure, observed.iterations) == (None, CYCLES)
+    assert observed.judgement.verdict is not Verdict.LEAK
 
 
 def test_a_fork_that_comes_back_from_the_cycle_writes_nothing(tmp_path: Path):
@@ -254,14 +254,14 @@ def test_a_fork_that_comes_back_from_the_cycle_writes_nothing(tmp_path: Path):
         checkpoint_every=1,
     )
 
-    assert (soaked.course.failure, soaked.course.iterations) == (None, 200)
+    assert (soaked.observed.failure, soaked.observed.iterations) == (None, 200)
     assert [reading.cycle for reading in soaked.readings] == list(range(201))
-    assert soaked.course.output.splitlines() == ["torn down by True 200"]
+    assert soaked.observed.output.splitlines() == ["torn down by True 200"]
 
 
 def test_a_fork_that_fails_is_no_failure_of_the_driver(tmp_path: Path):
     """What a forked process raises, or a status of its own, says nothing of the measured one."""
-    course = soak_driver(
+    observed = soak_driver(
         tmp_path,
         """
         import os
@@ -271,13 +271,13 @@ def test_a_fork_that_fails_is_no_failure_of_the_driver(tmp_path: Path):
             os.waitpid(child, 0)
         """,
         iterations=20,
-    ).course
+    ).observed
 
-    assert (course.failure, course.iterations) == (None, 20)
+    assert (observed.failure, observed.iterations) == (None, 20)
 
 
 def test_forks_that_stay_are_a_leak_of_processes_and_end_with_the_driver(tmp_path: Path):
-    course = soak_driver(
+    observed = soak_driver(
         tmp_path,
         """
         import os, time
@@ -290,15 +290,15 @@ def test_forks_that_stay_are_a_leak_of_processes_and_end_with_the_driver(tmp_pat
         def teardown(state): print(*kept)
         """,
         iterations=100,
-    ).course
+    ).observed
 
-    assert course.failure is None
-    wait_until(lambda: not any(map(is_running, map(int, course.output.split()))))  # killed, they need a moment to end
+    assert observed.failure is None
+    wait_until(lambda: not any(map(is_running, map(int, observed.output.split()))))  # killed, they need a moment to end
 
 
 def test_a_grandchild_in_a_session_of_its_own_ends_with_the_driver(tmp_path: Path):
     """A daemon: forked twice, out of the process group. It is found by the mark in its environment."""
-    course = soak_driver(
+    observed = soak_driver(
         tmp_path,
         """
         import subprocess, sys
@@ -313,10 +313,10 @@ def test_a_grandchild_in_a_session_of_its_own_ends_with_the_driver(tmp_path: Pat
         def teardown(state): print(state)
         """,
         iterations=3,
-    ).course
+    ).observed
 
-    assert course.failure is None
-    wait_until(lambda: not is_running(int(course.output)))
+    assert observed.failure is None
+    wait_until(lambda: not is_running(int(observed.output)))
 
 
 FAULTY = {

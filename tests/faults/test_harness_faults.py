@@ -20,14 +20,14 @@ import psutil
 import pytest
 from command_builder import ROOT, soak
 from faults_builder import CASE, LIMIT_S, SMALL, begin, cycles_read, is_running, latest, read_report, wait_until
-from running_builder import CYCLES, a_plan, soak_driver, surroundings
+from running_builder import CYCLES, a_plan, context, soak_driver
 
 from soak.errors import StoreError
 from soak.measurements import Reading
-from soak.running.findings import make_result
-from soak.running.guards import COOL_AGAIN_C, HeatGuard, what_ran_out
+from soak.running.component.guards import COOL_AGAIN_C, HeatGuard, what_ran_out
+from soak.running.component.result import make_result
+from soak.running.component.supervisor import Supervisor
 from soak.running.interpreter import find_interpreter
-from soak.running.supervisor import Supervisor
 from soak.store.runs import claimed, create_run, list_runs, open_run
 from soak.verdict import Verdict
 
@@ -247,7 +247,7 @@ def test_a_clock_that_jumps_changes_nothing(tmp_path: Path, monkeypatch: pytest.
     """Both ends are told another time of day at every look; cycles, pace and rates are by the monotonic clock."""
     jumps = iter(range(0, 10**9, 86_400))
     monkeypatch.setattr("time.time", lambda: float(next(jumps)))
-    course = soak_driver(
+    observed = soak_driver(
         tmp_path,
         """
         import itertools, time
@@ -259,12 +259,12 @@ def test_a_clock_that_jumps_changes_nothing(tmp_path: Path, monkeypatch: pytest.
         interval_s=0.001,
         iterations=1024,
         n_min=256,
-    ).course
+    ).observed
 
-    assert (course.failure, course.iterations) == (None, 1024)
-    assert course.judgement.verdict is not Verdict.LEAK
-    assert 0.0005 < course.pacing.mean_period_s < 1  # a day too long or none at all, had it looked at that clock
-    assert 1.0 <= course.seconds < 60.0
+    assert (observed.failure, observed.iterations) == (None, 1024)
+    assert observed.judgement.verdict is not Verdict.LEAK
+    assert 0.0005 < observed.pacing.mean_period_s < 1  # a day too long or none at all, had it looked at that clock
+    assert 1.0 <= observed.seconds < 60.0
 
 
 @pytest.mark.parametrize("package", ["inside", "running", "analysis", "probes"])
@@ -306,40 +306,40 @@ def test_a_component_stands_still_while_it_is_too_hot_and_goes_on(tmp_path: Path
     """All its cycles run; the pause is no part of its time and misses no deadline."""
     temperatures = iter([50.0, 95.0, 95.0, 60.0])
     plan = a_plan(interval_s=0.002, max_temperature_c=90.0)
-    hot = replace(surroundings(tmp_path), read_temperature_c=lambda: next(temperatures, 60.0))
+    hot = replace(context(tmp_path), read_temperature_c=lambda: next(temperatures, 60.0))
 
-    course = Supervisor(plan, hot).run()
+    observed = Supervisor(plan, hot).run()
 
-    assert (course.failure, course.iterations) == (None, CYCLES)
-    assert course.hottest_c == 95.0
-    assert course.paused_s > 2.0
-    messages = make_result(plan, course, None, find_interpreter(None)).messages
+    assert (observed.failure, observed.iterations) == (None, CYCLES)
+    assert observed.hottest_c == 95.0
+    assert observed.paused_s > 2.0
+    messages = make_result(plan, observed, None, find_interpreter(None)).messages
     assert [message for message in messages if "for the machine came to 95 °C" in message]
-    assert course.pacing.missed_deadlines * 0.002 < course.paused_s / 2
-    assert course.judgement.verdict is not Verdict.LEAK
+    assert observed.pacing.missed_deadlines * 0.002 < observed.paused_s / 2
+    assert observed.judgement.verdict is not Verdict.LEAK
 
 
 def test_a_machine_without_sensors_says_so(tmp_path: Path):
     plan = a_plan(max_temperature_c=90.0)
-    course = Supervisor(plan, replace(surroundings(tmp_path), read_temperature_c=lambda: None)).run()
+    observed = Supervisor(plan, replace(context(tmp_path), read_temperature_c=lambda: None)).run()
 
-    assert (course.failure, course.paused_s) == (None, 0.0)
-    assert [text for text in make_result(plan, course, None, find_interpreter(None)).messages if "no effect" in text]
+    assert (observed.failure, observed.paused_s) == (None, 0.0)
+    assert [text for text in make_result(plan, observed, None, find_interpreter(None)).messages if "no effect" in text]
 
 
 def test_a_component_that_stands_still_is_stopped_all_the_same(tmp_path: Path):
     """A signal ends a run whose machine never cools down."""
     stopping = threading.Event()
-    hot = replace(surroundings(tmp_path, stopping=stopping), read_temperature_c=lambda: 99.0)
+    hot = replace(context(tmp_path, stopping=stopping), read_temperature_c=lambda: 99.0)
     supervisor = Supervisor(
         a_plan(iterations=10**12, max_temperature_c=90.0),
         hot,
         on_progress=lambda progress: stopping.set() if progress.note == "too hot, waiting" else None,
     )
 
-    course = supervisor.run()
+    observed = supervisor.run()
 
-    assert (course.failure, course.stopped_by) == (None, "signal")
+    assert (observed.failure, observed.stopped_by) == (None, "signal")
 
 
 def test_what_ran_out_must_have_grown():
@@ -373,11 +373,11 @@ def test_what_the_kernel_counts_otherwise_runs_out_too():
 
 
 def test_a_component_gives_way_to_others(tmp_path: Path):
-    course = soak_driver(
+    observed = soak_driver(
         tmp_path, "import os\ndef cycle(state): pass\ndef teardown(state): print(os.nice(0))\n", nice=7, iterations=1
-    ).course
+    ).observed
 
-    assert course.output.strip() == str(min(19, os.nice(0) + 7))
+    assert observed.output.strip() == str(min(19, os.nice(0) + 7))
 
 
 @pytest.mark.parametrize("option", [["--nice", "-5"], ["--nice", "20"], ["--max-temperature", "hot"]])

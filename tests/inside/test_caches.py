@@ -12,7 +12,7 @@ import weakref
 
 import pytest
 
-from soak.inside import afterwards, caches, objects
+from soak.inside.objects import answers, caches, holders
 
 
 class Thing:
@@ -22,8 +22,8 @@ class Thing:
 @pytest.fixture(autouse=True)
 def _from_the_state_only(monkeypatch: pytest.MonkeyPatch):
     """Begin nowhere else: a process full of tests has more modules and variables than a walk has time for."""
-    monkeypatch.setattr(objects, "_variables", lambda frame: [])
-    monkeypatch.setattr(objects, "_modules", list)
+    monkeypatch.setattr(holders, "_variables", lambda frame: [])
+    monkeypatch.setattr(holders, "_modules", list)
 
 
 def make_cached(maxsize: int | None):
@@ -34,8 +34,8 @@ def make_cached(maxsize: int | None):
     return make
 
 
-def walk_to(state: object, *targets: object) -> objects.Walk:
-    walk = objects.Walk({id(target): id(type(target)) for target in targets})
+def walk_to(state: object, *targets: object) -> holders.Walk:
+    walk = holders.Walk({id(target): id(type(target)) for target in targets})
     walk.go([("the state", state)])
     return walk
 
@@ -118,8 +118,8 @@ def test_a_cache_is_watched_until_it_is_known_how_fast_it_fills(maxlen: int, per
         recent.extend([1] * most * per_cycle)
         return most
 
-    assert afterwards._watch_filling({7: recent}, run) == {7: (gained, cycles)}
+    assert answers._watch_filling({7: recent}, run) == {7: (gained, cycles)}
 
 
 def test_a_cache_is_not_watched_where_no_more_cycles_are_allowed():
-    assert afterwards._watch_filling({7: collections.deque(maxlen=5)}, lambda most: 0) == {7: (0, 0)}
+    assert answers._watch_filling({7: collections.deque(maxlen=5)}, lambda most: 0) == {7: (0, 0)}

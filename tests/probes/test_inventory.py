@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from soak.probes.opened import Inventory, OpenItem, describe_new, read_inventory
+from soak.probes.inventory import Inventory, OpenItem, describe_new, read_inventory
 
 pytestmark = [
     pytest.mark.integration,
@@ -132,7 +132,7 @@ def test_of_very_many_the_newest_are_listed(holder: subprocess.Popen[str], monke
     opened(holder)
     everything = read_inventory(holder.pid)
 
-    monkeypatch.setattr("soak.probes.opened.MOST_LISTED", 3)
+    monkeypatch.setattr("soak.probes.inventory.MOST_LISTED", 3)
 
     assert sorted(read_inventory(holder.pid).descriptors) == sorted(everything.descriptors)[-3:]
 

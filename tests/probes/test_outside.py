@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from soak.measurements import SIGNALS
-from soak.probes.limits import read_limits, read_other_rooms
+from soak.probes.limits import read_hidden_limits, read_limits
 from soak.probes.outside import LinuxReader, PsutilReader, ScriptedReader, open_reader
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -225,7 +225,7 @@ def test_a_limit_that_is_not_set_is_absent(obedient: Obedient):
 
 
 def test_the_kernels_other_rooms_are_those_of_the_machine():
-    rooms = read_other_rooms()
+    rooms = read_hidden_limits()
 
     assert rooms["fds"] == int(Path("/proc/sys/fs/inotify/max_user_instances").read_text())
     assert rooms["mapped"] == mmap.PAGESIZE * int(Path("/proc/sys/vm/max_map_count").read_text())

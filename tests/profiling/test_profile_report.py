@@ -12,8 +12,14 @@ from rich.console import Console
 
 from soak.errors import StoreError
 from soak.profiles import FunctionTime
-from soak.reporting.profiles import headline, overhead_words, place_words, print_profile_run, render_profile_html
-from soak.running.profiling import describe_coverage
+from soak.reporting.commands.profile import (
+    headline,
+    overhead_words,
+    place_words,
+    print_profile_run,
+    render_profile_html,
+)
+from soak.running.profile.profiling import describe_coverage
 from soak.store.profiles import read_profile_run, write_profile_run
 
 EVIL = "<script>alert(1)</script>\x1b[31m"

@@ -9,10 +9,10 @@ from xml.etree import ElementTree as ET
 import pytest
 from builder import a_component, a_leak, a_run
 
-from soak.reporting.audit_figure import audit_figure
-from soak.reporting.audit_words import audit_rows, audit_sentence, growth_sentence
-from soak.reporting.html import render_html
-from soak.reporting.markdown import render_markdown
+from soak.reporting.figures.audit_figure import audit_figure
+from soak.reporting.formats.html import render_html
+from soak.reporting.formats.markdown import render_markdown
+from soak.reporting.words.audit import audit_rows, audit_sentence, growth_sentence
 from soak.results import AuditPart, RssAudit
 
 MIB, KIB = 1 << 20, 1 << 10

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from builder import a_cause, a_leak, a_run
 
-from soak.reporting.chain import chain_figure
-from soak.reporting.html import render_html
+from soak.reporting.figures.holder_chain import chain_figure
+from soak.reporting.formats.html import render_html
 from soak.results import ChainNode
 
 SVG = "{http://www.w3.org/2000/svg}"

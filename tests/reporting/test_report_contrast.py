@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from soak.reporting.flame import BOXES, TEXT
-from soak.reporting.palette import FIGURE
-from soak.reporting.stylesheet import page_css
+from soak.reporting.figures.flame import BOXES, TEXT
+from soak.reporting.figures.palette import FIGURE
+from soak.reporting.formats.stylesheet import page_css
 
 ENOUGH_FOR_TEXT, ENOUGH_FOR_LINES = 4.5, 3.0
 LIGHT, DARK = 0, 1

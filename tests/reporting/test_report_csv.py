@@ -7,7 +7,7 @@ import io
 from builder import from_table
 
 from soak.measurements import Reading
-from soak.reporting.csv_export import write_csv
+from soak.reporting.formats.csv_export import write_csv
 
 
 def test_each_checkpoint_is_a_row_and_each_signal_a_column():

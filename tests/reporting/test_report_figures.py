@@ -9,8 +9,8 @@ import pytest
 from builder import a_component, a_failure, a_leak, an_undecided, growth, parts, readings, sawtooth, signal
 
 from soak.measurements import Reading
-from soak.reporting.figures import component_figure, parts_figure
-from soak.reporting.palette import FIGURE
+from soak.reporting.figures.component_figure import component_figure, parts_figure
+from soak.reporting.figures.palette import FIGURE
 from soak.results import Parts
 from soak.verdict import Verdict
 

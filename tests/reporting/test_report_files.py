@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from soak.reporting.files import library_file, own_frame, short_file, short_frame
+from soak.reporting.words.paths import library_file, own_frame, short_file, short_frame
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 
 from builder import a_cause
 
-from soak.reporting.flame import flame_graph
+from soak.reporting.figures.flame import flame_graph
 
 _SVG = "{http://www.w3.org/2000/svg}"
 

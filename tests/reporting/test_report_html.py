@@ -19,8 +19,8 @@ from builder import (
     signal,
 )
 
-from soak.reporting.figures import component_figure, parts_figure
-from soak.reporting.html import render_html
+from soak.reporting.figures.component_figure import component_figure, parts_figure
+from soak.reporting.formats.html import render_html
 from soak.reporting.markup import Markup, element
 from soak.results import Failure, TracemallocResult
 

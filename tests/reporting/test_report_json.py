@@ -6,7 +6,7 @@ import json
 
 from builder import a_component, a_failure, a_leak, a_run, growth, parts
 
-from soak.reporting.json_report import render_json
+from soak.reporting.formats.json_report import render_json
 from soak.results import RunResult, from_document
 
 RUN_KEYS = {

@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from builder import a_cause, a_component, a_failure, a_leak, a_run, a_settling, an_undecided
 
-from soak.reporting.junit import render_junit
+from soak.reporting.formats.junit import render_junit
 from soak.reporting.outcome import exit_code
 
 KNOWN = {"known": [a_cause().fingerprint]}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from builder import a_cause, a_component, a_failure, a_leak, a_run, an_undecided, controls, parts
 
-from soak.reporting.markdown import render_markdown
+from soak.reporting.formats.markdown import render_markdown
 
 LONGEST_COMMENT = 65_536
 

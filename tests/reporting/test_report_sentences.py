@@ -19,7 +19,7 @@ from builder import (
     signal,
 )
 
-from soak.reporting import sentences as say
+from soak.reporting import words as say
 from soak.results import Failure, HoldingCache, Pacing, Parts, Place, SignalSpike, TrackerState
 from soak.verdict import Verdict
 

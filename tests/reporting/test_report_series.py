@@ -7,9 +7,9 @@ import pytest
 from builder import a_component, a_failure, a_leak, an_undecided, growth, readings, signal
 
 from soak.measurements import Reading
-from soak.reporting.series import (
+from soak.reporting.figures.series import (
+    DrawnWindows,
     Series,
-    Windows,
     level_at_zero,
     series_of,
     telling_signal,
@@ -83,7 +83,7 @@ def test_the_windows_are_those_the_verdict_rests_on(judged, expected):
 
     CLEAN rests on the newer half of all that was judged, not on the cycles after which it first stood.
     """
-    assert Windows(*expected) == windows_of(judged, 20_000)
+    assert DrawnWindows(*expected) == windows_of(judged, 20_000)
 
 
 def test_the_fitted_line_runs_through_the_troughs():
@@ -91,7 +91,7 @@ def test_the_fitted_line_runs_through_the_troughs():
     cycles = np.arange(0, 1_000.0)
     series = Series(cycles, 100.0 + 2.0 * cycles + cycles % 50)
 
-    assert level_at_zero(series, 2.0, Windows(250, 500, 1_000)) == pytest.approx(100.0, abs=1.0)
+    assert level_at_zero(series, 2.0, DrawnWindows(250, 500, 1_000)) == pytest.approx(100.0, abs=1.0)
 
 
 def test_the_series_shown_is_the_one_that_decided():

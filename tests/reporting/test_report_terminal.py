@@ -8,7 +8,7 @@ import pytest
 from builder import a_cause, a_component, a_failure, a_leak, a_run, an_undecided, controls, parts
 from rich.console import Console
 
-from soak.reporting.terminal import Progress, print_result
+from soak.reporting.formats.terminal import ProgressDisplay, print_result
 
 WIDE, NARROW = 200, 70
 
@@ -137,7 +137,7 @@ def test_progress_into_a_file_is_one_line_per_finished_component():
     """No control sequences, no lines that repeat."""
     out = io.StringIO()
 
-    with Progress(Console(file=out, width=WIDE)) as progress:
+    with ProgressDisplay(Console(file=out, width=WIDE)) as progress:
         progress.begin("get", 1, 2)
         progress.update("get", 10, 0.5, 60.0, "heap flat so far")
         progress.done(a_component("get"))
@@ -154,7 +154,7 @@ def test_progress_into_a_pipe_is_not_wrapped():
     """However long the sentence, it is one line."""
     out = io.StringIO()
 
-    with Progress(Console(file=out, width=40)) as progress:
+    with ProgressDisplay(Console(file=out, width=40)) as progress:
         progress.begin("get", 1, 1)
         progress.done(a_component("get"))
 
@@ -168,7 +168,7 @@ def test_progress_on_a_terminal_shows_every_component_at_work():
     out = io.StringIO()
     console = Console(file=out, width=WIDE, force_terminal=True, color_system=None)
 
-    with Progress(console) as progress:
+    with ProgressDisplay(console) as progress:
         progress.begin("get", 1, 3)
         progress.begin("de[co]der", 2, 3)
         progress.update("de[co]der", 1_234, 6.0, None, "")
@@ -192,6 +192,6 @@ def test_progress_ends_in_order_when_the_run_does_not():
 
 
 def interrupt(console: Console) -> None:
-    with Progress(console) as progress:
+    with ProgressDisplay(console) as progress:
         progress.begin("get", 1, 1)
         raise KeyboardInterrupt

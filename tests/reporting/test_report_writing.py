@@ -83,8 +83,8 @@ def test_a_component_name_becomes_a_safe_file_name():
 def test_only_what_draws_imports_matplotlib_and_only_what_prints_imports_rich():
     """Whoever wants JSON does not wait for either."""
     script = (
-        "import sys, soak.reporting, soak.reporting.json_report, soak.reporting.html, soak.reporting.junit, "
-        "soak.reporting.markdown, soak.reporting.csv_export\n"
+        "import sys, soak.reporting\n"
+        "from soak.reporting.formats import csv_export, html, json_report, junit, markdown\n"
         "print(sorted({'matplotlib', 'rich', 'numpy', 'sqlite3'} & set(sys.modules)))"
     )
 

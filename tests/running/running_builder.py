@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from soak.measurements import Reading
+from soak.running.component.supervisor import Observations, RunContext, Supervisor
 from soak.running.interpreter import Interpreter, find_interpreter
-from soak.running.supervisor import Course, Supervisor, Surroundings
 from soak.settings import ComponentPlan, Injection
 from soak.targets import EMPTY, Target, find_targets
 
@@ -40,15 +40,15 @@ def a_plan(target: Target = EMPTY, **changes: Any) -> ComponentPlan:
     return replace(plan, **changes)
 
 
-def surroundings(folder: Path, python: str | None = None, stopping: threading.Event | None = None) -> Surroundings:
-    return Surroundings(find_interpreter(python), folder, stopping or threading.Event())
+def context(folder: Path, python: str | None = None, stopping: threading.Event | None = None) -> RunContext:
+    return RunContext(find_interpreter(python), folder, stopping or threading.Event())
 
 
 @dataclass
 class Soaked:
-    """A course with the readings it rests on."""
+    """A observed with the readings it rests on."""
 
-    course: Course
+    observed: Observations
     readings: list[Reading] = field(default_factory=list)
 
     def values(self, signal: str) -> list[float]:
@@ -57,8 +57,8 @@ class Soaked:
 
 def soak_plan(plan: ComponentPlan, folder: Path, **more: Any) -> Soaked:
     readings: list[Reading] = []
-    course = Supervisor(plan, surroundings(folder, **more), on_readings=readings.extend).run()
-    return Soaked(course, readings)
+    observed = Supervisor(plan, context(folder, **more), on_readings=readings.extend).run()
+    return Soaked(observed, readings)
 
 
 def soak_driver(folder: Path, text: str, python: str | None = None, **changes: Any) -> Soaked:

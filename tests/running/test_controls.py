@@ -6,15 +6,15 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from running_builder import a_plan, surroundings
+from running_builder import a_plan, context
 
 from soak.measurements import SIGNALS
 from soak.results import Controls, SignalResult
-from soak.running import controls as controls_module
-from soak.running.controls import doubt, run_controls
-from soak.running.findings import failed_to_start
+from soak.running.component.ledger_reader import find_library
+from soak.running.component.result import failed_to_start
 from soak.running.interpreter import find_interpreter
-from soak.running.tracking import find_library
+from soak.running.run import controls as controls_module
+from soak.running.run.controls import doubt, run_controls
 from soak.verdict import Verdict
 
 pytestmark = pytest.mark.integration
@@ -26,7 +26,7 @@ OTHERS = [python for version in ("3.9", "3.12", "3.13") for python in sorted(VER
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> Controls:
     library, _ = find_library()
-    here = dataclasses.replace(surroundings(tmp_path_factory.mktemp("controls")), tracker_library=library)
+    here = dataclasses.replace(context(tmp_path_factory.mktemp("controls")), tracker_library=library)
     return run_controls(here)
 
 
@@ -50,7 +50,7 @@ def test_the_controls_pass_under_other_interpreters(tmp_path: Path, python: Path
     """They map arenas of other sizes, and some have frozen objects of their own."""
     library, _ = find_library()
 
-    found = run_controls(dataclasses.replace(surroundings(tmp_path, str(python)), tracker_library=library))
+    found = run_controls(dataclasses.replace(context(tmp_path, str(python)), tracker_library=library))
 
     assert found.failed_signals == frozenset(), found
 
@@ -63,7 +63,7 @@ def test_a_leak_that_is_not_found_as_planted_fails_its_signal_alone(tmp_path: Pa
         [(kind, size, every // 2 if kind == "fd" else every) for kind, size, every in controls_module.CONTROL],
     )
 
-    found = run_controls(surroundings(tmp_path))
+    found = run_controls(context(tmp_path))
 
     assert not found.ok
     assert found.failed_signals == {"fds"}

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import psutil
 import pytest
-from running_builder import CYCLES, a_plan, soak_driver, soak_plan, surroundings
+from running_builder import CYCLES, a_plan, context, soak_driver, soak_plan
 
 from soak.results import Failure
-from soak.running.supervisor import Supervisor
+from soak.running.component.supervisor import Supervisor
 from soak.targets import find_targets
 from soak.verdict import Verdict
 
@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 
 def failure_of(folder: Path, text: str, **changes: object) -> Failure:
     """Soak a driver of this text and return its failure."""
-    failure = soak_driver(folder, text, **changes).course.failure  # type: ignore[arg-type]
+    failure = soak_driver(folder, text, **changes).observed.failure  # type: ignore[arg-type]
     assert failure is not None
     return failure
 
@@ -80,17 +80,17 @@ def test_a_driver_that_raises_in_cycle_7(tmp_path: Path):
         """,
     )
 
-    assert soaked.course.failure == Failure(
+    assert soaked.observed.failure == Failure(
         "cycle", 7, "exception", "ValueError: seven", (f'File "{tmp_path}/drive_it.py", line 5, in cycle',)
     )
-    assert (soaked.course.iterations, soaked.course.stopped_by) == (6, "failure")
+    assert (soaked.observed.iterations, soaked.observed.stopped_by) == (6, "failure")
     assert [reading.cycle for reading in soaked.readings] == [0, 6]
-    assert soaked.course.judgement.verdict is Verdict.INCONCLUSIVE
+    assert soaked.observed.judgement.verdict is Verdict.INCONCLUSIVE
 
 
 def test_a_leak_before_the_failure_is_judged_all_the_same(tmp_path: Path):
     """What was measured until then says LEAK, at its rate; the component is FAILED for its crash."""
-    course = soak_driver(
+    observed = soak_driver(
         tmp_path,
         """
         kept = []
@@ -98,24 +98,24 @@ def test_a_leak_before_the_failure_is_judged_all_the_same(tmp_path: Path):
             kept.append(object())
             if len(kept) == 1500: raise ValueError("full")
         """,
-    ).course
+    ).observed
 
-    assert course.failure is not None
-    assert course.failure.cycle == 1500
-    assert (course.judgement.verdict, course.judgement.decided_by) == (Verdict.LEAK, "python_blocks")
-    assert course.judgement.series["python_blocks"].rate == pytest.approx(1, abs=0.01)
+    assert observed.failure is not None
+    assert observed.failure.cycle == 1500
+    assert (observed.judgement.verdict, observed.judgement.decided_by) == (Verdict.LEAK, "python_blocks")
+    assert observed.judgement.series["python_blocks"].rate == pytest.approx(1, abs=0.01)
 
 
 def test_a_driver_that_raises_in_teardown(tmp_path: Path):
     """All its cycles were measured; it failed nevertheless."""
-    course = soak_driver(tmp_path, "def cycle(state): pass\ndef teardown(state): raise OSError('gone')\n").course
+    observed = soak_driver(tmp_path, "def cycle(state): pass\ndef teardown(state): raise OSError('gone')\n").observed
 
-    assert course.failure is not None
-    assert (course.failure.phase, course.failure.reason, course.failure.detail) == (
+    assert observed.failure is not None
+    assert (observed.failure.phase, observed.failure.reason, observed.failure.detail) == (
         "teardown", "exception", "OSError: gone",
     )  # fmt: skip
-    assert course.iterations == CYCLES
-    assert course.judgement.verdict is Verdict.CLEAN
+    assert observed.iterations == CYCLES
+    assert observed.judgement.verdict is Verdict.CLEAN
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_what_was_measured_before_a_crash_is_kept(tmp_path: Path):
         """,
     )
 
-    assert soaked.course.iterations == 999
+    assert soaked.observed.iterations == 999
     assert [reading.cycle for reading in soaked.readings] == list(range(0, 1000, 8))
 
 
@@ -225,17 +225,17 @@ def test_a_hang_that_ignores_being_aborted_is_killed(tmp_path: Path):
 
 def test_a_slow_component_within_its_timeout_has_not_hung(tmp_path: Path):
     """The twin of a hang: each cycle takes a fifth of the timeout, all of them twice as long as it."""
-    course = soak_driver(
+    observed = soak_driver(
         tmp_path, "import time\ndef cycle(state): time.sleep(0.1)\n", cycle_timeout_s=0.5, iterations=10
-    ).course
+    ).observed
 
-    assert (course.failure, course.iterations) == (None, 10)
+    assert (observed.failure, observed.iterations) == (None, 10)
 
 
 @pytest.mark.parametrize("per_cycle", [1, 10])
 def test_descriptors_that_run_out_are_a_leak_not_a_fault(tmp_path: Path, per_cycle: int):
     """The limit is lowered in setup, so it is read when the cycles begin; stopped before, or judged at, its end."""
-    course = soak_driver(
+    observed = soak_driver(
         tmp_path,
         f"""
         import os, resource
@@ -246,26 +246,30 @@ def test_descriptors_that_run_out_are_a_leak_not_a_fault(tmp_path: Path, per_cyc
         """,
         n_min=None,
         checkpoint_every=None,
-    ).course
+    ).observed
 
-    series = course.judgement.series["fds"]
-    assert (course.judgement.verdict, course.judgement.decided_by) == (Verdict.LEAK, "fds")
-    assert (course.failure, course.stopped_by) == (None, "guard:fds")
+    series = observed.judgement.series["fds"]
+    assert (observed.judgement.verdict, observed.judgement.decided_by) == (Verdict.LEAK, "fds")
+    assert (observed.failure, observed.stopped_by) == (None, "guard:fds")
     assert series.rate == pytest.approx(per_cycle, rel=0.02)
-    assert course.iterations <= 128 // per_cycle
+    assert observed.iterations <= 128 // per_cycle
 
 
 def test_a_component_that_grows_to_max_rss_is_stopped_and_judged(tmp_path: Path):
     """16 MiB a cycle against 200 MiB: stopped after a few cycles, a LEAK with the guard that stopped it."""
-    course = soak_driver(
+    observed = soak_driver(
         tmp_path,
         "kept = []\ndef cycle(state): kept.append(b'x' * 2**24)\n",
         max_rss_bytes=200 * 2**20,
         checkpoint_every=1,
-    ).course
+    ).observed
 
-    assert (course.judgement.verdict, course.stopped_by, course.failure) == (Verdict.LEAK, "guard:rss", None)
-    assert course.iterations < 30
+    assert (observed.judgement.verdict, observed.stopped_by, observed.failure) == (
+        Verdict.LEAK,
+        "guard:rss",
+        None,
+    )
+    assert observed.iterations < 30
 
 
 def test_a_stop_ends_the_cycles_in_order(tmp_path: Path):
@@ -277,30 +281,30 @@ def test_a_stop_ends_the_cycles_in_order(tmp_path: Path):
     seen: list[int] = []
     supervisor = Supervisor(
         a_plan(find_targets(["drive_it.py"], tmp_path)[0], iterations=10**12),
-        surroundings(tmp_path, stopping=stopping),
+        context(tmp_path, stopping=stopping),
         on_readings=lambda readings: (seen.extend(reading.cycle for reading in readings), stopping.set())[0],
     )
 
-    course = supervisor.run()
+    observed = supervisor.run()
 
-    assert (course.stopped_by, course.failure) == ("signal", None)
-    assert seen[-1] == course.iterations
+    assert (observed.stopped_by, observed.failure) == ("signal", None)
+    assert seen[-1] == observed.iterations
     assert (tmp_path / "torn_down").exists()
 
 
 def test_output_that_floods_does_not_hold_the_component_up(tmp_path: Path):
     """Ten megabytes on stdout and stderr; the last of it is kept."""
-    course = soak_driver(
+    observed = soak_driver(
         tmp_path,
         """
         import os
         def cycle(state): os.write(1, b"x" * 5000); os.write(2, b"the end of a line\\n")
         """,
-    ).course
+    ).observed
 
-    assert (course.failure, course.iterations) == (None, CYCLES)
-    assert course.output.endswith("the end of a line\n")
-    assert len(course.output) <= 65536
+    assert (observed.failure, observed.iterations) == (None, CYCLES)
+    assert observed.output.endswith("the end of a line\n")
+    assert len(observed.output) <= 65536
 
 
 def test_nothing_of_a_measured_process_is_left_behind(tmp_path: Path):
@@ -323,7 +327,7 @@ def rings() -> int:
 
 def test_a_child_of_the_component_that_goes_on_is_ended_with_it(tmp_path: Path):
     """It holds the pipe of the output open; nobody waits for it."""
-    course = soak_driver(
+    observed = soak_driver(
         tmp_path,
         """
         import subprocess, sys
@@ -333,9 +337,9 @@ def test_a_child_of_the_component_that_goes_on_is_ended_with_it(tmp_path: Path):
         def teardown(pid): print(pid)
         """,
         iterations=3,
-    ).course
+    ).observed
 
-    pid = int(course.output.split()[-1])
+    pid = int(observed.output.split()[-1])
     assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
@@ -343,13 +347,13 @@ PARENT = """
 import sys, threading
 from pathlib import Path
 sys.path[:0] = [sys.argv[1], sys.argv[2]]
-from running_builder import a_plan, surroundings
-from soak.running.supervisor import Supervisor
+from running_builder import a_plan, context
+from soak.running.component.supervisor import Supervisor
 from soak.targets import find_targets
 
 folder = Path(sys.argv[3])
 plan = a_plan(find_targets(["drive_it.py"], folder)[0], iterations=10**12)
-Supervisor(plan, surroundings(folder)).run()
+Supervisor(plan, context(folder)).run()
 """
 
 

@@ -8,12 +8,12 @@ import threading
 from pathlib import Path
 
 import pytest
-from running_builder import CYCLES, a_plan, soak_driver, soak_plan, surroundings
+from running_builder import CYCLES, a_plan, context, soak_driver, soak_plan
 
 from soak.errors import UsageError
-from soak.running import tracing
+from soak.running.component import second_pass as tracing
+from soak.running.component.second_pass import trace_growth
 from soak.running.interpreter import check_module, find_interpreter
-from soak.running.tracing import trace_growth
 from soak.settings import Injection
 from soak.targets import find_targets
 from soak.verdict import Verdict
@@ -42,13 +42,13 @@ def test_the_ring_is_touched_beforehand(tmp_path: Path):
     soaked = soak_plan(a_plan(iterations=1100, checkpoint_every=1), tmp_path)
 
     assert len(set(soaked.values("rss")[200:])) == 1
-    assert soaked.course.lost_rows == 0
+    assert soaked.observed.lost_rows == 0
 
 
 def test_settings_reach_the_drivers_setup(tmp_path: Path):
     """As the values they are; and what setup returns is the state of every cycle and of the teardown."""
     settings = {"width": 640, "name": "a", "rate": 0.5, "on": True, "sizes": [1, 2], "nested": {"a": None}}
-    course = soak_driver(
+    observed = soak_driver(
         tmp_path,
         """
         def setup(**settings):
@@ -58,10 +58,10 @@ def test_settings_reach_the_drivers_setup(tmp_path: Path):
         """,
         settings=settings,
         iterations=5,
-    ).course
+    ).observed
 
-    assert course.failure is None
-    assert course.output.strip() == str(
+    assert observed.failure is None
+    assert observed.output.strip() == str(
         sorted(
             {
                 "width": 640,
@@ -79,7 +79,7 @@ def test_settings_reach_the_drivers_setup(tmp_path: Path):
 def test_a_setting_that_setup_does_not_take_is_its_failure(tmp_path: Path):
     failure = soak_driver(
         tmp_path, "def setup(width): pass\ndef cycle(state): pass\n", settings={"height": 3}
-    ).course.failure
+    ).observed.failure
 
     assert failure is not None
     assert (failure.phase, failure.detail) == (
@@ -88,7 +88,7 @@ def test_a_setting_that_setup_does_not_take_is_its_failure(tmp_path: Path):
 
 
 def test_settings_for_a_driver_without_setup_are_its_failure(tmp_path: Path):
-    failure = soak_driver(tmp_path, "def cycle(state): pass\n", settings={"height": 3}).course.failure
+    failure = soak_driver(tmp_path, "def cycle(state): pass\n", settings={"height": 3}).observed.failure
 
     assert failure is not None
     assert "takes no settings, for it has no setup(**settings)" in failure.detail
@@ -130,10 +130,10 @@ def test_every_form_of_a_target_runs(tmp_path: Path, form: str):
     specification, text = FORMS[form]
     (tmp_path / "case.py").write_text(text, encoding="utf-8")
 
-    course = soak_plan(a_plan(find_targets([specification], tmp_path)[0], iterations=50), tmp_path).course
+    observed = soak_plan(a_plan(find_targets([specification], tmp_path)[0], iterations=50), tmp_path).observed
 
-    assert (course.failure, course.iterations) == (None, 50)
-    assert ("torn down" in course.output) == ("torn down" in text)
+    assert (observed.failure, observed.iterations) == (None, 50)
+    assert ("torn down" in observed.output) == ("torn down" in text)
 
 
 def test_a_driver_imports_its_neighbours_and_the_working_folder(tmp_path: Path):
@@ -148,10 +148,10 @@ def test_a_driver_imports_its_neighbours_and_the_working_folder(tmp_path: Path):
         encoding="utf-8",
     )
 
-    course = soak_plan(a_plan(find_targets(["drivers"], tmp_path)[0], iterations=1), tmp_path).course
+    observed = soak_plan(a_plan(find_targets(["drivers"], tmp_path)[0], iterations=1), tmp_path).observed
 
-    assert course.failure is None
-    path, working, name, argv = course.output.strip().split("|")
+    assert observed.failure is None
+    path, working, name, argv = observed.output.strip().split("|")
     assert path == str([str(driver.parent), str(tmp_path)])
     assert (working, name, argv) == (str(tmp_path), "drive_it", str([str(driver)]))
 
@@ -162,11 +162,11 @@ def test_the_measured_process_imports_nothing_heavy(tmp_path: Path):
         [sys.executable, "-c", "import sys; print(*sys.modules)"], capture_output=True, text=True, check=True
     ).stdout.split()
 
-    course = soak_driver(
+    observed = soak_driver(
         tmp_path, "import sys\ndef cycle(state): pass\ndef teardown(state): print(*sys.modules)\n", iterations=1
-    ).course
+    ).observed
 
-    added = set(course.output.split()) - set(bare)
+    added = set(observed.output.split()) - set(bare)
     assert {name for name in added if not name.startswith("soak.inside")} <= {
         *("soak", "drive_it", "__future__", "ctypes", "_ctypes", "struct", "_struct", "ctypes._endian", "mmap", "gc"),
         *("faulthandler", "marshal", "time", "_opcode", "importlib", "importlib.machinery", "_thread"),
@@ -179,8 +179,8 @@ def test_other_interpreters_are_measured(tmp_path: Path, python: Path):
     """A planted leak is found at its rate and its clean twin is CLEAN, with nothing of soak installed there."""
     text = "import sys\ndef cycle(state): pass\ndef teardown(state): print(sys.version.split()[0])\n"
 
-    leaking = soak_driver(tmp_path, text, str(python), injection=Injection("native", 106)).course
-    clean = soak_driver(tmp_path, text, str(python)).course
+    leaking = soak_driver(tmp_path, text, str(python), injection=Injection("native", 106)).observed
+    clean = soak_driver(tmp_path, text, str(python)).observed
 
     assert (leaking.failure, clean.failure) == (None, None)
     assert leaking.output.strip() == python.parts[-3]
@@ -196,7 +196,7 @@ def test_other_interpreters_collect_garbage_and_leave_nothing_behind(tmp_path: P
 
     soaked = soak_driver(tmp_path, text, str(python), iterations=300, checkpoint_every=1)
 
-    assert (soaked.course.failure, soaked.course.gc_held_off) == (None, False)
+    assert (soaked.observed.failure, soaked.observed.gc_held_off) == (None, False)
     heap, blocks = soaked.values("heap")[2:], soaked.values("python_blocks")[2:]
     assert set(heap) == {heap[0]}
     # CPython up to 3.10 takes two for a function of soak's that runs for the 1,024th time.
@@ -207,12 +207,12 @@ def test_other_interpreters_collect_garbage_and_leave_nothing_behind(tmp_path: P
 def test_other_interpreters_still_see_that_gc_is_held_off(tmp_path: Path, python: Path):
     text = "import gc\ngc.freeze()\ndef cycle(state): pass\n"
 
-    assert soak_driver(tmp_path, text, str(python), iterations=64).course.gc_held_off
+    assert soak_driver(tmp_path, text, str(python), iterations=64).observed.gc_held_off
 
 
 @pytest.mark.parametrize("python", OTHERS, ids=lambda python: python.parts[-3])
 def test_other_interpreters_say_where_a_driver_failed(tmp_path: Path, python: Path):
-    failure = soak_driver(tmp_path, "def cycle(state):\n    1 / 0\n", str(python)).course.failure
+    failure = soak_driver(tmp_path, "def cycle(state):\n    1 / 0\n", str(python)).observed.failure
 
     assert failure is not None
     assert (failure.phase, failure.cycle, failure.detail) == ("cycle", 1, "ZeroDivisionError: division by zero")
@@ -283,7 +283,7 @@ def test_the_second_pass_names_the_line_that_grows(tmp_path: Path):
     file = tmp_path / "it.tracemalloc"
 
     trace = trace_growth(
-        a_plan(find_targets(["drive_it.py:cycle"], tmp_path)[0], checkpoint_every=16), surroundings(tmp_path), file
+        a_plan(find_targets(["drive_it.py:cycle"], tmp_path)[0], checkpoint_every=16), context(tmp_path), file
     )
 
     top = trace.top[0]
@@ -305,7 +305,7 @@ def test_the_second_pass_of_what_does_not_grow_names_no_line_of_it(tmp_path: Pat
 
     trace = trace_growth(
         a_plan(find_targets(["drive_it.py"], tmp_path)[0], checkpoint_every=16),
-        surroundings(tmp_path),
+        context(tmp_path),
         tmp_path / "it.tracemalloc",
     )
 
@@ -318,7 +318,7 @@ def test_a_run_that_was_stopped_before_it_began_measures_nothing(tmp_path: Path)
     stopping = threading.Event()
     stopping.set()
 
-    course = soak_plan(a_plan(), tmp_path, stopping=stopping).course
+    observed = soak_plan(a_plan(), tmp_path, stopping=stopping).observed
 
-    assert course.stopped_by == "signal"
-    assert course.iterations < CYCLES
+    assert observed.stopped_by == "signal"
+    assert observed.iterations < CYCLES

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from running_builder import CYCLES, N_MIN, a_plan, soak_driver, soak_plan, soak_planted
 
-from soak.running.findings import make_result
+from soak.running.component.result import make_result
 from soak.running.interpreter import find_interpreter
 from soak.verdict import Verdict
 
@@ -37,9 +37,9 @@ def test_a_planted_leak_is_found_by_its_own_signal(
 ):
     """LEAK, decided by the signal that explains it, at the rate planted, with an interval that covers it."""
     soaked = soak_planted(tmp_path, kind, size, every)
-    result = make_result(a_plan(), soaked.course, None, find_interpreter(None))
+    result = make_result(a_plan(), soaked.observed, None, find_interpreter(None))
 
-    series = soaked.course.judgement.series[signal]
+    series = soaked.observed.judgement.series[signal]
     assert (result.verdict, result.decided_by) == (Verdict.LEAK, f"counter:{signal}")
     assert series.rate == pytest.approx(rate, abs=near)
     assert series.low is not None
@@ -53,14 +53,14 @@ def test_a_cycle_of_nothing_is_clean(tmp_path: Path):
     """The twin without a leak: every deciding signal was read and is CLEAN, the heap within 0.05 B per cycle."""
     soaked = soak_plan(a_plan(), tmp_path)
 
-    judgement = soaked.course.judgement
+    judgement = soaked.observed.judgement
     assert (judgement.verdict, judgement.decided_by) == (Verdict.CLEAN, "heap")
     assert {
         name: judgement.series[name].verdict for name in ("heap", "python_blocks", "fds", "threads", "children")
     } == (dict.fromkeys(("heap", "python_blocks", "fds", "threads", "children"), Verdict.CLEAN))
     assert abs(judgement.series["heap"].rate or 0) < 0.05
-    assert (soaked.course.iterations, soaked.course.stopped_by) == (CYCLES, "budget")
-    assert soaked.course.lost_rows == 0
+    assert (soaked.observed.iterations, soaked.observed.stopped_by) == (CYCLES, "budget")
+    assert soaked.observed.lost_rows == 0
 
 
 EVERY_32ND = "def cycle(state):\n    cycle.n += 1\n    if cycle.n % 32 == 0:\n        {}\ncycle.n = 0\n"
@@ -103,9 +103,9 @@ def test_a_drivers_own_leak_is_found_and_its_repaired_twin_is_clean(tmp_path: Pa
     """The way people write them: a list that is kept, a descriptor not closed, a process not waited for."""
     leaking, repaired, signal = TWINS[name]
 
-    found = soak_driver(tmp_path, leaking).course
+    found = soak_driver(tmp_path, leaking).observed
     # A thread's stack and arena come from malloc too: a few of its chunks more or less in 64 threads are no leak.
-    clean = soak_driver(tmp_path, repaired, tolerance_bytes=16.0).course
+    clean = soak_driver(tmp_path, repaired, tolerance_bytes=16.0).observed
 
     assert (found.judgement.verdict, found.judgement.decided_by) == (Verdict.LEAK, signal)
     assert found.failure is None
@@ -116,9 +116,9 @@ def test_a_leak_that_stands_ends_the_run_early(tmp_path: Path):
     """At the first look that counts, n_min, not after a million cycles."""
     soaked = soak_planted(tmp_path, "native", 106, iterations=10**9, early_stop=True, full_budget=True)
 
-    assert soaked.course.stopped_by == "verdict"
-    assert soaked.course.judgement.decided_at == N_MIN
-    assert N_MIN <= soaked.course.iterations < 10**8
+    assert soaked.observed.stopped_by == "verdict"
+    assert soaked.observed.judgement.decided_at == N_MIN
+    assert N_MIN <= soaked.observed.iterations < 10**8
 
 
 def test_a_component_that_is_clean_goes_on_to_the_end_of_a_budget_that_was_named(tmp_path: Path):
@@ -126,15 +126,15 @@ def test_a_component_that_is_clean_goes_on_to_the_end_of_a_budget_that_was_named
     named = soak_plan(a_plan(early_stop=True, full_budget=True, iterations=8 * N_MIN), tmp_path)
     usual = soak_plan(a_plan(early_stop=True, full_budget=False, iterations=10**9), tmp_path)
 
-    assert (named.course.stopped_by, named.course.iterations) == ("budget", 8 * N_MIN)
-    assert (usual.course.stopped_by, usual.course.judgement.verdict) == ("verdict", Verdict.CLEAN)
+    assert (named.observed.stopped_by, named.observed.iterations) == ("budget", 8 * N_MIN)
+    assert (usual.observed.stopped_by, usual.observed.judgement.verdict) == ("verdict", Verdict.CLEAN)
 
 
 def test_garbage_collection_that_is_off_makes_circular_garbage_the_components_leak(tmp_path: Path):
     """The result says that soak did not collect either, and calls the cause by its name."""
     soaked = soak_driver(tmp_path, TWINS["circle"][0])
-    result = make_result(a_plan(), soaked.course, None, find_interpreter(None))
+    result = make_result(a_plan(), soaked.observed, None, find_interpreter(None))
 
-    assert soaked.course.gc_held_off
+    assert soaked.observed.gc_held_off
     assert result.causes[0].kind == "reference-cycle"
     assert any("gc disabled" in message for message in result.messages)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tracking_builder import PLANTED, can_build, interpreters, line_of, soak_file, soak_planted, soak_text
 
-from soak.reporting.sentences import cause_sentence
+from soak.reporting.words import cause_sentence
 from soak.results import Cause, ComponentResult
 from soak.verdict import Verdict
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from soak.analysis.component import ComponentJudge, Judgement
 from soak.measurements import Reading
-from soak.running.supervisor import LEDGER_SIGNALS, REQUIRED_SIGNALS
+from soak.running.component.supervisor import LEDGER_SIGNALS, REQUIRED_SIGNALS
 from soak.verdict import Verdict
 
 CYCLES, N_MIN, EVERY = 4096, 512, 16

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from soak.results import Cause, ComponentResult
-from soak.running.findings import make_result
+from soak.running.component.ledger_reader import find_library
+from soak.running.component.result import make_result
+from soak.running.component.supervisor import RunContext, Supervisor
 from soak.running.interpreter import find_interpreter
-from soak.running.supervisor import Supervisor, Surroundings
-from soak.running.tracking import find_library
 from soak.settings import ComponentPlan
 from soak.targets import find_targets
 
@@ -57,7 +57,7 @@ def soak_file(file: Path, python: str | None = None, *, track: bool = True, **ch
     plan = replace(plan, **changes)
     interpreter = find_interpreter(python)
     library, reason = find_library() if track else (None, "--no-track")
-    course = Supervisor(plan, Surroundings(interpreter, file.parent, threading.Event(), library, reason)).run()
+    course = Supervisor(plan, RunContext(interpreter, file.parent, threading.Event(), library, reason)).run()
     return make_result(plan, course, None, interpreter)
 
 

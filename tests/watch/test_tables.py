@@ -15,7 +15,7 @@ from tracked_children import interpreters
 from soak.attribution.symbols import Symbols
 from soak.native.ledger import NATIVE, PYTHON_OBJ, STATE_NATIVE, STATE_PYTHON_DOMAINS, STATE_PYTHON_LINES, Checkpoint
 from soak.probes.tables import LiveTables, read_places
-from soak.running.preloaded import PreloadedTracker
+from soak.running.watch.preloaded import PreloadedTracker
 
 pytestmark = [pytest.mark.integration, pytest.mark.native]
 

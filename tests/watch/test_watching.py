@@ -8,12 +8,12 @@ from collections.abc import Iterable, Sequence
 import pytest
 
 from soak.probes.tables import LiveTables
+from soak.reporting.commands.watch import render_watch
 from soak.reporting.outcome import EXIT_CODES
-from soak.reporting.watch_text import render_watch
 from soak.results import ComponentResult
-from soak.running.watch_plan import WatchPlan, choose_samples
-from soak.running.watched import FROM_OUTSIDE
-from soak.running.watching import Watch
+from soak.running.watch.plan import WatchPlan, choose_samples
+from soak.running.watch.subject import FROM_OUTSIDE
+from soak.running.watch.watch import Watch
 from soak.verdict import Verdict
 
 N_MIN = 256

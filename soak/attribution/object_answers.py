@@ -1,0 +1,178 @@
+"""What the measured process itself says of objects that stay, after its last cycle (see soak.inside.objects.answers).
+
+An answer is of one site: the way from a root of Python to one of its objects, the cache on that way, or the ring of
+objects that only each other hold. And of the process: what its garbage collections find.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from soak.analysis.caches import Cache
+from soak.analysis.wording import count
+from soak.attribution.reference_cycles import describe_ring
+from soak.inside.objects.caches import NO_BOUND
+from soak.results import ChainNode, Garbage
+from soak.units import format_size
+
+_MODULE = "module "
+_LEFT_OUT = "..."
+_RECYCLED = ("list", "dict", "tuple", "float")
+_UNCOLLECTABLE = "module gc"
+
+
+@dataclass(frozen=True)
+class Link:
+    """An object on the way, as it is reached from the one before."""
+
+    name: str
+    """An attribute, an index or a key; of the first the variable; ``...`` where some are left out."""
+    what: str
+    type: str
+    size_bytes: int
+    site: int
+    """At which it was allocated; 0 where that is not known."""
+
+
+@dataclass(frozen=True)
+class SiteAnswer:
+    """What is said of one site's objects."""
+
+    chain: tuple[Link, ...] = ()
+    ring: tuple[Link, ...] = ()
+    cache: Cache | None = None
+
+    @property
+    def is_uncollectable(self) -> bool:
+        """Whether gc has found them to be garbage, and keeps them in gc.garbage."""
+        return bool(self.chain) and self.chain[0].name == _UNCOLLECTABLE
+
+    @property
+    def sites(self) -> tuple[int, ...]:
+        """The sites that it speaks of."""
+        return tuple(link.site for link in (*self.chain, *self.ring) if link.site)
+
+
+NO_ANSWER = SiteAnswer()
+
+
+@dataclass(frozen=True)
+class ObjectAnswers:
+    """All that a process has said."""
+
+    by_site: dict[int, SiteAnswer]
+    """By site."""
+    garbage: tuple[int, int, tuple[tuple[str, int], ...], tuple[Link, ...]] | None = None
+    """Cycles run without collections, garbage objects found after them, how many of each type, a ring."""
+    is_complete: bool = True
+    """All objects were walked through; else it would have taken too long or too much memory."""
+
+    @property
+    def garbage_sites(self) -> tuple[int, ...]:
+        """The sites that what is said of garbage speaks of."""
+        return tuple(link.site for link in self.garbage[3] if link.site) if self.garbage is not None else ()
+
+
+NO_ANSWERS = ObjectAnswers({})
+
+
+def read_object_answers(document: dict[str, Any], cycles: int) -> ObjectAnswers:
+    """Return what stands in an answer that was given after so many cycles.
+
+    Raises KeyError, TypeError or ValueError when it is something else.
+    """
+    by_site: dict[int, SiteAnswer] = {}
+    for site, nodes, cache, is_only_cache in document["chains"]:
+        is_only_holder = bool(is_only_cache and document["is_complete"])
+        seen = None if cache is None else _cache(cache, cycles, is_only_holder)
+        by_site[site] = SiteAnswer(_links(nodes), cache=seen)
+    for site, nodes in document["rings"]:
+        by_site[site] = replace(by_site.get(site, SiteAnswer()), ring=_links(nodes))
+    garbage = document["garbage"]
+    if garbage is None:
+        return ObjectAnswers(by_site, None, document["is_complete"])
+    cycles, objects, types, nodes = garbage
+    found = (cycles, objects, tuple((name, n) for name, n in types), _links(nodes))
+    return ObjectAnswers(by_site, found, document["is_complete"])
+
+
+def describe_chain(links: Sequence[Link]) -> tuple[str, ...]:
+    """Return the way in words, one step each: ``drive_it.cache, a dict of 600, 18.1 KiB``."""
+    expression, steps = "", []
+    for link in links:
+        if link.name == _LEFT_OUT:
+            expression += _LEFT_OUT
+            steps.append(_LEFT_OUT)
+            continue
+        expression += link.name.removeprefix(_MODULE)
+        if not link.name.startswith(_MODULE):
+            size = f", {format_size(link.size_bytes)}" if link.size_bytes else ""
+            steps.append(f"{expression}, {link.what}{size}")
+    return tuple(steps)
+
+
+def describe_largest_holder(links: Sequence[Link]) -> str | None:
+    """Return the step of the way that takes most memory by itself: the container that grows. None without one."""
+    holders = [number for number, link in enumerate(links[:-1]) if not link.name.startswith(_MODULE)]
+    if not holders:
+        return None
+    largest = max(holders, key=lambda number: links[number].size_bytes)
+    return describe_chain(links[: largest + 1])[-1]
+
+
+def draw_nodes(links: Sequence[Link], name_site: Callable[[int], str | None]) -> tuple[ChainNode, ...]:
+    """Return the links as a report has them, with the lines that allocated them."""
+    return tuple(
+        ChainNode(
+            link.name.removeprefix(_MODULE),
+            link.what,
+            link.type,
+            link.size_bytes or None,
+            name_site(link.site) if link.site else None,
+        )
+        for link in links
+    )
+
+
+def draw_chain(links: Sequence[Link], name_site: Callable[[int], str | None]) -> tuple[ChainNode, ...]:
+    """Return the way to what stays as a report has it; of holders that CPython recycles not who allocated them.
+
+    Its free lists hand out a list that an import made and dropped long ago, and the tracker names that import. What
+    stays in every cycle has used them up.
+    """
+    nodes = draw_nodes(links, name_site)
+    holders = (replace(node, allocated_at=None) if node.type in _RECYCLED else node for node in nodes[:-1])
+    return (*holders, *nodes[-1:])
+
+
+def describe_garbage(
+    object_answers: ObjectAnswers, most_at_once: int, name_site: Callable[[int], str | None]
+) -> Garbage | None:
+    """Return what collections find, or None when nothing was asked or found. ``most_at_once``: at a checkpoint."""
+    if object_answers.garbage is None or not object_answers.garbage[1]:
+        return None
+    cycles, objects, types, ring = object_answers.garbage
+    return Garbage(most_at_once, cycles, objects, dict(types), draw_nodes(ring, name_site))
+
+
+def garbage_messages(garbage: Garbage | None) -> tuple[str, ...]:
+    """Return what collections find as a sentence for a person; nothing when they find nothing."""
+    if garbage is None:
+        return ()
+    *others, last = [f"{count(number)} {name}" for name, number in garbage.types.items()]
+    types = f"{', '.join(others)} and {last}" if others else last
+    ring = f": {describe_ring(garbage.ring)}" if garbage.ring else ""
+    found = f"Collections of garbage find up to {count(garbage.most_at_once)} objects that refer to each other"
+    return (f"{found}: a peak, not a leak. {count(garbage.cycles)} cycles without one left {types}{ring}.",)
+
+
+def _links(nodes: Sequence[Sequence[Any]]) -> tuple[Link, ...]:
+    return tuple(Link(*node) for node in nodes)
+
+
+def _cache(said: Sequence[Any], cycles: int, is_only_holder: bool) -> Cache:
+    kind, name, capacity, filled, is_table, gained, watched_cycles = said
+    bound = None if capacity == NO_BOUND else capacity
+    return Cache(kind, name, bound, filled, cycles, gained, watched_cycles, is_only_holder, is_table)

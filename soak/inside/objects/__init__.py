@@ -1,0 +1,1 @@
+"""Answer questions about the objects of the measured process, after its last cycle."""

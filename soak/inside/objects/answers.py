@@ -1,0 +1,135 @@
+"""When measuring is over: answer what the parent asks about objects that stay, the caches that hold them, garbage.
+
+The question in the ring's text area is marshal of ``[(site, [(address, address of its type), ...]), ...]``, the site
+that grows most first; the answer is marshal of a dict:
+
+- ``chains``: ``(site, nodes, cache, is_only_cache)``: the way from a root to an object of the site, see
+  `soak.inside.objects.holders`; ``cache``: None, or the cache on that way as (kind, name, capacity, entries, whether
+  the object is the cache itself, entries gained in the cycles run meanwhile, those cycles); ``is_only_cache``: nothing
+  but bounded caches holds any of the objects;
+- ``rings``: ``(site, nodes)``: objects that only each other hold, from one back to itself;
+- ``garbage``: None, or what a collection found, as `soak.inside.objects.reference_cycles` has it;
+- ``is_complete``: all objects were walked through.
+
+In a node the address has become the site at which the object was allocated, 0 where that is not known.
+"""
+
+from __future__ import annotations
+
+import marshal
+
+from soak.inside import counters, ring
+from soak.inside.objects.caches import Recogniser
+from soak.inside.objects.holders import Walk
+from soak.inside.objects.reference_cycles import collect_garbage, find_objects, find_ring
+
+TYPE_CHECKING = False  # importing typing would be resident in every measured process
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from soak.inside.objects.holders import Node
+
+    Question = list[tuple[int, list[tuple[int, int]]]]
+
+_CYCLES_AT_ONCE, _ENOUGH_ENTRIES, _MOST_WATCHED_CYCLES = 8, 8, 1024
+_GARBAGE_CYCLES = 64
+_UNCOLLECTABLE = "module gc"
+"""The root of what gc has found and does not free: gc.garbage."""
+
+
+def answer(
+    area: ring.Ring, roots: list[tuple[str, Any]], run_cycles: Callable[[int], int], site_of: Callable[[int], int]
+) -> None:
+    """Answer in the text area, and say so in WORD_ANSWERED.
+
+    ``roots``: names and objects to begin with. ``run_cycles``: runs some more cycles, which nobody measures, at most as
+    many as it is told, and returns how many. ``site_of``: returns the site of the object at an address.
+    """
+    asked = area.words[ring.WORD_ASKED]
+    question = marshal.loads(area.read_text()) if asked & ring.ASKED_OBJECTS else []
+    found = _look_for(question, roots, run_cycles, site_of)
+    if asked & ring.ASKED_GARBAGE and counters.soak_may_collect():
+        found["garbage"] = collect_garbage(lambda: run_cycles(_GARBAGE_CYCLES), lambda nodes: _placed(nodes, site_of))
+    content = marshal.dumps(found, 2)
+    while len(content) > ring.TEXT_BYTES:
+        (found["chains"] or found["rings"]).pop()
+        content = marshal.dumps(found, 2)
+    area.write_text(content)
+    area.words[ring.WORD_ANSWERED] = 1
+
+
+def _look_for(
+    question: Question, roots: list[tuple[str, Any]], run_cycles: Callable[[int], int], site_of: Callable[[int], int]
+) -> dict[str, Any]:
+    found, holding = _find_chains(question, roots, site_of)
+    # By now nothing of ours holds anything but the caches, so that the cycles find all as they left it.
+    gained = _watch_filling(holding, run_cycles)
+    found["chains"] = [
+        (site, nodes, cache and cache + gained[site], only) for site, nodes, cache, only in found["chains"]
+    ]
+    return found
+
+
+def _watch_filling(holding: dict[int, Any], run_cycles: Callable[[int], int]) -> dict[int, tuple[int, int]]:
+    """Run cycles until each cache has gained some entries, or is full; return by site how many, and the cycles."""
+    recogniser = Recogniser()
+    before = {site: recogniser.entries_of(cache) for site, cache in holding.items()}
+    gained = dict.fromkeys(holding, (0, 0))
+    cycles = 0
+    while any(entries < _ENOUGH_ENTRIES for entries, _ in gained.values()) and cycles < _MOST_WATCHED_CYCLES:
+        done = run_cycles(_CYCLES_AT_ONCE)
+        cycles += done
+        for site, cache in holding.items():
+            if gained[site][0] < _ENOUGH_ENTRIES:
+                gained[site] = recogniser.entries_of(cache) - before[site], cycles
+        if done < _CYCLES_AT_ONCE or all(map(recogniser.is_full, holding.values())):
+            break
+    return gained
+
+
+def _find_chains(
+    question: Question, roots: list[tuple[str, Any]], site_of: Callable[[int], int]
+) -> tuple[dict[str, Any], dict[int, Any]]:
+    """Return what is found of each site's objects, and by site the cache that holds them."""
+    walk = Walk({address: kind for _, samples in question for address, kind in samples})
+    if question:
+        walk.go(roots)
+    positions = {id(target): position for target, position in walk.arrived}
+    # What stays may be the table of a cache, for which the cache itself was asked about.
+    direct = {id(target) for target, at in walk.arrived[: walk.direct] if not walk.is_bounded_cache(at)}
+    chains, rings, holding = [], [], {}
+    for site, samples in question:
+        here = [address for address, _ in samples if address in positions]
+        if not here:
+            continue
+        target = next((address for address in here if address in direct), here[-1])
+        cache = walk.cache_of(positions[target])
+        if cache is not None:
+            holding[site] = cache[0]
+        nodes = walk.describe(positions[target])
+        only_cache, is_table = not direct.intersection(here), walk.is_bounded_cache(positions[target])
+        chains.append((site, _placed(nodes, site_of), cache and (*cache[1], is_table), only_cache))
+        if nodes[0][0] == _UNCOLLECTABLE:
+            rings.append((site, _placed(find_ring(walk.object_at(positions[target])), site_of)))
+    if not counters.soak_may_collect():
+        rings += _rings_of(question, positions, site_of)
+    return {"chains": chains, "rings": rings, "garbage": None, "is_complete": walk.is_complete}, holding
+
+
+def _rings_of(
+    question: Question, reached: dict[int, int], site_of: Callable[[int], int]
+) -> list[tuple[int, list[Node]]]:
+    """Return a ring for each site none of whose objects was reached: with gc off, only each other may hold them."""
+    unreached = [(site, dict(samples)) for site, samples in question if not any(a in reached for a, _ in samples)]
+    objects = find_objects({address: kind for _, samples in unreached for address, kind in samples.items()})
+    rings = []
+    for site, samples in unreached:
+        nodes = next((found for found in map(find_ring, map(objects.get, samples)) if found), None)
+        if nodes is not None:
+            rings.append((site, _placed(nodes, site_of)))
+    return rings
+
+
+def _placed(nodes: list[Node], site_of: Callable[[int], int]) -> list[Node]:
+    return [(*node[:4], site_of(node[4]) if node[4] else 0) for node in nodes]

@@ -1,0 +1,275 @@
+"""Say who holds objects that stay, after measuring is over: the way to each from a module, a variable or a frame.
+
+The parent has found blocks that stay, and the addresses of the objects in them. No address is ever followed here: all
+objects that can be reached are walked through, by the traversal that gc itself uses, and those at the addresses asked
+for are recognised when they come along. So an object that has died meanwhile is not found, and nothing can crash. gc's
+own list of objects is not used, for tuples and dicts of plain values are not in it.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+import time
+from array import array
+
+from soak.inside.objects import caches
+
+TYPE_CHECKING = False  # importing typing would be resident in every measured process
+if TYPE_CHECKING:
+    from types import FrameType
+    from typing import Any
+
+    Node = tuple[str, str, str, int, int]
+    """Name in what comes before, what it is, its type, its size in bytes, its address (0: nodes that are left out)."""
+
+LONGEST_S, LONGEST_IN_CACHES_S = 1.5, 0.5
+MOST_OBJECTS = 3_000_000
+_LOOK_AT_CLOCK_EVERY = 4096
+_LONGEST_REPR = 60
+_LONGEST_NAME = 80
+_MOST_NODES = 10
+_PLAIN = (bytes, bytearray, str, int, float, complex, bool, type(None))
+_SIZED = (list, tuple, dict, set, frozenset, bytes, bytearray, str)
+_FUNCTION = type(lambda: None)
+_MODULE = type(sys)
+_CELL = type((lambda cell: lambda: cell)(0).__closure__[0])  # type: ignore[index]
+_METHOD_OF_C = type(object.__sizeof__)
+
+
+class Walk:
+    """Breadth first through all that can be reached; holds every object it has met.
+
+    What a bounded cache holds is followed last: an object that is met only then is held by bounded caches alone.
+    """
+
+    def __init__(self, wanted: dict[int, int]) -> None:
+        """Look for objects. ``wanted``: the address of each and that of its type."""
+        self._wanted = wanted
+        self._met: list[Any] = []
+        self._before = array("q")  # position of the holder, or -1 - number of the root
+        self._names: list[str] = []
+        self._caches = caches.Recogniser()
+        self._closed: set[int] = set()
+        self._may_close = True
+        self._next = 0
+        self.arrived: list[tuple[Any, int]] = []
+        self.direct = 0
+        """So many of those that arrived have a way to them that leads through no bounded cache."""
+        self.is_complete = False
+        """Whether everything outside of bounded caches was walked through, or all was found."""
+        self._seen: set[int] = {id(wanted), id(self), id(self.__dict__), id(sys._getframe()), id(sys._getframe(1))}
+        self._seen.update(map(id, self.__dict__.values()))
+        self._seen.add(id(self._seen))
+
+    def go(self, roots: list[tuple[str, Any]]) -> None:
+        """Follow all references until every wanted object was met, or it takes too long or too much memory.
+
+        ``roots``: names and objects to begin with; modules and the variables of all frames come after them.
+        """
+        for name, root in [*roots, *_modules(), *_variables(sys._getframe(1))]:
+            self._names.append(name)
+            self._meet(root, -len(self._names))
+        self.is_complete = self._follow(LONGEST_S)
+        self.direct = len(self.arrived)
+        self._may_close = False
+        for position in sorted(self._closed):
+            for referent in gc.get_referents(self._met[position]):
+                if id(referent) not in self._seen:
+                    self._meet(referent, position)
+        self._follow(LONGEST_IN_CACHES_S)
+
+    def describe(self, position: int) -> list[Node]:
+        """Return the nodes from the root to an object, without those that nobody writes down."""
+        return describe_way(self._names[-1 - self._before[self._way(position)[0]]], self._objects(position))
+
+    def is_bounded_cache(self, position: int) -> bool:
+        """Whether an object that was met is itself a cache that can only hold so much."""
+        return position in self._closed
+
+    def cache_of(self, position: int) -> tuple[Any, caches.Cache] | None:
+        """Return the last cache on the way to an object, itself included, and what it is; None when there is none."""
+        for place in reversed(self._way(position)):
+            found = self._caches.describe(self._met[place])
+            if found is not None:
+                kind, name, capacity, entries = found
+                name = name or "".join(node[0] for node in self.describe(place)).replace("module ", "")
+                return self._met[place], (kind, name[:_LONGEST_NAME], capacity, entries)
+        return None
+
+    def object_at(self, position: int) -> Any:
+        """Return the object itself."""
+        return self._met[position]
+
+    def _way(self, position: int) -> list[int]:
+        way = [position]
+        while self._before[way[-1]] >= 0:
+            way.append(self._before[way[-1]])
+        return way[::-1]
+
+    def _objects(self, position: int) -> list[Any]:
+        return [self._met[place] for place in self._way(position)]
+
+    def _follow(self, longest_s: float) -> bool:
+        deadline_s = time.monotonic() + longest_s
+        met, seen, meet, closed, looked_at = self._met, self._seen, self._meet, self._closed, 0
+        while self._next < len(met) and len(self.arrived) < len(self._wanted):
+            position = self._next
+            self._next += 1
+            if position in closed:
+                continue
+            referents = gc.get_referents(met[position])
+            for first in range(0, len(referents), _LOOK_AT_CLOCK_EVERY):
+                for referent in referents[first : first + _LOOK_AT_CLOCK_EVERY]:
+                    if id(referent) not in seen:
+                        meet(referent, position)
+                looked_at += min(len(referents) - first, _LOOK_AT_CLOCK_EVERY)
+                if looked_at >= _LOOK_AT_CLOCK_EVERY:
+                    looked_at = 0
+                    if time.monotonic() > deadline_s or len(met) > MOST_OBJECTS:
+                        return False
+            looked_at += 1
+        return True
+
+    def _meet(self, referent: Any, before: int) -> None:
+        address, kind = id(referent), type(referent)
+        is_wanted = address in self._wanted
+        if (kind in _PLAIN and not is_wanted) or address in self._seen:
+            return
+        self._seen.add(address)
+        self._met.append(referent)
+        self._before.append(before)
+        may_be_cache = kind in self._caches.types or address in self._caches.dicts
+        if may_be_cache and self._may_close and self._caches.is_bounded(referent):
+            self._closed.add(len(self._met) - 1)
+        if is_wanted and self._wanted[address] == id(kind):
+            self.arrived.append((referent, len(self._met) - 1))
+
+
+def describe_way(root: str, way: list[Any]) -> list[Node]:
+    """Return the nodes of a way from one object to another, each held by the one before; ``root``: the first's name.
+
+    A module's dict, an instance's and a closure's cells are no nodes: nobody writes them down. Of a long way the middle
+    is left out.
+    """
+    nodes = [_node(root, way[0])]
+    name = ""
+    for number in range(1, len(way)):
+        holder, held = way[number - 1], way[number]
+        written = _name_of(way[number - 2] if number > 1 else None, holder, held)
+        name += written or ""
+        # A closure's variable is the function's name for what its cell holds.
+        if type(held) is not _CELL and (written is not None or type(holder) is _CELL):
+            nodes.append(_node(name, held))
+            name = ""
+    if len(nodes) > _MOST_NODES:
+        half = _MOST_NODES // 2
+        left_out = "%d steps left out" % (len(nodes) - 2 * half)
+        nodes[half:-half] = [("...", left_out, "", 0, 0)]
+    return nodes
+
+
+def _node(name: str, held: Any) -> Node:
+    return name[:_LONGEST_NAME], _what(held), type(held).__name__, _size_of(held), id(held)
+
+
+def _modules() -> list[tuple[str, Any]]:
+    return [("module " + name, module) for name, module in list(sys.modules.items()) if type(module) is _MODULE]
+
+
+def _variables(frame: FrameType | None) -> list[tuple[str, Any]]:
+    """Return the variables of all frames but soak's own that look for them: running frames are not traversed."""
+    frames = [frame] + [other for thread, other in sys._current_frames().items()]
+    found = []
+    for first in frames:
+        frame = first
+        while frame is not None:
+            if frame.f_code.co_filename not in _OWN_FILES:
+                where = " of " + frame.f_code.co_name
+                found += [(name + where, value) for name, value in dict(frame.f_locals).items()]
+            frame = frame.f_back
+    return found
+
+
+_OWN_FILES = {__file__, __file__.replace("holders.py", "answers.py")}
+
+
+def _name_of(owner: Any, holder: Any, held: Any) -> str | None:
+    """Return how ``held`` is reached from ``holder``, in which ``owner`` holds that; None for what is not written."""
+    kind = type(holder)
+    if kind is dict:
+        name = _key_of(holder, held)
+        named = issubclass(type(owner), (type, _MODULE)) or (owner is not None and _attributes(owner) is holder)
+        return "." + name[2:-2] if named and name[:2] == "['" else name
+    if kind is tuple:
+        index = next((number for number, item in enumerate(holder) if item is held), 0)
+        if type(owner) is _FUNCTION and owner.__closure__ is holder:
+            return "." + owner.__code__.co_freevars[index]
+        return "[%d]" % index
+    if kind is _CELL or (kind is _FUNCTION and held is holder.__closure__) or held is _attributes(holder):
+        return None
+    if kind is list:
+        index = next((number for number, item in enumerate(holder) if item is held), -1)
+        return "[%d]" % index if index >= 0 else "[...]"
+    if kind in (set, frozenset):
+        return "{...}"
+    if kind is caches.LRU_CACHE:
+        return "(...)"  # as its answers are asked for
+    attributes = _attributes(holder)
+    if type(attributes) is dict:
+        name = _key_of(attributes, held)
+        if name[:2] == "['":
+            return "." + name[2:-2]
+    return "->"
+
+
+def _attributes(holder: Any) -> Any:
+    try:
+        return object.__getattribute__(holder, "__dict__")
+    except Exception:
+        return None
+
+
+def _key_of(holder: dict[Any, Any], held: Any) -> str:
+    for key, value in holder.items():
+        if value is held:
+            return "[%s]" % _short(key) if type(key) in _PLAIN else "[...]"
+    return ", its key"
+
+
+def _what(held: Any) -> str:
+    """Return the type of an object, its length and the beginning of its value where asking runs no foreign code."""
+    kind = type(held)
+    if kind is caches.LRU_CACHE:
+        info = held.cache_info()
+        bound = "without a bound" if info.maxsize is None else "of %d" % info.maxsize
+        return "an lru_cache %s, %d filled" % (bound, info.currsize)
+    name = kind.__name__
+    text = "%s %s" % ("an" if name[0] in "aeiouAEIOU" else "a", name)
+    if kind in _SIZED:
+        text += " of " + format(len(held), ",")
+    if kind in _PLAIN:
+        text += ": " + _short(held)
+    if kind is _FUNCTION:
+        text += " %s" % held.__qualname__[:_LONGEST_REPR]
+    if kind.__module__ == "numpy" and name == "ndarray":
+        text += " %s %s" % (held.shape, held.dtype)
+    return text
+
+
+def _size_of(held: Any) -> int:
+    """Return the bytes that an object takes by itself; 0 where asking would run the component's own code."""
+    asked = type.__getattribute__(type(held), "__sizeof__")
+    try:
+        return sys.getsizeof(held) if type(asked) is _METHOD_OF_C else 0
+    except Exception:
+        return 0
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, (bytes, bytearray, str)):
+        value = value[:_LONGEST_REPR]
+    elif type(value) is int and value.bit_length() > 200:
+        return "a large int"
+    text = repr(value)
+    return text if len(text) <= _LONGEST_REPR else text[: _LONGEST_REPR - 3] + "..."

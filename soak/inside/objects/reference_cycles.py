@@ -1,0 +1,112 @@
+"""Reference cycles: the way from an object back to itself, and what garbage a collection finds."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections import deque
+
+from soak.inside.objects.holders import describe_way
+
+TYPE_CHECKING = False  # importing typing would be resident in every measured process
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from soak.inside.objects.holders import Node
+
+    Garbage = tuple[int, int, list[tuple[str, int]], list[Node]]
+    """Cycles run, objects found, how many of each type (most first), the nodes of one ring."""
+
+LONGEST_S = 0.2
+_MOST_OBJECTS = 20_000
+_MOST_TRIED = 50
+_MOST_TYPES = 6
+_CONTAINERS = (dict, list, tuple, set, frozenset)
+
+
+def find_ring(target: Any) -> list[Node]:
+    """Return the nodes of the shortest way from an object back to itself, its own type first and last; [] for none."""
+    deadline_s = time.monotonic() + LONGEST_S
+    before: dict[int, tuple[Any, int]] = {}  # address: the object, and the address of its holder
+    waiting = deque([target])
+    while waiting and len(before) < _MOST_OBJECTS and time.monotonic() < deadline_s:
+        holder = waiting.popleft()
+        for referent in gc.get_referents(holder):
+            if referent is target:
+                return describe_way("", _turned(_way_to(holder, target, before)))
+            if id(referent) not in before and gc.is_tracked(referent) and not issubclass(type(referent), type):
+                before[id(referent)] = (referent, id(holder))
+                waiting.append(referent)
+    return []
+
+
+def find_objects(wanted: dict[int, int]) -> dict[int, Any]:
+    """Return those objects that gc knows at these addresses, by address. ``wanted``: addresses and those of types."""
+    return {
+        id(found): found for found in gc.get_objects() if id(found) in wanted and id(type(found)) == wanted[id(found)]
+    }
+
+
+def collect_garbage(run_cycles: Callable[[], int], placed: Callable[[list[Node]], list[Node]]) -> Garbage:
+    """Run some cycles without collections, collect, and say what the collection found. gc is then as it was.
+
+    ``placed``: asked for the ring's nodes while its objects are still there.
+    """
+    was_enabled, flags, before = gc.isenabled(), gc.get_debug(), len(gc.garbage)
+    gc.collect()
+    gc.disable()
+    try:
+        cycles = run_cycles()
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+    finally:
+        gc.set_debug(flags)
+        found = gc.garbage[before:]
+        del gc.garbage[before:]
+        if was_enabled:
+            gc.enable()
+    said = cycles, len(found), _count_types(found), placed(_first_ring(found))
+    del found
+    gc.collect()
+    return said
+
+
+def _count_types(found: list[Any]) -> list[tuple[str, int]]:
+    counts: dict[str, int] = {}
+    for garbage in found:
+        name = type(garbage).__name__
+        counts[name] = counts.get(name, 0) + 1
+    return sorted(counts.items(), key=lambda item: -item[1])[:_MOST_TYPES]
+
+
+def _first_ring(found: list[Any]) -> list[Node]:
+    """Return a ring of objects that people name, if there is one, else of any."""
+    named = [garbage for garbage in found if type(garbage) not in _CONTAINERS][:_MOST_TRIED]
+    deadline_s = time.monotonic() + LONGEST_S
+    for garbage in [*named, *found[:_MOST_TRIED]]:
+        ring = find_ring(garbage)
+        if ring or time.monotonic() > deadline_s:
+            return ring
+    return []
+
+
+def _way_to(holder: Any, target: Any, before: dict[int, tuple[Any, int]]) -> list[Any]:
+    way = [target]
+    while holder is not target:
+        way.append(holder)
+        address = before[id(holder)][1]
+        holder = target if address == id(target) else before[address][0]
+    way.append(target)
+    return way[::-1]
+
+
+def _turned(way: list[Any]) -> list[Any]:
+    """Return the same ring, begun at an object that people name where there is one."""
+    ring = way[:-1]
+    start = next((n for n, held in enumerate(ring) if _is_named(held)), 0)
+    return [*ring[start:], *ring[: start + 1]]
+
+
+def _is_named(held: Any) -> bool:
+    return type(held) not in _CONTAINERS and type(held).__name__ not in ("cell", "function", "method")

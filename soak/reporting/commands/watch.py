@@ -1,0 +1,72 @@
+"""What a watch says: rates per sample, and per hour where that is what a person asks for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+from soak.measurements import SIGNALS
+from soak.reporting import words as say
+from soak.results import Cause, ComponentResult, SignalResult
+from soak.running.watch.subject import FROM_OUTSIDE
+from soak.units import format_count, format_duration, format_size
+from soak.verdict import Verdict
+
+_HOUR_S = 3600.0
+_MOST_CAUSES, _MOST_FRAMES = 5, 8
+_CALLS = re.compile(r"((?:per|every|every [\d.,]+) )call(?=s?\b)")
+
+
+def render_watch(result: ComponentResult, every_s: float) -> str:
+    """Write the verdict, every signal with its first and last value and rate, and what else there is to say."""
+    noun = "sample" if result.pacing.interval_s else "mark"
+    period_s = every_s if noun == "sample" else result.pacing.mean_period_s or 0.0
+    paced = f"one every {format_duration(every_s)}" if noun == "sample" else f"in {format_duration(result.seconds)}"
+    ended = ", until it ended" if result.stopped_by == "ended" and result.failure is None else ""
+    ran = f"{say.count_words(result.iterations, noun)}, {paced}{ended}"
+    lines = [f"{say.verdict_words(result)}  {result.name}: {ran}", _sentence(result, period_s)]
+    lines += [_row(name, signal, noun) for name, signal in result.signals.items()]
+    lines += result.messages
+    lines += _causes(result.causes, noun)
+    caveat = say.caveat_sentence(result)
+    if caveat is not None:
+        lines.append(caveat.replace("calls", f"{noun}s"))
+    if result.verdict in (Verdict.INCONCLUSIVE, Verdict.SETTLING) and result.needed_iterations:
+        more_s = result.needed_iterations * period_s
+        lines.append(f"{format_count(result.needed_iterations)} more {noun}s would tell: {format_duration(more_s)}.")
+    if result.tracker.active or result.tracker.reason != FROM_OUTSIDE:
+        lines.append(say.tracker_sentence(result.tracker))
+    return say.printable("\n".join(line for line in lines if line)) + "\n"
+
+
+def _causes(causes: tuple[Cause, ...], noun: str) -> Iterator[str]:
+    """Tell of the places that are proven, or where there is none of those that are suspected."""
+    told = ([cause for cause in causes if cause.confirmed] or list(causes))[:_MOST_CAUSES]
+    for cause in told:
+        # "One every sample" is no help where there are several.
+        several = cause.requested_size is None and (cause.blocks_per_iteration or 0.0) > 1
+        sentence = say.cause_sentence(replace(cause, every=None) if several else cause)
+        told_in = _CALLS.sub(rf"\g<1>{noun}", sentence)
+        yield f"{told_in} {cause.advice.replace('cycle', noun)}"
+        yield from (f"    {line}" for line in say.where_lines(cause, _MOST_FRAMES))
+    if len(told) < len(causes):
+        yield f"{say.count_words(len(causes) - len(told), 'more place')} may grow: --json names them all."
+
+
+def _sentence(result: ComponentResult, period_s: float) -> str:
+    growth = result.growth
+    if result.verdict is not Verdict.LEAK or growth is None or growth.per_iteration is None or not period_s:
+        return result.why
+    hourly = growth.per_iteration * _HOUR_S / period_s
+    unit = format_size(hourly) if growth.unit == "bytes" else f"{say.short_number(hourly)} {growth.unit}"
+    return f"{result.why} That is {unit} per hour."
+
+
+def _row(name: str, signal: SignalResult, noun: str) -> str:
+    assert signal.first is not None
+    assert signal.last is not None
+    shown = format_size if signal.unit == "bytes" else say.short_number
+    rate = say.signal_cell(signal).replace("/cycle", f"/{noun}")
+    title = SIGNALS[name].title if name in SIGNALS else name
+    return f"  {title:<24} {shown(signal.first):>10} → {shown(signal.last):<10} {rate}  {signal.verdict}"

@@ -1,0 +1,74 @@
+"""``junit.xml``: a test case per component, red exactly where soak's exit code is not 0."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree as ET
+
+from soak.reporting import words as say
+from soak.reporting.outcome import component_exit_code, excuse, known_fingerprints
+from soak.reporting.words.paths import short_frame
+from soak.results import ComponentResult, RunResult
+from soak.verdict import Verdict
+
+
+def render_junit(result: RunResult) -> str:
+    """Write a run as JUnit XML.
+
+    LEAK, SETTLING and INCONCLUSIVE are failures and FAILED is an error, as each makes the exit code other than 0. A
+    component that does not count (gate off, growth listed as known) is skipped with its verdict as the message.
+    """
+    known = known_fingerprints(result)
+    codes = [component_exit_code(component, known) for component in result.components]
+    errors = sum(c.verdict is Verdict.FAILED and code != 0 for c, code in zip(result.components, codes, strict=True))
+    suite = ET.Element(
+        "testsuite",
+        name="soak",
+        tests=str(len(codes)),
+        failures=str(sum(code != 0 for code in codes) - errors),
+        errors=str(errors),
+        skipped=str(sum(excuse(component, known) is not None for component in result.components)),
+        time=f"{sum(component.seconds for component in result.components):.3f}",
+        timestamp=result.started,
+    )
+    properties = ET.SubElement(suite, "properties")
+    for name, value in (
+        ("run", result.run),
+        ("soak", result.soak),
+        ("controls", say.controls_sentence(result.controls)),
+    ):
+        ET.SubElement(properties, "property", name=name, value=say.printable(value))
+    for component in result.components:
+        suite.append(_case(component, excuse(component, known)))
+    totals = {name: suite.get(name, "") for name in ("name", "tests", "failures", "errors", "skipped", "time")}
+    suites = ET.Element("testsuites", totals)
+    suites.append(suite)
+    ET.indent(suites)
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{ET.tostring(suites, encoding="unicode")}\n'
+
+
+def _case(component: ComponentResult, excused: str | None) -> ET.Element:
+    case = ET.Element("testcase", classname="soak", name=say.printable(component.name), time=f"{component.seconds:.3f}")
+    file = component.target.partition(":")[0]
+    if file.endswith(".py"):
+        case.set("file", say.printable(file))  # viewers lead there
+    sentence = say.printable(say.component_sentence(component))
+    if excused is not None:
+        message = f"{component.verdict}: {sentence} {say.excuse_sentence(excused)}"
+        ET.SubElement(case, "skipped", message=message)
+    elif component.verdict is not Verdict.CLEAN:
+        kind = "error" if component.verdict is Verdict.FAILED else "failure"
+        problem = ET.SubElement(case, kind, type=str(component.verdict), message=sentence)
+        problem.text = say.printable(_evidence(component))
+    output = ET.SubElement(case, "system-out")
+    output.text = say.printable("\n".join(text for text in (sentence, component.output_tail) if text))
+    return case
+
+
+def _evidence(component: ComponentResult) -> str:
+    texts = [component.why, say.caveat_sentence(component), say.needed_sentence(component)]
+    if component.failure is not None:
+        texts += [component.failure.detail, *component.failure.stack]
+    for cause in component.causes:
+        texts += [say.cause_sentence(cause), cause.advice, *(f"  {short_frame(frame)}" for frame in cause.stack)]
+        texts += [f"  held by {holder}" for holder in cause.held_by]
+    return "\n".join(text for text in texts if text)

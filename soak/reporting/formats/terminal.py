@@ -1,0 +1,233 @@
+"""What a person sees in the terminal: progress while a run goes on, and its results."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterable
+from types import TracebackType
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from soak.reporting import words as say
+from soak.reporting.outcome import excuse, known_fingerprints
+from soak.reporting.words.audit import growth_sentence
+from soak.results import ComponentResult, RunResult
+from soak.units import format_count, format_duration
+from soak.verdict import Verdict
+
+STYLES = {
+    Verdict.LEAK: "bold red",
+    Verdict.CLEAN: "green",
+    Verdict.SETTLING: "cyan",
+    Verdict.INCONCLUSIVE: "yellow",
+    Verdict.FAILED: "bold magenta",
+}
+_REDRAW_S = 0.1
+_BAR_WIDTH = 24
+_MOST_FRAMES = 12
+_MOST_CAUSES = 3
+_NARROW, _WIDE = 100, 120
+"""Columns of a terminal. A narrower one gets rates without their intervals, only a wide one what decided and why; what
+is not clean is explained below the table."""
+_ENDLESS = 10_000
+"""Columns where a line may be as long as it is."""
+
+
+def print_result(result: RunResult, console: Console) -> None:
+    """Print a run for a person: a table of verdicts, what is known of those that are not clean, the run in a sentence.
+
+    The very first line says so when the controls failed or the run did not come to its end. Nothing that comes from
+    the run is taken for rich's markup, and its control characters do not reach the terminal. On a terminal sentences
+    are wrapped between words; lines of a stack never are, so that their paths can be opened and copied. Into a pipe or
+    a file nothing is wrapped: a sentence is a line, for grep.
+    """
+    known = known_fingerprints(result)
+    console = with_whole_lines(console)
+    controls = say.controls_sentence(result.controls)
+    controls_failed = result.controls is not None and not result.controls.ok
+    if controls_failed:
+        _print(console, _text(controls, "bold red"))
+    if unfinished := say.state_sentence(result):
+        _print(console, _text(unfinished, "bold yellow"))
+    if result.components:
+        console.print(_verdicts(result, known, console))
+    for component in result.components:
+        _explain(component, excuse(component, known), console)
+    console.print()
+    if result.parts is not None:
+        parts = say.parts_sentence(result.parts)
+        _print(console, _text(f"parts: {parts} {say.combination_sentence(result.parts)}"))
+    if not controls_failed:
+        _print(console, _text(controls, "dim"))
+    _print(console, _text(say.headline(result), "bold"))
+
+
+def with_whole_lines(console: Console) -> Console:
+    """Return the console where it is a terminal, else one for the same file that leaves lines as long as they are."""
+    return console if console.is_terminal else Console(file=console.file, width=_ENDLESS)
+
+
+class ProgressDisplay:
+    """Shows a run while it goes on: a line per component at work, and one that stays for each that is done.
+
+    On a terminal the lines at work are redrawn at most ten times a second, by the caller's own thread (soak starts
+    none to measure). Elsewhere (a pipe, a log file) only the line of each finished component is written. To be used
+    as a context manager; several components may be at work at once.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+        self._at_work: dict[str, RenderableType] = {}
+        self._places: dict[str, str] = {}
+        self._drawn_at = float("-inf")
+
+    def __enter__(self) -> ProgressDisplay:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def begin(self, component: str, position: int, total: int, note: str = "starting") -> None:
+        """Say that ``component``, the ``position``-th of ``total`` (from 1), is at work."""
+        self._places[component] = f"{position}/{total}"
+        self._show(component, _work_line(self._places[component], component, note))
+
+    def update(self, component: str, cycles: int, elapsed_s: float, budget_s: float | None, note: str) -> None:
+        """Show how far a component is; ``budget_s`` is None where the budget is not a time."""
+        spent = format_duration(elapsed_s) + ("" if budget_s is None else f" of {format_duration(budget_s)}")
+        words = "  ".join(word for word in (say.count_words(cycles, "cycle"), spent, note) if word)
+        bar = (
+            None if not budget_s else ProgressBar(total=budget_s, completed=min(elapsed_s, budget_s), width=_BAR_WIDTH)
+        )
+        self._show(component, _work_line(self._places.get(component, ""), component, words, bar))
+
+    def done(self, result: ComponentResult) -> None:
+        """Write the line of a finished component, which stays."""
+        self.end(result.name, result.verdict, say.component_sentence(result))
+
+    def end(self, component: str, verdict: Verdict | None, sentence: str) -> None:
+        """Write a line that stays in place of a component at work; ``verdict``: None when there is none."""
+        self._at_work.pop(component, None)
+        place = self._places.pop(component, "")
+        words, style = (f"{say.SYMBOLS[verdict]} {verdict:<12} ", STYLES[verdict]) if verdict else (f"{'–':<15}", "dim")
+        self._redraw()
+        line = Text.assemble((f"{place:>7} ", "dim"), (words, style), _plain(sentence))
+        self._console.print(line, soft_wrap=not self._console.is_terminal)
+
+    def _show(self, component: str, line: RenderableType) -> None:
+        self._at_work[component] = line
+        if time.monotonic() - self._drawn_at >= _REDRAW_S:
+            self._redraw()
+
+    def _redraw(self) -> None:
+        if self._live is not None:
+            self._live.update(Group(*self._at_work.values()), refresh=True)
+            self._drawn_at = time.monotonic()
+
+
+def _work_line(place: str, component: str, words: str, bar: ProgressBar | None = None) -> RenderableType:
+    line = Table.grid(padding=(0, 1))
+    cells = (Text(f"{place:>7}", "dim"), _text(component, "bold"), bar, _text(words, "dim"))
+    line.add_row(*(cell for cell in cells if cell is not None))
+    return line
+
+
+def _verdicts(result: RunResult, known: Collection[str], console: Console) -> Table:
+    wide = console.width >= _WIDE
+    with_why = wide and console.is_terminal
+    brief = console.width < _NARROW
+    planted = say.planted_components(result)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for title in ("component", "verdict", "growth", *(("decided by",) if wide else ())):
+        table.add_column(title, no_wrap=wide, overflow="fold")
+    for title in ("cycles", "time"):
+        table.add_column(title, justify="right", no_wrap=True)
+    if with_why:
+        table.add_column("why")
+    for component in result.components:
+        excused = excuse(component, known)
+        why = _text(_first_sentence(component.why))
+        why.no_wrap, why.overflow = True, "ellipsis"
+        table.add_row(
+            _text(component.name, "bold"),
+            Text(
+                say.verdict_words(component, say.asides(component, known, planted)),
+                "dim" if excused else STYLES[component.verdict],
+            ),
+            _text(say.growth_cell(component, brief=brief)),
+            *((_text(say.decided_cell(component)),) if wide else ()),
+            format_count(component.iterations),
+            format_duration(component.seconds),
+            *((why,) if with_why else ()),
+        )
+    return table
+
+
+def _explain(component: ComponentResult, excused: str | None, console: Console) -> None:
+    """Print what there is to say of a component; of a clean one its messages only."""
+    messages = [_text(message, "yellow") for message in component.messages]
+    if component.verdict is Verdict.CLEAN:
+        for message in messages:
+            _print(console, Text.assemble((f"{_plain(component.name)}: ", "bold"), message))
+        return
+    console.print()
+    _print(console, _text(component.name, "bold"))
+    sentences = (
+        say.component_sentence(component),
+        say.added_why(component),
+        say.caveat_sentence(component),
+        say.excuse_sentence(excused) if excused else None,
+        growth_sentence(component.audit),
+    )
+    for line in (*(_text(sentence) for sentence in sentences if sentence), *messages):
+        _print(console, line, indent=2)
+    if needed := say.needed_sentence(component):
+        _print_whole(console, _text(f"  {needed}"))
+    if component.failure is not None:
+        _print_frames(console, say.telling_frames(component.failure, _MOST_FRAMES))
+    for cause in component.causes[:_MOST_CAUSES]:
+        _print(console, _text(say.cause_sentence(cause), "red" if cause.confirmed else "yellow"), indent=2)
+        _print_frames(console, say.where_lines(cause, _MOST_FRAMES))
+        if cause.advice:
+            _print(console, _text(cause.advice), indent=2)
+    if more := say.more_causes_sentence(component.causes[_MOST_CAUSES:]):
+        _print(console, _text(more, "dim"), indent=2)
+
+
+def _print_frames(console: Console, frames: Iterable[str]) -> None:
+    for frame in frames:
+        _print_whole(console, _text(f"    {frame}", "dim"))
+
+
+def _print_whole(console: Console, line: Text) -> None:
+    """Print a line that holds a path or a command: the terminal may break it, and still copies it as one."""
+    console.print(line, soft_wrap=True)
+
+
+def _print(console: Console, text: Text, *, indent: int = 0) -> None:
+    """Print a sentence, on a terminal wrapped between its words and indented as a whole."""
+    for line in text.wrap(console, max(console.width - indent, 1)):
+        line.rstrip()
+        console.print(Text.assemble(" " * indent, line), soft_wrap=True)
+
+
+def _first_sentence(text: str) -> str:
+    return text.partition(". ")[0].rstrip(".")
+
+
+def _text(text: str, style: str = "") -> Text:
+    return Text(_plain(text), style)
+
+
+def _plain(text: str) -> str:
+    return say.printable(text).replace("\t", "    ")

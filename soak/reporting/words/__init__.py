@@ -1,0 +1,104 @@
+"""What is found, in plain words: the sentences that terminal, HTML, Markdown and JUnit share.
+
+Pure functions of the results. In sentences a cycle is "a call"; tables and axes say "cycle". Rates are shortened to
+what a person needs; the exact numbers stand in the tables. Nothing here is escaped: whoever puts a sentence into
+HTML, Markdown or a terminal escapes it there.
+"""
+
+from soak.reporting.words.causes import (
+    cause_facts,
+    cause_sentence,
+    more_causes_sentence,
+    opened_words,
+    place_words,
+    stack_title,
+    where_lines,
+)
+from soak.reporting.words.components import (
+    SYMBOLS,
+    caveat_sentence,
+    component_sentence,
+    decided_cell,
+    decided_words,
+    excuse_sentence,
+    needed_command,
+    needed_sentence,
+    overhead_sentence,
+    pacing_sentence,
+    stop_sentence,
+    tracker_sentence,
+    verdict_words,
+)
+from soak.reporting.words.failures import added_why, last_written, telling_frames
+from soak.reporting.words.growth import growth_cell, growth_words, signal_cell
+from soak.reporting.words.runs import (
+    asides,
+    combination_sentence,
+    command_line,
+    controls_sentence,
+    headline,
+    parts_sentence,
+    planted_components,
+    planted_words,
+    state_sentence,
+    tolerance_bytes,
+    when_words,
+)
+from soak.reporting.words.vocabulary import (
+    byte_rate,
+    count_words,
+    interval_words,
+    period_words,
+    printable,
+    rate_words,
+    short_number,
+    spoken,
+)
+
+__all__ = [
+    "SYMBOLS",
+    "added_why",
+    "asides",
+    "byte_rate",
+    "cause_facts",
+    "cause_sentence",
+    "caveat_sentence",
+    "combination_sentence",
+    "command_line",
+    "component_sentence",
+    "controls_sentence",
+    "count_words",
+    "decided_cell",
+    "decided_words",
+    "excuse_sentence",
+    "growth_cell",
+    "growth_words",
+    "headline",
+    "interval_words",
+    "last_written",
+    "more_causes_sentence",
+    "needed_command",
+    "needed_sentence",
+    "opened_words",
+    "overhead_sentence",
+    "pacing_sentence",
+    "parts_sentence",
+    "period_words",
+    "place_words",
+    "planted_components",
+    "planted_words",
+    "printable",
+    "rate_words",
+    "short_number",
+    "signal_cell",
+    "spoken",
+    "stack_title",
+    "state_sentence",
+    "stop_sentence",
+    "telling_frames",
+    "tolerance_bytes",
+    "tracker_sentence",
+    "verdict_words",
+    "when_words",
+    "where_lines",
+]

@@ -1,0 +1,142 @@
+"""One component in words: what was found, on how much running that rests, and what would decide it."""
+
+from __future__ import annotations
+
+import math
+import shlex
+
+from soak.measurements import SIGNALS
+from soak.reporting.words.failures import failure_words
+from soak.reporting.words.growth import bound_words, growth_until_then, growth_words, memory_beside, other_measure
+from soak.reporting.words.vocabulary import count_words, spoken
+from soak.results import ComponentResult, Pacing, TrackerState
+from soak.units import format_count, format_duration
+from soak.verdict import Verdict
+
+SYMBOLS = {
+    Verdict.LEAK: "▲",
+    Verdict.CLEAN: "●",
+    Verdict.SETTLING: "◐",
+    Verdict.INCONCLUSIVE: "?",
+    Verdict.FAILED: "✕",
+}
+"""A shape for each verdict, so that none is told by colour alone."""
+_CACHE_FITS_INTO_N_MIN = 1.7
+_DECIDER_WORDS = {"lost-scan": "scan for lost blocks", "ledger": "allocation ledger"}
+_COVERED_WORDS = {"native": "native memory", "python": "Python objects"}
+_STOP_WORDS = {
+    "verdict": "its verdict stood",
+    "budget": "its budget was used up",
+    "signal": "the run was interrupted",
+    "failure": "it failed",
+}
+
+
+def component_sentence(component: ComponentResult) -> str:
+    """Say in one sentence what was found about a component and on how much running that rests."""
+    name, growth = spoken(component.name), component.growth
+    ran = f"{count_words(component.iterations, 'call')} in {format_duration(component.seconds)}"
+    if component.verdict is Verdict.FAILED:
+        return f"{name} {failure_words(component.failure)}{growth_until_then(growth)}."
+    if component.verdict is Verdict.CLEAN:
+        return f"{name} {bound_words(component)}: {ran}."
+    if component.verdict is Verdict.LEAK:
+        return f"{name} {growth_words(growth)}{other_measure(growth)}{memory_beside(component)}: {ran}."
+    if component.verdict is Verdict.SETTLING:
+        fills = any(cause.holder is not None and cause.holder.full_at_cycle for cause in component.causes)
+        how = "into a cache that is not full yet" if fills else "but ever more slowly, like a cache that fills"
+        return f"{name} {growth_words(growth)}, {how}: {ran}."
+    return f"{name} could not be decided yet: {ran}."
+
+
+def verdict_words(component: ComponentResult, aside: str | None = None) -> str:
+    """Give the verdict with its shape, and what ``asides`` says of it: ``▲ LEAK (gate is off)``."""
+    return f"{SYMBOLS[component.verdict]} {component.verdict}" + (f" ({aside})" if aside else "")
+
+
+def decided_cell(component: ComponentResult) -> str:
+    """Name what decided, for a table; a failure was not decided by a signal."""
+    return "–" if component.verdict is Verdict.FAILED else decided_words(component.decided_by)
+
+
+def decided_words(decided_by: str | None) -> str:
+    """Name what decided: ``counter:heap`` is ``malloc heap in use``."""
+    if decided_by is None:
+        return "–"
+    name = decided_by.removeprefix("counter:")
+    if name in SIGNALS:
+        return SIGNALS[name].title
+    return _DECIDER_WORDS.get(name, name)
+
+
+def needed_sentence(component: ComponentResult) -> str | None:
+    """Say with which command to decide what is open; None when nothing is, or no number of cycles is known."""
+    command = needed_command(component)
+    return None if command is None else f"To decide it: {command}"
+
+
+def needed_command(component: ComponentResult) -> str | None:
+    """Give the command that would decide what is open, or None when nothing is or no number of cycles is known."""
+    if component.verdict not in (Verdict.INCONCLUSIVE, Verdict.SETTLING) or not component.needed_iterations:
+        return None
+    total = component.iterations + component.needed_iterations
+    command = ["soak", "run", component.target, "--iterations", str(total)]
+    full_at = max(
+        (cause.holder.full_at_cycle or 0 for cause in component.causes if cause.holder is not None), default=0
+    )
+    if full_at:
+        # Else a cache that still fills is taken for a leak again, and that ends the run.
+        command += ["--n-min", str(max(math.ceil(_CACHE_FITS_INTO_N_MIN * full_at), component.n_min or 0))]
+    return shlex.join(command)
+
+
+def caveat_sentence(component: ComponentResult) -> str | None:
+    """Say what would look the same as this leak; None for no leak, for what is proven lost, or when ``why`` says it."""
+    lost = component.decided_by == "lost-scan" or any(c.confirmed and c.state == "lost" for c in component.causes)
+    said = "would look the same" in component.why
+    if component.verdict is not Verdict.LEAK or component.n_min is None or lost or said:
+        return None
+    period = format_count(round(0.6 * component.n_min))
+    return f"A bounded cache or a period of more than about {period} calls would look the same."
+
+
+def excuse_sentence(reason: str) -> str:
+    """Say why a component's verdict does not fail the run; ``reason`` as ``outcome.excuse`` gives it."""
+    if reason == "known":
+        return "Does not fail the run: this growth is listed as known."
+    return "Does not fail the run: its gate is off."
+
+
+def stop_sentence(component: ComponentResult) -> str:
+    """Say why the component stopped when it did."""
+    guard = component.stopped_by.removeprefix("guard:")
+    if guard != component.stopped_by:
+        return f"Stopped by the guard on {guard}, before the process hit its limit; what was measured is judged."
+    return f"Stopped because {_STOP_WORDS.get(component.stopped_by, component.stopped_by)}."
+
+
+def pacing_sentence(pacing: Pacing) -> str:
+    """Say the pace asked for, the pace held, and the deadlines missed."""
+    mean = "" if pacing.mean_period_s is None else f", {format_duration(pacing.mean_period_s)} per call on average"
+    if not pacing.interval_s:
+        return f"Ran flat out{mean}."
+    held = f"Paced at {format_duration(pacing.interval_s)}{mean}"
+    if not pacing.missed_deadlines:
+        return f"{held}; no deadline missed, worst lag {format_duration(pacing.worst_lag_s)}."
+    missed = count_words(pacing.missed_deadlines, "deadline")
+    return f"{held}; {missed} missed, worst lag {format_duration(pacing.worst_lag_s)}."
+
+
+def tracker_sentence(tracker: TrackerState) -> str:
+    """Say whether the allocation tracker watched, and if not, why."""
+    if tracker.active:
+        covered = " and ".join(_COVERED_WORDS.get(name, name) for name in tracker.covers)
+        return f"The allocation tracker watched {covered or 'allocations'}."
+    return f"The allocation tracker did not watch: {tracker.reason or 'it was off'}."
+
+
+def overhead_sentence(component: ComponentResult) -> str:
+    """Say what the measuring took of the time and what it lost."""
+    lost = f"; {count_words(component.lost_rows, 'row')} lost" if component.lost_rows else ""
+    taken = f"{component.checkpoint_share * 100:.2g} % of the time"
+    return f"{count_words(component.checkpoints, 'checkpoint')} took {taken}{lost}."

@@ -1,0 +1,54 @@
+"""How a component failed, in words, and the lines of its stack and output that tell most."""
+
+from __future__ import annotations
+
+import re
+
+from soak.reporting.words.vocabulary import printable
+from soak.results import ComponentResult, Failure
+from soak.units import format_count
+
+_OWN_FRAME = re.compile(r'File "[^"]*/soak/inside/')
+
+
+def added_why(component: ComponentResult) -> str:
+    """Give what ``why`` says beyond the component's sentence: of a failure, what comes after its detail."""
+    detail = component.failure.detail if component.failure is not None else ""
+    if not detail or detail not in component.why:
+        return component.why
+    return component.why.partition(detail)[2].lstrip(". ")
+
+
+def telling_frames(failure: Failure, most: int) -> tuple[str, ...]:
+    """Give the lines of a failure's stack that tell most: a traceback's last, of any other dump the first.
+
+    Soak's own frames, below the component's, are left out; so is how a process that hung was ended to get its stack.
+    """
+    lines = [line for line in failure.stack if not _OWN_FRAME.search(line)]
+    if failure.reason == "hang" and lines and lines[0].startswith("Fatal Python error"):
+        lines = lines[1:]
+    while lines and not lines[0].strip():
+        lines = lines[1:]
+    return tuple(lines[-most:] if failure.reason == "exception" else lines[:most])
+
+
+def last_written(component: ComponentResult, most: int) -> list[str]:
+    """Give the last lines that a component wrote, without the stack that was made of it when it was ended."""
+    lines = component.output_tail.rstrip().splitlines()
+    if component.failure is not None and component.failure.stack and component.failure.stack[0] in lines:
+        lines = lines[: lines.index(component.failure.stack[0])]
+    return lines[-most:]
+
+
+def failure_words(failure: Failure | None, *, brief: bool = False) -> str:
+    """Say how it failed: ``failed in call 12: out of memory``; ``brief``: only where."""
+    if failure is None:
+        return "failed"
+    verb = "hung" if failure.reason == "hang" else "failed"
+    lines = printable(failure.detail).strip().splitlines()
+    return f"{verb} in {phase_words(failure)}" + ("" if brief or not lines else f": {lines[-1].rstrip('.')}")
+
+
+def phase_words(failure: Failure) -> str:
+    """Say where it failed: ``call 12``, ``setup``."""
+    return f"call {format_count(failure.cycle)}" if failure.phase == "cycle" else failure.phase

@@ -1,0 +1,133 @@
+"""A growth in words, and as the cell of a table."""
+
+from __future__ import annotations
+
+from soak.reporting.words.failures import failure_words
+from soak.reporting.words.vocabulary import byte_rate, interval_words, rate_words, short_number
+from soak.results import ComponentResult, Growth, SignalResult
+from soak.units import format_number
+from soak.verdict import Verdict
+
+_LONGEST_FAILURE = 60
+"""Characters of a failure in a table; the whole stands below it."""
+_OPENED_UNITS = ("fds", "threads", "processes")
+
+
+def growth_words(growth: Growth | None) -> str:
+    """Say the growth itself: ``grows by 106 B per call``; requested bytes where they are known.
+
+    Of descriptors, threads and processes their number, not the memory that goes with them.
+    """
+    if growth is None:
+        return "grows"
+    if growth.unit in _OPENED_UNITS and growth.per_iteration is not None:
+        return f"grows by {rate_words(growth.per_iteration, growth.unit)}"
+    requested = growth.requested_bytes_per_iteration
+    if requested is not None:
+        return f"grows by {byte_rate(requested)} per call"
+    if growth.bytes_per_iteration is not None:
+        return f"grows by {byte_rate(growth.bytes_per_iteration)} per call"
+    if growth.per_iteration is not None:
+        return f"grows by {rate_words(growth.per_iteration, growth.unit)}"
+    return "grows"
+
+
+def growth_cell(component: ComponentResult, *, brief: bool = False) -> str:
+    """Give the deciding growth for a table: ``128 B/cycle [127.9, 128.2]``, for CLEAN the bound ``≤ 0.21 B/cycle``.
+
+    Where both requested and allocated bytes are known and differ, the other one follows: ``(106 requested)``.
+    Of a component that failed it says how. ``brief``: the rate, or the place, alone.
+    """
+    growth = component.growth
+    if component.verdict is Verdict.FAILED and component.failure is not None:
+        words = failure_words(component.failure, brief=brief)
+        return words if len(words) <= _LONGEST_FAILURE else f"{words[: _LONGEST_FAILURE - 1]}…"
+    if growth is None:
+        return "–"
+    rate, low, high = _measured(component, growth)
+    unit = "B" if in_bytes(growth) else growth.unit
+    if component.verdict is Verdict.CLEAN and high is not None:
+        return f"≤ {short_number(max(high, 0.0), up=True)} {unit}/cycle"
+    if rate is None:
+        return "–"
+    if brief:
+        return f"{format_number(rate)} {unit}/cycle"
+    if growth.unit == "blocks" and growth.per_iteration is not None and low is not None and low <= 0:
+        # The number of blocks decided; their bytes come in leaps, as of a table that doubles.
+        decider = component.signals.get(growth.signal)
+        interval = interval_words(decider.low, decider.high) if decider is not None else ""
+        return f"{format_number(growth.per_iteration)} blocks/cycle{interval} ({format_number(rate)} B)"
+    return f"{format_number(rate)} {unit}/cycle{interval_words(low, high)}{_aside(growth)}"
+
+
+def signal_cell(signal: SignalResult) -> str:
+    """Give one signal's rate with its interval: ``0.1 fds/cycle [0.1, 0.1]``, for CLEAN the bound."""
+    if signal.per_iteration is None:
+        return "–"
+    unit = "B" if signal.unit == "bytes" else signal.unit
+    if signal.verdict is Verdict.CLEAN and signal.high is not None:
+        return f"≤ {short_number(max(signal.high, 0.0), up=True)} {unit}/cycle"
+    return f"{format_number(signal.per_iteration)} {unit}/cycle{interval_words(signal.low, signal.high)}"
+
+
+def bound_words(component: ComponentResult) -> str:
+    """Say of a clean component by how much it grows at most."""
+    growth = component.growth
+    high = None if growth is None else _measured(component, growth)[2]
+    if growth is None or high is None or high <= 0:
+        return "does not grow"
+    if in_bytes(growth):
+        return f"does not grow by more than {short_number(high, up=True)} B per call"
+    return f"does not grow by more than {rate_words(high, growth.unit)}"
+
+
+def in_bytes(growth: Growth) -> bool:
+    """Whether a growth is told in bytes rather than as its signal counts."""
+    return growth.unit == "bytes" or (growth.unit == "blocks" and growth.bytes_per_iteration is not None)
+
+
+def _measured(component: ComponentResult, growth: Growth) -> tuple[float | None, float | None, float | None]:
+    """Give rate, low and high in bytes where the growth is known in bytes, else as the deciding signal counts."""
+    if in_bytes(growth):
+        return growth.bytes_per_iteration, growth.low, growth.high
+    signal = component.signals.get(growth.signal)
+    return growth.per_iteration, signal.low if signal else None, signal.high if signal else None
+
+
+def growth_until_then(growth: Growth | None) -> str:
+    """Say, after a failure, how it grew before: ``; until then it grew by 106 B per call``."""
+    if growth is None or growth.per_iteration is None:
+        return ""
+    if short_number(growth.per_iteration) == "0":
+        return "; until then it did not grow"
+    return f"; until then it {growth_words(growth).replace('grows', 'grew')}"
+
+
+def other_measure(growth: Growth | None) -> str:
+    """Say what the allocator makes of the bytes that were asked for, where that differs."""
+    if growth is None or growth.requested_bytes_per_iteration is None or growth.allocated_bytes_per_iteration is None:
+        return ""
+    if growth.unit in _OPENED_UNITS:
+        return ""
+    requested = byte_rate(growth.requested_bytes_per_iteration)
+    allocated = byte_rate(growth.allocated_bytes_per_iteration)
+    return "" if requested == allocated else f" (the allocator makes {allocated} of it)"
+
+
+def memory_beside(component: ComponentResult) -> str:
+    """Say the memory that grows beside descriptors, threads or processes, where that was decided too."""
+    growth, memory = component.growth, component.signals.get("tracked")
+    if growth is None or growth.unit not in _OPENED_UNITS or memory is None or memory.per_iteration is None:
+        return ""
+    return f", and by {byte_rate(memory.per_iteration)} of memory" if memory.verdict is Verdict.LEAK else ""
+
+
+def _aside(growth: Growth) -> str:
+    measures = {
+        "requested": ("allocated", growth.allocated_bytes_per_iteration),
+        "allocated": ("requested", growth.requested_bytes_per_iteration),
+    }
+    name, other = measures.get(growth.measures or "", ("", None))
+    if other is None or growth.bytes_per_iteration is None or byte_rate(other) == byte_rate(growth.bytes_per_iteration):
+        return ""
+    return f" ({format_number(other)} {name})"

@@ -1,0 +1,1 @@
+"""Find the first release of a package that leaks, or the first that no longer does."""

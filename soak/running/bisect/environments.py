@@ -1,0 +1,256 @@
+"""Virtual environments with one release of a package each, made when first needed and kept."""
+
+from __future__ import annotations
+
+import ast
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from packaging.version import Version
+
+from soak.errors import SoakError, UsageError
+from soak.running.bisect.releases import Listing, Package, read_listing
+from soak.running.bisect.search import StoppedError
+from soak.running.interpreter import Interpreter
+
+FIRST_PIP = Version("22.3")
+"""The first that installs into another environment (``--python``)."""
+_IMPOSSIBLE = "0+soak.asks"
+_READY = "soak.json"
+"""The file that an environment gets last."""
+_POLL_S = 0.1
+_SECTIONS = ("global", "install", ":env:")
+"""Of pip's settings: each replaces those before it. pip itself lists them in the order of their names."""
+_PLACES = ("-url", "-links")
+"""So end the names of the settings that tell pip where to look; uv's options have the same names."""
+_DESCRIBE = """
+import importlib.metadata, json, re, sys
+there = {re.sub("[-_.]+", "-", d.metadata["Name"]).lower(): d for d in importlib.metadata.distributions()}
+modules = {file.parts[0].split(".")[0] for file in there[sys.argv[1]].files or ()}
+print(json.dumps({
+    "modules": sorted(name for name in modules if name.isidentifier() and name != "__pycache__"),
+    "installed": {name: d.version for name, d in sorted(there.items())},
+}))
+"""
+
+
+class NotInstalledError(SoakError):
+    """A release cannot be installed; the message is the installer's reason."""
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A virtual environment with a release in it."""
+
+    python: str
+    modules: tuple[str, ...]
+    """The names that the release's own modules and packages are imported by."""
+    installed: dict[str, str]
+    """Version by distribution, of everything in it."""
+
+
+@dataclass(frozen=True)
+class _Output:
+    code: int
+    out: str
+    err: str
+
+
+class Installer:
+    """Lists and installs releases for one interpreter, below ``cache``.
+
+    What index is asked is pip's configuration to say, for uv too, which installs where it is on the path. Only wheels
+    are taken unless ``build`` allows source distributions.
+    """
+
+    def __init__(
+        self,
+        cache: Path,
+        interpreter: Interpreter,
+        stopping: threading.Event,
+        *,
+        requirements: Sequence[str] = (),
+        build: bool = False,
+    ) -> None:
+        """Prepare; ``requirements``: what is to be installed beside each release. Nothing is made yet."""
+        self.interpreter = interpreter
+        self.wheels_only = not build
+        self._cache = cache
+        self._stopping = stopping
+        self._requirements = tuple(requirements)
+        self._uv = shutil.which("uv")
+        self._pip_python: Path | None = None
+
+    def list_releases(self, package: Package, *, wheels_only: bool | None = None) -> Listing:
+        """Ask the index for the releases that this interpreter can have; ``wheels_only``: other than for installing.
+
+        Raises UsageError when there can be no pip, StoppedError when it is told to stop.
+        """
+        formats = _formats(self.wheels_only if wheels_only is None else wheels_only)
+        command = ["install", "--dry-run", "--no-deps", *formats, "--retries", "1"]
+        answer = self._pip(*command, f"{package.name}=={_IMPOSSIBLE}")
+        return read_listing(answer.err + answer.out)
+
+    def install(self, package: Package, release: str) -> Environment:
+        """Return the environment with a release of a package, making it when it is not there yet.
+
+        Raises NotInstalledError, StoppedError; UsageError when there can be no environment at all.
+        """
+        requirement = package.at(release)
+        key = repr((self.interpreter, requirement, self._requirements, self.wheels_only))
+        folder = self._cache / "environments" / f"{package.name}-{release}-{_digest(key)}"
+        with _locked(folder):
+            if not _is_ready(folder):
+                self._make_environment(folder)
+                self._install(folder, [requirement, *self._requirements])
+                python = _python(folder)
+                described = self._run([str(python), "-c", _DESCRIBE, package.name])
+                if described.code:
+                    raise NotInstalledError(_last_line(described.err))
+                environment = Environment(str(python), **json.loads(described.out))
+                _make_ready(folder, asdict(environment))
+            return Environment(**json.loads((folder / _READY).read_text(encoding="utf-8")))
+
+    def _make_environment(self, folder: Path) -> None:
+        # Without pip, which takes seconds to unpack: one pip installs into all of them.
+        made = self._run([self.interpreter.executable, "-m", "venv", "--clear", "--without-pip", str(folder)])
+        if made.code:
+            raise UsageError(
+                f"{self.interpreter.executable} makes no virtual environment: {_last_line(made.err or made.out)}"
+            )
+
+    def _install(self, folder: Path, requirements: list[str]) -> None:
+        if self._uv is not None:
+            where = ["--python", str(_python(folder)), *_formats(self.wheels_only)]
+            answer = self._run([self._uv, "pip", "install", *where, *self._index_for_uv(), *requirements])
+        else:
+            answer = self._pip("--python", str(_python(folder)), "install", *_formats(self.wheels_only), *requirements)
+        if answer.code:
+            raise NotInstalledError(_reason(answer.err or answer.out))
+
+    def _index_for_uv(self) -> list[str]:
+        """Return uv's options for the index that pip is configured for."""
+        sections: dict[str, dict[str, str]] = {section: {} for section in _SECTIONS}
+        for line in self._pip("config", "list").out.splitlines():
+            key, _, value = line.partition("=")
+            section, _, name = key.rpartition(".")
+            if section in sections:
+                sections[section][name] = str(ast.literal_eval(value))
+        settings = {name: value for section in sections.values() for name, value in section.items()}
+        places = {name: value for name, value in settings.items() if name.endswith(_PLACES)}
+        options = [word for name, value in places.items() for place in value.split() for word in (f"--{name}", place)]
+        if settings.get("no-index", "").lower() in ("1", "true", "yes", "on"):
+            options.append("--no-index")
+        # As pip does: the best of all indexes, not the first that knows the package.
+        return [*options, "--index-strategy", "unsafe-best-match"]
+
+    def _pip(self, *arguments: str) -> _Output:
+        return self._run([str(self._find_pip()), "-m", "pip", "--disable-pip-version-check", "--no-input", *arguments])
+
+    def _find_pip(self) -> Path:
+        """Return the interpreter of the environment that has pip for all others, made when it is not there yet."""
+        if self._pip_python is not None:
+            return self._pip_python
+        folder = self._cache / "environments" / f"pip-{_digest(repr(self.interpreter))}"
+        python = _python(folder)
+        with _locked(folder):
+            if not _is_ready(folder):
+                self._make_environment(folder)
+                unpacked = self._run([str(python), "-m", "ensurepip"])
+                if unpacked.code:
+                    raise UsageError(
+                        f"{self.interpreter.executable} has no pip to install with "
+                        f"({_last_line(unpacked.err or unpacked.out)}); on Debian, the package python3-venv brings it"
+                    )
+                self._renew_pip(python)
+                _make_ready(folder, {})
+        self._pip_python = python
+        return python
+
+    def _renew_pip(self, python: Path) -> None:
+        version = self._run([str(python), "-m", "pip", "--version"]).out.split()[1]
+        if Version(version) < FIRST_PIP:
+            renewed = self._run([str(python), "-m", "pip", "install", "--upgrade", f"pip>={FIRST_PIP}"])
+            if renewed.code:
+                raise UsageError(f"pip {version} is too old and cannot be renewed: {_reason(renewed.err)}")
+
+    def _run(self, command: list[str]) -> _Output:
+        """Run a command to its end, or kill it with all that it started when told to stop."""
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+            start_new_session=True,
+        )
+        try:
+            while not self._stopping.is_set():
+                try:
+                    out, err = process.communicate(timeout=_POLL_S)
+                except subprocess.TimeoutExpired:
+                    continue
+                return _Output(process.returncode, out, err)
+            raise StoppedError("stopped while installing")
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, 9)
+                process.communicate()
+
+
+def _python(folder: Path) -> Path:
+    return folder / "bin" / "python"
+
+
+def _is_ready(folder: Path) -> bool:
+    """Tell whether an environment was made to its end, and its interpreter is still there."""
+    return (folder / _READY).is_file() and _python(folder).exists()
+
+
+def _make_ready(folder: Path, facts: dict[str, Any]) -> None:
+    unfinished = folder / f"{_READY}.part"
+    unfinished.write_text(json.dumps(facts), encoding="utf-8")
+    unfinished.replace(folder / _READY)
+
+
+def _formats(wheels_only: bool) -> list[str]:
+    return ["--only-binary", ":all:"] if wheels_only else []
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keep other searches from making the same environment at the same time; they wait."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock = folder.with_name(f"{folder.name}.lock").open("w", encoding="ascii")
+    except OSError as error:
+        raise UsageError(f"no environment can be kept under {folder.parent}: {error.strerror}; see --cache") from error
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _reason(messages: str) -> str:
+    """Return the line that says why an installation failed; pip's last is often only that it did."""
+    errors = [line.partition("ERROR: ")[2] for line in messages.splitlines() if line.startswith("ERROR: ")]
+    return errors[0] if errors else " ".join(line.strip(" ×╰─▶") for line in messages.split("\n") if line.strip())[:300]
+
+
+def _last_line(text: str) -> str:
+    return (text.strip().splitlines() or ["it says nothing"])[-1]

@@ -1,0 +1,69 @@
+"""What was found with one release, and what of it is kept from one search to the next."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import soak
+from soak.results import ComponentResult, from_document, to_document
+from soak.running.bisect.environments import Environment
+from soak.running.bisect.target_code import digest_of_code
+from soak.settings import RunPlan
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What was found with one release."""
+
+    release: str
+    leaks: bool | None
+    """None: it cannot be judged, for ``reason``."""
+    reason: str = ""
+    result: ComponentResult | None = None
+    """None when there was nothing to measure: it could not be installed."""
+    folder: str | None = None
+    """Of the run, also of one that an earlier search made."""
+    kept: bool = False
+    """The verdict is that of an earlier search."""
+    controls_ok: bool = True
+    installed: dict[str, str] = field(default_factory=dict)
+    """Version by distribution, of everything in the release's environment."""
+
+
+class TrialCache:
+    """Keeps the trials that were judged, in one file each, under what their verdict depends on."""
+
+    def __init__(self, folder: Path, *, fresh: bool = False) -> None:
+        """Keep in ``folder``; with ``fresh`` what is there already is not read."""
+        self._folder = folder
+        self._fresh = fresh
+
+    def find(self, plan: RunPlan, environment: Environment) -> Trial | None:
+        """Return what an earlier search found by the same plan, with the same code, in the same environment."""
+        if self._fresh:
+            return None
+        try:
+            document = json.loads(self._file(plan, environment).read_text(encoding="utf-8"))
+            return replace(from_document(Trial, document), kept=True)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return None
+
+    def keep(self, trial: Trial, plan: RunPlan, environment: Environment) -> None:
+        """Keep a trial; where that cannot be, the next search measures again."""
+        file = self._file(plan, environment)
+        unfinished = file.with_name(f"{file.name}.{os.getpid()}.part")
+        with contextlib.suppress(OSError):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            unfinished.write_text(json.dumps(to_document(trial)), encoding="utf-8")
+            unfinished.replace(file)
+
+    def _file(self, plan: RunPlan, environment: Environment) -> Path:
+        component = plan.components[0]
+        code = digest_of_code(component.target, plan.base)
+        facts = (soak.__version__, asdict(environment), asdict(component), str(plan.base), plan.track, code)
+        return self._folder / f"{hashlib.sha256(repr(facts).encode()).hexdigest()[:24]}.json"

@@ -1,0 +1,1 @@
+"""Check one function: in a process of its own, or in this one."""

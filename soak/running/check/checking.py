@@ -1,0 +1,212 @@
+"""Soak one function by itself, outside of any run: in a process of its own, or in this one."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MethodType, ModuleType
+from typing import Any
+
+from soak.errors import UsageError
+from soak.inside import calling
+from soak.results import ComponentResult
+from soak.running.component.ledger_reader import find_library
+from soak.running.component.result import failed_to_start, make_result
+from soak.running.component.second_pass import Trace, trace_growth
+from soak.running.component.supervisor import Observations, RunContext, Supervisor
+from soak.running.interpreter import Interpreter
+from soak.settings import DEFAULT_CYCLE_TIMEOUT_S, QUICK_CHECKPOINT_SHARE, ComponentPlan
+from soak.targets import Target
+from soak.units import parse_duration_s, parse_size_bytes
+from soak.verdict import Verdict
+
+DEFAULT_BUDGET = "3s"
+_AGAIN_TIMES = 5
+_AGAIN = f"The budget did not decide; this is a second attempt with {_AGAIN_TIMES} times as much."
+_TRACED_SIGNALS = ("tracked", "tracked_blocks", "heap", "python_blocks")
+_MEASURED_MAIN = str(Path("soak", "inside", "__main__.py"))
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How a function is to be checked, in the words of ``soak.check`` (see there)."""
+
+    tolerance: str | float = "1B"
+    iterations: int | None = None
+    duration: str | float | None = None
+    budget: str | float = DEFAULT_BUDGET
+    n_min: int | None = None
+    checkpoint_every: int | None = None
+    interval: str | float = 0
+    cycle_timeout: str | float = DEFAULT_CYCLE_TIMEOUT_S
+    max_rss: str | float | None = None
+
+    def plan(self, target: Target, settings: dict[str, Any]) -> ComponentPlan:
+        """Make the plan of a component. Raises UsageError for what cannot be read or met."""
+        for name in ("iterations", "n_min", "checkpoint_every"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or value < 1):
+                raise UsageError(f"{name}={value!r}: a whole number above 0 is needed")
+        tolerance_bytes = parse_size_bytes(self.tolerance)
+        if tolerance_bytes <= 0:
+            raise UsageError(f"tolerance={self.tolerance!r} can never be met; the smallest sensible one is about 0.01B")
+        full_budget = self.iterations is not None or self.duration is not None
+        budget = self.duration if full_budget else self.budget
+        return ComponentPlan(
+            target=target,
+            interval_s=parse_duration_s(self.interval),
+            iterations=self.iterations,
+            budget_s=None if budget is None else parse_duration_s(budget),
+            full_budget=full_budget,
+            early_stop=True,
+            tolerance_bytes=tolerance_bytes,
+            n_min=self.n_min,
+            checkpoint_every=self.checkpoint_every,
+            cycle_timeout_s=parse_duration_s(self.cycle_timeout),
+            max_rss_bytes=None if self.max_rss is None else parse_size_bytes(self.max_rss),
+            gate=True,
+            settings=settings,
+            injection=None,
+            checkpoint_share=QUICK_CHECKPOINT_SHARE,
+        )
+
+
+def is_measured_process() -> bool:
+    """Tell whether this very process is one that soak measures."""
+    return str(getattr(sys.modules.get("__main__"), "__file__", "") or "").endswith(_MEASURED_MAIN)
+
+
+def soak_alone(plan: ComponentPlan, interpreter: Interpreter, *, track: bool) -> ComponentResult:
+    """Soak a component in a fresh process and return what was found.
+
+    One that is undecided when its budget is used up is soaked once more, with the n_min it had and five times the
+    budget: on a busy machine checkpoints take so much of a short one that too few are left. Where memory grows and
+    the tracker did not name the place, a second pass under tracemalloc (6 s at most) does.
+    """
+    library, reason = find_library() if track else (None, "track=False")
+    context = RunContext(interpreter, Path.cwd(), threading.Event(), library, reason)
+    try:
+        observed = Supervisor(plan, context).run()
+        again = _is_undecided(plan, observed)
+        if again and plan.budget_s is not None:
+            plan = replace(plan, budget_s=_AGAIN_TIMES * plan.budget_s, n_min=observed.judge.n_min)
+            observed = Supervisor(plan, context).run()
+    except OSError as error:
+        return failed_to_start(plan, error, interpreter)
+    result = make_result(plan, observed, _trace(plan, context, observed), interpreter)
+    return replace(result, messages=(*result.messages, _AGAIN)) if again else result
+
+
+def _is_undecided(plan: ComponentPlan, observed: Observations) -> bool:
+    undecided = observed.judgement.verdict is Verdict.INCONCLUSIVE and observed.failure is None
+    return undecided and observed.stopped_by == "budget" and not plan.full_budget
+
+
+def _trace(plan: ComponentPlan, context: RunContext, observed: Observations) -> Trace | None:
+    judgement = observed.judgement
+    grows = judgement.verdict is Verdict.LEAK and judgement.decided_by in _TRACED_SIGNALS
+    if not grows or observed.failure is not None or observed.tracked.sites:
+        return None
+    with tempfile.TemporaryDirectory(prefix="soak-") as folder:
+        return trace_growth(plan, context, Path(folder, "tracemalloc"))
+
+
+def refuse_what_does_nothing(function: object) -> None:
+    """Raise UsageError for what cannot be called, and for what does nothing when it is called."""
+    if not callable(function):
+        raise UsageError(f"{function!r} is no function; give the function itself, not what a call of it returned")
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise UsageError(f"{function!r} is a generator: calling it runs nothing of it; check one that runs through it")
+
+
+def find_function(
+    function: Callable[..., Any], name: str | None, *, same_interpreter: bool
+) -> tuple[Target, dict[str, Any]]:
+    """Return the target that calls ``function`` in a fresh process, and its settings.
+
+    The function is imported there by its module's name when that name leads to the same file, else from its file.
+    Raises UsageError, with what would help, when neither can find it again.
+    """
+    module_name, qualified_name = getattr(function, "__module__", None), getattr(function, "__qualname__", None)
+    module = sys.modules.get(module_name or "")
+    if module is None or not qualified_name:
+        raise _not_importable(function, "it has no module and name to be found by")
+    if "<lambda>" in qualified_name or "<locals>" in qualified_name:
+        raise _not_importable(function, f"{qualified_name} exists only inside a function")
+    found = _look_up(module, qualified_name)
+    if isinstance(function, MethodType):  # made anew at each look
+        if found != function:
+            raise _not_importable(function, "the object that it is bound to exists in this process only")
+    elif found is not function:
+        raise _not_importable(function, f"{module_name}.{qualified_name} is not this object")
+    home, given = _home(module)
+    settings = {
+        "module": module.__name__,
+        "file": "" if home is None else str(home),
+        "function": qualified_name,
+        "path": search_path() if same_interpreter else [str(_root_of(module))],
+    }
+    spoken_name = name or qualified_name.rpartition(".")[2]
+    return Target(spoken_name, "driver", path=calling.__file__, given=f"{given}:{qualified_name}"), settings
+
+
+def _look_up(module: ModuleType, qualified_name: str) -> Any:
+    found: Any = module
+    for part in qualified_name.split("."):
+        found = getattr(found, part, None)
+    return found
+
+
+def _home(module: ModuleType) -> tuple[Path | None, str]:
+    """Return the file to load the module from (None: import it by name), and how a target names it."""
+    file = getattr(module, "__file__", None)
+    if module.__name__ != "__main__" and (file is None or _is_found_by_name(module.__name__, Path(file))):
+        return None, _shown(module.__name__, file)
+    if file is None or not str(file).endswith(".py"):
+        raise UsageError(
+            f"{module.__name__} was not loaded from a file, so a fresh process cannot load it; write the function into "
+            "a file, or judge it in this process with isolate=False"
+        )
+    return Path(file).resolve(), _shown("__main__", file)
+
+
+def _shown(name: str, file: str | None) -> str:
+    """Return how a target names a module: by its file when that says all, a module of a package by its name."""
+    if file is None or not file.endswith(".py") or "." in name or Path(file).name == "__init__.py":
+        return name
+    path = Path(file).resolve()
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
+def _is_found_by_name(name: str, file: Path) -> bool:
+    place = Path(*name.split("."))
+    file = file.resolve()
+    for entry in search_path():
+        base = Path(entry).resolve() / place
+        # A module foo is foo.py or foo.<abi>.so beside it, a package foo/__init__.py.
+        if file.parent in (base, base.parent) and file.name.split(".")[0] in (place.name, "__init__"):
+            return True
+    return False
+
+
+def _root_of(module: ModuleType) -> Path:
+    file = Path(getattr(module, "__file__", None) or ".").resolve()
+    depth = module.__name__.count(".") + (file.stem == "__init__")
+    return file.parents[depth]
+
+
+def search_path() -> list[str]:
+    """Return where this process looks for modules, for another one to look there too."""
+    return [str(Path(entry).absolute()) for entry in sys.path]
+
+
+def _not_importable(function: object, why: str) -> UsageError:
+    return UsageError(
+        f"{function!r} cannot be imported by a fresh process: {why}. Give a function of a module or file (one without "
+        "arguments, that does one cycle), its name as 'module:function', or judge in this process with isolate=False"
+    )

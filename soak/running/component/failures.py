@@ -1,0 +1,61 @@
+"""Say why a driver did not come to its end, from its exit status, its ring and the end of its output."""
+
+from __future__ import annotations
+
+import signal
+
+from soak.inside import ring
+from soak.inside.child import EXIT_FAILED
+from soak.results import Failure
+from soak.running.component.process import MeasuredProcess
+
+_STACK_HEADS = ("Fatal Python error", "Current thread", "Thread 0x")
+_STACK_LINES = 40
+
+
+def describe_failure(process: MeasuredProcess, *, hung: bool, held: bool = False) -> Failure | None:
+    """Return what went wrong with a process that has ended, or None when it ended in order.
+
+    ``hung``: it was ended for the cycle timeout; ``held``: a signal held it still then.
+    """
+    words = process.words
+    phase = words[ring.WORD_PHASE]
+    status = process.exit_status()
+    if status == 0 and phase == ring.PHASE_DONE:
+        return None
+    if phase == ring.PHASE_FAILED and status == EXIT_FAILED:
+        first, _, trace = process.ring.read_text().decode("utf-8", "replace").partition("\n")
+        reason = "exit" if first.startswith("SystemExit") else "exception"
+        return _failure(process, words[ring.WORD_FAILED_PHASE], reason, first, trace.splitlines())
+    stack = _stack_of(process.output())
+    if hung:
+        detail = "stopped by a signal, and not continued" if held else "no end"
+        if words[ring.WORD_COUNTING]:
+            detail = "no end of collecting its garbage, or of a finalizer that this runs,"
+        return _failure(process, phase, "hang", f"{detail} within the cycle timeout", stack)
+    if status is not None and status < 0:
+        return _failure(process, phase, "signal", _signal_name(-status), stack)
+    last_line = (process.output().strip().splitlines() or ["it wrote nothing"])[-1]
+    return _failure(process, phase, "exit", f"exit status {status}; last line of its output: {last_line}", stack)
+
+
+def _failure(process: MeasuredProcess, phase: int, reason: str, detail: str, stack: list[str]) -> Failure:
+    name = "cycle" if phase == ring.PHASE_CYCLES else "teardown" if phase >= ring.PHASE_TEARDOWN else "setup"
+    cycle = process.words[ring.WORD_CYCLE] if name != "setup" else 0
+    return Failure(name, cycle, reason, detail, tuple(stack[-_STACK_LINES:]))
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _stack_of(output: str) -> list[str]:
+    """Return the part of the output that faulthandler wrote when the process was ended."""
+    lines = output.splitlines()
+    for number, line in enumerate(lines):
+        if line.startswith(_STACK_HEADS):
+            return lines[number:]
+    return []

@@ -1,0 +1,299 @@
+"""The allocation tracker beside a measured process: preloaded, its ledger read at checkpoints, its sites explained."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soak.analysis.ledger import LedgerJudge, Suspect
+from soak.analysis.survivors import Cohorts, SurvivorJudge
+from soak.attribution.causes import Call, GrowingSite, name_call
+from soak.attribution.holders import UNSCANNED, Memory, Reachability
+from soak.attribution.symbols import Symbols
+from soak.native.build import Built, built_library
+from soak.native.ledger import (
+    MAPPING,
+    PYTHON_MEM,
+    REQUESTS,
+    STACK_SITE,
+    STATE_NATIVE,
+    STATE_PYTHON_DOMAINS,
+    Checkpoint,
+    Frame,
+    Ledger,
+    LedgerFile,
+    Opening,
+)
+from soak.results import TrackerState
+from soak.verdict import SeriesVerdict, Verdict
+
+_BLOCK_DOMAINS = MAPPING  # native, Python mem and Python obj; mappings and pymalloc's arenas come after them
+_FLAG_AFTER_CYCLES = 32
+_MOST_STACKS = 4
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """What the tracker saw of one component."""
+
+    state: TrackerState
+    complete: bool
+    """Nothing was lost for want of room, so the ledger can prove that nothing grows."""
+    sites: tuple[GrowingSite, ...]
+    maps: str
+    """/proc/PID/maps of the measured process while it ran."""
+    memory: Memory | None = None
+    """What was mapped when the memory was last scanned."""
+    places: Mapping[int, Call | None] = field(default_factory=dict)
+    """Where the sites are that were asked for."""
+
+
+def find_library() -> tuple[Path | None, str | None]:
+    """Return the library to preload, or None and the reason why there is none."""
+    found = built_library()
+    return (found.path, None) if isinstance(found, Built) else (None, found.reason)
+
+
+def open_ledger_file(path: Path) -> LedgerFile | None:
+    """Open the ledger that the child makes at ``path``; None while it is empty."""
+    return LedgerFile(path) if path.stat().st_size else None
+
+
+class LedgerReader:
+    """Reads one process's ledger while it runs."""
+
+    def __init__(self, open_ledger: Callable[[], Ledger | None], pid: int, tolerance_bytes: float) -> None:
+        """Prepare. ``open_ledger`` returns None until the process has one."""
+        self._open_ledger = open_ledger
+        self._maps_file = Path(f"/proc/{pid}/maps")
+        self._file: Ledger | None = None
+        self._latest: Checkpoint | None = None
+        self._judge = LedgerJudge(tolerance_bytes)
+        self._mappings = LedgerJudge(tolerance_bytes)
+        self._survivors = SurvivorJudge(tolerance_bytes)
+        self.has_new_look = False
+        """Whether `survivors` looked at the checkpoint that was read last."""
+        self._growing_mappings: list[Suspect] = []
+        self._flagged: set[int] = set()
+        self._maps = ""
+        self._state = 0
+
+    def read(self) -> tuple[int | None, dict[str, float]]:
+        """Take in the checkpoint that the child has just written; return its cycle and the sums as signals.
+
+        None and nothing when there is no new one. ``own_mapped`` is not a signal: the bytes the tracker itself has
+        mapped, to be taken out of what is measured.
+        """
+        checkpoint = self.look()
+        self.has_new_look = False
+        if checkpoint is None or (self._latest is not None and checkpoint.sequence == self._latest.sequence):
+            return None, {}
+        self.has_new_look = self._survivors.is_due(checkpoint.cycle)
+        if self.has_new_look:
+            self._survivors.add(_cohorts(checkpoint))
+        return checkpoint.cycle, self.take(checkpoint, checkpoint.cycle)
+
+    def look(self) -> Checkpoint | None:
+        """Return the latest checkpoint, whether it has been taken in or not; None before there is one."""
+        if self._file is None:
+            self._file = self._open_ledger()
+            if self._file is None:
+                return None
+            self._keep_maps()
+        return self._file.read()
+
+    def take(self, checkpoint: Checkpoint, cycle: int) -> dict[str, float]:
+        """Take in a checkpoint as that of a cycle; return the sums as `read` does."""
+        assert self._file is not None
+        self._latest = checkpoint
+        self._state = self._file.state
+        rows, numbers = _rows_of_blocks(checkpoint)
+        sites = len(checkpoint.sites)
+        blocks = np.bincount(numbers, rows["live_blocks"], sites).astype(np.int64)
+        sizes = np.bincount(numbers, rows["live_bytes"], sites).astype(np.int64)
+        self._judge.add(cycle, blocks, sizes)
+        if not checkpoint.lost_mappings:  # from then on it is blind, and a site would seem to grow no more
+            rows, numbers = _rows_of(checkpoint, checkpoint.rows["domain"] == MAPPING)
+            self._mappings.add(
+                cycle,
+                np.bincount(numbers, rows["live_blocks"], sites).astype(np.int64),
+                np.bincount(numbers, rows["live_bytes"], sites).astype(np.int64),
+            )
+        own = float((checkpoint.ranges["end"] - checkpoint.ranges["start"]).sum())
+        return {"tracked": float(sizes.sum()), "tracked_blocks": float(blocks.sum()), "own_mapped": own}
+
+    def suspects(self, cycles: int, n_min: int, *, at_end: bool = False) -> list[Suspect]:
+        """Return the sites that grow, and ask the child for the stacks of new ones."""
+        found = self._judge.suspects(n_min, at_end=at_end)
+        self._growing_mappings = self._mappings.suspects(n_min, at_end=at_end)
+        growing = [*self._growing_mappings[:_MOST_STACKS], *found]
+        if self._file is not None and growing and cycles >= _FLAG_AFTER_CYCLES:
+            sites = [suspect.site for suspect in growing[:REQUESTS]]
+            if not self._flagged.issuperset(sites):
+                self._flagged.update(sites)
+                self._file.request_flags(sites)
+                self._keep_maps()
+        return found
+
+    def survivors(self, n_clean: float, *, at_end: bool = False) -> SeriesVerdict | None:
+        """Return what the births of all live blocks say; None where they cannot say that nothing stays.
+
+        ``n_clean``: the fewest cycles for CLEAN. With ``at_end`` there is one more look at the latest checkpoint.
+        """
+        covered = STATE_NATIVE | STATE_PYTHON_DOMAINS
+        if self._latest is None or not self._latest.is_complete or self._state & covered != covered:
+            return None
+        return self._survivors.judge(n_clean, _cohorts(self._latest) if at_end else None)
+
+    @property
+    def state(self) -> int:
+        """Bits of what is recorded, as in the ledger."""
+        return self._state
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing was lost for want of room so far."""
+        return self._latest is None or self._latest.is_complete
+
+    @property
+    def latest(self) -> Checkpoint | None:
+        """The checkpoint that was read last."""
+        return self._latest
+
+    def name_of(self, site: int) -> str:
+        """Say which call is a site: of a mapping, the one that made it."""
+        return name_call(self._call_of(site), Symbols(self._maps).frames)
+
+    def growth(self, sites: list[int]) -> SeriesVerdict | None:
+        """Return what these sites together grow by, over the later half of the cycles; None before there is one.
+
+        The interval is that of the rates in each quarter of that half.
+        """
+        series = [self._judge.series(site) for site in sites]
+        if not series or not len(series[0][0]):
+            return None
+        cycles, sizes = series[0][0], np.sum([sizes for _, _, sizes in series], axis=0)
+        marks = np.unique(np.searchsorted(cycles, np.linspace((cycles[0] + cycles[-1]) / 2, cycles[-1], 5)))
+        if len(marks) < 2:
+            return None
+        rates = np.diff(sizes[marks]) / np.diff(cycles[marks])
+        rate = float((sizes[marks[-1]] - sizes[marks[0]]) / (cycles[marks[-1]] - cycles[marks[0]]))
+        low, high = float(rates.min()), float(rates.max())
+        return SeriesVerdict(Verdict.LEAK, "", rate, min(low, rate), max(high, rate), since=int(cycles[marks[0]]))
+
+    def finish(
+        self,
+        suspects: list[Suspect],
+        reason: str | None,
+        reachability: Callable[[int], Reachability],
+        memory: Memory | None,
+        asked: Iterable[int] = (),
+    ) -> Tracked:
+        """Return what was seen. ``reason``: why the tracker was not there. ``asked``: sites whose places are wanted."""
+        if self._file is None or self._latest is None:
+            return Tracked(TrackerState(False, reason or "the tracker did not report"), False, (), "")
+        names = (("native", STATE_NATIVE), ("python", STATE_PYTHON_DOMAINS))
+        covers = tuple(name for name, bit in names if self._state & bit)
+        return Tracked(
+            TrackerState(True, None, covers),
+            self._latest.is_complete,
+            (
+                *(self._explain(suspect, reachability(suspect.site)) for suspect in suspects),
+                *(self._explain(suspect, UNSCANNED) for suspect in self._growing_mappings),
+            ),
+            self._maps,
+            memory,
+            {site: self._call_of(site) for site in asked},
+        )
+
+    def openings(self) -> tuple[dict[int, Opening], dict[int, Opening]]:
+        """Return who opened each descriptor, and who started each thread and process, by the kernel's numbers."""
+        return ({}, {}) if self._file is None else self._file.openings()
+
+    def stack_of(self, site: int) -> tuple[Call, ...]:
+        """Return the stack of a site, innermost first, or its place alone; nothing when neither is known."""
+        if self._file is None or self._latest is None:
+            return ()
+        frames = self._file.stack(self._latest, site)
+        place = None if frames else self._file.place(self._latest, site)
+        return tuple(map(_known_call, frames)) if place is None else (_known_call(place),)
+
+    def close(self) -> None:
+        """Unmap the ledger."""
+        if self._file is not None:
+            self._file.close()
+
+    def _explain(self, suspect: Suspect, reachability: Reachability) -> GrowingSite:
+        assert self._file is not None
+        assert self._latest is not None
+        rows = self._latest.rows
+        own = rows[rows["site"] == suspect.site]
+        stacks = np.flatnonzero(
+            (self._latest.sites["kind"] == STACK_SITE) & (self._latest.sites["parent"] == suspect.site)
+        )
+        live = {int(stack): int(rows["live_blocks"][rows["site"] == stack].sum()) for stack in stacks}
+        most = sorted(live, key=lambda stack: -live[stack])[:_MOST_STACKS]
+        domain = int(own["domain"][0]) if len(own) else 0
+        if not len(own) and most:
+            domain = int(rows["domain"][rows["site"] == most[0]][0]) if live[most[0]] else 0
+        return GrowingSite(
+            suspect,
+            domain,
+            _call(self._file.place(self._latest, suspect.site)),
+            tuple(tuple(map(_known_call, self._file.stack(self._latest, stack))) for stack in most),
+            reachability,
+            {site: self._call_of(site) for site in reachability.sites},
+            self.growth([suspect.site]) if reachability.state == "lost" else None,
+        )
+
+    def _call_of(self, site: int) -> Call | None:
+        assert self._file is not None
+        assert self._latest is not None
+        return _call(self._file.place(self._latest, site)) if site < len(self._latest.sites) else None
+
+    def _keep_maps(self) -> None:
+        with contextlib.suppress(OSError):
+            # Of a process that has just ended the file is there, and empty.
+            self._maps = self._maps_file.read_text(encoding="utf-8", errors="replace") or self._maps
+
+
+def _rows_of_blocks(checkpoint: Checkpoint) -> tuple[NDArray[np.void], NDArray[np.int64]]:
+    """Return the rows of live blocks, and the site of each.
+
+    A flagged site's blocks stand under the stack that made them; the ledger's site is their parent. What CPython up to
+    3.10 keeps of the bytecode of a function from its 1,024th call on is left out: it is part of the code, made once,
+    and in a program of slow cycles the functions come to it one by one, so that something grows for thousands of them.
+    """
+    is_code = (checkpoint.rows["domain"] == PYTHON_MEM) & checkpoint.at_entry[checkpoint.rows["site"]]
+    return _rows_of(checkpoint, (checkpoint.rows["domain"] < _BLOCK_DOMAINS) & ~is_code)
+
+
+def _rows_of(checkpoint: Checkpoint, chosen: NDArray[np.bool_]) -> tuple[NDArray[np.void], NDArray[np.int64]]:
+    rows, sites = checkpoint.rows[chosen], checkpoint.sites
+    parents = np.where(sites["kind"] == STACK_SITE, sites["parent"], np.arange(len(sites)))
+    return rows, parents[rows["site"]]
+
+
+def _cohorts(checkpoint: Checkpoint) -> Cohorts:
+    rows, sites = _rows_of_blocks(checkpoint)
+    return Cohorts(
+        checkpoint.cycle,
+        sites,
+        checkpoint.births_end[rows["bucket"]],
+        rows["live_blocks"].astype(np.int64),
+        rows["live_bytes"].astype(np.int64),
+        checkpoint.births_end,
+    )
+
+
+def _call(frame: Frame | None) -> Call | None:
+    return None if frame is None else _known_call(frame)
+
+
+def _known_call(frame: Frame) -> Call:
+    return Call(frame.address, frame.file, frame.function, frame.line, frame.is_entry)

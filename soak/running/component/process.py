@@ -1,0 +1,223 @@
+"""A measured process: started, listened to, stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import marshal
+import os
+import secrets
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from soak.inside import ring
+from soak.inside.futex import Futex
+from soak.native.preload import preloading
+from soak.running.interpreter import Interpreter
+
+_MAIN = Path(ring.__file__).with_name("__main__.py")
+_OUTPUT_KEPT_BYTES = 65536
+MARK_VARIABLE = "SOAK_MEASURED"
+"""Every process that a measured one starts has it in its environment, whichever session it moves to."""
+
+
+class MeasuredProcess:
+    """One child, its ring, and the end of what it writes to stdout and stderr."""
+
+    def __init__(
+        self, interpreter: Interpreter, settings: dict[str, Any], folder: Path, tracker_library: Path | None = None
+    ) -> None:
+        """Start the child in ``folder``.
+
+        ``settings`` go to soak.inside.child (plain values). ``tracker_library``: preloaded, to write ``ledger``.
+        Raises OSError when it cannot be started.
+        """
+        self._memory = contextlib.ExitStack()
+        try:
+            self._start(interpreter, settings, folder, tracker_library)
+        except BaseException:
+            self._memory.close()
+            raise
+        self.pid = self._process.pid
+        self._output: deque[bytes] = deque()
+        self._output_bytes = 0
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
+
+    def _start(
+        self, interpreter: Interpreter, settings: dict[str, Any], folder: Path, tracker_library: Path | None
+    ) -> None:
+        path = self._memory.enter_context(_shared_memory("ring"))
+        self.ledger_path = path if tracker_library is None else self._memory.enter_context(_shared_memory("ledger"))
+        self._mark = f"{MARK_VARIABLE}={os.getpid()}-{secrets.token_hex(8)}"
+        settings = {
+            **settings,
+            "parent_pid": os.getpid(),
+            "ledger": str(self.ledger_path) if tracker_library is not None else "",
+        }
+        ring.create(str(path), marshal.dumps(settings, 2))
+        self.ring = ring.Ring(str(path))
+        self.words = self.ring.words
+        self._rows_written = Futex(self.ring.word_address(ring.WORD_ROWS_WRITTEN))
+        self._rows_read = Futex(self.ring.word_address(ring.WORD_ROWS_READ))
+        environment: Mapping[str, str] = os.environ
+        if environment.get("PYTHONDONTWRITEBYTECODE"):
+            _compile_inside(interpreter.executable)
+        if tracker_library is not None:
+            environment = self._memory.enter_context(preloading(tracker_library, os.environ))
+        name, _, value = self._mark.partition("=")
+        self._process = subprocess.Popen(
+            [interpreter.executable, str(_MAIN), str(path)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd=folder,
+            env={**environment, name: value},
+            # Ctrl-C is for soak, which then ends its children in order.
+            start_new_session=True,
+        )
+
+    def _listen(self) -> None:
+        """Keep the last of the output; a child that floods its stdout must never wait for us."""
+        stream = self._process.stdout
+        assert stream is not None
+        with stream:
+            while piece := os.read(stream.fileno(), _OUTPUT_KEPT_BYTES):
+                self._output.append(piece)
+                self._output_bytes += len(piece)
+                while self._output_bytes - len(self._output[0]) >= _OUTPUT_KEPT_BYTES:
+                    self._output_bytes -= len(self._output.popleft())
+
+    def wait_for_row(self, rows_read: int, timeout_s: float) -> bool:
+        """Wait until there are more than ``rows_read`` rows; False after ``timeout_s`` or a spurious wake-up."""
+        if self.words[ring.WORD_ROWS_WRITTEN] > rows_read:
+            return True
+        self._rows_written.wait(rows_read, timeout_s)
+        return bool(self.words[ring.WORD_ROWS_WRITTEN] > rows_read)
+
+    def is_between_cycles(self, cycle: int) -> bool:
+        """Tell whether the child has completed this cycle and not begun the next."""
+        return self.words[ring.WORD_CYCLE] == self.words[ring.WORD_COMPLETED] == cycle
+
+    @contextlib.contextmanager
+    def looked_at(self, cycle: int) -> Iterator[bool]:
+        """Keep the child at its checkpoint after ``cycle`` until its rows are acknowledged, however long that takes.
+
+        False when it has gone on already. Its clock of cycles is told how long it was looked at.
+        """
+        begun_ns = time.monotonic_ns()
+        self.words[ring.WORD_HOLD] = 1
+        try:
+            yield self.is_between_cycles(cycle)
+        finally:
+            if self.is_between_cycles(cycle):
+                self.words[ring.WORD_HELD_NS] += time.monotonic_ns() - begun_ns
+
+    def acknowledge(self, rows_read: int) -> None:
+        """Tell the child that its rows, and the outside at this moment, were read."""
+        self.words[ring.WORD_ROWS_READ] = rows_read
+        self.words[ring.WORD_HOLD] = 0
+        self._rows_read.wake()
+
+    def let_go(self) -> None:
+        """Tell the child, whose cycles are over, that what it has open was listed."""
+        self.words[ring.WORD_LISTED] = 1
+        self._rows_read.wake()
+
+    def ask_to_stop(self) -> None:
+        """Ask the child to end after the cycle under way, with a last checkpoint and its teardown."""
+        self.words[ring.WORD_STOP] = ring.STOP
+
+    def pause(self, *, on: bool) -> None:
+        """Let the child stand still after the cycle under way, or go on; nothing when it was asked to stop."""
+        if self.words[ring.WORD_STOP] != ring.STOP:
+            self.words[ring.WORD_STOP] = ring.PAUSE if on else ring.GO_ON
+
+    def is_stopped(self) -> bool:
+        """Tell whether a signal holds the child still (SIGSTOP, Ctrl-Z, a debugger)."""
+        try:
+            state = Path(f"/proc/{self.pid}/stat").read_bytes().rpartition(b")")[2].split()[0]
+        except (OSError, IndexError):
+            return False
+        return state in (b"T", b"t")
+
+    def abort(self) -> None:
+        """End a child that does not react, in a way that makes it print its Python stack (see soak.inside.child)."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(signal.SIGABRT)
+            self._process.send_signal(signal.SIGCONT)  # one that was stopped could not print anything
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(3)
+        self.kill()
+
+    def kill(self) -> None:
+        """End the child and every process that it started, at once."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self._process.wait()
+        _kill_marked(self._mark.encode())
+
+    def exit_status(self) -> int | None:
+        """Return the exit status (negative: the signal), or None while it runs."""
+        return self._process.poll()
+
+    def output(self) -> str:
+        """Return the last 64 KiB of stdout and stderr; complete once the child has ended."""
+        if self._process.poll() is not None:
+            # A grandchild that goes on holds the pipe open: its output is not waited for.
+            self._listener.join(0.5)
+        kept = b"".join(list(self._output))[-_OUTPUT_KEPT_BYTES:]
+        return kept.decode("utf-8", "replace")
+
+    def close(self) -> None:
+        """Make sure that nothing of the child is left."""
+        self.kill()
+        self._memory.close()
+        self._listener.join(0.5)
+
+
+@contextlib.contextmanager
+def _shared_memory(name: str) -> Iterator[Path]:
+    """Give the path of an empty file in memory that both processes can open.
+
+    Nameless and reached through /proc where there is such a thing, so that it is gone with the two processes at
+    whatever moment either dies; elsewhere in a folder of its own.
+    """
+    if hasattr(os, "memfd_create"):
+        handle = os.memfd_create(f"soak-{name}")
+        try:
+            yield Path(f"/proc/{os.getpid()}/fd/{handle}")
+        finally:
+            os.close(handle)
+    else:
+        with tempfile.TemporaryDirectory(prefix="soak-", ignore_cleanup_errors=True) as place:
+            yield Path(place, name)
+
+
+@functools.cache
+def _compile_inside(executable: str) -> None:
+    """Make the bytecode of what runs inside, where it is not made by itself, once for each interpreter.
+
+    Otherwise every measured process compiles it, and what that takes, 0.7 MiB, stays resident there. Where the folder
+    cannot be written to, it does.
+    """
+    command = [executable, "-m", "compileall", "-q", str(_MAIN.parent)]
+    with contextlib.suppress(OSError):
+        subprocess.run(
+            command, check=False, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+
+
+def _kill_marked(mark: bytes) -> None:
+    """Kill every process with the mark in its environment (Linux): those that left the measured one's session."""
+    for environment in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            if mark in environment.read_bytes().split(b"\0"):
+                os.kill(int(environment.parent.name), signal.SIGKILL)

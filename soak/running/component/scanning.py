@@ -1,0 +1,448 @@
+"""Scan the memory of a measured process at its checkpoints, and tell whether what stays is lost, or who holds it.
+
+While the process waits at a checkpoint it is stopped, its writable memory read, and it goes on; nothing of this runs
+inside it, and its clock of cycles is told how long it stood. Two scans, some cycles apart, are needed for "lost".
+"""
+
+from __future__ import annotations
+
+import contextlib
+import marshal
+import re
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soak.analysis.ledger import Suspect
+from soak.attribution.holders import (
+    FEWEST_SURVIVORS,
+    MOST,
+    UNSCANNED,
+    Holder,
+    Memory,
+    Reachability,
+    SiteScan,
+    judge_scans,
+)
+from soak.attribution.object_answers import NO_ANSWERS, ObjectAnswers, read_object_answers
+from soak.attribution.reachability import (
+    HEAD_WORDS,
+    Objects,
+    Piece,
+    Pointers,
+    PointerSearch,
+    find_objects,
+    reach,
+    search,
+    without_gc_links,
+)
+from soak.attribution.symbols import Symbols
+from soak.inside import ring
+from soak.native.ledger import PYTHON_OBJ, STACK_SITE, Checkpoint
+from soak.probes.memory import ProcessMemory, Range, held_still, writable_ranges
+from soak.probes.shadow import Blocks, ShadowError, read_blocks
+from soak.running.component.process import MeasuredProcess
+
+FIRST_CYCLE = 100
+_NEXT_AFTER, _NEXT_AFTER_ALL_IS_KNOWN = 1.25, 4
+_RECENT = 8
+"""Blocks of the last 1/8 of the cycles may still be on their way."""
+_MOST_BLOCKS = 2_000_000
+_LONGEST_SCAN_S = 5.0
+_FREE_S, _SHARE = 1.0, 0.02
+"""Scans may take so long, and then this part of the run's time."""
+_MOST_SCANS_KEPT = 4
+_SCANS_NEEDED = 2
+_APART_S = 0.3
+"""Between scans that new sites ask for."""
+_WAIT_S = 1.0
+"""So long the end of a run whose verdict stands waits for the scans."""
+_LEVELS = 3
+"""So many blocks up from the one in question its holders are asked for."""
+_CLIMB_WITHIN_S = 0.15
+"""Each level up takes another look through all memory: not in a process that takes long to look through (CPU time)."""
+_WALK_CUT = "the process has more objects than can be walked through in a moment"
+_SAMPLES = 8
+"""Objects of a site that the process is asked about: of all ages, for several holders may have their share."""
+_OWN_STEPS = 2
+_OWN_PATHS = re.compile(r"memfd:soak-|/soak-[^/]*/ring")
+_TYPE_NAME_WORD = 3
+"""PyTypeObject.tp_name follows the object's count, its type and its size."""
+_LONGEST_NAME_WORDS = 12
+_TYPE_FLAGS_WORD, _IS_METATYPE = 21, 1 << 31
+"""PyTypeObject.tp_flags, and the one that says that a type's instances are types."""
+_METATYPES = 3
+_FARTHEST_FIELD, _MOST_REFERENCES = 8, 1 << 32
+"""In words: a list's table stands in its fourth, a dict's in its fifth."""
+
+
+class _TooLongError(Exception):
+    """The scan was given up: the process has more memory than can be read while it stands still."""
+
+
+class Scanner:
+    """Decides when to scan one process, does it, and keeps what the scans say of each site."""
+
+    def __init__(self, process: MeasuredProcess) -> None:
+        """Scan nothing yet."""
+        self._process = process
+        self._scans: dict[int, list[SiteScan]] = {}
+        self._next_cycle = FIRST_CYCLE
+        self._spent_s = 0.0
+        self._why_not: str | None = None
+        self._memory: Memory | None = None
+        self._object_answers = NO_ANSWERS
+        self._scanned_s = 0.0
+        self._short_since_s = 0.0
+
+    @property
+    def memory(self) -> Memory | None:
+        """What was mapped at the last scan."""
+        return self._memory
+
+    def is_due(self, cycle: int, elapsed_s: float, suspects: Sequence[Suspect]) -> bool:
+        """Tell whether a scan at this checkpoint would be worth its time. ``suspects``: as last seen, maybe before."""
+        affordable = self._why_not is None and self._spent_s <= _FREE_S + _SHARE * elapsed_s
+        if not affordable or cycle < FIRST_CYCLE:
+            return False
+        return cycle >= self._next_cycle or self._is_short_of_scans(suspects)
+
+    def is_at_it(self, cycle: int, suspects: Sequence[Suspect]) -> bool:
+        """Tell whether a scan that may decide is about to come, so that the process should not be ended yet."""
+        self._short_since_s = self._short_since_s or time.monotonic()
+        waited_s = time.monotonic() - self._short_since_s
+        return self._why_not is None and cycle >= FIRST_CYCLE and waited_s < _WAIT_S and any(map(self._lacks, suspects))
+
+    def _is_short_of_scans(self, suspects: Sequence[Suspect]) -> bool:
+        return time.monotonic() > self._scanned_s + _APART_S and any(map(self._lacks, suspects))
+
+    def _lacks(self, suspect: Suspect) -> bool:
+        scans = self._scans.get(suspect.site, ())
+        # A leak that has just begun has no blocks yet of which it can be said that they were there for long.
+        telling = sum(scan.survivors >= FEWEST_SURVIVORS or scan.is_all_held for scan in scans)
+        return telling < _SCANS_NEEDED and len(scans) < _MOST_SCANS_KEPT
+
+    def scan(self, checkpoint: Checkpoint, suspects: Sequence[Suspect]) -> None:
+        """Scan for the blocks of these sites, at the checkpoint at which the process waits now."""
+        if not suspects:
+            self._next_cycle = int(checkpoint.cycle * _NEXT_AFTER)
+            return
+        sites = np.array([suspect.site for suspect in suspects], np.uint32)
+        begun_s = time.monotonic()
+        try:
+            with held_still(self._process.pid) as still:
+                words = self._process.words
+                if still and words[ring.WORD_CYCLE] == words[ring.WORD_COMPLETED]:
+                    self._next_cycle = int(checkpoint.cycle * _NEXT_AFTER)
+                    self._scanned_s = begun_s
+                    memory = ProcessMemory(self._process.pid)
+                    try:
+                        self._add(MemoryScan(memory, checkpoint, sites, words[ring.WORD_TYPE]))
+                        self._ask(suspects)
+                        if not any(self.reachability(suspect.site).state == "unknown" for suspect in suspects):
+                            self._next_cycle = checkpoint.cycle * _NEXT_AFTER_ALL_IS_KNOWN
+                    finally:
+                        memory.close()
+        except ProcessLookupError:
+            pass
+        except (OSError, ShadowError, _TooLongError) as error:
+            self._why_not = f"its memory could not be scanned ({error})"
+        self._spent_s += time.monotonic() - begun_s
+
+    def reachability(self, site: int) -> Reachability:
+        """Return what became of a site's blocks, as far as it is known."""
+        scans = self._scans.get(site)
+        if scans:
+            reachability = judge_scans(scans)
+            # Of what is lost nothing was asked; where pointers were not seen, the process may still know more.
+            answer = self._object_answers.by_site.get(site)
+            if answer is None:
+                is_cut = reachability.state == "held" and not self._object_answers.is_complete
+                return replace(reachability, reason=_WALK_CUT) if is_cut else reachability
+            if answer.ring and not answer.chain and reachability.state == "unknown":
+                return replace(reachability, state="held", kind="reference-cycle", answer=answer)
+            return replace(reachability, answer=answer)
+        return UNSCANNED if self._why_not is None else Reachability("unknown", self._why_not)
+
+    def read_answer(self) -> ObjectAnswers:
+        """Take in and return what the process has said of its objects before it ended."""
+        words = self._process.words
+        if words[ring.WORD_ANSWERED] and words[ring.WORD_PHASE] != ring.PHASE_FAILED:
+            with contextlib.suppress(ValueError, EOFError, TypeError, KeyError):
+                answer = marshal.loads(self._process.ring.read_text())
+                self._object_answers = read_object_answers(answer, words[ring.WORD_COMPLETED])
+        return self._object_answers
+
+    def _ask(self, suspects: Sequence[Suspect]) -> None:
+        """Ask the process who holds some objects of each site that is not lost; it answers when its cycles are over."""
+        sites = dict.fromkeys([*(suspect.site for suspect in suspects), *self._scans])
+        samples = [(site, self._samples_of(site)) for site in sites if self.reachability(site).state != "lost"]
+        self._process.ring.write_text(marshal.dumps([asked for asked in samples if asked[1]], 2))
+        self._process.words[ring.WORD_ASKED] |= ring.ASKED_OBJECTS
+
+    def _samples_of(self, site: int) -> tuple[tuple[int, int], ...]:
+        """Return objects of a site, or of those that hold its blocks: address and address of the type."""
+        last = self._scans[site][-1] if site in self._scans else None
+        if last is None or last.samples or not last.holders:
+            return () if last is None else last.samples
+        nearest = last.holders[0].site
+        holding = self._scans[nearest][-1].samples if nearest in self._scans else ()
+        return holding or tuple(holder.sample for holder in last.holders if holder.sample is not None)[:1]
+
+    def _add(self, scan: MemoryScan) -> None:
+        scan.run()
+        for site, found in scan.sites():
+            self._scans.setdefault(site, []).append(found)
+            del self._scans[site][:-_MOST_SCANS_KEPT]
+        pointers = tuple(scan.stack_pointers)
+        maps = "\n".join(f"{m.start:x}-{m.end:x} {m.permissions} 0 0 0 {m.path}" for m in scan.mappings)
+        self._memory = Memory(tuple(scan.mappings), pointers, Symbols(maps))
+
+
+@dataclass(frozen=True)
+class _Targets:
+    """The blocks in question."""
+
+    blocks: Blocks
+    sites: NDArray[np.uint32]
+    """The suspect each block belongs to; a stack counts for the site that it splits."""
+    is_old: NDArray[np.bool_]
+
+
+class MemoryScan:
+    """One scan of a process that is held still."""
+
+    def __init__(self, memory: ProcessMemory, checkpoint: Checkpoint, sites: NDArray[np.uint32], type_at: int) -> None:
+        """Prepare to look for the blocks of these sites. ``type_at``: the address of ``type`` in that process."""
+        self._memory = memory
+        self._checkpoint = checkpoint
+        self._suspects = sites
+        self._known_types = {type_at: True, 0: False}
+        self._type_at = type_at
+        self._deadline_s = time.monotonic() + _LONGEST_SCAN_S
+        self._begun_s = time.thread_time()
+        self.read_bytes = 0
+        self.mappings = memory.mappings()
+        self.stack_pointers = memory.stack_pointers()
+        own = [(int(r["start"]), int(r["end"])) for r in checkpoint.ranges]
+        self._ranges = writable_ranges(self.mappings, self.stack_pointers, own, _OWN_PATHS)
+        parents = np.where(
+            checkpoint.sites["kind"] == STACK_SITE, checkpoint.sites["parent"], np.arange(len(checkpoint.sites))
+        )
+        self._parents = parents.astype(np.uint32)
+
+    def run(self) -> None:
+        """Read all that is needed."""
+        self._blocks = read_blocks(self._memory, self._checkpoint)
+        self._targets = self._find_targets()
+        found = search(self._targets.blocks.addresses, self._targets.blocks.sizes, self._pieces(self._ranges))
+        self._objects = self._objects_in(self._targets.blocks, found)
+        pointers = self._without_dead(without_gc_links(found.pointers(), self._objects))
+        self._reached = reach(pointers, self._targets.blocks.covering(pointers.sources), self._objects)
+        self._holders = self._find_holders()
+        self._found = [(int(site), self._sum_up(int(site))) for site in self._suspects]
+
+    def sites(self) -> list[tuple[int, SiteScan]]:
+        """Return what was found of each site."""
+        return self._found
+
+    def _pieces(self, ranges: Iterable[Range]) -> Iterable[Piece]:
+        for piece in self._memory.pieces(ranges):
+            if time.monotonic() > self._deadline_s:
+                raise _TooLongError(f"it takes longer than {_LONGEST_SCAN_S:g} s to read")
+            self.read_bytes += piece[1].nbytes
+            yield piece
+
+    def _objects_in(self, blocks: Blocks, found: PointerSearch) -> Objects:
+        """Tell which blocks are Python objects; only those that Python's allocator of objects gave can be."""
+        heads = np.where((blocks.domains == PYTHON_OBJ)[:, None], found.heads, np.uint64(0))
+        return find_objects(heads, self._find_types)
+
+    def _without_dead(self, pointers: Pointers) -> Pointers:
+        """Return the pointers without those that stand in malloc's heap but in no live block: what was freed stays.
+
+        A list of all objects, as gc makes one at some checkpoints, would otherwise hold them all after its end.
+        """
+        heap = next((mapping for mapping in self.mappings if mapping.path == "[heap]"), None)
+        if heap is None or self._checkpoint.lost_blocks:
+            return pointers
+        in_heap = (pointers.sources >= np.uint64(heap.start)) & (pointers.sources < np.uint64(heap.end))
+        return pointers.take(~in_heap | (self._blocks.covering(pointers.sources) >= 0))
+
+    def _find_targets(self) -> _Targets:
+        sites = self._site_of(self._blocks.sites)
+        chosen = np.flatnonzero(np.isin(sites, self._suspects))
+        if len(chosen) > _MOST_BLOCKS:
+            raise _TooLongError(f"{len(chosen):,} blocks are in question")
+        blocks = self._blocks.take(chosen)
+        cycle = self._checkpoint.cycle
+        is_old = (blocks.cycles > 0) & (blocks.cycles <= cycle - max(1, cycle // _RECENT))
+        return _Targets(blocks, sites[chosen], is_old)
+
+    def _site_of(self, sites: NDArray[np.uint32]) -> NDArray[np.uint32]:
+        """Return the sites with each stack in the place of the site that it splits."""
+        return self._parents[np.minimum(sites, len(self._parents) - 1)]
+
+    def _find_types(self, candidates: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        return np.array([self._is_type(int(candidate)) for candidate in candidates], np.bool_)
+
+    def _is_type(self, address: int, depth: int = _METATYPES) -> bool:
+        """Tell whether an address is a type: its own type is ``type``, or a metaclass and so a type itself."""
+        known = self._known_types.get(address)
+        if known is not None:
+            return known
+        if address % 8 or not self._type_at or not depth or not address >> 16:
+            return False
+        words = self._memory.read(address + 8, 1)
+        found = len(words) == 1 and self._is_metatype(int(words[0]), depth - 1)
+        self._known_types[address] = found
+        return found
+
+    def _is_metatype(self, address: int, depth: int) -> bool:
+        if address == self._type_at:
+            return True
+        if not self._is_type(address, depth):
+            return False
+        flags = self._memory.read(address + 8 * _TYPE_FLAGS_WORD, 1)
+        return len(flags) == 1 and bool(int(flags[0]) & _IS_METATYPE)
+
+    def _type_name(self, type_at: int) -> str:
+        name_at = self._memory.read(type_at + 8 * _TYPE_NAME_WORD, 1)
+        text = self._memory.read(int(name_at[0]), _LONGEST_NAME_WORDS).tobytes() if len(name_at) else b""
+        return text.split(b"\0")[0].decode("utf-8", "replace")
+
+    def _sum_up(self, site: int) -> SiteScan:
+        targets, reached, objects = self._targets, self._reached, self._objects
+        own = np.flatnonzero(targets.sites == site)
+        old = self._alike(own[targets.is_old[own]])
+        lost = old[reached.lost[old]]
+        held = old[reached.reached[old]]
+        types, counts = np.unique(objects.types[old[objects.types[old] != 0]], return_counts=True)
+        main_type = int(types[np.argmax(counts)]) if len(types) else 0
+        of_type = old[objects.types[old] == main_type] if main_type else old[:0]
+        # What held the first of them before (a list that has been moved since) may stand in freed memory still.
+        born = targets.blocks.cycles[of_type]
+        younger = of_type[born >= np.median(born)] if len(of_type) else of_type
+        before = self._before_own(site, lost)
+        foreign = targets.sites[before[before >= 0]]
+        return SiteScan(
+            cycle=self._checkpoint.cycle,
+            alive=targets.blocks.addresses[old],
+            lost=targets.blocks.addresses[lost],
+            held=len(held),
+            is_all_held=bool(len(own)) and bool(reached.reached[own].all()),
+            objects=len(younger),
+            deficient=int((reached.deficits[younger] > 0).sum()),
+            deficient_lost=int((reached.deficits[lost] > 0).sum()),
+            type=self._type_name(main_type) if main_type else None,
+            holders=self._holders.get(site, ()),
+            lost_with=int(np.bincount(foreign).argmax()) if 2 * len(foreign) > len(lost) else None,
+            samples=tuple(
+                (int(targets.blocks.addresses[block]) + int(objects.offsets[block]), int(objects.types[block]))
+                for block in of_type[:: len(of_type) // _SAMPLES + 1]
+            ),
+        )
+
+    def _alike(self, old: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Return a site's survivors of one type where nearly all of those are lost, else all.
+
+        Python's free lists give the blocks of one site to objects of another: what is lost is then mixed with others.
+        """
+        types = self._objects.types[old]
+        lost = np.array([self._reached.lost[old[types == kind]].sum() for kind in np.unique(types)], np.intp)
+        if not len(lost):
+            return old
+        worst = old[types == np.unique(types)[np.argmax(lost)]]
+        return worst if lost.max() >= max(FEWEST_SURVIVORS, MOST * len(worst)) else old
+
+    def _find_holders(self) -> dict[int, tuple[Holder, ...]]:
+        """Return what points to most of each site's held blocks, what points to that, and so on up to a root."""
+        found: dict[int, list[Holder]] = {}
+        words: dict[int, NDArray[np.uint64]] = {}
+        for site in self._suspects.tolist():
+            held = np.flatnonzero((self._targets.sites == site) & self._reached.reached)
+            if len(held):
+                found[site], words[site] = self._direct_holder(site, held), self._reached.roots[held]
+        for level in range(_LEVELS + 1):
+            steps = {site: self._step_up(found[site], here) for site, here in words.items()}
+            blocks = sorted({block for block in steps.values() if block is not None})
+            if not blocks or level == _LEVELS or time.thread_time() > self._begun_s + _CLIMB_WITHIN_S:
+                break
+            pointers = self._pointers_to(np.array(blocks))
+            words = {site: pointers[block] for site, block in steps.items() if block is not None and block in pointers}
+        return {site: tuple(holders) for site, holders in found.items()}
+
+    def _direct_holder(self, site: int, held: NDArray[np.intp]) -> list[Holder]:
+        """Return the blocks in question from another site that hold most of these, if there are such."""
+        before = self._before_own(site, held)
+        before = before[before >= 0]
+        if 2 * len(before) <= len(held):
+            return []
+        sites, targets = self._targets.sites[before], self._targets.blocks
+        main = int(np.bincount(sites).argmax())
+        block = int(before[sites == main][-1])
+        kind = int(self._objects.types[block])
+        start = int(targets.addresses[block])
+        if not kind:
+            return [Holder(start, main)]
+        return [Holder(start, main, self._type_name(kind), (start + int(self._objects.offsets[block]), kind))]
+
+    def _before_own(self, site: int, blocks: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Return the block of another site that leads to each; -1 where there is none.
+
+        A list's items stand in a block of their own, from the same site as the list.
+        """
+        before = self._reached.before[blocks]
+        for _ in range(_OWN_STEPS):
+            own = (before >= 0) & (self._targets.sites[before] == site)
+            before = np.where(own, self._reached.before[before], before)
+        return np.where((before >= 0) & (self._targets.sites[before] == site), -1, before)
+
+    def _step_up(self, found: list[Holder], words: NDArray[np.uint64]) -> int | None:
+        """Add the holder in which most of these words stand; return its block, None outside all and in a circle."""
+        places = self._blocks.covering(words)
+        sites = np.where(places < 0, 0, self._site_of(self._blocks.sites[places]))
+        main = int(np.bincount(sites).argmax())
+        these, counts = np.unique(words[sites == main], return_counts=True)
+        word = int(these[np.argmax(counts)])
+        if not main:
+            found.append(Holder(word, None, sample=self._object_around(word)))
+            return None
+        block = int(places[words == word][0])
+        start, size = int(self._blocks.addresses[block]), int(self._blocks.sizes[block])
+        is_object = self._blocks.domains[block] == PYTHON_OBJ
+        head = self._memory.read(start, min(HEAD_WORDS, size // 8))
+        is_circle = any(start <= holder.address < start + size for holder in found)
+        offset, kind = self._object_in(head) if is_object else (0, 0)
+        found.append(Holder(word, main, self._type_name(kind), (start + offset, kind)) if kind else Holder(word, main))
+        return None if is_circle else block
+
+    def _object_around(self, word: int) -> tuple[int, int] | None:
+        """Return where the object with a word in it, and its type, seem to be: one from before the tracker began.
+
+        The list, dict or deque of a table that was made since. Who is asked about it recognises it, or does not.
+        """
+        words = self._memory.read(word - 8 * _FARTHEST_FIELD, _FARTHEST_FIELD)
+        for position in range(len(words) - 1, 0, -1):
+            kind, references = int(words[position]), int(words[position - 1])
+            if 0 < references < _MOST_REFERENCES and self._is_type(kind):
+                return word - 8 * (len(words) - position + 1), kind
+        return None
+
+    def _object_in(self, head: NDArray[np.uint64]) -> tuple[int, int]:
+        """Return where in a block an object begins and its type's address; zeros when it holds none."""
+        heads = np.zeros((1, HEAD_WORDS), np.uint64)
+        heads[0, : len(head)] = head
+        objects = find_objects(heads, self._find_types)
+        return (int(objects.offsets[0]), int(objects.types[0])) if objects.types[0] else (0, 0)
+
+    def _pointers_to(self, blocks: NDArray[np.intp]) -> dict[int, NDArray[np.uint64]]:
+        """Return where pointers to each of these blocks stand, outside of itself and of gc's list."""
+        only = self._blocks.take(blocks)
+        found = search(only.addresses, only.sizes, self._pieces(self._ranges))
+        pointers = self._without_dead(without_gc_links(found.pointers(), self._objects_in(only, found)))
+        pointers = pointers.take(only.covering(pointers.sources) != pointers.targets)
+        return {int(blocks[n]): pointers.sources[pointers.targets == n] for n in np.unique(pointers.targets).tolist()}

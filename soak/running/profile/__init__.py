@@ -1,0 +1,1 @@
+"""Profile components under cProfile."""

@@ -1,0 +1,266 @@
+"""A whole run: the controls, each component in its own process, the parts against the whole."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import shlex
+import subprocess
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import soak
+from soak.analysis.parts import sum_of_parts
+from soak.errors import SoakError, StoreError, UsageError
+from soak.results import SCHEMA_VERSION, ComponentResult, Controls, Parts, to_document
+from soak.running.component.ledger_reader import find_library
+from soak.running.component.result import failed_to_start, make_result
+from soak.running.component.second_pass import Trace, trace_growth
+from soak.running.component.supervisor import ComponentProgress, Observations, RunContext, Supervisor
+from soak.running.environment import describe_environment
+from soak.running.interpreter import Interpreter, check_module, find_interpreter
+from soak.running.run.controls import doubt, run_controls
+from soak.running.run.resumption import Remainder, find_remainder
+from soak.running.run.watchdog import guarded
+from soak.settings import ComponentPlan, RunPlan, plan_from_document, plan_to_document
+from soak.store.database import RunStore
+from soak.store.runs import claimed, create_run, new_run_folder, open_run
+from soak.verdict import Verdict
+
+_TRACED_VERDICTS = (Verdict.LEAK, Verdict.SETTLING)
+_TRACED_SIGNALS = ("tracked", "tracked_blocks", "heap", "python_blocks")
+
+
+class RunListener(Protocol):
+    """Who is told how a run goes. Calls come from the threads that supervise components, one call at a time."""
+
+    def begin(self, component: str, position: int, total: int) -> None:
+        """Take note that ``component``, the ``position``-th of ``total`` (from 1), is at work."""
+
+    def update(self, component: str, cycles: int, elapsed_s: float, budget_s: float | None, note: str) -> None:
+        """See how far a component is."""
+
+    def done(self, result: ComponentResult) -> None:
+        """See what was found: ``result.name`` is finished."""
+
+
+def run_experiment(
+    plan: RunPlan, settings: dict[str, Any], listener: RunListener, stopping: threading.Event
+) -> RunStore:
+    """Do a run and return its database, open; everything found is in it.
+
+    ``settings``: plain facts for the report. ``stopping``: when set, the components at work end in order, the others
+    do not begin. Raises UsageError before anything is measured when the plan cannot be carried out.
+    """
+    interpreter = _check(plan)
+    folder = _begin(plan, settings, interpreter)
+    return _measure(folder, interpreter, Remainder(plan, {}, {}), listener, stopping)
+
+
+def begin_run(plan: RunPlan, settings: dict[str, Any]) -> Path:
+    """Make a run's folder and database with all that it takes to go on with it; measure nothing. Return the folder.
+
+    Raises UsageError when the plan cannot be carried out, or nothing can be kept where it says.
+    """
+    return _begin(plan, settings, _check(plan))
+
+
+def _begin(plan: RunPlan, settings: dict[str, Any], interpreter: Interpreter) -> Path:
+    started = datetime.now(UTC)
+    folder = new_run_folder(plan.out, started.astimezone())
+    create_run(
+        folder,
+        run=folder.name,
+        started=started.isoformat(timespec="seconds"),
+        soak=soak.__version__,
+        schema=SCHEMA_VERSION,
+        environment=describe_environment(interpreter),
+        settings=settings,
+        plan=plan_to_document(plan),
+    ).close()
+    return folder
+
+
+def resume_experiment(folder: Path, listener: RunListener, stopping: threading.Event) -> RunStore:
+    """Go on with a run that was begun, and return its database, open, as `run_experiment` does.
+
+    `soak.running.run.resumption` tells what is measured again. Raises StoreError when ``folder`` holds no run that
+    can be gone on with, UsageError when its plan cannot be carried out any more.
+    """
+    with open_run(folder) as store:
+        document = store.read_fact("plan")
+        if document is None:
+            raise StoreError(f"{folder} keeps no plan, for an earlier soak made it; soak run measures anew")
+        try:
+            plan = plan_from_document(document)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise StoreError(f"{folder}: the plan is damaged: {error!r}") from error
+        results = {result.name: result for result in store.read_run().components}
+        remainder = find_remainder(plan, results, store.cycles_read())
+    return _measure(folder, _check(plan), remainder, listener, stopping)
+
+
+def _check(plan: RunPlan) -> Interpreter:
+    """Return the interpreter of the measured processes. Raises UsageError when it or a target is not there."""
+    interpreter = find_interpreter(plan.python)
+    for component in plan.components:
+        target = component.target
+        if target.path and not Path(target.path).is_file():
+            raise UsageError(f"there is no file {target.path} any more")
+        if target.module:
+            check_module(interpreter, target.module, [str(plan.base)])
+    return interpreter
+
+
+def _measure(
+    folder: Path, interpreter: Interpreter, remainder: Remainder, listener: RunListener, stopping: threading.Event
+) -> RunStore:
+    """Measure what remains and return the database, open."""
+    plan = remainder.plan
+    tracker_library, reason = find_library() if plan.track else (None, "--no-track")
+    context = RunContext(interpreter, plan.base, stopping, tracker_library, reason)
+    with claimed(folder), guarded():
+        store = open_run(folder)
+        try:
+            # A component that is measured with more cycles now gets as many when this is cut off in its turn.
+            store.write_facts(plan=plan_to_document(plan), finished=None)
+            if len(remainder.kept) < len(plan.components):
+                store.write_facts(controls=to_document(run_controls(context)))
+            controls = store.read_run().controls
+            results = _Run(remainder, context, store, folder, listener, controls).soak_all()
+            parts = _set_against_parts(plan, results)
+            complete = len(results) == len(plan.components)
+            store.write_facts(
+                parts=to_document(parts) if parts else None,
+                finished=datetime.now(UTC).isoformat(timespec="seconds") if complete else None,
+            )
+        except BaseException:
+            store.close()
+            raise
+    return store
+
+
+class _Run:
+    """The components of one run, some at a time."""
+
+    def __init__(
+        self,
+        remainder: Remainder,
+        context: RunContext,
+        store: RunStore,
+        folder: Path,
+        listener: RunListener,
+        controls: Controls | None,
+    ) -> None:
+        self._plan = remainder.plan
+        self._kept = remainder.kept
+        self._reasons = remainder.reasons
+        self._context = context
+        self._store = store
+        self._folder = folder
+        self._listener = listener
+        self._controls = controls
+        self._telling = threading.Lock()
+        self._told = any(_is_news(result) for result in self._kept.values())
+
+    def soak_all(self) -> list[ComponentResult]:
+        """Soak every component; return the results in the plan's order, without those that never began."""
+        total = len(self._plan.components)
+        # A child dies with the thread that started it (see soak.inside.child), so each is watched by that thread.
+        with ThreadPoolExecutor(max_workers=self._plan.jobs) as pool:
+            futures = [
+                pool.submit(self._soak, component, position, total)
+                for position, component in enumerate(self._plan.components, 1)
+            ]
+            try:
+                outcomes = [future.result() for future in futures]
+            except BaseException:
+                self._context.stopping.set()
+                raise
+        return [outcome for outcome in outcomes if outcome is not None]
+
+    def _soak(self, component: ComponentPlan, position: int, total: int) -> ComponentResult | None:
+        if component.name in self._kept:
+            return self._kept[component.name]
+        if self._context.stopping.is_set():
+            return None
+        self._tell(lambda: self._listener.begin(component.name, position, total))
+        component_id = self._store.begin_component(component.name, datetime.now(UTC).isoformat(timespec="seconds"))
+        supervisor = Supervisor(
+            component,
+            self._context,
+            on_n_min=lambda n_min: self._store.write_n_min(component_id, n_min),
+            on_readings=lambda readings: self._store.write_readings(component_id, readings),
+            on_progress=lambda progress: self._show(component, progress),
+        )
+        try:
+            observed = supervisor.run()
+        except OSError as error:
+            result = failed_to_start(component, error, self._context.interpreter)
+        else:
+            trace = self._trace(component, observed)
+            result = doubt(make_result(component, observed, trace, self._context.interpreter), self._controls)
+        if component.name in self._reasons:
+            result = dataclasses.replace(result, messages=(self._reasons[component.name], *result.messages))
+        self._store.write_result(component_id, result)
+        self._tell(lambda: self._listener.done(result))
+        self._notify(result)
+        return result
+
+    def _show(self, component: ComponentPlan, progress: ComponentProgress) -> None:
+        self._tell(
+            lambda: self._listener.update(
+                component.name, progress.cycles, progress.elapsed_s, component.budget_s, progress.note
+            )
+        )
+
+    def _tell(self, call: Callable[[], None]) -> None:
+        # A terminal that was closed takes nothing any more; the run is not its listener's.
+        with self._telling, contextlib.suppress(OSError):
+            call()
+
+    def _trace(self, component: ComponentPlan, observed: Observations) -> Trace | None:
+        """Run the second pass of a component whose memory grows, unless the run is ending."""
+        judgement = observed.judgement
+        grows = judgement.verdict in _TRACED_VERDICTS and judgement.decided_by in _TRACED_SIGNALS
+        if not grows or observed.failure is not None or self._context.stopping.is_set():
+            return None
+        self._tell(lambda: self._listener.update(component.name, 0, 0.0, None, "again under tracemalloc"))
+        try:
+            return trace_growth(component, self._context, self._folder / f"{component.name}.tracemalloc")
+        except OSError:
+            return None
+
+    def _notify(self, result: ComponentResult) -> None:
+        """Run the user's command once, at the first LEAK or FAILED that counts."""
+        command = self._plan.on_verdict
+        if command is None or not _is_news(result):
+            return
+        with self._telling:
+            if self._told:
+                return
+            self._told = True
+        try:
+            subprocess.Popen([*shlex.split(command), str(self._folder)], stdin=subprocess.DEVNULL, stdout=2)
+        except (OSError, ValueError) as error:
+            raise SoakError(f"--on-verdict {command!r} cannot be run: {error}") from error
+
+
+def _is_news(result: ComponentResult) -> bool:
+    """Whether a result is one that the user's command is run for."""
+    return result.gate and result.verdict in (Verdict.LEAK, Verdict.FAILED)
+
+
+def _set_against_parts(plan: RunPlan, results: list[ComponentResult]) -> Parts | None:
+    """Compare the first component that names its parts with those of them that were soaked."""
+    by_name = {result.name: result for result in results}
+    for component in plan.components:
+        whole = by_name.get(component.name)
+        parts = [by_name[name] for name in component.parts if name in by_name]
+        if whole is not None and parts and len(parts) == len(component.parts):
+            return sum_of_parts(whole, parts)
+    return None

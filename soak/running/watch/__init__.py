@@ -1,0 +1,1 @@
+"""Watch a program that knows nothing of soak."""

@@ -1,0 +1,53 @@
+"""What a cycle of a watched process is."""
+
+from __future__ import annotations
+
+from soak.analysis.component import LARGEST_N_MIN
+from soak.running.watch.plan import SMALLEST_N_MIN, WatchPlan
+
+
+class WatchPace:
+    """What a cycle is: a sample, until the program marks its own."""
+
+    def __init__(self, plan: WatchPlan, first_sample: int) -> None:
+        self._plan = plan
+        self._first = first_sample
+        self._seen: tuple[int, int] | None = None
+        self._marks = 0
+        self._is_new = True
+        self.noun = "sample"
+        self.n_min = plan.n_min
+        self.cycles = 0
+        """Since judging began."""
+
+    def turn(self, sample: int, marks: int) -> bool:
+        """See how many marks there are by now; return whether the cycles are marks from here on.
+
+        Not at the first marks: how many there are to a sample is what n_min follows from.
+        """
+        self._is_new = marks > self._marks
+        self._marks = marks
+        if self.noun == "mark" or not marks:
+            return False
+        if self._seen is None:
+            self._seen = (sample, marks)
+            return False
+        if marks <= self._seen[1]:
+            return False
+        pace = (marks - self._seen[1]) / (sample - self._seen[0])
+        chosen = min(max(int(self._plan.n_min * pace), SMALLEST_N_MIN), LARGEST_N_MIN)
+        self.n_min = self._plan.n_min_marks or chosen
+        self.noun, self._first = "mark", marks
+        return True
+
+    def cycles_at(self, sample: int) -> int | None:
+        """Return the cycles since judging began; None when none has passed since the sample before."""
+        if self.noun == "mark":
+            if not self._is_new:
+                return None
+            self.cycles = self._marks - self._first
+        elif self._marks:
+            return None  # it has just begun to mark
+        else:
+            self.cycles = sample - self._first
+        return self.cycles

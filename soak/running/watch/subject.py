@@ -1,0 +1,202 @@
+"""What is watched: a process that was found or started, alone or with all its descendants, read through /proc."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import psutil
+
+from soak.errors import UsageError
+from soak.probes.outside import OutsideReader, open_reader
+from soak.probes.tables import LiveTables
+from soak.running.watch.preloaded import PreloadedTracker
+
+_DETAILS_SHARE = 0.001
+"""Part of the time that reading PSS and USS may take; a small process's are read at every sample."""
+_ENDS_WITHIN_S = 5.0
+"""So long a process that has let go of its memory may take to end."""
+FROM_OUTSIDE = "watched from outside"
+"""Why there is no tracker in a process that was found."""
+
+
+class Subject(Protocol):
+    """What is watched."""
+
+    name: str
+
+    def read(self) -> dict[str, float]:
+        """Read all signals at once; empty when the process has ended."""
+
+    def program(self) -> str:
+        """Return what the process runs; another answer than before means that it has become another program."""
+
+    def describe_fds(self) -> dict[str, int]:
+        """Count descriptors by what they point to."""
+
+    def has_huge_pages(self) -> bool:
+        """Tell whether the kernel backs it with pages of 2 MiB."""
+
+    def exit_status(self) -> int | None:
+        """Return how it ended (negative: the signal), for a program of ours that has ended."""
+
+    def tables(self) -> LiveTables | None:
+        """Return the tracker's tables in the program that it is now, or None."""
+
+    def why_not_tracked(self) -> str | None:
+        """Return why there are no tables."""
+
+
+class Process:
+    """A process of this machine, alone or with all its descendants."""
+
+    def __init__(
+        self,
+        pid: int,
+        *,
+        tree: bool,
+        started: subprocess.Popen[bytes] | None = None,
+        tracker: PreloadedTracker | str = FROM_OUTSIDE,
+    ) -> None:
+        """Find the process. Raises UsageError when there is none or nothing of it may be read.
+
+        ``tracker``: what it was started with, or why there is none.
+        """
+        self.pid = pid
+        self._tree = tree
+        self._started = started
+        self._tracker = tracker
+        try:
+            self._process = psutil.Process(pid)
+            self._process.create_time()  # by which a later process of the same number is told from it
+            self.name = self._process.name()
+            command = " ".join(self._process.cmdline())
+        except psutil.ZombieProcess:
+            raise UsageError(f"process {pid} has ended: a zombie, for its parent has not waited for it") from None
+        except psutil.NoSuchProcess:
+            raise UsageError(f"there is no process {pid}") from None
+        except psutil.AccessDenied:
+            command = ""
+        self.command = command or getattr(self, "name", f"process {pid}")
+        self._readers: dict[int, OutsideReader] = {pid: open_reader(pid)}
+        self._details_due_s = 0.0
+        values = self.read()
+        if not values:
+            why = "it has no memory of its own, or it is not ours to read" if self._is_alive() else "it has ended"
+            raise UsageError(f"process {pid} cannot be read: {why}")
+        self.unreadable = [name for name in ("fds", "children", "pss") if name not in values]
+
+    def read(self) -> dict[str, float]:
+        """See Subject."""
+        if not self._is_alive():
+            return {}
+        pids = [self.pid, *(_descendants(self.pid) if self._tree else ())]
+        self._readers = {pid: self._readers.get(pid) or open_reader(pid) for pid in pids}
+        sums = _sum(reader.read_counts() for reader in self._readers.values())
+        if not sums.get("mapped"):
+            return {}  # it is just ending
+        begun_s = time.monotonic()
+        if sums and begun_s >= self._details_due_s:
+            sums = {**_sum(reader.read_details() for reader in self._readers.values()), **sums}
+            # The kernel walks through all pages for it: 10 ms a GiB.
+            self._details_due_s = begun_s + (time.monotonic() - begun_s) / _DETAILS_SHARE
+        return sums
+
+    def program(self) -> str:
+        """See Subject."""
+        with contextlib.suppress(OSError):
+            return str(Path(f"/proc/{self.pid}/exe").readlink()).removesuffix(" (deleted)")
+        with contextlib.suppress(psutil.Error):
+            return self._process.name() if self._is_alive() else ""
+        return ""
+
+    def describe_fds(self) -> dict[str, int]:
+        """See Subject."""
+        return self._readers[self.pid].describe_fds()
+
+    def has_huge_pages(self) -> bool:
+        """See Subject."""
+        with contextlib.suppress(OSError):
+            rollup = Path(f"/proc/{self.pid}/smaps_rollup").read_text(encoding="ascii")
+            return any(line.startswith("AnonHugePages:") and " 0 kB" not in line for line in rollup.splitlines())
+        return False
+
+    def exit_status(self) -> int | None:
+        """See Subject."""
+        if self._started is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return self._started.wait(_ENDS_WITHIN_S)
+        return None
+
+    def tables(self) -> LiveTables | None:
+        """See Subject."""
+        return None if isinstance(self._tracker, str) else self._tracker.tables()
+
+    def why_not_tracked(self) -> str | None:
+        """See Subject."""
+        return self._tracker if isinstance(self._tracker, str) else self._tracker.reason
+
+    def close(self) -> None:
+        """Let go of it."""
+        if not isinstance(self._tracker, str):
+            self._tracker.close()
+
+    def _is_alive(self) -> bool:
+        if self._started is not None and self._started.poll() is not None:
+            return False
+        try:
+            return self._process.is_running() and self._process.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return False
+
+
+def start_program(
+    command: Sequence[str], *, output_to_stderr: bool, tree: bool, library: Path | None, reason: str | None
+) -> Process:
+    """Start a program with our own streams and environment, and watch it. Raises UsageError when it does not start.
+
+    ``library``: the tracker's, to be preloaded; None without, for ``reason``.
+    """
+    tracker = PreloadedTracker(library, os.environ) if library is not None else reason or "there is no library"
+    preloaded = None if isinstance(tracker, str) else tracker
+    try:
+        environment = preloaded.environment if preloaded is not None else None
+        started = subprocess.Popen(command, stdout=2 if output_to_stderr else None, env=environment)
+        if preloaded is not None:
+            preloaded.wait(started.pid)
+        return Process(started.pid, tree=tree, started=started, tracker=tracker)
+    except BaseException as error:
+        if preloaded is not None:
+            preloaded.close()
+        if isinstance(error, OSError):
+            raise UsageError(f"{command[0]!r} cannot be started: {error.strerror}") from error
+        if isinstance(error, UsageError) and started.poll() is not None:
+            raise UsageError(f"{command[0]!r} ended at once, with status {started.poll()}: nothing was seen") from None
+        raise
+
+
+def _sum(readings: Iterable[dict[str, float]]) -> dict[str, float]:
+    sums: dict[str, float] = {}
+    for reading in readings:
+        for name, value in reading.items():
+            sums[name] = sums.get(name, 0.0) + value
+    return sums
+
+
+def _descendants(pid: int) -> Iterator[int]:
+    if sys.platform != "linux":
+        with contextlib.suppress(psutil.Error):
+            yield from (child.pid for child in psutil.Process(pid).children(recursive=True))
+        return
+    with contextlib.suppress(OSError):
+        for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - a plain name a thread, once a sample
+            with contextlib.suppress(OSError):
+                for child in Path(f"/proc/{pid}/task/{thread}/children").read_text(encoding="ascii").split():
+                    yield int(child)
+                    yield from _descendants(int(child))

@@ -1,0 +1,386 @@
+"""Watch a process that knows nothing of soak: sample it at a steady pace, and judge while it runs.
+
+It is only read, through /proc: nothing is attached, stopped or sent to it. A program that the watch starts has the
+tracker in it as well, whose tables are read the same way.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from threading import Event
+
+import numpy as np
+
+from soak.analysis.component import Judgement, with_leaking_sites
+from soak.analysis.ledger import Suspect
+from soak.analysis.outside import DECIDING, TRACKED, OutsideJudge
+from soak.analysis.wording import RSS_LIMIT
+from soak.attribution.causes import causes_of_sites, fingerprint
+from soak.attribution.holders import UNSCANNED
+from soak.attribution.symbols import Symbols
+from soak.measurements import SIGNALS, Role
+from soak.native.ledger import STATE_PYTHON_DOMAINS, Checkpoint
+from soak.probes.tables import LiveTables
+from soak.results import Cause, ComponentResult, Failure, Growth, Pacing, SignalResult, TrackerState
+from soak.running.component.ledger_reader import LedgerReader, Tracked
+from soak.running.watch.pace import WatchPace
+from soak.running.watch.plan import WatchPlan
+from soak.running.watch.subject import Subject
+from soak.units import format_count
+from soak.verdict import SeriesVerdict, Verdict
+
+_DESCRIBE_EVERY = 60
+"""Samples between two looks at what the descriptors are: as many links to read as there are descriptors."""
+_COUNTS_S_PER_SAMPLE, _FREE_COUNTS_S_AT_1_HZ = 0.002, 0.05
+"""Processor time that counting what is alive may take: for each sample, and once. 50,000 blocks take some 3 ms."""
+_COUNTS_KEPT = 256
+"""One sample in so many of what has passed is enough for the rule, and keeps what a long watch has in memory small."""
+_LONGEST_FALL = 16
+"""Counts that are held back at most."""
+_PYTHON_DOMAINS = (1, 2)
+_ADVICE = {
+    "native": "Memory from malloc is not given back: look there for a missing free.",
+    "python-object": "Python objects stay: look there for a list, dict or cache that is added to, or a C extension "
+    "that forgets a reference.",
+    "thread": "Join the threads that the work starts, or keep one pool for all of it.",
+    "child-process": "Wait for the processes it starts; a zombie keeps its place in the process table.",
+    "file-descriptor": "Close what it opens, on the error path too.",
+    "mapping": "Mappings are made and not unmapped, or an allocator of its own grows.",
+}
+_CHILDREN = "The tracker is in the program itself, not in the processes that it starts."
+_REPLACED = "Python's own allocators were replaced (PYTHONMALLOC, -X dev), so objects have no line of their own."
+_NO_PLACE = "From outside no place can be named: soak run or soak.check on the function that does the work finds it."
+
+
+class Watch:
+    """One process's samples from the first to the verdict."""
+
+    def __init__(
+        self,
+        subject: Subject,
+        plan: WatchPlan,
+        stopping: Event,
+        *,
+        on_sample: Callable[[int, dict[str, float], Judgement | None], None] = lambda *_: None,
+        now: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], object] | None = None,
+    ) -> None:
+        """Prepare. ``now`` and ``sleep`` are the clock; ``stopping`` ends the watch, never what is watched."""
+        self._subject = subject
+        self._plan = plan
+        self._stopping = stopping
+        self._on_sample = on_sample
+        self._now = now
+        self._sleep = sleep or stopping.wait
+        self._messages: list[str] = []
+        self._fds_at_start = self._fds_at_end = subject.describe_fds()
+
+    def run(self) -> ComponentResult:
+        """Sample until the verdict stands, the time is over, the process has ended, or ``stopping`` is set."""
+        plan, subject = self._plan, self._subject
+        started, begun_s = datetime.now(UTC).isoformat(timespec="seconds"), self._now()
+        self._begin(0, subject.program(), subject.tables())
+        sample, worst_lag_s, missed, standing = 0, 0.0, 0, None
+        while True:
+            values = subject.read()
+            if not values:
+                stopped_by = "ended"
+                break
+            self._restart_after_exec(sample)
+            if self._take(sample, values):
+                standing = self._judge_all()
+            if sample == self._offset + 1:  # at the very start a program opens what it loads
+                self._fds_at_start = subject.describe_fds() or self._fds_at_start
+            if sample % _DESCRIBE_EVERY == _DESCRIBE_EVERY - 1:
+                self._fds_at_end = subject.describe_fds() or self._fds_at_end
+            self._on_sample(sample, values, standing)
+            stopped_by = self._reason_to_stop(self._now() - begun_s, standing)
+            if stopped_by:
+                self._fds_at_end = subject.describe_fds() or self._fds_at_end
+                break
+            due_s = begun_s + (sample + 1) * plan.every_s
+            self._sleep(max(0.0, due_s - self._now()))
+            lag_s = max(0.0, self._now() - due_s)
+            worst_lag_s = max(worst_lag_s, lag_s)
+            skipped = int(lag_s / plan.every_s)
+            missed += skipped
+            sample += 1 + skipped
+        seconds = self._now() - begun_s
+        if stopped_by == "ended":
+            del self._held[1:]
+        self._add_held()
+        judgement = self._judge_all(at_end=True)
+        done = sample - self._offset if self._pace.noun == "sample" else self._pace.cycles
+        # The cycles of a program that marks them are its own; ours are then only when it is looked at.
+        interval_s = plan.every_s if self._pace.noun == "sample" else None
+        mean_s = (seconds - self._offset * plan.every_s) / done if done else None
+        pacing = Pacing(interval_s, mean_s, missed, worst_lag_s)
+        return self._result(judgement, sample, done, seconds, stopped_by, pacing, started)
+
+    def _begin(self, sample: int, program: str, tables: LiveTables | None) -> None:
+        """Begin to judge what the process is now."""
+        self._program, self._tables, self._offset = program, tables, sample
+        self._pace = WatchPace(self._plan, sample)
+        self._begin_judging()
+
+    def _begin_judging(self) -> None:
+        tolerance = self._plan.tolerance_bytes
+        self._judge = OutsideJudge(
+            tolerance,
+            self._pace.n_min,
+            huge_pages=self._subject.has_huge_pages(),
+            tracked=self._tables is not None,
+        )
+        tables = self._tables
+        self._ledger = None if tables is None else LedgerReader(lambda: tables, tables.pid, tolerance)
+        self._suspects: list[Suspect] = []
+        self._held: list[tuple[Checkpoint, int]] = []
+        self._next_count, self._counting_s, self._most_children = 0, 0.0, 0.0
+
+    def _take(self, sample: int, values: dict[str, float]) -> bool:
+        """Take in a sample, and what is alive when that is due; return whether judging may say more than before."""
+        tables = self._tables
+        if self._pace.turn(sample, tables.marks() if tables is not None else 0):
+            self._begin_judging()
+        cycles = self._pace.cycles_at(sample)
+        if cycles is None:
+            return False
+        self._most_children = max(self._most_children, values.get("children", 0.0))
+        if tables is not None and "mapped" in values:
+            values["mapped"] -= tables.own_mapped()
+        if self._ledger is not None and sample >= self._next_count:
+            self._count(self._ledger, sample, cycles)
+        return self._judge.add(cycles, values)
+
+    def _count(self, ledger: LedgerReader, sample: int, cycles: int) -> None:
+        """Count what is alive; later and later, and more rarely still where it takes long."""
+        begun_s = time.process_time()
+        checkpoint = ledger.look()
+        if checkpoint is not None:
+            falls = bool(self._held) and checkpoint.live_bytes < self._held[-1][0].live_bytes
+            if not falls or len(self._held) == _LONGEST_FALL:
+                self._add_held()
+            self._held.append((checkpoint, cycles))
+        took_s = time.process_time() - begun_s
+        passed = sample - self._offset
+        self._counting_s += took_s
+        free_s = _FREE_COUNTS_S_AT_1_HZ / self._plan.every_s
+        over_s = self._counting_s + took_s - free_s - _COUNTS_S_PER_SAMPLE * passed
+        self._next_count = sample + max(1, passed // _COUNTS_KEPT, int(over_s / _COUNTS_S_PER_SAMPLE))
+
+    def _add_held(self) -> None:
+        """Take in the counts that were held back.
+
+        While what is alive falls and falls the program may be at its end, where it gives everything back.
+        """
+        for checkpoint, cycles in self._held:
+            self._add_count(checkpoint, cycles)
+        self._held.clear()
+
+    def _add_count(self, checkpoint: Checkpoint, cycles: int) -> None:
+        ledger = self._ledger
+        assert ledger is not None
+        sums = ledger.take(checkpoint, cycles)
+        if not ledger.is_complete:
+            self._judge.distrust_ledger()
+        self._judge.add(cycles, {name: sums[name] for name in TRACKED})
+
+    def _judge_all(self, *, at_end: bool = False) -> Judgement:
+        """Judge the signals, and the ledger's sites by themselves: a small leak hides under others' sawteeth."""
+        judgement = self._judge.judge(at_end=at_end)
+        if self._ledger is None:
+            return self._in_words(judgement)
+        self._suspects = self._ledger.suspects(self._pace.cycles, self._pace.n_min, at_end=at_end)
+        judgement = with_leaking_sites(judgement, self._suspects, self._plan.tolerance_bytes)
+        if judgement.verdict is Verdict.CLEAN and self._plan.tree and self._most_children:
+            why = f"The program itself is clean. {_CHILDREN} {RSS_LIMIT}"
+            judgement = replace(judgement, verdict=Verdict.INCONCLUSIVE, why=why, decided_by=None, standing=False)
+        return self._in_words(judgement)
+
+    def _in_words(self, judgement: Judgement) -> Judgement:
+        return replace(judgement, why=judgement.why.replace("cycle", self._pace.noun))
+
+    def _restart_after_exec(self, sample: int) -> None:
+        tables = self._subject.tables()
+        program = self._subject.program()  # last: it tells whether there was a process to have tables
+        if not program or (program == self._program and tables is self._tables):
+            return
+        became = (
+            f"the process became another program ({program})" if program != self._program else "the program began anew"
+        )
+        if program != self._program or self._tables is not None:
+            # Of a chain of them only the last matters.
+            self._messages = [f"At sample {sample} {became}; judged is what came after."]
+        self._begin(sample, program, tables)
+
+    def _reason_to_stop(self, elapsed_s: float, standing: Judgement | None) -> str:
+        if self._stopping.is_set():
+            return "signal"
+        if self._plan.duration_s is not None and elapsed_s >= self._plan.duration_s:
+            return "budget"
+        leaks = standing is not None and standing.verdict is Verdict.LEAK
+        return "verdict" if leaks and self._plan.stop_at_leak else ""
+
+    def _result(
+        self,
+        judgement: Judgement,
+        samples: int,
+        done: int,
+        seconds: float,
+        stopped_by: str,
+        pacing: Pacing,
+        started: str,
+    ) -> ComponentResult:
+        failure = self._failure(done, stopped_by)
+        name = judgement.decided_by
+        deciding = judgement.series.get(name or "")
+        tracked = self._tracked()
+        cycle_s = self._plan.every_s if pacing.interval_s else pacing.mean_period_s or 0.0
+        return ComponentResult(
+            name=self._subject.name,
+            target=getattr(self._subject, "command", self._subject.name),
+            verdict=Verdict.FAILED if failure is not None else judgement.verdict,
+            why=judgement.why
+            if failure is None
+            else f"The program failed: {failure.detail}. Until then {judgement.verdict}: {judgement.why}",
+            decided_by=None if name is None else "ledger" if name in TRACKED else f"counter:{name}",
+            iterations=done,
+            seconds=seconds,
+            iterations_to_verdict=judgement.decided_at,
+            seconds_to_verdict=None if judgement.decided_at is None else judgement.decided_at * cycle_s,
+            since=deciding.since if deciding else None,
+            needed_iterations=judgement.needed,
+            n_min=self._pace.n_min,
+            stopped_by=stopped_by,
+            gate=True,
+            growth=_growth(name, judgement.series),
+            signals={name: self._signal(name, series) for name, series in judgement.series.items()},
+            causes=self._causes(judgement, tracked),
+            tracemalloc=None,
+            tracker=tracked.state,
+            pacing=pacing,
+            failure=failure,
+            messages=(*self._messages, *self._fd_message(), *self._limits(name, tracked)),
+            checkpoints=samples + 1,
+            started=started,
+            tolerance_bytes=self._plan.tolerance_bytes,
+        )
+
+    def _failure(self, samples: int, stopped_by: str) -> Failure | None:
+        status = self._subject.exit_status() if stopped_by == "ended" else None
+        if not status:
+            return None
+        detail = f"it ended with status {status}" if status > 0 else f"it was ended by signal {-status}"
+        return Failure("cycle", samples, "exit" if status > 0 else "signal", detail)
+
+    def _signal(self, name: str, series: SeriesVerdict) -> SignalResult:
+        signal = SIGNALS[name]
+        return SignalResult(
+            unit=signal.unit,
+            per_iteration=series.rate,
+            low=series.low,
+            high=series.high,
+            verdict=series.verdict,
+            role=(signal.role if self._tables is not None or name not in DECIDING else Role.DECIDES).value,
+            reason=series.reason,
+            first=self._judge.first[name],
+            last=self._judge.last[name],
+            readings=self._judge.readings[name],
+            since=series.since,
+            decided_at=series.decided_at,
+            judged_at=series.judged_at,
+            needed=series.needed,
+        )
+
+    def _tracked(self) -> Tracked:
+        """Return what the tracker saw."""
+        if self._ledger is None:
+            return Tracked(TrackerState(False, self._subject.why_not_tracked()), False, (), "")
+        tracked = self._ledger.finish(self._suspects, self._subject.why_not_tracked(), lambda _: UNSCANNED, None)
+        latest = self._ledger.latest
+        if latest is not None and not np.isin(latest.rows["domain"], _PYTHON_DOMAINS).any():
+            covers = tuple(name for name in tracked.state.covers if name != "python")
+            tracked = replace(tracked, state=replace(tracked.state, covers=covers))
+        return tracked
+
+    def _causes(self, judgement: Judgement, tracked: Tracked) -> tuple[Cause, ...]:
+        """Return the call sites that grow, and before them what a counter says that is not memory seen again."""
+        sites: tuple[Cause, ...] = ()
+        if judgement.verdict is not Verdict.CLEAN:
+            sites = causes_of_sites(tracked.sites, Symbols(tracked.maps).frames, gc_held_off=False, advice=_ADVICE)
+        name = judgement.decided_by
+        if name is None or judgement.verdict is not Verdict.LEAK or (sites and name in (*TRACKED, "rss", "mapped")):
+            return sites
+        return (*self._cause_of_counter(name, judgement.series[name]), *sites)
+
+    def _cause_of_counter(self, name: str, series: SeriesVerdict) -> tuple[Cause, ...]:
+        signal, rate = SIGNALS[name], series.rate or 0.0
+        if name in ("rss", *TRACKED):
+            return ()  # of which kind the memory is cannot be told from here
+        kind = signal.kind
+        grown = {what: n - self._fds_at_start.get(what, 0) for what, n in self._fds_at_end.items()}
+        return (
+            Cause(
+                kind=kind,
+                confirmed=True,
+                state="unknown",
+                fingerprint=fingerprint(kind, None, None, None),
+                bytes_per_iteration=rate if signal.unit == "bytes" else None,
+                blocks_per_iteration=None,
+                requested_size=None,
+                every=1 / rate if 0 < rate < 1 and signal.unit != "bytes" else None,
+                since=series.since,
+                where=None,
+                python_where=None,
+                stack=(),
+                held_by=(),
+                type=max(grown, key=lambda what: grown[what], default=None) if name == "fds" else None,
+                advice=_ADVICE[kind],
+            ),
+        )
+
+    def _limits(self, name: str | None, tracked: Tracked) -> Iterator[str]:
+        if self._ledger is None:
+            if name in ("rss", "mapped"):
+                yield _NO_PLACE
+            return
+        if not tracked.complete:
+            yield "The tracker ran out of room, so its ledger shows what grows, but not that nothing else does."
+        if self._most_children and not self._plan.tree:
+            yield _CHILDREN
+        if self._ledger.state & STATE_PYTHON_DOMAINS and "python" not in tracked.state.covers:
+            yield _REPLACED
+
+    def _fd_message(self) -> Iterator[str]:
+        kinds = sorted(self._fds_at_start.keys() | self._fds_at_end.keys())
+        changed = [
+            f"{kind} {format_count(self._fds_at_start.get(kind, 0))} → {format_count(self._fds_at_end.get(kind, 0))}"
+            for kind in kinds
+            if self._fds_at_start.get(kind, 0) != self._fds_at_end.get(kind, 0)
+        ]
+        if changed:
+            yield f"File descriptors by kind: {', '.join(changed[:8])}."
+
+
+def _growth(name: str | None, series: Mapping[str, SeriesVerdict]) -> Growth | None:
+    if name is None:
+        return None
+    deciding = series[name]
+    # Of the ledger the bytes say more than the blocks.
+    in_bytes = series["tracked"] if name in TRACKED else deciding if SIGNALS[name].unit == "bytes" else None
+    requested = name in TRACKED
+    rate = None if in_bytes is None else in_bytes.rate
+    return Growth(
+        signal=name,
+        measures=None if in_bytes is None else "requested" if requested else "allocated",
+        bytes_per_iteration=rate,
+        low=None if in_bytes is None else in_bytes.low,
+        high=None if in_bytes is None else in_bytes.high,
+        requested_bytes_per_iteration=rate if requested else None,
+        allocated_bytes_per_iteration=None if requested else rate,
+        unit=SIGNALS[name].unit,
+        per_iteration=deciding.rate,
+    )
