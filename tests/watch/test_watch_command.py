@@ -24,7 +24,7 @@ while True:
 AS_SOMEBODY_ELSE = """
 import encodings.ascii, encodings.utf_8_sig, importlib, os, sys
 from soak.__main__ import main
-for name in ("commands.watch", "commands.measure", "reporting.watch_text", "reporting.write", "running.watching"):
+for name in ("commands.watch", "commands.measure", "reporting.commands.watch", "reporting.write", "running.watch.watch"):
     importlib.import_module("soak." + name)
 os.setuid(65534)
 sys.exit(main(["watch", *sys.argv[1:]]))
