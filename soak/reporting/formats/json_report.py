@@ -6,12 +6,31 @@ import json
 import math
 from typing import Any
 
-from soak.results import RunResult, to_document
+from soak.reporting.words.series import signal_sentence
+from soak.reporting.words.verdicts import why_words
+from soak.results import ComponentResult, RunResult, to_document
 
 
 def render_json(result: RunResult) -> str:
     """Write a run as JSON, schema 1: keys in the contract's order, ASCII only, NaN and infinity as null."""
-    return json.dumps(finite(to_document(result)), indent=2, allow_nan=False, default=str) + "\n"
+    return json.dumps(finite(_document(result)), indent=2, allow_nan=False, default=str) + "\n"
+
+
+def _document(result: RunResult) -> dict[str, Any]:
+    """Return the record with the sentences that the contract has in it."""
+    document = to_document(result)
+    document["components"] = [_component(component) for component in result.components]
+    return document
+
+
+def _component(component: ComponentResult) -> dict[str, Any]:
+    document = to_document(component)
+    for name, signal in component.signals.items():
+        series = signal.series
+        document["signals"][name]["reason"] = series and signal_sentence(name, series, component.cycle_noun)
+    document["control_failed"] = component.control_failed
+    head = {name: document.pop(name) for name in ("name", "target", "verdict")}
+    return {**head, "why": why_words(component), **document}
 
 
 def finite(value: Any) -> Any:

@@ -65,7 +65,7 @@ def _case(component: ComponentResult, excused: str | None) -> ET.Element:
 
 
 def _evidence(component: ComponentResult) -> str:
-    texts = [component.why, say.caveat_sentence(component), say.needed_sentence(component)]
+    texts = [say.why_words(component), say.needed_sentence(component)]
     if component.failure is not None:
         texts += [component.failure.detail, *component.failure.stack]
     for cause in component.causes:

@@ -74,8 +74,8 @@ def _table(components: Sequence[ComponentResult], known: Collection[str], plante
 def _explanation(component: ComponentResult, excused: str | None) -> str:
     failure = component.failure
     texts = (
-        say.added_why(component),
-        say.caveat_sentence(component),
+        say.why_sentence(component),
+        say.lookalike_sentence(component),
         say.excuse_sentence(excused) if excused else None,
         growth_sentence(component.audit),
     )

@@ -133,7 +133,7 @@ def _results(
         return
     for cause in component.causes:
         level = "note" if excused or not cause.confirmed else "error"
-        words = (f"{component.name}:", say.cause_sentence(cause), cause.advice, say.caveat_sentence(component) or "")
+        words = (f"{component.name}:", say.cause_sentence(cause), cause.advice, say.lookalike_sentence(component) or "")
         text = _message(" ".join(words), root)
         state = states.get((component.name, cause.fingerprint))
         location = _location(cause, root) or own_file

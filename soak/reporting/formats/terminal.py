@@ -156,7 +156,7 @@ def _verdicts(result: RunResult, known: Collection[str], console: Console) -> Ta
         table.add_column("why")
     for component in result.components:
         excused = excuse(component, known)
-        why = _text(_first_sentence(component.why))
+        why = _text(_first_sentence(say.why_sentence(component)))
         why.no_wrap, why.overflow = True, "ellipsis"
         table.add_row(
             _text(component.name, "bold"),
@@ -184,8 +184,8 @@ def _explain(component: ComponentResult, excused: str | None, console: Console) 
     _print(console, _text(component.name, "bold"))
     sentences = (
         say.component_sentence(component),
-        say.added_why(component),
-        say.caveat_sentence(component),
+        say.why_sentence(component),
+        say.lookalike_sentence(component),
         say.excuse_sentence(excused) if excused else None,
         growth_sentence(component.audit),
     )

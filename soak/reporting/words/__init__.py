@@ -1,6 +1,7 @@
 """What is found, in plain words: the sentences that terminal, HTML, Markdown and JUnit share.
 
-Pure functions of the results. In sentences a cycle is "a call"; tables and axes say "cycle". Rates are shortened to
+Pure functions of the results. In sentences a cycle is what the result calls it (``cycle_noun``: a call, a sample, a
+mark); tables and axes say "cycle". Rates are shortened to
 what a person needs; the exact numbers stand in the tables. Nothing here is escaped: whoever puts a sentence into
 HTML, Markdown or a terminal escapes it there.
 """
@@ -16,7 +17,6 @@ from soak.reporting.words.causes import (
 )
 from soak.reporting.words.components import (
     SYMBOLS,
-    caveat_sentence,
     component_sentence,
     decided_cell,
     decided_words,
@@ -29,7 +29,7 @@ from soak.reporting.words.components import (
     tracker_sentence,
     verdict_words,
 )
-from soak.reporting.words.failures import added_why, last_written, telling_frames
+from soak.reporting.words.failures import last_written, telling_frames
 from soak.reporting.words.growth import growth_cell, growth_words, signal_cell
 from soak.reporting.words.runs import (
     asides,
@@ -44,6 +44,8 @@ from soak.reporting.words.runs import (
     tolerance_bytes,
     when_words,
 )
+from soak.reporting.words.series import series_sentence, signal_sentence
+from soak.reporting.words.verdicts import lookalike_sentence, why_sentence, why_words
 from soak.reporting.words.vocabulary import (
     byte_rate,
     count_words,
@@ -52,17 +54,14 @@ from soak.reporting.words.vocabulary import (
     printable,
     rate_words,
     short_number,
-    spoken,
 )
 
 __all__ = [
     "SYMBOLS",
-    "added_why",
     "asides",
     "byte_rate",
     "cause_facts",
     "cause_sentence",
-    "caveat_sentence",
     "combination_sentence",
     "command_line",
     "component_sentence",
@@ -76,6 +75,7 @@ __all__ = [
     "headline",
     "interval_words",
     "last_written",
+    "lookalike_sentence",
     "more_causes_sentence",
     "needed_command",
     "needed_sentence",
@@ -89,9 +89,10 @@ __all__ = [
     "planted_words",
     "printable",
     "rate_words",
+    "series_sentence",
     "short_number",
     "signal_cell",
-    "spoken",
+    "signal_sentence",
     "stack_title",
     "state_sentence",
     "stop_sentence",
@@ -101,4 +102,6 @@ __all__ = [
     "verdict_words",
     "when_words",
     "where_lines",
+    "why_sentence",
+    "why_words",
 ]
