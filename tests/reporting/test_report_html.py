@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from html.parser import HTMLParser
-
 import pytest
 from builder import (
     a_cause,
@@ -18,46 +16,13 @@ from builder import (
     readings,
     signal,
 )
+from page_reader import Page
 
 from soak.reporting.figures.component_figure import component_figure, parts_figure
 from soak.reporting.formats.html import render_html
-from soak.reporting.markup import Markup, element
 from soak.results import Failure, TracemallocResult
 
-VOID = {"meta"}
 EVIL = '<script>alert("x")</script>&\x1b[31m\x00'
-
-
-class Page(HTMLParser):
-    """Reads a page and remembers its elements and texts in order; an element closed wrongly is an error."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.texts: list[tuple[str, str]] = []
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if self.open:
-            self.texts.append((self.open[-1], data))
-
-    def of(self, *tags: str) -> list[str]:
-        """Give the texts directly inside elements of these names."""
-        return [text for tag, text in self.texts if tag in tags]
 
 
 def a_full_page() -> str:
@@ -289,10 +254,3 @@ def test_nothing_from_the_run_becomes_markup():
 def test_a_page_can_be_made_of_whatever_is_missing(run):
     """No components, no controls, no rates, no causes."""
     assert Page(render_html(run, {})).of("h1") != []
-
-
-def test_an_element_escapes_all_but_markup():
-    """Text and attributes are escaped; what is markup already is not escaped twice; None is left out."""
-    actual = element("p", "a < b", Markup("<b>&amp;</b>"), None, class_='"', id=None)
-
-    assert actual == '<p class="&quot;">a &lt; b<b>&amp;</b></p>'
