@@ -31,6 +31,7 @@ from soak.results import (
     Failure,
     Garbage,
     Parts,
+    Place,
     RssAudit,
     RunResult,
     TracemallocResult,
@@ -237,8 +238,8 @@ def _cause(cause: Cause, *, draws: bool, is_known: bool) -> Markup:
         element("p", cause.advice) if cause.advice else None,
         element("p", "Accepted: this growth is listed as known.") if is_known else None,
         element("p", " · ".join(say.cause_facts(cause)), class_="note"),
-        join(element("h3", f"{say.stack_title(cause)}, innermost first"), *_stack(cause.stack))
-        if cause.stack
+        join(element("h3", f"{say.stack_title(cause)}, innermost first"), *_stack(cause.frames))
+        if cause.frames
         else None,
         element("h3", "Held by") if cause.held_by else None,
         element("pre", "\n".join(cause.held_by)) if cause.held_by and way is None else None,
@@ -247,7 +248,7 @@ def _cause(cause: Cause, *, draws: bool, is_known: bool) -> Markup:
     )
 
 
-def _stack(stack: Sequence[str]) -> Iterator[Markup]:
+def _stack(stack: Sequence[Place]) -> Iterator[Markup]:
     """Give a stack's lines, the first in a person's own Python code in bold; what called that is folded where long."""
     own = own_frame(stack)
     nearest = max(_FRAMES_AT_ONCE, stack.index(own) + 1 if own is not None else 0)
@@ -260,7 +261,7 @@ def _stack(stack: Sequence[str]) -> Iterator[Markup]:
         )
 
 
-def _frames(stack: Sequence[str], own: str | None) -> Iterator[str]:
+def _frames(stack: Sequence[Place], own: Place | None) -> Iterator[str]:
     for number, frame in enumerate(stack):
         yield "\n" if number else ""
         yield element("b", short_frame(frame)) if frame is own else short_frame(frame)
