@@ -44,7 +44,7 @@ def test_the_path_of_a_file_is_text():
     path = f"/srv/{SCRIPT}/a.py"
     node = ChainNode("cache", "a dict", "dict", 64, f"{path}:7 in <module>")
     cause = replace(
-        a_cause(stack=(f"decode at {path}:7",), held_by=(path,)),
+        a_cause(frames=(Place("decode", path, 7),), held_by=(path,)),
         where=Place("decode", path, 7),
         chain=(node, replace(node, name=f"['{SCRIPT}']")),
     )

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from soak.reporting.templating import render
 from soak.reporting.words import byte_rate
-from soak.reporting.words.paths import short_frame
-from soak.results import Cause
+from soak.reporting.words.paths import bare_frame, short_frame
+from soak.results import Cause, Place
 
 _WIDTH = 960.0
 _ROW = 22.0
 _SMALLEST = 1.5
 """Narrower boxes are left out; their bytes are in the box above."""
 _CHARACTER = 7.0
-_PATH = re.compile(r"\S*/")
 
 
 @dataclass
 class _Box:
     """One function on one call path; ``bytes_per_cycle`` includes what it calls."""
 
-    frame: str
+    frame: Place
     bytes_per_cycle: float = 0.0
-    callees: dict[str, _Box] = field(default_factory=dict)
+    callees: dict[Place, _Box] = field(default_factory=dict)
 
     @property
     def depth(self) -> int:
@@ -51,10 +49,10 @@ def flame_graph(causes: Sequence[Cause]) -> str | None:
     A box is as wide as the bytes per cycle that its function, or what it calls, leaves behind. Each has a title with
     the whole name, the file and the rate, which browsers show on hovering.
     """
-    root = _Box("all that survives")
+    root = _Box(Place("all that survives", None, None))
     for cause in causes:
-        if cause.stack and cause.bytes_per_iteration and cause.bytes_per_iteration > 0:
-            _add(root, cause.stack[::-1], cause.bytes_per_iteration)
+        if cause.frames and cause.bytes_per_iteration and cause.bytes_per_iteration > 0:
+            _add(root, cause.frames[::-1], cause.bytes_per_iteration)
     if not root.callees:
         return None
     return render(
@@ -67,7 +65,7 @@ def flame_graph(causes: Sequence[Cause]) -> str | None:
     )
 
 
-def _add(root: _Box, frames: Sequence[str], bytes_per_cycle: float) -> None:
+def _add(root: _Box, frames: Sequence[Place], bytes_per_cycle: float) -> None:
     box = root
     box.bytes_per_cycle += bytes_per_cycle
     for frame in frames:
@@ -93,18 +91,18 @@ def _place(box: _Box, left: float, width: float, row: int) -> Iterator[_Rectangl
         left += share
 
 
-def _colour(frame: str, row: int) -> str:
+def _colour(frame: Place, row: int) -> str:
     if row == 0:
         return "newer"
-    return "python-frame" if re.search(r"\.py:\d+$", frame) else "native-frame"
+    return "python-frame" if frame.is_python else "native-frame"
 
 
 def _label(box: _Box, width: float) -> str:
     """Give what fits: name, file without its folders, rate; cut with an ellipsis, or nothing."""
     room = int((width - 8) / _CHARACTER)
-    text = f"{_PATH.sub('', box.frame)}  {byte_rate(box.bytes_per_cycle)}"
+    text = f"{bare_frame(box.frame)}  {byte_rate(box.bytes_per_cycle)}"
     if len(text) > room:
-        text = _PATH.sub("", box.frame).partition(" at ")[0]
+        text = box.frame.function or bare_frame(box.frame)
     if len(text) <= room:
         return text
     return f"{text[: room - 1]}…" if room >= 4 else ""

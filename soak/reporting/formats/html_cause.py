@@ -78,7 +78,7 @@ def _view(cause: Cause, *, draws: bool, is_known: bool) -> CauseView:
         advice=cause.advice,
         is_known=is_known,
         facts=" · ".join(say.cause_facts(cause)),
-        stack=_stack(cause) if cause.stack else None,
+        stack=_stack(cause) if cause.frames else None,
         is_held=bool(cause.held_by),
         holders="" if way else "\n".join(cause.held_by),
         drawings=[inline(drawing) for drawing in (way, ring) if drawing],
@@ -87,9 +87,9 @@ def _view(cause: Cause, *, draws: bool, is_known: bool) -> CauseView:
 
 def _stack(cause: Cause) -> Stack:
     """Mark the first line in a person's own Python code; what called that is folded where it is long."""
-    own = own_frame(cause.stack)
-    frames = [Frame(short_frame(frame), is_own=frame is own) for frame in cause.stack]
-    nearest = max(_FRAMES_AT_ONCE, cause.stack.index(own) + 1 if own is not None else 0)
+    own = own_frame(cause.frames)
+    frames = [Frame(short_frame(frame), is_own=frame is own) for frame in cause.frames]
+    nearest = max(_FRAMES_AT_ONCE, cause.frames.index(own) + 1 if own is not None else 0)
     if len(frames) <= nearest + _FRAMES_NOT_FOLDED:
         nearest = len(frames)
     return Stack(f"{say.stack_title(cause)}, innermost first", frames[:nearest], frames[nearest:])

@@ -6,12 +6,20 @@ import json
 import math
 from typing import Any
 
-from soak.results import RunResult, to_document
+from soak.results import Cause, RunResult, to_document
 
 
 def render_json(result: RunResult) -> str:
     """Write a run as JSON, schema 1: keys in the contract's order, ASCII only, NaN and infinity as null."""
-    return json.dumps(finite(to_document(result)), indent=2, allow_nan=False, default=str) + "\n"
+    document = to_document(result)
+    for component, written in zip(result.components, document["components"], strict=True):
+        written["causes"] = [cause_document(cause) for cause in component.causes]
+    return json.dumps(finite(document), indent=2, allow_nan=False, default=str) + "\n"
+
+
+def cause_document(cause: Cause) -> dict[str, Any]:
+    """Return a cause as plain values: its record, and what the contract wants of it in words."""
+    return {**to_document(cause), "stack": [str(frame) for frame in cause.frames]}
 
 
 def finite(value: Any) -> Any:

@@ -297,7 +297,7 @@ class Supervisor:
             opened=self._opened.still_open(),
             paused_s=words[ring.WORD_PAUSED_NS] / 1e9,
             hottest_c=heat.hottest_c,
-            audit=self._auditor.finish(self._ledger.name_of),
+            audit=self._auditor.finish(self._ledger.locate),
             object_answers=object_answers,
             most_garbage=self._most_garbage,
         )
