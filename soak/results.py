@@ -87,13 +87,27 @@ class Growth:
 
 @dataclass(frozen=True)
 class Place:
-    """A line of code."""
+    """A line of code; on a stack, one call."""
 
     function: str | None
     file: str | None
     line: int | None
     module: str | None = None
+    """The file that compiled code was loaded from; None for Python code."""
     package: str | None = None
+
+    @property
+    def is_python(self) -> bool:
+        """Whether it is a line of Python code. Of an address in no module neither file nor module is known."""
+        return self.file is not None and self.module is None
+
+    def __str__(self) -> str:
+        """Return it as a line of a stack: ``decode at /src/decoder.c:120 in decoder.so``."""
+        line = f"{self.file}:{self.line}" if self.file and self.line else ""
+        text = " at ".join(part for part in (self.function, line) if part)
+        module = (self.module or "").rpartition("/")[2]
+        # decoder.so+0x60 names the module already.
+        return f"{text} in {module}" if module and not text.startswith(module) else text
 
 
 @dataclass(frozen=True)
@@ -153,7 +167,8 @@ class Cause:
     since: int | None
     where: Place | None
     python_where: Place | None
-    stack: tuple[str, ...]
+    frames: tuple[Place, ...]
+    """The stack of the allocation, or of the call that opened what stays open; innermost first."""
     held_by: tuple[str, ...]
     type: str | None
     advice: str
@@ -232,6 +247,8 @@ class AuditPart:
     bytes_per_iteration: float
     resident_bytes: tuple[int, ...]
     """At each of the audit's ``cycles``."""
+    made_by: Place | None = None
+    """The call that made a mapping, where it is known."""
 
 
 @dataclass(frozen=True)
@@ -435,9 +452,17 @@ def _build(kind: Any, value: Any) -> Any:
     if origin is dict:
         return {key: _build(typing.get_args(kind)[1], item) for key, item in value.items()}
     if dataclasses.is_dataclass(kind):
+        value = _with_frames(value) if kind is Cause else value
         hints = typing.get_type_hints(kind)
         known = {f.name: _build(hints[f.name], value[f.name]) for f in dataclasses.fields(kind) if f.name in value}
         return kind(**known)  # type: ignore[operator]
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         return kind(value)
     return value
+
+
+def _with_frames(cause: dict[str, Any]) -> dict[str, Any]:
+    """Return the document of a cause with frames. Earlier versions wrote each as one text; that is shown as it is."""
+    if "frames" in cause or "stack" not in cause:
+        return cause
+    return {**cause, "frames": [{"function": text, "file": None, "line": None} for text in cause["stack"]]}

@@ -23,7 +23,7 @@ from soak.native.ledger import NATIVE, PYMALLOC_ARENA
 from soak.probes.memory import Range
 from soak.probes.resident import PAGE_BYTES, Area, Resident
 from soak.probes.shadow import Blocks, Mapped
-from soak.results import AuditPart, RssAudit
+from soak.results import AuditPart, Place, RssAudit
 
 Integers = NDArray[np.int64]
 
@@ -116,10 +116,10 @@ def divide(
     return Breakdown(cycle, resident.rss_bytes, {source: size for source, size in parts.items() if size})
 
 
-def compare(breakdowns: Sequence[Breakdown], name_of: Callable[[int], str]) -> RssAudit | None:
+def compare(breakdowns: Sequence[Breakdown], locate_site: Callable[[int], Place]) -> RssAudit | None:
     """Say what the growth of RSS is made of, from the first of these breakdowns after the warm-up to the last.
 
-    ``name_of`` names the call of a site. None with fewer than two breakdowns.
+    ``locate_site`` returns the call of a site. None with fewer than two breakdowns.
     """
     warm_up = _WARM_UP_SHARE * breakdowns[-1].cycle if breakdowns else 0.0
     chosen = [breakdown for breakdown in breakdowns if breakdown.cycle >= warm_up]
@@ -130,8 +130,15 @@ def compare(breakdowns: Sequence[Breakdown], name_of: Callable[[int], str]) -> R
     cycles = chosen[-1].cycle - chosen[0].cycle
     rss = tuple(breakdown.rss_bytes for breakdown in chosen)
     parts = tuple(
-        AuditPart(kind, name, sizes[-1] - sizes[0], (sizes[-1] - sizes[0]) / cycles, sizes)
-        for kind, name, sizes in _named_series(chosen, name_of)
+        AuditPart(
+            kind,
+            str(name),
+            sizes[-1] - sizes[0],
+            (sizes[-1] - sizes[0]) / cycles,
+            sizes,
+            name if isinstance(name, Place) else None,
+        )
+        for kind, name, sizes in _named_series(chosen, locate_site)
     )
     unexplained = tuple(total - sum(part.resident_bytes[at] for part in parts) for at, total in enumerate(rss))
     return RssAudit(
@@ -149,8 +156,8 @@ def compare(breakdowns: Sequence[Breakdown], name_of: Callable[[int], str]) -> R
 
 
 def _named_series(
-    breakdowns: Sequence[Breakdown], name_of: Callable[[int], str]
-) -> Iterator[tuple[str, str, tuple[int, ...]]]:
+    breakdowns: Sequence[Breakdown], locate_site: Callable[[int], Place]
+) -> Iterator[tuple[str, str | Place, tuple[int, ...]]]:
     """Yield kind, name and size at each breakdown; mappings that hardly change are one part together."""
     sources = dict.fromkeys(source for breakdown in breakdowns for source in breakdown.parts)
     series = {source: np.array([b.parts.get(source, 0) for b in breakdowns], np.int64) for source in sources}
@@ -159,9 +166,9 @@ def _named_series(
         if kind != "mapping":
             yield from ((kind, title, tuple(series[source].tolist())) for source in own)
             continue
-        named: dict[str, Integers] = {}
+        named: dict[str | Place, Integers] = {}
         for source in own:
-            name = source.name if source.site is None else name_of(source.site)
+            name = source.name if source.site is None else locate_site(source.site)
             named[name] = named.get(name, 0) + series[source]
         changing = [name for name, sizes in named.items() if sizes[-1] != sizes[0]]
         changing.sort(key=lambda name: -abs(int(named[name][-1] - named[name][0])))

@@ -152,7 +152,7 @@ def _cause(
         since=min(since, default=None),
         where=where,
         python_where=python_where,
-        stack=_stack(worst, locate),
+        frames=_frames(worst, locate),
         held_by=held_by,
         allocated_bytes_per_iteration=_allocated_rate(group),
         type=worst.reachability.type,
@@ -186,16 +186,15 @@ def _taker(kind: str, where: Place | None) -> str:
     """Say which C function probably took the reference: one that makes an object has its first, and may keep it."""
     if kind != "lost-reference" or where is None:
         return ""
-    return f" Probably {_describe_native(where)} took it, which made these objects."
+    return f" Probably {where} took it, which made these objects."
 
 
 def name_call(call: Call | None, locate: Locate) -> str:
     """Say in words which call it is."""
     if call is None:
         return "an unknown place"
-    if call.address is None:
-        return f"{call.file}:{call.line} in {call.function}"
-    return _describe_native(locate(call.address)[0])
+    place = place_of(call, locate)
+    return f"{place.file}:{place.line} in {place.function}" if place.is_python else str(place)
 
 
 def name_allocation(call: Call | None, locate: Locate) -> str | None:
@@ -216,7 +215,16 @@ def _places(site: GrowingSite, locate: Locate) -> tuple[Place | None, Place | No
     where = nearest(native)
     if where is None and site.domain in _NATIVE_DOMAINS and native:
         where = native[0]
-    return where, None if python is None else Place(python.function, python.file, python.line)
+    return where, None if python is None else _place_of_python(python)
+
+
+def place_of(call: Call, locate: Locate) -> Place:
+    """Return the place of a call, in C or in Python."""
+    return _place_of_python(call) if call.address is None else locate(call.address)[0]
+
+
+def _place_of_python(call: Call) -> Place:
+    return Place(call.function, call.file, call.line)
 
 
 def is_ours(call: Call) -> bool:
@@ -238,12 +246,12 @@ def nearest(places: Iterable[Place]) -> Place | None:
     return next(own, outside[0] if outside else None)
 
 
-def _stack(site: GrowingSite, locate: Locate) -> tuple[str, ...]:
+def _frames(site: GrowingSite, locate: Locate) -> tuple[Place, ...]:
     calls = site.stacks[0] if site.stacks else (site.place,) if site.place is not None else ()
-    return list_stack(calls, locate)
+    return list_frames(calls, locate)
 
 
-def list_stack(calls: Sequence[Call], locate: Locate) -> tuple[str, ...]:
+def list_frames(calls: Sequence[Call], locate: Locate) -> tuple[Place, ...]:
     """Return the functions as they called each other, innermost first, C and Python mixed.
 
     The interpreter's own C functions are left out but for those that the innermost Python function called; so is soak.
@@ -253,24 +261,24 @@ def list_stack(calls: Sequence[Call], locate: Locate) -> tuple[str, ...]:
     below = native[len(in_c) :]
     while len(in_c) > 1 and is_plumbing(in_c[-1]):
         in_c.pop()
-    stack = [_describe_native(place) for place in in_c]
+    frames = list(in_c)
     in_python = deque(call for call in calls if call.address is None)
     for place in below:
         if (place.function or "").startswith(_RUNS_FRAMES):
-            stack += _take_run(in_python)
+            frames += _take_run(in_python)
         elif place.module is not None and not is_plumbing(place):  # where a stack was moved, it ends in no module
-            stack.append(_describe_native(place))
+            frames.append(place)
     while in_python:  # the C functions below were not captured, or have no names
-        stack += _take_run(in_python)
-    return tuple(stack)
+        frames += _take_run(in_python)
+    return tuple(frames)
 
 
-def _take_run(in_python: deque[Call]) -> Iterator[str]:
+def _take_run(in_python: deque[Call]) -> Iterator[Place]:
     """Take the Python functions that one run of the bytecode interpreter holds: down to one that C called."""
     while in_python:
         call = in_python.popleft()
         if not is_ours(call):
-            yield f"{call.function} at {call.file}:{call.line}"
+            yield _place_of_python(call)
         if call.is_entry:
             return
 
@@ -279,12 +287,6 @@ def above_bytecode(calls: Sequence[Call], locate: Locate) -> list[Place]:
     """Return the C functions that were called from where the interpreter runs bytecode, innermost first."""
     native = (place for call in calls if call.address is not None for place in locate(call.address))
     return list(itertools.takewhile(lambda place: not (place.function or "").startswith(_BYTECODE_RUNNERS), native))
-
-
-def _describe_native(place: Place) -> str:
-    module = (place.module or "unknown memory").rpartition("/")[2]
-    at = f" at {place.file}:{place.line}" if place.file and place.line else ""
-    return f"{place.function}{at}" if (place.function or "").startswith(module) else f"{place.function}{at} in {module}"
 
 
 def fingerprint(kind: str, where: Place | None, python_where: Place | None, size: int | None) -> str:

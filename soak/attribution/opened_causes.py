@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
-from soak.attribution.causes import Call, Locate, above_bytecode, fingerprint, is_ours, list_stack, nearest
+from soak.attribution.causes import Call, Locate, above_bytecode, fingerprint, is_ours, list_frames, nearest, place_of
 from soak.probes.inventory import DESCRIPTOR, OpenItem
 from soak.results import Cause, Opened, Place
 
@@ -61,7 +61,7 @@ def _places(one: StillOpen, locate: Locate) -> tuple[Place | None, Place | None]
     opener = own or (python[0] if python else None)
     native = above_bytecode(one.stack, locate)
     where = nearest(place for place in native if _STANDARD_MODULES not in (place.module or ""))
-    return where, None if opener is None else Place(opener.function, opener.file, opener.line)
+    return where, None if opener is None else place_of(opener, locate)
 
 
 def _cause(group: Sequence[StillOpen], locate: Locate, kind: str, rate: float, since: int | None, advice: str) -> Cause:
@@ -83,7 +83,7 @@ def _cause(group: Sequence[StillOpen], locate: Locate, kind: str, rate: float, s
         since=since,
         where=where,
         python_where=python_where,
-        stack=() if fullest is None else list_stack(fullest.stack, locate),
+        frames=() if fullest is None else list_frames(fullest.stack, locate),
         held_by=(),
         type=type_,
         advice=advice,

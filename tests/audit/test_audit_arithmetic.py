@@ -24,6 +24,7 @@ from soak.attribution.audit import (
 )
 from soak.measurements import NOTABLE_RSS_BYTES
 from soak.probes.resident import Resident, parse_smaps
+from soak.results import Place
 
 HEAP, ARENA, THREADS = 0x5000_0000, 0x7000_0000, 0x7F00_0000_0000
 MIB = 1 << 20
@@ -170,6 +171,11 @@ def test_no_byte_is_counted_twice_whatever_lies_where(seed: int):
     assert found.parts[NATIVE_BLOCKS] + found.parts[PYTHON_BLOCKS] <= every
 
 
+def locate_site(site: int) -> Place:
+    """Eight sites in a row are of one function."""
+    return Place(f"mmap{site // 8}", None, None, "/lib/libc.so.6")
+
+
 def a_breakdown(cycle: int, rss_bytes: int, **kinds: int) -> Breakdown:
     return Breakdown(cycle, rss_bytes, {Source(kind.replace("_", "-")): size for kind, size in kinds.items()})
 
@@ -178,7 +184,7 @@ def test_growth_is_that_of_the_parts_and_what_remains_is_printed():
     """From the first to the last, each with its rate; the sum is exact."""
     audit = compare(
         [a_breakdown(100, 10_000, native_blocks=4_000, stacks=1_000), a_breakdown(200, 30_500, native_blocks=24_000)],
-        str,
+        locate_site,
     )
 
     assert audit is not None
@@ -195,10 +201,10 @@ def test_the_warm_up_is_left_out_where_there_is_enough_after_it():
     series = [a_breakdown(cycle, 1_000 * cycle) for cycle in (8, 100, 125, 500, 1000)]
     early = [a_breakdown(cycle, 1_000 * cycle) for cycle in (8, 12, 18, 1000)]
 
-    assert compare(series, str).cycles == (125, 500, 1000)  # type: ignore[union-attr]
-    assert compare(early, str).cycles == (18, 1000)  # type: ignore[union-attr]
-    assert compare(series[:1], str) is None
-    assert compare([], str) is None
+    assert compare(series, locate_site).cycles == (125, 500, 1000)  # type: ignore[union-attr]
+    assert compare(early, locate_site).cycles == (18, 1000)  # type: ignore[union-attr]
+    assert compare(series[:1], locate_site) is None
+    assert compare([], locate_site) is None
 
 
 def test_mappings_are_named_and_those_that_hardly_change_are_one():
@@ -209,16 +215,18 @@ def test_mappings_are_named_and_those_that_hardly_change_are_one():
         Source("mapping", "", 9): 600,
     }
 
-    audit = compare([Breakdown(1, 6000, first), Breakdown(2, 7115, last)], lambda site: f"mmap in f{site // 8}")
+    audit = compare([Breakdown(1, 6000, first), Breakdown(2, 7115, last)], locate_site)
 
     assert audit is not None
     assert [(part.name, part.bytes) for part in audit.parts] == [
-        ("mmap in f1", 1100),
+        ("mmap1 in libc.so.6", 1100),
         ("/lib/5.so", 5),
         ("/lib/4.so", 4),
         ("/lib/3.so", 3),
         ("other mappings", 3),
     ]
+    assert audit.parts[0].made_by == Place("mmap1", None, None, "/lib/libc.so.6")
+    assert audit.parts[1].made_by is None
     assert audit.unexplained_bytes == 0
 
 
@@ -244,7 +252,7 @@ def test_fragmentation_is_free_memory_that_goes_on_growing_while_what_is_in_use_
         for at, (one, other) in enumerate(zip(free, used, strict=True))
     ]
 
-    audit = compare(series, str)
+    audit = compare(series, locate_site)
 
     assert audit is not None
     assert audit.fragmentation is is_fragmentation
@@ -255,7 +263,7 @@ def test_what_hardly_grows_is_not_called_fragmentation():
         a_breakdown(100 + at, at * NOTABLE_RSS_BYTES // 8, malloc_free=at * NOTABLE_RSS_BYTES // 8) for at in range(5)
     ]
 
-    assert compare(series, str).fragmentation is False  # type: ignore[union-attr]
+    assert compare(series, locate_site).fragmentation is False  # type: ignore[union-attr]
 
 
 SMAPS = b"""\

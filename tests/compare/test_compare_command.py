@@ -76,11 +76,11 @@ def test_markdown_of_no_change_is_a_sentence(reports: Path, capsys):
 
 
 def a_leak_at(
-    file: str, line: int | None, python: str | None = None, stack: tuple[str, ...] = (), **changes: Any
+    file: str, line: int | None, python: str | None = None, frames: tuple[Place, ...] = (), **changes: Any
 ) -> RunResult:
     leak = leaking(106, **changes)
     places = {"where": Place("decode", file, line), "python_where": Place("cycle", python, 7) if python else None}
-    cause = dataclasses.replace(leak.causes[0], stack=stack, **places)
+    cause = dataclasses.replace(leak.causes[0], frames=frames, **places)
     return a_run(dataclasses.replace(leak, causes=(cause,)), run="2026-03-01")
 
 
@@ -123,14 +123,14 @@ def test_sarif_takes_the_nearest_caller_that_is_ours(tmp_path: Path):
     installed = tmp_path / ".venv" / "site-packages" / "other.py"
     installed.parent.mkdir(parents=True)
     installed.touch()
-    stack = (
-        "operator new at /usr/include/c++/12/new:10 in frame.so",
-        f"helper at {installed}:3",
-        f"void parse<int (*)(char const&)>(char in) at {tmp_path / 'my frame.c'}:88 in frame.so",
-        f"cycle at {tmp_path / 'work.py'}:7",
+    frames = (
+        Place("operator new", "/usr/include/c++/12/new", 10, "frame.so"),
+        Place("helper", str(installed), 3),
+        Place("void parse<int (*)(char const&)>(char in)", str(tmp_path / "my frame.c"), 88, "frame.so"),
+        Place("cycle", str(tmp_path / "work.py"), 7),
     )
 
-    assert place_of(a_leak_at("/usr/include/c++/12/new", 10, "work.py", stack), tmp_path) == ("my%20frame.c", 88)
+    assert place_of(a_leak_at("/usr/include/c++/12/new", 10, "work.py", frames), tmp_path) == ("my%20frame.c", 88)
 
 
 def test_sarif_shows_what_has_no_line_of_ours_at_the_projects_own_file(tmp_path: Path):

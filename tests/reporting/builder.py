@@ -117,7 +117,11 @@ def a_cause(**changes: Any) -> Cause:
         since=1,
         where=Place("PyArray_NewFromDescr", None, None, "_multiarray_umath.so", "numpy 2.3.1"),
         python_where=Place("to_numpy", "decoder/conversion.py", 42),
-        stack=("malloc", "PyArray_NewFromDescr (_multiarray_umath.so)", "to_numpy (decoder/conversion.py:42)"),
+        frames=(
+            Place("malloc", None, None, "libc.so.6"),
+            Place("PyArray_NewFromDescr", None, None, "_multiarray_umath.so"),
+            Place("to_numpy", "decoder/conversion.py", 42),
+        ),
         held_by=(),
         type=None,
         advice="Free the block that PyArray_NewFromDescr gives, or let an array own it.",

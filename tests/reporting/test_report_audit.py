@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Mapping
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -13,11 +14,11 @@ from soak.reporting.figures.audit_figure import audit_figure
 from soak.reporting.formats.html import render_html
 from soak.reporting.formats.markdown import render_markdown
 from soak.reporting.words.audit import audit_rows, audit_sentence, growth_sentence
-from soak.results import AuditPart, RssAudit
+from soak.results import AuditPart, Place, RssAudit
 
 MIB, KIB = 1 << 20, 1 << 10
 CYCLES = (1000, 2000, 3000)
-LEAKING = {
+LEAKING: dict[tuple[str, str | Place], tuple[int, ...]] = {
     ("native-blocks", "native blocks in use"): (MIB, 3 * MIB, 5 * MIB),
     ("rounding", "rounded up by the allocators"): (KIB, 17 * KIB, 33 * KIB),
     ("malloc-free", "free in malloc's heap"): (2 * MIB, 2 * MIB, 3 * MIB // 2),
@@ -27,14 +28,17 @@ LEAKING = {
 
 
 def an_audit(
-    sizes: dict[tuple[str, str], tuple[int, ...]] = LEAKING,
+    sizes: Mapping[tuple[str, str | Place], tuple[int, ...]] = LEAKING,
     unexplained: tuple[int, ...] = (0, 0, 0),
     *,
     fragmentation: bool = False,
 ) -> RssAudit:
     """Give an audit at cycles 1,000, 2,000 and 3,000 of parts by kind and name."""
     parts = tuple(
-        AuditPart(kind, name, of[-1] - of[0], (of[-1] - of[0]) / 2000, of) for (kind, name), of in sizes.items()
+        AuditPart(
+            kind, str(name), of[-1] - of[0], (of[-1] - of[0]) / 2000, of, name if isinstance(name, Place) else None
+        )
+        for (kind, name), of in sizes.items()
     )
     rss = tuple(sum(of[at] for of in sizes.values()) + unexplained[at] for at in range(3))
     change = rss[-1] - rss[0]
@@ -162,10 +166,10 @@ def test_markdown_says_it_of_what_is_not_clean():
 
 def test_the_table_sums_up_what_hardly_changed_and_still_adds_up():
     """Two parts of less than a two-thousandth are one row; calls are named without their folders."""
-    mapped = "new_mmap_object at /build/Python-3.11.7/Modules/mmapmodule.c:1365 in mmap.so"
+    mmap = Place("new_mmap_object", "/build/Python-3.11.7/Modules/mmapmodule.c", 1365, "/lib/mmap.so")
     sizes = {
         ("native-blocks", "native blocks in use"): (0, MIB, 2 * MIB),
-        ("mapping", mapped): (0, 0, MIB),
+        ("mapping", mmap): (0, 0, MIB),
         ("malloc-free", "free in malloc's heap"): (600, 600, 100),
         ("stacks", "stacks"): (0, 0, 64),
     }
@@ -177,6 +181,7 @@ def test_the_table_sums_up_what_hardly_changed_and_still_adds_up():
         "unexplained", "RSS",
     ]  # fmt: skip
     assert rows[2][1:] == ("164 B", "-436 B", "-0.218", "0.0 %")
+    assert "1 MiB mapped: new_mmap_object at mmapmodule.c:1365 in mmap.so" in audit_sentence(an_audit(sizes))
 
 
 def test_a_figure_that_is_a_document_of_its_own_has_its_paper():
@@ -184,4 +189,4 @@ def test_a_figure_that_is_a_document_of_its_own_has_its_paper():
     figure = audit_figure(an_audit()) or ""
 
     assert ".soak-figure:root{background:#ffffff}" in figure
-    assert "{.soak-figure:root{background:#14181c}}" in figure
+    assert "(prefers-color-scheme:dark){.soak-figure:root{background:#14181c}" in figure

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from soak.reporting.words.paths import library_file, own_frame, short_file, short_frame
+from soak.reporting.words.paths import bare_frame, library_file, own_frame, short_file, short_frame
+from soak.results import Place
 
 
 @pytest.mark.parametrize(
@@ -28,15 +29,26 @@ def test_libraries_lose_the_folders_they_are_installed_in(path, library, short):
 @pytest.mark.parametrize(
     ("frame", "short", "own"),
     [
-        ("loads at /usr/lib/python3.11/json/__init__.py:346", "loads at json/__init__.py:346", False),
-        ("cycle at /home/me/a b/my_script.py:8", "cycle at /home/me/a b/my_script.py:8", True),
-        ("f at /b/Python-3.9.1/Objects/o.c:1 in libpython3.9.so", "f at Objects/o.c:1 in libpython3.9.so", False),
-        ("decode at decoder/jpeg.c:12 in jpeg.so", "decode at decoder/jpeg.c:12 in jpeg.so", False),
-        ("libffi.so.8.1.2+0x6f79", "libffi.so.8.1.2+0x6f79", False),
-        ("run at <string>:1", "run at <string>:1", False),
+        (Place("loads", "/usr/lib/python3.11/json/__init__.py", 346), "loads at json/__init__.py:346", False),
+        (Place("cycle", "/home/me/a b/my_script.py", 8), "cycle at /home/me/a b/my_script.py:8", True),
+        (
+            Place("f", "/b/Python-3.9.1/Objects/o.c", 1, "/l/libpython3.9.so"),
+            "f at Objects/o.c:1 in libpython3.9.so",
+            False,
+        ),
+        (Place("decode", "decoder/jpeg.c", 12, "/l/jpeg.so"), "decode at decoder/jpeg.c:12 in jpeg.so", False),
+        (Place("libffi.so.8.1.2+0x6f79", None, None, "/l/libffi.so.8.1.2"), "libffi.so.8.1.2+0x6f79", False),
+        (Place("0x7f12", None, None), "0x7f12", False),
+        (Place("run", "<string>", 1), "run at <string>:1", False),
+        (Place(None, "/home/me/my_script.py", 8), "/home/me/my_script.py:8", True),
     ],
 )
 def test_a_line_of_a_stack_keeps_the_path_of_what_is_no_library(frame, short, own):
     """Those lines are where a person goes, by a click."""
     assert short_frame(frame) == short
     assert own_frame([frame]) == (frame if own else None)
+
+
+def test_where_there_is_little_room_files_lose_all_their_folders():
+    assert bare_frame(Place("cycle", "/home/me/my_script.py", 8)) == "cycle at my_script.py:8"
+    assert bare_frame(Place("mmap", None, None, "/lib/libc.so.6")) == "mmap in libc.so.6"

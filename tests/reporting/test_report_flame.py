@@ -7,8 +7,11 @@ import xml.etree.ElementTree as ET
 from builder import a_cause
 
 from soak.reporting.figures.flame import flame_graph
+from soak.results import Place
 
 _SVG = "{http://www.w3.org/2000/svg}"
+LIBC = "/lib/libc.so.6"
+CONVERT = Place("convert", "a.py", 3)
 
 
 def boxes(svg: str) -> dict[str, tuple[float, float]]:
@@ -24,8 +27,8 @@ def boxes(svg: str) -> dict[str, tuple[float, float]]:
 
 def test_a_box_is_as_wide_as_the_bytes_it_leaves_behind():
     """Two causes that share a caller share its box, the larger one first."""
-    small = a_cause(stack=("malloc in libc.so.6", "convert at a.py:3"), bytes_per_iteration=25.0)
-    large = a_cause(stack=("realloc in libc.so.6", "convert at a.py:3"), bytes_per_iteration=75.0)
+    small = a_cause(frames=(Place("malloc", None, None, LIBC), CONVERT), bytes_per_iteration=25.0)
+    large = a_cause(frames=(Place("realloc", None, None, LIBC), CONVERT), bytes_per_iteration=75.0)
 
     drawn = boxes(flame_graph([small, large]) or "")
 
@@ -39,7 +42,7 @@ def test_a_box_is_as_wide_as_the_bytes_it_leaves_behind():
 
 def test_names_from_the_program_cannot_become_markup():
     """A function's name is whatever somebody's compiler wrote."""
-    hostile = a_cause(stack=("<script>alert(1)</script> in x.so",), bytes_per_iteration=10.0)
+    hostile = a_cause(frames=(Place("<script>alert(1)</script>", None, None, "x.so"),), bytes_per_iteration=10.0)
 
     drawn = flame_graph([hostile]) or ""
 
@@ -49,5 +52,5 @@ def test_names_from_the_program_cannot_become_markup():
 
 def test_nothing_is_drawn_without_a_stack_or_a_rate():
     """Counters alone know no call path."""
-    assert flame_graph([a_cause(stack=()), a_cause(bytes_per_iteration=None)]) is None
+    assert flame_graph([a_cause(frames=()), a_cause(bytes_per_iteration=None)]) is None
     assert flame_graph([]) is None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from html.parser import HTMLParser
-
 import pytest
 from builder import (
     a_cause,
@@ -18,46 +16,13 @@ from builder import (
     readings,
     signal,
 )
+from page_reader import Page
 
 from soak.reporting.figures.component_figure import component_figure, parts_figure
 from soak.reporting.formats.html import render_html
-from soak.reporting.markup import Markup, element
-from soak.results import Failure, TracemallocResult
+from soak.results import Failure, Place, TracemallocResult
 
-VOID = {"meta"}
 EVIL = '<script>alert("x")</script>&\x1b[31m\x00'
-
-
-class Page(HTMLParser):
-    """Reads a page and remembers its elements and texts in order; an element closed wrongly is an error."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.texts: list[tuple[str, str]] = []
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if self.open:
-            self.texts.append((self.open[-1], data))
-
-    def of(self, *tags: str) -> list[str]:
-        """Give the texts directly inside elements of these names."""
-        return [text for tag, text in self.texts if tag in tags]
 
 
 def a_full_page() -> str:
@@ -166,12 +131,12 @@ def test_a_failure_shows_the_component_s_own_frames_and_the_end_of_a_long_output
 
 def test_a_cause_says_bytes_asked_for_and_allocated_and_blocks_and_its_own_line_stands_out():
     """What is known of it in one line; libraries without the folders they are installed in."""
-    stack = (
-        "_PyBytes_FromSize at /build/Python-3.11.7/Objects/bytesobject.c:101 in libpython3.11.so.1.0",
-        "loads at /usr/lib/python3.11/json/__init__.py:346",
-        "cycle at /home/me/project/my_script.py:8",
+    frames = (
+        Place("_PyBytes_FromSize", "/build/Python-3.11.7/Objects/bytesobject.c", 101, "/lib/libpython3.11.so.1.0"),
+        Place("loads", "/usr/lib/python3.11/json/__init__.py", 346),
+        Place("cycle", "/home/me/project/my_script.py", 8),
     )
-    cause = a_cause(since=4_096, allocated_bytes_per_iteration=128.0, stack=stack, type="bytes")
+    cause = a_cause(since=4_096, allocated_bytes_per_iteration=128.0, frames=frames, type="bytes")
     page = Page(render_html(a_run(a_leak(causes=(cause,))), {}))
 
     assert (
@@ -187,16 +152,16 @@ def test_a_cause_says_bytes_asked_for_and_allocated_and_blocks_and_its_own_line_
 
 def test_a_long_stack_is_folded_below_the_first_line_of_a_person_s_own():
     """An event loop's dozen of frames is the same under every leak."""
-    own = "handler at /app/handler.py:7"
-    stack = (
-        "gc_alloc in python3.11",
-        *(f"inner{n} in ext.so" for n in range(12)),
+    own = Place("handler", "/app/handler.py", 7)
+    long = (
+        Place("gc_alloc", None, None, "python3.11"),
+        *(Place(f"inner{n}", None, None, "ext.so") for n in range(12)),
         own,
-        *(f"f{n} in l.so" for n in range(9)),
+        *(Place(f"f{n}", None, None, "l.so") for n in range(9)),
     )
-    short = (*stack[:9], own, "main at /app/main.py:1")
+    short = (*long[:9], own, Place("main", "/app/main.py", 1))
 
-    page = render_html(a_run(a_leak(causes=(a_cause(stack=stack), a_cause(stack=short)))), {})
+    page = render_html(a_run(a_leak(causes=(a_cause(frames=long), a_cause(frames=short)))), {})
     shown, folded = page.split("… 9 more callers</summary>")
 
     assert f"<b>{own}</b></pre>" in shown
@@ -256,7 +221,16 @@ def test_nothing_from_the_run_becomes_markup():
         output_tail=EVIL,
         stopped_by=EVIL,
         decided_by=EVIL,
-        causes=(a_cause(kind=EVIL, advice=EVIL, stack=(EVIL,), held_by=(EVIL,), type=EVIL, fingerprint=EVIL),),
+        causes=(
+            a_cause(
+                kind=EVIL,
+                advice=EVIL,
+                frames=(Place(EVIL, EVIL, 1, EVIL),),
+                held_by=(EVIL,),
+                type=EVIL,
+                fingerprint=EVIL,
+            ),
+        ),
         failure=Failure("cycle", 1, "exception", f"{EVIL}\n{EVIL}", (EVIL,)),
         signals={EVIL: signal("heap", 1.0, 1.0, 1.0)},
     )
@@ -288,10 +262,3 @@ def test_nothing_from_the_run_becomes_markup():
 def test_a_page_can_be_made_of_whatever_is_missing(run):
     """No components, no controls, no rates, no causes."""
     assert Page(render_html(run, {})).of("h1") != []
-
-
-def test_an_element_escapes_all_but_markup():
-    """Text and attributes are escaped; what is markup already is not escaped twice; None is left out."""
-    actual = element("p", "a < b", Markup("<b>&amp;</b>"), None, class_='"', id=None)
-
-    assert actual == '<p class="&quot;">a &lt; b<b>&amp;</b></p>'

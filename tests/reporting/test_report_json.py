@@ -49,6 +49,30 @@ def test_the_document_has_every_key_of_the_contract():
     assert document["parts"].keys() >= {"sum", "full_cycle", "unexplained", "low", "high"}
 
 
+def test_a_cause_has_its_stack_in_words_beside_its_frames():
+    """Readers of the contract want lines of text; frames are for those that would take them apart again."""
+    (cause,) = json.loads(render_json(a_run(a_leak())))["components"][0]["causes"]
+
+    assert cause["stack"] == [
+        "malloc in libc.so.6", "PyArray_NewFromDescr in _multiarray_umath.so", "to_numpy at decoder/conversion.py:42"
+    ]  # fmt: skip
+    assert cause["frames"][2] == {
+        "function": "to_numpy", "file": "decoder/conversion.py", "line": 42, "module": None, "package": None
+    }  # fmt: skip
+
+
+def test_a_document_of_an_earlier_version_shows_its_stack_as_it_was_written():
+    """It has no frames. What was text stays text, and is not taken apart."""
+    document = json.loads(render_json(a_run(a_leak())))
+    for cause in document["components"][0]["causes"]:
+        del cause["frames"]
+
+    (cause,) = from_document(RunResult, document).components[0].causes
+
+    assert [str(frame) for frame in cause.frames] == document["components"][0]["causes"][0]["stack"]
+    assert not any(frame.is_python for frame in cause.frames)
+
+
 def test_verdicts_are_plain_words():
     """As the contract writes them."""
     document = json.loads(render_json(a_run(a_leak(), a_component())))

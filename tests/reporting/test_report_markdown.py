@@ -5,6 +5,7 @@ from __future__ import annotations
 from builder import a_cause, a_component, a_failure, a_leak, a_run, an_undecided, controls, parts
 
 from soak.reporting.formats.markdown import render_markdown
+from soak.results import Place
 
 LONGEST_COMMENT = 65_536
 
@@ -32,9 +33,9 @@ def test_a_comment_has_the_headline_a_table_and_what_is_known_of_the_leak():
         "<details><summary>\nAllocated at\n</summary>\n"
         "\n"
         "```\n"
-        "malloc\n"
-        "PyArray_NewFromDescr (_multiarray_umath.so)\n"
-        "to_numpy (decoder/conversion.py:42)\n"
+        "malloc in libc.so.6\n"
+        "PyArray_NewFromDescr in _multiarray_umath.so\n"
+        "to_numpy at decoder/conversion.py:42\n"
         "held by cache\n"
         "```\n"
         "\n"
@@ -78,7 +79,7 @@ def test_the_sum_of_parts_is_one_line():
 
 def test_a_hundred_bad_components_with_endless_stacks_still_fit_a_comment():
     """Lists are cut and say so."""
-    endless = a_cause(stack=tuple("frame " * 500 for _ in range(300)), advice="advice " * 5_000)
+    endless = a_cause(frames=(Place("frame " * 500, None, None),) * 300, advice="advice " * 5_000)
     leaks = [a_leak(f"leak_{number}", causes=(endless,) * 20) for number in range(100)]
     failures = [a_failure(f"failure_{number}") for number in range(100)]
 
@@ -92,7 +93,9 @@ def test_a_hundred_bad_components_with_endless_stacks_still_fit_a_comment():
 def test_nothing_from_the_run_becomes_markdown_or_html():
     """A pipe does not add a column, a backtick does not end a code block, a tag stays text."""
     evil = "a|b`c`<img>*_[x](y)"
-    text = render_markdown(a_run(a_leak(evil, causes=(a_cause(stack=("``` <b>", "two\nlines")),))))
+    text = render_markdown(
+        a_run(a_leak(evil, causes=(a_cause(frames=(Place("``` <b>", None, None), Place("two\nlines", None, None))),)))
+    )
 
     row = next(line for line in text.splitlines() if line.startswith("| a"))
     assert row.startswith("| a\\|b\\`c\\`\\<img\\>\\*\\_\\[x\\](y) | ▲ LEAK |")

@@ -333,7 +333,10 @@ def test_a_counted_leak_says_what_would_look_the_same():
                 kind="python-object", state="held", requested_size=None, blocks_per_iteration=1.994,
                 where=Place("_parse_array_unicode", "/build/Python-3.11.7/Modules/_json.c", 847),
                 python_where=Place("raw_decode", "/usr/lib/python3.11/json/decoder.py", 353),
-                stack=("raw_decode at /usr/lib/python3.11/json/decoder.py:353", "cycle at /home/me/my_script.py:8"),
+                frames=(
+                    Place("raw_decode", "/usr/lib/python3.11/json/decoder.py", 353),
+                    Place("cycle", "/home/me/my_script.py", 8),
+                ),
             ),
             (
                 "Python objects, 106 B per call (2 blocks every call) in _parse_array_unicode (Modules/_json.c:847), "
@@ -491,9 +494,9 @@ def test_the_time_of_a_run_is_said_with_its_length():
 
 
 def test_of_a_long_stack_the_line_of_a_person_s_own_is_among_those_shown():
-    frames = tuple(f"f{n} in ext.so" for n in range(6))
-    own = "handler at /app/handler.py:7"
+    frames = tuple(Place(f"f{n}", None, None, "ext.so") for n in range(6))
+    own, main = Place("handler", "/app/handler.py", 7), Place("main", "/app/main.py", 1)
 
-    lines = say.where_lines(a_cause(stack=(*frames, own, "main at /app/main.py:1"), held_by=("app.KEPT",)), 4)
+    lines = say.where_lines(a_cause(frames=(*frames, own, main), held_by=("app.KEPT",)), 4)
 
-    assert lines == (*frames[:3], own, "held by app.KEPT")
+    assert lines == ("f0 in ext.so", "f1 in ext.so", "f2 in ext.so", "handler at /app/handler.py:7", "held by app.KEPT")

@@ -9,6 +9,7 @@ from builder import a_cause, a_component, a_failure, a_leak, a_run, an_undecided
 from rich.console import Console
 
 from soak.reporting.formats.terminal import ProgressDisplay, print_result
+from soak.results import Place
 
 WIDE, NARROW = 200, 70
 
@@ -58,7 +59,7 @@ def test_what_is_not_clean_is_explained_below_the_table():
     )
     lines = printed(run)
 
-    assert "    to_numpy (decoder/conversion.py:42)" in lines
+    assert "    to_numpy at decoder/conversion.py:42" in lines
     assert "  Free the block that PyArray_NewFromDescr gives, or let an array own it." in lines
     assert '    File "decoder/decompressor.py", line 88, in decompress' in lines
     assert "  To decide it: soak run standalone_tests/drive_get.py --iterations 16000" in lines
@@ -85,7 +86,7 @@ def test_a_narrow_terminal_shows_the_rate_on_one_line():
 def test_on_a_terminal_sentences_are_wrapped_and_lines_with_paths_and_commands_are_not():
     """A path or a command that is broken can neither be opened nor copied."""
     folder = "/home/somebody/a/rather/deep/folder/of/some/project"
-    leak = a_leak("convert", causes=(a_cause(stack=(f"to_numpy at {folder}/conversion.py:42",)),))
+    leak = a_leak("convert", causes=(a_cause(frames=(Place("to_numpy", f"{folder}/conversion.py", 42),)),))
     undecided = an_undecided("get", target=f"{folder}/drive_get.py")
     lines = printed(a_run(leak, undecided), NARROW)
 

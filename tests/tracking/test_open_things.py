@@ -8,7 +8,7 @@ import pytest
 from tracking_builder import PLANTED, can_build, interpreters, line_of, soak_file, soak_planted, soak_text
 
 from soak.reporting.words import cause_sentence, why_words
-from soak.results import Cause, ComponentResult
+from soak.results import Cause, ComponentResult, Place
 from soak.verdict import Verdict
 
 pytestmark = [pytest.mark.integration, pytest.mark.native, pytest.mark.usefixtures("library")]
@@ -43,7 +43,7 @@ def test_a_descriptor_is_named_at_the_line_that_opened_it(version: str, name: st
     assert cause.count_per_iteration == pytest.approx(1.0, abs=0.02)
     assert [opened.kind for opened in cause.opened] == [type_]
     assert cause.opened[0].count > 200
-    assert cause.stack[-1] == f"cycle at {file}:{line_of(file, '# planted')}"
+    assert cause.frames[-1] == Place("cycle", str(file), line_of(file, "# planted"))
 
 
 @pytest.mark.parametrize("name", ["fd", "socket", "pipe", "fd_in_c", "thread", "child"])
@@ -210,7 +210,7 @@ def test_without_the_tracker_they_are_named_and_the_line_is_not_known() -> None:
     result = soak_file(PLANTED / "fd_leak.py", iterations=CYCLES, track=False)
 
     cause = cause_of(result, "file-descriptor")
-    assert (cause.python_where, cause.where, cause.stack) == (None, None, ())
+    assert (cause.python_where, cause.where, cause.frames) == (None, None, ())
     assert (cause.type, cause.opened[0].name) == ("file", str(PLANTED / "fd_leak.py"))
     assert cause.count_per_iteration == pytest.approx(1.0, abs=0.02)
 

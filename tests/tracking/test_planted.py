@@ -22,7 +22,7 @@ from tracking_builder import (
 )
 
 from soak.native.ledger import MAPPING, Checkpoint, LedgerFile
-from soak.results import Cause
+from soak.results import Cause, Place
 from soak.verdict import Verdict
 
 pytestmark = [pytest.mark.integration, pytest.mark.native, pytest.mark.usefixtures("library")]
@@ -54,8 +54,9 @@ def test_106_bytes_by_malloc_are_named_exactly(native_folder: Path, version: str
         "leak_malloc",
         line_of(file, "# planted"),
     )
-    assert cause.stack[0].startswith(f"leak_malloc at {LEAKS_C}:{cause.where.line if cause.where else 0} in ")
-    assert cause.stack[-1] == f"cycle at {file}:{line_of(file, '# planted')}"
+    assert cause.frames[0] == cause.where
+    assert (cause.frames[0].function, cause.frames[0].file) == ("leak_malloc", str(LEAKS_C))
+    assert cause.frames[-1] == Place("cycle", str(file), line_of(file, "# planted"))
     assert len(result.causes) == 1
 
 

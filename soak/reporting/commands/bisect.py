@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from soak.reporting import words as say
-from soak.reporting.formats.json_report import finite
+from soak.reporting.formats.json_report import cause_document, finite
 from soak.results import Cause
 from soak.running.bisect.bisection import Bisection
 from soak.running.bisect.search import Outcome
@@ -175,7 +175,7 @@ def _trial_document(trial: Trial) -> dict[str, Any]:
         "reason": trial.reason or None,
         "verdict": None if result is None else result.verdict,
         "growth": None if result is None or result.growth is None else dataclasses.asdict(result.growth),
-        "causes": [dataclasses.asdict(cause) for cause in _causes(trial)],
+        "causes": [cause_document(cause) for cause in _causes(trial)],
         "iterations": None if result is None else result.iterations,
         "seconds": None if result is None else result.seconds,
         "controls_ok": trial.controls_ok,

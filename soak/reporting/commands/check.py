@@ -42,7 +42,7 @@ def check_sentence(result: ComponentResult) -> str:
 
 def _cause(cause: Cause) -> list[str]:
     # Below the test itself the stack is pytest's and the same for each.
-    own = takewhile(lambda frame: not frame.startswith("pytest_pyfunc_call at "), cause.stack)
+    own = takewhile(lambda frame: frame.function != "pytest_pyfunc_call", cause.frames)
     lines = [f"  cause: {say.cause_sentence(cause)}"]
     lines += [f"    {short_frame(frame)}" for frame in islice(own, _MOST_FRAMES)]
     lines += [f"    held by {holder}" for holder in cause.held_by]

@@ -6,10 +6,11 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from soak.analysis.comparison import Change, Kind, Rate
 from soak.reporting import words as say
-from soak.reporting.formats.json_report import finite
+from soak.reporting.formats.json_report import cause_document, finite
 from soak.reporting.formats.markdown import escape
 from soak.results import RunResult
 
@@ -75,9 +76,14 @@ def render_json(before: RunResult, after: RunResult, changes: Sequence[Change]) 
         "before": {"run": before.run, "folder": before.folder, "soak": before.soak},
         "after": {"run": after.run, "folder": after.folder, "soak": after.soak},
         "failing": any(change.is_failing for change in changes),
-        "changes": [{**dataclasses.asdict(change), "failing": change.is_failing} for change in changes],
+        "changes": [_change_document(change) for change in changes],
     }
     return json.dumps(finite(document), indent=2, allow_nan=False) + "\n"
+
+
+def _change_document(change: Change) -> dict[str, Any]:
+    cause = None if change.cause is None else cause_document(change.cause)
+    return {**dataclasses.asdict(change), "cause": cause, "failing": change.is_failing}
 
 
 def _what(change: Change) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from soak.reporting.words.series import signal_sentence
 from soak.reporting.words.verdicts import why_words
-from soak.results import ComponentResult, RunResult, to_document
+from soak.results import Cause, ComponentResult, RunResult, to_document
 
 
 def render_json(result: RunResult) -> str:
@@ -29,8 +29,14 @@ def _component(component: ComponentResult) -> dict[str, Any]:
         series = signal.series
         document["signals"][name]["reason"] = series and signal_sentence(name, series, component.cycle_noun)
     document["control_failed"] = component.control_failed
+    document["causes"] = [cause_document(cause) for cause in component.causes]
     head = {name: document.pop(name) for name in ("name", "target", "verdict")}
     return {**head, "why": why_words(component), **document}
+
+
+def cause_document(cause: Cause) -> dict[str, Any]:
+    """Return a cause as plain values: its record, and what the contract wants of it in words."""
+    return {**to_document(cause), "stack": [str(frame) for frame in cause.frames]}
 
 
 def finite(value: Any) -> Any:

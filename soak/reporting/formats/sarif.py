@@ -63,7 +63,6 @@ _RULES = {
 _HOME_FILES = ("pyproject.toml", "setup.cfg", "setup.py")
 """Where a result is shown that has no line in the project: uploaders refuse results without any place."""
 _INSTALLED = frozenset({"site-packages", "dist-packages"})
-_FRAME = re.compile(r" at (?P<file>.+):(?P<line>\d+)(?: in [^:]+)?$")
 _RAISED_AT = re.compile(r'File "(?P<file>.+)", line (?P<line>\d+)')
 _BASELINE = {Kind.NEW: "new", Kind.WORSE: "updated", Kind.BETTER: "updated", Kind.SAME: "unchanged"}
 
@@ -126,7 +125,7 @@ def _results(
     own_file = _own_file(component, root)
     if component.verdict is Verdict.FAILED and component.failure is not None:
         text = _message(say.component_sentence(component), root)
-        raised_at = reversed(_lines(_RAISED_AT, component.failure.stack))
+        raised_at = reversed(_raised_at(component.failure.stack))
         location = _first_of(raised_at, root) or own_file
         yield _entry("failure", "note" if excused else "error", text, location, component.name, None)
     if component.verdict is not Verdict.LEAK:
@@ -162,12 +161,13 @@ def _entry(
 
 def _location(cause: Cause, root: Path) -> dict[str, Any] | None:
     """Return the innermost line of the project: that of the allocation, or of the nearest caller that is its own."""
-    places = [(place.file, place.line) for place in (cause.where, cause.python_where) if place is not None]
-    return _first_of((*places[:1], *_lines(_FRAME, cause.stack), *places[1:]), root)
+    places = [place for place in (cause.where, cause.python_where) if place is not None]
+    lines = ((place.file, place.line) for place in (*places[:1], *cause.frames, *places[1:]))
+    return _first_of(lines, root)
 
 
-def _lines(pattern: re.Pattern[str], stack: Iterable[str]) -> list[tuple[str | None, int | None]]:
-    return [(found["file"], int(found["line"])) for found in map(pattern.search, stack) if found]
+def _raised_at(traceback: Iterable[str]) -> list[tuple[str | None, int | None]]:
+    return [(found["file"], int(found["line"])) for found in map(_RAISED_AT.search, traceback) if found]
 
 
 def _first_of(lines: Iterable[tuple[str | None, int | None]], root: Path) -> dict[str, Any] | None:

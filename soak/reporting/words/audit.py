@@ -9,7 +9,7 @@ import re
 
 from soak.measurements import NOTABLE_RSS_BYTES
 from soak.reporting.words import byte_rate, printable, short_number
-from soak.reporting.words.paths import short_frame
+from soak.reporting.words.paths import bare_frame, short_frame
 from soak.results import AuditPart, RssAudit
 from soak.units import format_count, format_number
 
@@ -73,7 +73,10 @@ def audit_rows(audit: RssAudit) -> list[tuple[str, ...]]:
     least = _LEAST_SHOWN * max(abs(audit.rss_bytes), *_changes(audit), 0)
     changed = [part for part in audit.parts if part.bytes]
     telling = [part for part in changed if abs(part.bytes) >= least]
-    parts = [(short_frame(part.name), part.resident_bytes[-1], part.bytes) for part in telling]
+    parts = [
+        (short_frame(part.made_by) if part.made_by else part.name, part.resident_bytes[-1], part.bytes)
+        for part in telling
+    ]
     others = [part for part in changed if abs(part.bytes) < least]
     if others:
         parts.append(
@@ -104,7 +107,7 @@ def _share(change: int, audit: RssAudit) -> str:
 
 def part_name(part: AuditPart) -> str:
     """Name a part; of files without their folders."""
-    name = _FOLDERS.sub("", printable(part.name))
+    name = printable(_FOLDERS.sub("", part.name) if part.made_by is None else bare_frame(part.made_by))
     return f"mapped: {name}" if part.kind == "mapping" and name != "other mappings" else name
 
 

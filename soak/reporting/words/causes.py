@@ -47,12 +47,12 @@ def cause_sentence(cause: Cause) -> str:
 
 def where_lines(cause: Cause, most: int) -> tuple[str, ...]:
     """Give a cause's stack and who holds it, a line each; no more than ``most`` of either."""
-    frames = cause.stack[:most]
-    own = own_frame(cause.stack)
+    frames = cause.frames[:most]
+    own = own_frame(cause.frames)
     if own is not None and own not in frames:
         frames = (*frames[:-1], own)  # where a person will look first
     holders = tuple(f"held by {holder}" for holder in cause.held_by)
-    return tuple(short_frame(printable(frame)) for frame in frames) + holders[:most]
+    return tuple(printable(short_frame(frame)) for frame in frames) + holders[:most]
 
 
 def more_causes_sentence(causes: Sequence[Cause]) -> str | None:
@@ -121,12 +121,10 @@ def _opened_sentence(cause: Cause) -> str:
 
 def _reached_from(cause: Cause) -> str:
     """Name the line of a person's own that leads into a library: there something can be done."""
-    own, place = own_frame(cause.stack), cause.python_where
-    if own is None or place is None or place.file is None or library_file(place.file) is None:
+    own, place = own_frame(cause.frames), cause.python_where
+    if own is None or place is None or library_file(place.file or "") is None:
         return ""
-    function, _, line = own.rpartition(" at ")
-    file, _, number = line.rpartition(":")
-    return f", reached from {function} ({short_file(file)}:{number})"
+    return f", reached from {place_words(own)}"
 
 
 def _every_words(cause: Cause) -> str:

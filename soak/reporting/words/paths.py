@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
+
+from soak.results import Place
 
 _INSTALLED = re.compile(r".*/(?:(?:site|dist)-packages|lib(?:64)?/python3\.\d+t?)/")
 _BUILT_FROM = re.compile(r".*/[Pp]ython-3[^/]*/(?=[A-Z])")
 """Where CPython was built: its sources are in Modules/, Objects/, Python/, …"""
-_IN_PYTHON = re.compile(r" at (.*\.pyx?):\d+$")
-_IN_FRAME = re.compile(r"(?<= at )/.*?(?=:\d+(?: in |$))")
 
 
 def library_file(path: str) -> str | None:
@@ -32,19 +33,24 @@ def short_file(path: str) -> str:
     return library_file(path) or (f"{folder.rpartition('/')[2]}/{name}" if name == "__init__.py" else name)
 
 
-def short_frame(frame: str) -> str:
+def short_frame(frame: Place) -> str:
     """Name a line of a stack, ``FUNCTION at FILE:LINE in MODULE``: files that are no library's keep their whole path.
 
     A terminal or an editor opens those at a click.
     """
-    return _IN_FRAME.sub(lambda match: library_file(match.group()) or match.group(), frame)
+    return str(replace(frame, file=library_file(frame.file or "") or frame.file))
 
 
-def own_frame(stack: Sequence[str]) -> str | None:
+def bare_frame(frame: Place) -> str:
+    """Name a line of a stack where there is little room: files without their folders."""
+    return str(replace(frame, file=frame.file and frame.file.rpartition("/")[2]))
+
+
+def own_frame(frames: Sequence[Place]) -> Place | None:
     """Return the innermost line of a stack in Python code that is no library's: where a person will look first."""
-    return next((frame for frame in stack if _is_own(frame)), None)
+    return next((frame for frame in frames if _is_own(frame)), None)
 
 
-def _is_own(frame: str) -> bool:
-    place = _IN_PYTHON.search(frame)
-    return place is not None and library_file(place[1]) is None and not place[1].startswith("<")
+def _is_own(frame: Place) -> bool:
+    file = frame.file or ""
+    return frame.is_python and library_file(file) is None and not file.startswith("<")

@@ -10,7 +10,7 @@ from soak.native.ledger import Checkpoint
 from soak.probes.memory import ProcessMemory
 from soak.probes.resident import read_resident
 from soak.probes.shadow import ShadowError, read_blocks, read_mapped
-from soak.results import RssAudit
+from soak.results import Place, RssAudit
 from soak.running.component.process import MeasuredProcess
 
 _MOST_KEPT = 24
@@ -68,9 +68,9 @@ class Auditor:
         self._usual_s = time.monotonic() - begun_s
         self._spent_s += self._usual_s
 
-    def finish(self, name_of: Callable[[int], str]) -> RssAudit | None:
-        """Return what the growth of RSS was made of; ``name_of`` names the call of a site."""
-        return compare(self._breakdowns, name_of)
+    def finish(self, locate_site: Callable[[int], Place]) -> RssAudit | None:
+        """Return what the growth of RSS was made of; ``locate_site`` returns the call of a site."""
+        return compare(self._breakdowns, locate_site)
 
     def _divide(self, memory: ProcessMemory, cycle: int, checkpoint: Checkpoint | None, free_bytes: int) -> Breakdown:
         own = [] if checkpoint is None else [(int(r["start"]), int(r["end"])) for r in checkpoint.ranges]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from soak.analysis.ledger import LedgerJudge, Suspect
 from soak.analysis.survivors import Cohorts, SurvivorJudge
-from soak.attribution.causes import Call, GrowingSite, name_call
+from soak.attribution.causes import Call, GrowingSite, place_of
 from soak.attribution.holders import UNSCANNED, Memory, Reachability
 from soak.attribution.symbols import Symbols
 from soak.native.build import Built, built_library
@@ -29,7 +29,7 @@ from soak.native.ledger import (
     LedgerFile,
     Opening,
 )
-from soak.results import TrackerState
+from soak.results import Place, TrackerState
 from soak.verdict import SeriesState, SeriesVerdict, Verdict
 
 _BLOCK_DOMAINS = MAPPING  # native, Python mem and Python obj; mappings and pymalloc's arenas come after them
@@ -165,9 +165,10 @@ class LedgerReader:
         """The checkpoint that was read last."""
         return self._latest
 
-    def name_of(self, site: int) -> str:
-        """Say which call is a site: of a mapping, the one that made it."""
-        return name_call(self._call_of(site), Symbols(self._maps).frames)
+    def locate(self, site: int) -> Place:
+        """Return the call that a site is: of a mapping, the one that made it."""
+        call = self._call_of(site)
+        return Place("an unknown place", None, None) if call is None else place_of(call, Symbols(self._maps).frames)
 
     def growth(self, sites: list[int]) -> SeriesVerdict | None:
         """Return what these sites together grow by, over the later half of the cycles; None before there is one.

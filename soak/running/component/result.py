@@ -271,14 +271,14 @@ def _cause_of_counter(name: str, observed: Observations, trace: Trace | None) ->
     kind, rate = "fragmentation" if _is_fragmentation(observed) else signal.kind, series.rate or 0.0
     bytes_per_iteration = rate if signal.unit == "bytes" else None
     python_where = None
-    stack: tuple[str, ...] = ()
+    frames: tuple[Place, ...] = ()
     if name == "python_blocks":
         kind = "reference-cycle" if observed.gc_held_off else kind
         if trace is not None and trace.bytes_per_iteration is not None:
             bytes_per_iteration = trace.bytes_per_iteration.rate
         if trace is not None and trace.top:
             python_where = Place(None, trace.top[0].file, trace.top[0].line)
-            stack = tuple(f"{file}:{number}" for file, number in trace.top[0].stack)
+            frames = tuple(Place(None, file, line) for file, line in trace.top[0].stack)
     return Cause(
         kind=kind,
         confirmed=True,
@@ -291,7 +291,7 @@ def _cause_of_counter(name: str, observed: Observations, trace: Trace | None) ->
         since=series.since,
         where=None,
         python_where=python_where,
-        stack=stack,
+        frames=frames,
         held_by=(),
         type=None,
         advice=_FREE_ADVICE if _is_fragmentation(observed) else _ADVICE[kind],

@@ -269,7 +269,7 @@ class Supervisor:
         )
         if failure is not None:
             stopped_by = "failure"
-        audit = self._auditor.finish(self._ledger.name_of)
+        audit = self._auditor.finish(self._ledger.locate)
         iterations, loop_s = words[ring.WORD_COMPLETED], self._elapsed_s(process)
         return Observations(
             evidence=replace(

@@ -333,7 +333,7 @@ class Watch:
                 since=series.since,
                 where=None,
                 python_where=None,
-                stack=(),
+                frames=(),
                 held_by=(),
                 type=max(grown, key=lambda what: grown[what], default=None) if name == "fds" else None,
                 advice=_ADVICE[kind],
