@@ -1,3 +1,4 @@
+/* Finds the Python instruction that is running, and the names and the line of its code. */
 #define _GNU_SOURCE
 #include "frames_hot.h"
 
@@ -11,18 +12,21 @@
 #define LONGEST_STRING 1024
 #define OWNED_BY_C_STACK 3
 
-/* Read from the headers of 3.8.18, 3.9.18, 3.10.13, 3.11.7, 3.12.1, 3.13.0; frames_check compares a row with the
- * interpreter at hand before it is used. All version conditionals are in this table. */
+#define STATE_UNTIL_3_12 "_PyThreadState_UncheckedGet"
+#define STATE_FROM_3_13 "PyThreadState_GetUnchecked"
+
+/* From the headers of 3.8.18, 3.9.18, 3.10.13, 3.11.7, 3.12.1 and 3.13.0. frames_check compares a row with the running
+ * interpreter before it is used. All differences between versions are in this table. */
 static const struct frame_layout layouts[] = {
-    {24, NOT_THERE, 24, 32, 104, NOT_THERE, NOT_THERE, 104, 112, 40, 48, 1, 8, "_PyThreadState_UncheckedGet"},
-    {24, NOT_THERE, 24, 32, 104, NOT_THERE, NOT_THERE, 104, 112, 40, 48, 1, 9, "_PyThreadState_UncheckedGet"},
-    {24, NOT_THERE, 24, 32, 96, NOT_THERE, NOT_THERE, 104, 112, 40, 48, 2, 10, "_PyThreadState_UncheckedGet"},
-    {CFRAME_IN_STATE, 8, 48, 32, INSTRUCTION_IN_FRAME, NOT_THERE, 68, 112, 128, 72, 184, 0, 11, "_PyThreadState_UncheckedGet"},
-    {CFRAME_IN_STATE, 0, 8, 0, INSTRUCTION_IN_FRAME, 70, NOT_THERE, 112, 128, 68, 192, 0, 12, "_PyThreadState_UncheckedGet"},
-    {FRAME_IN_STATE, NOT_THERE, 8, 0, INSTRUCTION_IN_FRAME, 70, NOT_THERE, 112, 128, 68, 200, 0, 13, "PyThreadState_GetUnchecked"},
+    {24, NOT_THERE, 24, 32, 104, NOT_THERE, NOT_THERE, 104, 112, 40, 48, 1, 8, STATE_UNTIL_3_12},
+    {24, NOT_THERE, 24, 32, 104, NOT_THERE, NOT_THERE, 104, 112, 40, 48, 1, 9, STATE_UNTIL_3_12},
+    {24, NOT_THERE, 24, 32, 96, NOT_THERE, NOT_THERE, 104, 112, 40, 48, 2, 10, STATE_UNTIL_3_12},
+    {CFRAME_IN_STATE, 8, 48, 32, INSTRUCTION_IN_FRAME, NOT_THERE, 68, 112, 128, 72, 184, 0, 11, STATE_UNTIL_3_12},
+    {CFRAME_IN_STATE, 0, 8, 0, INSTRUCTION_IN_FRAME, 70, NOT_THERE, 112, 128, 68, 192, 0, 12, STATE_UNTIL_3_12},
+    {FRAME_IN_STATE, NOT_THERE, 8, 0, INSTRUCTION_IN_FRAME, 70, NOT_THERE, 112, 128, 68, 200, 0, 13, STATE_FROM_3_13},
 };
-#define OBJECT_TYPE 8 /* PyObject.ob_type */
-#define VARIABLE_SIZE 16 /* PyVarObject.ob_size: of bytes their length, of code from 3.11 its units of 2 bytes */
+#define OBJECT_TYPE 8    /* PyObject.ob_type */
+#define VARIABLE_SIZE 16 /* PyVarObject.ob_size: the length of bytes; from 3.11 the number of 2-byte units of code */
 
 struct frames frames;
 static char *(*own_thread_state)(void);
@@ -88,7 +92,7 @@ static uint32_t put_utf8(char *out, uint32_t character)
     return 4;
 }
 
-/* Character by character, because PyUnicode_AsUTF8 allocates and may set an exception. */
+/* One character at a time, because PyUnicode_AsUTF8 allocates and may set an exception. */
 static uint32_t intern_string(void *object)
 {
     char text[LONGEST_STRING];
@@ -104,7 +108,8 @@ static uint32_t site_of_frame(char *frame, uintptr_t instruction)
     char *code = pointer_at(frame, frames.layout.code);
     if (!code || pointer_at(code, OBJECT_TYPE) != code_type)
         return 0;
-    char *holder = frames.layout.lasti_unit ? pointer_at(code, frames.layout.code_bytes) : code; /* the block with the bytecode */
+    /* The block that holds the bytecode. */
+    char *holder = frames.layout.lasti_unit ? pointer_at(code, frames.layout.code_bytes) : code;
     char *bytecode = frames.layout.lasti_unit ? holder + BYTES_DATA : code + frames.layout.code_bytes;
     long offset = (long)(instruction - (uintptr_t)bytecode);
     char *file = pointer_at(code, frames.layout.code_file);
@@ -125,7 +130,8 @@ static uint32_t site_of_frame(char *frame, uintptr_t instruction)
     recorder_mark_code(holder);
     if (__atomic_load_n(&site->flags, __ATOMIC_RELAXED) & SITE_FLAGGED)
         return number | SITE_WANTS_STACK;
-    __atomic_store_n(frames_cache_place(instruction), (uint64_t)(instruction >> 1) << SITE_BITS | number, __ATOMIC_RELAXED);
+    __atomic_store_n(frames_cache_place(instruction), (uint64_t)(instruction >> 1) << SITE_BITS | number,
+                     __ATOMIC_RELAXED);
     return number;
 }
 
@@ -137,7 +143,7 @@ uint32_t frames_site_slowly(char *frame, uintptr_t instruction)
     }
     if (!frame)
         return 0;
-    /* Only where interpreters with locks of their own meet can it be taken; then the block goes without a line. */
+    /* It can be taken only by another interpreter with a lock of its own. Then this block has no line. */
     if (__atomic_exchange_n(&slow_path_taken, 1, __ATOMIC_ACQUIRE))
         return 0;
     uint64_t *births = recorder_enter();
@@ -170,7 +176,7 @@ void frames_code_released(const void *address, struct recorder_block block)
 {
     uintptr_t start = (uintptr_t)address;
     uint64_t size = recorder_size(block);
-    /* Of a block from before the hook only the beginning is known. */
+    /* The size of a block that is older than the hook is not known. */
     uint64_t places = block.slot & SITE_MASK ? size / 2 + 1 : FRAMES_CACHE_SIZE;
     if (places > FRAMES_CACHE_SIZE)
         places = FRAMES_CACHE_SIZE;
@@ -216,8 +222,8 @@ int frames_start(int major, int minor)
     if (major != 3 || i == sizeof layouts / sizeof *layouts)
         return -1;
     frames.layout = layouts[i];
-    if (!find(frames.layout.thread_state, &frames.thread_state) || !find("PyGILState_GetThisThreadState", &own_thread_state)
-        || !find("PyObject_Hash", &hash_of)
+    if (!find(frames.layout.thread_state, &frames.thread_state)
+        || !find("PyGILState_GetThisThreadState", &own_thread_state) || !find("PyObject_Hash", &hash_of)
         || !find("PyUnicode_GetLength", &length_of) || !find("PyUnicode_ReadChar", &character_of)
         || !find("PyCode_Addr2Line", &line_of) || !find("PyCode_Type", &code_type)
         || !find("PyUnicode_Type", &string_type))
@@ -231,8 +237,8 @@ int frames_start(int major, int minor)
     return frames.cache && strings && string_index ? 0 : -1;
 }
 
-/* Through /proc/self/mem: with a table that does not fit a pointer may lead anywhere, and then the read must fail
- * instead of the program. */
+/* Through /proc/self/mem. With a table that does not fit, a pointer may lead anywhere; then the read fails, and the
+ * program does not crash. */
 static int read_at(int memory, uintptr_t base, long offset, void *out, size_t size)
 {
     return pread(memory, out, size, (off_t)(base + (uintptr_t)offset)) == (ssize_t)size;
@@ -314,15 +320,16 @@ int frames_check(const struct known_frame *known)
     return failed;
 }
 
-/* What a hook inside Python would know of the running function, by the table alone: whether it fits is then whether
- * these are a code object and two strings. */
+/* Fills in, by the table alone, what a hook inside Python would know of the running function. The table fits when what
+ * it leads to is a code object and two strings. */
 static int read_running(int memory, struct known_frame *known)
 {
     uint64_t length = 0;
     known->code = pointer_in(memory, newest_frame(memory), frames.layout.code);
     known->file = pointer_in(memory, known->code, frames.layout.code_file);
     known->function = pointer_in(memory, known->code, frames.layout.code_function);
-    uintptr_t holder = frames.layout.lasti_unit ? pointer_in(memory, known->code, frames.layout.code_bytes) : known->code;
+    uintptr_t holder = frames.layout.lasti_unit ? pointer_in(memory, known->code, frames.layout.code_bytes)
+                                                : known->code;
     if (!holder || !read_at(memory, holder, VARIABLE_SIZE, &length, sizeof length)
         || !read_at(memory, known->code, frames.layout.code_first_line, &known->first_line, sizeof known->first_line))
         return 8;

@@ -1,11 +1,11 @@
-/* What soak/inside/tracker.py calls by ctypes: Python's two block domains, the ledger file, flags and survivors. */
+/* What soak/inside/tracker.py calls by ctypes: hooks of Python's mem and obj domains, and the ledger file. */
 #define _GNU_SOURCE
-#include "frames_hot.h"
 #include "hook.h"
-#include "mappings.h"
+#include "callers/frames_hot.h"
+#include "callers/passthrough.h"
+#include "callers/stacks.h"
 #include "openings.h"
-#include "passthrough.h"
-#include "stacks.h"
+#include "recorder/mappings.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -22,7 +22,6 @@
 #define ROW_CAPACITY 65536u
 #define STRING_CAPACITY (1u << 20)
 #define STACK_CAPACITY (1u << 17)
-#define SURVIVOR_CAPACITY 65536u
 
 /* ---- Python's domains ---- */
 
@@ -54,12 +53,12 @@ static struct ledger_header *ledger;
 static uint32_t state;
 static uint64_t reinstalled;
 static uint64_t sequence;
-static uint32_t trials_left; /* looks for a running frame, where nobody inside Python starts the hook */
+static uint32_t trials_left; /* attempts to find a running frame, where no Python code starts the hook */
 
 static void read_lines_if_they_fit(void);
 
 static __attribute__((noinline)) void *born_slowly(const struct python_domain *domain, uint32_t site, void *address,
-                                                  size_t size, uintptr_t caller)
+                                                   size_t size, uintptr_t caller)
 {
     if (!address || !recorder_is_on())
         return address;
@@ -79,8 +78,8 @@ static inline __attribute__((always_inline)) void *python_born(const struct pyth
 {
     if (unlikely(births <= RECORDER_INSIDE) || unlikely(site - 1 >= SITE_LIMIT - 1))
         return born_slowly(domain, site, address, size, caller);
-    /* Asks for the upper level, though whoever has counters has one: `births` are from before the allocation, in which
-     * a signal handler may have forked. */
+    /* Checks the upper level, although a thread with counters has one: `births` are from before the allocation, and a
+     * signal handler may have forked during it. */
     uint64_t *leaf = recorder_leaf(address);
     if (unlikely(!leaf) || unlikely(size >= SIZE_LIMIT))
         return born_slowly(domain, site, address, size, caller);
@@ -96,44 +95,44 @@ static inline struct recorder_block python_died(const void *address)
     return block;
 }
 
-/* The four functions of a domain, for one way to the running instruction.
+/* The functions of a domain, for one way to find the running instruction.
  *
- * The site is asked for before the original is called: the loads that lead to it then overlap with its work. Objects
- * above 512 bytes go on to malloc, at the same address or (with a debug allocator between) near it: having entered
- * keeps the hook there from counting them again, and its release finds the slot empty. */
-#define DOMAIN_FUNCTIONS(family)                                                                                     \
-    static void *malloc_##family(void *context, size_t size)                                                         \
-    {                                                                                                                \
-        struct python_domain *domain = context;                                                                      \
-        uint32_t site = frames_current_site(family);                                                                 \
-        uint64_t *births = recorder_enter();                                                                         \
-        void *address = domain->original.malloc(domain->original.context, size);                                     \
-        recorder_leave(births);                                                                                      \
-        return python_born(domain, births, site, address, size, CALLER);                                             \
-    }                                                                                                                \
-    static void *calloc_##family(void *context, size_t count, size_t size)                                           \
-    {                                                                                                                \
-        struct python_domain *domain = context;                                                                      \
-        uint32_t site = frames_current_site(family);                                                                 \
-        uint64_t *births = recorder_enter();                                                                         \
-        void *address = domain->original.calloc(domain->original.context, count, size);                              \
-        recorder_leave(births);                                                                                      \
-        return python_born(domain, births, site, address, count * size, CALLER);                                     \
-    }                                                                                                                \
-    static void *realloc_##family(void *context, void *old, size_t size)                                             \
-    {                                                                                                                \
-        struct python_domain *domain = context;                                                                      \
-        struct recorder_block block = python_died(old);                                                              \
-        uint32_t site = frames_current_site(family);                                                                 \
-        uint64_t *births = recorder_enter();                                                                         \
-        void *address = domain->original.realloc(domain->original.context, old, size);                               \
-        recorder_leave(births);                                                                                      \
-        if (unlikely(!address))                                                                                      \
-            recorder_put_back(old, block);                                                                           \
-        (void)python_born(domain, births, site, address, size, CALLER);                                              \
-        if (likely(address != NULL))                                                                                 \
-            recorder_keep_birth(address, block);                                                                     \
-        return address;                                                                                              \
+ * The site is looked up before the original is called, so that the loads overlap with its work. Objects above 512 bytes
+ * go on to malloc, and get the same address or, with a debug allocator, one near it. recorder_enter keeps the hook of
+ * malloc from recording them again, and the hook of free finds their slot empty. */
+#define DOMAIN_FUNCTIONS(family)                                                                                       \
+    static void *malloc_##family(void *context, size_t size)                                                           \
+    {                                                                                                                  \
+        struct python_domain *domain = context;                                                                        \
+        uint32_t site = frames_current_site(family);                                                                   \
+        uint64_t *births = recorder_enter();                                                                           \
+        void *address = domain->original.malloc(domain->original.context, size);                                       \
+        recorder_leave(births);                                                                                        \
+        return python_born(domain, births, site, address, size, CALLER);                                               \
+    }                                                                                                                  \
+    static void *calloc_##family(void *context, size_t count, size_t size)                                             \
+    {                                                                                                                  \
+        struct python_domain *domain = context;                                                                        \
+        uint32_t site = frames_current_site(family);                                                                   \
+        uint64_t *births = recorder_enter();                                                                           \
+        void *address = domain->original.calloc(domain->original.context, count, size);                                \
+        recorder_leave(births);                                                                                        \
+        return python_born(domain, births, site, address, count * size, CALLER);                                       \
+    }                                                                                                                  \
+    static void *realloc_##family(void *context, void *old, size_t size)                                               \
+    {                                                                                                                  \
+        struct python_domain *domain = context;                                                                        \
+        struct recorder_block block = python_died(old);                                                                \
+        uint32_t site = frames_current_site(family);                                                                   \
+        uint64_t *births = recorder_enter();                                                                           \
+        void *address = domain->original.realloc(domain->original.context, old, size);                                 \
+        recorder_leave(births);                                                                                        \
+        if (unlikely(!address))                                                                                        \
+            recorder_put_back(old, block);                                                                             \
+        (void)python_born(domain, births, site, address, size, CALLER);                                                \
+        if (likely(address != NULL))                                                                                   \
+            recorder_keep_birth(address, block);                                                                       \
+        return address;                                                                                                \
     }
 
 DOMAIN_FUNCTIONS(FRAMES_UNREAD)
@@ -151,7 +150,7 @@ static __attribute__((noinline)) void domain_free_slowly(struct python_domain *d
     domain->original.free(domain->original.context, address);
 }
 
-/* Ends in a jump, with the slot in a register: a block of two words would be put on the stack and read back. */
+/* Ends with a jump, and keeps the slot in a register. A struct of two words would go over the stack. */
 static void domain_free(void *context, void *address)
 {
     struct python_domain *domain = context;
@@ -186,9 +185,9 @@ static void install(struct python_domain *domain)
 }
 
 #define TRIALS 16384u
-#define TRIALS_APART 64u /* each opens a file */
+#define TRIALS_APART 64u /* because each opens a file */
 
-/* From its first function on the lines of Python can be read, if the table of offsets fits. */
+/* Begins to read lines of Python when its first function runs, if the table of offsets fits. */
 static void read_lines_if_they_fit(void)
 {
     if (--trials_left % TRIALS_APART)
@@ -204,7 +203,7 @@ static void read_lines_if_they_fit(void)
     for (int i = 0; i < 2; i++) {
         struct allocator now;
         get_allocator(python_domains[i].number, &now);
-        if (now.free != domain_free) /* somebody has put a hook before ours, and would be left out */
+        if (now.free != domain_free) /* another hook stands before ours; to install ours again would remove it */
             return;
     }
     for (int i = 0; i < 2; i++) {
@@ -215,8 +214,8 @@ static void read_lines_if_they_fit(void)
     state |= STATE_PYTHON_LINES;
 }
 
-/* Whoever replaces the allocators after us (tracemalloc.stop, PYTHONMALLOC set in main) may leave us out. A block on
- * trial tells it even when another hook now stands before ours. */
+/* Who replaces the allocators later (tracemalloc.stop, PYTHONMALLOC set in main) may remove our hook. A trial block
+ * shows it, even when another hook stands before ours. */
 static int is_installed(struct python_domain *domain)
 {
     void *trial = domain->allocate(1);
@@ -256,11 +255,9 @@ static uint64_t lay_out(struct ledger_header *header)
     header->site_capacity = SITE_LIMIT;
     header->string_capacity = STRING_CAPACITY;
     header->stack_capacity = STACK_CAPACITY;
-    header->survivor_capacity = SURVIVOR_CAPACITY;
     header->sites_at = place(&used, (uint64_t)SITE_LIMIT * sizeof(struct site));
     header->strings_at = place(&used, STRING_CAPACITY);
     header->stacks_at = place(&used, (uint64_t)STACK_CAPACITY * sizeof(uint64_t));
-    header->survivors_at = place(&used, (uint64_t)SURVIVOR_CAPACITY * sizeof(struct survivor));
     header->descriptors_at = place(&used, DESCRIPTORS_LIMIT * sizeof(struct opening));
     header->tasks_at = place(&used, TASKS_LIMIT * sizeof(struct opening));
     for (int i = 0; i < 2; i++)
@@ -271,7 +268,7 @@ static uint64_t lay_out(struct ledger_header *header)
     return used;
 }
 
-/* With its blocks reserved: a store into a hole of a file on a full disk would kill the program. */
+/* Allocates the whole file: a store into a hole would kill the program when the disk is full. */
 static void *map_file(const char *path, uint64_t size)
 {
     int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -280,7 +277,7 @@ static void *map_file(const char *path, uint64_t size)
     int failed = posix_fallocate(file, 0, (off_t)size);
     void *memory = MAP_FAILED;
     if (!failed) {
-        /* Not by mmap: it is no mapping of the program's. */
+        /* By system call, because it is not a mapping of the program. */
         memory = (void *)syscall(SYS_mmap, NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0); // NOLINT
     }
     close(file);
@@ -294,34 +291,25 @@ static void *in_ledger(uint64_t at)
     return (char *)ledger + at;
 }
 
-/* Opens the ledger at `path`, or in private memory for NULL. Returns 0 or an errno. */
+/* Opens the ledger at `path`. Returns 0 or an errno. */
 EXPORT int soak_open_ledger(const char *path)
 {
     struct ledger_header header = {0};
     uint64_t size = lay_out(&header);
     if (ledger)
         return EEXIST;
-    errno = ENOMEM;
-    struct ledger_header *memory = path ? map_file(path, size) : recorder_reserve(size);
+    struct ledger_header *memory = map_file(path, size);
     if (!memory)
         return errno;
     header.version = LEDGER_VERSION;
     header.pid = (uint32_t)getpid();
     header.state = state;
     memcpy(memory, &header, sizeof header);
-    /* Last, so that a reader who finds it finds the rest. */
+    /* The magic comes last: a reader that finds it finds the rest. */
     __atomic_thread_fence(__ATOMIC_RELEASE);
     memcpy(memory->magic, LEDGER_MAGIC, sizeof memory->magic);
     ledger = memory;
     openings_start(in_ledger(header.descriptors_at), in_ledger(header.tasks_at));
-    return 0;
-}
-
-static int set_flag(uint32_t site, int on)
-{
-    if (recorder_flag(site, SITE_FLAGGED, on))
-        return -1;
-    frames_forget(site);
     return 0;
 }
 
@@ -331,7 +319,8 @@ static void flag_what_the_parent_asked_for(void)
     if (asked == ledger->request_done)
         return;
     for (uint32_t i = 0; i < ledger->request_count && i < LEDGER_REQUESTS; i++)
-        (void)set_flag(ledger->request_sites[i], 1);
+        if (recorder_flag(ledger->request_sites[i], SITE_FLAGGED) == 0)
+            frames_forget(ledger->request_sites[i]);
     ledger->request_done = asked;
 }
 
@@ -346,10 +335,10 @@ static void copy_names(struct ledger_checkpoint *checkpoint)
         memcpy(in_ledger(ledger->stacks_at), words, checkpoint->stacks * sizeof *words);
 }
 
-/* Writes what is alive into the ledger. Allocates nothing. Returns the checkpoint's number, or -1. */
+/* Writes what is alive into the ledger. Allocates nothing. Returns the number of the checkpoint, or -1. */
 EXPORT long soak_checkpoint(void)
 {
-    /* A forked child shares the file with its parent. */
+    /* A forked child shares the file with its parent, and must not write to it. */
     if (!ledger || ledger->pid != (uint32_t)getpid())
         return -1;
     if (state & STATE_PYTHON_DOMAINS)
@@ -381,15 +370,10 @@ EXPORT int soak_layout_version(void)
     return LEDGER_VERSION;
 }
 
-/* Where the program stores the number of its cycle. */
+/* Returns where the program stores the number of its cycle. */
 EXPORT uint64_t *soak_cycle(void)
 {
     return &recorder_control.cycle;
-}
-
-EXPORT struct ledger_header *soak_ledger(void)
-{
-    return ledger;
 }
 
 EXPORT uint32_t soak_state(void)
@@ -397,7 +381,7 @@ EXPORT uint32_t soak_state(void)
     return state;
 }
 
-/* Returns the state: what is recorded from now on. */
+/* Begins; returns the state: what is recorded from now on. */
 EXPORT uint32_t soak_start(void)
 {
     state |= recorder_control.recording ? STATE_NATIVE : 0;
@@ -406,7 +390,7 @@ EXPORT uint32_t soak_start(void)
     return state;
 }
 
-/* Wraps Python's mem and obj domains. Returns 0, or -1 for an interpreter that has no such functions. */
+/* Hooks Python's mem and obj domains. Returns 0, or -1 for an interpreter without such functions. */
 EXPORT int soak_start_python(void)
 {
     if (state & STATE_PYTHON_DOMAINS)
@@ -421,7 +405,7 @@ EXPORT int soak_start_python(void)
     return 0;
 }
 
-/* Reads Python's frames from now on if the table fits. Returns 0, -1 for an unknown version, else the failed check. */
+/* Begins to read Python's frames, if the table fits. Returns 0, -1 for an unknown version, or the failed check. */
 EXPORT int soak_start_lines(int major, int minor, const struct known_frame *known)
 {
     if (frames_start(major, minor))
@@ -432,29 +416,13 @@ EXPORT int soak_start_lines(int major, int minor, const struct known_frame *know
     return failed;
 }
 
-EXPORT int soak_flag(uint32_t site, int on)
-{
-    return set_flag(site, on);
-}
-
-/* The site of the block at exactly this address, 0 for none. */
+/* Returns the site of the block at exactly this address; 0 when there is none. */
 EXPORT uint32_t soak_site_of(const void *address)
 {
     return recorder_site_of(address);
 }
 
-/* Lists the survivors in the ledger. Returns how many there are; the list may be shorter. */
-EXPORT size_t soak_survivors(uint64_t from, uint64_t to, uint32_t site)
-{
-    if (!ledger || ledger->pid != (uint32_t)getpid())
-        return 0;
-    size_t found = recorder_survivors(from, to, site, in_ledger(ledger->survivors_at), ledger->survivor_capacity);
-    ledger->survivors_listed = found < ledger->survivor_capacity ? found : ledger->survivor_capacity;
-    ledger->survivors_found = found;
-    return found;
-}
-
-/* ---- without anybody inside ---- */
+/* ---- in a program that does not start the hook ---- */
 
 void hook_start_unasked(void)
 {
@@ -479,7 +447,8 @@ void hook_places(struct tables *tables)
     stacks_places(tables);
 }
 
-/* A cycle begins: for programs in C under soak watch. With a weak declaration it costs a test where soak is not. */
+/* Marks the begin of a cycle, in a program in C under soak watch. A program that declares it weak and tests it runs
+ * without soak as well. */
 EXPORT void soak_mark(void)
 {
     __atomic_fetch_add(&recorder_control.cycle, 1, __ATOMIC_RELAXED);

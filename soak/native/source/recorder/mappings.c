@@ -1,3 +1,4 @@
+/* The table of mappings: sorted, without overlap, with a lock that gives up instead of waiting for ever. */
 #define _GNU_SOURCE
 #include "mappings.h"
 #include "recorder_hot.h"
@@ -5,16 +6,15 @@
 #include <sched.h>
 #include <string.h>
 
-#define MAPPINGS_LIMIT (1u << 16)
 #define PAGE_MASK 4095ul
 
 static struct mapping *table; /* sorted, without overlap */
 static uint32_t count;
 static uint64_t lost;
-static uintptr_t taken_by; /* an address that each thread has for itself; 0 for nobody */
+static uintptr_t taken_by; /* an address that is different in each thread; 0: the lock is free */
 
-/* Gives up at once in a signal handler that maps memory while its own thread holds the table, and after a while rather
- * than hang a forked child whose parent held it in another thread. */
+/* Locks the table. Gives up at once when this thread has locked it already: then this is a signal handler that maps
+ * memory. Gives up after a while otherwise: in a forked child the lock may belong to a thread that the child lacks. */
 static int take(void)
 {
     uintptr_t me = (uintptr_t)&recorder_births;
@@ -143,8 +143,8 @@ void mappings_count(struct ledger_checkpoint *checkpoint, struct ledger_row *row
     if (!table || !take())
         return;
     for (uint32_t i = 0; i < count; i++)
-        recorder_add_row(checkpoint, rows, capacity, table[i].site, (enum domain)table[i].domain, table[i].cycle >> checkpoint->shift,
-                         table[i].end - table[i].start);
+        recorder_add_row(checkpoint, rows, capacity, table[i].site, (enum domain)table[i].domain,
+                         table[i].cycle >> checkpoint->shift, table[i].end - table[i].start);
     checkpoint->lost_mappings = lost;
     give_back();
 }
@@ -153,5 +153,5 @@ void mappings_places(struct tables *tables)
 {
     tables->mappings = (uintptr_t)table;
     tables->mapping_count_at = (uintptr_t)&count;
-    tables->lost_at[2] = (uintptr_t)&lost;
+    tables->lost_mappings_at = (uintptr_t)&lost;
 }
