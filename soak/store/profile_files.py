@@ -15,7 +15,7 @@ from typing import Any
 
 from soak.errors import SoakError
 from soak.profiles import Statistics
-from soak.running.profile import profile_reader
+from soak.store import profile_reader
 
 _LONGEST_S = 60.0
 
