@@ -264,19 +264,8 @@ def soak(case: Case, binding: str, python: str, folder: Path) -> ComponentResult
     """Soak one program as ``soak run --iterations N`` does, without controls and without a second pass."""
     plan = ComponentPlan(
         target=find_targets([str(case.file)], PLANTED)[0],
-        interval_s=0.0,
         iterations=case.cycles,
-        budget_s=None,
-        full_budget=True,
-        early_stop=True,
-        tolerance_bytes=1.0,
-        n_min=None,
-        checkpoint_every=None,
-        cycle_timeout_s=60.0,
-        max_rss_bytes=None,
-        gate=True,
         settings={"binding": binding, "folder": str(folder)} if case.uses_native_code else {},
-        injection=None,
     )
     interpreter = find_interpreter(python)
     library, reason = find_library()

@@ -20,6 +20,7 @@ from soak.units import parse_duration_s, parse_size_bytes
 
 DEFAULT_BUDGET_S = 60.0
 DEFAULT_CYCLE_TIMEOUT_S = 60.0
+DEFAULT_TOLERANCE_BYTES = 1.0
 LONGEST_SETTINGS = 8_000
 QUICK_TOTAL_S = 6.0
 QUICK_CHECKPOINT_SHARE = 0.3
@@ -88,22 +89,22 @@ class ComponentPlan:
     """How one component is to be soaked."""
 
     target: Target
-    interval_s: float
+    interval_s: float = 0.0
     """0 is flat out."""
-    iterations: int | None
-    budget_s: float | None
+    iterations: int | None = None
+    budget_s: float | None = None
     """Wall time of the loop; None when only iterations bound it."""
-    full_budget: bool
+    full_budget: bool = True
     """The user named the budget, so a counter's CLEAN before its end is only "clean so far"."""
-    early_stop: bool
-    tolerance_bytes: float
-    n_min: int | None
-    checkpoint_every: int | None
-    cycle_timeout_s: float
-    max_rss_bytes: float | None
-    gate: bool
-    settings: dict[str, Any]
-    injection: Injection | None
+    early_stop: bool = True
+    tolerance_bytes: float = DEFAULT_TOLERANCE_BYTES
+    n_min: int | None = None
+    checkpoint_every: int | None = None
+    cycle_timeout_s: float = DEFAULT_CYCLE_TIMEOUT_S
+    max_rss_bytes: float | None = None
+    gate: bool = True
+    settings: dict[str, Any] = field(default_factory=dict)
+    injection: Injection | None = None
     checkpoint_share: float | None = None
     """Part of the time that checkpoints may take; None: a tenth flat out, a twentieth paced."""
     parts: tuple[str, ...] = ()
@@ -199,7 +200,7 @@ def _plan_component(
             budget_s = parse_duration_s(table.get("budget", configuration.get("budget", DEFAULT_BUDGET_S)))
     tolerance = request.tolerance_bytes
     if tolerance is None:
-        tolerance = parse_size_bytes(table.get("tolerance", configuration.get("tolerance", "1B")))
+        tolerance = parse_size_bytes(table.get("tolerance", configuration.get("tolerance", DEFAULT_TOLERANCE_BYTES)))
     if tolerance <= 0:
         raise UsageError(f"a tolerance of {tolerance:g} B can never be met; the smallest sensible one is about 0.01B")
     n_min = request.n_min or table.get("n_min", configuration.get("n_min"))
