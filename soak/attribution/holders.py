@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from soak.attribution.object_answers import NO_ANSWER, SiteAnswer, describe_chain, describe_largest_holder
 from soak.attribution.reference_cycles import describe_ring
 from soak.attribution.symbols import Symbols
-from soak.probes.memory import Mapping
+from soak.probes.mappings import Mapping
 
 FEWEST_SURVIVORS = 4
 _UNCOLLECTABLE = (

@@ -11,16 +11,16 @@ import re
 import signal
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from soak.probes.mappings import Mapping, parse_maps
+
 PIECE_BYTES = 1 << 20
 """What is read at once; with what is made of it, it stays in the processor's cache."""
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
-_MAPPING = re.compile(r"([0-9a-f]+)-([0-9a-f]+) (\S+) \S+ \S+ \d+\s*(.*)")
 _DENSE_BYTES = 1 << 20
 """Of a mapping up to this size all is read; of a larger one only the pages that hold something."""
 _PRESENT_OR_SWAPPED = np.uint64(0b11 << 62)
@@ -31,17 +31,6 @@ _STOPPED_STATES = frozenset("TtZX")
 
 Range = tuple[int, int]
 """First address, and the first behind."""
-
-
-@dataclass(frozen=True)
-class Mapping:
-    """One line of /proc/PID/maps."""
-
-    start: int
-    end: int
-    permissions: str
-    path: str
-    """Of the file; ``[stack]`` and the like; empty for anonymous memory."""
 
 
 class ProcessMemory:
@@ -60,8 +49,7 @@ class ProcessMemory:
 
     def mappings(self) -> list[Mapping]:
         """Return what is mapped now, by address. Raises OSError when the process is gone."""
-        matches = map(_MAPPING.match, (self._folder / "maps").read_text(errors="replace").splitlines())
-        return [Mapping(int(m[1], 16), int(m[2], 16), m[3], m[4]) for m in matches if m is not None]
+        return parse_maps((self._folder / "maps").read_text(encoding="utf-8", errors="replace"))
 
     def stack_pointers(self) -> list[int]:
         """Return the stack pointer of each thread that waits or is stopped: memory below it holds nothing any more."""

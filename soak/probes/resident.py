@@ -7,7 +7,6 @@ every checkpoint.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,12 +14,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from soak.probes.mappings import Mapping, parse_smaps
 from soak.probes.memory import ProcessMemory, Range
 
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
-_AREA = re.compile(
-    rb"^([0-9a-f]+)-([0-9a-f]+) (\S+) \S+ \S+ \d+ *(.*)\n(?:[A-Z][^\n]*\n)*?Rss: +(\d+) kB", re.MULTILINE
-)
 _PRESENT, _EXCLUSIVE = np.uint64(1 << 63), np.uint64(1 << 56)
 _HEAP_BYTES = 64 << 20
 """glibc lays the heaps of its thread arenas at multiples of this."""
@@ -28,14 +25,9 @@ _HEAP_HEADER_WORDS = 4
 
 
 @dataclass(frozen=True)
-class Area:
-    """One mapping of a process, as /proc/PID/smaps has it."""
+class Area(Mapping):
+    """A mapping with what is resident of it."""
 
-    start: int
-    end: int
-    permissions: str
-    path: str
-    """Of the file; ``[heap]`` and the like; empty for anonymous memory."""
     rss_bytes: int
     pages: NDArray[np.bool_]
     """Which of its pages are resident, ``(pages,)``; empty where that was not asked: it is all of one kind."""
@@ -71,19 +63,10 @@ def read_resident(memory: ProcessMemory, pid: int, own_ranges: Iterable[Range] =
     rss_bytes = int((folder / "statm").read_bytes().split()[1]) * PAGE_BYTES
     if not rss_bytes:
         raise ProcessLookupError(f"process {pid} has ended")
-    areas = parse_smaps((folder / "smaps").read_bytes())
+    listed = parse_smaps((folder / "smaps").read_text(encoding="utf-8", errors="replace"))
     own = _joined(own_ranges)
-    areas = tuple(_with_pages(area, memory, own) for area in areas)
+    areas = tuple(_area(mapping, mapped_rss_bytes, memory, own) for mapping, mapped_rss_bytes in listed)
     return Resident(rss_bytes, areas, _thread_heaps(areas, memory), tuple(memory.stack_pointers()))
-
-
-def parse_smaps(text: bytes) -> tuple[Area, ...]:
-    """Return the mappings that /proc/PID/smaps lists, without their pages."""
-    none = np.zeros(0, np.bool_)
-    return tuple(
-        Area(int(start, 16), int(end, 16), mode.decode(), path.decode(errors="replace"), int(rss) * 1024, none)
-        for start, end, mode, path, rss in _AREA.findall(text)
-    )
 
 
 def _joined(ranges: Iterable[Range]) -> list[Range]:
@@ -97,7 +80,8 @@ def _joined(ranges: Iterable[Range]) -> list[Range]:
     return joined
 
 
-def _with_pages(area: Area, memory: ProcessMemory, own: list[Range]) -> Area:
+def _area(mapping: Mapping, rss_bytes: int, memory: ProcessMemory, own: list[Range]) -> Area:
+    area = Area(mapping.start, mapping.end, mapping.permissions, mapping.path, rss_bytes, np.zeros(0, np.bool_))
     if not area.is_anonymous or not area.rss_bytes or not area.permissions.endswith("p"):
         return area
     if any(start <= area.start and area.end <= end for start, end in own):
