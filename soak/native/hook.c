@@ -1,4 +1,4 @@
-/* What soak/inside/tracker.py calls by ctypes: Python's two block domains, the ledger file, flags and survivors. */
+/* What soak/inside/tracker.py calls by ctypes: Python's two block domains, and the ledger file. */
 #define _GNU_SOURCE
 #include "frames_hot.h"
 #include "hook.h"
@@ -22,7 +22,6 @@
 #define ROW_CAPACITY 65536u
 #define STRING_CAPACITY (1u << 20)
 #define STACK_CAPACITY (1u << 17)
-#define SURVIVOR_CAPACITY 65536u
 
 /* ---- Python's domains ---- */
 
@@ -256,11 +255,9 @@ static uint64_t lay_out(struct ledger_header *header)
     header->site_capacity = SITE_LIMIT;
     header->string_capacity = STRING_CAPACITY;
     header->stack_capacity = STACK_CAPACITY;
-    header->survivor_capacity = SURVIVOR_CAPACITY;
     header->sites_at = place(&used, (uint64_t)SITE_LIMIT * sizeof(struct site));
     header->strings_at = place(&used, STRING_CAPACITY);
     header->stacks_at = place(&used, (uint64_t)STACK_CAPACITY * sizeof(uint64_t));
-    header->survivors_at = place(&used, (uint64_t)SURVIVOR_CAPACITY * sizeof(struct survivor));
     header->descriptors_at = place(&used, DESCRIPTORS_LIMIT * sizeof(struct opening));
     header->tasks_at = place(&used, TASKS_LIMIT * sizeof(struct opening));
     for (int i = 0; i < 2; i++)
@@ -294,15 +291,14 @@ static void *in_ledger(uint64_t at)
     return (char *)ledger + at;
 }
 
-/* Opens the ledger at `path`, or in private memory for NULL. Returns 0 or an errno. */
+/* Opens the ledger at `path`. Returns 0 or an errno. */
 EXPORT int soak_open_ledger(const char *path)
 {
     struct ledger_header header = {0};
     uint64_t size = lay_out(&header);
     if (ledger)
         return EEXIST;
-    errno = ENOMEM;
-    struct ledger_header *memory = path ? map_file(path, size) : recorder_reserve(size);
+    struct ledger_header *memory = map_file(path, size);
     if (!memory)
         return errno;
     header.version = LEDGER_VERSION;
@@ -317,21 +313,14 @@ EXPORT int soak_open_ledger(const char *path)
     return 0;
 }
 
-static int set_flag(uint32_t site, int on)
-{
-    if (recorder_flag(site, SITE_FLAGGED, on))
-        return -1;
-    frames_forget(site);
-    return 0;
-}
-
 static void flag_what_the_parent_asked_for(void)
 {
     uint32_t asked = __atomic_load_n(&ledger->request_sequence, __ATOMIC_ACQUIRE);
     if (asked == ledger->request_done)
         return;
     for (uint32_t i = 0; i < ledger->request_count && i < LEDGER_REQUESTS; i++)
-        (void)set_flag(ledger->request_sites[i], 1);
+        if (recorder_flag(ledger->request_sites[i], SITE_FLAGGED) == 0)
+            frames_forget(ledger->request_sites[i]);
     ledger->request_done = asked;
 }
 
@@ -387,11 +376,6 @@ EXPORT uint64_t *soak_cycle(void)
     return &recorder_control.cycle;
 }
 
-EXPORT struct ledger_header *soak_ledger(void)
-{
-    return ledger;
-}
-
 EXPORT uint32_t soak_state(void)
 {
     return state;
@@ -432,26 +416,10 @@ EXPORT int soak_start_lines(int major, int minor, const struct known_frame *know
     return failed;
 }
 
-EXPORT int soak_flag(uint32_t site, int on)
-{
-    return set_flag(site, on);
-}
-
 /* The site of the block at exactly this address, 0 for none. */
 EXPORT uint32_t soak_site_of(const void *address)
 {
     return recorder_site_of(address);
-}
-
-/* Lists the survivors in the ledger. Returns how many there are; the list may be shorter. */
-EXPORT size_t soak_survivors(uint64_t from, uint64_t to, uint32_t site)
-{
-    if (!ledger || ledger->pid != (uint32_t)getpid())
-        return 0;
-    size_t found = recorder_survivors(from, to, site, in_ledger(ledger->survivors_at), ledger->survivor_capacity);
-    ledger->survivors_listed = found < ledger->survivor_capacity ? found : ledger->survivor_capacity;
-    ledger->survivors_found = found;
-    return found;
 }
 
 /* ---- without anybody inside ---- */

@@ -88,20 +88,11 @@ struct ledger_row {
     uint32_t reserved2;
 };
 
-struct survivor {
-    uint64_t address;
-    uint64_t size;
-    uint64_t cycle; /* first cycle of the epoch it was born in */
-    uint32_t site;
-    uint32_t domain;
-};
-
 struct range {
     uint64_t start;
     uint64_t end;
 };
 
-#define LEDGER_MAGIC "soakledg"
 /* Who opened what may be open now. Descriptors by their number; threads and processes, which share the kernel's
  * numbers, by theirs modulo the limit, so that the newest one stands there. A site is newer than the last checkpoint's
  * copy of the sites when its number is not below their count. */
@@ -112,7 +103,8 @@ struct opening {
 #define DESCRIPTORS_LIMIT 65536u
 #define TASKS_LIMIT 4096u
 
-#define LEDGER_VERSION 2u
+#define LEDGER_MAGIC "soakledg"
+#define LEDGER_VERSION 3u
 #define LEDGER_HEADER_SIZE 4096u
 #define LEDGER_REQUESTS 64
 #define LEDGER_RANGES 256
@@ -132,12 +124,11 @@ struct ledger_header {
     uint32_t site_capacity;
     uint32_t string_capacity; /* bytes */
     uint32_t stack_capacity;  /* words of 64 bits */
-    uint32_t survivor_capacity;
+    uint32_t reserved;
     uint64_t file_size;
     uint64_t sites_at;
     uint64_t strings_at;
     uint64_t stacks_at;
-    uint64_t survivors_at;
     uint64_t checkpoint_at[2];
     uint64_t descriptors_at;
     uint64_t tasks_at;
@@ -150,11 +141,9 @@ struct ledger_header {
     uint32_t latest; /* 0: no checkpoint yet; else 1 + index of the last complete one */
     uint32_t pid;
     uint32_t state;
-    uint64_t survivors_listed;
-    uint64_t survivors_found;
 };
 
-/* Where the tables of a watched process lie in its memory: for a reader outside, soak/native/tables.py. Counts and what
+/* Where the tables of a watched process lie in its memory: for a reader outside, soak/probes/tables.py. Counts and what
  * may still move are given by the address of the variable, the rest by its value; 0 for what is not there. */
 #define TABLES_MAGIC "soaktabl"
 struct tables {
@@ -184,11 +173,15 @@ struct tables {
 };
 
 /* The slots of one MiB of addresses from `base` on: LEAF_SLOTS words. */
+#define LEAF_BITS 20
+#define LEAF_SLOTS (1u << (LEAF_BITS - 4))
+#define LEAF_LIMIT (1u << 17) /* 128 GiB of heap */
 struct leaf {
     uint64_t slots;
     uint64_t base;
 };
 
+#define MAPPINGS_LIMIT (1u << 16)
 struct mapping {
     uint64_t start;
     uint64_t end;

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAGIC = b"soakledg"
-VERSION = 2
+VERSION = 3
 REQUESTS = 64
 RANGES = 256
 
@@ -39,9 +39,9 @@ _BUCKETS = _BUCKETS_EXACT + _BUCKETS_PER_OCTAVE * 21
 DESCRIPTORS_LIMIT = 65536
 TASKS_LIMIT = 4096
 
-_PARENT_FORMAT = "<8s6I9Q"
+_PARENT_FORMAT = "<8s6I8Q"
 _REQUESTS_FORMAT = f"<2I{REQUESTS}I"
-_CHILD_FORMAT = "<4I2Q"
+_CHILD_FORMAT = "<4I"
 _REQUESTS_AT = struct.calcsize(_PARENT_FORMAT)
 _CHILD_AT = _REQUESTS_AT + struct.calcsize(_REQUESTS_FORMAT)
 _CHECKPOINT_FORMAT = "<2Q6I9Q3Q"
@@ -71,9 +71,6 @@ SITE = np.dtype(
         ("flags", "<u4"),
         ("stacks", "<u4"),
     ]
-)
-SURVIVOR = np.dtype(
-    [("address", "<u8"), ("size", "<u8"), ("cycle", "<u8"), ("site", "<u4"), ("domain", "<u4")],
 )
 RANGE = np.dtype([("start", "<u8"), ("end", "<u8")])
 OPENING = np.dtype([("site", "<u4"), ("number", "<u4"), ("cycle", "<u8")])
@@ -233,9 +230,9 @@ class LedgerFile(Ledger):
             self._memory.close()
             raise LedgerError(f"{path} is no ledger of version {VERSION}")
         self._row_capacity, self._site_capacity = fields[2], fields[3]
-        self._sites_at, self._strings_at, self._stacks_at, self._survivors_at = fields[8:12]
-        self._checkpoint_at: tuple[int, int] = fields[12:14]
-        self._descriptors_at, self._tasks_at = fields[14:16]
+        self._sites_at, self._strings_at, self._stacks_at = fields[8:11]
+        self._checkpoint_at: tuple[int, int] = fields[11:13]
+        self._descriptors_at, self._tasks_at = fields[13:15]
 
     def close(self) -> None:
         """Unmap the file."""
@@ -257,11 +254,6 @@ class LedgerFile(Ledger):
             if self._sequence(latest - 1) == checkpoint.sequence:
                 return checkpoint
         raise LedgerError("the child writes checkpoints faster than they can be read")
-
-    def survivors(self) -> tuple[NDArray[np.void], int]:
-        """Return the blocks (``SURVIVOR``) that the child last listed, and how many it had found."""
-        listed, found = self._child()[4:6]
-        return self._array(SURVIVOR, listed, self._survivors_at), found
 
     def openings(self) -> tuple[dict[int, Opening], dict[int, Opening]]:
         """Return who opened each descriptor and who started each thread and process, by the kernel's numbers.

@@ -5,7 +5,6 @@
 #include <sched.h>
 #include <string.h>
 
-#define MAPPINGS_LIMIT (1u << 16)
 #define PAGE_MASK 4095ul
 
 static struct mapping *table; /* sorted, without overlap */

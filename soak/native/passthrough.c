@@ -63,7 +63,7 @@ void passthrough_mark_sites(void)
         struct site *site = recorder_site_at(named_sites);
         /* Called from the instruction before the one it returns to. */
         if (site->kind == SITE_NATIVE && passes_through(site->address - 1) && find_known(site->address, 1))
-            (void)recorder_flag(named_sites, SITE_PASSES_THROUGH, 1);
+            (void)recorder_flag(named_sites, SITE_PASSES_THROUGH);
     }
 #endif
 }

@@ -14,10 +14,8 @@
 #define store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
 #define increment(p) __atomic_fetch_add((p), 1, __ATOMIC_RELAXED)
 
-#define LEAF_SLOTS (1u << (LEAF_BITS - 4))
 #define LEAF_BYTES (LEAF_SLOTS * sizeof(uint64_t))
 #define TOP_BITS (ADDRESS_BITS - LEAF_BITS)
-#define LEAF_LIMIT (1u << 17) /* 128 GiB of heap */
 
 /* The fallback where 1 GiB of address space is not to be had (strict overcommit), or would be missed: under a limit of
  * address space below this one a program that just fits must still fit. */
@@ -466,14 +464,11 @@ uint32_t recorder_native_site_slowly(uintptr_t return_address)
     return load(&sites[site].flags) & SITE_FLAGGED ? site | SITE_WANTS_STACK : site;
 }
 
-int recorder_flag(uint32_t site, uint32_t flags, int on)
+int recorder_flag(uint32_t site, uint32_t flags)
 {
     if (site < 2 || site >= recorder_site_count())
         return -1;
-    if (on)
-        __atomic_fetch_or(&sites[site].flags, flags, __ATOMIC_SEQ_CST);
-    else
-        __atomic_fetch_and(&sites[site].flags, ~flags, __ATOMIC_SEQ_CST);
+    __atomic_fetch_or(&sites[site].flags, flags, __ATOMIC_SEQ_CST);
     for (uint32_t i = 0; i < 1u << RECORDER_CACHE_BITS; i++) {
         uint64_t entry = __atomic_load_n(&recorder_native_cache[i], __ATOMIC_SEQ_CST);
         if ((entry & SITE_MASK) == site)
@@ -621,26 +616,4 @@ void recorder_count(struct ledger_checkpoint *checkpoint, struct ledger_row *row
     clock_gettime(CLOCK_MONOTONIC, &after);
     checkpoint->scan_ns = (uint64_t)(after.tv_sec - before.tv_sec) * 1000000000ull + (uint64_t)after.tv_nsec
                           - (uint64_t)before.tv_nsec;
-}
-
-size_t recorder_survivors(uint64_t from, uint64_t to, uint32_t site, struct survivor *out, size_t capacity)
-{
-    size_t found = 0;
-    uint64_t now = recorder_epoch();
-    uint32_t total = leaves_to_read();
-    for (uint32_t l = 0; l < total; l++) {
-        uint64_t *slots = slots_of(l);
-        for (uint32_t i = 0; slots && (i = next_used(slots, i)) < LEAF_SLOTS; i++) {
-            uint64_t slot = load(&slots[i]);
-            uint32_t owner = (uint32_t)slot & SITE_MASK;
-            uint64_t cycle = epoch_of(slot, now) << recorder_control.shift;
-            if (!owner || cycle < from || cycle >= to || (site && owner != site && sites[owner].parent != site))
-                continue;
-            if (found < capacity)
-                out[found] = (struct survivor){leaves[l].base + ((uintptr_t)i << 4), size_of(leaves[l].base, i, slot), cycle, owner,
-                                               (uint32_t)(slot >> DOMAIN_SHIFT & DOMAIN_MASK)};
-            found++;
-        }
-    }
-    return found;
 }

@@ -75,17 +75,14 @@ uint32_t recorder_site(uint64_t key, int *created);
 struct site *recorder_site_at(uint32_t site);
 uint32_t recorder_site_count(void);
 
-/* Sets or clears flags of a site and takes it out of the cache. Returns 0, or -1 for an unknown site. */
-int recorder_flag(uint32_t site, uint32_t flags, int on);
+/* Sets flags of a site and takes it out of the cache. Returns 0, or -1 for an unknown site. */
+int recorder_flag(uint32_t site, uint32_t flags);
 
 /* The site at which the block at exactly this address was allocated; 0 when none begins there. */
 uint32_t recorder_site_of(const void *address);
 
 /* One more birth at a site that has no block of its own (a mapping). */
 void recorder_count_birth(uint32_t site);
-
-/* Live blocks born in cycles [from, to), of one site or (0) of all. Writes at most `capacity`, returns how many there are. */
-size_t recorder_survivors(uint64_t from, uint64_t to, uint32_t site, struct survivor *out, size_t capacity);
 
 /* Counts what is alive into `rows`. Fills the totals of `checkpoint` and the births of every site. */
 void recorder_count(struct ledger_checkpoint *checkpoint, struct ledger_row *rows, uint32_t capacity,

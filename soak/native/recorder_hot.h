@@ -18,7 +18,6 @@
 #define CODE_ALIGNMENT_BITS 0
 #endif
 
-#define LEAF_BITS 20 /* a leaf shadows 1 MiB */
 #define RECORDER_CACHE_BITS 13
 
 /* Two levels: by address >> LEAF_BITS, then (biased, see recorder.c) by address >> 4. NULL: not recording, or three
