@@ -1,6 +1,7 @@
 /* The layout that the tracker shares with its readers: the shadow slot and the ledger file.
  *
- * soak/native/ledger.py reads the file with the same layout; a change here needs a new LEDGER_VERSION in both.
+ * The readers have the same layout in soak/native/layout.py, and a test compares the two. A change needs a new
+ * LEDGER_VERSION.
  * All integers are little endian, as on the two processors that are supported. */
 #ifndef SOAK_LAYOUT_H
 #define SOAK_LAYOUT_H
@@ -169,7 +170,9 @@ struct tables {
     uint64_t mapping_count_at;
     uint64_t ranges;
     uint64_t range_count_at;
-    uint64_t lost_at[3]; /* blocks, sites, mappings */
+    uint64_t lost_blocks_at;
+    uint64_t lost_sites_at;
+    uint64_t lost_mappings_at;
 };
 
 /* The slots of one MiB of addresses from `base` on: LEAF_SLOTS words. */

@@ -152,5 +152,5 @@ void mappings_places(struct tables *tables)
 {
     tables->mappings = (uintptr_t)table;
     tables->mapping_count_at = (uintptr_t)&count;
-    tables->lost_at[2] = (uintptr_t)&lost;
+    tables->lost_mappings_at = (uintptr_t)&lost;
 }

@@ -194,8 +194,8 @@ void recorder_places(struct tables *tables)
     tables->site_cache_words = 1u << RECORDER_CACHE_BITS;
     tables->ranges = (uintptr_t)ranges;
     tables->range_count_at = (uintptr_t)&range_count;
-    tables->lost_at[0] = (uintptr_t)&lost_blocks;
-    tables->lost_at[1] = (uintptr_t)&lost_sites;
+    tables->lost_blocks_at = (uintptr_t)&lost_blocks;
+    tables->lost_sites_at = (uintptr_t)&lost_sites;
 }
 
 uint64_t recorder_epoch(void)

@@ -9,59 +9,46 @@ from __future__ import annotations
 import contextlib
 import os
 import struct
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from soak.native.ledger import MAPPING, RANGE, RANGES, ROW, SITE, SITE_MASK, VERSION, Checkpoint, Ledger
+from soak.native.layout import (
+    BIG_BIT,
+    DOMAIN_MASK,
+    DOMAIN_SHIFT,
+    DOMAINS,
+    LEAF_LIMIT,
+    LEAF_SLOTS,
+    LEDGER_VERSION,
+    MAPPING,
+    MAPPING_ROW,
+    MAPPINGS_LIMIT,
+    RANGE,
+    RANGES,
+    ROW,
+    SITE,
+    SITE_FLAGGED,
+    SITE_LIMIT,
+    SITE_MASK,
+    SIZE_LIMIT,
+    SIZE_SHIFT,
+    TABLES,
+    TABLES_MAGIC,
+    TablePlaces,
+)
+from soak.native.ledger import Checkpoint, Ledger
 from soak.probes.memory import ProcessMemory
 
-_MAGIC = b"soaktabl"
-_FORMAT = "<8s2I22Q"
-_SITE_LIMIT, _LEAF_LIMIT, _MAPPINGS_LIMIT = 1 << 17, 1 << 17, 1 << 16
-_LEAF_BYTES = 8 << 16
-_DOMAINS = 5
+_LEAF_BYTES = 8 * LEAF_SLOTS
 _SITE_WORD = np.uint64(SITE_MASK)
-_KEY_WORD = np.uint64((1 << 19) - 1)
+_KEY_WORD = np.uint64(DOMAIN_MASK << DOMAIN_SHIFT | SITE_MASK)
 """Site and domain of a slot."""
-_SIZE_SHIFT, _SIZE_LIMIT = np.uint64(21), 1 << 19
-_SIZE_WORD = np.uint64(_SIZE_LIMIT - 1)
-_BIG_BIT = np.uint64(1 << 20)
+_SIZE_SHIFT, _SIZE_WORD, _BIG_BIT = np.uint64(SIZE_SHIFT), np.uint64(SIZE_LIMIT - 1), np.uint64(BIG_BIT)
 _BEING_WRITTEN = 1024
 """So many words of the newest stacks are copied again: place for a stack is taken before it is written."""
-_FLAGS_AT, _FLAGGED = SITE.fields["flags"][1], 1  # type: ignore[index]
-_MAPPING = np.dtype([("start", "<u8"), ("end", "<u8"), ("cycle", "<u8"), ("site", "<u4"), ("domain", "<u4")])
-
-
-@dataclass(frozen=True)
-class TablePlaces:
-    """Where the tables of one image of a process are; an exec begins the next image."""
-
-    pid: int
-    started_ns: int
-    state_at: int
-    cycle_at: int
-    leaves: int
-    leaf_count_at: int
-    sites: int
-    site_count_at: int
-    site_cache: int
-    site_cache_words: int
-    frame_cache: int
-    frame_cache_words: int
-    strings: int
-    strings_used_at: int
-    stacks: int
-    stacks_used_at: int
-    mappings: int
-    mapping_count_at: int
-    ranges: int
-    range_count_at: int
-    lost_blocks_at: int
-    lost_sites_at: int
-    lost_mappings_at: int
+_FLAGS_AT = SITE.fields["flags"][1]  # type: ignore[index]
 
 
 def read_places(path: Path) -> TablePlaces | None:
@@ -70,10 +57,10 @@ def read_places(path: Path) -> TablePlaces | None:
         content = path.read_bytes()
     except OSError:
         return None
-    if len(content) != struct.calcsize(_FORMAT):
+    if len(content) != TABLES.itemsize:
         return None
-    magic, version, *places = struct.unpack(_FORMAT, content)
-    return TablePlaces(*places) if magic == _MAGIC and version == VERSION else None
+    magic, version, *places = np.frombuffer(content, TABLES)[0].tolist()
+    return TablePlaces(*places) if magic == TABLES_MAGIC and version == LEDGER_VERSION else None
 
 
 class LiveTables(Ledger):
@@ -119,7 +106,7 @@ class LiveTables(Ledger):
         cycle = self.marks()
         slots, asked = self._live()
         # Afterwards, so that every slot's site is among them.
-        sites = min(self._half_word(places.site_count_at), _SITE_LIMIT)
+        sites = min(self._half_word(places.site_count_at), SITE_LIMIT)
         if not sites:
             return None
         blocks, sizes = self._sums(slots, asked, sites)
@@ -158,7 +145,7 @@ class LiveTables(Ledger):
         with contextlib.suppress(OSError):
             for site in sites:
                 at = places.sites + site * SITE.itemsize + _FLAGS_AT
-                os.pwrite(self._writable, struct.pack("<I", self._half_word(at) | _FLAGGED), at)
+                os.pwrite(self._writable, struct.pack("<I", self._half_word(at) | SITE_FLAGGED), at)
             caches = ((places.site_cache, places.site_cache_words), (places.frame_cache, places.frame_cache_words))
             for cache, count in caches:
                 cached = self._memory.read(cache, count) & _SITE_WORD
@@ -172,7 +159,7 @@ class LiveTables(Ledger):
 
     def _slot_ranges(self) -> list[tuple[int, int]]:
         """Return where slots are: neighbouring leaves as one range."""
-        count = min(self._half_word(self._places.leaf_count_at), _LEAF_LIMIT)
+        count = min(self._half_word(self._places.leaf_count_at), LEAF_LIMIT)
         starts = sorted(start for start in self._memory.read(self._places.leaves, 2 * count)[::2].tolist() if start)
         ranges: list[tuple[int, int]] = []
         for start in starts:
@@ -196,7 +183,7 @@ class LiveTables(Ledger):
             # The size of a block of 512 KiB and more stands in its second slot; at the very end of a leaf elsewhere.
             behind = int(used[big]) + 1
             word = int(words[behind]) if behind < len(words) else self._word(address + 8 * behind)
-            sizes[big] = max(word >> 21, _SIZE_LIMIT)
+            sizes[big] = max(word >> SIZE_SHIFT, SIZE_LIMIT)
         return slots, sizes
 
     def _sums(
@@ -204,15 +191,17 @@ class LiveTables(Ledger):
     ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
         """Return live blocks and bytes, ``(domains, sites)``; mappings are added to those of their site."""
         keys = (slots & _KEY_WORD).view(np.intp)
-        blocks, sizes = np.zeros((_DOMAINS, sites), np.intp), np.zeros((_DOMAINS, sites))
+        blocks, sizes = np.zeros((len(DOMAINS), sites), np.intp), np.zeros((len(DOMAINS), sites))
         for sums, counted in ((blocks, np.bincount(keys)), (sizes, np.bincount(keys, asked))):
             for domain in range(MAPPING):
-                part = counted[domain * _SITE_LIMIT : (domain + 1) * _SITE_LIMIT][:sites]
+                part = counted[domain * SITE_LIMIT : (domain + 1) * SITE_LIMIT][:sites]
                 sums[domain, : len(part)] = part
         blocks[:, 0], sizes[:, 0] = 0, 0
-        count = min(self._half_word(self._places.mapping_count_at), _MAPPINGS_LIMIT)
-        mapped = self._records(_MAPPING, self._places.mappings, count)
-        mapped = mapped[(mapped["site"] < sites) & (mapped["domain"] < _DOMAINS) & (mapped["end"] > mapped["start"])]
+        count = min(self._half_word(self._places.mapping_count_at), MAPPINGS_LIMIT)
+        mapped = self._records(MAPPING_ROW, self._places.mappings, count)
+        mapped = mapped[
+            (mapped["site"] < sites) & (mapped["domain"] < len(DOMAINS)) & (mapped["end"] > mapped["start"])
+        ]
         np.add.at(blocks, (mapped["domain"], mapped["site"]), 1)
         np.add.at(sizes, (mapped["domain"], mapped["site"]), mapped["end"] - mapped["start"])
         return blocks, sizes

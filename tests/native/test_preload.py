@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from tracked_children import PRELUDE, ROOT, Track, interpreters
 
-from soak.native import build, ledger, preload
+from soak.native import build, preload
 
 pytestmark = [pytest.mark.native, pytest.mark.integration]
 
@@ -247,7 +247,7 @@ def test_the_ledger_tells_the_parent_rows_births_and_places(track: Track) -> Non
     child = track(script)
 
     checkpoint = child.checkpoint()
-    rows = checkpoint.rows[(checkpoint.rows["bucket"] > 0) & (checkpoint.rows["domain"] == ledger.NATIVE)]
+    rows = checkpoint.rows[(checkpoint.rows["bucket"] > 0) & (checkpoint.rows["domain"] == NATIVE)]
     (site,) = {int(row["site"]) for row in rows if row["live_bytes"] == 106 * row["live_blocks"]}
     leaked = rows[rows["site"] == site]
     blocks = {checkpoint.cycles_of_bucket(int(row["bucket"])): int(row["live_blocks"]) for row in leaked}
