@@ -1,7 +1,7 @@
 """Build the tracker's library with the C compiler of the machine.
 
 Stdlib only, because the package's build backend calls it as well. A source checkout builds on first use; the library
-is kept beside its sources, or in the user's cache directory where those cannot be written to, under a name that
+is kept in this folder, or in the user's cache directory where those cannot be written to, under a name that
 changes with the sources.
 """
 
@@ -17,7 +17,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-SOURCE_FOLDER = Path(__file__).parent
+LIBRARY_FOLDER = Path(__file__).parent
+SOURCE_FOLDER = LIBRARY_FOLDER / "source"
 LIBRARY_PREFIX = "libsoak_tracker"
 PROCESSORS = ("x86_64", "aarch64")
 COMPILER_FLAGS = (
@@ -56,11 +57,11 @@ def built_library() -> Built | NotBuilt:
     unsupported = _why_unsupported()
     if unsupported:
         return NotBuilt(unsupported)
-    if not _sources():
-        installed = sorted(SOURCE_FOLDER.glob(f"{LIBRARY_PREFIX}-*.so"))
+    if not sources():
+        installed = sorted(LIBRARY_FOLDER.glob(f"{LIBRARY_PREFIX}-*.so"))
         return Built(installed[-1]) if installed else NotBuilt("soak was installed without the tracker's library")
     name = library_name()
-    folders = (SOURCE_FOLDER, _cache_folder())
+    folders = (LIBRARY_FOLDER, _cache_folder())
     for folder in folders:
         if (folder / name).is_file():
             return Built(folder / name)
@@ -75,9 +76,14 @@ def built_library() -> Built | NotBuilt:
 def library_name() -> str:
     """Return the file name of the library: its sources, flags and processor are in it."""
     digest = hashlib.sha256(" ".join(COMPILER_FLAGS + LINKER_FLAGS).encode())
-    for source in sorted(SOURCE_FOLDER.glob("*.[ch]")):
+    for source in sorted(SOURCE_FOLDER.rglob("*.[ch]")):
         digest.update(source.read_bytes())
     return f"{LIBRARY_PREFIX}-{platform.machine()}-{digest.hexdigest()[:12]}.so"
+
+
+def sources() -> list[Path]:
+    """Return the files to compile; none where soak was installed without them."""
+    return sorted(SOURCE_FOLDER.rglob("*.c"))
 
 
 def build(target: Path) -> Built | NotBuilt:
@@ -87,7 +93,7 @@ def build(target: Path) -> Built | NotBuilt:
         return NotBuilt("no C compiler (cc) to build the tracker with")
     handle, unfinished = tempfile.mkstemp(dir=target.parent, prefix=".tracker-", suffix=".so")
     os.close(handle)
-    command = [compiler, *COMPILER_FLAGS, "-o", unfinished, *map(str, _sources()), *LINKER_FLAGS]
+    command = [compiler, *COMPILER_FLAGS, f"-I{SOURCE_FOLDER}", "-o", unfinished, *map(str, sources()), *LINKER_FLAGS]
     try:
         result = subprocess.run(command, capture_output=True, text=True, check=False)
         if result.returncode != 0:
@@ -97,10 +103,6 @@ def build(target: Path) -> Built | NotBuilt:
     finally:
         Path(unfinished).unlink(missing_ok=True)
     return Built(target)
-
-
-def _sources() -> list[Path]:
-    return sorted(SOURCE_FOLDER.glob("*.c"))
 
 
 def _why_unsupported() -> str | None:

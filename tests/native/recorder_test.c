@@ -1,7 +1,7 @@
 /* Drives the recorder without preload, one case by name: exit 0 when it holds, else a line on stderr and 1. */
 #define _GNU_SOURCE
-#include "mappings.h"
-#include "recorder_hot.h"
+#include "recorder/mappings.h"
+#include "recorder/recorder_hot.h"
 
 #include <pthread.h>
 #include <stdio.h>

@@ -5,7 +5,7 @@
  *
  *     stress OPERATIONS LEDGER */
 #define _GNU_SOURCE
-#include "layout.h"
+#include "recorder/layout.h"
 
 #include <dlfcn.h>
 #include <fcntl.h>

@@ -57,7 +57,7 @@ def run_c(compiler: str, tmp_path_factory: pytest.TempPathFactory):
     def run(statements: Iterable[str]) -> list[list[str]]:
         program = folder / "program.c"
         body = "\n".join(statements)
-        headers = '#include "frames.h"\n#include <stdio.h>\n'
+        headers = '#include "callers/frames.h"\n#include <stdio.h>\n'
         program.write_text(f"{headers}int main(void)\n{{\n{body}\nreturn 0;\n}}\n", encoding="utf-8")
         command = [compiler, f"-I{build.SOURCE_FOLDER}", "-o", folder / "program", program]
         subprocess.run(command, check=True)

@@ -1,11 +1,11 @@
 /* What soak/inside/tracker.py calls by ctypes: Python's two block domains, and the ledger file. */
 #define _GNU_SOURCE
-#include "frames_hot.h"
+#include "callers/frames_hot.h"
 #include "hook.h"
-#include "mappings.h"
+#include "recorder/mappings.h"
 #include "openings.h"
-#include "passthrough.h"
-#include "stacks.h"
+#include "callers/passthrough.h"
+#include "callers/stacks.h"
 
 #include <dlfcn.h>
 #include <errno.h>

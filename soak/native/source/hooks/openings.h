@@ -3,7 +3,7 @@
 #ifndef SOAK_OPENINGS_H
 #define SOAK_OPENINGS_H
 
-#include "recorder.h"
+#include "recorder/recorder.h"
 
 /* Where the entries go: DESCRIPTORS_LIMIT and TASKS_LIMIT of them, zeroed. Until then nothing is noted. */
 void openings_start(struct opening *descriptors, struct opening *tasks);

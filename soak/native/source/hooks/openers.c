@@ -2,7 +2,7 @@
  * process. Each calls the original and notes who called. Nothing is done on closing. */
 #define _GNU_SOURCE
 #include "openings.h"
-#include "recorder_hot.h"
+#include "recorder/recorder_hot.h"
 
 #include <dirent.h>
 #include <dlfcn.h>

@@ -1,3 +1,4 @@
+/* The recorder: the shadow table, the table of sites, the counters of births, and the count at a checkpoint. */
 #define _GNU_SOURCE
 #include "recorder_hot.h"
 

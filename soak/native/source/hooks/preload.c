@@ -1,10 +1,10 @@
 /* The preload: one thin wrapper for each function that hands memory out or takes it back. Each calls the original and
  * tells the recorder. What is released is reported before the call: afterwards the address may be someone else's. */
 #define _GNU_SOURCE
-#include "mappings.h"
-#include "passthrough.h"
-#include "recorder_hot.h"
-#include "stacks.h"
+#include "recorder/mappings.h"
+#include "callers/passthrough.h"
+#include "recorder/recorder_hot.h"
+#include "callers/stacks.h"
 
 #include <dlfcn.h>
 #include <errno.h>

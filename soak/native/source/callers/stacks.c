@@ -1,7 +1,8 @@
+/* Captures stacks, makes each distinct one a site, and limits the time that this takes. */
 #define _GNU_SOURCE
 #include "stacks.h"
 #include "frames.h"
-#include "recorder_hot.h"
+#include "recorder/recorder_hot.h"
 
 #include <dlfcn.h>
 #include <pthread.h>

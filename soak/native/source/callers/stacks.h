@@ -2,7 +2,7 @@
 #ifndef SOAK_STACKS_H
 #define SOAK_STACKS_H
 
-#include "recorder.h"
+#include "recorder/recorder.h"
 
 /* Makes room and warms the unwinder up. Returns whether native stacks can be had here. */
 int stacks_start(void);

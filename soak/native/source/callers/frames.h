@@ -5,7 +5,7 @@
 #ifndef SOAK_FRAMES_H
 #define SOAK_FRAMES_H
 
-#include "recorder.h"
+#include "recorder/recorder.h"
 
 /* What the hook knows about a function that is running, to check the table of offsets against. */
 struct known_frame {

@@ -1,3 +1,4 @@
+/* Finds the Python instruction that is running, and the names and the line of its code. */
 #define _GNU_SOURCE
 #include "frames_hot.h"
 

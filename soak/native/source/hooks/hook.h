@@ -2,7 +2,7 @@
 #ifndef SOAK_HOOK_H
 #define SOAK_HOOK_H
 
-#include "recorder.h"
+#include "recorder/recorder.h"
 
 /* Records native blocks, and Python's where this program is a Python that is not set up yet. */
 void hook_start_unasked(void) HIDDEN;

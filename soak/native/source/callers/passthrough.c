@@ -1,6 +1,7 @@
+/* Finds the caller of a function that only passes an allocation on, such as operator new. */
 #define _GNU_SOURCE
 #include "passthrough.h"
-#include "recorder_hot.h"
+#include "recorder/recorder_hot.h"
 
 #include <dlfcn.h>
 #include <string.h>

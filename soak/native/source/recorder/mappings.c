@@ -1,3 +1,4 @@
+/* The table of mappings: sorted, without overlap, behind a lock that gives up rather than hang. */
 #define _GNU_SOURCE
 #include "mappings.h"
 #include "recorder_hot.h"

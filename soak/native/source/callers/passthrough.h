@@ -2,7 +2,7 @@
 #ifndef SOAK_PASSTHROUGH_H
 #define SOAK_PASSTHROUGH_H
 
-#include "recorder.h"
+#include "recorder/recorder.h"
 
 /* Marks the sites that lie in such functions, among those made since the last call. Looks up symbols. */
 void passthrough_mark_sites(void);

@@ -3,7 +3,7 @@
 #define SOAK_FRAMES_HOT_H
 
 #include "frames.h"
-#include "recorder_hot.h"
+#include "recorder/recorder_hot.h"
 
 #include <string.h>
 
