@@ -50,6 +50,15 @@ static void (*operator_delete_aligned)(void *, size_t);
     void *volatile result = (value);                                                                                 \
     return result
 
+static char *text_of(size_t size)
+{
+    static __thread char text[2 * PAGE];
+    memset(text, 'x', size - 1);
+    text[size - 1] = 0;
+    return text;
+}
+
+/* clang-format off */
 CALL void *by_malloc(size_t size) { RETURN(malloc(size)); }
 CALL void *by_calloc(size_t size) { RETURN(calloc(1, size)); }
 CALL void *by_realloc(size_t size) { RETURN(realloc(NULL, size)); }
@@ -60,23 +69,19 @@ CALL void *by_valloc(size_t size) { RETURN(valloc(size)); }
 CALL void *by_pvalloc(size_t size) { RETURN(pvalloc(size)); }
 CALL void *by_new(size_t size) { RETURN(operator_new(size)); }
 CALL void *by_new_aligned(size_t size) { RETURN(operator_new_aligned(size, 64)); }
+CALL void *by_strdup(size_t size) { RETURN(strdup(text_of(size))); }
+CALL void *by_strndup(size_t size) { RETURN(strndup(text_of(size + 10), size - 1)); }
+
+/* What resizes has a call site of its own as well. */
+CALL void *again_by_realloc(void *old, size_t size) { RETURN(realloc(old, size)); }
+CALL void *again_by_reallocarray(void *old, size_t size) { RETURN(reallocarray(old, size, 1)); }
+/* clang-format on */
 
 CALL void *by_posix_memalign(size_t size)
 {
     void *result;
     return posix_memalign(&result, 64, size) ? NULL : result;
 }
-
-static char *text_of(size_t size)
-{
-    static __thread char text[2 * PAGE];
-    memset(text, 'x', size - 1);
-    text[size - 1] = 0;
-    return text;
-}
-
-CALL void *by_strdup(size_t size) { RETURN(strdup(text_of(size))); }
-CALL void *by_strndup(size_t size) { RETURN(strndup(text_of(size + 10), size - 1)); }
 
 CALL void *by_asprintf(size_t size)
 {
@@ -89,10 +94,6 @@ CALL void *by_mmap(size_t size)
     void *result = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     return result == MAP_FAILED ? NULL : result;
 }
-
-/* What resizes has a call site of its own as well. */
-CALL void *again_by_realloc(void *old, size_t size) { RETURN(realloc(old, size)); }
-CALL void *again_by_reallocarray(void *old, size_t size) { RETURN(reallocarray(old, size, 1)); }
 
 CALL void *again_by_mremap(void *old, size_t old_size, size_t size)
 {

@@ -12,15 +12,18 @@
 #define LONGEST_STRING 1024
 #define OWNED_BY_C_STACK 3
 
+#define STATE_UNTIL_3_12 "_PyThreadState_UncheckedGet"
+#define STATE_FROM_3_13 "PyThreadState_GetUnchecked"
+
 /* Read from the headers of 3.8.18, 3.9.18, 3.10.13, 3.11.7, 3.12.1, 3.13.0; frames_check compares a row with the
  * interpreter at hand before it is used. All version conditionals are in this table. */
 static const struct frame_layout layouts[] = {
-    {24, NOT_THERE, 24, 32, 104, NOT_THERE, NOT_THERE, 104, 112, 40, 48, 1, 8, "_PyThreadState_UncheckedGet"},
-    {24, NOT_THERE, 24, 32, 104, NOT_THERE, NOT_THERE, 104, 112, 40, 48, 1, 9, "_PyThreadState_UncheckedGet"},
-    {24, NOT_THERE, 24, 32, 96, NOT_THERE, NOT_THERE, 104, 112, 40, 48, 2, 10, "_PyThreadState_UncheckedGet"},
-    {CFRAME_IN_STATE, 8, 48, 32, INSTRUCTION_IN_FRAME, NOT_THERE, 68, 112, 128, 72, 184, 0, 11, "_PyThreadState_UncheckedGet"},
-    {CFRAME_IN_STATE, 0, 8, 0, INSTRUCTION_IN_FRAME, 70, NOT_THERE, 112, 128, 68, 192, 0, 12, "_PyThreadState_UncheckedGet"},
-    {FRAME_IN_STATE, NOT_THERE, 8, 0, INSTRUCTION_IN_FRAME, 70, NOT_THERE, 112, 128, 68, 200, 0, 13, "PyThreadState_GetUnchecked"},
+    {24, NOT_THERE, 24, 32, 104, NOT_THERE, NOT_THERE, 104, 112, 40, 48, 1, 8, STATE_UNTIL_3_12},
+    {24, NOT_THERE, 24, 32, 104, NOT_THERE, NOT_THERE, 104, 112, 40, 48, 1, 9, STATE_UNTIL_3_12},
+    {24, NOT_THERE, 24, 32, 96, NOT_THERE, NOT_THERE, 104, 112, 40, 48, 2, 10, STATE_UNTIL_3_12},
+    {CFRAME_IN_STATE, 8, 48, 32, INSTRUCTION_IN_FRAME, NOT_THERE, 68, 112, 128, 72, 184, 0, 11, STATE_UNTIL_3_12},
+    {CFRAME_IN_STATE, 0, 8, 0, INSTRUCTION_IN_FRAME, 70, NOT_THERE, 112, 128, 68, 192, 0, 12, STATE_UNTIL_3_12},
+    {FRAME_IN_STATE, NOT_THERE, 8, 0, INSTRUCTION_IN_FRAME, 70, NOT_THERE, 112, 128, 68, 200, 0, 13, STATE_FROM_3_13},
 };
 #define OBJECT_TYPE 8 /* PyObject.ob_type */
 #define VARIABLE_SIZE 16 /* PyVarObject.ob_size: of bytes their length, of code from 3.11 its units of 2 bytes */
@@ -105,7 +108,8 @@ static uint32_t site_of_frame(char *frame, uintptr_t instruction)
     char *code = pointer_at(frame, frames.layout.code);
     if (!code || pointer_at(code, OBJECT_TYPE) != code_type)
         return 0;
-    char *holder = frames.layout.lasti_unit ? pointer_at(code, frames.layout.code_bytes) : code; /* the block with the bytecode */
+    /* The block with the bytecode. */
+    char *holder = frames.layout.lasti_unit ? pointer_at(code, frames.layout.code_bytes) : code;
     char *bytecode = frames.layout.lasti_unit ? holder + BYTES_DATA : code + frames.layout.code_bytes;
     long offset = (long)(instruction - (uintptr_t)bytecode);
     char *file = pointer_at(code, frames.layout.code_file);

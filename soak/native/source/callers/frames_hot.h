@@ -95,8 +95,8 @@ static inline uint32_t frames_site_of(char *frame)
     return frames_cached_site(frame, frames_instruction_of(frame));
 }
 
-/* Site of the running instruction with SITE_WANTS_STACK, 0 when no Python code runs. The caller is inside a hook of Python's mem
- * or obj domain: it holds the interpreter's lock. `family` is a constant, so that most of this disappears. */
+/* Site of the running instruction with SITE_WANTS_STACK, 0 when no Python code runs. The caller is inside a hook of
+ * Python's mem or obj domain: it holds the interpreter's lock. `family` is a constant, so most of this disappears. */
 static inline __attribute__((always_inline)) uint32_t frames_current_site(enum frame_family family)
 {
     if (family == FRAMES_UNREAD)

@@ -19,7 +19,7 @@
 
 #define EXPORT __attribute__((visibility("default")))
 /* Who called the wrapper, and where its frame ends. */
-#define CALLER (struct caller){(uintptr_t)__builtin_return_address(0), (uintptr_t)__builtin_dwarf_cfa()}
+#define CALLER ((struct caller){(uintptr_t)__builtin_return_address(0), (uintptr_t)__builtin_dwarf_cfa()})
 
 /* The hooked functions of libc, listed once: name, result, parameters. */
 #define HOOKED(X)                                                                                                    \
@@ -89,7 +89,7 @@ static int is_bootstrap(const void *pointer)
 
 static void stop_in_child(void)
 {
-    /* A forked child has the parent's table as a copy that nobody reads; keeping it up to date would only copy pages. */
+    /* A forked child has a copy of the parent's table that nobody reads. Keeping it current would only copy pages. */
     recorder_stop();
 }
 

@@ -101,7 +101,7 @@ size_t recorder_ranges(struct range *out, size_t capacity);
 /* Fills in where the recorder's tables are. */
 void recorder_places(struct tables *tables);
 
-/* Memory of its own for another part of the tracker: page-aligned, zeroed, among the ranges. NULL when there is none. */
+/* Memory for another part of the tracker: page-aligned, zeroed, listed among the ranges. NULL when there is none. */
 void *recorder_reserve(size_t bytes);
 
 /* Sum of a word's bits for hashing. */
