@@ -12,12 +12,12 @@
 #include <unistd.h>
 
 #define ROWS 65536
-#define EXPECT(what)                                                                                                 \
-    do {                                                                                                             \
-        if (!(what)) {                                                                                               \
-            fprintf(stderr, "%s:%d: %s does not hold\n", __FILE__, __LINE__, #what);                                 \
-            exit(1);                                                                                                 \
-        }                                                                                                            \
+#define EXPECT(what)                                                                                                   \
+    do {                                                                                                               \
+        if (!(what)) {                                                                                                 \
+            fprintf(stderr, "%s:%d: %s does not hold\n", __FILE__, __LINE__, #what);                                   \
+            exit(1);                                                                                                   \
+        }                                                                                                              \
     } while (0)
 
 static struct ledger_row rows[ROWS];

@@ -29,12 +29,12 @@
 #define STEPS 40
 #define NOT_HERE 77 /* exit status: there is no libstdc++ */
 #define CALL __attribute__((noinline, noclone)) static
-#define EXPECT(what)                                                                                                 \
-    do {                                                                                                             \
-        if (!(what)) {                                                                                               \
-            fprintf(stderr, "%s:%d: %s does not hold\n", __FILE__, __LINE__, #what);                                 \
-            _exit(1);                                                                                                \
-        }                                                                                                            \
+#define EXPECT(what)                                                                                                   \
+    do {                                                                                                               \
+        if (!(what)) {                                                                                                 \
+            fprintf(stderr, "%s:%d: %s does not hold\n", __FILE__, __LINE__, #what);                                   \
+            _exit(1);                                                                                                  \
+        }                                                                                                              \
     } while (0)
 
 /* From libstdc++, opened here so that this needs no C++ compiler. */
@@ -46,8 +46,8 @@ static void (*operator_delete_aligned)(void *, size_t);
 /* ---- one call site for each way ---- */
 
 /* After the call, so that it is no jump and the way is its own caller. */
-#define RETURN(value)                                                                                                \
-    void *volatile result = (value);                                                                                 \
+#define RETURN(value)                                                                                                  \
+    void *volatile result = (value);                                                                                   \
     return result
 
 static char *text_of(size_t size)

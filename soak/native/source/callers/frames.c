@@ -25,7 +25,7 @@ static const struct frame_layout layouts[] = {
     {CFRAME_IN_STATE, 0, 8, 0, INSTRUCTION_IN_FRAME, 70, NOT_THERE, 112, 128, 68, 192, 0, 12, STATE_UNTIL_3_12},
     {FRAME_IN_STATE, NOT_THERE, 8, 0, INSTRUCTION_IN_FRAME, 70, NOT_THERE, 112, 128, 68, 200, 0, 13, STATE_FROM_3_13},
 };
-#define OBJECT_TYPE 8 /* PyObject.ob_type */
+#define OBJECT_TYPE 8    /* PyObject.ob_type */
 #define VARIABLE_SIZE 16 /* PyVarObject.ob_size: of bytes their length, of code from 3.11 its units of 2 bytes */
 
 struct frames frames;
@@ -130,7 +130,8 @@ static uint32_t site_of_frame(char *frame, uintptr_t instruction)
     recorder_mark_code(holder);
     if (__atomic_load_n(&site->flags, __ATOMIC_RELAXED) & SITE_FLAGGED)
         return number | SITE_WANTS_STACK;
-    __atomic_store_n(frames_cache_place(instruction), (uint64_t)(instruction >> 1) << SITE_BITS | number, __ATOMIC_RELAXED);
+    __atomic_store_n(frames_cache_place(instruction), (uint64_t)(instruction >> 1) << SITE_BITS | number,
+                     __ATOMIC_RELAXED);
     return number;
 }
 
@@ -221,8 +222,8 @@ int frames_start(int major, int minor)
     if (major != 3 || i == sizeof layouts / sizeof *layouts)
         return -1;
     frames.layout = layouts[i];
-    if (!find(frames.layout.thread_state, &frames.thread_state) || !find("PyGILState_GetThisThreadState", &own_thread_state)
-        || !find("PyObject_Hash", &hash_of)
+    if (!find(frames.layout.thread_state, &frames.thread_state)
+        || !find("PyGILState_GetThisThreadState", &own_thread_state) || !find("PyObject_Hash", &hash_of)
         || !find("PyUnicode_GetLength", &length_of) || !find("PyUnicode_ReadChar", &character_of)
         || !find("PyCode_Addr2Line", &line_of) || !find("PyCode_Type", &code_type)
         || !find("PyUnicode_Type", &string_type))
@@ -327,7 +328,8 @@ static int read_running(int memory, struct known_frame *known)
     known->code = pointer_in(memory, newest_frame(memory), frames.layout.code);
     known->file = pointer_in(memory, known->code, frames.layout.code_file);
     known->function = pointer_in(memory, known->code, frames.layout.code_function);
-    uintptr_t holder = frames.layout.lasti_unit ? pointer_in(memory, known->code, frames.layout.code_bytes) : known->code;
+    uintptr_t holder = frames.layout.lasti_unit ? pointer_in(memory, known->code, frames.layout.code_bytes)
+                                                : known->code;
     if (!holder || !read_at(memory, holder, VARIABLE_SIZE, &length, sizeof length)
         || !read_at(memory, known->code, frames.layout.code_first_line, &known->first_line, sizeof known->first_line))
         return 8;

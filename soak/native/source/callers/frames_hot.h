@@ -13,16 +13,16 @@
 /* Where CPython keeps the running frame: byte offsets, or NOT_THERE. */
 #define NOT_THERE (-1)
 struct frame_layout {
-    long state_frame;         /* PyThreadState.frame, .current_frame, or .cframe: */
-    long cframe_frame;         /* _PyCFrame.current_frame */
+    long state_frame;  /* PyThreadState.frame, .current_frame, or .cframe: */
+    long cframe_frame; /* _PyCFrame.current_frame */
     long previous;
     long code;
-    long instruction;    /* f_lasti up to 3.10, from 3.11 an address */
-    long owner;         /* from 3.12 the frames of C entries stand between Python's */
-    long is_entry;      /* 3.11 only */
+    long instruction; /* f_lasti up to 3.10, from 3.11 an address */
+    long owner;       /* from 3.12 the frames of C entries stand between Python's */
+    long is_entry;    /* 3.11 only */
     long code_file, code_function, code_first_line;
-    long code_bytes;    /* co_code up to 3.10, from 3.11 the bytecode itself */
-    long lasti_unit;    /* bytes; 0: the instruction is an address */
+    long code_bytes; /* co_code up to 3.10, from 3.11 the bytecode itself */
+    long lasti_unit; /* bytes; 0: the instruction is an address */
     int minor;
     const char *thread_state; /* function that returns it without checking */
 };
@@ -41,7 +41,7 @@ enum frame_family {
 struct frames {
     char *(*thread_state)(void);
     enum frame_family family; /* FRAMES_UNREAD until the layout has been checked */
-    uint64_t *cache;             /* address >> 1 and site in one word, as in the recorder */
+    uint64_t *cache;          /* address >> 1 and site in one word, as in the recorder */
     struct frame_layout layout;
 };
 extern struct frames frames HIDDEN;

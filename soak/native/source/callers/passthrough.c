@@ -23,9 +23,9 @@ struct known {
 static struct known known[KNOWN_LIMIT];
 static uint32_t named_sites;
 
-static const char *const prefixes[] = {"_Znw", "_Zna", "g_malloc", "g_realloc", "g_try_malloc", "g_strdup",
-                                       "g_strndup", "g_memdup", "g_slice_alloc", "g_slice_copy", "xmalloc",
-                                       "xcalloc", "xrealloc"};
+static const char *const prefixes[] = {"_Znw",     "_Zna",      "g_malloc", "g_realloc",     "g_try_malloc",
+                                       "g_strdup", "g_strndup", "g_memdup", "g_slice_alloc", "g_slice_copy",
+                                       "xmalloc",  "xcalloc",   "xrealloc"};
 
 static int passes_through(uintptr_t address)
 {

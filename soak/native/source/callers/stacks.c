@@ -125,8 +125,8 @@ static uint32_t intern(enum site_kind kind, uint32_t site, const uint64_t *frame
     do {
         if (at + length > most || base->stacks >= STACKS_PER_SITE)
             return site;
-    } while (!__atomic_compare_exchange_n(&words_used, &at, at + (uint32_t)length, 0, __ATOMIC_RELAXED,
-                                          __ATOMIC_RELAXED));
+    } while (
+        !__atomic_compare_exchange_n(&words_used, &at, at + (uint32_t)length, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
     words[at] = native | (uint64_t)python << 32;
     memcpy(&words[at + 1], frames, (native + python) * sizeof *frames);
     int created;

@@ -1,11 +1,11 @@
 /* What soak/inside/tracker.py calls by ctypes: Python's two block domains, and the ledger file. */
 #define _GNU_SOURCE
-#include "callers/frames_hot.h"
 #include "hook.h"
-#include "recorder/mappings.h"
-#include "openings.h"
+#include "callers/frames_hot.h"
 #include "callers/passthrough.h"
 #include "callers/stacks.h"
+#include "openings.h"
+#include "recorder/mappings.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -58,7 +58,7 @@ static uint32_t trials_left; /* looks for a running frame, where nobody inside P
 static void read_lines_if_they_fit(void);
 
 static __attribute__((noinline)) void *born_slowly(const struct python_domain *domain, uint32_t site, void *address,
-                                                  size_t size, uintptr_t caller)
+                                                   size_t size, uintptr_t caller)
 {
     if (!address || !recorder_is_on())
         return address;
@@ -100,39 +100,39 @@ static inline struct recorder_block python_died(const void *address)
  * The site is asked for before the original is called: the loads that lead to it then overlap with its work. Objects
  * above 512 bytes go on to malloc, at the same address or (with a debug allocator between) near it: having entered
  * keeps the hook there from counting them again, and its release finds the slot empty. */
-#define DOMAIN_FUNCTIONS(family)                                                                                     \
-    static void *malloc_##family(void *context, size_t size)                                                         \
-    {                                                                                                                \
-        struct python_domain *domain = context;                                                                      \
-        uint32_t site = frames_current_site(family);                                                                 \
-        uint64_t *births = recorder_enter();                                                                         \
-        void *address = domain->original.malloc(domain->original.context, size);                                     \
-        recorder_leave(births);                                                                                      \
-        return python_born(domain, births, site, address, size, CALLER);                                             \
-    }                                                                                                                \
-    static void *calloc_##family(void *context, size_t count, size_t size)                                           \
-    {                                                                                                                \
-        struct python_domain *domain = context;                                                                      \
-        uint32_t site = frames_current_site(family);                                                                 \
-        uint64_t *births = recorder_enter();                                                                         \
-        void *address = domain->original.calloc(domain->original.context, count, size);                              \
-        recorder_leave(births);                                                                                      \
-        return python_born(domain, births, site, address, count * size, CALLER);                                     \
-    }                                                                                                                \
-    static void *realloc_##family(void *context, void *old, size_t size)                                             \
-    {                                                                                                                \
-        struct python_domain *domain = context;                                                                      \
-        struct recorder_block block = python_died(old);                                                              \
-        uint32_t site = frames_current_site(family);                                                                 \
-        uint64_t *births = recorder_enter();                                                                         \
-        void *address = domain->original.realloc(domain->original.context, old, size);                               \
-        recorder_leave(births);                                                                                      \
-        if (unlikely(!address))                                                                                      \
-            recorder_put_back(old, block);                                                                           \
-        (void)python_born(domain, births, site, address, size, CALLER);                                              \
-        if (likely(address != NULL))                                                                                 \
-            recorder_keep_birth(address, block);                                                                     \
-        return address;                                                                                              \
+#define DOMAIN_FUNCTIONS(family)                                                                                       \
+    static void *malloc_##family(void *context, size_t size)                                                           \
+    {                                                                                                                  \
+        struct python_domain *domain = context;                                                                        \
+        uint32_t site = frames_current_site(family);                                                                   \
+        uint64_t *births = recorder_enter();                                                                           \
+        void *address = domain->original.malloc(domain->original.context, size);                                       \
+        recorder_leave(births);                                                                                        \
+        return python_born(domain, births, site, address, size, CALLER);                                               \
+    }                                                                                                                  \
+    static void *calloc_##family(void *context, size_t count, size_t size)                                             \
+    {                                                                                                                  \
+        struct python_domain *domain = context;                                                                        \
+        uint32_t site = frames_current_site(family);                                                                   \
+        uint64_t *births = recorder_enter();                                                                           \
+        void *address = domain->original.calloc(domain->original.context, count, size);                                \
+        recorder_leave(births);                                                                                        \
+        return python_born(domain, births, site, address, count * size, CALLER);                                       \
+    }                                                                                                                  \
+    static void *realloc_##family(void *context, void *old, size_t size)                                               \
+    {                                                                                                                  \
+        struct python_domain *domain = context;                                                                        \
+        struct recorder_block block = python_died(old);                                                                \
+        uint32_t site = frames_current_site(family);                                                                   \
+        uint64_t *births = recorder_enter();                                                                           \
+        void *address = domain->original.realloc(domain->original.context, old, size);                                 \
+        recorder_leave(births);                                                                                        \
+        if (unlikely(!address))                                                                                        \
+            recorder_put_back(old, block);                                                                             \
+        (void)python_born(domain, births, site, address, size, CALLER);                                                \
+        if (likely(address != NULL))                                                                                   \
+            recorder_keep_birth(address, block);                                                                       \
+        return address;                                                                                                \
     }
 
 DOMAIN_FUNCTIONS(FRAMES_UNREAD)

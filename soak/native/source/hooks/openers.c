@@ -27,59 +27,61 @@
 
 /* Those that return the descriptor and take what they take: name, parameters, arguments. Of libc itself only: what is
  * in another library (shm_open, before glibc 2.34) may be loaded where dlsym does not look. */
-#define RETURNS_DESCRIPTOR(X)                                                                                        \
-    X(creat, (const char *path, mode_t mode), (path, mode))                                                          \
-    X(creat64, (const char *path, mode_t mode), (path, mode))                                                        \
-    X(__open_2, (const char *path, int flags), (path, flags))                                                        \
-    X(__open64_2, (const char *path, int flags), (path, flags))                                                      \
-    X(__openat_2, (int folder, const char *path, int flags), (folder, path, flags))                                  \
-    X(__openat64_2, (int folder, const char *path, int flags), (folder, path, flags))                                \
-    X(mkstemp, (char *path), (path))                                                                                 \
-    X(mkstemp64, (char *path), (path))                                                                               \
-    X(mkostemp, (char *path, int flags), (path, flags))                                                              \
-    X(mkostemp64, (char *path, int flags), (path, flags))                                                            \
-    X(memfd_create, (const char *name, unsigned flags), (name, flags))                                               \
-    X(dup, (int descriptor), (descriptor))                                                                           \
-    X(dup2, (int descriptor, int wanted), (descriptor, wanted))                                                      \
-    X(dup3, (int descriptor, int wanted, int flags), (descriptor, wanted, flags))                                    \
-    X(socket, (int family, int type, int protocol), (family, type, protocol))                                        \
-    X(accept, (int listening, __SOCKADDR_ARG address, socklen_t *length), (listening, address, length))              \
-    X(accept4, (int listening, __SOCKADDR_ARG address, socklen_t *length, int flags),                                \
-      (listening, address, length, flags))                                                                           \
-    X(epoll_create, (int size), (size))                                                                              \
-    X(epoll_create1, (int flags), (flags))                                                                           \
-    X(eventfd, (unsigned initial, int flags), (initial, flags))                                                      \
-    X(signalfd, (int descriptor, const sigset_t *signals, int flags), (descriptor, signals, flags))                  \
-    X(timerfd_create, (clockid_t clock, int flags), (clock, flags))                                                  \
-    X(inotify_init, (void), ())                                                                                      \
+#define RETURNS_DESCRIPTOR(X)                                                                                          \
+    X(creat, (const char *path, mode_t mode), (path, mode))                                                            \
+    X(creat64, (const char *path, mode_t mode), (path, mode))                                                          \
+    X(__open_2, (const char *path, int flags), (path, flags))                                                          \
+    X(__open64_2, (const char *path, int flags), (path, flags))                                                        \
+    X(__openat_2, (int folder, const char *path, int flags), (folder, path, flags))                                    \
+    X(__openat64_2, (int folder, const char *path, int flags), (folder, path, flags))                                  \
+    X(mkstemp, (char *path), (path))                                                                                   \
+    X(mkstemp64, (char *path), (path))                                                                                 \
+    X(mkostemp, (char *path, int flags), (path, flags))                                                                \
+    X(mkostemp64, (char *path, int flags), (path, flags))                                                              \
+    X(memfd_create, (const char *name, unsigned flags), (name, flags))                                                 \
+    X(dup, (int descriptor), (descriptor))                                                                             \
+    X(dup2, (int descriptor, int wanted), (descriptor, wanted))                                                        \
+    X(dup3, (int descriptor, int wanted, int flags), (descriptor, wanted, flags))                                      \
+    X(socket, (int family, int type, int protocol), (family, type, protocol))                                          \
+    X(accept, (int listening, __SOCKADDR_ARG address, socklen_t *length), (listening, address, length))                \
+    X(accept4, (int listening, __SOCKADDR_ARG address, socklen_t *length, int flags),                                  \
+      (listening, address, length, flags))                                                                             \
+    X(epoll_create, (int size), (size))                                                                                \
+    X(epoll_create1, (int flags), (flags))                                                                             \
+    X(eventfd, (unsigned initial, int flags), (initial, flags))                                                        \
+    X(signalfd, (int descriptor, const sigset_t *signals, int flags), (descriptor, signals, flags))                    \
+    X(timerfd_create, (clockid_t clock, int flags), (clock, flags))                                                    \
+    X(inotify_init, (void), ())                                                                                        \
     X(inotify_init1, (int flags), (flags))
 
-#define OTHERS(X)                                                                                                    \
-    X(open, int, (const char *, int, ...))                                                                           \
-    X(open64, int, (const char *, int, ...))                                                                         \
-    X(openat, int, (int, const char *, int, ...))                                                                    \
-    X(openat64, int, (int, const char *, int, ...))                                                                  \
-    X(fcntl, int, (int, int, ...))                                                                                   \
-    X(fcntl64, int, (int, int, ...))                                                                                 \
-    X(socketpair, int, (int, int, int, int *))                                                                       \
-    X(pipe, int, (int *))                                                                                            \
-    X(pipe2, int, (int *, int))                                                                                      \
-    X(fopen, FILE *, (const char *, const char *))                                                                   \
-    X(fopen64, FILE *, (const char *, const char *))                                                                 \
-    X(tmpfile, FILE *, (void))                                                                                       \
-    X(tmpfile64, FILE *, (void))                                                                                     \
-    X(popen, FILE *, (const char *, const char *))                                                                   \
-    X(opendir, DIR *, (const char *))                                                                                \
-    X(fork, pid_t, (void))                                                                                           \
-    X(posix_spawn, int, (pid_t *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *,       \
-                         char *const *, char *const *))                                                              \
-    X(posix_spawnp, int, (pid_t *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *,      \
-                          char *const *, char *const *))                                                             \
+#define OTHERS(X)                                                                                                      \
+    X(open, int, (const char *, int, ...))                                                                             \
+    X(open64, int, (const char *, int, ...))                                                                           \
+    X(openat, int, (int, const char *, int, ...))                                                                      \
+    X(openat64, int, (int, const char *, int, ...))                                                                    \
+    X(fcntl, int, (int, int, ...))                                                                                     \
+    X(fcntl64, int, (int, int, ...))                                                                                   \
+    X(socketpair, int, (int, int, int, int *))                                                                         \
+    X(pipe, int, (int *))                                                                                              \
+    X(pipe2, int, (int *, int))                                                                                        \
+    X(fopen, FILE *, (const char *, const char *))                                                                     \
+    X(fopen64, FILE *, (const char *, const char *))                                                                   \
+    X(tmpfile, FILE *, (void))                                                                                         \
+    X(tmpfile64, FILE *, (void))                                                                                       \
+    X(popen, FILE *, (const char *, const char *))                                                                     \
+    X(opendir, DIR *, (const char *))                                                                                  \
+    X(fork, pid_t, (void))                                                                                             \
+    X(posix_spawn, int,                                                                                                \
+      (pid_t *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *, char *const *,            \
+       char *const *))                                                                                                 \
+    X(posix_spawnp, int,                                                                                               \
+      (pid_t *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *, char *const *,            \
+       char *const *))                                                                                                 \
     X(pthread_create, int, (pthread_t *, const pthread_attr_t *, void *(*)(void *), void *))
 
-#define DECLARE_DESCRIPTOR(name, parameters, arguments) static int (*original_##name) parameters;
+#define DECLARE_DESCRIPTOR(name, parameters, arguments) static int(*original_##name) parameters;
 RETURNS_DESCRIPTOR(DECLARE_DESCRIPTOR)
-#define DECLARE_OTHER(name, result, parameters) static result (*original_##name) parameters;
+#define DECLARE_OTHER(name, result, parameters) static result(*original_##name) parameters;
 OTHERS(DECLARE_OTHER)
 
 /* Not static: assembly refers to it. */
@@ -105,12 +107,12 @@ static __attribute__((constructor, noinline)) void find_originals(void)
     errno = saved;
 }
 
-#define NEED(name)                                                                                                   \
-    if (unlikely(!original_##name))                                                                                  \
-        find_originals();                                                                                            \
-    if (unlikely(!original_##name)) {                                                                                \
-        errno = ENOSYS;                                                                                              \
-        return REFUSED;                                                                                              \
+#define NEED(name)                                                                                                     \
+    if (unlikely(!original_##name))                                                                                    \
+        find_originals();                                                                                              \
+    if (unlikely(!original_##name)) {                                                                                  \
+        errno = ENOSYS;                                                                                                \
+        return REFUSED;                                                                                                \
     }
 
 static int opened(int descriptor, uintptr_t caller)
@@ -140,23 +142,23 @@ static FILE *opened_stream(FILE *stream, uintptr_t caller)
 /* ---- descriptors ---- */
 
 #define REFUSED (-1)
-#define DEFINE_DESCRIPTOR(name, parameters, arguments)                                                               \
-    EXPORT int name parameters;                                                                                      \
-    EXPORT int name parameters                                                                                       \
-    {                                                                                                                \
-        NEED(name)                                                                                                   \
-        return opened(original_##name arguments, CALLER);                                                            \
+#define DEFINE_DESCRIPTOR(name, parameters, arguments)                                                                 \
+    EXPORT int name parameters;                                                                                        \
+    EXPORT int name parameters                                                                                         \
+    {                                                                                                                  \
+        NEED(name)                                                                                                     \
+        return opened(original_##name arguments, CALLER);                                                              \
     }
 RETURNS_DESCRIPTOR(DEFINE_DESCRIPTOR)
 
 /* The mode is there only when the flags ask for one. */
-#define TAKE_MODE(mode)                                                                                              \
-    mode_t mode = 0;                                                                                                 \
-    if (flags & O_CREAT || (flags & O_TMPFILE) == O_TMPFILE) {                                                       \
-        va_list rest;                                                                                                \
-        va_start(rest, flags);                                                                                       \
-        mode = va_arg(rest, mode_t);                                                                                 \
-        va_end(rest);                                                                                                \
+#define TAKE_MODE(mode)                                                                                                \
+    mode_t mode = 0;                                                                                                   \
+    if (flags & O_CREAT || (flags & O_TMPFILE) == O_TMPFILE) {                                                         \
+        va_list rest;                                                                                                  \
+        va_start(rest, flags);                                                                                         \
+        mode = va_arg(rest, mode_t);                                                                                   \
+        va_end(rest);                                                                                                  \
     }
 
 EXPORT int open(const char *path, int flags, ...)
@@ -193,10 +195,10 @@ static int duplicates(int command)
 }
 
 /* Whatever the command takes fits into a pointer, as libc's own has it. */
-#define TAKE_ARGUMENT(argument)                                                                                      \
-    va_list rest;                                                                                                    \
-    va_start(rest, command);                                                                                         \
-    void *argument = va_arg(rest, void *);                                                                           \
+#define TAKE_ARGUMENT(argument)                                                                                        \
+    va_list rest;                                                                                                      \
+    va_start(rest, command);                                                                                           \
+    void *argument = va_arg(rest, void *);                                                                             \
     va_end(rest);
 
 EXPORT int fcntl(int descriptor, int command, ...)
@@ -394,8 +396,7 @@ static void *begin(void *argument)
     return start.routine(start.argument);
 }
 
-EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*routine)(void *),
-                          void *argument)
+EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*routine)(void *), void *argument)
 {
     NEED(pthread_create)
     uint32_t site = openings_site(CALLER);

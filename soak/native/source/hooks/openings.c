@@ -1,8 +1,8 @@
 /* Notes in the ledger who opened a descriptor, or started a thread or a process. */
 #define _GNU_SOURCE
 #include "openings.h"
-#include "recorder/recorder_hot.h"
 #include "callers/stacks.h"
+#include "recorder/recorder_hot.h"
 
 #include <errno.h>
 #include <string.h>

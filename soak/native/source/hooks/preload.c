@@ -1,10 +1,10 @@
 /* The preload: one thin wrapper for each function that hands memory out or takes it back. Each calls the original and
  * tells the recorder. What is released is reported before the call: afterwards the address may be someone else's. */
 #define _GNU_SOURCE
-#include "recorder/mappings.h"
 #include "callers/passthrough.h"
-#include "recorder/recorder_hot.h"
 #include "callers/stacks.h"
+#include "recorder/mappings.h"
+#include "recorder/recorder_hot.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -22,25 +22,25 @@
 #define CALLER ((struct caller){(uintptr_t)__builtin_return_address(0), (uintptr_t)__builtin_dwarf_cfa()})
 
 /* The hooked functions of libc, listed once: name, result, parameters. */
-#define HOOKED(X)                                                                                                    \
-    X(malloc, void *, (size_t))                                                                                      \
-    X(calloc, void *, (size_t, size_t))                                                                              \
-    X(realloc, void *, (void *, size_t))                                                                             \
-    X(reallocarray, void *, (void *, size_t, size_t))                                                                \
-    X(free, void, (void *))                                                                                          \
-    X(free_sized, void, (void *, size_t))                                                                            \
-    X(free_aligned_sized, void, (void *, size_t, size_t))                                                            \
-    X(posix_memalign, int, (void **, size_t, size_t))                                                                \
-    X(aligned_alloc, void *, (size_t, size_t))                                                                       \
-    X(memalign, void *, (size_t, size_t))                                                                            \
-    X(valloc, void *, (size_t))                                                                                      \
-    X(pvalloc, void *, (size_t))                                                                                     \
-    X(mmap, void *, (void *, size_t, int, int, int, off_t))                                                          \
-    X(mmap64, void *, (void *, size_t, int, int, int, off_t))                                                        \
-    X(munmap, int, (void *, size_t))                                                                                 \
-    X(mremap, void *, (void *, size_t, size_t, int, ...))                                                            \
-    X(strdup, char *, (const char *))                                                                                \
-    X(strndup, char *, (const char *, size_t))                                                                       \
+#define HOOKED(X)                                                                                                      \
+    X(malloc, void *, (size_t))                                                                                        \
+    X(calloc, void *, (size_t, size_t))                                                                                \
+    X(realloc, void *, (void *, size_t))                                                                               \
+    X(reallocarray, void *, (void *, size_t, size_t))                                                                  \
+    X(free, void, (void *))                                                                                            \
+    X(free_sized, void, (void *, size_t))                                                                              \
+    X(free_aligned_sized, void, (void *, size_t, size_t))                                                              \
+    X(posix_memalign, int, (void **, size_t, size_t))                                                                  \
+    X(aligned_alloc, void *, (size_t, size_t))                                                                         \
+    X(memalign, void *, (size_t, size_t))                                                                              \
+    X(valloc, void *, (size_t))                                                                                        \
+    X(pvalloc, void *, (size_t))                                                                                       \
+    X(mmap, void *, (void *, size_t, int, int, int, off_t))                                                            \
+    X(mmap64, void *, (void *, size_t, int, int, int, off_t))                                                          \
+    X(munmap, int, (void *, size_t))                                                                                   \
+    X(mremap, void *, (void *, size_t, size_t, int, ...))                                                              \
+    X(strdup, char *, (const char *))                                                                                  \
+    X(strndup, char *, (const char *, size_t))                                                                         \
     X(vasprintf, int, (char **, const char *, va_list))
 
 #ifndef MREMAP_DONTUNMAP /* before glibc 2.32 */
@@ -99,10 +99,10 @@ static __attribute__((constructor(101), noinline)) void resolve(void)
     if (resolved || resolving)
         return;
     resolving = 1;
-#define FIND_ORIGINAL(name, result, parameters)                                                                      \
-    {                                                                                                                \
-        void *symbol = dlsym(RTLD_NEXT, #name);                                                                      \
-        memcpy(&original_##name, &symbol, sizeof symbol);                                                            \
+#define FIND_ORIGINAL(name, result, parameters)                                                                        \
+    {                                                                                                                  \
+        void *symbol = dlsym(RTLD_NEXT, #name);                                                                        \
+        memcpy(&original_##name, &symbol, sizeof symbol);                                                              \
     }
     uint64_t *births = recorder_enter();
     HOOKED(FIND_ORIGINAL)

@@ -1,5 +1,5 @@
-/* Under `soak watch -- COMMAND` nobody inside the program calls the hook: the library starts it by itself, and tells the
- * watcher once where its tables are. From then on the watcher reads them from outside, and nothing runs in here. */
+/* Under `soak watch -- COMMAND` nobody inside the program calls the hook: the library starts it by itself, and tells
+ * the watcher once where its tables are. From then on the watcher reads them from outside, and nothing runs in here. */
 #define _GNU_SOURCE
 #include "hook.h"
 

@@ -18,8 +18,8 @@
  *   bits 40..63  epoch       cycle of birth >> shift
  *
  * Special: site 0 with the code bit marks a code block that was allocated before tracking began;
- * site 0 without it is the size of a big block, shifted past the low fields, and may outlive the block. Both are skipped
- * by a scan. */
+ * site 0 without it is the size of a big block, shifted past the low fields, and may outlive the block. Both are
+ * skipped by a scan. */
 #define SITE_BITS 17
 #define SITE_LIMIT (1u << SITE_BITS)
 #define SITE_MASK (SITE_LIMIT - 1)

@@ -143,8 +143,8 @@ void mappings_count(struct ledger_checkpoint *checkpoint, struct ledger_row *row
     if (!table || !take())
         return;
     for (uint32_t i = 0; i < count; i++)
-        recorder_add_row(checkpoint, rows, capacity, table[i].site, (enum domain)table[i].domain, table[i].cycle >> checkpoint->shift,
-                         table[i].end - table[i].start);
+        recorder_add_row(checkpoint, rows, capacity, table[i].site, (enum domain)table[i].domain,
+                         table[i].cycle >> checkpoint->shift, table[i].end - table[i].start);
     checkpoint->lost_mappings = lost;
     give_back();
 }

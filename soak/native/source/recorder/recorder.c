@@ -25,7 +25,7 @@
 #define MIDDLE_MASK ((1u << MIDDLE_BITS) - 1)
 
 #define CHUNK_LIMIT 192
-#define CHUNK_FIRST 8    /* leaves; each further chunk is twice as large, so that the ranges stay few */
+#define CHUNK_FIRST 8 /* leaves; each further chunk is twice as large, so that the ranges stay few */
 #define CHUNK_LARGEST 512
 /* Under a limit little is reserved ahead. So many chunks of a leaf for each 256 MiB of it are enough: a heap and its
  * table, which is half as large, share the address space. */
@@ -514,8 +514,8 @@ static uint32_t next_used(const uint64_t *slots, uint32_t index)
     while (index < LEAF_SLOTS) {
         if (index % 8 == 0) {
             const uint64_t *group = slots + index;
-            if (!(load(group) | load(group + 1) | load(group + 2) | load(group + 3) | load(group + 4)
-                  | load(group + 5) | load(group + 6) | load(group + 7))) {
+            if (!(load(group) | load(group + 1) | load(group + 2) | load(group + 3) | load(group + 4) | load(group + 5)
+                  | load(group + 6) | load(group + 7))) {
                 index += 8;
                 continue;
             }
@@ -585,8 +585,8 @@ static void sum_births(uint64_t *births, uint32_t count)
     }
 }
 
-void recorder_count(struct ledger_checkpoint *checkpoint, struct ledger_row *rows, uint32_t capacity,
-                    uint64_t *births, uint32_t site_capacity)
+void recorder_count(struct ledger_checkpoint *checkpoint, struct ledger_row *rows, uint32_t capacity, uint64_t *births,
+                    uint32_t site_capacity)
 {
     struct timespec before, after;
     clock_gettime(CLOCK_MONOTONIC, &before);

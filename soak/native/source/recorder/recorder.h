@@ -85,8 +85,8 @@ uint32_t recorder_site_of(const void *address);
 void recorder_count_birth(uint32_t site);
 
 /* Counts what is alive into `rows`. Fills the totals of `checkpoint` and the births of every site. */
-void recorder_count(struct ledger_checkpoint *checkpoint, struct ledger_row *rows, uint32_t capacity,
-                    uint64_t *births, uint32_t site_capacity);
+void recorder_count(struct ledger_checkpoint *checkpoint, struct ledger_row *rows, uint32_t capacity, uint64_t *births,
+                    uint32_t site_capacity);
 
 /* Adds to the row of (site, domain, epoch) while counting; for tables that the recorder does not know. */
 void recorder_add_row(struct ledger_checkpoint *checkpoint, struct ledger_row *rows, uint32_t capacity, uint32_t site,
