@@ -205,7 +205,7 @@ static void what_a_signal_handler_maps_while_a_mapping_moves_is_said_to_be_lost(
     EXPECT(mapped_bytes() == 0x21000 && checkpoint.lost_mappings == 1);
 }
 
-/* 4 GiB would hold the two levels, and then be short of a quarter. */
+/* The two levels would fit into 4 GiB, but they would take a quarter of it from the program. */
 static void under_a_limit_of_address_space_there_are_three_levels(void)
 {
     struct range ranges[LEDGER_RANGES];
@@ -221,7 +221,7 @@ static void under_a_limit_of_address_space_there_are_three_levels(void)
         (void)recorder_died((void *)(0x700000000000 + (megabyte << 20))); // NOLINT
     for (size_t i = recorder_ranges(ranges, LEDGER_RANGES); i-- > 0;)
         reserved += ranges[i].end - ranges[i].start;
-    EXPECT(reserved < 600ul << 20); /* half of the heap, and what is reserved ahead */
+    EXPECT(reserved < 600ul << 20); /* half of the heap, and the other tables */
 }
 
 static void a_large_heap_is_counted_in_time(void)
@@ -244,7 +244,7 @@ static void a_large_heap_is_counted_in_time(void)
 #define SITES 256
 #define FIRST_CALLER 0x400000ul
 
-/* Padded, so that the threads of the test do not wait for each other where those of a program would not. */
+/* Padded, so that the threads do not share a cache line: those of a program would not. */
 struct reference {
     uint64_t blocks, bytes, births, mapped_bytes;
     uint64_t padding[12];
@@ -266,7 +266,7 @@ static uintptr_t base_of(uintptr_t number)
     return 0x100000000 + number * 0x800000;
 }
 
-/* A birth by each of the two ways in; a death, a failed realloc, or one that keeps the birth. */
+/* A birth by either function; a death, a failed realloc, or a realloc that keeps the birth. */
 static void change_block(struct reference *mine, uintptr_t base, size_t *sizes, uint64_t *random)
 {
     size_t slot = next_random(random) % SLOTS;
@@ -297,7 +297,7 @@ static void change_block(struct reference *mine, uintptr_t base, size_t *sizes, 
     sizes[slot] = size;
 }
 
-/* Threads move theirs to and fro, so that a place is one's as soon as the other has left it: `owner` is the kernel. */
+/* Threads move their mappings to and fro. As with the kernel, each may take a place as soon as another has left it. */
 static uint32_t owner[PLACES];
 
 static uintptr_t place_of_mapping(size_t place)
@@ -376,7 +376,7 @@ static void *work(void *argument)
     return NULL;
 }
 
-/* What the reader does while the threads work: none of it may change a count. */
+/* What the main thread does while the threads work; none of it may change a count. */
 static void read_on(void)
 {
     for (uint32_t turn = 0; __atomic_load_n(&working, __ATOMIC_ACQUIRE); turn++) {

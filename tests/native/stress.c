@@ -37,7 +37,7 @@
         }                                                                                                              \
     } while (0)
 
-/* From libstdc++, opened here so that this needs no C++ compiler. */
+/* From libstdc++, which is opened at run time: so no C++ compiler is needed. */
 static void *(*operator_new)(size_t);
 static void *(*operator_new_aligned)(size_t, size_t);
 static void (*operator_delete)(void *);
@@ -45,7 +45,7 @@ static void (*operator_delete_aligned)(void *, size_t);
 
 /* ---- one call site for each way ---- */
 
-/* After the call, so that it is no jump and the way is its own caller. */
+/* The volatile result is used after the call. So the call does not become a jump, and the function is the caller. */
 #define RETURN(value)                                                                                                  \
     void *volatile result = (value);                                                                                   \
     return result
@@ -184,7 +184,7 @@ static void counts(struct count *of_thread, const struct block *block, int sign)
     of_thread[block->way].bytes += sign * (int64_t)in_the_ledger(block->way, block->size);
 }
 
-/* Whoever got memory that is someone else's as well finds it out here. */
+/* Writes to both ends of a block. check_signature then fails when another block overlaps it. */
 static void sign(struct block *block)
 {
     block->address[0] = (char)((uintptr_t)block->address >> 4);
@@ -250,7 +250,7 @@ static void fail_to_resize(struct block *block)
     check_signature(block);
 }
 
-/* The child runs on unrecorded and must not touch its parent's ledger. */
+/* The child is not recorded any more, and must not change its parent's ledger. */
 static void fork_here(void)
 {
     pid_t child = fork();
@@ -307,7 +307,7 @@ static void *work(void *argument)
     uint64_t random = number + 1;
     for (int i = 0; i < BLOCKS; i++)
         mine[i] = &pool[number][i];
-    free(malloc(1)); /* what a thread needs once is there before the first checkpoint */
+    free(malloc(1)); /* malloc allocates once for each thread; that must happen before the first checkpoint */
     pthread_barrier_wait(&together);
     pthread_barrier_wait(&together);
     for (uint64_t i = 0; i < operations / THREADS; i++) {
@@ -316,7 +316,7 @@ static void *work(void *argument)
             fork_here();
     }
     pthread_barrier_wait(&together);
-    pthread_barrier_wait(&together); /* the last checkpoint is taken: a thread that ends gives memory of its own back */
+    pthread_barrier_wait(&together); /* until the last checkpoint: a thread that ends frees memory of its own */
     return NULL;
 }
 
@@ -353,7 +353,7 @@ static struct count recorded(struct ledger_checkpoint *checkpoint, uint32_t site
     return sum;
 }
 
-/* Each way once, so that the tracker knows its place: what passes through is known from the second checkpoint on. */
+/* Uses each way once, so that the tracker knows its site. Pass-throughs are known from the second checkpoint on. */
 static void find_sites(void)
 {
     uint32_t (*site_of)(const void *) = dlsym(RTLD_DEFAULT, "soak_site_of");

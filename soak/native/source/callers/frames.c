@@ -15,8 +15,8 @@
 #define STATE_UNTIL_3_12 "_PyThreadState_UncheckedGet"
 #define STATE_FROM_3_13 "PyThreadState_GetUnchecked"
 
-/* Read from the headers of 3.8.18, 3.9.18, 3.10.13, 3.11.7, 3.12.1, 3.13.0; frames_check compares a row with the
- * interpreter at hand before it is used. All version conditionals are in this table. */
+/* From the headers of 3.8.18, 3.9.18, 3.10.13, 3.11.7, 3.12.1 and 3.13.0. frames_check compares a row with the running
+ * interpreter before it is used. All differences between versions are in this table. */
 static const struct frame_layout layouts[] = {
     {24, NOT_THERE, 24, 32, 104, NOT_THERE, NOT_THERE, 104, 112, 40, 48, 1, 8, STATE_UNTIL_3_12},
     {24, NOT_THERE, 24, 32, 104, NOT_THERE, NOT_THERE, 104, 112, 40, 48, 1, 9, STATE_UNTIL_3_12},
@@ -26,7 +26,7 @@ static const struct frame_layout layouts[] = {
     {FRAME_IN_STATE, NOT_THERE, 8, 0, INSTRUCTION_IN_FRAME, 70, NOT_THERE, 112, 128, 68, 200, 0, 13, STATE_FROM_3_13},
 };
 #define OBJECT_TYPE 8    /* PyObject.ob_type */
-#define VARIABLE_SIZE 16 /* PyVarObject.ob_size: of bytes their length, of code from 3.11 its units of 2 bytes */
+#define VARIABLE_SIZE 16 /* PyVarObject.ob_size: the length of bytes; from 3.11 the number of 2-byte units of code */
 
 struct frames frames;
 static char *(*own_thread_state)(void);
@@ -92,7 +92,7 @@ static uint32_t put_utf8(char *out, uint32_t character)
     return 4;
 }
 
-/* Character by character, because PyUnicode_AsUTF8 allocates and may set an exception. */
+/* One character at a time, because PyUnicode_AsUTF8 allocates and may set an exception. */
 static uint32_t intern_string(void *object)
 {
     char text[LONGEST_STRING];
@@ -108,7 +108,7 @@ static uint32_t site_of_frame(char *frame, uintptr_t instruction)
     char *code = pointer_at(frame, frames.layout.code);
     if (!code || pointer_at(code, OBJECT_TYPE) != code_type)
         return 0;
-    /* The block with the bytecode. */
+    /* The block that holds the bytecode. */
     char *holder = frames.layout.lasti_unit ? pointer_at(code, frames.layout.code_bytes) : code;
     char *bytecode = frames.layout.lasti_unit ? holder + BYTES_DATA : code + frames.layout.code_bytes;
     long offset = (long)(instruction - (uintptr_t)bytecode);
@@ -143,7 +143,7 @@ uint32_t frames_site_slowly(char *frame, uintptr_t instruction)
     }
     if (!frame)
         return 0;
-    /* Only where interpreters with locks of their own meet can it be taken; then the block goes without a line. */
+    /* It can be taken only by another interpreter with a lock of its own. Then this block has no line. */
     if (__atomic_exchange_n(&slow_path_taken, 1, __ATOMIC_ACQUIRE))
         return 0;
     uint64_t *births = recorder_enter();
@@ -176,7 +176,7 @@ void frames_code_released(const void *address, struct recorder_block block)
 {
     uintptr_t start = (uintptr_t)address;
     uint64_t size = recorder_size(block);
-    /* Of a block from before the hook only the beginning is known. */
+    /* The size of a block that is older than the hook is not known. */
     uint64_t places = block.slot & SITE_MASK ? size / 2 + 1 : FRAMES_CACHE_SIZE;
     if (places > FRAMES_CACHE_SIZE)
         places = FRAMES_CACHE_SIZE;
@@ -237,8 +237,8 @@ int frames_start(int major, int minor)
     return frames.cache && strings && string_index ? 0 : -1;
 }
 
-/* Through /proc/self/mem: with a table that does not fit a pointer may lead anywhere, and then the read must fail
- * instead of the program. */
+/* Through /proc/self/mem. With a table that does not fit, a pointer may lead anywhere; then the read fails, and the
+ * program does not crash. */
 static int read_at(int memory, uintptr_t base, long offset, void *out, size_t size)
 {
     return pread(memory, out, size, (off_t)(base + (uintptr_t)offset)) == (ssize_t)size;
@@ -320,8 +320,8 @@ int frames_check(const struct known_frame *known)
     return failed;
 }
 
-/* What a hook inside Python would know of the running function, by the table alone: whether it fits is then whether
- * these are a code object and two strings. */
+/* Fills in, by the table alone, what a hook inside Python would know of the running function. The table fits when what
+ * it leads to is a code object and two strings. */
 static int read_running(int memory, struct known_frame *known)
 {
     uint64_t length = 0;

@@ -1,4 +1,4 @@
-/* The part of frames.c that each Python allocation passes through, inline. */
+/* The part of frames.c that every Python allocation passes through, inline. */
 #ifndef SOAK_FRAMES_HOT_H
 #define SOAK_FRAMES_HOT_H
 
@@ -10,15 +10,15 @@
 #define FRAMES_CACHE_SIZE (1u << 16)
 #define BYTES_DATA 32 /* PyBytesObject.ob_sval */
 
-/* Where CPython keeps the running frame: byte offsets, or NOT_THERE. */
+/* Where CPython keeps the running frame: offsets in bytes, or NOT_THERE. */
 #define NOT_THERE (-1)
 struct frame_layout {
-    long state_frame;  /* PyThreadState.frame, .current_frame, or .cframe: */
+    long state_frame;  /* PyThreadState.frame, .current_frame or .cframe */
     long cframe_frame; /* _PyCFrame.current_frame */
     long previous;
     long code;
     long instruction; /* f_lasti up to 3.10, from 3.11 an address */
-    long owner;       /* from 3.12 the frames of C entries stand between Python's */
+    long owner;       /* from 3.12: tells frames of C entries, which are between those of Python */
     long is_entry;    /* 3.11 only */
     long code_file, code_function, code_first_line;
     long code_bytes; /* co_code up to 3.10, from 3.11 the bytecode itself */
@@ -27,7 +27,7 @@ struct frame_layout {
     const char *thread_state; /* function that returns it without checking */
 };
 
-/* Three ways to the running instruction, each with the offsets that its versions share as constants. */
+/* Three ways to find the running instruction. The offsets that all versions of a way share are constants. */
 enum frame_family {
     FRAMES_UNREAD,
     FRAMES_BY_LASTI,  /* 3.8 to 3.10 */
@@ -78,7 +78,7 @@ static inline uintptr_t frames_instruction_of(const char *frame)
 
 static inline uint64_t *frames_cache_place(uintptr_t instruction)
 {
-    /* Neighbouring instructions have neighbouring places, so that those of one code object are found again. */
+    /* Adjacent instructions have adjacent places, so that frames_code_released finds those of one code object. */
     return &frames.cache[(instruction >> 1) & (FRAMES_CACHE_SIZE - 1)];
 }
 
@@ -95,8 +95,8 @@ static inline uint32_t frames_site_of(char *frame)
     return frames_cached_site(frame, frames_instruction_of(frame));
 }
 
-/* Site of the running instruction with SITE_WANTS_STACK, 0 when no Python code runs. The caller is inside a hook of
- * Python's mem or obj domain: it holds the interpreter's lock. `family` is a constant, so most of this disappears. */
+/* The site of the running instruction, perhaps with SITE_WANTS_STACK; 0 when no Python code runs. The caller is a hook
+ * of Python's mem or obj domain, so it holds the interpreter's lock. `family` is a constant, so most tests vanish. */
 static inline __attribute__((always_inline)) uint32_t frames_current_site(enum frame_family family)
 {
     if (family == FRAMES_UNREAD)

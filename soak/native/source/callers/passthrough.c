@@ -10,10 +10,10 @@
 #define KNOWN_LIMIT 256
 #define NESTED_LIMIT 4
 #define LARGEST_FRAME 512
-#define TRUSTED 3 /* times that the same frame size was seen */
+#define TRUSTED 3 /* how often the same size of the frame must have been seen */
 
-/* At one instruction of a function without a variable frame its frame has one size, so the return address to its
- * caller stands at one distance: found by the unwinder a few times, then by one load. */
+/* At one instruction of a function whose frame does not vary, the frame always has the same size. So the return address
+ * to its caller is at a fixed distance. The unwinder finds it a few times; after that one load does. */
 struct known {
     uintptr_t return_address;
     uint32_t frame_size;
@@ -49,7 +49,7 @@ static struct known *find_known(uintptr_t return_address, int make)
             continue;
         if (!make)
             return NULL;
-        /* Only checkpoints make one, and there is one checkpoint at a time. */
+        /* Only a checkpoint creates an entry, and there is one checkpoint at a time. */
         store(&known[place].return_address, return_address);
         return &known[place];
     }
@@ -62,7 +62,7 @@ void passthrough_mark_sites(void)
     uint32_t count = recorder_site_count();
     for (; named_sites < count; named_sites++) {
         struct site *site = recorder_site_at(named_sites);
-        /* Called from the instruction before the one it returns to. */
+        /* The call is the instruction before the return address. */
         if (site->kind == SITE_NATIVE && passes_through(site->address - 1) && find_known(site->address, 1))
             (void)recorder_flag(named_sites, SITE_PASSES_THROUGH);
     }
@@ -89,7 +89,7 @@ static _Unwind_Reason_Code look(struct _Unwind_Context *context, void *argument)
     return _URC_NO_REASON;
 }
 
-/* While the frame is not trusted: the caller by unwinding. 0 when it is not to be had. */
+/* Finds the caller by the unwinder, while the size of the frame is not certain. 0 when it cannot be found. */
 static uintptr_t learn(struct known *entry, uintptr_t frame)
 {
     struct search search = {entry->return_address, 0, 0, 0};

@@ -1,4 +1,4 @@
-/* Captures stacks, makes each distinct one a site, and limits the time that this takes. */
+/* Captures stacks, makes a site of each distinct one, and limits the time that this takes. */
 #define _GNU_SOURCE
 #include "stacks.h"
 #include "frames.h"
@@ -18,7 +18,7 @@
 #define STACKS_PER_SITE 256
 #define PERIOD_LIMIT 65536
 
-/* Capturing may take one part in 32 of the time since the first flag, and this much at once. */
+/* Capturing may take 1/32 of the time since the first flag, and BUDGET_AT_ONCE_NS in addition. */
 #define BUDGET_PARTS 32
 #define BUDGET_AT_ONCE_NS 50000000
 
@@ -57,7 +57,7 @@ static _Unwind_Reason_Code add_frame(struct _Unwind_Context *context, void *argu
     return _URC_NO_REASON;
 }
 
-/* Bounds of this thread's stack. Not by pthread_getattr_np in the main thread: there it opens a file. */
+/* Finds the bounds of this thread's stack. Without pthread_getattr_np in the main thread, where it opens a file. */
 static void find_own_stack(void)
 {
     if (getpid() == gettid()) {
@@ -80,7 +80,7 @@ static void find_own_stack(void)
     pthread_attr_destroy(&attributes);
 }
 
-/* Greenlets and signal stacks cannot be trusted to unwind. */
+/* The unwinder may fail on the stack of a greenlet or a signal handler. */
 static int on_own_stack(void)
 {
     uintptr_t here = (uintptr_t)__builtin_frame_address(0);
@@ -97,7 +97,8 @@ static int is_sampled(uint64_t now)
     return random_state >> 33 < (1ull << 31) / period;
 }
 
-/* Random in time, not the first ones of each burst: those may all be released again. */
+/* Doubles or halves the mean distance between samples. The samples are random: the first allocations of a burst may all
+ * be released again, so to take always those would tell nothing. */
 static void adapt_period(uint64_t before)
 {
     uint64_t now = now_ns();
@@ -120,7 +121,7 @@ static uint32_t intern(enum site_kind kind, uint32_t site, const uint64_t *frame
         return known;
     struct site *base = recorder_site_at(site);
     size_t length = 1 + native + python;
-    size_t most = kind == SITE_OPENING ? WORDS_LIMIT / 2 : WORDS_LIMIT; /* blocks must not be left without */
+    size_t most = kind == SITE_OPENING ? WORDS_LIMIT / 2 : WORDS_LIMIT; /* leaves room for the stacks of blocks */
     uint32_t at = __atomic_load_n(&words_used, __ATOMIC_RELAXED);
     do {
         if (at + length > most || base->stacks >= STACKS_PER_SITE)
@@ -175,8 +176,8 @@ uint32_t stacks_opening(uintptr_t return_address)
     int sampled = words && is_sampled(before);
     size_t native = sampled ? walk_native(frames, return_address) : 1;
     size_t python = frames_walk(frames + native, PYTHON_LIMIT);
-    /* Under the line that runs: through one return address of the interpreter every file is opened, and the stacks of
-     * one site are limited. */
+    /* The parent is the running line, where there is one. The interpreter opens every file at one return address, and
+     * the number of stacks of one site is limited. */
     uint32_t site = python ? frames[native] & SITE_MASK : recorder_native_site(return_address) & SITE_MASK;
     uint32_t stack = words ? intern(SITE_OPENING, site, frames, native, python) : site;
     if (sampled)
@@ -201,7 +202,7 @@ int stacks_start(void)
 {
     if (!words)
         words = recorder_reserve(WORDS_LIMIT * sizeof *words);
-    /* Before glibc 2.35 the unwinder takes the loader's lock, which another thread may hold while it waits for ours. */
+    /* Before glibc 2.35 the unwinder takes the loader's lock. Another thread may hold it and wait for this one. */
     native_stacks = words && dlsym(RTLD_DEFAULT, "_dl_find_object");
     if (native_stacks) {
         uint64_t frames[NATIVE_LIMIT];

@@ -1,4 +1,4 @@
-/* What soak/inside/tracker.py calls by ctypes: Python's two block domains, and the ledger file. */
+/* What soak/inside/tracker.py calls by ctypes: hooks of Python's mem and obj domains, and the ledger file. */
 #define _GNU_SOURCE
 #include "hook.h"
 #include "callers/frames_hot.h"
@@ -53,7 +53,7 @@ static struct ledger_header *ledger;
 static uint32_t state;
 static uint64_t reinstalled;
 static uint64_t sequence;
-static uint32_t trials_left; /* looks for a running frame, where nobody inside Python starts the hook */
+static uint32_t trials_left; /* attempts to find a running frame, where no Python code starts the hook */
 
 static void read_lines_if_they_fit(void);
 
@@ -78,8 +78,8 @@ static inline __attribute__((always_inline)) void *python_born(const struct pyth
 {
     if (unlikely(births <= RECORDER_INSIDE) || unlikely(site - 1 >= SITE_LIMIT - 1))
         return born_slowly(domain, site, address, size, caller);
-    /* Asks for the upper level, though whoever has counters has one: `births` are from before the allocation, in which
-     * a signal handler may have forked. */
+    /* Checks the upper level, although a thread with counters has one: `births` are from before the allocation, and a
+     * signal handler may have forked during it. */
     uint64_t *leaf = recorder_leaf(address);
     if (unlikely(!leaf) || unlikely(size >= SIZE_LIMIT))
         return born_slowly(domain, site, address, size, caller);
@@ -95,11 +95,11 @@ static inline struct recorder_block python_died(const void *address)
     return block;
 }
 
-/* The four functions of a domain, for one way to the running instruction.
+/* The functions of a domain, for one way to find the running instruction.
  *
- * The site is asked for before the original is called: the loads that lead to it then overlap with its work. Objects
- * above 512 bytes go on to malloc, at the same address or (with a debug allocator between) near it: having entered
- * keeps the hook there from counting them again, and its release finds the slot empty. */
+ * The site is looked up before the original is called, so that the loads overlap with its work. Objects above 512 bytes
+ * go on to malloc, and get the same address or, with a debug allocator, one near it. recorder_enter keeps the hook of
+ * malloc from recording them again, and the hook of free finds their slot empty. */
 #define DOMAIN_FUNCTIONS(family)                                                                                       \
     static void *malloc_##family(void *context, size_t size)                                                           \
     {                                                                                                                  \
@@ -150,7 +150,7 @@ static __attribute__((noinline)) void domain_free_slowly(struct python_domain *d
     domain->original.free(domain->original.context, address);
 }
 
-/* Ends in a jump, with the slot in a register: a block of two words would be put on the stack and read back. */
+/* Ends with a jump, and keeps the slot in a register. A struct of two words would go over the stack. */
 static void domain_free(void *context, void *address)
 {
     struct python_domain *domain = context;
@@ -185,9 +185,9 @@ static void install(struct python_domain *domain)
 }
 
 #define TRIALS 16384u
-#define TRIALS_APART 64u /* each opens a file */
+#define TRIALS_APART 64u /* because each opens a file */
 
-/* From its first function on the lines of Python can be read, if the table of offsets fits. */
+/* Begins to read lines of Python when its first function runs, if the table of offsets fits. */
 static void read_lines_if_they_fit(void)
 {
     if (--trials_left % TRIALS_APART)
@@ -203,7 +203,7 @@ static void read_lines_if_they_fit(void)
     for (int i = 0; i < 2; i++) {
         struct allocator now;
         get_allocator(python_domains[i].number, &now);
-        if (now.free != domain_free) /* somebody has put a hook before ours, and would be left out */
+        if (now.free != domain_free) /* another hook stands before ours; to install ours again would remove it */
             return;
     }
     for (int i = 0; i < 2; i++) {
@@ -214,8 +214,8 @@ static void read_lines_if_they_fit(void)
     state |= STATE_PYTHON_LINES;
 }
 
-/* Whoever replaces the allocators after us (tracemalloc.stop, PYTHONMALLOC set in main) may leave us out. A block on
- * trial tells it even when another hook now stands before ours. */
+/* Who replaces the allocators later (tracemalloc.stop, PYTHONMALLOC set in main) may remove our hook. A trial block
+ * shows it, even when another hook stands before ours. */
 static int is_installed(struct python_domain *domain)
 {
     void *trial = domain->allocate(1);
@@ -268,7 +268,7 @@ static uint64_t lay_out(struct ledger_header *header)
     return used;
 }
 
-/* With its blocks reserved: a store into a hole of a file on a full disk would kill the program. */
+/* Allocates the whole file: a store into a hole would kill the program when the disk is full. */
 static void *map_file(const char *path, uint64_t size)
 {
     int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -277,7 +277,7 @@ static void *map_file(const char *path, uint64_t size)
     int failed = posix_fallocate(file, 0, (off_t)size);
     void *memory = MAP_FAILED;
     if (!failed) {
-        /* Not by mmap: it is no mapping of the program's. */
+        /* By system call, because it is not a mapping of the program. */
         memory = (void *)syscall(SYS_mmap, NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0); // NOLINT
     }
     close(file);
@@ -305,7 +305,7 @@ EXPORT int soak_open_ledger(const char *path)
     header.pid = (uint32_t)getpid();
     header.state = state;
     memcpy(memory, &header, sizeof header);
-    /* Last, so that a reader who finds it finds the rest. */
+    /* The magic comes last: a reader that finds it finds the rest. */
     __atomic_thread_fence(__ATOMIC_RELEASE);
     memcpy(memory->magic, LEDGER_MAGIC, sizeof memory->magic);
     ledger = memory;
@@ -335,10 +335,10 @@ static void copy_names(struct ledger_checkpoint *checkpoint)
         memcpy(in_ledger(ledger->stacks_at), words, checkpoint->stacks * sizeof *words);
 }
 
-/* Writes what is alive into the ledger. Allocates nothing. Returns the checkpoint's number, or -1. */
+/* Writes what is alive into the ledger. Allocates nothing. Returns the number of the checkpoint, or -1. */
 EXPORT long soak_checkpoint(void)
 {
-    /* A forked child shares the file with its parent. */
+    /* A forked child shares the file with its parent, and must not write to it. */
     if (!ledger || ledger->pid != (uint32_t)getpid())
         return -1;
     if (state & STATE_PYTHON_DOMAINS)
@@ -370,7 +370,7 @@ EXPORT int soak_layout_version(void)
     return LEDGER_VERSION;
 }
 
-/* Where the program stores the number of its cycle. */
+/* Returns where the program stores the number of its cycle. */
 EXPORT uint64_t *soak_cycle(void)
 {
     return &recorder_control.cycle;
@@ -381,7 +381,7 @@ EXPORT uint32_t soak_state(void)
     return state;
 }
 
-/* Returns the state: what is recorded from now on. */
+/* Begins; returns the state: what is recorded from now on. */
 EXPORT uint32_t soak_start(void)
 {
     state |= recorder_control.recording ? STATE_NATIVE : 0;
@@ -390,7 +390,7 @@ EXPORT uint32_t soak_start(void)
     return state;
 }
 
-/* Wraps Python's mem and obj domains. Returns 0, or -1 for an interpreter that has no such functions. */
+/* Hooks Python's mem and obj domains. Returns 0, or -1 for an interpreter without such functions. */
 EXPORT int soak_start_python(void)
 {
     if (state & STATE_PYTHON_DOMAINS)
@@ -405,7 +405,7 @@ EXPORT int soak_start_python(void)
     return 0;
 }
 
-/* Reads Python's frames from now on if the table fits. Returns 0, -1 for an unknown version, else the failed check. */
+/* Begins to read Python's frames, if the table fits. Returns 0, -1 for an unknown version, or the failed check. */
 EXPORT int soak_start_lines(int major, int minor, const struct known_frame *known)
 {
     if (frames_start(major, minor))
@@ -416,13 +416,13 @@ EXPORT int soak_start_lines(int major, int minor, const struct known_frame *know
     return failed;
 }
 
-/* The site of the block at exactly this address, 0 for none. */
+/* Returns the site of the block at exactly this address; 0 when there is none. */
 EXPORT uint32_t soak_site_of(const void *address)
 {
     return recorder_site_of(address);
 }
 
-/* ---- without anybody inside ---- */
+/* ---- in a program that does not start the hook ---- */
 
 void hook_start_unasked(void)
 {
@@ -447,7 +447,8 @@ void hook_places(struct tables *tables)
     stacks_places(tables);
 }
 
-/* A cycle begins: for programs in C under soak watch. With a weak declaration it costs a test where soak is not. */
+/* Marks the begin of a cycle, in a program in C under soak watch. A program that declares it weak and tests it runs
+ * without soak as well. */
 EXPORT void soak_mark(void)
 {
     __atomic_fetch_add(&recorder_control.cycle, 1, __ATOMIC_RELAXED);

@@ -1,13 +1,13 @@
-/* Starting the hook from within the library, in a program that knows nothing of soak. */
+/* Starts the hook from within the library, in a program that does not know soak. */
 #ifndef SOAK_HOOK_H
 #define SOAK_HOOK_H
 
 #include "recorder/recorder.h"
 
-/* Records native blocks, and Python's where this program is a Python that is not set up yet. */
+/* Records native blocks, and those of Python where this program is a Python that has not started yet. */
 void hook_start_unasked(void) HIDDEN;
 
-/* Fills in where all tables are. */
+/* Fills in the addresses of all tables. */
 void hook_places(struct tables *tables) HIDDEN;
 
 #endif

@@ -1,5 +1,5 @@
-/* The second part of the preload: one thin wrapper for each function that opens a descriptor or starts a thread or a
- * process. Each calls the original and notes who called. Nothing is done on closing. */
+/* The second part of the preload: one thin wrapper for each function that opens a descriptor, or starts a thread or a
+ * process. Each calls the original and records the call site. Nothing is recorded when something is closed. */
 #define _GNU_SOURCE
 #include "openings.h"
 #include "recorder/recorder_hot.h"
@@ -22,11 +22,11 @@
 #define EXPORT __attribute__((visibility("default")))
 #define CALLER ((uintptr_t)__builtin_return_address(0))
 
-/* Threads that are being started at one moment; one more goes without its place. */
+/* How many threads can be starting at one moment; the call site of one more is not recorded. */
 #define STARTS_LIMIT 64
 
-/* Those that return the descriptor and take what they take: name, parameters, arguments. Of libc itself only: what is
- * in another library (shm_open, before glibc 2.34) may be loaded where dlsym does not look. */
+/* The functions that return a descriptor and have fixed parameters: name, parameters, arguments. Only those of libc
+ * itself: another library (shm_open before glibc 2.34) may be loaded where dlsym does not look. */
 #define RETURNS_DESCRIPTOR(X)                                                                                          \
     X(creat, (const char *path, mode_t mode), (path, mode))                                                            \
     X(creat64, (const char *path, mode_t mode), (path, mode))                                                          \
@@ -84,7 +84,7 @@ RETURNS_DESCRIPTOR(DECLARE_DESCRIPTOR)
 #define DECLARE_OTHER(name, result, parameters) static result(*original_##name) parameters;
 OTHERS(DECLARE_OTHER)
 
-/* Not static: assembly refers to it. */
+/* Not static, because the assembly below uses it. */
 pid_t (*openers_vfork)(void) HIDDEN;
 
 static void find(const char *name, void *place)
@@ -93,7 +93,7 @@ static void find(const char *name, void *place)
     memcpy(place, &symbol, sizeof symbol);
 }
 
-/* By the loader, or by the first call from another library's constructor. */
+/* Called by the loader, or by the first call from the constructor of another library. */
 static __attribute__((constructor, noinline)) void find_originals(void)
 {
     int saved = errno;
@@ -151,7 +151,7 @@ static FILE *opened_stream(FILE *stream, uintptr_t caller)
     }
 RETURNS_DESCRIPTOR(DEFINE_DESCRIPTOR)
 
-/* The mode is there only when the flags ask for one. */
+/* There is a mode only when the flags ask for one. */
 #define TAKE_MODE(mode)                                                                                                \
     mode_t mode = 0;                                                                                                   \
     if (flags & O_CREAT || (flags & O_TMPFILE) == O_TMPFILE) {                                                         \
@@ -194,7 +194,7 @@ static int duplicates(int command)
     return command == F_DUPFD || command == F_DUPFD_CLOEXEC;
 }
 
-/* Whatever the command takes fits into a pointer, as libc's own has it. */
+/* The argument of every command fits into a pointer; libc does the same. */
 #define TAKE_ARGUMENT(argument)                                                                                        \
     va_list rest;                                                                                                      \
     va_start(rest, command);                                                                                           \
@@ -315,8 +315,9 @@ EXPORT int posix_spawnp(pid_t *child, const char *file, const posix_spawn_file_a
 }
 
 #if defined(__x86_64__)
-/* The child of vfork runs on its parent's stack and writes over what a wrapper in C has there, its return address
- * among it. So this one keeps it elsewhere and has nothing on the stack when both return. Only the parent notes. */
+/* The child of vfork runs on its parent's stack. It overwrites what a wrapper in C keeps there, with its return
+ * address. So this one keeps the return address elsewhere, and has nothing on the stack when both return. Only the
+ * parent records the call site. */
 __attribute__((used)) HIDDEN uintptr_t *openers_return_of_vfork(void)
 {
     static __thread uintptr_t return_address __attribute__((tls_model("initial-exec")));
@@ -368,7 +369,7 @@ __asm__(".text\n"
 
 /* ---- threads ---- */
 
-/* What a new thread needs, until it has begun. */
+/* What a new thread needs when it begins. */
 struct start {
     void *(*routine)(void *);
     void *argument;
@@ -387,7 +388,7 @@ static struct start *take_start(void)
     return NULL;
 }
 
-/* Its number is known to the new thread only. */
+/* The new thread records the call site itself, because only it knows its number. */
 static void *begin(void *argument)
 {
     struct start start = *(struct start *)argument;

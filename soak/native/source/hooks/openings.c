@@ -1,4 +1,4 @@
-/* Notes in the ledger who opened a descriptor, or started a thread or a process. */
+/* Records in the ledger which call opened a descriptor, or started a thread or a process. */
 #define _GNU_SOURCE
 #include "openings.h"
 #include "callers/stacks.h"
@@ -14,7 +14,7 @@ static pid_t owner;
 
 void openings_start(struct opening *for_descriptors, struct opening *for_tasks)
 {
-    /* Numbers of threads and processes go round, so that every page would be touched sooner or later. */
+    /* The kernel's numbers go round, so each page would be touched sooner or later. That must not happen in a cycle. */
     memset(for_tasks, 0, TASKS_LIMIT * sizeof *for_tasks);
     owner = getpid();
     tasks = for_tasks;
@@ -26,7 +26,7 @@ uint32_t openings_site(uintptr_t return_address)
     if (!__atomic_load_n(&descriptors, __ATOMIC_ACQUIRE) || !load(&recorder_control.cycle) || !recorder_is_on())
         return 0;
     int saved = errno;
-    /* A process made by vfork writes into its parent's memory until it calls exec. */
+    /* A child of vfork writes into its parent's memory until it calls exec. */
     uint32_t site = getpid() == owner ? stacks_opening(return_address) : 0;
     errno = saved;
     return site;
@@ -35,7 +35,7 @@ uint32_t openings_site(uintptr_t return_address)
 static void note(struct opening *place, uint32_t number, uint32_t site)
 {
     store(&place->cycle, load(&recorder_control.cycle));
-    /* In one store, so that no reader takes one opening's number with another one's site. */
+    /* In one store, so that no reader sees the number of one opening with the site of another. */
     store(&place->number_and_site, (uint64_t)number << 32 | site);
 }
 

@@ -1,5 +1,5 @@
-/* The preload: one thin wrapper for each function that hands memory out or takes it back. Each calls the original and
- * tells the recorder. What is released is reported before the call: afterwards the address may be someone else's. */
+/* The preload: one thin wrapper for each function that allocates or frees memory. Each calls the original and tells the
+ * recorder. A release is recorded before the call: after it, another thread may already have the address. */
 #define _GNU_SOURCE
 #include "callers/passthrough.h"
 #include "callers/stacks.h"
@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #define EXPORT __attribute__((visibility("default")))
-/* Who called the wrapper, and where its frame ends. */
+/* The return address of the wrapper, and where its frame ends. */
 #define CALLER ((struct caller){(uintptr_t)__builtin_return_address(0), (uintptr_t)__builtin_dwarf_cfa()})
 
 /* The hooked functions of libc, listed once: name, result, parameters. */
@@ -55,15 +55,15 @@ struct caller {
 #define DECLARE_ORIGINAL(name, result, parameters) static result(*original_##name) parameters;
 HOOKED(DECLARE_ORIGINAL)
 
-/* The two that matter most need not ask whether they are known: until then they are these. */
+/* malloc and free matter most, so they do not check whether the originals are known. They begin with these two. */
 static void *first_malloc(size_t size);
 static void first_free(void *address);
 static void *(*original_malloc)(size_t) = first_malloc;
 static void (*original_free)(void *) = first_free;
 
-/* dlsym itself may call calloc while the originals are looked up. Never given back. */
+/* dlsym itself may call calloc while the originals are looked up. What it gets is never freed. */
 #define BOOTSTRAP_BYTES 16384
-static char *bootstrap; /* in a leaf's worth of addresses of its own: no leaf is ever made for it, see free */
+static char *bootstrap; /* alone in its 1 MiB of addresses, so that there is never a leaf for it: see free */
 static size_t bootstrap_used;
 static int resolving, resolved;
 
@@ -93,7 +93,7 @@ static void stop_in_child(void)
     recorder_stop();
 }
 
-/* Runs on the first call of any hooked function, long before there is a second thread, and before watched.c begins. */
+/* Runs at the first call of any hooked function: long before there is a second thread, and before watched.c begins. */
 static __attribute__((constructor(101), noinline)) void resolve(void)
 {
     if (resolved || resolving)
@@ -124,7 +124,7 @@ static void *first_malloc(size_t size)
 static void first_free(void *address)
 {
     if (resolving)
-        return; /* nothing but the pool has been handed out */
+        return; /* there are no blocks yet but those of bootstrap_malloc */
     resolve();
     original_free(address);
 }
@@ -141,7 +141,7 @@ static __attribute__((noinline)) void *born_slowly(void *address, size_t size, s
     return address;
 }
 
-/* Returns the address, so that a wrapper can end in it and need not save the address across a call. */
+/* Returns the address, so that a wrapper can end with this call and need not keep the address. */
 static inline __attribute__((always_inline)) void *born(void *address, size_t size, struct caller caller)
 {
     return likely(recorder_born_at_once(address, size, caller.address)) ? address : born_slowly(address, size, caller);
@@ -158,7 +158,7 @@ EXPORT void *calloc(size_t count, size_t size)
     if (unlikely(!original_calloc)) {
         resolve();
         if (!original_calloc)
-            return bootstrap_malloc(count * size); /* dlsym's own, small; the pool is zeroed */
+            return bootstrap_malloc(count * size); /* dlsym asks for little; the memory is zeroed */
     }
     void *address = original_calloc(count, size);
     return born(address, count * size, CALLER);
@@ -286,7 +286,7 @@ EXPORT void *pvalloc(size_t size)
 
 /* ---- mappings ---- */
 
-/* What pymalloc maps inside an allocation is an arena: the blocks in it are counted already. */
+/* A mapping that is made during an allocation is an arena of pymalloc; the blocks in it are counted already. */
 static enum domain domain_of_mapping(void)
 {
     return recorder_births == RECORDER_INSIDE ? DOMAIN_PYMALLOC_ARENA : DOMAIN_MAPPING;
@@ -377,7 +377,7 @@ EXPORT char *strndup(const char *text, size_t length)
     return copy;
 }
 
-/* It grows its buffer and trims it at the end, so the block that is returned gets its site anew. */
+/* It enlarges its buffer and trims it at the end. So only the block that it returns is recorded. */
 static int print(char **out, const char *format, va_list values, struct caller caller)
 {
     uint64_t *births = recorder_enter();

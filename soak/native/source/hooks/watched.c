@@ -1,5 +1,5 @@
-/* Under `soak watch -- COMMAND` nobody inside the program calls the hook: the library starts it by itself, and tells
- * the watcher once where its tables are. From then on the watcher reads them from outside, and nothing runs in here. */
+/* Starts the hook under `soak watch -- COMMAND`, where the program does not call it. Tells the watcher once where the
+ * tables are. From then on the watcher reads them from outside, and nothing of this runs in the program. */
 #define _GNU_SOURCE
 #include "hook.h"
 
@@ -12,7 +12,7 @@
 
 #define LOADER_VARIABLE "LD_PRELOAD"
 #define LIBRARY_PREFIX "libsoak_tracker"
-#define WATCH_VARIABLE "SOAK_WATCH" /* the watcher's process, a colon, and the file to tell it in */
+#define WATCH_VARIABLE "SOAK_WATCH" /* the watcher's process, a colon, and the file to write to */
 
 static void tell(const char *path)
 {
@@ -29,7 +29,7 @@ static void tell(const char *path)
     close(file);
 }
 
-/* What this process starts in its turn shall not even load the library. Whatever else was to be preloaded stays. */
+/* Takes the library out of the environment, so that children of this process do not load it. Other preloads stay. */
 static void leave_the_environment(void)
 {
     char kept[4096] = "";
@@ -49,8 +49,8 @@ static void leave_the_environment(void)
         unsetenv(LOADER_VARIABLE);
 }
 
-/* The watcher's child is meant, whatever it becomes by exec; so the variables stay in its environment. Not what it
- * starts. */
+/* Only the watcher's own child is watched, and it stays so after an exec: the variables stay in its environment. What
+ * it starts is not watched. */
 static __attribute__((constructor)) void begin_if_watched(void)
 {
     const char *wanted = getenv(WATCH_VARIABLE);

@@ -1,8 +1,7 @@
-/* The layout that the tracker shares with its readers: the shadow slot and the ledger file.
+/* The layout that the tracker shares with its readers: the slot of a block, the ledger file, and the tracker's tables.
  *
- * The readers have the same layout in soak/native/layout.py, and a test compares the two. A change needs a new
- * LEDGER_VERSION.
- * All integers are little endian, as on the two processors that are supported. */
+ * soak/native/layout.py has the same layout for the readers, and a test compares the two. A change needs a new
+ * LEDGER_VERSION. All integers are little endian: both supported processors are. */
 #ifndef SOAK_LAYOUT_H
 #define SOAK_LAYOUT_H
 
@@ -10,16 +9,15 @@
 
 /* One 64-bit slot for each 16 bytes of heap; zero means that no tracked block begins there.
  *
- *   bits  0..16  site        number of the place that allocated it; 0 only in the two special slots below
+ *   bits  0..16  site        number of the call site that allocated the block; 0 only in the two special slots below
  *   bits 17..18  domain      enum domain
  *   bit  19      code        the block holds bytecode whose addresses have become sites
  *   bit  20      big         the size did not fit: the next slot, which belongs to the same block, holds it
  *   bits 21..39  size        bytes asked for
  *   bits 40..63  epoch       cycle of birth >> shift
  *
- * Special: site 0 with the code bit marks a code block that was allocated before tracking began;
- * site 0 without it is the size of a big block, shifted past the low fields, and may outlive the block. Both are
- * skipped by a scan. */
+ * Two special slots have site 0, and readers skip them. With the code bit: a block of bytecode from before tracking
+ * began. Without it: the size of a big block, from SIZE_SHIFT on, which may stay behind when the block is freed. */
 #define SITE_BITS 17
 #define SITE_LIMIT (1u << SITE_BITS)
 #define SITE_MASK (SITE_LIMIT - 1)
@@ -37,7 +35,7 @@ enum domain {
     DOMAIN_NATIVE = 0,
     DOMAIN_PYTHON_MEM = 1,
     DOMAIN_PYTHON_OBJ = 2,
-    /* Only in the ledger: mappings have a table of their own and are never added to block bytes. */
+    /* Only in the ledger. Mappings have a table of their own, and no total of blocks includes them. */
     DOMAIN_MAPPING = 3,
     DOMAIN_PYMALLOC_ARENA = 4,
 };
@@ -52,29 +50,29 @@ enum site_kind {
     SITE_NATIVE = 2,  /* address: the return address of the call that allocated */
     SITE_PYTHON = 3,  /* file, function, line of the running instruction */
     SITE_STACK = 4,   /* address: word in the stacks section; parent: the flagged site that it splits */
-    SITE_OPENING = 5, /* the same for what opened a descriptor or started a thread or process; never of a block */
+    SITE_OPENING = 5, /* the same for a call that opened a descriptor or started a thread or process; has no blocks */
 };
 
 enum site_flags {
     SITE_FLAGGED = 1,        /* its allocations capture their stack */
-    SITE_PASSES_THROUGH = 2, /* in a function like operator new: its blocks are from before that was known */
+    SITE_PASSES_THROUGH = 2, /* in a function like operator new; its blocks were allocated before that was known */
 };
 
 struct site {
-    uint64_t key; /* identity; its top byte is the kind */
+    uint64_t key; /* unique; its top byte is the kind */
     uint64_t address;
     uint32_t kind;
     uint32_t parent;
-    uint32_t file;     /* byte in the strings section, 0 for none */
-    uint32_t function; /* byte in the strings section, 0 for none */
+    uint32_t file;     /* offset in the strings section, 0 for none */
+    uint32_t function; /* offset in the strings section, 0 for none */
     uint32_t line;
     uint32_t instruction; /* Python: byte offset in the bytecode */
     uint32_t flags;
     uint32_t stacks; /* distinct stacks that split this site */
 };
 
-/* In a stack, a Python frame is the number of its site with this bit set; ENTRY says that C called it, so that the
- * innermost frames up to and including an entry frame share one _PyEval_EvalFrameDefault. */
+/* In a stack, a Python frame is the number of its site with FRAME_PYTHON set. FRAME_PYTHON_ENTRY means that C called
+ * it: the frames up to and including an entry frame share one _PyEval_EvalFrameDefault. */
 #define FRAME_PYTHON (1ull << 63)
 #define FRAME_PYTHON_ENTRY (1ull << 62)
 
@@ -94,11 +92,11 @@ struct range {
     uint64_t end;
 };
 
-/* Who opened what may be open now. Descriptors by their number; threads and processes, which share the kernel's
- * numbers, by theirs modulo the limit, so that the newest one stands there. A site is newer than the last checkpoint's
- * copy of the sites when its number is not below their count. */
+/* The call that opened a descriptor, or started a thread or a process. The index is the number of the descriptor, or
+ * the kernel's number of the thread or process modulo TASKS_LIMIT, so that the newest one replaces older ones. The site
+ * may be newer than the last checkpoint's copy of the sites; then its number is not below their count. */
 struct opening {
-    uint64_t number_and_site; /* number << 32 | site; 0: nothing was noted */
+    uint64_t number_and_site; /* number << 32 | site; 0: nothing was recorded */
     uint64_t cycle;
 };
 #define DESCRIPTORS_LIMIT 65536u
@@ -133,32 +131,33 @@ struct ledger_header {
     uint64_t checkpoint_at[2];
     uint64_t descriptors_at;
     uint64_t tasks_at;
-    /* The parent asks for sites to be flagged: sites first, then count, then sequence. Done at the next checkpoint. */
+    /* The parent asks for sites to be flagged. It writes sites, count and sequence in this order; the child flags them
+     * at its next checkpoint. */
     uint32_t request_sequence;
     uint32_t request_count;
     uint32_t request_sites[LEDGER_REQUESTS];
     /* The child writes from here on. */
     uint32_t request_done;
-    uint32_t latest; /* 0: no checkpoint yet; else 1 + index of the last complete one */
+    uint32_t latest; /* 0: no checkpoint yet; else 1 + index of the last complete checkpoint */
     uint32_t pid;
     uint32_t state;
 };
 
-/* Where the tables of a watched process lie in its memory: for a reader outside, soak/probes/tables.py. Counts and what
- * may still move are given by the address of the variable, the rest by its value; 0 for what is not there. */
+/* Where the tables of a watched process are in its memory; soak/probes/tables.py reads them from outside. A name that
+ * ends in _at is the address of a variable, because its value changes. The others are values. 0: there is none. */
 #define TABLES_MAGIC "soaktabl"
 struct tables {
     char magic[8];
-    uint32_t version; /* LEDGER_VERSION: what they hold is laid out as above */
+    uint32_t version; /* LEDGER_VERSION */
     uint32_t pid;
-    uint64_t started_ns; /* tells one image of a process from the next, which an exec begins */
+    uint64_t started_ns; /* differs after each exec of the process */
     uint64_t state_at;
     uint64_t cycle_at;
     uint64_t leaves;
     uint64_t leaf_count_at;
     uint64_t sites;
     uint64_t site_count_at;
-    uint64_t site_cache; /* words with the site in their low bits; so in the next */
+    uint64_t site_cache; /* words with the site in their low bits; frame_cache has the same */
     uint64_t site_cache_words;
     uint64_t frame_cache;
     uint64_t frame_cache_words;
@@ -175,7 +174,7 @@ struct tables {
     uint64_t lost_mappings_at;
 };
 
-/* The slots of one MiB of addresses from `base` on: LEAF_SLOTS words. */
+/* The slots of the 1 MiB of addresses that begins at `base`: LEAF_SLOTS words at `slots`. */
 #define LEAF_BITS 20
 #define LEAF_SLOTS (1u << (LEAF_BITS - 4))
 #define LEAF_LIMIT (1u << 17) /* 128 GiB of heap */
@@ -203,15 +202,15 @@ struct ledger_checkpoint {
     uint32_t strings; /* bytes in use */
     uint32_t stacks;  /* words in use */
     uint32_t ranges;
-    uint64_t live_blocks; /* mappings are not in these two */
+    uint64_t live_blocks; /* without mappings; so are live_bytes */
     uint64_t live_bytes;
-    uint64_t unlisted_blocks; /* live, but no row was left for them */
+    uint64_t unlisted_blocks; /* live, but there was no row left for them */
     uint64_t unlisted_bytes;
     uint64_t lost_blocks;   /* never recorded: no memory for the table */
-    uint64_t lost_sites;    /* calls whose site found no place in the table of sites */
-    uint64_t lost_mappings; /* no place in the table of mappings */
+    uint64_t lost_sites;    /* calls whose site was not recorded: the table of sites is full */
+    uint64_t lost_mappings; /* never recorded: the table of mappings is full or was in use */
     uint64_t scan_ns;
-    uint64_t reinstalled; /* times that somebody replaced the Python hook and it was put back */
+    uint64_t reinstalled; /* how often the Python hook was found replaced and was installed again */
     uint64_t reserved[3];
 };
 

@@ -1,4 +1,4 @@
-/* The table of mappings: sorted, without overlap, behind a lock that gives up rather than hang. */
+/* The table of mappings: sorted, without overlap, with a lock that gives up instead of waiting for ever. */
 #define _GNU_SOURCE
 #include "mappings.h"
 #include "recorder_hot.h"
@@ -11,10 +11,10 @@
 static struct mapping *table; /* sorted, without overlap */
 static uint32_t count;
 static uint64_t lost;
-static uintptr_t taken_by; /* an address that each thread has for itself; 0 for nobody */
+static uintptr_t taken_by; /* an address that is different in each thread; 0: the lock is free */
 
-/* Gives up at once in a signal handler that maps memory while its own thread holds the table, and after a while rather
- * than hang a forked child whose parent held it in another thread. */
+/* Locks the table. Gives up at once when this thread has locked it already: then this is a signal handler that maps
+ * memory. Gives up after a while otherwise: in a forked child the lock may belong to a thread that the child lacks. */
 static int take(void)
 {
     uintptr_t me = (uintptr_t)&recorder_births;

@@ -1,21 +1,21 @@
-/* The mappings that the program made itself: an interval table of its own, never added to the bytes of blocks. */
+/* The mappings that the program made itself, in a table of address ranges. No total of blocks includes them. */
 #ifndef SOAK_MAPPINGS_H
 #define SOAK_MAPPINGS_H
 
 #include "recorder.h"
 
-/* 0, or -1 when there is no memory for the table. */
+/* Reserves the table. Returns 0, or -1 when there is no memory for it. */
 int mappings_start(void);
 
-/* [start, start + length) is now a mapping made by `site`; whatever was there before is replaced. */
+/* Records that [start, start + length) is now a mapping made by `site`; it replaces what was there. */
 void mappings_add(uintptr_t start, size_t length, uint32_t site, enum domain domain);
 
-/* [start, start + length) is about to be unmapped; a part of a mapping may be. */
+/* Records that [start, start + length), perhaps only a part of a mapping, is about to be unmapped. */
 void mappings_remove(uintptr_t start, size_t length);
 
-/* mremap in three steps: begin, the call, end. In between the table is held: what lies where the old mapping lay may be
- * someone else's as soon as the kernel has moved it, and must be added after the old one is removed. `end` takes what
- * `begin` returned; lengths of 0: nothing is removed, or the call has failed and nothing is added. */
+/* mremap in three steps: begin, the call, end. The table is locked in between. As soon as the kernel has moved the old
+ * mapping, another thread may map the same addresses, and that mapping must be added after the old one is removed.
+ * `end` takes what `begin` returned. `old_length` 0: nothing is removed. `length` 0: the call failed. */
 int mappings_begin_move(void);
 void mappings_end_move(int held, uintptr_t old, size_t old_length, uintptr_t start, size_t length, uint32_t site,
                        enum domain domain);
@@ -23,7 +23,7 @@ void mappings_end_move(int held, uintptr_t old, size_t old_length, uintptr_t sta
 /* Adds a row for each mapping. */
 void mappings_count(struct ledger_checkpoint *checkpoint, struct ledger_row *rows, uint32_t capacity);
 
-/* Fills in where the table is. */
+/* Fills in the address of the table. */
 void mappings_places(struct tables *tables);
 
 #endif

@@ -18,17 +18,17 @@
 #define LEAF_BYTES (LEAF_SLOTS * sizeof(uint64_t))
 #define TOP_BITS (ADDRESS_BITS - LEAF_BITS)
 
-/* The fallback where 1 GiB of address space is not to be had (strict overcommit), or would be missed: under a limit of
- * address space below this one a program that just fits must still fit. */
+/* With less address space than this, the top level is not reserved: it takes 1 GiB, and a program that just fits must
+ * still fit. The same holds where the reservation fails (strict overcommit). There are three levels then. */
 #define AMPLE_ADDRESS_SPACE (16ull << 30)
 #define MIDDLE_BITS 13
 #define MIDDLE_MASK ((1u << MIDDLE_BITS) - 1)
 
 #define CHUNK_LIMIT 192
-#define CHUNK_FIRST 8 /* leaves; each further chunk is twice as large, so that the ranges stay few */
+#define CHUNK_FIRST 8 /* leaves; each further chunk is twice as large, so that there are few ranges */
 #define CHUNK_LARGEST 512
-/* Under a limit little is reserved ahead. So many chunks of a leaf for each 256 MiB of it are enough: a heap and its
- * table, which is half as large, share the address space. */
+/* Under a limit of address space, a chunk has at most one leaf for each 256 MiB of the limit. CHUNK_LIMIT such chunks
+ * cover three quarters of the limit. The heap can take two thirds at most, because its table is half as large. */
 #define LIMIT_PER_LEAF_BITS 28
 
 #define INDEX_BITS (SITE_BITS + 1)
@@ -46,7 +46,7 @@ struct chunk {
     uint32_t used;
 };
 
-/* Survives its thread: the next thread counts on in it, so the sum over all blocks is always the number of births. */
+/* The counters of one thread. The next thread continues with them, so their sum is always the number of all births. */
 struct births {
     uint64_t *counts;
     uint32_t owned;
@@ -66,7 +66,7 @@ static uint32_t *row_heads;
 static uint32_t next_site;
 
 static struct births births_blocks[BIRTHS_LIMIT];
-static uint64_t *shared_births; /* for threads that are past their end, and for those that found no block */
+static uint64_t *shared_births; /* for threads that are ending, and for threads that found no counters of their own */
 static pthread_key_t thread_key;
 static int have_thread_key;
 static __thread int thread_ended __attribute__((tls_model("initial-exec")));
@@ -86,7 +86,7 @@ uint64_t recorder_mix(uint64_t value)
     return value ^ (value >> 31);
 }
 
-/* By system call: the tracker's own mappings must not pass its own hooks, nor may a failure show in errno. */
+/* By system call, so that the tracker's own mappings do not pass its hooks. Leaves errno alone. */
 static void *map(size_t bytes)
 {
     int saved = errno;
@@ -96,7 +96,7 @@ static void *map(size_t bytes)
         errno = saved;
         return NULL;
     }
-    /* A huge page under a table of which one slot is used would cost 2 MiB. */
+    /* A table in which one slot is used would cost 2 MiB with a huge page. */
     (void)syscall(SYS_madvise, result, bytes, MADV_NOHUGEPAGE);
     (void)syscall(SYS_madvise, result, bytes, MADV_DONTDUMP);
     errno = saved;
@@ -138,7 +138,7 @@ static void thread_ends(void *block)
     store_release(&((struct births *)block)->owned, 0);
 }
 
-/* Whether there is room for two levels; where there is not, also for how large chunks there is. */
+/* Whether there is address space for two levels. Where there is not, sets the largest chunk. */
 static int is_address_space_ample(void)
 {
     struct rlimit limit;
@@ -214,7 +214,7 @@ static uint64_t *new_leaf(void)
             uint32_t taken = increment(&chunk->used);
             if (taken < chunk->leaves)
                 return (uint64_t *)(chunk->base + (size_t)taken * LEAF_BYTES);
-            /* Others may overrun as well, each by one; kept from wrapping. */
+            /* Other threads may count beyond the end as well, each by one. This keeps the counter from wrapping. */
             store(&chunk->used, chunk->leaves);
         }
         uint32_t wanted = chunk ? chunk->leaves * 2 : CHUNK_FIRST;
@@ -251,7 +251,7 @@ static uint64_t **find_entry(uintptr_t number, int make)
     uint64_t ***place = &upper[number >> MIDDLE_BITS];
     uint64_t **middle = load_acquire(place);
     if (!middle && make) {
-        uint64_t **fresh = (uint64_t **)new_leaf(); /* larger than needed; only what is touched is used */
+        uint64_t **fresh = (uint64_t **)new_leaf(); /* larger than needed, but only touched pages take memory */
         if (!fresh)
             return NULL;
         if (__atomic_compare_exchange_n(place, &middle, fresh, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
@@ -260,7 +260,7 @@ static uint64_t **find_entry(uintptr_t number, int make)
     return middle ? &middle[number & MIDDLE_MASK] : NULL;
 }
 
-/* What stands in the table for a leaf is where its slot 0 would lie if it began at address 0: that saves the mask. */
+/* The table holds, for each leaf, where the slot of address 0 would be. A slot is then found without a mask. */
 static uint64_t *biased(uint64_t *leaf, uintptr_t number)
 {
     return (uint64_t *)((uintptr_t)leaf - (number << (LEAF_BITS - 4)) * sizeof *leaf);
@@ -285,7 +285,7 @@ static __attribute__((noinline)) uint64_t *make_leaf(uintptr_t number)
     return biased(fresh, number);
 }
 
-/* The slot of an address, or NULL: nothing near it was ever tracked. */
+/* Returns the slot of an address; NULL when no block near it was ever tracked. */
 static uint64_t *find_slot(uintptr_t address)
 {
     uint64_t **entry = address >> ADDRESS_BITS ? NULL : find_entry(address >> LEAF_BITS, 0);
@@ -302,8 +302,8 @@ static uint64_t *make_slot(uintptr_t address)
     return leaf ? &leaf[address >> 4] : NULL;
 }
 
-/* A block of counters for this thread, if one is to be had. With three levels there is none: then every allocation
- * takes the slow path, and the fast one need not ask how many levels there are. */
+/* Takes counters for this thread, if there are any. With three levels a thread gets none, so every allocation takes the
+ * slow path, and the fast path need not check the number of levels. */
 static void claim_births(void)
 {
     if (!load(&recorder_top))
@@ -430,7 +430,7 @@ uint32_t recorder_site(uint64_t key, int *created)
             }
         }
         if (load_acquire(&sites[found].key) == key) {
-            if (mine) /* another thread was faster; the number stays unused */
+            if (mine) /* another thread was faster; this number stays unused */
                 sites[mine].kind = SITE_NONE;
             return found;
         }
@@ -457,7 +457,7 @@ uint32_t recorder_native_site_slowly(uintptr_t return_address)
     uint64_t *cached = recorder_cache_place(return_address);
     if (!load(&sites[site].flags)) {
         __atomic_store_n(cached, recorder_cache_tag(return_address) | site, __ATOMIC_SEQ_CST);
-        /* A flag set between the test and the store would be overlooked for as long as the entry stands. */
+        /* A flag that is set between the test and the store would go unnoticed until the entry is replaced. */
         if (!__atomic_load_n(&sites[site].flags, __ATOMIC_SEQ_CST))
             return site;
         store(cached, 0);
@@ -508,7 +508,7 @@ static uint16_t bucket_of(uint64_t epoch)
                       + ((epoch >> (octave - 2)) & (BUCKETS_PER_OCTAVE - 1)));
 }
 
-/* The first used slot at or after `index`, or LEAF_SLOTS. */
+/* Returns the first used slot from `index` on; LEAF_SLOTS when there is none. */
 static uint32_t next_used(const uint64_t *slots, uint32_t index)
 {
     while (index < LEAF_SLOTS) {
@@ -527,8 +527,8 @@ static uint32_t next_used(const uint64_t *slots, uint32_t index)
     return LEAF_SLOTS;
 }
 
-/* When half of the epoch field is used up an epoch becomes twice as many cycles. Blocks born while this runs keep
- * their old number, which is read as "now" by epoch_of. */
+/* When half of the epoch field is used up, an epoch becomes twice as many cycles. A block that is allocated meanwhile
+ * keeps its old number; epoch_of reads that as "now". */
 static void halve_epochs(uint32_t leaf_total)
 {
     for (uint32_t l = 0; l < leaf_total; l++) {
@@ -537,7 +537,7 @@ static void halve_epochs(uint32_t leaf_total)
             uint64_t slot = load(&slots[i]);
             uint64_t epoch = slot >> EPOCH_SHIFT & EPOCH_MASK;
             uint64_t halved = (slot & ~(EPOCH_MASK << EPOCH_SHIFT)) | (epoch >> 1) << EPOCH_SHIFT;
-            /* The owner may release the block meanwhile: then its store wins. */
+            /* The owner may free the block meanwhile; then its store stays. */
             __atomic_compare_exchange_n(&slots[i], &slot, halved, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
         }
     }
@@ -556,7 +556,7 @@ void recorder_add_row(struct ledger_checkpoint *checkpoint, struct ledger_row *r
 {
     uint16_t bucket = bucket_of(epoch);
     uint32_t head = row_heads[site];
-    /* A head left from an earlier count does not point to a row of this site in this one. */
+    /* A head from an earlier count does not point to a row of this site in this count. */
     uint32_t row = head < checkpoint->rows && rows[head].site == site ? head : capacity;
     while (row < capacity && !(rows[row].bucket == bucket && rows[row].domain == domain))
         row = rows[row].next;

@@ -1,4 +1,4 @@
-/* The part of the recorder that each allocation and release passes through, inline and without calls. */
+/* The part of the recorder that every allocation and release passes through: inline, without calls. */
 #ifndef SOAK_RECORDER_HOT_H
 #define SOAK_RECORDER_HOT_H
 
@@ -6,13 +6,13 @@
 
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
-/* Relaxed: a slot belongs to the owner of its block, and readers only count. The same instructions as plain ones. */
+/* Relaxed, because a slot belongs to the owner of its block and readers only count. As cheap as plain ones. */
 #define load(p) __atomic_load_n((p), __ATOMIC_RELAXED)
 #define store(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
 
 #if defined(__aarch64__)
 #define ADDRESS_BITS 48
-#define CODE_ALIGNMENT_BITS 2 /* so that the address of an instruction fits beside a site */
+#define CODE_ALIGNMENT_BITS 2 /* makes the address of an instruction fit beside a site */
 #else
 #define ADDRESS_BITS 47
 #define CODE_ALIGNMENT_BITS 0
@@ -20,11 +20,11 @@
 
 #define RECORDER_CACHE_BITS 13
 
-/* Two levels: by address >> LEAF_BITS, then (biased, see recorder.c) by address >> 4. NULL: not recording, or three
- * levels because there was no room for this one. */
+/* Two levels: by address >> LEAF_BITS, then by address >> 4 (see `biased` in recorder.c). NULL: nothing is recorded, or
+ * there are three levels because there was no room for this one. */
 extern uint64_t **recorder_top HIDDEN;
 
-/* Return address and site in one word, so that no reader sees half of an entry. */
+/* Return address and site, in one word so that no reader sees half of an entry. */
 extern uint64_t recorder_native_cache[1u << RECORDER_CACHE_BITS] HIDDEN;
 
 static inline uint64_t *recorder_cache_place(uintptr_t return_address)
@@ -43,8 +43,8 @@ static inline uint64_t recorder_slot(size_t size, uint32_t site, enum domain dom
     return epoch | (uint64_t)size << SIZE_SHIFT | (uint64_t)domain << DOMAIN_SHIFT | site;
 }
 
-/* The site of a return address, with SITE_WANTS_STACK. Flagged sites are never in the cache: an allocation at any
- * other site pays nothing for the question. */
+/* The site of a return address, perhaps with SITE_WANTS_STACK. Flagged sites are never in the cache, so the check costs
+ * nothing at all other sites. */
 static inline uint32_t recorder_native_site(uintptr_t return_address)
 {
     uint64_t site = load(recorder_cache_place(return_address)) ^ recorder_cache_tag(return_address);
@@ -63,7 +63,7 @@ static inline uint64_t *recorder_leaf(const void *address)
     return likely(top != NULL) ? __atomic_load_n(&top[(uintptr_t)address >> LEAF_BITS], __ATOMIC_ACQUIRE) : NULL;
 }
 
-/* Counters belong to one thread. In one instruction: a relaxed load and store make three of it. */
+/* The counter belongs to one thread. In one instruction; a relaxed load and store would be three. */
 static inline void recorder_increment(uint64_t *counter)
 {
 #if defined(__x86_64__)
@@ -79,8 +79,8 @@ static inline void recorder_write(uint64_t *leaf, uint64_t *births, const void *
     store(&leaf[(uintptr_t)address >> 4], slot);
 }
 
-/* The block at `address` belongs to the caller and has just come from its allocator. `births`: recorder_births, which
- * a hook that calls recorder_enter has at hand. */
+/* Records a block that the allocator has just returned to the caller. `births`: recorder_births; a hook that called
+ * recorder_enter has it at hand. */
 static inline void recorder_born(uint64_t *births, const void *address, size_t size, uint32_t site, enum domain domain)
 {
     uint64_t *leaf = recorder_leaf(address);
@@ -90,18 +90,18 @@ static inline void recorder_born(uint64_t *births, const void *address, size_t s
         recorder_born_slowly(address, size, site, domain);
 }
 
-/* The same for a native site where nothing is out of the ordinary; else 0, and nothing was done. NULL is such a case:
- * nothing is ever tracked in the first megabyte. */
+/* The same for a native block in the common case. Otherwise does nothing and returns 0. NULL is not a common case: no
+ * block is ever tracked in the first megabyte. */
 static inline int recorder_born_at_once(const void *address, size_t size, uintptr_t return_address)
 {
     uint64_t *births = recorder_births;
-    /* A load stands between each two tests, or the compiler would merge them into arithmetic that costs more. */
+    /* There is a load between any two tests. Without it the compiler merges them into arithmetic that costs more. */
     if (unlikely(births <= RECORDER_INSIDE))
         return 0;
     uint64_t site = load(recorder_cache_place(return_address)) ^ recorder_cache_tag(return_address);
     if (unlikely(site >= SITE_LIMIT))
         return 0;
-    /* Whoever has counters has two levels: see claim_births. */
+    /* A thread that has counters has two levels: see claim_births. */
     uint64_t *leaf = __atomic_load_n(&load(&recorder_top)[(uintptr_t)address >> LEAF_BITS], __ATOMIC_ACQUIRE);
     if (unlikely(!leaf))
         return 0;
@@ -125,9 +125,9 @@ static inline uint64_t recorder_take_slot(const void *address)
     return slot;
 }
 
-/* The block is about to be released, and nobody asks what it was; 0 where no leaf covers it, and nothing was done. Not
- * to read the slot first saves a tenth of what the tracker costs. The size of a big block stays behind in its second
- * slot, which is a block to nobody. */
+/* Forgets a block that is about to be released, without reading its slot: that saves a tenth of the tracker's cost. The
+ * size of a big block stays behind in its second slot, which readers skip. Returns 0, and does nothing, where no leaf
+ * covers the address. */
 static inline int recorder_forget_at_once(const void *address)
 {
     uint64_t *leaf = recorder_leaf(address);
@@ -137,15 +137,14 @@ static inline int recorder_forget_at_once(const void *address)
     return 1;
 }
 
-/* The block is about to be released. An untracked address is fine: `slot` is 0 then. */
+/* Forgets a block that is about to be released, and returns what its slot held: 0 for an untracked address. */
 static inline struct recorder_block recorder_died(const void *address)
 {
     struct recorder_block block = {recorder_take_slot(address), 0};
     return likely(block.slot != 0) ? block : recorder_died_slowly(address);
 }
 
-/* The block at `address` is `old`, resized: it was born when that was. A table that grows is then one old block that
- * grows, not a young one each time. */
+/* Gives a resized block the birth of the old one. A table that grows is then one old block, not a new one each time. */
 static inline void recorder_keep_birth(const void *address, struct recorder_block old)
 {
     uint64_t *leaf = old.slot ? recorder_leaf(address) : NULL;
