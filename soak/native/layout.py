@@ -1,6 +1,6 @@
-"""What stands where in the tracker's memory and in its ledger file: ``layout.h``, for numpy.
+"""The layout of the tracker's memory and of its ledger file: ``layout.h``, for numpy.
 
-All readers take the layout from here. A test compiles ``layout.h`` and compares every size, offset and constant.
+All readers use this module. A test compiles ``layout.h`` and compares every size, offset and constant.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ DESCRIPTORS_LIMIT, TASKS_LIMIT = 1 << 16, 1 << 12
 STATE_NATIVE, STATE_PYTHON_DOMAINS, STATE_PYTHON_LINES, STATE_NATIVE_STACKS = 1, 2, 4, 8
 
 NATIVE, PYTHON_MEM, PYTHON_OBJ, MAPPING, PYMALLOC_ARENA = DOMAINS = range(5)
-"""Domains. Those from MAPPING on are in no total."""
+"""Domains. No total includes MAPPING and PYMALLOC_ARENA."""
 
 UNKNOWN_SITE, NATIVE_SITE, PYTHON_SITE, STACK_SITE, OPENING_SITE = range(1, 6)
 """Kinds of sites."""
@@ -122,7 +122,7 @@ MAPPING_ROW = np.dtype([("start", "<u8"), ("end", "<u8"), ("cycle", "<u8"), ("si
 
 @dataclass(frozen=True)
 class TablePlaces:
-    """Where the tables of one image of a process are; an exec begins the next image."""
+    """Where the tables of a process are. After an exec the process is another one, with another ``started_ns``."""
 
     pid: int
     started_ns: int

@@ -1,7 +1,7 @@
 """Read the ledger that the tracker writes at checkpoints.
 
-For the parent: it maps the child's file and copies a checkpoint out of it, at any moment. Two checkpoints alternate in
-the file, and the one that is being written is never the one that is read.
+For the parent. It maps the child's file, and can copy a checkpoint at any moment: two checkpoints alternate in the
+file, and the child never writes the one that is read.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ _TOTALS = (
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame of a stack: native with its return address, or Python with its place."""
+    """One frame of a stack. A native frame has its return address; a Python frame has file, function and line."""
 
     address: int | None = None
     file: str | None = None
@@ -77,13 +77,13 @@ class Checkpoint:
     shift: int
     """An epoch is 2**shift cycles; buckets count epochs."""
     rows: NDArray[np.void]
-    """``ROW``: site, domain, bucket, live_blocks, live_bytes. A (site, domain, bucket) stands once."""
+    """``ROW``: site, domain, bucket, live_blocks, live_bytes. There is one row for a (site, domain, bucket)."""
     births: NDArray[np.uint64]
     """By site: blocks allocated since the start."""
     sites: NDArray[np.void]
-    """``SITE``, indexed by number. Row 0 is unused, row 1 stands for everything without a site."""
+    """``SITE``, indexed by number. Row 0 is unused; row 1 is for everything without a site."""
     ranges: NDArray[np.void]
-    """``RANGE``: the tracker's own memory, to be taken out of what is measured."""
+    """``RANGE``: the tracker's own memory, which is not part of what is measured."""
     live_blocks: int
     live_bytes: int
     unlisted_blocks: int
@@ -96,14 +96,14 @@ class Checkpoint:
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing was lost for want of room: only then does the ledger prove the absence of growth."""
+        """Whether there was room for everything. Only then can the ledger prove that nothing grows."""
         return not (self.unlisted_blocks or self.lost_blocks or self.lost_sites or self.lost_mappings)
 
     @property
     def at_entry(self) -> NDArray[np.bool_]:
-        """By site: whether it stands in a Python function that is entered, before its first instruction.
+        """By site: whether it is at the entry of a Python function, before its first instruction.
 
-        A stack stands where its parent does.
+        The place of a stack is that of its parent.
         """
         parents = np.where(self.sites["kind"] == STACK_SITE, self.sites["parent"], np.arange(len(self.sites)))
         found = (self.sites["kind"] == PYTHON_SITE) & (self.sites["instruction"].view("<i4") < 0)
@@ -112,29 +112,29 @@ class Checkpoint:
 
     @property
     def births_end(self) -> NDArray[np.int64]:
-        """The last birth cycle that each bucket stands for, ``(buckets,)`` ascending."""
+        """The last cycle of birth in each bucket, ``(buckets,)`` ascending."""
         return (_EPOCHS_END << self.shift) - 1
 
     def cycles_of_bucket(self, bucket: int) -> range:
-        """Return the birth cycles that a row's bucket stands for."""
+        """Return the cycles of birth that belong to a bucket."""
         first, stop = _epochs_of_bucket(bucket), _epochs_of_bucket(bucket + 1)
         return range(first << self.shift, stop << self.shift)
 
 
 @dataclass(frozen=True)
 class Opening:
-    """Who opened a descriptor, or started a thread or a process."""
+    """The call site that opened a descriptor, or started a thread or a process, and the cycle in which it did."""
 
     site: int
     cycle: int
 
 
 class LedgerError(Exception):
-    """The file is no ledger, or of another version."""
+    """The file is not a ledger, or has another version."""
 
 
 class Ledger(ABC):
-    """What a tracker records of one process, wherever that stands; it names the places of its sites."""
+    """What the tracker records of one process, in a file or in the memory of that process."""
 
     @property
     @abstractmethod
@@ -143,30 +143,30 @@ class Ledger(ABC):
 
     @abstractmethod
     def read(self) -> Checkpoint | None:
-        """Return the latest checkpoint; None where there is none."""
+        """Return the latest checkpoint; None when there is none."""
 
     @abstractmethod
     def request_flags(self, sites: list[int]) -> None:
-        """Have stacks captured at ``sites``, 64 at most."""
+        """Ask for stacks to be captured at ``sites``, 64 at most."""
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of the process and its files."""
+        """Close the files."""
 
     @abstractmethod
     def _string(self, offset: int) -> str:
-        """Return the string at a byte of the strings."""
+        """Return the string at an offset of the strings."""
 
     def openings(self) -> tuple[dict[int, Opening], dict[int, Opening]]:
-        """Return who opened what; nothing where that is not noted."""
+        """Return who opened what; nothing where that is not recorded."""
         return {}, {}
 
     @abstractmethod
     def _stack_words(self, at: int) -> tuple[int, ...]:
-        """Return the frames of the stack at a word of the stacks."""
+        """Return the frames of the stack that begins at a word of the stacks."""
 
     def place(self, checkpoint: Checkpoint, site: int) -> Frame | None:
-        """Return where a site is, without symbols; None when nothing is known. A stack stands where its parent does."""
+        """Return where a site is, without symbols; None when that is not known. For a stack: its parent's place."""
         if site >= len(checkpoint.sites):
             return None
         row = checkpoint.sites[site]
@@ -179,7 +179,7 @@ class Ledger(ABC):
         return None
 
     def stack(self, checkpoint: Checkpoint, site: int) -> list[Frame]:
-        """Return the frames of a stack's site, innermost first: the native ones, then the Python ones."""
+        """Return the frames of the site of a stack, innermost first: native frames, then those of Python."""
         if site >= len(checkpoint.sites) or checkpoint.sites[site]["kind"] not in (STACK_SITE, OPENING_SITE):
             return []
         row = checkpoint.sites[site]
@@ -200,7 +200,7 @@ class Ledger(ABC):
 
 
 class LedgerFile(Ledger):
-    """The ledger of one process. Open it when the child has made it, close it when the child is gone."""
+    """The ledger file of one process. Open it when the child has created it; close it when the child has ended."""
 
     def __init__(self, path: Path) -> None:
         with path.open("r+b") as file:
@@ -208,7 +208,7 @@ class LedgerFile(Ledger):
         header = self._header()
         if header["magic"] != LEDGER_MAGIC or header["version"] != LEDGER_VERSION:
             self._memory.close()
-            raise LedgerError(f"{path} is no ledger of version {LEDGER_VERSION}")
+            raise LedgerError(f"{path} is not a ledger of version {LEDGER_VERSION}")
         self._site_capacity = int(header["site_capacity"])
         self._strings_at, self._stacks_at = int(header["strings_at"]), int(header["stacks_at"])
         self._sites_at = int(header["sites_at"])
@@ -231,15 +231,15 @@ class LedgerFile(Ledger):
             if latest == 0:
                 return None
             checkpoint = self._read(self._checkpoint_at[latest - 1])
-            # Two checkpoints later the child writes over what was just copied.
+            # Two checkpoints later, the child overwrites the one that was just copied.
             if self._one(CHECKPOINT, self._checkpoint_at[latest - 1])["sequence"] == checkpoint.sequence:
                 return checkpoint
         raise LedgerError("the child writes checkpoints faster than they can be read")
 
     def openings(self) -> tuple[dict[int, Opening], dict[int, Opening]]:
-        """Return who opened each descriptor and who started each thread and process, by the kernel's numbers.
+        """Return who opened each descriptor, and who started each thread and process, by the kernel's numbers.
 
-        Openings before the first cycle are not there, and those of what is closed by now still are.
+        Openings before the first cycle are not recorded. An opening stays when what it opened is closed.
         """
         return (
             self._openings(DESCRIPTORS_LIMIT, self._descriptors_at),
@@ -248,8 +248,8 @@ class LedgerFile(Ledger):
 
     def _openings(self, limit: int, at: int) -> dict[int, Opening]:
         rows = self._array(OPENING, limit, at)
-        noted = rows[rows["number_and_site"] > 0].tolist()
-        return {word >> 32: Opening(word & 0xFFFFFFFF, cycle) for word, cycle in noted}
+        recorded = rows[rows["number_and_site"] > 0].tolist()
+        return {word >> 32: Opening(word & 0xFFFFFFFF, cycle) for word, cycle in recorded}
 
     def request_flags(self, sites: list[int]) -> None:
         """Ask the child to capture stacks at ``sites``, 64 at most, from its next checkpoint on."""
@@ -258,7 +258,7 @@ class LedgerFile(Ledger):
         header = np.frombuffer(self._memory, HEADER, 1)
         header["request_sites"][0, : len(sites)] = sites
         header["request_count"] = len(sites)
-        # Last: the child looks at the sequence first.
+        # Last, because the child reads the sequence first.
         header["request_sequence"] += 1
 
     def _string(self, offset: int) -> str:

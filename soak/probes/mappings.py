@@ -12,14 +12,14 @@ _MAPPING_WITH_RSS = re.compile(_LINE + r"\n(?:[A-Z].*\n)*?Rss: +(\d+) kB", re.MU
 
 @dataclass(frozen=True)
 class Mapping:
-    """One mapping."""
+    """One mapping of a process."""
 
     start: int
     end: int
     permissions: str
     """As the kernel writes them: ``rw-p``."""
     path: str
-    """Of the file; ``[stack]`` and the like; empty for anonymous memory."""
+    """The mapped file, or a name such as ``[stack]``; empty for anonymous memory."""
 
 
 def parse_maps(text: str) -> list[Mapping]:

@@ -1,7 +1,7 @@
-"""Which memory of a process is resident: its mappings with their pages (Linux), read from outside.
+"""Which memory of a process is resident: its mappings and their pages (Linux), read from outside.
 
-One reading costs the kernel a walk over the process's pages, under its lock of mappings: some milliseconds, not for
-every checkpoint.
+For each reading the kernel walks over all pages of the process, and holds the lock of its mappings. This takes some
+milliseconds, too long for every checkpoint.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from soak.probes.memory import ProcessMemory, Range
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 _PRESENT, _EXCLUSIVE = np.uint64(1 << 63), np.uint64(1 << 56)
 _HEAP_BYTES = 64 << 20
-"""glibc lays the heaps of its thread arenas at multiples of this."""
+"""glibc places the heaps of its thread arenas at multiples of this."""
 _HEAP_HEADER_WORDS = 4
 
 
 @dataclass(frozen=True)
 class Area(Mapping):
-    """A mapping with what is resident of it."""
+    """A mapping, and which part of it is resident."""
 
     rss_bytes: int
     pages: NDArray[np.bool_]
-    """Which of its pages are resident, ``(pages,)``; empty where that was not asked: it is all of one kind."""
+    """Which of its pages are resident, ``(pages,)``; empty when that was not read because all pages are of one kind."""
     is_own: bool = False
-    """Whether all of it is the tracker's."""
+    """Whether all of it belongs to the tracker."""
 
     @property
     def is_anonymous(self) -> bool:
-        """Whether no file stands behind it."""
+        """Whether it maps no file."""
         return not self.path or self.path.startswith("[")
 
 
@@ -45,19 +45,19 @@ class Resident:
     """What was resident at one moment."""
 
     rss_bytes: int
-    """As the kernel counts it for the process: the figure that is judged."""
+    """RSS as the kernel counts it for the process: the figure that is judged."""
     areas: tuple[Area, ...]
     """By address."""
     thread_heaps: tuple[tuple[int, int], ...]
-    """First address and first behind of each heap of malloc's thread arenas."""
+    """Start and end of each heap of malloc's thread arenas."""
     stack_pointers: tuple[int, ...]
-    """Of the threads that wait."""
+    """Those of the threads that wait."""
 
 
 def read_resident(memory: ProcessMemory, pid: int, own_ranges: Iterable[Range] = ()) -> Resident:
-    """Read what is resident in a process that does nothing meanwhile. Raises OSError when it may not be read.
+    """Read what is resident in a process that is stopped or waits. Raises OSError when it cannot be read.
 
-    ``own_ranges``: the tracker's; of what it has reserved, a gigabyte mostly untouched, the pages are not asked for.
+    ``own_ranges``: the tracker's memory. Its pages are not read: it has reserved a gigabyte, most of it untouched.
     """
     folder = Path("/proc", str(pid))
     rss_bytes = int((folder / "statm").read_bytes().split()[1]) * PAGE_BYTES
@@ -70,7 +70,7 @@ def read_resident(memory: ProcessMemory, pid: int, own_ranges: Iterable[Range] =
 
 
 def _joined(ranges: Iterable[Range]) -> list[Range]:
-    """Return ranges in order, those that adjoin as one: so the kernel lists them."""
+    """Return ranges in order, adjacent ones joined, as the kernel lists them."""
     joined: list[Range] = []
     for start, end in sorted(ranges):
         if joined and start <= joined[-1][1]:
@@ -89,13 +89,13 @@ def _area(mapping: Mapping, rss_bytes: int, memory: ProcessMemory, own: list[Ran
     entries = memory.page_entries(area.start, area.end)
     present = (entries & _PRESENT) != 0
     if int(present.sum()) * PAGE_BYTES > area.rss_bytes:
-        # The page of zeros, which stands wherever memory was only read, is in no process's count.
+        # Where memory was only read, the kernel maps its page of zeros, which the RSS of no process includes.
         present &= (entries & _EXCLUSIVE) != 0
     return replace(area, pages=present)
 
 
 def _thread_heaps(areas: tuple[Area, ...], memory: ProcessMemory) -> tuple[tuple[int, int], ...]:
-    """Return the heaps of malloc's thread arenas, told by their place and their head (``heap_info`` of glibc)."""
+    """Return the heaps of malloc's thread arenas, found by their address and their header (``heap_info`` of glibc)."""
     found = []
     for area in areas:
         if area.path or not area.permissions.startswith("rw"):

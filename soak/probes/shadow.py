@@ -1,4 +1,4 @@
-"""Read the tracker's table of live blocks in a process that is held still; its layout is that of ``layout.h``."""
+"""Read the tracker's tables of live blocks and mappings in a process that is stopped."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ from soak.native.ledger import Checkpoint
 from soak.probes.memory import ProcessMemory
 
 _LEAVES_RANGE = 1
-"""Which of the tracker's own ranges is the list of leaves: the second that recorder_start reserves."""
+"""Which of the tracker's own ranges holds the list of leaves: the second that recorder_start reserves."""
 _MAPPINGS_RANGE = 6
-"""Which one is the table of mappings: what is reserved next after those of recorder_start."""
+"""Which one holds the table of mappings: the first that is reserved after those of recorder_start."""
 _SITE_WORD, _DOMAIN_WORD, _SIZE_WORD = np.uint64(SITE_MASK), np.uint64(DOMAIN_MASK), np.uint64(SIZE_LIMIT - 1)
 _DOMAIN_SHIFT, _SIZE_SHIFT, _EPOCH_SHIFT = np.uint64(DOMAIN_SHIFT), np.uint64(SIZE_SHIFT), np.uint64(EPOCH_SHIFT)
 
 
 @dataclass(frozen=True)
 class Blocks:
-    """Live blocks by address; arrays ``(n,)``, all of one length."""
+    """Live blocks, sorted by address; all arrays are ``(n,)``."""
 
     addresses: NDArray[np.uint64]
     sizes: NDArray[np.uint64]
-    """Bytes asked for."""
+    """Requested bytes."""
     cycles: NDArray[np.uint64]
-    """First cycle of the epoch of birth; 0 is before the first cycle."""
+    """The first cycle of the epoch of birth; 0 means before the first cycle."""
     sites: NDArray[np.uint32]
-    """A stack of a flagged site is a site of its own."""
+    """Each stack of a flagged site has a site of its own."""
     domains: NDArray[np.uint8]
 
     def __len__(self) -> int:
@@ -55,7 +55,7 @@ class Blocks:
         )
 
     def covering(self, addresses: NDArray[np.uint64]) -> NDArray[np.intp]:
-        """Return the position of the block that each address lies in, -1 where it lies in none."""
+        """Return, for each address, the position of the block that contains it; -1 when none does."""
         if not len(self):
             return np.full(len(addresses), -1, np.intp)
         positions = np.searchsorted(self.addresses, addresses, "right") - 1
@@ -65,7 +65,7 @@ class Blocks:
 
 @dataclass(frozen=True)
 class Mapped:
-    """What the program has mapped by itself, by address; arrays ``(n,)``, all of one length."""
+    """What the program itself has mapped, sorted by address; all arrays are ``(n,)``."""
 
     starts: NDArray[np.uint64]
     ends: NDArray[np.uint64]
@@ -75,7 +75,7 @@ class Mapped:
 
 
 class ShadowError(Exception):
-    """The table is not where it should be."""
+    """A table of the tracker was not found."""
 
 
 def read_blocks(memory: ProcessMemory, checkpoint: Checkpoint) -> Blocks:
@@ -91,7 +91,7 @@ def read_blocks(memory: ProcessMemory, checkpoint: Checkpoint) -> Blocks:
 def read_mapped(memory: ProcessMemory, checkpoint: Checkpoint) -> Mapped:
     """Return what the program has mapped. ``checkpoint``: the latest of the ledger. Raises ShadowError."""
     rows = _read_table(memory, checkpoint, _MAPPINGS_RANGE, MAPPING_ROW, MAPPINGS_LIMIT)
-    # Sorted and without overlap. Behind the last row there is nothing, or what is left of rows that were moved.
+    # The rows are sorted and do not overlap. After the last one come zeros, or remains of rows that were moved.
     behind = np.flatnonzero((rows["start"][1:] < rows["end"][:-1]) | (rows["start"][1:] == 0))
     rows = rows[: int(behind[0]) + 1] if len(behind) else rows
     rows = rows[rows["start"] < rows["end"]]
@@ -101,7 +101,7 @@ def read_mapped(memory: ProcessMemory, checkpoint: Checkpoint) -> Mapped:
 def _read_table(
     memory: ProcessMemory, checkpoint: Checkpoint, number: int, row: np.dtype[np.void], limit: int
 ) -> NDArray[np.void]:
-    """Return the rows of the table that the tracker's own range of this number holds, as far as it was ever used."""
+    """Return the rows of a table, which the tracker's own range of this number holds, as far as it was ever used."""
     own = checkpoint.ranges[number] if len(checkpoint.ranges) > number else None
     if own is None or int(own["end"] - own["start"]) != limit * row.itemsize:
         raise ShadowError("the tracker's tables were not found")
@@ -114,7 +114,7 @@ def _read_leaf(slots: NDArray[np.uint64], base: int, shift: int) -> tuple[NDArra
     values = slots[used]
     sizes = values >> _SIZE_SHIFT & _SIZE_WORD
     big = np.flatnonzero(values & np.uint64(BIG_BIT))
-    # The size of a block of 512 KiB and more stands in its second slot; at the very end of a leaf it is elsewhere.
+    # A block of 512 KiB or more has its size in the next slot. After the last slot of a leaf, that is in another leaf.
     behind = np.minimum(used[big] + 1, len(slots) - 1)
     sizes[big] = np.maximum(slots[behind] >> _SIZE_SHIFT, np.uint64(SIZE_LIMIT))
     return (
