@@ -48,8 +48,8 @@ def case(write: WriteFile) -> None:
         ("no_such_module:cycle", "unknown target: CPython"),
         ("case.py:", "names no function"),
         ("empty", "no drivers in 'empty'"),
-        ("drive_odd.py", "drive_odd.py has no function cycle(state), so it is no driver"),
-        ("drive_torn.py", "drive_torn.py is not Python that can be read"),
+        ("drive_odd.py", "drive_odd.py has no function cycle(state), so it is not a driver"),
+        ("drive_torn.py", "drive_torn.py is not valid Python"),
     ],
 )
 @pytest.mark.usefixtures("case")
