@@ -235,7 +235,7 @@ def test_clean_never_removes_the_newest_nor_one_that_is_being_measured(tmp_path:
     free = soak(tmp_path, "clean", "--keep", "1")
 
     assert (busy.code, none.code, free.code) == (2, 2, 0)
-    assert "is being measured at this moment" in busy.err
+    assert "is being measured by another soak" in busy.err
     assert (old.exists(), new.exists()) == (False, True)
     assert soak(tmp_path, "clean").code == 0
 
