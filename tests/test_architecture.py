@@ -236,3 +236,28 @@ def test_the_public_names_are_those_of_all(module: str):
     assert list(imported.__all__) == sorted(imported.__all__)
     assert [name for name in imported.__all__ if not hasattr(imported, name)] == []
     assert beside <= set(imported.__all__)
+
+
+PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+NAMED = set(re.findall(r"`(soak/[\w/.]*)`", PAGE))
+"""The packages (with a slash at the end) and the modules of soak that the page names."""
+ROOMS = {f"{file.parent.relative_to(ROOT)}/" for file in files_of("soak") if file.name == "__init__.py"}
+
+
+def test_every_room_is_on_the_page_and_every_room_on_the_page_exists():
+    """A package that the page of the architecture does not name would be found by nobody new."""
+    assert {name for name in NAMED if name.endswith("/")} == ROOMS
+    assert "soak/running/component/" in ROOMS
+
+
+def test_every_room_has_a_line_of_its_own_in_the_table():
+    rows = re.findall(r"^[|] `(soak/[\w/]*)` [|]", PAGE.partition("## The rooms")[2].partition("## The way")[0], re.M)
+
+    assert sorted(rows) == sorted(ROOMS)
+
+
+def test_every_module_on_the_page_exists():
+    modules = {name for name in NAMED if not name.endswith("/")}
+
+    assert {name for name in modules if not (ROOT / name).is_file()} == set()
+    assert "soak/analysis/rule.py" in modules
