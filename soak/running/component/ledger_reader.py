@@ -26,7 +26,6 @@ from soak.native.ledger import (
     Checkpoint,
     Frame,
     Ledger,
-    LedgerFile,
     Opening,
 )
 from soak.results import TrackerState
@@ -57,11 +56,6 @@ def find_library() -> tuple[Path | None, str | None]:
     """Return the library to preload, or None and the reason why there is none."""
     found = built_library()
     return (found.path, None) if isinstance(found, Built) else (None, found.reason)
-
-
-def open_ledger_file(path: Path) -> LedgerFile | None:
-    """Open the ledger that the child makes at ``path``; None while it is empty."""
-    return LedgerFile(path) if path.stat().st_size else None
 
 
 class LedgerReader:
