@@ -72,8 +72,6 @@ def test_a_cache_that_still_fills_is_settling_and_says_when_it_is_full(tmp_path:
     assert (result.verdict, result.failure, result.iterations) == (Verdict.SETTLING, None, 600)
     assert set(holders(result)) == {HoldingCache("lru_cache", "drive_it.lookup", 5000, 600, 5000)}
     assert "of 5,000, drive_it.lookup, with 600 entries and full at about call 5,000, holds" in why_words(result)
-        result
-    )
     assert result.needed_iterations == max(n_min, 21_000) - 600
 
 
