@@ -29,7 +29,7 @@ from soak.reporting.words import why_words
 from soak.results import Cause, ComponentResult
 from soak.running.component.ledger_reader import find_library
 from soak.running.component.result import make_result
-from soak.running.component.supervisor import RunContext, Supervisor
+from soak.running.component.supervisor import RunContext, soak_component
 from soak.running.interpreter import find_interpreter
 from soak.settings import ComponentPlan
 from soak.targets import find_targets
@@ -269,7 +269,7 @@ def soak(case: Case, binding: str, python: str, folder: Path) -> ComponentResult
     )
     interpreter = find_interpreter(python)
     library, reason = find_library()
-    course = Supervisor(plan, RunContext(interpreter, folder, threading.Event(), library, reason)).run()
+    course = soak_component(plan, RunContext(interpreter, folder, threading.Event(), library, reason))
     return make_result(plan, course, None, interpreter)
 
 

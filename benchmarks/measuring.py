@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from soak.measurements import Reading
-from soak.running.component.supervisor import Observations, RunContext, Supervisor
+from soak.running.component.supervisor import Observations, RunContext, soak_component
 from soak.running.interpreter import find_interpreter
 from soak.settings import ComponentPlan, Request, make_plan
 
@@ -216,7 +216,7 @@ def supervise(
     Raises RuntimeError when the component fails, for then nothing was measured.
     """
     context = RunContext(find_interpreter(python), DRIVERS, threading.Event())
-    observed = Supervisor(plan, context, on_readings=on_readings).run()
+    observed = soak_component(plan, context, on_readings=on_readings)
     if observed.failure is not None:
         raise RuntimeError(f"{plan.name} failed: {observed.failure.detail}\n{observed.output}")
     return observed

@@ -25,7 +25,7 @@ from soak.reporting.words import why_words
 from soak.results import ComponentResult
 from soak.running.component.ledger_reader import find_library
 from soak.running.component.result import make_result
-from soak.running.component.supervisor import RunContext, Supervisor
+from soak.running.component.supervisor import RunContext, soak_component
 from soak.running.interpreter import find_interpreter
 from soak.settings import ComponentPlan, Request, make_plan
 
@@ -86,7 +86,7 @@ def plan(
 def soak(component: ComponentPlan, library: Path) -> ComponentResult:
     """Soak one component, without controls and without a second pass."""
     interpreter = find_interpreter(None)
-    course = Supervisor(component, RunContext(interpreter, ROOT, threading.Event(), library, None)).run()
+    course = soak_component(component, RunContext(interpreter, ROOT, threading.Event(), library, None))
     return make_result(component, course, None, interpreter)
 
 
