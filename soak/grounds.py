@@ -39,6 +39,8 @@ class GroundKind(StrEnum):
     """Nothing of what past cycles allocated is still there."""
     NOT_READ = "not-read"
     """A signal that is needed could not be read."""
+    HEAP_BESIDE_LEDGER = "heap-beside-ledger"
+    """The heap counter grows, and the ledger, which sees every block, proves that none stays."""
     SLOWING = "slowing"
     """Everything that still grows does so ever more slowly."""
     UNDECIDED = "undecided"
@@ -68,6 +70,7 @@ VERDICTS = {
     GroundKind.NO_GROWTH: Verdict.CLEAN,
     GroundKind.NOTHING_STAYS: Verdict.CLEAN,
     GroundKind.NOT_READ: Verdict.INCONCLUSIVE,
+    GroundKind.HEAP_BESIDE_LEDGER: Verdict.INCONCLUSIVE,
     GroundKind.SLOWING: Verdict.SETTLING,
     GroundKind.UNDECIDED: Verdict.INCONCLUSIVE,
     GroundKind.UNEXPLAINED_RSS: Verdict.INCONCLUSIVE,
@@ -124,7 +127,7 @@ class Ground:
     sites: int | None = None
     """LOST_BLOCKS and GROWING_SITES: at how many call sites."""
     proven_rate: float | None = None
-    """GROWING_SITES: bytes per cycle that these sites alone are proven to keep."""
+    """GROWING_SITES and LOST_BLOCKS: bytes per cycle that these sites alone are proven to keep."""
     filling: Filling | None = None
     """FILLING_CACHE."""
     limit: Limit | None = None

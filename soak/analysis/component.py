@@ -116,6 +116,7 @@ class ComponentJudge:
             distrusted=distrusted,
             early=_verdicts(self._early, is_last=is_last) if self.n_clean == FEWEST_CYCLES else series,
             survivors=survivors,
+            threads=int(self.last.get("threads", 1)),
             is_last=is_last,
         )
 

@@ -93,7 +93,7 @@ def _lost_blocks(evidence: Evidence) -> Ground | None:
     lost = evidence.lost
     if lost is None or not lost.growth.rate or lost.growth.rate < 0 or not evidence.exceeds_tolerance(lost.growth):
         return None
-    return Ground(GroundKind.LOST_BLOCKS, ("tracked",), sites=lost.sites)
+    return Ground(GroundKind.LOST_BLOCKS, ("tracked",), sites=lost.sites, proven_rate=lost.growth.rate)
 
 
 def _filling_cache(evidence: Evidence) -> Ground | None:
@@ -122,7 +122,9 @@ def _growing_sites(evidence: Evidence) -> Ground | None:
 
 
 def _steady_memory(evidence: Evidence) -> Ground | None:
-    names = tuple(name for name in MEMORY if name != "heap" or not is_only_tcache(evidence.judged))
+    """Return this ground where a counter leaks; the heap's only where no ledger sees every block, and none stays."""
+    excused = evidence.is_ledger_flat or evidence.is_heap_excused
+    names = tuple(name for name in MEMORY if name != "heap" or not excused)
     return _steady(evidence, names, GroundKind.STEADY_MEMORY)
 
 
@@ -167,7 +169,7 @@ def _nothing_stays(evidence: Evidence) -> Ground | None:
         return None
     if any(series[name].verdict is not Verdict.CLEAN for name in counted):
         return None
-    if any(_objects(name, series, is_last=evidence.is_last) for name in series):
+    if any(_objects(name, evidence) for name in series):
         return None
     return Ground(GroundKind.NOTHING_STAYS, ("tracked", *counted))
 
@@ -177,6 +179,13 @@ def _not_read(evidence: Evidence) -> Ground | None:
     if evidence.only_outside or not missing:
         return None
     return Ground(GroundKind.NOT_READ, tuple(sorted(missing)))
+
+
+def _heap_beside_ledger(evidence: Evidence) -> Ground | None:
+    """Return this ground where the heap counter alone is open: it leaks, and the ledger is flat."""
+    is_open = evidence.open
+    only_heap = list(is_open) == ["heap"] and is_open["heap"].verdict is Verdict.LEAK
+    return Ground(GroundKind.HEAP_BESIDE_LEDGER, ("heap",)) if only_heap and evidence.is_ledger_flat else None
 
 
 def _slowing(evidence: Evidence) -> Ground | None:
@@ -200,7 +209,10 @@ def _unexplained_rss(evidence: Evidence) -> Ground | None:
     sounding = [
         name
         for name, series in evidence.judged.items()
-        if SIGNALS[name].role is Role.ALARMS and series.verdict is Verdict.LEAK and series.is_growing
+        if SIGNALS[name].role is Role.ALARMS
+        and series.verdict is Verdict.LEAK
+        and series.is_growing
+        and not (name == "rss" and evidence.is_rss_explained)
     ]
     return Ground(GroundKind.UNEXPLAINED_RSS, tuple(sounding)) if sounding else None
 
@@ -244,6 +256,8 @@ PRECEDENCE: tuple[Rule, ...] = (
     # Exact, and sooner than the counters; but where those are CLEAN too, they bound the growth of all there is.
     Rule(GroundKind.NOTHING_STAYS, _nothing_stays),
     Rule(GroundKind.NOT_READ, _not_read),
+    # malloc's own caches count as in use; what is not explained by them may still be no block of the program's.
+    Rule(GroundKind.HEAP_BESIDE_LEDGER, _heap_beside_ledger),
     Rule(GroundKind.SLOWING, _slowing),
     Rule(GroundKind.UNDECIDED, _undecided),
     Rule(GroundKind.UNEXPLAINED_RSS, _unexplained_rss),
@@ -313,17 +327,18 @@ def _cannot_be_clean(evidence: Evidence) -> bool:
     return evidence.only_outside or evidence.has_uncounted_children
 
 
-def _objects(name: str, series: Mapping[str, SeriesVerdict], *, is_last: bool) -> bool:
+def _objects(name: str, evidence: Evidence) -> bool:
     """Whether a signal grows, and not only as pages grow under a heap that itself goes up just now.
 
     Resident memory that settles is waited for while readings follow: it is what the allocators take at first.
     """
+    series = evidence.early
     role, seen, heap = SIGNALS[name].role, series[name], series.get("heap")
     if role is Role.INFORMS or not seen.is_growing:
         return False
     if name == "heap":
-        return not is_only_tcache(series)
-    if name == "rss" and is_last and seen.verdict is Verdict.SETTLING:
+        return not is_only_tcache(series, evidence.threads)
+    if name == "rss" and evidence.is_last and (seen.verdict is Verdict.SETTLING or evidence.is_rss_explained):
         return False
     heap_rate = heap.rate if heap is not None and heap.rate is not None else 0.0
     return role is Role.DECIDES or (seen.low or 0.0) > heap_rate
@@ -375,7 +390,7 @@ def _tracked(evidence: Evidence) -> SeriesVerdict | None:
         is_leak = any(find(evidence) is not None for find in others)
         return _at_least(whole, together) if is_leak and whole is not None else together
     if _lost_blocks(evidence) is not None and evidence.lost is not None:
-        return replace(evidence.lost.growth, decided_at=evidence.lost.at_cycle)
+        return replace(evidence.lost.total, decided_at=evidence.lost.at_cycle)
     return whole
 
 
@@ -442,7 +457,7 @@ def _something_nearer_may_still_decide(
     for name, verdict in series.items():
         if name == decided_by:
             return False
-        counts = name in evidence.judged and not (name == "heap" and is_only_tcache(evidence.judged))
+        counts = name in evidence.judged and not (name == "heap" and evidence.is_heap_excused)
         if counts and verdict.verdict is Verdict.INCONCLUSIVE and verdict.rate is not None and verdict.rate > 0:
             return True
     return False

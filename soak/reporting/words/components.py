@@ -7,7 +7,14 @@ import shlex
 
 from soak.measurements import SIGNALS
 from soak.reporting.words.failures import failure_words
-from soak.reporting.words.growth import bound_words, growth_until_then, growth_words, memory_beside, other_measure
+from soak.reporting.words.growth import (
+    bound_words,
+    growth_until_then,
+    growth_words,
+    lost_part,
+    memory_beside,
+    other_measure,
+)
 from soak.reporting.words.vocabulary import count_words, printable
 from soak.results import ComponentResult, Pacing, TrackerState
 from soak.units import format_duration
@@ -41,7 +48,7 @@ def component_sentence(component: ComponentResult) -> str:
     if component.verdict is Verdict.CLEAN:
         return f"{name} {bound_words(component)}: {ran}."
     if component.verdict is Verdict.LEAK:
-        return f"{name} {growth_words(growth, noun)}{other_measure(growth)}{memory_beside(component)}: {ran}."
+        return f"{name} {growth_words(growth, noun)}{lost_part(component)}{other_measure(growth)}{memory_beside(component)}: {ran}."
     if component.verdict is Verdict.SETTLING:
         fills = any(cause.holder is not None and cause.holder.full_at_cycle for cause in component.causes)
         how = "into a cache that is not full yet" if fills else "but ever more slowly, like a cache that fills"

@@ -11,7 +11,7 @@ from soak.reporting.words.series import CACHE_FITS_INTO_N_MIN, lookalike, needed
 from soak.reporting.words.vocabulary import capitalised, count_words, rate_number, short_number, signal_title, unit_of
 from soak.results import ComponentResult
 from soak.units import format_count, format_size
-from soak.verdict import SeriesState, Verdict
+from soak.verdict import Verdict
 
 RSS_LIMIT = "Resident memory never proves CLEAN: freed heap that stays resident can hide a leak for a long time."
 _BY_COUNTING = (GroundKind.STEADY_COUNT, GroundKind.GROWING_SITES, GroundKind.STEADY_MEMORY, GroundKind.STEADY_MAPPED)
@@ -71,12 +71,11 @@ def _sentence(component: ComponentResult, grounds: Sequence[Ground]) -> str:  # 
         case GroundKind.COUNT_AT_LIMIT | GroundKind.MEMORY_AT_LIMIT:
             return _at_limit(first, noun)
         case GroundKind.LOST_BLOCKS:
-            where = _call_sites(first.sites or 0)
-            return f"Nothing points to the blocks that {where} allocated, so they are lost. {_tracked(component)}"
+            return _lost_blocks(component, first) + _pinned_heap(component, grounds)
         case GroundKind.FILLING_CACHE:
             return _filling_cache(first, noun)
         case GroundKind.GROWING_SITES:
-            return _growing_sites(component, first)
+            return _growing_sites(component, first) + _pinned_heap(component, grounds)
         case GroundKind.FRAGMENTATION:
             told = _signal(component, first.signals[0])
             return f"{told} It is free memory that the allocators keep: fragmentation."
@@ -86,6 +85,9 @@ def _sentence(component: ComponentResult, grounds: Sequence[Ground]) -> str:  # 
             return f"{_tracked(component)}{_nor_do(first.signals[1:])}"
         case GroundKind.NOT_READ:
             return f"{capitalised(_titles(first.signals))} could not be read, so growth there is not ruled out."
+        case GroundKind.HEAP_BESIDE_LEDGER:
+            told = _signal(component, first.signals[0])
+            return f"{told} The tracker saw every block, and none stays: malloc may keep freed chunks for its threads."
         case GroundKind.SLOWING:
             return _signal(component, first.signals[0])
         case GroundKind.UNDECIDED:
@@ -113,10 +115,26 @@ def _tracked(component: ComponentResult) -> str:
     """Say how much memory stays, without naming the signal."""
     signal = component.signals.get("tracked")
     series = None if signal is None else signal.series
-    if series is None:
+    return "" if series is None else series_sentence(series, "bytes", component.cycle_noun)
+
+
+def _lost_blocks(component: ComponentResult, ground: Ground) -> str:
+    """Say what is lost, and by how much the component grows in all where that is more."""
+    noun, where = component.cycle_noun, _call_sites(ground.sites or 0)
+    lost = f"Nothing points to the blocks that {where} allocated, so they are lost"
+    if ground.proven_rate is None:
+        return f"{lost}."
+    return f"{lost}: {rate_number(ground.proven_rate, 'bytes')} per {noun}."
+
+
+def _pinned_heap(component: ComponentResult, grounds: Sequence[Ground]) -> str:
+    """Say that what stays keeps freed heap from being given back, where the audit finds that."""
+    rss = component.signals.get("rss")
+    is_fragmented = any(ground.kind is GroundKind.FRAGMENTATION for ground in grounds)
+    if not is_fragmented or rss is None or not rss.per_iteration:
         return ""
-    sentence = series_sentence(series, "bytes", component.cycle_noun)
-    return sentence if series.state is SeriesState.NOTHING_STAYS else sentence.replace("Grows by", "They grow by", 1)
+    rate = rate_number(rss.per_iteration, "bytes")
+    return f" Resident memory grows by {rate} per {component.cycle_noun}: they keep freed heap from being given back."
 
 
 def _growing_sites(component: ComponentResult, ground: Ground) -> str:

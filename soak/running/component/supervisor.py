@@ -14,6 +14,7 @@ from soak.analysis.component import ComponentJudge
 from soak.analysis.decide import Decision, decide
 from soak.analysis.evidence import LEDGER, REQUIRED_IN_A_RUN, Evidence, Lost
 from soak.analysis.ledger import Suspect
+from soak.attribution.audit import explains_rss
 from soak.attribution.causes import MAPPING_DOMAIN
 from soak.attribution.object_answers import NO_ANSWERS, ObjectAnswers
 from soak.attribution.opened_causes import StillOpen
@@ -330,7 +331,9 @@ class Supervisor:
         if not self._lost_since_s:
             self._lost_since_s = now_s
             self._lost_at = max(reachabilities[site].decided_at or 0 for site in lost)
-        return Lost(len(lost), growth, self._lost_at, is_settled=now_s > self._lost_since_s + _LOST_STANDS_AFTER_S)
+        total = self._ledger.total_growth(lost, self._suspects) or growth
+        is_settled = now_s > self._lost_since_s + _LOST_STANDS_AFTER_S
+        return Lost(len(lost), growth, total, self._lost_at, is_settled)
 
     def _last_evidence(self, stopped_by: str, *, failed: bool) -> Evidence:
         """Return what is known when the process has ended, but for what needs its last answers."""
@@ -431,6 +434,7 @@ class Supervisor:
                 failed=failure is not None,
                 cached=_cached(tracked),
                 is_fragmented=audit is not None and audit.fragmentation,
+                is_rss_explained=audit is not None and explains_rss(audit, self._plan.tolerance_bytes),
             ),
             judge=self._judge,
             iterations=self._ring.completed,
