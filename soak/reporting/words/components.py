@@ -48,7 +48,8 @@ def component_sentence(component: ComponentResult) -> str:
     if component.verdict is Verdict.CLEAN:
         return f"{name} {bound_words(component)}: {ran}."
     if component.verdict is Verdict.LEAK:
-        return f"{name} {growth_words(growth, noun)}{lost_part(component)}{other_measure(growth)}{memory_beside(component)}: {ran}."
+        beside = f"{lost_part(component)}{other_measure(growth)}{memory_beside(component)}"
+        return f"{name} {growth_words(growth, noun)}{beside}: {ran}."
     if component.verdict is Verdict.SETTLING:
         fills = any(cause.holder is not None and cause.holder.full_at_cycle for cause in component.causes)
         how = "into a cache that is not full yet" if fills else "but ever more slowly, like a cache that fills"
