@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -301,6 +303,14 @@ def making(*kinds: GroundKind) -> Evidence:
 def test_the_table_has_each_ground_once_in_the_order_that_is_written_here():
     assert tuple(rule.kind for rule in PRECEDENCE) == ORDER
     assert set(ORDER) == set(GroundKind) == VERDICTS.keys()
+
+
+def test_the_page_of_the_verdict_has_the_same_table():
+    page = (Path(__file__).parents[2] / "docs" / "verdict.md").read_text(encoding="utf-8")
+
+    rows = re.findall(r"^\| `([a-z-]+)` \| ([A-Z]+) \|", page, re.M)
+
+    assert rows == [(kind.value, VERDICTS[kind].value) for kind in ORDER]
 
 
 @pytest.mark.parametrize("kind", ORDER)
