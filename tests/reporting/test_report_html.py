@@ -22,7 +22,7 @@ from builder import (
 from soak.reporting.figures.component_figure import component_figure, parts_figure
 from soak.reporting.formats.html import render_html
 from soak.reporting.markup import Markup, element
-from soak.results import Failure, Place, TracemallocResult
+from soak.results import ChainNode, Failure, MemoryStep, Place, TracemallocResult
 
 VOID = {"meta"}
 EVIL = '<script>alert("x")</script>&\x1b[31m\x00'
@@ -127,14 +127,22 @@ def test_a_run_that_was_cut_off_says_so_above_the_verdicts():
     assert page.of("p", "h1")[0] == "This run has not finished; what stands here is what was measured so far."
 
 
+HELD = (
+    MemoryStep("static", "frames", "/app/cache.so"),
+    MemoryStep("block", allocated_at=Place("grow", "cache.c", 9, "/app/cache.so")),
+)
+
+
 def test_a_leak_shows_where_it_comes_from_and_what_to_do():
     """Cause, advice, stack, holder and the line that tracemalloc blames."""
-    held = a_leak("convert", causes=(a_cause(state="held", held_by=("module cache", "dict frames")),))
+    held = a_leak("convert", causes=(a_cause(state="held", memory_path=HELD),))
     page = Page(render_html(a_run(held), {}))
 
     assert any("to_numpy (decoder/conversion.py:42); something still holds it." in text for text in page.of("strong"))
-    assert "Free the block that PyArray_NewFromDescr gives, or let an array own it." in page.of("p")
-    assert "module cache\ndict frames" in page.of("pre")
+    assert any(text.startswith("They are held by frames, a static variable of cache.so: ") for text in page.of("p"))
+    assert "frames, a static variable of cache.so\nthe block allocated at grow at cache.c:9 in cache.so" in page.of(
+        "pre"
+    )
     assert "decoder/conversion.py:42" in page.of("code")
 
 
@@ -260,9 +268,11 @@ def test_nothing_from_the_run_becomes_markup():
         causes=(
             a_cause(
                 kind=EVIL,
-                advice=EVIL,
                 frames=(Place(EVIL, EVIL, 1, EVIL),),
-                held_by=(EVIL,),
+                state="held",
+                chain=(ChainNode(EVIL, EVIL, EVIL, 1, Place(EVIL, EVIL, 1, EVIL)),) * 2,
+                memory_path=(MemoryStep("static", EVIL, EVIL),),
+                unseen_detail=EVIL,
                 type=EVIL,
                 fingerprint=EVIL,
             ),

@@ -20,7 +20,7 @@ from builder import (
 )
 
 from soak.reporting import words as say
-from soak.results import Failure, HoldingCache, Pacing, Parts, Place, SignalSpike, TrackerState
+from soak.results import ChainNode, Failure, HoldingCache, Pacing, Parts, Place, SignalSpike, TrackerState
 from soak.verdict import Verdict
 
 
@@ -498,6 +498,14 @@ def test_of_a_long_stack_the_line_of_a_person_s_own_is_among_those_shown():
     frames = tuple(Place(f"f{n}", None, None, "ext.so") for n in range(6))
     own, main = Place("handler", "/app/handler.py", 7), Place("main", "/app/main.py", 1)
 
-    lines = say.where_lines(a_cause(frames=(*frames, own, main), held_by=("app.KEPT",)), 4)
+    lines = say.where_lines(
+        a_cause(frames=(*frames, own, main), chain=(ChainNode("app.KEPT", "a list of 9", "list", None, None),)), 4
+    )
 
-    assert lines == ("f0 in ext.so", "f1 in ext.so", "f2 in ext.so", "handler at /app/handler.py:7", "held by app.KEPT")
+    assert lines == (
+        "f0 in ext.so",
+        "f1 in ext.so",
+        "f2 in ext.so",
+        "handler at /app/handler.py:7",
+        "held by app.KEPT, a list of 9",
+    )

@@ -45,5 +45,5 @@ def _cause(cause: Cause) -> list[str]:
     own = takewhile(lambda frame: frame.function != "pytest_pyfunc_call", cause.frames)
     lines = [f"  cause: {say.cause_sentence(cause)}"]
     lines += [f"    {short_frame(frame)}" for frame in islice(own, _MOST_FRAMES)]
-    lines += [f"    held by {holder}" for holder in cause.held_by]
-    return [*lines, f"    {cause.advice}"] if cause.advice else lines
+    lines += [f"    held by {holder}" for holder in say.held_by(cause)]
+    return [*lines, f"    {say.advise(cause)}"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -15,7 +14,6 @@ from soak.verdict import Verdict
 
 _HOUR_S = 3600.0
 _MOST_CAUSES, _MOST_FRAMES = 5, 8
-_CALLS = re.compile(r"((?:per|every|every [\d.,]+) )call(?=s?\b)")
 
 
 def render_watch(result: ComponentResult, every_s: float) -> str:
@@ -46,9 +44,7 @@ def _causes(causes: tuple[Cause, ...], noun: str) -> Iterator[str]:
     for cause in told:
         # "One every sample" is no help where there are several.
         several = cause.requested_size is None and (cause.blocks_per_iteration or 0.0) > 1
-        sentence = say.cause_sentence(replace(cause, every=None) if several else cause)
-        told_in = _CALLS.sub(rf"\g<1>{noun}", sentence)
-        yield f"{told_in} {cause.advice.replace('cycle', noun)}"
+        yield say.explain(replace(cause, every=None) if several else cause, noun)
         yield from (f"    {line}" for line in say.where_lines(cause, _MOST_FRAMES))
     if len(told) < len(causes):
         yield f"{say.count_words(len(causes) - len(told), 'more place')} may grow: --json names them all."

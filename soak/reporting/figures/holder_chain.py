@@ -5,11 +5,12 @@ The name beside an arrow is how the lower object is reached from the one above. 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from soak.reporting.figures.palette import figure_css
 from soak.reporting.markup import Markup, element
+from soak.reporting.words.holders import allocation_words
+from soak.reporting.words.paths import without_folders
 from soak.results import ChainNode
 from soak.units import format_size
 
@@ -21,7 +22,6 @@ _RETURN = 44.0
 _CHARACTER = 7.1
 _SMALL_CHARACTER = 6.5
 _ROOM_FOR_SIZE = 90.0
-_PATH = re.compile(r"\S*/")
 _CLASS = "soak-chain"
 """A page has more than one figure, and a style sheet in a figure holds for the whole page."""
 _STYLE = (
@@ -64,11 +64,12 @@ def _object(node: ChainNode, number: int, count: int, *, is_ring: bool) -> list[
     size = "" if node.size_bytes is None else format_size(node.size_bytes)
     # The first has no arrow beside which its name could stand.
     what = f"{node.name}, {node.what}" if number == 0 and node.name else node.what
-    place = f"allocated at {_PATH.sub('', node.allocated_at)}" if node.allocated_at else ""
+    allocated_at = node.allocated_at
+    place = f"allocated at {allocation_words(without_folders(allocated_at))}" if allocated_at else ""
     is_end = not is_ring and number == count - 1
     box = element(
         "g",
-        element("title", "\n".join(text for text in (what, node.allocated_at) if text)),
+        element("title", f"{what}\n{allocation_words(allocated_at)}" if allocated_at else what),
         element(
             "rect",
             x=f"{_LEFT:g}",

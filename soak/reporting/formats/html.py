@@ -227,22 +227,22 @@ def _outline(nodes: Sequence[ChainNode]) -> tuple[tuple[str, str], ...]:
 
 
 def _cause(cause: Cause, *, draws: bool, is_known: bool) -> Markup:
-    held_by = " → ".join(cause.held_by)
-    way = chain_figure(cause.chain, f"Who holds it: {held_by}") if draws else None
+    held_by = say.held_by(cause)
+    way = chain_figure(cause.chain, f"Who holds it: {' → '.join(held_by)}") if draws else None
     ring = None
     if draws and cause.ring:
         ring = chain_figure(cause.ring, f"A reference cycle: {describe_ring(cause.ring)}", is_ring=True)
     return element(
         "div",
         element("p", element("strong", say.cause_sentence(cause))),
-        element("p", cause.advice) if cause.advice else None,
+        element("p", say.advise(cause)),
         element("p", "Accepted: this growth is listed as known.") if is_known else None,
         element("p", " · ".join(say.cause_facts(cause)), class_="note"),
         join(element("h3", f"{say.stack_title(cause)}, innermost first"), *_stack(cause.frames))
         if cause.frames
         else None,
-        element("h3", "Held by") if cause.held_by else None,
-        element("pre", "\n".join(cause.held_by)) if cause.held_by and way is None else None,
+        element("h3", "Held by") if held_by else None,
+        element("pre", "\n".join(held_by)) if held_by and way is None else None,
         *(element("figure", figure) for figure in (way, ring) if figure is not None),
         class_="cause" if cause.confirmed else "cause suspected",
     )

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from typing import Any
 
-from soak.results import Cause, RunResult, to_document
+from soak.reporting.words.advice import advise
+from soak.reporting.words.holders import allocation_words, held_by
+from soak.results import Cause, ChainNode, RunResult, to_document
 
 
 def render_json(result: RunResult) -> str:
@@ -14,12 +17,28 @@ def render_json(result: RunResult) -> str:
     document = to_document(result)
     for component, written in zip(result.components, document["components"], strict=True):
         written["causes"] = [cause_document(cause) for cause in component.causes]
+        if component.garbage is not None:
+            written["garbage"]["ring"] = _nodes(component.garbage.ring)
     return json.dumps(finite(document), indent=2, allow_nan=False, default=str) + "\n"
 
 
 def cause_document(cause: Cause) -> dict[str, Any]:
-    """Return a cause as plain values: its record, and what the contract wants of it in words."""
-    return {**to_document(cause), "stack": [str(frame) for frame in cause.frames]}
+    """Return a cause as plain values: its record, and in words what the contract wants in words."""
+    return {
+        **to_document(cause),
+        "stack": [str(frame) for frame in cause.frames],
+        "held_by": list(held_by(cause)),
+        "advice": advise(cause),
+        "chain": _nodes(cause.chain),
+        "ring": _nodes(cause.ring),
+    }
+
+
+def _nodes(nodes: Sequence[ChainNode]) -> list[dict[str, Any]]:
+    return [
+        {**to_document(node), "allocated_at": allocation_words(node.allocated_at) if node.allocated_at else None}
+        for node in nodes
+    ]
 
 
 def finite(value: Any) -> Any:

@@ -69,6 +69,7 @@ def _evidence(component: ComponentResult) -> str:
     if component.failure is not None:
         texts += [component.failure.detail, *component.failure.stack]
     for cause in component.causes:
-        texts += [say.cause_sentence(cause), cause.advice, *(f"  {short_frame(frame)}" for frame in cause.frames)]
-        texts += [f"  held by {holder}" for holder in cause.held_by]
+        texts += [say.cause_sentence(cause), say.advise(cause)]
+        texts += [f"  {short_frame(frame)}" for frame in cause.frames]
+        texts += [f"  held by {holder}" for holder in say.held_by(cause)]
     return "\n".join(text for text in texts if text)

@@ -92,7 +92,7 @@ def _explanation(component: ComponentResult, excused: str | None) -> str:
 
 
 def _cause(cause: Cause) -> str:
-    said = f"- {escape(say.cause_sentence(cause))} {escape(cause.advice)}".rstrip()
+    said = f"- {escape(say.cause_sentence(cause))} {escape(say.advise(cause))}".rstrip()
     trail = say.where_lines(cause, _MOST_LINES)
     return f"{said}\n\n{_folded(say.stack_title(cause), trail)}" if trail else said
 

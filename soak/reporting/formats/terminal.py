@@ -198,8 +198,7 @@ def _explain(component: ComponentResult, excused: str | None, console: Console) 
     for cause in component.causes[:_MOST_CAUSES]:
         _print(console, _text(say.cause_sentence(cause), "red" if cause.confirmed else "yellow"), indent=2)
         _print_frames(console, say.where_lines(cause, _MOST_FRAMES))
-        if cause.advice:
-            _print(console, _text(cause.advice), indent=2)
+        _print(console, _text(say.advise(cause)), indent=2)
     if more := say.more_causes_sentence(component.causes[_MOST_CAUSES:]):
         _print(console, _text(more, "dim"), indent=2)
 

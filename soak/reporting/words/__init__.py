@@ -5,9 +5,11 @@ what a person needs; the exact numbers stand in the tables. Nothing here is esca
 HTML, Markdown or a terminal escapes it there.
 """
 
+from soak.reporting.words.advice import advise
 from soak.reporting.words.causes import (
     cause_facts,
     cause_sentence,
+    explain,
     more_causes_sentence,
     opened_words,
     place_words,
@@ -31,6 +33,7 @@ from soak.reporting.words.components import (
 )
 from soak.reporting.words.failures import added_why, last_written, telling_frames
 from soak.reporting.words.growth import growth_cell, growth_words, signal_cell
+from soak.reporting.words.holders import held_by
 from soak.reporting.words.runs import (
     asides,
     combination_sentence,
@@ -58,6 +61,7 @@ from soak.reporting.words.vocabulary import (
 __all__ = [
     "SYMBOLS",
     "added_why",
+    "advise",
     "asides",
     "byte_rate",
     "cause_facts",
@@ -71,9 +75,11 @@ __all__ = [
     "decided_cell",
     "decided_words",
     "excuse_sentence",
+    "explain",
     "growth_cell",
     "growth_words",
     "headline",
+    "held_by",
     "interval_words",
     "last_written",
     "more_causes_sentence",

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from soak.reporting.words.advice import advise
+from soak.reporting.words.holders import held_by
+from soak.reporting.words.kinds import kind_words
 from soak.reporting.words.paths import library_file, own_frame, short_file, short_frame
 from soak.reporting.words.vocabulary import byte_rate, period_words, printable, short_number
 from soak.results import Cause, Opened, Place
@@ -11,36 +14,30 @@ from soak.units import format_count, format_number
 
 _MOST_NAMED = 3
 """Of what stays open and is alike; more than these are not named."""
-_KIND_WORDS = {
-    "native": "native memory",
-    "python-object": "Python objects",
-    "reference-cycle": "a reference cycle",
-    "lost-reference": "a reference that is never dropped",
-    "file-descriptor": "file descriptors that are not closed",
-    "thread": "threads that do not end",
-    "child-process": "child processes that are not reaped",
-    "mapping": "mappings that are not unmapped",
-    "fragmentation": "fragmentation: memory in use stays flat while resident memory grows",
-}
 _STATE_WORDS = {
     "lost": "nothing points to it any more, so it can never be given back",
     "held": "something still holds it",
 }
 
 
-def cause_sentence(cause: Cause) -> str:
+def explain(cause: Cause, cycle: str = "call") -> str:
+    """Say what grows, where, and what to do about it. ``cycle``: what a cycle is called."""
+    return f"{cause_sentence(cause, cycle)} {advise(cause, cycle)}".rstrip()
+
+
+def cause_sentence(cause: Cause, cycle: str = "call") -> str:
     """Say what grows, by how much, from where, and whether it is lost or held; of what stays open, what it is."""
     if cause.count_per_iteration is not None:
-        return _opened_sentence(cause)
-    rate = "" if cause.bytes_per_iteration is None else f", {byte_rate(cause.bytes_per_iteration)} per call"
-    every = _every_words(cause)
+        return _opened_sentence(cause, cycle)
+    rate = "" if cause.bytes_per_iteration is None else f", {byte_rate(cause.bytes_per_iteration)} per {cycle}"
+    every = _every_words(cause, cycle)
     where = f" in {place_words(cause.where)}" if cause.where is not None else ""
     if cause.python_where is not None:
         where += f"{', called' if where else ''} from {place_words(cause.python_where)}"
     where += _reached_from(cause)
     state = _STATE_WORDS.get(cause.state)
     certain = "" if cause.confirmed else "Suspected: "
-    kind = _KIND_WORDS.get(cause.kind, cause.kind)
+    kind = kind_words(cause.kind).name
     words = f"{certain}{kind}{rate}{every}{where}{'; ' + state if state else ''}."
     return _capital(words)
 
@@ -51,16 +48,16 @@ def where_lines(cause: Cause, most: int) -> tuple[str, ...]:
     own = own_frame(cause.frames)
     if own is not None and own not in frames:
         frames = (*frames[:-1], own)  # where a person will look first
-    holders = tuple(f"held by {holder}" for holder in cause.held_by)
-    return tuple(printable(short_frame(frame)) for frame in frames) + holders[:most]
+    holders = (f"held by {holder}" for holder in held_by(cause)[:most])
+    return tuple(map(printable, (*map(short_frame, frames), *holders)))
 
 
-def more_causes_sentence(causes: Sequence[Cause]) -> str | None:
+def more_causes_sentence(causes: Sequence[Cause], cycle: str = "call") -> str | None:
     """Say that there are more causes than are shown, and what they come to; None where there are none."""
     if not causes:
         return None
     rate = sum(cause.bytes_per_iteration or 0.0 for cause in causes)
-    together = f", {byte_rate(rate)} per call{'' if len(causes) == 1 else ' together'}" if rate else ""
+    together = f", {byte_rate(rate)} per {cycle}{'' if len(causes) == 1 else ' together'}" if rate else ""
     suspected = " suspected" if not any(cause.confirmed for cause in causes) else ""
     return f"… and {format_count(len(causes))} more{suspected} cause{'' if len(causes) == 1 else 's'}{together}."
 
@@ -109,14 +106,14 @@ def place_words(place: Place) -> str:
     return f"{place.function} ({', '.join(parts)})" if parts else place.function
 
 
-def _opened_sentence(cause: Cause) -> str:
+def _opened_sentence(cause: Cause, cycle: str) -> str:
     rate = cause.count_per_iteration or 0.0
-    often = f"1 every {period_words(1 / rate)} calls" if 0 < rate < 0.95 else f"{short_number(rate)} per call"
+    often = f"1 every {period_words(1 / rate)} {cycle}s" if 0 < rate < 0.95 else f"{short_number(rate)} per {cycle}"
     places = [place_words(place) for place in (cause.where, cause.python_where) if place is not None]
     verb = "opened" if cause.kind == "file-descriptor" else "started"
     where = f", {verb} in {', called from '.join(places)}{_reached_from(cause)}" if places else ""
     what = "; ".join(map(opened_words, cause.opened[:_MOST_NAMED]))
-    return _capital(f"{_KIND_WORDS.get(cause.kind, cause.kind)}, {often}{where}{': ' if what else ''}{what}.")
+    return _capital(f"{kind_words(cause.kind).name}, {often}{where}{': ' if what else ''}{what}.")
 
 
 def _reached_from(cause: Cause) -> str:
@@ -127,7 +124,7 @@ def _reached_from(cause: Cause) -> str:
     return f", reached from {place_words(own)}"
 
 
-def _every_words(cause: Cause) -> str:
+def _every_words(cause: Cause, cycle: str) -> str:
     if cause.every is None:
         return ""
     blocks = round(cause.blocks_per_iteration or 1.0)
@@ -135,7 +132,7 @@ def _every_words(cause: Cause) -> str:
     if cause.requested_size is not None:
         size = f"{format_count(cause.requested_size)} B"
         what = f"{what} of {size}" if blocks > 1 else f"a block of {size}"
-    return f" ({what} every {'call' if cause.every == 1 else f'{period_words(cause.every)} calls'})"
+    return f" ({what} every {cycle if cause.every == 1 else f'{period_words(cause.every)} {cycle}s'})"
 
 
 def _capital(text: str) -> str:

@@ -1,0 +1,144 @@
+"""What to do about a cause, in a sentence or two."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from soak.attribution.reference_cycles import describe_ring
+from soak.reporting.words.holders import cache_words, chain_steps, held_by, largest_holder, step_words
+from soak.reporting.words.kinds import FREE_MEMORY, UNCOLLECTABLE, kind_words
+from soak.reporting.words.paths import own_frame, short_file, without_folders
+from soak.results import Cause, ChainNode, HoldingCache, MemoryKind, Place, Unseen
+from soak.units import format_count, format_size
+
+_UNKNOWN_PLACE = Place("an unknown place", None, None)
+_VIEWS = ("memoryview", "ndarray")
+_STACKS = (MemoryKind.MAIN_STACK, MemoryKind.THREAD_STACK)
+_UNNAMED = (MemoryKind.UNMAPPED, MemoryKind.UNKNOWN)
+_CUT = "How Python code reaches it is not known: there are more objects than soak can walk through in a moment."
+_WHY_UNSEEN: dict[str, str] = {
+    Unseen.NOT_READABLE: "it could not read the memory of the process",
+    Unseen.TOO_FEW_BLOCKS: "too few blocks of past {cycle}s were alive when it looked",
+    Unseen.SOME_HELD: "something points to some of the blocks, and nothing to the others",
+    Unseen.SEEN_ONCE: "nothing pointed to them, but it could look only once",
+    Unseen.FREED_LATER: "nothing pointed to some of them, but they were freed later",
+    Unseen.NOT_MORE: "nothing pointed to them, but from one look to the next they did not become more",
+}
+
+
+def advise(cause: Cause, cycle: str = "call") -> str:
+    """Say what to do. ``cycle``: what a cycle is called."""
+    if _is_uncollectable(cause):
+        return f"{UNCOLLECTABLE}{_ring_sentence(cause)}"
+    if cause.is_free_memory:
+        return FREE_MEMORY
+    general = kind_words(cause.kind).advise(_place(cause), cycle)
+    if cause.kind == "reference-cycle":
+        return f"{general}{_ring_sentence(cause)}"
+    if cause.kind == "lost-reference":
+        holders = held_by(cause) if cause.state == "held" else ()
+        return f"{general} They are held by {holders[0]} as well." if holders else general
+    if cause.state == "lost":
+        return _advise_on_lost(cause)
+    if cause.holder is not None:
+        return _advise_on_cache(cause.holder, cycle)
+    if cause.state == "held" and (kept := _advise_on_held(cause, cycle)):
+        return kept
+    if cause.unseen in _WHY_UNSEEN:
+        detail = f" ({cause.unseen_detail})" if cause.unseen_detail else ""
+        return f"soak could not see what holds them: {_WHY_UNSEEN[cause.unseen].format(cycle=cycle)}{detail}. {general}"
+    return general
+
+
+def spot(place: Place) -> str:
+    """Name a line of code in as few words as it takes: ``app.py:14``, ``inflate in libz.so.1``."""
+    if place.file and place.line:
+        return f"{short_file(place.file)}:{place.line}"
+    return str(without_folders(place)) or str(_UNKNOWN_PLACE)
+
+
+def _advise_on_lost(cause: Cause) -> str:
+    first = cause.memory_path[0] if cause.memory_path else None
+    if first is not None and first.kind == MemoryKind.LOST_BLOCK:
+        where = spot(first.allocated_at or _UNKNOWN_PLACE)
+        return f"The block allocated at {where} points to them and is lost itself: fix that first."
+    place = _place(cause)
+    if place is None:
+        return "One path out of the code that allocates this never frees it."
+    return f"{place} allocates this, and one path out of it never frees it."
+
+
+def _advise_on_cache(cache: HoldingCache, cycle: str) -> str:
+    kept = f"They are in {cache_words(cache)}"
+    filled = f"which holds {format_count(cache.filled)} entries by now"
+    if cache.kind == "WeakValueDictionary":
+        return f"{kept}, whose entries go with their values: look for who holds those."
+    if cache.capacity is None:
+        return f"{kept}, {filled}: {'give it a maxsize' if cache.kind == 'lru_cache' else 'empty it now and then'}."
+    if cache.filled >= cache.capacity:
+        return f"{kept}, which is full and takes no more entries."
+    full = f" and is full at about {cycle} {format_count(cache.full_at_cycle)}" if cache.full_at_cycle else ""
+    return f"{kept}, {filled}{full}."
+
+
+def _advise_on_held(cause: Cause, cycle: str) -> str | None:
+    """Name the holder and say how to make it let go; None where none is known."""
+    found = largest_holder(cause.chain) or next(iter(chain_steps(cause.chain)), None)
+    if found is not None:
+        expression, node = found
+        view = _view_words(cause.chain, cause.requested_size if cause.kind == "native" else None)
+        if view is not None:
+            return f"{view}: copy it, or give {expression} a bound."
+        size = f" ({format_size(node.size_bytes)})" if node.size_bytes else ""
+        return f"They are held by {expression}, {node.what}{size}: give it a bound, or remove what each {cycle} adds."
+    if not cause.memory_path:
+        return None
+    root, nearest = cause.memory_path[0], cause.memory_path[-1]
+    cut = f" {_CUT}" if cause.unseen == Unseen.TOO_MANY_OBJECTS else ""
+    if root.kind in _STACKS:
+        return f"They are held by {step_words(root)}: by a variable of a function that is still running.{cut}"
+    if root.kind not in _UNNAMED:
+        return f"They are held by {step_words(root)}: give it a bound, or free what each {cycle} adds.{cut}"
+    if nearest.allocated_at is not None:
+        what = f"{nearest.type or 'block'} allocated at {spot(nearest.allocated_at)}"
+        return f"The {what} points to them; soak could not see what holds that.{cut}"
+    place = _place(cause)
+    return f"soak could not see what holds them{f'; they are allocated at {place}' if place else ''}.{cut}"
+
+
+def _view_words(chain: Sequence[ChainNode], data_bytes: int | None) -> str | None:
+    """Say that a small view keeps a large buffer; None where there is none.
+
+    ``data_bytes``: the size of the data that stays, where those are no object. numpy does not tell gc what an array is
+    a view of, so the way to such data ends at the view.
+    """
+    views = [number for number, node in enumerate(chain) if node.type in _VIEWS]
+    if not views:
+        return None
+    view, end = chain[views[-1]], chain[-1]
+    what, kept_bytes = ("array", data_bytes) if view is end else (end.type, end.size_bytes)
+    if not view.size_bytes or not kept_bytes or kept_bytes <= view.size_bytes:
+        return None
+    made = f" made at {spot(view.allocated_at)}" if view.allocated_at is not None else ""
+    article = "an" if what[0] in "aeiou" else "a"
+    return f"A view of {format_size(view.size_bytes)}{made} keeps {article} {what} of {format_size(kept_bytes)}"
+
+
+def _place(cause: Cause) -> str | None:
+    """Return where to look, in words: for what Python holds the person's own line, for C code its function."""
+    is_of_c = cause.kind in ("native", "lost-reference")
+    own = own_frame(cause.frames) if cause.kind == "python-object" else None
+    places = (cause.where, cause.python_where) if is_of_c else (own, cause.python_where, cause.where)
+    place = next((place for place in places if place is not None and str(place)), None)
+    if place is None:
+        return None
+    return f"the C code that {spot(place)} calls" if is_of_c and place is not cause.where else spot(place)
+
+
+def _is_uncollectable(cause: Cause) -> bool:
+    """Whether gc has found the objects to be garbage, and keeps them in gc.garbage."""
+    return bool(cause.chain) and (cause.chain[0].type, cause.chain[0].name) == ("module", "gc")
+
+
+def _ring_sentence(cause: Cause) -> str:
+    return f" The cycle: {describe_ring(cause.ring)}." if cause.ring else ""
