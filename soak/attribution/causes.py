@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from soak.analysis.ledger import Suspect
 from soak.attribution.holders import UNSCANNED, Memory, Reachability, find_memory_path
-from soak.attribution.names import is_of_the_language
+from soak.attribution.names import INTERPRETER_MODULES, is_of_the_language
 from soak.attribution.object_answers import draw_chain, draw_nodes
 from soak.attribution.rounding import allocated_bytes
 from soak.results import Cause, HoldingCache, Place
@@ -19,7 +19,6 @@ from soak.verdict import SeriesVerdict
 NATIVE_DOMAIN, MAPPING_DOMAIN = 0, 3
 _NATIVE_DOMAINS = (NATIVE_DOMAIN, MAPPING_DOMAIN)
 _NATIVE_KINDS = ("native", "mapping")
-_INTERPRETER_MODULES = ("python", "libpython")
 _RUNTIME_MODULES = ("libc.so", "libc-", "ld-linux", "libffi", "libstdc++", "libsoak_tracker", "libpthread", "_ctypes")
 _BYTECODE_RUNNERS = ("_PyEval_", "PyEval_")
 _RUNS_FRAMES = "_PyEval_EvalFrameDefault"
@@ -207,7 +206,7 @@ def is_ours(call: Call) -> bool:
 def is_plumbing(place: Place) -> bool:
     """Whether a native frame is of the interpreter or a runtime library: through it everything goes."""
     name = (place.module or "").rpartition("/")[2]
-    return name.startswith(_RUNTIME_MODULES) or name.startswith(_INTERPRETER_MODULES)
+    return name.startswith(_RUNTIME_MODULES) or name.startswith(INTERPRETER_MODULES)
 
 
 def nearest(places: Iterable[Place]) -> Place | None:

@@ -78,7 +78,7 @@ def test_a_view_is_told_with_what_it_keeps():
     )
 
     assert say.advise(of_frame) == (
-        "A view of 184 B made at app.py:15 keeps a bytes of 1.985 KiB: copy it, or give app.seen a bound."
+        "A view of 184 B made at app.py:15 keeps a bytes object of 1.985 KiB: copy it, or give app.seen a bound."
     )
     assert say.advise(of_array) == (
         "A view of 112 B made at app.py:15 keeps an array of 675 KiB: copy it, or give app.seen a bound."
@@ -181,7 +181,7 @@ def test_each_kind_has_a_name_a_title_and_advice_with_and_without_a_place(kind: 
     assert nowhere.endswith(".")
     assert not re.search(r"[{}]|each (call|cycle|sample)", f"{place} {nowhere}")
     assert ("json/decoder.py:353" in place) == ("{place}" in words.advice)
-    assert ("request" in nowhere) == ("{cycle}" in words.advice + words.nowhere * ("{place}" in words.advice))
+    assert ("request" in nowhere) == ("{noun}" in words.advice + words.nowhere * ("{place}" in words.advice))
 
 
 def test_every_signal_is_of_a_kind_that_has_words():
@@ -251,13 +251,13 @@ CAUSES = st.builds(
 
 
 @given(CAUSES, st.sampled_from(["call", "sample", "mark", "request", "frame"]))
-def test_whatever_a_cause_is_its_advice_is_sentences_without_an_internal_name(cause: Cause, cycle: str):
+def test_whatever_a_cause_is_its_advice_is_sentences_without_an_internal_name(cause: Cause, noun: str):
     """No field's name, no gap in a template, no None, and no other word for a cycle than was asked for."""
-    text = say.advise(cause, cycle)
+    text = say.advise(cause, noun)
 
     assert text.strip() == text
     assert text.endswith(".")
     assert "  " not in text
     assert not re.search(r"[{}]|\bNone\b", text)
     assert not any(field.name in text for field in fields(Cause) if "_" in field.name)
-    assert all(f"each {other} " not in text for other in ("call", "sample", "mark") if other != cycle)
+    assert all(f"each {other} " not in text for other in ("call", "sample", "mark") if other != noun)

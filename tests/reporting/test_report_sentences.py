@@ -19,6 +19,7 @@ from builder import (
     signal,
 )
 
+from soak.attribution.grouping import group_causes
 from soak.reporting import words as say
 from soak.results import ChainNode, Failure, HoldingCache, Pacing, Parts, Place, SignalSpike, TrackerState
 from soak.verdict import Verdict
@@ -498,9 +499,10 @@ def test_of_a_long_stack_the_line_of_a_person_s_own_is_among_those_shown():
     frames = tuple(Place(f"f{n}", None, None, "ext.so") for n in range(6))
     own, main = Place("handler", "/app/handler.py", 7), Place("main", "/app/main.py", 1)
 
-    lines = say.where_lines(
-        a_cause(frames=(*frames, own, main), chain=(ChainNode("app.KEPT", "a list of 9", "list", None, None),)), 4
-    )
+    kept = ChainNode("app.KEPT", "a list of 9", "list", None, None)
+    (group,) = group_causes([a_cause(frames=(*frames, own, main), chain=(kept,))])
+
+    lines = say.where_lines(group, 4)
 
     assert lines == (
         "f0 in ext.so",

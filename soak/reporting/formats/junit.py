@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from xml.etree import ElementTree as ET
 
+from soak.attribution.grouping import group_causes
 from soak.reporting import words as say
 from soak.reporting.outcome import component_exit_code, excuse, known_fingerprints
 from soak.reporting.words.paths import short_frame
@@ -68,8 +69,9 @@ def _evidence(component: ComponentResult) -> str:
     texts = [component.why, say.caveat_sentence(component), say.needed_sentence(component)]
     if component.failure is not None:
         texts += [component.failure.detail, *component.failure.stack]
-    for cause in component.causes:
-        texts += [say.cause_sentence(cause), say.advise(cause)]
-        texts += [f"  {short_frame(frame)}" for frame in cause.frames]
-        texts += [f"  held by {holder}" for holder in say.held_by(cause)]
+    for group in group_causes(component.causes):
+        texts += [say.group_sentence(group), say.advise_on_group(group)]
+        texts += [f"  {site}" for site in say.site_lines(group)]
+        texts += [f"  {short_frame(frame)}" for frame in group.causes[0].frames]
+        texts += [f"  held by {holder}" for holder in say.held_by(group.head)]
     return "\n".join(text for text in texts if text)

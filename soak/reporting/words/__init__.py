@@ -5,14 +5,16 @@ what a person needs; the exact numbers stand in the tables. Nothing here is esca
 HTML, Markdown or a terminal escapes it there.
 """
 
-from soak.reporting.words.advice import advise
+from soak.reporting.words.advice import advise, advise_on_group
 from soak.reporting.words.causes import (
     cause_facts,
     cause_sentence,
     explain,
+    group_sentence,
     more_causes_sentence,
     opened_words,
     place_words,
+    site_lines,
     stack_title,
     where_lines,
 )
@@ -62,6 +64,7 @@ __all__ = [
     "SYMBOLS",
     "added_why",
     "advise",
+    "advise_on_group",
     "asides",
     "byte_rate",
     "cause_facts",
@@ -76,6 +79,7 @@ __all__ = [
     "decided_words",
     "excuse_sentence",
     "explain",
+    "group_sentence",
     "growth_cell",
     "growth_words",
     "headline",
@@ -97,6 +101,7 @@ __all__ = [
     "rate_words",
     "short_number",
     "signal_cell",
+    "site_lines",
     "spoken",
     "stack_title",
     "state_sentence",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from soak.attribution.grouping import CauseGroup, largest_holder
 from soak.attribution.reference_cycles import describe_ring
-from soak.reporting.words.holders import cache_words, chain_steps, held_by, largest_holder, step_words
+from soak.reporting.words.holders import cache_words, container_words, held_by, step_words
 from soak.reporting.words.kinds import FREE_MEMORY, UNCOLLECTABLE, kind_words
 from soak.reporting.words.paths import own_frame, short_file, without_folders
-from soak.results import Cause, ChainNode, HoldingCache, MemoryKind, Place, Unseen
+from soak.reporting.words.vocabulary import capitalised
+from soak.results import Cause, ChainNode, HoldingCache, MemoryKind, MemoryStep, Place, Unseen
 from soak.units import format_count, format_size
 
 _UNKNOWN_PLACE = Place("an unknown place", None, None)
@@ -18,7 +20,7 @@ _UNNAMED = (MemoryKind.UNMAPPED, MemoryKind.UNKNOWN)
 _CUT = "How Python code reaches it is not known: there are more objects than soak can walk through in a moment."
 _WHY_UNSEEN: dict[str, str] = {
     Unseen.NOT_READABLE: "it could not read the memory of the process",
-    Unseen.TOO_FEW_BLOCKS: "too few blocks of past {cycle}s were alive when it looked",
+    Unseen.TOO_FEW_BLOCKS: "too few blocks of past {noun}s were alive when it looked",
     Unseen.SOME_HELD: "something points to some of the blocks, and nothing to the others",
     Unseen.SEEN_ONCE: "nothing pointed to them, but it could look only once",
     Unseen.FREED_LATER: "nothing pointed to some of them, but they were freed later",
@@ -26,13 +28,18 @@ _WHY_UNSEEN: dict[str, str] = {
 }
 
 
-def advise(cause: Cause, cycle: str = "call") -> str:
-    """Say what to do. ``cycle``: what a cycle is called."""
+def advise_on_group(group: CauseGroup, noun: str = "call") -> str:
+    """Say what to do about causes of one holder, below the sentence that names it."""
+    return advise(group.head, noun, is_named=not group.is_alone)
+
+
+def advise(cause: Cause, noun: str = "call", *, is_named: bool = False) -> str:
+    """Say what to do. ``noun``: what a cycle is called; ``is_named``: the holder has just been named."""
     if _is_uncollectable(cause):
         return f"{UNCOLLECTABLE}{_ring_sentence(cause)}"
     if cause.is_free_memory:
         return FREE_MEMORY
-    general = kind_words(cause.kind).advise(_place(cause), cycle)
+    general = kind_words(cause.kind).advise(_place(cause), noun)
     if cause.kind == "reference-cycle":
         return f"{general}{_ring_sentence(cause)}"
     if cause.kind == "lost-reference":
@@ -41,12 +48,12 @@ def advise(cause: Cause, cycle: str = "call") -> str:
     if cause.state == "lost":
         return _advise_on_lost(cause)
     if cause.holder is not None:
-        return _advise_on_cache(cause.holder, cycle)
-    if cause.state == "held" and (kept := _advise_on_held(cause, cycle)):
+        return _advise_on_cache(cause.holder, noun)
+    if cause.state == "held" and (kept := _advise_on_held(cause, noun, is_named)):
         return kept
     if cause.unseen in _WHY_UNSEEN:
         detail = f" ({cause.unseen_detail})" if cause.unseen_detail else ""
-        return f"soak could not see what holds them: {_WHY_UNSEEN[cause.unseen].format(cycle=cycle)}{detail}. {general}"
+        return f"soak could not see what holds them: {_WHY_UNSEEN[cause.unseen].format(noun=noun)}{detail}. {general}"
     return general
 
 
@@ -68,7 +75,7 @@ def _advise_on_lost(cause: Cause) -> str:
     return f"{place} allocates this, and one path out of it never frees it."
 
 
-def _advise_on_cache(cache: HoldingCache, cycle: str) -> str:
+def _advise_on_cache(cache: HoldingCache, noun: str) -> str:
     kept = f"They are in {cache_words(cache)}"
     filled = f"which holds {format_count(cache.filled)} entries by now"
     if cache.kind == "WeakValueDictionary":
@@ -77,33 +84,39 @@ def _advise_on_cache(cache: HoldingCache, cycle: str) -> str:
         return f"{kept}, {filled}: {'give it a maxsize' if cache.kind == 'lru_cache' else 'empty it now and then'}."
     if cache.filled >= cache.capacity:
         return f"{kept}, which is full and takes no more entries."
-    full = f" and is full at about {cycle} {format_count(cache.full_at_cycle)}" if cache.full_at_cycle else ""
+    full = f" and is full at about {noun} {format_count(cache.full_at_cycle)}" if cache.full_at_cycle else ""
     return f"{kept}, {filled}{full}."
 
 
-def _advise_on_held(cause: Cause, cycle: str) -> str | None:
+def _advise_on_held(cause: Cause, noun: str, is_named: bool) -> str | None:
     """Name the holder and say how to make it let go; None where none is known."""
-    found = largest_holder(cause.chain) or next(iter(chain_steps(cause.chain)), None)
+    cut = f" {_CUT}" if cause.unseen == Unseen.TOO_MANY_OBJECTS else ""
+    found = largest_holder(cause.chain)
     if found is not None:
-        expression, node = found
         view = _view_words(cause.chain, cause.requested_size if cause.kind == "native" else None)
         if view is not None:
-            return f"{view}: copy it, or give {expression} a bound."
-        size = f" ({format_size(node.size_bytes)})" if node.size_bytes else ""
-        return f"They are held by {expression}, {node.what}{size}: give it a bound, or remove what each {cycle} adds."
+            return f"{view}: copy it, or give {found[0]} a bound."
+        bound = f"give it a bound, or remove what each {noun} adds."
+        return f"{capitalised(bound) if is_named else f'They are held by {container_words(*found)}: {bound}'}{cut}"
     if not cause.memory_path:
         return None
     root, nearest = cause.memory_path[0], cause.memory_path[-1]
-    cut = f" {_CUT}" if cause.unseen == Unseen.TOO_MANY_OBJECTS else ""
     if root.kind in _STACKS:
         return f"They are held by {step_words(root)}: by a variable of a function that is still running.{cut}"
     if root.kind not in _UNNAMED:
-        return f"They are held by {step_words(root)}: give it a bound, or free what each {cycle} adds.{cut}"
+        bound = f"give it a bound, or free what each {noun} adds."
+        return f"{capitalised(bound) if is_named else f'They are held by {_step_words(root)}: {bound}'}{cut}"
     if nearest.allocated_at is not None:
-        what = f"{nearest.type or 'block'} allocated at {spot(nearest.allocated_at)}"
-        return f"The {what} points to them; soak could not see what holds that.{cut}"
+        return f"{capitalised(_step_words(nearest))} points to them; soak could not see what holds that.{cut}"
     place = _place(cause)
     return f"soak could not see what holds them{f'; they are allocated at {place}' if place else ''}.{cut}"
+
+
+def _step_words(step: MemoryStep) -> str:
+    """Name memory that holds something; of a block the line without its folders."""
+    if step.kind == MemoryKind.BLOCK and step.allocated_at is not None:
+        return f"the {step.type or 'block'} allocated at {spot(step.allocated_at)}"
+    return step_words(step)
 
 
 def _view_words(chain: Sequence[ChainNode], data_bytes: int | None) -> str | None:
@@ -116,7 +129,7 @@ def _view_words(chain: Sequence[ChainNode], data_bytes: int | None) -> str | Non
     if not views:
         return None
     view, end = chain[views[-1]], chain[-1]
-    what, kept_bytes = ("array", data_bytes) if view is end else (end.type, end.size_bytes)
+    what, kept_bytes = ("array", data_bytes) if view is end else (f"{end.type} object", end.size_bytes)
     if not view.size_bytes or not kept_bytes or kept_bytes <= view.size_bytes:
         return None
     made = f" made at {spot(view.allocated_at)}" if view.allocated_at is not None else ""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from soak.reporting.words.advice import advise
-from soak.reporting.words.holders import held_by
+from soak.attribution.grouping import CauseGroup, largest_holder
+from soak.reporting.words.advice import advise, spot
+from soak.reporting.words.holders import cache_words, container_words, held_by, step_words
 from soak.reporting.words.kinds import kind_words
 from soak.reporting.words.paths import library_file, own_frame, short_file, short_frame
-from soak.reporting.words.vocabulary import byte_rate, period_words, printable, short_number
-from soak.results import Cause, Opened, Place
+from soak.reporting.words.vocabulary import byte_rate, capitalised, count_words, period_words, printable, short_number
+from soak.results import Cause, MemoryKind, Opened, Place
 from soak.units import format_count, format_number
 
 _MOST_NAMED = 3
@@ -20,44 +21,64 @@ _STATE_WORDS = {
 }
 
 
-def explain(cause: Cause, cycle: str = "call") -> str:
-    """Say what grows, where, and what to do about it. ``cycle``: what a cycle is called."""
-    return f"{cause_sentence(cause, cycle)} {advise(cause, cycle)}".rstrip()
+def group_sentence(group: CauseGroup, noun: str = "call") -> str:
+    """Say what one holder keeps, and by how much it grows; of one cause alone what `cause_sentence` says."""
+    if len(group.causes) == 1:
+        return cause_sentence(group.head, noun)
+    rate = group.bytes_per_iteration
+    growth = "" if rate is None else f": {byte_rate(rate)} per {noun}"
+    certain = "" if group.confirmed else "Suspected: "
+    return f"{certain}{_holder_words(group.head)} memory from {format_count(len(group.causes))} call sites{growth}."
 
 
-def cause_sentence(cause: Cause, cycle: str = "call") -> str:
+def site_lines(group: CauseGroup, noun: str = "call", most: int | None = None) -> tuple[str, ...]:
+    """Give a line for each call site whose memory one holder keeps; nothing for a cause alone: its sentence has it.
+
+    Beyond ``most`` they are only counted.
+    """
+    if len(group.causes) == 1:
+        return ()
+    told = group.causes[:most]
+    rest = f"… and {count_words(len(group.causes) - len(told), 'more call site')}"
+    lines = (_site_line(cause, group, noun) for cause in told)
+    return (*lines, *([rest] if len(told) < len(group.causes) else ()))
+
+
+def explain(cause: Cause, noun: str = "call") -> str:
+    """Say what grows, where, and what to do about it. ``noun``: what a cycle is called."""
+    return f"{cause_sentence(cause, noun)} {advise(cause, noun)}".rstrip()
+
+
+def cause_sentence(cause: Cause, noun: str = "call") -> str:
     """Say what grows, by how much, from where, and whether it is lost or held; of what stays open, what it is."""
     if cause.count_per_iteration is not None:
-        return _opened_sentence(cause, cycle)
-    rate = "" if cause.bytes_per_iteration is None else f", {byte_rate(cause.bytes_per_iteration)} per {cycle}"
-    every = _every_words(cause, cycle)
-    where = f" in {place_words(cause.where)}" if cause.where is not None else ""
-    if cause.python_where is not None:
-        where += f"{', called' if where else ''} from {place_words(cause.python_where)}"
-    where += _reached_from(cause)
+        return _opened_sentence(cause, noun)
+    rate = "" if cause.bytes_per_iteration is None else f", {byte_rate(cause.bytes_per_iteration)} per {noun}"
+    every, where = _every_words(cause, noun), _where_words(cause)
+    where = f" {'in' if cause.where is not None else 'from'} {where}" if where else ""
     state = _STATE_WORDS.get(cause.state)
     certain = "" if cause.confirmed else "Suspected: "
     kind = kind_words(cause.kind).name
     words = f"{certain}{kind}{rate}{every}{where}{'; ' + state if state else ''}."
-    return _capital(words)
+    return capitalised(words)
 
 
-def where_lines(cause: Cause, most: int) -> tuple[str, ...]:
-    """Give a cause's stack and who holds it, a line each; no more than ``most`` of either."""
-    frames = cause.frames[:most]
-    own = own_frame(cause.frames)
+def where_lines(group: CauseGroup, most: int) -> tuple[str, ...]:
+    """Give the stack of the fastest cause and who holds it, a line each; no more than ``most`` of either."""
+    stack = group.causes[0].frames
+    frames, own = stack[:most], own_frame(stack)
     if own is not None and own not in frames:
         frames = (*frames[:-1], own)  # where a person will look first
-    holders = (f"held by {holder}" for holder in held_by(cause)[:most])
+    holders = (f"held by {holder}" for holder in held_by(group.head)[:most])
     return tuple(map(printable, (*map(short_frame, frames), *holders)))
 
 
-def more_causes_sentence(causes: Sequence[Cause], cycle: str = "call") -> str | None:
+def more_causes_sentence(causes: Sequence[Cause | CauseGroup], noun: str = "call") -> str | None:
     """Say that there are more causes than are shown, and what they come to; None where there are none."""
     if not causes:
         return None
     rate = sum(cause.bytes_per_iteration or 0.0 for cause in causes)
-    together = f", {byte_rate(rate)} per {cycle}{'' if len(causes) == 1 else ' together'}" if rate else ""
+    together = f", {byte_rate(rate)} per {noun}{'' if len(causes) == 1 else ' together'}" if rate else ""
     suspected = " suspected" if not any(cause.confirmed for cause in causes) else ""
     return f"… and {format_count(len(causes))} more{suspected} cause{'' if len(causes) == 1 else 's'}{together}."
 
@@ -106,14 +127,14 @@ def place_words(place: Place) -> str:
     return f"{place.function} ({', '.join(parts)})" if parts else place.function
 
 
-def _opened_sentence(cause: Cause, cycle: str) -> str:
+def _opened_sentence(cause: Cause, noun: str) -> str:
     rate = cause.count_per_iteration or 0.0
-    often = f"1 every {period_words(1 / rate)} {cycle}s" if 0 < rate < 0.95 else f"{short_number(rate)} per {cycle}"
-    places = [place_words(place) for place in (cause.where, cause.python_where) if place is not None]
-    verb = "opened" if cause.kind == "file-descriptor" else "started"
-    where = f", {verb} in {', called from '.join(places)}{_reached_from(cause)}" if places else ""
+    often = f"1 every {period_words(1 / rate)} {noun}s" if 0 < rate < 0.95 else f"{short_number(rate)} per {noun}"
+    where = _where_words(cause)
+    if where:
+        where = f", {'opened' if cause.kind == 'file-descriptor' else 'started'} in {where}"
     what = "; ".join(map(opened_words, cause.opened[:_MOST_NAMED]))
-    return _capital(f"{kind_words(cause.kind).name}, {often}{where}{': ' if what else ''}{what}.")
+    return capitalised(f"{kind_words(cause.kind).name}, {often}{where}{': ' if what else ''}{what}.")
 
 
 def _reached_from(cause: Cause) -> str:
@@ -124,7 +145,45 @@ def _reached_from(cause: Cause) -> str:
     return f", reached from {place_words(own)}"
 
 
-def _every_words(cause: Cause, cycle: str) -> str:
+def _holder_words(head: Cause) -> str:
+    """Name what keeps the memory of several causes, with the verb."""
+    if head.state == "lost":
+        return f"{_allocated_words(head)} is lost, and with it"
+    if head.ring:
+        return "Objects that refer to each other keep"
+    if head.holder is not None:
+        return f"{capitalised(cache_words(head.holder))}, keeps"
+    if found := largest_holder(head.chain):
+        return f"{container_words(*found)}, keeps"
+    if head.memory_path and head.memory_path[0].kind == MemoryKind.STATIC:
+        return f"{step_words(head.memory_path[0])}, keeps"
+    return f"{_allocated_words(head)} keeps"
+
+
+def _allocated_words(cause: Cause) -> str:
+    place = cause.where or cause.python_where
+    return f"What {spot(place)} allocates" if place is not None else "What an unknown place allocates"
+
+
+def _site_line(cause: Cause, group: CauseGroup, noun: str) -> str:
+    rate = "" if cause.bytes_per_iteration is None else f"{byte_rate(cause.bytes_per_iteration)} per {noun}"
+    holder = largest_holder(cause.chain)
+    every = _every_words(cause, noun) if cause.every != 1 else ""
+    what = f"{cause.type} objects" if cause.type else kind_words(cause.kind).name
+    if holder is not None and holder[1] is cause.chain[-1]:
+        what = f"{holder[0]} itself"
+    where = _where_words(cause)
+    suspected = "" if cause.confirmed or not group.confirmed else " (suspected)"
+    return f"{rate}{every}: {what}{f', allocated in {where}' if where else ''}{suspected}"
+
+
+def _where_words(cause: Cause) -> str:
+    """Name the C function, the Python line and the person's own line that lead to it; nothing where none is known."""
+    places = [place_words(place) for place in (cause.where, cause.python_where) if place is not None]
+    return f"{', called from '.join(places)}{_reached_from(cause)}"
+
+
+def _every_words(cause: Cause, noun: str) -> str:
     if cause.every is None:
         return ""
     blocks = round(cause.blocks_per_iteration or 1.0)
@@ -132,8 +191,4 @@ def _every_words(cause: Cause, cycle: str) -> str:
     if cause.requested_size is not None:
         size = f"{format_count(cause.requested_size)} B"
         what = f"{what} of {size}" if blocks > 1 else f"a block of {size}"
-    return f" ({what} every {cycle if cause.every == 1 else f'{period_words(cause.every)} {cycle}s'})"
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    return f" ({what} every {noun if cause.every == 1 else f'{period_words(cause.every)} {noun}s'})"

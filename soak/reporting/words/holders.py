@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
+from soak.attribution.grouping import chain_steps
 from soak.attribution.reference_cycles import describe_ring
 from soak.results import Cause, ChainNode, HoldingCache, MemoryKind, MemoryStep, Place
 from soak.units import format_count, format_size
@@ -39,22 +38,6 @@ def held_by(cause: Cause) -> tuple[str, ...]:
     return ()
 
 
-def chain_steps(chain: Sequence[ChainNode]) -> list[tuple[str, ChainNode]]:
-    """Return each node with the expression that leads to it, ``my_script.seen[7]``; a module is no step by itself."""
-    expression, steps = "", []
-    for number, node in enumerate(chain):
-        expression += node.name
-        if number or node.type != "module":
-            steps.append((expression, node))
-    return steps
-
-
-def largest_holder(chain: Sequence[ChainNode]) -> tuple[str, ChainNode] | None:
-    """Return the holder that takes most memory by itself: the container that grows. None where nothing holds it."""
-    holders = [step for step in chain_steps(chain) if step[1] is not chain[-1]]
-    return max(holders, key=lambda step: step[1].size_bytes or 0, default=None)
-
-
 def step_words(step: MemoryStep) -> str:
     """Name memory that holds something: ``kept, a static variable of keeper.so``."""
     if step.kind == MemoryKind.TEXT:
@@ -80,6 +63,11 @@ def cache_words(cache: HoldingCache) -> str:
     """Say which cache it is and how large it may become: ``an lru_cache of 512, palette.lookup``."""
     bound = "without a bound" if cache.capacity is None else f"of {format_count(cache.capacity)}"
     return f"{_CACHES.get(cache.kind, f'a {cache.kind}')} {bound}, {cache.name}"
+
+
+def container_words(expression: str, node: ChainNode) -> str:
+    """Name a container in a sentence: ``my_script.seen, a list of 600 (5.305 KiB)``."""
+    return f"{expression}, {node.what}{f' ({format_size(node.size_bytes)})' if node.size_bytes else ''}"
 
 
 def _node_words(expression: str, node: ChainNode) -> str:

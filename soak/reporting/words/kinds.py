@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from soak.reporting.words.vocabulary import capitalised
+
 
 @dataclass(frozen=True)
 class KindWords:
@@ -14,14 +16,14 @@ class KindWords:
     title: str
     """A sentence without its full stop."""
     advice: str
-    """With ``{place}`` for the line of code and ``{cycle}`` for what a cycle is called."""
-    nowhere: str = "each {cycle}"
+    """With ``{place}`` for the line of code and ``{noun}`` for what a cycle is called."""
+    nowhere: str = "each {noun}"
     """What stands for the place where that is not known."""
 
-    def advise(self, place: str | None, cycle: str) -> str:
+    def advise(self, place: str | None, noun: str) -> str:
         """Return the advice. ``place``: the line of code, None where it is not known."""
-        text = self.advice.format(place=place or self.nowhere.format(cycle=cycle), cycle=cycle)
-        return text[:1].upper() + text[1:] if place is None else text
+        text = self.advice.format(place=place or self.nowhere.format(noun=noun), noun=noun)
+        return capitalised(text) if place is None else text
 
 
 KINDS = {
@@ -29,14 +31,14 @@ KINDS = {
         "native memory",
         "Memory from malloc is not given back",
         "Look for a missing free on the paths out of {place}, the error paths first.",
-        "the C code that each {cycle} runs",
+        "the C code that each {noun} runs",
     ),
     "python-object": KindWords(
         "Python objects",
         "Python objects stay",
-        "Look at {place} for a list, dict or cache that each {cycle} adds to, or for a C extension that forgets a "
+        "Look at {place} for a list, dict or cache that each {noun} adds to, or for a C extension that forgets a "
         "reference.",
-        "the code that each {cycle} runs",
+        "the code that each {noun} runs",
     ),
     "reference-cycle": KindWords(
         "a reference cycle",

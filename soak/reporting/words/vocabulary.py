@@ -55,6 +55,11 @@ def period_words(cycles: float) -> str:
     return short_number(whole if abs(whole - cycles) < 0.01 * cycles else cycles)
 
 
+def capitalised(text: str) -> str:
+    """Make the first letter a capital; the others stay as they are."""
+    return text[:1].upper() + text[1:]
+
+
 def byte_rate(rate: float) -> str:
     """Write a growth in bytes for a sentence: ``106 B``, ``1,024 B``, ``52.3 KiB``."""
     for unit, size in (("MiB", 2**20), ("KiB", 2**10)):
