@@ -25,7 +25,7 @@ from typing import Any
 
 from measuring import Figure, at_least, at_most, equal, make_parser, publish, say, scratch_folder
 
-from soak.reporting.words import held_by
+from soak.reporting.words import held_by, why_words
 from soak.results import Cause, ComponentResult
 from soak.running.component.ledger_reader import find_library
 from soak.running.component.result import make_result
@@ -256,7 +256,7 @@ def accept(case: Case, binding: str, python: str, folder: Path) -> Outcome:
         cycles_to_verdict=result.iterations_to_verdict,
         seconds=round(result.seconds, 3),
         seconds_to_verdict=result.seconds_to_verdict,
-        why=result.why,
+        why=why_words(result),
     )
 
 

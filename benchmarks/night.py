@@ -18,6 +18,7 @@ import psutil
 from measuring import ROOT, at_most, equal, make_parser, publish, say, scratch_folder, shown, soak_command
 
 from soak.errors import SoakError
+from soak.reporting.words import why_words
 from soak.results import RunResult
 from soak.store.runs import list_runs, open_run
 
@@ -53,7 +54,7 @@ def main() -> int:
             shown("time", time.monotonic() - started_s, "s"),
         ]
     return publish(
-        "night", figures, {"cycles_and_rss": samples, "why": [c.why for c in found.components]}, options.json
+        "night", figures, {"cycles_and_rss": samples, "why": [why_words(c) for c in found.components]}, options.json
     )
 
 

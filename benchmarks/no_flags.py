@@ -21,6 +21,7 @@ from typing import Any
 
 from measuring import ROOT, Figure, equal, make_parser, publish, say
 
+from soak.reporting.words import why_words
 from soak.results import ComponentResult
 from soak.running.component.ledger_reader import find_library
 from soak.running.component.result import make_result
@@ -97,7 +98,7 @@ def describe(result: ComponentResult) -> dict[str, Any]:
         "blamed": [f"{cause.kind}: {cause.where or cause.python_where}" for cause in result.causes if cause.confirmed],
         "not_proven": sum(not cause.confirmed for cause in result.causes),
         "failure": None if result.failure is None else result.failure.detail,
-        "why": result.why,
+        "why": why_words(result),
     }
 
 

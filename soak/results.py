@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from soak.verdict import Verdict
+from soak.grounds import Ground, GroundKind, HoldingCache
+from soak.verdict import SeriesState, SeriesVerdict, Verdict
 
 SCHEMA_VERSION = 1
 Record = typing.TypeVar("Record")
@@ -30,7 +31,8 @@ class SignalResult:
     high: float | None
     verdict: Verdict
     role: str
-    reason: str
+    state: SeriesState | None = None
+    """Why it has its verdict; None in a result that an earlier version wrote."""
     first: float | None = None
     last: float | None = None
     readings: int = 0
@@ -39,6 +41,32 @@ class SignalResult:
     needed: int | None = None
     judged_at: int | None = None
     """The cycle up to which the rate was judged last; LEAK stands from ``decided_at`` on."""
+    until: int | None = None
+    cycles: int | None = None
+    tolerance: float | None = None
+    n_min: float | None = None
+    """These four as of `SeriesVerdict`."""
+
+    @property
+    def series(self) -> SeriesVerdict | None:
+        """The judgement of the series; None in a result that an earlier version wrote."""
+        if self.state is None:
+            return None
+        return SeriesVerdict(
+            self.verdict,
+            self.state,
+            rate=self.per_iteration,
+            low=self.low,
+            high=self.high,
+            decided_at=self.decided_at,
+            since=self.since,
+            until=self.until,
+            needed=self.needed,
+            judged_at=self.judged_at,
+            cycles=self.cycles,
+            tolerance=self.tolerance,
+            n_min=self.n_min,
+        )
 
 
 @dataclass(frozen=True)
@@ -150,19 +178,6 @@ class MemoryStep:
     """Of a block."""
     allocated_at: Place | None = None
     """The call that allocated a block."""
-
-
-@dataclass(frozen=True)
-class HoldingCache:
-    """A cache that holds what grows."""
-
-    kind: str
-    name: str
-    capacity: int | None
-    """None: it has no bound."""
-    filled: int
-    full_at_cycle: int | None
-    """About when, at the pace at which it was seen to fill; None when it does not fill, or for ever."""
 
 
 @dataclass(frozen=True)
@@ -324,7 +339,6 @@ class ComponentResult:
     name: str
     target: str
     verdict: Verdict
-    why: str
     decided_by: str | None
     iterations: int
     seconds: float
@@ -355,8 +369,20 @@ class ComponentResult:
     audit: RssAudit | None = None
     """What resident memory was made of; None where it was not audited."""
     garbage: Garbage | None = None
-    control_failed: bool = False
-    """It is INCONCLUSIVE because a control of what its verdict rests on failed."""
+    grounds: tuple[Ground, ...] = ()
+    """What the verdict rests on, strongest first; empty in a result that an earlier version wrote."""
+    cycle_noun: str = "call"
+    """What a cycle is called: a call, a sample, a mark, a request, a frame, a song."""
+
+    @property
+    def control_failed(self) -> bool:
+        """Whether it is INCONCLUSIVE because a control of what its verdict rests on failed."""
+        return any(ground.kind is GroundKind.CONTROL_FAILED for ground in self.grounds)
+
+    @property
+    def cycle_s(self) -> float:
+        """Seconds per cycle, on average; 0 where none was run."""
+        return self.seconds / self.iterations if self.iterations else 0.0
 
 
 @dataclass(frozen=True)
@@ -494,8 +520,8 @@ def _build(kind: Any, value: Any) -> Any:
         hints = typing.get_type_hints(kind)
         known = {f.name: _build(hints[f.name], value[f.name]) for f in dataclasses.fields(kind) if f.name in value}
         return kind(**known)  # type: ignore[operator]
-    if kind is Verdict:
-        return Verdict(value)
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return kind(value)
     return value
 
 

@@ -21,6 +21,33 @@ class Verdict(StrEnum):
     """The driver crashed, hung or was stopped; only components get this, never a series."""
 
 
+class SeriesState(StrEnum):
+    """Why one series has its verdict."""
+
+    STEADY = "steady"
+    """LEAK: it grows at one rate."""
+    FLAT = "flat"
+    """CLEAN: its growth is bounded below the tolerance."""
+    NOTHING_STAYS = "nothing-stays"
+    """CLEAN: of what cycles ``since`` to ``until`` allocated no more than ``rate`` per cycle is still there."""
+    SLOWING = "slowing"
+    """SETTLING: its growth falls by more than a fifth from window to window."""
+    NO_HORIZON = "no-horizon"
+    """INCONCLUSIVE: n_min is not known yet."""
+    FEW_CYCLES = "few-cycles"
+    """INCONCLUSIVE: the first look is still to come."""
+    FEW_READINGS = "few-readings"
+    """INCONCLUSIVE: some window holds too few readings for an estimate."""
+    EARLY = "early"
+    """INCONCLUSIVE: fewer than n_min cycles."""
+    UNSTEADY = "unsteady"
+    """INCONCLUSIVE: it grows, but not at one rate yet."""
+    UNDECIDED = "undecided"
+    """INCONCLUSIVE: the interval of its rate reaches above the tolerance."""
+    MEASURED = "measured"
+    """LEAK by other evidence than this rule: the rate is what was gained over the cycles."""
+
+
 @dataclass(frozen=True)
 class SeriesVerdict:
     """The judgement of one series of (cycle, value) readings.
@@ -30,18 +57,25 @@ class SeriesVerdict:
     """
 
     verdict: Verdict
-    reason: str
-    """One sentence for a person."""
+    state: SeriesState
     rate: float | None = None
     low: float | None = None
     high: float | None = None
     decided_at: int | None = None
     """The cycle count n of the look at which the verdict was reached (for LEAK: the first such look)."""
     since: int | None = None
-    """LEAK only: growth has been steady since this cycle at the latest."""
+    """STEADY: growth has been at one rate since this cycle at the latest. NOTHING_STAYS: the first cycle covered."""
+    until: int | None = None
+    """STEADY: where growth has ended, the cycle after which there is none. NOTHING_STAYS: the last cycle covered."""
     needed: int | None = None
     """INCONCLUSIVE and SETTLING: how many more cycles would decide, where that can be told."""
     is_growing: bool = False
     """The latest look saw growth above the tolerance, at one rate or not, proven to last or not."""
     judged_at: int | None = None
     """The cycle count n of the latest look: what ``rate`` and its interval rest on, unless LEAK stands."""
+    cycles: int | None = None
+    """FLAT: how many cycles the bound was proven over. Otherwise how many cycles there were."""
+    tolerance: float | None = None
+    """The growth per cycle that is accepted; None where no look was made."""
+    n_min: float | None = None
+    """Fewer cycles than this decide nothing; None where it is not known."""

@@ -24,6 +24,7 @@ FLOORS = {
     "soak.errors": 1,
     "soak.measurements": 1,
     "soak.verdict": 1,
+    "soak.grounds": 1,
     "soak.targets": 1,
     "soak.settings": 1,
     "soak.results": 1,

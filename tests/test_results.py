@@ -67,7 +67,7 @@ def test_the_documents_keys_are_the_contracts():
         *("controls", "parts", "components"),
     }
     assert component >= {
-        *("name", "verdict", "why", "decided_by", "iterations", "seconds", "iterations_to_verdict"),
+        *("name", "verdict", "grounds", "decided_by", "iterations", "seconds", "iterations_to_verdict"),
         *("seconds_to_verdict", "since", "needed_iterations", "n_min", "stopped_by", "growth", "signals", "causes"),
         *("tracemalloc", "tracker", "pacing", "failure", "messages"),
     }

@@ -7,17 +7,13 @@ the objects that grow are reached through the cache and by no other way, it has 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from soak.analysis.component import Judgement
 from soak.analysis.rule import MOST_DOUBLINGS
-from soak.analysis.wording import count
-from soak.measurements import SIGNALS, Role
-from soak.units import format_size
-from soak.verdict import Verdict
+from soak.grounds import Filling, HoldingCache
+from soak.verdict import SeriesVerdict
 
-_MEMORY_SIGNALS = frozenset({"tracked", "tracked_blocks", "python_blocks", "heap"})
 _RULE_NEEDS, _RULE_NEEDS_OF_DICT = 2.2, 4.2
 """CLEAN asks for the later half of the cycles to be flat, so for twice as many as the cache takes to fill. The table of
 a dict in which entries come and go grows once more, when as many have gone again."""
@@ -26,14 +22,6 @@ _MOST_PER_BLOCK_BYTES, _MOST_ROUNDING = 32, 1.05
 _STRAY_SHARE = 0.05
 """What a site may grow by, of all that caches hold, and have its holder wrong: the block of a dead object passes on
 CPython's free lists to the next of its kind, and the site of the first counts what keeps the second."""
-_TITLES = {
-    "lru_cache": "an lru_cache",
-    "re": "re's cache",
-    "linecache": "linecache's cache",
-    "deque": "a deque",
-    "WeakValueDictionary": "a WeakValueDictionary",
-    "cachetools": "a cachetools cache",
-}
 
 
 @dataclass(frozen=True)
@@ -73,77 +61,64 @@ class Cache:
             return None
         return self.at_cycle + math.ceil((self.capacity - self.filled) * self.watched_cycles / self.gained)
 
-    def __str__(self) -> str:
-        """Say what it is and how full: ``an lru_cache of 512, palette.lookup, 300 filled: settling, ...``."""
-        bound = "without a bound" if self.capacity is None else f"of {count(self.capacity)}"
-        title = f"{_TITLES.get(self.kind, f'a {self.kind}')} {bound}, {self.name}"
-        if self.kind == "WeakValueDictionary":
-            return f"{title}, whose entries go with their values: look for who holds those"
-        if self.capacity is None:
-            bounded = "give it a maxsize" if self.kind == "lru_cache" else "empty it now and then"
-            return f"{title}, {count(self.filled)} filled: {bounded}"
-        if self.filled >= self.capacity:
-            return f"{title}, full: it takes no more entries"
-        room = "" if self.full_at is None else f": settling, full at about cycle {count(self.full_at)}"
-        return f"{title}, {count(self.filled)} filled{room}"
+
+@dataclass(frozen=True)
+class CachedSite:
+    """A call site that grows, and the cache that holds its objects."""
+
+    bytes_per_cycle: float
+    cache: Cache | None
+    is_leak: bool
+    """The rule calls the site a leak by itself."""
 
 
-def with_filling_caches(
-    judgement: Judgement,
-    sites: Sequence[tuple[float, Cache | None, bool]],
-    *,
-    cycles: int,
-    n_min: int,
-    tolerance_bytes: float,
-) -> Judgement:
-    """Return SETTLING where all growth is held by bounded caches alone, which were seen to fill and are not full.
+def forecast(
+    sites: Sequence[CachedSite], series: Mapping[str, SeriesVerdict], *, cycles: int, tolerance_bytes: float
+) -> Filling | None:
+    """Return what the bounded caches that hold all growth will come to hold; None where they do not hold it all.
 
-    ``sites``: bytes per cycle of each site that grows, the cache that holds its objects, or None, and whether the rule
-    calls the site a leak by itself. Both INCONCLUSIVE and a LEAK that rests on counts become SETTLING, with the cycles
-    after which it could be CLEAN; lost blocks never do, nor growth of anything but memory, nor a cache that takes as
-    long to fill as no forecast reaches.
+    ``sites``: all that grow. ``series``: what the signals say of memory. None too where a cache takes so long to fill
+    that no forecast reaches it.
     """
-    filling = [cache for _, cache, _ in sites if cache is not None and cache.is_only_holder and cache.is_filling]
-    if not filling or not _may_settle(judgement) or not cycles:
-        return judgement
-    more_bytes = in_caches = unexplained = stray = 0.0
-    for rate, cache, is_leak in sites:
-        if cache is not None and cache in filling:
-            in_caches += max(rate, 0.0)
-            more_bytes += max(rate, 0.0) * ((cache.full_at or cycles) - cycles)
-        elif cache is None or not cache.has_grown_its_table:
-            unexplained += max(rate, 0.0)
-            stray += 0.0 if is_leak else max(rate, 0.0)
+    filling = [site.cache for site in sites if site.cache is not None and _fills_alone(site.cache)]
+    if not filling or not cycles:
+        return None
+    more_bytes = in_caches = elsewhere = stray = 0.0
+    for site in sites:
+        rate = max(site.bytes_per_cycle, 0.0)
+        if site.cache is not None and site.cache in filling:
+            in_caches += rate
+            more_bytes += rate * ((site.cache.full_at or cycles) - cycles)
+        elif site.cache is None or not site.cache.has_grown_its_table:
+            elsewhere += rate
+            stray += 0.0 if site.is_leak else rate
     if stray <= _STRAY_SHARE * in_caches:
-        unexplained -= stray
+        elsewhere -= stray
     last = max(filling, key=lambda cache: cache.full_at or 0)
-    full_at = last.full_at or cycles
-    is_foreseeable = full_at <= cycles * 2**MOST_DOUBLINGS
-    if unexplained > tolerance_bytes or not is_foreseeable or not _is_all_tracked(judgement, tolerance_bytes):
-        return judgement
-    held = f"held by {last}, with about {format_size(more_bytes)} more than now"
-    is_all = stray <= tolerance_bytes
-    why = f"All that grows is {held}, and by nothing else." if is_all else f"Nearly all that grows is {held}."
-    factor = _RULE_NEEDS if last.kind == "deque" else _RULE_NEEDS_OF_DICT
-    needed = max(n_min, math.ceil(factor * full_at)) - cycles
-    return replace(judgement, verdict=Verdict.SETTLING, why=why, needed=max(needed, 1), standing=False, decided_at=None)
+    is_foreseeable = (last.full_at or cycles) <= cycles * 2**MOST_DOUBLINGS
+    if elsewhere > tolerance_bytes or not is_foreseeable or not _is_all_tracked(series, tolerance_bytes):
+        return None
+    return Filling(holding_cache(last), more_bytes, is_all=stray <= tolerance_bytes)
 
 
-def _may_settle(judgement: Judgement) -> bool:
-    """Whether what grows is memory only, and not lost."""
-    if judgement.verdict not in (Verdict.INCONCLUSIVE, Verdict.LEAK) or judgement.by_scan:
-        return False
-    growing = {
-        name
-        for name, series in judgement.series.items()
-        if SIGNALS[name].role is Role.DECIDES and series.verdict is not Verdict.CLEAN and (series.low or 0.0) > 0
-    }
-    return judgement.decided_by in _MEMORY_SIGNALS and "tracked" in judgement.series and growing <= _MEMORY_SIGNALS
+def needed_cycles(filling: Filling, cycles: int, n_min: int | None) -> int:
+    """Return how many more cycles it takes until a component whose caches fill could be CLEAN."""
+    factor = _RULE_NEEDS if filling.cache.kind == "deque" else _RULE_NEEDS_OF_DICT
+    return max((n_min or 0) - cycles, math.ceil(factor * (filling.cache.full_at_cycle or cycles)) - cycles, 1)
 
 
-def _is_all_tracked(judgement: Judgement, tolerance_bytes: float) -> bool:
+def holding_cache(cache: Cache) -> HoldingCache:
+    """Return what a result keeps of a cache."""
+    return HoldingCache(cache.kind, cache.name, cache.capacity, cache.filled, cache.full_at)
+
+
+def _fills_alone(cache: Cache) -> bool:
+    return cache.is_only_holder and cache.is_filling
+
+
+def _is_all_tracked(series: Mapping[str, SeriesVerdict], tolerance_bytes: float) -> bool:
     """Whether the heap grows by no more than what the tracker saw, with what malloc takes beyond it."""
-    heap, tracked, blocks = (judgement.series.get(name) for name in ("heap", "tracked", "tracked_blocks"))
+    heap, tracked, blocks = (series.get(name) for name in ("heap", "tracked", "tracked_blocks"))
     if heap is None or heap.rate is None or tracked is None or tracked.rate is None:
         return True
     blocks_rate = blocks.rate if blocks is not None and blocks.rate is not None else 0.0

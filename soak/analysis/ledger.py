@@ -163,7 +163,7 @@ class LedgerJudge:
         _, blocks, sizes = self.series(site)
         # A site that loses few but real bytes a cycle is judged by its own smallest sensible tolerance.
         tolerance = min(self._tolerance_bytes, max(BLOCKS_TOLERANCE * size, 1e-3)) if size else self._tolerance_bytes
-        series = SeriesJudge(tolerance, n_min, unit="B")
+        series = SeriesJudge(tolerance, n_min)
         series.extend(cycles, sizes)
         verdict = series.finish() if at_end else series.verdict
         start = float(cycles[-1] + cycles[0]) / 2 if verdict.since is None else float(cycles[0] + verdict.since)

@@ -8,11 +8,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from soak.analysis import wording
 from soak.analysis.looks import RunningLooks, Standing, Tolerance
 from soak.analysis.rule import FloatArray, LookOutcome
 from soak.errors import SeriesError, UsageError
-from soak.verdict import SeriesVerdict, Verdict
+from soak.verdict import SeriesState, SeriesVerdict, Verdict
 
 Numbers = Sequence[float] | npt.NDArray[np.generic]
 NameRow = Callable[[int], str]
@@ -26,19 +25,18 @@ def judge(
     tolerance: Tolerance,
     n_min: float,
     grain: float = 0.0,
-    unit: str = "",
 ) -> SeriesVerdict:
     """Apply every look to a whole series ``(m,)`` of readings and return what stands at the end.
 
     The cycles n are counted from the first iteration: ``decided_at``, ``since`` and ``needed`` are such counts, so
     adding a number to all iterations changes nothing. The first reading only marks the start. ``tolerance`` is in
-    the values' unit per cycle, ``grain`` (the counter's resolution) in the values' unit; ``unit`` is only printed.
+    the values' unit per cycle, ``grain`` (the counter's resolution) in the values' unit.
     Fewer readings than two per block of a window, down to none, are INCONCLUSIVE.
 
     Raises SeriesError naming the row when the series is unsorted, has duplicates or holds anything but finite
     numbers; UsageError when tolerance, n_min or grain cannot be used. CLEAN means clean so far.
     """
-    series = SeriesJudge(tolerance, n_min, grain, unit=unit)
+    series = SeriesJudge(tolerance, n_min, grain)
     series.extend(iterations, values)
     return series.finish()
 
@@ -56,7 +54,6 @@ class SeriesJudge:
         n_min: float | None = None,
         grain: float = 0.0,
         *,
-        unit: str = "",
         leak_is_final: bool = True,
     ) -> None:
         """Begin; arguments as of `judge`. Without ``leak_is_final`` a later look may take back a LEAK."""
@@ -66,7 +63,6 @@ class SeriesJudge:
             raise UsageError(f"the grain must be 0 or above, not {grain!r}")
         self._tolerance = tolerance
         self._grain = grain
-        self._unit = unit
         self._leak_is_final = leak_is_final
         self._n_min: float | None = None
         self._looks: RunningLooks | None = None
@@ -148,7 +144,7 @@ class SeriesJudge:
     @property
     def verdict(self) -> SeriesVerdict:
         """What stands after the regular looks so far."""
-        return self._explained(self._looks.standing if self._looks else None)
+        return self._verdict(self._looks.standing if self._looks else None)
 
     def finish(self) -> SeriesVerdict:
         """Return what stands when the series ends here, with one more look at its end.
@@ -157,48 +153,61 @@ class SeriesJudge:
         series, as if `finish` had not been called.
         """
         spacing = self.n / max(self._readings - 1, 1)
-        return self._explained(self._looks.at_end(self.n, spacing) if self._looks else None)
+        return self._verdict(self._looks.at_end(self.n, spacing) if self._looks else None)
 
-    def _explained(self, standing: Standing | None) -> SeriesVerdict:
+    def _verdict(self, standing: Standing | None) -> SeriesVerdict:
         if self._n_min is None:
-            return SeriesVerdict(Verdict.INCONCLUSIVE, "Nothing is decided before n_min is known.")
+            return SeriesVerdict(Verdict.INCONCLUSIVE, SeriesState.NO_HORIZON, cycles=int(self.n))
         if standing is None:
             needed = math.ceil(self._n_min - self.n)
-            reason = f"{wording.count(self.n)} cycles are too few; {wording.count(needed)} more reach n_min."
-            return SeriesVerdict(Verdict.INCONCLUSIVE, reason, needed=needed)
-        return explain(standing, n_min=self._n_min, unit=self._unit)
+            return SeriesVerdict(
+                Verdict.INCONCLUSIVE,
+                SeriesState.FEW_CYCLES,
+                needed=needed,
+                cycles=int(self.n),
+                n_min=self._n_min,
+            )
+        return verdict_of(standing, n_min=self._n_min)
 
 
-def explain(standing: Standing, *, n_min: float, unit: str = "", run: int = 0) -> SeriesVerdict:
-    """Put one run's verdict into words and plain numbers."""
+_STATES = {
+    LookOutcome.LEAK: (Verdict.LEAK, SeriesState.STEADY),
+    LookOutcome.CLEAN: (Verdict.CLEAN, SeriesState.FLAT),
+    LookOutcome.SETTLING: (Verdict.SETTLING, SeriesState.SLOWING),
+    LookOutcome.TOO_FEW: (Verdict.INCONCLUSIVE, SeriesState.FEW_READINGS),
+    LookOutcome.EARLY: (Verdict.INCONCLUSIVE, SeriesState.EARLY),
+    LookOutcome.UNSTEADY: (Verdict.INCONCLUSIVE, SeriesState.UNSTEADY),
+    LookOutcome.UNDECIDED: (Verdict.INCONCLUSIVE, SeriesState.UNDECIDED),
+}
+
+
+_GROWS = (LookOutcome.SETTLING, LookOutcome.UNSTEADY)
+
+
+def verdict_of(standing: Standing, *, n_min: float, run: int = 0) -> SeriesVerdict:
+    """Return what stands in one run as plain numbers."""
     look = standing.look
     finding = LookOutcome(int(look.finding[run]))
-    rate, low, high = (float(values[run]) for values in (look.rate, look.low, look.high))
-    shown, tolerance = wording.growth(rate, low, high, unit), wording.amount(look.tolerance, unit)
-    decided_at, judged_at = int(standing.decided_at[run]), int(look.end)
-    match finding:
-        case LookOutcome.LEAK:
-            since = math.ceil(look.since[run])
-            until = None if np.isnan(standing.until[run]) else float(standing.until[run])
-            reason = wording.explain_leak(shown, since, until)
-            grows = bool(standing.is_growing[run])
-            return SeriesVerdict(
-                Verdict.LEAK, reason, rate, low, high, decided_at, since, is_growing=grows, judged_at=judged_at
-            )
-        case LookOutcome.CLEAN:
-            reason = wording.explain_clean(high, tolerance, look.n / 2, unit)
-            return SeriesVerdict(Verdict.CLEAN, reason, rate, low, high, decided_at, judged_at=judged_at)
-    needed = math.ceil(look.needed[run])
-    reason = wording.explain_undecided(finding, shown, tolerance, n_min, needed)
-    if finding is LookOutcome.SETTLING:
-        return SeriesVerdict(
-            Verdict.SETTLING, reason, rate, low, high, decided_at, needed=needed, is_growing=True, judged_at=judged_at
-        )
-    if finding is LookOutcome.TOO_FEW:
-        return SeriesVerdict(Verdict.INCONCLUSIVE, reason, needed=needed)
-    grows = finding is LookOutcome.UNSTEADY
+    verdict, state = _STATES[finding]
+    has_rate = finding is not LookOutcome.TOO_FEW
+    is_leak, decides = finding is LookOutcome.LEAK, finding in (LookOutcome.LEAK, LookOutcome.CLEAN)
+    has_ended = is_leak and not math.isnan(standing.until[run])
+    is_decided = decides or finding is LookOutcome.SETTLING
     return SeriesVerdict(
-        Verdict.INCONCLUSIVE, reason, rate, low, high, needed=needed, is_growing=grows, judged_at=judged_at
+        verdict,
+        state,
+        rate=float(look.rate[run]) if has_rate else None,
+        low=float(look.low[run]) if has_rate else None,
+        high=float(look.high[run]) if has_rate else None,
+        decided_at=int(standing.decided_at[run]) if is_decided else None,
+        since=math.ceil(look.since[run]) if is_leak else None,
+        until=int(standing.until[run]) if has_ended else None,
+        needed=None if decides else math.ceil(look.needed[run]),
+        is_growing=bool(standing.is_growing[run]) if is_leak else finding in _GROWS,
+        judged_at=int(look.end) if has_rate else None,
+        cycles=int(look.n / 2) if finding is LookOutcome.CLEAN else int(look.end),
+        tolerance=look.tolerance,
+        n_min=n_min,
     )
 
 

@@ -19,9 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soak.analysis.ledger import BLOCKS_TOLERANCE
-from soak.analysis.wording import amount, count
 from soak.measurements import SIGNALS
-from soak.verdict import SeriesVerdict, Verdict
+from soak.verdict import SeriesState, SeriesVerdict, Verdict
 
 FEWEST_CYCLES = 1792
 """When soak chooses n_min, survivors may prove CLEAN from here on: the span of births is then 1,056 cycles, in which a
@@ -115,18 +114,19 @@ class SurvivorJudge:
         blocks, sizes = _survivors(baseline, newest, first, last)
         rate, blocks_rate = sizes / (last - first), blocks / (last - first)
         bound = rate + SIGNALS["tracked"].grain / (last - first)
-        reason = _explain(first, last, n, rate, blocks_rate, self._tolerance_bytes)
-        if n >= n_clean and bound < self._tolerance_bytes and blocks_rate < BLOCKS_TOLERANCE:
-            return SeriesVerdict(Verdict.CLEAN, reason, rate, rate, bound, decided_at=n)
-        return SeriesVerdict(Verdict.INCONCLUSIVE, reason, rate, rate, bound)
-
-
-def _explain(first: int, last: int, n: int, rate: float, blocks_rate: float, tolerance: float) -> str:
-    born = f"of what was allocated in cycles {count(first + 1)} to {count(last)}"
-    if not rate and not blocks_rate:
-        return f"Nothing {born} is still there at cycle {count(n)}."
-    stays = f"{amount(rate, 'B')} and {amount(blocks_rate, 'blocks')} per cycle are still there at cycle {count(n)}"
-    return f"{born[0].upper()}{born[1:]}, {stays} (tolerance {amount(tolerance, 'B')}, {BLOCKS_TOLERANCE:g} blocks)."
+        is_clean = n >= n_clean and bound < self._tolerance_bytes and blocks_rate < BLOCKS_TOLERANCE
+        return SeriesVerdict(
+            Verdict.CLEAN if is_clean else Verdict.INCONCLUSIVE,
+            SeriesState.NOTHING_STAYS if is_clean else SeriesState.UNDECIDED,
+            rate,
+            rate,
+            bound,
+            decided_at=n if is_clean else None,
+            since=first + 1,
+            until=last,
+            cycles=n,
+            tolerance=self._tolerance_bytes,
+        )
 
 
 def _survivors(baseline: Cohorts, newest: Cohorts, first: int, last: int) -> tuple[float, float]:

@@ -8,12 +8,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from soak.analysis.caches import Cache, holding_cache
 from soak.analysis.ledger import Suspect
 from soak.attribution.holders import UNSCANNED, Memory, Reachability, find_memory_path
 from soak.attribution.names import INTERPRETER_MODULES, is_of_the_language
 from soak.attribution.object_answers import draw_chain, draw_nodes
 from soak.attribution.rounding import allocated_bytes
-from soak.results import Cause, HoldingCache, Place
+from soak.results import Cause, Place
 from soak.verdict import SeriesVerdict
 
 NATIVE_DOMAIN, MAPPING_DOMAIN = 0, 3
@@ -55,6 +56,12 @@ class GrowingSite:
     """Where the other sites are that the reachability speaks of."""
     growth: SeriesVerdict | None = None
     """Of a site whose blocks are lost: no verdict of a series is needed for that."""
+
+    @property
+    def cache(self) -> Cache | None:
+        """The cache that holds its objects, as the process itself said."""
+        is_held = self.reachability.state == "held" and not self.reachability.kind
+        return self.reachability.answer.cache if is_held else None
 
     @property
     def is_proven(self) -> bool:
@@ -130,7 +137,7 @@ def _cause(kind: str, group: Sequence[GrowingSite], locate: Locate, memory: Memo
     since = [site.suspect.verdict.since for site in group if site.suspect.verdict.since is not None]
     holder = None
     if cache is not None:
-        holder = HoldingCache(cache.kind, cache.name, cache.capacity, cache.filled, cache.full_at)
+        holder = holding_cache(cache)
     return Cause(
         kind=kind,
         confirmed=any(site.is_proven for site in group),

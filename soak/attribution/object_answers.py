@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from soak.analysis.caches import Cache
-from soak.analysis.wording import count
 from soak.attribution.reference_cycles import describe_ring
 from soak.inside.objects.caches import NO_BOUND
 from soak.results import ChainNode, Garbage, Place
+from soak.units import format_count
 
 _MODULE = "module "
 _RECYCLED = ("list", "dict", "tuple", "float")
@@ -135,11 +135,11 @@ def garbage_messages(garbage: Garbage | None) -> tuple[str, ...]:
     """Return what collections find as a sentence for a person; nothing when they find nothing."""
     if garbage is None:
         return ()
-    *others, last = [f"{count(number)} {name}" for name, number in garbage.types.items()]
+    *others, last = [f"{format_count(number)} {name}" for name, number in garbage.types.items()]
     types = f"{', '.join(others)} and {last}" if others else last
     ring = f": {describe_ring(garbage.ring)}" if garbage.ring else ""
-    found = f"Collections of garbage find up to {count(garbage.most_at_once)} objects that refer to each other"
-    return (f"{found}: a peak, not a leak. {count(garbage.cycles)} cycles without one left {types}{ring}.",)
+    found = f"Collections of garbage find up to {format_count(garbage.most_at_once)} objects that refer to each other"
+    return (f"{found}: a peak, not a leak. {format_count(garbage.cycles)} cycles without one left {types}{ring}.",)
 
 
 def _links(nodes: Sequence[Sequence[Any]]) -> tuple[Link, ...]:

@@ -20,11 +20,11 @@ from typing import Any
 
 from soak.analysis import check_series, judge
 from soak.analysis.component import choose_n_min
-from soak.analysis.wording import lookalike_limit
 from soak.commands.arguments import positive_count, size
 from soak.errors import SeriesError, UsageError
 from soak.reporting.outcome import EXIT_CODES
-from soak.verdict import Verdict
+from soak.reporting.words.series import lookalike, needed_words, series_sentence
+from soak.verdict import SeriesVerdict, Verdict
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
     found = judge(iterations, values, tolerance=options.tolerance, n_min=n_min, grain=options.grain)
     document = {
         "verdict": found.verdict.value,
-        "reason": found.reason,
+        "reason": series_sentence(found, "", "iteration"),
         "rate": found.rate,
         "low": found.low,
         "high": found.high,
@@ -64,10 +64,16 @@ def run(options: argparse.Namespace) -> int:
     else:
         if options.json:
             _write(options.json, text)
-        print(f"{found.verdict.value}: {found.reason}")
-        if found.verdict is Verdict.LEAK:
-            print(lookalike_limit(n_min))
+        print(f"{found.verdict.value}: {_sentences(found)}")
     return EXIT_CODES[found.verdict]
+
+
+def _sentences(found: SeriesVerdict) -> str:
+    """Say what was found, and what would look the same as a leak or is missing to decide."""
+    said = series_sentence(found, "", "iteration")
+    if found.verdict is Verdict.LEAK:
+        return f"{said}\n{lookalike(found.n_min or 0)}"
+    return f"{said} {needed_words(found.needed, 'iteration')}" if found.needed else said
 
 
 def _write(file: str, text: str) -> None:

@@ -25,11 +25,12 @@ from typing import TYPE_CHECKING
 
 from soak.commands.arguments import duration, positive_count, size
 from soak.errors import UsageError
+from soak.measurements import SIGNALS
 from soak.units import format_size
 from soak.verdict import Verdict
 
 if TYPE_CHECKING:
-    from soak.analysis.component import Judgement
+    from soak.analysis.decide import Decision
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,7 +52,7 @@ class _Progress:
     def __init__(self) -> None:
         self._told = False
 
-    def __call__(self, sample: int, values: dict[str, float], standing: Judgement | None) -> None:
+    def __call__(self, sample: int, values: dict[str, float], standing: Decision | None) -> None:
         """Take note of a sample."""
         end = "\r" if sys.stderr.isatty() else ""
         if end:
@@ -59,7 +60,7 @@ class _Progress:
             print(f"sample {sample:,}  RSS {rss}  {standing.verdict if standing else '':<14}", end=end, file=sys.stderr)
         if standing is not None and standing.verdict is Verdict.LEAK and not self._told:
             self._told = True
-            print(f"soak: at sample {sample:,}: LEAK. {standing.why}", file=sys.stderr)
+            print(f"soak: at sample {sample:,}: LEAK of {SIGNALS[standing.decided_by or ''].title}", file=sys.stderr)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from soak.analysis.evidence import REQUIRED_IN_A_RUN
 from soak.measurements import SIGNALS
 from soak.probes.outside import open_reader
-from soak.running.component.supervisor import REQUIRED_SIGNALS, RunContext
+from soak.running.component.supervisor import RunContext
 from soak.running.interpreter import Interpreter
 from soak.running.run.controls import run_controls
 
@@ -78,7 +79,7 @@ def _outside(interpreter: Interpreter) -> Iterator[Check]:
             "a child's counters",
             not missing,
             f"read from outside: {', '.join(counts)}" if not missing else f"not readable: {', '.join(missing)}",
-            "a verdict cannot be CLEAN without " + ", ".join(sorted(set(missing) & REQUIRED_SIGNALS)),
+            "a verdict cannot be CLEAN without " + ", ".join(sorted(set(missing) & REQUIRED_IN_A_RUN)),
             needed="rss" not in counts,
         )
         yield Check(

@@ -6,33 +6,42 @@ from dataclasses import replace
 
 import pytest
 
-from soak.analysis.caches import Cache, with_filling_caches
-from soak.analysis.component import Judgement
-from soak.verdict import SeriesVerdict, Verdict
+from soak.analysis.caches import Cache, CachedSite
+from soak.analysis.decide import Decision, decide
+from soak.analysis.evidence import Evidence, Lost
+from soak.grounds import Filling, HoldingCache
+from soak.verdict import SeriesState, SeriesVerdict, Verdict
 
 FILLING = Cache("lru_cache", "palette.lookup", 512, 300, at_cycle=300, gained=8, watched_cycles=8, is_only_holder=True)
-GROWS = SeriesVerdict(Verdict.LEAK, "Grows.", 106.0, 105.0, 107.0, decided_at=256, since=64)
+GROWS = SeriesVerdict(Verdict.LEAK, SeriesState.STEADY, 106.0, 105.0, 107.0, decided_at=256, since=64, is_growing=True)
 BLOCKS = replace(GROWS, rate=1.0, low=1.0, high=1.0)
-FLAT = SeriesVerdict(Verdict.CLEAN, "Flat.", 0.0, 0.0, 0.01)
-LEAK = Judgement(
-    Verdict.LEAK, "It grows.", "tracked", None, True, {"fds": FLAT, "tracked": GROWS, "tracked_blocks": BLOCKS}, 256
+FLAT = SeriesVerdict(Verdict.CLEAN, SeriesState.FLAT, 0.0, 0.0, 0.01, decided_at=256)
+LEAK = Evidence(
+    series={"fds": FLAT, "tracked": GROWS, "tracked_blocks": BLOCKS},
+    required=frozenset(),
+    tolerance_bytes=1.0,
+    cycles=300,
+    n_min=256,
 )
 
 
-def judge(
-    judgement: Judgement = LEAK, *sites: tuple[float, Cache | None], n_min: int = 256, are_leaks: bool = True
-) -> Judgement:
-    given = [(*site, are_leaks) for site in sites or ((106.0, FILLING),)]
-    return with_filling_caches(judgement, given, cycles=300, n_min=n_min, tolerance_bytes=1.0)
+def decided(evidence: Evidence = LEAK, *sites: tuple[float, Cache | None], are_leaks: bool = True) -> Decision:
+    cached = tuple(CachedSite(rate, cache, are_leaks) for rate, cache in sites or ((106.0, FILLING),))
+    return decide(replace(evidence, cached=cached))
+
+
+def filling_of(decision: Decision) -> Filling:
+    assert decision.verdict is Verdict.SETTLING
+    assert decision.grounds[0].filling is not None
+    return decision.grounds[0].filling
 
 
 def test_a_cache_is_named_with_its_bound_and_when_it_is_full():
-    found = judge()
+    found = decided()
 
-    assert (found.verdict, found.decided_by, found.standing) == (Verdict.SETTLING, "tracked", False)
-    assert found.why == (
-        "All that grows is held by an lru_cache of 512, palette.lookup, 300 filled: settling, full at about cycle 512, "
-        "with about 21.95 KiB more than now, and by nothing else."
+    assert (found.verdict, found.decided_by, found.is_final) == (Verdict.SETTLING, "tracked", False)
+    assert filling_of(found) == Filling(
+        HoldingCache("lru_cache", "palette.lookup", 512, 300, full_at_cycle=512), 212 * 106.0, is_all=True
     )
     assert found.needed == 2151 - 300
 
@@ -40,14 +49,14 @@ def test_a_cache_is_named_with_its_bound_and_when_it_is_full():
 def test_the_cycles_needed_are_n_min_at_least_and_fewer_where_no_dict_is_in_it():
     deque = replace(FILLING, kind="deque")
 
-    assert judge(n_min=10_000).needed == 9_700
-    assert judge(LEAK, (106.0, deque)).needed == 1127 - 300
+    assert decided(replace(LEAK, n_min=10_000)).needed == 9_700
+    assert decided(LEAK, (106.0, deque)).needed == 1127 - 300
 
 
 def test_what_is_inconclusive_settles_too():
-    early = replace(LEAK, verdict=Verdict.INCONCLUSIVE, needed=956, standing=False, decided_at=None)
+    early = replace(GROWS, verdict=Verdict.INCONCLUSIVE, state=SeriesState.EARLY, decided_at=None, needed=956)
 
-    assert judge(early).verdict is Verdict.SETTLING
+    assert decided(replace(LEAK, series={"fds": FLAT, "tracked": early})).verdict is Verdict.SETTLING
 
 
 def test_a_slow_cache_is_full_later():
@@ -69,62 +78,42 @@ def test_a_slow_cache_is_full_later():
     ids=["no cache", "another holder", "full", "not seen to fill", "unbounded", "full after more than 1,024 times"],
 )
 def test_growth_that_no_bounded_cache_alone_explains_stays_a_leak(cache: Cache | None):
-    assert judge(LEAK, (106.0, cache)) is LEAK
+    assert decided(LEAK, (106.0, cache)).verdict is Verdict.LEAK
 
 
 def test_the_table_of_a_cache_that_is_full_grows_no_more_but_what_it_holds_may():
     full = replace(FILLING, filled=512, gained=0)
 
-    assert judge(LEAK, (106.0, FILLING), (46.0, replace(full, is_table=True))).verdict is Verdict.SETTLING
-    assert judge(LEAK, (106.0, FILLING), (46.0, full)) is LEAK
-    assert judge(LEAK, (46.0, replace(full, is_table=True))) is LEAK
+    assert decided(LEAK, (106.0, FILLING), (46.0, replace(full, is_table=True))).verdict is Verdict.SETTLING
+    assert decided(LEAK, (106.0, FILLING), (46.0, full)).verdict is Verdict.LEAK
+    assert decided(LEAK, (46.0, replace(full, is_table=True))).verdict is Verdict.LEAK
 
 
 def test_one_site_that_is_not_explained_and_matters_keeps_it_a_leak():
-    assert judge(LEAK, (106.0, FILLING), (1.5, None)) is LEAK
-    assert judge(LEAK, (106.0, FILLING), (0.5, None)).verdict is Verdict.SETTLING
+    assert decided(LEAK, (106.0, FILLING), (1.5, None)).verdict is Verdict.LEAK
+    assert decided(LEAK, (106.0, FILLING), (0.5, None)).verdict is Verdict.SETTLING
 
 
 @pytest.mark.parametrize(
-    "judgement",
+    ("evidence", "verdict"),
     [
-        replace(LEAK, by_scan=True),
-        replace(LEAK, series={**LEAK.series, "fds": GROWS}),
-        replace(LEAK, decided_by="mapped"),
-        replace(LEAK, series={**LEAK.series, "heap": replace(GROWS, rate=500.0)}),
-        replace(LEAK, verdict=Verdict.CLEAN),
-        replace(LEAK, verdict=Verdict.SETTLING),
+        (replace(LEAK, lost=Lost(1, GROWS, 300, is_settled=True)), Verdict.LEAK),
+        (replace(LEAK, series={**LEAK.series, "fds": GROWS}), Verdict.LEAK),
+        (replace(LEAK, series={"fds": FLAT, "mapped": GROWS}), Verdict.LEAK),
+        (replace(LEAK, series={**LEAK.series, "heap": replace(GROWS, rate=500.0)}), Verdict.LEAK),
+        (replace(LEAK, series={"fds": FLAT, "tracked": FLAT}), Verdict.CLEAN),
     ],
-    ids=["lost", "descriptors too", "mappings", "the heap grows by more than was asked for", "clean", "settling"],
+    ids=["lost", "descriptors too", "mappings", "the heap grows by more than was asked for", "clean"],
 )
-def test_a_cache_excuses_memory_only_and_what_it_may_hold(judgement: Judgement):
-    assert judge(judgement) is judgement
-
-
-@pytest.mark.parametrize(
-    ("cache", "said"),
-    [
-        (replace(FILLING, filled=512), "an lru_cache of 512, palette.lookup, full: it takes no more entries"),
-        (replace(FILLING, gained=0), "an lru_cache of 512, palette.lookup, 300 filled"),
-        (
-            replace(FILLING, capacity=None),
-            "an lru_cache without a bound, palette.lookup, 300 filled: give it a maxsize",
-        ),
-        (
-            replace(FILLING, kind="linecache", name="linecache.cache", capacity=None),
-            "linecache's cache without a bound, linecache.cache, 300 filled: empty it now and then",
-        ),
-    ],
-)
-def test_every_state_of_a_cache_is_said(cache: Cache, said: str):
-    assert str(cache) == said
+def test_a_cache_excuses_memory_only_and_what_it_may_hold(evidence: Evidence, verdict: Verdict):
+    assert decided(evidence).verdict is verdict
 
 
 def test_a_little_that_is_no_leak_by_itself_and_has_another_holder_does_not_make_a_leak_of_a_cache():
     """Blocks pass from object to object on free lists, so that of twenty sites one has a strange holder."""
     sites = ((5_000.0, FILLING), (25.0, None))
 
-    assert judge(LEAK, *sites) is LEAK
-    found = judge(LEAK, *sites, are_leaks=False)
-    assert (found.verdict, found.why[:17]) == (Verdict.SETTLING, "Nearly all that g")
-    assert judge(LEAK, (400.0, FILLING), (25.0, None), are_leaks=False) is LEAK
+    assert decided(LEAK, *sites).verdict is Verdict.LEAK
+    found = decided(LEAK, *sites, are_leaks=False)
+    assert not filling_of(found).is_all
+    assert decided(LEAK, (400.0, FILLING), (25.0, None), are_leaks=False).verdict is Verdict.LEAK

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from soak.analysis.component import clean_by_survivors
+from soak.analysis.decide import Decision, decide
+from soak.analysis.evidence import REQUIRED_IN_A_RUN, Evidence
 from soak.analysis.survivors import FEWEST_CYCLES, Cohorts, SurvivorJudge
-from soak.verdict import SeriesVerdict, Verdict
+from soak.verdict import SeriesState, SeriesVerdict, Verdict
 
 ENDS = np.array([*range(8), *(((4 + quarter) << octave) - 1 for octave in range(1, 20) for quarter in range(4))][1:])
 FOREVER = 1 << 40
@@ -170,60 +171,68 @@ def test_random_programs():
         )
 
 
-def series(**changed: SeriesVerdict) -> dict[str, SeriesVerdict]:
-    """Return signals of which the exact counts are CLEAN and those of memory say nothing."""
-    clean = SeriesVerdict(Verdict.CLEAN, "", 0.0, 0.0, 0.001, 1792)
-    open_one = SeriesVerdict(Verdict.INCONCLUSIVE, "", 0.0, -1e6, 1e6)
+SURVIVORS = SeriesVerdict(
+    Verdict.CLEAN, SeriesState.NOTHING_STAYS, 0.0, 0.0, 0.015, decided_at=1800, since=226, until=1350
+)
+
+
+def decided(*, is_last: bool = False, without: str = "", **changed: SeriesVerdict) -> Decision:
+    """Decide where nothing stays, exact counts are CLEAN, and counters of memory say nothing but for ``changed``."""
+    clean = SeriesVerdict(Verdict.CLEAN, SeriesState.FLAT, 0.0, 0.0, 0.001, 1792)
+    open_one = SeriesVerdict(Verdict.INCONCLUSIVE, SeriesState.UNDECIDED, 0.0, -1e6, 1e6)
     counts = dict.fromkeys(("threads", "children", "fds"), clean)
-    return {**counts, **dict.fromkeys(("tracked", "python_blocks", "heap", "mapped", "rss"), open_one), **changed}
+    memory = dict.fromkeys(("tracked", "python_blocks", "heap", "mapped", "rss"), open_one)
+    series = {name: verdict for name, verdict in {**counts, **memory, **changed}.items() if name != without}
+    return decide(
+        Evidence(
+            series=series,
+            required=REQUIRED_IN_A_RUN,
+            tolerance_bytes=1.0,
+            cycles=1800,
+            n_min=1792,
+            early=series,
+            survivors=SURVIVORS,
+            is_last=is_last,
+        )
+    )
 
 
 def test_counters_of_memory_need_no_proof_but_must_not_grow():
-    survivors = SeriesVerdict(Verdict.CLEAN, "Nothing stays.", 0.0, 0.0, 0.015, 1800)
-    required = frozenset({"heap", "python_blocks", "fds", "threads", "children"})
-    grows = SeriesVerdict(Verdict.INCONCLUSIVE, "", 5.0, 4.0, 6.0, is_growing=True)
-    open_one = SeriesVerdict(Verdict.INCONCLUSIVE, "", 0.0, -1.0, 1.0)
+    grows = SeriesVerdict(Verdict.INCONCLUSIVE, SeriesState.UNSTEADY, 5.0, 4.0, 6.0, is_growing=True)
+    open_one = SeriesVerdict(Verdict.INCONCLUSIVE, SeriesState.UNDECIDED, 0.0, -1.0, 1.0)
 
-    found = clean_by_survivors(series(), survivors, required)
+    found = decided()
 
-    assert found is not None
     assert (found.verdict, found.decided_by, found.decided_at) == (Verdict.CLEAN, "tracked", 1800)
     for name in ("heap", "python_blocks", "tracked", "mapped", "rss"):
-        assert clean_by_survivors(series(**{name: grows}), survivors, required) is None
+        assert decided(**{name: grows}).verdict is Verdict.INCONCLUSIVE
     for name in ("fds", "threads", "children"):
-        assert clean_by_survivors(series(**{name: open_one}), survivors, required) is None
-    without = {name: verdict for name, verdict in series().items() if name != "fds"}
-    assert clean_by_survivors(without, survivors, required) is None
+        assert decided(**{name: open_one}).verdict is Verdict.INCONCLUSIVE
+    assert decided(without="fds").verdict is Verdict.INCONCLUSIVE
 
 
 def test_pages_that_come_with_a_heap_that_goes_up_and_keeps_nothing_are_no_growth_of_their_own():
     """As tables of bytecode that are made once: the heap is higher at the end of the run, and RSS with it."""
-    survivors = SeriesVerdict(Verdict.CLEAN, "Nothing stays.", 0.0, 0.0, 0.015, 1800)
-    required = frozenset({"heap", "python_blocks", "fds", "threads", "children"})
-    heap = SeriesVerdict(Verdict.INCONCLUSIVE, "", 22.7, -29.0, 87.0)
-    pages = SeriesVerdict(Verdict.INCONCLUSIVE, "", 16.2, 2.56, 53.8, is_growing=True)
-    more = SeriesVerdict(Verdict.INCONCLUSIVE, "", 60.0, 40.0, 80.0, is_growing=True)
+    heap = SeriesVerdict(Verdict.INCONCLUSIVE, SeriesState.UNDECIDED, 22.7, -29.0, 87.0)
+    pages = SeriesVerdict(Verdict.INCONCLUSIVE, SeriesState.UNSTEADY, 16.2, 2.56, 53.8, is_growing=True)
+    more = SeriesVerdict(Verdict.INCONCLUSIVE, SeriesState.UNSTEADY, 60.0, 40.0, 80.0, is_growing=True)
 
-    assert clean_by_survivors(series(heap=heap, rss=pages), survivors, required) is not None
-    assert clean_by_survivors(series(heap=heap, rss=more), survivors, required) is None
+    assert decided(heap=heap, rss=pages).verdict is Verdict.CLEAN
+    assert decided(heap=heap, rss=more).verdict is Verdict.INCONCLUSIVE
 
 
 def test_resident_memory_that_settles_is_waited_for_but_not_beyond_the_end():
-    survivors = SeriesVerdict(Verdict.CLEAN, "Nothing stays.", 0.0, 0.0, 0.015, 1800)
-    required = frozenset({"heap", "python_blocks", "fds", "threads", "children"})
-    settles = SeriesVerdict(Verdict.SETTLING, "", 5.0, 4.0, 6.0, is_growing=True)
-    grows = SeriesVerdict(Verdict.INCONCLUSIVE, "", 5.0, 4.0, 6.0, is_growing=True)
+    settles = SeriesVerdict(Verdict.SETTLING, SeriesState.SLOWING, 5.0, 4.0, 6.0, is_growing=True)
+    grows = SeriesVerdict(Verdict.INCONCLUSIVE, SeriesState.UNSTEADY, 5.0, 4.0, 6.0, is_growing=True)
 
-    assert clean_by_survivors(series(rss=settles), survivors, required) is None
-    assert clean_by_survivors(series(rss=settles), survivors, required, at_end=True) is not None
-    assert clean_by_survivors(series(rss=grows), survivors, required, at_end=True) is None
-    assert clean_by_survivors(series(mapped=settles), survivors, required, at_end=True) is None
+    assert decided(rss=settles).verdict is not Verdict.CLEAN
+    assert decided(rss=settles, is_last=True).verdict is Verdict.CLEAN
+    assert decided(rss=grows, is_last=True).verdict is not Verdict.CLEAN
+    assert decided(mapped=settles, is_last=True).verdict is not Verdict.CLEAN
 
 
 def test_what_malloc_keeps_in_its_tcache_does_not_object():
-    survivors = SeriesVerdict(Verdict.CLEAN, "Nothing stays.", 0.0, 0.0, 0.015, 1800)
-    required = frozenset({"heap", "python_blocks", "fds", "threads", "children"})
-    kept = SeriesVerdict(Verdict.SETTLING, "", 13.0, 11.0, 21.0, is_growing=True, judged_at=3584)
+    kept = SeriesVerdict(Verdict.SETTLING, SeriesState.SLOWING, 13.0, 11.0, 21.0, is_growing=True, judged_at=3584)
 
-    assert clean_by_survivors(series(heap=kept), survivors, required) is not None
-    assert clean_by_survivors(series(heap=replace(kept, rate=130.0)), survivors, required) is None
+    assert decided(heap=kept).verdict is Verdict.CLEAN
+    assert decided(heap=replace(kept, rate=130.0)).verdict is not Verdict.CLEAN

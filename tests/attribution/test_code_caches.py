@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from attribution_builder import interpreter_of, soak_text
 
+from soak.reporting.words import why_words
+
 DRIVER = """
     A = B = C = D = E = F = G = H = 1
     SOURCE = "def function():\\n" + 6 * "    A + B + C + D + E + F + G + H\\n"
@@ -37,7 +39,7 @@ def test_what_is_kept_of_code_that_runs_often_does_not_stand_in_the_way_of_clean
     """Sixteen functions come to it one after the other, each with 1.6 KiB, in the third quarter of the cycles."""
     result = soak_text(tmp_path, DRIVER, interpreter_of(version), cycles=CYCLES, n_min=1024)
 
-    assert (result.verdict, result.decided_by) == ("CLEAN", "ledger"), result.why
+    assert (result.verdict, result.decided_by) == ("CLEAN", "ledger"), why_words(result)
 
 
 @pytest.mark.parametrize("version", ["3.8", "3.10"])

@@ -122,7 +122,7 @@ def test_a_cache_a_static_variable_and_a_reference_cycle_are_holders_too():
         return say.group_sentence(only(a_cause("one", **changes), a_cause("two", **changes)))
 
     said = "memory from 2 call sites: 16 B per call."
-    assert sentence(holder=cache) == f"An lru_cache without a bound, app.lookup, keeps {said}"
+    assert sentence(holder=cache) == f"An lru_cache without a bound, app.lookup, with 600 entries, keeps {said}"
     assert sentence(kind="native", memory_path=kept) == f"kept, a static variable of fast.so, keeps {said}"
     assert sentence(kind="reference-cycle", ring=ring) == f"Objects that refer to each other keep {said}"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from attribution_builder import N_MIN, interpreter_of, soak_text
 
-from soak.reporting.words import advise, held_by
+from soak.reporting.words import advise, held_by, why_words
 from soak.results import ComponentResult, HoldingCache
 from soak.verdict import Verdict
 
@@ -71,7 +71,7 @@ def test_a_cache_that_still_fills_is_settling_and_says_when_it_is_full(tmp_path:
 
     assert (result.verdict, result.failure, result.iterations) == (Verdict.SETTLING, None, 600)
     assert set(holders(result)) == {HoldingCache("lru_cache", "drive_it.lookup", 5000, 600, 5000)}
-    assert "an lru_cache of 5,000, drive_it.lookup, 600 filled: settling, full at about cycle 5,000" in result.why
+    assert "of 5,000, drive_it.lookup, with 600 entries and full at about call 5,000, holds" in why_words(result)
     assert result.needed_iterations == max(n_min, 21_000) - 600
 
 
@@ -128,4 +128,4 @@ def test_other_bounded_caches_are_known_too(tmp_path: Path, name: str, version: 
     named = {(holder.kind, holder.name, holder.capacity) for holder in holders(result)}
     assert (name, holder_name, capacity) in named
     # What 3.8 keeps beside each code object grows for a while as well.
-    assert result.verdict is Verdict.SETTLING or (version, name) == ("3.8", "re"), result.why
+    assert result.verdict is Verdict.SETTLING or (version, name) == ("3.8", "re"), why_words(result)

@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from soak.reporting.words import why_words
 from soak.results import ComponentResult, RssAudit
 from soak.running.component.ledger_reader import find_library
 from soak.running.component.result import make_result
@@ -45,5 +46,5 @@ def soak_text(folder: Path, text: str, *, track: bool = True, **changes: Any) ->
 def audit_of(folder: Path, text: str, *, track: bool = True, **changes: Any) -> RssAudit:
     """Soak a driver and return its audit; that there is none fails the test with what happened."""
     result = soak_text(folder, text, track=track, **changes)
-    assert result.audit is not None, (result.why, result.failure)
+    assert result.audit is not None, (why_words(result), result.failure)
     return result.audit

@@ -16,6 +16,7 @@ from audited import audit_of, soak_text
 
 from soak.probes.memory import ProcessMemory
 from soak.probes.resident import read_resident
+from soak.reporting.words import why_words
 from soak.results import RssAudit
 from soak.settings import Injection
 from soak.store.runs import create_run
@@ -184,14 +185,16 @@ def test_fragmentation_is_called_so(tmp_path: Path, track: bool):
     assert result.audit.fragmentation
     assert change(result.audit, "malloc-free") > 2500 * cycles(result.audit)
     assert change(result.audit, "native-blocks", "python-blocks", "malloc") < 0
-    assert (result.verdict, result.decided_by) == (Verdict.LEAK, "counter:mapped")
+    # Mapped memory grows in steps of 132 KiB: whether it decides too depends on the spacing of checkpoints.
+    assert result.verdict is Verdict.LEAK
+    assert result.decided_by in ("counter:rss", "counter:mapped")
     assert [cause.kind for cause in result.causes if cause.confirmed] == ["fragmentation"]
-    assert "fragmentation" in result.why
+    assert "fragmentation" in why_words(result)
 
 
 @pytest.mark.parametrize("track", [True, False])
 def test_fragmentation_of_memory_that_was_reserved_before_is_called_so(tmp_path: Path, track: bool):
-    """Nothing is mapped any more, so that only RSS grows: that decides nothing, but what it is can be said."""
+    """Nothing is mapped any more, so only RSS grows: with the audit, which explains it, that is an answer."""
     top_pad = -2
     driver = LIBC + f"C.mallopt({top_pad}, 64 << 20)\n" + FRAGMENTS.format(release="C.realloc(last, 60)")
 
@@ -200,9 +203,9 @@ def test_fragmentation_of_memory_that_was_reserved_before_is_called_so(tmp_path:
     assert result.audit is not None
     assert_explained(result.audit)
     assert result.audit.fragmentation
-    assert (result.verdict, result.decided_by) == (Verdict.INCONCLUSIVE, "counter:rss")
+    assert (result.verdict, result.decided_by) == (Verdict.LEAK, "counter:rss")
     assert [cause.kind for cause in result.causes if cause.confirmed] == ["fragmentation"]
-    assert result.why.startswith("Resident memory (RSS): grows by")
+    assert why_words(result).startswith("Resident memory (RSS): grows by")
 
 
 def test_the_repaired_twin_does_not_grow(tmp_path: Path):

@@ -144,7 +144,7 @@ def test_a_driver_that_closes_what_it_does_not_own(tmp_path: Path, first: int, w
     ).observed
 
     assert (observed.failure, observed.iterations) == (None, CYCLES)
-    assert observed.judgement.verdict is not Verdict.LEAK
+    assert observed.decision.verdict is not Verdict.LEAK
 
 
 def test_threads_that_run_out_are_a_leak(tmp_path: Path):
@@ -164,7 +164,7 @@ def test_threads_that_run_out_are_a_leak(tmp_path: Path):
     ).observed
 
     assert (observed.failure, observed.stopped_by) == (None, "guard:threads")
-    assert (observed.judgement.verdict, observed.judgement.decided_by) == (Verdict.LEAK, "threads")
+    assert (observed.decision.verdict, observed.decision.decided_by) == (Verdict.LEAK, "threads")
     assert observed.iterations <= 100
 
 
@@ -186,7 +186,7 @@ def test_address_space_that_runs_out_is_a_leak(tmp_path: Path, mebibytes: int):
     ).observed
 
     assert (observed.failure, observed.stopped_by) == (None, "guard:mapped")
-    assert observed.judgement.verdict is Verdict.LEAK
+    assert observed.decision.verdict is Verdict.LEAK
     assert observed.iterations * mebibytes <= 400
 
 
@@ -233,7 +233,7 @@ def test_a_driver_that_takes_every_signal_and_is_interrupted_all_the_time(tmp_pa
     ).observed
 
     assert (observed.failure, observed.iterations) == (None, CYCLES)
-    assert observed.judgement.verdict is not Verdict.LEAK
+    assert observed.decision.verdict is not Verdict.LEAK
 
 
 def test_a_fork_that_comes_back_from_the_cycle_writes_nothing(tmp_path: Path):

@@ -262,7 +262,7 @@ def test_a_clock_that_jumps_changes_nothing(tmp_path: Path, monkeypatch: pytest.
     ).observed
 
     assert (observed.failure, observed.iterations) == (None, 1024)
-    assert observed.judgement.verdict is not Verdict.LEAK
+    assert observed.decision.verdict is not Verdict.LEAK
     assert 0.0005 < observed.pacing.mean_period_s < 1  # a day too long or none at all, had it looked at that clock
     assert 1.0 <= observed.seconds < 60.0
 
@@ -316,7 +316,7 @@ def test_a_component_stands_still_while_it_is_too_hot_and_goes_on(tmp_path: Path
     messages = make_result(plan, observed, None, find_interpreter(None)).messages
     assert [message for message in messages if "for the machine came to 95 °C" in message]
     assert observed.pacing.missed_deadlines * 0.002 < observed.paused_s / 2
-    assert observed.judgement.verdict is not Verdict.LEAK
+    assert observed.decision.verdict is not Verdict.LEAK
 
 
 def test_a_machine_without_sensors_says_so(tmp_path: Path):

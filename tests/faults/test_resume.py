@@ -15,6 +15,7 @@ from command_builder import Answer, soak
 from faults_builder import CASE, LIMIT_S, SMALL, begin, cycles_read, latest, read_report, wait_until
 from running_builder import a_plan
 
+from soak.grounds import Ground, GroundKind
 from soak.results import Cause, ComponentResult, Failure, HoldingCache, Pacing, TrackerState
 from soak.running.run.resumption import find_remainder
 from soak.settings import Injection, Request, RunPlan, make_plan, plan_from_document, plan_to_document
@@ -25,7 +26,7 @@ from soak.verdict import Verdict
 
 def a_result(name: str, **changes: Any) -> ComponentResult:
     result = ComponentResult(
-        name=name, target=name, verdict=Verdict.CLEAN, why="", decided_by=None, iterations=100, seconds=1.0,
+        name=name, target=name, verdict=Verdict.CLEAN, decided_by=None, iterations=100, seconds=1.0,
         iterations_to_verdict=None, seconds_to_verdict=None, since=None, needed_iterations=None, n_min=256,
         stopped_by="budget", gate=True, growth=None, signals={}, causes=(), tracemalloc=None,
         tracker=TrackerState(active=False, reason=None), pacing=Pacing(None, None, 0, 0.0), failure=None, messages=(),
@@ -84,7 +85,7 @@ def test_what_was_cut_off_is_measured_again_from_the_first_cycle():
 
 def test_what_a_failed_control_left_unproven_is_measured_again():
     """The next run's controls may pass: the machine was busy, or somebody killed the control's process."""
-    unproven = a_result("it", verdict=Verdict.INCONCLUSIVE, control_failed=True)
+    unproven = a_result("it", verdict=Verdict.INCONCLUSIVE, grounds=(Ground(GroundKind.CONTROL_FAILED, ("heap",)),))
 
     assert remains(unproven) == (
         False, "A control of what its verdict rests on failed; measured again, as the controls are.", 2048,

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from soak.grounds import Ground, GroundKind
 from soak.measurements import SIGNALS, Reading
 from soak.results import (
     Blank,
@@ -27,9 +28,15 @@ from soak.results import (
     TracemallocResult,
     TrackerState,
 )
-from soak.verdict import Verdict
+from soak.verdict import SeriesState, Verdict
 
 MIB = 2.0**20
+_STATES = {
+    Verdict.LEAK: SeriesState.STEADY,
+    Verdict.CLEAN: SeriesState.FLAT,
+    Verdict.SETTLING: SeriesState.SLOWING,
+    Verdict.INCONCLUSIVE: SeriesState.UNDECIDED,
+}
 
 
 def a_component(name: str = "decoder", **changes: Any) -> ComponentResult:
@@ -38,8 +45,6 @@ def a_component(name: str = "decoder", **changes: Any) -> ComponentResult:
         name=name,
         target=f"standalone_tests/drive_{name}.py",
         verdict=Verdict.CLEAN,
-        why="Malloc heap in use: does not grow by more than 0.21 B per cycle, below the tolerance of 1 B: "
-        "0 B per cycle [-0.02, 0.18] over the last 8,192 cycles. Nor do Python blocks, file descriptors.",
         decided_by="counter:heap",
         iterations=20_480,
         seconds=8.5,
@@ -66,6 +71,7 @@ def a_component(name: str = "decoder", **changes: Any) -> ComponentResult:
         checkpoints=160,
         checkpoint_share=0.021,
         python="3.11.4",
+        grounds=(Ground(GroundKind.NO_GROWTH, ("heap", "python_blocks", "fds")),),
     )
     return dataclasses.replace(clean, **changes)
 
@@ -75,9 +81,8 @@ def a_leak(name: str = "numpy_conversion", **changes: Any) -> ComponentResult:
     leaking = a_component(
         name,
         verdict=Verdict.LEAK,
-        why="Malloc heap in use: grows by 128 B per cycle [127.9, 128.1], steady since cycle 4,096 at the latest. "
-        "Nothing points to the blocks of past calls any more.",
         decided_by="counter:heap",
+        grounds=(Ground(GroundKind.STEADY_MEMORY, ("heap",)),),
         since=4_096,
         growth=growth(128.0, 127.9, 128.1, requested=106.0),
         signals={
@@ -126,7 +131,7 @@ def a_failure(name: str = "decompressor", **changes: Any) -> ComponentResult:
     failed = a_component(
         name,
         verdict=Verdict.FAILED,
-        why="The driver raised an exception. What was measured until then does not suffice for a verdict.",
+        grounds=(Ground(GroundKind.DRIVER_FAILED), Ground(GroundKind.NOTHING_READ)),
         decided_by=None,
         iterations=6,
         seconds=0.03,
@@ -156,7 +161,7 @@ def an_undecided(name: str = "get", **changes: Any) -> ComponentResult:
     undecided = a_component(
         name,
         verdict=Verdict.INCONCLUSIVE,
-        why="The heap is flat so far. The run ended before n_min.",
+        grounds=(Ground(GroundKind.UNDECIDED, ("rss",)),),
         decided_by=None,
         iterations=4_000,
         needed_iterations=12_000,
@@ -172,7 +177,7 @@ def a_settling(name: str = "cache", **changes: Any) -> ComponentResult:
     settling = a_component(
         name,
         verdict=Verdict.SETTLING,
-        why="The heap grows, but ever more slowly. A cache may still be filling.",
+        grounds=(Ground(GroundKind.SLOWING, ("heap",)),),
         growth=growth(12.0, 8.0, 16.0),
         needed_iterations=61_440,
         stopped_by="budget",
@@ -215,7 +220,8 @@ def signal(
         high=high,
         verdict=verdict,
         role=str(known.role),
-        reason="As the test says.",
+        state=_STATES[verdict],
+        tolerance=1.0,
         **changes,
     )
 

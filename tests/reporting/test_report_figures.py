@@ -127,7 +127,7 @@ def test_the_sum_of_parts_names_every_part_and_what_is_unexplained():
     """A bar each, with its number."""
     words = words_of(parts_figure(parts()))
 
-    assert {"get", "numpy conversion", "sum of the parts", "full cycle", "unexplained", "106"} <= words
+    assert {"get", "numpy_conversion", "sum of the parts", "full cycle", "unexplained", "106"} <= words
 
 
 def test_a_sum_without_its_parts_can_be_drawn():

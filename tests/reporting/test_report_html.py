@@ -235,9 +235,9 @@ def test_a_planted_leak_is_not_taken_for_one_that_was_found():
     run = a_run(a_leak("numpy_conversion"), a_component("get"), settings=settings, parts=parts())
     page = Page(render_html(run, {}, parts_figure(parts())))
 
-    assert "".join(page.of("h1")).startswith("numpy conversion grows by 106 B per call (planted); ")
+    assert "".join(page.of("h1")).startswith("numpy_conversion grows by 106 B per call (planted); ")
     assert page.of("span").count(" planted") == 1
-    assert "A leak was planted in numpy conversion alone." in page.of("p")
+    assert "A leak was planted in numpy_conversion alone." in page.of("p")
 
 
 def test_settings_are_shown_as_people_write_them():
@@ -260,7 +260,6 @@ def test_nothing_from_the_run_becomes_markup():
     evil = a_leak(
         EVIL,
         target=EVIL,
-        why=EVIL,
         messages=(EVIL,),
         output_tail=EVIL,
         stopped_by=EVIL,
@@ -301,7 +300,7 @@ def test_nothing_from_the_run_becomes_markup():
         a_run(controls=None, environment={}, settings={}),
         a_run(a_failure(failure=None, output_tail="")),
         a_run(a_leak(causes=(), tracemalloc=TracemallocResult(1, 10, ()), growth=None)),
-        a_run(a_component(signals={"heap": signal("heap", None, None, None)}, why="")),
+        a_run(a_component(signals={"heap": signal("heap", None, None, None)})),
         a_run(a_leak(gate=False)),
     ],
 )

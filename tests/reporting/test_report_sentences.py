@@ -20,6 +20,7 @@ from builder import (
 )
 
 from soak.attribution.grouping import group_causes
+from soak.grounds import Ground, GroundKind
 from soak.reporting import words as say
 from soak.results import ChainNode, Failure, HoldingCache, Pacing, Parts, Place, SignalSpike, TrackerState
 from soak.verdict import Verdict
@@ -31,7 +32,7 @@ def test_the_headline_names_the_leak_and_counts_the_rest():
 
     actual = say.headline(a_run(*others, a_leak("numpy_conversion")))
 
-    assert actual == "numpy conversion grows by 106 B per call; the other five do not grow by more than 1 B per call."
+    assert actual == "numpy_conversion grows by 106 B per call; the other five do not grow by more than 1 B per call."
 
 
 def test_the_headline_of_a_clean_run_counts_its_components():
@@ -76,7 +77,7 @@ def test_the_headline_counts_components_once_they_are_many():
     run = a_run(*(a_leak(f"leak_{number}") for number in range(5)), *(a_component(f"c{n}") for n in range(95)))
 
     expected = (
-        "five components leak (leak 0 by 106 B per call, leak 1 by 106 B, leak 2 by 106 B and two more); "
+        "five components leak (leak_0 by 106 B per call, leak_1 by 106 B, leak_2 by 106 B and two more); "
         "the other 95 do not grow by more than 1 B per call."
     )
     assert say.headline(run) == expected
@@ -100,7 +101,7 @@ def test_the_headline_of_a_clean_project_begins_with_good_news():
 
     expected = (
         "none of the six components that count grows by more than 1 B per call; "
-        "four components leak but do not count (display 0 by 106 B per call, display 1 by 106 B, display 2 by 106 B "
+        "four components leak but do not count (display_0 by 106 B per call, display_1 by 106 B, display_2 by 106 B "
         "and one more)."
     )
     assert say.headline(a_run(*excused, *clean)) == expected
@@ -123,7 +124,7 @@ def test_the_headline_never_claims_a_tighter_bound_than_was_proven():
 @pytest.mark.parametrize(
     ("component", "expected"),
     [
-        (a_component("full_cycle"), "full cycle does not grow by more than 0.21 B per call: 20,480 calls in 8.5 s."),
+        (a_component("full_cycle"), "full_cycle does not grow by more than 0.21 B per call: 20,480 calls in 8.5 s."),
         (
             a_component("get", growth=growth(0.0, 0.0, 0.0), iterations=1),
             "get does not grow: 1 call in 8.5 s.",
@@ -281,25 +282,23 @@ def test_into_a_cache_that_fills_the_command_waits_until_it_is_full():
 
 
 def test_why_a_driver_failed_is_not_said_twice():
-    """The sentence has the detail; what was measured until then is what remains to be said."""
-    failure = Failure("cycle", 7, "exception", "ValueError: no frame")
-    why = "The driver failed in cycle 7: ValueError: no frame. Until then CLEAN: nothing grew."
+    """The component's sentence has the detail; what was found until then is what remains to be said."""
+    leaked = a_leak(verdict=Verdict.FAILED, grounds=(Ground(GroundKind.DRIVER_FAILED), *a_leak().grounds))
 
-    assert say.added_why(a_failure(failure=failure, why=why)) == "Until then CLEAN: nothing grew."
-    assert say.added_why(a_failure(failure=failure, why="Stopped.")) == "Stopped."
-    assert say.added_why(a_component(why="Flat.")) == "Flat."
+    assert say.why_sentence(leaked).startswith("Until then LEAK: Malloc heap in use: grows by 128 B per call")
+    assert say.why_sentence(a_failure(grounds=(Ground(GroundKind.DRIVER_FAILED),))) == ""
+    assert say.why_words(a_failure()).startswith("The driver failed in call 7: decoder.errors.DecodeError: ")
 
 
 def test_a_counted_leak_says_what_would_look_the_same():
-    """The limit of the rule stands beside a verdict that rests on it, once, and not where a loss is proven."""
-    counted = a_leak(causes=())
+    """The limit of the rule stands beside a verdict that rests on it, and not where a loss is proven."""
+    lost = (Ground(GroundKind.LOST_BLOCKS, ("tracked",), sites=1),)
 
-    expected = "A bounded cache or a period of more than about 9,830 calls would look the same."
-    assert say.caveat_sentence(counted) == expected
-    assert say.caveat_sentence(a_leak(causes=(), why=f"Grows. {expected}")) is None
-    assert say.caveat_sentence(a_leak()) is None
-    assert say.caveat_sentence(a_leak(causes=(), decided_by="lost-scan")) is None
-    assert say.caveat_sentence(a_component()) is None
+    expected = "A cache of more than about 9,830 entries would look the same."
+    assert say.lookalike_sentence(a_leak(causes=())) == expected
+    assert say.lookalike_sentence(a_leak()) is None
+    assert say.lookalike_sentence(a_leak(causes=(), grounds=lost)) is None
+    assert say.lookalike_sentence(a_component()) is None
 
 
 @pytest.mark.parametrize(
@@ -401,7 +400,7 @@ def test_a_run_without_controls_says_what_is_not_known():
 def test_the_sum_of_parts_is_set_against_the_full_cycle():
     """Each part with its half-width, then what they leave unexplained."""
     expected = (
-        "get 0 ± 0.3, decompressor 0 ± 0.2, numpy conversion 106 ± 0.4; "
+        "get 0 ± 0.3, decompressor 0 ± 0.2, numpy_conversion 106 ± 0.4; "
         "full cycle 106; unexplained 0.1 (-0.5 to 0.7) B per cycle."
     )
     assert say.parts_sentence(parts()) == expected

@@ -6,16 +6,12 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from running_builder import a_plan, context
+from running_builder import context
 
-from soak.measurements import SIGNALS
-from soak.results import Controls, SignalResult
+from soak.results import Controls
 from soak.running.component.ledger_reader import find_library
-from soak.running.component.result import failed_to_start
-from soak.running.interpreter import find_interpreter
 from soak.running.run import controls as controls_module
-from soak.running.run.controls import doubt, run_controls
-from soak.verdict import Verdict
+from soak.running.run.controls import run_controls
 
 pytestmark = pytest.mark.integration
 
@@ -71,38 +67,3 @@ def test_a_leak_that_is_not_found_as_planted_fails_its_signal_alone(tmp_path: Pa
         **dict.fromkeys(("python_blocks", "children", "mapped", "threads"), True),
         "fds": False,
     }
-
-
-@pytest.mark.parametrize(
-    ("verdict", "decided_by", "failed", "expected"),
-    [
-        ("CLEAN", "ledger", ("fds",), "INCONCLUSIVE"),
-        ("CLEAN", "ledger", ("heap",), "CLEAN"),  # undecided itself, so nothing rests on it
-        ("LEAK", "counter:fds", ("fds",), "INCONCLUSIVE"),
-        ("LEAK", "counter:fds", ("threads", "tracked"), "LEAK"),
-        ("LEAK", "lost-scan", ("tracked",), "INCONCLUSIVE"),
-        ("LEAK", "ledger", ("python_blocks",), "LEAK"),
-        ("FAILED", None, ("fds",), "FAILED"),
-        ("SETTLING", "counter:heap", ("heap",), "SETTLING"),
-    ],
-)
-def test_what_rests_on_a_failed_control_is_not_proven(
-    measured: Controls, verdict: str, decided_by: str | None, failed: tuple[str, ...], expected: str
-):
-    proven = {"tracked": "CLEAN", "fds": "CLEAN", "threads": "CLEAN", "heap": "INCONCLUSIVE", "python_blocks": "CLEAN"}
-    signals = {
-        name: SignalResult(SIGNALS[name].unit, 0.0, 0.0, 0.0, Verdict(said), SIGNALS[name].role.value, "")
-        for name, said in proven.items()
-    }
-    nothing = failed_to_start(a_plan(), OSError("x"), find_interpreter(None))
-    before = dataclasses.replace(
-        nothing, verdict=Verdict(verdict), decided_by=decided_by, signals=signals, why="Before."
-    )
-
-    blank = dataclasses.replace(measured.blank, failed_signals=failed)
-    after = doubt(before, dataclasses.replace(measured, blank=blank))
-
-    assert after.verdict == expected
-    assert after.why.endswith("Before.")
-    assert after.why.startswith("The control of what this rests on failed") == (verdict != expected)
-    assert doubt(before, None) is before

@@ -85,7 +85,7 @@ def test_a_driver_that_raises_in_cycle_7(tmp_path: Path):
     )
     assert (soaked.observed.iterations, soaked.observed.stopped_by) == (6, "failure")
     assert [reading.cycle for reading in soaked.readings] == [0, 6]
-    assert soaked.observed.judgement.verdict is Verdict.INCONCLUSIVE
+    assert soaked.observed.decision.verdict is Verdict.INCONCLUSIVE
 
 
 def test_a_leak_before_the_failure_is_judged_all_the_same(tmp_path: Path):
@@ -102,8 +102,8 @@ def test_a_leak_before_the_failure_is_judged_all_the_same(tmp_path: Path):
 
     assert observed.failure is not None
     assert observed.failure.cycle == 1500
-    assert (observed.judgement.verdict, observed.judgement.decided_by) == (Verdict.LEAK, "python_blocks")
-    assert observed.judgement.series["python_blocks"].rate == pytest.approx(1, abs=0.01)
+    assert (observed.decision.verdict, observed.decision.decided_by) == (Verdict.LEAK, "python_blocks")
+    assert observed.decision.series["python_blocks"].rate == pytest.approx(1, abs=0.01)
 
 
 def test_a_driver_that_raises_in_teardown(tmp_path: Path):
@@ -115,7 +115,7 @@ def test_a_driver_that_raises_in_teardown(tmp_path: Path):
         "teardown", "exception", "OSError: gone",
     )  # fmt: skip
     assert observed.iterations == CYCLES
-    assert observed.judgement.verdict is Verdict.CLEAN
+    assert observed.decision.verdict is Verdict.CLEAN
 
 
 @pytest.mark.parametrize(
@@ -248,8 +248,8 @@ def test_descriptors_that_run_out_are_a_leak_not_a_fault(tmp_path: Path, per_cyc
         checkpoint_every=None,
     ).observed
 
-    series = observed.judgement.series["fds"]
-    assert (observed.judgement.verdict, observed.judgement.decided_by) == (Verdict.LEAK, "fds")
+    series = observed.decision.series["fds"]
+    assert (observed.decision.verdict, observed.decision.decided_by) == (Verdict.LEAK, "fds")
     assert (observed.failure, observed.stopped_by) == (None, "guard:fds")
     assert series.rate == pytest.approx(per_cycle, rel=0.02)
     assert observed.iterations <= 128 // per_cycle
@@ -264,7 +264,7 @@ def test_a_component_that_grows_to_max_rss_is_stopped_and_judged(tmp_path: Path)
         checkpoint_every=1,
     ).observed
 
-    assert (observed.judgement.verdict, observed.stopped_by, observed.failure) == (
+    assert (observed.decision.verdict, observed.stopped_by, observed.failure) == (
         Verdict.LEAK,
         "guard:rss",
         None,

@@ -184,9 +184,9 @@ def test_other_interpreters_are_measured(tmp_path: Path, python: Path):
 
     assert (leaking.failure, clean.failure) == (None, None)
     assert leaking.output.strip() == python.parts[-3]
-    assert (leaking.judgement.verdict, leaking.judgement.decided_by) == (Verdict.LEAK, "heap")
-    assert leaking.judgement.series["heap"].rate == pytest.approx(128, abs=0.5)
-    assert (clean.judgement.verdict, clean.iterations) == (Verdict.CLEAN, CYCLES)
+    assert (leaking.decision.verdict, leaking.decision.decided_by) == (Verdict.LEAK, "heap")
+    assert leaking.decision.series["heap"].rate == pytest.approx(128, abs=0.5)
+    assert (clean.decision.verdict, clean.iterations) == (Verdict.CLEAN, CYCLES)
 
 
 @pytest.mark.parametrize("python", OTHERS, ids=lambda python: python.parts[-3])

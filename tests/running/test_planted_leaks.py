@@ -39,7 +39,7 @@ def test_a_planted_leak_is_found_by_its_own_signal(
     soaked = soak_planted(tmp_path, kind, size, every)
     result = make_result(a_plan(), soaked.observed, None, find_interpreter(None))
 
-    series = soaked.observed.judgement.series[signal]
+    series = soaked.observed.decision.series[signal]
     assert (result.verdict, result.decided_by) == (Verdict.LEAK, f"counter:{signal}")
     assert series.rate == pytest.approx(rate, abs=near)
     assert series.low is not None
@@ -53,7 +53,7 @@ def test_a_cycle_of_nothing_is_clean(tmp_path: Path):
     """The twin without a leak: every deciding signal was read and is CLEAN, the heap within 0.05 B per cycle."""
     soaked = soak_plan(a_plan(), tmp_path)
 
-    judgement = soaked.observed.judgement
+    judgement = soaked.observed.decision
     assert (judgement.verdict, judgement.decided_by) == (Verdict.CLEAN, "heap")
     assert {
         name: judgement.series[name].verdict for name in ("heap", "python_blocks", "fds", "threads", "children")
@@ -107,9 +107,9 @@ def test_a_drivers_own_leak_is_found_and_its_repaired_twin_is_clean(tmp_path: Pa
     # A thread's stack and arena come from malloc too: a few of its chunks more or less in 64 threads are no leak.
     clean = soak_driver(tmp_path, repaired, tolerance_bytes=16.0).observed
 
-    assert (found.judgement.verdict, found.judgement.decided_by) == (Verdict.LEAK, signal)
+    assert (found.decision.verdict, found.decision.decided_by) == (Verdict.LEAK, signal)
     assert found.failure is None
-    assert (clean.judgement.verdict, clean.failure) == (Verdict.CLEAN, None), clean.judgement
+    assert (clean.decision.verdict, clean.failure) == (Verdict.CLEAN, None), clean.decision
 
 
 def test_a_leak_that_stands_ends_the_run_early(tmp_path: Path):
@@ -117,7 +117,7 @@ def test_a_leak_that_stands_ends_the_run_early(tmp_path: Path):
     soaked = soak_planted(tmp_path, "native", 106, iterations=10**9, early_stop=True, full_budget=True)
 
     assert soaked.observed.stopped_by == "verdict"
-    assert soaked.observed.judgement.decided_at == N_MIN
+    assert soaked.observed.decision.decided_at == N_MIN
     assert N_MIN <= soaked.observed.iterations < 10**8
 
 
@@ -127,7 +127,7 @@ def test_a_component_that_is_clean_goes_on_to_the_end_of_a_budget_that_was_named
     usual = soak_plan(a_plan(early_stop=True, full_budget=False, iterations=10**9), tmp_path)
 
     assert (named.observed.stopped_by, named.observed.iterations) == ("budget", 8 * N_MIN)
-    assert (usual.observed.stopped_by, usual.observed.judgement.verdict) == ("verdict", Verdict.CLEAN)
+    assert (usual.observed.stopped_by, usual.observed.decision.verdict) == ("verdict", Verdict.CLEAN)
 
 
 def test_garbage_collection_that_is_off_makes_circular_garbage_the_components_leak(tmp_path: Path):

@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from soak.errors import StoreError, UsageError
+from soak.grounds import Ground, GroundKind
 from soak.measurements import SIGNALS, Reading
 from soak.results import (
     Blank,
@@ -47,7 +48,7 @@ def a_result(name: str = "decoder", **changes: Any) -> ComponentResult:
         "name": name,
         "target": f"drive_{name}.py",
         "verdict": Verdict.FAILED,
-        "why": "The driver failed.",
+        "grounds": (Ground(GroundKind.DRIVER_FAILED),),
         "decided_by": None,
         "iterations": 6,
         "seconds": 0.5,

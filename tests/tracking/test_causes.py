@@ -7,7 +7,7 @@ from dataclasses import replace
 from soak.analysis.ledger import Suspect
 from soak.attribution.causes import Call, GrowingSite, causes_of_sites, fingerprint
 from soak.results import Cause, Place
-from soak.verdict import SeriesVerdict, Verdict
+from soak.verdict import SeriesState, SeriesVerdict, Verdict
 
 NATIVE, PYTHON_MEM, PYTHON_OBJ = 0, 1, 2
 EXTENSION, INTERPRETER, LIBC = "/lib/site-packages/decoder.so", "/usr/bin/python3.11", "/lib/libc.so.6"
@@ -26,7 +26,7 @@ STACK = (Call(0x10), Call(0x20), Call(0x30), Call(0x40), CYCLE, LOOP)
 
 
 def a_suspect(site: int = 5, rate: float = 106.0, blocks: float = 1.0, size: int | None = 106) -> Suspect:
-    verdict = SeriesVerdict(Verdict.LEAK, "Grows.", rate, rate, rate, decided_at=256, since=64)
+    verdict = SeriesVerdict(Verdict.LEAK, SeriesState.STEADY, rate, rate, rate, decided_at=256, since=64)
     return Suspect(site, verdict, blocks, size)
 
 
@@ -179,7 +179,7 @@ def test_different_lines_are_different_causes_the_fastest_first() -> None:
     slow = a_site(CYCLE, PYTHON_OBJ, rate=10.0, site=1)
     fast = a_site(replace(CYCLE, line=13), PYTHON_OBJ, rate=50.0, site=2)
     unproven = a_site(replace(CYCLE, line=14), PYTHON_OBJ, rate=900.0, site=3)
-    grows = SeriesVerdict(Verdict.INCONCLUSIVE, "Growing.", 900.0, 800.0, 1000.0)
+    grows = SeriesVerdict(Verdict.INCONCLUSIVE, SeriesState.UNDECIDED, 900.0, 800.0, 1000.0)
     unproven = replace(unproven, suspect=replace(unproven.suspect, verdict=grows))
 
     found = causes(unproven, slow, fast)

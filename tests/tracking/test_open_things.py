@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tracking_builder import PLANTED, can_build, interpreters, line_of, soak_file, soak_planted, soak_text
 
-from soak.reporting.words import cause_sentence
+from soak.reporting.words import cause_sentence, why_words
 from soak.results import Cause, ComponentResult, Place
 from soak.verdict import Verdict
 
@@ -19,7 +19,7 @@ CYCLES = 400
 def cause_of(result: ComponentResult, kind: str) -> Cause:
     """Return the only cause of a kind; any other number fails the test with what there is."""
     found = [cause for cause in result.causes if cause.kind == kind]
-    assert len(found) == 1, (result.verdict, result.why, result.causes)
+    assert len(found) == 1, (result.verdict, why_words(result), result.causes)
     return found[0]
 
 

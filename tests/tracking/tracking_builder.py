@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from soak.reporting.words import why_words
 from soak.results import Cause, ComponentResult
 from soak.running.component.ledger_reader import find_library
 from soak.running.component.result import make_result
@@ -94,4 +95,4 @@ def cause_at(result: ComponentResult, file: Path, line: int) -> Cause:
         for place in (cause.where, cause.python_where):
             if place is not None and place.file == str(file) and place.line == line:
                 return cause
-    raise AssertionError(f"no cause at {file}:{line}; {result.verdict.value}: {result.why} {result.causes}")
+    raise AssertionError(f"no cause at {file}:{line}; {result.verdict.value}: {why_words(result)} {result.causes}")

@@ -24,8 +24,9 @@ while True:
 AS_SOMEBODY_ELSE = """
 import encodings.ascii, encodings.utf_8_sig, importlib, os, sys
 from soak.__main__ import main
-for name in ("commands.watch", "commands.measure", "reporting.commands.watch", "reporting.write", "running.watch.watch"):
-    importlib.import_module("soak." + name)
+for name in ("watch", "measure"):
+    importlib.import_module("soak.commands." + name)
+import soak.reporting.commands.watch, soak.reporting.write, soak.running.watch.watch
 os.setuid(65534)
 sys.exit(main(["watch", *sys.argv[1:]]))
 """

@@ -20,12 +20,12 @@ def render_check(result: ComponentResult, command: str) -> str:
     if result.growth is not None:
         lines.append(f"  growth: {say.growth_cell(result)}, decided by {say.decided_words(result.decided_by)}")
     if result.signals:
-        lines.append(f"  why: {say.added_why(result)}")
+        lines.append(f"  why: {say.why_sentence(result)}")
     if result.failure is not None:
         lines += [f"    {frame}" for frame in say.telling_frames(result.failure, _MOST_FRAMES)]
     for group in group_causes(result.causes)[:_MOST_CAUSES]:
         lines += _group(group)
-    caveat = say.caveat_sentence(result)
+    caveat = say.lookalike_sentence(result)
     if caveat is not None:
         lines.append(f"  caveat: {caveat}")
     if result.signals and not result.tracker.active:
@@ -38,7 +38,7 @@ def render_check(result: ComponentResult, command: str) -> str:
 
 def check_sentence(result: ComponentResult) -> str:
     """Give the component's sentence with the name of a test or function as it is written in code."""
-    return say.component_sentence(result).replace(say.spoken(result.name), result.name, 1)
+    return say.component_sentence(result)
 
 
 def _group(group: CauseGroup) -> list[str]:

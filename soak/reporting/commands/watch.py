@@ -28,7 +28,7 @@ def render_watch(result: ComponentResult, every_s: float) -> str:
     lines += [_row(name, signal, noun) for name, signal in result.signals.items()]
     lines += result.messages
     lines += _causes(result.causes, noun)
-    caveat = say.caveat_sentence(result)
+    caveat = say.lookalike_sentence(result)
     if caveat is not None:
         lines.append(caveat.replace("calls", f"{noun}s"))
     if result.verdict in (Verdict.INCONCLUSIVE, Verdict.SETTLING) and result.needed_iterations:
@@ -60,10 +60,10 @@ def _without_period(cause: Cause) -> Cause:
 def _sentence(result: ComponentResult, period_s: float) -> str:
     growth = result.growth
     if result.verdict is not Verdict.LEAK or growth is None or growth.per_iteration is None or not period_s:
-        return result.why
+        return say.why_sentence(result)
     hourly = growth.per_iteration * _HOUR_S / period_s
     unit = format_size(hourly) if growth.unit == "bytes" else f"{say.short_number(hourly)} {growth.unit}"
-    return f"{result.why} That is {unit} per hour."
+    return f"{say.why_sentence(result)} That is {unit} per hour."
 
 
 def _row(name: str, signal: SignalResult, noun: str) -> str:

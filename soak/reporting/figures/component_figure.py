@@ -29,7 +29,7 @@ from soak.reporting.figures.series import (
     windows_of,
 )
 from soak.reporting.figures.svg import restyle
-from soak.reporting.words import component_sentence, parts_sentence, short_number, spoken
+from soak.reporting.words import component_sentence, parts_sentence, printable, short_number
 from soak.results import ComponentResult, Parts, SignalResult
 from soak.units import format_count, format_size
 from soak.verdict import Verdict
@@ -97,7 +97,7 @@ def component_figure(
 def parts_figure(parts: Parts, *, prefix: str = "parts") -> str:
     """Draw each part's growth, their sum, the full cycle and what stays unexplained, with intervals, as SVG text."""
     rows: list[tuple[str, float, tuple[float, float] | None, str]] = [
-        (spoken(part.name), part.rate, (part.low, part.high), _SERIES) for part in parts.each
+        (printable(part.name), part.rate, (part.low, part.high), _SERIES) for part in parts.each
     ]
     rows += [
         ("sum of the parts", parts.sum, None, _MUTED),

@@ -132,8 +132,8 @@ def _growth(component: ComponentResult) -> Markup:
 def _component(
     component: ComponentResult, anchor: str, figure: str | None, audit: Markup | None, known: Collection[str]
 ) -> Markup:
-    why, excused = say.added_why(component), excuse(component, known)
-    needed, caveat = say.needed_command(component), say.caveat_sentence(component)
+    why, excused = say.why_sentence(component), excuse(component, known)
+    needed, caveat = say.needed_command(component), say.lookalike_sentence(component)
     return element(
         "section",
         element("div", element("h2", component.name), _badge(component.verdict), class_="title"),
@@ -204,7 +204,10 @@ def _signals(component: ComponentResult) -> Markup:
         )
         for name, signal in component.signals.items()
     ]
-    reasons = [signal.reason for signal in component.signals.values()]
+    reasons = [
+        "" if signal.series is None else say.signal_sentence(name, signal.series, component.cycle_noun)
+        for name, signal in component.signals.items()
+    ]
     titles = ("signal", "verdict", "growth", "first", "last", "role")
     return join(element("h3", "Signals"), _table(titles, rows, numbers=(3, 4), minor=(3, 4, 5), notes=reasons))
 
@@ -300,7 +303,7 @@ def _failure(component: ComponentResult, failure: Failure) -> Markup:
 
 
 def _parts(parts: Parts, figure: str | None, planted: Collection[str]) -> Markup:
-    with_plants = [say.spoken(part.name) for part in parts.each if part.name in planted]
+    with_plants = [say.printable(part.name) for part in parts.each if part.name in planted]
     return element(
         "section",
         element("h2", "The full cycle against the sum of its parts"),

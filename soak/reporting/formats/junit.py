@@ -66,12 +66,13 @@ def _case(component: ComponentResult, excused: str | None) -> ET.Element:
 
 
 def _evidence(component: ComponentResult) -> str:
-    texts = [component.why, say.caveat_sentence(component), say.needed_sentence(component)]
+    texts = [say.why_words(component), say.needed_sentence(component)]
     if component.failure is not None:
         texts += [component.failure.detail, *component.failure.stack]
+    noun = component.cycle_noun
     for group in group_causes(component.causes):
-        texts += [say.group_sentence(group), say.advise_on_group(group)]
-        texts += [f"  {site}" for site in say.site_lines(group)]
+        texts += [say.group_sentence(group, noun), say.advise_on_group(group, noun)]
+        texts += [f"  {site}" for site in say.site_lines(group, noun)]
         texts += [f"  {short_frame(frame)}" for frame in group.causes[0].frames]
         texts += [f"  held by {holder}" for holder in say.held_by(group.head)]
     return "\n".join(text for text in texts if text)

@@ -75,15 +75,15 @@ def _table(components: Sequence[ComponentResult], known: Collection[str], plante
 def _explanation(component: ComponentResult, excused: str | None) -> str:
     failure, groups = component.failure, group_causes(component.causes)
     texts = (
-        say.added_why(component),
-        say.caveat_sentence(component),
+        say.why_sentence(component),
+        say.lookalike_sentence(component),
         say.excuse_sentence(excused) if excused else None,
         growth_sentence(component.audit),
     )
     blocks = [
         f"**{escape(say.component_sentence(component))}** {' '.join(escape(text) for text in texts if text)}".rstrip(),
-        *(_group(group) for group in groups[:_MOST_CAUSES]),
-        escape(say.more_causes_sentence(groups[_MOST_CAUSES:]) or ""),
+        *(_group(group, component.cycle_noun) for group in groups[:_MOST_CAUSES]),
+        escape(say.more_causes_sentence(groups[_MOST_CAUSES:], component.cycle_noun) or ""),
         f"To decide it: {_code(needed)}" if (needed := say.needed_command(component)) else "",
         _folded("Where it was", say.telling_frames(failure, _MOST_LINES))
         if failure is not None and failure.stack
@@ -92,9 +92,9 @@ def _explanation(component: ComponentResult, excused: str | None) -> str:
     return "\n\n".join(block for block in blocks if block)
 
 
-def _group(group: CauseGroup) -> str:
-    said = [f"- {escape(say.group_sentence(group))} {escape(say.advise_on_group(group))}".rstrip()]
-    said += [f"  - {escape(site)}" for site in say.site_lines(group, most=_MOST_SITES)]
+def _group(group: CauseGroup, noun: str) -> str:
+    said = [f"- {escape(say.group_sentence(group, noun))} {escape(say.advise_on_group(group, noun))}".rstrip()]
+    said += [f"  - {escape(site)}" for site in say.site_lines(group, noun, most=_MOST_SITES)]
     trail = say.where_lines(group, _MOST_LINES)
     return "\n".join([*said, "", _folded(say.stack_title(group.head), trail)] if trail else said)
 

@@ -92,7 +92,8 @@ def _results(
         return
     for cause in component.causes:
         level = "note" if excused or not cause.confirmed else "error"
-        words = (f"{component.name}:", say.explain(cause), say.caveat_sentence(component) or "")
+        explained = say.explain(cause, component.cycle_noun)
+        words = (f"{component.name}:", explained, say.lookalike_sentence(component) or "")
         text = _message(" ".join(words), root)
         state = states.get((component.name, cause.fingerprint))
         location = _location(cause, root) or own_file

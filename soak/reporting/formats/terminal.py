@@ -157,7 +157,7 @@ def _verdicts(result: RunResult, known: Collection[str], console: Console) -> Ta
         table.add_column("why")
     for component in result.components:
         excused = excuse(component, known)
-        why = _text(_first_sentence(component.why))
+        why = _text(_first_sentence(say.why_sentence(component)))
         why.no_wrap, why.overflow = True, "ellipsis"
         table.add_row(
             _text(component.name, "bold"),
@@ -185,8 +185,8 @@ def _explain(component: ComponentResult, excused: str | None, console: Console) 
     _print(console, _text(component.name, "bold"))
     sentences = (
         say.component_sentence(component),
-        say.added_why(component),
-        say.caveat_sentence(component),
+        say.why_sentence(component),
+        say.lookalike_sentence(component),
         say.excuse_sentence(excused) if excused else None,
         growth_sentence(component.audit),
     )
@@ -196,14 +196,14 @@ def _explain(component: ComponentResult, excused: str | None, console: Console) 
         _print_whole(console, _text(f"  {needed}"))
     if component.failure is not None:
         _print_frames(console, say.telling_frames(component.failure, _MOST_FRAMES))
-    groups = group_causes(component.causes)
+    groups, noun = group_causes(component.causes), component.cycle_noun
     for group in groups[:_MOST_CAUSES]:
-        _print(console, _text(say.group_sentence(group), "red" if group.confirmed else "yellow"), indent=2)
-        for site in say.site_lines(group, most=_MOST_SITES):
+        _print(console, _text(say.group_sentence(group, noun), "red" if group.confirmed else "yellow"), indent=2)
+        for site in say.site_lines(group, noun, most=_MOST_SITES):
             _print(console, _text(site), indent=4)
         _print_frames(console, say.where_lines(group, _MOST_FRAMES))
-        _print(console, _text(say.advise_on_group(group)), indent=2)
-    if more := say.more_causes_sentence(groups[_MOST_CAUSES:]):
+        _print(console, _text(say.advise_on_group(group, noun)), indent=2)
+    if more := say.more_causes_sentence(groups[_MOST_CAUSES:], noun):
         _print(console, _text(more, "dim"), indent=2)
 
 

@@ -1,6 +1,7 @@
 """What is found, in plain words: the sentences that terminal, HTML, Markdown and JUnit share.
 
-Pure functions of the results. In sentences a cycle is "a call"; tables and axes say "cycle". Rates are shortened to
+Pure functions of the results. In sentences a cycle is what the result calls it (``cycle_noun``: a call, a sample, a
+mark); tables and axes say "cycle". Rates are shortened to
 what a person needs; the exact numbers stand in the tables. Nothing here is escaped: whoever puts a sentence into
 HTML, Markdown or a terminal escapes it there.
 """
@@ -20,7 +21,6 @@ from soak.reporting.words.causes import (
 )
 from soak.reporting.words.components import (
     SYMBOLS,
-    caveat_sentence,
     component_sentence,
     decided_cell,
     decided_words,
@@ -33,7 +33,7 @@ from soak.reporting.words.components import (
     tracker_sentence,
     verdict_words,
 )
-from soak.reporting.words.failures import added_why, last_written, telling_frames
+from soak.reporting.words.failures import last_written, telling_frames
 from soak.reporting.words.growth import growth_cell, growth_words, signal_cell
 from soak.reporting.words.holders import held_by
 from soak.reporting.words.runs import (
@@ -49,6 +49,8 @@ from soak.reporting.words.runs import (
     tolerance_bytes,
     when_words,
 )
+from soak.reporting.words.series import series_sentence, signal_sentence
+from soak.reporting.words.verdicts import lookalike_sentence, why_sentence, why_words
 from soak.reporting.words.vocabulary import (
     byte_rate,
     count_words,
@@ -57,19 +59,16 @@ from soak.reporting.words.vocabulary import (
     printable,
     rate_words,
     short_number,
-    spoken,
 )
 
 __all__ = [
     "SYMBOLS",
-    "added_why",
     "advise",
     "advise_on_group",
     "asides",
     "byte_rate",
     "cause_facts",
     "cause_sentence",
-    "caveat_sentence",
     "combination_sentence",
     "command_line",
     "component_sentence",
@@ -86,6 +85,7 @@ __all__ = [
     "held_by",
     "interval_words",
     "last_written",
+    "lookalike_sentence",
     "more_causes_sentence",
     "needed_command",
     "needed_sentence",
@@ -99,10 +99,11 @@ __all__ = [
     "planted_words",
     "printable",
     "rate_words",
+    "series_sentence",
     "short_number",
     "signal_cell",
+    "signal_sentence",
     "site_lines",
-    "spoken",
     "stack_title",
     "state_sentence",
     "stop_sentence",
@@ -112,4 +113,6 @@ __all__ = [
     "verdict_words",
     "when_words",
     "where_lines",
+    "why_sentence",
+    "why_words",
 ]

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 from soak.attribution.grouping import CauseGroup, largest_holder
 from soak.attribution.reference_cycles import describe_ring
-from soak.reporting.words.holders import cache_words, container_words, held_by, step_words
+from soak.reporting.words.caches import cache_advice, cache_words
+from soak.reporting.words.holders import container_words, held_by, step_words
 from soak.reporting.words.kinds import FREE_MEMORY, UNCOLLECTABLE, kind_words
 from soak.reporting.words.paths import own_frame, short_file, without_folders
 from soak.reporting.words.vocabulary import capitalised
-from soak.results import Cause, ChainNode, HoldingCache, MemoryKind, MemoryStep, Place, Unseen
-from soak.units import format_count, format_size
+from soak.results import Cause, ChainNode, MemoryKind, MemoryStep, Place, Unseen
+from soak.units import format_size
 
 _UNKNOWN_PLACE = Place("an unknown place", None, None)
 _VIEWS = ("memoryview", "ndarray")
@@ -48,7 +49,8 @@ def advise(cause: Cause, noun: str = "call", *, is_named: bool = False) -> str:
     if cause.state == "lost":
         return _advise_on_lost(cause)
     if cause.holder is not None:
-        return _advise_on_cache(cause.holder, noun)
+        bound = cache_advice(cause.holder) or "It is bounded, so its growth ends when it is full."
+        return bound if is_named else f"They are held by {cache_words(cause.holder, noun)}. {bound}"
     if cause.state == "held" and (kept := _advise_on_held(cause, noun, is_named)):
         return kept
     if cause.unseen in _WHY_UNSEEN:
@@ -73,19 +75,6 @@ def _advise_on_lost(cause: Cause) -> str:
     if place is None:
         return "One path out of the code that allocates this never frees it."
     return f"{place} allocates this, and one path out of it never frees it."
-
-
-def _advise_on_cache(cache: HoldingCache, noun: str) -> str:
-    kept = f"They are in {cache_words(cache)}"
-    filled = f"which holds {format_count(cache.filled)} entries by now"
-    if cache.kind == "WeakValueDictionary":
-        return f"{kept}, whose entries go with their values: look for who holds those."
-    if cache.capacity is None:
-        return f"{kept}, {filled}: {'give it a maxsize' if cache.kind == 'lru_cache' else 'empty it now and then'}."
-    if cache.filled >= cache.capacity:
-        return f"{kept}, which is full and takes no more entries."
-    full = f" and is full at about {noun} {format_count(cache.full_at_cycle)}" if cache.full_at_cycle else ""
-    return f"{kept}, {filled}{full}."
 
 
 def _advise_on_held(cause: Cause, noun: str, is_named: bool) -> str | None:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from soak.attribution.grouping import CauseGroup, largest_holder
 from soak.reporting.words.advice import advise, spot
-from soak.reporting.words.holders import cache_words, container_words, held_by, step_words
+from soak.reporting.words.caches import cache_words
+from soak.reporting.words.holders import container_words, held_by, step_words
 from soak.reporting.words.kinds import kind_words
 from soak.reporting.words.paths import library_file, own_frame, short_file, short_frame
 from soak.reporting.words.vocabulary import byte_rate, capitalised, count_words, period_words, printable, short_number
@@ -23,12 +24,13 @@ _STATE_WORDS = {
 
 def group_sentence(group: CauseGroup, noun: str = "call") -> str:
     """Say what one holder keeps, and by how much it grows; of one cause alone what `cause_sentence` says."""
-    if len(group.causes) == 1:
+    if group.is_alone:
         return cause_sentence(group.head, noun)
     rate = group.bytes_per_iteration
     growth = "" if rate is None else f": {byte_rate(rate)} per {noun}"
     certain = "" if group.confirmed else "Suspected: "
-    return f"{certain}{_holder_words(group.head)} memory from {format_count(len(group.causes))} call sites{growth}."
+    sites = count_words(len(group.causes), "call site")
+    return f"{certain}{_holder_words(group.head, noun)} memory from {sites}{growth}."
 
 
 def site_lines(group: CauseGroup, noun: str = "call", most: int | None = None) -> tuple[str, ...]:
@@ -36,7 +38,7 @@ def site_lines(group: CauseGroup, noun: str = "call", most: int | None = None) -
 
     Beyond ``most`` they are only counted.
     """
-    if len(group.causes) == 1:
+    if group.is_alone:
         return ()
     told = group.causes[:most]
     rest = f"… and {count_words(len(group.causes) - len(told), 'more call site')}"
@@ -145,14 +147,14 @@ def _reached_from(cause: Cause) -> str:
     return f", reached from {place_words(own)}"
 
 
-def _holder_words(head: Cause) -> str:
+def _holder_words(head: Cause, noun: str) -> str:
     """Name what keeps the memory of several causes, with the verb."""
     if head.state == "lost":
         return f"{_allocated_words(head)} is lost, and with it"
     if head.ring:
         return "Objects that refer to each other keep"
     if head.holder is not None:
-        return f"{capitalised(cache_words(head.holder))}, keeps"
+        return f"{capitalised(cache_words(head.holder, noun))}, keeps"
     if found := largest_holder(head.chain):
         return f"{container_words(*found)}, keeps"
     if head.memory_path and head.memory_path[0].kind == MemoryKind.STATIC:

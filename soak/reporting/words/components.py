@@ -8,9 +8,9 @@ import shlex
 from soak.measurements import SIGNALS
 from soak.reporting.words.failures import failure_words
 from soak.reporting.words.growth import bound_words, growth_until_then, growth_words, memory_beside, other_measure
-from soak.reporting.words.vocabulary import count_words, spoken
+from soak.reporting.words.vocabulary import count_words, printable
 from soak.results import ComponentResult, Pacing, TrackerState
-from soak.units import format_count, format_duration
+from soak.units import format_duration
 from soak.verdict import Verdict
 
 SYMBOLS = {
@@ -34,18 +34,18 @@ _STOP_WORDS = {
 
 def component_sentence(component: ComponentResult) -> str:
     """Say in one sentence what was found about a component and on how much running that rests."""
-    name, growth = spoken(component.name), component.growth
-    ran = f"{count_words(component.iterations, 'call')} in {format_duration(component.seconds)}"
+    name, growth, noun = printable(component.name), component.growth, component.cycle_noun
+    ran = f"{count_words(component.iterations, noun)} in {format_duration(component.seconds)}"
     if component.verdict is Verdict.FAILED:
-        return f"{name} {failure_words(component.failure)}{growth_until_then(growth)}."
+        return f"{name} {failure_words(component.failure, noun)}{growth_until_then(growth, noun)}."
     if component.verdict is Verdict.CLEAN:
         return f"{name} {bound_words(component)}: {ran}."
     if component.verdict is Verdict.LEAK:
-        return f"{name} {growth_words(growth)}{other_measure(growth)}{memory_beside(component)}: {ran}."
+        return f"{name} {growth_words(growth, noun)}{other_measure(growth)}{memory_beside(component)}: {ran}."
     if component.verdict is Verdict.SETTLING:
         fills = any(cause.holder is not None and cause.holder.full_at_cycle for cause in component.causes)
         how = "into a cache that is not full yet" if fills else "but ever more slowly, like a cache that fills"
-        return f"{name} {growth_words(growth)}, {how}: {ran}."
+        return f"{name} {growth_words(growth, noun)}, {how}: {ran}."
     return f"{name} could not be decided yet: {ran}."
 
 
@@ -88,16 +88,6 @@ def needed_command(component: ComponentResult) -> str | None:
         # Else a cache that still fills is taken for a leak again, and that ends the run.
         command += ["--n-min", str(max(math.ceil(_CACHE_FITS_INTO_N_MIN * full_at), component.n_min or 0))]
     return shlex.join(command)
-
-
-def caveat_sentence(component: ComponentResult) -> str | None:
-    """Say what would look the same as this leak; None for no leak, for what is proven lost, or when ``why`` says it."""
-    lost = component.decided_by == "lost-scan" or any(c.confirmed and c.state == "lost" for c in component.causes)
-    said = "would look the same" in component.why
-    if component.verdict is not Verdict.LEAK or component.n_min is None or lost or said:
-        return None
-    period = format_count(round(0.6 * component.n_min))
-    return f"A bounded cache or a period of more than about {period} calls would look the same."
 
 
 def excuse_sentence(reason: str) -> str:

@@ -11,14 +11,6 @@ from soak.units import format_count
 _OWN_FRAME = re.compile(r'File "[^"]*/soak/inside/')
 
 
-def added_why(component: ComponentResult) -> str:
-    """Give what ``why`` says beyond the component's sentence: of a failure, what comes after its detail."""
-    detail = component.failure.detail if component.failure is not None else ""
-    if not detail or detail not in component.why:
-        return component.why
-    return component.why.partition(detail)[2].lstrip(". ")
-
-
 def telling_frames(failure: Failure, most: int) -> tuple[str, ...]:
     """Give the lines of a failure's stack that tell most: a traceback's last, of any other dump the first.
 
@@ -40,15 +32,20 @@ def last_written(component: ComponentResult, most: int) -> list[str]:
     return lines[-most:]
 
 
-def failure_words(failure: Failure | None, *, brief: bool = False) -> str:
+def failure_words(failure: Failure | None, noun: str = "call", *, brief: bool = False) -> str:
     """Say how it failed: ``failed in call 12: out of memory``; ``brief``: only where."""
     if failure is None:
         return "failed"
     verb = "hung" if failure.reason == "hang" else "failed"
     lines = printable(failure.detail).strip().splitlines()
-    return f"{verb} in {phase_words(failure)}" + ("" if brief or not lines else f": {lines[-1].rstrip('.')}")
+    return f"{verb} in {phase_words(failure, noun)}" + ("" if brief or not lines else f": {lines[-1].rstrip('.')}")
 
 
-def phase_words(failure: Failure) -> str:
+def phase_words(failure: Failure, noun: str = "call") -> str:
     """Say where it failed: ``call 12``, ``setup``."""
-    return f"call {format_count(failure.cycle)}" if failure.phase == "cycle" else failure.phase
+    return f"{noun} {format_count(failure.cycle)}" if failure.phase == "cycle" else failure.phase
+
+
+def where_it_failed(failure: Failure, noun: str) -> str:
+    """Say where it failed, to follow a verb: ``in call 12``, ``in setup``."""
+    return f"in {phase_words(failure, noun)}"

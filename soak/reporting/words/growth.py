@@ -13,7 +13,7 @@ _LONGEST_FAILURE = 60
 _OPENED_UNITS = ("fds", "threads", "processes")
 
 
-def growth_words(growth: Growth | None) -> str:
+def growth_words(growth: Growth | None, noun: str = "call") -> str:
     """Say the growth itself: ``grows by 106 B per call``; requested bytes where they are known.
 
     Of descriptors, threads and processes their number, not the memory that goes with them.
@@ -21,14 +21,13 @@ def growth_words(growth: Growth | None) -> str:
     if growth is None:
         return "grows"
     if growth.unit in _OPENED_UNITS and growth.per_iteration is not None:
-        return f"grows by {rate_words(growth.per_iteration, growth.unit)}"
-    requested = growth.requested_bytes_per_iteration
-    if requested is not None:
-        return f"grows by {byte_rate(requested)} per call"
-    if growth.bytes_per_iteration is not None:
-        return f"grows by {byte_rate(growth.bytes_per_iteration)} per call"
+        return f"grows by {rate_words(growth.per_iteration, growth.unit, noun)}"
+    in_bytes = growth.requested_bytes_per_iteration
+    in_bytes = growth.bytes_per_iteration if in_bytes is None else in_bytes
+    if in_bytes is not None:
+        return f"grows by {byte_rate(in_bytes)} per {noun}"
     if growth.per_iteration is not None:
-        return f"grows by {rate_words(growth.per_iteration, growth.unit)}"
+        return f"grows by {rate_words(growth.per_iteration, growth.unit, noun)}"
     return "grows"
 
 
@@ -40,7 +39,7 @@ def growth_cell(component: ComponentResult, *, brief: bool = False) -> str:
     """
     growth = component.growth
     if component.verdict is Verdict.FAILED and component.failure is not None:
-        words = failure_words(component.failure, brief=brief)
+        words = failure_words(component.failure, component.cycle_noun, brief=brief)
         return words if len(words) <= _LONGEST_FAILURE else f"{words[: _LONGEST_FAILURE - 1]}…"
     if growth is None:
         return "–"
@@ -77,8 +76,8 @@ def bound_words(component: ComponentResult) -> str:
     if growth is None or high is None or high <= 0:
         return "does not grow"
     if in_bytes(growth):
-        return f"does not grow by more than {short_number(high, up=True)} B per call"
-    return f"does not grow by more than {rate_words(high, growth.unit)}"
+        return f"does not grow by more than {short_number(high, up=True)} B per {component.cycle_noun}"
+    return f"does not grow by more than {rate_words(high, growth.unit, component.cycle_noun)}"
 
 
 def in_bytes(growth: Growth) -> bool:
@@ -94,13 +93,13 @@ def _measured(component: ComponentResult, growth: Growth) -> tuple[float | None,
     return growth.per_iteration, signal.low if signal else None, signal.high if signal else None
 
 
-def growth_until_then(growth: Growth | None) -> str:
+def growth_until_then(growth: Growth | None, noun: str) -> str:
     """Say, after a failure, how it grew before: ``; until then it grew by 106 B per call``."""
     if growth is None or growth.per_iteration is None:
         return ""
     if short_number(growth.per_iteration) == "0":
         return "; until then it did not grow"
-    return f"; until then it {growth_words(growth).replace('grows', 'grew')}"
+    return f"; until then it {growth_words(growth, noun).replace('grows', 'grew', 1)}"
 
 
 def other_measure(growth: Growth | None) -> str:

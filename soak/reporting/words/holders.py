@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from soak.attribution.grouping import chain_steps
 from soak.attribution.reference_cycles import describe_ring
-from soak.results import Cause, ChainNode, HoldingCache, MemoryKind, MemoryStep, Place
-from soak.units import format_count, format_size
+from soak.results import Cause, ChainNode, MemoryKind, MemoryStep, Place
+from soak.units import format_size
 
 LEFT_OUT = "..."
 """The name of a node that stands for several."""
@@ -14,14 +14,6 @@ _OF_MEMORY: dict[str, str] = {
     MemoryKind.THREAD_STACK: "a thread's stack",
     MemoryKind.UNMAPPED: "memory that is gone",
     MemoryKind.UNKNOWN: "memory that the tracker does not know: from before it began, or of an allocator of its own",
-}
-_CACHES = {
-    "lru_cache": "an lru_cache",
-    "re": "re's cache",
-    "linecache": "linecache's cache",
-    "deque": "a deque",
-    "WeakValueDictionary": "a WeakValueDictionary",
-    "cachetools": "a cachetools cache",
 }
 
 
@@ -57,12 +49,6 @@ def allocation_words(place: Place | None) -> str:
     if place is None:
         return "an unknown place"
     return f"{place.file}:{place.line} in {place.function}" if place.is_python else str(place)
-
-
-def cache_words(cache: HoldingCache) -> str:
-    """Say which cache it is and how large it may become: ``an lru_cache of 512, palette.lookup``."""
-    bound = "without a bound" if cache.capacity is None else f"of {format_count(cache.capacity)}"
-    return f"{_CACHES.get(cache.kind, f'a {cache.kind}')} {bound}, {cache.name}"
 
 
 def container_words(expression: str, node: ChainNode) -> str:

@@ -11,7 +11,7 @@ from soak.measurements import SIGNALS
 from soak.reporting.outcome import excuse, known_fingerprints, worst_first
 from soak.reporting.words.failures import failure_words, phase_words
 from soak.reporting.words.growth import growth_words, in_bytes
-from soak.reporting.words.vocabulary import byte_rate, short_number, spoken
+from soak.reporting.words.vocabulary import byte_rate, printable, short_number
 from soak.results import ComponentResult, Controls, Part, Parts, RunResult
 from soak.units import format_count, format_duration
 from soak.verdict import Verdict
@@ -114,7 +114,7 @@ def parts_sentence(parts: Parts) -> str:
 
     ``get 0 ± 0.3, numpy conversion 106 ± 0.4; full cycle 106.1; unexplained 0.1 (-0.5 to 0.7) B per cycle.``
     """
-    each = ", ".join(f"{spoken(part.name)} {_with_half_width(part)}" for part in parts.each)
+    each = ", ".join(f"{printable(part.name)} {_with_half_width(part)}" for part in parts.each)
     sum_words = each or f"sum of the parts {short_number(parts.sum)}"
     unexplained = f"{short_number(parts.unexplained)} ({short_number(parts.low)} to {short_number(parts.high)})"
     return f"{sum_words}; full cycle {short_number(parts.full_cycle)}; unexplained {unexplained} B per cycle."
@@ -170,7 +170,7 @@ def _group_words(components: Sequence[ComponentResult], known: frozenset[str], p
             groups += [_named_words(component, known, planted) for component in members]
         else:
             named = sorted(members, key=_bytes_rate, reverse=True)[:_MOST_NAMED]
-            words = [spoken(component.name) + _by_words(component) for component in named]
+            words = [printable(component.name) + _by_words(component) for component in named]
             names = ", ".join([words[0], *(word.removesuffix(" per call") for word in words[1:])])
             more = f"{names} and {_number_word(len(members) - _MOST_NAMED)} more"
             excused = "" if excuse(members[0], known) is None else " but do not count"
@@ -181,8 +181,10 @@ def _group_words(components: Sequence[ComponentResult], known: frozenset[str], p
 def _by_words(component: ComponentResult) -> str:
     """Say after a component's name by how much it grows (`` by 106 B per call``) or where it failed (`` in setup``)."""
     if component.verdict is Verdict.FAILED and component.failure is not None:
-        return f" in {phase_words(component.failure)}"
-    return growth_words(component.growth).removeprefix("grows") if component.verdict is Verdict.LEAK else ""
+        return f" in {phase_words(component.failure, component.cycle_noun)}"
+    if component.verdict is not Verdict.LEAK:
+        return ""
+    return growth_words(component.growth, component.cycle_noun).removeprefix("grows")
 
 
 def _bytes_rate(component: ComponentResult) -> float:
@@ -190,14 +192,14 @@ def _bytes_rate(component: ComponentResult) -> float:
 
 
 def _named_words(component: ComponentResult, known: frozenset[str], planted: frozenset[str]) -> str:
-    name, excused = spoken(component.name), excuse(component, known)
+    name, excused = printable(component.name), excuse(component, known)
     suffix = {"known": " (known)", "gate is off": " (does not count: its gate is off)", None: ""}[excused]
     if component.name in planted and component.verdict is Verdict.LEAK:
         suffix = f" (planted){suffix}"
     if component.verdict is Verdict.FAILED:
-        words = failure_words(component.failure, brief=True)
+        words = failure_words(component.failure, component.cycle_noun, brief=True)
     elif component.verdict is Verdict.LEAK:
-        words = growth_words(component.growth)
+        words = growth_words(component.growth, component.cycle_noun)
     else:
         words = "is still settling" if component.verdict is Verdict.SETTLING else "could not be decided yet"
     return f"{name} {words}{suffix}"
@@ -207,11 +209,11 @@ def _clean_words(clean: Sequence[ComponentResult], counting: int, tolerance: flo
     proven = [c.growth.high for c in clean if c.growth and in_bytes(c.growth) and c.growth.high is not None]
     bound = f"by more than {short_number(max(tolerance, *proven, 0.0), up=True)} B per call"
     if len(clean) == 1:
-        return f"{spoken(clean[0].name)} does not grow {bound}"
+        return f"{printable(clean[0].name)} does not grow {bound}"
     if counting > len(clean):
         return f"the other {_number_word(len(clean))} do not grow {bound}"
     if len(clean) == 2:
-        return f"neither {spoken(clean[0].name)} nor {spoken(clean[1].name)} grows {bound}"
+        return f"neither {printable(clean[0].name)} nor {printable(clean[1].name)} grows {bound}"
     return f"none of the {_number_word(len(clean))} components {'that count ' if excused else ''}grows {bound}"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 
+from soak.measurements import SIGNALS
 from soak.units import format_count, format_number
 
 _UNIT_WORDS = {
@@ -23,11 +24,6 @@ def interval_words(low: float | None, high: float | None) -> str:
     return "" if low is None or high is None else f" [{format_number(low)}, {format_number(high)}]"
 
 
-def spoken(name: str) -> str:
-    """Turn a component's name into words: ``numpy_conversion`` is ``numpy conversion``."""
-    return printable(name).replace("_", " ").strip() or name
-
-
 def printable(text: str) -> str:
     """Drop terminal escape sequences and replace characters that neither XML nor a terminal should be given."""
     return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", _ESCAPE_SEQUENCE.sub("", text.replace("\r\n", "\n")))
@@ -38,34 +34,37 @@ def count_words(count: int, noun: str) -> str:
     return f"{format_count(count)} {noun}{'' if count == 1 else 's'}"
 
 
-def rate_words(rate: float, unit: str) -> str:
-    """Say a rate per call in its unit; counts below one per call as ``1 file descriptor every 10 calls``."""
+def rate_words(rate: float, unit: str, noun: str = "call") -> str:
+    """Say a rate in its unit; counts below one per cycle as ``1 file descriptor every 10 calls``."""
+    if unit != "bytes" and 0 < rate < 0.95:
+        return f"1 {_UNIT_WORDS.get(unit, (unit, unit))[0]} every {period_words(1 / rate)} {noun}s"
+    return f"{rate_number(rate, unit)} per {noun}"
+
+
+def rate_number(rate: float, unit: str, *, up: bool = False) -> str:
+    """Write a growth with its unit: ``106 B``, ``2 file descriptors``; without one where ``unit`` is empty.
+
+    ``up``: rounded upwards, as a bound must be.
+    """
     if unit == "bytes":
-        return f"{byte_rate(rate)} per call"
+        return byte_rate(rate, up=up)
+    number = short_number(rate, up=up)
     one, many = _UNIT_WORDS.get(unit, (unit, unit))
-    if 0 < rate < 0.95:
-        return f"1 {one} every {period_words(1 / rate)} calls"
-    number = short_number(rate)
-    return f"{number} {one if number == '1' else many} per call"
+    return f"{number} {one if number == '1' else many}".rstrip()
 
 
 def period_words(cycles: float) -> str:
-    """Write how many calls apart something happens: whole where that is within 1 % (``10`` for 9.96)."""
+    """Write how many cycles apart something happens: whole where that is within 1 % (``10`` for 9.96)."""
     whole = round(cycles, 1 - math.floor(math.log10(cycles))) if cycles >= 10 else float(round(cycles))
     return short_number(whole if abs(whole - cycles) < 0.01 * cycles else cycles)
 
 
-def capitalised(text: str) -> str:
-    """Make the first letter a capital; the others stay as they are."""
-    return text[:1].upper() + text[1:]
-
-
-def byte_rate(rate: float) -> str:
+def byte_rate(rate: float, *, up: bool = False) -> str:
     """Write a growth in bytes for a sentence: ``106 B``, ``1,024 B``, ``52.3 KiB``."""
     for unit, size in (("MiB", 2**20), ("KiB", 2**10)):
         if abs(rate) >= 10 * size:
-            return f"{short_number(rate / size)} {unit}"
-    return f"{short_number(rate)} B"
+            return f"{short_number(rate / size, up=up)} {unit}"
+    return f"{short_number(rate, up=up)} B"
 
 
 def short_number(value: float, *, up: bool = False) -> str:
@@ -81,3 +80,18 @@ def short_number(value: float, *, up: bool = False) -> str:
         return "0"
     text = f"{rounded:,.{decimals}f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def capitalised(text: str) -> str:
+    """Make the first letter a capital; the others stay as they are."""
+    return text[:1].upper() + text[1:]
+
+
+def signal_title(name: str) -> str:
+    """Name a signal for people; one that this version does not know by its own name."""
+    return SIGNALS[name].title if name in SIGNALS else printable(name)
+
+
+def unit_of(name: str) -> str:
+    """Return a signal's unit; empty for one that this version does not know."""
+    return SIGNALS[name].unit if name in SIGNALS else ""

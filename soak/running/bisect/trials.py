@@ -133,4 +133,4 @@ def _why_unjudged(result: ComponentResult) -> str:
         return ""
     if result.failure is not None:
         return f"{result.verdict} in {result.failure.phase}: {result.failure.detail}"
-    return f"{result.verdict}: {result.why}"
+    return result.verdict.value

@@ -103,13 +103,13 @@ def soak_alone(plan: ComponentPlan, interpreter: Interpreter, *, track: bool) ->
 
 
 def _is_undecided(plan: ComponentPlan, observed: Observations) -> bool:
-    undecided = observed.judgement.verdict is Verdict.INCONCLUSIVE and observed.failure is None
+    undecided = observed.decision.verdict is Verdict.INCONCLUSIVE and observed.failure is None
     return undecided and observed.stopped_by == "budget" and not plan.full_budget
 
 
 def _trace(plan: ComponentPlan, context: RunContext, observed: Observations) -> Trace | None:
-    judgement = observed.judgement
-    grows = judgement.verdict is Verdict.LEAK and judgement.decided_by in _TRACED_SIGNALS
+    decision = observed.decision
+    grows = decision.verdict is Verdict.LEAK and decision.decided_by in _TRACED_SIGNALS
     if not grows or observed.failure is not None or observed.tracked.sites:
         return None
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:

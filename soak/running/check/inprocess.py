@@ -21,7 +21,9 @@ from typing import Any
 
 import numpy as np
 
-from soak.analysis.component import ComponentJudge, Judgement, choose_n_min, n_min_at_half_time
+from soak.analysis.component import ComponentJudge, choose_n_min, n_min_at_half_time
+from soak.analysis.decide import decide
+from soak.analysis.evidence import REQUIRED_IN_A_RUN, Evidence
 from soak.attribution.backreferences import find_way, newest_of_growing_types
 from soak.attribution.object_answers import Link, draw_nodes
 from soak.attribution.opened_causes import StillOpen
@@ -35,10 +37,10 @@ from soak.running.component.guards import tripped_guard
 from soak.running.component.ledger_reader import Tracked
 from soak.running.component.result import make_result
 from soak.running.component.second_pass import Trace, TracedLine
-from soak.running.component.supervisor import REQUIRED_SIGNALS, Observations
+from soak.running.component.supervisor import Observations
 from soak.running.interpreter import find_interpreter
 from soak.settings import ComponentPlan
-from soak.verdict import SeriesVerdict, Verdict
+from soak.verdict import SeriesState, SeriesVerdict, Verdict
 
 CHANNELS = ("heap", "python_blocks", "fds", "threads", "children", "mapped", "rss")
 _ROWS = 8192
@@ -56,7 +58,7 @@ def soak_here(plan: ComponentPlan, function: Callable[[], Any]) -> ComponentResu
     with _called(function) as cycle:
         with _older_objects_frozen():
             observed = _Soaking(plan, cycle).run()
-        objects_stay = observed.judgement.verdict is Verdict.LEAK and observed.judgement.decided_by == "python_blocks"
+        objects_stay = observed.decision.verdict is Verdict.LEAK and observed.decision.decided_by == "python_blocks"
         trace = _trace(cycle, observed) if objects_stay else None
         way = _find_holder(cycle, function, observed) if objects_stay else ()
     result = _held(make_result(plan, observed, trace, find_interpreter(None)), way)
@@ -139,7 +141,9 @@ def _trace(cycle: Callable[[], Any], observed: Observations) -> Trace | None:
         for frame in line.traceback
     )
     rate = sum(line.size for line in lines) / cycles
-    return Trace(1, cycles, lines, SeriesVerdict(Verdict.LEAK, "Traced.", rate, rate, rate) if lines else None)
+    return Trace(
+        1, cycles, lines, SeriesVerdict(Verdict.LEAK, SeriesState.MEASURED, rate, rate, rate) if lines else None
+    )
 
 
 class _Soaking:
@@ -174,15 +178,17 @@ class _Soaking:
         self._fix_n_min_when_known(done, seconds, ended=True)
         judge = self._judge()
         guard = stopped_by.removeprefix("guard:")
-        judgement = judge.judge_at_guard(guard, done) if guard != stopped_by else judge.judge(at_end=True)
-        return self._observed(judgement, judge, done, seconds, stopped_by, started)
+        evidence = judge.evidence(is_last=True)
+        if guard != stopped_by:
+            evidence = replace(evidence, stop=judge.stop_at(guard, done))
+        return self._observed(evidence, judge, done, seconds, stopped_by, started)
 
     def _warm_up(self) -> None:
         """Use everything once that a checkpoint and a judgement use, and forget what they said."""
         for cycle in range(64):
             self._checkpoint(cycle, 0.0)
         n_min, self._n_min = self._n_min, 32
-        self._judge().judge(at_end=True)
+        decide(self._judge().evidence(is_last=True))
         self._rows.fill(np.nan)
         self._count, self._n_min, self._checkpoint_s = 0, n_min, 0.0
 
@@ -225,9 +231,9 @@ class _Soaking:
         self._fix_n_min_when_known(done, elapsed_s)
         if self._n_min is None or not plan.early_stop or not self._is_due(done):
             return ""
-        judgement = self._judge().judge()
-        clean_so_far = judgement.verdict is Verdict.CLEAN and plan.full_budget
-        return "verdict" if judgement.standing and not clean_so_far else ""
+        decision = decide(self._judge().evidence())
+        clean_so_far = decision.verdict is Verdict.CLEAN and plan.full_budget
+        return "verdict" if decision.is_final and not clean_so_far else ""
 
     def _is_due(self, done: int) -> bool:
         """Whether it is time to judge: at 2 n_min, 8 n_min, 32 n_min, ... cycles.
@@ -257,7 +263,7 @@ class _Soaking:
 
     def _judge(self) -> ComponentJudge:
         assert self._n_min is not None
-        judge = ComponentJudge(self._plan.tolerance_bytes, self._limits, REQUIRED_SIGNALS)
+        judge = ComponentJudge(self._plan.tolerance_bytes, self._limits, REQUIRED_IN_A_RUN)
         judge.fix_n_min(self._n_min)
         for row in self._rows[: self._count].tolist():
             values = {name: value for name, value in zip(CHANNELS, row[2:], strict=True) if value == value}
@@ -265,11 +271,11 @@ class _Soaking:
         return judge
 
     def _observed(
-        self, judgement: Judgement, judge: ComponentJudge, done: int, seconds: float, stopped_by: str, started: str
+        self, evidence: Evidence, judge: ComponentJudge, done: int, seconds: float, stopped_by: str, started: str
     ) -> Observations:
         names = {thread.native_id: thread.name for thread in threading.enumerate() if thread.native_id}
         return Observations(
-            judgement=judgement,
+            evidence=evidence,
             judge=judge,
             iterations=done,
             seconds=seconds,

@@ -30,7 +30,7 @@ from soak.native.ledger import (
     Opening,
 )
 from soak.results import Place, TrackerState
-from soak.verdict import SeriesVerdict, Verdict
+from soak.verdict import SeriesState, SeriesVerdict, Verdict
 
 _BLOCK_DOMAINS = MAPPING  # native, Python mem and Python obj; mappings and pymalloc's arenas come after them
 _FLAG_AFTER_CYCLES = 32
@@ -185,7 +185,9 @@ class LedgerReader:
         rates = np.diff(sizes[marks]) / np.diff(cycles[marks])
         rate = float((sizes[marks[-1]] - sizes[marks[0]]) / (cycles[marks[-1]] - cycles[marks[0]]))
         low, high = float(rates.min()), float(rates.max())
-        return SeriesVerdict(Verdict.LEAK, "", rate, min(low, rate), max(high, rate), since=int(cycles[marks[0]]))
+        return SeriesVerdict(
+            Verdict.LEAK, SeriesState.MEASURED, rate, min(low, rate), max(high, rate), since=int(cycles[marks[0]])
+        )
 
     def finish(
         self,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from soak.analysis.caches import with_filling_caches
-from soak.analysis.component import LARGEST_N_MIN, Judgement, describe_missing_cycles
-from soak.analysis.wording import lookalike_limit
-from soak.attribution.causes import MAPPING_DOMAIN, place_of_allocation
+from soak.analysis.decide import Decision, decide
+from soak.analysis.evidence import LEDGER
+from soak.attribution.causes import place_of_allocation
 from soak.attribution.object_answers import describe_garbage, garbage_messages
 from soak.attribution.symbols import Symbols
+from soak.grounds import Ground, GroundKind
 from soak.measurements import SIGNALS
 from soak.results import (
     ComponentResult,
@@ -23,51 +23,54 @@ from soak.results import (
     TracemallocResult,
     TrackerState,
 )
-from soak.running.component.causes import find_causes, is_fragmentation
+from soak.running.component.causes import find_causes
 from soak.running.component.second_pass import Trace
-from soak.running.component.supervisor import LEDGER_SIGNALS, Observations
+from soak.running.component.supervisor import Observations
 from soak.running.interpreter import Interpreter
 from soak.settings import ComponentPlan
 from soak.units import format_duration
 from soak.verdict import SeriesVerdict, Verdict
 
 _OUTPUT_TAIL_CHARACTERS = 4000
-_FRAGMENTATION = "What grows is free memory that the allocators keep: fragmentation."
 
 
 def make_result(
-    plan: ComponentPlan, observed: Observations, trace: Trace | None, interpreter: Interpreter
+    plan: ComponentPlan,
+    observed: Observations,
+    trace: Trace | None,
+    interpreter: Interpreter,
+    *,
+    failed_controls: frozenset[str] = frozenset(),
 ) -> ComponentResult:
-    """Return what was found about a component; ``trace``: of its second pass, if it had one."""
-    observed = dataclasses.replace(observed, judgement=_with_caches(plan, observed))
-    judgement, garbage = observed.judgement, _garbage(observed)
-    decided_by = judgement.decided_by if judgement.verdict is not Verdict.CLEAN or judgement.standing else None
-    verdict = Verdict.FAILED if observed.failure is not None else judgement.verdict
-    deciding = judgement.series.get(decided_by or "")
-    decided_at = judgement.decided_at if verdict is not Verdict.FAILED else None
+    """Return what was found about a component.
+
+    ``trace``: of its second pass, if it had one. ``failed_controls``: the signals whose control failed in this run.
+    """
+    decision = decide(dataclasses.replace(observed.evidence, failed_controls=failed_controls))
+    garbage = _garbage(observed)
+    deciding = decision.series.get(decision.decided_by or "")
     return ComponentResult(
         name=plan.name,
         target=str(plan.target),
-        verdict=verdict,
-        why=_why(observed, verdict),
-        decided_by="lost-scan" if judgement.by_scan else _decider(decided_by),
+        verdict=decision.verdict,
+        decided_by="lost-scan" if _by_scan(decision) else _decider(decision.decided_by),
         iterations=observed.iterations,
         seconds=observed.seconds,
-        iterations_to_verdict=decided_at,
-        seconds_to_verdict=observed.judge.time_of(decided_at) if decided_at is not None else None,
+        iterations_to_verdict=decision.decided_at,
+        seconds_to_verdict=None if decision.decided_at is None else observed.judge.time_of(decision.decided_at),
         since=deciding.since if deciding else None,
-        needed_iterations=judgement.needed,
+        needed_iterations=decision.needed,
         n_min=observed.judge.n_min,
         stopped_by=observed.stopped_by,
         gate=plan.gate,
-        growth=_growth(decided_by, judgement.series, trace),
-        signals={name: _signal(name, series, observed) for name, series in judgement.series.items()},
+        growth=_growth(decision.decided_by, decision.series, trace),
+        signals={name: _signal(name, series, observed) for name, series in decision.series.items()},
         causes=find_causes(observed, trace),
         tracemalloc=_tracemalloc(trace),
         tracker=observed.tracked.state,
         pacing=observed.pacing,
         failure=observed.failure,
-        messages=(*_messages(plan, observed, verdict), *garbage_messages(garbage)),
+        messages=(*_messages(plan, observed, decision.verdict), *garbage_messages(garbage)),
         checkpoints=observed.checkpoints,
         checkpoint_share=observed.checkpoint_share,
         lost_rows=observed.lost_rows,
@@ -77,29 +80,14 @@ def make_result(
         output_tail=observed.output[-_OUTPUT_TAIL_CHARACTERS:],
         audit=observed.audit,
         garbage=garbage,
+        grounds=decision.grounds,
     )
 
 
-def _with_caches(plan: ComponentPlan, observed: Observations) -> Judgement:
-    """Take into answer which caches hold what grows, as the process itself said after its last cycle."""
-    sites = [
-        (
-            site.bytes_per_cycle,
-            site.reachability.answer.cache
-            if site.reachability.state == "held" and not site.reachability.kind
-            else None,
-            site.is_proven,
-        )
-        for site in observed.tracked.sites
-        if site.domain != MAPPING_DOMAIN
-    ]
-    return with_filling_caches(
-        observed.judgement,
-        sites,
-        cycles=observed.iterations,
-        n_min=observed.judge.n_min or LARGEST_N_MIN,
-        tolerance_bytes=plan.tolerance_bytes,
-    )
+def _by_scan(decision: Decision) -> bool:
+    """Whether a scan of the memory decided, or had decided until the driver failed."""
+    kinds = [ground.kind for ground in decision.grounds]
+    return kinds[1 if kinds[0] is GroundKind.DRIVER_FAILED else 0] is GroundKind.LOST_BLOCKS
 
 
 def _garbage(observed: Observations) -> Garbage | None:
@@ -113,7 +101,7 @@ def _garbage(observed: Observations) -> Garbage | None:
 def _decider(signal: str | None) -> str | None:
     if signal is None:
         return None
-    return "ledger" if signal in LEDGER_SIGNALS else f"counter:{signal}"
+    return "ledger" if signal in LEDGER else f"counter:{signal}"
 
 
 def failed_to_start(plan: ComponentPlan, error: OSError, interpreter: Interpreter) -> ComponentResult:
@@ -123,7 +111,6 @@ def failed_to_start(plan: ComponentPlan, error: OSError, interpreter: Interprete
         name=plan.name,
         target=str(plan.target),
         verdict=Verdict.FAILED,
-        why=f"The driver failed in setup: {detail}.",
         decided_by=None,
         iterations=0,
         seconds=0.0,
@@ -143,23 +130,8 @@ def failed_to_start(plan: ComponentPlan, error: OSError, interpreter: Interprete
         failure=Failure("setup", 0, "exit", detail),
         messages=(),
         python=str(interpreter),
+        grounds=(Ground(GroundKind.DRIVER_FAILED),),
     )
-
-
-def _why(observed: Observations, verdict: Verdict) -> str:
-    judgement = observed.judgement
-    if is_fragmentation(observed):
-        why = f"{judgement.why.removeprefix('Unexplained growth: ')} {_FRAGMENTATION}"
-        judgement = dataclasses.replace(judgement, why=why)
-    if observed.failure is not None:
-        failure = observed.failure
-        where = f"in cycle {failure.cycle:,}" if failure.phase == "cycle" else f"in {failure.phase}"
-        return f"The driver failed {where}: {failure.detail}. Until then {judgement.verdict.value}: {judgement.why}"
-    if verdict is Verdict.LEAK and observed.judge.n_min and not judgement.by_scan:
-        return f"{judgement.why} {lookalike_limit(observed.judge.n_min)}"
-    if verdict in (Verdict.INCONCLUSIVE, Verdict.SETTLING) and judgement.needed and observed.iterations:
-        return f"{judgement.why} {describe_missing_cycles(judgement.needed, observed.seconds / observed.iterations)}"
-    return judgement.why
 
 
 def _signal(name: str, series: SeriesVerdict, observed: Observations) -> SignalResult:
@@ -171,7 +143,7 @@ def _signal(name: str, series: SeriesVerdict, observed: Observations) -> SignalR
         high=series.high,
         verdict=series.verdict,
         role=signal.role.value,
-        reason=series.reason,
+        state=series.state,
         first=observed.judge.first[name],
         last=observed.judge.last[name],
         readings=observed.judge.readings[name],
@@ -179,6 +151,10 @@ def _signal(name: str, series: SeriesVerdict, observed: Observations) -> SignalR
         decided_at=series.decided_at,
         judged_at=series.judged_at,
         needed=series.needed,
+        until=series.until,
+        cycles=series.cycles,
+        tolerance=series.tolerance,
+        n_min=series.n_min,
     )
 
 
@@ -194,7 +170,7 @@ def _growth(decided_by: str | None, series: Mapping[str, SeriesVerdict], trace: 
         requested_rate = series["tracked"].rate if "tracked" in series else None
         allocated = heap.rate if heap.rate >= (requested_rate or 0.0) else None
     requested = None
-    if decided_by in LEDGER_SIGNALS:
+    if decided_by in LEDGER:
         in_bytes, measures = series["tracked"], "requested"
         requested = in_bytes.rate
     elif decided_by == "python_blocks" and trace is not None and trace.bytes_per_iteration is not None:

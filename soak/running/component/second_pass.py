@@ -70,7 +70,7 @@ def _read_top(file: Path) -> tuple[int, tuple[TracedLine, ...]]:
 
 def _judge_traced(readings: list[Reading]) -> SeriesVerdict | None:
     """Judge the traced total; after the first snapshot, which itself leaves a few objects behind."""
-    judge = SeriesJudge(1.0, _N_MIN, unit="B")
+    judge = SeriesJudge(1.0, _N_MIN)
     for reading in readings:
         if "traced" in reading.values:
             judge.add(reading.cycle, reading.values["traced"])

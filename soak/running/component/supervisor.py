@@ -7,19 +7,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from soak.analysis.component import (
-    LARGEST_N_MIN,
-    ComponentJudge,
-    Judgement,
-    choose_n_min,
-    n_min_at_half_time,
-    with_leaking_sites,
-    with_lost_sites,
-)
+from soak.analysis.caches import CachedSite
+from soak.analysis.component import LARGEST_N_MIN, ComponentJudge, choose_n_min, n_min_at_half_time
+from soak.analysis.decide import Decision, decide
+from soak.analysis.evidence import LEDGER, REQUIRED_IN_A_RUN, Evidence, Lost
 from soak.analysis.ledger import Suspect
+from soak.attribution.causes import MAPPING_DOMAIN
 from soak.attribution.object_answers import NO_ANSWERS, ObjectAnswers
 from soak.attribution.opened_causes import StillOpen
 from soak.inside import ring
@@ -36,10 +33,7 @@ from soak.running.component.process import MeasuredProcess
 from soak.running.component.scanning import Scanner
 from soak.running.interpreter import Interpreter
 from soak.settings import ComponentPlan
-
-REQUIRED_SIGNALS = frozenset({"heap", "python_blocks", "fds", "threads", "children"})
-"""What must be read before CLEAN may be said."""
-LEDGER_SIGNALS = ("tracked", "tracked_blocks")
+from soak.verdict import Verdict
 
 _WAIT_S = 0.05
 _DETAILS_EVERY_S = 1.0
@@ -89,7 +83,8 @@ class ComponentProgress:
 class Observations:
     """How one component's process went, before it is put into words."""
 
-    judgement: Judgement
+    evidence: Evidence
+    """All that the verdict can rest on, but for the controls."""
     judge: ComponentJudge
     iterations: int
     seconds: float
@@ -116,6 +111,11 @@ class Observations:
     """What the process said of its objects after its last cycle."""
     most_garbage: int = 0
     """Objects that the collection at a checkpoint found to be garbage, at most."""
+
+    @cached_property
+    def decision(self) -> Decision:
+        """The decision on what was measured, whether or not the driver failed in the end."""
+        return decide(replace(self.evidence, failed=False))
 
 
 def _ignore(_: object) -> None:
@@ -157,7 +157,7 @@ class Supervisor:
         self._judge_due_s = 0.0
         self._cycle_s: float | None = None
         self._last_values: dict[str, float] = {}
-        self._standing: Judgement | None = None
+        self._standing: tuple[Evidence, Decision] | None = None
         self._suspects: list[Suspect] = []
         self._most_garbage = 0
         self._lost_since_s = 0.0
@@ -211,7 +211,7 @@ class Supervisor:
         plan = self._plan
         reader = open_reader(process.pid)
         limits = self._limits = read_limits(process.pid)
-        judge = self._judge = ComponentJudge(plan.tolerance_bytes, limits, REQUIRED_SIGNALS)
+        judge = self._judge = ComponentJudge(plan.tolerance_bytes, limits, REQUIRED_IN_A_RUN)
         if plan.n_min is not None:
             self._fix_n_min(process, plan.n_min, asked_for=True)
         elif plan.budget_s is not None and plan.iterations is None:
@@ -258,16 +258,7 @@ class Supervisor:
         if stopped_by.startswith("guard:"):
             failure = None
         words = process.words
-        if stopped_by.startswith("guard:"):
-            judgement = judge.judge_at_guard(stopped_by.removeprefix("guard:"), words[ring.WORD_COMPLETED])
-        elif stopped_by == "verdict" and self._standing is not None and failure is None:
-            judgement = self._standing
-            # Signals that were still undecided have at the end at least a rate to show.
-            shown = judge.judge(at_end=True).series
-            undecided = {name: shown[name] for name, series in judgement.series.items() if series.rate is None}
-            judgement = replace(judgement, series={**judgement.series, **undecided})
-        else:
-            judgement = self._judge_all(process, at_end=True)
+        evidence = self._last_evidence(process, stopped_by, failed=failure is not None)
         object_answers = self._scanner.read_answer()
         tracked = self._ledger.finish(
             self._suspects,
@@ -278,9 +269,15 @@ class Supervisor:
         )
         if failure is not None:
             stopped_by = "failure"
+        audit = self._auditor.finish(self._ledger.locate)
         iterations, loop_s = words[ring.WORD_COMPLETED], self._elapsed_s(process)
         return Observations(
-            judgement=judgement,
+            evidence=replace(
+                evidence,
+                failed=failure is not None,
+                cached=_cached(tracked),
+                is_fragmented=audit is not None and audit.fragmentation,
+            ),
             judge=judge,
             iterations=iterations,
             seconds=loop_s,
@@ -297,7 +294,7 @@ class Supervisor:
             opened=self._opened.still_open(),
             paused_s=words[ring.WORD_PAUSED_NS] / 1e9,
             hottest_c=heat.hottest_c,
-            audit=self._auditor.finish(self._ledger.locate),
+            audit=audit,
             object_answers=object_answers,
             most_garbage=self._most_garbage,
         )
@@ -314,7 +311,7 @@ class Supervisor:
             process.words[ring.WORD_EARLY_NS] = 0  # it may run out of them within a thousand cycles
         ledger_cycle, sums = self._ledger.read() if self._tracks else (None, {})
         if not self._ledger.is_complete:
-            self._judge.distrust(LEDGER_SIGNALS)
+            self._judge.distrust(LEDGER)
         waits = process.words[ring.WORD_ROWS_READ] < written
         if waits and reader is not None:
             self._opened.at_checkpoint(process.words[ring.WORD_COUNTED], outside)
@@ -329,7 +326,8 @@ class Supervisor:
             self._judge.add(reading)
         begun_s = time.monotonic()
         if begun_s >= self._judge_due_s or may_be_last:
-            self._standing = self._judge_all(process)
+            evidence = self._evidence(process)
+            self._standing = evidence, decide(evidence)
             # Many sites that grow take long to judge, and meanwhile nothing is read from outside.
             judged_s = time.monotonic()
             self._judge_due_s = judged_s + max(_JUDGE_EVERY_S, _JUDGE_REST * (judged_s - begun_s))
@@ -381,25 +379,40 @@ class Supervisor:
             process.words[ring.WORD_ASKED] |= ring.ASKED_GARBAGE
         return readings
 
-    def _judge_all(self, process: MeasuredProcess, *, at_end: bool = False) -> Judgement:
-        """Judge the signals, and the ledger's sites by themselves: a small leak hides under others' sawteeth."""
-        self._suspects = self._ledger.suspects(
-            process.words[ring.WORD_COMPLETED], self._judge.n_min or LARGEST_N_MIN, at_end=at_end
-        )
-        survivors = self._ledger.survivors(self._judge.n_clean, at_end=at_end)
-        tolerance_bytes = self._plan.tolerance_bytes
-        judgement = with_leaking_sites(self._judge.judge(survivors, at_end=at_end), self._suspects, tolerance_bytes)
+    def _evidence(self, process: MeasuredProcess, *, is_last: bool = False) -> Evidence:
+        """Return all that the signals, the ledger's sites and the scans of the memory say so far."""
+        cycles, n_min = process.words[ring.WORD_COMPLETED], self._judge.n_min or LARGEST_N_MIN
+        self._suspects = self._ledger.suspects(cycles, n_min, at_end=is_last)
+        survivors = self._ledger.survivors(self._judge.n_clean, at_end=is_last)
+        evidence = self._judge.evidence(survivors, is_last=is_last)
+        return replace(evidence, cycles=cycles, suspects=tuple(self._suspects), lost=self._lost())
+
+    def _lost(self) -> Lost | None:
+        """Return what the scans found that nothing points to, of the sites that grow."""
         reachabilities = {suspect.site: self._scanner.reachability(suspect.site) for suspect in self._suspects}
         lost = [site for site, reachability in reachabilities.items() if reachability.state == "lost"]
-        if lost and not self._lost_since_s:
-            self._lost_since_s, self._lost_at = (
-                time.monotonic(),
-                max(reachabilities[site].decided_at or 0 for site in lost),
-            )
-        standing = bool(lost) and time.monotonic() > self._lost_since_s + _LOST_STANDS_AFTER_S
         growth = self._ledger.growth(lost)
-        lost_at = self._lost_at if lost else None
-        return with_lost_sites(judgement, growth, len(lost), lost_at, tolerance_bytes, standing=standing)
+        if growth is None:
+            return None
+        if not self._lost_since_s:
+            self._lost_since_s = time.monotonic()
+            self._lost_at = max(reachabilities[site].decided_at or 0 for site in lost)
+        is_settled = time.monotonic() > self._lost_since_s + _LOST_STANDS_AFTER_S
+        return Lost(len(lost), growth, self._lost_at, is_settled)
+
+    def _last_evidence(self, process: MeasuredProcess, stopped_by: str, *, failed: bool) -> Evidence:
+        """Return what is known when the process has ended, but for what needs its last answers."""
+        guard = stopped_by.removeprefix("guard:")
+        if guard != stopped_by:
+            stop = self._judge.stop_at(guard, process.words[ring.WORD_COMPLETED])
+            return replace(self._evidence(process, is_last=True), stop=stop)
+        if stopped_by != "verdict" or self._standing is None or failed:
+            return self._evidence(process, is_last=True)
+        # Signals that were undecided when the verdict stood have now at least a rate to show.
+        evidence = self._standing[0]
+        shown = self._judge.evidence(is_last=True).series
+        series = {name: shown[name] if each.rate is None else each for name, each in evidence.series.items()}
+        return replace(evidence, series=series)
 
     def _look_at_memory(self, process: MeasuredProcess, written: int) -> None:
         """Audit the memory, and scan it for the blocks of the sites that grow now, while the process waits."""
@@ -436,13 +449,12 @@ class Supervisor:
             return f"guard:{guard}"
         if self._plan.budget_s is not None and self._elapsed_s(process) >= self._plan.budget_s:
             return "budget"
-        judgement = self._standing
         scanning = self._tracks and self._scanner.is_at_it(process.words[ring.WORD_COMPLETED], self._suspects)
-        if judgement is not None and judgement.standing and self._plan.early_stop and not scanning:
-            clean_so_far = judgement.verdict == "CLEAN" and self._plan.full_budget
-            if not clean_so_far:
-                return "verdict"
-        return ""
+        if self._standing is None or not self._plan.early_stop or scanning:
+            return ""
+        decision = self._standing[1]
+        clean_so_far = decision.verdict is Verdict.CLEAN and self._plan.full_budget
+        return "verdict" if decision.is_final and not clean_so_far else ""
 
     def _fix_n_min_when_known(self, process: MeasuredProcess, *, ended: bool = False) -> None:
         """Fix n_min once the budget in cycles can be told: from the iterations, the interval, or the first second.
@@ -491,7 +503,7 @@ class Supervisor:
         if words[ring.WORD_STOP] == ring.PAUSE:
             note = "too hot, waiting"
         if self._standing is not None and not note:
-            note = self._standing.verdict.value
+            note = self._standing[1].verdict.value
         return ComponentProgress(words[ring.WORD_COMPLETED], self._elapsed_s(process), note)
 
 
@@ -520,6 +532,19 @@ class _Liveness:
         # What it is asked after its last cycle takes its time, however short a cycle may be.
         is_asked = words[ring.WORD_LOOP_ENDED_NS] and words[ring.WORD_PHASE] == ring.PHASE_CYCLES
         return now_s - self._since_s > self._timeout_s + (_EXAMINATION_S if is_asked else 0.0)
+
+
+def _cached(tracked: Tracked) -> tuple[CachedSite, ...]:
+    """Return the sites that grow, each with the cache that holds its objects, as the process itself said."""
+    return tuple(
+        CachedSite(
+            site.bytes_per_cycle,
+            site.cache,
+            site.is_proven,
+        )
+        for site in tracked.sites
+        if site.domain != MAPPING_DOMAIN
+    )
 
 
 def _pacing(process: MeasuredProcess, interval_s: float, loop_s: float) -> Pacing:

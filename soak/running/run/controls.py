@@ -1,6 +1,6 @@
 """The controls of every run: a blank (nothing grows) and spikes (planted leaks of known size, one of each kind).
 
-What rests on a signal whose control failed is not proven, and becomes INCONCLUSIVE.
+What rests on a signal whose control failed is not proven: see `soak.analysis.decide`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import TypeVar
 
 from soak.attribution.rounding import chunk_bytes
 from soak.inside.injection import CONTROL
-from soak.measurements import SIGNALS, Role
-from soak.results import Blank, ComponentResult, Controls, SignalSpike, Spike
+from soak.measurements import SIGNALS
+from soak.results import Blank, Controls, SignalSpike, Spike
 from soak.running.component.supervisor import Observations, RunContext, Supervisor
 from soak.settings import ComponentPlan, Injection
 from soak.targets import EMPTY
@@ -83,34 +83,6 @@ def run_controls(context: RunContext) -> Controls:
     return Controls(blank.result(), replace(spike.result(), of_kinds=tuple(kinds)))
 
 
-def doubt(result: ComponentResult, controls: Controls | None) -> ComponentResult:
-    """Return the result, INCONCLUSIVE where its verdict rests on a signal whose control failed."""
-    failed = set() if controls is None else _rests_on(result) & controls.failed_signals
-    if not failed:
-        return result
-    titles = ", ".join(SIGNALS[name].title for name in SIGNALS if name in failed)
-    why = f"The control of what this rests on failed ({titles}), so it is not proven. {result.why}"
-    return replace(
-        result,
-        verdict=Verdict.INCONCLUSIVE,
-        why=why,
-        iterations_to_verdict=None,
-        seconds_to_verdict=None,
-        control_failed=True,
-    )
-
-
-def _rests_on(result: ComponentResult) -> set[str]:
-    """Return the signals without which a verdict would not stand: LEAK on one, CLEAN on all that were proven."""
-    deciders = {name for name, signal in result.signals.items() if signal.role == Role.DECIDES}
-    if result.verdict is Verdict.CLEAN:
-        return {name for name in deciders if result.signals[name].verdict is Verdict.CLEAN}
-    if result.verdict is Verdict.LEAK and result.decided_by is not None:
-        by = result.decided_by.removeprefix("counter:")
-        return {"tracked" if by in ("lost-scan", "ledger") else by}
-    return set()
-
-
 _Record = TypeVar("_Record", Blank, Spike)
 
 
@@ -130,7 +102,7 @@ def _repeated_kinds(measure: Callable[[], tuple[SignalSpike, ...]]) -> tuple[Sig
 
 
 def _judge_blank(observed: Observations) -> Blank:
-    series = observed.judgement.series
+    series = observed.decision.series
     heap = series.get("heap")
     others = {name for name, verdict in series.items() if verdict.verdict is Verdict.LEAK}
     if observed.failure is not None or heap is None or heap.rate is None or heap.low is None or heap.high is None:
@@ -147,7 +119,7 @@ def _judge_blank(observed: Observations) -> Blank:
 
 def _judge_spike(observed: Observations) -> Spike:
     planted = chunk_bytes(PLANTED_BYTES)
-    series = observed.judgement.series
+    series = observed.decision.series
     heap, tracked = series.get("heap"), series.get("tracked")
     failed = set()
     if observed.failure is not None or heap is None or heap.rate is None:
@@ -175,7 +147,7 @@ def _judge_kinds(planted: Iterable[tuple[str, int, int]], observed: Observations
 
 def _judge_kind(kind: str, amount: int, every: int, observed: Observations) -> SignalSpike:
     name, planted = _SIGNALS[kind], amount / every
-    signal, series = SIGNALS[name], observed.judgement.series.get(name)
+    signal, series = SIGNALS[name], observed.decision.series.get(name)
     rate = series.rate if series is not None else None
     if observed.failure is not None:
         detail = f"the control's process failed: {observed.failure.detail}"

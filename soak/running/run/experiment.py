@@ -23,7 +23,7 @@ from soak.running.component.second_pass import Trace, trace_growth
 from soak.running.component.supervisor import ComponentProgress, Observations, RunContext, Supervisor
 from soak.running.environment import describe_environment
 from soak.running.interpreter import Interpreter, check_module, find_interpreter
-from soak.running.run.controls import doubt, run_controls
+from soak.running.run.controls import run_controls
 from soak.running.run.resumption import Remainder, find_remainder
 from soak.running.run.watchdog import guarded
 from soak.settings import ComponentPlan, RunPlan, plan_from_document, plan_to_document
@@ -203,7 +203,8 @@ class _Run:
             result = failed_to_start(component, error, self._context.interpreter)
         else:
             trace = self._trace(component, observed)
-            result = doubt(make_result(component, observed, trace, self._context.interpreter), self._controls)
+            failed_controls = self._controls.failed_signals if self._controls is not None else frozenset()
+            result = make_result(component, observed, trace, self._context.interpreter, failed_controls=failed_controls)
         if component.name in self._reasons:
             result = dataclasses.replace(result, messages=(self._reasons[component.name], *result.messages))
         self._store.write_result(component_id, result)
@@ -225,8 +226,8 @@ class _Run:
 
     def _trace(self, component: ComponentPlan, observed: Observations) -> Trace | None:
         """Run the second pass of a component whose memory grows, unless the run is ending."""
-        judgement = observed.judgement
-        grows = judgement.verdict in _TRACED_VERDICTS and judgement.decided_by in _TRACED_SIGNALS
+        decision = observed.decision
+        grows = decision.verdict in _TRACED_VERDICTS and decision.decided_by in _TRACED_SIGNALS
         if not grows or observed.failure is not None or self._context.stopping.is_set():
             return None
         self._tell(lambda: self._listener.update(component.name, 0, 0.0, None, "again under tracemalloc"))

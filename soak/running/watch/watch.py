@@ -14,10 +14,10 @@ from threading import Event
 
 import numpy as np
 
-from soak.analysis.component import Judgement, with_leaking_sites
+from soak.analysis.decide import Decision, decide
+from soak.analysis.evidence import LEDGER
 from soak.analysis.ledger import Suspect
-from soak.analysis.outside import DECIDING, TRACKED, OutsideJudge
-from soak.analysis.wording import RSS_LIMIT
+from soak.analysis.outside import DECIDING, OutsideJudge
 from soak.attribution.causes import causes_of_sites, fingerprint
 from soak.attribution.holders import UNSCANNED
 from soak.attribution.symbols import Symbols
@@ -55,7 +55,7 @@ class Watch:
         plan: WatchPlan,
         stopping: Event,
         *,
-        on_sample: Callable[[int, dict[str, float], Judgement | None], None] = lambda *_: None,
+        on_sample: Callable[[int, dict[str, float], Decision | None], None] = lambda *_: None,
         now: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] | None = None,
     ) -> None:
@@ -82,7 +82,7 @@ class Watch:
                 break
             self._restart_after_exec(sample)
             if self._take(sample, values):
-                standing = self._judge_all()
+                standing = self._decide()
             if sample == self._offset + 1:  # at the very start a program opens what it loads
                 self._fds_at_start = subject.describe_fds() or self._fds_at_start
             if sample % _DESCRIBE_EVERY == _DESCRIBE_EVERY - 1:
@@ -103,13 +103,14 @@ class Watch:
         if stopped_by == "ended":
             del self._held[1:]
         self._add_held()
-        judgement = self._judge_all(at_end=True)
         done = sample - self._offset if self._pace.noun == "sample" else self._pace.cycles
         # The cycles of a program that marks them are its own; ours are then only when it is looked at.
         interval_s = plan.every_s if self._pace.noun == "sample" else None
         mean_s = (seconds - self._offset * plan.every_s) / done if done else None
         pacing = Pacing(interval_s, mean_s, missed, worst_lag_s)
-        return self._result(judgement, sample, done, seconds, stopped_by, pacing, started)
+        failure = self._failure(done, stopped_by)
+        decision = self._decide(is_last=True, failed=failure is not None)
+        return self._result(decision, sample, done, seconds, stopped_by, pacing, started, failure)
 
     def _begin(self, sample: int, program: str, tables: LiveTables | None) -> None:
         """Begin to judge what the process is now."""
@@ -177,22 +178,16 @@ class Watch:
         sums = ledger.take(checkpoint, cycles)
         if not ledger.is_complete:
             self._judge.distrust_ledger()
-        self._judge.add(cycles, {name: sums[name] for name in TRACKED})
+        self._judge.add(cycles, {name: sums[name] for name in LEDGER})
 
-    def _judge_all(self, *, at_end: bool = False) -> Judgement:
-        """Judge the signals, and the ledger's sites by themselves: a small leak hides under others' sawteeth."""
-        judgement = self._judge.judge(at_end=at_end)
-        if self._ledger is None:
-            return self._in_words(judgement)
-        self._suspects = self._ledger.suspects(self._pace.cycles, self._pace.n_min, at_end=at_end)
-        judgement = with_leaking_sites(judgement, self._suspects, self._plan.tolerance_bytes)
-        if judgement.verdict is Verdict.CLEAN and self._plan.tree and self._most_children:
-            why = f"The program itself is clean. {_CHILDREN} {RSS_LIMIT}"
-            judgement = replace(judgement, verdict=Verdict.INCONCLUSIVE, why=why, decided_by=None, standing=False)
-        return self._in_words(judgement)
-
-    def _in_words(self, judgement: Judgement) -> Judgement:
-        return replace(judgement, why=judgement.why.replace("cycle", self._pace.noun))
+    def _decide(self, *, is_last: bool = False, failed: bool = False) -> Decision:
+        """Decide on the signals, and on the ledger's sites by themselves: a small leak hides under others' sawteeth."""
+        evidence = self._judge.evidence(is_last=is_last)
+        if self._ledger is not None:
+            self._suspects = self._ledger.suspects(self._pace.cycles, self._pace.n_min, at_end=is_last)
+            uncounted = self._plan.tree and self._most_children > 0
+            evidence = replace(evidence, suspects=tuple(self._suspects), has_uncounted_children=uncounted)
+        return decide(replace(evidence, cycles=self._pace.cycles, failed=failed))
 
     def _restart_after_exec(self, sample: int) -> None:
         tables = self._subject.tables()
@@ -207,7 +202,7 @@ class Watch:
             self._messages = [f"At sample {sample} {became}; judged is what came after."]
         self._begin(sample, program, tables)
 
-    def _reason_to_stop(self, elapsed_s: float, standing: Judgement | None) -> str:
+    def _reason_to_stop(self, elapsed_s: float, standing: Decision | None) -> str:
         if self._stopping.is_set():
             return "signal"
         if self._plan.duration_s is not None and elapsed_s >= self._plan.duration_s:
@@ -217,39 +212,36 @@ class Watch:
 
     def _result(
         self,
-        judgement: Judgement,
+        decision: Decision,
         samples: int,
         done: int,
         seconds: float,
         stopped_by: str,
         pacing: Pacing,
         started: str,
+        failure: Failure | None,
     ) -> ComponentResult:
-        failure = self._failure(done, stopped_by)
-        name = judgement.decided_by
-        deciding = judgement.series.get(name or "")
+        name = decision.decided_by
+        deciding = decision.series.get(name or "")
         tracked = self._tracked()
         cycle_s = self._plan.every_s if pacing.interval_s else pacing.mean_period_s or 0.0
         return ComponentResult(
             name=self._subject.name,
             target=getattr(self._subject, "command", self._subject.name),
-            verdict=Verdict.FAILED if failure is not None else judgement.verdict,
-            why=judgement.why
-            if failure is None
-            else f"The program failed: {failure.detail}. Until then {judgement.verdict}: {judgement.why}",
-            decided_by=None if name is None else "ledger" if name in TRACKED else f"counter:{name}",
+            verdict=decision.verdict,
+            decided_by=None if name is None else "ledger" if name in LEDGER else f"counter:{name}",
             iterations=done,
             seconds=seconds,
-            iterations_to_verdict=judgement.decided_at,
-            seconds_to_verdict=None if judgement.decided_at is None else judgement.decided_at * cycle_s,
+            iterations_to_verdict=decision.decided_at,
+            seconds_to_verdict=None if decision.decided_at is None else decision.decided_at * cycle_s,
             since=deciding.since if deciding else None,
-            needed_iterations=judgement.needed,
+            needed_iterations=decision.needed,
             n_min=self._pace.n_min,
             stopped_by=stopped_by,
             gate=True,
-            growth=_growth(name, judgement.series),
-            signals={name: self._signal(name, series) for name, series in judgement.series.items()},
-            causes=self._causes(judgement, tracked),
+            growth=_growth(name, decision.series),
+            signals={name: self._signal(name, series) for name, series in decision.series.items()},
+            causes=self._causes(decision, tracked),
             tracemalloc=None,
             tracker=tracked.state,
             pacing=pacing,
@@ -258,6 +250,8 @@ class Watch:
             checkpoints=samples + 1,
             started=started,
             tolerance_bytes=self._plan.tolerance_bytes,
+            grounds=decision.grounds,
+            cycle_noun=self._pace.noun,
         )
 
     def _failure(self, samples: int, stopped_by: str) -> Failure | None:
@@ -276,7 +270,7 @@ class Watch:
             high=series.high,
             verdict=series.verdict,
             role=(signal.role if self._tables is not None or name not in DECIDING else Role.DECIDES).value,
-            reason=series.reason,
+            state=series.state,
             first=self._judge.first[name],
             last=self._judge.last[name],
             readings=self._judge.readings[name],
@@ -284,6 +278,10 @@ class Watch:
             decided_at=series.decided_at,
             judged_at=series.judged_at,
             needed=series.needed,
+            until=series.until,
+            cycles=series.cycles,
+            tolerance=series.tolerance,
+            n_min=series.n_min,
         )
 
     def _tracked(self) -> Tracked:
@@ -297,19 +295,19 @@ class Watch:
             tracked = replace(tracked, state=replace(tracked.state, covers=covers))
         return tracked
 
-    def _causes(self, judgement: Judgement, tracked: Tracked) -> tuple[Cause, ...]:
+    def _causes(self, decision: Decision, tracked: Tracked) -> tuple[Cause, ...]:
         """Return the call sites that grow, and before them what a counter says that is not memory seen again."""
         sites: tuple[Cause, ...] = ()
-        if judgement.verdict is not Verdict.CLEAN:
+        if decision.verdict is not Verdict.CLEAN:
             sites = causes_of_sites(tracked.sites, Symbols(tracked.maps).frames, gc_held_off=False)
-        name = judgement.decided_by
-        if name is None or judgement.verdict is not Verdict.LEAK or (sites and name in (*TRACKED, "rss", "mapped")):
+        name = decision.decided_by
+        if name is None or decision.verdict is not Verdict.LEAK or (sites and name in (*LEDGER, "rss", "mapped")):
             return sites
-        return (*self._cause_of_counter(name, judgement.series[name]), *sites)
+        return (*self._cause_of_counter(name, decision.series[name]), *sites)
 
     def _cause_of_counter(self, name: str, series: SeriesVerdict) -> tuple[Cause, ...]:
         signal, rate = SIGNALS[name], series.rate or 0.0
-        if name in ("rss", *TRACKED):
+        if name in ("rss", *LEDGER):
             return ()  # of which kind the memory is cannot be told from here
         kind = signal.kind
         grown = {what: n - self._fds_at_start.get(what, 0) for what, n in self._fds_at_end.items()}
@@ -354,8 +352,8 @@ def _growth(name: str | None, series: Mapping[str, SeriesVerdict]) -> Growth | N
         return None
     deciding = series[name]
     # Of the ledger the bytes say more than the blocks.
-    in_bytes = series["tracked"] if name in TRACKED else deciding if SIGNALS[name].unit == "bytes" else None
-    requested = name in TRACKED
+    in_bytes = series["tracked"] if name in LEDGER else deciding if SIGNALS[name].unit == "bytes" else None
+    requested = name in LEDGER
     rate = None if in_bytes is None else in_bytes.rate
     return Growth(
         signal=name,

@@ -1,0 +1,459 @@
+"""Decide once: from all that is known of a component to its verdict, by one table of what overrules what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from soak.analysis.caches import forecast, needed_cycles
+from soak.analysis.evidence import COUNTS, LEDGER, MEMORY, Evidence, is_only_tcache
+from soak.grounds import VERDICTS, Ground, GroundKind, Limit
+from soak.measurements import SIGNALS, Role
+from soak.verdict import SeriesState, SeriesVerdict, Verdict
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What all evidence together says."""
+
+    verdict: Verdict
+    grounds: tuple[Ground, ...]
+    """All that holds, strongest first: the first one decided."""
+    decided_by: str | None
+    """The signal that decided; None where none did."""
+    series: Mapping[str, SeriesVerdict]
+    """What each signal says, completed by what other evidence knows of it."""
+    needed: int | None
+    """More cycles that would decide, where that can be told."""
+    is_final: bool
+    """Nothing that may still come in this run would change what people are told."""
+    decided_at: int | None = None
+    """The number of cycles after which LEAK or CLEAN stood."""
+
+    @property
+    def by_scan(self) -> bool:
+        """Whether a scan of the memory decided."""
+        return self.grounds[0].kind is GroundKind.LOST_BLOCKS
+
+
+def decide(evidence: Evidence) -> Decision:
+    """Return the decision of the first rule of PRECEDENCE that applies. A pure function."""
+    return _decision(evidence, _grounds(evidence, PRECEDENCE))
+
+
+def _grounds(evidence: Evidence, rules: Sequence[Rule]) -> tuple[Ground, ...]:
+    """Return the grounds that hold, strongest first."""
+    found = (rule.find(evidence) for rule in rules)
+    return tuple(ground for ground in found if ground is not None)
+
+
+def _decision(evidence: Evidence, grounds: tuple[Ground, ...]) -> Decision:
+    first = grounds[0]
+    verdict = VERDICTS[first.kind]
+    decided_by = None if first.kind in _BY_NO_SIGNAL or not first.signals else first.signals[0]
+    series = _completed_series(evidence, grounds)
+    if first.kind in (GroundKind.DRIVER_FAILED, GroundKind.CONTROL_FAILED):
+        below = _decision(evidence, grounds[1:])
+        return replace(below, verdict=verdict, grounds=grounds, is_final=False, decided_at=None)
+    return Decision(
+        verdict=verdict,
+        grounds=grounds,
+        decided_by=None if evidence.only_outside and first.kind is GroundKind.UNDECIDED else decided_by,
+        series=series,
+        needed=_needed(evidence, first),
+        is_final=_is_final(evidence, grounds, series),
+        decided_at=_decided_at(evidence, first, series),
+    )
+
+
+# ---- the rules, in the order of the table below ----
+
+
+def _driver_failed(evidence: Evidence) -> Ground | None:
+    return Ground(GroundKind.DRIVER_FAILED) if evidence.failed else None
+
+
+def _control_failed(evidence: Evidence) -> Ground | None:
+    if not evidence.failed_controls:
+        return None
+    failed = _rests_on(evidence, _grounds(evidence, _BELOW_CONTROLS)) & evidence.failed_controls
+    return Ground(GroundKind.CONTROL_FAILED, tuple(name for name in SIGNALS if name in failed)) if failed else None
+
+
+def _steady_count(evidence: Evidence) -> Ground | None:
+    return _steady(evidence, COUNTS, GroundKind.STEADY_COUNT)
+
+
+def _count_at_limit(evidence: Evidence) -> Ground | None:
+    return _at_limit(evidence, GroundKind.COUNT_AT_LIMIT, is_count=True)
+
+
+def _lost_blocks(evidence: Evidence) -> Ground | None:
+    lost = evidence.lost
+    if lost is None or not lost.growth.rate or lost.growth.rate < 0 or not evidence.exceeds_tolerance(lost.growth):
+        return None
+    return Ground(GroundKind.LOST_BLOCKS, ("tracked",), sites=lost.sites)
+
+
+def _filling_cache(evidence: Evidence) -> Ground | None:
+    """Return this ground where growth of memory is what would be told, and bounded caches hold all of it."""
+    told = _grounds(evidence, _BELOW_CACHES)[0]
+    may_fill = told.kind in (GroundKind.GROWING_SITES, GroundKind.STEADY_MEMORY, GroundKind.UNDECIDED)
+    tracked = _tracked(evidence)
+    if not may_fill or told.signals[0] not in MEMORY or tracked is None:
+        return None
+    series = {**evidence.trusted, "tracked": tracked}
+    growing = {n for n, s in series.items() if SIGNALS[n].role is Role.DECIDES and _is_above_zero(s)}
+    if not growing <= set(MEMORY):
+        return None
+    filling = forecast(evidence.cached, series, cycles=evidence.cycles, tolerance_bytes=evidence.tolerance_bytes)
+    return None if filling is None else Ground(GroundKind.FILLING_CACHE, told.signals, filling=filling)
+
+
+def _growing_sites(evidence: Evidence) -> Ground | None:
+    """Return this ground where sites leak and the sum of all bytes does not show it by itself."""
+    leaking = _leaking_sites(evidence)
+    whole = evidence.trusted.get("tracked")
+    if not leaking or (whole is not None and whole.verdict is Verdict.LEAK):
+        return None
+    rate = sum(growth.rate or 0.0 for growth in leaking)
+    return Ground(GroundKind.GROWING_SITES, ("tracked",), sites=len(leaking), proven_rate=rate)
+
+
+def _steady_memory(evidence: Evidence) -> Ground | None:
+    names = tuple(name for name in MEMORY if name != "heap" or not is_only_tcache(evidence.judged))
+    return _steady(evidence, names, GroundKind.STEADY_MEMORY)
+
+
+def _fragmentation(evidence: Evidence) -> Ground | None:
+    """Return this ground where the audit explains what grows; mapped memory comes in steps, so RSS shows it sooner."""
+    rss = evidence.judged.get("rss")
+    names = ("rss", "mapped") if rss is not None and rss.is_growing else ("mapped",)
+    return _steady(evidence, names, GroundKind.FRAGMENTATION) if evidence.is_fragmented else None
+
+
+def _steady_mapped(evidence: Evidence) -> Ground | None:
+    names = ("rss", "mapped") if evidence.only_outside else ("mapped",)
+    return _steady(evidence, names, GroundKind.STEADY_MAPPED)
+
+
+def _memory_at_limit(evidence: Evidence) -> Ground | None:
+    return _at_limit(evidence, GroundKind.MEMORY_AT_LIMIT, is_count=False)
+
+
+def _no_growth(evidence: Evidence) -> Ground | None:
+    deciding = evidence.deciding
+    proven = tuple(name for name, series in deciding.items() if series.verdict is Verdict.CLEAN)
+    if not proven or _cannot_be_clean(evidence) or evidence.needed_for_clean - deciding.keys() or evidence.open:
+        return None
+    if _unexplained_rss(evidence) is not None:
+        return None
+    first = next((name for name in _TELLING if name in proven), proven[0])
+    return Ground(GroundKind.NO_GROWTH, (first, *(name for name in proven if name != first)))
+
+
+def _nothing_stays(evidence: Evidence) -> Ground | None:
+    """Return this ground where the ledger proves that no memory stays, and no signal says otherwise.
+
+    Counters of memory need not prove it themselves: under a sawtooth of megabytes they never could. What the ledger
+    does not see (descriptors, threads, processes) must be CLEAN by itself.
+    """
+    survivors, series = evidence.survivors, evidence.early
+    if survivors is None or survivors.verdict is not Verdict.CLEAN or _cannot_be_clean(evidence):
+        return None
+    counted = tuple(name for name in series if SIGNALS[name].role is Role.DECIDES and name not in MEMORY)
+    if evidence.required.difference(counted, MEMORY):
+        return None
+    if any(series[name].verdict is not Verdict.CLEAN for name in counted):
+        return None
+    if any(_objects(name, series, is_last=evidence.is_last) for name in series):
+        return None
+    return Ground(GroundKind.NOTHING_STAYS, ("tracked", *counted))
+
+
+def _not_read(evidence: Evidence) -> Ground | None:
+    missing = evidence.needed_for_clean - evidence.deciding.keys()
+    if evidence.only_outside or not missing:
+        return None
+    return Ground(GroundKind.NOT_READ, tuple(sorted(missing)))
+
+
+def _slowing(evidence: Evidence) -> Ground | None:
+    is_open = _open(evidence)
+    settling = tuple(name for name, series in is_open.items() if series.verdict is Verdict.SETTLING)
+    others = _growing(is_open) if evidence.only_outside else is_open.keys() - settling
+    if not settling or others:
+        return None
+    return Ground(GroundKind.SLOWING, settling if evidence.only_outside else _most_telling_first(evidence, settling))
+
+
+def _undecided(evidence: Evidence) -> Ground | None:
+    is_open = list(_open(evidence))
+    return Ground(GroundKind.UNDECIDED, _most_telling_first(evidence, is_open)) if is_open else None
+
+
+def _unexplained_rss(evidence: Evidence) -> Ground | None:
+    """Return this ground while an alarm sounds: pages that malloc took at first, and no more, are no news."""
+    if evidence.only_outside:
+        return None
+    sounding = [
+        name
+        for name, series in evidence.judged.items()
+        if SIGNALS[name].role is Role.ALARMS and series.verdict is Verdict.LEAK and series.is_growing
+    ]
+    return Ground(GroundKind.UNEXPLAINED_RSS, tuple(sounding)) if sounding else None
+
+
+def _uncounted_children(evidence: Evidence) -> Ground | None:
+    return Ground(GroundKind.UNCOUNTED_CHILDREN) if evidence.has_uncounted_children else None
+
+
+def _only_outside(evidence: Evidence) -> Ground | None:
+    return Ground(GroundKind.ONLY_OUTSIDE) if evidence.only_outside else None
+
+
+def _nothing_read(_: Evidence) -> Ground:
+    return Ground(GroundKind.NOTHING_READ)
+
+
+class Rule(NamedTuple):
+    """A row of the table: a kind of ground, and when it holds."""
+
+    kind: GroundKind
+    find: Callable[[Evidence], Ground | None]
+
+
+PRECEDENCE: tuple[Rule, ...] = (
+    Rule(GroundKind.DRIVER_FAILED, _driver_failed),
+    Rule(GroundKind.CONTROL_FAILED, _control_failed),
+    # What leaks descriptors or threads mostly leaks memory with them: the count explains the memory.
+    Rule(GroundKind.STEADY_COUNT, _steady_count),
+    Rule(GroundKind.COUNT_AT_LIMIT, _count_at_limit),
+    # Blocks that nothing points to can never be freed, whatever a cache does.
+    Rule(GroundKind.LOST_BLOCKS, _lost_blocks),
+    # A cache that fills grows at one rate for as long as it fills; here its bound is known.
+    Rule(GroundKind.FILLING_CACHE, _filling_cache),
+    # A small leak hides in the sum of all sites under the sawteeth of others.
+    Rule(GroundKind.GROWING_SITES, _growing_sites),
+    Rule(GroundKind.STEADY_MEMORY, _steady_memory),
+    Rule(GroundKind.FRAGMENTATION, _fragmentation),
+    Rule(GroundKind.STEADY_MAPPED, _steady_mapped),
+    Rule(GroundKind.MEMORY_AT_LIMIT, _memory_at_limit),
+    Rule(GroundKind.NO_GROWTH, _no_growth),
+    # Exact, and sooner than the counters; but where those are CLEAN too, they bound the growth of all there is.
+    Rule(GroundKind.NOTHING_STAYS, _nothing_stays),
+    Rule(GroundKind.NOT_READ, _not_read),
+    Rule(GroundKind.SLOWING, _slowing),
+    Rule(GroundKind.UNDECIDED, _undecided),
+    Rule(GroundKind.UNEXPLAINED_RSS, _unexplained_rss),
+    Rule(GroundKind.UNCOUNTED_CHILDREN, _uncounted_children),
+    Rule(GroundKind.ONLY_OUTSIDE, _only_outside),
+    Rule(GroundKind.NOTHING_READ, _nothing_read),
+)
+"""What overrules what: the first row whose ground holds decides, and nothing changes the verdict afterwards."""
+
+_ORDER = [rule.kind for rule in PRECEDENCE]
+_BELOW_CONTROLS = PRECEDENCE[_ORDER.index(GroundKind.CONTROL_FAILED) + 1 :]
+_BELOW_CACHES = PRECEDENCE[_ORDER.index(GroundKind.FILLING_CACHE) + 1 :]
+_BY_NO_SIGNAL = (GroundKind.NOT_READ,)
+_TELLING = ("tracked", "heap", "python_blocks")
+"""Of several signals that do not grow, the one whose bound says most about memory."""
+
+
+# ---- what the rules have in common ----
+
+
+def _steady(evidence: Evidence, names: Sequence[str], kind: GroundKind) -> Ground | None:
+    leaking = tuple(n for n in names if n in evidence.judged and evidence.judged[n].verdict is Verdict.LEAK)
+    return Ground(kind, leaking) if leaking else None
+
+
+def _at_limit(evidence: Evidence, kind: GroundKind, *, is_count: bool) -> Ground | None:
+    """Return this ground where the signal rose until a guard stopped the component, though the rule has no verdict."""
+    stop = evidence.stop
+    if stop is None or (stop.signal in COUNTS) is not is_count:
+        return None
+    grew = stop.limit.last > stop.limit.first and stop.limit.cycles > 0
+    return Ground(kind, (stop.signal,), limit=stop.limit) if grew else None
+
+
+def _leaking_sites(evidence: Evidence) -> list[SeriesVerdict]:
+    return [s.verdict for s in evidence.suspects if s.is_leak and evidence.exceeds_tolerance(s.verdict)]
+
+
+def _open(evidence: Evidence) -> dict[str, SeriesVerdict]:
+    if not evidence.only_outside:
+        return evidence.open
+    return {
+        name: evidence.series[name]
+        for name in (*COUNTS, "rss", "mapped")
+        if name in evidence.series and evidence.series[name].verdict is not Verdict.CLEAN
+    }
+
+
+def _most_telling_first(evidence: Evidence, names: Sequence[str]) -> tuple[str, ...]:
+    """Put first the signal that needs most cycles, and of several one that speaks of memory.
+
+    From outside: one that grows, else RSS.
+    """
+    series = _open(evidence)
+    if evidence.only_outside:
+        first = (_growing(series) or [name for name in ("rss", *names) if name in names])[0]
+    else:
+        first = max(names, key=lambda name: (series[name].needed or 0, name in _TELLING))
+    return (first, *(name for name in names if name != first))
+
+
+def _growing(series: Mapping[str, SeriesVerdict]) -> list[str]:
+    return [n for n, s in series.items() if s.verdict is not Verdict.SETTLING and (s.low or 0.0) > 0]
+
+
+def _cannot_be_clean(evidence: Evidence) -> bool:
+    return evidence.only_outside or evidence.has_uncounted_children
+
+
+def _objects(name: str, series: Mapping[str, SeriesVerdict], *, is_last: bool) -> bool:
+    """Whether a signal grows, and not only as pages grow under a heap that itself goes up just now.
+
+    Resident memory that settles is waited for while readings follow: it is what the allocators take at first.
+    """
+    role, seen, heap = SIGNALS[name].role, series[name], series.get("heap")
+    if role is Role.INFORMS or not seen.is_growing:
+        return False
+    if name == "heap":
+        return not is_only_tcache(series)
+    if name == "rss" and is_last and seen.verdict is Verdict.SETTLING:
+        return False
+    heap_rate = heap.rate if heap is not None and heap.rate is not None else 0.0
+    return role is Role.DECIDES or (seen.low or 0.0) > heap_rate
+
+
+def _is_above_zero(series: SeriesVerdict) -> bool:
+    return series.verdict is not Verdict.CLEAN and (series.low or 0.0) > 0
+
+
+def _rests_on(evidence: Evidence, grounds: tuple[Ground, ...]) -> set[str]:
+    """Return the signals without which the verdict would not stand: LEAK on one, CLEAN on all that were proven."""
+    decision = _decision(evidence, grounds)
+    if decision.verdict is Verdict.LEAK and decision.decided_by is not None:
+        return {"tracked" if decision.decided_by in LEDGER else decision.decided_by}
+    if decision.verdict is Verdict.CLEAN:
+        return {
+            name
+            for name, series in decision.series.items()
+            if SIGNALS[name].role is Role.DECIDES and series.verdict is Verdict.CLEAN
+        }
+    return set()
+
+
+# ---- from grounds to a decision ----
+
+
+def _completed_series(evidence: Evidence, grounds: tuple[Ground, ...]) -> dict[str, SeriesVerdict]:
+    """Return what each signal says, with what the sites, a scan, the survivors or a guard know of it."""
+    first = grounds[0]
+    if first.kind is GroundKind.NOTHING_STAYS and evidence.survivors is not None:
+        series = {**evidence.early, "tracked": evidence.survivors}
+    else:
+        series = evidence.trusted
+        if (tracked := _tracked(evidence)) is not None:
+            series["tracked"] = tracked
+        if first.limit is not None:
+            series[first.signals[0]] = _risen(first.limit)
+    return {name: series[name] for name in SIGNALS if name in series}
+
+
+def _tracked(evidence: Evidence) -> SeriesVerdict | None:
+    """Return what is known of the memory that was asked for and stays: by its sum, its sites, or a scan."""
+    whole, leaking = evidence.trusted.get("tracked"), _leaking_sites(evidence)
+    if whole is not None and whole.verdict is Verdict.LEAK:
+        return whole
+    if leaking:
+        together = _together(leaking)
+        others = (_steady_count, _steady_memory)
+        is_leak = any(find(evidence) is not None for find in others)
+        return _at_least(whole, together) if is_leak and whole is not None else together
+    if _lost_blocks(evidence) is not None and evidence.lost is not None:
+        return replace(evidence.lost.growth, decided_at=evidence.lost.at_cycle)
+    return whole
+
+
+def _together(verdicts: Sequence[SeriesVerdict]) -> SeriesVerdict:
+    """Return the growth of sites that leak as that of one."""
+    rate, low, high = (sum(getattr(verdict, name) or 0.0 for verdict in verdicts) for name in ("rate", "low", "high"))
+    return replace(verdicts[0], rate=rate, low=low, high=high, since=max(verdict.since or 0 for verdict in verdicts))
+
+
+def _at_least(whole: SeriesVerdict, part: SeriesVerdict) -> SeriesVerdict:
+    """Return the growth of a whole, of which a ``part`` leaks: no less than that, for the rest cannot go below none."""
+    if whole.rate is None or whole.low is None or whole.high is None or part.rate is None or part.low is None:
+        return part
+    high = max(whole.high, part.high or 0.0)
+    return replace(part, rate=max(whole.rate, part.rate), low=max(whole.low, part.low), high=high)
+
+
+def _risen(limit: Limit) -> SeriesVerdict:
+    rate = (limit.last - limit.first) / limit.cycles
+    return SeriesVerdict(
+        Verdict.LEAK,
+        SeriesState.MEASURED,
+        rate,
+        rate,
+        rate,
+        decided_at=limit.cycles,
+        since=0,
+        cycles=limit.cycles,
+    )
+
+
+def _needed(evidence: Evidence, first: Ground) -> int | None:
+    if first.kind is GroundKind.FILLING_CACHE and first.filling is not None:
+        return needed_cycles(first.filling, evidence.cycles, evidence.n_min)
+    if first.kind in (GroundKind.SLOWING, GroundKind.UNDECIDED, GroundKind.NOT_READ):
+        is_open = _open(evidence)
+        if evidence.only_outside:
+            return is_open[first.signals[0]].needed
+        return max((series.needed for series in is_open.values() if series.needed), default=None)
+    return None
+
+
+def _is_final(evidence: Evidence, grounds: tuple[Ground, ...], series: Mapping[str, SeriesVerdict]) -> bool:
+    first = grounds[0]
+    if VERDICTS[first.kind] is Verdict.CLEAN:
+        return True
+    if VERDICTS[first.kind] is not Verdict.LEAK:
+        return False
+    if first.kind is GroundKind.LOST_BLOCKS:
+        rest = grounds[1:]
+        is_settled = evidence.lost is not None and evidence.lost.is_settled
+        return is_settled or (bool(rest) and _decision(evidence, rest).is_final)
+    if first.limit is not None or evidence.only_outside:
+        return True
+    if first.kind is GroundKind.GROWING_SITES and not any(g.kind is GroundKind.STEADY_MEMORY for g in grounds):
+        return True
+    return not _something_nearer_may_still_decide(evidence, first.signals[0], series)
+
+
+def _something_nearer_may_still_decide(
+    evidence: Evidence, decided_by: str, series: Mapping[str, SeriesVerdict]
+) -> bool:
+    """Whether a signal that explains more (it stands before in SIGNALS) grows too, but has no verdict yet."""
+    for name, verdict in series.items():
+        if name == decided_by:
+            return False
+        counts = name in evidence.judged and not (name == "heap" and is_only_tcache(evidence.judged))
+        if counts and verdict.verdict is Verdict.INCONCLUSIVE and verdict.rate is not None and verdict.rate > 0:
+            return True
+    return False
+
+
+def _decided_at(evidence: Evidence, first: Ground, series: Mapping[str, SeriesVerdict]) -> int | None:
+    verdict = VERDICTS[first.kind]
+    if first.kind is GroundKind.LOST_BLOCKS and evidence.lost is not None:
+        return evidence.lost.at_cycle
+    if verdict is Verdict.LEAK:
+        return series[first.signals[0]].decided_at
+    if verdict is Verdict.CLEAN:
+        return max(series[name].decided_at or 0 for name in first.signals)
+    return None

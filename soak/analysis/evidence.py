@@ -1,0 +1,151 @@
+"""All that a component's verdict can rest on, as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from soak.analysis.caches import CachedSite
+from soak.analysis.ledger import Suspect
+from soak.grounds import Limit
+from soak.measurements import SIGNALS, Role
+from soak.verdict import SeriesVerdict, Verdict
+
+COUNTS = ("threads", "children", "fds")
+"""Counted exactly, and limited: what leaks them is told before the memory that goes with them."""
+MEMORY = ("tracked", "tracked_blocks", "python_blocks", "heap")
+"""Memory in use, in the order in which these explain."""
+LEDGER = ("tracked", "tracked_blocks")
+"""What the allocation tracker counts, block by block."""
+COUNTED_IN_BLOCKS = ("tracked_blocks", "python_blocks")
+REQUIRED_IN_A_RUN = frozenset({"heap", "python_blocks", *COUNTS})
+"""What must be read in a run before CLEAN may be said."""
+USUAL_TOLERANCE_BYTES = 1.0
+"""A larger tolerance is the user's will: so many bytes are accepted, in however many blocks, lost or held."""
+_CHECKED_BY_LEDGER = {"heap": "tracked", "python_blocks": "tracked_blocks"}
+"""Counters of what the ledger knows block by block: where its own sum is CLEAN, they need no proof of theirs."""
+_TCACHE_BYTES = 64 * 7 * 528
+"""What glibc keeps of freed chunks for a thread and counts as in use: 64 sizes up to 1,032 B, seven of each."""
+
+
+@dataclass(frozen=True)
+class Lost:
+    """What a scan of the memory found that nothing points to."""
+
+    sites: int
+    growth: SeriesVerdict
+    """Of the live bytes of these call sites together."""
+    at_cycle: int
+    """When that was seen."""
+    is_settled: bool
+    """Waiting for the series too, which tell the rate more exactly, is worth nothing any more."""
+
+
+@dataclass(frozen=True)
+class Stop:
+    """A guard stopped the component because ``signal`` came near its limit."""
+
+    signal: str
+    limit: Limit
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of one component at one moment; a run's end adds to it what is seen only then."""
+
+    series: Mapping[str, SeriesVerdict]
+    """What each signal's series says, in the order of SIGNALS."""
+    required: frozenset[str]
+    """The signals that must be read before CLEAN may be said."""
+    tolerance_bytes: float
+    cycles: int
+    n_min: int | None
+    distrusted: frozenset[str] = frozenset()
+    """Signals that miss something: their LEAK counts, otherwise they prove nothing."""
+    early: Mapping[str, SeriesVerdict] = field(default_factory=dict)
+    """What each series says when it is judged from fewer cycles than n_min on, to bear out ``survivors``."""
+    survivors: SeriesVerdict | None = None
+    """What the births of all live blocks say, where the ledger covers all of them."""
+    suspects: tuple[Suspect, ...] = ()
+    """Call sites whose live memory grows."""
+    lost: Lost | None = None
+    cached: tuple[CachedSite, ...] = ()
+    """The call sites that grow, with the cache that holds each one's objects; known after the last cycle."""
+    stop: Stop | None = None
+    is_fragmented: bool = False
+    """The audit finds that resident memory grows by what the allocators keep free."""
+    failed: bool = False
+    """The driver failed."""
+    failed_controls: frozenset[str] = frozenset()
+    """Signals whose control failed."""
+    only_outside: bool = False
+    """Nothing inside was read, so resident memory may raise LEAK and nothing proves CLEAN."""
+    has_uncounted_children: bool = False
+    """The process has children that nobody counted."""
+    is_last: bool = False
+    """No reading will follow."""
+
+    @property
+    def trusted(self) -> dict[str, SeriesVerdict]:
+        """The series that count: those that miss something only where they say LEAK."""
+        leaking = Verdict.LEAK
+        return {n: s for n, s in self.series.items() if n not in self.distrusted or s.verdict is leaking}
+
+    @property
+    def judged(self) -> dict[str, SeriesVerdict]:
+        """The trusted series that may decide: bytes alone, where more of them are accepted and the ledger counts them.
+
+        A tolerance in bytes says nothing of blocks.
+        """
+        if not self.accepts_blocks:
+            return self.trusted
+        return {name: series for name, series in self.trusted.items() if name not in COUNTED_IN_BLOCKS}
+
+    @property
+    def accepts_blocks(self) -> bool:
+        """Whether any number of blocks is accepted."""
+        return self.tolerance_bytes > USUAL_TOLERANCE_BYTES and "tracked" in self.trusted
+
+    @property
+    def needed_for_clean(self) -> frozenset[str]:
+        """The signals that must be read before CLEAN may be said, under this tolerance."""
+        return self.required.difference(COUNTED_IN_BLOCKS) if self.accepts_blocks else self.required
+
+    @property
+    def deciding(self) -> dict[str, SeriesVerdict]:
+        """The series that CLEAN rests on."""
+        return {name: series for name, series in self.judged.items() if SIGNALS[name].role is Role.DECIDES}
+
+    @property
+    def open(self) -> dict[str, SeriesVerdict]:
+        """The deciding series that are not CLEAN, and that the ledger does not answer for."""
+        return {
+            name: series
+            for name, series in self.deciding.items()
+            if series.verdict is not Verdict.CLEAN and not is_answered_by_ledger(name, self.judged)
+        }
+
+    def exceeds_tolerance(self, growth: SeriesVerdict) -> bool:
+        """Whether no tolerance accepts a growth: the usual one accepts nothing that is proven, however little."""
+        return self.tolerance_bytes <= USUAL_TOLERANCE_BYTES or (growth.low or 0.0) > self.tolerance_bytes
+
+
+def is_only_tcache(series: Mapping[str, SeriesVerdict]) -> bool:
+    """Whether the heap has grown by nothing but chunks that malloc keeps in its tcache and counts as in use.
+
+    The ledger sees every block, so what malloc counts beyond it is no block of the program's. It is little, but it
+    fills as slowly as a program comes to ask for each size. Only more than fits there is memory that the ledger does
+    not see.
+    """
+    heap = series.get("heap")
+    if heap is None or "tracked" not in series or heap.rate is None or heap.judged_at is None:
+        return False
+    return not heap.is_growing or heap.rate * heap.judged_at <= _TCACHE_BYTES
+
+
+def is_answered_by_ledger(name: str, series: Mapping[str, SeriesVerdict]) -> bool:
+    """Whether the ledger has proven that what a counter counts does not grow, and the counter does not object."""
+    ledger = series.get(_CHECKED_BY_LEDGER.get(name, ""))
+    if ledger is None or ledger.verdict is not Verdict.CLEAN:
+        return False
+    return not series[name].is_growing or (name == "heap" and is_only_tcache(series))

@@ -1,0 +1,131 @@
+"""Why a component has its verdict: typed grounds, which ``soak.reporting.words`` turns into sentences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from soak.verdict import Verdict
+
+
+class GroundKind(StrEnum):
+    """What a verdict may rest on. The order is no precedence; that is the table in ``soak.analysis.decide``."""
+
+    DRIVER_FAILED = "driver-failed"
+    """The driver crashed, hung, or could not start."""
+    CONTROL_FAILED = "control-failed"
+    """A control of this run failed, so what rests on its signals is not proven."""
+    STEADY_COUNT = "steady-count"
+    """Threads, child processes or descriptors grow at one rate."""
+    COUNT_AT_LIMIT = "count-at-limit"
+    """A guard stopped the component because a count came near its limit."""
+    LOST_BLOCKS = "lost-blocks"
+    """A scan of the memory found blocks that nothing points to."""
+    FILLING_CACHE = "filling-cache"
+    """Bounded caches that are not full yet hold all that grows."""
+    GROWING_SITES = "growing-sites"
+    """Call sites allocate memory that stays, each at one rate."""
+    STEADY_MEMORY = "steady-memory"
+    """A counter of memory in use grows at one rate."""
+    FRAGMENTATION = "fragmentation"
+    """Resident memory grows at one rate, by free memory that the allocators keep."""
+    STEADY_MAPPED = "steady-mapped"
+    """Mapped memory, or resident memory where only the outside is seen, grows at one rate."""
+    MEMORY_AT_LIMIT = "memory-at-limit"
+    """A guard stopped the component because its memory came near a limit."""
+    NO_GROWTH = "no-growth"
+    """Every signal that decides is proven not to grow."""
+    NOTHING_STAYS = "nothing-stays"
+    """Nothing of what past cycles allocated is still there."""
+    NOT_READ = "not-read"
+    """A signal that is needed could not be read."""
+    SLOWING = "slowing"
+    """Everything that still grows does so ever more slowly."""
+    UNDECIDED = "undecided"
+    """Growth of at least one signal is neither shown nor ruled out."""
+    UNEXPLAINED_RSS = "unexplained-rss"
+    """Resident or mapped memory grows, and memory in use does not."""
+    UNCOUNTED_CHILDREN = "uncounted-children"
+    """Nothing grows in the process itself; nobody counted its children."""
+    ONLY_OUTSIDE = "only-outside"
+    """Nothing that can be read from outside grows, and that never proves CLEAN."""
+    NOTHING_READ = "nothing-read"
+    """No signal was read."""
+
+
+VERDICTS = {
+    GroundKind.DRIVER_FAILED: Verdict.FAILED,
+    GroundKind.CONTROL_FAILED: Verdict.INCONCLUSIVE,
+    GroundKind.STEADY_COUNT: Verdict.LEAK,
+    GroundKind.COUNT_AT_LIMIT: Verdict.LEAK,
+    GroundKind.LOST_BLOCKS: Verdict.LEAK,
+    GroundKind.FILLING_CACHE: Verdict.SETTLING,
+    GroundKind.GROWING_SITES: Verdict.LEAK,
+    GroundKind.STEADY_MEMORY: Verdict.LEAK,
+    GroundKind.FRAGMENTATION: Verdict.LEAK,
+    GroundKind.STEADY_MAPPED: Verdict.LEAK,
+    GroundKind.MEMORY_AT_LIMIT: Verdict.LEAK,
+    GroundKind.NO_GROWTH: Verdict.CLEAN,
+    GroundKind.NOTHING_STAYS: Verdict.CLEAN,
+    GroundKind.NOT_READ: Verdict.INCONCLUSIVE,
+    GroundKind.SLOWING: Verdict.SETTLING,
+    GroundKind.UNDECIDED: Verdict.INCONCLUSIVE,
+    GroundKind.UNEXPLAINED_RSS: Verdict.INCONCLUSIVE,
+    GroundKind.UNCOUNTED_CHILDREN: Verdict.INCONCLUSIVE,
+    GroundKind.ONLY_OUTSIDE: Verdict.INCONCLUSIVE,
+    GroundKind.NOTHING_READ: Verdict.INCONCLUSIVE,
+}
+"""The verdict that each ground gives when it decides."""
+
+
+@dataclass(frozen=True)
+class HoldingCache:
+    """A cache that holds what grows."""
+
+    kind: str
+    name: str
+    capacity: int | None
+    """None: it has no bound."""
+    filled: int
+    full_at_cycle: int | None
+    """About when, at the pace at which it was seen to fill; None when it does not fill, or for ever."""
+
+
+@dataclass(frozen=True)
+class Filling:
+    """What bounded caches that fill will come to hold."""
+
+    cache: HoldingCache
+    """The one that is full last."""
+    more_bytes: float
+    """Beyond what they hold now."""
+    is_all: bool
+    """They hold all that grows; else nearly all of it."""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """How far a signal rose before a guard stopped the component, in the signal's unit."""
+
+    first: float
+    last: float
+    allowed: float | None
+    """The limit it came near; None where it is not the signal's own."""
+    cycles: int
+
+
+@dataclass(frozen=True)
+class Ground:
+    """One thing that a verdict rests on."""
+
+    kind: GroundKind
+    signals: tuple[str, ...] = ()
+    """The signals it speaks of, the one that decides first."""
+    sites: int | None = None
+    """LOST_BLOCKS and GROWING_SITES: at how many call sites."""
+    proven_rate: float | None = None
+    """GROWING_SITES: bytes per cycle that these sites alone are proven to keep."""
+    filling: Filling | None = None
+    """FILLING_CACHE."""
+    limit: Limit | None = None
+    """COUNT_AT_LIMIT and MEMORY_AT_LIMIT."""

@@ -1,0 +1,510 @@
+"""What decides and what overrules what: every row of the table, every pair of rows, and what a run adds up to."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from soak.analysis.caches import Cache, CachedSite
+from soak.analysis.component import (
+    LARGEST_N_MIN,
+    SMALLEST_N_MIN,
+    ComponentJudge,
+    choose_n_min,
+    n_min_at_half_time,
+)
+from soak.analysis.decide import PRECEDENCE, Decision, decide
+from soak.analysis.evidence import Evidence, Lost, Stop
+from soak.analysis.ledger import LedgerJudge, Suspect
+from soak.grounds import VERDICTS, GroundKind, Limit
+from soak.measurements import SIGNALS, Reading
+from soak.verdict import SeriesState, SeriesVerdict, Verdict
+
+REQUIRED = frozenset({"heap", "python_blocks", "fds"})
+SAYS = {
+    "LEAK": SeriesVerdict(Verdict.LEAK, SeriesState.STEADY, 2.0, 2.0, 2.0, decided_at=512, is_growing=True),
+    "CLEAN": SeriesVerdict(Verdict.CLEAN, SeriesState.FLAT, 0.0, decided_at=512),
+    "SETTLING": SeriesVerdict(Verdict.SETTLING, SeriesState.SLOWING, 1.5, needed=100, is_growing=True),
+    "INCONCLUSIVE": SeriesVerdict(Verdict.INCONCLUSIVE, SeriesState.UNDECIDED, 0.0, needed=100),
+    "GROWING": SeriesVerdict(Verdict.INCONCLUSIVE, SeriesState.UNSTEADY, 3.0, needed=100, is_growing=True),
+}
+LOST = SeriesVerdict(Verdict.LEAK, SeriesState.MEASURED, 106.0, 105.0, 107.0, since=10)
+LEAKING_SITE = Suspect(1, SeriesVerdict(Verdict.LEAK, SeriesState.STEADY, 106.0, 105.0, 107.0, 300, 10), 1.0, 106)
+
+
+def evidence(without: str = "", **says: str) -> Evidence:
+    """Give CLEAN series of the required signals, RSS and mapped, with those that are named changed."""
+    named = {**dict.fromkeys((*REQUIRED, "rss", "mapped"), "CLEAN"), **says}
+    series = {name: SAYS[named[name]] for name in SIGNALS if name in named and name != without}
+    return Evidence(series=series, required=REQUIRED, tolerance_bytes=1.0, cycles=1000, n_min=512)
+
+
+def verdict_of(evidence: Evidence) -> Verdict:
+    return decide(evidence).verdict
+
+
+def test_all_deciding_signals_clean_is_clean():
+    decision = decide(evidence())
+
+    assert (decision.verdict, decision.decided_by, decision.is_final, decision.decided_at) == (
+        Verdict.CLEAN, "heap", True, 512,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["heap", "python_blocks", "fds", "mapped"])
+def test_one_leaking_signal_is_a_leak(name: str):
+    """Of mappings too: memory that is mapped and not unmapped explains itself."""
+    decision = decide(evidence(**{name: "LEAK"}))
+
+    assert (decision.verdict, decision.decided_by, decision.is_final) == (Verdict.LEAK, name, True)
+
+
+def test_the_signal_that_explains_most_decides():
+    """A leaked descriptor takes heap, and heap takes resident memory: the descriptor is told."""
+    decision = decide(evidence(fds="LEAK", heap="LEAK", python_blocks="LEAK", mapped="LEAK", rss="LEAK"))
+
+    assert decision.decided_by == "fds"
+
+
+def test_a_leak_waits_for_a_signal_that_explains_more_and_grows():
+    """Threads are counted for fewer cycles than heap; while they grow undecided, heap's LEAK is not the last word."""
+    growing = decide(evidence(fds="GROWING", heap="LEAK"))
+    flat = decide(evidence(fds="INCONCLUSIVE", heap="LEAK"))
+
+    assert (growing.verdict, growing.is_final) == (Verdict.LEAK, False)
+    assert (flat.verdict, flat.is_final) == (Verdict.LEAK, True)
+
+
+def test_heap_that_only_the_tcache_takes_is_no_leak_beside_a_ledger():
+    """A program that seldom asks for a size fills the tcache for thousands of cycles, which malloc counts as in use."""
+    for grown, found in ((8.0, Verdict.CLEAN), (80.0, Verdict.LEAK)):
+        beside = evidence(heap="LEAK", tracked="CLEAN", tracked_blocks="CLEAN")
+        heap = replace(SAYS["LEAK"], rate=grown, judged_at=17_000)
+        alone = {name: series for name, series in beside.series.items() if name != "tracked"}
+        assert verdict_of(replace(beside, series={**beside.series, "heap": heap})) is found
+        assert verdict_of(replace(beside, series={**alone, "heap": heap})) is Verdict.LEAK
+
+    over = replace(SAYS["LEAK"], rate=80.0, judged_at=17_000, is_growing=False)
+    beside = evidence(tracked="CLEAN")
+    assert verdict_of(replace(beside, series={**beside.series, "heap": over})) is Verdict.CLEAN
+
+
+@pytest.mark.parametrize(("name", "ledger"), [("heap", "tracked"), ("python_blocks", "tracked_blocks")])
+def test_a_counter_needs_no_proof_where_the_ledger_counts_the_same_and_is_clean(name: str, ledger: str):
+    assert verdict_of(evidence(**{name: "INCONCLUSIVE", ledger: "CLEAN"})) is Verdict.CLEAN
+    assert verdict_of(evidence(**{name: "INCONCLUSIVE", ledger: "INCONCLUSIVE"})) is Verdict.INCONCLUSIVE
+    assert verdict_of(evidence(**{name: "GROWING", ledger: "CLEAN"})) is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("name", sorted(REQUIRED))
+def test_a_needed_signal_that_was_not_read_rules_clean_out(name: str):
+    """INCONCLUSIVE with the reason, never CLEAN."""
+    decision = decide(evidence(without=name))
+
+    assert (decision.verdict, decision.is_final) == (Verdict.INCONCLUSIVE, False)
+    assert (decision.grounds[0].kind, decision.grounds[0].signals) == (GroundKind.NOT_READ, (name,))
+
+
+def test_a_leak_is_told_although_another_signal_was_not_read():
+    assert verdict_of(evidence(without="heap", fds="LEAK")) is Verdict.LEAK
+
+
+def test_resident_memory_alone_is_unexplained_growth():
+    """Neither LEAK nor CLEAN: memory in use does not grow."""
+    decision = decide(evidence(rss="LEAK"))
+
+    assert (decision.verdict, decision.decided_by, decision.is_final) == (Verdict.INCONCLUSIVE, "rss", False)
+    assert decision.grounds[0].kind is GroundKind.UNEXPLAINED_RSS
+
+
+def test_resident_memory_that_grows_by_what_the_allocators_keep_is_a_leak():
+    """The audit explains it: fragmentation. How fast checkpoints come decides nothing."""
+    decision = decide(replace(evidence(rss="LEAK"), is_fragmented=True))
+
+    assert (decision.verdict, decision.decided_by) == (Verdict.LEAK, "rss")
+    assert decision.grounds[0].kind is GroundKind.FRAGMENTATION
+    assert verdict_of(replace(evidence(), is_fragmented=True)) is Verdict.CLEAN
+
+
+def test_what_only_informs_changes_nothing():
+    assert verdict_of(evidence(pss="LEAK", gc_objects="LEAK", python_blocks_before_gc="LEAK")) is Verdict.CLEAN
+
+
+@pytest.mark.parametrize(
+    ("says", "verdict"),
+    [
+        ({"heap": "SETTLING"}, Verdict.SETTLING),
+        ({"heap": "SETTLING", "python_blocks": "SETTLING"}, Verdict.SETTLING),
+        ({"heap": "SETTLING", "python_blocks": "INCONCLUSIVE"}, Verdict.INCONCLUSIVE),
+        ({"heap": "INCONCLUSIVE"}, Verdict.INCONCLUSIVE),
+    ],
+)
+def test_what_is_open_is_told_with_the_cycles_it_needs(says: dict[str, str], verdict: Verdict):
+    decision = decide(evidence(**says))
+
+    assert (decision.verdict, decision.needed, decision.is_final) == (verdict, 100, False)
+
+
+def test_nothing_read_is_not_clean():
+    nothing = Evidence(series={}, required=frozenset(), tolerance_bytes=1.0, cycles=0, n_min=None)
+
+    assert verdict_of(nothing) is Verdict.INCONCLUSIVE
+    assert decide(nothing).grounds[0].kind is GroundKind.NOTHING_READ
+
+
+# ---- the table ----
+
+FILLING = Cache("lru_cache", "palette.lookup", 4096, 900, 1000, gained=8, watched_cycles=8, is_only_holder=True)
+ORDER = (
+    GroundKind.DRIVER_FAILED,
+    GroundKind.CONTROL_FAILED,
+    GroundKind.STEADY_COUNT,
+    GroundKind.COUNT_AT_LIMIT,
+    GroundKind.LOST_BLOCKS,
+    GroundKind.FILLING_CACHE,
+    GroundKind.GROWING_SITES,
+    GroundKind.STEADY_MEMORY,
+    GroundKind.FRAGMENTATION,
+    GroundKind.STEADY_MAPPED,
+    GroundKind.MEMORY_AT_LIMIT,
+    GroundKind.NO_GROWTH,
+    GroundKind.NOTHING_STAYS,
+    GroundKind.NOT_READ,
+    GroundKind.SLOWING,
+    GroundKind.UNDECIDED,
+    GroundKind.UNEXPLAINED_RSS,
+    GroundKind.UNCOUNTED_CHILDREN,
+    GroundKind.ONLY_OUTSIDE,
+    GroundKind.NOTHING_READ,
+)
+"""Written here a second time, so that nobody changes the table without seeing it."""
+
+
+def at_limit(signal: str) -> dict[str, object]:
+    return {"stop": Stop(signal, Limit(10.0, 90.0, 100.0, 8))}
+
+
+STAYS_NOTHING = SeriesVerdict(Verdict.CLEAN, SeriesState.NOTHING_STAYS, 0.0, 0.0, 0.01, decided_at=900)
+# What makes each ground hold, as changes of an evidence of nothing: series by name, and fields.
+MAKES: dict[GroundKind, tuple[dict[str, str], dict[str, object]]] = {
+    GroundKind.DRIVER_FAILED: ({}, {"failed": True}),
+    GroundKind.CONTROL_FAILED: ({"fds": "LEAK"}, {"failed_controls": frozenset({"fds"})}),
+    GroundKind.STEADY_COUNT: ({"fds": "LEAK"}, {}),
+    GroundKind.COUNT_AT_LIMIT: ({}, at_limit("threads")),
+    GroundKind.LOST_BLOCKS: ({}, {"lost": Lost(1, LOST, 300, is_settled=True)}),
+    GroundKind.FILLING_CACHE: ({"tracked": "LEAK"}, {"cached": (CachedSite(106.0, FILLING, is_leak=True),)}),
+    GroundKind.GROWING_SITES: ({}, {"suspects": (LEAKING_SITE,)}),
+    GroundKind.STEADY_MEMORY: ({"python_blocks": "LEAK"}, {}),
+    GroundKind.FRAGMENTATION: ({"rss": "LEAK"}, {"is_fragmented": True}),
+    GroundKind.STEADY_MAPPED: ({"mapped": "LEAK"}, {}),
+    GroundKind.MEMORY_AT_LIMIT: ({}, at_limit("rss")),
+    GroundKind.NO_GROWTH: ({"heap": "CLEAN"}, {}),
+    GroundKind.NOTHING_STAYS: ({}, {"survivors": STAYS_NOTHING}),
+    GroundKind.NOT_READ: ({}, {"required": frozenset({"children"})}),
+    GroundKind.SLOWING: ({"heap": "SETTLING"}, {}),
+    GroundKind.UNDECIDED: ({"heap": "INCONCLUSIVE"}, {}),
+    GroundKind.UNEXPLAINED_RSS: ({"rss": "LEAK"}, {}),
+    GroundKind.UNCOUNTED_CHILDREN: ({}, {"has_uncounted_children": True}),
+    GroundKind.ONLY_OUTSIDE: ({}, {"only_outside": True}),
+    GroundKind.NOTHING_READ: ({}, {}),
+}
+EXCLUSIVE = {
+    # No growth and open growth, or what rules CLEAN out, cannot both be true.
+    *itertools.product(
+        [GroundKind.NO_GROWTH],
+        [
+            *(GroundKind.NOT_READ, GroundKind.SLOWING, GroundKind.UNDECIDED, GroundKind.UNEXPLAINED_RSS),
+            *(GroundKind.UNCOUNTED_CHILDREN, GroundKind.ONLY_OUTSIDE),
+        ],
+    ),
+    *itertools.product(
+        [GroundKind.NOTHING_STAYS],
+        [
+            *(GroundKind.NOT_READ, GroundKind.SLOWING, GroundKind.UNEXPLAINED_RSS),
+            *(GroundKind.UNCOUNTED_CHILDREN, GroundKind.ONLY_OUTSIDE),
+        ],
+    ),
+    # The same signal cannot say both; one stop has one signal.
+    (GroundKind.SLOWING, GroundKind.UNDECIDED),
+    (GroundKind.COUNT_AT_LIMIT, GroundKind.MEMORY_AT_LIMIT),
+    # From outside nothing inside is read, and resident memory decides.
+    *itertools.product([GroundKind.NOT_READ, GroundKind.UNEXPLAINED_RSS], [GroundKind.ONLY_OUTSIDE]),
+    # RSS that fragmentation explains is not unexplained; a control that failed takes a leak of its signal away.
+    (GroundKind.FRAGMENTATION, GroundKind.UNEXPLAINED_RSS),
+    (GroundKind.CONTROL_FAILED, GroundKind.STEADY_COUNT),
+}
+
+
+def making(*kinds: GroundKind) -> Evidence:
+    """Give an evidence in which these grounds hold, and as little else as can be."""
+    says: dict[str, str] = {}
+    fields: dict[str, object] = {}
+    for kind in reversed(kinds):
+        says |= MAKES[kind][0]
+        fields |= MAKES[kind][1]
+    if GroundKind.ONLY_OUTSIDE in kinds and "heap" in says:
+        says["rss"] = says.pop("heap")
+    series = {name: SAYS[says[name]] for name in SIGNALS if name in says}
+    made = Evidence(series=series, required=frozenset(), tolerance_bytes=1.0, cycles=1000, n_min=512, early=series)
+    return replace(made, **fields)  # type: ignore[arg-type]
+
+
+def test_the_table_has_each_ground_once_in_the_order_that_is_written_here():
+    assert tuple(rule.kind for rule in PRECEDENCE) == ORDER
+    assert set(ORDER) == set(GroundKind) == VERDICTS.keys()
+
+
+@pytest.mark.parametrize("kind", ORDER)
+def test_each_ground_alone_decides(kind: GroundKind):
+    decision = decide(making(kind))
+
+    assert (decision.grounds[0].kind, decision.verdict) == (kind, VERDICTS[kind])
+
+
+@pytest.mark.parametrize(
+    ("stronger", "weaker"),
+    [pair for pair in itertools.combinations(ORDER, 2) if pair not in EXCLUSIVE],
+    ids=lambda kind: kind.value,
+)
+def test_of_every_pair_of_grounds_the_one_that_stands_before_wins(stronger: GroundKind, weaker: GroundKind):
+    decision = decide(making(stronger, weaker))
+
+    assert (decision.grounds[0].kind, decision.verdict) == (stronger, VERDICTS[stronger])
+
+
+def test_a_failed_control_takes_away_only_what_rests_on_it():
+    """LEAK rests on one signal, CLEAN on all that were proven."""
+    cases = (
+        (evidence(), "fds", Verdict.INCONCLUSIVE),
+        (evidence(heap="INCONCLUSIVE", tracked="CLEAN"), "heap", Verdict.CLEAN),
+        (evidence(fds="LEAK"), "fds", Verdict.INCONCLUSIVE),
+        (evidence(fds="LEAK"), "heap", Verdict.LEAK),
+        (replace(evidence(), lost=Lost(1, LOST, 300, is_settled=True)), "tracked", Verdict.INCONCLUSIVE),
+        (evidence(heap="SETTLING"), "heap", Verdict.SETTLING),
+        (replace(evidence(fds="LEAK"), failed=True), "fds", Verdict.FAILED),
+    )
+    for before, failed, expected in cases:
+        decision = decide(replace(before, failed_controls=frozenset({failed})))
+        assert decision.verdict is expected, (failed, expected)
+        assert (GroundKind.CONTROL_FAILED in {g.kind for g in decision.grounds}) == (
+            expected in (Verdict.INCONCLUSIVE, Verdict.FAILED)
+        )
+
+
+def test_a_failure_keeps_what_was_found_until_then():
+    decision = decide(replace(evidence(heap="LEAK"), failed=True))
+
+    assert (decision.verdict, decision.decided_by, decision.decided_at) == (Verdict.FAILED, "heap", None)
+    assert decision.grounds[1].kind is GroundKind.STEADY_MEMORY
+
+
+# ---- from outside ----
+
+
+def outside(**says: str) -> Evidence:
+    series = {name: SAYS[says[name]] for name in SIGNALS if name in says}
+    return Evidence(series=series, required=frozenset(), tolerance_bytes=1.0, cycles=1000, n_min=512, only_outside=True)
+
+
+def test_from_outside_resident_memory_may_be_a_leak_and_is_never_clean():
+    assert decide(outside(rss="LEAK", mapped="LEAK")).decided_by == "rss"
+    assert decide(outside(threads="LEAK", rss="LEAK")).decided_by == "threads"
+    assert verdict_of(outside(rss="CLEAN", fds="CLEAN")) is Verdict.INCONCLUSIVE
+    assert verdict_of(outside(rss="SETTLING", fds="INCONCLUSIVE")) is Verdict.SETTLING
+    assert decide(outside(rss="GROWING", fds="CLEAN")).decided_by is None
+
+
+# ---- while a run goes on ----
+
+
+@pytest.mark.parametrize(
+    ("budget", "n_min"),
+    [(0, 256), (2048, 256), (4096, 512), (5000, 625), (8192, 1024), (2**20, 131072), (10**9, 131072)],
+)
+def test_n_min_is_an_eighth_of_the_budget(budget: float, n_min: int):
+    assert choose_n_min(budget) == n_min
+
+
+@given(st.floats(min_value=0, max_value=1e15))
+def test_n_min_stays_within_its_bounds(budget: float):
+    assert SMALLEST_N_MIN <= choose_n_min(budget) <= LARGEST_N_MIN
+
+
+@pytest.mark.parametrize(
+    ("n_min", "cycles", "then"),
+    [(373, 250, 256), (373, 300, 300), (373, 373, 373), (373, 4000, 373), (256, 10, 256), (131072, 70000, 70000)],
+)
+def test_at_half_time_n_min_falls_to_what_has_been_made(n_min: int, cycles: int, then: int):
+    """Never below the smallest, never upwards, and not a second time when more has been made."""
+    assert n_min_at_half_time(n_min, cycles) == then
+    assert n_min_at_half_time(then, cycles + 100) == then
+
+
+def test_a_component_that_gets_slower_is_judged_by_what_it_has_made():
+    """n_min followed from its first, fast cycles; what runs into a limit has its own, which stays."""
+    judge = judge_of({"fds": 1024.0}, 373, {"fds": 0.0, "heap": 128.0}, 300, may_fall=True)
+    before = decide(judge.evidence())
+    judge.lower_n_min(300)
+    judge.add(Reading(301, 30.1, {"fds": 10.0, "heap": 10 + 128 * 301}))
+    decision = decide(judge.evidence())
+
+    assert (before.verdict, decision.verdict) == (Verdict.INCONCLUSIVE, Verdict.LEAK)
+    assert (judge.n_min, judge.n_clean, decision.series["heap"].decided_at) == (300, 300, 300)
+    assert decision.series["fds"] == before.series["fds"]
+
+
+def judge_of(
+    limits: dict[str, float],
+    n_min: int,
+    rates: dict[str, float],
+    cycles: int,
+    tolerance_bytes: float = 1.0,
+    *,
+    may_fall: bool = False,
+) -> ComponentJudge:
+    judge = ComponentJudge(tolerance_bytes, limits, frozenset(rates))
+    judge.fix_n_min(n_min, may_fall=may_fall)
+    for cycle in range(cycles + 1):
+        judge.add(Reading(cycle, cycle / 10, {name: 10 + rate * cycle for name, rate in rates.items()}))
+    return judge
+
+
+def test_a_count_that_runs_into_a_limit_is_judged_long_before():
+    """At one descriptor a cycle of 1,024: LEAK at cycle 64, not at n_min, when the process would long be dead."""
+    limited = decide(judge_of({"fds": 1024.0}, 16384, {"fds": 1.0}, 64).evidence())
+    unlimited = decide(judge_of({}, 16384, {"fds": 1.0}, 64).evidence())
+
+    assert (limited.verdict, limited.series["fds"].rate) == (Verdict.LEAK, 1.0)
+    assert unlimited.verdict is Verdict.INCONCLUSIVE
+
+
+def test_what_a_guard_stopped_is_a_leak_of_its_mean_rate():
+    """Too soon for the rule; from the first reading to the limit's neighbourhood all the same."""
+    judge = judge_of({"fds": 100.0}, 256, {"fds": 10.0, "heap": 0.0}, 8)
+
+    decision = decide(replace(judge.evidence(is_last=True), stop=judge.stop_at("fds", 8)))
+
+    assert (decision.verdict, decision.decided_by, decision.series["fds"].rate) == (Verdict.LEAK, "fds", 10.0)
+    assert decision.grounds[0].limit == Limit(first=10.0, last=90.0, allowed=100.0, cycles=8)
+
+
+def test_a_guard_that_trips_on_what_does_not_grow_is_no_leak():
+    """A process that starts near its limit and stays there."""
+    judge = judge_of({"fds": 12.0}, 256, {"fds": 0.0, "heap": 0.0}, 8)
+
+    assert verdict_of(replace(judge.evidence(is_last=True), stop=judge.stop_at("fds", 8))) is not Verdict.LEAK
+
+
+def test_the_time_of_a_cycle_is_that_of_the_first_checkpoint_behind_it():
+    judge = judge_of({}, 256, {"fds": 0.0}, 20)
+
+    assert [judge.time_of(cycle) for cycle in (0, 7, 20, 99)] == [0.0, 0.7, 2.0, 2.0]
+
+
+def with_tables(cycle: int) -> tuple[int, int, int]:
+    """Live blocks and bytes of what a cycle adds to two dicts, and bytes of their tables, which double in turns."""
+    return cycle, 64 * cycle, (36 << cycle.bit_length()) + (36 << (cycle * 4 // 3).bit_length())
+
+
+def judged_with_sites(cycles: int, **others: float) -> tuple[Decision, Decision]:
+    """Judge dicts that keep an object of 64 B a cycle, by all counters alone, and with what the sites say."""
+    judge, ledger = ComponentJudge(1.0, {}, frozenset({"fds"})), LedgerJudge(1.0)
+    judge.fix_n_min(256)
+    for cycle in range(0, cycles + 1, 4):
+        blocks, sizes, table = with_tables(cycle)
+        counters = {"tracked": sizes + table, "tracked_blocks": blocks + 2, "heap": table, "fds": 0.0}
+        counters |= {name: rate * cycle for name, rate in others.items()}
+        judge.add(Reading(cycle, cycle / 10, {name: float(value) for name, value in counters.items()}))
+        ledger.add(cycle, np.array([blocks, 2]), np.array([sizes, table]))
+    evidence = judge.evidence()
+    return decide(evidence), decide(replace(evidence, suspects=tuple(ledger.suspects(256))))
+
+
+def test_tables_that_are_resized_take_nothing_from_what_a_site_proves():
+    """Bytes in all tell nothing, for tables doubled in between; of one site it is known that it takes 64 B a cycle."""
+    alone, decision = judged_with_sites(768)
+    blurred, told = alone.series["tracked"], decision.series["tracked"]
+
+    assert (alone.verdict, alone.decided_by, alone.is_final) == (Verdict.LEAK, "tracked_blocks", False)
+    assert blurred.low is not None
+    assert (blurred.verdict, blurred.low < 64.0) == (Verdict.INCONCLUSIVE, True)
+    assert (decision.verdict, decision.decided_by, decision.is_final) == (Verdict.LEAK, "tracked", True)
+    assert (told.verdict, told.low) == (Verdict.LEAK, 64.0)
+    assert told.rate is not None
+    assert told.rate >= 64.0
+    assert (decision.grounds[0].sites, decision.grounds[0].proven_rate) == (1, 64.0)
+
+
+def test_sites_bound_the_memory_that_leaks_with_descriptors_too():
+    """The descriptor stays what is told: it explains the memory."""
+    alone, decision = judged_with_sites(768, fds=1.0)
+
+    assert (alone.decided_by, decision.decided_by) == ("fds", "fds")
+    assert decision.grounds[0] == alone.grounds[0]
+    assert decision.series["tracked"].low == 64.0
+
+
+def test_what_leaks_in_all_keeps_its_own_interval():
+    leaks = evidence(tracked="LEAK")
+    ledger = LedgerJudge(1.0)
+    for cycle in range(0, 1025, 4):
+        ledger.add(cycle, np.array([cycle]), np.array([64 * cycle]))
+
+    decision = decide(replace(leaks, suspects=tuple(ledger.suspects(256))))
+
+    assert decision.grounds[0].kind is GroundKind.STEADY_MEMORY
+    assert decision.series["tracked"] == leaks.series["tracked"]
+
+
+@pytest.mark.parametrize(
+    ("tolerance_bytes", "verdict"), [(1.0, Verdict.LEAK), (64.0, Verdict.LEAK), (1024.0, Verdict.CLEAN)]
+)
+def test_a_tolerance_accepts_so_many_bytes_in_however_many_blocks(tolerance_bytes: float, verdict: Verdict):
+    """One block of 106 B a cycle, of which malloc makes 128; the usual tolerance accepts not even the block."""
+    rates = {"fds": 0.0, "tracked": 106.0, "tracked_blocks": 1.0, "python_blocks": 1.0, "heap": 128.0}
+
+    decision = decide(judge_of({}, 256, rates, 2048, tolerance_bytes).evidence())
+
+    assert decision.verdict is verdict
+    assert decision.series.keys() == rates.keys()
+
+
+def test_without_a_ledger_blocks_have_no_size_so_none_is_accepted():
+    blocks = judge_of({}, 256, {"python_blocks": 1.0, "heap": 0.0}, 2048, 1024.0)
+
+    assert verdict_of(blocks.evidence()) is Verdict.LEAK
+
+
+@pytest.mark.parametrize(
+    ("tolerance_bytes", "verdict"), [(1.0, Verdict.LEAK), (100.0, Verdict.LEAK), (1024.0, Verdict.CLEAN)]
+)
+def test_what_is_lost_is_accepted_too_where_so_much_may_stay(tolerance_bytes: float, verdict: Verdict):
+    """But with the usual tolerance nothing that is lost, however little a cycle."""
+    accepting = replace(evidence(tracked="CLEAN"), tolerance_bytes=tolerance_bytes)
+    little = replace(LOST, rate=0.5, low=0.4, high=0.6)
+
+    assert verdict_of(replace(accepting, lost=Lost(1, LOST, 100, is_settled=True))) is verdict
+    assert verdict_of(replace(evidence(), lost=Lost(1, little, 100, is_settled=True))) is Verdict.LEAK
+
+
+@pytest.mark.parametrize(("tolerance_bytes", "verdict"), [(1.0, Verdict.LEAK), (1024.0, Verdict.CLEAN)])
+def test_a_site_that_grows_by_less_than_is_accepted_is_no_leak(tolerance_bytes: float, verdict: Verdict):
+    accepting = replace(evidence(tracked="CLEAN"), tolerance_bytes=tolerance_bytes, suspects=(LEAKING_SITE,))
+
+    assert verdict_of(accepting) is verdict
+
+
+@pytest.mark.parametrize(("pages_until", "verdict"), [(400, Verdict.CLEAN), (2048, Verdict.INCONCLUSIVE)])
+def test_resident_memory_alarms_only_while_it_grows(pages_until: int, verdict: Verdict):
+    """A page every eight cycles, of which malloc makes its first chunks; later on the same would be unexplained."""
+    judge = ComponentJudge(1.0, {}, frozenset({"heap"}))
+    judge.fix_n_min(256)
+    for cycle in range(2049):
+        judge.add(Reading(cycle, cycle / 10, {"heap": 0.0, "rss": 4096.0 * (min(cycle, pages_until) // 8)}))
+
+    assert verdict_of(judge.evidence(is_last=True)) is verdict

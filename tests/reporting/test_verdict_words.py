@@ -1,0 +1,147 @@
+"""Why a component has its verdict, in words: every ground, every state of a series, in every unit of a cycle."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from builder import a_component
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from soak.analysis import judge
+from soak.grounds import VERDICTS, Filling, Ground, GroundKind, HoldingCache, Limit
+from soak.measurements import SIGNALS
+from soak.reporting.words.series import series_sentence
+from soak.reporting.words.verdicts import why_sentence, why_words
+from soak.results import ComponentResult, Failure, SignalResult
+from soak.verdict import SeriesState, Verdict
+
+NOUNS = ("call", "sample", "mark", "request", "frame", "song")
+_INTERNAL = re.compile(r"\b[a-z]+_[a-z_]+\b|\bNone\b|\bnan\b|GroundKind|SeriesState|n_min|  ")
+numbers = st.floats(min_value=-1e9, max_value=1e9, allow_nan=False)
+counts = st.integers(min_value=0, max_value=10**9)
+
+
+@st.composite
+def grounds(draw: st.DrawFn, kind: GroundKind) -> Ground:
+    """Give a ground of one kind with what it needs to be said."""
+    signals = draw(st.lists(st.sampled_from(sorted(SIGNALS)), min_size=1, max_size=3, unique=True))
+    cache = HoldingCache(
+        draw(st.sampled_from(["lru_cache", "re", "deque", "OrderedDict"])),
+        "palette.lookup",
+        draw(st.none() | counts),
+        draw(counts),
+        draw(st.none() | counts),
+    )
+    return Ground(
+        kind,
+        tuple(signals),
+        sites=draw(st.integers(1, 40)),
+        proven_rate=draw(numbers),
+        filling=Filling(cache, draw(numbers), draw(st.booleans())),
+        limit=Limit(draw(numbers), draw(numbers), draw(st.none() | numbers), draw(counts)),
+    )
+
+
+@st.composite
+def components(draw: st.DrawFn, kind: GroundKind, noun: str) -> ComponentResult:
+    """Give a component whose verdict rests on a ground of one kind, its signals in any state."""
+    states = st.sampled_from(sorted(SeriesState))
+    all_grounds = [draw(grounds(kind))]
+    if kind in (GroundKind.DRIVER_FAILED, GroundKind.CONTROL_FAILED):
+        all_grounds.append(
+            draw(grounds(draw(st.sampled_from(sorted({*GroundKind} - {GroundKind.DRIVER_FAILED, kind})))))
+        )
+    read = {"tracked", *(name for ground in all_grounds for name in ground.signals)}
+    signals = {
+        name: SignalResult(
+            unit=SIGNALS[name].unit,
+            per_iteration=draw(st.none() | numbers),
+            low=draw(st.none() | numbers),
+            high=draw(st.none() | numbers),
+            verdict=Verdict.INCONCLUSIVE,
+            role=SIGNALS[name].role.value,
+            state=draw(states),
+            since=draw(st.none() | counts),
+            until=draw(st.none() | counts),
+            cycles=draw(st.none() | counts),
+            tolerance=draw(st.none() | numbers),
+            n_min=draw(st.none() | counts),
+        )
+        for name in SIGNALS
+        if name in read
+    }
+    failed = kind is GroundKind.DRIVER_FAILED
+    return a_component(
+        "np_leak",
+        verdict=VERDICTS[kind],
+        grounds=tuple(all_grounds),
+        signals=signals,
+        needed_iterations=draw(st.none() | counts),
+        cycle_noun=noun,
+        failure=Failure("cycle", draw(counts), "exception", "ValueError: it is empty") if failed else None,
+    )
+
+
+@pytest.mark.parametrize("kind", sorted(GroundKind))
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_whatever_decides_has_a_plain_sentence_in_the_unit_of_its_cycles(kind: GroundKind, data: st.DataObject):
+    """No internal name, no word of another unit, and a full stop."""
+    noun = data.draw(st.sampled_from(NOUNS))
+    component = data.draw(components(kind, noun))
+
+    said = re.sub(r"call sites?", "place", why_words(component))
+
+    assert said.endswith(".")
+    assert said[0].isupper()
+    assert not _INTERNAL.search(said.replace("lru_cache", "cache")), said
+    assert not re.search(r"\bcycles?\b", said), said
+    assert not any(re.search(rf"\b{other}s?\b", said) for other in NOUNS if other != noun), said
+
+
+def test_one_cycle_is_not_told_in_the_plural():
+    one = a_component(
+        verdict=Verdict.INCONCLUSIVE, grounds=(Ground(GroundKind.ONLY_OUTSIDE),), needed_iterations=1, cycle_noun="mark"
+    )
+
+    assert "1 more mark," in why_sentence(one)
+
+
+def test_a_result_of_an_earlier_version_has_no_sentence():
+    assert why_sentence(a_component(grounds=())) == ""
+    assert why_words(a_component(grounds=())) == ""
+
+
+@pytest.mark.parametrize(
+    ("shape", "sentence"),
+    [
+        (lambda at: 128.0 * at, "Grows by 128 B per call [128, 128], steadily since call 256."),
+        (lambda _: 5.0, "Grows by no more than 0 B per call (tolerance 1 B), over the last 2,048 calls."),
+        (lambda at: -5.0 * at, "Grows by no more than 0 B per call (tolerance 1 B), over the last 2,048 calls."),
+    ],
+)
+def test_a_series_says_what_it_shows_in_one_sentence(shape, sentence: str):
+    found = judge(range(4097), [shape(at) for at in range(4097)], tolerance=1, n_min=1024)
+
+    assert series_sentence(found, "bytes", "call") == sentence
+
+
+def test_growth_that_changed_its_rate_says_so():
+    """Thrice as fast in the second half: it grows, but which rate to believe is open."""
+    found = judge(range(4097), [10.0 * at + 20.0 * max(at - 2048, 0) for at in range(4097)], tolerance=1, n_min=4096)
+
+    assert series_sentence(found, "bytes", "call") == "Grows by 30 B per call [30, 30], but not at one rate yet."
+
+
+def test_too_few_cycles_are_told_as_such():
+    found = judge(range(100), [0.0] * 100, tolerance=1, n_min=54_000)
+
+    assert series_sentence(found, "bytes", "cycle") == "Too early: 99 of 54,000 cycles."
+
+
+def test_growth_that_has_ended_says_when():
+    found = judge(range(16385), [min(at, 4096) * 9.0 for at in range(16385)], tolerance=1, n_min=1024)
+
+    assert series_sentence(found, "bytes", "call").endswith("steadily since call 256, and not after call 4,096.")
