@@ -9,7 +9,7 @@ __version__ = "0.1.0"
 
 __all__ = ["check", "explain", "judge", "mark"]
 
-_HOMES = {"check": "soak.api", "explain": "soak.reporting.words", "judge": "soak.analysis", "mark": "soak.inside.marks"}
+_HOMES = {"check": "soak.api", "explain": "soak.api", "judge": "soak.analysis", "mark": "soak.inside.marks"}
 
 
 def __getattr__(name):  # the types are in __init__.pyi
