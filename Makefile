@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+C_SOURCES := $(wildcard soak/native/source/*/*.[ch] tests/native/*.c tests/native/*.cpp)
 
 .DEFAULT_GOAL := help
 .PHONY: help install soak overnight profile view test test-long stress check fix bench calibrate accept torture night sample \
@@ -38,14 +39,17 @@ test-long: $(INSTALLED)  ## scans of live processes and kills at random moments
 stress: $(INSTALLED)  ## ten million operations on the tracker from eight threads, under the sanitizers and preloaded
 	$(BIN)/python -m pytest -m stress tests/native
 
-check: $(INSTALLED)  ## lint and types; changes nothing
+check: $(INSTALLED)  ## lint, format and types; changes nothing
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	@if test -x $(BIN)/clang-format; then $(BIN)/clang-format --dry-run --Werror $(C_SOURCES); \
+	else echo "clang-format is not installed: the format of the C sources is not checked"; fi
 
-fix: $(INSTALLED)  ## mend what ruff can mend
+fix: $(INSTALLED)  ## fix what ruff and clang-format can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $(C_SOURCES)
 
 calibrate: $(INSTALLED)  ## error rates of the verdict rule by simulation (long)
 	$(BIN)/python benchmarks/calibrate.py

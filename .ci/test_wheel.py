@@ -66,6 +66,10 @@ def build_wheel(place: Path) -> Path:
     run([sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(place), str(source)], place)
     (wheel,) = place.glob("soak-*.whl")
     names = zipfile.ZipFile(wheel).namelist()
+    folder = source / "soak" / "reporting" / "templates"
+    missing = {f"soak/reporting/templates/{file.name}" for file in folder.iterdir()} - set(names)
+    if missing:
+        raise SystemExit(f"the wheel lacks {', '.join(sorted(missing))}")
     library = [name for name in names if name.endswith(".so")]
     print(f"{wheel.name}: {wheel.stat().st_size:,} bytes, {len(names)} files, library: {', '.join(library) or 'none'}")
     return wheel

@@ -264,19 +264,8 @@ def soak(case: Case, binding: str, python: str, folder: Path) -> ComponentResult
     """Soak one program as ``soak run --iterations N`` does, without controls and without a second pass."""
     plan = ComponentPlan(
         target=find_targets([str(case.file)], PLANTED)[0],
-        interval_s=0.0,
         iterations=case.cycles,
-        budget_s=None,
-        full_budget=True,
-        early_stop=True,
-        tolerance_bytes=1.0,
-        n_min=None,
-        checkpoint_every=None,
-        cycle_timeout_s=60.0,
-        max_rss_bytes=None,
-        gate=True,
         settings={"binding": binding, "folder": str(folder)} if case.uses_native_code else {},
-        injection=None,
     )
     interpreter = find_interpreter(python)
     library, reason = find_library()
@@ -368,16 +357,20 @@ def figures(outcomes: Sequence[Outcome]) -> list[Figure]:
 
 def how_soon(name: str, outcome: Outcome) -> list[Figure]:
     """Return what was planted as it was found, and when: nothing of what was not found at its place."""
-    found = outcome if outcome.verdict_right and outcome.place_right else None
+    is_found = outcome.verdict_right and outcome.place_right
+    size, blocks, cycles, seconds = (
+        (outcome.size, _rounded(outcome.blocks), outcome.cycles_to_verdict, outcome.seconds_to_verdict)
+        if is_found
+        else (None, None, None, None)
+    )
     at = f"{name}, {outcome.id}"
     planted = next(case for case in read_cases(PLANTED) if case.id == outcome.id).expected
     figures = [
-        equal(f"{at}: bytes of a block", found and found.size, "B", planted["size"]),
-        equal(f"{at}: blocks per cycle", found and _rounded(found.blocks), "", planted["blocks"]),
-        at_most(f"{at}: cycles to the verdict", found and found.cycles_to_verdict, "", MOST_CYCLES[outcome.id]),
+        equal(f"{at}: bytes of a block", size, "B", planted["size"]),
+        equal(f"{at}: blocks per cycle", blocks, "", planted["blocks"]),
+        at_most(f"{at}: cycles to the verdict", cycles, "", MOST_CYCLES[outcome.id]),
     ]
     if outcome.id in MOST_SECONDS:
-        seconds = found and found.seconds_to_verdict
         figures.append(at_most(f"{at}: time to the verdict", seconds, "s", MOST_SECONDS[outcome.id]))
     return figures
 

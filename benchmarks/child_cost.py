@@ -38,6 +38,7 @@ from measuring import (
 
 from soak.inside import ring
 from soak.measurements import Reading
+from soak.probes.mappings import parse_smaps
 from soak.running.component.supervisor import RunContext
 from soak.running.interpreter import find_interpreter
 from soak.running.run.controls import run_controls
@@ -179,16 +180,9 @@ def measure_ring(options: argparse.Namespace, folder: Path) -> list[Figure]:
 
 def find_ring(smaps: str) -> tuple[int, int] | None:
     """Return size and resident part of the ring's mapping in KiB, from the text of /proc/PID/smaps."""
-    size_kib = None
-    for line in smaps.splitlines():
-        first = line.split(" ", 1)[0]
-        if not first.endswith(":"):
-            size_kib = None
-            if "memfd:soak-ring" in line:
-                start, _, end = first.partition("-")
-                size_kib = (int(end, 16) - int(start, 16)) // 1024
-        elif size_kib is not None and first == "Rss:":
-            return size_kib, int(line.split()[1])
+    for mapping, rss_bytes in parse_smaps(smaps):
+        if "memfd:soak-ring" in mapping.path:
+            return (mapping.end - mapping.start) // 1024, rss_bytes // 1024
     return None
 
 

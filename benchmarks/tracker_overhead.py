@@ -91,7 +91,7 @@ tracker = hook.connect()
 tracker.start(ledger)
 prepare = int
 if tool == "soak":
-    assert tracker.active and tracker.covers == ("native", "python") and tracker.python_lines, tracker.reason
+    assert tracker.covers == ("native", "python") and not tracker.python_lines_reason, tracker.reason
 if case == "churn":
     import ctypes
     churn = ctypes.CDLL(library).churn

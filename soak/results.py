@@ -266,6 +266,10 @@ class TracemallocResult:
     top: tuple[TracemallocLine, ...]
 
 
+WATCHED_FROM_OUTSIDE = "watched from outside"
+"""Why no tracker is in a process that was there before it was watched: no fault, and not worth a sentence."""
+
+
 @dataclass(frozen=True)
 class TrackerState:
     """Whether the allocation tracker watched, and if not, why."""

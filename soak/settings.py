@@ -20,6 +20,7 @@ from soak.units import parse_duration_s, parse_size_bytes
 
 DEFAULT_BUDGET_S = 60.0
 DEFAULT_CYCLE_TIMEOUT_S = 60.0
+DEFAULT_TOLERANCE_BYTES = 1.0
 LONGEST_SETTINGS = 8_000
 QUICK_TOTAL_S = 6.0
 QUICK_CHECKPOINT_SHARE = 0.3
@@ -88,22 +89,22 @@ class ComponentPlan:
     """How one component is to be soaked."""
 
     target: Target
-    interval_s: float
+    interval_s: float = 0.0
     """0 is flat out."""
-    iterations: int | None
-    budget_s: float | None
+    iterations: int | None = None
+    budget_s: float | None = None
     """Wall time of the loop; None when only iterations bound it."""
-    full_budget: bool
+    full_budget: bool = True
     """The user named the budget, so a counter's CLEAN before its end is only "clean so far"."""
-    early_stop: bool
-    tolerance_bytes: float
-    n_min: int | None
-    checkpoint_every: int | None
-    cycle_timeout_s: float
-    max_rss_bytes: float | None
-    gate: bool
-    settings: dict[str, Any]
-    injection: Injection | None
+    early_stop: bool = True
+    tolerance_bytes: float = DEFAULT_TOLERANCE_BYTES
+    n_min: int | None = None
+    checkpoint_every: int | None = None
+    cycle_timeout_s: float = DEFAULT_CYCLE_TIMEOUT_S
+    max_rss_bytes: float | None = None
+    gate: bool = True
+    settings: dict[str, Any] = field(default_factory=dict)
+    injection: Injection | None = None
     checkpoint_share: float | None = None
     """Part of the time that checkpoints may take; None: a tenth flat out, a twentieth paced."""
     parts: tuple[str, ...] = ()
@@ -179,30 +180,66 @@ def plan_from_document(document: Any) -> RunPlan:
 def _plan_component(
     target: Target, request: Request, configuration: dict[str, Any], table: dict[str, Any], count: int
 ) -> ComponentPlan:
-    interval_s = request.interval_s
-    if interval_s is None and request.overnight:
-        interval_s = OVERNIGHT_INTERVAL_S
-    if interval_s is None:
-        own = parse_duration_s(table["interval"]) if "interval" in table else target.interval_s
-        interval_s = own if own is not None else parse_duration_s(configuration.get("interval", 0))
+    iterations, budget_s, full_budget = _budget(request, configuration, table, count)
+    return ComponentPlan(
+        target,
+        interval_s=_interval_s(target, request, configuration, table),
+        iterations=iterations,
+        budget_s=budget_s,
+        full_budget=full_budget,
+        early_stop=request.early_stop and not request.overnight,
+        tolerance_bytes=_tolerance_bytes(request, configuration, table),
+        n_min=request.n_min or table.get("n_min", configuration.get("n_min")),
+        checkpoint_every=request.checkpoint_every,
+        cycle_timeout_s=request.cycle_timeout_s
+        or parse_duration_s(table.get("cycle_timeout", DEFAULT_CYCLE_TIMEOUT_S)),
+        max_rss_bytes=request.max_rss_bytes,
+        gate=table.get("gate", True),
+        settings=_driver_settings(target, request, table),
+        injection=request.injections.get(target.name),
+        checkpoint_share=QUICK_CHECKPOINT_SHARE if request.quick else None,
+        parts=tuple(table.get("parts", ())),
+        max_temperature_c=request.max_temperature_c,
+        nice=request.nice,
+    )
 
-    iterations = request.iterations
-    budget_s = request.duration_s
-    if request.overnight and budget_s is None and iterations is None:
-        budget_s = OVERNIGHT_DURATION_S
-    full_budget = iterations is not None or budget_s is not None
-    if not full_budget:
-        if request.quick:
-            budget_s = QUICK_TOTAL_S / count
-        else:
-            iterations = table.get("iterations")
-            budget_s = parse_duration_s(table.get("budget", configuration.get("budget", DEFAULT_BUDGET_S)))
+
+def _interval_s(target: Target, request: Request, configuration: dict[str, Any], table: dict[str, Any]) -> float:
+    if request.interval_s is not None:
+        return request.interval_s
+    if request.overnight:
+        return OVERNIGHT_INTERVAL_S
+    if "interval" in table:
+        return parse_duration_s(table["interval"])
+    if target.interval_s is not None:
+        return target.interval_s
+    return parse_duration_s(configuration.get("interval", 0))
+
+
+def _budget(
+    request: Request, configuration: dict[str, Any], table: dict[str, Any], count: int
+) -> tuple[int | None, float | None, bool]:
+    """Return iterations, seconds, and whether the user named either for this run."""
+    if request.iterations is not None or request.duration_s is not None:
+        return request.iterations, request.duration_s, True
+    if request.overnight:
+        return None, OVERNIGHT_DURATION_S, True
+    if request.quick:
+        return None, QUICK_TOTAL_S / count, False
+    budget = table.get("budget", configuration.get("budget", DEFAULT_BUDGET_S))
+    return table.get("iterations"), parse_duration_s(budget), False
+
+
+def _tolerance_bytes(request: Request, configuration: dict[str, Any], table: dict[str, Any]) -> float:
     tolerance = request.tolerance_bytes
     if tolerance is None:
-        tolerance = parse_size_bytes(table.get("tolerance", configuration.get("tolerance", "1B")))
+        tolerance = parse_size_bytes(table.get("tolerance", configuration.get("tolerance", DEFAULT_TOLERANCE_BYTES)))
     if tolerance <= 0:
         raise UsageError(f"a tolerance of {tolerance:g} B can never be met; the smallest sensible one is about 0.01B")
-    n_min = request.n_min or table.get("n_min", configuration.get("n_min"))
+    return tolerance
+
+
+def _driver_settings(target: Target, request: Request, table: dict[str, Any]) -> dict[str, Any]:
     settings = {**table.get("settings", {}), **request.driver_settings.get(target.name, {})}
     if settings and target.kind != "driver":
         raise UsageError(
@@ -214,27 +251,7 @@ def _plan_component(
             f"the settings of {target.name} have {len(repr(settings)):,} characters and may have {LONGEST_SETTINGS:,} "
             "together; name a file and let setup() read it"
         )
-    return ComponentPlan(
-        target=target,
-        interval_s=interval_s,
-        iterations=iterations,
-        budget_s=budget_s,
-        full_budget=full_budget,
-        early_stop=request.early_stop and not request.overnight,
-        tolerance_bytes=tolerance,
-        n_min=n_min,
-        checkpoint_every=request.checkpoint_every,
-        cycle_timeout_s=request.cycle_timeout_s
-        or parse_duration_s(table.get("cycle_timeout", DEFAULT_CYCLE_TIMEOUT_S)),
-        max_rss_bytes=request.max_rss_bytes,
-        gate=table.get("gate", True),
-        settings={key: _as_text_if_time(value) for key, value in settings.items()},
-        injection=request.injections.get(target.name),
-        checkpoint_share=QUICK_CHECKPOINT_SHARE if request.quick else None,
-        parts=tuple(table.get("parts", ())),
-        max_temperature_c=request.max_temperature_c,
-        nice=request.nice,
-    )
+    return {key: _as_text_if_time(value) for key, value in settings.items()}
 
 
 def _as_text_if_time(value: Any) -> Any:

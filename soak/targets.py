@@ -7,6 +7,7 @@ which INTERVAL) is read from the source.
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -115,37 +116,44 @@ def _function_of_file(path: Path, function: str, text: str) -> Target:
 
 def _top_level_names(path: Path) -> dict[str, ast.AST]:
     """Map each name a file binds at its top level to the node that binds it (``*`` for a star import)."""
+    return {name: node for statement in _top_level_statements(_parse(path)) for name, node in _bound_by(statement)}
+
+
+def _parse(path: Path) -> ast.Module:
     try:
-        tree = ast.parse(path.read_bytes(), str(path))
+        return ast.parse(path.read_bytes(), str(path))
     except FileNotFoundError:
         raise UsageError(f"there is no file {path}") from None
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
     except (SyntaxError, ValueError) as error:
         raise UsageError(f"{path} is not Python that can be read: {error}") from error
-    names: dict[str, ast.AST] = {}
-    pending: list[ast.stmt] = list(tree.body)
+
+
+def _top_level_statements(tree: ast.Module) -> Iterator[ast.stmt]:
+    """Yield the statements outside functions and classes; those within an ``if``, ``try`` or ``with`` come last."""
+    pending = list(tree.body)
     while pending:
-        node = pending.pop(0)
-        match node:
-            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
-                names[node.name] = node
-            case ast.Assign():
-                for target in node.targets:
-                    for name in ast.walk(target):
-                        if isinstance(name, ast.Name):
-                            names[name.id] = node.value
-            case ast.AnnAssign(target=ast.Name(id=name_id), value=ast.expr() as value):
-                names[name_id] = value
-            case ast.Import() | ast.ImportFrom():
-                for alias in node.names:
-                    names[(alias.asname or alias.name).partition(".")[0]] = node
-            case ast.If() | ast.Try() | ast.With():
-                for block in ("body", "orelse", "finalbody"):
-                    pending.extend(getattr(node, block, []))
-                for handler in getattr(node, "handlers", []):
-                    pending.extend(handler.body)
-    return names
+        statement = pending.pop(0)
+        yield statement
+        if isinstance(statement, ast.If | ast.Try | ast.With):
+            for block in ("body", "orelse", "finalbody"):
+                pending.extend(getattr(statement, block, []))
+            for handler in getattr(statement, "handlers", []):
+                pending.extend(handler.body)
+
+
+def _bound_by(statement: ast.stmt) -> Iterator[tuple[str, ast.AST]]:
+    match statement:
+        case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+            yield statement.name, statement
+        case ast.Assign():
+            targets = (node for target in statement.targets for node in ast.walk(target))
+            yield from ((node.id, statement.value) for node in targets if isinstance(node, ast.Name))
+        case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
+            yield name, value
+        case ast.Import() | ast.ImportFrom():
+            yield from (((alias.asname or alias.name).partition(".")[0], statement) for alias in statement.names)
 
 
 def _interval(node: ast.AST | None, path: Path) -> float | None:

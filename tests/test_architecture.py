@@ -29,6 +29,7 @@ FLOORS = {
     "soak.settings": 1,
     "soak.results": 1,
     "soak.profiles": 1,
+    "soak.bisections": 1,
     "soak.probes": 2,
     "soak.analysis": 2,
     "soak.attribution": 2,
@@ -118,6 +119,18 @@ def test_the_reader_of_floors_sees_what_it_must():
     assert "soak.reporting.formats.terminal" not in set(imports_of(ROOT / "soak/commands/show.py", top_level_only=True))
     with pytest.raises(AssertionError, match=r"soak\.cellar stands on no floor"):
         floor_of("soak.cellar")
+
+
+def test_the_face_does_not_import_what_moves():
+    """What is shown is made of records; nothing has to run for that."""
+    faces = ("soak.reporting", "soak.web")
+    importers = {
+        name
+        for name, imported in own_imports("soak").items()
+        if name.startswith(faces) and any(each.startswith("soak.running") for each in imported)
+    }
+
+    assert importers == set()
 
 
 @pytest.mark.parametrize("package", ["soak", "decoder"])

@@ -1,14 +1,16 @@
 """A pool of buffers of 64 KiB that grows when more are needed at once than ever before; 48 is the most."""
 
+from __future__ import annotations
+
 import random
 
 EXPECT = {"verdict": "clean"}
 
 RANDOM = random.Random(5)
-FREE = []
+FREE: list[bytearray] = []
 
 
-def iteration():
+def iteration() -> None:
     needed = min(48, int(RANDOM.expovariate(0.25)))
     taken = [FREE.pop() if FREE else bytearray(65_536) for _ in range(needed)]
     FREE.extend(taken)

@@ -9,9 +9,9 @@ CALLS = itertools.count()
 
 
 @functools.lru_cache(maxsize=20_000)
-def answer(question):
+def answer(question: int) -> bytes:
     return bytes(bytearray(question % 2 + 267))
 
 
-def iteration():
+def iteration() -> None:
     answer(next(CALLS))

@@ -4,10 +4,10 @@ EXPECT = {"verdict": "clean"}
 
 
 class Node:
-    def __init__(self):
+    def __init__(self) -> None:
         self.myself = self
         self.pixels = bytes(bytearray(500))
 
 
-def iteration():
+def iteration() -> None:
     Node()

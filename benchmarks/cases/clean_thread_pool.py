@@ -9,9 +9,9 @@ RANDOM = random.Random(3)
 POOL = concurrent.futures.ThreadPoolExecutor(8)
 
 
-def work(size):
+def work(size: int) -> int:
     return sum(len(bytearray(size + part)) for part in range(20))
 
 
-def iteration():
+def iteration() -> None:
     list(POOL.map(work, [RANDOM.randrange(1_000, 60_000) for _ in range(4)]))

@@ -18,21 +18,21 @@ NATIVE.drop_buffer.argtypes = [ctypes.c_void_p]
 CALLS = itertools.count(1)
 
 
-def parse_message():
+def parse_message() -> object:
     return json.loads('{"frame": 7, "pixels": [1, 2, 3]}')
 
 
-def reconnect():
+def reconnect() -> object:
     return NATIVE.make_buffer(106_000)
 
 
-def iteration():
+def iteration() -> None:
     parse_message()
     if next(CALLS) % 1_000 == 0:
         reconnect()
 
 
-def repaired():
+def repaired() -> None:
     parse_message()
     if next(CALLS) % 1_000 == 0:
         NATIVE.drop_buffer(reconnect())

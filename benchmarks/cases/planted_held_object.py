@@ -1,5 +1,7 @@
 """A list that nobody empties takes one object of 106 B a call; its own table adds about 8 B."""
 
+from __future__ import annotations
+
 import json
 
 EXPECT = {
@@ -10,23 +12,23 @@ EXPECT = {
     "where_any": ["make_pixels"],
 }
 
-SEEN = []
+SEEN: list[bytes] = []
 
 
-def parse_message():
+def parse_message() -> object:
     return json.loads('{"frame": 7, "pixels": [1, 2, 3]}')
 
 
-def make_pixels():
+def make_pixels() -> bytes:
     return bytes(bytearray(73))
 
 
-def iteration():
+def iteration() -> None:
     parse_message()
     SEEN.append(make_pixels())
 
 
-def repaired():
+def repaired() -> None:
     parse_message()
     SEEN.append(make_pixels())
     SEEN.clear()

@@ -15,19 +15,19 @@ ADD_REFERENCE = ctypes.pythonapi.Py_IncRef
 ADD_REFERENCE.argtypes = [ctypes.py_object]
 
 
-def parse_message():
+def parse_message() -> object:
     return json.loads('{"frame": 7, "pixels": [1, 2, 3]}')
 
 
-def make_pixels():
+def make_pixels() -> bytes:
     return bytes(bytearray(73))
 
 
-def iteration():
+def iteration() -> None:
     parse_message()
     ADD_REFERENCE(make_pixels())
 
 
-def repaired():
+def repaired() -> None:
     parse_message()
     make_pixels()

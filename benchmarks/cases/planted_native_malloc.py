@@ -21,23 +21,23 @@ NATIVE.make_buffer.restype = ctypes.c_void_p
 NATIVE.drop_buffer.argtypes = [ctypes.c_void_p]
 
 
-def parse_message():
+def parse_message() -> object:
     return json.loads('{"frame": 7, "pixels": [1, 2, 3]}')
 
 
-def forget_buffer():
+def forget_buffer() -> None:
     NATIVE.make_buffer(106)
 
 
-def free_buffer():
+def free_buffer() -> None:
     NATIVE.drop_buffer(NATIVE.make_buffer(106))
 
 
-def iteration():
+def iteration() -> None:
     parse_message()
     forget_buffer()
 
 
-def repaired():
+def repaired() -> None:
     parse_message()
     free_buffer()

@@ -1,5 +1,7 @@
 """106 B a call are lost below a buffer that fills to 14 MB and is emptied, each 1,400 calls."""
 
+from __future__ import annotations
+
 import ctypes
 import subprocess
 from pathlib import Path
@@ -18,28 +20,28 @@ if not LIBRARY.exists():
 NATIVE = ctypes.CDLL(str(LIBRARY))
 NATIVE.make_buffer.restype = ctypes.c_void_p
 NATIVE.drop_buffer.argtypes = [ctypes.c_void_p]
-BATCH = []
+BATCH: list[bytearray] = []
 
 
-def collect_batch():
+def collect_batch() -> None:
     BATCH.append(bytearray(10_000))
     if len(BATCH) == 1_400:
         BATCH.clear()
 
 
-def forget_buffer():
+def forget_buffer() -> None:
     NATIVE.make_buffer(106)
 
 
-def free_buffer():
+def free_buffer() -> None:
     NATIVE.drop_buffer(NATIVE.make_buffer(106))
 
 
-def iteration():
+def iteration() -> None:
     collect_batch()
     forget_buffer()
 
 
-def repaired():
+def repaired() -> None:
     collect_batch()
     free_buffer()

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from soak.attribution.object_answers import NO_ANSWER, SiteAnswer
 from soak.attribution.symbols import Symbols
-from soak.probes.memory import Mapping
+from soak.probes.mappings import Mapping
 from soak.results import MemoryKind, MemoryStep, Place, Unseen
 
 FEWEST_SURVIVORS = 4

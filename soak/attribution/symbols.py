@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -23,6 +22,7 @@ from symbolic.exceptions import SymbolicError
 from symbolic.symcache import SourceLocation, SymCache
 
 from soak.attribution.names import comes_from_cython_source, is_of_the_language, readable
+from soak.probes.mappings import parse_maps
 from soak.results import Place
 
 _Line = tuple[str | None, str | None, int | None]
@@ -31,7 +31,6 @@ _Line = tuple[str | None, str | None, int | None]
 Covers = tuple[list[int], list[tuple[str, int]]]
 """Where symbols begin, ascending, and the name and size of each."""
 
-_MAPPING = re.compile(r"([0-9a-f]+)-([0-9a-f]+) \S+ ([0-9a-f]+) \S+ \d+\s*(.*)")
 _PACKAGE_FOLDERS = ("site-packages", "dist-packages")
 _BUILD_IDS = Path("/usr/lib/debug/.build-id")
 _CYTHON_MAKES = (".c", ".cpp", ".cxx", ".cc")
@@ -41,19 +40,12 @@ _COLD = ".cold"
 """What GCC adds to the name of a function's unlikely part."""
 
 
-@dataclass(frozen=True)
-class _Mapping:
-    start: int
-    end: int
-    path: str
-
-
 class Symbols:
     """Names places in one process's address space."""
 
     def __init__(self, maps: str) -> None:
         """Take the text of /proc/PID/maps."""
-        self._mappings = sorted(_mappings(maps), key=lambda mapping: mapping.start)
+        self._mappings = parse_maps(maps)
         self._starts = [mapping.start for mapping in self._mappings]
         self._bases: dict[str, int] = {}
         for mapping in self._mappings:
@@ -246,14 +238,6 @@ def _lookup(source: Object, offset: int) -> Iterator[SourceLocation]:
         yield from _symcache(source).lookup(offset)  # type: ignore[no-untyped-call]
     except SymbolicError:
         return
-
-
-def _mappings(maps: str) -> Iterator[_Mapping]:
-    for line in maps.splitlines():
-        match = _MAPPING.match(line)
-        if match is not None:
-            start, end, _, path = match.groups()
-            yield _Mapping(int(start, 16), int(end, 16), path)
 
 
 @cache

@@ -34,10 +34,9 @@ from soak.errors import UsageError
 from soak.settings import Request, RunPlan, make_plan, parse_driver_settings
 
 if TYPE_CHECKING:
+    from soak.bisections import Bisection, Trial
     from soak.reporting.formats.terminal import ProgressDisplay
     from soak.results import ComponentResult
-    from soak.running.bisect.bisection import Bisection
-    from soak.running.bisect.trial_cache import Trial
     from soak.store.database import RunStore
 
 
@@ -166,7 +165,7 @@ def _write_reports(store: RunStore) -> None:
 
 
 def _exit_code(bisection: Bisection) -> int:
-    from soak.running.bisect.search import Outcome
+    from soak.bisections import Outcome
 
     match bisection.change.outcome:
         case Outcome.FOUND:

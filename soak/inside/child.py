@@ -52,15 +52,7 @@ def run(ring_path: str) -> int:
 
 def _soak(area: ring.Ring, settings: dict[str, Any], measured_pid: int) -> None:
     words = area.words
-    tracked = None
-    if settings["ledger"]:
-        from soak.inside import tracker
-
-        tracked = tracker.connect()
-        try:
-            tracked.start(settings["ledger"])
-        except OSError:
-            tracked = None  # the parent sees an empty ledger, and counts without it
+    tracked = _start_tracker(settings["ledger"])
     words[ring.WORD_PHASE] = ring.PHASE_SETUP
     component = loading.load(settings["target"])
     if settings.get("profile"):
@@ -69,28 +61,13 @@ def _soak(area: ring.Ring, settings: dict[str, Any], measured_pid: int) -> None:
         profiled.run(area, component, settings)
         return
     arguments = component.setup(settings["settings"])
-    kind, size, every = settings["inject"] or ("", 0, 1)
-    read_traced = None
-    if settings["tracemalloc_frames"]:
-        from soak.inside import snapshots
-
-        # Not before: what imports and setup make is not born in a cycle, and tracing them takes seconds.
-        read_traced = snapshots.start(settings["tracemalloc_frames"])
-    soaking = loop.Loop(
-        area,
-        settings["interval_s"],
-        settings["iterations"],
-        settings["checkpoint_every"],
-        settings["checkpoint_share"],
-        injection.make_leak(kind, size) if kind else None,
-        every,
-        read_traced,
-        tracked,
-    )
+    soaking = _make_loop(area, settings, tracked)
     words[ring.WORD_TYPE] = id(type)
     words[ring.WORD_PHASE] = ring.PHASE_CYCLES
     try:
-        if read_traced is not None:
+        if settings["tracemalloc_frames"]:
+            from soak.inside import snapshots
+
             snapshots.run_between(soaking, component.cycle, arguments, settings["tracemalloc_file"])
         else:
             soaking.run(component.cycle, arguments)
@@ -102,6 +79,41 @@ def _soak(area: ring.Ring, settings: dict[str, Any], measured_pid: int) -> None:
     words[ring.WORD_PHASE] = ring.PHASE_TEARDOWN
     component.teardown(*arguments)
     words[ring.WORD_PHASE] = ring.PHASE_DONE
+
+
+def _start_tracker(ledger: str | None) -> Tracker | NoTracker | None:
+    """Start the tracker with a ledger at this path; None where none is asked for, or the file cannot be made."""
+    if not ledger:
+        return None
+    from soak.inside import tracker
+
+    tracked = tracker.connect()
+    try:
+        tracked.start(ledger)
+    except OSError:
+        return None  # the parent sees an empty ledger, and counts without it
+    return tracked
+
+
+def _make_loop(area: ring.Ring, settings: dict[str, Any], tracked: Tracker | NoTracker | None) -> loop.Loop:
+    kind, size, every = settings["inject"] or ("", 0, 1)
+    read_traced = None
+    if settings["tracemalloc_frames"]:
+        from soak.inside import snapshots
+
+        # After setup, because what imports and setup allocate is not born in a cycle, and tracing them takes seconds.
+        read_traced = snapshots.start(settings["tracemalloc_frames"])
+    return loop.Loop(
+        area,
+        settings["interval_s"],
+        settings["iterations"],
+        settings["checkpoint_every"],
+        settings["checkpoint_share"],
+        injection.make_leak(kind, size) if kind else None,
+        every,
+        read_traced,
+        tracked,
+    )
 
 
 def _answer(

@@ -12,14 +12,6 @@ nothing and cost next to nothing; its ``reason`` says why. Stdlib only, CPython 
         if at_a_checkpoint:
             tracker.checkpoint()            # the parent reads the ledger with soak.native.ledger
 
-What the parent gets at each checkpoint, in the file that ``start`` named (``soak/native/layout.h`` has every field):
-
-- *rows* ``(site, domain, bucket, live_blocks, live_bytes)``: what is alive, by site, domain (native, Python mem,
-  Python obj; mappings and pymalloc arenas apart) and bucket of birth cycles (exact below 8, then four to an octave);
-- *births*, one number for each site: blocks allocated there since the start;
-- *sites*: a return address, or file, function and line, or one stack of a flagged site;
-- totals, what was lost for want of room, the address ranges of the tracker's own memory.
-
 Nothing here allocates for good once ``start`` has returned: a checkpoint is one call into C.
 """
 
@@ -31,24 +23,15 @@ import ctypes
 import os
 import sys
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
 LIBRARY_PREFIX = "libsoak_tracker"
-LAYOUT_VERSION = 2
+LAYOUT_VERSION = 3
 LOADER_VARIABLE = "LD_PRELOAD"
 
 STATE_NATIVE = 1
 STATE_PYTHON_DOMAINS = 2
-STATE_PYTHON_LINES = 4
-STATE_NATIVE_STACKS = 8
 
 _OBJECT_OFFSETS = (0, 16, 32)
 """Where in its block an object may begin: at once, behind the head of gc, or behind the pre-header too."""
-
-FRAME_PYTHON = 1 << 63
-FRAME_PYTHON_ENTRY = 1 << 62
 
 
 class _KnownFrame(ctypes.Structure):
@@ -62,67 +45,23 @@ class _KnownFrame(ctypes.Structure):
     )
 
 
-class _Site(ctypes.Structure):
-    _fields_ = (
-        ("key", ctypes.c_uint64),
-        ("address", ctypes.c_uint64),
-        ("kind", ctypes.c_uint32),
-        ("parent", ctypes.c_uint32),
-        ("file", ctypes.c_uint32),
-        ("function", ctypes.c_uint32),
-        ("line", ctypes.c_uint32),
-        ("instruction", ctypes.c_uint32),
-        ("flags", ctypes.c_uint32),
-        ("stacks", ctypes.c_uint32),
-    )
-
-
-class _Survivor(ctypes.Structure):
-    _fields_ = (
-        ("address", ctypes.c_uint64),
-        ("size", ctypes.c_uint64),
-        ("cycle", ctypes.c_uint64),
-        ("site", ctypes.c_uint32),
-        ("domain", ctypes.c_uint32),
-    )
-
-
 class NoTracker:
     """Stands in where no tracker was preloaded: a program may mark its cycles all the same."""
 
     active = False
-    python_lines = False
+    covers: tuple[str, ...] = ()
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
         self.cycle = memoryview(bytearray(8)).cast("Q")
 
-    def start(self, ledger: str | None = None) -> tuple[str, ...]:
+    def start(self, ledger: str) -> tuple[str, ...]:
         """Record nothing; return what is covered: nothing."""
         return ()
-
-    def mark(self, cycle: int) -> None:
-        """Accept the number of the cycle that begins."""
 
     def checkpoint(self) -> int:
         """Return 0: no checkpoint was written."""
         return 0
-
-    def survivors(self, start: int, stop: int, site: int = 0) -> list[tuple[int, int, int, int, int]]:
-        """Return no survivors."""
-        return []
-
-    def flag(self, site: int, on: bool = True) -> bool:
-        """Flag nothing."""
-        return False
-
-    def place(self, site: int) -> tuple[str, str, int] | None:
-        """Know no place."""
-        return None
-
-    def stacks(self, site: int) -> list[list[int | tuple[str, str, int] | None]]:
-        """Return no stacks."""
-        return []
 
     def site_of(self, address: int) -> int:
         """Know no site."""
@@ -143,31 +82,25 @@ class Tracker:
         self.cycle = memoryview(self._cell).cast("B").cast("Q")
         self.reason: str | None = None
         self.covers: tuple[str, ...] = ()
-        self.python_lines = False
         self.python_lines_reason: str | None = "the tracker was not started"
         self._write_checkpoint = library.soak_checkpoint
 
-    def start(self, ledger: str | None = None) -> tuple[str, ...]:
-        """Record Python's domains too and open the ledger, in memory of this process for None.
+    def start(self, ledger: str) -> tuple[str, ...]:
+        """Record Python's domains too and open the ledger at this path.
 
         Returns what is covered, ``("native", "python")`` at best. Call it once, before the component is imported.
         Raises ``OSError`` when the ledger cannot be made.
         """
         _take_out_of_environment()
-        failed = self._library.soak_open_ledger(None if ledger is None else os.fsencode(ledger))
+        failed = self._library.soak_open_ledger(os.fsencode(ledger))
         if failed:
             raise OSError(failed, os.strerror(failed), ledger)
         self._library.soak_start()
         self.python_lines_reason = _why_no_python() or self._start_python()
-        self.python_lines = self.python_lines_reason is None
         state = self._library.soak_state()
         names = (("native", STATE_NATIVE), ("python", STATE_PYTHON_DOMAINS))
         self.covers = tuple(name for name, bit in names if state & bit)
         return self.covers
-
-    def mark(self, cycle: int) -> None:
-        """Say that ``cycle`` begins. Storing into ``self.cycle[0]`` does the same without a call."""
-        self.cycle[0] = cycle
 
     def checkpoint(self) -> int:
         """Write what is alive into the ledger and return the checkpoint's number; -1 in a forked child.
@@ -175,34 +108,6 @@ class Tracker:
         Sites that the parent asked for are flagged as well.
         """
         return int(self._write_checkpoint())
-
-    def survivors(self, start: int, stop: int, site: int = 0) -> list[tuple[int, int, int, int, int]]:
-        """Return ``(address, bytes, cycle, site, domain)`` of blocks born in cycles [start, stop) and still alive.
-
-        Of one site with its stacks, or of all. They also stand in the ledger, 65,536 at most.
-        """
-        self._library.soak_survivors(start, stop, site)
-        header = self._header()
-        rows = (_Survivor * header["survivors_listed"]).from_address(self._base() + header["survivors_at"])
-        return [(row.address, row.size, row.cycle, row.site, row.domain) for row in rows]
-
-    def flag(self, site: int, on: bool = True) -> bool:
-        """Capture the stack of every (or, when they are many, every n-th) allocation at ``site`` from now on."""
-        return bool(self._library.soak_flag(site, 1 if on else 0) == 0)
-
-    def place(self, site: int) -> tuple[str, str, int] | None:
-        """Return ``(file, function, line)`` of a Python site; None for any other. Needs a checkpoint."""
-        row = self._site(site)
-        if not row.file:
-            return None
-        return self._string(row.file), self._string(row.function), row.line
-
-    def stacks(self, site: int) -> list[list[int | tuple[str, str, int] | None]]:
-        """Return the stacks captured at a flagged site as lists of frames, innermost first. Needs a checkpoint.
-
-        A frame is a return address, or ``(file, function, line)``. Native frames come before Python ones.
-        """
-        return [self._frames(row.address) for row in self._sites() if row.kind == 4 and row.parent == site]
 
     def site_of(self, address: int) -> int:
         """Return the site at which the object at ``address`` was allocated; 0 when the tracker does not know it."""
@@ -212,17 +117,13 @@ class Tracker:
     def _declare(self) -> None:
         library = self._library
         library.soak_cycle.restype = ctypes.c_void_p
-        library.soak_ledger.restype = ctypes.c_void_p
         library.soak_open_ledger.argtypes = (ctypes.c_char_p,)
         library.soak_checkpoint.restype = ctypes.c_long
         library.soak_start.restype = ctypes.c_uint32
         library.soak_state.restype = ctypes.c_uint32
         library.soak_start_lines.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.POINTER(_KnownFrame))
-        library.soak_flag.argtypes = (ctypes.c_uint32, ctypes.c_int)
         library.soak_site_of.argtypes = (ctypes.c_void_p,)
         library.soak_site_of.restype = ctypes.c_uint32
-        library.soak_survivors.argtypes = (ctypes.c_uint64, ctypes.c_uint64, ctypes.c_uint32)
-        library.soak_survivors.restype = ctypes.c_size_t
 
     def _start_python(self) -> str | None:
         """Compare the table of offsets with the frame that runs, wrap Python's allocators. Why no lines, or None."""
@@ -248,47 +149,6 @@ class Tracker:
         if failed:
             return "the frames of this CPython %s are laid out differently (check %d)" % (version, failed)
         return None
-
-    def _base(self) -> int:
-        return int(self._library.soak_ledger())
-
-    def _header(self) -> dict[str, int]:
-        base = self._base()
-        sizes = (ctypes.c_uint32 * 6).from_address(base + 8)
-        places = (ctypes.c_uint64 * 9).from_address(base + 32)
-        child = base + 32 + 9 * 8 + 2 * 4 + 64 * 4
-        latest = ctypes.c_uint32.from_address(child + 4).value
-        listed = ctypes.c_uint64.from_address(child + 16).value
-        return {
-            "version": sizes[0],
-            "sites_at": places[1],
-            "strings_at": places[2],
-            "stacks_at": places[3],
-            "survivors_at": places[4],
-            "checkpoint_at": places[4 + latest] if latest else 0,
-            "survivors_listed": listed,
-        }
-
-    def _site(self, site: int) -> _Site:
-        return _Site.from_address(self._base() + self._header()["sites_at"] + site * ctypes.sizeof(_Site))
-
-    def _sites(self) -> Iterable[_Site]:
-        header = self._header()
-        if not header["checkpoint_at"]:
-            return []
-        count = ctypes.c_uint32.from_address(self._base() + header["checkpoint_at"] + 24).value
-        return (_Site * count).from_address(self._base() + header["sites_at"])
-
-    def _string(self, offset: int) -> str:
-        text = ctypes.string_at(self._base() + self._header()["strings_at"] + offset)
-        return text.decode("utf-8", "replace")
-
-    def _frames(self, at: int) -> list[int | tuple[str, str, int] | None]:
-        words = self._base() + self._header()["stacks_at"] + 8 * at
-        counts = ctypes.c_uint64.from_address(words).value
-        count = (counts & 0xFFFFFFFF) + (counts >> 32)
-        frames = (ctypes.c_uint64 * count).from_address(words + 8)
-        return [self.place(frame & 0x1FFFF) if frame & FRAME_PYTHON else frame for frame in frames]
 
 
 _connected: Tracker | NoTracker | None = None

@@ -1,1 +1,1 @@
-"""The allocation tracker's library: how it is built, preloaded and read. ``docs/tracker.md`` tells the whole."""
+"""The library of the allocation tracker: how it is built, preloaded and read. See ``docs/tracker.md``."""

@@ -1,8 +1,7 @@
 """Build the tracker's library with the C compiler of the machine.
 
-Stdlib only, because the package's build backend calls it as well. A source checkout builds on first use; the library
-is kept beside its sources, or in the user's cache directory where those cannot be written to, under a name that
-changes with the sources.
+Stdlib only, because the package's build backend calls it as well. A source checkout builds the library on first use. It
+is kept in this folder, or in the user's cache folder where this one is read-only. Its name changes with the sources.
 """
 
 from __future__ import annotations
@@ -17,7 +16,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-SOURCE_FOLDER = Path(__file__).parent
+LIBRARY_FOLDER = Path(__file__).parent
+SOURCE_FOLDER = LIBRARY_FOLDER / "source"
 LIBRARY_PREFIX = "libsoak_tracker"
 PROCESSORS = ("x86_64", "aarch64")
 COMPILER_FLAGS = (
@@ -28,10 +28,10 @@ COMPILER_FLAGS = (
     "-Wextra",
     "-fPIC",
     "-fvisibility=hidden",
-    # The library is loaded with the program, so its thread variables need no call to find them.
+    # The library is loaded with the program, so access to its thread variables needs no call.
     "-ftls-model=initial-exec",
-    # A wrapper at the start of a line of the instruction cache is fetched at once: a percent of a pair of malloc and
-    # free (docs/tracker.md, What it costs).
+    # A wrapper at the start of a cache line is fetched at once: this saves a percent of a pair of malloc and free
+    # (docs/tracker.md, What it costs).
     "-falign-functions=64",
 )
 LINKER_FLAGS = ("-shared", "-Wl,-z,now", "-Wl,-z,relro", "-ldl", "-lpthread")
@@ -46,21 +46,21 @@ class Built:
 
 @dataclass(frozen=True)
 class NotBuilt:
-    """There is no library; ``reason`` is half a sentence for a person: "no C compiler (cc) …"."""
+    """There is no library; ``reason`` is a phrase for a person: "no C compiler (cc) …"."""
 
     reason: str
 
 
 def built_library() -> Built | NotBuilt:
-    """Return the library that fits the sources, building it when it is not there yet."""
+    """Return the library that fits the sources; build it first when it does not exist yet."""
     unsupported = _why_unsupported()
     if unsupported:
         return NotBuilt(unsupported)
-    if not _sources():
-        installed = sorted(SOURCE_FOLDER.glob(f"{LIBRARY_PREFIX}-*.so"))
+    if not sources():
+        installed = sorted(LIBRARY_FOLDER.glob(f"{LIBRARY_PREFIX}-*.so"))
         return Built(installed[-1]) if installed else NotBuilt("soak was installed without the tracker's library")
     name = library_name()
-    folders = (SOURCE_FOLDER, _cache_folder())
+    folders = (LIBRARY_FOLDER, _cache_folder())
     for folder in folders:
         if (folder / name).is_file():
             return Built(folder / name)
@@ -73,21 +73,26 @@ def built_library() -> Built | NotBuilt:
 
 
 def library_name() -> str:
-    """Return the file name of the library: its sources, flags and processor are in it."""
+    """Return the file name of the library, which contains the processor and a digest of sources and flags."""
     digest = hashlib.sha256(" ".join(COMPILER_FLAGS + LINKER_FLAGS).encode())
-    for source in sorted(SOURCE_FOLDER.glob("*.[ch]")):
+    for source in sorted(SOURCE_FOLDER.rglob("*.[ch]")):
         digest.update(source.read_bytes())
     return f"{LIBRARY_PREFIX}-{platform.machine()}-{digest.hexdigest()[:12]}.so"
 
 
+def sources() -> list[Path]:
+    """Return the files to compile; none when soak was installed without them."""
+    return sorted(SOURCE_FOLDER.rglob("*.c"))
+
+
 def build(target: Path) -> Built | NotBuilt:
-    """Compile the library to ``target``; whoever looks there sees a whole one or none."""
+    """Compile the library to ``target``. At any moment there is a complete library, or none."""
     compiler = shutil.which(os.environ.get("CC", "cc"))
     if compiler is None:
         return NotBuilt("no C compiler (cc) to build the tracker with")
     handle, unfinished = tempfile.mkstemp(dir=target.parent, prefix=".tracker-", suffix=".so")
     os.close(handle)
-    command = [compiler, *COMPILER_FLAGS, "-o", unfinished, *map(str, _sources()), *LINKER_FLAGS]
+    command = [compiler, *COMPILER_FLAGS, f"-I{SOURCE_FOLDER}", "-o", unfinished, *map(str, sources()), *LINKER_FLAGS]
     try:
         result = subprocess.run(command, capture_output=True, text=True, check=False)
         if result.returncode != 0:
@@ -97,10 +102,6 @@ def build(target: Path) -> Built | NotBuilt:
     finally:
         Path(unfinished).unlink(missing_ok=True)
     return Built(target)
-
-
-def _sources() -> list[Path]:
-    return sorted(SOURCE_FOLDER.glob("*.c"))
 
 
 def _why_unsupported() -> str | None:

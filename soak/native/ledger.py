@@ -1,87 +1,64 @@
-"""Read the ledger that the tracker writes at checkpoints; the layout is that of ``layout.h``.
+"""Read the ledger that the tracker writes at checkpoints.
 
-For the parent: it maps the child's file and copies a checkpoint out of it, at any moment. Two checkpoints alternate in
-the file, and the one that is being written is never the one that is read.
+For the parent. It maps the child's file, and can copy a checkpoint at any moment: two checkpoints alternate in the
+file, and the child never writes the one that is read.
 """
 
 from __future__ import annotations
 
 import mmap
-import struct
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-MAGIC = b"soakledg"
-VERSION = 2
-REQUESTS = 64
-RANGES = 256
-
-DOMAINS = ("native", "python mem", "python obj", "mapping", "pymalloc arena")
-NATIVE, PYTHON_MEM, PYTHON_OBJ, MAPPING, PYMALLOC_ARENA = range(5)
-KINDS = ("none", "unknown", "native", "python", "stack", "opening")
-UNKNOWN, NATIVE_SITE, PYTHON_SITE, STACK_SITE, OPENING_SITE = 1, 2, 3, 4, 5
-
-STATE_NATIVE, STATE_PYTHON_DOMAINS, STATE_PYTHON_LINES, STATE_NATIVE_STACKS = 1, 2, 4, 8
-
-FRAME_PYTHON = 1 << 63
-FRAME_PYTHON_ENTRY = 1 << 62
-SITE_MASK = (1 << 17) - 1
-
-_BUCKETS_EXACT = 8
-_BUCKETS_PER_OCTAVE = 4
-_BUCKETS = _BUCKETS_EXACT + _BUCKETS_PER_OCTAVE * 21
-"""Epochs have 24 bits; the first eight, 3 bits, are exact."""
-
-DESCRIPTORS_LIMIT = 65536
-TASKS_LIMIT = 4096
-
-_PARENT_FORMAT = "<8s6I9Q"
-_REQUESTS_FORMAT = f"<2I{REQUESTS}I"
-_CHILD_FORMAT = "<4I2Q"
-_REQUESTS_AT = struct.calcsize(_PARENT_FORMAT)
-_CHILD_AT = _REQUESTS_AT + struct.calcsize(_REQUESTS_FORMAT)
-_CHECKPOINT_FORMAT = "<2Q6I9Q3Q"
-
-ROW = np.dtype(
-    [
-        ("site", "<u4"),
-        ("domain", "u1"),
-        ("reserved", "u1"),
-        ("bucket", "<u2"),
-        ("live_blocks", "<u8"),
-        ("live_bytes", "<u8"),
-        ("next", "<u4"),
-        ("reserved2", "<u4"),
-    ]
+from soak.native.layout import (
+    BUCKETS_EXACT,
+    BUCKETS_PER_OCTAVE,
+    CHECKPOINT,
+    DESCRIPTORS_LIMIT,
+    EPOCH_BITS,
+    FRAME_PYTHON,
+    FRAME_PYTHON_ENTRY,
+    HEADER,
+    LEDGER_MAGIC,
+    LEDGER_VERSION,
+    NATIVE_SITE,
+    OPENING,
+    OPENING_SITE,
+    PYTHON_SITE,
+    RANGE,
+    RANGES,
+    REQUESTS,
+    ROW,
+    SITE,
+    SITE_MASK,
+    STACK_SITE,
+    TASKS_LIMIT,
 )
-SITE = np.dtype(
-    [
-        ("key", "<u8"),
-        ("address", "<u8"),
-        ("kind", "<u4"),
-        ("parent", "<u4"),
-        ("file", "<u4"),
-        ("function", "<u4"),
-        ("line", "<u4"),
-        ("instruction", "<u4"),
-        ("flags", "<u4"),
-        ("stacks", "<u4"),
-    ]
+
+_WORD = np.dtype("<u8")
+_BUCKETS = BUCKETS_EXACT + BUCKETS_PER_OCTAVE * (EPOCH_BITS - 3)
+"""The first eight epochs, 3 bits, are exact."""
+_TOTALS = (
+    "live_blocks",
+    "live_bytes",
+    "unlisted_blocks",
+    "unlisted_bytes",
+    "lost_blocks",
+    "lost_sites",
+    "lost_mappings",
+    "scan_ns",
+    "reinstalled",
 )
-SURVIVOR = np.dtype(
-    [("address", "<u8"), ("size", "<u8"), ("cycle", "<u8"), ("site", "<u4"), ("domain", "<u4")],
-)
-RANGE = np.dtype([("start", "<u8"), ("end", "<u8")])
-OPENING = np.dtype([("site", "<u4"), ("number", "<u4"), ("cycle", "<u8")])
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame of a stack: native with its return address, or Python with its place."""
+    """One frame of a stack. A native frame has its return address; a Python frame has file, function and line."""
 
     address: int | None = None
     file: str | None = None
@@ -100,13 +77,13 @@ class Checkpoint:
     shift: int
     """An epoch is 2**shift cycles; buckets count epochs."""
     rows: NDArray[np.void]
-    """``ROW``: site, domain, bucket, live_blocks, live_bytes. A (site, domain, bucket) stands once."""
+    """``ROW``: site, domain, bucket, live_blocks, live_bytes. There is one row for a (site, domain, bucket)."""
     births: NDArray[np.uint64]
     """By site: blocks allocated since the start."""
     sites: NDArray[np.void]
-    """``SITE``, indexed by number. Row 0 is unused, row 1 stands for everything without a site."""
+    """``SITE``, indexed by number. Row 0 is unused; row 1 is for everything without a site."""
     ranges: NDArray[np.void]
-    """``RANGE``: the tracker's own memory, to be taken out of what is measured."""
+    """``RANGE``: the tracker's own memory, which is not part of what is measured."""
     live_blocks: int
     live_bytes: int
     unlisted_blocks: int
@@ -119,14 +96,14 @@ class Checkpoint:
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing was lost for want of room: only then does the ledger prove the absence of growth."""
+        """Whether there was room for everything. Only then can the ledger prove that nothing grows."""
         return not (self.unlisted_blocks or self.lost_blocks or self.lost_sites or self.lost_mappings)
 
     @property
     def at_entry(self) -> NDArray[np.bool_]:
-        """By site: whether it stands in a Python function that is entered, before its first instruction.
+        """By site: whether it is at the entry of a Python function, before its first instruction.
 
-        A stack stands where its parent does.
+        The place of a stack is that of its parent.
         """
         parents = np.where(self.sites["kind"] == STACK_SITE, self.sites["parent"], np.arange(len(self.sites)))
         found = (self.sites["kind"] == PYTHON_SITE) & (self.sites["instruction"].view("<i4") < 0)
@@ -135,29 +112,29 @@ class Checkpoint:
 
     @property
     def births_end(self) -> NDArray[np.int64]:
-        """The last birth cycle that each bucket stands for, ``(buckets,)`` ascending."""
+        """The last cycle of birth in each bucket, ``(buckets,)`` ascending."""
         return (_EPOCHS_END << self.shift) - 1
 
     def cycles_of_bucket(self, bucket: int) -> range:
-        """Return the birth cycles that a row's bucket stands for."""
+        """Return the cycles of birth that belong to a bucket."""
         first, stop = _epochs_of_bucket(bucket), _epochs_of_bucket(bucket + 1)
         return range(first << self.shift, stop << self.shift)
 
 
 @dataclass(frozen=True)
 class Opening:
-    """Who opened a descriptor, or started a thread or a process."""
+    """The call site that opened a descriptor, or started a thread or a process, and the cycle in which it did."""
 
     site: int
     cycle: int
 
 
 class LedgerError(Exception):
-    """The file is no ledger, or of another version."""
+    """The file is not a ledger, or has another version."""
 
 
 class Ledger(ABC):
-    """What a tracker records of one process, wherever that stands; it names the places of its sites."""
+    """What the tracker records of one process, in a file or in the memory of that process."""
 
     @property
     @abstractmethod
@@ -166,30 +143,30 @@ class Ledger(ABC):
 
     @abstractmethod
     def read(self) -> Checkpoint | None:
-        """Return the latest checkpoint; None where there is none."""
+        """Return the latest checkpoint; None when there is none."""
 
     @abstractmethod
     def request_flags(self, sites: list[int]) -> None:
-        """Have stacks captured at ``sites``, 64 at most."""
+        """Ask for stacks to be captured at ``sites``, 64 at most."""
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of the process and its files."""
+        """Close the files."""
 
     @abstractmethod
     def _string(self, offset: int) -> str:
-        """Return the string at a byte of the strings."""
+        """Return the string at an offset of the strings."""
 
     def openings(self) -> tuple[dict[int, Opening], dict[int, Opening]]:
-        """Return who opened what; nothing where that is not noted."""
+        """Return who opened what; nothing where that is not recorded."""
         return {}, {}
 
     @abstractmethod
     def _stack_words(self, at: int) -> tuple[int, ...]:
-        """Return the frames of the stack at a word of the stacks."""
+        """Return the frames of the stack that begins at a word of the stacks."""
 
     def place(self, checkpoint: Checkpoint, site: int) -> Frame | None:
-        """Return where a site is, without symbols; None when nothing is known. A stack stands where its parent does."""
+        """Return where a site is, without symbols; None when that is not known. For a stack: its parent's place."""
         if site >= len(checkpoint.sites):
             return None
         row = checkpoint.sites[site]
@@ -202,7 +179,7 @@ class Ledger(ABC):
         return None
 
     def stack(self, checkpoint: Checkpoint, site: int) -> list[Frame]:
-        """Return the frames of a stack's site, innermost first: the native ones, then the Python ones."""
+        """Return the frames of the site of a stack, innermost first: native frames, then those of Python."""
         if site >= len(checkpoint.sites) or checkpoint.sites[site]["kind"] not in (STACK_SITE, OPENING_SITE):
             return []
         row = checkpoint.sites[site]
@@ -223,19 +200,20 @@ class Ledger(ABC):
 
 
 class LedgerFile(Ledger):
-    """The ledger of one process. Open it when the child has made it, close it when the child is gone."""
+    """The ledger file of one process. Open it when the child has created it; close it when the child has ended."""
 
     def __init__(self, path: Path) -> None:
         with path.open("r+b") as file:
             self._memory = mmap.mmap(file.fileno(), 0)
-        fields = struct.unpack_from(_PARENT_FORMAT, self._memory)
-        if fields[0] != MAGIC or fields[1] != VERSION:
+        header = self._header()
+        if header["magic"] != LEDGER_MAGIC or header["version"] != LEDGER_VERSION:
             self._memory.close()
-            raise LedgerError(f"{path} is no ledger of version {VERSION}")
-        self._row_capacity, self._site_capacity = fields[2], fields[3]
-        self._sites_at, self._strings_at, self._stacks_at, self._survivors_at = fields[8:12]
-        self._checkpoint_at: tuple[int, int] = fields[12:14]
-        self._descriptors_at, self._tasks_at = fields[14:16]
+            raise LedgerError(f"{path} is not a ledger of version {LEDGER_VERSION}")
+        self._site_capacity = int(header["site_capacity"])
+        self._strings_at, self._stacks_at = int(header["strings_at"]), int(header["stacks_at"])
+        self._sites_at = int(header["sites_at"])
+        self._checkpoint_at: list[int] = header["checkpoint_at"].tolist()
+        self._descriptors_at, self._tasks_at = int(header["descriptors_at"]), int(header["tasks_at"])
 
     def close(self) -> None:
         """Unmap the file."""
@@ -244,29 +222,24 @@ class LedgerFile(Ledger):
     @property
     def state(self) -> int:
         """Bits of what is recorded: ``STATE_NATIVE`` and so on."""
-        return self._child()[3]
+        return int(self._header()["state"])
 
     def read(self) -> Checkpoint | None:
         """Return the latest complete checkpoint; None before the first."""
         for _ in range(8):
-            latest = self._child()[1]
+            latest = int(self._header()["latest"])
             if latest == 0:
                 return None
             checkpoint = self._read(self._checkpoint_at[latest - 1])
-            # Two checkpoints later the child writes over what was just copied.
-            if self._sequence(latest - 1) == checkpoint.sequence:
+            # Two checkpoints later, the child overwrites the one that was just copied.
+            if self._one(CHECKPOINT, self._checkpoint_at[latest - 1])["sequence"] == checkpoint.sequence:
                 return checkpoint
         raise LedgerError("the child writes checkpoints faster than they can be read")
 
-    def survivors(self) -> tuple[NDArray[np.void], int]:
-        """Return the blocks (``SURVIVOR``) that the child last listed, and how many it had found."""
-        listed, found = self._child()[4:6]
-        return self._array(SURVIVOR, listed, self._survivors_at), found
-
     def openings(self) -> tuple[dict[int, Opening], dict[int, Opening]]:
-        """Return who opened each descriptor and who started each thread and process, by the kernel's numbers.
+        """Return who opened each descriptor, and who started each thread and process, by the kernel's numbers.
 
-        Openings before the first cycle are not there, and those of what is closed by now still are.
+        Openings before the first cycle are not recorded. An opening stays when what it opened is closed.
         """
         return (
             self._openings(DESCRIPTORS_LIMIT, self._descriptors_at),
@@ -275,17 +248,18 @@ class LedgerFile(Ledger):
 
     def _openings(self, limit: int, at: int) -> dict[int, Opening]:
         rows = self._array(OPENING, limit, at)
-        return {int(row["number"]): Opening(int(row["site"]), int(row["cycle"])) for row in rows[rows["site"] > 0]}
+        recorded = rows[rows["number_and_site"] > 0].tolist()
+        return {word >> 32: Opening(word & 0xFFFFFFFF, cycle) for word, cycle in recorded}
 
     def request_flags(self, sites: list[int]) -> None:
         """Ask the child to capture stacks at ``sites``, 64 at most, from its next checkpoint on."""
         if len(sites) > REQUESTS:
             raise ValueError(f"{len(sites)} sites to flag, {REQUESTS} at most")
-        sequence = struct.unpack_from("<I", self._memory, _REQUESTS_AT)[0]
-        struct.pack_into(f"<{len(sites)}I", self._memory, _REQUESTS_AT + 8, *sites)
-        struct.pack_into("<I", self._memory, _REQUESTS_AT + 4, len(sites))
-        # Last: the child looks at the sequence first.
-        struct.pack_into("<I", self._memory, _REQUESTS_AT, (sequence + 1) & 0xFFFFFFFF)
+        header = np.frombuffer(self._memory, HEADER, 1)
+        header["request_sites"][0, : len(sites)] = sites
+        header["request_count"] = len(sites)
+        # Last, because the child reads the sequence first.
+        header["request_sequence"] += 1
 
     def _string(self, offset: int) -> str:
         start = self._strings_at + offset
@@ -293,50 +267,43 @@ class LedgerFile(Ledger):
 
     def _stack_words(self, at: int) -> tuple[int, ...]:
         start = self._stacks_at + 8 * at
-        (counts,) = struct.unpack_from("<Q", self._memory, start)
-        return struct.unpack_from(f"<{(counts & 0xFFFFFFFF) + (counts >> 32)}Q", self._memory, start + 8)
+        counts = int(self._one(_WORD, start))
+        words: tuple[int, ...] = tuple(self._array(_WORD, (counts & 0xFFFFFFFF) + (counts >> 32), start + 8).tolist())
+        return words
 
-    def _child(self) -> tuple[int, ...]:
-        return struct.unpack_from(_CHILD_FORMAT, self._memory, _CHILD_AT)
+    def _header(self) -> Any:
+        return self._one(HEADER, 0)
 
-    def _sequence(self, index: int) -> int:
-        return int(struct.unpack_from("<Q", self._memory, self._checkpoint_at[index])[0])
+    def _one(self, dtype: np.dtype[Any], at: int) -> Any:
+        return self._array(dtype, 1, at)[0]
 
-    def _array(self, dtype: np.dtype[np.void], count: int, at: int) -> NDArray[np.void]:
+    def _array(self, dtype: np.dtype[Any], count: int, at: int) -> NDArray[Any]:
         return np.frombuffer(self._memory, dtype, count, at).copy()
 
     def _read(self, at: int) -> Checkpoint:
-        fields = struct.unpack_from(_CHECKPOINT_FORMAT, self._memory, at)
-        sequence, cycle, shift, rows, sites, _strings, _stacks, ranges = fields[:8]
-        ranges_at = at + struct.calcsize(_CHECKPOINT_FORMAT)
+        head = self._one(CHECKPOINT, at)
+        ranges_at = at + CHECKPOINT.itemsize
         births_at = ranges_at + RANGES * RANGE.itemsize
-        rows_at = births_at + 8 * self._site_capacity
+        rows_at = births_at + self._site_capacity * _WORD.itemsize
+        sites = int(head["sites"])
         return Checkpoint(
-            sequence=sequence,
-            cycle=cycle,
-            shift=shift,
-            rows=self._array(ROW, rows, rows_at),
-            births=np.frombuffer(self._memory, np.uint64, sites, births_at).copy(),
+            sequence=int(head["sequence"]),
+            cycle=int(head["cycle"]),
+            shift=int(head["shift"]),
+            rows=self._array(ROW, int(head["rows"]), rows_at),
+            births=self._array(_WORD, sites, births_at),
             sites=self._array(SITE, sites, self._sites_at),
-            ranges=self._array(RANGE, ranges, ranges_at),
-            live_blocks=fields[8],
-            live_bytes=fields[9],
-            unlisted_blocks=fields[10],
-            unlisted_bytes=fields[11],
-            lost_blocks=fields[12],
-            lost_sites=fields[13],
-            lost_mappings=fields[14],
-            scan_ns=fields[15],
-            reinstalled=fields[16],
+            ranges=self._array(RANGE, int(head["ranges"]), ranges_at),
+            **{name: int(head[name]) for name in _TOTALS},
         )
 
 
 def _epochs_of_bucket(bucket: int) -> int:
     """Return the first epoch of a bucket: exact below 8, then four buckets to each octave."""
-    if bucket < _BUCKETS_EXACT:
+    if bucket < BUCKETS_EXACT:
         return bucket
-    octave, quarter = divmod(bucket - _BUCKETS_EXACT, _BUCKETS_PER_OCTAVE)
-    return (_BUCKETS_PER_OCTAVE + quarter) << (octave + 1)
+    octave, quarter = divmod(bucket - BUCKETS_EXACT, BUCKETS_PER_OCTAVE)
+    return (BUCKETS_PER_OCTAVE + quarter) << (octave + 1)
 
 
 _EPOCHS_END = np.array([_epochs_of_bucket(bucket + 1) for bucket in range(_BUCKETS)], np.int64)

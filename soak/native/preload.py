@@ -1,4 +1,4 @@
-"""Start a program with the tracker: the environment that preloads it, and the executable that it reaches."""
+"""Start a program with the tracker: the environment that preloads it, and the real executable of an interpreter."""
 
 from __future__ import annotations
 
@@ -11,35 +11,37 @@ from pathlib import Path
 
 LOADER_VARIABLE = "LD_PRELOAD"
 WATCH_VARIABLE = "SOAK_WATCH"
-"""``PID:PATH``: the watcher, whose child alone is meant, and the file in which the library tells of its tables."""
+"""``PID:PATH``: the watcher, and the file to which the library writes where its tables are. Only a direct child of the
+watcher is watched."""
 SEPARATORS = " :\t\n"
 
 
 @contextmanager
 def preloading(library: Path, environment: Mapping[str, str]) -> Iterator[dict[str, str]]:
-    """Give a copy of ``environment`` in which the loader loads ``library`` before all else.
+    """Give a copy of ``environment`` in which the loader loads ``library`` first.
 
-    The loader splits the variable at spaces and colons, so a library whose path has one is reached by a link at a
-    safe path, which is there until the block ends: end it when the program has reported that it runs.
+    The loader splits the variable at spaces and colons. A library whose path has one is reached by a link at another
+    path. The link exists until the block ends, so end the block only when the program has reported that it runs.
     """
     with _without_separators(library) as path:
         earlier = environment.get(LOADER_VARIABLE, "")
-        # This process may itself be watched, but not what it starts to measure.
+        # This process may itself be watched; the processes that it measures are not.
         others = {key: value for key, value in environment.items() if key != WATCH_VARIABLE}
         yield {**others, LOADER_VARIABLE: f"{path}:{earlier}" if earlier else str(path)}
 
 
 def real_interpreter(command: str, environment: Mapping[str, str] | None = None) -> str:
-    """Return the executable that ``command`` ends up in.
+    """Return the executable that ``command`` starts in the end.
 
-    A pyenv or conda shim is a shell script; preloading would reach the shell, and a search by it at every start.
-    Raises ``OSError`` when the command cannot be started and ``ValueError`` when it is no Python.
+    A pyenv or conda shim is a shell script. The library would be preloaded into the shell, and the shim would search
+    for the interpreter at every start. Raises ``OSError`` when the command cannot be started, and ``ValueError`` when
+    it is not a Python interpreter.
     """
     question = [command, "-c", "import sys; sys.stdout.write(sys.executable)"]
     clean = {key: value for key, value in (environment or os.environ).items() if key != LOADER_VARIABLE}
     answer = subprocess.run(question, capture_output=True, text=True, check=False, env=clean)
     if answer.returncode != 0 or not answer.stdout:
-        raise ValueError(f"{command} does not answer as a Python interpreter: {answer.stderr.strip()[-200:]}")
+        raise ValueError(f"{command} is not a Python interpreter: {answer.stderr.strip()[-200:]}")
     return answer.stdout
 
 

@@ -1,6 +1,6 @@
-"""List what a process has open (descriptors, threads, child processes), and tell what has come since an earlier list.
+"""List what a process has open (descriptors, threads, child processes), and what is new since an earlier list.
 
-All of it is read from outside, through /proc; where there is none the lists are empty.
+All of it is read from outside, from /proc. On systems without /proc the lists are empty.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
 MOST_LISTED = 16_384
-"""Of each sort the newest: as many links to read, some microseconds each."""
+"""How many descriptors and threads are listed: the newest. Reading one takes some microseconds."""
 
 _MOST_ASKED = 1024
-"""Threads that are asked for their children: a leak of threads must not make reading slow."""
+"""For how many threads the children are read: a leak of threads must not make this slow."""
 
 DESCRIPTOR, THREAD, CHILD = "file-descriptor", "thread", "child-process"
-"""The sorts of items; each is the kind of the cause that its leak has."""
+"""The kinds of open items, which are also the kinds of causes."""
 
 _PROTOCOLS = ("tcp", "tcp6", "udp", "udp6")
 _INODE_COLUMN, _LISTENING, _NOWHERE = 9, "0A", 0
@@ -33,7 +33,7 @@ class Inventory:
     """What was open at one moment."""
 
     descriptors: Mapping[int, str] = field(default_factory=dict)
-    """Number and what /proc says it points to."""
+    """By number, what /proc says that the descriptor points to."""
     threads: frozenset[int] = frozenset()
     children: frozenset[int] = frozenset()
 
@@ -44,15 +44,15 @@ class OpenItem:
 
     kind: str
     number: int
-    """The descriptor, or the kernel's number of the thread or process."""
+    """The number of the descriptor, or the kernel's number of the thread or process."""
     type: str
     """What it is: ``file``, ``tcp socket``, ``pipe``, ``thread``, ``zombie process``, …"""
     name: str
-    """Its path, addresses, thread name or command; empty where it has none."""
+    """Its path, its addresses, the name of the thread or the command; empty when it has none."""
 
 
 def read_inventory(pid: int) -> Inventory:
-    """List what process ``pid`` has open now; what cannot be read is left out."""
+    """List what process ``pid`` has open now, without what cannot be read."""
     folder = f"/proc/{pid}"
     threads = _numbers(f"{folder}/task")
     children: set[int] = set()
@@ -65,10 +65,10 @@ def read_inventory(pid: int) -> Inventory:
 def describe_new(
     pid: int, before: Inventory, reopened: Iterable[int] = (), thread_names: Mapping[int, str] | None = None
 ) -> tuple[OpenItem, ...]:
-    """Return what process ``pid`` has open now and had not ``before``, each named by what it is.
+    """Return what process ``pid`` has open now and did not have open ``before``.
 
-    ``reopened``: descriptors that are known to have been opened since, though they point to the same as before.
-    ``thread_names``: by the kernel's number, where better ones than the kernel's are known.
+    ``reopened``: descriptors that were opened since, although they point to the same as before. ``thread_names``: by
+    the kernel's number, where a better name than the kernel's is known.
     """
     now, again = read_inventory(pid), frozenset(reopened)
     links = {n: link for n, link in now.descriptors.items() if before.descriptors.get(n) != link or n in again}
@@ -123,7 +123,7 @@ def _file_type(pid: int, number: int, link: str) -> str:
 
 
 def _sockets(pid: int) -> dict[str, tuple[str, str]]:
-    """Return type and addresses of the sockets in the process's network, by inode."""
+    """Return type and addresses of the sockets in the network of the process, by inode."""
     found: dict[str, tuple[str, str]] = {}
     for protocol in _PROTOCOLS:
         for columns in _rows(pid, protocol):

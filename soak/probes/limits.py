@@ -1,4 +1,4 @@
-"""The limits a leak runs into: descriptors, threads, address space, memory."""
+"""The limits that a leak reaches: descriptors, threads, address space, memory."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _LINES = {"Max open files": "fds", "Max processes": "threads", "Max address spac
 
 
 def read_limits(pid: int) -> dict[str, float]:
-    """Return the soft limits of a process by signal; one that is not set is absent.
+    """Return the soft limits of a process by signal, without those that are not set.
 
-    ``fds``, ``threads`` and ``children`` are counts; ``mapped`` and ``rss`` bytes, the latter the smaller of the
-    machine's memory and the control group's.
+    ``fds``, ``threads`` and ``children`` are counts; ``mapped`` and ``rss`` are bytes. ``rss`` is the memory of the
+    machine or the limit of the control group, whichever is smaller.
     """
     limits: dict[str, float] = {"rss": float(psutil.virtual_memory().total)}
     with contextlib.suppress(OSError):
@@ -34,10 +34,11 @@ def read_limits(pid: int) -> dict[str, float]:
 
 
 def read_hidden_limits() -> dict[str, float]:
-    """Return, by signal, room that the kernel gives by other counts than the signal's own; what is unknown is absent.
+    """Return, by signal, limits of the kernel on something else that the signal depends on; unknown ones are absent.
 
-    A user has so many inotify instances, each a descriptor; a process so many mappings, each of a page or more. When
-    one is used up the error is the same as at the limit of descriptors or of address space.
+    A user may have a number of inotify instances, each of which is a descriptor. A process may have a number of
+    mappings, each of which is a page or more. The error at such a limit is the same as at the limit of descriptors or
+    of address space.
     """
     limits: dict[str, float] = {}
     _lower(limits, "fds", "/proc/sys/fs/inotify/max_user_instances")

@@ -1,6 +1,7 @@
-"""Read the memory of another process while it is held still (Linux).
+"""Read the memory of another process while it is stopped (Linux).
 
-The process must be one that this one may trace: its own child, or any of the same user where the system allows that.
+This process must be allowed to trace the other one: a child of its own, or, where the system allows it, any process of
+the same user.
 """
 
 from __future__ import annotations
@@ -11,18 +12,18 @@ import re
 import signal
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from soak.probes.mappings import Mapping, parse_maps
+
 PIECE_BYTES = 1 << 20
-"""What is read at once; with what is made of it, it stays in the processor's cache."""
+"""How much is read at once. This much, and the results, fit into the processor's cache."""
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
-_MAPPING = re.compile(r"([0-9a-f]+)-([0-9a-f]+) (\S+) \S+ \S+ \d+\s*(.*)")
 _DENSE_BYTES = 1 << 20
-"""Of a mapping up to this size all is read; of a larger one only the pages that hold something."""
+"""A mapping up to this size is read as a whole; of a larger one only the pages that are used."""
 _PRESENT_OR_SWAPPED = np.uint64(0b11 << 62)
 _BELOW_STACK_POINTER = 128
 """Bytes below the stack pointer that a function may use without moving it."""
@@ -30,25 +31,14 @@ _STILL_WITHIN_S = 0.2
 _STOPPED_STATES = frozenset("TtZX")
 
 Range = tuple[int, int]
-"""First address, and the first behind."""
-
-
-@dataclass(frozen=True)
-class Mapping:
-    """One line of /proc/PID/maps."""
-
-    start: int
-    end: int
-    permissions: str
-    path: str
-    """Of the file; ``[stack]`` and the like; empty for anonymous memory."""
+"""The first address, and the first one after the end."""
 
 
 class ProcessMemory:
     """One process's memory. Close it when done."""
 
     def __init__(self, pid: int) -> None:
-        """Open it. Raises OSError when it may not be read."""
+        """Open it. Raises OSError when this process may not read it."""
         self._folder = Path("/proc", str(pid))
         self._file = os.open(self._folder / "mem", os.O_RDONLY)
         self._pages = os.open(self._folder / "pagemap", os.O_RDONLY)
@@ -60,11 +50,10 @@ class ProcessMemory:
 
     def mappings(self) -> list[Mapping]:
         """Return what is mapped now, by address. Raises OSError when the process is gone."""
-        matches = map(_MAPPING.match, (self._folder / "maps").read_text(errors="replace").splitlines())
-        return [Mapping(int(m[1], 16), int(m[2], 16), m[3], m[4]) for m in matches if m is not None]
+        return parse_maps((self._folder / "maps").read_text(encoding="utf-8", errors="replace"))
 
     def stack_pointers(self) -> list[int]:
-        """Return the stack pointer of each thread that waits or is stopped: memory below it holds nothing any more."""
+        """Return the stack pointer of each thread that waits or is stopped. The memory below it is not in use."""
         found = []
         for task in os.listdir(self._folder / "task"):
             with contextlib.suppress(OSError, ValueError, IndexError):
@@ -73,7 +62,7 @@ class ProcessMemory:
         return found
 
     def read(self, start: int, words: int) -> NDArray[np.uint64]:
-        """Return ``words`` 64-bit words from ``start`` on, fewer where memory ends, none where there is none."""
+        """Return ``words`` 64-bit words from ``start`` on; fewer when the memory ends before, or cannot be read."""
         try:
             content = os.pread(self._file, words * 8, start)
         except (OSError, OverflowError):
@@ -81,13 +70,13 @@ class ProcessMemory:
         return np.frombuffer(content, np.uint64, len(content) // 8)
 
     def page_entries(self, start: int, end: int) -> NDArray[np.uint64]:
-        """Return what /proc/PID/pagemap says of each page between two addresses, ``(pages,)``."""
+        """Return the entry of /proc/PID/pagemap for each page between two addresses, ``(pages,)``."""
         first_page = start // _PAGE_BYTES
         count = -(-end // _PAGE_BYTES) - first_page
         return np.frombuffer(os.pread(self._pages, count * 8, first_page * 8), np.uint64)
 
     def pieces(self, ranges: Iterable[Range]) -> Iterator[tuple[int, NDArray[np.uint64]]]:
-        """Yield address and words ``(n,) uint64`` of all that the ranges hold, 1 MiB at most in one piece."""
+        """Yield the contents of the ranges in pieces of 1 MiB at most: address and words, ``(n,) uint64``."""
         for start, end in ranges:
             for first, last in self._used(start, end):
                 for address in range(first, last, PIECE_BYTES):
@@ -96,7 +85,7 @@ class ProcessMemory:
                         yield address, words
 
     def _used(self, start: int, end: int) -> Iterator[Range]:
-        """Yield the parts of a range whose pages hold something; reading the others would make the kernel map them."""
+        """Yield the parts of a range whose pages are used. To read the others would make the kernel map them."""
         if end - start <= _DENSE_BYTES:
             yield start, end
             return
@@ -116,9 +105,9 @@ class ProcessMemory:
 def writable_ranges(
     mappings: Iterable[Mapping], stack_pointers: Iterable[int], left_out: Iterable[Range], own_paths: re.Pattern[str]
 ) -> list[Range]:
-    """Return where a program may keep a pointer: its writable mappings, without the dead part of its stacks.
+    """Return where a program may keep a pointer: its writable mappings, without the unused part of its stacks.
 
-    ``left_out``: ranges to leave out. ``own_paths``: matches the files whose mappings are not the program's.
+    ``left_out``: ranges to leave out. ``own_paths``: matches files whose mappings do not belong to the program.
     """
     found = []
     pointers = sorted(stack_pointers)
@@ -126,7 +115,7 @@ def writable_ranges(
         device = mapping.path.startswith("/dev/") and not mapping.path.startswith(("/dev/shm/", "/dev/zero"))
         if not mapping.permissions.startswith("rw") or device or own_paths.search(mapping.path):
             continue
-        # Stacks grow down: a thread's own begins at its stack pointer, and no two share a mapping but by chance.
+        # A stack grows down, so its used part begins at the stack pointer. A mapping of two stacks is read as a whole.
         within = [pointer for pointer in pointers if mapping.start <= pointer < mapping.end]
         start = (within[0] - _BELOW_STACK_POINTER) & ~7 if len(within) == 1 else mapping.start
         found.append((max(start, mapping.start), mapping.end))
@@ -148,7 +137,7 @@ def _without(ranges: Iterable[Range], left_out: Iterable[Range]) -> list[Range]:
 
 @contextlib.contextmanager
 def held_still(pid: int) -> Iterator[bool]:
-    """Stop all threads of a process for a while; False when they did not stop in time, or it has ended."""
+    """Stop all threads of a process in this block. Gives False when they did not stop in time, or it has ended."""
     os.kill(pid, signal.SIGSTOP)
     try:
         yield _wait_until_still(pid)

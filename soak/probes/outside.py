@@ -1,6 +1,6 @@
 """Read a process from outside: memory, descriptors, threads, children, mappings.
 
-One small Protocol, a Linux reader on /proc, a portable one on psutil, and a scripted twin for tests.
+A Protocol with three readers: one for Linux that reads /proc, a portable one on psutil, and a scripted one for tests.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ import psutil
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 _FEW_THREADS = 32
-"""Up to so many threads each one's children are read every time; there are as many files to read as threads."""
+"""Up to this many threads, the children of all threads are read every time: a file for each thread."""
 _MANY_THREADS = 1024
-"""Beyond so many only the main thread's children are read at all: a leak of threads must not make reading slow."""
+"""Above this many threads, only the children of the main thread are read: a leak of threads must not make this slow."""
 _DESCRIBED_FDS = 256
-_STAT_THREADS = 17  # num_threads is field 20 of /proc/PID/stat; this counts from the one behind the name
+_STAT_THREADS = 17  # num_threads is field 20 of /proc/PID/stat; the index counts from the field after the name
 
 
 class OutsideReader(Protocol):
-    """The outside of one process. Every reading maps a signal's name to its value; what cannot be read is absent."""
+    """Reads one process. A reading maps the names of signals to their values; what cannot be read is absent."""
 
     def read_counts(self) -> dict[str, float]:
-        """Read what is cheap (about 50 µs): rss, mapped, fds, threads, children. Empty when the process is gone."""
+        """Read what is cheap (about 50 µs): rss, mapped, fds, threads, children. Empty when the process has ended."""
 
     def read_details(self) -> dict[str, float]:
-        """Read what takes the kernel a walk over all pages (about 1 ms): pss, uss, swap; and children in any case."""
+        """Read pss, uss and swap, for which the kernel walks over all pages (about 1 ms), and children in any case."""
 
     def describe_fds(self) -> dict[str, int]:
         """Count the newest descriptors (256 at most) by what they point to: a path, ``socket``, ``pipe``."""
@@ -81,12 +81,12 @@ class LinuxReader:
         return values
 
     def _count_children(self, *, complete: bool) -> dict[str, float]:
-        """Count children; unless ``complete``, those of other threads than the main one as at the last full count."""
+        """Count children; unless ``complete``, count those of the main thread and add the last count of the others."""
         main = self._folder.name
         counts = {}
         with contextlib.suppress(OSError):
             for thread in os.listdir(self._task_folder) if complete else [main]:
-                # A thread may end between two readings; without CONFIG_PROC_CHILDREN not even the main one has a file.
+                # A thread may end meanwhile. Without CONFIG_PROC_CHILDREN, not even the main thread has this file.
                 with contextlib.suppress(FileNotFoundError, ProcessLookupError):
                     counts[thread] = len(Path(self._task_folder, thread, "children").read_bytes().split())
         if main not in counts:
@@ -102,13 +102,13 @@ class LinuxReader:
             # The newest ones (the highest numbers) show what leaks, however many there are.
             for number in sorted(os.listdir(self._fd_folder), key=int)[-_DESCRIBED_FDS:]:
                 with contextlib.suppress(OSError):
-                    # socket:[4711] and pipe:[4712] are each their own; what counts is how many there are.
+                    # socket:[4711] and socket:[4712] are counted together, as "socket".
                     kinds[os.readlink(f"{self._fd_folder}/{number}").partition(":[")[0]] += 1
         return dict(kinds)
 
 
 class PsutilReader:
-    """Reads through psutil, on systems without /proc."""
+    """Reads by psutil, on systems without /proc."""
 
     def __init__(self, pid: int) -> None:
         self._process = psutil.Process(pid)
@@ -138,7 +138,7 @@ class PsutilReader:
 
 
 class ScriptedReader:
-    """Gives prepared readings, one a call; for tests of what reads them."""
+    """Returns prepared readings, one for each call; for tests."""
 
     def __init__(self, counts: Iterable[dict[str, float]], details: Iterable[dict[str, float]] = ()) -> None:
         self._counts: Iterator[dict[str, float]] = iter(counts)
@@ -158,5 +158,5 @@ class ScriptedReader:
 
 
 def open_reader(pid: int) -> OutsideReader:
-    """Return the best reader for a process of this machine."""
+    """Return the best reader on this system."""
     return LinuxReader(pid) if sys.platform == "linux" else PsutilReader(pid)

@@ -1,13 +1,12 @@
-"""Which memory of a process is resident: its mappings with their pages (Linux), read from outside.
+"""Which memory of a process is resident: its mappings and their pages (Linux), read from outside.
 
-One reading costs the kernel a walk over the process's pages, under its lock of mappings: some milliseconds, not for
-every checkpoint.
+For each reading the kernel walks over all pages of the process, and holds the lock of its mappings. This takes some
+milliseconds, too long for every checkpoint.
 """
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,36 +14,29 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from soak.probes.mappings import Mapping, parse_smaps
 from soak.probes.memory import ProcessMemory, Range
 
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
-_AREA = re.compile(
-    rb"^([0-9a-f]+)-([0-9a-f]+) (\S+) \S+ \S+ \d+ *(.*)\n(?:[A-Z][^\n]*\n)*?Rss: +(\d+) kB", re.MULTILINE
-)
 _PRESENT, _EXCLUSIVE = np.uint64(1 << 63), np.uint64(1 << 56)
 _HEAP_BYTES = 64 << 20
-"""glibc lays the heaps of its thread arenas at multiples of this."""
+"""glibc places the heaps of its thread arenas at multiples of this."""
 _HEAP_HEADER_WORDS = 4
 
 
 @dataclass(frozen=True)
-class Area:
-    """One mapping of a process, as /proc/PID/smaps has it."""
+class Area(Mapping):
+    """A mapping, and which part of it is resident."""
 
-    start: int
-    end: int
-    permissions: str
-    path: str
-    """Of the file; ``[heap]`` and the like; empty for anonymous memory."""
     rss_bytes: int
     pages: NDArray[np.bool_]
-    """Which of its pages are resident, ``(pages,)``; empty where that was not asked: it is all of one kind."""
+    """Which of its pages are resident, ``(pages,)``; empty when that was not read because all pages are of one kind."""
     is_own: bool = False
-    """Whether all of it is the tracker's."""
+    """Whether all of it belongs to the tracker."""
 
     @property
     def is_anonymous(self) -> bool:
-        """Whether no file stands behind it."""
+        """Whether it maps no file."""
         return not self.path or self.path.startswith("[")
 
 
@@ -53,41 +45,32 @@ class Resident:
     """What was resident at one moment."""
 
     rss_bytes: int
-    """As the kernel counts it for the process: the figure that is judged."""
+    """RSS as the kernel counts it for the process: the figure that is judged."""
     areas: tuple[Area, ...]
     """By address."""
     thread_heaps: tuple[tuple[int, int], ...]
-    """First address and first behind of each heap of malloc's thread arenas."""
+    """Start and end of each heap of malloc's thread arenas."""
     stack_pointers: tuple[int, ...]
-    """Of the threads that wait."""
+    """Those of the threads that wait."""
 
 
 def read_resident(memory: ProcessMemory, pid: int, own_ranges: Iterable[Range] = ()) -> Resident:
-    """Read what is resident in a process that does nothing meanwhile. Raises OSError when it may not be read.
+    """Read what is resident in a process that is stopped or waits. Raises OSError when it cannot be read.
 
-    ``own_ranges``: the tracker's; of what it has reserved, a gigabyte mostly untouched, the pages are not asked for.
+    ``own_ranges``: the tracker's memory. Its pages are not read: it has reserved a gigabyte, most of it untouched.
     """
     folder = Path("/proc", str(pid))
     rss_bytes = int((folder / "statm").read_bytes().split()[1]) * PAGE_BYTES
     if not rss_bytes:
         raise ProcessLookupError(f"process {pid} has ended")
-    areas = parse_smaps((folder / "smaps").read_bytes())
+    listed = parse_smaps((folder / "smaps").read_text(encoding="utf-8", errors="replace"))
     own = _joined(own_ranges)
-    areas = tuple(_with_pages(area, memory, own) for area in areas)
+    areas = tuple(_area(mapping, mapped_rss_bytes, memory, own) for mapping, mapped_rss_bytes in listed)
     return Resident(rss_bytes, areas, _thread_heaps(areas, memory), tuple(memory.stack_pointers()))
 
 
-def parse_smaps(text: bytes) -> tuple[Area, ...]:
-    """Return the mappings that /proc/PID/smaps lists, without their pages."""
-    none = np.zeros(0, np.bool_)
-    return tuple(
-        Area(int(start, 16), int(end, 16), mode.decode(), path.decode(errors="replace"), int(rss) * 1024, none)
-        for start, end, mode, path, rss in _AREA.findall(text)
-    )
-
-
 def _joined(ranges: Iterable[Range]) -> list[Range]:
-    """Return ranges in order, those that adjoin as one: so the kernel lists them."""
+    """Return ranges in order, adjacent ones joined, as the kernel lists them."""
     joined: list[Range] = []
     for start, end in sorted(ranges):
         if joined and start <= joined[-1][1]:
@@ -97,7 +80,8 @@ def _joined(ranges: Iterable[Range]) -> list[Range]:
     return joined
 
 
-def _with_pages(area: Area, memory: ProcessMemory, own: list[Range]) -> Area:
+def _area(mapping: Mapping, rss_bytes: int, memory: ProcessMemory, own: list[Range]) -> Area:
+    area = Area(mapping.start, mapping.end, mapping.permissions, mapping.path, rss_bytes, np.zeros(0, np.bool_))
     if not area.is_anonymous or not area.rss_bytes or not area.permissions.endswith("p"):
         return area
     if any(start <= area.start and area.end <= end for start, end in own):
@@ -105,13 +89,13 @@ def _with_pages(area: Area, memory: ProcessMemory, own: list[Range]) -> Area:
     entries = memory.page_entries(area.start, area.end)
     present = (entries & _PRESENT) != 0
     if int(present.sum()) * PAGE_BYTES > area.rss_bytes:
-        # The page of zeros, which stands wherever memory was only read, is in no process's count.
+        # Where memory was only read, the kernel maps its page of zeros, which the RSS of no process includes.
         present &= (entries & _EXCLUSIVE) != 0
     return replace(area, pages=present)
 
 
 def _thread_heaps(areas: tuple[Area, ...], memory: ProcessMemory) -> tuple[tuple[int, int], ...]:
-    """Return the heaps of malloc's thread arenas, told by their place and their head (``heap_info`` of glibc)."""
+    """Return the heaps of malloc's thread arenas, found by their address and their header (``heap_info`` of glibc)."""
     found = []
     for area in areas:
         if area.path or not area.permissions.startswith("rw"):

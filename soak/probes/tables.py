@@ -1,7 +1,7 @@
-"""Read the tracker's tables in a program that runs on: what is alive by call site, without anything done inside it.
+"""Read the tracker's tables in a program while it runs: what is alive by call site. Nothing is done in the program.
 
-The library writes once where its tables are (``struct tables`` in ``layout.h``); from then on they are read through
-/proc/PID/mem. The program is not stopped for it, so a block that moves meanwhile may be counted twice or not at all.
+The library writes once where its tables are (``struct tables`` in ``layout.h``). From then on they are read through
+/proc/PID/mem. The program is not stopped, so a block that moves meanwhile may be counted twice, or not at all.
 """
 
 from __future__ import annotations
@@ -9,80 +9,67 @@ from __future__ import annotations
 import contextlib
 import os
 import struct
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from soak.native.ledger import MAPPING, RANGE, RANGES, ROW, SITE, SITE_MASK, VERSION, Checkpoint, Ledger
+from soak.native.layout import (
+    BIG_BIT,
+    DOMAIN_MASK,
+    DOMAIN_SHIFT,
+    DOMAINS,
+    LEAF_LIMIT,
+    LEAF_SLOTS,
+    LEDGER_VERSION,
+    MAPPING,
+    MAPPING_ROW,
+    MAPPINGS_LIMIT,
+    RANGE,
+    RANGES,
+    ROW,
+    SITE,
+    SITE_FLAGGED,
+    SITE_LIMIT,
+    SITE_MASK,
+    SIZE_LIMIT,
+    SIZE_SHIFT,
+    TABLES,
+    TABLES_MAGIC,
+    TablePlaces,
+)
+from soak.native.ledger import Checkpoint, Ledger
 from soak.probes.memory import ProcessMemory
 
-_MAGIC = b"soaktabl"
-_FORMAT = "<8s2I22Q"
-_SITE_LIMIT, _LEAF_LIMIT, _MAPPINGS_LIMIT = 1 << 17, 1 << 17, 1 << 16
-_LEAF_BYTES = 8 << 16
-_DOMAINS = 5
+_LEAF_BYTES = 8 * LEAF_SLOTS
 _SITE_WORD = np.uint64(SITE_MASK)
-_KEY_WORD = np.uint64((1 << 19) - 1)
+_KEY_WORD = np.uint64(DOMAIN_MASK << DOMAIN_SHIFT | SITE_MASK)
 """Site and domain of a slot."""
-_SIZE_SHIFT, _SIZE_LIMIT = np.uint64(21), 1 << 19
-_SIZE_WORD = np.uint64(_SIZE_LIMIT - 1)
-_BIG_BIT = np.uint64(1 << 20)
+_SIZE_SHIFT, _SIZE_WORD, _BIG_BIT = np.uint64(SIZE_SHIFT), np.uint64(SIZE_LIMIT - 1), np.uint64(BIG_BIT)
 _BEING_WRITTEN = 1024
-"""So many words of the newest stacks are copied again: place for a stack is taken before it is written."""
-_FLAGS_AT, _FLAGGED = SITE.fields["flags"][1], 1  # type: ignore[index]
-_MAPPING = np.dtype([("start", "<u8"), ("end", "<u8"), ("cycle", "<u8"), ("site", "<u4"), ("domain", "<u4")])
-
-
-@dataclass(frozen=True)
-class TablePlaces:
-    """Where the tables of one image of a process are; an exec begins the next image."""
-
-    pid: int
-    started_ns: int
-    state_at: int
-    cycle_at: int
-    leaves: int
-    leaf_count_at: int
-    sites: int
-    site_count_at: int
-    site_cache: int
-    site_cache_words: int
-    frame_cache: int
-    frame_cache_words: int
-    strings: int
-    strings_used_at: int
-    stacks: int
-    stacks_used_at: int
-    mappings: int
-    mapping_count_at: int
-    ranges: int
-    range_count_at: int
-    lost_blocks_at: int
-    lost_sites_at: int
-    lost_mappings_at: int
+"""How many words of the newest stacks are copied again: the program takes the place for a stack before it writes it."""
+_FLAGS_AT = SITE.fields["flags"][1]  # type: ignore[index]
 
 
 def read_places(path: Path) -> TablePlaces | None:
-    """Return what the library has written to ``path``; None when it has not, or is of another version."""
+    """Return what the library has written to ``path``; None when it has written nothing, or has another version."""
     try:
         content = path.read_bytes()
     except OSError:
         return None
-    if len(content) != struct.calcsize(_FORMAT):
+    if len(content) != TABLES.itemsize:
         return None
-    magic, version, *places = struct.unpack(_FORMAT, content)
-    return TablePlaces(*places) if magic == _MAGIC and version == VERSION else None
+    magic, version, *places = np.frombuffer(content, TABLES)[0].tolist()
+    return TablePlaces(*places) if magic == TABLES_MAGIC and version == LEDGER_VERSION else None
 
 
 class LiveTables(Ledger):
-    """The ledger of a program that runs on: each `read` counts its live blocks anew, from outside."""
+    """The ledger of a running program: each `read` counts its live blocks again, from outside."""
 
     def __init__(self, places: TablePlaces) -> None:
-        """Open the process's memory. Raises OSError when it may not be read, or the process is gone."""
+        """Open the process's memory. Raises OSError when it cannot be read, or the process has ended."""
         self._places = places
-        # Both stay with this image of the process: after an exec they give and take nothing.
+        # Both files belong to the program that runs now. After an exec, reads and writes fail.
         self._memory = ProcessMemory(places.pid)
         self._writable = os.open(f"/proc/{places.pid}/mem", os.O_WRONLY)
         self._sequence = 0
@@ -92,7 +79,7 @@ class LiveTables(Ledger):
 
     @property
     def pid(self) -> int:
-        """The process."""
+        """The number of the process."""
         return self._places.pid
 
     @property
@@ -101,7 +88,7 @@ class LiveTables(Ledger):
         return self._state
 
     def is_there(self) -> bool:
-        """Tell whether the process still is the program that these tables are of."""
+        """Tell whether the process still runs the program that has these tables."""
         return self._half_word(self._places.site_count_at) > 0
 
     def marks(self) -> int:
@@ -114,12 +101,12 @@ class LiveTables(Ledger):
         return int((ranges["end"] - ranges["start"]).sum())
 
     def read(self) -> Checkpoint | None:
-        """Count what is alive now; None when the process is gone or has become another program."""
+        """Count what is alive now; None when the process has ended or runs another program."""
         places = self._places
         cycle = self.marks()
         slots, asked = self._live()
-        # Afterwards, so that every slot's site is among them.
-        sites = min(self._half_word(places.site_count_at), _SITE_LIMIT)
+        # After the slots, so that the site of every slot is counted.
+        sites = min(self._half_word(places.site_count_at), SITE_LIMIT)
         if not sites:
             return None
         blocks, sizes = self._sums(slots, asked, sites)
@@ -153,12 +140,12 @@ class LiveTables(Ledger):
         )
 
     def request_flags(self, sites: list[int]) -> None:
-        """See Ledger: set the flag, then take the sites out of the caches, for only a site in none is looked up."""
+        """See Ledger. Set the flag, then take the sites out of the caches: the program looks up only uncached sites."""
         places = self._places
         with contextlib.suppress(OSError):
             for site in sites:
                 at = places.sites + site * SITE.itemsize + _FLAGS_AT
-                os.pwrite(self._writable, struct.pack("<I", self._half_word(at) | _FLAGGED), at)
+                os.pwrite(self._writable, struct.pack("<I", self._half_word(at) | SITE_FLAGGED), at)
             caches = ((places.site_cache, places.site_cache_words), (places.frame_cache, places.frame_cache_words))
             for cache, count in caches:
                 cached = self._memory.read(cache, count) & _SITE_WORD
@@ -166,13 +153,13 @@ class LiveTables(Ledger):
                     os.pwrite(self._writable, bytes(8), cache + 8 * entry)
 
     def close(self) -> None:
-        """See Ledger. What was read stays, with its names."""
+        """See Ledger. What was read stays usable, with its names."""
         self._memory.close()
         os.close(self._writable)
 
     def _slot_ranges(self) -> list[tuple[int, int]]:
-        """Return where slots are: neighbouring leaves as one range."""
-        count = min(self._half_word(self._places.leaf_count_at), _LEAF_LIMIT)
+        """Return where slots are, with adjacent leaves joined."""
+        count = min(self._half_word(self._places.leaf_count_at), LEAF_LIMIT)
         starts = sorted(start for start in self._memory.read(self._places.leaves, 2 * count)[::2].tolist() if start)
         ranges: list[tuple[int, int]] = []
         for start in starts:
@@ -183,7 +170,7 @@ class LiveTables(Ledger):
         return ranges
 
     def _live(self) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-        """Return the slot and the size of each live block; the few slots that begin none are of site 0."""
+        """Return the slot and the size of each live block. A few slots belong to no block; they have site 0."""
         parts = [self._blocks_in(address, words) for address, words in self._memory.pieces(self._slot_ranges())]
         slots, sizes = (np.concatenate([part[n] for part in parts] or [np.zeros(0, np.uint64)]) for n in range(2))
         return slots, sizes
@@ -193,39 +180,41 @@ class LiveTables(Ledger):
         slots = words[used]
         sizes = slots >> _SIZE_SHIFT & _SIZE_WORD
         for big in np.flatnonzero(slots & _BIG_BIT).tolist():
-            # The size of a block of 512 KiB and more stands in its second slot; at the very end of a leaf elsewhere.
+            # A block of 512 KiB or more has its size in the next slot, which may be in another leaf.
             behind = int(used[big]) + 1
             word = int(words[behind]) if behind < len(words) else self._word(address + 8 * behind)
-            sizes[big] = max(word >> 21, _SIZE_LIMIT)
+            sizes[big] = max(word >> SIZE_SHIFT, SIZE_LIMIT)
         return slots, sizes
 
     def _sums(
         self, slots: NDArray[np.uint64], asked: NDArray[np.uint64], sites: int
     ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-        """Return live blocks and bytes, ``(domains, sites)``; mappings are added to those of their site."""
+        """Return live blocks and bytes by domain and site, ``(domains, sites)``; mappings have domains of their own."""
         keys = (slots & _KEY_WORD).view(np.intp)
-        blocks, sizes = np.zeros((_DOMAINS, sites), np.intp), np.zeros((_DOMAINS, sites))
+        blocks, sizes = np.zeros((len(DOMAINS), sites), np.intp), np.zeros((len(DOMAINS), sites))
         for sums, counted in ((blocks, np.bincount(keys)), (sizes, np.bincount(keys, asked))):
             for domain in range(MAPPING):
-                part = counted[domain * _SITE_LIMIT : (domain + 1) * _SITE_LIMIT][:sites]
+                part = counted[domain * SITE_LIMIT : (domain + 1) * SITE_LIMIT][:sites]
                 sums[domain, : len(part)] = part
         blocks[:, 0], sizes[:, 0] = 0, 0
-        count = min(self._half_word(self._places.mapping_count_at), _MAPPINGS_LIMIT)
-        mapped = self._records(_MAPPING, self._places.mappings, count)
-        mapped = mapped[(mapped["site"] < sites) & (mapped["domain"] < _DOMAINS) & (mapped["end"] > mapped["start"])]
+        count = min(self._half_word(self._places.mapping_count_at), MAPPINGS_LIMIT)
+        mapped = self._records(MAPPING_ROW, self._places.mappings, count)
+        mapped = mapped[
+            (mapped["site"] < sites) & (mapped["domain"] < len(DOMAINS)) & (mapped["end"] > mapped["start"])
+        ]
         np.add.at(blocks, (mapped["domain"], mapped["site"]), 1)
         np.add.at(sizes, (mapped["domain"], mapped["site"]), mapped["end"] - mapped["start"])
         return blocks, sizes
 
     def _take_names(self) -> None:
-        """Copy what has been added to strings and stacks: after the end of the process they are needed still."""
+        """Copy what was added to strings and stacks. They are needed even after the process has ended."""
         places = self._places
         if places.strings:
             used, known = self._half_word(places.strings_used_at), len(self._strings)
             if used > known:
                 start = known & ~7
                 added = self._memory.read(places.strings + start, (used - start + 7) // 8).tobytes()
-                if start + len(added) >= used:  # else it has just ended
+                if start + len(added) >= used:  # otherwise the process has just ended
                     self._strings = (self._strings[:start] + added)[:used]
         if places.stacks:
             used, known = self._half_word(places.stacks_used_at), max(0, len(self._stacks) - _BEING_WRITTEN)
@@ -252,7 +241,7 @@ class LiveTables(Ledger):
         return words[: len(words) * 8 // dtype.itemsize * (dtype.itemsize // 8)].view(dtype)
 
     def _word(self, at: int) -> int:
-        """Return a 64-bit word; 0 when the memory is gone."""
+        """Return a 64-bit word; 0 when the memory cannot be read."""
         words = self._memory.read(at, 1)
         return int(words[0]) if len(words) else 0
 

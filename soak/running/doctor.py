@@ -14,6 +14,7 @@ from pathlib import Path
 
 from soak.analysis.evidence import REQUIRED_IN_A_RUN
 from soak.measurements import SIGNALS
+from soak.probes.mappings import parse_maps
 from soak.probes.outside import open_reader
 from soak.running.component.supervisor import RunContext
 from soak.running.interpreter import Interpreter
@@ -97,10 +98,9 @@ def _outside(interpreter: Interpreter) -> Iterator[Check]:
 def _memory_access(pid: int) -> Check:
     name, consequence = "a child's memory", "lost and held blocks cannot be told apart by a scan"
     try:
-        with Path(f"/proc/{pid}/maps").open(encoding="utf-8") as maps:
-            start = next(int(line.split("-")[0], 16) for line in maps if " rw-p " in line)
+        mappings = parse_maps(Path(f"/proc/{pid}/maps").read_text(encoding="utf-8", errors="replace"))
         with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
-            memory.seek(start)
+            memory.seek(next(mapping.start for mapping in mappings if mapping.permissions == "rw-p"))
             memory.read(16)
     except (OSError, StopIteration) as error:
         return Check(name, False, f"not readable ({error})", consequence)

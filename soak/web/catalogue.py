@@ -13,7 +13,7 @@ from pathlib import Path
 
 from soak.errors import SoakError, StoreError
 from soak.profiles import MERGED, ComponentProfile, ProfileRun, Statistics
-from soak.running.profile.profile_files import add_profiles, load_profile, read_regular
+from soak.store.profile_files import add_profiles, load_profile, read_regular
 from soak.store.profiles import list_viewable, read_profile_run
 
 FILES = "files"

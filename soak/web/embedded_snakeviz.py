@@ -14,7 +14,7 @@ import tornado.autoreload
 from tornado.web import RequestHandler
 
 from soak.profiles import Statistics
-from soak.running.profile.profile_files import to_pstats
+from soak.store.profile_files import to_pstats
 
 
 def _import_snakeviz() -> Any:

@@ -3,29 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from urllib.parse import quote
 
-from soak.profiles import MERGED, ComponentProfile, Statistics, summarise
+from soak.profiles import MERGED, ComponentProfile, FunctionTime, Statistics, summarise
 from soak.reporting.commands.profile import function_name, overhead_words, place_words
-from soak.reporting.formats.stylesheet import page_css
-from soak.reporting.markup import Markup, element, join
+from soak.reporting.templating import render
 from soak.units import format_count, format_duration
 from soak.verdict import Verdict
 from soak.web.catalogue import FILES, Entry, Profile
 
-_CSS = """
-.chips{display:flex;flex-wrap:wrap;gap:.4rem 1.2rem;margin:.5rem 0}.chips .badge{margin-left:.35rem}
-td.all{font-weight:650}
-"""
+
+@dataclass(frozen=True)
+class Chip:
+    """A component and its verdict."""
+
+    name: str
+    verdict: str
+    style: str
+    """The class of the badge's colour; empty for a verdict that is not known here."""
+
+
+@dataclass(frozen=True)
+class ProfileRow:
+    """A profile in the index; empty texts for what is not known."""
+
+    name: str
+    address: str
+    is_merged: bool
+    cycle: str
+    profiled_cycle: str
+    cycles: str
+    function: str
+    place: str
+
+
+@dataclass(frozen=True)
+class EntryView:
+    """A run in the index."""
+
+    name: str
+    kind: str
+    report: str | None
+    verdicts: list[Chip]
+    profiles: list[ProfileRow]
 
 
 def index_page(entries: Sequence[Entry]) -> str:
     """List runs, newest first, with their reports and profiles."""
-    if not entries:
-        content = element("p", "There are no runs yet; ", element("code", "soak profile"), " makes one.")
-    else:
-        content = join(*(_entry(entry) for entry in entries))
-    return _page("Runs and profiles", element("h1", "Runs and profiles"), content)
+    return render("index.html", title="Runs and profiles", entries=[_view(entry) for entry in entries])
 
 
 def undrawable_page(profile: str, statistics: Statistics) -> str:
@@ -37,12 +63,12 @@ def undrawable_page(profile: str, statistics: Statistics) -> str:
         f"{format_duration(function.own_s)} own time"
         for function in totals.top
     ]
-    return _page(profile, element("h1", profile), element("p", words), *(element("p", row) for row in rows), _back())
+    return render("message.html", title=profile, paragraphs=[words, *rows])
 
 
 def failure_page(title: str, reason: str) -> str:
     """Say why something is not shown."""
-    return _page(title, element("h1", title), element("p", reason), _back())
+    return render("message.html", title=title, paragraphs=[reason])
 
 
 def profile_address(entry: Entry, profile: Profile) -> str:
@@ -55,50 +81,39 @@ def report_address(entry: Entry) -> str:
     return f"/report/{quote(entry.name, safe='')}"
 
 
-def _entry(entry: Entry) -> Markup:
-    kind = "named on the command line" if entry.name == FILES else "profile" if entry.profiled else "soak run"
-    link = element("a", "report", href=report_address(entry), class_="report") if entry.report else None
-    return element(
-        "section",
-        element("div", element("h2", entry.name), element("span", kind, class_="note"), link, class_="title"),
-        element("div", *(_chip(name, verdict) for name, verdict in entry.verdicts), class_="chips")
-        if entry.verdicts
-        else None,
-        _profiles(entry) if entry.profiles else None,
-        id=entry.name,
+def _view(entry: Entry) -> EntryView:
+    return EntryView(
+        name=entry.name,
+        kind="named on the command line" if entry.name == FILES else "profile" if entry.profiled else "soak run",
+        report=report_address(entry) if entry.report else None,
+        verdicts=[
+            Chip(name, verdict, verdict if verdict in Verdict.__members__ else "") for name, verdict in entry.verdicts
+        ],
+        profiles=[_profile(entry, profile) for profile in entry.profiles],
     )
 
 
-def _chip(name: str, verdict: str) -> Markup:
-    known = verdict if verdict in Verdict.__members__ else None
-    return element("span", name, element("span", verdict, class_=f"badge {known}" if known else "badge"))
-
-
-def _profiles(entry: Entry) -> Markup:
-    rows = [_profile(entry, profile) for profile in entry.profiles]
-    titles = ("profile", "cycle", "under the profiler", "cycles", "most time of its own")
-    head = element("tr", *(element("th", title, class_=_alignment(place)) for place, title in enumerate(titles)))
-    return element("div", element("table", element("thead", head), element("tbody", *rows)), class_="scroll")
-
-
-def _profile(entry: Entry, profile: Profile) -> Markup:
+def _profile(entry: Entry, profile: Profile) -> ProfileRow:
+    name = profile.name.removesuffix(".prof")
     component = entry.component(profile)
-    merged = profile.name.removesuffix(".prof") == MERGED
-    totals = component.totals if component else entry.profiled.merged if merged and entry.profiled else None
-    first = totals.top[0] if totals is not None and totals.top else None
-    cells = (
-        element("a", profile.name.removesuffix(".prof"), href=profile_address(entry, profile)),
-        *_times(component),
-        join(element("code", function_name(first)), element("span", f" {place_words(first)}", class_="note"))
-        if first
-        else "",
+    first = _hottest(entry, component, is_merged=name == MERGED)
+    cycle, profiled_cycle, cycles = _times(component)
+    return ProfileRow(
+        name=name,
+        address=profile_address(entry, profile),
+        is_merged=name == MERGED,
+        cycle=cycle,
+        profiled_cycle=profiled_cycle,
+        cycles=cycles,
+        function=function_name(first) if first else "",
+        place=place_words(first) if first else "",
     )
-    name, *others = cells
-    return element(
-        "tr",
-        element("td", name, class_="all" if merged else None),
-        *(element("td", cell, class_=_alignment(place)) for place, cell in enumerate(others, 1)),
-    )
+
+
+def _hottest(entry: Entry, component: ComponentProfile | None, *, is_merged: bool) -> FunctionTime | None:
+    """Return the function with the largest own time, where the run recorded it."""
+    totals = component.totals if component else entry.profiled.merged if is_merged and entry.profiled else None
+    return totals.top[0] if totals is not None and totals.top else None
 
 
 def _times(component: ComponentProfile | None) -> tuple[str, str, str]:
@@ -110,22 +125,3 @@ def _times(component: ComponentProfile | None) -> tuple[str, str, str]:
         f"{format_duration(component.profiled_cycle_s)}{cost}",
         format_count(component.cycles),
     )
-
-
-def _alignment(place: int) -> str | None:
-    return "number" if 1 <= place <= 3 else None
-
-
-def _back() -> Markup:
-    return element("p", element("a", "All runs and profiles", href="/"))
-
-
-def _page(title: str, *content: Markup) -> str:
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("title", f"soak: {title}"),
-        element("style", Markup(page_css() + _CSS)),
-    )
-    return f"<!DOCTYPE html>\n{element('html', head, element('body', element('main', *content)), lang='en')}\n"

@@ -22,7 +22,7 @@ ADDRESS = "127.0.0.1"
 _HOSTS = (ADDRESS, "localhost")
 _LARGEST_BODY_BYTES = 4096
 _READERS_AT_A_TIME = 2
-"""Each may use as much memory as soak.running.profile.profile_reader allows."""
+"""Each may use as much memory as soak.store.profile_reader allows."""
 
 _PAGE_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; base-uri 'none'; form-action 'none'"

@@ -58,19 +58,11 @@ def soak_target(
     if isinstance(built, NotBuilt):
         pytest.skip(built.reason)
     plan = ComponentPlan(
-        target=target,
-        interval_s=0.0,
+        target,
         iterations=cycles,
-        budget_s=None,
-        full_budget=True,
         early_stop=False,
-        tolerance_bytes=1.0,
         n_min=n_min,
         checkpoint_every=checkpoint_every,
-        cycle_timeout_s=60.0,
-        max_rss_bytes=None,
-        gate=True,
-        settings={},
         injection=injection,
     )
     interpreter = find_interpreter(python)

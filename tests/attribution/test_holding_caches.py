@@ -115,7 +115,7 @@ def test_an_unbounded_cache_is_a_leak_and_wants_a_bound(tmp_path: Path):
     assert result.verdict is Verdict.LEAK
     assert set(holders(result)) == {HoldingCache("lru_cache", "drive_it.lookup", None, 600, None)}
     assert any("an lru_cache without a bound, drive_it.lookup" in advise(cause) for cause in result.causes)
-    assert any("give it a maxsize" in advise(cause) for cause in result.causes)
+    assert any("Give it a maxsize" in advise(cause) for cause in result.causes)
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -9,7 +9,8 @@ import pytest
 
 from soak.attribution.holders import Reachability, SiteScan, judge_scans
 from soak.attribution.reachability import Reached, find_objects, reach, search, without_gc_links
-from soak.probes.memory import Mapping, writable_ranges
+from soak.probes.mappings import Mapping
+from soak.probes.memory import writable_ranges
 from soak.results import Unseen
 
 HEAP, ROOT = 0x5000_0000, 0x9000

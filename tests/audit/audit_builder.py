@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from soak.native.ledger import MAPPING, NATIVE, PYMALLOC_ARENA, PYTHON_MEM, PYTHON_OBJ
+from soak.native.layout import MAPPING, NATIVE, PYMALLOC_ARENA, PYTHON_MEM, PYTHON_OBJ
 from soak.probes.resident import PAGE_BYTES, Area, Resident
 from soak.probes.shadow import Blocks, Mapped
 

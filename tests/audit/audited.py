@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,23 +21,9 @@ from soak.targets import find_targets
 def soak_text(folder: Path, text: str, *, track: bool = True, **changes: Any) -> ComponentResult:
     """Write a driver of this text and soak it, 2,000 cycles to the end; ``changes`` replace fields of the plan."""
     (folder / "drive_it.py").write_text(textwrap.dedent(text), encoding="utf-8")
-    fields: dict[str, Any] = {
-        "target": find_targets(["drive_it.py"], folder)[0],
-        "interval_s": 0.0,
-        "iterations": 2000,
-        "budget_s": None,
-        "full_budget": True,
-        "early_stop": False,
-        "tolerance_bytes": 1.0,
-        "n_min": None,
-        "checkpoint_every": None,
-        "cycle_timeout_s": 60.0,
-        "max_rss_bytes": None,
-        "gate": True,
-        "settings": {},
-        "injection": None,
-    }
-    plan = ComponentPlan(**{**fields, **changes})
+    plan = replace(
+        ComponentPlan(find_targets(["drive_it.py"], folder)[0], iterations=2000, early_stop=False), **changes
+    )
     interpreter = find_interpreter(None)
     library, reason = find_library() if track else (None, "--no-track")
     course = Supervisor(plan, RunContext(interpreter, folder, threading.Event(), library, reason)).run()

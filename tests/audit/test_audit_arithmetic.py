@@ -23,7 +23,7 @@ from soak.attribution.audit import (
     divide,
 )
 from soak.measurements import NOTABLE_RSS_BYTES
-from soak.probes.resident import Resident, parse_smaps
+from soak.probes.resident import Resident
 from soak.results import Place
 
 HEAP, ARENA, THREADS = 0x5000_0000, 0x7000_0000, 0x7F00_0000_0000
@@ -266,43 +266,7 @@ def test_what_hardly_grows_is_not_called_fragmentation():
     assert compare(series, locate_site).fragmentation is False  # type: ignore[union-attr]
 
 
-SMAPS = b"""\
-55a0c0de0000-55a0c0de2000 r-xp 00001000 fe:00 1234                       /opt/my program (deleted)
-Size:                  8 kB
-KernelPageSize:        4 kB
-MMUPageSize:           4 kB
-Rss:                   4 kB
-Pss:                   1 kB
-VmFlags: rd ex mr mw me
-7ffd00000000-7ffd00021000 rw-p 00000000 00:00 0                          [stack]
-Size:                132 kB
-KernelPageSize:        4 kB
-MMUPageSize:           4 kB
-Rss:                  16 kB
-Referenced:           16 kB
-VmFlags: rd wr mr mw me gd ac
-7ffd00100000-7ffd00101000 ---p 00000000 00:00 0\x20
-Size:                  4 kB
-KernelPageSize:        4 kB
-MMUPageSize:           4 kB
-Rss:                   0 kB
-VmFlags: mr mw me
-"""
-
-
-def test_smaps_is_read_as_the_kernel_writes_it():
-    """A path with spaces, a name in brackets, no name at all."""
-    found = [(one.start, one.end, one.permissions, one.path, one.rss_bytes) for one in parse_smaps(SMAPS)]
-
-    assert found == [
-        (0x55A0C0DE0000, 0x55A0C0DE2000, "r-xp", "/opt/my program (deleted)", 4096),
-        (0x7FFD00000000, 0x7FFD00021000, "rw-p", "[stack]", 16384),
-        (0x7FFD00100000, 0x7FFD00101000, "---p", "", 0),
-    ]
-
-
 def test_a_process_of_nothing_has_nothing_to_divide():
     """Between its end and its burial all files of a process in /proc are empty."""
     assert divide(1, Resident(0, (), (), ())).parts == {}
     assert divide(1, Resident(0, (), (), ()), blocks((16, 8, NATIVE)), mapped()).parts == {}
-    assert parse_smaps(b"") == ()

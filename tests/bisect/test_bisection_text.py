@@ -10,12 +10,9 @@ import pytest
 from builder import a_cause, a_component, a_leak
 from packaging.version import Version
 
+from soak.bisections import Bisection, Outcome, Package, Question, Transition, Trial
 from soak.reporting.commands.bisect import headline, render_json, render_text, trial_sentence
 from soak.results import Place
-from soak.running.bisect.bisection import Bisection, Question
-from soak.running.bisect.releases import Package
-from soak.running.bisect.search import Outcome, Transition
-from soak.running.bisect.trial_cache import Trial
 
 CLEAN = Trial("1.0", False, result=a_component(), folder="/runs/a", installed={"lens": "1.0", "numpy": "1.26"})
 LEAK = Trial("1.2", True, result=a_leak(), folder="/runs/b", installed={"lens": "1.2", "numpy": "1.26"})

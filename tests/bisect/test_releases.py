@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from packaging.version import Version
 
+from soak.bisections import Package
 from soak.errors import UsageError
 from soak.running.bisect.releases import (
     Listing,
-    Package,
     read_listing,
     read_package,
     read_version,

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from soak.running.bisect.search import Outcome, StoppedError, Transition, find_change
+from soak.bisections import Outcome, Transition
+from soak.running.bisect.search import StoppedError, find_change
 
 NAMES = [f"1.{minor}" for minor in range(64)]
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from tracked_children import HERE, PRELUDE, ROOT, Track
-
-from soak.native import preload
+from tracked_children import HERE, PRELUDE, ROOT, Track, Tracked
 
 
 @pytest.fixture(scope="session")
@@ -31,16 +27,17 @@ def spawner(compiler: str, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture
-def track(library: Path, leaky: Path) -> Track:
-    """Run a script under the tracker; return what it answered."""
+def track(library: Path, leaky: Path, tmp_path: Path) -> Iterator[Track]:
+    """Run a script under the tracker up to its first answer; when the test has ended it must end well."""
+    children: list[Tracked] = []
 
-    def run(script: str, python: str = sys.executable, **environment: str) -> Any:
-        prelude = PRELUDE.format(root=str(ROOT), leaky=str(leaky))
-        with preload.preloading(library, {**os.environ, **environment}) as child_environment:
-            result = subprocess.run(
-                [python, "-c", prelude + script], capture_output=True, text=True, env=child_environment, check=False
-            )
-        assert result.returncode == 0, result.stderr
-        return json.loads(result.stdout.splitlines()[-1])
+    def run(script: str, python: str = sys.executable, **environment: str) -> Tracked:
+        folder = tmp_path / f"child {len(children)}"
+        folder.mkdir()
+        prelude = PRELUDE.format(root=str(ROOT), leaky=str(leaky), ledger=str(folder / "ledger"))
+        children.append(Tracked(prelude + script, python, library, folder, environment))
+        return children[-1]
 
-    return run
+    yield run
+    for child in children:
+        child.end()

@@ -5,9 +5,10 @@
  *
  *     stress OPERATIONS LEDGER */
 #define _GNU_SOURCE
-#include "layout.h"
+#include "recorder/layout.h"
 
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <stdint.h>
@@ -15,6 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -26,15 +29,15 @@
 #define STEPS 40
 #define NOT_HERE 77 /* exit status: there is no libstdc++ */
 #define CALL __attribute__((noinline, noclone)) static
-#define EXPECT(what)                                                                                                 \
-    do {                                                                                                             \
-        if (!(what)) {                                                                                               \
-            fprintf(stderr, "%s:%d: %s does not hold\n", __FILE__, __LINE__, #what);                                 \
-            _exit(1);                                                                                                \
-        }                                                                                                            \
+#define EXPECT(what)                                                                                                   \
+    do {                                                                                                               \
+        if (!(what)) {                                                                                                 \
+            fprintf(stderr, "%s:%d: %s does not hold\n", __FILE__, __LINE__, #what);                                   \
+            _exit(1);                                                                                                  \
+        }                                                                                                              \
     } while (0)
 
-/* From libstdc++, opened here so that this needs no C++ compiler. */
+/* From libstdc++, which is opened at run time: so no C++ compiler is needed. */
 static void *(*operator_new)(size_t);
 static void *(*operator_new_aligned)(size_t, size_t);
 static void (*operator_delete)(void *);
@@ -42,11 +45,20 @@ static void (*operator_delete_aligned)(void *, size_t);
 
 /* ---- one call site for each way ---- */
 
-/* After the call, so that it is no jump and the way is its own caller. */
-#define RETURN(value)                                                                                                \
-    void *volatile result = (value);                                                                                 \
+/* The volatile result is used after the call. So the call does not become a jump, and the function is the caller. */
+#define RETURN(value)                                                                                                  \
+    void *volatile result = (value);                                                                                   \
     return result
 
+static char *text_of(size_t size)
+{
+    static __thread char text[2 * PAGE];
+    memset(text, 'x', size - 1);
+    text[size - 1] = 0;
+    return text;
+}
+
+/* clang-format off */
 CALL void *by_malloc(size_t size) { RETURN(malloc(size)); }
 CALL void *by_calloc(size_t size) { RETURN(calloc(1, size)); }
 CALL void *by_realloc(size_t size) { RETURN(realloc(NULL, size)); }
@@ -57,23 +69,19 @@ CALL void *by_valloc(size_t size) { RETURN(valloc(size)); }
 CALL void *by_pvalloc(size_t size) { RETURN(pvalloc(size)); }
 CALL void *by_new(size_t size) { RETURN(operator_new(size)); }
 CALL void *by_new_aligned(size_t size) { RETURN(operator_new_aligned(size, 64)); }
+CALL void *by_strdup(size_t size) { RETURN(strdup(text_of(size))); }
+CALL void *by_strndup(size_t size) { RETURN(strndup(text_of(size + 10), size - 1)); }
+
+/* What resizes has a call site of its own as well. */
+CALL void *again_by_realloc(void *old, size_t size) { RETURN(realloc(old, size)); }
+CALL void *again_by_reallocarray(void *old, size_t size) { RETURN(reallocarray(old, size, 1)); }
+/* clang-format on */
 
 CALL void *by_posix_memalign(size_t size)
 {
     void *result;
     return posix_memalign(&result, 64, size) ? NULL : result;
 }
-
-static char *text_of(size_t size)
-{
-    static __thread char text[2 * PAGE];
-    memset(text, 'x', size - 1);
-    text[size - 1] = 0;
-    return text;
-}
-
-CALL void *by_strdup(size_t size) { RETURN(strdup(text_of(size))); }
-CALL void *by_strndup(size_t size) { RETURN(strndup(text_of(size + 10), size - 1)); }
 
 CALL void *by_asprintf(size_t size)
 {
@@ -86,10 +94,6 @@ CALL void *by_mmap(size_t size)
     void *result = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     return result == MAP_FAILED ? NULL : result;
 }
-
-/* What resizes has a call site of its own as well. */
-CALL void *again_by_realloc(void *old, size_t size) { RETURN(realloc(old, size)); }
-CALL void *again_by_reallocarray(void *old, size_t size) { RETURN(reallocarray(old, size, 1)); }
 
 CALL void *again_by_mremap(void *old, size_t old_size, size_t size)
 {
@@ -180,7 +184,7 @@ static void counts(struct count *of_thread, const struct block *block, int sign)
     of_thread[block->way].bytes += sign * (int64_t)in_the_ledger(block->way, block->size);
 }
 
-/* Whoever got memory that is someone else's as well finds it out here. */
+/* Writes to both ends of a block. check_signature then fails when another block overlaps it. */
 static void sign(struct block *block)
 {
     block->address[0] = (char)((uintptr_t)block->address >> 4);
@@ -246,7 +250,7 @@ static void fail_to_resize(struct block *block)
     check_signature(block);
 }
 
-/* The child runs on unrecorded and must not touch its parent's ledger. */
+/* The child is not recorded any more, and must not change its parent's ledger. */
 static void fork_here(void)
 {
     pid_t child = fork();
@@ -303,7 +307,7 @@ static void *work(void *argument)
     uint64_t random = number + 1;
     for (int i = 0; i < BLOCKS; i++)
         mine[i] = &pool[number][i];
-    free(malloc(1)); /* what a thread needs once is there before the first checkpoint */
+    free(malloc(1)); /* malloc allocates once for each thread; that must happen before the first checkpoint */
     pthread_barrier_wait(&together);
     pthread_barrier_wait(&together);
     for (uint64_t i = 0; i < operations / THREADS; i++) {
@@ -312,7 +316,7 @@ static void *work(void *argument)
             fork_here();
     }
     pthread_barrier_wait(&together);
-    pthread_barrier_wait(&together); /* the last checkpoint is taken: a thread that ends gives memory of its own back */
+    pthread_barrier_wait(&together); /* until the last checkpoint: a thread that ends frees memory of its own */
     return NULL;
 }
 
@@ -349,7 +353,7 @@ static struct count recorded(struct ledger_checkpoint *checkpoint, uint32_t site
     return sum;
 }
 
-/* Each way once, so that the tracker knows its place: what passes through is known from the second checkpoint on. */
+/* Uses each way once, so that the tracker knows its site. Pass-throughs are known from the second checkpoint on. */
 static void find_sites(void)
 {
     uint32_t (*site_of)(const void *) = dlsym(RTLD_DEFAULT, "soak_site_of");
@@ -399,16 +403,27 @@ static void request_flags(void)
     __atomic_store_n(&ledger->request_sequence, ledger->request_sequence + 1, __ATOMIC_RELEASE);
 }
 
+/* By system call, so that this mapping is not counted among the program's. */
+static struct ledger_header *map_ledger(const char *path)
+{
+    struct stat status;
+    int file = open(path, O_RDWR);
+    EXPECT(file >= 0 && fstat(file, &status) == 0);
+    long memory = syscall(SYS_mmap, NULL, status.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    EXPECT(memory != -1);
+    close(file);
+    return (struct ledger_header *)memory; // NOLINT
+}
+
 static void connect_tracker(const char *path)
 {
     int (*open_ledger)(const char *) = dlsym(RTLD_DEFAULT, "soak_open_ledger");
     uint32_t (*start)(void) = dlsym(RTLD_DEFAULT, "soak_start");
-    struct ledger_header *(*find_ledger)(void) = dlsym(RTLD_DEFAULT, "soak_ledger");
     uint64_t *(*find_cycle)(void) = dlsym(RTLD_DEFAULT, "soak_cycle");
     take_checkpoint = dlsym(RTLD_DEFAULT, "soak_checkpoint");
-    EXPECT(open_ledger && start && find_ledger && find_cycle && take_checkpoint);
+    EXPECT(open_ledger && start && find_cycle && take_checkpoint);
     EXPECT(open_ledger(path) == 0 && start() & STATE_NATIVE);
-    ledger = find_ledger();
+    ledger = map_ledger(path);
     cycle = find_cycle();
 }
 

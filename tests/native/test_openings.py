@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import platform
-from pathlib import Path
 
 import pytest
-from tracked_children import PRELUDE, Track, interpreters
+from tracked_children import PRELUDE, Track, Tracked, interpreters
 
-from soak.native.ledger import Frame, LedgerFile, Opening
+from soak.native.ledger import Frame, Opening
 
 pytestmark = [pytest.mark.native, pytest.mark.integration]
 
@@ -63,31 +62,26 @@ def accepted(function, *arguments):
 """
 
 
-def read(path: Path) -> tuple[dict[int, Opening], dict[int, Opening], dict[int, list[Frame]]]:
+def read(child: Tracked) -> tuple[dict[int, Opening], dict[int, Opening], dict[int, list[Frame]]]:
     """Return the openings of descriptors and of tasks, and the Python frames of each site."""
-    file = LedgerFile(path)
-    checkpoint = file.read()
-    assert checkpoint is not None
-    descriptors, tasks = file.openings()
+    checkpoint = child.checkpoint()
+    descriptors, tasks = child.ledger.openings()
     sites = {opening.site for opening in (*descriptors.values(), *tasks.values())}
-    frames = {site: [frame for frame in file.stack(checkpoint, site) if frame.function] for site in sites}
-    file.close()
+    frames = {site: [frame for frame in child.ledger.stack(checkpoint, site) if frame.function] for site in sites}
     return descriptors, tasks, frames
 
 
 @pytest.mark.parametrize("version", interpreters())
-def test_every_function_that_opens_a_descriptor_is_noted_with_its_line(
-    track: Track, tmp_path: Path, version: str
-) -> None:
+def test_every_function_that_opens_a_descriptor_is_noted_with_its_line(track: Track, version: str) -> None:
     """Of each its descriptor, the cycle and the line of Python that called."""
     calls = "".join(f"    found[{name!r}] = {call}\n" for name, call in DESCRIPTORS.items())
     script = f"{CALLS}\nfound = {{}}\ndef cycle():\n{calls}run(cycle, 1)\nanswer(found)"
 
-    found = track(script, interpreters()[version], LEDGER=str(tmp_path / "ledger"))
+    child = track(script, interpreters()[version])
 
-    descriptors, _, frames = read(tmp_path / "ledger")
+    descriptors, _, frames = read(child)
     first_line = PRELUDE.count("\n") + script[: script.index("    found[")].count("\n") + 1
-    for line, (name, opened) in enumerate(found.items(), first_line):
+    for line, (name, opened) in enumerate(child.answer.items(), first_line):
         for number in opened if isinstance(opened, list) else [opened]:
             assert number > 0, name
             assert descriptors[number].cycle == 1, name
@@ -95,11 +89,11 @@ def test_every_function_that_opens_a_descriptor_is_noted_with_its_line(
             assert (name, in_cycle) == (name, [line])
 
 
-def test_what_is_opened_before_the_first_cycle_is_not_noted(track: Track, tmp_path: Path) -> None:
+def test_what_is_opened_before_the_first_cycle_is_not_noted(track: Track) -> None:
     """Imports and setup open hundreds of files; none of them leaks in a cycle."""
-    track(f"{CALLS}\nnumber = libc.dup(0)\ntracker.checkpoint()\nanswer(number)", LEDGER=str(tmp_path / "ledger"))
+    child = track(f"{CALLS}\nlibc.dup(0)\ntracker.checkpoint()\nanswer()")
 
-    descriptors, tasks, _ = read(tmp_path / "ledger")
+    descriptors, tasks, _ = read(child)
     assert (descriptors, tasks) == ({}, {})
 
 
@@ -115,10 +109,10 @@ with open("with", "w") as file:
     flags = fcntl.fcntl(file, fcntl.F_GETFD)
 answer([os.stat("with").st_mode & 0o777, os.stat("at").st_mode & 0o777, flags])
 """
-    assert track(script) == [0o641, 0o604, 1]
+    assert track(script).answer == [0o641, 0o604, 1]
 
 
-def test_a_failure_keeps_its_errno_and_is_not_noted(track: Track, tmp_path: Path) -> None:
+def test_a_failure_keeps_its_errno_and_is_not_noted(track: Track) -> None:
     """Whoever opened has to be told why it failed."""
     script = """
 libc = ctypes.CDLL(None, use_errno=True)
@@ -127,13 +121,15 @@ def cycle():
 run(cycle, 1)
 answer(kept)
 """
-    assert track(script, LEDGER=str(tmp_path / "ledger")) == [[-1, 2]]
-    descriptors, tasks, _ = read(tmp_path / "ledger")
+    child = track(script)
+
+    assert child.answer == [[-1, 2]]
+    descriptors, tasks, _ = read(child)
     assert (descriptors, tasks) == ({}, {})
 
 
 @pytest.mark.parametrize("version", interpreters())
-def test_threads_and_processes_are_noted_by_the_kernels_number(track: Track, tmp_path: Path, version: str) -> None:
+def test_threads_and_processes_are_noted_by_the_kernels_number(track: Track, version: str) -> None:
     """By pthread_create, fork, posix_spawn, and the vfork or fork of subprocess."""
     script = """
 import subprocess, threading
@@ -148,11 +144,11 @@ run(cycle, 3)
 closing.set()
 answer(kept)
 """
-    started = track(script, interpreters()[version], PYTHONWARNINGS="ignore", LEDGER=str(tmp_path / "ledger"))
+    child = track(script, interpreters()[version], PYTHONWARNINGS="ignore")
 
-    _, tasks, frames = read(tmp_path / "ledger")
+    _, tasks, frames = read(child)
     first_line = PRELUDE.count("\n") + script[: script.index("    thread =")].count("\n") + 1
-    for place, number in enumerate(started):
+    for place, number in enumerate(child.answer):
         if number not in tasks and place % 5 >= 3 and not SEES_VFORK:
             continue
         in_cycle = [frame.line for frame in frames[tasks[number].site] if frame.function == "cycle"]
@@ -169,10 +165,10 @@ def cycle():
 run(cycle, 300)
 answer([answers[0], len(set(map(tuple, answers)))])
 """
-    assert track(script) == [[0, 7, 42], 1]
+    assert track(script).answer == [[0, 7, 42], 1]
 
 
-def test_what_a_child_opens_before_exec_is_not_its_parents(track: Track, tmp_path: Path, spawner: str) -> None:
+def test_what_a_child_opens_before_exec_is_not_its_parents(track: Track, spawner: str) -> None:
     """A child of vfork writes into its parent's memory: its descriptors must not stand in the table."""
     script = f"""
 code = ctypes.CDLL({spawner!r})
@@ -185,14 +181,13 @@ def cycle():
 run(cycle, 3)
 answer(mine)
 """
-    track(script, LEDGER=str(tmp_path / "ledger"))
+    descriptors, tasks, _ = read(track(script))
 
-    descriptors, tasks, _ = read(tmp_path / "ledger")
     assert descriptors == {}
     assert len(tasks) == (6 if SEES_VFORK else 3)
 
 
-def test_more_threads_than_there_are_places_for_all_run(track: Track, tmp_path: Path) -> None:
+def test_more_threads_than_there_are_places_for_all_run(track: Track) -> None:
     """Hundreds that start at once from several threads: each gets its own routine and argument."""
     script = """
 import threading
@@ -208,10 +203,10 @@ def cycle():
 run(cycle, 2)
 answer(sorted(seen) == sorted(2 * [1000 * i + j for i in range(8) for j in range(100)]))
 """
-    assert track(script, LEDGER=str(tmp_path / "ledger")) is True
+    assert track(script).answer is True
 
 
-def test_stacks_that_are_many_leave_the_last_ones_their_line(track: Track, tmp_path: Path) -> None:
+def test_stacks_that_are_many_leave_the_last_ones_their_line(track: Track) -> None:
     """The stacks of one line are limited to 256; what is opened there after that still has the line."""
     script = """
 import itertools
@@ -228,8 +223,8 @@ def last():
 run(cycle, 1)
 answer(kept[-1])
 """
-    last = track(script, LEDGER=str(tmp_path / "ledger"))
+    child = track(script)
 
-    descriptors, _, frames = read(tmp_path / "ledger")
-    assert [frame.function for frame in frames[descriptors[last].site]][:2] == ["last", "cycle"]
+    descriptors, _, frames = read(child)
+    assert [frame.function for frame in frames[descriptors[child.answer].site]][:2] == ["last", "cycle"]
     assert len(descriptors) == 513

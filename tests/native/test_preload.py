@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from tracked_children import PRELUDE, ROOT, Track, interpreters
 
-from soak.native import build, ledger, preload
+from soak.native import build, preload
 
 pytestmark = [pytest.mark.native, pytest.mark.integration]
 
@@ -25,11 +25,10 @@ def test_a_block_from_c_and_an_object_of_python_are_found_exactly(track: Track, 
     """One leak of 106 B by malloc and one object per cycle, amid allocation that is all given back."""
     script = CHURN + "def cycle():\n    leaky.leak_106(); churn()\n    kept.append(object())\n"
 
-    found = track(script + "run(cycle)\nanswer([covers, survivors()])", interpreters()[version])
+    child = track(script + "run(cycle)\nanswer(covers)", interpreters()[version])
 
-    covers, survivors = found
-    assert covers == ["native", "python"]
-    assert survivors == [
+    assert child.answer == ["native", "python"]
+    assert child.survivors() == [
         [100, 16, PYTHON_OBJ, ["<string>", "cycle", script.count("\n") + PRELUDE.count("\n")]],
         [100, 106, NATIVE, None],
     ]
@@ -38,9 +37,9 @@ def test_a_block_from_c_and_an_object_of_python_are_found_exactly(track: Track, 
 @pytest.mark.parametrize("version", interpreters())
 def test_the_clean_twin_leaves_nothing(track: Track, version: str) -> None:
     """Everything is given back within its cycle: no survivor at all."""
-    script = CHURN + "def cycle():\n    leaky.clean_106(); churn(); leaky.clean_mmap()\nrun(cycle)\nanswer(survivors())"
+    script = CHURN + "def cycle():\n    leaky.clean_106(); churn(); leaky.clean_mmap()\nrun(cycle)\nanswer()"
 
-    assert track(script, interpreters()[version]) == []
+    assert track(script, interpreters()[version]).survivors() == []
 
 
 @pytest.mark.parametrize(
@@ -56,28 +55,25 @@ def test_the_clean_twin_leaves_nothing(track: Track, version: str) -> None:
 )
 def test_every_way_to_allocate_is_seen_with_the_size_asked_for(track: Track, call: str, size: int) -> None:
     """Exactly one block a cycle, of exactly the requested bytes."""
-    found = track(f"run(lambda: {call})\nanswer(survivors())")
+    child = track(f"run(lambda: {call})\nanswer()")
 
-    assert found == [[100, size, NATIVE, None]]
+    assert child.survivors() == [[100, size, NATIVE, None]]
 
 
 def test_the_site_of_a_native_block_is_the_function_that_allocated_it(track: Track) -> None:
     """Also for strdup, whose caller counts; the return address lies in the leaking function."""
     script = """
-def offset(function):
-    address = ctypes.cast(function, ctypes.c_void_p).value
-    (site,) = {site for _, size, _, site, _ in tracker.survivors(50, 150)}
-    return tracker._site(site).address - address
-
-def both():
-    run(leaky.leak_106)
-    first = offset(leaky.leak_106)
-    run(lambda: leaky.leak_strdup(b"text"), 400)
-    (site,) = {site for _, size, _, site, _ in tracker.survivors(250, 300)}
-    return [first, tracker._site(site).address - ctypes.cast(leaky.leak_strdup, ctypes.c_void_p).value]
-answer(both())
+run(leaky.leak_106)
+run(lambda: leaky.leak_strdup(b"text"), 400)
+answer([address_of(leaky.leak_106), address_of(leaky.leak_strdup)])
 """
-    assert all(0 < distance < 40 for distance in track(script))
+    child = track(script)
+
+    sites = child.checkpoint().sites
+    blocks = child.blocks()
+    for function, size in zip(child.answer, (106, 5), strict=True):
+        (site,) = set(blocks.sites[blocks.sizes == size].tolist())
+        assert 0 < int(sites[site]["address"]) - function < 40
 
 
 def test_the_site_of_operator_new_is_its_caller(track: Track, tmp_path: Path) -> None:
@@ -94,50 +90,46 @@ def cycle():
     cpp.leak_new(); cpp.clean_new()
 run(cycle)
 run(cycle, 400)
-(site,) = {{site for _, size, _, site, _ in tracker.survivors(300, 400)}}
-answer([len(tracker.survivors(300, 400, site)), tracker._site(site).address
-        - ctypes.cast(cpp.leak_new, ctypes.c_void_p).value])
+answer(address_of(cpp.leak_new))
 """
-    count, distance = track(script)
+    child = track(script)
 
-    assert count == 100
-    assert 0 < distance < 40
+    blocks = child.blocks(300, 400)
+    (site,) = set(blocks.sites.tolist())
+    assert len(blocks) == 100
+    assert 0 < int(child.checkpoint().sites[site]["address"]) - child.answer < 40
 
 
 def test_objects_above_512_bytes_are_counted_once(track: Track) -> None:
     """They pass the hook of Python's domain and that of malloc, at one address."""
-    found = track("run(lambda: kept.append(bytes(5000)))\nanswer(survivors())")
+    child = track("run(lambda: kept.append(bytes(5000)))\nanswer()")
 
-    assert [[line[0], line[1], line[2]] for line in found] == [[100, 5033, PYTHON_OBJ]]
+    assert [line[:3] for line in child.survivors()] == [[100, 5033, PYTHON_OBJ]]
 
 
 @pytest.mark.parametrize("allocator", ["malloc", "debug", "malloc_debug", "pymalloc_debug"])
 def test_another_allocator_of_python_changes_nothing(track: Track, allocator: str) -> None:
     """The debug hooks stand between ours and malloc and move the address."""
-    script = "run(lambda: (kept.append(bytes(5000)), leaky.leak_106()))\nanswer(survivors())"
+    script = "run(lambda: (kept.append(bytes(5000)), leaky.leak_106()))\nanswer()"
 
-    found = track(script, PYTHONMALLOC=allocator)
+    child = track(script, PYTHONMALLOC=allocator)
 
-    assert [line[:3] for line in found] == [[100, 106, NATIVE], [100, 5033, PYTHON_OBJ]]
+    assert [line[:3] for line in child.survivors()] == [[100, 106, NATIVE], [100, 5033, PYTHON_OBJ]]
 
 
 def test_a_realloc_that_fails_leaves_the_block_recorded(track: Track) -> None:
     """The old slot is cleared before the call and put back after it."""
-    found = track("run(lambda: leaky.failing_realloc() or os.abort())\nanswer(survivors())")
+    child = track("run(lambda: leaky.failing_realloc() or os.abort())\nanswer()")
 
-    assert found == [[100, 106, NATIVE, None]]
+    assert child.survivors() == [[100, 106, NATIVE, None]]
 
 
 @pytest.mark.parametrize("grow", ["table.append(None)", "leaky.grow(106)", "leaky.grow(600000)"])
 def test_a_block_that_is_resized_keeps_its_birth(track: Track, grow: str) -> None:
     """A list's table, a block from malloc and a large one: each is there since cycle 1, however often it moves."""
-    script = f"""
-table = []
-run(lambda: {grow})
-large = lambda first, stop: sum(size >= 800 for _, size, _, _, _ in tracker.survivors(first, stop))
-answer([large(1, 2), large(2, 200)])
-"""
-    assert track(script) == [1, 0]
+    child = track(f"table = []\nrun(lambda: {grow})\nanswer()")
+
+    assert [int((child.blocks(*cycles).sizes >= 800).sum()) for cycles in ((1, 2), (2, 200))] == [1, 0]
 
 
 def test_tracemalloc_that_comes_and_goes_does_not_unhook_us(track: Track) -> None:
@@ -146,14 +138,13 @@ def test_tracemalloc_that_comes_and_goes_does_not_unhook_us(track: Track) -> Non
 import tracemalloc
 run(lambda: kept.append(object()), 40)
 tracemalloc.start(); run(lambda: kept.append(object())); tracemalloc.stop()
-answer([line[:3] for line in survivors() if line[0] >= 100])
+answer()
 """
-    assert track(script) == [[100, 16, PYTHON_OBJ]]
+    assert [line[:3] for line in track(script).survivors() if line[0] >= 100] == [[100, 16, PYTHON_OBJ]]
 
 
-def test_a_hook_that_was_replaced_is_put_back_at_the_next_checkpoint(track: Track, tmp_path: Path) -> None:
+def test_a_hook_that_was_replaced_is_put_back_at_the_next_checkpoint(track: Track) -> None:
     """As by a program that sets its own allocators after us."""
-    path = tmp_path / "ledger"
     script = """
 tracker.checkpoint()
 class Allocator(ctypes.Structure):
@@ -168,15 +159,9 @@ original = Domain.from_address(ours.context).original
 ctypes.pythonapi.PyMem_SetAllocator(1, ctypes.byref(original))
 tracker.checkpoint()
 run(lambda: None)
-answer(None)
+answer()
 """
-    track(script, LEDGER=str(path))
-
-    file = ledger.LedgerFile(path)
-    checkpoint = file.read()
-    file.close()
-    assert checkpoint is not None
-    assert checkpoint.reinstalled == 1
+    assert track(script).checkpoint().reinstalled == 1
 
 
 def test_a_forked_child_leaves_the_parents_ledger_alone(track: Track) -> None:
@@ -191,9 +176,9 @@ def cycle():
     assert os.waitpid(child, 0)[1] == 0
     leaky.leak_106()
 run(cycle, 20)
-answer(survivors(5, 15))
+answer()
 """
-    assert track(script) == [[10, 106, NATIVE, None]]
+    assert track(script).survivors(5, 15) == [[10, 106, NATIVE, None]]
 
 
 def test_threads_that_come_and_go_are_all_counted(track: Track) -> None:
@@ -205,9 +190,9 @@ def cycle():
     [thread.start() for thread in threads]
     [thread.join() for thread in threads]
 run(cycle)
-answer([line for line in survivors() if line[1] == 106])
+answer()
 """
-    assert track(script) == [[400, 106, NATIVE, None]]
+    assert [line for line in track(script).survivors() if line[1] == 106] == [[400, 106, NATIVE, None]]
 
 
 def test_code_that_is_compiled_anew_in_each_cycle_stays_one_site(track: Track) -> None:
@@ -217,47 +202,56 @@ source = "def f():\\n    return object()\\nkept.append(f())"
 run(lambda: exec(compile(source, "made.py", "exec"), {"kept": kept}))
 import gc
 gc.collect()  # a function and its globals refer to each other
-answer([line for line in survivors() if line[3] and line[3][0] == "made.py"])
+answer()
 """
-    assert track(script) == [[100, 16, PYTHON_OBJ, ["made.py", "f", 2]]]
+    lines = track(script).survivors()
+    assert [line for line in lines if line[3] and line[3][0] == "made.py"] == [
+        [100, 16, PYTHON_OBJ, ["made.py", "f", 2]]
+    ]
 
 
 def test_a_flagged_site_gets_native_and_python_frames(track: Track) -> None:
-    """From the flag on allocations there are counted under their stack; with those not sampled it is exact."""
+    """The parent asks, and from the next checkpoint on allocations there are counted under their stack, exactly."""
     script = """
 def outer():
     inner()
 def inner():
     leaky.leak_106()
 run(outer)
-(site,) = {site for _, size, _, site, _ in tracker.survivors(50, 150)}
-assert tracker.flag(site)
+answer(address_of(leaky.leak_106))
+tracker.checkpoint()
 run(outer, 400)
-stacked = {number for _, size, _, number, _ in tracker.survivors(300, 400, site)} - {site}
-function = ctypes.cast(leaky.leak_106, ctypes.c_void_p).value
-(stack,) = tracker.stacks(site)
-native = [frame - function for frame in stack if not isinstance(frame, list) and not isinstance(frame, tuple)]
-answer([len(stacked) == 1, len(tracker.survivors(300, 400, site)), native[0] < 40, len(native) > 5,
-        [frame[1] for frame in stack if isinstance(frame, tuple)]])
+answer()
 """
-    assert track(script) == [True, 100, True, True, ["inner", "outer", "run", "<module>"]]
+    child = track(script)
+    function = child.answer
+    (site,) = set(child.blocks().sites.tolist())
+
+    child.ledger.request_flags([site])
+    child.next_answer()
+
+    checkpoint, blocks = child.checkpoint(), child.blocks(300, 400)
+    (stacked,) = set(blocks.sites.tolist()) - {site}
+    stack = child.ledger.stack(checkpoint, stacked)
+    native = [frame.address - function for frame in stack if frame.address is not None]
+    assert int(checkpoint.sites[stacked]["parent"]) == site
+    assert len(blocks) == 100
+    assert native[0] < 40
+    assert len(native) > 5
+    assert [frame.function for frame in stack if frame.function] == ["inner", "outer", "run", "<module>"]
 
 
-def test_the_ledger_tells_the_parent_rows_births_and_places(track: Track, tmp_path: Path) -> None:
-    """What numpy reads from the file is what the child counted, and a checkpoint costs no memory."""
-    path = tmp_path / "ledger"
-    script = "def cycle():\n    kept.append(object())\n    leaky.leak_106()\nrun(cycle)\nrun(lambda: None)\nanswer(1)"
-    track(script, LEDGER=str(path))
+def test_the_ledger_tells_the_parent_rows_births_and_places(track: Track) -> None:
+    """Exact counts of blocks by cycle of birth, and the places of Python."""
+    script = "def cycle():\n    kept.append(object())\n    leaky.leak_106()\nrun(cycle)\nrun(lambda: None)\nanswer()"
+    child = track(script)
 
-    file = ledger.LedgerFile(path)
-    checkpoint = file.read()
-    assert checkpoint is not None
-    rows = checkpoint.rows[(checkpoint.rows["bucket"] > 0) & (checkpoint.rows["domain"] == ledger.NATIVE)]
+    checkpoint = child.checkpoint()
+    rows = checkpoint.rows[(checkpoint.rows["bucket"] > 0) & (checkpoint.rows["domain"] == NATIVE)]
     (site,) = {int(row["site"]) for row in rows if row["live_bytes"] == 106 * row["live_blocks"]}
     leaked = rows[rows["site"] == site]
     blocks = {checkpoint.cycles_of_bucket(int(row["bucket"])): int(row["live_blocks"]) for row in leaked}
-    python = [file.place(checkpoint, int(number)) for number in set(checkpoint.rows["site"])]
-    file.close()
+    python = [child.ledger.place(checkpoint, int(number)) for number in set(checkpoint.rows["site"])]
 
     assert sum(blocks.values()) == int(checkpoint.births[site]) == 200
     assert all(count == len(range(max(cycles[0], 1), min(cycles[-1], 200) + 1)) for cycles, count in blocks.items())
@@ -266,80 +260,23 @@ def test_the_ledger_tells_the_parent_rows_births_and_places(track: Track, tmp_pa
     assert checkpoint.sequence == 2
 
 
-def test_the_parent_can_ask_for_stacks(library: Path, leaky: Path, tmp_path: Path) -> None:
-    """A request in the ledger is carried out at the next checkpoint."""
-    path = tmp_path / "ledger"
-    script = f"""
-import ctypes, os, sys
-sys.path.insert(0, {str(ROOT)!r})
-from soak.inside import tracker as hook
-tracker = hook.connect(); tracker.start({str(path)!r}); leaky = ctypes.CDLL({str(leaky)!r})
-for line in sys.stdin:
-    for cycle in range(50):
-        tracker.cycle[0] += 1
-        leaky.leak_106()
-    print(tracker.checkpoint(), flush=True)
-"""
-    with preload.preloading(library, os.environ) as environment:
-        child = subprocess.Popen(
-            [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-        )
-
-    def turn() -> ledger.Checkpoint:
-        assert child.stdin is not None
-        assert child.stdout is not None
-        child.stdin.write("go\n")
-        child.stdin.flush()
-        child.stdout.readline()
-        checkpoint = file.read()
-        assert checkpoint is not None
-        return checkpoint
-
-    with child:
-        assert child.stdin is not None
-        assert child.stdout is not None
-        child.stdin.write("go\n")
-        child.stdin.flush()
-        child.stdout.readline()
-        file = ledger.LedgerFile(path)
-        first = turn()
-        native = first.rows[first.rows["live_bytes"] == 106 * first.rows["live_blocks"]]
-        site = int(native["site"][-1])
-        file.request_flags([site])
-        turn()
-        last = turn()
-        stacks = [number for number, row in enumerate(last.sites) if row["parent"] == site]
-        frames = file.stack(last, stacks[0])
-        child.stdin.close()
-        file.close()
-
-    assert len(stacks) == 1
-    assert frames[0].address is not None
-    assert frames[-1].function == "<module>"
-
-
 def test_checkpoints_and_marks_cost_no_memory(track: Track) -> None:
     """As many blocks are alive after nine hundred checkpoints as after six hundred."""
     script = """
-def totals():
-    tracker.checkpoint()
-    base = tracker._base() + tracker._header()["checkpoint_at"]
-    return ctypes.c_uint64.from_address(base + 40).value
 cell = tracker.cycle
-def many(count):
-    for cycle in range(300, 300 + count):
-        cell[0] = cycle
-        tracker.mark(cycle)
+for _ in range(3):
+    for _ in range(300):
+        cell[0] += 1
         tracker.checkpoint()
-kept = (ctypes.c_uint64 * 3)()
-for index in (0, 1, 2):
-    many(300)
-    kept[index] = totals()
-answer(list(kept))
+    answer()
 """
-    _first, before, after = track(script)
+    child = track(script)
+    child.next_answer()
+    before = child.checkpoint().live_blocks
+    child.next_answer()
 
-    assert (after - before) / 300 < 0.02  # the numbers in hand at the moment of a count may differ by one
+    # The numbers in hand at the moment of a count may differ by one.
+    assert abs(child.checkpoint().live_blocks - before) / 300 < 0.02
 
 
 def test_children_are_not_tracked_and_other_preloads_stay(track: Track, library: Path) -> None:
@@ -347,15 +284,15 @@ def test_children_are_not_tracked_and_other_preloads_stay(track: Track, library:
     other = "libc.so.6"
     script = "import subprocess\nanswer([os.environ.get('LD_PRELOAD'), tracker.reason])"
 
-    assert track(script, LD_PRELOAD=other) == [other, None]
-    assert track(script) == [None, None]
+    assert track(script, LD_PRELOAD=other).answer == [other, None]
+    assert track(script).answer == [None, None]
 
 
 def test_without_preload_the_stand_in_says_why() -> None:
     """A program may call everything; nothing happens."""
     script = (
         "from soak.inside import tracker\n"
-        "t = tracker.connect(); t.start(); t.mark(1); t.cycle[0] = 2; t.checkpoint(); t.flag(1)\n"
+        "t = tracker.connect(); t.start(''); t.cycle[0] = 2; t.checkpoint(); t.site_of(1)\n"
         "print(t.active, t.reason)"
     )
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)

@@ -27,7 +27,7 @@ CASES_UNDER_SANITIZERS = [name for name in CASES if "limit_of_address_space" not
 @pytest.fixture(scope="module", params=list(SANITIZERS))
 def program(request: pytest.FixtureRequest, compiler: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("recorder") / "recorder_test"
-    sources = [build.SOURCE_FOLDER / "recorder.c", build.SOURCE_FOLDER / "mappings.c", PROGRAM]
+    sources = [*sorted((build.SOURCE_FOLDER / "recorder").glob("*.c")), PROGRAM]
     warnings = ["-std=gnu11", "-g", "-Wall", "-Wextra", "-Werror", f"-I{build.SOURCE_FOLDER}"]
     command = [compiler, *warnings, *SANITIZERS[request.param], "-o", str(target), *map(str, sources), "-lpthread"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -64,9 +64,17 @@ def test_threads_with_a_fork_in_the_middle_lose_nothing(program: Path, operation
 
 def test_the_library_compiles_without_a_warning(compiler: str, tmp_path: Path) -> None:
     """The flags of the build, with warnings as errors."""
-    sources = sorted(build.SOURCE_FOLDER.glob("*.c"))
-    command = [compiler, "-Werror", *build.COMPILER_FLAGS, "-o", str(tmp_path / "x.so"), *map(str, sources)]
+    flags = ["-Werror", *build.COMPILER_FLAGS, f"-I{build.SOURCE_FOLDER}"]
+    command = [compiler, *flags, "-o", tmp_path / "x.so", *build.sources(), *build.LINKER_FLAGS]
 
-    result = subprocess.run([*command, *build.LINKER_FLAGS], capture_output=True, text=True, check=False)
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_every_source_opens_with_what_it_is_for() -> None:
+    """A comment on the first line, in the sources of the tracker and of the tests."""
+    sources = [file for folder in (build.SOURCE_FOLDER, PROGRAM.parents[1]) for file in folder.rglob("*.[ch]")]
+
+    assert len(sources) > 25
+    assert [str(file) for file in sources if not file.read_text(encoding="utf-8").startswith("/* ")] == []

@@ -17,8 +17,8 @@ import pytest
 
 from soak.errors import SoakError
 from soak.profiles import summarise
-from soak.running.profile import profile_reader
-from soak.running.profile.profile_files import add_profiles, load_profile, write_profile
+from soak.store import profile_reader
+from soak.store.profile_files import add_profiles, load_profile, write_profile
 
 KEY = ("file.py", 1, "function")
 ENTRY = (1, 1, 0.5, 0.5, {})

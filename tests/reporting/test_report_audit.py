@@ -189,4 +189,4 @@ def test_a_figure_that_is_a_document_of_its_own_has_its_paper():
     figure = audit_figure(an_audit()) or ""
 
     assert ".soak-figure:root{background:#ffffff}" in figure
-    assert "{.soak-figure:root{background:#14181c}}" in figure
+    assert "(prefers-color-scheme:dark){.soak-figure:root{background:#14181c}" in figure

@@ -86,7 +86,7 @@ def test_the_page_draws_a_way_once_though_two_causes_have_it():
     page = render_html(a_run(a_leak(causes=(longer, other, elsewhere))), {})
 
     assert page.count("<title>Who holds it: ") == 2
-    assert "b&#x27;&lt;&amp;&gt;&#x27;" in page
+    assert "b&#39;&lt;&amp;&gt;&#39;" in page
 
 
 def test_the_page_draws_a_ring_with_its_line():

@@ -6,9 +6,8 @@ import re
 
 import pytest
 
-from soak.reporting.figures.flame import BOXES, TEXT
-from soak.reporting.figures.palette import FIGURE
-from soak.reporting.formats.stylesheet import page_css
+from soak.reporting.figures.palette import FIGURE, PAGE
+from soak.reporting.templating import TEMPLATES
 
 ENOUGH_FOR_TEXT, ENOUGH_FOR_LINES = 4.5, 3.0
 LIGHT, DARK = 0, 1
@@ -28,9 +27,8 @@ def contrast(one: str, other: str) -> float:
 
 
 def page_colours(paper: int) -> dict[str, str]:
-    """Give the page's colours by name: those of the dark setting over those of the light one."""
-    light, dark = re.findall(r"(?<![\w-]):root\{([^}]*)\}", page_css())
-    return dict(re.findall(r"--([a-z]+):(#[0-9a-f]+)", light + (f";{dark}" if paper == DARK else "")))
+    """Give the page's colours by name."""
+    return {name: shade[paper] for name, shade in PAGE.items()}
 
 
 def test_the_formula_gives_the_known_values():
@@ -39,12 +37,21 @@ def test_the_formula_gives_the_known_values():
     assert contrast("#767676", "#fff") == pytest.approx(4.54, abs=0.01)
 
 
+def test_the_page_uses_the_colours_of_the_palette_and_no_other():
+    """Otherwise what is computed here would not be what is seen."""
+    css = (TEMPLATES / "page.css").read_text(encoding="utf-8")
+
+    assert set(re.findall(r"var\(--([a-z-]+)\)", css)) - {"colour", "behind"} == set(PAGE)
+    assert set(re.findall(r"--colour: var\(--([a-z]+)\)", css)) == set(BADGES)
+    assert re.findall(r"#[0-9a-fA-F]{3,8}\b|rgba?\(|hsla?\(", css) == []
+
+
 @pytest.mark.parametrize("paper", [LIGHT, DARK])
 def test_the_words_of_the_page_can_be_read(paper):
     """Text, notes and links on the paper and on a card, and the word in each badge."""
     colours = page_colours(paper)
     pairs = [(text, ground) for text in ("ink", "muted", "link") for ground in ("paper", "card")]
-    pairs += [("on", badge) for badge in BADGES]
+    pairs += [("on-badge", badge) for badge in BADGES]
 
     assert {pair: contrast(*(colours[name] for name in pair)) for pair in pairs} == pytest.approx(
         dict.fromkeys(pairs, 21.0), abs=21.0 - ENOUGH_FOR_TEXT
@@ -58,7 +65,10 @@ def test_the_words_and_lines_of_figures_can_be_seen(paper):
     grounds = [FIGURE[name][paper] for name in ("paper", "older", "newer")] + [card]
     text = [contrast(FIGURE[name][paper], ground) for name in ("ink", "muted") for ground in grounds]
     names = [contrast(FIGURE["series"][paper], ground) for ground in (FIGURE["paper"][paper], card)]
-    boxes = [contrast(TEXT[paper], shade[paper]) for shade in BOXES.values()]
+    boxes = [
+        contrast(FIGURE["ink"][paper], FIGURE[name][paper])
+        for name in ("newer", "older", "python-frame", "native-frame")
+    ]
     lines = [contrast(FIGURE[name][paper], ground) for name in ("series", "fit") for ground in grounds]
 
     assert min(text + names + boxes) >= ENOUGH_FOR_TEXT

@@ -137,7 +137,7 @@ def test_a_sum_without_its_parts_can_be_drawn():
 
 def ends_of_lines(figure: str | None, colour: str) -> list[tuple[str, str]]:
     """Give both ends of each straight line of a colour, as written; the legend has three points to a line."""
-    return re.findall(rf'<path d="M ([\d. ]+) L ([\d. ]+) "[^>]* class="{colour}"', figure or "")
+    return re.findall(rf'<path d="M ([\d. ]+) L ([\d. ]+)"[^>]* class="{colour}"', figure or "")
 
 
 def words_of(figure: str | None) -> set[str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from html.parser import HTMLParser
-
 import pytest
 from builder import (
     a_cause,
@@ -18,46 +16,13 @@ from builder import (
     readings,
     signal,
 )
+from page_reader import Page
 
 from soak.reporting.figures.component_figure import component_figure, parts_figure
 from soak.reporting.formats.html import render_html
-from soak.reporting.markup import Markup, element
 from soak.results import ChainNode, Failure, MemoryStep, Place, TracemallocResult
 
-VOID = {"meta"}
 EVIL = '<script>alert("x")</script>&\x1b[31m\x00'
-
-
-class Page(HTMLParser):
-    """Reads a page and remembers its elements and texts in order; an element closed wrongly is an error."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.texts: list[tuple[str, str]] = []
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if self.open:
-            self.texts.append((self.open[-1], data))
-
-    def of(self, *tags: str) -> list[str]:
-        """Give the texts directly inside elements of these names."""
-        return [text for tag, text in self.texts if tag in tags]
 
 
 def a_full_page() -> str:
@@ -212,6 +177,24 @@ def test_a_long_stack_is_folded_below_the_first_line_of_a_person_s_own():
     assert f"<b>{own}</b>\nmain at /app/main.py:1</pre>" in folded
 
 
+def test_causes_of_one_holder_are_one_card_with_their_call_sites_folded():
+    """One sentence, one advice, one drawing; each call site with its own facts."""
+    seen = ChainNode("app.seen", "a list of 9", "list", 5_432, None)
+    items = (seen, ChainNode("[3]", "a dict", "dict", 184, None))
+    causes = (
+        a_cause(kind="python-object", state="held", chain=items, fingerprint="of items", bytes_per_iteration=90.0),
+        a_cause(kind="python-object", state="held", chain=(seen,), fingerprint="of table", bytes_per_iteration=8.0),
+    )
+
+    page = Page(render_html(a_run(a_leak(causes=causes)), {}))
+
+    assert page.of("strong")[-1] == "app.seen, a list of 9 (5.305 KiB), keeps memory from 2 call sites: 98 B per call."
+    assert page.of("p").count("Give it a bound, or remove what each call adds.") == 1
+    said = [line.partition(",")[0] for line in page.of("summary") if " B per call" in line]
+    assert said == ["90 B per call: Python objects", "8 B per call: app.seen itself"]
+    assert [text for text in page.of("p") if "fingerprint of" in text][1].endswith("fingerprint of table")
+
+
 def test_many_causes_are_folded_but_for_the_first_three():
     """What grows most is read first; the rest is a click away."""
     causes = tuple(a_cause(fingerprint=str(number), confirmed=number < 3) for number in range(25))
@@ -307,10 +290,3 @@ def test_nothing_from_the_run_becomes_markup():
 def test_a_page_can_be_made_of_whatever_is_missing(run):
     """No components, no controls, no rates, no causes."""
     assert Page(render_html(run, {})).of("h1") != []
-
-
-def test_an_element_escapes_all_but_markup():
-    """Text and attributes are escaped; what is markup already is not escaped twice; None is left out."""
-    actual = element("p", "a < b", Markup("<b>&amp;</b>"), None, class_='"', id=None)
-
-    assert actual == '<p class="&quot;">a &lt; b<b>&amp;</b></p>'

@@ -21,22 +21,7 @@ CYCLES = 4 * N_MIN
 
 def a_plan(target: Target = EMPTY, **changes: Any) -> ComponentPlan:
     """Plan 2,048 cycles flat out with n_min 512, to the end; ``changes`` replace fields."""
-    plan = ComponentPlan(
-        target=target,
-        interval_s=0.0,
-        iterations=CYCLES,
-        budget_s=None,
-        full_budget=True,
-        early_stop=False,
-        tolerance_bytes=1.0,
-        n_min=N_MIN,
-        checkpoint_every=N_MIN // 64,
-        cycle_timeout_s=60.0,
-        max_rss_bytes=None,
-        gate=True,
-        settings={},
-        injection=None,
-    )
+    plan = ComponentPlan(target, iterations=CYCLES, early_stop=False, n_min=N_MIN, checkpoint_every=N_MIN // 64)
     return replace(plan, **changes)
 
 

@@ -21,7 +21,8 @@ from tracking_builder import (
     soak_text,
 )
 
-from soak.native.ledger import MAPPING, Checkpoint, LedgerFile
+from soak.native.layout import MAPPING
+from soak.native.ledger import Checkpoint, LedgerFile
 from soak.results import Cause, Place
 from soak.verdict import Verdict
 

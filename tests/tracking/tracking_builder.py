@@ -39,23 +39,7 @@ def interpreters() -> dict[str, str]:
 
 def soak_file(file: Path, python: str | None = None, *, track: bool = True, **changes: Any) -> ComponentResult:
     """Soak a driver as ``soak run --iterations 500`` does, without controls; ``changes`` replace fields of the plan."""
-    plan = ComponentPlan(
-        target=find_targets([str(file)], file.parent)[0],
-        interval_s=0.0,
-        iterations=500,
-        budget_s=None,
-        full_budget=True,
-        early_stop=True,
-        tolerance_bytes=1.0,
-        n_min=None,
-        checkpoint_every=None,
-        cycle_timeout_s=60.0,
-        max_rss_bytes=None,
-        gate=True,
-        settings={},
-        injection=None,
-    )
-    plan = replace(plan, **changes)
+    plan = replace(ComponentPlan(find_targets([str(file)], file.parent)[0], iterations=500), **changes)
     interpreter = find_interpreter(python)
     library, reason = find_library() if track else (None, "--no-track")
     course = Supervisor(plan, RunContext(interpreter, file.parent, threading.Event(), library, reason)).run()

@@ -13,7 +13,8 @@ import pytest
 from tracked_children import interpreters
 
 from soak.attribution.symbols import Symbols
-from soak.native.ledger import NATIVE, PYTHON_OBJ, STATE_NATIVE, STATE_PYTHON_DOMAINS, STATE_PYTHON_LINES, Checkpoint
+from soak.native.layout import NATIVE, PYTHON_OBJ, STATE_NATIVE, STATE_PYTHON_DOMAINS, STATE_PYTHON_LINES
+from soak.native.ledger import Checkpoint
 from soak.probes.tables import LiveTables, read_places
 from soak.running.watch.preloaded import PreloadedTracker
 

@@ -11,9 +11,8 @@ from soak.probes.tables import LiveTables
 from soak.reporting.commands.watch import render_watch
 from soak.reporting.outcome import EXIT_CODES
 from soak.reporting.words import why_words
-from soak.results import ComponentResult
+from soak.results import WATCHED_FROM_OUTSIDE, ComponentResult
 from soak.running.watch.plan import WatchPlan, choose_samples
-from soak.running.watch.subject import FROM_OUTSIDE
 from soak.running.watch.watch import Watch
 from soak.verdict import Verdict
 
@@ -67,7 +66,7 @@ class ScriptedSubject:
         return None
 
     def why_not_tracked(self) -> str | None:
-        return FROM_OUTSIDE
+        return WATCHED_FROM_OUTSIDE
 
 
 def watch(samples: Iterable[dict[str, float]], clock: Clock | None = None, **changes) -> ComponentResult:

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from soak.profiles import ComponentProfile, ProfileRun, Statistics, summarise
-from soak.running.profile.profile_files import add_profiles, write_profile
+from soak.store.profile_files import add_profiles, write_profile
 from soak.store.profiles import write_profile_run
 
 RUN = "2026-01-02T03-04-05"

@@ -12,7 +12,7 @@ ALL_ROUNDS = 22_663 / 200
 """What a failure calls in its ten rounds, over ``times`` of the first."""
 
 
-class TestSuspect(MemoryLeakTestCase):
+class TestSuspect(MemoryLeakTestCase):  # type: ignore[misc]  # psleak has no types
     """One test of the suspected call, with the defaults but for calls too slow for 22,663 of them."""
 
     calls = 0

@@ -8,12 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from soak.bisections import Bisection, Outcome, Trial
 from soak.reporting import words as say
 from soak.reporting.formats.json_report import cause_document, finite
 from soak.results import Cause
-from soak.running.bisect.bisection import Bisection
-from soak.running.bisect.search import Outcome
-from soak.running.bisect.trial_cache import Trial
 
 SCHEMA_VERSION = 1
 _LONGEST_REASON = 300
@@ -39,7 +37,7 @@ def headline(bisection: Bisection) -> str:
     assert trial is not None
     given = "good" if (change.endpoint == change.before) == leak_came else "bad"
     if change.outcome is Outcome.ENDPOINT_UNJUDGED:
-        return f"{name} {change.endpoint}, given as {given}, cannot be judged: {_brief(trial.reason)}"
+        return f"{name} {change.endpoint}, given as {given}, cannot be judged: {_brief(_reason(trial))}"
     found = "leaks" if trial.leaks else "does not leak"
     return f"{name} {change.endpoint}, given as {given}, {found}: there is nothing to search for."
 
@@ -49,8 +47,8 @@ def render_text(bisection: Bisection) -> str:
     rows = [("release", "verdict", "growth", "place", "run"), *(_row(trial) for trial in _by_version(bisection))]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    skipped = [t for t in _by_version(bisection) if t.reason and t.release != bisection.change.endpoint]
-    reasons = [f"{trial.release} {_brief(trial.reason)}" for trial in skipped]
+    skipped = [t for t in _by_version(bisection) if _reason(t) and t.release != bisection.change.endpoint]
+    reasons = [f"{trial.release} {_brief(_reason(trial))}" for trial in skipped]
     notes = [note for note in (_moved(bisection), *_elsewhere(bisection), *_doubtful(bisection)) if note]
     blocks = [headline(bisection), "\n".join(table if bisection.trials else ()), "\n".join(reasons), "\n".join(notes)]
     return say.printable("\n\n".join(block for block in blocks if block)) + "\n"
@@ -83,7 +81,7 @@ def render_json(bisection: Bisection) -> str:
 def trial_sentence(trial: Trial, package: str) -> str:
     """Say in one sentence what was found with a release, and where it leaks."""
     if trial.result is None:
-        return f"{package} {trial.release} {_brief(trial.reason)}"
+        return f"{package} {trial.release} {_brief(_reason(trial))}"
     sentence = say.component_sentence(dataclasses.replace(trial.result, name=f"{package} {trial.release}"))
     place = _place(trial)
     return f"{sentence}{f' In {place}.' if place else ''}{' (found earlier)' if trial.kept else ''}"
@@ -111,6 +109,16 @@ def _place(trial: Trial) -> str:
         return ""
     file, module = (path and Path(path).name for path in (place.file, place.module))
     return say.place_words(dataclasses.replace(place, file=file, module=module))
+
+
+def _reason(trial: Trial) -> str:
+    """Say why a release could not be judged; empty when it could."""
+    result = trial.result
+    if result is None or trial.leaks is not None:
+        return trial.reason
+    if result.failure is not None:
+        return f"{result.verdict} in {result.failure.phase}: {result.failure.detail}"
+    return f"{result.verdict}: {say.why_sentence(result)}"
 
 
 def _brief(reason: str) -> str:
@@ -172,7 +180,7 @@ def _trial_document(trial: Trial) -> dict[str, Any]:
     return {
         "release": trial.release,
         "leaks": trial.leaks,
-        "reason": trial.reason or None,
+        "reason": _reason(trial) or None,
         "verdict": None if result is None else result.verdict,
         "growth": None if result is None or result.growth is None else dataclasses.asdict(result.growth),
         "causes": [cause_document(cause) for cause in _causes(trial)],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -12,9 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from soak.profiles import MERGED, ComponentProfile, FunctionTime, ProfileRun, Totals
-from soak.reporting.formats.stylesheet import page_css
 from soak.reporting.formats.terminal import with_whole_lines
-from soak.reporting.markup import Markup, element, join
+from soak.reporting.templating import render
 from soak.reporting.words import printable
 from soak.reporting.write import write_text
 from soak.units import format_count, format_duration
@@ -108,40 +107,47 @@ def _terminal_table(totals: Totals, cycles: int | None, most: int, width: int) -
     return table
 
 
+@dataclass(frozen=True)
+class FunctionRow:
+    """A function in a table of the page."""
+
+    numbers: tuple[str, ...]
+    name: str
+    place: str
+
+
+@dataclass(frozen=True)
+class FunctionsTable:
+    """The functions that take most of a profile's time."""
+
+    titles: list[str]
+    rows: list[FunctionRow]
+
+
+@dataclass(frozen=True)
+class ProfileView:
+    """What the page shows of a component."""
+
+    name: str
+    sentence: str
+    stack: str
+    functions: FunctionsTable | None
+
+
 def render_profile_html(run: ProfileRun) -> str:
     """Write the run as one self-contained page without script; whatever it contains is escaped."""
-    merged = run.merged
-    body = element(
-        "main",
-        element("p", "It was stopped before its end.", class_="alarm") if run.finished is None else None,
-        element("p", f"soak {run.soak} · profile {run.run} · {run.environment.get('python', '')}", class_="about"),
-        element("h1", headline(run)),
-        element("p", _HOW_TO_READ),
-        *(_section(component) for component in run.components),
-        element(
-            "section",
-            element("h2", "All components together"),
-            element("p", f"{MERGED}.prof: times are sums over the components' cycles.", class_="note"),
-            _html_table(merged, None),
-        )
-        if merged is not None
-        else None,
-        element(
-            "section",
-            element("h2", "This run"),
-            element("pre", str(run.settings.get("command", "soak profile"))),
-            element("p", "See it drawn:", class_="note"),
-            element("pre", f"soak view {run.run}"),
-        ),
+    return render(
+        "profile.html",
+        title=headline(run),
+        finished=run.finished is not None,
+        about=f"soak {run.soak} · profile {run.run} · {run.environment.get('python', '')}",
+        how_to_read=_HOW_TO_READ,
+        components=[_view(component) for component in run.components],
+        merged=None if run.merged is None else _functions(run.merged, None),
+        merged_name=MERGED,
+        command=run.settings.get("command", "soak profile"),
+        run=run.run,
     )
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("title", f"soak: {headline(run)}"),
-        element("style", Markup(page_css())),
-    )
-    return f"<!DOCTYPE html>\n{element('html', head, element('body', body), lang='en')}\n"
 
 
 def write_profile_report(run: ProfileRun, folder: Path) -> None:
@@ -157,33 +163,21 @@ _HOW_TO_READ = (
 )
 
 
-def _section(component: ComponentProfile) -> Markup:
-    return element(
-        "section",
-        element("div", element("h2", component.name), class_="title"),
-        element("p", component_sentence(component)),
-        element("pre", "\n".join(component.failure.stack))
-        if component.failure is not None and component.failure.stack
-        else None,
-        _html_table(component.totals, component.cycles) if component.totals is not None else None,
-        id=component.name,
+def _view(component: ComponentProfile) -> ProfileView:
+    return ProfileView(
+        name=component.name,
+        sentence=component_sentence(component),
+        stack="" if component.failure is None else "\n".join(component.failure.stack),
+        functions=None if component.totals is None else _functions(component.totals, component.cycles),
     )
 
 
-def _html_table(totals: Totals, cycles: int | None) -> Markup:
-    head = element("tr", *_row("th", _titles(cycles), element))
+def _functions(totals: Totals, cycles: int | None) -> FunctionsTable:
     rows = []
     for function in totals.top:
         *numbers, name = _cells(function, totals, cycles)
-        words = join(element("code", name), element("span", f" {place_words(function)}", class_="note"))
-        rows.append(element("tr", *_row("td", [*numbers, words], element)))
-    table = element("table", element("thead", head), element("tbody", *rows))
-    return element("div", table, class_="scroll")
-
-
-def _row(tag: str, cells: Sequence[str], make: Callable[..., Markup]) -> list[Markup]:
-    last = len(cells) - 1
-    return [make(tag, cell, class_=None if position == last else "number") for position, cell in enumerate(cells)]
+        rows.append(FunctionRow(tuple(numbers), name, place_words(function)))
+    return FunctionsTable(_titles(cycles), rows)
 
 
 def _titles(cycles: int | None) -> list[str]:

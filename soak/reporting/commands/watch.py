@@ -8,8 +8,7 @@ from dataclasses import replace
 from soak.attribution.grouping import group_causes
 from soak.measurements import SIGNALS
 from soak.reporting import words as say
-from soak.results import Cause, ComponentResult, SignalResult
-from soak.running.watch.subject import FROM_OUTSIDE
+from soak.results import WATCHED_FROM_OUTSIDE, Cause, ComponentResult, SignalResult
 from soak.units import format_count, format_duration, format_size
 from soak.verdict import Verdict
 
@@ -34,7 +33,7 @@ def render_watch(result: ComponentResult, every_s: float) -> str:
     if result.verdict in (Verdict.INCONCLUSIVE, Verdict.SETTLING) and result.needed_iterations:
         more_s = result.needed_iterations * period_s
         lines.append(f"{format_count(result.needed_iterations)} more {noun}s would tell: {format_duration(more_s)}.")
-    if result.tracker.active or result.tracker.reason != FROM_OUTSIDE:
+    if result.tracker.active or result.tracker.reason != WATCHED_FROM_OUTSIDE:
         lines.append(say.tracker_sentence(result.tracker))
     return say.printable("\n".join(line for line in lines if line)) + "\n"
 

@@ -1,7 +1,8 @@
 """The colours of figures and page, for white and for dark paper, told apart by people who see colours differently.
 
 Figures take the colours of Okabe and Ito (Color Universal Design, 2008). matplotlib draws with the light colours;
-``svg.restyle`` then turns each into a CSS class, and ``figure_css`` gives the class its colour on either paper.
+``svg.restyle`` then turns each into a CSS class, and ``figure_css`` gives the class its colour on either paper. The
+page has some of the same colours, and some of its own, as CSS custom properties.
 """
 
 from __future__ import annotations
@@ -32,28 +33,42 @@ FIGURE: dict[str, Shade] = {
     "stacks": Shade("#e69f00", "#f0b93a"),
     "mapping": Shade("#cc79a7", "#e3a0c5"),
     "own": Shade("#98a2ad", "#6b7681"),
+    "python-frame": Shade("#9ecae1", "#1f5f8b"),
+    "native-frame": Shade("#f4b183", "#8a4210"),
 }
 """What each colour stands for. No two light ones are equal: the light colour is the key to the class."""
+PAGE: dict[str, Shade] = {
+    **{name: FIGURE[name] for name in ("paper", "ink", "muted", "rule")},
+    "card": Shade("#f6f7f9", "#1c2126"),
+    "link": Shade("#0b5cad", "#79b8ff"),
+    "leak": Shade("#b03a00", "#ff8c42"),
+    "clean": Shade("#00705a", "#2fc79a"),
+    "settling": Shade("#0068a3", "#67bdf0"),
+    "inconclusive": Shade("#7a5b00", "#e6b422"),
+    "failed": Shade("#94276b", "#ef8cc5"),
+    "on-badge": Shade("#ffffff", "#14181c"),
+}
+"""The colours that ``page.css`` uses, by the names of its custom properties."""
+_FONT = "system-ui,-apple-system,'Segoe UI',Helvetica,Arial,sans-serif"
+_DARK = "@media screen and (prefers-color-scheme:dark)"
+
+
+def page_colours() -> str:
+    """Give the custom properties of the page, for either paper."""
+    light, dark = ("".join(f"--{name}:{shade[paper]};" for name, shade in PAGE.items()) for paper in (0, 1))
+    return f":root{{color-scheme:light dark;{light}}}{_DARK}{{:root{{{dark}}}}}"
 
 
 def figure_css() -> str:
-    """Give the style sheet that a restyled figure needs."""
-    dark = _rules(1)
-    return (
-        ".soak-figure text{font-family:system-ui,-apple-system,'Segoe UI',Helvetica,Arial,sans-serif}"
-        f"{_rules(0)}@media screen and (prefers-color-scheme:dark){{{dark}}}{paper_css()}"
-    )
+    """Give the style sheet of every figure.
 
-
-def paper_css() -> str:
-    """Give a figure that is a document of its own its paper: a browser shows it on white, whatever the setting is."""
-    light, dark = FIGURE["paper"]
-    root = ".soak-figure:root{background:"
-    return f"{root}{light}}}@media screen and (prefers-color-scheme:dark){{{root}{dark}}}}}"
+    A figure that is a document of its own has its paper too: a browser shows it on white, whatever the setting is.
+    """
+    return f".soak-figure text{{font-family:{_FONT}}}{_rules(0)}{_DARK}{{{_rules(1)}}}"
 
 
 def _rules(paper: int) -> str:
-    return "".join(
+    return f".soak-figure:root{{background:{FIGURE['paper'][paper]}}}" + "".join(
         f".soak-figure .f-{name}{{fill:{shade[paper]}}}.soak-figure .s-{name}{{stroke:{shade[paper]}}}"
         for name, shade in FIGURE.items()
     )

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import re
-from html import escape
+from collections.abc import Iterator
+from xml.etree import ElementTree as ET
 
 from soak.reporting.figures.palette import FIGURE, figure_css
+from soak.reporting.templating import OwnMarkup
+from soak.reporting.words import printable
 
+_SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
+ET.register_namespace("", _SVG)
+ET.register_namespace("xlink", _XLINK)
 _CLASS_OF = {shade.light: name for name, shade in FIGURE.items()}
-_STYLED = re.compile(r' style="([^"]*)"')
-_COLOUR = re.compile(r"(fill|stroke): (#[0-9a-f]{6})(?:; )?")
-_FONT_FAMILY = re.compile(r" ?font-family: [^;\"]*;?")
+_GEOMETRY = ("d", "x", "y", "transform", "points")
 _LONG_NUMBER = re.compile(r"(\d+\.\d)\d+")
-_GEOMETRY = re.compile(r' (?:d|x|y|transform|points)="[^"]*"')
-_ID = re.compile(r' id="([^"]*)"')
-_REFERENCE = re.compile(r'(?:url\(|href=")#([^)"]*)')
-_ROOT = re.compile(r"<svg\b[^>]*>")
-_VIEW_BOX = re.compile(r'viewBox="0 0 ([\d.]+) ([\d.]+)"')
-_EMPTY_GROUP = re.compile(r"<g\s*/>|<g>\s*</g>")
-_SPACE = re.compile(r"\s+")
+_REFERENCE = re.compile(r"(?:^|url\()#([^)]*)")
+"""To the id of another element, in an attribute."""
 _WIDTH = 960
-_METADATA = re.compile(r"<metadata>.*?</metadata>\s*|<!--.*?-->\s*", re.DOTALL)
-_EMPTY_DEFINITIONS = re.compile(r"<defs>\s*<style[^>]*>.*?</style>\s*</defs>\s*", re.DOTALL)
-_STYLE_SHEET = re.compile(r"<style>.*?</style>", re.DOTALL)
+_STYLE, _STYLE_END = "<style>", "</style>"
 
 
 def restyle(drawn: str, *, title: str, prefix: str) -> str:
@@ -30,46 +27,87 @@ def restyle(drawn: str, *, title: str, prefix: str) -> str:
 
     Colours of the palette become classes that follow the reader's light or dark setting, numbers keep one decimal,
     ids that nothing refers to go and the others begin with ``prefix``, so that several figures can share a page.
-    ``title`` is what a screen reader says; it is escaped here.
+    ``title`` is what a screen reader says.
     """
-    body = _METADATA.sub("", drawn[drawn.index("<svg") :])
-    body = _EMPTY_DEFINITIONS.sub("", body)
-    body = _GEOMETRY.sub(lambda match: _LONG_NUMBER.sub(r"\1", match.group()), body)
-    body = _STYLED.sub(lambda match: _classes(match.group(1)), body)
-    body = _unique_ids(body, prefix)
-    while _EMPTY_GROUP.search(body):
-        body = _EMPTY_GROUP.sub("", body)
-    body = _SPACE.sub(" ", body).replace("> <", "><")
-    view_box = _VIEW_BOX.search(body)
-    assert view_box is not None, "matplotlib always writes a viewBox that begins at 0 0"
-    width, height = (float(size) for size in view_box.groups())
-    name = escape(title)
-    size = f'{view_box.group()} width="{_WIDTH}" height="{_WIDTH * height / width:.0f}"'
-    root = (
-        '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" class="soak-figure" '
-        f'{size} role="img" aria-label="{name}"><title>{name}</title><style>{figure_css()}</style>'
-    )
-    return _ROOT.sub(lambda _: root, body, count=1)
+    root = ET.fromstring(printable(drawn))
+    _drop_empty(root)
+    referred = {name for element in root.iter() for name in _references(element)}
+    for element in root.iter():
+        _shorten(element)
+        _use_classes(element)
+        _make_ids_unique(element, referred, prefix)
+    _set_frame(root, title)
+    return ET.tostring(root, encoding="unicode")
 
 
-def inline(figure: str) -> str:
-    """Give a figure for a page that has ``figure_css`` itself."""
-    return _STYLE_SHEET.sub("", figure, count=1)
+def inline(figure: str) -> OwnMarkup:
+    """Give a figure for a page, which has ``figure_css`` itself."""
+    before, _, rest = figure.partition(_STYLE)
+    return OwnMarkup(before + rest.partition(_STYLE_END)[2])
 
 
-def _classes(style: str) -> str:
-    names = [
-        f"{'f' if use == 'fill' else 's'}-{_CLASS_OF[colour]}"
-        for use, colour in _COLOUR.findall(style)
-        if colour in _CLASS_OF
-    ]
-    rest = _COLOUR.sub(lambda match: "" if match.group(2) in _CLASS_OF else match.group(), style)
-    rest = _FONT_FAMILY.sub("", rest).strip().rstrip(";")
-    class_ = f' class="{" ".join(names)}"' if names else ""
-    return class_ + (f' style="{rest}"' if rest else "")
+def _drop_empty(element: ET.Element) -> None:
+    """Drop metadata, style sheets that hold for all of a page, groups without content, and space between elements."""
+    for child in list(element):
+        _drop_empty(child)
+        kind = child.tag.removeprefix(f"{{{_SVG}}}")
+        if kind in ("metadata", "style") or (kind in ("g", "defs") and not len(child)):
+            element.remove(child)
+        child.tail = None
+    if len(element):
+        element.text = None
 
 
-def _unique_ids(body: str, prefix: str) -> str:
-    used = set(_REFERENCE.findall(body))
-    body = _ID.sub(lambda match: f' id="{prefix}-{match.group(1)}"' if match.group(1) in used else "", body)
-    return _REFERENCE.sub(lambda match: match.group().replace("#", f"#{prefix}-", 1), body)
+def _references(element: ET.Element) -> Iterator[str]:
+    for value in element.attrib.values():
+        yield from _REFERENCE.findall(value)
+
+
+def _shorten(element: ET.Element) -> None:
+    for name in _GEOMETRY:
+        if name in element.attrib:
+            element.set(name, " ".join(_LONG_NUMBER.sub(r"\1", element.attrib[name]).split()))
+
+
+def _use_classes(element: ET.Element) -> None:
+    """Turn the colours of a style into classes; the page chooses the font's family."""
+    style = element.attrib.pop("style", "")
+    classes, rest = [], []
+    for declaration in filter(None, style.split("; ")):
+        name, _, value = declaration.rstrip(";").partition(": ")
+        if name in ("fill", "stroke") and value in _CLASS_OF:
+            classes.append(f"{name[0]}-{_CLASS_OF[value]}")
+        elif name != "font-family":
+            rest.append(f"{name}: {value}")
+    if classes:
+        element.set("class", " ".join(classes))
+    if rest:
+        element.set("style", "; ".join(rest))
+
+
+def _make_ids_unique(element: ET.Element, referred: set[str], prefix: str) -> None:
+    name = element.attrib.pop("id", None)
+    if name in referred:
+        element.set("id", f"{prefix}-{name}")
+    for attribute, value in element.attrib.items():
+        element.set(attribute, _REFERENCE.sub(lambda match: match.group().replace("#", f"#{prefix}-", 1), value))
+
+
+def _set_frame(root: ET.Element, title: str) -> None:
+    """Give the figure its width in a page, its name, and its style sheet."""
+    width, height = (float(size) for size in root.attrib["viewBox"].split()[2:])
+    title = printable(title)
+    frame = {
+        "class": "soak-figure",
+        "viewBox": root.attrib["viewBox"],
+        "width": f"{_WIDTH}",
+        "height": f"{_WIDTH * height / width:.0f}",
+        "role": "img",
+        "aria-label": title,
+    }
+    root.attrib.clear()
+    root.attrib.update(frame)
+    for position, (kind, text) in enumerate((("title", title), ("style", figure_css()))):
+        child = ET.Element(f"{{{_SVG}}}{kind}")
+        child.text = text
+        root.insert(position, child)

@@ -10,7 +10,7 @@ CACHE_FITS_INTO_N_MIN = 0.6
 """A cache that fills for so large a part of n_min cycles is never taken for a leak (docs/verdict.md)."""
 
 
-def series_sentence(series: SeriesVerdict, unit: str, noun: str) -> str:
+def series_sentence(series: SeriesVerdict, unit: str, noun: str) -> str:  # noqa: C901  # a case for each state
     """Say what a series shows, in a sentence without a subject: ``Grows by 106 B per call [95.8, 118], …``.
 
     ``unit``: of its values, as `soak.measurements.Signal` has it; empty for none. ``noun``: what a cycle is called.

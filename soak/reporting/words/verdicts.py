@@ -58,7 +58,7 @@ def lookalike_sentence(component: ComponentResult) -> str | None:
     return lookalike(component.n_min)
 
 
-def _sentence(component: ComponentResult, grounds: Sequence[Ground]) -> str:
+def _sentence(component: ComponentResult, grounds: Sequence[Ground]) -> str:  # noqa: C901  # a case for each kind
     first, noun = grounds[0], component.cycle_noun
     match first.kind:
         case GroundKind.DRIVER_FAILED:

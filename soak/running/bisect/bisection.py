@@ -2,55 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from packaging.version import Version
-
+from soak.bisections import Bisection, Package, Question
 from soak.errors import UsageError
 from soak.running.bisect.environments import Installer
-from soak.running.bisect.releases import Package, read_version, require_release, select_releases
-from soak.running.bisect.search import Transition, find_change
-from soak.running.bisect.trial_cache import Trial
+from soak.running.bisect.releases import read_version, require_release, select_releases
+from soak.running.bisect.search import find_change
 from soak.running.bisect.trials import Trials
-
-
-@dataclass(frozen=True)
-class Question:
-    """Where does it change between a release that does not leak and one that does, whichever is the newer."""
-
-    package: Package
-    good: Version
-    bad: Version
-    pre: bool = False
-    """Try pre-releases as well."""
-
-    @property
-    def newest_leaks(self) -> bool:
-        """Whether the leak came with a release, and did not go with one."""
-        return self.bad > self.good
-
-
-@dataclass(frozen=True)
-class Bisection:
-    """What a search among releases found."""
-
-    question: Question
-    target: str
-    python: str
-    releases: tuple[str, ...]
-    """All from one end to the other, oldest first."""
-    change: Transition
-    trials: tuple[Trial, ...]
-    """In the order they were made."""
-
-    @property
-    def bad(self) -> str:
-        """The end given as leaking, as the index spells it."""
-        return self.releases[-1 if self.question.newest_leaks else 0]
-
-    def trial(self, release: str) -> Trial | None:
-        """Return what was found with a release; None when it was not tried."""
-        return next((trial for trial in self.trials if trial.release == release), None)
 
 
 def read_question(package: Package, good: str, bad: str, *, pre: bool) -> Question:

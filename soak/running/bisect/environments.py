@@ -18,8 +18,9 @@ from typing import Any
 
 from packaging.version import Version
 
+from soak.bisections import Package
 from soak.errors import SoakError, UsageError
-from soak.running.bisect.releases import Listing, Package, read_listing
+from soak.running.bisect.releases import Listing, read_listing
 from soak.running.bisect.search import StoppedError
 from soak.running.interpreter import Interpreter
 

@@ -10,6 +10,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from soak.bisections import Package
 from soak.errors import UsageError
 
 _THERE = re.compile(r"\(from versions: (.*)\)")
@@ -17,19 +18,6 @@ _YANKED = re.compile(r"Ignored the following yanked versions: (.*)")
 _OTHER_PYTHON = re.compile(r"Ignored the following versions that require a different python version: (.*)")
 _UNREACHED = ("Retrying (", "connection broken", "Could not fetch URL", "There was a problem confirming the ssl")
 _NEAREST = 3
-
-
-@dataclass(frozen=True)
-class Package:
-    """A package as it is installed: its name in the index's spelling, and the extras asked for."""
-
-    name: str
-    extras: tuple[str, ...] = ()
-
-    def at(self, release: str) -> str:
-        """Return the requirement of exactly this release."""
-        extras = f"[{','.join(self.extras)}]" if self.extras else ""
-        return f"{self.name}{extras}=={release}"
 
 
 @dataclass(frozen=True)

@@ -3,44 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 
+from soak.bisections import Outcome, Transition
 from soak.errors import SoakError
 
 
 class StoppedError(SoakError):
     """The search was told to stop, by a signal."""
-
-
-class Outcome(StrEnum):
-    """How a search ended."""
-
-    FOUND = "found"
-    """One release is the first that answers otherwise than the one before it."""
-    BETWEEN = "between"
-    """It is one of several: those between the last and the first known ones cannot be judged."""
-    CONTRADICTED = "contradicted"
-    """An end of the row does not answer as was said of it."""
-    ENDPOINT_UNJUDGED = "endpoint-unjudged"
-    """An end of the row cannot be judged."""
-    STOPPED = "stopped"
-    """Cut off; what was known by then is given."""
-
-
-@dataclass(frozen=True)
-class Transition:
-    """What a search found; releases are named as they were given."""
-
-    outcome: Outcome
-    before: str
-    """The last release known to answer as the oldest one should."""
-    after: str
-    """The first release known to answer as the newest one should."""
-    unjudged: tuple[str, ...] = ()
-    """Those between the two, in order, that were asked and could not be judged."""
-    endpoint: str | None = None
-    """The end of the row that is not as was said, or cannot be judged."""
 
 
 def find_change(releases: Sequence[str], leaks: Callable[[str], bool | None], *, newest_leaks: bool) -> Transition:

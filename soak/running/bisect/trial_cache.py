@@ -6,33 +6,15 @@ import contextlib
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import soak
-from soak.results import ComponentResult, from_document, to_document
+from soak.bisections import Trial
+from soak.results import from_document, to_document
 from soak.running.bisect.environments import Environment
 from soak.running.bisect.target_code import digest_of_code
 from soak.settings import RunPlan
-
-
-@dataclass(frozen=True)
-class Trial:
-    """What was found with one release."""
-
-    release: str
-    leaks: bool | None
-    """None: it cannot be judged, for ``reason``."""
-    reason: str = ""
-    result: ComponentResult | None = None
-    """None when there was nothing to measure: it could not be installed."""
-    folder: str | None = None
-    """Of the run, also of one that an earlier search made."""
-    kept: bool = False
-    """The verdict is that of an earlier search."""
-    controls_ok: bool = True
-    installed: dict[str, str] = field(default_factory=dict)
-    """Version by distribution, of everything in the release's environment."""
 
 
 class TrialCache:

@@ -7,13 +7,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Protocol
 
+from soak.bisections import Package, Trial
 from soak.errors import UsageError
-from soak.results import ComponentResult
 from soak.running.bisect.environments import Environment, Installer, NotInstalledError
-from soak.running.bisect.releases import Package
 from soak.running.bisect.search import StoppedError
 from soak.running.bisect.target_code import check_path, import_folders
-from soak.running.bisect.trial_cache import Trial, TrialCache
+from soak.running.bisect.trial_cache import TrialCache
 from soak.running.run.experiment import RunListener, run_experiment
 from soak.settings import RunPlan
 from soak.store.database import RunStore
@@ -119,18 +118,8 @@ class Trials:
         return Trial(
             release,
             _LEAKS.get(result.verdict),
-            _why_unjudged(result),
-            result,
-            run.folder,
+            result=result,
+            folder=run.folder,
             controls_ok=run.controls is None or run.controls.ok,
             installed=environment.installed,
         )
-
-
-def _why_unjudged(result: ComponentResult) -> str:
-    """Return why a verdict is neither that it leaks nor that it does not; empty when it is."""
-    if result.verdict in _LEAKS:
-        return ""
-    if result.failure is not None:
-        return f"{result.verdict} in {result.failure.phase}: {result.failure.detail}"
-    return result.verdict.value

@@ -63,15 +63,12 @@ class Terms:
             iterations=self.iterations,
             budget_s=None if budget is None else parse_duration_s(budget),
             full_budget=full_budget,
-            early_stop=True,
             tolerance_bytes=tolerance_bytes,
             n_min=self.n_min,
             checkpoint_every=self.checkpoint_every,
             cycle_timeout_s=parse_duration_s(self.cycle_timeout),
             max_rss_bytes=None if self.max_rss is None else parse_size_bytes(self.max_rss),
-            gate=True,
             settings=settings,
-            injection=None,
             checkpoint_share=QUICK_CHECKPOINT_SHARE,
         )
 

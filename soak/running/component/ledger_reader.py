@@ -16,19 +16,8 @@ from soak.attribution.causes import Call, GrowingSite, place_of
 from soak.attribution.holders import UNSCANNED, Memory, Reachability
 from soak.attribution.symbols import Symbols
 from soak.native.build import Built, built_library
-from soak.native.ledger import (
-    MAPPING,
-    PYTHON_MEM,
-    REQUESTS,
-    STACK_SITE,
-    STATE_NATIVE,
-    STATE_PYTHON_DOMAINS,
-    Checkpoint,
-    Frame,
-    Ledger,
-    LedgerFile,
-    Opening,
-)
+from soak.native.layout import MAPPING, PYTHON_MEM, REQUESTS, STACK_SITE, STATE_NATIVE, STATE_PYTHON_DOMAINS
+from soak.native.ledger import Checkpoint, Frame, Ledger, LedgerFile, Opening
 from soak.results import Place, TrackerState
 from soak.verdict import SeriesState, SeriesVerdict, Verdict
 

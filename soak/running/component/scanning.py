@@ -41,7 +41,8 @@ from soak.attribution.reachability import (
 )
 from soak.attribution.symbols import Symbols
 from soak.inside import ring
-from soak.native.ledger import PYTHON_OBJ, STACK_SITE, Checkpoint
+from soak.native.layout import PYTHON_OBJ, STACK_SITE
+from soak.native.ledger import Checkpoint
 from soak.probes.memory import ProcessMemory, Range, held_still, writable_ranges
 from soak.probes.shadow import Blocks, ShadowError, read_blocks
 from soak.results import Unseen

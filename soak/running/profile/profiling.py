@@ -21,8 +21,8 @@ from soak.running.component.failures import describe_failure
 from soak.running.component.process import MeasuredProcess
 from soak.running.environment import describe_environment
 from soak.running.interpreter import Interpreter, check_module, find_interpreter
-from soak.running.profile.profile_files import add_profiles, load_profile, write_profile
 from soak.settings import ComponentPlan, RunPlan
+from soak.store.profile_files import add_profiles, load_profile, write_profile
 from soak.store.profiles import write_profile_run
 from soak.store.runs import new_run_folder
 

@@ -42,23 +42,13 @@ _SIGNALS = {"object": "python_blocks", "fd": "fds", "child": "children", "mmap":
 def run_controls(context: RunContext) -> Controls:
     """Measure all controls, each in a fresh process; about a second in all."""
     plan = ComponentPlan(
-        target=EMPTY,
-        interval_s=0.0,
+        EMPTY,
         iterations=_ITERATIONS,
-        budget_s=None,
-        full_budget=True,
         early_stop=False,
-        tolerance_bytes=1.0,
         n_min=_N_MIN,
         checkpoint_every=_ITERATIONS // _CHECKPOINTS,
-        cycle_timeout_s=60.0,
-        max_rss_bytes=None,
-        gate=True,
-        settings={},
-        injection=None,
     )
     native = replace(plan, injection=Injection("native", PLANTED_BYTES))
-
     short = replace(
         plan,
         iterations=_SPIKE_ITERATIONS,

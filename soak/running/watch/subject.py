@@ -16,13 +16,13 @@ import psutil
 from soak.errors import UsageError
 from soak.probes.outside import OutsideReader, open_reader
 from soak.probes.tables import LiveTables
+from soak.results import WATCHED_FROM_OUTSIDE
 from soak.running.watch.preloaded import PreloadedTracker
 
 _DETAILS_SHARE = 0.001
 """Part of the time that reading PSS and USS may take; a small process's are read at every sample."""
 _ENDS_WITHIN_S = 5.0
 """So long a process that has let go of its memory may take to end."""
-FROM_OUTSIDE = "watched from outside"
 """Why there is no tracker in a process that was found."""
 
 
@@ -62,7 +62,7 @@ class Process:
         *,
         tree: bool,
         started: subprocess.Popen[bytes] | None = None,
-        tracker: PreloadedTracker | str = FROM_OUTSIDE,
+        tracker: PreloadedTracker | str = WATCHED_FROM_OUTSIDE,
     ) -> None:
         """Find the process. Raises UsageError when there is none or nothing of it may be read.
 

@@ -22,7 +22,8 @@ from soak.attribution.causes import causes_of_sites, fingerprint
 from soak.attribution.holders import UNSCANNED
 from soak.attribution.symbols import Symbols
 from soak.measurements import SIGNALS, Role
-from soak.native.ledger import STATE_PYTHON_DOMAINS, Checkpoint
+from soak.native.layout import STATE_PYTHON_DOMAINS
+from soak.native.ledger import Checkpoint
 from soak.probes.tables import LiveTables
 from soak.results import Cause, ComponentResult, Failure, Growth, Pacing, SignalResult, TrackerState
 from soak.running.component.ledger_reader import LedgerReader, Tracked

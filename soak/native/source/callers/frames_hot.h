@@ -1,0 +1,119 @@
+/* The part of frames.c that every Python allocation passes through, inline. */
+#ifndef SOAK_FRAMES_HOT_H
+#define SOAK_FRAMES_HOT_H
+
+#include "frames.h"
+#include "recorder/recorder_hot.h"
+
+#include <string.h>
+
+#define FRAMES_CACHE_SIZE (1u << 16)
+#define BYTES_DATA 32 /* PyBytesObject.ob_sval */
+
+/* Where CPython keeps the running frame: offsets in bytes, or NOT_THERE. */
+#define NOT_THERE (-1)
+struct frame_layout {
+    long state_frame;  /* PyThreadState.frame, .current_frame or .cframe */
+    long cframe_frame; /* _PyCFrame.current_frame */
+    long previous;
+    long code;
+    long instruction; /* f_lasti up to 3.10, from 3.11 an address */
+    long owner;       /* from 3.12: tells frames of C entries, which are between those of Python */
+    long is_entry;    /* 3.11 only */
+    long code_file, code_function, code_first_line;
+    long code_bytes; /* co_code up to 3.10, from 3.11 the bytecode itself */
+    long lasti_unit; /* bytes; 0: the instruction is an address */
+    int minor;
+    const char *thread_state; /* function that returns it without checking */
+};
+
+/* Three ways to find the running instruction. The offsets that all versions of a way share are constants. */
+enum frame_family {
+    FRAMES_UNREAD,
+    FRAMES_BY_LASTI,  /* 3.8 to 3.10 */
+    FRAMES_BY_CFRAME, /* 3.11, 3.12 */
+    FRAMES_BY_STATE,  /* 3.13 */
+};
+#define CFRAME_IN_STATE 56
+#define FRAME_IN_STATE 72
+#define INSTRUCTION_IN_FRAME 56
+
+struct frames {
+    char *(*thread_state)(void);
+    enum frame_family family; /* FRAMES_UNREAD until the layout has been checked */
+    uint64_t *cache;          /* address >> 1 and site in one word, as in the recorder */
+    struct frame_layout layout;
+};
+extern struct frames frames HIDDEN;
+
+static inline char *pointer_at(const char *base, long offset)
+{
+    char *value;
+    memcpy(&value, base + offset, sizeof value);
+    return value;
+}
+
+static inline int int_at(const char *base, long offset)
+{
+    int value;
+    memcpy(&value, base + offset, sizeof value);
+    return value;
+}
+
+static inline char *frames_newest(char *state)
+{
+    if (!state)
+        return NULL;
+    char *frame = pointer_at(state, frames.layout.state_frame);
+    return frames.layout.cframe_frame == NOT_THERE || !frame ? frame : pointer_at(frame, frames.layout.cframe_frame);
+}
+
+static inline uintptr_t frames_instruction_of(const char *frame)
+{
+    if (!frames.layout.lasti_unit)
+        return (uintptr_t)pointer_at(frame, frames.layout.instruction);
+    const char *bytecode = pointer_at(pointer_at(frame, frames.layout.code), frames.layout.code_bytes) + BYTES_DATA;
+    return (uintptr_t)(bytecode + (long)int_at(frame, frames.layout.instruction) * frames.layout.lasti_unit);
+}
+
+static inline uint64_t *frames_cache_place(uintptr_t instruction)
+{
+    /* Adjacent instructions have adjacent places, so that frames_code_released finds those of one code object. */
+    return &frames.cache[(instruction >> 1) & (FRAMES_CACHE_SIZE - 1)];
+}
+
+uint32_t frames_site_slowly(char *frame, uintptr_t instruction);
+
+static inline uint32_t frames_cached_site(char *frame, uintptr_t instruction)
+{
+    uint64_t site = load(frames_cache_place(instruction)) ^ (uint64_t)(instruction >> 1) << SITE_BITS;
+    return likely(site < SITE_LIMIT && site) ? (uint32_t)site : frames_site_slowly(frame, instruction);
+}
+
+static inline uint32_t frames_site_of(char *frame)
+{
+    return frames_cached_site(frame, frames_instruction_of(frame));
+}
+
+/* The site of the running instruction, perhaps with SITE_WANTS_STACK; 0 when no Python code runs. The caller is a hook
+ * of Python's mem or obj domain, so it holds the interpreter's lock. `family` is a constant, so most tests vanish. */
+static inline __attribute__((always_inline)) uint32_t frames_current_site(enum frame_family family)
+{
+    if (family == FRAMES_UNREAD)
+        return 0;
+    char *state = frames.thread_state();
+    char *frame = NULL;
+    if (family == FRAMES_BY_LASTI)
+        frame = frames_newest(state);
+    else if (likely(state != NULL))
+        frame = pointer_at(state, family == FRAMES_BY_CFRAME ? CFRAME_IN_STATE : FRAME_IN_STATE);
+    if (family == FRAMES_BY_CFRAME && likely(frame != NULL))
+        frame = pointer_at(frame, frames.layout.cframe_frame);
+    if (unlikely(!frame))
+        return 0;
+    uintptr_t instruction = family == FRAMES_BY_LASTI ? frames_instruction_of(frame)
+                                                      : (uintptr_t)pointer_at(frame, INSTRUCTION_IN_FRAME);
+    return frames_cached_site(frame, instruction);
+}
+
+#endif

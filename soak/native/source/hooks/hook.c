@@ -1,0 +1,455 @@
+/* What soak/inside/tracker.py calls by ctypes: hooks of Python's mem and obj domains, and the ledger file. */
+#define _GNU_SOURCE
+#include "hook.h"
+#include "callers/frames_hot.h"
+#include "callers/passthrough.h"
+#include "callers/stacks.h"
+#include "openings.h"
+#include "recorder/mappings.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define EXPORT __attribute__((visibility("default")))
+#define CALLER ((uintptr_t)__builtin_return_address(0))
+
+#define ROW_CAPACITY 65536u
+#define STRING_CAPACITY (1u << 20)
+#define STACK_CAPACITY (1u << 17)
+
+/* ---- Python's domains ---- */
+
+/* PyMemAllocatorEx, the same from 3.5 on. */
+struct allocator {
+    void *context;
+    void *(*malloc)(void *context, size_t size);
+    void *(*calloc)(void *context, size_t count, size_t size);
+    void *(*realloc)(void *context, void *old, size_t size);
+    void (*free)(void *context, void *address);
+};
+
+struct python_domain {
+    struct allocator original;
+    enum domain domain;
+    int number; /* PYMEM_DOMAIN_MEM, PYMEM_DOMAIN_OBJ */
+    void *(*allocate)(size_t size);
+    void (*release)(void *address);
+};
+
+static struct python_domain python_domains[2] = {
+    {.domain = DOMAIN_PYTHON_MEM, .number = 1},
+    {.domain = DOMAIN_PYTHON_OBJ, .number = 2},
+};
+static void (*get_allocator)(int domain, struct allocator *allocator);
+static void (*set_allocator)(int domain, struct allocator *allocator);
+
+static struct ledger_header *ledger;
+static uint32_t state;
+static uint64_t reinstalled;
+static uint64_t sequence;
+static uint32_t trials_left; /* attempts to find a running frame, where no Python code starts the hook */
+
+static void read_lines_if_they_fit(void);
+
+static __attribute__((noinline)) void *born_slowly(const struct python_domain *domain, uint32_t site, void *address,
+                                                   size_t size, uintptr_t caller)
+{
+    if (!address || !recorder_is_on())
+        return address;
+    if (unlikely(trials_left))
+        read_lines_if_they_fit();
+    if (!site)
+        site = recorder_native_site(caller);
+    if (site & SITE_WANTS_STACK)
+        site = stacks_site(site & SITE_MASK, caller);
+    recorder_born(recorder_births, address, size, site, domain->domain);
+    return address;
+}
+
+static inline __attribute__((always_inline)) void *python_born(const struct python_domain *domain, uint64_t *births,
+                                                               uint32_t site, void *address, size_t size,
+                                                               uintptr_t caller)
+{
+    if (unlikely(births <= RECORDER_INSIDE) || unlikely(site - 1 >= SITE_LIMIT - 1))
+        return born_slowly(domain, site, address, size, caller);
+    /* Checks the upper level, although a thread with counters has one: `births` are from before the allocation, and a
+     * signal handler may have forked during it. */
+    uint64_t *leaf = recorder_leaf(address);
+    if (unlikely(!leaf) || unlikely(size >= SIZE_LIMIT))
+        return born_slowly(domain, site, address, size, caller);
+    recorder_write(leaf, births, address, site, recorder_slot(size, site, domain->domain));
+    return address;
+}
+
+static inline struct recorder_block python_died(const void *address)
+{
+    struct recorder_block block = recorder_died(address);
+    if (unlikely(block.slot & CODE_BIT))
+        frames_code_released(address, block);
+    return block;
+}
+
+/* The functions of a domain, for one way to find the running instruction.
+ *
+ * The site is looked up before the original is called, so that the loads overlap with its work. Objects above 512 bytes
+ * go on to malloc, and get the same address or, with a debug allocator, one near it. recorder_enter keeps the hook of
+ * malloc from recording them again, and the hook of free finds their slot empty. */
+#define DOMAIN_FUNCTIONS(family)                                                                                       \
+    static void *malloc_##family(void *context, size_t size)                                                           \
+    {                                                                                                                  \
+        struct python_domain *domain = context;                                                                        \
+        uint32_t site = frames_current_site(family);                                                                   \
+        uint64_t *births = recorder_enter();                                                                           \
+        void *address = domain->original.malloc(domain->original.context, size);                                       \
+        recorder_leave(births);                                                                                        \
+        return python_born(domain, births, site, address, size, CALLER);                                               \
+    }                                                                                                                  \
+    static void *calloc_##family(void *context, size_t count, size_t size)                                             \
+    {                                                                                                                  \
+        struct python_domain *domain = context;                                                                        \
+        uint32_t site = frames_current_site(family);                                                                   \
+        uint64_t *births = recorder_enter();                                                                           \
+        void *address = domain->original.calloc(domain->original.context, count, size);                                \
+        recorder_leave(births);                                                                                        \
+        return python_born(domain, births, site, address, count * size, CALLER);                                       \
+    }                                                                                                                  \
+    static void *realloc_##family(void *context, void *old, size_t size)                                               \
+    {                                                                                                                  \
+        struct python_domain *domain = context;                                                                        \
+        struct recorder_block block = python_died(old);                                                                \
+        uint32_t site = frames_current_site(family);                                                                   \
+        uint64_t *births = recorder_enter();                                                                           \
+        void *address = domain->original.realloc(domain->original.context, old, size);                                 \
+        recorder_leave(births);                                                                                        \
+        if (unlikely(!address))                                                                                        \
+            recorder_put_back(old, block);                                                                             \
+        (void)python_born(domain, births, site, address, size, CALLER);                                                \
+        if (likely(address != NULL))                                                                                   \
+            recorder_keep_birth(address, block);                                                                       \
+        return address;                                                                                                \
+    }
+
+DOMAIN_FUNCTIONS(FRAMES_UNREAD)
+DOMAIN_FUNCTIONS(FRAMES_BY_LASTI)
+DOMAIN_FUNCTIONS(FRAMES_BY_CFRAME)
+DOMAIN_FUNCTIONS(FRAMES_BY_STATE)
+
+static __attribute__((noinline)) void domain_free_slowly(struct python_domain *domain, void *address, uint64_t slot)
+{
+    struct recorder_block block = {slot, 0};
+    if (!slot)
+        block = recorder_died_slowly(address);
+    if (block.slot & CODE_BIT)
+        frames_code_released(address, block);
+    domain->original.free(domain->original.context, address);
+}
+
+/* Ends with a jump, and keeps the slot in a register. A struct of two words would go over the stack. */
+static void domain_free(void *context, void *address)
+{
+    struct python_domain *domain = context;
+    uint64_t slot = recorder_take_slot(address);
+    if (likely(slot != 0) && likely(!(slot & CODE_BIT)))
+        domain->original.free(domain->original.context, address);
+    else
+        domain_free_slowly(domain, address, slot);
+}
+
+#define FUNCTIONS(family) [family] = {NULL, malloc_##family, calloc_##family, realloc_##family, domain_free}
+static const struct allocator wrappers[] = {
+    FUNCTIONS(FRAMES_UNREAD),
+    FUNCTIONS(FRAMES_BY_LASTI),
+    FUNCTIONS(FRAMES_BY_CFRAME),
+    FUNCTIONS(FRAMES_BY_STATE),
+};
+
+static int find(const char *name, void *place)
+{
+    void *symbol = dlsym(RTLD_DEFAULT, name);
+    memcpy(place, &symbol, sizeof symbol);
+    return symbol != NULL;
+}
+
+static void install(struct python_domain *domain)
+{
+    get_allocator(domain->number, &domain->original);
+    struct allocator ours = wrappers[frames.family];
+    ours.context = domain;
+    set_allocator(domain->number, &ours);
+}
+
+#define TRIALS 16384u
+#define TRIALS_APART 64u /* because each opens a file */
+
+/* Begins to read lines of Python when its first function runs, if the table of offsets fits. */
+static void read_lines_if_they_fit(void)
+{
+    if (--trials_left % TRIALS_APART)
+        return;
+    int saved = errno;
+    uint64_t *births = recorder_enter();
+    int failed = frames_check_running();
+    recorder_leave(births);
+    errno = saved;
+    if (failed)
+        return;
+    trials_left = 0;
+    for (int i = 0; i < 2; i++) {
+        struct allocator now;
+        get_allocator(python_domains[i].number, &now);
+        if (now.free != domain_free) /* another hook stands before ours; to install ours again would remove it */
+            return;
+    }
+    for (int i = 0; i < 2; i++) {
+        struct allocator ours = wrappers[frames.family];
+        ours.context = &python_domains[i];
+        set_allocator(python_domains[i].number, &ours);
+    }
+    state |= STATE_PYTHON_LINES;
+}
+
+/* Who replaces the allocators later (tracemalloc.stop, PYTHONMALLOC set in main) may remove our hook. A trial block
+ * shows it, even when another hook stands before ours. */
+static int is_installed(struct python_domain *domain)
+{
+    void *trial = domain->allocate(1);
+    struct recorder_block block = recorder_died(trial);
+    recorder_put_back(trial, block);
+    domain->release(trial);
+    return block.slot != 0;
+}
+
+static void install_again_where_lost(void)
+{
+    for (int i = 0; i < 2; i++) {
+        if (is_installed(&python_domains[i]))
+            continue;
+        struct allocator now;
+        get_allocator(python_domains[i].number, &now);
+        if (now.free == domain_free) /* ours, but the recorder had no memory for the trial block */
+            continue;
+        install(&python_domains[i]);
+        reinstalled++;
+    }
+}
+
+/* ---- the ledger file ---- */
+
+static uint64_t place(uint64_t *used, uint64_t bytes)
+{
+    uint64_t at = *used;
+    *used += (bytes + 4095) & ~4095ull;
+    return at;
+}
+
+static uint64_t lay_out(struct ledger_header *header)
+{
+    uint64_t used = LEDGER_HEADER_SIZE;
+    header->row_capacity = ROW_CAPACITY;
+    header->site_capacity = SITE_LIMIT;
+    header->string_capacity = STRING_CAPACITY;
+    header->stack_capacity = STACK_CAPACITY;
+    header->sites_at = place(&used, (uint64_t)SITE_LIMIT * sizeof(struct site));
+    header->strings_at = place(&used, STRING_CAPACITY);
+    header->stacks_at = place(&used, (uint64_t)STACK_CAPACITY * sizeof(uint64_t));
+    header->descriptors_at = place(&used, DESCRIPTORS_LIMIT * sizeof(struct opening));
+    header->tasks_at = place(&used, TASKS_LIMIT * sizeof(struct opening));
+    for (int i = 0; i < 2; i++)
+        header->checkpoint_at[i] = place(&used, sizeof(struct ledger_checkpoint) + LEDGER_RANGES * sizeof(struct range)
+                                                    + (uint64_t)SITE_LIMIT * sizeof(uint64_t)
+                                                    + (uint64_t)ROW_CAPACITY * sizeof(struct ledger_row));
+    header->file_size = used;
+    return used;
+}
+
+/* Allocates the whole file: a store into a hole would kill the program when the disk is full. */
+static void *map_file(const char *path, uint64_t size)
+{
+    int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (file < 0)
+        return NULL;
+    int failed = posix_fallocate(file, 0, (off_t)size);
+    void *memory = MAP_FAILED;
+    if (!failed) {
+        /* By system call, because it is not a mapping of the program. */
+        memory = (void *)syscall(SYS_mmap, NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0); // NOLINT
+    }
+    close(file);
+    if (failed)
+        errno = failed;
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+static void *in_ledger(uint64_t at)
+{
+    return (char *)ledger + at;
+}
+
+/* Opens the ledger at `path`. Returns 0 or an errno. */
+EXPORT int soak_open_ledger(const char *path)
+{
+    struct ledger_header header = {0};
+    uint64_t size = lay_out(&header);
+    if (ledger)
+        return EEXIST;
+    struct ledger_header *memory = map_file(path, size);
+    if (!memory)
+        return errno;
+    header.version = LEDGER_VERSION;
+    header.pid = (uint32_t)getpid();
+    header.state = state;
+    memcpy(memory, &header, sizeof header);
+    /* The magic comes last: a reader that finds it finds the rest. */
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+    memcpy(memory->magic, LEDGER_MAGIC, sizeof memory->magic);
+    ledger = memory;
+    openings_start(in_ledger(header.descriptors_at), in_ledger(header.tasks_at));
+    return 0;
+}
+
+static void flag_what_the_parent_asked_for(void)
+{
+    uint32_t asked = __atomic_load_n(&ledger->request_sequence, __ATOMIC_ACQUIRE);
+    if (asked == ledger->request_done)
+        return;
+    for (uint32_t i = 0; i < ledger->request_count && i < LEDGER_REQUESTS; i++)
+        if (recorder_flag(ledger->request_sites[i], SITE_FLAGGED) == 0)
+            frames_forget(ledger->request_sites[i]);
+    ledger->request_done = asked;
+}
+
+static void copy_names(struct ledger_checkpoint *checkpoint)
+{
+    memcpy(in_ledger(ledger->sites_at), recorder_site_at(0), checkpoint->sites * sizeof(struct site));
+    const char *strings = frames_strings(&checkpoint->strings);
+    if (strings)
+        memcpy(in_ledger(ledger->strings_at), strings, checkpoint->strings);
+    const uint64_t *words = stacks_words(&checkpoint->stacks);
+    if (words)
+        memcpy(in_ledger(ledger->stacks_at), words, checkpoint->stacks * sizeof *words);
+}
+
+/* Writes what is alive into the ledger. Allocates nothing. Returns the number of the checkpoint, or -1. */
+EXPORT long soak_checkpoint(void)
+{
+    /* A forked child shares the file with its parent, and must not write to it. */
+    if (!ledger || ledger->pid != (uint32_t)getpid())
+        return -1;
+    if (state & STATE_PYTHON_DOMAINS)
+        install_again_where_lost();
+    uint32_t index = ledger->latest == 1 ? 1 : 0;
+    struct ledger_checkpoint *checkpoint = in_ledger(ledger->checkpoint_at[index]);
+    struct range *ranges = (struct range *)(checkpoint + 1);
+    uint64_t *births = (uint64_t *)(ranges + LEDGER_RANGES);
+    struct ledger_row *rows = (struct ledger_row *)(births + ledger->site_capacity);
+    memset(checkpoint, 0, sizeof *checkpoint);
+    recorder_count(checkpoint, rows, ledger->row_capacity, births, ledger->site_capacity);
+    mappings_count(checkpoint, rows, ledger->row_capacity);
+    copy_names(checkpoint);
+    checkpoint->ranges = (uint32_t)recorder_ranges(ranges, LEDGER_RANGES);
+    checkpoint->reinstalled = reinstalled;
+    checkpoint->sequence = ++sequence;
+    ledger->state = state;
+    if (state & STATE_NATIVE_STACKS)
+        passthrough_mark_sites();
+    __atomic_store_n(&ledger->latest, index + 1, __ATOMIC_RELEASE);
+    flag_what_the_parent_asked_for();
+    return (long)sequence;
+}
+
+/* ---- the rest of the hook ---- */
+
+EXPORT int soak_layout_version(void)
+{
+    return LEDGER_VERSION;
+}
+
+/* Returns where the program stores the number of its cycle. */
+EXPORT uint64_t *soak_cycle(void)
+{
+    return &recorder_control.cycle;
+}
+
+EXPORT uint32_t soak_state(void)
+{
+    return state;
+}
+
+/* Begins; returns the state: what is recorded from now on. */
+EXPORT uint32_t soak_start(void)
+{
+    state |= recorder_control.recording ? STATE_NATIVE : 0;
+    if (stacks_start())
+        state |= STATE_NATIVE_STACKS;
+    return state;
+}
+
+/* Hooks Python's mem and obj domains. Returns 0, or -1 for an interpreter without such functions. */
+EXPORT int soak_start_python(void)
+{
+    if (state & STATE_PYTHON_DOMAINS)
+        return 0;
+    if (!find("PyMem_GetAllocator", &get_allocator) || !find("PyMem_SetAllocator", &set_allocator)
+        || !find("PyMem_Malloc", &python_domains[0].allocate) || !find("PyMem_Free", &python_domains[0].release)
+        || !find("PyObject_Malloc", &python_domains[1].allocate) || !find("PyObject_Free", &python_domains[1].release))
+        return -1;
+    install(&python_domains[0]);
+    install(&python_domains[1]);
+    state |= STATE_PYTHON_DOMAINS;
+    return 0;
+}
+
+/* Begins to read Python's frames, if the table fits. Returns 0, -1 for an unknown version, or the failed check. */
+EXPORT int soak_start_lines(int major, int minor, const struct known_frame *known)
+{
+    if (frames_start(major, minor))
+        return -1;
+    int failed = frames_check(known);
+    if (!failed)
+        state |= STATE_PYTHON_LINES;
+    return failed;
+}
+
+/* Returns the site of the block at exactly this address; 0 when there is none. */
+EXPORT uint32_t soak_site_of(const void *address)
+{
+    return recorder_site_of(address);
+}
+
+/* ---- in a program that does not start the hook ---- */
+
+void hook_start_unasked(void)
+{
+    const char *(*version)(void);
+    (void)soak_start();
+    if (!find("Py_GetVersion", &version) || strstr(version(), "free-threading"))
+        return;
+    char *rest;
+    int major = (int)strtol(version(), &rest, 10);
+    int minor = *rest == '.' ? (int)strtol(rest + 1, NULL, 10) : -1;
+    int known = frames_start(major, minor) == 0;
+    if (soak_start_python() == 0 && known)
+        trials_left = TRIALS;
+}
+
+void hook_places(struct tables *tables)
+{
+    tables->state_at = (uintptr_t)&state;
+    recorder_places(tables);
+    mappings_places(tables);
+    frames_places(tables);
+    stacks_places(tables);
+}
+
+/* Marks the begin of a cycle, in a program in C under soak watch. A program that declares it weak and tests it runs
+ * without soak as well. */
+EXPORT void soak_mark(void)
+{
+    __atomic_fetch_add(&recorder_control.cycle, 1, __ATOMIC_RELAXED);
+}

@@ -1,0 +1,13 @@
+/* Starts the hook from within the library, in a program that does not know soak. */
+#ifndef SOAK_HOOK_H
+#define SOAK_HOOK_H
+
+#include "recorder/recorder.h"
+
+/* Records native blocks, and those of Python where this program is a Python that has not started yet. */
+void hook_start_unasked(void) HIDDEN;
+
+/* Fills in the addresses of all tables. */
+void hook_places(struct tables *tables) HIDDEN;
+
+#endif

@@ -1,0 +1,217 @@
+/* The layout that the tracker shares with its readers: the slot of a block, the ledger file, and the tracker's tables.
+ *
+ * soak/native/layout.py has the same layout for the readers, and a test compares the two. A change needs a new
+ * LEDGER_VERSION. All integers are little endian: both supported processors are. */
+#ifndef SOAK_LAYOUT_H
+#define SOAK_LAYOUT_H
+
+#include <stdint.h>
+
+/* One 64-bit slot for each 16 bytes of heap; zero means that no tracked block begins there.
+ *
+ *   bits  0..16  site        number of the call site that allocated the block; 0 only in the two special slots below
+ *   bits 17..18  domain      enum domain
+ *   bit  19      code        the block holds bytecode whose addresses have become sites
+ *   bit  20      big         the size did not fit: the next slot, which belongs to the same block, holds it
+ *   bits 21..39  size        bytes asked for
+ *   bits 40..63  epoch       cycle of birth >> shift
+ *
+ * Two special slots have site 0, and readers skip them. With the code bit: a block of bytecode from before tracking
+ * began. Without it: the size of a big block, from SIZE_SHIFT on, which may stay behind when the block is freed. */
+#define SITE_BITS 17
+#define SITE_LIMIT (1u << SITE_BITS)
+#define SITE_MASK (SITE_LIMIT - 1)
+#define DOMAIN_SHIFT 17
+#define DOMAIN_MASK 3u
+#define CODE_BIT (1ull << 19)
+#define BIG_BIT (1ull << 20)
+#define SIZE_SHIFT 21
+#define SIZE_LIMIT (1ull << 19)
+#define EPOCH_SHIFT 40
+#define EPOCH_BITS 24
+#define EPOCH_MASK ((1ull << EPOCH_BITS) - 1)
+
+enum domain {
+    DOMAIN_NATIVE = 0,
+    DOMAIN_PYTHON_MEM = 1,
+    DOMAIN_PYTHON_OBJ = 2,
+    /* Only in the ledger. Mappings have a table of their own, and no total of blocks includes them. */
+    DOMAIN_MAPPING = 3,
+    DOMAIN_PYMALLOC_ARENA = 4,
+};
+
+/* Birth epochs are counted in logarithmic buckets: exact below 8, then four to each octave. */
+#define BUCKETS_EXACT 8
+#define BUCKETS_PER_OCTAVE 4
+
+enum site_kind {
+    SITE_NONE = 0,
+    SITE_UNKNOWN = 1, /* site 1: nothing is known, or the table of sites is full */
+    SITE_NATIVE = 2,  /* address: the return address of the call that allocated */
+    SITE_PYTHON = 3,  /* file, function, line of the running instruction */
+    SITE_STACK = 4,   /* address: word in the stacks section; parent: the flagged site that it splits */
+    SITE_OPENING = 5, /* the same for a call that opened a descriptor or started a thread or process; has no blocks */
+};
+
+enum site_flags {
+    SITE_FLAGGED = 1,        /* its allocations capture their stack */
+    SITE_PASSES_THROUGH = 2, /* in a function like operator new; its blocks were allocated before that was known */
+};
+
+struct site {
+    uint64_t key; /* unique; its top byte is the kind */
+    uint64_t address;
+    uint32_t kind;
+    uint32_t parent;
+    uint32_t file;     /* offset in the strings section, 0 for none */
+    uint32_t function; /* offset in the strings section, 0 for none */
+    uint32_t line;
+    uint32_t instruction; /* Python: byte offset in the bytecode */
+    uint32_t flags;
+    uint32_t stacks; /* distinct stacks that split this site */
+};
+
+/* In a stack, a Python frame is the number of its site with FRAME_PYTHON set. FRAME_PYTHON_ENTRY means that C called
+ * it: the frames up to and including an entry frame share one _PyEval_EvalFrameDefault. */
+#define FRAME_PYTHON (1ull << 63)
+#define FRAME_PYTHON_ENTRY (1ull << 62)
+
+struct ledger_row {
+    uint32_t site;
+    uint8_t domain;
+    uint8_t reserved;
+    uint16_t bucket;
+    uint64_t live_blocks;
+    uint64_t live_bytes;
+    uint32_t next; /* internal chain of the rows of one site */
+    uint32_t reserved2;
+};
+
+struct range {
+    uint64_t start;
+    uint64_t end;
+};
+
+/* The call that opened a descriptor, or started a thread or a process. The index is the number of the descriptor, or
+ * the kernel's number of the thread or process modulo TASKS_LIMIT, so that the newest one replaces older ones. The site
+ * may be newer than the last checkpoint's copy of the sites; then its number is not below their count. */
+struct opening {
+    uint64_t number_and_site; /* number << 32 | site; 0: nothing was recorded */
+    uint64_t cycle;
+};
+#define DESCRIPTORS_LIMIT 65536u
+#define TASKS_LIMIT 4096u
+
+#define LEDGER_MAGIC "soakledg"
+#define LEDGER_VERSION 3u
+#define LEDGER_HEADER_SIZE 4096u
+#define LEDGER_REQUESTS 64
+#define LEDGER_RANGES 256
+
+enum ledger_state {
+    STATE_NATIVE = 1,         /* the malloc family is recorded */
+    STATE_PYTHON_DOMAINS = 2, /* Python's mem and obj domains are recorded */
+    STATE_PYTHON_LINES = 4,   /* Python blocks have a line as their site */
+    STATE_NATIVE_STACKS = 8,  /* flagged sites get native stacks */
+};
+
+/* The parent fills the first part before the child starts. */
+struct ledger_header {
+    char magic[8];
+    uint32_t version;
+    uint32_t row_capacity;
+    uint32_t site_capacity;
+    uint32_t string_capacity; /* bytes */
+    uint32_t stack_capacity;  /* words of 64 bits */
+    uint32_t reserved;
+    uint64_t file_size;
+    uint64_t sites_at;
+    uint64_t strings_at;
+    uint64_t stacks_at;
+    uint64_t checkpoint_at[2];
+    uint64_t descriptors_at;
+    uint64_t tasks_at;
+    /* The parent asks for sites to be flagged. It writes sites, count and sequence in this order; the child flags them
+     * at its next checkpoint. */
+    uint32_t request_sequence;
+    uint32_t request_count;
+    uint32_t request_sites[LEDGER_REQUESTS];
+    /* The child writes from here on. */
+    uint32_t request_done;
+    uint32_t latest; /* 0: no checkpoint yet; else 1 + index of the last complete checkpoint */
+    uint32_t pid;
+    uint32_t state;
+};
+
+/* Where the tables of a watched process are in its memory; soak/probes/tables.py reads them from outside. A name that
+ * ends in _at is the address of a variable, because its value changes. The others are values. 0: there is none. */
+#define TABLES_MAGIC "soaktabl"
+struct tables {
+    char magic[8];
+    uint32_t version; /* LEDGER_VERSION */
+    uint32_t pid;
+    uint64_t started_ns; /* differs after each exec of the process */
+    uint64_t state_at;
+    uint64_t cycle_at;
+    uint64_t leaves;
+    uint64_t leaf_count_at;
+    uint64_t sites;
+    uint64_t site_count_at;
+    uint64_t site_cache; /* words with the site in their low bits; frame_cache has the same */
+    uint64_t site_cache_words;
+    uint64_t frame_cache;
+    uint64_t frame_cache_words;
+    uint64_t strings;
+    uint64_t strings_used_at;
+    uint64_t stacks;
+    uint64_t stacks_used_at;
+    uint64_t mappings;
+    uint64_t mapping_count_at;
+    uint64_t ranges;
+    uint64_t range_count_at;
+    uint64_t lost_blocks_at;
+    uint64_t lost_sites_at;
+    uint64_t lost_mappings_at;
+};
+
+/* The slots of the 1 MiB of addresses that begins at `base`: LEAF_SLOTS words at `slots`. */
+#define LEAF_BITS 20
+#define LEAF_SLOTS (1u << (LEAF_BITS - 4))
+#define LEAF_LIMIT (1u << 17) /* 128 GiB of heap */
+struct leaf {
+    uint64_t slots;
+    uint64_t base;
+};
+
+#define MAPPINGS_LIMIT (1u << 16)
+struct mapping {
+    uint64_t start;
+    uint64_t end;
+    uint64_t cycle;
+    uint32_t site;
+    uint32_t domain;
+};
+
+/* Followed by ranges[LEDGER_RANGES], births[site_capacity] as uint64 and rows[row_capacity]. */
+struct ledger_checkpoint {
+    uint64_t sequence;
+    uint64_t cycle;
+    uint32_t shift; /* one epoch stands for 2^shift cycles */
+    uint32_t rows;
+    uint32_t sites;
+    uint32_t strings; /* bytes in use */
+    uint32_t stacks;  /* words in use */
+    uint32_t ranges;
+    uint64_t live_blocks; /* without mappings; so are live_bytes */
+    uint64_t live_bytes;
+    uint64_t unlisted_blocks; /* live, but there was no row left for them */
+    uint64_t unlisted_bytes;
+    uint64_t lost_blocks;   /* never recorded: no memory for the table */
+    uint64_t lost_sites;    /* calls whose site was not recorded: the table of sites is full */
+    uint64_t lost_mappings; /* never recorded: the table of mappings is full or was in use */
+    uint64_t scan_ns;
+    uint64_t reinstalled; /* how often the Python hook was found replaced and was installed again */
+    uint64_t reserved[3];
+};
+
+#endif

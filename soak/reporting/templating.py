@@ -1,0 +1,59 @@
+"""The templates of pages and drawings in ``templates/``; whatever text is put into one is escaped.
+
+Jinja is imported when the first template is rendered, so that whoever wants JSON or the terminal does not wait for it.
+"""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from soak.reporting.figures.palette import figure_css, page_colours
+from soak.reporting.words import printable
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+class OwnMarkup(str):
+    """Markup or CSS that soak made itself: a template puts it in as it is."""
+
+    __slots__ = ()
+
+    def __html__(self) -> str:
+        """Return what a template puts in."""
+        return self
+
+
+def render(template: str, **values: Any) -> str:
+    """Fill in a template. A name that it uses and that has no value is an error."""
+    return _environment().get_template(template).render(values)
+
+
+@functools.cache
+def _environment() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_written,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.globals.update(page_colours=OwnMarkup(page_colours()), figure_css=OwnMarkup(figure_css()))
+    return environment
+
+
+def _written(value: Any) -> Any:
+    """Return what is written for a value: texts without control characters, numbers short, markup as it is."""
+    if hasattr(value, "__html__"):
+        return value
+    if value is None:
+        raise TypeError("a template must not write None")
+    return f"{value:g}" if isinstance(value, float) else printable(str(value))
