@@ -7,8 +7,10 @@ import sys
 import numpy as np
 import pytest
 
-from soak.attribution.object_answers import Link, describe_chain, draw_chain, read_object_answers
+from soak.attribution.object_answers import Link, draw_chain, draw_nodes, read_object_answers
 from soak.inside.objects import holders
+from soak.reporting.words import held_by
+from soak.results import Cause, Place
 
 
 class Thing:
@@ -35,7 +37,8 @@ def way_to(target: object, state: object) -> list[str]:
         return []
     nodes = [(*node[:3], 0, 0) for node in walk.describe(walk.arrived[0][1])]
     answer = {"chains": [(1, nodes, None, False)], "rings": [], "garbage": None, "is_complete": True}
-    return list(describe_chain(read_object_answers(answer, 0).by_site[1].chain))
+    links = read_object_answers(answer, 0).by_site[1].chain
+    return list(held_by(Cause("python-object", True, "held", "f1", chain=draw_nodes(links, lambda _: None))))
 
 
 def test_items_attributes_and_keys_are_named_as_they_are_written():
@@ -56,9 +59,9 @@ def test_of_a_holder_that_cpython_recycles_it_is_not_said_who_allocated_it():
         Link("[7]", "a list of 3", "list", 88, 5),
     ]
 
-    drawn = draw_chain(links, lambda site: f"line {site}")
+    drawn = draw_chain(links, lambda site: Place("work", "app.py", site))
 
-    assert [node.allocated_at for node in drawn] == ["line 3", None, "line 5"]
+    assert [node.allocated_at and node.allocated_at.line for node in drawn] == [3, None, 5]
     assert [node.name for node in drawn] == ["my_script", ".seen", "[7]"]
     assert draw_chain([], lambda site: None) == ()
 

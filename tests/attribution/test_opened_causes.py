@@ -34,7 +34,7 @@ def opened(count: int, *stack: Call, kind: str = "file") -> list[StillOpen]:
 
 def causes(items: list[StillOpen], rate: float = 1.0) -> list[tuple[str | None, str | None, float | None]]:
     """Return the function in C, the one in Python, and the rate of each cause."""
-    found = causes_of_opened(items, lambda address: (PLACES[address],), "file-descriptor", rate, 8, "Close it.")
+    found = causes_of_opened(items, lambda address: (PLACES[address],), "file-descriptor", rate, 8)
     return [
         (c.where and c.where.function, c.python_where and c.python_where.function, c.count_per_iteration) for c in found
     ]
@@ -106,7 +106,7 @@ def test_the_place_is_the_programs_own_line_and_the_extensions_function(
 
 def test_without_a_list_there_is_still_the_count() -> None:
     """Where /proc could not be read."""
-    (cause,) = causes_of_opened([], lambda address: (PLACES[address],), "thread", 0.25, 8, "Join them.")
+    (cause,) = causes_of_opened([], lambda address: (PLACES[address],), "thread", 0.25, 8)
 
     assert (cause.kind, cause.count_per_iteration, cause.every, cause.type) == ("thread", 0.25, 4.0, None)
     assert cause_sentence(cause) == "Threads that do not end, 1 every 4 calls."
@@ -116,7 +116,7 @@ def test_the_fingerprint_knows_the_function_and_the_type_and_no_name() -> None:
     """Other names, numbers and lines are the same leak; a pipe in the same function is another."""
     moved = Call(file="/app/reader.py", function="open_log", line=77)
     prints = [
-        causes_of_opened(items, lambda address: (PLACES[address],), "file-descriptor", 1.0, None, "")[0].fingerprint
+        causes_of_opened(items, lambda address: (PLACES[address],), "file-descriptor", 1.0, None)[0].fingerprint
         for items in (opened(3, READER), opened(900, moved), opened(3, READER, kind="pipe"))
     ]
 
@@ -131,7 +131,6 @@ def test_the_sentence_tells_how_many_what_and_where() -> None:
         "file-descriptor",
         3.0,
         8,
-        "Close it.",
     )
 
     assert cause_sentence(cause) == (

@@ -11,6 +11,7 @@ from soak.attribution.holders import Reachability, SiteScan, judge_scans
 from soak.attribution.reachability import Reached, find_objects, reach, search, without_gc_links
 from soak.probes.mappings import Mapping
 from soak.probes.memory import writable_ranges
+from soak.results import Unseen
 
 HEAP, ROOT = 0x5000_0000, 0x9000
 TYPE = 0x7000
@@ -159,7 +160,7 @@ def test_two_scans_decide_what_is_lost_and_one_what_is_held(scans: list[SiteScan
     reachability = judge_scans(scans)
 
     assert (reachability.state, reachability.kind) == (state, kind)
-    assert bool(reachability.reason) == (state == "unknown")
+    assert (reachability.unseen is not None) == (state == "unknown")
 
 
 def test_blocks_that_were_released_after_all_show_that_their_pointers_are_hidden():
@@ -167,6 +168,4 @@ def test_blocks_that_were_released_after_all_show_that_their_pointers_are_hidden
     before, after = a_scan(100, 10, 10, 0), a_scan(150, 24, 24, 0)
     later = SiteScan(**{**vars(after), "alive": LATER_WITHOUT_THE_FIRST, "lost": LATER_WITHOUT_THE_FIRST})
 
-    assert judge_scans([before, later]) == Reachability(
-        "unknown", "blocks to which no pointer was found were released later", type=None
-    )
+    assert judge_scans([before, later]) == Reachability("unknown", Unseen.FREED_LATER)

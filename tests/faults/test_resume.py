@@ -37,8 +37,7 @@ def a_result(name: str, **changes: Any) -> ComponentResult:
 def a_cause(holder: HoldingCache | None = None) -> Cause:
     return Cause(
         kind="python-object", confirmed=False, state="held", fingerprint="9f2c41d07a", bytes_per_iteration=106.0,
-        blocks_per_iteration=1.0, requested_size=None, every=1.0, since=1, where=None, python_where=None, frames=(),
-        held_by=(), type=None, advice="", holder=holder,
+        blocks_per_iteration=1.0, every=1.0, since=1, holder=holder,
     )  # fmt: skip
 
 

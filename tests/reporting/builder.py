@@ -122,9 +122,6 @@ def a_cause(**changes: Any) -> Cause:
             Place("PyArray_NewFromDescr", None, None, "_multiarray_umath.so"),
             Place("to_numpy", "decoder/conversion.py", 42),
         ),
-        held_by=(),
-        type=None,
-        advice="Free the block that PyArray_NewFromDescr gives, or let an array own it.",
     )
     return dataclasses.replace(lost, **changes)
 

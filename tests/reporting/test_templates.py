@@ -15,7 +15,7 @@ from page_reader import Page
 
 from soak.reporting.formats.html import render_html
 from soak.reporting.templating import TEMPLATES, OwnMarkup, render
-from soak.results import ChainNode, Place
+from soak.results import ChainNode, MemoryStep, Place
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = "<script>alert('\"x\"')</script>"
@@ -42,9 +42,9 @@ def test_the_name_of_a_component_is_text():
 def test_the_path_of_a_file_is_text():
     """In a stack, in the flame graph, in a place and in the way to who holds it: each of these is drawn otherwise."""
     path = f"/srv/{SCRIPT}/a.py"
-    node = ChainNode("cache", "a dict", "dict", 64, f"{path}:7 in <module>")
+    node = ChainNode("cache", "a dict", "dict", 64, Place("<module>", path, 7))
     cause = replace(
-        a_cause(frames=(Place("decode", path, 7),), held_by=(path,)),
+        a_cause(state="held", frames=(Place("decode", path, 7),), memory_path=(MemoryStep("static", path, path),)),
         where=Place("decode", path, 7),
         chain=(node, replace(node, name=f"['{SCRIPT}']")),
     )

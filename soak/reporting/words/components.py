@@ -6,6 +6,7 @@ import math
 import shlex
 
 from soak.measurements import SIGNALS
+from soak.reporting.words.advice import origin
 from soak.reporting.words.failures import failure_words
 from soak.reporting.words.growth import (
     bound_words,
@@ -49,7 +50,8 @@ def component_sentence(component: ComponentResult) -> str:
         return f"{name} {bound_words(component)}: {ran}."
     if component.verdict is Verdict.LEAK:
         beside = f"{lost_part(component)}{other_measure(growth)}{memory_beside(component)}"
-        return f"{name} {growth_words(growth, noun)}{beside}: {ran}."
+        came = origin(component.causes)
+        return f"{name} {growth_words(growth, noun)}{beside}{f': {came}' if came else ''} ({ran})."
     if component.verdict is Verdict.SETTLING:
         fills = any(cause.holder is not None and cause.holder.full_at_cycle for cause in component.causes)
         how = "into a cache that is not full yet" if fills else "but ever more slowly, like a cache that fills"
