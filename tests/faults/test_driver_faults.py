@@ -83,7 +83,7 @@ def test_an_exception_that_cannot_say_what_it_is_is_told_all_the_same(tmp_path: 
 
     assert failure is not None
     assert (failure.phase, failure.cycle, failure.reason) == ("cycle", 1, "exception")
-    assert failure.detail == "Odd: its text cannot be made"
+    assert failure.detail == "Odd: its message cannot be read"
     assert any("in raise_it" in line for line in failure.stack)
 
 

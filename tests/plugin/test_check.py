@@ -102,7 +102,7 @@ def test_a_generator_that_is_named_fails_for_it_would_run_nothing():
     result = soak.check(f"{Path(frames.__code__.co_filename)}:frames", iterations=10)
 
     assert result.failure is not None
-    assert "frames is a generator: calling it runs nothing of it" in result.failure.detail
+    assert "frames is a generator: a call does not run its code" in result.failure.detail
 
 
 @pytest.mark.integration
@@ -166,7 +166,7 @@ def test_what_a_fresh_process_cannot_import_is_refused_with_a_way_out(function, 
 @pytest.mark.parametrize("isolate", [True, False])
 @pytest.mark.parametrize(
     ("function", "said"),
-    [(drop(), "None is no function; give the function itself"), (frames, "is a generator: calling it runs nothing")],  # type: ignore[func-returns-value]
+    [(drop(), "None is not a function; give the function itself"), (frames, "is a generator: a call does not run")],  # type: ignore[func-returns-value]
     ids=["what a call returned", "generator"],
 )
 def test_what_does_nothing_when_it_is_called_is_refused(function, said: str, isolate: bool):

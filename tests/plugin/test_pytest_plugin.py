@@ -138,7 +138,7 @@ def test_what_is_not_decided_does_not_pass(run):
             "soak: @pytest.mark.soak does not know '1B'; it takes *",
         ),
         ("def test(soak): soak.check(print, tolerance='none')", "soak: 'none' is not a size*"),
-        ("def test(soak): soak.check(print())", "soak: None is no function; give the function itself*"),
+        ("def test(soak): soak.check(print())", "soak: None is not a function; give the function itself*"),
     ],
 )
 def test_a_wrong_request_is_one_clear_line(run, text: str, said: str):

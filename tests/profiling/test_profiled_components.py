@@ -157,7 +157,7 @@ def test_a_function_that_is_not_there_or_not_one_is_refused(write: WriteFile, tm
     assert missing.failure is not None
     assert "no function nosuch is loaded here; write package.module:function" in missing.failure.detail
     assert coroutine.failure is not None
-    assert "its work is not done inside its call" in coroutine.failure.detail
+    assert "a call of it does not do its work" in coroutine.failure.detail
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -91,7 +91,7 @@ def test_settings_for_a_driver_without_setup_are_its_failure(tmp_path: Path):
     failure = soak_driver(tmp_path, "def cycle(state): pass\n", settings={"height": 3}).observed.failure
 
     assert failure is not None
-    assert "takes no settings, for it has no setup(**settings)" in failure.detail
+    assert "takes no settings, because it has no setup(**settings)" in failure.detail
 
 
 IN_ONE_LOOP = """
