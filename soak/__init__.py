@@ -1,6 +1,6 @@
 """Soak-test components one by one and say which leaks, how much per cycle, and how sure that is.
 
-This file stays empty of imports: the measured process imports ``soak.inside`` through it. The public functions are
+This module imports nothing, because the measured process imports ``soak.inside`` through it. The public functions are
 fetched when they are first used: ``soak.check`` and ``soak.judge``, and ``soak.mark`` for the program that is measured.
 """
 

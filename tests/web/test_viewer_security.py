@@ -236,7 +236,7 @@ def test_a_single_run_is_shown_alone_and_ctrl_c_ends_in_order(place: Path):
 def test_a_port_that_is_taken_is_said(viewer: Viewer, place: Path):
     """In one line that says what to do."""
     with (
-        pytest.raises(AssertionError, match=r"soak: --port \d+: .*leave it out"),
+        pytest.raises(AssertionError, match=r"soak: --port \d+: .*without --port"),
         view("--out", str(place), "--port", str(viewer.port)),
     ):
         pass
