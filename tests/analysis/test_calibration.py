@@ -24,7 +24,7 @@ _SPEC.loader.exec_module(calibrate)
 
 @pytest.mark.parametrize("family", calibrate.CLEAN)
 def test_a_family_without_leaks_is_not_called_leak(family: str):
-    """At a true rate of 0.1 % or less, two false alarms in 128 runs are as good as impossible."""
+    """At a true rate of 0.1 % or less, two false alarms in 128 runs are nearly impossible."""
     row = calibrate.count(family, 0.0, [calibrate.simulate(calibrate.Batch(family, 0.0, 9001, 128))])
 
     assert row.leak <= 1
@@ -33,7 +33,7 @@ def test_a_family_without_leaks_is_not_called_leak(family: str):
 @pytest.mark.parametrize("family", calibrate.LEAKS)
 @pytest.mark.parametrize("rate", calibrate.RATES)
 def test_a_leak_is_found_at_its_rate_and_never_called_clean(family: str, rate: float):
-    """Power, coverage and rate error on 32 runs, with the slack that so few need."""
+    """Power, coverage and rate error on 32 runs, with margins for so few runs."""
     row = calibrate.count(family, rate, [calibrate.simulate(calibrate.Batch(family, rate, 9001, 32))])
 
     assert row.clean == 0

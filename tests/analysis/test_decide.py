@@ -60,14 +60,14 @@ def test_all_deciding_signals_clean_is_clean():
 
 @pytest.mark.parametrize("name", ["heap", "python_blocks", "fds", "mapped"])
 def test_one_leaking_signal_is_a_leak(name: str):
-    """Of mappings too: memory that is mapped and not unmapped explains itself."""
+    """The same holds for mappings: memory that is mapped and not unmapped explains itself."""
     decision = decide(evidence(**{name: "LEAK"}))
 
     assert (decision.verdict, decision.decided_by, decision.is_final) == (Verdict.LEAK, name, True)
 
 
 def test_the_signal_that_explains_most_decides():
-    """A leaked descriptor takes heap, and heap takes resident memory: the descriptor is told."""
+    """A leaked descriptor takes heap, and heap takes resident memory: the descriptor is reported."""
     decision = decide(evidence(fds="LEAK", heap="LEAK", python_blocks="LEAK", mapped="LEAK", rss="LEAK"))
 
     assert decision.decided_by == "fds"
@@ -149,7 +149,7 @@ def test_a_needed_signal_that_was_not_read_rules_clean_out(name: str):
     assert (decision.grounds[0].kind, decision.grounds[0].signals) == (GroundKind.NOT_READ, (name,))
 
 
-def test_a_leak_is_told_although_another_signal_was_not_read():
+def test_a_leak_is_reported_although_another_signal_was_not_read():
     assert verdict_of(evidence(without="heap", fds="LEAK")) is Verdict.LEAK
 
 
@@ -162,7 +162,7 @@ def test_resident_memory_alone_is_unexplained_growth():
 
 
 def test_resident_memory_that_grows_by_what_the_allocators_keep_is_a_leak():
-    """The audit explains it: fragmentation. How fast checkpoints come decides nothing."""
+    """The audit explains the growth: fragmentation. The pace of the checkpoints does not matter."""
     decision = decide(replace(evidence(rss="LEAK"), is_fragmented=True))
 
     assert (decision.verdict, decision.decided_by) == (Verdict.LEAK, "rss")
@@ -332,7 +332,7 @@ def test_of_every_pair_of_grounds_the_one_that_stands_before_wins(stronger: Grou
 
 
 def test_a_failed_control_takes_away_only_what_rests_on_it():
-    """LEAK rests on one signal, CLEAN on all that were proven."""
+    """LEAK rests on one signal, CLEAN on all signals that were proven flat."""
     cases = (
         (evidence(), "fds", Verdict.INCONCLUSIVE),
         (evidence(heap="INCONCLUSIVE", tracked="CLEAN"), "heap", Verdict.CLEAN),
@@ -394,7 +394,7 @@ def test_n_min_stays_within_its_bounds(budget: float):
     [(373, 250, 256), (373, 300, 300), (373, 373, 373), (373, 4000, 373), (256, 10, 256), (131072, 70000, 70000)],
 )
 def test_at_half_time_n_min_falls_to_what_has_been_made(n_min: int, cycles: int, then: int):
-    """Never below the smallest, never upwards, and not a second time when more has been made."""
+    """It never falls below the smallest value, never rises, and does not fall a second time."""
     assert n_min_at_half_time(n_min, cycles) == then
     assert n_min_at_half_time(then, cycles + 100) == then
 
@@ -429,7 +429,7 @@ def judge_of(
 
 
 def test_a_count_that_runs_into_a_limit_is_judged_long_before():
-    """At one descriptor a cycle of 1,024: LEAK at cycle 64, not at n_min, when the process would long be dead."""
+    """With one of 1,024 descriptors per cycle: LEAK at cycle 64, not at n_min, which the process would not reach."""
     limited = decide(judge_of({"fds": 1024.0}, 16384, {"fds": 1.0}, 64).evidence())
     unlimited = decide(judge_of({}, 16384, {"fds": 1.0}, 64).evidence())
 
@@ -438,7 +438,7 @@ def test_a_count_that_runs_into_a_limit_is_judged_long_before():
 
 
 def test_what_a_guard_stopped_is_a_leak_of_its_mean_rate():
-    """Too soon for the rule; from the first reading to the limit's neighbourhood all the same."""
+    """It is too early for the rule, so the rate is the rise from the first reading to the last."""
     judge = judge_of({"fds": 100.0}, 256, {"fds": 10.0, "heap": 0.0}, 8)
 
     decision = decide(replace(judge.evidence(is_last=True), stop=judge.stop_at("fds", 8)))
@@ -448,7 +448,7 @@ def test_what_a_guard_stopped_is_a_leak_of_its_mean_rate():
 
 
 def test_a_guard_that_trips_on_what_does_not_grow_is_no_leak():
-    """A process that starts near its limit and stays there."""
+    """The process starts near its limit and stays there."""
     judge = judge_of({"fds": 12.0}, 256, {"fds": 0.0, "heap": 0.0}, 8)
 
     assert verdict_of(replace(judge.evidence(is_last=True), stop=judge.stop_at("fds", 8))) is not Verdict.LEAK
@@ -480,7 +480,7 @@ def judged_with_sites(cycles: int, **others: float) -> tuple[Decision, Decision]
 
 
 def test_tables_that_are_resized_take_nothing_from_what_a_site_proves():
-    """Bytes in all tell nothing, for tables doubled in between; of one site it is known that it takes 64 B a cycle."""
+    """The total says nothing, because tables doubled; but one site is known to keep 64 B per cycle."""
     alone, decision = judged_with_sites(768)
     blurred, told = alone.series["tracked"], decision.series["tracked"]
 
@@ -495,7 +495,7 @@ def test_tables_that_are_resized_take_nothing_from_what_a_site_proves():
 
 
 def test_sites_bound_the_memory_that_leaks_with_descriptors_too():
-    """The descriptor stays what is told: it explains the memory."""
+    """The descriptor still decides, because it explains the memory."""
     alone, decision = judged_with_sites(768, fds=1.0)
 
     assert (alone.decided_by, decision.decided_by) == ("fds", "fds")
@@ -519,7 +519,7 @@ def test_what_leaks_in_all_keeps_its_own_interval():
     ("tolerance_bytes", "verdict"), [(1.0, Verdict.LEAK), (64.0, Verdict.LEAK), (1024.0, Verdict.CLEAN)]
 )
 def test_a_tolerance_accepts_so_many_bytes_in_however_many_blocks(tolerance_bytes: float, verdict: Verdict):
-    """One block of 106 B a cycle, of which malloc makes 128; the usual tolerance accepts not even the block."""
+    """One block of 106 B per cycle (128 allocated); the default tolerance does not accept the block."""
     rates = {"fds": 0.0, "tracked": 106.0, "tracked_blocks": 1.0, "python_blocks": 1.0, "heap": 128.0}
 
     decision = decide(judge_of({}, 256, rates, 2048, tolerance_bytes).evidence())
@@ -538,7 +538,7 @@ def test_without_a_ledger_blocks_have_no_size_so_none_is_accepted():
     ("tolerance_bytes", "verdict"), [(1.0, Verdict.LEAK), (100.0, Verdict.LEAK), (1024.0, Verdict.CLEAN)]
 )
 def test_what_is_lost_is_accepted_too_where_so_much_may_stay(tolerance_bytes: float, verdict: Verdict):
-    """But with the usual tolerance nothing that is lost, however little a cycle."""
+    """With the default tolerance no lost memory is accepted, however little per cycle."""
     accepting = replace(evidence(tracked="CLEAN"), tolerance_bytes=tolerance_bytes)
     little = replace(LOST, rate=0.5, low=0.4, high=0.6)
 
@@ -555,7 +555,7 @@ def test_a_site_that_grows_by_less_than_is_accepted_is_no_leak(tolerance_bytes: 
 
 @pytest.mark.parametrize(("pages_until", "verdict"), [(400, Verdict.CLEAN), (2048, Verdict.INCONCLUSIVE)])
 def test_resident_memory_alarms_only_while_it_grows(pages_until: int, verdict: Verdict):
-    """A page every eight cycles, of which malloc makes its first chunks; later on the same would be unexplained."""
+    """One page every eight cycles, for malloc's first chunks; the same growth later would be unexplained."""
     judge = ComponentJudge(1.0, {}, frozenset({"heap"}))
     judge.fix_n_min(256)
     for cycle in range(2049):

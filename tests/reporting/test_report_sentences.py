@@ -29,7 +29,7 @@ ORIGIN = "decoder/conversion.py:42 allocates it, and nothing points to it"
 
 
 def test_the_headline_names_the_leak_and_counts_the_rest():
-    """The sentence of the first ten seconds: who grows, by how much, and that nobody else does."""
+    """It says which component grows, by how much, and that no other does."""
     others = [a_component(name) for name in ("get", "decoder", "decompressor", "full_cycle", "malformed_frames")]
 
     actual = say.headline(a_run(*others, a_leak("numpy_conversion")))
@@ -86,7 +86,7 @@ def test_the_headline_counts_components_once_they_are_many():
 
 
 def test_the_headline_says_that_a_component_without_a_gate_does_not_count():
-    """A leak that is there on purpose must not alarm, and must not vanish either."""
+    """An accepted leak must neither alarm nor be hidden."""
     run = a_run(a_leak("display", gate=False, growth=growth(80_000.0, 79_000.0, 81_000.0)), a_component("get"))
 
     expected = (
@@ -97,7 +97,7 @@ def test_the_headline_says_that_a_component_without_a_gate_does_not_count():
 
 
 def test_the_headline_of_a_clean_project_begins_with_good_news():
-    """What does not count comes after what does, whatever its verdict."""
+    """Components that do not count come last, whatever their verdict."""
     clean = [a_component(f"part_{number}") for number in range(6)]
     excused = [a_leak(f"display_{number}", gate=False) for number in range(4)]
 
@@ -293,7 +293,7 @@ def test_why_a_driver_failed_is_not_said_twice():
 
 
 def test_a_counted_leak_says_what_would_look_the_same():
-    """The limit of the rule stands beside a verdict that rests on it, and not where a loss is proven."""
+    """The sentence is beside a verdict that rests on the rule, but not where a loss is proven."""
     lost = (Ground(GroundKind.LOST_BLOCKS, ("tracked",), sites=1),)
 
     expected = "A cache of more than about 9,830 entries would look the same."
@@ -373,7 +373,7 @@ def test_controls_that_passed_give_the_limit_of_detection():
 
 
 def test_controls_that_failed_say_not_to_rely_on_the_verdicts():
-    """A run that cannot be trusted says so in words nobody overlooks."""
+    """A run that cannot be trusted says so clearly."""
     failed = controls(ok=False, detail="an empty cycle grew by 3 B per cycle")
 
     expected = "The controls failed, do not rely on these verdicts. blank: an empty cycle grew by 3 B per cycle."
