@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from soak.analysis import judge
-from soak.grounds import VERDICTS, Filling, Ground, GroundKind, HoldingCache, Limit
+from soak.grounds import VERDICTS, Filling, Ground, GroundKind, HoldingCache, Limit, Streak
 from soak.measurements import SIGNALS
 from soak.reporting.words.series import series_sentence
 from soak.reporting.words.verdicts import why_sentence, why_words
@@ -21,6 +21,12 @@ NOUNS = ("call", "sample", "mark", "request", "frame", "song")
 _INTERNAL = re.compile(r"\b[a-z]+_[a-z_]+\b|\bNone\b|\bnan\b|GroundKind|SeriesState|n_min|  ")
 numbers = st.floats(min_value=-1e9, max_value=1e9, allow_nan=False)
 counts = st.integers(min_value=0, max_value=10**9)
+
+
+def streaks() -> st.SearchStrategy[Streak]:
+    """Give signals that rose in each cycle."""
+    positive = st.integers(1, 10**9)
+    return st.builds(Streak, since=counts, cycles=positive, intervals=positive, first=numbers, last=numbers)
 
 
 @st.composite
@@ -40,6 +46,7 @@ def grounds(draw: st.DrawFn, kind: GroundKind) -> Ground:
         sites=draw(st.integers(1, 40)),
         proven_rate=draw(numbers),
         filling=Filling(cache, draw(numbers), draw(st.booleans())),
+        streak=draw(streaks() if kind is not GroundKind.UNDECIDED else st.none() | streaks()),
         limit=Limit(draw(numbers), draw(numbers), draw(st.none() | numbers), draw(counts)),
     )
 

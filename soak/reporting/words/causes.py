@@ -116,7 +116,9 @@ def _opened_sentence(cause: Cause) -> str:
     verb = "opened" if cause.kind == "file-descriptor" else "started"
     where = f", {verb} in {', called from '.join(places)}{_reached_from(cause)}" if places else ""
     what = "; ".join(map(opened_words, cause.opened[:_MOST_NAMED]))
-    return _capital(f"{_KIND_WORDS.get(cause.kind, cause.kind)}, {often}{where}{': ' if what else ''}{what}.")
+    certain = "" if cause.confirmed else "Suspected: "
+    kind = _KIND_WORDS.get(cause.kind, cause.kind)
+    return _capital(f"{certain}{kind}, {often}{where}{': ' if what else ''}{what}.")
 
 
 def _reached_from(cause: Cause) -> str:

@@ -317,7 +317,13 @@ class Supervisor:
         self._suspects = self._ledger.suspects(cycles, self._horizon.longest, at_end=is_last)
         survivors = self._ledger.survivors(self._judge.n_clean, at_end=is_last)
         evidence = self._judge.evidence(survivors, is_last=is_last)
-        return replace(evidence, cycles=cycles, suspects=tuple(self._suspects), lost=self._lost())
+        return replace(
+            evidence,
+            cycles=cycles,
+            rss_limit_bytes=self._plan.max_rss_bytes,
+            suspects=tuple(self._suspects),
+            lost=self._lost(),
+        )
 
     def _lost(self) -> Lost | None:
         """Return what the scans found that nothing points to, of the sites that grow."""
