@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from soak.grounds import Streak
 
+_LARGER_THAN_FALLS = 2.0
+"""Teeth of one sawtooth differ, but seldom by more than this."""
+
 
 class StreakCounter:
     """Follows one signal while it is read, in constant memory.
 
-    Only a new maximum goes on with a streak: what rises again after it fell, like a sawtooth, has given back before.
+    Only a new maximum continues a streak, and it counts only if it is larger than what the signal gave back before: a
+    sawtooth rises in each cycle too, and falls.
     """
 
     def __init__(self, *, at_one_rate: bool) -> None:
@@ -16,6 +20,7 @@ class StreakCounter:
         self._at_one_rate = at_one_rate
         self._latest: tuple[int, float] | None = None
         self._highest = float("-inf")
+        self._largest_fall = 0.0
         self._rate = 0.0
         self._since, self._first, self._intervals = 0, 0.0, 0
 
@@ -23,6 +28,7 @@ class StreakCounter:
         """Take in the next reading."""
         latest, self._latest = self._latest, (cycle, value)
         is_highest, self._highest = value > self._highest, max(value, self._highest)
+        self._largest_fall = max(self._largest_fall, self._highest - value)
         if latest is None:
             return
         cycles = cycle - latest[0]
@@ -37,8 +43,10 @@ class StreakCounter:
 
     @property
     def streak(self) -> Streak | None:
-        """The streak that the latest reading belongs to; None where it did not rise."""
+        """The streak that the latest reading belongs to; None where it did not rise, or fell by as much before."""
         if not self._intervals or self._latest is None:
             return None
         cycle, value = self._latest
+        if value - self._first <= _LARGER_THAN_FALLS * self._largest_fall:
+            return None
         return Streak(self._since, cycle - self._since, self._intervals, self._first, value)
