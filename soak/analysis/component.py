@@ -29,12 +29,21 @@ _SMALLEST_LIMITED_N_MIN = 64
 class ComponentJudge:
     """Judges all signals of one component while they are read."""
 
-    def __init__(self, tolerance_bytes: float, limits: Mapping[str, float], required: frozenset[str]) -> None:
+    def __init__(
+        self,
+        tolerance_bytes: float,
+        limits: Mapping[str, float],
+        required: frozenset[str],
+        *,
+        rss_limit_bytes: float | None = None,
+    ) -> None:
         """Begin with nothing read.
 
         ``tolerance_bytes``: for the byte signals. ``limits``: the process's limits by signal name. ``required``: the
-        deciding signals that must be read before CLEAN may be said.
+        deciding signals that must be read before CLEAN may be said. ``rss_limit_bytes``: the resident memory at which
+        the component is stopped.
         """
+        self._rss_limit_bytes = rss_limit_bytes
         self._tolerance_bytes = tolerance_bytes
         self._limits = limits
         self._required = required
@@ -122,6 +131,7 @@ class ComponentJudge:
             distrusted=distrusted,
             streaks={name: counter.streak for name, counter in self._streaks.items() if counter.streak is not None},
             early=_verdicts(self._early, is_last=is_last) if self.n_clean == FEWEST_CYCLES else series,
+            rss_limit_bytes=self._rss_limit_bytes,
             survivors=survivors,
             is_last=is_last,
         )

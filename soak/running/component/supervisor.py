@@ -191,7 +191,9 @@ class Supervisor:
         self._on_n_min, self._on_readings, self._on_progress = on_n_min, on_readings, on_progress
         self._audits = audits
         self._limits = child.read_limits()
-        self._judge = ComponentJudge(plan.tolerance_bytes, self._limits, REQUIRED_IN_A_RUN)
+        self._judge = ComponentJudge(
+            plan.tolerance_bytes, self._limits, REQUIRED_IN_A_RUN, rss_limit_bytes=plan.max_rss_bytes
+        )
         self._deciding = TimeShare(_DECIDE_SHARE, every_s=_DECIDE_EVERY_S)
         self._horizon = Horizon(plan)
         self._rows = RowReader(child.ring)
@@ -317,13 +319,7 @@ class Supervisor:
         self._suspects = self._ledger.suspects(cycles, self._horizon.longest, at_end=is_last)
         survivors = self._ledger.survivors(self._judge.n_clean, at_end=is_last)
         evidence = self._judge.evidence(survivors, is_last=is_last)
-        return replace(
-            evidence,
-            cycles=cycles,
-            rss_limit_bytes=self._plan.max_rss_bytes,
-            suspects=tuple(self._suspects),
-            lost=self._lost(),
-        )
+        return replace(evidence, cycles=cycles, suspects=tuple(self._suspects), lost=self._lost())
 
     def _lost(self) -> Lost | None:
         """Return what the scans found that nothing points to, of the sites that grow."""
