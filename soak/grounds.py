@@ -19,6 +19,8 @@ class GroundKind(StrEnum):
     """Threads, child processes or descriptors grow at one rate."""
     COUNT_AT_LIMIT = "count-at-limit"
     """A guard stopped the component because a count came near its limit."""
+    COUNT_EVERY_CYCLE = "count-every-cycle"
+    """A count rose by the same in each of the last cycles of the run."""
     LOST_BLOCKS = "lost-blocks"
     """A scan of the memory found blocks that nothing points to."""
     FILLING_CACHE = "filling-cache"
@@ -33,6 +35,8 @@ class GroundKind(StrEnum):
     """Mapped memory, or resident memory where only the outside is seen, grows at one rate."""
     MEMORY_AT_LIMIT = "memory-at-limit"
     """A guard stopped the component because its memory came near a limit."""
+    MEMORY_EVERY_CYCLE = "memory-every-cycle"
+    """Memory rose in each of the last cycles of the run, by so much that it is certain to reach its limit."""
     NO_GROWTH = "no-growth"
     """Every signal that decides is proven not to grow."""
     NOTHING_STAYS = "nothing-stays"
@@ -60,6 +64,7 @@ VERDICTS = {
     GroundKind.CONTROL_FAILED: Verdict.INCONCLUSIVE,
     GroundKind.STEADY_COUNT: Verdict.LEAK,
     GroundKind.COUNT_AT_LIMIT: Verdict.LEAK,
+    GroundKind.COUNT_EVERY_CYCLE: Verdict.LEAK,
     GroundKind.LOST_BLOCKS: Verdict.LEAK,
     GroundKind.FILLING_CACHE: Verdict.SETTLING,
     GroundKind.GROWING_SITES: Verdict.LEAK,
@@ -67,6 +72,7 @@ VERDICTS = {
     GroundKind.FRAGMENTATION: Verdict.LEAK,
     GroundKind.STEADY_MAPPED: Verdict.LEAK,
     GroundKind.MEMORY_AT_LIMIT: Verdict.LEAK,
+    GroundKind.MEMORY_EVERY_CYCLE: Verdict.LEAK,
     GroundKind.NO_GROWTH: Verdict.CLEAN,
     GroundKind.NOTHING_STAYS: Verdict.CLEAN,
     GroundKind.NOT_READ: Verdict.INCONCLUSIVE,
@@ -118,6 +124,29 @@ class Limit:
 
 
 @dataclass(frozen=True)
+class Streak:
+    """A signal that rose in each interval between two readings, to a new maximum each time; in the signal's unit."""
+
+    since: int
+    """The cycle of the reading before the first of these intervals."""
+    cycles: int
+    """How many cycles the intervals have together."""
+    intervals: int
+    first: float
+    last: float
+
+    @property
+    def growth(self) -> float:
+        """How much the signal rose."""
+        return self.last - self.first
+
+    @property
+    def rate(self) -> float:
+        """How much it rose per cycle."""
+        return self.growth / self.cycles
+
+
+@dataclass(frozen=True)
 class Ground:
     """One thing that a verdict rests on."""
 
@@ -132,3 +161,5 @@ class Ground:
     """FILLING_CACHE."""
     limit: Limit | None = None
     """COUNT_AT_LIMIT and MEMORY_AT_LIMIT."""
+    streak: Streak | None = None
+    """COUNT_EVERY_CYCLE and MEMORY_EVERY_CYCLE; also of an UNDECIDED count that rose in each cycle so far."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from soak.analysis.caches import CachedSite
 from soak.analysis.ledger import Suspect
-from soak.grounds import Limit
+from soak.grounds import Limit, Streak
 from soak.measurements import SIGNALS, Role
 from soak.verdict import SeriesVerdict, Verdict
 
@@ -64,6 +64,11 @@ class Evidence:
     n_min: int | None
     distrusted: frozenset[str] = frozenset()
     """Signals that miss something: their LEAK counts, otherwise they prove nothing."""
+    streaks: Mapping[str, Streak] = field(default_factory=dict)
+    """The counts, and the signals of memory, that rose in every interval up to the latest reading: a count by the same
+    in each cycle, memory by any amount."""
+    rss_limit_bytes: float | None = None
+    """The resident memory at which the component is stopped."""
     early: Mapping[str, SeriesVerdict] = field(default_factory=dict)
     """What each series says when it is judged from fewer cycles than n_min on, to bear out ``survivors``."""
     survivors: SeriesVerdict | None = None

@@ -23,7 +23,7 @@ from soak.analysis.component import (
 from soak.analysis.decide import PRECEDENCE, Decision, decide
 from soak.analysis.evidence import Evidence, Lost, Stop
 from soak.analysis.ledger import LedgerJudge, Suspect
-from soak.grounds import VERDICTS, GroundKind, Limit
+from soak.grounds import VERDICTS, GroundKind, Limit, Streak
 from soak.measurements import SIGNALS, Reading
 from soak.verdict import SeriesState, SeriesVerdict, Verdict
 
@@ -204,6 +204,7 @@ ORDER = (
     GroundKind.CONTROL_FAILED,
     GroundKind.STEADY_COUNT,
     GroundKind.COUNT_AT_LIMIT,
+    GroundKind.COUNT_EVERY_CYCLE,
     GroundKind.LOST_BLOCKS,
     GroundKind.FILLING_CACHE,
     GroundKind.GROWING_SITES,
@@ -211,6 +212,7 @@ ORDER = (
     GroundKind.FRAGMENTATION,
     GroundKind.STEADY_MAPPED,
     GroundKind.MEMORY_AT_LIMIT,
+    GroundKind.MEMORY_EVERY_CYCLE,
     GroundKind.NO_GROWTH,
     GroundKind.NOTHING_STAYS,
     GroundKind.NOT_READ,
@@ -229,6 +231,12 @@ def at_limit(signal: str) -> dict[str, object]:
     return {"stop": Stop(signal, Limit(10.0, 90.0, 100.0, 8))}
 
 
+def rose(signal: str, rate: float, cycles: int = 200, since: int = 800) -> dict[str, object]:
+    """Give a run that is over, up to the end of which a signal rose in each cycle."""
+    streak = Streak(since, cycles, cycles, 10.0, 10.0 + rate * cycles)
+    return {"streaks": {signal: streak}, "is_last": True}
+
+
 STAYS_NOTHING = SeriesVerdict(Verdict.CLEAN, SeriesState.NOTHING_STAYS, 0.0, 0.0, 0.01, decided_at=900)
 # What makes each ground hold, as changes of an evidence of nothing: series by name, and fields.
 MAKES: dict[GroundKind, tuple[dict[str, str], dict[str, object]]] = {
@@ -236,6 +244,7 @@ MAKES: dict[GroundKind, tuple[dict[str, str], dict[str, object]]] = {
     GroundKind.CONTROL_FAILED: ({"fds": "LEAK"}, {"failed_controls": frozenset({"fds"})}),
     GroundKind.STEADY_COUNT: ({"fds": "LEAK"}, {}),
     GroundKind.COUNT_AT_LIMIT: ({}, at_limit("threads")),
+    GroundKind.COUNT_EVERY_CYCLE: ({"threads": "INCONCLUSIVE"}, rose("threads", 1.0)),
     GroundKind.LOST_BLOCKS: ({}, {"lost": Lost(1, LOST, LOST, 300, is_settled=True)}),
     GroundKind.FILLING_CACHE: ({"tracked": "LEAK"}, {"cached": (CachedSite(106.0, FILLING, is_leak=True),)}),
     GroundKind.GROWING_SITES: ({}, {"suspects": (LEAKING_SITE,)}),
@@ -243,6 +252,7 @@ MAKES: dict[GroundKind, tuple[dict[str, str], dict[str, object]]] = {
     GroundKind.FRAGMENTATION: ({"rss": "LEAK"}, {"is_fragmented": True}),
     GroundKind.STEADY_MAPPED: ({"mapped": "LEAK"}, {}),
     GroundKind.MEMORY_AT_LIMIT: ({}, at_limit("rss")),
+    GroundKind.MEMORY_EVERY_CYCLE: ({"tracked": "INCONCLUSIVE"}, rose("tracked", 2**30)),
     GroundKind.NO_GROWTH: ({"heap": "CLEAN"}, {}),
     GroundKind.NOTHING_STAYS: ({}, {"survivors": STAYS_NOTHING}),
     GroundKind.NOT_READ: ({}, {"required": frozenset({"children"})}),

@@ -16,6 +16,8 @@ from soak.verdict import Verdict
 RSS_LIMIT = "Resident memory never proves CLEAN: freed heap that stays resident can hide a leak for a long time."
 _BY_COUNTING = (GroundKind.STEADY_COUNT, GroundKind.GROWING_SITES, GroundKind.STEADY_MEMORY, GroundKind.STEADY_MAPPED)
 
+_IN_EACH_CYCLE = (GroundKind.COUNT_EVERY_CYCLE, GroundKind.MEMORY_EVERY_CYCLE)
+
 
 def why_words(component: ComponentResult) -> str:
     """Say all of why: what failed, what decided, what would look the same, and what is missing to decide."""
@@ -49,6 +51,8 @@ def why_sentence(component: ComponentResult) -> str:
 def lookalike_sentence(component: ComponentResult) -> str | None:
     """Say what would look the same as a leak that rests on counting; None for any other verdict."""
     decided = component.grounds[0].kind if component.grounds else None
+    if decided in _IN_EACH_CYCLE:
+        return _lookalike_of_streak(component.grounds[0])
     is_lost = any(cause.confirmed and cause.state == "lost" for cause in component.causes)
     if decided not in _BY_COUNTING or component.n_min is None or is_lost:
         return None
@@ -70,6 +74,8 @@ def _sentence(component: ComponentResult, grounds: Sequence[Ground]) -> str:  # 
             return _signal(component, first.signals[0])
         case GroundKind.COUNT_AT_LIMIT | GroundKind.MEMORY_AT_LIMIT:
             return _at_limit(first, noun)
+        case GroundKind.COUNT_EVERY_CYCLE | GroundKind.MEMORY_EVERY_CYCLE:
+            return _in_each_cycle(first, noun)
         case GroundKind.LOST_BLOCKS:
             return _lost_blocks(component, first) + _pinned_heap(component, grounds)
         case GroundKind.FILLING_CACHE:
@@ -90,6 +96,8 @@ def _sentence(component: ComponentResult, grounds: Sequence[Ground]) -> str:  # 
             return f"{told} The tracker saw every block, and none stays: malloc may keep freed chunks for its threads."
         case GroundKind.SLOWING:
             return _signal(component, first.signals[0])
+        case GroundKind.UNDECIDED if first.streak is not None:
+            return _in_each_cycle_so_far(first, noun)
         case GroundKind.UNDECIDED:
             limit = f" {RSS_LIMIT}" if any(g.kind is GroundKind.ONLY_OUTSIDE for g in grounds) else ""
             return f"{_signal(component, first.signals[0])}{limit}"
@@ -153,6 +161,30 @@ def _at_limit(ground: Ground, noun: str) -> str:
     allowed = "" if limit.allowed is None else f", of {shown(limit.allowed)} that are allowed,"
     rose = f"{capitalised(signal_title(name))} rose from {shown(limit.first)} to {shown(limit.last)}{allowed}"
     return f"{rose} in {count_words(limit.cycles, noun)}. soak stopped the component before it reached the limit."
+
+
+def _in_each_cycle(ground: Ground, noun: str) -> str:
+    """Say that a signal rose in each cycle: a count by the same each time, memory by how much in all."""
+    streak, name = ground.streak, ground.signals[0]
+    assert streak is not None
+    cycles, title = count_words(streak.cycles, noun), capitalised(signal_title(name))
+    if unit_of(name) == "bytes":
+        return f"{title}: more in each reading over {cycles}, {format_size(streak.growth)} in all."
+    return f"{title}: {short_number(streak.rate)} more in each of {cycles}."
+
+
+def _in_each_cycle_so_far(ground: Ground, noun: str) -> str:
+    streak, title = ground.streak, capitalised(signal_title(ground.signals[0]))
+    assert streak is not None
+    return f"{title}: {short_number(streak.rate)} in each of {count_words(streak.cycles, noun)} so far."
+
+
+def _lookalike_of_streak(ground: Ground) -> str:
+    streak = ground.streak
+    assert streak is not None
+    if unit_of(ground.signals[0]) == "bytes":
+        return f"A cache of more than {format_size(streak.growth)} would look the same."
+    return f"A pool of more than {short_number(streak.growth)} would look the same."
 
 
 def _filling_cache(ground: Ground, noun: str) -> str:

@@ -192,7 +192,9 @@ class Supervisor:
         self._on_n_min, self._on_readings, self._on_progress = on_n_min, on_readings, on_progress
         self._audits = audits
         self._limits = child.read_limits()
-        self._judge = ComponentJudge(plan.tolerance_bytes, self._limits, REQUIRED_IN_A_RUN)
+        self._judge = ComponentJudge(
+            plan.tolerance_bytes, self._limits, REQUIRED_IN_A_RUN, rss_limit_bytes=plan.max_rss_bytes
+        )
         self._deciding = TimeShare(_DECIDE_SHARE, every_s=_DECIDE_EVERY_S)
         self._horizon = Horizon(plan)
         self._rows = RowReader(child.ring)
