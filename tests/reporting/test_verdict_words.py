@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from soak.analysis import judge
-from soak.grounds import VERDICTS, Filling, Ground, GroundKind, HoldingCache, Limit
+from soak.grounds import VERDICTS, Filling, Ground, GroundKind, HoldingCache, Limit, LiveChildren
 from soak.measurements import SIGNALS
 from soak.reporting.words.series import series_sentence
 from soak.reporting.words.verdicts import why_sentence, why_words
@@ -21,6 +21,14 @@ NOUNS = ("call", "sample", "mark", "request", "frame", "song")
 _INTERNAL = re.compile(r"\b[a-z]+_[a-z_]+\b|\bNone\b|\bnan\b|GroundKind|SeriesState|n_min|  ")
 numbers = st.floats(min_value=-1e9, max_value=1e9, allow_nan=False)
 counts = st.integers(min_value=0, max_value=10**9)
+
+
+children = st.builds(
+    LiveChildren,
+    st.lists(st.sampled_from(["python, forked", "server --port 80"]), min_size=1, max_size=4).map(tuple),
+    st.just(0.0),
+    st.sampled_from([-4096.0, 0.0, 30 * 2.0**20]),
+)
 
 
 @st.composite
@@ -41,6 +49,7 @@ def grounds(draw: st.DrawFn, kind: GroundKind) -> Ground:
         proven_rate=draw(numbers),
         filling=Filling(cache, draw(numbers), draw(st.booleans())),
         limit=Limit(draw(numbers), draw(numbers), draw(st.none() | numbers), draw(counts)),
+        children=draw(st.none() | children) if kind is GroundKind.UNCOUNTED_CHILDREN else draw(children),
     )
 
 
@@ -53,7 +62,7 @@ def components(draw: st.DrawFn, kind: GroundKind, noun: str) -> ComponentResult:
         all_grounds.append(
             draw(grounds(draw(st.sampled_from(sorted({*GroundKind} - {GroundKind.DRIVER_FAILED, kind})))))
         )
-    read = {"tracked", *(name for ground in all_grounds for name in ground.signals)}
+    read = {"tracked", "children_rss", *(name for ground in all_grounds for name in ground.signals)}
     signals = {
         name: SignalResult(
             unit=SIGNALS[name].unit,
@@ -99,6 +108,60 @@ def test_whatever_decides_has_a_plain_sentence_in_the_unit_of_its_cycles(kind: G
     assert not _INTERNAL.search(said.replace("lru_cache", "cache")), said
     assert not re.search(r"\bcycles?\b", said), said
     assert not any(re.search(rf"\b{other}s?\b", said) for other in NOUNS if other != noun), said
+
+
+TWO = LiveChildren(("python, forked", "python, forked"), 20.0 * 2**20, 46.0 * 2**20)
+ONE = LiveChildren(("node app.js",), 20.0 * 2**20, 20.0 * 2**20)
+
+
+@pytest.mark.parametrize(
+    ("living", "sentence"),
+    [
+        (
+            TWO,
+            (
+                "2 child processes (python, forked) live between requests; together they grew by 26 MiB of RSS. soak does "
+                "not see inside them yet."
+            ),
+        ),
+        (
+            ONE,
+            (
+                "1 child process (node app.js) lives between requests; its RSS did not grow. soak does not see inside it "
+                "yet."
+            ),
+        ),
+    ],
+)
+def test_children_that_nobody_counted_are_named_with_their_growth(living: LiveChildren, sentence: str):
+    """Alone, and beside what is open for another reason."""
+    uncounted = Ground(GroundKind.UNCOUNTED_CHILDREN, children=living)
+    alone = a_component(verdict=Verdict.INCONCLUSIVE, grounds=(uncounted,), cycle_noun="request")
+    beside = a_component(
+        verdict=Verdict.INCONCLUSIVE,
+        grounds=(Ground(GroundKind.NOT_READ, ("fds",)), uncounted),
+        cycle_noun="request",
+    )
+
+    assert why_sentence(alone) == f"The program itself does not grow. {sentence}"
+    assert why_sentence(beside).endswith(f"is not ruled out. {sentence}")
+
+
+def test_children_that_leak_are_named_with_their_rate():
+    series = judge(range(4097), [4096.0 * at for at in range(4097)], tolerance=1, n_min=1024)
+    signal = SignalResult(
+        "bytes", series.rate, series.low, series.high, series.verdict, "informs", series.state, since=series.since
+    )
+    component = a_component(
+        verdict=Verdict.LEAK,
+        grounds=(Ground(GroundKind.STEADY_CHILDREN, ("children_rss",), children=TWO),),
+        signals={"children_rss": signal},
+    )
+
+    assert why_sentence(component) == (
+        "RSS of child processes: grows by 4,096 B per call [4,096, 4,096], steadily since call 256. 2 child processes "
+        "(python, forked) live between calls; together they grew by 26 MiB of RSS. soak does not see inside them yet."
+    )
 
 
 def test_one_cycle_is_not_told_in_the_plural():

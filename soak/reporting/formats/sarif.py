@@ -44,8 +44,11 @@ _RULES = {
         "A cycle starts threads that are still there when it ends. Join them, or keep one pool.",
     ),
     "child-process": (
-        "Child processes are not reaped",
-        "A cycle starts processes that nobody waits for. A zombie keeps its place in the process table.",
+        "Child processes stay or grow",
+        (
+            "A cycle starts processes that nobody waits for, or processes that live on grow. A zombie keeps its place in "
+            "the process table."
+        ),
     ),
     "mapping": (
         "Mappings are not unmapped",

@@ -22,6 +22,7 @@ _KIND_WORDS = {
     "mapping": "mappings that are not unmapped",
     "fragmentation": "fragmentation: memory in use stays flat while resident memory grows",
 }
+_GROWING_CHILDREN = "memory of child processes that live on"
 _STATE_WORDS = {
     "lost": "nothing points to it any more, so it can never be given back",
     "held": "something still holds it",
@@ -40,8 +41,10 @@ def cause_sentence(cause: Cause) -> str:
     where += _reached_from(cause)
     state = _STATE_WORDS.get(cause.state)
     certain = "" if cause.confirmed else "Suspected: "
-    kind = _KIND_WORDS.get(cause.kind, cause.kind)
-    words = f"{certain}{kind}{rate}{every}{where}{'; ' + state if state else ''}."
+    kind, who = _KIND_WORDS.get(cause.kind, cause.kind), ""
+    if cause.kind == "child-process" and cause.bytes_per_iteration is not None:
+        kind, who = _GROWING_CHILDREN, f": {'; '.join(map(opened_words, cause.opened[:_MOST_NAMED]))}"
+    words = f"{certain}{kind}{rate}{every}{where}{'; ' + state if state else ''}{who}."
     return _capital(words)
 
 

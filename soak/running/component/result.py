@@ -19,6 +19,7 @@ from soak.results import (
     Failure,
     Garbage,
     Growth,
+    Opened,
     Pacing,
     Place,
     SignalResult,
@@ -54,6 +55,9 @@ _FREE_ADVICE = (
     "Free blocks between live ones are too small for what is asked for next, so the heap grows: reuse buffers, ask for "
     "few different sizes, or make what stays before the large blocks that go."
 )
+
+
+_CHILD_MEMORY_ADVICE = "Run the workers' function by itself: soak run FILE.py:FUNCTION."
 
 
 def make_result(
@@ -291,8 +295,21 @@ def _cause_of_counter(name: str, observed: Observations, trace: Trace | None) ->
         frames=frames,
         held_by=(),
         type=None,
-        advice=_FREE_ADVICE if _is_fragmentation(observed) else _ADVICE[kind],
+        advice=_advice_of_counter(name, kind, observed),
+        opened=_growing_children(observed) if name == "children_rss" else (),
     )
+
+
+def _advice_of_counter(name: str, kind: str, observed: Observations) -> str:
+    if _is_fragmentation(observed):
+        return _FREE_ADVICE
+    return _CHILD_MEMORY_ADVICE if name == "children_rss" else _ADVICE[kind]
+
+
+def _growing_children(observed: Observations) -> tuple[Opened, ...]:
+    """Return the child processes that live on, by their commands."""
+    living = observed.evidence.children
+    return () if living is None else tuple(Opened("process", name, count) for name, count in living.counts)
 
 
 def _tracemalloc(trace: Trace | None) -> TracemallocResult | None:
@@ -321,6 +338,10 @@ def _messages(plan: ComponentPlan, observed: Observations, verdict: Verdict) -> 
             "The tracker ran out of room, so its ledger is not complete: it shows what grows, but that nothing else "
             "does rests on the counters."
         )
+    if observed.children_left_out:
+        counts = observed.children_left_out.items()
+        who = "; ".join(f"{count:,} × {command}" for command, count in counts)
+        messages.append(f"Left out, as IGNORED_CHILDREN of the driver says: {who}.")
     if observed.lost_rows:
         messages.append(f"{observed.lost_rows} checkpoints were lost, because soak itself was held up.")
     if verdict is Verdict.CLEAN and plan.full_budget and observed.stopped_by in ("budget", "signal"):
