@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -37,6 +38,8 @@ class GroundKind(StrEnum):
     """A guard stopped the component because its memory came near a limit."""
     MEMORY_EVERY_CYCLE = "memory-every-cycle"
     """Memory rose in each of the last cycles of the run, by so much that it is certain to reach its limit."""
+    STEADY_CHILDREN = "steady-children"
+    """The child processes that live between cycles grow together at one rate."""
     NO_GROWTH = "no-growth"
     """Every signal that decides is proven not to grow."""
     NOTHING_STAYS = "nothing-stays"
@@ -52,7 +55,7 @@ class GroundKind(StrEnum):
     UNEXPLAINED_RSS = "unexplained-rss"
     """Resident or mapped memory grows, and memory in use does not."""
     UNCOUNTED_CHILDREN = "uncounted-children"
-    """Nothing grows in the process itself; nobody counted its children."""
+    """Nothing grows in the process itself; child processes live between cycles, and nobody counted inside them."""
     ONLY_OUTSIDE = "only-outside"
     """Nothing that can be read from outside grows, and that never proves CLEAN."""
     NOTHING_READ = "nothing-read"
@@ -73,6 +76,7 @@ VERDICTS = {
     GroundKind.STEADY_MAPPED: Verdict.LEAK,
     GroundKind.MEMORY_AT_LIMIT: Verdict.LEAK,
     GroundKind.MEMORY_EVERY_CYCLE: Verdict.LEAK,
+    GroundKind.STEADY_CHILDREN: Verdict.LEAK,
     GroundKind.NO_GROWTH: Verdict.CLEAN,
     GroundKind.NOTHING_STAYS: Verdict.CLEAN,
     GroundKind.NOT_READ: Verdict.INCONCLUSIVE,
@@ -147,6 +151,28 @@ class Streak:
 
 
 @dataclass(frozen=True)
+class LiveChildren:
+    """Processes that the component started, itself or through others, and that live between cycles."""
+
+    commands: tuple[str, ...]
+    """What each is, in short."""
+    first_bytes: float
+    """Their RSS together, each as it was when it was first seen."""
+    last_bytes: float
+    """Their RSS together at the last checkpoint."""
+
+    @property
+    def counts(self) -> list[tuple[str, int]]:
+        """The different commands, each with how many there are of it; the most frequent first."""
+        return Counter(self.commands).most_common()
+
+    @property
+    def growth_bytes(self) -> float:
+        """By how much their RSS has grown together."""
+        return self.last_bytes - self.first_bytes
+
+
+@dataclass(frozen=True)
 class Ground:
     """One thing that a verdict rests on."""
 
@@ -163,3 +189,5 @@ class Ground:
     """COUNT_AT_LIMIT and MEMORY_AT_LIMIT."""
     streak: Streak | None = None
     """COUNT_EVERY_CYCLE and MEMORY_EVERY_CYCLE; also of an UNDECIDED count that rose in each cycle so far."""
+    children: LiveChildren | None = None
+    """STEADY_CHILDREN, and UNCOUNTED_CHILDREN where they were read."""

@@ -109,6 +109,24 @@ def test_an_annotated_interval_is_read_too(tmp_path: Path, write: WriteFile):
     assert find_targets(["drive_paced.py"], tmp_path)[0].interval_s == pytest.approx(0.02)
 
 
+@pytest.mark.parametrize(("words", "read"), [("('server',)", ("server",)), ("['a b', 'c']", ("a b", "c")), ("()", ())])
+@pytest.mark.parametrize("target", ["drive_it.py", "drive_it.py:cycle"])
+def test_the_children_to_be_left_out_are_read_unrun(
+    tmp_path: Path, write: WriteFile, words: str, read: tuple[str, ...], target: str
+):
+    write("drive_it.py", f"IGNORED_CHILDREN = {words}\ndef cycle(state=None): pass\n")
+
+    assert find_targets([target], tmp_path)[0].ignored_children == read
+
+
+@pytest.mark.parametrize("words", ["'server'", "None", "(1,)", "('',)", "(name(),)", "('a', b)"])
+def test_children_to_be_left_out_that_are_no_words_are_refused(tmp_path: Path, write: WriteFile, words: str):
+    """A text alone would leave out by its letters."""
+    write("drive_it.py", f"IGNORED_CHILDREN = {words}\n{DRIVER}")
+
+    assert "drive_it.py: IGNORED_CHILDREN must be a tuple of words" in refusal(["drive_it.py"], tmp_path)
+
+
 def test_a_driver_without_interval_has_none(tmp_path: Path, write: WriteFile):
     write("drive_free.py", DRIVER)
 

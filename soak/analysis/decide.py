@@ -10,7 +10,7 @@ from typing import NamedTuple
 from soak.analysis.caches import forecast, needed_cycles
 from soak.analysis.evidence import COUNTS, LEDGER, MEMORY, Evidence, is_only_tcache
 from soak.grounds import VERDICTS, Ground, GroundKind, Streak
-from soak.measurements import SIGNALS, Role
+from soak.measurements import NOTABLE_RSS_BYTES, SIGNALS, Role
 from soak.verdict import SeriesState, SeriesVerdict, Verdict
 
 FEWEST_CYCLES_OF_A_STREAK = 20
@@ -177,6 +177,15 @@ def _memory_every_cycle(evidence: Evidence) -> Ground | None:
     return Ground(GroundKind.MEMORY_EVERY_CYCLE, names, streak=evidence.streaks[names[0]])
 
 
+def _steady_children(evidence: Evidence) -> Ground | None:
+    """Return this ground where the RSS of children that still live grows; a few pages of it are no news."""
+    children = evidence.children
+    if children is None or children.growth_bytes < NOTABLE_RSS_BYTES:
+        return None
+    ground = _steady(evidence, ("children_rss",), GroundKind.STEADY_CHILDREN)
+    return None if ground is None else replace(ground, children=children)
+
+
 def _no_growth(evidence: Evidence) -> Ground | None:
     deciding = evidence.deciding
     proven = tuple(name for name, series in deciding.items() if series.verdict is Verdict.CLEAN)
@@ -254,7 +263,9 @@ def _unexplained_rss(evidence: Evidence) -> Ground | None:
 
 
 def _uncounted_children(evidence: Evidence) -> Ground | None:
-    return Ground(GroundKind.UNCOUNTED_CHILDREN) if evidence.has_uncounted_children else None
+    if not evidence.has_uncounted_children:
+        return None
+    return Ground(GroundKind.UNCOUNTED_CHILDREN, children=evidence.children)
 
 
 def _only_outside(evidence: Evidence) -> Ground | None:
@@ -290,6 +301,8 @@ PRECEDENCE: tuple[Rule, ...] = (
     Rule(GroundKind.STEADY_MAPPED, _steady_mapped),
     Rule(GroundKind.MEMORY_AT_LIMIT, _memory_at_limit),
     Rule(GroundKind.MEMORY_EVERY_CYCLE, _memory_every_cycle),
+    # Nothing is counted inside children, so what the process itself leaks is told before them.
+    Rule(GroundKind.STEADY_CHILDREN, _steady_children),
     Rule(GroundKind.NO_GROWTH, _no_growth),
     # Exact, and sooner than the counters; but where those are CLEAN too, they bound the growth of all there is.
     Rule(GroundKind.NOTHING_STAYS, _nothing_stays),
@@ -545,7 +558,8 @@ def _something_nearer_may_still_decide(
     for name, verdict in series.items():
         if name == decided_by:
             return False
-        counts = name in evidence.judged and not (name == "heap" and evidence.is_heap_excused)
+        may_decide = SIGNALS[name].role is not Role.INFORMS and name in evidence.judged
+        counts = may_decide and not (name == "heap" and evidence.is_heap_excused)
         if counts and verdict.verdict is Verdict.INCONCLUSIVE and verdict.rate is not None and verdict.rate > 0:
             return True
     return False

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from soak.analysis.caches import CachedSite
 from soak.analysis.ledger import Suspect
-from soak.grounds import Limit, Streak
+from soak.grounds import Limit, LiveChildren, Streak
 from soak.measurements import SIGNALS, Role
 from soak.verdict import SeriesVerdict, Verdict
 
@@ -93,6 +93,8 @@ class Evidence:
     """Nothing inside was read, so resident memory may raise LEAK and nothing proves CLEAN."""
     has_uncounted_children: bool = False
     """The process has children that nobody counted."""
+    children: LiveChildren | None = None
+    """What is known of these from outside; None where it was not read."""
     is_last: bool = False
     """No reading will follow."""
 

@@ -23,7 +23,7 @@ from soak.analysis.component import (
 from soak.analysis.decide import PRECEDENCE, Decision, decide
 from soak.analysis.evidence import Evidence, Lost, Stop
 from soak.analysis.ledger import LedgerJudge, Suspect
-from soak.grounds import VERDICTS, GroundKind, Limit, Streak
+from soak.grounds import VERDICTS, GroundKind, Limit, LiveChildren, Streak
 from soak.measurements import SIGNALS, Reading
 from soak.verdict import SeriesState, SeriesVerdict, Verdict
 
@@ -189,6 +189,45 @@ def test_what_is_open_is_told_with_the_cycles_it_needs(says: dict[str, str], ver
     assert (decision.verdict, decision.needed, decision.is_final) == (verdict, 100, False)
 
 
+def with_children(last_mib: float, **says: str) -> Evidence:
+    children = replace(GROWN_CHILDREN, last_bytes=last_mib * 2**20)
+    return replace(evidence(**says), has_uncounted_children=True, children=children)
+
+
+@pytest.mark.parametrize(
+    ("series", "last_mib", "verdict"),
+    [
+        ("LEAK", 46.0, Verdict.LEAK),
+        ("LEAK", 20.1, Verdict.INCONCLUSIVE),  # a few pages
+        ("SETTLING", 46.0, Verdict.INCONCLUSIVE),
+        ("CLEAN", 20.0, Verdict.INCONCLUSIVE),
+    ],
+)
+def test_children_that_live_on_are_never_clean_and_a_leak_where_they_grow(
+    series: str, last_mib: float, verdict: Verdict
+):
+    decision = decide(with_children(last_mib, children_rss=series))
+
+    assert (decision.verdict, decision.is_final) == (verdict, verdict is Verdict.LEAK)
+    assert decision.grounds[0].children is not None
+    assert decision.decided_by == ("children_rss" if verdict is Verdict.LEAK else None)
+
+
+def test_children_that_have_ended_took_their_growth_with_them():
+    assert verdict_of(evidence(children_rss="LEAK")) is Verdict.CLEAN
+
+
+def test_what_the_process_itself_leaks_is_told_before_its_children():
+    decision = decide(with_children(46.0, children_rss="LEAK", heap="LEAK"))
+
+    assert (decision.decided_by, decision.grounds[1].kind) == ("heap", GroundKind.STEADY_CHILDREN)
+
+
+def test_a_leak_of_children_waits_for_what_may_explain_more_and_not_for_what_only_informs():
+    assert not decide(with_children(46.0, children_rss="LEAK", tracked="GROWING")).is_final
+    assert decide(with_children(46.0, children_rss="LEAK", pss="GROWING")).is_final
+
+
 def test_nothing_read_is_not_clean():
     nothing = Evidence(series={}, required=frozenset(), tolerance_bytes=1.0, cycles=0, n_min=None)
 
@@ -198,6 +237,7 @@ def test_nothing_read_is_not_clean():
 
 # ---- the table ----
 
+GROWN_CHILDREN = LiveChildren(("python, forked", "python, forked"), 20.0 * 2**20, 46.0 * 2**20)
 FILLING = Cache("lru_cache", "palette.lookup", 4096, 900, 1000, gained=8, watched_cycles=8, is_only_holder=True)
 ORDER = (
     GroundKind.DRIVER_FAILED,
@@ -213,6 +253,7 @@ ORDER = (
     GroundKind.STEADY_MAPPED,
     GroundKind.MEMORY_AT_LIMIT,
     GroundKind.MEMORY_EVERY_CYCLE,
+    GroundKind.STEADY_CHILDREN,
     GroundKind.NO_GROWTH,
     GroundKind.NOTHING_STAYS,
     GroundKind.NOT_READ,
@@ -253,6 +294,7 @@ MAKES: dict[GroundKind, tuple[dict[str, str], dict[str, object]]] = {
     GroundKind.STEADY_MAPPED: ({"mapped": "LEAK"}, {}),
     GroundKind.MEMORY_AT_LIMIT: ({}, at_limit("rss")),
     GroundKind.MEMORY_EVERY_CYCLE: ({"tracked": "INCONCLUSIVE"}, rose("tracked", 2**30)),
+    GroundKind.STEADY_CHILDREN: ({"children_rss": "LEAK"}, {"children": GROWN_CHILDREN}),
     GroundKind.NO_GROWTH: ({"heap": "CLEAN"}, {}),
     GroundKind.NOTHING_STAYS: ({}, {"survivors": STAYS_NOTHING}),
     GroundKind.NOT_READ: ({}, {"required": frozenset({"children"})}),
@@ -280,6 +322,8 @@ EXCLUSIVE = {
             *(GroundKind.UNCOUNTED_CHILDREN, GroundKind.ONLY_OUTSIDE),
         ],
     ),
+    # Memory that the ledger sees rise is no flat ledger.
+    (GroundKind.MEMORY_EVERY_CYCLE, GroundKind.HEAP_BESIDE_LEDGER),
     # What is open beside the heap is what is told; from outside no heap is read.
     *itertools.product(
         [GroundKind.HEAP_BESIDE_LEDGER],

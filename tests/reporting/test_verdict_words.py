@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from soak.analysis import judge
-from soak.grounds import VERDICTS, Filling, Ground, GroundKind, HoldingCache, Limit, Streak
+from soak.grounds import VERDICTS, Filling, Ground, GroundKind, HoldingCache, Limit, LiveChildren, Streak
 from soak.measurements import SIGNALS
 from soak.reporting.words.series import series_sentence
 from soak.reporting.words.verdicts import why_sentence, why_words
@@ -27,6 +27,14 @@ def streaks() -> st.SearchStrategy[Streak]:
     """Give signals that rose in each cycle."""
     positive = st.integers(1, 10**9)
     return st.builds(Streak, since=counts, cycles=positive, intervals=positive, first=numbers, last=numbers)
+
+
+children = st.builds(
+    LiveChildren,
+    st.lists(st.sampled_from(["python, forked", "server --port 80"]), min_size=1, max_size=4).map(tuple),
+    st.just(0.0),
+    st.sampled_from([-4096.0, 0.0, 30 * 2.0**20]),
+)
 
 
 @st.composite
@@ -48,6 +56,7 @@ def grounds(draw: st.DrawFn, kind: GroundKind) -> Ground:
         filling=Filling(cache, draw(numbers), draw(st.booleans())),
         streak=draw(streaks() if kind is not GroundKind.UNDECIDED else st.none() | streaks()),
         limit=Limit(draw(numbers), draw(numbers), draw(st.none() | numbers), draw(counts)),
+        children=draw(st.none() | children) if kind is GroundKind.UNCOUNTED_CHILDREN else draw(children),
     )
 
 
@@ -60,7 +69,7 @@ def components(draw: st.DrawFn, kind: GroundKind, noun: str) -> ComponentResult:
         all_grounds.append(
             draw(grounds(draw(st.sampled_from(sorted({*GroundKind} - {GroundKind.DRIVER_FAILED, kind})))))
         )
-    read = {"tracked", *(name for ground in all_grounds for name in ground.signals)}
+    read = {"tracked", "children_rss", *(name for ground in all_grounds for name in ground.signals)}
     signals = {
         name: SignalResult(
             unit=SIGNALS[name].unit,
@@ -106,6 +115,60 @@ def test_whatever_decides_has_a_plain_sentence_in_the_unit_of_its_cycles(kind: G
     assert not _INTERNAL.search(said.replace("lru_cache", "cache")), said
     assert not re.search(r"\bcycles?\b", said), said
     assert not any(re.search(rf"\b{other}s?\b", said) for other in NOUNS if other != noun), said
+
+
+TWO = LiveChildren(("python, forked", "python, forked"), 20.0 * 2**20, 46.0 * 2**20)
+ONE = LiveChildren(("node app.js",), 20.0 * 2**20, 20.0 * 2**20)
+
+
+@pytest.mark.parametrize(
+    ("living", "sentence"),
+    [
+        (
+            TWO,
+            (
+                "2 child processes (python, forked) live between requests; together they grew by 26 MiB of RSS. soak "
+                "does not see inside them yet."
+            ),
+        ),
+        (
+            ONE,
+            (
+                "1 child process (node app.js) lives between requests; its RSS did not grow. soak does not see "
+                "inside it yet."
+            ),
+        ),
+    ],
+)
+def test_children_that_nobody_counted_are_named_with_their_growth(living: LiveChildren, sentence: str):
+    """Alone, and beside what is open for another reason."""
+    uncounted = Ground(GroundKind.UNCOUNTED_CHILDREN, children=living)
+    alone = a_component(verdict=Verdict.INCONCLUSIVE, grounds=(uncounted,), cycle_noun="request")
+    beside = a_component(
+        verdict=Verdict.INCONCLUSIVE,
+        grounds=(Ground(GroundKind.NOT_READ, ("fds",)), uncounted),
+        cycle_noun="request",
+    )
+
+    assert why_sentence(alone) == f"The program itself does not grow. {sentence}"
+    assert why_sentence(beside).endswith(f"is not ruled out. {sentence}")
+
+
+def test_children_that_leak_are_named_with_their_rate():
+    series = judge(range(4097), [4096.0 * at for at in range(4097)], tolerance=1, n_min=1024)
+    signal = SignalResult(
+        "bytes", series.rate, series.low, series.high, series.verdict, "informs", series.state, since=series.since
+    )
+    component = a_component(
+        verdict=Verdict.LEAK,
+        grounds=(Ground(GroundKind.STEADY_CHILDREN, ("children_rss",), children=TWO),),
+        signals={"children_rss": signal},
+    )
+
+    assert why_sentence(component) == (
+        "RSS of child processes: grows by 4,096 B per call [4,096, 4,096], steadily since call 256. 2 child processes "
+        "(python, forked) live between calls; together they grew by 26 MiB of RSS. soak does not see inside them yet."
+    )
 
 
 def test_one_cycle_is_not_told_in_the_plural():

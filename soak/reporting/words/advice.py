@@ -40,6 +40,8 @@ def advise(cause: Cause, noun: str = "call", *, is_named: bool = False) -> str:
         return f"{UNCOLLECTABLE}{_ring_sentence(cause)}"
     if cause.is_free_memory:
         return FREE_MEMORY
+    if cause.kind == "child-process" and cause.bytes_per_iteration is not None:
+        return "Run the workers' function by itself: soak run FILE.py:FUNCTION."
     general = kind_words(cause.kind).advise(_place(cause), noun)
     if cause.kind == "reference-cycle":
         return f"{general}{_ring_sentence(cause)}"

@@ -16,6 +16,7 @@ from soak.units import format_count, format_number
 
 _MOST_NAMED = 3
 """Of what stays open and is alike; more than these are not named."""
+_GROWING_CHILDREN = "memory of child processes that live on"
 _STATE_WORDS = {
     "lost": "nothing points to it any more, so it can never be given back",
     "held": "something still holds it",
@@ -60,8 +61,10 @@ def cause_sentence(cause: Cause, noun: str = "call") -> str:
     where = f" {'in' if cause.where is not None else 'from'} {where}" if where else ""
     state = _STATE_WORDS.get(cause.state)
     certain = "" if cause.confirmed else "Suspected: "
-    kind = kind_words(cause.kind).name
-    words = f"{certain}{kind}{rate}{every}{where}{'; ' + state if state else ''}."
+    kind, who = kind_words(cause.kind).name, ""
+    if cause.kind == "child-process" and cause.bytes_per_iteration is not None:
+        kind, who = _GROWING_CHILDREN, f": {'; '.join(map(opened_words, cause.opened[:_MOST_NAMED]))}"
+    words = f"{certain}{kind}{rate}{every}{where}{'; ' + state if state else ''}{who}."
     return capitalised(words)
 
 

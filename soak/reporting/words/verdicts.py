@@ -4,17 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from soak.grounds import VERDICTS, Ground, GroundKind
+from soak.grounds import VERDICTS, Ground, GroundKind, LiveChildren
+from soak.measurements import NOTABLE_RSS_BYTES
 from soak.reporting.words.caches import cache_words
 from soak.reporting.words.failures import where_it_failed
-from soak.reporting.words.series import CACHE_FITS_INTO_N_MIN, lookalike, needed_words, series_sentence, signal_sentence
-from soak.reporting.words.vocabulary import capitalised, count_words, rate_number, short_number, signal_title, unit_of
+from soak.reporting.words.series import (
+    CACHE_FITS_INTO_N_MIN,
+    lookalike,
+    needed_words,
+    series_sentence,
+    signal_sentence,
+)
+from soak.reporting.words.vocabulary import (
+    capitalised,
+    count_words,
+    printable,
+    rate_number,
+    short_number,
+    signal_title,
+    unit_of,
+)
 from soak.results import ComponentResult
 from soak.units import format_count, format_size
 from soak.verdict import Verdict
 
 RSS_LIMIT = "Resident memory never proves CLEAN: freed heap that stays resident can hide a leak for a long time."
-_BY_COUNTING = (GroundKind.STEADY_COUNT, GroundKind.GROWING_SITES, GroundKind.STEADY_MEMORY, GroundKind.STEADY_MAPPED)
+_MOST_COMMANDS = 3
+_BY_COUNTING = (
+    GroundKind.STEADY_COUNT,
+    GroundKind.GROWING_SITES,
+    GroundKind.STEADY_MEMORY,
+    GroundKind.STEADY_MAPPED,
+    GroundKind.STEADY_CHILDREN,
+)
 
 _IN_EACH_CYCLE = (GroundKind.COUNT_EVERY_CYCLE, GroundKind.MEMORY_EVERY_CYCLE)
 
@@ -40,7 +62,7 @@ def why_sentence(component: ComponentResult) -> str:
     if grounds[0].kind is GroundKind.DRIVER_FAILED:
         rest = grounds[1:]
         return f"Until then {VERDICTS[rest[0].kind]}: {_sentence(component, rest)}" if rest else ""
-    sentence = _sentence(component, grounds)
+    sentence = f"{_sentence(component, grounds)}{_beside_children(component, grounds)}"
     needed = component.needed_iterations
     is_open = component.verdict in (Verdict.INCONCLUSIVE, Verdict.SETTLING)
     if is_open and needed and grounds[0].kind is not GroundKind.CONTROL_FAILED:
@@ -85,6 +107,9 @@ def _sentence(component: ComponentResult, grounds: Sequence[Ground]) -> str:  # 
         case GroundKind.FRAGMENTATION:
             told = _signal(component, first.signals[0])
             return f"{told} It is free memory that the allocators keep: fragmentation."
+        case GroundKind.STEADY_CHILDREN:
+            living = "" if first.children is None else f" {_live_children(first.children, noun)}"
+            return f"{_signal(component, first.signals[0])}{living}"
         case GroundKind.NO_GROWTH:
             return f"{_signal(component, first.signals[0])}{_nor_do(first.signals[1:])}"
         case GroundKind.NOTHING_STAYS:
@@ -104,6 +129,8 @@ def _sentence(component: ComponentResult, grounds: Sequence[Ground]) -> str:  # 
         case GroundKind.UNEXPLAINED_RSS:
             return f"{_signal(component, first.signals[0])} Memory in use does not grow, so this is unexplained."
         case GroundKind.UNCOUNTED_CHILDREN:
+            if first.children is not None:
+                return f"The program itself does not grow. {_live_children(first.children, noun)}"
             return f"The program itself does not grow. soak does not see inside its child processes. {RSS_LIMIT}"
         case GroundKind.ONLY_OUTSIDE:
             return f"Nothing that can be read from outside grows. {RSS_LIMIT}"
@@ -193,6 +220,31 @@ def _filling_cache(ground: Ground, noun: str) -> str:
     share = "all" if filling.is_all else "nearly all"
     more = f"It will take about {format_size(filling.more_bytes)} more."
     return f"{capitalised(cache_words(filling.cache, noun))}, holds {share} that grows. {more}"
+
+
+def _beside_children(component: ComponentResult, grounds: Sequence[Ground]) -> str:
+    """Say that children live too, where something else leaves the verdict open: they alone would."""
+    if component.verdict not in (Verdict.INCONCLUSIVE, Verdict.SETTLING):
+        return ""
+    living = next((g.children for g in grounds[1:] if g.kind is GroundKind.UNCOUNTED_CHILDREN and g.children), None)
+    return "" if living is None else f" {_live_children(living, component.cycle_noun)}"
+
+
+def _live_children(children: LiveChildren, noun: str) -> str:
+    """Say who lives: ``2 child processes (python, forked) live between calls; together they grew by 26 MiB RSS.``."""
+    one = len(children.commands) == 1
+    if children.growth_bytes >= NOTABLE_RSS_BYTES:
+        grew = f"{'it' if one else 'together they'} grew by {format_size(children.growth_bytes)} of RSS"
+    else:
+        grew = f"{'its' if one else 'their'} RSS did not grow"
+    count = f"{format_count(len(children.commands))} child process{'' if one else 'es'}"
+    lives = f"{count} ({_commands(children)}) live{'s' if one else ''} between {noun}s"
+    return f"{lives}; {grew}. soak does not see inside {'it' if one else 'them'} yet."
+
+
+def _commands(children: LiveChildren) -> str:
+    names = [printable(command) for command, _ in children.counts]
+    return "; ".join(names[:_MOST_COMMANDS]) + ("; …" if len(names) > _MOST_COMMANDS else "")
 
 
 def _call_sites(sites: int) -> str:

@@ -11,7 +11,7 @@ from soak.attribution.opened_causes import causes_of_opened
 from soak.attribution.symbols import Symbols
 from soak.grounds import GroundKind
 from soak.measurements import SIGNALS
-from soak.results import Cause, Place
+from soak.results import Cause, Opened, Place
 from soak.running.component.open_items import SIGNALS_OF_ITEMS
 from soak.running.component.second_pass import Trace
 from soak.running.component.supervisor import Observations
@@ -103,4 +103,11 @@ def _cause_of_counter(name: str, observed: Observations, trace: Trace | None) ->
         python_where=python_where,
         frames=frames,
         is_free_memory=_is_fragmentation(observed),
+        opened=_growing_children(observed) if name == "children_rss" else (),
     )
+
+
+def _growing_children(observed: Observations) -> tuple[Opened, ...]:
+    """Return the child processes that live on, by their commands."""
+    living = observed.evidence.children
+    return () if living is None else tuple(Opened("process", name, count) for name, count in living.counts)

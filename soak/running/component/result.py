@@ -230,6 +230,10 @@ def _messages(plan: ComponentPlan, observed: Observations, verdict: Verdict) -> 
             "The tracker ran out of room, so its ledger is not complete: it shows what grows, but that nothing else "
             "does rests on the counters."
         )
+    if observed.children_left_out:
+        counts = observed.children_left_out.items()
+        who = "; ".join(f"{count:,} × {command}" for command, count in counts)
+        messages.append(f"Left out, as IGNORED_CHILDREN of the driver says: {who}.")
     if observed.lost_rows:
         messages.append(f"{observed.lost_rows} checkpoints were lost, because soak itself was held up.")
     if verdict is Verdict.CLEAN and plan.full_budget and observed.stopped_by in ("budget", "signal"):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -111,6 +111,8 @@ class Observations:
     """What the process said of its objects after its last cycle."""
     most_garbage: int = 0
     """Objects that the collection at a checkpoint found to be garbage, at most."""
+    children_left_out: Mapping[str, int] = field(default_factory=dict)
+    """How many child processes were left out at once, as the driver asked, by their commands."""
 
     @cached_property
     def decision(self) -> Decision:
@@ -198,7 +200,7 @@ class Supervisor:
         self._deciding = TimeShare(_DECIDE_SHARE, every_s=_DECIDE_EVERY_S)
         self._horizon = Horizon(plan)
         self._rows = RowReader(child.ring)
-        self._outside = OutsideProbe(child.outside, clock)
+        self._outside = OutsideProbe(child.outside, clock, plan.target.ignored_children)
         self._ledger = LedgerReader(child.open_ledger, child.pid, plan.tolerance_bytes)
         self._scanner = Scanner(child, clock)
         self._auditor = Auditor(child, clock)
@@ -320,7 +322,15 @@ class Supervisor:
         self._suspects = self._ledger.suspects(cycles, self._horizon.longest, at_end=is_last)
         survivors = self._ledger.survivors(self._judge.n_clean, at_end=is_last)
         evidence = self._judge.evidence(survivors, is_last=is_last)
-        return replace(evidence, cycles=cycles, suspects=tuple(self._suspects), lost=self._lost())
+        children = self._outside.children.living
+        return replace(
+            evidence,
+            cycles=cycles,
+            suspects=tuple(self._suspects),
+            lost=self._lost(),
+            has_uncounted_children=children is not None,
+            children=children,
+        )
 
     def _lost(self) -> Lost | None:
         """Return what the scans found that nothing points to, of the sites that grow."""
@@ -457,6 +467,7 @@ class Supervisor:
             audit=audit,
             object_answers=object_answers,
             most_garbage=self._rows.most_garbage,
+            children_left_out=self._outside.children.left_out,
         )
 
     def _tracked(self, object_answers: ObjectAnswers) -> Tracked:
