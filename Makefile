@@ -1,4 +1,4 @@
-# Everything works in .venv at the root, made when missing; .venv/bin/soak is the command after `make install`.
+# Every target works in .venv at the root and makes it when it is missing. After `make install`, run .venv/bin/soak.
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
@@ -16,30 +16,30 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
-install: $(INSTALLED)  ## make .venv and install soak with its development tools
+install: $(INSTALLED)  ## make .venv and install soak and its development tools in it
 
 soak: $(INSTALLED)  ## soak every component of the decoder and say which one grows (about a minute)
 	$(BIN)/soak run
 
-overnight: $(INSTALLED)  ## the twelve-hour loop at 100 ms
+overnight: $(INSTALLED)  ## soak the decoder for twelve hours, one cycle each 100 ms
 	$(BIN)/soak run --overnight
 
-profile: $(INSTALLED)  ## where the time of a cycle goes: cProfile of each component
+profile: $(INSTALLED)  ## profile each component of the decoder with cProfile
 	$(BIN)/soak profile
 
-view: $(INSTALLED)  ## profiles in SnakeViz and reports, in the browser
+view: $(INSTALLED)  ## show profiles (in SnakeViz) and reports in the browser
 	$(BIN)/soak view
 
-test: $(INSTALLED)  ## the tests (under five minutes)
+test: $(INSTALLED)  ## run the tests (under five minutes)
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not calibration and not long and not stress"
 
-test-long: $(INSTALLED)  ## scans of live processes and kills at random moments
+test-long: $(INSTALLED)  ## run the long tests: scans of live processes, kills at random moments
 	$(BIN)/python -m pytest -m long
 
-stress: $(INSTALLED)  ## ten million operations on the tracker from eight threads, under the sanitizers and preloaded
+stress: $(INSTALLED)  ## run ten million operations on the tracker from eight threads, under the sanitizers and preloaded
 	$(BIN)/python -m pytest -m stress tests/native
 
-check: $(INSTALLED)  ## lint, format and types; changes nothing
+check: $(INSTALLED)  ## check style, format and types; change nothing
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -51,29 +51,29 @@ fix: $(INSTALLED)  ## fix what ruff and clang-format can fix
 	$(BIN)/ruff format .
 	$(BIN)/clang-format -i $(C_SOURCES)
 
-calibrate: $(INSTALLED)  ## error rates of the verdict rule by simulation (long)
+calibrate: $(INSTALLED)  ## simulate the error rates of the verdict rule (some minutes)
 	$(BIN)/python benchmarks/calibrate.py
 
-bench: $(INSTALLED)  ## every figure the README quotes
+bench: $(INSTALLED)  ## measure every figure that README and docs quote
 	$(BIN)/python benchmarks/all.py
 	$(BIN)/python benchmarks/against_peers.py --write-docs $(if $(REAL_LEAKS),--real-leaks $(REAL_LEAKS))
 
 accept: $(INSTALLED)  ## soak every planted leak and its repaired twin on three interpreters
 	$(BIN)/python benchmarks/accept.py
 
-torture: $(INSTALLED)  ## a thousand kill -9 at random moments, and what is left after each (half an hour or more)
+torture: $(INSTALLED)  ## kill runs a thousand times with kill -9 and check what is left (half an hour or more)
 	$(BIN)/python benchmarks/torture.py
 
-night: $(INSTALLED)  ## the cycles of a night flat out: clean, and soak itself does not grow (minutes)
+night: $(INSTALLED)  ## run the 432,000 cycles of a night flat out and check that soak itself does not grow (minutes)
 	$(BIN)/python benchmarks/night.py
 
-sample: $(INSTALLED)  ## soak with a planted leak; make reports/sample and its picture in README anew
+sample: $(INSTALLED)  ## soak with a planted leak; make reports/sample and its picture in README again
 	$(BIN)/python docs/sample.py
 
-test-wheel: $(INSTALLED)  ## build the wheel and soak with it elsewhere, under each of PYTHONS (3.11, 3.12, 3.13)
+test-wheel: $(INSTALLED)  ## build the wheel, install it elsewhere and soak with each of PYTHONS (3.11, 3.12, 3.13)
 	$(BIN)/python .ci/test_wheel.py
 	$(BIN)/python .ci/test_wheel.py --offline
 
-clean:  ## remove what was built; keeps reports
+clean:  ## remove everything that was built; keep the reports
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

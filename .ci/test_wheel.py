@@ -1,7 +1,7 @@
-"""Build the wheel, install it outside the checkout under several Pythons, and soak something from another folder.
+"""Build the wheel, install it outside the checkout under several Pythons, and soak a small case in another folder.
 
-The Pythons are those named in the variable PYTHONS (python3.11 python3.12 python3.13), as far as they are there. With
-``--offline`` all packages are first fetched with ``pip download`` and then installed without any index.
+The variable PYTHONS names the Pythons (python3.11 python3.12 python3.13); missing ones are skipped. With ``--offline``
+all packages are first downloaded with ``pip download`` and then installed without an index.
 """
 
 from __future__ import annotations
@@ -28,27 +28,29 @@ EXIT_CODE_OF_A_LEAK = 1
 
 
 def main() -> int:
-    """Test every Python that is there; return 1 when one fails, 2 when there is none."""
+    """Test every Python that exists; return 1 when one fails, 2 when there is none."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--offline", action="store_true")
     options = parser.parse_args()
     names = os.environ.get("PYTHONS", PYTHONS).split()
     pythons = {name: executable for name in names if (executable := find_python(name))}
     for name in sorted(set(names) - pythons.keys()):
-        print(f"{name}: not here, not tested")
+        print(f"{name}: not found, not tested")
     failed = False
     with tempfile.TemporaryDirectory(prefix="test-wheel-") as folder:
         place = Path(folder)
         wheel = build_wheel(place)
         for name, python in pythons.items():
             problem = try_wheel(wheel, python, place / name.replace("/", "_"), offline=options.offline)
-            print(f"{name}: {problem or 'installs, and finds a leak and nothing where there is none'}", flush=True)
+            print(
+                f"{name}: {problem or 'the wheel installs, finds the leak and calls the clean case CLEAN'}", flush=True
+            )
             failed = failed or bool(problem)
     return 1 if failed else 0 if pythons else 2
 
 
 def find_python(name: str) -> str | None:
-    """Return what really runs under a name, which may be a shim that has no such version; None when nothing does."""
+    """Return the executable behind a name; None when the name does not exist or is a shim without that version."""
     found = shutil.which(name)
     if found is None:
         return None
@@ -59,7 +61,7 @@ def find_python(name: str) -> str | None:
 
 
 def build_wheel(place: Path) -> Path:
-    """Build from a copy of what is in the checkout, so that nothing is left in it; say what the wheel holds."""
+    """Build from a copy of the checkout, so that the build leaves nothing in it; print the contents of the wheel."""
     source = place / "source"
     ignored = shutil.ignore_patterns(".*", "build", "dist", "*.egg-info", "__pycache__", "reports", "*.so", "tests")
     shutil.copytree(ROOT, source, ignore=ignored)
@@ -76,7 +78,7 @@ def build_wheel(place: Path) -> Path:
 
 
 def try_wheel(wheel: Path, python: str, place: Path, *, offline: bool) -> str:
-    """Install the wheel and soak with it; return what went wrong, or an empty text."""
+    """Install the wheel and soak with it; return the problem, or an empty text."""
     place.mkdir()
     try:
         run([python, "-m", "venv", str(place / "venv")], place)
@@ -93,7 +95,7 @@ def try_wheel(wheel: Path, python: str, place: Path, *, offline: bool) -> str:
 
 
 def soak(place: Path) -> str:
-    """Soak a leak and its clean twin, from a folder that has nothing to do with the checkout."""
+    """Soak a leak and a clean case in a folder outside the checkout."""
     away = place / "elsewhere"
     away.mkdir()
     (away / "case.py").write_text(CASE, encoding="utf-8")
@@ -109,7 +111,7 @@ def soak(place: Path) -> str:
     untracked = [component["tracker"]["reason"] for component in components if not component["tracker"]["active"]]
     if found != EXPECTED:
         return f"soak run finds {found}"
-    return f"the tracker was not there: {untracked[0]}" if untracked and shutil.which("cc") else ""
+    return f"the tracker was not active: {untracked[0]}" if untracked and shutil.which("cc") else ""
 
 
 def run(command: list[str], folder: Path) -> None:

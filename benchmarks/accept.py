@@ -1,13 +1,13 @@
-"""Soak every planted leak of `tests/planted` and its repaired twin, by each binding and interpreter.
+"""Soak every planted leak of `tests/planted` and its repaired twin, with each binding and interpreter.
 
     python benchmarks/accept.py                          every id on three interpreters (some minutes)
-    python benchmarks/accept.py --only malloc --only fd  some of them
+    python benchmarks/accept.py --only malloc --only fd  some ids
     python benchmarks/accept.py --python 3.13            one interpreter, by version or path
 
-A planted leak must be LEAK, named at its function and line, with the blocks per cycle and the size that were planted,
-called lost or held as it is, with the holder that comes first; its repaired twin must be CLEAN. A reference that was
-never dropped must be called so, and nothing else may be. ``<id>_leak.py`` says what is expected and marks the line with
-``planted``. What has a native function runs twice: as an extension module, and loaded by ctypes.
+A planted leak must be LEAK. Its cause must have the planted function and line, the planted blocks per cycle and block
+size, the right state (lost or held) and the right first holder. Its repaired twin must be CLEAN. A missing DECREF must
+be reported as such, and only where it was planted. ``<id>_leak.py`` has the expected values and marks the line with
+``planted``. A program with a native function runs twice: as an extension module, and loaded by ctypes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from soak.reporting.words import held_by, why_words
 from soak.results import Cause, ComponentResult
 from soak.running.component.ledger_reader import find_library
 from soak.running.component.result import make_result
-from soak.running.component.supervisor import RunContext, Supervisor
+from soak.running.component.supervisor import RunContext, soak_component
 from soak.running.interpreter import find_interpreter
 from soak.settings import ComponentPlan
 from soak.targets import find_targets
@@ -40,15 +40,15 @@ BINDINGS = ("extension", "ctypes")
 PURE = "python"
 FORGOTTEN = "lost-reference"
 CYCLES, CYCLES_OF_TWINS = 500, 2048
-"""Unless a file says otherwise. Less than 512 cycles cannot prove that the heap counter grows by less than 1 B."""
+"""The defaults. Fewer than 512 cycles cannot prove that the heap counter of a twin grows by less than 1 B."""
 MOST_CYCLES = {"malloc": 500, "every_1000": 10_000, "small": 500}
 MOST_SECONDS = {"malloc": 3.0}
-"""Until the verdict, from the first cycle on. Of these ids the rate and the size are in the figures too."""
+"""Limits of the time to the verdict, from the first cycle on. The figures also have the rate and the size of these."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """One planted program: ``<id>_leak.py`` or ``<id>_repaired.py``, with what is expected of it."""
+    """One planted program, ``<id>_leak.py`` or ``<id>_repaired.py``, and the expected result."""
 
     id: str
     file: Path
@@ -56,7 +56,7 @@ class Case:
     cycles: int
     uses_native_code: bool
     needs: str
-    """A module that must be there; empty for none."""
+    """A module that the program requires; empty for none."""
     expected: dict[str, Any]
 
     def marked_line(self, binding: str) -> tuple[str, int]:
@@ -76,7 +76,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was found of one program by one binding on one interpreter."""
+    """The result of one program with one binding on one interpreter."""
 
     id: str
     program: str
@@ -91,14 +91,14 @@ class Outcome:
     amount_right: bool | None
     state: str | None
     state_right: bool | None
-    """Lost or held; None where neither is expected: of mappings, descriptors, threads."""
+    """Lost or held; None for mappings, descriptors and threads, which are neither."""
     holder: str | None
     holder_right: bool | None
-    """The first holder; None of what is not held."""
+    """The first holder; None if the blocks are not held."""
     has_forgotten_reference: bool
-    """That a DECREF is missing was planted."""
+    """Whether a missing DECREF was planted."""
     forgotten_reference_told: bool
-    """That a DECREF is missing was said, of any cause."""
+    """Whether any cause reports a missing DECREF."""
     every: float | None
     confirmed: bool | None
     cycles: int
@@ -109,13 +109,13 @@ class Outcome:
 
     @property
     def right(self) -> bool:
-        """Whether all of it is as planted."""
+        """Whether the whole result is as planted."""
         told = (self.place_right, self.amount_right, self.state_right, self.holder_right)
         return self.verdict_right and False not in told and not self.is_reference_wrong
 
     @property
     def is_reference_wrong(self) -> bool:
-        """Whether a missing DECREF was overlooked, or claimed of what has none."""
+        """Whether a missing DECREF was not reported, or was reported where none is missing."""
         return self.has_forgotten_reference != self.forgotten_reference_told
 
 
@@ -136,8 +136,8 @@ def main() -> int:
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = make_parser(__doc__)
-    parser.add_argument("--only", action="append", metavar="ID", help="one id; may be said again")
-    parser.add_argument("--python", action="append", metavar="3.13", help="a version or path; may be said again")
+    parser.add_argument("--only", action="append", metavar="ID", help="one id; may be repeated")
+    parser.add_argument("--python", action="append", metavar="3.13", help="a version or path; may be repeated")
     return parser.parse_args()
 
 
@@ -173,7 +173,7 @@ def _constants(file: Path) -> dict[str, Any]:
 
 
 def interpreters(asked: Sequence[str]) -> dict[str, str]:
-    """Map each version or path that was asked for to an interpreter; those that are not there are told of."""
+    """Map each requested version or path to an interpreter; print which ones do not exist."""
     found = {}
     for text in asked:
         own = text == f"{sys.version_info[0]}.{sys.version_info[1]}"
@@ -181,14 +181,14 @@ def interpreters(asked: Sequence[str]) -> dict[str, str]:
         python = sys.executable if own else str(installed[-1]) if installed else shutil.which(f"python{text}")
         python = text if "/" in text else python
         if python is None:
-            say(f"no interpreter {text} here")
+            say(f"there is no interpreter {text}")
         else:
             found[Path(text).name] = python
     return found
 
 
 def with_packages(python: str, needed: Iterable[str], folder: Path) -> str:
-    """Return an interpreter of the same version that has these packages: itself, or a virtual environment's."""
+    """Return an interpreter of the same version with these packages: itself, or that of a virtual environment."""
     missing = [name for name in needed if not _has(python, name)]
     if not missing:
         return python
@@ -207,7 +207,7 @@ def _has(python: str, module: str) -> bool:
 
 
 def runs(cases: Sequence[Case], python: str, folder: Path) -> Iterator[tuple[Case, str]]:
-    """Return each program with each binding that this interpreter can have; build the native code for it."""
+    """Return each program with each binding that works with this interpreter; build the native code for it."""
     built = []
     for binding in BINDINGS:
         command = [python, str(PLANTED / "native_code.py"), binding, str(folder)]
@@ -225,7 +225,7 @@ def runs(cases: Sequence[Case], python: str, folder: Path) -> Iterator[tuple[Cas
 
 
 def accept(case: Case, binding: str, python: str, folder: Path) -> Outcome:
-    """Soak one program and compare what is found with what was planted."""
+    """Soak one program and compare the result with the planted leak."""
     result = soak(case, binding, python, folder)
     cause, place = None, None
     if case.is_leak:
@@ -269,12 +269,12 @@ def soak(case: Case, binding: str, python: str, folder: Path) -> ComponentResult
     )
     interpreter = find_interpreter(python)
     library, reason = find_library()
-    course = Supervisor(plan, RunContext(interpreter, folder, threading.Event(), library, reason)).run()
+    course = soak_component(plan, RunContext(interpreter, folder, threading.Event(), library, reason))
     return make_result(plan, course, None, interpreter)
 
 
 def _find(case: Case, binding: str, result: ComponentResult) -> tuple[Cause | None, str | None]:
-    """Return the cause of the planted kind, and the marked place when a cause is there."""
+    """Return the cause of the planted kind, and the marked place if a cause has that place."""
     name, number = case.marked_line(binding)
     kinds = case.expected["kind"].split(" or ")
     of_kind = [cause for cause in result.causes if cause.kind in kinds]
@@ -287,7 +287,7 @@ def _find(case: Case, binding: str, result: ComponentResult) -> tuple[Cause | No
 
 
 def _amount_right(case: Case, cause: Cause | None) -> bool:
-    """Whether blocks per cycle (to a hundredth, or two in a hundred) and size, or the count, are those planted."""
+    """Whether blocks per cycle (within 0.005 and 2 %) and size, or the count, are as planted."""
     if cause is None:
         return False
     right = True
@@ -323,12 +323,14 @@ def line(outcome: Outcome) -> str:
 
 
 def _wrong(outcome: Outcome) -> str:
-    reference = "; a DECREF that is missing was overlooked, or claimed of none" if outcome.is_reference_wrong else ""
+    reference = (
+        "; a missing DECREF was not reported, or reported where none is missing" if outcome.is_reference_wrong else ""
+    )
     return f"   {outcome.place or 'no place'}; held by {outcome.holder}{reference}; {outcome.why}"
 
 
 def figures(outcomes: Sequence[Outcome]) -> list[Figure]:
-    """Count what is right, by interpreter and binding; and who keeps it, of all together."""
+    """Count the right results by interpreter and binding, and the right states and holders of all together."""
     found = []
     for python, binding in dict.fromkeys((outcome.python, outcome.binding) for outcome in outcomes):
         here = [outcome for outcome in outcomes if (outcome.python, outcome.binding) == (python, binding)]
@@ -356,7 +358,7 @@ def figures(outcomes: Sequence[Outcome]) -> list[Figure]:
 
 
 def how_soon(name: str, outcome: Outcome) -> list[Figure]:
-    """Return what was planted as it was found, and when: nothing of what was not found at its place."""
+    """Return size, rate and time of each planted leak as found; leave out leaks that were not found at their place."""
     is_found = outcome.verdict_right and outcome.place_right
     size, blocks, cycles, seconds = (
         (outcome.size, _rounded(outcome.blocks), outcome.cycles_to_verdict, outcome.seconds_to_verdict)
@@ -376,12 +378,12 @@ def how_soon(name: str, outcome: Outcome) -> list[Figure]:
 
 
 def _rounded(blocks: float | None) -> float | None:
-    """To three digits: the ends of the cycles cut a period of a rare leak."""
+    """Round to three digits, because the run may end within a period of a rare leak."""
     return None if blocks is None else float(f"{blocks:.3g}")
 
 
 def _share(name: str, right: Sequence[bool], least: float) -> list[Figure]:
-    """Return what part is right, in percent; nothing when no program asks for it."""
+    """Return the figure of the right share in percent; no figure when no program expects one."""
     if not right:
         return []
     return [at_least(f"{name} ({sum(right)} of {len(right)})", 100 * sum(right) / len(right), "%", 100 * least)]

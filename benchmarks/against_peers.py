@@ -1,14 +1,14 @@
-"""Set soak beside psleak, pytest-memray and tracemalloc: on planted leaks, look-alikes, drivers and real leaks.
+"""Compare soak with psleak, pytest-memray and tracemalloc: on planted leaks, look-alikes, drivers and real leaks.
 
     python benchmarks/against_peers.py --write-docs            about ten minutes
-    python benchmarks/against_peers.py --real-leaks FOLDER     and more cases; benchmarks/cases/README.md has the format
+    python benchmarks/against_peers.py --real-leaks FOLDER     with more cases, in the format of cases/README.md
     python benchmarks/against_peers.py --only burst "lru cache" --tools soak tracemalloc
-    python benchmarks/against_peers.py --answers FILE --write-docs       asks only what FILE, of --json, has not
+    python benchmarks/against_peers.py --answers FILE --write-docs       runs only what FILE (from --json) lacks
 
-Each tool runs as its documentation says, in a process of its own, one after the other, case by case, so that a slower
-minute hits all of them. The peers live in an environment that the script makes (--peers-venv to name one); cases that
-need other packages or another Python get one each, below --cache. Places, verdicts and cycles can be compared with
-those of another day; seconds only within one run. A wrong verdict is a result: the exit status is 0.
+Each tool runs as its documentation says, in a process of its own. The tools run one after another on each case, so that
+a slow minute affects all of them. The script makes an environment for the peers (--peers-venv names an existing one).
+Cases that need other packages or another Python get an environment of their own, under --cache. Places, verdicts and
+cycles can be compared between days; seconds only within one run. A wrong verdict is a result: the exit status is 0.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ DEFAULT_CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) /
 
 
 def main() -> int:
-    """Ask every tool about every case; print, and write the page when asked."""
+    """Run every tool on every case; print the results and, on request, write the page."""
     options = parse_arguments()
     cases = [case for case in all_cases(options.real_leaks) if not options.only or case.name in options.only]
     bench = Bench(Environments(options.cache, options.peers_venv))
@@ -57,18 +57,18 @@ def main() -> int:
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = make_parser(__doc__)
-    parser.add_argument("--real-leaks", type=Path, metavar="DIR", help="a folder of cases beside those of the project")
-    parser.add_argument("--only", nargs="+", metavar="CASE", help="cases by name")
+    parser.add_argument("--real-leaks", type=Path, metavar="DIR", help="a folder with more cases")
+    parser.add_argument("--only", nargs="+", metavar="CASE", help="only these cases, by name")
     parser.add_argument("--tools", nargs="+", choices=list(ASK), default=list(ASK), metavar="TOOL", help=", ".join(ASK))
-    parser.add_argument("--peers-venv", type=Path, metavar="DIR", help="environment with the peers; made when missing")
-    parser.add_argument("--cache", type=Path, default=DEFAULT_CACHE, metavar="DIR", help="where environments are kept")
-    parser.add_argument("--answers", type=Path, metavar="FILE", help="take the answers that --json wrote; ask the rest")
+    parser.add_argument("--peers-venv", type=Path, metavar="DIR", help="environment of the peers; made when missing")
+    parser.add_argument("--cache", type=Path, default=DEFAULT_CACHE, metavar="DIR", help="folder for environments")
+    parser.add_argument("--answers", type=Path, metavar="FILE", help="reuse the answers that --json wrote to FILE")
     parser.add_argument("--write-docs", action="store_true", help="write docs/bench.md and its figure")
     return parser.parse_args()
 
 
 def ask_all(bench: Bench, cases: list[Case], options: argparse.Namespace) -> list[Score]:
-    """Ask, and write each answer to the file of --json at once: a run that is cut off leaves what it has."""
+    """Run the tools and write each answer to the file of --json at once, so that an interrupted run keeps them."""
     scores = []
     for score in bench.ask(cases, options.tools):
         scores.append(score)
@@ -79,7 +79,7 @@ def ask_all(bench: Bench, cases: list[Case], options: argparse.Namespace) -> lis
 
 
 class Bench:
-    """Asks the tools what is not answered yet, and remembers which versions answered."""
+    """Runs the tools on cases without an answer, and records the versions of the tools."""
 
     def __init__(self, environments: Environments) -> None:
         self._environments = environments
@@ -88,7 +88,7 @@ class Bench:
         self.day = datetime.now(UTC).date()
 
     def take_answers(self, document: dict[str, Any]) -> None:
-        """Take the answers of an earlier run; they are judged anew."""
+        """Take the answers of an earlier run; they are judged again."""
         self._answers = {(row["case"], row["tool"]): row for row in document["scores"]}
         self.versions.update(document["versions"])
         self.day = date.fromisoformat(document["day"])
@@ -117,7 +117,7 @@ class Bench:
 
 
 def to_document(scores: list[Score], bench: Bench) -> dict[str, Any]:
-    """Return everything as plain JSON values; of a case only what tells it from the others."""
+    """Return everything as plain JSON values; for a case, only the fields that identify it."""
     rows = [
         {
             "case": score.case.name,

@@ -1,11 +1,10 @@
 """Run every measuring script beside this one and write a dated table to docs/measurements.md.
 
-    python benchmarks/all.py                        about an hour
-    python benchmarks/all.py --short                about a quarter of one: fewer repeats and checkpoints
-    python benchmarks/all.py --only pacing child_cost --print
-    python benchmarks/all.py --keep FOLDER          also keeps each script's JSON; what it already has is not run again
+    python benchmarks/all.py                        about an hour python benchmarks/all.py --short                about
+    a quarter of one: fewer repeats and checkpoints python benchmarks/all.py --only pacing child_cost --print python
+    benchmarks/all.py --keep FOLDER          also keeps each script's JSON; does not repeat scripts with JSON there
 
-A missed target is a result. Exit status 1 only when a script could not measure.
+A missed target is a result. The exit status is 1 only when a script could not measure.
 """
 
 from __future__ import annotations
@@ -41,21 +40,21 @@ SHORT = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one script."""
+    """The result of one script."""
 
     name: str
     purpose: str
     """The first line of its docstring."""
     command: str
     seconds: float | None
-    """None when its figures were there already."""
+    """None when its figures existed already."""
     figures: list[Figure]
     failure: str = ""
     """Its last line on stderr, when it could not measure."""
 
 
 def main() -> int:
-    """Run the scripts one after the other and write the page."""
+    """Run the scripts one after another and write the page."""
     options = parse_arguments()
     with scratch_folder() as folder:
         keep = options.keep or folder
@@ -75,13 +74,13 @@ def parse_arguments() -> argparse.Namespace:
     names = [script.stem for script in scripts(None)]
     parser.add_argument("--only", nargs="+", choices=names, metavar="NAME", help=f"some of {', '.join(names)}")
     parser.add_argument("--short", action="store_true", help="fewer repeats and checkpoints")
-    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="where each script's JSON is kept and looked for")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep each script's JSON here, and reuse it")
     parser.add_argument("--print", action="store_true", help="print the page instead of writing it")
     return parser.parse_args()
 
 
 def scripts(only: list[str] | None) -> list[Path]:
-    """Return the scripts to run, in the order of their names."""
+    """Return the scripts to run, sorted by name."""
     found = [script for script in sorted(HERE.glob("*.py")) if script.stem not in NO_SCRIPTS]
     return [script for script in found if only is None or script.stem in only]
 
@@ -117,7 +116,7 @@ def measure(script: Path, folder: Path, *, short: bool) -> Outcome:
     return Outcome(name, purpose, command, seconds, READERS.get(name, read_figures)(document))
 
 
-# --- what the scripts write -----------------------------------------------------------------------------------------
+# --- the JSON of the scripts ----------------------------------------------------------------------------------------
 
 
 def read_figures(document: dict[str, Any]) -> list[Figure]:
@@ -139,7 +138,7 @@ def read_decode_speed(document: dict[str, Any]) -> list[Figure]:
 
 
 def read_tracker_overhead(document: dict[str, Any]) -> list[Figure]:
-    """Read tracker_overhead.py's ratios of CPU time; other tools beside ours without a target."""
+    """Read tracker_overhead.py's ratios of CPU time; only soak has a target, the other tools are for comparison."""
     figures = []
     for case, tools in document["cpu_ratio_to_plain"].items():
         for tool, ratios in tools.items():
@@ -154,7 +153,7 @@ def read_tracker_overhead(document: dict[str, Any]) -> list[Figure]:
 
 
 def read_calibrate(document: dict[str, Any]) -> list[Figure]:
-    """Read how many families of series miss a gate of calibrate.py, and which."""
+    """Read the number and the names of the families that miss a gate of calibrate.py."""
     failures = document["failures"]
     return [
         shown("families of series", len(document["families"])),
@@ -175,7 +174,7 @@ READERS: dict[str, Callable[[dict[str, Any]], list[Figure]]] = {
 
 
 def render(outcomes: list[Outcome], day: date) -> str:
-    """Return the page: what was measured where, the missed targets first, then a table for each script."""
+    """Return the page: date and machine, the missed targets, then one table per script."""
     figures = [figure for outcome in outcomes for figure in outcome.figures]
     judged = [figure for figure in figures if figure.met is not None]
     missed = [figure for figure in judged if not figure.met]
@@ -203,7 +202,7 @@ def render_outcome(outcome: Outcome) -> list[str]:
     took = "" if outcome.seconds is None else f" ({outcome.seconds:.0f} s)"
     lines = [f"## {outcome.purpose}", "", f"`{outcome.command}`{took}", ""]
     if outcome.failure:
-        return [*lines, f"Could not be measured: {outcome.failure}", ""]
+        return [*lines, f"Not measured: {outcome.failure}", ""]
     rows = [
         f"| {figure.name} | {with_unit(figure)} | {figure.target} | {verdict(figure)} |".replace("  ", " ")
         for figure in outcome.figures

@@ -4,9 +4,9 @@
     python benchmarks/calibrate.py --quick    a tenth of the runs, writes nothing
     python benchmarks/calibrate.py --json -   the table as JSON on standard output
 
-Every simulated run is 1,048,576 cycles with a reading each 128, tolerance 1 B per cycle and n_min 131,072 cycles.
-The runs go through `soak.analysis.looks.RunningLooks`, the code that judges a real series. Seeds are fixed.
-Exit code 1 when a gate fails. What the gates are, and why: docs/verdict.md.
+Every simulated run has 1,048,576 cycles with a reading every 128 cycles, a tolerance of 1 B per cycle and n_min =
+131,072 cycles. `soak.analysis.looks.RunningLooks` judges the runs: the code that judges a real series. Seeds are fixed.
+The exit code is 1 when a gate fails. docs/verdict.md explains the gates.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ SPACING = 128
 READINGS = CYCLES // SPACING
 N_MIN = 131_072
 LONGEST = 0.6 * N_MIN
-"""The longest cache fill and period a clean run may have, in cycles."""
+"""The longest cache fill and the longest period of a clean run, in cycles."""
 TOLERANCE = 1.0
 PAGE = 4096.0
 ARENA = 132 * 1024.0
@@ -52,7 +52,7 @@ MOST_RATE_ERROR = 0.01
 LEAST_COVERAGE = 0.95
 
 
-# --- what clean programs do -------------------------------------------------------------------------------------
+# --- clean programs ---------------------------------------------------------------------------------------------
 
 
 def log_uniform(rng: np.random.Generator, low: float, high: float, runs: int) -> FloatArray:
@@ -122,7 +122,7 @@ def lru_of_random_sizes(rng: np.random.Generator, runs: int) -> FloatArray:
 
 
 def sawtooth(rng: np.random.Generator, runs: int, *, longest: float = LONGEST, highest: float = 8e6) -> FloatArray:
-    """Collect garbage every so often: regular teeth, or every other one of another height."""
+    """Collect garbage periodically: equal teeth, or teeth of two alternating heights."""
     period, height = log_uniform(rng, 200, longest, runs), log_uniform(rng, 1000, highest, runs)
     tooth = AT / period + rng.random((runs, 1))
     uneven = np.where(rng.random((runs, 1)) < 0.5, rng.uniform(0, 0.5, (runs, 1)), 0)
@@ -141,7 +141,7 @@ def refresh(rng: np.random.Generator, runs: int) -> FloatArray:
 
 
 def jumps(rng: np.random.Generator, runs: int) -> FloatArray:
-    """Step once to three times at any time, one step in five down, under small noise."""
+    """Step one to three times at random times, one step in five downwards, under small noise."""
     values = small_noise(rng, runs)
     for present in (1.0, 0.5, 0.25):
         height = log_uniform(rng, 1000, 5e7, runs) * np.where(rng.random((runs, 1)) < 0.2, -1, 1)
@@ -150,12 +150,12 @@ def jumps(rng: np.random.Generator, runs: int) -> FloatArray:
 
 
 def logarithmic(rng: np.random.Generator, runs: int) -> FloatArray:
-    """Grow with the logarithm of the cycles, like a table of ever rarer cases."""
+    """Grow with the logarithm of the cycles, like a table of cases that become rarer and rarer."""
     return log_uniform(rng, 1000, 3_000_000, runs) * np.log1p(AT / log_uniform(rng, 1, 10_000, runs))
 
 
 def arena_walk(rng: np.random.Generator, runs: int) -> FloatArray:
-    """Walk at random between two walls: fragmentation of an arena that is large enough."""
+    """Walk at random between two bounds: fragmentation of an arena that is large enough."""
     room = log_uniform(rng, 20_000, 6e7, runs)
     step = room / log_uniform(rng, 3, 100, runs)
     walk = rng.uniform(0, 2, (runs, 1)) * room + np.cumsum(step * rng.standard_normal((runs, READINGS)), axis=1)
@@ -190,7 +190,7 @@ def sums(rng: np.random.Generator, runs: int) -> FloatArray:
 
 
 def through_rss(values: FloatArray, rng: np.random.Generator) -> FloatArray:
-    """Show values as RSS does: arenas grow in steps and stay resident until a trim drops what is free."""
+    """Convert values to RSS: arenas grow in steps and stay resident until a trim releases their free memory."""
     runs = len(values)
     arena = PAGE * 2.0 ** rng.integers(0, 11, runs)
     trims = rng.random((READINGS, runs)) < log_uniform(rng, 0.1, 100, runs)[:, 0] / READINGS
@@ -202,12 +202,12 @@ def through_rss(values: FloatArray, rng: np.random.Generator) -> FloatArray:
 
 
 def sums_through_rss(rng: np.random.Generator, runs: int) -> FloatArray:
-    """Show the sums as RSS."""
+    """Convert the sums to RSS."""
     return through_rss(sums(rng, runs), rng)
 
 
 def flat_through_rss(rng: np.random.Generator, runs: int) -> FloatArray:
-    """Show flat noise, sawteeth and walks as RSS."""
+    """Convert flat noise, sawteeth and walks to RSS."""
     make = (flat_noise, sawtooth, arena_walk)[rng.integers(3)]
     return through_rss(make(rng, runs), rng)
 
@@ -235,7 +235,7 @@ CLEAN: dict[str, Make] = {
 
 
 def leak_steadily(rate: float, rng: np.random.Generator, runs: int) -> FloatArray:
-    """Lose the same each cycle."""
+    """Lose the same amount in each cycle."""
     return rate * AT + small_noise(rng, runs)
 
 
@@ -250,7 +250,7 @@ def leak_into_list(rate: float, rng: np.random.Generator, runs: int) -> FloatArr
 
 
 def leak_in_chunks(rate: float, rng: np.random.Generator, runs: int) -> FloatArray:
-    """Lose a thousand cycles' worth every thousandth cycle."""
+    """Lose, in every thousandth cycle, the amount of a thousand cycles."""
     return rate * 1000 * np.floor(AT / 1000 + rng.random((runs, 1))) + small_noise(rng, runs)
 
 
@@ -260,7 +260,7 @@ def leak_later(rate: float, rng: np.random.Generator, runs: int) -> FloatArray:
 
 
 def leak_under_sawtooth(rate: float, rng: np.random.Generator, runs: int) -> FloatArray:
-    """Leak under garbage that comes and goes within the blocks of the windows."""
+    """Leak under a sawtooth of garbage that is shorter than the blocks of the windows."""
     values: FloatArray = rate * AT + sawtooth(rng, runs, longest=8192, highest=300_000 * rate)
     return values
 
@@ -272,19 +272,19 @@ def leak_after_fill(rate: float, rng: np.random.Generator, runs: int) -> FloatAr
 
 
 def leak_in_walking_arena(rate: float, rng: np.random.Generator, runs: int) -> FloatArray:
-    """Leak into an arena whose fragmentation walks, over up to 30,000 cycles' worth of the leak."""
+    """Leak into an arena whose fragmentation walks by up to the loss of 30,000 cycles."""
     room = log_uniform(rng, 1000, 30_000, runs) * rate
     walk = np.cumsum(room / log_uniform(rng, 2, 10, runs) * rng.standard_normal((runs, READINGS)), axis=1)
     return rate * AT + fold(walk, room)
 
 
 def leak_as_rss(rate: float, rng: np.random.Generator, runs: int) -> FloatArray:
-    """Show a steady leak in whole pages."""
+    """Convert a steady leak to whole pages."""
     return np.ceil(leak_steadily(rate, rng, runs) / PAGE) * PAGE
 
 
 def leak_under_any_sawtooth(rate: float, rng: np.random.Generator, runs: int) -> FloatArray:
-    """Leak under garbage of up to 8 MB that is collected as rarely as each 0.6 n_min."""
+    """Leak under garbage of up to 8 MB that may be collected as rarely as every 0.6 n_min cycles."""
     values: FloatArray = rate * AT + sawtooth(rng, runs)
     return values
 
@@ -301,7 +301,7 @@ def leak_in_any_walk(rate: float, rng: np.random.Generator, runs: int) -> FloatA
 
 
 def leak_as_rss_in_arenas(rate: float, rng: np.random.Generator, runs: int) -> FloatArray:
-    """Show a steady leak as a heap that grows by 132 KiB at a time."""
+    """Convert a steady leak to a heap that grows by 132 KiB at a time."""
     return np.ceil(leak_steadily(rate, rng, runs) / ARENA) * ARENA
 
 
@@ -321,8 +321,8 @@ LIMITS: dict[str, Callable[[float, np.random.Generator, int], FloatArray]] = {
     "in any walking arena": leak_in_any_walk,
     "as RSS in arenas": leak_as_rss_in_arenas,
 }
-"""Where small rates drown: power and rate error have no gate here, and an arena may by chance walk down by as much
-as is lost, so that CLEAN is allowed as often as a false LEAK."""
+"""Leaks that are small against the noise. Power and rate error have no gate here. An arena may by chance walk down by
+as much as the program loses, so CLEAN is allowed as often as a false LEAK."""
 
 
 # --- counting ---------------------------------------------------------------------------------------------------
@@ -330,25 +330,25 @@ as is lost, so that CLEAN is allowed as often as a false LEAK."""
 
 @dataclass(frozen=True)
 class Row:
-    """What the rule said about one family's runs: shares of all runs, rates relative to the truth."""
+    """The rule's verdicts on the runs of one family: shares of all runs, rates relative to the truth."""
 
     family: str
     rate: float
-    """The truth in bytes per cycle; 0 for clean families."""
+    """The true rate in bytes per cycle; 0 for clean families."""
     runs: int
     leak: int
     clean: int
     settling: int
     inconclusive: int
     cycles_to_verdict: float | None
-    """The median over the runs judged right."""
+    """The median over the runs with a right verdict."""
     rate_error: float | None
-    """The median of |rate - truth| / truth over the runs judged LEAK."""
+    """The median of |rate - truth| / truth over the runs that were called LEAK."""
     coverage: float | None
-    """How often the interval of a LEAK holds the truth."""
+    """How often the interval of a LEAK contains the true rate."""
 
     def failures(self) -> list[str]:
-        """Return the gates this family misses."""
+        """Return the gates that this family misses."""
         if not self.rate:
             allowed = max(MOST_FALSE_LEAKS * self.runs, 1)
             return [f"{self.leak} false LEAK in {self.runs} runs"] if self.leak > allowed else []
@@ -365,7 +365,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Batch:
-    """Runs of one family to be simulated together."""
+    """Runs of one family that are simulated together."""
 
     family: str
     rate: float
@@ -375,7 +375,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What stands at the end of each run of a batch, arrays ``(runs,)``."""
+    """The verdict at the end of each run of a batch, arrays ``(runs,)``."""
 
     finding: npt.NDArray[np.int64]
     decided_at: FloatArray
@@ -385,7 +385,7 @@ class Outcome:
 
 
 def make_runs(batch: Batch) -> tuple[FloatArray, int, float]:
-    """Make a batch of runs from its own seed: values ``(runs, end)``, end, and the grain of their counter."""
+    """Make a batch of runs from its own seed: values ``(runs, end)``, the end, and the grain of the counter."""
     seed = (zlib.crc32(batch.family.encode()), round(batch.rate), batch.number)
     rng = np.random.default_rng(seed)
     if batch.rate:
@@ -433,7 +433,7 @@ def count(family: str, rate: float, outcomes: list[Outcome]) -> Row:
 
 
 def calibrate(clean_runs: int, leak_runs: int, *, processes: int = 2) -> list[Row]:
-    """Judge so many runs of every clean family, and of every leak at every rate."""
+    """Judge the given numbers of runs of every clean family, and of every leak at every rate."""
     families = [(family, 0.0, clean_runs) for family in CLEAN]
     families += [(family, rate, leak_runs) for family in LEAKS | LIMITS for rate in RATES]
     with ProcessPoolExecutor(processes) as pool:
@@ -449,12 +449,12 @@ def calibrate(clean_runs: int, leak_runs: int, *, processes: int = 2) -> list[Ro
 
 
 def batches(family: str, rate: float, runs: int) -> list[Batch]:
-    """Cut the runs of a family into batches that fit into memory."""
+    """Split the runs of a family into batches that fit into memory."""
     return [Batch(family, rate, number, min(BATCH, runs - first)) for number, first in enumerate(range(0, runs, BATCH))]
 
 
 def seconds_per_look() -> float:
-    """Time looks at the end of a long series, from its cells to the sentence: CPU seconds, the mean of 200."""
+    """Time looks at the end of a long series, from its cells to the verdict: CPU seconds, the mean of 200."""
     series = SeriesJudge(TOLERANCE, N_MIN)
     end = READINGS * 7 // 8
     series.extend(AT[:end], 106 * AT[:end])
@@ -473,7 +473,7 @@ HEADINGS = (
 
 
 def as_line(row: Row) -> str:
-    """Show one family as a row of a Markdown table."""
+    """Return one family as a row of a Markdown table."""
     share = [f"{100 * part / row.runs:.2f} %" for part in (row.leak, row.clean, row.settling, row.inconclusive)]
     cells = [
         row.family,
@@ -489,7 +489,7 @@ def as_line(row: Row) -> str:
 
 
 def as_page(rows: list[Row], look_s: float) -> str:
-    """Write docs/calibration.md."""
+    """Return the text of docs/calibration.md."""
     clean, leaking, drowned = (
         [row for row in rows if row.family in families and bool(row.rate) is leaks]
         for families, leaks in ((CLEAN, False), (LEAKS, True), (LIMITS, True))
@@ -499,21 +499,21 @@ def as_page(rows: list[Row], look_s: float) -> str:
         [
             "# Calibration of the verdict rule",
             "",
-            "Written by `make calibrate` (`benchmarks/calibrate.py`, which holds the families and their parameters);",
-            "do not edit. What the rule is: [verdict.md](verdict.md).",
+            "Written by `make calibrate`; do not edit. The families are in `benchmarks/calibrate.py`.",
+            "[verdict.md](verdict.md) describes the rule.",
             "",
-            f"Every run is {CYCLES:,} cycles with a reading each {SPACING}, judged at every look with a tolerance of",
-            f"{TOLERANCE:g} B per cycle and n_min = {N_MIN:,} cycles. Seeds are fixed.",
+            f"Every run has {CYCLES:,} cycles with a reading every {SPACING} cycles. The rule judges it at every look,",
+            f"with a tolerance of {TOLERANCE:g} B per cycle and n_min = {N_MIN:,} cycles. Seeds are fixed.",
             "",
-            "## Clean families: how often LEAK is said of what does not leak",
+            "## Clean families: how often a clean program is called LEAK",
             "",
             f"Gate: at most {100 * MOST_FALSE_LEAKS:g} % per family. In total {false_leaks} of {clean_runs:,} runs.",
-            "LEAK is a number of runs here. INCONCLUSIVE is no error: noise may hide a rate of 1 B per cycle.",
+            "Here LEAK is a number of runs. INCONCLUSIVE is no error: noise may hide a rate of 1 B per cycle.",
             "",
             *HEADINGS,
             *map(as_line, clean),
             "",
-            "## Leaks: how often they are found, how exact the rate is, how often the interval holds it",
+            "## Leaks: how often they are found, how exact the rate is, how often the interval contains it",
             "",
             f"Gates: LEAK in at least {100 * LEAST_POWER:g} %, never CLEAN, median rate error at most",
             f"{100 * MOST_RATE_ERROR:g} %, coverage at least {100 * LEAST_COVERAGE:g} %.",
@@ -521,16 +521,16 @@ def as_page(rows: list[Row], look_s: float) -> str:
             *HEADINGS,
             *map(as_line, leaking),
             "",
-            "## Leaks at the limit: what drowns in what",
+            "## Leaks at the limit: small against the noise",
             "",
-            f"Gates: CLEAN in at most {100 * MOST_FALSE_CLEANS_AT_LIMIT:g} %, coverage. Power and rate error are what",
-            "they are: a leak of 2 B per cycle is 2 MB in the whole run, and an arena that walks over 60 MB may by",
-            "chance walk down by as much. INCONCLUSIVE names the cycles that would decide.",
+            f"Gates: CLEAN in at most {100 * MOST_FALSE_CLEANS_AT_LIMIT:g} %, coverage. Power and rate error have no",
+            "gate: a leak of 2 B per cycle is 2 MB in the whole run, and an arena that walks over 60 MB may by chance",
+            "walk down by as much. INCONCLUSIVE says how many cycles would decide.",
             "",
             *HEADINGS,
             *map(as_line, drowned),
             "",
-            f"One look takes {1e3 * look_s:.2f} ms of CPU time, whatever the run's length.",
+            f"One look takes {1e3 * look_s:.2f} ms of CPU time, whatever the length of the run.",
             "",
         ]
     )

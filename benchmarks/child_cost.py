@@ -1,11 +1,11 @@
-"""What soak costs the process it measures: memory, CPU time, and nothing that stays.
+"""The cost of soak in the measured process: memory and CPU time, and no memory that stays.
 
     python benchmarks/child_cost.py                        about five minutes
     python benchmarks/child_cost.py --checkpoints 100000   a shorter proof that checkpoints leave nothing behind
     python benchmarks/child_cost.py --python other/bin/python --json -
 
-The measured child (without the allocation tracker) is set against the same interpreter running the same driver in a
-plain `for` loop; both read their own figures when the cycles are done, taken in turn, and the medians count.
+The script compares the measured child (without the allocation tracker) with the same interpreter that runs the same
+driver in a plain `for` loop. Both read their own figures after the last cycle. They run in turn; the medians count.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ SIGNALS = ("heap", "python_blocks", "rss")
 
 
 def main() -> int:
-    """Measure one after the other and print the table."""
+    """Measure everything and print the table."""
     options = parse_arguments()
     figures: list[Figure] = []
     with scratch_folder() as folder:
@@ -84,14 +84,14 @@ def parse_arguments() -> argparse.Namespace:
 
 @dataclass(frozen=True)
 class OwnFigures:
-    """What a process said of itself."""
+    """The figures that a process wrote about itself."""
 
     cpu_ns: int
     rss_bytes: int
 
 
 def in_plain_loop(driver: str, cycles: int, python: str | None, file: Path) -> OwnFigures:
-    """Run the driver in a bare interpreter."""
+    """Run the driver in a plain interpreter."""
     executable = find_interpreter(python).executable
     program = [executable, str(DRIVERS / "plain_loop.py"), f"drive_{driver}", str(cycles), str(file)]
     subprocess.run(program, check=True, stdin=subprocess.DEVNULL)
@@ -110,18 +110,18 @@ def in_measured_child(
 
 
 def read_own_figures(file: Path) -> OwnFigures:
-    """Read what own_cost.py wrote."""
+    """Read the file that own_cost.py wrote."""
     cpu_ns, rss_bytes = file.read_text(encoding="ascii").split()
     return OwnFigures(int(cpu_ns), int(rss_bytes))
 
 
 def measure_rss(options: argparse.Namespace, folder: Path) -> list[Figure]:
-    """Resident memory when the cycles are done, of a driver of nothing and of one with numpy."""
+    """Measure resident memory after the last cycle, for an empty driver and for one with numpy."""
     return [figure for driver in ("trivial", "numpy") for figure in measure_rss_of(driver, options, folder)]
 
 
 def measure_rss_of(driver: str, options: argparse.Namespace, folder: Path) -> list[Figure]:
-    """Resident memory when the cycles are done."""
+    """Measure resident memory after the last cycle."""
     say(f"resident memory, {driver} driver")
     file = folder / "own"
     resident = medians(
@@ -145,7 +145,7 @@ def measure_rss_of(driver: str, options: argparse.Namespace, folder: Path) -> li
 
 
 def measure_cpu(options: argparse.Namespace, folder: Path) -> list[Figure]:
-    """CPU time of an empty cycle above that of a plain loop; a handful of checkpoints in a million cycles."""
+    """Measure the CPU time of an empty cycle above that of a plain loop, with only a few checkpoints."""
     say("CPU time per cycle")
     file = folder / "own"
     cpu_ns = medians(
@@ -165,7 +165,7 @@ def measure_cpu(options: argparse.Namespace, folder: Path) -> list[Figure]:
 
 
 def measure_ring(options: argparse.Namespace, folder: Path) -> list[Figure]:
-    """Size of the shared memory, and how much of it the child has resident before its first cycle."""
+    """Measure the size of the shared memory, and its resident part before the child's first cycle."""
     say("the ring")
     file = folder / "smaps"
     supervise(plan_driver("mappings", iterations=1, driver_settings={"mappings": {"file": str(file)}}), options.python)
@@ -173,7 +173,7 @@ def measure_ring(options: argparse.Namespace, folder: Path) -> list[Figure]:
     size_kib, resident_kib = found or (None, None)
     return [
         at_most("size of the ring", size_kib, "KiB", MOST_RING_KIB),
-        # The rest takes the threads' names, after the last cycle.
+        # The rest is for the threads' names, after the last cycle.
         equal("resident of it before the first cycle", resident_kib, "KiB", ring.NAMES_OFFSET / 1024),
     ]
 
@@ -190,7 +190,7 @@ def find_ring(smaps: str) -> tuple[int, int] | None:
 
 
 def measure_blank(options: argparse.Namespace, _: Path) -> list[Figure]:
-    """Growth of an empty cycle, as the control of every run measures it; the worst of several."""
+    """Measure the growth of an empty cycle, as the control of every run does; report the worst of several."""
     say("blanks")
     context = RunContext(find_interpreter(options.python), DRIVERS, threading.Event())
     rates = [run_controls(context).blank.rate for _ in range(options.repeats)]
@@ -199,7 +199,7 @@ def measure_blank(options: argparse.Namespace, _: Path) -> list[Figure]:
 
 
 def measure_shares(options: argparse.Namespace, _: Path) -> list[Figure]:
-    """Part of the time that checkpoints take."""
+    """Measure the share of the time that checkpoints take."""
     say(f"share of checkpoints, {options.seconds:g} s flat out and {options.seconds:g} s paced")
     flat_out = supervise(plan_driver("numpy", duration_s=options.seconds), options.python)
     paced = supervise(plan_driver("numpy", duration_s=options.seconds, interval_s=PACE_S), options.python)
@@ -240,7 +240,7 @@ class Steadiness:
 
 
 def measure_net_zero(options: argparse.Namespace, _: Path) -> list[Figure]:
-    """Blocks, heap and RSS after checkpoint k set against checkpoint 1, a checkpoint after every cycle."""
+    """Compare blocks, heap and RSS after checkpoint k with checkpoint 1, with a checkpoint after every cycle."""
     say(f"net zero over {options.checkpoints:,} checkpoints")
     steadiness = Steadiness()
     plan = plan_driver("trivial", iterations=options.checkpoints, checkpoint_every=1)
@@ -261,7 +261,7 @@ def measure_net_zero(options: argparse.Namespace, _: Path) -> list[Figure]:
 
 
 def change_of(steadiness: Steadiness, name: str) -> float | None:
-    """Return how much the last reading lies above the first; None without readings."""
+    """Return the difference of the last reading to the first; None without readings."""
     return steadiness.last[name] - steadiness.first[name] if name in steadiness.first else None
 
 

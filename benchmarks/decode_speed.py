@@ -1,6 +1,6 @@
-"""How long decoding takes: JPEG to array beside the bindings' own calls, raw formats small beside large.
+"""How long decoding takes: JPEG to array compared with other bindings, and small raw frames with large ones.
 
-CPU time, medians; what is compared is called in turn within one run, so that a slower minute hits all alike.
+CPU time, medians. One run calls everything in turn, so that a slow minute affects all alike.
 `python benchmarks/decode_speed.py [--json -]`; exit code 1 when a target is missed.
 """
 
@@ -33,13 +33,13 @@ RAW_ROUNDS = 2000
 RAW_CALLS_PER_ROUND = 10
 LARGEST_JPEG_RATIO = 1.05
 LARGEST_RAW_RATIO = 1.5
-"""Large over small: 450 times the pixels; a single copy of them would show as 10 and more."""
+"""Large over small: the large frame has 450 times the pixels; a single copy would give a ratio of 10 or more."""
 
 Call = Callable[[], object]
 
 
 def median_cpu_us(calls: dict[str, Call], rounds: int, calls_per_round: int = 1) -> dict[str, float]:
-    """Return the median CPU time of each call in microseconds, the calls taken in turn."""
+    """Return the median CPU time of each call in microseconds; the calls are interleaved."""
     times_ns: dict[str, list[int]] = {name: [] for name in calls}
     for _ in range(rounds):
         for name, call in calls.items():
@@ -51,14 +51,14 @@ def median_cpu_us(calls: dict[str, Call], rounds: int, calls_per_round: int = 1)
 
 
 def noisy_block(video_format: VideoFormat, width: int, height: int) -> tuple[FrameHeader, bytes]:
-    """Return a frame with camera-like noise: a smooth picture would decompress faster than any real one."""
+    """Return a frame with camera-like noise, because a smooth picture decompresses faster than a real one."""
     picture = draw_picture(0, width, height) // 2
     picture += np.random.default_rng(1).integers(0, 16, picture.shape, dtype=np.uint8)
     return encode_frame(picture, video_format)
 
 
 def measure_jpeg(video_format: VideoFormat) -> dict[str, object]:
-    """Return CPU times in microseconds of one JPEG format, and our two ways over simplejpeg's own."""
+    """Return CPU times in microseconds for one JPEG format, and the ratios of decoder/ to simplejpeg."""
     header, jpeg = noisy_block(video_format, WIDTH, HEIGHT)
     block = header.pack() + jpeg
     message = message_of(block)
@@ -88,7 +88,7 @@ def measure_jpeg(video_format: VideoFormat) -> dict[str, object]:
 
 
 def other_bindings(jpeg: bytes, colorspace: str) -> tuple[dict[str, Call], list[str]]:
-    """Return calls that decode ``jpeg`` to an array with Pillow and OpenCV, and the names of those not installed."""
+    """Return calls that decode ``jpeg`` to an array with Pillow and OpenCV, and the names of missing packages."""
     calls: dict[str, Call] = {}
     missing = []
     try:
@@ -107,7 +107,7 @@ def other_bindings(jpeg: bytes, colorspace: str) -> tuple[dict[str, Call], list[
 
 
 def measure_raw(video_format: VideoFormat) -> dict[str, object]:
-    """Return CPU times in microseconds of one raw format, a small and a large frame."""
+    """Return CPU times in microseconds for one raw format, for a small and a large frame."""
     decoder = Decoder()
 
     def call_for(width: int, height: int) -> Call:

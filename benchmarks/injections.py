@@ -1,11 +1,11 @@
-"""Plant each kind of leak in a component of `standalone_tests` and see what a whole run says of it.
+"""Plant each kind of leak in a component of `standalone_tests` and check the result of a whole run.
 
-    python benchmarks/injections.py                  two runs: the native leak alone, the six others side by side
-    python benchmarks/injections.py --separately     one run for each kind
-    python benchmarks/injections.py --only native    one kind, alone
+    python benchmarks/injections.py                  two runs: the native leak alone, the six others together
+    python benchmarks/injections.py --separately     one run per kind
+    python benchmarks/injections.py --only native    one kind alone
 
-The component with the leak must be LEAK by the signal that is this kind's own, every other one must not be, and the
-exit status must be 1.
+The component with the leak must be LEAK by the signal of that kind, no other component may be LEAK, and the exit status
+must be 1.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ LEDGER = "ledger"
 
 @dataclass(frozen=True)
 class Planted:
-    """One leak: where, what, and what should come of it."""
+    """One leak: its component, its kind, and the expected result."""
 
     kind: str
     component: str
     amount: str
     deciders: tuple[str, ...]
-    """What may decide: the tracker's ledger where it sees the kind, or the counter that is the kind's own."""
+    """The signals that may decide: the tracker's ledger where it sees the kind, or the counter of the kind."""
     rate: float
     """Growth per cycle in the unit of ``measure``."""
     measure: str
@@ -81,8 +81,8 @@ def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = make_parser(__doc__)
     parser.add_argument("--only", choices=[planted.kind for planted in PLANTED], help="one kind, alone in its run")
-    parser.add_argument("--separately", action="store_true", help="one run for each kind")
-    parser.add_argument("--target", type=Path, metavar="FOLDER", help="drivers (those of the project's configuration)")
+    parser.add_argument("--separately", action="store_true", help="one run per kind")
+    parser.add_argument("--target", type=Path, metavar="FOLDER", help="folder of drivers (default: the project's)")
     return parser.parse_args()
 
 
@@ -92,7 +92,7 @@ def targets(options: argparse.Namespace) -> tuple[str, ...]:
 
 
 def judge_run(run: CommandRun, group: tuple[Planted, ...]) -> list[Figure]:
-    """Return the figures of one run: each planted leak, then what else was flagged."""
+    """Return the figures of one run: each planted leak, then the other components that were flagged."""
     components = run.components()
     figures = [figure for planted in group for figure in judge_planted(components.get(planted.component), planted)]
     names = " ".join(planted.kind for planted in group)
@@ -125,7 +125,7 @@ def judge_planted(component: dict[str, Any] | None, planted: Planted) -> list[Fi
 
 
 def measured_rate(component: dict[str, Any], planted: Planted) -> tuple[float | None, float | None, float | None]:
-    """Return rate and interval per cycle in what the leak is measured in."""
+    """Return rate and interval per cycle, in the unit of the planted leak."""
     growth = component["growth"] or {}
     if planted.measure == "allocated":
         heap = component["signals"].get("heap", {})
@@ -142,7 +142,7 @@ def interval_text(low: float | None, high: float | None) -> str:
 
 
 def describe(run: CommandRun, planted: Planted) -> dict[str, Any]:
-    """Return one line of the table for people: what was planted and what the component's report says."""
+    """Return one line of the table: the planted leak and the component's result in the report."""
     component = run.components().get(planted.component, {})
     rate, low, high = measured_rate(component, planted) if component else (None, None, None)
     return {

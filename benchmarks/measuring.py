@@ -1,11 +1,11 @@
-"""What the measuring scripts share: calls taken in turn, figures beside their targets, soak started as users start it.
+"""Code that the measuring scripts share: interleaved calls, figures with their targets, soak run as users run it.
 
 Each script prints a table of its figures, or with `--json -` one JSON document:
 
     {"benchmark": name, "arguments": [as given], "ok": every target met,
      "figures": [{"name", "value", "unit", "target", "met"}], "details": {…}}
 
-The exit status is 0 whenever it could measure: a missed target is a result, not a failure to measure.
+The exit status is 0 if the script could measure: a missed target is a result, not a failure.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from soak.measurements import Reading
-from soak.running.component.supervisor import Observations, RunContext, Supervisor
+from soak.running.component.supervisor import Observations, RunContext, soak_component
 from soak.running.interpreter import find_interpreter
 from soak.settings import ComponentPlan, Request, make_plan
 
@@ -36,7 +36,7 @@ KIB, MIB = 1024.0, 1024.0 * 1024.0
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured value beside what it should be; ``target`` is empty, and ``met`` None, for a value without one."""
+    """One measured value and its target; without a target, ``target`` is empty and ``met`` is None."""
 
     name: str
     value: float | int | str | None
@@ -46,17 +46,17 @@ class Figure:
 
 
 def at_most(name: str, value: float | None, unit: str, limit: float) -> Figure:
-    """Return a figure that should not exceed ``limit``; a value that could not be measured misses it."""
+    """Return a figure that should not exceed ``limit``; a missing value misses the target."""
     return Figure(name, value, unit, f"<= {limit:g}", value is not None and value <= limit)
 
 
 def at_least(name: str, value: float | None, unit: str, limit: float) -> Figure:
-    """Return a figure that should reach ``limit``; a value that could not be measured misses it."""
+    """Return a figure that should reach ``limit``; a missing value misses the target."""
     return Figure(name, value, unit, f">= {limit:g}", value is not None and value >= limit)
 
 
 def below(name: str, value: float | None, unit: str, limit: float) -> Figure:
-    """Return a figure that should stay below ``limit``; a value that could not be measured misses it."""
+    """Return a figure that should stay below ``limit``; a missing value misses the target."""
     return Figure(name, value, unit, f"< {limit:g}", value is not None and value < limit)
 
 
@@ -72,7 +72,7 @@ def shown(name: str, value: float | str | None, unit: str = "") -> Figure:
 
 
 def take_in_turn(calls: dict[str, Callable[[], float]], repeats: int) -> dict[str, list[float]]:
-    """Call each in turn, ``repeats`` times over, so that a slower minute hits all alike; return what each returned."""
+    """Call all in turn, ``repeats`` times, so that a slow minute affects all alike; return the results of each."""
     values: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(repeats):
         for name, call in calls.items():
@@ -93,12 +93,12 @@ def make_parser(description: str | None) -> argparse.ArgumentParser:
 
 
 def say(text: str) -> None:
-    """Tell on stderr how far the measuring is."""
+    """Print progress on stderr."""
     print(text, file=sys.stderr, flush=True)
 
 
 def publish(benchmark: str, figures: Sequence[Figure], details: dict[str, Any], json_file: str | None) -> int:
-    """Print the table, or write the JSON; return the exit status."""
+    """Print the table or write the JSON; return the exit status."""
     ok = all(figure.met is not False for figure in figures)
     document = {
         "benchmark": benchmark,
@@ -129,7 +129,7 @@ def arguments_given(arguments: Sequence[str]) -> list[str]:
 
 
 def table(figures: Sequence[Figure]) -> str:
-    """Return the figures as lines for people, one each."""
+    """Return the figures as a text table, one line per figure."""
     rows = [(figure.name, with_unit(figure), figure.target, verdict(figure)) for figure in figures]
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
     return "\n".join(
@@ -139,7 +139,7 @@ def table(figures: Sequence[Figure]) -> str:
 
 
 def with_unit(figure: Figure) -> str:
-    """Return a figure's value as text: four digits of a fraction, whole numbers in full."""
+    """Return a figure's value as text: fractions with four significant digits, whole numbers in full."""
     value = figure.value
     if value is None:
         return "not measured"
@@ -152,20 +152,20 @@ def with_unit(figure: Figure) -> str:
 
 
 def verdict(figure: Figure) -> str:
-    """Return ``met`` or ``missed``; nothing for a figure without a target."""
+    """Return ``met`` or ``missed``; an empty text for a figure without a target."""
     return {True: "met", False: "missed", None: ""}[figure.met]
 
 
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """Give a folder that is gone afterwards."""
+    """Make a folder and remove it afterwards."""
     with tempfile.TemporaryDirectory(prefix="measuring-") as folder:
         yield Path(folder)
 
 
 @dataclass(frozen=True)
 class CommandRun:
-    """How ``soak run`` went."""
+    """The result of one ``soak run``."""
 
     exit_status: int
     seconds: float
@@ -184,7 +184,7 @@ def soak_command(*arguments: str) -> list[str]:
 
 
 def soak_run(out: Path, *arguments: str) -> CommandRun:
-    """Run ``soak run ARGUMENTS`` in the project's folder, with its results in ``out``."""
+    """Run ``soak run ARGUMENTS`` in the project's folder; its results go to ``out``."""
     started_s = time.perf_counter()
     done = subprocess.run(
         soak_command("run", *arguments, "--out", str(out), "--json", "-"),
@@ -203,7 +203,7 @@ def soak_run(out: Path, *arguments: str) -> CommandRun:
 
 
 def plan_driver(name: str, **request: Any) -> ComponentPlan:
-    """Plan one driver of `benchmarks/drivers`: untracked, without an early stop; ``request``: fields of Request."""
+    """Plan one driver of `benchmarks/drivers`: untracked, no early stop; ``request``: further fields of Request."""
     asked = {"track": False, "early_stop": False, **request}
     return make_plan(Request(targets=(f"drive_{name}.py",), **asked), DRIVERS).components[0]
 
@@ -211,12 +211,12 @@ def plan_driver(name: str, **request: Any) -> ComponentPlan:
 def supervise(
     plan: ComponentPlan, python: str | None, on_readings: Callable[[list[Reading]], None] = lambda _: None
 ) -> Observations:
-    """Soak one planned component in a measured process of its own, without controls and without keeping anything.
+    """Soak one planned component in a measured process of its own, without controls and without a database.
 
-    Raises RuntimeError when the component fails, for then nothing was measured.
+    Raises RuntimeError when the component fails, because then nothing was measured.
     """
     context = RunContext(find_interpreter(python), DRIVERS, threading.Event())
-    observed = Supervisor(plan, context, on_readings=on_readings).run()
+    observed = soak_component(plan, context, on_readings=on_readings)
     if observed.failure is not None:
         raise RuntimeError(f"{plan.name} failed: {observed.failure.detail}\n{observed.output}")
     return observed

@@ -1,6 +1,6 @@
-"""A night, accelerated: the cycles of twelve hours at 100 ms, flat out, of the full cycle.
+"""Run the cycles of a night (twelve hours at 100 ms) flat out, with the full cycle.
 
-What must come of it: CLEAN, a parent whose memory does not grow while the cycles run, and a folder that stays small.
+The result must be CLEAN, the parent's memory must not grow while the cycles run, and the run's folder must stay small.
 
 python benchmarks/night.py
 python benchmarks/night.py --cycles 50000 --json -
@@ -27,7 +27,7 @@ TARGET = "standalone_tests/drive_full_cycle.py"
 MOST_GROWTH_KIB = 1024.0
 MOST_DISK_MB = 20.0
 FILLED_AFTER = 0.25
-"""Of the cycles: n_min is an eighth of them, and until twice n_min the rule's windows fill with readings."""
+"""Share of the cycles: n_min is an eighth of them, and the rule's windows fill with readings until twice n_min."""
 _LOOK_EVERY_S = 0.5
 
 
@@ -67,7 +67,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def watch(folder: Path, cycles: int, tracked: bool) -> list[tuple[int, int]]:
-    """Do the run; return (cycles that are stored, bytes of the parent that are resident) while the cycles ran."""
+    """Do the run; return (stored cycles, the parent's resident bytes) at several moments while the cycles ran."""
     command = soak_command(
         "run", TARGET, "--iterations", str(cycles), "--interval", "0", "--no-early-stop", "--out", str(folder),
         *([] if tracked else ["--no-track"]),
@@ -84,7 +84,7 @@ def watch(folder: Path, cycles: int, tracked: bool) -> list[tuple[int, int]]:
 
 
 def cycles_stored(folder: Path) -> int:
-    """Return the cycle of the last checkpoint of the run under way; 0 when there is none yet."""
+    """Return the cycle of the last checkpoint of the current run; 0 when there is none yet."""
     for run in list_runs(folder):
         try:
             with open_run(run) as store:
@@ -95,13 +95,13 @@ def cycles_stored(folder: Path) -> int:
 
 
 def growth_kib(samples: list[tuple[int, int]], first: int, last: int) -> float | None:
-    """Return by how much the parent grew between the cycles ``first`` and ``last``."""
+    """Return the growth of the parent's memory between the cycles ``first`` and ``last``."""
     within = [rss for done, rss in samples if first <= done <= last]
     return (within[-1] - within[0]) / 1024 if len(within) > 1 else None
 
 
 def verdict_of(found: RunResult) -> str:
-    """Return the verdict of the one component, or that there is none."""
+    """Return the verdict of the only component, or ``none``."""
     return found.components[0].verdict.value if found.components else "none"
 
 

@@ -1,13 +1,13 @@
-"""Soak what does not leak again and again with the tracker: no call site may ever be blamed.
+"""Soak clean programs many times with the tracker: no call site may be called leaking.
 
     python benchmarks/no_flags.py                            twenty runs of each, about a quarter of an hour
     python benchmarks/no_flags.py --runs 3 --seconds 1.5
     python benchmarks/no_flags.py --only sawtooth --only get --json -
 
-The gated drivers of `standalone_tests`, and the clean programs of `benchmarks/cases`: a pool of threads, a sawtooth,
-caches that fill and then stand at their cap, garbage in cycles of references. No run is cut short by its verdict: each
-look more is one more chance to be wrong. What is INCONCLUSIVE in so short a time blames nothing, and neither does a
-place that is shown as not proven: what a cache holds while it fills is.
+It soaks the gated drivers of `standalone_tests` and the clean programs of `benchmarks/cases`: a pool of threads, a
+sawtooth, caches that fill and then stay full, garbage in reference cycles. No run stops at its verdict, because every
+further look is one more chance of an error. INCONCLUSIVE after so short a time is no error. Neither is a call site that
+is shown as not proven, such as one whose blocks a filling cache holds.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from soak.reporting.words import why_words
 from soak.results import ComponentResult
 from soak.running.component.ledger_reader import find_library
 from soak.running.component.result import make_result
-from soak.running.component.supervisor import RunContext, Supervisor
+from soak.running.component.supervisor import RunContext, soak_component
 from soak.running.interpreter import find_interpreter
 from soak.settings import ComponentPlan, Request, make_plan
 
 CASES = ROOT / "benchmarks" / "cases"
 CACHES = {"lru_cache": (100_000, 32_768), "lru_of_random_sizes": (20_000, 8_192)}
-"""Cycles, and n_min, of what fills for 20,000 and 3,000 calls: only its end tells that from a leak, and an eighth of
-the cycles that a busy machine does in two seconds may be before it."""
+"""Cycles and n_min of the caches that fill in 20,000 and 3,000 calls. Only a full cache can be told from a leak, and on
+a busy machine an eighth of the cycles of two seconds may be fewer than it takes to fill."""
 
 
 def main() -> int:
@@ -58,9 +58,9 @@ def main() -> int:
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = make_parser(__doc__)
-    parser.add_argument("--runs", type=int, default=20, metavar="N", help="of each (20)")
+    parser.add_argument("--runs", type=int, default=20, metavar="N", help="runs of each program (20)")
     parser.add_argument("--seconds", type=float, default=2.5, metavar="S", help="time of one run's cycles (2.5)")
-    parser.add_argument("--only", action="append", metavar="NAME", help="one of them; may be said again")
+    parser.add_argument("--only", action="append", metavar="NAME", help="only this program; may be repeated")
     return parser.parse_args()
 
 
@@ -77,7 +77,7 @@ def read_plans(seconds: float) -> dict[str, ComponentPlan]:
 def plan(
     targets: tuple[str, ...], seconds: float, iterations: int | None = None, n_min: int | None = None
 ) -> tuple[ComponentPlan, ...]:
-    """Plan targets for so long, or so many cycles, to the end."""
+    """Plan targets for a time or a number of cycles, without an early stop."""
     duration_s = seconds if iterations is None else None
     request = Request(targets=targets, duration_s=duration_s, iterations=iterations, n_min=n_min, early_stop=False)
     return make_plan(request, ROOT).components
@@ -86,12 +86,12 @@ def plan(
 def soak(component: ComponentPlan, library: Path) -> ComponentResult:
     """Soak one component, without controls and without a second pass."""
     interpreter = find_interpreter(None)
-    course = Supervisor(component, RunContext(interpreter, ROOT, threading.Event(), library, None)).run()
+    course = soak_component(component, RunContext(interpreter, ROOT, threading.Event(), library, None))
     return make_result(component, course, None, interpreter)
 
 
 def describe(result: ComponentResult) -> dict[str, Any]:
-    """Return what matters of one run."""
+    """Summarise one run."""
     return {
         "verdict": result.verdict.value,
         "cycles": result.iterations,
@@ -103,7 +103,7 @@ def describe(result: ComponentResult) -> dict[str, Any]:
 
 
 def figures(found: dict[str, list[dict[str, Any]]]) -> list[Figure]:
-    """Count, for each, the runs that blame a call site, and the verdicts."""
+    """Count, for each program, the call sites that were blamed, and the verdicts."""
     rows = []
     for name, runs in found.items():
         verdicts = Counter(run["verdict"] for run in runs)

@@ -1,10 +1,10 @@
-"""How well a pace is held: 100 ms for a minute, by the start times that the cycles note themselves.
+"""How exactly soak keeps a pace: 100 ms for a minute, by the start times that the cycles record themselves.
 
     python benchmarks/pacing.py
     python benchmarks/pacing.py --interval 0.01 --seconds 20 --json -
 
-A start's lateness is its distance from the grid of the first one. Drift is the slope of lateness over time: a pace
-that adds a little to each sleep drifts, one that keeps its grid does not.
+The lateness of a start is its distance from the grid that begins at the first start. Drift is the slope of the lateness
+over time. A loop that sleeps a little too long in every cycle drifts; a loop that keeps its grid does not.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def judge_starts(starts_s: npt.NDArray[np.float64], interval_s: float) -> list[Figure]:
-    """Compare start times ``(n,)`` with their grid; at least three of them."""
+    """Compare the start times ``(n,)``, at least three, with their grid."""
     mean_s = (starts_s[-1] - starts_s[0]) / (len(starts_s) - 1)
     late_s = starts_s - starts_s[0] - interval_s * np.arange(len(starts_s))
     drift = float(np.polyfit(starts_s - starts_s[0], late_s, 1)[0])

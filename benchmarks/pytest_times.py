@@ -1,4 +1,4 @@
-"""How long a check takes in a test, of a leaking and of a clean call in C; and what the unused plugin costs pytest.
+"""How long a check takes in a test, for a leaking and a clean call in C; and the cost of the unused plugin.
 
 python benchmarks/pytest_times.py
 python benchmarks/pytest_times.py --rounds 15 --json -
@@ -45,7 +45,7 @@ _WITHOUT = ("-p", "no:soak")
 
 
 def main() -> int:
-    """Take the times in turn and print the table."""
+    """Measure in turn and print the table."""
     options = parse_arguments()
     with scratch_folder() as folder:
         prepare(folder)
@@ -65,12 +65,12 @@ def main() -> int:
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = make_parser(__doc__)
-    parser.add_argument("--rounds", type=int, default=9, metavar="N", help="each time so often, in turn (9)")
+    parser.add_argument("--rounds", type=int, default=9, metavar="N", help="rounds; each measures everything once (9)")
     return parser.parse_args()
 
 
 def prepare(folder: Path) -> None:
-    """Write the tests, and build the extension module that they call, with what a debugger needs."""
+    """Write the tests, and build the extension module that they call, with debug information."""
     (folder / "calls.c").write_text(EXTENSION, encoding="utf-8")
     built = folder / f"calls{sysconfig.get_config_var('EXT_SUFFIX')}"
     headers = f"-I{sysconfig.get_path('include')}"
@@ -81,7 +81,7 @@ def prepare(folder: Path) -> None:
 
 
 def measure(folder: Path) -> dict[str, float]:
-    """Return the seconds of one round: each test by itself, its command, and collecting with the plugin and without."""
+    """Return the seconds of one round: each test, its whole command, and collection with and without the plugin."""
     seconds = {}
     for name, exit_status in (("leaks", 1), ("clean", 0)):
         took_s, output = run_pytest(folder, f"test_{name}.py", "--durations=0", exit_status=exit_status)
@@ -93,7 +93,7 @@ def measure(folder: Path) -> dict[str, float]:
 
 
 def run_pytest(folder: Path, *arguments: str, exit_status: int = 0) -> tuple[float, str]:
-    """Return how long pytest took, in seconds, and what it printed. Raises RuntimeError when it ends otherwise."""
+    """Return pytest's time in seconds and its output. Raises RuntimeError on another exit status."""
     begun_s = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "--durations-min=0", *arguments],

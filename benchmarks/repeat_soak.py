@@ -1,4 +1,4 @@
-"""Soak the clean project again and again: the same answer every time, within a minute.
+"""Soak the clean project many times: every run must give the same answer, within a minute.
 
 python benchmarks/repeat_soak.py                 twenty runs, up to twenty minutes
 python benchmarks/repeat_soak.py --runs 3 --json -
@@ -44,12 +44,12 @@ def main() -> int:
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = make_parser(__doc__)
-    parser.add_argument("--runs", type=int, default=20, metavar="N", help="how often (20)")
+    parser.add_argument("--runs", type=int, default=20, metavar="N", help="number of runs (20)")
     return parser.parse_args()
 
 
 def describe(run: CommandRun) -> dict[str, Any]:
-    """Return what matters of one run."""
+    """Summarise one run."""
     controls = run.report.get("controls") or {}
     return {
         "exit_status": run.exit_status,

@@ -1,9 +1,9 @@
-"""How long a scan for lost blocks holds a process still: one with 200 MB of writable memory, a hundred blocks lost.
+"""How long a scan for lost blocks stops a process with 200 MB of writable memory and a hundred lost blocks.
 
     python benchmarks/scan_speed.py
     python benchmarks/scan_speed.py --megabytes 1000 --repeats 5 --json -
 
-Half of the memory is Python objects (as many pointers as there can be), half is buffers.
+Half of the memory is Python objects, which contain the most pointers; half is buffers.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Scanned:
 
 
 def main() -> int:
-    """Scan again and again; the median counts."""
+    """Scan several times and report the median."""
     parser = make_parser(__doc__)
     parser.add_argument("--megabytes", type=int, default=200, help="writable memory of the process (200)")
     parser.add_argument("--repeats", type=int, default=9, metavar="N", help="scans (9)")
@@ -76,7 +76,7 @@ def main() -> int:
         scans = scan_child(built.path, folder / "ledger", options.megabytes, options.repeats)
     seconds = float(np.median([scan.seconds for scan in scans]))
     figures: list[Figure] = [
-        shown("memory looked through", scans[-1].read_bytes / 1e6, "MB"),
+        shown("memory read", scans[-1].read_bytes / 1e6, "MB"),
         at_most(f"a scan of {options.megabytes} MB, median of {len(scans)}", seconds, "s", LONGEST_S),
         shown("the fastest", min(scan.seconds for scan in scans), "s"),
         equal("lost blocks found lost", scans[-1].lost, "", LOST),
@@ -86,7 +86,7 @@ def main() -> int:
 
 
 def scan_child(tracker: Path, ledger_path: Path, megabytes: int, repeats: int) -> list[Scanned]:
-    """Start a child of that size and scan it so many times."""
+    """Start a child process of that size and scan it ``repeats`` times."""
     script = CHILD.format(root=str(ROOT), ledger=str(ledger_path), megabytes=megabytes, held=HELD, lost=LOST)
     with preloading(tracker, os.environ) as environment:
         child = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""How fast soak starts and reports, how large a run's files get, and whether soak itself grows while it watches.
+"""How fast soak starts and reports, how large the files of a run are, and whether soak itself grows while it watches.
 
 python benchmarks/sizes_and_starts.py
 python benchmarks/sizes_and_starts.py --cycles 100000 --seconds 5 --json -
@@ -37,7 +37,7 @@ SAMPLE_S = 0.1
 
 
 def main() -> int:
-    """Measure one after the other and print the table."""
+    """Measure everything and print the table."""
     options = parse_arguments()
     with scratch_folder() as folder:
         figures = [
@@ -58,7 +58,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def measure_help(repeats: int) -> list[Figure]:
-    """Wall time of ``soak --help`` by the installed command."""
+    """Measure the wall time of ``soak --help`` with the installed command."""
     say("soak --help")
     installed = Path(sys.executable).with_name("soak")
     command = [str(installed)] if installed.is_file() else soak_command()
@@ -70,14 +70,14 @@ def measure_help(repeats: int) -> list[Figure]:
 
 
 def timed_s(command: list[str]) -> float:
-    """Run a command that must succeed; return the wall time."""
+    """Run a command, which must succeed; return the wall time."""
     started_s = time.perf_counter()
     subprocess.run(command, cwd=ROOT, check=True, stdin=subprocess.DEVNULL, capture_output=True)
     return time.perf_counter() - started_s
 
 
 def measure_long_run(cycles: int, folder: Path) -> list[Figure]:
-    """Size of a long run of an empty cycle, time and size of its report."""
+    """Measure the size of a long run of an empty cycle, and the time and size of its report."""
     say(f"a run of {cycles:,} empty cycles, and its report")
     run_s = timed_s(long_run(folder, "--iterations", str(cycles)))
     run = newest_run(folder)
@@ -86,25 +86,25 @@ def measure_long_run(cycles: int, folder: Path) -> list[Figure]:
     return [
         shown(f"run of {cycles:,} empty cycles, with start, controls and reports", run_s, "s"),
         below("its run.db", database.stat().st_size / MIB, "MiB", MOST_DATABASE_MIB),
-        below("its report made again, with the start of Python", report_s, "s", MOST_REPORT_S),
+        below("writing its report again, with the start of Python", report_s, "s", MOST_REPORT_S),
         below("its report.html", (run / "report.html").stat().st_size / MIB, "MiB", MOST_REPORT_MIB),
         shown("all files of the run", sum(file.stat().st_size for file in run.iterdir()) / MIB, "MiB"),
     ]
 
 
 def long_run(out: Path, *arguments: str) -> list[str]:
-    """Return the command for a run of the empty cycle that goes on when the verdict stands."""
+    """Return the command for a run of the empty cycle that continues after the verdict stands."""
     driver = str(DRIVERS / "drive_trivial.py")
     return soak_command("run", driver, "--no-early-stop", "--out", str(out), *arguments)
 
 
 def newest_run(out: Path) -> Path:
-    """Return the folder of the only run there."""
+    """Return the folder of the only run."""
     return max(path for path in out.iterdir() if (path / "run.db").is_file())
 
 
 def measure_parent(seconds: float, folder: Path) -> list[Figure]:
-    """RSS of soak itself while it watches one component: at its end above a quarter of the way."""
+    """Measure the growth of soak's own RSS while it watches one component, after the first quarter of the time."""
     say(f"soak's own memory over {seconds:g} s")
     process = subprocess.Popen(
         long_run(folder, "--duration", f"{seconds:g}s"),
@@ -134,7 +134,7 @@ def measure_parent(seconds: float, folder: Path) -> list[Figure]:
 
 
 def children_of(pid: int) -> str:
-    """Return the process ids of all children as text; empty when there are none or the process is gone."""
+    """Return the process ids of all children as text; empty when there are none or the process has ended."""
     try:
         tasks = sorted(Path(f"/proc/{pid}/task").iterdir())
         return " ".join((task / "children").read_text(encoding="ascii") for task in tasks).strip()
@@ -143,7 +143,7 @@ def children_of(pid: int) -> str:
 
 
 def rss_bytes(pid: int) -> int:
-    """Return the resident size; 0 when the process is gone."""
+    """Return the resident size; 0 when the process has ended."""
     try:
         text = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
     except OSError:
@@ -152,7 +152,7 @@ def rss_bytes(pid: int) -> int:
 
 
 def longest_watch(samples: list[tuple[float, str, int]]) -> list[tuple[float, int]]:
-    """Return time and RSS of the samples during which the same children lived longest, without the ends of it."""
+    """Return time and RSS of the longest series of samples with the same children, without its ends."""
     stretches: dict[str, list[tuple[float, int]]] = {}
     for at_s, children, rss in samples:
         if children:

@@ -1,10 +1,10 @@
-"""Kill soak or a measured process with SIGKILL at random moments, again and again, and see what is left.
+"""Kill soak or a measured process with SIGKILL at random moments, many times, and check what is left.
 
-Each run is of two components, one that leaks and one that does not; every second run is tracked. At a random moment
-the parent or the measured process is killed; ``soak resume`` goes on, and is killed in its turn, ten times over. After
-each kill: does run.db open? How many of the checkpoints that the measured process had handed over are missing? Does a
-process go on, is a file left in shared memory? And in the end: does a last resume give the verdicts of an undisturbed
-run? The measured process's own ring, which this script maps while it runs, is the witness.
+Each run has two components, one that leaks and one that does not; every second run is tracked. At a random moment the
+script kills the parent or the measured process. ``soak resume`` continues the run and is killed too, ten times in all.
+After each kill the script checks: Does run.db open? How many checkpoints that the measured process had handed over are
+missing? Does a process still run? Is a file left in shared memory? At the end it checks whether a last resume gives the
+verdicts of an undisturbed run. For the comparison it maps the ring of the measured process while that runs.
 
   python benchmarks/torture.py --kills 1000
 """
@@ -48,48 +48,48 @@ def clean():
 """
 EXPECTED = {"leak": "LEAK", "clean": "CLEAN"}
 EXPECTED_EXIT_CODE = 1
-# Without a budget in cycles a verdict ends a component, so a busy machine makes it longer and not undecided.
+# Without a budget in cycles the verdict ends a component, so on a busy machine it takes longer but is decided.
 RUN = ["run", "case.py:leak", "case.py:clean", "--n-min", "2048", "--checkpoint-every", "64"]
 UNTRACKED = "--no-track"
 RESUME = ["resume"]
 KILLS_OF_A_RUN = 10
 CONTROLS = 5
-"""Processes that a run measures before its components, when none has to be measured again."""
+"""The number of processes that a run measures before its components, when none is measured again."""
 AFTER_CONTROLS = 0.8
 _LOOK_EVERY_S, _ENDS_WITHIN_S = 0.05, 10.0
 LONGEST_WAIT_S = 120.0
 _MARK = 2
 
 Checkpoint = tuple[int, float]
-"""Its cycle, and the seconds of the loop at which it was."""
+"""The cycle, and the time in the loop in seconds."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Whom to kill, and when."""
+    """Which process to kill, and when."""
 
     victim: str
     after_controls: bool
-    """Count from the components' first process on, else from the run's folder: before that nothing of it is there."""
+    """Count the time from the components' first process, else from the run's folder; before that nothing exists."""
     moment_s: float
 
 
 @dataclass(frozen=True)
 class Kill:
-    """What one kill did."""
+    """The result of one kill."""
 
     killed: str
-    """``parent`` or ``child``; ``nobody`` when the run was over before."""
+    """``parent`` or ``child``; ``nobody`` when the run had ended before."""
     missing: int
-    """Checkpoints handed over and acknowledged that the database does not have."""
+    """Acknowledged checkpoints that are missing in the database."""
     compared: int
-    """Acknowledged checkpoints that were looked for."""
+    """Acknowledged checkpoints that were compared."""
     faults: tuple[str, ...]
-    """What must not be, in words; empty when all is well."""
+    """The faults, in words; empty when there is none."""
 
 
 def torture(kills: int, seed: int, jobs: int, longest_s: float) -> Iterator[Kill]:
-    """Do so many kills, some runs at a time. ``longest_s``: each is at most so long after the start."""
+    """Do this number of kills, some runs at a time, each at most ``longest_s`` after the start."""
     chance = random.Random(seed)
     choices = [
         Choice(chance.choice(("parent", "child")), chance.random() < AFTER_CONTROLS, chance.uniform(0.0, longest_s))
@@ -102,7 +102,7 @@ def torture(kills: int, seed: int, jobs: int, longest_s: float) -> Iterator[Kill
 
 
 def torture_run(choices: Sequence[Choice], tracked: bool) -> list[Kill]:
-    """Begin a run, kill it at each of these moments and go on with it; return what was seen after each."""
+    """Begin a run, kill it at each of these moments and resume it; return the result of each kill."""
     kills: list[Kill] = []
     begin = RUN if tracked else [*RUN, UNTRACKED]
     with tempfile.TemporaryDirectory(prefix="torture-") as name:
@@ -125,7 +125,7 @@ def torture_run(choices: Sequence[Choice], tracked: bool) -> list[Kill]:
 
 
 class Witness:
-    """Maps the rings of a run's measured processes as they come, and keeps the last one that counts for a component."""
+    """Maps the rings of a run's measured processes as they appear, and keeps the last one of each component."""
 
     def __init__(self) -> None:
         self.family: set[psutil.Process] = set()
@@ -133,11 +133,11 @@ class Witness:
         self.rings: dict[int, ring.Ring] = {}
 
     def look(self, soak: psutil.Process) -> None:
-        """Note the measured process of this moment and its ring."""
+        """Record the current measured process and its ring."""
         with contextlib.suppress(psutil.Error, OSError, ValueError):
             family = soak.children(recursive=True)
             self.family.update(family)
-            # What a control forks has its command line.
+            # A process that a control forks has the same command line.
             children = [child for child in family if child.ppid() == soak.pid]
             measured = [child for child in children if any("inside/__main__.py" in word for word in child.cmdline())]
             self.child = measured[-1] if measured else None
@@ -187,7 +187,7 @@ def _watch_until(soak: subprocess.Popen[bytes], place: Path, choice: Choice) -> 
 
 
 def _kill(soak: subprocess.Popen[bytes], victim: str, witness: Witness) -> str:
-    """Kill, and return who was killed."""
+    """Kill a process and return which one."""
     if soak.poll() is not None:
         return "nobody"
     if victim == "parent" or witness.child is None:
@@ -224,9 +224,10 @@ def _look(place: Path, killed: str, witness: Witness) -> Kill:
 def compare(acknowledged: list[list[Checkpoint]], stored: list[list[Checkpoint]]) -> tuple[int, int]:
     """Return how many acknowledged checkpoints of any component are not stored, and how many were compared.
 
-    A process belongs to the component whose first two checkpoints are its own, to the nanosecond (the first is always
-    some hundred of them after the start, which is no mark of anything); those of controls and of second passes, whose
-    checkpoints are kept by nobody, belong to none. A component with fewer than two is not compared.
+    A process belongs to the component whose first two checkpoints have the same times, to the nanosecond. (One is not
+    enough: the first checkpoint is always about a hundred nanoseconds after the start.) Processes of controls and of
+    second passes belong to no component, because their checkpoints are not stored. A component with fewer than two
+    checkpoints is not compared.
     """
     missing = compared = 0
     for component in stored:
@@ -267,14 +268,14 @@ def _shared_files() -> list[Path]:
 
 
 def _is_ours(file: Path) -> bool:
-    """Tell whether a file has been there for a while: another soak of this machine may make one at any time."""
+    """Whether a file is old enough to count as left over; another soak on this machine may make one at any time."""
     with contextlib.suppress(OSError):
         return time.time() - file.stat().st_mtime > 1.0
     return False
 
 
 def main() -> int:
-    """Do what the command line says; return 1 when anything was not as it must be."""
+    """Do the kills of the command line; return 1 when there was a fault."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)

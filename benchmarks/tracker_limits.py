@@ -2,11 +2,11 @@
 
     python benchmarks/tracker_limits.py                        two minutes
     python benchmarks/tracker_limits.py --only table --json -
-    python benchmarks/tracker_limits.py --cycles 1000000       a shorter way to the last part
+    python benchmarks/tracker_limits.py --cycles 1000000       a shorter last part
 
-Each heap is made in a process of its own and read from outside: of what is resident there, what is the tracker's, and
-what is private writable memory of the program's. The files that soak shares with the measured process, its ring and the
-ledger, are looked at from inside, early in the long run and at its end.
+Each heap is made in a process of its own. The script reads from outside how much of its resident memory belongs to the
+tracker and how much is private writable memory of the program. It reads the files that soak shares with the measured
+process (the ring and the ledger) from inside, early in the long run and at its end.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ HEAPS = {
     "1,000,000 Python objects": "kept = [(number, str(number)) for number in range(500_000)]",
 }
 GIVEN_BACK = "kept = [strdup(b'x' * 199) for _ in range(500_000)]\nfor block in kept: free(block)\ndel kept"
-"""Its table keeps its pages: the next blocks come to lie where these lay."""
+"""The table keeps its pages, because the next blocks will use the same addresses."""
 COUNTING = """
 for _ in sys.stdin:
     tracker.checkpoint()
@@ -122,12 +122,12 @@ class Own:
 
     @property
     def besides_half_mib(self) -> float:
-        """What the tables take beyond their part of the heap."""
+        """The memory of the tables beyond half of the heap."""
         return (self.tables_bytes - MOST_OF_HEAP * self.heap_bytes) / MIB
 
 
 def main() -> int:
-    """Measure one after the other and print the table."""
+    """Measure everything and print the table."""
     options = parse_arguments()
     built = built_library()
     if isinstance(built, NotBuilt):
@@ -153,7 +153,7 @@ def parse_arguments() -> argparse.Namespace:
 
 @contextmanager
 def child(library: Path, ledger: Path, script: str) -> Iterator[subprocess.Popen[str]]:
-    """Give a tracked process that has run ``script`` and now waits."""
+    """Start a tracked process that runs ``script`` and then waits."""
     ledger.unlink(missing_ok=True)
     text = CHILD.format(root=str(ROOT), ledger=str(ledger), script=script)
     with preloading(library, os.environ) as environment:
@@ -169,7 +169,7 @@ def child(library: Path, ledger: Path, script: str) -> Iterator[subprocess.Popen
 
 
 def wait_until_ready(process: subprocess.Popen[str]) -> list[str]:
-    """Return what the process printed before it was ready."""
+    """Return the output of the process before it was ready."""
     lines: list[str] = []
     assert process.stdout is not None
     for line in process.stdout:
@@ -192,7 +192,7 @@ def last_checkpoint(ledger: Path) -> Checkpoint:
 
 
 def measure_table(library: Path, folder: Path, _: argparse.Namespace) -> list[Figure]:
-    """How much of a process's memory is the tracker's, heap by heap."""
+    """Measure how much of a process's memory belongs to the tracker, for each heap."""
     figures = []
     for name, script in HEAPS.items():
         own = memory_of(library, folder, script)
@@ -207,7 +207,7 @@ def measure_table(library: Path, folder: Path, _: argparse.Namespace) -> list[Fi
 
 
 def memory_of(library: Path, folder: Path, script: str) -> Own:
-    """Read what is resident in a process with such a heap."""
+    """Read the resident memory of a process with this heap."""
     ledger = folder / "ledger"
     with child(library, ledger, script + CHECKPOINT) as process:
         wait_until_ready(process)
@@ -224,7 +224,7 @@ def memory_of(library: Path, folder: Path, script: str) -> Own:
 
 
 def measure_files(library: Path, folder: Path, _: argparse.Namespace) -> list[Figure]:
-    """Read what the ledger's file grows by over 100,000 cycles with 1,000 checkpoints and 20,000 blocks that stay."""
+    """Measure the growth of the ledger's file over 100,000 cycles, 1,000 checkpoints and 20,000 blocks that stay."""
     ledger = folder / "ledger"
     with child(library, ledger, GROWING.format(ledger=str(ledger))) as process:
         grown, blocks = map(int, wait_until_ready(process)[0].split())
@@ -232,12 +232,12 @@ def measure_files(library: Path, folder: Path, _: argparse.Namespace) -> list[Fi
     return [
         shown("the ledger's file", size / MIB, "MiB"),
         equal("growth of the ledger's file in 100,000 cycles", grown, "B", 0),
-        equal("growth of what the file takes on the disk", blocks * 512, "B", 0),
+        equal("growth of the file's space on the disk", blocks * 512, "B", 0),
     ]
 
 
 def measure_count(library: Path, folder: Path, options: argparse.Namespace) -> list[Figure]:
-    """How long the program waits for a count of a large heap."""
+    """Measure how long the program waits for a count of a large heap."""
     script = HEAPS["1,000,000 blocks of 200 B"] + COUNTING
     ledger = folder / "ledger"
     times_ms = []
@@ -260,7 +260,7 @@ def measure_count(library: Path, folder: Path, options: argparse.Namespace) -> l
 
 
 def measure_cycles(library: Path, folder: Path, options: argparse.Namespace) -> list[Figure]:
-    """Whole runs of cheap cycles, clean and with one leak in a thousand; and that leak counted block by block."""
+    """Run cheap cycles, clean and with a leak in every thousandth; and count that leak block by block."""
     clean = soak_cycles(folder, options.cycles, every=0)
     grown, resident = map(int, (folder / "grown").read_text(encoding="ascii").split())
     planted = soak_cycles(folder, options.cycles, every=EVERY)
@@ -275,7 +275,7 @@ def measure_cycles(library: Path, folder: Path, options: argparse.Namespace) -> 
 
 
 def soak_cycles(folder: Path, cycles: int, every: int) -> dict[str, Any]:
-    """Run them by ``soak run``; return the one component. The tolerance is a tenth of the planted rate."""
+    """Run the cycles with ``soak run``; return the component. The tolerance is a tenth of the planted rate."""
     run = soak_run(
         folder, str(DRIVERS / "drive_ten_million.py"), "--iterations", str(cycles), "--no-early-stop",
         "--tolerance", f"{PLANTED_BYTES / EVERY / 10}B", "--set", f"ten_million.every={every}",
@@ -298,7 +298,7 @@ def described(name: str, component: dict[str, Any], cycles: int, verdict: str) -
 
 
 def cause_of(component: dict[str, Any]) -> list[Figure]:
-    """Return what the report says of the planted leak."""
+    """Return the report's figures for the planted leak."""
     causes = [cause for cause in component["causes"] if cause["requested_size"] == PLANTED_BYTES] or [{}]
     return [
         equal("planted: one every so many cycles", round(causes[0].get("every") or 0), "", EVERY),
@@ -312,7 +312,7 @@ def cause_of(component: dict[str, Any]) -> list[Figure]:
 
 
 def counted(library: Path, folder: Path, cycles: int) -> list[Figure]:
-    """Return what the ledger holds of a leak whose every block is known."""
+    """Return the ledger's counts for a leak whose blocks are all known."""
     ledger = folder / "ledger"
     with child(library, ledger, LOSING.format(cycles=cycles, every=EVERY, size=PLANTED_BYTES)) as process:
         wait_until_ready(process)
@@ -330,7 +330,7 @@ def counted(library: Path, folder: Path, cycles: int) -> list[Figure]:
 
 
 def _wrong_buckets(found: Checkpoint, rows: NDArray[np.void], cycles: int) -> int:
-    """Count the buckets that do not hold exactly what their cycles planted."""
+    """Count the buckets whose number of blocks differs from the number that their cycles planted."""
     wrong = 0
     for row in rows:
         born = found.cycles_of_bucket(int(row["bucket"]))

@@ -1,15 +1,16 @@
-"""What the tracker costs: CPU time of a cycle under it, over that of the same cycle without.
+"""The cost of the tracker: CPU time of a cycle with it, divided by that of the same cycle without it.
 
     python benchmarks/tracker_overhead.py [--rounds 9] [--json FILE or -]
 
-Three workloads: *churn*, 20 x 100 pairs of malloc and free of 16 to 4096 bytes (sizes by a random generator) from C;
-*json*, dumps and loads of a dict of 200 nested entries; *decode*, one 640x480 RGB JPEG into a buffer that is used
-again. Beside soak stand a preloaded malloc and free that only call the originals, which no preload can be cheaper than,
-tracemalloc and, where it is installed, memray with the same coverage. Every round runs each tool once and soak three
-times, each next to a plain run; a figure is the median over the median of the plain runs. Beside it stands the same of
-the lower quartiles: where other programs share the processor a run takes half as long again now and then, and medians
-move when that befalls many. soak has everything on: both of Python's domains with their lines, births, the ledger in a
-file, and two checkpoints in the measured stretch.
+There are three workloads: *churn*, 20 x 100 pairs of malloc and free of 16 to 4096 bytes (random sizes) from C; *json*,
+dumps and loads of a dict of 200 nested entries; *decode*, one 640x480 RGB JPEG into a reused buffer.
+
+soak is compared with a preloaded malloc and free that only call the originals (no preload can be cheaper), with
+tracemalloc and, if it is installed, with memray with the same coverage. Every round runs each tool once and soak three
+times, each next to a plain run. A figure is the median of a tool divided by the median of the plain runs. The table
+also has the same ratio of the lower quartiles: when other programs share the processor, some runs take half as long
+again, and the medians move when there are many of these. soak has everything on: both of Python's domains with their
+lines, births, the ledger in a file, and two checkpoints during the measurement.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What `soak watch` itself costs: processor time and resident growth of a watcher, at one sample a second.
+"""The cost of `soak watch`: processor time and growth of resident memory of a watcher, at one sample per second.
 
 python benchmarks/watch_cost.py
 python benchmarks/watch_cost.py --no-track --every 0.1
@@ -25,7 +25,7 @@ from soak.running.watch.watch import Watch
 
 MOST_PERCENT = 0.5
 WARM_UP_SAMPLES = 6
-"""Left out: what is imported and read for the first time."""
+"""The first samples are left out, because they import modules and read files for the first time."""
 HOLDING = """
 import sys, time
 held = bytearray(int(sys.argv[1]) << 20)
@@ -39,7 +39,7 @@ while True:
 
 @dataclass(frozen=True)
 class Use:
-    """What the watcher had used at a sample."""
+    """The watcher's processor time and memory at one sample."""
 
     cpu_s: float
     at_s: float
@@ -47,13 +47,13 @@ class Use:
 
 
 def main() -> int:
-    """Watch a process of some size and print the cost in per cent of a core."""
+    """Watch a process and print the cost in per cent of a core."""
     options = parse_arguments()
     uses, tracked = watch(options)
     first, last, samples = uses[WARM_UP_SAMPLES - 1], uses[-1], len(uses) - WARM_UP_SAMPLES
     cpu_s = last.cpu_s - first.cpu_s
     percent = 100 * cpu_s / (last.at_s - first.at_s)
-    # The target is for one sample a second; the share at another pace is that pace's own.
+    # The target holds for one sample per second only.
     share = below("of a core", percent, "%", MOST_PERCENT) if options.every >= 1 else shown("of a core", percent, "%")
     figures = [
         share,
@@ -85,7 +85,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def watch(options: argparse.Namespace) -> tuple[list[Use], bool]:
-    """Return what the watcher had used at each sample, and whether the tracker was in what it watched."""
+    """Return the watcher's use at each sample, and whether the tracker was in the watched process."""
     command = [sys.executable, "-c", HOLDING, str(options.megabytes), str(options.blocks)]
     library = None if options.no_track else find_library()[0]
     held = start_program(command, output_to_stderr=True, tree=False, library=library, reason="--no-track")

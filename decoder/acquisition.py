@@ -1,4 +1,4 @@
-"""`get_image`: the call of the slides, with a source behind it."""
+"""`get_image`: the call that the slides use, with an exchangeable source behind it."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from decoder.sources.recording import RecordingSource
 def get_image(address: str, property: str, *, source: ImageSource | None = None) -> Message:  # noqa: A002
     """Return the next frame of ``address`` and ``property``, for ``tonumpy``; the message stays valid.
 
-    Without a ``source`` of the caller's own it comes from PyTine where that is installed, else from a loopback server
-    that the first call starts and that ends with the process. Raises SourceError, and DecodeError for what is no frame.
+    Without ``source`` the frame comes from PyTine if that is installed, else from a loopback server. The first call
+    starts that server, and it ends with the process. Raises SourceError, and DecodeError when the answer is no frame.
     """
     return (source or _default_source()).get(address, property)
 
@@ -28,7 +28,7 @@ def open_source(
 ) -> ImageSource:
     """Open the source named ``"loopback"``, ``"pytine"`` or ``"recording:PATH"``; the caller closes it.
 
-    Size in pixels and frame rate (0 = flat out) are the loopback server's. Raises SourceError.
+    Size (in pixels) and frame rate (0 = flat out) apply to the loopback server. Raises SourceError.
     """
     if name == "loopback":
         return LoopbackSource(width=width, height=height, frames_per_second=frames_per_second)
@@ -37,7 +37,7 @@ def open_source(
     kind, _, path = name.partition(":")
     if kind == "recording" and path:
         return RecordingSource(Path(path))
-    raise SourceError(f"no source is named {name!r}; there are loopback, pytine and recording:PATH")
+    raise SourceError(f"there is no source {name!r}; use loopback, pytine or recording:PATH")
 
 
 @cache

@@ -17,9 +17,9 @@ Image = NDArray[np.uint8] | NDArray[np.uint16]
 def to_array(pixels: Pixels) -> Image:
     """Return the pixels as an array: ``(height, width)`` uint8 or uint16, or ``(height, width, 3)`` uint8, R, G, B.
 
-    A view of ``pixels.data`` without a copy, valid as long as that is and read-only where that is; only 2-byte gray in
-    the other byte order than this machine's is copied. B, G, R pixels come as a view with a negative last stride.
-    Raises DecodeError when the bytes do not fill the shape exactly.
+    The array is a view of ``pixels.data``: it is valid as long as that data, and read-only if that data is. Only 2-byte
+    gray in the other byte order than this machine's is copied. B, G, R pixels give a view with a negative last stride.
+    Raises DecodeError when the number of bytes does not fit the shape exactly.
     """
     dtype = np.dtype(pixels.dtype)
     expected_bytes = math.prod(pixels.shape) * dtype.itemsize
@@ -37,8 +37,8 @@ def to_array(pixels: Pixels) -> Image:
 def clear_insignificant_bits(gray: Image, effective_bits_per_pixel: int) -> Image:
     """Return ``gray`` with all bits above the lowest ``effective_bits_per_pixel`` cleared, same shape and dtype.
 
-    The array itself, not a copy, when every bit counts (also for a number of bits that is not set: 0 or below) and for
-    colour, whose components have no spare bits.
+    Returns the array itself, not a copy, when every bit is significant (also when the number of bits is not set: 0 or
+    below), and for colour, because its components have no spare bits.
     """
     if gray.ndim == 3 or not 0 < effective_bits_per_pixel < 8 * gray.itemsize:
         return gray

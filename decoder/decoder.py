@@ -10,27 +10,26 @@ from decoder.pixels import Pixels
 class Decoder:
     """Decodes frames: JPEG-RGB24, JPEG-GRAY8, raw GRAY of 1 byte, raw GRAY of 2 bytes in either order, raw RGB24.
 
-    Keeps one Decompressor and with it its buffers. Not for use by several threads at once.
+    It keeps one Decompressor with its buffers. It must not be used by several threads at once.
     """
 
     def __init__(self) -> None:
         self._decompressor = Decompressor()
 
     def decode(self, block: Bytes) -> Pixels:
-        """Return the pixels of a whole block, header and image; for their validity see ``decode_image``.
+        """Return the pixels of a whole block (header and image); ``decode_image`` says how long they are valid.
 
-        Raises DecodeError when header, lengths and image do not fit together.
+        Raises DecodeError when header, lengths and image contradict each other.
         """
         header = FrameHeader.parse(block)
         return self._pixels(header, byte_view("block", block)[HEADER_BYTES:])
 
     def decode_image(self, header: FrameHeader, image: Bytes) -> Pixels:
-        """Return the pixels of an image that came apart from its header.
+        """Return the pixels of an image that arrived separately from its header.
 
-        A JPEG's pixels are valid until the next call of this decoder. Raw pixels are a view of ``image`` itself: valid
-        as long as nobody writes into that. All bits are passed on as sent, also those above effectiveBitsPerPixel:
-        clearing them takes a copy, which ``decoder.conversion.clear_insignificant_bits`` makes for whoever needs it.
-        Raises DecodeError.
+        A JPEG's pixels are valid until the next call of this decoder. Raw pixels are a view of ``image``: they are
+        valid until something writes into it. The bits above effectiveBitsPerPixel are unchanged, because clearing them
+        requires a copy; ``decoder.conversion.clear_insignificant_bits`` makes one. Raises DecodeError.
         """
         view = byte_view("image", image)
         header.check_image(len(view))

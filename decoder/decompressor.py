@@ -13,18 +13,18 @@ from decoder.header import HEADER_BYTES, MAX_PIXELS, Bytes, FrameHeader, byte_vi
 from decoder.pixels import Pixels
 
 MAX_PIXELS_PER_BYTE: Final = 512
-"""Huffman coding spends at least one bit on each block of 8 x 8 pixels, so a JPEG that claims more is lying.
-(Arithmetic coding could stay below for an empty image; it is refused then.)"""
+"""Huffman coding needs at least one bit per block of 8 x 8 pixels, so no valid JPEG claims more.
+(Arithmetic coding could need less for an empty image; such a JPEG is refused.)"""
 
 _COLORSPACE_AND_CHANNELS: Final = {"Gray": ("GRAY", 1), "YCbCr": ("RGB", 3), "RGB": ("RGB", 3)}
 
 
 class Decompressor:
-    """Decompresses JPEGs, reusing its two buffers from call to call.
+    """Decompresses JPEGs and reuses its two buffers in every call.
 
-    A picture is decoded into the spare buffer, which becomes the current one only when all went well: after a failure
-    the spare holds a torn picture that nobody ever sees. Buffers grow to the largest picture met and stay.
-    Not for use by several threads at once.
+    A picture is decoded into the spare buffer, which becomes the current one only on success: after a failure the spare
+    buffer contains an incomplete picture that is never returned. The buffers grow to the size of the largest picture
+    and stay. A Decompressor must not be used by several threads at once.
     """
 
     def __init__(self) -> None:
@@ -34,11 +34,11 @@ class Decompressor:
     def decompress(self, jpeg: Bytes, header: FrameHeader | None = None) -> Pixels:
         """Return the picture in ``jpeg``, uint8: ``(height, width)`` gray or ``(height, width, 3)`` in order R, G, B.
 
-        The pixels lie in this object's buffer and are valid until the next call of ``decompress``.
-        Raises DecodeError, before anything is allocated, when the JPEG's own header is unreadable, neither gray nor
-        colour of three components, too large to be true, or contradicts the frame ``header`` where one is given; and
-        when the compressed data are cut or corrupt. A bit flipped inside the compressed data can go unnoticed: a JPEG
-        carries no checksum.
+        The pixels are in this object's buffer and are valid until the next call of ``decompress``. Raises DecodeError,
+        before anything is allocated, when the JPEG's own header is unreadable, describes neither gray nor colour of
+        three components, claims an impossible size, or contradicts the frame ``header`` if there is one. Also raises
+        DecodeError when the compressed data are truncated or corrupt. A flipped bit inside the compressed data can go
+        unnoticed, because a JPEG has no checksum.
         """
         start = 0 if header is None else HEADER_BYTES
         source = byte_view("JPEG", jpeg)
@@ -48,14 +48,14 @@ class Decompressor:
         needed_bytes = shape[0] * shape[1] * shape[2]
         if self._spare.size < needed_bytes:
             self._spare = np.empty(needed_bytes, np.uint8)
-        # Large enough and writable, always: simplejpeg 1.9 loses 4.4 kB each time it refuses a buffer.
+        # The buffer must be large enough and writable: simplejpeg 1.9 loses 4.4 kB each time it refuses a buffer.
         _call(simplejpeg.decode_jpeg, source, start, "intact compressed data", colorspace, buffer=self._spare)
         self._current, self._spare = self._spare, self._current
         return Pixels(self._current.data[:needed_bytes], shape if shape[2] == 3 else shape[:2])
 
 
 def _read_shape(source: memoryview, start: int) -> tuple[tuple[int, int, int], str]:
-    """Return (height, width, components) by the JPEG's header, and the colour space to ask simplejpeg for."""
+    """Return (height, width, components) from the JPEG's header, and the colour space to request from simplejpeg."""
     height, width, colorspace, _ = _call(simplejpeg.decode_jpeg_header, source, start, "a JPEG with a readable header")
     if colorspace not in _COLORSPACE_AND_CHANNELS:
         raise DecodeError("JPEG colour space", start, colorspace, "Gray, YCbCr or RGB")
@@ -76,7 +76,7 @@ def _check_agreement(shape: tuple[int, int, int], header: FrameHeader, start: in
 
 
 def _call(function: Any, source: memoryview, start: int, expectation: str, *args: object, **settings: object) -> Any:
-    """Call into simplejpeg (strict is its default) with its complaint made a DecodeError."""
+    """Call simplejpeg (strict by default) and translate its ValueError into a DecodeError."""
     try:
         return function(source, *args, **settings)
     except ValueError as complaint:

@@ -1,4 +1,4 @@
-"""Picture -> frame: what a camera server does, for the loopback server, drivers and tests."""
+"""Picture -> frame, as a camera server does it: for the loopback server, drivers and tests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from decoder.header import HEADER_BYTES, PIXELS_LITTLE_ENDIAN, FrameHeader, Imag
 
 
 class VideoFormat(StrEnum):
-    """The formats asked of the decoder; 2-byte gray in each byte order."""
+    """The formats that the decoder decodes; 2-byte gray in each byte order."""
 
     JPEG_RGB24 = "JPEG-RGB24"
     JPEG_GRAY8 = "JPEG-GRAY8"
@@ -29,8 +29,8 @@ JPEG_QUALITY_PERCENT = 85
 def encode_frame(picture: NDArray[np.uint8], video_format: VideoFormat) -> tuple[FrameHeader, bytes]:
     """Return header and image bytes of ``picture``, ``(height, width, 3)`` uint8 in the order R, G, B.
 
-    Gray formats take the green component; 2-byte gray spreads it over 12 significant bits. ``pack`` of the header and
-    the image make a block.
+    Gray formats use the green component; 2-byte gray shifts it to 12 significant bits. ``header.pack() + image`` is a
+    block.
     """
     height, width, _ = picture.shape
     header, image = _encode(picture, VideoFormat(video_format))
@@ -44,7 +44,7 @@ def encode_frame(picture: NDArray[np.uint8], video_format: VideoFormat) -> tuple
 
 
 def _encode(picture: NDArray[np.uint8], video_format: VideoFormat) -> tuple[FrameHeader, bytes]:
-    """Return the image bytes and a header with all that does not depend on the size."""
+    """Return the image bytes and a header with every field that does not depend on the size."""
     gray = picture[..., 1:2].copy()
     match video_format:
         case VideoFormat.JPEG_RGB24:

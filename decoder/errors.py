@@ -1,7 +1,7 @@
 """The errors this package raises on purpose.
 
 VideoError            anything the decoder or a source reports
-  DecodeError         what arrived is no frame: names field, offset, value and expectation
+  DecodeError         the data are no frame: names field, offset, value and expectation
   SourceError         no frame arrived: server gone, deadline passed, address unknown, recording unusable
 """
 
@@ -13,12 +13,12 @@ class VideoError(Exception):
 
 
 class DecodeError(VideoError):
-    """What was given cannot be decoded.
+    """The given data cannot be decoded.
 
-    ``field`` is the name used in the format table (``"totalLength"``) or of the part of the message or JPEG.
-    ``offset`` is where that field starts, in bytes from the start of the block (from the start of the JPEG when one is
-    decompressed without a frame header); None where the field has no place in a block.
-    ``value`` is what was found, small enough to be kept; ``expectation`` says in words what would have been right.
+    ``field`` is the name in the format table (``"totalLength"``), or the name of the part of the message or JPEG.
+    ``offset`` is the start of that field in bytes from the start of the block (from the start of the JPEG when it is
+    decompressed without a frame header); None if the field has no place in a block.
+    ``value`` is the wrong value, shortened if it is large; ``expectation`` describes a correct value.
     """
 
     def __init__(self, field: str, offset: int | None, value: object, expectation: str) -> None:

@@ -1,7 +1,7 @@
 """The 188 bytes before every image: source header (88) and frame header (100), little endian, no padding.
 
-The class below *is* the table: order, type and default of each field stand once, offsets follow from them.
-TINE-like, no wire compatibility is claimed: magic value and numbers of the image formats are this project's own.
+The class below *is* the table: it defines order, type and default of each field; the offsets follow from them.
+The format is TINE-like, without wire compatibility: magic value and image format numbers are this project's own.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from typing import Annotated, Final, get_args, get_type_hints
 from decoder.errors import DecodeError
 
 Bytes = bytes | bytearray | memoryview
-"""Anything holding contiguous bytes; a C-contiguous numpy array goes in through ``memoryview(array)``."""
+"""Any object with contiguous bytes; pass a C-contiguous numpy array as ``memoryview(array)``."""
 
 BASE_TAG: Final = 0x54494E45
 MAX_PIXELS: Final = 1 << 26
-"""No frame with more pixels is decoded (8192 x 8192): what a header claims is not worth 12 GB of memory."""
+"""Frames with more pixels (8192 x 8192) are refused: a wrong header must not cause an allocation of 12 GB."""
 PIXELS_LITTLE_ENDIAN: Final = 1
 """Bit 0 of imageFlags."""
 UNSET: Final = -1
@@ -46,14 +46,14 @@ BYTES_PER_PIXEL: Final[Mapping[int, tuple[int, ...]]] = {
     ImageFormat.RGB: (3,),
     ImageFormat.JPEG: (1, 3),
 }
-"""What is decoded: the allowed bytesPerPixel of each imageFormat. For a JPEG they count after decompression."""
+"""The decoded formats: the allowed bytesPerPixel of each imageFormat; for a JPEG, after decompression."""
 
 
 @dataclass(frozen=True, slots=True)
 class FrameHeader:
-    """One frame's header. Sizes are in pixels, times in UTC; -1 (or 0) means not set where no meaning is given.
+    """One frame's header. Sizes are in pixels, times in UTC; -1 (or 0) means not set unless described otherwise.
 
-    Making one checks nothing, so that broken ones can be built too; ``parse``, ``from_fields`` and ``check_image`` do.
+    The constructor checks nothing (tests need wrong headers); ``parse``, ``from_fields`` and ``check_image`` do.
     """
 
     base_tag: U32 = BASE_TAG
@@ -68,7 +68,7 @@ class FrameHeader:
     source_width: I32 = UNSET
     source_height: I32 = UNSET
     aoi_width: I32 = UNSET
-    """Area of interest; it is the image's size where it is above 0, otherwise the source's size is."""
+    """Area of interest: the size of the image if it is above 0; otherwise the source's size is."""
     aoi_height: I32 = UNSET
     x_start: I32 = 0
     y_start: I32 = 0
@@ -78,7 +78,7 @@ class FrameHeader:
     horizontal_binning: I32 = 0
     vertical_binning: I32 = 0
     source_format: I32 = UNSET
-    """The camera's own format, informal; image_format is the one to obey."""
+    """The camera's own format, for information only; the decoder uses image_format."""
     image_format: I32 = UNSET
     frame_number: U32 = 0
     event_number: U32 = 0
@@ -116,7 +116,7 @@ class FrameHeader:
         """Read and check the header at the start of a whole block (188 bytes and the image).
 
         Raises DecodeError unless the block is exactly as long as the header says and describes an image that can be
-        decoded. Nothing is proven about the image bytes themselves.
+        decoded. The image bytes themselves are not checked.
         """
         view = byte_view("block", block)
         if len(view) < HEADER_BYTES:
@@ -135,9 +135,9 @@ class FrameHeader:
     def from_fields(cls, given: Mapping[str, object], image_bytes: int) -> FrameHeader:
         """Make a header from a dict keyed by the table's names (``"sourceWidth"``) and check it.
 
-        ``image_bytes`` is the length of the image that came with it. sourceWidth, sourceHeight, bytesPerPixel and
-        imageFormat must be there, all else has a default; unknown names are ignored. The magic value is not looked at:
-        whoever took the block apart has seen it. Raises DecodeError.
+        ``image_bytes`` is the length of the image that belongs to it. sourceWidth, sourceHeight, bytesPerPixel and
+        imageFormat are required, all others have a default; unknown names are ignored. The magic value is not checked,
+        because the reader of the block has checked it. Raises DecodeError.
         """
         known = {"total_length": HEADER_BYTES + image_bytes, "appended_frame_size": image_bytes} | {
             attribute: _checked(attribute, given[field.name])
@@ -158,7 +158,7 @@ class FrameHeader:
         return {field.name: getattr(self, attribute) for attribute, field in TABLE.items()}
 
     def pack(self) -> bytes:
-        """Return the 188 bytes. Raises DecodeError for a value its field cannot hold; says nothing about sense."""
+        """Return the 188 bytes. Raises DecodeError for a value that its field cannot hold; checks nothing else."""
         values = [_checked(attribute, getattr(self, attribute)) for attribute in TABLE]
         values[_NAME_INDEX] = str(values[_NAME_INDEX]).encode("latin-1")
         return _LAYOUT.pack(*values)
@@ -166,7 +166,7 @@ class FrameHeader:
     def check_image(self, image_bytes: int) -> None:
         """Raise DecodeError unless this header describes, without contradiction, an image of ``image_bytes`` bytes.
 
-        Allocates nothing. A compressed image is only held against its length here, not looked into.
+        Allocates nothing. For a compressed image it compares only the length; it does not read the image.
         """
         if self.image_format not in BYTES_PER_PIXEL:
             known = ", ".join(f"{ImageFormat(number).name} {number:d}" for number in BYTES_PER_PIXEL)
@@ -210,18 +210,18 @@ class Field:
     """Where one attribute of FrameHeader stands in the 188 bytes."""
 
     name: str
-    """As the format writes it: ``"sourceWidth"``."""
+    """The name in the format table: ``"sourceWidth"``."""
     offset: int
     code: str
-    """Of the struct module, little endian."""
+    """The format character of the struct module; little endian."""
 
 
 def byte_view(name: str, data: Bytes) -> memoryview:
-    """Return ``data`` as a view of unsigned bytes, without a copy. Raises DecodeError unless it is bytes in a row."""
+    """Return ``data`` as a view of unsigned bytes, without a copy. Raises DecodeError unless it is contiguous bytes."""
     try:
         return memoryview(data).cast("B")
     except (TypeError, ValueError):
-        raise DecodeError(name, None, type(data).__name__, "bytes, or a view of bytes in a row") from None
+        raise DecodeError(name, None, type(data).__name__, "bytes, or a view of contiguous bytes") from None
 
 
 def _lay_out() -> dict[str, Field]:
@@ -237,7 +237,7 @@ def _lay_out() -> dict[str, Field]:
 
 
 TABLE: Final[Mapping[str, Field]] = _lay_out()
-"""Attribute of FrameHeader -> its place, in order."""
+"""Attribute of FrameHeader -> its field, in order."""
 _LAYOUT: Final = struct.Struct("<" + "".join(field.code for field in TABLE.values()))
 _NAME_INDEX: Final = list(TABLE).index("camera_port_name")
 _INTEGER_RANGE: Final = {"I": (0, 2**32 - 1), "i": (-(2**31), 2**31 - 1)}
@@ -253,7 +253,7 @@ def _checked(attribute: str, value: object) -> int | float | str | bytes:
         return _checked_float(field, value)
     low, high = _INTEGER_RANGE[field.code]
     try:
-        number = operator.index(value)  # type: ignore[arg-type]  # what has no index is told below
+        number = operator.index(value)  # type: ignore[arg-type]  # a value without an index raises below
     except TypeError:
         number = low - 1
     if not low <= number <= high:
@@ -263,7 +263,7 @@ def _checked(attribute: str, value: object) -> int | float | str | bytes:
 
 def _checked_float(field: Field, value: object) -> float:
     try:
-        number = float(value)  # type: ignore[arg-type]  # what is no number is told below
+        number = float(value)  # type: ignore[arg-type]  # a value that is no number raises below
         struct.pack("<f", number)
     except (TypeError, ValueError, OverflowError):
         raise DecodeError(field.name, field.offset, _short(value), "a number that fits 32 bits") from None
@@ -282,5 +282,5 @@ def _checked_name(field: Field, value: object) -> str:
 
 
 def _short(value: object) -> object:
-    """Return the value when it is a plain number, else the start of its repr: an error must not keep an image alive."""
+    """Return a plain number itself, and the start of the repr of others: an error must not keep an image alive."""
     return value if isinstance(value, int | float) else repr(value)[:40]

@@ -1,4 +1,4 @@
-"""What `get` returns, in the two shapes PyTine knows, and its way to an array."""
+"""The message that `get` returns, in the two shapes that PyTine has, and its conversion to an array."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from decoder.header import HEADER_BYTES, Bytes, FrameHeader, byte_view
 
 
 class Message(TypedDict):
-    """What a source's ``get`` returns.
+    """The result of a source's ``get``.
 
-    ``data`` holds either ``imageMatrix`` (an array) or ``frameHeader`` (a dict) and ``imageBytes``; ``timestamp`` is in
-    seconds since 1970, UTC; ``status`` is 0 when all went well.
+    ``data`` has either ``imageMatrix`` (an array) or ``frameHeader`` (a dict) and ``imageBytes``. ``timestamp`` is in
+    seconds since 1970, UTC. ``status`` is 0 on success.
     """
 
     data: Mapping[str, Any]
@@ -36,13 +36,13 @@ def message_of(block: Bytes) -> Message:
 
 
 def tonumpy(m: Mapping[str, Any], *, masked: bool = False) -> Image:
-    """Return the image in ``m``, what `get` returned, as an array that stays valid whatever is called later.
+    """Return the image in ``m``, the result of `get`, as an array that later calls do not change.
 
     ``(height, width)`` uint8 or uint16 for gray, ``(height, width, 3)`` uint8 in the order R, G, B for colour; row 0 is
-    the top. Of an image in an immutable ``bytes`` object the array is a read-only view where no conversion is needed
-    (raw GRAY8, RGB24 and 2-byte gray in native order); everything else is a fresh array.
-    ``masked`` clears the bits above effectiveBitsPerPixel (never of an ``imageMatrix``, which does not tell them).
-    Raises DecodeError when ``m`` has neither shape or its image cannot be decoded; ``status`` is not judged here.
+    the top. If the image is an immutable ``bytes`` object and needs no conversion (raw GRAY8, RGB24 and 2-byte gray in
+    native order), the array is a read-only view of it. In all other cases it is a new array.
+    ``masked`` clears the bits above effectiveBitsPerPixel (but not of an ``imageMatrix``, which has no such number).
+    Raises DecodeError when ``m`` has neither shape or its image cannot be decoded; ``status`` is not checked here.
     """
     data = m.get("data") if isinstance(m, Mapping) else None
     if not isinstance(data, Mapping):
@@ -53,18 +53,18 @@ def tonumpy(m: Mapping[str, Any], *, masked: bool = False) -> Image:
         raise DecodeError("data", None, sorted(map(str, data))[:8], "imageMatrix, or a dict frameHeader and imageBytes")
     image = _unchanging(data["imageBytes"])
     header = FrameHeader.from_fields(data["frameHeader"], image.nbytes)
-    # A decoder of its own: nobody can decode another picture into this one's buffer.
+    # A new decoder, so that no other call can decode into the buffer of this picture.
     array = to_array(Decoder().decode_image(header, image))
     return clear_insignificant_bits(array, header.effective_bits_per_pixel) if masked else array
 
 
 def _unchanging(image: Bytes) -> memoryview:
-    """Return a view of bytes that nobody can change: of ``image`` itself when it is immutable, else of a copy."""
+    """Return a view of immutable bytes: of ``image`` itself if it is immutable, else of a copy."""
     return memoryview(image if isinstance(image, bytes) else bytes(byte_view("imageBytes", image)))
 
 
 def _copied_matrix(matrix: object) -> Image:
-    """Return a copy in native byte order: whoever made the matrix may still own its memory."""
+    """Return a copy in native byte order, because the maker of the matrix may still own its memory."""
     if not isinstance(matrix, np.ndarray):
         raise DecodeError("imageMatrix", None, type(matrix).__name__, "a numpy array")
     is_image = matrix.ndim == 2 or (matrix.ndim == 3 and matrix.shape[2] == 3)

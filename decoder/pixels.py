@@ -1,4 +1,4 @@
-"""Decoded pixels before they are an array: bytes in rows and how to read them."""
+"""Decoded pixels before they become an array: bytes in rows, and how to read them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Literal
 class Pixels:
     """Bytes of an image, row by row from the top, left to right, without gaps.
 
-    ``data`` is borrowed, see whoever returned these pixels for how long it stays valid.
+    ``data`` belongs to another object; the function that returns the pixels says how long they are valid.
     """
 
     data: memoryview
@@ -18,6 +18,6 @@ class Pixels:
     shape: tuple[int, int] | tuple[int, int, int]
     """(height, width) for gray, (height, width, 3) for colour."""
     dtype: Literal["u1", "<u2", ">u2"] = "u1"
-    """Type of one gray value or colour component as it lies in ``data``, in numpy's spelling."""
+    """Type of one gray value or colour component in ``data``, in numpy's notation."""
     channels_reversed: bool = False
     """Colour only: a pixel's bytes are B, G, R instead of R, G, B."""

@@ -11,8 +11,8 @@ from decoder.encoder import VideoFormat, encode_frame
 def draw_picture(number: int, width: int, height: int) -> NDArray[np.uint8]:
     """Return picture ``number`` of the film: ``(height, width, 3)`` uint8, R, G, B.
 
-    A colour ramp that drifts with the number, a bright square that crosses it, and a last row of its own brightness,
-    so that a row left over from an earlier picture is seen.
+    The picture has a colour ramp that moves with the number, a bright square that crosses it, and a last row with its
+    own brightness, so that tests notice a row of an earlier picture.
     """
     rows, columns = np.mgrid[0:height, 0:width]
     ramps = (columns * 255 // width + 3 * number, rows * 255 // height + 5 * number, (rows + columns) // 2 + 7 * number)
@@ -36,6 +36,6 @@ def sample_block(
 def sample_jpeg(
     video_format: str = VideoFormat.JPEG_RGB24, *, number: int = 0, width: int = 320, height: int = 240
 ) -> bytes:
-    """Return picture ``number`` as a bare JPEG, in the named one of the two JPEG formats."""
+    """Return picture ``number`` as a bare JPEG, in one of the two JPEG formats."""
     _, image = encode_frame(draw_picture(number, width, height), VideoFormat(video_format))
     return image

@@ -1,4 +1,4 @@
-"""Draw the figures of how-memory-grows.md from real runs: each is measured anew, in processes of its own.
+"""Draw the figures of how-memory-grows.md from real runs, each in a process of its own.
 
 python docs/figures.py                  all of them, about a minute
 python docs/figures.py --only rss       one
@@ -37,7 +37,7 @@ INK, MUTED, RULE = FIGURE["ink"].light, FIGURE["muted"].light, FIGURE["rule"].li
 BLUE, ORANGE, GREEN = FIGURE["series"].light, FIGURE["fit"].light, FIGURE["free"].light
 MIB = 2.0**20
 
-# Runs in the measured process. It reads without asking the heap for anything: what is kept was made beforehand.
+# Runs in the measured process. Reading allocates nothing: the arrays are made before the first cycle.
 MEASURED = """
 import array, ctypes, gc, json, sys, functools, random
 
@@ -151,7 +151,7 @@ run(lambda number: json.loads('{"frame": 7, "pixels": [1, 2, 3]}'), 40_000, 50)
 
 
 def main() -> int:
-    """Draw what was asked for."""
+    """Draw the requested figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=list(FIGURES), metavar="NAME", help=", ".join(FIGURES))
     for name in parser.parse_args().only or FIGURES:
@@ -162,7 +162,7 @@ def main() -> int:
 
 
 def measure(program: str) -> dict[str, list[float]]:
-    """Run a program in a process of its own; return what it read."""
+    """Run a program in a process of its own; return its readings."""
     done = subprocess.run([sys.executable, "-c", MEASURED + program], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise RuntimeError(done.stderr)
@@ -170,14 +170,14 @@ def measure(program: str) -> dict[str, list[float]]:
 
 
 def write(name: str, title: str, figure: Figure) -> None:
-    """Write a figure as an SVG that reads on white and on dark."""
+    """Write a figure as an SVG that is readable on white and on dark."""
     text = io.StringIO()
     figure.savefig(text, format="svg", transparent=True)
     (IMAGES / f"{name}.svg").write_text(restyle(text.getvalue(), title=title, prefix=name), encoding="utf-8")
 
 
 def panels(columns: int, height: float = 3.0) -> tuple[Figure, list[Axes]]:
-    """Return a figure of so many panels side by side."""
+    """Return a figure with this number of panels side by side."""
     figure = Figure(figsize=(9.6, height), layout="constrained")
     FigureCanvasSVG(figure)
     axes = list(figure.subplots(1, columns, squeeze=False)[0])
@@ -199,7 +199,7 @@ def grown(values: list[float], unit: float = MIB) -> list[float]:
 
 
 def label(axes: Axes, x: float, y: float, text: str, colour: str, **where: Any) -> None:
-    """Write beside a line what it is, instead of a legend."""
+    """Write the name of a line beside it, instead of a legend."""
     axes.text(x, y, text, color=colour, **where)
 
 
@@ -237,7 +237,7 @@ def draw_rss() -> Figure:
 
 
 def draw_objects() -> Figure:
-    """Draw a leak of Python objects: what the heap counter does not see."""
+    """Draw a leak of Python objects, which the heap counter does not see."""
     figure, (axes,) = panels(1, 2.6)
     run = measure(LOST_OBJECTS)
     axes.plot(run["cycle"], grown(run["rss"]), color=INK, linewidth=1.4)
@@ -252,7 +252,7 @@ def draw_objects() -> Figure:
 
 
 def draw_sizes() -> Figure:
-    """Draw what malloc gives for what is asked."""
+    """Draw the allocated size over the requested size."""
     figure, (axes,) = panels(1, 2.8)
     run = measure(SIZES)
     axes.step(run["size"], run["chunk"], where="mid", color=BLUE, linewidth=1.4)
@@ -269,7 +269,7 @@ def draw_sizes() -> Figure:
 
 
 def draw_cache() -> Figure:
-    """Draw a cache that fills and a leak: the same until the cache is full."""
+    """Draw a cache that fills and a leak: they are equal until the cache is full."""
     figure, (axes,) = panels(1, 3.2)
     cache, leak = measure(CACHE), measure(LIKE_CACHE)
     axes.plot(leak["cycle"], grown(leak["heap"]), color=ORANGE, linewidth=1.4)
@@ -288,7 +288,7 @@ def draw_cache() -> Figure:
 
 
 def draw_sawtooth() -> Figure:
-    """Draw a leak under teeth of 14 MB: what a trend sees and what troughs see."""
+    """Draw a leak under teeth of 14 MB, and its troughs."""
     figure, (whole, troughs) = panels(2, 3.0)
     run = measure(SAWTOOTH % (10_000, "libc.malloc(106)", 28_000, 20))
     heap = grown(run["heap"])
@@ -308,7 +308,7 @@ def draw_sawtooth() -> Figure:
 
 
 def draw_verdicts() -> Figure:
-    """Draw one run for each verdict, as the rule judges it."""
+    """Draw one run for each verdict of the rule."""
     figure, axes = panels(4, 2.6)
     programs = {
         "malloc(106), kept": SAWTOOTH % (10, "libc.malloc(106)", 40_000, 50),

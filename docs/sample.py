@@ -1,10 +1,10 @@
-"""Make reports/sample anew, and the picture of it that README shows: a real run with one leak planted.
+"""Make reports/sample and the picture of it in README again: a real run with one planted leak.
 
 python docs/sample.py                   soak, write the reports, take the picture (half a minute)
-python docs/sample.py --run FOLDER      of a run that is there already
+python docs/sample.py --run FOLDER      use an existing run
 
-The picture is taken by Chromium; without it only the reports are made. The folders of the machine do not belong into
-what is shown: the checkout is called /srv/soak in it, and where Python is installed /usr.
+Chromium takes the picture; without it the script makes only the reports. The sample does not show the folders of this
+machine: in it the checkout is /srv/soak, and Python is installed in /usr.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ QUIET = (
     "--disable-sync",
 )
 WIDTH, HEIGHT = 1280, 1300
-"""Pixels: the verdicts, and what is said of the component that grows."""
+"""Pixels: enough for the table of verdicts and the beginning of the component that grows."""
 
 
 def main() -> int:
-    """Make what is asked for."""
+    """Make the sample and its picture."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--run", type=Path, metavar="FOLDER", help="of a run that is there already")
+    parser.add_argument("--run", type=Path, metavar="FOLDER", help="use this run instead of a new one")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         write_sample(options.run or soak(Path(folder)))
@@ -54,15 +54,15 @@ def main() -> int:
 
 
 def soak(out: Path) -> Path:
-    """Soak the suspects that README names, with a leak in one; return the run's folder."""
+    """Soak the suspects that README names, with a planted leak in one; return the run's folder."""
     drivers = [f"standalone_tests/drive_{name}.py" for name in SUSPECTS]
     command = [sys.executable, "-m", "soak", "run", *drivers, "--inject", PLANTED, "--out", str(out)]
-    subprocess.run(command, cwd=ROOT, check=False)  # 1: it leaks
+    subprocess.run(command, cwd=ROOT, check=False)  # exit code 1: a leak
     return list_runs(out)[0]
 
 
 def write_sample(run: Path) -> None:
-    """Write the reports of a run into the sample's folder, as if it had been made elsewhere."""
+    """Write the reports of a run into the sample's folder, without the folders of this machine."""
     with open_run(run) as store, tempfile.TemporaryDirectory() as folder:
         write_reports(elsewhere(store.read_run()), store.read_readings, Path(folder))
         for name in SHOWN:
@@ -71,7 +71,7 @@ def write_sample(run: Path) -> None:
 
 
 def elsewhere(result: RunResult) -> RunResult:
-    """Return the result with other folders in it."""
+    """Return the result with the folders of this machine replaced."""
     text = json.dumps(to_document(result))
     for here, there in (
         (f" --out {Path(result.folder).parent}", ""),
@@ -85,7 +85,7 @@ def elsewhere(result: RunResult) -> RunResult:
 
 
 def take_picture() -> None:
-    """Take the picture of the sample's first page, where there is a browser."""
+    """Take the picture of the sample's first page, if there is a browser."""
     browser = next((found for name in BROWSERS if (found := shutil.which(name))), None)
     if browser is None:
         print("no Chromium, no picture", file=sys.stderr)

@@ -16,7 +16,7 @@ EXIT_USAGE = 2
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command and return its exit code; every error soak means to report becomes one line and code 2."""
+    """Run one command and return its exit code. A SoakError becomes one line and code 2."""
     given = sys.argv[1:] if arguments is None else arguments
     try:
         return _run_command(given)
@@ -27,13 +27,13 @@ def main(arguments: list[str] | None = None) -> int:
         print("soak: interrupted", file=sys.stderr)
         return EXIT_USAGE
     except BrokenPipeError:
-        # Whoever read our output has gone (soak show | head): not an error, but nothing more can be written.
+        # The reader of stdout has ended (soak show | head). This is no error, but nothing more can be written.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_USAGE
     except Exception:
-        # A fault of soak's own must not look like a leak (exit code 1) to whoever reads the exit code.
+        # Python's own exit code here would be 1, which means a leak.
         traceback.print_exc()
-        print("soak: this is a fault of soak itself; what was measured is in the run's folder", file=sys.stderr)
+        print("soak: this is an error in soak itself; the measurements are in the run's folder", file=sys.stderr)
         return EXIT_USAGE
 
 
@@ -50,7 +50,7 @@ def _run_command(given: list[str]) -> int:
         if command != name:
             subparsers.add_parser(command, help=line, add_help=False)
             continue
-        # Only the command that is called is imported, so that `soak --help` comes at once.
+        # Only the called command is imported, so that `soak --help` is fast.
         module = importlib.import_module(f"soak.commands.{command}")
         subparser = subparsers.add_parser(
             command, help=line, description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

@@ -1,4 +1,4 @@
-"""``soak.check`` judges one function from Python, as ``soak run`` judges a component; ``soak.explain`` says why."""
+"""``soak.check`` judges one function, as ``soak run`` judges a component; ``soak.explain`` puts results in words."""
 
 from __future__ import annotations
 
@@ -42,26 +42,28 @@ def check(
     cycle_timeout: str | float = DEFAULT_CYCLE_TIMEOUT_S,
     max_rss: str | float | None = None,
 ) -> ComponentResult:
-    """Call ``function`` over and over and say whether it leaks; returns what ``report.json`` has for a component.
+    """Call ``function`` many times and say whether it leaks. Returns a component's result, as in ``report.json``.
 
-    ``function`` takes no arguments and does one cycle; an ``async def`` runs in one event loop. It is called in a
-    fresh process with the allocation tracker, so it must be importable there: a function of a module or a file, or
-    its name, ``"module:function"`` or ``"file.py:function"``; the name of a driver file works too, with
-    ``settings`` for its setup. With ``isolate=False`` any callable is judged in this process, by the counters
-    that can be read here (the result's last message names them); what it raises passes through.
+    ``function`` takes no arguments; one call is one cycle. All calls of an ``async def`` share one event loop. soak
+    calls the function in a fresh process with the allocation tracker, so that process must be able to import it.
+    Pass a function of a module or of a file, its name (``"module:function"`` or ``"file.py:function"``), or the
+    name of a driver file, with ``settings`` for its setup. With ``isolate=False`` soak judges any callable in this
+    process, by the counters that it can read here; the last message of the result names them. Exceptions of the
+    callable pass through.
 
-    ``budget``: so long, less when the verdict stands earlier; in a fresh process five times as much once more when it
-    is undecided then. ``iterations`` or ``duration`` instead: that much in full, unless a leak stands before.
-    ``tolerance``: growth per call that is accepted. ``n_min``: calls before anything held may be called a leak or
-    clean (an eighth of the budget). ``checkpoint_every``, ``name``, ``interval``, ``python``, ``cycle_timeout`` and
-    ``max_rss``: as the options of ``soak run``.
+    ``budget``: the longest time; the check ends as soon as the verdict stands. In a fresh process, an undecided check
+    runs once more with five times the budget. ``iterations`` or ``duration`` replace the budget: the check uses them
+    in full, unless it finds a leak earlier. ``tolerance``: accepted growth per call. ``n_min``: calls before memory
+    that is still held can be called a leak or clean (default: an eighth of the calls in the budget).
+    ``checkpoint_every``, ``name``, ``interval``, ``python``, ``cycle_timeout`` and ``max_rss``: as the options of
+    ``soak run``.
 
-    The verdict is in the result and nothing is raised for a leak. Raises UsageError (a SoakError) for what cannot be
-    done as written, a function that a fresh process cannot import among it.
+    A leak raises nothing: the verdict is in the result. Raises UsageError (a SoakError) for a request that cannot be
+    carried out, for example a function that a fresh process cannot import.
     """
     if is_measured_process():
         raise UsageError(
-            "soak.check was called while a fresh process imported the function to be checked; put the call under "
+            "the module called soak.check while soak's own process imported it; put the call under "
             "if __name__ == '__main__':"
         )
     if not isinstance(function, str):
@@ -82,8 +84,8 @@ def _check_here(
 ) -> ComponentResult:
     if isinstance(function, str) or settings or python is not None or terms.interval:
         raise UsageError(
-            "isolate=False calls a function of this process, as fast as it goes: it takes no target's name, no "
-            "settings, no python and no interval"
+            "isolate=False calls a function of this process, flat out: it takes no target's name, no settings, "
+            "no python and no interval"
         )
     shown = getattr(function, "__qualname__", type(function).__name__)
     return soak_here(terms.plan(Target(name or shown.rpartition(".")[2], "function", given=shown), {}), function)
@@ -99,7 +101,7 @@ def _find(
 ) -> tuple[Target, dict[str, Any]]:
     if not isinstance(function, str):
         if settings:
-            raise UsageError("a function takes no settings; bind them in a function without arguments")
+            raise UsageError("a function takes no settings; write a function without arguments that sets them")
         return find_function(function, name, same_interpreter=python is None)
     targets = find_targets([function], Path.cwd())
     if len(targets) != 1:

@@ -1,7 +1,7 @@
-"""The errors soak raises on purpose.
+"""The errors that soak raises on purpose.
 
-SoakError                   anything soak itself reports; one line for a person; exit code 2
-  UsageError                what was asked for cannot be done: target, setting, file
+SoakError                   everything that soak itself reports: one line for a person, exit code 2
+  UsageError                the request cannot be carried out: wrong target, setting or file
   StoreError                run.db cannot be written or read
   SeriesError               a series of readings cannot be judged (unsorted, duplicate, not a number)
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 
 class SoakError(Exception):
-    """Root of all errors a user may see; the message says what was wrong and what to do."""
+    """The root of all errors that a user may see. The message says what is wrong and what to do."""
 
 
 class UsageError(SoakError):
@@ -22,4 +22,4 @@ class StoreError(SoakError):
 
 
 class SeriesError(SoakError):
-    """A series cannot be judged; the message names the offending row."""
+    """A series cannot be judged; the message names the wrong row."""

@@ -1,6 +1,7 @@
-"""The driver of a whole test: pytest prepares it once in the measured process, and its call is the cycle.
+"""The driver that soaks a whole test: setup runs the test's fixtures once, and one call of the test is one cycle.
 
-A driver like any other; it is loaded by its path, in the interpreter that runs the tests, and needs pytest there.
+It is a driver like any other. soak loads it by its path, in the interpreter that runs the tests, because it needs
+pytest there.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from _pytest.config import _prepareconfig  # pytest.main would not give the test out of its hands
+from _pytest.config import _prepareconfig  # pytest.main runs tests, but does not return them
 
 from soak.inside import counters
 
@@ -24,7 +25,7 @@ _ASYNC_PLUGINS = ("asyncio", "anyio", "trio")
 
 @dataclass
 class Case:
-    """A test that is ready to be called, and what ends it in order."""
+    """A test that is ready to be called, and the clean-up to run after its last call."""
 
     item: pytest.Function
     ending: contextlib.ExitStack
@@ -42,7 +43,7 @@ def setup(arguments: list[str], path: list[str]) -> Case:
     ending.callback(config._ensure_unconfigure)
     for plugin in config.pluginmanager.get_plugins():
         if getattr(plugin, "__name__", "") == "soak.pytest_plugin":
-            config.pluginmanager.unregister(plugin)  # its fixture and marker stay known; it would soak the test again
+            config.pluginmanager.unregister(plugin)  # it would soak the test again; its fixture and marker stay known
     session = pytest.Session.from_config(config)
     config.hook.pytest_sessionstart(session=session)
     ending.callback(config.hook.pytest_sessionfinish, session=session, exitstatus=0)
@@ -51,23 +52,23 @@ def setup(arguments: list[str], path: list[str]) -> Case:
     assert isinstance(item, pytest.Function)
     ending.callback(config.hook.pytest_runtest_teardown, item=item, nextitem=None)
     _set_up(item)
-    counters.freeze_older_objects()  # pytest's own, a hundred thousand, at each checkpoint
+    counters.freeze_older_objects()  # a checkpoint's collection would visit pytest's hundred thousand objects
     ending.enter_context(synchronous(item))
     return Case(item, ending)
 
 
 def cycle(case: Case) -> None:
-    """Call the test once, through the hooks of the plugins that call tests (asyncio's and anyio's, say)."""
+    """Call the test once, through the hooks of plugins that call tests (such as asyncio's and anyio's)."""
     case.item.runtest()
 
 
 def teardown(case: Case) -> None:
-    """Tear down the test and end the session in order."""
+    """Tear down the test and end the session."""
     case.ending.close()
 
 
 def _set_up(item: pytest.Function) -> None:
-    """Set up the fixtures, and tell so as pytest's runner does: some look at the report when they are torn down."""
+    """Set up the fixtures and report that, as pytest's runner does: some fixtures read the report at teardown."""
     call = pytest.CallInfo.from_call(lambda: item.config.hook.pytest_runtest_setup(item=item), when="setup")
     item.config.hook.pytest_runtest_makereport(item=item, call=call)
     if call.excinfo is not None:
@@ -76,12 +77,12 @@ def _set_up(item: pytest.Function) -> None:
 
 @contextlib.contextmanager
 def synchronous(item: pytest.Function) -> Iterator[None]:
-    """Let an ``async def`` test that no plugin cares for run in one event loop of its own."""
+    """Run an ``async def`` test that no plugin handles in one event loop of its own."""
     function = item.obj
-    cared_for = any(
+    is_handled = any(
         item.config.pluginmanager.hasplugin(name) and item.get_closest_marker(name) for name in _ASYNC_PLUGINS
     )
-    if not inspect.iscoroutinefunction(function) or cared_for:
+    if not inspect.iscoroutinefunction(function) or is_handled:
         yield
         return
     with asyncio.Runner() as runner:

@@ -1,4 +1,4 @@
-"""What the pytest plugin does when a test measures: checks, whole tests as cycles, the report of all of them."""
+"""The part of the pytest plugin that measures: checks, whole tests as cycles, and the report of all of them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _CARRIED_OPTIONS = {"xdist": ("-n0",), "pytest_cov": ("--no-cov",), "cacheprovid
 
 
 class Options(TypedDict, total=False):
-    """The options of `soak.check`, for a type checker; see there."""
+    """The options of `soak.check` for type checkers; `soak.check` describes them."""
 
     tolerance: str | float
     iterations: int | None
@@ -59,16 +59,16 @@ class Options(TypedDict, total=False):
 
 
 class Checks:
-    """The fixture ``soak`` of one test."""
+    """The value of the fixture ``soak`` in one test."""
 
     def __init__(self, item: pytest.Item) -> None:
         self._item = item
 
     def check(self, function: Callable[[], Any] | str, **terms: Unpack[Options]) -> ComponentResult:
-        """Judge ``function`` as `soak.check` does, with its options; return the result when it is CLEAN.
+        """Judge ``function`` as `soak.check` does, with the same options; return the result when it is CLEAN.
 
-        Fails the test with an explanation for any other verdict, INCONCLUSIVE and SETTLING too: what is not shown to
-        be clean did not pass. ``--soak-budget`` replaces the ``budget``.
+        Any other verdict fails the test with an explanation, also INCONCLUSIVE and SETTLING: a function passes only
+        when it was shown to be clean. ``--soak-budget`` replaces ``budget``.
         """
         __tracebackhide__ = True
         budget = self._item.config.getoption("--soak-budget")
@@ -82,11 +82,11 @@ class Checks:
     def _look_closer(self, result: ComponentResult, terms: Options) -> str:
         if terms.get("isolate", True):
             return _run_command(result.target)
-        return f"{_pytest_command(self._item)} (in this process only what is named above could be read)"
+        return f"{_pytest_command(self._item)} (in this process, soak could read only the counters named above)"
 
 
 def soak_test(item: pytest.Function, marker: pytest.Mark) -> None:
-    """Repeat a test that has just passed: in a fresh process with the tracker, or here with ``isolate=False``."""
+    """Repeat a test that has just passed: in a fresh process with the tracker, or in this one (``isolate=False``)."""
     __tracebackhide__ = True
     if is_measured_process():
         return
@@ -103,7 +103,7 @@ def soak_test(item: pytest.Function, marker: pytest.Mark) -> None:
 
 
 def _terms(item: pytest.Function, marker: pytest.Mark) -> tuple[Terms, bool]:
-    """Read the marker's options; the second: whether to use a fresh process."""
+    """Read the marker's options; return the terms and whether to use a fresh process."""
     options = dict(marker.kwargs)
     isolate = options.pop("isolate", True)
     budget = item.config.getoption("--soak-budget")
@@ -112,7 +112,9 @@ def _terms(item: pytest.Function, marker: pytest.Mark) -> tuple[Terms, bool]:
     known = [*Terms.__dataclass_fields__, "isolate"]
     unknown = [repr(argument) for argument in marker.args] + [name for name in options if name not in known]
     if unknown:
-        raise UsageError(f"@pytest.mark.soak knows no {', '.join(unknown)}; it takes {', '.join(known)}, by name")
+        raise UsageError(
+            f"@pytest.mark.soak does not know {', '.join(unknown)}; it takes {', '.join(known)} as keyword arguments"
+        )
     return Terms(**options), isolate
 
 
@@ -129,7 +131,7 @@ def _arguments(item: pytest.Function) -> list[str]:
     """Return the command line under which pytest collects this one test and nothing else."""
     config = item.config
     arguments = [_id_from(item, Path.cwd()), f"--rootdir={config.rootpath}", "-q", "--capture=no"]
-    arguments += ["-k", "", "-m", ""]  # a selection in the configuration may leave out what was asked for by name
+    arguments += ["-k", "", "-m", ""]  # -k or -m in the configuration could deselect the test
     arguments.append(f"--import-mode={config.getoption('importmode')}")
     if config.inipath is not None:
         arguments += ["-c", str(config.inipath)]
@@ -149,7 +151,7 @@ def _own_id(item: pytest.Item) -> str:
 
 
 def _id_from(item: pytest.Item, folder: Path) -> str:
-    """Return the test's id with its file as seen from ``folder``; pytest's own is seen from the root folder."""
+    """Return the test's id with its file relative to ``folder``; in pytest's own id it is relative to the rootdir."""
     return "::".join([os.path.relpath(item.path, folder), *_own_id(item).split("::")[1:]])
 
 
@@ -184,7 +186,7 @@ def _settle(item: pytest.Item, result: ComponentResult, command: Callable[[], st
 
 @contextlib.contextmanager
 def _alone(config: pytest.Config) -> Iterator[None]:
-    """Measure while no other worker of this test run measures, however xdist spread the tests."""
+    """Wait until no other xdist worker of this test run measures, then measure."""
     run = os.environ.get("PYTEST_XDIST_TESTRUNUID")
     if run is None or not hasattr(config, "workerinput"):
         yield
@@ -197,7 +199,7 @@ def _alone(config: pytest.Config) -> Iterator[None]:
 
 
 class Reporter:
-    """Collects what the tests of this run measured, from xdist's workers too, and writes the report at the end."""
+    """Collects the results of all tests of this run, also from xdist's workers, and writes the report at the end."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._folder = Path(config.getoption("--soak-report"))
@@ -206,7 +208,7 @@ class Reporter:
         self._error: str | None = None
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Take in the results that a test's report carries."""
+        """Collect the results in a test's report."""
         texts = getattr(report, "soak_results", ())
         self._results += [from_document(ComponentResult, json.loads(text)) for text in texts]
 
@@ -239,6 +241,6 @@ class Reporter:
         for result in self._results:
             terminalreporter.line(f"{verdict_words(result)}  {check_sentence(result)}")
         if self._error is not None:
-            terminalreporter.line(f"no report could be written: {self._error}", red=True)
+            terminalreporter.line(f"the report could not be written: {self._error}", red=True)
         else:
             terminalreporter.line(f"report: {self._folder / 'report.html'}")

@@ -1,7 +1,7 @@
 """The pytest plugin: a fixture and a marker named ``soak``, ``--soak-budget`` and ``--soak-report``.
 
-pytest imports this module at every start, so it imports nothing itself: what measures is in soak.pytest_checks and
-is imported by the first test that measures.
+pytest imports this module at every start, so it imports nothing of soak at its top. The part that measures is in
+soak.pytest_checks; the first test that measures imports it.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
 _MARKER = (
     "soak(tolerance='1B', budget='3s', iterations=None, duration=None, n_min=None, isolate=True, ...): "
-    "repeat the whole test until it is known whether it leaks"
+    "repeat the whole test until soak knows whether it leaks"
 )
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the options."""
     group = parser.getgroup("soak", "leaks")
-    group.addoption("--soak-budget", metavar="3s", help="at most so long for each check that names no iterations")
-    group.addoption("--soak-report", metavar="DIR", help="write report.json, .md and .html of all checks there")
+    group.addoption("--soak-budget", metavar="3s", help="longest time of each check that sets no iterations")
+    group.addoption("--soak-report", metavar="DIR", help="write report.json, .md and .html of all checks to DIR")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the marker; listen for results only when there is to be a report of them."""
+    """Declare the marker. With ``--soak-report``, collect results."""
     config.addinivalue_line("markers", _MARKER)
     if config.getoption("--soak-report") and not hasattr(config, "workerinput"):
         from soak.pytest_checks import Reporter
@@ -40,7 +40,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Under xdist, keep the tests that measure on one worker (``--dist loadgroup``)."""
+    """Under xdist, put the tests that measure into one group, so that ``--dist loadgroup`` runs them on one worker."""
     if not hasattr(config, "workerinput"):
         return
     for item in items:
@@ -58,7 +58,7 @@ def soak(request: pytest.FixtureRequest) -> Checks:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
-    """Run a test; one that is marked and passes is then repeated until its verdict stands."""
+    """Run a test. A marked test that passes is then repeated until its verdict stands."""
     marker = pyfuncitem.get_closest_marker("soak")
     if marker is None:
         return (yield)
@@ -72,9 +72,9 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Say of a marked test whose call pytest does not make itself that nothing is measured."""
+    """Warn when a marked test cannot be measured, because pytest does not call it itself."""
     if item.get_closest_marker("soak") and not _is_called_by_pytest(item):
-        item.warn(pytest.PytestWarning("soak repeats test functions and methods of plain classes only, not this test"))
+        item.warn(pytest.PytestWarning("soak repeats only test functions and methods of plain classes, not this test"))
 
 
 def _is_called_by_pytest(item: pytest.Item) -> bool:
@@ -85,7 +85,7 @@ def _is_called_by_pytest(item: pytest.Item) -> bool:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Hand what a test measured to its report, as text, which also comes through from xdist's workers."""
+    """Attach a test's results to its report, as text, so that xdist can send them from its workers."""
     report = yield
     results = vars(item).pop("soak_results", None)
     if results:

@@ -1,7 +1,7 @@
-"""How a run is to be done: the command line over ``[tool.soak]`` over the defaults, made into one plan a component.
+"""The settings of a run: command line, ``[tool.soak]`` and defaults, combined into one plan for each component.
 
-For one value the order is: command line, ``[tool.soak.component.NAME]``, the driver's own INTERVAL, ``[tool.soak]``,
-the default.
+The order of precedence is: command line, ``[tool.soak.component.NAME]``, the INTERVAL of the driver, ``[tool.soak]``,
+default.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Injection:
 
 @dataclass(frozen=True)
 class Request:
-    """What the command line asks for; None and empty mean not said."""
+    """What the command line asks for; None or empty means that it says nothing."""
 
     targets: tuple[str, ...] = ()
     iterations: int | None = None
@@ -86,16 +86,16 @@ class Request:
 
 @dataclass(frozen=True)
 class ComponentPlan:
-    """How one component is to be soaked."""
+    """How one component is soaked."""
 
     target: Target
     interval_s: float = 0.0
-    """0 is flat out."""
+    """0: as fast as possible."""
     iterations: int | None = None
     budget_s: float | None = None
-    """Wall time of the loop; None when only iterations bound it."""
+    """Wall time of the loop; None when only the iterations are limited."""
     full_budget: bool = True
-    """The user named the budget, so a counter's CLEAN before its end is only "clean so far"."""
+    """The user named the budget. A CLEAN of a counter before its end is then only "clean so far"."""
     early_stop: bool = True
     tolerance_bytes: float = DEFAULT_TOLERANCE_BYTES
     n_min: int | None = None
@@ -106,9 +106,9 @@ class ComponentPlan:
     settings: dict[str, Any] = field(default_factory=dict)
     injection: Injection | None = None
     checkpoint_share: float | None = None
-    """Part of the time that checkpoints may take; None: a tenth flat out, a twentieth paced."""
+    """The part of the time that checkpoints may take. None: a tenth; with an interval, a twentieth."""
     parts: tuple[str, ...] = ()
-    """The components whose growth should add up to this one's."""
+    """The components whose growth should add up to that of this one."""
     max_temperature_c: float | None = None
     nice: int = 0
 
@@ -130,11 +130,11 @@ class RunPlan:
     known: tuple[str, ...]
     on_verdict: str | None
     base: Path
-    """The folder that relative targets start at; the measured processes have it on their path."""
+    """The folder at which relative targets start; measured processes have it on their path."""
 
 
 def make_plan(request: Request, working_folder: Path) -> RunPlan:
-    """Combine request, configuration and drivers. Raises UsageError that names what is wrong."""
+    """Combine request, configuration and drivers. Raises UsageError, which names what is wrong."""
     root, configuration = read_configuration(working_folder)
     if request.targets:
         base, names = working_folder, list(request.targets)
@@ -167,12 +167,12 @@ def make_plan(request: Request, working_folder: Path) -> RunPlan:
 
 
 def plan_to_document(plan: RunPlan) -> dict[str, Any]:
-    """Return a plan as plain JSON values, from which the run can be gone on with."""
+    """Return a plan as plain JSON values, from which the run can be resumed."""
     return {**asdict(plan), "out": str(plan.out), "base": str(plan.base)}
 
 
 def plan_from_document(document: Any) -> RunPlan:
-    """Read a plan back. Raises KeyError, TypeError or AttributeError when the document is something else."""
+    """Read a plan from a document. Raises KeyError, TypeError or AttributeError when it is something else."""
     plan = from_document(RunPlan, document)
     return replace(plan, out=Path(plan.out), base=Path(plan.base))
 
@@ -248,14 +248,14 @@ def _driver_settings(target: Target, request: Request, table: dict[str, Any]) ->
         )
     if len(repr(settings)) > LONGEST_SETTINGS:
         raise UsageError(
-            f"the settings of {target.name} have {len(repr(settings)):,} characters and may have {LONGEST_SETTINGS:,} "
-            "together; name a file and let setup() read it"
+            f"the settings of {target.name} have {len(repr(settings)):,} characters, and {LONGEST_SETTINGS:,} are "
+            "allowed; put them into a file and let setup() read it"
         )
     return {key: _as_text_if_time(value) for key, value in settings.items()}
 
 
 def _as_text_if_time(value: Any) -> Any:
-    """Return a TOML value with dates and times as text: a driver's settings are plain values on their way to it."""
+    """Return a TOML value with dates and times as text: only plain values can be passed to a driver."""
     if isinstance(value, list):
         return [_as_text_if_time(item) for item in value]
     if isinstance(value, dict):
@@ -264,9 +264,9 @@ def _as_text_if_time(value: Any) -> Any:
 
 
 def read_configuration(folder: Path) -> tuple[Path, dict[str, Any]]:
-    """Return the project's root and its ``[tool.soak]`` table, from the nearest pyproject.toml that has one.
+    """Return the root of the project and its ``[tool.soak]`` table, from the nearest pyproject.toml that has one.
 
-    Without one: ``folder`` itself and an empty table. Raises UsageError for unknown keys and wrong kinds of values.
+    Without one: ``folder`` itself and an empty table. Raises UsageError for unknown keys and values of a wrong type.
     """
     for candidate in (folder, *folder.parents):
         file = candidate / "pyproject.toml"
@@ -311,15 +311,18 @@ def _check_kinds(table: dict[str, Any], where: str) -> None:
             expected = "a whole number above 0"
         elif key in ("targets", "known", "parts"):
             right = isinstance(value, list) and all(isinstance(item, str) for item in value)
-            expected = "a list of texts"
+            expected = "a list of strings"
         elif key == "gate":
             right, expected = isinstance(value, bool), "true or false"
         elif key in ("settings", "component"):
             right, expected = isinstance(value, dict), "a table"
         elif key == "out":
-            right, expected = isinstance(value, str), "a text"
+            right, expected = isinstance(value, str), "a string"
         else:
-            right, expected = isinstance(value, str | int | float) and not isinstance(value, bool), "a text or number"
+            right, expected = (
+                isinstance(value, str | int | float) and not isinstance(value, bool),
+                "a string or a number",
+            )
         if not right:
             raise UsageError(f"{key} = {value!r} in {where} must be {expected}")
         if key in _READ_BY:
@@ -330,7 +333,7 @@ def _check_kinds(table: dict[str, Any], where: str) -> None:
 
 
 def parse_injection(text: str) -> tuple[str, Injection]:
-    """Read ``NAME=KIND:SIZE[/EVERY]``; return the component's name and what to plant."""
+    """Parse ``NAME=KIND:SIZE[/EVERY]``; return the name of the component and what to plant."""
     name, equals, rest = text.partition("=")
     kind, colon, amount = rest.partition(":")
     size_text, slash, every_text = amount.partition("/")
@@ -345,7 +348,7 @@ def parse_injection(text: str) -> tuple[str, Injection]:
 
 
 def parse_driver_settings(texts: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Read what `parse_driver_setting` reads, into settings by component; later ones replace earlier."""
+    """Parse settings as `parse_driver_setting` does; return them by component. Later ones replace earlier ones."""
     settings: dict[str, dict[str, Any]] = {}
     for text in texts:
         name, key, value = parse_driver_setting(text)
@@ -354,7 +357,7 @@ def parse_driver_settings(texts: Iterable[str]) -> dict[str, dict[str, Any]]:
 
 
 def parse_driver_setting(text: str) -> tuple[str, str, Any]:
-    """Read ``NAME.key=value``; the value as TOML where it is (numbers, true, lists), else as text."""
+    """Parse ``NAME.key=value``. The value is parsed as TOML (numbers, true, lists); if it is not TOML, it is text."""
     place, equals, value_text = text.partition("=")
     name, dot, key = place.rpartition(".")
     if not (equals and dot and name and key.isidentifier()):

@@ -1,7 +1,7 @@
-"""What may be soaked: a folder of drivers, a driver, a function in a file, a function in a module.
+"""What can be soaked: a folder of drivers, a driver, a function in a file, a function in a module.
 
-Nothing is imported here: a target belongs to the measured process. What must be known before (is there a ``cycle``,
-which INTERVAL) is read from the source.
+Nothing is imported here, because a target belongs to the measured process. What must be known before (is there a
+``cycle``, which INTERVAL) is read from the source.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ DRIVER_PREFIX = "drive_"
 
 @dataclass(frozen=True)
 class Target:
-    """One component's code."""
+    """The code of one component."""
 
     name: str
     kind: str
     """``driver`` | ``function`` (of a file) | ``module`` (function of a module) | ``empty`` (a cycle of nothing)."""
     path: str | None = None
-    """Absolute path of the file, for drivers and functions of files."""
+    """The absolute path of the file, for drivers and functions of files."""
     module: str | None = None
     function: str | None = None
     interval_s: float | None = None
-    """The driver's own INTERVAL."""
+    """The INTERVAL of the driver."""
     given: str = ""
-    """The target as a user would write it."""
+    """The target as a user writes it."""
 
     def __str__(self) -> str:
         return self.given or self.kind
@@ -41,10 +41,10 @@ EMPTY = Target("empty", "empty")
 
 
 def find_targets(specifications: list[str], base: Path) -> list[Target]:
-    """Resolve what a user named, in order.
+    """Find the targets that a user named, in order.
 
-    Relative paths start at ``base``. Raises UsageError, with what would be right, for anything that is not there or
-    has not the form of a target, and for two components of one name.
+    Relative paths start at ``base``. Raises UsageError for a target that does not exist or is not one, and for two
+    components of one name; the message says what would be right.
     """
     targets = [target for text in specifications for target in _resolve(text, base)]
     by_name: dict[str, Target] = {}
@@ -67,7 +67,7 @@ def _resolve(text: str, base: Path) -> list[Target]:
         if place.endswith(".py"):
             return [_function_of_file(path, function, text)]
         if "/" in place or not all(part.isidentifier() for part in place.split(".")):
-            raise UsageError(f"{text!r} is no target: {place!r} is neither a Python file nor a module's name")
+            raise UsageError(f"{text!r} is not a target: {place!r} is neither a Python file nor the name of a module")
         return [Target(function.rpartition(".")[2], "module", module=place, function=function, given=text)]
     if path.is_dir():
         drivers = sorted(path.glob(f"{DRIVER_PREFIX}*.py"))
@@ -87,7 +87,8 @@ def _driver(path: Path, given: str) -> Target:
     if "cycle" not in names and "*" not in names:
         hint = next((name for name in names if not name.startswith("_")), "function")
         raise UsageError(
-            f"{path.name} has no function cycle(state), so it is no driver; name a function instead: {path.name}:{hint}"
+            f"{path.name} has no function cycle(state), so it is not a driver; name a function instead: "
+            f"{path.name}:{hint}"
         )
     name = path.stem.removeprefix(DRIVER_PREFIX)
     interval_s = _interval(names.get("INTERVAL"), path)
@@ -107,15 +108,15 @@ def _function_of_file(path: Path, function: str, text: str) -> Target:
         required += arguments.kw_defaults.count(None)
         if required:
             raise UsageError(
-                f"{text!r} takes arguments, and a function target is called without; give them defaults, or write a "
-                "driver with setup() and cycle(state)"
+                f"{text!r} needs arguments, but a function target is called without any; give them defaults, or write "
+                "a driver with setup() and cycle(state)"
             )
     name = function.rpartition(".")[2]
     return Target(name, "function", path=str(path.resolve()), function=function, given=text)
 
 
 def _top_level_names(path: Path) -> dict[str, ast.AST]:
-    """Map each name a file binds at its top level to the node that binds it (``*`` for a star import)."""
+    """Map each name that a file binds at its top level to the node that binds it; ``*`` is a star import."""
     return {name: node for statement in _top_level_statements(_parse(path)) for name, node in _bound_by(statement)}
 
 
@@ -127,11 +128,11 @@ def _parse(path: Path) -> ast.Module:
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
     except (SyntaxError, ValueError) as error:
-        raise UsageError(f"{path} is not Python that can be read: {error}") from error
+        raise UsageError(f"{path} is not valid Python: {error}") from error
 
 
 def _top_level_statements(tree: ast.Module) -> Iterator[ast.stmt]:
-    """Yield the statements outside functions and classes; those within an ``if``, ``try`` or ``with`` come last."""
+    """Yield the statements outside functions and classes; those inside an ``if``, ``try`` or ``with`` come last."""
     pending = list(tree.body)
     while pending:
         statement = pending.pop(0)
@@ -160,7 +161,9 @@ def _interval(node: ast.AST | None, path: Path) -> float | None:
     if node is None:
         return None
     if not isinstance(node, ast.Constant) or isinstance(node.value, bool):
-        raise UsageError(f"{path.name}: INTERVAL must be a plain value such as '100ms' or None, for it is read unrun")
+        raise UsageError(
+            f"{path.name}: INTERVAL must be a plain value such as '100ms' or None, because it is read from the source"
+        )
     if node.value is None:
         return None
     try:

@@ -1,7 +1,7 @@
-"""Bytes, durations and counts: read what people write, write what people read.
+"""Bytes, durations and counts: parse what people write, format what people read.
 
-Sizes are powers of 1024 and are printed with the unit that says so (KiB, MiB); ``kB`` and ``KB`` are read as
-1024 bytes too, as /proc does, because nobody means anything else when speaking of memory.
+The units of size are powers of 1024 and are printed as such (KiB, MiB). ``kB`` and ``KB`` are 1024 bytes as well, as
+in /proc: that is what people mean when they speak of memory.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def parse_duration_s(text: str | float) -> float:
 
 
 def format_number(value: float) -> str:
-    """Write a number with about four significant digits and thousands separated: 0.0123, 106.2, 12,345."""
+    """Format a number with about four significant digits and separated thousands: 0.0123, 106.2, 12,345."""
     if value == 0:
         return "0"
     if abs(value) < 0.0005:
@@ -63,7 +63,7 @@ def format_number(value: float) -> str:
 
 
 def format_size(size_bytes: float) -> str:
-    """Write a size for a person: ``106 B``, ``1.5 KiB``, ``27.5 MiB``."""
+    """Format a size: ``106 B``, ``1.5 KiB``, ``27.5 MiB``."""
     value = float(size_bytes)
     for unit in ("B", "KiB", "MiB", "GiB"):
         if abs(value) < 1024 or unit == "GiB":
@@ -73,7 +73,7 @@ def format_size(size_bytes: float) -> str:
 
 
 def format_duration(duration_s: float) -> str:
-    """Write a duration for a person: ``35 µs``, ``2.5 ms``, ``12.3 s``, ``4 min 05 s``, ``2 h 34 min``."""
+    """Format a duration: ``35 µs``, ``2.5 ms``, ``12.3 s``, ``4 min 05 s``, ``2 h 34 min``."""
     if duration_s < 1e-3:
         return f"{duration_s * 1e6:.3g} µs"
     if duration_s < 1:
@@ -88,5 +88,5 @@ def format_duration(duration_s: float) -> str:
 
 
 def format_count(count: int) -> str:
-    """Write a whole number with its thousands separated: ``924,000``."""
+    """Format a whole number with separated thousands: ``924,000``."""
     return f"{count:,}"

@@ -1,7 +1,7 @@
 """Decode frames: header, checks, choice of the format.
 
-Raw frames by default: a JPEG would add the decompressor, which has a driver of its own, and the parts of the full cycle
-are to add up.
+The default is raw frames. JPEGs would include the decompressor, which has its own driver, and the parts of the full
+cycle must add up.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from decoder.sample_frames import sample_block
 
 
 class State:
-    """The decoder and the film it goes through again and again."""
+    """The decoder and an endless film."""
 
     def __init__(self, blocks: list[bytes]) -> None:
         self.decoder = Decoder()
@@ -21,7 +21,7 @@ class State:
 
 
 def setup(*, image_format: str = "RGB24", width: int = 320, height: int = 240) -> State:
-    """Take any of JPEG-RGB24, JPEG-GRAY8, GRAY8, GRAY16, GRAY16-BE and RGB24, size in pixels."""
+    """Make frames in one of JPEG-RGB24, JPEG-GRAY8, GRAY8, GRAY16, GRAY16-BE and RGB24; size in pixels."""
     return State([sample_block(image_format, number=number, width=width, height=height) for number in range(4)])
 
 

@@ -9,7 +9,7 @@ from decoder.sample_frames import sample_jpeg
 
 
 class State:
-    """The decompressor and the film it goes through again and again."""
+    """The decompressor and an endless film."""
 
     def __init__(self, jpegs: list[bytes]) -> None:
         self.decompressor = Decompressor()
@@ -17,7 +17,7 @@ class State:
 
 
 def setup(*, image_format: str = "JPEG-RGB24", width: int = 320, height: int = 240) -> State:
-    """Take ``JPEG-RGB24`` or ``JPEG-GRAY8``, size in pixels."""
+    """Make pictures in ``JPEG-RGB24`` or ``JPEG-GRAY8``; size in pixels."""
     return State([sample_jpeg(image_format, number=number, width=width, height=height) for number in range(4)])
 
 

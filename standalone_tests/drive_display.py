@@ -1,6 +1,6 @@
-"""The slides' display loop, get, tonumpy, show, in one figure that is drawn anew.
+"""The display loop of the slides (get, tonumpy, show) in one figure that is drawn again for every frame.
 
-Without a screen the figure becomes a PNG in memory.
+Without a screen the figure is saved as a PNG in memory.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from decoder.sources.protocol import ImageSource
 
 @dataclass(frozen=True)
 class State:
-    """The open source, the figure, the image in it and the memory its PNG goes to."""
+    """The open source, the figure, its image and the buffer for its PNG."""
 
     source: ImageSource
     address: str
@@ -37,7 +37,7 @@ def setup(
     height: int = 120,
     dots_per_inch: float = 50.0,
 ) -> State:
-    """Open the source (see drive_get) and show its first frame; size of the frames in pixels."""
+    """Open the source (see drive_get) and show its first frame; frame size in pixels."""
     opened = open_source(source, width=width, height=height)
     figure, axes = plt.subplots(figsize=(1.6, 1.2), dpi=dots_per_inch)
     axes.set_axis_off()
@@ -46,7 +46,7 @@ def setup(
 
 
 def cycle(state: State) -> None:
-    """Get one frame and show it in the figure that is there."""
+    """Get one frame and show it in the existing figure."""
     state.image.set_data(tonumpy(get_image(state.address, "Frame", source=state.source)))
     if state.figure.canvas.required_interactive_framework is None:
         state.png.seek(0)
@@ -67,9 +67,9 @@ def teardown(state: State) -> None:
 def _forget_looked_up_names() -> None:
     """Clear CPython's cache of attribute lookups (4,096 entries for the whole process).
 
-    matplotlib's C++ looks attributes up by names made for the occasion, and the cache keeps each name alive: some
-    hundred blocks of 64 bytes that keep coming for thousands of draws, slower and slower. No leak, but it looks settled
-    only after minutes.
+    matplotlib's C++ code looks up attributes by newly made names, and the cache keeps each name alive: about a hundred
+    blocks of 64 bytes, which appear over thousands of draws, more and more slowly. This is no leak, but the series is
+    flat only after minutes.
     """
     if sys.version_info >= (3, 13):
         sys._clear_internal_caches()

@@ -1,6 +1,6 @@
-"""The slides' display loop with a new figure for every frame, closed after it was shown.
+"""The display loop of the slides with a new figure for every frame, which is closed after it was shown.
 
-matplotlib keeps a little of every figure; drive_display shows how to do without.
+matplotlib keeps some memory of every figure; drive_display avoids that.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from decoder.sources.protocol import ImageSource
 
 @dataclass(frozen=True)
 class State:
-    """The open source and how to show its frames."""
+    """The open source and the resolution of the figures."""
 
     source: ImageSource
     address: str
@@ -32,7 +32,7 @@ def setup(
     height: int = 120,
     dots_per_inch: float = 50.0,
 ) -> State:
-    """Open the source (see drive_get); size of the frames in pixels."""
+    """Open the source (see drive_get); frame size in pixels."""
     return State(open_source(source, width=width, height=height), address, dots_per_inch)
 
 

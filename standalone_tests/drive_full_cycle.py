@@ -1,4 +1,4 @@
-"""Get a frame and make it an array: all components together."""
+"""Get a frame and convert it to an array: all components together."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from decoder.sources.protocol import ImageSource
 
 @dataclass(frozen=True)
 class State:
-    """The open source and what is asked of it."""
+    """The open source, and the address and property to get."""
 
     source: ImageSource
     address: str
@@ -27,9 +27,10 @@ def setup(
     height: int = 240,
     frames_per_second: float = 0.0,
 ) -> State:
-    """Open ``loopback`` (own server, own process), ``recording:PATH`` or ``pytine``.
+    """Open ``loopback`` (a server in a process of its own), ``recording:PATH`` or ``pytine``.
 
-    The last talks to a real server: give the run an interval then. Size and rate (0 = flat out) are the own server's.
+    ``pytine`` talks to a real server: give the run an interval then. Size (in pixels) and rate (0 = flat out) apply to
+    the loopback server.
     """
     opened = open_source(source, width=width, height=height, frames_per_second=frames_per_second)
     return State(opened, address, image_property)

@@ -1,4 +1,4 @@
-"""Give every component what it must refuse: the error path has to be as clean as the good one."""
+"""Give every component data that it must refuse: the error path must not leak either."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from decoder.sources.protocol import ImageSource
 
 @dataclass(frozen=True)
 class State:
-    """The source to close, and one attempt for each way of being wrong."""
+    """The source to close, and one attempt for each kind of error."""
 
     source: ImageSource
     attempts: list[Callable[[], object]]
 
 
 def setup(*, width: int = 64, height: int = 48) -> State:
-    """Make the attempts from good frames of this size in pixels."""
+    """Make the attempts from valid frames; frame size in pixels."""
     source = open_source("loopback", width=width, height=height)
     jpeg, gray = (sample_block(name, width=width, height=height) for name in ("JPEG-RGB24", "GRAY8"))
     return State(
@@ -43,7 +43,7 @@ def setup(*, width: int = 64, height: int = 48) -> State:
 
 
 def cycle(state: State) -> None:
-    """Make every attempt once. Raises AssertionError when one is let through."""
+    """Make every attempt once. Raises AssertionError when one is accepted."""
     for attempt in state.attempts:
         try:
             attempt()

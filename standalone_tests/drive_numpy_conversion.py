@@ -1,6 +1,6 @@
 """Convert decoded pixels to numpy arrays.
 
-2-byte gray in the foreign byte order by default: the one form that makes a copy.
+The default is 2-byte gray in the other byte order than this machine's, because only this format makes a copy.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ SIGNIFICANT_BITS = 12
 
 
 class State:
-    """The pixels of a film, converted again and again."""
+    """The pixels of an endless film."""
 
     def __init__(self, pictures: list[Pixels]) -> None:
         self.pictures = endless(pictures)
 
 
 def setup(*, image_format: str = "GRAY16-BE", width: int = 320, height: int = 240) -> State:
-    """Take any of JPEG-RGB24, JPEG-GRAY8, GRAY8, GRAY16, GRAY16-BE and RGB24, size in pixels."""
+    """Make pixels from one of JPEG-RGB24, JPEG-GRAY8, GRAY8, GRAY16, GRAY16-BE and RGB24; size in pixels."""
     blocks = [sample_block(image_format, number=number, width=width, height=height) for number in range(4)]
-    # A decoder each: the pixels of a JPEG are valid until its decoder's next call only.
+    # One decoder per block, because the pixels of a JPEG are valid only until the next call of its decoder.
     return State([Decoder().decode(block) for block in blocks])
 
 
 def cycle(state: State) -> None:
-    """Convert one picture and clear the bits that do not count."""
+    """Convert one picture and clear the insignificant bits."""
     clear_insignificant_bits(to_array(next(state.pictures)), SIGNIFICANT_BITS)
 
 

@@ -182,6 +182,35 @@ def test_only_the_store_imports_sqlite():
     assert {name for name in importers if not name.startswith("soak.store")} == set()
 
 
+def test_only_one_module_outside_knows_the_words_of_the_ring():
+    """What the measured process and its parent share is named once; all others ask for it by those names."""
+    knowing = {
+        name
+        for name, file in MODULES.items()
+        if not name.startswith("soak.inside") and re.search(r"\bWORD_[A-Z]", file.read_text(encoding="utf-8"))
+    }
+
+    assert knowing == {"soak.running.component.child_ring"}
+
+
+def long_functions(package: str, most_lines: int) -> list[str]:
+    """Return the functions of a package that have more lines than that, with their lines."""
+    found = []
+    for file in files_of(package):
+        for node in ast.walk(ast.parse(file.read_bytes())):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                lines = (node.end_lineno or node.lineno) - node.lineno + 1
+                if lines > most_lines:
+                    found.append(f"{module_name(file)}.{node.name} ({lines} lines)")
+    return found
+
+
+def test_no_function_that_runs_something_is_long():
+    """45 lines are what one can read at once."""
+    assert long_functions("soak/running", 45) == []
+    assert long_functions("soak/running", 35) != []  # the control: the reader of lengths sees what it must
+
+
 def test_the_decoder_and_soak_know_nothing_of_each_other():
     for name, file in MODULES.items():
         package, others = name.partition(".")[0], {imported.partition(".")[0] for imported in imports_of(file)}
@@ -236,3 +265,28 @@ def test_the_public_names_are_those_of_all(module: str):
     assert list(imported.__all__) == sorted(imported.__all__)
     assert [name for name in imported.__all__ if not hasattr(imported, name)] == []
     assert beside <= set(imported.__all__)
+
+
+PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+NAMED = set(re.findall(r"`(soak/[\w/.]*)`", PAGE))
+"""The packages (with a slash at the end) and the modules of soak that the page names."""
+ROOMS = {f"{file.parent.relative_to(ROOT)}/" for file in files_of("soak") if file.name == "__init__.py"}
+
+
+def test_every_room_is_on_the_page_and_every_room_on_the_page_exists():
+    """A package that the page of the architecture does not name would be found by nobody new."""
+    assert {name for name in NAMED if name.endswith("/")} == ROOMS
+    assert "soak/running/component/" in ROOMS
+
+
+def test_every_room_has_a_line_of_its_own_in_the_table():
+    rows = re.findall(r"^[|] `(soak/[\w/]*)` [|]", PAGE.partition("## The rooms")[2].partition("## The way")[0], re.M)
+
+    assert sorted(rows) == sorted(ROOMS)
+
+
+def test_every_module_on_the_page_exists():
+    modules = {name for name in NAMED if not name.endswith("/")}
+
+    assert {name for name in modules if not (ROOT / name).is_file()} == set()
+    assert "soak/analysis/rule.py" in modules

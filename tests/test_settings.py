@@ -210,15 +210,15 @@ def test_an_unknown_key_is_named_with_its_table(tmp_path: Path, text: str, key: 
     ("text", "expected"),
     [
         ("[tool.soak]\ntargets = 'x'\n", "targets = 'x' in [tool.soak]"),
-        ("[tool.soak]\nknown = [1]\n", "must be a list of texts"),
+        ("[tool.soak]\nknown = [1]\n", "must be a list of strings"),
         ("[tool.soak]\nn_min = 0\n", "must be a whole number above 0"),
         ("[tool.soak]\nn_min = true\n", "must be a whole number above 0"),
         ("[tool.soak]\nn_min = 2.5\n", "must be a whole number above 0"),
-        ("[tool.soak]\nbudget = ['1s']\n", "must be a text or number"),
+        ("[tool.soak]\nbudget = ['1s']\n", "must be a string or a number"),
         ("[tool.soak]\nbudget = 'long'\n", "budget in [tool.soak]"),
         ("[tool.soak]\ninterval = -1\n", "interval in [tool.soak]"),
         ("[tool.soak]\ntolerance = 'none'\n", "tolerance in [tool.soak]"),
-        ("[tool.soak]\nout = 3\n", "must be a text"),
+        ("[tool.soak]\nout = 3\n", "must be a string"),
         ("[tool.soak]\ncomponent = 3\n", "must be a table"),
         ("[tool.soak.component]\ncycle = 3\n", "must be a table"),
         ("[tool.soak.component.cycle]\ngate = 'no'\n", "must be true or false"),
@@ -268,7 +268,7 @@ def test_settings_that_have_no_room_are_refused(plan_of: Callable[..., RunPlan],
     if fits:
         assert named(plan_of(driver_settings=asked), "decoder").settings == asked["decoder"]
     else:
-        with pytest.raises(UsageError, match="the settings of decoder have 8,012 characters and may have 8,000"):
+        with pytest.raises(UsageError, match="the settings of decoder have 8,012 characters, and 8,000 are allowed"):
             plan_of(driver_settings=asked)
 
 

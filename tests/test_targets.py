@@ -159,7 +159,7 @@ def test_a_driver_without_cycle_is_refused_with_what_it_has(tmp_path: Path, writ
 
     message = refusal(["drive_odd.py"], tmp_path)
 
-    assert message.startswith("drive_odd.py has no function cycle(state), so it is no driver")
+    assert message.startswith("drive_odd.py has no function cycle(state), so it is not a driver")
     assert message.endswith("drive_odd.py:read_image")
 
 
@@ -197,7 +197,7 @@ def test_a_function_that_is_not_there_is_refused_with_those_that_are(tmp_path: P
 def test_a_function_that_takes_arguments_is_refused(tmp_path: Path, write: WriteFile, signature: str):
     write("case.py", f"def read({signature}): pass\n")
 
-    assert "'case.py:read' takes arguments" in refusal(["case.py:read"], tmp_path)
+    assert "'case.py:read' needs arguments" in refusal(["case.py:read"], tmp_path)
 
 
 @pytest.mark.parametrize("signature", ["", "a=1", "*rest", "*, a=1", "**rest"])
@@ -211,9 +211,9 @@ def test_a_function_that_can_be_called_without_arguments_is_taken(tmp_path: Path
     ("text", "message"),
     [
         ("case.py:", "names no function; write case.py:FUNCTION"),
-        ("a/b:read", "is neither a Python file nor a module's name"),
-        ("a-b:read", "is neither a Python file nor a module's name"),
-        (":read", "is neither a Python file nor a module's name"),
+        ("a/b:read", "is neither a Python file nor the name of a module"),
+        ("a-b:read", "is neither a Python file nor the name of a module"),
+        (":read", "is neither a Python file nor the name of a module"),
     ],
 )
 def test_a_half_target_is_refused(tmp_path: Path, text: str, message: str):
@@ -224,4 +224,4 @@ def test_a_half_target_is_refused(tmp_path: Path, text: str, message: str):
 def test_a_file_that_is_no_python_is_refused(tmp_path: Path, write: WriteFile, text: str):
     write("drive_torn.py", text)
 
-    assert "drive_torn.py is not Python that can be read" in refusal(["drive_torn.py"], tmp_path)
+    assert "drive_torn.py is not valid Python" in refusal(["drive_torn.py"], tmp_path)

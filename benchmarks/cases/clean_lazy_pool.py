@@ -1,4 +1,4 @@
-"""A pool of buffers of 64 KiB that grows when more are needed at once than ever before; 48 is the most."""
+"""A pool of buffers of 64 KiB that grows when more buffers are needed at once than before; at most 48 are needed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An lru_cache of 20,000 answers of 300 B: it grows by 300 B a call for 20,000 calls, then never again."""
+"""An lru_cache of 20,000 answers of 300 B: it grows by 300 B per call for 20,000 calls, and then no more."""
 
 import functools
 import itertools

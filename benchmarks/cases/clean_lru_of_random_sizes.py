@@ -1,4 +1,4 @@
-"""A cache of 3,000 buffers of 32 B to 32 KiB, the least recently used leaves: bytes wander, the heap fragments."""
+"""An LRU cache of 3,000 buffers of 32 B to 32 KiB: its size varies, and the heap becomes fragmented."""
 
 from __future__ import annotations
 

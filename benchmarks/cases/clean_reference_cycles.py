@@ -1,4 +1,4 @@
-"""Garbage in cycles of references: it stays until the collector comes by."""
+"""Garbage in reference cycles: it stays until the next collection."""
 
 EXPECT = {"verdict": "clean"}
 

@@ -1,4 +1,4 @@
-"""A buffer that fills to 14 MB in 1,400 calls and is emptied, again and again."""
+"""A buffer that fills to 14 MB in 1,400 calls and is then emptied, repeatedly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Eight threads that allocate, each perhaps in an arena of its own, started when the work first needs them."""
+"""Eight threads that allocate, possibly each in an arena of its own; they start when the work first needs them."""
 
 import concurrent.futures
 import random

@@ -1,4 +1,4 @@
-/* What the planted native leaks call. Built beside the case that needs it. */
+/* The functions that the planted native leaks call. Each case that needs them builds the library beside this file. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,4 +1,4 @@
-"""One call in 1,000 loses 106,000 B: a reconnect, a rotated log, an error path."""
+"""One call in 1,000 loses 106,000 B, as a reconnect, a rotated log or an error path may do."""
 
 import ctypes
 import itertools

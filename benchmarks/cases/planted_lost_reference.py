@@ -1,4 +1,4 @@
-"""C code forgets a Py_DECREF: an object of 106 B a call to which nothing points any more."""
+"""C code lacks a Py_DECREF: per call, one object of 106 B to which nothing points any more."""
 
 import ctypes
 import json

@@ -1,4 +1,4 @@
-"""A C function allocates 106 B a call that nobody frees."""
+"""A C function allocates 106 B per call and never frees them."""
 
 import ctypes
 import json

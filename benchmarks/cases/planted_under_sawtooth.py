@@ -1,4 +1,4 @@
-"""106 B a call are lost below a buffer that fills to 14 MB and is emptied, each 1,400 calls."""
+"""106 B per call are lost, under a buffer that fills to 14 MB and is emptied every 1,400 calls."""
 
 from __future__ import annotations
 

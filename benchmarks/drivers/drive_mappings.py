@@ -1,4 +1,4 @@
-"""A cycle of nothing in a process that shows what is mapped before its first cycle."""
+"""An empty cycle, in a process that writes down its mappings before the first cycle."""
 
 from __future__ import annotations
 

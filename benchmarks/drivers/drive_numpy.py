@@ -9,7 +9,7 @@ _VALUES = np.arange(1000.0)
 
 
 def setup(file: str = "") -> OwnCost | None:
-    """Take the file that is to get the process's own figures at the end; empty for none."""
+    """``file``: where the process writes its own figures at the end; empty for none."""
     return OwnCost(file) if file else None
 
 
@@ -19,6 +19,6 @@ def cycle(_: object) -> None:
 
 
 def teardown(state: OwnCost | None) -> None:
-    """Write what the process took."""
+    """Write the process's own figures."""
     if state is not None:
         state.write()

@@ -1,4 +1,4 @@
-"""A cycle that notes when it began."""
+"""A cycle that records its start time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ MOST_CYCLES = 1000000
 
 
 class State:
-    """The times, in a block made beforehand, and where they go."""
+    """The start times, in an array made before the first cycle, and the file for them."""
 
     def __init__(self, file: str) -> None:
         self.file = file
@@ -18,12 +18,12 @@ class State:
 
 
 def setup(file: str) -> State:
-    """Take the file that gets the start times at the end: 64-bit integers, nanoseconds of the monotonic clock."""
+    """``file``: where the start times go at the end, as 64-bit integers, nanoseconds of the monotonic clock."""
     return State(file)
 
 
 def cycle(state: State) -> None:
-    """Note the time."""
+    """Record the time."""
     state.starts_ns[state.count] = time.monotonic_ns()
     state.count += 1
 

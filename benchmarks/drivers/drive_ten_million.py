@@ -1,4 +1,4 @@
-"""Cycles as cheap as they come, of which one in ``every`` loses a block of 106 B by malloc; none for 0."""
+"""The cheapest possible cycles. One in ``every`` loses a block of 106 B by malloc; none if ``every`` is 0."""
 
 # ruff: noqa: PTH123  (pathlib would be resident)
 
@@ -11,7 +11,7 @@ MALLOC.restype, MALLOC.argtypes = ctypes.c_void_p, (ctypes.c_size_t,)
 
 
 class State:
-    """Counts the cycles, and looks at soak's own files when ``look_at`` have been done and in the end."""
+    """Counts the cycles, and reads the size of soak's own files after ``look_at`` cycles and at the end."""
 
     def __init__(self, every: int, look_at: int, file: str) -> None:
         self.cycle = 0
@@ -22,12 +22,12 @@ class State:
 
 
 def setup(every: int = 0, look_at: int = 0, file: str = "") -> State:
-    """Take the file that is to get the growth of soak's own files; empty for none."""
+    """``file``: where the growth of soak's own files is written; empty for none."""
     return State(every, look_at, file)
 
 
 def cycle(state: State) -> None:
-    """Count, and lose a block now and then."""
+    """Count, and lose a block in every ``every``-th cycle."""
     state.cycle += 1
     if state.every and state.cycle % state.every == 0:
         MALLOC(106)
@@ -36,7 +36,7 @@ def cycle(state: State) -> None:
 
 
 def teardown(state: State) -> None:
-    """Write by how much their size and what is resident of them have grown."""
+    """Write the growth of the files' size and of their resident part."""
     if state.file:
         size, resident = own_files()
         with open(state.file, "w") as file:
@@ -44,7 +44,7 @@ def teardown(state: State) -> None:
 
 
 def own_files() -> tuple[int, int]:
-    """Return the bytes mapped, and resident, of the files that soak shares with this process: the ring, the ledger."""
+    """Return the mapped and the resident bytes of the files that soak shares with this process: ring and ledger."""
     size = resident = 0
     is_own = False
     with open("/proc/self/smaps") as maps:

@@ -1,4 +1,4 @@
-"""A cycle of nothing: what remains is what soak itself costs."""
+"""An empty cycle, so that all cost is soak's own."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from own_cost import OwnCost
 
 
 def setup(file: str = "") -> OwnCost | None:
-    """Take the file that is to get the process's own figures at the end; empty for none."""
+    """``file``: where the process writes its own figures at the end; empty for none."""
     return OwnCost(file) if file else None
 
 
@@ -15,6 +15,6 @@ def cycle(_: object) -> None:
 
 
 def teardown(state: OwnCost | None) -> None:
-    """Write what the process took."""
+    """Write the process's own figures."""
     if state is not None:
         state.write()

@@ -1,7 +1,7 @@
-"""What a process says of itself at the end: CPU time since the start of its cycles, and resident memory.
+"""A process's own figures at the end: CPU time since the start of its cycles, and resident memory.
 
-Runs in the measured process and in the plain one it is compared with, under any CPython from 3.8 on; imports only what
-both have loaded anyway, for an import is memory too.
+This runs in the measured process and in the plain one for comparison, under any CPython from 3.8 on. It imports only
+modules that both have loaded already, because an import takes memory.
 """
 
 # ruff: noqa: PTH123  (pathlib would be resident)
@@ -12,14 +12,14 @@ import time
 
 
 class OwnCost:
-    """Counts from its making; `write` leaves ``cpu_ns rss_bytes`` in a file."""
+    """Counts from its construction on; `write` writes ``cpu_ns rss_bytes`` to a file."""
 
     def __init__(self, file: str) -> None:
         self._file = file
         self._started_ns = time.process_time_ns()
 
     def write(self) -> None:
-        """Write both numbers; RSS is read page by page, for the kernel's quick count is out by dozens of pages."""
+        """Write both numbers; RSS is read page by page, because the kernel's fast counter is off by dozens of pages."""
         cpu_ns = time.process_time_ns() - self._started_ns
         with open("/proc/self/smaps_rollup", "rb") as pages:
             rss_bytes = next(int(line.split()[1]) * 1024 for line in pages if line.startswith(b"Rss:"))

@@ -1,4 +1,4 @@
-"""The cases of the bench and what is right about each: planted leaks and their mended twins, look-alikes, drivers."""
+"""The cases of the bench and the right answer for each: planted leaks, their repaired twins, look-alikes, drivers."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PLANTED = ROOT / "benchmarks" / "cases"
 DRIVERS = ROOT / "standalone_tests"
 UNGATED = ("display_new_figure",)
-"""Drivers that grow as they are, and are allowed to (pyproject.toml)."""
-MENDED = ", mended"
+"""Drivers that are allowed to grow (pyproject.toml)."""
+REPAIRED = ", repaired"
 BYTE_RATES = ("bytes_per_iter", "heap_per_iter", "malloc_per_iter", "tracemalloc_per_iter")
 
 
@@ -24,10 +24,10 @@ class Case:
     group: str
     file: Path
     function: str | None
-    """None: a driver."""
+    """None for a driver."""
     expect: dict[str, Any]
     python: str | None = None
-    """Version, such as 3.8; None: the one that runs the bench."""
+    """Version, such as 3.8; None for the version that runs the bench."""
     requires: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
 
@@ -38,9 +38,9 @@ class Case:
 
     @property
     def byte_rates(self) -> list[float]:
-        """What a call loses: asked for, as the allocator counts it, as traced; a tool that says one of them is right.
+        """The bytes that a call loses: requested, allocated, and traced. A tool that reports one of them is right.
 
-        Empty when the case does not lose bytes or nobody knows how many.
+        Empty when the case loses no bytes, or when the number is not known.
         """
         return [self.expect[key] for key in BYTE_RATES if self.expect.get(key)] if self.leaks else []
 
@@ -52,22 +52,24 @@ def all_cases(real_leaks: Path | None) -> list[Case]:
 
 
 def planted_cases(folder: Path) -> list[Case]:
-    """Return planted leaks, the mended twin of each, and what only looks like a leak."""
+    """Return planted leaks, the repaired twin of each, and clean cases that look like leaks."""
     cases = []
     for file in sorted(folder.glob("planted_*.py")):
         case = read_case(file, "planted", file.stem.removeprefix("planted_"))
         cases.append(case)
         cases.append(
-            replace(case, group="mended", name=f"{case.name}{MENDED}", function="repaired", expect={"verdict": "clean"})
+            replace(
+                case, group="repaired", name=f"{case.name}{REPAIRED}", function="repaired", expect={"verdict": "clean"}
+            )
         )
     cases += [
         read_case(file, "look-alike", file.stem.removeprefix("clean_")) for file in sorted(folder.glob("clean_*.py"))
     ]
-    return sorted(cases, key=lambda case: ("planted", "mended", "look-alike").index(case.group))
+    return sorted(cases, key=lambda case: ("planted", "repaired", "look-alike").index(case.group))
 
 
 def driver_cases(folder: Path) -> list[Case]:
-    """Return the drivers of the decoder that fail a run when they leak."""
+    """Return those drivers of the decoder whose leak fails a run."""
     files = sorted(folder.glob("drive_*.py"))
     names = {file: file.stem.removeprefix("drive_") for file in files}
     return [
@@ -78,7 +80,7 @@ def driver_cases(folder: Path) -> list[Case]:
 
 
 def real_cases(folder: Path) -> list[Case]:
-    """Return the cases of somebody's folder: leaks of released packages, and clean ones."""
+    """Return the cases in a folder of the user: leaks of released packages, and clean ones."""
     cases = [read_case(file, "real", "_".join(file.stem.split("_")[1:])) for file in sorted(folder.glob("case*.py"))]
     cases = [replace(case, group="real leak" if case.leaks else "real clean") for case in cases]
     return sorted(cases, key=lambda case: case.group, reverse=True)
@@ -93,7 +95,7 @@ def read_case(file: Path, group: str, name: str) -> Case:
             if target in ("SETUP", "EXPECT"):
                 tables[target] = ast.literal_eval(statement.value)
     if "EXPECT" not in tables:
-        raise ValueError(f"{file} says nowhere what is right: it has no EXPECT")
+        raise ValueError(f"{file} has no EXPECT, so its right answer is not known")
     setup = tables.get("SETUP", {})
     return Case(
         name.replace("_", " "),

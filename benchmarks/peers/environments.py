@@ -1,4 +1,4 @@
-"""Virtual environments with the peers in them, made when first needed and kept."""
+"""Virtual environments with the peers, made at first use and kept."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ class NoEnvironmentError(Exception):
 
 @dataclass(frozen=True)
 class Environment:
-    """An interpreter, and which peers it has."""
+    """An interpreter, and the peers that it has."""
 
     python: Path
     python_version: str
     versions: dict[str, str]
-    """Of the peers that are there, and memray's own."""
+    """Versions of the installed peers, and of memray."""
 
 
 class Environments:
-    """Makes environments below ``cache``; ``own`` is where the cases without requirements run."""
+    """Makes environments under ``cache``. Cases without requirements run in ``own``."""
 
     def __init__(self, cache: Path, own: Path | None) -> None:
         self._cache = cache
@@ -73,7 +73,7 @@ class Environments:
             if requires:
                 _run([*_pip(python), *constraints, *requires], f"install {', '.join(requires)}")
             for distributions in PEERS.values():
-                # A peer that this Python or these packages do not allow is left out.
+                # A peer that does not work with this Python or these packages is left out.
                 subprocess.run([*_pip(python), *distributions], capture_output=True, check=False)
             ready.touch()
         names = json.dumps([*PEERS, "memray", "psutil"])
@@ -83,7 +83,7 @@ class Environments:
 
 
 def find_interpreter(version: str) -> str:
-    """Return a CPython of this version, from the path or from pyenv. Raises NoEnvironmentError."""
+    """Return a CPython of this version from the path or from pyenv. Raises NoEnvironmentError."""
     on_path = shutil.which(f"python{version}")
     if on_path and subprocess.run([on_path, "-c", ""], capture_output=True, check=False).returncode == 0:
         return on_path

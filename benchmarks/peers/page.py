@@ -1,4 +1,4 @@
-"""The bench as lines, as a page and as a figure."""
+"""The results of the bench as text lines, as a page and as a figure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PAGE = ROOT / "docs" / "bench.md"
 PICTURE = ROOT / "docs" / "images" / "bench.svg"
 GROUPS = {
     "planted": "Planted leaks",
-    "mended": "The same, mended",
+    "repaired": "The same, repaired",
     "look-alike": "Clean look-alikes",
     "driver": "Drivers of the decoder",
     "real leak": "Leaks of released packages",
@@ -30,12 +30,12 @@ SETTINGS: dict[Any, Any] = {"svg.fonttype": "none", "text.parse_math": False, "s
 
 
 def progress_line(score: Score) -> str:
-    """Say how one tool did on one case."""
+    """Return one line about one tool on one case."""
     return f"{MARKS[score.verdict]} {score.case.name}: {score.tool}: {' · '.join(details(score))}"
 
 
 def terminal_table(scores: list[Score]) -> str:
-    """Return a line for each answer and one for each tool in all."""
+    """Return one line per answer, then one line of totals per tool."""
     head = ("case", "tool", "", "said", "cycles", "seconds", "place", "rate error", "peak", "files")
     rows = [head] + [(score.case.name, score.tool, MARKS[score.verdict], *cells(score)) for score in scores]
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
@@ -51,7 +51,7 @@ def terminal_table(scores: list[Score]) -> str:
 
 
 def details(score: Score) -> list[str]:
-    """Return the parts of an answer that are worth a word."""
+    """Return the parts of an answer that are not empty."""
     if score.answer is None:
         return [score.why]
     said, cycles, seconds, place, error, peak, files = cells(score)
@@ -83,7 +83,7 @@ def percent(share: float) -> str:
 
 
 def size(count: float | None) -> str:
-    """Return bytes in the largest unit that leaves a digit before the point."""
+    """Return bytes in the largest unit in which the number is at least 1."""
     if count is None:
         return ""
     for unit, factor in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
@@ -93,7 +93,7 @@ def size(count: float | None) -> str:
 
 
 def tools_of(scores: list[Score]) -> list[str]:
-    """Return the tools that were asked, in their order."""
+    """Return the tools that ran, in their order."""
     return list(dict.fromkeys(score.tool for score in scores))
 
 
@@ -113,7 +113,7 @@ def render(scores: list[Score], versions: dict[str, str], day: date) -> str:
     command = f"python benchmarks/against_peers.py{real} --write-docs"
     installed = ", ".join(f"{name} {version}" for name, version in versions.items())
     lines = [
-        "# soak beside its peers",
+        "# soak compared with other tools",
         "",
         f"{day:%d %B %Y}. {installed}. Written by `{command}`; do not edit.",
         "",
@@ -121,15 +121,15 @@ def render(scores: list[Score], versions: dict[str, str], day: date) -> str:
         "",
         *INTRODUCTION,
         "",
-        "## In all",
+        "## Totals",
         "",
         *summary_table(scores),
         "",
-        "## soak over the best peer that finds the same leak",
+        "## soak compared with the best peer that finds the same leak",
         "",
-        "Below 1, soak needed less. A peer that blames something else, or the mended twin as well, has not found it.",
-        "Seconds are those of the whole command; *loop* is the part of soak's in which it measured the suspected call.",
-        "The rest are its two controls, a second pass for the place, and the report.",
+        "A ratio below 1 means that soak needed less. A peer that blames something else, or also blames the repaired",
+        "twin, has not found the leak. Seconds are those of the whole command. *loop* is the part in which soak",
+        "measured the suspected call; the rest is its controls, a second pass for the place, and the report.",
         "",
         *ratio_table(scores),
         "",
@@ -148,24 +148,24 @@ def render(scores: list[Score], versions: dict[str, str], day: date) -> str:
 
 
 INTRODUCTION = """\
-Every tool ran as its documentation says, in a process of its own, one after the other on a busy, shared machine of
-two processors: verdicts, places and cycles are facts, seconds are for comparing within a case. soak had its default
-budget of 60 s, and a busy machine does fewer cycles in it.
+Every tool ran as its documentation says, in a process of its own. The tools ran one after another on a busy, shared
+machine with two processors. Verdicts, places and cycles can be compared freely; compare seconds only within a case.
+soak had its default budget of 60 s; a busy machine does fewer cycles in that time.
 
-- **soak**: `soak run case.py:iteration`, nothing else said; the drivers with the settings of this project.
-- **psleak**: one `execute` under `PYTHONMALLOC=malloc`, with its defaults; for slow calls a smaller `times`, so that
-  its ten rounds take about 20 s. It names no places. Garbage in cycles of references it reports on purpose.
-- **pytest-memray**: `limit_leaks("10 KB")` around 1,000 calls (as many as fit in 20 s, at least 50), the place it
-  prints with 30 frames.
-- **tracemalloc**: 500 calls, a snapshot, 5,000 calls, a snapshot, garbage collected before each. It gives no verdict:
-  a line that grew by 1 B per call counts as one.
+- **soak**: `soak run case.py:iteration` without options; the drivers with the settings of this project.
+- **psleak**: one `execute` under `PYTHONMALLOC=malloc`, with its defaults. For slow calls `times` is smaller, so that
+  its ten rounds take about 20 s. It names no places. It reports garbage in reference cycles on purpose.
+- **pytest-memray**: `limit_leaks("10 KB")` around 1,000 calls (as many as fit in 20 s, at least 50). The place is the
+  one that it prints with 30 frames.
+- **tracemalloc**: 500 calls, a snapshot, 5,000 calls, a snapshot, with a collection of garbage before each. It gives no
+  verdict: a line that grew by 1 B per call counts as a leak.
 
 A verdict is *right* (●), *wrong* (✕: a leak missed, or a clean call flagged) or *undecided* (○: INCONCLUSIVE, or no
-answer in four minutes). SETTLING is right of what is clean and wrong of a leak. A place is right when the function that
-leaks (of a package: the package) stands in the one place that the tool names first, or in the stack it shows of that.
-psleak blames something else where it counts neither memory nor descriptors, but garbage in cycles or a thread.
-There are several true rates, bytes asked for and bytes allocated; the error is to the nearest. *Peak* is the resident
-memory of all of a tool's processes together, interpreters included.""".splitlines()
+answer in four minutes). SETTLING is right for a clean call and wrong for a leak. A place is right when the tool's first
+place, or the stack that it shows there, contains the function that leaks (for a package: the package). psleak blames
+something else when it counts neither memory nor descriptors, but garbage in cycles or a thread. There are several true
+rates, in requested and in allocated bytes; the error is relative to the nearest one. *Peak* is the resident memory of
+all processes of a tool together, interpreters included.""".splitlines()
 
 
 def summary_table(scores: list[Score]) -> list[str]:
@@ -183,13 +183,13 @@ def summary_table(scores: list[Score]) -> list[str]:
         row("", tools),
         f"|---|{'--:|' * len(tools)}",
         row("leaks found", [f"{t['found']} of {t['leaks']}" for t in totals]),
-        row("of them something else blamed", [str(t["something else"]) for t in totals]),
-        row("planted, found and told from the mended twin", [f"{t['told apart']} of {t['planted']}" for t in totals]),
+        row("leaks where something else was blamed", [str(t["something else"]) for t in totals]),
+        row("planted leaks found, repaired twin passed", [f"{t['told apart']} of {t['planted']}" for t in totals]),
         row("leaks called clean or settling", [str(t["leaks"] - t["found"] - t["leaks undecided"]) for t in totals]),
         row("clean calls passed", [f"{t['passed']} of {t['clean']}" for t in totals]),
         row("clean calls flagged", [str(t["flagged"]) for t in totals]),
         row("undecided", [str(t["leaks undecided"] + t["clean undecided"]) for t in totals]),
-        row("right place, of leaks found", ["–" if t["places"] is None else f"{t['places']}" for t in totals]),
+        row("leaks found at the right place", ["–" if t["places"] is None else f"{t['places']}" for t in totals]),
         row("rate error, median", ["–" if t["rate error"] is None else percent(t["rate error"]) for t in totals]),
         row("cycles to a leak, median", [number(t["cycles to a leak"], ",.0f") for t in totals]),
         row("seconds to a leak, median", [number(t["seconds to a leak"], ".1f") for t in totals]),
@@ -200,7 +200,7 @@ def summary_table(scores: list[Score]) -> list[str]:
 
 
 def ratio_table(scores: list[Score]) -> list[str]:
-    """Return cycles and seconds of soak over the best peer's, for each leak that soak and a peer found."""
+    """Return soak's cycles and seconds compared with the best peer's, for each leak that soak found."""
     lines = [
         "| leak | cycles | best peer | ratio | seconds (loop) | best peer | ratio |",
         "|---|--:|--:|--:|--:|--:|--:|",
@@ -218,7 +218,7 @@ def ratio_table(scores: list[Score]) -> list[str]:
 
 
 def against(scores: list[Score], case: Case, quantity: str, own: float | None) -> str:
-    """Return two cells: the best peer's figure, and soak's over it."""
+    """Return two cells: the best peer's figure, and the ratio of soak's to it."""
     best = best_peer(scores, case, quantity)
     if best is None or own is None:
         return "no peer finds it |"
@@ -229,7 +229,7 @@ def against(scores: list[Score], case: Case, quantity: str, own: float | None) -
 
 
 def not_right(score: Score) -> str:
-    """Say in a line what soak said, and why."""
+    """Return one line with soak's answer and the reason."""
     assert score.answer is not None
     if score.verdict == RIGHT:
         named = score.answer.place.splitlines()[0] if score.answer.place else "no place"
@@ -264,7 +264,7 @@ COLOURS = {RIGHT: "free", WRONG: "fit", UNDECIDED: "muted", SKIPPED: "muted"}
 
 @mpl.rc_context(SETTINGS)
 def draw(scores: list[Score]) -> str:
-    """Draw cases by tools as SVG text: a mark for the verdict, and beside it whether the place was right."""
+    """Draw a table of cases and tools as SVG text: a mark for the verdict, and whether the place was right."""
     tools = tools_of(scores)
     rows: list[Case | str] = []
     for group, title in GROUPS.items():
@@ -306,7 +306,7 @@ def draw(scores: list[Score]) -> str:
 
 
 def beside(score: Score) -> str:
-    """Return what stands beside a mark: the place where one is named, and the seconds."""
+    """Return the text beside a mark: whether the place is right, and the seconds."""
     if score.answer is None or score.answer.seconds is None:
         return ""
     place = {True: "place ✓, ", False: "place ✕, ", None: ""}[score.place]

@@ -1,4 +1,4 @@
-"""What is right and what is wrong about an answer."""
+"""Judge an answer: right, wrong or undecided."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from peers.cases import MENDED, Case
+from peers.cases import REPAIRED, Case
 from peers.tools import Answer
 
 RIGHT, WRONG, UNDECIDED, SKIPPED = "right", "wrong", "undecided", "skipped"
@@ -20,10 +20,10 @@ class Score:
     case: Case
     tool: str
     answer: Answer | None
-    """None: the tool could not be asked, see ``why``."""
+    """None: the tool could not run; ``why`` says the reason."""
     verdict: str
     place: bool | None
-    """None where there is no leak, none was found or the tool never names places."""
+    """None if there is no leak, none was found, or the tool names no places."""
     rate_error: float | None
     """Share of the true rate, 0 where the None where there is none to compare."""
     why: str = ""
@@ -32,8 +32,8 @@ class Score:
 def judge(case: Case, tool: str, answer: Answer | None, why: str = "") -> Score:
     """Judge an answer.
 
-    SETTLING is right of what is clean (a cache fills) and wrong of a leak. INCONCLUSIVE is undecided. No answer within
-    the time is undecided too.
+    SETTLING is right for a clean case (a cache fills) and wrong for a leak. INCONCLUSIVE is undecided, and so is no
+    answer in time.
     """
     if answer is None:
         return Score(case, tool, None, SKIPPED, None, None, why)
@@ -54,12 +54,12 @@ def judge(case: Case, tool: str, answer: Answer | None, why: str = "") -> Score:
 
 
 def names_place(case: Case, answer: Answer) -> bool:
-    """Whether one of the names that say where stands in the place named first."""
+    """Whether the first place contains one of the expected names."""
     return any(name in answer.place for name in case.expect["where_any"])
 
 
 def rate_error(case: Case, answer: Answer) -> float | None:
-    """Return how far the rate is from the nearest of the true ones, as a share of that."""
+    """Return the relative error of the rate to the nearest true rate."""
     if answer.rate is None:
         return None
     if answer.unit == "fds":
@@ -71,9 +71,9 @@ def rate_error(case: Case, answer: Answer) -> float | None:
 
 
 def best_peer(scores: list[Score], case: Case, quantity: str) -> tuple[float, str] | None:
-    """Return the smallest ``cycles`` or ``seconds`` of a peer that found this leak, and which peer that is.
+    """Return the smallest ``cycles`` or ``seconds`` of a peer that found this leak, and the peer's name.
 
-    Not one that blames another place, or that calls the mended twin a leak as well: it has found something else.
+    A peer that blames another place, or that also calls the repaired twin a leak, has not found this leak.
     """
     values = [
         (float(getattr(score.answer, quantity)), score.tool)
@@ -89,9 +89,9 @@ def best_peer(scores: list[Score], case: Case, quantity: str) -> tuple[float, st
 
 
 def blames_something_else(score: Score) -> bool:
-    """Whether a tool says LEAK of a leak, but means another: another place, garbage, a thread.
+    """Whether a tool calls a leak LEAK, but for another reason: another place, garbage, a thread.
 
-    psleak names no place, but what it counted: memory, descriptors, or else.
+    psleak names no place, but the kind that it counted: memory, descriptors, or another.
     """
     if score.tool == "psleak" and score.answer is not None:
         return score.verdict == RIGHT and score.answer.rate is None and "descriptor" not in score.answer.told
@@ -99,13 +99,13 @@ def blames_something_else(score: Score) -> bool:
 
 
 def flags_twin(scores: list[Score], case: Case, tool: str) -> bool:
-    """Whether a tool calls the mended twin of a planted leak a leak."""
-    twin = f"{case.name}{MENDED}"
+    """Whether a tool calls the repaired twin of a planted leak a leak."""
+    twin = f"{case.name}{REPAIRED}"
     return any(score.case.name == twin and score.tool == tool and score.verdict == WRONG for score in scores)
 
 
 def summarise(scores: list[Score], tool: str) -> dict[str, Any]:
-    """Return what a tool reached in all."""
+    """Return the totals of a tool."""
     own = [score for score in scores if score.tool == tool and score.verdict != SKIPPED]
     leaks = [score for score in own if score.case.leaks]
     clean = [score for score in own if not score.case.leaks]

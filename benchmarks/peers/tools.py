@@ -1,4 +1,4 @@
-"""Soak and its peers, each on one case in a process of its own."""
+"""Run soak and its peers, each on one case in a process of its own."""
 
 from __future__ import annotations
 
@@ -23,30 +23,30 @@ from peers.environments import Environment
 INSIDE = Path(__file__).resolve().parent / "inside"
 TIMEOUT_S = 240.0
 STACKS = 30
-"""Frames pytest-memray prints of a place; with its five, native frames hide the line of Python."""
+"""Frames that pytest-memray prints of a place; with its default of five, native frames hide the Python line."""
 UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a tool said of a case, and what that took."""
+    """A tool's answer to a case, and its cost."""
 
     verdict: str
-    """LEAK, CLEAN, SETTLING, INCONCLUSIVE, or FAILED: no answer, with the reason in ``told``."""
+    """LEAK, CLEAN, SETTLING or INCONCLUSIVE; FAILED for no answer, with the reason in ``told``."""
     cycles: int | None = None
     seconds: float | None = None
     """From the start of the command to its end."""
     rate: float | None = None
-    """Bytes per call, or descriptors where ``unit`` says so."""
+    """Bytes per call, or descriptors if ``unit`` says so."""
     unit: str = "bytes"
     place: str = ""
-    """What the tool names first, with the stack that it shows."""
+    """The place that the tool names first, with the stack that it shows."""
     told: str = ""
     peak_bytes: int | None = None
-    """Resident memory of all its processes together, at most."""
+    """Peak resident memory of all its processes together."""
     file_bytes: int | None = None
     seconds_of_loop: float | None = None
-    """Of them, soak's measured loop until the verdict: without controls, second pass and reports."""
+    """The part of ``seconds`` in soak's measured loop until the verdict, without controls, second pass and reports."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Finished:
 
 
 def ask_soak(case: Case, environment: Environment, folder: Path) -> Answer:
-    """Run ``soak run`` with its defaults; the drivers with those of this project."""
+    """Run ``soak run`` with its defaults; the drivers with this project's settings."""
     report_file = folder / "report.json"
     command = [sys.executable, "-m", "soak", "run", _target(case, folder), "--out", str(folder / "runs")]
     command += ["--json", str(report_file)]
@@ -105,7 +105,7 @@ def ask_psleak(case: Case, environment: Environment, folder: Path) -> Answer:
 
 
 def ask_memray(case: Case, environment: Environment, folder: Path) -> Answer:
-    """Run one test with ``limit_leaks("10 KB")``; what it names is the largest location it prints."""
+    """Run one test with ``limit_leaks("10 KB")``; its place is the largest location that it prints."""
     bins = folder / "bins"
     command = [str(environment.python), "-m", "pytest", "--memray", "--hide-memray-summary", f"--stacks={STACKS}"]
     command += [f"--memray-bin-path={bins}", *_plain_pytest(), "test_memray.py"]
@@ -215,7 +215,7 @@ def _resident(process: psutil.Process) -> int:
 
 
 def _target(case: Case, folder: Path) -> str:
-    """Copy a case to a name that says nothing of where it leaks; a driver stays where it is."""
+    """Copy a case to a name that does not show where it leaks; a driver keeps its name."""
     if case.function is None:
         return str(case.file)
     copy = folder / "case.py"
@@ -258,7 +258,7 @@ def _peer(case: Case, command: list[str], folder: Path, environment: dict[str, s
 
 
 def _plain_pytest() -> list[str]:
-    """Keep this project's own pytest settings out of the peers' tests."""
+    """Keep this project's pytest settings out of the peers' tests."""
     return ["-c", os.devnull, f"--rootdir={INSIDE}", "-p", "no:cacheprovider"]
 
 
@@ -268,7 +268,7 @@ def _no_answer(finished: Finished) -> Answer:
     else:
         lines = [line.strip() for line in finished.output.splitlines() if line.strip()]
         errors = [line for line in lines if line.startswith("E  ") or "Error" in line]
-        told = (errors or lines or ["it said nothing"])[-1][:200]
+        told = (errors or lines or ["no output"])[-1][:200]
     return Answer("FAILED", None, finished.seconds, told=told, peak_bytes=finished.peak_bytes)
 
 
@@ -279,7 +279,7 @@ def _place_of(cause: dict[str, Any]) -> str:
 
 
 def _with_function(place: str) -> str:
-    """Add to ``file:line: text`` the name of the function the line stands in, which a reader of it sees at once."""
+    """Add to ``file:line: text`` the name of the function that contains the line, which a reader would see at once."""
     match = re.match(r"(.+?):(\d+):", place)
     if match is None:
         return place

@@ -1,1 +1,1 @@
-"""Where frames come from: each source is one module, all of them fulfil ``protocol.ImageSource``."""
+"""The sources of frames: one module per source, each implements ``protocol.ImageSource``."""

@@ -23,8 +23,8 @@ class LoopbackSource:
     """Starts a loopback server and gets its frames; a context manager.
 
     Serves the addresses in ``loopback_server.FORMAT_OF_ADDRESS``, property ``Frame``. ``width`` and ``height`` are in
-    pixels; with ``frames_per_second`` 0 every `get` is answered at once. ``deadline_s`` bounds the start and every
-    `get`. Raises SourceError when the server does not start.
+    pixels; with ``frames_per_second`` 0 every `get` is answered at once. ``deadline_s`` limits the time of the start
+    and of every `get`. Raises SourceError when the server does not start.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class LoopbackSource:
         return self._server.pid
 
     def get(self, address: str, property: str) -> Message:  # noqa: A002  # PyTine's name for it
-        """Return the next frame; see ``ImageSource.get``. After an error the next call connects anew."""
+        """Return the next frame; see ``ImageSource.get``. After an error the next call connects again."""
         if self._client is None:
             self._client = FrameClient(self.port, self._deadline_s)
         try:
@@ -57,7 +57,7 @@ class LoopbackSource:
             raise
 
     def close(self) -> None:
-        """Hang up and end the server, by force when it does not end within the deadline."""
+        """Close the connection and end the server; kill it if it does not end within the deadline."""
         if self._client is not None:
             self._client.close()
             self._client = None
@@ -79,7 +79,7 @@ class LoopbackSource:
 
 
 class FrameClient:
-    """One connection to a loopback server; reads every answer into one buffer, which only grows."""
+    """One connection to a loopback server. It reads every answer into one buffer, which only grows."""
 
     def __init__(self, port: int, deadline_s: float) -> None:
         self._deadline_s = deadline_s
@@ -92,9 +92,9 @@ class FrameClient:
             raise SourceError(f"{self._name} cannot be reached: {error}") from error
 
     def read_frame(self, address: str, image_property: str) -> memoryview:
-        """Return the next whole block, valid until the next call. Raises SourceError; the connection is of no use then.
+        """Return the next whole block, valid until the next call. After a SourceError the connection cannot be used.
 
-        The deadline holds for the whole answer, however slowly it trickles.
+        The deadline applies to the whole answer, however slowly it arrives.
         """
         try:
             request = request_line(address, image_property)
@@ -110,20 +110,20 @@ class FrameClient:
         except TimeoutError as error:
             raise SourceError(f"{self._name} sent no whole frame within {self._deadline_s:g} s") from error
         except OSError as error:
-            raise SourceError(f"{self._name} is gone: {error}") from error
+            raise SourceError(f"{self._name} closed the connection: {error}") from error
         if status != FRAME:
             raise SourceError(f"{self._name} refuses: {bytes(body).decode(errors='replace')}")
         return body
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._socket.close()
 
     def _room_for(self, size_bytes: int) -> memoryview:
         if size_bytes > _LARGEST_ANSWER_BYTES:
-            raise SourceError(f"{self._name} announces {size_bytes} bytes, more than any frame has")
+            raise SourceError(f"{self._name} announces {size_bytes} bytes, more than the largest frame")
         if size_bytes > len(self._buffer):
-            # A new one instead of growing the old: a view of it may still be held by the caller.
+            # A new buffer instead of a larger old one, because the caller may still hold a view of the old one.
             self._buffer = memoryview(bytearray(size_bytes))
         return self._buffer[:size_bytes]
 
@@ -136,13 +136,13 @@ class FrameClient:
             self._socket.settimeout(remaining_s)
             received = self._socket.recv_into(target[filled:])
             if received == 0:
-                raise ConnectionResetError("it hung up in the middle of an answer")
+                raise ConnectionResetError("it ended the connection in the middle of an answer")
             filled += received
         return target
 
 
 def _start_server(width: int, height: int, frames_per_second: float) -> subprocess.Popen[bytes]:
-    """Start the server in this interpreter, able to import this package wherever the parent found it."""
+    """Start the server with this interpreter and with the folder of this package on its path."""
     package_root = str(Path(__file__).resolve().parents[2])
     search_path = os.pathsep.join(filter(None, (package_root, os.environ.get("PYTHONPATH"))))
     size = (f"--width={width}", f"--height={height}", f"--frames-per-second={frames_per_second}")
@@ -160,5 +160,5 @@ def _read_port(server: subprocess.Popen[bytes], deadline_s: float) -> int:
         raise SourceError(f"the loopback video server did not start within {deadline_s:g} s")
     line = server.stdout.readline()
     if not line:
-        raise SourceError(f"the loopback video server ended at its start, exit code {server.wait()}")
+        raise SourceError(f"the loopback video server ended during its start with exit code {server.wait()}")
     return int(line)

@@ -1,7 +1,7 @@
 """A small video server on 127.0.0.1, in a process of its own: ``python -m decoder.sources.loopback_server``.
 
-Prints its port and serves until its standard input closes: the pipe closes even when the parent dies by SIGKILL, so the
-server is never left behind.
+It prints its port and serves until its standard input closes. The pipe closes even when the parent dies by SIGKILL, so
+the server always ends with its parent.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ FORMAT_OF_ADDRESS: Final[Mapping[str, VideoFormat]] = MappingProxyType(
 )
 PROPERTY: Final = "Frame"
 PICTURES: Final = 8
-"""The film's length; it starts again then, under new frame numbers."""
+"""The length of the film. After the last picture it starts again, with new frame numbers."""
 
 
 class VideoServer(socketserver.ThreadingTCPServer):
-    """Serves the film on an ephemeral port of 127.0.0.1, each client from its first frame on."""
+    """Serves the film on an ephemeral port of 127.0.0.1; every client starts at the first frame."""
 
     daemon_threads = True
     disable_nagle_algorithm = True
@@ -53,7 +53,7 @@ class VideoServer(socketserver.ThreadingTCPServer):
 
     @property
     def port(self) -> int:
-        """The port it listens on."""
+        """The port that the server listens on."""
         return int(self.server_address[1])
 
     def _shoot(self, video_format: VideoFormat, number: int) -> tuple[FrameHeader, bytes]:
@@ -66,12 +66,12 @@ class _Client(socketserver.StreamRequestHandler):
     disable_nagle_algorithm = True
 
     def handle(self) -> None:
-        """Answer requests until the client hangs up."""
+        """Answer requests until the client closes the connection."""
         with suppress(ConnectionError):
             self._send_film()
 
     def _send_film(self) -> None:
-        """Answer each request with the next frame when it is due, at once when flat out."""
+        """Answer each request with the next frame, when it is due, or at once when flat out."""
         number = 0
         due_s = time.monotonic()
         while request := self.rfile.readline(LONGEST_REQUEST_BYTES):
@@ -91,7 +91,7 @@ class _Client(socketserver.StreamRequestHandler):
 
     @staticmethod
     def _wait_until(due_s: float) -> float:
-        """Sleep until ``due_s``; return it, or now when it is over: frames nobody asked for are not caught up with."""
+        """Sleep until ``due_s`` and return it. If it is past, return now: missed frames are not sent later."""
         if (wait_s := due_s - time.monotonic()) > 0:
             time.sleep(wait_s)
             return due_s
@@ -108,7 +108,7 @@ def main() -> None:
     parser.add_argument("--height", type=int, default=240, help="pixels")
     parser.add_argument("--frames-per-second", type=float, default=0.0, help="0 = flat out")
     options = parser.parse_args()
-    # Ctrl-C reaches the whole foreground group; the parent decides when this process ends.
+    # Ctrl-C goes to the whole foreground process group, but the parent decides when this process ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with VideoServer(options.width, options.height, options.frames_per_second) as server:
         threading.Thread(target=_exit_when_parent_is_gone, daemon=True).start()

@@ -15,15 +15,15 @@ from decoder.message import Message
 class PyTineSource:
     """Gets frames through PyTine; a context manager. Raises SourceError when PyTine cannot be imported.
 
-    The first `get` of an address starts a listener inside PyTine which later ones read; ``close`` stops every listener
-    and detaches every link made here: one never stopped stays for the life of the process.
+    The first `get` of an address starts a listener inside PyTine, and later ones read from it. ``close`` stops every
+    listener and detaches every link of this source; otherwise they stay until the process ends.
     """
 
     def __init__(self) -> None:
         try:
             self._pytine = importlib.import_module("PyTine")
         except ImportError as error:
-            raise SourceError(f"PyTine cannot be imported ({error}); the loopback source needs nothing") from error
+            raise SourceError(f"PyTine cannot be imported ({error}); use the loopback source instead") from error
         self._listening: set[tuple[str, str]] = set()
         self._links: set[Any] = set()
 
@@ -33,8 +33,8 @@ class PyTineSource:
         try:
             message: Message = self._pytine.get(address, property)
         except Exception as error:
-            # PyTine documents no error class of its own.
-            raise SourceError(f"PyTine gets no {property!r} of {address!r}: {error}") from error
+            # PyTine documents no error class.
+            raise SourceError(f"PyTine cannot get {property!r} of {address!r}: {error}") from error
         return message
 
     def attach(
@@ -59,7 +59,7 @@ class PyTineSource:
         while self._links:
             self._pytine.detach(self._links.pop())
         while self._listening:
-            # A `get` that failed may have left a listener or not; PyTine may refuse to stop one that is not there.
+            # A failed `get` may or may not have left a listener, and PyTine may refuse to stop a missing one.
             with suppress(Exception):
                 self._pytine.stop_get(*self._listening.pop())
 

@@ -1,7 +1,7 @@
 """Frames in a file: a writer, and a source that plays them.
 
-The file starts with MAGIC; each frame follows as the length of its name (u32), its block's length (u32), the name
-``address TAB property`` in UTF-8 and the block; all little endian.
+The file starts with MAGIC. Each frame follows as the length of its name (u32), the length of its block (u32), the name
+``address TAB property`` in UTF-8, and the block. Numbers are little endian.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ _LENGTHS: Final = struct.Struct("<II")
 
 
 class RecordingWriter:
-    """Writes a recorded-frames file, replacing what was there; a context manager."""
+    """Writes a file of recorded frames and replaces an existing one; a context manager."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("wb")
         self._file.write(MAGIC)
 
     def append(self, address: str, property: str, block: Bytes) -> None:  # noqa: A002  # PyTine's name for it
-        """Add one whole block. Raises DecodeError when it is none: what is recorded can be played."""
+        """Add one whole block. Raises DecodeError when it is no block, so that every recording can be played."""
         FrameHeader.parse(block)
         name = _name(address, property)
         self._file.write(_LENGTHS.pack(len(name), memoryview(block).nbytes) + name)
@@ -44,9 +44,9 @@ class RecordingWriter:
 
 
 class RecordingSource:
-    """Plays a recorded-frames file; a context manager. Each address and property starts again after its last frame.
+    """Plays a file of recorded frames; a context manager. Each address and property starts again after its last frame.
 
-    Raises SourceError when the file cannot be read, is no recording or ends inside a frame.
+    Raises SourceError when the file cannot be read, is no recording, or ends inside a frame.
     """
 
     def __init__(self, path: Path) -> None:
@@ -90,7 +90,7 @@ def _name(address: str, image_property: str) -> bytes:
 
 
 def _index(file: BinaryIO, path: Path) -> dict[bytes, list[tuple[int, int]]]:
-    """Return where the blocks of each name lie: start in the file and length, in bytes."""
+    """Return the place of each name's blocks in the file: start and length, in bytes."""
     end = path.stat().st_size
     if file.read(len(MAGIC)) != MAGIC:
         raise SourceError(f"{path} is no recording: it does not start with {MAGIC!r}")
@@ -100,7 +100,7 @@ def _index(file: BinaryIO, path: Path) -> dict[bytes, list[tuple[int, int]]]:
         name_bytes, block_bytes = _LENGTHS.unpack(lengths) if len(lengths) == _LENGTHS.size else (0, 0)
         start = at + _LENGTHS.size + name_bytes
         if block_bytes < HEADER_BYTES or start + block_bytes > end:
-            raise SourceError(f"recording {path} is cut or corrupt in the frame at byte {at}")
+            raise SourceError(f"recording {path} is truncated or corrupt in the frame at byte {at}")
         places.setdefault(file.read(name_bytes), []).append((start, block_bytes))
         file.seek(start + block_bytes)
     return places

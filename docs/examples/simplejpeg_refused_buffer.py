@@ -1,4 +1,4 @@
-"""A leak that soak found in simplejpeg 1.9: a buffer that is refused costs 4,400 B of malloc.
+"""A leak that soak found in simplejpeg 1.9: each refused buffer loses 4,400 B of malloc.
 
 soak run docs/examples/simplejpeg_refused_buffer.py:refused docs/examples/simplejpeg_refused_buffer.py:accepted
 """
@@ -11,7 +11,7 @@ TOO_SMALL = np.zeros(10, np.uint8)
 
 
 def refused():
-    """Offer a buffer that is too small; simplejpeg says no, and keeps its decompressor."""
+    """Pass a buffer that is too small; simplejpeg refuses it and does not destroy its decompressor."""
     try:
         simplejpeg.decode_jpeg(JPEG, buffer=TOO_SMALL)
     except ValueError:
@@ -19,5 +19,5 @@ def refused():
 
 
 def accepted():
-    """Offer a buffer that fits: the repaired twin."""
+    """Pass a buffer that is large enough: the repaired twin."""
     simplejpeg.decode_jpeg(JPEG, buffer=np.zeros((48, 64, 3), np.uint8))

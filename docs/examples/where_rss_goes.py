@@ -17,7 +17,7 @@ last = None
 
 
 def cycle(_state: None) -> None:
-    """Keep 600 B of malloc's, 400 B of Python's and a hole of 900 B; every 64th time a thread, every 8th a mapping."""
+    """Keep 600 B from malloc, 400 B of Python objects and a hole of 900 B; at times also a thread or a mapping."""
     global last
     ctypes.memset(libc.malloc(600), 1, 600)
     kept.append(bytes(400 - 33))

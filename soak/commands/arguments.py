@@ -1,4 +1,4 @@
-"""Argument types that several commands share; what they refuse, argparse reports with its usage (exit code 2)."""
+"""Argument types that several commands share. argparse reports a value that they refuse (exit code 2)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,12 @@ from pathlib import Path
 from soak.errors import UsageError
 from soak.settings import read_configuration
 from soak.units import parse_duration_s, parse_size_bytes
+
+CYCLE_TIMEOUT_HELP = "a cycle that takes longer counts as hung (60s)"
+INTERVAL_HELP = "start a cycle every 100ms; 0 is flat out (default: the driver's INTERVAL, else 0)"
+MAX_RSS_HELP = "stop and judge a component whose RSS reaches this size"
+N_MIN_HELP = "cycles before memory that is still held can be called a leak"
+PYTHON_HELP = "run components with this CPython, 3.8 or later (default: soak's own)"
 
 
 def duration(text: str) -> float:
@@ -38,7 +44,7 @@ def positive_count(text: str) -> int:
 
 
 def nice_level(text: str) -> int:
-    """Read a nice level: what makes a process give way, which anybody may."""
+    """Read a nice level from 0 to 19; a negative one would need privileges."""
     if not text.isdecimal() or int(text) > 19:
         raise argparse.ArgumentTypeError(f"{text!r} is not a nice level from 0 to 19")
     return int(text)
@@ -56,7 +62,7 @@ def temperature(text: str) -> float:
 
 
 def add_run_argument(parser: argparse.ArgumentParser) -> None:
-    """Declare RUN and --out, as every command that reads a run takes them."""
+    """Declare RUN and --out, which every command that reads a run takes."""
     parser.add_argument("which", nargs="?", default="latest", metavar="RUN", help="a run's folder, or latest (default)")
     add_out_argument(parser)
 
@@ -67,7 +73,7 @@ def add_out_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def runs_folder(options: argparse.Namespace) -> Path:
-    """Return where runs are kept: --out, else as configured, else reports/."""
+    """Return where runs are kept: --out, else the configured folder, else reports/."""
     if options.out is not None:
         return Path(options.out)
     root, configuration = read_configuration(Path.cwd())

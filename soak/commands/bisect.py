@@ -1,19 +1,21 @@
-"""Find the first release of a package that leaks, or the first that no longer does.
+"""Find the first release of a package that leaks, or the first that no longer leaks.
 
-Soaks TARGET (file.py:function, a driver file or package.module:function, as soak run
-takes it) with releases between --good, which does not leak, and --bad, which does, each
-in a virtual environment of its own, and halves what is left with every verdict. Where
---good is the newer of the two, the release that mended the leak is found.
+TARGET is what soak run takes: file.py:function, a driver file or
+package.module:function. soak soaks it with releases between --good, which does not
+leak, and --bad, which leaks. Each release gets its own virtual environment. Each
+verdict halves the releases that are left. If --good is newer than --bad, soak finds
+the release that fixed the leak.
 
   soak bisect numpy reduce.py:iteration --bad 2.3.1 --good 2.4.1
   soak bisect ujson encode.py:iteration --bad 5.3.0 --good 5.9.0 --python python3.10
   soak bisect scipy fit.py:cycle --good 1.11.1 --bad 1.13.0 --with 'numpy<2'
 
-Releases that cannot be installed or judged are skipped and named. Environments and
-verdicts are kept below --cache. Each run's folder is under --out, so that soak compare
-and soak show can look closer.
+Releases that cannot be installed or judged are skipped, and the result names them.
+Environments and verdicts are kept under --cache. The folder of each run is under
+--out, so that soak show and soak compare can read it.
 
-Exit codes: 0 found, 2 usage or tool failure, or an end is not as given, 3 not decided.
+Exit codes: 0 found; 2 usage or tool failure, --good leaks or --bad does not;
+3 not decided.
 """
 
 from __future__ import annotations
@@ -28,7 +30,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from soak.commands.arguments import duration, positive_count, size
+from soak.commands.arguments import (
+    CYCLE_TIMEOUT_HELP,
+    INTERVAL_HELP,
+    MAX_RSS_HELP,
+    N_MIN_HELP,
+    PYTHON_HELP,
+    duration,
+    positive_count,
+    size,
+)
 from soak.commands.measure import signals_set
 from soak.errors import UsageError
 from soak.settings import Request, RunPlan, make_plan, parse_driver_settings
@@ -42,41 +53,44 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``soak bisect``."""
-    parser.add_argument("package", metavar="PACKAGE", help="the package's name, with extras if any")
-    parser.add_argument("target", metavar="TARGET", help="what soak run takes, for one component")
+    parser.add_argument("package", metavar="PACKAGE", help="name of the package, with extras if needed")
+    parser.add_argument("target", metavar="TARGET", help="one component, as for soak run")
     parser.add_argument("--good", required=True, metavar="V", help="a release that does not leak")
     parser.add_argument("--bad", required=True, metavar="V", help="a release that leaks")
     releases = parser.add_argument_group("releases")
-    releases.add_argument("--pre", action="store_true", help="try pre-releases as well")
-    releases.add_argument("--python", metavar="INTERPRETER", help="any CPython from 3.8 on (soak's own)")
+    releases.add_argument("--pre", action="store_true", help="include pre-releases")
+    releases.add_argument("--python", metavar="INTERPRETER", help=PYTHON_HELP)
     releases.add_argument(
         "--with",
         action="append",
         default=[],
         dest="requirements",
         metavar="REQUIREMENT",
-        help="install this too, such as 'numpy<2'",
+        help="also install this, such as 'numpy<2'",
     )
-    releases.add_argument("--build", action="store_true", help="build from source what has no wheel")
-    releases.add_argument("--cache", type=Path, metavar="DIR", help="environments and verdicts (~/.cache/soak/bisect)")
-    releases.add_argument("--fresh", action="store_true", help="judge anew what earlier searches judged")
-    budget = parser.add_argument_group("budget and verdict, of each release")
+    releases.add_argument("--build", action="store_true", help="build releases that have no wheel from source")
+    releases.add_argument("--cache", type=Path, metavar="DIR", help="environments, verdicts (~/.cache/soak/bisect)")
+    releases.add_argument("--fresh", action="store_true", help="ignore the verdicts of earlier searches")
+    budget = parser.add_argument_group("budget and verdict of each release")
     budget.add_argument(
-        "--duration", type=duration, metavar="60s", help="at most so long; once more five times as much"
+        "--duration",
+        type=duration,
+        metavar="60s",
+        help="longest time; a release that is undecided then is soaked again, five times as long",
     )
-    budget.add_argument("--iterations", type=positive_count, metavar="N", help="at most so many cycles; likewise")
-    budget.add_argument("--interval", type=duration, metavar="100ms", help="pace; 0 is flat out (the driver's own)")
+    budget.add_argument(
+        "--iterations", type=positive_count, metavar="N", help="most cycles; five times as many in a second attempt"
+    )
+    budget.add_argument("--interval", type=duration, metavar="100ms", help=INTERVAL_HELP)
     budget.add_argument("--tolerance", type=size, metavar="1B", help="accepted growth per cycle (1B)")
-    budget.add_argument(
-        "--n-min", type=positive_count, metavar="N", help="cycles before anything held is called a leak"
-    )
+    budget.add_argument("--n-min", type=positive_count, metavar="N", help=N_MIN_HELP)
     budget.add_argument("--checkpoint-every", type=positive_count, metavar="N", help="cycles between checkpoints")
-    budget.add_argument("--cycle-timeout", type=duration, metavar="60s", help="a cycle longer than this has hung (60s)")
-    budget.add_argument("--max-rss", type=size, metavar="2GiB", help="stop and judge what grows to this")
+    budget.add_argument("--cycle-timeout", type=duration, metavar="60s", help=CYCLE_TIMEOUT_HELP)
+    budget.add_argument("--max-rss", type=size, metavar="2GiB", help=MAX_RSS_HELP)
     budget.add_argument("--set", action="append", default=[], metavar="NAME.key=value", help="a driver's setting")
     output = parser.add_argument_group("output")
     output.add_argument("--out", type=Path, metavar="DIR", help="where runs are kept (reports/)")
-    output.add_argument("--json", metavar="FILE", help="what was found, as JSON; - is stdout")
+    output.add_argument("--json", metavar="FILE", help="the result as JSON; - is stdout")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -133,7 +147,7 @@ def _search(
 
 
 def _plan(options: argparse.Namespace) -> RunPlan:
-    """Make the plan of a run of the target; its budget is an upper bound, less when the verdict stands earlier."""
+    """Make the plan for a run of the target. The budget is an upper bound: a run ends as soon as its verdict stands."""
     request = Request(
         targets=(options.target,),
         iterations=options.iterations,
@@ -180,7 +194,7 @@ def _exit_code(bisection: Bisection) -> int:
 
 
 class _BisectPrinter:
-    """Shows the release at work, and a line that stays for each that was tried."""
+    """Shows progress on the current release, and keeps one line for each release that was tried."""
 
     def __init__(self, package: str, releases: int, progress: ProgressDisplay) -> None:
         self._package = package
@@ -189,7 +203,7 @@ class _BisectPrinter:
         self._begun = 0
 
     def begin(self, release: str) -> _RunProgress:
-        """Show that a release is being installed."""
+        """Show that soak installs a release."""
         self._begun += 1
         shown = _RunProgress(f"{self._package} {release}", self._progress)
         self._progress.begin(shown.name, self._begun, max(self._begun, self._expected), "installing")
@@ -204,18 +218,18 @@ class _BisectPrinter:
 
 
 class _RunProgress:
-    """Shows a run under the name of the release that is soaked."""
+    """Shows the progress of a run under the name of its release."""
 
     def __init__(self, name: str, progress: ProgressDisplay) -> None:
         self.name = name
         self._progress = progress
 
     def begin(self, _component: str, _position: int, _total: int) -> None:
-        """Say nothing more: the release is at work already."""
+        """Show nothing: the release's own line is there already."""
 
     def update(self, _component: str, cycles: int, elapsed_s: float, budget_s: float | None, note: str) -> None:
-        """Show how far the run is."""
+        """Show the progress of the run."""
         self._progress.update(self.name, cycles, elapsed_s, budget_s, note)
 
     def done(self, _result: ComponentResult) -> None:
-        """Say nothing yet: an undecided release is soaked once more."""
+        """Show nothing: an undecided release is soaked again before its line is final."""

@@ -1,6 +1,7 @@
-"""Remove the folders of old runs under --out; the newest ones stay.
+"""Remove the folders of old runs under --out and keep the newest.
 
-The newest run always stays, and so does one that is being measured. What holds no run.db is no run and is left alone.
+soak never removes the newest run or a run that is being measured. It does not touch
+folders without a run.db.
 
   soak clean --keep 10 --dry-run
   soak clean --keep 10
@@ -17,13 +18,13 @@ from soak.store.runs import list_runs, remove_run
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``soak clean``."""
-    parser.add_argument("--keep", type=positive_count, default=10, metavar="N", help="how many of the newest stay (10)")
-    parser.add_argument("--dry-run", action="store_true", help="say what would be removed, and remove nothing")
+    parser.add_argument("--keep", type=positive_count, default=10, metavar="N", help="number of runs to keep (10)")
+    parser.add_argument("--dry-run", action="store_true", help="list the runs to remove, but remove nothing")
     add_out_argument(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Remove what is too old and say so, a line each; return 0, or 2 when something could not be removed."""
+    """Remove old runs and print one line for each. Raises UsageError when a run could not be removed."""
     out = runs_folder(options)
     runs = list_runs(out)
     removed, refused = 0, []

@@ -1,13 +1,14 @@
 """Compare two runs: which leaks are new, gone, worse or better.
 
-A and B are runs (a folder, a name under --out, or latest) or report.json files, A the
-one before. A report.json kept in the repository is a baseline for CI:
+A is the earlier run, B the later one. Each is a run (a folder, a name under --out, or
+latest) or a report.json file. A report.json in the repository serves as a baseline in CI:
 
   soak compare baseline.json latest
   soak compare 2026-03-01T02-00-00 latest --markdown comment.md --sarif leaks.sarif
 
-Worse means: the intervals do not overlap and the difference is above the tolerance.
-Exit codes: 0 nothing new and nothing worse, 1 something is, 2 usage or tool failure.
+A leak is worse when the two intervals do not overlap and the rates differ by more than
+the tolerance. Exit codes: 0 no leak is new or worse, 1 a leak is new or worse, 2 usage
+or tool failure.
 """
 
 from __future__ import annotations
@@ -32,18 +33,18 @@ REPORT = "report.json"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``soak compare``."""
-    parser.add_argument("before", metavar="A", help="the run before: folder, name, latest or report.json")
-    parser.add_argument("after", metavar="B", help="the run after")
+    parser.add_argument("before", metavar="A", help="the earlier run: folder, name, latest or report.json")
+    parser.add_argument("after", metavar="B", help="the later run")
     add_out_argument(parser)
     parser.add_argument("--json", metavar="FILE", help="the comparison as JSON; - is stdout")
     parser.add_argument("--markdown", metavar="FILE", help="the comparison for a pull request; - is stdout")
-    parser.add_argument("--sarif", metavar="FILE", help="the leaks of B at their source lines; - is stdout")
+    parser.add_argument("--sarif", metavar="FILE", help="the leaks of B with their source lines; - is stdout")
     parser.add_argument(
         "--source-root",
         type=Path,
         default=Path(),
         metavar="DIR",
-        help="what paths in SARIF and Markdown are relative to (here)",
+        help="paths in SARIF and Markdown are relative to this folder (the working folder)",
     )
 
 
@@ -92,4 +93,4 @@ def _read_report(path: Path) -> RunResult:
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise UsageError(f"{path} is no report.json of soak: {error!r}") from error
+        raise UsageError(f"{path} is not a report.json of soak: {error!r}") from error

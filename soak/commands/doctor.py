@@ -1,4 +1,4 @@
-"""Say whether this machine can measure, what is missing, and what that means.
+"""Check whether this machine can measure. Say what is missing and what that means.
 
 soak doctor
 soak doctor --python other-venv/bin/python --json
@@ -11,6 +11,7 @@ import dataclasses
 import json
 from pathlib import Path
 
+from soak.commands.arguments import PYTHON_HELP
 from soak.running.doctor import can_measure, examine
 from soak.running.interpreter import find_interpreter
 
@@ -19,12 +20,12 @@ EXIT_CANNOT_MEASURE = 2
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``soak doctor``."""
-    parser.add_argument("--json", nargs="?", const="-", choices=["-"], help="the findings as JSON on stdout")
-    parser.add_argument("--python", metavar="INTERPRETER", help="the interpreter to be measured (soak's own)")
+    parser.add_argument("--json", nargs="?", const="-", choices=["-"], help="print the findings as JSON on stdout")
+    parser.add_argument("--python", metavar="INTERPRETER", help=PYTHON_HELP)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the findings; the exit code is 0 when runs here mean something, else 2."""
+    """Print the findings. Return 0 when this machine can measure, else 2."""
     interpreter = find_interpreter(options.python)
     findings = []
     for finding in examine(interpreter, Path.cwd()):

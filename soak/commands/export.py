@@ -1,4 +1,4 @@
-"""Write every raw reading of a run as CSV: component, cycle, seconds, one column a signal.
+"""Write every raw reading of a run as CSV: component, cycle, seconds, then one column per signal.
 
 soak export latest --format csv > readings.csv
 """
@@ -17,8 +17,8 @@ from soak.store.runs import find_run, open_run
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``soak export``."""
     add_run_argument(parser)
-    parser.add_argument("--format", choices=["csv"], default="csv", help="csv (default)")
-    parser.add_argument("--to", default="-", metavar="FILE", help="where to; - is stdout (default)")
+    parser.add_argument("--format", choices=["csv"], default="csv", help="output format (csv)")
+    parser.add_argument("--to", default="-", metavar="FILE", help="output file; - is stdout (default)")
 
 
 def run(options: argparse.Namespace) -> int:

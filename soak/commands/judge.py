@@ -1,10 +1,11 @@
-"""Judge anybody's series: a CSV of iteration,value, for example an RSS log from another tool.
+"""Give a verdict on any series: a CSV of iteration,value, for example an RSS log from another tool.
 
   soak judge rss.csv --tolerance 1B --grain 4096
   soak judge soak.csv --column rss_bytes --n-min 1000 --json -
 
-The first column is the iteration, the second the value (or --column NAME). The
-value's unit is the verdict's, per iteration. Exit codes as soak run.
+The first column is the iteration. The second is the value, unless --column NAME
+names another. The rate is in the value's unit per iteration. The exit codes are
+those of soak run.
 """
 
 from __future__ import annotations
@@ -29,11 +30,11 @@ from soak.verdict import SeriesVerdict, Verdict
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``soak judge``."""
-    parser.add_argument("file", metavar="FILE.csv", help="- is stdin")
+    parser.add_argument("file", metavar="FILE.csv", help="the series; - is stdin")
     parser.add_argument("--tolerance", type=size, default=1.0, metavar="1", help="accepted growth per iteration (1)")
-    parser.add_argument("--n-min", type=positive_count, metavar="N", help="iterations before LEAK or CLEAN is said")
+    parser.add_argument("--n-min", type=positive_count, metavar="N", help="no LEAK and no CLEAN before N iterations")
     parser.add_argument("--grain", type=size, default=0.0, metavar="4096", help="resolution of the values (0)")
-    parser.add_argument("--column", metavar="NAME", help="the column of the values (the second)")
+    parser.add_argument("--column", metavar="NAME", help="the column of the values (default: the second)")
     parser.add_argument("--json", metavar="FILE", help="the verdict as JSON; - is stdout")
 
 
@@ -84,9 +85,9 @@ def _write(file: str, text: str) -> None:
 
 
 def _read(file: str, column: str | None) -> tuple[list[float], list[float]]:
-    """Return both columns. Raises UsageError for a file that is none, SeriesError naming the line of a bad row."""
+    """Return both columns. Raises UsageError when the file cannot be read, SeriesError with the line of a bad row."""
     try:
-        # A heading in another encoding does no harm; a number in one is none, and its line is named.
+        # A heading may be in another encoding. A value that is not a number is an error that names its line.
         path, name = ("/dev/stdin", "stdin") if file == "-" else (file, file)
         with Path(path).open(encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
             return _parse(lines, column, name)
@@ -130,7 +131,7 @@ def _parse(lines: Iterable[str], column: str | None, file: str) -> tuple[list[fl
         numbers.append(number)
     if len(values) < 2:
         readings = "one reading" if values else "no readings"
-        raise SeriesError(f"{file} has {readings}; a verdict needs dozens")
+        raise SeriesError(f"{file} has {readings}; a verdict needs at least 64")
     at, read = check_series(iterations, values, name_row=lambda row: f"{file}, line {numbers[row]}")
     return at.tolist(), read.tolist()
 

@@ -1,4 +1,4 @@
-"""List the runs there are, newest last: when, how long, the verdicts, the folder.
+"""List the runs, newest last: name, verdicts and folder.
 
 soak list
 """
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print one line a run; a run that cannot be read is named with the reason."""
+    """Print one line per run. For a run that cannot be read, print the reason."""
     out = runs_folder(options)
     folders = list_viewable(out)
     for folder in folders:

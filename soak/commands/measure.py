@@ -1,4 +1,4 @@
-"""What ``run`` and ``resume`` share: signals, reports and their copies, the exit code."""
+"""Code that ``run`` and ``resume`` share: signal handlers, reports and their copies, the exit code."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from soak.errors import UsageError
 
 def add_copies(output: Any) -> None:
     """Declare the options for extra copies of the reports; ``output``: a parser or a group of one."""
-    output.add_argument("--json", metavar="FILE", help="a copy of report.json; - is stdout")
-    output.add_argument("--junit", metavar="FILE", help="a copy of junit.xml; - is stdout")
-    output.add_argument("--markdown", metavar="FILE", help="a copy of report.md; - is stdout")
+    output.add_argument("--json", metavar="FILE", help="write a copy of report.json; - is stdout")
+    output.add_argument("--junit", metavar="FILE", help="write a copy of junit.xml; - is stdout")
+    output.add_argument("--markdown", metavar="FILE", help="write a copy of report.md; - is stdout")
 
 
 def copies_of(options: argparse.Namespace) -> dict[str, Callable[[Any], str]]:
-    """Map each file that is to get a copy to what renders it. Raises UsageError for one that cannot be written."""
+    """Map each file that gets a copy to its renderer. Raises UsageError for a file that cannot be written."""
     from soak.reporting.formats.json_report import render_json
     from soak.reporting.formats.junit import render_junit
     from soak.reporting.formats.markdown import render_markdown
@@ -47,7 +47,7 @@ def copies_of(options: argparse.Namespace) -> dict[str, Callable[[Any], str]]:
 def measure_and_report(measure: Callable[[Any, threading.Event], Any], copies: dict[str, Callable[[Any], str]]) -> int:
     """Measure, write the reports, show the result, print the run's folder last; return the exit code.
 
-    ``measure``: takes an listener and the event that ends the run in order; returns the run's open database.
+    ``measure`` takes a listener and the event that stops the run cleanly. It returns the run's open database.
     """
     from rich.console import Console
 
@@ -83,8 +83,8 @@ def _write_copy(file: str, text: str) -> None:
 
 @contextmanager
 def signals_set(stopping: threading.Event) -> Iterator[None]:
-    """Let the first SIGINT, SIGTERM or SIGHUP end the run in order, and a second SIGINT end it at once."""
-    # Asked now, for of a terminal that has gone nobody can tell that it was one.
+    """Let the first SIGINT, SIGTERM or SIGHUP stop the run cleanly, and a second SIGINT end it at once."""
+    # Asked now: isatty() is false for a terminal that has been closed.
     terminals = [stream.fileno() for stream in (sys.stdout, sys.stderr) if stream.isatty()]
 
     def stop(number: int, _: FrameType | None) -> None:
@@ -93,7 +93,7 @@ def signals_set(stopping: threading.Event) -> Iterator[None]:
         if number == signal.SIGHUP:
             _send_nowhere(terminals)
         stopping.set()
-        print("soak: stopping; what was measured is judged (Ctrl-C again ends at once)", file=sys.stderr)
+        print("soak: stopping and judging what was measured (Ctrl-C again ends at once)", file=sys.stderr)
 
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.signal(number, stop) for number in numbers}
@@ -105,7 +105,7 @@ def signals_set(stopping: threading.Event) -> Iterator[None]:
 
 
 def _send_nowhere(handles: list[int]) -> None:
-    """Send what is still to be said nowhere: the terminal may have gone, and writing to it would be an error."""
+    """Discard further output: the terminal may have been closed, and writing to it would raise an error."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for handle in handles:
         os.dup2(nowhere, handle)

@@ -1,12 +1,13 @@
-"""Profile components one by one under cProfile, each in its own process, and say where the time of a cycle goes.
+"""Profile components one by one under cProfile, each in its own process, and show where the time of a cycle goes.
 
-TARGETs as for soak run. Each component is warmed up; then blocks of its cycles run with and without the profiler in
-turn, so that its cost can be stated. The run's folder gets a .prof for each component, merged.prof, and report.html.
+TARGETs are those of soak run. Each component is warmed up first. Then blocks of cycles
+run alternately with and without the profiler, so that the report can state the cost of
+profiling. The run's folder gets one .prof per component, merged.prof and report.html.
 
   soak profile
   soak profile drivers/drive_decoder.py --iterations 1000
   soak profile drivers/ --function Decompressor.decompress
-  soak view                                              then shows them in the browser
+  soak view                                              shows the profiles in the browser
 
 Exit codes: 0 all profiled, 2 usage or tool failure, 4 a driver failed.
 """
@@ -22,7 +23,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from soak.commands.arguments import duration, positive_count
+from soak.commands.arguments import CYCLE_TIMEOUT_HELP, INTERVAL_HELP, PYTHON_HELP, duration, positive_count
 from soak.settings import Request, make_plan, parse_driver_settings
 
 DEFAULT_DURATION_S = 2.0
@@ -37,14 +38,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     budget.add_argument("--iterations", type=positive_count, metavar="N", help="cycles under the profiler")
     budget.add_argument("--duration", type=duration, metavar="2s", help="time per component, half of it profiled (2s)")
     parser.add_argument(
-        "--warm-up", type=duration, default=DEFAULT_WARM_UP_S, metavar="500ms", help="before it; one cycle at least"
+        "--warm-up",
+        type=duration,
+        default=DEFAULT_WARM_UP_S,
+        metavar="500ms",
+        help="warm-up time before profiling, at least one cycle (500ms)",
     )
     parser.add_argument("--function", metavar="NAME", help="profile only this: module:function, Class.method or a name")
-    parser.add_argument("--top", type=positive_count, default=8, metavar="N", help="functions shown of each (8)")
-    parser.add_argument("--interval", type=duration, metavar="100ms", help="pace; 0 is flat out (the driver's own)")
-    parser.add_argument("--python", metavar="INTERPRETER", help="any CPython from 3.8 on (soak's own)")
+    parser.add_argument("--top", type=positive_count, default=8, metavar="N", help="functions shown per component (8)")
+    parser.add_argument("--interval", type=duration, metavar="100ms", help=INTERVAL_HELP)
+    parser.add_argument("--python", metavar="INTERPRETER", help=PYTHON_HELP)
     parser.add_argument("--set", action="append", default=[], metavar="NAME.key=value", help="a driver's setting")
-    parser.add_argument("--cycle-timeout", type=duration, metavar="60s", help="a cycle longer than this has hung (60s)")
+    parser.add_argument("--cycle-timeout", type=duration, metavar="60s", help=CYCLE_TIMEOUT_HELP)
     parser.add_argument("--out", type=Path, metavar="DIR", help="where runs are kept (reports/)")
 
 
@@ -82,7 +87,7 @@ def _request(options: argparse.Namespace) -> Request:
 
 @contextmanager
 def _interrupt_sets(stopping: threading.Event) -> Iterator[None]:
-    """Let Ctrl-C end the component at work in order; what was profiled is kept. A second one ends at once."""
+    """Let Ctrl-C stop the current component cleanly and keep its profile. A second Ctrl-C ends at once."""
 
     def stop(*_: object) -> None:
         if stopping.is_set():

@@ -1,4 +1,4 @@
-"""Make a run's reports (HTML, Markdown, JSON, JUnit, figures) again from its database.
+"""Write the reports of a run (HTML, Markdown, JSON, JUnit, figures) again, from its database.
 
 soak report latest
 """
@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write the reports and print where the page is."""
+    """Write the reports and print the path of report.html."""
     from soak.reporting.write import write_reports
 
     folder = find_run(options.which, runs_folder(options))

@@ -1,8 +1,9 @@
-"""Go on with a run that was cut off: by Ctrl-C, by the end of an ssh session, by kill -9, by a power cut.
+"""Continue a run that was interrupted by Ctrl-C, the end of an ssh session, kill -9 or a power cut.
 
-What has a verdict keeps it. Components that were at work begin again from their first cycle, those that never began
-begin, and one that was left INCONCLUSIVE or SETTLING runs for as many cycles as it said would decide. Reports and
-exit codes are those of soak run.
+A component with a final verdict keeps it. A component that was running starts again
+at its first cycle. A component that had not started is measured now. A component that
+is INCONCLUSIVE or SETTLING runs for as many cycles as its report said would decide.
+Reports are those of soak run.
 
   soak resume latest
   soak resume reports/2026-11-20T19-00-00
@@ -26,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Go on with the run; return the exit code."""
+    """Continue the run; return the exit code."""
     folder = find_run(options.which, runs_folder(options))
     copies = copies_of(options)
 

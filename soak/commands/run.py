@@ -1,13 +1,13 @@
 """Soak components one by one, each in its own process, and say which one grows.
 
 A TARGET is a folder of drivers (drive_*.py), a driver file, file.py:function or
-package.module:function (a function without arguments is one cycle). Without a
-TARGET: those under [tool.soak] in pyproject.toml.
+package.module:function. The function takes no arguments; one call is one cycle.
+Without a TARGET, soak runs the targets under [tool.soak] in pyproject.toml.
 
   soak run my_script.py:cycle
   soak run drivers/ --duration 10min --interval 100ms
-  soak run drivers/ --overnight --detach             survives the end of the ssh session
-  soak run drivers/ --inject decoder=native:106      would a leak be found?
+  soak run drivers/ --overnight --detach             continues when the ssh session ends
+  soak run drivers/ --inject decoder=native:106      plants a leak, to see that soak finds it
 
 Exit codes: 0 all clean, 1 a leak, 2 usage or tool failure, 3 undecided, 4 a driver failed.
 """
@@ -21,13 +21,24 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from soak.commands.arguments import duration, nice_level, positive_count, size, temperature
+from soak.commands.arguments import (
+    CYCLE_TIMEOUT_HELP,
+    INTERVAL_HELP,
+    MAX_RSS_HELP,
+    N_MIN_HELP,
+    PYTHON_HELP,
+    duration,
+    nice_level,
+    positive_count,
+    size,
+    temperature,
+)
 from soak.commands.measure import add_copies, copies_of, measure_and_report
 from soak.errors import UsageError
 from soak.settings import Request, RunPlan, make_plan, parse_driver_settings, parse_injection
 
 LOG_NAME = "soak.log"
-"""In the run's folder: what a run with --detach says."""
+"""The file in the run's folder that gets the output of a run with --detach."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,39 +46,43 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("targets", nargs="*", metavar="TARGET")
     budget = parser.add_argument_group("budget and pace")
     budget.add_argument("--iterations", type=positive_count, metavar="N", help="cycles per component")
-    budget.add_argument("--duration", type=duration, metavar="12h", help="time per component (60s, or the verdict)")
-    budget.add_argument("--interval", type=duration, metavar="100ms", help="pace; 0 is flat out (the driver's own)")
+    budget.add_argument("--duration", type=duration, metavar="12h", help="time per component (60s, less when decided)")
+    budget.add_argument("--interval", type=duration, metavar="100ms", help=INTERVAL_HELP)
     budget.add_argument("--overnight", action="store_true", help="--interval 100ms --duration 12h --no-early-stop")
-    budget.add_argument("--quick", action="store_true", help="a first answer in about 10 s for all together")
-    budget.add_argument("--no-early-stop", action="store_true", help="go on when the verdict stands")
+    budget.add_argument("--quick", action="store_true", help="a first answer in about 10 s for all components together")
+    budget.add_argument("--no-early-stop", action="store_true", help="continue after the verdict stands")
     budget.add_argument("--jobs", type=positive_count, metavar="N", help="components at a time (1; overnight: all)")
     verdict = parser.add_argument_group("verdict")
     verdict.add_argument("--tolerance", type=size, metavar="1B", help="accepted growth per cycle (1B)")
-    verdict.add_argument(
-        "--n-min", type=positive_count, metavar="N", help="cycles before anything held is called a leak"
-    )
+    verdict.add_argument("--n-min", type=positive_count, metavar="N", help=N_MIN_HELP)
     verdict.add_argument("--checkpoint-every", type=positive_count, metavar="N", help="cycles between checkpoints")
-    verdict.add_argument("--no-track", action="store_true", help="counters only, without the allocation tracker")
+    verdict.add_argument("--no-track", action="store_true", help="read counters only, without the allocation tracker")
     measured = parser.add_argument_group("the measured process")
-    measured.add_argument("--python", metavar="INTERPRETER", help="any CPython from 3.8 on (soak's own)")
+    measured.add_argument("--python", metavar="INTERPRETER", help=PYTHON_HELP)
     measured.add_argument("--set", action="append", default=[], metavar="NAME.key=value", help="a driver's setting")
     measured.add_argument(
         "--inject",
         action="append",
         default=[],
         metavar="NAME=KIND:SIZE[/EVERY]",
-        help="plant a leak: native, object, cycle, fd, thread, mmap, lost-reference",
+        help="plant a leak: native, object, cycle, fd, thread, child, mmap, lost-reference",
     )
-    measured.add_argument("--nice", type=nice_level, default=0, metavar="N", help="0 to 19; 19 leaves others most")
+    measured.add_argument("--nice", type=nice_level, default=0, metavar="N", help="nice level, 0 to 19 (0)")
     guards = parser.add_argument_group("guards")
-    guards.add_argument("--cycle-timeout", type=duration, metavar="60s", help="a cycle longer than this has hung (60s)")
-    guards.add_argument("--max-rss", type=size, metavar="2GiB", help="stop and judge a component that grows to this")
-    guards.add_argument("--max-temperature", type=temperature, metavar="90", help="°C; pause while it is hotter")
+    guards.add_argument("--cycle-timeout", type=duration, metavar="60s", help=CYCLE_TIMEOUT_HELP)
+    guards.add_argument("--max-rss", type=size, metavar="2GiB", help=MAX_RSS_HELP)
+    guards.add_argument(
+        "--max-temperature", type=temperature, metavar="90", help="pause while a sensor reads this many °C or more"
+    )
     output = parser.add_argument_group("output")
     output.add_argument("--out", type=Path, metavar="DIR", help="where runs are kept (reports/)")
     add_copies(output)
-    output.add_argument("--on-verdict", metavar="COMMAND", help="run once at the first LEAK or FAILED, with the folder")
-    output.add_argument("--detach", action="store_true", help="go on by itself; say the process and the folder")
+    output.add_argument(
+        "--on-verdict", metavar="COMMAND", help="run COMMAND once, at the first LEAK or FAILED, with the run's folder"
+    )
+    output.add_argument(
+        "--detach", action="store_true", help="run in the background; print the process and the run's folder"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -80,13 +95,13 @@ def run(options: argparse.Namespace) -> int:
     settings = _settings(plan)
     if options.detach:
         if "-" in copies:
-            raise UsageError("--detach has no stdout to write a report to; name a file")
+            raise UsageError("a run with --detach has no stdout; write the report to a file")
         return _detach(begin_run(plan, settings), options)
     return measure_and_report(lambda listener, stopping: run_experiment(plan, settings, listener, stopping), copies)
 
 
 def _detach(folder: Path, options: argparse.Namespace) -> int:
-    """Let ``soak resume`` measure a run that was begun, in a session of its own; return the exit code."""
+    """Start ``soak resume`` on the new run in a session of its own; return the exit code."""
     command = [sys.executable, "-m", "soak", "resume", str(folder)]
     for option in ("json", "junit", "markdown"):
         file = getattr(options, option)
@@ -95,7 +110,7 @@ def _detach(folder: Path, options: argparse.Namespace) -> int:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
         )
-    print(f"process {process.pid} goes on; kill {process.pid} ends it in order; what it says is in {LOG_NAME}")
+    print(f"process {process.pid} runs in the background; kill {process.pid} stops it cleanly; its log is {LOG_NAME}")
     print(folder)
     process.returncode = 0  # nobody waits for it
     return 0
@@ -134,7 +149,7 @@ def _request(options: argparse.Namespace) -> Request:
 
 
 def _settings(plan: RunPlan) -> dict[str, Any]:
-    """Return what the report says of how the run was done."""
+    """Return the settings that the report shows."""
     return {
         "command": shlex.join(["soak", *sys.argv[1:]]),
         "jobs": plan.jobs,

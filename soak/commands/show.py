@@ -1,4 +1,4 @@
-"""Show in the terminal what a run found.
+"""Show the results of a run in the terminal.
 
 soak show
 soak show reports/2026-11-20T14-40-57 --json -
@@ -16,11 +16,11 @@ from soak.store.runs import find_run, open_run
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``soak show``."""
     add_run_argument(parser)
-    parser.add_argument("--json", metavar="-", choices=["-"], help="report.json on stdout instead")
+    parser.add_argument("--json", metavar="-", choices=["-"], help="print report.json on stdout instead")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the run; the exit code is 0, whatever its verdicts are."""
+    """Print the run. Return 0, whatever its verdicts are."""
     with open_run(find_run(options.which, runs_folder(options))) as store:
         result = store.read_run()
     if options.json:

@@ -1,7 +1,8 @@
-"""Look at profiles in SnakeViz, with the reports beside them: an index in the browser.
+"""Show profiles (in SnakeViz) and reports in the browser.
 
-Without arguments all runs; with RUN (a folder, or latest) that one; with profiles of any origin those, and their sum.
-The server answers this machine only and ends with Ctrl-C.
+Without arguments: all runs. With RUN (a folder, or latest): that run. With .prof files
+from any source: those profiles, and their sum. The server answers this machine only.
+Stop it with Ctrl-C.
 
   soak view
   soak view latest --no-browser
@@ -24,9 +25,9 @@ _SUFFIX = ".prof"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``soak view``."""
-    parser.add_argument("what", nargs="*", metavar="RUN | FILE.prof", help="a run, or profiles (all runs)")
-    parser.add_argument("--port", type=int, default=0, metavar="N", help="one that is free is taken otherwise")
-    parser.add_argument("--no-browser", action="store_true", help="print the address only")
+    parser.add_argument("what", nargs="*", metavar="RUN | FILE.prof", help="a run, or profiles (default: all runs)")
+    parser.add_argument("--port", type=int, default=0, metavar="N", help="the server's port (default: any free port)")
+    parser.add_argument("--no-browser", action="store_true", help="print the address, but open no browser")
     add_out_argument(parser)
 
 
@@ -34,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
     """Serve until Ctrl-C."""
     files = [Path(text) for text in options.what if text.endswith(_SUFFIX)]
     if len(options.what) - len(files) > (0 if files else 1):
-        raise UsageError("name one run, or any number of .prof files, but not both")
+        raise UsageError("name one run, or any number of .prof files, not both")
     for file in files:
         if not file.is_file():
             raise UsageError(f"there is no file {file}")
@@ -54,5 +55,5 @@ def run(options: argparse.Namespace) -> int:
 def _announce(address: str, in_browser: bool) -> None:
     print(address, flush=True)
     if in_browser:
-        # Some browsers stay in the foreground of whoever starts them.
+        # webbrowser.open() waits for some browsers until they close.
         threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()

@@ -1,16 +1,20 @@
-"""Watch a program that knows nothing of soak, and say whether it leaks.
+"""Watch a program that does not use soak, and say whether it leaks.
 
   soak watch --pid 4711
   soak watch --pid 4711 --tree --duration 8h --json night.json
   soak watch --every 100ms -- python service.py --port 8000
 
-A cycle is a sample, one a second unless --every says otherwise; where a command calls
-soak.mark(), or soak_mark() in C, it is a mark. What is read: memory (RSS, PSS, USS,
-mapped), file descriptors, threads, child processes. A command has the tracker in it
-as well, Python or not: what grows is named by its line, and CLEAN can be said. From
-RSS alone nothing is ever CLEAN. The program is only looked at: never stopped, never
-ended; it may outlive the watch. A watch of a process ends at the first LEAK, one of a
-command when the command ends; --duration bounds both. Exit codes as soak run.
+A cycle is one sample, by default one per second (--every). If the command calls
+soak.mark(), or soak_mark() in C, a cycle is one mark.
+
+soak reads memory (RSS, PSS, USS, mapped memory), file descriptors, threads and child
+processes. With -- COMMAND, soak also loads its allocation tracker into the program,
+Python or not: then it names the lines that leak, and CLEAN is possible. RSS alone
+never proves CLEAN.
+
+soak never stops or ends the program, which may run longer than the watch. The watch
+ends when the program ends or --duration is over; with --pid and no --duration, also at
+the first LEAK. The exit codes are those of soak run.
 """
 
 from __future__ import annotations
@@ -37,23 +41,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``soak watch``."""
     parser.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="the program to start and watch")
     parser.add_argument("--pid", type=positive_count, metavar="N", help="the process to watch")
-    parser.add_argument("--tree", action="store_true", help="add up the process and all its descendants")
+    parser.add_argument("--tree", action="store_true", help="add the counts of all descendants of the process")
     parser.add_argument("--every", type=duration, default=1.0, metavar="1s", help="time between two samples (1s)")
-    parser.add_argument("--duration", type=duration, metavar="8h", help="watch so long")
+    parser.add_argument("--duration", type=duration, metavar="8h", help="longest time of the watch")
     parser.add_argument("--tolerance", type=size, default=1.0, metavar="1B", help="accepted growth per sample (1B)")
-    parser.add_argument("--n-min", type=positive_count, metavar="N", help="samples (marks) before LEAK is said (256)")
-    parser.add_argument("--no-track", action="store_true", help="from outside only, without the allocation tracker")
-    parser.add_argument("--json", metavar="FILE", help="the result, as report.json has it; - is stdout")
+    parser.add_argument("--n-min", type=positive_count, metavar="N", help="no LEAK before N samples (marks) (256)")
+    parser.add_argument("--no-track", action="store_true", help="watch from outside only, without the tracker")
+    parser.add_argument("--json", metavar="FILE", help="the result in the format of report.json; - is stdout")
 
 
 class _Progress:
-    """Says on stderr that a leak stands, at once; on a terminal also how far the watch is."""
+    """Reports a leak on stderr as soon as it is found; on a terminal, also the progress of the watch."""
 
     def __init__(self) -> None:
         self._told = False
 
     def __call__(self, sample: int, values: dict[str, float], standing: Decision | None) -> None:
-        """Take note of a sample."""
+        """Report a sample."""
         end = "\r" if sys.stderr.isatty() else ""
         if end:
             rss = format_size(values.get("rss", 0.0))
@@ -69,7 +73,7 @@ def run(options: argparse.Namespace) -> int:
     if (options.pid is None) == (not command):
         raise UsageError("name one: --pid N, or -- COMMAND to start")
     if options.every < 0.01:
-        raise UsageError("--every must be 10ms or more: a sample walks through the process's page tables")
+        raise UsageError("--every must be 10ms or more, because each sample reads the page tables of the process")
     if options.json not in (None, "-") and not Path(options.json).absolute().parent.is_dir():
         raise UsageError(f"{options.json} cannot be written: there is no folder {Path(options.json).parent}")
 
@@ -96,7 +100,10 @@ def run(options: argparse.Namespace) -> int:
     else:
         subject = Process(options.pid, tree=options.tree)
     if subject.unreadable:
-        print(f"soak: {', '.join(subject.unreadable)} cannot be read: the process is not ours", file=sys.stderr)
+        print(
+            f"soak: cannot read {', '.join(subject.unreadable)} of process {subject.pid}: permission denied",
+            file=sys.stderr,
+        )
     n_min = options.n_min or choose_samples(options.duration, options.every)
     plan = WatchPlan(
         options.every,
@@ -132,5 +139,8 @@ def run(options: argparse.Namespace) -> int:
         write_text(Path(options.json), render_json(document))
     print(render_watch(result, options.every), end="", file=sys.stderr if options.json == "-" else sys.stdout)
     if result.stopped_by != "ended":
-        print(f"soak: {subject.name} goes on without us, as process {subject.pid}", file=sys.stderr)
+        print(
+            f"soak: {subject.name} is still running (PID {subject.pid}). Stop it with: kill {subject.pid}",
+            file=sys.stderr,
+        )
     return exit_code(document)

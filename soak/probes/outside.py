@@ -81,7 +81,7 @@ class LinuxReader:
         return values
 
     def _count_children(self, *, complete: bool) -> dict[str, float]:
-        """Count children; unless ``complete``, count those of the main thread and add the last count of the others."""
+        """Count children. Unless ``complete``: those of the main thread, and the last count of all other threads."""
         main = self._folder.name
         counts = {}
         with contextlib.suppress(OSError):

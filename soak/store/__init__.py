@@ -1,1 +1,1 @@
-"""What keeps: one SQLite file a run, the only place that imports sqlite3."""
+"""What keeps the runs: one SQLite file for each. Nothing else imports sqlite3."""

@@ -1,4 +1,4 @@
-"""Write a run as it is measured; read it back as it was found."""
+"""Write a run while it is measured, and read it back."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ _INSERT = (
     f"insert into reading (component_id, cycle, at_s, {', '.join(_COLUMNS)}) "
     f"values ({', '.join('?' * (len(_COLUMNS) + 3))})"
 )
-_APPLICATION_ID = 0x536F616B  # "Soak", so that `file` and we can tell a run from any other database
+_APPLICATION_ID = 0x536F616B  # "Soak": tells a run from other databases, also for the command `file`
 
 
 class RunStore:
-    """One run's database. Safe to use from several threads; every call is one transaction."""
+    """The database of one run. Several threads may use it; every call is one transaction."""
 
     def __init__(self, path: Path, *, create: bool) -> None:
-        """Open ``path``, or make it. Raises StoreError when it is no run, or of a newer soak."""
+        """Open ``path``, or create it. Raises StoreError when it is not a run, or was written by a newer soak."""
         self._path = path
         self._lock = threading.Lock()
         if not create and not path.is_file():
-            raise StoreError(f"{path.parent} is no run: it has no {path.name}")
+            raise StoreError(f"{path.parent} is not a run: it has no {path.name}")
         try:
             self._connection = _connect(path)
         except sqlite3.Error as error:
@@ -52,9 +52,9 @@ class RunStore:
             raise
 
     def _create(self) -> None:
-        # With a write-ahead log a commit is one append, and a process killed at any moment leaves a whole database.
+        # With a write-ahead log a commit is one append, and the database is whole whenever the process is killed.
         self._connection.execute("pragma journal_mode = wal")
-        # Without a sync at each commit only a power cut can lose the last seconds; the file stays whole even then.
+        # Without a sync at each commit, only a power failure loses the last seconds; the file is whole even then.
         self._connection.execute("pragma synchronous = normal")
         self._connection.executescript(DDL)
         self._connection.execute(f"pragma application_id = {_APPLICATION_ID}")
@@ -79,19 +79,19 @@ class RunStore:
         self.close()
 
     def close(self) -> None:
-        """Close the database; its write-ahead log is folded in."""
+        """Close the database; SQLite then merges the write-ahead log into it."""
         with self._lock:
             self._connection.close()
 
     def write_facts(self, **facts: Any) -> None:
-        """Keep facts of the run (JSON values); a later value replaces an earlier one."""
+        """Write facts of the run (JSON values); a later value replaces an earlier one."""
         with self._transaction() as connection:
             connection.executemany(
                 "insert or replace into fact values (?, ?)", [(name, json.dumps(v)) for name, v in facts.items()]
             )
 
     def begin_component(self, name: str, started: str) -> int:
-        """Make a component's row and return its id; one that began before begins again, without what it had read."""
+        """Create the row of a component and return its id. A component that began before loses its readings."""
         with self._transaction() as connection:
             row = connection.execute(
                 "insert into component (name, started) values (?, ?) "
@@ -102,12 +102,12 @@ class RunStore:
             return int(row[0])
 
     def write_n_min(self, component_id: int, n_min: int) -> None:
-        """Keep the n_min that was fixed, for whoever judges the readings again."""
+        """Write the n_min that was fixed; it is needed when the readings are judged again."""
         with self._transaction() as connection:
             connection.execute("update component set n_min = ? where id = ?", (n_min, component_id))
 
     def write_readings(self, component_id: int, readings: Iterable[Reading]) -> None:
-        """Append checkpoints."""
+        """Append the readings of checkpoints."""
         rows = [
             (component_id, reading.cycle, reading.at_s, *(reading.values.get(name) for name in _COLUMNS))
             for reading in readings
@@ -116,19 +116,19 @@ class RunStore:
             connection.executemany(_INSERT, rows)
 
     def write_result(self, component_id: int, result: ComponentResult) -> None:
-        """Keep what was found about a component."""
+        """Write the result of a component."""
         with self._transaction() as connection:
             connection.execute(
                 "update component set result = ? where id = ?", (json.dumps(to_document(result)), component_id)
             )
 
     def component_names(self) -> list[str]:
-        """Return the names of all components that began, in that order."""
+        """Return the names of all components that began, in the order in which they did."""
         with self._transaction() as connection:
             return [row[0] for row in connection.execute("select name from component order by id")]
 
     def cycles_read(self) -> dict[str, int | None]:
-        """Map each component that began to the cycle of its last checkpoint; None for one that has none."""
+        """Map each component that began to the cycle of its last checkpoint; None when it has none."""
         with self._transaction() as connection:
             return dict(
                 connection.execute(
@@ -146,7 +146,7 @@ class RunStore:
             raise StoreError(f"{self._path} is damaged: {error!r}") from error
 
     def read_readings(self, component: str) -> list[Reading]:
-        """Return a component's checkpoints in order; empty for one that has none."""
+        """Return the readings of a component's checkpoints, in order."""
         with self._transaction() as connection:
             rows = connection.execute(
                 f"select cycle, at_s, {', '.join(_COLUMNS)} from reading "
@@ -159,7 +159,7 @@ class RunStore:
         ]
 
     def read_run(self) -> RunResult:
-        """Return the run as far as it was measured; components without a result are left out."""
+        """Return the run as far as it was measured, without components that have no result."""
         with self._transaction() as connection:
             stored = dict(connection.execute("select name, value from fact").fetchall())
             results = connection.execute("select result from component where result is not null order by id").fetchall()
@@ -202,11 +202,11 @@ class RunStore:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    """Connect to a database; one in a folder that nobody can write to, for reading only."""
+    """Connect to a database; read-only when it is in a folder that this process cannot write to."""
     place, is_address = str(path), False
     log = path.with_name(f"{path.name}-wal")
     if path.is_file() and not log.exists() and not os.access(path.parent, os.W_OK):
-        # SQLite reads a write-ahead logged database only where it can make files beside it, unless it is told that
-        # the file will not change.
+        # SQLite needs to create files beside a database that has a write-ahead log, unless it is told that the database
+        # will not change.
         place, is_address = f"file:{quote(place)}?immutable=1", True
     return sqlite3.connect(place, check_same_thread=False, isolation_level=None, uri=is_address)

@@ -1,6 +1,7 @@
-"""``profile.json``: what a run of profiles found, beside the profiles. It judges nothing, so it is no ``run.db``.
+"""``profile.json``: the results of ``soak profile``, beside the profiles.
 
-Hence ``latest`` stays the newest run with verdicts for every command that reads verdicts.
+It holds no verdicts, so it is not a ``run.db``. For commands that read verdicts, ``latest`` is the newest run with
+verdicts.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ FILE_NAME = "profile.json"
 
 
 def write_profile_run(run: ProfileRun, folder: Path) -> None:
-    """Keep what was found so far, replacing what was kept before. Raises StoreError."""
+    """Write what was found so far, in place of what was written before. Raises StoreError."""
     path = folder / FILE_NAME
     unfinished = path.with_name(f".{FILE_NAME}.part")
     try:
@@ -54,4 +55,4 @@ def find_viewable(text: str, out: Path) -> Path:
     for folder in (Path(text), out / text):
         if folder.resolve() in list_viewable(folder.resolve().parent):
             return folder.resolve()
-    raise UsageError(f"{text!r} is no run: neither {text} nor {out / text} holds one")
+    raise UsageError(f"{text!r} is not a run: there is none in {text} or {out / text}")

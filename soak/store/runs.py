@@ -1,4 +1,4 @@
-"""The folders of runs: a new one, the newest one, all of them."""
+"""The folders of runs: create one, find one, list or remove them."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from soak.store.database import FILE_NAME, RunStore
 
 LATEST = "latest"
 _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
-"""What file systems without locks answer; there nobody is kept out."""
+"""The errors of file systems without locks. On these, a run is not locked."""
 
 
 def new_run_folder(out: Path, now: datetime) -> Path:
-    """Make the folder of a run that starts now, named by the time. Raises UsageError where nothing can be written."""
+    """Create the folder of a run that starts now; its name is the time. Raises UsageError when that fails."""
     name = now.strftime("%Y-%m-%dT%H-%M-%S")
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -33,8 +33,8 @@ def new_run_folder(out: Path, now: datetime) -> Path:
                 continue
             return folder
     except OSError as error:
-        raise UsageError(f"--out {out}: no run can be kept there ({error.strerror}); name another folder") from error
-    raise UsageError(f"--out {out}: a thousand runs of {name} are there already")
+        raise UsageError(f"--out {out}: cannot write a run there ({error.strerror}); name another folder") from error
+    raise UsageError(f"--out {out}: there are a thousand runs of {name} already")
 
 
 def list_runs(out: Path) -> list[Path]:
@@ -45,7 +45,7 @@ def list_runs(out: Path) -> list[Path]:
 
 
 def _when(folder: Path) -> tuple[str, int, str]:
-    """Order folders by the time in their names, then by the number behind it: .10 follows .9."""
+    """Order folders by the time in their names, then by the number after it: .10 follows .9."""
     time, _, attempt = folder.name.partition(".")
     return time, int(attempt) if attempt.isdecimal() else 1, folder.name
 
@@ -60,7 +60,7 @@ def find_run(text: str, out: Path) -> Path:
     for folder in (Path(text), out / text):
         if (folder / FILE_NAME).is_file():
             return folder.resolve()
-    raise UsageError(f"{text!r} is no run: neither {text}/{FILE_NAME} nor {out / text / FILE_NAME} exists")
+    raise UsageError(f"{text!r} is not a run: neither {text}/{FILE_NAME} nor {out / text / FILE_NAME} exists")
 
 
 def open_run(folder: Path) -> RunStore:
@@ -69,9 +69,9 @@ def open_run(folder: Path) -> RunStore:
 
 
 def create_run(folder: Path, **facts: Any) -> RunStore:
-    """Make the database of a new run, with its first facts. Raises UsageError where it cannot be written.
+    """Create the database of a new run, with its first facts. Raises UsageError when it cannot be written.
 
-    It takes its name when it is whole, so that a kill at any moment leaves a run or none.
+    It gets its name when it is complete. So a kill at any moment leaves a whole run, or none.
     """
     unfinished = folder / f".{FILE_NAME}.part"
     try:
@@ -80,14 +80,14 @@ def create_run(folder: Path, **facts: Any) -> RunStore:
         unfinished.replace(folder / FILE_NAME)
         return open_run(folder)
     except (OSError, StoreError) as error:
-        raise UsageError(f"--out {folder.parent}: no run can be kept there ({error})") from error
+        raise UsageError(f"--out {folder.parent}: cannot write a run there ({error})") from error
 
 
 @contextmanager
 def claimed(folder: Path) -> Iterator[None]:
-    """Hold a run for this process while it is measured, so that nobody else measures into it or removes it.
+    """Lock a run while it is measured, so that no other process measures into it or removes it.
 
-    The kernel ends the claim with the process, however that ends. Raises UsageError when another process holds it.
+    The kernel releases the lock when this process ends, however it ends. Raises UsageError when another process has it.
     """
     try:
         handle = os.open(folder, os.O_RDONLY)
@@ -104,16 +104,16 @@ def _lock(handle: int, folder: Path) -> None:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise UsageError(f"{folder} is being measured at this moment, by another soak") from None
+        raise UsageError(f"{folder} is being measured by another soak") from None
     except OSError as error:
         if error.errno not in _NO_LOCKS:
             raise UsageError(f"{folder} cannot be locked: {error.strerror}") from error
 
 
 def remove_run(folder: Path, *, dry_run: bool) -> None:
-    """Remove a run with all that is in its folder; with ``dry_run`` only check that it could be.
+    """Remove the folder of a run; with ``dry_run``, only check that it can be removed.
 
-    Raises StoreError when ``folder`` is a link or holds no run of soak's, UsageError when it is being measured.
+    Raises StoreError when ``folder`` is a link or holds no run of soak, UsageError when the run is being measured.
     """
     if folder.is_symlink():
         raise StoreError(f"{folder} is a link")
@@ -122,7 +122,7 @@ def remove_run(folder: Path, *, dry_run: bool) -> None:
         if dry_run:
             return
         try:
-            # First what makes it a run: one that is removed in part is none any more.
+            # The database first: a folder that is removed only in part is then no run any more.
             for name in (FILE_NAME, f"{FILE_NAME}-wal", f"{FILE_NAME}-shm"):
                 (folder / name).unlink(missing_ok=True)
             shutil.rmtree(folder)

@@ -10,14 +10,14 @@ from soak.measurements import SIGNALS
 SCHEMA_VERSION = 1
 
 DDL = f"""
--- What the run is: one row a fact, the value as JSON. Keys: run, folder, started, finished, soak, environment,
--- settings, plan (all it takes to go on with the run), controls, parts.
+-- Facts of the run: one row for each, the value as JSON. Keys: run, folder, started, finished, soak, environment,
+-- settings, plan (what is needed to resume the run), controls, parts.
 create table fact (
     name text primary key,
     value text not null
 ) without rowid;
 
--- One row a component, made when its process starts.
+-- One row for each component, created when its process starts.
 create table component (
     id integer primary key,
     name text not null unique,
@@ -26,7 +26,7 @@ create table component (
     result text                 -- what was found, as in report.json; null while it runs
 );
 
--- One row a checkpoint, in the order of cycles. A signal that was not read at it is null.
+-- One row for each checkpoint, in the order of cycles. A signal that was not read is null.
 create table reading (
     component_id integer not null references component (id),
     cycle integer not null,     -- cycles completed

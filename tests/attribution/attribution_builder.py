@@ -13,7 +13,7 @@ import pytest
 from soak.native.build import NotBuilt, built_library
 from soak.results import Cause, ComponentResult
 from soak.running.component.result import make_result
-from soak.running.component.supervisor import RunContext, Supervisor
+from soak.running.component.supervisor import RunContext, soak_component
 from soak.running.interpreter import find_interpreter
 from soak.settings import ComponentPlan, Injection
 from soak.targets import EMPTY, Target, find_targets
@@ -67,7 +67,7 @@ def soak_target(
     )
     interpreter = find_interpreter(python)
     context = RunContext(interpreter, folder, threading.Event(), built.path)
-    return make_result(plan, Supervisor(plan, context).run(), None, interpreter)
+    return make_result(plan, soak_component(plan, context), None, interpreter)
 
 
 def causes_at(result: ComponentResult, marker: str) -> list[Cause]:

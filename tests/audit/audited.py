@@ -12,7 +12,7 @@ from soak.reporting.words import why_words
 from soak.results import ComponentResult, RssAudit
 from soak.running.component.ledger_reader import find_library
 from soak.running.component.result import make_result
-from soak.running.component.supervisor import RunContext, Supervisor
+from soak.running.component.supervisor import RunContext, soak_component
 from soak.running.interpreter import find_interpreter
 from soak.settings import ComponentPlan
 from soak.targets import find_targets
@@ -26,7 +26,7 @@ def soak_text(folder: Path, text: str, *, track: bool = True, **changes: Any) ->
     )
     interpreter = find_interpreter(None)
     library, reason = find_library() if track else (None, "--no-track")
-    course = Supervisor(plan, RunContext(interpreter, folder, threading.Event(), library, reason)).run()
+    course = soak_component(plan, RunContext(interpreter, folder, threading.Event(), library, reason))
     return make_result(plan, course, None, interpreter)
 
 

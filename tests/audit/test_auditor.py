@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
 from soak.attribution.audit import Breakdown
+from soak.running.clock import ScriptedClock
 from soak.running.component import auditing
 from soak.running.component.auditing import Auditor
+from soak.running.component.child import ScriptedChild
 
 BUDGET_S = 0.5
 
 
-class Clock:
+class Clock(ScriptedClock):
     """Each audit takes as long as it is told to."""
 
-    def __init__(self) -> None:
-        self.now_s = 100.0
-        self.audit_s = 0.0
-
-    def monotonic(self) -> float:
-        return self.now_s
+    audit_s = 0.0
 
 
 @pytest.fixture
@@ -30,45 +27,52 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
 
     def divide(_auditor: Auditor, _memory: object, cycle: int, *_: object) -> Breakdown:
-        clock.now_s += clock.audit_s
+        clock.advance(clock.audit_s)
         return Breakdown(cycle, cycle * 1000, {})
 
-    monkeypatch.setattr(auditing, "time", clock)
     monkeypatch.setattr(auditing, "ProcessMemory", lambda pid: SimpleNamespace(close=lambda: None))
     monkeypatch.setattr(Auditor, "_divide", divide)
     return clock
 
 
-def an_auditor(*, goes_on: bool = False) -> Auditor:
-    process: Any = SimpleNamespace(pid=0, is_between_cycles=lambda cycle: not goes_on)
-    return Auditor(process)
+@dataclass
+class Audited:
+    """An auditor of a child that goes on, or not, while it is audited."""
 
+    clock: Clock
+    goes_on: bool = False
 
-def audited(auditor: Auditor, cycles: int, cycle_s: float) -> list[int]:
-    """Run so many cycles with a checkpoint after each, and return those that were audited."""
-    found = []
-    for cycle in range(1, cycles + 1):
-        if auditor.is_due(cycle, cycle * cycle_s, is_last=cycle == cycles):
-            auditor.audit(cycle, None, 0)
-            found.append(cycle)
-    return found
+    def __post_init__(self) -> None:
+        self.child = ScriptedChild(self.clock, [])
+        self.auditor = Auditor(self.child, self.clock)
+
+    def run(self, cycles: int, cycle_s: float) -> list[int]:
+        """Run so many cycles with a checkpoint after each, and return those that were audited."""
+        found = []
+        for cycle in range(1, cycles + 1):
+            self.clock.advance(cycle_s)
+            self.child.ring.set_cycles(cycle, is_in_cycle=self.goes_on)
+            if self.auditor.is_due(cycle, is_last=cycle == cycles):
+                self.auditor.audit(cycle, None, 0)
+                found.append(cycle)
+        return found
 
 
 def test_a_short_run_has_a_few_and_the_last_cycle_is_among_them(clock: Clock):
     """Each half as many cycles again after the one before, while they are cheap."""
     clock.audit_s = 0.01
 
-    assert audited(an_auditor(), 200, 1e-5) == [8, 16, 24, 36, 54, 81, 122, 183, 200]
+    assert Audited(clock).run(200, 1e-5) == [8, 16, 24, 36, 54, 81, 122, 183, 200]
 
 
 def test_a_long_run_has_many_but_keeps_few_at_even_distances(clock: Clock):
     """What is kept is bounded, from an eighth of the run on it is evenly spread, and the last cycle is in it."""
     clock.audit_s = 0.001
-    auditor = an_auditor()
+    audited = Audited(clock)
 
-    made = audited(auditor, 50_000, 1e-3)
+    made = audited.run(50_000, 1e-3)
 
-    audit = auditor.finish(str)
+    audit = audited.auditor.finish(str)
     assert audit is not None
     assert len(made) > 24 >= len(audit.cycles) >= 10
     gaps = {later - earlier for earlier, later in zip(audit.cycles[:-2], audit.cycles[1:-1], strict=True)}
@@ -79,27 +83,27 @@ def test_a_long_run_has_many_but_keeps_few_at_even_distances(clock: Clock):
 def test_audits_take_half_a_second_and_then_a_fiftieth_of_the_time(clock: Clock):
     """Of a process that takes long to look through; what is owed at the end comes on top, once."""
     clock.audit_s = 0.2
-    auditor, begun_s = an_auditor(), clock.now_s
+    begun_s = clock.now_s()
 
-    made = audited(auditor, 10_000, 0.01)
+    made = Audited(clock).run(10_000, 0.01)
 
     assert made[-1] == 10_000
-    assert clock.now_s - begun_s <= BUDGET_S + 0.02 * 100 + 0.2
+    assert clock.now_s() - begun_s - 100 <= BUDGET_S + 0.02 * 100 + 0.2
 
 
 def test_a_process_that_takes_seconds_to_look_through_is_not_audited_again(clock: Clock):
     """Not even at the end."""
     clock.audit_s = 3.0
 
-    assert audited(an_auditor(), 100, 0.001) == [8]
+    assert Audited(clock).run(100, 0.001) == [8]
 
 
 def test_an_audit_of_a_process_that_went_on_is_dropped(clock: Clock):
     """It would tell of two moments at once."""
-    auditor = an_auditor(goes_on=True)
+    audited = Audited(clock, goes_on=True)
 
-    assert audited(auditor, 100, 0.001) != []
-    assert auditor.finish(str) is None
+    assert audited.run(100, 0.001) != []
+    assert audited.auditor.finish(str) is None
 
 
 def test_a_process_whose_memory_may_not_be_read_is_not_asked_again(clock: Clock, monkeypatch: pytest.MonkeyPatch):
@@ -107,7 +111,7 @@ def test_a_process_whose_memory_may_not_be_read_is_not_asked_again(clock: Clock,
         raise PermissionError(pid)
 
     monkeypatch.setattr(auditing, "ProcessMemory", refuse)
-    auditor = an_auditor()
+    audited = Audited(clock)
 
-    assert audited(auditor, 100, 0.001) == [8]
-    assert auditor.finish(str) is None
+    assert audited.run(100, 0.001) == [8]
+    assert audited.auditor.finish(str) is None

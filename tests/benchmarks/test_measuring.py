@@ -185,7 +185,7 @@ def test_the_page_names_missed_targets_first():
     assert "0 of 1 targets met." in page
     assert page.index("- drift: 2 %, target <= 1") < page.index("## How well")
     assert "| drift | 2 % | <= 1 | missed |" in page
-    assert "Could not be measured: no compiler" in page
+    assert "Not measured: no compiler" in page
 
 
 def test_the_figures_of_scripts_with_documents_of_their_own_are_read():

@@ -52,7 +52,7 @@ def make_answer(verdict: str = "LEAK", **fields: Any) -> Any:
 
 
 @pytest.mark.parametrize("file", CASES, ids=lambda file: file.stem)
-def test_every_case_says_what_is_right_and_every_planted_leak_has_its_mended_twin(file: Path):
+def test_every_case_says_what_is_right_and_every_planted_leak_has_its_repaired_twin(file: Path):
     from peers.cases import read_case
 
     case = read_case(file, "planted", file.stem)
@@ -156,13 +156,13 @@ def test_the_best_peer_is_one_that_is_right():
     assert best_peer(scores[:2], case, "cycles") is None
 
 
-def test_a_peer_that_flags_the_mended_twin_has_not_found_the_leak():
+def test_a_peer_that_flags_the_repaired_twin_has_not_found_the_leak():
     from dataclasses import replace
 
     from peers.scores import best_peer, judge, summarise
 
     case = make_case()
-    twin = replace(case, name="case, mended", group="mended", expect={"verdict": "clean"})
+    twin = replace(case, name="case, repaired", group="repaired", expect={"verdict": "clean"})
     scores = [judge(case, "tracemalloc", make_answer()), judge(twin, "tracemalloc", make_answer())]
 
     assert best_peer(scores, case, "cycles") is None

@@ -48,8 +48,8 @@ def case(write: WriteFile) -> None:
         ("no_such_module:cycle", "unknown target: CPython"),
         ("case.py:", "names no function"),
         ("empty", "no drivers in 'empty'"),
-        ("drive_odd.py", "drive_odd.py has no function cycle(state), so it is no driver"),
-        ("drive_torn.py", "drive_torn.py is not Python that can be read"),
+        ("drive_odd.py", "drive_odd.py has no function cycle(state), so it is not a driver"),
+        ("drive_torn.py", "drive_torn.py is not valid Python"),
     ],
 )
 @pytest.mark.usefixtures("case")
@@ -103,7 +103,7 @@ def test_an_interpreter_that_is_none(refuse: Refuse, python: str):
 @pytest.mark.parametrize("out", ["case.py", "case.py/below", "/proc/soak"])
 @pytest.mark.usefixtures("case")
 def test_a_folder_that_cannot_be_written(refuse: Refuse, out: str):
-    assert "no run can be kept there" in refuse("run", "case.py:cycle", "--out", out)
+    assert "cannot write a run there" in refuse("run", "case.py:cycle", "--out", out)
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_an_option_that_cannot_be_read(options: list[str], capsys: pytest.Captur
 
 
 @pytest.mark.parametrize("command", ["show", "report", "export"])
-@pytest.mark.parametrize(("which", "message"), [("latest", "there are no runs under"), ("gone", "'gone' is no run")])
+@pytest.mark.parametrize(("which", "message"), [("latest", "there are no runs under"), ("gone", "'gone' is not a run")])
 def test_a_run_that_is_not_there(refuse: Refuse, command: str, which: str, message: str):
     assert message in refuse(command, which)
 

@@ -326,7 +326,7 @@ def test_an_interrupt_ends_the_run_in_order(place: Path, tmp_path: Path):
     assert out, err
     folder = Path(out.splitlines()[-1])
     report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-    assert "stopping; what was measured is judged" in err
+    assert "stopping and judging what was measured" in err
     assert [(entry["name"], entry["stopped_by"]) for entry in report["components"]] == [("busy", "signal")]
     assert report["finished"] is None
     assert running.returncode in (0, 3)

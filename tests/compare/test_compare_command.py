@@ -185,10 +185,10 @@ def test_sarif_of_a_clean_run_is_an_empty_list_of_results(tmp_path: Path):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("{}", "no report.json of soak"),
-        ("not json", "no report.json of soak"),
+        ("{}", "not a report.json of soak"),
+        ("not json", "not a report.json of soak"),
         ('{"schema": 99}', "has schema 99; this soak reads up to 1"),
-        ("[1]", "no report.json of soak"),
+        ("[1]", "not a report.json of soak"),
     ],
 )
 def test_what_is_no_report_is_refused_in_one_line(reports: Path, capsys, content: str, said: str):

@@ -111,7 +111,7 @@ def test_what_is_not_served_is_refused_and_the_next_get_works(
     source: LoopbackSource, address: str, image_property: str
 ):
     """A refusal does not cost the source."""
-    with pytest.raises(SourceError, match=r"no |cannot be asked for"):
+    with pytest.raises(SourceError, match=r"no |cannot request"):
         source.get(address, image_property)
 
     assert tonumpy(source.get(SLIDES[0], "Frame")).shape == (32, 48, 3)
@@ -197,15 +197,15 @@ def test_a_server_that_died_is_told():
         os.kill(source.server_pid, signal.SIGKILL)
         assert ends_soon(source.server_pid)
 
-        with pytest.raises(SourceError, match=f"127.0.0.1:{source.port} is gone"):
+        with pytest.raises(SourceError, match=f"127.0.0.1:{source.port} closed the connection"):
             source.get(SLIDES[0], "Frame")
-        with pytest.raises(SourceError, match=r"cannot be reached|is gone"):
+        with pytest.raises(SourceError, match=r"cannot be reached|closed the connection"):
             source.get(SLIDES[0], "Frame")
 
 
 def test_a_server_that_cannot_start_is_told():
     """Its own complaint is on stderr, its exit code in the message."""
-    with pytest.raises(SourceError, match="ended at its start, exit code 2"):
+    with pytest.raises(SourceError, match="ended during its start with exit code 2"):
         LoopbackSource(width="wide")  # type: ignore[arg-type]  # that is the point
 
 
@@ -214,8 +214,8 @@ def test_a_server_that_cannot_start_is_told():
     [
         (b"", False, "no whole frame within 0.2 s"),
         (ANSWER.pack(FRAME, 500) + bytes(100), False, "no whole frame within 0.2 s"),
-        (ANSWER.pack(FRAME, 500) + bytes(100), True, "hung up in the middle"),
-        (ANSWER.pack(FRAME, 2**32 - 1), False, "more than any frame has"),
+        (ANSWER.pack(FRAME, 500) + bytes(100), True, "in the middle of an answer"),
+        (ANSWER.pack(FRAME, 2**32 - 1), False, "more than the largest frame"),
     ],
 )
 def test_a_server_that_stalls_or_lies_is_told(answer: bytes, then_close: bool, complaint: str):
@@ -251,11 +251,11 @@ def test_a_request_is_one_line():
     """Names that would break the line are refused before they are sent."""
     assert request_line("/A/B/C", "Frame") == b"/A/B/C\tFrame\n"
     for wrong in ("a\nb", "a\tb"):
-        with pytest.raises(ValueError, match="cannot be asked for"):
+        with pytest.raises(ValueError, match="cannot request"):
             request_line(wrong, "Frame")
 
 
 def test_an_unknown_source_is_told():
     """With the names there are."""
-    with pytest.raises(SourceError, match="loopback, pytine and recording:PATH"):
+    with pytest.raises(SourceError, match="loopback, pytine or recording:PATH"):
         open_source("carrier pigeon")

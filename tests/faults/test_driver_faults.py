@@ -13,7 +13,7 @@ from command_builder import soak
 from faults_builder import is_running, wait_until
 from running_builder import CYCLES, N_MIN, a_plan, context, soak_driver
 
-from soak.running.component.supervisor import ComponentProgress, Supervisor
+from soak.running.component.supervisor import ComponentProgress, Observations, soak_component
 from soak.targets import find_targets
 from soak.verdict import Verdict
 
@@ -87,8 +87,8 @@ def test_an_exception_that_cannot_say_what_it_is_is_told_all_the_same(tmp_path: 
     assert any("in raise_it" in line for line in failure.stack)
 
 
-def stopped_between_cycles(folder: Path, *, go_on: bool) -> Supervisor:
-    """Prepare a paced run whose process gets SIGSTOP while it waits for its next cycle, and SIGCONT 0.3 s later."""
+def stopped_between_cycles(folder: Path, *, go_on: bool) -> Observations:
+    """Soak a paced run whose process gets SIGSTOP while it waits for its next cycle, and SIGCONT 0.3 s later."""
     (folder / "drive_it.py").write_text(
         "import os\n"
         "def setup():\n    open('part', 'w').write(str(os.getpid()))\n    os.rename('part', 'pid')\n"
@@ -107,12 +107,12 @@ def stopped_between_cycles(folder: Path, *, go_on: bool) -> Supervisor:
             if go_on:
                 threading.Timer(0.3, os.kill, (sent[0], signal.SIGCONT)).start()
 
-    return Supervisor(plan, context(folder), on_progress=stop_once)
+    return soak_component(plan, context(folder), on_progress=stop_once)
 
 
 def test_a_driver_that_is_stopped_between_cycles_has_hung(tmp_path: Path):
     """It never comes to its next cycle; a run without a time budget would wait for ever."""
-    failure = stopped_between_cycles(tmp_path, go_on=False).run().failure
+    failure = stopped_between_cycles(tmp_path, go_on=False).failure
 
     assert failure is not None
     assert (failure.reason, failure.detail[:19]) == ("hang", "stopped by a signal")
@@ -120,7 +120,7 @@ def test_a_driver_that_is_stopped_between_cycles_has_hung(tmp_path: Path):
 
 def test_a_driver_that_is_stopped_and_continued_goes_on(tmp_path: Path):
     """The twin: held still for less than the timeout."""
-    observed = stopped_between_cycles(tmp_path, go_on=True).run()
+    observed = stopped_between_cycles(tmp_path, go_on=True)
 
     assert (observed.failure, observed.iterations) == (None, 8)
 

@@ -26,7 +26,7 @@ from soak.errors import StoreError
 from soak.measurements import Reading
 from soak.running.component.guards import COOL_AGAIN_C, HeatGuard, what_ran_out
 from soak.running.component.result import make_result
-from soak.running.component.supervisor import Supervisor
+from soak.running.component.supervisor import soak_component
 from soak.running.interpreter import find_interpreter
 from soak.store.runs import claimed, create_run, list_runs, open_run
 from soak.verdict import Verdict
@@ -235,7 +235,7 @@ def test_clean_never_removes_the_newest_nor_one_that_is_being_measured(tmp_path:
     free = soak(tmp_path, "clean", "--keep", "1")
 
     assert (busy.code, none.code, free.code) == (2, 2, 0)
-    assert "is being measured at this moment" in busy.err
+    assert "is being measured by another soak" in busy.err
     assert (old.exists(), new.exists()) == (False, True)
     assert soak(tmp_path, "clean").code == 0
 
@@ -308,7 +308,7 @@ def test_a_component_stands_still_while_it_is_too_hot_and_goes_on(tmp_path: Path
     plan = a_plan(interval_s=0.002, max_temperature_c=90.0)
     hot = replace(context(tmp_path), read_temperature_c=lambda: next(temperatures, 60.0))
 
-    observed = Supervisor(plan, hot).run()
+    observed = soak_component(plan, hot)
 
     assert (observed.failure, observed.iterations) == (None, CYCLES)
     assert observed.hottest_c == 95.0
@@ -321,7 +321,7 @@ def test_a_component_stands_still_while_it_is_too_hot_and_goes_on(tmp_path: Path
 
 def test_a_machine_without_sensors_says_so(tmp_path: Path):
     plan = a_plan(max_temperature_c=90.0)
-    observed = Supervisor(plan, replace(context(tmp_path), read_temperature_c=lambda: None)).run()
+    observed = soak_component(plan, replace(context(tmp_path), read_temperature_c=lambda: None))
 
     assert (observed.failure, observed.paused_s) == (None, 0.0)
     assert [text for text in make_result(plan, observed, None, find_interpreter(None)).messages if "no effect" in text]
@@ -331,13 +331,11 @@ def test_a_component_that_stands_still_is_stopped_all_the_same(tmp_path: Path):
     """A signal ends a run whose machine never cools down."""
     stopping = threading.Event()
     hot = replace(context(tmp_path, stopping=stopping), read_temperature_c=lambda: 99.0)
-    supervisor = Supervisor(
+    observed = soak_component(
         a_plan(iterations=10**12, max_temperature_c=90.0),
         hot,
         on_progress=lambda progress: stopping.set() if progress.note == "too hot, waiting" else None,
     )
-
-    observed = supervisor.run()
 
     assert (observed.failure, observed.stopped_by) == (None, "signal")
 

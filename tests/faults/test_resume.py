@@ -238,7 +238,7 @@ def test_a_run_that_is_being_measured_is_left_alone(place: Path):
         answer = soak(place, "resume")
 
     assert answer.code == 2
-    assert answer.err.strip().endswith("is being measured at this moment, by another soak")
+    assert answer.err.strip().endswith("is being measured by another soak")
 
 
 @pytest.mark.integration

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from soak.measurements import Reading
-from soak.running.component.supervisor import Observations, RunContext, Supervisor
+from soak.running.component.supervisor import Observations, RunContext, soak_component
 from soak.running.interpreter import Interpreter, find_interpreter
 from soak.settings import ComponentPlan, Injection
 from soak.targets import EMPTY, Target, find_targets
@@ -42,7 +42,7 @@ class Soaked:
 
 def soak_plan(plan: ComponentPlan, folder: Path, **more: Any) -> Soaked:
     readings: list[Reading] = []
-    observed = Supervisor(plan, context(folder, **more), on_readings=readings.extend).run()
+    observed = soak_component(plan, context(folder, **more), on_readings=readings.extend)
     return Soaked(observed, readings)
 
 

@@ -16,7 +16,7 @@ import pytest
 from running_builder import CYCLES, a_plan, context, soak_driver, soak_plan
 
 from soak.results import Failure
-from soak.running.component.supervisor import Supervisor
+from soak.running.component.supervisor import soak_component
 from soak.targets import find_targets
 from soak.verdict import Verdict
 
@@ -279,13 +279,11 @@ def test_a_stop_ends_the_cycles_in_order(tmp_path: Path):
         "def cycle(state): pass\ndef teardown(state):\n    open('torn_down', 'w').close()\n", encoding="utf-8"
     )
     seen: list[int] = []
-    supervisor = Supervisor(
+    observed = soak_component(
         a_plan(find_targets(["drive_it.py"], tmp_path)[0], iterations=10**12),
         context(tmp_path, stopping=stopping),
         on_readings=lambda readings: (seen.extend(reading.cycle for reading in readings), stopping.set())[0],
     )
-
-    observed = supervisor.run()
 
     assert (observed.stopped_by, observed.failure) == ("signal", None)
     assert seen[-1] == observed.iterations
@@ -348,12 +346,12 @@ import sys, threading
 from pathlib import Path
 sys.path[:0] = [sys.argv[1], sys.argv[2]]
 from running_builder import a_plan, context
-from soak.running.component.supervisor import Supervisor
+from soak.running.component.supervisor import soak_component
 from soak.targets import find_targets
 
 folder = Path(sys.argv[3])
 plan = a_plan(find_targets(["drive_it.py"], folder)[0], iterations=10**12)
-Supervisor(plan, context(folder)).run()
+soak_component(plan, context(folder))
 """
 
 

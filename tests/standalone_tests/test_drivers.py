@@ -230,5 +230,5 @@ def test_every_public_function_of_the_decoder_has_a_driver(tmp_path: Path, monke
 
 def test_a_driver_says_what_sources_there_are():
     """A wrong setting is one clear line."""
-    with pytest.raises(SourceError, match="no source is named 'radio'"):
+    with pytest.raises(SourceError, match="there is no source 'radio'"):
         load("get").setup(source="radio")

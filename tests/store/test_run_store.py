@@ -228,7 +228,7 @@ def test_a_run_is_read_while_it_is_written(folder: Path):
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path):
-    assert refusal(lambda: open_run(tmp_path)) == f"{tmp_path} is no run: it has no run.db"
+    assert refusal(lambda: open_run(tmp_path)) == f"{tmp_path} is not a run: it has no run.db"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -320,7 +320,7 @@ def test_a_runs_folder_is_named_by_its_time(tmp_path: Path):
 def test_a_place_where_nothing_can_be_written_is_refused(tmp_path: Path, out: str):
     (tmp_path / "file").write_text("", encoding="utf-8")
 
-    with pytest.raises(UsageError, match="no run can be kept there") as refused:
+    with pytest.raises(UsageError, match="cannot write a run there") as refused:
         new_run_folder(tmp_path / out, NOW)
 
     assert str(refused.value).startswith(f"--out {tmp_path / out}: ")
@@ -328,7 +328,7 @@ def test_a_place_where_nothing_can_be_written_is_refused(tmp_path: Path, out: st
 
 @pytest.mark.parametrize("out", ["/proc/reports", "/sys"])
 def test_a_place_that_the_system_keeps_is_refused(out: str):
-    with pytest.raises(UsageError, match="no run can be kept there"):
+    with pytest.raises(UsageError, match="cannot write a run there"):
         new_run_folder(Path(out), NOW)
 
 
@@ -348,5 +348,5 @@ def test_a_run_that_is_not_there_is_refused(tmp_path: Path):
     assert list_runs(tmp_path / "gone") == []
     with pytest.raises(UsageError, match="there are no runs under"):
         find_run("latest", tmp_path)
-    with pytest.raises(UsageError, match="'gone' is no run"):
+    with pytest.raises(UsageError, match="'gone' is not a run"):
         find_run("gone", tmp_path)

@@ -15,7 +15,7 @@ from soak.reporting.words import why_words
 from soak.results import Cause, ComponentResult
 from soak.running.component.ledger_reader import find_library
 from soak.running.component.result import make_result
-from soak.running.component.supervisor import RunContext, Supervisor
+from soak.running.component.supervisor import RunContext, soak_component
 from soak.running.interpreter import find_interpreter
 from soak.settings import ComponentPlan
 from soak.targets import find_targets
@@ -42,7 +42,7 @@ def soak_file(file: Path, python: str | None = None, *, track: bool = True, **ch
     plan = replace(ComponentPlan(find_targets([str(file)], file.parent)[0], iterations=500), **changes)
     interpreter = find_interpreter(python)
     library, reason = find_library() if track else (None, "--no-track")
-    course = Supervisor(plan, RunContext(interpreter, file.parent, threading.Event(), library, reason)).run()
+    course = soak_component(plan, RunContext(interpreter, file.parent, threading.Event(), library, reason))
     return make_result(plan, course, None, interpreter)
 
 

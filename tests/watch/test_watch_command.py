@@ -51,7 +51,7 @@ def test_a_leak_of_descriptors_in_a_foreign_process_is_found_and_the_process_goe
     assert answer.returncode == 1, answer.stderr
     assert "File descriptors: grows by" in answer.stdout
     assert "/dev/null" in answer.stdout
-    assert f"goes on without us, as process {leaking.pid}" in answer.stderr
+    assert f"is still running (PID {leaking.pid}). Stop it with: kill {leaking.pid}" in answer.stderr
     assert leaking.poll() is None
 
 
@@ -70,7 +70,7 @@ def test_json_goes_to_stdout_alone():
     assert document["components"][0]["name"] == "sh"
     assert "mine" in answer.stderr
     assert "one every 20 ms, until it ended" in answer.stderr
-    assert "goes on without us" not in answer.stderr
+    assert "is still running" not in answer.stderr
 
 
 def test_a_command_that_fails_gives_code_4():
@@ -101,7 +101,7 @@ def test_a_process_that_is_not_ours_is_judged_by_what_may_be_read(leaking):
     )
 
     assert answer.returncode == 3, answer.stderr
-    assert "cannot be read: the process is not ours" in answer.stderr
+    assert f"of process {leaking.pid}: permission denied" in answer.stderr
     assert "resident memory (RSS)" in answer.stdout
 
 

@@ -1,7 +1,7 @@
 """tracemalloc as its documentation says: two snapshots, and the line with the largest difference.
 
-It gives no verdict. The rule used here is what a careful user would do: a warm-up of 500 calls, garbage collected,
-5,000 calls, and a leak is what grew by at least a byte per call.
+It gives no verdict. The rule used here is what a careful user would do: a warm-up of 500 calls, a collection of
+garbage, 5,000 calls. A line that grew by at least one byte per call is a leak.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ CALLS = 5_000
 
 
 def snapshot() -> tracemalloc.Snapshot:
-    """Return a snapshot of what is left after a collection."""
+    """Return a snapshot of the memory that is left after a collection."""
     gc.collect()
     return tracemalloc.take_snapshot()
 
 
 def without_tools(taken: tracemalloc.Snapshot) -> tracemalloc.Snapshot:
-    """Return it without the tracing's and the import system's own. Only when both are taken: filtering allocates."""
+    """Return it without tracemalloc's and the import system's own. Call it after both snapshots: it allocates."""
     return taken.filter_traces(
         (
             tracemalloc.Filter(False, "<frozen importlib._bootstrap>"),

@@ -1,4 +1,4 @@
-"""The suspected call, and where a peer's answer goes. Runs in the peers' processes, under CPython 3.8 and newer."""
+"""Load the suspected call and write a peer's answer. Runs in the peers' processes, under CPython 3.8 and later."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 LONGEST_S = 20.0
-"""About what a user lets one test take; fewer calls of what is slow."""
+"""About the time that a user allows for one test; slow cases get fewer calls."""
 
 
 def load() -> Callable[[], object]:

@@ -9,21 +9,21 @@ from psleak import Error, MemoryLeakTestCase
 
 SUSPECT = suspect.load()
 ALL_ROUNDS = 22_663 / 200
-"""What a failure calls in its ten rounds, over ``times`` of the first."""
+"""The number of calls in the ten rounds of a failure, divided by the ``times`` of the first round."""
 
 
 class TestSuspect(MemoryLeakTestCase):  # type: ignore[misc]  # psleak has no types
-    """One test of the suspected call, with the defaults but for calls too slow for 22,663 of them."""
+    """One test of the suspected call, with the defaults, or with fewer calls if 22,663 would take too long."""
 
     calls = 0
 
     def call(self, fun):  # type: ignore[no-untyped-def]
-        """Count, and call."""
+        """Count the call and make it."""
         self.calls += 1
         return fun()
 
     def test_suspect(self) -> None:
-        """Fail with what psleak found, after writing it down."""
+        """Write psleak's answer, and fail if it found a leak."""
         times = max(5, round(suspect.calls_that_fit(SUSPECT, 22_663) / ALL_ROUNDS))
         try:
             self.execute(SUSPECT, times=times)

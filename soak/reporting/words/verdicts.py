@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from soak.grounds import VERDICTS, Ground, GroundKind
-from soak.reporting.words.caches import cache_words
 from soak.reporting.words.failures import where_it_failed
+from soak.reporting.words.holders import cache_words
 from soak.reporting.words.series import CACHE_FITS_INTO_N_MIN, lookalike, needed_words, series_sentence, signal_sentence
 from soak.reporting.words.vocabulary import capitalised, count_words, rate_number, short_number, signal_title, unit_of
 from soak.results import ComponentResult

@@ -18,7 +18,7 @@ from soak.results import ComponentResult
 from soak.running.component.ledger_reader import find_library
 from soak.running.component.result import failed_to_start, make_result
 from soak.running.component.second_pass import Trace, trace_growth
-from soak.running.component.supervisor import Observations, RunContext, Supervisor
+from soak.running.component.supervisor import Observations, RunContext, soak_component
 from soak.running.interpreter import Interpreter
 from soak.settings import DEFAULT_CYCLE_TIMEOUT_S, QUICK_CHECKPOINT_SHARE, ComponentPlan
 from soak.targets import Target
@@ -88,11 +88,11 @@ def soak_alone(plan: ComponentPlan, interpreter: Interpreter, *, track: bool) ->
     library, reason = find_library() if track else (None, "track=False")
     context = RunContext(interpreter, Path.cwd(), threading.Event(), library, reason)
     try:
-        observed = Supervisor(plan, context).run()
+        observed = soak_component(plan, context)
         again = _is_undecided(plan, observed)
         if again and plan.budget_s is not None:
             plan = replace(plan, budget_s=_AGAIN_TIMES * plan.budget_s, n_min=observed.judge.n_min)
-            observed = Supervisor(plan, context).run()
+            observed = soak_component(plan, context)
     except OSError as error:
         return failed_to_start(plan, error, interpreter)
     result = make_result(plan, observed, _trace(plan, context, observed), interpreter)

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from soak.analysis.component import ComponentJudge, choose_n_min, n_min_at_half_time
+from soak.analysis.component import ComponentJudge
 from soak.analysis.decide import decide
 from soak.analysis.evidence import REQUIRED_IN_A_RUN, Evidence
 from soak.attribution.backreferences import find_way, newest_of_growing_types
@@ -34,6 +34,7 @@ from soak.probes.limits import read_limits
 from soak.probes.outside import open_reader
 from soak.results import ComponentResult, Pacing, TrackerState
 from soak.running.component.guards import tripped_guard
+from soak.running.component.horizon import Horizon
 from soak.running.component.ledger_reader import Tracked
 from soak.running.component.result import make_result
 from soak.running.component.second_pass import Trace, TracedLine
@@ -45,8 +46,8 @@ from soak.verdict import SeriesState, SeriesVerdict, Verdict
 CHANNELS = ("heap", "python_blocks", "fds", "threads", "children", "mapped", "rss")
 _ROWS = 8192
 _DENSEST, _SHARE = 64, 0.1
-_CYCLE_TIME_KNOWN_AFTER_S = 1.0
 _TRACED_CYCLES, _TRACED_LINES = 1000, 8
+_WARM_UP_N_MIN = 32
 _REASON = "judged in the caller's own process (isolate=False)"
 
 
@@ -157,7 +158,7 @@ class _Soaking:
         self._limits = read_limits(os.getpid())
         self._rows = np.full((_ROWS, len(CHANNELS) + 2), np.nan)  # cycle, seconds, then the channels
         self._count = 0
-        self._n_min = plan.n_min
+        self._horizon = Horizon(plan)
         self._checkpoint_s = 0.0
         self._before = read_inventory(os.getpid())
 
@@ -175,7 +176,7 @@ class _Soaking:
             values = self._checkpoint(done, time.monotonic() - begun_s)
             stopped_by = self._reason_to_stop(done, time.monotonic() - begun_s, values)
         seconds = time.monotonic() - begun_s
-        self._fix_n_min_when_known(done, seconds, ended=True)
+        self._update_horizon(done, seconds, ended=True)
         judge = self._judge()
         guard = stopped_by.removeprefix("guard:")
         evidence = judge.evidence(is_last=True)
@@ -185,12 +186,11 @@ class _Soaking:
 
     def _warm_up(self) -> None:
         """Use everything once that a checkpoint and a judgement use, and forget what they said."""
-        for cycle in range(64):
+        for cycle in range(2 * _WARM_UP_N_MIN):
             self._checkpoint(cycle, 0.0)
-        n_min, self._n_min = self._n_min, 32
-        decide(self._judge().evidence(is_last=True))
+        decide(self._judge(_WARM_UP_N_MIN).evidence(is_last=True))
         self._rows.fill(np.nan)
-        self._count, self._n_min, self._checkpoint_s = 0, n_min, 0.0
+        self._count, self._checkpoint_s = 0, 0.0
 
     def _checkpoint(self, cycle: int, at_s: float) -> dict[str, float]:
         begun_s = time.monotonic()
@@ -228,8 +228,8 @@ class _Soaking:
             return "budget"
         if (plan.budget_s is not None and elapsed_s >= plan.budget_s) or self._count == _ROWS:
             return "budget"
-        self._fix_n_min_when_known(done, elapsed_s)
-        if self._n_min is None or not plan.early_stop or not self._is_due(done):
+        self._update_horizon(done, elapsed_s)
+        if self._horizon.n_min is None or not plan.early_stop or not self._is_due(done):
             return ""
         decision = decide(self._judge().evidence())
         clean_so_far = decision.verdict is Verdict.CLEAN and plan.full_budget
@@ -241,30 +241,18 @@ class _Soaking:
         Judging in this process leaves some kilobytes in malloc's caches. The rule's windows at one of these looks
         begin where the one before it was, so they hold no such step.
         """
-        assert self._n_min is not None
         before = self._rows[self._count - 2, 0]
-        look = 2.0 * self._n_min
+        look = 2.0 * self._horizon.longest
         while look <= before:
             look *= 4
         return look <= done
 
-    def _fix_n_min_when_known(self, done: int, elapsed_s: float, *, ended: bool = False) -> None:
-        plan = self._plan
-        if self._n_min is not None:
-            if plan.n_min is None and plan.budget_s is not None and elapsed_s >= plan.budget_s / 2:
-                self._n_min = n_min_at_half_time(self._n_min, done)
-            return
-        budgets = [] if plan.iterations is None else [float(plan.iterations)]
-        if plan.budget_s is not None:
-            if not ended and elapsed_s < min(_CYCLE_TIME_KNOWN_AFTER_S, plan.budget_s / 8):
-                return
-            budgets.append(plan.budget_s / (max(elapsed_s - self._checkpoint_s, 1e-9) / done))
-        self._n_min = choose_n_min(min(budgets))
+    def _update_horizon(self, done: int, elapsed_s: float, *, ended: bool = False) -> None:
+        self._horizon.update(done, elapsed_s, max(elapsed_s - self._checkpoint_s, 1e-9) / done, ended=ended)
 
-    def _judge(self) -> ComponentJudge:
-        assert self._n_min is not None
+    def _judge(self, n_min: int | None = None) -> ComponentJudge:
         judge = ComponentJudge(self._plan.tolerance_bytes, self._limits, REQUIRED_IN_A_RUN)
-        judge.fix_n_min(self._n_min)
+        judge.fix_n_min(n_min or self._horizon.longest)
         for row in self._rows[: self._count].tolist():
             values = {name: value for name, value in zip(CHANNELS, row[2:], strict=True) if value == value}
             judge.add(Reading(int(row[0]), row[1], values))

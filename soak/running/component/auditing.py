@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 from soak.attribution.audit import Breakdown, compare, divide
@@ -11,7 +10,9 @@ from soak.probes.memory import ProcessMemory
 from soak.probes.resident import read_resident
 from soak.probes.shadow import ShadowError, read_blocks, read_mapped
 from soak.results import Place, RssAudit
-from soak.running.component.process import MeasuredProcess
+from soak.running.clock import Clock
+from soak.running.component.child import Child
+from soak.running.time_share import TimeShare
 
 _MOST_KEPT = 24
 """Then every other one is forgotten, and the next ones are twice as far apart."""
@@ -19,7 +20,7 @@ _FIRST_SPACING = 8
 _SHARE = 0.02
 """Audits may take this part of the run's time."""
 _FREE_S, _NEXT_AFTER = 0.5, 1.5
-"""So long they may take before, each after half as many cycles again: a short run is to have a few as well."""
+"""So long they may take in all before that, each after half as many cycles again: a short run has a few as well."""
 _LONGEST_LAST_S = 2.0
 """What one usually takes, for it to be done at the end however much time they have had."""
 
@@ -27,25 +28,24 @@ _LONGEST_LAST_S = 2.0
 class Auditor:
     """Decides when to audit one process, does it, and keeps what it was made of."""
 
-    def __init__(self, process: MeasuredProcess) -> None:
+    def __init__(self, child: Child, clock: Clock) -> None:
         """Audit nothing yet."""
-        self._process = process
+        self._child = child
+        self._clock = clock
+        self._time = TimeShare(_SHARE)
         self._breakdowns: list[Breakdown] = []
         self._spacing = _FIRST_SPACING
-        self._spent_s = 0.0
-        self._usual_s = 0.0
         self._is_possible = True
 
-    def is_due(self, cycle: int, elapsed_s: float, *, is_last: bool) -> bool:
+    def is_due(self, cycle: int, *, is_last: bool) -> bool:
         """Tell whether an audit at this checkpoint would be worth its time. ``is_last``: no other will follow."""
         last = self._breakdowns[-1].cycle if self._breakdowns else 0
         if not self._is_possible or cycle < _FIRST_SPACING or cycle == last:
             return False
         if is_last:
-            return self._usual_s < _LONGEST_LAST_S
-        spent_s = self._spent_s + self._usual_s
-        is_free = spent_s <= _FREE_S and cycle >= _NEXT_AFTER * last
-        return cycle >= last + self._spacing and (is_free or spent_s <= _SHARE * elapsed_s)
+            return self._time.last_s < _LONGEST_LAST_S
+        is_free = self._time.spent_s + self._time.last_s <= _FREE_S and cycle >= _NEXT_AFTER * last
+        return cycle >= last + self._spacing and (is_free or self._time.is_due(self._clock.now_s()))
 
     def audit(self, cycle: int, checkpoint: Checkpoint | None, free_bytes: int) -> None:
         """Audit the process, which waits at this checkpoint; what was read is dropped if it went on meanwhile.
@@ -53,9 +53,9 @@ class Auditor:
         ``checkpoint``: the tracker's ledger at the same moment; None without it. ``free_bytes``: what malloc says is
         free in its heap.
         """
-        begun_s = time.monotonic()
+        begun_s = self._clock.now_s()
         try:
-            memory = ProcessMemory(self._process.pid)
+            memory = ProcessMemory(self._child.pid)
             try:
                 found = self._divide(memory, cycle, checkpoint, free_bytes)
             finally:
@@ -63,10 +63,9 @@ class Auditor:
         except (OSError, ShadowError):
             self._is_possible = False
             return
-        if self._process.is_between_cycles(cycle):
+        if self._child.ring.is_at_rest_after(cycle):
             self._keep(found)
-        self._usual_s = time.monotonic() - begun_s
-        self._spent_s += self._usual_s
+        self._time.spend(begun_s, self._clock.now_s() - begun_s)
 
     def finish(self, locate_site: Callable[[int], Place]) -> RssAudit | None:
         """Return what the growth of RSS was made of; ``locate_site`` returns the call of a site."""
@@ -74,7 +73,7 @@ class Auditor:
 
     def _divide(self, memory: ProcessMemory, cycle: int, checkpoint: Checkpoint | None, free_bytes: int) -> Breakdown:
         own = [] if checkpoint is None else [(int(r["start"]), int(r["end"])) for r in checkpoint.ranges]
-        resident = read_resident(memory, self._process.pid, own)
+        resident = read_resident(memory, self._child.pid, own)
         if checkpoint is None:
             return divide(cycle, resident, free_bytes=free_bytes)
         return divide(cycle, resident, read_blocks(memory, checkpoint), read_mapped(memory, checkpoint), own)

@@ -4,44 +4,43 @@ from __future__ import annotations
 
 import signal
 
-from soak.inside import ring
 from soak.inside.child import EXIT_FAILED
+from soak.inside.ring import PHASE_CYCLES, PHASE_DONE, PHASE_FAILED, PHASE_TEARDOWN
 from soak.results import Failure
-from soak.running.component.process import MeasuredProcess
+from soak.running.component.child import Child
 
 _STACK_HEADS = ("Fatal Python error", "Current thread", "Thread 0x")
 _STACK_LINES = 40
 
 
-def describe_failure(process: MeasuredProcess, *, hung: bool, held: bool = False) -> Failure | None:
+def describe_failure(child: Child, *, hung: bool, held: bool = False) -> Failure | None:
     """Return what went wrong with a process that has ended, or None when it ended in order.
 
     ``hung``: it was ended for the cycle timeout; ``held``: a signal held it still then.
     """
-    words = process.words
-    phase = words[ring.WORD_PHASE]
-    status = process.exit_status()
-    if status == 0 and phase == ring.PHASE_DONE:
+    ring = child.ring
+    phase, status = ring.phase, child.exit_status()
+    if status == 0 and phase == PHASE_DONE:
         return None
-    if phase == ring.PHASE_FAILED and status == EXIT_FAILED:
-        first, _, trace = process.ring.read_text().decode("utf-8", "replace").partition("\n")
+    if phase == PHASE_FAILED and status == EXIT_FAILED:
+        first, _, trace = ring.read_text().decode("utf-8", "replace").partition("\n")
         reason = "exit" if first.startswith("SystemExit") else "exception"
-        return _failure(process, words[ring.WORD_FAILED_PHASE], reason, first, trace.splitlines())
-    stack = _stack_of(process.output())
+        return _failure(child, ring.failed_phase, reason, first, trace.splitlines())
+    stack = _stack_of(child.output())
     if hung:
         detail = "stopped by a signal, and not continued" if held else "no end"
-        if words[ring.WORD_COUNTING]:
+        if ring.is_counting:
             detail = "no end of collecting its garbage, or of a finalizer that this runs,"
-        return _failure(process, phase, "hang", f"{detail} within the cycle timeout", stack)
+        return _failure(child, phase, "hang", f"{detail} within the cycle timeout", stack)
     if status is not None and status < 0:
-        return _failure(process, phase, "signal", _signal_name(-status), stack)
-    last_line = (process.output().strip().splitlines() or ["it wrote nothing"])[-1]
-    return _failure(process, phase, "exit", f"exit status {status}; last line of its output: {last_line}", stack)
+        return _failure(child, phase, "signal", _signal_name(-status), stack)
+    last_line = (child.output().strip().splitlines() or ["it wrote nothing"])[-1]
+    return _failure(child, phase, "exit", f"exit status {status}; last line of its output: {last_line}", stack)
 
 
-def _failure(process: MeasuredProcess, phase: int, reason: str, detail: str, stack: list[str]) -> Failure:
-    name = "cycle" if phase == ring.PHASE_CYCLES else "teardown" if phase >= ring.PHASE_TEARDOWN else "setup"
-    cycle = process.words[ring.WORD_CYCLE] if name != "setup" else 0
+def _failure(child: Child, phase: int, reason: str, detail: str, stack: list[str]) -> Failure:
+    name = "cycle" if phase == PHASE_CYCLES else "teardown" if phase >= PHASE_TEARDOWN else "setup"
+    cycle = child.ring.cycle if name != "setup" else 0
     return Failure(name, cycle, reason, detail, tuple(stack[-_STACK_LINES:]))
 
 

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 
 import psutil
 
+from soak.running.time_share import TimeShare
+
 GUARDED_SHARE = 0.8
 COOL_AGAIN_C = 5.0
 """A component goes on when the machine is so much cooler than ``--max-temperature``."""
@@ -69,16 +71,16 @@ class HeatGuard:
         """``limit_c``: None for no limit. ``read``: returns the present temperature in °C, or None."""
         self._limit_c = limit_c
         self._read = read
-        self._look_due_s = 0.0
+        self._looking = TimeShare(every_s=_LOOK_EVERY_S)
         self._is_hot = False
         self.hottest_c: float | None = None
         """The highest so far; None when nothing was read."""
 
     def is_too_hot(self, now_s: float) -> bool:
         """Say whether to stand still at the monotonic time ``now_s``."""
-        if self._limit_c is None or now_s < self._look_due_s:
+        if self._limit_c is None or not self._looking.is_due(now_s):
             return self._is_hot
-        self._look_due_s = now_s + _LOOK_EVERY_S
+        self._looking.spend(now_s, 0.0)
         present_c = self._read()
         if present_c is not None:
             self.hottest_c = max(present_c, self.hottest_c or present_c)

@@ -17,7 +17,7 @@ from soak.attribution.holders import UNSCANNED, Memory, Reachability
 from soak.attribution.symbols import Symbols
 from soak.native.build import Built, built_library
 from soak.native.layout import MAPPING, PYTHON_MEM, REQUESTS, STACK_SITE, STATE_NATIVE, STATE_PYTHON_DOMAINS
-from soak.native.ledger import Checkpoint, Frame, Ledger, LedgerFile, Opening
+from soak.native.ledger import Checkpoint, Frame, Ledger, Opening
 from soak.results import Place, TrackerState
 from soak.verdict import SeriesState, SeriesVerdict, Verdict
 
@@ -46,11 +46,6 @@ def find_library() -> tuple[Path | None, str | None]:
     """Return the library to preload, or None and the reason why there is none."""
     found = built_library()
     return (found.path, None) if isinstance(found, Built) else (None, found.reason)
-
-
-def open_ledger_file(path: Path) -> LedgerFile | None:
-    """Open the ledger that the child makes at ``path``; None while it is empty."""
-    return LedgerFile(path) if path.stat().st_size else None
 
 
 class LedgerReader:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 
 from soak.attribution.opened_causes import StillOpen
 from soak.native.ledger import Opening
 from soak.probes.inventory import DESCRIPTOR, Inventory, OpenItem, describe_new, read_inventory
+from soak.running.clock import Clock
+from soak.running.component.child import Child
 from soak.running.component.ledger_reader import LedgerReader
-from soak.running.component.process import MeasuredProcess
+from soak.running.time_share import TimeShare
 
 SIGNALS_OF_ITEMS = ("threads", "children", "fds")
 
@@ -26,31 +27,33 @@ class OpenItems:
     The last list counts; the ones before stand in for it when a process does not come to its end.
     """
 
-    def __init__(self, process: MeasuredProcess, ledger: LedgerReader) -> None:
+    def __init__(self, child: Child, ledger: LedgerReader, clock: Clock) -> None:
         """Prepare; nothing is read yet."""
-        self._process = process
+        self._child = child
         self._ledger = ledger
+        self._clock = clock
+        self._listing = TimeShare(_SHARE, every_s=_AGAIN_AFTER_S)
         self._before = Inventory()
         self._counts_before: Mapping[str, float] = {}
         self._settled_at: int | None = None
-        self._listed_growth, self._due_s = 0.0, 0.0
+        self._listed_growth = 0.0
         self._items: tuple[OpenItem, ...] = ()
         self._openings: tuple[dict[int, Opening], dict[int, Opening]] = ({}, {})
 
     def at_checkpoint(self, cycle: int, counts: Mapping[str, float]) -> None:
         """Take the first list, or another one; the process is at rest. ``counts``: the signals read from outside."""
         if self._settled_at is None or self._settled_at < _SETTLED_AFTER_CYCLES <= cycle:
-            self._before = read_inventory(self._process.pid)
+            self._before = read_inventory(self._child.pid)
             self._counts_before, self._settled_at = counts, cycle
             self._items, self._listed_growth = (), 0.0
             return
         growth = max(counts.get(name, 0.0) - self._counts_before.get(name, 0.0) for name in SIGNALS_OF_ITEMS)
         # By doubling, for a process may be killed within a second.
-        if growth >= _FEW and (growth >= 2 * self._listed_growth or time.monotonic() >= self._due_s):
-            begun_s = time.monotonic()
+        begun_s = self._clock.now_s()
+        if growth >= _FEW and (growth >= 2 * self._listed_growth or self._listing.is_due(begun_s)):
             self.look()
-            took_s = time.monotonic() - begun_s
-            self._listed_growth, self._due_s = growth, begun_s + max(_AGAIN_AFTER_S, took_s / _SHARE)
+            self._listing.spend(begun_s, self._clock.now_s() - begun_s)
+            self._listed_growth = growth
 
     def look(self) -> None:
         """List what is open now and was not when the process had settled."""
@@ -59,7 +62,7 @@ class OpenItems:
         self._openings = self._ledger.openings()
         descriptors, _ = self._openings
         later = [number for number, opening in descriptors.items() if opening.cycle > self._settled_at]
-        self._items = describe_new(self._process.pid, self._before, later, self._process.ring.read_names())
+        self._items = describe_new(self._child.pid, self._before, later, self._child.ring.read_thread_names())
 
     def still_open(self) -> tuple[StillOpen, ...]:
         """Return what the last list had, each with who opened it; the ledger must still be open."""

@@ -11,16 +11,19 @@ import signal
 import subprocess
 import tempfile
 import threading
-import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from soak.inside import ring
-from soak.inside.futex import Futex
+from soak.native.ledger import LedgerFile
 from soak.native.preload import preloading
+from soak.probes.limits import read_limits
+from soak.probes.outside import OutsideReader, open_reader
+from soak.running.component.child_ring import ChildRing
 from soak.running.interpreter import Interpreter
+from soak.settings import ComponentPlan
 
 _MAIN = Path(ring.__file__).with_name("__main__.py")
 _OUTPUT_KEPT_BYTES = 65536
@@ -28,24 +31,46 @@ MARK_VARIABLE = "SOAK_MEASURED"
 """Every process that a measured one starts has it in its environment, whichever session it moves to."""
 
 
+def child_settings(plan: ComponentPlan, folder: Path) -> dict[str, Any]:
+    """Return what every measured process is told: what to run, from where, and at which pace.
+
+    ``folder``: the working folder; it is on the path, behind the driver's own.
+    """
+    target = plan.target
+    own_folder = [str(Path(target.path).parent)] if target.path else []
+    return {
+        "target": {
+            "kind": target.kind,
+            "path": target.path or "",
+            "module": target.module or "",
+            "function": target.function or "",
+        },
+        "path": [*own_folder, str(folder)],
+        "settings": plan.settings,
+        "interval_s": plan.interval_s,
+        "iterations": plan.iterations,
+        "tracemalloc_frames": 0,
+    }
+
+
 class MeasuredProcess:
-    """One child, its ring, and the end of what it writes to stdout and stderr."""
+    """One child (see soak.running.component.child), its ring, and the end of what it writes to stdout and stderr."""
 
     def __init__(
         self, interpreter: Interpreter, settings: dict[str, Any], folder: Path, tracker_library: Path | None = None
     ) -> None:
         """Start the child in ``folder``.
 
-        ``settings`` go to soak.inside.child (plain values). ``tracker_library``: preloaded, to write ``ledger``.
+        ``settings`` go to soak.inside.child (plain values). ``tracker_library``: preloaded, to write the ledger.
         Raises OSError when it cannot be started.
         """
         self._memory = contextlib.ExitStack()
+        self.is_tracked = tracker_library is not None
         try:
             self._start(interpreter, settings, folder, tracker_library)
         except BaseException:
             self._memory.close()
             raise
-        self.pid = self._process.pid
         self._output: deque[bytes] = deque()
         self._output_bytes = 0
         self._listener = threading.Thread(target=self._listen, daemon=True)
@@ -55,18 +80,15 @@ class MeasuredProcess:
         self, interpreter: Interpreter, settings: dict[str, Any], folder: Path, tracker_library: Path | None
     ) -> None:
         path = self._memory.enter_context(_shared_memory("ring"))
-        self.ledger_path = path if tracker_library is None else self._memory.enter_context(_shared_memory("ledger"))
+        self._ledger_path = self._memory.enter_context(_shared_memory("ledger")) if self.is_tracked else None
         self._mark = f"{MARK_VARIABLE}={os.getpid()}-{secrets.token_hex(8)}"
         settings = {
             **settings,
             "parent_pid": os.getpid(),
-            "ledger": str(self.ledger_path) if tracker_library is not None else "",
+            "ledger": str(self._ledger_path or ""),
         }
         ring.create(str(path), marshal.dumps(settings, 2))
-        self.ring = ring.Ring(str(path))
-        self.words = self.ring.words
-        self._rows_written = Futex(self.ring.word_address(ring.WORD_ROWS_WRITTEN))
-        self._rows_read = Futex(self.ring.word_address(ring.WORD_ROWS_READ))
+        self.ring = ChildRing(ring.Ring(str(path)))
         environment: Mapping[str, str] = os.environ
         if environment.get("PYTHONDONTWRITEBYTECODE"):
             _compile_inside(interpreter.executable)
@@ -83,6 +105,8 @@ class MeasuredProcess:
             # Ctrl-C is for soak, which then ends its children in order.
             start_new_session=True,
         )
+        self.pid = self._process.pid
+        self.outside: OutsideReader = open_reader(self.pid)
 
     def _listen(self) -> None:
         """Keep the last of the output; a child that floods its stdout must never wait for us."""
@@ -95,53 +119,21 @@ class MeasuredProcess:
                 while self._output_bytes - len(self._output[0]) >= _OUTPUT_KEPT_BYTES:
                     self._output_bytes -= len(self._output.popleft())
 
-    def wait_for_row(self, rows_read: int, timeout_s: float) -> bool:
-        """Wait until there are more than ``rows_read`` rows; False after ``timeout_s`` or a spurious wake-up."""
-        if self.words[ring.WORD_ROWS_WRITTEN] > rows_read:
-            return True
-        self._rows_written.wait(rows_read, timeout_s)
-        return bool(self.words[ring.WORD_ROWS_WRITTEN] > rows_read)
+    def read_limits(self) -> dict[str, float]:
+        """See Child."""
+        return read_limits(self.pid)
 
-    def is_between_cycles(self, cycle: int) -> bool:
-        """Tell whether the child has completed this cycle and not begun the next."""
-        return self.words[ring.WORD_CYCLE] == self.words[ring.WORD_COMPLETED] == cycle
+    def open_ledger(self) -> LedgerFile | None:
+        """See Child."""
+        path = self._ledger_path
+        return LedgerFile(path) if path is not None and path.stat().st_size else None
 
-    @contextlib.contextmanager
-    def looked_at(self, cycle: int) -> Iterator[bool]:
-        """Keep the child at its checkpoint after ``cycle`` until its rows are acknowledged, however long that takes.
-
-        False when it has gone on already. Its clock of cycles is told how long it was looked at.
-        """
-        begun_ns = time.monotonic_ns()
-        self.words[ring.WORD_HOLD] = 1
-        try:
-            yield self.is_between_cycles(cycle)
-        finally:
-            if self.is_between_cycles(cycle):
-                self.words[ring.WORD_HELD_NS] += time.monotonic_ns() - begun_ns
-
-    def acknowledge(self, rows_read: int) -> None:
-        """Tell the child that its rows, and the outside at this moment, were read."""
-        self.words[ring.WORD_ROWS_READ] = rows_read
-        self.words[ring.WORD_HOLD] = 0
-        self._rows_read.wake()
-
-    def let_go(self) -> None:
-        """Tell the child, whose cycles are over, that what it has open was listed."""
-        self.words[ring.WORD_LISTED] = 1
-        self._rows_read.wake()
-
-    def ask_to_stop(self) -> None:
-        """Ask the child to end after the cycle under way, with a last checkpoint and its teardown."""
-        self.words[ring.WORD_STOP] = ring.STOP
-
-    def pause(self, *, on: bool) -> None:
-        """Let the child stand still after the cycle under way, or go on; nothing when it was asked to stop."""
-        if self.words[ring.WORD_STOP] != ring.STOP:
-            self.words[ring.WORD_STOP] = ring.PAUSE if on else ring.GO_ON
+    def wait_for_row(self, rows_read: int, timeout_s: float) -> None:
+        """See Child."""
+        self.ring.wait_for_row(rows_read, timeout_s)
 
     def is_stopped(self) -> bool:
-        """Tell whether a signal holds the child still (SIGSTOP, Ctrl-Z, a debugger)."""
+        """See Child."""
         try:
             state = Path(f"/proc/{self.pid}/stat").read_bytes().rpartition(b")")[2].split()[0]
         except (OSError, IndexError):
@@ -149,7 +141,7 @@ class MeasuredProcess:
         return state in (b"T", b"t")
 
     def abort(self) -> None:
-        """End a child that does not react, in a way that makes it print its Python stack (see soak.inside.child)."""
+        """See Child; soak.inside.child has faulthandler print the stack."""
         with contextlib.suppress(ProcessLookupError):
             self._process.send_signal(signal.SIGABRT)
             self._process.send_signal(signal.SIGCONT)  # one that was stopped could not print anything
@@ -165,11 +157,11 @@ class MeasuredProcess:
         _kill_marked(self._mark.encode())
 
     def exit_status(self) -> int | None:
-        """Return the exit status (negative: the signal), or None while it runs."""
+        """See Child."""
         return self._process.poll()
 
     def output(self) -> str:
-        """Return the last 64 KiB of stdout and stderr; complete once the child has ended."""
+        """See Child; the last 64 KiB."""
         if self._process.poll() is not None:
             # A grandchild that goes on holds the pipe open: its output is not waited for.
             self._listener.join(0.5)

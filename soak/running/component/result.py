@@ -42,10 +42,7 @@ def make_result(
     *,
     failed_controls: frozenset[str] = frozenset(),
 ) -> ComponentResult:
-    """Return what was found about a component.
-
-    ``trace``: of its second pass, if it had one. ``failed_controls``: the signals whose control failed in this run.
-    """
+    """Return what was found; ``trace``: of a second pass, if any; ``failed_controls``: of this run, by signal."""
     decision = decide(dataclasses.replace(observed.evidence, failed_controls=failed_controls))
     garbage = _garbage(observed)
     deciding = decision.series.get(decision.decided_by or "")

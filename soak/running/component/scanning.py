@@ -40,13 +40,14 @@ from soak.attribution.reachability import (
     without_gc_links,
 )
 from soak.attribution.symbols import Symbols
-from soak.inside import ring
 from soak.native.layout import PYTHON_OBJ, STACK_SITE
 from soak.native.ledger import Checkpoint
 from soak.probes.memory import ProcessMemory, Range, held_still, writable_ranges
 from soak.probes.shadow import Blocks, ShadowError, read_blocks
 from soak.results import Unseen
-from soak.running.component.process import MeasuredProcess
+from soak.running.clock import Clock
+from soak.running.component.child import Child
+from soak.running.time_share import TimeShare
 
 FIRST_CYCLE = 100
 _NEXT_AFTER, _NEXT_AFTER_ALL_IS_KNOWN = 1.25, 4
@@ -87,12 +88,13 @@ class _TooLongError(Exception):
 class Scanner:
     """Decides when to scan one process, does it, and keeps what the scans say of each site."""
 
-    def __init__(self, process: MeasuredProcess) -> None:
+    def __init__(self, child: Child, clock: Clock) -> None:
         """Scan nothing yet."""
-        self._process = process
+        self._child = child
+        self._clock = clock
+        self._time = TimeShare(_SHARE, free_s=_FREE_S)
         self._scans: dict[int, list[SiteScan]] = {}
         self._next_cycle = FIRST_CYCLE
-        self._spent_s = 0.0
         self._error: str | None = None
         self._memory: Memory | None = None
         self._object_answers = NO_ANSWERS
@@ -104,21 +106,21 @@ class Scanner:
         """What was mapped at the last scan."""
         return self._memory
 
-    def is_due(self, cycle: int, elapsed_s: float, suspects: Sequence[Suspect]) -> bool:
+    def is_due(self, cycle: int, suspects: Sequence[Suspect]) -> bool:
         """Tell whether a scan at this checkpoint would be worth its time. ``suspects``: as last seen, maybe before."""
-        affordable = self._error is None and self._spent_s <= _FREE_S + _SHARE * elapsed_s
-        if not affordable or cycle < FIRST_CYCLE:
+        is_affordable = self._error is None and self._time.is_due(self._clock.now_s())
+        if not is_affordable or cycle < FIRST_CYCLE:
             return False
         return cycle >= self._next_cycle or self._is_short_of_scans(suspects)
 
     def is_at_it(self, cycle: int, suspects: Sequence[Suspect]) -> bool:
         """Tell whether a scan that may decide is about to come, so that the process should not be ended yet."""
-        self._short_since_s = self._short_since_s or time.monotonic()
-        waited_s = time.monotonic() - self._short_since_s
+        self._short_since_s = self._short_since_s or self._clock.now_s()
+        waited_s = self._clock.now_s() - self._short_since_s
         return self._error is None and cycle >= FIRST_CYCLE and waited_s < _WAIT_S and any(map(self._lacks, suspects))
 
     def _is_short_of_scans(self, suspects: Sequence[Suspect]) -> bool:
-        return time.monotonic() > self._scanned_s + _APART_S and any(map(self._lacks, suspects))
+        return self._clock.now_s() > self._scanned_s + _APART_S and any(map(self._lacks, suspects))
 
     def _lacks(self, suspect: Suspect) -> bool:
         scans = self._scans.get(suspect.site, ())
@@ -132,16 +134,15 @@ class Scanner:
             self._next_cycle = int(checkpoint.cycle * _NEXT_AFTER)
             return
         sites = np.array([suspect.site for suspect in suspects], np.uint32)
-        begun_s = time.monotonic()
+        begun_s = self._clock.now_s()
         try:
-            with held_still(self._process.pid) as still:
-                words = self._process.words
-                if still and words[ring.WORD_CYCLE] == words[ring.WORD_COMPLETED]:
+            with held_still(self._child.pid) as still:
+                if still and self._child.ring.is_between_cycles:
                     self._next_cycle = int(checkpoint.cycle * _NEXT_AFTER)
                     self._scanned_s = begun_s
-                    memory = ProcessMemory(self._process.pid)
+                    memory = ProcessMemory(self._child.pid)
                     try:
-                        self._add(MemoryScan(memory, checkpoint, sites, words[ring.WORD_TYPE]))
+                        self._add(MemoryScan(memory, checkpoint, sites, self._child.ring.type_address))
                         self._ask(suspects)
                         if not any(self.reachability(suspect.site).state == "unknown" for suspect in suspects):
                             self._next_cycle = checkpoint.cycle * _NEXT_AFTER_ALL_IS_KNOWN
@@ -151,7 +152,7 @@ class Scanner:
             pass
         except (OSError, ShadowError, _TooLongError) as error:
             self._error = str(error)
-        self._spent_s += time.monotonic() - begun_s
+        self._time.spend(begun_s, self._clock.now_s() - begun_s)
 
     def reachability(self, site: int) -> Reachability:
         """Return what became of a site's blocks, as far as it is known."""
@@ -172,19 +173,17 @@ class Scanner:
 
     def read_answer(self) -> ObjectAnswers:
         """Take in and return what the process has said of its objects before it ended."""
-        words = self._process.words
-        if words[ring.WORD_ANSWERED] and words[ring.WORD_PHASE] != ring.PHASE_FAILED:
+        ring = self._child.ring
+        if ring.has_answered:
             with contextlib.suppress(ValueError, EOFError, TypeError, KeyError):
-                answer = marshal.loads(self._process.ring.read_text())
-                self._object_answers = read_object_answers(answer, words[ring.WORD_COMPLETED])
+                self._object_answers = read_object_answers(marshal.loads(ring.read_text()), ring.completed)
         return self._object_answers
 
     def _ask(self, suspects: Sequence[Suspect]) -> None:
         """Ask the process who holds some objects of each site that is not lost; it answers when its cycles are over."""
         sites = dict.fromkeys([*(suspect.site for suspect in suspects), *self._scans])
         samples = [(site, self._samples_of(site)) for site in sites if self.reachability(site).state != "lost"]
-        self._process.ring.write_text(marshal.dumps([asked for asked in samples if asked[1]], 2))
-        self._process.words[ring.WORD_ASKED] |= ring.ASKED_OBJECTS
+        self._child.ring.ask_about_objects(marshal.dumps([asked for asked in samples if asked[1]], 2))
 
     def _samples_of(self, site: int) -> tuple[tuple[int, int], ...]:
         """Return objects of a site, or of those that hold its blocks: address and address of the type."""

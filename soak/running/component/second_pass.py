@@ -13,7 +13,7 @@ from pathlib import Path
 
 from soak.analysis.series import SeriesJudge
 from soak.measurements import Reading
-from soak.running.component.supervisor import RunContext, Supervisor
+from soak.running.component.supervisor import RunContext, soak_component
 from soak.settings import ComponentPlan
 from soak.verdict import SeriesVerdict
 
@@ -53,7 +53,7 @@ def trace_growth(plan: ComponentPlan, context: RunContext, file: Path) -> Trace:
     second = dataclasses.replace(
         plan, iterations=CYCLES, budget_s=LONGEST_S, early_stop=False, n_min=None, interval_s=plan.interval_s
     )
-    Supervisor(second, context, on_readings=readings.extend, tracemalloc_frames=FRAMES, tracemalloc_file=file).run()
+    soak_component(second, context, on_readings=readings.extend, tracemalloc_frames=FRAMES, tracemalloc_file=file)
     iterations, lines = _read_top(file.with_name(f"{file.name}.top"))
     return Trace(FRAMES, iterations, lines, _judge_traced(readings))
 

@@ -14,11 +14,10 @@ from typing import Any, Protocol
 
 import soak
 from soak.errors import UsageError
-from soak.inside import ring
 from soak.profiles import MERGED, SCHEMA_VERSION, ComponentProfile, ProfileRun, Statistics, summarise
 from soak.results import Failure
 from soak.running.component.failures import describe_failure
-from soak.running.component.process import MeasuredProcess
+from soak.running.component.process import MeasuredProcess, child_settings
 from soak.running.environment import describe_environment
 from soak.running.interpreter import Interpreter, check_module, find_interpreter
 from soak.settings import ComponentPlan, RunPlan
@@ -129,47 +128,35 @@ def _watch(
     stopping: threading.Event,
 ) -> tuple[dict[str, Any], Failure | None, tuple[str, ...]]:
     """Run one component's process to its end; return what it tells, or why it failed, and what must be said of it."""
-    process = MeasuredProcess(interpreter, _child_settings(plan, component, file), plan.run.base)
+    child = MeasuredProcess(interpreter, _child_settings(plan, component, file), plan.run.base)
     try:
         started_s = changed_s = time.monotonic()
         seen: tuple[int, int] | None = None
         hung = False
-        while process.exit_status() is None:
+        while child.exit_status() is None:
             time.sleep(_WAIT_S)
             now_s = time.monotonic()
-            words = process.words
-            state = (words[ring.WORD_PHASE], words[ring.WORD_COMPLETED])
+            state = (child.ring.phase, child.ring.completed)
             if state != seen:
                 seen, changed_s = state, now_s
             # Between two cycles lies at most the pause that the pace asks for.
             elif now_s - changed_s > component.cycle_timeout_s + component.interval_s:
                 hung = True
-                process.abort()
+                child.abort()
             if stopping.is_set():
-                process.ask_to_stop()
-            listener.update(component.name, words[ring.WORD_COMPLETED], now_s - started_s, component.budget_s, "")
-        failure = describe_failure(process, hung=hung)
-        facts = {} if failure else marshal.loads(process.ring.read_text())
+                child.ring.ask_to_stop()
+            listener.update(component.name, child.ring.completed, now_s - started_s, component.budget_s, "")
+        failure = describe_failure(child, hung=hung)
+        facts = {} if failure else marshal.loads(child.ring.read_text())
         cold = bool(facts) and not facts["cycles"]
         return facts, failure, ("It was stopped before it was warm: nothing was profiled.",) if cold else ()
     finally:
-        process.close()
+        child.close()
 
 
 def _child_settings(plan: ProfilingPlan, component: ComponentPlan, file: Path) -> dict[str, Any]:
-    target = component.target
     return {
-        "target": {
-            "kind": target.kind,
-            "path": target.path or "",
-            "module": target.module or "",
-            "function": target.function or "",
-        },
-        "path": [*([str(Path(target.path).parent)] if target.path else []), str(plan.run.base)],
-        "settings": component.settings,
-        "interval_s": component.interval_s,
-        "iterations": component.iterations,
-        "tracemalloc_frames": 0,
+        **child_settings(component, plan.run.base),
         "profile": {
             "file": str(file),
             "function": plan.function or "",

@@ -15,7 +15,7 @@ from soak.attribution.rounding import chunk_bytes
 from soak.inside.injection import CONTROL
 from soak.measurements import SIGNALS
 from soak.results import Blank, Controls, SignalSpike, Spike
-from soak.running.component.supervisor import Observations, RunContext, Supervisor
+from soak.running.component.supervisor import Observations, RunContext, soak_component
 from soak.settings import ComponentPlan, Injection
 from soak.targets import EMPTY
 from soak.units import format_number
@@ -58,7 +58,7 @@ def run_controls(context: RunContext) -> Controls:
     many = replace(short, injection=Injection("control", 1))
 
     def soak(plan: ComponentPlan) -> Observations:
-        return Supervisor(plan, context, audits=False).run()
+        return soak_component(plan, context, audits=False)
 
     def planted_alone(one: tuple[str, int, int]) -> tuple[SignalSpike, ...]:
         return _judge_kinds([one], soak(replace(short, injection=Injection(*one))))

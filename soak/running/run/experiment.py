@@ -20,7 +20,7 @@ from soak.results import SCHEMA_VERSION, ComponentResult, Controls, Parts, to_do
 from soak.running.component.ledger_reader import find_library
 from soak.running.component.result import failed_to_start, make_result
 from soak.running.component.second_pass import Trace, trace_growth
-from soak.running.component.supervisor import ComponentProgress, Observations, RunContext, Supervisor
+from soak.running.component.supervisor import ComponentProgress, Observations, RunContext, soak_component
 from soak.running.environment import describe_environment
 from soak.running.interpreter import Interpreter, check_module, find_interpreter
 from soak.running.run.controls import run_controls
@@ -190,15 +190,14 @@ class _Run:
             return None
         self._tell(lambda: self._listener.begin(component.name, position, total))
         component_id = self._store.begin_component(component.name, datetime.now(UTC).isoformat(timespec="seconds"))
-        supervisor = Supervisor(
-            component,
-            self._context,
-            on_n_min=lambda n_min: self._store.write_n_min(component_id, n_min),
-            on_readings=lambda readings: self._store.write_readings(component_id, readings),
-            on_progress=lambda progress: self._show(component, progress),
-        )
         try:
-            observed = supervisor.run()
+            observed = soak_component(
+                component,
+                self._context,
+                on_n_min=lambda n_min: self._store.write_n_min(component_id, n_min),
+                on_readings=lambda readings: self._store.write_readings(component_id, readings),
+                on_progress=lambda progress: self._show(component, progress),
+            )
         except OSError as error:
             result = failed_to_start(component, error, self._context.interpreter)
         else:

@@ -17,6 +17,7 @@ from soak.errors import UsageError
 from soak.probes.outside import OutsideReader, open_reader
 from soak.probes.tables import LiveTables
 from soak.results import WATCHED_FROM_OUTSIDE
+from soak.running.time_share import TimeShare
 from soak.running.watch.preloaded import PreloadedTracker
 
 _DETAILS_SHARE = 0.001
@@ -85,7 +86,7 @@ class Process:
             command = ""
         self.command = command or getattr(self, "name", f"process {pid}")
         self._readers: dict[int, OutsideReader] = {pid: open_reader(pid)}
-        self._details_due_s = 0.0
+        self._details = TimeShare(_DETAILS_SHARE)
         values = self.read()
         if not values:
             why = "it has no memory of its own, or it is not ours to read" if self._is_alive() else "it has ended"
@@ -102,10 +103,10 @@ class Process:
         if not sums.get("mapped"):
             return {}  # it is just ending
         begun_s = time.monotonic()
-        if sums and begun_s >= self._details_due_s:
+        if sums and self._details.is_due(begun_s):
             sums = {**_sum(reader.read_details() for reader in self._readers.values()), **sums}
             # The kernel walks through all pages for it: 10 ms a GiB.
-            self._details_due_s = begun_s + (time.monotonic() - begun_s) / _DETAILS_SHARE
+            self._details.spend(begun_s, time.monotonic() - begun_s)
         return sums
 
     def program(self) -> str:

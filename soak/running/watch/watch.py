@@ -27,6 +27,7 @@ from soak.native.ledger import Checkpoint
 from soak.probes.tables import LiveTables
 from soak.results import Cause, ComponentResult, Failure, Growth, Pacing, SignalResult, TrackerState
 from soak.running.component.ledger_reader import LedgerReader, Tracked
+from soak.running.time_share import TimeShare
 from soak.running.watch.pace import WatchPace
 from soak.running.watch.plan import WatchPlan
 from soak.running.watch.subject import Subject
@@ -131,7 +132,9 @@ class Watch:
         self._ledger = None if tables is None else LedgerReader(lambda: tables, tables.pid, tolerance)
         self._suspects: list[Suspect] = []
         self._held: list[tuple[Checkpoint, int]] = []
-        self._next_count, self._counting_s, self._most_children = 0, 0.0, 0.0
+        self._next_count, self._most_children = 0, 0.0
+        every_s = self._plan.every_s
+        self._counting = TimeShare(_COUNTS_S_PER_SAMPLE / every_s, free_s=_FREE_COUNTS_S_AT_1_HZ / every_s)
 
     def _take(self, sample: int, values: dict[str, float]) -> bool:
         """Take in a sample, and what is alive when that is due; return whether judging may say more than before."""
@@ -144,7 +147,8 @@ class Watch:
         self._most_children = max(self._most_children, values.get("children", 0.0))
         if tables is not None and "mapped" in values:
             values["mapped"] -= tables.own_mapped()
-        if self._ledger is not None and sample >= self._next_count:
+        is_due = sample >= self._next_count and self._counting.is_due(sample * self._plan.every_s)
+        if self._ledger is not None and is_due:
             self._count(self._ledger, sample, cycles)
         return self._judge.add(cycles, values)
 
@@ -157,12 +161,8 @@ class Watch:
             if not falls or len(self._held) == _LONGEST_FALL:
                 self._add_held()
             self._held.append((checkpoint, cycles))
-        took_s = time.process_time() - begun_s
-        passed = sample - self._offset
-        self._counting_s += took_s
-        free_s = _FREE_COUNTS_S_AT_1_HZ / self._plan.every_s
-        over_s = self._counting_s + took_s - free_s - _COUNTS_S_PER_SAMPLE * passed
-        self._next_count = sample + max(1, passed // _COUNTS_KEPT, int(over_s / _COUNTS_S_PER_SAMPLE))
+        self._counting.spend(sample * self._plan.every_s, time.process_time() - begun_s)
+        self._next_count = sample + max(1, (sample - self._offset) // _COUNTS_KEPT)
 
     def _add_held(self) -> None:
         """Take in the counts that were held back.

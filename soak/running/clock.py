@@ -1,0 +1,36 @@
+"""The clock that running code reads: the system's, and a scripted one for tests."""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Tells the time."""
+
+    def now_s(self) -> float:
+        """Return monotonic seconds."""
+
+
+class SystemClock:
+    """The machine's monotonic clock; a measured process reads the same one."""
+
+    def now_s(self) -> float:
+        """See Clock."""
+        return time.monotonic()
+
+
+class ScriptedClock:
+    """Time that passes only when it is told to; for tests of what reads a clock."""
+
+    def __init__(self, now_s: float = 1000.0) -> None:
+        self._now_s = now_s
+
+    def now_s(self) -> float:
+        """See Clock."""
+        return self._now_s
+
+    def advance(self, seconds: float) -> None:
+        """Let so much time pass."""
+        self._now_s += seconds

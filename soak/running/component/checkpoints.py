@@ -1,0 +1,97 @@
+"""What is read at a checkpoint: the ring's rows, and the outside of the process while it waits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from soak.measurements import Reading
+from soak.probes.outside import OutsideReader
+from soak.running.clock import Clock
+from soak.running.component.child_ring import ChildRing, Row
+from soak.running.time_share import TimeShare
+
+_DETAILS_EVERY_S = 1.0
+_SOON_EXHAUSTED, _FEW = ("fds", "threads"), 8
+_OWN_MAPPED = "own_mapped"
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What was read beside the rows while the child waited at the newest of them."""
+
+    outside: Mapping[str, float] = field(default_factory=dict)
+    ledger_cycle: int | None = None
+    """The cycle of the tracker's new checkpoint, if there is one."""
+    ledger: Mapping[str, float] = field(default_factory=dict)
+    """Its sums by signal, and the bytes that the tracker itself has mapped (see LedgerReader.read)."""
+    tracker_is_mapped: bool = False
+    """The tracker's own memory is part of what is mapped."""
+
+
+class OutsideProbe:
+    """Reads a process from outside: what is cheap at each checkpoint, the rest once a second."""
+
+    def __init__(self, reader: OutsideReader, clock: Clock) -> None:
+        self._reader = reader
+        self._clock = clock
+        self._details = TimeShare(every_s=_DETAILS_EVERY_S)
+        self.latest: dict[str, float] = {}
+
+    def read(self) -> dict[str, float]:
+        """Return the values by signal."""
+        values = self._reader.read_counts()
+        now_s = self._clock.now_s()
+        if self._details.is_due(now_s):
+            values.update(self._reader.read_details())
+            self._details.spend(now_s, 0.0)
+        self.latest = values
+        return values
+
+
+class RowReader:
+    """Makes readings of the ring's rows, of each once, and counts the rows that were lost."""
+
+    def __init__(self, ring: ChildRing) -> None:
+        self._ring = ring
+        self.rows_read = 0
+        self.rows_lost = 0
+        self.cycle_s: float | None = None
+        """What a cycle takes without checkpoints; None before the first."""
+        self.most_garbage = 0
+        """Objects that the collection at a checkpoint found to be garbage, at most."""
+
+    def read(self, written: int, beside: Beside) -> list[Reading]:
+        """Return the readings up to row ``written``; what was read beside the rows belongs to the newest."""
+        readings = []
+        for number in range(self.rows_read, written):
+            row = self._ring.read_row(number)
+            if row is None:
+                self.rows_lost += 1
+                continue
+            if row.cycle:  # before, it is what importing left
+                self.most_garbage = max(self.most_garbage, row.gc_found)
+                # The first checkpoints are dense; what they take says nothing of how long a cycle takes.
+                self.cycle_s = (row.at_s - row.checkpoint_s) / row.cycle
+            readings.append(_reading(row, beside, is_newest=number == written - 1))
+        self.rows_read = written
+        return readings
+
+
+def _reading(row: Row, beside: Beside, *, is_newest: bool) -> Reading:
+    values = dict(row.values)
+    if is_newest:
+        values.update(beside.outside)
+    if row.cycle == beside.ledger_cycle:
+        values.update(beside.ledger)
+        own_mapped = values.pop(_OWN_MAPPED, 0.0)
+        if "mapped" in values:
+            values["mapped"] -= own_mapped
+    elif beside.tracker_is_mapped:
+        values.pop("mapped", None)  # with a gigabyte of the tracker's own in it
+    return Reading(row.cycle, row.at_s, values)
+
+
+def is_soon_exhausted(values: Mapping[str, float], first: Mapping[str, float]) -> bool:
+    """Tell whether what grows may run out within a thousand cycles, so that early checkpoints must not be few."""
+    return any(values.get(name, 0.0) >= first.get(name, float("inf")) + _FEW for name in _SOON_EXHAUSTED)

@@ -1,0 +1,69 @@
+"""How far a component's verdict looks: n_min, chosen from the pace, and what the child must know of it."""
+
+from __future__ import annotations
+
+from soak.analysis.component import LARGEST_N_MIN, choose_n_min, n_min_at_half_time
+from soak.settings import ComponentPlan
+
+_CYCLE_TIME_KNOWN_AFTER_S, _CYCLE_TIME_KNOWN_SHARE = 1.0, 1 / 8
+_EARLY_SHARE, _EARLY_AT_MOST_S = 1 / 64, 0.25
+"""Of the budget: n_min is an eighth of it, and the first look that can decide reaches back to a quarter of n_min."""
+_READINGS_PER_N_MIN = 256
+"""A leak that begins late is found by the rule's smallest windows, which need readings of this spacing."""
+
+
+class Horizon:
+    """Chooses n_min once the budget in cycles is known, and lowers it at half time where the cycles are slower."""
+
+    def __init__(self, plan: ComponentPlan) -> None:
+        self._plan = plan
+        self.n_min = plan.n_min
+        """None until it is chosen."""
+        self.is_asked_for = plan.n_min is not None
+        """Whether it is the user's, which is never lowered."""
+
+    @property
+    def longest(self) -> int:
+        """n_min, or the largest that there is while it is not chosen."""
+        return self.n_min or LARGEST_N_MIN
+
+    @property
+    def checkpoint_spacing(self) -> int:
+        """Cycles between two checkpoints, at most, once n_min is chosen."""
+        return max(1, self.longest // _READINGS_PER_N_MIN)
+
+    @property
+    def early_s(self) -> float:
+        """For how long, from the first cycle on, no look reaches back; 0 where that cannot be told beforehand."""
+        budget_s = self._plan.budget_s
+        if self.is_asked_for or budget_s is None or self._plan.iterations is not None:
+            return 0.0
+        return min(budget_s * _EARLY_SHARE, _EARLY_AT_MOST_S)
+
+    def update(self, cycles: int, elapsed_s: float, cycle_s: float | None, *, ended: bool = False) -> bool:
+        """Choose or lower n_min if it is time to; tell whether it has changed.
+
+        ``cycles``: completed in ``elapsed_s``. ``cycle_s``: what one takes without checkpoints, if that is known.
+        ``ended``: no more cycles follow.
+        """
+        before = self.n_min
+        if before is None:
+            self.n_min = self._choose(elapsed_s, cycle_s, ended=ended)
+        elif not self.is_asked_for and self._is_half_time(elapsed_s):
+            self.n_min = n_min_at_half_time(before, cycles)
+        return self.n_min != before
+
+    def _choose(self, elapsed_s: float, cycle_s: float | None, *, ended: bool) -> int | None:
+        """Return n_min for the cycles that fit into the budget; None while that is not known."""
+        plan = self._plan
+        budgets = [] if plan.iterations is None else [float(plan.iterations)]
+        if plan.budget_s is not None:
+            known_after_s = min(_CYCLE_TIME_KNOWN_AFTER_S, plan.budget_s * _CYCLE_TIME_KNOWN_SHARE)
+            if not ended and elapsed_s < known_after_s:
+                return None
+            if cycle_s is not None:
+                budgets.append(plan.budget_s / max(cycle_s, plan.interval_s, 1e-9))
+        return choose_n_min(min(budgets, default=0.0))
+
+    def _is_half_time(self, elapsed_s: float) -> bool:
+        return self._plan.budget_s is not None and elapsed_s >= self._plan.budget_s / 2
