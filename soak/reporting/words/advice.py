@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 from soak.attribution.grouping import CauseGroup, group_causes, largest_holder
 from soak.attribution.reference_cycles import describe_ring
-from soak.reporting.words.caches import cache_advice, cache_words
-from soak.reporting.words.holders import container_words, held_by, step_words
+from soak.reporting.words.holders import cache_advice, cache_words, container_words, held_by, step_words
 from soak.reporting.words.kinds import FREE_MEMORY, UNCOLLECTABLE, kind_words
 from soak.reporting.words.paths import own_frame, short_file, without_folders
 from soak.reporting.words.vocabulary import capitalised

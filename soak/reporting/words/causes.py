@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 from soak.attribution.grouping import CauseGroup, largest_holder
 from soak.reporting.words.advice import advise, spot
-from soak.reporting.words.caches import cache_words
-from soak.reporting.words.holders import container_words, held_by, step_words
+from soak.reporting.words.holders import cache_words, container_words, held_by, step_words
 from soak.reporting.words.kinds import kind_words
 from soak.reporting.words.paths import library_file, own_frame, short_file, short_frame
 from soak.reporting.words.vocabulary import byte_rate, capitalised, count_words, period_words, printable, short_number

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 from soak.attribution.grouping import chain_steps
 from soak.attribution.reference_cycles import describe_ring
+from soak.grounds import HoldingCache
 from soak.results import Cause, ChainNode, MemoryKind, MemoryStep, Place
-from soak.units import format_size
+from soak.units import format_count, format_size
 
-LEFT_OUT = "..."
+_LEFT_OUT = "..."
 """The name of a node that stands for several."""
 _OF_MEMORY: dict[str, str] = {
     MemoryKind.MAIN_STACK: "the main thread's stack",
     MemoryKind.THREAD_STACK: "a thread's stack",
     MemoryKind.UNMAPPED: "memory that is gone",
     MemoryKind.UNKNOWN: "memory that the tracker does not know: from before it began, or of an allocator of its own",
+}
+_CACHES = {
+    "lru_cache": "an lru_cache",
+    "re": "the cache of re",
+    "linecache": "the cache of linecache",
+    "deque": "a deque",
+    "WeakValueDictionary": "a WeakValueDictionary",
+    "cachetools": "a cachetools cache",
 }
 
 
@@ -51,12 +60,31 @@ def allocation_words(place: Place | None) -> str:
     return f"{place.file}:{place.line} in {place.function}" if place.is_python else str(place)
 
 
+def cache_words(cache: HoldingCache, noun: str) -> str:
+    """Name a cache, its bound and how full it is: ``an lru_cache of 512, palette.lookup, with 300 entries``."""
+    bound = "without a bound" if cache.capacity is None else f"of {format_count(cache.capacity)}"
+    title = f"{_CACHES.get(cache.kind, f'a {cache.kind}')} {bound}, {cache.name}"
+    if cache.capacity is not None and cache.filled >= cache.capacity:
+        return f"{title}, which is full"
+    full = f" and full at about {noun} {format_count(cache.full_at_cycle)}" if cache.full_at_cycle else ""
+    return f"{title}, with {format_count(cache.filled)} entries{full}"
+
+
+def cache_advice(cache: HoldingCache) -> str:
+    """Say what to do about a cache that holds what grows; empty where it needs nothing."""
+    if cache.kind == "WeakValueDictionary":
+        return "Its entries go with their values: look for what holds those."
+    if cache.capacity is None:
+        return "Give it a maxsize." if cache.kind == "lru_cache" else "Give it a bound, or empty it now and then."
+    return ""
+
+
 def container_words(expression: str, node: ChainNode) -> str:
     """Name a container in a sentence: ``my_script.seen, a list of 600 (5.305 KiB)``."""
     return f"{expression}, {node.what}{f' ({format_size(node.size_bytes)})' if node.size_bytes else ''}"
 
 
 def _node_words(expression: str, node: ChainNode) -> str:
-    if node.name == LEFT_OUT:
-        return LEFT_OUT
+    if node.name == _LEFT_OUT:
+        return _LEFT_OUT
     return f"{expression}, {node.what}{f', {format_size(node.size_bytes)}' if node.size_bytes else ''}"

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from soak.grounds import VERDICTS, Ground, GroundKind, LiveChildren
 from soak.measurements import NOTABLE_RSS_BYTES
-from soak.reporting.words.caches import cache_words
 from soak.reporting.words.failures import where_it_failed
+from soak.reporting.words.holders import cache_words
 from soak.reporting.words.series import (
     CACHE_FITS_INTO_N_MIN,
     lookalike,
