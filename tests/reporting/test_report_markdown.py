@@ -16,7 +16,8 @@ def test_a_comment_has_the_headline_a_table_and_what_is_known_of_the_leak():
     run = a_run(a_component("get"), a_leak("convert", causes=(held,)))
 
     assert render_markdown(run) == (
-        "### soak: convert grows by 106 B per call; get does not grow by more than 1 B per call.\n"
+        "### soak: convert grows by 106 B per call "
+        "at decoder/conversion.py:42; get does not grow by more than 1 B per call.\n"
         "\n"
         "| component | verdict | growth | decided by | cycles | time |\n"
         "| --- | --- | --- | --- | ---: | ---: |\n"

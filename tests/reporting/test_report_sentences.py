@@ -34,7 +34,10 @@ def test_the_headline_names_the_leak_and_counts_the_rest():
 
     actual = say.headline(a_run(*others, a_leak("numpy_conversion")))
 
-    assert actual == "numpy_conversion grows by 106 B per call; the other five do not grow by more than 1 B per call."
+    assert actual == (
+        "numpy_conversion grows by 106 B per call "
+        "at decoder/conversion.py:42; the other five do not grow by more than 1 B per call."
+    )
 
 
 def test_the_headline_of_a_clean_run_counts_its_components():
@@ -68,7 +71,8 @@ def test_the_headline_puts_failures_before_leaks_before_what_is_open():
     )
 
     expected = (
-        "unpack failed in call 7; convert grows by 106 B per call; get could not be decided yet; "
+        "unpack failed in call 7; convert grows by 106 B per call "
+        "at decoder/conversion.py:42; get could not be decided yet; "
         "cache is still settling; decoder does not grow by more than 1 B per call."
     )
     assert say.headline(run) == expected
@@ -91,7 +95,7 @@ def test_the_headline_says_that_a_component_without_a_gate_does_not_count():
 
     expected = (
         "get does not grow by more than 1 B per call; "
-        "display grows by 78.1 KiB per call (does not count: its gate is off)."
+        "display grows by 78.1 KiB per call at decoder/conversion.py:42 (does not count: its gate is off)."
     )
     assert say.headline(run) == expected
 
@@ -113,7 +117,7 @@ def test_the_headline_says_that_a_leak_is_known():
     """Growth on the list of known fingerprints is shown as such."""
     run = a_run(a_leak("convert"), settings={"known": [a_cause().fingerprint]})
 
-    assert say.headline(run) == "convert grows by 106 B per call (known)."
+    assert say.headline(run) == "convert grows by 106 B per call at decoder/conversion.py:42 (known)."
 
 
 def test_the_headline_never_claims_a_tighter_bound_than_was_proven():

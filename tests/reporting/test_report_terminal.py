@@ -42,7 +42,7 @@ def test_a_table_says_verdict_growth_and_what_decided():
 
 def test_the_run_in_one_sentence_is_the_last_line():
     """It is just above the prompt."""
-    assert printed(a_run(a_leak("convert")))[-1] == "convert grows by 106 B per call."
+    assert printed(a_run(a_leak("convert")))[-1] == "convert grows by 106 B per call at decoder/conversion.py:42."
 
 
 def test_controls_that_failed_are_the_first_line():
@@ -110,7 +110,10 @@ def test_into_a_pipe_a_sentence_is_one_line_and_nothing_trails():
         "convert    ▲ LEAK   128 B/cycle [127.9, 128.1] (106 requested)  malloc heap in use  20,480  8.5 s"
     )
     assert "  Malloc heap in use: grows by 128 B per call [127.9, 128.1], steadily since call 4,096." in lines
-    assert lines[-1] == "convert grows by 106 B per call; get does not grow by more than 1 B per call."
+    assert (
+        lines[-1]
+        == "convert grows by 106 B per call at decoder/conversion.py:42; get does not grow by more than 1 B per call."
+    )
     assert [line for line in lines if line != line.rstrip()] == []
 
 

@@ -85,6 +85,16 @@ def origin(causes: Sequence[Cause]) -> str:
     return f"{place} allocates it" + (f", and {keeper} keeps it" if keeper else "")
 
 
+def origin_brief(causes: Sequence[Cause]) -> str:
+    """Give the same in few words, to follow a rate: `` at app.py:14, kept by app.HISTORY``; empty where not known."""
+    group = next((group for group in group_causes(causes) if group.confirmed), None)
+    place = None if group is None else _line(group.causes[0])
+    if group is None or place is None:
+        return ""
+    keeper = _keeper(group.head)
+    return f" at {place}" + (f", kept by {keeper}" if keeper else "")
+
+
 def _line(cause: Cause) -> str | None:
     """Return the line of code to open first: of C code its own where that is known, else the person's own."""
     in_source = cause.where is not None and cause.where.file is not None and cause.where.line is not None

@@ -9,6 +9,7 @@ from itertools import groupby
 
 from soak.measurements import SIGNALS
 from soak.reporting.outcome import excuse, known_fingerprints, worst_first
+from soak.reporting.words.advice import origin_brief
 from soak.reporting.words.failures import failure_words, phase_words
 from soak.reporting.words.growth import growth_words, in_bytes
 from soak.reporting.words.vocabulary import byte_rate, printable, short_number
@@ -204,7 +205,7 @@ def _named_words(component: ComponentResult, known: frozenset[str], planted: fro
     if component.verdict is Verdict.FAILED:
         words = failure_words(component.failure, component.cycle_noun, brief=True)
     elif component.verdict is Verdict.LEAK:
-        words = growth_words(component.growth, component.cycle_noun)
+        words = growth_words(component.growth, component.cycle_noun) + origin_brief(component.causes)
     else:
         words = "is still settling" if component.verdict is Verdict.SETTLING else "could not be decided yet"
     return f"{name} {words}{suffix}"
