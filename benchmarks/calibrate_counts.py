@@ -150,10 +150,11 @@ def as_section(rows: list[CountRow]) -> list[str]:
         f"| {row.family} | {row.runs:,} | {row.leak:,} | {row.clean:,} | {row.settling:,} | {row.inconclusive:,} |"
         for row in rows
     ]
+    every = " or ".join([", ".join(map(str, SPACINGS[:-1])), str(SPACINGS[-1])])
     return [
         "## Exact counts of few cycles: descriptors, threads, child processes",
         "",
-        f"Runs of {FEWEST_CYCLES} to {MOST_CYCLES} cycles with a reading each {', '.join(map(str, SPACINGS))} cycles,",
+        f"Runs of {FEWEST_CYCLES} to {MOST_CYCLES} cycles with a reading every {every} cycles,",
         f"judged at their end with n_min = {SMALLEST_N_MIN} cycles. All columns are numbers of runs.",
         "Gates: no LEAK of a count that does not rise up to the end, LEAK of at most",
         f"{100 * MOST_FALSE_LEAKS:g} % of the sawteeth and of at least {100 * LEAST_POWER:g} % of the constant leaks.",

@@ -205,3 +205,13 @@ def interrupt(console: Console) -> None:
     with ProgressDisplay(console) as progress:
         progress.begin("get", 1, 1)
         raise KeyboardInterrupt
+
+
+def test_a_run_says_first_at_what_memory_a_component_is_stopped():
+    console = Console(file=io.StringIO(), width=120)
+
+    with ProgressDisplay(console) as progress:
+        progress.limit_memory(6.5 * 2**30)
+
+    written = console.file.getvalue()
+    assert written == "A component is stopped when its RSS reaches 6.5 GiB. --max-rss sets another limit.\n"

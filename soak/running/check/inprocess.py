@@ -251,7 +251,9 @@ class _Soaking:
         self._horizon.update(done, elapsed_s, max(elapsed_s - self._checkpoint_s, 1e-9) / done, ended=ended)
 
     def _judge(self, n_min: int | None = None) -> ComponentJudge:
-        judge = ComponentJudge(self._plan.tolerance_bytes, self._limits, REQUIRED_IN_A_RUN)
+        judge = ComponentJudge(
+            self._plan.tolerance_bytes, self._limits, REQUIRED_IN_A_RUN, rss_limit_bytes=self._plan.max_rss_bytes
+        )
         judge.fix_n_min(n_min or self._horizon.longest)
         for row in self._rows[: self._count].tolist():
             values = {name: value for name, value in zip(CHANNELS, row[2:], strict=True) if value == value}
