@@ -1,8 +1,8 @@
 """Soak-test components one by one and say which leaks, how much per cycle, and how sure that is.
 
-This file stays empty of imports: the measured process imports ``soak.inside`` through it. The public functions are
-fetched when they are first used: ``soak.check``, ``soak.judge`` and ``soak.explain``, and ``soak.mark`` for the program
-that is measured.
+This module imports nothing, because the measured process imports ``soak.inside`` through it. The public functions are
+fetched when they are first used: ``soak.check``, ``soak.judge`` and ``soak.explain``, and ``soak.mark`` for the
+program that is measured.
 """
 
 __version__ = "0.1.0"

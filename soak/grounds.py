@@ -19,6 +19,8 @@ class GroundKind(StrEnum):
     """Threads, child processes or descriptors grow at one rate."""
     COUNT_AT_LIMIT = "count-at-limit"
     """A guard stopped the component because a count came near its limit."""
+    COUNT_EVERY_CYCLE = "count-every-cycle"
+    """A count rose by the same in each of the last cycles of the run."""
     LOST_BLOCKS = "lost-blocks"
     """A scan of the memory found blocks that nothing points to."""
     FILLING_CACHE = "filling-cache"
@@ -33,12 +35,16 @@ class GroundKind(StrEnum):
     """Mapped memory, or resident memory where only the outside is seen, grows at one rate."""
     MEMORY_AT_LIMIT = "memory-at-limit"
     """A guard stopped the component because its memory came near a limit."""
+    MEMORY_EVERY_CYCLE = "memory-every-cycle"
+    """Memory rose in each of the last cycles of the run, by so much that it is certain to reach its limit."""
     NO_GROWTH = "no-growth"
     """Every signal that decides is proven not to grow."""
     NOTHING_STAYS = "nothing-stays"
     """Nothing of what past cycles allocated is still there."""
     NOT_READ = "not-read"
     """A signal that is needed could not be read."""
+    HEAP_BESIDE_LEDGER = "heap-beside-ledger"
+    """The heap counter grows, and the ledger, which sees every block, proves that none stays."""
     SLOWING = "slowing"
     """Everything that still grows does so ever more slowly."""
     UNDECIDED = "undecided"
@@ -58,6 +64,7 @@ VERDICTS = {
     GroundKind.CONTROL_FAILED: Verdict.INCONCLUSIVE,
     GroundKind.STEADY_COUNT: Verdict.LEAK,
     GroundKind.COUNT_AT_LIMIT: Verdict.LEAK,
+    GroundKind.COUNT_EVERY_CYCLE: Verdict.LEAK,
     GroundKind.LOST_BLOCKS: Verdict.LEAK,
     GroundKind.FILLING_CACHE: Verdict.SETTLING,
     GroundKind.GROWING_SITES: Verdict.LEAK,
@@ -65,9 +72,11 @@ VERDICTS = {
     GroundKind.FRAGMENTATION: Verdict.LEAK,
     GroundKind.STEADY_MAPPED: Verdict.LEAK,
     GroundKind.MEMORY_AT_LIMIT: Verdict.LEAK,
+    GroundKind.MEMORY_EVERY_CYCLE: Verdict.LEAK,
     GroundKind.NO_GROWTH: Verdict.CLEAN,
     GroundKind.NOTHING_STAYS: Verdict.CLEAN,
     GroundKind.NOT_READ: Verdict.INCONCLUSIVE,
+    GroundKind.HEAP_BESIDE_LEDGER: Verdict.INCONCLUSIVE,
     GroundKind.SLOWING: Verdict.SETTLING,
     GroundKind.UNDECIDED: Verdict.INCONCLUSIVE,
     GroundKind.UNEXPLAINED_RSS: Verdict.INCONCLUSIVE,
@@ -115,6 +124,29 @@ class Limit:
 
 
 @dataclass(frozen=True)
+class Streak:
+    """A signal that rose in each interval between two readings, to a new maximum each time; in the signal's unit."""
+
+    since: int
+    """The cycle of the reading before the first of these intervals."""
+    cycles: int
+    """How many cycles the intervals have together."""
+    intervals: int
+    first: float
+    last: float
+
+    @property
+    def growth(self) -> float:
+        """How much the signal rose."""
+        return self.last - self.first
+
+    @property
+    def rate(self) -> float:
+        """How much it rose per cycle."""
+        return self.growth / self.cycles
+
+
+@dataclass(frozen=True)
 class Ground:
     """One thing that a verdict rests on."""
 
@@ -124,8 +156,10 @@ class Ground:
     sites: int | None = None
     """LOST_BLOCKS and GROWING_SITES: at how many call sites."""
     proven_rate: float | None = None
-    """GROWING_SITES: bytes per cycle that these sites alone are proven to keep."""
+    """GROWING_SITES and LOST_BLOCKS: bytes per cycle that these sites alone are proven to keep."""
     filling: Filling | None = None
     """FILLING_CACHE."""
     limit: Limit | None = None
     """COUNT_AT_LIMIT and MEMORY_AT_LIMIT."""
+    streak: Streak | None = None
+    """COUNT_EVERY_CYCLE and MEMORY_EVERY_CYCLE; also of an UNDECIDED count that rose in each cycle so far."""

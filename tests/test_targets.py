@@ -67,7 +67,7 @@ def test_a_driver_outside_the_prefix_is_called_by_its_stem(tmp_path: Path, write
 
 
 def test_nothing_of_a_target_is_imported(tmp_path: Path, write: WriteFile):
-    """A target belongs to the measured process: a module that would raise is read all the same."""
+    """Only the measured process imports a target; a module that would raise can still be named."""
     write("drive_loud.py", "raise RuntimeError('imported')\ndef cycle(state): pass\n")
 
     assert find_targets(["drive_loud.py"], tmp_path)[0].name == "loud"
@@ -216,7 +216,7 @@ def test_a_function_that_can_be_called_without_arguments_is_taken(tmp_path: Path
         (":read", "is neither a Python file nor the name of a module"),
     ],
 )
-def test_a_half_target_is_refused(tmp_path: Path, text: str, message: str):
+def test_an_incomplete_target_is_refused(tmp_path: Path, text: str, message: str):
     assert message in refusal([text], tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""Caches that hold what grows: a bounded one that fills is no leak, whatever the series say, and its twins are."""
+"""Caches that hold growing memory: a bounded one that fills is no leak, whatever the series say; its twins are."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_a_cache_that_still_fills_is_settling_and_says_when_it_is_full(tmp_path:
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_full_cache_is_clean_after_the_cycles_that_were_named(tmp_path: Path, version: str):
-    """The same run for as long as it was said that a verdict takes."""
+    """The same run, with the number of cycles that the report asked for."""
     text = LRU.format(maxsize=2000, more="")
     python = interpreter_of(version)
 

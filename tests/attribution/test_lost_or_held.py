@@ -103,7 +103,7 @@ def test_lost_native_blocks_are_a_leak_at_once_and_the_holders_of_the_others_are
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_forgotten_references_are_called_so_and_held_objects_have_their_holder_named(tmp_path: Path, version: str):
-    """Of bytes, str, tuple, list and an instance, and of what a list holds besides; its neighbours are just held."""
+    """References to bytes, str, tuple, list, an instance and a list's item; its neighbours are just held."""
     result = soak_text(tmp_path, PYTHON, interpreter_of(version))
 
     lost = {
@@ -130,7 +130,7 @@ def test_forgotten_references_are_called_so_and_held_objects_have_their_holder_n
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_of_a_thousand_clean_objects_none_is_lost_and_none_has_a_reference_too_many(tmp_path: Path, version: str):
-    """The clean twin: 15,000 objects of 30 types, in untracked tuples and dicts too, all held: none is called lost."""
+    """The clean twin: 15,000 objects of 30 types, also in untracked tuples and dicts, all held; none is lost."""
     target = find_targets(["kept_objects_leak.py"], PLANTED)[0]
     result = soak_target(tmp_path, target, None, interpreter_of(version))
 
@@ -176,7 +176,7 @@ def test_what_inject_plants_is_called_by_its_name(tmp_path: Path, kind: str, exp
 
 
 def test_garbage_that_waits_for_a_collection_is_not_lost(tmp_path: Path):
-    """With gc off only each other holds them; the component may still collect, so a scan is no proof of a leak."""
+    """With gc off the objects hold only each other; the component may still collect, so a scan proves no leak."""
     result = soak_planted(tmp_path, "cycle", 200)
 
     cause = max(result.causes, key=lambda cause: cause.bytes_per_iteration or 0.0)
@@ -187,7 +187,7 @@ def test_garbage_that_waits_for_a_collection_is_not_lost(tmp_path: Path):
 def test_memory_that_may_not_be_read_leaves_the_state_unknown_and_says_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """As where Yama forbids it; the run is none the worse."""
+    """This is what happens where Yama forbids it; the run continues."""
 
     def refuse(pid: int) -> None:
         raise PermissionError(1, "Operation not permitted")

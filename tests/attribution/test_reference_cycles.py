@@ -59,7 +59,7 @@ def test_a_peak_that_collections_remove_is_said_with_its_types(tmp_path: Path, v
 
 
 def test_without_reference_cycles_nothing_is_said_of_garbage(tmp_path: Path):
-    """The twin: the cycle is broken at its end, and no cycle more than asked for is run."""
+    """The twin: each reference cycle is broken at the end, and no further cycles are run."""
     text = RINGS.format(before="runs = []", after="del frame.parent; open('runs', 'a').write('x')")
 
     result = soak_text(tmp_path, text, cycles=2000, n_min=SOON, checkpoint_every=25)
@@ -110,7 +110,7 @@ def test_what_gc_found_and_keeps_is_uncollectable(tmp_path: Path, version: str):
 
 @pytest.mark.parametrize("end", ["raise ValueError(1)", "raise SystemExit(3)", "import sys; sys.exit(3)"])
 def test_a_cycle_that_fails_afterwards_is_no_failure(tmp_path: Path, end: str):
-    """The unmeasured cycles end there; the run is what it would have been without them."""
+    """The unmeasured cycles end there; the result of the run does not change."""
     after = f"Node.calls = getattr(Node, 'calls', 0) + 1\n        if Node.calls > 2000: {end}"
 
     result = soak_text(tmp_path, RINGS.format(before="", after=after), cycles=2000, n_min=SOON, checkpoint_every=25)

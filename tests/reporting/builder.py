@@ -1,4 +1,4 @@
-"""Builds results and readings of runs that never ran, with just what a test wants to say about them."""
+"""Builds results and readings of imaginary runs, with just the fields that a test needs."""
 
 from __future__ import annotations
 

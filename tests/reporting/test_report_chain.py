@@ -78,7 +78,7 @@ def test_nothing_is_drawn_of_less_than_two_objects():
 
 
 def test_the_page_draws_a_way_once_though_two_causes_have_it():
-    """Objects of one record are mostly held in one way; the index is another, the way is the same."""
+    """Objects of one record are mostly held along one path; only the index differs."""
     longer = a_cause(state="held", chain=WAY)
     other = a_cause(state="held", chain=(WAY[0], replace(WAY[1], name="[3]")))
     elsewhere = a_cause(state="held", chain=(replace(WAY[0], name="decoder.log"), WAY[1]))

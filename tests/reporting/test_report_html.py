@@ -120,7 +120,7 @@ def test_a_failure_shows_its_stack_and_the_last_of_its_output():
 
 
 def test_a_failure_shows_the_component_s_own_frames_and_the_end_of_a_long_output():
-    """Soak's loop below them, and how the hang was ended, say nothing; the whole output is folded."""
+    """The frames of soak's loop and the end of the hang are left out; the whole output is folded."""
     stack = (
         "Fatal Python error: Aborted",
         "",
@@ -138,7 +138,7 @@ def test_a_failure_shows_the_component_s_own_frames_and_the_end_of_a_long_output
 
 
 def test_a_cause_says_bytes_asked_for_and_allocated_and_blocks_and_its_own_line_stands_out():
-    """What is known of it in one line; libraries without the folders they are installed in."""
+    """One line has all that is known; files of libraries are shown without their folders."""
     frames = (
         Place("_PyBytes_FromSize", "/build/Python-3.11.7/Objects/bytesobject.c", 101, "/lib/libpython3.11.so.1.0"),
         Place("loads", "/usr/lib/python3.11/json/__init__.py", 346),
@@ -159,7 +159,7 @@ def test_a_cause_says_bytes_asked_for_and_allocated_and_blocks_and_its_own_line_
 
 
 def test_a_long_stack_is_folded_below_the_first_line_of_a_person_s_own():
-    """An event loop's dozen of frames is the same under every leak."""
+    """The dozen frames of an event loop are the same under every leak."""
     own = Place("handler", "/app/handler.py", 7)
     long = (
         Place("gc_alloc", None, None, "python3.11"),
@@ -196,7 +196,7 @@ def test_causes_of_one_holder_are_one_card_with_their_call_sites_folded():
 
 
 def test_many_causes_are_folded_but_for_the_first_three():
-    """What grows most is read first; the rest is a click away."""
+    """The largest growth comes first; the rest can be unfolded."""
     causes = tuple(a_cause(fingerprint=str(number), confirmed=number < 3) for number in range(25))
     page = Page(render_html(a_run(a_leak(causes=causes)), {}))
 
@@ -239,7 +239,7 @@ def test_settings_are_shown_as_people_write_them():
 
 
 def test_nothing_from_the_run_becomes_markup():
-    """Names, paths, output and settings may hold anything; the page shows it and stays itself."""
+    """Names, paths, output and settings may contain anything; the page shows it as text."""
     evil = a_leak(
         EVIL,
         target=EVIL,

@@ -32,7 +32,7 @@ SPIKE_KEYS = {"ok", "planted_requested", "planted_allocated", "recovered_request
 
 
 def test_the_document_has_every_key_of_the_contract():
-    """More keys may come; none may go."""
+    """Keys may be added, but not removed."""
     document = json.loads(render_json(a_run(a_leak(), a_failure(), parts=parts())))
     leak, failed = document["components"]
 
@@ -52,7 +52,7 @@ def test_the_document_has_every_key_of_the_contract():
 
 
 def test_a_cause_has_its_stack_in_words_beside_its_frames():
-    """Readers of the contract want lines of text; frames are for those that would take them apart again."""
+    """Readers of the contract get lines of text; other programs get the frames."""
     (cause,) = json.loads(render_json(a_run(a_leak())))["components"][0]["causes"]
 
     assert cause["stack"] == [

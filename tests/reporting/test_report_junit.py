@@ -90,7 +90,8 @@ def test_a_failure_says_what_a_person_needs():
 
     assert failure.get("type") == "LEAK"
     assert failure.get("message") == (
-        "convert grows by 106 B per call (the allocator makes 128 B of it): 20,480 calls in 8.5 s."
+        "convert grows by 106 B per call (the allocator makes 128 B of it): decoder/conversion.py:42 allocates it, "
+        "and nothing points to it (20,480 calls in 8.5 s)."
     )
     lines = (failure.text or "").splitlines()
     assert lines[0] == "Malloc heap in use: grows by 128 B per call [127.9, 128.1], steadily since call 4,096."

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from soak.analysis import judge
-from soak.grounds import VERDICTS, Filling, Ground, GroundKind, HoldingCache, Limit
+from soak.grounds import VERDICTS, Filling, Ground, GroundKind, HoldingCache, Limit, Streak
 from soak.measurements import SIGNALS
 from soak.reporting.words.series import series_sentence
 from soak.reporting.words.verdicts import why_sentence, why_words
@@ -21,6 +21,12 @@ NOUNS = ("call", "sample", "mark", "request", "frame", "song")
 _INTERNAL = re.compile(r"\b[a-z]+_[a-z_]+\b|\bNone\b|\bnan\b|GroundKind|SeriesState|n_min|  ")
 numbers = st.floats(min_value=-1e9, max_value=1e9, allow_nan=False)
 counts = st.integers(min_value=0, max_value=10**9)
+
+
+def streaks() -> st.SearchStrategy[Streak]:
+    """Give signals that rose in each cycle."""
+    positive = st.integers(1, 10**9)
+    return st.builds(Streak, since=counts, cycles=positive, intervals=positive, first=numbers, last=numbers)
 
 
 @st.composite
@@ -40,6 +46,7 @@ def grounds(draw: st.DrawFn, kind: GroundKind) -> Ground:
         sites=draw(st.integers(1, 40)),
         proven_rate=draw(numbers),
         filling=Filling(cache, draw(numbers), draw(st.booleans())),
+        streak=draw(streaks() if kind is not GroundKind.UNDECIDED else st.none() | streaks()),
         limit=Limit(draw(numbers), draw(numbers), draw(st.none() | numbers), draw(counts)),
     )
 
@@ -145,3 +152,31 @@ def test_growth_that_has_ended_says_when():
     found = judge(range(16385), [min(at, 4096) * 9.0 for at in range(16385)], tolerance=1, n_min=1024)
 
     assert series_sentence(found, "bytes", "call").endswith("steadily since call 256, and not after call 4,096.")
+
+
+def test_a_count_that_rose_in_each_call_is_told_with_the_pool_that_would_look_the_same():
+    ground = Ground(GroundKind.COUNT_EVERY_CYCLE, ("fds",), streak=Streak(0, 151, 151, 5.0, 307.0))
+    leak = a_component(verdict=Verdict.LEAK, grounds=(ground,))
+
+    assert why_words(leak) == (
+        "File descriptors: 2 more in each of 151 calls. A pool of more than 302 would look the same."
+    )
+
+
+def test_an_undecided_count_is_told_with_its_rate_so_far():
+    ground = Ground(GroundKind.UNDECIDED, ("fds",), streak=Streak(0, 15, 15, 5.0, 35.0))
+    undecided = a_component(verdict=Verdict.INCONCLUSIVE, grounds=(ground,), needed_iterations=5)
+
+    assert why_words(undecided).startswith(
+        "File descriptors: 2 in each of 15 calls so far. Not enough data yet: 5 more calls"
+    )
+
+
+def test_memory_that_rose_in_each_call_is_told_with_how_much_it_is():
+    ground = Ground(GroundKind.MEMORY_EVERY_CYCLE, ("tracked",), streak=Streak(0, 50, 50, 0.0, 2.0**31))
+    leak = a_component(verdict=Verdict.LEAK, grounds=(ground,))
+
+    assert why_words(leak) == (
+        "Memory requested and not freed: more in each reading over 50 calls, 2 GiB in all. "
+        "A cache of more than 2 GiB would look the same."
+    )

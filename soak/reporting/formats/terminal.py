@@ -76,7 +76,7 @@ class ProgressDisplay:
     """Shows a run while it goes on: a line per component at work, and one that stays for each that is done.
 
     On a terminal the lines at work are redrawn at most ten times a second, by the caller's own thread (soak starts
-    none to measure). Elsewhere (a pipe, a log file) only the line of each finished component is written. To be used
+    none to measure). Elsewhere (a pipe, a log file) only what stays is written. To be used
     as a context manager; several components may be at work at once.
     """
 
@@ -97,6 +97,10 @@ class ProgressDisplay:
     ) -> None:
         if self._live is not None:
             self._live.stop()
+
+    def limit_memory(self, max_rss_bytes: float) -> None:
+        """Say at what RSS a component is stopped."""
+        self._console.print(_plain(say.memory_limit_sentence(max_rss_bytes)), style="dim", soft_wrap=True)
 
     def begin(self, component: str, position: int, total: int, note: str = "starting") -> None:
         """Say that ``component``, the ``position``-th of ``total`` (from 1), is at work."""

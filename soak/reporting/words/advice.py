@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from soak.attribution.grouping import CauseGroup, largest_holder
+from soak.attribution.grouping import CauseGroup, group_causes, largest_holder
 from soak.attribution.reference_cycles import describe_ring
 from soak.reporting.words.holders import cache_advice, cache_words, container_words, held_by, step_words
 from soak.reporting.words.kinds import FREE_MEMORY, UNCOLLECTABLE, kind_words
@@ -63,6 +63,46 @@ def spot(place: Place) -> str:
     if place.file and place.line:
         return f"{short_file(place.file)}:{place.line}"
     return str(without_folders(place)) or str(_UNKNOWN_PLACE)
+
+
+def origin(causes: Sequence[Cause]) -> str:
+    """Say of the first proven cause where it comes from and what keeps it; empty where no place is known.
+
+    ``app.py:14 allocates it, and app.HISTORY keeps it``; ``fast.pyx:6 allocates it, and nothing points to it``.
+    """
+    group = next((group for group in group_causes(causes) if group.confirmed), None)
+    cause = None if group is None else group.causes[0]
+    place = None if cause is None else _line(cause)
+    if group is None or cause is None or place is None:
+        return ""
+    if cause.count_per_iteration is not None:
+        return f"{'opened' if cause.kind == 'file-descriptor' else 'started'} at {place}"
+    if cause.state == "lost":
+        return f"{place} allocates it, and nothing points to it"
+    keeper = _keeper(group.head)
+    return f"{place} allocates it" + (f", and {keeper} keeps it" if keeper else "")
+
+
+def _line(cause: Cause) -> str | None:
+    """Return the line of code to open first: of C code its own where that is known, else the person's own."""
+    in_source = cause.where is not None and cause.where.file is not None and cause.where.line is not None
+    own = own_frame(cause.frames)
+    first = (cause.where, own) if in_source and cause.kind != "python-object" else (own, cause.python_where)
+    place = next((place for place in (*first, cause.python_where, cause.where) if place is not None), None)
+    return None if place is None else spot(place)
+
+
+def _keeper(cause: Cause) -> str | None:
+    """Name what keeps it, as a person would type it; None where that is not known."""
+    if cause.state != "held":
+        return None
+    if cause.holder is not None:
+        return cause.holder.name
+    found = largest_holder(cause.chain)
+    if found is not None:
+        return found[0]
+    root = cause.memory_path[0] if cause.memory_path else None
+    return step_words(root) if root is not None and root.kind == MemoryKind.STATIC else None
 
 
 def _advise_on_lost(cause: Cause) -> str:

@@ -135,7 +135,8 @@ def _opened_sentence(cause: Cause, noun: str) -> str:
     if where:
         where = f", {'opened' if cause.kind == 'file-descriptor' else 'started'} in {where}"
     what = "; ".join(map(opened_words, cause.opened[:_MOST_NAMED]))
-    return capitalised(f"{kind_words(cause.kind).name}, {often}{where}{': ' if what else ''}{what}.")
+    certain = "" if cause.confirmed else "Suspected: "
+    return capitalised(f"{certain}{kind_words(cause.kind).name}, {often}{where}{': ' if what else ''}{what}.")
 
 
 def _reached_from(cause: Cause) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
+from soak.analysis.decide import Decision
 from soak.attribution.causes import Locate, causes_of_sites, fingerprint
 from soak.attribution.opened_causes import causes_of_opened
 from soak.attribution.symbols import Symbols
@@ -13,7 +15,7 @@ from soak.results import Cause, Place
 from soak.running.component.open_items import SIGNALS_OF_ITEMS
 from soak.running.component.second_pass import Trace
 from soak.running.component.supervisor import Observations
-from soak.verdict import Verdict
+from soak.verdict import SeriesVerdict, Verdict
 
 
 def find_causes(observed: Observations, trace: Trace | None) -> tuple[Cause, ...]:
@@ -36,7 +38,9 @@ def find_causes(observed: Observations, trace: Trace | None) -> tuple[Cause, ...
             memory=observed.tracked.memory,
         )
     kind = "fragmentation" if _is_fragmentation(observed) else SIGNALS[decided_by].kind if decided_by else None
-    if decided_by is None or (sites and kind in ("native", "python-object")):
+    if decided_by is None:
+        return (*_causes_of_items(observed, locate), *sites)
+    if sites and kind in ("native", "python-object"):
         return sites
     if kind == "mapping" and any(site.kind == kind for site in sites):
         return sites
@@ -51,14 +55,27 @@ def _is_fragmentation(observed: Observations) -> bool:
 
 
 def _causes_of_items(observed: Observations, locate: Locate) -> Iterator[Cause]:
-    """Give the causes of every count that leaks; a process started with pipes takes descriptors too."""
+    """Give the causes of every count that leaks; a process started with pipes takes descriptors too.
+
+    While nothing is decided, also those of a count that grows: suspected, and not confirmed.
+    """
     decision = observed.decision
     for name in SIGNALS_OF_ITEMS:
         series = decision.series.get(name)
-        if series is not None and (name == decision.decided_by or series.verdict is Verdict.LEAK):
+        if series is None:
+            continue
+        confirmed = series.verdict is Verdict.LEAK
+        if confirmed or _is_suspected(decision, series):
             kind = SIGNALS[name].kind
             opened = [one for one in observed.opened if one.item.kind == kind]
-            yield from causes_of_opened(opened, locate, kind, series.rate or 0.0, series.since)
+            causes = causes_of_opened(opened, locate, kind, series.rate or 0.0, series.since)
+            yield from (replace(cause, confirmed=confirmed) for cause in causes)
+
+
+def _is_suspected(decision: Decision, count: SeriesVerdict) -> bool:
+    """Whether a count grows of which nothing is proven, in a run that decided nothing."""
+    is_open = decision.verdict is count.verdict is Verdict.INCONCLUSIVE
+    return is_open and count.is_growing and (count.low or 0.0) > 0
 
 
 def _cause_of_counter(name: str, observed: Observations, trace: Trace | None) -> Cause:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
+from soak.analysis.caches import most_allocated
 from soak.analysis.decide import Decision, decide
 from soak.analysis.evidence import LEDGER
 from soak.attribution.causes import place_of_allocation
@@ -155,17 +156,26 @@ def _signal(name: str, series: SeriesVerdict, observed: Observations) -> SignalR
     )
 
 
+def _allocated(series: Mapping[str, SeriesVerdict]) -> float | None:
+    """Return what malloc makes of what was asked for, where the heap counter tells; None where it counts other things.
+
+    Python's own allocator takes no part in the heap, so it may grow by less than was asked for; and by more than
+    malloc's rounding only by what the ledger does not speak of.
+    """
+    heap, tracked = series.get("heap"), series.get("tracked")
+    if heap is None or heap.rate is None or (heap.low or 0.0) <= 0:
+        return None
+    if tracked is None or tracked.rate is None:
+        return heap.rate
+    return heap.rate if tracked.rate <= heap.rate <= most_allocated(series) else None
+
+
 def _growth(decided_by: str | None, series: Mapping[str, SeriesVerdict], trace: Trace | None) -> Growth | None:
     """Return the growth the verdict rests on; for Python blocks the second pass tells how many bytes they are."""
     if decided_by is None:
         return None
     deciding, signal = series[decided_by], SIGNALS[decided_by]
-    heap = series.get("heap")
-    allocated = None
-    if heap is not None and heap.rate is not None and heap.low is not None and heap.low > 0:
-        # Python's own allocator takes no part in it: a heap that grows by less than was asked for is another story.
-        requested_rate = series["tracked"].rate if "tracked" in series else None
-        allocated = heap.rate if heap.rate >= (requested_rate or 0.0) else None
+    allocated = _allocated(series)
     requested = None
     if decided_by in LEDGER:
         in_bytes, measures = series["tracked"], "requested"

@@ -14,6 +14,7 @@ from soak.analysis.component import ComponentJudge
 from soak.analysis.decide import Decision, decide
 from soak.analysis.evidence import LEDGER, REQUIRED_IN_A_RUN, Evidence, Lost
 from soak.analysis.ledger import Suspect
+from soak.attribution.audit import explains_rss
 from soak.attribution.causes import MAPPING_DOMAIN
 from soak.attribution.object_answers import NO_ANSWERS, ObjectAnswers
 from soak.attribution.opened_causes import StillOpen
@@ -191,7 +192,9 @@ class Supervisor:
         self._on_n_min, self._on_readings, self._on_progress = on_n_min, on_readings, on_progress
         self._audits = audits
         self._limits = child.read_limits()
-        self._judge = ComponentJudge(plan.tolerance_bytes, self._limits, REQUIRED_IN_A_RUN)
+        self._judge = ComponentJudge(
+            plan.tolerance_bytes, self._limits, REQUIRED_IN_A_RUN, rss_limit_bytes=plan.max_rss_bytes
+        )
         self._deciding = TimeShare(_DECIDE_SHARE, every_s=_DECIDE_EVERY_S)
         self._horizon = Horizon(plan)
         self._rows = RowReader(child.ring)
@@ -330,7 +333,9 @@ class Supervisor:
         if not self._lost_since_s:
             self._lost_since_s = now_s
             self._lost_at = max(reachabilities[site].decided_at or 0 for site in lost)
-        return Lost(len(lost), growth, self._lost_at, is_settled=now_s > self._lost_since_s + _LOST_STANDS_AFTER_S)
+        total = self._ledger.total_growth(lost, self._suspects) or growth
+        is_settled = now_s > self._lost_since_s + _LOST_STANDS_AFTER_S
+        return Lost(len(lost), growth, total, self._lost_at, is_settled)
 
     def _last_evidence(self, stopped_by: str, *, failed: bool) -> Evidence:
         """Return what is known when the process has ended, but for what needs its last answers."""
@@ -431,6 +436,7 @@ class Supervisor:
                 failed=failure is not None,
                 cached=_cached(tracked),
                 is_fragmented=audit is not None and audit.fragmentation,
+                is_rss_explained=audit is not None and explains_rss(audit, self._plan.tolerance_bytes),
             ),
             judge=self._judge,
             iterations=self._ring.completed,
