@@ -1,4 +1,4 @@
-"""``soak.check`` judges one function from Python, as ``soak run`` judges a component; ``soak.explain`` says why."""
+"""``soak.check`` judges one function, as ``soak run`` judges a component; ``soak.explain`` puts results in words."""
 
 from __future__ import annotations
 
