@@ -42,7 +42,8 @@ from soak.commands.arguments import (
 )
 from soak.commands.measure import signals_set
 from soak.errors import UsageError
-from soak.settings import Request, RunPlan, make_plan, parse_driver_settings
+from soak.request import Request, parse_driver_settings
+from soak.settings import RunPlan, make_plan
 
 if TYPE_CHECKING:
     from soak.bisections import Bisection, Trial

@@ -28,7 +28,7 @@ from soak.running.interpreter import Interpreter, check_module, find_interpreter
 from soak.running.run.controls import run_controls
 from soak.running.run.resumption import Remainder, find_remainder
 from soak.running.run.watchdog import guarded
-from soak.settings import ComponentPlan, RunPlan, plan_from_document, plan_to_document
+from soak.settings import ComponentPlan, RunPlan, options_of, plan_from_document, plan_to_document
 from soak.store.database import RunStore
 from soak.store.runs import claimed, create_run, new_run_folder, open_run
 from soak.verdict import Verdict
@@ -212,6 +212,7 @@ class _Run:
             trace = self._trace(component, observed)
             failed_controls = self._controls.failed_signals if self._controls is not None else frozenset()
             result = make_result(component, observed, trace, self._context.interpreter, failed_controls=failed_controls)
+        result = dataclasses.replace(result, options=options_of(self._plan, component))
         if component.name in self._reasons:
             result = dataclasses.replace(result, messages=(self._reasons[component.name], *result.messages))
         self._store.write_result(component_id, result)
