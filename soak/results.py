@@ -152,6 +152,8 @@ class Unseen(StrEnum):
     TOO_FEW_BLOCKS = "too-few-blocks"
     SOME_HELD = "some-held"
     """Nothing points to some of them, something to others."""
+    MOST_LOST = "most-lost"
+    """Nothing points to most of them, something to the others: they are probably lost."""
     SEEN_ONCE = "seen-once"
     """Nothing points to them, at the only scan that there was."""
     FREED_LATER = "freed-later"

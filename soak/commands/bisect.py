@@ -228,6 +228,10 @@ class _RunProgress:
     def limit_memory(self, _max_rss_bytes: float) -> None:
         """Show nothing: it would be said again for each release."""
 
+    def stage(self, note: str) -> None:
+        """Show it in the release's line."""
+        self._progress.update(self.name, 0, 0.0, None, note)
+
     def begin(self, _component: str, _position: int, _total: int) -> None:
         """Show nothing: the release's own line is there already."""
 

@@ -32,6 +32,7 @@ def test_the_command_that_would_decide_does(tmp_path: Path):
     assert (second.code, component["verdict"]) == (1, Verdict.LEAK), second.err
     assert component["messages"][0] == "A leak was planted: native:106, every cycle."
     assert [component["tolerance_bytes"], component["tracker"]["reason"]] == [2.0, "--no-track"]
+    assert 0 < component["seconds_after"] < 60
     assert len(list((tmp_path / "my reports").iterdir())) == 2
 
 

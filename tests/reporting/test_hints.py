@@ -7,7 +7,7 @@ import re
 import shlex
 import sys
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +124,7 @@ def test_where_no_command_soaks_the_same_none_is_told():
 
 keys = st.from_regex(r"[a-z_]{1,8}", fullmatch=True)
 plain = st.text(st.characters(blacklist_categories=("Cs",))) | st.integers() | st.booleans()
-plain |= st.floats(allow_nan=False) | st.dates() | st.just(datetime(2026, 3, 1, 2, 30))
+plain |= st.floats(allow_nan=False) | st.dates() | st.just(datetime(2026, 3, 1, 2, 30, tzinfo=UTC))
 values = st.recursive(plain, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3))
 
 

@@ -32,6 +32,7 @@ SYMBOLS = {
 _CACHE_FITS_INTO_N_MIN = 1.7
 _DECIDER_WORDS = {"lost-scan": "scan for lost blocks", "ledger": "allocation ledger"}
 _COVERED_WORDS = {"native": "native memory", "python": "Python objects"}
+_WORTH_SAYING_S = 1.0
 _STOP_WORDS = {
     "verdict": "its verdict stood",
     "budget": "its budget was used up",
@@ -150,7 +151,9 @@ def tracker_sentence(tracker: TrackerState) -> str:
 
 
 def overhead_sentence(component: ComponentResult) -> str:
-    """Say what the measuring took of the time and what it lost."""
+    """Say what the measuring took of the time, what it lost, and what it took after the cycles."""
     lost = f"; {count_words(component.lost_rows, 'row')} lost" if component.lost_rows else ""
     taken = f"{component.checkpoint_share * 100:.2g} % of the time"
-    return f"{count_words(component.checkpoints, 'checkpoint')} took {taken}{lost}."
+    after = component.seconds_after
+    followed = f" What followed the last cycle took {format_duration(after)}." if after >= _WORTH_SAYING_S else ""
+    return f"{count_words(component.checkpoints, 'checkpoint')} took {taken}{lost}.{followed}"

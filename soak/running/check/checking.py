@@ -17,8 +17,8 @@ from soak.inside import calling
 from soak.request import Option, Request, run_options, typed_options
 from soak.results import ComponentResult
 from soak.running.component.ledger_reader import find_library
-from soak.running.component.result import failed_to_start, make_result
-from soak.running.component.second_pass import Trace, trace_growth
+from soak.running.component.result import failed_to_start, make_result, seconds_since
+from soak.running.component.second_pass import Trace, cycles_s_of_second_pass, trace_growth
 from soak.running.component.supervisor import Observations, RunContext, soak_component
 from soak.running.interpreter import Interpreter
 from soak.settings import DEFAULT_CYCLE_TIMEOUT_S, QUICK_CHECKPOINT_SHARE, ComponentPlan
@@ -111,6 +111,7 @@ def soak_alone(plan: ComponentPlan, interpreter: Interpreter, *, track: bool) ->
     except OSError as error:
         return failed_to_start(plan, error, interpreter)
     result = make_result(plan, observed, _trace(plan, context, observed), interpreter)
+    result = replace(result, seconds_after=seconds_since(observed.loop_ended_s))
     return replace(result, messages=(*result.messages, _AGAIN)) if again else result
 
 
@@ -122,10 +123,11 @@ def _is_undecided(plan: ComponentPlan, observed: Observations) -> bool:
 def _trace(plan: ComponentPlan, context: RunContext, observed: Observations) -> Trace | None:
     decision = observed.decision
     grows = decision.verdict is Verdict.LEAK and decision.decided_by in _TRACED_SIGNALS
-    if not grows or observed.failure is not None or observed.tracked.sites:
+    cycles_s = cycles_s_of_second_pass(plan, observed)
+    if not grows or not cycles_s or observed.failure is not None or observed.tracked.sites:
         return None
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
-        return trace_growth(plan, context, Path(folder, "tracemalloc"))
+        return trace_growth(plan, context, Path(folder, "tracemalloc"), cycles_s=cycles_s)
 
 
 def refuse_what_does_nothing(function: object) -> None:
