@@ -195,9 +195,7 @@ class Supervisor:
         ``longest_s``: the child is ended when it is there for so long.
         """
         self._child, self._ring = child, child.ring
-        self._clock = clock
-        self._plan = plan
-        self._context = context
+        self._clock, self._plan, self._context = clock, plan, context
         self._on_n_min, self._on_readings, self._on_progress = on_n_min, on_readings, on_progress
         self._audits = audits
         self._limits = child.read_limits()
