@@ -22,7 +22,18 @@ from builder import (
 from soak.attribution.grouping import group_causes
 from soak.grounds import Ground, GroundKind
 from soak.reporting import words as say
-from soak.results import Cause, ChainNode, Failure, HoldingCache, Pacing, Parts, Place, SignalSpike, TrackerState
+from soak.results import (
+    Cause,
+    ChainNode,
+    Failure,
+    HoldingCache,
+    Pacing,
+    Parts,
+    Place,
+    SignalSpike,
+    TrackerState,
+    Unseen,
+)
 from soak.verdict import Verdict
 
 ORIGIN = "decoder/conversion.py:42 allocates it, and nothing points to it"
@@ -544,3 +555,10 @@ def test_what_followed_the_cycles_is_told_where_it_took_long():
     assert say.overhead_sentence(a_component()) == "160 checkpoints took 2.1 % of the time."
     expected = "160 checkpoints took 2.1 % of the time. What followed the last cycle took 7.5 s."
     assert expected == say.overhead_sentence(a_component(seconds_after=7.5))
+
+
+def test_what_most_blocks_show_is_called_probable():
+    """The state stays unknown: it is no proof."""
+    advice = say.advise(a_cause(state="unknown", unseen=Unseen.MOST_LOST))
+
+    assert advice.startswith("They are probably lost: nothing points to most of the blocks. ")

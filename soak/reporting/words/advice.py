@@ -59,12 +59,17 @@ def advise(cause: Cause, noun: str = "call", *, is_named: bool = False) -> str:
         return bound if is_named else f"They are held by {cache_words(cause.holder, noun)}. {bound}"
     if cause.state == "held" and (kept := _advise_on_held(cause, noun, is_named)):
         return kept
+    return f"{_unseen_sentence(cause, noun)}{general}"
+
+
+def _unseen_sentence(cause: Cause, noun: str) -> str:
+    """Say why it is not known what holds the blocks, or that they are probably lost; empty where no reason is known."""
     if cause.unseen in _PROBABLY_LOST:
-        return f"They are probably lost: {_PROBABLY_LOST[cause.unseen]}. {general}"
+        return f"They are probably lost: {_PROBABLY_LOST[cause.unseen]}. "
     if cause.unseen in _WHY_UNSEEN:
         detail = f" ({cause.unseen_detail})" if cause.unseen_detail else ""
-        return f"soak could not see what holds them: {_WHY_UNSEEN[cause.unseen].format(noun=noun)}{detail}. {general}"
-    return general
+        return f"soak could not see what holds them: {_WHY_UNSEEN[cause.unseen].format(noun=noun)}{detail}. "
+    return ""
 
 
 def spot(place: Place) -> str:
