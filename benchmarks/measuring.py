@@ -25,9 +25,10 @@ from pathlib import Path
 from typing import Any
 
 from soak.measurements import Reading
+from soak.request import Request
 from soak.running.component.supervisor import Observations, RunContext, soak_component
 from soak.running.interpreter import find_interpreter
-from soak.settings import ComponentPlan, Request, make_plan
+from soak.settings import ComponentPlan, make_plan
 
 ROOT = Path(__file__).resolve().parent.parent
 DRIVERS = Path(__file__).resolve().parent / "drivers"

@@ -22,12 +22,13 @@ from typing import Any
 from measuring import ROOT, Figure, equal, make_parser, publish, say
 
 from soak.reporting.words import why_words
+from soak.request import Request
 from soak.results import ComponentResult
 from soak.running.component.ledger_reader import find_library
 from soak.running.component.result import make_result
 from soak.running.component.supervisor import RunContext, soak_component
 from soak.running.interpreter import find_interpreter
-from soak.settings import ComponentPlan, Request, make_plan
+from soak.settings import ComponentPlan, make_plan
 
 CASES = ROOT / "benchmarks" / "cases"
 CACHES = {"lru_cache": (100_000, 32_768), "lru_of_random_sizes": (20_000, 8_192)}

@@ -71,8 +71,12 @@ def check(
     terms = Terms(tolerance, iterations, duration, budget, n_min, checkpoint_every, interval, cycle_timeout, max_rss)
     if not isolate:
         return _check_here(function, terms, name, settings, python)
-    target, settings = _find(function, name, settings or {}, python)
-    return soak_alone(terms.plan(target, settings), find_interpreter(python), track=track)
+    asked = settings or {}
+    target, settings = _find(function, asked, python)
+    options = terms.options(target.name, asked, python, track=track)
+    target = dataclasses.replace(target, name=name or target.name)
+    result = soak_alone(terms.plan(target, settings), find_interpreter(python), track=track)
+    return dataclasses.replace(result, options=options)
 
 
 def _check_here(
@@ -97,16 +101,16 @@ def explain(found: ComponentResult | Cause) -> str:
 
 
 def _find(
-    function: Callable[[], Any] | str, name: str | None, settings: dict[str, Any], python: str | None
+    function: Callable[[], Any] | str, settings: dict[str, Any], python: str | None
 ) -> tuple[Target, dict[str, Any]]:
     if not isinstance(function, str):
         if settings:
             raise UsageError("a function takes no settings; write a function without arguments that sets them")
-        return find_function(function, name, same_interpreter=python is None)
+        return find_function(function, same_interpreter=python is None)
     targets = find_targets([function], Path.cwd())
     if len(targets) != 1:
         raise UsageError(f"{function!r} names {len(targets)} components; check one at a time")
-    target = targets[0] if name is None else dataclasses.replace(targets[0], name=name)
+    target = targets[0]
     if settings and target.kind != "driver":
         raise UsageError(f"{function!r} is a function and takes no settings; write a driver with setup(**settings)")
     return target, settings

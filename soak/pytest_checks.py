@@ -23,7 +23,7 @@ from soak import pytest_case
 from soak.api import check
 from soak.errors import SoakError, UsageError
 from soak.reporting.commands.check import check_sentence, render_check
-from soak.reporting.words import verdict_words
+from soak.reporting.words import needed_command, run_command, verdict_words
 from soak.reporting.write import write_reports
 from soak.results import SCHEMA_VERSION, ComponentResult, RunResult, from_document, to_document
 from soak.running.check.checking import Terms, is_measured_process, search_path, soak_alone
@@ -81,7 +81,7 @@ class Checks:
 
     def _look_closer(self, result: ComponentResult, terms: Options) -> str:
         if terms.get("isolate", True):
-            return _run_command(result.target)
+            return _run_command(result)
         return f"{_pytest_command(self._item)} (in this process, soak could read only the counters named above)"
 
 
@@ -160,15 +160,18 @@ def _pytest_command(item: pytest.Item) -> str:
     return shlex.join(["pytest", node, "--soak-budget", "60s", "--soak-report", "soak-report"])
 
 
-def _run_command(target: str) -> str:
-    """Return the command that soaks ``target``, with the folders that pytest put on the path and soak does not."""
+def _run_command(result: ComponentResult) -> str:
+    """Return the command that soaks the same again, with the folders that pytest put on the path and soak does not.
+
+    Where the verdict is open, with as many cycles as would decide it.
+    """
     question = [sys.executable, "-c", "import json, sys; print(json.dumps(sys.path))"]
     answer = subprocess.run(question, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     here = Path.cwd()
     usual = {Path(entry).absolute() for entry in json.loads(answer.stdout or "[]")}
-    usual |= {here, Path(sys.argv[0]).absolute().parent, Path(target.partition(":")[0]).absolute().parent}
+    usual |= {here, Path(sys.argv[0]).absolute().parent, Path(result.target.partition(":")[0]).absolute().parent}
     added = [path for path in map(Path, search_path()) if path not in usual and path.exists()]
-    command = shlex.join(["soak", "run", target])
+    command = needed_command(result) or run_command(result) or ""
     if not added:
         return command
     words = [str(path.relative_to(here) if path.is_relative_to(here) else path) for path in added]

@@ -152,6 +152,8 @@ class Unseen(StrEnum):
     TOO_FEW_BLOCKS = "too-few-blocks"
     SOME_HELD = "some-held"
     """Nothing points to some of them, something to others."""
+    MOST_LOST = "most-lost"
+    """Nothing points to most of them, something to the others: they are probably lost."""
     SEEN_ONCE = "seen-once"
     """Nothing points to them, at the only scan that there was."""
     FREED_LATER = "freed-later"
@@ -377,6 +379,11 @@ class ComponentResult:
     """What the verdict rests on, strongest first; empty in a result that an earlier version wrote."""
     cycle_noun: str = "call"
     """What a cycle is called: a call, a sample, a mark, a request, a frame, a song."""
+    options: tuple[tuple[str, ...], ...] | None = None
+    """The options with which ``soak run`` soaks the target like this again, but for the budget; each with its value if
+    it takes one. None where no ``soak run`` does, and in a result that an earlier version wrote."""
+    seconds_after: float = 0.0
+    """What followed the cycles: questions to the process, its teardown, the second pass, the search for causes."""
 
     @property
     def control_failed(self) -> bool:

@@ -6,14 +6,16 @@ default.
 
 from __future__ import annotations
 
+import os
 import tomllib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date, time
 from pathlib import Path
 from typing import Any
 
 from soak.errors import UsageError
+from soak.request import OVERNIGHT_INTERVAL_S, Injection, Option, Request, run_options, typed_options
 from soak.results import from_document
 from soak.targets import Target, find_targets
 from soak.units import parse_duration_s, parse_size_bytes
@@ -24,9 +26,7 @@ DEFAULT_TOLERANCE_BYTES = 1.0
 LONGEST_SETTINGS = 8_000
 QUICK_TOTAL_S = 6.0
 QUICK_CHECKPOINT_SHARE = 0.3
-OVERNIGHT_INTERVAL_S = 0.1
 OVERNIGHT_DURATION_S = 12 * 3600.0
-INJECTED_KINDS = ("native", "object", "cycle", "fd", "thread", "child", "mmap", "lost-reference")
 
 _RUN_KEYS = ("targets", "budget", "interval", "tolerance", "n_min", "out", "known", "component")
 _COMPONENT_KEYS = (
@@ -46,42 +46,6 @@ _READ_BY: dict[str, Callable[[str | float], float]] = {
     "cycle_timeout": parse_duration_s,
     "tolerance": parse_size_bytes,
 }
-
-
-@dataclass(frozen=True)
-class Injection:
-    """A leak to plant: ``size`` (bytes; a count for fd and thread) after every ``every``-th cycle."""
-
-    kind: str
-    size: int
-    every: int = 1
-
-
-@dataclass(frozen=True)
-class Request:
-    """What the command line asks for; None or empty means that it says nothing."""
-
-    targets: tuple[str, ...] = ()
-    iterations: int | None = None
-    duration_s: float | None = None
-    interval_s: float | None = None
-    overnight: bool = False
-    quick: bool = False
-    early_stop: bool = True
-    tolerance_bytes: float | None = None
-    n_min: int | None = None
-    checkpoint_every: int | None = None
-    track: bool = True
-    jobs: int | None = None
-    python: str | None = None
-    driver_settings: dict[str, dict[str, Any]] = field(default_factory=dict)
-    injections: dict[str, Injection] = field(default_factory=dict)
-    cycle_timeout_s: float | None = None
-    max_rss_bytes: float | None = None
-    max_temperature_c: float | None = None
-    nice: int = 0
-    out: Path | None = None
-    on_verdict: str | None = None
 
 
 @dataclass(frozen=True)
@@ -111,6 +75,8 @@ class ComponentPlan:
     """The components whose growth should add up to that of this one."""
     max_temperature_c: float | None = None
     nice: int = 0
+    options: tuple[Option, ...] = ()
+    """Of ``soak run``, as typed for this component: `options_of` adds those of the run."""
 
     @property
     def name(self) -> str:
@@ -143,6 +109,8 @@ def make_plan(request: Request, working_folder: Path) -> RunPlan:
     if not names:
         raise UsageError("nothing to soak: name a target, or set targets under [tool.soak] in pyproject.toml")
     targets = find_targets(names, base)
+    if base != working_folder:
+        targets = [_as_typed_in(working_folder, target) for target in targets]
     tables = _component_tables(configuration, root)
     known_names = [target.name for target in targets]
     for option, named in (("--set", request.driver_settings), ("--inject", request.injections)):
@@ -164,6 +132,11 @@ def make_plan(request: Request, working_folder: Path) -> RunPlan:
         request.on_verdict,
         base,
     )
+
+
+def options_of(run: RunPlan, component: ComponentPlan) -> tuple[Option, ...]:
+    """Return the options with which ``soak run`` soaks a component as this run does, but for the budget."""
+    return run_options(run.python, track=run.track) + component.options
 
 
 def plan_to_document(plan: RunPlan) -> dict[str, Any]:
@@ -201,7 +174,16 @@ def _plan_component(
         parts=tuple(table.get("parts", ())),
         max_temperature_c=request.max_temperature_c,
         nice=request.nice,
+        options=typed_options(request, target.name),
     )
+
+
+def _as_typed_in(folder: Path, target: Target) -> Target:
+    """Return a target that the configuration names, with its file as a user in ``folder`` writes it."""
+    if target.path is None:
+        return target
+    function = f":{target.function}" if target.function else ""
+    return replace(target, given=os.path.relpath(target.path, folder.resolve()) + function)
 
 
 def _interval_s(target: Target, request: Request, configuration: dict[str, Any], table: dict[str, Any]) -> float:
@@ -330,40 +312,3 @@ def _check_kinds(table: dict[str, Any], where: str) -> None:
                 _READ_BY[key](value)
             except UsageError as error:
                 raise UsageError(f"{key} in {where}: {error}") from error
-
-
-def parse_injection(text: str) -> tuple[str, Injection]:
-    """Parse ``NAME=KIND:SIZE[/EVERY]``; return the name of the component and what to plant."""
-    name, equals, rest = text.partition("=")
-    kind, colon, amount = rest.partition(":")
-    size_text, slash, every_text = amount.partition("/")
-    if not (name and equals and colon and size_text) or (slash and not every_text.isdecimal()):
-        raise UsageError(f"--inject {text!r} is not NAME=KIND:SIZE[/EVERY], for example decoder=native:106/10")
-    if kind not in INJECTED_KINDS:
-        raise UsageError(f"--inject {text!r}: unknown kind {kind!r}; known are {', '.join(INJECTED_KINDS)}")
-    size, every = round(parse_size_bytes(size_text)), int(every_text) if slash else 1
-    if size < 1 or every < 1:
-        raise UsageError(f"--inject {text!r}: size and every must be at least 1")
-    return name, Injection(kind, size, every)
-
-
-def parse_driver_settings(texts: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Parse settings as `parse_driver_setting` does; return them by component. Later ones replace earlier ones."""
-    settings: dict[str, dict[str, Any]] = {}
-    for text in texts:
-        name, key, value = parse_driver_setting(text)
-        settings.setdefault(name, {})[key] = value
-    return settings
-
-
-def parse_driver_setting(text: str) -> tuple[str, str, Any]:
-    """Parse ``NAME.key=value``. The value is parsed as TOML (numbers, true, lists); if it is not TOML, it is text."""
-    place, equals, value_text = text.partition("=")
-    name, dot, key = place.rpartition(".")
-    if not (equals and dot and name and key.isidentifier()):
-        raise UsageError(f"--set {text!r} is not NAME.key=value, for example decoder.image_format=JPEG")
-    try:
-        value = tomllib.loads(f"value = {value_text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = value_text
-    return name, key, value

@@ -7,6 +7,8 @@ in /proc: that is what people mean when they speak of memory.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
+from decimal import Decimal
 
 from soak.errors import UsageError
 
@@ -48,6 +50,29 @@ def parse_duration_s(text: str | float) -> float:
         raise UsageError(f"{text!r} is not a duration; write for example 100ms, 60s, 10min or 12h")
     number, unit = match.groups()
     return float(number) * _DURATION_FACTORS[unit.lower()]
+
+
+def exact_duration(duration_s: float) -> str:
+    """Write a duration so that `parse_duration_s` returns the same: ``100ms``, ``90s``, ``12h``."""
+    units = {unit: _DURATION_FACTORS[unit] for unit in ("h", "min", "s", "ms", "us")}
+    return _exact(duration_s, units, parse_duration_s) or f"{Decimal(repr(duration_s)):f}s"
+
+
+def exact_size(size_bytes: float) -> str:
+    """Write a size so that `parse_size_bytes` returns the same: ``1B``, ``64KiB``, ``0.01B``."""
+    units = {"GiB": 2**30, "MiB": 2**20, "KiB": 2**10, "B": 1}
+    return _exact(size_bytes, units, parse_size_bytes) or f"{Decimal(repr(size_bytes)):f}B"
+
+
+def _exact(value: float, units: Mapping[str, float], parse: Callable[[str], float]) -> str | None:
+    """Write a value as a whole number of the largest unit that it is one of; None where there is none."""
+    if not value:
+        return "0"
+    for unit, factor in units.items():
+        text = f"{round(value / factor)}{unit}"
+        if parse(text) == value:
+            return text
+    return None
 
 
 def format_number(value: float) -> str:

@@ -26,6 +26,7 @@ FLOORS = {
     "soak.verdict": 1,
     "soak.grounds": 1,
     "soak.targets": 1,
+    "soak.request": 1,
     "soak.settings": 1,
     "soak.results": 1,
     "soak.profiles": 1,

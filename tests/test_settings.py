@@ -9,17 +9,8 @@ from typing import Any
 import pytest
 
 from soak.errors import UsageError
-from soak.settings import (
-    INJECTED_KINDS,
-    ComponentPlan,
-    Injection,
-    Request,
-    RunPlan,
-    make_plan,
-    parse_driver_setting,
-    parse_injection,
-    read_configuration,
-)
+from soak.request import INJECTED_KINDS, Injection, Request, parse_driver_setting, parse_injection
+from soak.settings import ComponentPlan, RunPlan, make_plan, read_configuration
 
 WriteFile = Callable[[str, str], Path]
 

@@ -119,7 +119,8 @@ def judge_scans(scans: Sequence[SiteScan]) -> Reachability:
         )
     if last.survivors - last.held - len(last.lost) >= MOST * last.survivors:
         return Reachability("held", kind="reference-cycle", type=last.type, decided_at=last.cycle)
-    return Reachability("unknown", Unseen.SOME_HELD, type=last.type)
+    is_mostly_lost = 2 * len(last.lost) > last.survivors
+    return Reachability("unknown", Unseen.MOST_LOST if is_mostly_lost else Unseen.SOME_HELD, type=last.type)
 
 
 def _decide_lost(last: SiteScan, before: SiteScan | None) -> Reachability:

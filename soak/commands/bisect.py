@@ -42,7 +42,8 @@ from soak.commands.arguments import (
 )
 from soak.commands.measure import signals_set
 from soak.errors import UsageError
-from soak.settings import Request, RunPlan, make_plan, parse_driver_settings
+from soak.request import Request, parse_driver_settings
+from soak.settings import RunPlan, make_plan
 
 if TYPE_CHECKING:
     from soak.bisections import Bisection, Trial
@@ -226,6 +227,10 @@ class _RunProgress:
 
     def limit_memory(self, _max_rss_bytes: float) -> None:
         """Show nothing: it would be said again for each release."""
+
+    def stage(self, note: str) -> None:
+        """Show it in the release's line."""
+        self._progress.update(self.name, 0, 0.0, None, note)
 
     def begin(self, _component: str, _position: int, _total: int) -> None:
         """Show nothing: the release's own line is there already."""

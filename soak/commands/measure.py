@@ -58,10 +58,12 @@ def measure_and_report(measure: Callable[[Any, threading.Event], Any], copies: d
     stopping = threading.Event()
     with ProgressDisplay(Console(stderr=True)) as progress, signals_set(stopping):
         store = measure(progress, stopping)
-    with store:
-        result = store.read_run()
-        folder = Path(result.folder)
-        write_reports(result, store.read_readings, folder)
+        progress.stage("writing the reports")
+        with store:
+            result = store.read_run()
+            folder = Path(result.folder)
+            write_reports(result, store.read_readings, folder)
+        progress.stage("")
     to_stdout = copies.pop("-", None)
     for file, render in copies.items():
         _write_copy(file, render(result))

@@ -24,7 +24,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from soak.commands.arguments import CYCLE_TIMEOUT_HELP, INTERVAL_HELP, PYTHON_HELP, duration, positive_count
-from soak.settings import Request, make_plan, parse_driver_settings
+from soak.request import Request, parse_driver_settings
+from soak.settings import make_plan
 
 DEFAULT_DURATION_S = 2.0
 DEFAULT_WARM_UP_S = 0.5

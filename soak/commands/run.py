@@ -35,7 +35,8 @@ from soak.commands.arguments import (
 )
 from soak.commands.measure import add_copies, copies_of, measure_and_report
 from soak.errors import UsageError
-from soak.settings import Request, RunPlan, make_plan, parse_driver_settings, parse_injection
+from soak.request import Request, parse_driver_settings, parse_injection
+from soak.settings import RunPlan, make_plan
 
 LOG_NAME = "soak.log"
 """The file in the run's folder that gets the output of a run with --detach."""
@@ -87,7 +88,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Soak what the options name; return the exit code."""
-    plan = make_plan(_request(options), Path.cwd())
+    plan = make_plan(request_of(options), Path.cwd())
     copies = copies_of(options)
 
     from soak.running.run.experiment import begin_run, run_experiment
@@ -116,7 +117,8 @@ def _detach(folder: Path, options: argparse.Namespace) -> int:
     return 0
 
 
-def _request(options: argparse.Namespace) -> Request:
+def request_of(options: argparse.Namespace) -> Request:
+    """Return what the options ask for. Raises UsageError for a value that cannot be read."""
     injections = {}
     for text in options.inject:
         name, injection = parse_injection(text)

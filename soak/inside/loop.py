@@ -145,7 +145,8 @@ class Loop:
         done = 0
         try:
             while done < most and self.more_cycles < self.words[ring.WORD_MORE_CYCLES]:
-                if self.more_ns <= self.interval_ns:
+                # A cycle that is known to take longer than there is time is not begun.
+                if self.more_ns <= max(self.interval_ns, self._usual_cycle_ns()):
                     break
                 begun_ns = time.monotonic_ns()
                 self.more_cycles += 1
@@ -157,6 +158,12 @@ class Loop:
             del error
             self.more_ns = 0
         return done
+
+    def _usual_cycle_ns(self) -> int:
+        """Return what a cycle took on average, once they are over; of a loop that keeps a pace its period."""
+        words = self.words
+        done, ended_ns = words[ring.WORD_COMPLETED], words[ring.WORD_LOOP_ENDED_NS]
+        return (ended_ns - self.started_ns - words[ring.WORD_CHECKPOINT_NS]) // done if done and ended_ns else 0
 
     def show_what_is_open(self) -> None:
         """Write the names of threads, and wait until the parent has listed what is open. Call it after measuring."""

@@ -169,3 +169,17 @@ def test_blocks_that_were_released_after_all_show_that_their_pointers_are_hidden
     later = SiteScan(**{**vars(after), "alive": LATER_WITHOUT_THE_FIRST, "lost": LATER_WITHOUT_THE_FIRST})
 
     assert judge_scans([before, later]) == Reachability("unknown", Unseen.FREED_LATER)
+
+
+@pytest.mark.parametrize(
+    ("scans", "unseen"),
+    [
+        ([a_scan(100, 100, 80, 20), a_scan(150, 217, 169, 48)], Unseen.MOST_LOST),
+        ([a_scan(100, 10, 6, 4)], Unseen.MOST_LOST),
+        ([a_scan(100, 10, 5, 5)], Unseen.SOME_HELD),
+        ([a_scan(100, 10, 4, 6)], Unseen.SOME_HELD),
+    ],
+)
+def test_what_falls_short_of_a_proof_is_told_apart(scans: list[SiteScan], unseen: Unseen):
+    """Four in five prove it; of more than half it is likely."""
+    assert judge_scans(scans) == Reachability("unknown", unseen)

@@ -17,8 +17,8 @@ from audited import audit_of, soak_text
 from soak.probes.memory import ProcessMemory
 from soak.probes.resident import read_resident
 from soak.reporting.words import why_words
+from soak.request import Injection
 from soak.results import RssAudit
-from soak.settings import Injection
 from soak.store.runs import create_run
 from soak.verdict import Verdict
 

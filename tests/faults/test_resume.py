@@ -16,9 +16,10 @@ from faults_builder import CASE, LIMIT_S, SMALL, begin, cycles_read, latest, rea
 from running_builder import a_plan
 
 from soak.grounds import Ground, GroundKind
+from soak.request import Injection, Request
 from soak.results import Cause, ComponentResult, Failure, HoldingCache, Pacing, TrackerState
 from soak.running.run.resumption import find_remainder
-from soak.settings import Injection, Request, RunPlan, make_plan, plan_from_document, plan_to_document
+from soak.settings import RunPlan, make_plan, plan_from_document, plan_to_document
 from soak.store.runs import claimed, open_run
 from soak.targets import Target
 from soak.verdict import Verdict

@@ -6,7 +6,7 @@ import pytest
 from inside_builder import ask_python
 
 from soak.inside.injection import MAKERS
-from soak.settings import INJECTED_KINDS
+from soak.request import INJECTED_KINDS
 
 COUNT = """
 import gc, json, os, sys, tracemalloc

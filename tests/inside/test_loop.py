@@ -522,3 +522,17 @@ def test_a_cycle_after_the_last_one_that_raises_is_the_end_of_them(tmp_path: Pat
         raise SystemExit(3)
 
     assert (soaking.run_more(cycle, (), 8), soaking.run_more(lambda: None, (), 8)) == (0, 0)
+
+
+@pytest.mark.parametrize(("cycle_s", "done"), [(0.001, 8), (0.2, 1), (0.3, 0), (300.0, 0)])
+def test_a_cycle_that_takes_longer_than_there_is_time_is_not_begun_after_the_last(
+    tmp_path: Path, clock: Clock, cycle_s: float, done: int
+):
+    """What they took while they were measured tells: a cycle of five minutes is not run once more for a question."""
+    soaking = a_loop(a_ring(tmp_path), iterations=3)
+    run(soaking, lambda: clock.advance(cycle_s))
+    soaking.words[ring.WORD_MORE_CYCLES] = 1024
+    ended_ns = clock.now_ns
+
+    assert soaking.run_more(lambda: clock.advance(cycle_s), (), 8) == done
+    assert clock.now_ns - ended_ns < 0.5e9

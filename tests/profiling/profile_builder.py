@@ -8,8 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from soak.profiles import ComponentProfile, FunctionTime, ProfileRun, Statistics, Totals
+from soak.request import Request
 from soak.running.profile.profiling import ProfilingPlan, run_profiling
-from soak.settings import Request, make_plan
+from soak.settings import make_plan
 from soak.store.profile_files import load_profile
 
 VERSIONS = ("3.8", "3.11", "3.12", "3.13")

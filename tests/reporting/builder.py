@@ -72,6 +72,7 @@ def a_component(name: str = "decoder", **changes: Any) -> ComponentResult:
         checkpoint_share=0.021,
         python="3.11.4",
         grounds=(Ground(GroundKind.NO_GROWTH, ("heap", "python_blocks", "fds")),),
+        options=(),
     )
     return dataclasses.replace(clean, **changes)
 

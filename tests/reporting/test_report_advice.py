@@ -150,7 +150,19 @@ def test_a_reference_cycle_is_written_out():
     assert "garbage collection is off" not in kept
 
 
-@pytest.mark.parametrize("reason", [reason for reason in Unseen if reason not in ("not-scanned", "too-many-objects")])
+PROBABLY_LOST = (Unseen.MOST_LOST, Unseen.SEEN_ONCE)
+SAID_OTHERWISE = (Unseen.NOT_SCANNED, Unseen.TOO_MANY_OBJECTS, *PROBABLY_LOST)
+
+
+@pytest.mark.parametrize("reason", PROBABLY_LOST)
+def test_what_is_likely_is_said_with_the_place(reason: Unseen):
+    text = say.advise(an_object(state="unknown", unseen=reason))
+
+    assert text.startswith("They are probably lost: nothing point")
+    assert ". Look at app.py:14 for a list, dict or cache" in text
+
+
+@pytest.mark.parametrize("reason", [reason for reason in Unseen if reason not in SAID_OTHERWISE])
 def test_that_no_holder_was_seen_is_said_with_the_reason_and_the_place(reason: Unseen):
     text = say.advise(an_object(state="unknown", unseen=reason, unseen_detail="Operation not permitted"))
 

@@ -22,7 +22,18 @@ from builder import (
 from soak.attribution.grouping import group_causes
 from soak.grounds import Ground, GroundKind
 from soak.reporting import words as say
-from soak.results import Cause, ChainNode, Failure, HoldingCache, Pacing, Parts, Place, SignalSpike, TrackerState
+from soak.results import (
+    Cause,
+    ChainNode,
+    Failure,
+    HoldingCache,
+    Pacing,
+    Parts,
+    Place,
+    SignalSpike,
+    TrackerState,
+    Unseen,
+)
 from soak.verdict import Verdict
 
 ORIGIN = "decoder/conversion.py:42 allocates it, and nothing points to it"
@@ -346,7 +357,7 @@ def test_a_counted_leak_says_what_would_look_the_same():
                 ),
             ),
             (
-                "Python objects, 106 B per call (2 blocks every call) in _parse_array_unicode (Modules/_json.c:847), "
+                "Python objects, 106 B per call (2 blocks per call) in _parse_array_unicode (Modules/_json.c:847), "
                 "called from raw_decode (json/decoder.py:353), reached from cycle (my_script.py:8); "
                 "something still holds it."
             ),
@@ -356,7 +367,7 @@ def test_a_counted_leak_says_what_would_look_the_same():
                 state="unknown", bytes_per_iteration=2_286.0, requested_size=None, every=64.7, python_where=None,
                 where=Place("libffi.so.8+0x6f79", None, None, "/usr/lib/libffi.so.8"),
             ),
-            "Native memory, 2,286 B per call (one every 65 calls) in libffi.so.8+0x6f79.",
+            "Native memory, 2,286 B per call (one block every 65 calls) in libffi.so.8+0x6f79.",
         ),
         (a_cause(kind="new-kind", state="unknown", where=None, python_where=Place(None, None, None)),
          "New-kind, 106 B per call (a block of 106 B every call) from an unknown place."),
@@ -541,3 +552,17 @@ def test_the_first_line_of_a_leak_names_the_place_and_the_holder(cause: Cause, e
 
     came = f": {expected}" if expected else ""
     assert sentence == f"login grows by 106 B per call (the allocator makes 128 B of it){came} (20,480 calls in 8.5 s)."
+
+
+def test_what_followed_the_cycles_is_told_where_it_took_long():
+    """A verdict of six seconds that comes after forty is accounted for."""
+    assert say.overhead_sentence(a_component()) == "160 checkpoints took 2.1 % of the time."
+    expected = "160 checkpoints took 2.1 % of the time. What followed the last cycle took 7.5 s."
+    assert expected == say.overhead_sentence(a_component(seconds_after=7.5))
+
+
+def test_what_most_blocks_show_is_called_probable():
+    """The state stays unknown: it is no proof."""
+    advice = say.advise(a_cause(state="unknown", unseen=Unseen.MOST_LOST))
+
+    assert advice.startswith("They are probably lost: nothing points to most of the blocks. ")

@@ -189,6 +189,18 @@ def test_progress_on_a_terminal_shows_every_component_at_work():
     assert "1/3 ● CLEAN" in shown
 
 
+def test_progress_on_a_terminal_shows_what_the_run_is_at_before_and_after_its_components():
+    """Controls and reports take their time too. Into a file it is nothing."""
+    shown, written = io.StringIO(), io.StringIO()
+    for console in (Console(file=shown, width=WIDE, force_terminal=True, color_system=None), Console(file=written)):
+        with ProgressDisplay(console) as progress:
+            progress.stage("measuring the controls")
+            progress.stage("")
+
+    assert "measuring the controls" in shown.getvalue()
+    assert written.getvalue() == ""
+
+
 def test_progress_ends_in_order_when_the_run_does_not():
     """An exception passes through and the terminal is given back."""
     out = io.StringIO()

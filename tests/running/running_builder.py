@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from soak.measurements import Reading
+from soak.request import Injection
 from soak.running.component.supervisor import Observations, RunContext, soak_component
 from soak.running.interpreter import Interpreter, find_interpreter
-from soak.settings import ComponentPlan, Injection
+from soak.settings import ComponentPlan
 from soak.targets import EMPTY, Target, find_targets
 
 N_MIN = 512

@@ -11,10 +11,10 @@ import pytest
 from running_builder import CYCLES, a_plan, context, soak_driver, soak_plan
 
 from soak.errors import UsageError
+from soak.request import Injection
 from soak.running.component import second_pass as tracing
 from soak.running.component.second_pass import trace_growth
 from soak.running.interpreter import check_module, find_interpreter
-from soak.settings import Injection
 from soak.targets import find_targets
 from soak.verdict import Verdict
 

@@ -102,6 +102,13 @@ class ProgressDisplay:
         """Say at what RSS a component is stopped."""
         self._console.print(_plain(say.memory_limit_sentence(max_rss_bytes)), style="dim", soft_wrap=True)
 
+    def stage(self, note: str) -> None:
+        """Show what the run as a whole is at; an empty ``note``: nothing that its components' lines do not say."""
+        self._at_work.pop("", None)
+        if note:
+            self._at_work[""] = _work_line("", "", note)
+        self._redraw()
+
     def begin(self, component: str, position: int, total: int, note: str = "starting") -> None:
         """Say that ``component``, the ``position``-th of ``total`` (from 1), is at work."""
         self._places[component] = f"{position}/{total}"

@@ -22,9 +22,13 @@ _WHY_UNSEEN: dict[str, str] = {
     Unseen.NOT_READABLE: "it could not read the memory of the process",
     Unseen.TOO_FEW_BLOCKS: "too few blocks of past {noun}s were alive when it looked",
     Unseen.SOME_HELD: "something points to some of the blocks, and nothing to the others",
-    Unseen.SEEN_ONCE: "nothing pointed to them, but it could look only once",
     Unseen.FREED_LATER: "nothing pointed to some of them, but they were freed later",
     Unseen.NOT_MORE: "nothing pointed to them, but from one look to the next they did not become more",
+}
+
+_PROBABLY_LOST: dict[str, str] = {
+    Unseen.MOST_LOST: "nothing points to most of the blocks",
+    Unseen.SEEN_ONCE: "nothing pointed to them, but soak could look only once",
 }
 
 
@@ -54,10 +58,17 @@ def advise(cause: Cause, noun: str = "call", *, is_named: bool = False) -> str:
         return bound if is_named else f"They are held by {cache_words(cause.holder, noun)}. {bound}"
     if cause.state == "held" and (kept := _advise_on_held(cause, noun, is_named)):
         return kept
+    return f"{_unseen_sentence(cause, noun)}{general}"
+
+
+def _unseen_sentence(cause: Cause, noun: str) -> str:
+    """Say why it is not known what holds the blocks, or that they are probably lost; empty where no reason is known."""
+    if cause.unseen in _PROBABLY_LOST:
+        return f"They are probably lost: {_PROBABLY_LOST[cause.unseen]}. "
     if cause.unseen in _WHY_UNSEEN:
         detail = f" ({cause.unseen_detail})" if cause.unseen_detail else ""
-        return f"soak could not see what holds them: {_WHY_UNSEEN[cause.unseen].format(noun=noun)}{detail}. {general}"
-    return general
+        return f"soak could not see what holds them: {_WHY_UNSEEN[cause.unseen].format(noun=noun)}{detail}. "
+    return ""
 
 
 def spot(place: Place) -> str:

@@ -192,8 +192,11 @@ def _every_words(cause: Cause, noun: str) -> str:
     if cause.every is None:
         return ""
     blocks = round(cause.blocks_per_iteration or 1.0)
-    what = f"{format_count(blocks)} blocks" if blocks > 1 else "one"
+    one = "one" if cause.bytes_per_iteration is None else "one block"
+    what = f"{format_count(blocks)} blocks" if blocks > 1 else one
     if cause.requested_size is not None:
         size = f"{format_count(cause.requested_size)} B"
         what = f"{what} of {size}" if blocks > 1 else f"a block of {size}"
+    elif cause.every == 1:
+        return f" ({what} per {noun})"
     return f" ({what} every {noun if cause.every == 1 else f'{period_words(cause.every)} {noun}s'})"

@@ -32,6 +32,7 @@ SYMBOLS = {
 _CACHE_FITS_INTO_N_MIN = 1.7
 _DECIDER_WORDS = {"lost-scan": "scan for lost blocks", "ledger": "allocation ledger"}
 _COVERED_WORDS = {"native": "native memory", "python": "Python objects"}
+_WORTH_SAYING_S = 1.0
 _STOP_WORDS = {
     "verdict": "its verdict stood",
     "budget": "its budget was used up",
@@ -86,18 +87,32 @@ def needed_sentence(component: ComponentResult) -> str | None:
 
 
 def needed_command(component: ComponentResult) -> str | None:
-    """Give the command that would decide what is open, or None when nothing is or no number of cycles is known."""
+    """Give the command that would decide what is open, or None when nothing is or no number of cycles is known.
+
+    It is the run's own, for this component and with another budget, so that it can be typed where that was typed.
+    """
     if component.verdict not in (Verdict.INCONCLUSIVE, Verdict.SETTLING) or not component.needed_iterations:
         return None
-    total = component.iterations + component.needed_iterations
-    command = ["soak", "run", component.target, "--iterations", str(total)]
+    options: list[tuple[str, ...]] = [("--iterations", str(component.iterations + component.needed_iterations))]
     full_at = max(
         (cause.holder.full_at_cycle or 0 for cause in component.causes if cause.holder is not None), default=0
     )
     if full_at:
         # Else a cache that still fills is taken for a leak again, and that ends the run.
-        command += ["--n-min", str(max(math.ceil(_CACHE_FITS_INTO_N_MIN * full_at), component.n_min or 0))]
-    return shlex.join(command)
+        options.append(("--n-min", str(max(math.ceil(_CACHE_FITS_INTO_N_MIN * full_at), component.n_min or 0))))
+    return run_command(component, *options)
+
+
+def run_command(component: ComponentResult, *options: tuple[str, ...]) -> str | None:
+    """Give the command that soaks the target as it was soaked, with ``options`` in place of the run's own.
+
+    None where no command does.
+    """
+    if component.options is None:
+        return None
+    replaced = {option for option, *_ in options}
+    kept = [option for option in component.options if option[0] not in replaced]
+    return shlex.join(["soak", "run", component.target, *(word for option in (*kept, *options) for word in option)])
 
 
 def excuse_sentence(reason: str) -> str:
@@ -136,7 +151,9 @@ def tracker_sentence(tracker: TrackerState) -> str:
 
 
 def overhead_sentence(component: ComponentResult) -> str:
-    """Say what the measuring took of the time and what it lost."""
+    """Say what the measuring took of the time, what it lost, and what it took after the cycles."""
     lost = f"; {count_words(component.lost_rows, 'row')} lost" if component.lost_rows else ""
     taken = f"{component.checkpoint_share * 100:.2g} % of the time"
-    return f"{count_words(component.checkpoints, 'checkpoint')} took {taken}{lost}."
+    after = component.seconds_after
+    followed = f" What followed the last cycle took {format_duration(after)}." if after >= _WORTH_SAYING_S else ""
+    return f"{count_words(component.checkpoints, 'checkpoint')} took {taken}{lost}.{followed}"

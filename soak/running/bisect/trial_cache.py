@@ -47,5 +47,6 @@ class TrialCache:
     def _file(self, plan: RunPlan, environment: Environment) -> Path:
         component = plan.components[0]
         code = digest_of_code(component.target, plan.base)
+        component = replace(component, options=())  # --out and its like change nothing that is measured
         facts = (soak.__version__, asdict(environment), asdict(component), str(plan.base), plan.track, code)
         return self._folder / f"{hashlib.sha256(repr(facts).encode()).hexdigest()[:24]}.json"

@@ -14,10 +14,11 @@ from typing import Any
 
 from soak.errors import UsageError
 from soak.inside import calling
+from soak.request import Option, Request, run_options, typed_options
 from soak.results import ComponentResult
 from soak.running.component.ledger_reader import find_library
-from soak.running.component.result import failed_to_start, make_result
-from soak.running.component.second_pass import Trace, trace_growth
+from soak.running.component.result import failed_to_start, make_result, seconds_since
+from soak.running.component.second_pass import Trace, cycles_s_of_second_pass, trace_growth
 from soak.running.component.supervisor import Observations, RunContext, soak_component
 from soak.running.interpreter import Interpreter
 from soak.settings import DEFAULT_CYCLE_TIMEOUT_S, QUICK_CHECKPOINT_SHARE, ComponentPlan
@@ -72,6 +73,20 @@ class Terms:
             checkpoint_share=QUICK_CHECKPOINT_SHARE,
         )
 
+    def options(self, name: str, settings: dict[str, Any], python: str | None, *, track: bool) -> tuple[Option, ...]:
+        """Return the options of ``soak run`` that say the same of the component ``name``, but for the budget."""
+        usual = Terms()
+        request = Request(
+            interval_s=parse_duration_s(self.interval) or None,
+            tolerance_bytes=None if self.tolerance == usual.tolerance else parse_size_bytes(self.tolerance),
+            n_min=self.n_min,
+            checkpoint_every=self.checkpoint_every,
+            cycle_timeout_s=None if self.cycle_timeout == usual.cycle_timeout else parse_duration_s(self.cycle_timeout),
+            max_rss_bytes=None if self.max_rss is None else parse_size_bytes(self.max_rss),
+            driver_settings={name: settings},
+        )
+        return run_options(python, track=track) + typed_options(request, name)
+
 
 def is_measured_process() -> bool:
     """Tell whether this very process is one that soak measures."""
@@ -96,6 +111,7 @@ def soak_alone(plan: ComponentPlan, interpreter: Interpreter, *, track: bool) ->
     except OSError as error:
         return failed_to_start(plan, error, interpreter)
     result = make_result(plan, observed, _trace(plan, context, observed), interpreter)
+    result = replace(result, seconds_after=seconds_since(observed.loop_ended_s))
     return replace(result, messages=(*result.messages, _AGAIN)) if again else result
 
 
@@ -107,10 +123,11 @@ def _is_undecided(plan: ComponentPlan, observed: Observations) -> bool:
 def _trace(plan: ComponentPlan, context: RunContext, observed: Observations) -> Trace | None:
     decision = observed.decision
     grows = decision.verdict is Verdict.LEAK and decision.decided_by in _TRACED_SIGNALS
-    if not grows or observed.failure is not None or observed.tracked.sites:
+    cycles_s = cycles_s_of_second_pass(plan, observed)
+    if not grows or not cycles_s or observed.failure is not None or observed.tracked.sites:
         return None
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
-        return trace_growth(plan, context, Path(folder, "tracemalloc"))
+        return trace_growth(plan, context, Path(folder, "tracemalloc"), cycles_s=cycles_s)
 
 
 def refuse_what_does_nothing(function: object) -> None:
@@ -123,9 +140,7 @@ def refuse_what_does_nothing(function: object) -> None:
         )
 
 
-def find_function(
-    function: Callable[..., Any], name: str | None, *, same_interpreter: bool
-) -> tuple[Target, dict[str, Any]]:
+def find_function(function: Callable[..., Any], *, same_interpreter: bool) -> tuple[Target, dict[str, Any]]:
     """Return the target that calls ``function`` in a fresh process, and its settings.
 
     The function is imported there by its module's name when that name leads to the same file, else from its file.
@@ -150,8 +165,9 @@ def find_function(
         "function": qualified_name,
         "path": search_path() if same_interpreter else [str(_root_of(module))],
     }
-    spoken_name = name or qualified_name.rpartition(".")[2]
-    return Target(spoken_name, "driver", path=calling.__file__, given=f"{given}:{qualified_name}"), settings
+    return Target(
+        qualified_name.rpartition(".")[2], "driver", path=calling.__file__, given=f"{given}:{qualified_name}"
+    ), settings
 
 
 def _look_up(module: ModuleType, qualified_name: str) -> Any:

@@ -153,6 +153,17 @@ class ChildRing:
         return (until_ns - started_ns - self._held_up_ns) / 1e9
 
     @property
+    def looked_at_s(self) -> float:
+        """For how long the child has waited at its checkpoints for looks at its memory; no part of `elapsed_s`."""
+        return self._words[ring.WORD_HELD_NS] / 1e9
+
+    @property
+    def loop_ended_s(self) -> float | None:
+        """When the last cycle was over, on the clock; None before."""
+        ended_ns = self._words[ring.WORD_LOOP_ENDED_NS]
+        return ended_ns / 1e9 if ended_ns else None
+
+    @property
     def _held_up_ns(self) -> int:
         """For the heat, and for looks at its memory."""
         return self._words[ring.WORD_PAUSED_NS] + self._words[ring.WORD_HELD_NS]

@@ -24,6 +24,7 @@ from soak.results import (
     TracemallocResult,
     TrackerState,
 )
+from soak.running.clock import SystemClock
 from soak.running.component.causes import find_causes
 from soak.running.component.second_pass import Trace
 from soak.running.component.supervisor import Observations
@@ -100,6 +101,11 @@ def _decider(signal: str | None) -> str | None:
     if signal is None:
         return None
     return "ledger" if signal in LEDGER else f"counter:{signal}"
+
+
+def seconds_since(moment_s: float | None) -> float:
+    """Return the seconds since a moment on the system's clock; 0 since one that never came."""
+    return 0.0 if moment_s is None else SystemClock().now_s() - moment_s
 
 
 def failed_to_start(plan: ComponentPlan, error: OSError, interpreter: Interpreter) -> ComponentResult:

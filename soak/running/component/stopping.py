@@ -14,6 +14,8 @@ from soak.verdict import Verdict
 
 BUDGET, FAILURE, SIGNAL, VERDICT = "budget", "failure", "signal", "verdict"
 _GUARD = "guard:"
+BESIDE_SHARE = 0.5
+"""Of the budget: so long may take what is no part of it, looks at the memory and what follows the cycles."""
 _EXAMINATION_S = 5.0
 """What the child is asked after its last cycle takes its time, however short a cycle may be."""
 
@@ -49,9 +51,11 @@ class StopRules:
         decision: Decision | None,
         *,
         is_scanning: bool = False,
+        looked_at_s: float = 0.0,
     ) -> str:
         """Return why to stop now, or an empty text.
 
+        ``looked_at_s``: what looks at the memory have taken, beside ``elapsed_s``.
         ``values``: as read from outside. ``decision``: the latest one. ``is_scanning``: a scan of the memory is
         about to say more of the cause.
         """
@@ -60,9 +64,16 @@ class StopRules:
         guard = tripped_guard(values, limits, self._plan.max_rss_bytes)
         if guard is not None:
             return stopped_by_guard(guard)
-        if self._plan.budget_s is not None and elapsed_s >= self._plan.budget_s:
+        if self._is_used_up(elapsed_s, looked_at_s):
             return BUDGET
         return VERDICT if not is_scanning and self._is_decided(decision) else ""
+
+    def _is_used_up(self, elapsed_s: float, looked_at_s: float) -> bool:
+        """Whether the cycles have had their time, or took with the looks at a large memory as long as all may take."""
+        budget_s = self._plan.budget_s
+        if budget_s is None:
+            return False
+        return elapsed_s >= budget_s or elapsed_s + looked_at_s >= (1 + BESIDE_SHARE) * budget_s
 
     def _is_decided(self, decision: Decision | None) -> bool:
         """Whether nothing that may still come would change the verdict; a CLEAN with a named budget is "so far"."""

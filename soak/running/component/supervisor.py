@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -109,6 +110,8 @@ class Observations:
     """What the growth of RSS was made of."""
     object_answers: ObjectAnswers = NO_ANSWERS
     """What the process said of its objects after its last cycle."""
+    loop_ended_s: float | None = None
+    """When its last cycle was over, on the system's clock; None when the process ended in it."""
     most_garbage: int = 0
     """Objects that the collection at a checkpoint found to be garbage, at most."""
     children_left_out: Mapping[str, int] = field(default_factory=dict)
@@ -134,12 +137,13 @@ def soak_component(
     tracemalloc_frames: int = 0,
     tracemalloc_file: Path | None = None,
     audits: bool = True,
+    longest_s: float = math.inf,
 ) -> Observations:
     """Soak a component in a process of its own. Raises OSError when that cannot be started.
 
     The callbacks are called from the thread that calls this. ``tracemalloc_frames``: above 0 for the second pass of a
     component that grows (see soak.inside.snapshots). ``audits``: whether resident memory is audited, which is not done
-    in that pass.
+    in that pass. ``longest_s``: from start to end; a process that takes longer is ended then.
     """
     # tracemalloc is itself a wrapper around Python's allocators; in the second pass it is alone.
     library = None if tracemalloc_frames else context.tracker_library
@@ -163,6 +167,7 @@ def soak_component(
             on_readings=on_readings,
             on_progress=on_progress,
             audits=audits and not tracemalloc_frames,
+            longest_s=longest_s,
         ).run()
     finally:
         child.close()
@@ -182,15 +187,15 @@ class Supervisor:
         on_readings: Callable[[list[Reading]], None] = _ignore,
         on_progress: Callable[[ComponentProgress], None] = _ignore,
         audits: bool = True,
+        longest_s: float = math.inf,
     ) -> None:
         """Prepare for a child that has just been started, by ``context``; who started it closes it.
 
         The callbacks are called from the thread that calls `run`. ``audits``: whether resident memory is audited.
+        ``longest_s``: the child is ended when it is there for so long.
         """
         self._child, self._ring = child, child.ring
-        self._clock = clock
-        self._plan = plan
-        self._context = context
+        self._clock, self._plan, self._context = clock, plan, context
         self._on_n_min, self._on_readings, self._on_progress = on_n_min, on_readings, on_progress
         self._audits = audits
         self._limits = child.read_limits()
@@ -209,6 +214,7 @@ class Supervisor:
         self._stop_rules = StopRules(plan, context.stopping)
         self._liveness = Liveness(plan.cycle_timeout_s)
         self._patience = Patience(plan.cycle_timeout_s)
+        self._ends_at_s = clock.now_s() + longest_s
         self._stopped_by = ""
         self._is_hung = self._is_held = False
         self._latest: tuple[Evidence, Decision] | None = None
@@ -294,6 +300,7 @@ class Supervisor:
         audits = self._audits and self._auditor.is_due(cycle, is_last=is_last)
         if not (scans or audits):
             return
+        self._on_progress(replace(self._progress(), note="looking at its memory"))
         with self._ring.hold(cycle, self._clock) as waits:
             if waits and audits:
                 row = self._ring.read_row(written - 1)
@@ -397,7 +404,12 @@ class Supervisor:
         is_scanning = self._child.is_tracked and self._scanner.is_at_it(self._ring.completed, self._suspects)
         decision = None if self._latest is None else self._latest[1]
         return self._stop_rules.reason(
-            self._elapsed_s(), self._outside.latest, self._limits, decision, is_scanning=is_scanning
+            self._elapsed_s(),
+            self._outside.latest,
+            self._limits,
+            decision,
+            is_scanning=is_scanning,
+            looked_at_s=self._ring.looked_at_s,
         )
 
     def _end_if_stuck(self) -> None:
@@ -406,7 +418,7 @@ class Supervisor:
         if self._liveness.is_hung(self._child, now_s):
             self._is_hung, self._is_held = True, self._child.is_stopped()
             self._child.abort()
-        elif self._patience.is_over(self._stopped_by, now_s):
+        elif self._patience.is_over(self._stopped_by, now_s) or now_s > self._ends_at_s:
             self._child.abort()
 
     def _ending(self) -> tuple[str, Failure | None]:
@@ -426,6 +438,8 @@ class Supervisor:
 
     def _progress(self) -> ComponentProgress:
         note = "" if self._ring.runs_cycles else self._ring.phase_name
+        if self._ring.runs_cycles and self._ring.has_loop_ended:
+            note = "asking who holds what stays"
         if self._ring.is_paused:
             note = "too hot, waiting"
         if self._latest is not None and not note:
@@ -468,6 +482,7 @@ class Supervisor:
             object_answers=object_answers,
             most_garbage=self._rows.most_garbage,
             children_left_out=self._outside.children.left_out,
+            loop_ended_s=self._ring.loop_ended_s,
         )
 
     def _tracked(self, object_answers: ObjectAnswers) -> Tracked:

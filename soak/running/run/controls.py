@@ -14,9 +14,10 @@ from typing import TypeVar
 from soak.attribution.rounding import chunk_bytes
 from soak.inside.injection import CONTROL
 from soak.measurements import SIGNALS
+from soak.request import Injection
 from soak.results import Blank, Controls, SignalSpike, Spike
 from soak.running.component.supervisor import Observations, RunContext, soak_component
-from soak.settings import ComponentPlan, Injection
+from soak.settings import ComponentPlan
 from soak.targets import EMPTY
 from soak.units import format_number
 from soak.verdict import SeriesVerdict, Verdict

@@ -20,15 +20,15 @@ from soak.probes.limits import read_free_memory_bytes
 from soak.results import SCHEMA_VERSION, ComponentResult, Controls, Parts, to_document
 from soak.running.component.guards import SHARE_OF_FREE_MEMORY
 from soak.running.component.ledger_reader import find_library
-from soak.running.component.result import failed_to_start, make_result
-from soak.running.component.second_pass import Trace, trace_growth
+from soak.running.component.result import failed_to_start, make_result, seconds_since
+from soak.running.component.second_pass import Trace, cycles_s_of_second_pass, trace_growth
 from soak.running.component.supervisor import ComponentProgress, Observations, RunContext, soak_component
 from soak.running.environment import describe_environment
 from soak.running.interpreter import Interpreter, check_module, find_interpreter
 from soak.running.run.controls import run_controls
 from soak.running.run.resumption import Remainder, find_remainder
 from soak.running.run.watchdog import guarded
-from soak.settings import ComponentPlan, RunPlan, plan_from_document, plan_to_document
+from soak.settings import ComponentPlan, RunPlan, options_of, plan_from_document, plan_to_document
 from soak.store.database import RunStore
 from soak.store.runs import claimed, create_run, new_run_folder, open_run
 from soak.verdict import Verdict
@@ -42,6 +42,9 @@ class RunListener(Protocol):
 
     def limit_memory(self, max_rss_bytes: float) -> None:
         """Take note that a component which is given no ``--max-rss`` is stopped at this RSS."""
+
+    def stage(self, note: str) -> None:
+        """See what the run as a whole is at; empty while its components are at work."""
 
     def begin(self, component: str, position: int, total: int) -> None:
         """Take note that ``component``, the ``position``-th of ``total`` (from 1), is at work."""
@@ -134,7 +137,9 @@ def _measure(
             # A component that is measured with more cycles now gets as many when this is cut off in its turn.
             store.write_facts(plan=plan_to_document(plan), finished=None)
             if len(remainder.kept) < len(plan.components):
+                _tell(lambda: listener.stage("measuring the controls"))
                 store.write_facts(controls=to_document(run_controls(context)))
+                _tell(lambda: listener.stage(""))
             controls = store.read_run().controls
             results = _Run(remainder, context, store, folder, listener, controls).soak_all()
             parts = _set_against_parts(plan, results)
@@ -147,6 +152,12 @@ def _measure(
             store.close()
             raise
     return store
+
+
+def _tell(call: Callable[[], None]) -> None:
+    # A terminal that was closed takes nothing any more; the run is not its listener's.
+    with contextlib.suppress(OSError):
+        call()
 
 
 class _Run:
@@ -210,8 +221,11 @@ class _Run:
             result = failed_to_start(component, error, self._context.interpreter)
         else:
             trace = self._trace(component, observed)
+            self._note(component, observed, "looking for the causes")
             failed_controls = self._controls.failed_signals if self._controls is not None else frozenset()
             result = make_result(component, observed, trace, self._context.interpreter, failed_controls=failed_controls)
+            result = dataclasses.replace(result, seconds_after=seconds_since(observed.loop_ended_s))
+        result = dataclasses.replace(result, options=options_of(self._plan, component))
         if component.name in self._reasons:
             result = dataclasses.replace(result, messages=(self._reasons[component.name], *result.messages))
         self._store.write_result(component_id, result)
@@ -232,21 +246,31 @@ class _Run:
             )
         )
 
+    def _note(self, component: ComponentPlan, observed: Observations, note: str) -> None:
+        self._show(component, ComponentProgress(observed.iterations, observed.seconds, note))
+
     def _tell(self, call: Callable[[], None]) -> None:
-        # A terminal that was closed takes nothing any more; the run is not its listener's.
-        with self._telling, contextlib.suppress(OSError):
-            call()
+        with self._telling:
+            _tell(call)
 
     def _trace(self, component: ComponentPlan, observed: Observations) -> Trace | None:
         """Run the second pass of a component whose memory grows, unless the run is ending."""
         decision = observed.decision
         grows = decision.verdict in _TRACED_VERDICTS and decision.decided_by in _TRACED_SIGNALS
-        if not grows or observed.failure is not None or self._context.stopping.is_set():
+        cycles_s = cycles_s_of_second_pass(component, observed)
+        if not grows or not cycles_s or observed.failure is not None or self._context.stopping.is_set():
             return None
-        self._tell(lambda: self._listener.update(component.name, 0, 0.0, None, "again under tracemalloc"))
         try:
             return trace_growth(
-                self._with_memory_limit(component), self._context, self._folder / f"{component.name}.tracemalloc"
+                self._with_memory_limit(component),
+                self._context,
+                self._folder / f"{component.name}.tracemalloc",
+                cycles_s=cycles_s,
+                on_progress=lambda progress: self._tell(
+                    lambda: self._listener.update(
+                        component.name, progress.cycles, progress.elapsed_s, cycles_s, "again under tracemalloc"
+                    )
+                ),
             )
         except OSError:
             return None
