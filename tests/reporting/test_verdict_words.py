@@ -40,6 +40,7 @@ def grounds(draw: st.DrawFn, kind: GroundKind) -> Ground:
         sites=draw(st.integers(1, 40)),
         proven_rate=draw(numbers),
         filling=Filling(cache, draw(numbers), draw(st.booleans())),
+        modules=HoldingCache("modules", "palette", None, draw(counts), None),
         limit=Limit(draw(numbers), draw(numbers), draw(st.none() | numbers), draw(counts)),
     )
 
