@@ -25,7 +25,7 @@ from typing import Any
 
 from measuring import Figure, at_least, at_most, equal, make_parser, publish, say, scratch_folder
 
-from soak.reporting.words import why_words
+from soak.reporting.words import held_by, why_words
 from soak.results import Cause, ComponentResult
 from soak.running.component.ledger_reader import find_library
 from soak.running.component.result import make_result
@@ -231,7 +231,7 @@ def accept(case: Case, binding: str, python: str, folder: Path) -> Outcome:
     if case.is_leak:
         cause, place = _find(case, binding, result)
     state, holder = (case.expected.get("state"), case.expected.get("holder")) if case.is_leak else (None, None)
-    first_holder = cause.held_by[0] if cause and cause.held_by else None
+    first_holder = next(iter(held_by(cause)), None) if cause else None
     return Outcome(
         id=case.id,
         program=case.file.stem,

@@ -1,14 +1,15 @@
 """Soak-test components one by one and say which leaks, how much per cycle, and how sure that is.
 
-This file stays empty of imports: the measured process imports ``soak.inside`` through it. The public functions are
-fetched when they are first used: ``soak.check`` and ``soak.judge``, and ``soak.mark`` for the program that is measured.
+This module imports nothing, because the measured process imports ``soak.inside`` through it. The public functions are
+fetched when they are first used: ``soak.check``, ``soak.judge`` and ``soak.explain``, and ``soak.mark`` for the
+program that is measured.
 """
 
 __version__ = "0.1.0"
 
-__all__ = ["check", "judge", "mark"]
+__all__ = ["check", "explain", "judge", "mark"]
 
-_HOMES = {"check": "soak.api", "judge": "soak.analysis", "mark": "soak.inside.marks"}
+_HOMES = {"check": "soak.api", "explain": "soak.api", "judge": "soak.analysis", "mark": "soak.inside.marks"}
 
 
 def __getattr__(name):  # the types are in __init__.pyi

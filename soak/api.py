@@ -1,4 +1,4 @@
-"""``soak.check``: judge one function from Python, the way ``soak run`` judges a component."""
+"""``soak.check`` judges one function from Python, as ``soak run`` judges a component; ``soak.explain`` says why."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from soak.errors import UsageError
-from soak.results import ComponentResult
+from soak.reporting import words
+from soak.results import Cause, ComponentResult
 from soak.running.check.checking import (
     DEFAULT_BUDGET,
     Terms,
@@ -88,6 +89,11 @@ def _check_here(
         )
     shown = getattr(function, "__qualname__", type(function).__name__)
     return soak_here(terms.plan(Target(name or shown.rpartition(".")[2], "function", given=shown), {}), function)
+
+
+def explain(found: ComponentResult | Cause) -> str:
+    """Say in words why a component has its verdict, or what a cause is and what to do about it."""
+    return words.why_words(found) if isinstance(found, ComponentResult) else words.explain(found)
 
 
 def _find(

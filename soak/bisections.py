@@ -1,4 +1,4 @@
-"""What is asked of a search among releases, and what it found."""
+"""The records of a search among releases: its question, its trials and its result."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Package:
-    """A package as it is installed: its name in the index's spelling, and the extras asked for."""
+    """A package to install: its name as the index writes it, and the requested extras."""
 
     name: str
     extras: tuple[str, ...] = ()
 
     def at(self, release: str) -> str:
-        """Return the requirement of exactly this release."""
+        """Return the requirement that names exactly this release."""
         extras = f"[{','.join(self.extras)}]" if self.extras else ""
         return f"{self.name}{extras}=={release}"
 
@@ -29,86 +29,86 @@ class Outcome(StrEnum):
     """How a search ended."""
 
     FOUND = "found"
-    """One release is the first that answers otherwise than the one before it."""
+    """The first release whose verdict differs from the release before it is known."""
     BETWEEN = "between"
-    """It is one of several: those between the last and the first known ones cannot be judged."""
+    """The change is between two known releases; the releases between them cannot be judged."""
     CONTRADICTED = "contradicted"
-    """An end of the row does not answer as was said of it."""
+    """``--good`` leaks, or ``--bad`` does not."""
     ENDPOINT_UNJUDGED = "endpoint-unjudged"
-    """An end of the row cannot be judged."""
+    """``--good`` or ``--bad`` cannot be judged."""
     STOPPED = "stopped"
-    """Cut off; what was known by then is given."""
+    """The search was stopped; the result has what was known by then."""
 
 
 @dataclass(frozen=True)
 class Transition:
-    """What a search found; releases are named as they were given."""
+    """The change that a search found; releases are named as the user wrote them."""
 
     outcome: Outcome
     before: str
-    """The last release known to answer as the oldest one should."""
+    """The last release that is known to be like the oldest one."""
     after: str
-    """The first release known to answer as the newest one should."""
+    """The first release that is known to be like the newest one."""
     unjudged: tuple[str, ...] = ()
-    """Those between the two, in order, that were asked and could not be judged."""
+    """The releases between the two that were tried and could not be judged, in order."""
     endpoint: str | None = None
-    """The end of the row that is not as was said, or cannot be judged."""
+    """The end (``--good`` or ``--bad``) that contradicts the user, or that cannot be judged."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What was found with one release."""
+    """The result with one release."""
 
     release: str
     leaks: bool | None
-    """None: it cannot be judged."""
+    """None if the release cannot be judged."""
     reason: str = ""
-    """Why it could not be measured; empty where there is a result."""
+    """Why the release could not be measured; empty if there is a result."""
     result: ComponentResult | None = None
-    """None when there was nothing to measure: it could not be installed."""
+    """None if the release could not be installed."""
     folder: str | None = None
-    """Of the run, also of one that an earlier search made."""
+    """The folder of the run; an earlier search may have made it."""
     kept: bool = False
-    """The verdict is that of an earlier search."""
+    """Whether the verdict comes from an earlier search."""
     controls_ok: bool = True
     installed: dict[str, str] = field(default_factory=dict)
-    """Version by distribution, of everything in the release's environment."""
+    """The versions of all distributions in the release's environment, by name."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """Where does it change between a release that does not leak and one that does, whichever is the newer."""
+    """The question of a search: which release changed the verdict between ``good`` and ``bad``; either may be newer."""
 
     package: Package
     good: Version
     bad: Version
     pre: bool = False
-    """Try pre-releases as well."""
+    """Whether to include pre-releases."""
 
     @property
     def newest_leaks(self) -> bool:
-        """Whether the leak came with a release, and did not go with one."""
+        """Whether a release introduced the leak; otherwise a release fixed it."""
         return self.bad > self.good
 
 
 @dataclass(frozen=True)
 class Bisection:
-    """What a search among releases found."""
+    """The result of a search among releases."""
 
     question: Question
     target: str
     python: str
     releases: tuple[str, ...]
-    """All from one end to the other, oldest first."""
+    """All releases from one end to the other, oldest first."""
     change: Transition
     trials: tuple[Trial, ...]
-    """In the order they were made."""
+    """The trials in the order in which they were made."""
 
     @property
     def bad(self) -> str:
-        """The end given as leaking, as the index spells it."""
+        """The release of ``--bad``, as the index writes it."""
         return self.releases[-1 if self.question.newest_leaks else 0]
 
     def trial(self, release: str) -> Trial | None:
-        """Return what was found with a release; None when it was not tried."""
+        """Return the trial of a release; None if it was not tried."""
         return next((trial for trial in self.trials if trial.release == release), None)

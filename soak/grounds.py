@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -19,6 +20,8 @@ class GroundKind(StrEnum):
     """Threads, child processes or descriptors grow at one rate."""
     COUNT_AT_LIMIT = "count-at-limit"
     """A guard stopped the component because a count came near its limit."""
+    COUNT_EVERY_CYCLE = "count-every-cycle"
+    """A count rose by the same in each of the last cycles of the run."""
     LOST_BLOCKS = "lost-blocks"
     """A scan of the memory found blocks that nothing points to."""
     FILLING_CACHE = "filling-cache"
@@ -37,12 +40,18 @@ class GroundKind(StrEnum):
     """Mapped memory, or resident memory where only the outside is seen, grows at one rate."""
     MEMORY_AT_LIMIT = "memory-at-limit"
     """A guard stopped the component because its memory came near a limit."""
+    MEMORY_EVERY_CYCLE = "memory-every-cycle"
+    """Memory rose in each of the last cycles of the run, by so much that it is certain to reach its limit."""
+    STEADY_CHILDREN = "steady-children"
+    """The child processes that live between cycles grow together at one rate."""
     NO_GROWTH = "no-growth"
     """Every signal that decides is proven not to grow."""
     NOTHING_STAYS = "nothing-stays"
     """Nothing of what past cycles allocated is still there."""
     NOT_READ = "not-read"
     """A signal that is needed could not be read."""
+    HEAP_BESIDE_LEDGER = "heap-beside-ledger"
+    """The heap counter grows, and the ledger, which sees every block, proves that none stays."""
     SLOWING = "slowing"
     """Everything that still grows does so ever more slowly."""
     UNDECIDED = "undecided"
@@ -50,7 +59,7 @@ class GroundKind(StrEnum):
     UNEXPLAINED_RSS = "unexplained-rss"
     """Resident or mapped memory grows, and memory in use does not."""
     UNCOUNTED_CHILDREN = "uncounted-children"
-    """Nothing grows in the process itself; nobody counted its children."""
+    """Nothing grows in the process itself; child processes live between cycles, and nobody counted inside them."""
     ONLY_OUTSIDE = "only-outside"
     """Nothing that can be read from outside grows, and that never proves CLEAN."""
     NOTHING_READ = "nothing-read"
@@ -62,6 +71,7 @@ VERDICTS = {
     GroundKind.CONTROL_FAILED: Verdict.INCONCLUSIVE,
     GroundKind.STEADY_COUNT: Verdict.LEAK,
     GroundKind.COUNT_AT_LIMIT: Verdict.LEAK,
+    GroundKind.COUNT_EVERY_CYCLE: Verdict.LEAK,
     GroundKind.LOST_BLOCKS: Verdict.LEAK,
     GroundKind.FILLING_CACHE: Verdict.SETTLING,
     GroundKind.FILLING_MODULES: Verdict.SETTLING,
@@ -71,9 +81,12 @@ VERDICTS = {
     GroundKind.FRAGMENTATION: Verdict.LEAK,
     GroundKind.STEADY_MAPPED: Verdict.LEAK,
     GroundKind.MEMORY_AT_LIMIT: Verdict.LEAK,
+    GroundKind.MEMORY_EVERY_CYCLE: Verdict.LEAK,
+    GroundKind.STEADY_CHILDREN: Verdict.LEAK,
     GroundKind.NO_GROWTH: Verdict.CLEAN,
     GroundKind.NOTHING_STAYS: Verdict.CLEAN,
     GroundKind.NOT_READ: Verdict.INCONCLUSIVE,
+    GroundKind.HEAP_BESIDE_LEDGER: Verdict.INCONCLUSIVE,
     GroundKind.SLOWING: Verdict.SETTLING,
     GroundKind.UNDECIDED: Verdict.INCONCLUSIVE,
     GroundKind.UNEXPLAINED_RSS: Verdict.INCONCLUSIVE,
@@ -121,6 +134,51 @@ class Limit:
 
 
 @dataclass(frozen=True)
+class Streak:
+    """A signal that rose in each interval between two readings, to a new maximum each time; in the signal's unit."""
+
+    since: int
+    """The cycle of the reading before the first of these intervals."""
+    cycles: int
+    """How many cycles the intervals have together."""
+    intervals: int
+    first: float
+    last: float
+
+    @property
+    def growth(self) -> float:
+        """How much the signal rose."""
+        return self.last - self.first
+
+    @property
+    def rate(self) -> float:
+        """How much it rose per cycle."""
+        return self.growth / self.cycles
+
+
+@dataclass(frozen=True)
+class LiveChildren:
+    """Processes that the component started, itself or through others, and that live between cycles."""
+
+    commands: tuple[str, ...]
+    """What each is, in short."""
+    first_bytes: float
+    """Their RSS together, each as it was when it was first seen."""
+    last_bytes: float
+    """Their RSS together at the last checkpoint."""
+
+    @property
+    def counts(self) -> list[tuple[str, int]]:
+        """The different commands, each with how many there are of it; the most frequent first."""
+        return Counter(self.commands).most_common()
+
+    @property
+    def growth_bytes(self) -> float:
+        """By how much their RSS has grown together."""
+        return self.last_bytes - self.first_bytes
+
+
+@dataclass(frozen=True)
 class Ground:
     """One thing that a verdict rests on."""
 
@@ -130,10 +188,14 @@ class Ground:
     sites: int | None = None
     """LOST_BLOCKS and GROWING_SITES: at how many call sites."""
     proven_rate: float | None = None
-    """GROWING_SITES: bytes per cycle that these sites alone are proven to keep."""
+    """GROWING_SITES and LOST_BLOCKS: bytes per cycle that these sites alone are proven to keep."""
     filling: Filling | None = None
     """FILLING_CACHE."""
     modules: HoldingCache | None = None
     """FILLING_MODULES: how many there are, and the name of the latest."""
     limit: Limit | None = None
     """COUNT_AT_LIMIT and MEMORY_AT_LIMIT."""
+    streak: Streak | None = None
+    """COUNT_EVERY_CYCLE and MEMORY_EVERY_CYCLE; also of an UNDECIDED count that rose in each cycle so far."""
+    children: LiveChildren | None = None
+    """STEADY_CHILDREN, and UNCOUNTED_CHILDREN where they were read."""

@@ -82,5 +82,7 @@ SIGNALS: dict[str, Signal] = {
         Signal("python_blocks_before_gc", "blocks", Role.INFORMS, "Python blocks before gc", 1.0, _blocks_tolerance),
         Signal("gc_objects", "objects", Role.INFORMS, "gc-tracked objects", 1.0, _blocks_tolerance),
         Signal("traced", "bytes", Role.INFORMS, "tracemalloc total (second pass)"),
+        # Judged by a rule of its own (soak.analysis.decide): nothing inside these processes is counted.
+        Signal("children_rss", "bytes", Role.INFORMS, "RSS of child processes", 4096.0, kind="child-process"),
     )
 }

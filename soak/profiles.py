@@ -1,7 +1,7 @@
-"""What a profile says, and what a run of profiles found.
+"""The records of ``soak profile``: one profile, and a run of profiles.
 
-Times are in seconds and measured under the profiler, which slows every call down; ``ComponentProfile`` tells by how
-much. They are multiples of 2**-30 s, so sums of them are exact.
+Times are in seconds and measured under the profiler, which makes every call slower; ``ComponentProfile.slowdown`` says
+by which factor. They are multiples of 2**-30 s, so their sums are exact.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ SCHEMA_VERSION = 1
 MERGED = "merged"
 
 FunctionKey = tuple[str, int, str]
-"""File (``~`` for C), first line (0 for C), name: as pstats has it."""
+"""File (``~`` for C), first line (0 for C) and name, as in pstats."""
 CallTotals = tuple[int, int, float, float]
 Entry = tuple[int, int, float, float, dict[FunctionKey, CallTotals]]
 Statistics = dict[FunctionKey, Entry]
-"""What pstats keeps: function -> (primitive calls, calls, own s, cumulative s, {caller: the calls' totals})."""
+"""The data of pstats: function -> (primitive calls, calls, own s, cumulative s, {caller: totals of its calls})."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class FunctionTime:
 
 @dataclass(frozen=True)
 class Totals:
-    """A profile as a whole: all its calls, all the time spent in them, the functions that took most of it."""
+    """A whole profile: the number of calls, their total time, and the functions with the largest own time."""
 
     calls: int
     primitive_calls: int
@@ -51,18 +51,18 @@ class ComponentProfile:
     name: str
     target: str
     file: str | None
-    """The profile's file in the run's folder; None when there is nothing in it."""
+    """The profile's file in the run's folder; None if the profile is empty."""
     cycles: int = 0
-    """Cycles under the profiler; as many ran without it, in turn."""
+    """Cycles under the profiler; the same number ran without it, in alternating blocks."""
     warm_up_cycles: int = 0
     cycle_s: float | None = None
     """Median time of a cycle without the profiler, over ``pairs`` blocks."""
     profiled_cycle_s: float | None = None
     slowdown: float | None = None
-    """Median ratio of neighbouring blocks, with over without."""
+    """Median of the ratios of neighbouring blocks: time with the profiler divided by time without it."""
     pairs: int = 0
     function_calls: int | None = None
-    """Calls of the one function that is profiled; None when the whole cycle is."""
+    """Calls of the function of ``--function``; None if the whole cycle was profiled."""
     coverage: str = ""
     """Which threads the profile covers."""
     totals: Totals | None = None
@@ -83,13 +83,13 @@ class ProfileRun:
     environment: dict[str, Any]
     settings: dict[str, Any]
     function: str | None
-    """The one function that was profiled, or None."""
+    """The function of ``--function``, or None."""
     merged: Totals | None
     components: tuple[ComponentProfile, ...] = ()
 
 
 def summarise(statistics: Statistics, most: int = 25) -> Totals:
-    """Return a profile's totals and its ``most`` functions of the largest own time."""
+    """Return a profile's totals, with the ``most`` functions that have the largest own time."""
     by_own_time = sorted(statistics.items(), key=lambda item: (-item[1][2], item[0]))
     return Totals(
         calls=sum(entry[1] for entry in statistics.values()),

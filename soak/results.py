@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -103,11 +104,12 @@ class Place:
 
     def __str__(self) -> str:
         """Return it as a line of a stack: ``decode at /src/decoder.c:120 in decoder.so``."""
-        line = f"{self.file}:{self.line}" if self.file and self.line else ""
+        line = f"{self.file}:{self.line}" if self.file and self.line else self.file
         text = " at ".join(part for part in (self.function, line) if part)
         module = (self.module or "").rpartition("/")[2]
-        # decoder.so+0x60 names the module already.
-        return f"{text} in {module}" if module and not text.startswith(module) else text
+        if not text or text.startswith(module):  # decoder.so+0x60 names the module already
+            return text or module
+        return f"{text} in {module}"
 
 
 @dataclass(frozen=True)
@@ -121,8 +123,61 @@ class ChainNode:
     """Empty where nodes are left out."""
     size_bytes: int | None
     """Of the object by itself."""
-    allocated_at: str | None
-    """The line, where the tracker knows it."""
+    allocated_at: Place | None
+    """The call that allocated it, where the tracker knows that."""
+
+
+class MemoryKind(StrEnum):
+    """What a `MemoryStep` is."""
+
+    BLOCK = "block"
+    LOST_BLOCK = "lost-block"
+    """One that is lost itself, and with it what it points to."""
+    STATIC = "static"
+    """A static variable, or static data that has no symbol."""
+    MAIN_STACK = "main-stack"
+    THREAD_STACK = "thread-stack"
+    UNMAPPED = "unmapped"
+    UNKNOWN = "unknown"
+    """From before the tracker began, or of an allocator of its own."""
+    TEXT = "text"
+    """What an earlier version wrote in words."""
+
+
+class Unseen(StrEnum):
+    """Why it is not known who holds the blocks of a cause."""
+
+    NOT_SCANNED = "not-scanned"
+    NOT_READABLE = "not-readable"
+    TOO_FEW_BLOCKS = "too-few-blocks"
+    SOME_HELD = "some-held"
+    """Nothing points to some of them, something to others."""
+    SEEN_ONCE = "seen-once"
+    """Nothing points to them, at the only scan that there was."""
+    FREED_LATER = "freed-later"
+    """Nothing pointed to blocks that were freed later."""
+    NOT_MORE = "not-more"
+    """Nothing points to them, but from one scan to the next they did not become more."""
+    TOO_MANY_OBJECTS = "too-many-objects"
+    """They are held, but there are more objects than can be walked through to tell how Python code comes to them."""
+
+
+@dataclass(frozen=True)
+class MemoryStep:
+    """Memory that points to what stays, or to the step below it, as a scan of the memory saw it."""
+
+    kind: str
+    """A `MemoryKind`."""
+    name: str | None = None
+    """Of a static variable its symbol; of ``text`` what an earlier version wrote."""
+    module: str | None = None
+    """The file that a static variable was loaded from."""
+    type: str | None = None
+    """Of the Python object in a block."""
+    size_bytes: int | None = None
+    """Of a block."""
+    allocated_at: Place | None = None
+    """The call that allocated a block."""
 
 
 @dataclass(frozen=True)
@@ -159,24 +214,31 @@ class Cause:
     kind: str
     confirmed: bool
     state: str
+    """``lost``, ``held`` or ``unknown``."""
     fingerprint: str
-    bytes_per_iteration: float | None
-    blocks_per_iteration: float | None
-    requested_size: int | None
-    every: float | None
-    since: int | None
-    where: Place | None
-    python_where: Place | None
-    frames: tuple[Place, ...]
+    bytes_per_iteration: float | None = None
+    blocks_per_iteration: float | None = None
+    requested_size: int | None = None
+    every: float | None = None
+    since: int | None = None
+    where: Place | None = None
+    python_where: Place | None = None
+    frames: tuple[Place, ...] = ()
     """The stack of the allocation, or of the call that opened what stays open; innermost first."""
-    held_by: tuple[str, ...]
-    type: str | None
-    advice: str
+    type: str | None = None
     holder: HoldingCache | None = None
     chain: tuple[ChainNode, ...] = ()
-    """``held_by`` of a Python object with more detail."""
+    """The way from a root to one of the objects, as the measured process itself tells it."""
     ring: tuple[ChainNode, ...] = ()
     """The reference cycle that the objects are in, from one back to itself."""
+    memory_path: tuple[MemoryStep, ...] = ()
+    """The way from a root to the blocks, as a scan of the memory saw it; the root first."""
+    unseen: str | None = None
+    """An `Unseen`."""
+    unseen_detail: str | None = None
+    """The error that kept the memory from being read."""
+    is_free_memory: bool = False
+    """Of fragmentation: an audit found that what grows is memory that the allocators keep free."""
     count_per_iteration: float | None = None
     """Of descriptors, threads and child processes: how many stay in a cycle."""
     opened: tuple[Opened, ...] = ()
@@ -455,8 +517,10 @@ def _build(kind: Any, value: Any) -> Any:
         return tuple(_build(typing.get_args(kind)[0], item) for item in value)
     if origin is dict:
         return {key: _build(typing.get_args(kind)[1], item) for key, item in value.items()}
+    if kind is Place and isinstance(value, str):
+        return Place(value, None, None)  # as earlier versions wrote it
     if dataclasses.is_dataclass(kind):
-        value = _with_frames(value) if kind is Cause else value
+        value = _with_records(value) if kind is Cause else value
         hints = typing.get_type_hints(kind)
         known = {f.name: _build(hints[f.name], value[f.name]) for f in dataclasses.fields(kind) if f.name in value}
         return kind(**known)  # type: ignore[operator]
@@ -465,8 +529,7 @@ def _build(kind: Any, value: Any) -> Any:
     return value
 
 
-def _with_frames(cause: dict[str, Any]) -> dict[str, Any]:
-    """Return the document of a cause with frames. Earlier versions wrote each as one text; that is shown as it is."""
-    if "frames" in cause or "stack" not in cause:
-        return cause
-    return {**cause, "frames": [{"function": text, "file": None, "line": None} for text in cause["stack"]]}
+def _with_records(cause: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the document of a cause with the records that earlier versions wrote as lines of text."""
+    held_by = [{"kind": MemoryKind.TEXT, "name": line} for line in cause.get("held_by", ())]
+    return {"frames": cause.get("stack", ()), "memory_path": held_by, **cause}

@@ -1,7 +1,7 @@
 """What can be soaked: a folder of drivers, a driver, a function in a file, a function in a module.
 
 Nothing is imported here, because a target belongs to the measured process. What must be known before (is there a
-``cycle``, which INTERVAL) is read from the source.
+``cycle``, which INTERVAL, which IGNORED_CHILDREN) is read from the source.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ class Target:
     function: str | None = None
     interval_s: float | None = None
     """The INTERVAL of the driver."""
+    ignored_children: tuple[str, ...] = ()
+    """The IGNORED_CHILDREN of the file: words in the command lines of processes that are no part of the component."""
     given: str = ""
     """The target as a user writes it."""
 
@@ -92,7 +94,10 @@ def _driver(path: Path, given: str) -> Target:
         )
     name = path.stem.removeprefix(DRIVER_PREFIX)
     interval_s = _interval(names.get("INTERVAL"), path)
-    return Target(name, "driver", path=str(path.resolve()), interval_s=interval_s, given=given)
+    ignored = _ignored_children(names.get("IGNORED_CHILDREN"), path)
+    return Target(
+        name, "driver", path=str(path.resolve()), interval_s=interval_s, ignored_children=ignored, given=given
+    )
 
 
 def _function_of_file(path: Path, function: str, text: str) -> Target:
@@ -112,7 +117,8 @@ def _function_of_file(path: Path, function: str, text: str) -> Target:
                 "a driver with setup() and cycle(state)"
             )
     name = function.rpartition(".")[2]
-    return Target(name, "function", path=str(path.resolve()), function=function, given=text)
+    ignored = _ignored_children(names.get("IGNORED_CHILDREN"), path)
+    return Target(name, "function", path=str(path.resolve()), function=function, ignored_children=ignored, given=text)
 
 
 def _top_level_names(path: Path) -> dict[str, ast.AST]:
@@ -170,3 +176,18 @@ def _interval(node: ast.AST | None, path: Path) -> float | None:
         return parse_duration_s(node.value)  # type: ignore[arg-type]
     except UsageError as error:
         raise UsageError(f"{path.name}: INTERVAL: {error}") from error
+
+
+def _ignored_children(node: ast.AST | None, path: Path) -> tuple[str, ...]:
+    words = None
+    if isinstance(node, ast.Tuple | ast.List):
+        words = [element.value for element in node.elts if isinstance(element, ast.Constant)]
+        words = words if len(words) == len(node.elts) else None
+    elif node is None:
+        words = []
+    if words is None or not all(isinstance(word, str) and word.strip() for word in words):
+        raise UsageError(
+            f"{path.name}: IGNORED_CHILDREN must be a tuple of words such as ('my_server',), because it is read from "
+            "the source"
+        )
+    return tuple(map(str, words))

@@ -1,4 +1,4 @@
-"""What can be said about a series or a component, and with what numbers behind it."""
+"""The verdict on a series or a component, and the numbers behind it."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from enum import StrEnum
 
 
 class Verdict(StrEnum):
-    """The five answers. A value compares equal to its plain name (``Verdict.LEAK == "LEAK"``)."""
+    """The five verdicts. A value compares equal to its name (``Verdict.LEAK == "LEAK"``)."""
 
     LEAK = "LEAK"
     """Persistent linear growth above the tolerance."""
     CLEAN = "CLEAN"
     """Growth proven to be below the tolerance."""
     SETTLING = "SETTLING"
-    """Grows, but decelerates: a cache still filling."""
+    """Growth that slows down, such as that of a cache that still fills."""
     INCONCLUSIVE = "INCONCLUSIVE"
     """Neither could be shown yet; ``needed`` says how many more cycles would decide."""
     FAILED = "FAILED"
-    """The driver crashed, hung or was stopped; only components get this, never a series."""
+    """The driver crashed, hung or could not start. Only components have this verdict, never a series."""
 
 
 class SeriesState(StrEnum):

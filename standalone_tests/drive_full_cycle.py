@@ -8,6 +8,8 @@ from decoder.acquisition import get_image, open_source
 from decoder.message import tonumpy
 from decoder.sources.protocol import ImageSource
 
+IGNORED_CHILDREN = ("loopback_server",)
+
 
 @dataclass(frozen=True)
 class State:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from decoder.acquisition import get_image, open_source
 from decoder.sources.protocol import ImageSource
 
+IGNORED_CHILDREN = ("loopback_server",)
+
 
 @dataclass(frozen=True)
 class State:

@@ -17,6 +17,8 @@ from decoder.pixels import Pixels
 from decoder.sample_frames import sample_block
 from decoder.sources.protocol import ImageSource
 
+IGNORED_CHILDREN = ("loopback_server",)
+
 
 @dataclass(frozen=True)
 class State:

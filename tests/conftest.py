@@ -1,4 +1,4 @@
-"""What every test starts from: no settings of the machine's, and measured code written on the spot."""
+"""The start of every test: no settings of the machine, and measured code that the test writes itself."""
 
 from __future__ import annotations
 

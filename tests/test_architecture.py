@@ -1,4 +1,4 @@
-"""The floors: a module imports from its own floor or below, never up, in no circle, and hides no import."""
+"""The floors: a module imports from its own floor or below, never from above; no cycles, no hidden imports."""
 
 from __future__ import annotations
 
@@ -101,14 +101,14 @@ def foreign(file: Path, allowed: set[str], *, top_level_only: bool = False) -> s
 
 @pytest.mark.parametrize("module", sorted(name for name in MODULES if name.partition(".")[0] == "soak"))
 def test_a_module_imports_from_its_own_floor_or_below(module: str):
-    """Imports inside functions count too: late is not hidden."""
+    """Imports inside functions count too."""
     too_high = {name for name in own_imports("soak")[module] if floor_of(name) > floor_of(module)}
 
     assert too_high == set()
 
 
 def test_the_reader_of_floors_sees_what_it_must():
-    """The control of the tests here: a planted import from above, late and early, is seen."""
+    """The control of these tests: they see imports at the top and inside functions, and the order of the floors."""
     assert floor_of("soak.inside.ring") < floor_of("soak.units") < floor_of("soak.store.database")
     assert (
         floor_of("soak.running.component.supervisor")
@@ -134,8 +134,8 @@ def test_the_face_does_not_import_what_moves():
 
 
 @pytest.mark.parametrize("package", ["soak", "decoder"])
-def test_no_imports_go_in_a_circle(package: str):
-    """Not even through functions."""
+def test_there_are_no_import_cycles(package: str):
+    """Imports inside functions count too, also for cycles."""
     graph = own_imports(package)
     circles: list[list[str]] = []
     done: set[str] = set()
@@ -235,7 +235,7 @@ def test_a_driver_imports_only_what_it_drives(file: Path):
 
 
 def test_every_decoder_import_is_a_declared_dependency():
-    """What is installed by chance must not be needed."""
+    """Nothing may need a package that is installed by chance."""
     declared = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     dependencies = set(
         re.findall(r'^    "([a-z0-9_-]+)', declared.partition("dependencies = [")[2].partition("]")[0], re.M)
@@ -274,7 +274,7 @@ ROOMS = {f"{file.parent.relative_to(ROOT)}/" for file in files_of("soak") if fil
 
 
 def test_every_room_is_on_the_page_and_every_room_on_the_page_exists():
-    """A package that the page of the architecture does not name would be found by nobody new."""
+    """A newcomer would not find a package that the page does not name."""
     assert {name for name in NAMED if name.endswith("/")} == ROOMS
     assert "soak/running/component/" in ROOMS
 

@@ -1,4 +1,4 @@
-"""What the documentation says to type: every command is understood, every recipe runs as it stands."""
+"""The commands in the documentation: each is valid, and every recipe runs as printed."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_every_command_is_understood(where: str, line: str):
 @pytest.mark.integration
 @pytest.mark.parametrize("name", sorted(recipes("python-api.md")))
 def test_every_recipe_runs_as_it_stands(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """And nothing in it leaks; a busy machine may not have decided by the end of a recipe's budget."""
+    """Nothing in it leaks; on a busy machine a recipe may be undecided at the end of its budget."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     (tmp_path / name).write_text(recipes("python-api.md")[name], encoding="utf-8")
 

@@ -117,7 +117,7 @@ def test_a_setting_of_the_command_line_wins_key_by_key(plan_of: Callable[..., Ru
 
 
 def test_dates_among_the_settings_become_text(plan_of: Callable[..., RunPlan]):
-    """TOML knows dates; a driver's settings are plain values on their way into another interpreter."""
+    """TOML has dates; a driver's settings are plain values, because they go to another interpreter."""
     table = "[tool.soak.component.decoder]\nsettings = {day = 2026-11-20, times = [07:30:00], at = {t = 2026-11-20}}\n"
 
     assert named(plan_of(table), "decoder").settings == {
@@ -232,7 +232,7 @@ def test_a_value_of_the_wrong_kind_is_named_with_its_table(tmp_path: Path, text:
     assert expected in refusal_of(text, tmp_path)
 
 
-def test_a_tool_that_is_no_table_is_not_soaks_business(tmp_path: Path, write: WriteFile):
+def test_a_tool_entry_that_is_no_table_is_ignored(tmp_path: Path, write: WriteFile):
     write("pyproject.toml", "tool = 3\n")
 
     assert read_configuration(tmp_path)[1] == {}
@@ -253,7 +253,7 @@ def test_settings_and_leaks_for_a_component_that_is_not_there_are_refused(plan_o
 
 
 def test_settings_for_a_function_are_refused(tmp_path: Path, write: WriteFile):
-    """A function takes none, and leaving them out in silence would measure something else than was asked for."""
+    """A function takes none, and ignoring them would measure something other than requested."""
     write("case.py", "def read(): pass\n")
 
     with pytest.raises(UsageError, match=r"read is a function and takes no settings \(size\)"):
@@ -262,7 +262,7 @@ def test_settings_for_a_function_are_refused(tmp_path: Path, write: WriteFile):
 
 @pytest.mark.parametrize(("size", "fits"), [(7_000, True), (8_000, False)])
 def test_settings_that_have_no_room_are_refused(plan_of: Callable[..., RunPlan], size: int, fits: bool):
-    """They travel in a few pages of shared memory; what is larger belongs into a file."""
+    """They go through a few pages of shared memory; larger data belong in a file."""
     asked = {"decoder": {"text": "ä" * size}}
 
     if fits:

@@ -67,7 +67,7 @@ def test_a_driver_outside_the_prefix_is_called_by_its_stem(tmp_path: Path, write
 
 
 def test_nothing_of_a_target_is_imported(tmp_path: Path, write: WriteFile):
-    """A target belongs to the measured process: a module that would raise is read all the same."""
+    """Only the measured process imports a target; a module that would raise can still be named."""
     write("drive_loud.py", "raise RuntimeError('imported')\ndef cycle(state): pass\n")
 
     assert find_targets(["drive_loud.py"], tmp_path)[0].name == "loud"
@@ -107,6 +107,24 @@ def test_an_annotated_interval_is_read_too(tmp_path: Path, write: WriteFile):
     write("drive_paced.py", f"INTERVAL: str = '20ms'\n{DRIVER}")
 
     assert find_targets(["drive_paced.py"], tmp_path)[0].interval_s == pytest.approx(0.02)
+
+
+@pytest.mark.parametrize(("words", "read"), [("('server',)", ("server",)), ("['a b', 'c']", ("a b", "c")), ("()", ())])
+@pytest.mark.parametrize("target", ["drive_it.py", "drive_it.py:cycle"])
+def test_the_children_to_be_left_out_are_read_unrun(
+    tmp_path: Path, write: WriteFile, words: str, read: tuple[str, ...], target: str
+):
+    write("drive_it.py", f"IGNORED_CHILDREN = {words}\ndef cycle(state=None): pass\n")
+
+    assert find_targets([target], tmp_path)[0].ignored_children == read
+
+
+@pytest.mark.parametrize("words", ["'server'", "None", "(1,)", "('',)", "(name(),)", "('a', b)"])
+def test_children_to_be_left_out_that_are_no_words_are_refused(tmp_path: Path, write: WriteFile, words: str):
+    """A text alone would leave out by its letters."""
+    write("drive_it.py", f"IGNORED_CHILDREN = {words}\n{DRIVER}")
+
+    assert "drive_it.py: IGNORED_CHILDREN must be a tuple of words" in refusal(["drive_it.py"], tmp_path)
 
 
 def test_a_driver_without_interval_has_none(tmp_path: Path, write: WriteFile):
@@ -216,7 +234,7 @@ def test_a_function_that_can_be_called_without_arguments_is_taken(tmp_path: Path
         (":read", "is neither a Python file nor the name of a module"),
     ],
 )
-def test_a_half_target_is_refused(tmp_path: Path, text: str, message: str):
+def test_an_incomplete_target_is_refused(tmp_path: Path, text: str, message: str):
     assert message in refusal([text], tmp_path)
 
 

@@ -31,7 +31,7 @@ def test_sizes_are_read_as_powers_of_1024(text: str | float, size_bytes: float):
 
 
 @pytest.mark.parametrize("text", ["", "-1", "much", "1 B B", "1e3", "1,000", "KiB", "nan", "inf", "1 / 2"])
-def test_what_is_no_size_is_refused_by_name(text: str):
+def test_a_wrong_size_is_refused_by_name(text: str):
     """The message repeats what was written and shows what would be right."""
     with pytest.raises(UsageError, match="is not a size; write for example") as refused:
         parse_size_bytes(text)
@@ -60,7 +60,7 @@ def test_durations_are_read_in_seconds(text: str | float, duration_s: float):
 
 
 @pytest.mark.parametrize("text", ["", "-1s", "soon", "1 parsec", "1h30m", "ms", "nan", "1e3"])
-def test_what_is_no_duration_is_refused_by_name(text: str):
+def test_a_wrong_duration_is_refused_by_name(text: str):
     """The message repeats what was written and shows what would be right."""
     with pytest.raises(UsageError, match="is not a duration; write for example") as refused:
         parse_duration_s(text)

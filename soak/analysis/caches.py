@@ -155,14 +155,20 @@ def holding_cache(cache: Cache) -> HoldingCache:
     return HoldingCache(cache.kind, cache.name, cache.capacity, cache.filled, cache.full_at)
 
 
+def most_allocated(series: Mapping[str, SeriesVerdict]) -> float:
+    """Return the most that malloc makes of the requested bytes: its headers and rounding, bytes per cycle."""
+    tracked, blocks = series["tracked"], series.get("tracked_blocks")
+    blocks_rate = blocks.rate if blocks is not None and blocks.rate is not None else 0.0
+    return _MOST_ROUNDING * (tracked.rate or 0.0) + _MOST_PER_BLOCK_BYTES * max(blocks_rate, 0.0)
+
+
 def _fills_alone(cache: Cache) -> bool:
     return cache.is_only_holder and cache.is_filling
 
 
 def _is_all_tracked(series: Mapping[str, SeriesVerdict], tolerance_bytes: float) -> bool:
     """Whether the heap grows by no more than what the tracker saw, with what malloc takes beyond it."""
-    heap, tracked, blocks = (series.get(name) for name in ("heap", "tracked", "tracked_blocks"))
+    heap, tracked = series.get("heap"), series.get("tracked")
     if heap is None or heap.rate is None or tracked is None or tracked.rate is None:
         return True
-    blocks_rate = blocks.rate if blocks is not None and blocks.rate is not None else 0.0
-    return heap.rate <= _MOST_ROUNDING * tracked.rate + _MOST_PER_BLOCK_BYTES * max(blocks_rate, 0.0) + tolerance_bytes
+    return heap.rate <= most_allocated(series) + tolerance_bytes

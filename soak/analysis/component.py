@@ -6,8 +6,9 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 
-from soak.analysis.evidence import Evidence, Stop
+from soak.analysis.evidence import COUNTS, Evidence, Stop
 from soak.analysis.series import SeriesJudge
+from soak.analysis.streaks import StreakCounter
 from soak.analysis.survivors import FEWEST_CYCLES
 from soak.grounds import Limit
 from soak.measurements import SIGNALS, Reading, Role, Signal
@@ -15,6 +16,8 @@ from soak.verdict import SeriesVerdict
 
 SMALLEST_N_MIN = 256
 LARGEST_N_MIN = 131_072
+_RISING = (*COUNTS, "tracked", "rss")
+"""The signals whose streaks are followed."""
 _LIMIT_SHARE = 0.05
 """A count that runs into a limit must be judged long before: n_min is at most this part of the limit, in cycles."""
 _NEXT_TIME = 1.001
@@ -26,12 +29,21 @@ _SMALLEST_LIMITED_N_MIN = 64
 class ComponentJudge:
     """Judges all signals of one component while they are read."""
 
-    def __init__(self, tolerance_bytes: float, limits: Mapping[str, float], required: frozenset[str]) -> None:
+    def __init__(
+        self,
+        tolerance_bytes: float,
+        limits: Mapping[str, float],
+        required: frozenset[str],
+        *,
+        rss_limit_bytes: float | None = None,
+    ) -> None:
         """Begin with nothing read.
 
         ``tolerance_bytes``: for the byte signals. ``limits``: the process's limits by signal name. ``required``: the
-        deciding signals that must be read before CLEAN may be said.
+        deciding signals that must be read before CLEAN may be said. ``rss_limit_bytes``: the resident memory at which
+        the component is stopped.
         """
+        self._rss_limit_bytes = rss_limit_bytes
         self._tolerance_bytes = tolerance_bytes
         self._limits = limits
         self._required = required
@@ -46,6 +58,7 @@ class ComponentJudge:
         """Cycles from which the ledger may prove CLEAN."""
         self._early: dict[str, SeriesJudge] = {}
         self._waiting: dict[str, tuple[list[int], list[float]]] = {}
+        self._streaks = {name: StreakCounter(at_one_rate=name in COUNTS) for name in _RISING}
         self._cycles, self._times_s = array("q"), array("d")
         self._incomplete: frozenset[str] = frozenset()
 
@@ -82,6 +95,8 @@ class ComponentJudge:
             cycles, values = self._waiting[name]
             cycles.append(reading.cycle)
             values.append(value)
+            if name in self._streaks:
+                self._streaks[name].add(reading.cycle, value)
             self.last[name] = value
             self.readings[name] = self.readings.get(name, 0) + 1
 
@@ -117,8 +132,11 @@ class ComponentJudge:
             n_min=self.n_min,
             n_min_was_chosen=self._was_chosen,
             distrusted=distrusted,
+            streaks={name: counter.streak for name, counter in self._streaks.items() if counter.streak is not None},
             early=_verdicts(self._early, is_last=is_last) if self.n_clean == FEWEST_CYCLES else series,
+            rss_limit_bytes=self._rss_limit_bytes,
             survivors=survivors,
+            threads=int(self.last.get("threads", 1)),
             is_last=is_last,
         )
 

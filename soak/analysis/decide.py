@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from soak.analysis.caches import filling_modules, forecast, is_mostly_unknown, needed_cycles
 from soak.analysis.evidence import COUNTS, LEDGER, MEMORY, Evidence, is_only_tcache
-from soak.grounds import VERDICTS, Ground, GroundKind, Limit
-from soak.measurements import SIGNALS, Role
+from soak.grounds import VERDICTS, Ground, GroundKind, Streak
+from soak.measurements import NOTABLE_RSS_BYTES, SIGNALS, Role
 from soak.verdict import SeriesState, SeriesVerdict, Verdict
+
+FEWEST_CYCLES_OF_A_STREAK = 20
+"""A count that rises in so many cycles at the end of a run is a leak, and memory that rises by much."""
+_FEWEST_INTERVALS = 8
+"""Fewer, with many cycles in each, are a few steps."""
+_SHARE_OF_RUN = 1 / 8
+"""A streak is at least so much of the run, as n_min is of the budget: in a long run 20 cycles are a moment."""
+_FEWEST_CYCLES_TO_TELL = 3
+_MUCH_MEMORY_BYTES = 2.0**30
+_MUCH_OF_LIMIT = 0.1
 
 
 @dataclass(frozen=True)
@@ -89,11 +100,23 @@ def _count_at_limit(evidence: Evidence) -> Ground | None:
     return _at_limit(evidence, GroundKind.COUNT_AT_LIMIT, is_count=True)
 
 
+def _count_every_cycle(evidence: Evidence) -> Ground | None:
+    """Return this ground where a count rose up to the end of the run: a count is exact, so few cycles show it.
+
+    It holds at the end only. Until then, a pool that fills by one a cycle may still come to its size.
+    """
+    names = [name for name in COUNTS if _rose_to_the_end(evidence, name)]
+    names.sort(key=lambda name: -evidence.streaks[name].cycles)
+    if not names:
+        return None
+    return Ground(GroundKind.COUNT_EVERY_CYCLE, tuple(names), streak=evidence.streaks[names[0]])
+
+
 def _lost_blocks(evidence: Evidence) -> Ground | None:
     lost = evidence.lost
     if lost is None or not lost.growth.rate or lost.growth.rate < 0 or not evidence.exceeds_tolerance(lost.growth):
         return None
-    return Ground(GroundKind.LOST_BLOCKS, ("tracked",), sites=lost.sites)
+    return Ground(GroundKind.LOST_BLOCKS, ("tracked",), sites=lost.sites, proven_rate=lost.growth.rate)
 
 
 def _filling_cache(evidence: Evidence) -> Ground | None:
@@ -118,11 +141,13 @@ def _filling_modules(evidence: Evidence) -> Ground | None:
 
 def _few_cycles(evidence: Evidence) -> Ground | None:
     """Return this ground where a leak of memory would be told, but a cache of unknown size may hold it."""
-    if not evidence.n_min_was_chosen or evidence.n_min is None or evidence.n_min >= _ENOUGH_N_MIN:
+    if not evidence.n_min_was_chosen or evidence.n_min is None or evidence.n_min >= ENOUGH_N_MIN:
         return None
     told = _growing_sites(evidence) or _steady_memory(evidence)
     if told is None or not is_mostly_unknown(evidence.cached):
         return None
+    if _memory_at_limit(evidence) is not None or _memory_every_cycle(evidence) is not None:
+        return None  # so much is no cache's
     return Ground(GroundKind.FEW_CYCLES, told.signals)
 
 
@@ -137,7 +162,9 @@ def _growing_sites(evidence: Evidence) -> Ground | None:
 
 
 def _steady_memory(evidence: Evidence) -> Ground | None:
-    names = tuple(name for name in MEMORY if name != "heap" or not is_only_tcache(evidence.judged))
+    """Return this ground where a counter leaks; the heap's only where no ledger sees every block, and none stays."""
+    excused = evidence.is_ledger_flat or evidence.is_heap_excused
+    names = tuple(name for name in MEMORY if name != "heap" or not excused)
     return _steady(evidence, names, GroundKind.STEADY_MEMORY)
 
 
@@ -155,6 +182,25 @@ def _steady_mapped(evidence: Evidence) -> Ground | None:
 
 def _memory_at_limit(evidence: Evidence) -> Ground | None:
     return _at_limit(evidence, GroundKind.MEMORY_AT_LIMIT, is_count=False)
+
+
+def _memory_every_cycle(evidence: Evidence) -> Ground | None:
+    """Return this ground where memory rose up to the end of the run, by so much that it will reach its limit."""
+    much = min(_MUCH_MEMORY_BYTES, _MUCH_OF_LIMIT * (evidence.rss_limit_bytes or float("inf")))
+    rising = (name for name in ("tracked", "rss") if _rose_to_the_end(evidence, name))
+    names = tuple(name for name in rising if evidence.streaks[name].growth > much)
+    if not names:
+        return None
+    return Ground(GroundKind.MEMORY_EVERY_CYCLE, names, streak=evidence.streaks[names[0]])
+
+
+def _steady_children(evidence: Evidence) -> Ground | None:
+    """Return this ground where the RSS of children that still live grows; a few pages of it are no news."""
+    children = evidence.children
+    if children is None or children.growth_bytes < NOTABLE_RSS_BYTES:
+        return None
+    ground = _steady(evidence, ("children_rss",), GroundKind.STEADY_CHILDREN)
+    return None if ground is None else replace(ground, children=children)
 
 
 def _no_growth(evidence: Evidence) -> Ground | None:
@@ -182,7 +228,7 @@ def _nothing_stays(evidence: Evidence) -> Ground | None:
         return None
     if any(series[name].verdict is not Verdict.CLEAN for name in counted):
         return None
-    if any(_objects(name, series, is_last=evidence.is_last) for name in series):
+    if any(_objects(name, evidence) for name in series):
         return None
     return Ground(GroundKind.NOTHING_STAYS, ("tracked", *counted))
 
@@ -192,6 +238,13 @@ def _not_read(evidence: Evidence) -> Ground | None:
     if evidence.only_outside or not missing:
         return None
     return Ground(GroundKind.NOT_READ, tuple(sorted(missing)))
+
+
+def _heap_beside_ledger(evidence: Evidence) -> Ground | None:
+    """Return this ground where the heap counter alone is open: it leaks, and the ledger is flat."""
+    is_open = evidence.open
+    only_heap = list(is_open) == ["heap"] and is_open["heap"].verdict is Verdict.LEAK
+    return Ground(GroundKind.HEAP_BESIDE_LEDGER, ("heap",)) if only_heap and evidence.is_ledger_flat else None
 
 
 def _slowing(evidence: Evidence) -> Ground | None:
@@ -205,7 +258,10 @@ def _slowing(evidence: Evidence) -> Ground | None:
 
 def _undecided(evidence: Evidence) -> Ground | None:
     is_open = list(_open(evidence))
-    return Ground(GroundKind.UNDECIDED, _most_telling_first(evidence, is_open)) if is_open else None
+    if not is_open:
+        return None
+    names = _most_telling_first(evidence, is_open)
+    return Ground(GroundKind.UNDECIDED, names, streak=_told_streak(evidence, names[0]))
 
 
 def _unexplained_rss(evidence: Evidence) -> Ground | None:
@@ -215,13 +271,18 @@ def _unexplained_rss(evidence: Evidence) -> Ground | None:
     sounding = [
         name
         for name, series in evidence.judged.items()
-        if SIGNALS[name].role is Role.ALARMS and series.verdict is Verdict.LEAK and series.is_growing
+        if SIGNALS[name].role is Role.ALARMS
+        and series.verdict is Verdict.LEAK
+        and series.is_growing
+        and not (name == "rss" and evidence.is_rss_explained)
     ]
     return Ground(GroundKind.UNEXPLAINED_RSS, tuple(sounding)) if sounding else None
 
 
 def _uncounted_children(evidence: Evidence) -> Ground | None:
-    return Ground(GroundKind.UNCOUNTED_CHILDREN) if evidence.has_uncounted_children else None
+    if not evidence.has_uncounted_children:
+        return None
+    return Ground(GroundKind.UNCOUNTED_CHILDREN, children=evidence.children)
 
 
 def _only_outside(evidence: Evidence) -> Ground | None:
@@ -245,6 +306,7 @@ PRECEDENCE: tuple[Rule, ...] = (
     # What leaks descriptors or threads mostly leaks memory with them: the count explains the memory.
     Rule(GroundKind.STEADY_COUNT, _steady_count),
     Rule(GroundKind.COUNT_AT_LIMIT, _count_at_limit),
+    Rule(GroundKind.COUNT_EVERY_CYCLE, _count_every_cycle),
     # Blocks that nothing points to can never be freed, whatever a cache does.
     Rule(GroundKind.LOST_BLOCKS, _lost_blocks),
     # A cache that fills grows at one rate for as long as it fills; here its bound is known.
@@ -259,10 +321,15 @@ PRECEDENCE: tuple[Rule, ...] = (
     Rule(GroundKind.FRAGMENTATION, _fragmentation),
     Rule(GroundKind.STEADY_MAPPED, _steady_mapped),
     Rule(GroundKind.MEMORY_AT_LIMIT, _memory_at_limit),
+    Rule(GroundKind.MEMORY_EVERY_CYCLE, _memory_every_cycle),
+    # Nothing is counted inside children, so what the process itself leaks is told before them.
+    Rule(GroundKind.STEADY_CHILDREN, _steady_children),
     Rule(GroundKind.NO_GROWTH, _no_growth),
     # Exact, and sooner than the counters; but where those are CLEAN too, they bound the growth of all there is.
     Rule(GroundKind.NOTHING_STAYS, _nothing_stays),
     Rule(GroundKind.NOT_READ, _not_read),
+    # malloc's own caches count as in use; what is not explained by them may still be no block of the program's.
+    Rule(GroundKind.HEAP_BESIDE_LEDGER, _heap_beside_ledger),
     Rule(GroundKind.SLOWING, _slowing),
     Rule(GroundKind.UNDECIDED, _undecided),
     Rule(GroundKind.UNEXPLAINED_RSS, _unexplained_rss),
@@ -275,10 +342,17 @@ PRECEDENCE: tuple[Rule, ...] = (
 _ORDER = [rule.kind for rule in PRECEDENCE]
 _BELOW_CONTROLS = PRECEDENCE[_ORDER.index(GroundKind.CONTROL_FAILED) + 1 :]
 _BELOW_CACHES = PRECEDENCE[_ORDER.index(GroundKind.FEW_CYCLES) + 1 :]
+_WHAT_A_CACHE_MAY_BE = (
+    GroundKind.GROWING_SITES,
+    GroundKind.STEADY_MEMORY,
+    GroundKind.MEMORY_EVERY_CYCLE,
+    GroundKind.UNDECIDED,
+)
 _BY_NO_SIGNAL = (GroundKind.NOT_READ,)
-_ENOUGH_N_MIN = 1024
+ENOUGH_N_MIN = 1024
 """Where n_min follows from slow cycles and is less, most caches are larger."""
-_MOST_WINDOWS = 2
+_WINDOWS_TO_LOOK = 2
+"""The first look that decides needs so many times n_min."""
 _TELLING = ("tracked", "heap", "python_blocks")
 """Of several signals that do not grow, the one whose bound says most about memory."""
 
@@ -293,7 +367,7 @@ def _steady(evidence: Evidence, names: Sequence[str], kind: GroundKind) -> Groun
 
 def _growing_memory_alone(evidence: Evidence, told: Ground) -> dict[str, SeriesVerdict] | None:
     """Return the series where growth of memory is what would be ``told``, and nothing else grows; else None."""
-    may_fill = told.kind in (GroundKind.GROWING_SITES, GroundKind.STEADY_MEMORY, GroundKind.UNDECIDED)
+    may_fill = told.kind in _WHAT_A_CACHE_MAY_BE
     tracked = _tracked(evidence)
     if not may_fill or told.signals[0] not in MEMORY or tracked is None:
         return None
@@ -311,6 +385,19 @@ def _at_limit(evidence: Evidence, kind: GroundKind, *, is_count: bool) -> Ground
     return Ground(kind, (stop.signal,), limit=stop.limit) if grew else None
 
 
+def _rose_to_the_end(evidence: Evidence, name: str) -> bool:
+    """Whether a signal of which the series says nothing rose in each of the last cycles, and the run is over."""
+    streak, series = evidence.streaks.get(name), evidence.series.get(name)
+    if not evidence.is_last or streak is None or series is None or series.verdict is not Verdict.INCONCLUSIVE:
+        return False
+    return streak.intervals >= _FEWEST_INTERVALS and streak.cycles >= _cycles_of_a_streak(evidence.cycles)
+
+
+def _cycles_of_a_streak(cycles: int) -> float:
+    """Return how long a streak must be at the end of a run of so many cycles."""
+    return max(FEWEST_CYCLES_OF_A_STREAK, _SHARE_OF_RUN * cycles)
+
+
 def _leaking_sites(evidence: Evidence) -> list[SeriesVerdict]:
     return [s.verdict for s in evidence.suspects if s.is_leak and evidence.exceeds_tolerance(s.verdict)]
 
@@ -326,16 +413,30 @@ def _open(evidence: Evidence) -> dict[str, SeriesVerdict]:
 
 
 def _most_telling_first(evidence: Evidence, names: Sequence[str]) -> tuple[str, ...]:
-    """Put first the signal that needs most cycles, and of several one that speaks of memory.
+    """Put first the strongest evidence of growth: a count that rose in each cycle, then any signal that grows.
 
-    From outside: one that grows, else RSS.
+    Of several that grow, counts come before memory. Where nothing grows, it is the signal that needs most cycles, and
+    of several one that speaks of memory. From outside: one that grows, else RSS.
     """
     series = _open(evidence)
     if evidence.only_outside:
         first = (_growing(series) or [name for name in ("rss", *names) if name in names])[0]
     else:
-        first = max(names, key=lambda name: (series[name].needed or 0, name in _TELLING))
+        first = max(names, key=lambda name: _strength(evidence, name, series[name]))
     return (first, *(name for name in names if name != first))
+
+
+def _strength(evidence: Evidence, name: str, series: SeriesVerdict) -> tuple[bool, bool, bool, int, bool]:
+    """Return by what signals that are open are ordered: the largest is told."""
+    grows = series.is_growing and (series.low or 0.0) > 0
+    is_count = name in COUNTS
+    return _told_streak(evidence, name) is not None, grows, grows and is_count, series.needed or 0, name in _TELLING
+
+
+def _told_streak(evidence: Evidence, name: str) -> Streak | None:
+    """Return the streak of a count where it is long enough to be told, though it decides nothing."""
+    streak = evidence.streaks.get(name) if name in COUNTS else None
+    return streak if streak is not None and streak.cycles >= _FEWEST_CYCLES_TO_TELL else None
 
 
 def _growing(series: Mapping[str, SeriesVerdict]) -> list[str]:
@@ -346,17 +447,18 @@ def _cannot_be_clean(evidence: Evidence) -> bool:
     return evidence.only_outside or evidence.has_uncounted_children
 
 
-def _objects(name: str, series: Mapping[str, SeriesVerdict], *, is_last: bool) -> bool:
+def _objects(name: str, evidence: Evidence) -> bool:
     """Whether a signal grows, and not only as pages grow under a heap that itself goes up just now.
 
     Resident memory that settles is waited for while readings follow: it is what the allocators take at first.
     """
+    series = evidence.early
     role, seen, heap = SIGNALS[name].role, series[name], series.get("heap")
     if role is Role.INFORMS or not seen.is_growing:
         return False
     if name == "heap":
-        return not is_only_tcache(series)
-    if name == "rss" and is_last and seen.verdict is Verdict.SETTLING:
+        return not is_only_tcache(series, evidence.threads)
+    if name == "rss" and evidence.is_last and (seen.verdict is Verdict.SETTLING or evidence.is_rss_explained):
         return False
     heap_rate = heap.rate if heap is not None and heap.rate is not None else 0.0
     return role is Role.DECIDES or (seen.low or 0.0) > heap_rate
@@ -393,7 +495,10 @@ def _completed_series(evidence: Evidence, grounds: tuple[Ground, ...]) -> dict[s
         if (tracked := _tracked(evidence)) is not None:
             series["tracked"] = tracked
         if first.limit is not None:
-            series[first.signals[0]] = _risen(first.limit)
+            limit = first.limit
+            series[first.signals[0]] = _risen(limit.last - limit.first, since=0, cycles=limit.cycles, at=limit.cycles)
+        if first.streak is not None:
+            series[first.signals[0]] = _with_streak(evidence, first, first.streak)
     return {name: series[name] for name in SIGNALS if name in series}
 
 
@@ -408,7 +513,7 @@ def _tracked(evidence: Evidence) -> SeriesVerdict | None:
         is_leak = any(find(evidence) is not None for find in others)
         return _at_least(whole, together) if is_leak and whole is not None else together
     if _lost_blocks(evidence) is not None and evidence.lost is not None:
-        return replace(evidence.lost.growth, decided_at=evidence.lost.at_cycle)
+        return replace(evidence.lost.total, decided_at=evidence.lost.at_cycle)
     return whole
 
 
@@ -426,17 +531,27 @@ def _at_least(whole: SeriesVerdict, part: SeriesVerdict) -> SeriesVerdict:
     return replace(part, rate=max(whole.rate, part.rate), low=max(whole.low, part.low), high=high)
 
 
-def _risen(limit: Limit) -> SeriesVerdict:
-    rate = (limit.last - limit.first) / limit.cycles
+def _with_streak(evidence: Evidence, ground: Ground, streak: Streak) -> SeriesVerdict:
+    """Return what a signal that rose in each cycle says: its exact rate, of an undecided one where none is known."""
+    if ground.kind is not GroundKind.UNDECIDED:
+        until = streak.since + streak.cycles
+        return _risen(streak.growth, since=streak.since, cycles=streak.cycles, at=until)
+    series, rate = evidence.series[ground.signals[0]], streak.rate
+    return series if series.rate is not None else replace(series, rate=rate, low=rate, high=rate, is_growing=True)
+
+
+def _risen(growth: float, *, since: int, cycles: int, at: int) -> SeriesVerdict:
+    """Return LEAK at the mean rate of so many cycles, decided after cycle ``at``."""
+    rate = growth / cycles
     return SeriesVerdict(
         Verdict.LEAK,
         SeriesState.MEASURED,
         rate,
         rate,
         rate,
-        decided_at=limit.cycles,
-        since=0,
-        cycles=limit.cycles,
+        decided_at=at,
+        since=since,
+        cycles=cycles,
     )
 
 
@@ -444,7 +559,11 @@ def _needed(evidence: Evidence, first: Ground) -> int | None:
     if first.kind is GroundKind.FILLING_CACHE and first.filling is not None:
         return needed_cycles(first.filling, evidence.cycles, evidence.n_min)
     if first.kind is GroundKind.FEW_CYCLES:
-        return max(_MOST_WINDOWS * _ENOUGH_N_MIN - evidence.cycles, 1)
+        return max(_WINDOWS_TO_LOOK * ENOUGH_N_MIN - evidence.cycles, 1)
+    if first.kind is GroundKind.UNDECIDED and first.streak is not None:
+        missing = _cycles_of_a_streak(evidence.cycles) - first.streak.cycles
+        if missing > 0:
+            return math.ceil(missing)
     if first.kind in (GroundKind.SLOWING, GroundKind.UNDECIDED, GroundKind.NOT_READ):
         is_open = _open(evidence)
         if evidence.only_outside:
@@ -477,7 +596,8 @@ def _something_nearer_may_still_decide(
     for name, verdict in series.items():
         if name == decided_by:
             return False
-        counts = name in evidence.judged and not (name == "heap" and is_only_tcache(evidence.judged))
+        may_decide = SIGNALS[name].role is not Role.INFORMS and name in evidence.judged
+        counts = may_decide and not (name == "heap" and evidence.is_heap_excused)
         if counts and verdict.verdict is Verdict.INCONCLUSIVE and verdict.rate is not None and verdict.rate > 0:
             return True
     return False

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from soak.analysis.caches import CachedSite
 from soak.analysis.ledger import Suspect
-from soak.grounds import Limit
+from soak.grounds import Limit, LiveChildren, Streak
 from soak.measurements import SIGNALS, Role
 from soak.verdict import SeriesVerdict, Verdict
 
@@ -25,7 +25,7 @@ USUAL_TOLERANCE_BYTES = 1.0
 _CHECKED_BY_LEDGER = {"heap": "tracked", "python_blocks": "tracked_blocks"}
 """Counters of what the ledger knows block by block: where its own sum is CLEAN, they need no proof of theirs."""
 _TCACHE_BYTES = 64 * 7 * 528
-"""What glibc keeps of freed chunks for a thread and counts as in use: 64 sizes up to 1,032 B, seven of each."""
+"""What glibc keeps of freed chunks for each thread and counts as in use: 64 sizes up to 1,032 B, seven of each."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,8 @@ class Lost:
     sites: int
     growth: SeriesVerdict
     """Of the live bytes of these call sites together."""
+    total: SeriesVerdict
+    """Of these and of all other call sites that have grown steadily so far: what the component grows by."""
     at_cycle: int
     """When that was seen."""
     is_settled: bool
@@ -64,6 +66,11 @@ class Evidence:
     """It follows from the budget and the pace; else the user asked for it."""
     distrusted: frozenset[str] = frozenset()
     """Signals that miss something: their LEAK counts, otherwise they prove nothing."""
+    streaks: Mapping[str, Streak] = field(default_factory=dict)
+    """The counts, and the signals of memory, that rose in every interval up to the latest reading: a count by the same
+    in each cycle, memory by any amount."""
+    rss_limit_bytes: float | None = None
+    """The resident memory at which the component is stopped."""
     early: Mapping[str, SeriesVerdict] = field(default_factory=dict)
     """What each series says when it is judged from fewer cycles than n_min on, to bear out ``survivors``."""
     survivors: SeriesVerdict | None = None
@@ -76,6 +83,10 @@ class Evidence:
     stop: Stop | None = None
     is_fragmented: bool = False
     """The audit finds that resident memory grows by what the allocators keep free."""
+    is_rss_explained: bool = False
+    """The audit finds that resident memory grows by nothing but memory in use, free memory and soak's own tables."""
+    threads: int = 1
+    """Of the process, at the latest checkpoint: each keeps freed chunks of its own."""
     failed: bool = False
     """The driver failed."""
     failed_controls: frozenset[str] = frozenset()
@@ -84,6 +95,8 @@ class Evidence:
     """Nothing inside was read, so resident memory may raise LEAK and nothing proves CLEAN."""
     has_uncounted_children: bool = False
     """The process has children that nobody counted."""
+    children: LiveChildren | None = None
+    """What is known of these from outside; None where it was not read."""
     is_last: bool = False
     """No reading will follow."""
 
@@ -114,6 +127,17 @@ class Evidence:
         return self.required.difference(COUNTED_IN_BLOCKS) if self.accepts_blocks else self.required
 
     @property
+    def is_ledger_flat(self) -> bool:
+        """Whether the ledger sees every block and proves that nothing stays."""
+        names = [name for name in LEDGER if name in self.judged]
+        return bool(names) and all(self.judged[name].verdict is Verdict.CLEAN for name in names)
+
+    @property
+    def is_heap_excused(self) -> bool:
+        """Whether the heap has grown by nothing but what malloc keeps for its threads."""
+        return is_only_tcache(self.judged, self.threads)
+
+    @property
     def deciding(self) -> dict[str, SeriesVerdict]:
         """The series that CLEAN rests on."""
         return {name: series for name, series in self.judged.items() if SIGNALS[name].role is Role.DECIDES}
@@ -124,7 +148,7 @@ class Evidence:
         return {
             name: series
             for name, series in self.deciding.items()
-            if series.verdict is not Verdict.CLEAN and not is_answered_by_ledger(name, self.judged)
+            if series.verdict is not Verdict.CLEAN and not is_answered_by_ledger(name, self.judged, self.threads)
         }
 
     def exceeds_tolerance(self, growth: SeriesVerdict) -> bool:
@@ -132,7 +156,7 @@ class Evidence:
         return self.tolerance_bytes <= USUAL_TOLERANCE_BYTES or (growth.low or 0.0) > self.tolerance_bytes
 
 
-def is_only_tcache(series: Mapping[str, SeriesVerdict]) -> bool:
+def is_only_tcache(series: Mapping[str, SeriesVerdict], threads: int) -> bool:
     """Whether the heap has grown by nothing but chunks that malloc keeps in its tcache and counts as in use.
 
     The ledger sees every block, so what malloc counts beyond it is no block of the program's. It is little, but it
@@ -142,12 +166,12 @@ def is_only_tcache(series: Mapping[str, SeriesVerdict]) -> bool:
     heap = series.get("heap")
     if heap is None or "tracked" not in series or heap.rate is None or heap.judged_at is None:
         return False
-    return not heap.is_growing or heap.rate * heap.judged_at <= _TCACHE_BYTES
+    return not heap.is_growing or heap.rate * heap.judged_at <= _TCACHE_BYTES * max(threads, 1)
 
 
-def is_answered_by_ledger(name: str, series: Mapping[str, SeriesVerdict]) -> bool:
+def is_answered_by_ledger(name: str, series: Mapping[str, SeriesVerdict], threads: int) -> bool:
     """Whether the ledger has proven that what a counter counts does not grow, and the counter does not object."""
     ledger = series.get(_CHECKED_BY_LEDGER.get(name, ""))
     if ledger is None or ledger.verdict is not Verdict.CLEAN:
         return False
-    return not series[name].is_growing or (name == "heap" and is_only_tcache(series))
+    return not series[name].is_growing or (name == "heap" and is_only_tcache(series, threads))

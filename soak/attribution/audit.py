@@ -64,6 +64,7 @@ TITLES = {
     "tracker": "soak's own tables",
 }
 """What each kind of part is called, in the order in which parts are shown."""
+_NOT_COUNTED_KINDS = frozenset({"mapping", "stacks"})
 _FREE_KINDS = ("malloc-free", "arena-free", "pymalloc-free")
 _USED_KINDS = ("native-blocks", "python-blocks", "malloc")
 
@@ -177,6 +178,15 @@ def _named_series(
         rest = [sizes for name, sizes in named.items() if name not in changing[:_MOST_MAPPINGS]]
         if rest:
             yield kind, "other mappings", tuple(np.sum(rest, axis=0).tolist())
+
+
+def explains_rss(audit: RssAudit, tolerance_bytes: float) -> bool:
+    """Tell whether what is left of the growth of RSS is within the tolerance per cycle.
+
+    Left is what no part explains, and mappings and stacks: those are memory that neither ledger nor heap counts.
+    """
+    left = audit.unexplained_bytes + sum(part.bytes for part in audit.parts if part.kind in _NOT_COUNTED_KINDS)
+    return left <= tolerance_bytes * (audit.last_cycle - audit.first_cycle)
 
 
 def _is_fragmentation(rss: Sequence[int], parts: Sequence[AuditPart]) -> bool:

@@ -1,4 +1,4 @@
-"""Make causes of the call sites that grow: one for each place, with its stack, rate and advice."""
+"""Make causes of the call sites that grow: one for each place, with its stack, its rate and who holds the blocks."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 from soak.analysis.caches import Cache, holding_cache
 from soak.analysis.ledger import Suspect
-from soak.attribution.holders import UNSCANNED, Memory, Reachability, advise, describe_holders
-from soak.attribution.names import is_of_the_language
+from soak.attribution.holders import UNSCANNED, Memory, Reachability, find_memory_path
+from soak.attribution.names import INTERPRETER_MODULES, is_of_the_language
 from soak.attribution.object_answers import draw_chain, draw_nodes
 from soak.attribution.rounding import allocated_bytes
 from soak.results import Cause, Place
@@ -20,7 +20,6 @@ from soak.verdict import SeriesVerdict
 NATIVE_DOMAIN, MAPPING_DOMAIN = 0, 3
 _NATIVE_DOMAINS = (NATIVE_DOMAIN, MAPPING_DOMAIN)
 _NATIVE_KINDS = ("native", "mapping")
-_INTERPRETER_MODULES = ("python", "libpython")
 _RUNTIME_MODULES = ("libc.so", "libc-", "ld-linux", "libffi", "libstdc++", "libsoak_tracker", "libpthread", "_ctypes")
 _BYTECODE_RUNNERS = ("_PyEval_", "PyEval_")
 _RUNS_FRAMES = "_PyEval_EvalFrameDefault"
@@ -94,7 +93,6 @@ def causes_of_sites(
     locate: Locate,
     *,
     gc_held_off: bool,
-    advice: dict[str, str],
     memory: Memory | None = None,
 ) -> tuple[Cause, ...]:
     """Return one cause for each place that grows, the fastest first; sites of one line are one cause."""
@@ -102,7 +100,7 @@ def causes_of_sites(
     for site in sites:
         kind = _kind(site, gc_held_off=gc_held_off)
         groups.setdefault((kind, _identity(site, locate)), []).append(site)
-    causes = [_cause(kind, group, locate, advice, memory) for (kind, _), group in groups.items()]
+    causes = [_cause(kind, group, locate, memory) for (kind, _), group in groups.items()]
     return tuple(sorted(causes, key=lambda cause: (not cause.confirmed, -(cause.bytes_per_iteration or 0.0))))
 
 
@@ -128,17 +126,17 @@ def _identity(site: GrowingSite, locate: Locate) -> str:
     return f"{place.module} {place.file} {place.function} {place.line}"
 
 
-def _cause(
-    kind: str, group: Sequence[GrowingSite], locate: Locate, advice: dict[str, str], memory: Memory | None
-) -> Cause:
+def _cause(kind: str, group: Sequence[GrowingSite], locate: Locate, memory: Memory | None) -> Cause:
     worst = max(group, key=lambda site: (site.is_proven, site.bytes_per_cycle))
     where, python_where = _places(worst, locate)
     answer, cache = worst.reachability.answer, worst.reachability.answer.cache
 
-    held_by = describe_holders(worst.reachability, lambda site: name_call(worst.named.get(site), locate), memory)
+    def place_of_site(site: int) -> Place | None:
+        call = worst.named.get(site)
+        return None if call is None else place_of(call, locate)
 
-    def name_site(site: int) -> str | None:
-        return name_allocation(worst.named.get(site), locate)
+    def place_of_object(site: int) -> Place | None:
+        return place_of_allocation(worst.named.get(site), locate)
 
     bytes_rate = sum(site.bytes_per_cycle for site in group)
     blocks_rate = sum(site.suspect.blocks_per_cycle for site in group)
@@ -161,13 +159,14 @@ def _cause(
         where=where,
         python_where=python_where,
         frames=_frames(worst, locate),
-        held_by=held_by,
         allocated_bytes_per_iteration=_allocated_rate(group),
         type=worst.reachability.type,
-        advice=_advice(worst, advice[kind], held_by) + _taker(kind, where),
         holder=holder,
-        chain=draw_chain(answer.chain, name_site),
-        ring=draw_nodes(answer.ring, name_site),
+        chain=draw_chain(answer.chain, place_of_object),
+        ring=draw_nodes(answer.ring, place_of_object),
+        memory_path=find_memory_path(worst.reachability, place_of_site, memory),
+        unseen=worst.reachability.unseen,
+        unseen_detail=worst.reachability.unseen_detail,
     )
 
 
@@ -183,32 +182,10 @@ def _allocated_rate(group: Sequence[GrowingSite]) -> float | None:
     return total
 
 
-def _advice(site: GrowingSite, general: str, held_by: tuple[str, ...]) -> str:
-    text = advise(site.reachability, held_by, general)
-    if site.is_proven:
-        return text
-    return f"Not proven yet. {text}"
-
-
-def _taker(kind: str, where: Place | None) -> str:
-    """Say which C function probably took the reference: one that makes an object has its first, and may keep it."""
-    if kind != "lost-reference" or where is None:
-        return ""
-    return f" Probably {where} took it, which made these objects."
-
-
-def name_call(call: Call | None, locate: Locate) -> str:
-    """Say in words which call it is."""
-    if call is None:
-        return "an unknown place"
-    place = place_of(call, locate)
-    return f"{place.file}:{place.line} in {place.function}" if place.is_python else str(place)
-
-
-def name_allocation(call: Call | None, locate: Locate) -> str | None:
-    """Return the line that allocated a holder in words; None where it says nothing: the importer's, or soak's own."""
+def place_of_allocation(call: Call | None, locate: Locate) -> Place | None:
+    """Return the line that allocated a holder; None where it says nothing: the importer's, or soak's own."""
     says_nothing = call is None or is_ours(call) or (call.file or "").startswith(_IMPORTER)
-    return None if says_nothing else name_call(call, locate)
+    return None if call is None or says_nothing else place_of(call, locate)
 
 
 def _places(site: GrowingSite, locate: Locate) -> tuple[Place | None, Place | None]:
@@ -244,7 +221,7 @@ def is_ours(call: Call) -> bool:
 def is_plumbing(place: Place) -> bool:
     """Whether a native frame is of the interpreter or a runtime library: through it everything goes."""
     name = (place.module or "").rpartition("/")[2]
-    return name.startswith(_RUNTIME_MODULES) or name.startswith(_INTERPRETER_MODULES)
+    return name.startswith(_RUNTIME_MODULES) or name.startswith(INTERPRETER_MODULES)
 
 
 def nearest(places: Iterable[Place]) -> Place | None:

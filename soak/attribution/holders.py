@@ -13,16 +13,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from soak.attribution.object_answers import NO_ANSWER, SiteAnswer, describe_chain, describe_largest_holder
-from soak.attribution.reference_cycles import describe_ring
+from soak.attribution.object_answers import NO_ANSWER, SiteAnswer
 from soak.attribution.symbols import Symbols
 from soak.probes.mappings import Mapping
+from soak.results import MemoryKind, MemoryStep, Place, Unseen
 
 FEWEST_SURVIVORS = 4
-_UNCOLLECTABLE = (
-    "A collection has found these objects to be garbage and put them into gc.garbage, where they stay: a debug flag of "
-    "gc is set (DEBUG_SAVEALL, DEBUG_LEAK), or a C type does not let gc clear it."
-)
 MOST = 0.8
 """Of a site's survivors so many must be alike for the site to be called so."""
 
@@ -39,6 +35,8 @@ class Holder:
     """Of the Python object that the block is."""
     sample: tuple[int, int] | None = None
     """Where that object and its type are."""
+    size_bytes: int | None = None
+    """Of the block."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +78,9 @@ class Reachability:
 
     state: str
     """lost, held or unknown."""
-    reason: str | None = None
+    unseen: Unseen | None = None
     """Of an unknown state, or why the way from a root is not known."""
+    unseen_detail: str | None = None
     kind: str | None = None
     """lost-reference or reference-cycle where the blocks tell; else None."""
     type: str | None = None
@@ -99,7 +98,7 @@ class Reachability:
         return tuple(site for site in named if site is not None)
 
 
-UNSCANNED = Reachability("unknown", "no scan of the memory was made while the site was known to grow")
+UNSCANNED = Reachability("unknown", Unseen.NOT_SCANNED)
 
 
 def judge_scans(scans: Sequence[SiteScan]) -> Reachability:
@@ -109,7 +108,7 @@ def judge_scans(scans: Sequence[SiteScan]) -> Reachability:
         # A block that grows by being moved is always young.
         return Reachability("held", type=scans[-1].type, holders=scans[-1].holders, decided_at=scans[-1].cycle)
     if not usable:
-        return Reachability("unknown", f"fewer than {FEWEST_SURVIVORS} blocks of past cycles were alive at a scan")
+        return Reachability("unknown", Unseen.TOO_FEW_BLOCKS)
     last, before = usable[-1], usable[-2] if len(usable) > 1 else None
     share = len(last.lost) / last.survivors
     if share >= MOST:
@@ -120,17 +119,16 @@ def judge_scans(scans: Sequence[SiteScan]) -> Reachability:
         )
     if last.survivors - last.held - len(last.lost) >= MOST * last.survivors:
         return Reachability("held", kind="reference-cycle", type=last.type, decided_at=last.cycle)
-    reason = f"of its blocks {last.held} are held, to {len(last.lost)} nothing points"
-    return Reachability("unknown", reason, type=last.type)
+    return Reachability("unknown", Unseen.SOME_HELD, type=last.type)
 
 
 def _decide_lost(last: SiteScan, before: SiteScan | None) -> Reachability:
     if before is None:
-        return Reachability("unknown", "nothing points to its blocks, as was seen once only", type=last.type)
+        return Reachability("unknown", Unseen.SEEN_ONCE, type=last.type)
     if not np.isin(before.lost, last.alive).all():
-        return Reachability("unknown", "blocks to which no pointer was found were released later", type=last.type)
+        return Reachability("unknown", Unseen.FREED_LATER, type=last.type)
     if len(before.lost) < MOST * before.survivors or len(last.lost) <= len(before.lost):
-        return Reachability("unknown", "nothing points to its blocks, but they did not become more", type=last.type)
+        return Reachability("unknown", Unseen.NOT_MORE, type=last.type)
     forgotten = min(last.deficient_lost, before.deficient_lost) >= FEWEST_SURVIVORS
     return Reachability(
         "lost",
@@ -152,7 +150,7 @@ def _kind_of_held(last: SiteScan, before: SiteScan | None) -> str | None:
 
 @dataclass(frozen=True)
 class Memory:
-    """Names what stands at an address outside all tracked blocks."""
+    """Knows what stands at an address outside all tracked blocks."""
 
     mappings: tuple[Mapping, ...]
     stack_pointers: tuple[int, ...]
@@ -162,22 +160,20 @@ class Memory:
     def __post_init__(self) -> None:
         object.__setattr__(self, "_starts", [mapping.start for mapping in self.mappings])
 
-    def describe(self, address: int) -> str:
-        """Return words for a person: a static variable, a stack, memory of another kind."""
+    def step_at(self, address: int) -> MemoryStep:
+        """Return what it is: a static variable, a stack, memory of another kind."""
         position = bisect_right(self._starts, address) - 1
         if position < 0 or address >= self.mappings[position].end:
-            return "memory that is gone"
+            return MemoryStep(MemoryKind.UNMAPPED)
         mapping = self.mappings[position]
         if mapping.path == "[stack]":
-            return "the main thread's stack"
+            return MemoryStep(MemoryKind.MAIN_STACK)
         if any(mapping.start <= pointer < mapping.end for pointer in self.stack_pointers):
-            return "a thread's stack"
+            return MemoryStep(MemoryKind.THREAD_STACK)
         module = self._module_at(position, address)
         if module is not None:
-            name = module.rpartition("/")[2]
-            variable = self.symbols.variable(address, module)
-            return f"{variable}, a static variable of {name}" if variable else f"static data of {name}"
-        return "memory that the tracker does not know: from before it began, or of an allocator of its own"
+            return MemoryStep(MemoryKind.STATIC, self.symbols.variable(address, module), module)
+        return MemoryStep(MemoryKind.UNKNOWN)
 
     def _module_at(self, position: int, address: int) -> str | None:
         """Return the module an address lies in; zeroed static data is anonymous memory right behind its module's."""
@@ -187,60 +183,19 @@ class Memory:
         return None
 
 
-def describe_holders(
-    reachability: Reachability, name_site: Callable[[int], str], memory: Memory | None
-) -> tuple[str, ...]:
-    """Return the chain from a root to the blocks, in words; empty when nothing is known."""
-    if reachability.answer.chain:
-        return describe_chain(reachability.answer.chain)
+def find_memory_path(
+    reachability: Reachability, place_of_site: Callable[[int], Place | None], memory: Memory | None
+) -> tuple[MemoryStep, ...]:
+    """Return the way from a root to the blocks, or what is lost with them; empty when nothing is known."""
     if reachability.lost_with is not None:
-        return (f"the block allocated at {name_site(reachability.lost_with)}, which is lost itself",)
-    if reachability.answer.ring:
-        return (f"each other: {describe_ring(reachability.answer.ring)}",)
-    if reachability.kind == "reference-cycle":
-        return ("each other: a reference cycle that is not collected",)
-    words = []
+        return (MemoryStep(MemoryKind.LOST_BLOCK, allocated_at=place_of_site(reachability.lost_with)),)
+    steps = []
     for holder in reversed(reachability.holders):
         if holder.site is not None:
-            what = f"the {holder.type}" if holder.type else "the block"
-            words.append(f"{what} allocated at {name_site(holder.site)}")
+            place = place_of_site(holder.site)
+            steps.append(
+                MemoryStep(MemoryKind.BLOCK, type=holder.type, size_bytes=holder.size_bytes, allocated_at=place)
+            )
         elif memory is not None:
-            words.append(memory.describe(holder.address))
-    return tuple(words)
-
-
-def advise(reachability: Reachability, held_by: tuple[str, ...], general: str) -> str:
-    """Return what a person can do, in a sentence or two; ``general``: what is said where no more is known."""
-    if reachability.answer.is_uncollectable:
-        return f"{_UNCOLLECTABLE}{_in_a_ring(reachability.answer)}"
-    if reachability.kind == "reference-cycle":
-        return f"{general}{_in_a_ring(reachability.answer)}"
-    if reachability.kind is not None:
-        also = (
-            f" They are held by {held_by[0]} as well."
-            if reachability.state == "held" and reachability.kind == "lost-reference"
-            else ""
-        )
-        return f"{general}{also}"
-    if reachability.state == "lost" and reachability.lost_with is not None:
-        return f"They are lost with what points to them, {held_by[0]}: mend that first."
-    if reachability.state == "lost":
-        return "Free these blocks where the last pointer to them is dropped."
-    if reachability.answer.cache is not None:
-        return f"They are held by {reachability.answer.cache}."
-    if reachability.state == "held" and held_by:
-        holder = describe_largest_holder(reachability.answer.chain) or held_by[0]
-        cut = f" How Python code comes to it is not known: {reachability.reason}." if reachability.reason else ""
-        return f"{advise_on_holder(holder)}{cut}"
-    if reachability.reason and reachability is not UNSCANNED:
-        return f"{general} Who holds them is not known: {reachability.reason}."
-    return general
-
-
-def advise_on_holder(holder: str) -> str:
-    """Return what to do about what a holder keeps."""
-    return f"They are held by {holder}: give it a bound, or take out of it what a cycle puts in."
-
-
-def _in_a_ring(answer: SiteAnswer) -> str:
-    return f" The cycle: {describe_ring(answer.ring)}." if answer.ring else ""
+            steps.append(memory.step_at(holder.address))
+    return tuple(steps)

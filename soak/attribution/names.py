@@ -13,6 +13,9 @@ _RUST_ESCAPE = re.compile(r"\$(?:(SP|BP|RF|LT|GT|LP|RP|C)|u([0-9a-f]{1,6}))\$")
 _CLONE = re.compile(r" ?\(?(\.(?:llvm|isra|constprop|part|cold|lto_priv)(\.\d+)*)+\)?$")
 """What compilers put behind the name of a copy that they made of a function."""
 
+INTERPRETER_MODULES = ("python", "libpython")
+"""How the file names of CPython itself begin."""
+
 _CYTHON = re.compile(r"__pyx_(?:(?P<kind>f|pf|pw|gb|v|fuse_\d+|tp_\w+?)_)(?=\d)")
 _CYTHON_STATEMENTS = re.compile(r"__pyx_(f|pf|pw|gb)_\d")
 _CYTHON_WRAPPER = "pw"

@@ -13,11 +13,10 @@ from typing import Any
 from soak.analysis.caches import Cache
 from soak.attribution.reference_cycles import describe_ring
 from soak.inside.objects.caches import NO_BOUND
-from soak.results import ChainNode, Garbage
-from soak.units import format_count, format_size
+from soak.results import ChainNode, Garbage, Place
+from soak.units import format_count
 
 _MODULE = "module "
-_LEFT_OUT = "..."
 _RECYCLED = ("list", "dict", "tuple", "float")
 _UNCOLLECTABLE = "module gc"
 
@@ -97,31 +96,7 @@ def read_object_answers(document: dict[str, Any], cycles: int) -> ObjectAnswers:
     return ObjectAnswers(by_site, found, document["is_complete"])
 
 
-def describe_chain(links: Sequence[Link]) -> tuple[str, ...]:
-    """Return the way in words, one step each: ``drive_it.cache, a dict of 600, 18.1 KiB``."""
-    expression, steps = "", []
-    for link in links:
-        if link.name == _LEFT_OUT:
-            expression += _LEFT_OUT
-            steps.append(_LEFT_OUT)
-            continue
-        expression += link.name.removeprefix(_MODULE)
-        if not link.name.startswith(_MODULE):
-            size = f", {format_size(link.size_bytes)}" if link.size_bytes else ""
-            steps.append(f"{expression}, {link.what}{size}")
-    return tuple(steps)
-
-
-def describe_largest_holder(links: Sequence[Link]) -> str | None:
-    """Return the step of the way that takes most memory by itself: the container that grows. None without one."""
-    holders = [number for number, link in enumerate(links[:-1]) if not link.name.startswith(_MODULE)]
-    if not holders:
-        return None
-    largest = max(holders, key=lambda number: links[number].size_bytes)
-    return describe_chain(links[: largest + 1])[-1]
-
-
-def draw_nodes(links: Sequence[Link], name_site: Callable[[int], str | None]) -> tuple[ChainNode, ...]:
+def draw_nodes(links: Sequence[Link], place_of_site: Callable[[int], Place | None]) -> tuple[ChainNode, ...]:
     """Return the links as a report has them, with the lines that allocated them."""
     return tuple(
         ChainNode(
@@ -129,31 +104,31 @@ def draw_nodes(links: Sequence[Link], name_site: Callable[[int], str | None]) ->
             link.what,
             link.type,
             link.size_bytes or None,
-            name_site(link.site) if link.site else None,
+            place_of_site(link.site) if link.site else None,
         )
         for link in links
     )
 
 
-def draw_chain(links: Sequence[Link], name_site: Callable[[int], str | None]) -> tuple[ChainNode, ...]:
+def draw_chain(links: Sequence[Link], place_of_site: Callable[[int], Place | None]) -> tuple[ChainNode, ...]:
     """Return the way to what stays as a report has it; of holders that CPython recycles not who allocated them.
 
     Its free lists hand out a list that an import made and dropped long ago, and the tracker names that import. What
     stays in every cycle has used them up.
     """
-    nodes = draw_nodes(links, name_site)
+    nodes = draw_nodes(links, place_of_site)
     holders = (replace(node, allocated_at=None) if node.type in _RECYCLED else node for node in nodes[:-1])
     return (*holders, *nodes[-1:])
 
 
 def describe_garbage(
-    object_answers: ObjectAnswers, most_at_once: int, name_site: Callable[[int], str | None]
+    object_answers: ObjectAnswers, most_at_once: int, place_of_site: Callable[[int], Place | None]
 ) -> Garbage | None:
     """Return what collections find, or None when nothing was asked or found. ``most_at_once``: at a checkpoint."""
     if object_answers.garbage is None or not object_answers.garbage[1]:
         return None
     cycles, objects, types, ring = object_answers.garbage
-    return Garbage(most_at_once, cycles, objects, dict(types), draw_nodes(ring, name_site))
+    return Garbage(most_at_once, cycles, objects, dict(types), draw_nodes(ring, place_of_site))
 
 
 def garbage_messages(garbage: Garbage | None) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ class StillOpen:
 
 
 def causes_of_opened(
-    opened: Sequence[StillOpen], locate: Locate, kind: str, rate: float, since: int | None, advice: str
+    opened: Sequence[StillOpen], locate: Locate, kind: str, rate: float, since: int | None
 ) -> tuple[Cause, ...]:
     """Return one cause for each place that opened what stays, the fastest first.
 
@@ -43,8 +43,8 @@ def causes_of_opened(
     largest = sorted(groups.values(), key=len, reverse=True)
     worth = [group for at, group in enumerate(largest) if not at or len(group) >= _SMALLEST_SHARE * len(opened)]
     total = sum(map(len, worth))
-    return tuple(_cause(group, locate, kind, rate * len(group) / total, since, advice) for group in worth) or (
-        _cause([], locate, kind, rate, since, advice),
+    return tuple(_cause(group, locate, kind, rate * len(group) / total, since) for group in worth) or (
+        _cause([], locate, kind, rate, since),
     )
 
 
@@ -64,7 +64,7 @@ def _places(one: StillOpen, locate: Locate) -> tuple[Place | None, Place | None]
     return where, None if opener is None else place_of(opener, locate)
 
 
-def _cause(group: Sequence[StillOpen], locate: Locate, kind: str, rate: float, since: int | None, advice: str) -> Cause:
+def _cause(group: Sequence[StillOpen], locate: Locate, kind: str, rate: float, since: int | None) -> Cause:
     fullest = max(group, key=lambda one: len(one.stack), default=None)
     where, python_where = (None, None) if fullest is None else _places(fullest, locate)
     types = Counter(one.item.type for one in group)
@@ -76,17 +76,12 @@ def _cause(group: Sequence[StillOpen], locate: Locate, kind: str, rate: float, s
         confirmed=True,
         state="unknown",
         fingerprint=fingerprint(identity, where, python_where, None),
-        bytes_per_iteration=None,
-        blocks_per_iteration=None,
-        requested_size=None,
         every=1 / rate if 0 < rate < 1 else None,
         since=since,
         where=where,
         python_where=python_where,
         frames=() if fullest is None else list_frames(fullest.stack, locate),
-        held_by=(),
         type=type_,
-        advice=advice,
         count_per_iteration=rate,
         opened=name_groups([one.item for one in group]),
     )

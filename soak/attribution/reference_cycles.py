@@ -22,7 +22,7 @@ class RingNode(Protocol):
 
 def describe_ring(ring: Sequence[RingNode]) -> str:
     """Return the line; containers are part of the way. ``ring``: the last is the object it begins with."""
-    words, name = [ring[0].type], ""
+    words, name = [ring[0].type or "..."], ""
     for link in ring[1:]:
         name += link.name
         if link is ring[-1] or link.type not in _CONTAINERS:

@@ -224,6 +224,9 @@ class _RunProgress:
         self.name = name
         self._progress = progress
 
+    def limit_memory(self, _max_rss_bytes: float) -> None:
+        """Show nothing: it would be said again for each release."""
+
     def begin(self, _component: str, _position: int, _total: int) -> None:
         """Show nothing: the release's own line is there already."""
 

@@ -1,6 +1,6 @@
-"""The driver of a function that ``soak.check`` was given: it is found by its module, on the path of who asked.
+"""The driver of a function that was passed to ``soak.check``. It is imported by its module, on the path of the caller.
 
-A driver like any other: its file is the target, what to call comes as its settings.
+This is a driver like any other: this file is the target, and the settings say what to call.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 def setup(module: str, file: str, function: str, path: list[str]) -> Callable[..., Any]:
-    """Import the function and return what calls it.
+    """Import the function and return a callable that calls it.
 
-    ``file``: where the module is to be loaded from; empty to import it by its name. ``path``: goes before this
-    process's own; this file's folder, which the loader of drivers put there, is taken out.
+    ``file``: the file of the module; empty to import it by its name. ``path``: goes before the path of this process,
+    without the folder of this file, which the loader of drivers put there.
     """
     here = os.path.dirname(os.path.abspath(__file__))
     sys.path[:] = path + [entry for entry in sys.path if entry not in path and entry != here]

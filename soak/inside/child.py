@@ -1,4 +1,4 @@
-"""One component from import to teardown, and the report of what went wrong."""
+"""Run one component from its import to its teardown, and report what went wrong."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from soak.inside.tracker import NoTracker, Tracker
 
 EXIT_FAILED = 70
-"""Exit status of a driver that raised; the ring's text says what."""
+"""The exit status when the driver raised; the text area of the ring then has the failure."""
 
 
 def run(ring_path: str) -> int:
     """Soak the component described in the ring at ``ring_path``; return the exit status (0, or EXIT_FAILED)."""
     area = ring.Ring(ring_path)
     if not ring_path.startswith("/proc/"):
-        # Both ends have it mapped now, so nothing is left behind whoever dies first.
+        # Both processes have mapped it, so no file is left behind, whichever ends first.
         os.unlink(ring_path)
         os.rmdir(os.path.dirname(ring_path))
     settings = marshal.loads(area.read_text())
@@ -33,11 +33,11 @@ def run(ring_path: str) -> int:
     area.touch()
     _die_with_parent(settings["parent_pid"])
     measured_pid = os.getpid()
-    # multiprocessing and os.fork make processes that may come back from the cycle into the loop below.
+    # A process that the cycle forks (multiprocessing, os.fork) may return from the cycle into the loop below.
     os.register_at_fork(after_in_child=area.leave)
     if settings.get("nice"):
         os.nice(settings["nice"])
-    # A crash in native code, and the abort by which a hang is ended, then print the Python stack to stderr.
+    # Prints the Python stack to stderr on a crash in native code, and on the abort that ends a hang.
     faulthandler.enable()
     sys.path[0:0] = settings["path"]
     sys.argv[:] = [settings["target"]["path"] or settings["target"]["module"]]
@@ -96,7 +96,7 @@ def _start_tracker(ledger: str | None) -> Tracker | NoTracker | None:
     try:
         tracked.start(ledger)
     except OSError:
-        return None  # the parent sees an empty ledger, and counts without it
+        return None  # the parent sees that the ledger is empty, and does without it
     return tracked
 
 
@@ -106,7 +106,7 @@ def _make_loop(area: ring.Ring, settings: dict[str, Any], tracked: Tracker | NoT
     if settings["tracemalloc_frames"]:
         from soak.inside import snapshots
 
-        # After setup, because what imports and setup allocate is not born in a cycle, and tracing them takes seconds.
+        # After setup: what imports and setup allocate does not belong to a cycle, and tracing it takes seconds.
         read_traced = snapshots.start(settings["tracemalloc_frames"])
     return loop.Loop(
         area,
@@ -128,7 +128,7 @@ def _answer(
     tracked: Tracker | NoTracker | None,
     before_cycles: tuple[int, float],
 ) -> None:
-    """Answer what the parent asked about objects that stay; whatever goes wrong there is no fault of the component.
+    """Answer the questions of the parent about objects. An error here is not a failure of the component.
 
     ``before_cycles``: how many modules there were, and when.
     """
@@ -144,20 +144,20 @@ def _answer(
 
 
 def _end_if_forked(measured_pid: int) -> None:
-    """End a process that the component forked, before it does as its own what is the measured process's to do."""
+    """End a process that the component forked, so that it does not do the work of the measured process."""
     if os.getpid() != measured_pid:
         os._exit(0)
 
 
 def _report(area: ring.Ring, error: BaseException) -> None:
-    """Put the failure into the ring: first line type and message, then the frames, innermost last.
+    """Write the failure into the ring: type and message on the first line, then the frames, innermost last.
 
-    Without the traceback module: a component that has used up its descriptors could not import it any more.
+    Without the traceback module, which cannot be imported when the component has used up all descriptors.
     """
     try:
         text = str(error)
-    except Exception:  # its own: whatever it does, that the component raised must be told
-        text = "its text cannot be made"
+    except Exception:  # from the component's own __str__; its failure is reported all the same
+        text = "its message cannot be read"
     lines = [("%s: %s" % (type(error).__name__, text)).split("\n")[0]]
     own = os.path.join(os.path.dirname(os.path.abspath(__file__)), "")
     trace = error.__traceback__
@@ -172,7 +172,7 @@ def _report(area: ring.Ring, error: BaseException) -> None:
 
 
 def _die_with_parent(parent_pid: int) -> None:
-    """Ask Linux for SIGKILL when the parent is gone, so that no orphan goes on."""
+    """Ask Linux to kill this process when its parent has ended, so that it does not run on as an orphan."""
     if sys.platform != "linux":
         return
     import ctypes

@@ -1,4 +1,4 @@
-"""The counters that can only be read inside: malloc's heap in use, Python's blocks, what gc tracks."""
+"""The counters that can only be read inside: heap in use by malloc, blocks of Python, objects that gc tracks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class _Mallinfo2(ctypes.Structure):
 
 
 class _Mallinfo(ctypes.Structure):
-    """The older ``struct mallinfo``: the same fields as int, which wrap around at 4 GiB."""
+    """The older ``struct mallinfo``: the same fields as int, which wrap at 4 GiB."""
 
     _fields_ = tuple((name, ctypes.c_uint) for name in _MALLINFO_FIELDS)
 
@@ -43,12 +43,12 @@ read_malloc = _find_mallinfo()
 
 
 _frozen_at_start = gc.get_freeze_count()
-"""Of objects from before the component: CPython 3.12 freezes some hundred of its own before it runs a line."""
+"""The number of objects that were frozen before: CPython 3.12 freezes some hundred of its own at its start."""
 _frozen_by_soak = 0
 
 
 def freeze_older_objects() -> None:
-    """Let collections leave out all that is there now: a harness of many objects would make each of them slow."""
+    """Exclude all objects that exist now from collections: many objects of a harness would make each one slow."""
     global _frozen_by_soak
     gc.collect()
     gc.freeze()
@@ -56,27 +56,27 @@ def freeze_older_objects() -> None:
 
 
 def soak_may_collect() -> bool:
-    """Return whether a checkpoint may collect garbage: not for a component that runs with gc disabled or frozen."""
+    """Return whether a checkpoint may collect garbage. Not when the component has disabled gc, or frozen objects."""
     return gc.isenabled() and gc.get_freeze_count() <= max(_frozen_at_start, _frozen_by_soak)
 
 
 clear_type_cache: Callable[[], object] = (
     getattr(sys, "_clear_internal_caches", None) or getattr(sys, "_clear_type_cache", None) or int
 )
-"""Empties the interpreter's cache of attribute look-ups (does nothing where there is no such function).
+"""Empties the interpreter's cache of attribute look-ups; does nothing where there is no such function.
 
-Its 4,096 entries each keep a name alive. Code that looks attributes up by freshly made strings, as C extensions do,
-fills it for thousands of cycles, which looks like a leak of Python objects that slowly settles.
+Each of its 4,096 entries keeps a name alive. C extensions that look up attributes by new strings fill it over
+thousands of cycles. That looks like growth of Python objects that settles slowly.
 """
 
 
 def count_gc_objects() -> int | None:
-    """Return how many objects gc tracks; it walks through them all, so it is not for every checkpoint.
+    """Return how many objects gc tracks. This walks through all objects, so it is too slow for every checkpoint.
 
-    To be called right after a collection, when all objects are old: freezing and unfreezing them then changes
-    nothing, and it allocates nothing, while pieces of a list of them would go on being counted as malloc's heap in
-    use. A component that holds gc off has its objects listed all the same, for their ages are its own business.
-    None where the interpreter itself keeps some frozen: they would be unfrozen with the others.
+    Call it right after a collection, when all objects are old. To freeze and unfreeze them then changes nothing and
+    allocates nothing, whereas malloc keeps parts of a list of them as heap in use. When the component has disabled gc,
+    they are listed all the same, because freezing would change their generation. None where the interpreter keeps some
+    objects frozen: they would be unfrozen as well.
     """
     if _frozen_by_soak or not soak_may_collect():
         return len(gc.get_objects())

@@ -1,7 +1,7 @@
 """Wait on a word of shared memory until the other process changes it (Linux futex; elsewhere a short sleep).
 
-A futex needs no file descriptor, so it still works when a component has leaked them all, and it cannot be closed by a
-component that closes what it does not own.
+A futex needs no file descriptor. So it works when a component has leaked all of them, and a component that closes
+descriptors of others cannot close it.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ class _Timespec(ctypes.Structure):
 
 
 class Futex:
-    """One futex word. ``address``: of a 32-bit word, here the low half of a ring word (little-endian machines)."""
+    """One futex. ``address``: a 32-bit word, here the low half of a word of the ring (on little-endian machines)."""
 
     def __init__(self, address: int) -> None:
-        """Prepare all arguments once, so that waiting allocates nothing that stays."""
+        """Prepare all arguments, so that `wait` allocates nothing that stays."""
         self._address = ctypes.c_void_p(address)
         self._word = ctypes.c_int32.from_address(address)
         self._timeout = _Timespec()
@@ -33,7 +33,7 @@ class Futex:
         self._syscall = ctypes.CDLL(None).syscall
 
     def wait(self, seen: int, timeout_s: float) -> None:
-        """Return when the word differs from ``seen``, at the latest after ``timeout_s``; spurious returns happen."""
+        """Return when the word differs from ``seen``, or after ``timeout_s``, or sometimes without a reason."""
         if self._word.value != seen & 0x7FFFFFFF:
             return
         if self._number is None:
@@ -44,6 +44,6 @@ class Futex:
         self._syscall(self._number, self._address, _WAIT, ctypes.c_int32(seen), self._timeout_pointer, None, 0)
 
     def wake(self) -> None:
-        """Wake whoever waits on the word."""
+        """Wake the process that waits on the word."""
         if self._number is not None:
             self._syscall(self._number, self._address, _WAKE, 1, None, None, 0)

@@ -1,7 +1,7 @@
-"""Plant a leak of known size after a cycle: the proof that a run could see one.
+"""Plant a leak of known size after a cycle, to prove that a run sees it.
 
-Each maker takes a size (bytes; for ``fd``, ``thread`` and ``child`` how many) and returns a function that leaks once
-per call.
+Each maker takes a size (bytes; for ``fd``, ``thread`` and ``child`` a count) and returns a function. Each call of that
+function leaks once.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def _native(size: int) -> Leak:
 
 
 def _maker_of_objects(size: int) -> Callable[[], object]:
-    """Return a function that makes one Python object of ``size`` bytes in one block (16 at least, or 34 and more)."""
+    """Return a function that creates a Python object of ``size`` bytes in one block (16, or 34 and more)."""
     payload = size - sys.getsizeof(b"")
     if payload < 1:
         return object
@@ -42,7 +42,7 @@ def _maker_of_objects(size: int) -> Callable[[], object]:
 
 def _object(size: int) -> Leak:
     make = _maker_of_objects(size)
-    # Slots made beforehand: a list that grows would leak memory of its own beside the object.
+    # All slots exist from the start, because a list that grows would leak memory in addition to the object.
     slots: list[object] = [None] * _SLOTS
     filled = [0]
 
@@ -105,7 +105,7 @@ def _child(count: int) -> Leak:
     def leak() -> None:
         for _ in range(count):
             if os.fork() == 0:
-                os._exit(0)  # nobody waits for it: a zombie keeps its place in the process table
+                os._exit(0)  # no one waits for it, so it stays in the process table as a zombie
 
     return leak
 
@@ -123,7 +123,7 @@ def _mmap(size: int) -> Leak:
 
 
 CONTROL = (("object", 106, 1), ("fd", 1, 16), ("child", 1, 64))
-"""Kind, size and cycles between two of them: leaks of which each is counted by a signal that the others leave alone."""
+"""Kind, size, and the number of cycles between two leaks. Each kind shows in a signal that the others do not change."""
 
 
 def _control(_: int) -> Leak:
@@ -153,5 +153,5 @@ MAKERS = {
 
 
 def make_leak(kind: str, size: int) -> Leak:
-    """Return a function that plants one leak of ``kind`` (a key of MAKERS) and ``size`` per call."""
+    """Return a function of which each call plants one leak of ``kind`` (a key of MAKERS) and ``size``."""
     return MAKERS[kind](size)

@@ -1,4 +1,4 @@
-"""Find the code of a target inside the measured process and make it one thing: setup, cycle, teardown."""
+"""Load the code of a target inside the measured process, and give every kind of target a setup, cycle and teardown."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _GENERATOR = 0x20 | 0x200
 
 
 class Component:
-    """What is soaked: ``cycle(*arguments)`` once per cycle; ``setup`` and ``teardown`` around it."""
+    """What is soaked: ``setup``, then ``cycle(*arguments)`` once for each cycle, then ``teardown``."""
 
     def __init__(
         self, setup: Callable[[Settings], Arguments], cycle: Callable[..., Any], teardown: Callable[..., Any]
@@ -33,9 +33,8 @@ class Component:
 def load(target: dict[str, str]) -> Component:
     """Import the target and return its Component.
 
-    ``target``: a dict with ``kind`` (driver | function | module | empty), ``path``, ``module`` and ``function`` as
-    made by soak.targets. Raises whatever importing raises, and TypeError with a line for a person when the code has
-    not the form it must have.
+    ``target``: a dict with ``kind`` (driver | function | module | empty), ``path``, ``module`` and ``function``, from
+    soak.targets. Raises what the import raises, and TypeError with a line for a person when the code is not a target.
     """
     kind = target["kind"]
     if kind == "empty":
@@ -60,7 +59,7 @@ def _import_name(name: str) -> ModuleType:
 
 
 def _import_file(path: str) -> ModuleType:
-    # Not importlib.util: what it imports would be resident in every measured process.
+    # Without importlib.util, because what it imports would be resident in every measured process.
     from importlib.machinery import ModuleSpec, SourceFileLoader
 
     name = os.path.splitext(os.path.basename(path))[0]
@@ -88,7 +87,7 @@ def _driver(module: ModuleType, path: str) -> Component:
     def setup(settings: Settings) -> Arguments:
         if make_state is None:
             if settings:
-                raise TypeError("%s takes no settings, for it has no setup(**settings)" % path)
+                raise TypeError("%s takes no settings, because it has no setup(**settings)" % path)
             return (None,)
         return (make_state(**settings),)
 
@@ -106,7 +105,7 @@ def _function(module: ModuleType, name: str) -> Component:
 
 
 def _awaited(*functions: Any) -> tuple[Any, ...]:
-    """Return ``functions``, each ``async def`` as a call that runs it to its end, all in one event loop that stays."""
+    """Return ``functions``; replace each ``async def`` by a function that runs it to its end."""
     if not any(map(_is_async, functions)):
         return functions
     import asyncio
@@ -129,7 +128,7 @@ def _is_async(function: Any) -> bool:
 def _refuse_generator(function: Any, name: str) -> None:
     if _flags(function) & _GENERATOR:
         raise TypeError(
-            "%s is a generator: calling it runs nothing of it; write a function that runs through it" % name
+            "%s is a generator: a call does not run its code; write a function that iterates over it" % name
         )
 
 

@@ -1,7 +1,7 @@
-"""The loop: call the cycle, hold the pace, stop at checkpoints to count.
+"""The loop: call the cycle, keep the interval, and count at checkpoints.
 
-Between checkpoints a cycle costs two stores, one load and one call on soak's account. Nothing here allocates anything
-that stays, and nothing needs a new file descriptor, thread or mapping once the cycles run.
+Between checkpoints, soak adds two stores, one load and one call to a cycle. Nothing here allocates anything that stays,
+and nothing needs a new file descriptor, thread or mapping once the cycles run.
 """
 
 from __future__ import annotations
@@ -21,33 +21,35 @@ if TYPE_CHECKING:
     from soak.inside.tracker import NoTracker, Tracker
 
 FREE_CHECKPOINT_NS = 80_000_000
-"""Checkpoints may take so long beside their share: the first ones are dense, for descriptors run out in 800 cycles."""
+"""The time that checkpoints may take in addition to their share. The first checkpoints must be dense, because a leak of
+descriptors may use up all of them in 800 cycles."""
 SHARE_FLAT_OUT = 0.09
 SHARE_PACED = 0.038
 _DENSEST, _SPARSEST, _SPARSEST_EARLY = 64, 34, 4
-_EARLY_CYCLES = 64  # a quarter of the smallest n_min: the first look that can decide reaches back to there
+_EARLY_CYCLES = 64  # a quarter of the smallest n_min: the first look that can decide begins there
 FIRST_CLEAN_FROM, FIRST_CLEAN_TO = 448, 7200
 """The windows of the first three looks at which the ledger may prove CLEAN, see soak.analysis.survivors."""
-_GOLDEN_RATIO = 0.6180339887498949  # its multiples fill an interval evenly and never repeat
+_GOLDEN_RATIO = 0.6180339887498949  # the fractions of its multiples are spread evenly and do not repeat
 _GC_OBJECTS_EVERY = 8
-"""gc's objects are counted at every eighth checkpoint only: making their list takes memory for a moment."""
+"""The objects of gc are counted only at every eighth checkpoint, because the list of them takes memory for a moment."""
 _LAST_CACHED_INTEGER = 256
-"""CPython makes no block for integers up to here. Larger ones are one each, so the loop holds no more than one."""
+"""CPython allocates no block for integers up to this one. Larger ones are a block each; the loop holds one at most."""
 _ACKNOWLEDGE_NS, _ACKNOWLEDGE_EACH_NS = 2_000_000_000, 10_000_000_000
-"""So long the parent of a loop that is flat out has to read a row and the outside: a machine with other work may not
-let it. And so long where it was said how often to count, for then no other checkpoint makes up for one."""
+"""How long the loop waits for the parent to read a row and the counters outside: a busy machine may delay the parent.
+The first is for a loop without an interval. The second is for fixed checkpoints, because no later checkpoint replaces
+one that the parent missed."""
 _ACKNOWLEDGE_PACED_NS, _ACKNOWLEDGE_PACED_AT_MOST_NS = 50_000_000, 500_000_000
-"""A loop that keeps a pace waits for half of an interval, within these."""
+"""A loop with an interval waits for half of it, within these limits."""
 _LOOK_S = 0.05
-"""How often a process that the parent looks at wakes up to see whether that is over."""
+"""How often a process that the parent examines checks whether the parent has finished."""
 _LONGEST_SLEEP_S = 0.2
 _MORE_NS, _MORE_PACED, _MORE_PACED_NS = 250_000_000, 16, 1_000_000_000
-"""Cycles after the last one may take so long, and a second where that makes sixteen at the pace."""
+"""How long the cycles after the last one may take; with an interval up to a second, for sixteen cycles."""
 _LISTED_WITHIN_S, _LOOK_EVERY_S = 2.0, 0.01
 
 
 class Loop:
-    """One component's cycles in this process."""
+    """Runs the cycles of one component in this process."""
 
     def __init__(
         self,
@@ -61,12 +63,12 @@ class Loop:
         read_traced: Callable[[], int] | None,
         tracker: Tracker | NoTracker | None,
     ) -> None:
-        """Prepare everything that the cycles and checkpoints will use.
+        """Prepare everything that the cycles and checkpoints use.
 
-        ``area``: the Ring. ``interval_s``: 0 is flat out. ``iterations``: None is until told to stop.
-        ``checkpoint_every``: cycles between checkpoints, or None for as many as their cost allows.
-        ``checkpoint_share``: the part of the time they may take, or None for the usual.
-        ``leak``: called after each ``leak_every``-th cycle, or None. ``read_traced``: returns traced bytes, or None.
+        ``area``: the ring. ``interval_s``: 0 means no pause between cycles. ``iterations``: None means until told to
+        stop. ``checkpoint_every``: cycles between checkpoints; None for as many checkpoints as their cost allows.
+        ``checkpoint_share``: the part of the time that they may take; None for the default. ``leak``: called after each
+        ``leak_every``-th cycle, or None. ``read_traced``: returns the traced bytes, or None.
         """
         self.area = area
         self.words = area.words
@@ -77,7 +79,7 @@ class Loop:
         self.leak_every = leak_every
         self.read_traced = read_traced
         self.write_ledger = tracker.checkpoint if tracker is not None and tracker.active else None
-        # Storing a cycle's number here is all it takes to have its allocations tagged with it.
+        # The tracker reads the number of the cycle here, and marks all allocations with it.
         self.tracked_cycle = tracker.cycle if tracker is not None else memoryview(bytearray(8)).cast("Q")
         self.acknowledge_ns = _ACKNOWLEDGE_EACH_NS if checkpoint_every else _ACKNOWLEDGE_NS
         if self.interval_ns:
@@ -88,22 +90,22 @@ class Loop:
         self.parent_stalls = False
         self.started_ns = 0
         self.deadline_ns = 0
-        self.rows = 0  # since gc's objects were counted
+        self.rows = 0  # since the objects of gc were counted
         self.last_small: object = object()
         self.more_cycles = 0
         self.more_ns = max(_MORE_NS, min(_MORE_PACED_NS, _MORE_PACED * self.interval_ns))
 
     def run(self, cycle: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-        """Run cycles until the budget is used up or the parent says stop; the last checkpoint follows the last cycle.
+        """Run cycles until the budget is used up or the parent says stop. A checkpoint follows the last cycle.
 
-        Whatever ``cycle`` raises passes through; WORD_CYCLE then names the cycle.
+        Raises what ``cycle`` raises; WORD_CYCLE is then the number of that cycle.
         """
         words = self.words
         stop_word, cycle_word, completed_word = ring.WORD_STOP, ring.WORD_CYCLE, ring.WORD_COMPLETED
         leak, leak_every, last_cycle = self.leak, self.leak_every, self.last_cycle
         wait = self._wait_for_deadline if self.interval_ns else None
         tracked_cycle = self.tracked_cycle
-        self._count(0, 0)  # unseen: what first calls allocate for good is there before the first row
+        self._count(0, 0)  # what the first calls allocate for good must exist before the first row
         self.started_ns = time.monotonic_ns()
         words[ring.WORD_LOOP_STARTED_NS] = self.started_ns
         self.checkpoint(0)
@@ -128,7 +130,7 @@ class Loop:
                 if done > words[ring.WORD_COUNTED]:
                     self.checkpoint(done)
         except BaseException:
-            # What the failing cycle left behind is often its cause: too many descriptors, too many threads.
+            # The counts after the failed cycle often tell its cause: too many descriptors, too many threads.
             if done > words[ring.WORD_COUNTED]:
                 self.checkpoint(done)
             raise
@@ -136,9 +138,9 @@ class Loop:
             words[ring.WORD_LOOP_ENDED_NS] = time.monotonic_ns()
 
     def run_more(self, cycle: Callable[..., Any], arguments: tuple[Any, ...], most: int) -> int:
-        """Run some more cycles, at the pace, while WORD_MORE_CYCLES and the time for them allow; return how many.
+        """Run more cycles, with the interval, while WORD_MORE_CYCLES and the time for them allow; return how many.
 
-        For an examination after the last cycle: nobody measures them, and what one of them raises is no failure.
+        They serve to answer questions after the last cycle. They are not measured, and an exception is not a failure.
         """
         done = 0
         try:
@@ -157,11 +159,11 @@ class Loop:
         return done
 
     def show_what_is_open(self) -> None:
-        """Name the threads, and wait until the parent has listed what is open; to be called when measuring is over."""
+        """Write the names of threads, and wait until the parent has listed what is open. Call it after measuring."""
         words = self.words
         try:
             self.area.write_names(_thread_names())
-        except Exception:  # no memory, or whatever a component has done to threading: the kernel's names must do
+        except Exception:  # no memory, or the component has changed threading: then there are only the kernel's names
             words[ring.WORD_NAMES_BYTES] = ring.NO_NAMES
         self.written.wake()
         deadline_ns = time.monotonic_ns() + int(_LISTED_WITHIN_S * 1e9)
@@ -169,23 +171,23 @@ class Loop:
             self.read.wait(words[ring.WORD_ROWS_READ], _LOOK_EVERY_S)
 
     def checkpoint(self, done: int) -> None:
-        """Read the counters, write a row, and give the parent a moment to read what is read from outside."""
+        """Read the counters, write a row, and wait while the parent reads the counters outside."""
         words = self.words
         begun_ns = time.monotonic_ns()
         if done > _LAST_CACHED_INTEGER:
-            self.last_small = None  # what it took is what the number of the cycle takes from here on
+            self.last_small = None  # from here on, the number of the cycle takes a block instead of this object
         words[ring.WORD_COUNTED] = done
         self.area.write_row(self._count(begun_ns - self.started_ns, done))
         self.rows = (self.rows + 1) % _GC_OBJECTS_EVERY
         held_ns = words[ring.WORD_HELD_NS]
         self._hand_over()
-        # While the parent holds the process to look at its memory, the loop's clock stands still too.
+        # The time for which the parent stops the process, to scan its memory, does not belong to the loop.
         held_ns = words[ring.WORD_HELD_NS] - held_ns
         self.started_ns += held_ns
         if self.interval_ns:
-            self.deadline_ns += held_ns  # flat out it stays the 0 that takes no block
+            self.deadline_ns += held_ns  # without an interval it stays 0, which takes no block
         cost_ns = time.monotonic_ns() - begun_ns - held_ns
-        # Kept in the ring: as attributes they would be two blocks that are not there before the first checkpoint.
+        # In the ring, because as attributes they would be two blocks that do not exist before the first checkpoint.
         words[ring.WORD_CHECKPOINT_NS] += cost_ns
         usual_ns = words[ring.WORD_USUAL_CHECKPOINT_NS]
         words[ring.WORD_USUAL_CHECKPOINT_NS] += (cost_ns - usual_ns) // 8 if usual_ns else cost_ns
@@ -208,7 +210,7 @@ class Loop:
             self.write_ledger()
         gc_objects = None
         if self.rows == 0:
-            gc_objects = counters.count_gc_objects()  # last, for the list it makes is in none of the readings then
+            gc_objects = counters.count_gc_objects()  # last, so that no reading includes the list that it creates
         words[ring.WORD_COUNTING] = 0
         return (
             done,
@@ -228,14 +230,14 @@ class Loop:
         )
 
     def _hand_over(self) -> None:
-        """Wait until the parent has read the row and what it reads from outside; a parent that stalls waits alone."""
+        """Wait until the parent has read the row and the counters outside. Do not wait for a parent that stalls."""
         words = self.words
         self.written.wake()
         written = words[ring.WORD_ROWS_WRITTEN]
         is_last = words[ring.WORD_STOP] == ring.STOP or words[ring.WORD_COMPLETED] == self.last_cycle
         if self.parent_stalls and words[ring.WORD_ROWS_READ] < written - 1 and not is_last:
             return
-        # What the parent misses at the last checkpoint it could never read.
+        # Longer at the last checkpoint, because the parent cannot read the outside later.
         deadline_ns = time.monotonic_ns() + (
             max(self.acknowledge_ns, _ACKNOWLEDGE_NS) if is_last else self.acknowledge_ns
         )
@@ -256,11 +258,11 @@ class Loop:
     def _next_checkpoint(self, done: int) -> int:
         """Return the cycle after which the next checkpoint is due.
 
-        One in 64 of what has run where that costs no more than the checkpoints' share of the time, and in any case
-        one in 34: the verdict's rule looks when the cycles have doubled, and then needs two readings in each of its
-        blocks, of which the smallest is a sixteenth of the cycles before it. Early on, where no look reaches back
-        to, one in 4 will do. The spacing wanders by an eighth, for at equal steps a sawtooth of about their period
-        would be read ever a little later in its rise, and look like a slow ramp.
+        The distance is 1/64 of the cycles so far, if checkpoints then take no more than their share of the time, and at
+        most 1/34. The rule of the verdict looks at the readings each time the number of cycles has doubled. It then
+        needs two readings in each of its blocks, and its smallest block is 1/16 of the cycles before it. In the first
+        part of the loop, which no look uses, 1/4 is enough. The distance varies by an eighth: with equal distances, a
+        sawtooth of about the same period would be read later and later in its rise, and look like a slow ramp.
         """
         if self.checkpoint_every:
             return done + self.checkpoint_every
@@ -274,7 +276,7 @@ class Loop:
             elapsed_ns = time.monotonic_ns() - self.started_ns
             cycles_ns = elapsed_ns - spent_ns
             cycle_ns = max(1, cycles_ns // done)
-            # What the first ones took beyond their share is saved on those that follow.
+            # The next checkpoints save the time that the first ones took beyond their share.
             excess_ns = spent_ns - FREE_CHECKPOINT_NS - int(self.share * elapsed_ns)
             affordable = int((words[ring.WORD_USUAL_CHECKPOINT_NS] + max(0, excess_ns)) / self.share) // cycle_ns
             early_ns = words[ring.WORD_EARLY_NS]
@@ -290,7 +292,7 @@ class Loop:
         return min(following, FIRST_CLEAN_FROM) if done < FIRST_CLEAN_FROM else following
 
     def _pause(self) -> None:
-        """Stand still until the parent says otherwise; that time is no part of the loop's, and misses no deadline."""
+        """Pause until the parent ends it. This time does not belong to the loop, and no deadline is missed in it."""
         words = self.words
         before_ns, begun_ns = words[ring.WORD_PAUSED_NS], time.monotonic_ns()
         while words[ring.WORD_STOP] == ring.PAUSE:
@@ -303,8 +305,8 @@ class Loop:
     def _wait_for_deadline(self, done: int) -> bool:
         """Sleep until the next cycle is due; return False when told to stop meanwhile.
 
-        Deadlines lie on a grid from the first cycle on, so lateness does not add up. A cycle that overruns by whole
-        intervals misses those deadlines: they are counted and left out, and the grid is kept.
+        The deadlines are multiples of the interval after the first cycle, so delays do not add up. A cycle that takes
+        too long misses one or more deadlines. They are counted and skipped, and the next ones stay where they are.
         """
         words = self.words
         interval_ns = self.interval_ns
@@ -325,10 +327,10 @@ class Loop:
             time.sleep(min(left_ns / 1e9, _LONGEST_SLEEP_S))
             if words[ring.WORD_STOP]:
                 if done:
-                    self.deadline_ns -= interval_ns  # after a pause it is this cycle's turn again
+                    self.deadline_ns -= interval_ns  # this cycle is due again after a pause
                 return False
         words[ring.WORD_LAST_START_NS] = time.monotonic_ns()
-        # A cycle starts late when the one before it took too long, or when the sleep did.
+        # A cycle starts late when the previous cycle or the sleep took too long.
         late_ns = max(late_ns, words[ring.WORD_LAST_START_NS] - self.deadline_ns)
         if late_ns > words[ring.WORD_WORST_LAG_NS]:
             words[ring.WORD_WORST_LAG_NS] = late_ns
@@ -336,7 +338,7 @@ class Loop:
 
 
 def _thread_names() -> dict[int, str]:
-    """Return the names that Python's threads have been given, by the kernel's number."""
+    """Return the names of Python's threads, by the kernel's number."""
     threading = sys.modules.get("threading")
     if threading is None:
         return {}

@@ -1,8 +1,8 @@
 """The memory that the measured process and its parent share: a page of words, a text area, a ring of rows.
 
-One mapped file, pre-touched by the child, so that its resident size does not move while rows are written. The child
-writes a row and then its sequence number; every row carries a checksum. The parent reads and never locks, so the ring
-outlives the child's death by any signal. All words are signed 64-bit, native byte order (both ends are one machine).
+It is one mapped file. The child touches its pages first, so its resident size does not change while rows are written.
+The child writes a row and then its sequence number; every row has a checksum. The parent reads without a lock, so it
+can read the ring after the child was killed by any signal. All words are signed, of 64 bits, in native byte order.
 
 ======== ============================================================
 offset   content
@@ -10,7 +10,7 @@ offset   content
 0        512 words, see the ``WORD_*`` constants
 4096     text: first the settings (marshal), later a failure's report
 24576    ``ROW_CAPACITY`` rows of ``len(ROW_FIELDS)`` words
-155648   the threads' names (marshal), written when measuring is over, and so not pre-touched
+155648   names of the threads (marshal), written after measuring, so these pages are not touched first
 ======== ============================================================
 """
 
@@ -31,7 +31,7 @@ ROWS_OFFSET = TEXT_OFFSET + TEXT_BYTES
 # Words written by the child.
 WORD_MAGIC = 0
 WORD_PHASE = 1
-WORD_CYCLE = 2  # the cycle under way, from 1; equals WORD_COMPLETED between cycles
+WORD_CYCLE = 2  # the cycle that runs, from 1; equals WORD_COMPLETED between cycles
 WORD_COMPLETED = 3
 WORD_ROWS_WRITTEN = 4  # futex: the parent waits on its low half
 WORD_ROWS_LOST = 5
@@ -42,32 +42,32 @@ WORD_LAST_START_NS = 9
 WORD_MISSED_DEADLINES = 10
 WORD_WORST_LAG_NS = 11
 WORD_CHECKPOINT_NS = 12  # time spent in checkpoints so far
-WORD_GC_COLLECTED = 13  # 0 when the component runs with gc disabled or frozen, so that soak does not collect either
+WORD_GC_COLLECTED = 13  # 0 when the component has disabled gc or frozen objects; then soak does not collect either
 WORD_FAILED_PHASE = 14
 WORD_LOOP_ENDED_NS = 15
 WORD_COUNTED = 16  # cycles completed at the last checkpoint
-WORD_PAUSED_NS = 17  # for how long the loop has stood still because the parent said so
-WORD_USUAL_CHECKPOINT_NS = 18  # what one has been taking lately
-WORD_TYPE = 19  # the address of the type ``type``, by which a scan of the memory tells objects
-WORD_ANSWERED = 20  # 1 when what the parent asked about objects is answered in the text area
+WORD_PAUSED_NS = 17  # for how long the loop has paused because the parent asked for it
+WORD_USUAL_CHECKPOINT_NS = 18  # moving average of the time that a checkpoint takes
+WORD_TYPE = 19  # the address of the type ``type``, by which a memory scan recognises objects
+WORD_ANSWERED = 20  # 1 when the text area has the answer to the parent's question about objects
 WORD_GC_FOUND = 21  # objects that the collection at the last checkpoint found to be garbage
-WORD_COUNTING = 22  # 1 while a checkpoint is counted: it collects garbage, and that runs the component's finalizers
-WORD_NAMES_BYTES = 23  # not 0: the loop has ended, the threads' names are there, the child waits for WORD_LISTED
+WORD_COUNTING = 22  # 1 during a checkpoint, which collects garbage and so may run finalizers of the component
+WORD_NAMES_BYTES = 23  # not 0: the loop has ended, the names of threads are written, the child waits for WORD_LISTED
 # Words written by the parent.
-WORD_STOP = 32  # GO_ON, or what is to be done before the next cycle: STOP, PAUSE
+WORD_STOP = 32  # what to do before the next cycle: GO_ON, STOP or PAUSE
 WORD_ROWS_READ = 33  # futex: the child waits on its low half
-WORD_SPACING = 34  # checkpoints should not become sparser than one in so many cycles if cheap; 0: not known yet
-WORD_EARLY_NS = 35  # so long into the cycles the verdict's rule looks back at nothing: dear checkpoints may be few
-WORD_HELD_NS = 36  # for how long the parent has held the process still at checkpoints, to scan its memory
-WORD_ASKED = 37  # what is to be answered after the last cycle, see ASKED_*
-WORD_HOLD = 38  # 1 while the parent looks at the process that waits for it at a checkpoint: it then waits for longer
-WORD_MORE_CYCLES = 39  # so many unmeasured cycles may be run for the answer at once, after the last one
+WORD_SPACING = 34  # the most cycles between two checkpoints while these are cheap; 0: not known yet
+WORD_EARLY_NS = 35  # no look of the rule reaches back to this first part of the loop: expensive checkpoints may be rare
+WORD_HELD_NS = 36  # for how long the parent has stopped the process at checkpoints, to scan its memory
+WORD_ASKED = 37  # which questions the child answers after the last cycle, see ASKED_*
+WORD_HOLD = 38  # 1 while the parent examines the process at a checkpoint; the child then waits longer for it
+WORD_MORE_CYCLES = 39  # how many unmeasured cycles may be run after the last one, to answer questions
 WORD_LISTED = 40  # 1 when the parent has listed what is open after the last cycle
 
 GO_ON, STOP, PAUSE = range(3)
 
-ASKED_OBJECTS = 1  # the text area holds a question about objects, see soak.inside.objects.answers
-ASKED_GARBAGE = 2  # what it is that garbage collections find
+ASKED_OBJECTS = 1  # the parent asks about objects, in the text area: see soak.inside.objects.answers
+ASKED_GARBAGE = 2  # the parent asks what garbage collections find
 
 PHASE_STARTING, PHASE_SETUP, PHASE_CYCLES, PHASE_TEARDOWN, PHASE_DONE, PHASE_FAILED = range(6)
 PHASE_NAMES = ("start", "setup", "cycle", "teardown", "done", "failed")
@@ -91,21 +91,21 @@ ROW_FIELDS = (
     "sequence",
 )
 NOT_READ = -1
-"""The value of a field that could not or need not be read."""
+"""The value of a field that was not read."""
 ROW = struct.Struct("=%dq" % len(ROW_FIELDS))
 ROW_CAPACITY = 1024
 _SEQUENCE = struct.Struct("=q")
 NAMES_OFFSET = ROWS_OFFSET + ROW_CAPACITY * ROW.size
 NAMES_BYTES = 65536
 NO_NAMES = -1
-"""In place of their length, where the names could not be written."""
+"""The length, when the names could not be written."""
 RING_BYTES = NAMES_OFFSET + NAMES_BYTES
 PAGE_BYTES = 4096
 _READ_WRITE, _PRIVATE_FIXED_ANONYMOUS = 0x3, 0x2 | 0x10 | 0x20  # Linux
 
 
 def checksum(fields: tuple[int, ...], sequence: int) -> int:
-    """Checksum of a row's measured fields (all but the last two) and its sequence number; fits 62 bits."""
+    """Return a checksum of 62 bits of a row: its measured fields (all but the last two) and its sequence number."""
     total = sequence
     for value in fields:
         total = (total * 31 + value) & 0x3FFFFFFFFFFFFFFF
@@ -113,10 +113,10 @@ def checksum(fields: tuple[int, ...], sequence: int) -> int:
 
 
 class Ring:
-    """A mapped ring; the same object serves the child, which writes rows, and the parent, which reads them."""
+    """A mapped ring. The child writes rows by it, and the parent reads them."""
 
     def __init__(self, path: str) -> None:
-        """Map the file at ``path``, which :func:`create` has made. Raises OSError or ValueError if it is no ring."""
+        """Map the file at ``path``, which :func:`create` made. Raises OSError or ValueError when it is not a ring."""
         with open(path, "r+b", buffering=0) as file:
             self.map = mmap.mmap(file.fileno(), RING_BYTES)
         self.words: memoryview[int] = memoryview(self.map)[:HEADER_BYTES].cast("q")
@@ -124,12 +124,12 @@ class Ring:
             raise ValueError("%s is not a ring of this version of soak" % path)
 
     def touch(self) -> None:
-        """Write one byte on each page up to the rows' end, so that no later write grows the resident size."""
+        """Write a byte to each page up to the end of the rows, so that later writes do not change the resident size."""
         for offset in range(0, NAMES_OFFSET, PAGE_BYTES):
             self.map[offset] = self.map[offset]
 
     def write_text(self, content: bytes) -> None:
-        """Put ``content`` (bytes) into the text area; what does not fit is cut from its middle, the ends are kept."""
+        """Write ``content`` to the text area. When it is too long, leave out its middle."""
         if len(content) > TEXT_BYTES:
             half = TEXT_BYTES // 2 - 8
             content = content[:half] + b"\n [...] \n" + content[-half:]
@@ -141,7 +141,7 @@ class Ring:
         return self.map[TEXT_OFFSET : TEXT_OFFSET + self.words[WORD_TEXT_BYTES]]
 
     def write_names(self, names: dict[int, str]) -> None:
-        """Put the threads' names there, by the kernel's number; those that do not fit are left out."""
+        """Write the names of threads, by the kernel's number, without those for which there is no room."""
         content = marshal.dumps(names, 2)
         while len(content) > NAMES_BYTES:
             names = dict(list(names.items())[len(names) // 2 :])
@@ -150,7 +150,7 @@ class Ring:
         self.words[WORD_NAMES_BYTES] = len(content)
 
     def read_names(self) -> dict[int, str]:
-        """Return the threads' names by the kernel's number; none before they were written."""
+        """Return the names of threads by the kernel's number; empty before they are written."""
         length = self.words[WORD_NAMES_BYTES]
         return marshal.loads(self.map[NAMES_OFFSET : NAMES_OFFSET + length]) if length > 0 else {}
 
@@ -166,23 +166,23 @@ class Ring:
         self.words[WORD_ROWS_WRITTEN] = sequence
 
     def read_row(self, number: int) -> tuple[int, ...] | None:
-        """Return row ``number`` (from 0) as a tuple of ROW_FIELDS, or None when it is torn or was overwritten."""
+        """Return row ``number`` (from 0) as a tuple of ROW_FIELDS; None when it is incomplete or was overwritten."""
         row = ROW.unpack_from(self.map, ROWS_OFFSET + (number % ROW_CAPACITY) * ROW.size)
         if row[-1] != number + 1 or row[-2] != checksum(row[:-2], number + 1):
             return None
         return row
 
     def leave(self) -> None:
-        """Put memory of this process's own in the ring's place, in which the parent says stop (Linux only).
+        """Replace the ring by private memory in which WORD_STOP says STOP (Linux only).
 
-        For a process that the component forked and that goes on in its loop: what it writes from now on, nobody reads.
+        For a process that the component forked and that returns into the loop. Nothing reads what it writes.
         """
         if sys.platform == "linux":
             map_memory = ctypes.CDLL(None).mmap
             map_memory.argtypes = (ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long)
             map_memory(self.word_address(0), RING_BYTES, _READ_WRITE, _PRIVATE_FIXED_ANONYMOUS, -1, 0)
             self.words[WORD_STOP] = STOP
-            self.words[WORD_ROWS_READ] = 1 << 62  # so that it waits for nobody
+            self.words[WORD_ROWS_READ] = 1 << 62  # so that it does not wait for the parent
 
     def word_address(self, word: int) -> int:
         """Return the address of a word in this process, for a futex."""
@@ -190,15 +190,15 @@ class Ring:
 
 
 def create(path: str, settings: bytes) -> None:
-    """Make the ring in a file that is empty or not there yet. ``settings``: marshal bytes, put into the text area.
+    """Create the ring in a file that is empty or does not exist. ``settings``: marshal bytes for the text area.
 
-    Raises FileExistsError when the file holds something.
+    Raises FileExistsError when the file is not empty.
     """
     if len(settings) > TEXT_BYTES:
         raise ValueError("the settings take %d bytes; there is room for %d" % (len(settings), TEXT_BYTES))
     with open(path, "ab", buffering=0) as file:
         if file.tell():
-            raise FileExistsError("%s is there already" % path)
+            raise FileExistsError("%s exists already" % path)
         file.truncate(RING_BYTES)
     with open(path, "r+b", buffering=0) as file, mmap.mmap(file.fileno(), RING_BYTES) as area:
         words = memoryview(area)[:HEADER_BYTES].cast("q")

@@ -1,4 +1,4 @@
-"""The second pass of a component that grows: two tracemalloc snapshots and their difference per line."""
+"""The second pass of a component that grows: two tracemalloc snapshots and their difference for each line."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ _HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 def start(frames: int) -> Callable[[], int]:
-    """Trace from now on; return a function that reads the traced bytes."""
+    """Start tracing; return a function that reads the traced bytes."""
     tracemalloc.start(frames)
     return lambda: tracemalloc.get_traced_memory()[0]
 
 
 def run_between(soaking: Loop, cycle: Callable[..., Any], arguments: tuple[Any, ...], path: str) -> None:
-    """Run the loop with a snapshot after some warm-up and one at the end.
+    """Run the loop, with one snapshot after a warm-up and one at the end. Call `start` first.
 
-    Needs `start` before. Writes ``path`` (the last snapshot), ``path`` + ``.baseline`` (the first) and ``path`` +
-    ``.top``: marshal of (cycles between them, [(file, line, bytes more, blocks more, stack), ...] largest first), where
-    stack is [(file, line), ...] of the largest part of it, innermost first. Without a baseline, which a run of very
-    few cycles does not reach, nothing is written.
+    Writes ``path`` (the last snapshot), ``path`` + ``.baseline`` (the first) and ``path`` + ``.top``: marshal of
+    (cycles between them, [(file, line, more bytes, more blocks, stack), ...] largest first). ``stack`` is
+    [(file, line), ...] of the largest part, innermost first. Writes nothing when a run of very few cycles ended before
+    the first snapshot.
     """
     baseline = _Baseline(cycle, path + ".baseline")
     soaking.run(baseline.cycle, arguments)
     if baseline.taken_after is None:
         return
     last = _snapshot()
-    tracemalloc.stop()  # under it what follows would take a minute
+    tracemalloc.stop()  # with it, the following lines would take a minute
     first, last = _without_own(tracemalloc.Snapshot.load(path + ".baseline")), _without_own(last)
     first.dump(path + ".baseline")
     last.dump(path)
@@ -52,9 +52,9 @@ def run_between(soaking: Loop, cycle: Callable[..., Any], arguments: tuple[Any, 
 
 
 def _sum_by_line(differences: list[tracemalloc.StatisticDiff]) -> list[_Line]:
-    """Add up differences per stack to what each innermost line grew by; only lines that grew, largest first."""
+    """Add up the differences of all stacks with the same innermost line. Return the lines that grew, largest first."""
     lines: dict[tuple[str, int], _Line] = {}
-    # Largest first, so the stack that a line keeps is that of its largest part.
+    # Largest first, so that each line keeps the stack of its largest part.
     for difference in sorted(differences, key=lambda difference: -difference.size_diff):
         stack = [(frame.filename, frame.lineno) for frame in reversed(difference.traceback)]
         place = stack[0]
@@ -65,7 +65,7 @@ def _sum_by_line(differences: list[tracemalloc.StatisticDiff]) -> list[_Line]:
 
 
 class _Baseline:
-    """Counts cycles and takes the first snapshot between two of them, once the component is warm."""
+    """Counts cycles, and takes the first snapshot between two of them after the warm-up."""
 
     def __init__(self, cycle: Callable[..., Any], path: str) -> None:
         self._cycle = cycle
@@ -75,9 +75,9 @@ class _Baseline:
         self.taken_after: int | None = None
 
     def cycle(self, *arguments: Any) -> None:
-        """Run one cycle, after taking the first snapshot when it is due."""
+        """Take the first snapshot when it is due, then run one cycle."""
         if self.taken_after is None and (self.cycles >= BASELINE_AFTER_CYCLES or time.monotonic() >= self._due_s):
-            _snapshot()  # what filtering for the first time leaves behind is not the component's
+            _snapshot()  # the first one leaves memory behind that does not belong to the component
             _snapshot().dump(self._path)
             self.taken_after = self.cycles
         self._cycle(*arguments)
@@ -90,13 +90,13 @@ def _snapshot() -> tracemalloc.Snapshot:
 
 
 def _without_own(snapshot: tracemalloc.Snapshot) -> tracemalloc.Snapshot:
-    """Return a snapshot without what soak itself allocated (but with the leaks it plants).
+    """Return a snapshot without the allocations of soak itself, but with the leaks that it plants.
 
-    Not by filters: those match every file name anew by a pattern, 20 us for each of a hundred thousand traces.
+    Without tracemalloc's filters, which match a pattern for each of a hundred thousand traces, 20 µs each.
     """
     own = {os.path.join(folder, name) for folder, _, names in os.walk(_HERE) for name in names if name.endswith(".py")}
     own.remove(os.path.join(_HERE, "injection.py"))
     own.add(tracemalloc.__file__)
     traces: tuple[Any, ...] = snapshot.traces._traces  # type: ignore[attr-defined]
-    # A trace is (domain, size, frames, …), its frames (file, line), innermost first.
+    # A trace is (domain, size, frames, …); a frame is (file, line), innermost first.
     return tracemalloc.Snapshot([trace for trace in traces if trace[2][0][0] not in own], snapshot.traceback_limit)

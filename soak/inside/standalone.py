@@ -1,4 +1,4 @@
-"""A driver run by itself: the two readings of RSS, then tracemalloc in a second loop.
+"""Run a driver by itself: read RSS before and after a loop, then trace a second loop with tracemalloc.
 
 if __name__ == "__main__":
     main(globals())
@@ -20,13 +20,15 @@ _TOP_LINES = 8
 
 
 def main(driver: dict[str, Any], arguments: list[str] | None = None) -> None:
-    """Soak a driver module's ``globals()`` in this process and print what it grew by.
+    """Soak a driver in this process and print its growth. ``driver``: the ``globals()`` of its module.
 
-    ``arguments``: the command line without the program's name; default the process's own.
+    ``arguments``: the command line without the name of the program; by default that of this process.
     """
     parser = argparse.ArgumentParser(description=driver.get("__doc__"))
     parser.add_argument("--iterations", type=int, default=2000, metavar="N", help="cycles of the first loop (2000)")
-    parser.add_argument("--interval", type=_seconds, default=0.1, metavar="100ms", help="pace; 0 is flat out (100ms)")
+    parser.add_argument(
+        "--interval", type=_seconds, default=0.1, metavar="100ms", help="from cycle to cycle; 0: no pause (100ms)"
+    )
     options = parser.parse_args(arguments)
     if options.iterations < 1:
         parser.error("--iterations %d: at least one cycle is needed" % options.iterations)

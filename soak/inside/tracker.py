@@ -1,21 +1,21 @@
-"""The hook into the allocation tracker, for whoever runs in the measured process.
+"""The hook into the allocation tracker, for code in the measured process.
 
-``connect`` returns a `Tracker` when the library was preloaded, else a `NoTracker` with the same methods, which do
-nothing and cost next to nothing; its ``reason`` says why. Stdlib only, CPython 3.8 and later.
+``connect`` returns a `Tracker` when the library was preloaded. Otherwise it returns a `NoTracker`, whose methods do
+nothing; its ``reason`` says why there is no tracker. Stdlib only, CPython 3.8 and later.
 
     tracker = connect()
     tracker.start("/path/of/the/ledger")    # before the component is imported
-    cell = tracker.cycle                    # a memoryview: storing into it is all that marking a cycle takes
+    cell = tracker.cycle                    # a memoryview; to store a number in it marks a cycle
     for number in range(1, cycles + 1):
-        cell[0] = number                    # 0 stands for everything before the first cycle
+        cell[0] = number                    # 0 means before the first cycle
         component()
         if at_a_checkpoint:
             tracker.checkpoint()            # the parent reads the ledger with soak.native.ledger
 
-Nothing here allocates for good once ``start`` has returned: a checkpoint is one call into C.
+After ``start`` has returned, nothing here allocates memory that stays: a checkpoint is one call into C.
 """
 
-# ruff: noqa: ARG002  (what stands in for the tracker takes its arguments and needs none)
+# ruff: noqa: ARG002  (NoTracker has the same parameters as Tracker, but does not use them)
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ STATE_NATIVE = 1
 STATE_PYTHON_DOMAINS = 2
 
 _OBJECT_OFFSETS = (0, 16, 32)
-"""Where in its block an object may begin: at once, behind the head of gc, or behind the pre-header too."""
+"""Where an object may begin in its block: at the start, after the header of gc, or after a pre-header and that one."""
 
 
 class _KnownFrame(ctypes.Structure):
@@ -46,7 +46,7 @@ class _KnownFrame(ctypes.Structure):
 
 
 class NoTracker:
-    """Stands in where no tracker was preloaded: a program may mark its cycles all the same."""
+    """Replaces the tracker where none was preloaded, so that a program can mark its cycles all the same."""
 
     active = False
     covers: tuple[str, ...] = ()
@@ -56,7 +56,7 @@ class NoTracker:
         self.cycle = memoryview(bytearray(8)).cast("Q")
 
     def start(self, ledger: str) -> tuple[str, ...]:
-        """Record nothing; return what is covered: nothing."""
+        """Record nothing, and return that nothing is recorded."""
         return ()
 
     def checkpoint(self) -> int:
@@ -64,12 +64,12 @@ class NoTracker:
         return 0
 
     def site_of(self, address: int) -> int:
-        """Know no site."""
+        """Return 0: no site is known."""
         return 0
 
 
 class Tracker:
-    """The preloaded library. One for a process."""
+    """The preloaded library; a process has one."""
 
     active = True
 
@@ -77,8 +77,8 @@ class Tracker:
         self._library = library
         self._declare()
         address = library.soak_cycle()
-        self._cell = ctypes.c_uint64.from_address(address)  # the memoryview does not keep it alive
-        # Both casts are needed: ctypes calls its format "<Q", which a memoryview will not store into.
+        self._cell = ctypes.c_uint64.from_address(address)  # kept here, because the memoryview does not keep it
+        # Both casts are needed: the format of ctypes is "<Q", and a memoryview of that format is read-only.
         self.cycle = memoryview(self._cell).cast("B").cast("Q")
         self.reason: str | None = None
         self.covers: tuple[str, ...] = ()
@@ -86,10 +86,10 @@ class Tracker:
         self._write_checkpoint = library.soak_checkpoint
 
     def start(self, ledger: str) -> tuple[str, ...]:
-        """Record Python's domains too and open the ledger at this path.
+        """Open the ledger at this path, and record Python's domains as well.
 
-        Returns what is covered, ``("native", "python")`` at best. Call it once, before the component is imported.
-        Raises ``OSError`` when the ledger cannot be made.
+        Returns what is recorded, ``("native", "python")`` at best. Call it once, before the component is imported.
+        Raises ``OSError`` when the ledger cannot be created.
         """
         _take_out_of_environment()
         failed = self._library.soak_open_ledger(os.fsencode(ledger))
@@ -103,14 +103,14 @@ class Tracker:
         return self.covers
 
     def checkpoint(self) -> int:
-        """Write what is alive into the ledger and return the checkpoint's number; -1 in a forked child.
+        """Write what is alive into the ledger, and return the number of the checkpoint; -1 in a forked child.
 
-        Sites that the parent asked for are flagged as well.
+        This also flags the sites that the parent asked for.
         """
         return int(self._write_checkpoint())
 
     def site_of(self, address: int) -> int:
-        """Return the site at which the object at ``address`` was allocated; 0 when the tracker does not know it."""
+        """Return the site that allocated the object at ``address``; 0 when the tracker does not know it."""
         starts = (address - before for before in _OBJECT_OFFSETS)
         return next((site for site in map(self._library.soak_site_of, starts) if site), 0)
 
@@ -126,7 +126,10 @@ class Tracker:
         library.soak_site_of.restype = ctypes.c_uint32
 
     def _start_python(self) -> str | None:
-        """Compare the table of offsets with the frame that runs, wrap Python's allocators. Why no lines, or None."""
+        """Compare the table of offsets with the running frame, and hook Python's allocators.
+
+        Returns the reason why blocks have no line, or None when they have one.
+        """
         known = _KnownFrame()
 
         def ask() -> int:
@@ -164,7 +167,7 @@ def connect() -> Tracker | NoTracker:
 
 def _find() -> Tracker | NoTracker:
     try:
-        # PyDLL keeps the interpreter's lock, which the hooks of Python's domains rely on.
+        # PyDLL keeps the interpreter's lock, which the hooks of Python's domains need.
         library = ctypes.PyDLL(None)
         version = library.soak_layout_version()
     except (AttributeError, OSError):
@@ -189,7 +192,7 @@ def _why_no_python() -> str | None:
 
 
 def _take_out_of_environment() -> None:
-    """Keep the children of this process from being tracked; whatever else was to be preloaded stays."""
+    """Remove the tracker from the environment, so that child processes are not tracked. Other preloads stay."""
     listed = os.environ.get(LOADER_VARIABLE)
     if listed is None:
         return

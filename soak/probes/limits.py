@@ -8,6 +8,9 @@ from pathlib import Path
 
 import psutil
 
+_CONTROL_GROUP = Path("/sys/fs/cgroup")
+_RECLAIMABLE = ("active_file", "inactive_file")
+"""Cached pages of files: the control group counts them as used and gives them up when memory is asked for."""
 _LINES = {"Max open files": "fds", "Max processes": "threads", "Max address space": "mapped"}
 
 
@@ -31,6 +34,18 @@ def read_limits(pid: int) -> dict[str, float]:
     if "threads" in limits:
         limits["children"] = limits["threads"]
     return limits
+
+
+def read_free_memory_bytes() -> float:
+    """Return how much memory can still be taken: of the machine or of the control group, whichever has less."""
+    free = float(psutil.virtual_memory().available)
+    with contextlib.suppress(OSError, ValueError):
+        limit, used = (float((_CONTROL_GROUP / f"memory.{name}").read_text("ascii")) for name in ("max", "current"))
+        for line in (_CONTROL_GROUP / "memory.stat").read_text("ascii").splitlines():
+            name, size = line.split()
+            used -= float(size) if name in _RECLAIMABLE else 0.0
+        free = min(free, max(limit - used, 0.0))
+    return free
 
 
 def read_hidden_limits() -> dict[str, float]:

@@ -34,3 +34,7 @@ class ScriptedClock:
     def advance(self, seconds: float) -> None:
         """Let so much time pass."""
         self._now_s += seconds
+
+    def advance_to(self, moment_s: float) -> None:
+        """Let time pass until then; nothing when it has been."""
+        self._now_s = max(self._now_s, moment_s)

@@ -1,1 +1,1 @@
-"""What is looked at in a browser: one small server on this machine's own address."""
+"""``soak view``: a small server on the loopback address for profiles and reports."""

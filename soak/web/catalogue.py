@@ -1,6 +1,6 @@
-"""What may be looked at: the runs of one folder, or the files named on the command line, and nothing else.
+"""The runs and profiles that the server may show: the runs of one folder, or the files of the command line.
 
-A request names an entry; it is looked up among those there are and never made into a path.
+A request names an entry. The server looks the name up in this list and never makes a path of it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from soak.store.profile_files import add_profiles, load_profile, read_regular
 from soak.store.profiles import list_viewable, read_profile_run
 
 FILES = "files"
-"""The name of the entry that holds the files from the command line."""
+"""The name of the entry for the files of the command line."""
 _LARGEST_REPORT_BYTES = 64 * 2**20
 _LARGEST_JSON_BYTES = 8 * 2**20
 _SUFFIX = ".prof"
@@ -25,45 +25,45 @@ _SUFFIX = ".prof"
 
 @dataclass(frozen=True)
 class Profile:
-    """One profile that may be looked at; ``parts`` are the files that it is the sum of, mostly one."""
+    """One profile that the server may show; it is the sum of the files ``parts``, mostly of one."""
 
     name: str
     parts: tuple[Path, ...]
 
     def load(self) -> Statistics:
-        """Return what it holds. Raises SoakError."""
+        """Return its data. Raises SoakError."""
         statistics = [load_profile(part) for part in self.parts]
         return statistics[0] if len(statistics) == 1 else add_profiles(statistics)
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A run, or the files named on the command line."""
+    """A run, or the files of the command line."""
 
     name: str
     profiles: tuple[Profile, ...]
     report: Path | None = None
     verdicts: tuple[tuple[str, str], ...] = ()
-    """(component, verdict), for a run that judged."""
+    """(component, verdict) of each component; empty for a run of ``soak profile``."""
     profiled: ProfileRun | None = None
 
     def component(self, profile: Profile) -> ComponentProfile | None:
-        """Return what is known of the component that a profile is of."""
+        """Return the record of the component that a profile belongs to."""
         components = self.profiled.components if self.profiled else ()
         return next((component for component in components if component.file == profile.name), None)
 
 
 class Catalogue:
-    """Reads the folder anew each time, so that what was made meanwhile is there."""
+    """Reads the folder again at each request, so that new runs appear."""
 
     def __init__(self, out: Path, *, only: str | None = None, files: Sequence[Path] = ()) -> None:
-        """Offer the runs in ``out`` (or the one named ``only``); with ``files`` those instead, and their sum."""
+        """Show the runs in ``out`` (or only the run ``only``); or, if there are ``files``, these and their sum."""
         self._out = out.resolve()
         self._only = only
         self._files = tuple(file.resolve() for file in files)
 
     def entries(self) -> list[Entry]:
-        """Return everything there is, newest first."""
+        """Return all entries, newest first."""
         if self._files:
             return [self._named_files()]
         folders = [folder for folder in list_viewable(self._out) if self._only in (None, folder.name)]
@@ -111,9 +111,9 @@ def _read_run(folder: Path) -> Entry:
 
 
 def _verdicts(file: Path) -> tuple[tuple[str, str], ...]:
-    """Return the verdicts that a run's report.json has; none when it cannot be read.
+    """Return the verdicts in a run's report.json; none when it cannot be read.
 
-    Not from run.db: to open it would write beside it.
+    This does not read run.db, because opening it would write files beside it.
     """
     try:
         document = json.loads(read_regular(file, _LARGEST_JSON_BYTES))

@@ -1,7 +1,7 @@
-"""SnakeViz's own handler, with everything it reads and writes put under guard.
+"""SnakeViz's own handler, made safe in what it reads and writes.
 
-By itself it opens whatever path the address names, unmarshals it in the server, and writes Python's repr of what it
-finds into a script.
+By itself it opens any path that the address names, unmarshals the file in the server, and writes Python's repr of the
+content into a script.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from soak.store.profile_files import to_pstats
 
 
 def _import_snakeviz() -> Any:
-    """Import SnakeViz's server, which starts tornado's autoreload as it is imported: that must not watch us."""
+    """Import SnakeViz's server without tornado's autoreload, which it would start during the import."""
     start = tornado.autoreload.start
     tornado.autoreload.start = lambda *_: None
     try:
@@ -35,29 +35,29 @@ STATIC: str = _snakeviz.settings["static_path"]
 
 
 class LoadedProfile(os.PathLike[str]):
-    """Passes for a file's name with SnakeViz's handler, and with pstats for a profiler that has ended."""
+    """A loaded profile that SnakeViz's handler takes for a file name, and pstats for a finished profiler."""
 
     def __init__(self, name: str, statistics: Statistics) -> None:
         self.name = name
         self.stats = to_pstats(statistics).stats  # type: ignore[attr-defined]  # the stubs leave it out
 
     def __fspath__(self) -> str:
-        """Return a path at which there can be nothing, neither file nor folder."""
+        """Return a path at which neither a file nor a folder can exist."""
         return f"{os.devnull}/profile"
 
     def create_stats(self) -> None:
-        """Have them ready already."""
+        """Do nothing: the statistics are complete."""
 
 
 class SnakeVizHandler(_VizHandler):  # type: ignore[misc]  # it has no types
-    """Draws profiles that were loaded already."""
+    """Draws loaded profiles."""
 
     def draw(self, profile: LoadedProfile) -> None:
         """Answer with SnakeViz's page. The profile must have a function that calls another."""
         super().get(profile)
 
     def render(self, template_name: str, **values: Any) -> Any:
-        """Render SnakeViz's template with values that cannot end the script they stand in."""
+        """Render SnakeViz's template with values that cannot end the script around them."""
         return RequestHandler.render(
             self,
             template_name,

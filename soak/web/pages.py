@@ -1,4 +1,4 @@
-"""The pages that are ours: the index, and the one that says why there is nothing to draw."""
+"""soak's own pages: the index, and the page that says why a profile cannot be drawn."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def index_page(entries: Sequence[Entry]) -> str:
 
 
 def undrawable_page(profile: str, statistics: Statistics) -> str:
-    """Say what a profile holds in which no function calls another: there is no icicle to draw then."""
+    """List the functions of a profile in which no function calls another, because there is nothing to draw."""
     totals = summarise(statistics)
     words = "It is empty." if not totals.top else "No function in it calls another, so there is nothing to draw."
     rows = [
@@ -72,12 +72,12 @@ def failure_page(title: str, reason: str) -> str:
 
 
 def profile_address(entry: Entry, profile: Profile) -> str:
-    """Give the address of a profile in SnakeViz."""
+    """Return the address of a profile in SnakeViz."""
     return f"/snakeviz/{quote(entry.name, safe='')}/{quote(profile.name, safe='')}"
 
 
 def report_address(entry: Entry) -> str:
-    """Give the address of a run's report."""
+    """Return the address of a run's report."""
     return f"/report/{quote(entry.name, safe='')}"
 
 
@@ -111,7 +111,7 @@ def _profile(entry: Entry, profile: Profile) -> ProfileRow:
 
 
 def _hottest(entry: Entry, component: ComponentProfile | None, *, is_merged: bool) -> FunctionTime | None:
-    """Return the function with the largest own time, where the run recorded it."""
+    """Return the function with the largest own time, if the run recorded it."""
     totals = component.totals if component else entry.profiled.merged if is_merged and entry.profiled else None
     return totals.top[0] if totals is not None and totals.top else None
 

@@ -1,4 +1,4 @@
-"""The server: this machine's own address only, requests that name it only, reading only what the catalogue has."""
+"""The server: it listens on the loopback address, answers only requests for that host, and reads only the catalogue."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ ADDRESS = "127.0.0.1"
 _HOSTS = (ADDRESS, "localhost")
 _LARGEST_BODY_BYTES = 4096
 _READERS_AT_A_TIME = 2
-"""Each may use as much memory as soak.store.profile_reader allows."""
+"""Limited, because each reader may use as much memory as soak.store.profile_reader allows."""
 
 _PAGE_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; base-uri 'none'; form-action 'none'"
 )
-# lodash makes functions of templates, and the hierarchy is computed by a worker made of text. What the policy leaves
-# out is the content network that this worker would ask first: it then takes its libraries from this server.
+# lodash compiles templates into functions, and a worker made from text computes the hierarchy, so the policy allows
+# both. It forbids the content network that this worker would ask first; the worker then uses this server's libraries.
 _SNAKEVIZ_POLICY = (
     "default-src 'none'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; worker-src blob:; "
     "style-src 'self' 'unsafe-inline'; img-src 'self' data:; base-uri 'none'; form-action 'none'"
@@ -45,7 +45,7 @@ _HEADERS = {
 
 
 class _Viewer(RequestHandler):
-    """What all our handlers share."""
+    """The base of soak's own handlers."""
 
     def initialize(self, catalogue: Catalogue, readers: asyncio.Semaphore) -> None:
         self.catalogue = catalogue
@@ -81,7 +81,7 @@ class _Profile(_Viewer, SnakeVizHandler):
                 statistics = await asyncio.get_running_loop().run_in_executor(None, profile.load)
         except SoakError as error:
             self.set_status(422)
-            self.finish(failure_page("This profile is not shown", str(error)))
+            self.finish(failure_page("This profile cannot be shown", str(error)))
             return
         if not any(callers for *_, callers in statistics.values()):
             self.finish(undrawable_page(name, statistics))
@@ -109,10 +109,10 @@ def _set_headers(handler: RequestHandler) -> None:
 
 
 class Viewer(Application):
-    """The application; refuses every request that does not name this server as its host.
+    """The application. It refuses every request that does not name this server as its host.
 
-    A page from elsewhere can make a browser ask here under a name of its own that it has bound to this address (DNS
-    rebinding); it cannot make it say another host than that name.
+    A foreign page can bind a name of its own to this address and make the browser send requests here (DNS rebinding).
+    Such a request has that name as its host.
     """
 
     def __init__(self, catalogue: Catalogue, port: int) -> None:
@@ -133,21 +133,21 @@ class Viewer(Application):
         self._hosts = {f"{host}:{port}" for host in _HOSTS}
 
     def find_handler(self, request: HTTPServerRequest, **settings: Any) -> _HandlerDelegate:
-        """Choose what answers."""
+        """Find the handler of a request."""
         if request.headers.get_list("Host") not in [[host] for host in self._hosts]:
             return self.get_handler_delegate(request, _Refused, {"status_code": 403})
         return super().find_handler(request, **settings)
 
 
 async def serve(catalogue: Catalogue, port: int, until: Callable[[str], Awaitable[None]]) -> None:
-    """Serve until the awaitable that ``until`` makes of the address is done.
+    """Serve until the awaitable that ``until(address)`` returns is done.
 
-    ``port``: 0 for one that is free. Raises UsageError when it is taken or not allowed.
+    ``port``: 0 for any free port. Raises UsageError when the port is in use or not allowed.
     """
     try:
         sockets = bind_sockets(port, ADDRESS, family=socket.AF_INET)
     except (OSError, OverflowError) as error:
-        raise UsageError(f"--port {port}: {error}; leave it out to get one that is free") from error
+        raise UsageError(f"--port {port}: {error}; without --port soak takes a free one") from error
     own_port = sockets[0].getsockname()[1]
     server = HTTPServer(Viewer(catalogue, own_port), max_body_size=_LARGEST_BODY_BYTES)
     server.add_sockets(sockets)
@@ -159,7 +159,7 @@ async def serve(catalogue: Catalogue, port: int, until: Callable[[str], Awaitabl
 
 
 def serve_until_interrupted(catalogue: Catalogue, port: int, announce: Callable[[str], None]) -> None:
-    """Serve in this thread, the main one, until Ctrl-C or SIGTERM; ``announce`` gets the address once it works."""
+    """Serve in the main thread until Ctrl-C or SIGTERM; call ``announce(address)`` when the server is ready."""
 
     async def until(address: str) -> None:
         interrupted = asyncio.Event()

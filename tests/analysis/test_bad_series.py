@@ -25,13 +25,13 @@ from soak.verdict import Verdict
     ],
 )
 def test_a_series_that_cannot_be_judged_is_refused_by_its_row(iterations, values, message):
-    """The first row at fault is named, counted from 1, with what is wrong with it."""
+    """The message names the first wrong row, counted from 1, and its fault."""
     with pytest.raises(SeriesError, match=message):
         judge(iterations, values, tolerance=1, n_min=256)
 
 
 def test_rows_can_be_named_by_the_lines_they_came_from():
-    """A file's reader knows lines, not rows."""
+    """A reader of a file knows line numbers, not row numbers."""
     with pytest.raises(SeriesError, match=r"log\.csv:5: the value nan"):
         check_series([1, 2], [0, float("nan")], name_row=lambda row: f"log.csv:{row + 4}")
 
@@ -77,7 +77,7 @@ def test_n_min_cannot_be_moved_once_fixed():
 
 @pytest.mark.parametrize("readings", [0, 1, 2, 3, 7, 20, 63])
 def test_a_series_of_a_few_readings_is_inconclusive_and_says_what_it_needs(readings: int):
-    """Down to none; nothing crashes and nothing is guessed."""
+    """Even without any reading, nothing crashes and nothing is guessed."""
     at = np.arange(readings)
 
     verdict = judge(at, 112 * at, tolerance=1, n_min=256)
@@ -102,7 +102,7 @@ def test_readings_too_sparse_for_the_blocks_are_inconclusive_and_need_more_cycle
 
 
 def test_a_gap_in_the_readings_does_not_make_a_verdict():
-    """A machine asleep for most of the run leaves empty blocks."""
+    """A machine that sleeps for most of the run leaves empty blocks."""
     at = np.concatenate([np.arange(1000), np.arange(9000, 10_000)])
 
     assert judge(at, 112 * at, tolerance=1, n_min=4096).verdict is Verdict.INCONCLUSIVE

@@ -14,17 +14,19 @@ from soak.analysis.rule import LookOutcome
 from soak.verdict import Verdict
 
 _PATH = Path(__file__).parents[2] / "benchmarks" / "calibrate.py"
+sys.path.insert(0, str(_PATH.parent))
 _SPEC = importlib.util.spec_from_file_location("calibrate", _PATH)
 assert _SPEC is not None
 assert _SPEC.loader is not None
 calibrate = importlib.util.module_from_spec(_SPEC)
 sys.modules["calibrate"] = calibrate
 _SPEC.loader.exec_module(calibrate)
+counts = sys.modules["calibrate_counts"]
 
 
 @pytest.mark.parametrize("family", calibrate.CLEAN)
 def test_a_family_without_leaks_is_not_called_leak(family: str):
-    """At a true rate of 0.1 % or less, two false alarms in 128 runs are as good as impossible."""
+    """At a true rate of 0.1 % or less, two false alarms in 128 runs are nearly impossible."""
     row = calibrate.count(family, 0.0, [calibrate.simulate(calibrate.Batch(family, 0.0, 9001, 128))])
 
     assert row.leak <= 1
@@ -33,7 +35,7 @@ def test_a_family_without_leaks_is_not_called_leak(family: str):
 @pytest.mark.parametrize("family", calibrate.LEAKS)
 @pytest.mark.parametrize("rate", calibrate.RATES)
 def test_a_leak_is_found_at_its_rate_and_never_called_clean(family: str, rate: float):
-    """Power, coverage and rate error on 32 runs, with the slack that so few need."""
+    """Power, coverage and rate error on 32 runs, with margins for so few runs."""
     row = calibrate.count(family, rate, [calibrate.simulate(calibrate.Batch(family, rate, 9001, 32))])
 
     assert row.clean == 0
@@ -59,3 +61,16 @@ def test_what_is_calibrated_is_what_judges_one_run(family: str):
         assert alone.verdict is (Verdict[finding.name] if finding <= LookOutcome.SETTLING else Verdict.INCONCLUSIVE)
         expected = (together.rate[run], together.low[run], together.high[run])
         assert (alone.rate, alone.low, alone.high) == expected
+
+
+@pytest.mark.parametrize("family", sorted(counts.STOPPED))
+def test_a_count_that_does_not_rise_up_to_the_end_is_not_called_leak(family: str):
+    row = counts.count(family, counts.simulate(family, 9001, 64))
+
+    assert row.leak == 0
+
+
+def test_a_count_that_rises_in_each_of_at_least_20_cycles_is_a_leak():
+    row = counts.count("constant leak", counts.simulate("constant leak", 9001, 64))
+
+    assert row.leak == 64

@@ -47,7 +47,7 @@ def test_a_run_that_ends_at_n_min_is_decided_wherever_its_numbering_starts(first
 
 @pytest.mark.parametrize("cycles", [N_MIN * 7 // 8, N_MIN, N_MIN * 5 // 4, 3 * N_MIN // 2, 2 * N_MIN, CYCLES])
 def test_a_ramp_to_four_fifths_of_n_min_is_never_a_leak(cycles: int):
-    """A cache that fills for 0.8 n_min: LEAK at no length of the run."""
+    """A cache that fills for 0.8 n_min is not LEAK at any length of the run."""
     assert judge_shape(lambda at: 112 * np.minimum(at, 0.8 * N_MIN), cycles=cycles).verdict is not Verdict.LEAK
 
 
@@ -62,7 +62,7 @@ def test_a_ramp_to_four_fifths_of_n_min_is_clean_at_twice_n_min():
 @pytest.mark.parametrize("phase", np.linspace(0, 1, 9))
 @pytest.mark.parametrize("height", [1e5, 8e6])
 def test_a_sawtooth_of_half_n_min_is_never_a_leak(phase: float, height: float):
-    """Garbage collected twice per n_min climbs steeply and comes back, in any phase."""
+    """Garbage that is collected twice per n_min climbs steeply and falls again, at any phase."""
     for looks in range(4):
         verdict = judge_shape(lambda at: height * ((2 * at / N_MIN + phase) % 1), cycles=N_MIN << looks)
 
@@ -71,12 +71,12 @@ def test_a_sawtooth_of_half_n_min_is_never_a_leak(phase: float, height: float):
 
 @pytest.mark.parametrize("cycle", range(SPACING, CYCLES, CYCLES // 61))
 def test_one_step_of_5_mb_anywhere_is_never_a_leak(cycle: int):
-    """A lazy import, whenever it comes."""
+    """A lazy import may come at any time."""
     assert judge_shape(lambda at: 5e6 * (at > cycle)).verdict is not Verdict.LEAK
 
 
 def test_a_leak_from_60_percent_on_is_dated_after_its_start():
-    """What begins late is found at a finer scale; "since" never lies before the start."""
+    """Late growth is found at a finer scale; ``since`` is never before its start."""
     verdict = judge_shape(lambda at: 128 * np.maximum(at - 0.6 * CYCLES, 0))
 
     assert (verdict.verdict, verdict.rate) == (Verdict.LEAK, 128)
@@ -96,7 +96,7 @@ def test_logarithmic_growth_is_settling_and_says_for_how_long(height: float):
 
 
 def test_settling_growth_becomes_clean_within_what_was_said_to_be_needed():
-    """The forecast of a logarithm is right to the look: its rate halves as n doubles."""
+    """The forecast for a logarithm is exact to the look, because its rate halves as n doubles."""
     verdict = judge_shape(lambda at: 4e5 * np.log(at), cycles=N_MIN)
     assert verdict.needed is not None
 
@@ -119,7 +119,7 @@ def test_a_shrinking_series_is_clean():
 
 
 def test_a_leak_stays_a_leak_when_it_stops_and_says_until_when():
-    """LEAK is final; what comes later only adds to it."""
+    """LEAK is final; later looks only add how long it lasted."""
     verdict = judge_shape(lambda at: 112 * np.minimum(at, 300_000))
 
     assert (verdict.verdict, verdict.decided_at, verdict.rate) == (Verdict.LEAK, N_MIN, 112)
@@ -127,7 +127,7 @@ def test_a_leak_stays_a_leak_when_it_stops_and_says_until_when():
 
 
 def test_a_leak_of_a_shape_starting_in_the_last_tenth_is_not_clean():
-    """Too late to be a LEAK, but CLEAN would be wrong."""
+    """It is too late for LEAK, but CLEAN would be wrong."""
     verdict = judge_shape(lambda at: 128 * np.maximum(at - 0.9 * CYCLES, 0))
 
     assert verdict.verdict is Verdict.INCONCLUSIVE
@@ -136,7 +136,7 @@ def test_a_leak_of_a_shape_starting_in_the_last_tenth_is_not_clean():
 
 @pytest.mark.parametrize("grain", [0.0, 4096.0, 16_384.0, 65_536.0])
 def test_clean_needs_four_grains_of_the_counter_per_tolerance(grain: float):
-    """A counter that cannot resolve one page cannot prove 1 B per cycle before 4 pages of cycles."""
+    """A counter with a grain of one page cannot prove 1 B per cycle in fewer than 4 pages of cycles."""
     at = AT[AT <= N_MIN]
 
     verdict = judge(at, np.zeros_like(at), tolerance=1, n_min=N_MIN, grain=grain)

@@ -97,7 +97,7 @@ def test_one_site_that_is_not_explained_and_matters_keeps_it_a_leak():
 @pytest.mark.parametrize(
     ("evidence", "verdict"),
     [
-        (replace(LEAK, lost=Lost(1, GROWS, 300, is_settled=True)), Verdict.LEAK),
+        (replace(LEAK, lost=Lost(1, GROWS, GROWS, 300, is_settled=True)), Verdict.LEAK),
         (replace(LEAK, series={**LEAK.series, "fds": GROWS}), Verdict.LEAK),
         (replace(LEAK, series={"fds": FLAT, "mapped": GROWS}), Verdict.LEAK),
         (replace(LEAK, series={**LEAK.series, "heap": replace(GROWS, rate=500.0)}), Verdict.LEAK),
@@ -110,7 +110,7 @@ def test_a_cache_excuses_memory_only_and_what_it_may_hold(evidence: Evidence, ve
 
 
 def test_a_little_that_is_no_leak_by_itself_and_has_another_holder_does_not_make_a_leak_of_a_cache():
-    """Blocks pass from object to object on free lists, so that of twenty sites one has a strange holder."""
+    """Free lists pass blocks from object to object, so one of twenty sites may have an unrelated holder."""
     sites = ((5_000.0, FILLING), (25.0, None))
 
     assert decided(LEAK, *sites).verdict is Verdict.LEAK

@@ -68,7 +68,7 @@ def test_n_min_fixed_after_the_first_readings_makes_no_difference(shape: str):
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_n_min_that_falls_before_it_is_reached_makes_no_difference(shape: str):
-    """What was read is looked at anew; every field is that of a series whose n_min was lower from the start."""
+    """The readings are judged again; every field equals that of a series whose n_min was lower from the start."""
     at = AT[:4000]
     values = SHAPES[shape](at, np.random.default_rng(4))
 
@@ -85,7 +85,7 @@ def test_n_min_that_falls_before_it_is_reached_makes_no_difference(shape: str):
     ("n_min", "may_fall", "lower"), [(N_MIN, True, N_MIN // 2), (4 * N_MIN, False, N_MIN), (2 * N_MIN, True, 4 * N_MIN)]
 )
 def test_n_min_does_not_move_once_a_look_may_have_decided(n_min: int, may_fall: bool, lower: int):
-    """Nor where it may not fall, nor upwards."""
+    """It also does not move where it may not fall, and it never rises."""
     at = AT[: N_MIN * 3 // 2 // SPACING]
     series = SeriesJudge(1.0)
     series.fix_n_min(n_min, may_fall=may_fall)
@@ -98,7 +98,7 @@ def test_n_min_does_not_move_once_a_look_may_have_decided(n_min: int, may_fall: 
 
 
 def test_a_leak_stands_as_soon_as_n_reaches_n_min():
-    """The regular looks are taken while readings come in; nobody has to ask."""
+    """The series takes its regular looks by itself while readings come in."""
     series = SeriesJudge(1.0, 256)
     verdicts = []
     for cycle in range(300):
@@ -220,7 +220,7 @@ def test_the_verdict_scales_with_the_unit_of_values_and_tolerance(shape, reading
     grain=st.floats(0, 1e6),
 )
 def test_every_verdict_has_the_numbers_it_promises(values, gaps, n_min, grain):
-    """Whatever the readings: an interval around the rate, needs where undecided, no verdict before n_min."""
+    """For any readings: an interval around the rate, ``needed`` where undecided, no verdict before n_min."""
     readings = min(len(values), len(gaps))
 
     verdict = judge(np.cumsum(gaps[:readings]), values[:readings], tolerance=1.0, n_min=n_min, grain=grain)
@@ -235,7 +235,7 @@ def test_every_verdict_has_the_numbers_it_promises(values, gaps, n_min, grain):
 
 
 def test_a_leak_that_is_not_final_is_taken_back():
-    """A cache that fills until cycle 3,000 looks like a leak at 2,048, and is clean when it has been full for long."""
+    """A cache that fills until cycle 3,000 looks like a leak at 2,048, and is clean long after it is full."""
     cycles = range(0, 16_385, 16)
     filling = [106.0 * min(cycle, 3000) for cycle in cycles]
     final, open_to_change = (SeriesJudge(1.0, 2048, leak_is_final=final) for final in (True, False))

@@ -26,7 +26,7 @@ def judge(
     n_clean: int = FEWEST_CYCLES,
     ends: bool = False,
 ) -> SeriesVerdict | None:
-    """Let blocks live from one cycle to another, read about every fortieth cycle; return what stands at the end.
+    """Let blocks live from one cycle to another, read about every fortieth cycle; return the verdict at the end.
 
     ``ends``: with one more look at the last cycle.
     """
@@ -57,7 +57,7 @@ def is_clean(verdict: SeriesVerdict | None) -> bool:
     return verdict is not None and verdict.verdict is Verdict.CLEAN
 
 
-def test_what_is_freed_in_its_cycle_is_clean_and_nothing_is_said_earlier():
+def test_blocks_freed_in_their_cycle_are_clean_and_there_is_no_earlier_verdict():
     births = each_cycle()
 
     assert is_clean(judge(births, births))
@@ -79,7 +79,7 @@ def test_a_slow_run_that_ends_early_is_judged_at_its_end():
 
 
 def test_what_lives_long_by_chance_is_gone_at_one_of_the_looks():
-    """Two blocks on a free list, of some 200 cycles at 448, are there at that look and not at the one a fifth later."""
+    """Two blocks on a free list, about 200 cycles old at cycle 448, are there at that look, but not at the next."""
     births, deaths = np.array([150, 250]), np.array([480, 490])
 
     assert not is_clean(judge(births, deaths, 528, cycles=460, n_clean=256))
@@ -113,7 +113,7 @@ def test_a_leak_that_begins_before_the_end_of_the_births_is_seen(starts: int):
 
 @pytest.mark.parametrize("period", [10, 100, 400])
 def test_a_sawtooth_of_megabytes_is_clean(period: int):
-    """14 MB that all go at once, every so often: no counter could tell growth of 1 B beside it."""
+    """14 MB are freed at once from time to time; no counter could see growth of 1 B beside that."""
     births = each_cycle()
 
     assert is_clean(judge(births, (births // period + 1) * period, 14_000_000 // period))
@@ -126,14 +126,14 @@ def test_a_cache_at_its_cap_is_clean_and_one_that_fills_is_not():
     assert not is_clean(judge(births, births + 1500))
 
 
-def test_what_was_there_before_and_stays_is_no_growth():
+def test_blocks_from_before_that_stay_are_no_growth():
     births = np.concatenate([np.zeros(10_000, np.int64), np.arange(1, 180)])
 
     assert is_clean(judge(births, np.full(len(births), FOREVER)))
 
 
-def test_a_block_that_is_resized_ever_again_is_growth():
-    """A list's table keeps its birth when it grows; one site's growth is not made up for by what another gives back."""
+def test_a_block_that_is_resized_again_and_again_is_growth():
+    """The table of a list keeps its birth when it grows; memory that another site frees does not compensate."""
     survivors = SurvivorJudge(1.0)
     for cycle in (112, 224, 448, 896, FEWEST_CYCLES):
         table = cohorts(cycle, np.array([5]), np.array([8 * cycle]), site=3)
@@ -152,7 +152,7 @@ def test_a_block_that_is_resized_ever_again_is_growth():
 
 
 def test_random_programs():
-    """2,000 of them: lifetimes of any kind within n/4 are clean, and a leak of 2 B a cycle among them never is."""
+    """2,000 programs: any lifetimes within n/4 are clean, and a leak of 2 B per cycle among them never is."""
     random = np.random.default_rng(20261125)
     for _ in range(1000):
         births = np.sort(random.integers(1, 4000, random.integers(100, 4000)))
@@ -177,7 +177,7 @@ SURVIVORS = SeriesVerdict(
 
 
 def decided(*, is_last: bool = False, without: str = "", **changed: SeriesVerdict) -> Decision:
-    """Decide where nothing stays, exact counts are CLEAN, and counters of memory say nothing but for ``changed``."""
+    """Decide when nothing stays, exact counts are CLEAN, and counters of memory say nothing except ``changed``."""
     clean = SeriesVerdict(Verdict.CLEAN, SeriesState.FLAT, 0.0, 0.0, 0.001, 1792)
     open_one = SeriesVerdict(Verdict.INCONCLUSIVE, SeriesState.UNDECIDED, 0.0, -1e6, 1e6)
     counts = dict.fromkeys(("threads", "children", "fds"), clean)
@@ -212,7 +212,7 @@ def test_counters_of_memory_need_no_proof_but_must_not_grow():
 
 
 def test_pages_that_come_with_a_heap_that_goes_up_and_keeps_nothing_are_no_growth_of_their_own():
-    """As tables of bytecode that are made once: the heap is higher at the end of the run, and RSS with it."""
+    """This is what tables of bytecode do that are made once: at the end of the run heap and RSS are higher."""
     heap = SeriesVerdict(Verdict.INCONCLUSIVE, SeriesState.UNDECIDED, 22.7, -29.0, 87.0)
     pages = SeriesVerdict(Verdict.INCONCLUSIVE, SeriesState.UNSTEADY, 16.2, 2.56, 53.8, is_growing=True)
     more = SeriesVerdict(Verdict.INCONCLUSIVE, SeriesState.UNSTEADY, 60.0, 40.0, 80.0, is_growing=True)

@@ -1,4 +1,4 @@
-"""CPython up to 3.10 keeps some memory for each function from its 1,024th call on: part of the code, and no growth."""
+"""CPython up to 3.10 keeps some memory for each function from its 1,024th call on. This is no growth."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ CYCLES = 2600
 
 @pytest.mark.parametrize("version", ["3.8", "3.9", "3.10", "3.11", "3.13"])
 def test_what_is_kept_of_code_that_runs_often_does_not_stand_in_the_way_of_clean(tmp_path: Path, version: str):
-    """Sixteen functions come to it one after the other, each with 1.6 KiB, in the third quarter of the cycles."""
+    """Sixteen functions reach that call one after another, each with 1.6 KiB, in the third quarter of the cycles."""
     result = soak_text(tmp_path, DRIVER, interpreter_of(version), cycles=CYCLES, n_min=1024)
 
     assert (result.verdict, result.decided_by) == ("CLEAN", "ledger"), why_words(result)

@@ -1,4 +1,4 @@
-"""Caches that hold what grows: a bounded one that fills is no leak, whatever the series say, and its twins are."""
+"""Caches that hold growing memory: a bounded one that fills is no leak, whatever the series say; its twins are."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from attribution_builder import N_MIN, interpreter_of, soak_text
 
-from soak.reporting.words import why_words
+from soak.reporting.words import advise, held_by, why_words
 from soak.results import ComponentResult, HoldingCache
 from soak.verdict import Verdict
 
@@ -77,7 +77,7 @@ def test_a_cache_that_still_fills_is_settling_and_says_when_it_is_full(tmp_path:
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_full_cache_is_clean_after_the_cycles_that_were_named(tmp_path: Path, version: str):
-    """The same run for as long as it was said that a verdict takes."""
+    """The same run, with the number of cycles that the report asked for."""
     text = LRU.format(maxsize=2000, more="")
     python = interpreter_of(version)
 
@@ -97,7 +97,7 @@ def test_what_is_held_by_something_else_too_is_a_leak(tmp_path: Path, version: s
 
     largest = max(result.causes, key=lambda cause: cause.bytes_per_iteration or 0.0)
     assert result.verdict is Verdict.LEAK
-    assert largest.held_by[0].startswith("drive_it.also_kept, a list of ")
+    assert held_by(largest)[0].startswith("drive_it.also_kept, a list of ")
     assert largest.holder is None
 
 
@@ -114,8 +114,8 @@ def test_an_unbounded_cache_is_a_leak_and_wants_a_bound(tmp_path: Path):
 
     assert result.verdict is Verdict.LEAK
     assert set(holders(result)) == {HoldingCache("lru_cache", "drive_it.lookup", None, 600, None)}
-    assert any("an lru_cache without a bound, drive_it.lookup" in cause.advice for cause in result.causes)
-    assert any("give it a maxsize" in cause.advice for cause in result.causes)
+    assert any("an lru_cache without a bound, drive_it.lookup" in advise(cause) for cause in result.causes)
+    assert any("Give it a maxsize" in advise(cause) for cause in result.causes)
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from attribution_builder import causes_at, interpreter_of, soak_planted, soak_target, soak_text
 
+from soak.reporting.words import advise, held_by
 from soak.results import Cause, ComponentResult
 from soak.running.component import scanning
 from soak.targets import find_targets
@@ -89,20 +90,20 @@ def test_lost_native_blocks_are_a_leak_at_once_and_the_holders_of_the_others_are
         "keep_by_its_middle": ("native", "held", False),
     }
     assert only(result, "lose_chain").bytes_per_iteration == pytest.approx(144)
-    assert only(result, "keep_in_static").held_by == ("kept, a static variable of keeper.so",)
-    assert only(result, "keep_by_its_middle").held_by == ("kept, a static variable of keeper.so",)
-    assert only(result, "keep_in_list").held_by == ("list, a static variable of keeper.so",)
-    root, table = only(result, "keep_in_table").held_by
+    assert held_by(only(result, "keep_in_static")) == ("kept, a static variable of keeper.so",)
+    assert held_by(only(result, "keep_by_its_middle")) == ("kept, a static variable of keeper.so",)
+    assert held_by(only(result, "keep_in_list")) == ("list, a static variable of keeper.so",)
+    root, table = held_by(only(result, "keep_in_table"))
     assert root == "table, a static variable of keeper.so"
     assert table.startswith("the block allocated at keep_in_table at ")
-    assert (only(result, "work").state, only(result, "work").held_by) == ("held", ("a thread's stack",))
+    assert (only(result, "work").state, held_by(only(result, "work"))) == ("held", ("a thread's stack",))
     assert causes_at(result, "give_back") == []
-    assert "kept, a static variable of keeper.so" in only(result, "keep_in_static").advice
+    assert "kept, a static variable of keeper.so" in advise(only(result, "keep_in_static"))
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_forgotten_references_are_called_so_and_held_objects_have_their_holder_named(tmp_path: Path, version: str):
-    """Of bytes, str, tuple, list and an instance, and of what a list holds besides; its neighbours are just held."""
+    """References to bytes, str, tuple, list, an instance and a list's item; its neighbours are just held."""
     result = soak_text(tmp_path, PYTHON, interpreter_of(version))
 
     lost = {
@@ -116,20 +117,20 @@ def test_forgotten_references_are_called_so_and_held_objects_have_their_holder_n
     for marker, type_name in lost.items():
         cause = only(result, marker)
         assert (cause.kind, cause.state, cause.confirmed, cause.type) == ("lost-reference", "lost", True, type_name)
-        assert "Py_DECREF" in cause.advice
+        assert "Py_DECREF" in advise(cause)
     both = next(cause for cause in causes_at(result, "both = bytes") if cause.kind == "lost-reference")
     assert (both.state, both.confirmed, both.type) == ("held", False, "bytes")
-    assert both.held_by[0].startswith("drive_it.seen, a list of ")
+    assert held_by(both)[0].startswith("drive_it.seen, a list of ")
     held = only(result, "seen.append(bytearray(80))")
     assert (held.kind, held.state, held.confirmed) == ("python-object", "held", False)
-    assert held.held_by[0].startswith("drive_it.seen, a list of ")
+    assert held_by(held)[0].startswith("drive_it.seen, a list of ")
     nested = only(result, "cache[len(cache)]")
-    assert nested.held_by[0].startswith("drive_it.cache, a dict of ")
+    assert held_by(nested)[0].startswith("drive_it.cache, a dict of ")
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_of_a_thousand_clean_objects_none_is_lost_and_none_has_a_reference_too_many(tmp_path: Path, version: str):
-    """The clean twin: 15,000 objects of 30 types, in untracked tuples and dicts too, all held: none is called lost."""
+    """The clean twin: 15,000 objects of 30 types, also in untracked tuples and dicts, all held; none is lost."""
     target = find_targets(["kept_objects_leak.py"], PLANTED)[0]
     result = soak_target(tmp_path, target, None, interpreter_of(version))
 
@@ -156,7 +157,7 @@ def test_a_forgotten_reference_to_an_array_is_called_so_and_its_data_are_lost_wi
     data = next(cause for cause in result.causes if cause.kind == "native")
     assert (array.state, array.type) == ("lost", "numpy.ndarray")
     assert (data.state, data.confirmed, data.bytes_per_iteration) == ("lost", True, 2400)
-    assert "lost itself" in data.held_by[0]
+    assert "lost itself" in held_by(data)[0]
 
 
 @pytest.mark.parametrize(
@@ -175,7 +176,7 @@ def test_what_inject_plants_is_called_by_its_name(tmp_path: Path, kind: str, exp
 
 
 def test_garbage_that_waits_for_a_collection_is_not_lost(tmp_path: Path):
-    """With gc off only each other holds them; the component may still collect, so a scan is no proof of a leak."""
+    """With gc off the objects hold only each other; the component may still collect, so a scan proves no leak."""
     result = soak_planted(tmp_path, "cycle", 200)
 
     cause = max(result.causes, key=lambda cause: cause.bytes_per_iteration or 0.0)
@@ -186,7 +187,7 @@ def test_garbage_that_waits_for_a_collection_is_not_lost(tmp_path: Path):
 def test_memory_that_may_not_be_read_leaves_the_state_unknown_and_says_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """As where Yama forbids it; the run is none the worse."""
+    """This is what happens where Yama forbids it; the run continues."""
 
     def refuse(pid: int) -> None:
         raise PermissionError(1, "Operation not permitted")
@@ -196,7 +197,7 @@ def test_memory_that_may_not_be_read_leaves_the_state_unknown_and_says_why(
 
     assert result.failure is None
     assert [(cause.state, cause.confirmed) for cause in result.causes] == [("unknown", False)]
-    assert "Operation not permitted" in result.causes[0].advice
+    assert "Operation not permitted" in advise(result.causes[0])
     assert result.verdict is not Verdict.LEAK
 
 

@@ -44,7 +44,7 @@ def test_c_and_cpp_are_written_as_in_the_source(symbol: str, name: str) -> None:
     ],
 )
 def test_rust_is_written_as_in_the_source(symbol: str, name: str) -> None:
-    """Without the hash, which every build makes anew: a leak has one name in all of them."""
+    """Without the hash, which differs in every build, a leak has the same name in all builds."""
     assert readable(symbol) == name
 
 
@@ -87,7 +87,7 @@ def test_cython_is_written_as_in_the_source(symbol: str, name: str) -> None:
     ],
 )
 def test_what_all_code_of_a_language_goes_through_is_nobodys_place(function: str, file: str | None) -> None:
-    """Everything allocates there: the caller is whom to ask."""
+    """All code allocates there, so the place is the caller."""
     assert is_of_the_language(function, file)
 
 
@@ -96,7 +96,7 @@ def test_what_all_code_of_a_language_goes_through_is_nobodys_place(function: str
     ["decode", "rleak::codec::decode", "<rleak::Frame as core::clone::Clone>::clone", "coreutils::run", "stdin_read"],
 )
 def test_a_persons_own_code_is_not_taken_for_the_languages(function: str) -> None:
-    """Though its name may look alike, or it implements what the library asks for."""
+    """Its name may look similar, or it may implement an interface of the library."""
     assert not is_of_the_language(function, "/src/decode.rs")
 
 

@@ -7,8 +7,10 @@ import sys
 import numpy as np
 import pytest
 
-from soak.attribution.object_answers import Link, describe_chain, draw_chain, read_object_answers
+from soak.attribution.object_answers import Link, draw_chain, draw_nodes, read_object_answers
 from soak.inside.objects import holders
+from soak.reporting.words import held_by
+from soak.results import Cause, Place
 
 
 class Thing:
@@ -35,7 +37,8 @@ def way_to(target: object, state: object) -> list[str]:
         return []
     nodes = [(*node[:3], 0, 0) for node in walk.describe(walk.arrived[0][1])]
     answer = {"chains": [(1, nodes, None, False)], "rings": [], "garbage": None, "is_complete": True}
-    return list(describe_chain(read_object_answers(answer, 0).by_site[1].chain))
+    links = read_object_answers(answer, 0).by_site[1].chain
+    return list(held_by(Cause("python-object", True, "held", "f1", chain=draw_nodes(links, lambda _: None))))
 
 
 def test_items_attributes_and_keys_are_named_as_they_are_written():
@@ -49,22 +52,22 @@ def test_items_attributes_and_keys_are_named_as_they_are_written():
 
 
 def test_of_a_holder_that_cpython_recycles_it_is_not_said_who_allocated_it():
-    """An import made the list and dropped it; the module that holds it now was given it from the free list."""
+    """An import made the list and dropped it; the module that holds it now got it from the free list."""
     links = [
         Link("module my_script", "a module", "module", 72, 3),
         Link(".seen", "a list of 9", "list", 136, 4),
         Link("[7]", "a list of 3", "list", 88, 5),
     ]
 
-    drawn = draw_chain(links, lambda site: f"line {site}")
+    drawn = draw_chain(links, lambda site: Place("work", "app.py", site))
 
-    assert [node.allocated_at for node in drawn] == ["line 3", None, "line 5"]
+    assert [node.allocated_at and node.allocated_at.line for node in drawn] == [3, None, 5]
     assert [node.name for node in drawn] == ["my_script", ".seen", "[7]"]
     assert draw_chain([], lambda site: None) == ()
 
 
 def test_what_untracked_tuples_and_dicts_hold_is_found():
-    """Gc's own list does not have them."""
+    """They are not in gc's list."""
     target = "text " + str(12345)
 
     assert way_to(target, {"a": ({"b": target},)})[-1] == "the state['a'][0]['b'], a str of 10: 'text 12345'"
@@ -97,7 +100,7 @@ def test_an_array_is_told_by_shape_and_type():
 
 
 def test_addresses_are_never_followed(monkeypatch: pytest.MonkeyPatch):
-    """What is no object, or another by now, is not found; nothing crashes."""
+    """An address that is no object, or is another object by now, is not found; nothing crashes."""
     monkeypatch.setattr(holders, "_modules", list)
     here = [Thing(None)]
 
@@ -118,7 +121,7 @@ def test_the_walk_ends_in_time(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_the_walk_takes_so_much_memory_and_no_more(monkeypatch: pytest.MonkeyPatch):
-    """One that was cut says so: then nobody can say that a cache is the only holder."""
+    """A walk that was cut says so, because then a cache may not be the only holder."""
     monkeypatch.setattr(holders, "MOST_OBJECTS", 20_000)
     target, many = Thing(None), [[number] for number in range(100_000)]
 

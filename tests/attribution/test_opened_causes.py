@@ -34,7 +34,7 @@ def opened(count: int, *stack: Call, kind: str = "file") -> list[StillOpen]:
 
 def causes(items: list[StillOpen], rate: float = 1.0) -> list[tuple[str | None, str | None, float | None]]:
     """Return the function in C, the one in Python, and the rate of each cause."""
-    found = causes_of_opened(items, lambda address: (PLACES[address],), "file-descriptor", rate, 8, "Close it.")
+    found = causes_of_opened(items, lambda address: (PLACES[address],), "file-descriptor", rate, 8)
     return [
         (c.where and c.where.function, c.python_where and c.python_where.function, c.count_per_iteration) for c in found
     ]
@@ -54,12 +54,12 @@ def causes(items: list[StillOpen], rate: float = 1.0) -> list[tuple[str | None, 
     ],
 )
 def test_names_that_are_alike_are_told_as_one(names: list[str], told: str) -> None:
-    """With a star for where they differ, and whole numbers kept together."""
+    """A star stands for the part that differs; numbers are not split."""
     assert name_groups(files(*names)) == (Opened("file", told, len(names)),)
 
 
 def test_different_names_and_types_stay_apart_the_most_frequent_first() -> None:
-    """Few that have nothing in common are each named; a pipe is no file."""
+    """A few names with nothing in common are listed one by one; a pipe is no file."""
     items = [*files("/etc/hosts"), *files("", "", "", kind="pipe"), *files("/var/a.1", "/var/a.2")]
 
     assert name_groups(items) == (
@@ -78,7 +78,7 @@ def test_each_place_is_a_cause_with_its_part_of_the_rate() -> None:
 
 
 def test_what_was_opened_once_is_no_cause() -> None:
-    """One of forty came late and stays; it is no part of what grows."""
+    """One of forty came late and stays; it is not part of the growth."""
     assert causes([*opened(1, MAIN), *opened(40, READER)]) == [(None, "open_log", 1.0)]
 
 
@@ -100,23 +100,23 @@ def test_what_was_opened_once_is_no_cause() -> None:
 def test_the_place_is_the_programs_own_line_and_the_extensions_function(
     stack: list[Call], where: str | None, python_where: str | None
 ) -> None:
-    """Not the interpreter's library, and not C that called Python that opened it."""
+    """It is neither the standard library nor C code that called the Python code that opened it."""
     assert causes(opened(3, *stack)) == [(where, python_where, 1.0)]
 
 
 def test_without_a_list_there_is_still_the_count() -> None:
-    """Where /proc could not be read."""
-    (cause,) = causes_of_opened([], lambda address: (PLACES[address],), "thread", 0.25, 8, "Join them.")
+    """This happens where /proc cannot be read."""
+    (cause,) = causes_of_opened([], lambda address: (PLACES[address],), "thread", 0.25, 8)
 
     assert (cause.kind, cause.count_per_iteration, cause.every, cause.type) == ("thread", 0.25, 4.0, None)
     assert cause_sentence(cause) == "Threads that do not end, 1 every 4 calls."
 
 
 def test_the_fingerprint_knows_the_function_and_the_type_and_no_name() -> None:
-    """Other names, numbers and lines are the same leak; a pipe in the same function is another."""
+    """Other names, numbers and lines give the same leak; a pipe in the same function is another leak."""
     moved = Call(file="/app/reader.py", function="open_log", line=77)
     prints = [
-        causes_of_opened(items, lambda address: (PLACES[address],), "file-descriptor", 1.0, None, "")[0].fingerprint
+        causes_of_opened(items, lambda address: (PLACES[address],), "file-descriptor", 1.0, None)[0].fingerprint
         for items in (opened(3, READER), opened(900, moved), opened(3, READER, kind="pipe"))
     ]
 
@@ -131,7 +131,6 @@ def test_the_sentence_tells_how_many_what_and_where() -> None:
         "file-descriptor",
         3.0,
         8,
-        "Close it.",
     )
 
     assert cause_sentence(cause) == (

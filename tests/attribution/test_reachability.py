@@ -11,6 +11,7 @@ from soak.attribution.holders import Reachability, SiteScan, judge_scans
 from soak.attribution.reachability import Reached, find_objects, reach, search, without_gc_links
 from soak.probes.mappings import Mapping
 from soak.probes.memory import writable_ranges
+from soak.results import Unseen
 
 HEAP, ROOT = 0x5000_0000, 0x9000
 TYPE = 0x7000
@@ -83,7 +84,7 @@ def test_references_above_all_pointers_are_a_deficit_and_immortal_objects_have_n
 
 
 def test_garbage_of_objects_that_hold_each_other_is_not_lost_and_what_an_unaccounted_one_holds_is():
-    """Gc could still give back the first two; the third has a reference that nobody drops, and holds a buffer."""
+    """Gc could still free the first two; the third has a reference that is never dropped, and holds a buffer."""
     starts = [HEAP, HEAP + 32, HEAP + 64, HEAP + 96]
     circle = (1, TYPE, HEAP + 32, 0, 1, TYPE, HEAP, 0)
     block = words(HEAP, *circle, 1, TYPE, HEAP + 96, 0, 7, 7, 7, 7)
@@ -155,18 +156,16 @@ LATER_WITHOUT_THE_FIRST = np.arange(4, 24, dtype=np.uint64) * 32 + HEAP
     ],
 )
 def test_two_scans_decide_what_is_lost_and_one_what_is_held(scans: list[SiteScan], state: str, kind: str | None):
-    """Four in five, at two scans, and more at the second: else it is not called lost."""
+    """Four in five blocks at two scans, and more at the second; otherwise they are not called lost."""
     reachability = judge_scans(scans)
 
     assert (reachability.state, reachability.kind) == (state, kind)
-    assert bool(reachability.reason) == (state == "unknown")
+    assert (reachability.unseen is not None) == (state == "unknown")
 
 
 def test_blocks_that_were_released_after_all_show_that_their_pointers_are_hidden():
-    """A tagged or scrambled pointer is none that a scan sees; what is freed later was never lost."""
+    """A scan does not see a tagged or scrambled pointer; a block that is freed later was never lost."""
     before, after = a_scan(100, 10, 10, 0), a_scan(150, 24, 24, 0)
     later = SiteScan(**{**vars(after), "alive": LATER_WITHOUT_THE_FIRST, "lost": LATER_WITHOUT_THE_FIRST})
 
-    assert judge_scans([before, later]) == Reachability(
-        "unknown", "blocks to which no pointer was found were released later", type=None
-    )
+    assert judge_scans([before, later]) == Reachability("unknown", Unseen.FREED_LATER)

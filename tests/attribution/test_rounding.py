@@ -17,7 +17,7 @@ def test_malloc_gives_chunks_in_steps_of_sixteen(requested, chunk):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="malloc_usable_size is glibc's")
 def test_chunks_are_those_that_malloc_gives():
-    """A chunk is what can be used of it and its header of eight bytes."""
+    """A chunk is its usable size plus a header of eight bytes."""
     libc = ctypes.CDLL(None)
     libc.malloc.restype = libc.malloc_usable_size.restype = ctypes.c_size_t
     libc.malloc.argtypes = libc.malloc_usable_size.argtypes = libc.free.argtypes = (ctypes.c_size_t,)
@@ -43,5 +43,5 @@ def test_chunks_are_those_that_malloc_gives():
     ],
 )
 def test_python_rounds_small_requests_itself_and_leaves_large_ones_to_malloc(requested, is_python, allocated):
-    """How much a mapping of its own takes does not follow from the size."""
+    """The size of a mapping does not follow from the request."""
     assert allocated_bytes(requested, is_python=is_python) == allocated

@@ -1,4 +1,4 @@
-"""Memory as it might stand in a process, for the arithmetic of the audit; and drivers that grow in one known way."""
+"""Memory layouts for the arithmetic of the audit, and drivers that grow in one known way."""
 
 from __future__ import annotations
 

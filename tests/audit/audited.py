@@ -31,7 +31,7 @@ def soak_text(folder: Path, text: str, *, track: bool = True, **changes: Any) ->
 
 
 def audit_of(folder: Path, text: str, *, track: bool = True, **changes: Any) -> RssAudit:
-    """Soak a driver and return its audit; that there is none fails the test with what happened."""
+    """Soak a driver and return its audit; without an audit, fail the test with the result."""
     result = soak_text(folder, text, track=track, **changes)
     assert result.audit is not None, (why_words(result), result.failure)
     return result.audit

@@ -87,7 +87,7 @@ def test_an_arena_from_before_the_hook_is_told_by_the_small_objects_in_it():
 
 
 def test_a_large_block_has_a_mapping_of_its_own():
-    """It is mapped by malloc, past any hook: the block tells whose memory it is, to the end of its last page."""
+    """Malloc maps it, past any hook; the block says whose memory it is, to the end of its last page."""
     resident = memory(area(ARENA, "#" * 33))
 
     found = divide(1, resident, blocks((ARENA + 16, 128 * 1024, NATIVE)), mapped())
@@ -135,7 +135,7 @@ def test_a_tracker_that_shares_a_mapping_with_the_program_gets_its_own_ranges_on
 
 
 def test_without_the_tracker_the_heap_is_divided_by_what_malloc_says_is_free():
-    """Of that, what is not resident takes nothing; and never is more free than is there."""
+    """Free memory that is not resident counts for nothing, and the free part is never larger than the heap."""
     resident = memory(area(HEAP, "####..", "[heap]"), area(ARENA, "##"))
 
     assert divide(1, resident, free_bytes=1000).parts == {MALLOC: 4 * PAGE}
@@ -197,7 +197,7 @@ def test_growth_is_that_of_the_parts_and_what_remains_is_printed():
 
 
 def test_the_warm_up_is_left_out_where_there_is_enough_after_it():
-    """The first eighth of the cycles; with less than two breakdowns after it the last two are compared."""
+    """It is the first eighth of the cycles; with fewer than two audits after it, the last two are compared."""
     series = [a_breakdown(cycle, 1_000 * cycle) for cycle in (8, 100, 125, 500, 1000)]
     early = [a_breakdown(cycle, 1_000 * cycle) for cycle in (8, 12, 18, 1000)]
 
@@ -208,7 +208,7 @@ def test_the_warm_up_is_left_out_where_there_is_enough_after_it():
 
 
 def test_mappings_are_named_and_those_that_hardly_change_are_one():
-    """By file or by the call that made them; sites of one name together, the four that changed most by themselves."""
+    """They are named by file or by the call that made them; the four with the largest change are separate parts."""
     first = {Source("mapping", f"/lib/{n}.so"): 1000 for n in range(6)}
     last = {Source("mapping", f"/lib/{n}.so"): 1000 + n for n in range(6)} | {
         Source("mapping", "", 8): 500,
@@ -244,7 +244,7 @@ def test_mappings_are_named_and_those_that_hardly_change_are_one():
 def test_fragmentation_is_free_memory_that_goes_on_growing_while_what_is_in_use_does_not(
     free: tuple[int, ...], used: tuple[int, ...], is_fragmentation: bool
 ):
-    """The tracker's own tables grow with the heap and are no growth of the program's."""
+    """The tracker's own tables grow with the heap; that is no growth of the program."""
     series = [
         a_breakdown(
             100 + at, (20 + one + other + at) * MIB, malloc_free=one * MIB, native_blocks=other * MIB, tracker=at * MIB
@@ -266,7 +266,7 @@ def test_what_hardly_grows_is_not_called_fragmentation():
     assert compare(series, locate_site).fragmentation is False  # type: ignore[union-attr]
 
 
-def test_a_process_of_nothing_has_nothing_to_divide():
-    """Between its end and its burial all files of a process in /proc are empty."""
+def test_a_process_without_memory_has_no_parts():
+    """The files of a zombie in /proc are empty."""
     assert divide(1, Resident(0, (), (), ())).parts == {}
     assert divide(1, Resident(0, (), (), ()), blocks((16, 8, NATIVE)), mapped()).parts == {}

@@ -1,6 +1,6 @@
 """Real processes that grow in one known way each: the audit gives their growth to that part, and to no other.
 
-How much of RSS is explained is exact to a few pages, so the bounds are not near anything that varies.
+The explained part of RSS is exact to a few pages, so the bounds have a wide margin.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def assert_explained(audit: RssAudit) -> None:
 
 
 def test_a_native_leak_is_native_blocks(tmp_path: Path):
-    """4 KiB a cycle as asked for, 16 B a cycle of rounding."""
+    """4 KiB per cycle are requested, 16 B per cycle are rounding."""
     audit = audit_of(tmp_path, NOTHING, injection=Injection("native", 4 * KIB, 1))
 
     assert_explained(audit)
@@ -86,7 +86,7 @@ def test_a_leak_of_large_blocks_is_native_blocks_too(tmp_path: Path):
 
 
 def test_what_was_asked_for_and_never_touched_is_not_resident(tmp_path: Path):
-    """A mebibyte a cycle from calloc, of which one page is touched: where the chunk's head stands."""
+    """One MiB per cycle from calloc, of which only the page with the chunk's header is touched."""
     audit = audit_of(tmp_path, LIBC + "def cycle(state):\n    C.calloc(1, 1 << 20)\n", iterations=200)
 
     assert_explained(audit)
@@ -146,7 +146,7 @@ def test_threads_that_do_not_end_are_stacks(tmp_path: Path):
 
 
 def test_a_leak_in_a_thread_leaves_its_free_memory_in_a_thread_arena(tmp_path: Path):
-    """One thread for all cycles, whose blocks lie in an arena of its own; every second one is given back."""
+    """One thread for all cycles has an arena of its own; every second block in it is freed."""
     driver = LIBC + textwrap.dedent("""
         import queue, threading
         asked, done = queue.SimpleQueue(), queue.SimpleQueue()
@@ -175,7 +175,7 @@ def test_a_leak_in_a_thread_leaves_its_free_memory_in_a_thread_arena(tmp_path: P
 
 @pytest.mark.parametrize("track", [True, False])
 def test_fragmentation_is_called_so(tmp_path: Path, track: bool):
-    """Of each block 60 B are kept, and what is free behind them is too small for the next; as much of old is freed."""
+    """60 B of each block are kept, and the free part behind them is too small for the next block."""
     driver = LIBC + FRAGMENTS.format(release="C.realloc(last, 60)")
 
     result = soak_text(tmp_path, driver, track=track, n_min=512)
@@ -194,7 +194,7 @@ def test_fragmentation_is_called_so(tmp_path: Path, track: bool):
 
 @pytest.mark.parametrize("track", [True, False])
 def test_fragmentation_of_memory_that_was_reserved_before_is_called_so(tmp_path: Path, track: bool):
-    """Nothing is mapped any more, so only RSS grows: with the audit, which explains it, that is an answer."""
+    """Nothing new is mapped, so only RSS grows; the audit explains it, which decides the verdict."""
     top_pad = -2
     driver = LIBC + f"C.mallopt({top_pad}, 64 << 20)\n" + FRAGMENTS.format(release="C.realloc(last, 60)")
 
@@ -229,7 +229,7 @@ def test_a_cycle_of_nothing_leaves_nothing_to_explain(tmp_path: Path, track: boo
 
 
 def test_without_the_tracker_what_cannot_be_told_is_printed_as_unexplained(tmp_path: Path):
-    """Objects lie in arenas that only the tracker knows; malloc's heap is still told."""
+    """Objects are in arenas that only the tracker knows; malloc's heap is still explained."""
     driver = LIBC + "kept = []\ndef cycle(state):\n    kept.append(bytes(1500))\n    kept.append(bytes(300))\n"
 
     audit = audit_of(tmp_path, driver, track=False, iterations=4000)
@@ -254,7 +254,7 @@ def test_the_last_cycle_is_audited_where_the_verdict_ends_the_run(
 
 
 def test_a_process_that_has_ended_is_not_audited():
-    """It is there until it is buried, and takes no memory: that is no reading."""
+    """A zombie has no memory; that is no reading."""
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as ending:
         memory = ProcessMemory(ending.pid)
         ending.kill()

@@ -59,7 +59,7 @@ class Audited:
 
 
 def test_a_short_run_has_a_few_and_the_last_cycle_is_among_them(clock: Clock):
-    """Each half as many cycles again after the one before, while they are cheap."""
+    """The distance grows by half each time, while audits are cheap."""
     clock.audit_s = 0.01
 
     assert Audited(clock).run(200, 1e-5) == [8, 16, 24, 36, 54, 81, 122, 183, 200]
@@ -81,7 +81,7 @@ def test_a_long_run_has_many_but_keeps_few_at_even_distances(clock: Clock):
 
 
 def test_audits_take_half_a_second_and_then_a_fiftieth_of_the_time(clock: Clock):
-    """Of a process that takes long to look through; what is owed at the end comes on top, once."""
+    """For a process that takes long to read; the audit at the end comes on top, once."""
     clock.audit_s = 0.2
     begun_s = clock.now_s()
 
@@ -99,7 +99,7 @@ def test_a_process_that_takes_seconds_to_look_through_is_not_audited_again(clock
 
 
 def test_an_audit_of_a_process_that_went_on_is_dropped(clock: Clock):
-    """It would tell of two moments at once."""
+    """It would mix two moments."""
     audited = Audited(clock, goes_on=True)
 
     assert audited.run(100, 0.001) != []

@@ -1,4 +1,4 @@
-"""What the measuring scripts share, without measuring: figures, tables, the page, and that each script has help."""
+"""The code that the measuring scripts share, without measuring: figures, tables, the page, and each script's help."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_steadiness_compares_with_the_first_reading():
 
 
 def test_a_pace_that_adds_to_each_sleep_drifts():
-    """A grid that is kept has no drift however late single starts are."""
+    """A kept grid has no drift, however late single starts are."""
     import pacing
 
     kept = 0.1 * np.arange(600) + np.where(np.arange(600) % 50 == 7, 0.004, 0.0)

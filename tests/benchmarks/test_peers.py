@@ -1,4 +1,4 @@
-"""The bench beside the peers, without measuring: what is right, what a peer printed, and the page."""
+"""The bench of the peers, without measuring: right answers, the output of a peer, and the page."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def make_case(**expect: Any) -> Any:
-    """Return a case that expects what is said; of a leak in ``keep`` unless said otherwise."""
+    """Return a case with these expectations; by default, a leak in ``keep``."""
     from peers.cases import Case
 
     told = {"verdict": "leak", "bytes_per_iter": 106, "heap_per_iter": 128, "where_any": ["keep"], **expect}
@@ -44,7 +44,7 @@ def make_case(**expect: Any) -> Any:
 
 
 def make_answer(verdict: str = "LEAK", **fields: Any) -> Any:
-    """Return an answer; a leak of 106 B per call in ``keep`` unless said otherwise."""
+    """Return an answer; by default, a leak of 106 B per call in ``keep``."""
     from peers.tools import Answer
 
     told = {"cycles": 1000, "seconds": 2.0, "rate": 106.0, "place": "keep at case.py:17", "peak_bytes": 2**20}
@@ -67,7 +67,7 @@ def test_every_case_says_what_is_right_and_every_planted_leak_has_its_repaired_t
 
 
 def test_names_that_say_where_are_not_names_of_the_call_itself():
-    """``iteration`` is on every stack: to name it would be right by accident."""
+    """``iteration`` is on every stack, so naming it would be right by accident."""
     from peers.cases import read_case
 
     for file in CASES:

@@ -30,7 +30,7 @@ SMALL = ["--iterations", "2048", "--n-min", "256", "--checkpoint-every", "4"]
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Give a project beside an index: dripping 1.0 to 1.6 leaks from 1.5 on, 1.3 cannot be installed.
 
-    helper 1.0 comes with the clean ones and 2.0 with the others; dripping 2.0 has no wheel, dripping 3.0 is mended.
+    The clean releases need helper 1.0, the others 2.0; dripping 2.0 has no wheel, dripping 3.0 is repaired.
     """
     folder = tmp_path_factory.mktemp("bisect")
     index = folder / "index"
@@ -54,7 +54,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def bisect(place: Path, good: str, bad: str, *options: str, target: str = "case.py:cycle") -> Answer:
-    """Call the command in this process, which saves the time that a start takes."""
+    """Call the command in this process, which is faster than starting another."""
     arguments = ["Dripping", target, "--good", good, "--bad", bad, "--cache", str(place / "cache"), *SMALL, *options]
     out, err = io.StringIO(), io.StringIO()
     with contextlib.chdir(place), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
@@ -103,13 +103,13 @@ def test_what_was_skipped_is_named_with_the_reason(found: Answer, document: dict
     assert "\n1.3 could not be installed: " in found.out
 
 
-def test_what_changed_beside_the_release_is_named(found: Answer, document: dict[str, Any]):
+def test_other_packages_that_changed_are_named(found: Answer, document: dict[str, Any]):
     """The leak may be the other's."""
     assert document["moved_with_it"] == {"helper": ["1.0", "2.0"]}
     assert "changed as well: helper 1.0 → 2.0" in found.out
 
 
-def test_each_release_is_told_of_as_it_is_judged_and_its_run_is_kept(found: Answer, document: dict[str, Any]):
+def test_each_release_is_reported_when_it_is_judged_and_its_run_is_kept(found: Answer, document: dict[str, Any]):
     assert "dripping 1.6 grows by" in found.err
     for trial in document["trials"]:
         if trial["verdict"]:
@@ -119,14 +119,14 @@ def test_each_release_is_told_of_as_it_is_judged_and_its_run_is_kept(found: Answ
 
 
 def test_verdicts_are_kept(place: Path, found: Answer):
-    """Under whatever spelling of a version."""
+    """They are found under any spelling of the version."""
     answer = bisect(place, "1.4.0", "1.5.0", "--json", "-")
 
     assert answer.code == 0, answer.err
     assert [trial["found_earlier"] for trial in json.loads(answer.out)["trials"]] == [True, True]
 
 
-def test_a_leak_that_went_is_found_as_well(place: Path, found: Answer):
+def test_a_leak_that_was_fixed_is_found_too(place: Path, found: Answer):
     answer = bisect(place, "3.0", "1.6")
 
     assert (answer.code, answer.err.count("Traceback")) == (0, 0)
@@ -155,7 +155,7 @@ def test_a_release_between_that_cannot_be_judged_leaves_it_open(place: Path, fou
         ("1.0", "1.3", "dripping 1.3, given as bad, cannot be judged: could not be installed: "),
     ],
 )
-def test_ends_that_are_not_as_said_are_named(place: Path, found: Answer, good: str, bad: str, said: str):
+def test_ends_that_contradict_the_user_are_named(place: Path, found: Answer, good: str, bad: str, said: str):
     answer = bisect(place, good, bad)
 
     assert answer.code == 2
@@ -171,7 +171,7 @@ def test_ends_that_are_not_as_said_are_named(place: Path, found: Answer, good: s
         ("newest", "1.0", "--good newest: this is no version"),
     ],
 )
-def test_releases_that_are_not_there_are_refused(place: Path, good: str, bad: str, said: str):
+def test_missing_releases_are_refused(place: Path, good: str, bad: str, said: str):
     answer = bisect(place, good, bad)
 
     assert (answer.code, answer.out) == (2, "")
@@ -234,7 +234,7 @@ def test_uv_installs_where_it_is_there_from_the_index_that_pip_is_configured_for
 
 
 def test_ctrl_c_ends_it_in_order_and_keeps_what_was_judged(place: Path, found: Answer):
-    """It is sent when the second end is being measured; the first one's verdict is there already."""
+    """It is sent while the second end is measured; the first end already has its verdict."""
     (place / "slow.py").write_text(
         "import time, dripping\n\ndef cycle():\n    time.sleep(0.001)\n    dripping.call()\n", encoding="utf-8"
     )

@@ -1,4 +1,4 @@
-"""What is said of a search: the sentence, the skipped releases, and what casts doubt on the answer."""
+"""The text about a search: the sentence, the skipped releases, and the doubts."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_one_sentence_says_what_was_found(change: Transition, ends: dict[str, st
         ("1.0", {"good": "1.0", "bad": "1.2"}, "lens 1.0, given as good, leaks: "),
     ],
 )
-def test_an_end_that_is_not_as_given_is_named_with_what_it_was_given_as(endpoint: str, ends: dict[str, str], said: str):
+def test_an_end_that_contradicts_the_user_is_named_with_its_option(endpoint: str, ends: dict[str, str], said: str):
     leaks = "leaks:" in said
     trial = replace(LEAK if leaks else CLEAN, release=endpoint)
 
@@ -101,7 +101,7 @@ def test_a_leak_at_another_place_is_mentioned(older: list[str], newer: list[str]
     assert ("1.1 leaks at another place than 1.2" in text) is elsewhere
 
 
-def test_failed_controls_are_told():
+def test_failed_controls_are_mentioned():
     text = render_text(a_bisection(Transition(Outcome.FOUND, "1.0", "1.2"), LEAK, replace(CLEAN, controls_ok=False)))
 
     assert "A control of the run with 1.0 failed" in text
@@ -111,7 +111,7 @@ def test_failed_controls_are_told():
     ("beside", "moved"),
     [({"numpy": "1.26"}, {}), ({"numpy": "2.0", "cffi": "1.0"}, {"cffi": [None, "1.0"], "numpy": ["1.26", "2.0"]})],
 )
-def test_what_moved_with_the_release_is_in_the_document(beside: dict[str, str], moved: dict[str, list[str]]):
+def test_other_packages_that_changed_are_in_the_document(beside: dict[str, str], moved: dict[str, list[str]]):
     after = replace(LEAK, installed={"lens": "1.2", **beside})
 
     document = json.loads(render_json(a_bisection(Transition(Outcome.FOUND, "1.0", "1.2"), after, CLEAN)))

@@ -1,4 +1,4 @@
-"""What uv is told of pip's configuration."""
+"""The part of pip's configuration that uv gets."""
 
 from __future__ import annotations
 

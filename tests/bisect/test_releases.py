@@ -1,4 +1,4 @@
-"""What pip says of a package's releases, and which of them are searched."""
+"""The releases that pip lists, and those that are searched."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def test_yanked_releases_count_and_versions_are_in_their_order():
     assert LISTING.unreached is None
 
 
-def test_nothing_there_is_an_empty_list():
+def test_a_package_without_releases_is_an_empty_list():
     listing = read_listing("ERROR: Could not find a version that satisfies the requirement x==0 (from versions: none)")
 
     assert listing == Listing((), {}, None)
 
 
-def test_an_index_that_is_not_reached_is_named():
+def test_an_index_that_cannot_be_reached_is_named():
     line = "WARNING: Retrying (Retry(total=0)) after connection broken by 'NewConnectionError'"
     listing = read_listing(f"{line}\n(from versions: none)")
 
@@ -91,11 +91,11 @@ def test_names_are_normalised_and_keep_their_extras(text: str, package: Package,
 
 
 @pytest.mark.parametrize("text", ["numpy==1.0", "numpy>1", "no name", "", "a @ file:///b", "a; os_name=='posix'"])
-def test_what_is_no_name_is_refused(text: str):
+def test_a_wrong_name_is_refused(text: str):
     with pytest.raises(UsageError):
         read_package(text)
 
 
-def test_what_is_no_version_is_refused_with_its_option():
+def test_a_wrong_version_is_refused_with_its_option():
     with pytest.raises(UsageError, match="--good latest: this is no version"):
         read_version("latest", "--good")

@@ -15,7 +15,7 @@ NAMES = [f"1.{minor}" for minor in range(64)]
 
 
 class Script:
-    """Answers as written: L leaks, C does not, ? cannot be judged, ! is told to stop."""
+    """Scripted answers: L leaks, C does not, ? cannot be judged, ! stops the search."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -47,7 +47,7 @@ def test_every_place_is_found_with_the_fewest_questions(length: int, newest_leak
 
 @given(st.text("CL?", max_size=38), st.booleans())
 def test_the_two_named_differ_and_nothing_between_them_could_be_judged(middle: str, newest_leaks: bool):
-    """Whatever the row, also where the leak comes and goes: no release is asked twice, and none is passed over."""
+    """For any row, also if the leak comes and goes: no release is tried twice, and none is left out."""
     old, new = ("C", "L") if newest_leaks else ("L", "C")
     script = Script(old + middle + new)
 
@@ -80,7 +80,7 @@ def test_a_row_that_cannot_be_judged_is_left_at_once():
         ("?LLL", Outcome.ENDPOINT_UNJUDGED, "1.0", [3, 0]),
     ],
 )
-def test_the_ends_are_asked_first_and_taken_at_no_word(text: str, outcome: Outcome, endpoint: str, asked: list[int]):
+def test_the_ends_are_judged_first(text: str, outcome: Outcome, endpoint: str, asked: list[int]):
     script = Script(text)
 
     change = script.search()
@@ -89,6 +89,6 @@ def test_the_ends_are_asked_first_and_taken_at_no_word(text: str, outcome: Outco
     assert script.asked == asked
 
 
-def test_what_is_known_when_it_is_stopped_is_given():
+def test_a_stopped_search_gives_what_is_known():
     assert Script("CC!CLLLLL").search() == Transition(Outcome.STOPPED, "1.0", "1.4")
     assert Script("!L").search() == Transition(Outcome.STOPPED, "1.0", "1.1")

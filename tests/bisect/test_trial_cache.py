@@ -48,20 +48,20 @@ def test_fresh_finds_nothing(cache: TrialCache, plan: RunPlan, tmp_path: Path):
 
 
 @pytest.mark.parametrize("file", ["case.py", "near.py", "far.py", "parts/one.py"])
-def test_code_that_the_target_imports_counts(cache: TrialCache, plan: RunPlan, tmp_path: Path, file: str):
+def test_a_change_in_imported_code_is_measured_again(cache: TrialCache, plan: RunPlan, tmp_path: Path, file: str):
     with (tmp_path / file).open("a") as source:
         source.write("# changed\n")
 
     assert cache.find(plan, ENVIRONMENT) is None
 
 
-def test_other_files_do_not_count(cache: TrialCache, plan: RunPlan, tmp_path: Path):
+def test_a_change_in_other_files_is_not_measured_again(cache: TrialCache, plan: RunPlan, tmp_path: Path):
     (tmp_path / "unrelated.py").write_text("X = 2\n")
 
     assert cache.find(plan, ENVIRONMENT) is not None
 
 
-def test_settings_and_what_is_installed_count(cache: TrialCache, plan: RunPlan):
+def test_other_settings_or_packages_are_measured_again(cache: TrialCache, plan: RunPlan):
     component = plan.components[0]
     stricter = replace(plan, components=(replace(component, tolerance_bytes=0.5),))
 
@@ -77,7 +77,7 @@ def test_a_damaged_file_is_measured_again(cache: TrialCache, plan: RunPlan, tmp_
 
 
 @pytest.mark.parametrize("name", ["dripping.py", "dripping/__init__.py", "dripping.cpython-311-x86_64-linux-gnu.so"])
-def test_what_would_be_imported_in_place_of_the_release_is_named(tmp_path: Path, name: str):
+def test_a_module_that_hides_the_release_is_named(tmp_path: Path, name: str):
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).touch()
 
@@ -86,7 +86,7 @@ def test_what_would_be_imported_in_place_of_the_release_is_named(tmp_path: Path,
 
 
 def test_a_folder_that_is_no_package_hides_nothing(tmp_path: Path):
-    """sys.path goes on past a folder without __init__.py."""
+    """The search of sys.path continues after a folder without __init__.py."""
     (tmp_path / "dripping").mkdir()
 
     check_path(["dripping"], [tmp_path])

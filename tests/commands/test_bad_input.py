@@ -1,4 +1,4 @@
-"""What cannot be done as asked: exit code 2, one clear line on stderr, nothing on stdout, nothing measured."""
+"""Requests that cannot be carried out: exit code 2, one clear line on stderr, nothing on stdout, nothing measured."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Refuse = Callable[..., str]
 
 @pytest.fixture
 def refuse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Refuse:
-    """Give a function that calls soak in this test's folder and returns the one line it is refused with."""
+    """Give a function that calls soak in this test's folder and returns the one line of the error."""
     monkeypatch.chdir(tmp_path)
 
     def call(*arguments: str) -> str:
@@ -34,7 +34,7 @@ def refuse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
 
 @pytest.fixture
 def case(write: WriteFile) -> None:
-    """Write a target that is all right: case.py:cycle."""
+    """Write a valid target: case.py:cycle."""
     write("case.py", "def cycle(): pass\n")
 
 
@@ -53,7 +53,7 @@ def case(write: WriteFile) -> None:
     ],
 )
 @pytest.mark.usefixtures("case")
-def test_a_target_that_is_none(refuse: Refuse, write: WriteFile, target: str, message: str):
+def test_a_wrong_target_is_refused(refuse: Refuse, write: WriteFile, target: str, message: str):
     write("empty/helper.py", "")
     write("drive_odd.py", "def circle(): pass\n")
     write("drive_torn.py", "def circle(:\n")
@@ -61,11 +61,11 @@ def test_a_target_that_is_none(refuse: Refuse, write: WriteFile, target: str, me
     assert message in refuse("run", target)
 
 
-def test_no_target_at_all(refuse: Refuse):
+def test_a_missing_target_is_refused(refuse: Refuse):
     assert refuse("run").startswith("nothing to soak: name a target, or set targets under [tool.soak]")
 
 
-def test_two_drivers_of_one_name(refuse: Refuse, write: WriteFile):
+def test_two_drivers_with_one_name_are_refused(refuse: Refuse, write: WriteFile):
     for folder in ("one", "two"):
         write(f"{folder}/drive_same.py", "def cycle(state): pass\n")
 
@@ -82,7 +82,7 @@ def test_two_drivers_of_one_name(refuse: Refuse, write: WriteFile):
     ],
 )
 @pytest.mark.usefixtures("case")
-def test_a_configuration_with_a_mistake(refuse: Refuse, write: WriteFile, configuration: str, message: str):
+def test_a_mistake_in_the_configuration_is_refused(refuse: Refuse, write: WriteFile, configuration: str, message: str):
     """Named with its key and its file."""
     write("pyproject.toml", configuration)
 
@@ -94,7 +94,7 @@ def test_a_configuration_with_a_mistake(refuse: Refuse, write: WriteFile, config
 
 @pytest.mark.parametrize("python", ["/no/such/python", "/bin/true", "/bin/ls", "case.py"])
 @pytest.mark.usefixtures("case")
-def test_an_interpreter_that_is_none(refuse: Refuse, python: str):
+def test_a_wrong_interpreter_is_refused(refuse: Refuse, python: str):
     assert f"--python {python}: this is no Python interpreter that runs" in refuse(
         "run", "case.py:cycle", "--python", python
     )
@@ -102,7 +102,7 @@ def test_an_interpreter_that_is_none(refuse: Refuse, python: str):
 
 @pytest.mark.parametrize("out", ["case.py", "case.py/below", "/proc/soak"])
 @pytest.mark.usefixtures("case")
-def test_a_folder_that_cannot_be_written(refuse: Refuse, out: str):
+def test_a_folder_that_cannot_be_written_is_refused(refuse: Refuse, out: str):
     assert "cannot write a run there" in refuse("run", "case.py:cycle", "--out", out)
 
 
@@ -122,7 +122,7 @@ def test_a_folder_that_cannot_be_written(refuse: Refuse, out: str):
     ],
 )
 @pytest.mark.usefixtures("case")
-def test_an_option_that_cannot_be_met(refuse: Refuse, options: list[str], message: str):
+def test_an_option_that_cannot_be_met_is_refused(refuse: Refuse, options: list[str], message: str):
     """Before anything is measured: no run's folder is left behind."""
     assert message in refuse("run", "case.py:cycle", *options)
     assert not Path("reports").exists()
@@ -142,7 +142,7 @@ def test_an_option_that_cannot_be_met(refuse: Refuse, options: list[str], messag
         ["--no-such-option"],
     ],
 )
-def test_an_option_that_cannot_be_read(options: list[str], capsys: pytest.CaptureFixture[str]):
+def test_an_option_that_cannot_be_read_is_refused(options: list[str], capsys: pytest.CaptureFixture[str]):
     """Refused by the parser: code 2, and the last line names the option."""
     with pytest.raises(SystemExit) as ended:
         soak.__main__.main(["run", "case.py:cycle", *options])
@@ -158,7 +158,7 @@ def test_a_run_that_is_not_there(refuse: Refuse, command: str, which: str, messa
     assert message in refuse(command, which)
 
 
-def test_a_run_that_is_damaged(refuse: Refuse, write: WriteFile):
+def test_a_damaged_run_is_refused(refuse: Refuse, write: WriteFile):
     write("reports/2026-11-20T14-40-57/run.db", "not a database at all")
 
     assert "run.db: file is not a database" in refuse("show", "latest")
@@ -200,7 +200,7 @@ def test_no_command(capsys: pytest.CaptureFixture[str]):
 def test_a_series_that_cannot_be_judged_is_refused_by_its_line(
     refuse: Refuse, write: WriteFile, text: str, message: str
 ):
-    """Lines are counted as an editor does, with the head and empty ones."""
+    """Lines are counted as in an editor, with the heading and empty lines."""
     write("rss.csv", text)
 
     assert message in refuse("judge", "rss.csv")
@@ -216,13 +216,13 @@ def test_a_series_that_cannot_be_judged_is_refused_by_its_line(
         (["rss.csv", "--json", "gone/verdict.json"], "gone/verdict.json cannot be written"),
     ],
 )
-def test_a_judgement_that_cannot_be_made(refuse: Refuse, write: WriteFile, arguments: list[str], message: str):
+def test_a_wrong_request_to_judge_is_refused(refuse: Refuse, write: WriteFile, arguments: list[str], message: str):
     write("rss.csv", "iteration,rss\n" + "".join(f"{n},5\n" for n in range(100)))
 
     assert message in refuse("judge", *arguments)
 
 
-def test_a_series_that_is_no_text(refuse: Refuse, tmp_path: Path):
+def test_a_series_that_is_no_text_is_refused(refuse: Refuse, tmp_path: Path):
     (tmp_path / "rss.csv").write_bytes(b"iteration,rss\n1,\xff\xfe\n2,5\n")
 
     assert "rss.csv, line 2: the value '\\udcff\\udcfe' is not a finite number" in refuse("judge", "rss.csv")

@@ -232,7 +232,7 @@ def test_export_gives_every_reading(place: Path, report: dict[str, Any]):
 
 @pytest.mark.usefixtures("report")
 def test_an_exported_series_can_be_judged(place: Path):
-    """What one command writes the other reads: the exported blocks of the leak are a LEAK of one per cycle."""
+    """One command reads what the other writes: the exported blocks of the leak are a LEAK of one per cycle."""
     exported = csv.DictReader(io.StringIO(soak(place, "export").out))
     series = [(row["cycle"], row["python_blocks"]) for row in exported if row["component"] == "leak"]
     text = "iteration,blocks\n" + "".join(f"{cycle},{blocks}\n" for cycle, blocks in series)
@@ -307,7 +307,7 @@ def test_the_tracker_finds_what_malloc_was_asked_for(place: Path):
 
 
 def test_an_interrupt_ends_the_run_in_order(place: Path, tmp_path: Path):
-    """One SIGINT: the component at work is judged, the next one does not begin, the reports are written."""
+    """After one SIGINT the current component is judged, the next one does not start, and the reports are written."""
     (tmp_path / "case.py").write_text(
         CASE + "def busy():\n    open('busy', 'w').close()\n    time.sleep(0.001)\n", encoding="utf-8"
     )

@@ -92,7 +92,7 @@ def place_of(run: RunResult, root: Path) -> tuple[str, int]:
 
 
 def test_sarif_points_at_the_line_in_c(tmp_path: Path):
-    """The form that uploaders read: rules, one location below the root, a fingerprint."""
+    """The form that uploaders read: rules, one location under the root, a fingerprint."""
     (tmp_path / "src").mkdir()
     (tmp_path / "src" / "frame.c").touch()
 
@@ -117,7 +117,7 @@ def test_sarif_takes_the_python_line_when_the_c_file_is_not_ours(tmp_path: Path)
 
 
 def test_sarif_takes_the_nearest_caller_that_is_ours(tmp_path: Path):
-    """What a header or another library allocates is called from a line of the project, in C where there is one."""
+    """If a header or another library allocates, the place is the nearest line of the project, in C if there is one."""
     (tmp_path / "work.py").touch()
     (tmp_path / "my frame.c").touch()
     installed = tmp_path / ".venv" / "site-packages" / "other.py"
@@ -134,7 +134,7 @@ def test_sarif_takes_the_nearest_caller_that_is_ours(tmp_path: Path):
 
 
 def test_sarif_shows_what_has_no_line_of_ours_at_the_projects_own_file(tmp_path: Path):
-    """An uploader refuses the whole file for one result without a place."""
+    """One result without a place makes an uploader refuse the whole file."""
     (tmp_path / "pyproject.toml").touch()
 
     assert place_of(a_leak_at("/usr/src/x.c", 5, target="json:loads"), tmp_path) == ("pyproject.toml", 1)
@@ -191,7 +191,7 @@ def test_sarif_of_a_clean_run_is_an_empty_list_of_results(tmp_path: Path):
         ("[1]", "not a report.json of soak"),
     ],
 )
-def test_what_is_no_report_is_refused_in_one_line(reports: Path, capsys, content: str, said: str):
+def test_a_file_that_is_no_report_is_refused_in_one_line(reports: Path, capsys, content: str, said: str):
     (reports / "bad.json").write_text(content)
 
     assert main(["compare", "bad.json", "leak.json"]) == 2

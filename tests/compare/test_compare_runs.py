@@ -50,7 +50,7 @@ def kinds(changes: tuple[Change, ...]) -> list[tuple[str | None, str]]:
         (CLEAN, None, [(None, "removed")]),
     ],
 )
-def test_what_became_of_a_component_and_its_places(before, after, expected):
+def test_a_component_and_its_places_are_new_gone_worse_or_better(before, after, expected):
     assert kinds(compare(before, after)) == expected
 
 
@@ -70,7 +70,7 @@ def test_requested_bytes_are_never_set_against_allocated_ones():
 
 
 @pytest.mark.parametrize("verdict", [Verdict.INCONCLUSIVE, Verdict.SETTLING])
-def test_an_open_verdict_is_neither_new_nor_gone(verdict: Verdict):
+def test_an_undecided_verdict_is_neither_new_nor_gone(verdict: Verdict):
     opened = a_component("decoder", verdict=verdict)
 
     assert kinds(compare(CLEAN, opened)) == [(None, "undecided")]
@@ -87,7 +87,7 @@ def test_a_failure_is_new_once_and_gone_when_it_passes():
     ]
 
 
-def test_what_only_is_suspected_is_no_change():
+def test_a_suspect_is_no_change():
     leak = leaking(106)
     suspected = dataclasses.replace(leak.causes[0], fingerprint="f9", confirmed=False)
 
@@ -105,7 +105,7 @@ def test_known_growth_and_components_without_a_gate_are_shown_and_do_not_fail():
 
 
 def test_a_place_whose_items_have_no_size_is_compared_by_their_count():
-    """Descriptors, say: what is shown of them is so many a cycle, not the verdict once more."""
+    """For descriptors, for example, the text shows the number per cycle."""
 
     def opening(count: float) -> ComponentResult:
         growth = Growth("fds", None, None, None, None, None, None, "fds", count)

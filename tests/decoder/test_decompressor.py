@@ -1,4 +1,4 @@
-"""JPEG -> pixels: right, into reused buffers, and never a torn or an old picture."""
+"""JPEG -> pixels: correct, in reused buffers, never an incomplete or an old picture."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_the_picture_is_that_of_an_independent_call(video_format: str, shape: tu
 
 
 def test_the_last_row_is_written_also_into_a_reused_buffer():
-    """A row forgotten would show an older picture's."""
+    """A missing row would show a row of an older picture."""
     decompressor = Decompressor()
     for number in range(4):
         jpeg = sample_jpeg(number=number, width=WIDTH, height=HEIGHT)
@@ -66,7 +66,7 @@ def test_buffers_are_reused_when_they_fit():
 
 
 def test_a_view_stays_valid_until_the_next_call_even_if_that_fails():
-    """What was returned keeps its pixels while the failed picture goes to the spare buffer."""
+    """The returned pixels stay, because the failed picture goes to the spare buffer."""
     decompressor = Decompressor()
     good = sample_jpeg(width=WIDTH, height=HEIGHT)
     other = sample_jpeg(number=3, width=WIDTH, height=HEIGHT)
@@ -82,7 +82,7 @@ def test_a_view_stays_valid_until_the_next_call_even_if_that_fails():
 
 @pytest.mark.parametrize("kept", [0, 1, 20, 400, -2, -40])
 def test_a_cut_jpeg_is_refused(kept: int):
-    """Wherever the cut is; strictly, instead of grey fill."""
+    """A cut at any place is an error; the rest is not filled with grey."""
     jpeg = sample_jpeg(width=WIDTH, height=HEIGHT)
 
     with pytest.raises(DecodeError) as caught:
@@ -103,7 +103,7 @@ def test_a_jpeg_that_ends_in_the_middle_is_refused():
 
 
 def test_a_flipped_bit_in_the_compressed_data_can_go_unnoticed():
-    """A JPEG carries no checksum: said in the docstring, held here."""
+    """A JPEG has no checksum. The docstring says so, and this test shows it."""
     jpeg = bytearray(sample_jpeg("JPEG-GRAY8", width=WIDTH, height=HEIGHT))
     unnoticed = 0
     for at in range(len(jpeg) - 60, len(jpeg) - 10):
@@ -120,7 +120,7 @@ def test_a_flipped_bit_in_the_compressed_data_can_go_unnoticed():
 
 @pytest.mark.parametrize("size", [(65500, 65500), (60000, 30), (4096, 4096)])
 def test_a_jpeg_that_claims_too_much_allocates_nothing(size: tuple[int, int]):
-    """Beyond any frame, or beyond what so few bytes can hold."""
+    """The claimed size is larger than any frame, or larger than so few bytes can contain."""
     lying = claiming(sample_jpeg(width=16, height=16), *size)
     decompressor = Decompressor()
 
@@ -161,7 +161,7 @@ def test_any_holder_of_bytes_is_taken(kind):
 
 
 @pytest.mark.parametrize("wrong", [None, "text", 7, np.zeros((4, 4), np.uint8)[:, ::2]])
-def test_what_holds_no_bytes_in_a_row_is_refused(wrong: object):
-    """As a DecodeError, like everything else that is no JPEG."""
+def test_data_that_are_not_contiguous_bytes_are_refused(wrong: object):
+    """It is a DecodeError, as for all other data that are no JPEG."""
     with pytest.raises(DecodeError, match="contiguous bytes"):
         Decompressor().decompress(wrong)  # type: ignore[arg-type]  # that is the point

@@ -77,7 +77,7 @@ def test_foreign_byte_order_is_copied():
 
 
 def test_colour_without_the_little_endian_flag_is_sent_as_blue_green_red():
-    """And comes out as R, G, B all the same, still a view."""
+    """The array has the order R, G, B and is still a view."""
     header, image = encode_frame(PICTURE[..., ::-1], VideoFormat.RGB24)
 
     array = to_array(Decoder().decode_image(replace(header, image_flags=0), image))
@@ -88,7 +88,7 @@ def test_colour_without_the_little_endian_flag_is_sent_as_blue_green_red():
 
 @pytest.mark.parametrize("video_format", VideoFormat)
 def test_an_area_of_interest_is_the_image(video_format: VideoFormat):
-    """The source's size is the sensor's then."""
+    """The source's size is then the size of the sensor."""
     header, image = encode_frame(PICTURE, video_format)
     sensor = {"source_width": 640, "source_height": 480, "x_start": 590, "y_start": 450}
 
@@ -109,7 +109,7 @@ def test_a_decoder_goes_from_format_to_format():
 
 
 def test_bits_that_do_not_count_are_passed_on_and_cleared_on_request():
-    """Clearing takes a copy, so it is the caller's choice; where all bits count nothing is copied."""
+    """Clearing needs a copy, so the caller chooses; if all bits are significant, nothing is copied."""
     image = np.array([[0xF123, 0x0FFF]], np.uint16)
     header = FrameHeader(
         source_width=2, source_height=1, bytes_per_pixel=2, image_format=0, appended_frame_size=4,

@@ -44,7 +44,7 @@ def test_the_layout_is_the_documented_one():
 
 
 def test_the_documentation_has_every_field_at_its_offset():
-    """docs/image-format.md repeats the table; it may not drift."""
+    """docs/image-format.md repeats the table and must agree with it."""
     page = (Path(__file__).parents[2] / "docs" / "image-format.md").read_text(encoding="utf-8")
 
     documented = re.findall(r"^\| (\d+) \| `(\w+)` \| (\S+) \|", page, re.MULTILINE)
@@ -123,14 +123,14 @@ def test_a_contradiction_names_field_offset_value_and_expectation(
 
 
 @pytest.mark.parametrize("length", [0, 1, 187])
-def test_a_block_shorter_than_the_header_is_told(length: int):
+def test_a_block_shorter_than_the_header_is_refused(length: int):
     """Nothing is read beyond its end."""
     with pytest.raises(DecodeError, match="at least the 188 bytes"):
         FrameHeader.parse(bytes(length))
 
 
 @pytest.mark.parametrize("change", [-1, 1])
-def test_a_block_of_another_length_than_it_says_is_told(change: int):
+def test_a_block_of_another_length_than_it_says_is_refused(change: int):
     """Short and oversized alike, with both lengths in the message."""
     block = sample_block("GRAY8", width=8, height=8)
 
@@ -139,7 +139,7 @@ def test_a_block_of_another_length_than_it_says_is_told(change: int):
 
 
 @pytest.mark.parametrize("value", [None, "wide", 2**31, -(2**31) - 1, 1.5, [1], math.nan])
-def test_a_dict_with_an_impossible_value_is_told(header: FrameHeader, value: object):
+def test_a_dict_with_an_impossible_value_is_refused(header: FrameHeader, value: object):
     """A dict comes from elsewhere and may hold anything."""
     with pytest.raises(DecodeError, match="sourceWidth at byte 88"):
         FrameHeader.from_fields(header.fields() | {"sourceWidth": value}, header.appended_frame_size)
@@ -148,7 +148,7 @@ def test_a_dict_with_an_impossible_value_is_told(header: FrameHeader, value: obj
 @pytest.mark.parametrize(
     ("name", "value"), [("xScale", "big"), ("xScale", 1e39), ("cameraPortName", "x" * 65), ("cameraPortName", "€")]
 )
-def test_a_dict_with_an_impossible_scale_or_name_is_told(header: FrameHeader, name: str, value: object):
+def test_a_dict_with_an_impossible_scale_or_name_is_refused(header: FrameHeader, name: str, value: object):
     """The other types of field."""
     with pytest.raises(DecodeError, match=name):
         FrameHeader.from_fields(header.fields() | {name: value}, header.appended_frame_size)

@@ -110,7 +110,7 @@ def test_frames_are_numbered_and_stay_valid(source: LoopbackSource):
 def test_what_is_not_served_is_refused_and_the_next_get_works(
     source: LoopbackSource, address: str, image_property: str
 ):
-    """A refusal does not cost the source."""
+    """The source still works after a refusal."""
     with pytest.raises(SourceError, match=r"no |cannot request"):
         source.get(address, image_property)
 
@@ -153,7 +153,7 @@ def test_closing_ends_the_server_and_leaves_no_descriptor():
 
 
 def test_the_server_ends_when_its_parent_is_killed():
-    """By SIGKILL, which leaves the parent no time to clean up."""
+    """With SIGKILL the parent cannot clean up."""
     program = (
         "from decoder.sources.loopback import LoopbackSource\n"
         "source = LoopbackSource(width=16, height=16)\n"
@@ -190,7 +190,7 @@ def test_the_default_source_of_get_image_ends_with_the_process():
     assert has_ended(int(server_pid))
 
 
-def test_a_server_that_died_is_told():
+def test_a_dead_server_is_a_source_error():
     """With its address, within the deadline."""
     with LoopbackSource(width=16, height=16) as source:
         source.get(SLIDES[0], "Frame")
@@ -203,8 +203,8 @@ def test_a_server_that_died_is_told():
             source.get(SLIDES[0], "Frame")
 
 
-def test_a_server_that_cannot_start_is_told():
-    """Its own complaint is on stderr, its exit code in the message."""
+def test_a_server_that_cannot_start_is_a_source_error():
+    """Its own message is on stderr; its exit code is in the error."""
     with pytest.raises(SourceError, match="ended during its start with exit code 2"):
         LoopbackSource(width="wide")  # type: ignore[arg-type]  # that is the point
 
@@ -218,7 +218,7 @@ def test_a_server_that_cannot_start_is_told():
         (ANSWER.pack(FRAME, 2**32 - 1), False, "more than the largest frame"),
     ],
 )
-def test_a_server_that_stalls_or_lies_is_told(answer: bytes, then_close: bool, complaint: str):
+def test_a_server_that_stalls_or_lies_is_a_source_error(answer: bytes, then_close: bool, complaint: str):
     """Before anything large is allocated."""
     with a_server_that_answers(answer, then_close) as port:
         client = FrameClient(port, deadline_s=0.2)
@@ -255,7 +255,7 @@ def test_a_request_is_one_line():
             request_line(wrong, "Frame")
 
 
-def test_an_unknown_source_is_told():
+def test_an_unknown_source_is_named():
     """With the names there are."""
     with pytest.raises(SourceError, match="loopback, pytine or recording:PATH"):
         open_source("carrier pigeon")

@@ -51,7 +51,7 @@ def test_a_mutated_block_is_refused_or_decoded_to_the_shape_of_its_header(block:
 @given(mutated(start=HEADER_BYTES))
 @settings(deadline=None, max_examples=300)
 def test_a_mutated_jpeg_is_refused_or_decompressed(block: bytes):
-    """Bare, with no frame header to hold it against."""
+    """A bare JPEG without a frame header."""
     try:
         to_array(Decompressor().decompress(block[HEADER_BYTES:]))
     except DecodeError:
@@ -82,7 +82,7 @@ def test_a_mutated_message_is_refused_or_converted_to_the_shape_of_its_header(bl
 
 @pytest.mark.parametrize("video_format", VideoFormat)
 def test_a_header_that_claims_65500_squared_allocates_nothing(video_format: VideoFormat):
-    """12 GB would be the price of believing it."""
+    """Trusting the header would allocate 12 GB."""
     block = sample_block(video_format, width=24, height=16)
     header = replace(FrameHeader.parse(block), source_width=65500, source_height=65500)
     lying = header.pack() + block[HEADER_BYTES:]

@@ -20,7 +20,7 @@ ADDRESS = "/DESY2/D2GRAB.Webcam/Output"
 
 
 class FakePyTine(ModuleType):
-    """What is documented of PyTine: get with a listener behind it, stop_get, attach, detach."""
+    """The documented part of PyTine: get with a listener behind it, stop_get, attach, detach."""
 
     def __init__(self, data: Mapping[str, Any]) -> None:
         super().__init__("PyTine")
@@ -53,7 +53,7 @@ def install(monkeypatch: pytest.MonkeyPatch, data: Mapping[str, Any]) -> FakePyT
 
 
 def header_and_bytes() -> dict[str, Any]:
-    """Return PyTine's second shape, with a magic value and lengths this project knows nothing of."""
+    """Return PyTine's second shape, with a magic value and lengths that this project does not know."""
     block = sample_block("GRAY8", width=8, height=6)
     fields = {"sourceWidth": 8, "sourceHeight": 6, "bytesPerPixel": 1, "imageFormat": 0, "baseTag": 42}
     return {"frameHeader": fields, "imageBytes": block[188:]}
@@ -69,7 +69,7 @@ def test_both_documented_shapes_become_arrays(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_closing_stops_every_listener_and_link(monkeypatch: pytest.MonkeyPatch):
-    """A listener never stopped is a leak of its own."""
+    """A listener that is never stopped is a leak."""
     fake = install(monkeypatch, header_and_bytes())
     source = PyTineSource()
     for address in (ADDRESS, ADDRESS, "/TEST/Z41L.R2J/Output"):
@@ -85,7 +85,7 @@ def test_closing_stops_every_listener_and_link(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_a_failed_get_is_a_source_error_and_closing_still_works(monkeypatch: pytest.MonkeyPatch):
-    """Whatever PyTine raises, then and when it is to stop what it never started."""
+    """PyTine may raise in get, and again when it stops a listener that it never started."""
     install(monkeypatch, header_and_bytes())
     with PyTineSource() as source, pytest.raises(SourceError, match="illegal equipment"):
         source.get("/NOWHERE", "Frame")
@@ -104,7 +104,7 @@ def test_get_image_uses_pytine_where_it_is_installed(monkeypatch: pytest.MonkeyP
     acquisition._default_source.cache_clear()
 
 
-def test_without_pytine_the_way_out_is_told(monkeypatch: pytest.MonkeyPatch):
+def test_without_pytine_the_error_names_the_loopback_source(monkeypatch: pytest.MonkeyPatch):
     """The loopback source is named."""
     monkeypatch.setitem(sys.modules, "PyTine", None)
 

@@ -55,7 +55,7 @@ def test_only_frames_are_recorded(tmp_path: Path):
 
 
 @pytest.mark.parametrize("cut", [1, 200, 212])
-def test_a_cut_recording_is_told_with_the_place(tmp_path: Path, cut: int):
+def test_a_truncated_recording_is_refused_with_the_place(tmp_path: Path, cut: int):
     """Cut in the last image, in its header, in the lengths before it."""
     block = sample_block("GRAY8", width=4, height=4)
     record(tmp_path / "film", [block, block])
@@ -67,7 +67,7 @@ def test_a_cut_recording_is_told_with_the_place(tmp_path: Path, cut: int):
         RecordingSource(tmp_path / "film")
 
 
-def test_a_file_that_is_no_recording_is_told(tmp_path: Path):
+def test_a_file_that_is_no_recording_is_refused(tmp_path: Path):
     """Missing, empty, something else."""
     with pytest.raises(SourceError, match="cannot be opened"):
         RecordingSource(tmp_path / "missing")

@@ -102,7 +102,7 @@ def test_masked_clears_what_does_not_count():
         ({"data": {"imageMatrix": np.zeros(4, np.uint8)}}, "imageMatrix"),
     ],
 )
-def test_what_has_neither_shape_is_refused(message, field: str):
+def test_data_of_neither_shape_are_refused(message, field: str):
     """Naming the part that is wrong."""
     with pytest.raises(DecodeError) as caught:
         tonumpy(message)

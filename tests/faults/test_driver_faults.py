@@ -21,7 +21,7 @@ pytestmark = pytest.mark.integration
 
 
 def test_a_driver_that_is_stopped_in_a_cycle_has_hung(tmp_path: Path):
-    """SIGSTOP: after the cycle's timeout it is ended, and the stack says where it stood."""
+    """After SIGSTOP it is ended at the cycle's timeout, and the stack shows where it stopped."""
     failure = soak_driver(
         tmp_path,
         """
@@ -43,7 +43,7 @@ def test_a_driver_that_is_stopped_in_a_cycle_has_hung(tmp_path: Path):
 
 
 def test_a_finalizer_that_does_not_end_has_hung(tmp_path: Path):
-    """It runs between cycles, when soak collects garbage: a cycle's leftovers are the component's all the same."""
+    """It runs between cycles, when soak collects garbage, but it belongs to the component."""
     failure = soak_driver(
         tmp_path,
         """
@@ -69,7 +69,7 @@ def test_a_finalizer_that_does_not_end_has_hung(tmp_path: Path):
     assert any("in wait_for_ever" in line for line in failure.stack)
 
 
-def test_an_exception_that_cannot_say_what_it_is_is_told_all_the_same(tmp_path: Path):
+def test_an_exception_without_a_text_is_still_reported(tmp_path: Path):
     """Its own __str__ raises."""
     failure = soak_driver(
         tmp_path,
@@ -83,7 +83,7 @@ def test_an_exception_that_cannot_say_what_it_is_is_told_all_the_same(tmp_path: 
 
     assert failure is not None
     assert (failure.phase, failure.cycle, failure.reason) == ("cycle", 1, "exception")
-    assert failure.detail == "Odd: its text cannot be made"
+    assert failure.detail == "Odd: its message cannot be read"
     assert any("in raise_it" in line for line in failure.stack)
 
 
@@ -111,7 +111,7 @@ def stopped_between_cycles(folder: Path, *, go_on: bool) -> Observations:
 
 
 def test_a_driver_that_is_stopped_between_cycles_has_hung(tmp_path: Path):
-    """It never comes to its next cycle; a run without a time budget would wait for ever."""
+    """It never reaches its next cycle; a run without a time budget would wait forever."""
     failure = stopped_between_cycles(tmp_path, go_on=False).failure
 
     assert failure is not None
@@ -119,7 +119,7 @@ def test_a_driver_that_is_stopped_between_cycles_has_hung(tmp_path: Path):
 
 
 def test_a_driver_that_is_stopped_and_continued_goes_on(tmp_path: Path):
-    """The twin: held still for less than the timeout."""
+    """The twin: stopped for less than the timeout."""
     observed = stopped_between_cycles(tmp_path, go_on=True)
 
     assert (observed.failure, observed.iterations) == (None, 8)
@@ -128,7 +128,7 @@ def test_a_driver_that_is_stopped_and_continued_goes_on(tmp_path: Path):
 @pytest.mark.parametrize("first", [0, 3])
 @pytest.mark.parametrize("when", ["setup", "cycle 3"])
 def test_a_driver_that_closes_what_it_does_not_own(tmp_path: Path, first: int, when: str):
-    """With all descriptors gone, its own stdout among them, it is counted to the end."""
+    """All its descriptors are closed, also its stdout; it is still measured to the end."""
     observed = soak_driver(
         tmp_path,
         f"""
@@ -148,7 +148,7 @@ def test_a_driver_that_closes_what_it_does_not_own(tmp_path: Path, first: int, w
 
 
 def test_threads_that_run_out_are_a_leak(tmp_path: Path):
-    """Stopped by the guard before the limit, which setup lowered, and judged by what there is."""
+    """The guard stops it before the limit, which setup lowered, and it is judged by its readings."""
     observed = soak_driver(
         tmp_path,
         """
@@ -170,7 +170,7 @@ def test_threads_that_run_out_are_a_leak(tmp_path: Path):
 
 @pytest.mark.parametrize("mebibytes", [1, 100])
 def test_address_space_that_runs_out_is_a_leak(tmp_path: Path, mebibytes: int):
-    """By little the guard stops it; by much it raises MemoryError first, and that is no fault of its own either."""
+    """With small steps the guard stops it; with large steps it raises MemoryError first. Both are the leak."""
     observed = soak_driver(
         tmp_path,
         f"""
@@ -191,7 +191,7 @@ def test_address_space_that_runs_out_is_a_leak(tmp_path: Path, mebibytes: int):
 
 
 def test_memory_that_runs_out_by_its_own_fault_is_a_failure(tmp_path: Path):
-    """The twin: nothing had grown, and one cycle asked for what nobody has."""
+    """The twin: nothing had grown, and one cycle requested more memory than exists."""
     failure = soak_driver(tmp_path, "def cycle(state): bytearray(2**62)\n").observed.failure
 
     assert failure is not None
@@ -199,7 +199,7 @@ def test_memory_that_runs_out_by_its_own_fault_is_a_failure(tmp_path: Path):
 
 
 def test_a_driver_that_moves_to_a_folder_that_goes(tmp_path: Path):
-    """Relative paths mean nothing any more; soak uses none."""
+    """Relative paths are no longer valid; soak uses none."""
     observed = soak_driver(
         tmp_path,
         """
@@ -260,7 +260,7 @@ def test_a_fork_that_comes_back_from_the_cycle_writes_nothing(tmp_path: Path):
 
 
 def test_a_fork_that_fails_is_no_failure_of_the_driver(tmp_path: Path):
-    """What a forked process raises, or a status of its own, says nothing of the measured one."""
+    """An exception or the exit status of a forked process says nothing about the measured one."""
     observed = soak_driver(
         tmp_path,
         """
@@ -329,8 +329,8 @@ FAULTY = {
 }
 
 
-def test_the_others_go_on(tmp_path: Path):
-    """Each fault costs its own component only; the exit code is that of the worst."""
+def test_the_other_components_continue(tmp_path: Path):
+    """Each fault affects only its own component; the exit code is that of the worst."""
     for name, text in FAULTY.items():
         (tmp_path / f"drive_{name}.py").write_text(text, encoding="utf-8")
 

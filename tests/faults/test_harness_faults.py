@@ -45,7 +45,7 @@ def place(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_gives_a_report_of_what_there_is(place: Path, number: signal.Signals):
-    """The leak that was found decides the exit code; what was at work is judged; the third never began."""
+    """The leak that was found decides the exit code; the current component is judged; the third never started."""
     with begin(place, "case.py:leak", "case.py:slow", "case.py:clean", *SMALL) as running:
         wait_until(lambda: cycles_read(place, "slow") > 100)
         running.send_signal(number)
@@ -59,7 +59,7 @@ def test_a_signal_gives_a_report_of_what_there_is(place: Path, number: signal.Si
 
 
 def test_a_closed_terminal_gives_a_report_of_what_there_is(place: Path):
-    """As when ssh is cut: SIGHUP from the kernel, and nothing can be written to the terminal any more."""
+    """This happens when ssh is cut: SIGHUP from the kernel, and the terminal can no longer be written to."""
     pid, terminal = pty.fork()
     if not pid:
         os.chdir(place)
@@ -90,7 +90,7 @@ def cycle(state): pass
 """
 
 
-def test_nothing_goes_on_when_soak_is_killed(place: Path):
+def test_nothing_runs_on_when_soak_is_killed(place: Path):
     """With SIGKILL: the measured process ends, and so does a server that its driver put into another session."""
     (place / "drive_served.py").write_text(SERVED, encoding="utf-8")
     with begin(place, "drive_served.py", "--duration", "300s", "--no-track") as running:
@@ -127,7 +127,7 @@ def remount(folder: Path, option: str) -> None:
 
 
 def test_a_full_disk_costs_what_was_not_written_yet(place: Path):
-    """One line and code 2; what was written is there, and with room the run goes on."""
+    """One line and code 2; everything written before is there, and resume works when there is room."""
     with small_disk(place / "disk", "400k"):
         many = ["--iterations", "20000", "--n-min", "512", "--checkpoint-every", "2", "--no-track"]
         full = soak(place, "run", "case.py:clean", *many, "--out", "disk/runs")
@@ -160,7 +160,7 @@ def test_a_disk_that_fills_up_leaves_the_database_whole(tmp_path: Path):
 
 
 def test_a_run_on_a_read_only_disk_can_be_read(place: Path):
-    """Everything that only reads works; what must write says in one line that it cannot."""
+    """Commands that only read work; commands that must write say in one line that they cannot."""
     with small_disk(place / "disk", "20m"):
         folder = Path(soak(place, "run", "case.py:leak", *SMALL, "--out", "disk/runs").out.splitlines()[-1])
         remount(place / "disk", "ro")
@@ -178,8 +178,8 @@ def test_a_run_on_a_read_only_disk_can_be_read(place: Path):
             assert len(answer.err.splitlines()) == 1
 
 
-def test_a_run_of_a_newer_soak_is_not_gone_on_with(place: Path):
-    """Its layout may mean other things; it is left as it is."""
+def test_a_run_of_a_newer_soak_is_not_resumed(place: Path):
+    """Its layout may differ, so it is left unchanged."""
     folder = Path(soak(place, "run", "case.py:clean", *SMALL).out.splitlines()[-1])
     with sqlite3.connect(folder / "run.db") as connection:
         connection.execute("pragma user_version = 99")
@@ -206,7 +206,7 @@ def create_run_folder(folder: Path) -> Path:
 
 
 def test_clean_keeps_the_newest_runs(tmp_path: Path):
-    """By their names' order; what is no run, or a link to one, is left alone; a trial removes nothing."""
+    """The order is that of their names. Other folders and links are left alone; --dry-run removes nothing."""
     folders = [create_run_folder(tmp_path / f"reports/2026-11-{day:02}T07-00-00") for day in range(1, 6)]
     (folders[0] / "report.html").write_text("x", encoding="utf-8")
     (tmp_path / "reports/sample").mkdir()
@@ -244,7 +244,7 @@ def test_clean_never_removes_the_newest_nor_one_that_is_being_measured(tmp_path:
 
 
 def test_a_clock_that_jumps_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Both ends are told another time of day at every look; cycles, pace and rates are by the monotonic clock."""
+    """Both ends see another time of day at every look; cycles, pace and rates use the monotonic clock."""
     jumps = iter(range(0, 10**9, 86_400))
     monkeypatch.setattr("time.time", lambda: float(next(jumps)))
     observed = soak_driver(
@@ -281,7 +281,7 @@ def test_nothing_that_measures_asks_for_the_time_of_day(package: str):
 
 
 def test_the_heat_guard_waits_until_it_is_cooler_by_some_degrees():
-    """Not at the first degree below, or it would stop and go all the time; and sensors are asked every two seconds."""
+    """It does not continue one degree below, or it would stop again at once; sensors are read every two seconds."""
     readings = iter([80.0, 90.0, 88.0, 90.0 - COOL_AGAIN_C - 1, None])
     guard = HeatGuard(90.0, lambda: next(readings))
 
@@ -297,7 +297,7 @@ def test_the_heat_guard_waits_until_it_is_cooler_by_some_degrees():
     assert guard.hottest_c == 90.0
 
 
-def test_without_a_limit_no_sensor_is_asked():
+def test_without_a_limit_no_sensor_is_read():
     assert not HeatGuard(None, lambda: pytest.fail("asked")).is_too_hot(0.0)
 
 
@@ -341,7 +341,7 @@ def test_a_component_that_stands_still_is_stopped_all_the_same(tmp_path: Path):
 
 
 def test_what_ran_out_must_have_grown():
-    """Through half of its room at least; a cycle that asks for too much at once has failed."""
+    """It must have used at least half of the room; a cycle that requests too much at once has failed."""
     limits = {"fds": 100.0, "mapped": 1000.0}
 
     def ran_out(detail: str, signal: str, first: float, last: float) -> str | None:
@@ -355,7 +355,7 @@ def test_what_ran_out_must_have_grown():
 
 
 def test_what_the_kernel_counts_otherwise_runs_out_too():
-    """A user has 128 inotify instances, and a process 65,530 mappings: far from its limit of descriptors and memory."""
+    """A user has 128 inotify instances, a process 65,530 mappings, far below its limits of other things."""
     rooms, limits = {"fds": 128.0, "mapped": 1000.0}, {"fds": 20_000.0}
 
     def ran_out(detail: str, signal: str, last: float) -> str | None:
@@ -370,7 +370,7 @@ def test_what_the_kernel_counts_otherwise_runs_out_too():
 # --- beside others --------------------------------------------------------------------------------------------------
 
 
-def test_a_component_gives_way_to_others(tmp_path: Path):
+def test_nice_lowers_the_priority_of_a_component(tmp_path: Path):
     observed = soak_driver(
         tmp_path, "import os\ndef cycle(state): pass\ndef teardown(state): print(os.nice(0))\n", nice=7, iterations=1
     ).observed
@@ -379,7 +379,7 @@ def test_a_component_gives_way_to_others(tmp_path: Path):
 
 
 @pytest.mark.parametrize("option", [["--nice", "-5"], ["--nice", "20"], ["--max-temperature", "hot"]])
-def test_what_makes_no_sense_is_refused(tmp_path: Path, option: list[str]):
+def test_a_senseless_option_is_refused(tmp_path: Path, option: list[str]):
     answer = soak(tmp_path, "run", "x.py", *option)
 
     assert (answer.code, answer.out) == (2, "")

@@ -1,4 +1,4 @@
-"""A run that was cut off: what stands is kept, what was at work begins again, the verdict is that of a whole run."""
+"""An interrupted run: final results stay, running components start again, and the verdicts are those of a whole run."""
 
 from __future__ import annotations
 
@@ -37,8 +37,7 @@ def a_result(name: str, **changes: Any) -> ComponentResult:
 def a_cause(holder: HoldingCache | None = None) -> Cause:
     return Cause(
         kind="python-object", confirmed=False, state="held", fingerprint="9f2c41d07a", bytes_per_iteration=106.0,
-        blocks_per_iteration=1.0, requested_size=None, every=1.0, since=1, where=None, python_where=None, frames=(),
-        held_by=(), type=None, advice="", holder=holder,
+        blocks_per_iteration=1.0, every=1.0, since=1, holder=holder,
     )  # fmt: skip
 
 
@@ -67,7 +66,7 @@ def remains(result: ComponentResult | None, cycles_read: int | None = None) -> t
         {"verdict": Verdict.INCONCLUSIVE, "needed_iterations": None},
     ],
 )
-def test_what_would_come_out_the_same_stands(changes: dict[str, Any]):
+def test_a_final_result_is_kept(changes: dict[str, Any]):
     assert remains(a_result("it", **changes)) == (True, "", 2048)
 
 
@@ -95,7 +94,7 @@ def test_what_a_failed_control_left_unproven_is_measured_again():
 
 @pytest.mark.parametrize("verdict", [Verdict.INCONCLUSIVE, Verdict.SETTLING])
 def test_what_was_left_undecided_gets_the_cycles_that_decide(verdict: Verdict):
-    """What it had and what it needed more, or what its n_min is made for; no limit of time, and the same n_min."""
+    """It gets its cycles plus the needed ones, or enough for its n_min; no limit of time, and the same n_min."""
     for needed, cycles in ((9_900, 10_000), (9, 1024)):
         left = a_result("it", verdict=verdict, needed_iterations=needed)
 
@@ -122,7 +121,7 @@ def test_a_cache_that_was_filling_is_not_called_a_leak_before_it_is_full(full_at
     assert (again.iterations, again.n_min) == (21_000, n_min)
 
 
-def test_a_component_that_never_began_begins_without_a_word():
+def test_a_component_that_had_not_started_starts_without_a_message():
     remainder = find_remainder(run_plan("it"), {}, {})
 
     assert (remainder.kept, remainder.reasons) == ({}, {})
@@ -156,7 +155,7 @@ def verdicts(answer: Answer) -> dict[str, tuple[str, list[str]]]:
 
 
 @pytest.mark.integration
-def test_a_run_that_was_killed_is_gone_on_with(place: Path):
+def test_a_killed_run_is_resumed(place: Path):
     """A kill -9 in its second component: the first keeps its result, the second begins again, the third begins."""
     with begin(place, "case.py:leak", "case.py:slow", "case.py:clean", *SMALL) as running:
         wait_until(lambda: cycles_read(place, "slow") > 200)
@@ -187,7 +186,7 @@ def test_a_run_that_was_killed_is_gone_on_with(place: Path):
 
 @pytest.mark.integration
 @pytest.mark.long
-def test_a_run_that_was_stopped_in_order_is_gone_on_with(place: Path):
+def test_a_run_that_was_stopped_cleanly_is_resumed(place: Path):
     with begin(place, "case.py:slow", *SMALL) as running:
         wait_until(lambda: cycles_read(place, "slow") > 200)
         running.send_signal(signal.SIGTERM)
@@ -251,7 +250,7 @@ def test_a_run_that_is_being_measured_is_left_alone(place: Path):
         ({"plan": {"components": [{}]}}, "the plan is damaged"),
     ],
 )
-def test_a_run_that_cannot_be_gone_on_with_says_so(place: Path, damage: dict[str, Any], message: str):
+def test_a_run_that_cannot_be_resumed_says_so(place: Path, damage: dict[str, Any], message: str):
     soak(place, "run", "case.py:clean", *SMALL)
     with open_run(latest(place)) as store:
         store.write_facts(**damage)
@@ -264,7 +263,7 @@ def test_a_run_that_cannot_be_gone_on_with_says_so(place: Path, damage: dict[str
 
 
 @pytest.mark.integration
-def test_a_target_that_has_gone_meanwhile_is_named(place: Path):
+def test_a_target_that_was_removed_is_named(place: Path):
     soak(place, "run", "case.py:clean", *SMALL)
     (place / "case.py").unlink()
 
@@ -274,8 +273,8 @@ def test_a_target_that_has_gone_meanwhile_is_named(place: Path):
 
 
 @pytest.mark.integration
-def test_a_detached_run_goes_on_by_itself(place: Path):
-    """Its command returns at once with process and folder; it is in a session of its own and writes every report."""
+def test_a_detached_run_continues_by_itself(place: Path):
+    """The command returns at once with process and folder; the run has its own session and writes every report."""
     answer = soak(place, "run", "case.py:slow", *SMALL, "--detach", "--json", "copy.json")
     said, folder = answer.out.splitlines()
     pid = int(said.split()[1])

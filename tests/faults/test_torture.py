@@ -1,4 +1,4 @@
-"""The short form of ``make torture``: a few kills at random moments, and nothing is lost, left or decided otherwise."""
+"""The short form of ``make torture``: a few kills at random moments; nothing is lost or left behind."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 
 def test_kills_at_random_moments_cost_nothing():
-    """Eight of them, at soak and at what it measures; each database opens, each resumed run finds the same."""
+    """Eight kills, of soak and of measured processes; each database opens, each resumed run gives the same verdicts."""
     rounds = list(torture.torture(8, seed=11, jobs=2, longest_s=3.0))
 
     assert [done.faults for done in rounds] == [()] * 8

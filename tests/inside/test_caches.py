@@ -21,7 +21,7 @@ class Thing:
 
 @pytest.fixture(autouse=True)
 def _from_the_state_only(monkeypatch: pytest.MonkeyPatch):
-    """Begin nowhere else: a process full of tests has more modules and variables than a walk has time for."""
+    """Start only from the state: a test process has more modules and variables than a walk has time for."""
     monkeypatch.setattr(holders, "_variables", lambda frame: [])
     monkeypatch.setattr(holders, "_modules", list)
 
@@ -111,7 +111,7 @@ def test_a_cache_without_a_name_of_its_own_is_named_by_the_way_to_it():
     ("maxlen", "per_cycle", "gained", "cycles"), [(100, 1, 8, 8), (100, 4, 32, 8), (5, 1, 4, 8), (100, 0, 0, 1024)]
 )
 def test_a_cache_is_watched_until_it_is_known_how_fast_it_fills(maxlen: int, per_cycle: int, gained: int, cycles: int):
-    """Or full, or so long that it does not fill."""
+    """Or until it is full, or so long that it clearly does not fill."""
     recent = collections.deque([0], maxlen=maxlen)
 
     def run(most: int) -> int:

@@ -1,4 +1,4 @@
-"""Dear checkpoints early in a run: few where the rule needs none, and their excess saved later on."""
+"""Expensive checkpoints early in a run: few where the rule needs none; later ones make up for their cost."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def dear_run(folder: Path, clock: Clock, *, iterations: int, checkpoint_s: float
 
 
 def test_early_on_dear_checkpoints_are_few(tmp_path: Path, clock: Clock):
-    """One in four of what has run, where no look reaches back to, once the first ones have used up their time."""
+    """One per quarter of the cycles so far, where no look reaches back to, once the first ones have used their time."""
     cycles = dear_run(tmp_path, clock, iterations=2**17, checkpoint_s=0.01, early_s=3600.0).cycles()
 
     late = [cycle for cycle in cycles if cycle >= loop.FIRST_CLEAN_TO]
@@ -41,7 +41,7 @@ def test_early_on_dear_checkpoints_are_few(tmp_path: Path, clock: Clock):
 
 
 def test_where_the_ledger_may_prove_clean_each_block_gets_two_readings(tmp_path: Path, clock: Clock):
-    """However dear they are: the first look is from 448 cycles to 1,792, its smallest blocks have 56 and 112."""
+    """At any cost: the first looks are at 448 to 1,792 cycles, and their smallest blocks have 56 and 112."""
     cycles = dear_run(tmp_path, clock, iterations=2**14, checkpoint_s=0.01, early_s=3600.0).cycles()
 
     assert loop.FIRST_CLEAN_FROM in cycles
@@ -51,7 +51,7 @@ def test_where_the_ledger_may_prove_clean_each_block_gets_two_readings(tmp_path:
 
 
 def test_what_the_first_checkpoints_took_is_saved_on_later_ones(tmp_path: Path, clock: Clock):
-    """Their part of the whole time is what it may be, however dear the first ones were."""
+    """Their share of the whole time is within its limit, however expensive the first ones were."""
     parent = dear_run(tmp_path, clock, iterations=2**23, checkpoint_s=0.0025, early_s=0.1)
 
     words = parent.area.words

@@ -70,14 +70,14 @@ def test_native_of_106_bytes_takes_128():
 
 
 def test_native_touches_its_memory():
-    """It becomes resident, as a real leak's would: 128 MB in 1000 blocks, give or take a page each."""
+    """It becomes resident, as in a real leak: 128 MB in 1000 blocks, within one page each."""
     assert grown_by("native", 128 * 1024 - 64, 1000, "resident_kib")["resident_kib"] == pytest.approx(128, abs=5)
 
 
 @pytest.mark.parametrize("kind", ["object", "lost-reference"])
 @pytest.mark.parametrize("size", [16, 34, 106, 512])
 def test_an_object_is_one_block_of_its_size(kind: str, size: int):
-    """Held by a list made beforehand, or by nobody: nothing but the object grows, malloc's heap least of all."""
+    """It is held by a list made beforehand, or by nothing: only the object grows, not malloc's heap."""
     assert grown_by(kind, size, 500, "blocks", "heap", "traced") == {"blocks": 1, "heap": 0, "traced": size}
 
 
@@ -130,7 +130,7 @@ def test_only_a_cycle_turns_collection_off(kind: str):
 
 
 def test_planting_imports_nothing_that_a_bare_process_lacks():
-    """The measured process pays for no module but ctypes."""
+    """The measured process imports no module but ctypes."""
     code = (
         "import json, sys; import ctypes; before = set(sys.modules); from soak.inside import injection;"
         "[injection.make_leak(kind, 50) for kind in injection.MAKERS];"

@@ -101,7 +101,7 @@ def test_a_module_knows_its_file_and_is_importable_by_name(write: WriteFile):
 
 
 def test_a_file_named_like_a_module_in_use_does_not_replace_it(write: WriteFile):
-    """json.py is a driver too: what others import under that name stays what it was."""
+    """A driver may be named json.py; other code still imports the standard json."""
     import json
 
     component = load("function", write("json.py", "def read(): return __name__\n"), function="read")
@@ -125,7 +125,7 @@ def test_a_driver_without_cycle_is_refused(write: WriteFile, text: str, error: s
 
 
 @pytest.mark.parametrize("function", ["gone", "A.gone", "value"])
-def test_a_function_that_is_none_is_refused(write: WriteFile, function: str):
+def test_a_name_that_is_no_function_is_refused(write: WriteFile, function: str):
     with pytest.raises(TypeError, match=f"has no function {function}"):
         load("function", write("case.py", "value = 5\nclass A: pass\n"), function=function)
 
@@ -141,6 +141,6 @@ def test_settings_for_a_driver_without_setup_are_refused(write: WriteFile):
     ("text", "error"),
     [("raise OSError('import')\n", OSError), ("def cycle(:\n", SyntaxError), ("import no_such_thing\n", ImportError)],
 )
-def test_what_importing_raises_passes_through(write: WriteFile, text: str, error: type[Exception]):
+def test_an_error_during_import_passes_through(write: WriteFile, text: str, error: type[Exception]):
     with pytest.raises(error):
         load("driver", write("drive_it.py", text))

@@ -18,7 +18,7 @@ from soak.inside.futex import Futex
 
 @pytest.fixture(autouse=True)
 def _light(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave the many objects of a process full of tests uncollected and uncounted, where they are not the point."""
+    """Do not collect or count the many objects of a test process where they do not matter."""
     if "held_off" not in request.fixturenames:
         monkeypatch.setattr(counters, "soak_may_collect", lambda: False)
         monkeypatch.setattr(counters, "count_gc_objects", lambda: 4711)
@@ -42,7 +42,7 @@ def run(soaking: loop.Loop, cycle: Callable[[], object] = lambda: None) -> Paren
 @pytest.mark.parametrize("iterations", [1, 2, 63, 64, 100])
 @pytest.mark.parametrize("every", [1, 7, 64, 1000])
 def test_the_cycles_are_as_many_as_were_asked_for(tmp_path: Path, iterations: int, every: int):
-    """Whatever the spacing of checkpoints; one stands before the first cycle and one behind the last."""
+    """This holds for any spacing of checkpoints; there is one before the first cycle and one after the last."""
     calls: list[None] = []
 
     parent = run(a_loop(a_ring(tmp_path), iterations=iterations, checkpoint_every=every), lambda: calls.append(None))
@@ -63,7 +63,7 @@ def test_the_cycle_gets_its_arguments(tmp_path: Path):
 
 
 def steps_of(cycles: list[int]) -> list[tuple[int, int]]:
-    """Return (cycle, cycles to the next checkpoint), but for the last one, which the end of the run sets."""
+    """Return (cycle, cycles to the next checkpoint), without the last one, which the end of the run sets."""
     return [(before, after - before) for before, after in itertools.pairwise(cycles)][:-1]
 
 
@@ -79,7 +79,7 @@ def test_checkpoints_thin_out_in_proportion_to_what_has_run(tmp_path: Path, cloc
 
 
 def test_the_spacing_wanders(tmp_path: Path, clock: Clock):
-    """At equal steps a sawtooth of their period would be read ever later in its rise."""
+    """With equal steps a sawtooth of their period would be read later and later in its rise."""
     area = a_ring(tmp_path)
     area.words[ring.WORD_SPACING] = 64
 
@@ -168,7 +168,7 @@ print(json.dumps([rows[-1][name] - rows[10][name] for name in ("python_blocks", 
 
 @pytest.mark.parametrize(("cycle", "after_gc"), [("leave_garbage", 0), ("keep", 300)])
 def test_garbage_is_collected_before_counting(tmp_path: Path, cycle: str, after_gc: int):
-    """A cycle that leaves circular garbage does not grow, seen at checkpoints; one that keeps an object does, by it.
+    """At checkpoints a cycle that leaves circular garbage does not grow; one that keeps an object grows by it.
 
     Before collection both show what they left since the last one, the same at every checkpoint.
     """
@@ -198,7 +198,7 @@ def test_a_component_that_does_not_collect_is_not_collected_for(tmp_path: Path, 
 
 
 def test_the_loop_stops_after_the_cycle_under_way(tmp_path: Path):
-    """With a last checkpoint, wherever the next one would have been."""
+    """It makes a last checkpoint, wherever the next one was due."""
     area = a_ring(tmp_path)
     calls: list[None] = []
 
@@ -264,7 +264,7 @@ def test_a_planted_leak_follows_every_nth_cycle(tmp_path: Path, every: int, leak
 
 
 def test_a_parent_in_another_thread_is_waited_for_at_each_checkpoint(tmp_path: Path):
-    """It reads the outside while the child stands still: no row is written before the one before was taken."""
+    """It reads from outside while the child waits: no row is written before the last one was read."""
     area = a_ring(tmp_path)
     taken = Futex(area.word_address(ring.WORD_ROWS_READ))
     written = Futex(area.word_address(ring.WORD_ROWS_WRITTEN))
@@ -324,7 +324,7 @@ def waits_of(soaking: loop.Loop, clock: Clock, hold_for_s: float = 0.0) -> list[
 
 
 def test_a_parent_that_looks_at_the_process_is_waited_for_as_long_as_it_takes(tmp_path: Path, clock: Clock):
-    """Half a minute, if need be: it has said so, and that is no stall."""
+    """It waits half a minute if necessary, because the parent has said so; that is no stall."""
     soaking = a_loop(a_ring(tmp_path), iterations=3)
 
     last = waits_of(soaking, clock, hold_for_s=30.0)
@@ -341,14 +341,14 @@ def test_the_last_checkpoint_waits_for_a_parent_that_is_late(tmp_path: Path, clo
 
 
 def test_where_it_was_said_how_often_to_count_the_parent_has_longer(tmp_path: Path, clock: Clock):
-    """No other checkpoint makes up for one of those; a busy machine may take seconds to run the parent."""
+    """No other checkpoint replaces one of those; on a busy machine the parent may need seconds."""
     soaking = a_loop(a_ring(tmp_path), iterations=3, checkpoint_every=1)
 
     assert waits_of(soaking, clock) == [pytest.approx(10.0, abs=0.01)]
 
 
 def test_when_it_is_over_the_threads_are_named_and_the_parent_waited_for(tmp_path: Path):
-    """Until it has listed what is open; one that is gone is not waited for long."""
+    """Until it has listed what is open; the child does not wait long for a parent that has ended."""
     area = a_ring(tmp_path)
     soaking = a_loop(area, iterations=1)
     waiting = threading.Event()
@@ -463,7 +463,7 @@ def test_missed_deadlines_stand_in_the_rows(tmp_path: Path, clock: Clock):
 
 
 def test_a_stop_is_heard_within_a_long_interval(tmp_path: Path, clock: Clock):
-    """The loop sleeps in short pieces, so that nobody waits an hour for the end of an hour's pause."""
+    """The loop sleeps in short pieces, so a stop takes effect long before an hour's pause is over."""
     soaking = a_loop(a_ring(tmp_path), interval_s=3600, iterations=10)
     calls: list[None] = []
     started_ns = clock.now_ns
@@ -500,7 +500,7 @@ def test_a_stop_is_heard_within_a_long_interval(tmp_path: Path, clock: Clock):
 def test_cycles_after_the_last_one_are_few_and_keep_the_pace(
     tmp_path: Path, clock: Clock, interval_s: float, cycle_s: float, allowed: int, asked: int, done: int
 ):
-    """And are none of those that were measured."""
+    """They do not count as measured cycles."""
     starts: list[int] = []
     soaking = a_loop(a_ring(tmp_path), interval_s=interval_s)
     soaking.words[ring.WORD_MORE_CYCLES] = allowed

@@ -46,7 +46,7 @@ def test_the_way_back_goes_through_attributes_and_items():
 
 
 def test_it_begins_with_an_object_that_people_name():
-    """Not with the list in the middle, if that is what was asked about."""
+    """It does not begin with the list in the middle, even if the question was about that."""
     ring = make_ring()
     assert isinstance(ring.parent, Node)
 
@@ -68,7 +68,7 @@ def test_a_dict_key_a_closure_and_an_object_of_itself():
 
 
 def test_what_leads_nowhere_back_has_no_ring():
-    """Its class leads to all there is, but not back."""
+    """Its class leads to many objects, but not back."""
     assert reference_cycles.find_ring(Node([Frame()])) == []
 
 

@@ -1,4 +1,4 @@
-"""The ring: rows whole or not at all, lost ones counted, nothing that a reader could mistake."""
+"""The ring: rows are read whole or not at all, lost ones are counted, and no row can be mistaken."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_the_checksum_sees_one_changed_value(values: list[int], position: int, o
 
 @pytest.mark.parametrize("word", range(len(ring.ROW_FIELDS)))
 def test_a_torn_row_is_not_read(tmp_path: Path, word: int):
-    """Whichever word of it is not what was written: a value, the checksum, the sequence number."""
+    """Any word may be wrong: a value, the checksum, the sequence number."""
     area = a_ring(tmp_path)
     area.write_row(fields(cycle=7, heap=123456))
 
@@ -86,7 +86,7 @@ def test_the_ring_wraps_around(tmp_path: Path):
 
 
 def test_rows_nobody_read_in_time_are_overwritten_and_counted(tmp_path: Path):
-    """The child never waits for room; the newest rows are there, the oldest are known to be lost."""
+    """The child never waits for room; the newest rows are there, the oldest are counted as lost."""
     area = a_ring(tmp_path)
     too_many = 37
 
@@ -206,7 +206,7 @@ def test_names_of_threads_come_back_and_of_too_many_the_newest(tmp_path: Path):
 
 
 def test_a_process_that_writes_no_names_does_not_touch_their_pages(tmp_path: Path):
-    """They are written when measuring is over, so nothing of them is resident before."""
+    """Their pages are written after the measurement, so they are not resident before."""
     area = a_ring(tmp_path)
 
     area.touch()

@@ -28,7 +28,7 @@ def spawner(compiler: str, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture
 def track(library: Path, leaky: Path, tmp_path: Path) -> Iterator[Track]:
-    """Run a script under the tracker up to its first answer; when the test has ended it must end well."""
+    """Run a script under the tracker up to its first answer; after the test it must end without error."""
     children: list[Tracked] = []
 
     def run(script: str, python: str = sys.executable, **environment: str) -> Tracked:

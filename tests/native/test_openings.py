@@ -113,7 +113,7 @@ answer([os.stat("with").st_mode & 0o777, os.stat("at").st_mode & 0o777, flags])
 
 
 def test_a_failure_keeps_its_errno_and_is_not_noted(track: Track) -> None:
-    """Whoever opened has to be told why it failed."""
+    """The caller must see why the call failed."""
     script = """
 libc = ctypes.CDLL(None, use_errno=True)
 def cycle():
@@ -156,7 +156,7 @@ answer(kept)
 
 
 def test_vfork_gives_both_ends_their_way_back(track: Track, spawner: str) -> None:
-    """The child runs on its parent's stack, calls and returns there, and the parent goes on from its own call."""
+    """The child runs on its parent's stack, calls and returns there; then the parent continues its own call."""
     script = f"""
 code = ctypes.CDLL({spawner!r})
 answers = []

@@ -1,4 +1,4 @@
-"""The whole tracker in real processes: what leaks is found exactly, what does not is not, on every interpreter."""
+"""The whole tracker in real processes: leaks are found exactly, and nothing else is, on every interpreter."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_objects_above_512_bytes_are_counted_once(track: Track) -> None:
 
 @pytest.mark.parametrize("allocator", ["malloc", "debug", "malloc_debug", "pymalloc_debug"])
 def test_another_allocator_of_python_changes_nothing(track: Track, allocator: str) -> None:
-    """The debug hooks stand between ours and malloc and move the address."""
+    """The debug hooks are between soak's and malloc and move the address."""
     script = "run(lambda: (kept.append(bytes(5000)), leaky.leak_106()))\nanswer()"
 
     child = track(script, PYTHONMALLOC=allocator)
@@ -133,7 +133,7 @@ def test_a_block_that_is_resized_keeps_its_birth(track: Track, grow: str) -> Non
 
 
 def test_tracemalloc_that_comes_and_goes_does_not_unhook_us(track: Track) -> None:
-    """Whoever restores the allocators that he found takes us out when he came before us."""
+    """Code that restores earlier allocators removes soak's hook, if it was installed before."""
     script = """
 import tracemalloc
 run(lambda: kept.append(object()), 40)
@@ -144,7 +144,7 @@ answer()
 
 
 def test_a_hook_that_was_replaced_is_put_back_at_the_next_checkpoint(track: Track) -> None:
-    """As by a program that sets its own allocators after us."""
+    """This is what a program does that sets its own allocators later."""
     script = """
 tracker.checkpoint()
 class Allocator(ctypes.Structure):
@@ -165,7 +165,7 @@ answer()
 
 
 def test_a_forked_child_leaves_the_parents_ledger_alone(track: Track) -> None:
-    """The child goes on unrecorded; what the parent's ledger says stays exact."""
+    """The child continues unrecorded; the parent's ledger stays exact."""
     script = """
 def cycle():
     child = os.fork()
@@ -331,7 +331,7 @@ def test_a_program_that_is_no_python_runs_as_before(library: Path) -> None:
 
 
 def test_without_a_compiler_the_reason_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Soak still installs; it says what it cannot tell."""
+    """Soak can still be installed; it says what it cannot measure."""
     monkeypatch.setenv("PATH", str(tmp_path))
 
     result: Any = build.build(tmp_path / "library.so")

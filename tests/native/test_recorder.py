@@ -1,4 +1,4 @@
-"""The recorder by itself, without preload: plainly, and under the sanitizers that the machine has."""
+"""The recorder by itself, without preload: plainly, and under the sanitizers of this machine."""
 
 from __future__ import annotations
 

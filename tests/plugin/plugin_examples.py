@@ -29,15 +29,15 @@ async def hold_async() -> None:
 
 class Counter:
     def count(self) -> None:
-        """Stand for any method: bound, it is made anew at each look."""
+        """Stands for any method: the bound method is a new object at each access."""
 
     @classmethod
     def reset(cls) -> None:
-        """Need the class only, which a fresh process has too."""
+        """Use only the class, which a fresh process has too."""
 
     @staticmethod
     def look() -> None:
-        """Need nothing."""
+        """Use nothing."""
 
 
 def frames() -> Iterator[int]:

@@ -14,6 +14,7 @@ from plugin_examples import Counter, churn, drop, frames, hold, hold_async, wrap
 import soak
 from soak.errors import UsageError
 from soak.pytest_checks import Options
+from soak.reporting.words import advise, held_by
 from soak.verdict import Verdict
 
 CYCLES = 2048
@@ -21,12 +22,12 @@ SHORT = {"iterations": CYCLES, "n_min": 256, "checkpoint_every": 4}
 
 
 def test_the_public_names_are_functions_that_come_when_first_used():
-    assert soak.__all__ == ["check", "judge", "mark"]
+    assert soak.__all__ == ["check", "explain", "judge", "mark"]
     assert {name: callable(getattr(soak, name)) for name in soak.__all__} == dict.fromkeys(soak.__all__, True)
 
 
 def test_the_fixture_names_the_options_of_check_with_their_types():
-    """For type checkers, which would take any word there otherwise."""
+    """Otherwise a type checker would accept any name."""
     options = {name: kind for name, kind in soak.check.__annotations__.items() if name not in ("function", "return")}
 
     declared = {name: kind.__forward_arg__ for name, kind in Options.__annotations__.items()}
@@ -101,12 +102,12 @@ def test_a_generator_that_is_named_fails_for_it_would_run_nothing():
     result = soak.check(f"{Path(frames.__code__.co_filename)}:frames", iterations=10)
 
     assert result.failure is not None
-    assert "frames is a generator: calling it runs nothing of it" in result.failure.detail
+    assert "frames is a generator: a call does not run its code" in result.failure.detail
 
 
 @pytest.mark.integration
 def test_a_c_function_is_found_with_its_place(framing: Path, monkeypatch: pytest.MonkeyPatch):
-    """What the issue promises: the leaking call and its repaired twin, in a real extension."""
+    """The leaking call and its repaired twin, in a real extension."""
     monkeypatch.syspath_prepend(str(framing))
     import framing as extension
 
@@ -126,7 +127,7 @@ def test_a_c_function_is_found_with_its_place(framing: Path, monkeypatch: pytest
 def test_a_tolerance_accepts_what_is_lost_and_what_is_held(
     tolerance: str, verdict: Verdict, framing: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """106 B a call in C, of which nothing knows any more, and as much that a list holds."""
+    """106 B per call in C that nothing points to, and the same amount that a list holds."""
     monkeypatch.syspath_prepend(str(framing))
     import framing as extension
 
@@ -165,11 +166,11 @@ def test_what_a_fresh_process_cannot_import_is_refused_with_a_way_out(function, 
 @pytest.mark.parametrize("isolate", [True, False])
 @pytest.mark.parametrize(
     ("function", "said"),
-    [(drop(), "None is no function; give the function itself"), (frames, "is a generator: calling it runs nothing")],  # type: ignore[func-returns-value]
+    [(drop(), "None is not a function; give the function itself"), (frames, "is a generator: a call does not run")],  # type: ignore[func-returns-value]
     ids=["what a call returned", "generator"],
 )
 def test_what_does_nothing_when_it_is_called_is_refused(function, said: str, isolate: bool):
-    """Else it would be CLEAN, for nothing was run."""
+    """Otherwise it would be CLEAN, because nothing was run."""
     with pytest.raises(UsageError, match=said):
         soak.check(function, isolate=isolate)
 
@@ -194,7 +195,7 @@ def test_in_process_takes_no_options_of_another_process(options):
 
 @pytest.mark.integration
 def test_a_script_that_checks_itself_is_told_where_to_put_the_call(tmp_path: Path):
-    """Else each fresh process would start another."""
+    """Otherwise each fresh process would start another."""
     script = tmp_path / "script.py"
     script.write_text("import soak\ndef f(): pass\nprint(soak.check(f, iterations=300).failure.detail)\n")
 
@@ -232,26 +233,26 @@ class Registry:
 
 @pytest.mark.integration
 def test_in_process_the_holder_of_objects_is_named():
-    """The way leads from the function's own object, or from its closure, to one of what stays."""
+    """The path leads from the function's own object, or from its closure, to one of the objects that stay."""
     kept: list[Registry] = []
 
     of_method = soak.check(Registry().register, isolate=False, **SHORT).causes[0]
     of_closure = soak.check(lambda: kept.append(Registry()), isolate=False, **SHORT).causes[0]
 
     assert (of_method.kind, of_method.state) == (of_closure.kind, of_closure.state) == ("python-object", "held")
-    assert of_method.held_by[1].startswith("Registry.entries, a dict of ")
-    assert of_method.advice.startswith("They are held by Registry.entries, a dict of ")
-    assert any(".kept, a list of " in step for step in of_closure.held_by)
+    assert held_by(of_method)[1].startswith("Registry.entries, a dict of ")
+    assert advise(of_method).startswith("They are held by Registry.entries, a dict of ")
+    assert any(".kept, a list of " in step for step in held_by(of_closure))
 
 
 @pytest.mark.integration
 def test_in_process_objects_that_gc_does_not_know_have_no_holder():
-    """Bytes are in none of gc's lists, so objgraph finds no way to them, and none is made up."""
+    """Bytes are in none of gc's lists, so objgraph finds no path to them, and soak invents none."""
     kept: list[bytes] = []
 
     cause = soak.check(lambda: kept.append(bytes(50)), isolate=False, **SHORT).causes[0]
 
-    assert (cause.state, cause.held_by, cause.chain) == ("unknown", (), ())
+    assert (cause.state, held_by(cause), cause.chain) == ("unknown", (), ())
 
 
 @pytest.mark.integration

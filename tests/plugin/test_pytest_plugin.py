@@ -31,7 +31,7 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch):
 
 
 def test_a_leaking_extension_call_fails_with_the_place_and_its_repaired_twin_passes(run, framing: Path):
-    """Rate, interval, place and the command to look closer stand in the failure."""
+    """The failure shows rate, interval, place and the command to look closer."""
     result = run(
         f"""
         import sys
@@ -138,7 +138,7 @@ def test_what_is_not_decided_does_not_pass(run):
             "soak: @pytest.mark.soak does not know '1B'; it takes *",
         ),
         ("def test(soak): soak.check(print, tolerance='none')", "soak: 'none' is not a size*"),
-        ("def test(soak): soak.check(print())", "soak: None is no function; give the function itself*"),
+        ("def test(soak): soak.check(print())", "soak: None is not a function; give the function itself*"),
     ],
 )
 def test_a_wrong_request_is_one_clear_line(run, text: str, said: str):
@@ -160,7 +160,7 @@ def test_a_check_that_could_not_begin_says_why_and_nothing_of_growth(run):
 
 
 def test_it_works_from_any_folder_and_names_commands_that_work_there(run, pytester: pytest.Pytester, monkeypatch):
-    """The root folder is another, the configuration puts a folder on the path and leaves out marked tests."""
+    """The root folder differs, and the configuration puts a folder on the path and deselects marked tests."""
     pytester.makeini("[pytest]\npythonpath = src\naddopts = -m nothing -k nothing")
     (pytester.mkdir("src") / "helper.py").write_text("kept = []\ndef leak(): kept.append(bytearray(106))\n")
     monkeypatch.chdir(pytester.mkdir("below"))
@@ -256,7 +256,7 @@ def test_the_report_holds_every_check_clean_ones_too(run, pytester: pytest.Pytes
 
 
 def test_the_budget_of_the_command_line_is_the_one(run):
-    """Two checks of a quarter second each: undecided, for nothing is known of them after so short a time."""
+    """Two checks of a quarter second each are undecided, because the time is too short."""
     result = run(
         "import time\ndef slow(): time.sleep(0.02)\ndef test(soak): soak.check(slow, budget='10min')",
         "--soak-budget",

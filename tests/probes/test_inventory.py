@@ -1,4 +1,4 @@
-"""What a process has open, told by what it is: asked of real children that hold one of each."""
+"""What a process has open, by kind and name, in real child processes that hold one of each."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_each_thing_is_told_by_what_it_is_and_its_name(holder: subprocess.Popen[
 
 
 def test_what_was_there_before_is_left_out_unless_it_was_opened_again(holder: subprocess.Popen[str]) -> None:
-    """The same number that points to the same may be another opening: whoever knows says so."""
+    """The same number with the same target may be another opening; the tracker can say so."""
     opened(holder)
     before = read_inventory(holder.pid)
     number = max(before.descriptors)
@@ -128,7 +128,7 @@ def test_a_number_that_points_to_something_else_is_new(holder: subprocess.Popen[
 
 
 def test_of_very_many_the_newest_are_listed(holder: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those show what leaks; the time that a list takes is bounded."""
+    """The newest show what leaks; the time for a list is limited."""
     opened(holder)
     everything = read_inventory(holder.pid)
 

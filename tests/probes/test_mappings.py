@@ -46,6 +46,6 @@ def test_maps_has_the_same_lines_without_the_sizes():
 
 
 def test_a_process_of_nothing_has_no_mappings():
-    """Between its end and its burial all files of a process in /proc are empty."""
+    """The files of a zombie in /proc are empty."""
     assert parse_maps("") == []
     assert parse_smaps("") == []

@@ -1,4 +1,4 @@
-"""What is read from outside, against a process that does exactly what it was told."""
+"""Readings from outside, of a process that does exactly what the test says."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_threads_are_counted_exactly(obedient: Obedient):
 
 
 def test_children_are_counted_exactly(obedient: Obedient):
-    """Those that ended and were not waited for as well: a zombie keeps its place."""
+    """This includes processes that ended and were not waited for: a zombie keeps its place."""
     reader = LinuxReader(obedient.pid)
     assert reader.read_counts()["children"] == 0
 
@@ -96,7 +96,7 @@ def test_children_are_counted_exactly(obedient: Obedient):
 
 
 def test_children_of_other_threads_are_counted(obedient: Obedient):
-    """Linux keeps them with the thread that made them; with very many threads they are recounted now and then."""
+    """Linux lists them with the thread that made them; with many threads they are recounted from time to time."""
     reader = LinuxReader(obedient.pid)
     obedient.do(
         "done = threading.Event(); "
@@ -198,7 +198,7 @@ def test_this_machine_is_read_through_proc():
 
 
 def test_the_scripted_reader_gives_what_it_was_given_and_then_nothing():
-    """For tests of what reads: no process is asked."""
+    """It is for tests; it reads no process."""
     reader = ScriptedReader([{"rss": 1.0}, {"rss": 2.0}], details=[{"pss": 3.0}])
 
     assert [reader.read_counts() for _ in range(3)] == [{"rss": 1.0}, {"rss": 2.0}, {}]

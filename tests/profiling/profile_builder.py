@@ -16,7 +16,7 @@ VERSIONS = ("3.8", "3.11", "3.12", "3.13")
 
 
 class Nobody:
-    """Is told how it goes, and does not care."""
+    """Ignores all progress."""
 
     def begin(self, component: str, position: int, total: int) -> None:
         """Ignore it."""

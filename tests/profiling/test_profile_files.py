@@ -1,4 +1,4 @@
-"""Profiles on disk: what is one is read, what is not is refused, and what attacks its reader takes nothing with it.
+"""Profiles on disk: valid ones are read, others are refused, and hostile ones do no harm.
 
 A hostile file is never unmarshalled here; only the guarded reader sees it.
 """
@@ -41,7 +41,7 @@ def test_what_cprofile_wrote_is_read_as_pstats_reads_it(tmp_path: Path):
 
 
 def test_a_profile_survives_writing_and_reading(tmp_path: Path):
-    """And the sum of none is empty."""
+    """The sum of no profiles is empty."""
     profile = {KEY: (1, 2, 0.25, 0.5, {("~", 0, "<built-in>"): (2, 1, 0.25, 0.5)}), ("~", 0, "<built-in>"): ENTRY}
     path = tmp_path / "own.prof"
 
@@ -77,7 +77,7 @@ def test_callers_that_are_only_counted_are_read(tmp_path: Path):
     ids=repr,
 )
 def test_what_is_no_profile_is_refused_with_a_reason(content: object, tmp_path: Path):
-    """But for the empty one, which says nothing and is none the worse for it."""
+    """An empty profile is accepted."""
     path = written(tmp_path, content)
 
     if content == {}:
@@ -88,7 +88,7 @@ def test_what_is_no_profile_is_refused_with_a_reason(content: object, tmp_path: 
 
 
 def test_a_file_that_claims_all_memory_gets_none(tmp_path: Path):
-    """Five bytes are a tuple of two thousand million places; its reader may have half a GiB."""
+    """Five bytes claim a tuple of two thousand million items; the reader is limited to half a GiB."""
     hostile = written(tmp_path, b"(" + struct.pack("<i", 2**31 - 1))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
@@ -100,7 +100,7 @@ def test_a_file_that_claims_all_memory_gets_none(tmp_path: Path):
 
 
 def test_a_file_that_would_take_for_ever_is_given_up(tmp_path: Path):
-    """A dict of keys that all hash alike takes the square of their number."""
+    """A dict whose keys have equal hashes takes quadratic time."""
     keys = (number * (2**61 - 1) for number in range(1, 400_000))
     hostile = written(tmp_path, b"{" + b"".join(b"(\x01\0\0\0" + _long(key) + b"N" for key in keys) + b"0")
 

@@ -33,7 +33,7 @@ def printed(run: object, width: int = 100) -> str:
 
 
 def test_in_a_pipe_names_are_whole():
-    """Where a terminal cuts them."""
+    """Only a terminal shortens them."""
     text = io.StringIO()
     print_profile_run(a_profile_run(), Console(file=text, width=30), 8)
 
@@ -108,7 +108,7 @@ def test_places_are_told_from_where_the_reader_stands():
 
 
 def test_the_cost_is_told_in_the_words_that_fit():
-    """Too little to be seen, per cent, or times."""
+    """Too little to be seen, a percentage, or a factor."""
     assert overhead_words(0.99) == "profiling costs too little to be seen"
     assert overhead_words(1.28) == "profiling costs 28%"
     assert overhead_words(12.3) == "profiling makes it 12 times slower"

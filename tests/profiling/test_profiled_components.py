@@ -1,4 +1,4 @@
-"""What a profile of a component holds: its cycles, all of them, nothing else, in every version."""
+"""The profile of a component contains exactly its cycles and nothing else, in every version."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ POOL = """
 
 
 def test_merged_totals_equal_the_sum_of_the_parts_exactly(write: WriteFile, tmp_path: Path):
-    """Calls and seconds, of the whole, of each function and of each caller: to the last bit, by whoever adds them."""
+    """Calls and seconds of the whole, of each function and of each caller are equal to the last bit."""
     write("drivers/drive_one.py", WORK.replace("cycle()", "cycle(state)"))
     write("drivers/drive_two.py", WORK.replace("cycle()", "cycle(state)").replace("200", "30000"))
 
@@ -89,7 +89,7 @@ def test_merged_totals_equal_the_sum_of_the_parts_exactly(write: WriteFile, tmp_
 
 
 def test_exactly_the_cycles_asked_for_are_profiled_and_the_warm_up_is_not(write: WriteFile, tmp_path: Path):
-    """N cycles are N calls in the profile, though many more ran: before it, and in turn without the profiler."""
+    """N cycles are N calls in the profile, though more cycles ran in the warm-up and without the profiler."""
     target = write("work.py", WORK)
 
     run = profile(f"{target}:cycle", out=tmp_path / "out", iterations=150, warm_up_s=0.05)
@@ -157,7 +157,7 @@ def test_a_function_that_is_not_there_or_not_one_is_refused(write: WriteFile, tm
     assert missing.failure is not None
     assert "no function nosuch is loaded here; write package.module:function" in missing.failure.detail
     assert coroutine.failure is not None
-    assert "its work is not done inside its call" in coroutine.failure.detail
+    assert "a call of it does not do its work" in coroutine.failure.detail
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -181,7 +181,7 @@ def test_threads_that_start_are_counted_call_by_call(version: str, write: WriteF
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_threads_that_ran_before_are_covered_or_named_as_not_covered(version: str, write: WriteFile, tmp_path: Path):
-    """From 3.12 on a pool made in setup is in the profile; before, it cannot be, and the output says so."""
+    """From 3.12 on the profile has a pool made in setup; before it cannot, and the output says so."""
     python = interpreter(version)
     if python is None:
         pytest.skip(f"there is no Python {version} here; pyenv install {version}")
@@ -217,7 +217,7 @@ def test_a_driver_that_raises_fails_alone(write: WriteFile, tmp_path: Path, caps
 
 
 def test_the_pace_is_held_between_blocks_and_not_in_the_profile(write: WriteFile, tmp_path: Path):
-    """A driver for a real server is not hammered: no cycle before its interval begins, and no sleep is profiled."""
+    """No cycle starts before its interval, so a real server is not overloaded, and no sleep is in the profile."""
     # Counted from a moment before the first cycle is due: one that a busy machine holds up is followed sooner.
     target = write(
         "paced.py",

@@ -1,4 +1,4 @@
-"""Builds results and readings of runs that never ran, with just what a test wants to say about them."""
+"""Builds results and readings of imaginary runs, with just the fields that a test needs."""
 
 from __future__ import annotations
 
@@ -122,9 +122,6 @@ def a_cause(**changes: Any) -> Cause:
             Place("PyArray_NewFromDescr", None, None, "_multiarray_umath.so"),
             Place("to_numpy", "decoder/conversion.py", 42),
         ),
-        held_by=(),
-        type=None,
-        advice="Free the block that PyArray_NewFromDescr gives, or let an array own it.",
     )
     return dataclasses.replace(lost, **changes)
 

@@ -90,7 +90,7 @@ def test_fragmentation_is_called_so():
 
 
 def test_the_figure_names_each_band_with_its_growth_and_rate():
-    """Beside it, so that no legend has to be looked up; parts that hardly changed are left out."""
+    """The names are beside the bands, so there is no legend; parts that hardly changed are left out."""
     figure = audit_figure(an_audit(unexplained=(0, MIB // 2, MIB)))
 
     assert figure is not None
@@ -185,7 +185,7 @@ def test_the_table_sums_up_what_hardly_changed_and_still_adds_up():
 
 
 def test_a_figure_that_is_a_document_of_its_own_has_its_paper():
-    """A browser shows it on white, whatever the setting is; inside of a page it has the page's."""
+    """A browser shows it on white, whatever the setting; inside a page it has the page's background."""
     figure = audit_figure(an_audit()) or ""
 
     assert ".soak-figure:root{background:#ffffff}" in figure

@@ -9,18 +9,18 @@ from builder import a_cause, a_leak, a_run
 
 from soak.reporting.figures.holder_chain import chain_figure
 from soak.reporting.formats.html import render_html
-from soak.results import ChainNode
+from soak.results import ChainNode, Place
 
 SVG = "{http://www.w3.org/2000/svg}"
 WAY = (
-    ChainNode("decoder.cache", "a dict of 600", "dict", 18_520, "decoder/cache.py:7 in <module>"),
-    ChainNode("[1449]", "a Frame", "Frame", 56, "decoder/cache.py:42 in decode"),
+    ChainNode("decoder.cache", "a dict of 600", "dict", 18_520, Place("<module>", "decoder/cache.py", 7)),
+    ChainNode("[1449]", "a Frame", "Frame", 56, Place("decode", "decoder/cache.py", 42)),
     ChainNode(".pixels", "a bytes of 3: b'<&>'", "bytes", 36, None),
 )
 RING = (
-    ChainNode("", "a Frame", "Frame", 56, "a.py:1 in cycle"),
+    ChainNode("", "a Frame", "Frame", 56, Place("cycle", "a.py", 1)),
     ChainNode(".parent", "a Node", "Node", 56, None),
-    ChainNode(".frame", "a Frame", "Frame", 56, "a.py:1 in cycle"),
+    ChainNode(".frame", "a Frame", "Frame", 56, Place("cycle", "a.py", 1)),
 )
 
 
@@ -78,7 +78,7 @@ def test_nothing_is_drawn_of_less_than_two_objects():
 
 
 def test_the_page_draws_a_way_once_though_two_causes_have_it():
-    """Objects of one record are mostly held in one way; the index is another, the way is the same."""
+    """Objects of one record are mostly held along one path; only the index differs."""
     longer = a_cause(state="held", chain=WAY)
     other = a_cause(state="held", chain=(WAY[0], replace(WAY[1], name="[3]")))
     elsewhere = a_cause(state="held", chain=(replace(WAY[0], name="decoder.log"), WAY[1]))

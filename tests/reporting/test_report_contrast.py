@@ -38,7 +38,7 @@ def test_the_formula_gives_the_known_values():
 
 
 def test_the_page_uses_the_colours_of_the_palette_and_no_other():
-    """Otherwise what is computed here would not be what is seen."""
+    """Otherwise this test would compute other colours than the reader sees."""
     css = (TEMPLATES / "page.css").read_text(encoding="utf-8")
 
     assert set(re.findall(r"var\(--([a-z-]+)\)", css)) - {"colour", "behind"} == set(PAGE)

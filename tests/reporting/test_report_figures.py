@@ -32,7 +32,7 @@ def test_a_leak_shows_its_rate_its_windows_and_where_memory_went():
 
 
 def test_the_fitted_rate_goes_on_where_more_was_read_and_the_tolerance_begins_with_it():
-    """What was read after the verdict lies on the line, or does not; the two lines part as growth is from tolerated."""
+    """Later readings can be compared with the line; the angle between the lines shows the distance to the tolerance."""
     decided_at_the_end = component_figure(a_leak(), readings(129, rate=128.0))
     read_on_afterwards = component_figure(a_leak(), readings(rate=128.0))
 
@@ -66,7 +66,7 @@ def test_no_two_colours_are_the_same():
 
 
 def test_the_same_readings_give_the_same_figure():
-    """So that a report can be made again and compared."""
+    """A report can be made again and compared."""
     assert component_figure(a_leak(), readings(rate=128.0)) == component_figure(a_leak(), readings(rate=128.0))
 
 

@@ -41,7 +41,7 @@ def test_a_box_is_as_wide_as_the_bytes_it_leaves_behind():
 
 
 def test_names_from_the_program_cannot_become_markup():
-    """A function's name is whatever somebody's compiler wrote."""
+    """The name of a function can be any text."""
     hostile = a_cause(frames=(Place("<script>alert(1)</script>", None, None, "x.so"),), bytes_per_iteration=10.0)
 
     drawn = flame_graph([hostile]) or ""

@@ -20,7 +20,7 @@ from page_reader import Page
 
 from soak.reporting.figures.component_figure import component_figure, parts_figure
 from soak.reporting.formats.html import render_html
-from soak.results import Failure, Place, TracemallocResult
+from soak.results import ChainNode, Failure, MemoryStep, Place, TracemallocResult
 
 EVIL = '<script>alert("x")</script>&\x1b[31m\x00'
 
@@ -92,14 +92,22 @@ def test_a_run_that_was_cut_off_says_so_above_the_verdicts():
     assert page.of("p", "h1")[0] == "This run has not finished; what stands here is what was measured so far."
 
 
+HELD = (
+    MemoryStep("static", "frames", "/app/cache.so"),
+    MemoryStep("block", allocated_at=Place("grow", "cache.c", 9, "/app/cache.so")),
+)
+
+
 def test_a_leak_shows_where_it_comes_from_and_what_to_do():
     """Cause, advice, stack, holder and the line that tracemalloc blames."""
-    held = a_leak("convert", causes=(a_cause(state="held", held_by=("module cache", "dict frames")),))
+    held = a_leak("convert", causes=(a_cause(state="held", memory_path=HELD),))
     page = Page(render_html(a_run(held), {}))
 
     assert any("to_numpy (decoder/conversion.py:42); something still holds it." in text for text in page.of("strong"))
-    assert "Free the block that PyArray_NewFromDescr gives, or let an array own it." in page.of("p")
-    assert "module cache\ndict frames" in page.of("pre")
+    assert any(text.startswith("They are held by frames, a static variable of cache.so: ") for text in page.of("p"))
+    assert "frames, a static variable of cache.so\nthe block allocated at grow at cache.c:9 in cache.so" in page.of(
+        "pre"
+    )
     assert "decoder/conversion.py:42" in page.of("code")
 
 
@@ -112,7 +120,7 @@ def test_a_failure_shows_its_stack_and_the_last_of_its_output():
 
 
 def test_a_failure_shows_the_component_s_own_frames_and_the_end_of_a_long_output():
-    """Soak's loop below them, and how the hang was ended, say nothing; the whole output is folded."""
+    """The frames of soak's loop and the end of the hang are left out; the whole output is folded."""
     stack = (
         "Fatal Python error: Aborted",
         "",
@@ -130,7 +138,7 @@ def test_a_failure_shows_the_component_s_own_frames_and_the_end_of_a_long_output
 
 
 def test_a_cause_says_bytes_asked_for_and_allocated_and_blocks_and_its_own_line_stands_out():
-    """What is known of it in one line; libraries without the folders they are installed in."""
+    """One line has all that is known; files of libraries are shown without their folders."""
     frames = (
         Place("_PyBytes_FromSize", "/build/Python-3.11.7/Objects/bytesobject.c", 101, "/lib/libpython3.11.so.1.0"),
         Place("loads", "/usr/lib/python3.11/json/__init__.py", 346),
@@ -151,7 +159,7 @@ def test_a_cause_says_bytes_asked_for_and_allocated_and_blocks_and_its_own_line_
 
 
 def test_a_long_stack_is_folded_below_the_first_line_of_a_person_s_own():
-    """An event loop's dozen of frames is the same under every leak."""
+    """The dozen frames of an event loop are the same under every leak."""
     own = Place("handler", "/app/handler.py", 7)
     long = (
         Place("gc_alloc", None, None, "python3.11"),
@@ -169,8 +177,26 @@ def test_a_long_stack_is_folded_below_the_first_line_of_a_person_s_own():
     assert f"<b>{own}</b>\nmain at /app/main.py:1</pre>" in folded
 
 
+def test_causes_of_one_holder_are_one_card_with_their_call_sites_folded():
+    """One sentence, one advice, one drawing; each call site with its own facts."""
+    seen = ChainNode("app.seen", "a list of 9", "list", 5_432, None)
+    items = (seen, ChainNode("[3]", "a dict", "dict", 184, None))
+    causes = (
+        a_cause(kind="python-object", state="held", chain=items, fingerprint="of items", bytes_per_iteration=90.0),
+        a_cause(kind="python-object", state="held", chain=(seen,), fingerprint="of table", bytes_per_iteration=8.0),
+    )
+
+    page = Page(render_html(a_run(a_leak(causes=causes)), {}))
+
+    assert page.of("strong")[-1] == "app.seen, a list of 9 (5.305 KiB), keeps memory from 2 call sites: 98 B per call."
+    assert page.of("p").count("Give it a bound, or remove what each call adds.") == 1
+    said = [line.partition(",")[0] for line in page.of("summary") if " B per call" in line]
+    assert said == ["90 B per call: Python objects", "8 B per call: app.seen itself"]
+    assert [text for text in page.of("p") if "fingerprint of" in text][1].endswith("fingerprint of table")
+
+
 def test_many_causes_are_folded_but_for_the_first_three():
-    """What grows most is read first; the rest is a click away."""
+    """The largest growth comes first; the rest can be unfolded."""
     causes = tuple(a_cause(fingerprint=str(number), confirmed=number < 3) for number in range(25))
     page = Page(render_html(a_run(a_leak(causes=causes)), {}))
 
@@ -213,7 +239,7 @@ def test_settings_are_shown_as_people_write_them():
 
 
 def test_nothing_from_the_run_becomes_markup():
-    """Names, paths, output and settings may hold anything; the page shows it and stays itself."""
+    """Names, paths, output and settings may contain anything; the page shows it as text."""
     evil = a_leak(
         EVIL,
         target=EVIL,
@@ -224,9 +250,11 @@ def test_nothing_from_the_run_becomes_markup():
         causes=(
             a_cause(
                 kind=EVIL,
-                advice=EVIL,
                 frames=(Place(EVIL, EVIL, 1, EVIL),),
-                held_by=(EVIL,),
+                state="held",
+                chain=(ChainNode(EVIL, EVIL, EVIL, 1, Place(EVIL, EVIL, 1, EVIL)),) * 2,
+                memory_path=(MemoryStep("static", EVIL, EVIL),),
+                unseen_detail=EVIL,
                 type=EVIL,
                 fingerprint=EVIL,
             ),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
-from builder import a_component, a_failure, a_leak, a_run, growth, parts
+from builder import a_cause, a_component, a_failure, a_leak, a_run, growth, parts
 
 from soak.reporting.formats.json_report import render_json
-from soak.results import RunResult, from_document
+from soak.reporting.words import advise, held_by
+from soak.results import ChainNode, Garbage, Place, RunResult, from_document
 
 RUN_KEYS = {
     "schema", "run", "folder", "started", "finished", "soak", "environment", "settings", "controls", "parts",
@@ -30,7 +32,7 @@ SPIKE_KEYS = {"ok", "planted_requested", "planted_allocated", "recovered_request
 
 
 def test_the_document_has_every_key_of_the_contract():
-    """More keys may come; none may go."""
+    """Keys may be added, but not removed."""
     document = json.loads(render_json(a_run(a_leak(), a_failure(), parts=parts())))
     leak, failed = document["components"]
 
@@ -50,7 +52,7 @@ def test_the_document_has_every_key_of_the_contract():
 
 
 def test_a_cause_has_its_stack_in_words_beside_its_frames():
-    """Readers of the contract want lines of text; frames are for those that would take them apart again."""
+    """Readers of the contract get lines of text; other programs get the frames."""
     (cause,) = json.loads(render_json(a_run(a_leak())))["components"][0]["causes"]
 
     assert cause["stack"] == [
@@ -61,16 +63,38 @@ def test_a_cause_has_its_stack_in_words_beside_its_frames():
     }  # fmt: skip
 
 
-def test_a_document_of_an_earlier_version_shows_its_stack_as_it_was_written():
-    """It has no frames. What was text stays text, and is not taken apart."""
-    document = json.loads(render_json(a_run(a_leak())))
-    for cause in document["components"][0]["causes"]:
-        del cause["frames"]
+def test_a_cause_has_its_holders_and_its_advice_in_words():
+    """So has each object on the way the line that allocated it."""
+    kept = ChainNode("app.kept", "a list of 9", "list", 136, None)
+    item = ChainNode("[3]", "a Frame", "Frame", 56, Place("work", "/app/app.py", 14))
+    held = a_cause(kind="python-object", state="held", chain=(kept, item))
+    ring = Garbage(64, 64, 128, {"Frame": 64}, (item, item))
 
-    (cause,) = from_document(RunResult, document).components[0].causes
+    component = json.loads(render_json(a_run(a_leak(causes=(held,), garbage=ring))))["components"][0]
 
-    assert [str(frame) for frame in cause.frames] == document["components"][0]["causes"][0]["stack"]
-    assert not any(frame.is_python for frame in cause.frames)
+    (cause,) = component["causes"]
+    assert cause["held_by"] == ["app.kept, a list of 9, 136 B", "app.kept[3], a Frame, 56 B"]
+    assert cause["advice"].startswith("They are held by app.kept, a list of 9 (136 B): ")
+    assert [node["allocated_at"] for node in cause["chain"]] == [None, "/app/app.py:14 in work"]
+    assert component["garbage"]["ring"][0]["allocated_at"] == "/app/app.py:14 in work"
+
+
+def test_a_document_of_an_earlier_version_shows_as_it_was_written_what_was_text():
+    """It has no frames and no steps of memory. Nothing is taken apart; advice is given anew."""
+    before = json.loads(render_json(a_run(a_leak())))
+    cause = before["components"][0]["causes"][0]
+    for name in ("frames", "memory_path", "unseen", "unseen_detail", "is_free_memory"):
+        del cause[name]
+    cause.update(state="held", held_by=["kept, a static variable of keeper.so"])
+    cause["ring"] = [{"name": "", "what": "a Frame", "type": "Frame", "size_bytes": 56, "allocated_at": "a.py:1 in f"}]
+
+    (read,) = from_document(RunResult, before).components[0].causes
+
+    assert [str(frame) for frame in read.frames] == cause["stack"]
+    assert not any(frame.is_python for frame in read.frames)
+    assert str(read.ring[0].allocated_at) == "a.py:1 in f"
+    assert held_by(replace(read, ring=())) == ("kept, a static variable of keeper.so",)
+    assert advise(replace(read, ring=())).startswith("They are held by kept, a static variable of keeper.so: ")
 
 
 def test_verdicts_are_plain_words():

@@ -19,14 +19,17 @@ from builder import (
     signal,
 )
 
+from soak.attribution.grouping import group_causes
 from soak.grounds import Ground, GroundKind
 from soak.reporting import words as say
-from soak.results import Failure, HoldingCache, Pacing, Parts, Place, SignalSpike, TrackerState
+from soak.results import Cause, ChainNode, Failure, HoldingCache, Pacing, Parts, Place, SignalSpike, TrackerState
 from soak.verdict import Verdict
+
+ORIGIN = "decoder/conversion.py:42 allocates it, and nothing points to it"
 
 
 def test_the_headline_names_the_leak_and_counts_the_rest():
-    """The sentence of the first ten seconds: who grows, by how much, and that nobody else does."""
+    """It says which component grows, by how much, and that no other does."""
     others = [a_component(name) for name in ("get", "decoder", "decompressor", "full_cycle", "malformed_frames")]
 
     actual = say.headline(a_run(*others, a_leak("numpy_conversion")))
@@ -83,7 +86,7 @@ def test_the_headline_counts_components_once_they_are_many():
 
 
 def test_the_headline_says_that_a_component_without_a_gate_does_not_count():
-    """A leak that is there on purpose must not alarm, and must not vanish either."""
+    """An accepted leak must neither alarm nor be hidden."""
     run = a_run(a_leak("display", gate=False, growth=growth(80_000.0, 79_000.0, 81_000.0)), a_component("get"))
 
     expected = (
@@ -94,7 +97,7 @@ def test_the_headline_says_that_a_component_without_a_gate_does_not_count():
 
 
 def test_the_headline_of_a_clean_project_begins_with_good_news():
-    """What does not count comes after what does, whatever its verdict."""
+    """Components that do not count come last, whatever their verdict."""
     clean = [a_component(f"part_{number}") for number in range(6)]
     excused = [a_leak(f"display_{number}", gate=False) for number in range(4)]
 
@@ -139,19 +142,19 @@ def test_the_headline_never_claims_a_tighter_bound_than_was_proven():
         ),
         (
             a_leak("convert"),
-            "convert grows by 106 B per call (the allocator makes 128 B of it): 20,480 calls in 8.5 s.",
+            f"convert grows by 106 B per call (the allocator makes 128 B of it): {ORIGIN} (20,480 calls in 8.5 s).",
         ),
         (
             a_leak("convert", growth=growth(128.0, 127.9, 128.1)),
-            "convert grows by 128 B per call: 20,480 calls in 8.5 s.",
+            f"convert grows by 128 B per call: {ORIGIN} (20,480 calls in 8.5 s).",
         ),
         (
             a_leak("open", growth=growth(0.1, 0.1, 0.1, signal="fds")),
-            "open grows by 1 file descriptor every 10 calls: 20,480 calls in 8.5 s.",
+            f"open grows by 1 file descriptor every 10 calls: {ORIGIN} (20,480 calls in 8.5 s).",
         ),
         (
             a_leak("spawn", growth=growth(1.0, 1.0, 1.0, signal="threads")),
-            "spawn grows by 1 thread per call: 20,480 calls in 8.5 s.",
+            f"spawn grows by 1 thread per call: {ORIGIN} (20,480 calls in 8.5 s).",
         ),
         (
             a_leak(
@@ -163,9 +166,9 @@ def test_the_headline_never_claims_a_tighter_bound_than_was_proven():
                     allocated_bytes_per_iteration=96.0,
                 ),
             ),
-            "open grows by 1 file descriptor every 10 calls: 20,480 calls in 8.5 s.",
+            f"open grows by 1 file descriptor every 10 calls: {ORIGIN} (20,480 calls in 8.5 s).",
         ),
-        (a_leak("convert", growth=None), "convert grows: 20,480 calls in 8.5 s."),
+        (a_leak("convert", growth=None), f"convert grows: {ORIGIN} (20,480 calls in 8.5 s)."),
         (
             a_settling("cache"),
             "cache grows by 12 B per call, but ever more slowly, like a cache that fills: 20,480 calls in 8.5 s.",
@@ -191,7 +194,7 @@ def test_the_headline_never_claims_a_tighter_bound_than_was_proven():
         (a_failure("unpack", failure=None), "unpack failed."),
         (
             a_leak("get", growth=growth(0.1004, 0.06, 0.12, signal="fds")),
-            "get grows by 1 file descriptor every 10 calls: 20,480 calls in 8.5 s.",
+            f"get grows by 1 file descriptor every 10 calls: {ORIGIN} (20,480 calls in 8.5 s).",
         ),
         (
             a_leak(
@@ -199,7 +202,7 @@ def test_the_headline_never_claims_a_tighter_bound_than_was_proven():
                 growth=growth(0.0159, 0.01, 0.02, signal="threads"),
                 signals={"tracked": signal("tracked", 1_300.0, 1_290.0, 1_310.0, verdict=Verdict.LEAK)},
             ),
-            "get grows by 1 thread every 63 calls, and by 1,300 B of memory: 20,480 calls in 8.5 s.",
+            f"get grows by 1 thread every 63 calls, and by 1,300 B of memory: {ORIGIN} (20,480 calls in 8.5 s).",
         ),
     ],
 )
@@ -290,7 +293,7 @@ def test_why_a_driver_failed_is_not_said_twice():
 
 
 def test_a_counted_leak_says_what_would_look_the_same():
-    """The limit of the rule stands beside a verdict that rests on it, and not where a loss is proven."""
+    """The sentence is beside a verdict that rests on the rule, but not where a loss is proven."""
     lost = (Ground(GroundKind.LOST_BLOCKS, ("tracked",), sites=1),)
 
     expected = "A cache of more than about 9,830 entries would look the same."
@@ -370,7 +373,7 @@ def test_controls_that_passed_give_the_limit_of_detection():
 
 
 def test_controls_that_failed_say_not_to_rely_on_the_verdicts():
-    """A run that cannot be trusted says so in words nobody overlooks."""
+    """A run that cannot be trusted says so clearly."""
     failed = controls(ok=False, detail="an empty cycle grew by 3 B per cycle")
 
     expected = "The controls failed, do not rely on these verdicts. blank: an empty cycle grew by 3 B per cycle."
@@ -497,6 +500,40 @@ def test_of_a_long_stack_the_line_of_a_person_s_own_is_among_those_shown():
     frames = tuple(Place(f"f{n}", None, None, "ext.so") for n in range(6))
     own, main = Place("handler", "/app/handler.py", 7), Place("main", "/app/main.py", 1)
 
-    lines = say.where_lines(a_cause(frames=(*frames, own, main), held_by=("app.KEPT",)), 4)
+    kept = ChainNode("app.KEPT", "a list of 9", "list", None, None)
+    (group,) = group_causes([a_cause(frames=(*frames, own, main), chain=(kept,))])
 
-    assert lines == ("f0 in ext.so", "f1 in ext.so", "f2 in ext.so", "handler at /app/handler.py:7", "held by app.KEPT")
+    lines = say.where_lines(group, 4)
+
+    assert lines == (
+        "f0 in ext.so",
+        "f1 in ext.so",
+        "f2 in ext.so",
+        "handler at /app/handler.py:7",
+        "held by app.KEPT, a list of 9",
+    )
+
+
+@pytest.mark.parametrize(
+    ("cause", "expected"),
+    [
+        (a_cause(), ORIGIN),
+        (a_cause(where=Place("grow", "fast.pyx", 6)), "fast.pyx:6 allocates it, and nothing points to it"),
+        (
+            a_cause(kind="python-object", state="held", holder=HoldingCache("lru_cache", "app.lookup", None, 9, None)),
+            "decoder/conversion.py:42 allocates it, and app.lookup keeps it",
+        ),
+        (a_cause(state="unknown"), "decoder/conversion.py:42 allocates it"),
+        (
+            a_cause(kind="file-descriptor", state="unknown", where=None, count_per_iteration=2.0),
+            "opened at decoder/conversion.py:42",
+        ),
+        (a_cause(confirmed=False), ""),
+        (a_cause(where=None, python_where=None, frames=()), ""),
+    ],
+)
+def test_the_first_line_of_a_leak_names_the_place_and_the_holder(cause: Cause, expected: str):
+    sentence = say.component_sentence(a_leak("login", causes=(cause,)))
+
+    came = f": {expected}" if expected else ""
+    assert sentence == f"login grows by 106 B per call (the allocator makes 128 B of it){came} (20,480 calls in 8.5 s)."

@@ -106,7 +106,7 @@ def test_the_series_shown_is_the_one_that_decided():
 
 
 def test_without_a_decision_the_series_shown_is_one_that_grew():
-    """A driver that died of its open files shows them, though its heap grew too; one that only warmed up, its heap."""
+    """A driver that used up its descriptors shows these, though its heap grew too; one that warmed up, its heap."""
     grown = [
         Reading(cycle, 0.0, {"threads": 1.0, "fds": 4.0 + cycle / 10, "heap": 5e6 + 50.0 * cycle})
         for cycle in range(0, 10_000, 100)

@@ -44,7 +44,7 @@ def test_the_page_of_a_million_cycles_is_small(tmp_path: Path):
 
 
 def test_figures_of_many_components_share_a_budget_of_points():
-    """A hundred components stay a page one can open, and one component loses nothing."""
+    """With a hundred components the page still opens, and a single component loses nothing."""
     assert points_for(1) == 600
     assert points_for(7) == 600
     assert points_for(100) == 200
@@ -81,7 +81,7 @@ def test_a_component_name_becomes_a_safe_file_name():
 
 
 def test_only_drawing_imports_matplotlib_only_printing_rich_and_only_a_page_jinja():
-    """Whoever wants JSON does not wait for any of them."""
+    """Writing JSON does not need to import them."""
     script = (
         "import sys, soak.reporting\n"
         "from soak.reporting.formats import csv_export, html, json_report, junit, markdown\n"

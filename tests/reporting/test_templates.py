@@ -15,7 +15,7 @@ from page_reader import Page
 
 from soak.reporting.formats.html import render_html
 from soak.reporting.templating import TEMPLATES, OwnMarkup, render
-from soak.results import ChainNode, Place
+from soak.results import ChainNode, MemoryStep, Place
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = "<script>alert('\"x\"')</script>"
@@ -42,9 +42,9 @@ def test_the_name_of_a_component_is_text():
 def test_the_path_of_a_file_is_text():
     """In a stack, in the flame graph, in a place and in the way to who holds it: each of these is drawn otherwise."""
     path = f"/srv/{SCRIPT}/a.py"
-    node = ChainNode("cache", "a dict", "dict", 64, f"{path}:7 in <module>")
+    node = ChainNode("cache", "a dict", "dict", 64, Place("<module>", path, 7))
     cause = replace(
-        a_cause(frames=(Place("decode", path, 7),), held_by=(path,)),
+        a_cause(state="held", frames=(Place("decode", path, 7),), memory_path=(MemoryStep("static", path, path),)),
         where=Place("decode", path, 7),
         chain=(node, replace(node, name=f"['{SCRIPT}']")),
     )
@@ -72,7 +72,7 @@ def test_a_text_cannot_end_the_attribute_that_it_stands_in():
 
 
 def test_only_own_markup_is_put_in_as_it_is():
-    """And no string becomes that by being put together with it."""
+    """Joining it with another text does not make that text markup."""
     assert "<p><i>x</i></p>" in message(paragraph=OwnMarkup("<i>x</i>"))
     assert "<p>&lt;i&gt;x&lt;/i&gt; y</p>" in message(paragraph=OwnMarkup("<i>x</i>") + " y")
 
@@ -85,7 +85,7 @@ def test_no_template_switches_escaping_off():
 
 
 def test_a_value_that_is_missing_is_an_error():
-    """Not an empty place, nor the word None, on a page that looks complete."""
+    """Otherwise the page would show an empty place, or the word None."""
     with pytest.raises(UndefinedError, match="paragraphs"):
         render("message.html", title="a title")
     with pytest.raises(TypeError, match="None"):
@@ -93,7 +93,7 @@ def test_a_value_that_is_missing_is_an_error():
 
 
 def test_every_template_is_packaged():
-    """A template that the wheel lacks is missed only where soak is installed."""
+    """A template that is missing in the wheel would fail only after installation."""
     packaged = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"][
         "package-data"
     ]

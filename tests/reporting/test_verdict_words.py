@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from soak.analysis import judge
-from soak.grounds import VERDICTS, Filling, Ground, GroundKind, HoldingCache, Limit
+from soak.grounds import VERDICTS, Filling, Ground, GroundKind, HoldingCache, Limit, LiveChildren, Streak
 from soak.measurements import SIGNALS
 from soak.reporting.words.series import series_sentence
 from soak.reporting.words.verdicts import why_sentence, why_words
@@ -21,6 +21,20 @@ NOUNS = ("call", "sample", "mark", "request", "frame", "song")
 _INTERNAL = re.compile(r"\b[a-z]+_[a-z_]+\b|\bNone\b|\bnan\b|GroundKind|SeriesState|n_min|  ")
 numbers = st.floats(min_value=-1e9, max_value=1e9, allow_nan=False)
 counts = st.integers(min_value=0, max_value=10**9)
+
+
+def streaks() -> st.SearchStrategy[Streak]:
+    """Give signals that rose in each cycle."""
+    positive = st.integers(1, 10**9)
+    return st.builds(Streak, since=counts, cycles=positive, intervals=positive, first=numbers, last=numbers)
+
+
+children = st.builds(
+    LiveChildren,
+    st.lists(st.sampled_from(["python, forked", "server --port 80"]), min_size=1, max_size=4).map(tuple),
+    st.just(0.0),
+    st.sampled_from([-4096.0, 0.0, 30 * 2.0**20]),
+)
 
 
 @st.composite
@@ -41,7 +55,9 @@ def grounds(draw: st.DrawFn, kind: GroundKind) -> Ground:
         proven_rate=draw(numbers),
         filling=Filling(cache, draw(numbers), draw(st.booleans())),
         modules=HoldingCache("modules", "palette", None, draw(counts), None),
+        streak=draw(streaks() if kind is not GroundKind.UNDECIDED else st.none() | streaks()),
         limit=Limit(draw(numbers), draw(numbers), draw(st.none() | numbers), draw(counts)),
+        children=draw(st.none() | children) if kind is GroundKind.UNCOUNTED_CHILDREN else draw(children),
     )
 
 
@@ -54,7 +70,7 @@ def components(draw: st.DrawFn, kind: GroundKind, noun: str) -> ComponentResult:
         all_grounds.append(
             draw(grounds(draw(st.sampled_from(sorted({*GroundKind} - {GroundKind.DRIVER_FAILED, kind})))))
         )
-    read = {"tracked", *(name for ground in all_grounds for name in ground.signals)}
+    read = {"tracked", "children_rss", *(name for ground in all_grounds for name in ground.signals)}
     signals = {
         name: SignalResult(
             unit=SIGNALS[name].unit,
@@ -102,6 +118,60 @@ def test_whatever_decides_has_a_plain_sentence_in_the_unit_of_its_cycles(kind: G
     assert not any(re.search(rf"\b{other}s?\b", said) for other in NOUNS if other != noun), said
 
 
+TWO = LiveChildren(("python, forked", "python, forked"), 20.0 * 2**20, 46.0 * 2**20)
+ONE = LiveChildren(("node app.js",), 20.0 * 2**20, 20.0 * 2**20)
+
+
+@pytest.mark.parametrize(
+    ("living", "sentence"),
+    [
+        (
+            TWO,
+            (
+                "2 child processes (python, forked) live between requests; together they grew by 26 MiB of RSS. soak "
+                "does not see inside them yet."
+            ),
+        ),
+        (
+            ONE,
+            (
+                "1 child process (node app.js) lives between requests; its RSS did not grow. soak does not see "
+                "inside it yet."
+            ),
+        ),
+    ],
+)
+def test_children_that_nobody_counted_are_named_with_their_growth(living: LiveChildren, sentence: str):
+    """Alone, and beside what is open for another reason."""
+    uncounted = Ground(GroundKind.UNCOUNTED_CHILDREN, children=living)
+    alone = a_component(verdict=Verdict.INCONCLUSIVE, grounds=(uncounted,), cycle_noun="request")
+    beside = a_component(
+        verdict=Verdict.INCONCLUSIVE,
+        grounds=(Ground(GroundKind.NOT_READ, ("fds",)), uncounted),
+        cycle_noun="request",
+    )
+
+    assert why_sentence(alone) == f"The program itself does not grow. {sentence}"
+    assert why_sentence(beside).endswith(f"is not ruled out. {sentence}")
+
+
+def test_children_that_leak_are_named_with_their_rate():
+    series = judge(range(4097), [4096.0 * at for at in range(4097)], tolerance=1, n_min=1024)
+    signal = SignalResult(
+        "bytes", series.rate, series.low, series.high, series.verdict, "informs", series.state, since=series.since
+    )
+    component = a_component(
+        verdict=Verdict.LEAK,
+        grounds=(Ground(GroundKind.STEADY_CHILDREN, ("children_rss",), children=TWO),),
+        signals={"children_rss": signal},
+    )
+
+    assert why_sentence(component) == (
+        "RSS of child processes: grows by 4,096 B per call [4,096, 4,096], steadily since call 256. 2 child processes "
+        "(python, forked) live between calls; together they grew by 26 MiB of RSS. soak does not see inside them yet."
+    )
+
+
 def test_one_cycle_is_not_told_in_the_plural():
     one = a_component(
         verdict=Verdict.INCONCLUSIVE, grounds=(Ground(GroundKind.ONLY_OUTSIDE),), needed_iterations=1, cycle_noun="mark"
@@ -146,3 +216,31 @@ def test_growth_that_has_ended_says_when():
     found = judge(range(16385), [min(at, 4096) * 9.0 for at in range(16385)], tolerance=1, n_min=1024)
 
     assert series_sentence(found, "bytes", "call").endswith("steadily since call 256, and not after call 4,096.")
+
+
+def test_a_count_that_rose_in_each_call_is_told_with_the_pool_that_would_look_the_same():
+    ground = Ground(GroundKind.COUNT_EVERY_CYCLE, ("fds",), streak=Streak(0, 151, 151, 5.0, 307.0))
+    leak = a_component(verdict=Verdict.LEAK, grounds=(ground,))
+
+    assert why_words(leak) == (
+        "File descriptors: 2 more in each of 151 calls. A pool of more than 302 would look the same."
+    )
+
+
+def test_an_undecided_count_is_told_with_its_rate_so_far():
+    ground = Ground(GroundKind.UNDECIDED, ("fds",), streak=Streak(0, 15, 15, 5.0, 35.0))
+    undecided = a_component(verdict=Verdict.INCONCLUSIVE, grounds=(ground,), needed_iterations=5)
+
+    assert why_words(undecided).startswith(
+        "File descriptors: 2 in each of 15 calls so far. Not enough data yet: 5 more calls"
+    )
+
+
+def test_memory_that_rose_in_each_call_is_told_with_how_much_it_is():
+    ground = Ground(GroundKind.MEMORY_EVERY_CYCLE, ("tracked",), streak=Streak(0, 50, 50, 0.0, 2.0**31))
+    leak = a_component(verdict=Verdict.LEAK, grounds=(ground,))
+
+    assert why_words(leak) == (
+        "Memory requested and not freed: more in each reading over 50 calls, 2 GiB in all. "
+        "A cache of more than 2 GiB would look the same."
+    )

@@ -1,4 +1,4 @@
-"""Drivers that do not come to their end: said where and why, what was measured kept and judged, nothing left behind."""
+"""Drivers that fail: the report says where and why, the readings are kept and judged, and nothing is left behind."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_a_driver_that_raises_in_cycle_7(tmp_path: Path):
 
 
 def test_a_leak_before_the_failure_is_judged_all_the_same(tmp_path: Path):
-    """What was measured until then says LEAK, at its rate; the component is FAILED for its crash."""
+    """The readings until then show a LEAK with its rate; the component is FAILED because of its crash."""
     observed = soak_driver(
         tmp_path,
         """
@@ -107,7 +107,7 @@ def test_a_leak_before_the_failure_is_judged_all_the_same(tmp_path: Path):
 
 
 def test_a_driver_that_raises_in_teardown(tmp_path: Path):
-    """All its cycles were measured; it failed nevertheless."""
+    """All its cycles were measured, but it has failed."""
     observed = soak_driver(tmp_path, "def cycle(state): pass\ndef teardown(state): raise OSError('gone')\n").observed
 
     assert observed.failure is not None
@@ -132,7 +132,7 @@ def test_a_driver_that_raises_in_teardown(tmp_path: Path):
     ],
 )
 def test_every_other_way_to_end_in_a_cycle(tmp_path: Path, statement: str, reason: str, detail: str):
-    """Also those that look like success from outside: a status of 0 in cycle 3 is no end in order."""
+    """This includes ends that look like success from outside: exit status 0 in cycle 3 is a failure."""
     failure = failure_of(
         tmp_path,
         f"""
@@ -224,7 +224,7 @@ def test_a_hang_that_ignores_being_aborted_is_killed(tmp_path: Path):
 
 
 def test_a_slow_component_within_its_timeout_has_not_hung(tmp_path: Path):
-    """The twin of a hang: each cycle takes a fifth of the timeout, all of them twice as long as it."""
+    """The twin of a hang: each cycle takes a fifth of the timeout; all cycles together take twice the timeout."""
     observed = soak_driver(
         tmp_path, "import time\ndef cycle(state): time.sleep(0.1)\n", cycle_timeout_s=0.5, iterations=10
     ).observed
@@ -234,7 +234,7 @@ def test_a_slow_component_within_its_timeout_has_not_hung(tmp_path: Path):
 
 @pytest.mark.parametrize("per_cycle", [1, 10])
 def test_descriptors_that_run_out_are_a_leak_not_a_fault(tmp_path: Path, per_cycle: int):
-    """The limit is lowered in setup, so it is read when the cycles begin; stopped before, or judged at, its end."""
+    """Setup lowers the limit, so it is read when the cycles begin; the component is stopped near it and judged."""
     observed = soak_driver(
         tmp_path,
         f"""
@@ -324,7 +324,7 @@ def rings() -> int:
 
 
 def test_a_child_of_the_component_that_goes_on_is_ended_with_it(tmp_path: Path):
-    """It holds the pipe of the output open; nobody waits for it."""
+    """It keeps the pipe of the output open; soak does not wait for it."""
     observed = soak_driver(
         tmp_path,
         """
@@ -356,7 +356,7 @@ soak_component(plan, context(folder))
 
 
 def test_a_measured_process_ends_when_soak_is_killed(tmp_path: Path):
-    """With SIGKILL, which soak cannot answer: no orphan goes on, and its ring is gone."""
+    """Soak cannot handle SIGKILL; still no orphan runs on, and its ring is removed."""
     (tmp_path / "drive_it.py").write_text(
         textwrap.dedent(
             """

@@ -1,4 +1,4 @@
-"""The measured process: it leaves nothing behind, runs under any CPython, and gets what it was promised."""
+"""The measured process: it leaves nothing behind, runs under any CPython, and gets its settings."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_a_checkpoint_leaves_nothing_behind(tmp_path: Path):
 
 
 def test_the_ring_is_touched_beforehand(tmp_path: Path):
-    """More rows than the ring has room for once: a page first written late would show in resident memory."""
+    """More rows than the ring holds: a page that is first written late would show in resident memory."""
     soaked = soak_plan(a_plan(iterations=1100, checkpoint_every=1), tmp_path)
 
     assert len(set(soaked.values("rss")[200:])) == 1
@@ -91,7 +91,7 @@ def test_settings_for_a_driver_without_setup_are_its_failure(tmp_path: Path):
     failure = soak_driver(tmp_path, "def cycle(state): pass\n", settings={"height": 3}).observed.failure
 
     assert failure is not None
-    assert "takes no settings, for it has no setup(**settings)" in failure.detail
+    assert "takes no settings, because it has no setup(**settings)" in failure.detail
 
 
 IN_ONE_LOOP = """
@@ -191,7 +191,7 @@ def test_other_interpreters_are_measured(tmp_path: Path, python: Path):
 
 @pytest.mark.parametrize("python", OTHERS, ids=lambda python: python.parts[-3])
 def test_other_interpreters_collect_garbage_and_leave_nothing_behind(tmp_path: Path, python: Path):
-    """CPython 3.12 has frozen objects before it runs a line; that does not mean that the component holds gc off."""
+    """CPython 3.12 has frozen objects at its start; that does not mean that the component disabled gc."""
     text = "def cycle(state):\n    garbage = []\n    garbage.append(garbage)\n"
 
     soaked = soak_driver(tmp_path, text, str(python), iterations=300, checkpoint_every=1)
@@ -228,7 +228,7 @@ def test_other_interpreters_say_where_a_driver_failed(tmp_path: Path, python: Pa
         ("/tmp", "this is no Python interpreter that runs"),
     ],
 )
-def test_an_interpreter_that_is_none_is_refused(command: str, message: str):
+def test_a_file_that_is_no_interpreter_is_refused(command: str, message: str):
     with pytest.raises(UsageError, match=f"--python {command}: {message}") as refused:
         find_interpreter(command)
 

@@ -142,8 +142,8 @@ def test_a_driver_can_play_a_recording(tmp_path: Path):
             cycle()
 
 
-def test_the_driver_of_the_error_path_fails_when_something_is_let_through():
-    """It must not go on measuring nothing."""
+def test_the_driver_of_the_error_path_fails_when_something_is_accepted():
+    """Otherwise it would measure nothing."""
     driver = load("malformed_frames")
     state = driver.setup()
     state.attempts.append(lambda: None)
@@ -155,7 +155,7 @@ def test_the_driver_of_the_error_path_fails_when_something_is_let_through():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_driver_imports_its_component_and_nothing_of_soak(name: str):
-    """At its top; the __main__ block may."""
+    """This holds for the top of the file; the __main__ block may import it."""
     tree = ast.parse((FOLDER / f"drive_{name}.py").read_text(encoding="utf-8"))
     packages = {
         (node.module or "" if isinstance(node, ast.ImportFrom) else node.names[0].name).split(".")[0]
@@ -194,7 +194,7 @@ def methods_of(owner: type) -> dict[CodeType, str]:
 
 
 def test_every_public_function_of_the_decoder_has_a_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Reached while some driver runs, with some of its settings; what only tests and recordings need is listed."""
+    """Some driver reaches it with some settings; functions that only tests and recordings need are listed."""
     not_soaked = {
         "decoder.sources.loopback.LoopbackSource.server_pid",
         "decoder.sources.recording.RecordingWriter.append",

@@ -1,4 +1,4 @@
-"""run.db: what goes in comes out, what was committed survives, what is none is refused in one line."""
+"""run.db: data comes back as written, committed data survives, other files are refused in one line."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def test_readings_come_back_in_the_order_of_their_cycles(readings: list[Reading]
 
 
 def test_readings_of_one_checkpoint_twice_are_refused(folder: Path):
-    """And none of the batch is kept: a call is one transaction. What was there before stays, and so does the store."""
+    """A call is one transaction, so nothing of the batch is kept. Earlier readings stay, and the store still works."""
     with open_run(folder) as store:
         assert "run.db" in refusal(lambda: store.write_readings(1, [Reading(8, 0.3), Reading(7, 0.3)]))
 
@@ -293,7 +293,7 @@ def test_a_run_cut_in_the_middle_is_refused_by_name(folder: Path):
 
 
 def test_every_table_and_column_is_explained():
-    """The layout's comments are what somebody with only the file reads; each signal has its column."""
+    """A reader who has only the file reads the comments of the layout; each signal has a column."""
     blank = sqlite3.connect(":memory:")
     blank.executescript(DDL)
     columns = [row[1] for row in blank.execute("pragma table_info(reading)")]

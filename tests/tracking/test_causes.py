@@ -20,7 +20,6 @@ PLACES = {
     0x50: Place("strdup", "strdup.c", 42, LIBC),
     0x60: Place("decoder.so+0x60", None, None, EXTENSION),
 }
-ADVICE = dict.fromkeys(("native", "python-object", "reference-cycle"), "Look there.")
 CYCLE = Call(file="/app/drive.py", function="cycle", line=12)
 LOOP = Call(file="/app/soak/inside/loop.py", function="Loop.run", line=99)
 STACK = (Call(0x10), Call(0x20), Call(0x30), Call(0x40), CYCLE, LOOP)
@@ -38,7 +37,7 @@ def a_site(
 
 
 def causes(*sites: GrowingSite, gc_held_off: bool = False) -> tuple[Cause, ...]:
-    return causes_of_sites(sites, lambda address: (PLACES[address],), gc_held_off=gc_held_off, advice=ADVICE)
+    return causes_of_sites(sites, lambda address: (PLACES[address],), gc_held_off=gc_held_off)
 
 
 def test_a_native_site_is_named_by_its_function_and_the_python_line_that_called_it() -> None:
@@ -50,7 +49,6 @@ def test_a_native_site_is_named_by_its_function_and_the_python_line_that_called_
     assert cause.python_where == Place("cycle", "/app/drive.py", 12)
     assert (cause.bytes_per_iteration, cause.blocks_per_iteration) == (106.0, 1.0)
     assert (cause.requested_size, cause.every, cause.since) == (106, 1.0, 64)
-    assert cause.advice.startswith("Look there.")
 
 
 def test_what_the_allocators_make_of_the_blocks_follows_from_their_size() -> None:
@@ -66,14 +64,14 @@ def test_what_the_allocators_make_of_the_blocks_follows_from_their_size() -> Non
 
 
 def test_the_stack_has_no_plumbing_of_the_interpreter_and_none_of_soak() -> None:
-    """The C functions down to where bytecode runs, without how the interpreter calls them; then Python's."""
+    """It has the C functions down to the bytecode, without the interpreter's own; then Python's functions."""
     (cause,) = causes(a_site())
 
     assert cause.frames == (PLACES[0x10], PLACES[0x20], Place("cycle", "/app/drive.py", 12))
 
 
 def test_the_stack_is_mixed_as_the_functions_called_each_other() -> None:
-    """C that called back into Python stands between what it called and what called it, whichever way frames are run."""
+    """C that calls back into Python is between its caller and its callee, however the interpreter runs frames."""
     handler = Call(file="/app/drive.py", function="handler", line=30, is_entry=True)
     helper = Call(file="/app/drive.py", function="helper", line=40)
     main = Call(file="/app/main.py", function="main", line=3, is_entry=True)
@@ -99,7 +97,7 @@ def test_a_runtime_library_is_not_the_place_but_who_called_it() -> None:
 
 
 def test_an_extension_that_calls_back_into_python_is_not_the_place() -> None:
-    """As an event loop calls every handler: the handler's line is the place."""
+    """An event loop calls every handler, so the handler's line is the place."""
     stack = (Call(0x30), Call(0x40), Call(0x20), Call(0x40), CYCLE, LOOP)
 
     (of_python,) = causes(a_site(CYCLE, PYTHON_OBJ, stack))
@@ -111,7 +109,7 @@ def test_an_extension_that_calls_back_into_python_is_not_the_place() -> None:
 
 
 def test_a_site_in_a_runtime_library_without_a_stack_is_named_as_it_is() -> None:
-    """Nothing better is known of it."""
+    """No better place is known."""
     site = GrowingSite(a_suspect(), NATIVE, Call(0x50), ())
 
     (cause,) = causes(site)
@@ -129,7 +127,7 @@ def test_a_place_without_symbols_is_module_and_offset_only_once() -> None:
 
 
 def test_a_site_of_which_nothing_is_known_is_still_a_cause() -> None:
-    """Its rate is true all the same."""
+    """Its rate is still true."""
     (cause,) = causes(GrowingSite(a_suspect(), NATIVE, None, ()))
 
     assert (cause.where, cause.python_where, cause.frames) == (None, None, ())
@@ -145,7 +143,7 @@ def test_a_python_object_is_placed_by_its_line() -> None:
 
 
 def test_objects_are_a_reference_cycle_where_garbage_is_not_collected() -> None:
-    """With gc off, soak does not collect either: what stays is most often circular."""
+    """With gc off, soak does not collect either, so objects that stay are mostly circular."""
     (cause,) = causes(a_site(CYCLE, PYTHON_OBJ), gc_held_off=True)
 
     assert cause.kind == "reference-cycle"
@@ -188,7 +186,6 @@ def test_different_lines_are_different_causes_the_fastest_first() -> None:
 
     assert [cause.python_where.line for cause in found if cause.python_where] == [13, 12, 14]
     assert [cause.confirmed for cause in found] == [True, True, False]
-    assert found[2].advice.startswith("Not proven yet. Look there.")
 
 
 def test_a_leak_planted_by_soak_is_shown_at_its_own_line() -> None:
@@ -208,7 +205,7 @@ def test_one_block_in_a_thousand_cycles_says_so() -> None:
 
 
 def test_a_fingerprint_does_not_change_with_lines_and_folders() -> None:
-    """An edit above, or another checkout, is the same leak."""
+    """After an edit above, or in another checkout, it is the same leak."""
     here = Place("cycle", "/app/drive.py", 12)
     moved = Place("cycle", "/elsewhere/drive.py", 112)
 

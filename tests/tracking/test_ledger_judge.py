@@ -79,7 +79,7 @@ def test_a_block_each_thousand_cycles_is_a_leak_in_the_long_run() -> None:
     ],
 )
 def test_what_is_bounded_is_no_leak(name: str, live: Live) -> None:
-    """It may be a suspect while it rises, but the rule does not call it a leak."""
+    """It may be suspected while it rises, but the rule does not call it a leak."""
     assert not [suspect for suspect in judged({OTHERS: live}) if suspect.is_leak], name
 
 
@@ -201,7 +201,7 @@ def test_a_leak_that_began_late_has_the_pace_it_has_since_then() -> None:
 
 
 def test_nothing_is_a_suspect_before_there_are_eight_checkpoints() -> None:
-    """A rate from so few would be of the start, where everything grows."""
+    """A rate from so few checkpoints would be that of the start, when everything grows."""
     assert judged({LEAKS: of(106, lambda cycle: cycle)}, cycles=48) == []
 
 

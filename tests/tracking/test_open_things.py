@@ -31,7 +31,7 @@ def python_line(cause: Cause) -> tuple[str | None, str | None, int | None]:
 @pytest.mark.parametrize("version", interpreters())
 @pytest.mark.parametrize(("name", "type_"), [("fd", "file"), ("socket", "tcp socket"), ("pipe", "pipe")])
 def test_a_descriptor_is_named_at_the_line_that_opened_it(version: str, name: str, type_: str) -> None:
-    """By what it is, one for each cycle, below whatever of the standard library opened it for that line."""
+    """It is named by kind, one per cycle, at the line that called the standard library."""
     file = PLANTED / f"{name}_leak.py"
 
     result = soak_file(file, interpreters()[version], iterations=CYCLES)
@@ -48,7 +48,7 @@ def test_a_descriptor_is_named_at_the_line_that_opened_it(version: str, name: st
 
 @pytest.mark.parametrize("name", ["fd", "socket", "pipe", "fd_in_c", "thread", "child"])
 def test_the_repaired_twins_have_no_such_cause(native_folder: Path, name: str) -> None:
-    """What is closed, joined and waited for in its cycle is nobody's leak."""
+    """Items that are closed, joined or waited for in their cycle are no leak."""
     if name == "fd_in_c":
         result = soak_planted("fd_in_c_repaired", native_folder / "own", iterations=1024)
     else:
@@ -60,7 +60,7 @@ def test_the_repaired_twins_have_no_such_cause(native_folder: Path, name: str) -
 
 
 def test_a_sockets_addresses_and_a_files_path_are_told() -> None:
-    """The peer's port is that of the planted server; the port of its own differs from connection to connection."""
+    """The peer's port is that of the planted server; the own port differs with each connection."""
     connected = cause_of(soak_file(PLANTED / "socket_leak.py", iterations=CYCLES), "file-descriptor")
     file = cause_of(soak_file(PLANTED / "fd_leak.py", iterations=CYCLES), "file-descriptor")
 
@@ -166,7 +166,7 @@ def test_two_runs_give_the_same_fingerprints_though_names_and_numbers_differ(tmp
 
 
 def test_a_component_that_a_guard_stops_is_told_what_it_opened(tmp_path: Path) -> None:
-    """64 descriptors are few: the guard stops it before there are none left, and the place is there."""
+    """With only 64 descriptors the guard stops it before all are used; the place is known."""
     text = """
         import os
         import resource
@@ -186,7 +186,7 @@ def test_a_component_that_a_guard_stops_is_told_what_it_opened(tmp_path: Path) -
 
 
 def test_one_that_is_killed_in_a_cycle_is_told_what_was_seen_of_it_before(tmp_path: Path) -> None:
-    """It never comes to its end; the list that was made while it ran stands in for the last one."""
+    """It has no end, so the list that was made while it ran replaces the last one."""
     text = """
         import os
         import signal

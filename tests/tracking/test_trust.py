@@ -1,4 +1,4 @@
-"""When the ledger may decide: complete and read often enough; else the counters do, as if there were no tracker."""
+"""The ledger decides if it is complete and was read often enough; otherwise the counters decide."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_a_complete_ledger_that_was_read_decides() -> None:
 
 
 def test_a_ledger_that_lost_something_leaves_clean_to_the_counters() -> None:
-    """What it lost may be what grows."""
+    """The lost part may be the part that grows."""
     decision = judged(complete=False)
 
     assert (decision.verdict, decision.decided_by) == (Verdict.CLEAN, "heap")
@@ -41,14 +41,14 @@ def test_a_ledger_that_lost_something_leaves_clean_to_the_counters() -> None:
 
 
 def test_growth_in_a_ledger_that_lost_something_is_still_growth() -> None:
-    """What it has not lost is there."""
+    """The recorded part is still valid."""
     decision = judged(tracked_per_cycle=106.0, complete=False)
 
     assert (decision.verdict, decision.decided_by) == (Verdict.LEAK, "tracked")
 
 
 def test_a_ledger_that_was_read_too_seldom_leaves_clean_to_the_counters() -> None:
-    """Soak itself was held up: the counters stand in the ring, which keeps them."""
+    """Soak was delayed; the counters are in the ring, which keeps them."""
     decision = judged(ledger_each=40)
 
     assert (decision.verdict, decision.decided_by) == (Verdict.CLEAN, "heap")

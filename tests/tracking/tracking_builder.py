@@ -74,7 +74,7 @@ def line_of(file: Path, mark: str) -> int:
 
 
 def cause_at(result: ComponentResult, file: Path, line: int) -> Cause:
-    """Return the cause at a line, native or Python's; that there is none fails the test with all that there are."""
+    """Return the cause at a line, native or Python's; if there is none, fail the test with the list of causes."""
     for cause in result.causes:
         for place in (cause.where, cause.python_where):
             if place is not None and place.file == str(file) and place.line == line:

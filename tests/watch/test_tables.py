@@ -38,7 +38,7 @@ time.sleep(60)
 
 @pytest.fixture
 def start(library: Path) -> Iterator[Start]:
-    """Start a command with the tracker, and wait until it has said that it holds what it will hold."""
+    """Start a command with the tracker, and wait until it says that it has allocated everything."""
     begun: list[tuple[PreloadedTracker, subprocess.Popen[str]]] = []
 
     def begin(*command: str) -> tuple[LiveTables, subprocess.Popen[str]]:

@@ -93,7 +93,7 @@ def test_a_tree_counts_the_descendants():
     assert threads == [1, 3]
 
 
-def test_a_process_that_is_not_ours_is_judged_by_what_may_be_read(leaking):
+def test_a_process_of_another_user_is_judged_by_its_readable_counters(leaking):
     if os.getuid() != 0:
         pytest.skip("only root can become somebody else")
     answer = soak_watch(
@@ -105,7 +105,7 @@ def test_a_process_that_is_not_ours_is_judged_by_what_may_be_read(leaking):
     assert "resident memory (RSS)" in answer.stdout
 
 
-def test_a_zombie_is_said_to_be_one():
+def test_a_zombie_is_named_as_such():
     zombie = subprocess.Popen(["true"])
     os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)
 

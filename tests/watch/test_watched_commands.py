@@ -1,4 +1,4 @@
-"""soak watch -- COMMAND: leaks in programs that know nothing of soak are named, their repaired twins pass."""
+"""soak watch -- COMMAND: leaks in programs that do not use soak are named, and their repaired twins pass."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ def test_a_program_that_begins_anew_is_judged_from_then_on_with_the_tracker(tmp_
 
 
 def test_the_program_runs_unchanged_and_what_it_starts_is_left_alone(tmp_path: Path):
-    """Its children find neither variable, and it has no other path and no more modules than without soak."""
+    """Its children have neither variable, and it has the same path and the same modules as without soak."""
     program = tmp_path / "starts.py"
     program.write_text(STARTING)
     alone = subprocess.run([sys.executable, str(program)], capture_output=True, text=True, check=True)
@@ -183,7 +183,7 @@ def test_the_program_runs_unchanged_and_what_it_starts_is_left_alone(tmp_path: P
     assert answer.text.startswith(alone.stdout), answer.text
 
 
-def test_a_static_program_goes_on_from_outside_and_it_is_said_why(compiler: str, tmp_path: Path):
+def test_a_static_program_is_watched_from_outside_and_the_reason_is_given(compiler: str, tmp_path: Path):
     (tmp_path / "static.c").write_text("#include <unistd.h>\nint main(void) { usleep(600000); return 0; }\n")
     built = subprocess.run([compiler, "-static", "-o", tmp_path / "static", tmp_path / "static.c"], check=False)
     if built.returncode:

@@ -21,7 +21,7 @@ PAGE = 4096
 
 
 class Clock:
-    """Time that passes only in sleep; and, where a test says so, too much of it."""
+    """A clock that moves only in sleep; a test can make it move too far."""
 
     def __init__(self, late_s: dict[int, float] | None = None) -> None:
         self.now_s = 0.0

@@ -1,4 +1,4 @@
-"""Nobody gets in: each way in is tried on a running `soak view`."""
+"""Access from outside is refused: each way is tried on a running `soak view`."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_a_request_for_another_host_is_refused(path: str, viewer: Viewer):
 
 
 def test_a_request_that_names_no_host_or_two_is_refused(viewer: Viewer):
-    """Neither says clearly that it means this server."""
+    """Neither names this server clearly."""
     good = f"Host: 127.0.0.1:{viewer.port}\r\n"
     for hosts in ("", f"{good}Host: evil.example\r\n", f"Host: evil.example\r\n{good}"):
         with socket.create_connection(("127.0.0.1", viewer.port), timeout=30) as connection:
@@ -150,7 +150,7 @@ def test_links_out_of_the_folder_are_not_followed(viewer: Viewer):
 
 
 def test_a_hostile_profile_is_refused_and_takes_no_memory(viewer: Viewer):
-    """It asks for 16 GiB; the server does not grow, says why, and answers the next request."""
+    """It claims 16 GiB; the server does not grow, gives the reason, and answers the next request."""
     server = psutil.Process(viewer.process.pid)
     before = server.memory_info().rss
 
@@ -179,7 +179,7 @@ def test_names_in_a_profile_cannot_become_script(viewer: Viewer):
 
 
 def test_nothing_is_written_over_http(viewer: Viewer, place: Path):
-    """Every method but GET and HEAD is refused, and asking leaves the folders as they were."""
+    """Every method but GET and HEAD is refused, and the folders stay unchanged."""
     before = {path: path.lstat().st_mtime_ns for path in place.rglob("*")}
 
     for path in (
@@ -226,17 +226,17 @@ def test_only_the_named_files_are_shown_and_their_sum(place: Path):
 
 
 def test_a_single_run_is_shown_alone_and_ctrl_c_ends_in_order(place: Path):
-    """With RUN the others are not served; Ctrl-C is the way to end, so it is no error."""
+    """With RUN the other runs are not served; Ctrl-C is the usual way to stop, so it is no error."""
     with view(RUN, "--out", str(place / "reports")) as viewer:
         assert viewer.ask(f"/report/{RUN}")[0] == 200
         assert viewer.ask(f"/report/{SOAKED}")[0] == 404
         assert viewer.end() == 0
 
 
-def test_a_port_that_is_taken_is_said(viewer: Viewer, place: Path):
+def test_a_port_in_use_is_refused(viewer: Viewer, place: Path):
     """In one line that says what to do."""
     with (
-        pytest.raises(AssertionError, match=r"soak: --port \d+: .*leave it out"),
+        pytest.raises(AssertionError, match=r"soak: --port \d+: .*without --port"),
         view("--out", str(place), "--port", str(viewer.port)),
     ):
         pass

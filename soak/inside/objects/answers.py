@@ -1,17 +1,17 @@
-"""When measuring is over: answer what the parent asks about objects that stay, the caches that hold them, garbage.
+"""After measuring: answer the parent's questions about objects that stay, the caches that hold them, and garbage.
 
-The question in the ring's text area is marshal of ``[(site, [(address, address of its type), ...]), ...]``, the site
-that grows most first; the answer is marshal of a dict:
+The question, in the text area of the ring, is marshal of ``[(site, [(address, address of its type), ...]), ...]``. The
+site that grows most comes first. The answer is marshal of a dict:
 
-- ``chains``: ``(site, nodes, cache, is_only_cache)``: the way from a root to an object of the site, see
-  `soak.inside.objects.holders`; ``cache``: None, or the cache on that way as (kind, name, capacity, entries, whether
-  the object is the cache itself, entries gained in the cycles run meanwhile, those cycles); ``is_only_cache``: nothing
-  but bounded caches holds any of the objects;
-- ``rings``: ``(site, nodes)``: objects that only each other hold, from one back to itself;
-- ``garbage``: None, or what a collection found, as `soak.inside.objects.reference_cycles` has it;
-- ``is_complete``: all objects were walked through.
+- ``chains``: ``(site, nodes, cache, is_only_cache)``. ``nodes``: the way from a root to an object of the site, see
+  `soak.inside.objects.holders`. ``cache``: the cache on that way, or None; as (kind, name, capacity, entries, whether
+  the object is the cache itself, entries gained in the cycles run for this answer, number of these cycles).
+  ``is_only_cache``: only bounded caches hold the objects.
+- ``rings``: ``(site, nodes)``: objects that hold only each other, from one back to itself.
+- ``garbage``: None, or what a collection found, see `soak.inside.objects.reference_cycles`.
+- ``is_complete``: the walk reached all objects.
 
-In a node the address has become the site at which the object was allocated, 0 where that is not known.
+In these nodes the site that allocated the object replaces its address; 0 when it is not known.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 _CYCLES_AT_ONCE, _ENOUGH_ENTRIES, _MOST_WATCHED_CYCLES = 8, 8, 1024
 _GARBAGE_CYCLES = 64
 _UNCOLLECTABLE = "module gc"
-"""The root of what gc has found and does not free: gc.garbage."""
+"""The root of garbage that gc found and does not free: gc.garbage."""
 
 
 def answer(
@@ -46,10 +46,10 @@ def answer(
     site_of: Callable[[int], int],
     imported: Imports | None = None,
 ) -> None:
-    """Answer in the text area, and say so in WORD_ANSWERED.
+    """Write the answer to the text area, and set WORD_ANSWERED.
 
-    ``roots``: names and objects to begin with. ``run_cycles``: runs some more cycles, which nobody measures, at most as
-    many as it is told, and returns how many. ``site_of``: returns the site of the object at an address. ``imported``:
+    ``roots``: names and objects at which to begin. ``run_cycles``: takes a number, runs at most so many unmeasured
+    cycles, and returns how many it ran. ``site_of``: returns the site of the object at an address. ``imported``:
     the modules that the cycles imported.
     """
     asked = area.words[ring.WORD_ASKED]
@@ -73,7 +73,7 @@ def _look_for(
     imported: Imports | None,
 ) -> dict[str, Any]:
     found, holding = _find_chains(question, roots, site_of, imported)
-    # By now nothing of ours holds anything but the caches, so that the cycles find all as they left it.
+    # From here on soak holds only the caches, so the cycles find all other objects as they left them.
     gained = _watch_filling(holding, run_cycles, imported)
     found["chains"] = [
         (site, nodes, cache and cache + gained[site], only) for site, nodes, cache, only in found["chains"]
@@ -84,7 +84,7 @@ def _look_for(
 def _watch_filling(
     holding: dict[int, Any], run_cycles: Callable[[int], int], imported: Imports | None = None
 ) -> dict[int, tuple[int, int]]:
-    """Run cycles until each cache has gained some entries, or is full; return by site how many, and the cycles."""
+    """Run cycles until each cache is full or has gained some entries; return by site the gain and the cycles."""
     recogniser = Recogniser(imported)
     before = {site: recogniser.entries_of(cache) for site, cache in holding.items()}
     gained = dict.fromkeys(holding, (0, 0))
@@ -103,12 +103,12 @@ def _watch_filling(
 def _find_chains(
     question: Question, roots: list[tuple[str, Any]], site_of: Callable[[int], int], imported: Imports | None = None
 ) -> tuple[dict[str, Any], dict[int, Any]]:
-    """Return what is found of each site's objects, and by site the cache that holds them."""
+    """Return what was found about the objects of each site, and by site the cache that holds them."""
     walk = Walk({address: kind for _, samples in question for address, kind in samples}, imported)
     if question:
         walk.go(roots)
     positions = {id(target): position for target, position in walk.arrived}
-    # What stays may be the table of a cache, for which the cache itself was asked about.
+    # What stays may be the table of a cache; then the parent asked about the cache itself.
     direct = {id(target) for target, at in walk.arrived[: walk.direct] if not walk.is_bounded_cache(at)}
     chains, rings, holding = [], [], {}
     for site, samples in question:
@@ -139,7 +139,7 @@ def _one_module_holds_most(walk: Walk, positions: list[int]) -> bool:
 def _rings_of(
     question: Question, reached: dict[int, int], site_of: Callable[[int], int]
 ) -> list[tuple[int, list[Node]]]:
-    """Return a ring for each site none of whose objects was reached: with gc off, only each other may hold them."""
+    """Return a ring for each site of which no object was reached: with gc disabled, they may hold only each other."""
     unreached = [(site, dict(samples)) for site, samples in question if not any(a in reached for a, _ in samples)]
     objects = find_objects({address: kind for _, samples in unreached for address, kind in samples.items()})
     rings = []

@@ -1,6 +1,6 @@
-"""Recognise caches, the usual holders of growth that is none: what each may hold, and how much it holds now.
+"""Recognise caches, whose growth is usually no leak: what each may hold, and how much it holds now.
 
-Only what the interpreter or a library's C code tells is asked; nothing of the component's own runs.
+This asks only the interpreter and C code of libraries. No code of the component runs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     Cache = tuple[str, str, int, int]
-    """Kind, name (empty where only the way to it tells), capacity or NO_BOUND, entries."""
+    """Kind, name (empty when only the way to the cache names it), capacity or NO_BOUND, entries."""
 
 NO_BOUND = -1
 LRU_CACHE: Any = type(functools.lru_cache(1)(len))
@@ -26,10 +26,13 @@ _WEAK_VALUES = weakref.WeakValueDictionary
 
 
 class Recogniser:
-    """Tells caches from other objects in a process as it is now."""
+    """Recognises the caches that the process has now."""
 
     def __init__(self, imported: imports.Imports | None = None) -> None:
-        """Note the types, the dicts that are caches because of where they stand, and what the cycles imported."""
+        """Collect the types of caches, and the dicts that are known to be caches.
+
+        ``imported``: the modules that the cycles imported.
+        """
         self._imported = imported
         self.types = {LRU_CACHE, _DEQUE, _WEAK_VALUES}
         self._cachetools = _subclasses(getattr(sys.modules.get("cachetools"), "Cache", None))
@@ -43,7 +46,7 @@ class Recogniser:
             self.dicts[id(sys.modules)] = imports.KIND, imported.latest, NO_BOUND
 
     def describe(self, held: Any) -> Cache | None:
-        """Return what an object is as a cache; None when it is none."""
+        """Describe an object as a cache; return None when it is not one."""
         kind = type(held)
         if self._imported is not None and self._imported.holds(held):
             return imports.KIND, self._imported.latest, NO_BOUND, len(self._imported)
@@ -70,17 +73,17 @@ class Recogniser:
         return None
 
     def entries_of(self, cache: Any) -> int:
-        """Return how many entries a cache has by now."""
+        """Return how many entries a cache has now."""
         found = self.describe(cache)
         return 0 if found is None else found[3]
 
     def is_full(self, cache: Any) -> bool:
-        """Whether it can take no more entries without giving up others."""
+        """Whether a cache must drop entries before it can take more."""
         found = self.describe(cache)
         return found is not None and found[2] != NO_BOUND and found[3] >= found[2]
 
     def is_bounded(self, held: Any) -> bool:
-        """Whether it is a cache that can only hold so much, or a module that the cycles imported."""
+        """Whether an object is a cache with a bound, or a module that the cycles imported."""
         if self._imported is not None and self._imported.holds(held):
             return True
         cache = self.describe(held)
@@ -100,7 +103,7 @@ def _name_of_wrapped(cache: Any) -> str:
 
 
 def _subclasses(base: Any) -> set[type]:
-    """Return a class and all that are derived from it; nothing for what is no class."""
+    """Return a class and all classes derived from it; nothing when ``base`` is not a class."""
     found: set[type] = set()
     waiting = [base] if isinstance(base, type) else []
     while waiting:

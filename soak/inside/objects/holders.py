@@ -1,9 +1,9 @@
-"""Say who holds objects that stay, after measuring is over: the way to each from a module, a variable or a frame.
+"""Find what holds objects that stay, after measuring: the way to each from a module, a variable or a frame.
 
-The parent has found blocks that stay, and the addresses of the objects in them. No address is ever followed here: all
-objects that can be reached are walked through, by the traversal that gc itself uses, and those at the addresses asked
-for are recognised when they come along. So an object that has died meanwhile is not found, and nothing can crash. gc's
-own list of objects is not used, for tuples and dicts of plain values are not in it.
+The parent has found blocks that stay, and the addresses of the objects in them. An address is never dereferenced here.
+The walk visits all reachable objects, by the traversal that gc itself uses, and recognises those at the wanted
+addresses. So an object that was freed meanwhile is not found, and nothing can crash. The walk does not use the list of
+gc, which has no tuples and dicts of plain values.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from soak.inside.objects.imports import Imports
 
     Node = tuple[str, str, str, int, int]
-    """Name in what comes before, what it is, its type, its size in bytes, its address (0: nodes that are left out)."""
+    """Its name in its holder, what it is, its type, its size in bytes, its address (0: nodes that are left out)."""
 
 LONGEST_S, LONGEST_IN_CACHES_S = 1.5, 0.5
 MOST_OBJECTS = 3_000_000
@@ -40,17 +40,17 @@ _METHOD_OF_C = type(object.__sizeof__)
 
 
 class Walk:
-    """Breadth first through all that can be reached; holds every object it has met.
+    """Visits all reachable objects, breadth first, and holds every object that it has visited.
 
-    What a bounded cache holds is followed last: an object that is met only then is held by bounded caches alone. A
-    module that the cycles imported is taken for one.
+    It follows the contents of bounded caches last. An object that it visits only then is held by bounded caches alone.
+    A module that the cycles imported counts as one.
     """
 
     def __init__(self, wanted: dict[int, int], imported: Imports | None = None) -> None:
-        """Look for objects. ``wanted``: the address of each and that of its type."""
+        """Prepare to look for objects. ``wanted``: the address of each and that of its type."""
         self._wanted = wanted
         self._met: list[Any] = []
-        self._before = array("q")  # position of the holder, or -1 - number of the root
+        self._before = array("q")  # the position of the holder, or -1 - the number of the root
         self._names: list[str] = []
         self._caches = caches.Recogniser(imported)
         self._imported = imported
@@ -59,17 +59,17 @@ class Walk:
         self._next = 0
         self.arrived: list[tuple[Any, int]] = []
         self.direct = 0
-        """So many of those that arrived have a way to them that leads through no bounded cache."""
+        """How many of those in ``arrived``, the first ones, are reached without a bounded cache."""
         self.is_complete = False
-        """Whether everything outside of bounded caches was walked through, or all was found."""
+        """Whether everything outside of bounded caches was visited, or all wanted objects were found."""
         self._seen: set[int] = {id(wanted), id(self), id(self.__dict__), id(sys._getframe()), id(sys._getframe(1))}
         self._seen.update(map(id, self.__dict__.values()))
         self._seen.add(id(self._seen))
 
     def go(self, roots: list[tuple[str, Any]]) -> None:
-        """Follow all references until every wanted object was met, or it takes too long or too much memory.
+        """Follow all references until every wanted object was found, or it takes too much time or memory.
 
-        ``roots``: names and objects to begin with; modules and the variables of all frames come after them.
+        ``roots``: names and objects at which to begin; modules and the variables of all frames follow.
         """
         for name, root in [*roots, *_modules(), *_variables(sys._getframe(1))]:
             self._names.append(name)
@@ -85,15 +85,15 @@ class Walk:
         self._follow(LONGEST_IN_CACHES_S)
 
     def describe(self, position: int) -> list[Node]:
-        """Return the nodes from the root to an object, without those that nobody writes down."""
+        """Return the nodes from the root to an object, without those that source code does not name."""
         return describe_way(self._names[-1 - self._before[self._way(position)[0]]], self._objects(position))
 
     def is_bounded_cache(self, position: int) -> bool:
-        """Whether an object that was met is itself a cache that can only hold so much."""
+        """Whether an object that was visited is itself a bounded cache."""
         return position in self._closed
 
     def cache_of(self, position: int) -> tuple[Any, caches.Cache] | None:
-        """Return the last cache on the way to an object, itself included, and what it is; None when there is none."""
+        """Return the last cache on the way to an object, or the object itself, and what it is; None without a cache."""
         for place in reversed(self._way(position)):
             found = self._caches.describe(self._met[place])
             if found is not None:
@@ -157,10 +157,10 @@ class Walk:
 
 
 def describe_way(root: str, way: list[Any]) -> list[Node]:
-    """Return the nodes of a way from one object to another, each held by the one before; ``root``: the first's name.
+    """Return the nodes of a way from one object to another, each held by the one before. ``root``: the first name.
 
-    A module's dict, an instance's and a closure's cells are no nodes: nobody writes them down. Of a long way the middle
-    is left out.
+    The dict of a module or an instance and the cells of a closure are not nodes, because source code does not name
+    them. The middle of a long way is left out.
     """
     nodes = [_node(root, way[0])]
     name = ""
@@ -168,7 +168,7 @@ def describe_way(root: str, way: list[Any]) -> list[Node]:
         holder, held = way[number - 1], way[number]
         written = _name_of(way[number - 2] if number > 1 else None, holder, held)
         name += written or ""
-        # A closure's variable is the function's name for what its cell holds.
+        # The contents of a cell have the name of the closure's variable.
         if type(held) is not _CELL and (written is not None or type(holder) is _CELL):
             nodes.append(_node(name, held))
             name = ""
@@ -188,7 +188,7 @@ def _modules() -> list[tuple[str, Any]]:
 
 
 def _variables(frame: FrameType | None) -> list[tuple[str, Any]]:
-    """Return the variables of all frames but soak's own that look for them: running frames are not traversed."""
+    """Return the variables of all frames but those of this walk, because gc does not traverse running frames."""
     frames = [frame] + [other for thread, other in sys._current_frames().items()]
     found = []
     for first in frames:
@@ -205,7 +205,7 @@ _OWN_FILES = {__file__, __file__.replace("holders.py", "answers.py")}
 
 
 def _name_of(owner: Any, holder: Any, held: Any) -> str | None:
-    """Return how ``held`` is reached from ``holder``, in which ``owner`` holds that; None for what is not written."""
+    """Return how source code reaches ``held`` from ``holder``, which ``owner`` holds; None when it does not name it."""
     kind = type(holder)
     if kind is dict:
         name = _key_of(holder, held)
@@ -224,7 +224,7 @@ def _name_of(owner: Any, holder: Any, held: Any) -> str | None:
     if kind in (set, frozenset):
         return "{...}"
     if kind is caches.LRU_CACHE:
-        return "(...)"  # as its answers are asked for
+        return "(...)"  # its results are reached by a call
     attributes = _attributes(holder)
     if type(attributes) is dict:
         name = _key_of(attributes, held)
@@ -248,7 +248,7 @@ def _key_of(holder: dict[Any, Any], held: Any) -> str:
 
 
 def _what(held: Any) -> str:
-    """Return the type of an object, its length and the beginning of its value where asking runs no foreign code."""
+    """Return the type of an object, its length and the beginning of its value, if no foreign code runs for that."""
     kind = type(held)
     if kind is caches.LRU_CACHE:
         info = held.cache_info()
@@ -268,7 +268,7 @@ def _what(held: Any) -> str:
 
 
 def _size_of(held: Any) -> int:
-    """Return the bytes that an object takes by itself; 0 where asking would run the component's own code."""
+    """Return the bytes of an object itself; 0 when code of the component would have to compute them."""
     asked = type.__getattribute__(type(held), "__sizeof__")
     try:
         return sys.getsizeof(held) if type(asked) is _METHOD_OF_C else 0

@@ -1,4 +1,4 @@
-"""Reference cycles: the way from an object back to itself, and what garbage a collection finds."""
+"""Reference cycles: the way from an object back to itself, and the garbage that a collection finds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from soak.inside.objects.holders import Node
 
     Garbage = tuple[int, int, list[tuple[str, int]], list[Node]]
-    """Cycles run, objects found, how many of each type (most first), the nodes of one ring."""
+    """Number of cycles, number of objects, number of each type (most first), the nodes of one ring."""
 
 LONGEST_S = 0.2
 _MOST_OBJECTS = 20_000
@@ -26,9 +26,9 @@ _CONTAINERS = (dict, list, tuple, set, frozenset)
 
 
 def find_ring(target: Any) -> list[Node]:
-    """Return the nodes of the shortest way from an object back to itself, its own type first and last; [] for none."""
+    """Return the nodes of the shortest way from an object back to itself; [] when there is none."""
     deadline_s = time.monotonic() + LONGEST_S
-    before: dict[int, tuple[Any, int]] = {}  # address: the object, and the address of its holder
+    before: dict[int, tuple[Any, int]] = {}  # by address: the object, and the address of its holder
     waiting = deque([target])
     while waiting and len(before) < _MOST_OBJECTS and time.monotonic() < deadline_s:
         holder = waiting.popleft()
@@ -42,16 +42,16 @@ def find_ring(target: Any) -> list[Node]:
 
 
 def find_objects(wanted: dict[int, int]) -> dict[int, Any]:
-    """Return those objects that gc knows at these addresses, by address. ``wanted``: addresses and those of types."""
+    """Return, by address, the wanted objects that gc lists. ``wanted``: their addresses, and those of their types."""
     return {
         id(found): found for found in gc.get_objects() if id(found) in wanted and id(type(found)) == wanted[id(found)]
     }
 
 
 def collect_garbage(run_cycles: Callable[[], int], placed: Callable[[list[Node]], list[Node]]) -> Garbage:
-    """Run some cycles without collections, collect, and say what the collection found. gc is then as it was.
+    """Run some cycles without collections, collect, and return what the collection found. Restore the state of gc.
 
-    ``placed``: asked for the ring's nodes while its objects are still there.
+    ``placed``: is called with the nodes of the ring while its objects still exist.
     """
     was_enabled, flags, before = gc.isenabled(), gc.get_debug(), len(gc.garbage)
     gc.collect()
@@ -81,7 +81,7 @@ def _count_types(found: list[Any]) -> list[tuple[str, int]]:
 
 
 def _first_ring(found: list[Any]) -> list[Node]:
-    """Return a ring of objects that people name, if there is one, else of any."""
+    """Return a ring that begins at an object with a class of its own if there is one, otherwise any ring."""
     named = [garbage for garbage in found if type(garbage) not in _CONTAINERS][:_MOST_TRIED]
     deadline_s = time.monotonic() + LONGEST_S
     for garbage in [*named, *found[:_MOST_TRIED]]:
@@ -102,7 +102,7 @@ def _way_to(holder: Any, target: Any, before: dict[int, tuple[Any, int]]) -> lis
 
 
 def _turned(way: list[Any]) -> list[Any]:
-    """Return the same ring, begun at an object that people name where there is one."""
+    """Return the same ring; let it begin at an object with a class of its own if there is one."""
     ring = way[:-1]
     start = next((n for n, held in enumerate(ring) if _is_named(held)), 0)
     return [*ring[start:], *ring[: start + 1]]

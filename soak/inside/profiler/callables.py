@@ -1,4 +1,4 @@
-"""Find functions in the modules that are loaded, and put others in their place."""
+"""Find functions in the loaded modules, and replace them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _COMPILED = "cython_function_or_method"
 
 
 class Binding:
-    """Where a function is an attribute: ``owner``, a module or a class, has it as ``name``."""
+    """Where a function is an attribute: ``owner`` is a module or a class, ``name`` the name of the attribute."""
 
     def __init__(self, owner: Any, name: str) -> None:
         self.owner = owner
@@ -25,7 +25,7 @@ class Binding:
 
     @property
     def raw(self) -> Any:
-        """What the owner's dictionary holds: the function, or a staticmethod or classmethod around it."""
+        """What the dict of the owner holds: the function, or a staticmethod or classmethod around it."""
         return vars(self.owner)[self.name]
 
     @property
@@ -40,12 +40,11 @@ class Binding:
 
 
 def find_function(name: str) -> Binding | None:
-    """Return where the function of that name is.
+    """Return where the function of this name is; None when there is none.
 
-    ``name``: ``module:function``, ``module:Class.method``, or either without its module, which is then looked for
-    among the Python functions of the modules that are loaded. None when there is
-    none. Raises LookupError when several have the name, and TypeError for a generator or coroutine, whose work is not
-    done inside its call.
+    ``name``: ``module:function`` or ``module:Class.method``. Without a module, the function is looked for among the
+    Python functions of all loaded modules. Raises LookupError when several have the name, and TypeError for a generator
+    or coroutine, because a call of it does not do its work.
     """
     module, colon, inner = name.rpartition(":")
     places = [_at(importlib.import_module(module), inner)] if colon else list(_named(name))
@@ -56,14 +55,14 @@ def find_function(name: str) -> Binding | None:
         raise LookupError("several functions are named %s: %s" % (name, ", ".join(sorted(map(str, found))[:8])))
     code = getattr(found[0].function, "__code__", None)
     if code is not None and code.co_flags & _COROUTINE_OR_GENERATOR:
-        raise TypeError("%s is a generator or coroutine: its work is not done inside its call" % name)
+        raise TypeError("%s is a generator or coroutine: a call of it does not do its work" % name)
     if not callable(found[0].function):
-        raise TypeError("%s is no function" % name)
+        raise TypeError("%s is not a function" % name)
     return found[0]
 
 
 def replace_function(place: Binding, make: Callable[[Any], Callable[..., Any]]) -> Any:
-    """Put ``make(function)`` in the place of a function, wherever modules hold it; return the function."""
+    """Replace a function by ``make(function)`` in all modules that hold it; return the function."""
     raw, function = place.raw, place.function
     replacement = functools.update_wrapper(make(function), function)
     if isinstance(place.owner, ModuleType):
@@ -74,9 +73,9 @@ def replace_function(place: Binding, make: Callable[[Any], Callable[..., Any]]) 
 
 
 def name_compiled_functions() -> None:
-    """Give Cython's functions names in a profile: cProfile gets no event for them, and their caller all their time.
+    """Make Cython's functions appear in a profile. cProfile gets no event for them, so their caller gets their time.
 
-    Each is called by way of a Python function that is labelled as built-in ones are; that takes some 0.1 µs a call.
+    Each is called by a Python function that has a label as built-in functions have. This takes some 0.1 µs a call.
     """
     compiled = {}
     for module in list(sys.modules.values()):
@@ -96,7 +95,7 @@ def _labelled(function: Any) -> FunctionType:
 
 
 def _replace_in_modules(replacements: dict[int, Any]) -> None:
-    """Put each replacement where its original, known by its id, is an attribute of a module."""
+    """Replace functions, which are given by their ids, wherever they are attributes of a module."""
     for module in list(sys.modules.values()):
         names = getattr(module, "__dict__", {})
         for name, value in list(names.items()):

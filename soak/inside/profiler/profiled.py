@@ -1,10 +1,10 @@
-"""One component under cProfile: warm it up, then blocks of cycles with and without the profiler, in turn.
+"""One component under cProfile: a warm-up, then blocks of cycles, alternately with and without the profiler.
 
-The blocks without tell what profiling costs. Threads are what CPython's versions differ in:
+The blocks without it tell what profiling costs. The versions of CPython treat threads in different ways:
 
-- up to 3.11 a profiler sees the thread that enabled it, so each thread that starts while profiling gets its own;
-- from 3.12 on it sees every thread, but puts all their calls on one stack, so that callers and times are mixed as soon
-  as two run. When there are several, each thread's events are handed to a profiler of that thread instead.
+- Up to 3.11 a profiler sees only the thread that enabled it. So each thread that starts meanwhile gets its own.
+- From 3.12 on it sees every thread, but puts all calls on one stack, which mixes up callers and times when several
+  threads run. So with several threads, the events of each thread go to a profiler of that thread.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     Stats = dict[Key, list[Any]]
 
 BLOCK_S = 0.02
-"""A block flat out takes about so long without the profiler: short enough that a busy machine hits both kinds alike."""
+"""How long a block takes without the profiler. This is short, so that a busy machine slows both kinds equally."""
 FEWEST_PAIRS = 8
 _LONGEST_SLEEP_S = 0.2
 _GRAIN = 2.0**30
@@ -40,12 +40,12 @@ _OWN_C = "<method 'disable' of '_lsprof.Profiler' objects>"
 
 
 def run(area: ring.Ring, component: Component, settings: dict[str, Any]) -> None:
-    """Profile a loaded component; leaves its statistics in the file that ``settings["profile"]`` names.
+    """Profile a loaded component, and write its statistics to the file that ``settings["profile"]`` names.
 
-    ``settings["profile"]``: ``file``, ``function`` (profile only what happens inside it; or an empty text),
-    ``warm_up_s`` and ``duration_s`` (or None: ``settings["iterations"]`` then). The file holds what pstats reads, in
-    seconds that are whole multiples of 2**-30, so that adding files is exact. The ring's text then holds marshal of
-    a dict: see `_Session.facts`. Sets the phases of the ring up to teardown; raises what the component raises.
+    ``settings["profile"]``: ``file``; ``function``, to profile only what happens inside it, or an empty text;
+    ``warm_up_s``; ``duration_s``, or None to run ``settings["iterations"]``. The file has the format of pstats. Its
+    seconds are multiples of 2**-30, so that sums of files are exact. The text area of the ring then has marshal of a
+    dict, see `_Session.facts`. Sets the phases of the ring, and raises what the component raises.
     """
     options = settings["profile"]
     name_compiled_functions()
@@ -74,7 +74,7 @@ def run(area: ring.Ring, component: Component, settings: dict[str, Any]) -> None
 
 
 def run_cycles(cycle: Callable[..., Any], arguments: tuple[Any, ...], words: Any, count: int) -> None:
-    """Run ``count`` cycles, fewer when told to stop. Every profile's root, so it calls nothing but the cycle."""
+    """Run ``count`` cycles, or fewer when told to stop. It is the root of every profile, so it calls only the cycle."""
     done = words[ring.WORD_COMPLETED]
     last = done + count
     while done < last and not words[ring.WORD_STOP]:
@@ -85,7 +85,7 @@ def run_cycles(cycle: Callable[..., Any], arguments: tuple[Any, ...], words: Any
 
 
 class _Session:
-    """The cycles of one component: how many ran how long, and what the profiler saw of them."""
+    """The cycles of one component: how many ran, how long they took, and what the profiler saw."""
 
     def __init__(
         self,
@@ -110,7 +110,7 @@ class _Session:
         self.stats: Stats = {}
 
     def warm_up(self, least_s: float) -> None:
-        """Run cycles for ``least_s``, one at least, and see whether threads are at work."""
+        """Run cycles for ``least_s``, at least one, and find out whether there are other threads."""
         words = self._words
         watch = _ThreadWatch()
         with watch:
@@ -129,7 +129,7 @@ class _Session:
             self._recorder = _SplitThreads() if watch.started or self._running_before else _OneThread()
 
     def measure(self, iterations: int | None, duration_s: float | None) -> None:
-        """Run pairs of blocks, one profiled and one not, until ``iterations`` were profiled or the time is over."""
+        """Run pairs of blocks, one with the profiler and one without, until ``iterations`` or the time are used up."""
         words = self._words
         ends_s = time.monotonic() + (duration_s if duration_s is not None else float("inf"))
         wanted = iterations if iterations is not None else 1 << 62
@@ -154,7 +154,7 @@ class _Session:
         words[ring.WORD_LOOP_ENDED_NS] = time.monotonic_ns()
 
     def facts(self) -> dict[str, Any]:
-        """Return what the parent tells: cycles, median seconds a cycle with and without, threads, the function."""
+        """Return what the parent reports: cycles, median seconds of a cycle with and without, threads, the function."""
         return {
             "warm_up_cycles": self._warm_up_cycles,
             "cycles": self._profiled_cycles,
@@ -199,7 +199,7 @@ class _Session:
         return time.perf_counter() - begun_s
 
     def _wait(self) -> None:
-        """Hold the pace: sleep until the next block, of one cycle, is due."""
+        """Keep the interval: sleep until the next block, which is one cycle, is due."""
         if not self._interval_s:
             return
         while not self._words[ring.WORD_STOP]:
@@ -211,30 +211,30 @@ class _Session:
 
 
 class _Recorder(ABC):
-    """Profiles between `start` and `stop`; `collect` adds what was seen to ``stats`` and forgets it."""
+    """Profiles from `start` to `stop`; `collect` adds the results to ``stats``."""
 
     coverage = ""
     threads = 0
-    """Threads that started while it profiled."""
+    """How many threads started while it profiled."""
 
     @abstractmethod
     def start(self) -> None:
-        """Begin to profile."""
+        """Start profiling."""
 
     @abstractmethod
     def stop(self) -> None:
-        """Profile no more, until the next `start`."""
+        """Stop profiling until the next `start`."""
 
     @abstractmethod
     def collect(self, stats: Stats) -> None:
-        """Add what was seen since the last time."""
+        """Add the results since the last call."""
 
-    def finish(self, stats: Stats) -> None:  # noqa: B027 (most have nothing left to add)
-        """Add what `collect` had to leave open; nothing is recorded any more after it."""
+    def finish(self, stats: Stats) -> None:  # noqa: B027 (most have nothing more to add)
+        """Add what `collect` could not add yet. Nothing is recorded after this."""
 
 
 class _OneThread(_Recorder):
-    """3.12 and later, as long as there is one thread; one that appears all the same is counted."""
+    """For 3.12 and later, with one thread. Other threads that start all the same are counted."""
 
     coverage = "one stack"
 
@@ -257,9 +257,9 @@ class _OneThread(_Recorder):
 
 
 class _EachThread(_Recorder):
-    """Up to 3.11: the thread that profiles, and each that starts meanwhile, with a profiler of its own.
+    """For 3.11 and earlier: the thread that profiles, and a profiler for each thread that starts meanwhile.
 
-    No other thread's profiler can be switched off, so a thread that lives on is profiled to its end or the session's.
+    The profiler of another thread cannot be switched off. So it runs until that thread or the session ends.
     """
 
     coverage = "each thread that starts"
@@ -277,7 +277,7 @@ class _EachThread(_Recorder):
         threading.setprofile(None)
 
     def _begin(self, *_: object) -> None:
-        """Take over from the hook at the first event of a new thread."""
+        """Replace this hook by a profiler, at the first event of a new thread."""
         profile = cProfile.Profile()
         self._others.append((get_ident(), profile))
         self.threads += 1
@@ -292,7 +292,7 @@ class _EachThread(_Recorder):
         self._collect_others(stats, alive=())
 
     def _collect_others(self, stats: Stats, alive: Container[int]) -> None:
-        """Add the profiles of the threads that are not ``alive``; the others still count."""
+        """Add the profiles of threads that have ended, which are those not in ``alive``."""
         for thread, profile in self._others:
             if thread not in alive:
                 _add(stats, profile)
@@ -300,9 +300,9 @@ class _EachThread(_Recorder):
 
 
 class _SplitThreads(_Recorder):
-    """3.12 and later with several threads: each thread's events go to a profiler of its own.
+    """For 3.12 and later, with several threads: the events of each thread go to a profiler of that thread.
 
-    The profilers are never enabled; their callbacks are called as sys.monitoring would call them.
+    The profilers are never enabled. This calls their callbacks as sys.monitoring would call them.
     """
 
     coverage = "all threads"
@@ -315,7 +315,7 @@ class _SplitThreads(_Recorder):
         self._callbacks: dict[int, Callable[..., Any]] = {}
 
     def _learn_methods(self) -> dict[int, str]:
-        """Ask which method of a profiler is the callback of which event."""
+        """Return, by event, the name of the profiler's method that is its callback."""
         names = {}
         scratch = cProfile.Profile()
         scratch.enable()
@@ -336,7 +336,7 @@ class _SplitThreads(_Recorder):
         events = 0
         for event, callback in self._callbacks.items():
             monitoring.register_callback(tool, event, callback)
-            # What C functions return comes with the event CALL and cannot be asked for.
+            # The returns of C functions come with the event CALL, and cannot be requested.
             events |= event if event not in (monitoring.events.C_RETURN, monitoring.events.C_RAISE) else 0
         monitoring.set_events(tool, events)
 
@@ -368,7 +368,7 @@ class _SplitThreads(_Recorder):
         return profile
 
     def collect(self, stats: Stats) -> None:
-        # A thread's stack may have changed by the next block, so that one begins with new profilers.
+        # The stack of a thread may change until the next block, which therefore begins with new profilers.
         for profile in self._profiles.values():
             _add(stats, profile)
         self._profiles = {}
@@ -376,7 +376,7 @@ class _SplitThreads(_Recorder):
 
 
 class _ThreadWatch:
-    """Counts the threads that the threading module starts meanwhile; costs each of them one call."""
+    """Counts the threads that the threading module starts meanwhile. This takes one call in each of them."""
 
     def __init__(self) -> None:
         self.started = 0
@@ -393,19 +393,19 @@ class _ThreadWatch:
 
 
 class _Gate:
-    """Stands around one function: while there is a recorder, what happens inside it is profiled, one call at a time."""
+    """Wraps one function. While there is a recorder, it profiles what happens inside, one call at a time."""
 
     def __init__(self) -> None:
         self.recorder: _Recorder | None = None
         self.calls = 0
         self.left_out = 0
-        """Calls inside a call, or in another thread during one: not entered a second time."""
+        """Calls that were not profiled, because another thread was inside the function."""
         self._inside: int | None = None
 
     def put_around(self, name: str, component: Component) -> bool:
-        """Replace the function of that name by one that passes this gate; False when there is none (yet).
+        """Wrap the function of this name; return False when there is none (yet).
 
-        Raises LookupError when several have the name, TypeError when its calls do not contain its work.
+        Raises LookupError when several have the name, and TypeError when a call of it does not do its work.
         """
         place = find_function(name)
         if place is None:
@@ -436,10 +436,10 @@ class _Gate:
 
 
 def _add(stats: Stats, profile: cProfile.Profile) -> None:
-    """Add a profiler's entries to ``stats``: key -> [primitive calls, calls, own s, cumulative s, callers].
+    """Add the entries of a profiler to ``stats``: key -> [primitive calls, calls, own s, cumulative s, callers].
 
-    As cProfile's own snapshot_stats, but functions of one label (what dataclasses generate, say) are added up where
-    that keeps the last one only.
+    This does what snapshot_stats of cProfile does, but it adds up functions with the same label, such as those that
+    dataclasses generates. snapshot_stats keeps only the last of them.
     """
     entries = profile.getstats()
     keys = {}
@@ -456,7 +456,7 @@ def _add(stats: Stats, profile: cProfile.Profile) -> None:
             if id(call.code) in keys and id(entry.code) in keys:
                 callers = stats[keys[id(call.code)]][4]
                 found = callers.setdefault(keys[id(entry.code)], [0, 0, 0.0, 0.0])
-                # Of callers pstats has all calls first, of functions the primitive ones.
+                # For callers, pstats has all calls first; for functions, the primitive calls.
                 _increase(found, (call.callcount, call.callcount - call.reccallcount, call.inlinetime, call.totaltime))
 
 
@@ -470,7 +470,7 @@ def _label(code: Any) -> Key:
 
 
 def _exact(stats: Stats) -> dict[Key, tuple[Any, ...]]:
-    """Return the statistics as pstats wants them, times rounded to multiples of 2**-30 s (0.93 ns): sums are exact."""
+    """Return the statistics in the form of pstats. Times are multiples of 2**-30 s (0.93 ns), so sums are exact."""
 
     def rounded(numbers: list[Any]) -> tuple[Any, ...]:
         return (*numbers[:2], *(round(seconds * _GRAIN) / _GRAIN for seconds in numbers[2:4]))

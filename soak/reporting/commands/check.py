@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from itertools import islice, takewhile
 
+from soak.attribution.grouping import CauseGroup, group_causes
 from soak.reporting import words as say
 from soak.reporting.words.paths import short_frame
-from soak.results import Cause, ComponentResult
+from soak.results import ComponentResult
 from soak.verdict import Verdict
 
-_MOST_CAUSES = 3
+_MOST_CAUSES, _MOST_SITES = 3, 5
 _MOST_FRAMES = 8
 
 
@@ -22,8 +23,8 @@ def render_check(result: ComponentResult, command: str) -> str:
         lines.append(f"  why: {say.why_sentence(result)}")
     if result.failure is not None:
         lines += [f"    {frame}" for frame in say.telling_frames(result.failure, _MOST_FRAMES)]
-    for cause in result.causes[:_MOST_CAUSES]:
-        lines += _cause(cause)
+    for group in group_causes(result.causes)[:_MOST_CAUSES]:
+        lines += _group(group)
     caveat = say.lookalike_sentence(result)
     if caveat is not None:
         lines.append(f"  caveat: {caveat}")
@@ -40,10 +41,11 @@ def check_sentence(result: ComponentResult) -> str:
     return say.component_sentence(result)
 
 
-def _cause(cause: Cause) -> list[str]:
+def _group(group: CauseGroup) -> list[str]:
     # Below the test itself the stack is pytest's and the same for each.
-    own = takewhile(lambda frame: frame.function != "pytest_pyfunc_call", cause.frames)
-    lines = [f"  cause: {say.cause_sentence(cause)}"]
+    own = takewhile(lambda frame: frame.function != "pytest_pyfunc_call", group.causes[0].frames)
+    lines = [f"  cause: {say.group_sentence(group)}"]
+    lines += [f"    {site}" for site in say.site_lines(group, most=_MOST_SITES)]
     lines += [f"    {short_frame(frame)}" for frame in islice(own, _MOST_FRAMES)]
-    lines += [f"    held by {holder}" for holder in cause.held_by]
-    return [*lines, f"    {cause.advice}"] if cause.advice else lines
+    lines += [f"    held by {holder}" for holder in say.held_by(group.head)]
+    return [*lines, f"    {say.advise_on_group(group)}"]

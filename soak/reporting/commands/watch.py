@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 
+from soak.attribution.grouping import group_causes
 from soak.measurements import SIGNALS
 from soak.reporting import words as say
 from soak.results import WATCHED_FROM_OUTSIDE, Cause, ComponentResult, SignalResult
@@ -14,7 +14,6 @@ from soak.verdict import Verdict
 
 _HOUR_S = 3600.0
 _MOST_CAUSES, _MOST_FRAMES = 5, 8
-_CALLS = re.compile(r"((?:per|every|every [\d.,]+) )call(?=s?\b)")
 
 
 def render_watch(result: ComponentResult, every_s: float) -> str:
@@ -41,16 +40,20 @@ def render_watch(result: ComponentResult, every_s: float) -> str:
 
 def _causes(causes: tuple[Cause, ...], noun: str) -> Iterator[str]:
     """Tell of the places that are proven, or where there is none of those that are suspected."""
-    told = ([cause for cause in causes if cause.confirmed] or list(causes))[:_MOST_CAUSES]
-    for cause in told:
-        # "One every sample" is no help where there are several.
-        several = cause.requested_size is None and (cause.blocks_per_iteration or 0.0) > 1
-        sentence = say.cause_sentence(replace(cause, every=None) if several else cause)
-        told_in = _CALLS.sub(rf"\g<1>{noun}", sentence)
-        yield f"{told_in} {cause.advice.replace('cycle', noun)}"
-        yield from (f"    {line}" for line in say.where_lines(cause, _MOST_FRAMES))
-    if len(told) < len(causes):
-        yield f"{say.count_words(len(causes) - len(told), 'more place')} may grow: --json names them all."
+    shown = [cause for cause in causes if cause.confirmed] or causes
+    groups = group_causes(list(map(_without_period, shown)))[:_MOST_CAUSES]
+    for group in groups:
+        yield f"{say.group_sentence(group, noun)} {say.advise_on_group(group, noun)}"
+        yield from (f"    {line}" for line in (*say.site_lines(group, noun), *say.where_lines(group, _MOST_FRAMES)))
+    told = sum(len(group.causes) for group in groups)
+    if told < len(causes):
+        yield f"{say.count_words(len(causes) - told, 'more place')} may grow: --json names them all."
+
+
+def _without_period(cause: Cause) -> Cause:
+    """Return a cause without how often it allocates: "every sample" is no help where it does so several times."""
+    several = cause.requested_size is None and (cause.blocks_per_iteration or 0.0) > 1
+    return replace(cause, every=None) if several else cause
 
 
 def _sentence(result: ComponentResult, period_s: float) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from soak.reporting.templating import render
 from soak.reporting.words import byte_rate
-from soak.reporting.words.paths import bare_frame, short_frame
+from soak.reporting.words.paths import short_frame, without_folders
 from soak.results import Cause, Place
 
 _WIDTH = 960.0
@@ -100,9 +100,9 @@ def _colour(frame: Place, row: int) -> str:
 def _label(box: _Box, width: float) -> str:
     """Give what fits: name, file without its folders, rate; cut with an ellipsis, or nothing."""
     room = int((width - 8) / _CHARACTER)
-    text = f"{bare_frame(box.frame)}  {byte_rate(box.bytes_per_cycle)}"
+    text = f"{without_folders(box.frame)}  {byte_rate(box.bytes_per_cycle)}"
     if len(text) > room:
-        text = box.frame.function or bare_frame(box.frame)
+        text = box.frame.function or str(without_folders(box.frame))
     if len(text) <= room:
         return text
     return f"{text[: room - 1]}…" if room >= 4 else ""

@@ -5,11 +5,12 @@ The name beside an arrow is how the lower object is reached from the one above. 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from soak.reporting.templating import render
+from soak.reporting.words.holders import allocation_words
+from soak.reporting.words.paths import without_folders
 from soak.results import ChainNode
 from soak.units import format_size
 
@@ -19,7 +20,6 @@ _LOOP_HEIGHT = 20.0
 """Of the arrow from an object to itself."""
 _CHARACTER, _SMALL_CHARACTER = 7.1, 6.5
 _ROOM_FOR_SIZE, _ROOM_FOR_ARROW = 90.0, 60.0
-_PATH = re.compile(r"\S*/")
 
 
 @dataclass(frozen=True)
@@ -75,14 +75,15 @@ def _top(number: int) -> float:
 def _object(node: ChainNode, number: int, *, is_end: bool) -> _Object:
     # The first has no arrow beside which its name could stand.
     what = f"{node.name}, {node.what}" if number == 0 and node.name else node.what
-    place = f"allocated at {_PATH.sub('', node.allocated_at)}" if node.allocated_at else ""
+    allocated_at = node.allocated_at
+    place = f"allocated at {allocation_words(without_folders(allocated_at))}" if allocated_at else ""
     return _Object(
         top=_top(number),
         name=_cut(node.name, _BOX_WIDTH, _CHARACTER),
         what=_cut(what, _BOX_WIDTH - _ROOM_FOR_SIZE, _CHARACTER),
         place=_cut(place, _BOX_WIDTH - 28, _SMALL_CHARACTER),
         size="" if node.size_bytes is None else format_size(node.size_bytes),
-        hover="\n".join(text for text in (what, node.allocated_at) if text),
+        hover=f"{what}\n{allocation_words(allocated_at)}" if allocated_at else what,
         is_end=is_end,
         is_gap=not node.type,
     )

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from soak.attribution.grouping import CauseGroup, outline
 from soak.attribution.reference_cycles import describe_ring
 from soak.reporting import words as say
 from soak.reporting.figures.holder_chain import chain_figure
 from soak.reporting.figures.svg import inline
 from soak.reporting.templating import OwnMarkup
 from soak.reporting.words.paths import own_frame, short_frame
-from soak.results import Cause, ChainNode
+from soak.results import Cause
 
 _FRAMES_AT_ONCE, _FRAMES_NOT_FOLDED = 10, 4
 """Frames of a cause's stack that are not folded away; and how few are not worth folding."""
-_INDEX = re.compile(r"\[\d+\]")
 
 
 @dataclass(frozen=True)
@@ -37,52 +36,62 @@ class Stack:
 
 
 @dataclass(frozen=True)
+class Site:
+    """What the page shows of one call site."""
+
+    line: str
+    """Empty where the cause's sentence has said it."""
+    is_known: bool
+    facts: str
+    stack: Stack | None
+
+
+@dataclass(frozen=True)
 class CauseView:
-    """What the page shows of a cause."""
+    """What the page shows of causes with one holder; most often of one alone."""
 
     is_confirmed: bool
     sentence: str
     advice: str
-    is_known: bool
-    facts: str
-    stack: Stack | None
+    sites: list[Site]
     is_held: bool
     holders: str
     """Who holds it, a line each; empty where that is drawn."""
     drawings: list[OwnMarkup]
 
 
-def view_causes(causes: Sequence[Cause], known: Collection[str]) -> list[CauseView]:
-    """Say what the page shows of each; objects of one cycle are often held in one way, which is drawn once."""
+def view_causes(groups: Sequence[CauseGroup], known: Collection[str], noun: str) -> list[CauseView]:
+    """Say what the page shows of each; what is held in one way is drawn once. ``noun``: what a cycle is called."""
     drawn: set[object] = set()
     views = []
-    for cause in causes:
-        way, ring = _outline(cause.chain), frozenset(_outline(cause.ring))
-        views.append(_view(cause, draws=(way, ring) not in drawn, is_known=cause.fingerprint in known))
+    for group in groups:
+        way, ring = outline(group.head.chain), frozenset(outline(group.head.ring))
+        views.append(_view(group, known, noun, draws=(way, ring) not in drawn))
         drawn.update((way[:length], ring) for length in range(len(way) + 1))
     return views
 
 
-def _outline(nodes: Sequence[ChainNode]) -> tuple[tuple[str, str], ...]:
-    return tuple((_INDEX.sub("[]", node.name), node.type) for node in nodes if node.name)
-
-
-def _view(cause: Cause, *, draws: bool, is_known: bool) -> CauseView:
-    way = chain_figure(cause.chain, f"Who holds it: {' → '.join(cause.held_by)}") if draws else None
+def _view(group: CauseGroup, known: Collection[str], noun: str, *, draws: bool) -> CauseView:
+    head, holders = group.head, say.held_by(group.head)
+    way = chain_figure(head.chain, f"Who holds it: {' → '.join(holders)}") if draws else None
     ring = None
-    if draws and cause.ring:
-        ring = chain_figure(cause.ring, f"A reference cycle: {describe_ring(cause.ring)}", is_ring=True)
+    if draws and head.ring:
+        ring = chain_figure(head.ring, f"A reference cycle: {describe_ring(head.ring)}", is_ring=True)
+    lines = say.site_lines(group, noun) or ("",)
     return CauseView(
-        is_confirmed=cause.confirmed,
-        sentence=say.cause_sentence(cause),
-        advice=cause.advice,
-        is_known=is_known,
-        facts=" · ".join(say.cause_facts(cause)),
-        stack=_stack(cause) if cause.frames else None,
-        is_held=bool(cause.held_by),
-        holders="" if way else "\n".join(cause.held_by),
+        is_confirmed=group.confirmed,
+        sentence=say.group_sentence(group, noun),
+        advice=say.advise_on_group(group, noun),
+        sites=[_site(cause, line, known) for cause, line in zip(group.causes, lines, strict=True)],
+        is_held=bool(holders),
+        holders="" if way else "\n".join(holders),
         drawings=[inline(drawing) for drawing in (way, ring) if drawing],
     )
+
+
+def _site(cause: Cause, line: str, known: Collection[str]) -> Site:
+    facts = " · ".join(say.cause_facts(cause))
+    return Site(line, cause.fingerprint in known, facts, _stack(cause) if cause.frames else None)
 
 
 def _stack(cause: Cause) -> Stack:

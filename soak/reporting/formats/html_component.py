@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from soak.attribution.grouping import group_causes
 from soak.attribution.reference_cycles import describe_ring
 from soak.measurements import SIGNALS
 from soak.reporting import words as say
@@ -105,7 +106,8 @@ def view_component(
     component: ComponentResult, anchor: str, figure: str | None, audit_figure: str | None, known: Collection[str]
 ) -> ComponentView:
     """Say all that the page shows of a component; ``figure`` and ``audit_figure`` are SVG."""
-    causes = view_causes(component.causes, known)
+    groups = group_causes(component.causes)
+    causes = view_causes(groups, known, component.cycle_noun)
     return ComponentView(
         anchor=anchor,
         name=component.name,
@@ -117,7 +119,7 @@ def view_component(
         messages=component.messages,
         failure=None if component.failure is None else _failure(component, component.failure),
         causes=causes[:_MOST_CAUSES],
-        more_causes=say.more_causes_sentence(component.causes[_MOST_CAUSES:]),
+        more_causes=say.more_causes_sentence(groups[_MOST_CAUSES:], component.cycle_noun),
         other_causes=causes[_MOST_CAUSES:],
         survivors=_inline(flame_graph(component.causes)),
         figure=_inline(figure),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from xml.etree import ElementTree as ET
 
+from soak.attribution.grouping import group_causes
 from soak.reporting import words as say
 from soak.reporting.outcome import component_exit_code, excuse, known_fingerprints
 from soak.reporting.words.paths import short_frame
@@ -68,7 +69,10 @@ def _evidence(component: ComponentResult) -> str:
     texts = [say.why_words(component), say.needed_sentence(component)]
     if component.failure is not None:
         texts += [component.failure.detail, *component.failure.stack]
-    for cause in component.causes:
-        texts += [say.cause_sentence(cause), cause.advice, *(f"  {short_frame(frame)}" for frame in cause.frames)]
-        texts += [f"  held by {holder}" for holder in cause.held_by]
+    noun = component.cycle_noun
+    for group in group_causes(component.causes):
+        texts += [say.group_sentence(group, noun), say.advise_on_group(group, noun)]
+        texts += [f"  {site}" for site in say.site_lines(group, noun)]
+        texts += [f"  {short_frame(frame)}" for frame in group.causes[0].frames]
+        texts += [f"  held by {holder}" for holder in say.held_by(group.head)]
     return "\n".join(text for text in texts if text)

@@ -5,17 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 
+from soak.attribution.grouping import CauseGroup, group_causes
 from soak.reporting import words as say
 from soak.reporting.outcome import excuse, known_fingerprints, worst_first
 from soak.reporting.words.audit import growth_sentence
-from soak.results import Cause, ComponentResult, RunResult
+from soak.results import ComponentResult, RunResult
 from soak.units import format_count, format_duration
 from soak.verdict import Verdict
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~])")
 _MOST_ROWS = 60
 _MOST_EXPLAINED = 12
-_MOST_CAUSES = 3
+_MOST_CAUSES, _MOST_SITES = 3, 5
 _MOST_LINES = 15
 _LONGEST_LINE = 200
 _LONGEST_TEXT = 400
@@ -72,7 +73,7 @@ def _table(components: Sequence[ComponentResult], known: Collection[str], plante
 
 
 def _explanation(component: ComponentResult, excused: str | None) -> str:
-    failure = component.failure
+    failure, groups = component.failure, group_causes(component.causes)
     texts = (
         say.why_sentence(component),
         say.lookalike_sentence(component),
@@ -81,8 +82,8 @@ def _explanation(component: ComponentResult, excused: str | None) -> str:
     )
     blocks = [
         f"**{escape(say.component_sentence(component))}** {' '.join(escape(text) for text in texts if text)}".rstrip(),
-        *(_cause(cause) for cause in component.causes[:_MOST_CAUSES]),
-        escape(say.more_causes_sentence(component.causes[_MOST_CAUSES:]) or ""),
+        *(_group(group, component.cycle_noun) for group in groups[:_MOST_CAUSES]),
+        escape(say.more_causes_sentence(groups[_MOST_CAUSES:], component.cycle_noun) or ""),
         f"To decide it: {_code(needed)}" if (needed := say.needed_command(component)) else "",
         _folded("Where it was", say.telling_frames(failure, _MOST_LINES))
         if failure is not None and failure.stack
@@ -91,10 +92,11 @@ def _explanation(component: ComponentResult, excused: str | None) -> str:
     return "\n\n".join(block for block in blocks if block)
 
 
-def _cause(cause: Cause) -> str:
-    said = f"- {escape(say.cause_sentence(cause))} {escape(cause.advice)}".rstrip()
-    trail = say.where_lines(cause, _MOST_LINES)
-    return f"{said}\n\n{_folded(say.stack_title(cause), trail)}" if trail else said
+def _group(group: CauseGroup, noun: str) -> str:
+    said = [f"- {escape(say.group_sentence(group, noun))} {escape(say.advise_on_group(group, noun))}".rstrip()]
+    said += [f"  - {escape(site)}" for site in say.site_lines(group, noun, most=_MOST_SITES)]
+    trail = say.where_lines(group, _MOST_LINES)
+    return "\n".join([*said, "", _folded(say.stack_title(group.head), trail)] if trail else said)
 
 
 def _folded(title: str, lines: Sequence[str]) -> str:

@@ -13,53 +13,12 @@ from soak.analysis.comparison import Change, Kind
 from soak.reporting import words as say
 from soak.reporting.formats.json_report import finite
 from soak.reporting.outcome import excuse, known_fingerprints
+from soak.reporting.words.kinds import FAILURE, kind_words
 from soak.results import Cause, ComponentResult, RunResult
 from soak.verdict import Verdict
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _FINGERPRINT = "soak/v1"
-_RULES = {
-    "native": (
-        "Memory from malloc is not given back",
-        "A cycle allocates in C and does not free all of it. Look for a missing free, on the error paths first.",
-    ),
-    "python-object": (
-        "Python objects stay",
-        "Something keeps objects of past cycles. Look for a list, dict or cache that is added to and never emptied.",
-    ),
-    "reference-cycle": (
-        "Objects that refer to each other stay",
-        "Objects hold each other, and no collection removes them. Break the circle, or let the garbage collector run.",
-    ),
-    "lost-reference": (
-        "A reference is never dropped",
-        "C code took a reference to an object and forgot it. Look for a missing Py_DECREF.",
-    ),
-    "file-descriptor": (
-        "File descriptors are not closed",
-        "What a cycle opens stays open. Close it on every path, best with a context manager.",
-    ),
-    "thread": (
-        "Threads do not end",
-        "A cycle starts threads that are still there when it ends. Join them, or keep one pool.",
-    ),
-    "child-process": (
-        "Child processes are not reaped",
-        "A cycle starts processes that nobody waits for. A zombie keeps its place in the process table.",
-    ),
-    "mapping": (
-        "Mappings are not unmapped",
-        "The address space grows: mappings are made and stay, or an allocator of its own grows.",
-    ),
-    "fragmentation": (
-        "Resident memory grows, memory in use does not",
-        "What is freed does not go back to the system, for blocks that live long lie in between.",
-    ),
-    "failure": (
-        "A driver failed",
-        "The component raised, crashed, hung or was stopped, so nothing is known of its memory.",
-    ),
-}
 _HOME_FILES = ("pyproject.toml", "setup.cfg", "setup.py")
 """Where a result is shown that has no line in the project: uploaders refuse results without any place."""
 _INSTALLED = frozenset({"site-packages", "dist-packages"})
@@ -107,7 +66,8 @@ def render_sarif(result: RunResult, source_root: Path, changes: Sequence[Change]
 
 
 def _rule(kind: str) -> dict[str, Any]:
-    title, advice = _RULES.get(kind, (kind, "A leak of a kind that this version has no words for."))
+    words = FAILURE if kind == "failure" else kind_words(kind)
+    title, advice = words.title, words.advise(None, "cycle")
     return {
         "id": kind,
         "name": "".join(word.capitalize() for word in kind.split("-")),
@@ -132,7 +92,8 @@ def _results(
         return
     for cause in component.causes:
         level = "note" if excused or not cause.confirmed else "error"
-        words = (f"{component.name}:", say.cause_sentence(cause), cause.advice, say.lookalike_sentence(component) or "")
+        explained = say.explain(cause, component.cycle_noun)
+        words = (f"{component.name}:", explained, say.lookalike_sentence(component) or "")
         text = _message(" ".join(words), root)
         state = states.get((component.name, cause.fingerprint))
         location = _location(cause, root) or own_file

@@ -12,6 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from soak.attribution.grouping import group_causes
 from soak.reporting import words as say
 from soak.reporting.outcome import excuse, known_fingerprints
 from soak.reporting.words.audit import growth_sentence
@@ -29,7 +30,7 @@ STYLES = {
 _REDRAW_S = 0.1
 _BAR_WIDTH = 24
 _MOST_FRAMES = 12
-_MOST_CAUSES = 3
+_MOST_CAUSES, _MOST_SITES = 3, 5
 _NARROW, _WIDE = 100, 120
 """Columns of a terminal. A narrower one gets rates without their intervals, only a wide one what decided and why; what
 is not clean is explained below the table."""
@@ -75,7 +76,7 @@ class ProgressDisplay:
     """Shows a run while it goes on: a line per component at work, and one that stays for each that is done.
 
     On a terminal the lines at work are redrawn at most ten times a second, by the caller's own thread (soak starts
-    none to measure). Elsewhere (a pipe, a log file) only the line of each finished component is written. To be used
+    none to measure). Elsewhere (a pipe, a log file) only what stays is written. To be used
     as a context manager; several components may be at work at once.
     """
 
@@ -96,6 +97,10 @@ class ProgressDisplay:
     ) -> None:
         if self._live is not None:
             self._live.stop()
+
+    def limit_memory(self, max_rss_bytes: float) -> None:
+        """Say at what RSS a component is stopped."""
+        self._console.print(_plain(say.memory_limit_sentence(max_rss_bytes)), style="dim", soft_wrap=True)
 
     def begin(self, component: str, position: int, total: int, note: str = "starting") -> None:
         """Say that ``component``, the ``position``-th of ``total`` (from 1), is at work."""
@@ -195,12 +200,14 @@ def _explain(component: ComponentResult, excused: str | None, console: Console) 
         _print_whole(console, _text(f"  {needed}"))
     if component.failure is not None:
         _print_frames(console, say.telling_frames(component.failure, _MOST_FRAMES))
-    for cause in component.causes[:_MOST_CAUSES]:
-        _print(console, _text(say.cause_sentence(cause), "red" if cause.confirmed else "yellow"), indent=2)
-        _print_frames(console, say.where_lines(cause, _MOST_FRAMES))
-        if cause.advice:
-            _print(console, _text(cause.advice), indent=2)
-    if more := say.more_causes_sentence(component.causes[_MOST_CAUSES:]):
+    groups, noun = group_causes(component.causes), component.cycle_noun
+    for group in groups[:_MOST_CAUSES]:
+        _print(console, _text(say.group_sentence(group, noun), "red" if group.confirmed else "yellow"), indent=2)
+        for site in say.site_lines(group, noun, most=_MOST_SITES):
+            _print(console, _text(site), indent=4)
+        _print_frames(console, say.where_lines(group, _MOST_FRAMES))
+        _print(console, _text(say.advise_on_group(group, noun)), indent=2)
+    if more := say.more_causes_sentence(groups[_MOST_CAUSES:], noun):
         _print(console, _text(more, "dim"), indent=2)
 
 

@@ -6,12 +6,16 @@ what a person needs; the exact numbers stand in the tables. Nothing here is esca
 HTML, Markdown or a terminal escapes it there.
 """
 
+from soak.reporting.words.advice import advise, advise_on_group
 from soak.reporting.words.causes import (
     cause_facts,
     cause_sentence,
+    explain,
+    group_sentence,
     more_causes_sentence,
     opened_words,
     place_words,
+    site_lines,
     stack_title,
     where_lines,
 )
@@ -31,12 +35,14 @@ from soak.reporting.words.components import (
 )
 from soak.reporting.words.failures import last_written, telling_frames
 from soak.reporting.words.growth import growth_cell, growth_words, signal_cell
+from soak.reporting.words.holders import held_by
 from soak.reporting.words.runs import (
     asides,
     combination_sentence,
     command_line,
     controls_sentence,
     headline,
+    memory_limit_sentence,
     parts_sentence,
     planted_components,
     planted_words,
@@ -58,6 +64,8 @@ from soak.reporting.words.vocabulary import (
 
 __all__ = [
     "SYMBOLS",
+    "advise",
+    "advise_on_group",
     "asides",
     "byte_rate",
     "cause_facts",
@@ -70,12 +78,16 @@ __all__ = [
     "decided_cell",
     "decided_words",
     "excuse_sentence",
+    "explain",
+    "group_sentence",
     "growth_cell",
     "growth_words",
     "headline",
+    "held_by",
     "interval_words",
     "last_written",
     "lookalike_sentence",
+    "memory_limit_sentence",
     "more_causes_sentence",
     "needed_command",
     "needed_sentence",
@@ -93,6 +105,7 @@ __all__ = [
     "short_number",
     "signal_cell",
     "signal_sentence",
+    "site_lines",
     "stack_title",
     "state_sentence",
     "stop_sentence",

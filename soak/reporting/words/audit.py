@@ -9,7 +9,7 @@ import re
 
 from soak.measurements import NOTABLE_RSS_BYTES
 from soak.reporting.words import byte_rate, printable, short_number
-from soak.reporting.words.paths import bare_frame, short_frame
+from soak.reporting.words.paths import short_frame, without_folders
 from soak.results import AuditPart, RssAudit
 from soak.units import format_count, format_number
 
@@ -107,7 +107,7 @@ def _share(change: int, audit: RssAudit) -> str:
 
 def part_name(part: AuditPart) -> str:
     """Name a part; of files without their folders."""
-    name = printable(_FOLDERS.sub("", part.name) if part.made_by is None else bare_frame(part.made_by))
+    name = printable(_FOLDERS.sub("", part.name) if part.made_by is None else str(without_folders(part.made_by)))
     return f"mapped: {name}" if part.kind == "mapping" and name != "other mappings" else name
 
 

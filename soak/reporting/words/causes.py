@@ -4,63 +4,86 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from soak.attribution.grouping import CauseGroup, largest_holder
+from soak.reporting.words.advice import advise, spot
+from soak.reporting.words.caches import cache_words
+from soak.reporting.words.holders import container_words, held_by, step_words
+from soak.reporting.words.kinds import kind_words
 from soak.reporting.words.paths import library_file, own_frame, short_file, short_frame
-from soak.reporting.words.vocabulary import byte_rate, period_words, printable, short_number
-from soak.results import Cause, Opened, Place
+from soak.reporting.words.vocabulary import byte_rate, capitalised, count_words, period_words, printable, short_number
+from soak.results import Cause, MemoryKind, Opened, Place
 from soak.units import format_count, format_number
 
 _MOST_NAMED = 3
 """Of what stays open and is alike; more than these are not named."""
-_KIND_WORDS = {
-    "native": "native memory",
-    "python-object": "Python objects",
-    "reference-cycle": "a reference cycle",
-    "lost-reference": "a reference that is never dropped",
-    "file-descriptor": "file descriptors that are not closed",
-    "thread": "threads that do not end",
-    "child-process": "child processes that are not reaped",
-    "mapping": "mappings that are not unmapped",
-    "fragmentation": "fragmentation: memory in use stays flat while resident memory grows",
-}
+_GROWING_CHILDREN = "memory of child processes that live on"
 _STATE_WORDS = {
     "lost": "nothing points to it any more, so it can never be given back",
     "held": "something still holds it",
 }
 
 
-def cause_sentence(cause: Cause) -> str:
+def group_sentence(group: CauseGroup, noun: str = "call") -> str:
+    """Say what one holder keeps, and by how much it grows; of one cause alone what `cause_sentence` says."""
+    if group.is_alone:
+        return cause_sentence(group.head, noun)
+    rate = group.bytes_per_iteration
+    growth = "" if rate is None else f": {byte_rate(rate)} per {noun}"
+    certain = "" if group.confirmed else "Suspected: "
+    sites = count_words(len(group.causes), "call site")
+    return f"{certain}{_holder_words(group.head, noun)} memory from {sites}{growth}."
+
+
+def site_lines(group: CauseGroup, noun: str = "call", most: int | None = None) -> tuple[str, ...]:
+    """Give a line for each call site whose memory one holder keeps; nothing for a cause alone: its sentence has it.
+
+    Beyond ``most`` they are only counted.
+    """
+    if group.is_alone:
+        return ()
+    told = group.causes[:most]
+    rest = f"… and {count_words(len(group.causes) - len(told), 'more call site')}"
+    lines = (_site_line(cause, group, noun) for cause in told)
+    return (*lines, *([rest] if len(told) < len(group.causes) else ()))
+
+
+def explain(cause: Cause, noun: str = "call") -> str:
+    """Say what grows, where, and what to do about it. ``noun``: what a cycle is called."""
+    return f"{cause_sentence(cause, noun)} {advise(cause, noun)}".rstrip()
+
+
+def cause_sentence(cause: Cause, noun: str = "call") -> str:
     """Say what grows, by how much, from where, and whether it is lost or held; of what stays open, what it is."""
     if cause.count_per_iteration is not None:
-        return _opened_sentence(cause)
-    rate = "" if cause.bytes_per_iteration is None else f", {byte_rate(cause.bytes_per_iteration)} per call"
-    every = _every_words(cause)
-    where = f" in {place_words(cause.where)}" if cause.where is not None else ""
-    if cause.python_where is not None:
-        where += f"{', called' if where else ''} from {place_words(cause.python_where)}"
-    where += _reached_from(cause)
+        return _opened_sentence(cause, noun)
+    rate = "" if cause.bytes_per_iteration is None else f", {byte_rate(cause.bytes_per_iteration)} per {noun}"
+    every, where = _every_words(cause, noun), _where_words(cause)
+    where = f" {'in' if cause.where is not None else 'from'} {where}" if where else ""
     state = _STATE_WORDS.get(cause.state)
     certain = "" if cause.confirmed else "Suspected: "
-    kind = _KIND_WORDS.get(cause.kind, cause.kind)
-    words = f"{certain}{kind}{rate}{every}{where}{'; ' + state if state else ''}."
-    return _capital(words)
+    kind, who = kind_words(cause.kind).name, ""
+    if cause.kind == "child-process" and cause.bytes_per_iteration is not None:
+        kind, who = _GROWING_CHILDREN, f": {'; '.join(map(opened_words, cause.opened[:_MOST_NAMED]))}"
+    words = f"{certain}{kind}{rate}{every}{where}{'; ' + state if state else ''}{who}."
+    return capitalised(words)
 
 
-def where_lines(cause: Cause, most: int) -> tuple[str, ...]:
-    """Give a cause's stack and who holds it, a line each; no more than ``most`` of either."""
-    frames = cause.frames[:most]
-    own = own_frame(cause.frames)
+def where_lines(group: CauseGroup, most: int) -> tuple[str, ...]:
+    """Give the stack of the fastest cause and who holds it, a line each; no more than ``most`` of either."""
+    stack = group.causes[0].frames
+    frames, own = stack[:most], own_frame(stack)
     if own is not None and own not in frames:
         frames = (*frames[:-1], own)  # where a person will look first
-    holders = tuple(f"held by {holder}" for holder in cause.held_by)
-    return tuple(printable(short_frame(frame)) for frame in frames) + holders[:most]
+    holders = (f"held by {holder}" for holder in held_by(group.head)[:most])
+    return tuple(map(printable, (*map(short_frame, frames), *holders)))
 
 
-def more_causes_sentence(causes: Sequence[Cause]) -> str | None:
+def more_causes_sentence(causes: Sequence[Cause | CauseGroup], noun: str = "call") -> str | None:
     """Say that there are more causes than are shown, and what they come to; None where there are none."""
     if not causes:
         return None
     rate = sum(cause.bytes_per_iteration or 0.0 for cause in causes)
-    together = f", {byte_rate(rate)} per call{'' if len(causes) == 1 else ' together'}" if rate else ""
+    together = f", {byte_rate(rate)} per {noun}{'' if len(causes) == 1 else ' together'}" if rate else ""
     suspected = " suspected" if not any(cause.confirmed for cause in causes) else ""
     return f"… and {format_count(len(causes))} more{suspected} cause{'' if len(causes) == 1 else 's'}{together}."
 
@@ -109,14 +132,15 @@ def place_words(place: Place) -> str:
     return f"{place.function} ({', '.join(parts)})" if parts else place.function
 
 
-def _opened_sentence(cause: Cause) -> str:
+def _opened_sentence(cause: Cause, noun: str) -> str:
     rate = cause.count_per_iteration or 0.0
-    often = f"1 every {period_words(1 / rate)} calls" if 0 < rate < 0.95 else f"{short_number(rate)} per call"
-    places = [place_words(place) for place in (cause.where, cause.python_where) if place is not None]
-    verb = "opened" if cause.kind == "file-descriptor" else "started"
-    where = f", {verb} in {', called from '.join(places)}{_reached_from(cause)}" if places else ""
+    often = f"1 every {period_words(1 / rate)} {noun}s" if 0 < rate < 0.95 else f"{short_number(rate)} per {noun}"
+    where = _where_words(cause)
+    if where:
+        where = f", {'opened' if cause.kind == 'file-descriptor' else 'started'} in {where}"
     what = "; ".join(map(opened_words, cause.opened[:_MOST_NAMED]))
-    return _capital(f"{_KIND_WORDS.get(cause.kind, cause.kind)}, {often}{where}{': ' if what else ''}{what}.")
+    certain = "" if cause.confirmed else "Suspected: "
+    return capitalised(f"{certain}{kind_words(cause.kind).name}, {often}{where}{': ' if what else ''}{what}.")
 
 
 def _reached_from(cause: Cause) -> str:
@@ -127,7 +151,45 @@ def _reached_from(cause: Cause) -> str:
     return f", reached from {place_words(own)}"
 
 
-def _every_words(cause: Cause) -> str:
+def _holder_words(head: Cause, noun: str) -> str:
+    """Name what keeps the memory of several causes, with the verb."""
+    if head.state == "lost":
+        return f"{_allocated_words(head)} is lost, and with it"
+    if head.ring:
+        return "Objects that refer to each other keep"
+    if head.holder is not None:
+        return f"{capitalised(cache_words(head.holder, noun))}, keeps"
+    if found := largest_holder(head.chain):
+        return f"{container_words(*found)}, keeps"
+    if head.memory_path and head.memory_path[0].kind == MemoryKind.STATIC:
+        return f"{step_words(head.memory_path[0])}, keeps"
+    return f"{_allocated_words(head)} keeps"
+
+
+def _allocated_words(cause: Cause) -> str:
+    place = cause.where or cause.python_where
+    return f"What {spot(place)} allocates" if place is not None else "What an unknown place allocates"
+
+
+def _site_line(cause: Cause, group: CauseGroup, noun: str) -> str:
+    rate = "" if cause.bytes_per_iteration is None else f"{byte_rate(cause.bytes_per_iteration)} per {noun}"
+    holder = largest_holder(cause.chain)
+    every = _every_words(cause, noun) if cause.every != 1 else ""
+    what = f"{cause.type} objects" if cause.type else kind_words(cause.kind).name
+    if holder is not None and holder[1] is cause.chain[-1]:
+        what = f"{holder[0]} itself"
+    where = _where_words(cause)
+    suspected = "" if cause.confirmed or not group.confirmed else " (suspected)"
+    return f"{rate}{every}: {what}{f', allocated in {where}' if where else ''}{suspected}"
+
+
+def _where_words(cause: Cause) -> str:
+    """Name the C function, the Python line and the person's own line that lead to it; nothing where none is known."""
+    places = [place_words(place) for place in (cause.where, cause.python_where) if place is not None]
+    return f"{', called from '.join(places)}{_reached_from(cause)}"
+
+
+def _every_words(cause: Cause, noun: str) -> str:
     if cause.every is None:
         return ""
     blocks = round(cause.blocks_per_iteration or 1.0)
@@ -135,8 +197,4 @@ def _every_words(cause: Cause) -> str:
     if cause.requested_size is not None:
         size = f"{format_count(cause.requested_size)} B"
         what = f"{what} of {size}" if blocks > 1 else f"a block of {size}"
-    return f" ({what} every {'call' if cause.every == 1 else f'{period_words(cause.every)} calls'})"
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    return f" ({what} every {noun if cause.every == 1 else f'{period_words(cause.every)} {noun}s'})"

@@ -6,8 +6,16 @@ import math
 import shlex
 
 from soak.measurements import SIGNALS
+from soak.reporting.words.advice import origin
 from soak.reporting.words.failures import failure_words
-from soak.reporting.words.growth import bound_words, growth_until_then, growth_words, memory_beside, other_measure
+from soak.reporting.words.growth import (
+    bound_words,
+    growth_until_then,
+    growth_words,
+    lost_part,
+    memory_beside,
+    other_measure,
+)
 from soak.reporting.words.vocabulary import count_words, printable
 from soak.results import ComponentResult, Pacing, TrackerState
 from soak.units import format_duration
@@ -41,7 +49,9 @@ def component_sentence(component: ComponentResult) -> str:
     if component.verdict is Verdict.CLEAN:
         return f"{name} {bound_words(component)}: {ran}."
     if component.verdict is Verdict.LEAK:
-        return f"{name} {growth_words(growth, noun)}{other_measure(growth)}{memory_beside(component)}: {ran}."
+        beside = f"{lost_part(component)}{other_measure(growth)}{memory_beside(component)}"
+        came = origin(component.causes)
+        return f"{name} {growth_words(growth, noun)}{beside}{f': {came}' if came else ''} ({ran})."
     if component.verdict is Verdict.SETTLING:
         fills = any(cause.holder is not None and cause.holder.full_at_cycle for cause in component.causes)
         how = "into a cache that is not full yet" if fills else "but ever more slowly, like a cache that fills"

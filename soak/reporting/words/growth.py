@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from soak.grounds import GroundKind
 from soak.reporting.words.failures import failure_words
 from soak.reporting.words.vocabulary import byte_rate, interval_words, rate_words, short_number
 from soak.results import ComponentResult, Growth, SignalResult
@@ -11,6 +12,8 @@ from soak.verdict import Verdict
 _LONGEST_FAILURE = 60
 """Characters of a failure in a table; the whole stands below it."""
 _OPENED_UNITS = ("fds", "threads", "processes")
+_MOST_PART = 0.95
+"""What is lost and more than this share of all growth is as good as all of it."""
 
 
 def growth_words(growth: Growth | None, noun: str = "call") -> str:
@@ -100,6 +103,17 @@ def growth_until_then(growth: Growth | None, noun: str) -> str:
     if short_number(growth.per_iteration) == "0":
         return "; until then it did not grow"
     return f"; until then it {growth_words(growth, noun).replace('grows', 'grew', 1)}"
+
+
+def lost_part(component: ComponentResult) -> str:
+    """Say which part of the growth is proven to be lost, where it is not all of it: ``, of which 100 B are lost``."""
+    ground = component.grounds[0] if component.grounds else None
+    growth = component.growth
+    if ground is None or ground.kind is not GroundKind.LOST_BLOCKS or growth is None or not ground.proven_rate:
+        return ""
+    total = growth.requested_bytes_per_iteration or 0.0
+    lost = byte_rate(ground.proven_rate)
+    return f", of which {lost} are lost" if ground.proven_rate < _MOST_PART * total else ""
 
 
 def other_measure(growth: Growth | None) -> str:

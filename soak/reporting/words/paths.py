@@ -41,9 +41,9 @@ def short_frame(frame: Place) -> str:
     return str(replace(frame, file=library_file(frame.file or "") or frame.file))
 
 
-def bare_frame(frame: Place) -> str:
-    """Name a line of a stack where there is little room: files without their folders."""
-    return str(replace(frame, file=frame.file and frame.file.rpartition("/")[2]))
+def without_folders(place: Place) -> Place:
+    """Return the place with its file's name alone, for where there is little room."""
+    return replace(place, file=place.file and place.file.rpartition("/")[2])
 
 
 def own_frame(frames: Sequence[Place]) -> Place | None:

@@ -13,7 +13,7 @@ from soak.reporting.words.failures import failure_words, phase_words
 from soak.reporting.words.growth import growth_words, in_bytes
 from soak.reporting.words.vocabulary import byte_rate, printable, short_number
 from soak.results import ComponentResult, Controls, Part, Parts, RunResult
-from soak.units import format_count, format_duration
+from soak.units import format_count, format_duration, format_size
 from soak.verdict import Verdict
 
 _NUMBER_WORDS = (
@@ -88,6 +88,11 @@ def state_sentence(result: RunResult) -> str | None:
     if result.finished is not None:
         return None
     return "This run has not finished; what stands here is what was measured so far."
+
+
+def memory_limit_sentence(max_rss_bytes: float) -> str:
+    """Say at what RSS a component is stopped that is given no limit of its own."""
+    return f"A component is stopped when its RSS reaches {format_size(max_rss_bytes)}. --max-rss sets another limit."
 
 
 def controls_sentence(controls: Controls | None) -> str:

@@ -4,17 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from soak.grounds import VERDICTS, Ground, GroundKind
+from soak.grounds import VERDICTS, Ground, GroundKind, LiveChildren
+from soak.measurements import NOTABLE_RSS_BYTES
 from soak.reporting.words.caches import cache_words
 from soak.reporting.words.failures import where_it_failed
-from soak.reporting.words.series import CACHE_FITS_INTO_N_MIN, lookalike, needed_words, series_sentence, signal_sentence
-from soak.reporting.words.vocabulary import capitalised, count_words, rate_number, short_number, signal_title, unit_of
+from soak.reporting.words.series import (
+    CACHE_FITS_INTO_N_MIN,
+    lookalike,
+    needed_words,
+    series_sentence,
+    signal_sentence,
+)
+from soak.reporting.words.vocabulary import (
+    capitalised,
+    count_words,
+    printable,
+    rate_number,
+    short_number,
+    signal_title,
+    unit_of,
+)
 from soak.results import ComponentResult
 from soak.units import format_count, format_size
-from soak.verdict import SeriesState, Verdict
+from soak.verdict import Verdict
 
 RSS_LIMIT = "Resident memory never proves CLEAN: freed heap that stays resident can hide a leak for a long time."
-_BY_COUNTING = (GroundKind.STEADY_COUNT, GroundKind.GROWING_SITES, GroundKind.STEADY_MEMORY, GroundKind.STEADY_MAPPED)
+_MOST_COMMANDS = 3
+_BY_COUNTING = (
+    GroundKind.STEADY_COUNT,
+    GroundKind.GROWING_SITES,
+    GroundKind.STEADY_MEMORY,
+    GroundKind.STEADY_MAPPED,
+    GroundKind.STEADY_CHILDREN,
+)
+
+_IN_EACH_CYCLE = (GroundKind.COUNT_EVERY_CYCLE, GroundKind.MEMORY_EVERY_CYCLE)
 
 
 def why_words(component: ComponentResult) -> str:
@@ -38,7 +62,7 @@ def why_sentence(component: ComponentResult) -> str:
     if grounds[0].kind is GroundKind.DRIVER_FAILED:
         rest = grounds[1:]
         return f"Until then {VERDICTS[rest[0].kind]}: {_sentence(component, rest)}" if rest else ""
-    sentence = _sentence(component, grounds)
+    sentence = f"{_sentence(component, grounds)}{_beside_children(component, grounds)}"
     needed = component.needed_iterations
     is_open = component.verdict in (Verdict.INCONCLUSIVE, Verdict.SETTLING)
     if is_open and needed and grounds[0].kind is not GroundKind.CONTROL_FAILED:
@@ -49,6 +73,8 @@ def why_sentence(component: ComponentResult) -> str:
 def lookalike_sentence(component: ComponentResult) -> str | None:
     """Say what would look the same as a leak that rests on counting; None for any other verdict."""
     decided = component.grounds[0].kind if component.grounds else None
+    if decided in _IN_EACH_CYCLE:
+        return _lookalike_of_streak(component.grounds[0])
     is_lost = any(cause.confirmed and cause.state == "lost" for cause in component.causes)
     if decided not in _BY_COUNTING or component.n_min is None or is_lost:
         return None
@@ -70,13 +96,14 @@ def _sentence(component: ComponentResult, grounds: Sequence[Ground]) -> str:  # 
             return _signal(component, first.signals[0])
         case GroundKind.COUNT_AT_LIMIT | GroundKind.MEMORY_AT_LIMIT:
             return _at_limit(first, noun)
+        case GroundKind.COUNT_EVERY_CYCLE | GroundKind.MEMORY_EVERY_CYCLE:
+            return _in_each_cycle(first, noun)
         case GroundKind.LOST_BLOCKS:
-            where = _call_sites(first.sites or 0)
-            return f"Nothing points to the blocks that {where} allocated, so they are lost. {_tracked(component)}"
+            return _lost_blocks(component, first) + _pinned_heap(component, grounds)
         case GroundKind.FILLING_CACHE:
             return _filling_cache(first, noun)
         case GroundKind.GROWING_SITES:
-            return _growing_sites(component, first)
+            return _growing_sites(component, first) + _pinned_heap(component, grounds)
         case GroundKind.FILLING_MODULES:
             return _filling_modules(first)
         case GroundKind.FEW_CYCLES:
@@ -84,20 +111,30 @@ def _sentence(component: ComponentResult, grounds: Sequence[Ground]) -> str:  # 
         case GroundKind.FRAGMENTATION:
             told = _signal(component, first.signals[0])
             return f"{told} It is free memory that the allocators keep: fragmentation."
+        case GroundKind.STEADY_CHILDREN:
+            living = "" if first.children is None else f" {_live_children(first.children, noun)}"
+            return f"{_signal(component, first.signals[0])}{living}"
         case GroundKind.NO_GROWTH:
             return f"{_signal(component, first.signals[0])}{_nor_do(first.signals[1:])}"
         case GroundKind.NOTHING_STAYS:
             return f"{_tracked(component)}{_nor_do(first.signals[1:])}"
         case GroundKind.NOT_READ:
             return f"{capitalised(_titles(first.signals))} could not be read, so growth there is not ruled out."
+        case GroundKind.HEAP_BESIDE_LEDGER:
+            told = _signal(component, first.signals[0])
+            return f"{told} The tracker saw every block, and none stays: malloc may keep freed chunks for its threads."
         case GroundKind.SLOWING:
             return _signal(component, first.signals[0])
+        case GroundKind.UNDECIDED if first.streak is not None:
+            return _in_each_cycle_so_far(first, noun)
         case GroundKind.UNDECIDED:
             limit = f" {RSS_LIMIT}" if any(g.kind is GroundKind.ONLY_OUTSIDE for g in grounds) else ""
             return f"{_signal(component, first.signals[0])}{limit}"
         case GroundKind.UNEXPLAINED_RSS:
             return f"{_signal(component, first.signals[0])} Memory in use does not grow, so this is unexplained."
         case GroundKind.UNCOUNTED_CHILDREN:
+            if first.children is not None:
+                return f"The program itself does not grow. {_live_children(first.children, noun)}"
             return f"The program itself does not grow. soak does not see inside its child processes. {RSS_LIMIT}"
         case GroundKind.ONLY_OUTSIDE:
             return f"Nothing that can be read from outside grows. {RSS_LIMIT}"
@@ -117,10 +154,26 @@ def _tracked(component: ComponentResult) -> str:
     """Say how much memory stays, without naming the signal."""
     signal = component.signals.get("tracked")
     series = None if signal is None else signal.series
-    if series is None:
+    return "" if series is None else series_sentence(series, "bytes", component.cycle_noun)
+
+
+def _lost_blocks(component: ComponentResult, ground: Ground) -> str:
+    """Say what is lost, and by how much the component grows in all where that is more."""
+    noun, where = component.cycle_noun, _call_sites(ground.sites or 0)
+    lost = f"Nothing points to the blocks that {where} allocated, so they are lost"
+    if ground.proven_rate is None:
+        return f"{lost}."
+    return f"{lost}: {rate_number(ground.proven_rate, 'bytes')} per {noun}."
+
+
+def _pinned_heap(component: ComponentResult, grounds: Sequence[Ground]) -> str:
+    """Say that what stays keeps freed heap from being given back, where the audit finds that."""
+    rss = component.signals.get("rss")
+    is_fragmented = any(ground.kind is GroundKind.FRAGMENTATION for ground in grounds)
+    if not is_fragmented or rss is None or not rss.per_iteration:
         return ""
-    sentence = series_sentence(series, "bytes", component.cycle_noun)
-    return sentence if series.state is SeriesState.NOTHING_STAYS else sentence.replace("Grows by", "They grow by", 1)
+    rate = rate_number(rss.per_iteration, "bytes")
+    return f" Resident memory grows by {rate} per {component.cycle_noun}: they keep freed heap from being given back."
 
 
 def _growing_sites(component: ComponentResult, ground: Ground) -> str:
@@ -139,6 +192,30 @@ def _at_limit(ground: Ground, noun: str) -> str:
     allowed = "" if limit.allowed is None else f", of {shown(limit.allowed)} that are allowed,"
     rose = f"{capitalised(signal_title(name))} rose from {shown(limit.first)} to {shown(limit.last)}{allowed}"
     return f"{rose} in {count_words(limit.cycles, noun)}. soak stopped the component before it reached the limit."
+
+
+def _in_each_cycle(ground: Ground, noun: str) -> str:
+    """Say that a signal rose in each cycle: a count by the same each time, memory by how much in all."""
+    streak, name = ground.streak, ground.signals[0]
+    assert streak is not None
+    cycles, title = count_words(streak.cycles, noun), capitalised(signal_title(name))
+    if unit_of(name) == "bytes":
+        return f"{title}: more in each reading over {cycles}, {format_size(streak.growth)} in all."
+    return f"{title}: {short_number(streak.rate)} more in each of {cycles}."
+
+
+def _in_each_cycle_so_far(ground: Ground, noun: str) -> str:
+    streak, title = ground.streak, capitalised(signal_title(ground.signals[0]))
+    assert streak is not None
+    return f"{title}: {short_number(streak.rate)} in each of {count_words(streak.cycles, noun)} so far."
+
+
+def _lookalike_of_streak(ground: Ground) -> str:
+    streak = ground.streak
+    assert streak is not None
+    if unit_of(ground.signals[0]) == "bytes":
+        return f"A cache of more than {format_size(streak.growth)} would look the same."
+    return f"A pool of more than {short_number(streak.growth)} would look the same."
 
 
 def _filling_cache(ground: Ground, noun: str) -> str:
@@ -168,6 +245,31 @@ def _few_cycles(component: ComponentResult, ground: Ground) -> str:
         f"{capitalised(signal_title(name))}: so far {rate} in each of {count_words(component.iterations, noun)}{at}."
     )
     return f"{so_far} A cache of more than {cycles} entries would look the same, and the holder of most is not known."
+
+
+def _beside_children(component: ComponentResult, grounds: Sequence[Ground]) -> str:
+    """Say that children live too, where something else leaves the verdict open: they alone would."""
+    if component.verdict not in (Verdict.INCONCLUSIVE, Verdict.SETTLING):
+        return ""
+    living = next((g.children for g in grounds[1:] if g.kind is GroundKind.UNCOUNTED_CHILDREN and g.children), None)
+    return "" if living is None else f" {_live_children(living, component.cycle_noun)}"
+
+
+def _live_children(children: LiveChildren, noun: str) -> str:
+    """Say who lives: ``2 child processes (python, forked) live between calls; together they grew by 26 MiB RSS.``."""
+    one = len(children.commands) == 1
+    if children.growth_bytes >= NOTABLE_RSS_BYTES:
+        grew = f"{'it' if one else 'together they'} grew by {format_size(children.growth_bytes)} of RSS"
+    else:
+        grew = f"{'its' if one else 'their'} RSS did not grow"
+    count = f"{format_count(len(children.commands))} child process{'' if one else 'es'}"
+    lives = f"{count} ({_commands(children)}) live{'s' if one else ''} between {noun}s"
+    return f"{lives}; {grew}. soak does not see inside {'it' if one else 'them'} yet."
+
+
+def _commands(children: LiveChildren) -> str:
+    names = [printable(command) for command, _ in children.counts]
+    return "; ".join(names[:_MOST_COMMANDS]) + ("; …" if len(names) > _MOST_COMMANDS else "")
 
 
 def _call_sites(sites: int) -> str:

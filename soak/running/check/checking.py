@@ -116,9 +116,11 @@ def _trace(plan: ComponentPlan, context: RunContext, observed: Observations) -> 
 def refuse_what_does_nothing(function: object) -> None:
     """Raise UsageError for what cannot be called, and for what does nothing when it is called."""
     if not callable(function):
-        raise UsageError(f"{function!r} is no function; give the function itself, not what a call of it returned")
+        raise UsageError(f"{function!r} is not a function; give the function itself, not what a call of it returned")
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        raise UsageError(f"{function!r} is a generator: calling it runs nothing of it; check one that runs through it")
+        raise UsageError(
+            f"{function!r} is a generator: a call does not run its code; check a function that iterates over it"
+        )
 
 
 def find_function(

@@ -25,8 +25,7 @@ from soak.analysis.component import ComponentJudge
 from soak.analysis.decide import decide
 from soak.analysis.evidence import REQUIRED_IN_A_RUN, Evidence
 from soak.attribution.backreferences import find_way, newest_of_growing_types
-from soak.attribution.holders import advise_on_holder
-from soak.attribution.object_answers import Link, describe_chain, describe_largest_holder, draw_nodes
+from soak.attribution.object_answers import Link, draw_nodes
 from soak.attribution.opened_causes import StillOpen
 from soak.inside import counters
 from soak.measurements import Reading
@@ -108,16 +107,13 @@ def _find_holder(cycle: Callable[[], Any], function: Callable[[], Any], observed
 
 def _held(result: ComponentResult, way: tuple[Link, ...]) -> ComponentResult:
     """Add to the one cause of objects that stay who holds them."""
-    holder = describe_largest_holder(way)
-    if holder is None or len(result.causes) != 1 or result.causes[0].kind != "python-object":
+    if not way or len(result.causes) != 1 or result.causes[0].kind != "python-object":
         return result
     cause = replace(
         result.causes[0],
         state="held",
-        held_by=describe_chain(way),
         type=way[-1].type,
         chain=draw_nodes(way, lambda _: None),
-        advice=advise_on_holder(holder),
     )
     return replace(result, causes=(cause,))
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from soak.grounds import LiveChildren
 from soak.measurements import Reading
+from soak.probes.descendants import Descendant
 from soak.probes.outside import OutsideReader
 from soak.running.clock import Clock
 from soak.running.component.child_ring import ChildRing, Row
@@ -32,9 +35,11 @@ class Beside:
 class OutsideProbe:
     """Reads a process from outside: what is cheap at each checkpoint, the rest once a second."""
 
-    def __init__(self, reader: OutsideReader, clock: Clock) -> None:
+    def __init__(self, reader: OutsideReader, clock: Clock, ignored_children: Sequence[str] = ()) -> None:
+        """Read nothing yet. ``ignored_children``: see ChildProcesses."""
         self._reader = reader
         self._clock = clock
+        self.children = ChildProcesses(ignored_children)
         self._details = TimeShare(every_s=_DETAILS_EVERY_S)
         self.latest: dict[str, float] = {}
 
@@ -45,8 +50,55 @@ class OutsideProbe:
         if self._details.is_due(now_s):
             values.update(self._reader.read_details())
             self._details.spend(now_s, 0.0)
+        # Mostly there are none, and then this costs nothing.
+        living = self._reader.read_descendants() if values.get("children") else ()
+        values.update(self.children.update(living))
         self.latest = values
         return values
+
+
+class ChildProcesses:
+    """The processes that live between cycles, without those that are no part of the component."""
+
+    def __init__(self, ignored: Sequence[str] = ()) -> None:
+        """Begin with none. ``ignored``: words in the command lines of processes that are left out with their own."""
+        self._ignored = tuple(ignored)
+        self._first_bytes: dict[tuple[int, float], int] = {}
+        self._living: tuple[Descendant, ...] = ()
+        self._were_seen = False
+        self.left_out: dict[str, int] = {}
+        """How many processes were left out at once, at most, by their commands."""
+
+    def update(self, living: Sequence[Descendant]) -> dict[str, float]:
+        """Take in who lives at a checkpoint, parents first; return their RSS, from the time of the first one on."""
+        left_out: dict[int, str] = {}
+        counted = []
+        for process in living:
+            if process.parent in left_out or any(word in process.command_line for word in self._ignored):
+                left_out[process.pid] = process.command
+            else:
+                counted.append(process)
+        for command, count in Counter(left_out.values()).items():
+            self.left_out[command] = max(count, self.left_out.get(command, 0))
+        before, self._living = self._first_bytes, tuple(counted)
+        self._first_bytes = {_identity(one): before.get(_identity(one), one.rss_bytes) for one in counted}
+        self._were_seen = self._were_seen or bool(counted)
+        return {"children_rss": float(sum(one.rss_bytes for one in counted))} if self._were_seen else {}
+
+    @property
+    def living(self) -> LiveChildren | None:
+        """What lives now; None where nothing does."""
+        if not self._living:
+            return None
+        return LiveChildren(
+            tuple(process.command for process in self._living),
+            float(sum(self._first_bytes.values())),
+            float(sum(process.rss_bytes for process in self._living)),
+        )
+
+
+def _identity(process: Descendant) -> tuple[int, float]:
+    return process.pid, process.started
 
 
 class RowReader:

@@ -124,11 +124,11 @@ class ScriptedChild:
         until_s = self._clock.now_s() + timeout_s
         self._live()
         while self.ring.rows_written <= rows_read and self._exit_status is None and self._clock.now_s() < until_s:
-            step_s = max(min(self._next_event_s(), until_s) - self._clock.now_s(), 0.0)
-            self._clock.advance(step_s)
+            begun_s = self._clock.now_s()
+            self._clock.advance_to(min(self._next_event_s(), until_s))
             if self.ring.is_paused:
-                self.ring.stand_still(step_s)
-                self._begins_s += step_s
+                self.ring.stand_still(self._clock.now_s() - begun_s)
+                self._begins_s += self._clock.now_s() - begun_s
             self._live()
 
     def exit_status(self) -> int | None:
@@ -172,7 +172,7 @@ class ScriptedChild:
         if self._next is None:
             self._leave_loop(now_s)
             return
-        while self._next is not None and self._next.at_s <= now_s - self._begins_s:
+        while self._next is not None and self._begins_s + self._next.at_s <= now_s:
             self._write(self._next)
             self._next = next(self._readings, None)
         if self._next is not None:
@@ -231,7 +231,9 @@ class ScriptedChild:
             return self._begins_s
         if self._loop_ended_s is not None:
             return self._loop_ended_s + _LISTED_WITHIN_S
-        return math.inf if self._next is None else self._begins_s + self._next.at_s
+        if self._next is None or self.ring.is_paused:
+            return math.inf
+        return self._begins_s + self._next.at_s
 
     def _outside_of_last_row(self) -> Iterator[dict[str, float]]:
         while True:

@@ -317,6 +317,21 @@ class ScriptedRing(ChildRing):
         self._words[ring.WORD_FAILED_PHASE] = self.phase
         self.enter(ring.PHASE_FAILED)
 
+    @property
+    def early_s(self) -> float:
+        """What the parent said: for how long, at first, checkpoints may be few."""
+        return self._words[ring.WORD_EARLY_NS] / 1e9
+
+    @property
+    def checkpoint_spacing(self) -> int:
+        """What the parent said: how many cycles checkpoints may be apart."""
+        return self._words[ring.WORD_SPACING]
+
+    @property
+    def more_cycles(self) -> int:
+        """What the parent said: how many unmeasured cycles may follow the last one."""
+        return self._words[ring.WORD_MORE_CYCLES]
+
     @staticmethod
     def reads_inside(signal: str) -> bool:
         """Tell whether a signal stands in the rows."""

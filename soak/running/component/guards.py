@@ -12,6 +12,8 @@ import psutil
 from soak.running.time_share import TimeShare
 
 GUARDED_SHARE = 0.8
+SHARE_OF_FREE_MEMORY = 0.8
+"""A component that is given no ``--max-rss`` may take this part of the memory that is free when the run starts."""
 COOL_AGAIN_C = 5.0
 """A component goes on when the machine is so much cooler than ``--max-temperature``."""
 _LOOK_EVERY_S = 2.0

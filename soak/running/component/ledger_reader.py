@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from soak.verdict import SeriesState, SeriesVerdict, Verdict
 
 _BLOCK_DOMAINS = MAPPING  # native, Python mem and Python obj; mappings and pymalloc's arenas come after them
 _FLAG_AFTER_CYCLES = 32
+_STEADY_SHARE = 0.5
 _MOST_STACKS = 4
 
 
@@ -173,6 +174,15 @@ class LedgerReader:
             Verdict.LEAK, SeriesState.MEASURED, rate, min(low, rate), max(high, rate), since=int(cycles[marks[0]])
         )
 
+    def total_growth(self, lost: list[int], suspects: Sequence[Suspect]) -> SeriesVerdict | None:
+        """Return what the ``lost`` sites and all others that have grown steadily so far grow by together.
+
+        Steadily: in no quarter of the later half by less than half of the mean. A sawtooth that happens to rise, or a
+        table that doubled, is no part of it.
+        """
+        steady = [suspect.site for suspect in suspects if _is_steady(self.growth([suspect.site]))]
+        return self.growth(sorted({*lost, *steady}))
+
     def finish(
         self,
         suspects: list[Suspect],
@@ -284,3 +294,7 @@ def _call(frame: Frame | None) -> Call | None:
 
 def _known_call(frame: Frame) -> Call:
     return Call(frame.address, frame.file, frame.function, frame.line, frame.is_entry)
+
+
+def _is_steady(growth: SeriesVerdict | None) -> bool:
+    return growth is not None and growth.rate is not None and (growth.low or 0.0) >= _STEADY_SHARE * growth.rate > 0

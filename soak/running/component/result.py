@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
+from soak.analysis.caches import most_allocated
 from soak.analysis.decide import Decision, decide
 from soak.analysis.evidence import LEDGER
-from soak.attribution.causes import Locate, causes_of_sites, fingerprint, name_allocation
+from soak.attribution.causes import place_of_allocation
 from soak.attribution.object_answers import describe_garbage, garbage_messages
-from soak.attribution.opened_causes import causes_of_opened
 from soak.attribution.symbols import Symbols
 from soak.grounds import Ground, GroundKind
 from soak.measurements import SIGNALS
 from soak.results import (
-    Cause,
     ComponentResult,
     Failure,
     Garbage,
     Growth,
     Pacing,
-    Place,
     SignalResult,
     TracemallocLine,
     TracemallocResult,
     TrackerState,
 )
-from soak.running.component.open_items import SIGNALS_OF_ITEMS
+from soak.running.component.causes import find_causes
 from soak.running.component.second_pass import Trace
 from soak.running.component.supervisor import Observations
 from soak.running.interpreter import Interpreter
@@ -35,25 +33,6 @@ from soak.units import format_duration
 from soak.verdict import SeriesVerdict, Verdict
 
 _OUTPUT_TAIL_CHARACTERS = 4000
-_ADVICE = {
-    "thread": "Join the threads that a cycle starts, or keep one pool for all cycles.",
-    "child-process": "Wait for the processes that a cycle starts; a zombie keeps its place in the process table.",
-    "file-descriptor": "Close what a cycle opens (with ... as ...:), on the error path too.",
-    "native": "Memory from malloc is not given back: look for a missing free in the C code that a cycle calls.",
-    "python-object": "Python objects stay: look there for a list, dict or cache that a cycle adds to, "
-    "or a C extension that forgets a reference.",
-    "reference-cycle": "Objects that refer to each other stay because garbage collection is off: turn it on, call "
-    "gc.collect() now and then, or break the cycles.",
-    "lost-reference": "A reference was taken and never dropped: look for a missing Py_DECREF in the C extension that "
-    "handles these objects.",
-    "mapping": "Mappings are made and not unmapped: look for mmap, shared memory or an allocator of a library's own.",
-    "fragmentation": "Resident memory grows while memory in use does not: look at block sizes that vary, or at memory "
-    "that is reserved once and touched later.",
-}
-_FREE_ADVICE = (
-    "Free blocks between live ones are too small for what is asked for next, so the heap grows: reuse buffers, ask for "
-    "few different sizes, or make what stays before the large blocks that go."
-)
 
 
 def make_result(
@@ -84,7 +63,7 @@ def make_result(
         gate=plan.gate,
         growth=_growth(decision.decided_by, decision.series, trace),
         signals={name: _signal(name, series, observed) for name, series in decision.series.items()},
-        causes=_causes(observed, trace),
+        causes=find_causes(observed, trace),
         tracemalloc=_tracemalloc(trace),
         tracker=observed.tracked.state,
         pacing=observed.pacing,
@@ -113,7 +92,7 @@ def _garbage(observed: Observations) -> Garbage | None:
     """Return what collections of garbage find, with the lines that allocated the objects of a ring."""
     places, locate = observed.tracked.places, Symbols(observed.tracked.maps).frames
     return describe_garbage(
-        observed.object_answers, observed.most_garbage, lambda site: name_allocation(places.get(site), locate)
+        observed.object_answers, observed.most_garbage, lambda site: place_of_allocation(places.get(site), locate)
     )
 
 
@@ -177,17 +156,26 @@ def _signal(name: str, series: SeriesVerdict, observed: Observations) -> SignalR
     )
 
 
+def _allocated(series: Mapping[str, SeriesVerdict]) -> float | None:
+    """Return what malloc makes of what was asked for, where the heap counter tells; None where it counts other things.
+
+    Python's own allocator takes no part in the heap, so it may grow by less than was asked for; and by more than
+    malloc's rounding only by what the ledger does not speak of.
+    """
+    heap, tracked = series.get("heap"), series.get("tracked")
+    if heap is None or heap.rate is None or (heap.low or 0.0) <= 0:
+        return None
+    if tracked is None or tracked.rate is None:
+        return heap.rate
+    return heap.rate if tracked.rate <= heap.rate <= most_allocated(series) else None
+
+
 def _growth(decided_by: str | None, series: Mapping[str, SeriesVerdict], trace: Trace | None) -> Growth | None:
     """Return the growth the verdict rests on; for Python blocks the second pass tells how many bytes they are."""
     if decided_by is None:
         return None
     deciding, signal = series[decided_by], SIGNALS[decided_by]
-    heap = series.get("heap")
-    allocated = None
-    if heap is not None and heap.rate is not None and heap.low is not None and heap.low > 0:
-        # Python's own allocator takes no part in it: a heap that grows by less than was asked for is another story.
-        requested_rate = series["tracked"].rate if "tracked" in series else None
-        allocated = heap.rate if heap.rate >= (requested_rate or 0.0) else None
+    allocated = _allocated(series)
     requested = None
     if decided_by in LEDGER:
         in_bytes, measures = series["tracked"], "requested"
@@ -213,85 +201,6 @@ def _growth(decided_by: str | None, series: Mapping[str, SeriesVerdict], trace: 
         allocated_bytes_per_iteration=allocated,
         unit=signal.unit,
         per_iteration=deciding.rate,
-    )
-
-
-def _causes(observed: Observations, trace: Trace | None) -> tuple[Cause, ...]:
-    """Return what the deciding counter says, unless the tracker knows the call sites, and then those sites.
-
-    The other counters' growth is mostly the same leak seen again: a thread takes heap, heap takes RSS. Descriptors,
-    threads and processes are told each by itself, with what they are and who opened them.
-    """
-    decision = observed.decision
-    decided_by = decision.decided_by if decision.verdict is Verdict.LEAK else None
-    if _is_fragmentation(observed):
-        decided_by = decision.decided_by
-    sites: tuple[Cause, ...] = ()
-    locate = Symbols(observed.tracked.maps).frames
-    if decision.verdict is not Verdict.CLEAN:
-        sites = causes_of_sites(
-            observed.tracked.sites,
-            locate,
-            gc_held_off=observed.gc_held_off,
-            advice=_ADVICE,
-            memory=observed.tracked.memory,
-        )
-    kind = "fragmentation" if _is_fragmentation(observed) else SIGNALS[decided_by].kind if decided_by else None
-    if decided_by is None or (sites and kind in ("native", "python-object")):
-        return sites
-    if kind == "mapping" and any(site.kind == kind for site in sites):
-        return sites
-    if decided_by in SIGNALS_OF_ITEMS:
-        return (*_causes_of_items(observed, locate), *sites)
-    return (_cause_of_counter(decided_by, observed, trace), *sites)
-
-
-def _is_fragmentation(observed: Observations) -> bool:
-    """Whether what grows, and was decided by, is memory that the allocators keep free: no mapping of anybody's."""
-    return observed.decision.grounds[0].kind is GroundKind.FRAGMENTATION
-
-
-def _causes_of_items(observed: Observations, locate: Locate) -> Iterator[Cause]:
-    """Give the causes of every count that leaks; a process started with pipes takes descriptors too."""
-    decision = observed.decision
-    for name in SIGNALS_OF_ITEMS:
-        series = decision.series.get(name)
-        if series is not None and (name == decision.decided_by or series.verdict is Verdict.LEAK):
-            kind = SIGNALS[name].kind
-            opened = [one for one in observed.opened if one.item.kind == kind]
-            yield from causes_of_opened(opened, locate, kind, series.rate or 0.0, series.since, _ADVICE[kind])
-
-
-def _cause_of_counter(name: str, observed: Observations, trace: Trace | None) -> Cause:
-    """Return the cause that a counter alone can tell; tracemalloc's second pass adds the line of Python objects."""
-    signal, series = SIGNALS[name], observed.decision.series[name]
-    kind, rate = "fragmentation" if _is_fragmentation(observed) else signal.kind, series.rate or 0.0
-    bytes_per_iteration = rate if signal.unit == "bytes" else None
-    python_where = None
-    frames: tuple[Place, ...] = ()
-    if name == "python_blocks":
-        kind = "reference-cycle" if observed.gc_held_off else kind
-        if trace is not None and trace.bytes_per_iteration is not None:
-            bytes_per_iteration = trace.bytes_per_iteration.rate
-        if trace is not None and trace.top:
-            python_where = Place(None, trace.top[0].file, trace.top[0].line)
-            frames = tuple(Place(None, file, line) for file, line in trace.top[0].stack)
-    return Cause(
-        kind=kind,
-        confirmed=True,
-        state="unknown",
-        fingerprint=fingerprint(kind, None, python_where, None),
-        bytes_per_iteration=bytes_per_iteration,
-        blocks_per_iteration=rate if name == "python_blocks" else None,
-        requested_size=None,
-        every=None,
-        since=series.since,
-        where=None,
-        python_where=python_where,
-        frames=frames,
-        held_by=(),
-        type=None,
-        advice=_FREE_ADVICE if _is_fragmentation(observed) else _ADVICE[kind],
     )
 
 
@@ -321,6 +230,10 @@ def _messages(plan: ComponentPlan, observed: Observations, verdict: Verdict) -> 
             "The tracker ran out of room, so its ledger is not complete: it shows what grows, but that nothing else "
             "does rests on the counters."
         )
+    if observed.children_left_out:
+        counts = observed.children_left_out.items()
+        who = "; ".join(f"{count:,} × {command}" for command, count in counts)
+        messages.append(f"Left out, as IGNORED_CHILDREN of the driver says: {who}.")
     if observed.lost_rows:
         messages.append(f"{observed.lost_rows} checkpoints were lost, because soak itself was held up.")
     if verdict is Verdict.CLEAN and plan.full_budget and observed.stopped_by in ("budget", "signal"):

@@ -44,6 +44,7 @@ from soak.native.layout import PYTHON_OBJ, STACK_SITE
 from soak.native.ledger import Checkpoint
 from soak.probes.memory import ProcessMemory, Range, held_still, writable_ranges
 from soak.probes.shadow import Blocks, ShadowError, read_blocks
+from soak.results import Unseen
 from soak.running.clock import Clock
 from soak.running.component.child import Child
 from soak.running.time_share import TimeShare
@@ -66,7 +67,6 @@ _LEVELS = 3
 """So many blocks up from the one in question its holders are asked for."""
 _CLIMB_WITHIN_S = 0.15
 """Each level up takes another look through all memory: not in a process that takes long to look through (CPU time)."""
-_WALK_CUT = "the process has more objects than can be walked through in a moment"
 _SAMPLES = 8
 """Objects of a site that the process is asked about: of all ages, for several holders may have their share."""
 _OWN_STEPS = 2
@@ -95,7 +95,7 @@ class Scanner:
         self._time = TimeShare(_SHARE, free_s=_FREE_S)
         self._scans: dict[int, list[SiteScan]] = {}
         self._next_cycle = FIRST_CYCLE
-        self._why_not: str | None = None
+        self._error: str | None = None
         self._memory: Memory | None = None
         self._object_answers = NO_ANSWERS
         self._scanned_s = 0.0
@@ -108,7 +108,7 @@ class Scanner:
 
     def is_due(self, cycle: int, suspects: Sequence[Suspect]) -> bool:
         """Tell whether a scan at this checkpoint would be worth its time. ``suspects``: as last seen, maybe before."""
-        is_affordable = self._why_not is None and self._time.is_due(self._clock.now_s())
+        is_affordable = self._error is None and self._time.is_due(self._clock.now_s())
         if not is_affordable or cycle < FIRST_CYCLE:
             return False
         return cycle >= self._next_cycle or self._is_short_of_scans(suspects)
@@ -117,7 +117,7 @@ class Scanner:
         """Tell whether a scan that may decide is about to come, so that the process should not be ended yet."""
         self._short_since_s = self._short_since_s or self._clock.now_s()
         waited_s = self._clock.now_s() - self._short_since_s
-        return self._why_not is None and cycle >= FIRST_CYCLE and waited_s < _WAIT_S and any(map(self._lacks, suspects))
+        return self._error is None and cycle >= FIRST_CYCLE and waited_s < _WAIT_S and any(map(self._lacks, suspects))
 
     def _is_short_of_scans(self, suspects: Sequence[Suspect]) -> bool:
         return self._clock.now_s() > self._scanned_s + _APART_S and any(map(self._lacks, suspects))
@@ -151,7 +151,7 @@ class Scanner:
         except ProcessLookupError:
             pass
         except (OSError, ShadowError, _TooLongError) as error:
-            self._why_not = f"its memory could not be scanned ({error})"
+            self._error = str(error)
         self._time.spend(begun_s, self._clock.now_s() - begun_s)
 
     def reachability(self, site: int) -> Reachability:
@@ -163,11 +163,13 @@ class Scanner:
             answer = self._object_answers.by_site.get(site)
             if answer is None:
                 is_cut = reachability.state == "held" and not self._object_answers.is_complete
-                return replace(reachability, reason=_WALK_CUT) if is_cut else reachability
+                return replace(reachability, unseen=Unseen.TOO_MANY_OBJECTS) if is_cut else reachability
             if answer.ring and not answer.chain and reachability.state == "unknown":
-                return replace(reachability, state="held", kind="reference-cycle", answer=answer)
+                return replace(reachability, state="held", kind="reference-cycle", unseen=None, answer=answer)
             return replace(reachability, answer=answer)
-        return UNSCANNED if self._why_not is None else Reachability("unknown", self._why_not)
+        if self._error is None:
+            return UNSCANNED
+        return Reachability("unknown", Unseen.NOT_READABLE, self._error)
 
     def read_answer(self) -> ObjectAnswers:
         """Take in and return what the process has said of its objects before it ended."""
@@ -385,10 +387,8 @@ class MemoryScan:
         main = int(np.bincount(sites).argmax())
         block = int(before[sites == main][-1])
         kind = int(self._objects.types[block])
-        start = int(targets.addresses[block])
-        if not kind:
-            return [Holder(start, main)]
-        return [Holder(start, main, self._type_name(kind), (start + int(self._objects.offsets[block]), kind))]
+        start, size = int(targets.addresses[block]), int(targets.sizes[block])
+        return [self._block_holder(start, main, size, kind, start + int(self._objects.offsets[block]))]
 
     def _before_own(self, site: int, blocks: NDArray[np.intp]) -> NDArray[np.intp]:
         """Return the block of another site that leads to each; -1 where there is none.
@@ -417,8 +417,14 @@ class MemoryScan:
         head = self._memory.read(start, min(HEAD_WORDS, size // 8))
         is_circle = any(start <= holder.address < start + size for holder in found)
         offset, kind = self._object_in(head) if is_object else (0, 0)
-        found.append(Holder(word, main, self._type_name(kind), (start + offset, kind)) if kind else Holder(word, main))
+        found.append(self._block_holder(word, main, size, kind, start + offset))
         return None if is_circle else block
+
+    def _block_holder(self, word: int, site: int, size_bytes: int, kind: int, object_at: int) -> Holder:
+        """Return a tracked block as a holder. ``kind``: the address of its object's type, 0 for what is no object."""
+        if not kind:
+            return Holder(word, site, size_bytes=size_bytes)
+        return Holder(word, site, self._type_name(kind), (object_at, kind), size_bytes)
 
     def _object_around(self, word: int) -> tuple[int, int] | None:
         """Return where the object with a word in it, and its type, seem to be: one from before the tracker began.

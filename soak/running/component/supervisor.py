@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,7 @@ from soak.analysis.component import ComponentJudge
 from soak.analysis.decide import Decision, decide
 from soak.analysis.evidence import LEDGER, REQUIRED_IN_A_RUN, Evidence, Lost
 from soak.analysis.ledger import Suspect
+from soak.attribution.audit import explains_rss
 from soak.attribution.causes import MAPPING_DOMAIN
 from soak.attribution.object_answers import NO_ANSWERS, ObjectAnswers
 from soak.attribution.opened_causes import StillOpen
@@ -110,6 +111,8 @@ class Observations:
     """What the process said of its objects after its last cycle."""
     most_garbage: int = 0
     """Objects that the collection at a checkpoint found to be garbage, at most."""
+    children_left_out: Mapping[str, int] = field(default_factory=dict)
+    """How many child processes were left out at once, as the driver asked, by their commands."""
 
     @cached_property
     def decision(self) -> Decision:
@@ -191,11 +194,13 @@ class Supervisor:
         self._on_n_min, self._on_readings, self._on_progress = on_n_min, on_readings, on_progress
         self._audits = audits
         self._limits = child.read_limits()
-        self._judge = ComponentJudge(plan.tolerance_bytes, self._limits, REQUIRED_IN_A_RUN)
+        self._judge = ComponentJudge(
+            plan.tolerance_bytes, self._limits, REQUIRED_IN_A_RUN, rss_limit_bytes=plan.max_rss_bytes
+        )
         self._deciding = TimeShare(_DECIDE_SHARE, every_s=_DECIDE_EVERY_S)
         self._horizon = Horizon(plan)
         self._rows = RowReader(child.ring)
-        self._outside = OutsideProbe(child.outside, clock)
+        self._outside = OutsideProbe(child.outside, clock, plan.target.ignored_children)
         self._ledger = LedgerReader(child.open_ledger, child.pid, plan.tolerance_bytes)
         self._scanner = Scanner(child, clock)
         self._auditor = Auditor(child, clock)
@@ -317,7 +322,15 @@ class Supervisor:
         self._suspects = self._ledger.suspects(cycles, self._horizon.longest, at_end=is_last)
         survivors = self._ledger.survivors(self._judge.n_clean, at_end=is_last)
         evidence = self._judge.evidence(survivors, is_last=is_last)
-        return replace(evidence, cycles=cycles, suspects=tuple(self._suspects), lost=self._lost())
+        children = self._outside.children.living
+        return replace(
+            evidence,
+            cycles=cycles,
+            suspects=tuple(self._suspects),
+            lost=self._lost(),
+            has_uncounted_children=children is not None,
+            children=children,
+        )
 
     def _lost(self) -> Lost | None:
         """Return what the scans found that nothing points to, of the sites that grow."""
@@ -330,7 +343,9 @@ class Supervisor:
         if not self._lost_since_s:
             self._lost_since_s = now_s
             self._lost_at = max(reachabilities[site].decided_at or 0 for site in lost)
-        return Lost(len(lost), growth, self._lost_at, is_settled=now_s > self._lost_since_s + _LOST_STANDS_AFTER_S)
+        total = self._ledger.total_growth(lost, self._suspects) or growth
+        is_settled = now_s > self._lost_since_s + _LOST_STANDS_AFTER_S
+        return Lost(len(lost), growth, total, self._lost_at, is_settled)
 
     def _last_evidence(self, stopped_by: str, *, failed: bool) -> Evidence:
         """Return what is known when the process has ended, but for what needs its last answers."""
@@ -431,6 +446,7 @@ class Supervisor:
                 failed=failure is not None,
                 cached=_cached(tracked),
                 is_fragmented=audit is not None and audit.fragmentation,
+                is_rss_explained=audit is not None and explains_rss(audit, self._plan.tolerance_bytes),
             ),
             judge=self._judge,
             iterations=self._ring.completed,
@@ -451,6 +467,7 @@ class Supervisor:
             audit=audit,
             object_answers=object_answers,
             most_garbage=self._rows.most_garbage,
+            children_left_out=self._outside.children.left_out,
         )
 
     def _tracked(self, object_answers: ObjectAnswers) -> Tracked:

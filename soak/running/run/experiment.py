@@ -16,7 +16,9 @@ from typing import Any, Protocol
 import soak
 from soak.analysis.parts import sum_of_parts
 from soak.errors import SoakError, StoreError, UsageError
+from soak.probes.limits import read_free_memory_bytes
 from soak.results import SCHEMA_VERSION, ComponentResult, Controls, Parts, to_document
+from soak.running.component.guards import SHARE_OF_FREE_MEMORY
 from soak.running.component.ledger_reader import find_library
 from soak.running.component.result import failed_to_start, make_result
 from soak.running.component.second_pass import Trace, trace_growth
@@ -37,6 +39,9 @@ _TRACED_SIGNALS = ("tracked", "tracked_blocks", "heap", "python_blocks")
 
 class RunListener(Protocol):
     """Who is told how a run goes. Calls come from the threads that supervise components, one call at a time."""
+
+    def limit_memory(self, max_rss_bytes: float) -> None:
+        """Take note that a component which is given no ``--max-rss`` is stopped at this RSS."""
 
     def begin(self, component: str, position: int, total: int) -> None:
         """Take note that ``component``, the ``position``-th of ``total`` (from 1), is at work."""
@@ -164,12 +169,15 @@ class _Run:
         self._folder = folder
         self._listener = listener
         self._controls = controls
+        self._max_rss_bytes = SHARE_OF_FREE_MEMORY * read_free_memory_bytes()
         self._telling = threading.Lock()
         self._told = any(_is_news(result) for result in self._kept.values())
 
     def soak_all(self) -> list[ComponentResult]:
         """Soak every component; return the results in the plan's order, without those that never began."""
         total = len(self._plan.components)
+        if any(each.max_rss_bytes is None and each.name not in self._kept for each in self._plan.components):
+            self._tell(lambda: self._listener.limit_memory(self._max_rss_bytes))
         # A child dies with the thread that started it (see soak.inside.child), so each is watched by that thread.
         with ThreadPoolExecutor(max_workers=self._plan.jobs) as pool:
             futures = [
@@ -192,7 +200,7 @@ class _Run:
         component_id = self._store.begin_component(component.name, datetime.now(UTC).isoformat(timespec="seconds"))
         try:
             observed = soak_component(
-                component,
+                self._with_memory_limit(component),
                 self._context,
                 on_n_min=lambda n_min: self._store.write_n_min(component_id, n_min),
                 on_readings=lambda readings: self._store.write_readings(component_id, readings),
@@ -210,6 +218,12 @@ class _Run:
         self._tell(lambda: self._listener.done(result))
         self._notify(result)
         return result
+
+    def _with_memory_limit(self, component: ComponentPlan) -> ComponentPlan:
+        """Protect the machine: a leak of memory is stopped before there is none left."""
+        if component.max_rss_bytes is not None:
+            return component
+        return dataclasses.replace(component, max_rss_bytes=self._max_rss_bytes)
 
     def _show(self, component: ComponentPlan, progress: ComponentProgress) -> None:
         self._tell(
@@ -231,7 +245,9 @@ class _Run:
             return None
         self._tell(lambda: self._listener.update(component.name, 0, 0.0, None, "again under tracemalloc"))
         try:
-            return trace_growth(component, self._context, self._folder / f"{component.name}.tracemalloc")
+            return trace_growth(
+                self._with_memory_limit(component), self._context, self._folder / f"{component.name}.tracemalloc"
+            )
         except OSError:
             return None
 

@@ -43,15 +43,6 @@ _COUNTS_KEPT = 256
 _LONGEST_FALL = 16
 """Counts that are held back at most."""
 _PYTHON_DOMAINS = (1, 2)
-_ADVICE = {
-    "native": "Memory from malloc is not given back: look there for a missing free.",
-    "python-object": "Python objects stay: look there for a list, dict or cache that is added to, or a C extension "
-    "that forgets a reference.",
-    "thread": "Join the threads that the work starts, or keep one pool for all of it.",
-    "child-process": "Wait for the processes it starts; a zombie keeps its place in the process table.",
-    "file-descriptor": "Close what it opens, on the error path too.",
-    "mapping": "Mappings are made and not unmapped, or an allocator of its own grows.",
-}
 _CHILDREN = "The tracker is in the program itself, not in the processes that it starts."
 _REPLACED = "Python's own allocators were replaced (PYTHONMALLOC, -X dev), so objects have no line of their own."
 _NO_PLACE = "From outside no place can be named: soak run or soak.check on the function that does the work finds it."
@@ -309,7 +300,7 @@ class Watch:
         """Return the call sites that grow, and before them what a counter says that is not memory seen again."""
         sites: tuple[Cause, ...] = ()
         if decision.verdict is not Verdict.CLEAN:
-            sites = causes_of_sites(tracked.sites, Symbols(tracked.maps).frames, gc_held_off=False, advice=_ADVICE)
+            sites = causes_of_sites(tracked.sites, Symbols(tracked.maps).frames, gc_held_off=False)
         name = decision.decided_by
         if name is None or decision.verdict is not Verdict.LEAK or (sites and name in (*LEDGER, "rss", "mapped")):
             return sites
@@ -328,16 +319,9 @@ class Watch:
                 state="unknown",
                 fingerprint=fingerprint(kind, None, None, None),
                 bytes_per_iteration=rate if signal.unit == "bytes" else None,
-                blocks_per_iteration=None,
-                requested_size=None,
                 every=1 / rate if 0 < rate < 1 and signal.unit != "bytes" else None,
                 since=series.since,
-                where=None,
-                python_where=None,
-                frames=(),
-                held_by=(),
                 type=max(grown, key=lambda what: grown[what], default=None) if name == "fds" else None,
-                advice=_ADVICE[kind],
             ),
         )
 

@@ -1,0 +1,188 @@
+"""What to do about a cause, in a sentence or two."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from soak.attribution.grouping import CauseGroup, group_causes, largest_holder
+from soak.attribution.reference_cycles import describe_ring
+from soak.reporting.words.caches import cache_advice, cache_words
+from soak.reporting.words.holders import container_words, held_by, step_words
+from soak.reporting.words.kinds import FREE_MEMORY, UNCOLLECTABLE, kind_words
+from soak.reporting.words.paths import own_frame, short_file, without_folders
+from soak.reporting.words.vocabulary import capitalised
+from soak.results import Cause, ChainNode, MemoryKind, MemoryStep, Place, Unseen
+from soak.units import format_size
+
+_UNKNOWN_PLACE = Place("an unknown place", None, None)
+_VIEWS = ("memoryview", "ndarray")
+_STACKS = (MemoryKind.MAIN_STACK, MemoryKind.THREAD_STACK)
+_UNNAMED = (MemoryKind.UNMAPPED, MemoryKind.UNKNOWN)
+_CUT = "How Python code reaches it is not known: there are more objects than soak can walk through in a moment."
+_WHY_UNSEEN: dict[str, str] = {
+    Unseen.NOT_READABLE: "it could not read the memory of the process",
+    Unseen.TOO_FEW_BLOCKS: "too few blocks of past {noun}s were alive when it looked",
+    Unseen.SOME_HELD: "something points to some of the blocks, and nothing to the others",
+    Unseen.SEEN_ONCE: "nothing pointed to them, but it could look only once",
+    Unseen.FREED_LATER: "nothing pointed to some of them, but they were freed later",
+    Unseen.NOT_MORE: "nothing pointed to them, but from one look to the next they did not become more",
+}
+
+
+def advise_on_group(group: CauseGroup, noun: str = "call") -> str:
+    """Say what to do about causes of one holder, below the sentence that names it."""
+    return advise(group.head, noun, is_named=not group.is_alone)
+
+
+def advise(cause: Cause, noun: str = "call", *, is_named: bool = False) -> str:
+    """Say what to do. ``noun``: what a cycle is called; ``is_named``: the holder has just been named."""
+    if _is_uncollectable(cause):
+        return f"{UNCOLLECTABLE}{_ring_sentence(cause)}"
+    if cause.is_free_memory:
+        return FREE_MEMORY
+    if cause.kind == "child-process" and cause.bytes_per_iteration is not None:
+        return "Run the workers' function by itself: soak run FILE.py:FUNCTION."
+    general = kind_words(cause.kind).advise(_place(cause), noun)
+    if cause.kind == "reference-cycle":
+        return f"{general}{_ring_sentence(cause)}"
+    if cause.kind == "lost-reference":
+        holders = held_by(cause) if cause.state == "held" else ()
+        return f"{general} They are held by {holders[0]} as well." if holders else general
+    if cause.state == "lost":
+        return _advise_on_lost(cause)
+    if cause.holder is not None:
+        bound = cache_advice(cause.holder) or "It is bounded, so its growth ends when it is full."
+        return bound if is_named else f"They are held by {cache_words(cause.holder, noun)}. {bound}"
+    if cause.state == "held" and (kept := _advise_on_held(cause, noun, is_named)):
+        return kept
+    if cause.unseen in _WHY_UNSEEN:
+        detail = f" ({cause.unseen_detail})" if cause.unseen_detail else ""
+        return f"soak could not see what holds them: {_WHY_UNSEEN[cause.unseen].format(noun=noun)}{detail}. {general}"
+    return general
+
+
+def spot(place: Place) -> str:
+    """Name a line of code in as few words as it takes: ``app.py:14``, ``inflate in libz.so.1``."""
+    if place.file and place.line:
+        return f"{short_file(place.file)}:{place.line}"
+    return str(without_folders(place)) or str(_UNKNOWN_PLACE)
+
+
+def origin(causes: Sequence[Cause]) -> str:
+    """Say of the first proven cause where it comes from and what keeps it; empty where no place is known.
+
+    ``app.py:14 allocates it, and app.HISTORY keeps it``; ``fast.pyx:6 allocates it, and nothing points to it``.
+    """
+    group = next((group for group in group_causes(causes) if group.confirmed), None)
+    cause = None if group is None else group.causes[0]
+    place = None if cause is None else _line(cause)
+    if group is None or cause is None or place is None:
+        return ""
+    if cause.count_per_iteration is not None:
+        return f"{'opened' if cause.kind == 'file-descriptor' else 'started'} at {place}"
+    if cause.state == "lost":
+        return f"{place} allocates it, and nothing points to it"
+    keeper = _keeper(group.head)
+    return f"{place} allocates it" + (f", and {keeper} keeps it" if keeper else "")
+
+
+def _line(cause: Cause) -> str | None:
+    """Return the line of code to open first: of C code its own where that is known, else the person's own."""
+    in_source = cause.where is not None and cause.where.file is not None and cause.where.line is not None
+    own = own_frame(cause.frames)
+    first = (cause.where, own) if in_source and cause.kind != "python-object" else (own, cause.python_where)
+    place = next((place for place in (*first, cause.python_where, cause.where) if place is not None), None)
+    return None if place is None else spot(place)
+
+
+def _keeper(cause: Cause) -> str | None:
+    """Name what keeps it, as a person would type it; None where that is not known."""
+    if cause.state != "held":
+        return None
+    if cause.holder is not None:
+        return cause.holder.name
+    found = largest_holder(cause.chain)
+    if found is not None:
+        return found[0]
+    root = cause.memory_path[0] if cause.memory_path else None
+    return step_words(root) if root is not None and root.kind == MemoryKind.STATIC else None
+
+
+def _advise_on_lost(cause: Cause) -> str:
+    first = cause.memory_path[0] if cause.memory_path else None
+    if first is not None and first.kind == MemoryKind.LOST_BLOCK:
+        where = spot(first.allocated_at or _UNKNOWN_PLACE)
+        return f"The block allocated at {where} points to them and is lost itself: fix that first."
+    place = _place(cause)
+    if place is None:
+        return "One path out of the code that allocates this never frees it."
+    return f"{place} allocates this, and one path out of it never frees it."
+
+
+def _advise_on_held(cause: Cause, noun: str, is_named: bool) -> str | None:
+    """Name the holder and say how to make it let go; None where none is known."""
+    cut = f" {_CUT}" if cause.unseen == Unseen.TOO_MANY_OBJECTS else ""
+    found = largest_holder(cause.chain)
+    if found is not None:
+        view = _view_words(cause.chain, cause.requested_size if cause.kind == "native" else None)
+        if view is not None:
+            return f"{view}: copy it, or give {found[0]} a bound."
+        bound = f"give it a bound, or remove what each {noun} adds."
+        return f"{capitalised(bound) if is_named else f'They are held by {container_words(*found)}: {bound}'}{cut}"
+    if not cause.memory_path:
+        return None
+    root, nearest = cause.memory_path[0], cause.memory_path[-1]
+    if root.kind in _STACKS:
+        return f"They are held by {step_words(root)}: by a variable of a function that is still running.{cut}"
+    if root.kind not in _UNNAMED:
+        bound = f"give it a bound, or free what each {noun} adds."
+        return f"{capitalised(bound) if is_named else f'They are held by {_step_words(root)}: {bound}'}{cut}"
+    if nearest.allocated_at is not None:
+        return f"{capitalised(_step_words(nearest))} points to them; soak could not see what holds that.{cut}"
+    place = _place(cause)
+    return f"soak could not see what holds them{f'; they are allocated at {place}' if place else ''}.{cut}"
+
+
+def _step_words(step: MemoryStep) -> str:
+    """Name memory that holds something; of a block the line without its folders."""
+    if step.kind == MemoryKind.BLOCK and step.allocated_at is not None:
+        return f"the {step.type or 'block'} allocated at {spot(step.allocated_at)}"
+    return step_words(step)
+
+
+def _view_words(chain: Sequence[ChainNode], data_bytes: int | None) -> str | None:
+    """Say that a small view keeps a large buffer; None where there is none.
+
+    ``data_bytes``: the size of the data that stays, where those are no object. numpy does not tell gc what an array is
+    a view of, so the way to such data ends at the view.
+    """
+    views = [number for number, node in enumerate(chain) if node.type in _VIEWS]
+    if not views:
+        return None
+    view, end = chain[views[-1]], chain[-1]
+    what, kept_bytes = ("array", data_bytes) if view is end else (f"{end.type} object", end.size_bytes)
+    if not view.size_bytes or not kept_bytes or kept_bytes <= view.size_bytes:
+        return None
+    made = f" made at {spot(view.allocated_at)}" if view.allocated_at is not None else ""
+    article = "an" if what[0] in "aeiou" else "a"
+    return f"A view of {format_size(view.size_bytes)}{made} keeps {article} {what} of {format_size(kept_bytes)}"
+
+
+def _place(cause: Cause) -> str | None:
+    """Return where to look, in words: for what Python holds the person's own line, for C code its function."""
+    is_of_c = cause.kind in ("native", "lost-reference")
+    own = own_frame(cause.frames) if cause.kind == "python-object" else None
+    places = (cause.where, cause.python_where) if is_of_c else (own, cause.python_where, cause.where)
+    place = next((place for place in places if place is not None and str(place)), None)
+    if place is None:
+        return None
+    return f"the C code that {spot(place)} calls" if is_of_c and place is not cause.where else spot(place)
+
+
+def _is_uncollectable(cause: Cause) -> bool:
+    """Whether gc has found the objects to be garbage, and keeps them in gc.garbage."""
+    return bool(cause.chain) and (cause.chain[0].type, cause.chain[0].name) == ("module", "gc")
+
+
+def _ring_sentence(cause: Cause) -> str:
+    return f" The cycle: {describe_ring(cause.ring)}." if cause.ring else ""

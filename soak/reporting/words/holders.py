@@ -1,0 +1,62 @@
+"""Who holds what stays, in words: a way from a root, a cache, a reference cycle."""
+
+from __future__ import annotations
+
+from soak.attribution.grouping import chain_steps
+from soak.attribution.reference_cycles import describe_ring
+from soak.results import Cause, ChainNode, MemoryKind, MemoryStep, Place
+from soak.units import format_size
+
+LEFT_OUT = "..."
+"""The name of a node that stands for several."""
+_OF_MEMORY: dict[str, str] = {
+    MemoryKind.MAIN_STACK: "the main thread's stack",
+    MemoryKind.THREAD_STACK: "a thread's stack",
+    MemoryKind.UNMAPPED: "memory that is gone",
+    MemoryKind.UNKNOWN: "memory that the tracker does not know: from before it began, or of an allocator of its own",
+}
+
+
+def held_by(cause: Cause) -> tuple[str, ...]:
+    """Give the way from a root to what stays, a step a line; nothing where it is not known."""
+    if cause.chain:
+        return tuple(_node_words(name, node) for name, node in chain_steps(cause.chain))
+    if cause.ring:
+        return (f"each other: {describe_ring(cause.ring)}",)
+    if cause.memory_path:
+        return tuple(map(step_words, cause.memory_path))
+    if cause.kind == "reference-cycle" and cause.state == "held":
+        return ("each other: a reference cycle that is not collected",)
+    return ()
+
+
+def step_words(step: MemoryStep) -> str:
+    """Name memory that holds something: ``kept, a static variable of keeper.so``."""
+    if step.kind == MemoryKind.TEXT:
+        return step.name or ""
+    if step.kind == MemoryKind.STATIC:
+        module = (step.module or "").rpartition("/")[2]
+        return f"{step.name}, a static variable of {module}" if step.name else f"static data of {module}"
+    if step.kind == MemoryKind.LOST_BLOCK:
+        return f"the block allocated at {allocation_words(step.allocated_at)}, which is lost itself"
+    if step.kind == MemoryKind.BLOCK:
+        return f"the {step.type or 'block'} allocated at {allocation_words(step.allocated_at)}"
+    return _OF_MEMORY.get(step.kind, step.kind)
+
+
+def allocation_words(place: Place | None) -> str:
+    """Name the call that allocated a holder: ``/app/job.py:3 in work``."""
+    if place is None:
+        return "an unknown place"
+    return f"{place.file}:{place.line} in {place.function}" if place.is_python else str(place)
+
+
+def container_words(expression: str, node: ChainNode) -> str:
+    """Name a container in a sentence: ``my_script.seen, a list of 600 (5.305 KiB)``."""
+    return f"{expression}, {node.what}{f' ({format_size(node.size_bytes)})' if node.size_bytes else ''}"
+
+
+def _node_words(expression: str, node: ChainNode) -> str:
+    if node.name == LEFT_OUT:
+        return LEFT_OUT
+    return f"{expression}, {node.what}{f', {format_size(node.size_bytes)}' if node.size_bytes else ''}"

@@ -1,0 +1,186 @@
+"""Causes of one holder are one leak: what belongs together, and what does not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from attribution_builder import soak_text
+
+from soak.attribution.grouping import CauseGroup, chain_steps, group_causes, largest_holder
+from soak.reporting import words as say
+from soak.results import Cause, ChainNode, HoldingCache, MemoryStep, Place
+
+APP = ChainNode("app", "a module", "module", 72, None)
+SEEN = ChainNode(".seen", "a list of 600", "list", 5_432, None)
+SO = "/home/me/fast.so"
+
+
+def a_cause(name: str, rate: float = 8.0, **changes: object) -> Cause:
+    """Give confirmed Python objects that something holds, allocated in a function of this name."""
+    known = {"bytes_per_iteration": rate, "every": 1.0, "python_where": Place(name, "/home/me/app.py", 14), **changes}
+    return Cause(**{"kind": "python-object", "confirmed": True, "state": "held", "fingerprint": name, **known})
+
+
+def item(index: int, type_: str = "dict", size_bytes: int = 184) -> ChainNode:
+    return ChainNode(f"[{index}]", f"a {type_}", type_, size_bytes, None)
+
+
+def members(*causes: Cause) -> list[list[str]]:
+    return [[cause.fingerprint for cause in group.causes] for group in group_causes(causes)]
+
+
+def only(*causes: Cause) -> CauseGroup:
+    (group,) = group_causes(causes)
+    return group
+
+
+TABLE = a_cause("append", chain=(APP, SEEN))
+ITEMS = a_cause("parse", 40.0, chain=(APP, SEEN, item(7)), type="dict")
+TEXTS = a_cause("scan", 50.0, chain=(APP, SEEN, item(3), ChainNode("['text']", "a str", "str", 56, None)), type="str")
+
+
+def test_a_list_its_items_and_what_those_hold_are_one_leak():
+    group = only(TEXTS, ITEMS, TABLE)
+
+    assert say.group_sentence(group) == (
+        "app.seen, a list of 600 (5.305 KiB), keeps memory from 3 call sites: 98 B per call."
+    )
+    assert say.site_lines(group, "request") == (
+        "50 B per request: str objects, allocated in scan (app.py:14)",
+        "40 B per request: dict objects, allocated in parse (app.py:14)",
+        "8 B per request: app.seen itself, allocated in append (app.py:14)",
+    )
+    assert say.site_lines(group, most=1)[1:] == ("… and 2 more call sites",)
+    assert say.advise_on_group(group) == "Give it a bound, or remove what each call adds."
+
+
+def test_a_cause_alone_is_told_as_it_was():
+    group = only(TABLE)
+
+    assert say.group_sentence(group) == say.cause_sentence(TABLE)
+    assert say.advise_on_group(group) == say.advise(TABLE)
+    assert say.site_lines(group) == ()
+
+
+def test_two_containers_are_two_leaks_whichever_object_holds_them():
+    """The items of a list are alike; the keys of a dict that holds lists are not."""
+    registry = ChainNode(".registry", "a dict of 2", "dict", 232, None)
+    first = a_cause("one", chain=(APP, registry, ChainNode("['a']", "a list", "list", 5_000, None), item(1)))
+    second = a_cause("two", chain=(APP, registry, ChainNode("['b']", "a list", "list", 5_000, None), item(1)))
+    elsewhere = a_cause("three", chain=(APP, ChainNode(".log", "a list", "list", 5_000, None), item(1)))
+
+    assert members(first, elsewhere, second) == [["one"], ["three"], ["two"]]
+
+
+def test_of_nested_containers_the_outermost_that_grows_is_the_holder():
+    """As long as the list is short, each of its items takes more memory than it does."""
+    large = a_cause("parse", chain=(APP, SEEN, item(7, size_bytes=9_000), item(1)))
+    other = a_cause("scan", chain=(APP, SEEN, item(8, size_bytes=9_000), item(1)))
+
+    assert members(large, other) == [["parse", "scan"]]
+    assert members(large, TABLE, other) == [["parse", "append", "scan"]]
+
+
+def test_what_the_objects_of_another_cause_hold_belongs_to_it():
+    """The data of an array, which gc shows no way to; and what is lost with a lost block."""
+    array = a_cause("work", 96.0, chain=(APP, SEEN, item(1, "ndarray", 112)))
+    data = a_cause("calloc", 800.0, kind="native", memory_path=(step_of(array),), python_where=None)
+    lost = a_cause("lost", 96.0, kind="lost-reference", state="lost")
+    lost_data = a_cause("lost data", 800.0, kind="native", state="lost", memory_path=(step_of(lost, "lost-block"),))
+
+    assert members(data, array, lost_data, lost) == [["calloc", "work"], ["lost data", "lost"]]
+    assert only(data, array).head == array
+    assert say.group_sentence(only(lost_data, lost)) == (
+        "What app.py:14 allocates is lost, and with it memory from 2 call sites: 896 B per call."
+    )
+    assert "Py_DECREF" in say.advise_on_group(only(lost_data, lost))
+
+
+def step_of(cause: Cause, kind: str = "block") -> MemoryStep:
+    return MemoryStep(kind, allocated_at=cause.python_where)
+
+
+def test_two_causes_that_hold_each_other_are_one():
+    """A pool and its chunks; whoever comes first is named."""
+    pool, chunk = a_cause("pool"), a_cause("chunk")
+    first = a_cause("pool", memory_path=(step_of(chunk),))
+    second = a_cause("chunk", memory_path=(step_of(pool),))
+
+    group = only(first, second)
+
+    assert (group.head, len(group.causes)) == (first, 2)
+    assert say.group_sentence(group) == "What app.py:14 allocates keeps memory from 2 call sites: 16 B per call."
+
+
+def test_a_cache_a_static_variable_and_a_reference_cycle_are_holders_too():
+    cache = HoldingCache("lru_cache", "app.lookup", None, 600, None)
+    kept = (MemoryStep("static", "kept", SO),)
+    ring = (ChainNode("", "a Frame", "Frame", 56, None), ChainNode(".me", "a Frame", "Frame", 56, None))
+
+    def sentence(**changes: object) -> str:
+        return say.group_sentence(only(a_cause("one", **changes), a_cause("two", **changes)))
+
+    said = "memory from 2 call sites: 16 B per call."
+    assert sentence(holder=cache) == f"An lru_cache without a bound, app.lookup, with 600 entries, keeps {said}"
+    assert sentence(kind="native", memory_path=kept) == f"kept, a static variable of fast.so, keeps {said}"
+    assert sentence(kind="reference-cycle", ring=ring) == f"Objects that refer to each other keep {said}"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"state": "unknown"},
+        {"kind": "lost-reference", "chain": (APP, SEEN, item(1))},
+        {"kind": "native", "memory_path": (MemoryStep("static", "_PyRuntime", "/usr/lib/libpython3.11.so.1.0"),)},
+        {"memory_path": (MemoryStep("static", "kept", SO),)},
+        {"kind": "native", "memory_path": (MemoryStep("static", None, SO),)},
+        {"kind": "native", "memory_path": (MemoryStep("thread-stack"),)},
+        {"count_per_iteration": 1.0, "kind": "file-descriptor", "state": "unknown"},
+    ],
+)
+def test_what_has_no_holder_of_its_own_stays_alone(changes: dict[str, object]):
+    """Unknown holders, the interpreter, which holds everything, stacks, and references that somebody forgot."""
+    assert members(a_cause("one", **changes), a_cause("two", **changes)) == [["one"], ["two"]]
+
+
+def test_what_is_only_suspected_is_marked():
+    suspected = a_cause("parse", 40.0, chain=(APP, SEEN, item(7)), confirmed=False)
+
+    assert say.site_lines(only(TABLE, suspected))[1].endswith("allocated in parse (app.py:14) (suspected)")
+    assert say.group_sentence(only(suspected, suspected)).startswith("Suspected: app.seen, ")
+
+
+def test_more_groups_than_are_shown_are_counted_as_causes():
+    assert say.more_causes_sentence(group_causes([TEXTS, ITEMS, a_cause("one", state="unknown")])) == (
+        "… and 2 more causes, 98 B per call together."
+    )
+
+
+def test_the_steps_of_a_way_are_expressions():
+    """A module is no holder; where nothing but a module holds a container, it is its own."""
+    assert [expression for expression, _ in chain_steps((APP, SEEN, item(7)))] == ["app.seen", "app.seen[7]"]
+    assert largest_holder((APP, SEEN, item(7))) == ("app.seen", SEEN)
+    assert largest_holder((APP, SEEN)) == ("app.seen", SEEN)
+    assert largest_holder(()) is None
+
+
+@pytest.mark.integration
+@pytest.mark.native
+def test_parsed_messages_that_a_list_keeps_are_one_leak(tmp_path: Path):
+    """Three call sites and more: the table of the list, the dicts, and the strings and lists in those."""
+    text = """
+        import json
+        seen = []
+        def cycle(state):
+            seen.append(json.loads('{"frame": 7, "pixels": [1, 2, 3], "text": "abc def"}'))
+    """
+
+    result = soak_text(tmp_path, text, n_min=128)
+
+    largest = group_causes(result.causes)[0]
+    assert len(largest.causes) > 1
+    assert say.group_sentence(largest).startswith("drive_it.seen, a list of 600 (")
+    assert largest.bytes_per_iteration == pytest.approx(
+        sum(c.bytes_per_iteration or 0 for c in result.causes), rel=0.05
+    )
