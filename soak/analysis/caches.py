@@ -136,7 +136,7 @@ def is_mostly_unknown(sites: Sequence[CachedSite]) -> bool:
     rates = [
         (
             max(site.bytes_per_cycle, 0.0),
-            not site.has_known_holder or (site.cache is not None and site.cache.is_filling),
+            not site.has_known_holder or (site.cache is not None and _fills_alone(site.cache)),
         )
         for site in sites
     ]

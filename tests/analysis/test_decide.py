@@ -651,9 +651,17 @@ def test_few_cycles_make_no_leak_of_what_nobody_is_known_to_hold():
         {"n_min": 1024},
         {"cached": (KNOWN,)},
         {"cached": (KNOWN, replace(UNKNOWN, bytes_per_cycle=80.0))},
+        {"cached": (replace(KNOWN, cache=replace(IMPORTED, is_only_holder=False)),)},
         {"cached": ()},
     ],
-    ids=["n_min was asked for", "enough cycles", "the holder is known", "most holders are known", "no tracker"],
+    ids=[
+        "n_min was asked for",
+        "enough cycles",
+        "the holder is known",
+        "most holders are known",
+        "one module holds it",
+        "no tracker",
+    ],
 )
 def test_it_stays_a_leak_otherwise(changes: dict[str, object]):
     assert verdict_of(replace(FEW, **changes)) is Verdict.LEAK  # type: ignore[arg-type]
