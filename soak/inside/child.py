@@ -133,12 +133,14 @@ def _answer(
     ``before_cycles``: how many modules there were, and when.
     """
     try:
-        from soak.inside import tracker
-        from soak.inside.objects import answers
         from soak.inside.objects.imports import Imports
 
+        imported = Imports(*before_cycles)  # before soak imports more for itself
+        from soak.inside import tracker
+        from soak.inside.objects import answers
+
         roots = [("the driver's state", argument) for argument in arguments]
-        answers.answer(area, roots, run_cycles, (tracked or tracker.connect()).site_of, Imports(*before_cycles))
+        answers.answer(area, roots, run_cycles, (tracked or tracker.connect()).site_of, imported)
     except Exception as error:
         del error
 
