@@ -26,6 +26,10 @@ class GroundKind(StrEnum):
     """A scan of the memory found blocks that nothing points to."""
     FILLING_CACHE = "filling-cache"
     """Bounded caches that are not full yet hold all that grows."""
+    FILLING_MODULES = "filling-modules"
+    """Modules that are imported for the first time hold all that grows."""
+    FEW_CYCLES = "few-cycles"
+    """Memory grows at one rate, but in few cycles, and who holds most of it is not known."""
     GROWING_SITES = "growing-sites"
     """Call sites allocate memory that stays, each at one rate."""
     STEADY_MEMORY = "steady-memory"
@@ -70,6 +74,8 @@ VERDICTS = {
     GroundKind.COUNT_EVERY_CYCLE: Verdict.LEAK,
     GroundKind.LOST_BLOCKS: Verdict.LEAK,
     GroundKind.FILLING_CACHE: Verdict.SETTLING,
+    GroundKind.FILLING_MODULES: Verdict.SETTLING,
+    GroundKind.FEW_CYCLES: Verdict.INCONCLUSIVE,
     GroundKind.GROWING_SITES: Verdict.LEAK,
     GroundKind.STEADY_MEMORY: Verdict.LEAK,
     GroundKind.FRAGMENTATION: Verdict.LEAK,
@@ -185,6 +191,8 @@ class Ground:
     """GROWING_SITES and LOST_BLOCKS: bytes per cycle that these sites alone are proven to keep."""
     filling: Filling | None = None
     """FILLING_CACHE."""
+    modules: HoldingCache | None = None
+    """FILLING_MODULES: how many there are, and the name of the latest."""
     limit: Limit | None = None
     """COUNT_AT_LIMIT and MEMORY_AT_LIMIT."""
     streak: Streak | None = None

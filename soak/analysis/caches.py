@@ -19,6 +19,8 @@ _RULE_NEEDS, _RULE_NEEDS_OF_DICT = 2.2, 4.2
 a dict in which entries come and go grows once more, when as many have gone again."""
 _MOST_PER_BLOCK_BYTES, _MOST_ROUNDING = 32, 1.05
 """What malloc takes beyond what it is asked for: a header and rounding, and for large blocks the rest of a page."""
+MODULES = "modules"
+"""The kind of what `sys.modules` holds, where the cycles import modules for the first time."""
 _STRAY_SHARE = 0.05
 """What a site may grow by, of all that caches hold, and have its holder wrong: the block of a dead object passes on
 CPython's free lists to the next of its kind, and the site of the first counts what keeps the second."""
@@ -45,7 +47,9 @@ class Cache:
 
     @property
     def is_filling(self) -> bool:
-        """Whether it has room left and was seen to gain entries."""
+        """Whether it has room left and was seen to gain entries; of modules there are only so many to import."""
+        if self.kind == MODULES:
+            return self.gained > 0
         return self.capacity is not None and self.filled < self.capacity and self.gained > 0
 
     @property
@@ -70,6 +74,10 @@ class CachedSite:
     cache: Cache | None
     is_leak: bool
     """The rule calls the site a leak by itself."""
+    has_known_holder: bool = True
+    """Its blocks are lost, or a scan found them held."""
+    is_of_import: bool = False
+    """It allocates while a module is imported, and its blocks are not lost."""
 
 
 def forecast(
@@ -81,6 +89,7 @@ def forecast(
     that no forecast reaches it.
     """
     filling = [site.cache for site in sites if site.cache is not None and _fills_alone(site.cache)]
+    filling = [cache for cache in filling if cache.kind != MODULES]
     if not filling or not cycles:
         return None
     more_bytes = in_caches = elsewhere = stray = 0.0
@@ -99,6 +108,40 @@ def forecast(
     if elsewhere > tolerance_bytes or not is_foreseeable or not _is_all_tracked(series, tolerance_bytes):
         return None
     return Filling(holding_cache(last), more_bytes, is_all=stray <= tolerance_bytes)
+
+
+def filling_modules(
+    sites: Sequence[CachedSite], series: Mapping[str, SeriesVerdict], *, tolerance_bytes: float
+) -> HoldingCache | None:
+    """Return the modules that are imported for the first time, where they hold all that grows; else None.
+
+    What else an import allocates, such as the table of modules, grows only while they are imported. ``sites``,
+    ``series``: as for `forecast`.
+    """
+    modules = [s.cache for s in sites if s.cache is not None and s.cache.kind == MODULES and _fills_alone(s.cache)]
+    if not modules or not _is_all_tracked(series, tolerance_bytes):
+        return None
+    of_import = elsewhere = 0.0
+    for site in sites:
+        rate = max(site.bytes_per_cycle, 0.0)
+        if site.is_of_import or site.cache in modules:
+            of_import += rate
+        elif site.cache is None or not (site.cache.has_grown_its_table or _fills_alone(site.cache)):
+            elsewhere += rate
+    return holding_cache(modules[0]) if elsewhere <= max(tolerance_bytes, _STRAY_SHARE * of_import) else None
+
+
+def is_mostly_unknown(sites: Sequence[CachedSite]) -> bool:
+    """Whether at least half of what grows is held by nobody knows what, or by caches and modules that fill."""
+    rates = [
+        (
+            max(site.bytes_per_cycle, 0.0),
+            not site.has_known_holder or (site.cache is not None and _fills_alone(site.cache)),
+        )
+        for site in sites
+    ]
+    total = sum(rate for rate, _ in rates)
+    return total > 0 and 2 * sum(rate for rate, is_unknown in rates if is_unknown) >= total
 
 
 def needed_cycles(filling: Filling, cycles: int, n_min: int | None) -> int:

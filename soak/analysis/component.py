@@ -53,6 +53,7 @@ class ComponentJudge:
         self.readings: dict[str, int] = {}
         self.n_min: int | None = None
         self._may_fall = False
+        self._was_chosen = False
         self.n_clean: float = FEWEST_CYCLES
         """Cycles from which the ledger may prove CLEAN."""
         self._early: dict[str, SeriesJudge] = {}
@@ -67,6 +68,7 @@ class ComponentJudge:
         ``asked_for``: it is the user's, and holds for CLEAN by the ledger too. ``may_fall``: see `lower_n_min`.
         """
         self.n_min, self._may_fall = n_min, may_fall
+        self._was_chosen = not asked_for
         self.n_clean = n_min if asked_for else min(n_min, FEWEST_CYCLES)
         for name, judge in self._judges.items():
             judge.fix_n_min(self._n_min_of(SIGNALS[name], n_min), may_fall=may_fall)
@@ -128,6 +130,7 @@ class ComponentJudge:
             tolerance_bytes=self._tolerance_bytes,
             cycles=self._cycles[-1] if self._cycles else 0,
             n_min=self.n_min,
+            n_min_was_chosen=self._was_chosen,
             distrusted=distrusted,
             streaks={name: counter.streak for name, counter in self._streaks.items() if counter.streak is not None},
             early=_verdicts(self._early, is_last=is_last) if self.n_clean == FEWEST_CYCLES else series,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from soak.analysis.caches import forecast, needed_cycles
+from soak.analysis.caches import filling_modules, forecast, is_mostly_unknown, needed_cycles
 from soak.analysis.evidence import COUNTS, LEDGER, MEMORY, Evidence, is_only_tcache
 from soak.grounds import VERDICTS, Ground, GroundKind, Streak
 from soak.measurements import NOTABLE_RSS_BYTES, SIGNALS, Role
@@ -122,16 +122,33 @@ def _lost_blocks(evidence: Evidence) -> Ground | None:
 def _filling_cache(evidence: Evidence) -> Ground | None:
     """Return this ground where growth of memory is what would be told, and bounded caches hold all of it."""
     told = _grounds(evidence, _BELOW_CACHES)[0]
-    may_fill = told.kind in _WHAT_A_CACHE_MAY_BE
-    tracked = _tracked(evidence)
-    if not may_fill or told.signals[0] not in MEMORY or tracked is None:
-        return None
-    series = {**evidence.trusted, "tracked": tracked}
-    growing = {n for n, s in series.items() if SIGNALS[n].role is Role.DECIDES and _is_above_zero(s)}
-    if not growing <= set(MEMORY):
+    series = _growing_memory_alone(evidence, told)
+    if series is None:
         return None
     filling = forecast(evidence.cached, series, cycles=evidence.cycles, tolerance_bytes=evidence.tolerance_bytes)
     return None if filling is None else Ground(GroundKind.FILLING_CACHE, told.signals, filling=filling)
+
+
+def _filling_modules(evidence: Evidence) -> Ground | None:
+    """Return this ground where growth of memory is what would be told, and new modules hold all of it."""
+    told = _grounds(evidence, _BELOW_CACHES)[0]
+    series = _growing_memory_alone(evidence, told)
+    if series is None:
+        return None
+    modules = filling_modules(evidence.cached, series, tolerance_bytes=evidence.tolerance_bytes)
+    return None if modules is None else Ground(GroundKind.FILLING_MODULES, told.signals, modules=modules)
+
+
+def _few_cycles(evidence: Evidence) -> Ground | None:
+    """Return this ground where a leak of memory would be told, but a cache of unknown size may hold it."""
+    if not evidence.n_min_was_chosen or evidence.n_min is None or evidence.n_min >= ENOUGH_N_MIN:
+        return None
+    told = _growing_sites(evidence) or _steady_memory(evidence)
+    if told is None or not is_mostly_unknown(evidence.cached):
+        return None
+    if _memory_at_limit(evidence) is not None or _memory_every_cycle(evidence) is not None:
+        return None  # so much is no cache's
+    return Ground(GroundKind.FEW_CYCLES, told.signals)
 
 
 def _growing_sites(evidence: Evidence) -> Ground | None:
@@ -294,6 +311,10 @@ PRECEDENCE: tuple[Rule, ...] = (
     Rule(GroundKind.LOST_BLOCKS, _lost_blocks),
     # A cache that fills grows at one rate for as long as it fills; here its bound is known.
     Rule(GroundKind.FILLING_CACHE, _filling_cache),
+    # There are only so many modules to import.
+    Rule(GroundKind.FILLING_MODULES, _filling_modules),
+    # A cache of unknown size would look the same.
+    Rule(GroundKind.FEW_CYCLES, _few_cycles),
     # A small leak hides in the sum of all sites under the sawteeth of others.
     Rule(GroundKind.GROWING_SITES, _growing_sites),
     Rule(GroundKind.STEADY_MEMORY, _steady_memory),
@@ -320,7 +341,7 @@ PRECEDENCE: tuple[Rule, ...] = (
 
 _ORDER = [rule.kind for rule in PRECEDENCE]
 _BELOW_CONTROLS = PRECEDENCE[_ORDER.index(GroundKind.CONTROL_FAILED) + 1 :]
-_BELOW_CACHES = PRECEDENCE[_ORDER.index(GroundKind.FILLING_CACHE) + 1 :]
+_BELOW_CACHES = PRECEDENCE[_ORDER.index(GroundKind.FEW_CYCLES) + 1 :]
 _WHAT_A_CACHE_MAY_BE = (
     GroundKind.GROWING_SITES,
     GroundKind.STEADY_MEMORY,
@@ -328,6 +349,10 @@ _WHAT_A_CACHE_MAY_BE = (
     GroundKind.UNDECIDED,
 )
 _BY_NO_SIGNAL = (GroundKind.NOT_READ,)
+ENOUGH_N_MIN = 1024
+"""Where n_min follows from slow cycles and is less, most caches are larger."""
+_WINDOWS_TO_LOOK = 2
+"""The first look that decides needs so many times n_min."""
 _TELLING = ("tracked", "heap", "python_blocks")
 """Of several signals that do not grow, the one whose bound says most about memory."""
 
@@ -338,6 +363,17 @@ _TELLING = ("tracked", "heap", "python_blocks")
 def _steady(evidence: Evidence, names: Sequence[str], kind: GroundKind) -> Ground | None:
     leaking = tuple(n for n in names if n in evidence.judged and evidence.judged[n].verdict is Verdict.LEAK)
     return Ground(kind, leaking) if leaking else None
+
+
+def _growing_memory_alone(evidence: Evidence, told: Ground) -> dict[str, SeriesVerdict] | None:
+    """Return the series where growth of memory is what would be ``told``, and nothing else grows; else None."""
+    may_fill = told.kind in _WHAT_A_CACHE_MAY_BE
+    tracked = _tracked(evidence)
+    if not may_fill or told.signals[0] not in MEMORY or tracked is None:
+        return None
+    series = {**evidence.trusted, "tracked": tracked}
+    growing = {n for n, s in series.items() if SIGNALS[n].role is Role.DECIDES and _is_above_zero(s)}
+    return series if growing <= set(MEMORY) else None
 
 
 def _at_limit(evidence: Evidence, kind: GroundKind, *, is_count: bool) -> Ground | None:
@@ -522,6 +558,8 @@ def _risen(growth: float, *, since: int, cycles: int, at: int) -> SeriesVerdict:
 def _needed(evidence: Evidence, first: Ground) -> int | None:
     if first.kind is GroundKind.FILLING_CACHE and first.filling is not None:
         return needed_cycles(first.filling, evidence.cycles, evidence.n_min)
+    if first.kind is GroundKind.FEW_CYCLES:
+        return max(_WINDOWS_TO_LOOK * ENOUGH_N_MIN - evidence.cycles, 1)
     if first.kind is GroundKind.UNDECIDED and first.streak is not None:
         missing = _cycles_of_a_streak(evidence.cycles) - first.streak.cycles
         if missing > 0:

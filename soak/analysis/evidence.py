@@ -62,6 +62,8 @@ class Evidence:
     tolerance_bytes: float
     cycles: int
     n_min: int | None
+    n_min_was_chosen: bool = False
+    """It follows from the budget and the pace; else the user asked for it."""
     distrusted: frozenset[str] = frozenset()
     """Signals that miss something: their LEAK counts, otherwise they prove nothing."""
     streaks: Mapping[str, Streak] = field(default_factory=dict)

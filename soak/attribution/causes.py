@@ -24,6 +24,7 @@ _RUNTIME_MODULES = ("libc.so", "libc-", "ld-linux", "libffi", "libstdc++", "libs
 _BYTECODE_RUNNERS = ("_PyEval_", "PyEval_")
 _RUNS_FRAMES = "_PyEval_EvalFrameDefault"
 _OWN_FOLDER = "/soak/inside/"
+_IMPORTER = "<frozen importlib"
 _PLANTED = "/soak/inside/injection.py"
 _SIZE_CLASS_BYTES = 16
 
@@ -67,6 +68,13 @@ class GrowingSite:
     def is_proven(self) -> bool:
         """Whether it is a leak beyond doubt: its blocks are lost, or its series says so."""
         return self.reachability.state == "lost" or self.suspect.is_leak
+
+    @property
+    def is_of_import(self) -> bool:
+        """Whether it allocates while a module is imported, and its blocks are not lost."""
+        calls = (call for stack in self.stacks[:1] for call in (self.place, *stack) if call is not None)
+        imports = any((call.file or "").startswith(_IMPORTER) for call in calls)
+        return imports and self.reachability.state != "lost"
 
     @property
     def bytes_per_cycle(self) -> float:
@@ -176,7 +184,7 @@ def _allocated_rate(group: Sequence[GrowingSite]) -> float | None:
 
 def place_of_allocation(call: Call | None, locate: Locate) -> Place | None:
     """Return the line that allocated a holder; None where it says nothing: the importer's, or soak's own."""
-    says_nothing = call is None or is_ours(call) or (call.file or "").startswith("<frozen importlib")
+    says_nothing = call is None or is_ours(call) or (call.file or "").startswith(_IMPORTER)
     return None if call is None or says_nothing else place_of(call, locate)
 
 

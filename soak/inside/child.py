@@ -6,6 +6,7 @@ import faulthandler
 import marshal
 import os
 import sys
+import time
 
 from soak.inside import injection, loading, loop, ring
 
@@ -64,6 +65,7 @@ def _soak(area: ring.Ring, settings: dict[str, Any], measured_pid: int) -> None:
     soaking = _make_loop(area, settings, tracked)
     words[ring.WORD_TYPE] = id(type)
     words[ring.WORD_PHASE] = ring.PHASE_CYCLES
+    known_modules, begun_s = len(sys.modules), time.time()
     try:
         if settings["tracemalloc_frames"]:
             from soak.inside import snapshots
@@ -75,7 +77,10 @@ def _soak(area: ring.Ring, settings: dict[str, Any], measured_pid: int) -> None:
         _end_if_forked(measured_pid)
         soaking.show_what_is_open()
     if words[ring.WORD_ASKED]:
-        _answer(area, arguments, lambda most: soaking.run_more(component.cycle, arguments, most), tracked)
+        before_cycles = known_modules, begun_s
+        _answer(
+            area, arguments, lambda most: soaking.run_more(component.cycle, arguments, most), tracked, before_cycles
+        )
     words[ring.WORD_PHASE] = ring.PHASE_TEARDOWN
     component.teardown(*arguments)
     words[ring.WORD_PHASE] = ring.PHASE_DONE
@@ -117,15 +122,25 @@ def _make_loop(area: ring.Ring, settings: dict[str, Any], tracked: Tracker | NoT
 
 
 def _answer(
-    area: ring.Ring, arguments: tuple[Any, ...], run_cycles: Callable[[int], int], tracked: Tracker | NoTracker | None
+    area: ring.Ring,
+    arguments: tuple[Any, ...],
+    run_cycles: Callable[[int], int],
+    tracked: Tracker | NoTracker | None,
+    before_cycles: tuple[int, float],
 ) -> None:
-    """Answer the questions of the parent about objects. An error here is not a failure of the component."""
+    """Answer the questions of the parent about objects. An error here is not a failure of the component.
+
+    ``before_cycles``: how many modules there were, and when.
+    """
     try:
+        from soak.inside.objects.imports import Imports
+
+        imported = Imports(*before_cycles)  # before soak imports more for itself
         from soak.inside import tracker
         from soak.inside.objects import answers
 
         roots = [("the driver's state", argument) for argument in arguments]
-        answers.answer(area, roots, run_cycles, (tracked or tracker.connect()).site_of)
+        answers.answer(area, roots, run_cycles, (tracked or tracker.connect()).site_of, imported)
     except Exception as error:
         del error
 

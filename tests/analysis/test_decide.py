@@ -239,6 +239,7 @@ def test_nothing_read_is_not_clean():
 
 GROWN_CHILDREN = LiveChildren(("python, forked", "python, forked"), 20.0 * 2**20, 46.0 * 2**20)
 FILLING = Cache("lru_cache", "palette.lookup", 4096, 900, 1000, gained=8, watched_cycles=8, is_only_holder=True)
+IMPORTED = Cache("modules", "lazy_265", None, 266, 1000, gained=8, watched_cycles=8, is_only_holder=True)
 ORDER = (
     GroundKind.DRIVER_FAILED,
     GroundKind.CONTROL_FAILED,
@@ -247,6 +248,8 @@ ORDER = (
     GroundKind.COUNT_EVERY_CYCLE,
     GroundKind.LOST_BLOCKS,
     GroundKind.FILLING_CACHE,
+    GroundKind.FILLING_MODULES,
+    GroundKind.FEW_CYCLES,
     GroundKind.GROWING_SITES,
     GroundKind.STEADY_MEMORY,
     GroundKind.FRAGMENTATION,
@@ -288,6 +291,11 @@ MAKES: dict[GroundKind, tuple[dict[str, str], dict[str, object]]] = {
     GroundKind.COUNT_EVERY_CYCLE: ({"threads": "INCONCLUSIVE"}, rose("threads", 1.0)),
     GroundKind.LOST_BLOCKS: ({}, {"lost": Lost(1, LOST, LOST, 300, is_settled=True)}),
     GroundKind.FILLING_CACHE: ({"tracked": "LEAK"}, {"cached": (CachedSite(106.0, FILLING, is_leak=True),)}),
+    GroundKind.FILLING_MODULES: ({"tracked": "LEAK"}, {"cached": (CachedSite(106.0, IMPORTED, is_leak=True),)}),
+    GroundKind.FEW_CYCLES: (
+        {"tracked": "LEAK"},
+        {"cached": (CachedSite(106.0, None, is_leak=True, has_known_holder=False),), "n_min_was_chosen": True},
+    ),
     GroundKind.GROWING_SITES: ({}, {"suspects": (LEAKING_SITE,)}),
     GroundKind.STEADY_MEMORY: ({"python_blocks": "LEAK"}, {}),
     GroundKind.FRAGMENTATION: ({"rss": "LEAK"}, {"is_fragmented": True}),
@@ -332,6 +340,9 @@ EXCLUSIVE = {
     # The same signal cannot say both; one stop has one signal.
     (GroundKind.SLOWING, GroundKind.UNDECIDED),
     (GroundKind.COUNT_AT_LIMIT, GroundKind.MEMORY_AT_LIMIT),
+    # So much memory is no cache's.
+    (GroundKind.FEW_CYCLES, GroundKind.MEMORY_AT_LIMIT),
+    (GroundKind.FEW_CYCLES, GroundKind.MEMORY_EVERY_CYCLE),
     # From outside nothing inside is read, and resident memory decides.
     *itertools.product([GroundKind.NOT_READ, GroundKind.UNEXPLAINED_RSS], [GroundKind.ONLY_OUTSIDE]),
     # RSS that fragmentation explains is not unexplained; a control that failed takes a leak of its signal away.
@@ -616,3 +627,64 @@ def test_resident_memory_alarms_only_while_it_grows(pages_until: int, verdict: V
         judge.add(Reading(cycle, cycle / 10, {"heap": 0.0, "rss": 4096.0 * (min(cycle, pages_until) // 8)}))
 
     assert verdict_of(judge.evidence(is_last=True)) is verdict
+
+
+# ---- few cycles ----
+
+UNKNOWN = CachedSite(88.0, None, is_leak=True, has_known_holder=False)
+KNOWN = CachedSite(88.0, None, is_leak=True)
+FEW = replace(evidence(tracked="LEAK"), cached=(UNKNOWN,), n_min=256, n_min_was_chosen=True, cycles=266)
+
+
+def test_few_cycles_make_no_leak_of_what_nobody_is_known_to_hold():
+    decision = decide(FEW)
+
+    assert (decision.verdict, decision.grounds[0].kind, decision.needed) == (
+        Verdict.INCONCLUSIVE, GroundKind.FEW_CYCLES, 2048 - 266,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"n_min_was_chosen": False},
+        {"n_min": 1024},
+        {"cached": (KNOWN,)},
+        {"cached": (KNOWN, replace(UNKNOWN, bytes_per_cycle=80.0))},
+        {"cached": (replace(KNOWN, cache=replace(IMPORTED, is_only_holder=False)),)},
+        {"cached": ()},
+    ],
+    ids=[
+        "n_min was asked for",
+        "enough cycles",
+        "the holder is known",
+        "most holders are known",
+        "one module holds it",
+        "no tracker",
+    ],
+)
+def test_it_stays_a_leak_otherwise(changes: dict[str, object]):
+    assert verdict_of(replace(FEW, **changes)) is Verdict.LEAK  # type: ignore[arg-type]
+
+
+def test_a_cache_that_fills_in_few_cycles_beside_others_is_no_leak_yet():
+    beside = CachedSite(40.0, None, is_leak=True)
+
+    assert decide(replace(FEW, cached=(CachedSite(106.0, FILLING, is_leak=True), beside))).grounds[0].kind is (
+        GroundKind.FEW_CYCLES
+    )
+
+
+def test_modules_that_stopped_coming_or_hold_only_a_part_do_not_settle():
+    """What else an import allocates goes with them; what does not is a leak."""
+    imported = CachedSite(106.0, IMPORTED, is_leak=True)
+    of_import, beside = CachedSite(50.0, None, is_leak=True, is_of_import=True), CachedSite(50.0, None, is_leak=True)
+    stopped = replace(imported, cache=replace(IMPORTED, gained=0))
+
+    def found(*sites: CachedSite) -> Verdict:
+        return verdict_of(replace(evidence(tracked="LEAK"), cached=sites))
+
+    assert found(imported, of_import) is Verdict.SETTLING
+    assert found(imported, beside) is Verdict.LEAK
+    assert found(of_import) is Verdict.LEAK
+    assert found(stopped, of_import) is Verdict.LEAK

@@ -129,3 +129,33 @@ def test_other_bounded_caches_are_known_too(tmp_path: Path, name: str, version: 
     assert (name, holder_name, capacity) in named
     # What 3.8 keeps beside each code object grows for a while as well.
     assert result.verdict is Verdict.SETTLING or (version, name) == ("3.8", "re"), why_words(result)
+
+
+IMPORTS = """
+    import importlib, itertools, os, sys, tempfile
+    folder = tempfile.mkdtemp()
+    numbers = itertools.count()
+    def write(number):
+        with open(os.path.join(folder, "lazy_%d.py" % number), "w") as file:
+            file.write("TABLE = {{key: [key] for key in range(8)}}\\n")
+    for number in range({written}):
+        write(number)
+    sys.path.insert(0, folder)
+    def cycle(state):
+        number = next(numbers)
+        {before}
+        importlib.invalidate_caches()
+        importlib.import_module("lazy_%d" % number)
+"""
+
+
+@pytest.mark.parametrize(
+    ("written", "before", "verdict"), [(800, "pass", Verdict.SETTLING), (0, "write(number)", Verdict.LEAK)]
+)
+def test_modules_that_are_imported_lazily_settle_and_those_that_cycles_write_leak(
+    tmp_path: Path, written: int, before: str, verdict: Verdict
+):
+    result = soak_text(tmp_path, IMPORTS.format(written=written, before=before), n_min=SOON, cycles=300)
+
+    assert result.verdict is verdict, why_words(result)
+    assert ("imported for the first time" in why_words(result)) is (verdict is Verdict.SETTLING)

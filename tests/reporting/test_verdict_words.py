@@ -54,6 +54,7 @@ def grounds(draw: st.DrawFn, kind: GroundKind) -> Ground:
         sites=draw(st.integers(1, 40)),
         proven_rate=draw(numbers),
         filling=Filling(cache, draw(numbers), draw(st.booleans())),
+        modules=HoldingCache("modules", "palette", None, draw(counts), None),
         streak=draw(streaks() if kind is not GroundKind.UNDECIDED else st.none() | streaks()),
         limit=Limit(draw(numbers), draw(numbers), draw(st.none() | numbers), draw(counts)),
         children=draw(st.none() | children) if kind is GroundKind.UNCOUNTED_CHILDREN else draw(children),

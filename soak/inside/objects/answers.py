@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from soak.inside.objects.holders import Node
+    from soak.inside.objects.imports import Imports
 
     Question = list[tuple[int, list[tuple[int, int]]]]
 
@@ -39,16 +40,21 @@ _UNCOLLECTABLE = "module gc"
 
 
 def answer(
-    area: ring.Ring, roots: list[tuple[str, Any]], run_cycles: Callable[[int], int], site_of: Callable[[int], int]
+    area: ring.Ring,
+    roots: list[tuple[str, Any]],
+    run_cycles: Callable[[int], int],
+    site_of: Callable[[int], int],
+    imported: Imports | None = None,
 ) -> None:
     """Write the answer to the text area, and set WORD_ANSWERED.
 
     ``roots``: names and objects at which to begin. ``run_cycles``: takes a number, runs at most so many unmeasured
-    cycles, and returns how many it ran. ``site_of``: returns the site of the object at an address.
+    cycles, and returns how many it ran. ``site_of``: returns the site of the object at an address. ``imported``:
+    the modules that the cycles imported.
     """
     asked = area.words[ring.WORD_ASKED]
     question = marshal.loads(area.read_text()) if asked & ring.ASKED_OBJECTS else []
-    found = _look_for(question, roots, run_cycles, site_of)
+    found = _look_for(question, roots, run_cycles, site_of, imported)
     if asked & ring.ASKED_GARBAGE and counters.soak_may_collect():
         found["garbage"] = collect_garbage(lambda: run_cycles(_GARBAGE_CYCLES), lambda nodes: _placed(nodes, site_of))
     content = marshal.dumps(found, 2)
@@ -60,20 +66,26 @@ def answer(
 
 
 def _look_for(
-    question: Question, roots: list[tuple[str, Any]], run_cycles: Callable[[int], int], site_of: Callable[[int], int]
+    question: Question,
+    roots: list[tuple[str, Any]],
+    run_cycles: Callable[[int], int],
+    site_of: Callable[[int], int],
+    imported: Imports | None,
 ) -> dict[str, Any]:
-    found, holding = _find_chains(question, roots, site_of)
+    found, holding = _find_chains(question, roots, site_of, imported)
     # From here on soak holds only the caches, so the cycles find all other objects as they left them.
-    gained = _watch_filling(holding, run_cycles)
+    gained = _watch_filling(holding, run_cycles, imported)
     found["chains"] = [
         (site, nodes, cache and cache + gained[site], only) for site, nodes, cache, only in found["chains"]
     ]
     return found
 
 
-def _watch_filling(holding: dict[int, Any], run_cycles: Callable[[int], int]) -> dict[int, tuple[int, int]]:
+def _watch_filling(
+    holding: dict[int, Any], run_cycles: Callable[[int], int], imported: Imports | None = None
+) -> dict[int, tuple[int, int]]:
     """Run cycles until each cache is full or has gained some entries; return by site the gain and the cycles."""
-    recogniser = Recogniser()
+    recogniser = Recogniser(imported)
     before = {site: recogniser.entries_of(cache) for site, cache in holding.items()}
     gained = dict.fromkeys(holding, (0, 0))
     cycles = 0
@@ -89,10 +101,10 @@ def _watch_filling(holding: dict[int, Any], run_cycles: Callable[[int], int]) ->
 
 
 def _find_chains(
-    question: Question, roots: list[tuple[str, Any]], site_of: Callable[[int], int]
+    question: Question, roots: list[tuple[str, Any]], site_of: Callable[[int], int], imported: Imports | None = None
 ) -> tuple[dict[str, Any], dict[int, Any]]:
     """Return what was found about the objects of each site, and by site the cache that holds them."""
-    walk = Walk({address: kind for _, samples in question for address, kind in samples})
+    walk = Walk({address: kind for _, samples in question for address, kind in samples}, imported)
     if question:
         walk.go(roots)
     positions = {id(target): position for target, position in walk.arrived}
@@ -109,12 +121,19 @@ def _find_chains(
             holding[site] = cache[0]
         nodes = walk.describe(positions[target])
         only_cache, is_table = not direct.intersection(here), walk.is_bounded_cache(positions[target])
+        only_cache &= not _one_module_holds_most(walk, [positions[address] for address in here])
         chains.append((site, _placed(nodes, site_of), cache and (*cache[1], is_table), only_cache))
         if nodes[0][0] == _UNCOLLECTABLE:
             rings.append((site, _placed(find_ring(walk.object_at(positions[target])), site_of)))
     if not counters.soak_may_collect():
         rings += _rings_of(question, positions, site_of)
     return {"chains": chains, "rings": rings, "garbage": None, "is_complete": walk.is_complete}, holding
+
+
+def _one_module_holds_most(walk: Walk, positions: list[int]) -> bool:
+    """Whether more than half of a site's objects are in one module: that grows, whether or not more are imported."""
+    modules = [id(module) for module in map(walk.module_of, positions) if module is not None]
+    return any(2 * modules.count(module) > len(positions) for module in set(modules))
 
 
 def _rings_of(

@@ -10,6 +10,8 @@ import functools
 import sys
 import weakref
 
+from soak.inside.objects import imports
+
 TYPE_CHECKING = False  # importing typing would be resident in every measured process
 if TYPE_CHECKING:
     from typing import Any
@@ -26,8 +28,12 @@ _WEAK_VALUES = weakref.WeakValueDictionary
 class Recogniser:
     """Recognises the caches that the process has now."""
 
-    def __init__(self) -> None:
-        """Collect the types of caches, and the dicts that are known to be caches."""
+    def __init__(self, imported: imports.Imports | None = None) -> None:
+        """Collect the types of caches, and the dicts that are known to be caches.
+
+        ``imported``: the modules that the cycles imported.
+        """
+        self._imported = imported
         self.types = {LRU_CACHE, _DEQUE, _WEAK_VALUES}
         self._cachetools = _subclasses(getattr(sys.modules.get("cachetools"), "Cache", None))
         self.types |= self._cachetools
@@ -35,10 +41,15 @@ class Recogniser:
         for module, name, most in (("re", "_cache", "_MAXCACHE"), ("re", "_cache2", "_MAXCACHE2")):
             self._note(module, name, getattr(sys.modules.get(module), most, None))
         self._note("linecache", "cache", NO_BOUND)
+        if imported is not None and imported.latest:
+            self.types.add(type(sys))
+            self.dicts[id(sys.modules)] = imports.KIND, imported.latest, NO_BOUND
 
     def describe(self, held: Any) -> Cache | None:
         """Describe an object as a cache; return None when it is not one."""
         kind = type(held)
+        if self._imported is not None and self._imported.holds(held):
+            return imports.KIND, self._imported.latest, NO_BOUND, len(self._imported)
         if kind is LRU_CACHE:
             info = held.cache_info()
             return (
@@ -72,7 +83,9 @@ class Recogniser:
         return found is not None and found[2] != NO_BOUND and found[3] >= found[2]
 
     def is_bounded(self, held: Any) -> bool:
-        """Whether an object is a cache with a bound."""
+        """Whether an object is a cache with a bound, or a module that the cycles imported."""
+        if self._imported is not None and self._imported.holds(held):
+            return True
         cache = self.describe(held)
         return cache is not None and cache[2] != NO_BOUND
 

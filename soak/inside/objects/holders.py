@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 
+    from soak.inside.objects.imports import Imports
+
     Node = tuple[str, str, str, int, int]
     """Its name in its holder, what it is, its type, its size in bytes, its address (0: nodes that are left out)."""
 
@@ -41,15 +43,17 @@ class Walk:
     """Visits all reachable objects, breadth first, and holds every object that it has visited.
 
     It follows the contents of bounded caches last. An object that it visits only then is held by bounded caches alone.
+    A module that the cycles imported counts as one.
     """
 
-    def __init__(self, wanted: dict[int, int]) -> None:
+    def __init__(self, wanted: dict[int, int], imported: Imports | None = None) -> None:
         """Prepare to look for objects. ``wanted``: the address of each and that of its type."""
         self._wanted = wanted
         self._met: list[Any] = []
         self._before = array("q")  # the position of the holder, or -1 - the number of the root
         self._names: list[str] = []
-        self._caches = caches.Recogniser()
+        self._caches = caches.Recogniser(imported)
+        self._imported = imported
         self._closed: set[int] = set()
         self._may_close = True
         self._next = 0
@@ -73,7 +77,8 @@ class Walk:
         self.is_complete = self._follow(LONGEST_S)
         self.direct = len(self.arrived)
         self._may_close = False
-        for position in sorted(self._closed):
+        # A cache may hold for a while what a module holds for ever.
+        for position in sorted(self._closed, key=lambda place: (self.module_of(place) is None, place)):
             for referent in gc.get_referents(self._met[position]):
                 if id(referent) not in self._seen:
                     self._meet(referent, position)
@@ -96,6 +101,11 @@ class Walk:
                 name = name or "".join(node[0] for node in self.describe(place)).replace("module ", "")
                 return self._met[place], (kind, name[:_LONGEST_NAME], capacity, entries)
         return None
+
+    def module_of(self, position: int) -> Any:
+        """Return the module that the cycles imported and that holds an object, or is it; None when there is none."""
+        modules = (self._met[place] for place in self._way(position)) if self._imported is not None else ()
+        return next((module for module in modules if self._imported.has(module)), None)  # type: ignore[union-attr]
 
     def object_at(self, position: int) -> Any:
         """Return the object itself."""
@@ -174,7 +184,7 @@ def _node(name: str, held: Any) -> Node:
 
 
 def _modules() -> list[tuple[str, Any]]:
-    return [("module " + name, module) for name, module in list(sys.modules.items()) if type(module) is _MODULE]
+    return [("module " + name, module) for name, module in list(sys.modules.items()) if module is not None]
 
 
 def _variables(frame: FrameType | None) -> list[tuple[str, Any]]:

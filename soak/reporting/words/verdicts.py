@@ -104,6 +104,10 @@ def _sentence(component: ComponentResult, grounds: Sequence[Ground]) -> str:  # 
             return _filling_cache(first, noun)
         case GroundKind.GROWING_SITES:
             return _growing_sites(component, first) + _pinned_heap(component, grounds)
+        case GroundKind.FILLING_MODULES:
+            return _filling_modules(first)
+        case GroundKind.FEW_CYCLES:
+            return _few_cycles(component, first)
         case GroundKind.FRAGMENTATION:
             told = _signal(component, first.signals[0])
             return f"{told} It is free memory that the allocators keep: fragmentation."
@@ -220,6 +224,27 @@ def _filling_cache(ground: Ground, noun: str) -> str:
     share = "all" if filling.is_all else "nearly all"
     more = f"It will take about {format_size(filling.more_bytes)} more."
     return f"{capitalised(cache_words(filling.cache, noun))}, holds {share} that grows. {more}"
+
+
+def _filling_modules(ground: Ground) -> str:
+    modules = ground.modules
+    assert modules is not None
+    so_far = f"{format_count(modules.filled)} so far, the latest {modules.name}"
+    return f"Modules that are imported for the first time hold all that grows: {so_far}."
+
+
+def _few_cycles(component: ComponentResult, ground: Ground) -> str:
+    """Say what grew so far, and where it is allocated that grows most."""
+    noun, name = component.cycle_noun, ground.signals[0]
+    signal = component.signals.get(name)
+    rate = rate_number((signal.per_iteration if signal is not None else None) or 0.0, unit_of(name))
+    place = next((cause.python_where or cause.where for cause in component.causes), None)
+    at = f", at {place}" if place is not None else ""
+    cycles = format_count(component.iterations)
+    so_far = (
+        f"{capitalised(signal_title(name))}: so far {rate} in each of {count_words(component.iterations, noun)}{at}."
+    )
+    return f"{so_far} A cache of more than {cycles} entries would look the same, and the holder of most is not known."
 
 
 def _beside_children(component: ComponentResult, grounds: Sequence[Ground]) -> str:

@@ -498,7 +498,13 @@ class Supervisor:
 def _cached(tracked: Tracked) -> tuple[CachedSite, ...]:
     """Return the sites that grow, each with the cache that holds its objects, as the process itself said."""
     return tuple(
-        CachedSite(site.bytes_per_cycle, site.cache, site.is_proven)
+        CachedSite(
+            site.bytes_per_cycle,
+            site.cache,
+            site.is_proven,
+            has_known_holder=site.reachability.state != "unknown",
+            is_of_import=site.is_of_import,
+        )
         for site in tracked.sites
         if site.domain != MAPPING_DOMAIN
     )

@@ -7,6 +7,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from soak.analysis.decide import ENOUGH_N_MIN
+from soak.grounds import GroundKind
 from soak.results import ComponentResult
 from soak.settings import ComponentPlan, RunPlan
 from soak.verdict import Verdict
@@ -71,11 +73,19 @@ def _why_again(component: ComponentPlan, result: ComponentResult) -> tuple[str, 
         return "A control of what its verdict rests on failed; measured again, as the controls are.", component
     if result.verdict in _UNDECIDED and result.needed_iterations:
         cycles = max(result.iterations + result.needed_iterations, _FEWEST_WINDOWS * (result.n_min or 0))
-        n_min = max(result.n_min or 0, math.ceil(_N_MIN_PER_CACHE * _full_at(result))) or None
+        n_min = (
+            max(result.n_min or 0, math.ceil(_N_MIN_PER_CACHE * _full_at(result)), _n_min_beside_few(result)) or None
+        )
         again = dataclasses.replace(component, iterations=cycles, budget_s=None, n_min=n_min)
         reason = f"{result.iterations:,} cycles left it {result.verdict}; measured again with {cycles:,}."
         return reason, again
     return "", component
+
+
+def _n_min_beside_few(result: ComponentResult) -> int:
+    """Return the n_min that tells more than the few cycles did that left a component undecided; 0 where others did."""
+    is_first = bool(result.grounds) and result.grounds[0].kind is GroundKind.FEW_CYCLES
+    return ENOUGH_N_MIN if is_first else 0
 
 
 def _full_at(result: ComponentResult) -> int:

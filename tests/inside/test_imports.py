@@ -1,0 +1,83 @@
+"""Modules that the cycles import for the first time, and what only they hold."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from soak.inside.objects import answers, holders
+from soak.inside.objects.imports import Imports
+
+MODULES = 4
+
+
+@pytest.fixture
+def names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Give the names of modules that can be imported, each with a list of its own; forget them afterwards."""
+    found = [f"lazily_imported_{number}" for number in range(MODULES)]
+    for name in found:
+        (tmp_path / f"{name}.py").write_text("table = [[]]\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(holders, "_variables", lambda frame: [])
+    # A process full of tests has more modules than a walk has time for.
+    monkeypatch.setattr(
+        holders, "_modules", lambda: [(f"module {n}", sys.modules[n]) for n in found if n in sys.modules]
+    )
+    yield found
+    for name in found:
+        sys.modules.pop(name, None)
+
+
+def import_all(names: list[str], *, begun_s: float | None = None) -> Imports:
+    known = len(sys.modules)
+    for name in names:
+        importlib.import_module(name)
+    return Imports(known, time.time() + 1 if begun_s is None else begun_s)
+
+
+def only_modules_hold(imported: Imports, targets: list[object], state: object = None) -> bool:
+    samples = [(id(target), id(type(target))) for target in targets]
+    found = answers._look_for([(7, samples)], [("the state", state)], lambda most: 0, lambda address: 0, imported)
+    (_, _, cache, only), *_ = found["chains"]
+    return bool(only and cache is not None and cache[0] == "modules")
+
+
+def tables(names: list[str]) -> list[object]:
+    return [sys.modules[name].table[0] for name in names]
+
+
+def test_the_modules_that_were_imported_are_counted_and_the_latest_is_named(names: list[str]):
+    imported = import_all(names)
+
+    assert (len(imported), imported.latest) == (MODULES, names[-1])
+    assert imported.has(sys.modules[names[0]])
+    assert not imported.has(sys)
+
+
+def test_modules_whose_files_the_cycles_write_are_not_counted(names: list[str]):
+    """Of those there is no end."""
+    imported = import_all(names, begun_s=time.time() - 3600)
+
+    assert (len(imported), imported.latest) == (0, "")
+
+
+def test_what_different_modules_hold_is_held_by_imports(names: list[str]):
+    assert only_modules_hold(import_all(names), tables(names))
+
+
+def test_what_one_of_the_modules_holds_is_not(names: list[str]):
+    """The module was imported late, but its list grows like any other."""
+    imported = import_all(names)
+    sys.modules[names[0]].table.extend([] for _ in range(8))  # type: ignore[attr-defined]
+
+    assert not only_modules_hold(imported, sys.modules[names[0]].table)
+
+
+def test_what_something_else_holds_too_is_not(names: list[str]):
+    imported = import_all(names)
+
+    assert not only_modules_hold(imported, tables(names), state=tables(names))
