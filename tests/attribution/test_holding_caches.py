@@ -155,7 +155,7 @@ IMPORTS = """
 def test_modules_that_are_imported_lazily_settle_and_those_that_cycles_write_leak(
     tmp_path: Path, written: int, before: str, verdict: Verdict
 ):
-    result = soak_text(tmp_path, IMPORTS.format(written=written, before=before), n_min=SOON, cycles=300)
+    result = soak_text(tmp_path, IMPORTS.format(written=written, before=before), n_min=SOON)
 
     assert result.verdict is verdict, why_words(result)
     assert ("imported for the first time" in why_words(result)) is (verdict is Verdict.SETTLING)
