@@ -26,7 +26,7 @@ from measuring import ROOT, Figure, at_most, equal, say, scratch_folder, shown, 
 
 HERE = Path(__file__).resolve().parent
 PAGE = ROOT / "docs" / "measurements.md"
-NO_SCRIPTS = ("all", "against_peers", "measuring", "night", "torture")
+NO_SCRIPTS = ("all", "against_peers", "calibrate_counts", "measuring", "night", "torture")
 ALWAYS = {"calibrate": ["--quick"]}
 SHORT = {
     "child_cost": ["--checkpoints", "50000", "--repeats", "5"],

@@ -1,8 +1,8 @@
-"""Measure how often exact counts of few cycles are called LEAK at the end of a run, by simulation.
+"""Measure by simulation how often exact counts of few cycles are called LEAK at the end of a run.
 
-`benchmarks/calibrate.py` runs this with the rest and writes both tables. Every simulated run has 20 to 256 cycles, with
-a reading after each, or after each 2, 4 or 8 where there are enough: the same program on a faster machine. The readings
-go through `ComponentJudge` and `decide`, the code that judges a real component. Seeds are fixed.
+`benchmarks/calibrate.py` runs this and writes the table. Every simulated run has 20 to 256 cycles, with a reading after
+each cycle, or after each 2, 4 or 8 cycles if there are enough, as on a faster machine. `ComponentJudge` and `decide`
+judge the runs: the code that judges a real component. Seeds are fixed.
 """
 
 from __future__ import annotations

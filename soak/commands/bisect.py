@@ -226,7 +226,7 @@ class _RunProgress:
         self._progress = progress
 
     def limit_memory(self, _max_rss_bytes: float) -> None:
-        """Show nothing: it would be said again for each release."""
+        """Show nothing: the limit is the same for every release."""
 
     def stage(self, note: str) -> None:
         """Show it in the release's line."""
