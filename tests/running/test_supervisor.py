@@ -432,7 +432,9 @@ def test_progress_says_what_goes_on():
     supervised = supervise(a_course(ENDLESS, heap=106.0), child={"setup_s": 1.0}, budget_s=60.0)
 
     told = [note for number, note in enumerate(supervised.notes) if note not in supervised.notes[:number]]
-    assert told == ["setup", "INCONCLUSIVE", "LEAK", "done"]
+    assert told[:2] == ["setup", "INCONCLUSIVE"]
+    assert {"looking at its memory", "LEAK", "asking who holds what stays"} <= set(told)
+    assert told[-1] == "done"
 
 
 def test_of_a_paced_component_the_mean_period_is_told():
