@@ -10,6 +10,7 @@ from running_builder import a_plan, soak_driver
 from soak.grounds import GroundKind, LiveChildren
 from soak.probes.descendants import Descendant
 from soak.probes.outside import ScriptedReader
+from soak.reporting.words.advice import advise
 from soak.running.clock import ScriptedClock
 from soak.running.component.checkpoints import ChildProcesses, OutsideProbe
 from soak.running.component.result import make_result
@@ -112,7 +113,7 @@ def test_a_pool_whose_workers_grow_is_a_leak_that_names_them(tmp_path: Path, met
     assert result.growth.bytes_per_iteration == pytest.approx(10_000, rel=0.1)
     assert [cause.kind for cause in result.causes] == ["child-process"]
     assert [opened.count for opened in result.causes[0].opened] == [2]
-    assert "soak run" in result.causes[0].advice
+    assert "soak run" in advise(result.causes[0])
 
 
 @pytest.mark.integration
