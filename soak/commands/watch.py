@@ -35,6 +35,9 @@ from soak.verdict import Verdict
 
 if TYPE_CHECKING:
     from soak.analysis.decide import Decision
+    from soak.results import ComponentResult, RunResult
+    from soak.running.watch.plan import WatchPlan
+    from soak.running.watch.subject import Process
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -69,58 +72,83 @@ class _Progress:
 
 def run(options: argparse.Namespace) -> int:
     """Watch, print the verdict, return the exit code."""
-    command = options.words[1:] if options.words[:1] == ["--"] else options.words
+    command = _command(options)
+    from soak.commands.measure import signals_set
+    from soak.reporting.commands.watch import render_watch
+    from soak.reporting.formats.json_report import render_json
+    from soak.reporting.outcome import exit_code
+    from soak.reporting.write import write_text
+    from soak.running.watch.watch import Watch
+
+    started = datetime.now(UTC)
+    subject = _subject(options, command)
+    if subject.unreadable:
+        names = ", ".join(subject.unreadable)
+        print(f"soak: cannot read {names} of process {subject.pid}: permission denied", file=sys.stderr)
+    stopping = threading.Event()
+    try:
+        with signals_set(stopping):
+            result = Watch(subject, _plan(options, command), stopping, on_sample=_Progress()).run()
+    finally:
+        subject.close()
+    document = _document(options, result, started)
+    if options.json == "-":
+        sys.stdout.write(render_json(document))
+    elif options.json is not None:
+        write_text(Path(options.json), render_json(document))
+    print(render_watch(result, options.every), end="", file=sys.stderr if options.json == "-" else sys.stdout)
+    if result.stopped_by != "ended":
+        running = f"{subject.name} is still running (PID {subject.pid})"
+        print(f"soak: {running}. Stop it with: kill {subject.pid}", file=sys.stderr)
+    return exit_code(document)
+
+
+def _command(options: argparse.Namespace) -> list[str]:
+    """Return the command to start; nothing where a process is named. Raises UsageError for options that do not fit."""
+    command: list[str] = options.words[1:] if options.words[:1] == ["--"] else options.words
     if (options.pid is None) == (not command):
         raise UsageError("name one: --pid N, or -- COMMAND to start")
     if options.every < 0.01:
         raise UsageError("--every must be 10ms or more, because each sample reads the page tables of the process")
     if options.json not in (None, "-") and not Path(options.json).absolute().parent.is_dir():
         raise UsageError(f"{options.json} cannot be written: there is no folder {Path(options.json).parent}")
+    return command
 
-    import soak
-    from soak.commands.measure import signals_set
-    from soak.reporting.commands.watch import render_watch
-    from soak.reporting.formats.json_report import render_json
-    from soak.reporting.outcome import exit_code
-    from soak.reporting.write import write_text
-    from soak.results import SCHEMA_VERSION, RunResult
+
+def _subject(options: argparse.Namespace, command: list[str]) -> Process:
+    """Start the command, or find the process that is named."""
     from soak.running.component.ledger_reader import find_library
-    from soak.running.environment import describe_environment
-    from soak.running.interpreter import find_interpreter
-    from soak.running.watch.plan import WatchPlan, choose_samples
     from soak.running.watch.subject import Process, start_program
-    from soak.running.watch.watch import Watch
 
-    started = datetime.now(UTC)
-    if command:
-        library, reason = (None, "--no-track") if options.no_track else find_library()
-        subject = start_program(
-            command, output_to_stderr=options.json == "-", tree=options.tree, library=library, reason=reason
-        )
-    else:
-        subject = Process(options.pid, tree=options.tree)
-    if subject.unreadable:
-        print(
-            f"soak: cannot read {', '.join(subject.unreadable)} of process {subject.pid}: permission denied",
-            file=sys.stderr,
-        )
-    n_min = options.n_min or choose_samples(options.duration, options.every)
-    plan = WatchPlan(
+    if not command:
+        return Process(options.pid, tree=options.tree)
+    library, reason = (None, "--no-track") if options.no_track else find_library()
+    to_stderr = options.json == "-"
+    return start_program(command, output_to_stderr=to_stderr, tree=options.tree, library=library, reason=reason)
+
+
+def _plan(options: argparse.Namespace, command: list[str]) -> WatchPlan:
+    from soak.running.watch.plan import WatchPlan, choose_samples
+
+    return WatchPlan(
         options.every,
         options.duration,
         options.tolerance,
-        n_min,
+        options.n_min or choose_samples(options.duration, options.every),
         stop_at_leak=not command and options.duration is None,
         tree=options.tree,
         n_min_marks=options.n_min,
     )
-    stopping = threading.Event()
-    try:
-        with signals_set(stopping):
-            result = Watch(subject, plan, stopping, on_sample=_Progress()).run()
-    finally:
-        subject.close()
-    document = RunResult(
+
+
+def _document(options: argparse.Namespace, result: ComponentResult, started: datetime) -> RunResult:
+    """Return the watch as a run of one component."""
+    import soak
+    from soak.results import SCHEMA_VERSION, RunResult
+    from soak.running.environment import describe_environment
+    from soak.running.interpreter import find_interpreter
+
+    return RunResult(
         schema=SCHEMA_VERSION,
         run=started.strftime("%Y-%m-%dT%H-%M-%S"),
         folder="",
@@ -133,14 +161,3 @@ def run(options: argparse.Namespace) -> int:
         parts=None,
         components=(result,),
     )
-    if options.json == "-":
-        sys.stdout.write(render_json(document))
-    elif options.json is not None:
-        write_text(Path(options.json), render_json(document))
-    print(render_watch(result, options.every), end="", file=sys.stderr if options.json == "-" else sys.stdout)
-    if result.stopped_by != "ended":
-        print(
-            f"soak: {subject.name} is still running (PID {subject.pid}). Stop it with: kill {subject.pid}",
-            file=sys.stderr,
-        )
-    return exit_code(document)
