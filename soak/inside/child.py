@@ -6,9 +6,9 @@ import faulthandler
 import marshal
 import os
 import sys
-import time
 
 from soak.inside import injection, loading, loop, ring
+from soak.inside.objects import imports
 
 TYPE_CHECKING = False  # importing typing would be resident in every measured process
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def _soak(area: ring.Ring, settings: dict[str, Any], measured_pid: int) -> None:
     soaking = _make_loop(area, settings, tracked)
     words[ring.WORD_TYPE] = id(type)
     words[ring.WORD_PHASE] = ring.PHASE_CYCLES
-    known_modules, begun_s = len(sys.modules), time.time()
+    before_cycles = imports.moment()
     try:
         if settings["tracemalloc_frames"]:
             from soak.inside import snapshots
@@ -77,7 +77,6 @@ def _soak(area: ring.Ring, settings: dict[str, Any], measured_pid: int) -> None:
         _end_if_forked(measured_pid)
         soaking.show_what_is_open()
     if words[ring.WORD_ASKED]:
-        before_cycles = known_modules, begun_s
         _answer(
             area, arguments, lambda most: soaking.run_more(component.cycle, arguments, most), tracked, before_cycles
         )

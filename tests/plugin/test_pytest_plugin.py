@@ -50,7 +50,7 @@ def test_a_leaking_extension_call_fails_with_the_place_and_its_repaired_twin_pas
             "soak: ▲ LEAK: test_it.py::test_leaking leaking_decode grows by 106 B per call*",
             "  growth: 106 B/cycle *",
             "  cause: Native memory, 106 B per call (a block of 106 B every call) in decode (*framing.c:*",
-            f"  look closer: PYTHONPATH={framing}:$PYTHONPATH soak run framing:leaking_decode",
+            f"  look closer: PYTHONPATH={framing}:$PYTHONPATH soak run framing:leaking_decode*",
         ]
     )
 
@@ -182,7 +182,7 @@ def test_it_works_from_any_folder_and_names_commands_that_work_there(run, pytest
         [
             "soak: ▲ LEAK: test_it.py::test_check cycle grows by *",
             "soak: ▲ LEAK: test_it.py::test_marked grows by *",
-            f"  look closer: PYTHONPATH={source}:$PYTHONPATH soak run {pytester.path / 'test_it.py'}:cycle",
+            f"  look closer: PYTHONPATH={source}:$PYTHONPATH soak run {pytester.path / 'test_it.py'}:cycle*",
             "  look closer: pytest ../test_it.py::test_marked --soak-budget 60s --soak-report soak-report",
         ]
     )

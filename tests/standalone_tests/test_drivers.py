@@ -117,8 +117,8 @@ def counters() -> tuple[int, int, int, int]:
     mallinfo2 = ctypes.CDLL(None).mallinfo2
     mallinfo2.restype = _MallocInfo
     process = psutil.Process()
+    gc.collect()  # first: garbage of other tests may hold descriptors
     descriptors, threads = process.num_fds(), process.num_threads()
-    gc.collect()
     info = mallinfo2()
     return info.size_4 + info.size_7, sys.getallocatedblocks(), descriptors, threads
 
