@@ -47,6 +47,32 @@ class SignalResult:
     n_min: float | None = None
     """These four as of `SeriesVerdict`."""
 
+    @classmethod
+    def of(
+        cls, series: SeriesVerdict, unit: str, role: str, *, first: float, last: float, readings: int
+    ) -> SignalResult:
+        """Return what a report keeps of a series and of its readings; ``first`` and ``last`` in ``unit``."""
+        return cls(
+            unit=unit,
+            per_iteration=series.rate,
+            low=series.low,
+            high=series.high,
+            verdict=series.verdict,
+            role=role,
+            state=series.state,
+            first=first,
+            last=last,
+            readings=readings,
+            since=series.since,
+            decided_at=series.decided_at,
+            judged_at=series.judged_at,
+            needed=series.needed,
+            until=series.until,
+            cycles=series.cycles,
+            tolerance=series.tolerance,
+            n_min=series.n_min,
+        )
+
     @property
     def series(self) -> SeriesVerdict | None:
         """The judgement of the series; None in a result that an earlier version wrote."""

@@ -139,27 +139,9 @@ def failed_to_start(plan: ComponentPlan, error: OSError, interpreter: Interprete
 
 
 def _signal(name: str, series: SeriesVerdict, observed: Observations) -> SignalResult:
-    signal = SIGNALS[name]
-    return SignalResult(
-        unit=signal.unit,
-        per_iteration=series.rate,
-        low=series.low,
-        high=series.high,
-        verdict=series.verdict,
-        role=signal.role.value,
-        state=series.state,
-        first=observed.judge.first[name],
-        last=observed.judge.last[name],
-        readings=observed.judge.readings[name],
-        since=series.since,
-        decided_at=series.decided_at,
-        judged_at=series.judged_at,
-        needed=series.needed,
-        until=series.until,
-        cycles=series.cycles,
-        tolerance=series.tolerance,
-        n_min=series.n_min,
-    )
+    signal, judge = SIGNALS[name], observed.judge
+    first, last, readings = judge.first[name], judge.last[name], judge.readings[name]
+    return SignalResult.of(series, signal.unit, signal.role.value, first=first, last=last, readings=readings)
 
 
 def _allocated(series: Mapping[str, SeriesVerdict]) -> float | None:

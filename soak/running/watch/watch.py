@@ -263,27 +263,10 @@ class Watch:
         return Failure("cycle", samples, "exit" if status > 0 else "signal", detail)
 
     def _signal(self, name: str, series: SeriesVerdict) -> SignalResult:
-        signal = SIGNALS[name]
-        return SignalResult(
-            unit=signal.unit,
-            per_iteration=series.rate,
-            low=series.low,
-            high=series.high,
-            verdict=series.verdict,
-            role=(signal.role if self._tables is not None or name not in DECIDING else Role.DECIDES).value,
-            state=series.state,
-            first=self._judge.first[name],
-            last=self._judge.last[name],
-            readings=self._judge.readings[name],
-            since=series.since,
-            decided_at=series.decided_at,
-            judged_at=series.judged_at,
-            needed=series.needed,
-            until=series.until,
-            cycles=series.cycles,
-            tolerance=series.tolerance,
-            n_min=series.n_min,
-        )
+        signal, judge = SIGNALS[name], self._judge
+        role = signal.role if self._tables is not None or name not in DECIDING else Role.DECIDES
+        first, last, readings = judge.first[name], judge.last[name], judge.readings[name]
+        return SignalResult.of(series, signal.unit, role.value, first=first, last=last, readings=readings)
 
     def _tracked(self) -> Tracked:
         """Return what the tracker saw."""
