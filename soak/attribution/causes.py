@@ -72,8 +72,8 @@ class GrowingSite:
     @property
     def is_of_import(self) -> bool:
         """Whether it allocates while a module is imported, and its blocks are not lost."""
-        calls = (call for stack in self.stacks[:1] for call in (self.place, *stack) if call is not None)
-        imports = any((call.file or "").startswith(_IMPORTER) for call in calls)
+        calls = (self.place, *itertools.chain(*self.stacks[:1]))  # a table that has just doubled has no stack yet
+        imports = any(call is not None and (call.file or "").startswith(_IMPORTER) for call in calls)
         return imports and self.reachability.state != "lost"
 
     @property

@@ -52,13 +52,14 @@ class SiteScan:
     """How many a root leads to."""
     is_all_held: bool
     """Whether a root leads to all live blocks of the site, the youngest too."""
-    objects: int
-    """How many are Python objects of the type that most have, and of the younger half of those."""
-    deficient: int
-    """How many of those have references that nothing by_site for."""
-    deficient_lost: int
-    """How many objects of any type that are lost have such references."""
+    forgotten_type: str | None
+    """The type of which nearly all objects have a reference to which no pointer belongs; None when there is none."""
+    forgotten_lost: int
+    """How many lost objects of any type have such a reference."""
+    forgotten_lost_type: str | None
+    """The type of most bytes of those."""
     type: str | None
+    """The type of most bytes of all."""
     holders: tuple[Holder, ...]
     """From most of the held ones up to a root."""
     lost_with: int | None
@@ -114,9 +115,10 @@ def judge_scans(scans: Sequence[SiteScan]) -> Reachability:
     if share >= MOST:
         return _decide_lost(last, before)
     if last.held >= MOST * last.survivors:
-        return Reachability(
-            "held", kind=_kind_of_held(last, before), type=last.type, holders=last.holders, decided_at=last.cycle
-        )
+        forgotten_type = last.forgotten_type if before and before.forgotten_type == last.forgotten_type else None
+        kind = "lost-reference" if forgotten_type else None
+        type_name = forgotten_type or last.type
+        return Reachability("held", kind=kind, type=type_name, holders=last.holders, decided_at=last.cycle)
     if last.survivors - last.held - len(last.lost) >= MOST * last.survivors:
         return Reachability("held", kind="reference-cycle", type=last.type, decided_at=last.cycle)
     is_mostly_lost = 2 * len(last.lost) > last.survivors
@@ -130,23 +132,14 @@ def _decide_lost(last: SiteScan, before: SiteScan | None) -> Reachability:
         return Reachability("unknown", Unseen.FREED_LATER, type=last.type)
     if len(before.lost) < MOST * before.survivors or len(last.lost) <= len(before.lost):
         return Reachability("unknown", Unseen.NOT_MORE, type=last.type)
-    forgotten = min(last.deficient_lost, before.deficient_lost) >= FEWEST_SURVIVORS
+    forgotten = min(last.forgotten_lost, before.forgotten_lost) >= FEWEST_SURVIVORS
     return Reachability(
         "lost",
         kind="lost-reference" if forgotten else None,
-        type=last.type,
+        type=last.forgotten_lost_type if forgotten else last.type,
         lost_with=None if forgotten else last.lost_with,
         decided_at=last.cycle,
     )
-
-
-def _kind_of_held(last: SiteScan, before: SiteScan | None) -> str | None:
-    """Tell whether objects that somebody holds have one reference more than all holders together, at both scans."""
-    scans = [last] if before is None else [before, last]
-    forgotten = len(scans) > 1 and all(
-        scan.objects >= FEWEST_SURVIVORS and scan.deficient >= MOST * scan.objects for scan in scans
-    )
-    return "lost-reference" if forgotten else None
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,11 @@ _CLUSTER_GAP = np.uint64(1 << 30)
 _PAGE_SHIFT = np.uint64(12)
 _OBJECT_OFFSETS = (0, 16, 32)
 """Where in its block a Python object may begin: at once, behind the head of gc, or behind the pre-header too."""
+_HEAD_BYTES = np.uint64(16)
+"""Of a Python object: its reference count and its type; the fields of its own follow."""
+_GENERATOR_OFFSETS = np.array([88, 96], np.uint64)
+"""Of PyFrameObject.f_gen, in CPython 3.10 and before."""
+_DIGITS_WORD, _DIGIT_BITS = 3, 30
 _NO_OBJECT = -1
 _IMMORTAL, _LARGEST_COUNT = 1 << 30, np.uint64((1 << 32) - 1)
 
@@ -40,10 +45,14 @@ class Pointers:
     """Position of the block it points into."""
     offsets: Addresses
     """Bytes from the block's first."""
+    words_before: Addresses
+    """The word before each: the type, where the pointer is the first field of a Python object."""
+    words_after: Addresses
+    """The word after each: the key, where the word is not a pointer but a hash in a dict's table."""
 
     def take(self, chosen: NDArray[np.bool_]) -> Pointers:
         """Return the pointers for which ``chosen`` is true."""
-        return Pointers(self.sources[chosen], self.targets[chosen], self.offsets[chosen])
+        return Pointers(*(getattr(self, column.name)[chosen] for column in fields(self)))
 
 
 @dataclass(frozen=True)
@@ -66,7 +75,7 @@ class PointerSearch:
         self._starts = addresses
         self._ends = addresses + np.maximum(sizes, np.uint64(1))
         self.heads = np.zeros((len(addresses), HEAD_WORDS), np.uint64)
-        self._found: list[tuple[Addresses, Positions, Addresses]] = []
+        self._found: list[tuple[Addresses, Positions, Addresses, Addresses, Addresses]] = []
         self._clusters = [self._cluster(part) for part in self._parts()] if len(addresses) else []
 
     def take(self, piece: Piece) -> None:
@@ -89,13 +98,16 @@ class PointerSearch:
                     np.uint64(address) + (hits.astype(np.uint64) << np.uint64(3)),
                     targets,
                     values[inside] - self._starts[targets],
+                    np.where(hits > 0, words[hits - 1], np.uint64(0)),
+                    np.where(hits + 1 < len(words), words[np.minimum(hits + 1, len(words) - 1)], np.uint64(0)),
                 )
             )
 
     def pointers(self) -> Pointers:
         """Return what was found so far."""
         if not self._found:
-            return Pointers(np.zeros(0, np.uint64), np.zeros(0, np.intp), np.zeros(0, np.uint64))
+            nothing = np.zeros(0, np.uint64)
+            return Pointers(nothing, np.zeros(0, np.intp), nothing, nothing, nothing)
         return Pointers(*(np.concatenate(column) for column in zip(*self._found, strict=True)))
 
     def _parts(self) -> list[tuple[int, int]]:
@@ -155,6 +167,54 @@ def without_gc_links(pointers: Pointers, objects: Objects) -> Pointers:
     Only gc's own list points there: each object's neighbours in it would be taken for its holders.
     """
     return pointers.take(pointers.offsets.astype(np.int64) >= objects.offsets[pointers.targets])
+
+
+def is_weak(
+    pointers: Pointers, starts: Addresses, find_weak_types: Callable[[Addresses], NDArray[np.bool_]]
+) -> NDArray[np.bool_]:
+    """Tell which pointers are those of weak references, which keep nothing alive; ``(pointers,)``.
+
+    Each class has its subclasses in weak references; without this a lost class would always be held. ``starts``: where
+    the block begins in which each pointer stands. ``find_weak_types(candidates)`` tells which of some distinct
+    addresses are types of weak references. PyWeakReference.wr_object follows the head of the object
+    (Include/cpython/weakrefobject.h).
+    """
+    is_first_field = np.isin(pointers.sources - starts, np.array(_OBJECT_OFFSETS, np.uint64) + _HEAD_BYTES)
+    candidates = np.unique(pointers.words_before[is_first_field])
+    types = candidates[find_weak_types(candidates)] if len(candidates) else candidates
+    found: NDArray[np.bool_] = is_first_field & np.isin(pointers.words_before, types)
+    return found
+
+
+def is_of_frame_to_generator(pointers: Pointers, objects: Objects, heads: Addresses) -> NDArray[np.bool_]:
+    """Tell which pointers to generators go back from their frames, without a reference; ``(pointers,)``.
+
+    Up to CPython 3.10 the frame is an object of its own: the generator's first field, gi_frame, points to it, and its
+    f_gen, which points back, is borrowed (Include/cpython/frameobject.h). All ``pointers`` lead to a generator or
+    coroutine. ``heads``: the first words of all blocks, ``(blocks, HEAD_WORDS)``.
+    """
+    fields = (objects.offsets[pointers.targets] + int(_HEAD_BYTES)) // 8
+    frames = heads[pointers.targets, np.minimum(fields, HEAD_WORDS - 1)]
+    return np.isin(pointers.sources - frames, _GENERATOR_OFFSETS)
+
+
+def is_hash_of_address(
+    pointers: Pointers, addresses: Addresses, objects: Objects, heads: Addresses
+) -> NDArray[np.bool_]:
+    """Tell which words are no pointers to objects, but hashes of ints that are their addresses; ``(pointers,)``.
+
+    A dict's table has each key's hash before the key, and an int is its own hash: a dict of subclasses, or one with
+    ``id(thing)`` for keys, would hold what it does not. ``addresses`` and ``heads`` are those of all blocks; the keys
+    are looked for among these. An int has digits of 30 bits from its fourth word on (Include/cpython/longintrepr.h).
+    """
+    if not len(addresses):
+        return np.zeros(len(pointers.targets), np.bool_)
+    keys = np.minimum(np.searchsorted(addresses, pointers.words_after), len(addresses) - 1)
+    is_key = (addresses[keys] == pointers.words_after) & (objects.offsets[keys] == 0)
+    digits = heads[keys, _DIGITS_WORD]
+    values = (digits & np.uint64(0xFFFFFFFF)) | (digits >> np.uint64(32) << np.uint64(_DIGIT_BITS))
+    found: NDArray[np.bool_] = is_key & (values == addresses[pointers.targets] + pointers.offsets)
+    return found
 
 
 @dataclass(frozen=True)

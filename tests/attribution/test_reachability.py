@@ -114,9 +114,9 @@ def a_scan(cycle: int, alive: int, lost: int, held: int, **more: object) -> Site
     addresses = HEAP + 32 * np.arange(alive, dtype=np.uint64)
     values = {
         "is_all_held": False,
-        "objects": 0,
-        "deficient": 0,
-        "deficient_lost": 0,
+        "forgotten_type": None,
+        "forgotten_lost": 0,
+        "forgotten_lost_type": None,
         "type": None,
         "holders": (),
         "lost_with": None,
@@ -138,14 +138,14 @@ LATER_WITHOUT_THE_FIRST = np.arange(4, 24, dtype=np.uint64) * 32 + HEAP
         ([a_scan(100, 10, 10, 0), a_scan(150, 10, 10, 0)], "unknown", None),
         ([a_scan(100, 10, 0, 10), a_scan(150, 15, 15, 0)], "unknown", None),
         (
-            [a_scan(100, 10, 10, 0, deficient_lost=10), a_scan(150, 15, 15, 0, deficient_lost=15)],
+            [a_scan(100, 10, 10, 0, forgotten_lost=10), a_scan(150, 15, 15, 0, forgotten_lost=15)],
             "lost",
             "lost-reference",
         ),
         ([a_scan(100, 10, 0, 10)], "held", None),
-        ([a_scan(100, 10, 0, 10, objects=5, deficient=5)], "held", None),
+        ([a_scan(100, 10, 0, 10, forgotten_type="list")], "held", None),
         (
-            [a_scan(100, 10, 0, 10, objects=5, deficient=5), a_scan(150, 15, 0, 15, objects=7, deficient=7)],
+            [a_scan(100, 10, 0, 10, forgotten_type="list"), a_scan(150, 15, 0, 15, forgotten_type="list")],
             "held",
             "lost-reference",
         ),

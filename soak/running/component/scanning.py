@@ -10,7 +10,7 @@ import contextlib
 import marshal
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -35,14 +35,19 @@ from soak.attribution.reachability import (
     Pointers,
     PointerSearch,
     find_objects,
+    is_hash_of_address,
+    is_of_frame_to_generator,
+    is_weak,
     reach,
     search,
     without_gc_links,
 )
 from soak.attribution.symbols import Symbols
+from soak.inside.ring import TEXT_BYTES
 from soak.native.layout import PYTHON_OBJ, STACK_SITE
 from soak.native.ledger import Checkpoint
 from soak.probes.memory import ProcessMemory, Range, held_still, writable_ranges
+from soak.probes.python_types import PythonTypes
 from soak.probes.shadow import Blocks, ShadowError, read_blocks
 from soak.results import Unseen
 from soak.running.clock import Clock
@@ -67,16 +72,13 @@ _LEVELS = 3
 """So many blocks up from the one in question its holders are asked for."""
 _CLIMB_WITHIN_S = 0.15
 """Each level up takes another look through all memory: not in a process that takes long to look through (CPU time)."""
-_SAMPLES = 8
+_SAMPLES = 12
 """Objects of a site that the process is asked about: of all ages, for several holders may have their share."""
+_MOST_TYPES = 3
+"""Of a site's objects: the process is asked about these, and their references are compared with the pointers."""
 _OWN_STEPS = 2
 _OWN_PATHS = re.compile(r"memfd:soak-|/soak-[^/]*/ring")
-_TYPE_NAME_WORD = 3
-"""PyTypeObject.tp_name follows the object's count, its type and its size."""
-_LONGEST_NAME_WORDS = 12
-_TYPE_FLAGS_WORD, _IS_METATYPE = 21, 1 << 31
-"""PyTypeObject.tp_flags, and the one that says that a type's instances are types."""
-_METATYPES = 3
+_GENERATORS = ("generator", "coroutine", "async_generator")
 _FARTHEST_FIELD, _MOST_REFERENCES = 8, 1 << 32
 """In words: a list's table stands in its fourth, a dict's in its fifth."""
 
@@ -183,7 +185,11 @@ class Scanner:
         """Ask the process who holds some objects of each site that is not lost; it answers when its cycles are over."""
         sites = dict.fromkeys([*(suspect.site for suspect in suspects), *self._scans])
         samples = [(site, self._samples_of(site)) for site in sites if self.reachability(site).state != "lost"]
-        self._child.ring.ask_about_objects(marshal.dumps([asked for asked in samples if asked[1]], 2))
+        asked = [(site, objects) for site, objects in samples if objects]
+        # The sites that grow most stand first. A program that imports module after module has hundreds of others.
+        while len(question := marshal.dumps(asked, 2)) > TEXT_BYTES:
+            asked.pop()
+        self._child.ring.ask_about_objects(question)
 
     def _samples_of(self, site: int) -> tuple[tuple[int, int], ...]:
         """Return objects of a site, or of those that hold its blocks: address and address of the type."""
@@ -222,8 +228,7 @@ class MemoryScan:
         self._memory = memory
         self._checkpoint = checkpoint
         self._suspects = sites
-        self._known_types = {type_at: True, 0: False}
-        self._type_at = type_at
+        self._types = PythonTypes(memory, type_at)
         self._deadline_s = time.monotonic() + _LONGEST_SCAN_S
         self._begun_s = time.thread_time()
         self.read_bytes = 0
@@ -242,7 +247,7 @@ class MemoryScan:
         self._targets = self._find_targets()
         found = search(self._targets.blocks.addresses, self._targets.blocks.sizes, self._pieces(self._ranges))
         self._objects = self._objects_in(self._targets.blocks, found)
-        pointers = self._without_dead(without_gc_links(found.pointers(), self._objects))
+        pointers = self._counted(found, self._targets.blocks, self._objects)
         self._reached = reach(pointers, self._targets.blocks.covering(pointers.sources), self._objects)
         self._holders = self._find_holders()
         self._found = [(int(site), self._sum_up(int(site))) for site in self._suspects]
@@ -261,7 +266,20 @@ class MemoryScan:
     def _objects_in(self, blocks: Blocks, found: PointerSearch) -> Objects:
         """Tell which blocks are Python objects; only those that Python's allocator of objects gave can be."""
         heads = np.where((blocks.domains == PYTHON_OBJ)[:, None], found.heads, np.uint64(0))
-        return find_objects(heads, self._find_types)
+        return find_objects(heads, self._types.find)
+
+    def _counted(self, found: PointerSearch, blocks: Blocks, objects: Objects) -> Pointers:
+        """Return the pointers that may keep a block alive. ``objects``: what is in the blocks that are pointed to."""
+        pointers = self._without_dead(without_gc_links(found.pointers(), objects))
+        pointers = pointers.take(~is_hash_of_address(pointers, blocks.addresses, objects, found.heads))
+        sources_in = self._blocks.covering(pointers.sources)
+        starts = self._blocks.addresses[sources_in]
+        may_be_object = (sources_in >= 0) & (self._blocks.domains[sources_in] == PYTHON_OBJ)
+        pointers = pointers.take(~(may_be_object & is_weak(pointers, starts, self._types.find_weak_references)))
+        generators = [kind for kind in np.unique(objects.types) if self._types.name(int(kind)) in _GENERATORS]
+        to_generator = np.isin(objects.types[pointers.targets], generators)
+        to_generator[to_generator] = is_of_frame_to_generator(pointers.take(to_generator), objects, found.heads)
+        return pointers.take(~to_generator)
 
     def _without_dead(self, pointers: Pointers) -> Pointers:
         """Return the pointers without those that stand in malloc's heap but in no live block: what was freed stays.
@@ -288,65 +306,62 @@ class MemoryScan:
         """Return the sites with each stack in the place of the site that it splits."""
         return self._parents[np.minimum(sites, len(self._parents) - 1)]
 
-    def _find_types(self, candidates: NDArray[np.uint64]) -> NDArray[np.bool_]:
-        return np.array([self._is_type(int(candidate)) for candidate in candidates], np.bool_)
-
-    def _is_type(self, address: int, depth: int = _METATYPES) -> bool:
-        """Tell whether an address is a type: its own type is ``type``, or a metaclass and so a type itself."""
-        known = self._known_types.get(address)
-        if known is not None:
-            return known
-        if address % 8 or not self._type_at or not depth or not address >> 16:
-            return False
-        words = self._memory.read(address + 8, 1)
-        found = len(words) == 1 and self._is_metatype(int(words[0]), depth - 1)
-        self._known_types[address] = found
-        return found
-
-    def _is_metatype(self, address: int, depth: int) -> bool:
-        if address == self._type_at:
-            return True
-        if not self._is_type(address, depth):
-            return False
-        flags = self._memory.read(address + 8 * _TYPE_FLAGS_WORD, 1)
-        return len(flags) == 1 and bool(int(flags[0]) & _IS_METATYPE)
-
-    def _type_name(self, type_at: int) -> str:
-        name_at = self._memory.read(type_at + 8 * _TYPE_NAME_WORD, 1)
-        text = self._memory.read(int(name_at[0]), _LONGEST_NAME_WORDS).tobytes() if len(name_at) else b""
-        return text.split(b"\0")[0].decode("utf-8", "replace")
-
     def _sum_up(self, site: int) -> SiteScan:
-        targets, reached, objects = self._targets, self._reached, self._objects
+        targets, reached = self._targets, self._reached
         own = np.flatnonzero(targets.sites == site)
-        old = self._alike(own[targets.is_old[own]])
+        all_old = own[targets.is_old[own]]
+        old = self._alike(all_old)
         lost = old[reached.lost[old]]
-        held = old[reached.reached[old]]
-        types, counts = np.unique(objects.types[old[objects.types[old] != 0]], return_counts=True)
-        main_type = int(types[np.argmax(counts)]) if len(types) else 0
-        of_type = old[objects.types[old] == main_type] if main_type else old[:0]
-        # What held the first of them before (a list that has been moved since) may stand in freed memory still.
-        born = targets.blocks.cycles[of_type]
-        younger = of_type[born >= np.median(born)] if len(of_type) else of_type
+        types = self._types_by_size(old)
         before = self._before_own(site, lost)
         foreign = targets.sites[before[before >= 0]]
+        all_lost = all_old[reached.lost[all_old]]
+        forgotten = all_lost[reached.deficits[all_lost] > 0]
         return SiteScan(
             cycle=self._checkpoint.cycle,
             alive=targets.blocks.addresses[old],
             lost=targets.blocks.addresses[lost],
-            held=len(held),
+            held=int(reached.reached[old].sum()),
             is_all_held=bool(len(own)) and bool(reached.reached[own].all()),
-            objects=len(younger),
-            deficient=int((reached.deficits[younger] > 0).sum()),
-            deficient_lost=int((reached.deficits[lost] > 0).sum()),
-            type=self._type_name(main_type) if main_type else None,
+            forgotten_type=self._forgotten_type(old, types),
+            forgotten_lost=len(forgotten),
+            forgotten_lost_type=self._first_name(self._types_by_size(forgotten)),
+            type=self._first_name(types),
             holders=self._holders.get(site, ()),
             lost_with=int(np.bincount(foreign).argmax()) if 2 * len(foreign) > len(lost) else None,
-            samples=tuple(
-                (int(targets.blocks.addresses[block]) + int(objects.offsets[block]), int(objects.types[block]))
-                for block in of_type[:: len(of_type) // _SAMPLES + 1]
-            ),
+            samples=tuple(self._samples(old, types)),
         )
+
+    def _types_by_size(self, blocks: NDArray[np.intp]) -> list[int]:
+        """Return the addresses of the types of the objects in some blocks, those that take most bytes first."""
+        kinds, positions = np.unique(self._objects.types[blocks], return_inverse=True)
+        sizes = np.bincount(positions, self._targets.blocks.sizes[blocks].astype(float), len(kinds))
+        return [int(kinds[at]) for at in np.argsort(-sizes, kind="stable") if kinds[at]]
+
+    def _first_name(self, types: Sequence[int]) -> str | None:
+        return self._types.name(types[0]) if types else None
+
+    def _forgotten_type(self, old: NDArray[np.intp], types: Sequence[int]) -> str | None:
+        """Return the type of which nearly all objects have one reference more than there are pointers to them.
+
+        What held the first of them before (a list that has been moved since) may stand in freed memory still: only the
+        younger half is looked at.
+        """
+        for kind in types[:_MOST_TYPES]:
+            of_type = old[self._objects.types[old] == kind]
+            born = self._targets.blocks.cycles[of_type]
+            younger = of_type[born >= np.median(born)]
+            forgotten = int((self._reached.deficits[younger] > 0).sum())
+            if len(younger) >= FEWEST_SURVIVORS and forgotten >= MOST * len(younger):
+                return self._types.name(kind)
+        return None
+
+    def _samples(self, old: NDArray[np.intp], types: Sequence[int]) -> Iterator[tuple[int, int]]:
+        """Give some objects of the types that take most bytes: the process does not find the strings of a class."""
+        for kind in types[:_MOST_TYPES]:
+            of_type = old[self._objects.types[old] == kind]
+            for block in of_type[:: len(of_type) // (_SAMPLES // min(len(types), _MOST_TYPES)) + 1]:
+                yield int(self._targets.blocks.addresses[block]) + int(self._objects.offsets[block]), kind
 
     def _alike(self, old: NDArray[np.intp]) -> NDArray[np.intp]:
         """Return a site's survivors of one type where nearly all of those are lost, else all.
@@ -424,7 +439,7 @@ class MemoryScan:
         """Return a tracked block as a holder. ``kind``: the address of its object's type, 0 for what is no object."""
         if not kind:
             return Holder(word, site, size_bytes=size_bytes)
-        return Holder(word, site, self._type_name(kind), (object_at, kind), size_bytes)
+        return Holder(word, site, self._types.name(kind), (object_at, kind), size_bytes)
 
     def _object_around(self, word: int) -> tuple[int, int] | None:
         """Return where the object with a word in it, and its type, seem to be: one from before the tracker began.
@@ -434,7 +449,7 @@ class MemoryScan:
         words = self._memory.read(word - 8 * _FARTHEST_FIELD, _FARTHEST_FIELD)
         for position in range(len(words) - 1, 0, -1):
             kind, references = int(words[position]), int(words[position - 1])
-            if 0 < references < _MOST_REFERENCES and self._is_type(kind):
+            if 0 < references < _MOST_REFERENCES and self._types.is_type(kind):
                 return word - 8 * (len(words) - position + 1), kind
         return None
 
@@ -442,13 +457,13 @@ class MemoryScan:
         """Return where in a block an object begins and its type's address; zeros when it holds none."""
         heads = np.zeros((1, HEAD_WORDS), np.uint64)
         heads[0, : len(head)] = head
-        objects = find_objects(heads, self._find_types)
+        objects = find_objects(heads, self._types.find)
         return (int(objects.offsets[0]), int(objects.types[0])) if objects.types[0] else (0, 0)
 
     def _pointers_to(self, blocks: NDArray[np.intp]) -> dict[int, NDArray[np.uint64]]:
         """Return where pointers to each of these blocks stand, outside of itself and of gc's list."""
         only = self._blocks.take(blocks)
         found = search(only.addresses, only.sizes, self._pieces(self._ranges))
-        pointers = self._without_dead(without_gc_links(found.pointers(), self._objects_in(only, found)))
+        pointers = self._counted(found, only, self._objects_in(only, found))
         pointers = pointers.take(only.covering(pointers.sources) != pointers.targets)
         return {int(blocks[n]): pointers.sources[pointers.targets == n] for n in np.unique(pointers.targets).tolist()}
