@@ -45,6 +45,7 @@ PYTHON = (
     class Thing:
         def __init__(self):
             self.part = [1, 2]
+    items = lambda: (yield)
     seen, cache = [], {}
     def cycle(state):
         forget(bytes(100))
@@ -52,6 +53,11 @@ PYTHON = (
         forget((1, len(seen) + 1000))
         forget([])
         forget(Thing())
+        forget(list(range(300, 320)))
+        forget({"key": len(seen) + 1000})
+        forget({len(seen) + 1000})
+        forget(items())
+        forget(type("Kind", (), {}))
         both = bytes(90); forget(both); seen.append(both)
         seen.append(bytearray(80))
         cache[len(cache)] = {"a": (1.5 * len(seen),)}
@@ -103,7 +109,7 @@ def test_lost_native_blocks_are_a_leak_at_once_and_the_holders_of_the_others_are
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_forgotten_references_are_called_so_and_held_objects_have_their_holder_named(tmp_path: Path, version: str):
-    """References to bytes, str, tuple, list, an instance and a list's item; its neighbours are just held."""
+    """References to objects of all kinds and to a list's item; its neighbours are just held."""
     result = soak_text(tmp_path, PYTHON, interpreter_of(version))
 
     lost = {
@@ -112,6 +118,11 @@ def test_forgotten_references_are_called_so_and_held_objects_have_their_holder_n
         "forget((1,": "tuple",
         "forget([])": "list",
         "forget(Thing())": "Thing",
+        "forget(list(": "list",
+        'forget({"key': "dict",
+        "forget({len": "set",
+        "items": "generator",
+        "forget(type(": "type",
     }
     assert (result.verdict, result.decided_by) == (Verdict.LEAK, "lost-scan")
     for marker, type_name in lost.items():

@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 
 from soak.attribution.holders import Reachability, SiteScan, judge_scans
-from soak.attribution.reachability import Reached, find_objects, reach, search, without_gc_links
+from soak.attribution.reachability import (
+    Reached,
+    find_objects,
+    is_hash_of_address,
+    is_of_frame_to_generator,
+    is_weak,
+    reach,
+    search,
+    without_gc_links,
+)
 from soak.probes.mappings import Mapping
 from soak.probes.memory import writable_ranges
 from soak.results import Unseen
@@ -93,6 +102,53 @@ def test_garbage_of_objects_that_hold_each_other_is_not_lost_and_what_an_unaccou
 
     assert not found.reached.any()
     assert found.lost.tolist() == [False, False, True, True]
+
+
+def pointers_to(starts: list[int], size: int, *pieces: tuple[int, np.ndarray]):
+    """Return the blocks' addresses, the search, the objects and the pointers."""
+    addresses = np.array(starts, np.uint64)
+    found = search(addresses, np.full(len(starts), size, np.uint64), pieces)
+    return (
+        addresses,
+        found,
+        find_objects(found.heads, lambda candidates: np.isin(candidates, [TYPE])),
+        found.pointers(),
+    )
+
+
+def test_the_first_field_of_a_weak_reference_keeps_nothing_alive_and_that_of_another_object_does():
+    weak_type, strong_type, target = 0x7100, 0x7200, HEAP + 512
+    weak, strong = (0, 0, 1, weak_type, target, 0), (0, 0, 1, strong_type, target, 0)
+    _, _, _, pointers = pointers_to([target], 32, words(HEAP, *weak), words(HEAP + 48, *strong))
+
+    found = is_weak(
+        pointers, np.array([HEAP, HEAP + 48], np.uint64), lambda candidates: np.isin(candidates, [weak_type])
+    )
+
+    assert pointers.sources.tolist() == [HEAP + 32, HEAP + 80]
+    assert found.tolist() == [True, False]
+
+
+@pytest.mark.parametrize(("key", "is_hash"), [(HEAP, True), (HEAP + 8, False)])
+def test_the_hash_of_an_int_that_is_an_address_is_no_pointer(key: int, is_hash: bool):
+    """A dict's table: hash, key, value. The int has its digits of 30 bits in its fourth word."""
+    thing = words(HEAP, 1, TYPE, 0, 0)
+    number = words(HEAP + 32, 1, TYPE, 2, (key & (1 << 30) - 1) | (key >> 30 << 32))
+    addresses, found, objects, pointers = pointers_to(
+        [HEAP, HEAP + 32], 32, thing, number, words(ROOT, HEAP, HEAP + 32, 0)
+    )
+
+    assert pointers.sources.tolist() == [ROOT, ROOT + 8]
+    assert is_hash_of_address(pointers, addresses, objects, found.heads).tolist() == [is_hash, False]
+
+
+@pytest.mark.parametrize(("field", "is_back"), [(88, True), (96, True), (104, False)])
+def test_a_frame_points_back_at_its_generator_and_holds_it_no_more_than_that(field: int, is_back: bool):
+    frame = 0x6000
+    generator = words(HEAP, 1, TYPE, frame, 0)
+    _, found, objects, pointers = pointers_to([HEAP], 32, generator, words(frame + field, HEAP))
+
+    assert is_of_frame_to_generator(pointers, objects, found.heads).tolist() == [is_back]
 
 
 def test_ring_devices_read_only_memory_and_dead_stack_are_left_out():

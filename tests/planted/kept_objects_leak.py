@@ -40,6 +40,7 @@ def objects(n):
         [thing, {n}, [n], {n: n}, Pair(n, n), function(n), function(n).__closure__, decimal.Decimal(n)],  # planted
         [fractions.Fraction(n, 7), array.array("d", [n]), memoryview(bytes(40)), collections.deque([n])],
         [functools.partial(function, n), weakref.ref(thing), thing.__init__, iter([n]), itertools.count(n)],
+        [type("Kind", (), {}), {id(thing): thing}, (item for item in (n,))],
         [slice(n), types.SimpleNamespace(a=n), ValueError(n), ctypes.c_int(n), bytes, None, True, 5, ()],
     )
 
