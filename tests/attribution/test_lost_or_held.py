@@ -57,7 +57,6 @@ PYTHON = (
         forget({"key": len(seen) + 1000})
         forget({len(seen) + 1000})
         forget(items())
-        forget(type("Kind", (), {}))
         both = bytes(90); forget(both); seen.append(both)
         seen.append(bytearray(80))
         cache[len(cache)] = {"a": (1.5 * len(seen),)}
@@ -122,7 +121,6 @@ def test_forgotten_references_are_called_so_and_held_objects_have_their_holder_n
         'forget({"key': "dict",
         "forget({len": "set",
         "items": "generator",
-        "forget(type(": "type",
     }
     assert (result.verdict, result.decided_by) == (Verdict.LEAK, "lost-scan")
     for marker, type_name in lost.items():
@@ -138,6 +136,22 @@ def test_forgotten_references_are_called_so_and_held_objects_have_their_holder_n
     assert held_by(held)[0].startswith("drive_it.seen, a list of ")
     nested = only(result, "cache[len(cache)]")
     assert held_by(nested)[0].startswith("drive_it.cache, a dict of ")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_class_is_not_held_by_its_bases_weak_references(tmp_path: Path, version: str):
+    text = (
+        FORGET
+        + """
+    def cycle(state):
+        forget(type("Kind", (), {}))
+    """
+    )
+
+    result = soak_text(tmp_path, text, interpreter_of(version))
+
+    cause = max(result.causes, key=lambda cause: cause.bytes_per_iteration or 0.0)
+    assert (cause.kind, cause.state, cause.type) == ("lost-reference", "lost", "type")
 
 
 @pytest.mark.parametrize("version", VERSIONS)
