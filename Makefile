@@ -5,7 +5,7 @@ INSTALLED := .venv/.installed
 C_SOURCES := $(wildcard soak/native/source/*/*.[ch] tests/native/*.c tests/native/*.cpp)
 
 .DEFAULT_GOAL := help
-.PHONY: help install soak overnight profile view test test-long stress check fix bench calibrate accept torture night sample \
+.PHONY: help install soak jukebox overnight profile view test test-long stress check fix bench calibrate accept torture night sample \
 	test-wheel clean
 
 help:  ## show this list
@@ -20,6 +20,11 @@ install: $(INSTALLED)  ## make .venv and install soak and its development tools 
 
 soak: $(INSTALLED)  ## soak every component of the decoder and say which one grows (about a minute)
 	$(BIN)/soak run
+
+JUKEBOX_PYTHON ?= /usr/bin/python3
+jukebox: $(INSTALLED)  ## soak the jukebox on real GStreamer; names the apt packages that it lacks (about a minute)
+	@if $(JUKEBOX_PYTHON) -m jukebox.missing; then \
+	$(BIN)/soak run --python $(JUKEBOX_PYTHON) standalone_tests/jukebox; fi
 
 overnight: $(INSTALLED)  ## soak the decoder for twelve hours, one cycle each 100 ms
 	$(BIN)/soak run --overnight

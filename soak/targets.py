@@ -1,7 +1,7 @@
 """What can be soaked: a folder of drivers, a driver, a function in a file, a function in a module.
 
 Nothing is imported here, because a target belongs to the measured process. What must be known before (is there a
-``cycle``, which INTERVAL, which IGNORED_CHILDREN) is read from the source.
+``cycle``, which INTERVAL, which PERIOD, which IGNORED_CHILDREN) is read from the source.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from soak.errors import UsageError
 from soak.units import parse_duration_s
 
 DRIVER_PREFIX = "drive_"
+LONGEST_PERIOD = 1024
+"""In cycles: n_min is at least 64 periods."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class Target:
     function: str | None = None
     interval_s: float | None = None
     """The INTERVAL of the driver."""
+    period: int = 1
+    """The PERIOD of the driver: only after so many cycles is it in the same phase again."""
     ignored_children: tuple[str, ...] = ()
     """The IGNORED_CHILDREN of the file: words in the command lines of processes that are no part of the component."""
     given: str = ""
@@ -94,9 +98,14 @@ def _driver(path: Path, given: str) -> Target:
         )
     name = path.stem.removeprefix(DRIVER_PREFIX)
     interval_s = _interval(names.get("INTERVAL"), path)
-    ignored = _ignored_children(names.get("IGNORED_CHILDREN"), path)
     return Target(
-        name, "driver", path=str(path.resolve()), interval_s=interval_s, ignored_children=ignored, given=given
+        name,
+        "driver",
+        path=str(path.resolve()),
+        interval_s=interval_s,
+        period=_period(names.get("PERIOD"), path),
+        ignored_children=_ignored_children(names.get("IGNORED_CHILDREN"), path),
+        given=given,
     )
 
 
@@ -176,6 +185,18 @@ def _interval(node: ast.AST | None, path: Path) -> float | None:
         return parse_duration_s(node.value)  # type: ignore[arg-type]
     except UsageError as error:
         raise UsageError(f"{path.name}: INTERVAL: {error}") from error
+
+
+def _period(node: ast.AST | None, path: Path) -> int:
+    if node is None:
+        return 1
+    cycles = node.value if isinstance(node, ast.Constant) else None
+    if isinstance(cycles, bool) or not isinstance(cycles, int) or not 1 <= cycles <= LONGEST_PERIOD:
+        raise UsageError(
+            f"{path.name}: PERIOD must be a number from 1 to {LONGEST_PERIOD:,}, not an expression, because it is read "
+            "from the source"
+        )
+    return cycles
 
 
 def _ignored_children(node: ast.AST | None, path: Path) -> tuple[str, ...]:

@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("soak", "decoder", "standalone_tests")
+WORKLOADS = {"decoder", "jukebox"}
+"""The systems that soak is tried on."""
+PACKAGES = ("soak", *sorted(WORKLOADS), "standalone_tests")
 
 # The longest prefix counts; soak itself (its version) stands below all.
 FLOORS = {
@@ -212,11 +214,11 @@ def test_no_function_that_runs_something_is_long():
     assert long_functions("soak/running", 35) != []  # the control: the reader of lengths sees what it must
 
 
-def test_the_decoder_and_soak_know_nothing_of_each_other():
+def test_soak_and_the_systems_that_it_is_tried_on_know_nothing_of_each_other():
     for name, file in MODULES.items():
         package, others = name.partition(".")[0], {imported.partition(".")[0] for imported in imports_of(file)}
-        assert not (package == "decoder" and others & {"soak", "standalone_tests"}), name
-        assert not (package == "soak" and others & {"decoder", "standalone_tests"}), name
+        assert not (package in WORKLOADS and others & ({"soak", "standalone_tests", *WORKLOADS} - {package})), name
+        assert not (package == "soak" and others & {"standalone_tests", *WORKLOADS}), name
 
 
 @pytest.mark.parametrize("file", files_of("standalone_tests"), ids=lambda file: file.name)
@@ -230,12 +232,12 @@ def test_a_driver_imports_only_what_it_drives(file: Path):
 
     everywhere = set(imports_of(file))
 
-    assert foreign(file, {"decoder", "numpy", "matplotlib", "soak"}) == set()
+    assert foreign(file, {*WORKLOADS, "numpy", "matplotlib", "soak"}) == set()
     assert {name for name in everywhere if name.startswith("soak")} == {name for name in in_main if name is not None}
     assert in_main == {"soak.inside.standalone"}
 
 
-def test_every_decoder_import_is_a_declared_dependency():
+def test_every_import_is_a_declared_dependency():
     """Nothing may need a package that is installed by chance."""
     declared = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     dependencies = set(
@@ -243,7 +245,7 @@ def test_every_decoder_import_is_a_declared_dependency():
     )
 
     imported = {name for module, file in MODULES.items() for name in foreign(file, set(PACKAGES))}
-    imported -= {"PyTine", "pytest", "_pytest"}  # pytest imports the plugin, not the plugin pytest
+    imported -= {"PyTine", "gi", "pytest", "_pytest"}  # pytest imports the plugin, not the plugin pytest
     imported = {{"elftools": "pyelftools"}.get(name, name) for name in imported}
 
     assert imported <= dependencies

@@ -109,6 +109,20 @@ def test_an_annotated_interval_is_read_too(tmp_path: Path, write: WriteFile):
     assert find_targets(["drive_paced.py"], tmp_path)[0].interval_s == pytest.approx(0.02)
 
 
+@pytest.mark.parametrize(("line", "period"), [("PERIOD = 6", 6), ("PERIOD: int = 1", 1), ("", 1)])
+def test_a_drivers_period_is_read_unrun(tmp_path: Path, write: WriteFile, line: str, period: int):
+    write("drive_songs.py", f"{line}\n{DRIVER}")
+
+    assert find_targets(["drive_songs.py"], tmp_path)[0].period == period
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "1.5", "'6'", "True", "None", "len(SONGS)", "100000"])
+def test_a_period_that_is_no_number_of_cycles_is_refused(tmp_path: Path, write: WriteFile, value: str):
+    write("drive_songs.py", f"PERIOD = {value}\n{DRIVER}")
+
+    assert "drive_songs.py: PERIOD must be a number from 1 to 1,024" in refusal(["drive_songs.py"], tmp_path)
+
+
 @pytest.mark.parametrize(("words", "read"), [("('server',)", ("server",)), ("['a b', 'c']", ("a b", "c")), ("()", ())])
 @pytest.mark.parametrize("target", ["drive_it.py", "drive_it.py:cycle"])
 def test_the_children_to_be_left_out_are_read_unrun(

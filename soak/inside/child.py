@@ -112,6 +112,7 @@ def _make_loop(area: ring.Ring, settings: dict[str, Any], tracked: Tracker | NoT
         settings["interval_s"],
         settings["iterations"],
         settings["checkpoint_every"],
+        settings["period"],
         settings["checkpoint_share"],
         injection.make_leak(kind, size) if kind else None,
         every,

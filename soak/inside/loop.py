@@ -57,6 +57,7 @@ class Loop:
         interval_s: float,
         iterations: int | None,
         checkpoint_every: int | None,
+        period: int,
         checkpoint_share: float | None,
         leak: Callable[[], None] | None,
         leak_every: int,
@@ -67,6 +68,7 @@ class Loop:
 
         ``area``: the ring. ``interval_s``: 0 means no pause between cycles. ``iterations``: None means until told to
         stop. ``checkpoint_every``: cycles between checkpoints; None for as many checkpoints as their cost allows.
+        ``period``: checkpoints follow only on whole multiples of so many cycles, and on the last cycle.
         ``checkpoint_share``: the part of the time that they may take; None for the default. ``leak``: called after each
         ``leak_every``-th cycle, or None. ``read_traced``: returns the traced bytes, or None.
         """
@@ -75,6 +77,7 @@ class Loop:
         self.interval_ns = round(interval_s * 1e9)
         self.last_cycle = iterations if iterations is not None else 1 << 62
         self.checkpoint_every = checkpoint_every
+        self.period = period
         self.leak = leak
         self.leak_every = leak_every
         self.read_traced = read_traced
@@ -116,7 +119,7 @@ class Loop:
                 if words[stop_word] == ring.PAUSE:
                     self._pause()
                     continue
-                next_checkpoint = min(self._next_checkpoint(done), last_cycle)
+                next_checkpoint = min(self._in_phase(self._next_checkpoint(done)), last_cycle)
                 while done < next_checkpoint and not words[stop_word]:
                     if wait is not None and not wait(done):
                         break
@@ -261,6 +264,10 @@ class Loop:
                 self.parent_stalls = True
                 return
             self.read.wait(read, left_ns / 1e9)
+
+    def _in_phase(self, cycle: int) -> int:
+        """Return the first cycle from ``cycle`` on that ends a period."""
+        return cycle + -cycle % self.period
 
     def _next_checkpoint(self, done: int) -> int:
         """Return the cycle after which the next checkpoint is due.

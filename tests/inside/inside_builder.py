@@ -78,6 +78,7 @@ def a_loop(area: ring.Ring, **changes: Any) -> loop.Loop:
         "interval_s": 0.0,
         "iterations": 10,
         "checkpoint_every": 1,
+        "period": 1,
         "checkpoint_share": None,
         "leak": None,
         "leak_every": 1,

@@ -52,6 +52,17 @@ def test_the_cycles_are_as_many_as_were_asked_for(tmp_path: Path, iterations: in
     assert parent.area.words[ring.WORD_COMPLETED] == parent.area.words[ring.WORD_CYCLE] == iterations
 
 
+@pytest.mark.parametrize(("period", "every"), [(6, 1), (6, 7), (5, None), (64, None)])
+def test_checkpoints_follow_on_whole_periods_and_on_the_last_cycle(tmp_path: Path, period: int, every: int | None):
+    """Only there is a driver with a PERIOD in the same phase."""
+    parent = run(a_loop(a_ring(tmp_path), iterations=1001, checkpoint_every=every, period=period))
+
+    *within, last = parent.cycles()
+    assert last == 1001
+    assert len(within) > 8
+    assert {cycle % period for cycle in within} == {0}
+
+
 def test_the_cycle_gets_its_arguments(tmp_path: Path):
     seen: list[tuple[int, str]] = []
     soaking = a_loop(a_ring(tmp_path), iterations=2)

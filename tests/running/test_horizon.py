@@ -7,6 +7,7 @@ from running_builder import a_plan
 
 from soak.analysis.component import LARGEST_N_MIN, SMALLEST_N_MIN
 from soak.running.component.horizon import Horizon
+from soak.targets import Target
 
 
 def a_horizon(**plan: object) -> Horizon:
@@ -26,6 +27,18 @@ def test_of_a_budget_in_cycles_it_is_an_eighth_at_once():
 
     assert horizon.update(0, 0.0, None)
     assert horizon.n_min == 10_000
+
+
+@pytest.mark.parametrize(("period", "n_min"), [(1, SMALLEST_N_MIN), (4, 256), (6, 384), (100, 6400)])
+def test_it_holds_64_periods_of_the_driver(period: int, n_min: int):
+    """With a reading after each period the rule then has two in each of its blocks; half time does not lower that."""
+    target = Target("songs", "driver", period=period)
+    horizon = a_horizon(budget_s=60.0, target=target)
+
+    horizon.update(10, 1.0, 0.1)
+    horizon.update(300, 30.0, 0.1)
+
+    assert horizon.n_min == n_min
 
 
 @pytest.mark.parametrize(

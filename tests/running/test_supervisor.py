@@ -19,10 +19,27 @@ from soak.results import Failure
 from soak.running.clock import ScriptedClock
 from soak.running.component import supervisor as supervisor_module
 from soak.running.component.supervisor import ComponentProgress
+from soak.targets import Target
 from soak.verdict import Verdict
 
 ENDLESS = 10**9
 LIMITS = {"fds": 1000.0, "threads": 500.0, "rss": 2e9, "children": 500.0, "mapped": 1e12}
+
+
+def test_a_checkpoint_within_a_period_is_not_judged():
+    """A run may end there; all readings are kept, and those that can be compared decide."""
+
+    def in_teeth(reading: Reading) -> Reading:
+        """Return a reading whose heap is high but at the end of each sixth cycle."""
+        heap = AT_REST["heap"] + (10**6 if reading.cycle % 6 else 0)
+        return replace(reading, values={**reading.values, "heap": heap})
+
+    course = (in_teeth(reading) for reading in a_course(1000))
+    observed = supervise(course, target=Target("songs", "driver", period=6), n_min=384)
+
+    assert observed.observed.judge.last["heap"] == AT_REST["heap"]
+    assert observed.readings[-1].values["heap"] > AT_REST["heap"]
+    assert observed.observed.judge.readings["heap"] == sum(not r.cycle % 6 for r in observed.readings)
 
 
 # --- what it stops for ----------------------------------------------------------------------------------------------

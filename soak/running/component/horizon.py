@@ -8,6 +8,8 @@ from soak.settings import ComponentPlan
 _CYCLE_TIME_KNOWN_AFTER_S, _CYCLE_TIME_KNOWN_SHARE = 1.0, 1 / 8
 _EARLY_SHARE, _EARLY_AT_MOST_S = 1 / 64, 0.25
 """Of the budget: n_min is an eighth of it, and the first look that can decide reaches back to a quarter of n_min."""
+_FEWEST_PERIODS = 64
+"""In n_min: with a reading at the end of each period, the rule then has two in its smallest block."""
 _READINGS_PER_N_MIN = 256
 """A leak that begins late is found by the rule's smallest windows, which need readings of this spacing."""
 
@@ -17,6 +19,7 @@ class Horizon:
 
     def __init__(self, plan: ComponentPlan) -> None:
         self._plan = plan
+        self._fewest = _FEWEST_PERIODS * plan.target.period if plan.target.period > 1 else 0
         self.n_min = plan.n_min
         """None until it is chosen."""
         self.is_asked_for = plan.n_min is not None
@@ -50,7 +53,7 @@ class Horizon:
         if before is None:
             self.n_min = self._choose(elapsed_s, cycle_s, ended=ended)
         elif not self.is_asked_for and self._is_half_time(elapsed_s):
-            self.n_min = n_min_at_half_time(before, cycles)
+            self.n_min = max(n_min_at_half_time(before, cycles), self._fewest)
         return self.n_min != before
 
     def _choose(self, elapsed_s: float, cycle_s: float | None, *, ended: bool) -> int | None:
@@ -63,7 +66,7 @@ class Horizon:
                 return None
             if cycle_s is not None:
                 budgets.append(plan.budget_s / max(cycle_s, plan.interval_s, 1e-9))
-        return choose_n_min(min(budgets, default=0.0))
+        return max(choose_n_min(min(budgets, default=0.0)), self._fewest)
 
     def _is_half_time(self, elapsed_s: float) -> bool:
         return self._plan.budget_s is not None and elapsed_s >= self._plan.budget_s / 2

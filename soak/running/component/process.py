@@ -49,6 +49,7 @@ def child_settings(plan: ComponentPlan, folder: Path) -> dict[str, Any]:
         "settings": plan.settings,
         "interval_s": plan.interval_s,
         "iterations": plan.iterations,
+        "period": target.period,
         "tracemalloc_frames": 0,
     }
 

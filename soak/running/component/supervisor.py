@@ -268,7 +268,8 @@ class Supervisor:
             self._ring.acknowledge(written)
         readings = self._rows.read(written, beside)
         for reading in readings:
-            self._judge.add(reading)
+            if self._is_in_phase(reading.cycle):
+                self._judge.add(reading)
         if self._rows.most_garbage >= _PEAK_OBJECTS and self._child.is_tracked:
             self._ring.ask_about_garbage()
         self._decide_when_due(at_once=may_be_last)
@@ -281,10 +282,15 @@ class Supervisor:
         outside = self._outside.read() if is_alive else {}
         if is_soon_exhausted(outside, self._judge.first):
             self._ring.allow_sparse_checkpoints(0.0)
-        ledger_cycle, sums = self._ledger.read() if self._child.is_tracked else (None, {})
+        reads_ledger = self._child.is_tracked and self._is_in_phase(self._ring.counted)
+        ledger_cycle, sums = self._ledger.read() if reads_ledger else (None, {})
         if not self._ledger.is_complete:
             self._judge.distrust(LEDGER)
         return Beside(outside, ledger_cycle, sums, tracker_is_mapped=self._ledger.latest is not None)
+
+    def _is_in_phase(self, cycle: int) -> bool:
+        """Whether a checkpoint can be compared with others; the last one may be within a period of the driver."""
+        return cycle % self._plan.target.period == 0
 
     def _look_while_it_waits(self, written: int, beside: Beside) -> None:
         self._opened.at_checkpoint(self._ring.counted, beside.outside)

@@ -1,0 +1,128 @@
+"""The jukebox on real GStreamer: it plays every frame of every song, and says what is wrong where something is."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from conftest import RunCode
+
+MAKE_SONGS = """
+import sys
+from pathlib import Path
+from jukebox.songs import make_songs
+from jukebox.play import Jukebox, play, silent_output
+songs = make_songs(Path(sys.argv[1]), seconds=0.3)
+"""
+
+
+def test_songs_are_made_once_in_three_formats_and_several_lengths(run_code: RunCode, tmp_path: Path):
+    printed = run_code(MAKE_SONGS + "print([(song.path.suffix, song.frames) for song in songs])", str(tmp_path))
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    run_code(MAKE_SONGS, str(tmp_path))
+
+    songs = eval(printed)
+    assert [suffix for suffix, _ in songs] == [".ogg", ".flac", ".wav"] * 2
+    assert [round(frames / 441) for _, frames in songs] == [21, 24, 27, 30, 33, 36]
+    assert before == {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+
+
+def test_a_round_of_songs_is_mixed_at_its_schedule(run_code: RunCode, tmp_path: Path):
+    """Every cycle checks the length of its song and the position of the output; both are known beforehand."""
+    code = MAKE_SONGS + (
+        "jukebox = Jukebox(songs, silent_output(), overlap_s=0.25)\n"
+        "for _ in range(13): jukebox.play_next()\n"
+        "print(jukebox.mixer.position)\n"
+        "jukebox.close()"
+    )
+
+    position = int(run_code(code, str(tmp_path)))
+
+    overlap = (441 * 21 - 4410) // 2 - 441
+    frames = [441 * n for n in (21, 24, 27, 30, 33, 36)]
+    begins = sum(frames[number % 6] - overlap for number in range(13))
+    held_at = begins + frames[13 % 6] - overlap
+    assert position == pytest.approx(held_at, abs=4410 + 13 * 441)
+
+
+def test_a_playlist_of_one_plays_over_and_over(run_code: RunCode, tmp_path: Path):
+    code = MAKE_SONGS + (
+        "jukebox = Jukebox(songs[:1], silent_output())\n"
+        "for _ in range(3): jukebox.play_next()\n"
+        "jukebox.close(); print('played')"
+    )
+
+    assert run_code(code, str(tmp_path)) == "played\n"
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg"])
+def test_a_file_gets_all_that_is_played(run_code: RunCode, tmp_path: Path, suffix: str):
+    """Two short songs, so with a smaller overlap; the mixer fills its last buffer up."""
+    code = MAKE_SONGS + (
+        "from jukebox.songs import measure\n"
+        "play([song.path for song in songs[:2]], sys.argv[2])\n"
+        "print(songs[0].frames, songs[1].frames, measure(Path(sys.argv[2])).frames)"
+    )
+
+    first, second, both = map(int, run_code(code, str(tmp_path), str(tmp_path / f"out{suffix}")).split())
+
+    overlap = (first - 4410) // 2 - 441
+    assert both == pytest.approx(first - overlap + second, abs=4410 + 441)
+
+
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        ("play([])", "JukeboxError: the playlist is empty"),
+        ("play(['/nowhere.ogg'])", "SongError: there is no file /nowhere.ogg"),
+        ("play(['README.md'])", "SongError: README.md is no song: "),
+        ("play([songs[0].path], 'song.mp3')", "JukeboxError: song.mp3 is no sound file that can be written"),
+        ("play([songs[0].path], '/nowhere/song.wav')", "JukeboxError: file: Could not open file"),
+        ("play([songs[0].path], '/dev/full/song.wav')", "JukeboxError: file: Could not open file"),
+        (
+            "make_songs(Path(sys.argv[1]), seconds=0.1); play([Path(sys.argv[1], 'song2-9.wav')])",
+            "SongError: {tmp}/song2-9.wav is too short to be mixed",
+        ),
+        ("make_songs(Path(sys.argv[1]), formats=('mp3',))", "SongError: there is no format 'mp3'"),
+        ("from jukebox.gstreamer import make; make('juke')", "JukeboxError: GStreamer has no element 'juke'"),
+    ],
+)
+def test_bad_input_is_one_clear_error(run_code: RunCode, tmp_path: Path, statement: str, message: str):
+    printed = run_code(MAKE_SONGS + statement, str(tmp_path), fails_with=1)
+
+    assert "jukebox.errors." + message.format(tmp=tmp_path) in printed.splitlines()[-1]
+
+
+def test_a_song_that_lost_frames_is_noticed(run_code: RunCode, tmp_path: Path):
+    """The control of the check: a song that is said to be longer than it is."""
+    code = MAKE_SONGS + (
+        "from dataclasses import replace\n"
+        "wrong = replace(songs[2], frames=songs[2].frames - 441)\n"
+        "jukebox = Jukebox([wrong], silent_output())\n"
+        "try: jukebox.play_next()\n"
+        "finally: jukebox.close()"
+    )
+
+    printed = run_code(code, str(tmp_path), fails_with=1)
+
+    assert re.search(r"song2-27\.wav has 11,466 frames, and 11,907 of them were mixed", printed)
+
+
+def test_a_bin_that_runs_again_is_noticed(run_code: RunCode, tmp_path: Path):
+    """What an unlocked state leads to in some songs of a hundred; a bin that stays stopped passes."""
+    code = MAKE_SONGS + (
+        "from threading import Condition\n"
+        "from jukebox.faults import Fault\n"
+        "from jukebox.gstreamer import Gst\n"
+        "from jukebox.source_bin import SourceBin\n"
+        "source = SourceBin(songs[0], 0, 0, Condition(), Fault.NONE)\n"
+        "source.check_stopped(); print('it stays stopped')\n"
+        "source.bin.set_state(Gst.State.READY)\n"
+        "source.check_stopped()"
+    )
+
+    printed = run_code(code, str(tmp_path), fails_with=1)
+
+    assert "song0-21.ogg was set to NULL and runs again: its state was not locked" in printed
+    assert printed.startswith("it stays stopped")
