@@ -44,6 +44,8 @@ class Signal:
     """The name of the process limit on this count, if there is one (see soak.probes.limits)."""
     kind: str = "native"
     """The kind of the cause, when this signal grows steadily."""
+    most_n_min: float = float("inf")
+    """n_min is no larger than this for this signal, whatever the budget."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,8 @@ SIGNALS: dict[str, Signal] = {
         Signal("threads", "threads", Role.DECIDES, "threads", 1.0, 0.01, "threads", "thread"),
         Signal("children", "processes", Role.DECIDES, "child processes", 1.0, 0.01, "children", "child-process"),
         Signal("fds", "fds", Role.DECIDES, "file descriptors", 1.0, 0.01, "fds", "file-descriptor"),
+        # There is no limit to run into first, but each takes room of the machine until it is restarted.
+        Signal("left_behind", "resources", Role.DECIDES, "left behind", 1.0, 0.01, None, "left-behind", 1024),
         # Exact. But growth by less than the smallest block, over the compared cycles, is not proven.
         Signal("tracked", "bytes", Role.DECIDES, "memory requested and not freed", 16.0),
         Signal("tracked_blocks", "blocks", Role.DECIDES, "blocks not freed", 0.0, _blocks_tolerance),
@@ -81,6 +85,7 @@ SIGNALS: dict[str, Signal] = {
         Signal("heap_free", "bytes", Role.INFORMS, "free heap kept by malloc", 4096.0),
         Signal("python_blocks_before_gc", "blocks", Role.INFORMS, "Python blocks before gc", 1.0, _blocks_tolerance),
         Signal("gc_objects", "objects", Role.INFORMS, "gc-tracked objects", 1.0, _blocks_tolerance),
+        Signal("kept_files", "files", Role.INFORMS, "other files that are kept", 1.0, 0.01),
         Signal("traced", "bytes", Role.INFORMS, "tracemalloc total (second pass)"),
         # Judged by a rule of its own (soak.analysis.decide): nothing inside these processes is counted.
         Signal("children_rss", "bytes", Role.INFORMS, "RSS of child processes", 4096.0, kind="child-process"),

@@ -268,9 +268,11 @@ class Cause:
     is_free_memory: bool = False
     """Of fragmentation: an audit found that what grows is memory that the allocators keep free."""
     count_per_iteration: float | None = None
-    """Of descriptors, threads and child processes: how many stay in a cycle."""
+    """Of descriptors, threads, child processes and what is left behind: how many stay in a cycle."""
     opened: tuple[Opened, ...] = ()
     """What they are, the most frequent first."""
+    newest: str | None = None
+    """Of what is left behind: the path or name of the latest."""
     allocated_bytes_per_iteration: float | None = None
     """What the allocators make of ``bytes_per_iteration``; None where that does not follow from the blocks' size."""
 

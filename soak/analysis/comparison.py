@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from soak.analysis.evidence import COUNTS
 from soak.measurements import SIGNALS
 from soak.results import Cause, ComponentResult, Growth, RunResult
 from soak.verdict import Verdict
 
-_UNITS_OF_ITEMS = {SIGNALS[name].kind: SIGNALS[name].unit for name in ("fds", "threads", "children")}
+_UNITS_OF_ITEMS = {SIGNALS[name].kind: SIGNALS[name].unit for name in COUNTS}
 
 
 class Kind(StrEnum):

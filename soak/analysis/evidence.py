@@ -11,14 +11,17 @@ from soak.grounds import Limit, LiveChildren, Streak
 from soak.measurements import SIGNALS, Role
 from soak.verdict import SeriesVerdict, Verdict
 
-COUNTS = ("threads", "children", "fds")
+_OPEN = ("threads", "children", "fds")
+COUNTS = (*_OPEN, "left_behind")
 """Counted exactly, and limited: what leaks them is told before the memory that goes with them."""
 MEMORY = ("tracked", "tracked_blocks", "python_blocks", "heap")
 """Memory in use, in the order in which these explain."""
 LEDGER = ("tracked", "tracked_blocks")
 """What the allocation tracker counts, block by block."""
 COUNTED_IN_BLOCKS = ("tracked_blocks", "python_blocks")
-REQUIRED_IN_A_RUN = frozenset({"heap", "python_blocks", *COUNTS})
+REQUIRED_FROM_OUTSIDE = frozenset(_OPEN)
+"""The counts that must be read before CLEAN may be said: without the tracker nobody sees what is left behind."""
+REQUIRED_IN_A_RUN = frozenset({"heap", "python_blocks", *REQUIRED_FROM_OUTSIDE})
 """What must be read in a run before CLEAN may be said."""
 USUAL_TOLERANCE_BYTES = 1.0
 """A larger tolerance is the user's will: so many bytes are accepted, in however many blocks, lost or held."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from soak.analysis.evidence import COUNTS, LEDGER, Evidence
+from soak.analysis.evidence import COUNTS, LEDGER, REQUIRED_FROM_OUTSIDE, Evidence
 from soak.analysis.series import SeriesJudge
 from soak.measurements import SIGNALS
 from soak.verdict import SeriesVerdict
@@ -17,7 +17,7 @@ from soak.verdict import SeriesVerdict
 DECIDING = (*COUNTS, "rss", "mapped")
 """May raise LEAK, in the order in which they explain: a leaked thread has a stack that is mapped."""
 SHOWN = ("pss", "uss", "swap")
-_REQUIRED = frozenset({*COUNTS, *LEDGER})
+_REQUIRED = REQUIRED_FROM_OUTSIDE.union(LEDGER)
 """Where the tracker is in the process, these must be flat before CLEAN may be said."""
 _HUGE_PAGE_BYTES = 2.0 * 2**20
 _BUFFERED = 64

@@ -1,4 +1,4 @@
-"""Make causes of what stays open: descriptors, threads and child processes, by the line that opened them."""
+"""Make causes of what stays open or is left behind, by the line that opened, started or created it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from itertools import takewhile
 
 from soak.attribution.causes import Call, Locate, above_bytecode, fingerprint, is_ours, list_frames, nearest, place_of
 from soak.probes.inventory import DESCRIPTOR, OpenItem
+from soak.probes.left_behind import LEFT_BEHIND
 from soak.results import Cause, Opened, Place
 
 _STANDARD_LIBRARY = re.compile(r"^<frozen |/lib(64)?/python3\.\d+/(?!site-packages/|dist-packages/)")
@@ -70,7 +71,7 @@ def _cause(group: Sequence[StillOpen], locate: Locate, kind: str, rate: float, s
     types = Counter(one.item.type for one in group)
     type_ = types.most_common(1)[0][0] if types else None
     # One function may forget a pipe and a file; a process, though, may have ended or not.
-    identity = f"{kind} {type_}" if kind == DESCRIPTOR and type_ else kind
+    identity = f"{kind} {type_}" if kind in (DESCRIPTOR, LEFT_BEHIND) and type_ else kind
     return Cause(
         kind=kind,
         confirmed=True,
@@ -84,6 +85,7 @@ def _cause(group: Sequence[StillOpen], locate: Locate, kind: str, rate: float, s
         type=type_,
         count_per_iteration=rate,
         opened=name_groups([one.item for one in group]),
+        newest=group[-1].item.name if group and kind == LEFT_BEHIND else None,
     )
 
 

@@ -24,7 +24,7 @@ import os
 import sys
 
 LIBRARY_PREFIX = "libsoak_tracker"
-LAYOUT_VERSION = 3
+LAYOUT_VERSION = 4
 LOADER_VARIABLE = "LD_PRELOAD"
 
 STATE_NATIVE = 1

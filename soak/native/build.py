@@ -34,7 +34,7 @@ COMPILER_FLAGS = (
     # (docs/tracker.md, What it costs).
     "-falign-functions=64",
 )
-LINKER_FLAGS = ("-shared", "-Wl,-z,now", "-Wl,-z,relro", "-ldl", "-lpthread")
+LINKER_FLAGS = ("-shared", "-Wl,-z,now", "-Wl,-z,relro", "-ldl", "-lpthread", "-lrt")
 
 
 @dataclass(frozen=True)

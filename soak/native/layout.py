@@ -10,10 +10,11 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 LEDGER_MAGIC, TABLES_MAGIC = b"soakledg", b"soaktabl"
-LEDGER_VERSION = 3
+LEDGER_VERSION = 4
 REQUESTS = 64
 RANGES = 256
 DESCRIPTORS_LIMIT, TASKS_LIMIT = 1 << 16, 1 << 12
+CREATIONS_LIMIT, CREATION_NAME, CREATION_UNWRITTEN = 1024, 320, 1
 
 STATE_NATIVE, STATE_PYTHON_DOMAINS, STATE_PYTHON_LINES, STATE_NATIVE_STACKS = 1, 2, 4, 8
 
@@ -23,6 +24,17 @@ NATIVE, PYTHON_MEM, PYTHON_OBJ, MAPPING, PYMALLOC_ARENA = DOMAINS = range(5)
 UNKNOWN_SITE, NATIVE_SITE, PYTHON_SITE, STACK_SITE, OPENING_SITE = range(1, 6)
 """Kinds of sites."""
 SITE_FLAGGED = 1
+
+(
+    CREATED_PATH,
+    CREATED_MOVED,
+    CREATED_REPLACING,
+    CREATED_QUEUE,
+    CREATED_SEGMENT,
+    CREATED_SEMAPHORES,
+    CREATED_MESSAGES,
+) = range(1, 8)
+"""Kinds of creations."""
 
 FRAME_PYTHON, FRAME_PYTHON_ENTRY = 1 << 63, 1 << 62
 
@@ -57,6 +69,7 @@ HEADER = np.dtype(
         ("checkpoint_at", "<u8", 2),
         ("descriptors_at", "<u8"),
         ("tasks_at", "<u8"),
+        ("creations_at", "<u8"),
         ("request_sequence", "<u4"),
         ("request_count", "<u4"),
         ("request_sites", "<u4", REQUESTS),
@@ -116,6 +129,23 @@ SITE = np.dtype(
 )
 RANGE = np.dtype([("start", "<u8"), ("end", "<u8")])
 OPENING = np.dtype([("number_and_site", "<u8"), ("cycle", "<u8")])
+CREATIONS = np.dtype([("last_serial", "<u8"), ("used", "<u4"), ("lost", "<u4")])
+"""What stands before the places of the table."""
+CREATION = np.dtype(
+    [
+        ("serial", "<u8"),
+        ("taken", "<u8"),
+        ("key", "<u8"),
+        ("cycle", "<u8"),
+        ("device", "<u8"),
+        ("number", "<u8"),
+        ("kind", "<u4"),
+        ("site", "<u4"),
+        ("process", "<u4"),
+        ("reserved", "<u4"),
+        ("name", f"S{CREATION_NAME}"),
+    ]
+)
 LEAF = np.dtype([("slots", "<u8"), ("base", "<u8")])
 MAPPING_ROW = np.dtype([("start", "<u8"), ("end", "<u8"), ("cycle", "<u8"), ("site", "<u4"), ("domain", "<u4")])
 

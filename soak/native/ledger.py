@@ -7,6 +7,7 @@ file, and the child never writes the one that is read.
 from __future__ import annotations
 
 import mmap
+import os
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,9 @@ from soak.native.layout import (
     BUCKETS_EXACT,
     BUCKETS_PER_OCTAVE,
     CHECKPOINT,
+    CREATION,
+    CREATION_UNWRITTEN,
+    CREATIONS,
     DESCRIPTORS_LIMIT,
     EPOCH_BITS,
     FRAME_PYTHON,
@@ -129,6 +133,33 @@ class Opening:
     cycle: int
 
 
+@dataclass(frozen=True)
+class Creation:
+    """Something with a name or a number that the process created outside itself, and has not removed again so far."""
+
+    kind: int
+    """``CREATED_PATH`` and so on."""
+    name: str
+    """The absolute path, or the name of a message queue; empty for System V, which has numbers."""
+    number: int
+    """The inode, or the number of System V."""
+    device: int
+    site: int
+    """The call site that created it; 0 where that is not known."""
+    cycle: int
+    is_forked: bool
+    """A forked child created it."""
+
+
+@dataclass(frozen=True)
+class Creations:
+    """What was created since the last time, oldest first."""
+
+    new: tuple[Creation, ...]
+    lost: int
+    """How many were not recorded so far, because there was no room or their name is too long."""
+
+
 class LedgerError(Exception):
     """The file is not a ledger, or has another version."""
 
@@ -160,6 +191,10 @@ class Ledger(ABC):
     def openings(self) -> tuple[dict[int, Opening], dict[int, Opening]]:
         """Return who opened what; nothing where that is not recorded."""
         return {}, {}
+
+    def take_creations(self) -> Creations | None:
+        """Take over what was created since the last time; None where that is not recorded."""
+        return None
 
     @abstractmethod
     def _stack_words(self, at: int) -> tuple[int, ...]:
@@ -214,6 +249,7 @@ class LedgerFile(Ledger):
         self._sites_at = int(header["sites_at"])
         self._checkpoint_at: list[int] = header["checkpoint_at"].tolist()
         self._descriptors_at, self._tasks_at = int(header["descriptors_at"]), int(header["tasks_at"])
+        self._creations_at, self._pid = int(header["creations_at"]), int(header["pid"])
 
     def close(self) -> None:
         """Unmap the file."""
@@ -250,6 +286,31 @@ class LedgerFile(Ledger):
         rows = self._array(OPENING, limit, at)
         recorded = rows[rows["number_and_site"] > 0].tolist()
         return {word >> 32: Opening(word & 0xFFFFFFFF, cycle) for word, cycle in recorded}
+
+    def take_creations(self) -> Creations:
+        """Take over what was created since the last time; its places in the table are free from then on."""
+        head = self._one(CREATIONS, self._creations_at)
+        places = np.frombuffer(self._memory, CREATION, int(head["used"]), self._creations_at + CREATIONS.itemsize)
+        serials = places["serial"].copy()
+        found: dict[int, Creation] = {}
+        for number in np.flatnonzero((serials > CREATION_UNWRITTEN) & (serials != places["taken"])).tolist():
+            creation, serial = self._creation(places[number].copy()), int(serials[number])
+            # Meanwhile it may have been removed, and the place used again.
+            if int(places["serial"][number]) == serial:
+                places["taken"][number] = serial
+                found[serial] = creation
+        return Creations(tuple(found[serial] for serial in sorted(found)), int(head["lost"]))
+
+    def _creation(self, place: np.void) -> Creation:
+        return Creation(
+            int(place["kind"]),
+            os.fsdecode(bytes(place["name"])),
+            int(place["number"]),
+            int(place["device"]),
+            int(place["site"]),
+            int(place["cycle"]),
+            int(place["process"]) != self._pid,
+        )
 
     def request_flags(self, sites: list[int]) -> None:
         """Ask the child to capture stacks at ``sites``, 64 at most, from its next checkpoint on."""

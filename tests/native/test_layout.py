@@ -20,6 +20,7 @@ STRUCTS = {
     "site": layout.SITE,
     "range": layout.RANGE,
     "opening": layout.OPENING,
+    "creation": layout.CREATION,
     "leaf": layout.LEAF,
     "mapping": layout.MAPPING_ROW,
     "tables": layout.TABLES,

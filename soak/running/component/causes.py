@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from soak.analysis.decide import Decision
+from soak.analysis.evidence import COUNTS
 from soak.attribution.causes import Locate, causes_of_sites, fingerprint
 from soak.attribution.opened_causes import causes_of_opened
 from soak.attribution.symbols import Symbols
 from soak.grounds import GroundKind
 from soak.measurements import SIGNALS
 from soak.results import Cause, Opened, Place
-from soak.running.component.open_items import SIGNALS_OF_ITEMS
 from soak.running.component.second_pass import Trace
 from soak.running.component.supervisor import Observations
 from soak.verdict import SeriesVerdict, Verdict
@@ -22,7 +22,7 @@ def find_causes(observed: Observations, trace: Trace | None) -> tuple[Cause, ...
     """Return what the deciding counter says, unless the tracker knows the call sites, and then those sites.
 
     The other counters' growth is mostly the same leak seen again: a thread takes heap, heap takes RSS. Descriptors,
-    threads and processes are told each by itself, with what they are and who opened them.
+    threads, processes and what is left behind are told each by itself, with what they are and who opened them.
     """
     decision = observed.decision
     decided_by = decision.decided_by if decision.verdict is Verdict.LEAK else None
@@ -44,7 +44,7 @@ def find_causes(observed: Observations, trace: Trace | None) -> tuple[Cause, ...
         return sites
     if kind == "mapping" and any(site.kind == kind for site in sites):
         return sites
-    if decided_by in SIGNALS_OF_ITEMS:
+    if decided_by in COUNTS:
         return (*_causes_of_items(observed, locate), *sites)
     return (_cause_of_counter(decided_by, observed, trace), *sites)
 
@@ -60,7 +60,7 @@ def _causes_of_items(observed: Observations, locate: Locate) -> Iterator[Cause]:
     While nothing is decided, also those of a count that grows: suspected, and not confirmed.
     """
     decision = observed.decision
-    for name in SIGNALS_OF_ITEMS:
+    for name in COUNTS:
         series = decision.series.get(name)
         if series is None:
             continue

@@ -15,7 +15,7 @@ from soak.running.component.child_ring import ChildRing, Row
 from soak.running.time_share import TimeShare
 
 _DETAILS_EVERY_S = 1.0
-_SOON_EXHAUSTED, _FEW = ("fds", "threads"), 8
+_SOON_EXHAUSTED, _FEW = ("fds", "threads", "left_behind"), 8
 _OWN_MAPPED = "own_mapped"
 
 

@@ -17,7 +17,7 @@ from soak.attribution.holders import UNSCANNED, Memory, Reachability
 from soak.attribution.symbols import Symbols
 from soak.native.build import Built, built_library
 from soak.native.layout import MAPPING, PYTHON_MEM, REQUESTS, STACK_SITE, STATE_NATIVE, STATE_PYTHON_DOMAINS
-from soak.native.ledger import Checkpoint, Frame, Ledger, Opening
+from soak.native.ledger import Checkpoint, Creations, Frame, Ledger, Opening
 from soak.results import Place, TrackerState
 from soak.verdict import SeriesState, SeriesVerdict, Verdict
 
@@ -211,6 +211,10 @@ class LedgerReader:
     def openings(self) -> tuple[dict[int, Opening], dict[int, Opening]]:
         """Return who opened each descriptor, and who started each thread and process, by the kernel's numbers."""
         return ({}, {}) if self._file is None else self._file.openings()
+
+    def take_creations(self) -> Creations | None:
+        """Take over what was created since the last time; None where that is not recorded."""
+        return None if self._file is None else self._file.take_creations()
 
     def stack_of(self, site: int) -> tuple[Call, ...]:
         """Return the stack of a site, innermost first, or its place alone; nothing when neither is known."""

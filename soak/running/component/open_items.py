@@ -12,7 +12,7 @@ from soak.running.component.child import Child
 from soak.running.component.ledger_reader import LedgerReader
 from soak.running.time_share import TimeShare
 
-SIGNALS_OF_ITEMS = ("threads", "children", "fds")
+_SIGNALS = ("threads", "children", "fds")
 
 _SETTLED_AFTER_CYCLES = 8
 """What first calls open for good is there by then."""
@@ -47,7 +47,7 @@ class OpenItems:
             self._counts_before, self._settled_at = counts, cycle
             self._items, self._listed_growth = (), 0.0
             return
-        growth = max(counts.get(name, 0.0) - self._counts_before.get(name, 0.0) for name in SIGNALS_OF_ITEMS)
+        growth = max(counts.get(name, 0.0) - self._counts_before.get(name, 0.0) for name in _SIGNALS)
         # By doubling, for a process may be killed within a second.
         begun_s = self._clock.now_s()
         if growth >= _FEW and (growth >= 2 * self._listed_growth or self._listing.is_due(begun_s)):

@@ -218,6 +218,11 @@ def _messages(plan: ComponentPlan, observed: Observations, verdict: Verdict) -> 
             "The tracker ran out of room, so its ledger is not complete: it shows what grows, but that nothing else "
             "does rests on the counters."
         )
+    if observed.unrecorded:
+        messages.append(
+            f"The component created {observed.unrecorded:,} files or other resources that soak did not follow: more "
+            "than 1,024 at once between two checkpoints, or with paths of 320 characters and more."
+        )
     if observed.children_left_out:
         counts = observed.children_left_out.items()
         who = "; ".join(f"{count:,} × {command}" for command, count in counts)

@@ -31,6 +31,7 @@ from soak.running.component.failures import describe_failure
 from soak.running.component.guards import HeatGuard, hottest_c, tripped_guard, what_ran_out
 from soak.running.component.horizon import Horizon
 from soak.running.component.ledger_reader import LedgerReader, Tracked
+from soak.running.component.left_behind import LeftBehind
 from soak.running.component.open_items import OpenItems
 from soak.running.component.process import MeasuredProcess, child_settings
 from soak.running.component.scanning import Scanner
@@ -101,7 +102,9 @@ class Observations:
     started: str
     tracked: Tracked
     opened: tuple[StillOpen, ...] = ()
-    """What was opened during the cycles and is open at their end."""
+    """What was opened or created during the cycles, and is open or there at their end."""
+    unrecorded: int = 0
+    """How many things the process created that nobody followed, for want of room."""
     paused_s: float = 0.0
     """For how long the loop stood still, because the machine was too hot; no part of ``seconds``."""
     hottest_c: float | None = None
@@ -210,6 +213,7 @@ class Supervisor:
         self._scanner = Scanner(child, clock)
         self._auditor = Auditor(child, clock)
         self._opened = OpenItems(child, self._ledger, clock)
+        self._left = LeftBehind(self._ledger, clock, str(context.folder))
         self._heat = HeatGuard(plan.max_temperature_c, context.read_temperature_c)
         self._stop_rules = StopRules(plan, context.stopping)
         self._liveness = Liveness(plan.cycle_timeout_s)
@@ -280,12 +284,14 @@ class Supervisor:
     def _read_beside(self, *, is_alive: bool) -> Beside:
         """Read the outside and the ledger; what grows fast enough to run out soon wants dense checkpoints."""
         outside = self._outside.read() if is_alive else {}
-        if is_soon_exhausted(outside, self._judge.first):
-            self._ring.allow_sparse_checkpoints(0.0)
         reads_ledger = self._child.is_tracked and self._is_in_phase(self._ring.counted)
         ledger_cycle, sums = self._ledger.read() if reads_ledger else (None, {})
-        if not self._ledger.is_complete:
-            self._judge.distrust(LEDGER)
+        if is_alive:
+            outside = {**outside, **self._left.read(self._ring.counted)}
+        incomplete = () if self._ledger.is_complete else LEDGER
+        self._judge.distrust((*incomplete, "left_behind") if self._left.lost else incomplete)
+        if is_soon_exhausted(outside, self._judge.first):
+            self._ring.allow_sparse_checkpoints(0.0)
         return Beside(outside, ledger_cycle, sums, tracker_is_mapped=self._ledger.latest is not None)
 
     def _is_in_phase(self, cycle: int) -> bool:
@@ -317,6 +323,7 @@ class Supervisor:
     def _list_what_is_open(self) -> None:
         if self._ring.waits_for_list:
             self._opened.look()
+            self._left.look(self._ring.counted)
             self._ring.release_from_list()
 
     # What it means.
@@ -481,7 +488,8 @@ class Supervisor:
             output=self._child.output(),
             started=started,
             tracked=tracked,
-            opened=self._opened.still_open(),
+            opened=(*self._opened.still_open(), *self._left.still_there()),
+            unrecorded=self._left.lost,
             paused_s=self._ring.paused_s,
             hottest_c=self._heat.hottest_c,
             audit=audit,

@@ -4,6 +4,7 @@
 #include "callers/frames_hot.h"
 #include "callers/passthrough.h"
 #include "callers/stacks.h"
+#include "creations.h"
 #include "openings.h"
 #include "recorder/mappings.h"
 
@@ -260,6 +261,7 @@ static uint64_t lay_out(struct ledger_header *header)
     header->stacks_at = place(&used, (uint64_t)STACK_CAPACITY * sizeof(uint64_t));
     header->descriptors_at = place(&used, DESCRIPTORS_LIMIT * sizeof(struct opening));
     header->tasks_at = place(&used, TASKS_LIMIT * sizeof(struct opening));
+    header->creations_at = place(&used, sizeof(struct creations));
     for (int i = 0; i < 2; i++)
         header->checkpoint_at[i] = place(&used, sizeof(struct ledger_checkpoint) + LEDGER_RANGES * sizeof(struct range)
                                                     + (uint64_t)SITE_LIMIT * sizeof(uint64_t)
@@ -310,6 +312,7 @@ EXPORT int soak_open_ledger(const char *path)
     memcpy(memory->magic, LEDGER_MAGIC, sizeof memory->magic);
     ledger = memory;
     openings_start(in_ledger(header.descriptors_at), in_ledger(header.tasks_at));
+    creations_start(in_ledger(header.creations_at));
     return 0;
 }
 

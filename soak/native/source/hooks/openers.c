@@ -1,26 +1,22 @@
 /* The second part of the preload: one thin wrapper for each function that opens a descriptor, or starts a thread or a
  * process. Each calls the original and records the call site. Nothing is recorded when something is closed. */
 #define _GNU_SOURCE
+#include "creations.h"
 #include "openings.h"
 #include "recorder/recorder_hot.h"
+#include "wrapper.h"
 
 #include <dirent.h>
-#include <dlfcn.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <time.h>
 #include <unistd.h>
-
-#define EXPORT __attribute__((visibility("default")))
-#define CALLER ((uintptr_t)__builtin_return_address(0))
 
 /* How many threads can be starting at one moment; the call site of one more is not recorded. */
 #define STARTS_LIMIT 64
@@ -28,16 +24,10 @@
 /* The functions that return a descriptor and have fixed parameters: name, parameters, arguments. Only those of libc
  * itself: another library (shm_open before glibc 2.34) may be loaded where dlsym does not look. */
 #define RETURNS_DESCRIPTOR(X)                                                                                          \
-    X(creat, (const char *path, mode_t mode), (path, mode))                                                            \
-    X(creat64, (const char *path, mode_t mode), (path, mode))                                                          \
     X(__open_2, (const char *path, int flags), (path, flags))                                                          \
     X(__open64_2, (const char *path, int flags), (path, flags))                                                        \
     X(__openat_2, (int folder, const char *path, int flags), (folder, path, flags))                                    \
     X(__openat64_2, (int folder, const char *path, int flags), (folder, path, flags))                                  \
-    X(mkstemp, (char *path), (path))                                                                                   \
-    X(mkstemp64, (char *path), (path))                                                                                 \
-    X(mkostemp, (char *path, int flags), (path, flags))                                                                \
-    X(mkostemp64, (char *path, int flags), (path, flags))                                                              \
     X(memfd_create, (const char *name, unsigned flags), (name, flags))                                                 \
     X(dup, (int descriptor), (descriptor))                                                                             \
     X(dup2, (int descriptor, int wanted), (descriptor, wanted))                                                        \
@@ -53,6 +43,19 @@
     X(timerfd_create, (clockid_t clock, int flags), (clock, flags))                                                    \
     X(inotify_init, (void), ())                                                                                        \
     X(inotify_init1, (int flags), (flags))
+
+/* The same for those that create the file that they open: with the flags of open that say whether it may exist. */
+#define CREATES_FILE(X)                                                                                                \
+    X(creat, (const char *path, mode_t mode), (path, mode), O_CREAT)                                                   \
+    X(creat64, (const char *path, mode_t mode), (path, mode), O_CREAT)                                                 \
+    X(mkstemp, (char *path), (path), O_CREAT | O_EXCL)                                                                 \
+    X(mkstemp64, (char *path), (path), O_CREAT | O_EXCL)                                                               \
+    X(mkostemp, (char *path, int flags), (path, flags), O_CREAT | O_EXCL)                                              \
+    X(mkostemp64, (char *path, int flags), (path, flags), O_CREAT | O_EXCL)                                            \
+    X(mkstemps, (char *path, int length), (path, length), O_CREAT | O_EXCL)                                            \
+    X(mkstemps64, (char *path, int length), (path, length), O_CREAT | O_EXCL)                                          \
+    X(mkostemps, (char *path, int length, int flags), (path, length, flags), O_CREAT | O_EXCL)                         \
+    X(mkostemps64, (char *path, int length, int flags), (path, length, flags), O_CREAT | O_EXCL)
 
 #define OTHERS(X)                                                                                                      \
     X(open, int, (const char *, int, ...))                                                                             \
@@ -79,46 +82,43 @@
        char *const *))                                                                                                 \
     X(pthread_create, int, (pthread_t *, const pthread_attr_t *, void *(*)(void *), void *))
 
-#define DECLARE_DESCRIPTOR(name, parameters, arguments) static int(*original_##name) parameters;
+#define DECLARE_DESCRIPTOR(name, parameters, ...) static int(*original_##name) parameters;
 RETURNS_DESCRIPTOR(DECLARE_DESCRIPTOR)
-#define DECLARE_OTHER(name, result, parameters) static result(*original_##name) parameters;
-OTHERS(DECLARE_OTHER)
+CREATES_FILE(DECLARE_DESCRIPTOR)
+OTHERS(DECLARE_ORIGINAL)
 
 /* Not static, because the assembly below uses it. */
 pid_t (*openers_vfork)(void) HIDDEN;
-
-static void find(const char *name, void *place)
-{
-    void *symbol = dlsym(RTLD_NEXT, name);
-    memcpy(place, &symbol, sizeof symbol);
-}
 
 /* Called by the loader, or by the first call from the constructor of another library. */
 static __attribute__((constructor, noinline)) void find_originals(void)
 {
     int saved = errno;
     uint64_t *births = recorder_enter();
-#define FIND_DESCRIPTOR(name, parameters, arguments) find(#name, &original_##name);
-    RETURNS_DESCRIPTOR(FIND_DESCRIPTOR)
-#define FIND_OTHER(name, result, parameters) find(#name, &original_##name);
-    OTHERS(FIND_OTHER)
-    find("vfork", &openers_vfork);
+    RETURNS_DESCRIPTOR(FIND_ORIGINAL)
+    CREATES_FILE(FIND_ORIGINAL)
+    OTHERS(FIND_ORIGINAL)
+    find_original("vfork", &openers_vfork);
     recorder_leave(births);
     errno = saved;
 }
-
-#define NEED(name)                                                                                                     \
-    if (unlikely(!original_##name))                                                                                    \
-        find_originals();                                                                                              \
-    if (unlikely(!original_##name)) {                                                                                  \
-        errno = ENOSYS;                                                                                                \
-        return REFUSED;                                                                                                \
-    }
 
 static int opened(int descriptor, uintptr_t caller)
 {
     if (descriptor >= 0)
         openings_note_descriptor(descriptor, openings_site(caller));
+    return descriptor;
+}
+
+/* For a function that has opened the file at a path; `creates`: it was not there before. */
+static int opened_file(int descriptor, int creates, int folder, const char *path, uintptr_t caller)
+{
+    if (descriptor < 0)
+        return descriptor;
+    uint32_t site = openings_site(caller);
+    openings_note_descriptor(descriptor, site);
+    if (creates)
+        creations_note_path(CREATED_PATH, folder, path, site);
     return descriptor;
 }
 
@@ -151,55 +151,52 @@ static FILE *opened_stream(FILE *stream, uintptr_t caller)
     }
 RETURNS_DESCRIPTOR(DEFINE_DESCRIPTOR)
 
-/* There is a mode only when the flags ask for one. */
-#define TAKE_MODE(mode)                                                                                                \
-    mode_t mode = 0;                                                                                                   \
-    if (flags & O_CREAT || (flags & O_TMPFILE) == O_TMPFILE) {                                                         \
-        va_list rest;                                                                                                  \
-        va_start(rest, flags);                                                                                         \
-        mode = va_arg(rest, mode_t);                                                                                   \
-        va_end(rest);                                                                                                  \
+#define DEFINE_CREATOR(name, parameters, arguments, how)                                                               \
+    EXPORT int name parameters;                                                                                        \
+    EXPORT int name parameters                                                                                         \
+    {                                                                                                                  \
+        NEED(name)                                                                                                     \
+        int creates = creations_expected(AT_FDCWD, path, how);                                                         \
+        return opened_file(original_##name arguments, creates, AT_FDCWD, path, CALLER);                                \
     }
+CREATES_FILE(DEFINE_CREATOR)
 
 EXPORT int open(const char *path, int flags, ...)
 {
     NEED(open)
     TAKE_MODE(mode)
-    return opened(original_open(path, flags, mode), CALLER);
+    int creates = creations_expected(AT_FDCWD, path, flags);
+    return opened_file(original_open(path, flags, mode), creates, AT_FDCWD, path, CALLER);
 }
 
 EXPORT int open64(const char *path, int flags, ...)
 {
     NEED(open64)
     TAKE_MODE(mode)
-    return opened(original_open64(path, flags, mode), CALLER);
+    int creates = creations_expected(AT_FDCWD, path, flags);
+    return opened_file(original_open64(path, flags, mode), creates, AT_FDCWD, path, CALLER);
 }
 
 EXPORT int openat(int folder, const char *path, int flags, ...)
 {
     NEED(openat)
     TAKE_MODE(mode)
-    return opened(original_openat(folder, path, flags, mode), CALLER);
+    int creates = creations_expected(folder, path, flags);
+    return opened_file(original_openat(folder, path, flags, mode), creates, folder, path, CALLER);
 }
 
 EXPORT int openat64(int folder, const char *path, int flags, ...)
 {
     NEED(openat64)
     TAKE_MODE(mode)
-    return opened(original_openat64(folder, path, flags, mode), CALLER);
+    int creates = creations_expected(folder, path, flags);
+    return opened_file(original_openat64(folder, path, flags, mode), creates, folder, path, CALLER);
 }
 
 static int duplicates(int command)
 {
     return command == F_DUPFD || command == F_DUPFD_CLOEXEC;
 }
-
-/* The argument of every command fits into a pointer; libc does the same. */
-#define TAKE_ARGUMENT(argument)                                                                                        \
-    va_list rest;                                                                                                      \
-    va_start(rest, command);                                                                                           \
-    void *argument = va_arg(rest, void *);                                                                             \
-    va_end(rest);
 
 EXPORT int fcntl(int descriptor, int command, ...)
 {
@@ -238,16 +235,33 @@ EXPORT int pipe2(int two[2], int flags)
 #undef REFUSED
 #define REFUSED NULL
 
+/* The flags of open that a mode of fopen stands for, as far as they say whether it creates. */
+static int flags_of(const char *mode)
+{
+    if (*mode != 'w' && *mode != 'a')
+        return 0;
+    return strchr(mode, 'x') ? O_CREAT | O_EXCL : O_CREAT;
+}
+
+static FILE *opened_stream_of(FILE *stream, int creates, const char *path, uintptr_t caller)
+{
+    if (stream)
+        (void)opened_file(fileno(stream), creates, AT_FDCWD, path, caller);
+    return stream;
+}
+
 EXPORT FILE *fopen(const char *path, const char *mode)
 {
     NEED(fopen)
-    return opened_stream(original_fopen(path, mode), CALLER);
+    int creates = creations_expected(AT_FDCWD, path, flags_of(mode));
+    return opened_stream_of(original_fopen(path, mode), creates, path, CALLER);
 }
 
 EXPORT FILE *fopen64(const char *path, const char *mode)
 {
     NEED(fopen64)
-    return opened_stream(original_fopen64(path, mode), CALLER);
+    int creates = creations_expected(AT_FDCWD, path, flags_of(mode));
+    return opened_stream_of(original_fopen64(path, mode), creates, path, CALLER);
 }
 
 EXPORT FILE *tmpfile(void)

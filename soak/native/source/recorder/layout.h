@@ -102,8 +102,42 @@ struct opening {
 #define DESCRIPTORS_LIMIT 65536u
 #define TASKS_LIMIT 4096u
 
+/* What a program creates outside itself, by name or number. One place of the table for each, until it is removed or the
+ * parent has taken it over. Forked children write here too: the ledger file is shared memory. */
+enum creation_kind {
+    CREATED_PATH = 1,      /* a file, folder, socket or link that was not there before */
+    CREATED_MOVED = 2,     /* renamed to a path where nothing was; created is what was moved */
+    CREATED_REPLACING = 3, /* renamed over a path where something was */
+    CREATED_QUEUE = 4,     /* a POSIX message queue */
+    CREATED_SEGMENT = 5,   /* System V: number is the kernel's number of it, as of the two below */
+    CREATED_SEMAPHORES = 6,
+    CREATED_MESSAGES = 7,
+};
+#define CREATIONS_LIMIT 1024u
+#define CREATION_NAME 320
+struct creation {
+    uint64_t serial; /* 0: the place is free; CREATION_UNWRITTEN: it is being written; else unique and ascending */
+    uint64_t taken;  /* written by the parent: the serial that it has taken over, so that the place is free again */
+    uint64_t key;
+    uint64_t cycle;
+    uint64_t device;
+    uint64_t number;
+    uint32_t kind;
+    uint32_t site;    /* 0: not known, as in forked children */
+    uint32_t process; /* who created it */
+    uint32_t reserved;
+    char name[CREATION_NAME]; /* absolute path, or the name of the queue; ends with a zero byte */
+};
+#define CREATION_UNWRITTEN 1u
+struct creations {
+    uint64_t last_serial;
+    uint32_t used; /* no place from here on was ever taken */
+    uint32_t lost; /* not recorded: there was no place left, or the name is too long */
+    struct creation places[CREATIONS_LIMIT];
+};
+
 #define LEDGER_MAGIC "soakledg"
-#define LEDGER_VERSION 3u
+#define LEDGER_VERSION 4u
 #define LEDGER_HEADER_SIZE 4096u
 #define LEDGER_REQUESTS 64
 #define LEDGER_RANGES 256
@@ -131,6 +165,7 @@ struct ledger_header {
     uint64_t checkpoint_at[2];
     uint64_t descriptors_at;
     uint64_t tasks_at;
+    uint64_t creations_at;
     /* The parent asks for sites to be flagged. It writes sites, count and sequence in this order; the child flags them
      * at its next checkpoint. */
     uint32_t request_sequence;
