@@ -33,6 +33,7 @@ _TEMPORARY = ("/tmp/", "/var/tmp/", "/usr/tmp/")
 _TEMPORARY_NAME = re.compile(r"tmp[a-z0-9_]{8}|.+\.te?mp$", re.DOTALL)
 """Names that the tempfile module gives, and those that say so themselves."""
 _LOCK_NAME = re.compile(r"(.*[._-])?(lock|lck)$|\.#.|LCK\.\.", re.DOTALL)
+_BYTECODE = "/__pycache__/"
 _PID_NAME = re.compile(r".*\.pid$", re.DOTALL)
 
 
@@ -46,7 +47,7 @@ def type_of(creation: Creation, working_folder: str) -> str | None:
         return "message queue"
     if creation.kind in _SYSTEM_V:
         return _SYSTEM_V[creation.kind][1]
-    path, last = creation.name, os.path.basename(creation.name)
+    path, last = creation.name, creation.name.rpartition("/")[2]
     if path.startswith(_SHARED_MEMORY):
         return "POSIX semaphore" if last.startswith("sem.") else "shared-memory segment"
     what = _file_type(path)
@@ -67,6 +68,8 @@ def name_of(creation: Creation) -> str:
 
 
 def _is_temporary(path: str, last: str, working_folder: str) -> bool:
+    if _BYTECODE in path:
+        return False
     if _TEMPORARY_NAME.match(last):
         return True
     folders = (*_TEMPORARY, f"{os.environ.get('TMPDIR') or '/tmp'}/")

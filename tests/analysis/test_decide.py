@@ -502,6 +502,19 @@ def test_a_count_that_runs_into_a_limit_is_judged_long_before():
     assert unlimited.verdict is Verdict.INCONCLUSIVE
 
 
+def test_what_is_left_behind_is_judged_after_a_thousand_cycles_at_most():
+    """It has no limit, but each takes room; and it decides as the other counts do."""
+    decision = decide(judge_of({}, 131_072, {"left_behind": 1.0}, 1024).evidence())
+
+    assert (decision.verdict, decision.decided_by) == (Verdict.LEAK, "left_behind")
+    assert decision.series["left_behind"].rate == 1.0
+
+
+def test_without_the_tracker_nothing_is_said_of_what_is_left_behind_and_clean_stands():
+    assert verdict_of(evidence(without="left_behind")) is Verdict.CLEAN
+    assert verdict_of(evidence(left_behind="INCONCLUSIVE")) is not Verdict.CLEAN
+
+
 def test_what_a_guard_stopped_is_a_leak_of_its_mean_rate():
     """It is too early for the rule, so the rate is the rise from the first reading to the last."""
     judge = judge_of({"fds": 100.0}, 256, {"fds": 10.0, "heap": 0.0}, 8)

@@ -153,6 +153,7 @@ def _ran(component: ComponentResult) -> str:
             say.pacing_sentence(component.pacing),
             say.overhead_sentence(component),
             say.tracker_sentence(component.tracker),
+            say.limits_sentence(component),
         )
     )
 

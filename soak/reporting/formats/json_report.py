@@ -9,6 +9,7 @@ from typing import Any
 
 from soak.reporting.words.advice import advise
 from soak.reporting.words.holders import allocation_words, held_by
+from soak.reporting.words.left_behind import limits_sentence
 from soak.reporting.words.series import signal_sentence
 from soak.reporting.words.verdicts import why_words
 from soak.results import Cause, ChainNode, ComponentResult, RunResult, to_document
@@ -55,7 +56,7 @@ def _component(component: ComponentResult) -> dict[str, Any]:
     if component.garbage is not None:
         document["garbage"]["ring"] = _nodes(component.garbage.ring)
     head = {name: document.pop(name) for name in ("name", "target", "verdict")}
-    return {**head, "why": why_words(component), **document}
+    return {**head, "why": why_words(component), "limits": limits_sentence(component), **document}
 
 
 def finite(value: Any) -> Any:

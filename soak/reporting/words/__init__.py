@@ -37,6 +37,7 @@ from soak.reporting.words.components import (
 from soak.reporting.words.failures import last_written, telling_frames
 from soak.reporting.words.growth import growth_cell, growth_words, signal_cell
 from soak.reporting.words.holders import held_by
+from soak.reporting.words.left_behind import left_behind_sentence, limits_sentence
 from soak.reporting.words.runs import (
     asides,
     combination_sentence,
@@ -87,6 +88,8 @@ __all__ = [
     "held_by",
     "interval_words",
     "last_written",
+    "left_behind_sentence",
+    "limits_sentence",
     "lookalike_sentence",
     "memory_limit_sentence",
     "more_causes_sentence",

@@ -9,7 +9,7 @@ from soak.attribution.reference_cycles import describe_ring
 from soak.reporting.words.holders import cache_advice, cache_words, container_words, held_by, step_words
 from soak.reporting.words.kinds import FREE_MEMORY, UNCOLLECTABLE, kind_words
 from soak.reporting.words.paths import own_frame, short_file, without_folders
-from soak.reporting.words.vocabulary import capitalised
+from soak.reporting.words.vocabulary import capitalised, made_words
 from soak.results import Cause, ChainNode, MemoryKind, MemoryStep, Place, Unseen
 from soak.units import format_size
 
@@ -89,7 +89,7 @@ def origin(causes: Sequence[Cause]) -> str:
     if group is None or cause is None or place is None:
         return ""
     if cause.count_per_iteration is not None:
-        return f"{'opened' if cause.kind == 'file-descriptor' else 'started'} at {place}"
+        return f"{made_words(cause.kind)} at {place}"
     if cause.state == "lost":
         return f"{place} allocates it, and nothing points to it"
     keeper = _keeper(group.head)

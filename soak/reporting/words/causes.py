@@ -9,7 +9,15 @@ from soak.reporting.words.advice import advise, spot
 from soak.reporting.words.holders import cache_words, container_words, held_by, step_words
 from soak.reporting.words.kinds import kind_words
 from soak.reporting.words.paths import library_file, own_frame, short_file, short_frame
-from soak.reporting.words.vocabulary import byte_rate, capitalised, count_words, period_words, printable, short_number
+from soak.reporting.words.vocabulary import (
+    byte_rate,
+    capitalised,
+    count_words,
+    made_words,
+    period_words,
+    printable,
+    short_number,
+)
 from soak.results import Cause, MemoryKind, Opened, Place
 from soak.units import format_count, format_number
 
@@ -112,7 +120,7 @@ def stack_title(cause: Cause) -> str:
     """Say what the cause's stack shows."""
     if cause.count_per_iteration is None:
         return "Allocated at"
-    return "Opened at" if cause.kind == "file-descriptor" else "Started at"
+    return f"{capitalised(made_words(cause.kind))} at"
 
 
 def place_words(place: Place) -> str:
@@ -136,7 +144,7 @@ def _opened_sentence(cause: Cause, noun: str) -> str:
     often = f"1 every {period_words(1 / rate)} {noun}s" if 0 < rate < 0.95 else f"{short_number(rate)} per {noun}"
     where = _where_words(cause)
     if where:
-        where = f", {'opened' if cause.kind == 'file-descriptor' else 'started'} in {where}"
+        where = f", {made_words(cause.kind)} in {where}"
     what = "; ".join(map(opened_words, cause.opened[:_MOST_NAMED]))
     certain = "" if cause.confirmed else "Suspected: "
     return capitalised(f"{certain}{kind_words(cause.kind).name}, {often}{where}{': ' if what else ''}{what}.")

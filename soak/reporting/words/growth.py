@@ -11,7 +11,7 @@ from soak.verdict import Verdict
 
 _LONGEST_FAILURE = 60
 """Characters of a failure in a table; the whole stands below it."""
-_OPENED_UNITS = ("fds", "threads", "processes")
+_OPENED_UNITS = ("fds", "threads", "processes", "resources")
 _MOST_PART = 0.95
 """What is lost and more than this share of all growth is as good as all of it."""
 
@@ -19,7 +19,7 @@ _MOST_PART = 0.95
 def growth_words(growth: Growth | None, noun: str = "call") -> str:
     """Say the growth itself: ``grows by 106 B per call``; requested bytes where they are known.
 
-    Of descriptors, threads and processes their number, not the memory that goes with them.
+    Of descriptors, threads, processes and what is left behind their number, not the memory that goes with them.
     """
     if growth is None:
         return "grows"

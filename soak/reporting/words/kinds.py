@@ -68,6 +68,11 @@ KINDS = {
         "Child processes are not reaped",
         "Wait for the processes that {place} starts: one that has ended stays in the process table until then.",
     ),
+    "left-behind": KindWords(
+        "left behind outside the process",
+        "Files, shared memory or other resources are left behind",
+        "Remove what {place} creates, on the error paths too: close and unlink it, in a with statement or a finally.",
+    ),
     "mapping": KindWords(
         "mappings that are not unmapped",
         "Mappings are not unmapped",

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from soak.grounds import VERDICTS, Ground, GroundKind, LiveChildren
-from soak.measurements import NOTABLE_RSS_BYTES
+from soak.measurements import NOTABLE_RSS_BYTES, SIGNALS
 from soak.reporting.words.failures import where_it_failed
 from soak.reporting.words.holders import cache_words
+from soak.reporting.words.left_behind import left_behind_sentence
 from soak.reporting.words.series import (
     CACHE_FITS_INTO_N_MIN,
     lookalike,
@@ -79,7 +80,8 @@ def lookalike_sentence(component: ComponentResult) -> str | None:
     if decided not in _BY_COUNTING or component.n_min is None or is_lost:
         return None
     if decided is GroundKind.STEADY_COUNT:
-        cycles = format_count(round(CACHE_FITS_INTO_N_MIN * component.n_min))
+        most = SIGNALS[component.grounds[0].signals[0]].most_n_min
+        cycles = format_count(round(CACHE_FITS_INTO_N_MIN * min(component.n_min, most)))
         return f"A pool that grows for more than about {cycles} {component.cycle_noun}s would look the same."
     return lookalike(component.n_min)
 
@@ -92,12 +94,14 @@ def _sentence(component: ComponentResult, grounds: Sequence[Ground]) -> str:  # 
         case GroundKind.CONTROL_FAILED:
             rest = f" {_sentence(component, grounds[1:])}" if grounds[1:] else ""
             return f"Not proven: the control of {_titles(first.signals)} failed.{rest}"
+        case GroundKind.STEADY_COUNT if first.signals[0] == "left_behind":
+            return left_behind_sentence(component)
         case GroundKind.STEADY_COUNT | GroundKind.STEADY_MEMORY | GroundKind.STEADY_MAPPED:
             return _signal(component, first.signals[0])
         case GroundKind.COUNT_AT_LIMIT | GroundKind.MEMORY_AT_LIMIT:
             return _at_limit(first, noun)
         case GroundKind.COUNT_EVERY_CYCLE | GroundKind.MEMORY_EVERY_CYCLE:
-            return _in_each_cycle(first, noun)
+            return _in_each_cycle(component, first)
         case GroundKind.LOST_BLOCKS:
             return _lost_blocks(component, first) + _pinned_heap(component, grounds)
         case GroundKind.FILLING_CACHE:
@@ -126,7 +130,7 @@ def _sentence(component: ComponentResult, grounds: Sequence[Ground]) -> str:  # 
         case GroundKind.SLOWING:
             return _signal(component, first.signals[0])
         case GroundKind.UNDECIDED if first.streak is not None:
-            return _in_each_cycle_so_far(first, noun)
+            return _in_each_cycle_so_far(component, first)
         case GroundKind.UNDECIDED:
             limit = f" {RSS_LIMIT}" if any(g.kind is GroundKind.ONLY_OUTSIDE for g in grounds) else ""
             return f"{_signal(component, first.signals[0])}{limit}"
@@ -194,20 +198,24 @@ def _at_limit(ground: Ground, noun: str) -> str:
     return f"{rose} in {count_words(limit.cycles, noun)}. soak stopped the component before it reached the limit."
 
 
-def _in_each_cycle(ground: Ground, noun: str) -> str:
+def _in_each_cycle(component: ComponentResult, ground: Ground) -> str:
     """Say that a signal rose in each cycle: a count by the same each time, memory by how much in all."""
-    streak, name = ground.streak, ground.signals[0]
+    streak, name, noun = ground.streak, ground.signals[0], component.cycle_noun
     assert streak is not None
+    if name == "left_behind":
+        return left_behind_sentence(component, streak)
     cycles, title = count_words(streak.cycles, noun), capitalised(signal_title(name))
     if unit_of(name) == "bytes":
         return f"{title}: more in each reading over {cycles}, {format_size(streak.growth)} in all."
     return f"{title}: {short_number(streak.rate)} more in each of {cycles}."
 
 
-def _in_each_cycle_so_far(ground: Ground, noun: str) -> str:
+def _in_each_cycle_so_far(component: ComponentResult, ground: Ground) -> str:
     streak, title = ground.streak, capitalised(signal_title(ground.signals[0]))
     assert streak is not None
-    return f"{title}: {short_number(streak.rate)} in each of {count_words(streak.cycles, noun)} so far."
+    if ground.signals[0] == "left_behind":
+        return left_behind_sentence(component, streak, so_far=" so far")
+    return f"{title}: {short_number(streak.rate)} in each of {count_words(streak.cycles, component.cycle_noun)} so far."
 
 
 def _lookalike_of_streak(ground: Ground) -> str:

@@ -14,6 +14,7 @@ _UNIT_WORDS = {
     "processes": ("child process", "child processes"),
     "blocks": ("Python block", "Python blocks"),
     "objects": ("object", "objects"),
+    "resources": ("resource left behind", "resources left behind"),
 }
 _ESCAPE_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
@@ -22,6 +23,14 @@ _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\ufff
 def interval_words(low: float | None, high: float | None) -> str:
     """Give an interval after a rate (`` [127.9, 128.2]``), or nothing when it is not known."""
     return "" if low is None or high is None else f" [{format_number(low)}, {format_number(high)}]"
+
+
+_HOW_MADE = {"file-descriptor": "opened", "left-behind": "created"}
+
+
+def made_words(kind: str) -> str:
+    """Say how what stays came to be, by the kind of its cause: ``opened``, ``created``, ``started``."""
+    return _HOW_MADE.get(kind, "started")
 
 
 def printable(text: str) -> str:

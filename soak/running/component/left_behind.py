@@ -108,8 +108,7 @@ class LeftBehind:
     def _is_inside_of_another(self, creation: Creation) -> bool:
         """Whether it is in a folder that the same cycle created: they are one thing."""
         folder = creation.name
-        while (parent := os.path.dirname(folder)) != folder:
-            folder = parent
+        while folder := folder.rpartition("/")[0]:
             outer = self._things.get((CREATED_PATH, folder))
             if outer is not None and outer.cycle == creation.cycle:
                 return True

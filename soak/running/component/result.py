@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from soak.analysis.caches import most_allocated
 from soak.analysis.decide import Decision, decide
@@ -13,6 +13,7 @@ from soak.attribution.object_answers import describe_garbage, garbage_messages
 from soak.attribution.symbols import Symbols
 from soak.grounds import Ground, GroundKind
 from soak.measurements import SIGNALS
+from soak.native.layout import CREATION_NAME, CREATIONS_LIMIT
 from soak.results import (
     ComponentResult,
     Failure,
@@ -205,30 +206,35 @@ def _tracemalloc(trace: Trace | None) -> TracemallocResult | None:
     )
 
 
+def _what_was_missed(observed: Observations) -> Iterator[str]:
+    """Say what there was no room or no time to record."""
+    if observed.tracked.state.active and not observed.tracked.complete:
+        yield (
+            "The tracker ran out of room, so its ledger is not complete: it shows what grows, but that nothing else "
+            "does rests on the counters."
+        )
+    if observed.unrecorded:
+        yield (
+            f"The component created {observed.unrecorded:,} files or other resources that soak did not follow: more "
+            f"than {CREATIONS_LIMIT:,} at once between two checkpoints, or with paths of {CREATION_NAME} characters "
+            "and more."
+        )
+    if observed.lost_rows:
+        yield f"{observed.lost_rows} checkpoints were lost, because soak itself was held up."
+
+
 def _messages(plan: ComponentPlan, observed: Observations, verdict: Verdict) -> tuple[str, ...]:
-    messages = []
+    messages = list(_what_was_missed(observed))
     if plan.injection is not None:
         planted = plan.injection
         every = "cycle" if planted.every == 1 else f"{planted.every:,} cycles"
         messages.append(f"A leak was planted: {planted.kind}:{planted.size}, every {every}.")
     if observed.gc_held_off:
         messages.append("The component runs with gc disabled or frozen, so soak did not collect garbage for it either.")
-    if observed.tracked.state.active and not observed.tracked.complete:
-        messages.append(
-            "The tracker ran out of room, so its ledger is not complete: it shows what grows, but that nothing else "
-            "does rests on the counters."
-        )
-    if observed.unrecorded:
-        messages.append(
-            f"The component created {observed.unrecorded:,} files or other resources that soak did not follow: more "
-            "than 1,024 at once between two checkpoints, or with paths of 320 characters and more."
-        )
     if observed.children_left_out:
         counts = observed.children_left_out.items()
         who = "; ".join(f"{count:,} × {command}" for command, count in counts)
         messages.append(f"Left out, as IGNORED_CHILDREN of the driver says: {who}.")
-    if observed.lost_rows:
-        messages.append(f"{observed.lost_rows} checkpoints were lost, because soak itself was held up.")
     if verdict is Verdict.CLEAN and plan.full_budget and observed.stopped_by in ("budget", "signal"):
         messages.append(f"CLEAN so far, after {format_duration(observed.seconds)}: a leak may still begin later.")
     if observed.paused_s:

@@ -1,0 +1,71 @@
+"""What is left behind, in words: what it is, where it was created, the newest, and what is not looked at."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from builder import a_cause, a_component, signal
+
+from soak.grounds import Ground, GroundKind, Streak
+from soak.reporting.words import cause_sentence, explain, limits_sentence, lookalike_sentence, why_sentence, why_words
+from soak.results import Opened, Place
+from soak.verdict import Verdict
+
+LEFT = a_cause(
+    kind="left-behind",
+    state="unknown",
+    bytes_per_iteration=None,
+    where=None,
+    python_where=Place("cycle", "/srv/app.py", 4),
+    count_per_iteration=1.0,
+    opened=(Opened("shared-memory segment", "/dev/shm/psm_*", 151),),
+    newest="/dev/shm/psm_ab12",
+)
+ORIGIN_OF_LEFT = "created at app.py:4; /dev/shm/psm_ab12 is the newest."
+
+
+def test_what_is_left_behind_is_told_by_what_it_is_where_it_is_made_and_the_newest():
+    each = Ground(GroundKind.COUNT_EVERY_CYCLE, ("left_behind",), streak=Streak(0, 151, 151, 0.0, 151.0))
+    steady = Ground(GroundKind.STEADY_COUNT, ("left_behind",))
+    seldom = {"left_behind": signal("left_behind", 0.1, 0.1, 0.1, verdict=Verdict.LEAK)}
+
+    leak = a_component(verdict=Verdict.LEAK, grounds=(each,), causes=(LEFT,))
+    rare = a_component(verdict=Verdict.LEAK, grounds=(steady,), causes=(LEFT,), signals=seldom, n_min=131_072)
+
+    assert why_words(leak) == (
+        f"Left behind: 1 shared-memory segment in each of 151 calls, {ORIGIN_OF_LEFT} "
+        "A pool of more than 151 would look the same."
+    )
+    assert why_sentence(rare) == f"Left behind: 1 shared-memory segment every 10 calls, {ORIGIN_OF_LEFT}"
+    assert lookalike_sentence(rare) == "A pool that grows for more than about 614 calls would look the same."
+
+
+def test_things_of_several_types_and_places_are_told_together():
+    other = dataclasses.replace(LEFT, opened=(Opened("lock file", "/srv/a.lock", 151),), newest="/srv/a.lock")
+    each = Ground(GroundKind.UNDECIDED, ("left_behind",), streak=Streak(0, 15, 15, 0.0, 30.0))
+
+    told = why_sentence(a_component(verdict=Verdict.INCONCLUSIVE, grounds=(each,), causes=(LEFT, other)))
+
+    assert told == (
+        "Left behind: 2 resources in each of 15 calls so far, created at app.py:4 and at 1 more place; "
+        "/dev/shm/psm_ab12 is the newest."
+    )
+
+
+def test_what_is_not_looked_at_is_told():
+    looked = a_component(signals={"left_behind": signal("left_behind", 0.0, 0.0, 0.0)})
+
+    assert limits_sentence(looked).startswith("Not looked at: what programs create that the component starts, files")
+    assert limits_sentence(a_component()) == (
+        "Not looked at: files, shared memory and other resources that are left behind outside the process."
+    )
+
+
+def test_the_cause_names_the_things_and_says_what_to_do():
+    assert cause_sentence(LEFT) == (
+        "Left behind outside the process, 1 per call, created in cycle (app.py:4): "
+        "151 × shared-memory segment /dev/shm/psm_*."
+    )
+    assert explain(LEFT).endswith(
+        "Remove what app.py:4 creates, on the error paths too: close and unlink it, in a with statement or a finally."
+    )
