@@ -223,8 +223,7 @@ class Supervisor:
         self._is_hung = self._is_held = False
         self._latest: tuple[Evidence, Decision] | None = None
         self._suspects: list[Suspect] = []
-        self._lost_since_s = 0.0
-        self._lost_at = 0
+        self._lost_since_s, self._lost_at = 0.0, 0
 
     def run(self) -> Observations:
         """Soak the component; whatever goes wrong with it is returned."""
