@@ -13,7 +13,15 @@ LOADER_VARIABLE = "LD_PRELOAD"
 WATCH_VARIABLE = "SOAK_WATCH"
 """``PID:PATH``: the watcher, and the file to which the library writes where its tables are. Only a direct child of the
 watcher is watched."""
+GLIB_VARIABLES = {"G_SLICE": "always-malloc", "G_DEBUG": "gc-friendly"}
+"""What GLib reads when it is loaded: its slices are then blocks of malloc's, each with a call site, and it clears what
+it frees, so that no pointer of the past stays in memory. Nothing else reads these."""
 SEPARATORS = " :\t\n"
+
+
+def for_glib(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return a copy of ``environment`` with the variables by which GLib can be measured; those that are set stay."""
+    return {**GLIB_VARIABLES, **environment}
 
 
 @contextmanager

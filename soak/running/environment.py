@@ -8,13 +8,25 @@ from typing import Any
 
 import psutil
 
+from soak.native.preload import GLIB_VARIABLES, for_glib
 from soak.running.interpreter import Interpreter
 
-_VARIABLES = ("MALLOC_", "PYTHONMALLOC", "PYTHONTRACEMALLOC", "LD_PRELOAD", "GLIBC_TUNABLES", "PYTHONDEVMODE")
+_VARIABLES = (
+    "MALLOC_",
+    "PYTHONMALLOC",
+    "PYTHONTRACEMALLOC",
+    "LD_PRELOAD",
+    "GLIBC_TUNABLES",
+    "PYTHONDEVMODE",
+    *GLIB_VARIABLES,
+)
 
 
 def describe_environment(interpreter: Interpreter) -> dict[str, Any]:
-    """Return plain facts: system, libc, processors, memory, interpreter, and the variables that change allocators."""
+    """Return plain facts: system, libc, processors, memory, interpreter, and the variables that change allocators.
+
+    The variables are those that the measured processes get, with what soak sets for GLib.
+    """
     return {
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "libc": " ".join(platform.libc_ver()).strip() or "unknown",
@@ -22,5 +34,5 @@ def describe_environment(interpreter: Interpreter) -> dict[str, Any]:
         "memory_bytes": psutil.virtual_memory().total,
         "python": str(interpreter),
         "executable": interpreter.executable,
-        "variables": {name: value for name, value in os.environ.items() if name.startswith(_VARIABLES)},
+        "variables": {name: value for name, value in for_glib(os.environ).items() if name.startswith(_VARIABLES)},
     }

@@ -14,6 +14,7 @@ from soak.errors import UsageError
 from soak.request import Injection
 from soak.running.component import second_pass as tracing
 from soak.running.component.second_pass import trace_growth
+from soak.running.environment import describe_environment
 from soak.running.interpreter import check_module, find_interpreter
 from soak.targets import find_targets
 from soak.verdict import Verdict
@@ -322,3 +323,20 @@ def test_a_run_that_was_stopped_before_it_began_measures_nothing(tmp_path: Path)
 
     assert observed.stopped_by == "signal"
     assert observed.iterations < CYCLES
+
+
+def test_glib_gives_each_slice_by_malloc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Without a variable of the user's; what the user sets stays."""
+    monkeypatch.delenv("G_SLICE", raising=False)
+    monkeypatch.setenv("G_DEBUG", "fatal-criticals")
+    driver = """
+        import os
+        def cycle(state): pass
+        def teardown(state): print(os.environ["G_SLICE"], os.environ["G_DEBUG"])
+        """
+
+    soaked = soak_driver(tmp_path, driver, iterations=1)
+
+    assert soaked.observed.output == "always-malloc fatal-criticals\n"
+    variables = describe_environment(find_interpreter(None))["variables"]
+    assert (variables["G_SLICE"], variables["G_DEBUG"]) == ("always-malloc", "fatal-criticals")

@@ -12,13 +12,13 @@ import subprocess
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from soak.inside import ring
 from soak.native.ledger import LedgerFile
-from soak.native.preload import preloading
+from soak.native.preload import for_glib, preloading
 from soak.probes.limits import read_limits
 from soak.probes.outside import OutsideReader, open_reader
 from soak.running.component.child_ring import ChildRing
@@ -90,11 +90,11 @@ class MeasuredProcess:
         }
         ring.create(str(path), marshal.dumps(settings, 2))
         self.ring = ChildRing(ring.Ring(str(path)))
-        environment: Mapping[str, str] = os.environ
+        environment = for_glib(os.environ)
         if environment.get("PYTHONDONTWRITEBYTECODE"):
             _compile_inside(interpreter.executable)
         if tracker_library is not None:
-            environment = self._memory.enter_context(preloading(tracker_library, os.environ))
+            environment = self._memory.enter_context(preloading(tracker_library, environment))
         name, _, value = self._mark.partition("=")
         self._process = subprocess.Popen(
             [interpreter.executable, str(_MAIN), str(path)],

@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from soak.native.preload import WATCH_VARIABLE, preloading
+from soak.native.preload import WATCH_VARIABLE, for_glib, preloading
 from soak.probes.tables import LiveTables, read_places
 
 _NOT_LOADED = "the loader did not load it (a static or setuid program, or one of another libc)"
@@ -27,7 +27,7 @@ class PreloadedTracker:
         self._file.touch(mode=0o600)
         self._link = contextlib.ExitStack()
         self.environment: dict[str, str] = {
-            **self._link.enter_context(preloading(library, environment)),
+            **self._link.enter_context(preloading(library, for_glib(environment))),
             WATCH_VARIABLE: f"{os.getpid()}:{self._file}",
         }
         self._started_ns = 0
