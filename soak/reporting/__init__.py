@@ -2,6 +2,6 @@
 
 Every module here turns a ``RunResult`` (and, for figures and CSV, the raw readings) into text. ``words`` has the
 sentences they share, ``templates`` the markup of pages; ``write`` puts a whole run's reports into its folder. Only
-``figures`` imports matplotlib, only ``terminal`` rich, and ``templating`` imports jinja when a page is made, so that
-whoever needs none of them pays for none.
+``figures`` imports numpy, only ``terminal`` rich, and ``templating`` imports jinja when a page is made, so that whoever
+needs none of them pays for none.
 """

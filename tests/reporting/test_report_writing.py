@@ -80,7 +80,16 @@ def test_a_component_name_becomes_a_safe_file_name():
     assert len(figure_name("x" * 500)) == 204
 
 
-def test_only_drawing_imports_matplotlib_only_printing_rich_and_only_a_page_jinja():
+def test_drawing_does_not_import_matplotlib():
+    """Importing it takes longer than the rest of a short run."""
+    script = "import sys, soak.reporting.write\nprint('matplotlib' in sys.modules)"
+
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "False\n"
+
+
+def test_only_drawing_imports_numpy_only_printing_rich_and_only_a_page_jinja():
     """Writing JSON does not need to import them."""
     script = (
         "import sys, soak.reporting\n"

@@ -1,8 +1,8 @@
 """The colours of figures and page, for white and for dark paper, told apart by people who see colours differently.
 
-Figures take the colours of Okabe and Ito (Color Universal Design, 2008). matplotlib draws with the light colours;
-``svg.restyle`` then turns each into a CSS class, and ``figure_css`` gives the class its colour on either paper. The
-page has some of the same colours, and some of its own, as CSS custom properties.
+Figures take the colours of Okabe and Ito (Color Universal Design, 2008). An element of a figure has a CSS class, and
+``figure_css`` gives the class its colour on either paper. The page has some of the same colours, and some of its own,
+as CSS custom properties.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ FIGURE: dict[str, Shade] = {
     "python-frame": Shade("#9ecae1", "#1f5f8b"),
     "native-frame": Shade("#f4b183", "#8a4210"),
 }
-"""What each colour stands for. No two light ones are equal: the light colour is the key to the class."""
+"""What each colour stands for. No two light ones are equal, because `svg.restyle` finds the class by the colour."""
 PAGE: dict[str, Shade] = {
     **{name: FIGURE[name] for name in ("paper", "ink", "muted", "rule")},
     "card": Shade("#f6f7f9", "#1c2126"),

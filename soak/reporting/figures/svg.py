@@ -1,4 +1,7 @@
-"""From matplotlib's SVG to one that is small, reads on white and on dark, and can stand inside a page."""
+"""Makes of matplotlib's SVG, in docs/ and benchmarks/, a figure that is small and follows a dark setting.
+
+The figures of reports are drawn by `soak.reporting.figures.plot`.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,6 @@ from collections.abc import Iterator
 from xml.etree import ElementTree as ET
 
 from soak.reporting.figures.palette import FIGURE, figure_css
-from soak.reporting.templating import OwnMarkup
 from soak.reporting.words import printable
 
 _SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
@@ -19,7 +21,6 @@ _LONG_NUMBER = re.compile(r"(\d+\.\d)\d+")
 _REFERENCE = re.compile(r"(?:^|url\()#([^)]*)")
 """To the id of another element, in an attribute."""
 _WIDTH = 960
-_STYLE, _STYLE_END = "<style>", "</style>"
 
 
 def restyle(drawn: str, *, title: str, prefix: str) -> str:
@@ -38,12 +39,6 @@ def restyle(drawn: str, *, title: str, prefix: str) -> str:
         _make_ids_unique(element, referred, prefix)
     _set_frame(root, title)
     return ET.tostring(root, encoding="unicode")
-
-
-def inline(figure: str) -> OwnMarkup:
-    """Give a figure for a page, which has ``figure_css`` itself."""
-    before, _, rest = figure.partition(_STYLE)
-    return OwnMarkup(before + rest.partition(_STYLE_END)[2])
 
 
 def _drop_empty(element: ET.Element) -> None:

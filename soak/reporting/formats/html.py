@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from soak.reporting import words as say
-from soak.reporting.figures.svg import inline
+from soak.reporting.figures.plot import inline
 from soak.reporting.formats.html_component import view_component
 from soak.reporting.outcome import known_fingerprints, worst_first
 from soak.reporting.templating import OwnMarkup, render

@@ -9,7 +9,7 @@ from soak.attribution.grouping import CauseGroup, outline
 from soak.attribution.reference_cycles import describe_ring
 from soak.reporting import words as say
 from soak.reporting.figures.holder_chain import chain_figure
-from soak.reporting.figures.svg import inline
+from soak.reporting.figures.plot import inline
 from soak.reporting.templating import OwnMarkup
 from soak.reporting.words.paths import own_frame, short_frame
 from soak.results import Cause

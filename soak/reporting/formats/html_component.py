@@ -11,7 +11,7 @@ from soak.measurements import SIGNALS
 from soak.reporting import words as say
 from soak.reporting.figures.flame import flame_graph
 from soak.reporting.figures.holder_chain import chain_figure
-from soak.reporting.figures.svg import inline
+from soak.reporting.figures.plot import inline
 from soak.reporting.formats.html_cause import CauseView, view_causes
 from soak.reporting.outcome import excuse
 from soak.reporting.templating import OwnMarkup
