@@ -476,6 +476,10 @@ class Controls:
 
     blank: Blank
     spike: Spike
+    measured: str | None = None
+    """When they were measured, in ISO 8601; None in the record of an earlier soak."""
+    is_kept: bool = False
+    """An earlier run on this machine measured them."""
 
     @property
     def ok(self) -> bool:

@@ -111,7 +111,7 @@ def _make_loop(area: ring.Ring, settings: dict[str, Any], tracked: Tracker | NoT
         area,
         settings["interval_s"],
         settings["iterations"],
-        settings["checkpoint_every"],
+        injection.next_control_checkpoint if kind == "control" else settings["checkpoint_every"],
         settings["period"],
         settings["checkpoint_share"],
         injection.make_leak(kind, size) if kind else None,

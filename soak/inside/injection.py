@@ -122,21 +122,50 @@ def _mmap(size: int) -> Leak:
     return leak
 
 
-CONTROL = (("object", 106, 1), ("fd", 1, 16), ("child", 1, 64))
-"""Kind, size, and the number of cycles between two leaks. Each kind shows in a signal that the others do not change."""
+CONTROL = (
+    (16384, 256, ()),
+    (16384, 256, (("native", 106, 1),)),
+    (4096, 64, (("mmap", 16384, 16),)),
+    (4096, 64, (("object", 106, 1), ("fd", 1, 16), ("child", 1, 64))),
+    (4096, 64, (("thread", 1, 64),)),
+)
+"""The stretches of the control process, one after the other: cycles, cycles between two checkpoints, and what is
+planted: kind, size, and cycles between two leaks. In the first nothing is, so it shows what an empty cycle reads.
+
+Kinds that change the same signal are in different stretches: threads take Python blocks and mappings with them, and
+objects an arena, which is a mapping. A distance between checkpoints is a whole number of leaks."""
+CONTROL_CYCLES = sum(cycles for cycles, _, _ in CONTROL)
+_FIRST_CALL = 1 << 20
+"""A number of a call takes a block from 257 on: here from the first, so that no block is added in the first stretch."""
 
 
 def _control(_: int) -> Leak:
-    leaks = [(make_leak(kind, size), every) for kind, size, every in CONTROL]
-    calls = [0]
+    stretches = [
+        (cycles, [(make_leak(kind, size), every) for kind, size, every in planted]) for cycles, _, planted in CONTROL
+    ]
+    at, calls, left = [0], [_FIRST_CALL], [stretches[0][0]]
 
     def leak() -> None:
+        if not left[0]:
+            at[0] += 1
+            left[0] = stretches[at[0]][0]
+        left[0] -= 1
         calls[0] += 1
-        for one, every in leaks:
+        for one, every in stretches[at[0]][1]:
             if calls[0] % every == 0:
                 one()
 
     return leak
+
+
+def next_control_checkpoint(done: int) -> int:
+    """Return the cycle of the control process after which the next checkpoint is due."""
+    end = 0
+    for cycles, spacing, _ in CONTROL:
+        end += cycles
+        if done < end:
+            return done + spacing
+    return end
 
 
 MAKERS = {

@@ -56,7 +56,7 @@ class Loop:
         area: ring.Ring,
         interval_s: float,
         iterations: int | None,
-        checkpoint_every: int | None,
+        checkpoint_every: int | Callable[[int], int] | None,
         period: int,
         checkpoint_share: float | None,
         leak: Callable[[], None] | None,
@@ -67,8 +67,9 @@ class Loop:
         """Prepare everything that the cycles and checkpoints use.
 
         ``area``: the ring. ``interval_s``: 0 means no pause between cycles. ``iterations``: None means until told to
-        stop. ``checkpoint_every``: cycles between checkpoints; None for as many checkpoints as their cost allows.
-        ``period``: checkpoints follow only on whole multiples of so many cycles, and on the last cycle.
+        stop. ``checkpoint_every``: cycles between checkpoints, or a function that returns the cycle of the next one;
+        None for as many checkpoints as their cost allows. ``period``: checkpoints follow only on whole multiples of so
+        many cycles, and on the last cycle.
         ``checkpoint_share``: the part of the time that they may take; None for the default. ``leak``: called after each
         ``leak_every``-th cycle, or None. ``read_traced``: returns the traced bytes, or None.
         """
@@ -279,7 +280,8 @@ class Loop:
         sawtooth of about the same period would be read later and later in its rise, and look like a slow ramp.
         """
         if self.checkpoint_every:
-            return done + self.checkpoint_every
+            every = self.checkpoint_every
+            return done + every if isinstance(every, int) else every(done)
         words = self.words
         spacing = max(1, done // _DENSEST)
         if words[ring.WORD_SPACING]:

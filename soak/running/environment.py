@@ -23,10 +23,7 @@ _VARIABLES = (
 
 
 def describe_environment(interpreter: Interpreter) -> dict[str, Any]:
-    """Return plain facts: system, libc, processors, memory, interpreter, and the variables that change allocators.
-
-    The variables are those that the measured processes get, with what soak sets for GLib.
-    """
+    """Return plain facts: system, libc, processors, memory, interpreter, and the variables that change allocators."""
     return {
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "libc": " ".join(platform.libc_ver()).strip() or "unknown",
@@ -34,5 +31,13 @@ def describe_environment(interpreter: Interpreter) -> dict[str, Any]:
         "memory_bytes": psutil.virtual_memory().total,
         "python": str(interpreter),
         "executable": interpreter.executable,
-        "variables": {name: value for name, value in for_glib(os.environ).items() if name.startswith(_VARIABLES)},
+        "variables": allocator_variables(),
     }
+
+
+def allocator_variables() -> dict[str, str]:
+    """Return the variables that change how memory is allocated, as the measured processes get them.
+
+    They are those of this process, and what soak sets for GLib.
+    """
+    return {name: value for name, value in for_glib(os.environ).items() if name.startswith(_VARIABLES)}

@@ -112,7 +112,10 @@ def controls_sentence(controls: Controls | None) -> str:
     seen = "" if limit is None else f"; a leak of {short_number(limit, up=True)} B per call would have been seen"
     others = ", ".join(planted_words(each.kind) for each in spike.of_kinds)
     found = f" So were planted {others}." if others else ""
-    return f"The controls passed: an empty cycle does not grow{seen}. {_spike_words(controls)}{found}"
+    passed = "The controls passed"
+    if controls.is_kept:
+        passed += f" (an earlier run measured them on this machine, at {controls.measured})"
+    return f"{passed}: an empty cycle does not grow{seen}. {_spike_words(controls)}{found}"
 
 
 def parts_sentence(parts: Parts) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from soak.analysis.caches import most_allocated
 from soak.analysis.decide import Decision, decide
@@ -43,11 +43,14 @@ def make_result(
     trace: Trace | None,
     interpreter: Interpreter,
     *,
-    failed_controls: frozenset[str] = frozenset(),
+    failed_controls: Callable[[], frozenset[str]] = frozenset,
 ) -> ComponentResult:
-    """Return what was found; ``trace``: of a second pass, if any; ``failed_controls``: of this run, by signal."""
-    decision = decide(dataclasses.replace(observed.evidence, failed_controls=failed_controls))
-    garbage = _garbage(observed)
+    """Return what was found; ``trace``: of a second pass, if any.
+
+    ``failed_controls`` returns those of this run, by signal. It is called last, because it may wait for them.
+    """
+    causes, garbage = find_causes(observed, trace), _garbage(observed)
+    decision = decide(dataclasses.replace(observed.evidence, failed_controls=failed_controls()))
     deciding = decision.series.get(decision.decided_by or "")
     return ComponentResult(
         name=plan.name,
@@ -65,7 +68,7 @@ def make_result(
         gate=plan.gate,
         growth=_growth(decision.decided_by, decision.series, trace),
         signals={name: _signal(name, series, observed) for name, series in decision.series.items()},
-        causes=find_causes(observed, trace),
+        causes=causes,
         tracemalloc=_tracemalloc(trace),
         tracker=observed.tracked.state,
         pacing=observed.pacing,

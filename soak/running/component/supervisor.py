@@ -48,7 +48,8 @@ from soak.running.interpreter import Interpreter
 from soak.running.time_share import TimeShare
 from soak.settings import ComponentPlan
 
-_WAIT_S = 0.05
+_WAIT_S, _END_WAIT_S = 0.05, 0.002
+"""How long to wait for a row: while the cycles run, and for the end of the process after them."""
 _DECIDE_EVERY_S, _DECIDE_SHARE = 0.1, 0.25
 _MORE_CYCLES = 1024
 _PEAK_OBJECTS = 64
@@ -231,7 +232,8 @@ class Supervisor:
         try:
             self._prepare()
             while self._child.exit_status() is None:
-                self._child.wait_for_row(self._rows.rows_read, _WAIT_S)
+                wait_s = _END_WAIT_S if self._ring.has_loop_ended else _WAIT_S
+                self._child.wait_for_row(self._rows.rows_read, wait_s)
                 self._take_rows()
                 self._list_what_is_open()
                 self._update_horizon()

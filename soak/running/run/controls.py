@@ -5,116 +5,93 @@ What rests on a signal whose control failed is not proven: see `soak.analysis.de
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from functools import partial
-from typing import TypeVar
+from datetime import UTC, datetime
 
+from soak.analysis.series import SeriesJudge
 from soak.attribution.rounding import chunk_bytes
-from soak.inside.injection import CONTROL
 from soak.measurements import SIGNALS
-from soak.request import Injection
-from soak.results import Blank, Controls, SignalSpike, Spike
-from soak.running.component.supervisor import Observations, RunContext, soak_component
-from soak.settings import ComponentPlan
-from soak.targets import EMPTY
+from soak.results import Blank, Controls, Failure, SignalSpike, Spike
+from soak.running.component.supervisor import RunContext
+from soak.running.run.control_process import Stretch, measure_stretches
+from soak.settings import DEFAULT_TOLERANCE_BYTES
 from soak.units import format_number
 from soak.verdict import SeriesVerdict, Verdict
 
 PLANTED_BYTES = 106
 RECOVERED_WITHIN = 0.02
 BLANK_RATE_BYTES = 0.05
-_ITERATIONS = 16384
-_N_MIN = 2048
-_SPIKE_ITERATIONS, _SPIKE_N_MIN = 4096, 512
-_CHECKPOINTS = 64
-"""As many as the rule needs for one look at the end, a whole number of planted leaks apart."""
-_AT_ONCE = 2
-
-
-# Threads take Python blocks and mappings with them, and objects an arena, which is a mapping: a step of 1 MiB at some
-# time or other. So threads are planted alone, and so are mappings.
-_ALONE = (("thread", 1, 64), ("mmap", 16384, 16))
+_N_MIN_SHARE = 8
+"""n_min is this part of the cycles of a stretch."""
 _SIGNALS = {"object": "python_blocks", "fd": "fds", "child": "children", "mmap": "mapped", "thread": "threads"}
 """By which signal each kind is found again."""
 
 
 def run_controls(context: RunContext) -> Controls:
-    """Measure all controls, each in a fresh process; about a second in all."""
-    plan = ComponentPlan(
-        EMPTY,
-        iterations=_ITERATIONS,
-        early_stop=False,
-        n_min=_N_MIN,
-        checkpoint_every=_ITERATIONS // _CHECKPOINTS,
-    )
-    native = replace(plan, injection=Injection("native", PLANTED_BYTES))
-    short = replace(
-        plan,
-        iterations=_SPIKE_ITERATIONS,
-        n_min=_SPIKE_N_MIN,
-        checkpoint_every=_SPIKE_ITERATIONS // _CHECKPOINTS,
-    )
-    many = replace(short, injection=Injection("control", 1))
+    """Measure all controls, in one process; about half a second.
 
-    def soak(plan: ComponentPlan) -> Observations:
-        return soak_component(plan, context, audits=False)
-
-    def planted_alone(one: tuple[str, int, int]) -> tuple[SignalSpike, ...]:
-        return _judge_kinds([one], soak(replace(short, injection=Injection(*one))))
-
-    # A measured process dies with the thread that started it; the pool's stay until all are done.
-    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
-        blank = pool.submit(_repeated, lambda: _judge_blank(soak(plan)))
-        spike = pool.submit(_repeated, lambda: _judge_spike(soak(native)))
-        of_kinds = pool.submit(_repeated_kinds, lambda: _judge_kinds(CONTROL, soak(many)))
-        alone = [pool.submit(_repeated_kinds, partial(planted_alone, one)) for one in _ALONE]
-        kinds = [kind for kinds in (of_kinds, *alone) for kind in kinds.result()]
-    return Controls(blank.result(), replace(spike.result(), of_kinds=tuple(kinds)))
-
-
-_Record = TypeVar("_Record", Blank, Spike)
-
-
-def _repeated(measure: Callable[[], _Record]) -> _Record:
-    """Return a control; one that fails is measured once more.
-
-    A machine that is held up may read too little the first time; whatever is wrong with it is so the second time too.
+    A control that fails is measured once more. A machine that is held up may read too little the first time; whatever
+    is wrong with it is so the second time too. Raises OSError when the process cannot be started.
     """
-    first = measure()
-    return first if first.ok else measure()
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    first = judge_stretches(measure_stretches(context))
+    return replace(
+        first if first.ok else _best_of(first, judge_stretches(measure_stretches(context))), measured=started
+    )
 
 
-def _repeated_kinds(measure: Callable[[], tuple[SignalSpike, ...]]) -> tuple[SignalSpike, ...]:
-    """Return spikes of several kinds; where one fails, all are measured once more."""
-    first = measure()
-    return first if all(each.ok for each in first) else measure()
+def judge_stretches(stretches: list[Stretch]) -> Controls:
+    """Return what was found of what each stretch of the control process planted."""
+    blank, native, *others = stretches
+    kinds = [kind for stretch in others for kind in _judge_kinds(stretch)]
+    return Controls(_judge_blank(blank), replace(_judge_spike(native), of_kinds=tuple(kinds)))
 
 
-def _judge_blank(observed: Observations) -> Blank:
-    series = observed.decision.series
+def _best_of(first: Controls, second: Controls) -> Controls:
+    """Return each control as the first measurement found it, or where it failed there as the second did."""
+    one, other = first.spike, second.spike
+    kinds = tuple(a if a.ok else b for a, b in zip(one.of_kinds, other.of_kinds, strict=True))
+    return Controls(first.blank if first.blank.ok else second.blank, replace(one if one.ok else other, of_kinds=kinds))
+
+
+def _judge_series(stretch: Stretch, names: Iterable[str]) -> dict[str, SeriesVerdict]:
+    """Judge signals of a stretch at its end, by the rule that a component is judged by."""
+    judged = {}
+    for name in names:
+        signal = SIGNALS[name]
+        tolerance = DEFAULT_TOLERANCE_BYTES if signal.tolerance is None else signal.tolerance
+        judge = SeriesJudge(tolerance, stretch.cycles // _N_MIN_SHARE, signal.grain)
+        read = [(one.cycle, one.values[name]) for one in stretch.readings if name in one.values]
+        judge.extend([cycle for cycle, _ in read], [value for _, value in read])
+        if read:
+            judged[name] = judge.finish()
+    return judged
+
+
+def _judge_blank(stretch: Stretch) -> Blank:
+    series = _judge_series(stretch, SIGNALS)
     heap = series.get("heap")
     others = {name for name, verdict in series.items() if verdict.verdict is Verdict.LEAK}
-    if observed.failure is not None or heap is None or heap.rate is None or heap.low is None or heap.high is None:
+    if stretch.failure is not None or heap is None or heap.rate is None or heap.low is None or heap.high is None:
         failed = _in_order(others | {"heap"})
-        return Blank(False, None, None, None, None, observed.iterations, _unmeasured(observed), failed)
+        return Blank(False, None, None, None, None, stretch.cycles, _unmeasured(stretch.failure), failed)
     # Between two readings the counter resolves no less than its grain, over the half of the run that is compared.
-    limit = max(abs(heap.low), abs(heap.high)) + 2 * SIGNALS["heap"].grain / (observed.iterations / 2)
+    limit = max(abs(heap.low), abs(heap.high)) + 2 * SIGNALS["heap"].grain / (stretch.cycles / 2)
     failed = _in_order(others | ({"heap"} if abs(heap.rate) >= BLANK_RATE_BYTES else set()))
     detail = f"an empty cycle grows by {format_number(heap.rate)} B"
     if others:
         detail += f"; {', '.join(_in_order(others))} grow"
-    return Blank(not failed, limit, heap.rate, heap.low, heap.high, observed.iterations, detail, failed)
+    return Blank(not failed, limit, heap.rate, heap.low, heap.high, stretch.cycles, detail, failed)
 
 
-def _judge_spike(observed: Observations) -> Spike:
+def _judge_spike(stretch: Stretch) -> Spike:
     planted = chunk_bytes(PLANTED_BYTES)
-    series = observed.decision.series
+    series = _judge_series(stretch, ("heap", "tracked"))
     heap, tracked = series.get("heap"), series.get("tracked")
     failed = set()
-    if observed.failure is not None or heap is None or heap.rate is None:
-        detail = _unmeasured(observed)
+    if stretch.failure is not None or heap is None or heap.rate is None:
+        detail = _unmeasured(stretch.failure)
         failed.add("heap")
     else:
         detail = f"{format_number(heap.rate)} B per cycle recovered of {planted} B planted, {heap.verdict.value}"
@@ -128,27 +105,31 @@ def _judge_spike(observed: Observations) -> Spike:
             failed.add("tracked")
     allocated = heap.rate if heap is not None else None
     wanting = _in_order(failed)
-    return Spike(not failed, PLANTED_BYTES, planted, requested, allocated, observed.iterations, detail, wanting)
+    return Spike(not failed, PLANTED_BYTES, planted, requested, allocated, stretch.cycles, detail, wanting)
 
 
-def _judge_kinds(planted: Iterable[tuple[str, int, int]], observed: Observations) -> tuple[SignalSpike, ...]:
-    """Return what each signal made of what was planted: kind, size and cycles between two of them."""
-    return tuple(_judge_kind(kind, size if kind == "mmap" else 1, every, observed) for kind, size, every in planted)
+def _judge_kinds(stretch: Stretch) -> list[SignalSpike]:
+    """Return what each signal made of what was planted in a stretch."""
+    series = _judge_series(stretch, [_SIGNALS[kind] for kind, _, _ in stretch.planted])
+    return [
+        _judge_kind(kind, (size if kind == "mmap" else 1) / every, series, stretch)
+        for kind, size, every in stretch.planted
+    ]
 
 
-def _judge_kind(kind: str, amount: int, every: int, observed: Observations) -> SignalSpike:
-    name, planted = _SIGNALS[kind], amount / every
-    signal, series = SIGNALS[name], observed.decision.series.get(name)
+def _judge_kind(kind: str, planted: float, judged: Mapping[str, SeriesVerdict], stretch: Stretch) -> SignalSpike:
+    name = _SIGNALS[kind]
+    signal, series = SIGNALS[name], judged.get(name)
     rate = series.rate if series is not None else None
-    if observed.failure is not None:
-        detail = f"the control's process failed: {observed.failure.detail}"
+    if stretch.failure is not None:
+        detail = f"the control's process failed: {stretch.failure.detail}"
     elif series is None or rate is None:
         detail = f"{signal.title} could not be read"
     else:
         verdict = series.verdict.value
         detail = f"{format_number(rate)} of {format_number(planted)} {signal.unit} per cycle recovered, {verdict}"
-    ok = series is not None and _recovers(series, planted)
-    return SignalSpike(ok, name, kind, signal.unit, planted, rate, observed.iterations, detail)
+    ok = series is not None and stretch.failure is None and _recovers(series, planted)
+    return SignalSpike(ok, name, kind, signal.unit, planted, rate, stretch.cycles, detail)
 
 
 def _in_order(names: set[str]) -> tuple[str, ...]:
@@ -160,7 +141,7 @@ def _recovers(series: SeriesVerdict, planted: float) -> bool:
     return close and series.verdict is Verdict.LEAK
 
 
-def _unmeasured(observed: Observations) -> str:
-    if observed.failure is not None:
-        return f"the control's process failed: {observed.failure.detail}"
+def _unmeasured(failure: Failure | None) -> str:
+    if failure is not None:
+        return f"the control's process failed: {failure.detail}"
     return "malloc's heap in use could not be read: no glibc, or an allocator in its place"

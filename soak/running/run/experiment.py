@@ -7,7 +7,7 @@ import dataclasses
 import shlex
 import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ import soak
 from soak.analysis.parts import sum_of_parts
 from soak.errors import SoakError, StoreError, UsageError
 from soak.probes.limits import read_free_memory_bytes
-from soak.results import SCHEMA_VERSION, ComponentResult, Controls, Parts, to_document
+from soak.results import SCHEMA_VERSION, ComponentResult, Parts, to_document
 from soak.running.component.guards import SHARE_OF_FREE_MEMORY
 from soak.running.component.ledger_reader import find_library
 from soak.running.component.result import failed_to_start, make_result, seconds_since
@@ -25,7 +25,7 @@ from soak.running.component.second_pass import Trace, cycles_s_of_second_pass, t
 from soak.running.component.supervisor import ComponentProgress, Observations, RunContext, soak_component
 from soak.running.environment import describe_environment
 from soak.running.interpreter import Interpreter, check_module, find_interpreter
-from soak.running.run.controls import run_controls
+from soak.running.run.controls_of_run import ControlsOfRun
 from soak.running.run.resumption import Remainder, find_remainder
 from soak.running.run.watchdog import guarded
 from soak.settings import ComponentPlan, RunPlan, options_of, plan_from_document, plan_to_document
@@ -136,12 +136,8 @@ def _measure(
         try:
             # A component that is measured with more cycles now gets as many when this is cut off in its turn.
             store.write_facts(plan=plan_to_document(plan), finished=None)
-            if len(remainder.kept) < len(plan.components):
-                _tell(lambda: listener.stage("measuring the controls"))
-                store.write_facts(controls=to_document(run_controls(context)))
-                _tell(lambda: listener.stage(""))
-            controls = store.read_run().controls
-            results = _Run(remainder, context, store, folder, listener, controls).soak_all()
+            with _controls(remainder, context, store) as controls:
+                results = _Run(remainder, context, store, folder, listener, controls).soak_all()
             parts = _set_against_parts(plan, results)
             complete = len(results) == len(plan.components)
             store.write_facts(
@@ -152,6 +148,23 @@ def _measure(
             store.close()
             raise
     return store
+
+
+@contextlib.contextmanager
+def _controls(remainder: Remainder, context: RunContext, store: RunStore) -> Iterator[ControlsOfRun | None]:
+    """Give the controls of what is still to be measured; None when that is nothing."""
+    components = remainder.plan.components
+    if len(remainder.kept) == len(components):
+        yield None
+        return
+    may_be_kept = all(component.early_stop for component in components)
+    controls = ControlsOfRun(
+        context, lambda found: store.write_facts(controls=to_document(found)), may_be_kept=may_be_kept
+    )
+    try:
+        yield controls
+    finally:
+        controls.close()
 
 
 def _tell(call: Callable[[], None]) -> None:
@@ -170,7 +183,7 @@ class _Run:
         store: RunStore,
         folder: Path,
         listener: RunListener,
-        controls: Controls | None,
+        controls: ControlsOfRun | None,
     ) -> None:
         self._plan = remainder.plan
         self._kept = remainder.kept
@@ -220,10 +233,13 @@ class _Run:
         except OSError as error:
             result = failed_to_start(component, error, self._context.interpreter)
         else:
+            if self._controls is not None and observed.decision.verdict is not Verdict.CLEAN:
+                self._controls.measure_own()
             trace = self._trace(component, observed)
             self._note(component, observed, "looking for the causes")
-            failed_controls = self._controls.failed_signals if self._controls is not None else frozenset()
-            result = make_result(component, observed, trace, self._context.interpreter, failed_controls=failed_controls)
+            result = make_result(
+                component, observed, trace, self._context.interpreter, failed_controls=self._failed_controls
+            )
             result = dataclasses.replace(result, seconds_after=seconds_since(observed.loop_ended_s))
         result = dataclasses.replace(result, options=options_of(self._plan, component))
         if component.name in self._reasons:
@@ -232,6 +248,17 @@ class _Run:
         self._tell(lambda: self._listener.done(result))
         self._notify(result)
         return result
+
+    def _failed_controls(self) -> frozenset[str]:
+        """Return the signals that a control found wanting; wait for the controls if they are still being measured."""
+        if self._controls is None:
+            return frozenset()
+        if not self._controls.are_known:
+            self._tell(lambda: self._listener.stage("measuring the controls"))
+            found = self._controls.failed_signals()
+            self._tell(lambda: self._listener.stage(""))
+            return found
+        return self._controls.failed_signals()
 
     def _with_memory_limit(self, component: ComponentPlan) -> ComponentPlan:
         """Protect the machine: a leak of memory is stopped before there is none left."""
