@@ -42,13 +42,9 @@ def make_result(
     observed: Observations,
     trace: Trace | None,
     interpreter: Interpreter,
-    *,
     failed_controls: Callable[[], frozenset[str]] = frozenset,
 ) -> ComponentResult:
-    """Return what was found; ``trace``: of a second pass, if any.
-
-    ``failed_controls`` returns those of this run, by signal. It is called last, because it may wait for them.
-    """
+    """Return what was found; ``trace``: of a second pass, if any; ``failed_controls``, by signal, may wait for them."""
     causes, garbage = find_causes(observed, trace), _garbage(observed)
     decision = decide(dataclasses.replace(observed.evidence, failed_controls=failed_controls()))
     deciding = decision.series.get(decision.decided_by or "")

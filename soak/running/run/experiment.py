@@ -237,9 +237,7 @@ class _Run:
                 self._controls.measure_own()
             trace = self._trace(component, observed)
             self._note(component, observed, "looking for the causes")
-            result = make_result(
-                component, observed, trace, self._context.interpreter, failed_controls=self._failed_controls
-            )
+            result = make_result(component, observed, trace, self._context.interpreter, self._failed_controls)
             result = dataclasses.replace(result, seconds_after=seconds_since(observed.loop_ended_s))
         result = dataclasses.replace(result, options=options_of(self._plan, component))
         if component.name in self._reasons:
