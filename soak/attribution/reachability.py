@@ -198,23 +198,21 @@ def is_of_frame_to_generator(pointers: Pointers, objects: Objects, heads: Addres
     return np.isin(pointers.sources - frames, _GENERATOR_OFFSETS)
 
 
-def is_hash_of_address(
-    pointers: Pointers, addresses: Addresses, objects: Objects, heads: Addresses
-) -> NDArray[np.bool_]:
-    """Tell which words are no pointers to objects, but hashes of ints that are their addresses; ``(pointers,)``.
-
-    A dict's table has each key's hash before the key, and an int is its own hash: a dict of subclasses, or one with
-    ``id(thing)`` for keys, would hold what it does not. ``addresses`` and ``heads`` are those of all blocks; the keys
-    are looked for among these. An int has digits of 30 bits from its fourth word on (Include/cpython/longintrepr.h).
-    """
-    if not len(addresses):
-        return np.zeros(len(pointers.targets), np.bool_)
-    keys = np.minimum(np.searchsorted(addresses, pointers.words_after), len(addresses) - 1)
-    is_key = (addresses[keys] == pointers.words_after) & (objects.offsets[keys] == 0)
-    digits = heads[keys, _DIGITS_WORD]
-    values = (digits & np.uint64(0xFFFFFFFF)) | (digits >> np.uint64(32) << np.uint64(_DIGIT_BITS))
-    found: NDArray[np.bool_] = is_key & (values == addresses[pointers.targets] + pointers.offsets)
+def may_be_hash(pointers: Pointers, objects: Objects) -> NDArray[np.bool_]:
+    """Tell which words lead to the beginning of an object and stand before a pointer to something; ``(pointers,)``."""
+    found: NDArray[np.bool_] = (pointers.words_after != 0) & (
+        pointers.offsets.astype(np.int64) == objects.offsets[pointers.targets]
+    )
     return found
+
+
+def values_of_ints(words: Addresses) -> Addresses:
+    """Return the values of Python ints below 2 to the 60th, ``(n,)``; ``words``: the first four of each, ``(n, 4)``.
+
+    An int has digits of 30 bits from its fourth word on (Include/cpython/longintrepr.h).
+    """
+    digits = words[:, _DIGITS_WORD]
+    return (digits & np.uint64(0xFFFFFFFF)) | (digits >> np.uint64(32) << np.uint64(_DIGIT_BITS))
 
 
 @dataclass(frozen=True)

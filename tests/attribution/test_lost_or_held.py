@@ -50,7 +50,7 @@ PYTHON = (
     def cycle(state):
         forget(bytes(100))
         forget("number %d" % len(seen))
-        forget((1, len(seen) + 1000))
+        forget((len(seen),) * 25)  # too long for the free lists
         forget([])
         forget(Thing())
         forget(list(range(300, 320)))
@@ -114,7 +114,7 @@ def test_forgotten_references_are_called_so_and_held_objects_have_their_holder_n
     lost = {
         "forget(bytes(100))": "bytes",
         'forget("number': "str",
-        "forget((1,": "tuple",
+        "forget((len": "tuple",
         "forget([])": "list",
         "forget(Thing())": "Thing",
         "forget(list(": "list",
@@ -125,8 +125,9 @@ def test_forgotten_references_are_called_so_and_held_objects_have_their_holder_n
     assert (result.verdict, result.decided_by) == (Verdict.LEAK, "lost-scan")
     for marker, type_name in lost.items():
         # What is lost with an object may be more than the object.
-        cause = next(cause for cause in causes_at(result, marker) if cause.kind == "lost-reference")
-        assert (cause.state, cause.confirmed, cause.type) == ("lost", True, type_name)
+        causes = causes_at(result, marker)
+        cause = next((cause for cause in causes if cause.kind == "lost-reference"), causes[0])
+        assert (cause.kind, cause.state, cause.confirmed, cause.type) == ("lost-reference", "lost", True, type_name)
         assert "Py_DECREF" in advise(cause)
     both = next(cause for cause in causes_at(result, "both = bytes") if cause.kind == "lost-reference")
     assert (both.state, both.confirmed, both.type) == ("held", False, "bytes")
@@ -148,7 +149,8 @@ def test_a_class_is_not_held_by_its_bases_weak_references(tmp_path: Path, versio
     """
     )
 
-    result = soak_text(tmp_path, text, interpreter_of(version))
+    # CPython's free lists of dicts and their tables keep the first 80 classes in sight.
+    result = soak_text(tmp_path, text, interpreter_of(version), cycles=5000)
 
     cause = max(result.causes, key=lambda cause: cause.bytes_per_iteration or 0.0)
     assert (cause.kind, cause.state, cause.type) == ("lost-reference", "lost", "type")

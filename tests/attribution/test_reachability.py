@@ -11,11 +11,12 @@ from soak.attribution.holders import Reachability, SiteScan, judge_scans
 from soak.attribution.reachability import (
     Reached,
     find_objects,
-    is_hash_of_address,
     is_of_frame_to_generator,
     is_weak,
+    may_be_hash,
     reach,
     search,
+    values_of_ints,
     without_gc_links,
 )
 from soak.probes.mappings import Mapping
@@ -129,17 +130,15 @@ def test_the_first_field_of_a_weak_reference_keeps_nothing_alive_and_that_of_ano
     assert found.tolist() == [True, False]
 
 
-@pytest.mark.parametrize(("key", "is_hash"), [(HEAP, True), (HEAP + 8, False)])
-def test_the_hash_of_an_int_that_is_an_address_is_no_pointer(key: int, is_hash: bool):
-    """A dict's table: hash, key, value. The int has its digits of 30 bits in its fourth word."""
+def test_a_word_before_a_key_may_be_its_hash_and_an_int_is_its_own():
+    """A dict's table: hash, key, value. An int has its digits of 30 bits in its fourth word."""
+    numbers = np.array([[1, TYPE, 2, (value & (1 << 30) - 1) | (value >> 30 << 32)] for value in (HEAP, 5)], np.uint64)
     thing = words(HEAP, 1, TYPE, 0, 0)
-    number = words(HEAP + 32, 1, TYPE, 2, (key & (1 << 30) - 1) | (key >> 30 << 32))
-    addresses, found, objects, pointers = pointers_to(
-        [HEAP, HEAP + 32], 32, thing, number, words(ROOT, HEAP, HEAP + 32, 0)
-    )
+    _, _, objects, pointers = pointers_to([HEAP], 32, thing, words(ROOT, HEAP, 0x8000, HEAP + 8, 0x8000, HEAP))
 
-    assert pointers.sources.tolist() == [ROOT, ROOT + 8]
-    assert is_hash_of_address(pointers, addresses, objects, found.heads).tolist() == [is_hash, False]
+    assert pointers.sources.tolist() == [ROOT, ROOT + 16, ROOT + 32]
+    assert may_be_hash(pointers, objects).tolist() == [True, False, False]
+    assert values_of_ints(numbers).tolist() == [HEAP, 5]
 
 
 @pytest.mark.parametrize(("field", "is_back"), [(88, True), (96, True), (104, False)])

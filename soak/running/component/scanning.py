@@ -35,11 +35,12 @@ from soak.attribution.reachability import (
     Pointers,
     PointerSearch,
     find_objects,
-    is_hash_of_address,
     is_of_frame_to_generator,
     is_weak,
+    may_be_hash,
     reach,
     search,
+    values_of_ints,
     without_gc_links,
 )
 from soak.attribution.symbols import Symbols
@@ -78,6 +79,10 @@ _MOST_TYPES = 3
 """Of a site's objects: the process is asked about these, and their references are compared with the pointers."""
 _OWN_STEPS = 2
 _OWN_PATHS = re.compile(r"memfd:soak-|/soak-[^/]*/ring")
+_INT_WORDS, _INT_BYTES = 4, (28, 32)
+"""Of an int with one or two digits of 30 bits, as addresses have: what is requested for it."""
+_MOST_INTS = 20_000
+"""So many are read while the process stands still: some 50 ms."""
 _GENERATORS = ("generator", "coroutine", "async_generator")
 _FARTHEST_FIELD, _MOST_REFERENCES = 8, 1 << 32
 """In words: a list's table stands in its fourth, a dict's in its fifth."""
@@ -271,7 +276,7 @@ class MemoryScan:
     def _counted(self, found: PointerSearch, blocks: Blocks, objects: Objects) -> Pointers:
         """Return the pointers that may keep a block alive. ``objects``: what is in the blocks that are pointed to."""
         pointers = self._without_dead(without_gc_links(found.pointers(), objects))
-        pointers = pointers.take(~is_hash_of_address(pointers, blocks.addresses, objects, found.heads))
+        pointers = pointers.take(~self._is_hash_of_address(pointers, blocks, may_be_hash(pointers, objects)))
         sources_in = self._blocks.covering(pointers.sources)
         starts = self._blocks.addresses[sources_in]
         may_be_object = (sources_in >= 0) & (self._blocks.domains[sources_in] == PYTHON_OBJ)
@@ -280,6 +285,23 @@ class MemoryScan:
         to_generator = np.isin(objects.types[pointers.targets], generators)
         to_generator[to_generator] = is_of_frame_to_generator(pointers.take(to_generator), objects, found.heads)
         return pointers.take(~to_generator)
+
+    def _is_hash_of_address(self, pointers: Pointers, blocks: Blocks, may_be: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Tell which words are no pointers, but hashes of ints that are addresses; ``(pointers,)``.
+
+        A dict's table has each key's hash before the key, and an int is its own hash. A class's dict of its subclasses,
+        or one with ``id(thing)`` for keys, would hold what it does not.
+        """
+        keys = np.minimum(np.searchsorted(self._blocks.addresses, pointers.words_after), len(self._blocks) - 1)
+        may_be &= self._blocks.addresses[keys] == pointers.words_after
+        may_be &= (self._blocks.domains[keys] == PYTHON_OBJ) & np.isin(self._blocks.sizes[keys], _INT_BYTES)
+        chosen = np.flatnonzero(may_be)[:_MOST_INTS]
+        read = [self._memory.read(int(address), _INT_WORDS) for address in pointers.words_after[chosen]]
+        whole = [words if len(words) == _INT_WORDS else [0] * _INT_WORDS for words in read]
+        values = values_of_ints(np.array(whole, np.uint64).reshape(-1, _INT_WORDS))
+        found = np.zeros(len(may_be), np.bool_)
+        found[chosen] = values == blocks.addresses[pointers.targets[chosen]] + pointers.offsets[chosen]
+        return found
 
     def _without_dead(self, pointers: Pointers) -> Pointers:
         """Return the pointers without those that stand in malloc's heap but in no live block: what was freed stays.
