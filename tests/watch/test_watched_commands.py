@@ -211,3 +211,33 @@ def test_a_mark_without_a_tracker_imports_nothing_and_does_nothing():
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
     assert done.stdout == "[]\n"
+
+
+RINGS = """
+import sys, time
+
+class Node:
+    pass
+
+def handle(repaired):
+    one, other = Node(), Node()
+    one.data, one.other = bytes(4000), other
+    if not repaired:
+        other.other = one
+
+for _ in range(1500):
+    handle(len(sys.argv) > 1)
+    time.sleep(0.001)
+"""
+
+
+def test_reference_cycles_that_wait_for_a_collection_are_suggested() -> None:
+    """Their memory climbs until gc runs by itself, every 350 calls, and then falls at once."""
+    waiting = watch(sys.executable, "-c", RINGS, n_min=512)
+    repaired = watch(sys.executable, "-c", RINGS, "repaired", n_min=512)
+
+    assert waiting.component["verdict"] != "LEAK"
+    suggestions = [text for text in waiting.component["messages"] if "Reference cycles that wait" in text]
+    assert len(suggestions) == 1
+    assert suggestions[0].startswith("The memory of Python objects fell at once ")
+    assert not any("Reference cycles" in text for text in repaired.component["messages"])

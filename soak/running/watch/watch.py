@@ -16,6 +16,7 @@ import numpy as np
 
 from soak.analysis.decide import Decision, decide
 from soak.analysis.evidence import LEDGER
+from soak.analysis.falls import FallCounter
 from soak.analysis.ledger import Suspect
 from soak.analysis.outside import DECIDING, OutsideJudge
 from soak.attribution.causes import causes_of_sites, fingerprint
@@ -31,7 +32,7 @@ from soak.running.time_share import TimeShare
 from soak.running.watch.pace import WatchPace
 from soak.running.watch.plan import WatchPlan
 from soak.running.watch.subject import Subject
-from soak.units import format_count
+from soak.units import format_count, format_size
 from soak.verdict import SeriesVerdict, Verdict
 
 _DESCRIBE_EVERY = 60
@@ -45,6 +46,11 @@ _LONGEST_FALL = 16
 _PYTHON_DOMAINS = (1, 2)
 _CHILDREN = "The tracker is in the program itself, not in the processes that it starts."
 _REPLACED = "Python's own allocators were replaced (PYTHONMALLOC, -X dev), so objects have no line of their own."
+_WAITS_FOR_COLLECTION = (
+    "The memory of Python objects fell at once {times} times, by {fall} on average. Reference cycles that wait for a "
+    "collection of garbage look so, and so does a cache that is emptied: if gc.collect() in the program lowers it, "
+    "break the cycles, or collect more often."
+)
 _NO_PLACE = "From outside no place can be named: soak run or soak.check on the function that does the work finds it."
 
 
@@ -133,6 +139,7 @@ class Watch:
         self._suspects: list[Suspect] = []
         self._held: list[tuple[Checkpoint, int]] = []
         self._next_count, self._most_children = 0, 0.0
+        self._falls = FallCounter()
         every_s = self._plan.every_s
         self._counting = TimeShare(_COUNTS_S_PER_SAMPLE / every_s, free_s=_FREE_COUNTS_S_AT_1_HZ / every_s)
 
@@ -177,6 +184,8 @@ class Watch:
         ledger = self._ledger
         assert ledger is not None
         sums = ledger.take(checkpoint, cycles)
+        is_python = np.isin(checkpoint.rows["domain"], _PYTHON_DOMAINS)
+        self._falls.add(float(checkpoint.rows["live_bytes"][is_python].sum()))
         if not ledger.is_complete:
             self._judge.distrust_ledger()
         self._judge.add(cycles, {name: sums[name] for name in LEDGER})
@@ -247,7 +256,7 @@ class Watch:
             tracker=tracked.state,
             pacing=pacing,
             failure=failure,
-            messages=(*self._messages, *self._fd_message(), *self._limits(name, tracked)),
+            messages=(*self._messages, *self._fd_message(), *self._limits(name, tracked), *self._waits(decision)),
             checkpoints=samples + 1,
             started=started,
             tolerance_bytes=self._plan.tolerance_bytes,
@@ -319,6 +328,13 @@ class Watch:
             yield _CHILDREN
         if self._ledger.state & STATE_PYTHON_DOMAINS and "python" not in tracked.state.covers:
             yield _REPLACED
+
+    def _waits(self, decision: Decision) -> Iterator[str]:
+        """Suggest that reference cycles wait for a collection, where Python's memory climbs and falls at once."""
+        found = None if decision.verdict is Verdict.CLEAN else self._falls.falls
+        if found is not None:
+            times, mean_bytes = found
+            yield _WAITS_FOR_COLLECTION.format(times=format_count(times), fall=format_size(mean_bytes))
 
     def _fd_message(self) -> Iterator[str]:
         kinds = sorted(self._fds_at_start.keys() | self._fds_at_end.keys())

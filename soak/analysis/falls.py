@@ -1,0 +1,36 @@
+"""Memory that climbs for a while and then falls at once, again and again."""
+
+from __future__ import annotations
+
+_SHARE_OF_CLIMB = 0.5
+"""A fall by less than this part of the climb before it is noise."""
+_FEWEST_BYTES = 65_536
+_FEWEST_FALLS, _FEWEST_READINGS = 2, 4
+"""So many falls, and so many readings of each climb: what goes up and down all the time does not wait for anything."""
+
+
+class FallCounter:
+    """Counts the falls of one series, in constant memory."""
+
+    def __init__(self) -> None:
+        """Begin with nothing read."""
+        self._lowest = self._latest = float("inf")
+        self._climbing = 0
+        self._falls, self._fallen = 0, 0.0
+
+    def add(self, value: float) -> None:
+        """Take in the next reading, in bytes."""
+        fall, climb = self._latest - value, self._latest - self._lowest
+        if _FEWEST_BYTES <= fall < float("inf"):
+            if fall >= _SHARE_OF_CLIMB * climb and self._climbing >= _FEWEST_READINGS:
+                self._falls += 1
+                self._fallen += fall
+            # The first climb began with all that the program takes at its start.
+            self._lowest, self._climbing = value, 0
+        self._lowest, self._latest = min(self._lowest, value), value
+        self._climbing += 1
+
+    @property
+    def falls(self) -> tuple[int, float] | None:
+        """How many falls there were, and by how many bytes on average; None below two."""
+        return (self._falls, self._fallen / self._falls) if self._falls >= _FEWEST_FALLS else None
