@@ -34,6 +34,7 @@ FLOORS = {
     "soak.profiles": 1,
     "soak.bisections": 1,
     "soak.probes": 2,
+    "soak.logs": 2,
     "soak.analysis": 2,
     "soak.attribution": 2,
     "soak.store": 3,

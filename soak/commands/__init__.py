@@ -8,7 +8,7 @@ COMMANDS = {
     "run": "soak components one by one; say which one grows, how fast and how certain that is",
     "resume": "continue a run that was interrupted",
     "watch": "give the same verdicts on a program that does not use soak, Python or not",
-    "judge": "give a verdict on any series of iteration,value, such as an RSS log",
+    "judge": "give a verdict on a log from another tool: psrecord, ps, Prometheus, any CSV",
     "list": "list the runs",
     "clean": "remove all runs but the newest",
     "show": "show the results of a run in the terminal",

@@ -1,80 +1,156 @@
-"""Give a verdict on any series: a CSV of iteration,value, for example an RSS log from another tool.
+"""Give a verdict on any log: does the memory in it grow, how fast, and how certain is that.
 
-  soak judge rss.csv --tolerance 1B --grain 4096
-  soak judge soak.csv --column rss_bytes --n-min 1000 --json -
+  soak judge rss.csv
+  soak judge psrecord.txt --html judged.html
+  soak judge night.csv --column heap_used --only pid=4711 --tolerance 64KiB/h
+  ps_loop | soak judge -
 
-The first column is the iteration. The second is the value, unless --column NAME
-names another. The rate is in the value's unit per iteration. The exit codes are
-those of soak run.
+It reads CSV with any separator, psrecord, mprof .dat, pidstat, loops of ps, top, free,
+docker stats or cat memory.current, range queries of Prometheus, CSV of Grafana, k6 and
+locust, JSON lines, and what soak export writes. The column is chosen by its name (rss,
+uss, heap, memory); where that is not clear, the message says what to name. The rate is
+per hour where the log has times, else per iteration. The exit codes are those of soak run.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
-import itertools
 import json
 import sys
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from soak.analysis import check_series, judge
-from soak.analysis.component import choose_n_min
 from soak.commands.arguments import positive_count, size
-from soak.errors import SeriesError, UsageError
+from soak.errors import UsageError
+from soak.logs.choice import Asked
+from soak.logs.judging import JudgedPiece, LogVerdict, judge_log
+from soak.logs.numbers import unit_of
+from soak.logs.series import LogSeries, read_series
+from soak.logs.source import Source
 from soak.reporting.outcome import EXIT_CODES
-from soak.reporting.words.series import lookalike, needed_words, series_sentence
-from soak.verdict import SeriesVerdict, Verdict
+from soak.reporting.words.logs import log_sentence, log_sentences
+from soak.units import parse_duration_s
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``soak judge``."""
-    parser.add_argument("file", metavar="FILE.csv", help="the series; - is stdin")
-    parser.add_argument("--tolerance", type=size, default=1.0, metavar="1", help="accepted growth per iteration (1)")
-    parser.add_argument("--n-min", type=positive_count, metavar="N", help="no LEAK and no CLEAN before N iterations")
-    parser.add_argument("--grain", type=size, default=0.0, metavar="4096", help="resolution of the values (0)")
-    parser.add_argument("--column", metavar="NAME", help="the column of the values (default: the second)")
+    parser.add_argument("file", metavar="FILE", help="the log; - is stdin")
+    parser.add_argument("--column", default="", metavar="NAME", help="the column of the values, or a part of its name")
+    parser.add_argument("--axis", default="", metavar="NAME", help="the column of the times or iterations")
+    parser.add_argument(
+        "--only", action="append", type=_name_and_value, default=[], metavar="COLUMN=VALUE", help="only such rows"
+    )
+    parser.add_argument(
+        "--tolerance",
+        type=_rate,
+        metavar="1B",
+        help="accepted growth per iteration or second, or a rate such as 64KiB/h (1B)",
+    )
+    parser.add_argument(
+        "--n-min", type=positive_count, metavar="N", help="decide nothing before N iterations or seconds"
+    )
+    parser.add_argument("--grain", type=size, metavar="4096", help="resolution of the values (default: as printed)")
+    parser.add_argument("--unit", type=_unit, metavar="KiB", help="of values that do not say theirs")
+    parser.add_argument(
+        "--decimal", choices=(".", ","), default="", help="the sign of decimals, where 29,320 may be both"
+    )
+    parser.add_argument("--restarts", action="store_true", help="each deep fall of the value is a restart")
+    parser.add_argument("--html", metavar="FILE", help="a page with the series drawn")
     parser.add_argument("--json", metavar="FILE", help="the verdict as JSON; - is stdout")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Judge the file and print the verdict."""
-    iterations, values = _read(options.file, options.column)
-    span = iterations[-1] - iterations[0]
-    n_min = options.n_min or choose_n_min(span)
-    found = judge(iterations, values, tolerance=options.tolerance, n_min=n_min, grain=options.grain)
-    document = {
-        "verdict": found.verdict.value,
-        "reason": series_sentence(found, "", "iteration"),
+    """Judge the log and print the verdict."""
+    asked = Asked(options.column, options.axis, options.only, options.unit or "", options.decimal)
+    series = read_series(Source(options.file), asked)
+    tolerance = _tolerance(options.tolerance, series)
+    judged = judge_log(series, tolerance=tolerance, n_min=options.n_min, grain=options.grain, restarts=options.restarts)
+    said = log_sentences(series, judged)
+    if options.html:
+        from soak.reporting.commands.judge import judged_page  # imports matplotlib
+
+        _write(options.html, judged_page(series, judged, said))
+    text = json.dumps(_document(series, judged), indent=2) + "\n"
+    if options.json == "-":
+        sys.stdout.write(text)
+        return EXIT_CODES[judged.verdict]
+    if options.json:
+        _write(options.json, text)
+    print(f"{judged.verdict.value}: " + "\n".join(said))
+    return EXIT_CODES[judged.verdict]
+
+
+def _document(series: LogSeries, judged: LogVerdict) -> dict[str, Any]:
+    telling = judged.telling
+    return {
+        "verdict": judged.verdict.value,
+        **_of_piece(series, telling),
+        "tolerance": telling.found.tolerance,
+        "grain": series.grain,
+        "readings": series.readings,
+        "column": series.column,
+        "unit": series.unit,
+        "per": series.noun,
+        "blanks": series.blanks,
+        "pieces": [
+            {"verdict": one.found.verdict.value, "from": float(one.piece.at[0]), **_of_piece(series, one)}
+            for one in judged.judged
+        ],
+    }
+
+
+def _of_piece(series: LogSeries, judged: JudgedPiece) -> dict[str, Any]:
+    found = judged.found
+    return {
+        "reason": log_sentence(series, found),
         "rate": found.rate,
         "low": found.low,
         "high": found.high,
         "decided_at": found.decided_at,
         "since": found.since,
         "needed": found.needed,
-        "n": span,
-        "n_min": n_min,
-        "tolerance": options.tolerance,
-        "grain": options.grain,
-        "readings": len(values),
+        "n": float(judged.piece.at[-1] - judged.piece.at[0]),
+        "n_min": judged.n_min,
     }
-    text = json.dumps(document, indent=2) + "\n"
-    if options.json == "-":
-        sys.stdout.write(text)
-    else:
-        if options.json:
-            _write(options.json, text)
-        print(f"{found.verdict.value}: {_sentences(found)}")
-    return EXIT_CODES[found.verdict]
 
 
-def _sentences(found: SeriesVerdict) -> str:
-    """Say what was found, and what would look the same as a leak or is missing to decide."""
-    said = series_sentence(found, "", "iteration")
-    if found.verdict is Verdict.LEAK:
-        return f"{said}\n{lookalike(found.n_min or 0)}"
-    return f"{said} {needed_words(found.needed, 'iteration')}" if found.needed else said
+def _tolerance(given: tuple[float, float] | None, series: LogSeries) -> float | None:
+    """Return the tolerance per step of the axis; None for the default.
+
+    Raises UsageError for one per time where there are no times.
+    """
+    if given is None:
+        return None
+    amount, per_s = given
+    if not per_s:
+        return amount
+    if not series.is_over_time:
+        raise UsageError(f"{series.file} has no times, so a tolerance is per {series.noun}, without / and a time")
+    return amount / per_s
+
+
+def _rate(text: str) -> tuple[float, float]:
+    """Read a growth: a size, and the seconds it is for where it is a rate per time."""
+    amount, _, per = text.partition("/")
+    try:
+        per_s = parse_duration_s(per if per[:1].isdigit() else f"1{per}") if per else 0.0
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return size(amount), per_s
+
+
+def _unit(text: str) -> str:
+    unit = unit_of(text)
+    if unit is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a unit of memory: B, KiB, MiB or GiB")
+    return unit
+
+
+def _name_and_value(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not COLUMN=VALUE")
+    return name, value
 
 
 def _write(file: str, text: str) -> None:
@@ -82,63 +158,3 @@ def _write(file: str, text: str) -> None:
         Path(file).write_text(text, encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{file} cannot be written: {error.strerror}") from error
-
-
-def _read(file: str, column: str | None) -> tuple[list[float], list[float]]:
-    """Return both columns. Raises UsageError when the file cannot be read, SeriesError with the line of a bad row."""
-    try:
-        # A heading may be in another encoding. A value that is not a number is an error that names its line.
-        path, name = ("/dev/stdin", "stdin") if file == "-" else (file, file)
-        with Path(path).open(encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
-            return _parse(lines, column, name)
-    except OSError as error:
-        raise UsageError(f"{file} cannot be read: {error.strerror}") from error
-
-
-def _rows(lines: Iterable[str], file: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield the number of the line and the fields of each row that is not empty."""
-    reader = csv.reader(lines)
-    try:
-        yield from ((reader.line_num, row) for row in reader if any(field.strip() for field in row))
-    except csv.Error as error:
-        raise SeriesError(f"{file}, line {reader.line_num}: {error}") from error
-
-
-def _parse(lines: Iterable[str], column: str | None, file: str) -> tuple[list[float], list[float]]:
-    rows = _rows(lines, file)
-    head = next(rows, None)
-    if head is None:
-        raise SeriesError(f"{file} is empty")
-    position = 1
-    body: Iterable[tuple[int, list[str]]] = rows
-    if column is None and _is_number(head[1][0]):
-        body = itertools.chain([head], rows)
-    elif column is not None:
-        names = [name.strip() for name in head[1]]
-        if column not in names:
-            raise UsageError(f"{file} has no column {column!r}; its first line has {', '.join(names)}")
-        position = names.index(column)
-    iterations: list[Any] = []
-    values: list[Any] = []
-    numbers: list[int] = []
-    for number, row in body:
-        if len(row) <= position:
-            raise SeriesError(
-                f"{file}, line {number}: {len(row)} fields, but the value should be in field {position + 1}"
-            )
-        iterations.append(row[0])
-        values.append(row[position])
-        numbers.append(number)
-    if len(values) < 2:
-        readings = "one reading" if values else "no readings"
-        raise SeriesError(f"{file} has {readings}; a verdict needs at least 64")
-    at, read = check_series(iterations, values, name_row=lambda row: f"{file}, line {numbers[row]}")
-    return at.tolist(), read.tolist()
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

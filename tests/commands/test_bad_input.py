@@ -187,13 +187,11 @@ def test_no_command(capsys: pytest.CaptureFixture[str]):
         ("iteration,rss\n", "rss.csv has no readings"),
         ("iteration,rss\n1,5\n", "rss.csv has one reading"),
         ("iteration,rss\n1,5\n2,x\n3,7\n", "rss.csv, line 3: the value 'x' is not a finite number"),
-        ("iteration,rss\n1,5\n2,nan\n3,7\n", "rss.csv, line 3: the value 'nan' is not a finite number"),
         ("iteration,rss\n1,5\n\n\n2,inf\n", "rss.csv, line 5: the value 'inf' is not a finite number"),
         ("iteration,rss\n1,5\ntwo,6\n3,7\n", "rss.csv, line 3: the iteration 'two' is not a finite number"),
         ("iteration,rss\n1,5\n3,6\n2,7\n", "rss.csv, line 4: iteration 2 comes after 3; sort the readings"),
         ("iteration,rss\n1,5\n2,6\n2,7\n", "rss.csv, line 4: iteration 2 is there twice"),
         ("iteration,rss\n1,5\n2\n3,7\n", "rss.csv, line 3: 1 fields, but the value should be in field 2"),
-        ("1,5\n2,6\n3,\n", "rss.csv, line 3: the value '' is not a finite number"),
         ("1,5\n" + "2" * 200_000, "rss.csv, line 2: field larger than field limit"),
     ],
 )
@@ -211,7 +209,7 @@ def test_a_series_that_cannot_be_judged_is_refused_by_its_line(
     [
         (["gone.csv"], "gone.csv cannot be read: No such file or directory"),
         (["."], ". cannot be read: Is a directory"),
-        (["rss.csv", "--column", "pss"], "rss.csv has no column 'pss'; its first line has iteration, rss"),
+        (["rss.csv", "--column", "pss"], "rss.csv has no column 'pss'; its columns are iteration, rss"),
         (["rss.csv", "--tolerance", "0"], "the tolerance must be above 0"),
         (["rss.csv", "--json", "gone/verdict.json"], "gone/verdict.json cannot be written"),
     ],

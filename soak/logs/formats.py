@@ -1,0 +1,23 @@
+"""The formats, in the order in which they are tried."""
+
+from __future__ import annotations
+
+from soak.errors import SeriesError
+from soak.logs.labelled import Labelled
+from soak.logs.mprof import Mprof
+from soak.logs.prometheus import Prometheus
+from soak.logs.records import Records
+from soak.logs.separated import Separated
+from soak.logs.source import Source
+from soak.logs.spaced import Spaced
+from soak.logs.table import LogFormat, Table
+
+FORMATS: tuple[LogFormat, ...] = (Mprof(), Prometheus(), Records(), Labelled(), Separated(), Spaced())
+
+
+def read_table(source: Source) -> Table:
+    """Read a log in whichever format it has. Raises SeriesError where it has none of them."""
+    for form in FORMATS:
+        if form.recognises(source.head):
+            return form.read(source)
+    raise SeriesError(f"{source.name} has no numbers in columns; give a CSV with a heading, such as time,rss")

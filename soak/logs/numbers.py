@@ -1,0 +1,111 @@
+"""Numbers as logs write them: with units, separated thousands, a decimal comma, or a word for a missing one."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+
+from soak.errors import UsageError
+
+BLANKS = frozenset(("", "-", "--", "nan", "null", "none", "nil", "n/a", "na", "undefined", "?"))
+"""What stands for a reading that is missing."""
+SIZES = {"B": 1.0, "KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30, "TiB": 2.0**40}
+"""The units of memory in bytes. kB and MB are KiB and MiB, as in /proc and in `soak.units`."""
+_PREFIXES = dict(zip("bkmgt", SIZES, strict=True))
+_WITH_UNIT = re.compile(r"([+-]?[\d.,'_\s\u00a0\u202f\u2009]*\d(?:[eE][+-]?\d+)?)\s*([a-zA-Z%]*)")
+_SEPARATORS = re.compile(r"(?<=\d)['_\s\u00a0\u202f\u2009](?=\d{3})")
+_GROUPED = re.compile(r"[+-]?\d{1,3}(?:([.,])\d{3})+(?:[.,]\d+)?")
+_USED_OF_LIMIT = re.compile(r"\s*/\s*\S+$")
+
+
+def unit_of(word: str) -> str | None:
+    """Return the unit of memory that a word is: ``kB`` is KiB, ``bytes`` is B; None for any other word."""
+    lowered = word.lower().removesuffix("ytes").removesuffix("yte")
+    if re.fullmatch(r"b|[kmgt](?:i?b)?", lowered):
+        return _PREFIXES[lowered[0]]
+    return None
+
+
+class NumberReader:
+    """Reads the values of one column, and learns their unit and how finely they are printed."""
+
+    def __init__(self, decimal: str = ".") -> None:
+        """Begin; ``decimal`` is the sign of decimals, a point or a comma."""
+        self._decimal = decimal
+        self.has_units = False
+        """Some value had a unit: those are in bytes."""
+        self._steps: dict[float, float] = {}
+
+    @property
+    def step(self) -> float:
+        """How finely the values are printed, in bytes where they have a unit: of several units the coarsest."""
+        return max(self._steps.values(), default=1.0)
+
+    def read(self, text: str) -> float:
+        """Return the number, in bytes where it has a unit of memory; NaN for a blank.
+
+        Raises ValueError for anything else, also for an infinite number.
+        """
+        if text.isdigit():
+            if not self._steps:
+                self._steps[1.0] = 1.0
+            return float(text)
+        text = text.strip()
+        if text.lower() in BLANKS:
+            return math.nan
+        match = _WITH_UNIT.fullmatch(_USED_OF_LIMIT.sub("", text))
+        if match is None:
+            raise ValueError(text)
+        number, word = match.groups()
+        unit = unit_of(word) if word not in ("", "%") else None
+        if word not in ("", "%") and unit is None:
+            raise ValueError(text)
+        self.has_units = self.has_units or unit is not None
+        plain = _plain(number, self._decimal)
+        factor = SIZES[unit] if unit else 1.0
+        value = float(plain) * factor
+        if not math.isfinite(value):
+            raise ValueError(text)
+        self._steps[factor] = min(factor * _step(plain), self._steps.get(factor, math.inf))
+        return value
+
+
+def _plain(number: str, decimal: str) -> str:
+    """Write a number as Python does: no separated thousands, a decimal point."""
+    number = _SEPARATORS.sub("", number)
+    other = "." if decimal == "," else ","
+    if other in number:
+        if _GROUPED.fullmatch(number) is None:
+            raise ValueError(number)
+        number = number.replace(other, "")
+    if number.count(decimal) > 1:
+        number = number.replace(decimal, "")
+    return number.replace(decimal, ".")
+
+
+def _step(plain: str) -> float:
+    mantissa, _, exponent = plain.lower().partition("e")
+    decimals = len(mantissa.partition(".")[2])
+    return 10.0 ** (int(exponent or 0) - decimals)
+
+
+def decimal_sign(texts: Iterable[str], separator: str) -> str:
+    """Tell the sign of decimals from some values of a column.
+
+    Raises UsageError where ``29,320`` may be either: in a file separated by semicolons, as spreadsheets of countries
+    with a decimal comma write them.
+    """
+    commas = [text for text in texts if "," in text]
+    numbers = [match.group(1) for text in commas if (match := _WITH_UNIT.match(text.strip()))]
+    if not numbers:
+        return "."
+    if any(_GROUPED.fullmatch(number) is None or number.find(".") > number.find(",") > -1 for number in numbers):
+        mixed = any(0 <= number.find(",") < number.find(".") for number in numbers)
+        return "." if mixed else ","
+    if any(number.count(",") > 1 for number in numbers) or separator != ";":
+        return "."
+    raise UsageError(
+        f"{numbers[0]} may be {numbers[0].replace(',', '')} or {numbers[0].replace(',', '.')}; "
+        "say which: --decimal . or --decimal ,"
+    )

@@ -1,0 +1,65 @@
+"""The answer of Prometheus to a range query: JSON, one series of times and values per set of labels."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from soak.errors import SeriesError
+from soak.logs.names import unit_in
+from soak.logs.source import Source
+from soak.logs.table import Column, Row, Table
+
+MOST_CHARACTERS = 2**24
+"""A range query gives at most 11,000 points of a series; this has room for fifty of them."""
+
+
+class Prometheus:
+    """``/api/v1/query_range``, or the ``data`` of it."""
+
+    def recognises(self, head: str) -> bool:
+        """Say whether the text begins as such an answer does."""
+        is_answer = '"resultType"' in head or '"values"' in head or ('"status"' in head and '"error"' in head)
+        return head.lstrip().startswith("{") and is_answer
+
+    def read(self, source: Source) -> Table:
+        """Make a column of each series. Raises SeriesError where the answer is an error or has no range."""
+        series = _series(source)
+        named = [_label(one.get("metric", {}), [other.get("metric", {}) for other in series]) for one in series]
+        columns = (Column("time"), *(Column(name, unit_in(name.partition("{")[0])) for name in named))
+        return Table("Prometheus", columns, _rows(series))
+
+
+def _series(source: Source) -> list[dict[str, Any]]:
+    try:
+        answer = json.loads(source.whole(MOST_CHARACTERS))
+    except (ValueError, RecursionError) as error:
+        raise SeriesError(f"{source.name} is not a whole JSON answer of Prometheus") from error
+    if answer.get("status") == "error":
+        raise SeriesError(f"{source.name} is an error of Prometheus: {answer.get('error')}")
+    found = answer.get("data", answer).get("result")
+    if not isinstance(found, list) or not all(isinstance(one, dict) and "values" in one for one in found):
+        raise SeriesError(f"{source.name} has no range of values; ask Prometheus with query_range")
+    if not found:
+        raise SeriesError(f"{source.name} has no series: the query found nothing")
+    return found
+
+
+def _label(metric: dict[str, str], every: list[dict[str, str]]) -> str:
+    """Name a series by its metric and the labels in which it differs from the others."""
+    name = metric.get("__name__", "value")
+    differing = {label: value for label, value in metric.items() if any(other.get(label) != value for other in every)}
+    differing.pop("__name__", None)
+    labels = ",".join(f"{label}={value}" for label, value in differing.items())
+    return f"{name}{{{labels}}}" if labels else name
+
+
+def _rows(series: list[dict[str, Any]]) -> Iterator[Row]:
+    """Yield a row per time, in order; a series without a value at it has a blank."""
+    by_time: dict[float, list[str]] = {}
+    for position, one in enumerate(series):
+        for at, value in one["values"]:
+            by_time.setdefault(float(at), [""] * len(series))[position] = str(value)
+    for number, at in enumerate(sorted(by_time), start=1):
+        yield number, [repr(at), *by_time[at]]

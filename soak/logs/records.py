@@ -1,0 +1,68 @@
+"""Logs with a record a line, each value with its name: JSON objects, or ``rss=29320 kB`` as logging libraries write."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections.abc import Iterator
+
+from soak.errors import SeriesError
+from soak.logs.names import unit_in
+from soak.logs.source import Source
+from soak.logs.table import Column, Table
+from soak.logs.times import split_stamp
+
+_NAMED = re.compile(r"([A-Za-z_][\w.]*)\s*=\s*(\"[^\"]*\"|\S+(?:\s+[kKMG]i?B\b)?)")
+
+
+class Records:
+    """JSON lines and ``name=value`` pairs."""
+
+    def recognises(self, head: str) -> bool:
+        """Say whether the first lines are such records."""
+        lines = [line for line in head.splitlines()[:-1] or head.splitlines() if line.strip()][:10]
+        return bool(lines) and sum(bool(_record(line)) for line in lines) >= 0.7 * len(lines)
+
+    def read(self, source: Source) -> Table:
+        """Take the names near the top as columns."""
+        records = _records(source)
+        begun = list(itertools.islice(records, 100))
+        names = list(dict.fromkeys(name for _, record in begun for name in record))
+        columns = tuple(Column(name, unit_in(name)) for name in names)
+        rows = ((at, [record.get(name, "") for name in names]) for at, record in itertools.chain(begun, records))
+        return Table("records", columns, rows)
+
+
+def _records(source: Source) -> Iterator[tuple[int, dict[str, str]]]:
+    for number, line in enumerate(source.lines(), start=1):
+        record = _record(line)
+        if record:
+            yield number, record
+        elif line.lstrip().startswith("{"):
+            raise SeriesError(f"{source.name}, line {number}: not a JSON object")
+
+
+def _record(line: str) -> dict[str, str]:
+    """Return the values of a line by name; empty where it is no record."""
+    if line.lstrip().startswith("{"):
+        try:
+            return _flat(json.loads(line))
+        except (ValueError, RecursionError):
+            return {}
+    stamp, rest = split_stamp(line)
+    pairs = {name: value.strip('"') for name, value in _NAMED.findall(rest)}
+    return {"time": stamp, **pairs} if stamp and pairs and "time" not in pairs else pairs
+
+
+def _flat(record: object, prefix: str = "") -> dict[str, str]:
+    """Name what is nested by the way to it: ``data.value``."""
+    if not isinstance(record, dict):
+        return {}
+    found: dict[str, str] = {}
+    for name, value in record.items():
+        if isinstance(value, dict):
+            found.update(_flat(value, f"{prefix}{name}."))
+        elif isinstance(value, str | int | float) or value is None:
+            found[f"{prefix}{name}"] = "" if value is None else str(value)
+    return found

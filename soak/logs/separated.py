@@ -1,0 +1,82 @@
+"""Files of separated fields: comma, semicolon, tab or bar, with a heading or without. Grafana, k6, locust, soak."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+from collections.abc import Iterable, Iterator
+
+from soak.errors import SeriesError
+from soak.logs.names import means_memory, unit_in
+from soak.logs.numbers import BLANKS, NumberReader
+from soak.logs.source import Source
+from soak.logs.table import Column, Row, Table
+from soak.logs.times import is_time
+from soak.measurements import SIGNALS
+
+_SEPARATORS = ";\t|,"
+_OWN_COLUMNS = ["component", "cycle", "at_s"]
+"""With these the CSV of ``soak export`` begins; its signals have the units of soak."""
+
+
+class Separated:
+    """Any CSV. Quoted fields, a line ``sep=;`` on top, comments, and several kinds of separators."""
+
+    def recognises(self, head: str) -> bool:
+        """Say whether most of the first lines have the same separator as often."""
+        return _separator(head) != ""
+
+    def read(self, source: Source) -> Table:
+        """Read the heading; without one the columns have no names."""
+        separator = _separator(source.head)
+        rows = _rows(source.lines(), separator, source.name)
+        first = next(rows, None)
+        if first is None:
+            raise SeriesError(f"{source.name} has no readings")
+        fields = [field.strip() for field in first[1]]
+        if all(_is_reading(field) for field in fields):
+            return Table("CSV", tuple(Column("") for _ in fields), itertools.chain([first], rows), separator)
+        names = [field.lstrip("#").strip() for field in fields]
+        columns = tuple(Column(name, _unit(name, is_own=names[:3] == _OWN_COLUMNS)) for name in names)
+        return Table("CSV", columns, (row for row in rows if row[1] != first[1]), separator)
+
+
+def _unit(name: str, *, is_own: bool) -> str | None:
+    if is_own and name in SIGNALS:
+        return "B" if SIGNALS[name].unit == "bytes" else None
+    return unit_in(name) if means_memory(name) else None
+
+
+def _separator(head: str) -> str:
+    """Return the separator of the first lines; nothing where there is none."""
+    lines = [line for line in head.splitlines()[:-1] or head.splitlines() if line.strip()][:20]
+    if lines and lines[0].lower().startswith("sep="):
+        return lines[0][4:5]
+    for separator in _SEPARATORS:
+        # Spaces beside it are not counted: a log of free text has commas too.
+        counts = [len(fields) for fields in csv.reader(lines, delimiter=separator)]
+        if counts and min(counts[0], max(counts)) > 1 and counts.count(counts[0]) >= 0.6 * len(counts):
+            return separator
+    return ""
+
+
+def _rows(lines: Iterable[str], separator: str, name: str) -> Iterator[Row]:
+    """Yield the rows that are not empty."""
+    reader = csv.reader(lines, delimiter=separator)
+    try:
+        for row in reader:
+            if any(field.strip() for field in row) and not row[0].lower().startswith("sep="):
+                yield reader.line_num, row
+    except csv.Error as error:
+        raise SeriesError(f"{name}, line {reader.line_num}: {error}") from error
+
+
+def _is_reading(field: str) -> bool:
+    """Say whether a field of the first row is a reading and not the name of a column."""
+    if field.lower() in BLANKS or is_time(field):
+        return True
+    try:
+        NumberReader().read(field)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,168 @@
+"""Logs of loops in a shell: columns between spaces, with a heading now and then, and times in between.
+
+psrecord, pidstat, ``ps``, ``top -b``, ``free``, ``docker stats``, ``cat memory.current``.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from soak.errors import SeriesError
+from soak.logs.names import means_memory, means_time, unit_in
+from soak.logs.numbers import BLANKS, NumberReader
+from soak.logs.source import Source
+from soak.logs.table import Column, Table
+from soak.logs.times import is_time, split_stamp
+
+_TERMINAL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+_OF_LIMIT = re.compile(r"(?<=\S) / (?=\S)")
+_NUMBER_AND_UNIT = re.compile(r"(?<=\d)\s+(?=(?:[kKMG]i?B|[Bb]ytes)(?:\s|$|/))")
+_PREAMBLE = re.compile(r"top - |Tasks:|%?Cpu|[KMG]iB (?:Mem|Swap)|Threads:|Linux \d|Average:|Swap:")
+_FULL_PS = ("USER", "PID", "%CPU", "%MEM", "VSZ", "RSS", "TTY", "STAT", "START", "TIME", "COMMAND")
+_OF_FULL_PS = re.compile(r"\S+ +\d+ +[\d.]+ +[\d.]+ +\d+ +\d+ +\S+ +[A-Z]\S* +\S+ +\d+:\d\d")
+_IN_KIB = frozenset(("rss", "vsz", "res", "virt", "shr", "sz"))
+"""What ps, top and pidstat print in KiB."""
+_FREE = ["total", "used", "free"]
+_TOTAL_UNITS = ((1e9, "B"), (1e6, "KiB"), (1e3, "MiB"), (0.0, "GiB"))
+"""From which total the memory of a machine (1 GiB to 1 TiB) is in which unit: ``free -m`` does not say it."""
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """How the fields of a row are found."""
+
+    columns: tuple[Column, ...]
+    has_wide_gaps: bool = False
+    """Fields have single spaces in them: two or more stand between fields."""
+
+    def fields(self, line: str) -> list[str]:
+        """Cut a row; the last column takes what is left, such as a command with its arguments."""
+        return _cut(line, wide=self.has_wide_gaps, most=len(self.columns) - 1)
+
+
+class Spaced:
+    """The output of a loop in a shell."""
+
+    def recognises(self, head: str) -> bool:
+        """Say whether there is a heading that has memory, or a row of numbers near the top."""
+        lines = [_tidy(line) for line in head.splitlines()]
+        rests = [split_stamp(line)[1] for line in lines if line and not _PREAMBLE.match(line)]
+        return any(_heading(rest) is not None for rest in rests) or any(_has_number(rest) for rest in rests[:20])
+
+    def read(self, source: Source) -> Table:
+        """Find the columns: those of a heading that has memory, else those of the first row."""
+        lines = _stamped_lines(source)
+        begun = list(itertools.islice(lines, 200))
+        layout = next((found for _, _, rest in begun if (found := _heading(rest)) and _has_memory(found)), None)
+        has_heading = layout is not None
+        if layout is None:
+            first = next((rest for _, _, rest in begun if _has_number(rest)), None)
+            if first is None:
+                raise SeriesError(f"{source.name} has no readings")
+            layout = _without_heading(first)
+        is_stamped = any(stamp for _, stamp, _ in begun)
+        if is_stamped and has_heading and means_time(layout.columns[0].name):
+            layout = _Layout(layout.columns[1:], layout.has_wide_gaps)
+        if layout.columns[0].name == "of":
+            layout = _with_unit_of_free(layout, begun)
+        columns = (Column("time"), *layout.columns) if is_stamped else layout.columns
+        rows = _rows(itertools.chain(begun, lines), layout, has_heading=has_heading)
+        return Table("log", columns, ((number, [stamp, *row] if is_stamped else row) for number, stamp, row in rows))
+
+
+def _tidy(line: str) -> str:
+    return _NUMBER_AND_UNIT.sub("", _OF_LIMIT.sub("/", _TERMINAL.sub("", line))).strip()
+
+
+def _cut(line: str, *, wide: bool, most: int = -1) -> list[str]:
+    if wide:
+        return re.split(r" {2,}|\t", line)
+    return line.split(None, most) if most else [line]
+
+
+def _stamped_lines(source: Source) -> Iterator[tuple[int, str, str]]:
+    """Yield number, time and rest of each line; a line that is only a time is that of the lines after it."""
+    since = ""
+    for number, raw in enumerate(source.lines(), start=1):
+        line = _tidy(raw)
+        if line.startswith("top - "):
+            since = line.split()[2]
+        if not line or _PREAMBLE.match(line):
+            continue
+        stamp, rest = split_stamp(line)
+        if stamp and not rest:
+            since = stamp
+        else:
+            yield number, stamp or since, rest
+
+
+def _heading(line: str) -> _Layout | None:
+    """Return the columns that a line names; None where it has a number in it or names no memory that is known."""
+    if any(_is_number(field) for field in line.split()):
+        return None
+    line = line.lstrip("# ")
+    wide = bool(re.search(r"(?i)container id|mem usage|elapsed time", line))
+    names = _cut(line, wide=wide)
+    if names[:3] == _FREE:
+        return _Layout((Column("of"), *(Column("used memory" if name == "used" else name) for name in names)))
+    if not wide and not {"pid", "rss", "vsz", "res"} & {name.lower() for name in names}:
+        return None
+    return _Layout(tuple(_column(name) for name in names), wide)
+
+
+def _column(name: str) -> Column:
+    unit = unit_in(name) or ("KiB" if name.lower() in _IN_KIB else None)
+    return Column(name.partition("/")[0] if "LIMIT" in name else name, unit)
+
+
+def _has_memory(layout: _Layout) -> bool:
+    return any(means_memory(column.name) for column in layout.columns)
+
+
+def _without_heading(line: str) -> _Layout:
+    if _OF_FULL_PS.match(line):
+        return _Layout(tuple(_column(name) for name in _FULL_PS))
+    return _Layout(tuple(Column("") for _ in line.split()))
+
+
+def _with_unit_of_free(layout: _Layout, begun: list[tuple[int, str, str]]) -> _Layout:
+    total = next((rest.split()[1] for _, _, rest in begun if rest.startswith("Mem:")), "")
+    unit = (
+        next(unit for least, unit in _TOTAL_UNITS if _is_number(total) and float(total) >= least)
+        if total.isdigit()
+        else None
+    )
+    return _Layout(tuple(Column(column.name, unit) for column in layout.columns))
+
+
+def _rows(
+    lines: Iterator[tuple[int, str, str]], layout: _Layout, *, has_heading: bool
+) -> Iterator[tuple[int, str, list[str]]]:
+    """Yield the rows below headings of this layout; what stands below another heading has other columns."""
+    names = {column.name for column in layout.columns}
+    is_ours = True
+    for number, stamp, rest in lines:
+        heading = _heading(rest) if not rest[:1].isdigit() else None
+        if heading is not None:
+            is_ours = names <= {column.name for column in heading.columns}
+        elif is_ours and (has_heading or _has_number(rest)):
+            fields = layout.fields(rest)
+            if len(fields) == len(layout.columns):
+                yield number, stamp, fields
+
+
+def _has_number(line: str) -> bool:
+    return any(_is_number(field) for field in line.split())
+
+
+def _is_number(text: str) -> bool:
+    if text.lower() in BLANKS:
+        return False
+    try:
+        NumberReader().read(text)
+    except ValueError:
+        return is_time(text)
+    return True
