@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from soak.logs.judging import LogVerdict
 from soak.logs.series import LogSeries
 from soak.reporting.figures.log_figure import log_figure
-from soak.reporting.figures.svg import inline
+from soak.reporting.figures.plot import inline
 from soak.reporting.templating import render
 
 
