@@ -67,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
     judged = judge_log(series, tolerance=tolerance, n_min=options.n_min, grain=options.grain, restarts=options.restarts)
     said = log_sentences(series, judged)
     if options.html:
-        from soak.reporting.commands.judge import judged_page  # imports matplotlib
+        from soak.reporting.commands.judge import judged_page  # imports jinja
 
         _write(options.html, judged_page(series, judged, said))
     text = json.dumps(_document(series, judged), indent=2) + "\n"
