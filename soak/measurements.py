@@ -47,6 +47,12 @@ class Signal:
     most_n_min: float = float("inf")
     """n_min is no larger than this for this signal, whatever the budget."""
 
+    def own_n_min(self, n_min: int) -> int:
+        """Return n_min for this signal, by halves, so that all signals are looked at at the same cycles."""
+        while n_min > self.most_n_min:
+            n_min //= 2
+        return n_min
+
 
 @dataclass(frozen=True)
 class Reading:

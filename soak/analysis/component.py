@@ -155,9 +155,9 @@ class ComponentJudge:
 
     def _n_min_of(self, signal: Signal, n_min: int) -> int:
         limit = self._limits.get(signal.limit or "", float("inf"))
-        most = min(_LIMIT_SHARE * limit, signal.most_n_min)
+        n_min = signal.own_n_min(n_min)
         # By halves, so that all signals are looked at at the same cycles.
-        while n_min > most and n_min >= 2 * _SMALLEST_LIMITED_N_MIN:
+        while n_min > _LIMIT_SHARE * limit and n_min >= 2 * _SMALLEST_LIMITED_N_MIN:
             n_min //= 2
         return n_min
 

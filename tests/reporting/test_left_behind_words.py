@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import html
+import json
 
-from builder import a_cause, a_component, signal
+from builder import a_cause, a_component, a_run, growth, signal
 
 from soak.grounds import Ground, GroundKind, Streak
-from soak.reporting.words import cause_sentence, explain, limits_sentence, lookalike_sentence, why_sentence, why_words
+from soak.reporting.formats.html import render_html
+from soak.reporting.formats.json_report import render_json
+from soak.reporting.formats.markdown import render_markdown
+from soak.reporting.words import (
+    cause_sentence,
+    explain,
+    growth_words,
+    limits_sentence,
+    lookalike_sentence,
+    why_sentence,
+    why_words,
+)
 from soak.results import Opened, Place
 from soak.verdict import Verdict
 
@@ -69,3 +82,27 @@ def test_the_cause_names_the_things_and_says_what_to_do():
     assert explain(LEFT).endswith(
         "Remove what app.py:4 creates, on the error paths too: close and unlink it, in a with statement or a finally."
     )
+
+
+def test_it_stands_in_every_report_with_what_was_not_looked_at():
+    steady = Ground(GroundKind.STEADY_COUNT, ("left_behind",))
+    grown = {"left_behind": signal("left_behind", 1.0, 1.0, 1.0, verdict=Verdict.LEAK)}
+    leak = a_component(
+        verdict=Verdict.LEAK,
+        grounds=(steady,),
+        causes=(LEFT,),
+        signals=grown,
+        growth=growth(1.0, 1.0, 1.0, signal="left_behind"),
+    )
+    told = "Left behind: 1 shared-memory segment per call, created at app.py:4; /dev/shm/psm_ab12 is the newest."
+
+    (component,) = json.loads(render_json(a_run(leak)))["components"]
+    page = html.unescape(render_html(a_run(leak), {}))
+
+    assert component["why"].startswith(told)
+    assert (component["limits"], component["causes"][0]["newest"]) == (limits_sentence(leak), "/dev/shm/psm_ab12")
+    assert told in page
+    assert limits_sentence(leak) in page
+    assert "1 resources/cycle" in page
+    assert told in render_markdown(a_run(leak)).replace("\\", "")
+    assert growth_words(leak.growth) == "grows by 1 resource left behind per call"

@@ -80,8 +80,8 @@ def lookalike_sentence(component: ComponentResult) -> str | None:
     if decided not in _BY_COUNTING or component.n_min is None or is_lost:
         return None
     if decided is GroundKind.STEADY_COUNT:
-        most = SIGNALS[component.grounds[0].signals[0]].most_n_min
-        cycles = format_count(round(CACHE_FITS_INTO_N_MIN * min(component.n_min, most)))
+        n_min = SIGNALS[component.grounds[0].signals[0]].own_n_min(component.n_min)
+        cycles = format_count(round(CACHE_FITS_INTO_N_MIN * n_min))
         return f"A pool that grows for more than about {cycles} {component.cycle_noun}s would look the same."
     return lookalike(component.n_min)
 

@@ -35,6 +35,8 @@ class LeftBehind:
         self._things: dict[_Key, Creation] = {}
         self._types: dict[_Key, str] = {}
         """Of those that count; the others are files that the program may be meant to keep."""
+        self._more_files = 0
+        """How many of these were created and are not followed, because there are so many."""
         self._has_begun = False
         self.lost = 0
         """How many creations were not recorded, for want of room."""
@@ -48,9 +50,12 @@ class LeftBehind:
             return {}
         self._forget_what_is_gone()
         self._asking.spend(begun_s, self._clock.now_s() - begun_s)
-        files = len(self._things) - len(self._types)
-        counts = {"left_behind": float(len(self._types))}
-        return counts if files >= _MOST_FILES else {**counts, "kept_files": float(files)}
+        return {"left_behind": float(len(self._types)), "kept_files": float(self.kept_files)}
+
+    @property
+    def kept_files(self) -> int:
+        """How many files are there that the program may be meant to keep; of some thousands, how many were created."""
+        return len(self._things) - len(self._types) + self._more_files
 
     def look(self, cycle: int) -> None:
         """Take stock of what is there now, however long it takes."""
@@ -99,6 +104,7 @@ class LeftBehind:
         if type_ is not None:
             self._types[key] = type_
         elif len(self._things) - len(self._types) >= _MOST_FILES:
+            self._more_files += 1
             return
         self._things[key] = creation
 

@@ -35,6 +35,8 @@ from soak.units import format_duration
 from soak.verdict import SeriesVerdict, Verdict
 
 _OUTPUT_TAIL_CHARACTERS = 4000
+_WORTH_SAYING_FILES = 20
+"""So many files may be one for each cycle."""
 
 
 def make_result(
@@ -230,6 +232,11 @@ def _messages(plan: ComponentPlan, observed: Observations, verdict: Verdict) -> 
         messages.append(f"A leak was planted: {planted.kind}:{planted.size}, every {every}.")
     if observed.gc_held_off:
         messages.append("The component runs with gc disabled or frozen, so soak did not collect garbage for it either.")
+    if observed.kept_files >= _WORTH_SAYING_FILES:
+        messages.append(
+            f"{observed.kept_files:,} other files that it created are still there. soak takes them for what the "
+            "component is meant to write."
+        )
     if observed.children_left_out:
         counts = observed.children_left_out.items()
         who = "; ".join(f"{count:,} × {command}" for command, count in counts)

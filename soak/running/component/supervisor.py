@@ -106,6 +106,8 @@ class Observations:
     """What was opened or created during the cycles, and is open or there at their end."""
     unrecorded: int = 0
     """How many things the process created that nobody followed, for want of room."""
+    kept_files: int = 0
+    """How many files it created that are there at its end, and that it may be meant to keep."""
     paused_s: float = 0.0
     """For how long the loop stood still, because the machine was too hot; no part of ``seconds``."""
     hottest_c: float | None = None
@@ -491,6 +493,7 @@ class Supervisor:
             tracked=tracked,
             opened=(*self._opened.still_open(), *self._left.still_there()),
             unrecorded=self._left.lost,
+            kept_files=self._left.kept_files,
             paused_s=self._ring.paused_s,
             hottest_c=self._heat.hottest_c,
             audit=audit,
