@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from soak.attribution.names import INTERPRETER_MODULES
+from soak.inside.objects.names import UNNAMED
 from soak.results import Cause, ChainNode, MemoryKind, Place
 
+_INSIDE = "inside "
 _INDEX = re.compile(r"\[-?\d+\]")
 _Key = tuple[object, ...]
 
@@ -59,10 +61,18 @@ def group_causes(causes: Sequence[Cause]) -> tuple[CauseGroup, ...]:
 
 
 def chain_steps(chain: Sequence[ChainNode]) -> list[tuple[str, ChainNode]]:
-    """Return each node with the expression that leads to it, ``my_script.seen[7]``; a module is no step by itself."""
+    """Return each node with the expression that leads to it, ``my_script.seen[7]``; a module is no step by itself.
+
+    What C code holds has no expression: ``inside my_script.view``, and from there on ``inside my_script.view: [0]``.
+    """
     expression, steps = "", []
     for number, node in enumerate(chain):
-        expression += node.name
+        if node.name == UNNAMED:
+            expression = expression if expression.startswith(_INSIDE) else _INSIDE + expression
+        elif number and chain[number - 1].name == UNNAMED:
+            expression += f": {node.name}"
+        else:
+            expression += node.name
         if number or node.type != "module":
             steps.append((expression, node))
     return steps

@@ -184,3 +184,12 @@ def test_parsed_messages_that_a_list_keeps_are_one_leak(tmp_path: Path):
     assert largest.bytes_per_iteration == pytest.approx(
         sum(c.bytes_per_iteration or 0 for c in result.causes), rel=0.05
     )
+
+
+def test_what_c_code_holds_has_no_expression_of_its_own():
+    view, array, first = (ChainNode(name, "", "", 0, None) for name in (".view", "->", "[0]"))
+    unnamed = ChainNode("->", "", "", 0, None)
+
+    steps = [expression for expression, _ in chain_steps([APP, view, unnamed, array, first, first])]
+
+    assert steps == ["app.view", *["inside app.view"] * 2, "inside app.view: [0]", "inside app.view: [0][0]"]

@@ -176,4 +176,4 @@ def test_foreign_code_is_not_run():
     del loud
 
     assert steps == ["the state, a list of 1", "the state[0], a Loud"]
-    assert inner[-1].startswith("the state[0]->, a bytes of 40")
+    assert inner[-1].startswith("the state[0]['a'], a bytes of 40")

@@ -14,6 +14,7 @@ import time
 from array import array
 
 from soak.inside.objects import caches
+from soak.inside.objects.names import CELL, FUNCTION, LONGEST_VALUE, MODULE, PLAIN, name_of, short_value
 
 TYPE_CHECKING = False  # importing typing would be resident in every measured process
 if TYPE_CHECKING:
@@ -28,14 +29,12 @@ if TYPE_CHECKING:
 LONGEST_S, LONGEST_IN_CACHES_S = 1.5, 0.5
 MOST_OBJECTS = 3_000_000
 _LOOK_AT_CLOCK_EVERY = 4096
-_LONGEST_REPR = 60
 _LONGEST_NAME = 80
 _MOST_NODES = 10
-_PLAIN = (bytes, bytearray, str, int, float, complex, bool, type(None))
+_STRANGERS_AT_LEVEL = 6
+"""A module's own classes and their tables are within so many steps."""
+_IS_HEAP_TYPE = 1 << 9
 _SIZED = (list, tuple, dict, set, frozenset, bytes, bytearray, str)
-_FUNCTION = type(lambda: None)
-_MODULE = type(sys)
-_CELL = type((lambda cell: lambda: cell)(0).__closure__[0])  # type: ignore[index]
 _METHOD_OF_C = type(object.__sizeof__)
 
 
@@ -43,7 +42,8 @@ class Walk:
     """Visits all reachable objects, breadth first, and holds every object that it has visited.
 
     It follows the contents of bounded caches last. An object that it visits only then is held by bounded caches alone.
-    A module that the cycles imported counts as one.
+    A module that the cycles imported counts as one. It follows the instances of other packages' classes that a module
+    has names for (``log = logging.getLogger()``) some levels later: what they share is found at its own package first.
     """
 
     def __init__(self, wanted: dict[int, int], imported: Imports | None = None) -> None:
@@ -57,6 +57,9 @@ class Walk:
         self._closed: set[int] = set()
         self._may_close = True
         self._next = 0
+        self._own_roots = 0
+        self._level, self._level_ends_at = 0, 0
+        self._strangers: list[tuple[Any, int]] = []
         self.arrived: list[tuple[Any, int]] = []
         self.direct = 0
         """How many of those in ``arrived``, the first ones, are reached without a bounded cache."""
@@ -71,6 +74,7 @@ class Walk:
 
         ``roots``: names and objects at which to begin; modules and the variables of all frames follow.
         """
+        self._own_roots = len(roots)
         for name, root in [*roots, *_modules(), *_variables(sys._getframe(1))]:
             self._names.append(name)
             self._meet(root, -len(self._names))
@@ -123,12 +127,12 @@ class Walk:
     def _follow(self, longest_s: float) -> bool:
         deadline_s = time.monotonic() + longest_s
         met, seen, meet, closed, looked_at = self._met, self._seen, self._meet, self._closed, 0
-        while self._next < len(met) and len(self.arrived) < len(self._wanted):
+        while self._has_next() and len(self.arrived) < len(self._wanted):
             position = self._next
             self._next += 1
             if position in closed:
                 continue
-            referents = gc.get_referents(met[position])
+            referents = self._without_strangers(position, gc.get_referents(met[position]))
             for first in range(0, len(referents), _LOOK_AT_CLOCK_EVERY):
                 for referent in referents[first : first + _LOOK_AT_CLOCK_EVERY]:
                     if id(referent) not in seen:
@@ -141,10 +145,44 @@ class Walk:
             looked_at += 1
         return True
 
+    def _has_next(self) -> bool:
+        """Whether there are objects left to follow; after some levels, and when there are none, meet the strangers."""
+        if self._next >= self._level_ends_at:
+            self._level += 1
+            self._level_ends_at = len(self._met)
+            if self._level >= _STRANGERS_AT_LEVEL or self._next >= self._level_ends_at:
+                strangers, self._strangers = self._strangers, []
+                for stranger, position in strangers:
+                    if id(stranger) not in self._seen:
+                        self._meet(stranger, position)
+        return self._next < len(self._met)
+
+    def _without_strangers(self, position: int, referents: list[Any]) -> list[Any]:
+        """Return what the names of a module lead to, without instances of classes of other packages: these come later.
+
+        All of other holders, and of the component's own modules.
+        """
+        before = self._before[position]
+        if before < self._own_roots or type(self._met[before]) is not MODULE or type(self._met[position]) is not dict:
+            return referents
+        package = _package_of(object.__getattribute__(self._met[before], "__dict__").get("__name__"))
+        kept = []
+        for referent in referents:
+            kind = type(referent)
+            if (
+                kind.__flags__ & _IS_HEAP_TYPE
+                and not issubclass(kind, type)
+                and _package_of(kind.__module__) != package
+            ):
+                self._strangers.append((referent, position))
+            else:
+                kept.append(referent)
+        return kept
+
     def _meet(self, referent: Any, before: int) -> None:
         address, kind = id(referent), type(referent)
         is_wanted = address in self._wanted
-        if (kind in _PLAIN and not is_wanted) or address in self._seen:
+        if (kind in PLAIN and not is_wanted) or address in self._seen:
             return
         self._seen.add(address)
         self._met.append(referent)
@@ -154,6 +192,10 @@ class Walk:
             self._closed.add(len(self._met) - 1)
         if is_wanted and self._wanted[address] == id(kind):
             self.arrived.append((referent, len(self._met) - 1))
+
+
+def _package_of(module_name: Any) -> str:
+    return module_name.partition(".")[0] if type(module_name) is str else ""
 
 
 def describe_way(root: str, way: list[Any]) -> list[Node]:
@@ -166,10 +208,10 @@ def describe_way(root: str, way: list[Any]) -> list[Node]:
     name = ""
     for number in range(1, len(way)):
         holder, held = way[number - 1], way[number]
-        written = _name_of(way[number - 2] if number > 1 else None, holder, held)
+        written = name_of(way[number - 2] if number > 1 else None, holder, held)
         name += written or ""
         # The contents of a cell have the name of the closure's variable.
-        if type(held) is not _CELL and (written is not None or type(holder) is _CELL):
+        if type(held) is not CELL and (written is not None or type(holder) is CELL):
             nodes.append(_node(name, held))
             name = ""
     if len(nodes) > _MOST_NODES:
@@ -201,50 +243,7 @@ def _variables(frame: FrameType | None) -> list[tuple[str, Any]]:
     return found
 
 
-_OWN_FILES = {__file__, __file__.replace("holders.py", "answers.py")}
-
-
-def _name_of(owner: Any, holder: Any, held: Any) -> str | None:
-    """Return how source code reaches ``held`` from ``holder``, which ``owner`` holds; None when it does not name it."""
-    kind = type(holder)
-    if kind is dict:
-        name = _key_of(holder, held)
-        named = issubclass(type(owner), (type, _MODULE)) or (owner is not None and _attributes(owner) is holder)
-        return "." + name[2:-2] if named and name[:2] == "['" else name
-    if kind is tuple:
-        index = next((number for number, item in enumerate(holder) if item is held), 0)
-        if type(owner) is _FUNCTION and owner.__closure__ is holder:
-            return "." + owner.__code__.co_freevars[index]
-        return "[%d]" % index
-    if kind is _CELL or (kind is _FUNCTION and held is holder.__closure__) or held is _attributes(holder):
-        return None
-    if kind is list:
-        index = next((number for number, item in enumerate(holder) if item is held), -1)
-        return "[%d]" % index if index >= 0 else "[...]"
-    if kind in (set, frozenset):
-        return "{...}"
-    if kind is caches.LRU_CACHE:
-        return "(...)"  # its results are reached by a call
-    attributes = _attributes(holder)
-    if type(attributes) is dict:
-        name = _key_of(attributes, held)
-        if name[:2] == "['":
-            return "." + name[2:-2]
-    return "->"
-
-
-def _attributes(holder: Any) -> Any:
-    try:
-        return object.__getattribute__(holder, "__dict__")
-    except Exception:
-        return None
-
-
-def _key_of(holder: dict[Any, Any], held: Any) -> str:
-    for key, value in holder.items():
-        if value is held:
-            return "[%s]" % _short(key) if type(key) in _PLAIN else "[...]"
-    return ", its key"
+_OWN_FILES = {__file__.replace("holders.py", name) for name in ("holders.py", "answers.py", "names.py")}
 
 
 def _what(held: Any) -> str:
@@ -258,10 +257,10 @@ def _what(held: Any) -> str:
     text = "%s %s" % ("an" if name[0] in "aeiouAEIOU" else "a", name)
     if kind in _SIZED:
         text += " of " + format(len(held), ",")
-    if kind in _PLAIN:
-        text += ": " + _short(held)
-    if kind is _FUNCTION:
-        text += " %s" % held.__qualname__[:_LONGEST_REPR]
+    if kind in PLAIN:
+        text += ": " + short_value(held)
+    if kind is FUNCTION:
+        text += " %s" % held.__qualname__[:LONGEST_VALUE]
     if kind.__module__ == "numpy" and name == "ndarray":
         text += " %s %s" % (held.shape, held.dtype)
     return text
@@ -274,12 +273,3 @@ def _size_of(held: Any) -> int:
         return sys.getsizeof(held) if type(asked) is _METHOD_OF_C else 0
     except Exception:
         return 0
-
-
-def _short(value: Any) -> str:
-    if isinstance(value, (bytes, bytearray, str)):
-        value = value[:_LONGEST_REPR]
-    elif type(value) is int and value.bit_length() > 200:
-        return "a large int"
-    text = repr(value)
-    return text if len(text) <= _LONGEST_REPR else text[: _LONGEST_REPR - 3] + "..."

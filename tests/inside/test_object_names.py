@@ -1,0 +1,117 @@
+"""The names of the steps from a holder to what it holds: what source code writes, without running any."""
+
+from __future__ import annotations
+
+import collections
+import functools
+import logging
+import sys
+import types
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+from soak.inside.objects.holders import Walk
+from soak.inside.objects.names import UNNAMED
+
+
+class Thing:
+    pass
+
+
+class Slotted:
+    __slots__ = ("kept",)
+
+    def __init__(self, kept: object) -> None:
+        self.kept = kept
+
+
+class Registry:
+    entries: tuple[object, ...] = ()
+
+
+class Table(dict):  # type: ignore[type-arg]
+    pass
+
+
+def waiting(kept: object) -> Generator[object]:
+    yield 1
+    print(kept)
+
+
+def started(kept: object) -> Generator[object]:
+    generator = waiting(kept)
+    next(generator)
+    return generator
+
+
+def with_default(kept: object) -> object:
+    def function(memo: object = kept) -> object:
+        return memo
+
+    return function
+
+
+def error(kept: object) -> Exception:
+    return ValueError(kept)
+
+
+def subclass(kept: object) -> type:
+    return type("Child", (Registry,), {"entries": (kept,)})
+
+
+HOLDERS: dict[str, tuple[Any, str]] = {
+    "slot": (Slotted, ".kept"),
+    "class": (subclass, ".entries[0]"),
+    "partial": (lambda kept: functools.partial(print, kept), ".args[0]"),
+    "default": (with_default, ".__defaults__[0]"),
+    "generator": (started, ".gi_frame.f_locals['kept']"),
+    "exception": (error, ".args[0]"),
+    "namespace": (lambda kept: types.SimpleNamespace(v=kept), ".v"),
+    "defaultdict": (lambda kept: collections.defaultdict(list, a=kept), "['a']"),
+    "OrderedDict": (lambda kept: collections.OrderedDict(a=kept), "['a']"),
+    "subclass of dict": (lambda kept: Table(a=kept), "['a']"),
+    "deque": (lambda kept: collections.deque([None, kept]), "[1]"),
+    "method": (lambda kept: [kept].append, ".__self__[0]"),
+    "frozenset": (lambda kept: frozenset([kept]), "{...}"),
+    "iterator": (lambda kept: iter([kept]), f"{UNNAMED}[0]"),
+}
+
+
+@pytest.fixture(autouse=True)
+def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the test's own variables, which lead to everything that it makes."""
+    monkeypatch.setattr("soak.inside.objects.holders._variables", lambda frame: [])
+
+
+def names_from(root: object, target: object) -> str:
+    """Return the names of the steps from ``root`` to ``target``."""
+    walk = Walk({id(target): id(type(target))})
+    walk.go([("", root)])
+    return "".join(node[0] for node in walk.describe(walk.arrived[0][1]))
+
+
+@pytest.mark.parametrize("kind", HOLDERS)
+def test_steps_are_named_as_source_code_writes_them(kind: str):
+    make, name = HOLDERS[kind]
+    target = Thing()
+    holder = make(target)
+
+    assert names_from(holder, target) == name
+
+
+def test_what_packages_share_is_named_by_their_own_module(monkeypatch: pytest.MonkeyPatch):
+    """Every module with a logger leads to logging's table in fewer steps than the module logging does."""
+    target = Thing()
+    table = logging.Logger.manager.loggerDict
+    stranger = types.ModuleType("stranger")
+    stranger.log = logging.getLogger("stranger")  # type: ignore[attr-defined]
+    modules = {"stranger": stranger, **sys.modules}
+    monkeypatch.setattr(sys, "modules", modules)
+    monkeypatch.setitem(table, "kept", target)  # type: ignore[arg-type]
+    walk = Walk({id(target): id(Thing)})
+
+    walk.go([])
+
+    assert walk.describe(walk.arrived[0][1])[0][0].startswith("module logging")
