@@ -137,3 +137,31 @@ def test_early_checkpoints_may_be_few_only_where_n_min_is_told_later(plan: dict[
 @pytest.mark.parametrize(("n_min", "spacing"), [(64, 1), (512, 2), (131_072, 512)])
 def test_checkpoints_are_so_dense_that_the_smallest_windows_have_readings(n_min: int, spacing: int):
     assert a_horizon(n_min=n_min).checkpoint_spacing == spacing
+
+
+@pytest.mark.parametrize(("cycle_s", "n_min"), [(2e-6, LARGEST_N_MIN), (2e-5, None)])
+def test_cycles_that_are_fast_beyond_doubt_need_no_second(cycle_s: float, n_min: int | None):
+    """60 s hold eight times the largest n_min even if all later cycles take four times as long."""
+    horizon = a_horizon(budget_s=60.0)
+
+    horizon.update(100, 0.1, cycle_s)
+
+    assert horizon.n_min == n_min
+
+
+def test_no_look_reaches_back_into_the_cycles_before_a_quarter_of_an_early_n_min():
+    """131,072 / 4 cycles of 2 µs, and again a quarter of that, because later cycles may be faster."""
+    horizon = a_horizon(budget_s=60.0)
+    assert horizon.early_s == 0.25
+
+    horizon.update(100, 0.1, 2e-6)
+
+    assert horizon.early_s == pytest.approx(0.016384)
+
+
+def test_a_pace_is_not_taken_for_fast_cycles():
+    horizon = a_horizon(budget_s=60.0, interval_s=0.1)
+
+    horizon.update(100, 0.1, 2e-6)
+
+    assert horizon.n_min is None

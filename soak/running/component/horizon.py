@@ -6,6 +6,8 @@ from soak.analysis.component import LARGEST_N_MIN, choose_n_min, n_min_at_half_t
 from soak.settings import ComponentPlan
 
 _CYCLE_TIME_KNOWN_AFTER_S, _CYCLE_TIME_KNOWN_SHARE = 1.0, 1 / 8
+_CERTAIN_AFTER_S, _CERTAIN_TIMES = 0.1, 4
+"""Cycles so fast that the largest n_min would fit in even if they were so many times slower need no longer look."""
 _EARLY_SHARE, _EARLY_AT_MOST_S = 1 / 64, 0.25
 """Of the budget: n_min is an eighth of it, and the first look that can decide reaches back to a quarter of n_min."""
 _FEWEST_PERIODS = 64
@@ -24,6 +26,7 @@ class Horizon:
         """None until it is chosen."""
         self.is_asked_for = plan.n_min is not None
         """Whether it is the user's, which is never lowered."""
+        self._chosen_early_s: float | None = None
 
     @property
     def longest(self) -> int:
@@ -41,7 +44,8 @@ class Horizon:
         budget_s = self._plan.budget_s
         if self.is_asked_for or budget_s is None or self._plan.iterations is not None:
             return 0.0
-        return min(budget_s * _EARLY_SHARE, _EARLY_AT_MOST_S)
+        longest_s = min(budget_s * _EARLY_SHARE, _EARLY_AT_MOST_S)
+        return longest_s if self._chosen_early_s is None else min(longest_s, self._chosen_early_s)
 
     def update(self, cycles: int, elapsed_s: float, cycle_s: float | None, *, ended: bool = False) -> bool:
         """Choose or lower n_min if it is time to; tell whether it has changed.
@@ -52,6 +56,9 @@ class Horizon:
         before = self.n_min
         if before is None:
             self.n_min = self._choose(elapsed_s, cycle_s, ended=ended)
+            if self.n_min is not None and cycle_s is not None:
+                # Cycles may be faster than the first ones were.
+                self._chosen_early_s = self.n_min / 4 * cycle_s / _CERTAIN_TIMES
         elif not self.is_asked_for and self._is_half_time(elapsed_s):
             self.n_min = max(n_min_at_half_time(before, cycles), self._fewest)
         return self.n_min != before
@@ -62,11 +69,18 @@ class Horizon:
         budgets = [] if plan.iterations is None else [float(plan.iterations)]
         if plan.budget_s is not None:
             known_after_s = min(_CYCLE_TIME_KNOWN_AFTER_S, plan.budget_s * _CYCLE_TIME_KNOWN_SHARE)
-            if not ended and elapsed_s < known_after_s:
+            if not ended and elapsed_s < known_after_s and not self._is_certain(elapsed_s, cycle_s):
                 return None
             if cycle_s is not None:
                 budgets.append(plan.budget_s / max(cycle_s, plan.interval_s, 1e-9))
         return max(choose_n_min(min(budgets, default=0.0)), self._fewest)
+
+    def _is_certain(self, elapsed_s: float, cycle_s: float | None) -> bool:
+        """Whether cycles are so fast that n_min will be the largest, whatever is still learned of their time."""
+        plan = self._plan
+        if plan.budget_s is None or cycle_s is None or plan.interval_s or elapsed_s < _CERTAIN_AFTER_S:
+            return False
+        return choose_n_min(plan.budget_s / max(cycle_s * _CERTAIN_TIMES, 1e-9)) == LARGEST_N_MIN
 
     def _is_half_time(self, elapsed_s: float) -> bool:
         return self._plan.budget_s is not None and elapsed_s >= self._plan.budget_s / 2

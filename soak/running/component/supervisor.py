@@ -47,6 +47,7 @@ from soak.running.component.stopping import (
 from soak.running.interpreter import Interpreter
 from soak.running.time_share import TimeShare
 from soak.settings import ComponentPlan
+from soak.verdict import SeriesVerdict, Verdict
 
 _WAIT_S, _END_WAIT_S = 0.05, 0.002
 """How long to wait for a row: while the cycles run, and for the end of the process after them."""
@@ -56,6 +57,8 @@ _PEAK_OBJECTS = 64
 """Garbage of so many objects at a checkpoint is worth telling of what it consists."""
 _LOST_STANDS_AFTER_S = 3.0
 """Lost blocks are a leak at once, but the series then tell soon by how much, and what else there is."""
+_LOST_TELLS_AFTER_S, _LOST_TELLS_TIMES, _LOST_TELLS_WITHIN = 0.25, 16, 0.02
+"""Sooner where the rate is known within so much of it, over so many times the cycles after which they were found."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,8 @@ class ComponentProgress:
     cycles: int
     elapsed_s: float
     note: str
+    is_leak: bool = False
+    """The latest decision is LEAK; more cycles may still be needed."""
 
 
 @dataclass(frozen=True)
@@ -367,7 +372,9 @@ class Supervisor:
             self._lost_since_s = now_s
             self._lost_at = max(reachabilities[site].decided_at or 0 for site in lost)
         total = self._ledger.total_growth(lost, self._suspects) or growth
-        is_settled = now_s > self._lost_since_s + _LOST_STANDS_AFTER_S
+        waited_s = now_s - self._lost_since_s
+        is_known = waited_s > _LOST_TELLS_AFTER_S and self._ring.completed >= _LOST_TELLS_TIMES * self._lost_at
+        is_settled = waited_s > _LOST_STANDS_AFTER_S or (is_known and _is_narrow(growth) and _is_narrow(total))
         return Lost(len(lost), growth, total, self._lost_at, is_settled)
 
     def _last_evidence(self, stopped_by: str, *, failed: bool) -> Evidence:
@@ -397,6 +404,7 @@ class Supervisor:
     def _tell_n_min(self) -> None:
         self._on_n_min(self._horizon.longest)
         self._ring.set_checkpoint_spacing(self._horizon.checkpoint_spacing)
+        self._ring.allow_sparse_checkpoints(self._horizon.early_s)
 
     # When it is over.
 
@@ -460,7 +468,8 @@ class Supervisor:
             note = "too hot, waiting"
         if self._latest is not None and not note:
             note = self._latest[1].verdict.value
-        return ComponentProgress(self._ring.completed, self._elapsed_s(), note)
+        is_leak = self._latest is not None and self._latest[1].verdict is Verdict.LEAK
+        return ComponentProgress(self._ring.completed, self._elapsed_s(), note, is_leak)
 
     def _observe(self, started: str) -> Observations:
         """Put together what is known of a process that has ended."""
@@ -511,6 +520,13 @@ class Supervisor:
             self._scanner.memory,
             object_answers.garbage_sites,
         )
+
+
+def _is_narrow(growth: SeriesVerdict) -> bool:
+    """Whether a rate is known well enough to be told."""
+    if growth.rate is None or growth.low is None or growth.high is None:
+        return False
+    return growth.high - growth.low <= _LOST_TELLS_WITHIN * growth.rate
 
 
 def _cached(tracked: Tracked) -> tuple[CachedSite, ...]:

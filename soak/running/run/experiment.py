@@ -265,6 +265,8 @@ class _Run:
         return dataclasses.replace(component, max_rss_bytes=self._max_rss_bytes)
 
     def _show(self, component: ComponentPlan, progress: ComponentProgress) -> None:
+        if progress.is_leak and self._controls is not None:
+            self._controls.measure_own()
         self._tell(
             lambda: self._listener.update(
                 component.name, progress.cycles, progress.elapsed_s, component.budget_s, progress.note
@@ -279,11 +281,15 @@ class _Run:
             _tell(call)
 
     def _trace(self, component: ComponentPlan, observed: Observations) -> Trace | None:
-        """Run the second pass of a component whose memory grows, unless the run is ending."""
+        """Run the second pass of a component whose memory grows at places the tracker did not name.
+
+        Not where the run is ending.
+        """
         decision = observed.decision
         grows = decision.verdict in _TRACED_VERDICTS and decision.decided_by in _TRACED_SIGNALS
         cycles_s = cycles_s_of_second_pass(component, observed)
-        if not grows or not cycles_s or observed.failure is not None or self._context.stopping.is_set():
+        is_named = bool(observed.tracked.sites)
+        if not grows or is_named or not cycles_s or observed.failure is not None or self._context.stopping.is_set():
             return None
         try:
             return trace_growth(
