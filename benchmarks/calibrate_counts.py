@@ -152,7 +152,7 @@ def as_section(rows: list[CountRow]) -> list[str]:
     ]
     every = " or ".join([", ".join(map(str, SPACINGS[:-1])), str(SPACINGS[-1])])
     return [
-        "## Exact counts of few cycles: descriptors, threads, child processes",
+        "## Exact counts of few cycles: descriptors, threads, child processes, things left behind",
         "",
         f"Runs of {FEWEST_CYCLES} to {MOST_CYCLES} cycles with a reading every {every} cycles,",
         f"judged at their end with n_min = {SMALLEST_N_MIN} cycles. All columns are numbers of runs.",

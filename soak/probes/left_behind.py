@@ -72,9 +72,14 @@ def _is_temporary(path: str, last: str, working_folder: str) -> bool:
         return False
     if _TEMPORARY_NAME.match(last):
         return True
-    folders = (*_TEMPORARY, f"{os.environ.get('TMPDIR') or '/tmp'}/")
-    is_own = f"{path}/".startswith(f"{working_folder.rstrip('/')}/") and f"{working_folder}/" not in folders
-    return path.startswith(folders) and not is_own
+    folders = (*_TEMPORARY, *_spellings(os.environ.get("TMPDIR") or "/tmp"))
+    own = _spellings(working_folder)
+    return path.startswith(folders) and (own[0] in folders or not path.startswith(own))
+
+
+def _spellings(folder: str) -> tuple[str, str]:
+    """Return a folder as it is written and as the system calls it, each with a slash at its end."""
+    return f"{os.path.normpath(folder)}/", f"{os.path.realpath(folder)}/"
 
 
 def _file_type(path: str) -> str:

@@ -62,6 +62,18 @@ def test_a_working_folder_that_is_the_temporary_one_is_no_excuse() -> None:
     assert type_of(created("/tmp/out.dat"), "/tmp") == "temporary file"
 
 
+def test_a_folder_may_be_reached_by_two_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program may use a symbolic link, and the system the folder itself."""
+    temporary, working = tmp_path / "temporary", tmp_path / "temporary" / "working"
+    working.mkdir(parents=True)
+    (tmp_path / "link").symlink_to(temporary)
+    monkeypatch.setenv("TMPDIR", f"{tmp_path}/link/")
+
+    for root in (temporary, tmp_path / "link"):
+        assert type_of(created(f"{root}/a"), f"{tmp_path}/link/working") == "temporary file"
+        assert type_of(created(f"{root}/working/a"), f"{tmp_path}/link/working") is None
+
+
 def test_folders_sockets_and_pipes_are_told_as_such(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "app.lock").mkdir()
