@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
 import pytest
 from tracked_children import PRELUDE, Track, Tracked, interpreters
 
@@ -71,7 +74,7 @@ def matches(name: str, pattern: str) -> bool:
     return name.endswith(pattern) if start == pattern else start in name and name.endswith(end)
 
 
-@pytest.mark.parametrize("version", interpreters())
+@pytest.mark.parametrize("version", sorted({*list(interpreters())[:1], *list(interpreters())[-1:]}))
 def test_every_function_that_creates_is_noted_with_its_line_until_it_is_removed(track: Track, version: str) -> None:
     calls = "".join(f"    {call}\n" for call, _ in CREATED.values())
     script = f"{CALLS}\ndef cycle():\n{calls}\ndef remove():{REMOVE}\nrun(cycle, 1)\nanswer()\nrun(remove, 1)\nanswer()"
@@ -174,3 +177,35 @@ answer()
     (found,) = taken(track(script))
 
     assert (found.name.rpartition("/")[2], found.is_forked, found.site) == ("by-the-child", True, 0)
+
+
+def test_threads_that_create_and_remove_leave_exactly_what_they_kept(track: Track) -> None:
+    """The parent takes entries over meanwhile, as at checkpoints."""
+    script = f"""{CALLS}
+import threading
+def work(thread):
+    for number in range(1500):
+        os.mkdir("t%d-%d" % (thread, number))
+        if number % 10:
+            os.rmdir("t%d-%d" % (thread, number))
+def cycle():
+    threads = [threading.Thread(target=work, args=(thread,)) for thread in range(4)]
+    [one.start() for one in threads]
+    [one.join() for one in threads]
+answer()
+run(cycle, 1)
+answer()
+"""
+    child = track(script)
+    going_on = threading.Thread(target=child.next_answer)
+    going_on.start()
+    found = []
+    while going_on.is_alive():
+        found += taken(child)
+        time.sleep(0.001)
+    found += taken(child)
+
+    names = [creation.name.rpartition("/")[2] for creation in found]
+    kept = [name for name in names if name.endswith("0")]
+    assert sorted(kept) == sorted(f"t{thread}-{number}" for thread in range(4) for number in range(0, 1500, 10))
+    assert len(set(names)) == len(names)
