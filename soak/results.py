@@ -296,6 +296,8 @@ class TracemallocResult:
     top: tuple[TracemallocLine, ...]
 
 
+AT_WORK = "at-work"
+"""``stopped_by`` of a component that is still being measured: its result is what can be said so far."""
 WATCHED_FROM_OUTSIDE = "watched from outside"
 """Why no tracker is in a process that was there before it was watched: no fault, and not worth a sentence."""
 
@@ -530,6 +532,8 @@ class RunResult:
     controls: Controls | None
     parts: Parts | None
     components: tuple[ComponentResult, ...] = field(default=())
+    is_running: bool = False
+    """It is being measured while it is read. False in the report that it writes at its end."""
 
 
 def to_document(record: Any) -> dict[str, Any]:

@@ -28,7 +28,7 @@ import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from soak.commands.arguments import (
     CYCLE_TIMEOUT_HELP,
@@ -235,9 +235,12 @@ class _RunProgress:
     def begin(self, _component: str, _position: int, _total: int) -> None:
         """Show nothing: the release's own line is there already."""
 
-    def update(self, _component: str, cycles: int, elapsed_s: float, budget_s: float | None, note: str) -> None:
+    def update(
+        self, component: str, cycles: int, elapsed_s: float, budget_s: float | None, note: str, **measured: Any
+    ) -> None:
         """Show the progress of the run."""
-        self._progress.update(self.name, cycles, elapsed_s, budget_s, note)
+        del component  # the line is the release's
+        self._progress.update(self.name, cycles, elapsed_s, budget_s, note, **measured)
 
     def done(self, _result: ComponentResult) -> None:
         """Show nothing: an undecided release is soaked again before its line is final."""

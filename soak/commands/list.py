@@ -13,7 +13,7 @@ from soak.commands.arguments import add_out_argument, runs_folder
 from soak.errors import StoreError
 from soak.store.database import FILE_NAME
 from soak.store.profiles import list_viewable, read_profile_run
-from soak.store.runs import open_run
+from soak.store.runs import read_as_it_stands
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,8 +39,9 @@ def run(options: argparse.Namespace) -> int:
 def _describe(folder: Path) -> str:
     if not (folder / FILE_NAME).is_file():
         return f"{len(read_profile_run(folder).components)} profiles"
-    with open_run(folder) as store:
-        result = store.read_run()
+    result = read_as_it_stands(folder)
     counts = Counter(component.verdict.value for component in result.components)
     verdicts = ", ".join(f"{number} {verdict}" for verdict, number in counts.most_common()) or "no component ended"
+    if result.is_running:
+        return f"{verdicts} (so far; it goes on)"
     return verdicts if result.finished else f"{verdicts} (not finished)"

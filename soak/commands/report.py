@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 
 from soak.commands.arguments import add_run_argument, runs_folder
-from soak.store.runs import find_run, open_run
+from soak.store.runs import find_run, open_run, read_as_it_stands
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +21,8 @@ def run(options: argparse.Namespace) -> int:
     from soak.reporting.write import write_reports
 
     folder = find_run(options.which, runs_folder(options))
+    result = read_as_it_stands(folder)
     with open_run(folder) as store:
-        write_reports(store.read_run(), store.read_readings, folder)
+        write_reports(result, store.read_readings, folder)
     print(folder / "report.html")
     return 0

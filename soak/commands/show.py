@@ -10,7 +10,7 @@ import argparse
 import sys
 
 from soak.commands.arguments import add_run_argument, runs_folder
-from soak.store.runs import find_run, open_run
+from soak.store.runs import find_run, read_as_it_stands
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,8 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the run. Return 0, whatever its verdicts are."""
-    with open_run(find_run(options.which, runs_folder(options))) as store:
-        result = store.read_run()
+    result = read_as_it_stands(find_run(options.which, runs_folder(options)))
     if options.json:
         from soak.reporting.formats.json_report import render_json
 

@@ -25,6 +25,8 @@ _INSERT = (
     f"insert into reading (component_id, cycle, at_s, {', '.join(_COLUMNS)}) "
     f"values ({', '.join('?' * (len(_COLUMNS) + 3))})"
 )
+_SO_FAR = "so_far/"
+"""Begins the names of the facts that hold what can be said of components at work."""
 _APPLICATION_ID = 0x536F616B  # "Soak": tells a run from other databases, also for the command `file`
 
 
@@ -115,9 +117,14 @@ class RunStore:
         with self._transaction() as connection:
             connection.executemany(_INSERT, rows)
 
+    def write_so_far(self, result: ComponentResult) -> None:
+        """Write what can be said so far of a component at work; its result replaces it."""
+        self.write_facts(**{f"{_SO_FAR}{result.name}": to_document(result)})
+
     def write_result(self, component_id: int, result: ComponentResult) -> None:
         """Write the result of a component."""
         with self._transaction() as connection:
+            connection.execute("delete from fact where name = ?", (f"{_SO_FAR}{result.name}",))
             connection.execute(
                 "update component set result = ? where id = ?", (json.dumps(to_document(result)), component_id)
             )
@@ -158,11 +165,17 @@ class RunStore:
             for row in rows
         ]
 
-    def read_run(self) -> RunResult:
-        """Return the run as far as it was measured, without components that have no result."""
+    def read_run(self, *, so_far: bool = False) -> RunResult:
+        """Return the run as far as it was measured, without components that have no result.
+
+        ``so_far``: with what can be said of components that are at work, or were when the run was cut off.
+        """
+        unfinished = f"(select value from fact where fact.name = '{_SO_FAR}' || component.name)" if so_far else "null"
         with self._transaction() as connection:
             stored = dict(connection.execute("select name, value from fact").fetchall())
-            results = connection.execute("select result from component where result is not null order by id").fetchall()
+            results = connection.execute(
+                f"select coalesce(result, {unfinished}) as found from component where found is not null order by id"
+            ).fetchall()
         try:
             facts = {name: json.loads(value) for name, value in stored.items()}
             return RunResult(

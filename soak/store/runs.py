@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import fcntl
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -13,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from soak.errors import StoreError, UsageError
+from soak.results import RunResult
 from soak.store.database import FILE_NAME, RunStore
 
 LATEST = "latest"
+_LOCK_ATTEMPTS, _LOCK_PAUSE_S = 5, 0.02
 _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
 """The errors of file systems without locks. On these, a run is not locked."""
 
@@ -83,6 +87,30 @@ def create_run(folder: Path, **facts: Any) -> RunStore:
         raise UsageError(f"--out {folder.parent}: cannot write a run there ({error})") from error
 
 
+def read_as_it_stands(folder: Path) -> RunResult:
+    """Return a run with what can be said so far of components at work. Raises StoreError when it cannot be read."""
+    is_running = is_being_measured(folder)
+    with open_run(folder) as store:
+        return dataclasses.replace(store.read_run(so_far=True), is_running=is_running)
+
+
+def is_being_measured(folder: Path) -> bool:
+    """Say whether a process measures a run now. Where the file system has no locks this is not known: False."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(handle)
+    return False
+
+
 @contextmanager
 def claimed(folder: Path) -> Iterator[None]:
     """Lock a run while it is measured, so that no other process measures into it or removes it.
@@ -101,13 +129,18 @@ def claimed(folder: Path) -> Iterator[None]:
 
 
 def _lock(handle: int, folder: Path) -> None:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise UsageError(f"{folder} is being measured by another soak") from None
-    except OSError as error:
-        if error.errno not in _NO_LOCKS:
-            raise UsageError(f"{folder} cannot be locked: {error.strerror}") from error
+    for attempt in range(_LOCK_ATTEMPTS):
+        try:
+            return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            # Whoever asks whether the run is being measured holds its lock for a moment.
+            if attempt < _LOCK_ATTEMPTS - 1:
+                time.sleep(_LOCK_PAUSE_S)
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise UsageError(f"{folder} cannot be locked: {error.strerror}") from error
+            return None
+    raise UsageError(f"{folder} is being measured by another soak")
 
 
 def remove_run(folder: Path, *, dry_run: bool) -> None:

@@ -11,7 +11,8 @@ SCHEMA_VERSION = 1
 
 DDL = f"""
 -- Facts of the run: one row for each, the value as JSON. Keys: run, folder, started, finished, soak, environment,
--- settings, plan (what is needed to resume the run), controls, parts.
+-- settings, plan (what is needed to resume the run), controls, parts, so_far/NAME (of a component at work: what can be
+-- said of it by now, as in report.json).
 create table fact (
     name text primary key,
     value text not null

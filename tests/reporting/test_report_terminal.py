@@ -185,7 +185,7 @@ def test_progress_on_a_terminal_shows_every_component_at_work():
         progress.done(a_component("get"))
 
     shown = out.getvalue()
-    assert "de[co]der 1,234 cycles  6 s" in shown
+    assert "de[co]der 1,234 cycles  206/s  6 s" in shown
     assert "1/3 ● CLEAN" in shown
 
 

@@ -112,6 +112,7 @@ class Supervised:
     n_mins: list[int] = field(default_factory=list)
     readings: list[Reading] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    so_far: list[Observations] = field(default_factory=list)
 
 
 def supervise(
@@ -134,9 +135,11 @@ def supervise(
     n_mins: list[int] = []
     readings: list[Reading] = []
     notes: list[str] = []
+    so_far: list[Observations] = []
 
     def progress(seen: ComponentProgress) -> None:
         notes.append(seen.note)
+        so_far.extend([] if seen.so_far is None else [seen.so_far])
         on_progress(seen, clock, stopping)
 
     supervisor = Supervisor(
@@ -148,4 +151,4 @@ def supervise(
         on_readings=readings.extend,
         on_progress=progress,
     )
-    return Supervised(supervisor.run(), scripted, clock, n_mins, readings, notes)
+    return Supervised(supervisor.run(), scripted, clock, n_mins, readings, notes, so_far)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from types import TracebackType
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
@@ -17,7 +16,7 @@ from soak.reporting import words as say
 from soak.reporting.outcome import excuse, known_fingerprints
 from soak.reporting.words.audit import growth_sentence
 from soak.results import ComponentResult, RunResult
-from soak.units import format_count, format_duration
+from soak.units import format_count, format_duration, format_size
 from soak.verdict import Verdict
 
 STYLES = {
@@ -28,7 +27,9 @@ STYLES = {
     Verdict.FAILED: "bold magenta",
 }
 _REDRAW_S = 0.1
-_BAR_WIDTH = 24
+_PLACE_WIDTH = 7
+_LEAST_SHOWN = 0.05
+"""Bytes per cycle: what is smaller is not shown as growth while a component is at work."""
 _MOST_FRAMES = 12
 _MOST_CAUSES, _MOST_SITES = 3, 5
 _NARROW, _WIDE = 100, 120
@@ -57,7 +58,7 @@ def print_result(result: RunResult, console: Console) -> None:
     if result.components:
         console.print(_verdicts(result, known, console))
     for component in result.components:
-        _explain(component, excuse(component, known), console)
+        _explain(component, excuse(component, known), say.progress_of(result, component), console)
     console.print()
     if result.parts is not None:
         parts = say.parts_sentence(result.parts)
@@ -114,14 +115,35 @@ class ProgressDisplay:
         self._places[component] = f"{position}/{total}"
         self._show(component, _work_line(self._places[component], component, note))
 
-    def update(self, component: str, cycles: int, elapsed_s: float, budget_s: float | None, note: str) -> None:
-        """Show how far a component is; ``budget_s`` is None where the budget is not a time."""
-        spent = format_duration(elapsed_s) + ("" if budget_s is None else f" of {format_duration(budget_s)}")
-        words = "  ".join(word for word in (say.count_words(cycles, "cycle"), spent, note) if word)
-        bar = (
-            None if not budget_s else ProgressBar(total=budget_s, completed=min(elapsed_s, budget_s), width=_BAR_WIDTH)
-        )
-        self._show(component, _work_line(self._places.get(component, ""), component, words, bar))
+    def update(
+        self,
+        component: str,
+        cycles: int,
+        elapsed_s: float,
+        budget_s: float | None,
+        note: str,
+        *,
+        iterations: int | None = None,
+        rss_bytes: float | None = None,
+        growth_bytes: float | None = None,
+    ) -> None:
+        """Show how far a component is, how fast, and what it grows by; ``budget_s`` is None where it is not a time.
+
+        Everything stands in 80 columns: where a name is long, what matters least is left out.
+        """
+        left_s = say.time_left_s(cycles, elapsed_s, budget_s, iterations)
+        spent = format_duration(elapsed_s) if left_s is None else f"{format_duration(left_s)} left"
+        words = [
+            say.count_words(cycles, "cycle"),
+            f"{say.short_number(cycles / elapsed_s)}/s" if elapsed_s > 0 and cycles else "",
+            format_size(rss_bytes) if rss_bytes else "",
+            f"{growth_bytes:+.3g} B/cycle" if growth_bytes is not None and abs(growth_bytes) >= _LEAST_SHOWN else "",
+            spent,
+            note,
+        ]
+        place = self._places.get(component, "")
+        room = self._console.width - max(len(place), _PLACE_WIDTH) - len(component) - 3
+        self._show(component, _work_line(place, component, _fitted(words, room)))
 
     def done(self, result: ComponentResult) -> None:
         """Write the line of a finished component, which stays."""
@@ -147,11 +169,18 @@ class ProgressDisplay:
             self._drawn_at = time.monotonic()
 
 
-def _work_line(place: str, component: str, words: str, bar: ProgressBar | None = None) -> RenderableType:
-    line = Table.grid(padding=(0, 1))
-    cells = (Text(f"{place:>7}", "dim"), _text(component, "bold"), bar, _text(words, "dim"))
-    line.add_row(*(cell for cell in cells if cell is not None))
-    return line
+def _fitted(words: Sequence[str], room: int) -> str:
+    """Join words; where they have too little room, without the note, then the cycles."""
+    chosen = [word for word in words if word]
+    for dropped in (words[-1], words[0]):
+        if len("  ".join(chosen)) > room and dropped in chosen:
+            chosen.remove(dropped)
+    return "  ".join(chosen)
+
+
+def _work_line(place: str, component: str, words: str) -> RenderableType:
+    line = Text(f"{place:>{_PLACE_WIDTH}} ", "dim", no_wrap=True, overflow="ellipsis")
+    return line.append(_plain(component), "bold not dim").append(f" {_plain(words)}")
 
 
 def _verdicts(result: RunResult, known: Collection[str], console: Console) -> Table:
@@ -185,9 +214,10 @@ def _verdicts(result: RunResult, known: Collection[str], console: Console) -> Ta
     return table
 
 
-def _explain(component: ComponentResult, excused: str | None, console: Console) -> None:
+def _explain(component: ComponentResult, excused: str | None, progress: str | None, console: Console) -> None:
     """Print what there is to say of a component; of a clean one its messages only."""
-    messages = [_text(message, "yellow") for message in component.messages]
+    messages = [_text(progress)] if progress else []
+    messages += [_text(message, "yellow") for message in component.messages]
     if component.verdict is Verdict.CLEAN:
         for message in messages:
             _print(console, Text.assemble((f"{_plain(component.name)}: ", "bold"), message))

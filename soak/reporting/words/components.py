@@ -16,8 +16,8 @@ from soak.reporting.words.growth import (
     memory_beside,
     other_measure,
 )
-from soak.reporting.words.vocabulary import count_words, printable
-from soak.results import ComponentResult, Pacing, TrackerState
+from soak.reporting.words.vocabulary import count_words, printable, short_number
+from soak.results import AT_WORK, ComponentResult, Pacing, TrackerState
 from soak.units import format_duration
 from soak.verdict import Verdict
 
@@ -34,6 +34,7 @@ _DECIDER_WORDS = {"lost-scan": "scan for lost blocks", "ledger": "allocation led
 _COVERED_WORDS = {"native": "native memory", "python": "Python objects"}
 _WORTH_SAYING_S = 1.0
 _STOP_WORDS = {
+    AT_WORK: "it has not: it was at work when this was written",
     "verdict": "its verdict stood",
     "budget": "its budget was used up",
     "signal": "the run was interrupted",
@@ -60,6 +61,24 @@ def component_sentence(component: ComponentResult) -> str:
     return f"{name} could not be decided yet: {ran}."
 
 
+def progress_sentence(component: ComponentResult, budget_s: float | None, iterations: int | None) -> str | None:
+    """Say of a component at work how fast it is, and how much is left of its budget; None of any other."""
+    if component.stopped_by != AT_WORK:
+        return None
+    rate = component.iterations / component.seconds if component.seconds else 0.0
+    pace = f"{short_number(rate)} {component.cycle_noun}s per second"
+    left_s = time_left_s(component.iterations, component.seconds, budget_s, iterations)
+    return f"At work: {pace}" + (f", {format_duration(left_s)} left." if left_s is not None else ".")
+
+
+def time_left_s(cycles: int, elapsed_s: float, budget_s: float | None, iterations: int | None) -> float | None:
+    """Return the seconds until the budget is used up at the pace so far; None where that is not known."""
+    left = [] if budget_s is None else [budget_s - elapsed_s]
+    if iterations and cycles:
+        left.append((iterations - cycles) * elapsed_s / cycles)
+    return max(min(left), 0.0) if left else None
+
+
 def verdict_words(component: ComponentResult, aside: str | None = None) -> str:
     """Give the verdict with its shape, and what ``asides`` says of it: ``▲ LEAK (gate is off)``."""
     return f"{SYMBOLS[component.verdict]} {component.verdict}" + (f" ({aside})" if aside else "")
@@ -82,7 +101,7 @@ def decided_words(decided_by: str | None) -> str:
 
 def needed_sentence(component: ComponentResult) -> str | None:
     """Say with which command to decide what is open; None when nothing is, or no number of cycles is known."""
-    command = needed_command(component)
+    command = needed_command(component) if component.stopped_by != AT_WORK else None
     return None if command is None else f"To decide it: {command}"
 
 

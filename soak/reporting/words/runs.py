@@ -10,6 +10,7 @@ from itertools import groupby
 from soak.measurements import SIGNALS
 from soak.reporting.outcome import excuse, known_fingerprints, worst_first
 from soak.reporting.words.advice import origin_brief
+from soak.reporting.words.components import progress_sentence
 from soak.reporting.words.failures import failure_words, phase_words
 from soak.reporting.words.growth import growth_words, in_bytes
 from soak.reporting.words.vocabulary import byte_rate, printable, short_number
@@ -54,6 +55,8 @@ def headline(result: RunResult) -> str:
 
     ``numpy conversion grows by 106 B per call; the other five do not grow by more than 1 B per call.``
     """
+    if not result.components and result.is_running:
+        return "Nothing can be said yet: no component has run for long enough."
     if not result.components:
         return "Nothing was soaked: this run has no components."
     known = known_fingerprints(result)
@@ -86,9 +89,17 @@ def when_words(result: RunResult) -> str:
 
 def state_sentence(result: RunResult) -> str | None:
     """Say that a run has not come to its end, or None when it has."""
+    if result.is_running:
+        return "This run goes on; what stands here is what was measured so far."
     if result.finished is not None:
         return None
     return "This run has not finished; what stands here is what was measured so far."
+
+
+def progress_of(result: RunResult, component: ComponentResult) -> str | None:
+    """Say of a component at work how fast it is and how much is left; None of any other."""
+    settings = result.settings.get("components", {}).get(component.name, {})
+    return progress_sentence(component, settings.get("budget_s"), settings.get("iterations"))
 
 
 def memory_limit_sentence(max_rss_bytes: float) -> str:

@@ -21,7 +21,7 @@ from soak.attribution.object_answers import NO_ANSWERS, ObjectAnswers
 from soak.attribution.opened_causes import StillOpen
 from soak.measurements import Reading
 from soak.probes.limits import read_hidden_limits
-from soak.results import Failure, Pacing, RssAudit
+from soak.results import AT_WORK, Failure, Pacing, RssAudit
 from soak.running.clock import Clock, SystemClock
 from soak.running.component.auditing import Auditor
 from soak.running.component.checkpoints import Beside, OutsideProbe, RowReader, is_soon_exhausted
@@ -53,6 +53,8 @@ _WAIT_S, _END_WAIT_S = 0.05, 0.002
 """How long to wait for a row: while the cycles run, and for the end of the process after them."""
 _DECIDE_EVERY_S, _DECIDE_SHARE = 0.1, 0.25
 _MORE_CYCLES = 1024
+_SO_FAR_EVERY_S, _SO_FAR_SHARE = 5.0, 0.02
+"""What can be said so far is summed up as often, and not in the first seconds: a short run has no need of it."""
 _PEAK_OBJECTS = 64
 """Garbage of so many objects at a checkpoint is worth telling of what it consists."""
 _LOST_STANDS_AFTER_S = 3.0
@@ -85,6 +87,11 @@ class ComponentProgress:
     note: str
     is_leak: bool = False
     """The latest decision is LEAK; more cycles may still be needed."""
+    rss_bytes: float | None = None
+    growth_bytes: float | None = None
+    """Per cycle, as the latest look at the ledger, else at the heap or RSS, saw it; None before there is one."""
+    so_far: Observations | None = None
+    """What can be said of it so far; given now and then."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +139,13 @@ class Observations:
     def decision(self) -> Decision:
         """The decision on what was measured, whether or not the driver failed in the end."""
         return decide(replace(self.evidence, failed=False))
+
+
+def _from_later_on(now_s: float) -> TimeShare:
+    """Return the share of the time that summing up may take, from some seconds after now on."""
+    share = TimeShare(_SO_FAR_SHARE, every_s=_SO_FAR_EVERY_S)
+    share.spend(now_s, 0.0)
+    return share
 
 
 def _ignore(_: object) -> None:
@@ -208,7 +222,7 @@ class Supervisor:
         self._child, self._ring = child, child.ring
         self._clock, self._plan, self._context = clock, plan, context
         self._on_n_min, self._on_readings, self._on_progress = on_n_min, on_readings, on_progress
-        self._audits = audits
+        self._audits, self._summing_up = audits, _from_later_on(clock.now_s())
         self._limits = child.read_limits()
         self._judge = ComponentJudge(
             plan.tolerance_bytes, self._limits, REQUIRED_IN_A_RUN, rss_limit_bytes=plan.max_rss_bytes
@@ -228,7 +242,7 @@ class Supervisor:
         self._patience = Patience(plan.cycle_timeout_s)
         self._ends_at_s = clock.now_s() + longest_s
         self._stopped_by = ""
-        self._is_hung = self._is_held = False
+        self._is_hung, self._is_held = False, False
         self._latest: tuple[Evidence, Decision] | None = None
         self._suspects: list[Suspect] = []
         self._lost_since_s, self._lost_at = 0.0, 0
@@ -247,7 +261,7 @@ class Supervisor:
                 self._stop_when_due()
                 self._ring.pause(on=self._heat.is_too_hot(self._clock.now_s()))
                 self._end_if_stuck()
-                self._on_progress(self._progress())
+                self._on_progress(replace(self._progress(), so_far=self._so_far(started)))
             self._take_rows(is_alive=False)
             self._update_horizon(ended=True)
             return self._observe(started)
@@ -468,8 +482,44 @@ class Supervisor:
             note = "too hot, waiting"
         if self._latest is not None and not note:
             note = self._latest[1].verdict.value
-        is_leak = self._latest is not None and self._latest[1].verdict is Verdict.LEAK
-        return ComponentProgress(self._ring.completed, self._elapsed_s(), note, is_leak)
+        return ComponentProgress(
+            self._ring.completed,
+            self._elapsed_s(),
+            note,
+            is_leak=self._latest is not None and self._latest[1].verdict is Verdict.LEAK,
+            rss_bytes=self._outside.latest.get("rss"),
+            growth_bytes=self._growth_bytes(),
+        )
+
+    def _growth_bytes(self) -> float | None:
+        series = {} if self._latest is None else self._latest[0].series
+        rates = (series[name].rate for name in ("tracked", "heap", "rss") if name in series)
+        return next((rate for rate in rates if rate is not None), None)
+
+    def _so_far(self, started: str) -> Observations | None:
+        """Return, now and then, what can be said of a process that is still at work."""
+        begun_s = self._clock.now_s()
+        if self._latest is None or not self._ring.runs_cycles or not self._summing_up.is_due(begun_s):
+            return None
+        seconds = self._elapsed_s()
+        found = Observations(
+            evidence=self._latest[0],
+            judge=self._judge,
+            iterations=self._ring.completed,
+            seconds=seconds,
+            stopped_by=AT_WORK,
+            failure=None,
+            pacing=_pacing(self._ring, self._plan.interval_s, seconds),
+            checkpoints=self._rows.rows_read,
+            checkpoint_share=self._ring.checkpoint_s / seconds if seconds else 0.0,
+            lost_rows=self._rows.rows_lost,
+            gc_held_off=bool(self._rows.rows_read) and not self._ring.has_collected_garbage,
+            output=self._child.output(),
+            started=started,
+            tracked=self._tracked(NO_ANSWERS),
+        )
+        self._summing_up.spend(begun_s, self._clock.now_s() - begun_s)
+        return found
 
     def _observe(self, started: str) -> Observations:
         """Put together what is known of a process that has ended."""

@@ -49,8 +49,19 @@ class RunListener(Protocol):
     def begin(self, component: str, position: int, total: int) -> None:
         """Take note that ``component``, the ``position``-th of ``total`` (from 1), is at work."""
 
-    def update(self, component: str, cycles: int, elapsed_s: float, budget_s: float | None, note: str) -> None:
-        """See how far a component is."""
+    def update(
+        self,
+        component: str,
+        cycles: int,
+        elapsed_s: float,
+        budget_s: float | None,
+        note: str,
+        *,
+        iterations: int | None = None,
+        rss_bytes: float | None = None,
+        growth_bytes: float | None = None,
+    ) -> None:
+        """See how far a component is; ``iterations``: its budget of cycles; ``growth_bytes``: per cycle so far."""
 
     def done(self, result: ComponentResult) -> None:
         """See what was found: ``result.name`` is finished."""
@@ -267,11 +278,25 @@ class _Run:
     def _show(self, component: ComponentPlan, progress: ComponentProgress) -> None:
         if progress.is_leak and self._controls is not None:
             self._controls.measure_own()
+        if progress.so_far is not None:
+            self._keep_so_far(component, progress.so_far)
         self._tell(
             lambda: self._listener.update(
-                component.name, progress.cycles, progress.elapsed_s, component.budget_s, progress.note
+                component.name,
+                progress.cycles,
+                progress.elapsed_s,
+                component.budget_s,
+                progress.note,
+                iterations=component.iterations,
+                rss_bytes=progress.rss_bytes,
+                growth_bytes=progress.growth_bytes,
             )
         )
+
+    def _keep_so_far(self, component: ComponentPlan, observed: Observations) -> None:
+        """Keep what can be said of a component at work, for whoever looks at the run meanwhile."""
+        result = make_result(component, observed, None, self._context.interpreter)
+        self._store.write_so_far(dataclasses.replace(result, options=options_of(self._plan, component)))
 
     def _note(self, component: ComponentPlan, observed: Observations, note: str) -> None:
         self._show(component, ComponentProgress(observed.iterations, observed.seconds, note))
