@@ -91,10 +91,11 @@ def _resolve(text: str, base: Path) -> list[Target]:
 def _driver(path: Path, given: str) -> Target:
     names = _top_level_names(path)
     if "cycle" not in names and "*" not in names:
-        hint = next((name for name in names if not name.startswith("_")), "function")
+        functions = [name for name, node in names.items() if _is_public_function(name, node)]
+        others = f" (also defined there: {', '.join(functions[1:])})" if functions[1:] else ""
         raise UsageError(
             f"{path.name} has no function cycle(state), so it is not a driver; name a function instead: "
-            f"{path.name}:{hint}"
+            f"{path.name}:{functions[0] if functions else 'function'}{others}"
         )
     name = path.stem.removeprefix(DRIVER_PREFIX)
     interval_s = _interval(names.get("INTERVAL"), path)
@@ -109,11 +110,20 @@ def _driver(path: Path, given: str) -> Target:
     )
 
 
+def _is_defined_here(name: str, node: ast.AST) -> bool:
+    """Whether a public name is of the file itself, and not imported."""
+    return not name.startswith("_") and not isinstance(node, ast.Import | ast.ImportFrom)
+
+
+def _is_public_function(name: str, node: ast.AST) -> bool:
+    return not name.startswith("_") and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+
+
 def _function_of_file(path: Path, function: str, text: str) -> Target:
     names = _top_level_names(path)
     outer = function.partition(".")[0]
     if outer not in names and "*" not in names:
-        known = ", ".join(sorted(name for name in names if not name.startswith("_"))) or "nothing"
+        known = ", ".join(sorted(name for name, node in names.items() if _is_defined_here(name, node))) or "nothing"
         raise UsageError(f"{text!r}: {path.name} defines no {outer!r}; it defines {known}")
     node = names.get(function)
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):

@@ -257,3 +257,20 @@ def test_a_file_that_is_no_python_is_refused(tmp_path: Path, write: WriteFile, t
     write("drive_torn.py", text)
 
     assert "drive_torn.py is not valid Python" in refusal(["drive_torn.py"], tmp_path)
+
+
+def test_of_a_file_that_is_no_driver_the_functions_defined_there_are_listed(tmp_path: Path):
+    """What it imports, and its other names, are no function to soak."""
+    (tmp_path / "app.py").write_text(
+        "from json import loads\nLIMIT = 3\ndef _own(): ...\ndef read(): ...\ndef write(): ...\n", encoding="utf-8"
+    )
+
+    message = refusal(["app.py"], tmp_path)
+
+    assert message.endswith("name a function instead: app.py:read (also defined there: write)")
+
+
+def test_a_function_that_is_not_there_is_answered_with_the_names_defined_there(tmp_path: Path):
+    (tmp_path / "app.py").write_text("from json import loads\ndef read(): ...\n", encoding="utf-8")
+
+    assert refusal(["app.py:raed"], tmp_path) == "'app.py:raed': app.py defines no 'raed'; it defines read"

@@ -93,6 +93,7 @@ class LedgerJudge:
         self._blocks = np.zeros(0, np.int64)
         self._bytes = np.zeros(0, np.int64)
         self._changes: dict[int, _Changes] = {}
+        self._changed_at = np.zeros(0, np.int64)  # the last position in each site's changes; -1 before the first
         self._newest, self._stride = -1, 1  # number of the newest checkpoint; one in so many of the older is kept
 
     def add(self, cycle: int, blocks: NDArray[np.int64], sizes: NDArray[np.int64]) -> None:
@@ -102,7 +103,11 @@ class LedgerJudge:
         before_bytes = np.zeros(len(blocks), np.int64)
         before_blocks[: len(self._blocks)] = self._blocks
         before_bytes[: len(self._bytes)] = self._bytes
-        for site in np.flatnonzero((blocks != before_blocks) | (sizes != before_bytes)).tolist():
+        changed = np.flatnonzero((blocks != before_blocks) | (sizes != before_bytes))
+        new = len(blocks) - len(self._changed_at)
+        self._changed_at = np.concatenate((self._changed_at, np.full(new, -1))) if new else self._changed_at
+        self._changed_at[changed] = position
+        for site in changed.tolist():
             if site not in self._changes:
                 self._changes[site] = _Changes()
             self._changes[site].set(position, int(blocks[site]), int(sizes[site]))
@@ -115,6 +120,7 @@ class LedgerJudge:
             self._stride *= 2
             self._cycles = self._cycles[::2]
             self._changes = {site: changes.thinned() for site, changes in self._changes.items()}
+            self._changed_at = (self._changed_at + 1) // 2 - (self._changed_at < 0)
         if not is_last_kept:
             self._cycles.pop()
         self._newest += 1
@@ -135,7 +141,8 @@ class LedgerJudge:
         if span <= 0:
             return []
         grown = []
-        for site, changes in self._changes.items():
+        for site in np.flatnonzero(self._changed_at > half).tolist():  # thousands of others stand still
+            changes = self._changes[site]
             blocks, sizes = changes.at(half)
             last_blocks, last_bytes = changes.blocks[-1], changes.sizes[-1]
             bytes_rate, blocks_rate = (last_bytes - sizes) / span, (last_blocks - blocks) / span

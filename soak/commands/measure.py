@@ -16,6 +16,13 @@ from typing import Any
 from soak.errors import UsageError
 
 
+def say_at_once() -> None:
+    """Show on a terminal that soak has begun; the progress display, which takes a moment to import, writes over it."""
+    if sys.stderr.isatty():
+        sys.stderr.write("soak: starting\r")
+        sys.stderr.flush()
+
+
 def add_copies(output: Any) -> None:
     """Declare the options for extra copies of the reports; ``output``: a parser or a group of one."""
     output.add_argument("--json", metavar="FILE", help="write a copy of report.json; - is stdout")

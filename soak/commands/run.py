@@ -33,7 +33,7 @@ from soak.commands.arguments import (
     size,
     temperature,
 )
-from soak.commands.measure import add_copies, copies_of, measure_and_report
+from soak.commands.measure import add_copies, copies_of, measure_and_report, say_at_once
 from soak.errors import UsageError
 from soak.request import Request, parse_driver_settings, parse_injection
 from soak.settings import RunPlan, make_plan
@@ -90,6 +90,7 @@ def run(options: argparse.Namespace) -> int:
     """Soak what the options name; return the exit code."""
     plan = make_plan(request_of(options), Path.cwd())
     copies = copies_of(options)
+    say_at_once()
 
     from soak.running.run.experiment import begin_run, run_experiment
 

@@ -38,7 +38,14 @@ def failure_words(failure: Failure | None, noun: str = "call", *, brief: bool = 
         return "failed"
     verb = "hung" if failure.reason == "hang" else "failed"
     lines = printable(failure.detail).strip().splitlines()
-    return f"{verb} in {phase_words(failure, noun)}" + ("" if brief or not lines else f": {lines[-1].rstrip('.')}")
+    detail = "" if brief or not lines else f": {lines[-1].rstrip('.')}{_missing_module_words(failure)}"
+    return f"{verb} in {phase_words(failure, noun)}{detail}"
+
+
+def _missing_module_words(failure: Failure) -> str:
+    """Say how to measure with another interpreter, where a module was not found before the first call."""
+    is_missing = failure.phase == "setup" and failure.detail.startswith("ModuleNotFoundError")
+    return "; --python measures with the interpreter that has it" if is_missing else ""
 
 
 def phase_words(failure: Failure, noun: str = "call") -> str:

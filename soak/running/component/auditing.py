@@ -19,8 +19,8 @@ _MOST_KEPT = 24
 _FIRST_SPACING = 8
 _SHARE = 0.02
 """Audits may take this part of the run's time."""
-_FREE_S, _NEXT_AFTER = 0.5, 1.5
-"""So long they may take in all before that, each after half as many cycles again: a short run has a few as well."""
+_FREE_S, _NEXT_AFTER = 0.5, 2.0
+"""So long they may take in all before that, each after twice as many cycles: a short run has a few as well."""
 _LONGEST_LAST_S = 2.0
 """What one usually takes, for it to be done at the end however much time they have had."""
 
