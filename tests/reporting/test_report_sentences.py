@@ -195,8 +195,10 @@ def test_the_headline_never_claims_a_tighter_bound_than_was_proven():
         ),
         (
             a_failure("unpack", failure=Failure("setup", 0, "exception", "ModuleNotFoundError: No module named 'cv2'")),
-            "unpack failed in setup: ModuleNotFoundError: No module named 'cv2'; --python measures with the "
-            "interpreter that has it.",
+            (
+                "unpack failed in setup: ModuleNotFoundError: No module named 'cv2'; --python measures with the "
+                "interpreter that has it."
+            ),
         ),
         (
             a_failure("unpack", failure=Failure("setup", 0, "exception", "OSError: no camera")),
