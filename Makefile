@@ -5,8 +5,8 @@ INSTALLED := .venv/.installed
 C_SOURCES := $(wildcard soak/native/source/*/*.[ch] tests/native/*.c tests/native/*.cpp)
 
 .DEFAULT_GOAL := help
-.PHONY: help install soak jukebox overnight profile view test test-long stress check fix bench calibrate accept torture night sample \
-	test-wheel clean
+.PHONY: help install soak jukebox overnight profile view test test-long test-interpreters stress check fix bench \
+	calibrate accept torture night sample test-wheel clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -36,10 +36,13 @@ view: $(INSTALLED)  ## show profiles (in SnakeViz) and reports in the browser
 	$(BIN)/soak view
 
 test: $(INSTALLED)  ## run the tests (under five minutes)
-	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not calibration and not long and not stress"
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not calibration and not long and not stress and not interpreters"
 
 test-long: $(INSTALLED)  ## run the long tests: scans of live processes, kills at random moments
 	$(BIN)/python -m pytest -m long
+
+test-interpreters: $(INSTALLED)  ## run what depends on CPython on each version from 3.8 that this machine has
+	$(BIN)/python -m pytest -rs -m interpreters
 
 stress: $(INSTALLED)  ## run ten million operations on the tracker from eight threads, under the sanitizers and preloaded
 	$(BIN)/python -m pytest -m stress tests/native

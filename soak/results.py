@@ -309,6 +309,8 @@ class TrackerState:
     active: bool
     reason: str | None
     covers: tuple[str, ...] = ()
+    follows_objects: bool = True
+    """Whether a block that CPython keeps in a free list has the line of the object that is in it now."""
 
 
 @dataclass(frozen=True)

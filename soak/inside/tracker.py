@@ -20,6 +20,7 @@ After ``start`` has returned, nothing here allocates memory that stays: a checkp
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import sys
 
@@ -29,6 +30,15 @@ LOADER_VARIABLE = "LD_PRELOAD"
 
 STATE_NATIVE = 1
 STATE_PYTHON_DOMAINS = 2
+
+_WHY_NO_OBJECTS = (
+    None,
+    "no way is known for CPython %s on this processor",
+    "the program itself traces its objects",
+    "the code of this CPython %s is not as expected",
+    "the system does not let the code of the interpreter be changed",
+)
+"""By the result of ``soak_start_objects``."""
 
 _OBJECT_OFFSETS = (0, 16, 32)
 """Where an object may begin in its block: at the start, after the header of gc, or after a pre-header and that one."""
@@ -83,6 +93,7 @@ class Tracker:
         self.reason: str | None = None
         self.covers: tuple[str, ...] = ()
         self.python_lines_reason: str | None = "the tracker was not started"
+        self.objects_reason: str | None = self.python_lines_reason
         self._write_checkpoint = library.soak_checkpoint
 
     def start(self, ledger: str) -> tuple[str, ...]:
@@ -97,6 +108,7 @@ class Tracker:
             raise OSError(failed, os.strerror(failed), ledger)
         self._library.soak_start()
         self.python_lines_reason = _why_no_python() or self._start_python()
+        self.objects_reason = self.python_lines_reason or self._start_objects()
         state = self._library.soak_state()
         names = (("native", STATE_NATIVE), ("python", STATE_PYTHON_DOMAINS))
         self.covers = tuple(name for name, bit in names if state & bit)
@@ -152,6 +164,15 @@ class Tracker:
         if failed:
             return "the frames of this CPython %s are laid out differently (check %d)" % (version, failed)
         return None
+
+    def _start_objects(self) -> str | None:
+        """Follow objects that take over the blocks of others; return the reason why they are not followed, or None."""
+        result = int(self._library.soak_start_objects(*sys.version_info[:2]))
+        reason = _WHY_NO_OBJECTS[result]
+        if reason is None:
+            gc.collect()  # empties the free lists: their blocks are older than the hook, so they are not tracked
+            return None
+        return reason % ("%d.%d" % sys.version_info[:2]) if "%s" in reason else reason
 
 
 _connected: Tracker | NoTracker | None = None

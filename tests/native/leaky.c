@@ -96,3 +96,10 @@ void leak_in_thread(void)
         abort();
     pthread_join(thread, NULL);
 }
+
+/* A tracer of Python's objects that does nothing. */
+int trace_nothing(void *object, int event, void *data)
+{
+    (void)object, (void)event, (void)data;
+    return 0;
+}

@@ -469,9 +469,14 @@ def test_pacing_says_pace_asked_and_pace_held(pacing, expected):
 def test_the_tracker_says_whether_it_watched():
     """And if not, why not."""
     watching = TrackerState(active=True, reason=None, covers=("native", "python"))
+    traced = TrackerState(active=True, reason=None, covers=("native", "python"), follows_objects=False)
     absent = TrackerState(active=False, reason="no glibc")
 
     assert say.tracker_sentence(watching) == "The allocation tracker watched native memory and Python objects."
+    assert say.tracker_sentence(traced) == (
+        "The allocation tracker watched native memory and Python objects. It could not follow objects that reuse the "
+        "memory of freed ones, so such an object may have the line of the freed one."
+    )
     assert say.tracker_sentence(absent) == "The allocation tracker did not watch: no glibc."
 
 

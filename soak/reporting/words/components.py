@@ -31,6 +31,7 @@ SYMBOLS = {
 """A shape for each verdict, so that none is told by colour alone."""
 _CACHE_FITS_INTO_N_MIN = 1.7
 _DECIDER_WORDS = {"lost-scan": "scan for lost blocks", "ledger": "allocation ledger"}
+_NOT_FOLLOWED = " It could not follow objects that reuse the memory of freed ones, so such an object may have the line of the freed one."
 _COVERED_WORDS = {"native": "native memory", "python": "Python objects"}
 _WORTH_SAYING_S = 1.0
 _STOP_WORDS = {
@@ -165,7 +166,8 @@ def tracker_sentence(tracker: TrackerState) -> str:
     """Say whether the allocation tracker watched, and if not, why."""
     if tracker.active:
         covered = " and ".join(_COVERED_WORDS.get(name, name) for name in tracker.covers)
-        return f"The allocation tracker watched {covered or 'allocations'}."
+        lost = _NOT_FOLLOWED if "python" in tracker.covers and not tracker.follows_objects else ""
+        return f"The allocation tracker watched {covered or 'allocations'}.{lost}"
     return f"The allocation tracker did not watch: {tracker.reason or 'it was off'}."
 
 

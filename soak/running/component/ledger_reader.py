@@ -16,7 +16,15 @@ from soak.attribution.causes import Call, GrowingSite, place_of
 from soak.attribution.holders import UNSCANNED, Memory, Reachability
 from soak.attribution.symbols import Symbols
 from soak.native.build import Built, built_library
-from soak.native.layout import MAPPING, PYTHON_MEM, REQUESTS, STACK_SITE, STATE_NATIVE, STATE_PYTHON_DOMAINS
+from soak.native.layout import (
+    MAPPING,
+    PYTHON_MEM,
+    REQUESTS,
+    STACK_SITE,
+    STATE_NATIVE,
+    STATE_OBJECTS,
+    STATE_PYTHON_DOMAINS,
+)
 from soak.native.ledger import Checkpoint, Creations, Frame, Ledger, Opening
 from soak.results import Place, TrackerState
 from soak.verdict import SeriesState, SeriesVerdict, Verdict
@@ -197,7 +205,7 @@ class LedgerReader:
         names = (("native", STATE_NATIVE), ("python", STATE_PYTHON_DOMAINS))
         covers = tuple(name for name, bit in names if self._state & bit)
         return Tracked(
-            TrackerState(True, None, covers),
+            TrackerState(True, None, covers, "python" not in covers or bool(self._state & STATE_OBJECTS)),
             self._latest.is_complete,
             (
                 *(self._explain(suspect, reachability(suspect.site)) for suspect in suspects),

@@ -18,12 +18,14 @@
 /* From the headers of 3.8.18, 3.9.18, 3.10.13, 3.11.7, 3.12.1 and 3.13.0. frames_check compares a row with the running
  * interpreter before it is used. All differences between versions are in this table. */
 static const struct frame_layout layouts[] = {
-    {24, NOT_THERE, 24, 32, 104, NOT_THERE, NOT_THERE, 104, 112, 40, 48, 1, 8, STATE_UNTIL_3_12},
-    {24, NOT_THERE, 24, 32, 104, NOT_THERE, NOT_THERE, 104, 112, 40, 48, 1, 9, STATE_UNTIL_3_12},
-    {24, NOT_THERE, 24, 32, 96, NOT_THERE, NOT_THERE, 104, 112, 40, 48, 2, 10, STATE_UNTIL_3_12},
-    {CFRAME_IN_STATE, 8, 48, 32, INSTRUCTION_IN_FRAME, NOT_THERE, 68, 112, 128, 72, 184, 0, 11, STATE_UNTIL_3_12},
-    {CFRAME_IN_STATE, 0, 8, 0, INSTRUCTION_IN_FRAME, 70, NOT_THERE, 112, 128, 68, 192, 0, 12, STATE_UNTIL_3_12},
-    {FRAME_IN_STATE, NOT_THERE, 8, 0, INSTRUCTION_IN_FRAME, 70, NOT_THERE, 112, 128, 68, 200, 0, 13, STATE_FROM_3_13},
+    {24, NOT_THERE, 24, 32, 104, NOT_THERE, NOT_THERE, 104, 112, 40, 48, 1, 8, STATE_UNTIL_3_12, 1368},
+    {24, NOT_THERE, 24, 32, 104, NOT_THERE, NOT_THERE, 104, 112, 40, 48, 1, 9, STATE_UNTIL_3_12, 568},
+    {24, NOT_THERE, 24, 32, 96, NOT_THERE, NOT_THERE, 104, 112, 40, 48, 2, 10, STATE_UNTIL_3_12, 568},
+    {CFRAME_IN_STATE, 8, 48, 32, INSTRUCTION_IN_FRAME, NOT_THERE, 68, 112, 128, 72, 184, 0, 11, STATE_UNTIL_3_12, 576},
+    {CFRAME_IN_STATE, 0, 8, 0, INSTRUCTION_IN_FRAME, 70, NOT_THERE, 112, 128, 68, 192, 0, 12, STATE_UNTIL_3_12,
+     NOT_THERE},
+    {FRAME_IN_STATE, NOT_THERE, 8, 0, INSTRUCTION_IN_FRAME, 70, NOT_THERE, 112, 128, 68, 200, 0, 13, STATE_FROM_3_13,
+     NOT_THERE},
 };
 #define OBJECT_TYPE 8    /* PyObject.ob_type */
 #define VARIABLE_SIZE 16 /* PyVarObject.ob_size: the length of bytes; from 3.11 the number of 2-byte units of code */
@@ -130,7 +132,7 @@ static uint32_t site_of_frame(char *frame, uintptr_t instruction)
     recorder_mark_code(holder);
     if (__atomic_load_n(&site->flags, __ATOMIC_RELAXED) & SITE_FLAGGED)
         return number | SITE_WANTS_STACK;
-    __atomic_store_n(frames_cache_place(instruction), (uint64_t)(instruction >> 1) << SITE_BITS | number,
+    __atomic_store_n(frames_cache_place(instruction), frames_cache_tag(frame, instruction, frames.family) | number,
                      __ATOMIC_RELAXED);
     return number;
 }
@@ -308,6 +310,27 @@ static enum frame_family family_of_layout(void)
     return frames.layout.cframe_frame == NOT_THERE ? FRAMES_BY_STATE : FRAMES_BY_CFRAME;
 }
 
+/* Until 3.11 the running state is a variable, and to read it costs a fraction of a call. The place is that on x86-64.
+ */
+static void find_state_variable(void)
+{
+    char *runtime;
+    if (frames.layout.state_in_runtime == NOT_THERE || !find("_PyRuntime", &runtime))
+        return;
+#if defined(__x86_64__)
+    char **variable = (char **)(runtime + frames.layout.state_in_runtime);
+    char *state = frames.thread_state();
+    if (state && *variable == state)
+        frames.state_variable = variable;
+#endif
+}
+
+static void use_layout(void)
+{
+    frames.family = family_of_layout();
+    find_state_variable();
+}
+
 int frames_check(const struct known_frame *known)
 {
     int memory = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
@@ -316,7 +339,7 @@ int frames_check(const struct known_frame *known)
     int failed = first_failed_check(memory, known);
     close(memory);
     if (!failed)
-        frames.family = family_of_layout();
+        use_layout();
     return failed;
 }
 
@@ -356,6 +379,6 @@ int frames_check_running(void)
     }
     close(memory);
     if (!failed)
-        frames.family = family_of_layout();
+        use_layout();
     return failed;
 }

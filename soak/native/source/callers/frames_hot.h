@@ -25,6 +25,7 @@ struct frame_layout {
     long lasti_unit; /* bytes; 0: the instruction is an address */
     int minor;
     const char *thread_state; /* function that returns it without checking */
+    long state_in_runtime;    /* _PyRuntime.gilstate.tstate_current, up to 3.11 */
 };
 
 /* Three ways to find the running instruction. The offsets that all versions of a way share are constants. */
@@ -37,9 +38,11 @@ enum frame_family {
 #define CFRAME_IN_STATE 56
 #define FRAME_IN_STATE 72
 #define INSTRUCTION_IN_FRAME 56
+#define LASTI_UNIT_SHARED 2 /* of the version in which functions share bytecode */
 
 struct frames {
     char *(*thread_state)(void);
+    char **state_variable;    /* what thread_state returns; NULL: only the function knows it */
     enum frame_family family; /* FRAMES_UNREAD until the layout has been checked */
     uint64_t *cache;          /* address >> 1 and site in one word, as in the recorder */
     struct frame_layout layout;
@@ -82,17 +85,26 @@ static inline uint64_t *frames_cache_place(uintptr_t instruction)
     return &frames.cache[(instruction >> 1) & (FRAMES_CACHE_SIZE - 1)];
 }
 
+/* In 3.10 the compiler makes functions of equal bytecode share it, so the address alone does not tell the function. */
+static inline uint64_t frames_cache_tag(const char *frame, uintptr_t instruction, enum frame_family family)
+{
+    uint64_t tag = instruction >> 1;
+    if (family == FRAMES_BY_LASTI && frames.layout.lasti_unit == LASTI_UNIT_SHARED)
+        tag += (uint64_t)pointer_at(frame, frames.layout.code) * 0x9e3779b97f4a7c15ull;
+    return tag << SITE_BITS;
+}
+
 uint32_t frames_site_slowly(char *frame, uintptr_t instruction);
 
-static inline uint32_t frames_cached_site(char *frame, uintptr_t instruction)
+static inline uint32_t frames_cached_site(char *frame, uintptr_t instruction, enum frame_family family)
 {
-    uint64_t site = load(frames_cache_place(instruction)) ^ (uint64_t)(instruction >> 1) << SITE_BITS;
+    uint64_t site = load(frames_cache_place(instruction)) ^ frames_cache_tag(frame, instruction, family);
     return likely(site < SITE_LIMIT && site) ? (uint32_t)site : frames_site_slowly(frame, instruction);
 }
 
 static inline uint32_t frames_site_of(char *frame)
 {
-    return frames_cached_site(frame, frames_instruction_of(frame));
+    return frames_cached_site(frame, frames_instruction_of(frame), frames.family);
 }
 
 /* The site of the running instruction, perhaps with SITE_WANTS_STACK; 0 when no Python code runs. The caller is a hook
@@ -101,7 +113,7 @@ static inline __attribute__((always_inline)) uint32_t frames_current_site(enum f
 {
     if (family == FRAMES_UNREAD)
         return 0;
-    char *state = frames.thread_state();
+    char *state = frames.state_variable ? load(frames.state_variable) : frames.thread_state();
     char *frame = NULL;
     if (family == FRAMES_BY_LASTI)
         frame = frames_newest(state);
@@ -113,7 +125,7 @@ static inline __attribute__((always_inline)) uint32_t frames_current_site(enum f
         return 0;
     uintptr_t instruction = family == FRAMES_BY_LASTI ? frames_instruction_of(frame)
                                                       : (uintptr_t)pointer_at(frame, INSTRUCTION_IN_FRAME);
-    return frames_cached_site(frame, instruction);
+    return frames_cached_site(frame, instruction, family);
 }
 
 #endif

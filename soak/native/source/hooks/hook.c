@@ -5,6 +5,7 @@
 #include "callers/passthrough.h"
 #include "callers/stacks.h"
 #include "creations.h"
+#include "objects.h"
 #include "openings.h"
 #include "recorder/mappings.h"
 
@@ -55,8 +56,10 @@ static uint32_t state;
 static uint64_t reinstalled;
 static uint64_t sequence;
 static uint32_t trials_left; /* attempts to find a running frame, where no Python code starts the hook */
+static int minor_version;    /* there */
 
 static void read_lines_if_they_fit(void);
+EXPORT int soak_start_objects(int major, int minor);
 
 static __attribute__((noinline)) void *born_slowly(const struct python_domain *domain, uint32_t site, void *address,
                                                    size_t size, uintptr_t caller)
@@ -77,6 +80,7 @@ static inline __attribute__((always_inline)) void *python_born(const struct pyth
                                                                uint32_t site, void *address, size_t size,
                                                                uintptr_t caller)
 {
+    objects_newest = (uintptr_t)address;
     if (unlikely(births <= RECORDER_INSIDE) || unlikely(site - 1 >= SITE_LIMIT - 1))
         return born_slowly(domain, site, address, size, caller);
     /* Checks the upper level, although a thread with counters has one: `births` are from before the allocation, and a
@@ -185,6 +189,26 @@ static void install(struct python_domain *domain)
     set_allocator(domain->number, &ours);
 }
 
+static int (*add_pending_call)(int (*function)(void *), void *argument);
+static int (*is_initialized)(void);
+
+/* Runs when the interpreter is between two instructions. In an allocation it cannot make objects, which this needs. */
+static int start_objects_now(void *unused)
+{
+    (void)unused;
+    if (is_initialized())
+        (void)soak_start_objects(3, minor_version);
+    else
+        (void)add_pending_call(start_objects_now, NULL); /* nothing can be imported yet */
+    return 0;
+}
+
+static void start_objects_soon(void)
+{
+    if (find("Py_AddPendingCall", &add_pending_call) && find("Py_IsInitialized", &is_initialized))
+        (void)add_pending_call(start_objects_now, NULL);
+}
+
 #define TRIALS 16384u
 #define TRIALS_APART 64u /* because each opens a file */
 
@@ -213,6 +237,7 @@ static void read_lines_if_they_fit(void)
         set_allocator(python_domains[i].number, &ours);
     }
     state |= STATE_PYTHON_LINES;
+    start_objects_soon();
 }
 
 /* Who replaces the allocators later (tracemalloc.stop, PYTHONMALLOC set in main) may remove our hook. A trial block
@@ -352,6 +377,8 @@ EXPORT long soak_checkpoint(void)
     uint64_t *births = (uint64_t *)(ranges + LEDGER_RANGES);
     struct ledger_row *rows = (struct ledger_row *)(births + ledger->site_capacity);
     memset(checkpoint, 0, sizeof *checkpoint);
+    if (!objects_settle())
+        state &= ~(uint32_t)STATE_OBJECTS;
     recorder_count(checkpoint, rows, ledger->row_capacity, births, ledger->site_capacity);
     mappings_count(checkpoint, rows, ledger->row_capacity);
     copy_names(checkpoint);
@@ -419,6 +446,21 @@ EXPORT int soak_start_lines(int major, int minor, const struct known_frame *know
     return failed;
 }
 
+/* Begins to follow the objects that take over the blocks of others. Returns enum objects_result. */
+EXPORT int soak_start_objects(int major, int minor)
+{
+    enum objects_result result = objects_start(major, minor);
+    if (result == OBJECTS_FOLLOWED)
+        state |= STATE_OBJECTS;
+    return (int)result;
+}
+
+/* Ends that for good. */
+EXPORT void soak_stop_objects(void)
+{
+    objects_stop();
+}
+
 /* Returns the site of the block at exactly this address; 0 when there is none. */
 EXPORT uint32_t soak_site_of(const void *address)
 {
@@ -435,8 +477,8 @@ void hook_start_unasked(void)
         return;
     char *rest;
     int major = (int)strtol(version(), &rest, 10);
-    int minor = *rest == '.' ? (int)strtol(rest + 1, NULL, 10) : -1;
-    int known = frames_start(major, minor) == 0;
+    minor_version = *rest == '.' ? (int)strtol(rest + 1, NULL, 10) : -1;
+    int known = frames_start(major, minor_version) == 0;
     if (soak_start_python() == 0 && known)
         trials_left = TRIALS;
 }

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "callers/passthrough.h"
 #include "callers/stacks.h"
+#include "objects.h"
 #include "recorder/mappings.h"
 #include "recorder/recorder_hot.h"
 
@@ -91,6 +92,7 @@ static void stop_in_child(void)
 {
     /* A forked child has a copy of the parent's table that nobody reads. Keeping it current would only copy pages. */
     recorder_stop();
+    objects_stop_in_child();
 }
 
 /* Runs at the first call of any hooked function: long before there is a second thread, and before watched.c begins. */

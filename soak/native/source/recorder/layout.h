@@ -147,6 +147,7 @@ enum ledger_state {
     STATE_PYTHON_DOMAINS = 2, /* Python's mem and obj domains are recorded */
     STATE_PYTHON_LINES = 4,   /* Python blocks have a line as their site */
     STATE_NATIVE_STACKS = 8,  /* flagged sites get native stacks */
+    STATE_OBJECTS = 16,       /* a block is born again when another object takes it over */
 };
 
 /* The parent fills the first part before the child starts. */

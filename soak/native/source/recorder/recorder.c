@@ -391,6 +391,26 @@ uint32_t recorder_site_of(const void *address)
     return slot ? (uint32_t)(load(slot) & SITE_MASK) : 0;
 }
 
+void recorder_take_over(const void *address, uint32_t site)
+{
+    uint64_t *slot = find_slot((uintptr_t)address);
+    if (!slot || !(load(slot) & SITE_MASK))
+        return;
+    recorder_count_birth(site);
+    store(slot, recorder_slot_of_heir(load(slot), site));
+}
+
+void recorder_share_birth(const void *address, const void *owner)
+{
+    const uint64_t birth_bits = EPOCH_MASK << EPOCH_SHIFT | SITE_MASK;
+    uint64_t *slot = find_slot((uintptr_t)address), *from = find_slot((uintptr_t)owner);
+    uint64_t birth = from ? load(from) & birth_bits : 0;
+    if (!slot || !(load(slot) & SITE_MASK) || !(birth & SITE_MASK) || (load(slot) & birth_bits) == birth)
+        return;
+    recorder_count_birth((uint32_t)(birth & SITE_MASK));
+    store(slot, (load(slot) & ~birth_bits) | birth);
+}
+
 void recorder_mark_code(const void *address)
 {
     uint64_t *slot = make_slot((uintptr_t)address);

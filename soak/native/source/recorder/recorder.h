@@ -81,6 +81,12 @@ int recorder_flag(uint32_t site, uint32_t flags);
 /* The site that allocated the block at exactly this address; 0 when no block begins there. */
 uint32_t recorder_site_of(const void *address);
 
+/* Gives a tracked block to the object that has just taken it over: it is born now, at this site. */
+void recorder_take_over(const void *address, uint32_t site);
+
+/* Gives a tracked block the site and the birth of the tracked block `owner`. */
+void recorder_share_birth(const void *address, const void *owner);
+
 /* Counts one more birth at a site, for what is not a block: a mapping. */
 void recorder_count_birth(uint32_t site);
 

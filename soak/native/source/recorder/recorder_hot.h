@@ -43,6 +43,12 @@ static inline uint64_t recorder_slot(size_t size, uint32_t site, enum domain dom
     return epoch | (uint64_t)size << SIZE_SHIFT | (uint64_t)domain << DOMAIN_SHIFT | site;
 }
 
+/* The slot of a block that another object takes over now. */
+static inline uint64_t recorder_slot_of_heir(uint64_t slot, uint32_t site)
+{
+    return (slot & ((1ull << EPOCH_SHIFT) - 1) & ~(uint64_t)SITE_MASK) | recorder_slot(0, site, DOMAIN_NATIVE);
+}
+
 /* The site of a return address, perhaps with SITE_WANTS_STACK. Flagged sites are never in the cache, so the check costs
  * nothing at all other sites. */
 static inline uint32_t recorder_native_site(uintptr_t return_address)

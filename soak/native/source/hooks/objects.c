@@ -1,0 +1,217 @@
+/* Gives a block that changes hands the birth of the object that takes it over. */
+#define _GNU_SOURCE
+#include "objects.h"
+#include "callers/frames_hot.h"
+#include "callers/stacks.h"
+#include "finalizing.h"
+#include "references.h"
+
+#include <dlfcn.h>
+
+#define CALLER ((uintptr_t)__builtin_return_address(0))
+
+/* The same in CPython 3.8 to 3.15. */
+#define OBJECT_TYPE 8
+#define TYPE_FLAGS 168
+#define TYPE_HAS_GC (1ul << 14)
+#define TYPE_HAS_PREHEADER (3ul << 3) /* a managed dict or weak references: two words before the header of gc */
+#define TYPE_IS_DICT (1ul << 29)
+#define GC_HEADER 16
+#define PREHEADER 16
+#define DICT_KEYS 32     /* PyDictObject.ma_keys */
+#define KEYS_LOG2_SIZE 8 /* PyDictKeysObject; before 3.11 its size is there */
+#define SMALLEST_LOG2 3
+
+#define CREATED 0 /* PyRefTracer_CREATE */
+
+#define YOUNG_LIMIT 256u
+
+uintptr_t objects_newest;
+
+static int minor_version;
+static int (*set_tracer)(int (*)(void *, int, void *), void *);
+static int (*(*get_tracer)(void **))(void *, int, void *);
+
+/* The youngest dicts, in a ring. */
+static struct young {
+    char *dict;
+    char *type;
+    char *block;
+} young[YOUNG_LIMIT];
+static uint32_t young_next;
+
+/* ---- tables of dicts ---- */
+
+/* Only the smallest tables are kept in a free list. A table that a dict shares with others has no owner. */
+static int is_own_smallest_table(const char *keys)
+{
+    int is_smallest = minor_version < 11 ? int_at(keys, KEYS_LOG2_SIZE) == 1 << SMALLEST_LOG2
+                                         : keys[KEYS_LOG2_SIZE] == SMALLEST_LOG2;
+    return is_smallest && int_at(keys, 0) == 1;
+}
+
+/* A table is no object, so nothing tells when a dict takes one over. But who owns it can be read from the dict, once
+ * the dict has its first key. */
+static void settle(const struct young *entry)
+{
+    /* While its block is tracked, its memory can be read. A dict in a free list has no references. */
+    if (!recorder_site_of(entry->block) || pointer_at(entry->dict, OBJECT_TYPE) != entry->type
+        || !int_at(entry->dict, 0))
+        return;
+    char *keys = pointer_at(entry->dict, DICT_KEYS);
+    if (recorder_site_of(keys) && is_own_smallest_table(keys))
+        recorder_share_birth(keys, entry->block);
+}
+
+static void settle_all(void)
+{
+    for (uint32_t i = 0; i < YOUNG_LIMIT; i++)
+        if (young[i].dict)
+            settle(&young[i]);
+}
+
+static void note_dict(char *dict, char *type, uintptr_t block)
+{
+    struct young *entry = &young[young_next++ % YOUNG_LIMIT];
+    if (likely(entry->dict != NULL))
+        settle(entry);
+    *entry = (struct young){dict, type, (char *)block}; // NOLINT
+}
+
+/* ---- objects ---- */
+
+static __attribute__((noinline)) void take_over_slowly(const void *block, uint32_t site, uintptr_t caller)
+{
+    if (!recorder_is_on() || !recorder_site_of(block))
+        return;
+    if (!site)
+        site = recorder_native_site(caller);
+    if (site & SITE_WANTS_STACK)
+        site = stacks_site(site & SITE_MASK, caller);
+    recorder_take_over(block, site);
+}
+
+static inline void take_over(const void *block, uintptr_t caller)
+{
+    uint64_t *births = recorder_births;
+    uint32_t site = frames_current_site(frames.family);
+    uint64_t *leaf = recorder_leaf(block);
+    if (unlikely(births <= RECORDER_INSIDE) || unlikely(site - 1 >= SITE_LIMIT - 1) || unlikely(!leaf)) {
+        take_over_slowly(block, site, caller);
+        return;
+    }
+    uint64_t slot = load(&leaf[(uintptr_t)block >> 4]);
+    if (likely((slot & SITE_MASK) != 0))
+        recorder_write(leaf, births, block, site, recorder_slot_of_heir(slot, site));
+}
+
+static inline int is_dict(const char *object)
+{
+    return ((uint64_t)pointer_at(pointer_at(object, OBJECT_TYPE), TYPE_FLAGS) & TYPE_IS_DICT) != 0;
+}
+
+/* Returns `answer`, so that the callers end with a jump to it. */
+static __attribute__((noinline)) int born_slowly(char *object, uintptr_t caller, int answer)
+{
+    char *type = pointer_at(object, OBJECT_TYPE);
+    uint64_t flags = (uint64_t)pointer_at(type, TYPE_FLAGS);
+    uintptr_t block = (uintptr_t)object - (flags & TYPE_HAS_GC ? GC_HEADER : 0)
+                      - (flags & TYPE_HAS_PREHEADER ? PREHEADER : 0);
+    if (block != objects_newest)
+        take_over((void *)block, caller); // NOLINT
+    else
+        objects_newest = 0;
+    if (flags & TYPE_IS_DICT)
+        note_dict(object, type, block);
+    return answer;
+}
+
+/* Nearly every object is in the newest block. That block is then no longer the newest: the object may die, and the next
+ * one take it over, before Python's allocators are called again. */
+static inline __attribute__((always_inline)) int born(char *object, uintptr_t caller, int answer)
+{
+    uintptr_t before = (uintptr_t)object - objects_newest;
+    if (before && (before != GC_HEADER || unlikely(is_dict(object))))
+        return born_slowly(object, caller, answer);
+    objects_newest = 0;
+    return answer;
+}
+
+static int reference_born(void *object)
+{
+    return born(object, CALLER, -1); /* as when tracemalloc does not know the block */
+}
+
+/* In place of _Py_NewReference, whose work in a release build is the first line. */
+static void reference_made(void *object)
+{
+    *(int64_t *)object = 1;
+    (void)born(object, CALLER, 0);
+}
+
+static int traced(void *object, int event, void *data)
+{
+    (void)data;
+    return event == CREATED ? born(object, CALLER, 0) : 0;
+}
+
+/* ---- start and end ---- */
+
+static int find(const char *name, void *place)
+{
+    void *symbol = dlsym(RTLD_DEFAULT, name);
+    memcpy(place, &symbol, sizeof symbol);
+    return symbol != NULL;
+}
+
+static enum objects_result start_tracer(void)
+{
+    void *data;
+    if (!find("PyRefTracer_SetTracer", &set_tracer) || !find("PyRefTracer_GetTracer", &get_tracer))
+        return OBJECTS_UNKNOWN_VERSION;
+    if (get_tracer(&data))
+        return OBJECTS_TRACED;
+    return set_tracer(traced, NULL) == 0 ? OBJECTS_FOLLOWED : OBJECTS_NOT_FOUND;
+}
+
+/* The interpreter itself ends tracemalloc when it finalizes. It must then find that nothing is traced. */
+static enum objects_result start_references(int minor)
+{
+    if (finalizing_calls(objects_stop) != 0)
+        return OBJECTS_NOT_FOUND;
+    return references_start(minor, reference_born, reference_made);
+}
+
+enum objects_result objects_start(int major, int minor)
+{
+    if (major != 3 || minor < 8)
+        return OBJECTS_UNKNOWN_VERSION;
+    minor_version = minor;
+    return minor >= 13 ? start_tracer() : start_references(minor);
+}
+
+void objects_stop(void)
+{
+    void *data;
+    if (!minor_version)
+        return;
+    settle_all();
+    if (minor_version < 13)
+        references_stop();
+    else if (get_tracer(&data) == traced)
+        (void)set_tracer(NULL, NULL);
+}
+
+void objects_stop_in_child(void)
+{
+    references_stop_in_child();
+}
+
+int objects_settle(void)
+{
+    void *data;
+    if (!minor_version)
+        return 0;
+    settle_all();
+    return minor_version < 13 ? references_are_followed() : get_tracer(&data) == traced;
+}
