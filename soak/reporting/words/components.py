@@ -31,7 +31,7 @@ SYMBOLS = {
 """A shape for each verdict, so that none is told by colour alone."""
 _CACHE_FITS_INTO_N_MIN = 1.7
 _DECIDER_WORDS = {"lost-scan": "scan for lost blocks", "ledger": "allocation ledger"}
-_NOT_FOLLOWED = " It could not follow objects that reuse the memory of freed ones, so such an object may have the line of the freed one."
+_NOT_FOLLOWED = " It could not follow objects in reused memory, so such an object may have the line of an earlier one."
 _COVERED_WORDS = {"native": "native memory", "python": "Python objects"}
 _WORTH_SAYING_S = 1.0
 _STOP_WORDS = {
