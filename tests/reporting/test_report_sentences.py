@@ -474,8 +474,8 @@ def test_the_tracker_says_whether_it_watched():
 
     assert say.tracker_sentence(watching) == "The allocation tracker watched native memory and Python objects."
     assert say.tracker_sentence(traced) == (
-        "The allocation tracker watched native memory and Python objects. It could not follow objects in reused memory, "
-        "so such an object may have the line of an earlier one."
+        "The allocation tracker watched native memory and Python objects. It could not follow objects in reused "
+        "memory, so such an object may have the line of an earlier one."
     )
     assert say.tracker_sentence(absent) == "The allocation tracker did not watch: no glibc."
 
