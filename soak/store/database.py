@@ -6,7 +6,7 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -33,14 +33,17 @@ _APPLICATION_ID = 0x536F616B  # "Soak": tells a run from other databases, also f
 class RunStore:
     """The database of one run. Several threads may use it; every call is one transaction."""
 
-    def __init__(self, path: Path, *, create: bool) -> None:
-        """Open ``path``, or create it. Raises StoreError when it is not a run, or was written by a newer soak."""
+    def __init__(self, path: Path, *, create: bool, read_only: bool = False) -> None:
+        """Open ``path``, or create it. Raises StoreError when it is not a run, or was written by a newer soak.
+
+        ``read_only``: change nothing, not even when this is the last one that has it open.
+        """
         self._path = path
         self._lock = threading.Lock()
         if not create and not path.is_file():
             raise StoreError(f"{path.parent} is not a run: it has no {path.name}")
         try:
-            self._connection = _connect(path)
+            self._connection = _connect(path, read_only=read_only)
         except sqlite3.Error as error:
             raise StoreError(f"{path} cannot be opened: {error}") from error
         try:
@@ -165,6 +168,28 @@ class RunStore:
             for row in rows
         ]
 
+    def read_lowest(self, component: str, signals: Sequence[str], *, after: int, points: int) -> list[dict[str, float]]:
+        """Return the readings after a cycle, in order, each as its ``cycle`` and those signals that were read.
+
+        Where there are more than ``points``, the cycles are cut into as many equal stretches, and of each the lowest
+        value of every signal is given, with the last cycle.
+        """
+        assert set(signals) <= set(_COLUMNS), "names of columns stand in the statement"
+        lowest = ", ".join(f"min({name})" for name in signals)
+        whose = "component_id = (select id from component where name = ?) and cycle > ?"
+        with self._transaction() as connection:
+            count, first, last = connection.execute(
+                f"select count(*), min(cycle), max(cycle) from reading where {whose}", (component, after)
+            ).fetchone()
+            stretch = max((last - first + 1) / points, 1.0) if count > points else 1.0
+            rows = connection.execute(
+                f"select max(cycle), {lowest} from reading where {whose} "
+                "group by cast((cycle - ?) / ? as integer) order by 1",
+                (component, after, first or 0, stretch),
+            ).fetchall()
+        names = ("cycle", *signals)
+        return [{name: value for name, value in zip(names, row, strict=True) if value is not None} for row in rows]
+
     def read_run(self, *, so_far: bool = False) -> RunResult:
         """Return the run as far as it was measured, without components that have no result.
 
@@ -214,12 +239,14 @@ class RunStore:
             raise StoreError(f"{self._path}: {error}") from error
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    """Connect to a database; read-only when it is in a folder that this process cannot write to."""
+def _connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
+    """Connect to a database; read-only when that is asked for, or its folder cannot be written to."""
     place, is_address = str(path), False
-    log = path.with_name(f"{path.name}-wal")
-    if path.is_file() and not log.exists() and not os.access(path.parent, os.W_OK):
+    has_log = path.with_name(f"{path.name}-wal").exists()
+    if path.is_file() and not has_log and (read_only or not os.access(path.parent, os.W_OK)):
         # SQLite needs to create files beside a database that has a write-ahead log, unless it is told that the database
-        # will not change.
-        place, is_address = f"file:{quote(place)}?immutable=1", True
+        # will not change. While a run is measured the log is there.
+        place, is_address = f"file:{quote(str(path))}?immutable=1", True
+    elif read_only:
+        place, is_address = f"file:{quote(str(path))}?mode=ro", True
     return sqlite3.connect(place, check_same_thread=False, isolation_level=None, uri=is_address)

@@ -13,8 +13,10 @@ from pathlib import Path
 
 from soak.errors import SoakError, StoreError
 from soak.profiles import MERGED, ComponentProfile, ProfileRun, Statistics
+from soak.store.database import FILE_NAME
 from soak.store.profile_files import add_profiles, load_profile, read_regular
 from soak.store.profiles import list_viewable, read_profile_run
+from soak.store.runs import is_being_measured
 
 FILES = "files"
 """The name of the entry for the files of the command line."""
@@ -43,6 +45,8 @@ class Entry:
     name: str
     profiles: tuple[Profile, ...]
     report: Path | None = None
+    is_running: bool = False
+    """It is being measured."""
     verdicts: tuple[tuple[str, str], ...] = ()
     """(component, verdict) of each component; empty for a run of ``soak profile``."""
     profiled: ProfileRun | None = None
@@ -75,6 +79,13 @@ class Catalogue:
         profiles = [profile for found in self._named(entry) for profile in found.profiles]
         return next((profile for profile in profiles if profile.name == name), None)
 
+    def find_run(self, entry: str) -> Path | None:
+        """Return the folder of a soak run, or None; its database must be a file there, not a link out of it."""
+        if self._files or entry not in [found.name for found in self.entries()]:
+            return None
+        database = self._out / entry / FILE_NAME
+        return database.parent if database.is_file() and not database.is_symlink() else None
+
     def read_report(self, entry: str) -> bytes | None:
         """Return a run's report.html, or None when there is none or it cannot be read."""
         with contextlib.suppress(SoakError):
@@ -105,6 +116,7 @@ def _read_run(folder: Path) -> Entry:
         folder.name,
         tuple(Profile(name, (folder / name,)) for name in names),
         report if report.is_file() and not report.is_symlink() else None,
+        is_being_measured(folder),
         _verdicts(folder / "report.json"),
         profiled,
     )

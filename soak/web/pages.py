@@ -45,6 +45,7 @@ class EntryView:
     name: str
     kind: str
     report: str | None
+    live: str | None
     verdicts: list[Chip]
     profiles: list[ProfileRow]
 
@@ -81,11 +82,17 @@ def report_address(entry: Entry) -> str:
     return f"/report/{quote(entry.name, safe='')}"
 
 
+def live_address(entry: Entry) -> str:
+    """Return the address of the page that shows a run while it goes on."""
+    return f"/live/{quote(entry.name, safe='')}"
+
+
 def _view(entry: Entry) -> EntryView:
     return EntryView(
         name=entry.name,
         kind="named on the command line" if entry.name == FILES else "profile" if entry.profiled else "soak run",
         report=report_address(entry) if entry.report else None,
+        live=live_address(entry) if entry.is_running else None,
         verdicts=[
             Chip(name, verdict, verdict if verdict in Verdict.__members__ else "") for name, verdict in entry.verdicts
         ],

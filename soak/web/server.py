@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import signal
 import socket
 from collections.abc import Awaitable, Callable
@@ -10,12 +11,15 @@ from typing import Any
 
 from tornado.httpserver import HTTPServer
 from tornado.httputil import HTTPServerRequest
+from tornado.iostream import StreamClosedError
 from tornado.netutil import bind_sockets
 from tornado.web import Application, ErrorHandler, HTTPError, RequestHandler, StaticFileHandler, _HandlerDelegate
 
 from soak.errors import SoakError, UsageError
 from soak.web.catalogue import Catalogue
 from soak.web.embedded_snakeviz import STATIC, TEMPLATES, LoadedProfile, SnakeVizHandler
+from soak.web.live import LiveRun
+from soak.web.live_pages import EVERY_S, MOST_STREAMS, PAGE_POLICY, asset, events, live_page, look
 from soak.web.pages import failure_page, index_page, undrawable_page
 
 ADDRESS = "127.0.0.1"
@@ -71,6 +75,67 @@ class _Report(_Viewer):
         self.finish(page)
 
 
+class _Live(_Viewer):
+    """The page of a run that goes on, or was cut off."""
+
+    def get(self, entry: str) -> None:
+        if self.catalogue.find_run(entry) is None:
+            raise HTTPError(404)
+        self.set_header("Content-Security-Policy", PAGE_POLICY)
+        self.finish(live_page(entry))
+
+
+class _LiveEvents(_Viewer):
+    """The stream of what is new in a run, once a second until it ends or nobody listens."""
+
+    streams = 0
+    is_gone = False
+
+    async def get(self, entry: str) -> None:
+        folder = self.catalogue.find_run(entry)
+        if folder is None:
+            raise HTTPError(404)
+        if _LiveEvents.streams >= MOST_STREAMS:
+            raise HTTPError(503)
+        self.set_header("Content-Type", "text/event-stream")
+        self.set_header("X-Accel-Buffering", "no")  # a proxy would keep the events until there are many
+        _LiveEvents.streams += 1
+        try:
+            await self._tell(LiveRun(folder))
+        except StreamClosedError:
+            pass
+        finally:
+            _LiveEvents.streams -= 1
+
+    async def _tell(self, run: LiveRun) -> None:
+        while not self.is_gone:
+            found = await look(run)
+            self.write(events(found))
+            # Waits while the browser takes nothing, so that nothing piles up here.
+            await self.flush()
+            if found is None or not found.is_running:
+                return
+            await asyncio.sleep(EVERY_S)
+
+    def on_connection_close(self) -> None:
+        self.is_gone = True
+
+
+class _Asset(_Viewer):
+    def get(self, name: str) -> None:
+        found = asset(name)
+        if found is None:
+            raise HTTPError(404)
+        kind, content = found
+        self.set_header("Content-Type", kind)
+        self.set_header("Vary", "Accept-Encoding")
+        if "gzip" in self.request.headers.get("Accept-Encoding", ""):
+            self.set_header("Content-Encoding", "gzip")
+            self.finish(content)
+        else:
+            self.finish(gzip.decompress(content))
+
+
 class _Profile(_Viewer, SnakeVizHandler):
     async def get(self, entry: str, name: str) -> None:
         profile = self.catalogue.find_profile(entry, name)
@@ -121,6 +186,9 @@ class Viewer(Application):
             [
                 (r"/", _Index, shared),
                 (r"/report/([^/]+)", _Report, shared),
+                (r"/live/([^/]+)", _Live, shared),
+                (r"/live/([^/]+)/events", _LiveEvents, shared),
+                (r"/assets/([^/]+)", _Asset, shared),
                 (r"/snakeviz/([^/]+)/([^/]+)", _Profile, shared),
             ],
             default_handler_class=_Refused,

@@ -59,6 +59,13 @@ def page_colours() -> str:
     return f":root{{color-scheme:light dark;{light}}}{_DARK}{{:root{{{dark}}}}}"
 
 
+def series_colours() -> str:
+    """Give the colours of lines as custom properties, for either paper."""
+    names = ("series", "fit")
+    light, dark = ("".join(f"--{name}:{FIGURE[name][paper]};" for name in names) for paper in (0, 1))
+    return f":root{{{light}}}{_DARK}{{:root{{{dark}}}}}"
+
+
 def figure_css() -> str:
     """Give the style sheet of every figure.
 
