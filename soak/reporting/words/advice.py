@@ -9,9 +9,9 @@ from soak.attribution.reference_cycles import describe_ring
 from soak.reporting.words.holders import cache_advice, cache_words, container_words, held_by, step_words
 from soak.reporting.words.kinds import FREE_MEMORY, UNCOLLECTABLE, kind_words
 from soak.reporting.words.paths import own_frame, short_file, without_folders
-from soak.reporting.words.vocabulary import capitalised, made_words
+from soak.reporting.words.vocabulary import capitalised, made_words, printable
 from soak.results import Cause, ChainNode, MemoryKind, MemoryStep, Place, Unseen
-from soak.units import format_size
+from soak.units import format_count, format_size
 
 _UNKNOWN_PLACE = Place("an unknown place", None, None)
 _VIEWS = ("memoryview", "ndarray")
@@ -43,7 +43,7 @@ def advise(cause: Cause, noun: str = "call", *, is_named: bool = False) -> str:
         return f"{UNCOLLECTABLE}{_ring_sentence(cause)}"
     if cause.is_free_memory:
         return FREE_MEMORY
-    if cause.kind == "child-process" and cause.bytes_per_iteration is not None:
+    if _is_growing_children(cause):
         return "Run the workers' function by itself: soak run FILE.py:FUNCTION."
     general = kind_words(cause.kind).advise(_place(cause), noun)
     if cause.kind == "reference-cycle":
@@ -85,6 +85,8 @@ def origin(causes: Sequence[Cause]) -> str:
     """
     group = next((group for group in group_causes(causes) if group.confirmed), None)
     cause = None if group is None else group.causes[0]
+    if cause is not None and _is_growing_children(cause):
+        return f"in {_children(cause)} that live on"
     place = None if cause is None else _line(cause)
     if group is None or cause is None or place is None:
         return ""
@@ -99,11 +101,24 @@ def origin(causes: Sequence[Cause]) -> str:
 def origin_brief(causes: Sequence[Cause]) -> str:
     """Give the same in few words, to follow a rate: `` at app.py:14, kept by app.HISTORY``; empty where not known."""
     group = next((group for group in group_causes(causes) if group.confirmed), None)
+    if group is not None and _is_growing_children(group.causes[0]):
+        return f" in {_children(group.causes[0])}"
     place = None if group is None else _line(group.causes[0])
     if group is None or place is None:
         return ""
     keeper = _keeper(group.head)
     return f" at {place}" + (f", kept by {keeper}" if keeper else "")
+
+
+def _is_growing_children(cause: Cause) -> bool:
+    """Whether it is memory of child processes that live between cycles, not their number."""
+    return cause.kind == "child-process" and cause.bytes_per_iteration is not None and bool(cause.opened)
+
+
+def _children(cause: Cause) -> str:
+    number = sum(opened.count for opened in cause.opened)
+    names = ", ".join(printable(opened.name) for opened in cause.opened)
+    return f"{format_count(number)} child process{'' if number == 1 else 'es'} ({names})"
 
 
 def _line(cause: Cause) -> str | None:

@@ -1,0 +1,13 @@
+"""A call loses 100 B and keeps 20,000 B: the rate is that of both, and the lost part is told as a part."""
+
+import ctypes
+
+EXPECT = {"verdicts": ["LEAK"], "says": ["19.7 KiB", "100 B", "lost_beside_kept.py"], "bytes_per_call": 20_133}
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+kept = []
+
+
+def cycle():
+    libc.malloc(100)
+    kept.append(bytes(20_000))
