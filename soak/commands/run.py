@@ -99,14 +99,16 @@ def run(options: argparse.Namespace) -> int:
         if "-" in copies:
             raise UsageError("a run with --detach has no stdout; write the report to a file")
         return _detach(begin_run(plan, settings), options)
-    return measure_and_report(lambda listener, stopping: run_experiment(plan, settings, listener, stopping), copies)
+    return measure_and_report(
+        lambda listener, stopping: run_experiment(plan, settings, listener, stopping), copies, options.metrics_file
+    )
 
 
 def _detach(folder: Path, options: argparse.Namespace) -> int:
     """Start ``soak resume`` on the new run in a session of its own; return the exit code."""
     command = [sys.executable, "-m", "soak", "resume", str(folder)]
-    for option in ("json", "junit", "markdown"):
-        file = getattr(options, option)
+    for option in ("json", "junit", "markdown", "metrics-file"):
+        file = getattr(options, option.replace("-", "_"))
         command += [f"--{option}", file] if file else []
     with (folder / LOG_NAME).open("wb") as log:
         process = subprocess.Popen(

@@ -145,6 +145,9 @@ class ProgressDisplay:
         room = self._console.width - max(len(place), _PLACE_WIDTH) - len(component) - 3
         self._show(component, _work_line(place, component, _fitted(words, room)))
 
+    def so_far(self, result: ComponentResult) -> None:
+        """Show nothing more: the line at work has what is known so far."""
+
     def done(self, result: ComponentResult) -> None:
         """Write the line of a finished component, which stays."""
         self.end(result.name, result.verdict, say.component_sentence(result))

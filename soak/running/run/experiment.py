@@ -63,6 +63,9 @@ class RunListener(Protocol):
     ) -> None:
         """See how far a component is; ``iterations``: its budget of cycles; ``growth_bytes``: per cycle so far."""
 
+    def so_far(self, result: ComponentResult) -> None:
+        """See what can be said of a component at work."""
+
     def done(self, result: ComponentResult) -> None:
         """See what was found: ``result.name`` is finished."""
 
@@ -296,7 +299,9 @@ class _Run:
     def _keep_so_far(self, component: ComponentPlan, observed: Observations) -> None:
         """Keep what can be said of a component at work, for whoever looks at the run meanwhile."""
         result = make_result(component, observed, None, self._context.interpreter)
-        self._store.write_so_far(dataclasses.replace(result, options=options_of(self._plan, component)))
+        result = dataclasses.replace(result, options=options_of(self._plan, component))
+        self._store.write_so_far(result)
+        self._tell(lambda: self._listener.so_far(result))
 
     def _note(self, component: ComponentPlan, observed: Observations, note: str) -> None:
         self._show(component, ComponentProgress(observed.iterations, observed.seconds, note))
