@@ -79,7 +79,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     output.add_argument("--out", type=Path, metavar="DIR", help="where runs are kept (reports/)")
     add_copies(output)
     output.add_argument(
-        "--on-verdict", metavar="COMMAND", help="run COMMAND once, at the first LEAK or FAILED, with the run's folder"
+        "--on-verdict",
+        metavar="COMMAND",
+        help="run COMMAND, without a shell, with the run's folder and what is told: confirmed at the first LEAK or "
+        "FAILED; in a long run before that provisional, and withdrawn if it does not stand",
     )
     output.add_argument(
         "--detach", action="store_true", help="run in the background; print the process and the run's folder"

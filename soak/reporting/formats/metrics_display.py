@@ -27,6 +27,7 @@ class MetricsDisplay(ProgressDisplay):
 
     def so_far(self, result: ComponentResult) -> None:
         """Write what can be said of a component at work."""
+        super().so_far(result)
         self._write(result)
 
     def done(self, result: ComponentResult) -> None:

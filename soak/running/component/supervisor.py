@@ -135,6 +135,9 @@ class Observations:
     children_left_out: Mapping[str, int] = field(default_factory=dict)
     """How many child processes were left out at once, as the driver asked, by their commands."""
 
+    provisional: tuple[str, SeriesVerdict] | None = None
+    """Of a component at work: the signal that grows by the rule of a short run."""
+
     @cached_property
     def decision(self) -> Decision:
         """The decision on what was measured, whether or not the driver failed in the end."""
@@ -517,6 +520,7 @@ class Supervisor:
             output=self._child.output(),
             started=started,
             tracked=self._tracked(NO_ANSWERS),
+            provisional=self._judge.provisional(),
         )
         self._summing_up.spend(begun_s, self._clock.now_s() - begun_s)
         return found
