@@ -16,8 +16,8 @@
 #define STATE_UNTIL_3_12 "_PyThreadState_UncheckedGet"
 #define STATE_FROM_3_13 "PyThreadState_GetUnchecked"
 
-/* From the headers of 3.8.18, 3.9.18, 3.10.13, 3.11.7, 3.12.1, 3.13.0, 3.14.10 and 3.15.2. frames_check compares a row with the running
- * interpreter before it is used. All differences between versions are in this table. */
+/* From the headers of 3.8.18, 3.9.18, 3.10.13, 3.11.7, 3.12.1, 3.13.0, 3.14.10 and 3.15.2. frames_check compares a row
+ * with the running interpreter before it is used. All differences between versions are in this table. */
 static const struct frame_layout layouts[] = {
     {24, NOT_THERE, 24, 32, 104, NOT_THERE, NOT_THERE, 104, 112, 40, 48, 1, 8, STATE_UNTIL_3_12, 1368},
     {24, NOT_THERE, 24, 32, 104, NOT_THERE, NOT_THERE, 104, 112, 40, 48, 1, 9, STATE_UNTIL_3_12, 568},
@@ -368,8 +368,7 @@ static int read_running(int memory, struct known_frame *known)
         return 8;
     known->bytecode_bytes = frames.layout.lasti_unit ? length : 2 * length;
     uintptr_t frame = newest_frame(memory);
-    known->caller_code =
-        code_in(memory, skip_c_entries(memory, pointer_in(memory, frame, frames.layout.previous)));
+    known->caller_code = code_in(memory, skip_c_entries(memory, pointer_in(memory, frame, frames.layout.previous)));
     if (pointer_in(memory, known->file, OBJECT_TYPE) != (uintptr_t)string_type
         || pointer_in(memory, known->function, OBJECT_TYPE) != (uintptr_t)string_type)
         return 9;
