@@ -415,7 +415,7 @@ class ComponentResult:
     """The options with which ``soak run`` soaks the target like this again, but for the budget; each with its value if
     it takes one. None where no ``soak run`` does, and in a result that an earlier version wrote."""
     provisional: SignalResult | None = None
-    """Of a component at work in a long run: what grows by the rule of a short one, before the run's own can decide."""
+    """Of a long run that has not decided yet: what grows by the rule of a short one."""
     seconds_after: float = 0.0
     """What followed the cycles: questions to the process, its teardown, the second pass, the search for causes."""
 

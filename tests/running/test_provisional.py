@@ -106,6 +106,22 @@ def test_what_slows_down_is_withdrawn_while_the_run_goes_on(told: list[list[str]
     assert [kind for *_, kind in told] == ["provisional", "withdrawn"]
 
 
+def test_what_is_interrupted_before_it_is_decided_is_not_withdrawn(told: list[list[str]]):
+    notices = Notices("tell", Path("night"))
+
+    notices.so_far(a_result())
+    notices.done(a_result(stopped_by="signal"))
+
+    assert [kind for *_, kind in told] == ["provisional"]
+
+
+def test_a_night_that_is_interrupted_keeps_what_was_provisional():
+    found = make_result(a_plan(), a_night(106).observed, None, Interpreter("python", (3, 11, 0)))
+
+    assert found.stopped_by == "signal"
+    assert "The run ended before it could confirm it." in (say.provisional_sentence(found) or "")
+
+
 def test_a_component_whose_gate_is_off_is_not_told_of(told: list[list[str]]):
     Notices("tell", Path("night")).so_far(a_result(gate=False))
 

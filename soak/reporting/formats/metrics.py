@@ -84,11 +84,15 @@ def _checkpoint_s(component: ComponentResult) -> float:
 
 
 def _growth(component: ComponentResult) -> tuple[float | None, float | None, float | None]:
-    """Return rate and interval of the growth that the verdict rests on, else of what the tracker or the heap counts."""
+    """Return rate and interval of the growth that the verdict rests on, else of what the tracker or the heap counts.
+
+    Before a long run can decide, what is provisional is known first.
+    """
     growth = component.growth
     if growth is not None and growth.bytes_per_iteration is not None:
         return growth.bytes_per_iteration, growth.low, growth.high
-    signals = (component.signals.get(name) for name in ("tracked", "heap"))
+    in_bytes = component.provisional if component.provisional and component.provisional.unit == "bytes" else None
+    signals = (in_bytes, *(component.signals.get(name) for name in ("tracked", "heap")))
     known = next((signal for signal in signals if signal is not None and signal.per_iteration is not None), None)
     return (None, None, None) if known is None else (known.per_iteration, known.low, known.high)
 

@@ -64,9 +64,9 @@ def component_sentence(component: ComponentResult) -> str:
 
 
 def progress_sentence(component: ComponentResult, budget_s: float | None, iterations: int | None) -> str | None:
-    """Say of a component at work how fast it is, and how much is left of its budget; None of any other."""
+    """Say how fast a component at work is, what is left of its budget, and what is provisional; None of any other."""
     if component.stopped_by != AT_WORK:
-        return None
+        return provisional_sentence(component)
     rate = component.iterations / component.seconds if component.seconds else 0.0
     pace = f"{short_number(rate)} {component.cycle_noun}s per second"
     left_s = time_left_s(component.iterations, component.seconds, budget_s, iterations)
@@ -82,10 +82,10 @@ def provisional_sentence(component: ComponentResult) -> str | None:
     rate = rate_words(found.per_iteration or 0.0, found.unit, component.cycle_noun)
     since = f"{component.cycle_noun} {format_count(found.since)}" if found.since else "its start"
     at = origin_brief(component.causes, suspected=True)
-    return (
-        f"Provisional: {printable(component.name)} grows since {since}: {rate}{at}. The run goes on to confirm it. "
-        f"{lookalike(found.n_min or 0)}"
-    )
+    goes_on = component.stopped_by == AT_WORK
+    confirms = "The run goes on to confirm it." if goes_on else "The run ended before it could confirm it."
+    name = printable(component.name)
+    return f"Provisional: {name} grows since {since}: {rate}{at}. {confirms} {lookalike(found.n_min or 0)}"
 
 
 def time_left_s(cycles: int, elapsed_s: float, budget_s: float | None, iterations: int | None) -> float | None:

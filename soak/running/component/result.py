@@ -91,7 +91,7 @@ def make_result(
 def _provisional(observed: Observations, verdict: Verdict) -> SignalResult | None:
     """Return what grows by the rule of a short run, in a run that goes on for long before its own rule can decide."""
     found = observed.provisional
-    if found is None or verdict is Verdict.LEAK:
+    if found is None or verdict is not Verdict.INCONCLUSIVE:
         return None
     cycle_s = observed.seconds / max(observed.iterations, 1)
     n_min = observed.judge.n_min

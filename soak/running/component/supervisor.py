@@ -136,7 +136,7 @@ class Observations:
     """How many child processes were left out at once, as the driver asked, by their commands."""
 
     provisional: tuple[str, SeriesVerdict] | None = None
-    """Of a component at work: the signal that grows by the rule of a short run."""
+    """The signal that grows by the rule of a short run."""
 
     @cached_property
     def decision(self) -> Decision:
@@ -564,6 +564,7 @@ class Supervisor:
             most_garbage=self._rows.most_garbage,
             children_left_out=self._outside.children.left_out,
             loop_ended_s=self._ring.loop_ended_s,
+            provisional=self._judge.provisional(),
         )
 
     def _tracked(self, object_answers: ObjectAnswers) -> Tracked:

@@ -21,7 +21,7 @@ class Notice(StrEnum):
     CONFIRMED = "confirmed"
     """The first LEAK or FAILED that counts stands."""
     WITHDRAWN = "withdrawn"
-    """What was provisional is not: the component slowed down, or ended without LEAK."""
+    """What was provisional is not: the component slowed down, or ended without LEAK, and was not interrupted."""
 
 
 class Notices:
@@ -48,7 +48,7 @@ class Notices:
         """Tell of a result that the run's user waits for."""
         if is_news(result):
             self._tell(Notice.CONFIRMED)
-        elif result.name in self._provisional:
+        elif result.name in self._provisional and result.stopped_by != "signal":
             self._tell(Notice.WITHDRAWN)
 
     def _tell(self, notice: Notice) -> None:
