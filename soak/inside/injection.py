@@ -11,8 +11,6 @@ import gc
 import os
 import sys
 
-from soak.inside import counters
-
 TYPE_CHECKING = False  # importing typing would be resident in every measured process
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -142,6 +140,8 @@ _FIRST_CALL = 1 << 20
 
 
 def _control(_: int) -> Leak:
+    from soak.inside import counters  # only the control needs it
+
     stretches = [
         (cycles, [(make_leak(kind, size), every) for kind, size, every in planted]) for cycles, _, planted in CONTROL
     ]
