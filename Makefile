@@ -2,10 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
-C_SOURCES := $(wildcard soak/native/source/*/*.[ch] tests/native/*.c tests/native/*.cpp)
+C_SOURCES := $(wildcard soak/native/source/*/*.[ch] camera/driver/*.c tests/native/*.c tests/native/*.cpp)
 
 .DEFAULT_GOAL := help
-.PHONY: help install soak jukebox overnight profile view test test-long test-interpreters stress check fix bench \
+.PHONY: help install soak jukebox soak-camera overnight profile view test test-long test-interpreters stress check fix bench \
 	calibrate accept torture night sample test-wheel clean
 
 help:  ## show this list
@@ -26,6 +26,15 @@ jukebox: $(INSTALLED)  ## soak the jukebox on real GStreamer; names the apt pack
 	@if $(JUKEBOX_PYTHON) -m jukebox.missing; then \
 	$(BIN)/soak run --python $(JUKEBOX_PYTHON) standalone_tests/jukebox; fi
 
+CAMERA_DRIVERS := $(addprefix standalone_tests/camera/drive_,frame.py paced.py writer.py open_close.py)
+ARAVIS_PYTHON ?= /usr/bin/python3
+soak-camera: $(INSTALLED)  ## soak the camera recorder on each camera SDK that is there (some minutes)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[camera]' || true
+	$(BIN)/soak run $(CAMERA_DRIVERS) \
+	$$($(BIN)/python -m camera.missing pylon >&2 && echo standalone_tests/camera/drive_pylon.py)
+	@if $(ARAVIS_PYTHON) -m camera.missing aravis; then \
+	$(BIN)/soak run --python $(ARAVIS_PYTHON) standalone_tests/camera/drive_aravis.py; fi
+
 overnight: $(INSTALLED)  ## soak the decoder for twelve hours, one cycle each 100 ms
 	$(BIN)/soak run --overnight
 
@@ -41,10 +50,8 @@ test: $(INSTALLED)  ## run the tests (under five minutes)
 test-long: $(INSTALLED)  ## run the long tests: scans of live processes, kills at random moments
 	$(BIN)/python -m pytest -m long
 
-test-interpreters: $(INSTALLED)  ## run what depends on CPython on each version from 3.8 on; fetch those that Debian has
-	$(BIN)/python .ci/newer_interpreters.py build/interpreters
-	PATH="$(CURDIR)/build/interpreters/bin:$$PATH" $(BIN)/python -m pytest -rs -m interpreters
-	PATH="$(CURDIR)/build/interpreters/bin:$$PATH" $(BIN)/python -m pytest -rs -k "3.14 or 3.15" tests/native tests/tracking
+test-interpreters: $(INSTALLED)  ## run what depends on CPython on each version from 3.8 that this machine has
+	$(BIN)/python -m pytest -rs -m interpreters
 
 stress: $(INSTALLED)  ## run ten million operations on the tracker from eight threads, under the sanitizers and preloaded
 	$(BIN)/python -m pytest -m stress tests/native

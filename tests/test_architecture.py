@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-WORKLOADS = {"decoder", "jukebox"}
+WORKLOADS = {"camera", "decoder", "jukebox"}
 """The systems that soak is tried on."""
 PACKAGES = ("soak", *sorted(WORKLOADS), "standalone_tests")
 
@@ -246,9 +246,16 @@ def test_every_import_is_a_declared_dependency():
     )
 
     imported = {name for module, file in MODULES.items() for name in foreign(file, set(PACKAGES))}
-    imported -= {"PyTine", "gi", "pytest", "_pytest"}  # pytest imports the plugin, not the plugin pytest
-    distributions = {"elftools": "pyelftools", "prometheus_client": "prometheus-client"}
-    imported = {distributions.get(name, name) for name in imported}
+    imported -= {
+        "PyTine",
+        "gi",
+        "h5py",
+        "pco",
+        "pypylon",
+        "pytest",
+        "_pytest",
+    }  # pytest imports the plugin, not the plugin pytest
+    imported = {{"elftools": "pyelftools"}.get(name, name) for name in imported}
 
     assert imported <= dependencies
     assert "simplejpeg" in imported

@@ -79,10 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     output.add_argument("--out", type=Path, metavar="DIR", help="where runs are kept (reports/)")
     add_copies(output)
     output.add_argument(
-        "--on-verdict",
-        metavar="COMMAND",
-        help="run COMMAND, without a shell, with the run's folder and what is told: confirmed at the first LEAK or "
-        "FAILED; in a long run before that provisional, and withdrawn if it does not stand",
+        "--on-verdict", metavar="COMMAND", help="run COMMAND once, at the first LEAK or FAILED, with the run's folder"
     )
     output.add_argument(
         "--detach", action="store_true", help="run in the background; print the process and the run's folder"
@@ -102,16 +99,14 @@ def run(options: argparse.Namespace) -> int:
         if "-" in copies:
             raise UsageError("a run with --detach has no stdout; write the report to a file")
         return _detach(begin_run(plan, settings), options)
-    return measure_and_report(
-        lambda listener, stopping: run_experiment(plan, settings, listener, stopping), copies, options.metrics_file
-    )
+    return measure_and_report(lambda listener, stopping: run_experiment(plan, settings, listener, stopping), copies)
 
 
 def _detach(folder: Path, options: argparse.Namespace) -> int:
     """Start ``soak resume`` on the new run in a session of its own; return the exit code."""
     command = [sys.executable, "-m", "soak", "resume", str(folder)]
-    for option in ("json", "junit", "markdown", "metrics-file"):
-        file = getattr(options, option.replace("-", "_"))
+    for option in ("json", "junit", "markdown"):
+        file = getattr(options, option)
         command += [f"--{option}", file] if file else []
     with (folder / LOG_NAME).open("wb") as log:
         process = subprocess.Popen(

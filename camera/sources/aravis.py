@@ -1,0 +1,130 @@
+"""GigE Vision and USB3 Vision cameras through Aravis. Without hardware: its fake camera, at 127.0.0.1."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import subprocess
+import time
+from typing import Any
+
+import numpy as np
+
+from camera.errors import SourceError
+from camera.pixels import Picture
+from camera.sources.protocol import Buffer, check_settings
+
+FAKE_CAMERA = "arv-fake-gv-camera-0.8"
+FAKE_ADDRESS = "127.0.0.1"
+LAST_ID = 0xFFFF
+"""GigE Vision counts frames with 16 bits: after 65,535 comes 1; 0 is no frame."""
+_LONGEST_START_S = 10.0
+
+
+class AravisSource:
+    """The camera at ``address``; at 127.0.0.1 it starts the fake camera, a process of its own, and ends it."""
+
+    picture: Picture | None = None
+
+    def __init__(
+        self, width: int = 640, height: int = 540, *, fps: float = 100.0, buffers: int = 4, address: str = FAKE_ADDRESS
+    ) -> None:
+        """Open the camera. Raises SourceError."""
+        check_settings(width, height, buffers)
+        self.shape = height, width
+        self._aravis, self._glib = _import()
+        self._server = _start_fake_camera() if address == FAKE_ADDRESS else None
+        self._number = self._missed = self._last_id = self._incomplete = 0
+        try:
+            self._camera = self._find(address)
+            self._camera.set_region(0, 0, width, height)
+            self._camera.set_pixel_format_from_string("Mono16")
+            self._camera.set_frame_rate(fps)
+            self.buffer_bytes = int(self._camera.get_payload())
+            self._stream = self._camera.create_stream(None, None)
+        except self._glib.Error as error:
+            self._end_server()
+            raise SourceError(f"aravis refuses {width}x{height} at {fps:g} fps: {error.message}") from error
+        for _ in range(buffers):
+            self._stream.push_buffer(self._aravis.Buffer.new_allocate(self.buffer_bytes))
+
+    def _find(self, address: str) -> Any:
+        deadline = time.monotonic() + _LONGEST_START_S
+        while True:
+            try:
+                return self._aravis.Camera.new(address)
+            except self._glib.Error as error:
+                if self._server is None or time.monotonic() > deadline or self._server.poll() is not None:
+                    self._end_server()
+                    raise SourceError(f"aravis finds no camera at {address}: {error.message}") from error
+            time.sleep(0.1)
+
+    @property
+    def number(self) -> int:
+        """See Source."""
+        return self._number
+
+    @property
+    def missed(self) -> int:
+        """See Source."""
+        return self._missed
+
+    def start(self) -> None:
+        """See Source."""
+        self._camera.start_acquisition()
+
+    def wait(self, timeout_s: float) -> Buffer | None:
+        """See Source. A frame of which packets were lost counts as missed."""
+        deadline = time.monotonic() + timeout_s
+        while (left_s := deadline - time.monotonic()) > 0:
+            buffer = self._stream.timeout_pop_buffer(int(left_s * 1e6))
+            if buffer is None:
+                break
+            if buffer.get_status() == self._aravis.BufferStatus.SUCCESS:
+                self._count(buffer.get_frame_id())
+                # PyGObject copies the data; the buffer itself is not touched any more.
+                pixels = np.frombuffer(buffer.get_data(), np.uint16).reshape(self.shape)
+                return Buffer(pixels, self._number, buffer)
+            self._stream.push_buffer(buffer)
+        if self._server is not None and self._server.poll() is not None:
+            raise SourceError("the camera is unplugged")
+        return None
+
+    def _count(self, frame_id: int) -> None:
+        passed = (frame_id - self._last_id) % LAST_ID if self._last_id else 1
+        self._last_id = frame_id
+        self._missed += passed - 1
+        self._number += passed
+
+    def requeue(self, buffer: Buffer) -> None:
+        """See Source."""
+        self._stream.push_buffer(buffer.handle)
+
+    def stop(self) -> None:
+        """See Source."""
+        with contextlib.suppress(self._glib.Error):  # it may be gone already
+            self._camera.stop_acquisition()
+        self._stream = self._camera = None
+        self._end_server()
+
+    def _end_server(self) -> None:
+        if self._server is not None:
+            self._server.terminate()
+            self._server.wait()
+
+
+def _import() -> tuple[Any, Any]:
+    try:
+        import gi
+
+        gi.require_version("Aravis", "0.8")
+        from gi.repository import Aravis, GLib
+    except (ImportError, ValueError) as error:
+        raise SourceError("Aravis is missing: apt-get install python3-gi gir1.2-aravis-0.8") from error
+    return Aravis, GLib
+
+
+def _start_fake_camera() -> subprocess.Popen[bytes]:
+    if shutil.which(FAKE_CAMERA) is None:
+        raise SourceError(f"{FAKE_CAMERA} is missing: apt-get install aravis-tools")
+    return subprocess.Popen([FAKE_CAMERA, "-i", FAKE_ADDRESS], stdout=subprocess.DEVNULL)

@@ -1,0 +1,73 @@
+"""What a source of frames is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from camera.errors import SourceError
+from camera.pixels import BYTES_PER_PIXEL, Picture
+
+
+@dataclass(frozen=True, slots=True)
+class Buffer:
+    """A filled buffer: read it, then hand it back by `Source.requeue`. After that its pixels belong to the driver."""
+
+    pixels: NDArray[Any]
+    """Shape (height, width), 16 bits, in the camera's byte order."""
+    number: int
+    """The first frame of a run is 1; a gap is a frame that was missed."""
+    handle: Any = None
+    """What the source needs to have it back."""
+
+
+class Source(Protocol):
+    """A camera. Its constructor opens it; errors are SourceError."""
+
+    shape: tuple[int, int]
+    """Height and width of a frame."""
+    buffer_bytes: int
+    """Size of one buffer of the ring."""
+    picture: Picture | None
+    """What the frames show, where that is known: the pixels then tell the frame's number."""
+
+    @property
+    def number(self) -> int:
+        """The number of the frame that was taken last; 0 before the first."""
+
+    @property
+    def missed(self) -> int:
+        """Frames that the camera took and nobody got, because no buffer was empty, as far as the source knows."""
+
+    def start(self) -> None:
+        """Let frames come."""
+
+    def wait(self, timeout_s: float) -> Buffer | None:
+        """Return the oldest filled buffer; None when there is none in time. Raises SourceError."""
+
+    def requeue(self, buffer: Buffer) -> None:
+        """Hand a buffer back to the driver."""
+
+    def stop(self) -> None:
+        """Stop the camera and close it. No buffer may be read after that."""
+
+
+def check_settings(width: int, height: int, buffers: int) -> None:
+    """Refuse what no camera can do. Raises SourceError."""
+    if width < 1 or height < 1:
+        raise SourceError(f"a frame of {width}x{height} has no pixels")
+    if buffers < 1:
+        raise SourceError(f"a ring of {buffers} buffers holds no frame; use at least 1")
+
+
+def check_buffer_bytes(source: Source) -> None:
+    """Check that a buffer holds a frame and no more. Raises SourceError."""
+    height, width = source.shape
+    needed = width * height * BYTES_PER_PIXEL
+    if source.buffer_bytes != needed:
+        text = f"each buffer has {source.buffer_bytes:,} B, and a frame of {width}x{height} needs {needed:,} B"
+        if source.buffer_bytes == 8 * needed:
+            text += ": the driver's buffers are 8 times too large, as when it is given bits for bytes"
+        raise SourceError(text)
