@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 from soak.errors import SeriesError
 from soak.logs.names import unit_in
 from soak.logs.source import Source
-from soak.logs.table import Column, Row, Table
+from soak.logs.table import Column, Table
 
 MOST_CHARACTERS = 2**24
 """A range query gives at most 11,000 points of a series; this has room for fifty of them."""
@@ -28,7 +27,12 @@ class Prometheus:
         series = _series(source)
         named = [_label(one.get("metric", {}), [other.get("metric", {}) for other in series]) for one in series]
         columns = (Column("time"), *(Column(name, unit_in(name.partition("{")[0])) for name in named))
-        return Table("Prometheus", columns, _rows(series))
+        try:
+            by_time = _by_time(series)
+        except (TypeError, ValueError) as error:
+            raise SeriesError(f"{source.name} has values that are no pairs of a time and a number") from error
+        rows = ((number, [repr(at), *by_time[at]]) for number, at in enumerate(sorted(by_time), start=1))
+        return Table("Prometheus", columns, rows)
 
 
 def _series(source: Source) -> list[dict[str, Any]]:
@@ -38,8 +42,9 @@ def _series(source: Source) -> list[dict[str, Any]]:
         raise SeriesError(f"{source.name} is not a whole JSON answer of Prometheus") from error
     if answer.get("status") == "error":
         raise SeriesError(f"{source.name} is an error of Prometheus: {answer.get('error')}")
-    found = answer.get("data", answer).get("result")
-    if not isinstance(found, list) or not all(isinstance(one, dict) and "values" in one for one in found):
+    data = answer.get("data", answer)
+    found = data.get("result") if isinstance(data, dict) else None
+    if not isinstance(found, list) or not all(map(_is_series, found)):
         raise SeriesError(f"{source.name} has no range of values; ask Prometheus with query_range")
     if not found:
         raise SeriesError(f"{source.name} has no series: the query found nothing")
@@ -55,11 +60,14 @@ def _label(metric: dict[str, str], every: list[dict[str, str]]) -> str:
     return f"{name}{{{labels}}}" if labels else name
 
 
-def _rows(series: list[dict[str, Any]]) -> Iterator[Row]:
-    """Yield a row per time, in order; a series without a value at it has a blank."""
+def _is_series(found: object) -> bool:
+    return isinstance(found, dict) and "values" in found and isinstance(found.get("metric", {}), dict)
+
+
+def _by_time(series: list[dict[str, Any]]) -> dict[float, list[str]]:
+    """Return the values of all series at each time; one without a value at it has a blank."""
     by_time: dict[float, list[str]] = {}
     for position, one in enumerate(series):
         for at, value in one["values"]:
             by_time.setdefault(float(at), [""] * len(series))[position] = str(value)
-    for number, at in enumerate(sorted(by_time), start=1):
-        yield number, [repr(at), *by_time[at]]
+    return by_time

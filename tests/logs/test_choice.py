@@ -112,6 +112,7 @@ def test_the_unit_is_read_or_follows_from_whole_pages(
         ("a\0b", "is not a text file"),
         ('{"status":"error","error":"bad query"}', "is an error of Prometheus: bad query"),
         ('{"status":"success","data":{"resultType":"vector","result":[{"value":[1,"2"]}]}}', "ask Prometheus with"),
+        ('{"data":{"resultType":"matrix","result":[{"values":[[1,2,3]]}]}}', "no pairs of a time and a number"),
         ('{"data":{"resultType":"matrix","result":[{"values":[', "is not a whole JSON answer of Prometheus"),
         ("Zeit;rss\n1;29,320\n2;29,324\n", "29,320 may be 29320 or 29.320; say which"),
         ("1,2\n" + "3" * (2**20 + 2), "line 2: longer than 1,048,576 characters"),
