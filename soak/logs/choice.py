@@ -176,4 +176,6 @@ def axis_text(choice: Choice, row: Sequence[str]) -> str:
     """Return the text of the axis in a row: the date before it too, where that has a column of its own."""
     if choice.axis is None or choice.axis >= len(row):
         return ""
+    if not choice.dates:
+        return row[choice.axis].strip()
     return " ".join(row[at].strip() for at in (*choice.dates, choice.axis))

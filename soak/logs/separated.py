@@ -65,7 +65,9 @@ def _rows(lines: Iterable[str], separator: str, name: str) -> Iterator[Row]:
     reader = csv.reader(lines, delimiter=separator)
     try:
         for row in reader:
-            if any(field.strip() for field in row) and not row[0].lower().startswith("sep="):
+            if not row or (not row[0] and not any(field.strip() for field in row)):
+                continue
+            if reader.line_num > 1 or not row[0].lower().startswith("sep="):
                 yield reader.line_num, row
     except csv.Error as error:
         raise SeriesError(f"{name}, line {reader.line_num}: {error}") from error

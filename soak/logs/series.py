@@ -150,7 +150,7 @@ class _Reading:
     def add(self, numbered: Row) -> None:
         """Take in one row. Raises SeriesError that names its line."""
         number, row = numbered
-        if any(at >= len(row) or row[at].strip() != text for at, text in self._choice.only):
+        if self._choice.only and any(at >= len(row) or row[at].strip() != text for at, text in self._choice.only):
             return
         value = self._value(number, row)
         if math.isnan(value):
@@ -192,6 +192,8 @@ class _Reading:
 
     def _is_still_one(self, row: Sequence[str], at: float) -> bool:
         """Say whether the row is of the same process; a new one that goes on in time is a restart."""
+        if not self._choice.owners:
+            return True
         owner = tuple(row[position].strip() for position in self._choice.owners if position < len(row))
         if owner == self._owner:
             return not self._is_mixed
