@@ -120,6 +120,11 @@ class _LiveEvents(_Viewer):
     def on_connection_close(self) -> None:
         self.is_gone = True
 
+    def send_error(self, status_code: int = 500, **reason: Any) -> None:
+        """Answer with an error, unless the stream has begun: it just ends, as when the server is stopped."""
+        if not self._headers_written:
+            super().send_error(status_code, **reason)
+
 
 class _Asset(_Viewer):
     def get(self, name: str) -> None:
