@@ -236,6 +236,25 @@ class Opened:
 
 
 @dataclass(frozen=True)
+class Owner:
+    """The object of which the blocks of a cause are part: without it nothing would hold them."""
+
+    type: str
+    """Of Python, or the name of a GType."""
+    size_bytes: float
+    """Of one, with all that it owns."""
+    per_iteration: float = 1.0
+    """How many of them a cycle leaves."""
+    allocated_at: Place | None = None
+    fingerprint: str | None = None
+    """Of the cause that the owner itself is; None where its call site is not among those that grow."""
+    is_lost: bool = False
+    """Nothing outside of it points to it: objects that hold each other, or a reference too many."""
+    function: Place | None = None
+    """The line that made a Python function which holds the owner, and which the owner holds."""
+
+
+@dataclass(frozen=True)
 class Cause:
     """A place and a holder of growth."""
 
@@ -273,6 +292,8 @@ class Cause:
     """What they are, the most frequent first."""
     newest: str | None = None
     """Of what is left behind: the path or name of the latest."""
+    owner: Owner | None = None
+    """The object that its blocks are part of, or that they are themselves."""
     allocated_bytes_per_iteration: float | None = None
     """What the allocators make of ``bytes_per_iteration``; None where that does not follow from the blocks' size."""
 

@@ -6,7 +6,7 @@ import hashlib
 import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from soak.analysis.caches import Cache, holding_cache
 from soak.analysis.ledger import Suspect
@@ -14,7 +14,7 @@ from soak.attribution.holders import UNSCANNED, Memory, Reachability, find_memor
 from soak.attribution.names import INTERPRETER_MODULES, is_of_the_language
 from soak.attribution.object_answers import draw_chain, draw_nodes
 from soak.attribution.rounding import allocated_bytes
-from soak.results import Cause, Place
+from soak.results import Cause, Owner, Place
 from soak.verdict import SeriesVerdict
 
 NATIVE_DOMAIN, MAPPING_DOMAIN = 0, 3
@@ -101,7 +101,27 @@ def causes_of_sites(
         kind = _kind(site, gc_held_off=gc_held_off)
         groups.setdefault((kind, _identity(site, locate)), []).append(site)
     causes = [_cause(kind, group, locate, memory) for (kind, _), group in groups.items()]
+    causes = _with_causes_of_owners(causes, list(groups.values()))
     return tuple(sorted(causes, key=lambda cause: (not cause.confirmed, -(cause.bytes_per_iteration or 0.0))))
+
+
+def _with_causes_of_owners(causes: Sequence[Cause], groups: Sequence[Sequence[GrowingSite]]) -> list[Cause]:
+    """Return the causes, each with the fingerprint of the one that allocates its owner."""
+    fingerprints = {
+        site.suspect.site: cause.fingerprint for cause, group in zip(causes, groups, strict=True) for site in group
+    }
+    found = []
+    for cause, group in zip(causes, groups, strict=True):
+        owned = _worst(group).reachability.owner
+        owner = cause.owner
+        if owner is not None and owned is not None:
+            owner = replace(owner, fingerprint=fingerprints.get(owned.site))
+        found.append(replace(cause, owner=owner))
+    return found
+
+
+def _worst(group: Sequence[GrowingSite]) -> GrowingSite:
+    return max(group, key=lambda site: (site.is_proven, site.bytes_per_cycle))
 
 
 def _kind(site: GrowingSite, *, gc_held_off: bool) -> str:
@@ -127,7 +147,7 @@ def _identity(site: GrowingSite, locate: Locate) -> str:
 
 
 def _cause(kind: str, group: Sequence[GrowingSite], locate: Locate, memory: Memory | None) -> Cause:
-    worst = max(group, key=lambda site: (site.is_proven, site.bytes_per_cycle))
+    worst = _worst(group)
     where, python_where = _places(worst, locate)
     answer, cache = worst.reachability.answer, worst.reachability.answer.cache
 
@@ -161,12 +181,30 @@ def _cause(kind: str, group: Sequence[GrowingSite], locate: Locate, memory: Memo
         frames=_frames(worst, locate),
         allocated_bytes_per_iteration=_allocated_rate(group),
         type=worst.reachability.type,
+        owner=_owner(worst, locate),
         holder=holder,
         chain=draw_chain(answer.chain, place_of_object),
         ring=draw_nodes(answer.ring, place_of_object),
         memory_path=find_memory_path(worst.reachability, place_of_site, memory),
         unseen=worst.reachability.unseen,
         unseen_detail=worst.reachability.unseen_detail,
+    )
+
+
+def _owner(site: GrowingSite, locate: Locate) -> Owner | None:
+    owned = site.reachability.owner
+    if owned is None:
+        return None
+
+    function = None if owned.function_site is None else site.named.get(owned.function_site)
+    made_at = place_of_allocation(site.named.get(owned.made_at), locate)
+    return Owner(
+        owned.kind,
+        owned.bytes_each,
+        owned.per_cycle,
+        made_at if made_at is not None and made_at.is_python else None,
+        is_lost=owned.is_lost,
+        function=place_of_allocation(function, locate),
     )
 
 

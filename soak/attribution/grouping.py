@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from soak.attribution.names import INTERPRETER_MODULES
 from soak.inside.objects.names import UNNAMED
-from soak.results import Cause, ChainNode, MemoryKind, Place
+from soak.results import Cause, ChainNode, MemoryKind, Owner, Place
 
 _INSIDE = "inside "
 _INDEX = re.compile(r"\[-?\d+\]")
@@ -34,6 +34,11 @@ class CauseGroup:
         return any(cause.confirmed for cause in self.causes)
 
     @property
+    def owner(self) -> Owner | None:
+        """The object that the memory of all of them is part of; None where there is none."""
+        return None if self.is_alone else next((cause.owner for cause in self.causes if cause.owner is not None), None)
+
+    @property
     def bytes_per_iteration(self) -> float | None:
         """What all of them grow by; None where no size is known."""
         rates = [cause.bytes_per_iteration for cause in self.causes if cause.bytes_per_iteration is not None]
@@ -43,11 +48,14 @@ class CauseGroup:
 def group_causes(causes: Sequence[Cause]) -> tuple[CauseGroup, ...]:
     """Return the causes in groups of one holder, in the order of the first of each.
 
-    The holder is the container that takes most memory on the way to the objects, a cache, a reference cycle, or a
-    static variable. What the objects of another cause hold, or what is lost with them, belongs to that cause.
+    The holder is the container that takes most memory on the way to the objects, a cache, a reference cycle, the object
+    that owns them, or a static variable. What the objects of another cause hold, or what is lost with them, belongs to
+    that cause.
     """
-    keys = _with_shortest_chains([_own_key(cause) for cause in causes])
-    owners = [_owner(number, causes) if key is None else number for number, key in enumerate(keys)]
+    keys = _with_owners(causes, _with_shortest_chains([_own_key(cause) for cause in causes]))
+    owners = [
+        _owner(number, causes) if key is None else _of_owner(number, causes, keys) for number, key in enumerate(keys)
+    ]
     groups: dict[_Key, list[int]] = {}
     heads: dict[_Key, int] = {}
     for number in range(len(causes)):
@@ -109,6 +117,30 @@ def _own_key(cause: Cause) -> _Key | None:
     if root is not None and root.kind == MemoryKind.STATIC and root.name and not _is_of_objects(cause):
         return ("static", root.module, root.name)
     return None
+
+
+def _of_owner(number: int, causes: Sequence[Cause], keys: Sequence[_Key | None]) -> int:
+    """Return the cause that the object is which owns what this one allocates; itself if none is."""
+    owner = causes[number].owner
+    if owner is None:
+        return number
+    same = (at for at, cause in enumerate(causes) if cause.fingerprint == owner.fingerprint)
+    return next((at for at in same if keys[at] == keys[number]), number)
+
+
+def _with_owners(causes: Sequence[Cause], keys: Sequence[_Key | None]) -> list[_Key | None]:
+    """Return the keys; of what is part of an object that of this object, or where that has none its type and place."""
+    by_fingerprint = {cause.fingerprint: key for cause, key in zip(causes, keys, strict=True) if key is not None}
+
+    def of_owner(cause: Cause, key: _Key | None) -> _Key | None:
+        owner = cause.owner
+        if owner is None or cause.kind == "lost-reference" or (key is not None and key[0] != "static"):
+            return key
+        key_of_owner = by_fingerprint.get(owner.fingerprint or "")
+        is_told = key_of_owner is not None and key_of_owner[0] != "static"
+        return key_of_owner if is_told else ("owner", owner.type, owner.allocated_at)
+
+    return [of_owner(cause, key) for cause, key in zip(causes, keys, strict=True)]
 
 
 def _with_shortest_chains(keys: Sequence[_Key | None]) -> list[_Key | None]:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soak.attribution.object_answers import NO_ANSWER, SiteAnswer
+from soak.attribution.owners import Ownership
 from soak.attribution.symbols import Symbols
 from soak.probes.mappings import Mapping
 from soak.results import MemoryKind, MemoryStep, Place, Unseen
@@ -91,11 +92,15 @@ class Reachability:
     """The cycle of the scan that decided."""
     answer: SiteAnswer = NO_ANSWER
     """What the measured process itself says."""
+    owner: Ownership | None = None
+    """Of which object most of the site's blocks are part."""
 
     @property
     def sites(self) -> tuple[int, ...]:
         """The sites that it speaks of."""
         named = [*(holder.site for holder in self.holders), self.lost_with, *self.answer.sites]
+        if self.owner is not None:
+            named += [self.owner.site, self.owner.made_at, self.owner.function_site]
         return tuple(site for site in named if site is not None)
 
 

@@ -7,7 +7,7 @@ objects that only each other hold. And of the process: what its garbage collecti
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from soak.analysis.caches import Cache
@@ -66,6 +66,8 @@ class ObjectAnswers:
     """Cycles run without collections, garbage objects found after them, how many of each type, a ring."""
     is_complete: bool = True
     """All objects were walked through; else it would have taken too long or too much memory."""
+    gtype_names: dict[int, str] = field(default_factory=dict)
+    """What the GTypes that it was asked about are called."""
 
     @property
     def garbage_sites(self) -> tuple[int, ...]:
@@ -90,10 +92,10 @@ def read_object_answers(document: dict[str, Any], cycles: int) -> ObjectAnswers:
         by_site[site] = replace(by_site.get(site, SiteAnswer()), ring=_links(nodes))
     garbage = document["garbage"]
     if garbage is None:
-        return ObjectAnswers(by_site, None, document["is_complete"])
+        return ObjectAnswers(by_site, None, document["is_complete"], document.get("gtypes", {}))
     cycles, objects, types, nodes = garbage
     found = (cycles, objects, tuple((name, n) for name, n in types), _links(nodes))
-    return ObjectAnswers(by_site, found, document["is_complete"])
+    return ObjectAnswers(by_site, found, document["is_complete"], document.get("gtypes", {}))
 
 
 def draw_nodes(links: Sequence[Link], place_of_site: Callable[[int], Place | None]) -> tuple[ChainNode, ...]:

@@ -66,7 +66,7 @@ def read_resident(memory: ProcessMemory, pid: int, own_ranges: Iterable[Range] =
     listed = parse_smaps((folder / "smaps").read_text(encoding="utf-8", errors="replace"))
     own = _joined(own_ranges)
     areas = tuple(_area(mapping, mapped_rss_bytes, memory, own) for mapping, mapped_rss_bytes in listed)
-    return Resident(rss_bytes, areas, _thread_heaps(areas, memory), tuple(memory.stack_pointers()))
+    return Resident(rss_bytes, areas, thread_heaps(areas, memory), tuple(memory.stack_pointers()))
 
 
 def _joined(ranges: Iterable[Range]) -> list[Range]:
@@ -94,7 +94,7 @@ def _area(mapping: Mapping, rss_bytes: int, memory: ProcessMemory, own: list[Ran
     return replace(area, pages=present)
 
 
-def _thread_heaps(areas: tuple[Area, ...], memory: ProcessMemory) -> tuple[tuple[int, int], ...]:
+def thread_heaps(areas: Iterable[Mapping], memory: ProcessMemory) -> tuple[tuple[int, int], ...]:
     """Return the heaps of malloc's thread arenas, found by their address and their header (``heap_info`` of glibc)."""
     found = []
     for area in areas:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ from attribution_builder import soak_text
 
 from soak.attribution.grouping import CauseGroup, chain_steps, group_causes, largest_holder
 from soak.reporting import words as say
-from soak.results import Cause, ChainNode, HoldingCache, MemoryStep, Place
+from soak.reporting.words.advice import origin
+from soak.results import Cause, ChainNode, HoldingCache, MemoryStep, Owner, Place
 
 APP = ChainNode("app", "a module", "module", 72, None)
 SEEN = ChainNode(".seen", "a list of 600", "list", 5_432, None)
@@ -53,6 +55,60 @@ def test_a_list_its_items_and_what_those_hold_are_one_leak():
     )
     assert say.site_lines(group, most=1)[1:] == ("… and 2 more call sites",)
     assert say.advise_on_group(group) == "Give it a bound, or remove what each call adds."
+
+
+BIN = Owner("GstBin", 66_000.0, allocated_at=Place("build", "/home/me/app.py", 60), fingerprint="create")
+PARTS = (
+    a_cause("buffers", 24_000.0, kind="native", owner=BIN, memory_path=(MemoryStep("static", "g_table", SO),)),
+    a_cause("create", 22_000.0, kind="native", owner=BIN, type="GstBin"),
+    a_cause("label", 20_000.0, owner=BIN),
+)
+
+
+def owned(**changes: object) -> CauseGroup:
+    return only(*(replace(cause, owner=replace(BIN, **changes)) for cause in PARTS))
+
+
+def test_the_parts_of_an_object_are_one_leak_of_the_object():
+    """Whatever else points to some of them; the object is named before its largest part."""
+    assert say.group_sentence(owned()) == (
+        "One GstBin per call made at app.py:60 is kept, with memory from 3 call sites: 64.5 KiB per call."
+    )
+    assert say.group_sentence(owned(per_iteration=2.5), "song") == (
+        "2.5 GstBin objects per song made at app.py:60 are kept, with memory from 3 call sites: 64.5 KiB per song."
+    )
+    assert origin(owned().causes) == "each GstBin made at app.py:60 is kept"
+    assert say.site_lines(owned())[1].startswith("21.5 KiB per call: GstBin objects, allocated in create")
+
+
+def test_a_function_that_the_object_holds_and_that_holds_it_is_named():
+    group = owned(is_lost=True, function=Place("build", "/home/me/app.py", 64))
+
+    assert origin(group.causes) == "each GstBin made at app.py:60 is kept by the function made at app.py:64"
+    assert "disconnect the function" in say.advise_on_group(group)
+
+
+def test_an_object_that_only_its_own_parts_point_to_has_a_reference_too_many():
+    group = owned(is_lost=True)
+
+    assert origin(group.causes) == "each GstBin made at app.py:60 is kept, though nothing outside points to it"
+    assert say.advise_on_group(group).startswith("One reference to each GstBin was taken and not dropped")
+
+
+def test_what_a_container_holds_belongs_to_the_container_with_its_parts():
+    """The owner is itself an item of the list."""
+    item_of_list = replace(PARTS[1], kind="python-object", chain=(APP, SEEN, item(7)))
+
+    group = only(PARTS[0], item_of_list, PARTS[2])
+
+    assert group.head is item_of_list
+    assert origin(group.causes) == "each GstBin made at app.py:60 is kept by app.seen"
+
+
+def test_parts_of_different_objects_are_different_leaks():
+    other = replace(PARTS[2], owner=replace(BIN, type="GstPad"))
+
+    assert len(group_causes([*PARTS[:2], other])) == 2
 
 
 def test_a_cause_alone_is_told_as_it_was():

@@ -126,3 +126,17 @@ def test_a_bin_that_runs_again_is_noticed(run_code: RunCode, tmp_path: Path):
 
     assert "song0-21.ogg was set to NULL and runs again: its state was not locked" in printed
     assert printed.startswith("it stays stopped")
+
+
+def test_the_names_of_glibs_types_are_told(run_code: RunCode):
+    """Those of the numbers that are types; another number is not looked at."""
+    code = (
+        "import jukebox.gstreamer\n"
+        "from gi.repository import Gst\n"
+        "from soak.inside.objects.gtypes import names_of\n"
+        "bin, message = hash(Gst.Bin.__gtype__), hash(Gst.Message.__gtype__)\n"
+        "names = names_of([bin, message, 8, 4096])\n"
+        "print(names == {bin: 'GstBin', message: 'GstMessage'})"
+    )
+
+    assert run_code(code) == "True\n"

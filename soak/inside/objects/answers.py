@@ -1,7 +1,7 @@
 """After measuring: answer the parent's questions about objects that stay, the caches that hold them, and garbage.
 
-The question, in the text area of the ring, is marshal of ``[(site, [(address, address of its type), ...]), ...]``. The
-site that grows most comes first. The answer is marshal of a dict:
+The question, in the text area of the ring, is marshal of ``[(site, [(address, address of its type), ...]), ...]`` and a
+list of numbers that may be GTypes. The site that grows most comes first. The answer is marshal of a dict:
 
 - ``chains``: ``(site, nodes, cache, is_only_cache)``. ``nodes``: the way from a root to an object of the site, see
   `soak.inside.objects.holders`. ``cache``: the cache on that way, or None; as (kind, name, capacity, entries, whether
@@ -9,6 +9,7 @@ site that grows most comes first. The answer is marshal of a dict:
   ``is_only_cache``: only bounded caches hold the objects.
 - ``rings``: ``(site, nodes)``: objects that hold only each other, from one back to itself.
 - ``garbage``: None, or what a collection found, see `soak.inside.objects.reference_cycles`.
+- ``gtypes``: the names of those numbers that are GTypes.
 - ``is_complete``: the walk reached all objects.
 
 In these nodes the site that allocated the object replaces its address; 0 when it is not known.
@@ -20,6 +21,7 @@ import marshal
 
 from soak.inside import counters, ring
 from soak.inside.objects.caches import Recogniser
+from soak.inside.objects.gtypes import names_of
 from soak.inside.objects.holders import Walk
 from soak.inside.objects.reference_cycles import collect_garbage, find_objects, find_ring
 
@@ -53,8 +55,9 @@ def answer(
     the modules that the cycles imported.
     """
     asked = area.words[ring.WORD_ASKED]
-    question = marshal.loads(area.read_text()) if asked & ring.ASKED_OBJECTS else []
+    question, asked_gtypes = marshal.loads(area.read_text()) if asked & ring.ASKED_OBJECTS else ([], [])
     found = _look_for(question, roots, run_cycles, site_of, imported)
+    found["gtypes"] = names_of(asked_gtypes)
     if asked & ring.ASKED_GARBAGE and counters.soak_may_collect():
         found["garbage"] = collect_garbage(lambda: run_cycles(_GARBAGE_CYCLES), lambda nodes: _placed(nodes, site_of))
     content = marshal.dumps(found, 2)

@@ -34,6 +34,17 @@ _PROBABLY_LOST: dict[str, str] = {
 
 def advise_on_group(group: CauseGroup, noun: str = "call") -> str:
     """Say what to do about causes of one holder, below the sentence that names it."""
+    owner = group.owner
+    if owner is not None and owner.function is not None:
+        return (
+            f"The {owner.type} holds this function, and the function holds the {owner.type}, partly outside of Python. "
+            "Garbage collection does not look there: disconnect the function, or let it refer to the object weakly."
+        )
+    if owner is not None and owner.is_lost:
+        return (
+            f"One reference to each {owner.type} was taken and not dropped, or it and its parts hold each other. Look "
+            "for a reference that is taken in C, and for objects that refer back to their owner."
+        )
     return advise(group.head, noun, is_named=not group.is_alone)
 
 
@@ -92,9 +103,14 @@ def origin(causes: Sequence[Cause]) -> str:
         return ""
     if cause.count_per_iteration is not None:
         return f"{made_words(cause.kind)} at {place}"
+    keeper = keeper_words(group)
+    owner = group.owner
+    if owner is not None:
+        made = f" made at {spot(owner.allocated_at)}" if owner.allocated_at is not None else ""
+        by = f" by {keeper}" if keeper else ", though nothing outside points to it" if owner.is_lost else ""
+        return f"each {owner.type}{made} is kept{by}"
     if cause.state == "lost":
         return f"{place} allocates it, and nothing points to it"
-    keeper = _keeper(group.head)
     return f"{place} allocates it" + (f", and {keeper} keeps it" if keeper else "")
 
 
@@ -106,7 +122,9 @@ def origin_brief(causes: Sequence[Cause]) -> str:
     place = None if group is None else _line(group.causes[0])
     if group is None or place is None:
         return ""
-    keeper = _keeper(group.head)
+    if group.owner is not None and group.owner.allocated_at is not None:
+        place = spot(group.owner.allocated_at)
+    keeper = keeper_words(group)
     return f" at {place}" + (f", kept by {keeper}" if keeper else "")
 
 
@@ -119,6 +137,16 @@ def _children(cause: Cause) -> str:
     number = sum(opened.count for opened in cause.opened)
     names = ", ".join(printable(opened.name) for opened in cause.opened)
     return f"{format_count(number)} child process{'' if number == 1 else 'es'} ({names})"
+
+
+def keeper_words(group: CauseGroup) -> str | None:
+    """Name what keeps the memory of a group, as a person would type it; None where that is not known."""
+    owner = group.owner
+    if owner is not None and owner.is_lost and owner.function is None:
+        return None
+    if owner is not None and owner.function is not None:
+        return f"the function made at {spot(owner.function)}"
+    return _keeper(group.head)
 
 
 def _line(cause: Cause) -> str | None:

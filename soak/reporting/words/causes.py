@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from soak.attribution.grouping import CauseGroup, largest_holder
-from soak.reporting.words.advice import advise, spot
+from soak.reporting.words.advice import advise, keeper_words, spot
 from soak.reporting.words.holders import cache_words, container_words, held_by, step_words
 from soak.reporting.words.kinds import kind_words
 from soak.reporting.words.paths import library_file, own_frame, short_file, short_frame
@@ -18,11 +18,13 @@ from soak.reporting.words.vocabulary import (
     printable,
     short_number,
 )
-from soak.results import Cause, MemoryKind, Opened, Place
+from soak.results import Cause, MemoryKind, Opened, Owner, Place
 from soak.units import format_count, format_number
 
 _MOST_NAMED = 3
 """Of what stays open and is alike; more than these are not named."""
+_NEARLY_ONE = 0.75, 1.3
+"""Owners that a cycle leaves, counted over a few cycles."""
 _GROWING_CHILDREN = "memory of child processes that live on"
 _STATE_WORDS = {
     "lost": "nothing points to it any more, so it can never be given back",
@@ -38,6 +40,8 @@ def group_sentence(group: CauseGroup, noun: str = "call") -> str:
     growth = "" if rate is None else f": {byte_rate(rate)} per {noun}"
     certain = "" if group.confirmed else "Suspected: "
     sites = count_words(len(group.causes), "call site")
+    if group.owner is not None:
+        return f"{certain}{_owner_words(group, group.owner, noun)}, with memory from {sites}{growth}."
     return f"{certain}{_holder_words(group.head, noun)} memory from {sites}{growth}."
 
 
@@ -156,6 +160,17 @@ def _reached_from(cause: Cause) -> str:
     if own is None or place is None or library_file(place.file or "") is None:
         return ""
     return f", reached from {place_words(own)}"
+
+
+def _owner_words(group: CauseGroup, owner: Owner, noun: str) -> str:
+    """Say how many objects of one type stay, where they are made, and who holds them."""
+    number = "One" if _NEARLY_ONE[0] < owner.per_iteration < _NEARLY_ONE[1] else short_number(owner.per_iteration)
+    objects = owner.type if number == "One" else f"{owner.type} objects"
+    verb = "is" if number == "One" else "are"
+    made = f" made at {spot(owner.allocated_at)}" if owner.allocated_at is not None else ""
+    keeper = keeper_words(group)
+    by = f" by {keeper}" if keeper else f", though nothing outside points to {'it' if number == 'One' else 'them'}"
+    return f"{number} {objects} per {noun}{made} {verb} kept{by if keeper or owner.is_lost else ''}"
 
 
 def _holder_words(head: Cause, noun: str) -> str:

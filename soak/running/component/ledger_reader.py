@@ -256,7 +256,7 @@ class LedgerReader:
             _call(self._file.place(self._latest, suspect.site)),
             tuple(tuple(map(_known_call, self._file.stack(self._latest, stack))) for stack in most),
             reachability,
-            {site: self._call_of(site) for site in reachability.sites},
+            {site: self._line_of(site) for site in reachability.sites},
             self.growth([suspect.site]) if reachability.state == "lost" else None,
         )
 
@@ -264,6 +264,11 @@ class LedgerReader:
         assert self._file is not None
         assert self._latest is not None
         return _call(self._file.place(self._latest, site)) if site < len(self._latest.sites) else None
+
+    def _line_of(self, site: int) -> Call | None:
+        """Return the innermost Python call of a stack; of another site the call that it is."""
+        in_python = (call for call in self.stack_of(site) if call.file is not None)
+        return next(in_python, None) or self._call_of(site)
 
     def _keep_maps(self) -> None:
         with contextlib.suppress(OSError):

@@ -28,6 +28,7 @@ from soak.attribution.holders import (
     judge_scans,
 )
 from soak.attribution.object_answers import NO_ANSWERS, ObjectAnswers, read_object_answers
+from soak.attribution.owners import Ownership, Survivors
 from soak.attribution.reachability import (
     HEAD_WORDS,
     Objects,
@@ -47,12 +48,13 @@ from soak.attribution.symbols import Symbols
 from soak.inside.ring import TEXT_BYTES
 from soak.native.layout import PYTHON_OBJ, STACK_SITE
 from soak.native.ledger import Checkpoint
-from soak.probes.memory import ProcessMemory, Range, held_still, writable_ranges
+from soak.probes.memory import ProcessMemory, held_still, writable_ranges
 from soak.probes.python_types import PythonTypes
 from soak.probes.shadow import Blocks, ShadowError, read_blocks
 from soak.results import Unseen
 from soak.running.clock import Clock
 from soak.running.component.child import Child
+from soak.running.component.surviving import find_survivors
 from soak.running.time_share import TimeShare
 
 FIRST_CYCLE = 100
@@ -78,6 +80,10 @@ _SAMPLES = 12
 _MOST_TYPES = 3
 """Of a site's objects: the process is asked about these, and their references are compared with the pointers."""
 _OWN_STEPS = 2
+_FEWEST_SITES_OF_OWNERS, _NEXT_OWNERS_AFTER = 8, 2
+"""A few causes are told one by one."""
+_MOST_GTYPES = 256
+"""Numbers that the process is asked about: whether they are types of GLib, and what these are called."""
 _OWN_PATHS = re.compile(r"memfd:soak-|/soak-[^/]*/ring")
 _INT_WORDS, _INT_BYTES = 4, (28, 32)
 """Of an int with one or two digits of 30 bits, as addresses have: what is requested for it."""
@@ -105,6 +111,10 @@ class Scanner:
         self._error: str | None = None
         self._memory: Memory | None = None
         self._object_answers = NO_ANSWERS
+        self._survivors: Survivors | None = None
+        self._survivors_at = 0
+        self._owners: dict[int, Ownership] = {}
+        self._types: dict[int, str] = {}
         self._scanned_s = 0.0
         self._short_since_s = 0.0
 
@@ -166,6 +176,8 @@ class Scanner:
         scans = self._scans.get(site)
         if scans:
             reachability = judge_scans(scans)
+            kind = reachability.type or self._types.get(site)
+            reachability = replace(reachability, type=kind, owner=self._owners.get(site))
             # Of what is lost nothing was asked; where pointers were not seen, the process may still know more.
             answer = self._object_answers.by_site.get(site)
             if answer is None:
@@ -184,6 +196,11 @@ class Scanner:
         if ring.has_answered:
             with contextlib.suppress(ValueError, EOFError, TypeError, KeyError):
                 self._object_answers = read_object_answers(marshal.loads(ring.read_text()), ring.completed)
+        if self._survivors is not None:
+            names = self._object_answers.gtype_names
+            owned = self._survivors.owners(names)
+            self._owners = {site: ownership for ownership in reversed(owned) for site in ownership.owned_sites}
+            self._types = self._survivors.kinds_by_site(names)
         return self._object_answers
 
     def _ask(self, suspects: Sequence[Suspect]) -> None:
@@ -191,8 +208,9 @@ class Scanner:
         sites = dict.fromkeys([*(suspect.site for suspect in suspects), *self._scans])
         samples = [(site, self._samples_of(site)) for site in sites if self.reachability(site).state != "lost"]
         asked = [(site, objects) for site, objects in samples if objects]
+        gtypes = self._survivors.usual_gtypes(_MOST_GTYPES) if self._survivors is not None else []
         # The sites that grow most stand first. A program that imports module after module has hundreds of others.
-        while len(question := marshal.dumps(asked, 2)) > TEXT_BYTES:
+        while len(question := marshal.dumps((asked, gtypes), 2)) > TEXT_BYTES:
             asked.pop()
         self._child.ring.ask_about_objects(question)
 
@@ -205,11 +223,21 @@ class Scanner:
         holding = self._scans[nearest][-1].samples if nearest in self._scans else ()
         return holding or tuple(holder.sample for holder in last.holders if holder.sample is not None)[:1]
 
+    def _may_have_owners(self, scan: MemoryScan) -> bool:
+        """Whether to take time for the owners of what stays: of many sites, whose two scans have been made."""
+        found = scan.sites()
+        is_decided = all(len(self._scans[site]) >= _SCANS_NEEDED for site, _ in found)
+        is_later = scan.checkpoint.cycle >= _NEXT_OWNERS_AFTER * self._survivors_at
+        return len(found) >= _FEWEST_SITES_OF_OWNERS and is_decided and is_later
+
     def _add(self, scan: MemoryScan) -> None:
         scan.run()
         for site, found in scan.sites():
             self._scans.setdefault(site, []).append(found)
             del self._scans[site][:-_MOST_SCANS_KEPT]
+        if self._may_have_owners(scan):
+            self._survivors_at = scan.checkpoint.cycle
+            self._survivors = find_survivors(scan) or self._survivors
         pointers = tuple(scan.stack_pointers)
         maps = "\n".join(f"{m.start:x}-{m.end:x} {m.permissions} 0 0 0 {m.path}" for m in scan.mappings)
         self._memory = Memory(tuple(scan.mappings), pointers, Symbols(maps))
@@ -230,10 +258,10 @@ class MemoryScan:
 
     def __init__(self, memory: ProcessMemory, checkpoint: Checkpoint, sites: NDArray[np.uint32], type_at: int) -> None:
         """Prepare to look for the blocks of these sites. ``type_at``: the address of ``type`` in that process."""
-        self._memory = memory
-        self._checkpoint = checkpoint
+        self.memory = memory
+        self.checkpoint = checkpoint
         self._suspects = sites
-        self._types = PythonTypes(memory, type_at)
+        self.types = PythonTypes(memory, type_at)
         self._deadline_s = time.monotonic() + _LONGEST_SCAN_S
         self._begun_s = time.thread_time()
         self.read_bytes = 0
@@ -248,11 +276,11 @@ class MemoryScan:
 
     def run(self) -> None:
         """Read all that is needed."""
-        self._blocks = read_blocks(self._memory, self._checkpoint)
+        self.blocks = read_blocks(self.memory, self.checkpoint)
         self._targets = self._find_targets()
-        found = search(self._targets.blocks.addresses, self._targets.blocks.sizes, self._pieces(self._ranges))
-        self._objects = self._objects_in(self._targets.blocks, found)
-        pointers = self._counted(found, self._targets.blocks, self._objects)
+        found = search(self._targets.blocks.addresses, self._targets.blocks.sizes, self.pieces())
+        self._objects = self.objects_in(self._targets.blocks, found)
+        pointers = self.counted(found, self._targets.blocks, self._objects)
         self._reached = reach(pointers, self._targets.blocks.covering(pointers.sources), self._objects)
         self._holders = self._find_holders()
         self._found = [(int(site), self._sum_up(int(site))) for site in self._suspects]
@@ -261,27 +289,28 @@ class MemoryScan:
         """Return what was found of each site."""
         return self._found
 
-    def _pieces(self, ranges: Iterable[Range]) -> Iterable[Piece]:
-        for piece in self._memory.pieces(ranges):
+    def pieces(self) -> Iterable[Piece]:
+        """Give the memory in which a program may keep pointers. Raises _TooLongError."""
+        for piece in self.memory.pieces(self._ranges):
             if time.monotonic() > self._deadline_s:
                 raise _TooLongError(f"it takes longer than {_LONGEST_SCAN_S:g} s to read")
             self.read_bytes += piece[1].nbytes
             yield piece
 
-    def _objects_in(self, blocks: Blocks, found: PointerSearch) -> Objects:
+    def objects_in(self, blocks: Blocks, found: PointerSearch) -> Objects:
         """Tell which blocks are Python objects; only those that Python's allocator of objects gave can be."""
         heads = np.where((blocks.domains == PYTHON_OBJ)[:, None], found.heads, np.uint64(0))
-        return find_objects(heads, self._types.find)
+        return find_objects(heads, self.types.find)
 
-    def _counted(self, found: PointerSearch, blocks: Blocks, objects: Objects) -> Pointers:
+    def counted(self, found: PointerSearch, blocks: Blocks, objects: Objects) -> Pointers:
         """Return the pointers that may keep a block alive. ``objects``: what is in the blocks that are pointed to."""
         pointers = self._without_dead(without_gc_links(found.pointers(), objects))
         pointers = pointers.take(~self._is_hash_of_address(pointers, blocks, may_be_hash(pointers, objects)))
-        sources_in = self._blocks.covering(pointers.sources)
-        starts = self._blocks.addresses[sources_in]
-        may_be_object = (sources_in >= 0) & (self._blocks.domains[sources_in] == PYTHON_OBJ)
-        pointers = pointers.take(~(may_be_object & is_weak(pointers, starts, self._types.find_weak_references)))
-        generators = [kind for kind in np.unique(objects.types) if self._types.name(int(kind)) in _GENERATORS]
+        sources_in = self.blocks.covering(pointers.sources)
+        starts = self.blocks.addresses[sources_in]
+        may_be_object = (sources_in >= 0) & (self.blocks.domains[sources_in] == PYTHON_OBJ)
+        pointers = pointers.take(~(may_be_object & is_weak(pointers, starts, self.types.find_weak_references)))
+        generators = [kind for kind in np.unique(objects.types) if self.types.name(int(kind)) in _GENERATORS]
         to_generator = np.isin(objects.types[pointers.targets], generators)
         to_generator[to_generator] = is_of_frame_to_generator(pointers.take(to_generator), objects, found.heads)
         return pointers.take(~to_generator)
@@ -292,11 +321,11 @@ class MemoryScan:
         A dict's table has each key's hash before the key, and an int is its own hash. A class's dict of its subclasses,
         or one with ``id(thing)`` for keys, would hold what it does not.
         """
-        keys = np.minimum(np.searchsorted(self._blocks.addresses, pointers.words_after), len(self._blocks) - 1)
-        may_be &= self._blocks.addresses[keys] == pointers.words_after
-        may_be &= (self._blocks.domains[keys] == PYTHON_OBJ) & np.isin(self._blocks.sizes[keys], _INT_BYTES)
+        keys = np.minimum(np.searchsorted(self.blocks.addresses, pointers.words_after), len(self.blocks) - 1)
+        may_be &= self.blocks.addresses[keys] == pointers.words_after
+        may_be &= (self.blocks.domains[keys] == PYTHON_OBJ) & np.isin(self.blocks.sizes[keys], _INT_BYTES)
         chosen = np.flatnonzero(may_be)[:_MOST_INTS]
-        read = [self._memory.read(int(address), _INT_WORDS) for address in pointers.words_after[chosen]]
+        read = [self.memory.read(int(address), _INT_WORDS) for address in pointers.words_after[chosen]]
         whole = [words if len(words) == _INT_WORDS else [0] * _INT_WORDS for words in read]
         values = values_of_ints(np.array(whole, np.uint64).reshape(-1, _INT_WORDS))
         found = np.zeros(len(may_be), np.bool_)
@@ -309,22 +338,22 @@ class MemoryScan:
         A list of all objects, as gc makes one at some checkpoints, would otherwise hold them all after its end.
         """
         heap = next((mapping for mapping in self.mappings if mapping.path == "[heap]"), None)
-        if heap is None or self._checkpoint.lost_blocks:
+        if heap is None or self.checkpoint.lost_blocks:
             return pointers
         in_heap = (pointers.sources >= np.uint64(heap.start)) & (pointers.sources < np.uint64(heap.end))
-        return pointers.take(~in_heap | (self._blocks.covering(pointers.sources) >= 0))
+        return pointers.take(~in_heap | (self.blocks.covering(pointers.sources) >= 0))
 
     def _find_targets(self) -> _Targets:
-        sites = self._site_of(self._blocks.sites)
+        sites = self.site_of(self.blocks.sites)
         chosen = np.flatnonzero(np.isin(sites, self._suspects))
         if len(chosen) > _MOST_BLOCKS:
             raise _TooLongError(f"{len(chosen):,} blocks are in question")
-        blocks = self._blocks.take(chosen)
-        cycle = self._checkpoint.cycle
+        blocks = self.blocks.take(chosen)
+        cycle = self.checkpoint.cycle
         is_old = (blocks.cycles > 0) & (blocks.cycles <= cycle - max(1, cycle // _RECENT))
         return _Targets(blocks, sites[chosen], is_old)
 
-    def _site_of(self, sites: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    def site_of(self, sites: NDArray[np.uint32]) -> NDArray[np.uint32]:
         """Return the sites with each stack in the place of the site that it splits."""
         return self._parents[np.minimum(sites, len(self._parents) - 1)]
 
@@ -340,7 +369,7 @@ class MemoryScan:
         all_lost = all_old[reached.lost[all_old]]
         forgotten = all_lost[reached.deficits[all_lost] > 0]
         return SiteScan(
-            cycle=self._checkpoint.cycle,
+            cycle=self.checkpoint.cycle,
             alive=targets.blocks.addresses[old],
             lost=targets.blocks.addresses[lost],
             held=int(reached.reached[old].sum()),
@@ -361,7 +390,7 @@ class MemoryScan:
         return [int(kinds[at]) for at in np.argsort(-sizes, kind="stable") if kinds[at]]
 
     def _first_name(self, types: Sequence[int]) -> str | None:
-        return self._types.name(types[0]) if types else None
+        return self.types.name(types[0]) if types else None
 
     def _forgotten_type(self, old: NDArray[np.intp], types: Sequence[int]) -> str | None:
         """Return the type of which nearly all objects have one reference more than there are pointers to them.
@@ -375,7 +404,7 @@ class MemoryScan:
             younger = of_type[born >= np.median(born)]
             forgotten = int((self._reached.deficits[younger] > 0).sum())
             if len(younger) >= FEWEST_SURVIVORS and forgotten >= MOST * len(younger):
-                return self._types.name(kind)
+                return self.types.name(kind)
         return None
 
     def _samples(self, old: NDArray[np.intp], types: Sequence[int]) -> Iterator[tuple[int, int]]:
@@ -440,8 +469,8 @@ class MemoryScan:
 
     def _step_up(self, found: list[Holder], words: NDArray[np.uint64]) -> int | None:
         """Add the holder in which most of these words stand; return its block, None outside all and in a circle."""
-        places = self._blocks.covering(words)
-        sites = np.where(places < 0, 0, self._site_of(self._blocks.sites[places]))
+        places = self.blocks.covering(words)
+        sites = np.where(places < 0, 0, self.site_of(self.blocks.sites[places]))
         main = int(np.bincount(sites).argmax())
         these, counts = np.unique(words[sites == main], return_counts=True)
         word = int(these[np.argmax(counts)])
@@ -449,9 +478,9 @@ class MemoryScan:
             found.append(Holder(word, None, sample=self._object_around(word)))
             return None
         block = int(places[words == word][0])
-        start, size = int(self._blocks.addresses[block]), int(self._blocks.sizes[block])
-        is_object = self._blocks.domains[block] == PYTHON_OBJ
-        head = self._memory.read(start, min(HEAD_WORDS, size // 8))
+        start, size = int(self.blocks.addresses[block]), int(self.blocks.sizes[block])
+        is_object = self.blocks.domains[block] == PYTHON_OBJ
+        head = self.memory.read(start, min(HEAD_WORDS, size // 8))
         is_circle = any(start <= holder.address < start + size for holder in found)
         offset, kind = self._object_in(head) if is_object else (0, 0)
         found.append(self._block_holder(word, main, size, kind, start + offset))
@@ -461,17 +490,17 @@ class MemoryScan:
         """Return a tracked block as a holder. ``kind``: the address of its object's type, 0 for what is no object."""
         if not kind:
             return Holder(word, site, size_bytes=size_bytes)
-        return Holder(word, site, self._types.name(kind), (object_at, kind), size_bytes)
+        return Holder(word, site, self.types.name(kind), (object_at, kind), size_bytes)
 
     def _object_around(self, word: int) -> tuple[int, int] | None:
         """Return where the object with a word in it, and its type, seem to be: one from before the tracker began.
 
         The list, dict or deque of a table that was made since. Who is asked about it recognises it, or does not.
         """
-        words = self._memory.read(word - 8 * _FARTHEST_FIELD, _FARTHEST_FIELD)
+        words = self.memory.read(word - 8 * _FARTHEST_FIELD, _FARTHEST_FIELD)
         for position in range(len(words) - 1, 0, -1):
             kind, references = int(words[position]), int(words[position - 1])
-            if 0 < references < _MOST_REFERENCES and self._types.is_type(kind):
+            if 0 < references < _MOST_REFERENCES and self.types.is_type(kind):
                 return word - 8 * (len(words) - position + 1), kind
         return None
 
@@ -479,13 +508,13 @@ class MemoryScan:
         """Return where in a block an object begins and its type's address; zeros when it holds none."""
         heads = np.zeros((1, HEAD_WORDS), np.uint64)
         heads[0, : len(head)] = head
-        objects = find_objects(heads, self._types.find)
+        objects = find_objects(heads, self.types.find)
         return (int(objects.offsets[0]), int(objects.types[0])) if objects.types[0] else (0, 0)
 
     def _pointers_to(self, blocks: NDArray[np.intp]) -> dict[int, NDArray[np.uint64]]:
         """Return where pointers to each of these blocks stand, outside of itself and of gc's list."""
-        only = self._blocks.take(blocks)
-        found = search(only.addresses, only.sizes, self._pieces(self._ranges))
-        pointers = self._counted(found, only, self._objects_in(only, found))
+        only = self.blocks.take(blocks)
+        found = search(only.addresses, only.sizes, self.pieces())
+        pointers = self.counted(found, only, self.objects_in(only, found))
         pointers = pointers.take(only.covering(pointers.sources) != pointers.targets)
         return {int(blocks[n]): pointers.sources[pointers.targets == n] for n in np.unique(pointers.targets).tolist()}

@@ -1,0 +1,257 @@
+"""Who owns the blocks that stay: of each the first block on every way to it, the dominator below the roots.
+
+A jukebox that keeps a source bin keeps a hundred blocks for it, of dozens of call sites: elements, pads, caps, buffers.
+One of them owns the others: without it no root leads to them. Where no root leads to any (objects that refer to each
+other), the object that most others point to is taken for the owner: a bin has the pointers of all its elements.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+
+import numpy as np
+from numpy.typing import NDArray
+
+Positions = NDArray[np.intp]
+_ROOT = 0
+_MOST_KINDS = 8
+_FUNCTION = "function"
+_NO_OWNERS = ("", "dict", "list", "tuple", "set", "cell", _FUNCTION)
+"""Of objects that hold each other these belong to another one: a dict to the instance whose attributes it has."""
+_MOST = 0.5
+"""An owner owns a call site when more than so much of its bytes belong to owners of its kind."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """What one block is: where it was allocated, and what object it holds; ``kind`` is empty for raw memory."""
+
+    site: int
+    kind: str
+    size_bytes: int
+    made_at: int = 0
+    """The site of the Python object that wraps it, or of the stack that allocated it."""
+
+
+@dataclass(frozen=True)
+class Ownership:
+    """Owners of one kind, and what each of them keeps alive."""
+
+    site: int
+    """Where the owners were allocated."""
+    kind: str
+    """Of which type they are."""
+    per_cycle: float
+    """How many a cycle leaves."""
+    bytes_each: float
+    """With all that it owns, on average."""
+    owned_sites: frozenset[int]
+    """The call sites of which most bytes belong to these owners."""
+    made_at: int = 0
+    """The site at which Python code has made most of them."""
+    is_lost: bool = False
+    """No root leads to them: they hold each other, or have a reference too many."""
+    function_site: int | None = None
+    """Where the Python function was made by which objects that no root leads to hold each other; None without one."""
+
+
+def find_owners(sources: Positions, targets: Positions, is_root: NDArray[np.bool_]) -> list[int]:
+    """Return for each block the first block on every way to it from a root, -1 where no root leads to it.
+
+    ``sources``, ``targets``: which block points to which, ``(pointers,)``. ``is_root``: whether something outside
+    points to a block, ``(blocks,)``. A block with two ways that have no block in common owns itself.
+    """
+    following: list[list[int]] = [[] for _ in range(len(is_root) + 1)]
+    following[_ROOT] = [int(block) + 1 for block in np.flatnonzero(is_root)]
+    for source, target in zip(sources.tolist(), targets.tolist(), strict=True):
+        following[source + 1].append(target + 1)
+    order = _reverse_postorder(following)
+    dominators = _dominators(following, order)
+    owners = [-1] * len(is_root)
+    for node in order[1:]:  # a dominator comes before what it dominates
+        above = dominators[node]
+        owners[node - 1] = node - 1 if above == _ROOT else owners[above - 1]
+    return owners
+
+
+def _reverse_postorder(following: Sequence[Sequence[int]]) -> list[int]:
+    seen, finished = [False] * len(following), []
+    seen[_ROOT] = True
+    waiting = [(_ROOT, iter(following[_ROOT]))]
+    while waiting:
+        node, rest = waiting[-1]
+        for target in rest:
+            if not seen[target]:
+                seen[target] = True
+                waiting.append((target, iter(following[target])))
+                break
+        else:
+            finished.append(node)
+            waiting.pop()
+    return finished[::-1]
+
+
+def _dominators(following: Sequence[Sequence[int]], order: Sequence[int]) -> list[int]:
+    """Return the immediate dominator of each reached node (Cooper, Harvey and Kennedy 2001)."""
+    number = [-1] * len(following)
+    for position, node in enumerate(order):
+        number[node] = position
+    before: list[list[int]] = [[] for _ in following]
+    for node in order:
+        for target in following[node]:
+            before[target].append(node)
+    found = [-1] * len(following)
+    found[_ROOT] = _ROOT
+
+    def nearest_common(one: int, other: int) -> int:
+        while one != other:
+            while number[one] > number[other]:
+                one = found[one]
+            while number[other] > number[one]:
+                other = found[other]
+        return one
+
+    changed = True
+    while changed:
+        changed = False
+        for node in order[1:]:
+            nearest = reduce(nearest_common, (other for other in before[node] if found[other] >= 0))
+            changed |= found[node] != nearest
+            found[node] = nearest
+    return found
+
+
+def take_hubs_for_owners(owners: list[int], sources: Positions, targets: Positions, kinds: Sequence[str]) -> None:
+    """Give each block that no root leads to an owner: an object of the kind that most others point to.
+
+    ``owners``: as of `find_owners`; changed. ``kinds``: the type of the object in each block, empty for none that may
+    own others.
+    """
+    for _ in range(_MOST_KINDS):
+        lost = np.array(owners) < 0
+        inner = lost[sources] & lost[targets]
+        pairs = np.unique(np.stack([sources[inner], targets[inner]], axis=1), axis=0)
+        hubs = _hubs(kinds, lost, np.bincount(pairs[:, 1], minlength=len(lost)))
+        if not hubs.any():
+            break
+        for block, owner in enumerate(find_owners(sources[inner], targets[inner], hubs)):
+            owners[block] = owner if owner >= 0 else owners[block]
+    for block, owner in enumerate(owners):
+        owners[block] = block if owner < 0 else owner
+
+
+def _hubs(kinds: Sequence[str], lost: NDArray[np.bool_], pointed: Positions) -> NDArray[np.bool_]:
+    """Return the lost objects of the kind that on average most blocks point to."""
+    found: defaultdict[str, list[int]] = defaultdict(list)
+    for block in np.flatnonzero(lost & (pointed > 0)).tolist():
+        if kinds[block]:
+            found[kinds[block]].append(block)
+    hubs = np.zeros(len(lost), np.bool_)
+    if found:
+        hubs[max(found.values(), key=lambda blocks: pointed[blocks].mean())] = True
+    return hubs
+
+
+@dataclass(frozen=True)
+class Survivors:
+    """Blocks of some past cycles that are alive, and what points to them; arrays as of `find_owners`."""
+
+    sources: Positions
+    targets: Positions
+    is_root: NDArray[np.bool_]
+    sites: Sequence[int]
+    stacks: Sequence[int]
+    """The site of the stack that allocated each, where that was captured; else as ``sites``."""
+    sizes: Sequence[int]
+    """In bytes."""
+    kinds: Sequence[str]
+    """The type of the Python object in each block; empty where there is none."""
+    cycles: int
+    """In so many cycles they were allocated."""
+    gtypes: Sequence[tuple[int, int]]
+    """Blocks, and what may be the GType of the GObject in each."""
+
+    def usual_gtypes(self, most: int) -> list[int]:
+        """Return those numbers that may be GTypes which most blocks have."""
+        return [gtype for gtype, _ in Counter(gtype for _, gtype in self.gtypes).most_common(most)]
+
+    def owners(self, gtype_names: Mapping[int, str]) -> list[Ownership]:
+        """Return who owns them. ``gtype_names``: the names of those GTypes that are some."""
+        kinds = self._all_kinds(gtype_names)
+        wrapped = self._wrapped(kinds)
+        made = [wrapped.get(block, stack) for block, stack in enumerate(self.stacks)]
+        members = [Member(*member) for member in zip(self.sites, kinds, self.sizes, made, strict=True)]
+        found = find_owners(self.sources, self.targets, self._is_held(members))
+        lost = {block for block, owner in enumerate(found) if owner < 0}
+        functions = [block for block in sorted(lost) if kinds[block] == _FUNCTION]
+        may_own = ["" if kind in _NO_OWNERS else kind for kind in kinds]
+        take_hubs_for_owners(found, self.sources, self.targets, may_own)
+        return sum_up(found, members, functions, lost, self.cycles)
+
+    def kinds_by_site(self, gtype_names: Mapping[int, str]) -> dict[int, str]:
+        """Return the type of GLib that most blocks of a call site are of."""
+        found: defaultdict[int, Counter[str]] = defaultdict(Counter)
+        for block, kind in enumerate(self._all_kinds(gtype_names)):
+            found[self.sites[block]][kind] += 1
+        usual = {site: counts.most_common(1)[0] for site, counts in found.items()}
+        return {site: kind for site, (kind, count) in usual.items() if kind and count > _MOST * found[site].total()}
+
+    def _all_kinds(self, gtype_names: Mapping[int, str]) -> list[str]:
+        kinds = list(self.kinds)
+        for block, gtype in self.gtypes:
+            kinds[block] = kinds[block] or gtype_names.get(gtype, "")
+        return kinds
+
+    def _is_held(self, members: Sequence[Member]) -> NDArray[np.bool_]:
+        """Tell to which blocks something outside points that points to most blocks of their kind.
+
+        What was freed leaves pointers behind, in a block or a stack that uses not all of its words: to a few of them.
+        """
+        kinds = [(member.site, member.kind, member.size_bytes if not member.kind else 0) for member in members]
+        total, rooted = Counter(kinds), Counter(kinds[block] for block in np.flatnonzero(self.is_root))
+        held = {kind for kind, count in rooted.items() if count >= _MOST * total[kind]}
+        return self.is_root & np.array([kind in held for kind in kinds], np.bool_)
+
+    def _wrapped(self, kinds: Sequence[str]) -> dict[int, int]:
+        """Return the objects of GLib that one of Python points to, its wrapper, with the site of that."""
+        edges = zip(self.sources.tolist(), self.targets.tolist(), strict=True)
+        return {b: self.sites[a] for a, b in edges if self.kinds[a] and kinds[b] and not self.kinds[b]}
+
+
+def sum_up(
+    owners: Sequence[int], members: Sequence[Member], functions: Sequence[int], lost: Container[int], cycles: int
+) -> list[Ownership]:
+    """Return the kinds of owners that own more than themselves, the one with most bytes first.
+
+    ``functions``: the blocks that are Python functions and that no root leads to. ``lost``: all blocks that no root
+    leads to. ``cycles``: in which the blocks were allocated.
+    """
+    kept: Counter[tuple[int, str]] = Counter()
+    of_site: defaultdict[int, Counter[tuple[int, str]]] = defaultdict(Counter)
+    for block, owner in enumerate(owners):
+        if members[owner].kind:
+            key = (members[owner].site, members[owner].kind)
+            kept[key] += members[block].size_bytes
+            of_site[members[block].site][key] += members[block].size_bytes
+        else:
+            of_site[members[block].site][(-1, "")] += members[block].size_bytes
+    heads: defaultdict[tuple[int, str], Counter[int]] = defaultdict(Counter)
+    lost_heads: Counter[tuple[int, str]] = Counter()
+    for block in (block for block, owner in enumerate(owners) if block == owner):
+        heads[(members[block].site, members[block].kind)][members[block].made_at] += 1
+        lost_heads[(members[block].site, members[block].kind)] += block in lost
+    made_at: defaultdict[tuple[int, str], Counter[int]] = defaultdict(Counter)
+    for block in functions:
+        made_at[(members[owners[block]].site, members[owners[block]].kind)][members[block].site] += 1
+    found = []
+    for key, total in kept.most_common():
+        owned = frozenset(site for site, shares in of_site.items() if shares[key] > _MOST * shares.total())
+        if owned - {key[0]}:
+            count, ((made_at_site, _), *_) = heads[key].total(), heads[key].most_common(1)
+            function_site = next((site for site, made in made_at[key].most_common(1) if made >= _MOST * count), None)
+            is_lost = lost_heads[key] > _MOST * count
+            found.append(Ownership(*key, count / cycles, total / count, owned, made_at_site, is_lost, function_site))
+    return found

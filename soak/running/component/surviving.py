@@ -1,0 +1,111 @@
+"""Read what survives of some past cycles, with all that points to it: among these blocks their owners are found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soak.attribution.owners import Survivors
+from soak.attribution.reachability import Objects, Piece, Pointers, PointerSearch, search
+from soak.native.layout import PYTHON_OBJ
+from soak.native.ledger import Checkpoint
+from soak.probes.gobjects import GObjects, has_glib, own_tables
+from soak.probes.mappings import Mapping
+from soak.probes.memory import ProcessMemory
+from soak.probes.python_types import PythonTypes
+from soak.probes.resident import thread_heaps
+from soak.probes.shadow import Blocks
+
+_RECENT = 8
+"""Blocks of the last 1/8 of the cycles may still be on their way."""
+_MOST_SURVIVORS = 10_000
+_MOST_PLACES = 6
+"""In a block, at which an object may begin."""
+
+
+class Scan(Protocol):
+    """What a scan of the memory of a process that is held still gives (soak.running.component.scanning)."""
+
+    memory: ProcessMemory
+    checkpoint: Checkpoint
+    mappings: list[Mapping]
+    blocks: Blocks
+    types: PythonTypes
+
+    def pieces(self) -> Iterable[Piece]:
+        """Give the memory in which a program may keep pointers."""
+
+    def objects_in(self, blocks: Blocks, found: PointerSearch) -> Objects:
+        """Tell which blocks are Python objects."""
+
+    def counted(self, found: PointerSearch, blocks: Blocks, objects: Objects) -> Pointers:
+        """Return the pointers that may keep a block alive."""
+
+    def site_of(self, sites: NDArray[np.uint32]) -> NDArray[np.uint32]:
+        """Return the sites with each stack in the place of the site that it splits."""
+
+
+def find_survivors(scan: Scan) -> Survivors | None:
+    """Return blocks of past cycles that are alive, with all pointers to them; None where one cycle leaves too many."""
+    chosen = _of_some_cycles(scan.blocks, scan.checkpoint.cycle)
+    if not len(chosen):
+        return None
+    blocks = scan.blocks.take(chosen)
+    found = search(blocks.addresses, blocks.sizes, scan.pieces())
+    objects = scan.objects_in(blocks, found)
+    pointers = _without_indexes(scan.counted(found, blocks, objects), scan)
+    sources, targets = blocks.covering(pointers.sources), pointers.targets
+    is_root = np.zeros(len(blocks), np.bool_)
+    is_root[targets[sources < 0]] = True
+    inner = (sources >= 0) & (sources != targets)
+    names = {kind: scan.types.name(int(kind)) if kind else "" for kind in np.unique(objects.types).tolist()}
+    return Survivors(
+        sources[inner],
+        targets[inner],
+        is_root,
+        scan.site_of(blocks.sites).tolist(),
+        blocks.sites.tolist(),
+        blocks.sizes.tolist(),
+        [names[kind] for kind in objects.types.tolist()],
+        _last_old_cycle(scan.checkpoint.cycle) - int(blocks.cycles.min()) + 1,
+        tuple(_gtypes_in(blocks, pointers, GObjects(scan.memory))) if has_glib(scan.mappings) else (),
+    )
+
+
+def _of_some_cycles(blocks: Blocks, cycle: int) -> NDArray[np.intp]:
+    """Return the youngest of the old blocks, of whole cycles of birth: positions, in the order of addresses."""
+    old = np.flatnonzero((blocks.cycles > 0) & (blocks.cycles <= _last_old_cycle(cycle)))
+    born, counts = np.unique(blocks.cycles[old], return_counts=True)
+    fit = int((np.cumsum(counts[::-1]) <= _MOST_SURVIVORS).sum())
+    return old[np.isin(blocks.cycles[old], born[len(born) - fit :])]
+
+
+def _last_old_cycle(cycle: int) -> int:
+    return cycle - max(1, cycle // _RECENT)
+
+
+def _without_indexes(pointers: Pointers, scan: Scan) -> Pointers:
+    """Return the pointers without those that own nothing: in freed memory of threads, in GLib's own tables."""
+    is_dead = np.zeros(len(pointers.sources), np.bool_)
+    within = scan.blocks.covering(pointers.sources)
+    for start, end in thread_heaps(scan.mappings, scan.memory):
+        in_heap = (pointers.sources >= np.uint64(start)) & (pointers.sources < np.uint64(end))
+        is_dead |= in_heap & (within < 0)
+    tables = own_tables(scan.memory, scan.mappings, scan.blocks)
+    return pointers.take(~is_dead & ~np.isin(within, tables))
+
+
+def _gtypes_in(blocks: Blocks, pointers: Pointers, objects: GObjects) -> Iterator[tuple[int, int]]:
+    """Give blocks and what may be the GType of the object in each, the likeliest first."""
+    places, counts = np.unique(blocks.addresses[pointers.targets] + pointers.offsets, return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    covering = blocks.covering(places)
+    by_block: dict[int, list[int]] = {}
+    for place, block in zip(places[order].tolist(), covering[order].tolist(), strict=True):
+        if blocks.domains[block] != PYTHON_OBJ:
+            by_block.setdefault(block, []).append(place)
+    for block, addresses in by_block.items():
+        yield from ((block, gtype) for gtype in objects.candidates(addresses[:_MOST_PLACES]))

@@ -1,0 +1,104 @@
+"""Who owns what stays: the dominators of small graphs, known by hand and by removing blocks one by one."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from soak.attribution.owners import Member, Ownership, find_owners, sum_up, take_hubs_for_owners
+
+Edges = Iterable[tuple[int, int]]
+
+
+def arrays(edges: Edges) -> tuple[np.ndarray, np.ndarray]:
+    pairs = np.array(list(edges), np.intp).reshape(-1, 2)
+    return pairs[:, 0], pairs[:, 1]
+
+
+def owners_of(count: int, edges: Edges, roots: Iterable[int]) -> list[int]:
+    is_root = np.zeros(count, np.bool_)
+    is_root[list(roots)] = True
+    return find_owners(*arrays(edges), is_root)
+
+
+@pytest.mark.parametrize(
+    ("edges", "roots", "owners"),
+    [
+        ([(0, 1), (1, 2)], [0], [0, 0, 0]),
+        ([(0, 1), (1, 2), (2, 0)], [0], [0, 0, 0]),
+        ([(0, 2), (1, 2)], [0, 1], [0, 1, 2]),
+        ([(0, 1), (1, 2)], [0, 2], [0, 0, 2]),
+        ([(0, 1), (0, 2), (1, 3), (2, 3)], [0], [0, 0, 0, 0]),
+        ([(0, 1), (1, 0)], [], [-1, -1]),
+        ([(0, 1), (2, 3), (3, 2)], [0], [0, 0, -1, -1]),
+        ([], [], []),
+    ],
+    ids=["chain", "ring", "shared", "held twice", "diamond", "no root", "beside", "nothing"],
+)
+def test_the_owner_is_the_first_block_on_every_way(edges: Edges, roots: list[int], owners: list[int]):
+    assert owners_of(len(owners), edges, roots) == owners
+
+
+def reached(count: int, edges: Edges, roots: Iterable[int], without: int) -> set[int]:
+    """Return what is reached from the roots when one block is not there."""
+    waiting, seen = [root for root in roots if root != without], set()
+    while waiting:
+        block = waiting.pop()
+        if block not in seen:
+            seen.add(block)
+            waiting += [target for source, target in edges if source == block and target != without]
+    return seen
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_without_its_owner_a_block_is_not_reached(seed: int):
+    """And no block that owns itself is kept by another one alone."""
+    chance = random.Random(seed)
+    count = chance.randrange(2, 14)
+    edges = [(chance.randrange(count), chance.randrange(count)) for _ in range(chance.randrange(3 * count))]
+    roots = chance.sample(range(count), chance.randrange(count))
+
+    owners = owners_of(count, edges, roots)
+
+    everything = reached(count, edges, roots, without=-1)
+    assert {block for block, owner in enumerate(owners) if owner >= 0} == everything
+    for block in everything:
+        keepers = {one for one in everything if block not in reached(count, edges, roots, without=one)}
+        own = owners[block]
+        assert own in keepers
+        assert owners[own] == own
+        assert keepers - {block} == set() if own == block else own != block
+
+
+def test_of_objects_that_hold_each_other_the_one_most_point_to_is_the_owner():
+    """Two bins of two elements each, raw memory of an element that both know; beside them another ring."""
+    edges = [(0, 1), (0, 2), (1, 0), (2, 0), (2, 3), (4, 5), (4, 6), (5, 4), (6, 4), (6, 3), (6, 7), (8, 9), (9, 8)]
+    kinds = ["bin", "element", "element", "", "bin", "element", "element", "", "", "ring"]
+    owners = owners_of(10, edges, [])
+
+    take_hubs_for_owners(owners, *arrays(edges), kinds)
+
+    assert owners == [0, 0, 0, 3, 4, 4, 4, 4, 9, 9]
+
+
+def test_kinds_of_owners_are_summed_up():
+    """Two bins own an element each, made where bins are made too, and a buffer; a label belongs to nobody's kind."""
+    members = [
+        *(Member(1, "GstBin", 100, 7), Member(1, "GstPad", 20, 8), Member(2, "", 4000), Member(9, "function", 144)),
+        *(Member(1, "GstBin", 100, 7), Member(1, "GstPad", 20, 8), Member(2, "", 6000), Member(9, "function", 144)),
+        Member(3, "", 5),
+    ]
+    owners = [0, 0, 0, 0, 4, 4, 4, 4, 8]
+
+    (owned,) = sum_up(owners, members, [3, 7], range(8), cycles=4)
+
+    assert owned == Ownership(1, "GstBin", 0.5, 5264.0, frozenset({1, 2, 9}), made_at=7, is_lost=True, function_site=9)
+    assert sum_up(owners, members, [], (), cycles=4) == [replace(owned, is_lost=False, function_site=None)]
+
+
+def test_an_object_that_owns_nothing_else_is_not_told():
+    assert sum_up([0, 1], [Member(1, "list", 56), Member(1, "list", 56)], [], (), 2) == []
