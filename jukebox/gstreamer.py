@@ -55,6 +55,11 @@ def time_ns(frames: int) -> int:
     return int(frames * Gst.SECOND // RATE_HZ)
 
 
+def end_idle_threads() -> None:
+    """Let threads of GLib's pools end at once when they have nothing to do, so that none is there by chance."""
+    GLib.ThreadPool.set_max_unused_threads(0)
+
+
 def fail_on_criticals() -> None:
     """End the process when GLib or GStreamer reports a wrong call (as G_DEBUG=fatal-criticals does)."""
     GLib.log_set_always_fatal(GLib.LogLevelFlags.LEVEL_ERROR | GLib.LogLevelFlags.LEVEL_CRITICAL)

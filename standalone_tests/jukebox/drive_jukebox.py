@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from jukebox.faults import Fault
-from jukebox.gstreamer import fail_on_criticals
+from jukebox.gstreamer import end_idle_threads, fail_on_criticals
 from jukebox.play import Jukebox, silent_output
 from jukebox.songs import make_songs
 
@@ -17,6 +17,7 @@ def setup(
     *, fault: str = "none", seconds: float = 1.0, overlap_s: float = 0.25, formats: str = "ogg,flac,wav"
 ) -> Jukebox:
     """Make the songs (once, in the user's cache folder) and begin the first; ``fault``: see jukebox.faults."""
+    end_idle_threads()
     chosen = Fault(fault)
     if chosen is Fault.NONE:
         fail_on_criticals()

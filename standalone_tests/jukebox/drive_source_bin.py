@@ -10,7 +10,7 @@ from pathlib import Path
 
 from jukebox.bus import wait_for_end
 from jukebox.faults import Fault
-from jukebox.gstreamer import Gst, fail_on_criticals
+from jukebox.gstreamer import Gst, end_idle_threads, fail_on_criticals
 from jukebox.play import silent_output
 from jukebox.songs import Song, make_songs
 from jukebox.source_bin import SourceBin
@@ -29,6 +29,7 @@ class State:
 
 def setup(*, fault: str = "none", seconds: float = 1.0, formats: str = "ogg,flac,wav") -> State:
     """Make the songs (once, in the user's cache folder); ``fault``: none, not_null, closure or closure_gc_off."""
+    end_idle_threads()
     chosen = Fault(fault)
     if chosen is Fault.NONE:
         fail_on_criticals()
