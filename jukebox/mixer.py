@@ -42,9 +42,13 @@ class Mixer:
 
     def add(self, source: SourceBin) -> None:
         """Link a source bin in and start it."""
+        source.bin.set_locked_state(
+            True
+        )  # else the pipeline may start it, with its other elements, before it is linked
         self.pipeline.add(source.bin)
         source.mixer_pad = self._mixer.request_pad_simple("sink_%u")
         source.pad.link(source.mixer_pad)
+        source.bin.set_locked_state(False)
         source.bin.sync_state_with_parent()
 
     def start(self) -> None:
