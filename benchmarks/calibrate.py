@@ -6,7 +6,8 @@
 
 Every simulated run has 1,048,576 cycles with a reading every 128 cycles, a tolerance of 1 B per cycle and n_min =
 131,072 cycles. `soak.analysis.looks.RunningLooks` judges the runs: the code that judges a real series. Seeds are fixed.
-`benchmarks/calibrate_counts.py` adds runs of 20 to 256 cycles.
+`benchmarks/calibrate_counts.py` adds runs of 20 to 256 cycles, `benchmarks/calibrate_memory.py` slow cycles and many
+threads.
 The exit code is 1 when a gate fails. docs/verdict.md explains the gates.
 """
 
@@ -25,6 +26,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from calibrate_counts import CountRow, as_section, calibrate_counts
+from calibrate_memory import MemoryRow, calibrate_memory, section_of_memory
 
 from soak.analysis import SeriesJudge
 from soak.analysis.looks import RunningLooks
@@ -490,7 +492,7 @@ def as_line(row: Row) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def as_page(rows: list[Row], count_rows: list[CountRow], look_s: float) -> str:
+def as_page(rows: list[Row], count_rows: list[CountRow], memory_rows: list[MemoryRow], look_s: float) -> str:
     """Return the text of docs/calibration.md."""
     clean, leaking, drowned = (
         [row for row in rows if row.family in families and bool(row.rate) is leaks]
@@ -533,6 +535,7 @@ def as_page(rows: list[Row], count_rows: list[CountRow], look_s: float) -> str:
             *map(as_line, drowned),
             "",
             *as_section(count_rows),
+            *section_of_memory(memory_rows),
             f"One look takes {1e3 * look_s:.2f} ms of CPU time, whatever the length of the run.",
             "",
         ]
@@ -549,11 +552,15 @@ def main() -> int:
     started = time.perf_counter()
     rows = calibrate(512, 256) if options.quick else calibrate(5120, 1024)
     count_rows = calibrate_counts(512 if options.quick else 5120)
+    memory_rows = calibrate_memory(256 if options.quick else 2048)
     look_s = seconds_per_look()
     failures = {f"{row.family}, {row.rate:g} B": row.failures() for row in rows if row.failures()}
     failures |= {f"counts: {row.family}": row.failures() for row in count_rows if row.failures()}
+    failures |= {f"memory: {row.family}": row.failures() for row in memory_rows if row.failures()}
     if not options.quick:
-        Path(__file__).parents[1].joinpath("docs", "calibration.md").write_text(as_page(rows, count_rows, look_s))
+        Path(__file__).parents[1].joinpath("docs", "calibration.md").write_text(
+            as_page(rows, count_rows, memory_rows, look_s)
+        )
     if options.json:
         document = {
             "seconds": time.perf_counter() - started,
@@ -561,12 +568,13 @@ def main() -> int:
             "failures": failures,
             "families": [asdict(row) for row in rows],
             "counts": [asdict(row) for row in count_rows],
+            "memory": [asdict(row) for row in memory_rows],
         }
         text = json.dumps(document, indent=1) + "\n"
         sys.stdout.write(text) if options.json == "-" else Path(options.json).write_text(text)
     for family, faults in failures.items():
         print(f"gate missed: {family}: {', '.join(faults)}", file=sys.stderr)
-    print(f"{len(failures)} of {len(rows) + len(count_rows)} families miss a gate", file=sys.stderr)
+    print(f"{len(failures)} of {len(rows) + len(count_rows) + len(memory_rows)} families miss a gate", file=sys.stderr)
     return 1 if failures else 0
 
 

@@ -1,5 +1,7 @@
 """Where the time of a whole command goes: a clean function, a lost block and a held object, by stage.
 
+Of each stage the time that passes, and the processor time of soak's own process in it.
+
 python benchmarks/command_profile.py
 python benchmarks/command_profile.py --rounds 9 --json -
 """
@@ -14,7 +16,6 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,7 @@ FUNCTIONS = ("clean", "lost", "held")
 STAGES = {
     "imports": "start of Python, imports, plan",
     "begin": "folder, database, tracker, kept controls",
-    "around": "start and end of the measured process, looks at its memory",
-    "cycles": "cycles and checkpoints",
+    "component": "the component, from the start of its process to its end",
     "result": "causes, names, controls that are still measured",
     "reports": "reports and figures",
     "end": "terminal, end of all processes",
@@ -45,15 +45,33 @@ def main() -> int:
             measure(function, folder)  # the bytecode, the controls and the symbols are kept from here on
         rounds = [{function: measure(function, folder) for function in FUNCTIONS} for _ in range(options.rounds)]
     figures = [
-        shown(f"{function}: {title}", statistics.median(each[function][stage] for each in rounds), "s")
+        shown(f"{function}: {title}{of}", statistics.median(each[function][stage][number] for each in rounds), "s")
         for function in FUNCTIONS
         for stage, title in STAGES.items()
+        for number, of in enumerate(("", ", processor time"))
+    ]
+    figures += [
+        shown(
+            f"{function}: measured process and controls, processor time",
+            statistics.median(each[function]["children"][1] for each in rounds),
+            "s",
+        )
+        for function in FUNCTIONS
     ]
     return publish("command_profile", figures, {"rounds": rounds}, options.json)
 
 
-def measure(function: str, folder: Path) -> dict[str, float]:
-    """Return the seconds of each stage of ``soak run targets.py:FUNCTION``."""
+Moment = tuple[float, float]
+"""On the clock, and in processor time of this process; seconds."""
+
+
+def now() -> Moment:
+    """Return this moment."""
+    return time.monotonic(), time.process_time()
+
+
+def measure(function: str, folder: Path) -> dict[str, Moment]:
+    """Return the seconds of each stage of ``soak run targets.py:FUNCTION``, and those of its other processes."""
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
     begun_s = time.monotonic()
     done = subprocess.run(
@@ -65,44 +83,53 @@ def measure(function: str, folder: Path) -> dict[str, float]:
         check=True,
     )
     whole_s = time.monotonic() - begun_s
-    stages: dict[str, float] = json.loads(done.stderr.splitlines()[-1])
-    stages["end"] = whole_s - sum(stages.values())
+    stages: dict[str, Moment] = {name: tuple(spent) for name, spent in json.loads(done.stderr.splitlines()[-1]).items()}
+    own = [spent for name, spent in stages.items() if name != "children"]
+    ended_s, ended_cpu_s = stages["end"]
+    stages["end"] = (whole_s - sum(spent for spent, _ in own) + ended_s, ended_cpu_s)
     return stages
 
 
-def stages_of(function: str, begun_s: float) -> dict[str, float]:
+def stages_of(function: str, begun_s: float) -> dict[str, Moment]:
     """Run the command in this process and return the seconds of its stages, but for the last."""
     # Imported in the order in which the command does, and before the clock of any stage but the first.
     command = importlib.import_module("soak.__main__")
     experiment = importlib.import_module("soak.running.run.experiment")
     write = importlib.import_module("soak.reporting.write")
-    stages = dict.fromkeys(("imports", "begin", "around", "cycles", "result", "reports"), 0.0)
-    begins: dict[str, float] = {}
+    stages: dict[str, Moment] = {}
+    begins: dict[str, Moment] = {}
 
-    def timed(module: Any, name: str, note: Callable[[float, float, Any], None]) -> None:
+    def timed(module: Any, name: str, stage: str) -> None:
         call = getattr(module, name)
 
         def wrapper(*arguments: Any, **more: Any) -> Any:
-            started_s = time.monotonic()
-            begins.setdefault(name, started_s)
+            begins[stage] = now()
             found = call(*arguments, **more)
-            note(started_s, time.monotonic(), found)
+            stages[stage] = between(begins[stage], now())
             return found
 
         setattr(module, name, wrapper)
 
-    def soaked(started_s: float, ended_s: float, observed: Any) -> None:
-        stages["imports"] = begins["run_experiment"] - begun_s
-        stages["begin"] = started_s - begins["run_experiment"]
-        stages["cycles"] = observed.seconds
-        stages["around"] = ended_s - started_s - observed.seconds
-
-    timed(experiment, "run_experiment", lambda *_: None)
-    timed(experiment, "soak_component", soaked)
-    timed(experiment, "make_result", lambda started_s, ended_s, _: stages.update(result=ended_s - started_s))
-    timed(write, "write_reports", lambda started_s, ended_s, _: stages.update(reports=ended_s - started_s))
+    timed(experiment, "run_experiment", "whole")
+    timed(experiment, "soak_component", "component")
+    timed(experiment, "make_result", "result")
+    timed(write, "write_reports", "reports")
     command.main(["run", "--out", "runs", f"targets.py:{function}"])
-    return stages
+    stages.pop("whole")
+    stages["imports"] = between((begun_s, 0.0), begins["whole"])
+    stages["begin"] = between(begins["whole"], begins["component"])
+    spent_s = sum(cpu for _, cpu in stages.values())
+    times = os.times()
+    return {
+        **stages,
+        "end": (0.0, time.process_time() - spent_s),
+        "children": (0.0, times.children_user + times.children_system),
+    }
+
+
+def between(begin: Moment, end: Moment) -> Moment:
+    """Return what passed between two moments."""
+    return end[0] - begin[0], end[1] - begin[1]
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -18,6 +18,10 @@ EXIT_USAGE = 2
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code. A SoakError becomes one line and code 2."""
     given = sys.argv[1:] if arguments is None else arguments
+    if any("utf" not in (getattr(stream, "encoding", None) or "utf").lower() for stream in (sys.stdout, sys.stderr)):
+        from soak.reporting.plain_characters import use_plain_characters
+
+        use_plain_characters(sys.stdout, sys.stderr)
     try:
         return _run_command(given)
     except SoakError as error:

@@ -435,6 +435,8 @@ class ComponentResult:
     options: tuple[tuple[str, ...], ...] | None = None
     """The options with which ``soak run`` soaks the target like this again, but for the budget; each with its value if
     it takes one. None where no ``soak run`` does, and in a result that an earlier version wrote."""
+    provisional: SignalResult | None = None
+    """Of a long run that has not decided yet: what grows by the rule of a short one."""
     seconds_after: float = 0.0
     """What followed the cycles: questions to the process, its teardown, the second pass, the search for causes."""
 

@@ -246,16 +246,10 @@ def test_every_import_is_a_declared_dependency():
     )
 
     imported = {name for module, file in MODULES.items() for name in foreign(file, set(PACKAGES))}
-    imported -= {
-        "PyTine",
-        "gi",
-        "h5py",
-        "pco",
-        "pypylon",
-        "pytest",
-        "_pytest",
-    }  # pytest imports the plugin, not the plugin pytest
-    imported = {{"elftools": "pyelftools"}.get(name, name) for name in imported}
+    imported -= {"PyTine", "gi", "h5py", "pco", "pypylon"}
+    imported -= {"pytest", "_pytest"}  # pytest imports the plugin, not the plugin pytest
+    distributions = {"elftools": "pyelftools", "prometheus_client": "prometheus-client"}
+    imported = {distributions.get(name, name) for name in imported}
 
     assert imported <= dependencies
     assert "simplejpeg" in imported

@@ -7,15 +7,20 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 
 from soak.analysis.evidence import COUNTS, Evidence, Stop
+from soak.analysis.looks import Tolerance
 from soak.analysis.series import SeriesJudge
 from soak.analysis.streaks import StreakCounter
 from soak.analysis.survivors import FEWEST_CYCLES
 from soak.grounds import Limit
 from soak.measurements import SIGNALS, Reading, Role, Signal
-from soak.verdict import SeriesVerdict
+from soak.verdict import SeriesVerdict, Verdict
 
 SMALLEST_N_MIN = 256
 LARGEST_N_MIN = 131_072
+PROVISIONAL_N_MIN = 400
+"""A long run may decide only after hours. By this n_min it says beforehand what grows: within a minute at 100 ms."""
+_PROVISIONAL = (*COUNTS, "tracked", "heap")
+"""The signals of which a long run speaks beforehand; the heap only where there is no tracker."""
 _RISING = (*COUNTS, "tracked", "rss")
 """The signals whose streaks are followed."""
 _LIMIT_SHARE = 0.05
@@ -58,6 +63,12 @@ class ComponentJudge:
         """Cycles from which the ledger may prove CLEAN."""
         self._early: dict[str, SeriesJudge] = {}
         self._waiting: dict[str, tuple[list[int], list[float]]] = {}
+        self._provisional = {
+            name: SeriesJudge(
+                self._tolerance_of(SIGNALS[name]), PROVISIONAL_N_MIN, SIGNALS[name].grain, leak_is_final=False
+            )
+            for name in _PROVISIONAL
+        }
         self._streaks = {name: StreakCounter(at_one_rate=name in COUNTS) for name in _RISING}
         self._cycles, self._times_s = array("q"), array("d")
         self._incomplete: frozenset[str] = frozenset()
@@ -116,6 +127,8 @@ class ComponentJudge:
         for name, (cycles, values) in self._waiting.items():
             self._judges[name].extend(cycles, values)
             self._early[name].extend(cycles, values)
+            if name in self._provisional:
+                self._provisional[name].extend(cycles, values)
             cycles.clear()
             values.clear()
         series = _verdicts(self._judges, is_last=is_last)
@@ -140,6 +153,12 @@ class ComponentJudge:
             is_last=is_last,
         )
 
+    def provisional(self) -> tuple[str, SeriesVerdict] | None:
+        """Return the first signal that grows by the rule of a short run, as of the latest `evidence`."""
+        names = [name for name in _PROVISIONAL if name != "heap" or "tracked" not in self._judges]
+        found = ((name, self._provisional[name].verdict) for name in names)
+        return next(((name, verdict) for name, verdict in found if verdict.verdict is Verdict.LEAK), None)
+
     def stop_at(self, name: str, cycles: int) -> Stop:
         """Return how far a signal rose until a guard stopped the component after so many cycles."""
         allowed, last = self._limits.get(name, float("inf")), self.last.get(name, 0.0)
@@ -147,11 +166,13 @@ class ComponentJudge:
         return Stop(name, limit)
 
     def _make_judge(self, signal: Signal, n_min: int | None, *, leak_is_final: bool = True) -> SeriesJudge:
-        tolerance = self._tolerance_bytes if signal.tolerance is None else signal.tolerance
-        judge = SeriesJudge(tolerance, None, signal.grain, leak_is_final=leak_is_final)
+        judge = SeriesJudge(self._tolerance_of(signal), None, signal.grain, leak_is_final=leak_is_final)
         if n_min is not None:
             judge.fix_n_min(self._n_min_of(signal, n_min), may_fall=self._may_fall)
         return judge
+
+    def _tolerance_of(self, signal: Signal) -> Tolerance:
+        return self._tolerance_bytes if signal.tolerance is None else signal.tolerance
 
     def _n_min_of(self, signal: Signal, n_min: int) -> int:
         limit = self._limits.get(signal.limit or "", float("inf"))

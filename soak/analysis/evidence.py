@@ -27,7 +27,7 @@ USUAL_TOLERANCE_BYTES = 1.0
 """A larger tolerance is the user's will: so many bytes are accepted, in however many blocks, lost or held."""
 _CHECKED_BY_LEDGER = {"heap": "tracked", "python_blocks": "tracked_blocks"}
 """Counters of what the ledger knows block by block: where its own sum is CLEAN, they need no proof of theirs."""
-_TCACHE_BYTES = 64 * 7 * 528
+TCACHE_BYTES = 64 * 7 * 528
 """What glibc keeps of freed chunks for each thread and counts as in use: 64 sizes up to 1,032 B, seven of each."""
 
 
@@ -169,7 +169,7 @@ def is_only_tcache(series: Mapping[str, SeriesVerdict], threads: int) -> bool:
     heap = series.get("heap")
     if heap is None or "tracked" not in series or heap.rate is None or heap.judged_at is None:
         return False
-    return not heap.is_growing or heap.rate * heap.judged_at <= _TCACHE_BYTES * max(threads, 1)
+    return not heap.is_growing or heap.rate * heap.judged_at <= TCACHE_BYTES * max(threads, 1)
 
 
 def is_answered_by_ledger(name: str, series: Mapping[str, SeriesVerdict], threads: int) -> bool:

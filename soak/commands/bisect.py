@@ -242,5 +242,8 @@ class _RunProgress:
         del component  # the line is the release's
         self._progress.update(self.name, cycles, elapsed_s, budget_s, note, **measured)
 
+    def so_far(self, _result: ComponentResult) -> None:
+        """Show nothing more."""
+
     def done(self, _result: ComponentResult) -> None:
         """Show nothing: an undecided release is soaked again before its line is final."""

@@ -27,6 +27,9 @@ def add_copies(output: Any) -> None:
     """Declare the options for extra copies of the reports; ``output``: a parser or a group of one."""
     output.add_argument("--json", metavar="FILE", help="write a copy of report.json; - is stdout")
     output.add_argument("--junit", metavar="FILE", help="write a copy of junit.xml; - is stdout")
+    output.add_argument(
+        "--metrics-file", metavar="FILE", help="keep metrics for Prometheus in FILE (node_exporter reads it)"
+    )
     output.add_argument("--markdown", metavar="FILE", help="write a copy of report.md; - is stdout")
 
 
@@ -51,19 +54,25 @@ def copies_of(options: argparse.Namespace) -> dict[str, Callable[[Any], str]]:
     return copies
 
 
-def measure_and_report(measure: Callable[[Any, threading.Event], Any], copies: dict[str, Callable[[Any], str]]) -> int:
+def measure_and_report(
+    measure: Callable[[Any, threading.Event], Any],
+    copies: dict[str, Callable[[Any], str]],
+    metrics_file: str | None = None,
+) -> int:
     """Measure, write the reports, show the result, print the run's folder last; return the exit code.
 
     ``measure`` takes a listener and the event that stops the run cleanly. It returns the run's open database.
+    ``metrics_file`` gets what is known of each component, every few seconds and at its end.
     """
     from rich.console import Console
 
-    from soak.reporting.formats.terminal import ProgressDisplay, print_result
+    from soak.reporting.formats.terminal import print_result
     from soak.reporting.outcome import exit_code
     from soak.reporting.write import write_reports
 
     stopping = threading.Event()
-    with ProgressDisplay(Console(stderr=True)) as progress, signals_set(stopping):
+    console = Console(stderr=True)
+    with _display(console, metrics_file) as progress, signals_set(stopping):
         store = measure(progress, stopping)
         progress.stage("writing the reports")
         with store:
@@ -81,6 +90,16 @@ def measure_and_report(measure: Callable[[Any, threading.Event], Any], copies: d
     else:
         print(folder)
     return exit_code(result)
+
+
+def _display(console: Any, metrics_file: str | None) -> Any:
+    if metrics_file is None:
+        from soak.reporting.formats.terminal import ProgressDisplay
+
+        return ProgressDisplay(console)
+    from soak.reporting.formats.metrics_display import MetricsDisplay
+
+    return MetricsDisplay(console, Path(metrics_file))
 
 
 def _write_copy(file: str, text: str) -> None:

@@ -33,4 +33,6 @@ def run(options: argparse.Namespace) -> int:
 
     from soak.running.run.experiment import resume_experiment
 
-    return measure_and_report(lambda listener, stopping: resume_experiment(folder, listener, stopping), copies)
+    return measure_and_report(
+        lambda listener, stopping: resume_experiment(folder, listener, stopping), copies, options.metrics_file
+    )

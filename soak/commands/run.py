@@ -79,7 +79,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     output.add_argument("--out", type=Path, metavar="DIR", help="where runs are kept (reports/)")
     add_copies(output)
     output.add_argument(
-        "--on-verdict", metavar="COMMAND", help="run COMMAND once, at the first LEAK or FAILED, with the run's folder"
+        "--on-verdict",
+        metavar="COMMAND",
+        help="run COMMAND, without a shell, with the run's folder and what is told: confirmed at the first LEAK or "
+        "FAILED; in a long run before that provisional, and withdrawn if it does not stand",
     )
     output.add_argument(
         "--detach", action="store_true", help="run in the background; print the process and the run's folder"
@@ -99,14 +102,16 @@ def run(options: argparse.Namespace) -> int:
         if "-" in copies:
             raise UsageError("a run with --detach has no stdout; write the report to a file")
         return _detach(begin_run(plan, settings), options)
-    return measure_and_report(lambda listener, stopping: run_experiment(plan, settings, listener, stopping), copies)
+    return measure_and_report(
+        lambda listener, stopping: run_experiment(plan, settings, listener, stopping), copies, options.metrics_file
+    )
 
 
 def _detach(folder: Path, options: argparse.Namespace) -> int:
     """Start ``soak resume`` on the new run in a session of its own; return the exit code."""
     command = [sys.executable, "-m", "soak", "resume", str(folder)]
-    for option in ("json", "junit", "markdown"):
-        file = getattr(options, option)
+    for option in ("json", "junit", "markdown", "metrics-file"):
+        file = getattr(options, option.replace("-", "_"))
         command += [f"--{option}", file] if file else []
     with (folder / LOG_NAME).open("wb") as log:
         process = subprocess.Popen(

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from soak.probes.memory import ProcessMemory
 
 _NAME_WORD, _FLAGS_WORD, _BASE_WORD = 3, 21, 32
-"""Of PyTypeObject: tp_name, tp_flags and tp_base, alike from CPython 3.8 to 3.13 (Include/cpython/object.h)."""
+"""Of PyTypeObject: tp_name, tp_flags and tp_base, alike from CPython 3.8 to 3.15 (Include/cpython/object.h)."""
 _LONGEST_NAME_WORDS = 12
 _IS_METATYPE, _IS_HEAP_TYPE = 1 << 31, 1 << 9
 _DEEPEST_METATYPE, _DEEPEST_BASE = 3, 16

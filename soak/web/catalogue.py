@@ -22,6 +22,7 @@ FILES = "files"
 """The name of the entry for the files of the command line."""
 _LARGEST_REPORT_BYTES = 64 * 2**20
 _LARGEST_JSON_BYTES = 8 * 2**20
+_MOST_CURRENT = 8
 _SUFFIX = ".prof"
 
 
@@ -78,6 +79,14 @@ class Catalogue:
         """Return the profile of that name, or None."""
         profiles = [profile for found in self._named(entry) for profile in found.profiles]
         return next((profile for profile in profiles if profile.name == name), None)
+
+    def current_runs(self) -> list[Path]:
+        """Return the folders of the runs that go on, and of the newest run, at most `_MOST_CURRENT`, newest first."""
+        if self._files:
+            return []
+        soaked = [entry for entry in self.entries() if self.find_run(entry.name) is not None]
+        chosen = [entry for at, entry in enumerate(soaked) if entry.is_running or at == 0]
+        return [self._out / entry.name for entry in chosen[:_MOST_CURRENT]]
 
     def find_run(self, entry: str) -> Path | None:
         """Return the folder of a soak run, or None; its database must be a file there, not a link out of it."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from soak.attribution.grouping import group_causes
+from soak.errors import StoreError
 from soak.measurements import SIGNALS
 from soak.reporting import words as say
+from soak.reporting.formats.metrics import render_metrics
 from soak.results import ComponentResult, RunResult
 from soak.store.database import FILE_NAME, RunStore
 from soak.store.runs import is_being_measured
@@ -70,6 +72,15 @@ class LiveLook:
     """Components that the page has not seen yet, with the signals of their charts."""
     readings: list[dict[str, Any]]
     is_running: bool
+
+
+def read_metrics(folders: Sequence[Path]) -> bytes:
+    """Write what is known of these runs for Prometheus; without those that cannot be read."""
+    found: list[tuple[str, ComponentResult]] = []
+    for folder in folders:
+        with contextlib.suppress(StoreError), RunStore(folder / FILE_NAME, create=False, read_only=True) as store:
+            found += [(folder.name, component) for component in store.read_run(so_far=True).components]
+    return render_metrics(found)
 
 
 def _charts(row: Mapping[str, float]) -> list[list[dict[str, str]]]:

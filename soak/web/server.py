@@ -16,9 +16,10 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application, ErrorHandler, HTTPError, RequestHandler, StaticFileHandler, _HandlerDelegate
 
 from soak.errors import SoakError, UsageError
+from soak.reporting.formats.metrics import CONTENT_TYPE
 from soak.web.catalogue import Catalogue
 from soak.web.embedded_snakeviz import STATIC, TEMPLATES, LoadedProfile, SnakeVizHandler
-from soak.web.live import LiveRun
+from soak.web.live import LiveRun, read_metrics
 from soak.web.live_pages import EVERY_S, MOST_STREAMS, PAGE_POLICY, asset, events, live_page, look
 from soak.web.pages import failure_page, index_page, undrawable_page
 
@@ -126,6 +127,16 @@ class _LiveEvents(_Viewer):
             super().send_error(status_code, **reason)
 
 
+class _Metrics(_Viewer):
+    """What is known of the runs that go on, and of the newest one, for Prometheus."""
+
+    async def get(self) -> None:
+        folders = self.catalogue.current_runs()
+        content = await asyncio.get_running_loop().run_in_executor(None, read_metrics, folders)
+        self.set_header("Content-Type", CONTENT_TYPE)
+        self.finish(content)
+
+
 class _Asset(_Viewer):
     def get(self, name: str) -> None:
         found = asset(name)
@@ -194,6 +205,7 @@ class Viewer(Application):
                 (r"/live/([^/]+)", _Live, shared),
                 (r"/live/([^/]+)/events", _LiveEvents, shared),
                 (r"/assets/([^/]+)", _Asset, shared),
+                (r"/metrics", _Metrics, shared),
                 (r"/snakeviz/([^/]+)/([^/]+)", _Profile, shared),
             ],
             default_handler_class=_Refused,

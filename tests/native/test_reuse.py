@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tracked_children import HERE, ROOT, Track, interpreters
+from tracked_children import HERE, ROOT, VERSIONS, Track, interpreters
 
 from soak.native import preload
 from soak.native.layout import STATE_OBJECTS
@@ -44,16 +44,27 @@ gc.collect()
 tracker.checkpoint()
 answer([begun, tracker.objects_reason])
 """
-VERSIONS = [
-    pytest.param(version, marks=[] if python == sys.executable else pytest.mark.interpreters)
-    for version, python in interpreters().items()
+SYSTEM = Path("/usr/bin/python3")
+"""Distributions link the interpreter into the program and optimise it as a whole."""
+FOUND = {**interpreters(), **({"system": str(SYSTEM)} if SYSTEM.exists() else {})}
+
+
+def _marks(version: str) -> list[pytest.MarkDecorator]:
+    missing = pytest.mark.skipif(version not in FOUND, reason=f"no CPython {version} on this machine")
+    return [pytest.mark.interpreters, missing]
+
+
+OTHERS = [version for version in (*VERSIONS, "system") if FOUND.get(version) != sys.executable]
+EVERY = [
+    *(version for version, python in FOUND.items() if python == sys.executable),
+    *(pytest.param(version, marks=_marks(version)) for version in OTHERS),
 ]
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", EVERY)
 def test_the_line_that_keeps_is_named_and_no_other(track: Track, version: str) -> None:
     """The survivors of a hundred cycles are at least a hundred blocks, all at lines that keep."""
-    child = track(RUN.format(paths=list(map(str, CASES)), cycles=CYCLES), interpreters()[version])
+    child = track(RUN.format(paths=list(map(str, CASES)), cycles=CYCLES), FOUND[version])
 
     begun, reason = child.answer
     assert reason is None
@@ -76,7 +87,7 @@ print([frame.lineno for frame in tracemalloc.get_object_traceback(kept)])
 """
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", EVERY)
 @pytest.mark.parametrize("ends", ["", "tracemalloc.stop()", "import os; os.fork() or tracemalloc.clear_traces()"])
 def test_a_program_that_uses_tracemalloc_runs_as_without_soak(
     library: Path, tmp_path: Path, version: str, ends: str
@@ -86,7 +97,7 @@ def test_a_program_that_uses_tracemalloc_runs_as_without_soak(
         f"import sys; sys.path.insert(0, {str(ROOT)!r}); from soak.inside import tracker\n"
         f"hook = tracker.connect(); hook.start({str(tmp_path / 'ledger')!r}); assert not hook.objects_reason\n"
     )
-    python = interpreters()[version]
+    python = FOUND[version]
 
     plain = _run(python, "\n\n" + TRACEMALLOC + ends, os.environ)
     with preload.preloading(library, os.environ) as environment:
@@ -96,7 +107,7 @@ def test_a_program_that_uses_tracemalloc_runs_as_without_soak(
     assert (tracked.returncode, tracked.stdout, tracked.stderr) == (0, plain.stdout, plain.stderr)
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", EVERY)
 def test_what_is_lost_when_the_program_traces_objects_itself_is_known(track: Track, version: str) -> None:
     """Up to 3.12 by tracemalloc, later by a reference tracer: the ledger says that objects are no longer followed."""
     script = """
@@ -112,7 +123,7 @@ else:
 tracker.checkpoint()
 answer(sys.version_info < (3, 13) or get(ctypes.byref(ctypes.c_void_p())) == address_of(leaky.trace_nothing))
 """
-    child = track(script, interpreters()[version])
+    child = track(script, FOUND[version])
 
     assert child.ledger.state & STATE_OBJECTS
     assert child.next_answer() is True

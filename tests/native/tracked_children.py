@@ -19,7 +19,7 @@ from soak.probes.shadow import Blocks, read_blocks
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
-VERSIONS = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
+VERSIONS = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14", "3.15")
 
 PRELUDE = """
 import ctypes, json, os, sys

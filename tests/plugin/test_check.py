@@ -17,8 +17,8 @@ from soak.pytest_checks import Options
 from soak.reporting.words import advise, held_by
 from soak.verdict import Verdict
 
-CYCLES = 2048
-SHORT = {"iterations": CYCLES, "n_min": 256, "checkpoint_every": 4}
+CYCLES = 1024
+SHORT = {"iterations": CYCLES, "n_min": 256, "checkpoint_every": 8}
 
 
 def test_the_public_names_are_functions_that_come_when_first_used():

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.integration
 
 OPTIONS = ("-p", "soak.pytest_plugin", "-p", "no:cacheprovider", "--strict-markers")
 ROOT = Path(__file__).parents[2]
-SHORT = "iterations=2048, n_min=256, checkpoint_every=4"
+SHORT = "iterations=1024, n_min=256, checkpoint_every=8"
 
 
 @pytest.fixture

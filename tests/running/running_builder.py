@@ -22,7 +22,7 @@ CYCLES = 4 * N_MIN
 
 def a_plan(target: Target = EMPTY, **changes: Any) -> ComponentPlan:
     """Plan 2,048 cycles flat out with n_min 512, to the end; ``changes`` replace fields."""
-    plan = ComponentPlan(target, iterations=CYCLES, early_stop=False, n_min=N_MIN, checkpoint_every=N_MIN // 64)
+    plan = ComponentPlan(target, iterations=CYCLES, early_stop=False, n_min=N_MIN, checkpoint_every=N_MIN // 32)
     return replace(plan, **changes)
 
 

@@ -181,7 +181,7 @@ def test_what_was_measured_before_a_crash_is_kept(tmp_path: Path):
     )
 
     assert soaked.observed.iterations == 999
-    assert [reading.cycle for reading in soaked.readings] == list(range(0, 1000, 8))
+    assert [reading.cycle for reading in soaked.readings] == list(range(0, 1000, 16))
 
 
 @pytest.mark.parametrize("phase", ["setup", "cycle", "teardown"])

@@ -114,7 +114,10 @@ def test_a_drivers_own_leak_is_found_and_its_repaired_twin_is_clean(tmp_path: Pa
 
 def test_a_leak_that_stands_ends_the_run_early(tmp_path: Path):
     """At the first look that counts, n_min, not after a million cycles."""
-    soaked = soak_planted(tmp_path, "native", 106, iterations=10**9, early_stop=True, full_budget=True)
+    dense = N_MIN // 64
+    soaked = soak_planted(
+        tmp_path, "native", 106, iterations=10**9, early_stop=True, full_budget=True, checkpoint_every=dense
+    )
 
     assert soaked.observed.stopped_by == "verdict"
     assert soaked.observed.decision.decided_at == N_MIN

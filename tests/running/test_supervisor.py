@@ -20,7 +20,7 @@ from soak.running.clock import ScriptedClock
 from soak.running.component import supervisor as supervisor_module
 from soak.running.component.supervisor import ComponentProgress
 from soak.targets import Target
-from soak.verdict import Verdict
+from soak.verdict import SeriesState, SeriesVerdict, Verdict
 
 ENDLESS = 10**9
 LIMITS = {"fds": 1000.0, "threads": 500.0, "rss": 2e9, "children": 500.0, "mapped": 1e12}
@@ -483,3 +483,16 @@ def test_a_scripted_child_that_replays_a_real_one_is_judged_alike(tmp_path: Path
     assert replay == original
     assert replayed.observed.iterations == real.observed.iterations
     assert replayed.observed.seconds == pytest.approx(real.observed.seconds, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "is_narrow"),
+    [(106.0, 106.0, True), (105.0, 107.0, True), (104.0, 107.0, False), (None, None, False)],
+)
+def test_a_rate_is_known_when_its_quarters_are_within_two_percent(
+    low: float | None, high: float | None, is_narrow: bool
+):
+    """Then a run with lost blocks need not go on to tell by how much it leaks."""
+    growth = SeriesVerdict(Verdict.LEAK, SeriesState.MEASURED, 106.0, low, high)
+
+    assert supervisor_module._is_narrow(growth) is is_narrow

@@ -22,7 +22,7 @@ from soak.targets import find_targets
 
 PLANTED = Path(__file__).parent.parent / "planted"
 NATIVE_CODE = PLANTED / "native_code.py"
-VERSIONS = ("3.8", "3.11", "3.13")
+VERSIONS = ("3.8", "3.11", "3.13", "3.14", "3.15")
 
 
 def interpreters() -> dict[str, str]:

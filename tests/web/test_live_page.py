@@ -131,6 +131,16 @@ def test_the_stream_is_for_this_host_and_for_runs_only(running: tuple[Viewer, Ru
 
 
 @pytest.mark.integration
+def test_prometheus_is_told_of_the_runs_that_go_on(running: tuple[Viewer, RunStore]):
+    viewer, _ = running
+
+    status, headers, content = viewer.ask("/metrics")
+
+    assert (status, b"# TYPE soak_verdict gauge" in content) == (200, True)
+    assert "text/plain; version=0.0.4" in headers
+
+
+@pytest.mark.integration
 @pytest.mark.browser
 def test_a_browser_draws_what_comes(running: tuple[Viewer, RunStore], tmp_path_factory: pytest.TempPathFactory):
     chromium, driver = require_browser()

@@ -86,6 +86,7 @@ class ProgressDisplay:
         self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
         self._at_work: dict[str, RenderableType] = {}
         self._places: dict[str, str] = {}
+        self._provisional: set[str] = set()
         self._drawn_at = float("-inf")
 
     def __enter__(self) -> ProgressDisplay:
@@ -144,6 +145,16 @@ class ProgressDisplay:
         place = self._places.get(component, "")
         room = self._console.width - max(len(place), _PLACE_WIDTH) - len(component) - 3
         self._show(component, _work_line(place, component, _fitted(words, room)))
+
+    def so_far(self, result: ComponentResult) -> None:
+        """Write once, in a line that stays, what grows before the run itself can decide."""
+        sentence = say.provisional_sentence(result)
+        if sentence is not None and result.name not in self._provisional:
+            self._provisional.add(result.name)
+            self._redraw()
+            self._console.print(
+                _text(f"{self._places.get(result.name, ''):>{_PLACE_WIDTH}} {sentence}"), soft_wrap=True
+            )
 
     def done(self, result: ComponentResult) -> None:
         """Write the line of a finished component, which stays."""

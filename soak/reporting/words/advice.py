@@ -114,9 +114,12 @@ def origin(causes: Sequence[Cause]) -> str:
     return f"{place} allocates it" + (f", and {keeper} keeps it" if keeper else "")
 
 
-def origin_brief(causes: Sequence[Cause]) -> str:
-    """Give the same in few words, to follow a rate: `` at app.py:14, kept by app.HISTORY``; empty where not known."""
-    group = next((group for group in group_causes(causes) if group.confirmed), None)
+def origin_brief(causes: Sequence[Cause], *, suspected: bool = False) -> str:
+    """Give the same in few words, to follow a rate: `` at app.py:14, kept by app.HISTORY``; empty where not known.
+
+    ``suspected``: also of a cause that is not confirmed.
+    """
+    group = next((group for group in group_causes(causes) if group.confirmed or suspected), None)
     if group is not None and _is_growing_children(group.causes[0]):
         return f" in {_children(group.causes[0])}"
     place = None if group is None else _line(group.causes[0])

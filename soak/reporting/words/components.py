@@ -6,7 +6,7 @@ import math
 import shlex
 
 from soak.measurements import SIGNALS
-from soak.reporting.words.advice import origin
+from soak.reporting.words.advice import origin, origin_brief
 from soak.reporting.words.failures import failure_words
 from soak.reporting.words.growth import (
     bound_words,
@@ -16,9 +16,10 @@ from soak.reporting.words.growth import (
     memory_beside,
     other_measure,
 )
-from soak.reporting.words.vocabulary import count_words, printable, short_number
+from soak.reporting.words.series import lookalike
+from soak.reporting.words.vocabulary import count_words, printable, rate_words, short_number
 from soak.results import AT_WORK, ComponentResult, Pacing, TrackerState
-from soak.units import format_duration
+from soak.units import format_count, format_duration
 from soak.verdict import Verdict
 
 SYMBOLS = {
@@ -63,13 +64,28 @@ def component_sentence(component: ComponentResult) -> str:
 
 
 def progress_sentence(component: ComponentResult, budget_s: float | None, iterations: int | None) -> str | None:
-    """Say of a component at work how fast it is, and how much is left of its budget; None of any other."""
+    """Say how fast a component at work is, what is left of its budget, and what is provisional; None of any other."""
     if component.stopped_by != AT_WORK:
-        return None
+        return provisional_sentence(component)
     rate = component.iterations / component.seconds if component.seconds else 0.0
     pace = f"{short_number(rate)} {component.cycle_noun}s per second"
     left_s = time_left_s(component.iterations, component.seconds, budget_s, iterations)
-    return f"At work: {pace}" + (f", {format_duration(left_s)} left." if left_s is not None else ".")
+    left = f", {format_duration(left_s)} left." if left_s is not None else "."
+    return " ".join(text for text in (f"At work: {pace}{left}", provisional_sentence(component)) if text)
+
+
+def provisional_sentence(component: ComponentResult) -> str | None:
+    """Say of a long run what grows before the run itself can decide; None where nothing does."""
+    found = component.provisional
+    if found is None or found.series is None:
+        return None
+    rate = rate_words(found.per_iteration or 0.0, found.unit, component.cycle_noun)
+    since = f"{component.cycle_noun} {format_count(found.since)}" if found.since else "its start"
+    at = origin_brief(component.causes, suspected=True)
+    goes_on = component.stopped_by == AT_WORK
+    confirms = "The run goes on to confirm it." if goes_on else "The run ended before it could confirm it."
+    name = printable(component.name)
+    return f"Provisional: {name} grows since {since}: {rate}{at}. {confirms} {lookalike(found.n_min or 0)}"
 
 
 def time_left_s(cycles: int, elapsed_s: float, budget_s: float | None, iterations: int | None) -> float | None:

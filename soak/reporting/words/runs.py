@@ -97,7 +97,7 @@ def state_sentence(result: RunResult) -> str | None:
 
 
 def progress_of(result: RunResult, component: ComponentResult) -> str | None:
-    """Say of a component at work how fast it is and how much is left; None of any other."""
+    """Say how fast a component at work is, what is left, and what is provisional; None of any other."""
     settings = result.settings.get("components", {}).get(component.name, {})
     return progress_sentence(component, settings.get("budget_s"), settings.get("iterations"))
 

@@ -34,6 +34,8 @@ from soak.settings import ComponentPlan
 from soak.units import format_duration
 from soak.verdict import SeriesVerdict, Verdict
 
+_SOON_S = 60.0
+"""A verdict that can be had so soon is waited for."""
 _OUTPUT_TAIL_CHARACTERS = 4000
 _WORTH_SAYING_FILES = 20
 """So many files may be one for each cycle."""
@@ -82,7 +84,20 @@ def make_result(
         audit=observed.audit,
         garbage=garbage,
         grounds=decision.grounds,
+        provisional=_provisional(observed, decision.verdict),
     )
+
+
+def _provisional(observed: Observations, verdict: Verdict) -> SignalResult | None:
+    """Return what grows by the rule of a short run, in a run that goes on for long before its own rule can decide."""
+    found = observed.provisional
+    if found is None or verdict is not Verdict.INCONCLUSIVE:
+        return None
+    cycle_s = observed.seconds / max(observed.iterations, 1)
+    n_min = observed.judge.n_min
+    if n_min is not None and (n_min - observed.iterations) * cycle_s < _SOON_S:
+        return None
+    return _signal(*found, observed)
 
 
 def _by_scan(decision: Decision) -> bool:

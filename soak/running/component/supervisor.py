@@ -135,6 +135,9 @@ class Observations:
     children_left_out: Mapping[str, int] = field(default_factory=dict)
     """How many child processes were left out at once, as the driver asked, by their commands."""
 
+    provisional: tuple[str, SeriesVerdict] | None = None
+    """The signal that grows by the rule of a short run."""
+
     @cached_property
     def decision(self) -> Decision:
         """The decision on what was measured, whether or not the driver failed in the end."""
@@ -517,6 +520,7 @@ class Supervisor:
             output=self._child.output(),
             started=started,
             tracked=self._tracked(NO_ANSWERS),
+            provisional=self._judge.provisional(),
         )
         self._summing_up.spend(begun_s, self._clock.now_s() - begun_s)
         return found
@@ -560,6 +564,7 @@ class Supervisor:
             most_garbage=self._rows.most_garbage,
             children_left_out=self._outside.children.left_out,
             loop_ended_s=self._ring.loop_ended_s,
+            provisional=self._judge.provisional(),
         )
 
     def _tracked(self, object_answers: ObjectAnswers) -> Tracked:

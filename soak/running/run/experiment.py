@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import shlex
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +13,7 @@ from typing import Any, Protocol
 
 import soak
 from soak.analysis.parts import sum_of_parts
-from soak.errors import SoakError, StoreError, UsageError
+from soak.errors import StoreError, UsageError
 from soak.probes.limits import read_free_memory_bytes
 from soak.results import SCHEMA_VERSION, ComponentResult, Parts, to_document
 from soak.running.component.guards import SHARE_OF_FREE_MEMORY
@@ -26,6 +24,7 @@ from soak.running.component.supervisor import ComponentProgress, Observations, R
 from soak.running.environment import describe_environment
 from soak.running.interpreter import Interpreter, check_module, find_interpreter
 from soak.running.run.controls_of_run import ControlsOfRun
+from soak.running.run.notices import Notices, is_news
 from soak.running.run.resumption import Remainder, find_remainder
 from soak.running.run.watchdog import guarded
 from soak.settings import ComponentPlan, RunPlan, options_of, plan_from_document, plan_to_document
@@ -62,6 +61,9 @@ class RunListener(Protocol):
         growth_bytes: float | None = None,
     ) -> None:
         """See how far a component is; ``iterations``: its budget of cycles; ``growth_bytes``: per cycle so far."""
+
+    def so_far(self, result: ComponentResult) -> None:
+        """See what can be said of a component at work."""
 
     def done(self, result: ComponentResult) -> None:
         """See what was found: ``result.name`` is finished."""
@@ -206,7 +208,8 @@ class _Run:
         self._controls = controls
         self._max_rss_bytes = SHARE_OF_FREE_MEMORY * read_free_memory_bytes()
         self._telling = threading.Lock()
-        self._told = any(_is_news(result) for result in self._kept.values())
+        is_told = any(is_news(result) for result in self._kept.values())
+        self._notices = Notices(remainder.plan.on_verdict, folder, is_told=is_told)
 
     def soak_all(self) -> list[ComponentResult]:
         """Soak every component; return the results in the plan's order, without those that never began."""
@@ -255,7 +258,7 @@ class _Run:
             result = dataclasses.replace(result, messages=(self._reasons[component.name], *result.messages))
         self._store.write_result(component_id, result)
         self._tell(lambda: self._listener.done(result))
-        self._notify(result)
+        self._notices.done(result)
         return result
 
     def _failed_controls(self) -> frozenset[str]:
@@ -296,7 +299,10 @@ class _Run:
     def _keep_so_far(self, component: ComponentPlan, observed: Observations) -> None:
         """Keep what can be said of a component at work, for whoever looks at the run meanwhile."""
         result = make_result(component, observed, None, self._context.interpreter)
-        self._store.write_so_far(dataclasses.replace(result, options=options_of(self._plan, component)))
+        result = dataclasses.replace(result, options=options_of(self._plan, component))
+        self._store.write_so_far(result)
+        self._tell(lambda: self._listener.so_far(result))
+        self._notices.so_far(result)
 
     def _note(self, component: ComponentPlan, observed: Observations, note: str) -> None:
         self._show(component, ComponentProgress(observed.iterations, observed.seconds, note))
@@ -330,25 +336,6 @@ class _Run:
             )
         except OSError:
             return None
-
-    def _notify(self, result: ComponentResult) -> None:
-        """Run the user's command once, at the first LEAK or FAILED that counts."""
-        command = self._plan.on_verdict
-        if command is None or not _is_news(result):
-            return
-        with self._telling:
-            if self._told:
-                return
-            self._told = True
-        try:
-            subprocess.Popen([*shlex.split(command), str(self._folder)], stdin=subprocess.DEVNULL, stdout=2)
-        except (OSError, ValueError) as error:
-            raise SoakError(f"--on-verdict {command!r} cannot be run: {error}") from error
-
-
-def _is_news(result: ComponentResult) -> bool:
-    """Whether a result is one that the user's command is run for."""
-    return result.gate and result.verdict in (Verdict.LEAK, Verdict.FAILED)
 
 
 def _set_against_parts(plan: RunPlan, results: list[ComponentResult]) -> Parts | None:

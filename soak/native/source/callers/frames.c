@@ -10,13 +10,14 @@
 #define STRINGS_SIZE (1u << 20)
 #define STRING_INDEX_SIZE (1u << 15)
 #define LONGEST_STRING 1024
-#define OWNED_BY_C_STACK 3
+#define FIRST_OWNER_IN_C 3 /* the C stack; from 3.14 on the interpreter, then the C stack */
+#define CODE_TAG 7u        /* bits beside the pointer to the code, from 3.14 on */
 
 #define STATE_UNTIL_3_12 "_PyThreadState_UncheckedGet"
 #define STATE_FROM_3_13 "PyThreadState_GetUnchecked"
 
-/* From the headers of 3.8.18, 3.9.18, 3.10.13, 3.11.7, 3.12.1 and 3.13.0. frames_check compares a row with the running
- * interpreter before it is used. All differences between versions are in this table. */
+/* From the headers of 3.8.18, 3.9.18, 3.10.13, 3.11.7, 3.12.1, 3.13.0, 3.14.10 and 3.15.2. frames_check compares a row
+ * with the running interpreter before it is used. All differences between versions are in this table. */
 static const struct frame_layout layouts[] = {
     {24, NOT_THERE, 24, 32, 104, NOT_THERE, NOT_THERE, 104, 112, 40, 48, 1, 8, STATE_UNTIL_3_12, 1368},
     {24, NOT_THERE, 24, 32, 104, NOT_THERE, NOT_THERE, 104, 112, 40, 48, 1, 9, STATE_UNTIL_3_12, 568},
@@ -25,6 +26,10 @@ static const struct frame_layout layouts[] = {
     {CFRAME_IN_STATE, 0, 8, 0, INSTRUCTION_IN_FRAME, 70, NOT_THERE, 112, 128, 68, 192, 0, 12, STATE_UNTIL_3_12,
      NOT_THERE},
     {FRAME_IN_STATE, NOT_THERE, 8, 0, INSTRUCTION_IN_FRAME, 70, NOT_THERE, 112, 128, 68, 200, 0, 13, STATE_FROM_3_13,
+     NOT_THERE},
+    {FRAME_IN_STATE, NOT_THERE, 8, 0, INSTRUCTION_IN_FRAME, 74, NOT_THERE, 112, 128, 68, 208, 0, 14, STATE_FROM_3_13,
+     NOT_THERE},
+    {FRAME_IN_STATE, NOT_THERE, 8, 0, INSTRUCTION_IN_FRAME, 74, NOT_THERE, 112, 128, 68, 208, 0, 15, STATE_FROM_3_13,
      NOT_THERE},
 };
 #define OBJECT_TYPE 8    /* PyObject.ob_type */
@@ -45,7 +50,7 @@ static int slow_path_taken;
 
 static int is_c_entry(const char *frame)
 {
-    return frames.layout.owner != NOT_THERE && frame[frames.layout.owner] == OWNED_BY_C_STACK;
+    return frames.layout.owner != NOT_THERE && frame[frames.layout.owner] >= FIRST_OWNER_IN_C;
 }
 
 static uint32_t intern_text(const char *text, uint32_t length)
@@ -107,7 +112,7 @@ static uint32_t intern_string(void *object)
 
 static uint32_t site_of_frame(char *frame, uintptr_t instruction)
 {
-    char *code = pointer_at(frame, frames.layout.code);
+    char *code = (char *)((uintptr_t)pointer_at(frame, frames.layout.code) & ~(uintptr_t)CODE_TAG); // NOLINT
     if (!code || pointer_at(code, OBJECT_TYPE) != code_type)
         return 0;
     /* The block that holds the bytecode. */
@@ -252,11 +257,16 @@ static uintptr_t pointer_in(int memory, uintptr_t base, long offset)
     return base && read_at(memory, base, offset, &value, sizeof value) ? value : 0;
 }
 
+static uintptr_t code_in(int memory, uintptr_t frame)
+{
+    return pointer_in(memory, frame, frames.layout.code) & ~(uintptr_t)CODE_TAG;
+}
+
 static uintptr_t skip_c_entries(int memory, uintptr_t frame)
 {
     char owner = 0;
     for (int depth = 0; frame && frames.layout.owner != NOT_THERE && depth < 16; depth++) {
-        if (!read_at(memory, frame, frames.layout.owner, &owner, sizeof owner) || owner != OWNED_BY_C_STACK)
+        if (!read_at(memory, frame, frames.layout.owner, &owner, sizeof owner) || owner < FIRST_OWNER_IN_C)
             break;
         frame = pointer_in(memory, frame, frames.layout.previous);
     }
@@ -274,7 +284,7 @@ static uintptr_t newest_frame(int memory)
 static int first_failed_check(int memory, const struct known_frame *known)
 {
     uintptr_t frame = newest_frame(memory);
-    if (pointer_in(memory, frame, frames.layout.code) != known->code)
+    if (code_in(memory, frame) != known->code)
         return 1;
     uintptr_t bytecode = known->code + (uintptr_t)frames.layout.code_bytes;
     uintptr_t instruction = pointer_in(memory, frame, frames.layout.instruction);
@@ -298,7 +308,7 @@ static int first_failed_check(int memory, const struct known_frame *known)
     if (pointer_in(memory, known->code, OBJECT_TYPE) != (uintptr_t)code_type)
         return 6;
     uintptr_t caller = skip_c_entries(memory, pointer_in(memory, frame, frames.layout.previous));
-    if (pointer_in(memory, caller, frames.layout.code) != known->caller_code)
+    if (code_in(memory, caller) != known->caller_code)
         return 7;
     return 0;
 }
@@ -348,7 +358,7 @@ int frames_check(const struct known_frame *known)
 static int read_running(int memory, struct known_frame *known)
 {
     uint64_t length = 0;
-    known->code = pointer_in(memory, newest_frame(memory), frames.layout.code);
+    known->code = code_in(memory, newest_frame(memory));
     known->file = pointer_in(memory, known->code, frames.layout.code_file);
     known->function = pointer_in(memory, known->code, frames.layout.code_function);
     uintptr_t holder = frames.layout.lasti_unit ? pointer_in(memory, known->code, frames.layout.code_bytes)
@@ -358,8 +368,7 @@ static int read_running(int memory, struct known_frame *known)
         return 8;
     known->bytecode_bytes = frames.layout.lasti_unit ? length : 2 * length;
     uintptr_t frame = newest_frame(memory);
-    known->caller_code = pointer_in(memory, skip_c_entries(memory, pointer_in(memory, frame, frames.layout.previous)),
-                                    frames.layout.code);
+    known->caller_code = code_in(memory, skip_c_entries(memory, pointer_in(memory, frame, frames.layout.previous)));
     if (pointer_in(memory, known->file, OBJECT_TYPE) != (uintptr_t)string_type
         || pointer_in(memory, known->function, OBJECT_TYPE) != (uintptr_t)string_type)
         return 9;

@@ -33,7 +33,7 @@ enum frame_family {
     FRAMES_UNREAD,
     FRAMES_BY_LASTI,  /* 3.8 to 3.10 */
     FRAMES_BY_CFRAME, /* 3.11, 3.12 */
-    FRAMES_BY_STATE,  /* 3.13 */
+    FRAMES_BY_STATE,  /* from 3.13 on */
 };
 #define CFRAME_IN_STATE 56
 #define FRAME_IN_STATE 72
