@@ -299,7 +299,12 @@ class _Run:
     def _keep_so_far(self, component: ComponentPlan, observed: Observations) -> None:
         """Keep what can be said of a component at work, for whoever looks at the run meanwhile."""
         result = make_result(component, observed, None, self._context.interpreter)
-        result = dataclasses.replace(result, options=options_of(self._plan, component))
+        # Who holds an object is asked after the last cycle; until then a scan sees the interpreter's variables only.
+        causes = tuple(
+            dataclasses.replace(cause, memory_path=()) if cause.kind == "python-object" else cause
+            for cause in result.causes
+        )
+        result = dataclasses.replace(result, options=options_of(self._plan, component), causes=causes)
         self._store.write_so_far(result)
         self._tell(lambda: self._listener.so_far(result))
         self._notices.so_far(result)
