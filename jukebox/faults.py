@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
 
@@ -33,7 +34,15 @@ class Fault(StrEnum):
     """The state of a finished source bin is not locked before it is set to NULL, so the pipeline may start it again."""
 
 
+_LIBRARY = "libgobject-2.0.so.0"
+
+
 def add_reference(wrapped: Any) -> None:
     """Take a reference to a GObject and never drop it; ``ref()`` of Python would undo itself."""
     address = hash(wrapped)  # PyGObject hashes a GObject by its address
-    ctypes.CDLL("libgobject-2.0.so.0").g_object_ref(ctypes.c_void_p(address))
+    _take_reference()(ctypes.c_void_p(address))
+
+
+@cache
+def _take_reference() -> Any:
+    return ctypes.CDLL(_LIBRARY).g_object_ref
