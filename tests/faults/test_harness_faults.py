@@ -129,14 +129,15 @@ def remount(folder: Path, option: str) -> None:
 def test_a_full_disk_costs_what_was_not_written_yet(place: Path):
     """One line and code 2; everything written before is there, and resume works when there is room."""
     with small_disk(place / "disk", "400k"):
-        many = ["--iterations", "20000", "--n-min", "512", "--checkpoint-every", "2", "--no-track"]
+        many = ["--iterations", "3000", "--n-min", "512", "--checkpoint-every", "2", "--no-track"]
         full = soak(place, "run", "case.py:clean", *many, "--out", "disk/runs")
         folder = list_runs(place / "disk/runs")[0]
         with open_run(folder) as store:
             read = store.cycles_read()
-            controls = store.read_run().controls
         remount(place / "disk", "size=40m")
         resumed = soak(place, "resume", str(folder))
+        with open_run(folder) as store:
+            controls = store.read_run().controls
 
         assert (full.code, full.out) == (2, "")
         assert full.err.splitlines()[-1] == f"soak: {folder}/run.db: database or disk is full"
