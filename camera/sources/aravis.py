@@ -19,6 +19,8 @@ FAKE_ADDRESS = "127.0.0.1"
 LAST_ID = 0xFFFF
 """GigE Vision counts frames with 16 bits: after 65,535 comes 1; 0 is no frame."""
 _LONGEST_START_S = 10.0
+_TRIGGER_AGAIN_S = 0.5
+"""A trigger, or a packet of the frame, may be lost."""
 
 
 class AravisSource:
@@ -27,26 +29,40 @@ class AravisSource:
     picture: Picture | None = None
 
     def __init__(
-        self, width: int = 640, height: int = 540, *, fps: float = 100.0, buffers: int = 4, address: str = FAKE_ADDRESS
+        self,
+        width: int = 640,
+        height: int = 540,
+        *,
+        fps: float = 100.0,
+        buffers: int = 4,
+        address: str = FAKE_ADDRESS,
+        is_triggered: bool = False,
     ) -> None:
-        """Open the camera. Raises SourceError."""
+        """Open the camera. ``is_triggered``: it takes a frame when `wait` asks for one. Raises SourceError."""
         check_settings(width, height, buffers)
         self.shape = height, width
         self._aravis, self._glib = _import()
         self._server = _start_fake_camera() if address == FAKE_ADDRESS else None
-        self._number = self._missed = self._last_id = self._incomplete = 0
+        self._number = self._missed = self._last_id = 0
+        self._is_triggered = is_triggered
         try:
             self._camera = self._find(address)
-            self._camera.set_region(0, 0, width, height)
-            self._camera.set_pixel_format_from_string("Mono16")
-            self._camera.set_frame_rate(fps)
-            self.buffer_bytes = int(self._camera.get_payload())
-            self._stream = self._camera.create_stream(None, None)
+            self._configure(fps)
         except self._glib.Error as error:
             self._end_server()
             raise SourceError(f"aravis refuses {width}x{height} at {fps:g} fps: {error.message}") from error
         for _ in range(buffers):
             self._stream.push_buffer(self._aravis.Buffer.new_allocate(self.buffer_bytes))
+
+    def _configure(self, fps: float) -> None:
+        height, width = self.shape
+        self._camera.set_region(0, 0, width, height)
+        self._camera.set_pixel_format_from_string("Mono16")
+        self._camera.set_frame_rate(fps)
+        if self._is_triggered:
+            self._camera.set_trigger("Software")
+        self.buffer_bytes = int(self._camera.get_payload())
+        self._stream = self._camera.create_stream(None, None)
 
     def _find(self, address: str) -> Any:
         deadline = time.monotonic() + _LONGEST_START_S
@@ -77,9 +93,12 @@ class AravisSource:
         """See Source. A frame of which packets were lost counts as missed."""
         deadline = time.monotonic() + timeout_s
         while (left_s := deadline - time.monotonic()) > 0:
+            if self._is_triggered:
+                self._camera.software_trigger()
+                left_s = min(left_s, _TRIGGER_AGAIN_S)
             buffer = self._stream.timeout_pop_buffer(int(left_s * 1e6))
             if buffer is None:
-                break
+                continue
             if buffer.get_status() == self._aravis.BufferStatus.SUCCESS:
                 self._count(buffer.get_frame_id())
                 # PyGObject copies the data; the buffer itself is not touched any more.

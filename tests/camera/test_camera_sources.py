@@ -60,7 +60,7 @@ def test_aravis_gives_frames_from_its_fake_camera(tmp_path: Path):
 
 def test_frame_numbers_of_16_bits_that_skip_0_are_counted_on():
     source = AravisSource.__new__(AravisSource)
-    source._number = source._missed = source._last_id = 0
+    source._number = source._missed = source._last_id = 0  # without a camera
     numbers = []
     for frame_id in (LAST_ID - 1, LAST_ID, 1, 2, 5):
         source._count(frame_id)
