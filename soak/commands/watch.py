@@ -2,7 +2,7 @@
 
   soak watch --pid 4711
   soak watch --pid 4711 --tree --duration 8h --json night.json
-  soak watch --every 100ms -- python service.py --port 8000
+  soak watch --every 100ms --duration 10min -- python service.py --port 8000
 
 A cycle is one sample, by default one per second (--every). If the command calls
 soak.mark(), or soak_mark() in C, a cycle is one mark.
@@ -12,9 +12,13 @@ processes. With -- COMMAND, soak also loads its allocation tracker into the prog
 Python or not: then it names the lines that leak, and CLEAN is possible. RSS alone
 never proves CLEAN.
 
-soak never stops or ends the program, which may run longer than the watch. The watch
-ends when the program ends or --duration is over; with --pid and no --duration, also at
-the first LEAK. The exit codes are those of soak run.
+The watch ends when the program ends, at Ctrl-C, or when --duration is over; with --pid
+and no --duration, also at the first LEAK. At its end soak ends the program that it has
+started: SIGTERM, and after --grace SIGKILL. --keep-running leaves it. A program named by
+--pid always goes on, and no program is ever stopped while it is watched.
+
+A watch is kept as a run: soak show, list, report and compare read it. The last line is
+its folder. The exit codes are those of soak run.
 """
 
 from __future__ import annotations
@@ -23,19 +27,18 @@ import argparse
 import shlex
 import sys
 import threading
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from soak.commands.arguments import duration, positive_count, size
+from soak.commands.arguments import add_out_argument, duration, positive_count, runs_folder, size
 from soak.errors import UsageError
 from soak.measurements import SIGNALS
-from soak.units import format_size
+from soak.units import format_duration, format_size
 from soak.verdict import Verdict
 
 if TYPE_CHECKING:
     from soak.analysis.decide import Decision
-    from soak.results import ComponentResult, RunResult
+    from soak.results import ComponentResult
     from soak.running.watch.plan import WatchPlan
     from soak.running.watch.subject import Process
 
@@ -50,6 +53,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tolerance", type=size, default=1.0, metavar="1B", help="accepted growth per sample (1B)")
     parser.add_argument("--n-min", type=positive_count, metavar="N", help="no LEAK before N samples (marks) (256)")
     parser.add_argument("--no-track", action="store_true", help="watch from outside only, without the tracker")
+    parser.add_argument(
+        "--grace", type=duration, default=10.0, metavar="10s", help="time to end in, before SIGKILL (10s)"
+    )
+    parser.add_argument("--keep-running", action="store_true", help="leave the program running after the watch")
+    add_out_argument(parser)
     parser.add_argument("--json", metavar="FILE", help="the result in the format of report.json; - is stdout")
 
 
@@ -77,30 +85,47 @@ def run(options: argparse.Namespace) -> int:
     from soak.reporting.commands.watch import render_watch
     from soak.reporting.formats.json_report import render_json
     from soak.reporting.outcome import exit_code
-    from soak.reporting.write import write_text
+    from soak.reporting.write import write_reports, write_text
+    from soak.running.watch.record import new_record
     from soak.running.watch.watch import Watch
 
-    started = datetime.now(UTC)
     subject = _subject(options, command)
     if subject.unreadable:
         names = ", ".join(subject.unreadable)
         print(f"soak: cannot read {names} of process {subject.pid}: permission denied", file=sys.stderr)
+    settings = {"command": shlex.join(["soak", *sys.argv[1:]]), "every_s": options.every}
     stopping = threading.Event()
     try:
-        with signals_set(stopping):
-            result = Watch(subject, _plan(options, command), stopping, on_sample=_Progress()).run()
+        with new_record(runs_folder(options), settings, subject.name) as (store, record):
+            with signals_set(stopping):
+                plan = _plan(options, command)
+                result = Watch(subject, plan, stopping, on_sample=_Progress(), record=record).run()
+            record.finish(result)
+            _end(options, command, subject, result)
+            document = store.read_run()
+            write_reports(document, store.read_readings, Path(document.folder))
     finally:
+        _end(options, command, subject, None)
         subject.close()
-    document = _document(options, result, started)
     if options.json == "-":
         sys.stdout.write(render_json(document))
     elif options.json is not None:
         write_text(Path(options.json), render_json(document))
-    print(render_watch(result, options.every), end="", file=sys.stderr if options.json == "-" else sys.stdout)
-    if result.stopped_by != "ended":
+    beside = sys.stderr if options.json == "-" else sys.stdout
+    print(render_watch(result, options.every) + document.folder, file=beside)
+    return exit_code(document)
+
+
+def _end(options: argparse.Namespace, command: list[str], subject: Process, result: ComponentResult | None) -> None:
+    """End the program that soak has started, or say that it goes on. ``result``: None where the watch itself failed."""
+    if result is not None and result.stopped_by == "ended":
+        return
+    if command and not options.keep_running:
+        if subject.is_alive() and not subject.end(options.grace):
+            print(f"soak: {subject.name} did not end within {format_duration(options.grace)}: killed", file=sys.stderr)
+    elif result is not None:
         running = f"{subject.name} is still running (PID {subject.pid})"
         print(f"soak: {running}. Stop it with: kill {subject.pid}", file=sys.stderr)
-    return exit_code(document)
 
 
 def _command(options: argparse.Namespace) -> list[str]:
@@ -138,26 +163,4 @@ def _plan(options: argparse.Namespace, command: list[str]) -> WatchPlan:
         stop_at_leak=not command and options.duration is None,
         tree=options.tree,
         n_min_marks=options.n_min,
-    )
-
-
-def _document(options: argparse.Namespace, result: ComponentResult, started: datetime) -> RunResult:
-    """Return the watch as a run of one component."""
-    import soak
-    from soak.results import SCHEMA_VERSION, RunResult
-    from soak.running.environment import describe_environment
-    from soak.running.interpreter import find_interpreter
-
-    return RunResult(
-        schema=SCHEMA_VERSION,
-        run=started.strftime("%Y-%m-%dT%H-%M-%S"),
-        folder="",
-        started=started.isoformat(timespec="seconds"),
-        finished=datetime.now(UTC).isoformat(timespec="seconds"),
-        soak=soak.__version__,
-        environment=describe_environment(find_interpreter(None)),
-        settings={"command": shlex.join(["soak", *sys.argv[1:]]), "every_s": options.every},
-        controls=None,
-        parts=None,
-        components=(result,),
     )

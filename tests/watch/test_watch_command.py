@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -22,14 +24,24 @@ while True:
 
 
 AS_SOMEBODY_ELSE = """
-import encodings.ascii, encodings.utf_8_sig, importlib, os, sys
+import encodings.ascii, encodings.unicode_escape, encodings.utf_8_sig, importlib, os, sys
 from soak.__main__ import main
 for name in ("watch", "measure"):
     importlib.import_module("soak.commands." + name)
-import soak.reporting.commands.watch, soak.reporting.write, soak.running.watch.watch
+import soak.reporting.commands.watch, soak.reporting.write, soak.running.watch.record, soak.running.watch.watch
 os.setuid(65534)
 sys.exit(main(["watch", *sys.argv[1:]]))
 """
+
+
+@pytest.fixture(autouse=True)
+def _folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Keep the runs in a folder of the test's own, in which anybody may write."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o777)
+        monkeypatch.chdir(folder)
+        yield
+        monkeypatch.undo()
 
 
 def soak_watch(*arguments: str, start: tuple[str, ...] = ("-m", "soak", "watch")) -> subprocess.CompletedProcess[str]:
@@ -74,13 +86,70 @@ def test_json_goes_to_stdout_alone():
 
 
 def test_a_command_that_fails_gives_code_4():
-    assert soak_watch("--every", "20ms", "--", "sh", "-c", "sleep 0.1; exit 3").returncode == 4
+    assert soak_watch("--every", "20ms", "--", "sh", "-c", "sleep 1; exit 3").returncode == 4
 
 
 def test_a_command_that_execs_says_so():
     answer = soak_watch("--every", "20ms", "--", "sh", "-c", "sleep 0.2; exec sleep 0.4")
 
     assert "the process became another program (" in answer.stdout
+
+
+SERVER = """
+import os, signal, subprocess, sys, time
+child = subprocess.Popen(["sleep", "60"])
+if len(sys.argv) > 1:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+else:
+    signal.signal(signal.SIGTERM, lambda *_: (child.kill(), sys.exit()))
+print(os.getpid(), child.pid, flush=True)
+time.sleep(60)
+"""
+
+
+def pids_of(answer: subprocess.CompletedProcess[str]) -> list[int]:
+    return [int(word) for word in answer.stdout.splitlines()[0].split()]
+
+
+def is_running(pid: int) -> bool:
+    """Whether it runs; a zombie does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("stubborn", [[], ["stubborn"]])
+def test_the_end_of_the_watch_ends_the_program_that_it_started(stubborn: list[str]):
+    """One that ignores SIGTERM is killed, with the processes that it has started."""
+    options = ("--every", "20ms", "--duration", "300ms", "--grace", "200ms", "--no-track")
+    answer = soak_watch(*options, "--", sys.executable, "-c", SERVER, *stubborn)
+
+    assert answer.returncode == 3, answer.stderr
+    assert not any(map(is_running, pids_of(answer)))
+    assert ("did not end within 200 ms: killed" in answer.stderr) is bool(stubborn)
+
+
+def test_a_program_may_be_left_running():
+    options = ("--every", "20ms", "--duration", "300ms", "--keep-running", "--no-track", "--json", "-")
+    # Else it would keep the streams of the watch open.
+    command = ("sh", "-c", "exec sleep 60 >/dev/null 2>&1")
+    answer = soak_watch(*options, "--", *command)
+    pid = int(answer.stderr.split("kill ")[1].split()[0])
+
+    assert json.loads(answer.stdout)["components"][0]["stopped_by"] == "budget"
+    assert is_running(pid)
+    os.kill(pid, 9)
+
+
+def test_a_watch_is_kept_as_a_run():
+    answer = soak_watch("--every", "20ms", "--no-track", "--", "sleep", "0.5")
+    folder = answer.stdout.splitlines()[-1]
+
+    assert {path.name for path in Path(folder).iterdir()} >= {"report.html", "report.json", "run.db", "sleep.svg"}
+    for command in ("list", "show"):
+        shown = subprocess.run([sys.executable, "-m", "soak", command], capture_output=True, text=True, check=True)
+        assert "INCONCLUSIVE" in shown.stdout
 
 
 @pytest.mark.long

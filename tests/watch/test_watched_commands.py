@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,8 +69,10 @@ class Answer:
 
 
 def watch(*command: str, options: tuple[str, ...] = (), n_min: int = 64) -> Answer:
-    start = [sys.executable, "-m", "soak", "watch", "--every", "10ms", "--n-min", str(n_min), "--json", "-", *options]
-    done = subprocess.run([*start, "--", *command], capture_output=True, text=True, timeout=120, check=False)
+    with tempfile.TemporaryDirectory() as runs:
+        own = ["--out", runs, "--every", "10ms", "--n-min", str(n_min), "--json", "-", *options]
+        start = [sys.executable, "-m", "soak", "watch", *own, "--", *command]
+        done = subprocess.run(start, capture_output=True, text=True, timeout=120, check=False)
     assert done.stdout, done.stderr
     return Answer(done.returncode, json.loads(done.stdout)["components"][0], done.stderr)
 

@@ -62,12 +62,14 @@ class Process:
         pid: int,
         *,
         tree: bool,
+        name: str | None = None,
         started: subprocess.Popen[bytes] | None = None,
         tracker: PreloadedTracker | str = WATCHED_FROM_OUTSIDE,
     ) -> None:
         """Find the process. Raises UsageError when there is none or nothing of it may be read.
 
-        ``tracker``: what it was started with, or why there is none.
+        ``name``: what it is called, where not by the kernel's name for it. ``tracker``: what it was started with, or
+        why there is none.
         """
         self.pid = pid
         self._tree = tree
@@ -76,7 +78,7 @@ class Process:
         try:
             self._process = psutil.Process(pid)
             self._process.create_time()  # by which a later process of the same number is told from it
-            self.name = self._process.name()
+            self.name = name or self._process.name()
             command = " ".join(self._process.cmdline())
         except psutil.ZombieProcess:
             raise UsageError(f"process {pid} has ended: a zombie, for its parent has not waited for it") from None
@@ -89,13 +91,13 @@ class Process:
         self._details = TimeShare(_DETAILS_SHARE)
         values = self.read()
         if not values:
-            why = "it has no memory of its own, or it is not ours to read" if self._is_alive() else "it has ended"
+            why = "it has no memory of its own, or it is not ours to read" if self.is_alive() else "it has ended"
             raise UsageError(f"process {pid} cannot be read: {why}")
         self.unreadable = [name for name in ("fds", "children", "pss") if name not in values]
 
     def read(self) -> dict[str, float]:
         """See Subject."""
-        if not self._is_alive():
+        if not self.is_alive():
             return {}
         pids = [self.pid, *(_descendants(self.pid) if self._tree else ())]
         self._readers = {pid: self._readers.get(pid) or open_reader(pid) for pid in pids}
@@ -114,7 +116,7 @@ class Process:
         with contextlib.suppress(OSError):
             return str(Path(f"/proc/{self.pid}/exe").readlink()).removesuffix(" (deleted)")
         with contextlib.suppress(psutil.Error):
-            return self._process.name() if self._is_alive() else ""
+            return self._process.name() if self.is_alive() else ""
         return ""
 
     def describe_fds(self) -> dict[str, int]:
@@ -143,12 +145,32 @@ class Process:
         """See Subject."""
         return self._tracker if isinstance(self._tracker, str) else self._tracker.reason
 
+    def end(self, grace_s: float) -> bool:
+        """End a program of ours: SIGTERM, and after ``grace_s`` seconds SIGKILL, to its descendants too.
+
+        Return whether it ended by itself within that time. The descendants of a program that does are its own affair.
+        """
+        assert self._started is not None, "only what soak has started may be ended"
+        with contextlib.suppress(psutil.Error):
+            descendants = self._process.children(recursive=True)
+            self._started.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._started.wait(grace_s)
+                return True
+            for process in (*self._process.children(recursive=True), *descendants):
+                with contextlib.suppress(psutil.Error):
+                    process.kill()
+            self._started.kill()
+        self._started.wait()
+        return False
+
     def close(self) -> None:
         """Let go of it."""
         if not isinstance(self._tracker, str):
             self._tracker.close()
 
-    def _is_alive(self) -> bool:
+    def is_alive(self) -> bool:
+        """Tell whether it runs."""
         if self._started is not None and self._started.poll() is not None:
             return False
         try:
@@ -171,7 +193,8 @@ def start_program(
         started = subprocess.Popen(command, stdout=2 if output_to_stderr else None, env=environment)
         if preloaded is not None:
             preloaded.wait(started.pid)
-        return Process(started.pid, tree=tree, started=started, tracker=tracker)
+        # By its file: the kernel's name is that of a script's interpreter, which may run another program at once.
+        return Process(started.pid, tree=tree, name=Path(command[0]).name, started=started, tracker=tracker)
     except BaseException as error:
         if preloaded is not None:
             preloaded.close()

@@ -31,6 +31,7 @@ from soak.running.component.ledger_reader import LedgerReader, Tracked
 from soak.running.time_share import TimeShare
 from soak.running.watch.pace import WatchPace
 from soak.running.watch.plan import WatchPlan
+from soak.running.watch.record import WatchRecord
 from soak.running.watch.subject import Subject
 from soak.units import format_count, format_size
 from soak.verdict import SeriesVerdict, Verdict
@@ -64,14 +65,19 @@ class Watch:
         stopping: Event,
         *,
         on_sample: Callable[[int, dict[str, float], Decision | None], None] = lambda *_: None,
+        record: WatchRecord | None = None,
         now: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] | None = None,
     ) -> None:
-        """Prepare. ``now`` and ``sleep`` are the clock; ``stopping`` ends the watch, never what is watched."""
+        """Prepare. ``now`` and ``sleep`` are the clock; ``stopping`` ends the watch, never what is watched.
+
+        ``record`` gets all that is read.
+        """
         self._subject = subject
         self._plan = plan
         self._stopping = stopping
         self._on_sample = on_sample
+        self._record = record
         self._now = now
         self._sleep = sleep or stopping.wait
         self._messages: list[str] = []
@@ -81,6 +87,7 @@ class Watch:
         """Sample until the verdict stands, the time is over, the process has ended, or ``stopping`` is set."""
         plan, subject = self._plan, self._subject
         started, begun_s = datetime.now(UTC).isoformat(timespec="seconds"), self._now()
+        self._begun_s = begun_s
         self._begin(0, subject.program(), subject.tables())
         sample, worst_lag_s, missed, standing = 0, 0.0, 0, None
         while True:
@@ -128,6 +135,8 @@ class Watch:
 
     def _begin_judging(self) -> None:
         tolerance = self._plan.tolerance_bytes
+        if self._record is not None:
+            self._record.begin()
         self._judge = OutsideJudge(
             tolerance,
             self._pace.n_min,
@@ -157,6 +166,7 @@ class Watch:
         is_due = sample >= self._next_count and self._counting.is_due(sample * self._plan.every_s)
         if self._ledger is not None and is_due:
             self._count(self._ledger, sample, cycles)
+        self._keep(cycles, values)
         return self._judge.add(cycles, values)
 
     def _count(self, ledger: LedgerReader, sample: int, cycles: int) -> None:
@@ -188,7 +198,13 @@ class Watch:
         self._falls.add(float(checkpoint.rows["live_bytes"][is_python].sum()))
         if not ledger.is_complete:
             self._judge.distrust_ledger()
-        self._judge.add(cycles, {name: sums[name] for name in LEDGER})
+        counted = {name: sums[name] for name in LEDGER}
+        self._judge.add(cycles, counted)
+        self._keep(cycles, counted)
+
+    def _keep(self, cycles: int, values: dict[str, float]) -> None:
+        if self._record is not None:
+            self._record.add(cycles, self._now() - self._begun_s, values)
 
     def _decide(self, *, is_last: bool = False, failed: bool = False) -> Decision:
         """Decide on the signals, and on the ledger's sites by themselves: a small leak hides under others' sawteeth."""
