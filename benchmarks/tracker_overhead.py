@@ -5,12 +5,13 @@
 There are three workloads: *churn*, 20 x 100 pairs of malloc and free of 16 to 4096 bytes (random sizes) from C; *json*,
 dumps and loads of a dict of 200 nested entries; *decode*, one 640x480 RGB JPEG into a reused buffer.
 
-soak is compared with a preloaded malloc and free that only call the originals (no preload can be cheaper), with
-tracemalloc and, if it is installed, with memray with the same coverage. Every round runs each tool once and soak three
-times, each next to a plain run. A figure is the median of a tool divided by the median of the plain runs. The table
-also has the same ratio of the lower quartiles: when other programs share the processor, some runs take half as long
-again, and the medians move when there are many of these. soak has everything on: both of Python's domains with their
-lines, births, the ledger in a file, and two checkpoints during the measurement.
+soak is compared with itself where it does not follow objects that reuse memory (*blocks only*), with a preloaded malloc
+and free that only call the originals (no preload can be cheaper), with tracemalloc and, if it is installed, with memray
+with the same coverage. Every round runs each tool once and soak three times, each next to a plain run. A figure is the
+median of a tool divided by the median of the plain runs. The table also has the same ratio of the lower quartiles: when
+other programs share the processor, some runs take half as long again, and the medians move when there are many of
+these. soak has everything on: both of Python's domains with their lines, births, objects that reuse memory, the ledger
+in a file, and two checkpoints during the measurement.
 """
 
 from __future__ import annotations
@@ -30,9 +31,10 @@ sys.path.insert(0, str(ROOT))
 
 from soak.native import build, preload  # noqa: E402  (a benchmark runs from anywhere)
 
-TARGETS = {"churn": 1.10, "json": 1.15, "decode": 1.02}
-BARE_WRAPPER = "bare wrapper"
-TOOLS = ("soak", BARE_WRAPPER, "tracemalloc", "memray", "memray native")
+TARGETS = {"churn": 1.08, "json": 1.10, "decode": 1.01}
+BARE_WRAPPER, BLOCKS_ONLY = "bare wrapper", "blocks only"
+TOOLS = ("soak", BLOCKS_ONLY, BARE_WRAPPER, "tracemalloc", "memray", "memray native")
+TRACKED = ("soak", BLOCKS_ONLY)
 RUNS_A_ROUND = {"soak": 3}
 
 CHURN = """
@@ -91,8 +93,11 @@ from soak.inside import tracker as hook
 tracker = hook.connect()
 tracker.start(ledger)
 prepare = int
-if tool == "soak":
-    assert tracker.covers == ("native", "python") and not tracker.python_lines_reason, tracker.reason
+if tool in ("soak", "blocks only"):
+    assert tracker.covers == ("native", "python") and not tracker.objects_reason, tracker.objects_reason
+if tool == "blocks only":
+    import ctypes
+    ctypes.PyDLL(None).soak_stop_objects()
 if case == "churn":
     import ctypes
     churn = ctypes.CDLL(library).churn
@@ -207,7 +212,7 @@ class _Bench:
         ledger.unlink(missing_ok=True)
         command = [sys.executable, "-c", CHILD, ROOT, case, tool, self._churn, ledger, str(self._seconds)]
         with preload.preloading(self._library, os.environ) as tracked:
-            environment = tracked if tool == "soak" else dict(os.environ)
+            environment = tracked if tool in TRACKED else dict(os.environ)
             if tool == BARE_WRAPPER:
                 environment["LD_PRELOAD"] = str(self._wrapper)
             result = subprocess.run(
