@@ -44,6 +44,8 @@ gc.collect()
 tracker.checkpoint()
 answer([begun, tracker.objects_reason])
 """
+KEPT_BY_CODE = ("frame", "generator", "coroutine", "asynchronous")
+"""Begin the names of cases with frames. In 3.8 and 3.9 a code object keeps its last frame, with its first birth."""
 SYSTEM = Path("/usr/bin/python3")
 """Distributions link the interpreter into the program and optimise it as a whole."""
 FOUND = {**interpreters(), **({"system": str(SYSTEM)} if SYSTEM.exists() else {})}
@@ -68,8 +70,10 @@ def test_the_line_that_keeps_is_named_and_no_other(track: Track, version: str) -
 
     begun, reason = child.answer
     assert reason is None
+    if version in ("3.8", "3.9"):
+        begun = {name: start for name, start in begun.items() if not name.startswith(KEPT_BY_CODE)}
     found = {name: child.survivors(start + FIRST, start + STOP) for name, start in begun.items()}
-    assert len(found) >= 50
+    assert len(found) >= 45
     assert {name: innocent for name, lines in found.items() if (innocent := _at_innocent_lines(lines))} == {}
     assert [name for name, lines in found.items() if sum(line[0] for line in lines) < STOP - FIRST] == []
 

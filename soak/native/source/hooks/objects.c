@@ -29,6 +29,9 @@
 uintptr_t objects_newest;
 
 static int minor_version;
+/* The type of frames in 3.8 and 3.9, where each code object keeps its last frame for its next call, also when garbage
+ * is collected. If such a frame were born at each call, it would seem to grow wherever it was called last. */
+static char *kept_by_code;
 static int (*set_tracer)(int (*)(void *, int, void *), void *);
 static int (*(*get_tracer)(void **))(void *, int, void *);
 
@@ -117,10 +120,10 @@ static __attribute__((noinline)) int born_slowly(char *object, uintptr_t caller,
     uint64_t flags = (uint64_t)pointer_at(type, TYPE_FLAGS);
     uintptr_t block = (uintptr_t)object - (flags & TYPE_HAS_GC ? GC_HEADER : 0)
                       - (flags & TYPE_HAS_PREHEADER ? PREHEADER : 0);
-    if (block != objects_newest)
-        take_over((void *)block, caller); // NOLINT
-    else
+    if (block == objects_newest)
         objects_newest = 0;
+    else if (type != kept_by_code)
+        take_over((void *)block, caller); // NOLINT
     if (flags & TYPE_IS_DICT)
         note_dict(object, type, block);
     return answer;
@@ -187,6 +190,8 @@ enum objects_result objects_start(int major, int minor)
     if (major != 3 || minor < 8)
         return OBJECTS_UNKNOWN_VERSION;
     minor_version = minor;
+    if (minor < 10)
+        (void)find("PyFrame_Type", &kept_by_code);
     return minor >= 13 ? start_tracer() : start_references(minor);
 }
 
