@@ -22,8 +22,8 @@ EXPECTED = {
     "copy_per_consumer": ("FAILED", "each consumer copies each frame"),
     "oversized_buffers": ("FAILED", "the driver's buffers are 8 times too large"),
     "consumer_dies": ("FAILED", "the thread of the analysis has ended"),
-    "unbounded_queue": ("LEAK", "inbox._frames keeps it"),
-    "view_keeps_buffer": ("LEAK", "_corners keeps it"),
+    "unbounded_queue": ("LEAK", "inbox._frames"),
+    "view_keeps_buffer": ("LEAK", "_corners"),
     "one_file": ("LEAK", "recording.py"),
 }
 """By fault: the verdict, and what the first sentence has to contain."""

@@ -106,16 +106,22 @@ def causes_of_sites(
 
 
 def _with_causes_of_owners(causes: Sequence[Cause], groups: Sequence[Sequence[GrowingSite]]) -> list[Cause]:
-    """Return the causes, each with the fingerprint of the one that allocates its owner."""
+    """Return the causes, each with the fingerprint of the one that allocates its owner.
+
+    An owner to which Python's references lead is not lost: of a linked list only the ends have pointers from outside,
+    so that memory alone does not tell.
+    """
     fingerprints = {
         site.suspect.site: cause.fingerprint for cause, group in zip(causes, groups, strict=True) for site in group
     }
+    owned_by = [_worst(group).reachability.owner for group in groups]
+    reached = {owned.site for owned, cause in zip(owned_by, causes, strict=True) if owned is not None and cause.chain}
     found = []
-    for cause, group in zip(causes, groups, strict=True):
-        owned = _worst(group).reachability.owner
+    for cause, owned in zip(causes, owned_by, strict=True):
         owner = cause.owner
         if owner is not None and owned is not None:
-            owner = replace(owner, fingerprint=fingerprints.get(owned.site))
+            is_lost = owner.is_lost and owned.site not in reached
+            owner = replace(owner, fingerprint=fingerprints.get(owned.site), is_lost=is_lost)
         found.append(replace(cause, owner=owner))
     return found
 

@@ -6,6 +6,9 @@ from dataclasses import replace
 
 from soak.analysis.ledger import Suspect
 from soak.attribution.causes import Call, GrowingSite, causes_of_sites, fingerprint
+from soak.attribution.holders import Reachability
+from soak.attribution.object_answers import Link, SiteAnswer
+from soak.attribution.owners import Ownership
 from soak.results import Cause, Place
 from soak.verdict import SeriesState, SeriesVerdict, Verdict
 
@@ -237,3 +240,24 @@ def test_a_python_objects_fingerprint_is_the_same_with_and_without_its_stack() -
 
     assert causes(with_stack)[0].where == PLACES[0x10]
     assert causes(with_stack)[0].fingerprint == causes(without)[0].fingerprint
+
+
+def an_owned_site(site: int, *chain: Link) -> GrowingSite:
+    """Give a site whose blocks belong to Frames, to which no pointer from outside was seen; ``chain``: references."""
+    frames = Ownership(5, "Frame", 1.0, 400.0, frozenset({5, 6}), is_lost=True)
+    place = Call(file="/app/camera.py", function="take", line=site)
+    return replace(
+        a_site(place, PYTHON_OBJ, (place,), site=site),
+        reachability=Reachability("held", owner=frames, answer=SiteAnswer(chain)),
+    )
+
+
+def test_an_owner_to_which_references_lead_is_not_lost() -> None:
+    """In a linked list only its ends have pointers from outside; Python knows the way to all."""
+    way = (Link("app", "", "module", 80, 0), Link(".frames", "", "deque", 624, 0), Link("[3]", "", "Frame", 72, 5))
+
+    reached = causes(an_owned_site(5, *way), an_owned_site(6))
+    unreached = causes(an_owned_site(5), an_owned_site(6))
+
+    assert [cause.owner and cause.owner.is_lost for cause in reached] == [False, False]
+    assert [cause.owner and cause.owner.is_lost for cause in unreached] == [True, True]
