@@ -223,6 +223,7 @@ struct method { /* PyMethodDef */
     X(5, "get_traced_memory")                                                                                          \
     X(6, "reset_peak")
 #define METHOD_COUNT 7
+#define STOP_METHOD 4
 static struct method *methods[METHOD_COUNT], *start_method;
 static void *(*originals[METHOD_COUNT])(void *, void *, void *);
 static void *(*original_start)(void *, void *, void *);
@@ -267,6 +268,17 @@ static void replace_method(struct method *method)
         }
 }
 
+/* Lets tracemalloc trace for a moment, so that it knows the allocators. An interpreter that finalizes while the flag is
+ * set puts back the allocators that were there when tracing began: without this there would be none. */
+static void trace_for_a_moment(void *module, void (*release)(void *))
+{
+    for (int i = 0; i < 2; i++) {
+        void *result = i ? originals[STOP_METHOD](module, NULL, NULL) : original_start(module, NULL, NULL);
+        if (result)
+            release(result);
+    }
+}
+
 /* By the public definition of the module; the table of its functions is shared by all its instances. */
 static int replace_methods(void)
 {
@@ -283,9 +295,12 @@ static int replace_methods(void)
         memcpy(&method, definition + DEFINITION_METHODS, sizeof method);
     for (; method && method->name; method++)
         replace_method(method);
+    int is_found = start_method && methods[0] && methods[STOP_METHOD];
+    if (is_found)
+        trace_for_a_moment(module, release);
     if (module)
         release(module);
-    return start_method && methods[0] && methods[4] ? 0 : -1;
+    return is_found ? 0 : -1;
 }
 
 static void put_methods_back(void)
