@@ -35,13 +35,24 @@ static char *kept_by_code;
 static int (*set_tracer)(int (*)(void *, int, void *), void *);
 static int (*(*get_tracer)(void **))(void *, int, void *);
 
-/* The youngest dicts, in a ring. */
+/* The youngest dicts, in a ring. Addresses are kept inverted: a scan of memory must not take them for pointers that
+ * hold the dicts. */
 static struct young {
-    char *dict;
-    char *type;
-    char *block;
+    uintptr_t dict;
+    uintptr_t type;
+    uintptr_t block;
 } young[YOUNG_LIMIT];
 static uint32_t young_next;
+
+static inline uintptr_t hidden(const void *address)
+{
+    return ~(uintptr_t)address;
+}
+
+static inline char *shown(uintptr_t address)
+{
+    return (char *)~address; // NOLINT
+}
 
 /* ---- tables of dicts ---- */
 
@@ -57,13 +68,13 @@ static int is_own_smallest_table(const char *keys)
  * the dict has its first key. */
 static void settle(const struct young *entry)
 {
+    const char *dict = shown(entry->dict), *block = shown(entry->block);
     /* While its block is tracked, its memory can be read. A dict in a free list has no references. */
-    if (!recorder_site_of(entry->block) || pointer_at(entry->dict, OBJECT_TYPE) != entry->type
-        || !int_at(entry->dict, 0))
+    if (!recorder_site_of(block) || pointer_at(dict, OBJECT_TYPE) != shown(entry->type) || !int_at(dict, 0))
         return;
-    char *keys = pointer_at(entry->dict, DICT_KEYS);
+    char *keys = pointer_at(dict, DICT_KEYS);
     if (recorder_site_of(keys) && is_own_smallest_table(keys))
-        recorder_share_birth(keys, entry->block);
+        recorder_share_birth(keys, block);
 }
 
 static void settle_all(void)
@@ -76,9 +87,9 @@ static void settle_all(void)
 static void note_dict(char *dict, char *type, uintptr_t block)
 {
     struct young *entry = &young[young_next++ % YOUNG_LIMIT];
-    if (likely(entry->dict != NULL))
+    if (likely(entry->dict != 0))
         settle(entry);
-    *entry = (struct young){dict, type, (char *)block}; // NOLINT
+    *entry = (struct young){hidden(dict), hidden(type), ~block};
 }
 
 /* ---- objects ---- */
