@@ -8,7 +8,7 @@ other), the object that most others point to is taken for the owner: a bin has t
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
@@ -75,6 +75,20 @@ def find_owners(sources: Positions, targets: Positions, is_root: NDArray[np.bool
         above = dominators[node]
         owners[node - 1] = node - 1 if above == _ROOT else owners[above - 1]
     return owners
+
+
+def follow(is_root: NDArray[np.bool_], edges: Iterable[tuple[int, int]]) -> set[int]:
+    """Return the blocks that are roots, and those to which edges lead from them."""
+    following: defaultdict[int, list[int]] = defaultdict(list)
+    for source, target in edges:
+        following[source].append(target)
+    waiting: list[int] = np.flatnonzero(is_root).tolist()
+    reached = set(waiting)
+    while waiting:
+        further = [target for target in following[waiting.pop()] if target not in reached]
+        reached.update(further)
+        waiting += further
+    return reached
 
 
 def _reverse_postorder(following: Sequence[Sequence[int]]) -> list[int]:
@@ -209,9 +223,12 @@ class Survivors:
         """Tell to which blocks something outside points that points to most blocks of their kind.
 
         What was freed leaves pointers behind, in a block or a stack that uses not all of its words: to a few of them.
+        Of a linked list such as a deque's blocks only the ends have pointers from outside: the rest follows from them.
         """
         kinds = [(member.site, member.kind, member.size_bytes if not member.kind else 0) for member in members]
-        total, rooted = Counter(kinds), Counter(kinds[block] for block in np.flatnonzero(self.is_root))
+        edges = zip(self.sources.tolist(), self.targets.tolist(), strict=True)
+        alike = [(source, target) for source, target in edges if kinds[source] == kinds[target]]
+        total, rooted = Counter(kinds), Counter(kinds[block] for block in follow(self.is_root, alike))
         held = {kind for kind, count in rooted.items() if count >= _MOST * total[kind]}
         return self.is_root & np.array([kind in held for kind in kinds], np.bool_)
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from soak.attribution.owners import Member, Ownership, find_owners, sum_up, take_hubs_for_owners
+from soak.attribution.owners import Member, Ownership, Survivors, find_owners, sum_up, take_hubs_for_owners
 
 Edges = Iterable[tuple[int, int]]
 
@@ -102,3 +102,24 @@ def test_kinds_of_owners_are_summed_up():
 
 def test_an_object_that_owns_nothing_else_is_not_told():
     assert sum_up([0, 1], [Member(1, "list", 56), Member(1, "list", 56)], [], (), 2) == []
+
+
+def survivors(edges: Edges, roots: Iterable[int], kinds: list[str]) -> Survivors:
+    """Give blocks of one site for each kind, ten of each in a row, as they survive."""
+    is_root = np.zeros(len(kinds), np.bool_)
+    is_root[list(roots)] = True
+    sites = [sorted(set(kinds)).index(kind) for kind in kinds]
+    return Survivors(*arrays(edges), is_root, sites, sites, [100] * len(kinds), kinds, cycles=10, gtypes=())
+
+
+@pytest.mark.parametrize("is_linked", [True, False])
+def test_a_linked_list_of_which_only_an_end_is_held_holds_the_rest(is_linked: bool):
+    """As a deque's blocks are. Where they are not linked, a pointer to one of ten is one that was left behind."""
+    edges = [(block, block + 10) for block in range(10)] + [(10 + block, 20 + block) for block in range(10)]
+    if is_linked:
+        edges += [(block, block + 1) for block in range(9)]
+
+    found = survivors(edges, [0], [""] * 10 + ["Frame"] * 10 + ["ndarray"] * 10).owners({})
+
+    # The first block of the list owns all; it is no object, so it is not told.
+    assert [(owned.kind, owned.is_lost) for owned in found] == ([] if is_linked else [("Frame", True)])
