@@ -11,8 +11,6 @@
 
 from __future__ import annotations
 
-import argparse
-import sys
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -186,24 +184,3 @@ def section_of_memory(rows: list[MemoryRow]) -> list[str]:
         *shown,
         "",
     ]
-
-
-def main() -> int:
-    """Show the table and the gates that are missed."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=512, help="runs of each family (512)")
-    rows = calibrate_memory(parser.parse_args().runs)
-    print("\n".join(section_of_memory(rows)))
-    return print_failures({row.family: row.failures() for row in rows})
-
-
-def print_failures(failures: dict[str, list[str]]) -> int:
-    """Name the gates that are missed on the error stream; return how many families miss one."""
-    missed = {family: faults for family, faults in failures.items() if faults}
-    for family, faults in missed.items():
-        print(f"gate missed: {family}: {', '.join(faults)}", file=sys.stderr)
-    return len(missed)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
