@@ -303,6 +303,7 @@ def test_a_parent_in_another_thread_is_waited_for_at_each_checkpoint(tmp_path: P
     assert behind.count(1) >= 28  # but for a machine that does not run the parent for 50 ms
 
 
+@pytest.mark.long
 def test_a_parent_that_stalls_is_waited_for_once(tmp_path: Path):
     """Then the child goes on without it and counts what is lost: it never blocks."""
     area = a_ring(tmp_path)
