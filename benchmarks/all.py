@@ -26,8 +26,8 @@ from measuring import ROOT, Figure, at_most, equal, say, scratch_folder, shown, 
 
 HERE = Path(__file__).resolve().parent
 PAGE = ROOT / "docs" / "measurements.md"
-NO_SCRIPTS = ("all", "against_peers", "calibrate_counts", "measuring", "night", "torture")
-ALWAYS = {"calibrate": ["--quick"]}
+NO_SCRIPTS = ("all", "against_peers", "calibrate_counts", "calibrate_memory", "measuring", "night", "torture")
+ALWAYS = {"calibrate": ["--quick"], "field": ["--repeat", "1", "--python", "3.11"]}
 SHORT = {
     "child_cost": ["--checkpoints", "50000", "--repeats", "5"],
     "no_flags": ["--runs", "2"],
