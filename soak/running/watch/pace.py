@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from soak.analysis.component import LARGEST_N_MIN
+from soak.analysis.decide import ENOUGH_N_MIN
 from soak.running.watch.plan import SMALLEST_N_MIN, WatchPlan
+
+_PART_OF_ALL_MARKS = 64
 
 
 class WatchPace:
@@ -35,10 +38,18 @@ class WatchPace:
         if marks <= self._seen[1]:
             return False
         pace = (marks - self._seen[1]) / (sample - self._seen[0])
-        chosen = min(max(int(self._plan.n_min * pace), SMALLEST_N_MIN), LARGEST_N_MIN)
+        chosen = min(max(int(self._plan.n_min * pace), SMALLEST_N_MIN), self._most_marks(pace))
         self.n_min = self._plan.n_min_marks or chosen
         self.noun, self._first = "mark", marks
         return True
+
+    def _most_marks(self, pace: float) -> int:
+        """Return the largest n_min: marks are so many that n_min need not wait for as many samples.
+
+        By ``ENOUGH_N_MIN`` most caches are full. A watch that has hours takes a part of them. ``pace``: marks a sample.
+        """
+        expected = pace * (self._plan.duration_s or 0.0) / self._plan.every_s
+        return int(min(max(ENOUGH_N_MIN, expected / _PART_OF_ALL_MARKS), LARGEST_N_MIN))
 
     def cycles_at(self, sample: int) -> int | None:
         """Return the cycles since judging began; None when none has passed since the sample before."""
