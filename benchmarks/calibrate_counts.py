@@ -8,7 +8,7 @@ judge the runs: the code that judges a real component. Seeds are fixed.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
@@ -125,23 +125,30 @@ def simulate(family: str, number: int, runs: int) -> list[Verdict]:
     return verdicts
 
 
-def count(family: str, verdicts: list[Verdict]) -> CountRow:
-    """Sum up the runs of one family."""
-    each = (Verdict.LEAK, Verdict.CLEAN, Verdict.SETTLING, Verdict.INCONCLUSIVE)
-    return CountRow(family, len(verdicts), *(verdicts.count(verdict) for verdict in each))
+def count(verdicts: list[Verdict]) -> list[int]:
+    """Count the runs by verdict: LEAK, CLEAN, SETTLING, INCONCLUSIVE."""
+    return [verdicts.count(each) for each in (Verdict.LEAK, Verdict.CLEAN, Verdict.SETTLING, Verdict.INCONCLUSIVE)]
 
 
-def calibrate_counts(runs: int, *, processes: int = 2) -> list[CountRow]:
-    """Judge so many runs of each family."""
+def judge_families(
+    simulate: Callable[[str, int, int], list[Verdict]], families: Iterable[str], runs: int, processes: int
+) -> dict[str, list[Verdict]]:
+    """Make and judge so many runs of each family, in batches, each from its own seed."""
     with ProcessPoolExecutor(processes) as pool:
         pending = {
             family: [
                 pool.submit(simulate, family, number, min(BATCH, runs - first))
                 for number, first in enumerate(range(0, runs, BATCH))
             ]
-            for family in LEAKS | CLEAN
+            for family in families
         }
-        return [count(family, [v for batch in batches for v in batch.result()]) for family, batches in pending.items()]
+        return {family: [v for batch in batches for v in batch.result()] for family, batches in pending.items()}
+
+
+def calibrate_counts(runs: int, *, processes: int = 2) -> list[CountRow]:
+    """Judge so many runs of each family."""
+    verdicts = judge_families(simulate, LEAKS | CLEAN, runs, processes)
+    return [CountRow(family, len(said), *count(said)) for family, said in verdicts.items()]
 
 
 def as_section(rows: list[CountRow]) -> list[str]:

@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+from calibrate_counts import count, judge_families
 
 from soak.analysis.caches import CachedSite
 from soak.analysis.component import ComponentJudge, choose_n_min
@@ -30,7 +30,6 @@ Values = npt.NDArray[np.float64]
 
 FEWEST_CYCLES, MOST_CYCLES = 30, 4_000
 MOST_READINGS = 200
-BATCH = 256
 MOST_FALSE_LEAKS = 0.001
 LEAST_POWER = 0.99
 POWERFUL_FROM = 8 * 256
@@ -145,23 +144,10 @@ def simulate(family: str, number: int, runs: int) -> list[Verdict]:
     return [verdict_of((CLEAN | LEAKS)[family](rng, int(cycles))) for cycles in lengths]
 
 
-def count(family: str, verdicts: list[Verdict]) -> MemoryRow:
-    """Sum up the runs of one family."""
-    each = (Verdict.LEAK, Verdict.CLEAN, Verdict.SETTLING, Verdict.INCONCLUSIVE)
-    return MemoryRow(family, len(verdicts), *(verdicts.count(verdict) for verdict in each))
-
-
 def calibrate_memory(runs: int, *, processes: int = 2) -> list[MemoryRow]:
     """Judge so many runs of each family."""
-    with ProcessPoolExecutor(processes) as pool:
-        pending = {
-            family: [
-                pool.submit(simulate, family, number, min(BATCH, runs - first))
-                for number, first in enumerate(range(0, runs, BATCH))
-            ]
-            for family in LEAKS | CLEAN
-        }
-        return [count(family, [v for batch in batches for v in batch.result()]) for family, batches in pending.items()]
+    verdicts = judge_families(simulate, LEAKS | CLEAN, runs, processes)
+    return [MemoryRow(family, len(said), *count(said)) for family, said in verdicts.items()]
 
 
 def section_of_memory(rows: list[MemoryRow]) -> list[str]:

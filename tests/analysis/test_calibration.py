@@ -22,6 +22,7 @@ calibrate = importlib.util.module_from_spec(_SPEC)
 sys.modules["calibrate"] = calibrate
 _SPEC.loader.exec_module(calibrate)
 counts = sys.modules["calibrate_counts"]
+memory = sys.modules["calibrate_memory"]
 
 
 @pytest.mark.parametrize("family", calibrate.CLEAN)
@@ -65,12 +66,20 @@ def test_what_is_calibrated_is_what_judges_one_run(family: str):
 
 @pytest.mark.parametrize("family", sorted(counts.STOPPED))
 def test_a_count_that_does_not_rise_up_to_the_end_is_not_called_leak(family: str):
-    row = counts.count(family, counts.simulate(family, 9001, 64))
+    row = counts.CountRow(family, 64, *counts.count(counts.simulate(family, 9001, 64)))
 
     assert row.leak == 0
 
 
 def test_a_count_that_rises_in_each_of_at_least_20_cycles_is_a_leak():
-    row = counts.count("constant leak", counts.simulate("constant leak", 9001, 64))
+    row = counts.CountRow("constant leak", 64, *counts.count(counts.simulate("constant leak", 9001, 64)))
 
     assert row.leak == 64
+
+
+@pytest.mark.parametrize("family", [*memory.CLEAN, *memory.LEAKS])
+def test_slow_cycles_and_many_threads_make_no_leak_and_hide_none(family: str):
+    row = memory.MemoryRow(family, 24, *counts.count(memory.simulate(family, 9001, 24)))
+
+    assert row.failures() == []
+    assert (row.leak == 24) is (family in memory.LEAKS)
