@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from calibrate_counts import count, judge_families
+from calibrate_counts import CountRow, count, judge_families
 
 from soak.analysis.caches import CachedSite
 from soak.analysis.component import ComponentJudge, choose_n_min
@@ -104,15 +104,8 @@ LEAKS: dict[str, Callable[[np.random.Generator, int], Run]] = {"kept in a list, 
 
 
 @dataclass(frozen=True)
-class MemoryRow:
-    """What was said of one family's runs."""
-
-    family: str
-    runs: int
-    leak: int
-    clean: int
-    settling: int
-    inconclusive: int
+class MemoryRow(CountRow):
+    """What was said of one family's runs, with the gates of this page."""
 
     def failures(self) -> list[str]:
         """Return the gates that this family misses."""

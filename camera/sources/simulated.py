@@ -8,7 +8,7 @@ import os
 import numpy as np
 from numpy.typing import NDArray
 
-from camera.driver.library import IS_GONE, NO_FRAME, load
+from camera.driver.binding import IS_GONE, NO_FRAME, load
 from camera.errors import SourceError
 from camera.faults import Fault
 from camera.pixels import BYTES_PER_PIXEL, Picture

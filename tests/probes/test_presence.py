@@ -36,12 +36,12 @@ def of_file(path: Path) -> Creation:
         ("/scratch/anything.dat", "temporary file"),
         ("/home/me/tmpa1b2c3d4", "temporary file"),
         ("/home/me/tmpa1b2c3d4.csv", "temporary file"),
-        ("/tmp/work/out.tmp", "temporary file"),
-        ("/tmp/work/jobs/7.lock", "lock file"),
+        ("/tmp/mine/out.tmp", "temporary file"),
+        ("/tmp/mine/jobs/7.lock", "lock file"),
         ("/home/me/.lock", "lock file"),
         ("/home/me/.#notes.txt", "lock file"),
         ("/home/me/app.pid", "pid file"),
-        ("/tmp/work/out-7.csv", None),
+        ("/tmp/mine/out-7.csv", None),
         ("/home/me/out-7.csv", None),
         ("/home/me/tmp/out-7.csv", None),
         ("/home/me/clock", None),
@@ -55,7 +55,7 @@ def test_what_counts_is_told_from_what_a_program_may_keep(
     """By the place for temporary things, and by names that say so; in the working folder by names alone."""
     monkeypatch.setenv("TMPDIR", "/scratch")
 
-    assert type_of(created(path), "/tmp/work") == type_
+    assert type_of(created(path), "/tmp/mine") == type_
 
 
 def test_a_working_folder_that_is_the_temporary_one_is_no_excuse() -> None:

@@ -504,43 +504,17 @@ class Supervisor:
         begun_s = self._clock.now_s()
         if self._latest is None or not self._ring.runs_cycles or not self._summing_up.is_due(begun_s):
             return None
-        seconds = self._elapsed_s()
-        found = Observations(
-            evidence=self._latest[0],
-            judge=self._judge,
-            iterations=self._ring.completed,
-            seconds=seconds,
-            stopped_by=AT_WORK,
-            failure=None,
-            pacing=_pacing(self._ring, self._plan.interval_s, seconds),
-            checkpoints=self._rows.rows_read,
-            checkpoint_share=self._ring.checkpoint_s / seconds if seconds else 0.0,
-            lost_rows=self._rows.rows_lost,
-            gc_held_off=bool(self._rows.rows_read) and not self._ring.has_collected_garbage,
-            output=self._child.output(),
-            started=started,
-            tracked=self._tracked(NO_ANSWERS),
-            provisional=self._judge.provisional(),
-        )
+        found = self._observations(self._latest[0], AT_WORK, None, self._tracked(NO_ANSWERS), started)
         self._summing_up.spend(begun_s, self._clock.now_s() - begun_s)
-        return found
+        return replace(found, provisional=self._judge.provisional())
 
-    def _observe(self, started: str) -> Observations:
-        """Put together what is known of a process that has ended."""
-        stopped_by, failure = self._ending()
-        evidence = self._last_evidence(stopped_by, failed=failure is not None)
-        object_answers = self._scanner.read_answer()
-        tracked = self._tracked(object_answers)
-        audit = self._auditor.finish(self._ledger.locate)
+    def _observations(
+        self, evidence: Evidence, stopped_by: str, failure: Failure | None, tracked: Tracked, started: str
+    ) -> Observations:
+        """Return what is known of a process, at work or ended."""
         seconds = self._elapsed_s()
         return Observations(
-            evidence=replace(
-                evidence,
-                failed=failure is not None,
-                cached=_cached(tracked),
-                is_fragmented=audit is not None and audit.fragmentation,
-                is_rss_explained=audit is not None and explains_rss(audit, self._plan.tolerance_bytes),
-            ),
+            evidence=evidence,
             judge=self._judge,
             iterations=self._ring.completed,
             seconds=seconds,
@@ -554,6 +528,24 @@ class Supervisor:
             output=self._child.output(),
             started=started,
             tracked=tracked,
+        )
+
+    def _observe(self, started: str) -> Observations:
+        """Put together what is known of a process that has ended."""
+        stopped_by, failure = self._ending()
+        evidence = self._last_evidence(stopped_by, failed=failure is not None)
+        object_answers = self._scanner.read_answer()
+        tracked = self._tracked(object_answers)
+        audit = self._auditor.finish(self._ledger.locate)
+        evidence = replace(
+            evidence,
+            failed=failure is not None,
+            cached=_cached(tracked),
+            is_fragmented=audit is not None and audit.fragmentation,
+            is_rss_explained=audit is not None and explains_rss(audit, self._plan.tolerance_bytes),
+        )
+        return replace(
+            self._observations(evidence, stopped_by, failure, tracked, started),
             opened=(*self._opened.still_open(), *self._left.still_there()),
             unrecorded=self._left.lost,
             kept_files=self._left.kept_files,
