@@ -19,10 +19,10 @@ import numpy as np
 import numpy.typing as npt
 from calibrate_counts import CountRow, count, judge_families
 
-from soak.analysis.caches import CachedSite
 from soak.analysis.component import ComponentJudge, choose_n_min
 from soak.analysis.decide import decide
 from soak.analysis.evidence import TCACHE_BYTES, Evidence
+from soak.analysis.sites.caches import CachedSite
 from soak.measurements import Reading
 from soak.verdict import Verdict
 

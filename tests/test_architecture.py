@@ -43,9 +43,9 @@ FLOORS = {
     "soak.web": 5,
     "soak.api": 6,
     "soak.commands": 6,
-    "soak.pytest_case": 6,
-    "soak.pytest_checks": 6,
-    "soak.pytest_plugin": 6,
+    "soak.testing.case": 6,
+    "soak.testing.checks": 6,
+    "soak.testing.plugin": 6,
     "soak.__main__": 6,
 }
 
@@ -194,7 +194,7 @@ def test_only_one_module_outside_knows_the_words_of_the_ring():
         if not name.startswith("soak.inside") and re.search(r"\bWORD_[A-Z]", file.read_text(encoding="utf-8"))
     }
 
-    assert knowing == {"soak.running.component.child_ring"}
+    assert knowing == {"soak.running.child.child_ring"}
 
 
 def long_functions(package: str, most_lines: int) -> list[str]:

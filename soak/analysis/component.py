@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from soak.analysis.evidence import COUNTS, Evidence, Stop
 from soak.analysis.looks import Tolerance
 from soak.analysis.series import SeriesJudge
-from soak.analysis.streaks import StreakCounter
-from soak.analysis.survivors import FEWEST_CYCLES
+from soak.analysis.sites.streaks import StreakCounter
+from soak.analysis.sites.survivors import FEWEST_CYCLES
 from soak.grounds import Limit
 from soak.measurements import SIGNALS, Reading, Role, Signal
 from soak.verdict import SeriesVerdict, Verdict

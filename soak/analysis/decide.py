@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from soak.analysis.caches import filling_modules, forecast, is_mostly_unknown, needed_cycles
 from soak.analysis.evidence import COUNTS, LEDGER, MEMORY, Evidence, is_only_tcache
+from soak.analysis.sites.caches import filling_modules, forecast, is_mostly_unknown, needed_cycles
 from soak.grounds import VERDICTS, Ground, GroundKind, Streak
 from soak.measurements import NOTABLE_RSS_BYTES, SIGNALS, Role
 from soak.verdict import SeriesState, SeriesVerdict, Verdict

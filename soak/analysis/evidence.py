@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from soak.analysis.caches import CachedSite
-from soak.analysis.ledger import Suspect
+from soak.analysis.sites.caches import CachedSite
+from soak.analysis.sites.ledger import Suspect
 from soak.grounds import Limit, LiveChildren, Streak
 from soak.measurements import SIGNALS, Role
 from soak.verdict import SeriesVerdict, Verdict

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from soak.analysis.cells import RunningCells
 from soak.analysis.rule import BLOCKS, MIN_READINGS_PER_BLOCK, PARTS, FloatArray, Look, LookOutcome, look
+from soak.analysis.sites.cells import RunningCells
 
 Tolerance = float | Callable[[float], float]
 """Growth per cycle that does not matter: a number, or a function of the cycles n a look has seen."""

@@ -8,8 +8,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from soak.analysis.caches import Cache, holding_cache
-from soak.analysis.ledger import Suspect
+from soak.analysis.sites.caches import Cache, holding_cache
+from soak.analysis.sites.ledger import Suspect
 from soak.attribution.holders import UNSCANNED, Memory, Reachability, find_memory_path
 from soak.attribution.names import INTERPRETER_MODULES, is_of_the_language
 from soak.attribution.object_answers import draw_chain, draw_nodes

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from soak.analysis.caches import Cache
+from soak.analysis.sites.caches import Cache
 from soak.attribution.reference_cycles import describe_ring
 from soak.inside.objects.caches import NO_BOUND
 from soak.results import ChainNode, Garbage, Place

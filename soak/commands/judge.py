@@ -24,9 +24,9 @@ from soak.commands.arguments import positive_count, size
 from soak.errors import UsageError
 from soak.logs.choice import Asked
 from soak.logs.judging import JudgedPiece, LogVerdict, judge_log
-from soak.logs.numbers import unit_of
+from soak.logs.reading.numbers import unit_of
+from soak.logs.reading.source import Source
 from soak.logs.series import LogSeries, read_series
-from soak.logs.source import Source
 from soak.reporting.outcome import EXIT_CODES
 from soak.reporting.words.logs import log_sentence, log_sentences
 from soak.units import parse_duration_s

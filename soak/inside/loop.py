@@ -28,7 +28,7 @@ SHARE_PACED = 0.038
 _DENSEST, _SPARSEST, _SPARSEST_EARLY = 64, 34, 4
 _EARLY_CYCLES = 64  # a quarter of the smallest n_min: the first look that can decide begins there
 FIRST_CLEAN_FROM, FIRST_CLEAN_TO = 448, 7200
-"""The windows of the first three looks at which the ledger may prove CLEAN, see soak.analysis.survivors."""
+"""The windows of the first three looks at which the ledger may prove CLEAN, see soak.analysis.sites.survivors."""
 _GOLDEN_RATIO = 0.6180339887498949  # the fractions of its multiples are spread evenly and do not repeat
 _GC_OBJECTS_EVERY = 8
 """The objects of gc are counted only at every eighth checkpoint, because the list of them takes memory for a moment."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from soak.errors import UsageError
 from soak.logs.names import means_count, means_cycles, means_memory, means_owner, means_time, never_a_value, noun_of
-from soak.logs.numbers import BLANKS, NumberReader
+from soak.logs.reading.numbers import BLANKS, NumberReader
+from soak.logs.reading.times import TimeReader, is_time
 from soak.logs.table import Row, Table
-from soak.logs.times import TimeReader, is_time
 
 _MOST_NAMED = 12
 """So many columns are named in a message."""

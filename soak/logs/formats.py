@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from soak.errors import SeriesError
-from soak.logs.labelled import Labelled
-from soak.logs.mprof import Mprof
-from soak.logs.prometheus import Prometheus
-from soak.logs.records import Records
-from soak.logs.separated import Separated
-from soak.logs.source import Source
-from soak.logs.spaced import Spaced
+from soak.logs.reading.labelled import Labelled
+from soak.logs.reading.mprof import Mprof
+from soak.logs.reading.prometheus import Prometheus
+from soak.logs.reading.records import Records
+from soak.logs.reading.separated import Separated
+from soak.logs.reading.source import Source
+from soak.logs.reading.spaced import Spaced
 from soak.logs.table import LogFormat, Table
 
 FORMATS: tuple[LogFormat, ...] = (Mprof(), Prometheus(), Records(), Labelled(), Separated(), Spaced())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from soak.logs.numbers import unit_of
+from soak.logs.reading.numbers import unit_of
 
 
 def _words(text: str) -> frozenset[str]:

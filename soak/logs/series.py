@@ -16,8 +16,8 @@ from soak.errors import SeriesError, UsageError
 from soak.logs.choice import Asked, Choice, axis_reader, axis_text, choose, listed
 from soak.logs.formats import read_table
 from soak.logs.names import means_memory, means_resident
-from soak.logs.numbers import SIZES, NumberReader, decimal_sign
-from soak.logs.source import Source
+from soak.logs.reading.numbers import SIZES, NumberReader, decimal_sign
+from soak.logs.reading.source import Source
 from soak.logs.table import Row, Table
 
 FloatArray = NDArray[np.float64]

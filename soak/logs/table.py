@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from soak.logs.source import Source
+from soak.logs.reading.source import Source
 
 Row = tuple[int, Sequence[str]]
 """The number of the line, counted from 1, and its fields: one per column; missing ones at the end are blanks."""

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from soak.analysis.caches import Cache, CachedSite
 from soak.analysis.component import (
     LARGEST_N_MIN,
     SMALLEST_N_MIN,
@@ -22,7 +21,8 @@ from soak.analysis.component import (
 )
 from soak.analysis.decide import PRECEDENCE, Decision, decide
 from soak.analysis.evidence import Evidence, Lost, Stop
-from soak.analysis.ledger import LedgerJudge, Suspect
+from soak.analysis.sites.caches import Cache, CachedSite
+from soak.analysis.sites.ledger import LedgerJudge, Suspect
 from soak.grounds import VERDICTS, GroundKind, Limit, LiveChildren, Streak
 from soak.measurements import SIGNALS, Reading
 from soak.verdict import SeriesState, SeriesVerdict, Verdict

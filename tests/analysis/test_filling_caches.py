@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from soak.analysis.caches import Cache, CachedSite
 from soak.analysis.decide import Decision, decide
 from soak.analysis.evidence import Evidence, Lost
+from soak.analysis.sites.caches import Cache, CachedSite
 from soak.grounds import Filling, HoldingCache
 from soak.verdict import SeriesState, SeriesVerdict, Verdict
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from series_builder import AT, CYCLES, N_MIN, SPACING
 
 from soak.analysis import SeriesJudge, judge
-from soak.analysis.cells import CELLS_PER_N_MIN, RunningCells
 from soak.analysis.rule import PARTS
+from soak.analysis.sites.cells import CELLS_PER_N_MIN, RunningCells
 from soak.verdict import Verdict
 
 SHAPES = {

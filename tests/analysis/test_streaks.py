@@ -8,7 +8,7 @@ import pytest
 
 from soak.analysis.component import ComponentJudge
 from soak.analysis.decide import Decision, decide
-from soak.analysis.streaks import StreakCounter
+from soak.analysis.sites.streaks import StreakCounter
 from soak.grounds import GroundKind, Streak
 from soak.measurements import Reading
 from soak.verdict import Verdict

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from soak.analysis.decide import Decision, decide
 from soak.analysis.evidence import REQUIRED_IN_A_RUN, Evidence
-from soak.analysis.survivors import FEWEST_CYCLES, Cohorts, SurvivorJudge
+from soak.analysis.sites.survivors import FEWEST_CYCLES, Cohorts, SurvivorJudge
 from soak.verdict import SeriesState, SeriesVerdict, Verdict
 
 ENDS = np.array([*range(8), *(((4 + quarter) << octave) - 1 for octave in range(1, 20) for quarter in range(4))][1:])

@@ -8,10 +8,10 @@ from types import SimpleNamespace
 import pytest
 
 from soak.attribution.audit import Breakdown
+from soak.running.child.child import ScriptedChild
 from soak.running.clock import ScriptedClock
 from soak.running.component import auditing
 from soak.running.component.auditing import Auditor
-from soak.running.component.child import ScriptedChild
 
 BUDGET_S = 0.5
 

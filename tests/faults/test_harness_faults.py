@@ -24,7 +24,7 @@ from running_builder import CYCLES, a_plan, context, soak_driver
 
 from soak.errors import StoreError
 from soak.measurements import Reading
-from soak.running.component.guards import COOL_AGAIN_C, HeatGuard, what_ran_out
+from soak.running.child.guards import COOL_AGAIN_C, HeatGuard, what_ran_out
 from soak.running.component.result import make_result
 from soak.running.component.supervisor import soak_component
 from soak.running.interpreter import find_interpreter

@@ -13,8 +13,8 @@ import pytest
 import soak.__main__
 from soak.errors import SoakError
 from soak.logs.choice import Asked
+from soak.logs.reading.source import Source
 from soak.logs.series import LogSeries, read_series
-from soak.logs.source import Source
 
 Read = Callable[..., LogSeries]
 
@@ -132,7 +132,7 @@ def test_a_device_is_refused(device: str, message: str):
 
 
 def test_a_pipe_that_nobody_writes_into_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("soak.logs.source.NO_WRITER_S", 0.1)
+    monkeypatch.setattr("soak.logs.reading.source.NO_WRITER_S", 0.1)
     os.mkfifo(tmp_path / "pipe")
 
     with pytest.raises(SoakError, match="is empty"):
@@ -140,7 +140,7 @@ def test_a_pipe_that_nobody_writes_into_is_refused(tmp_path: Path, monkeypatch: 
 
 
 def test_of_a_pipe_that_falls_silent_what_came_is_read(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("soak.logs.source.SILENCE_S", 0.1)
+    monkeypatch.setattr("soak.logs.reading.source.SILENCE_S", 0.1)
     receiver, sender = os.pipe()
     os.write(sender, b"cycle,rss\n1,5\n2,6\n")
 

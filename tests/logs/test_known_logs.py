@@ -10,8 +10,8 @@ import pytest
 
 from soak.logs.choice import Asked
 from soak.logs.judging import LogVerdict, judge_log
+from soak.logs.reading.source import Source
 from soak.logs.series import LogSeries, read_series
-from soak.logs.source import Source
 from soak.verdict import Verdict
 
 Write = Callable[[build.Pages], str]

@@ -13,8 +13,8 @@ from plugin_examples import Counter, churn, drop, frames, hold, hold_async, wrap
 
 import soak
 from soak.errors import UsageError
-from soak.pytest_checks import Options
 from soak.reporting.words import advise, held_by
+from soak.testing.checks import Options
 from soak.verdict import Verdict
 
 CYCLES = 1024

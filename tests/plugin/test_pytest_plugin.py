@@ -12,7 +12,7 @@ import pytest
 pytest_plugins = ["pytester"]
 pytestmark = pytest.mark.integration
 
-OPTIONS = ("-p", "soak.pytest_plugin", "-p", "no:cacheprovider", "--strict-markers")
+OPTIONS = ("-p", "soak.testing.plugin", "-p", "no:cacheprovider", "--strict-markers")
 ROOT = Path(__file__).parents[2]
 SHORT = "iterations=1024, n_min=256, checkpoint_every=8"
 
@@ -299,7 +299,8 @@ def test_unused_it_imports_nothing_of_what_measures(run):
         """
         import sys
         def test_nothing():
-            assert [name for name in sys.modules if name.startswith("soak")] == ["soak", "soak.pytest_plugin"]
+            ours = [name for name in sys.modules if name.startswith("soak")]
+            assert ours == ["soak", "soak.testing", "soak.testing.plugin"]
             assert "numpy" not in sys.modules
         """
     )
@@ -319,4 +320,4 @@ def test_its_options_and_marker_are_in_pytests_help(run):
 def test_it_is_installed_with_soak():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
-    assert project["entry-points"]["pytest11"] == {"soak": "soak.pytest_plugin"}
+    assert project["entry-points"]["pytest11"] == {"soak": "soak.testing.plugin"}

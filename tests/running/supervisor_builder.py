@@ -14,8 +14,8 @@ from running_builder import a_plan
 from soak.measurements import Reading
 from soak.native.layout import NATIVE_SITE, RANGE, ROW, SITE, STATE_NATIVE, STATE_PYTHON_DOMAINS
 from soak.native.ledger import Checkpoint, Ledger
+from soak.running.child.child import ScriptedChild
 from soak.running.clock import ScriptedClock
-from soak.running.component.child import ScriptedChild
 from soak.running.component.supervisor import ComponentProgress, Observations, RunContext, Supervisor
 from soak.running.interpreter import Interpreter
 

@@ -7,9 +7,9 @@ import pytest
 from soak.inside import ring
 from soak.measurements import Reading
 from soak.probes.outside import ScriptedReader
+from soak.running.child.child_ring import ScriptedRing
 from soak.running.clock import ScriptedClock
 from soak.running.component.checkpoints import Beside, OutsideProbe, RowReader, is_soon_exhausted
-from soak.running.component.child_ring import ScriptedRing
 
 
 def written(*readings: Reading) -> ScriptedRing:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from soak.running.component.guards import tripped_guard
+from soak.running.child.guards import tripped_guard
 
 LIMITS = {"fds": 1000.0, "threads": 500.0, "rss": 2.0**30}
 

@@ -12,8 +12,8 @@ from running_builder import a_plan
 
 from soak.inside.ring import PHASE_CYCLES, PHASE_SETUP, PHASE_TEARDOWN
 from soak.results import Failure
+from soak.running.child.child import ScriptedChild
 from soak.running.clock import ScriptedClock
-from soak.running.component.child import ScriptedChild
 from soak.running.component.stopping import (
     Liveness,
     Patience,

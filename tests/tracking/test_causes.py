@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from soak.analysis.ledger import Suspect
+from soak.analysis.sites.ledger import Suspect
 from soak.attribution.causes import Call, GrowingSite, causes_of_sites, fingerprint
 from soak.attribution.holders import Reachability
 from soak.attribution.object_answers import Link, SiteAnswer

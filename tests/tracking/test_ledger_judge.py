@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from soak.analysis.ledger import MOST_CHECKPOINTS, MOST_SUSPECTS, LedgerJudge, Suspect
+from soak.analysis.sites.ledger import MOST_CHECKPOINTS, MOST_SUSPECTS, LedgerJudge, Suspect
 from soak.verdict import Verdict
 
 N_MIN = 256

@@ -33,7 +33,7 @@ from soak.probes.inventory import describe_new, read_inventory
 from soak.probes.limits import read_limits
 from soak.probes.outside import open_reader
 from soak.results import ComponentResult, Pacing, TrackerState
-from soak.running.component.guards import tripped_guard
+from soak.running.child.guards import tripped_guard
 from soak.running.component.horizon import Horizon
 from soak.running.component.ledger_reader import Tracked
 from soak.running.component.result import make_result

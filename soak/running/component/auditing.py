@@ -10,8 +10,8 @@ from soak.probes.memory import ProcessMemory
 from soak.probes.resident import read_resident
 from soak.probes.shadow import ShadowError, read_blocks, read_mapped
 from soak.results import Place, RssAudit
+from soak.running.child.child import Child
 from soak.running.clock import Clock
-from soak.running.component.child import Child
 from soak.running.time_share import TimeShare
 
 _MOST_KEPT = 24

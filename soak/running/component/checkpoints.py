@@ -10,8 +10,8 @@ from soak.grounds import LiveChildren
 from soak.measurements import Reading
 from soak.probes.descendants import Descendant
 from soak.probes.outside import OutsideReader
+from soak.running.child.child_ring import ChildRing, Row
 from soak.running.clock import Clock
-from soak.running.component.child_ring import ChildRing, Row
 from soak.running.time_share import TimeShare
 
 _DETAILS_EVERY_S = 1.0

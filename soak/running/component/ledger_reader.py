@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from soak.analysis.ledger import LedgerJudge, Suspect
-from soak.analysis.survivors import Cohorts, SurvivorJudge
+from soak.analysis.sites.ledger import LedgerJudge, Suspect
+from soak.analysis.sites.survivors import Cohorts, SurvivorJudge
 from soak.attribution.causes import Call, GrowingSite, place_of
 from soak.attribution.holders import UNSCANNED, Memory, Reachability
 from soak.attribution.symbols import Symbols

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from soak.attribution.opened_causes import StillOpen
 from soak.native.ledger import Opening
 from soak.probes.inventory import DESCRIPTOR, Inventory, OpenItem, describe_new, read_inventory
+from soak.running.child.child import Child
 from soak.running.clock import Clock
-from soak.running.component.child import Child
 from soak.running.component.ledger_reader import LedgerReader
 from soak.running.time_share import TimeShare
 

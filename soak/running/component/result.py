@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 
-from soak.analysis.caches import most_allocated
 from soak.analysis.decide import Decision, decide
 from soak.analysis.evidence import LEDGER
+from soak.analysis.sites.caches import most_allocated
 from soak.attribution.causes import place_of_allocation
 from soak.attribution.object_answers import describe_garbage, garbage_messages
 from soak.attribution.symbols import Symbols

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from soak.analysis.ledger import Suspect
+from soak.analysis.sites.ledger import Suspect
 from soak.attribution.holders import (
     FEWEST_SURVIVORS,
     MOST,
@@ -52,8 +52,8 @@ from soak.probes.memory import ProcessMemory, held_still, writable_ranges
 from soak.probes.python_types import PythonTypes
 from soak.probes.shadow import Blocks, ShadowError, read_blocks
 from soak.results import Unseen
+from soak.running.child.child import Child
 from soak.running.clock import Clock
-from soak.running.component.child import Child
 from soak.running.component.surviving import find_survivors
 from soak.running.time_share import TimeShare
 

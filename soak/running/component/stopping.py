@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from soak.analysis.decide import Decision
 from soak.results import Failure
-from soak.running.component.child import Child
-from soak.running.component.guards import tripped_guard
+from soak.running.child.child import Child
+from soak.running.child.guards import tripped_guard
 from soak.settings import ComponentPlan
 from soak.verdict import Verdict
 

@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
-from soak.analysis.caches import CachedSite
 from soak.analysis.component import ComponentJudge
 from soak.analysis.decide import Decision, decide
 from soak.analysis.evidence import LEDGER, REQUIRED_IN_A_RUN, Evidence, Lost
-from soak.analysis.ledger import Suspect
+from soak.analysis.sites.caches import CachedSite
+from soak.analysis.sites.ledger import Suspect
 from soak.attribution.audit import explains_rss
 from soak.attribution.causes import MAPPING_DOMAIN
 from soak.attribution.object_answers import NO_ANSWERS, ObjectAnswers
@@ -22,18 +22,18 @@ from soak.attribution.opened_causes import StillOpen
 from soak.measurements import Reading
 from soak.probes.limits import read_hidden_limits
 from soak.results import AT_WORK, Failure, Pacing, RssAudit
+from soak.running.child.child import Child
+from soak.running.child.child_ring import ChildRing
+from soak.running.child.failures import describe_failure
+from soak.running.child.guards import HeatGuard, hottest_c, tripped_guard, what_ran_out
+from soak.running.child.process import MeasuredProcess, child_settings
 from soak.running.clock import Clock, SystemClock
 from soak.running.component.auditing import Auditor
 from soak.running.component.checkpoints import Beside, OutsideProbe, RowReader, is_soon_exhausted
-from soak.running.component.child import Child
-from soak.running.component.child_ring import ChildRing
-from soak.running.component.failures import describe_failure
-from soak.running.component.guards import HeatGuard, hottest_c, tripped_guard, what_ran_out
 from soak.running.component.horizon import Horizon
 from soak.running.component.ledger_reader import LedgerReader, Tracked
 from soak.running.component.left_behind import LeftBehind
 from soak.running.component.open_items import OpenItems
-from soak.running.component.process import MeasuredProcess, child_settings
 from soak.running.component.scanning import Scanner
 from soak.running.component.stopping import (
     VERDICT,

@@ -16,8 +16,8 @@ import soak
 from soak.errors import UsageError
 from soak.profiles import MERGED, SCHEMA_VERSION, ComponentProfile, ProfileRun, Statistics, summarise
 from soak.results import Failure
-from soak.running.component.failures import describe_failure
-from soak.running.component.process import MeasuredProcess, child_settings
+from soak.running.child.failures import describe_failure
+from soak.running.child.process import MeasuredProcess, child_settings
 from soak.running.environment import describe_environment
 from soak.running.interpreter import Interpreter, check_module, find_interpreter
 from soak.settings import ComponentPlan, RunPlan

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from soak.inside.injection import CONTROL, CONTROL_CYCLES
 from soak.measurements import Reading
 from soak.results import Failure
+from soak.running.child.child import Child
+from soak.running.child.failures import describe_failure
+from soak.running.child.process import MeasuredProcess, child_settings
 from soak.running.clock import SystemClock
 from soak.running.component.checkpoints import Beside, RowReader
-from soak.running.component.child import Child
-from soak.running.component.failures import describe_failure
 from soak.running.component.ledger_reader import LedgerReader
-from soak.running.component.process import MeasuredProcess, child_settings
 from soak.running.component.supervisor import RunContext
 from soak.settings import ComponentPlan
 from soak.targets import EMPTY

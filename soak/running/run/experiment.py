@@ -16,7 +16,7 @@ from soak.analysis.parts import sum_of_parts
 from soak.errors import StoreError, UsageError
 from soak.probes.limits import read_free_memory_bytes
 from soak.results import SCHEMA_VERSION, ComponentResult, Parts, to_document
-from soak.running.component.guards import SHARE_OF_FREE_MEMORY
+from soak.running.child.guards import SHARE_OF_FREE_MEMORY
 from soak.running.component.ledger_reader import find_library
 from soak.running.component.result import failed_to_start, make_result, seconds_since
 from soak.running.component.second_pass import Trace, cycles_s_of_second_pass, trace_growth

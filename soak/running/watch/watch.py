@@ -17,8 +17,8 @@ import numpy as np
 from soak.analysis.decide import Decision, decide
 from soak.analysis.evidence import LEDGER
 from soak.analysis.falls import FallCounter
-from soak.analysis.ledger import Suspect
 from soak.analysis.outside import DECIDING, OutsideJudge
+from soak.analysis.sites.ledger import Suspect
 from soak.attribution.causes import causes_of_sites, fingerprint
 from soak.attribution.holders import UNSCANNED
 from soak.attribution.symbols import Symbols

@@ -4,9 +4,9 @@
 #include "callers/frames_hot.h"
 #include "callers/passthrough.h"
 #include "callers/stacks.h"
-#include "creations.h"
-#include "objects.h"
-#include "openings.h"
+#include "openings/creations.h"
+#include "births/objects.h"
+#include "openings/openings.h"
 #include "recorder/mappings.h"
 
 #include <dlfcn.h>

@@ -3,7 +3,7 @@
 #define _GNU_SOURCE
 #include "callers/passthrough.h"
 #include "callers/stacks.h"
-#include "objects.h"
+#include "births/objects.h"
 #include "recorder/mappings.h"
 #include "recorder/recorder_hot.h"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from soak.logs.source import Source
+from soak.logs.reading.source import Source
 from soak.logs.table import Column, Row, Table
 
 _LINE = re.compile(r"(?:MEM|CHLD \d+) +[\d.]+ +\d+\.\d+")

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 from soak.errors import SeriesError
 from soak.logs.names import means_memory, means_time, unit_in
-from soak.logs.numbers import BLANKS, NumberReader
-from soak.logs.source import Source
+from soak.logs.reading.numbers import BLANKS, NumberReader
+from soak.logs.reading.source import Source
+from soak.logs.reading.times import is_time, split_stamp
 from soak.logs.table import Column, Table
-from soak.logs.times import is_time, split_stamp
 
 _TERMINAL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 _OF_LIMIT = re.compile(r"(?<=\S) / (?=\S)")

@@ -7,7 +7,7 @@ import signal
 from soak.inside.child import EXIT_FAILED
 from soak.inside.ring import PHASE_CYCLES, PHASE_DONE, PHASE_FAILED, PHASE_TEARDOWN
 from soak.results import Failure
-from soak.running.component.child import Child
+from soak.running.child.child import Child
 
 _STACK_HEADS = ("Fatal Python error", "Current thread", "Thread 0x")
 _STACK_LINES = 40

@@ -11,8 +11,8 @@ from soak.inside import ring
 from soak.measurements import Reading
 from soak.native.ledger import Ledger
 from soak.probes.outside import OutsideReader, ScriptedReader
+from soak.running.child.child_ring import ChildRing, ScriptedRing
 from soak.running.clock import ScriptedClock
-from soak.running.component.child_ring import ChildRing, ScriptedRing
 
 _NO_PID = 1 << 22
 """Linux has no process of this number."""

@@ -42,7 +42,7 @@ def setup(arguments: list[str], path: list[str]) -> Case:
     config._do_configure()
     ending.callback(config._ensure_unconfigure)
     for plugin in config.pluginmanager.get_plugins():
-        if getattr(plugin, "__name__", "") == "soak.pytest_plugin":
+        if getattr(plugin, "__name__", "") == "soak.testing.plugin":
             config.pluginmanager.unregister(plugin)  # it would soak the test again; its fixture and marker stay known
     session = pytest.Session.from_config(config)
     config.hook.pytest_sessionstart(session=session)

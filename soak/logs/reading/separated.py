@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator
 
 from soak.errors import SeriesError
 from soak.logs.names import means_memory, unit_in
-from soak.logs.numbers import BLANKS, NumberReader
-from soak.logs.source import Source
+from soak.logs.reading.numbers import BLANKS, NumberReader
+from soak.logs.reading.source import Source
+from soak.logs.reading.times import is_time
 from soak.logs.table import Column, Row, Table
-from soak.logs.times import is_time
 from soak.measurements import SIGNALS
 
 _SEPARATORS = ";\t|,"

@@ -7,7 +7,7 @@ from typing import Any
 
 from soak.errors import SeriesError
 from soak.logs.names import unit_in
-from soak.logs.source import Source
+from soak.logs.reading.source import Source
 from soak.logs.table import Column, Table
 
 MOST_CHARACTERS = 2**24

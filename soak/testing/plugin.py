@@ -1,7 +1,7 @@
 """The pytest plugin: a fixture and a marker named ``soak``, ``--soak-budget`` and ``--soak-report``.
 
 pytest imports this module at every start, so it imports nothing of soak at its top. The part that measures is in
-soak.pytest_checks; the first test that measures imports it.
+soak.testing.checks; the first test that measures imports it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from soak.pytest_checks import Checks
+    from soak.testing.checks import Checks
 
 _MARKER = (
     "soak(tolerance='1B', budget='3s', iterations=None, duration=None, n_min=None, isolate=True, ...): "
@@ -33,7 +33,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Declare the marker. With ``--soak-report``, collect results."""
     config.addinivalue_line("markers", _MARKER)
     if config.getoption("--soak-report") and not hasattr(config, "workerinput"):
-        from soak.pytest_checks import Reporter
+        from soak.testing.checks import Reporter
 
         config.pluginmanager.register(Reporter(config), "soak-report")
 
@@ -51,7 +51,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture
 def soak(request: pytest.FixtureRequest) -> Checks:
     """Judge functions: ``soak.check(function, tolerance="1B", ...)`` fails the test unless the verdict is CLEAN."""
-    from soak.pytest_checks import Checks
+    from soak.testing.checks import Checks
 
     return Checks(request.node)
 
@@ -62,8 +62,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
     marker = pyfuncitem.get_closest_marker("soak")
     if marker is None:
         return (yield)
-    from soak.pytest_case import synchronous
-    from soak.pytest_checks import soak_test
+    from soak.testing.case import synchronous
+    from soak.testing.checks import soak_test
 
     with synchronous(pyfuncitem):
         result = yield

@@ -19,7 +19,6 @@ from typing import Any, TypedDict, Unpack
 import pytest
 
 import soak
-from soak import pytest_case
 from soak.api import check
 from soak.errors import SoakError, UsageError
 from soak.reporting.commands.check import check_sentence, render_check
@@ -34,6 +33,7 @@ from soak.running.environment import describe_environment
 from soak.running.interpreter import find_interpreter
 from soak.running.run.controls import run_controls
 from soak.targets import Target
+from soak.testing import case as pytest_case
 from soak.verdict import Verdict
 
 _CARRIED_OPTIONS = {"xdist": ("-n0",), "pytest_cov": ("--no-cov",), "cacheprovider": ("-p", "no:cacheprovider")}

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from soak.analysis.ledger import BLOCKS_TOLERANCE
+from soak.analysis.sites.ledger import BLOCKS_TOLERANCE
 from soak.measurements import SIGNALS
 from soak.verdict import SeriesState, SeriesVerdict, Verdict
 

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 from soak.errors import SeriesError
 from soak.logs.names import unit_in
-from soak.logs.source import Source
+from soak.logs.reading.source import Source
+from soak.logs.reading.times import split_stamp
 from soak.logs.table import Column, Table
-from soak.logs.times import split_stamp
 
 _NAMED = re.compile(r"([A-Za-z_][\w.]*)\s*=\s*(\"[^\"]*\"|\S+(?:\s+[kKMG]i?B\b)?)")
 

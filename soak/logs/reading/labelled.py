@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterator
 
 from soak.logs.names import unit_in
-from soak.logs.source import Source
+from soak.logs.reading.source import Source
+from soak.logs.reading.times import split_stamp
 from soak.logs.table import Column, Row, Table
-from soak.logs.times import split_stamp
 
 _LABELLED = re.compile(r"([A-Za-z_][\w()]*):?\s+(\d\S*(?:\s+[kKMG]i?B)?)")
 

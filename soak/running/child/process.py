@@ -21,7 +21,7 @@ from soak.native.ledger import LedgerFile
 from soak.native.preload import for_glib, preloading
 from soak.probes.limits import read_limits
 from soak.probes.outside import OutsideReader, open_reader
-from soak.running.component.child_ring import ChildRing
+from soak.running.child.child_ring import ChildRing
 from soak.running.interpreter import Interpreter
 from soak.settings import ComponentPlan
 
@@ -55,7 +55,7 @@ def child_settings(plan: ComponentPlan, folder: Path) -> dict[str, Any]:
 
 
 class MeasuredProcess:
-    """One child (see soak.running.component.child), its ring, and the end of what it writes to stdout and stderr."""
+    """One child (see soak.running.child.child), its ring, and the end of what it writes to stdout and stderr."""
 
     def __init__(
         self, interpreter: Interpreter, settings: dict[str, Any], folder: Path, tracker_library: Path | None = None

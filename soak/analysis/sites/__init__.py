@@ -1,0 +1,1 @@
+"""Judges call sites and their blocks by the counts of the ledger."""

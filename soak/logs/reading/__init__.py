@@ -1,0 +1,1 @@
+"""Reads logs: one file per format, and what the formats share."""

@@ -1,0 +1,1 @@
+"""The pytest plugin: the marker, the checks that it makes, and their reports."""
