@@ -121,10 +121,10 @@ def _search(
     options: argparse.Namespace, plan: RunPlan, stopping: threading.Event, progress: ProgressDisplay
 ) -> Bisection:
     from soak.running.bisect.bisection import bisect, choose_releases, read_question
-    from soak.running.bisect.environments import Installer
     from soak.running.bisect.releases import read_package
     from soak.running.bisect.trial_cache import TrialCache
     from soak.running.bisect.trials import Trials
+    from soak.running.environments.installer import Installer
     from soak.running.interpreter import find_interpreter
 
     cache = (options.cache or _default_cache()).absolute()

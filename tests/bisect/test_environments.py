@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from soak.running.bisect.environments import Installer
+from soak.running.environments.installer import Installer
 from soak.running.interpreter import find_interpreter
 
 pytestmark = pytest.mark.integration

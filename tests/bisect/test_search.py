@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from soak.bisections import Outcome, Transition
-from soak.running.bisect.search import StoppedError, find_change
+from soak.running.bisect.search import find_change
+from soak.running.environments.installer import StoppedError
 
 NAMES = [f"1.{minor}" for minor in range(64)]
 

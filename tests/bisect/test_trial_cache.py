@@ -11,9 +11,9 @@ from builder import a_component
 from soak.bisections import Trial
 from soak.errors import UsageError
 from soak.request import Request
-from soak.running.bisect.environments import Environment
-from soak.running.bisect.target_code import check_path
 from soak.running.bisect.trial_cache import TrialCache
+from soak.running.environments.installer import Environment
+from soak.running.environments.target_code import check_path
 from soak.settings import RunPlan, make_plan
 
 ENVIRONMENT = Environment("/cache/dripping-1.4/bin/python", ("dripping",), {"dripping": "1.4", "helper": "1.0"})

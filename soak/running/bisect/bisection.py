@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from soak.bisections import Bisection, Package, Question
 from soak.errors import UsageError
-from soak.running.bisect.environments import Installer
-from soak.running.bisect.releases import read_version, require_release, select_releases
+from soak.running.bisect.releases import list_releases, read_version, require_release, select_releases
 from soak.running.bisect.search import find_change
 from soak.running.bisect.trials import Trials
+from soak.running.environments.installer import Installer
 
 
 def read_question(package: Package, good: str, bad: str, *, pre: bool) -> Question:
@@ -24,10 +24,10 @@ def choose_releases(question: Question, installer: Installer) -> list[str]:
     Raises UsageError, with what there is, when one of the ends is not at the index.
     """
     package, ends = question.package, (question.good, question.bad)
-    listing = installer.list_releases(package)
+    listing = list_releases(installer, package)
     for end in ends:
         if end not in listing.versions and installer.wheels_only:
-            from_source = installer.list_releases(package, wheels_only=False)
+            from_source = list_releases(installer, package, wheels_only=False)
             if end in from_source.versions:
                 raise UsageError(
                     f"{package.name} {end} has no wheel for {installer.interpreter}; --build builds it from source, or "

@@ -12,12 +12,14 @@ from packaging.version import InvalidVersion, Version
 
 from soak.bisections import Package
 from soak.errors import UsageError
+from soak.running.environments.installer import Installer
 
 _THERE = re.compile(r"\(from versions: (.*)\)")
 _YANKED = re.compile(r"Ignored the following yanked versions: (.*)")
 _OTHER_PYTHON = re.compile(r"Ignored the following versions that require a different python version: (.*)")
 _UNREACHED = ("Retrying (", "connection broken", "Could not fetch URL", "There was a problem confirming the ssl")
 _NEAREST = 3
+_IMPOSSIBLE = "0+soak.asks"
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,16 @@ def read_version(text: str, option: str) -> Version:
         return Version(text)
     except InvalidVersion as error:
         raise UsageError(f"{option} {text}: this is no version, such as 1.26.4") from error
+
+
+def list_releases(installer: Installer, package: Package, *, wheels_only: bool | None = None) -> Listing:
+    """Ask the index for the releases that an interpreter can have; ``wheels_only``: other than for installing.
+
+    Raises UsageError when there can be no pip, StoppedError when the installer is told to stop.
+    """
+    impossible = f"{package.name}=={_IMPOSSIBLE}"
+    answer = installer.ask_pip("--no-deps", "--retries", "1", impossible, wheels_only=wheels_only)
+    return read_listing(answer.err + answer.out)
 
 
 def read_listing(messages: str) -> Listing:

@@ -5,11 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from soak.bisections import Outcome, Transition
-from soak.errors import SoakError
-
-
-class StoppedError(SoakError):
-    """The search was told to stop, by a signal."""
+from soak.running.environments.installer import StoppedError
 
 
 def find_change(releases: Sequence[str], leaks: Callable[[str], bool | None], *, newest_leaks: bool) -> Transition:

@@ -12,8 +12,8 @@ from pathlib import Path
 import soak
 from soak.bisections import Trial
 from soak.results import from_document, to_document
-from soak.running.bisect.environments import Environment
-from soak.running.bisect.target_code import digest_of_code
+from soak.running.environments.installer import Environment
+from soak.running.environments.target_code import digest_of_code
 from soak.settings import RunPlan
 
 

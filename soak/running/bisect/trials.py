@@ -9,10 +9,9 @@ from typing import Any, Protocol
 
 from soak.bisections import Package, Trial
 from soak.errors import UsageError
-from soak.running.bisect.environments import Environment, Installer, NotInstalledError
-from soak.running.bisect.search import StoppedError
-from soak.running.bisect.target_code import check_path, import_folders
 from soak.running.bisect.trial_cache import TrialCache
+from soak.running.environments.installer import Environment, Installer, NotInstalledError, StoppedError
+from soak.running.environments.target_code import check_path, import_folders
 from soak.running.run.experiment import RunListener, run_experiment
 from soak.settings import RunPlan
 from soak.store.database import RunStore
@@ -70,7 +69,7 @@ class Trials:
         """
         listener = self._listener.begin(release)
         try:
-            environment = self._installer.install(self._package, release)
+            environment = self._installer.install([self._package.at(release)])
         except NotInstalledError as error:
             trial = Trial(release, None, f"could not be installed: {error}")
         else:

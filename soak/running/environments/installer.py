@@ -1,4 +1,4 @@
-"""Virtual environments with one release of a package each, made when first needed and kept."""
+"""Virtual environments with chosen releases of packages, made when first needed and kept."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import fcntl
 import hashlib
 import json
 import os
+import platform
+import re
 import shutil
 import subprocess
 import threading
@@ -16,20 +18,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from soak.bisections import Package
 from soak.errors import SoakError, UsageError
-from soak.running.bisect.releases import Listing, read_listing
-from soak.running.bisect.search import StoppedError
 from soak.running.interpreter import Interpreter
 
 FIRST_PIP = Version("22.3")
 """The first that installs into another environment (``--python``)."""
-_IMPOSSIBLE = "0+soak.asks"
 _READY = "soak.json"
 """The file that an environment gets last."""
 _POLL_S = 0.1
+_LONGEST_NAME = 60
 _SECTIONS = ("global", "install", ":env:")
 """Of pip's settings: each replaces those before it. pip itself lists them in the order of their names."""
 _PLACES = ("-url", "-links")
@@ -37,7 +37,7 @@ _PLACES = ("-url", "-links")
 _DESCRIBE = """
 import importlib.metadata, json, re, sys
 there = {re.sub("[-_.]+", "-", d.metadata["Name"]).lower(): d for d in importlib.metadata.distributions()}
-modules = {file.parts[0].split(".")[0] for file in there[sys.argv[1]].files or ()}
+modules = {file.parts[0].split(".")[0] for name in sys.argv[1:] if name in there for file in there[name].files or ()}
 print(json.dumps({
     "modules": sorted(name for name in modules if name.isidentifier() and name != "__pycache__"),
     "installed": {name: d.version for name, d in sorted(there.items())},
@@ -49,26 +49,32 @@ class NotInstalledError(SoakError):
     """A release cannot be installed; the message is the installer's reason."""
 
 
+class StoppedError(SoakError):
+    """The work was told to stop, by a signal."""
+
+
 @dataclass(frozen=True)
 class Environment:
-    """A virtual environment with a release in it."""
+    """A virtual environment with releases in it."""
 
     python: str
     modules: tuple[str, ...]
-    """The names that the release's own modules and packages are imported by."""
+    """The names by which the modules and packages of the named releases are imported."""
     installed: dict[str, str]
     """Version by distribution, of everything in it."""
 
 
 @dataclass(frozen=True)
-class _Output:
+class Output:
+    """What a command of an installer printed, and its exit code."""
+
     code: int
     out: str
     err: str
 
 
 class Installer:
-    """Lists and installs releases for one interpreter, below ``cache``.
+    """Installs releases for one interpreter, below ``cache``.
 
     What index is asked is pip's configuration to say, for uv too, which installs where it is on the path. Only wheels
     are taken unless ``build`` allows source distributions.
@@ -83,7 +89,7 @@ class Installer:
         requirements: Sequence[str] = (),
         build: bool = False,
     ) -> None:
-        """Prepare; ``requirements``: what is to be installed beside each release. Nothing is made yet."""
+        """Prepare; ``requirements``: what each environment has beside what it is made for. Nothing is made yet."""
         self.interpreter = interpreter
         self.wheels_only = not build
         self._cache = cache
@@ -92,35 +98,37 @@ class Installer:
         self._uv = shutil.which("uv")
         self._pip_python: Path | None = None
 
-    def list_releases(self, package: Package, *, wheels_only: bool | None = None) -> Listing:
-        """Ask the index for the releases that this interpreter can have; ``wheels_only``: other than for installing.
+    def install(self, requirements: Sequence[str]) -> Environment:
+        """Return the environment with these requirements (``numpy==2.4.0``), making it when it is not there yet.
 
-        Raises UsageError when there can be no pip, StoppedError when it is told to stop.
+        Its ``modules`` are those of ``requirements``, not of what is installed beside them. Raises NotInstalledError,
+        StoppedError; UsageError when there can be no environment at all.
         """
-        formats = _formats(self.wheels_only if wheels_only is None else wheels_only)
-        command = ["install", "--dry-run", "--no-deps", *formats, "--retries", "1"]
-        answer = self._pip(*command, f"{package.name}=={_IMPOSSIBLE}")
-        return read_listing(answer.err + answer.out)
-
-    def install(self, package: Package, release: str) -> Environment:
-        """Return the environment with a release of a package, making it when it is not there yet.
-
-        Raises NotInstalledError, StoppedError; UsageError when there can be no environment at all.
-        """
-        requirement = package.at(release)
-        key = repr((self.interpreter, requirement, self._requirements, self.wheels_only))
-        folder = self._cache / "environments" / f"{package.name}-{release}-{_digest(key)}"
+        names = [canonicalize_name(_name_of(requirement)) for requirement in requirements]
+        # A home that several machines share has environments for each of them.
+        system = (platform.machine(), *platform.libc_ver())
+        key = repr((self.interpreter, system, tuple(requirements), self._requirements, self.wheels_only))
+        readable = "-".join(re.sub(r"[^A-Za-z0-9.]+", "-", each) for each in requirements)[:_LONGEST_NAME]
+        folder = self._cache / "environments" / f"{readable}-{_digest(key)}"
         with _locked(folder):
             if not _is_ready(folder):
                 self._make_environment(folder)
-                self._install(folder, [requirement, *self._requirements])
+                self._install(folder, [*requirements, *self._requirements])
                 python = _python(folder)
-                described = self._run([str(python), "-c", _DESCRIBE, package.name])
+                described = self._run([str(python), "-c", _DESCRIBE, *names])
                 if described.code:
                     raise NotInstalledError(_last_line(described.err))
                 environment = Environment(str(python), **json.loads(described.out))
                 _make_ready(folder, asdict(environment))
             return Environment(**json.loads((folder / _READY).read_text(encoding="utf-8")))
+
+    def ask_pip(self, *arguments: str, wheels_only: bool | None = None) -> Output:
+        """Run ``pip install`` without changing anything; ``wheels_only``: other than for installing.
+
+        Raises UsageError when there can be no pip, StoppedError when it is told to stop.
+        """
+        formats = _formats(self.wheels_only if wheels_only is None else wheels_only)
+        return self._pip("install", "--dry-run", *formats, *arguments)
 
     def _make_environment(self, folder: Path) -> None:
         # Without pip, which takes seconds to unpack: one pip installs into all of them.
@@ -155,7 +163,7 @@ class Installer:
         # As pip does: the best of all indexes, not the first that knows the package.
         return [*options, "--index-strategy", "unsafe-best-match"]
 
-    def _pip(self, *arguments: str) -> _Output:
+    def _pip(self, *arguments: str) -> Output:
         return self._run([str(self._find_pip()), "-m", "pip", "--disable-pip-version-check", "--no-input", *arguments])
 
     def _find_pip(self) -> Path:
@@ -185,7 +193,7 @@ class Installer:
             if renewed.code:
                 raise UsageError(f"pip {version} is too old and cannot be renewed: {_reason(renewed.err)}")
 
-    def _run(self, command: list[str]) -> _Output:
+    def _run(self, command: list[str]) -> Output:
         """Run a command to its end, or kill it with all that it started when told to stop."""
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         process = subprocess.Popen(
@@ -203,12 +211,16 @@ class Installer:
                     out, err = process.communicate(timeout=_POLL_S)
                 except subprocess.TimeoutExpired:
                     continue
-                return _Output(process.returncode, out, err)
+                return Output(process.returncode, out, err)
             raise StoppedError("stopped while installing")
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, 9)
                 process.communicate()
+
+
+def _name_of(requirement: str) -> str:
+    return re.split(r"[^A-Za-z0-9._-]", requirement.strip(), maxsplit=1)[0]
 
 
 def _python(folder: Path) -> Path:
