@@ -1,11 +1,11 @@
 /* What soak/inside/tracker.py calls by ctypes: hooks of Python's mem and obj domains, and the ledger file. */
 #define _GNU_SOURCE
 #include "hook.h"
+#include "births/objects.h"
 #include "callers/frames_hot.h"
 #include "callers/passthrough.h"
 #include "callers/stacks.h"
 #include "openings/creations.h"
-#include "births/objects.h"
 #include "openings/openings.h"
 #include "recorder/mappings.h"
 

@@ -1,9 +1,9 @@
 /* The preload: one thin wrapper for each function that allocates or frees memory. Each calls the original and tells the
  * recorder. A release is recorded before the call: after it, another thread may already have the address. */
 #define _GNU_SOURCE
+#include "births/objects.h"
 #include "callers/passthrough.h"
 #include "callers/stacks.h"
-#include "births/objects.h"
 #include "recorder/mappings.h"
 #include "recorder/recorder_hot.h"
 
