@@ -7,13 +7,13 @@ instances, and knows nothing of bytes, numbers and arrays: of those a fresh proc
 from __future__ import annotations
 
 import gc
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import objgraph
 
 from soak.attribution.object_answers import Link
+from soak.inside.clock import RealTime
 from soak.inside.objects.holders import describe_way
 
 _FEWEST = 8
@@ -49,11 +49,11 @@ def find_way(objects: Sequence[Any], function: Callable[[], Any]) -> tuple[Link,
     names = {id(function): getattr(function, "__qualname__", type(function).__name__)}
     if owner is not None:
         names[id(owner)] = type(owner).__name__
-    deadline_s = time.monotonic() + _LONGEST_S
+    deadline_s = RealTime.monotonic() + _LONGEST_S
 
     def is_root_or_late(candidate: object) -> bool:
         is_root = id(candidate) in names or objgraph.is_proper_module(candidate)
-        return is_root or time.monotonic() > deadline_s
+        return is_root or RealTime.monotonic() > deadline_s
 
     for held in objects:
         way = objgraph.find_backref_chain(held, is_root_or_late, _MOST_STEPS, extra_ignore=[id(objects)])

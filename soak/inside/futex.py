@@ -9,7 +9,8 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-import time
+
+from soak.inside.clock import RealTime
 
 _SYSCALL_NUMBERS = {"x86_64": 202, "aarch64": 98}
 _WAIT, _WAKE = 0, 1
@@ -37,7 +38,7 @@ class Futex:
         if self._word.value != seen & 0x7FFFFFFF:
             return
         if self._number is None:
-            time.sleep(min(timeout_s, 0.001))
+            RealTime.sleep(min(timeout_s, 0.001))
             return
         self._timeout.seconds = int(timeout_s)
         self._timeout.nanoseconds = int((timeout_s % 1) * 1e9)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import gc
 import sys
-import time
 
 from soak.inside import counters, ring
+from soak.inside.clock import RealTime
 from soak.inside.futex import Futex
 
 TYPE_CHECKING = False  # importing typing would be resident in every measured process
@@ -110,11 +110,11 @@ class Loop:
         wait = self._wait_for_deadline if self.interval_ns else None
         tracked_cycle = self.tracked_cycle
         self._count(0, 0)  # what the first calls allocate for good must exist before the first row
-        self.started_ns = time.monotonic_ns()
+        self.started_ns = RealTime.monotonic_ns()
         words[ring.WORD_LOOP_STARTED_NS] = self.started_ns
         self.checkpoint(0)
         done = 0
-        words[ring.WORD_FIRST_START_NS] = time.monotonic_ns()
+        words[ring.WORD_FIRST_START_NS] = RealTime.monotonic_ns()
         try:
             while done < last_cycle and words[stop_word] != ring.STOP:
                 if words[stop_word] == ring.PAUSE:
@@ -139,7 +139,7 @@ class Loop:
                 self.checkpoint(done)
             raise
         finally:
-            words[ring.WORD_LOOP_ENDED_NS] = time.monotonic_ns()
+            words[ring.WORD_LOOP_ENDED_NS] = RealTime.monotonic_ns()
 
     def run_more(self, cycle: Callable[..., Any], arguments: tuple[Any, ...], most: int) -> int:
         """Run more cycles, with the interval, while WORD_MORE_CYCLES and the time for them allow; return how many.
@@ -152,12 +152,12 @@ class Loop:
                 # A cycle that is known to take longer than there is time is not begun.
                 if self.more_ns <= max(self.interval_ns, self._usual_cycle_ns()):
                     break
-                begun_ns = time.monotonic_ns()
+                begun_ns = RealTime.monotonic_ns()
                 self.more_cycles += 1
-                time.sleep(self.interval_ns / 1e9)
+                RealTime.sleep(self.interval_ns / 1e9)
                 cycle(*arguments)
                 done += 1
-                self.more_ns -= time.monotonic_ns() - begun_ns
+                self.more_ns -= RealTime.monotonic_ns() - begun_ns
         except BaseException as error:
             del error
             self.more_ns = 0
@@ -177,14 +177,14 @@ class Loop:
         except Exception:  # no memory, or the component has changed threading: then there are only the kernel's names
             words[ring.WORD_NAMES_BYTES] = ring.NO_NAMES
         self.written.wake()
-        deadline_ns = time.monotonic_ns() + int(_LISTED_WITHIN_S * 1e9)
-        while not words[ring.WORD_LISTED] and time.monotonic_ns() < deadline_ns:
+        deadline_ns = RealTime.monotonic_ns() + int(_LISTED_WITHIN_S * 1e9)
+        while not words[ring.WORD_LISTED] and RealTime.monotonic_ns() < deadline_ns:
             self.read.wait(words[ring.WORD_ROWS_READ], _LOOK_EVERY_S)
 
     def checkpoint(self, done: int) -> None:
         """Read the counters, write a row, and wait while the parent reads the counters outside."""
         words = self.words
-        begun_ns = time.monotonic_ns()
+        begun_ns = RealTime.monotonic_ns()
         if done > _LAST_CACHED_INTEGER:
             self.last_small = None  # from here on, the number of the cycle takes a block instead of this object
         words[ring.WORD_COUNTED] = done
@@ -197,7 +197,7 @@ class Loop:
         self.started_ns += held_ns
         if self.interval_ns:
             self.deadline_ns += held_ns  # without an interval it stays 0, which takes no block
-        cost_ns = time.monotonic_ns() - begun_ns - held_ns
+        cost_ns = RealTime.monotonic_ns() - begun_ns - held_ns
         # In the ring, because as attributes they would be two blocks that do not exist before the first checkpoint.
         words[ring.WORD_CHECKPOINT_NS] += cost_ns
         usual_ns = words[ring.WORD_USUAL_CHECKPOINT_NS]
@@ -249,7 +249,7 @@ class Loop:
         if self.parent_stalls and words[ring.WORD_ROWS_READ] < written - 1 and not is_last:
             return
         # Longer at the last checkpoint, because the parent cannot read the outside later.
-        deadline_ns = time.monotonic_ns() + (
+        deadline_ns = RealTime.monotonic_ns() + (
             max(self.acknowledge_ns, _ACKNOWLEDGE_NS) if is_last else self.acknowledge_ns
         )
         while True:
@@ -260,7 +260,7 @@ class Loop:
             if words[ring.WORD_HOLD]:
                 self.read.wait(read, _LOOK_S)
                 continue
-            left_ns = deadline_ns - time.monotonic_ns()
+            left_ns = deadline_ns - RealTime.monotonic_ns()
             if left_ns <= 0:
                 self.parent_stalls = True
                 return
@@ -289,7 +289,7 @@ class Loop:
         widest = max(1, done // _SPARSEST)
         spent_ns = words[ring.WORD_CHECKPOINT_NS]
         if spent_ns > FREE_CHECKPOINT_NS and done:
-            elapsed_ns = time.monotonic_ns() - self.started_ns
+            elapsed_ns = RealTime.monotonic_ns() - self.started_ns
             cycles_ns = elapsed_ns - spent_ns
             cycle_ns = max(1, cycles_ns // done)
             # The next checkpoints save the time that the first ones took beyond their share.
@@ -310,10 +310,10 @@ class Loop:
     def _pause(self) -> None:
         """Pause until the parent ends it. This time does not belong to the loop, and no deadline is missed in it."""
         words = self.words
-        before_ns, begun_ns = words[ring.WORD_PAUSED_NS], time.monotonic_ns()
+        before_ns, begun_ns = words[ring.WORD_PAUSED_NS], RealTime.monotonic_ns()
         while words[ring.WORD_STOP] == ring.PAUSE:
-            time.sleep(_LONGEST_SLEEP_S)
-            words[ring.WORD_PAUSED_NS] = before_ns + time.monotonic_ns() - begun_ns
+            RealTime.sleep(_LONGEST_SLEEP_S)
+            words[ring.WORD_PAUSED_NS] = before_ns + RealTime.monotonic_ns() - begun_ns
         paused_ns = words[ring.WORD_PAUSED_NS] - before_ns
         self.started_ns += paused_ns
         self.deadline_ns += paused_ns
@@ -327,25 +327,25 @@ class Loop:
         words = self.words
         interval_ns = self.interval_ns
         if done == 0:
-            self.deadline_ns = time.monotonic_ns()
+            self.deadline_ns = RealTime.monotonic_ns()
             words[ring.WORD_FIRST_START_NS] = self.deadline_ns
         else:
             self.deadline_ns += interval_ns
-        late_ns = time.monotonic_ns() - self.deadline_ns
+        late_ns = RealTime.monotonic_ns() - self.deadline_ns
         if late_ns >= interval_ns:
             missed = late_ns // interval_ns
             words[ring.WORD_MISSED_DEADLINES] += missed
             self.deadline_ns += missed * interval_ns
         while True:
-            left_ns = self.deadline_ns - time.monotonic_ns()
+            left_ns = self.deadline_ns - RealTime.monotonic_ns()
             if left_ns <= 0:
                 break
-            time.sleep(min(left_ns / 1e9, _LONGEST_SLEEP_S))
+            RealTime.sleep(min(left_ns / 1e9, _LONGEST_SLEEP_S))
             if words[ring.WORD_STOP]:
                 if done:
                     self.deadline_ns -= interval_ns  # this cycle is due again after a pause
                 return False
-        words[ring.WORD_LAST_START_NS] = time.monotonic_ns()
+        words[ring.WORD_LAST_START_NS] = RealTime.monotonic_ns()
         # A cycle starts late when the previous cycle or the sleep took too long.
         late_ns = max(late_ns, words[ring.WORD_LAST_START_NS] - self.deadline_ns)
         if late_ns > words[ring.WORD_WORST_LAG_NS]:

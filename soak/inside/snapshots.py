@@ -5,8 +5,9 @@ from __future__ import annotations
 import gc
 import marshal
 import os
-import time
 import tracemalloc
+
+from soak.inside.clock import RealTime
 
 TYPE_CHECKING = False  # importing typing would be resident in every measured process
 if TYPE_CHECKING:
@@ -70,13 +71,13 @@ class _Baseline:
     def __init__(self, cycle: Callable[..., Any], path: str) -> None:
         self._cycle = cycle
         self._path = path
-        self._due_s = time.monotonic() + BASELINE_AFTER_S
+        self._due_s = RealTime.monotonic() + BASELINE_AFTER_S
         self.cycles = 0
         self.taken_after: int | None = None
 
     def cycle(self, *arguments: Any) -> None:
         """Take the first snapshot when it is due, then run one cycle."""
-        if self.taken_after is None and (self.cycles >= BASELINE_AFTER_CYCLES or time.monotonic() >= self._due_s):
+        if self.taken_after is None and (self.cycles >= BASELINE_AFTER_CYCLES or RealTime.monotonic() >= self._due_s):
             _snapshot()  # the first one leaves memory behind that does not belong to the component
             _snapshot().dump(self._path)
             self.taken_after = self.cycles

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import argparse
 import os
-import time
+
+from soak.inside.clock import RealTime
 
 TYPE_CHECKING = False  # importing typing would be resident in every measured process
 if TYPE_CHECKING:
@@ -63,9 +64,9 @@ def _rss_bytes() -> int:
 
 
 def _loop(cycle: Callable[[Any], object], state: Any, iterations: int, interval_s: float) -> None:
-    due_s = time.monotonic()
+    due_s = RealTime.monotonic()
     for _ in range(iterations):
-        time.sleep(max(0.0, due_s - time.monotonic()))
+        RealTime.sleep(max(0.0, due_s - RealTime.monotonic()))
         cycle(state)
         due_s += interval_s
 

@@ -10,13 +10,13 @@ import contextlib
 import os
 import re
 import signal
-import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from soak.inside.clock import RealTime
 from soak.probes.mappings import Mapping, parse_maps
 
 PIECE_BYTES = 1 << 20
@@ -147,9 +147,9 @@ def held_still(pid: int) -> Iterator[bool]:
 
 
 def _wait_until_still(pid: int) -> bool:
-    deadline_s = time.monotonic() + _STILL_WITHIN_S
+    deadline_s = RealTime.monotonic() + _STILL_WITHIN_S
     tasks = Path("/proc", str(pid), "task")
-    while time.monotonic() < deadline_s:
+    while RealTime.monotonic() < deadline_s:
         try:
             states = {
                 (tasks / task / "stat").read_bytes().rpartition(b")")[2].split()[0].decode()
@@ -159,5 +159,5 @@ def _wait_until_still(pid: int) -> bool:
             return False
         if states <= _STOPPED_STATES:
             return not states <= {"Z", "X"}
-        time.sleep(0.0005)
+        RealTime.sleep(0.0005)
     return False

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from typing import Protocol
+
+from soak.inside.clock import RealTime
 
 
 class Clock(Protocol):
@@ -18,7 +19,7 @@ class SystemClock:
 
     def now_s(self) -> float:
         """See Clock."""
-        return time.monotonic()
+        return RealTime.monotonic()
 
 
 class ScriptedClock:

@@ -14,7 +14,7 @@ from soak.inside import counters, loop, ring
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     stopped = Clock()
-    monkeypatch.setattr(loop, "time", stopped)
+    monkeypatch.setattr(loop, "RealTime", stopped)
     monkeypatch.setattr(counters, "soak_may_collect", lambda: False)
     monkeypatch.setattr(counters, "count_gc_objects", lambda: 4711)
     return stopped

@@ -27,7 +27,7 @@ def _light(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     stopped = Clock()
-    monkeypatch.setattr(loop, "time", stopped)
+    monkeypatch.setattr(loop, "RealTime", stopped)
     return stopped
 
 
@@ -486,7 +486,7 @@ def test_a_stop_is_heard_within_a_long_interval(tmp_path: Path, clock: Clock):
             soaking.words[ring.WORD_STOP] = self.now_ns > started_ns + 10 * 10**9
 
     patched = StopInSleep()
-    loop.time = patched  # type: ignore[attr-defined]
+    loop.RealTime = patched  # type: ignore[misc, assignment]
     parent = Parent(soaking.area)
     attend(soaking, parent)
 

@@ -91,8 +91,8 @@ def test_the_pace_is_a_tenth_of_a_second_unless_told_otherwise(monkeypatch: pyte
     """Deadlines lie on a grid; the clock here only moves by sleeping."""
     now_s = [100.0]
     starts: list[float] = []
-    monkeypatch.setattr(standalone.time, "monotonic", lambda: now_s[0])
-    monkeypatch.setattr(standalone.time, "sleep", lambda seconds: now_s.__setitem__(0, now_s[0] + seconds))
+    monkeypatch.setattr(standalone.RealTime, "monotonic", lambda: now_s[0])
+    monkeypatch.setattr(standalone.RealTime, "sleep", lambda seconds: now_s.__setitem__(0, now_s[0] + seconds))
 
     standalone.main({"cycle": lambda state: starts.append(now_s[0])}, ["--iterations", "5"])
 

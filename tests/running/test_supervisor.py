@@ -57,6 +57,22 @@ def test_a_leak_stops_as_soon_as_its_verdict_stands():
     assert supervised.child.exit_status() == 0
 
 
+@pytest.mark.parametrize("clock_ahead_s", [1.5e9, -900.0, 0.0])
+def test_a_budget_is_kept_by_the_clock_of_the_parent(clock_ahead_s: float):
+    """A component may have replaced the clock of its own process."""
+    supervised = supervise(
+        a_course(ENDLESS, cycle_s=0.1, every=1),
+        child={"setup_s": 2.0, "clock_ahead_s": clock_ahead_s},
+        budget_s=60.0,
+        early_stop=False,
+    )
+
+    observed = supervised.observed
+    assert observed.stopped_by == "budget"
+    assert observed.seconds == pytest.approx(60.0, abs=0.5)
+    assert observed.loop_ended_s == pytest.approx(1062.0, abs=0.5)
+
+
 def test_a_component_that_does_not_grow_stops_too():
     """The twin."""
     observed = supervise(a_course(ENDLESS), budget_s=60.0).observed

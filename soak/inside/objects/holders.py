@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import gc
 import sys
-import time
 from array import array
 
+from soak.inside.clock import RealTime
 from soak.inside.objects import caches
 from soak.inside.objects.names import CELL, FUNCTION, LONGEST_VALUE, MODULE, PLAIN, name_of, short_value
 
@@ -125,7 +125,7 @@ class Walk:
         return [self._met[place] for place in self._way(position)]
 
     def _follow(self, longest_s: float) -> bool:
-        deadline_s = time.monotonic() + longest_s
+        deadline_s = RealTime.monotonic() + longest_s
         met, seen, meet, closed, looked_at = self._met, self._seen, self._meet, self._closed, 0
         while self._has_next() and len(self.arrived) < len(self._wanted):
             position = self._next
@@ -140,7 +140,7 @@ class Walk:
                 looked_at += min(len(referents) - first, _LOOK_AT_CLOCK_EVERY)
                 if looked_at >= _LOOK_AT_CLOCK_EVERY:
                     looked_at = 0
-                    if time.monotonic() > deadline_s or len(met) > MOST_OBJECTS:
+                    if RealTime.monotonic() > deadline_s or len(met) > MOST_OBJECTS:
                         return False
             looked_at += 1
         return True

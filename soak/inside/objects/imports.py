@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-import time
+
+from soak.inside.clock import RealTime
 
 TYPE_CHECKING = False  # importing typing would be resident in every measured process
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ _OWN = "soak.inside"
 
 def moment() -> tuple[int, float]:
     """Return how many modules there are now, and the time of day: the clock of file times, which measures nothing."""
-    return len(sys.modules), time.time()
+    return len(sys.modules), RealTime.time()
 
 
 class Imports:

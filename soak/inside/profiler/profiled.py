@@ -13,11 +13,11 @@ import cProfile
 import marshal
 import sys
 import threading
-import time
 from _thread import get_ident
 from abc import ABC, abstractmethod
 
 from soak.inside import ring
+from soak.inside.clock import RealTime
 from soak.inside.profiler.callables import find_function, name_compiled_functions, replace_function
 
 TYPE_CHECKING = False
@@ -99,7 +99,7 @@ class _Session:
         self._cycle = cycle
         self._arguments = arguments
         self._interval_s = interval_s
-        self._due_s = time.monotonic()
+        self._due_s = RealTime.monotonic()
         self._gate = gate
         self._recorder: _Recorder = _EachThread()
         self._pairs: list[tuple[float, float]] = []
@@ -114,14 +114,14 @@ class _Session:
         words = self._words
         watch = _ThreadWatch()
         with watch:
-            started_s = time.monotonic()
-            words[ring.WORD_LOOP_STARTED_NS] = time.monotonic_ns()
+            started_s = RealTime.monotonic()
+            words[ring.WORD_LOOP_STARTED_NS] = RealTime.monotonic_ns()
             while not words[ring.WORD_STOP]:
                 self._wait()
-                begun_s = time.perf_counter()
+                begun_s = RealTime.perf_counter()
                 run_cycles(self._cycle, self._arguments, words, 1)
-                self._cycle_s = time.perf_counter() - begun_s
-                if time.monotonic() - started_s >= least_s:
+                self._cycle_s = RealTime.perf_counter() - begun_s
+                if RealTime.monotonic() - started_s >= least_s:
                     break
         self._warm_up_cycles = words[ring.WORD_COMPLETED]
         self._running_before = len(sys._current_frames()) - 1
@@ -131,7 +131,7 @@ class _Session:
     def measure(self, iterations: int | None, duration_s: float | None) -> None:
         """Run pairs of blocks, one with the profiler and one without, until ``iterations`` or the time are used up."""
         words = self._words
-        ends_s = time.monotonic() + (duration_s if duration_s is not None else float("inf"))
+        ends_s = RealTime.monotonic() + (duration_s if duration_s is not None else float("inf"))
         wanted = iterations if iterations is not None else 1 << 62
         profiled_first = True
         while self._profiled_cycles < wanted and not words[ring.WORD_STOP]:
@@ -148,10 +148,10 @@ class _Session:
                 self._pairs.append((with_s / count, without_s / count))
                 self._cycle_s = without_s / count
             profiled_first = not profiled_first
-            if time.monotonic() >= ends_s:
+            if RealTime.monotonic() >= ends_s:
                 break
         self._recorder.finish(self.stats)
-        words[ring.WORD_LOOP_ENDED_NS] = time.monotonic_ns()
+        words[ring.WORD_LOOP_ENDED_NS] = RealTime.monotonic_ns()
 
     def facts(self) -> dict[str, Any]:
         """Return what the parent reports: cycles, median seconds of a cycle with and without, threads, the function."""
@@ -174,7 +174,7 @@ class _Session:
         recorder, words = self._recorder, self._words
         self._wait()
         before = words[ring.WORD_COMPLETED]
-        begun_s = time.perf_counter()
+        begun_s = RealTime.perf_counter()
         try:
             if self._gate is not None:
                 self._gate.recorder = recorder
@@ -187,27 +187,27 @@ class _Session:
                 self._gate.recorder = None
             else:
                 recorder.stop()
-            taken_s = time.perf_counter() - begun_s
+            taken_s = RealTime.perf_counter() - begun_s
             self._profiled_cycles += words[ring.WORD_COMPLETED] - before
         recorder.collect(self.stats)
         return taken_s
 
     def _run_bare(self, count: int) -> float:
         self._wait()
-        begun_s = time.perf_counter()
+        begun_s = RealTime.perf_counter()
         run_cycles(self._cycle, self._arguments, self._words, count)
-        return time.perf_counter() - begun_s
+        return RealTime.perf_counter() - begun_s
 
     def _wait(self) -> None:
         """Keep the interval: sleep until the next block, which is one cycle, is due."""
         if not self._interval_s:
             return
         while not self._words[ring.WORD_STOP]:
-            left_s = self._due_s - time.monotonic()
+            left_s = self._due_s - RealTime.monotonic()
             if left_s <= 0:
                 break
-            time.sleep(min(left_s, _LONGEST_SLEEP_S))
-        self._due_s = max(self._due_s + self._interval_s, time.monotonic())
+            RealTime.sleep(min(left_s, _LONGEST_SLEEP_S))
+        self._due_s = max(self._due_s + self._interval_s, RealTime.monotonic())
 
 
 class _Recorder(ABC):

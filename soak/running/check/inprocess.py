@@ -12,7 +12,6 @@ import gc
 import inspect
 import os
 import threading
-import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -28,6 +27,7 @@ from soak.attribution.backreferences import find_way, newest_of_growing_types
 from soak.attribution.object_answers import Link, draw_nodes
 from soak.attribution.opened_causes import StillOpen
 from soak.inside import counters
+from soak.inside.clock import RealTime
 from soak.measurements import Reading
 from soak.probes.inventory import describe_new, read_inventory
 from soak.probes.limits import read_limits
@@ -166,16 +166,16 @@ class _Soaking:
         """Run cycles, a checkpoint now and then, and a judgement now and then."""
         started = datetime.now(UTC).isoformat(timespec="seconds")
         self._warm_up()
-        begun_s, stopped_by, done = time.monotonic(), "", 0
+        begun_s, stopped_by, done = RealTime.monotonic(), "", 0
         self._checkpoint(0, 0.0)
         while not stopped_by:
-            until = self._next_checkpoint(done, time.monotonic() - begun_s)
+            until = self._next_checkpoint(done, RealTime.monotonic() - begun_s)
             for _ in range(until - done):
                 self._cycle()
             done = until
-            values = self._checkpoint(done, time.monotonic() - begun_s)
-            stopped_by = self._reason_to_stop(done, time.monotonic() - begun_s, values)
-        seconds = time.monotonic() - begun_s
+            values = self._checkpoint(done, RealTime.monotonic() - begun_s)
+            stopped_by = self._reason_to_stop(done, RealTime.monotonic() - begun_s, values)
+        seconds = RealTime.monotonic() - begun_s
         self._update_horizon(done, seconds, ended=True)
         judge = self._judge()
         guard = stopped_by.removeprefix("guard:")
@@ -193,7 +193,7 @@ class _Soaking:
         self._count, self._checkpoint_s = 0, 0.0
 
     def _checkpoint(self, cycle: int, at_s: float) -> dict[str, float]:
-        begun_s = time.monotonic()
+        begun_s = RealTime.monotonic()
         if self._collects:
             gc.collect()
             counters.clear_type_cache()
@@ -207,7 +207,7 @@ class _Soaking:
         for column, name in enumerate(CHANNELS, 2):
             row[column] = values.get(name, np.nan)
         self._count += 1
-        self._checkpoint_s += time.monotonic() - begun_s
+        self._checkpoint_s += RealTime.monotonic() - begun_s
         return values
 
     def _next_checkpoint(self, done: int, elapsed_s: float) -> int:

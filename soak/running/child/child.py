@@ -82,13 +82,15 @@ class ScriptedChild:
         output: str = "",
         limits: dict[str, float] | None = None,
         ledger: Ledger | None = None,
+        clock_ahead_s: float = 0.0,
     ) -> None:
         """Prepare.
 
         ``readings``: in order; ``at_s`` counts from the end of ``setup_s``. ``exit_status``: how it ends after the
         last reading: 0 in order; negative, killed by that signal in its next cycle; None, its next cycle never ends;
         soak.inside.child's EXIT_FAILED, its next cycle raises ``error``. ``obeys``: whether it ends when it is asked
-        to. ``limits``: of the process; none by default.
+        to. ``limits``: of the process; none by default. ``clock_ahead_s``: of the parent's, as where the component has
+        replaced the clock.
         """
         self.pid = _NO_PID
         self.ring = ScriptedRing()
@@ -107,6 +109,7 @@ class ScriptedChild:
         self._output = output
         self._limits = limits or {}
         self._ledger = ledger
+        self._clock_ahead_s = clock_ahead_s
         self._exit_status: int | None = None
         self._loop_ended_s: float | None = None
         self.ring.enter(ring.PHASE_SETUP)
@@ -159,7 +162,7 @@ class ScriptedChild:
         if self._exit_status is not None or now_s < self._begins_s:
             return
         if not self.ring.runs_cycles and self._loop_ended_s is None:
-            self.ring.begin_loop(self._begins_s)
+            self.ring.begin_loop(self._begins_s + self._clock_ahead_s)
         if self._loop_ended_s is not None:
             self._end()
         elif self.ring.is_asked_to_stop and self._obeys:
@@ -195,7 +198,7 @@ class ScriptedChild:
             self._exit_status = self._ends_as
             return
         self._loop_ended_s = now_s
-        self.ring.end_loop(now_s)
+        self.ring.end_loop(now_s + self._clock_ahead_s)
 
     def _end(self) -> None:
         """Exit, when what is open was listed or that took too long."""

@@ -18,6 +18,8 @@ from soak.running.clock import Clock
 
 _SIGNALS = ("heap", "heap_free", "python_blocks_before_gc", "python_blocks", "gc_objects", "traced")
 _FIELDS = {name: number for number, name in enumerate(ring.ROW_FIELDS)}
+_CLOCKS_APART_S = 1.0
+"""A child may be delayed by so much between reading its clock and writing what it read."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class ChildRing:
         self._words = shared.words
         self._written = Futex(shared.word_address(ring.WORD_ROWS_WRITTEN))
         self._acknowledged = Futex(shared.word_address(ring.WORD_ROWS_READ))
+        self._looked_s = 0.0
+        self._moments_s: dict[int, float] = {}
 
     # How far the child is.
 
@@ -142,26 +146,37 @@ class ChildRing:
     def first_to_last_start_s(self) -> float:
         """From the start of the first cycle to that of the last, without the times the loop was held up."""
         between_ns = self._words[ring.WORD_LAST_START_NS] - self._words[ring.WORD_FIRST_START_NS]
-        return (between_ns - self._held_up_ns) / 1e9
+        return max(between_ns - self._held_up_ns, 0) / 1e9
 
     def elapsed_s(self, now_s: float) -> float:
         """Return for how long the loop has been running, or ran, without the times it was held up."""
-        started_ns = self._words[ring.WORD_LOOP_STARTED_NS]
-        if not started_ns:
+        started_s = self._moment_s(ring.WORD_LOOP_STARTED_NS, now_s)
+        ended_s = self.loop_ended_s(now_s)
+        self._looked_s = now_s
+        if started_s is None:
             return 0.0
-        until_ns = self._words[ring.WORD_LOOP_ENDED_NS] or round(now_s * 1e9)
-        return (until_ns - started_ns - self._held_up_ns) / 1e9
+        return max((now_s if ended_s is None else ended_s) - started_s - self._held_up_ns / 1e9, 0.0)
+
+    def _moment_s(self, word: int, now_s: float) -> float | None:
+        """Return a moment that the child wrote; None before it has come.
+
+        A component may have changed the clock that the child reads. A moment that cannot be right by the parent's clock
+        is replaced by the time at which the parent saw it.
+        """
+        written_s = self._words[word] / 1e9
+        if written_s and word not in self._moments_s:
+            is_right = self._looked_s - _CLOCKS_APART_S <= written_s <= now_s
+            self._moments_s[word] = written_s if is_right else now_s
+        return self._moments_s.get(word)
 
     @property
     def looked_at_s(self) -> float:
         """For how long the child has waited at its checkpoints for looks at its memory; no part of `elapsed_s`."""
         return self._words[ring.WORD_HELD_NS] / 1e9
 
-    @property
-    def loop_ended_s(self) -> float | None:
-        """When the last cycle was over, on the clock; None before."""
-        ended_ns = self._words[ring.WORD_LOOP_ENDED_NS]
-        return ended_ns / 1e9 if ended_ns else None
+    def loop_ended_s(self, now_s: float) -> float | None:
+        """Return when the last cycle was over, on the parent's clock; None before."""
+        return self._moment_s(ring.WORD_LOOP_ENDED_NS, now_s)
 
     @property
     def _held_up_ns(self) -> int:

@@ -45,6 +45,7 @@ from soak.attribution.reachability import (
     without_gc_links,
 )
 from soak.attribution.symbols import Symbols
+from soak.inside.clock import RealTime
 from soak.inside.ring import TEXT_BYTES
 from soak.native.layout import PYTHON_OBJ, STACK_SITE
 from soak.native.ledger import Checkpoint
@@ -262,7 +263,7 @@ class MemoryScan:
         self.checkpoint = checkpoint
         self._suspects = sites
         self.types = PythonTypes(memory, type_at)
-        self._deadline_s = time.monotonic() + _LONGEST_SCAN_S
+        self._deadline_s = RealTime.monotonic() + _LONGEST_SCAN_S
         self._begun_s = time.thread_time()
         self.read_bytes = 0
         self.mappings = memory.mappings()
@@ -292,7 +293,7 @@ class MemoryScan:
     def pieces(self) -> Iterable[Piece]:
         """Give the memory in which a program may keep pointers. Raises _TooLongError."""
         for piece in self.memory.pieces(self._ranges):
-            if time.monotonic() > self._deadline_s:
+            if RealTime.monotonic() > self._deadline_s:
                 raise _TooLongError(f"it takes longer than {_LONGEST_SCAN_S:g} s to read")
             self.read_bytes += piece[1].nbytes
             yield piece

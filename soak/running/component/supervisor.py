@@ -555,7 +555,7 @@ class Supervisor:
             object_answers=object_answers,
             most_garbage=self._rows.most_garbage,
             children_left_out=self._outside.children.left_out,
-            loop_ended_s=self._ring.loop_ended_s,
+            loop_ended_s=self._ring.loop_ended_s(self._clock.now_s()),
             provisional=self._judge.provisional(),
         )
 
