@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,16 @@ import pytest
 from soak.native import build
 
 WriteFile = Callable[[str, str], Path]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _temporary_files_in_the_folder_of_pytest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Make the programs that tests start leave their temporary files where pytest removes them."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = str(tmp_path_factory.mktemp("t"))
+        patch.setenv("TMPDIR", folder)
+        patch.setattr(tempfile, "tempdir", folder)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,6 @@ import os
 import shlex
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -189,16 +188,20 @@ def _settle(item: pytest.Item, result: ComponentResult, command: Callable[[], st
 
 @contextlib.contextmanager
 def _alone(config: pytest.Config) -> Iterator[None]:
-    """Wait until no other xdist worker of this test run measures, then measure."""
-    run = os.environ.get("PYTEST_XDIST_TESTRUNUID")
-    if run is None or not hasattr(config, "workerinput"):
+    """Wait until no other xdist worker of this project measures, then measure."""
+    if not hasattr(config, "workerinput"):
         yield
         return
     import fcntl
 
-    with Path(tempfile.gettempdir(), f"soak-{run}.lock").open("w", encoding="ascii") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    # The lock is on the folder itself, so that no file is left. NFS refuses it; there the tests run beside each other.
+    lock = os.open(config.rootpath, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(lock)
 
 
 class Reporter:

@@ -57,12 +57,6 @@ PATTERNS = """
 OTHERS = {"deque": (DEQUE, 600, "drive_it.recent", 50_000), "re": (PATTERNS, 400, "re._cache", 512)}
 
 
-@pytest.fixture(autouse=True)
-def _temporary(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the programs leave their temporary files in a folder of pytest's, outside of their working folder."""
-    monkeypatch.setenv("TMPDIR", str(tmp_path_factory.mktemp("temporary")))
-
-
 def holders(result: ComponentResult) -> list[HoldingCache]:
     return [cause.holder for cause in result.causes if cause.holder is not None]
 

@@ -28,12 +28,6 @@ def python_line(cause: Cause) -> tuple[str | None, str | None, int | None]:
     return (None, None, None) if place is None else (place.function, place.file, place.line)
 
 
-@pytest.fixture(autouse=True)
-def _temporary(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the programs leave their temporary files in a folder of pytest's, outside of their working folder."""
-    monkeypatch.setenv("TMPDIR", str(tmp_path_factory.mktemp("temporary")))
-
-
 @pytest.mark.parametrize("version", interpreters())
 @pytest.mark.parametrize(("name", "type_"), [("fd", "file"), ("socket", "tcp socket"), ("pipe", "pipe")])
 def test_a_descriptor_is_named_at_the_line_that_opened_it(version: str, name: str, type_: str) -> None:
