@@ -25,8 +25,9 @@ import os
 import sys
 
 LIBRARY_PREFIX = "libsoak_tracker"
-LAYOUT_VERSION = 4
+LAYOUT_VERSION = 5
 LOADER_VARIABLE = "LD_PRELOAD"
+WATCH_VARIABLE = "SOAK_WATCH"
 
 STATE_NATIVE = 1
 STATE_PYTHON_DOMAINS = 2
@@ -65,7 +66,7 @@ class NoTracker:
         self.reason = reason
         self.cycle = memoryview(bytearray(8)).cast("Q")
 
-    def start(self, ledger: str) -> tuple[str, ...]:
+    def start(self, ledger: str, follow: str = "") -> tuple[str, ...]:
         """Record nothing, and return that nothing is recorded."""
         return ()
 
@@ -96,19 +97,24 @@ class Tracker:
         self.objects_reason: str | None = self.python_lines_reason
         self._write_checkpoint = library.soak_checkpoint
 
-    def start(self, ledger: str) -> tuple[str, ...]:
+    def start(self, ledger: str, follow: str = "") -> tuple[str, ...]:
         """Open the ledger at this path, and record Python's domains as well.
 
-        Returns what is recorded, ``("native", "python")`` at best. Call it once, before the component is imported.
-        Raises ``OSError`` when the ledger cannot be created.
+        ``follow``: the folder to which the processes that this one starts tell where their tables are; without it they
+        are not tracked. Returns what is recorded, ``("native", "python")`` at best. Call it once, before the component
+        is imported. Raises ``OSError`` when the ledger cannot be created.
         """
-        _take_out_of_environment()
+        if not follow:
+            _take_out_of_environment()
         failed = self._library.soak_open_ledger(os.fsencode(ledger))
         if failed:
             raise OSError(failed, os.strerror(failed), ledger)
         self._library.soak_start()
         self.python_lines_reason = _why_no_python() or self._start_python()
         self.objects_reason = self.python_lines_reason or self._start_objects()
+        if follow:  # now that all tables exist
+            os.environ[WATCH_VARIABLE] = "0:" + follow
+            self._library.soak_follow(os.fsencode(follow))
         state = self._library.soak_state()
         names = (("native", STATE_NATIVE), ("python", STATE_PYTHON_DOMAINS))
         self.covers = tuple(name for name, bit in names if state & bit)
@@ -130,6 +136,7 @@ class Tracker:
         library = self._library
         library.soak_cycle.restype = ctypes.c_void_p
         library.soak_open_ledger.argtypes = (ctypes.c_char_p,)
+        library.soak_follow.argtypes = (ctypes.c_char_p,)
         library.soak_checkpoint.restype = ctypes.c_long
         library.soak_start.restype = ctypes.c_uint32
         library.soak_state.restype = ctypes.c_uint32

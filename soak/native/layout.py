@@ -10,13 +10,14 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 LEDGER_MAGIC, TABLES_MAGIC = b"soakledg", b"soaktabl"
-LEDGER_VERSION = 4
+LEDGER_VERSION = 5
 REQUESTS = 64
 RANGES = 256
 DESCRIPTORS_LIMIT, TASKS_LIMIT = 1 << 16, 1 << 12
 CREATIONS_LIMIT, CREATION_NAME, CREATION_UNWRITTEN = 1024, 320, 1
 
 STATE_NATIVE, STATE_PYTHON_DOMAINS, STATE_PYTHON_LINES, STATE_NATIVE_STACKS, STATE_OBJECTS = 1, 2, 4, 8, 16
+STATE_NO_PYTHON = 32
 
 NATIVE, PYTHON_MEM, PYTHON_OBJ, MAPPING, PYMALLOC_ARENA = DOMAINS = range(5)
 """Domains. No total includes MAPPING and PYMALLOC_ARENA."""
@@ -156,6 +157,9 @@ class TablePlaces:
 
     pid: int
     started_ns: int
+    own_at: int
+    forked_at: int
+    wanted_collections_at: int
     state_at: int
     cycle_at: int
     leaves: int

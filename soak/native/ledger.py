@@ -359,6 +359,15 @@ class LedgerFile(Ledger):
         )
 
 
+def buckets_of(epochs: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the bucket of each epoch, as the tracker counts it."""
+    large = np.maximum(epochs, BUCKETS_EXACT)
+    octaves = np.frexp(large.astype(np.float64))[1].astype(np.int64) - 1
+    in_octave = (large >> (octaves - 2)) & (BUCKETS_PER_OCTAVE - 1)
+    found = BUCKETS_EXACT + (octaves - 3) * BUCKETS_PER_OCTAVE + in_octave
+    return np.where(epochs < BUCKETS_EXACT, epochs, found)
+
+
 def _epochs_of_bucket(bucket: int) -> int:
     """Return the first epoch of a bucket: exact below 8, then four buckets to each octave."""
     if bucket < BUCKETS_EXACT:

@@ -1,7 +1,8 @@
 """Read the tracker's tables in a program while it runs: what is alive by call site. Nothing is done in the program.
 
 The library writes once where its tables are (``struct tables`` in ``layout.h``). From then on they are read through
-/proc/PID/mem. The program is not stopped, so a block that moves meanwhile may be counted twice, or not at all.
+/proc/PID/mem. A forked child has them where its parent has them. The program is not stopped, so a block that moves
+meanwhile may be counted twice, or not at all.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from soak.native.layout import (
     DOMAIN_MASK,
     DOMAIN_SHIFT,
     DOMAINS,
+    EPOCH_SHIFT,
     LEAF_LIMIT,
     LEAF_SLOTS,
     LEDGER_VERSION,
@@ -38,13 +40,14 @@ from soak.native.layout import (
     TABLES_MAGIC,
     TablePlaces,
 )
-from soak.native.ledger import Checkpoint, Ledger
+from soak.native.ledger import Checkpoint, Ledger, buckets_of
 from soak.probes.memory import ProcessMemory
 
 _LEAF_BYTES = 8 * LEAF_SLOTS
 _SITE_WORD = np.uint64(SITE_MASK)
-_KEY_WORD = np.uint64(DOMAIN_MASK << DOMAIN_SHIFT | SITE_MASK)
-"""Site and domain of a slot."""
+_DOMAIN_SHIFT, _EPOCH_SHIFT = np.uint64(DOMAIN_SHIFT), np.uint64(EPOCH_SHIFT)
+_SHIFT_BEHIND_CYCLE = 16
+"""``struct recorder_control``: the cycle, a factor, and how many cycles, as a power of two, an epoch stands for."""
 _SIZE_SHIFT, _SIZE_WORD, _BIG_BIT = np.uint64(SIZE_SHIFT), np.uint64(SIZE_LIMIT - 1), np.uint64(BIG_BIT)
 _BEING_WRITTEN = 1024
 """How many words of the newest stacks are copied again: the program takes the place for a stack before it writes it."""
@@ -54,9 +57,24 @@ _FLAGS_AT = SITE.fields["flags"][1]  # type: ignore[index]
 def read_places(path: Path) -> TablePlaces | None:
     """Return what the library has written to ``path``; None when it has written nothing, or has another version."""
     try:
-        content = path.read_bytes()
+        return _places(path.read_bytes())
     except OSError:
         return None
+
+
+def places_in(pid: int, own_at: int) -> TablePlaces | None:
+    """Return where the tables of process ``pid`` are, as it says at address ``own_at``; None where it says nothing."""
+    try:
+        with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
+            memory.seek(own_at)
+            places = _places(memory.read(TABLES.itemsize))
+    except (OSError, OverflowError):
+        return None
+    # A child of vfork runs in its parent's memory until it runs another program.
+    return places if places is not None and places.pid == pid else None
+
+
+def _places(content: bytes) -> TablePlaces | None:
     if len(content) != TABLES.itemsize:
         return None
     magic, version, *places = np.frombuffer(content, TABLES)[0].tolist()
@@ -66,9 +84,13 @@ def read_places(path: Path) -> TablePlaces | None:
 class LiveTables(Ledger):
     """The ledger of a running program: each `read` counts its live blocks again, from outside."""
 
-    def __init__(self, places: TablePlaces) -> None:
-        """Open the process's memory. Raises OSError when it cannot be read, or the process has ended."""
-        self._places = places
+    def __init__(self, places: TablePlaces, first_cycle: int = 0) -> None:
+        """Open the process's memory. Raises OSError when it cannot be read, or the process has ended.
+
+        ``first_cycle``: births are counted from it; what was born up to then is told as born in cycle 0.
+        """
+        self.places = places
+        self._first_cycle = first_cycle
         # Both files belong to the program that runs now. After an exec, reads and writes fail.
         self._memory = ProcessMemory(places.pid)
         self._writable = os.open(f"/proc/{places.pid}/mem", os.O_WRONLY)
@@ -80,7 +102,7 @@ class LiveTables(Ledger):
     @property
     def pid(self) -> int:
         """The number of the process."""
-        return self._places.pid
+        return self.places.pid
 
     @property
     def state(self) -> int:
@@ -89,11 +111,22 @@ class LiveTables(Ledger):
 
     def is_there(self) -> bool:
         """Tell whether the process still runs the program that has these tables."""
-        return self._half_word(self._places.site_count_at) > 0
+        return self._half_word(self.places.site_count_at) > 0
 
     def marks(self) -> int:
         """Return how often the program has called ``soak.mark()`` or ``soak_mark()``."""
-        return self._word(self._places.cycle_at)
+        return self._word(self.places.cycle_at)
+
+    def set_cycle(self, cycle: int) -> None:
+        """Have all blocks from now on born in this cycle."""
+        with contextlib.suppress(OSError):
+            os.pwrite(self._writable, struct.pack("<Q", cycle), self.places.cycle_at)
+
+    def want_collection(self) -> None:
+        """Ask Python to collect its garbage: soon after the next allocation at a flagged site."""
+        at = self.places.wanted_collections_at
+        with contextlib.suppress(OSError):
+            os.pwrite(self._writable, struct.pack("<Q", self._word(at) + 1), at)
 
     def own_mapped(self) -> int:
         """Return the bytes that the tracker itself has mapped."""
@@ -102,20 +135,17 @@ class LiveTables(Ledger):
 
     def read(self) -> Checkpoint | None:
         """Count what is alive now; None when the process has ended or runs another program."""
-        places = self._places
+        places = self.places
         cycle = self.marks()
         slots, asked = self._live()
         # After the slots, so that the site of every slot is counted.
         sites = min(self._half_word(places.site_count_at), SITE_LIMIT)
         if not sites:
             return None
-        blocks, sizes = self._sums(slots, asked, sites)
+        rows = self._rows(slots, asked, sites)
         self._state = self._half_word(places.state_at) or self._state
         self._take_names()
-        domains, numbers = np.nonzero(blocks)
-        rows = np.zeros(len(numbers), ROW)
-        rows["domain"], rows["site"] = domains, numbers
-        rows["live_blocks"], rows["live_bytes"] = blocks[domains, numbers], sizes[domains, numbers]
+        in_blocks = rows[rows["domain"] < MAPPING]
         self._sequence += 1
         table = self._records(SITE, places.sites, sites)
         if len(table) < sites:
@@ -128,8 +158,8 @@ class LiveTables(Ledger):
             births=np.zeros(0, np.uint64),
             sites=table,
             ranges=self._ranges(),
-            live_blocks=int(blocks[:MAPPING].sum()),
-            live_bytes=int(sizes[:MAPPING].sum()),
+            live_blocks=int(in_blocks["live_blocks"].sum()),
+            live_bytes=int(in_blocks["live_bytes"].sum()),
             unlisted_blocks=0,
             unlisted_bytes=0,
             lost_blocks=self._word(places.lost_blocks_at),
@@ -141,7 +171,7 @@ class LiveTables(Ledger):
 
     def request_flags(self, sites: list[int]) -> None:
         """See Ledger. Set the flag, then take the sites out of the caches: the program looks up only uncached sites."""
-        places = self._places
+        places = self.places
         with contextlib.suppress(OSError):
             for site in sites:
                 at = places.sites + site * SITE.itemsize + _FLAGS_AT
@@ -159,8 +189,8 @@ class LiveTables(Ledger):
 
     def _slot_ranges(self) -> list[tuple[int, int]]:
         """Return where slots are, with adjacent leaves joined."""
-        count = min(self._half_word(self._places.leaf_count_at), LEAF_LIMIT)
-        starts = sorted(start for start in self._memory.read(self._places.leaves, 2 * count)[::2].tolist() if start)
+        count = min(self._half_word(self.places.leaf_count_at), LEAF_LIMIT)
+        starts = sorted(start for start in self._memory.read(self.places.leaves, 2 * count)[::2].tolist() if start)
         ranges: list[tuple[int, int]] = []
         for start in starts:
             if ranges and ranges[-1][1] == start:
@@ -186,29 +216,30 @@ class LiveTables(Ledger):
             sizes[big] = max(word >> SIZE_SHIFT, SIZE_LIMIT)
         return slots, sizes
 
-    def _sums(
-        self, slots: NDArray[np.uint64], asked: NDArray[np.uint64], sites: int
-    ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-        """Return live blocks and bytes by domain and site, ``(domains, sites)``; mappings have domains of their own."""
-        keys = (slots & _KEY_WORD).view(np.intp)
-        blocks, sizes = np.zeros((len(DOMAINS), sites), np.intp), np.zeros((len(DOMAINS), sites))
-        for sums, counted in ((blocks, np.bincount(keys)), (sizes, np.bincount(keys, asked))):
-            for domain in range(MAPPING):
-                part = counted[domain * SITE_LIMIT : (domain + 1) * SITE_LIMIT][:sites]
-                sums[domain, : len(part)] = part
-        blocks[:, 0], sizes[:, 0] = 0, 0
-        count = min(self._half_word(self._places.mapping_count_at), MAPPINGS_LIMIT)
-        mapped = self._records(MAPPING_ROW, self._places.mappings, count)
+    def _rows(self, slots: NDArray[np.uint64], asked: NDArray[np.uint64], sites: int) -> NDArray[np.void]:
+        """Return live blocks and bytes by site, domain and bucket of birth; of mappings without their birth."""
+        epochs = slots >> _EPOCH_SHIFT << np.uint64(self._half_word(self.places.cycle_at + _SHIFT_BEHIND_CYCLE))
+        births = np.maximum(epochs.view(np.int64) - self._first_cycle, 0)
+        numbers = (slots & _SITE_WORD).view(np.int64)
+        domains = (slots >> _DOMAIN_SHIFT & np.uint64(DOMAIN_MASK)).view(np.int64)
+        known = (numbers > 0) & (numbers < sites)
+        buckets = buckets_of(births[known])
+        count = min(self._half_word(self.places.mapping_count_at), MAPPINGS_LIMIT)
+        mapped = self._records(MAPPING_ROW, self.places.mappings, count)
         mapped = mapped[
             (mapped["site"] < sites) & (mapped["domain"] < len(DOMAINS)) & (mapped["end"] > mapped["start"])
         ]
-        np.add.at(blocks, (mapped["domain"], mapped["site"]), 1)
-        np.add.at(sizes, (mapped["domain"], mapped["site"]), mapped["end"] - mapped["start"])
-        return blocks, sizes
+        return _summed(
+            np.append(numbers[known], mapped["site"].astype(np.int64)),
+            np.append(domains[known], mapped["domain"].astype(np.int64)),
+            np.append(buckets, np.zeros(len(mapped), np.int64)),
+            np.append(asked[known], mapped["end"] - mapped["start"]),
+            sites,
+        )
 
     def _take_names(self) -> None:
         """Copy what was added to strings and stacks. They are needed even after the process has ended."""
-        places = self._places
+        places = self.places
         if places.strings:
             used, known = self._half_word(places.strings_used_at), len(self._strings)
             if used > known:
@@ -233,8 +264,8 @@ class LiveTables(Ledger):
         return tuple(self._stacks[at + 1 : at + 1 + (counts & 0xFFFFFFFF) + (counts >> 32)].tolist())
 
     def _ranges(self) -> NDArray[np.void]:
-        count = min(self._half_word(self._places.range_count_at), RANGES)
-        return self._records(RANGE, self._places.ranges, count)
+        count = min(self._half_word(self.places.range_count_at), RANGES)
+        return self._records(RANGE, self.places.ranges, count)
 
     def _records(self, dtype: np.dtype[np.void], at: int, count: int) -> NDArray[np.void]:
         words = self._memory.read(at, count * dtype.itemsize // 8)
@@ -248,3 +279,23 @@ class LiveTables(Ledger):
     def _half_word(self, at: int) -> int:
         words = self._memory.read(at & ~7, 1)
         return int(words[0]) >> 8 * (at & 7) & 0xFFFFFFFF if len(words) else 0
+
+
+def _summed(
+    sites_of: NDArray[np.int64],
+    domains: NDArray[np.int64],
+    buckets: NDArray[np.int64],
+    sizes: NDArray[np.uint64],
+    sites: int,
+) -> NDArray[np.void]:
+    """Return one row for each combination of site, domain and bucket."""
+    used, positions = np.unique(buckets, return_inverse=True)
+    keys = (positions * len(DOMAINS) + domains) * sites + sites_of
+    counted, summed = np.bincount(keys), np.bincount(keys, sizes)
+    found = np.flatnonzero(counted)
+    rows = np.zeros(len(found), ROW)
+    rows["site"] = found % sites
+    rows["domain"] = found // sites % len(DOMAINS)
+    rows["bucket"] = used[found // sites // len(DOMAINS)]
+    rows["live_blocks"], rows["live_bytes"] = counted[found], summed[found]
+    return rows

@@ -47,7 +47,7 @@ def start(library: Path) -> Iterator[Start]:
         begun.append((tracker, process))
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
-        tables = tracker.tables()
+        tables = tracker.tables(process.pid)
         assert tables is not None, tracker.reason
         return tables, process
 

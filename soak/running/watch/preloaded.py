@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from soak.native.preload import WATCH_VARIABLE, for_glib, preloading
+from soak.native.preload import EVERYBODY, WATCH_VARIABLE, for_glib, preloading
 from soak.probes.tables import LiveTables, read_places
 
 _NOT_LOADED = "the loader did not load it (a static or setuid program, or one of another libc)"
@@ -20,15 +20,16 @@ _WAIT_S, _LOOK_EVERY_S = 0.1, 0.002
 class PreloadedTracker:
     """The tracker's library in one program, from before its start. Close it when the program has ended."""
 
-    def __init__(self, library: Path, environment: Mapping[str, str]) -> None:
-        """Prepare to start a child of this process with ``library`` in it."""
-        self._folder = Path(tempfile.mkdtemp(prefix="soak-"))
-        self._file = self._folder / "tables"
-        self._file.touch(mode=0o600)
+    def __init__(self, library: Path, environment: Mapping[str, str], *, follows: bool = False) -> None:
+        """Prepare to start a child of this process with ``library`` in it, and in what it starts where it ``follows``.
+
+        Each process writes where its tables are to a file in `folder`, with its number as the name.
+        """
+        self.folder = Path(tempfile.mkdtemp(prefix="soak-"))
         self._link = contextlib.ExitStack()
         self.environment: dict[str, str] = {
             **self._link.enter_context(preloading(library, for_glib(environment))),
-            WATCH_VARIABLE: f"{os.getpid()}:{self._file}",
+            WATCH_VARIABLE: f"{EVERYBODY if follows else os.getpid()}:{self.folder}",
         }
         self._started_ns = 0
         self._tables: LiveTables | None = None
@@ -38,7 +39,7 @@ class PreloadedTracker:
     def wait(self, pid: int) -> None:
         """Wait for a moment until the library has told where its tables are, or the program has ended."""
         deadline_s = time.monotonic() + _WAIT_S
-        while time.monotonic() < deadline_s and read_places(self._file) is None:
+        while time.monotonic() < deadline_s and read_places(self._file(pid)) is None:
             try:
                 if not Path(f"/proc/{pid}/maps").read_bytes():
                     return  # a zombie
@@ -46,12 +47,12 @@ class PreloadedTracker:
                 return
             time.sleep(_LOOK_EVERY_S)
 
-    def tables(self) -> LiveTables | None:
-        """Return the tables of the program that the process runs now: others than before when it has begun anew.
+    def tables(self, pid: int) -> LiveTables | None:
+        """Return the tables of the program that process ``pid`` runs now: others than before when it has begun anew.
 
         None when there are none: `reason` says why.
         """
-        places = read_places(self._file)
+        places = read_places(self._file(pid))
         if places is None or places.started_ns == self._started_ns:
             if self._tables is not None and not self._tables.is_there():
                 self._forget()
@@ -69,7 +70,10 @@ class PreloadedTracker:
         """Let go. In a program that goes on without its watcher the library goes on recording for nobody."""
         self._forget()
         self._link.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _file(self, pid: int) -> Path:
+        return self.folder / str(pid)
 
     def _forget(self) -> None:
         if self._tables is not None:

@@ -139,7 +139,7 @@ class Process:
 
     def tables(self) -> LiveTables | None:
         """See Subject."""
-        return None if isinstance(self._tracker, str) else self._tracker.tables()
+        return None if isinstance(self._tracker, str) else self._tracker.tables(self.pid)
 
     def why_not_tracked(self) -> str | None:
         """See Subject."""

@@ -204,6 +204,11 @@ const char *frames_strings(uint32_t *used)
     return strings;
 }
 
+void frames_go_on_in_child(void)
+{
+    __atomic_store_n(&slow_path_taken, 0, __ATOMIC_RELEASE);
+}
+
 void frames_places(struct tables *tables)
 {
     tables->frame_cache = (uintptr_t)frames.cache;

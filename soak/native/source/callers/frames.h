@@ -40,6 +40,9 @@ void frames_forget(uint32_t site);
 /* The strings that sites refer to. */
 const char *frames_strings(uint32_t *used);
 
+/* For a forked child: whatever other thread was at work here is not in it. */
+void frames_go_on_in_child(void) HIDDEN;
+
 /* Fills in the addresses of the strings and the cache. */
 void frames_places(struct tables *tables);
 

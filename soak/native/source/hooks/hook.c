@@ -58,7 +58,13 @@ static uint64_t sequence;
 static uint32_t trials_left; /* attempts to find a running frame, where no Python code starts the hook */
 static int minor_version;    /* there */
 
+static int (*add_pending_call)(int (*function)(void *), void *argument);
+static int (*is_initialized)(void);
+static long (*collect_garbage)(void);
+static uint64_t wanted_collections, made_collections;
+
 static void read_lines_if_they_fit(void);
+static void collect_soon(void);
 EXPORT int soak_start_objects(int major, int minor);
 
 static __attribute__((noinline)) void *born_slowly(const struct python_domain *domain, uint32_t site, void *address,
@@ -68,6 +74,8 @@ static __attribute__((noinline)) void *born_slowly(const struct python_domain *d
         return address;
     if (unlikely(trials_left))
         read_lines_if_they_fit();
+    if (unlikely(load(&wanted_collections) != made_collections))
+        collect_soon();
     if (!site)
         site = recorder_native_site(caller);
     if (site & SITE_WANTS_STACK)
@@ -189,9 +197,6 @@ static void install(struct python_domain *domain)
     set_allocator(domain->number, &ours);
 }
 
-static int (*add_pending_call)(int (*function)(void *), void *argument);
-static int (*is_initialized)(void);
-
 /* Runs when the interpreter is between two instructions. In an allocation it cannot make objects, which this needs. */
 static int start_objects_now(void *unused)
 {
@@ -205,8 +210,23 @@ static int start_objects_now(void *unused)
 
 static void start_objects_soon(void)
 {
-    if (find("Py_AddPendingCall", &add_pending_call) && find("Py_IsInitialized", &is_initialized))
+    if (add_pending_call && is_initialized)
         (void)add_pending_call(start_objects_now, NULL);
+}
+
+static int collect_now(void *unused)
+{
+    (void)unused;
+    (void)collect_garbage(); /* does nothing while the program has disabled it */
+    return 0;
+}
+
+/* A reader asks for it, because garbage that waits for a collection looks like memory that stays. */
+static void collect_soon(void)
+{
+    made_collections = load(&wanted_collections);
+    if (add_pending_call && collect_garbage)
+        (void)add_pending_call(collect_now, NULL);
 }
 
 #define TRIALS 16384u
@@ -429,6 +449,9 @@ EXPORT int soak_start_python(void)
         || !find("PyMem_Malloc", &python_domains[0].allocate) || !find("PyMem_Free", &python_domains[0].release)
         || !find("PyObject_Malloc", &python_domains[1].allocate) || !find("PyObject_Free", &python_domains[1].release))
         return -1;
+    (void)find("Py_AddPendingCall", &add_pending_call);
+    (void)find("Py_IsInitialized", &is_initialized);
+    (void)find("PyGC_Collect", &collect_garbage);
     install(&python_domains[0]);
     install(&python_domains[1]);
     state |= STATE_PYTHON_DOMAINS;
@@ -473,7 +496,11 @@ void hook_start_unasked(void)
 {
     const char *(*version)(void);
     (void)soak_start();
-    if (!find("Py_GetVersion", &version) || strstr(version(), "free-threading"))
+    if (!find("Py_GetVersion", &version)) {
+        state |= STATE_NO_PYTHON;
+        return;
+    }
+    if (strstr(version(), "free-threading"))
         return;
     char *rest;
     int major = (int)strtol(version(), &rest, 10);
@@ -486,6 +513,7 @@ void hook_start_unasked(void)
 void hook_places(struct tables *tables)
 {
     tables->state_at = (uintptr_t)&state;
+    tables->wanted_collections_at = (uintptr_t)&wanted_collections;
     recorder_places(tables);
     mappings_places(tables);
     frames_places(tables);

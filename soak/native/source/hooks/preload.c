@@ -4,6 +4,7 @@
 #include "births/objects.h"
 #include "callers/passthrough.h"
 #include "callers/stacks.h"
+#include "followed.h"
 #include "recorder/mappings.h"
 #include "recorder/recorder_hot.h"
 
@@ -88,14 +89,16 @@ static int is_bootstrap(const void *pointer)
     return bootstrap && (uintptr_t)pointer - (uintptr_t)bootstrap < BOOTSTRAP_BYTES;
 }
 
-static void stop_in_child(void)
+static void after_fork_in_child(void)
 {
-    /* A forked child has a copy of the parent's table that nobody reads. Keeping it current would only copy pages. */
+    if (followed_in_child())
+        return;
+    /* The child has a copy of the parent's table that nobody reads. Keeping it current would only copy pages. */
     recorder_stop();
     objects_stop_in_child();
 }
 
-/* Runs at the first call of any hooked function: long before there is a second thread, and before watched.c begins. */
+/* Runs at the first call of any hooked function: long before there is a second thread, and before followed.c begins. */
 static __attribute__((constructor(101), noinline)) void resolve(void)
 {
     if (resolved || resolving)
@@ -109,7 +112,7 @@ static __attribute__((constructor(101), noinline)) void resolve(void)
     uint64_t *births = recorder_enter();
     HOOKED(FIND_ORIGINAL)
     if (recorder_start() == 0 && mappings_start() == 0)
-        (void)pthread_atfork(NULL, NULL, stop_in_child);
+        (void)pthread_atfork(NULL, NULL, after_fork_in_child);
     recorder_leave(births);
     resolving = 0;
     resolved = 1;

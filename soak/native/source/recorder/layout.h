@@ -137,7 +137,7 @@ struct creations {
 };
 
 #define LEDGER_MAGIC "soakledg"
-#define LEDGER_VERSION 4u
+#define LEDGER_VERSION 5u
 #define LEDGER_HEADER_SIZE 4096u
 #define LEDGER_REQUESTS 64
 #define LEDGER_RANGES 256
@@ -148,6 +148,7 @@ enum ledger_state {
     STATE_PYTHON_LINES = 4,   /* Python blocks have a line as their site */
     STATE_NATIVE_STACKS = 8,  /* flagged sites get native stacks */
     STATE_OBJECTS = 16,       /* a block is born again when another object takes it over */
+    STATE_NO_PYTHON = 32,     /* the program is no Python, so there are no domains of it */
 };
 
 /* The parent fills the first part before the child starts. */
@@ -179,7 +180,7 @@ struct ledger_header {
     uint32_t state;
 };
 
-/* Where the tables of a watched process are in its memory; soak/probes/tables.py reads them from outside. A name that
+/* Where the tables of a followed process are in its memory; soak/probes/tables.py reads them from outside. A name that
  * ends in _at is the address of a variable, because its value changes. The others are values. 0: there is none. */
 #define TABLES_MAGIC "soaktabl"
 struct tables {
@@ -187,6 +188,9 @@ struct tables {
     uint32_t version; /* LEDGER_VERSION */
     uint32_t pid;
     uint64_t started_ns; /* differs after each exec of the process */
+    uint64_t own_at;     /* where this is; a forked child has its own at the same address */
+    uint64_t forked_at;  /* in a forked child: the site of the running line of its parent, 0 where none is known */
+    uint64_t wanted_collections_at; /* the reader adds one here to have Python collect its garbage soon */
     uint64_t state_at;
     uint64_t cycle_at;
     uint64_t leaves;

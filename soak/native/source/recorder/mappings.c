@@ -35,6 +35,15 @@ static void give_back(void)
     __atomic_store_n(&taken_by, 0, __ATOMIC_RELEASE);
 }
 
+void mappings_go_on_in_child(void)
+{
+    uintptr_t holder = __atomic_load_n(&taken_by, __ATOMIC_RELAXED);
+    if (!holder || holder == (uintptr_t)&recorder_births)
+        return;
+    lost++; /* the table may be half written */
+    give_back();
+}
+
 static uint32_t first_ending_after(uintptr_t address)
 {
     uint32_t low = 0, high = count;

@@ -23,6 +23,9 @@ void mappings_end_move(int held, uintptr_t old, size_t old_length, uintptr_t sta
 /* Adds a row for each mapping. */
 void mappings_count(struct ledger_checkpoint *checkpoint, struct ledger_row *rows, uint32_t capacity);
 
+/* For a forked child: gives back the lock when it belongs to a thread that is not in the child. */
+void mappings_go_on_in_child(void);
+
 /* Fills in the address of the table. */
 void mappings_places(struct tables *tables);
 

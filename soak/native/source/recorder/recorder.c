@@ -27,6 +27,10 @@
 #define CHUNK_LIMIT 192
 #define CHUNK_FIRST 8 /* leaves; each further chunk is twice as large, so that there are few ranges */
 #define CHUNK_LARGEST 512
+/* A forked child has a copy of the table, which the kernel makes page by page as either process writes. To share a page
+ * makes the fork dearer, so what is beyond so many leaves (256 MiB of heap) is empty in the child: the blocks there are
+ * then untracked. */
+#define LEAVES_IN_CHILD 256
 /* Under a limit of address space, a chunk has at most one leaf for each 256 MiB of the limit. CHUNK_LIMIT such chunks
  * cover three quarters of the limit. The heap can take two thirds at most, because its table is half as large. */
 #define LIMIT_PER_LEAF_BITS 28
@@ -184,6 +188,15 @@ void recorder_stop(void)
     store_release(&recorder_top, NULL);
 }
 
+void recorder_go_on_in_child(void)
+{
+    if (recorder_births == RECORDER_INSIDE)
+        return; /* in a signal handler during an allocation: whose counters these are is not known */
+    for (int i = 0; i < BIRTHS_LIMIT; i++)
+        if (births_blocks[i].counts != recorder_births)
+            store(&births_blocks[i].owned, 0);
+}
+
 void recorder_places(struct tables *tables)
 {
     tables->cycle_at = (uintptr_t)&recorder_control.cycle;
@@ -232,6 +245,12 @@ static uint64_t *new_leaf(void)
             store(&chunk_count, CHUNK_LIMIT);
             (void)syscall(SYS_munmap, base, wanted * LEAF_BYTES);
             return NULL;
+        }
+        /* With three levels a chunk may hold tables of the middle level, which the child needs. */
+        if (load(&leaf_count) >= LEAVES_IN_CHILD && load(&recorder_top)) {
+            int saved = errno;
+            (void)syscall(SYS_madvise, base, wanted * LEAF_BYTES, MADV_WIPEONFORK);
+            errno = saved;
         }
         chunks[place] = (struct chunk){base, wanted, 0};
         if (__atomic_compare_exchange_n(&current_chunk, &chunk, &chunks[place], 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))

@@ -54,6 +54,9 @@ int recorder_start(void);
 /* Stops recording for good, without a write to the tables; for a forked child. */
 void recorder_stop(void);
 
+/* For a forked child that goes on: lets go of the counters of threads that are not in it. */
+void recorder_go_on_in_child(void);
+
 /* Every allocation passes through recorder_born, recorder_born_at_once and recorder_died. They are inline in
  * recorder_hot.h, because a call would cost as much as their work. These are their slow paths. */
 void recorder_born_slowly(const void *address, size_t size, uint32_t site, enum domain domain);

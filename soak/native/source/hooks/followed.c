@@ -1,0 +1,113 @@
+/* The processes that are read from outside: how each tells where its tables are, and what of a program is followed.
+ *
+ * Under `soak watch` and `soak run` a process that loads the library writes the places of its tables to a file of its
+ * own. A forked child has them where its parent has them, and writes nothing but its number, in its own memory. */
+#define _GNU_SOURCE
+#include "followed.h"
+#include "callers/frames.h"
+#include "hook.h"
+#include "recorder/mappings.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define EXPORT __attribute__((visibility("default")))
+#define LOADER_VARIABLE "LD_PRELOAD"
+#define LIBRARY_PREFIX "libsoak_tracker"
+/* The watcher's process, a colon, and the folder to write to. Only a direct child of the watcher is watched; with 0 in
+ * place of the watcher, everybody is. */
+#define WATCH_VARIABLE "SOAK_WATCH"
+#define EVERYBODY 0
+
+static struct tables own;
+static int children_are_followed;
+
+static void describe(uint32_t forked_at)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    own.started_ns = (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
+    own.forked_at = forked_at;
+    own.pid = (uint32_t)getpid();
+}
+
+static void tell(const char *folder)
+{
+    char path[4096];
+    memcpy(own.magic, TABLES_MAGIC, sizeof own.magic);
+    own.version = LEDGER_VERSION;
+    own.own_at = (uintptr_t)&own;
+    hook_places(&own);
+    describe(0);
+    int length = snprintf(path, sizeof path, "%s/%u", folder, own.pid);
+    int file = length < (int)sizeof path ? open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600) : -1;
+    if (file < 0)
+        return;
+    if (pwrite(file, &own, sizeof own, 0) != (ssize_t)sizeof own)
+        (void)!ftruncate(file, 0);
+    close(file);
+}
+
+int followed_in_child(void)
+{
+    uint64_t frame = 0;
+    if (!children_are_followed)
+        return 0;
+    recorder_go_on_in_child();
+    mappings_go_on_in_child();
+    frames_go_on_in_child();
+    uint64_t *births = recorder_enter();
+    size_t found = frames_walk(&frame, 1);
+    recorder_leave(births);
+    describe(found ? (uint32_t)frame & SITE_MASK : 0);
+    return 1;
+}
+
+/* Follows the children of this process from now on. The folder is for those that run another program. */
+EXPORT void soak_follow(const char *folder)
+{
+    children_are_followed = 1;
+    tell(folder);
+}
+
+/* Takes the library out of the environment, so that children of this process do not load it. Other preloads stay. */
+static void leave_the_environment(void)
+{
+    char kept[4096] = "";
+    size_t used = 0;
+    const char *listed = getenv(LOADER_VARIABLE);
+    unsetenv(WATCH_VARIABLE);
+    while (listed && *(listed += strspn(listed, " :"))) {
+        size_t length = strcspn(listed, " :");
+        int is_ours = memmem(listed, length, LIBRARY_PREFIX, strlen(LIBRARY_PREFIX)) != NULL;
+        if (!is_ours && used + length + 2 < sizeof kept)
+            used += (size_t)snprintf(kept + used, sizeof kept - used, "%s%.*s", used ? ":" : "", (int)length, listed);
+        listed += length;
+    }
+    if (used)
+        setenv(LOADER_VARIABLE, kept, 1);
+    else
+        unsetenv(LOADER_VARIABLE);
+}
+
+/* A process stays watched after an exec: the variables stay in its environment. */
+static __attribute__((constructor)) void begin_if_watched(void)
+{
+    const char *wanted = getenv(WATCH_VARIABLE);
+    if (!wanted)
+        return;
+    char *path;
+    long watcher = strtol(wanted, &path, 10);
+    if (*path == ':' && (watcher == EVERYBODY || watcher == (long)getppid())) {
+        children_are_followed = watcher == EVERYBODY;
+        hook_start_unasked();
+        tell(path + 1);
+    } else {
+        recorder_stop();
+        leave_the_environment();
+    }
+}
