@@ -60,6 +60,11 @@ def soak_may_collect() -> bool:
     return gc.isenabled() and gc.get_freeze_count() <= max(_frozen_at_start, _frozen_by_soak)
 
 
+def is_nothing_frozen() -> bool:
+    """Return whether no object of the program is frozen, by the component or by `freeze_older_objects`."""
+    return not _frozen_by_soak and gc.get_freeze_count() <= _frozen_at_start
+
+
 clear_type_cache: Callable[[], object] = (
     getattr(sys, "_clear_internal_caches", None) or getattr(sys, "_clear_type_cache", None) or int
 )

@@ -6,11 +6,11 @@ and nothing needs a new file descriptor, thread or mapping once the cycles run.
 
 from __future__ import annotations
 
-import gc
 import sys
 
 from soak.inside import counters, ring
 from soak.inside.clock import RealTime
+from soak.inside.collecting import Collector
 from soak.inside.futex import Futex
 
 TYPE_CHECKING = False  # importing typing would be resident in every measured process
@@ -91,6 +91,7 @@ class Loop:
         self.share = checkpoint_share or (SHARE_PACED if interval_s else SHARE_FLAT_OUT)
         self.written = Futex(area.word_address(ring.WORD_ROWS_WRITTEN))
         self.read = Futex(area.word_address(ring.WORD_ROWS_READ))
+        self.collector = Collector()
         self.parent_stalls = False
         self.started_ns = 0
         self.deadline_ns = 0
@@ -140,6 +141,7 @@ class Loop:
             raise
         finally:
             words[ring.WORD_LOOP_ENDED_NS] = RealTime.monotonic_ns()
+            self.collector.thaw()
 
     def run_more(self, cycle: Callable[..., Any], arguments: tuple[Any, ...], most: int) -> int:
         """Run more cycles, with the interval, while WORD_MORE_CYCLES and the time for them allow; return how many.
@@ -208,19 +210,19 @@ class Loop:
         words = self.words
         words[ring.WORD_COUNTING] = 1
         blocks_before_gc = counters.read_python_blocks()
-        words[ring.WORD_GC_COLLECTED] = counters.soak_may_collect()
+        words[ring.WORD_GC_COLLECTED] = self.collector.may_collect()
         if words[ring.WORD_GC_COLLECTED]:
-            words[ring.WORD_GC_FOUND] = gc.collect()
+            words[ring.WORD_GC_FOUND] = self.collector.collect()
             counters.clear_type_cache()
-        blocks = counters.read_python_blocks()
-        heap = heap_free = ring.NOT_READ
-        if counters.read_malloc is not None:
-            malloc = counters.read_malloc()
-            heap, heap_free = malloc.uordblks + malloc.hblkhd, malloc.fordblks
+        blocks, heap, heap_free = _read_memory()
+        if words[ring.WORD_GC_COLLECTED] and self.collector.must_collect_all(done, blocks, heap):
+            words[ring.WORD_GC_FOUND] += self.collector.collect_all(done)
+            blocks, heap, heap_free = _read_memory()
+        self.collector.remember(blocks, heap)
         if self.write_ledger is not None:
             self.write_ledger()
         gc_objects = None
-        if self.rows == 0:
+        if self.rows == 0 and not self.collector.is_frozen:
             gc_objects = counters.count_gc_objects()  # last, so that no reading includes the list that it creates
         words[ring.WORD_COUNTING] = 0
         return (
@@ -351,6 +353,15 @@ class Loop:
         if late_ns > words[ring.WORD_WORST_LAG_NS]:
             words[ring.WORD_WORST_LAG_NS] = late_ns
         return True
+
+
+def _read_memory() -> tuple[int, int, int]:
+    """Return Python's blocks, and the bytes of malloc's heap that are in use and free."""
+    blocks = counters.read_python_blocks()
+    if counters.read_malloc is None:
+        return blocks, ring.NOT_READ, ring.NOT_READ
+    malloc = counters.read_malloc()
+    return blocks, malloc.uordblks + malloc.hblkhd, malloc.fordblks
 
 
 def _thread_names() -> dict[int, str]:

@@ -11,9 +11,23 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from soak.inside import loop, ring
 
 ROOT = Path(__file__).parents[2]
+VERSIONS = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
+"""Of CPython, under which what runs in the measured process is tried."""
+
+
+def python_of(version: str) -> str:
+    """Return the interpreter of this version; skip the test where there is none."""
+    if version == f"{sys.version_info[0]}.{sys.version_info[1]}":
+        return sys.executable
+    installed = sorted((Path.home() / ".pyenv" / "versions").glob(f"{version}.*/bin/python{version}"))
+    if not installed:
+        pytest.skip(f"there is no Python {version} here")
+    return str(installed[-1])
 
 
 def a_ring(folder: Path, settings: bytes = b"") -> ring.Ring:

@@ -3,23 +3,11 @@
 from __future__ import annotations
 
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from inside_builder import ROOT, VERSIONS, python_of
 
-ROOT = Path(__file__).parents[2]
-VERSIONS = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
 MAY_COLLECT = "from soak.inside import counters; {} print(counters.soak_may_collect())"
-
-
-def python_of(version: str) -> str:
-    if version == f"{sys.version_info[0]}.{sys.version_info[1]}":
-        return sys.executable
-    installed = sorted((Path.home() / ".pyenv" / "versions").glob(f"{version}.*/bin/python{version}"))
-    if not installed:
-        pytest.skip(f"there is no Python {version} here")
-    return str(installed[-1])
 
 
 @pytest.mark.parametrize("version", VERSIONS)

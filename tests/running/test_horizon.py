@@ -103,6 +103,16 @@ def test_at_half_time_it_falls_to_what_has_been_made():
     assert not horizon.update(2500, 40.0, 0.015)
 
 
+def test_when_it_falls_fewer_of_the_first_checkpoints_may_be_sparse():
+    """No look reaches back behind a quarter of it, and the first cycles are often the slowest."""
+    horizon = a_horizon(budget_s=60.0)
+    horizon.update(4, 1.1, 1e-3)
+    before_s = horizon.early_s
+
+    assert horizon.update(2000, 30.0, 4e-6)
+    assert horizon.early_s == 2000 / 4 * 4e-6 / 4 < before_s
+
+
 def test_it_never_falls_below_the_smallest():
     horizon = a_horizon(budget_s=60.0)
     horizon.update(1000, 1.0, 1e-3)

@@ -56,12 +56,13 @@ class Horizon:
         before = self.n_min
         if before is None:
             self.n_min = self._choose(elapsed_s, cycle_s, ended=ended)
-            if self.n_min is not None and cycle_s is not None:
-                # Cycles may be faster than the first ones were.
-                self._chosen_early_s = self.n_min / 4 * cycle_s / _CERTAIN_TIMES
         elif not self.is_asked_for and self._is_half_time(elapsed_s):
             self.n_min = max(n_min_at_half_time(before, cycles), self._fewest)
-        return self.n_min != before
+        has_changed = self.n_min != before
+        if has_changed and self.n_min is not None and cycle_s is not None:
+            # Cycles may be faster than the first ones were.
+            self._chosen_early_s = self.n_min / 4 * cycle_s / _CERTAIN_TIMES
+        return has_changed
 
     def _choose(self, elapsed_s: float, cycle_s: float | None, *, ended: bool) -> int | None:
         """Return n_min for the cycles that fit into the budget; None while that is not known."""

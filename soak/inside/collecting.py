@@ -1,0 +1,110 @@
+"""Collects garbage at checkpoints, at a cost that depends on what the cycles make and not on what setup holds.
+
+A collection visits every object that gc tracks: a fifth of a second for a list of five million. Where one takes long,
+the objects that survive it are frozen (``gc.freeze``), so the next collections visit only objects that are newer.
+Garbage among the frozen objects stays until all objects are collected again. That happens before any reading that is
+higher than all readings before: so what only looks like growth, because old objects were not collected, is never read.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+
+from soak.inside import counters
+from soak.inside.clock import RealTime
+
+TYPE_CHECKING = False  # importing typing would be resident in every measured process
+if TYPE_CHECKING:
+    from typing import Any
+
+_SLOW_NS = 10_000_000
+"""A collection that takes so long is worth being made shorter."""
+_APART = 16
+"""While collections of all objects find nothing, the next one waits until a sixteenth of the cycles so far is added: a
+program that grows does not need one at each checkpoint. Old garbage that was not collected meanwhile is gone at the next
+one, so it is no growth over the cycles that the rule of the verdict looks at."""
+_MOST_SURPRISES = 3
+"""So often frozen objects may turn out to be garbage. A program replaces some of its objects in its first cycles; one
+that goes on to do so is better off with all of its objects collected each time."""
+_THAWED, _FROZEN, _LEFT_ALONE = range(3)
+_STATE, _BLOCKS, _HEAP, _DUE, _SURPRISES = range(5)
+
+
+class Collector:
+    """Collects for the checkpoints of one loop. After it is made, it leaves no allocation behind."""
+
+    def __init__(self) -> None:
+        # Not attributes, because numbers above 256 would be blocks of their own.
+        self._words = memoryview(bytearray(8 * 5)).cast("q")
+        if "free-threading" in sys.version or not counters.is_nothing_frozen():
+            self._words[_STATE] = _LEFT_ALONE
+        # What gc.get_referrers finds of these two shows who froze objects: it does not look into frozen ones.
+        self._older: list[Any] = [object()]
+        self._newer: list[Any] = [object()]
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether older objects are left out."""
+        return self._words[_STATE] == _FROZEN
+
+    def may_collect(self) -> bool:
+        """Return whether to collect at all: not when the component has disabled gc, or has frozen objects."""
+        if not self.is_frozen:
+            return counters.soak_may_collect()
+        if not gc.isenabled():
+            return False
+        referrers = gc.get_referrers(self._older[0], self._newer[0])
+        is_undone = any(holder is self._older for holder in referrers)
+        is_done_again = not any(holder is self._newer for holder in referrers)
+        if is_undone or is_done_again:
+            self._words[_STATE] = _LEFT_ALONE  # the component freezes or unfreezes objects itself
+        return not is_done_again
+
+    def collect(self) -> int:
+        """Collect what is not frozen; return how many objects were garbage."""
+        begun_ns = RealTime.monotonic_ns()
+        found = gc.collect()
+        if self._words[_STATE] == _THAWED and RealTime.monotonic_ns() - begun_ns >= _SLOW_NS:
+            self._freeze()
+        return found
+
+    def must_collect_all(self, done: int, blocks: int, heap: int) -> bool:
+        """Tell whether these readings may be too high, because frozen objects have become garbage.
+
+        ``done``: the cycles so far. ``blocks``: Python's. ``heap``: bytes in use.
+        """
+        words = self._words
+        is_highest = blocks > words[_BLOCKS] or heap > words[_HEAP]
+        return words[_STATE] == _FROZEN and is_highest and done >= words[_DUE]
+
+    def collect_all(self, done: int) -> int:
+        """Collect all objects, and freeze what survives; return how many were garbage."""
+        words = self._words
+        gc.unfreeze()
+        found = gc.collect()
+        words[_SURPRISES] += found > 0
+        words[_DUE] = done if found else done + done // _APART
+        if words[_SURPRISES] < _MOST_SURPRISES:
+            self._freeze()
+        else:
+            words[_STATE] = _LEFT_ALONE
+        return found
+
+    def remember(self, blocks: int, heap: int) -> None:
+        """Take note of what was read after the collection."""
+        words = self._words
+        words[_BLOCKS] = max(words[_BLOCKS], blocks)
+        words[_HEAP] = max(words[_HEAP], heap)
+
+    def thaw(self) -> None:
+        """Let collections visit all objects again. Call it after the last checkpoint."""
+        if self.is_frozen and self.may_collect():
+            gc.unfreeze()
+        self._words[_STATE] = _LEFT_ALONE
+
+    def _freeze(self) -> None:
+        gc.freeze()
+        self._older = self._newer  # frozen now
+        self._newer = [object()]
+        self._words[_STATE] = _FROZEN
