@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 _SLOW_NS = 10_000_000
 """A collection that takes so long is worth being made shorter."""
 _APART = 16
-"""While collections of all objects find nothing, the next one waits until a sixteenth of the cycles so far is added: a
-program that grows does not need one at each checkpoint. Old garbage that was not collected meanwhile is gone at the next
-one, so it is no growth over the cycles that the rule of the verdict looks at."""
+"""While collections of all objects find nothing, the next one waits for a sixteenth of the cycles so far. So a program
+that grows does not need one at each checkpoint. Old garbage that was not collected meanwhile is gone at the next one,
+so it is no growth over the cycles that the rule of the verdict looks at."""
 _MOST_SURPRISES = 3
 """So often frozen objects may turn out to be garbage. A program replaces some of its objects in its first cycles; one
 that goes on to do so is better off with all of its objects collected each time."""
