@@ -44,6 +44,8 @@ class SeriesState(StrEnum):
     """INCONCLUSIVE: it grows, but not at one rate yet."""
     UNDECIDED = "undecided"
     """INCONCLUSIVE: the interval of its rate reaches above the tolerance."""
+    ENDED = "ended"
+    """INCONCLUSIVE: it grew at one rate from the start until cycle ``until``, and has not since."""
     MEASURED = "measured"
     """LEAK by other evidence than this rule: the rate is what was gained over the cycles."""
 
@@ -66,7 +68,7 @@ class SeriesVerdict:
     since: int | None = None
     """STEADY: growth has been at one rate since this cycle at the latest. NOTHING_STAYS: the first cycle covered."""
     until: int | None = None
-    """STEADY: where growth has ended, the cycle after which there is none. NOTHING_STAYS: the last cycle covered."""
+    """STEADY, ENDED: the cycle after which there is no growth any more. NOTHING_STAYS: the last cycle covered."""
     needed: int | None = None
     """INCONCLUSIVE and SETTLING: how many more cycles would decide, where that can be told."""
     is_growing: bool = False

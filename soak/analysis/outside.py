@@ -8,11 +8,12 @@ the ledger decides, as in a run.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from soak.analysis.evidence import COUNTS, LEDGER, REQUIRED_FROM_OUTSIDE, Evidence
 from soak.analysis.series import SeriesJudge
 from soak.measurements import SIGNALS
-from soak.verdict import SeriesVerdict
+from soak.verdict import SeriesState, SeriesVerdict, Verdict
 
 DECIDING = (*COUNTS, "rss", "mapped")
 """May raise LEAK, in the order in which they explain: a leaked thread has a stack that is mapped."""
@@ -21,6 +22,10 @@ _REQUIRED = REQUIRED_FROM_OUTSIDE.union(LEDGER)
 """Where the tracker is in the process, these must be flat before CLEAN may be said."""
 _HUGE_PAGE_BYTES = 2.0 * 2**20
 _BUFFERED = 64
+_FROM_THE_START = 0.25
+"""Growth that was there after so much of the cycles that showed it may be that of a program that warms up."""
+_IS_OVER = 0.1
+"""Growth has ended where what follows is proven to be less than so much of its rate."""
 
 
 class OutsideJudge:
@@ -34,6 +39,8 @@ class OutsideJudge:
         """
         self._n_min = n_min
         self._judges: dict[str, SeriesJudge] = {}
+        self._leaks: dict[str, SeriesVerdict] = {}
+        self._ended: set[str] = set()
         self._waiting: dict[str, tuple[list[int], list[float]]] = {}
         self._tolerance_bytes = tolerance_bytes
         self._huge_pages = huge_pages
@@ -74,7 +81,7 @@ class OutsideJudge:
             if name in self._judges:
                 judge = self._judges[name]
                 last = judge.finish() if is_last else judge.verdict
-                series[name] = judge.verdict if last.rate is None else last
+                series[name] = self._standing(name, judge.verdict if last.rate is None else last)
         return Evidence(
             series=series,
             required=_REQUIRED if self._tracked else frozenset(),
@@ -85,6 +92,26 @@ class OutsideJudge:
             only_outside=not self._tracked,
             is_last=is_last,
         )
+
+    def _standing(self, name: str, newest: SeriesVerdict) -> SeriesVerdict:
+        """Return what stands of a signal: the first LEAK, unless the later half of all cycles shows a warm-up.
+
+        That is where growth was there from the start and what follows it is next to nothing, or much less that goes on.
+        """
+        leak = self._leaks.get(name)
+        is_less = leak is not None and newest.high is not None and newest.high < _IS_OVER * (leak.rate or 0.0)
+        if newest.verdict is Verdict.LEAK and (leak is None or is_less or name in self._ended):
+            self._leaks[name] = leak = newest
+            self._ended.discard(name)
+        if leak is None:
+            return newest
+        if not is_less or newest.is_growing or newest.judged_at is None:
+            return newest if name in self._ended else replace(leak, is_growing=newest.is_growing)
+        until = newest.judged_at // 2
+        if (leak.since or 0) > _FROM_THE_START * (leak.decided_at or 0):
+            return replace(leak, is_growing=False, until=until)
+        self._ended.add(name)
+        return replace(newest, verdict=Verdict.INCONCLUSIVE, state=SeriesState.ENDED, until=until)
 
     def distrust_ledger(self) -> None:
         """Take note that the ledger misses something: growth there is still growth, but it proves no absence."""
@@ -104,4 +131,4 @@ class OutsideJudge:
         in_bytes = signal.unit == "bytes"
         tolerance = self._tolerance_bytes if signal.tolerance is None else signal.tolerance
         grain = _HUGE_PAGE_BYTES if in_bytes and self._huge_pages and name not in LEDGER else signal.grain
-        return SeriesJudge(tolerance, self._n_min, grain)
+        return SeriesJudge(tolerance, self._n_min, grain, leak_is_final=False)

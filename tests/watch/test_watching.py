@@ -199,3 +199,53 @@ def test_the_text_gives_the_rate_per_sample_and_per_hour():
 )
 def test_n_min_is_a_quarter_of_what_there_will_be(duration_s, every_s, expected):
     assert choose_samples(duration_s, every_s) == expected
+
+
+# --- a program that warms up ----------------------------------------------------------------------------------------
+
+MIB = 2.0**20
+
+
+def fills_then(samples: int, later: float = 0.0):
+    """Grow by 50 MiB a sample as it starts, then by ``later``."""
+    return lambda n: resident(MIB * 50 * min(n, samples) + later * max(n - samples, 0))
+
+
+@pytest.mark.parametrize("n_min", [16, 32, 64])
+def test_a_program_that_fills_gigabytes_as_it_starts_and_then_stays_is_no_leak(n_min: int):
+    """While it fills it looks like a leak; what follows tells."""
+    result = watch(steady(600, rss=fills_then(80), mapped=fills_then(80)), n_min=n_min, stop_at_leak=False)
+
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert result.signals["rss"].state == "ended"
+    assert 80 <= result.signals["rss"].until <= 320
+    assert "and has not since. It warmed up, or it leaks only while the program has work." in why_words(result)
+
+
+def test_a_leak_that_follows_a_warm_up_has_its_own_rate():
+    result = watch(steady(1200, rss=fills_then(80, later=2 * PAGE)), n_min=32, stop_at_leak=False)
+
+    assert (result.verdict, result.decided_by) == (Verdict.LEAK, "counter:rss")
+    assert result.growth.bytes_per_iteration == pytest.approx(2 * PAGE, rel=0.05)
+
+
+def test_a_leak_of_most_of_a_watch_stands_when_it_stops():
+    """The program has no work for the last third of the watch."""
+    result = watch(steady(900, rss=fills_then(600)), n_min=64, stop_at_leak=False)
+
+    assert (result.verdict, result.decided_by) == (Verdict.LEAK, "counter:rss")
+
+
+def test_a_leak_that_began_late_and_stopped_is_a_leak():
+    """It is no warm-up."""
+    late = lambda n: resident(MIB * 20 * min(max(n - 600, 0), 600))  # noqa: E731
+    result = watch(steady(3000, rss=late), n_min=256, stop_at_leak=False)
+
+    assert (result.verdict, result.decided_by) == (Verdict.LEAK, "counter:rss")
+
+
+def test_a_leak_that_goes_on_after_a_pause_is_a_leak_again():
+    pauses = lambda n: resident(MIB * (min(n, 80) + max(n - 700, 0)))  # noqa: E731
+    result = watch(steady(4000, rss=pauses), n_min=64, stop_at_leak=False)
+
+    assert (result.verdict, result.decided_by) == (Verdict.LEAK, "counter:rss")

@@ -39,6 +39,8 @@ def series_sentence(series: SeriesVerdict, unit: str, noun: str) -> str:  # noqa
             return f"Grows by {growth_with_interval(series, unit, noun)}, but not at one rate yet."
         case SeriesState.UNDECIDED:
             return _so_far(series, unit, noun)
+        case SeriesState.ENDED:
+            return f"{_ended(series, noun)} It warmed up, or it leaks only while the program has work."
 
 
 def signal_sentence(name: str, series: SeriesVerdict, noun: str) -> str:
@@ -79,6 +81,10 @@ def _tolerance(series: SeriesVerdict, unit: str) -> str:
 def _since(series: SeriesVerdict, noun: str) -> str:
     since = "from the start" if not series.since else f"steadily since {noun} {format_count(series.since)}"
     return since if series.until is None else f"{since}, and not after {noun} {format_count(series.until)}"
+
+
+def _ended(series: SeriesVerdict, noun: str) -> str:
+    return f"Grew until {noun} {format_count(series.until or 0)}, and has not since."
 
 
 def _too_early(series: SeriesVerdict, noun: str) -> str:
