@@ -147,7 +147,7 @@ def _subject(options: argparse.Namespace, command: list[str]) -> Process:
 
     if not command:
         return Process(options.pid, tree=options.tree)
-    library, reason = (None, "--no-track") if options.no_track else find_library()
+    library, reason = (None, "--no-track") if options.no_track else find_library(command[0])
     to_stderr = options.json == "-"
     return start_program(command, output_to_stderr=to_stderr, tree=options.tree, library=library, reason=reason)
 

@@ -220,7 +220,8 @@ class Reporter:
 
     def pytest_sessionfinish(self) -> None:
         """Measure the controls and write the report."""
-        interpreter, (library, reason) = find_interpreter(None), find_library()
+        interpreter = find_interpreter(None)
+        library, reason = find_library(interpreter.executable)
         context = RunContext(interpreter, Path.cwd(), threading.Event(), library, reason)
         try:
             self._folder.mkdir(parents=True, exist_ok=True)

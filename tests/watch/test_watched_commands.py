@@ -196,7 +196,7 @@ def test_a_static_program_is_watched_from_outside_and_the_reason_is_given(compil
     answer = watch(str(tmp_path / "static"))
 
     assert (answer.code, answer.component["tracker"]["active"]) == (3, False)
-    assert "the loader did not load it" in answer.component["tracker"]["reason"]
+    assert answer.component["tracker"]["reason"] == "it is a static program"
     assert answer.component["signals"]["rss"]["readings"] > 0
 
 

@@ -100,7 +100,7 @@ def soak_alone(plan: ComponentPlan, interpreter: Interpreter, *, track: bool) ->
     budget: on a busy machine checkpoints take so much of a short one that too few are left. Where memory grows and
     the tracker did not name the place, a second pass under tracemalloc (6 s at most) does.
     """
-    library, reason = find_library() if track else (None, "track=False")
+    library, reason = find_library(interpreter.executable) if track else (None, "track=False")
     context = RunContext(interpreter, Path.cwd(), threading.Event(), library, reason)
     try:
         observed = soak_component(plan, context)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,7 @@ from soak.native.layout import (
     STATE_PYTHON_DOMAINS,
 )
 from soak.native.ledger import Checkpoint, Creations, Frame, Ledger, Opening
+from soak.native.programs import why_not_preloadable
 from soak.results import Place, TrackerState
 from soak.verdict import SeriesState, SeriesVerdict, Verdict
 
@@ -51,8 +53,10 @@ class Tracked:
     """Where the sites are that were asked for."""
 
 
-def find_library() -> tuple[Path | None, str | None]:
-    """Return the library to preload, or None and the reason why there is none."""
+def find_library(program: str = sys.executable) -> tuple[Path | None, str | None]:
+    """Return the library to preload into ``program``, or None and the reason why it cannot have one."""
+    if why := why_not_preloadable(program):
+        return None, why
     found = built_library()
     return (found.path, None) if isinstance(found, Built) else (None, found.reason)
 

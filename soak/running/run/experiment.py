@@ -142,7 +142,7 @@ def _measure(
 ) -> RunStore:
     """Measure what remains and return the database, open."""
     plan = remainder.plan
-    tracker_library, reason = find_library() if plan.track else (None, "--no-track")
+    tracker_library, reason = find_library(interpreter.executable) if plan.track else (None, "--no-track")
     context = RunContext(interpreter, plan.base, stopping, tracker_library, reason)
     with claimed(folder), guarded():
         store = open_run(folder)

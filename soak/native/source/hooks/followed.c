@@ -6,6 +6,7 @@
 #include "followed.h"
 #include "callers/frames.h"
 #include "hook.h"
+#include "openings/loadable.h"
 #include "recorder/mappings.h"
 
 #include <fcntl.h>
@@ -16,11 +17,6 @@
 #include <unistd.h>
 
 #define EXPORT __attribute__((visibility("default")))
-#define LOADER_VARIABLE "LD_PRELOAD"
-#define LIBRARY_PREFIX "libsoak_tracker"
-/* The watcher's process, a colon, and the folder to write to. Only a direct child of the watcher is watched; with 0 in
- * place of the watcher, everybody is. */
-#define WATCH_VARIABLE "SOAK_WATCH"
 #define EVERYBODY 0
 
 static struct tables own;
@@ -77,18 +73,12 @@ EXPORT void soak_follow(const char *folder)
 /* Takes the library out of the environment, so that children of this process do not load it. Other preloads stay. */
 static void leave_the_environment(void)
 {
-    char kept[4096] = "";
-    size_t used = 0;
     const char *listed = getenv(LOADER_VARIABLE);
     unsetenv(WATCH_VARIABLE);
-    while (listed && *(listed += strspn(listed, " :"))) {
-        size_t length = strcspn(listed, " :");
-        int is_ours = memmem(listed, length, LIBRARY_PREFIX, strlen(LIBRARY_PREFIX)) != NULL;
-        if (!is_ours && used + length + 2 < sizeof kept)
-            used += (size_t)snprintf(kept + used, sizeof kept - used, "%s%.*s", used ? ":" : "", (int)length, listed);
-        listed += length;
-    }
-    if (used)
+    if (!listed)
+        return;
+    char kept[strlen(listed) + 1];
+    if (loadable_others(listed, kept))
         setenv(LOADER_VARIABLE, kept, 1);
     else
         unsetenv(LOADER_VARIABLE);

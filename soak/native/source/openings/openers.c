@@ -2,12 +2,14 @@
  * process. Each calls the original and records the call site. Nothing is recorded when something is closed. */
 #define _GNU_SOURCE
 #include "creations.h"
+#include "loadable.h"
 #include "openings.h"
 #include "recorder/recorder_hot.h"
 #include "wrapper.h"
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
@@ -312,7 +314,8 @@ EXPORT int posix_spawn(pid_t *child, const char *path, const posix_spawn_file_ac
                        const posix_spawnattr_t *attributes, char *const arguments[], char *const environment[])
 {
     NEED(posix_spawn)
-    int failed = original_posix_spawn(child, path, actions, attributes, arguments, environment);
+    TAKE_ENVIRONMENT(kept, path, environment)
+    int failed = original_posix_spawn(child, path, actions, attributes, arguments, kept);
     if (!failed && child)
         openings_note_task(*child, openings_site(CALLER));
     return failed;
@@ -322,7 +325,10 @@ EXPORT int posix_spawnp(pid_t *child, const char *file, const posix_spawn_file_a
                         const posix_spawnattr_t *attributes, char *const arguments[], char *const environment[])
 {
     NEED(posix_spawnp)
-    int failed = original_posix_spawnp(child, file, actions, attributes, arguments, environment);
+    char room[PATH_MAX];
+    const char *path = loadable_find(file, room, sizeof room);
+    TAKE_ENVIRONMENT(kept, path, environment)
+    int failed = original_posix_spawnp(child, file, actions, attributes, arguments, kept);
     if (!failed && child)
         openings_note_task(*child, openings_site(CALLER));
     return failed;

@@ -1,0 +1,36 @@
+/* Which programs can load the tracker's library, and the environment of those that cannot. */
+#ifndef SOAK_LOADABLE_H
+#define SOAK_LOADABLE_H
+
+#include <stddef.h>
+
+#define LOADER_VARIABLE "LD_PRELOAD"
+#define LIBRARY_PREFIX "libsoak_tracker"
+/* The watcher's process, a colon, and the folder to write to. Only a direct child of the watcher is watched; with 0 in
+ * place of the watcher, everybody is. */
+#define WATCH_VARIABLE "SOAK_WATCH"
+
+/* Whether the program in this file loads the library without harm. True where the file cannot be read. All of this may
+ * run between vfork and exec: it only reads files, and allocates nothing. */
+int loadable_by(const char *path) __attribute__((visibility("hidden")));
+
+/* The file that execvp would run: `file` itself, or the first of that name on the path. `room`: of `size` bytes. */
+const char *loadable_find(const char *file, char *room, size_t size) __attribute__((visibility("hidden")));
+
+/* The bytes that `loadable_without` needs; 0 where the environment does not load the library. */
+size_t loadable_room(char *const environment[]) __attribute__((visibility("hidden")));
+
+/* The environment without the library; other preloads stay. It lies in `room`. */
+char **loadable_without(char *const environment[], void *room) __attribute__((visibility("hidden")));
+
+/* Copies a list of preloads without the library, and returns its length. */
+size_t loadable_others(const char *listed, char *kept) __attribute__((visibility("hidden")));
+
+/* Declares `kept`: the environment for the program in a file, without the library where that cannot be loaded. */
+#define TAKE_ENVIRONMENT(kept, path, environment)                                                                      \
+    char *const *kept = environment;                                                                                   \
+    size_t needed = loadable_room(kept);                                                                               \
+    if (needed && !loadable_by(path))                                                                                  \
+        kept = loadable_without(kept, __builtin_alloca(needed));
+
+#endif

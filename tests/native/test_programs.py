@@ -1,0 +1,221 @@
+"""Which programs run with the tracker, and which without: each line of the list in docs/transparency.md."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from soak.native import build, preload
+from soak.native.programs import why_not_preloadable
+
+pytestmark = pytest.mark.native
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "transparency.md"
+HELLO = """
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+int main(void)
+{
+    volatile char *block = malloc(100);
+    block[0] = 1;
+    free((void *)block);
+    return puts(getenv("LD_PRELOAD") && strstr(getenv("LD_PRELOAD"), "libsoak_tracker") ? "with" : "without") < 0;
+}
+"""
+COMPILERS = {
+    "glibc": ["cc"],
+    "musl": ["musl-gcc"],
+    "32-bit": ["cc", "-m32"],
+    "static": ["cc", "-static"],
+    "static-pie": ["cc", "-static-pie"],
+    "AddressSanitizer": ["cc", "-fsanitize=address"],
+    "AddressSanitizer, linked statically": ["cc", "-fsanitize=address", "-static-libasan"],
+    "LeakSanitizer": ["cc", "-fsanitize=leak"],
+    "ThreadSanitizer": ["cc", "-fsanitize=thread"],
+    "UndefinedBehaviorSanitizer": ["cc", "-fsanitize=undefined"],
+}
+WITH = {"glibc", "ThreadSanitizer", "UndefinedBehaviorSanitizer"}
+REASONS = {
+    "musl": "it is linked with musl (ld-musl-",
+    "32-bit": "it is a 32-bit program",
+    "static": "it is a static program",
+    "static-pie": "it is a static program",
+    "AddressSanitizer": "it is built with a sanitizer (libasan.so), which must be the first library",
+    "AddressSanitizer, linked statically": "it is built with a sanitizer (__lsan_), which must be the first library",
+    "LeakSanitizer": "it is built with a sanitizer (liblsan.so), which must be the first library",
+}
+STARTER = """
+import ctypes, os, subprocess, sys
+program, environment = sys.argv[1], dict(os.environ)
+libc = ctypes.CDLL(None, use_errno=True)
+
+def arguments(*words):
+    return (ctypes.c_char_p * (len(words) + 1))(*map(os.fsencode, words))
+
+def execute(name, first, *others):
+    getattr(libc, name)(first, *others)
+    os._exit(9)
+
+def wait(start):
+    pid = os.fork()
+    if pid == 0:
+        start()
+        os._exit(9)
+    return os.waitpid(pid, 0)[1]
+
+path, folder, name = os.fsencode(program), os.path.dirname(program), os.path.basename(program)
+os.environ["PATH"] = folder
+alone = arguments(program)
+given = arguments(*(f"{key}={value}" for key, value in environment.items()))
+file = os.open(program, os.O_RDONLY)
+os.set_inheritable(file, True)
+statuses = [
+    subprocess.run([program], env=environment).returncode,
+    os.waitpid(os.posix_spawn(program, [program], environment), 0)[1],
+    os.waitpid(os.posix_spawnp(name, [name], environment), 0)[1],
+    wait(lambda: execute("execv", path, alone)),
+    wait(lambda: execute("execvp", os.fsencode(name), alone)),
+    wait(lambda: execute("execvpe", os.fsencode(name), alone, given)),
+    wait(lambda: execute("execve", path, alone, given)),
+    wait(lambda: execute("execl", path, path, None)),
+    wait(lambda: execute("execlp", os.fsencode(name), path, b"a", None)),
+    wait(lambda: execute("execle", path, path, b"a", None, given)),
+    wait(lambda: execute("fexecve", file, alone, given)),
+    wait(lambda: execute("execveat", file, b"", alone, given, 0x1000)),
+]
+sys.exit(any(statuses) and str(statuses))
+"""
+WAYS = 12
+
+
+@pytest.fixture(scope="session")
+def program(compiler: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+    """Give a function that builds a program of one kind; it skips the test where this machine cannot."""
+    folder = tmp_path_factory.mktemp("programs")
+    source = folder / "hello.c"
+    source.write_text(HELLO)
+
+    def made(kind: str) -> str:
+        target = folder / re.sub(r"\W+", "_", kind)
+        command = [compiler if word == "cc" else word for word in COMPILERS[kind]]
+        if not target.exists():
+            if shutil.which(command[0]) is None:
+                pytest.skip(f"{command[0]} is not installed")
+            if subprocess.run([*command, "-o", target, source], capture_output=True, check=False).returncode:
+                pytest.skip(f"{' '.join(command)} does not work here")
+        if subprocess.run([target], capture_output=True, check=False).returncode:
+            pytest.skip(f"a program of {' '.join(command)} does not run here")
+        return str(target)
+
+    return made
+
+
+@pytest.mark.parametrize("kind", COMPILERS)
+def test_a_program_runs_with_the_tracker_or_the_reason_why_not_is_known(
+    kind: str, program: Callable[[str], str]
+) -> None:
+    why = why_not_preloadable(program(kind))
+
+    assert why is None if kind in WITH else why is not None and why.startswith(REASONS[kind])
+
+
+@pytest.mark.parametrize("kind", COMPILERS)
+def test_a_child_of_a_tracked_program_loads_the_library_only_where_it_can(
+    kind: str, program: Callable[[str], str], library: Path
+) -> None:
+    """By each function that starts a program."""
+    with preload.preloading(library, os.environ) as environment:
+        command = [sys.executable, "-c", STARTER, program(kind)]
+        result = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+
+    expected = ("with\n" if kind in WITH else "without\n") * WAYS
+    assert (result.returncode, result.stdout, result.stderr) == (0, expected, "")
+
+
+def test_a_script_is_what_its_interpreter_is(program: Callable[[str], str], tmp_path: Path, library: Path) -> None:
+    """The loader that counts is that of the interpreter."""
+    script = tmp_path / "script"
+    script.write_text(f"#! {program('static')}\n")
+    script.chmod(0o755)
+
+    with preload.preloading(library, os.environ) as environment:
+        command = [sys.executable, "-c", STARTER, str(script)]
+        result = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+
+    assert why_not_preloadable(str(script)) == "it is a static program"
+    # fexecve closes the file before the interpreter opens it; so do shells of a script.
+    assert set(result.stdout.split()) == {"without"}
+
+
+def test_other_preloads_of_a_child_stay(library: Path, tmp_path: Path, program: Callable[[str], str]) -> None:
+    """Only the tracker's library is taken out."""
+    echo = tmp_path / "echo.c"
+    echo.write_text(
+        '#include <stdio.h>\n#include <stdlib.h>\nint main(void) { return puts(getenv("LD_PRELOAD")) < 0; }'
+    )
+    static = tmp_path / "echo"
+    program("static")
+    subprocess.run(["cc", "-static", "-o", static, echo], check=True)
+    command = [sys.executable, "-c", "import os, sys; os.execv(sys.argv[1], ['echo'])", static]
+
+    with preload.preloading(library, {**os.environ, "LD_PRELOAD": "libm.so.6 libdl.so.2"}) as environment:
+        result = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+
+    assert result.stdout == "libm.so.6:libdl.so.2\n"
+
+
+def test_a_preloaded_sanitizer_stays_the_first_library() -> None:
+    environment = {"PATH": os.environ["PATH"], "LD_PRELOAD": "/usr/lib/libasan.so.8:/x/liby.so"}
+
+    why = why_not_preloadable("sh", environment)
+
+    assert why == "LD_PRELOAD has libasan.so.8, which must be the first library"
+
+
+def test_a_setuid_program_is_said_to_be_one(program: Callable[[str], str], tmp_path: Path) -> None:
+    copy = Path(shutil.copy(program("glibc"), tmp_path / "setuid"))
+    try:
+        os.chown(copy, 12345, 12345)
+    except PermissionError:
+        pytest.skip("only root can give a file to another user")
+    copy.chmod(0o4755)
+
+    assert why_not_preloadable(str(copy)) == "it is a setuid program"
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"#!", b"#!\n", b"\x7fELF", b"\x7fELF\x02\x01", b"\x7fELF\x02\x01" + bytes(58)]
+)
+def test_a_damaged_program_is_no_error(content: bytes, tmp_path: Path) -> None:
+    """Starting it gives the message."""
+    damaged = tmp_path / "damaged"
+    damaged.write_bytes(content)
+    damaged.chmod(0o755)
+
+    assert why_not_preloadable(str(damaged)) in (None, "it is built for another processor", "it is a static program")
+
+
+def test_the_list_of_the_documentation_is_that_of_the_tests() -> None:
+    listed = re.findall(r"^\| ([\w, -]+) \| (yes|no)", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert {kind: answer == "yes" for kind, answer in listed if kind in COMPILERS} == {
+        kind: kind in WITH for kind in COMPILERS
+    }
+
+
+def test_the_library_and_the_parent_know_the_same_sanitizers() -> None:
+    source = (build.SOURCE_FOLDER / "openings" / "loadable.c").read_text()
+    parent = Path(build.__file__).with_name("programs.py").read_text()
+
+    names = set(re.findall(r'"((?:lib\w+san\.so|libclang_rt\.\w+|__\w+san_))"', source))
+
+    assert len(names) == 10
+    assert names == set(re.findall(r'"((?:lib\w+san\.so|libclang_rt\.\w+|__\w+san_))"', parent))
