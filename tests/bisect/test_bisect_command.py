@@ -126,6 +126,7 @@ def test_verdicts_are_kept(place: Path, found: Answer):
     assert [trial["found_earlier"] for trial in json.loads(answer.out)["trials"]] == [True, True]
 
 
+@pytest.mark.long
 def test_a_leak_that_was_fixed_is_found_too(place: Path, found: Answer):
     answer = bisect(place, "3.0", "1.6")
 
@@ -133,6 +134,7 @@ def test_a_leak_that_was_fixed_is_found_too(place: Path, found: Answer):
     assert answer.out.splitlines()[0] == "dripping 3.0 is the first release that no longer leaks (1.6 does)."
 
 
+@pytest.mark.long
 def test_a_release_between_that_cannot_be_judged_leaves_it_open(place: Path, found: Answer):
     make_wheel(place / "index", "dripping", "1.4.5", LEAK, "missing")
     try:
@@ -203,6 +205,7 @@ def test_a_checkout_that_would_be_measured_in_its_place_is_refused(place: Path, 
     assert "dripping.py comes first on the path" in answer.err
 
 
+@pytest.mark.long
 def test_a_driver_that_fails_is_no_verdict(place: Path):
     """1.0 has no such function: that is neither good nor bad."""
     (place / "absent.py").write_text("import dripping\n\ndef cycle():\n    dripping.absent()\n", encoding="utf-8")
@@ -214,6 +217,7 @@ def test_a_driver_that_fails_is_no_verdict(place: Path):
     assert "has no attribute 'absent'" in answer.out
 
 
+@pytest.mark.long
 def test_uv_installs_where_it_is_there_from_the_index_that_pip_is_configured_for(
     place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -233,6 +237,7 @@ def test_uv_installs_where_it_is_there_from_the_index_that_pip_is_configured_for
     assert {"--no-index", "--only-binary"} <= set(words)
 
 
+@pytest.mark.long
 def test_ctrl_c_ends_it_in_order_and_keeps_what_was_judged(place: Path, found: Answer):
     """It is sent while the second end is measured; the first end already has its verdict."""
     (place / "slow.py").write_text(

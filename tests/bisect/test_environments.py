@@ -14,6 +14,7 @@ from soak.running.interpreter import find_interpreter
 pytestmark = pytest.mark.integration
 
 
+@pytest.mark.long
 def test_uv_looks_where_pip_is_told_to_look_and_the_environment_comes_last(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -242,35 +242,29 @@ def test_a_run_that_is_being_measured_is_left_alone(place: Path):
     assert answer.err.strip().endswith("is being measured by another soak")
 
 
-@pytest.mark.integration
-@pytest.mark.parametrize(
-    ("damage", "message"),
-    [
-        ({"plan": None}, "keeps no plan, for an earlier soak made it"),
-        ({"plan": 5}, "the plan is damaged"),
-        ({"plan": {"components": [{}]}}, "the plan is damaged"),
-    ],
-)
-def test_a_run_that_cannot_be_resumed_says_so(place: Path, damage: dict[str, Any], message: str):
-    soak(place, "run", "case.py:clean", *SMALL)
-    with open_run(latest(place)) as store:
-        store.write_facts(**damage)
-
-    answer = soak(place, "resume")
-
-    assert (answer.code, answer.out) == (2, "")
-    assert message in answer.err
-    assert len(answer.err.splitlines()) == 1
+DAMAGES: list[tuple[dict[str, Any], str]] = [
+    ({"plan": None}, "keeps no plan, for an earlier soak made it"),
+    ({"plan": 5}, "the plan is damaged"),
+    ({"plan": {"components": [{}]}}, "the plan is damaged"),
+]
 
 
 @pytest.mark.integration
-def test_a_target_that_was_removed_is_named(place: Path):
+def test_a_run_that_cannot_be_resumed_says_so(place: Path):
+    """Its driver is gone, or its plan is."""
     soak(place, "run", "case.py:clean", *SMALL)
     (place / "case.py").unlink()
 
     answer = soak(place, "resume")
 
     assert (answer.code, answer.err) == (2, f"soak: there is no file {place}/case.py any more\n")
+    for damage, message in DAMAGES:
+        with open_run(latest(place)) as store:
+            store.write_facts(**damage)
+        answer = soak(place, "resume")
+        assert (answer.code, answer.out) == (2, "")
+        assert message in answer.err
+        assert len(answer.err.splitlines()) == 1
 
 
 @pytest.mark.integration

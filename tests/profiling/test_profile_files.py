@@ -99,6 +99,7 @@ def test_a_file_that_claims_all_memory_gets_none(tmp_path: Path):
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 2 * profile_reader.MEMORY_BYTES // 1024
 
 
+@pytest.mark.long
 def test_a_file_that_would_take_for_ever_is_given_up(tmp_path: Path):
     """A dict whose keys have equal hashes takes quadratic time."""
     keys = (number * (2**61 - 1) for number in range(1, 400_000))
