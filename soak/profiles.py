@@ -100,3 +100,29 @@ def summarise(statistics: Statistics, most: int = 25) -> Totals:
             for key, entry in by_own_time[:most]
         ),
     )
+
+
+def largest_part(statistics: Statistics, *, most_functions: int, most_characters: int) -> Statistics:
+    """Return the functions with the largest cumulative time, and the calls among them.
+
+    So many that there are no more than ``most_functions``, and that no more than ``most_characters`` name them where
+    each call names both of its functions.
+    """
+    by_time = sorted(statistics, key=lambda key: (-statistics[key][3], key))
+    count = min(len(by_time), most_functions)
+    while count:
+        kept = set(by_time[:count])
+        part: Statistics = {}
+        characters = 0
+        for key in by_time[:count]:
+            *totals, callers = statistics[key]
+            part[key] = (*totals, {caller: share for caller, share in callers.items() if caller in kept})  # type: ignore[assignment]  # four totals
+            characters += _characters(key) + sum(_characters(key) + _characters(caller) for caller in part[key][4])
+        if characters <= most_characters:
+            return part
+        count //= 2
+    return {}
+
+
+def _characters(key: FunctionKey) -> int:
+    return len(key[0]) + len(key[2])

@@ -1,19 +1,24 @@
 """Show profiles (in SnakeViz) and reports in the browser.
 
 Without arguments: all runs. With RUN (a folder, or latest): that run. With .prof files
-from any source: those profiles, and their sum. The server answers this machine only.
-Stop it with Ctrl-C.
+from any source: those profiles, and their sum. The server answers this machine only,
+and only who has the token in the address that it prints. Stop it with Ctrl-C.
 
   soak view
   soak view latest --no-browser
   soak view before.prof after.prof --port 8080
+  soak view --no-browser --port 8080 --token-file ~/.soak-token     (for Prometheus)
+  soak view --socket ~/view.sock
 """
 
 from __future__ import annotations
 
 import argparse
+import tempfile
 import threading
 import webbrowser
+from contextlib import ExitStack
+from html import escape
 from pathlib import Path
 
 from soak.commands.arguments import add_out_argument, runs_folder
@@ -26,7 +31,12 @@ _SUFFIX = ".prof"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``soak view``."""
     parser.add_argument("what", nargs="*", metavar="RUN | FILE.prof", help="a run, or profiles (default: all runs)")
-    parser.add_argument("--port", type=int, default=0, metavar="N", help="the server's port (default: any free port)")
+    place = parser.add_mutually_exclusive_group()
+    place.add_argument("--port", type=int, default=0, metavar="N", help="the server's port (default: any free port)")
+    place.add_argument("--socket", type=Path, metavar="PATH", help="listen at this Unix socket, which only you may use")
+    parser.add_argument(
+        "--token-file", type=Path, metavar="FILE", help="the token in this file, made when missing (default: a new one)"
+    )
     parser.add_argument("--no-browser", action="store_true", help="print the address, but open no browser")
     add_out_argument(parser)
 
@@ -44,16 +54,32 @@ def run(options: argparse.Namespace) -> int:
         folder = find_viewable(options.what[0], out)
         out, only = folder.parent, folder.name
 
+    from soak.web.access import Access, kept_token, new_token
     from soak.web.catalogue import Catalogue
     from soak.web.server import serve_until_interrupted
 
     catalogue = Catalogue(out, only=only, files=files)
-    serve_until_interrupted(catalogue, options.port, lambda address: _announce(address, not options.no_browser))
+    access = Access(kept_token(options.token_file) if options.token_file else new_token())
+    with ExitStack() as at_end:
+
+        def announce(address: str) -> None:
+            if options.socket:
+                print(options.socket)
+            print(address, flush=True)
+            if not (options.no_browser or options.socket):
+                open_in_browser(address, at_end)
+
+        serve_until_interrupted(catalogue, access, options.socket or options.port, announce)
     return 0
 
 
-def _announce(address: str, in_browser: bool) -> None:
-    print(address, flush=True)
-    if in_browser:
-        # webbrowser.open() waits for some browsers until they close.
-        threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+def open_in_browser(address: str, at_end: ExitStack) -> None:
+    """Open an address in the browser by way of a page that only this user may read.
+
+    Everybody can read the command line of the browser. The page is removed ``at_end``.
+    """
+    folder = Path(at_end.enter_context(tempfile.TemporaryDirectory(prefix="soak-")))
+    page = folder / "open.html"
+    page.write_text(f'<!DOCTYPE html><meta http-equiv="refresh" content="0; url={escape(address)}">', encoding="utf-8")
+    # webbrowser.open() waits for some browsers until they close.
+    threading.Thread(target=webbrowser.open, args=(page.as_uri(),), daemon=True).start()

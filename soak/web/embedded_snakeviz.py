@@ -11,6 +11,7 @@ import os
 from typing import Any
 
 import tornado.autoreload
+from tornado.escape import xhtml_escape
 from tornado.web import RequestHandler
 
 from soak.profiles import Statistics
@@ -52,19 +53,24 @@ class LoadedProfile(os.PathLike[str]):
 class SnakeVizHandler(_VizHandler):  # type: ignore[misc]  # it has no types
     """Draws loaded profiles."""
 
-    def draw(self, profile: LoadedProfile) -> None:
-        """Answer with SnakeViz's page. The profile must have a function that calls another."""
+    notice = ""
+
+    def draw(self, profile: LoadedProfile, notice: str = "") -> None:
+        """Answer with SnakeViz's page, under a ``notice``. The profile must have a function that calls another."""
+        self.notice = notice
         super().get(profile)
 
     def render(self, template_name: str, **values: Any) -> Any:
         """Render SnakeViz's template with values that cannot end the script around them."""
-        return RequestHandler.render(
+        page = RequestHandler.render_string(
             self,
             template_name,
             profile_name=values["profile_name"].name,
             table_rows=_script_json(values["table_rows"]),
             callees=_script_json(values["callees"]),
         )
+        notice = f"<body><p>{xhtml_escape(self.notice)}</p>" if self.notice else "<body>"
+        return self.finish(page.replace(b"<body>", notice.encode(), 1))
 
 
 def _script_json(value: Any) -> str:

@@ -67,6 +67,16 @@ def undrawable_page(profile: str, statistics: Statistics) -> str:
     return render("message.html", title=profile, paragraphs=[words, *rows])
 
 
+def part_words(drawn: int, functions: int) -> str:
+    """Say that a profile is too large to be drawn whole; nothing where it is drawn whole."""
+    if drawn == functions:
+        return ""
+    return (
+        f"Drawn: the {format_count(drawn)} functions with the largest cumulative time, of {format_count(functions)}, "
+        "and the calls among them. pstats shows them all."
+    )
+
+
 def failure_page(title: str, reason: str) -> str:
     """Say why something is not shown."""
     return render("message.html", title=title, paragraphs=[reason])

@@ -1,31 +1,37 @@
-"""The server: it listens on the loopback address, answers only requests for that host, and reads only the catalogue."""
+"""The server: it answers only who has the token and names this machine as the host, and reads only the catalogue."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import signal
 import socket
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 from tornado.httpserver import HTTPServer
 from tornado.httputil import HTTPServerRequest
 from tornado.iostream import StreamClosedError
-from tornado.netutil import bind_sockets
+from tornado.netutil import bind_sockets, bind_unix_socket
 from tornado.web import Application, ErrorHandler, HTTPError, RequestHandler, StaticFileHandler, _HandlerDelegate
 
 from soak.errors import SoakError, UsageError
+from soak.profiles import largest_part
 from soak.reporting.formats.metrics import CONTENT_TYPE
+from soak.web.access import Access
 from soak.web.catalogue import Catalogue
 from soak.web.embedded_snakeviz import STATIC, TEMPLATES, LoadedProfile, SnakeVizHandler
 from soak.web.live import LiveRun, read_metrics
 from soak.web.live_pages import EVERY_S, MOST_STREAMS, PAGE_POLICY, asset, events, live_page, look
-from soak.web.pages import failure_page, index_page, undrawable_page
+from soak.web.pages import failure_page, index_page, part_words, undrawable_page
 
 ADDRESS = "127.0.0.1"
 _HOSTS = (ADDRESS, "localhost")
 _LARGEST_BODY_BYTES = 4096
+_MOST_FUNCTIONS, _MOST_CHARACTERS = 5_000, 2 * 2**20
+"""Of a profile that is drawn: what a browser shows at once, in a page of a few MiB."""
 _READERS_AT_A_TIME = 2
 """Limited, because each reader may use as much memory as soak.store.profile_reader allows."""
 
@@ -164,11 +170,12 @@ class _Profile(_Viewer, SnakeVizHandler):
             self.set_status(422)
             self.finish(failure_page("This profile cannot be shown", str(error)))
             return
-        if not any(callers for *_, callers in statistics.values()):
+        part = largest_part(statistics, most_functions=_MOST_FUNCTIONS, most_characters=_MOST_CHARACTERS)
+        if not any(callers for *_, callers in part.values()):
             self.finish(undrawable_page(name, statistics))
             return
         self.set_header("Content-Security-Policy", _SNAKEVIZ_POLICY)
-        self.draw(LoadedProfile(name, statistics))
+        self.draw(LoadedProfile(name, part), part_words(len(part), len(statistics)))
 
 
 class _Static(StaticFileHandler):
@@ -183,6 +190,27 @@ class _Refused(ErrorHandler):
         _set_headers(self)
 
 
+class _WithoutToken(_Refused):
+    """Says where the token is."""
+
+    def write_error(self, status_code: int, **_: Any) -> None:
+        self.finish(failure_page(f"{status_code}", "Open the address that soak view has printed: it has the token."))
+
+
+class _Admitted(RequestHandler):
+    """Gives a browser that came with the token the cookie, and takes the token out of its address."""
+
+    def initialize(self, cookie: str) -> None:
+        self._cookie = cookie
+
+    def set_default_headers(self) -> None:
+        _set_headers(self)
+
+    def get(self, *_: str) -> None:
+        self.set_header("Set-Cookie", self._cookie)
+        self.redirect(f"/{self.request.path.lstrip('/')}", status=303)
+
+
 def _set_headers(handler: RequestHandler) -> None:
     handler.clear_header("Server")
     for name, value in _HEADERS.items():
@@ -190,13 +218,14 @@ def _set_headers(handler: RequestHandler) -> None:
 
 
 class Viewer(Application):
-    """The application. It refuses every request that does not name this server as its host.
+    """The application. It refuses every request without the token, and every one that names another host.
 
     A foreign page can bind a name of its own to this address and make the browser send requests here (DNS rebinding).
     Such a request has that name as its host.
     """
 
-    def __init__(self, catalogue: Catalogue, port: int) -> None:
+    def __init__(self, catalogue: Catalogue, access: Access, port: int | None) -> None:
+        """Serve the catalogue. ``port``: on which requests come in; None for a Unix socket, where any may be named."""
         shared = {"catalogue": catalogue, "readers": asyncio.Semaphore(_READERS_AT_A_TIME)}
         super().__init__(
             [
@@ -215,35 +244,68 @@ class Viewer(Application):
             template_path=TEMPLATES,
             log_function=lambda _: None,
         )
-        self._hosts = {f"{host}:{port}" for host in _HOSTS}
+        self._access = access
+        self._port = port
 
     def find_handler(self, request: HTTPServerRequest, **settings: Any) -> _HandlerDelegate:
         """Find the handler of a request."""
-        if request.headers.get_list("Host") not in [[host] for host in self._hosts]:
+        if not self._is_host(request.headers.get_list("Host")):
             return self.get_handler_delegate(request, _Refused, {"status_code": 403})
+        if not self._access.allows(request):
+            return self.get_handler_delegate(request, _WithoutToken, {"status_code": 403})
+        is_browser = "text/html" in request.headers.get("Accept", "")
+        if is_browser and request.method == "GET" and self._access.is_named(request):
+            return self.get_handler_delegate(request, _Admitted, {"cookie": self._access.cookie_header()})
         return super().find_handler(request, **settings)
 
+    def _is_host(self, named: list[str]) -> bool:
+        if self._port is not None:
+            return named in [[f"{host}:{self._port}"] for host in _HOSTS]
+        return len(named) == 1 and named[0].partition(":")[0] in _HOSTS
 
-async def serve(catalogue: Catalogue, port: int, until: Callable[[str], Awaitable[None]]) -> None:
+
+async def serve(
+    catalogue: Catalogue, access: Access, place: int | Path, until: Callable[[str], Awaitable[None]]
+) -> None:
     """Serve until the awaitable that ``until(address)`` returns is done.
 
-    ``port``: 0 for any free port. Raises UsageError when the port is in use or not allowed.
+    ``place``: a port, 0 for any free one; or the path of a Unix socket that only this user may connect to. Raises
+    UsageError when it is in use or not allowed.
     """
+    listening, port = ([_bind_path(place)], None) if isinstance(place, Path) else _bind_port(place)
+    server = HTTPServer(Viewer(catalogue, access, port), max_body_size=_LARGEST_BODY_BYTES)
+    server.add_sockets(listening)
+    try:
+        await until(access.address_of(f"http://{ADDRESS}:{port}/" if port else f"http://{_HOSTS[1]}/"))
+    finally:
+        server.stop()
+        if isinstance(place, Path):
+            place.unlink(missing_ok=True)
+        await server.close_all_connections()
+
+
+def _bind_port(port: int) -> tuple[list[socket.socket], int]:
     try:
         sockets = bind_sockets(port, ADDRESS, family=socket.AF_INET)
     except (OSError, OverflowError) as error:
         raise UsageError(f"--port {port}: {error}; without --port soak takes a free one") from error
-    own_port = sockets[0].getsockname()[1]
-    server = HTTPServer(Viewer(catalogue, own_port), max_body_size=_LARGEST_BODY_BYTES)
-    server.add_sockets(sockets)
+    return sockets, sockets[0].getsockname()[1]
+
+
+def _bind_path(path: Path) -> socket.socket:
+    """Listen at a path; a socket there to which nobody listens any more is replaced."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as other:
+        other.connect(str(path))
+        raise UsageError(f"--socket {path}: another server listens there")
     try:
-        await until(f"http://{ADDRESS}:{own_port}/")
-    finally:
-        server.stop()
-        await server.close_all_connections()
+        return bind_unix_socket(str(path), mode=0o600)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--socket {path}: {error}") from error
 
 
-def serve_until_interrupted(catalogue: Catalogue, port: int, announce: Callable[[str], None]) -> None:
+def serve_until_interrupted(
+    catalogue: Catalogue, access: Access, place: int | Path, announce: Callable[[str], None]
+) -> None:
     """Serve in the main thread until Ctrl-C or SIGTERM; call ``announce(address)`` when the server is ready."""
 
     async def until(address: str) -> None:
@@ -253,4 +315,4 @@ def serve_until_interrupted(catalogue: Catalogue, port: int, announce: Callable[
         announce(address)
         await interrupted.wait()
 
-    asyncio.run(serve(catalogue, port, until))
+    asyncio.run(serve(catalogue, access, place, until))

@@ -109,7 +109,7 @@ def next_event(answer: http.client.HTTPResponse, kind: str) -> Any:
 def test_readings_come_by_the_stream_while_they_are_made(running: tuple[Viewer, RunStore]):
     viewer, store = running
     with closing(http.client.HTTPConnection("127.0.0.1", viewer.port, timeout=60)) as connection:
-        connection.request("GET", f"/live/{RUN}/events")
+        connection.request("GET", f"/live/{RUN}/events", headers={"Authorization": f"Bearer {viewer.token}"})
         answer = connection.getresponse()
         (begun,) = next_event(answer, "series")
         read(store, range(10, 12))

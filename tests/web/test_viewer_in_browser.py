@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+import webbrowser
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 from viewer_builder import RUN, SOAKED, Viewer, make_runs, require_browser, view
+
+from soak.commands.view import open_in_browser
 
 pytestmark = [pytest.mark.integration, pytest.mark.browser]
 
@@ -49,6 +54,13 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     browser.quit()
 
 
+def wait_until(condition: Callable[[], object]) -> None:
+    ends_s = time.monotonic() + LONGEST_S
+    while not condition():
+        assert time.monotonic() < ends_s
+        time.sleep(0.01)
+
+
 def texts(browser: Any, selector: str) -> list[str]:
     return [found.text for found in browser.find_elements("css selector", selector)]
 
@@ -63,6 +75,37 @@ def test_the_index_lists_runs_components_and_profiles(browser: Any, viewer: View
     row = next(row for row in texts(browser, "tbody tr") if row.startswith("decoder"))
     assert "100 ms" in row
     assert "built-in method zlib.crc32" in row
+
+
+def test_the_first_address_lets_in_and_does_not_stay_in_view(browser: Any, viewer: Viewer):
+    """The token makes room for a cookie that scripts cannot read; without both nothing is shown."""
+    browser.delete_all_cookies()
+    browser.get(viewer.base)
+    assert texts(browser, "h1") == ["403"]
+
+    browser.get(viewer.address)
+
+    assert browser.current_url == viewer.base
+    assert texts(browser, "h2") == [RUN, SOAKED]
+    (cookie,) = browser.get_cookies()
+    assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Lax")
+    assert viewer.token not in cookie["value"]
+    assert browser.execute_script("return document.cookie") == ""
+
+
+def test_the_page_that_opens_the_browser_leads_to_the_index(browser: Any, viewer: Viewer, tmp_path: Path):
+    """A page on the disk, because everybody can read a browser's command line."""
+    browser.get(viewer.base)
+    browser.delete_all_cookies()
+    with ExitStack() as at_end:
+        opened: list[str] = []
+        at_end.enter_context(pytest.MonkeyPatch.context()).setattr(webbrowser, "open", opened.append)
+        open_in_browser(viewer.address, at_end)
+        wait_until(lambda: opened)
+        assert viewer.token not in opened[0]
+        assert Path(opened[0].removeprefix("file://")).parent.stat().st_mode & 0o77 == 0
+        browser.get(opened[0])
+        assert texts(browser, "h2") == [RUN, SOAKED]
 
 
 def test_the_merged_profile_is_drawn_and_names_our_functions(browser: Any, viewer: Viewer, tmp_path: Path):
@@ -83,7 +126,7 @@ def test_the_merged_profile_is_drawn_and_names_our_functions(browser: Any, viewe
 
 def test_a_part_is_enlarged_by_a_click(browser: Any, viewer: Viewer):
     """SnakeViz's own scripts work under our policy: its worker computes the new picture."""
-    browser.get(f"{viewer.address}snakeviz/{RUN}/decoder.prof")
+    browser.get(f"{viewer.base}snakeviz/{RUN}/decoder.prof")
     browser.find_element("css selector", "#chart svg rect")
 
     browser.find_element("xpath", "//*[@id='pstats-table']//td[contains(., '(decode)')]").click()

@@ -41,14 +41,18 @@ class Viewer:
     def __init__(self, process: subprocess.Popen[str], address: str) -> None:
         self.process = process
         self.address = address
-        self.port = int(address.rstrip("/").rpartition(":")[2])
+        self.base, self.token = address.split("?token=")
+        self.port = int(self.base.rstrip("/").rpartition(":")[2])
 
     def ask(self, path: str, method: str = "GET", headers: dict[str, str] | None = None) -> tuple[int, str, bytes]:
-        """Return status, headers as text, and body. The path goes out as it is, dots and all."""
+        """Return status, headers as text, and body. The path goes out as it is, dots and all.
+
+        With the token, unless ``headers`` have an ``Authorization`` of their own.
+        """
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.putrequest(method, path, skip_host=bool(headers and "Host" in headers))
-            for name, value in (headers or {}).items():
+            for name, value in ({"Authorization": f"Bearer {self.token}"} | (headers or {})).items():
                 connection.putheader(name, value)
             connection.endheaders()
             answer = connection.getresponse()
