@@ -48,13 +48,22 @@ class OutsideJudge:
         self._incomplete = False
         self._cycles = 0
         self._names = tuple(name for name in SIGNALS if name in (*DECIDING, *SHOWN, *LEDGER))
-        self._next_look = n_min / 8
+        self._next_look = {"outside": n_min / 8, "ledger": n_min / 8}
         self.first: dict[str, float] = {}
         self.last: dict[str, float] = {}
         self.readings: dict[str, int] = {}
 
     def add(self, sample: int, values: Mapping[str, float]) -> bool:
-        """Take in one sample; return whether a look of the rule is due, that is whether `judge` may say more."""
+        """Take in one sample; return whether a look of the rule is due, that is whether it may say more."""
+        self._take(sample, values)
+        return self._is_look_due("outside", sample)
+
+    def add_ledger(self, sample: int, values: Mapping[str, float]) -> bool:
+        """Take in what the ledger had at a sample, perhaps some time ago; return as `add` does."""
+        self._take(sample, values)
+        return self._is_look_due("ledger", sample)
+
+    def _take(self, sample: int, values: Mapping[str, float]) -> None:
         self._cycles = max(self._cycles, sample)
         for name in self._names:
             if name not in values:
@@ -67,9 +76,11 @@ class OutsideJudge:
             self.readings[name] = self.readings.get(name, 0) + 1
             if len(read) >= _BUFFERED:
                 self._flush(name)
-        due = sample >= self._next_look
-        while sample >= self._next_look:
-            self._next_look *= 2
+
+    def _is_look_due(self, of: str, sample: int) -> bool:
+        due = sample >= self._next_look[of]
+        while sample >= self._next_look[of]:
+            self._next_look[of] *= 2
         return due
 
     def evidence(self, *, is_last: bool = False) -> Evidence:

@@ -4,8 +4,8 @@
   soak watch --pid 4711 --tree --duration 8h --json night.json
   soak watch --every 100ms --duration 10min -- python service.py --port 8000
 
-A cycle is one sample, by default one per second (--every). If the command calls
-soak.mark(), or soak_mark() in C, a cycle is one mark.
+A cycle is one sample, every 100 ms by default, and with --pid every second (--every). If
+the command calls soak.mark(), or soak_mark() in C, a cycle is one mark.
 
 soak reads memory (RSS, PSS, USS, mapped memory), file descriptors, threads and child
 processes. With -- COMMAND, soak also loads its allocation tracker into the program,
@@ -48,10 +48,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="the program to start and watch")
     parser.add_argument("--pid", type=positive_count, metavar="N", help="the process to watch")
     parser.add_argument("--tree", action="store_true", help="add the counts of all descendants of the process")
-    parser.add_argument("--every", type=duration, default=1.0, metavar="1s", help="time between two samples (1s)")
+    parser.add_argument("--every", type=duration, metavar="1s", help="time between two samples (100ms; with --pid 1s)")
     parser.add_argument("--duration", type=duration, metavar="8h", help="longest time of the watch")
     parser.add_argument("--tolerance", type=size, default=1.0, metavar="1B", help="accepted growth per sample (1B)")
-    parser.add_argument("--n-min", type=positive_count, metavar="N", help="no LEAK before N samples (marks) (256)")
+    parser.add_argument("--n-min", type=positive_count, metavar="N", help="no LEAK before N samples (marks)")
     parser.add_argument("--no-track", action="store_true", help="watch from outside only, without the tracker")
     parser.add_argument(
         "--grace", type=duration, default=10.0, metavar="10s", help="time to end in, before SIGKILL (10s)"
@@ -133,6 +133,10 @@ def _command(options: argparse.Namespace) -> list[str]:
     command: list[str] = options.words[1:] if options.words[:1] == ["--"] else options.words
     if (options.pid is None) == (not command):
         raise UsageError("name one: --pid N, or -- COMMAND to start")
+    from soak.running.watch.plan import EVERY_OF_A_COMMAND_S, EVERY_OF_A_PROCESS_S
+
+    if options.every is None:
+        options.every = EVERY_OF_A_COMMAND_S if command else EVERY_OF_A_PROCESS_S
     if options.every < 0.01:
         raise UsageError("--every must be 10ms or more, because each sample reads the page tables of the process")
     if options.json not in (None, "-") and not Path(options.json).absolute().parent.is_dir():
@@ -153,14 +157,13 @@ def _subject(options: argparse.Namespace, command: list[str]) -> Process:
 
 
 def _plan(options: argparse.Namespace, command: list[str]) -> WatchPlan:
-    from soak.running.watch.plan import WatchPlan, choose_samples
+    from soak.running.watch.plan import WatchPlan
 
     return WatchPlan(
         options.every,
         options.duration,
         options.tolerance,
-        options.n_min or choose_samples(options.duration, options.every),
+        options.n_min,
         stop_at_leak=not command and options.duration is None,
         tree=options.tree,
-        n_min_marks=options.n_min,
     )

@@ -12,7 +12,7 @@ from soak.reporting.commands.watch import render_watch
 from soak.reporting.outcome import EXIT_CODES
 from soak.reporting.words import why_words
 from soak.results import WATCHED_FROM_OUTSIDE, ComponentResult
-from soak.running.watch.plan import WatchPlan, choose_samples
+from soak.running.watch.plan import WatchPlan
 from soak.running.watch.watch import Watch
 from soak.verdict import Verdict
 
@@ -198,7 +198,9 @@ def test_the_text_gives_the_rate_per_sample_and_per_hour():
     ("duration_s", "every_s", "expected"), [(None, 1.0, 256), (60.0, 1.0, 64), (8 * 3600.0, 1.0, 7200), (60, 0.1, 150)]
 )
 def test_n_min_is_a_quarter_of_what_there_will_be(duration_s, every_s, expected):
-    assert choose_samples(duration_s, every_s) == expected
+    plan = WatchPlan(every_s, duration_s, 1.0, None, stop_at_leak=False)
+
+    assert plan.choose_samples(tracked=False) == expected
 
 
 # --- a program that warms up ----------------------------------------------------------------------------------------

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from soak.analysis.component import LARGEST_N_MIN
+from soak.analysis.component import LARGEST_N_MIN, SMALLEST_N_MIN
 from soak.analysis.decide import ENOUGH_N_MIN
-from soak.running.watch.plan import SMALLEST_N_MIN, WatchPlan
+from soak.running.watch.plan import WatchPlan
 
 _PART_OF_ALL_MARKS = 64
+_PACE_TAKES_SAMPLES = 8
+"""The first marks of a program may be slow: it imports what the work needs."""
 
 
 class WatchPace:
     """What a cycle is: a sample, until the program marks its own."""
 
-    def __init__(self, plan: WatchPlan, first_sample: int) -> None:
+    def __init__(self, plan: WatchPlan, first_sample: int, *, tracked: bool) -> None:
         self._plan = plan
         self._first = first_sample
         self._seen: tuple[int, int] | None = None
         self._marks = 0
         self._is_new = True
         self.noun = "sample"
-        self.n_min = plan.n_min
+        self.n_min = plan.choose_samples(tracked=tracked)
         self.cycles = 0
         """Since judging began."""
 
@@ -35,11 +37,12 @@ class WatchPace:
         if self._seen is None:
             self._seen = (sample, marks)
             return False
-        if marks <= self._seen[1]:
+        first_sample, first_marks = self._seen
+        if not self._is_new or (sample - first_sample < _PACE_TAKES_SAMPLES and marks - first_marks < ENOUGH_N_MIN):
             return False
-        pace = (marks - self._seen[1]) / (sample - self._seen[0])
-        chosen = min(max(int(self._plan.n_min * pace), SMALLEST_N_MIN), self._most_marks(pace))
-        self.n_min = self._plan.n_min_marks or chosen
+        pace = (marks - first_marks) / (sample - first_sample)
+        chosen = min(max(int(self.n_min * pace), SMALLEST_N_MIN), self._most_marks(pace))
+        self.n_min = self._plan.n_min or chosen
         self.noun, self._first = "mark", marks
         return True
 

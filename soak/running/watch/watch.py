@@ -28,7 +28,8 @@ from soak.native.ledger import Checkpoint
 from soak.probes.tables import LiveTables
 from soak.results import Cause, ComponentResult, Failure, Growth, Pacing, SignalResult, TrackerState
 from soak.running.component.ledger_reader import LedgerReader, Tracked
-from soak.running.time_share import TimeShare
+from soak.running.watch.counting import CountPace
+from soak.running.watch.name_cache import NameCache
 from soak.running.watch.pace import WatchPace
 from soak.running.watch.plan import WatchPlan
 from soak.running.watch.record import WatchRecord
@@ -38,10 +39,6 @@ from soak.verdict import SeriesVerdict, Verdict
 
 _DESCRIBE_EVERY = 60
 """Samples between two looks at what the descriptors are: as many links to read as there are descriptors."""
-_COUNTS_S_PER_SAMPLE, _FREE_COUNTS_S_AT_1_HZ = 0.002, 0.05
-"""Processor time that counting what is alive may take: for each sample, and once. 50,000 blocks take some 3 ms."""
-_COUNTS_KEPT = 256
-"""One sample in so many of what has passed is enough for the rule, and keeps what a long watch has in memory small."""
 _LONGEST_FALL = 16
 """Counts that are held back at most."""
 _PYTHON_DOMAINS = (1, 2)
@@ -130,7 +127,7 @@ class Watch:
     def _begin(self, sample: int, program: str, tables: LiveTables | None) -> None:
         """Begin to judge what the process is now."""
         self._program, self._tables, self._offset = program, tables, sample
-        self._pace = WatchPace(self._plan, sample)
+        self._pace = WatchPace(self._plan, sample, tracked=tables is not None)
         self._begin_judging()
 
     def _begin_judging(self) -> None:
@@ -145,12 +142,12 @@ class Watch:
         )
         tables = self._tables
         self._ledger = None if tables is None else LedgerReader(lambda: tables, tables.pid, tolerance)
+        self._names = None if tables is None else NameCache(tables)
         self._suspects: list[Suspect] = []
         self._held: list[tuple[Checkpoint, int]] = []
-        self._next_count, self._most_children = 0, 0.0
+        self._samples_taken, self._most_children = 0, 0.0
         self._falls = FallCounter()
-        every_s = self._plan.every_s
-        self._counting = TimeShare(_COUNTS_S_PER_SAMPLE / every_s, free_s=_FREE_COUNTS_S_AT_1_HZ / every_s)
+        self._counting = CountPace(self._plan.every_s)
 
     def _take(self, sample: int, values: dict[str, float]) -> bool:
         """Take in a sample, and what is alive when that is due; return whether judging may say more than before."""
@@ -163,34 +160,37 @@ class Watch:
         self._most_children = max(self._most_children, values.get("children", 0.0))
         if tables is not None and "mapped" in values:
             values["mapped"] -= tables.own_mapped()
-        is_due = sample >= self._next_count and self._counting.is_due(sample * self._plan.every_s)
-        if self._ledger is not None and is_due:
-            self._count(self._ledger, sample, cycles)
+        active_s = self._samples_taken * self._plan.every_s
+        self._samples_taken += 1
+        says_more = False
+        if self._ledger is not None and self._counting.is_due(active_s):
+            says_more = self._count(self._ledger, active_s, cycles)
         self._keep(cycles, values)
-        return self._judge.add(cycles, values)
+        return self._judge.add(cycles, values) or says_more
 
-    def _count(self, ledger: LedgerReader, sample: int, cycles: int) -> None:
-        """Count what is alive; later and later, and more rarely still where it takes long."""
-        begun_s = time.process_time()
+    def _count(self, ledger: LedgerReader, active_s: float, cycles: int) -> bool:
+        """Count what is alive; return whether judging may say more than before."""
+        begun_s, says_more = time.process_time(), False
         checkpoint = ledger.look()
-        if checkpoint is not None:
+        if checkpoint is not None and self._names is not None:
+            checkpoint = self._names.without(checkpoint)
             falls = bool(self._held) and checkpoint.live_bytes < self._held[-1][0].live_bytes
             if not falls or len(self._held) == _LONGEST_FALL:
-                self._add_held()
+                says_more = self._add_held()
             self._held.append((checkpoint, cycles))
-        self._counting.spend(sample * self._plan.every_s, time.process_time() - begun_s)
-        self._next_count = sample + max(1, (sample - self._offset) // _COUNTS_KEPT)
+        self._counting.spend(active_s, time.process_time() - begun_s)
+        return says_more
 
-    def _add_held(self) -> None:
-        """Take in the counts that were held back.
+    def _add_held(self) -> bool:
+        """Take in the counts that were held back; return whether judging may say more than before.
 
         While what is alive falls and falls the program may be at its end, where it gives everything back.
         """
-        for checkpoint, cycles in self._held:
-            self._add_count(checkpoint, cycles)
+        says_more = [self._add_count(checkpoint, cycles) for checkpoint, cycles in self._held]
         self._held.clear()
+        return any(says_more)
 
-    def _add_count(self, checkpoint: Checkpoint, cycles: int) -> None:
+    def _add_count(self, checkpoint: Checkpoint, cycles: int) -> bool:
         ledger = self._ledger
         assert ledger is not None
         sums = ledger.take(checkpoint, cycles)
@@ -199,8 +199,8 @@ class Watch:
         if not ledger.is_complete:
             self._judge.distrust_ledger()
         counted = {name: sums[name] for name in LEDGER}
-        self._judge.add(cycles, counted)
         self._keep(cycles, counted)
+        return self._judge.add_ledger(cycles, counted)
 
     def _keep(self, cycles: int, values: dict[str, float]) -> None:
         if self._record is not None:
@@ -298,6 +298,7 @@ class Watch:
         if self._ledger is None:
             return Tracked(TrackerState(False, self._subject.why_not_tracked()), False, (), "")
         tracked = self._ledger.finish(self._suspects, self._subject.why_not_tracked(), lambda _: UNSCANNED, None)
+        tracked = replace(tracked, sites=tuple(site for site in tracked.sites if _grows_still(site.suspect)))
         latest = self._ledger.latest
         if latest is not None and not np.isin(latest.rows["domain"], _PYTHON_DOMAINS).any():
             covers = tuple(name for name in tracked.state.covers if name != "python")
@@ -361,6 +362,11 @@ class Watch:
         ]
         if changed:
             yield f"File descriptors by kind: {', '.join(changed[:8])}."
+
+
+def _grows_still(suspect: Suspect) -> bool:
+    """Whether a site grows by the rule, also early: what a program allocates at its start is over by then."""
+    return suspect.is_leak or (suspect.verdict.low or 0.0) > 0
 
 
 def _growth(name: str | None, series: Mapping[str, SeriesVerdict]) -> Growth | None:

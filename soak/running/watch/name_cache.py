@@ -1,0 +1,68 @@
+"""The names that an interpreter keeps of the attributes that C code has looked up: bounded, so they are no growth.
+
+CPython's cache of attribute look-ups keeps the name of each of its 4,096 entries. C code that looks an attribute up by
+a string of C makes a new name each time, which stays until its entry is used again: it takes hours to fill by that. A
+run empties the cache at each checkpoint (`soak.inside.counters`); nothing is done in a watched program.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+from itertools import takewhile
+from pathlib import Path
+
+import numpy as np
+
+from soak.attribution.symbols import Symbols
+from soak.native.layout import STACK_SITE
+from soak.native.ledger import Checkpoint
+from soak.probes.tables import LiveTables
+
+_ENTRIES = 4096
+_LOOK_UPS = ("PyObject_GetAttrString", "PyObject_GetOptionalAttrString", "PyObject_HasAttrString")
+_NEAR = 6
+"""The look-up is among so many of the innermost frames of the block that is a name."""
+
+
+class NameCache:
+    """Leaves these names out of what is alive, where the stack that made them is known."""
+
+    def __init__(self, tables: LiveTables) -> None:
+        self._tables = tables
+        self._symbols: Symbols | None = None
+        self._known = 0
+        self._sites: set[int] = set()
+
+    def without(self, checkpoint: Checkpoint) -> Checkpoint:
+        """Return a checkpoint without them; as it is where there are more than the cache has entries."""
+        self._learn(checkpoint)
+        if not self._sites:
+            return checkpoint
+        is_name = np.isin(checkpoint.rows["site"], list(self._sites))
+        if int(checkpoint.rows["live_blocks"][is_name].sum()) > _ENTRIES:
+            return checkpoint
+        return replace(checkpoint, rows=checkpoint.rows[~is_name])
+
+    def _learn(self, checkpoint: Checkpoint) -> None:
+        new = np.flatnonzero(checkpoint.sites["kind"][self._known :] == STACK_SITE) + self._known
+        for site in new.tolist():
+            if self._is_name(checkpoint, site):
+                self._sites.add(site)
+        self._known = len(checkpoint.sites)
+
+    def _is_name(self, checkpoint: Checkpoint, site: int) -> bool:
+        frames = takewhile(lambda frame: frame.address is not None, self._tables.stack(checkpoint, site)[:_NEAR])
+        addresses = [frame.address for frame in frames if frame.address is not None]
+        if not addresses:
+            return False
+        if self._symbols is None:
+            self._symbols = _symbols_of(self._tables.pid)
+        places = (place for address in addresses for place in self._symbols.frames(address))
+        return any((place.function or "").startswith(_LOOK_UPS) for place in places)
+
+
+def _symbols_of(pid: int) -> Symbols:
+    with contextlib.suppress(OSError):
+        return Symbols(Path(f"/proc/{pid}/maps").read_text(encoding="utf-8", errors="replace"))
+    return Symbols("")
