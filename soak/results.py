@@ -319,6 +319,8 @@ class TracemallocResult:
 
 AT_WORK = "at-work"
 """``stopped_by`` of a component that is still being measured: its result is what can be said so far."""
+NEVER_RAN = "it never ran"
+"""Why no tracker was in a process that was never started: not even its setup was tried."""
 WATCHED_FROM_OUTSIDE = "watched from outside"
 """Why no tracker is in a process that was there before it was watched: no fault, and not worth a sentence."""
 

@@ -28,7 +28,8 @@ QUICK_TOTAL_S = 6.0
 QUICK_CHECKPOINT_SHARE = 0.3
 OVERNIGHT_DURATION_S = 12 * 3600.0
 
-_RUN_KEYS = ("targets", "budget", "interval", "tolerance", "n_min", "out", "known", "component")
+_RUN_KEYS = ("targets", "budget", "interval", "tolerance", "n_min", "out", "known", "component", "matrix")
+_MATRIX_KEYS = ("python", "with")
 _COMPONENT_KEYS = (
     "interval",
     "iterations",
@@ -269,6 +270,16 @@ def read_configuration(folder: Path) -> tuple[Path, dict[str, Any]]:
     return folder, {}
 
 
+def read_matrix(folder: Path) -> dict[str, list[str]]:
+    """Return ``[tool.soak.matrix]``: ``python`` and ``with``, each a list. Raises UsageError."""
+    root, configuration = read_configuration(folder)
+    table = configuration.get("matrix", {})
+    where = f"[tool.soak.matrix] in {root / 'pyproject.toml'}"
+    _check_keys(table, _MATRIX_KEYS, where)
+    _check_kinds(table, where)
+    return {key: list(table.get(key, ())) for key in _MATRIX_KEYS}
+
+
 def _component_tables(configuration: dict[str, Any], root: Path) -> dict[str, dict[str, Any]]:
     tables = configuration.get("component", {})
     for name, table in tables.items():
@@ -291,12 +302,12 @@ def _check_kinds(table: dict[str, Any], where: str) -> None:
         if key in ("n_min", "iterations"):
             right = isinstance(value, int) and not isinstance(value, bool) and value > 0
             expected = "a whole number above 0"
-        elif key in ("targets", "known", "parts"):
+        elif key in ("targets", "known", "parts", *_MATRIX_KEYS):
             right = isinstance(value, list) and all(isinstance(item, str) for item in value)
             expected = "a list of strings"
         elif key == "gate":
             right, expected = isinstance(value, bool), "true or false"
-        elif key in ("settings", "component"):
+        elif key in ("settings", "component", "matrix"):
             right, expected = isinstance(value, dict), "a table"
         elif key == "out":
             right, expected = isinstance(value, str), "a string"

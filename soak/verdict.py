@@ -21,6 +21,10 @@ class Verdict(StrEnum):
     """The driver crashed, hung or could not start. Only components have this verdict, never a series."""
 
 
+WORST_FIRST = (Verdict.FAILED, Verdict.LEAK, Verdict.INCONCLUSIVE, Verdict.SETTLING, Verdict.CLEAN)
+"""The verdicts in the order in which they are read."""
+
+
 class SeriesState(StrEnum):
     """Why one series has its verdict."""
 

@@ -33,6 +33,7 @@ FLOORS = {
     "soak.results": 1,
     "soak.profiles": 1,
     "soak.bisections": 1,
+    "soak.matrix": 1,
     "soak.probes": 2,
     "soak.logs": 2,
     "soak.analysis": 2,

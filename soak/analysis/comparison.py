@@ -77,14 +77,17 @@ def compare_runs(before: RunResult, after: RunResult) -> tuple[Change, ...]:
     known = frozenset(str(fingerprint) for fingerprint in after.settings.get("known") or ())
     changes: list[Change] = []
     for component in after.components:
-        changes += _compare(earlier.pop(component.name, None), component, known)
+        changes += compare_components(earlier.pop(component.name, None), component, known)
     changes += [
         Change(gone.name, Kind.REMOVED, _own_rate(gone.growth), None, gone.verdict, None) for gone in earlier.values()
     ]
     return tuple(changes)
 
 
-def _compare(before: ComponentResult | None, after: ComponentResult, known: frozenset[str]) -> Iterator[Change]:
+def compare_components(
+    before: ComponentResult | None, after: ComponentResult, known: frozenset[str] = frozenset()
+) -> Iterator[Change]:
+    """Yield the change of a component, then those of its call sites. ``known``: fingerprints of accepted growth."""
     sites = list(_compare_sites(before, after, known))
     old, new = _like_with_like(None if before is None else before.growth, after.growth)
     kind = _component_kind(before, after, old, new)

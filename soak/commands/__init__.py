@@ -14,6 +14,8 @@ COMMANDS = {
     "show": "show the results of a run in the terminal",
     "report": "write the reports of a run again, from its database",
     "compare": "compare two runs: which leaks are new, gone, worse or better",
+    "matrix": "soak components with several interpreters and package versions; one report",
+    "merge": "make one report of many runs",
     "bisect": "find the first release of a package that leaks, or the first that no longer leaks",
     "export": "write the raw readings of a run as CSV",
     "profile": "show where the time of a cycle goes: cProfile of each component, and all of them merged",

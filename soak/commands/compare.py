@@ -14,7 +14,6 @@ or tool failure.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -25,10 +24,9 @@ from soak.errors import UsageError
 from soak.reporting.commands.compare import render_json, render_markdown, render_text
 from soak.reporting.formats.sarif import render_sarif
 from soak.reporting.write import write_text
-from soak.results import SCHEMA_VERSION, RunResult, from_document
+from soak.results import RunResult
+from soak.store.reports import REPORT, read_report
 from soak.store.runs import LATEST, find_run, open_run
-
-REPORT = "report.json"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -77,20 +75,8 @@ def read_result(text: str, runs: Path) -> RunResult:
     """Return the run that ``text`` names: a report.json, a folder that holds one, or a run. Raises UsageError."""
     path = Path(text)
     if path.is_file():
-        return _read_report(path)
+        return read_report(path)
     if text != LATEST and (path / REPORT).is_file() and not (path / "run.db").is_file():
-        return _read_report(path / REPORT)
+        return read_report(path / REPORT)
     with open_run(find_run(text, runs)) as store:
         return store.read_run()
-
-
-def _read_report(path: Path) -> RunResult:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        if document["schema"] > SCHEMA_VERSION:
-            raise UsageError(f"{path} has schema {document['schema']}; this soak reads up to {SCHEMA_VERSION}")
-        return from_document(RunResult, document)
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise UsageError(f"{path} is not a report.json of soak: {error!r}") from error

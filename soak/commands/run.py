@@ -44,6 +44,25 @@ LOG_NAME = "soak.log"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``soak run``."""
+    budget, measured = add_component_arguments(parser)
+    budget.add_argument("--jobs", type=positive_count, metavar="N", help="components at a time (1; overnight: all)")
+    measured.add_argument("--python", metavar="INTERPRETER", help=PYTHON_HELP)
+    output = parser.add_argument_group("output")
+    output.add_argument("--out", type=Path, metavar="DIR", help="where runs are kept (reports/)")
+    add_copies(output)
+    output.add_argument(
+        "--on-verdict",
+        metavar="COMMAND",
+        help="run COMMAND, without a shell, with the run's folder and what is told: confirmed at the first LEAK or "
+        "FAILED; in a long run before that provisional, and withdrawn if it does not stand",
+    )
+    output.add_argument(
+        "--detach", action="store_true", help="run in the background; print the process and the run's folder"
+    )
+
+
+def add_component_arguments(parser: argparse.ArgumentParser) -> tuple[Any, Any]:
+    """Declare what every command that soaks components takes; return the groups of the budget and of the process."""
     parser.add_argument("targets", nargs="*", metavar="TARGET")
     budget = parser.add_argument_group("budget and pace")
     budget.add_argument("--iterations", type=positive_count, metavar="N", help="cycles per component")
@@ -52,14 +71,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     budget.add_argument("--overnight", action="store_true", help="--interval 100ms --duration 12h --no-early-stop")
     budget.add_argument("--quick", action="store_true", help="a first answer in about 10 s for all components together")
     budget.add_argument("--no-early-stop", action="store_true", help="continue after the verdict stands")
-    budget.add_argument("--jobs", type=positive_count, metavar="N", help="components at a time (1; overnight: all)")
     verdict = parser.add_argument_group("verdict")
     verdict.add_argument("--tolerance", type=size, metavar="1B", help="accepted growth per cycle (1B)")
     verdict.add_argument("--n-min", type=positive_count, metavar="N", help=N_MIN_HELP)
     verdict.add_argument("--checkpoint-every", type=positive_count, metavar="N", help="cycles between checkpoints")
     verdict.add_argument("--no-track", action="store_true", help="read counters only, without the allocation tracker")
     measured = parser.add_argument_group("the measured process")
-    measured.add_argument("--python", metavar="INTERPRETER", help=PYTHON_HELP)
     measured.add_argument("--set", action="append", default=[], metavar="NAME.key=value", help="a driver's setting")
     measured.add_argument(
         "--inject",
@@ -75,18 +92,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     guards.add_argument(
         "--max-temperature", type=temperature, metavar="90", help="pause while a sensor reads this many °C or more"
     )
-    output = parser.add_argument_group("output")
-    output.add_argument("--out", type=Path, metavar="DIR", help="where runs are kept (reports/)")
-    add_copies(output)
-    output.add_argument(
-        "--on-verdict",
-        metavar="COMMAND",
-        help="run COMMAND, without a shell, with the run's folder and what is told: confirmed at the first LEAK or "
-        "FAILED; in a long run before that provisional, and withdrawn if it does not stand",
-    )
-    output.add_argument(
-        "--detach", action="store_true", help="run in the background; print the process and the run's folder"
-    )
+    return budget, measured
 
 
 def run(options: argparse.Namespace) -> int:
@@ -97,7 +103,7 @@ def run(options: argparse.Namespace) -> int:
 
     from soak.running.run.experiment import begin_run, run_experiment
 
-    settings = _settings(plan)
+    settings = settings_of(plan, shlex.join(["soak", *sys.argv[1:]]))
     if options.detach:
         if "-" in copies:
             raise UsageError("a run with --detach has no stdout; write the report to a file")
@@ -156,10 +162,10 @@ def request_of(options: argparse.Namespace) -> Request:
     )
 
 
-def _settings(plan: RunPlan) -> dict[str, Any]:
+def settings_of(plan: RunPlan, command: str) -> dict[str, Any]:
     """Return the settings that the report shows."""
     return {
-        "command": shlex.join(["soak", *sys.argv[1:]]),
+        "command": command,
         "jobs": plan.jobs,
         "known": list(plan.known),
         "components": {

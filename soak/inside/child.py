@@ -31,7 +31,7 @@ def run(ring_path: str) -> int:
     settings = marshal.loads(area.read_text())
     area.write_text(b"")
     area.touch()
-    _die_with_parent(settings["parent_pid"])
+    die_with_parent(settings["parent_pid"])
     measured_pid = os.getpid()
     # A process that the cycle forks (multiprocessing, os.fork) may return from the cycle into the loop below.
     os.register_at_fork(after_in_child=area.leave)
@@ -173,7 +173,7 @@ def _report(area: ring.Ring, error: BaseException) -> None:
     area.words[ring.WORD_PHASE] = ring.PHASE_FAILED
 
 
-def _die_with_parent(parent_pid: int) -> None:
+def die_with_parent(parent_pid: int) -> None:
     """Ask Linux to kill this process when its parent has ended, so that it does not run on as an orphan."""
     if sys.platform != "linux":
         return

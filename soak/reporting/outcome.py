@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from soak.results import ComponentResult, RunResult
-from soak.verdict import Verdict
+from soak.verdict import WORST_FIRST, Verdict
 
 EXIT_CODES = {
     Verdict.CLEAN: 0,
@@ -18,15 +18,14 @@ EXIT_CODES = {
     Verdict.INCONCLUSIVE: 3,
     Verdict.FAILED: 4,
 }
-_WORST_FIRST = (4, 1, 3, 0)
-_READ_FIRST = (Verdict.FAILED, Verdict.LEAK, Verdict.INCONCLUSIVE, Verdict.SETTLING, Verdict.CLEAN)
+_WORST_CODES = (4, 1, 3, 0)
 
 
 def exit_code(result: RunResult) -> int:
     """Give the exit code of a whole run: the worst of its components' codes; 0 when it has none."""
     known = known_fingerprints(result)
     codes = {component_exit_code(component, known) for component in result.components}
-    return next((code for code in _WORST_FIRST if code in codes), 0)
+    return next((code for code in _WORST_CODES if code in codes), 0)
 
 
 def component_exit_code(component: ComponentResult, known: Collection[str] = ()) -> int:
@@ -56,7 +55,7 @@ def worst_first(result: RunResult) -> list[ComponentResult]:
     known = known_fingerprints(result)
     return sorted(
         result.components,
-        key=lambda component: (excuse(component, known) is not None, _READ_FIRST.index(component.verdict)),
+        key=lambda component: (excuse(component, known) is not None, WORST_FIRST.index(component.verdict)),
     )
 
 

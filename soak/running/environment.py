@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -22,17 +24,38 @@ _VARIABLES = (
 )
 
 
-def describe_environment(interpreter: Interpreter) -> dict[str, Any]:
-    """Return plain facts: system, libc, processors, memory, interpreter, and the variables that change allocators."""
+def describe_environment(interpreter: Interpreter | None) -> dict[str, Any]:
+    """Return plain facts: machine, system, libc, memory, interpreter, load, and the variables that change allocators.
+
+    ``interpreter``: None where there is none.
+    """
     return {
+        "host": host_name(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "libc": " ".join(platform.libc_ver()).strip() or "unknown",
+        "processor": _processor(),
         "processors": os.cpu_count(),
+        "load": round(os.getloadavg()[0], 2),
         "memory_bytes": psutil.virtual_memory().total,
-        "python": str(interpreter),
-        "executable": interpreter.executable,
+        "python": str(interpreter or ""),
+        "executable": interpreter.executable if interpreter else "",
         "variables": allocator_variables(),
     }
+
+
+def host_name() -> str:
+    """Name this machine: as Slurm calls it in a job of Slurm's, which may have several nodes on one machine."""
+    return os.environ.get("SLURMD_NODENAME") or platform.node()
+
+
+def _processor() -> str:
+    """Return the model of the processor; empty where the system does not say."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() in ("model name", "Model"):
+                return value.strip()
+    return platform.processor()
 
 
 def allocator_variables() -> dict[str, str]:

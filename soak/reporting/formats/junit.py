@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
 from soak.attribution.grouping import group_causes
@@ -10,6 +11,8 @@ from soak.reporting.outcome import component_exit_code, excuse, known_fingerprin
 from soak.reporting.words.paths import short_frame
 from soak.results import ComponentResult, RunResult
 from soak.verdict import Verdict
+
+_COUNTS = ("tests", "failures", "errors", "skipped")
 
 
 def render_junit(result: RunResult) -> str:
@@ -21,15 +24,14 @@ def render_junit(result: RunResult) -> str:
     known = known_fingerprints(result)
     codes = [component_exit_code(component, known) for component in result.components]
     errors = sum(c.verdict is Verdict.FAILED and code != 0 for c, code in zip(result.components, codes, strict=True))
-    suite = ET.Element(
-        "testsuite",
-        name="soak",
-        tests=str(len(codes)),
-        failures=str(sum(code != 0 for code in codes) - errors),
-        errors=str(errors),
-        skipped=str(sum(excuse(component, known) is not None for component in result.components)),
-        time=f"{sum(component.seconds for component in result.components):.3f}",
-        timestamp=result.started,
+    suite = suite_element(
+        "soak",
+        tests=len(codes),
+        failures=sum(code != 0 for code in codes) - errors,
+        errors=errors,
+        skipped=sum(excuse(component, known) is not None for component in result.components),
+        seconds=sum(component.seconds for component in result.components),
+        started=result.started,
     )
     properties = ET.SubElement(suite, "properties")
     for name, value in (
@@ -39,15 +41,38 @@ def render_junit(result: RunResult) -> str:
     ):
         ET.SubElement(properties, "property", name=name, value=say.printable(value))
     for component in result.components:
-        suite.append(_case(component, excuse(component, known)))
-    totals = {name: suite.get(name, "") for name in ("name", "tests", "failures", "errors", "skipped", "time")}
-    suites = ET.Element("testsuites", totals)
-    suites.append(suite)
-    ET.indent(suites)
-    return f'<?xml version="1.0" encoding="utf-8"?>\n{ET.tostring(suites, encoding="unicode")}\n'
+        suite.append(case_element(component, excuse(component, known)))
+    return suites_text([suite])
 
 
-def _case(component: ComponentResult, excused: str | None) -> ET.Element:
+def suite_element(
+    name: str, *, tests: int, failures: int, errors: int, skipped: int, seconds: float, started: str
+) -> ET.Element:
+    """Make a suite without its cases."""
+    return ET.Element(
+        "testsuite",
+        name=say.printable(name),
+        tests=str(tests),
+        failures=str(failures),
+        errors=str(errors),
+        skipped=str(skipped),
+        time=f"{seconds:.3f}",
+        timestamp=started,
+    )
+
+
+def suites_text(suites: Sequence[ET.Element]) -> str:
+    """Write suites as a document."""
+    totals = {name: str(sum(int(suite.get(name, "0")) for suite in suites)) for name in _COUNTS}
+    seconds = sum(float(suite.get("time", "0")) for suite in suites)
+    document = ET.Element("testsuites", {"name": "soak", **totals, "time": f"{seconds:.3f}"})
+    document.extend(suites)
+    ET.indent(document)
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{ET.tostring(document, encoding="unicode")}\n'
+
+
+def case_element(component: ComponentResult, excused: str | None) -> ET.Element:
+    """Make the test case of a component; ``excused``: why it does not count."""
     case = ET.Element("testcase", classname="soak", name=say.printable(component.name), time=f"{component.seconds:.3f}")
     file = component.target.partition(":")[0]
     if file.endswith(".py"):

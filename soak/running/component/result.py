@@ -15,6 +15,7 @@ from soak.grounds import Ground, GroundKind
 from soak.measurements import SIGNALS
 from soak.native.layout import CREATION_NAME, CREATIONS_LIMIT
 from soak.results import (
+    NEVER_RAN,
     ComponentResult,
     Failure,
     Garbage,
@@ -127,7 +128,11 @@ def seconds_since(moment_s: float | None) -> float:
 
 def failed_to_start(plan: ComponentPlan, error: OSError, interpreter: Interpreter) -> ComponentResult:
     """Return the result of a component whose process could not be started."""
-    detail = f"its process could not be started: {error}"
+    return never_began(plan, f"its process could not be started: {error}", str(interpreter))
+
+
+def never_began(plan: ComponentPlan, detail: str, python: str) -> ComponentResult:
+    """Return the result of a component that FAILED before its first cycle; ``detail`` says why."""
     return ComponentResult(
         name=plan.name,
         target=str(plan.target),
@@ -146,11 +151,11 @@ def failed_to_start(plan: ComponentPlan, error: OSError, interpreter: Interprete
         signals={},
         causes=(),
         tracemalloc=None,
-        tracker=TrackerState(False, "it never ran"),
+        tracker=TrackerState(False, NEVER_RAN),
         pacing=Pacing(plan.interval_s or None, None, 0, 0.0),
         failure=Failure("setup", 0, "exit", detail),
         messages=(),
-        python=str(interpreter),
+        python=python,
         grounds=(Ground(GroundKind.DRIVER_FAILED),),
     )
 

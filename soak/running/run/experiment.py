@@ -70,15 +70,20 @@ class RunListener(Protocol):
 
 
 def run_experiment(
-    plan: RunPlan, settings: dict[str, Any], listener: RunListener, stopping: threading.Event
+    plan: RunPlan,
+    settings: dict[str, Any],
+    listener: RunListener,
+    stopping: threading.Event,
+    folder: Path | None = None,
 ) -> RunStore:
     """Do a run and return its database, open; everything found is in it.
 
-    ``settings``: plain facts for the report. ``stopping``: when set, the components at work end in order, the others
+    ``settings``: plain facts for the report. ``folder``: an empty one for the run; by default a new one that has its
+    name from the time. ``stopping``: when set, the components at work end in order, the others
     do not begin. Raises UsageError before anything is measured when the plan cannot be carried out.
     """
     interpreter = _check(plan)
-    folder = _begin(plan, settings, interpreter)
+    folder = _begin(plan, settings, interpreter, folder)
     return _measure(folder, interpreter, Remainder(plan, {}, {}), listener, stopping)
 
 
@@ -90,9 +95,9 @@ def begin_run(plan: RunPlan, settings: dict[str, Any]) -> Path:
     return _begin(plan, settings, _check(plan))
 
 
-def _begin(plan: RunPlan, settings: dict[str, Any], interpreter: Interpreter) -> Path:
+def _begin(plan: RunPlan, settings: dict[str, Any], interpreter: Interpreter, folder: Path | None = None) -> Path:
     started = datetime.now(UTC)
-    folder = new_run_folder(plan.out, started.astimezone())
+    folder = folder or new_run_folder(plan.out, started.astimezone())
     create_run(
         folder,
         run=folder.name,

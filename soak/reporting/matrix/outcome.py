@@ -1,0 +1,39 @@
+"""The exit code of a matrix, and the order in which its cells are read."""
+
+from __future__ import annotations
+
+from soak.matrix.merged import Matrix, MatrixCell
+from soak.reporting.outcome import component_exit_code
+from soak.verdict import WORST_FIRST
+
+_NOT_MERGED, _NOT_MEASURED = 2, 3
+_WORST_CODES = (2, 4, 1, 3, 0)
+
+
+def matrix_exit_code(matrix: Matrix) -> int:
+    """Give the worst code: 2 where something could not be merged, 3 also for a cell that was not measured."""
+    codes = {component_exit_code(run.result, run.known) for run in matrix.runs}
+    codes |= {_NOT_MERGED} if matrix.problems else set()
+    codes |= {_NOT_MEASURED} if any(not cell.runs for cell in matrix.cells) else set()
+    return next((code for code in _WORST_CODES if code in codes), 0)
+
+
+def components_worst_first(matrix: Matrix) -> list[str]:
+    """Order components: those that hosts disagree on, then by their worst cell; alike ones stay in order."""
+
+    def rank(component: str) -> tuple[bool, int]:
+        cells = matrix.row(component)
+        worst = min((_rank(cell) for cell in cells), default=len(WORST_FIRST))
+        return not any(cell.is_disputed for cell in cells), worst
+
+    return sorted(matrix.components, key=rank)
+
+
+def cells_not_clean(matrix: Matrix) -> list[MatrixCell]:
+    """Return the cells with a run that is not CLEAN, those that hosts disagree on first, then the worst."""
+    found = [cell for cell in matrix.cells if cell.runs and cell.verdict is not WORST_FIRST[-1]]
+    return sorted(found, key=lambda cell: (not cell.is_disputed, _rank(cell)))
+
+
+def _rank(cell: MatrixCell) -> int:
+    return len(WORST_FIRST) if cell.verdict is None else WORST_FIRST.index(cell.verdict)

@@ -1,0 +1,106 @@
+"""The folder of a fleet: its plan, one run for each cell, and the cells that are being measured."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+from soak.errors import StoreError, UsageError
+from soak.matrix.cells import Cell, Fleet, fleet_from_document, fleet_to_document
+from soak.store.database import FILE_NAME
+from soak.store.runs import new_run_folder
+
+FLEET_FILE = "fleet.json"
+_UNFINISHED = ".unfinished"
+_STOP = "stop"
+_LOOK_AGAIN_S = 0.2
+
+
+def create_fleet(fleet: Fleet, now: datetime) -> Path:
+    """Make the folder of a fleet that begins now, with all that it takes to go on with it. Raises UsageError."""
+    folder = new_run_folder(fleet.plan.out, now)
+    unfinished = folder / f".{FLEET_FILE}.part"
+    unfinished.write_text(json.dumps(fleet_to_document(fleet), indent=1, default=str), encoding="utf-8")
+    unfinished.replace(folder / FLEET_FILE)
+    return folder
+
+
+def is_fleet(folder: Path) -> bool:
+    """Tell whether a folder is that of a fleet."""
+    return (folder / FLEET_FILE).is_file()
+
+
+def read_fleet(folder: Path) -> Fleet:
+    """Return the fleet of a folder. Raises UsageError when it holds none, StoreError when that is damaged."""
+    file = folder / FLEET_FILE
+    try:
+        return fleet_from_document(json.loads(file.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise UsageError(f"{folder} is no fleet: {file} cannot be read ({error.strerror})") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StoreError(f"{file} is damaged: {error!r}") from error
+
+
+def is_done(folder: Path, cell_id: str) -> bool:
+    """Tell whether a cell has its run."""
+    return (folder / cell_id / FILE_NAME).is_file()
+
+
+def wait_until_done(folder: Path, cell_id: str, timeout_s: float) -> bool:
+    """Tell whether a cell has its run; a network file system may show it some time after another host wrote it."""
+    end = time.monotonic() + timeout_s
+    while not is_done(folder, cell_id):
+        if time.monotonic() >= end:
+            return False
+        os.listdir(folder)  # noqa: PTH208 - makes network file systems ask the server again
+        time.sleep(_LOOK_AGAIN_S)
+    return True
+
+
+@contextlib.contextmanager
+def unfinished_run(folder: Path, cell: Cell) -> Iterator[Path]:
+    """Give an empty folder for the run of a cell; `finish_run` makes it the cell's. What is left of it is removed.
+
+    A run becomes the cell's only when it is whole. So a kill at any moment leaves a cell with one run or with none.
+    """
+    above = folder / _UNFINISHED
+    above.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=above, prefix=f"{cell.id}-", ignore_cleanup_errors=True) as place:
+        run = Path(place, cell.id)
+        run.mkdir()
+        yield run
+
+
+def finish_run(unfinished: Path, folder: Path) -> bool:
+    """Make a whole run that of its cell, in one step. False when the cell has one already: that one stays."""
+    try:
+        unfinished.rename(folder / unfinished.name)
+    except OSError:
+        if is_done(folder, unfinished.name):
+            return False
+        raise
+    return True
+
+
+def clear_unfinished(folder: Path) -> None:
+    """Remove what killed processes left; only when nothing is being measured any more."""
+    shutil.rmtree(folder / _UNFINISHED, ignore_errors=True)
+
+
+def ask_to_stop(folder: Path) -> None:
+    """Tell all hosts that see the folder to stop what they measure for it."""
+    above = folder / _UNFINISHED
+    above.mkdir(exist_ok=True)
+    (above / _STOP).touch()
+
+
+def is_asked_to_stop(folder: Path) -> bool:
+    """Tell whether the cells of a fleet are to stop."""
+    return (folder / _UNFINISHED / _STOP).exists()

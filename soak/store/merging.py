@@ -1,0 +1,122 @@
+"""Finds and reads the runs of folders that are to be merged."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from soak.errors import SoakError
+from soak.matrix.cells import SETTING, Cell
+from soak.matrix.merged import CellRun, Host
+from soak.results import RunResult
+from soak.store.database import FILE_NAME
+from soak.store.fleets import is_done, is_fleet, read_fleet
+from soak.store.reports import REPORT, read_report
+from soak.store.runs import open_run
+
+
+class Merging:
+    """The runs of the folders that were added, and what was wrong with folders."""
+
+    def __init__(self) -> None:
+        self.runs: list[CellRun] = []
+        self.missing: list[Cell] = []
+        """Cells of fleets that have no run."""
+        self.problems: list[str] = []
+        """A line for each folder that is no run, or cannot be read."""
+        self._seen: set[Path] = set()
+
+    def add(self, folder: Path) -> None:
+        """Add a run, all cells of a fleet, or the runs and fleets that lie in a folder."""
+        if is_fleet(folder):
+            self._add_fleet(folder)
+        elif _is_run(folder):
+            self._add_run(folder)
+        else:
+            inside = sorted(each for each in folder.glob("*") if is_fleet(each) or _is_run(each))
+            for each in inside:
+                self.add(each)
+            if not inside:
+                there = "it has neither run.db nor report.json" if folder.is_dir() else "there is no such folder"
+                self.problems.append(f"{folder} is not a run: {there}")
+
+    def _add_fleet(self, folder: Path) -> None:
+        try:
+            cells = read_fleet(folder).cells
+        except SoakError as error:
+            self.problems.append(str(error))
+            return
+        for cell in cells:
+            if is_done(folder, cell.id):
+                self._add_run(folder / cell.id)
+            else:
+                self.missing.append(cell)
+
+    def _add_run(self, folder: Path) -> None:
+        if folder.resolve() in self._seen:
+            self.problems.append(f"{folder} is named twice")
+            return
+        self._seen.add(folder.resolve())
+        try:
+            self.runs += cell_runs(read_run(folder))
+        except SoakError as error:
+            self.problems.append(str(error))
+
+
+def read_run(folder: Path) -> RunResult:
+    """Return the run of a folder, from its database or, where that did not come with it, its report."""
+    if (folder / FILE_NAME).is_file():
+        with open_run(folder) as store:
+            return store.read_run()
+    return replace(read_report(folder / REPORT), folder=str(folder))
+
+
+def cell_runs(run: RunResult) -> Iterable[CellRun]:
+    """Return what a run has found, one for each component."""
+    cell, environment = _table(run.settings.get(SETTING)), _table(run.environment)
+    host = Host(
+        str(environment.get("host") or ""),
+        str(environment.get("system") or ""),
+        str(environment.get("libc") or ""),
+        str(environment.get("processor") or ""),
+        environment.get("processors"),
+        environment.get("memory_bytes"),
+    )
+    known = frozenset(str(fingerprint) for fingerprint in run.settings.get("known") or ())
+    for result in run.components:
+        yield CellRun(
+            result,
+            run.run,
+            run.folder,
+            run.started,
+            host,
+            str(environment.get("python") or ""),
+            str(cell.get("python") or ""),
+            tuple(map(str, cell.get("requirements") or ())),
+            {str(name): str(version) for name, version in _table(run.settings.get("installed")).items()},
+            str(cell.get("id") or ""),
+            run.controls,
+            known,
+            environment.get("load"),
+            run.soak,
+        )
+
+
+def _is_run(folder: Path) -> bool:
+    return (folder / FILE_NAME).is_file() or ((folder / REPORT).is_file() and not _is_matrix(folder / REPORT))
+
+
+def _is_matrix(report: Path) -> bool:
+    """Tell whether a report is that of a matrix, which an earlier merge wrote."""
+    try:
+        document = json.loads(report.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(document, dict) and "cells" in document
+
+
+def _table(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

@@ -1,0 +1,9 @@
+"""Lets the tests here use what those of commands, reports and bisect are built with."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+for folder in ("tests/commands", "tests/reporting", "tests/bisect"):
+    sys.path.append(str(Path(__file__).parents[2] / folder))

@@ -1,0 +1,95 @@
+"""Which cells a request has, and what makes two cells the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from soak.errors import UsageError
+from soak.matrix.cells import Fleet, Share, check_cells, fleet_from_document, fleet_to_document
+from soak.matrix.columns import Column, make_columns
+from soak.request import Request
+from soak.settings import make_plan
+
+WHOLE = Share()
+
+
+def a_fleet(folder: Path, columns: tuple[Column, ...], share: Share = WHOLE, **request: object) -> Fleet:
+    folder.mkdir(exist_ok=True)
+    for name in ("one", "two"):
+        (folder / f"drive_{name}.py").write_text("def cycle(state): pass\n", encoding="utf-8")
+    plan = make_plan(Request(targets=(".",), **request), folder)  # type: ignore[arg-type]
+    return Fleet(plan, columns, {}, "soak matrix", str(folder), share=share)
+
+
+def test_versions_of_one_package_are_choices_and_those_of_several_are_combined():
+    columns = make_columns(["a", "b"], ["numpy==1", "scipy==1", "NumPy==2"])
+
+    assert [(column.python, column.requirements) for column in columns] == [
+        ("a", ("numpy==1", "scipy==1")),
+        ("a", ("NumPy==2", "scipy==1")),
+        ("b", ("numpy==1", "scipy==1")),
+        ("b", ("NumPy==2", "scipy==1")),
+    ]
+
+
+def test_without_versions_the_interpreters_are_used_as_they_are():
+    assert make_columns([], []) == (Column(None, ()),)
+    assert make_columns(["a"], []) == (Column("a", ()),)
+
+
+@pytest.mark.parametrize(
+    ("pythons", "requirements", "message"),
+    [
+        (["a", "a"], [], "--python a is given twice"),
+        ([], ["numpy==1", "numpy==1"], "--with numpy==1 is given twice"),
+        ([], ["numpy=1"], "--with 'numpy=1' is no requirement, such as numpy==2.4.0"),
+    ],
+)
+def test_what_is_wrong_with_a_column_is_named(pythons: list[str], requirements: list[str], message: str):
+    with pytest.raises(UsageError, match=message):
+        make_columns(pythons, requirements)
+
+
+def test_a_cell_has_the_same_id_wherever_the_checkout_lies(tmp_path: Path):
+    columns = make_columns(["a", "b"], ["numpy==1"])
+
+    here, there = a_fleet(tmp_path / "here", columns), a_fleet(tmp_path / "there", columns)
+
+    assert [cell.id for cell in here.cells] == [cell.id for cell in there.cells]
+    assert len({cell.id for cell in here.cells}) == 4
+
+
+def test_a_cell_has_another_id_when_something_that_is_measured_differs(tmp_path: Path):
+    columns = make_columns(["a"], ["numpy==1"])
+    plain = a_fleet(tmp_path / "a", columns).cells[0]
+
+    others = [
+        a_fleet(tmp_path / "a", make_columns(["b"], ["numpy==1"])).cells[0],
+        a_fleet(tmp_path / "a", make_columns(["a"], ["numpy==2"])).cells[0],
+        a_fleet(tmp_path / "a", columns, iterations=7).cells[0],
+        a_fleet(tmp_path / "a", columns, driver_settings={"one": {"size": 3}}).cells[0],
+    ]
+
+    assert len({plain.id, *(cell.id for cell in others)}) == 5
+    assert a_fleet(tmp_path / "a", columns, out=Path("elsewhere")).cells[0].id == plain.id
+
+
+def test_the_shares_together_have_each_cell_once(tmp_path: Path):
+    columns = make_columns(["a", "b", "c"], [])
+
+    shares = [a_fleet(tmp_path, columns, Share(number, 4)).cells for number in range(1, 5)]
+
+    assert sorted(cell.id for share in shares for cell in share) == sorted(
+        cell.id for cell in a_fleet(tmp_path, columns).cells
+    )
+    assert [len(share) for share in shares] == [2, 2, 1, 1]
+    with pytest.raises(UsageError, match=r"share 7/7 has no cells"):
+        check_cells(a_fleet(tmp_path, columns, Share(7, 7)))
+
+
+def test_a_fleet_that_was_written_down_is_read_again(tmp_path: Path):
+    fleet = a_fleet(tmp_path, make_columns(["a"], ["numpy==1"]), Share(1, 2))
+
+    assert fleet_from_document(fleet_to_document(fleet)).cells == fleet.cells
