@@ -55,6 +55,7 @@ class Request:
     injections: dict[str, Injection] = field(default_factory=dict)
     cycle_timeout_s: float | None = None
     max_rss_bytes: float | None = None
+    max_pause_s: float | None = None
     max_temperature_c: float | None = None
     nice: int = 0
     out: Path | None = None
@@ -124,6 +125,7 @@ def _typed_options(request: Request, name: str) -> Iterator[Option]:
     yield from _given("--jobs", request.jobs)
     yield from _given("--cycle-timeout", request.cycle_timeout_s, exact_duration)
     yield from _given("--max-rss", request.max_rss_bytes, exact_size)
+    yield from _given("--max-pause", request.max_pause_s, exact_duration)
     yield from _given("--max-temperature", request.max_temperature_c)
     yield from _given("--nice", request.nice or None)
     yield from _given("--out", request.out)

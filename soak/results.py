@@ -347,6 +347,18 @@ class Pacing:
 
 
 @dataclass(frozen=True)
+class Pauses:
+    """For how long cycles waited while soak counted. The shares are exact to a tenth."""
+
+    count: int
+    p50_s: float
+    p99_s: float
+    worst_s: float
+    budget_s: float | None
+    """What one was allowed to take; None without a budget."""
+
+
+@dataclass(frozen=True)
 class Failure:
     """Why a driver did not come to its end."""
 
@@ -439,6 +451,8 @@ class ComponentResult:
     it takes one. None where no ``soak run`` does, and in a result that an earlier version wrote."""
     provisional: SignalResult | None = None
     """Of a long run that has not decided yet: what grows by the rule of a short one."""
+    pauses: Pauses | None = None
+    """None where no cycle waited, and in a result that an earlier version wrote."""
     seconds_after: float = 0.0
     """What followed the cycles: questions to the process, its teardown, the second pass, the search for causes."""
 

@@ -37,6 +37,7 @@ _COMPONENT_KEYS = (
     "tolerance",
     "n_min",
     "cycle_timeout",
+    "max_pause",
     "gate",
     "settings",
     "parts",
@@ -45,6 +46,7 @@ _READ_BY: dict[str, Callable[[str | float], float]] = {
     "budget": parse_duration_s,
     "interval": parse_duration_s,
     "cycle_timeout": parse_duration_s,
+    "max_pause": parse_duration_s,
     "tolerance": parse_size_bytes,
 }
 
@@ -67,6 +69,8 @@ class ComponentPlan:
     checkpoint_every: int | None = None
     cycle_timeout_s: float = DEFAULT_CYCLE_TIMEOUT_S
     max_rss_bytes: float | None = None
+    max_pause_s: float | None = None
+    """How long a checkpoint may keep a cycle waiting; None for no budget."""
     gate: bool = True
     settings: dict[str, Any] = field(default_factory=dict)
     injection: Injection | None = None
@@ -168,6 +172,7 @@ def _plan_component(
         cycle_timeout_s=request.cycle_timeout_s
         or parse_duration_s(table.get("cycle_timeout", DEFAULT_CYCLE_TIMEOUT_S)),
         max_rss_bytes=request.max_rss_bytes,
+        max_pause_s=_max_pause_s(target, request, table),
         gate=table.get("gate", True),
         settings=_driver_settings(target, request, table),
         injection=request.injections.get(target.name),
@@ -177,6 +182,12 @@ def _plan_component(
         nice=request.nice,
         options=typed_options(request, target.name),
     )
+
+
+def _max_pause_s(target: Target, request: Request, table: dict[str, Any]) -> float | None:
+    if request.max_pause_s is not None:
+        return request.max_pause_s
+    return parse_duration_s(table["max_pause"]) if "max_pause" in table else target.max_pause_s
 
 
 def _as_typed_in(folder: Path, target: Target) -> Target:

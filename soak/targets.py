@@ -32,6 +32,8 @@ class Target:
     function: str | None = None
     interval_s: float | None = None
     """The INTERVAL of the driver."""
+    max_pause_s: float | None = None
+    """The MAX_PAUSE of the driver: how long a checkpoint may keep a cycle waiting."""
     period: int = 1
     """The PERIOD of the driver: only after so many cycles is it in the same phase again."""
     ignored_children: tuple[str, ...] = ()
@@ -98,12 +100,12 @@ def _driver(path: Path, given: str) -> Target:
             f"{path.name}:{functions[0] if functions else 'function'}{others}"
         )
     name = path.stem.removeprefix(DRIVER_PREFIX)
-    interval_s = _interval(names.get("INTERVAL"), path)
     return Target(
         name,
         "driver",
         path=str(path.resolve()),
-        interval_s=interval_s,
+        interval_s=_duration(names.get("INTERVAL"), "INTERVAL", path),
+        max_pause_s=_duration(names.get("MAX_PAUSE"), "MAX_PAUSE", path),
         period=_period(names.get("PERIOD"), path),
         ignored_children=_ignored_children(names.get("IGNORED_CHILDREN"), path),
         given=given,
@@ -182,19 +184,19 @@ def _bound_by(statement: ast.stmt) -> Iterator[tuple[str, ast.AST]]:
             yield from (((alias.asname or alias.name).partition(".")[0], statement) for alias in statement.names)
 
 
-def _interval(node: ast.AST | None, path: Path) -> float | None:
+def _duration(node: ast.AST | None, name: str, path: Path) -> float | None:
     if node is None:
         return None
     if not isinstance(node, ast.Constant) or isinstance(node.value, bool):
         raise UsageError(
-            f"{path.name}: INTERVAL must be a plain value such as '100ms' or None, because it is read from the source"
+            f"{path.name}: {name} must be a plain value such as '100ms' or None, because it is read from the source"
         )
     if node.value is None:
         return None
     try:
         return parse_duration_s(node.value)  # type: ignore[arg-type]
     except UsageError as error:
-        raise UsageError(f"{path.name}: INTERVAL: {error}") from error
+        raise UsageError(f"{path.name}: {name}: {error}") from error
 
 
 def _period(node: ast.AST | None, path: Path) -> int:

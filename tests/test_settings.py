@@ -88,7 +88,7 @@ def test_the_command_line_wins_over_the_components_table_over_the_run_s(
 def test_a_components_table_sets_what_only_it_can(plan_of: Callable[..., RunPlan]):
     decoder = named(
         plan_of(
-            "[tool.soak.component.decoder]\ngate = false\ncycle_timeout = '5s'\niterations = 9\nparts = ['get']\n"
+            "[tool.soak.component.decoder]\ngate = false\ncycle_timeout = '5s'\nmax_pause = '9ms'\niterations = 9\nparts = ['get']\n"
             "settings = {width = 640, name = 'a'}\n"
         ),
         "decoder",
@@ -96,6 +96,7 @@ def test_a_components_table_sets_what_only_it_can(plan_of: Callable[..., RunPlan
 
     assert (decoder.gate, decoder.cycle_timeout_s, decoder.iterations, decoder.parts) == (False, 5, 9, ("get",))
     assert decoder.settings == {"width": 640, "name": "a"}
+    assert decoder.max_pause_s == pytest.approx(0.009)
     assert decoder.full_budget is False
 
 

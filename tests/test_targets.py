@@ -103,6 +103,15 @@ def test_a_drivers_interval_is_read_unrun(tmp_path: Path, write: WriteFile, inte
     assert find_targets(["drive_paced.py"], tmp_path)[0].interval_s == interval_s
 
 
+def test_a_drivers_longest_pause_is_read_unrun(tmp_path: Path, write: WriteFile):
+    write("drive_paced.py", f"MAX_PAUSE = '10ms'\n{DRIVER}")
+    write("drive_free.py", DRIVER)
+
+    paced, free = find_targets(["drive_paced.py", "drive_free.py"], tmp_path)
+
+    assert (paced.max_pause_s, free.max_pause_s) == (0.01, None)
+
+
 def test_an_annotated_interval_is_read_too(tmp_path: Path, write: WriteFile):
     write("drive_paced.py", f"INTERVAL: str = '20ms'\n{DRIVER}")
 

@@ -24,6 +24,7 @@ from typing import Any
 from soak.commands.arguments import (
     CYCLE_TIMEOUT_HELP,
     INTERVAL_HELP,
+    MAX_PAUSE_HELP,
     MAX_RSS_HELP,
     N_MIN_HELP,
     PYTHON_HELP,
@@ -86,6 +87,7 @@ def add_component_arguments(parser: argparse.ArgumentParser) -> tuple[Any, Any]:
         help="plant a leak: native, object, cycle, fd, thread, child, mmap, lost-reference",
     )
     measured.add_argument("--nice", type=nice_level, default=0, metavar="N", help="nice level, 0 to 19 (0)")
+    measured.add_argument("--max-pause", type=duration, metavar="10ms", help=MAX_PAUSE_HELP)
     guards = parser.add_argument_group("guards")
     guards.add_argument("--cycle-timeout", type=duration, metavar="60s", help=CYCLE_TIMEOUT_HELP)
     guards.add_argument("--max-rss", type=size, metavar="2GiB", help=MAX_RSS_HELP)
@@ -155,6 +157,7 @@ def request_of(options: argparse.Namespace) -> Request:
         injections=injections,
         cycle_timeout_s=options.cycle_timeout,
         max_rss_bytes=options.max_rss,
+        max_pause_s=options.max_pause,
         max_temperature_c=options.max_temperature,
         nice=options.nice,
         out=options.out,

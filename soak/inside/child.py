@@ -7,7 +7,7 @@ import marshal
 import os
 import sys
 
-from soak.inside import injection, loading, loop, ring
+from soak.inside import injection, loading, loop, pauses, ring
 from soak.inside.objects import imports
 
 TYPE_CHECKING = False  # importing typing would be resident in every measured process
@@ -56,6 +56,7 @@ def _soak(area: ring.Ring, settings: dict[str, Any], measured_pid: int) -> None:
     tracked = _start_tracker(settings["ledger"])
     words[ring.WORD_PHASE] = ring.PHASE_SETUP
     component = loading.load(settings["target"])
+    component.show_pauses(words[ring.WORD_PAUSES : ring.WORD_PAUSES + pauses.WORDS_OF_WINDOWS].toreadonly())
     if settings.get("profile"):
         from soak.inside.profiler import profiled
 
@@ -118,6 +119,7 @@ def _make_loop(area: ring.Ring, settings: dict[str, Any], tracked: Tracker | NoT
         every,
         read_traced,
         tracked,
+        settings["max_pause_s"],
     )
 
 

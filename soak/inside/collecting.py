@@ -19,24 +19,31 @@ if TYPE_CHECKING:
     from typing import Any
 
 _SLOW_NS = 10_000_000
-"""A collection that takes so long is worth being made shorter."""
+"""A collection that takes so long is worth being made shorter; also one that takes a quarter of a pause's budget."""
 _APART = 16
 """While collections of all objects find nothing, the next one waits for a sixteenth of the cycles so far. So a program
 that grows does not need one at each checkpoint. Old garbage that was not collected meanwhile is gone at the next one,
 so it is no growth over the cycles that the rule of the verdict looks at."""
+_APART_AT_LEAST, _APART_AT_LEAST_ON_A_BUDGET = 0, 64
+"""In cycles. The first ones import and fill what stays, and each collection of all objects exceeds a pause's budget."""
 _MOST_SURPRISES = 3
 """So often frozen objects may turn out to be garbage. A program replaces some of its objects in its first cycles; one
 that goes on to do so is better off with all of its objects collected each time."""
 _THAWED, _FROZEN, _LEFT_ALONE = range(3)
-_STATE, _BLOCKS, _HEAP, _DUE, _SURPRISES = range(5)
+_SLOW_IN_A_ROW = 2
+"""A single slow collection may be due to another process."""
+_STATE, _BLOCKS, _HEAP, _DUE, _SURPRISES, _SLOW = range(6)
 
 
 class Collector:
     """Collects for the checkpoints of one loop. After it is made, it leaves no allocation behind."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_pause_ns: int = 0) -> None:
+        """Collect nothing yet. ``max_pause_ns``: how long a checkpoint should take at most; 0 for no budget."""
+        self._slow_ns = min(_SLOW_NS, max_pause_ns // 4) if max_pause_ns else _SLOW_NS
+        self._apart_at_least = _APART_AT_LEAST_ON_A_BUDGET if max_pause_ns else _APART_AT_LEAST
         # Not attributes, because numbers above 256 would be blocks of their own.
-        self._words = memoryview(bytearray(8 * 5)).cast("q")
+        self._words = memoryview(bytearray(8 * 6)).cast("q")
         if "free-threading" in sys.version or not counters.is_nothing_frozen():
             self._words[_STATE] = _LEFT_ALONE
         # What gc.get_referrers finds of these two shows who froze objects: it does not look into frozen ones.
@@ -54,18 +61,27 @@ class Collector:
             return counters.soak_may_collect()
         if not gc.isenabled():
             return False
-        referrers = gc.get_referrers(self._older[0], self._newer[0])
-        is_undone = any(holder is self._older for holder in referrers)
-        is_done_again = not any(holder is self._newer for holder in referrers)
+        is_undone, is_done_again = self._interference()
         if is_undone or is_done_again:
-            self._words[_STATE] = _LEFT_ALONE  # the component freezes or unfreezes objects itself
+            self._words[_STATE] = _LEFT_ALONE
         return not is_done_again
+
+    def _interference(self) -> tuple[bool, bool]:
+        """Return whether the component has unfrozen what soak froze, and whether it has frozen objects itself."""
+        is_undone, is_done_again = False, True
+        for holder in gc.get_referrers(self._older[0], self._newer[0]):
+            is_undone = is_undone or holder is self._older
+            is_done_again = is_done_again and holder is not self._newer
+        return is_undone, is_done_again
 
     def collect(self) -> int:
         """Collect what is not frozen; return how many objects were garbage."""
+        words = self._words
         begun_ns = RealTime.monotonic_ns()
         found = gc.collect()
-        if self._words[_STATE] == _THAWED and RealTime.monotonic_ns() - begun_ns >= _SLOW_NS:
+        is_slow = RealTime.monotonic_ns() - begun_ns >= self._slow_ns
+        words[_SLOW] = words[_SLOW] + 1 if is_slow else 0
+        if words[_STATE] == _THAWED and words[_SLOW] >= _SLOW_IN_A_ROW:
             self._freeze()
         return found
 
@@ -84,7 +100,7 @@ class Collector:
         gc.unfreeze()
         found = gc.collect()
         words[_SURPRISES] += found > 0
-        words[_DUE] = done if found else done + done // _APART
+        words[_DUE] = done if found else done + max(done // _APART, self._apart_at_least)
         if words[_SURPRISES] < _MOST_SURPRISES:
             self._freeze()
         else:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     Settings = dict[str, Any]
     Arguments = tuple[Any, ...]
 
+PAUSES = "PAUSES"
+"""The global of a driver that soak sets before setup."""
 _COROUTINE = 0x80
 _GENERATOR = 0x20 | 0x200
 
@@ -28,6 +30,12 @@ class Component:
         self.setup = setup
         self.cycle = cycle
         self.teardown = teardown
+        self.module: Any = None
+
+    def show_pauses(self, windows: memoryview[int]) -> None:
+        """Give the driver the windows of soak's pauses (see soak.inside.pauses), if it has a name for them."""
+        if hasattr(self.module, PAUSES):
+            setattr(self.module, PAUSES, windows)
 
 
 def load(target: dict[str, str]) -> Component:
@@ -91,7 +99,9 @@ def _driver(module: ModuleType, path: str) -> Component:
             return (None,)
         return (make_state(**settings),)
 
-    return Component(setup, cycle, end if end is not None else _nothing)
+    component = Component(setup, cycle, end if end is not None else _nothing)
+    component.module = module
+    return component
 
 
 def _function(module: ModuleType, name: str) -> Component:

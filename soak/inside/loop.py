@@ -12,6 +12,7 @@ from soak.inside import counters, ring
 from soak.inside.clock import RealTime
 from soak.inside.collecting import Collector
 from soak.inside.futex import Futex
+from soak.inside.pauses import Pauses
 
 TYPE_CHECKING = False  # importing typing would be resident in every measured process
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ The first is for a loop without an interval. The second is for fixed checkpoints
 one that the parent missed."""
 _ACKNOWLEDGE_PACED_NS, _ACKNOWLEDGE_PACED_AT_MOST_NS = 50_000_000, 500_000_000
 """A loop with an interval waits for half of it, within these limits."""
+_ACKNOWLEDGE_AT_LEAST_NS = 1_000_000
+"""So long it waits although a pause has a budget and the checkpoint has used that up."""
 _LOOK_S = 0.05
 """How often a process that the parent examines checks whether the parent has finished."""
 _LONGEST_SLEEP_S = 0.2
@@ -63,6 +66,7 @@ class Loop:
         leak_every: int,
         read_traced: Callable[[], int] | None,
         tracker: Tracker | NoTracker | None,
+        max_pause_s: float = 0.0,
     ) -> None:
         """Prepare everything that the cycles and checkpoints use.
 
@@ -71,7 +75,8 @@ class Loop:
         None for as many checkpoints as their cost allows. ``period``: checkpoints follow only on whole multiples of so
         many cycles, and on the last cycle.
         ``checkpoint_share``: the part of the time that they may take; None for the default. ``leak``: called after each
-        ``leak_every``-th cycle, or None. ``read_traced``: returns the traced bytes, or None.
+        ``leak_every``-th cycle, or None. ``read_traced``: returns the traced bytes, or None. ``max_pause_s``: how long
+        a checkpoint should take at most; 0 for no budget.
         """
         self.area = area
         self.words = area.words
@@ -91,7 +96,9 @@ class Loop:
         self.share = checkpoint_share or (SHARE_PACED if interval_s else SHARE_FLAT_OUT)
         self.written = Futex(area.word_address(ring.WORD_ROWS_WRITTEN))
         self.read = Futex(area.word_address(ring.WORD_ROWS_READ))
-        self.collector = Collector()
+        self.max_pause_ns = round(max_pause_s * 1e9)
+        self.collector = Collector(self.max_pause_ns)
+        self.pauses = Pauses(area.words, ring.WORD_PAUSES, ring.WORD_PAUSE_HISTOGRAM, ring.WORD_WORST_PAUSE_NS)
         self.parent_stalls = False
         self.started_ns = 0
         self.deadline_ns = 0
@@ -187,19 +194,22 @@ class Loop:
         """Read the counters, write a row, and wait while the parent reads the counters outside."""
         words = self.words
         begun_ns = RealTime.monotonic_ns()
+        self.pauses.begin(begun_ns)
         if done > _LAST_CACHED_INTEGER:
             self.last_small = None  # from here on, the number of the cycle takes a block instead of this object
         words[ring.WORD_COUNTED] = done
         self.area.write_row(self._count(begun_ns - self.started_ns, done))
         self.rows = (self.rows + 1) % _GC_OBJECTS_EVERY
         held_ns = words[ring.WORD_HELD_NS]
-        self._hand_over()
+        self._hand_over(begun_ns)
         # The time for which the parent stops the process, to scan its memory, does not belong to the loop.
         held_ns = words[ring.WORD_HELD_NS] - held_ns
         self.started_ns += held_ns
         if self.interval_ns:
             self.deadline_ns += held_ns  # without an interval it stays 0, which takes no block
-        cost_ns = RealTime.monotonic_ns() - begun_ns - held_ns
+        ended_ns = RealTime.monotonic_ns()
+        self.pauses.end(ended_ns, counts=0 < done < self.last_cycle and words[ring.WORD_STOP] != ring.STOP)
+        cost_ns = ended_ns - begun_ns - held_ns
         # In the ring, because as attributes they would be two blocks that do not exist before the first checkpoint.
         words[ring.WORD_CHECKPOINT_NS] += cost_ns
         usual_ns = words[ring.WORD_USUAL_CHECKPOINT_NS]
@@ -242,8 +252,11 @@ class Loop:
             0,
         )
 
-    def _hand_over(self) -> None:
-        """Wait until the parent has read the row and the counters outside. Do not wait for a parent that stalls."""
+    def _hand_over(self, begun_ns: int) -> None:
+        """Wait until the parent has read the row and the counters outside. Do not wait for a parent that stalls.
+
+        ``begun_ns``: when the checkpoint began.
+        """
         words = self.words
         self.written.wake()
         written = words[ring.WORD_ROWS_WRITTEN]
@@ -254,6 +267,9 @@ class Loop:
         deadline_ns = RealTime.monotonic_ns() + (
             max(self.acknowledge_ns, _ACKNOWLEDGE_NS) if is_last else self.acknowledge_ns
         )
+        if self.max_pause_ns and not is_last:
+            earliest_ns = RealTime.monotonic_ns() + _ACKNOWLEDGE_AT_LEAST_NS
+            deadline_ns = min(deadline_ns, max(begun_ns + self.max_pause_ns * 3 // 4, earliest_ns))
         while True:
             read = words[ring.WORD_ROWS_READ]
             if read >= written:

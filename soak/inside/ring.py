@@ -53,6 +53,9 @@ WORD_ANSWERED = 20  # 1 when the text area has the answer to the parent's questi
 WORD_GC_FOUND = 21  # objects that the collection at the last checkpoint found to be garbage
 WORD_COUNTING = 22  # 1 during a checkpoint, which collects garbage and so may run finalizers of the component
 WORD_NAMES_BYTES = 23  # not 0: the loop has ended, the names of threads are written, the child waits for WORD_LISTED
+WORD_WORST_PAUSE_NS = 24  # for how long a cycle waited for soak, at worst
+WORD_PAUSES = 64  # the first of the words that soak.inside.pauses describes
+WORD_PAUSE_HISTOGRAM = 256  # the first of its buckets
 # Words written by the parent.
 WORD_STOP = 32  # what to do before the next cycle: GO_ON, STOP or PAUSE
 WORD_ROWS_READ = 33  # futex: the child waits on its low half

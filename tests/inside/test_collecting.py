@@ -19,6 +19,7 @@ frozen_at_start = gc.get_freeze_count()
 collector = collecting.Collector()
 assert collector.may_collect()
 collector.collect()
+collector.collect()
 collector.remember(10, 10)
 """
 

@@ -33,7 +33,7 @@ OPTIONS = [
     "--interval 250ms --jobs 2 --nice 3",
     "--no-track --no-early-stop",
     "--tolerance 0.01B --n-min 333 --checkpoint-every 5",
-    "--cycle-timeout 90s --max-rss 2GiB --max-temperature 81.5",
+    "--cycle-timeout 90s --max-rss 2GiB --max-pause 10ms --max-temperature 81.5",
     f"--python {shlex.quote(sys.executable)} --out 'my reports'",
     "--set it.size=3 --set it.name='a b' --set it.quoted='\"5\"' --set other.size=4 --set it.list=[1,'x']",
     "--inject it=native:106/10 --inject other=fd:1",

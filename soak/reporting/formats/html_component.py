@@ -147,15 +147,15 @@ def _remarks(component: ComponentResult, known: Collection[str]) -> list[str]:
 
 
 def _ran(component: ComponentResult) -> str:
-    return " ".join(
-        (
-            say.stop_sentence(component),
-            say.pacing_sentence(component.pacing),
-            say.overhead_sentence(component),
-            say.tracker_sentence(component.tracker),
-            say.limits_sentence(component),
-        )
+    sentences = (
+        say.stop_sentence(component),
+        say.pacing_sentence(component.pacing),
+        say.pauses_sentence(component.pauses),
+        say.overhead_sentence(component),
+        say.tracker_sentence(component.tracker),
+        say.limits_sentence(component),
     )
+    return " ".join(filter(None, sentences))
 
 
 def _failure(component: ComponentResult, failure: Failure) -> FailureView:

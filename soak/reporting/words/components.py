@@ -18,7 +18,7 @@ from soak.reporting.words.growth import (
 )
 from soak.reporting.words.series import lookalike
 from soak.reporting.words.vocabulary import count_words, printable, rate_words, short_number
-from soak.results import AT_WORK, ComponentResult, Pacing, TrackerState
+from soak.results import AT_WORK, ComponentResult, Pacing, Pauses, TrackerState
 from soak.units import format_count, format_duration
 from soak.verdict import Verdict
 
@@ -176,6 +176,17 @@ def pacing_sentence(pacing: Pacing) -> str:
         return f"{held}; no deadline missed, worst lag {format_duration(pacing.worst_lag_s)}."
     missed = count_words(pacing.missed_deadlines, "deadline")
     return f"{held}; {missed} missed, worst lag {format_duration(pacing.worst_lag_s)}."
+
+
+def pauses_sentence(pauses: Pauses | None) -> str:
+    """Say for how long cycles waited while soak counted; nothing where none did."""
+    if pauses is None:
+        return ""
+    budget = "" if pauses.budget_s is None else f" (a budget of {format_duration(pauses.budget_s)})"
+    return (
+        f"Checkpoints kept cycles waiting for {format_duration(pauses.p50_s)} at the median, "
+        f"{format_duration(pauses.p99_s)} in 99 of 100, {format_duration(pauses.worst_s)} at worst{budget}."
+    )
 
 
 def tracker_sentence(tracker: TrackerState) -> str:

@@ -272,6 +272,7 @@ class _Soaking:
             stopped_by=stopped_by,
             failure=None,
             pacing=Pacing(None, seconds / done, 0, 0.0),
+            pauses=None,
             checkpoints=self._count,
             checkpoint_share=self._checkpoint_s / seconds,
             lost_rows=0,

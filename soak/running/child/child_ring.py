@@ -5,15 +5,18 @@ The only module outside soak.inside that knows which word stands for what.
 
 from __future__ import annotations
 
+import bisect
 import contextlib
+import itertools
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from soak.inside import ring
+from soak.inside import pauses, ring
 from soak.inside.futex import Futex
 from soak.measurements import Reading
+from soak.results import Pauses
 from soak.running.clock import Clock
 
 _SIGNALS = ("heap", "heap_free", "python_blocks_before_gc", "python_blocks", "gc_objects", "traced")
@@ -182,6 +185,18 @@ class ChildRing:
     def _held_up_ns(self) -> int:
         """For the heat, and for looks at its memory."""
         return self._words[ring.WORD_PAUSED_NS] + self._words[ring.WORD_HELD_NS]
+
+    def pauses(self, budget_s: float | None) -> Pauses | None:
+        """Return for how long cycles waited for checkpoints so far; None where none did. ``budget_s``: for each."""
+        counts = self._words[ring.WORD_PAUSE_HISTOGRAM : ring.WORD_PAUSE_HISTOGRAM + pauses.BUCKETS].tolist()
+        total, worst_ns = sum(counts), self._words[ring.WORD_WORST_PAUSE_NS]
+        if not total:
+            return None
+        up_to = list(itertools.accumulate(counts))
+        p50_ns, p99_ns = (
+            min(pauses.longest_in(bisect.bisect_left(up_to, share * total)), worst_ns) for share in (0.5, 0.99)
+        )
+        return Pauses(total, p50_ns / 1e9, p99_ns / 1e9, worst_ns / 1e9, budget_s)
 
     # Rows and texts.
 

@@ -50,6 +50,7 @@ def child_settings(plan: ComponentPlan, folder: Path) -> dict[str, Any]:
         "interval_s": plan.interval_s,
         "iterations": plan.iterations,
         "period": target.period,
+        "max_pause_s": plan.max_pause_s or 0.0,
         "tracemalloc_frames": 0,
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +15,8 @@ from soak.running.child.child_ring import ChildRing, Row
 from soak.running.clock import Clock
 from soak.running.time_share import TimeShare
 
-_DETAILS_EVERY_S = 1.0
+_DETAILS_EVERY_S, _DETAILS_SHARE = 1.0, 0.01
+"""Of a process with gigabytes they take tens of milliseconds."""
 _SOON_EXHAUSTED, _FEW = ("fds", "threads", "left_behind"), 8
 _OWN_MAPPED = "own_mapped"
 
@@ -35,21 +37,33 @@ class Beside:
 class OutsideProbe:
     """Reads a process from outside: what is cheap at each checkpoint, the rest once a second."""
 
-    def __init__(self, reader: OutsideReader, clock: Clock, ignored_children: Sequence[str] = ()) -> None:
-        """Read nothing yet. ``ignored_children``: see ChildProcesses."""
+    def __init__(
+        self,
+        reader: OutsideReader,
+        clock: Clock,
+        ignored_children: Sequence[str] = (),
+        *,
+        details_within_s: float = math.inf,
+    ) -> None:
+        """Read nothing yet.
+
+        ``ignored_children``: see ChildProcesses. ``details_within_s``: the details, for which the kernel keeps the
+        process from mapping memory, are read no more once that takes longer.
+        """
+        self._details_within_s = details_within_s
         self._reader = reader
         self._clock = clock
         self.children = ChildProcesses(ignored_children)
-        self._details = TimeShare(every_s=_DETAILS_EVERY_S)
+        self._details = TimeShare(_DETAILS_SHARE, every_s=_DETAILS_EVERY_S)
         self.latest: dict[str, float] = {}
 
     def read(self) -> dict[str, float]:
         """Return the values by signal."""
         values = self._reader.read_counts()
         now_s = self._clock.now_s()
-        if self._details.is_due(now_s):
+        if self._details.is_due(now_s) and self._details.last_s <= self._details_within_s:
             values.update(self._reader.read_details())
-            self._details.spend(now_s, 0.0)
+            self._details.spend(now_s, self._clock.now_s() - now_s)
         # Mostly there are none, and then this costs nothing.
         living = self._reader.read_descendants() if values.get("children") else ()
         values.update(self.children.update(living))

@@ -73,6 +73,7 @@ def make_result(
         tracemalloc=_tracemalloc(trace),
         tracker=observed.tracked.state,
         pacing=observed.pacing,
+        pauses=observed.pauses,
         failure=observed.failure,
         messages=(*_messages(plan, observed, decision.verdict), *garbage_messages(garbage)),
         checkpoints=observed.checkpoints,

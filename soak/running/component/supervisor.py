@@ -21,7 +21,7 @@ from soak.attribution.object_answers import NO_ANSWERS, ObjectAnswers
 from soak.attribution.opened_causes import StillOpen
 from soak.measurements import Reading
 from soak.probes.limits import read_hidden_limits
-from soak.results import AT_WORK, Failure, Pacing, RssAudit
+from soak.results import AT_WORK, Failure, Pacing, Pauses, RssAudit
 from soak.running.child.child import Child
 from soak.running.child.child_ring import ChildRing
 from soak.running.child.failures import describe_failure
@@ -106,6 +106,7 @@ class Observations:
     stopped_by: str
     failure: Failure | None
     pacing: Pacing
+    pauses: Pauses | None
     checkpoints: int
     checkpoint_share: float
     lost_rows: int
@@ -233,7 +234,9 @@ class Supervisor:
         self._deciding = TimeShare(_DECIDE_SHARE, every_s=_DECIDE_EVERY_S)
         self._horizon = Horizon(plan)
         self._rows = RowReader(child.ring)
-        self._outside = OutsideProbe(child.outside, clock, plan.target.ignored_children)
+        self._outside = OutsideProbe(
+            child.outside, clock, plan.target.ignored_children, details_within_s=plan.max_pause_s or math.inf
+        )
         self._ledger = LedgerReader(child.open_ledger, child.pid, plan.tolerance_bytes)
         self._scanner = Scanner(child, clock)
         self._auditor = Auditor(child, clock)
@@ -292,7 +295,7 @@ class Supervisor:
         if waits and is_alive:
             self._look_while_it_waits(written, beside)
         # Where CLEAN may be proven, the child waits for the answer: it may be its last cycle.
-        may_be_last = self._ledger.has_new_look and self._plan.early_stop
+        may_be_last = self._ledger.has_new_look and self._plan.early_stop and self._plan.max_pause_s is None
         if waits and not may_be_last:
             self._ring.acknowledge(written)
         readings = self._rows.read(written, beside)
@@ -335,7 +338,7 @@ class Supervisor:
         checkpoint = self._ledger.latest
         scans = checkpoint is not None and self._scanner.is_due(cycle, self._suspects)
         audits = self._audits and self._auditor.is_due(cycle, is_last=is_last)
-        if not (scans or audits):
+        if not (scans or audits) or (self._plan.max_pause_s is not None and not is_last):
             return
         self._on_progress(replace(self._progress(), note="looking at its memory"))
         with self._ring.hold(cycle, self._clock) as waits:
@@ -521,6 +524,7 @@ class Supervisor:
             stopped_by=stopped_by,
             failure=failure,
             pacing=_pacing(self._ring, self._plan.interval_s, seconds),
+            pauses=self._ring.pauses(self._plan.max_pause_s),
             checkpoints=self._rows.rows_read,
             checkpoint_share=self._ring.checkpoint_s / seconds if seconds else 0.0,
             lost_rows=self._rows.rows_lost,
