@@ -88,8 +88,8 @@ def test_the_command_line_wins_over_the_components_table_over_the_run_s(
 def test_a_components_table_sets_what_only_it_can(plan_of: Callable[..., RunPlan]):
     decoder = named(
         plan_of(
-            "[tool.soak.component.decoder]\ngate = false\ncycle_timeout = '5s'\nmax_pause = '9ms'\niterations = 9\nparts = ['get']\n"
-            "settings = {width = 640, name = 'a'}\n"
+            "[tool.soak.component.decoder]\ngate = false\ncycle_timeout = '5s'\nmax_pause = '9ms'\niterations = 9\n"
+            "parts = ['get']\nsettings = {width = 640, name = 'a'}\n"
         ),
         "decoder",
     )
