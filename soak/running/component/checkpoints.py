@@ -42,15 +42,14 @@ class OutsideProbe:
         reader: OutsideReader,
         clock: Clock,
         ignored_children: Sequence[str] = (),
-        *,
-        details_within_s: float = math.inf,
+        max_pause_s: float | None = None,
     ) -> None:
         """Read nothing yet.
 
-        ``ignored_children``: see ChildProcesses. ``details_within_s``: the details, for which the kernel keeps the
-        process from mapping memory, are read no more once that takes longer.
+        ``ignored_children``: see ChildProcesses. ``max_pause_s``: the details, for which the kernel keeps the process
+        from mapping memory, are read no more once that takes longer.
         """
-        self._details_within_s = details_within_s
+        self._details_within_s = math.inf if max_pause_s is None else max_pause_s
         self._reader = reader
         self._clock = clock
         self.children = ChildProcesses(ignored_children)

@@ -52,7 +52,6 @@ def make_result(
     """Return what was found; ``trace``: of a second pass, if any; ``failed_controls``, by signal, may wait for them."""
     causes, garbage = find_causes(observed, trace), _garbage(observed)
     decision = decide(dataclasses.replace(observed.evidence, failed_controls=failed_controls()))
-    deciding = decision.series.get(decision.decided_by or "")
     return ComponentResult(
         name=plan.name,
         target=str(plan.target),
@@ -62,7 +61,7 @@ def make_result(
         seconds=observed.seconds,
         iterations_to_verdict=decision.decided_at,
         seconds_to_verdict=None if decision.decided_at is None else observed.judge.time_of(decision.decided_at),
-        since=deciding.since if deciding else None,
+        since=_since(decision),
         needed_iterations=decision.needed,
         n_min=observed.judge.n_min,
         stopped_by=observed.stopped_by,
@@ -88,6 +87,11 @@ def make_result(
         grounds=decision.grounds,
         provisional=_provisional(observed, decision.verdict),
     )
+
+
+def _since(decision: Decision) -> int | None:
+    deciding = decision.series.get(decision.decided_by or "")
+    return deciding.since if deciding else None
 
 
 def _provisional(observed: Observations, verdict: Verdict) -> SignalResult | None:

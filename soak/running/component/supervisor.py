@@ -234,9 +234,7 @@ class Supervisor:
         self._deciding = TimeShare(_DECIDE_SHARE, every_s=_DECIDE_EVERY_S)
         self._horizon = Horizon(plan)
         self._rows = RowReader(child.ring)
-        self._outside = OutsideProbe(
-            child.outside, clock, plan.target.ignored_children, details_within_s=plan.max_pause_s or math.inf
-        )
+        self._outside = OutsideProbe(child.outside, clock, plan.target.ignored_children, plan.max_pause_s)
         self._ledger = LedgerReader(child.open_ledger, child.pid, plan.tolerance_bytes)
         self._scanner = Scanner(child, clock)
         self._auditor = Auditor(child, clock)
