@@ -1,0 +1,116 @@
+"""Soak the camera recorder and the jukebox with each defect of their history, and without.
+
+    python benchmarks/workload_faults.py camera              ten runs of each (about twenty minutes)
+    python benchmarks/workload_faults.py jukebox             the same under /usr/bin/python3 (half an hour)
+    python benchmarks/workload_faults.py camera --runs 1 --only requeue_early
+
+The first sentence of each run must have the verdict and the words below; ``none`` is the repaired system.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from measuring import ROOT, at_most, equal, make_parser, publish, say, scratch_folder, soak_run
+
+MOST_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A driver whose setting ``fault`` switches a defect on."""
+
+    driver: str
+    options: tuple[str, ...]
+    expected: dict[str, tuple[str, str]]
+    """By fault: the verdict, and what the first sentence has to contain."""
+
+
+WORKLOADS = {
+    "camera": Workload(
+        "standalone_tests/camera/drive_frame.py",
+        (),
+        {
+            "none": ("CLEAN", ""),
+            "requeue_early": ("FAILED", "its buffer went back to the driver before its pixels were read"),
+            "swap_shared": ("FAILED", "another consumer swapped the shared pixels in place"),
+            "copy_per_consumer": ("FAILED", "each consumer copies each frame"),
+            "oversized_buffers": ("FAILED", "the driver's buffers are 8 times too large"),
+            "consumer_dies": ("FAILED", "the thread of the analysis has ended"),
+            "unbounded_queue": ("LEAK", "inbox._frames"),
+            "view_keeps_buffer": ("LEAK", "_corners"),
+            "one_file": ("LEAK", "recording.py"),
+        },
+    ),
+    "jukebox": Workload(
+        "standalone_tests/jukebox/drive_jukebox.py",
+        ("--python", "/usr/bin/python3"),
+        {
+            "none": ("CLEAN", ""),
+            "not_removed": ("LEAK", "threads per call"),
+            "not_null": ("LEAK", "are lost"),
+            "pad_kept": ("FAILED", "request pads of finished songs: not released"),
+            "bus_unread": ("LEAK", "GstMessage"),
+            "closure": ("LEAK", "is kept by the function made at source_bin.py:"),
+            "closure_gc_off": ("LEAK", "is kept by the function made at source_bin.py:"),
+            "probe_kept": ("LEAK", "mixer.py"),
+            "list_kept": ("LEAK", "_finished"),
+            "extra_reference": ("LEAK", "GstBin"),
+            "unlocked": ("FAILED", "its state was not locked"),
+        },
+    ),
+}
+
+
+def main() -> int:
+    """Do the runs and print the table."""
+    options = parse_arguments()
+    workload = WORKLOADS[options.workload]
+    unknown = set(options.only or ()) - set(workload.expected)
+    if unknown:
+        print(f"the {options.workload} has no fault {min(unknown)}; it has {', '.join(workload.expected)}")
+        return 2
+    figures, details = [], {}
+    with scratch_folder() as folder:
+        for fault in options.only or workload.expected:
+            runs = [describe(workload, fault, folder) for _ in range(options.runs)]
+            for run in runs:
+                say(f"{fault}: {run}")
+            found = sum(run["is_found"] for run in runs)
+            figures.append(equal(f"{fault}: {workload.expected[fault][0]} and named", found, "runs", options.runs))
+            figures.append(at_most(f"{fault}: slowest", max(run["seconds"] for run in runs), "s", MOST_SECONDS))
+            details[fault] = runs
+    return publish(f"{options.workload}_faults", figures, details, options.json)
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = make_parser(__doc__)
+    parser.add_argument("workload", choices=WORKLOADS, help="which system to soak")
+    parser.add_argument("--runs", type=int, default=10, metavar="N", help="runs of each fault (10)")
+    parser.add_argument("--only", action="append", metavar="FAULT", help="this fault; may be given again")
+    return parser.parse_args()
+
+
+def describe(workload: Workload, fault: str, folder: Path) -> dict[str, Any]:
+    """Do one run and say what came of it."""
+    driver = ROOT / workload.driver
+    name = driver.stem.removeprefix("drive_")
+    run = soak_run(folder, *workload.options, str(driver), "--set", f"{name}.fault={fault}")
+    verdict, words = workload.expected[fault]
+    component = run.components().get(name, {})
+    sentence = next((line for line in run.stderr.splitlines() if "1/1" in line), run.stderr[-300:])
+    return {
+        "is_found": component.get("verdict") == verdict and words in sentence,
+        "verdict": component.get("verdict"),
+        "seconds": component.get("seconds", 0.0),
+        "sentence": sentence.strip(),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())
