@@ -51,7 +51,7 @@ WORKLOADS = {
         ("--python", "/usr/bin/python3"),
         {
             "none": ("CLEAN", ""),
-            "not_removed": ("LEAK", "threads per call"),
+            "not_removed": ("LEAK", "mixer.py:52"),
             "not_null": ("LEAK", "are lost"),
             "pad_kept": ("FAILED", "request pads of finished songs: not released"),
             "bus_unread": ("LEAK", "GstMessage"),

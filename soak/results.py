@@ -252,6 +252,8 @@ class Owner:
     """Nothing outside of it points to it: objects that hold each other, or a reference too many."""
     function: Place | None = None
     """The line that made a Python function which holds the owner, and which the owner holds."""
+    memory: Place | None = None
+    """The line that allocated the native memory by which alone the owner is held."""
 
 
 @dataclass(frozen=True)

@@ -203,6 +203,8 @@ def _owner(site: GrowingSite, locate: Locate) -> Owner | None:
         return None
 
     function = None if owned.function_site is None else site.named.get(owned.function_site)
+    memory = [place_of_allocation(site.named.get(at), locate) for at in owned.memory_sites]
+    told = [place for place in memory if place is not None]
     made_at = place_of_allocation(site.named.get(owned.made_at), locate)
     return Owner(
         owned.kind,
@@ -211,6 +213,7 @@ def _owner(site: GrowingSite, locate: Locate) -> Owner | None:
         made_at if made_at is not None and made_at.is_python else None,
         is_lost=owned.is_lost,
         function=place_of_allocation(function, locate),
+        memory=next((place for place in told if place.is_python), told[-1] if told else None),
     )
 
 

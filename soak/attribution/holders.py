@@ -100,7 +100,7 @@ class Reachability:
         """The sites that it speaks of."""
         named = [*(holder.site for holder in self.holders), self.lost_with, *self.answer.sites]
         if self.owner is not None:
-            named += [self.owner.site, self.owner.made_at, self.owner.function_site]
+            named += [self.owner.site, self.owner.made_at, self.owner.function_site, *self.owner.memory_sites]
         return tuple(site for site in named if site is not None)
 
 

@@ -11,10 +11,12 @@ from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+_Key = TypeVar("_Key")
 Positions = NDArray[np.intp]
 _ROOT = 0
 _MOST_KINDS = 8
@@ -56,25 +58,47 @@ class Ownership:
     """No root leads to them: they hold each other, or have a reference too many."""
     function_site: int | None = None
     """Where the Python function was made by which objects that no root leads to hold each other; None without one."""
+    memory_sites: tuple[int, ...] = ()
+    """Where the last and the first block were allocated that every way to most of them goes through; empty without."""
 
 
-def find_owners(sources: Positions, targets: Positions, is_root: NDArray[np.bool_]) -> list[int]:
-    """Return for each block the first block on every way to it from a root, -1 where no root leads to it.
+@dataclass(frozen=True)
+class Dominators:
+    """Of each block the last other block on every way to it."""
+
+    order: Sequence[int]
+    """The blocks that a root leads to, each after its dominator."""
+    above: Sequence[int]
+    """The dominator of each block, ``(blocks,)``; -1 where roots lead to it in more than one way, or none does."""
+
+    def owners(self, may_own: Sequence[bool] | None = None) -> list[int]:
+        """Return for each block the first block on every way to it from a root, -1 where no root leads to it.
+
+        A block with two ways that have no block in common owns itself. ``may_own``: which blocks are preferred: the
+        first of those on every way; the very first where none of them is.
+        """
+        owners = [-1] * len(self.above)
+        for block in self.order:
+            owner = block if self.above[block] < 0 else owners[self.above[block]]
+            if may_own is not None and may_own[block] and not may_own[owner]:
+                owner = block
+            owners[block] = owner
+        return owners
+
+
+def find_dominators(sources: Positions, targets: Positions, is_root: NDArray[np.bool_]) -> Dominators:
+    """Return what dominates each block.
 
     ``sources``, ``targets``: which block points to which, ``(pointers,)``. ``is_root``: whether something outside
-    points to a block, ``(blocks,)``. A block with two ways that have no block in common owns itself.
+    points to a block, ``(blocks,)``.
     """
     following: list[list[int]] = [[] for _ in range(len(is_root) + 1)]
     following[_ROOT] = [int(block) + 1 for block in np.flatnonzero(is_root)]
     for source, target in zip(sources.tolist(), targets.tolist(), strict=True):
         following[source + 1].append(target + 1)
     order = _reverse_postorder(following)
-    dominators = _dominators(following, order)
-    owners = [-1] * len(is_root)
-    for node in order[1:]:  # a dominator comes before what it dominates
-        above = dominators[node]
-        owners[node - 1] = node - 1 if above == _ROOT else owners[above - 1]
-    return owners
+    above = _dominators(following, order)
+    return Dominators([node - 1 for node in order[1:]], [max(dominator - 1, -1) for dominator in above[1:]])
 
 
 def follow(is_root: NDArray[np.bool_], edges: Iterable[tuple[int, int]]) -> set[int]:
@@ -141,8 +165,8 @@ def _dominators(following: Sequence[Sequence[int]], order: Sequence[int]) -> lis
 def take_hubs_for_owners(owners: list[int], sources: Positions, targets: Positions, kinds: Sequence[str]) -> None:
     """Give each block that no root leads to an owner: an object of the kind that most others point to.
 
-    ``owners``: as of `find_owners`; changed. ``kinds``: the type of the object in each block, empty for none that may
-    own others.
+    ``owners``: as of `Dominators.owners`; changed. ``kinds``: the type of the object in each block, empty for none
+    that may own others.
     """
     for _ in range(_MOST_KINDS):
         lost = np.array(owners) < 0
@@ -151,7 +175,7 @@ def take_hubs_for_owners(owners: list[int], sources: Positions, targets: Positio
         hubs = _hubs(kinds, lost, np.bincount(pairs[:, 1], minlength=len(lost)))
         if not hubs.any():
             break
-        for block, owner in enumerate(find_owners(sources[inner], targets[inner], hubs)):
+        for block, owner in enumerate(find_dominators(sources[inner], targets[inner], hubs).owners()):
             owners[block] = owner if owner >= 0 else owners[block]
     for block, owner in enumerate(owners):
         owners[block] = block if owner < 0 else owner
@@ -171,7 +195,7 @@ def _hubs(kinds: Sequence[str], lost: NDArray[np.bool_], pointed: Positions) -> 
 
 @dataclass(frozen=True)
 class Survivors:
-    """Blocks of some past cycles that are alive, and what points to them; arrays as of `find_owners`."""
+    """Blocks of some past cycles that are alive, and what points to them; arrays as of `find_dominators`."""
 
     sources: Positions
     targets: Positions
@@ -198,12 +222,19 @@ class Survivors:
         wrapped = self._wrapped(kinds)
         made = [wrapped.get(block, stack) for block, stack in enumerate(self.stacks)]
         members = [Member(*member) for member in zip(self.sites, kinds, self.sizes, made, strict=True)]
-        found = find_owners(self.sources, self.targets, self._is_held(members))
+        is_held = self._is_held(members)
+        may_own = ["" if kind in _NO_OWNERS else kind for kind in kinds]
+        dominators = find_dominators(self.sources, self.targets, is_held)
+        found = dominators.owners([bool(kind) for kind in may_own])
         lost = {block for block, owner in enumerate(found) if owner < 0}
         functions = [block for block in sorted(lost) if kinds[block] == _FUNCTION]
-        may_own = ["" if kind in _NO_OWNERS else kind for kind in kinds]
+        memory = {
+            block: (made[dominators.above[block]], made[first])
+            for block, first in enumerate(dominators.owners())
+            if first >= 0 and not kinds[first] and dominators.above[block] >= 0
+        }
         take_hubs_for_owners(found, self.sources, self.targets, may_own)
-        return sum_up(found, members, functions, lost, self.cycles)
+        return sum_up(found, members, functions, lost, self.cycles, memory)
 
     def kinds_by_site(self, gtype_names: Mapping[int, str]) -> dict[int, str]:
         """Return the type of GLib that most blocks of a call site are of."""
@@ -239,12 +270,18 @@ class Survivors:
 
 
 def sum_up(
-    owners: Sequence[int], members: Sequence[Member], functions: Sequence[int], lost: Container[int], cycles: int
+    owners: Sequence[int],
+    members: Sequence[Member],
+    functions: Sequence[int],
+    lost: Container[int],
+    cycles: int,
+    memory: Mapping[int, tuple[int, int]],
 ) -> list[Ownership]:
     """Return the kinds of owners that own more than themselves, the one with most bytes first.
 
     ``functions``: the blocks that are Python functions and that no root leads to. ``lost``: all blocks that no root
-    leads to. ``cycles``: in which the blocks were allocated.
+    leads to. ``cycles``: in which the blocks were allocated. ``memory``: of blocks that every way leads to through
+    raw memory, the sites of the last block on the way and of the first.
     """
     kept: Counter[tuple[int, str]] = Counter()
     of_site: defaultdict[int, Counter[tuple[int, str]]] = defaultdict(Counter)
@@ -257,9 +294,13 @@ def sum_up(
             of_site[members[block].site][(-1, "")] += members[block].size_bytes
     heads: defaultdict[tuple[int, str], Counter[int]] = defaultdict(Counter)
     lost_heads: Counter[tuple[int, str]] = Counter()
+    memory_of: defaultdict[tuple[int, str], Counter[tuple[int, ...]]] = defaultdict(Counter)
     for block in (block for block, owner in enumerate(owners) if block == owner):
-        heads[(members[block].site, members[block].kind)][members[block].made_at] += 1
-        lost_heads[(members[block].site, members[block].kind)] += block in lost
+        key = (members[block].site, members[block].kind)
+        heads[key][members[block].made_at] += 1
+        lost_heads[key] += block in lost
+        if block in memory:
+            memory_of[key][memory[block]] += 1
     made_at: defaultdict[tuple[int, str], Counter[int]] = defaultdict(Counter)
     for block in functions:
         made_at[(members[owners[block]].site, members[owners[block]].kind)][members[block].site] += 1
@@ -268,7 +309,20 @@ def sum_up(
         owned = frozenset(site for site, shares in of_site.items() if shares[key] > _MOST * shares.total())
         if owned - {key[0]}:
             count, ((made_at_site, _), *_) = heads[key].total(), heads[key].most_common(1)
-            function_site = next((site for site, made in made_at[key].most_common(1) if made >= _MOST * count), None)
-            is_lost = lost_heads[key] > _MOST * count
-            found.append(Ownership(*key, count / cycles, total / count, owned, made_at_site, is_lost, function_site))
+            one = Ownership(
+                *key,
+                per_cycle=count / cycles,
+                bytes_each=total / count,
+                owned_sites=owned,
+                made_at=made_at_site,
+                is_lost=lost_heads[key] > _MOST * count,
+                function_site=_usual(made_at[key], _MOST * count),
+                memory_sites=_usual(memory_of[key], _MOST * count) or (),
+            )
+            found.append(one)
     return found
+
+
+def _usual(sites: Counter[_Key], fewest: float) -> _Key | None:
+    """Return what most have; None where they are fewer than ``fewest``."""
+    return next((site for site, count in sites.most_common(1) if count >= fewest), None)

@@ -95,6 +95,22 @@ def test_an_object_that_only_its_own_parts_point_to_has_a_reference_too_many():
     assert say.advise_on_group(group).startswith("One reference to each GstBin was taken and not dropped")
 
 
+def test_memory_of_c_code_that_alone_holds_the_object_is_named():
+    group = owned(memory=Place("remove", "/home/me/app.py", 76))
+
+    assert origin(group.causes) == "each GstBin made at app.py:60 is kept by memory that app.py:76 allocates"
+    assert say.advise_on_group(group).startswith("app.py:76 hands the GstBin to C code, which keeps it")
+
+
+@pytest.mark.parametrize(("count", "line"), [(1.0, "app.py:52"), (0.5, "libglib.so+0x10")])
+def test_of_threads_a_line_of_python_is_named_before_a_larger_place_in_a_library(count: float, line: str):
+    library, mixer = Place("libglib.so+0x10", None, None), Place("add", "/home/me/app.py", 52)
+    pool = a_cause("pool", kind="thread", count_per_iteration=1.33, where=library, python_where=None)
+    sink = a_cause("sink", kind="thread", count_per_iteration=count, python_where=mixer)
+
+    assert origin([pool, sink]).endswith(f"at {line}")
+
+
 def test_what_a_container_holds_belongs_to_the_container_with_its_parts():
     """The owner is itself an item of the list."""
     item_of_list = replace(PARTS[1], kind="python-object", chain=(APP, SEEN, item(7)))

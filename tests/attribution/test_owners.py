@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from soak.attribution.owners import Member, Ownership, Survivors, find_owners, sum_up, take_hubs_for_owners
+from soak.attribution.owners import Member, Ownership, Survivors, find_dominators, sum_up, take_hubs_for_owners
 
 Edges = Iterable[tuple[int, int]]
 
@@ -22,7 +22,7 @@ def arrays(edges: Edges) -> tuple[np.ndarray, np.ndarray]:
 def owners_of(count: int, edges: Edges, roots: Iterable[int]) -> list[int]:
     is_root = np.zeros(count, np.bool_)
     is_root[list(roots)] = True
-    return find_owners(*arrays(edges), is_root)
+    return find_dominators(*arrays(edges), is_root).owners()
 
 
 @pytest.mark.parametrize(
@@ -85,6 +85,23 @@ def test_of_objects_that_hold_each_other_the_one_most_point_to_is_the_owner():
     assert owners == [0, 0, 0, 3, 4, 4, 4, 4, 9, 9]
 
 
+@pytest.mark.parametrize(
+    ("kinds", "owners"),
+    [
+        (["", "", "Song", "Song"], [0, 0, 2, 2]),
+        (["", "", "", ""], [0, 0, 0, 0]),
+        (["Song", "", "Song", ""], [0, 0, 0, 0]),
+    ],
+    ids=["an object below raw memory", "only raw memory", "an object at first"],
+)
+def test_the_first_object_on_every_way_is_preferred_to_raw_memory(kinds: list[str], owners: list[int]):
+    is_root = np.array([True, False, False, False])
+
+    found = find_dominators(*arrays([(0, 1), (1, 2), (2, 3)]), is_root).owners([bool(kind) for kind in kinds])
+
+    assert found == owners
+
+
 def test_kinds_of_owners_are_summed_up():
     """Two bins own an element each, made where bins are made too, and a buffer; a label belongs to nobody's kind."""
     members = [
@@ -94,14 +111,16 @@ def test_kinds_of_owners_are_summed_up():
     ]
     owners = [0, 0, 0, 0, 4, 4, 4, 4, 8]
 
-    (owned,) = sum_up(owners, members, [3, 7], range(8), cycles=4)
+    (owned,) = sum_up(owners, members, [3, 7], range(8), cycles=4, memory={})
 
     assert owned == Ownership(1, "GstBin", 0.5, 5264.0, frozenset({1, 2, 9}), made_at=7, is_lost=True, function_site=9)
-    assert sum_up(owners, members, [], (), cycles=4) == [replace(owned, is_lost=False, function_site=None)]
+    assert sum_up(owners, members, [], (), cycles=4, memory={0: (5, 6), 4: (5, 6)}) == [
+        replace(owned, is_lost=False, function_site=None, memory_sites=(5, 6))
+    ]
 
 
 def test_an_object_that_owns_nothing_else_is_not_told():
-    assert sum_up([0, 1], [Member(1, "list", 56), Member(1, "list", 56)], [], (), 2) == []
+    assert sum_up([0, 1], [Member(1, "list", 56), Member(1, "list", 56)], [], (), 2, {}) == []
 
 
 def survivors(edges: Edges, roots: Iterable[int], kinds: list[str]) -> Survivors:
@@ -121,5 +140,6 @@ def test_a_linked_list_of_which_only_an_end_is_held_holds_the_rest(is_linked: bo
 
     found = survivors(edges, [0], [""] * 10 + ["Frame"] * 10 + ["ndarray"] * 10).owners({})
 
-    # The first block of the list owns all; it is no object, so it is not told.
-    assert [(owned.kind, owned.is_lost) for owned in found] == ([] if is_linked else [("Frame", True)])
+    # The first block of the list owns all; it is no object, so the objects below it are told, and the list beside.
+    told = [(owned.kind, owned.is_lost, owned.memory_sites) for owned in found]
+    assert told == [("Frame", False, (0, 0)) if is_linked else ("Frame", True, ())]

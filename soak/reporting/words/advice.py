@@ -26,6 +26,8 @@ _WHY_UNSEEN: dict[str, str] = {
     Unseen.NOT_MORE: "nothing pointed to them, but from one look to the next they did not become more",
 }
 
+_MOST_OF_THEM = 0.5
+"""A line of Python that opens so much of what the largest place opens is named in its stead."""
 _PROBABLY_LOST: dict[str, str] = {
     Unseen.MOST_LOST: "nothing points to most of the blocks",
     Unseen.SEEN_ONCE: "nothing pointed to them, but soak could look only once",
@@ -44,6 +46,11 @@ def advise_on_group(group: CauseGroup, noun: str = "call") -> str:
         return (
             f"One reference to each {owner.type} was taken and not dropped, or it and its parts hold each other. Look "
             "for a reference that is taken in C, and for objects that refer back to their owner."
+        )
+    if owner is not None and owner.memory is not None and _keeper(group.head) is None:
+        return (
+            f"{spot(owner.memory)} hands the {owner.type} to C code, which keeps it: remove there what was added (a "
+            "callback, a handler, a probe), or let it refer to the object weakly."
         )
     return advise(group.head, noun, is_named=not group.is_alone)
 
@@ -94,7 +101,7 @@ def origin(causes: Sequence[Cause]) -> str:
 
     ``app.py:14 allocates it, and app.HISTORY keeps it``; ``fast.pyx:6 allocates it, and nothing points to it``.
     """
-    group = next((group for group in group_causes(causes) if group.confirmed), None)
+    group = _leading_group(causes, suspected=False)
     cause = None if group is None else group.causes[0]
     if cause is not None and _is_growing_children(cause):
         return f"in {_children(cause)} that live on"
@@ -119,7 +126,7 @@ def origin_brief(causes: Sequence[Cause], *, suspected: bool = False) -> str:
 
     ``suspected``: also of a cause that is not confirmed.
     """
-    group = next((group for group in group_causes(causes) if group.confirmed or suspected), None)
+    group = _leading_group(causes, suspected=suspected)
     if group is not None and _is_growing_children(group.causes[0]):
         return f" in {_children(group.causes[0])}"
     place = None if group is None else _line(group.causes[0])
@@ -129,6 +136,20 @@ def origin_brief(causes: Sequence[Cause], *, suspected: bool = False) -> str:
         place = spot(group.owner.allocated_at)
     keeper = keeper_words(group)
     return f" at {place}" + (f", kept by {keeper}" if keeper else "")
+
+
+def _leading_group(causes: Sequence[Cause], *, suspected: bool) -> CauseGroup | None:
+    """Return the first group; of what is counted (threads, descriptors) rather one with a line of Python."""
+    groups = [group for group in group_causes(causes) if group.confirmed or suspected]
+    if not groups:
+        return None
+    first = groups[0].causes[0]
+    if first.count_per_iteration is None or first.python_where is not None:
+        return groups[0]
+    fewest = _MOST_OF_THEM * first.count_per_iteration
+    alike = (group for group in groups if group.causes[0].kind == first.kind and group.confirmed == groups[0].confirmed)
+    with_line = (group for group in alike if group.causes[0].python_where is not None)
+    return next((group for group in with_line if (group.causes[0].count_per_iteration or 0.0) >= fewest), groups[0])
 
 
 def _is_growing_children(cause: Cause) -> bool:
@@ -149,7 +170,10 @@ def keeper_words(group: CauseGroup) -> str | None:
         return None
     if owner is not None and owner.function is not None:
         return f"the function made at {spot(owner.function)}"
-    return _keeper(group.head)
+    keeper = _keeper(group.head)
+    if keeper is None and owner is not None and owner.memory is not None:
+        return f"memory that {spot(owner.memory)} allocates"
+    return keeper
 
 
 def _line(cause: Cause) -> str | None:
