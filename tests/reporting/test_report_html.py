@@ -196,6 +196,15 @@ def test_causes_of_one_holder_are_one_card_with_their_call_sites_folded():
     assert [text for text in page.of("p") if "fingerprint of" in text][1].endswith("fingerprint of table")
 
 
+def test_many_call_sites_of_one_holder_are_folded_but_for_the_first_six():
+    seen = ChainNode("app.seen", "a list of 9", "list", 5_432, None)
+    causes = tuple(a_cause(state="held", chain=(seen,), fingerprint=str(number)) for number in range(30))
+
+    shown, folded = render_html(a_run(a_leak(causes=causes)), {}).split("… and 24 more call sites</summary>")
+
+    assert (shown.count("106 B per call: "), folded.count("106 B per call: ")) == (6, 24)
+
+
 def test_many_causes_are_folded_but_for_the_first_three():
     """The largest growth comes first; the rest can be unfolded."""
     causes = tuple(a_cause(fingerprint=str(number), confirmed=number < 3) for number in range(25))

@@ -16,6 +16,7 @@ from soak.results import Cause
 
 _FRAMES_AT_ONCE, _FRAMES_NOT_FOLDED = 10, 4
 """Frames of a cause's stack that are not folded away; and how few are not worth folding."""
+_SITES_AT_ONCE = 6
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,9 @@ class CauseView:
     sentence: str
     advice: str
     sites: list[Site]
+    more_sites: str
+    """How many are folded away; empty where none is."""
+    other_sites: list[Site]
     is_held: bool
     holders: str
     """Who holds it, a line each; empty where that is drawn."""
@@ -78,11 +82,15 @@ def _view(group: CauseGroup, known: Collection[str], noun: str, *, draws: bool) 
     if draws and head.ring:
         ring = chain_figure(head.ring, f"A reference cycle: {describe_ring(head.ring)}", is_ring=True)
     lines = say.site_lines(group, noun) or ("",)
+    sites = [_site(cause, line, known) for cause, line in zip(group.causes, lines, strict=True)]
+    shown = _SITES_AT_ONCE if len(sites) > _SITES_AT_ONCE + 1 else len(sites)
     return CauseView(
         is_confirmed=group.confirmed,
         sentence=say.group_sentence(group, noun),
         advice=say.advise_on_group(group, noun),
-        sites=[_site(cause, line, known) for cause, line in zip(group.causes, lines, strict=True)],
+        sites=sites[:shown],
+        more_sites=say.site_lines(group, noun, most=shown)[-1] if shown < len(sites) else "",
+        other_sites=sites[shown:],
         is_held=bool(holders),
         holders="" if way else "\n".join(holders),
         drawings=[inline(drawing) for drawing in (way, ring) if drawing],
