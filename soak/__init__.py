@@ -1,15 +1,22 @@
 """Soak-test components one by one and say which leaks, how much per cycle, and how sure that is.
 
 This module imports nothing, because the measured process imports ``soak.inside`` through it. The public functions are
-fetched when they are first used: ``soak.check``, ``soak.judge`` and ``soak.explain``, and ``soak.mark`` for the
-program that is measured.
+fetched when they are first used: ``soak.check``, ``soak.judge`` and ``soak.explain``, and for the program that is
+measured ``soak.mark``, ``soak.asgi`` and ``soak.wsgi``.
 """
 
 __version__ = "0.1.0"
 
-__all__ = ["check", "explain", "judge", "mark"]
+__all__ = ["asgi", "check", "explain", "judge", "mark", "wsgi"]
 
-_HOMES = {"check": "soak.api", "explain": "soak.api", "judge": "soak.analysis", "mark": "soak.inside.marks"}
+_HOMES = {
+    "asgi": "soak.inside.middleware",
+    "check": "soak.api",
+    "explain": "soak.api",
+    "judge": "soak.analysis",
+    "mark": "soak.inside.marks",
+    "wsgi": "soak.inside.middleware",
+}
 
 
 def __getattr__(name):  # the types are in __init__.pyi

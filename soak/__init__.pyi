@@ -2,6 +2,8 @@ from soak.analysis import judge as judge
 from soak.api import check as check
 from soak.api import explain as explain
 from soak.inside.marks import mark as mark
+from soak.inside.middleware import asgi as asgi
+from soak.inside.middleware import wsgi as wsgi
 
 __version__: str
-__all__ = ["check", "explain", "judge", "mark"]
+__all__ = ["asgi", "check", "explain", "judge", "mark", "wsgi"]

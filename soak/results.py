@@ -408,6 +408,18 @@ class RssAudit:
 
 
 @dataclass(frozen=True)
+class LabelGrowth:
+    """What the cycles of one label keep: those of a route, or of a task."""
+
+    label: str
+    cycles: int
+    """How many of them were looked at."""
+    bytes_per_iteration: float
+    """Kept of each."""
+    blocks_per_iteration: float
+
+
+@dataclass(frozen=True)
 class ComponentResult:
     """Everything found about one component."""
 
@@ -457,6 +469,8 @@ class ComponentResult:
     """None where no cycle waited, and in a result that an earlier version wrote."""
     seconds_after: float = 0.0
     """What followed the cycles: questions to the process, its teardown, the second pass, the search for causes."""
+    labels: tuple[LabelGrowth, ...] = ()
+    """What the growing call sites keep for each label of marks, the most first; empty where marks have none."""
 
     @property
     def control_failed(self) -> bool:

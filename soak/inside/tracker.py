@@ -25,7 +25,8 @@ import os
 import sys
 
 LIBRARY_PREFIX = "libsoak_tracker"
-LAYOUT_VERSION = 5
+LAYOUT_VERSION = 6
+LABELS, LABEL_SIZE, LABELED_MARKS = 1002, 64, 1 << 16
 LOADER_VARIABLE = "LD_PRELOAD"
 WATCH_VARIABLE = "SOAK_WATCH"
 
@@ -53,6 +54,14 @@ class _KnownFrame(ctypes.Structure):
         ("function", ctypes.c_size_t),
         ("bytecode_bytes", ctypes.c_uint64),
         ("first_line", ctypes.c_uint32),
+    )
+
+
+class _Labels(ctypes.Structure):
+    _fields_ = (
+        ("counts", ctypes.c_uint32 * 4),
+        ("names", ctypes.c_uint8 * (LABELS * LABEL_SIZE)),
+        ("of_mark", ctypes.c_uint16 * LABELED_MARKS),
     )
 
 
@@ -126,6 +135,14 @@ class Tracker:
         This also flags the sites that the parent asked for.
         """
         return int(self._write_checkpoint())
+
+    def labels(self) -> tuple[memoryview[int], memoryview[int], memoryview[int]]:
+        """Return the table of labels: counts (used, rows, whether it is full), names, and the labels of marks."""
+        self._library.soak_labels.restype = ctypes.POINTER(_Labels)
+        self._label_table = self._library.soak_labels().contents
+        parts = (self._label_table.counts, self._label_table.names, self._label_table.of_mark)
+        counts, names, of_mark = (memoryview(part).cast("B") for part in parts)
+        return counts.cast("I"), names, of_mark.cast("H")
 
     def site_of(self, address: int) -> int:
         """Return the site that allocated the object at ``address``; 0 when the tracker does not know it."""

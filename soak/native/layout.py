@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 LEDGER_MAGIC, TABLES_MAGIC = b"soakledg", b"soaktabl"
-LEDGER_VERSION = 5
+LEDGER_VERSION = 6
 REQUESTS = 64
 RANGES = 256
 DESCRIPTORS_LIMIT, TASKS_LIMIT = 1 << 16, 1 << 12
@@ -181,8 +181,20 @@ class TablePlaces:
     lost_blocks_at: int
     lost_sites_at: int
     lost_mappings_at: int
+    labels: int
 
 
+LABELS, LABEL_SIZE, LABELED_MARKS = 1002, 64, 1 << 16
+LABEL_TABLE = np.dtype(
+    [
+        ("count", "<u4"),
+        ("rows", "<u4"),
+        ("is_full", "<u4"),
+        ("unused", "<u4"),
+        ("names", f"S{LABEL_SIZE}", LABELS),
+        ("of_mark", "<u2", LABELED_MARKS),
+    ]
+)
 TABLES = np.dtype(
     [
         ("magic", "S8"),

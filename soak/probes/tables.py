@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import struct
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from soak.native.layout import (
     DOMAIN_SHIFT,
     DOMAINS,
     EPOCH_SHIFT,
+    LABEL_TABLE,
     LEAF_LIMIT,
     LEAF_SLOTS,
     LEDGER_VERSION,
@@ -116,6 +118,25 @@ class LiveTables(Ledger):
     def marks(self) -> int:
         """Return how often the program has called ``soak.mark()`` or ``soak_mark()``."""
         return self._word(self.places.cycle_at)
+
+    def labels(self) -> tuple[tuple[str, ...], NDArray[np.uint16]]:
+        """Return the names of labels by number, and the label of each of the latest marks by its place in the ring.
+
+        Number 0 is no label. Nothing where no mark has one.
+        """
+        words = self._memory.read(self.places.labels, LABEL_TABLE.itemsize // 8)
+        if len(words) * 8 < LABEL_TABLE.itemsize:
+            return (), np.zeros(0, np.uint16)
+        table = words.view(LABEL_TABLE)[0]
+        count = int(table["count"])
+        names = tuple(name.decode("utf-8", "replace") for name in table["names"][: count + 1].tolist())
+        return names if count else (), table["of_mark"].copy()
+
+    def births(self, sites: Collection[int]) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+        """Return the mark at which each live block of some sites was born, modulo 2^24, and its bytes."""
+        slots, sizes = self._live()
+        chosen = np.isin(slots & _SITE_WORD, list(sites))
+        return (slots[chosen] >> _EPOCH_SHIFT).astype(np.int64), sizes[chosen]
 
     def set_cycle(self, cycle: int) -> None:
         """Have all blocks from now on born in this cycle."""
@@ -223,7 +244,8 @@ class LiveTables(Ledger):
         numbers = (slots & _SITE_WORD).view(np.int64)
         domains = (slots >> _DOMAIN_SHIFT & np.uint64(DOMAIN_MASK)).view(np.int64)
         known = (numbers > 0) & (numbers < sites)
-        buckets = buckets_of(births[known])
+        buckets = births[known]
+        buckets[buckets > 0] = buckets_of(buckets[buckets > 0])
         count = min(self._half_word(self.places.mapping_count_at), MAPPINGS_LIMIT)
         mapped = self._records(MAPPING_ROW, self.places.mappings, count)
         mapped = mapped[
@@ -289,13 +311,18 @@ def _summed(
     sites: int,
 ) -> NDArray[np.void]:
     """Return one row for each combination of site, domain and bucket."""
-    used, positions = np.unique(buckets, return_inverse=True)
-    keys = (positions * len(DOMAINS) + domains) * sites + sites_of
-    counted, summed = np.bincount(keys), np.bincount(keys, sizes)
-    found = np.flatnonzero(counted)
+    keys = (buckets * len(DOMAINS) + domains) * sites + sites_of
+    # Most blocks are of the first bucket, from before the first cycle. To sort them all would take ten times as long.
+    is_first = buckets == 0
+    dense, first_sizes = keys[is_first], sizes[is_first]
+    counted, summed = np.bincount(dense), np.bincount(dense, first_sizes)
+    used = np.flatnonzero(counted)
+    later, of_each = np.unique(keys[~is_first], return_inverse=True)
+    found = np.append(used, later)
     rows = np.zeros(len(found), ROW)
     rows["site"] = found % sites
     rows["domain"] = found // sites % len(DOMAINS)
-    rows["bucket"] = used[found // sites // len(DOMAINS)]
-    rows["live_blocks"], rows["live_bytes"] = counted[found], summed[found]
+    rows["bucket"] = found // sites // len(DOMAINS)
+    rows["live_blocks"] = np.append(counted[used], np.bincount(of_each, minlength=len(later)))
+    rows["live_bytes"] = np.append(summed[used], np.bincount(of_each, sizes[~is_first], minlength=len(later)))
     return rows

@@ -275,3 +275,31 @@ def test_names_that_the_interpreter_keeps_of_attribute_look_ups_are_no_growth() 
     answer = watch(sys.executable, "-c", LOOKING_UP, n_min=256)
 
     assert answer.component["verdict"] in ("CLEAN", "SETTLING", "INCONCLUSIVE"), answer.text
+
+
+SERVING = """
+import time
+import soak
+
+kept = []
+
+def application(environ, start_response):
+    if environ["PATH_INFO"] == "/keep/7":
+        kept.append(bytes(1000))
+    return [b"done"]
+
+application = soak.wsgi(application)
+for number in range(2400):
+    application({"REQUEST_METHOD": "GET", "PATH_INFO": ("/keep/7", "/ok", "/fine")[number * 7 % 3]}, None)
+    time.sleep(0.001)
+"""
+
+
+def test_each_route_of_a_web_application_is_told_by_itself() -> None:
+    answer = watch(sys.executable, "-c", SERVING, n_min=512)
+
+    assert answer.code == 1, answer.text
+    first, *others = answer.component["labels"]
+    assert (first["label"], first["bytes_per_iteration"] >= 1000) == ("GET /keep/*", True)
+    assert {(label["label"], label["bytes_per_iteration"]) for label in others} == {("GET /ok", 0), ("GET /fine", 0)}
+    assert "the other 2 labels keep nothing" in answer.text

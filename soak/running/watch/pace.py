@@ -54,6 +54,11 @@ class WatchPace:
         expected = pace * (self._plan.duration_s or 0.0) / self._plan.every_s
         return int(min(max(ENOUGH_N_MIN, expected / _PART_OF_ALL_MARKS), LARGEST_N_MIN))
 
+    @property
+    def first_mark(self) -> int:
+        """The mark at which judging began, where cycles are marks."""
+        return self._first
+
     def cycles_at(self, sample: int) -> int | None:
         """Return the cycles since judging began; None when none has passed since the sample before."""
         if self.noun == "mark":

@@ -18,15 +18,16 @@ from soak.analysis.decide import Decision, decide
 from soak.analysis.evidence import LEDGER
 from soak.analysis.falls import FallCounter
 from soak.analysis.outside import DECIDING, OutsideJudge
+from soak.analysis.sites.labels import growth_by_label
 from soak.analysis.sites.ledger import Suspect
 from soak.attribution.causes import causes_of_sites, fingerprint
 from soak.attribution.holders import UNSCANNED
 from soak.attribution.symbols import Symbols
 from soak.measurements import SIGNALS, Role
-from soak.native.layout import STATE_PYTHON_DOMAINS
+from soak.native.layout import STACK_SITE, STATE_PYTHON_DOMAINS
 from soak.native.ledger import Checkpoint
 from soak.probes.tables import LiveTables
-from soak.results import Cause, ComponentResult, Failure, Growth, Pacing, SignalResult, TrackerState
+from soak.results import Cause, ComponentResult, Failure, Growth, LabelGrowth, Pacing, SignalResult, TrackerState
 from soak.running.component.ledger_reader import LedgerReader, Tracked
 from soak.running.watch.counting import CountPace
 from soak.running.watch.name_cache import NameCache
@@ -145,6 +146,7 @@ class Watch:
         self._names = None if tables is None else NameCache(tables)
         self._suspects: list[Suspect] = []
         self._held: list[tuple[Checkpoint, int]] = []
+        self._labels: tuple[LabelGrowth, ...] = ()
         self._samples_taken, self._most_children = 0, 0.0
         self._falls = FallCounter()
         self._counting = CountPace(self._plan.every_s)
@@ -211,9 +213,24 @@ class Watch:
         evidence = self._judge.evidence(is_last=is_last)
         if self._ledger is not None:
             self._suspects = self._ledger.suspects(self._pace.cycles, self._pace.n_min, at_end=is_last)
+            self._labels = self._growth_by_label(self._ledger) or self._labels
             uncounted = self._plan.tree and self._most_children > 0
             evidence = replace(evidence, suspects=tuple(self._suspects), has_uncounted_children=uncounted)
         return decide(replace(evidence, cycles=self._pace.cycles, failed=failed))
+
+    def _growth_by_label(self, ledger: LedgerReader) -> tuple[LabelGrowth, ...]:
+        """Return what the sites that leak keep for each label of marks; nothing where the process has ended."""
+        leaking = [suspect.site for suspect in self._suspects if suspect.is_leak]
+        tables, latest = self._tables, ledger.latest
+        if not leaking or tables is None or latest is None or self._pace.noun != "mark":
+            return ()
+        newest = tables.marks()
+        names, of_mark = tables.labels()
+        if not names:
+            return ()
+        stacks = np.flatnonzero((latest.sites["kind"] == STACK_SITE) & np.isin(latest.sites["parent"], leaking))
+        births, sizes = tables.births({*leaking, *stacks.tolist()})
+        return growth_by_label(births, sizes, names, of_mark, newest, self._pace.first_mark)
 
     def _restart_after_exec(self, sample: int) -> None:
         tables = self._subject.tables()
@@ -278,6 +295,7 @@ class Watch:
             tolerance_bytes=self._plan.tolerance_bytes,
             grounds=decision.grounds,
             cycle_noun=self._pace.noun,
+            labels=self._labels,
         )
 
     def _failure(self, samples: int, stopped_by: str) -> Failure | None:

@@ -518,6 +518,7 @@ void hook_places(struct tables *tables)
     mappings_places(tables);
     frames_places(tables);
     stacks_places(tables);
+    labels_places(tables);
 }
 
 /* Marks the begin of a cycle, in a program in C under soak watch. A program that declares it weak and tests it runs

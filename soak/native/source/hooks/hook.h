@@ -10,4 +10,7 @@ void hook_start_unasked(void) HIDDEN;
 /* Fills in the addresses of all tables. */
 void hook_places(struct tables *tables) HIDDEN;
 
+/* Fills in that of the labels of marks. */
+void labels_places(struct tables *tables) HIDDEN;
+
 #endif

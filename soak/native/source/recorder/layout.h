@@ -137,7 +137,7 @@ struct creations {
 };
 
 #define LEDGER_MAGIC "soakledg"
-#define LEDGER_VERSION 5u
+#define LEDGER_VERSION 6u
 #define LEDGER_HEADER_SIZE 4096u
 #define LEDGER_REQUESTS 64
 #define LEDGER_RANGES 256
@@ -212,6 +212,21 @@ struct tables {
     uint64_t lost_blocks_at;
     uint64_t lost_sites_at;
     uint64_t lost_mappings_at;
+    uint64_t labels;
+};
+
+/* What the latest marks are called. Mark n is number of_mark[n % LABELED_MARKS]: 0 for no label, LABELS - 1 for one of
+ * those that found no room. */
+#define LABELS 1002u
+#define LABEL_SIZE 64u
+#define LABELED_MARKS (1u << 16)
+struct labels {
+    uint32_t count; /* the rows 1 to count are used */
+    uint32_t rows;
+    uint32_t is_full;
+    uint32_t unused;
+    char names[LABELS][LABEL_SIZE];
+    uint16_t of_mark[LABELED_MARKS];
 };
 
 /* The slots of the 1 MiB of addresses that begins at `base`: LEAF_SLOTS words at `slots`. */
