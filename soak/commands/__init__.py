@@ -15,6 +15,7 @@ COMMANDS = {
     "report": "write the reports of a run again, from its database",
     "compare": "compare two runs: which leaks are new, gone, worse or better",
     "matrix": "soak components with several interpreters and package versions; one report",
+    "fleet": "do the same on many machines, by Dask",
     "merge": "make one report of many runs",
     "bisect": "find the first release of a package that leaks, or the first that no longer leaks",
     "export": "write the raw readings of a run as CSV",

@@ -89,6 +89,35 @@ def finish_run(unfinished: Path, folder: Path) -> bool:
     return True
 
 
+def begin_attempt(folder: Path, cell_id: str, attempt: int, host: str) -> str | None:
+    """Take note that an attempt at a cell begins on a host; return the host on which the same one began before."""
+    above = folder / _UNFINISHED
+    with contextlib.suppress(OSError):
+        above.mkdir(exist_ok=True)
+    file = above / f"{cell_id}.{attempt}"
+    try:
+        with file.open("x", encoding="utf-8") as stream:
+            stream.write(host)
+    except FileExistsError:
+        return file.read_text(encoding="utf-8")
+    except OSError:
+        return None  # a host that does not see the folder says so itself
+    return None
+
+
+def has_begun(folder: Path, cell_id: str, attempt: int) -> bool:
+    """Tell whether an attempt at a cell has begun."""
+    above = folder / _UNFINISHED
+    return above.is_dir() and f"{cell_id}.{attempt}" in os.listdir(above)  # noqa: PTH208 - see wait_until_done
+
+
+def scratch_folder(folder: Path) -> Path:
+    """Return a folder for what is removed when the fleet ends."""
+    scratch = folder / _UNFINISHED / "scratch"
+    scratch.mkdir(parents=True, exist_ok=True)
+    return scratch
+
+
 def clear_unfinished(folder: Path) -> None:
     """Remove what killed processes left; only when nothing is being measured any more."""
     shutil.rmtree(folder / _UNFINISHED, ignore_errors=True)

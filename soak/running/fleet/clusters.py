@@ -1,0 +1,163 @@
+"""The clusters of Dask that a fleet runs on: on this machine, of a queueing system, or one that is there already."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dask
+from distributed import Client, LocalCluster
+
+from soak.errors import UsageError
+from soak.running.fleet.dask_engine import RESOURCE
+
+_CONNECT_S = 5
+_LOOPBACK = "127.0.0.1"
+_SETTINGS = {
+    # The fleet itself decides how often a cell is tried, and where.
+    "distributed.scheduler.allowed-failures": 0,
+    "distributed.scheduler.work-stealing": False,
+    # Dask would change the allocator and the threads of the program.
+    "distributed.nanny.pre-spawn-environ": {},
+    # A job that holds gigabytes is the measurement, not a fault of the worker.
+    "distributed.worker.memory.target": False,
+    "distributed.worker.memory.spill": False,
+    "distributed.worker.memory.pause": False,
+    "distributed.worker.memory.terminate": False,
+}
+
+
+@dataclass(frozen=True)
+class QueueRequest:
+    """What a job of a queueing system is asked for; None leaves it to Dask's configuration (jobqueue.yaml)."""
+
+    hosts: int
+    queue: str | None = None
+    walltime_s: float | None = None
+    cores: int = 2
+    memory: str = "2GiB"
+    disk: str = "2GiB"
+    interface: str | None = None
+    directives: tuple[str, ...] = ()
+    """Lines for the head of the job script, as the system writes them."""
+
+
+@contextlib.contextmanager
+def local_cluster(workers: int, scratch: Path) -> Iterator[Client]:
+    """Give a cluster on this machine's loopback; what it writes goes below ``scratch``."""
+    with dask.config.set({**_SETTINGS, "temporary-directory": str(scratch)}), _quiet():
+        cluster = LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            host=_LOOPBACK,
+            dashboard_address=f"{_LOOPBACK}:0",
+            worker_dashboard_address=None,
+            memory_limit=0,
+            resources={RESOURCE: 1},
+            local_directory=str(scratch),
+            silence_logs=logging.CRITICAL,
+        )
+        with cluster, Client(cluster) as client:
+            yield client
+
+
+@contextlib.contextmanager
+def connected(address: str) -> Iterator[Client]:
+    """Give the cluster of a scheduler that runs already. Raises UsageError when there is none."""
+    with _quiet():
+        try:
+            client = Client(address, timeout=_CONNECT_S, set_as_default=False)
+        except (OSError, TimeoutError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise UsageError(f"--scheduler {address}: no scheduler of Dask answers there ({reason})") from error
+        with client:
+            yield client
+
+
+@contextlib.contextmanager
+def queue_cluster(system: str, request: QueueRequest, logs: Path) -> Iterator[Client]:
+    """Give a cluster whose workers are jobs of ``slurm`` or ``htcondor``. Raises UsageError when none can be had."""
+    logs.mkdir(parents=True, exist_ok=True)
+    with dask.config.set(_SETTINGS), _quiet():
+        try:
+            cluster = make_queue_cluster(system, request, logs)
+        except (ValueError, OSError, RuntimeError) as error:
+            raise UsageError(f"--{system}: {str(error).splitlines()[0]}") from error
+        with cluster, Client(cluster) as client:
+            try:
+                cluster.scale(jobs=request.hosts)
+            except (OSError, RuntimeError) as error:
+                raise UsageError(f"--{system}: no job can be submitted ({str(error).splitlines()[0]})") from error
+            yield client
+
+
+def make_queue_cluster(system: str, request: QueueRequest, logs: Path) -> Any:
+    """Make the cluster of a queueing system, without jobs yet."""
+    from dask_jobqueue import HTCondorCluster, SLURMCluster
+
+    options: dict[str, Any] = {
+        "cores": request.cores,
+        "processes": 1,
+        "memory": request.memory,
+        "python": sys.executable,
+        "nanny": True,
+        "log_directory": str(logs),
+        "worker_extra_args": worker_arguments(request.walltime_s),
+        "job_extra_directives": list(request.directives),
+        "silence_logs": "critical",
+    }
+    if request.interface:
+        options["interface"] = request.interface
+    if system == "htcondor":
+        longest = {"+MaxRuntime": str(int(request.walltime_s))} if request.walltime_s else {}
+        options["job_extra_directives"] = {**longest, **_pairs(request.directives)}
+        return HTCondorCluster(**options, disk=request.disk)
+    if request.queue:
+        options["queue"] = request.queue
+    if request.walltime_s:
+        options["walltime"] = _clock(request.walltime_s)
+    return SLURMCluster(**options)
+
+
+def worker_arguments(walltime_s: float | None) -> list[str]:
+    """Return the options of a job's worker: one cell at a time, and an end of its own before the queue ends it."""
+    arguments = ["--nthreads", "1", "--resources", f"{RESOURCE}=1", "--memory-limit", "0", "--no-dashboard"]
+    if walltime_s is None:
+        return arguments
+    spare_s = min(300.0, walltime_s / 10)
+    return [*arguments, "--lifetime", f"{walltime_s - spare_s:.0f}s", "--lifetime-stagger", f"{spare_s / 2:.0f}s"]
+
+
+def dashboard_of(client: Client) -> str:
+    """Return the address of Dask's own page on the cluster; empty where it has none."""
+    return str(client.dashboard_link or "")
+
+
+def _pairs(directives: Sequence[str]) -> dict[str, str]:
+    return {name.strip(): value.strip() for name, _, value in (line.partition("=") for line in directives)}
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:02d}:{minutes:02d}:{rest:02d}"
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Dask's log off the terminal: what matters of it the fleet says itself."""
+    loggers = [logging.getLogger(name) for name in ("distributed", "dask_jobqueue", "tornado.application")]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)
