@@ -5,7 +5,8 @@
   soak watch --every 100ms --duration 10min -- python service.py --port 8000
 
 A cycle is one sample, every 100 ms by default, and with --pid every second (--every). If
-the command calls soak.mark(), or soak_mark() in C, a cycle is one mark.
+the command calls soak.mark(), or soak_mark() in C, a cycle is one mark. --mark marks the
+requests, tasks or calls of a Python program without a change of it.
 
 soak reads memory (RSS, PSS, USS, mapped memory), file descriptors, threads and child
 processes. With -- COMMAND, soak also loads its allocation tracker into the program,
@@ -52,6 +53,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--duration", type=duration, metavar="8h", help="longest time of the watch")
     parser.add_argument("--tolerance", type=size, default=1.0, metavar="1B", help="accepted growth per sample (1B)")
     parser.add_argument("--n-min", type=positive_count, metavar="N", help="no LEAK before N samples (marks)")
+    parser.add_argument(
+        "--mark",
+        action="append",
+        default=[],
+        metavar="WHAT",
+        help="mark cycles in a Python program: asgi, wsgi, celery, or a function (orders.jobs.handle)",
+    )
     parser.add_argument("--no-track", action="store_true", help="watch from outside only, without the tracker")
     parser.add_argument(
         "--grace", type=duration, default=10.0, metavar="10s", help="time to end in, before SIGKILL (10s)"
@@ -133,12 +141,16 @@ def _command(options: argparse.Namespace) -> list[str]:
     command: list[str] = options.words[1:] if options.words[:1] == ["--"] else options.words
     if (options.pid is None) == (not command):
         raise UsageError("name one: --pid N, or -- COMMAND to start")
+    from soak.running.watch.marking import check_names
     from soak.running.watch.plan import EVERY_OF_A_COMMAND_S, EVERY_OF_A_PROCESS_S
 
     if options.every is None:
         options.every = EVERY_OF_A_COMMAND_S if command else EVERY_OF_A_PROCESS_S
     if options.every < 0.01:
         raise UsageError("--every must be 10ms or more, because each sample reads the page tables of the process")
+    if options.mark and (not command or options.no_track):
+        raise UsageError("--mark needs the tracker in the program: give the command with --, without --no-track")
+    check_names(options.mark)
     if options.json not in (None, "-") and not Path(options.json).absolute().parent.is_dir():
         raise UsageError(f"{options.json} cannot be written: there is no folder {Path(options.json).parent}")
     return command
@@ -153,7 +165,9 @@ def _subject(options: argparse.Namespace, command: list[str]) -> Process:
         return Process(options.pid, tree=options.tree)
     library, reason = (None, "--no-track") if options.no_track else find_library(command[0])
     to_stderr = options.json == "-"
-    return start_program(command, output_to_stderr=to_stderr, tree=options.tree, library=library, reason=reason)
+    return start_program(
+        command, output_to_stderr=to_stderr, tree=options.tree, library=library, reason=reason, marks=options.mark
+    )
 
 
 def _plan(options: argparse.Namespace, command: list[str]) -> WatchPlan:
@@ -166,4 +180,5 @@ def _plan(options: argparse.Namespace, command: list[str]) -> WatchPlan:
         options.n_min,
         stop_at_leak=not command and options.duration is None,
         tree=options.tree,
+        marks=tuple(options.mark),
     )

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from soak.inside.marks import begin, is_counting, name_cycle
 
 _LONGEST_WORD = 32
 _HEXADECIMAL = frozenset("0123456789abcdefABCDEF-")
 
-Scope = MutableMapping[str, Any]
-AsgiApp = Callable[[Scope, Callable[..., Awaitable[Any]], Callable[..., Awaitable[Any]]], Awaitable[Any]]
-WsgiApp = Callable[[Any, Any], Iterable[bytes]]
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+
+    Scope = MutableMapping[str, Any]
+    AsgiApp = Callable[[Scope, Callable[..., Awaitable[Any]], Callable[..., Awaitable[Any]]], Awaitable[Any]]
+    WsgiApp = Callable[[Any, Any], Iterable[bytes]]
 
 
 def asgi(app: AsgiApp) -> AsgiApp:

@@ -303,3 +303,35 @@ def test_each_route_of_a_web_application_is_told_by_itself() -> None:
     assert (first["label"], first["bytes_per_iteration"] >= 1000) == ("GET /keep/*", True)
     assert {(label["label"], label["bytes_per_iteration"]) for label in others} == {("GET /ok", 0), ("GET /fine", 0)}
     assert "the other 2 labels keep nothing" in answer.text
+
+
+WORKING = """
+import time
+
+kept = []
+
+class Jobs:
+    def handle(self, number):
+        kept.append(bytes(300))
+
+handle = Jobs().handle
+for number in range(1500):
+    handle(number)
+    time.sleep(0.002)
+"""
+
+
+def test_calls_of_a_method_are_the_cycles_of_a_script_that_does_not_know_soak(tmp_path: Path) -> None:
+    (tmp_path / "jobs.py").write_text(WORKING)
+
+    answer = watch(sys.executable, str(tmp_path / "jobs.py"), options=("--mark", "jobs.Jobs.handle"), n_min=256)
+
+    assert answer.code == 1, answer.text
+    assert answer.component["growth"]["low"] <= 333 <= answer.component["growth"]["high"]
+    assert answer.component["causes"][0]["python_where"]["line"] == 8
+
+
+def test_a_mark_that_never_comes_is_told() -> None:
+    answer = watch(sys.executable, "-c", "import time; time.sleep(0.5)", options=("--mark", "jobs.handle"))
+
+    assert any("No mark came: jobs.handle was not called" in said for said in answer.component["messages"])

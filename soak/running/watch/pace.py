@@ -55,6 +55,11 @@ class WatchPace:
         return int(min(max(ENOUGH_N_MIN, expected / _PART_OF_ALL_MARKS), LARGEST_N_MIN))
 
     @property
+    def marks(self) -> int:
+        """How many there were so far, also before judging began."""
+        return self._marks
+
+    @property
     def first_mark(self) -> int:
         """The mark at which judging began, where cycles are marks."""
         return self._first

@@ -26,6 +26,8 @@ class WatchPlan:
     stop_at_leak: bool
     tree: bool = False
     """What is sampled is the program with all its descendants; the tracker is in the program alone."""
+    marks: tuple[str, ...] = ()
+    """What was to be marked without the program's doing."""
 
     def choose_samples(self, *, tracked: bool) -> int:
         """Return n_min, in samples: a part of what the duration has, within bounds; 256 where none is given.

@@ -18,6 +18,7 @@ from soak.probes.outside import OutsideReader, open_reader
 from soak.probes.tables import LiveTables
 from soak.results import WATCHED_FROM_OUTSIDE
 from soak.running.time_share import TimeShare
+from soak.running.watch.marking import environment_that_marks
 from soak.running.watch.preloaded import PreloadedTracker
 
 _DETAILS_SHARE = 0.001
@@ -180,16 +181,24 @@ class Process:
 
 
 def start_program(
-    command: Sequence[str], *, output_to_stderr: bool, tree: bool, library: Path | None, reason: str | None
+    command: Sequence[str],
+    *,
+    output_to_stderr: bool,
+    tree: bool,
+    library: Path | None,
+    reason: str | None,
+    marks: Sequence[str] = (),
 ) -> Process:
     """Start a program with our own streams and environment, and watch it. Raises UsageError when it does not start.
 
-    ``library``: the tracker's, to be preloaded; None without, for ``reason``.
+    ``library``: the tracker's, to be preloaded; None without, for ``reason``. ``marks``: what is to be marked.
     """
     tracker = PreloadedTracker(library, os.environ) if library is not None else reason or "there is no library"
     preloaded = None if isinstance(tracker, str) else tracker
     try:
         environment = preloaded.environment if preloaded is not None else None
+        if environment is not None and marks:
+            environment = environment_that_marks(marks, environment)
         started = subprocess.Popen(command, stdout=2 if output_to_stderr else None, env=environment)
         if preloaded is not None:
             preloaded.wait(started.pid)

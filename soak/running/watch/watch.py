@@ -50,6 +50,11 @@ _WAITS_FOR_COLLECTION = (
     "collection of garbage look so, and so does a cache that is emptied: if gc.collect() in the program lowers it, "
     "break the cycles, or collect more often."
 )
+_FEW_MARKS = "Marks came ({marks}), but too few of them to be the cycles."
+_NO_MARK = (
+    "No mark came: {names} was not called, or is not where --mark looks (docs/watch.md). Python ignores --mark with "
+    "-I, -E and -S."
+)
 _NO_PLACE = "From outside no place can be named: soak run or soak.check on the function that does the work finds it."
 
 
@@ -357,12 +362,22 @@ class Watch:
             if name in ("rss", "mapped"):
                 yield _NO_PLACE
             return
+        yield from self._missing_marks()
         if not tracked.complete:
             yield "The tracker ran out of room, so its ledger shows what grows, but not that nothing else does."
         if self._most_children and not self._plan.tree:
             yield _CHILDREN
         if self._ledger.state & STATE_PYTHON_DOMAINS and "python" not in tracked.state.covers:
             yield _REPLACED
+
+    def _missing_marks(self) -> Iterator[str]:
+        marks = self._pace.marks
+        if self._pace.noun == "mark":
+            return
+        if marks:
+            yield _FEW_MARKS.format(marks=format_count(marks))
+        elif self._plan.marks:
+            yield _NO_MARK.format(names=", ".join(self._plan.marks))
 
     def _waits(self, decision: Decision) -> Iterator[str]:
         """Suggest that reference cycles wait for a collection, where Python's memory climbs and falls at once."""
