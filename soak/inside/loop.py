@@ -88,6 +88,7 @@ class Loop:
         self.leak_every = leak_every
         self.read_traced = read_traced
         self.write_ledger = tracker.checkpoint if tracker is not None and tracker.active else None
+        self.make_snapshot = tracker.snapshot if tracker is not None else None
         # The tracker reads the number of the cycle here, and marks all allocations with it.
         self.tracked_cycle = tracker.cycle if tracker is not None else memoryview(bytearray(8)).cast("Q")
         self.acknowledge_ns = _ACKNOWLEDGE_EACH_NS if checkpoint_every else _ACKNOWLEDGE_NS
@@ -231,6 +232,10 @@ class Loop:
         self.collector.remember(blocks, heap)
         if self.write_ledger is not None:
             self.write_ledger()
+        if words[ring.WORD_WANTS_SNAPSHOT] and self.make_snapshot is not None:
+            words[ring.WORD_WANTS_SNAPSHOT] = 0
+            words[ring.WORD_SNAPSHOT_CYCLE] = done
+            words[ring.WORD_SNAPSHOT] = self.make_snapshot()
         gc_objects = None
         if self.rows == 0 and not self.collector.is_frozen:
             gc_objects = counters.count_gc_objects()  # last, so that no reading includes the list that it creates

@@ -54,6 +54,8 @@ WORD_GC_FOUND = 21  # objects that the collection at the last checkpoint found t
 WORD_COUNTING = 22  # 1 during a checkpoint, which collects garbage and so may run finalizers of the component
 WORD_NAMES_BYTES = 23  # not 0: the loop has ended, the names of threads are written, the child waits for WORD_LISTED
 WORD_WORST_PAUSE_NS = 24  # for how long a cycle waited for soak, at worst
+WORD_SNAPSHOT = 25  # the number of a copy of the process, which the parent takes and clears; -1: not possible
+WORD_SNAPSHOT_CYCLE = 26  # the cycle after which it was made
 WORD_PAUSES = 64  # the first of the words that soak.inside.pauses describes
 WORD_PAUSE_HISTOGRAM = 256  # the first of its buckets
 # Words written by the parent.
@@ -65,6 +67,7 @@ WORD_HELD_NS = 36  # for how long the parent has stopped the process at checkpoi
 WORD_ASKED = 37  # which questions the child answers after the last cycle, see ASKED_*
 WORD_HOLD = 38  # 1 while the parent examines the process at a checkpoint; the child then waits longer for it
 WORD_MORE_CYCLES = 39  # how many unmeasured cycles may be run after the last one, to answer questions
+WORD_WANTS_SNAPSHOT = 41  # 1: make a copy at the next checkpoint
 WORD_LISTED = 40  # 1 when the parent has listed what is open after the last cycle
 
 GO_ON, STOP, PAUSE = range(3)

@@ -83,6 +83,10 @@ class NoTracker:
         """Return 0: no checkpoint was written."""
         return 0
 
+    def snapshot(self) -> int:
+        """Return -1: there is no copy of the process."""
+        return -1
+
     def site_of(self, address: int) -> int:
         """Return 0: no site is known."""
         return 0
@@ -144,6 +148,13 @@ class Tracker:
         counts, names, of_mark = (memoryview(part).cast("B") for part in parts)
         return counts.cast("I"), names, of_mark.cast("H")
 
+    def snapshot(self) -> int:
+        """Make a copy of the process that stands still, a child of its parent; return its number, or -1.
+
+        The parent has to end it.
+        """
+        return int(self._library.soak_snapshot())
+
     def site_of(self, address: int) -> int:
         """Return the site that allocated the object at ``address``; 0 when the tracker does not know it."""
         starts = (address - before for before in _OBJECT_OFFSETS)
@@ -155,6 +166,7 @@ class Tracker:
         library.soak_open_ledger.argtypes = (ctypes.c_char_p,)
         library.soak_follow.argtypes = (ctypes.c_char_p,)
         library.soak_checkpoint.restype = ctypes.c_long
+        library.soak_snapshot.restype = ctypes.c_long
         library.soak_start.restype = ctypes.c_uint32
         library.soak_state.restype = ctypes.c_uint32
         library.soak_start_lines.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.POINTER(_KnownFrame))

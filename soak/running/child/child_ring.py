@@ -198,6 +198,21 @@ class ChildRing:
         )
         return Pauses(total, p50_ns / 1e9, p99_ns / 1e9, worst_ns / 1e9, budget_s)
 
+    # Copies of it.
+
+    def ask_for_snapshot(self) -> None:
+        """Have the child make a copy of itself at its next checkpoint."""
+        self._words[ring.WORD_WANTS_SNAPSHOT] = 1
+
+    def take_snapshot(self) -> tuple[int, int]:
+        """Return the number of the copy, which the caller has to end, and the cycle after which it was made.
+
+        0: there is none; below 0: there can be none. Each copy is given once.
+        """
+        number, cycle = self._words[ring.WORD_SNAPSHOT], self._words[ring.WORD_SNAPSHOT_CYCLE]
+        self._words[ring.WORD_SNAPSHOT] = 0
+        return number, cycle
+
     # Rows and texts.
 
     @property
@@ -357,6 +372,17 @@ class ScriptedRing(ChildRing):
         self._ring.write_text(report.encode())
         self._words[ring.WORD_FAILED_PHASE] = self.phase
         self.enter(ring.PHASE_FAILED)
+
+    def make_snapshot(self, number: int, *, after_cycle: int) -> None:
+        """Have made a copy of itself, as asked."""
+        self._words[ring.WORD_WANTS_SNAPSHOT] = 0
+        self._words[ring.WORD_SNAPSHOT_CYCLE] = after_cycle
+        self._words[ring.WORD_SNAPSHOT] = number
+
+    @property
+    def wants_snapshot(self) -> bool:
+        """What the parent said: whether a copy is to be made at the next checkpoint."""
+        return bool(self._words[ring.WORD_WANTS_SNAPSHOT])
 
     @property
     def early_s(self) -> float:

@@ -21,6 +21,8 @@ _SHARE = 0.02
 """Audits may take this part of the run's time."""
 _FREE_S, _NEXT_AFTER = 0.5, 2.0
 """So long they may take in all before that, each after twice as many cycles: a short run has a few as well."""
+_SLOWEST_S_PER_BYTE = 3 / (1 << 30)
+"""Before the first one, what it may take is told by the size of the process: 4 s where 1.2 GB are small blocks."""
 _LONGEST_LAST_S = 2.0
 """What one usually takes, for it to be done at the end however much time they have had."""
 
@@ -33,15 +35,22 @@ class Auditor:
         self._child = child
         self._clock = clock
         self._time = TimeShare(_SHARE)
+        self._began_s = clock.now_s()
         self._breakdowns: list[Breakdown] = []
         self._spacing = _FIRST_SPACING
         self._is_possible = True
 
-    def is_due(self, cycle: int, *, is_last: bool) -> bool:
-        """Tell whether an audit at this checkpoint would be worth its time. ``is_last``: no other will follow."""
+    def is_due(self, cycle: int, *, is_last: bool, rss_bytes: float = 0.0) -> bool:
+        """Tell whether an audit at this checkpoint would be worth its time.
+
+        ``is_last``: no other will follow. ``rss_bytes``: what the process has.
+        """
         last = self._breakdowns[-1].cycle if self._breakdowns else 0
         if not self._is_possible or cycle < _FIRST_SPACING or cycle == last:
             return False
+        first_s = rss_bytes * _SLOWEST_S_PER_BYTE
+        if not self._breakdowns and first_s > _FREE_S:
+            return not is_last and self._clock.now_s() >= self._began_s + first_s / _SHARE
         if is_last:
             return self._time.last_s < _LONGEST_LAST_S
         is_free = self._time.spent_s + self._time.last_s <= _FREE_S and cycle >= _NEXT_AFTER * last

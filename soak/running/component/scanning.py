@@ -63,9 +63,11 @@ _NEXT_AFTER, _NEXT_AFTER_ALL_IS_KNOWN = 1.25, 4
 _RECENT = 8
 """Blocks of the last 1/8 of the cycles may still be on their way."""
 _MOST_BLOCKS = 2_000_000
-_LONGEST_SCAN_S = 5.0
+_LONGEST_SCAN_S, _LONGEST_SCAN_OF_COPY_S = 5.0, 20.0
 _FREE_S, _SHARE = 1.0, 0.02
 """Scans may take so long, and then this part of the run's time."""
+_SHARE_OF_COPIES = 0.5
+"""The same for scans of copies, for which the process does not wait."""
 _MOST_SCANS_KEPT = 4
 _SCANS_NEEDED = 2
 _APART_S = 0.3
@@ -106,7 +108,7 @@ class Scanner:
         """Scan nothing yet."""
         self._child = child
         self._clock = clock
-        self._time = TimeShare(_SHARE, free_s=_FREE_S)
+        self._time, self._time_of_copies = TimeShare(_SHARE, free_s=_FREE_S), TimeShare(_SHARE_OF_COPIES)
         self._scans: dict[int, list[SiteScan]] = {}
         self._next_cycle = FIRST_CYCLE
         self._error: str | None = None
@@ -124,9 +126,13 @@ class Scanner:
         """What was mapped at the last scan."""
         return self._memory
 
-    def is_due(self, cycle: int, suspects: Sequence[Suspect]) -> bool:
-        """Tell whether a scan at this checkpoint would be worth its time. ``suspects``: as last seen, maybe before."""
-        is_affordable = self._error is None and self._time.is_due(self._clock.now_s())
+    def is_due(self, cycle: int, suspects: Sequence[Suspect], *, of_copy: bool = False) -> bool:
+        """Tell whether a scan at this checkpoint would be worth its time.
+
+        ``suspects``: as last seen, maybe before. ``of_copy``: the process would not wait for it.
+        """
+        limit = self._time_of_copies if of_copy else self._time
+        is_affordable = self._error is None and limit.is_due(self._clock.now_s())
         if not is_affordable or cycle < FIRST_CYCLE:
             return False
         return cycle >= self._next_cycle or self._is_short_of_scans(suspects)
@@ -151,26 +157,41 @@ class Scanner:
         if not suspects:
             self._next_cycle = int(checkpoint.cycle * _NEXT_AFTER)
             return
-        sites = np.array([suspect.site for suspect in suspects], np.uint32)
         begun_s = self._clock.now_s()
+        with self._telling_errors(), held_still(self._child.pid) as still:
+            if still and self._child.ring.is_between_cycles:
+                self._scan(self._child.pid, checkpoint, suspects, _LONGEST_SCAN_S)
+        self._time.spend(begun_s, self._clock.now_s() - begun_s)
+
+    def scan_copy(self, copy: int, checkpoint: Checkpoint, suspects: Sequence[Suspect]) -> None:
+        """Scan a copy of the process, made at this checkpoint, for the blocks of these sites."""
+        begun_s = self._clock.now_s()
+        if suspects:
+            with self._telling_errors():
+                self._scan(copy, checkpoint, suspects, _LONGEST_SCAN_OF_COPY_S)
+        self._time_of_copies.spend(begun_s, self._clock.now_s() - begun_s)
+
+    @contextlib.contextmanager
+    def _telling_errors(self) -> Iterator[None]:
         try:
-            with held_still(self._child.pid) as still:
-                if still and self._child.ring.is_between_cycles:
-                    self._next_cycle = int(checkpoint.cycle * _NEXT_AFTER)
-                    self._scanned_s = begun_s
-                    memory = ProcessMemory(self._child.pid)
-                    try:
-                        self._add(MemoryScan(memory, checkpoint, sites, self._child.ring.type_address))
-                        self._ask(suspects)
-                        if not any(self.reachability(suspect.site).state == "unknown" for suspect in suspects):
-                            self._next_cycle = checkpoint.cycle * _NEXT_AFTER_ALL_IS_KNOWN
-                    finally:
-                        memory.close()
+            yield
         except ProcessLookupError:
             pass
         except (OSError, ShadowError, _TooLongError) as error:
             self._error = str(error)
-        self._time.spend(begun_s, self._clock.now_s() - begun_s)
+
+    def _scan(self, pid: int, checkpoint: Checkpoint, suspects: Sequence[Suspect], longest_s: float) -> None:
+        sites = np.array([suspect.site for suspect in suspects], np.uint32)
+        self._next_cycle = int(checkpoint.cycle * _NEXT_AFTER)
+        self._scanned_s = self._clock.now_s()
+        memory = ProcessMemory(pid)
+        try:
+            self._add(MemoryScan(memory, checkpoint, sites, self._child.ring.type_address, longest_s))
+            self._ask(suspects)
+            if not any(self.reachability(suspect.site).state == "unknown" for suspect in suspects):
+                self._next_cycle = checkpoint.cycle * _NEXT_AFTER_ALL_IS_KNOWN
+        finally:
+            memory.close()
 
     def reachability(self, site: int) -> Reachability:
         """Return what became of a site's blocks, as far as it is known."""
@@ -257,13 +278,24 @@ class _Targets:
 class MemoryScan:
     """One scan of a process that is held still."""
 
-    def __init__(self, memory: ProcessMemory, checkpoint: Checkpoint, sites: NDArray[np.uint32], type_at: int) -> None:
-        """Prepare to look for the blocks of these sites. ``type_at``: the address of ``type`` in that process."""
+    def __init__(
+        self,
+        memory: ProcessMemory,
+        checkpoint: Checkpoint,
+        sites: NDArray[np.uint32],
+        type_at: int,
+        longest_s: float = _LONGEST_SCAN_S,
+    ) -> None:
+        """Prepare to look for the blocks of these sites, for so long at most.
+
+        ``type_at``: the address of ``type`` in that process.
+        """
         self.memory = memory
         self.checkpoint = checkpoint
         self._suspects = sites
         self.types = PythonTypes(memory, type_at)
-        self._deadline_s = RealTime.monotonic() + _LONGEST_SCAN_S
+        self._longest_s = longest_s
+        self._deadline_s = RealTime.monotonic() + longest_s
         self._begun_s = time.thread_time()
         self.read_bytes = 0
         self.mappings = memory.mappings()
@@ -294,7 +326,7 @@ class MemoryScan:
         """Give the memory in which a program may keep pointers. Raises _TooLongError."""
         for piece in self.memory.pieces(self._ranges):
             if RealTime.monotonic() > self._deadline_s:
-                raise _TooLongError(f"it takes longer than {_LONGEST_SCAN_S:g} s to read")
+                raise _TooLongError(f"it takes longer than {self._longest_s:g} s to read")
             self.read_bytes += piece[1].nbytes
             yield piece
 

@@ -30,6 +30,7 @@ from soak.running.child.process import MeasuredProcess, child_settings
 from soak.running.clock import Clock, SystemClock
 from soak.running.component.auditing import Auditor
 from soak.running.component.checkpoints import Beside, OutsideProbe, RowReader, is_soon_exhausted
+from soak.running.component.copies import Copies
 from soak.running.component.horizon import Horizon
 from soak.running.component.ledger_reader import LedgerReader, Tracked
 from soak.running.component.left_behind import LeftBehind
@@ -237,6 +238,7 @@ class Supervisor:
         self._outside = OutsideProbe(child.outside, clock, plan.target.ignored_children, plan.max_pause_s)
         self._ledger = LedgerReader(child.open_ledger, child.pid, plan.tolerance_bytes)
         self._scanner = Scanner(child, clock)
+        self._copies = Copies(child.ring, must_not_wait=plan.max_pause_s is not None)
         self._auditor = Auditor(child, clock)
         self._opened = OpenItems(child, self._ledger, clock)
         self._left = LeftBehind(self._ledger, clock, str(context.folder))
@@ -245,8 +247,7 @@ class Supervisor:
         self._liveness = Liveness(plan.cycle_timeout_s)
         self._patience = Patience(plan.cycle_timeout_s)
         self._ends_at_s = clock.now_s() + longest_s
-        self._stopped_by = ""
-        self._is_hung, self._is_held = False, False
+        self._stopped_by, self._is_hung, self._is_held = "", False, False
         self._latest: tuple[Evidence, Decision] | None = None
         self._suspects: list[Suspect] = []
         self._lost_since_s, self._lost_at = 0.0, 0
@@ -270,7 +271,8 @@ class Supervisor:
             self._update_horizon(ended=True)
             return self._observe(started)
         finally:
-            self._ledger.close()
+            with self._copies.taken(None):
+                self._ledger.close()
 
     def _prepare(self) -> None:
         if self._horizon.n_min is not None:
@@ -305,6 +307,7 @@ class Supervisor:
         self._decide_when_due(at_once=may_be_last)
         if waits and may_be_last:
             self._stop_at_this_checkpoint(written)
+        self._look_at_copy()
         self._on_readings(readings)
 
     def _read_beside(self, *, is_alive: bool) -> Beside:
@@ -334,8 +337,13 @@ class Supervisor:
         cycle = self._ring.counted
         is_last = self._ring.is_asked_to_stop or cycle == self._plan.iterations
         checkpoint = self._ledger.latest
-        scans = checkpoint is not None and self._scanner.is_due(cycle, self._suspects)
-        audits = self._audits and self._auditor.is_due(cycle, is_last=is_last)
+        rss_bytes = self._outside.latest.get("rss", 0.0)
+        by_copy = not is_last and self._copies.are_better(rss_bytes)
+        scans = checkpoint is not None and self._scanner.is_due(cycle, self._suspects, of_copy=by_copy)
+        if scans and by_copy:
+            self._copies.ask()
+            scans = False
+        audits = self._audits and self._auditor.is_due(cycle, is_last=is_last, rss_bytes=rss_bytes)
         if not (scans or audits) or (self._plan.max_pause_s is not None and not is_last):
             return
         self._on_progress(replace(self._progress(), note="looking at its memory"))
@@ -345,6 +353,15 @@ class Supervisor:
                 self._auditor.audit(cycle, checkpoint, int(row.values.get("heap_free", 0)) if row is not None else 0)
             if waits and scans and checkpoint is not None:
                 self._scanner.scan(checkpoint, self._ledger.suspects(cycle, self._horizon.longest))
+
+    def _look_at_copy(self) -> None:
+        """Scan the copy that the process made of itself, if it has; meanwhile it goes on."""
+        checkpoint = self._ledger.latest
+        with self._copies.taken(None if checkpoint is None else checkpoint.cycle) as copy:
+            if copy is not None and checkpoint is not None:
+                self._on_progress(replace(self._progress(), note="looking at its memory"))
+                suspects = self._ledger.suspects(checkpoint.cycle, self._horizon.longest)
+                self._scanner.scan_copy(copy, checkpoint, suspects)
 
     def _list_what_is_open(self) -> None:
         if self._ring.waits_for_list:
