@@ -18,8 +18,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from soak.documents import from_document, to_document
 from soak.reporting.write import write_reports
-from soak.results import RunResult, from_document, to_document
+from soak.results import RunResult
 from soak.store.runs import list_runs, open_run
 
 ROOT = Path(__file__).resolve().parent.parent

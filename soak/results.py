@@ -1,15 +1,11 @@
 """What a run found, in the shape of ``report.json`` (schema 1; changes are additive only).
 
-Field names are the document's names. Rates are per cycle. ``to_document`` and ``from_document`` turn the records
-into plain JSON values and back, so that what is stored, drawn and exported is one thing.
+Field names are the document's names. Rates are per cycle. `soak.documents` turns the records into plain JSON values
+and back, so that what is stored, drawn and exported is one thing.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import types
-import typing
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -18,7 +14,6 @@ from soak.grounds import Ground, GroundKind, HoldingCache
 from soak.verdict import SeriesState, SeriesVerdict, Verdict
 
 SCHEMA_VERSION = 1
-Record = typing.TypeVar("Record")
 
 
 @dataclass(frozen=True)
@@ -591,45 +586,3 @@ class RunResult:
     components: tuple[ComponentResult, ...] = field(default=())
     is_running: bool = False
     """It is being measured while it is read. False in the report that it writes at its end."""
-
-
-def to_document(record: Any) -> dict[str, Any]:
-    """Turn a record of this module into plain JSON values."""
-    return dataclasses.asdict(record)
-
-
-def from_document(kind: type[Record], document: Any) -> Record:
-    """Build a record of this module from plain JSON values.
-
-    Unknown fields are ignored and missing ones take their default, so documents of later and earlier versions of the
-    same schema can be read. Raises KeyError or TypeError when the document is something else.
-    """
-    return typing.cast("Record", _build(kind, document))
-
-
-def _build(kind: Any, value: Any) -> Any:
-    origin = typing.get_origin(kind)
-    if origin in (typing.Union, types.UnionType):
-        if value is None:
-            return None
-        return _build(next(option for option in typing.get_args(kind) if option is not types.NoneType), value)
-    if origin is tuple:
-        return tuple(_build(typing.get_args(kind)[0], item) for item in value)
-    if origin is dict:
-        return {key: _build(typing.get_args(kind)[1], item) for key, item in value.items()}
-    if kind is Place and isinstance(value, str):
-        return Place(value, None, None)  # as earlier versions wrote it
-    if dataclasses.is_dataclass(kind):
-        value = _with_records(value) if kind is Cause else value
-        hints = typing.get_type_hints(kind)
-        known = {f.name: _build(hints[f.name], value[f.name]) for f in dataclasses.fields(kind) if f.name in value}
-        return kind(**known)  # type: ignore[operator]
-    if isinstance(kind, type) and issubclass(kind, StrEnum):
-        return kind(value)
-    return value
-
-
-def _with_records(cause: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the document of a cause with the records that earlier versions wrote as lines of text."""
-    held_by = [{"kind": MemoryKind.TEXT, "name": line} for line in cause.get("held_by", ())]
-    return {"frames": cause.get("stack", ()), "memory_path": held_by, **cause}

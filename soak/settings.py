@@ -14,9 +14,9 @@ from datetime import date, time
 from pathlib import Path
 from typing import Any
 
+from soak.documents import from_document
 from soak.errors import UsageError
 from soak.request import OVERNIGHT_INTERVAL_S, Injection, Option, Request, run_options, typed_options
-from soak.results import from_document
 from soak.targets import Target, find_targets
 from soak.units import parse_duration_s, parse_size_bytes
 
@@ -150,7 +150,7 @@ def plan_to_document(plan: RunPlan) -> dict[str, Any]:
 
 
 def plan_from_document(document: Any) -> RunPlan:
-    """Read a plan from a document. Raises KeyError, TypeError or AttributeError when it is something else."""
+    """Read a plan from a document. Raises one of `soak.documents.FAULTS` when it is something else."""
     plan = from_document(RunPlan, document)
     return replace(plan, out=Path(plan.out), base=Path(plan.base))
 
@@ -268,6 +268,8 @@ def read_configuration(folder: Path) -> tuple[Path, dict[str, Any]]:
             continue
         try:
             document = tomllib.loads(file.read_text(encoding="utf-8"))
+        except RecursionError:
+            raise UsageError(f"{file} cannot be read: it is nested too deeply") from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
             raise UsageError(f"{file} cannot be read: {error}") from error
         tools = document.get("tool", {})

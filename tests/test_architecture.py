@@ -31,6 +31,7 @@ FLOORS = {
     "soak.request": 1,
     "soak.settings": 1,
     "soak.results": 1,
+    "soak.documents": 1,
     "soak.profiles": 1,
     "soak.bisections": 1,
     "soak.matrix": 1,

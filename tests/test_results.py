@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from soak.results import ComponentResult, Controls, Failure, Parts, RunResult, SignalResult, from_document, to_document
+from soak.documents import from_document, to_document
+from soak.results import ComponentResult, Controls, Failure, Parts, RunResult, SignalResult
 from soak.verdict import Verdict
 
 JSON_VALUES = st.dictionaries(st.text(max_size=5), st.none() | st.booleans() | st.integers() | st.text(max_size=5))
@@ -18,7 +19,8 @@ JSON_VALUES = st.dictionaries(st.text(max_size=5), st.none() | st.booleans() | s
 
 def some(kind: type[Any]) -> st.SearchStrategy[Any]:
     """Return a strategy for any record of ``kind``, NaN left out: JSON has none, and it does not equal itself."""
-    st.register_type_strategy(float, st.floats(allow_nan=False, allow_infinity=False))
+    st.register_type_strategy(float, st.floats(-1e30, 1e30))
+    st.register_type_strategy(int, st.integers(-(2**64), 2**64))
     st.register_type_strategy(str, st.text(max_size=8))
     if kind is RunResult:
         return st.builds(RunResult, environment=JSON_VALUES, settings=JSON_VALUES)

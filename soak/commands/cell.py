@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from soak.commands.run import settings_of
+from soak.documents import from_document
 from soak.inside.child import die_with_parent
 from soak.matrix.cells import Cell, Fleet
 from soak.reporting.write import write_reports
-from soak.results import from_document
 from soak.running.fleet.cell_run import measure_cell
 from soak.store.database import RunStore
 from soak.store.fleets import read_fleet

@@ -28,6 +28,8 @@ PAGES_OF_BYTES, PAGES_OF_KIB = "pages of 4096 bytes", "pages of 4 KiB"
 """All values are whole pages, in bytes or in KiB."""
 _HEAD_ROWS = 200
 _MOST_RESTARTS = 1000
+_MOST_OWNERS = 10_000
+"""A log of more processes is not read to its end: one of them must be chosen in any case."""
 _LARGEST_CLOCK_STEP_S = 7_300.0
 """A clock that is set back by more than two hours is none: the rows are not sorted."""
 _LEAST_RSS_KIB = 512
@@ -202,6 +204,8 @@ class _Reading:
             is_new = len(self._owners) <= _MOST_RESTARTS and self._owners[owner] == 1
             goes_on = self._only_pid_differs(owner) and at > self._last
             self._is_mixed = self._is_mixed or not (is_new and goes_on)
+            if len(self._owners) >= _MOST_OWNERS:
+                raise UsageError(self._mixed())
             if not self._is_mixed:
                 self._pieces.append(_Kept("pid"))
         self._owner = owner
@@ -302,6 +306,6 @@ class _Reading:
         names = [self._table.names[position] for position in self._choice.owners]
         by_column = [list(dict.fromkeys(values)) for values in zip(*self._owners, strict=False)]
         name, values = next((name, values) for name, values in zip(names, by_column, strict=True) if len(values) > 1)
-        return (
-            f"{self._file} has several in column {name}: {listed(values)}; choose one with --only '{name}={values[0]}'"
-        )
+        several = "several" if len(self._owners) < _MOST_OWNERS else "very many"
+        which = f"choose one with --only '{name}={values[0]}'"
+        return f"{self._file} has {several} in column {name}: {listed(values)}; {which}"

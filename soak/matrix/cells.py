@@ -9,10 +9,10 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
+from soak.documents import from_document
 from soak.errors import UsageError
 from soak.matrix.columns import Column
 from soak.matrix.merged import MissingCell
-from soak.results import from_document
 from soak.settings import ComponentPlan, RunPlan, plan_from_document, plan_to_document
 
 SETTING = "cell"

@@ -1,10 +1,16 @@
-"""Write a run while it is measured, and read it back."""
+"""Write a run while it is measured, and read it back.
+
+A run may be another's, or damaged. So nothing of a database is read before it is known to define what soak defines and
+nothing else, and what is read is checked: text for numbers, numbers that are infinite, JSON without end.
+"""
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import sqlite3
+import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,21 +19,21 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
 
+from soak.documents import FAULTS, from_document, parse, to_document
 from soak.errors import StoreError
+from soak.inside.clock import RealTime
 from soak.measurements import SIGNALS, Reading
 from soak.results import SCHEMA_VERSION as REPORT_SCHEMA
-from soak.results import ComponentResult, Controls, Parts, RunResult, from_document, to_document
-from soak.store.schema import DDL, SCHEMA_VERSION
+from soak.results import ComponentResult, RunResult
+from soak.store.schema import DDL, SCHEMA_VERSION, signals_of
 
 FILE_NAME = "run.db"
-_COLUMNS = tuple(SIGNALS)
-_INSERT = (
-    f"insert into reading (component_id, cycle, at_s, {', '.join(_COLUMNS)}) "
-    f"values ({', '.join('?' * (len(_COLUMNS) + 3))})"
-)
 _SO_FAR = "so_far/"
 """Begins the names of the facts that hold what can be said of components at work."""
 _APPLICATION_ID = 0x536F616B  # "Soak": tells a run from other databases, also for the command `file`
+_LONGEST_S, _LOOK_EVERY_STEPS = 60.0, 200_000
+"""What one reading or writing may take; a file can be made such that it takes for ever."""
+_LARGEST_VALUE_BYTES = 32 * 2**20
 
 
 class RunStore:
@@ -40,6 +46,8 @@ class RunStore:
         """
         self._path = path
         self._lock = threading.Lock()
+        self._columns: tuple[str, ...] = tuple(SIGNALS)
+        self._ends_s = RealTime.monotonic() + _LONGEST_S
         if not create and not path.is_file():
             raise StoreError(f"{path.parent} is not a run: it has no {path.name}")
         try:
@@ -48,6 +56,7 @@ class RunStore:
             raise StoreError(f"{path} cannot be opened: {error}") from error
         try:
             with self._translated():
+                self._guard()
                 if create:
                     self._create()
                 else:
@@ -55,6 +64,22 @@ class RunStore:
         except StoreError:
             self._connection.close()
             raise
+
+    def _guard(self) -> None:
+        """Give a database no way to run code, to take much memory, or to take for ever."""
+        connection = self._connection
+        connection.execute("pragma trusted_schema = off")
+        connection.execute("pragma cell_size_check = on")
+        if sys.version_info >= (3, 12):
+            connection.setconfig(sqlite3.SQLITE_DBCONFIG_DEFENSIVE)
+        for limit, most in (
+            (sqlite3.SQLITE_LIMIT_LENGTH, _LARGEST_VALUE_BYTES),
+            (sqlite3.SQLITE_LIMIT_EXPR_DEPTH, 32),
+            (sqlite3.SQLITE_LIMIT_TRIGGER_DEPTH, 1),
+            (sqlite3.SQLITE_LIMIT_ATTACHED, 0),
+        ):
+            connection.setlimit(limit, most)
+        connection.set_progress_handler(lambda: RealTime.monotonic() > self._ends_s, _LOOK_EVERY_STEPS)
 
     def _create(self) -> None:
         # With a write-ahead log a commit is one append, and the database is whole whenever the process is killed.
@@ -74,6 +99,10 @@ class RunStore:
             raise StoreError(
                 f"{self._path} has layout {version}, written by a newer soak; this one reads up to {SCHEMA_VERSION}"
             )
+        found = signals_of(self._connection.execute("select type, name, sql from sqlite_schema"))
+        if found is None:
+            raise StoreError(f"{self._path} is damaged: it defines something else than a run of soak does")
+        self._columns = tuple(name for name in SIGNALS if name in found)
 
     def __enter__(self) -> Self:
         return self
@@ -113,12 +142,17 @@ class RunStore:
 
     def write_readings(self, component_id: int, readings: Iterable[Reading]) -> None:
         """Append the readings of checkpoints."""
+        names = self._columns
         rows = [
-            (component_id, reading.cycle, reading.at_s, *(reading.values.get(name) for name in _COLUMNS))
+            (component_id, reading.cycle, reading.at_s, *(reading.values.get(name) for name in names))
             for reading in readings
         ]
+        insert = (
+            f"insert into reading (component_id, cycle, at_s{''.join(f', {name}' for name in names)}) "
+            f"values ({', '.join('?' * (len(names) + 3))})"
+        )
         with self._transaction() as connection:
-            connection.executemany(_INSERT, rows)
+            connection.executemany(insert, rows)
 
     def write_so_far(self, result: ComponentResult) -> None:
         """Write what can be said so far of a component at work; its result replaces it."""
@@ -135,38 +169,54 @@ class RunStore:
     def component_names(self) -> list[str]:
         """Return the names of all components that began, in the order in which they did."""
         with self._transaction() as connection:
-            return [row[0] for row in connection.execute("select name from component order by id")]
+            return [self._text(row[0]) for row in connection.execute("select name from component order by id")]
 
     def cycles_read(self) -> dict[str, int | None]:
         """Map each component that began to the cycle of its last checkpoint; None when it has none."""
         with self._transaction() as connection:
-            return dict(
-                connection.execute(
-                    "select name, (select max(cycle) from reading where component_id = id) from component order by id"
-                ).fetchall()
-            )
+            rows = connection.execute(
+                "select name, (select max(cycle) from reading where component_id = id) from component order by id"
+            ).fetchall()
+        return {self._text(name): None if cycle is None else int(self._number(cycle)) for name, cycle in rows}
 
     def read_fact(self, name: str) -> Any:
         """Return a fact of the run; None when it was never written. Raises StoreError when it is damaged."""
         with self._transaction() as connection:
             row = connection.execute("select value from fact where name = ?", (name,)).fetchone()
         try:
-            return None if row is None else json.loads(row[0])
-        except (TypeError, ValueError) as error:
-            raise StoreError(f"{self._path} is damaged: {error!r}") from error
+            return None if row is None else parse(row[0])
+        except FAULTS as error:
+            raise self._damaged(error) from error
 
     def read_readings(self, component: str) -> list[Reading]:
         """Return the readings of a component's checkpoints, in order."""
         with self._transaction() as connection:
             rows = connection.execute(
-                f"select cycle, at_s, {', '.join(_COLUMNS)} from reading "
+                f"select cycle, at_s{''.join(f', {name}' for name in self._columns)} from reading "
                 "where component_id = (select id from component where name = ?) order by cycle",
                 (component,),
             ).fetchall()
         return [
-            Reading(row[0], row[1], {n: v for n, v in zip(_COLUMNS, row[2:], strict=True) if v is not None})
+            Reading(int(self._number(row[0])), self._number(row[1]), self._values(self._columns, row[2:]))
             for row in rows
         ]
+
+    def _values(self, names: Sequence[str], row: Sequence[Any]) -> dict[str, float]:
+        return {name: self._number(value) for name, value in zip(names, row, strict=True) if value is not None}
+
+    def _number(self, value: Any) -> float:
+        if not isinstance(value, int | float) or not math.isfinite(value):
+            raise self._damaged(ValueError(f"{value!r:.40} is no number"))
+        return value
+
+    def _text(self, value: Any) -> str:
+        if not isinstance(value, str):
+            raise self._damaged(ValueError(f"{value!r:.40} is no text"))
+        return value
+
+    def _damaged(self, error: Exception) -> StoreError:
+        reason = f"there is no {error}" if isinstance(error, KeyError) else str(error)
+        return StoreError(f"{self._path} is damaged: {reason[:200]}")
 
     def read_lowest(self, component: str, signals: Sequence[str], *, after: int, points: int) -> list[dict[str, float]]:
         """Return the readings after a cycle, in order, each as its ``cycle`` and those signals that were read.
@@ -174,21 +224,21 @@ class RunStore:
         Where there are more than ``points``, the cycles are cut into as many equal stretches, and of each the lowest
         value of every signal is given, with the last cycle.
         """
-        assert set(signals) <= set(_COLUMNS), "names of columns stand in the statement"
-        lowest = ", ".join(f"min({name})" for name in signals)
+        signals = [name for name in signals if name in self._columns]
+        lowest = "".join(f", min({name})" for name in signals)
         whose = "component_id = (select id from component where name = ?) and cycle > ?"
         with self._transaction() as connection:
-            count, first, last = connection.execute(
+            count, *ends = connection.execute(
                 f"select count(*), min(cycle), max(cycle) from reading where {whose}", (component, after)
             ).fetchone()
+            first, last = (0 if end is None else self._number(end) for end in ends)
             stretch = max((last - first + 1) / points, 1.0) if count > points else 1.0
             rows = connection.execute(
-                f"select max(cycle), {lowest} from reading where {whose} "
+                f"select max(cycle){lowest} from reading where {whose} "
                 "group by cast((cycle - ?) / ? as integer) order by 1",
-                (component, after, first or 0, stretch),
+                (component, after, first, stretch),
             ).fetchall()
-        names = ("cycle", *signals)
-        return [{name: value for name, value in zip(names, row, strict=True) if value is not None} for row in rows]
+        return [self._values(("cycle", *signals), row) for row in rows]
 
     def read_run(self, *, so_far: bool = False) -> RunResult:
         """Return the run as far as it was measured, without components that have no result.
@@ -202,26 +252,22 @@ class RunStore:
                 f"select coalesce(result, {unfinished}) as found from component where found is not null order by id"
             ).fetchall()
         try:
-            facts = {name: json.loads(value) for name, value in stored.items()}
-            return RunResult(
-                schema=REPORT_SCHEMA,
-                run=facts["run"],
-                folder=str(self._path.parent),
-                started=facts["started"],
-                finished=facts.get("finished"),
-                soak=facts["soak"],
-                environment=facts.get("environment", {}),
-                settings=facts.get("settings", {}),
-                controls=from_document(Controls, facts["controls"]) if facts.get("controls") else None,
-                parts=from_document(Parts, facts["parts"]) if facts.get("parts") else None,
-                components=tuple(from_document(ComponentResult, json.loads(row[0])) for row in results),
-            )
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise StoreError(f"{self._path} is damaged: {error!r}") from error
+            facts = {name: parse(value) for name, value in stored.items()}
+            document = {"environment": {}, "settings": {}, "finished": None, "controls": None, "parts": None, **facts}
+            document |= {
+                "schema": REPORT_SCHEMA,
+                "folder": str(self._path.parent),
+                "components": [parse(row[0]) for row in results],
+                "is_running": False,
+            }
+            return from_document(RunResult, document)
+        except FAULTS as error:
+            raise self._damaged(error) from error
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with self._lock, self._translated():
+            self._ends_s = RealTime.monotonic() + _LONGEST_S
             self._connection.execute("begin")
             try:
                 yield self._connection

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
+from soak.documents import FAULTS, parse
 from soak.errors import StoreError, UsageError
 from soak.matrix.cells import Cell, Fleet, fleet_from_document, fleet_to_document
 from soak.store.database import FILE_NAME
@@ -41,10 +42,10 @@ def read_fleet(folder: Path) -> Fleet:
     """Return the fleet of a folder. Raises UsageError when it holds none, StoreError when that is damaged."""
     file = folder / FLEET_FILE
     try:
-        return fleet_from_document(json.loads(file.read_text(encoding="utf-8")))
+        return fleet_from_document(parse(file.read_bytes()))
     except OSError as error:
         raise UsageError(f"{folder} is no fleet: {file} cannot be read ({error.strerror})") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except FAULTS as error:
         raise StoreError(f"{file} is damaged: {error!r}") from error
 
 

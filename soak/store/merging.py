@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from soak.documents import parse
 from soak.errors import SoakError
 from soak.matrix.cells import SETTING, Cell
 from soak.matrix.merged import CellRun, Host
@@ -112,7 +112,7 @@ def _is_run(folder: Path) -> bool:
 def _is_matrix(report: Path) -> bool:
     """Tell whether a report is that of a matrix, which an earlier merge wrote."""
     try:
-        document = json.loads(report.read_text(encoding="utf-8"))
+        document = parse(report.read_bytes())
     except (OSError, ValueError):
         return False
     return isinstance(document, dict) and "cells" in document

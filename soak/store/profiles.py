@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from soak.documents import FAULTS, from_document, parse, to_document
 from soak.errors import StoreError, UsageError
 from soak.profiles import ProfileRun
-from soak.results import from_document, to_document
+from soak.store.profile_files import read_regular
 from soak.store.runs import LATEST, list_runs
 
 FILE_NAME = "profile.json"
+_LARGEST_BYTES = 64 * 2**20
 
 
 def write_profile_run(run: ProfileRun, folder: Path) -> None:
@@ -29,13 +31,11 @@ def write_profile_run(run: ProfileRun, folder: Path) -> None:
 
 
 def read_profile_run(folder: Path) -> ProfileRun:
-    """Read it back. Raises StoreError when it is missing or damaged."""
+    """Read it back. Raises SoakError when it is missing or damaged."""
     path = folder / FILE_NAME
     try:
-        return from_document(ProfileRun, json.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise StoreError(f"{path} cannot be read: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        return from_document(ProfileRun, parse(read_regular(path, _LARGEST_BYTES)))
+    except FAULTS as error:
         raise StoreError(f"{path} is damaged: {error!r}") from error
 
 

@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+
 from soak.measurements import SIGNALS
 
 SCHEMA_VERSION = 1
@@ -36,3 +39,31 @@ create table reading (
     primary key (component_id, cycle)
 ) without rowid;
 """
+
+_COMMENT = re.compile(r"--[^\n]*")
+_SIGNAL = re.compile(r"(\w+) real")
+
+
+def plain(statement: str) -> str:
+    """Return a statement without comments and line breaks, in small letters."""
+    return " ".join(_COMMENT.sub("", statement).lower().split())
+
+
+_TABLES = {text.split()[2]: text.strip() for text in plain(DDL).split(";") if text.strip()}
+_READING_BEGINS, _, _READING_ENDS = _TABLES["reading"].partition(f"{', '.join(f'{name} real' for name in SIGNALS)}, ")
+
+
+def signals_of(objects: Iterable[tuple[str, str, str | None]]) -> list[str] | None:
+    """Return the signals that a database of this layout has; None where anything in it is not as soak makes it.
+
+    ``objects``: (type, name, statement) of all that the database defines. Versions of soak differ in their signals.
+    """
+    statements = {name: plain(text or "") for kind, name, text in objects if kind != "index" or text is not None}
+    reading = statements.pop("reading", "")
+    if statements != {name: text for name, text in _TABLES.items() if name != "reading"}:
+        return None
+    if not (reading.startswith(_READING_BEGINS) and reading.endswith(_READING_ENDS)):
+        return None
+    columns = reading[len(_READING_BEGINS) : -len(_READING_ENDS)].removesuffix(", ").split(", ")
+    found = [_SIGNAL.fullmatch(column) for column in columns if column]
+    return None if None in found else [match.group(1) for match in found if match is not None]

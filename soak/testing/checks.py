@@ -19,11 +19,12 @@ import pytest
 
 import soak
 from soak.api import check
+from soak.documents import from_document, to_document
 from soak.errors import SoakError, UsageError
 from soak.reporting.commands.check import check_sentence, render_check
 from soak.reporting.words import needed_command, run_command, verdict_words
 from soak.reporting.write import write_reports
-from soak.results import SCHEMA_VERSION, ComponentResult, RunResult, from_document, to_document
+from soak.results import SCHEMA_VERSION, ComponentResult, RunResult
 from soak.running.check.checking import Terms, is_measured_process, search_path, soak_alone
 from soak.running.check.inprocess import soak_here
 from soak.running.component.ledger_reader import find_library

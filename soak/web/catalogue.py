@@ -6,12 +6,12 @@ A request names an entry. The server looks the name up in this list and never ma
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from soak.errors import SoakError, StoreError
+from soak.documents import FAULTS, parse
+from soak.errors import SoakError
 from soak.profiles import MERGED, ComponentProfile, ProfileRun, Statistics
 from soak.store.database import FILE_NAME
 from soak.store.profile_files import add_profiles, load_profile, read_regular
@@ -119,7 +119,7 @@ def _read_run(folder: Path) -> Entry:
     names.sort(key=lambda name: name != f"{MERGED}{_SUFFIX}")
     report = folder / "report.html"
     profiled = None
-    with contextlib.suppress(StoreError):
+    with contextlib.suppress(SoakError):
         profiled = read_profile_run(folder)
     return Entry(
         folder.name,
@@ -137,7 +137,7 @@ def _verdicts(file: Path) -> tuple[tuple[str, str], ...]:
     This does not read run.db, because opening it would write files beside it.
     """
     try:
-        document = json.loads(read_regular(file, _LARGEST_JSON_BYTES))
+        document = parse(read_regular(file, _LARGEST_JSON_BYTES))
         return tuple((str(found["name"]), str(found["verdict"])) for found in document["components"])
-    except (SoakError, ValueError, LookupError, TypeError, RecursionError):
+    except (SoakError, *FAULTS):
         return ()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import io
 
+import pytest
 from builder import from_table
 
 from soak.measurements import Reading
@@ -38,3 +40,12 @@ def test_a_run_without_readings_has_a_heading_only():
     write_csv(["get"], from_table({}), out)
 
     assert out.getvalue() == "component,cycle,at_s\n"
+
+
+@pytest.mark.parametrize("name", ['=HYPERLINK("http://evil.example")', "+1", "-1", "@SUM(A1)", "\t=1"])
+def test_no_name_of_a_component_is_a_formula_in_a_spreadsheet(name: str):
+    out = io.StringIO()
+    write_csv([name], lambda _: [Reading(1, 0.5, {"heap": -5.0})], out)
+
+    _, row = csv.reader(io.StringIO(out.getvalue(), newline=""))
+    assert row == [f"'{name}", "1", "0.500000", "-5"]

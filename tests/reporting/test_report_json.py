@@ -7,9 +7,10 @@ from dataclasses import replace
 
 from builder import a_cause, a_component, a_failure, a_leak, a_run, growth, parts
 
+from soak.documents import from_document
 from soak.reporting.formats.json_report import render_json
 from soak.reporting.words import advise, held_by
-from soak.results import ChainNode, Garbage, Place, RunResult, from_document
+from soak.results import ChainNode, Garbage, Place, RunResult
 
 RUN_KEYS = {
     "schema", "run", "folder", "started", "finished", "soak", "environment", "settings", "controls", "parts",

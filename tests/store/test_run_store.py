@@ -17,21 +17,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from soak.documents import to_document
 from soak.errors import StoreError, UsageError
 from soak.grounds import Ground, GroundKind
 from soak.measurements import SIGNALS, Reading
-from soak.results import (
-    Blank,
-    ComponentResult,
-    Controls,
-    Failure,
-    Pacing,
-    Part,
-    Parts,
-    Spike,
-    TrackerState,
-    to_document,
-)
+from soak.results import Blank, ComponentResult, Controls, Failure, Pacing, Part, Parts, Spike, TrackerState
 from soak.store.database import FILE_NAME, RunStore
 from soak.store.runs import create_run, find_run, list_runs, new_run_folder, open_run
 from soak.store.schema import DDL
@@ -276,8 +266,11 @@ def test_a_damaged_run_is_refused_by_name(folder: Path, statement: str):
     connection.commit()
     connection.close()
 
-    with open_run(folder) as store:
-        assert refusal(store.read_run).startswith(str(folder / FILE_NAME))
+    def read() -> None:
+        with open_run(folder) as store:
+            store.read_run()
+
+    assert refusal(read).startswith(str(folder / FILE_NAME))
 
 
 def test_a_run_cut_in_the_middle_is_refused_by_name(folder: Path):

@@ -7,12 +7,13 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from soak.documents import to_document
 from soak.reporting.words.advice import advise
 from soak.reporting.words.holders import allocation_words, held_by
 from soak.reporting.words.left_behind import limits_sentence
 from soak.reporting.words.series import signal_sentence
 from soak.reporting.words.verdicts import why_words
-from soak.results import Cause, ChainNode, ComponentResult, RunResult, to_document
+from soak.results import Cause, ChainNode, ComponentResult, RunResult
 
 
 def render_json(result: RunResult) -> str:

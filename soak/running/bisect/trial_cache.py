@@ -11,7 +11,7 @@ from pathlib import Path
 
 import soak
 from soak.bisections import Trial
-from soak.results import from_document, to_document
+from soak.documents import FAULTS, from_document, parse, to_document
 from soak.running.environments.installer import Environment
 from soak.running.environments.target_code import digest_of_code
 from soak.settings import RunPlan
@@ -30,9 +30,9 @@ class TrialCache:
         if self._fresh:
             return None
         try:
-            document = json.loads(self._file(plan, environment).read_text(encoding="utf-8"))
+            document = parse(self._file(plan, environment).read_bytes())
             return replace(from_document(Trial, document), kept=True)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, *FAULTS):
             return None
 
     def keep(self, trial: Trial, plan: RunPlan, environment: Environment) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 import dask
 
 import soak
+from soak.documents import from_document
 from soak.matrix.cells import Cell
-from soak.results import from_document
 from soak.running.environment import host_name
 from soak.running.fleet.cell_process import CellLostError, run_cell_process
 from soak.store.fleets import begin_attempt

@@ -13,9 +13,10 @@ from typing import Any, Protocol
 
 import soak
 from soak.analysis.parts import sum_of_parts
+from soak.documents import FAULTS, to_document
 from soak.errors import StoreError, UsageError
 from soak.probes.limits import read_free_memory_bytes
-from soak.results import SCHEMA_VERSION, ComponentResult, Parts, to_document
+from soak.results import SCHEMA_VERSION, ComponentResult, Parts
 from soak.running.child.guards import SHARE_OF_FREE_MEMORY
 from soak.running.component.ledger_reader import find_library
 from soak.running.component.result import failed_to_start, make_result, seconds_since
@@ -123,7 +124,7 @@ def resume_experiment(folder: Path, listener: RunListener, stopping: threading.E
             raise StoreError(f"{folder} keeps no plan, for an earlier soak made it; soak run measures anew")
         try:
             plan = plan_from_document(document)
-        except (AttributeError, KeyError, TypeError) as error:
+        except FAULTS as error:
             raise StoreError(f"{folder}: the plan is damaged: {error!r}") from error
         results = {result.name: result for result in store.read_run().components}
         remainder = find_remainder(plan, results, store.cycles_read())

@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 
 import soak
-from soak.results import Controls, from_document, to_document
+from soak.documents import FAULTS, from_document, parse, to_document
+from soak.results import Controls
 from soak.running.component.supervisor import RunContext
 from soak.running.environment import allocator_variables
 
@@ -32,8 +33,8 @@ def find_kept(context: RunContext) -> Controls | None:
     key = _key(context)
     if key is None:
         return None
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
-        controls: Controls = from_document(Controls, json.loads(_file(key).read_text(encoding="utf-8")))
+    with contextlib.suppress(OSError, *FAULTS):
+        controls: Controls = from_document(Controls, parse(_file(key).read_bytes()))
         return replace(controls, is_kept=True) if controls.ok else None
     return None
 

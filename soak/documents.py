@@ -1,0 +1,115 @@
+"""Records as plain JSON values, and back: what is stored, drawn and exported is one thing.
+
+A document may be another's, or damaged. So the types of all values are checked where it is read, and nobody who uses a
+record meets text for a number, or infinity.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import types
+import typing
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any
+
+from soak.results import Cause, MemoryKind, Place
+
+Record = typing.TypeVar("Record")
+FAULTS = (KeyError, TypeError, ValueError, AttributeError)
+"""What `parse` and `from_document` raise for a document that is something else."""
+_DEEPEST = 64
+_LARGEST_NUMBER = 2.0**100
+
+
+def to_document(record: Any) -> dict[str, Any]:
+    """Turn a record into plain JSON values."""
+    return dataclasses.asdict(record)
+
+
+def parse(text: str | bytes) -> Any:
+    """Return what JSON text says. Raises ValueError where it is none, is nested deeply, or has an infinite number."""
+    try:
+        document = json.loads(text, parse_constant=_finite, parse_float=_finite)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    level = [document]
+    for _ in range(_DEEPEST):
+        level = [inner for value in level if isinstance(value, dict | list) for inner in _values(value)]
+    if level:
+        raise ValueError("it is nested too deeply")
+    return document
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:40]} is not a finite number")
+    return number
+
+
+def _values(value: dict[str, Any] | list[Any]) -> list[Any]:
+    return list(value.values()) if isinstance(value, dict) else value
+
+
+def from_document(kind: type[Record], document: Any) -> Record:
+    """Build a record from plain JSON values.
+
+    Unknown fields are ignored and missing ones take their default, so documents of later and earlier versions of the
+    same schema can be read. Raises one of `FAULTS` when the document is something else.
+    """
+    return typing.cast("Record", _build(kind, document))
+
+
+def _build(kind: Any, value: Any) -> Any:  # a case for each kind
+    origin = typing.get_origin(kind)
+    if origin in (typing.Union, types.UnionType):
+        if value is None:
+            return None
+        return _build(next(option for option in typing.get_args(kind) if option is not types.NoneType), value)
+    if origin is tuple:
+        return _build_tuple(typing.get_args(kind), value)
+    if origin is dict:
+        return {key: _build(typing.get_args(kind)[1], item) for key, item in value.items()}
+    if kind is Place and isinstance(value, str):
+        return Place(value, None, None)  # as earlier versions wrote it
+    if dataclasses.is_dataclass(kind):
+        value = _with_records(value) if kind is Cause else value
+        hints = typing.get_type_hints(kind)
+        known = {f.name: _build(hints[f.name], value[f.name]) for f in dataclasses.fields(kind) if f.name in value}
+        return kind(**known)  # type: ignore[operator]
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return kind(value)
+    return _checked(kind, value)
+
+
+def _build_tuple(kinds: tuple[Any, ...], value: Any) -> tuple[Any, ...]:
+    if not isinstance(value, list | tuple):
+        raise TypeError(f"{_shown(value)} is no list")
+    if kinds[-1] is Ellipsis:
+        return tuple(_build(kinds[0], item) for item in value)
+    return tuple(_build(kind, item) for kind, item in zip(kinds, value, strict=True))
+
+
+def _checked(kind: Any, value: Any) -> Any:
+    """Return a plain value of its kind; a number of either kind for a number."""
+    if kind in (int, float):
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not is_number or not abs(value) <= _LARGEST_NUMBER:
+            raise TypeError(f"{_shown(value)} is no number")
+    elif kind in (str, bool) and not isinstance(value, kind):
+        raise TypeError(f"{_shown(value)} is no {'text' if kind is str else 'truth value'}")
+    return value
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:40]}…"
+
+
+def _with_records(cause: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the document of a cause with the records that earlier versions wrote as lines of text."""
+    held_by = [{"kind": MemoryKind.TEXT, "name": line} for line in cause.get("held_by", ())]
+    return {"frames": cause.get("stack", ()), "memory_path": held_by, **cause}
