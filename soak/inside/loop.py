@@ -233,9 +233,9 @@ class Loop:
         if self.write_ledger is not None:
             self.write_ledger()
         if words[ring.WORD_WANTS_SNAPSHOT] and self.make_snapshot is not None:
-            words[ring.WORD_WANTS_SNAPSHOT] = 0
             words[ring.WORD_SNAPSHOT_CYCLE] = done
             words[ring.WORD_SNAPSHOT] = self.make_snapshot()
+            words[ring.WORD_WANTS_SNAPSHOT] = 0  # last: until then the parent does not ask for another one
         gc_objects = None
         if self.rows == 0 and not self.collector.is_frozen:
             gc_objects = counters.count_gc_objects()  # last, so that no reading includes the list that it creates

@@ -59,7 +59,7 @@ def _no_child_is_left() -> Iterator[None]:
 
 
 def test_blocks_that_are_lost_are_found_in_copies(tmp_path: Path):
-    result = soak_text(tmp_path, LOSES, iterations=2000, max_pause_s=0.01)
+    result = soak_text(tmp_path, LOSES, iterations=60_000, max_pause_s=0.01)
 
     assert (result.verdict, result.decided_by) == (Verdict.LEAK, "lost-scan")
     assert result.causes[0].bytes_per_iteration == pytest.approx(106)

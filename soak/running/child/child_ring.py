@@ -201,8 +201,9 @@ class ChildRing:
     # Copies of it.
 
     def ask_for_snapshot(self) -> None:
-        """Have the child make a copy of itself at its next checkpoint."""
-        self._words[ring.WORD_WANTS_SNAPSHOT] = 1
+        """Have the child make a copy of itself at its next checkpoint, unless there is one that was not taken yet."""
+        if not self._words[ring.WORD_SNAPSHOT]:
+            self._words[ring.WORD_WANTS_SNAPSHOT] = 1
 
     def take_snapshot(self) -> tuple[int, int]:
         """Return the number of the copy, which the caller has to end, and the cycle after which it was made.
@@ -210,7 +211,8 @@ class ChildRing:
         0: there is none; below 0: there can be none. Each copy is given once.
         """
         number, cycle = self._words[ring.WORD_SNAPSHOT], self._words[ring.WORD_SNAPSHOT_CYCLE]
-        self._words[ring.WORD_SNAPSHOT] = 0
+        if number:
+            self._words[ring.WORD_SNAPSHOT] = 0
         return number, cycle
 
     # Rows and texts.
@@ -375,9 +377,9 @@ class ScriptedRing(ChildRing):
 
     def make_snapshot(self, number: int, *, after_cycle: int) -> None:
         """Have made a copy of itself, as asked."""
-        self._words[ring.WORD_WANTS_SNAPSHOT] = 0
         self._words[ring.WORD_SNAPSHOT_CYCLE] = after_cycle
         self._words[ring.WORD_SNAPSHOT] = number
+        self._words[ring.WORD_WANTS_SNAPSHOT] = 0
 
     @property
     def wants_snapshot(self) -> bool:
