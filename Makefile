@@ -5,7 +5,7 @@ INSTALLED := .venv/.installed
 C_SOURCES := $(wildcard soak/native/source/*/*.[ch] camera/driver/*.c tests/native/*.c tests/native/*.cpp)
 
 .DEFAULT_GOAL := help
-.PHONY: help install soak jukebox soak-camera overnight profile view test test-long test-interpreters stress check fix bench \
+.PHONY: help install soak jukebox soak-camera overnight profile view test test-long test-interpreters test-slurm stress check fix bench \
 	calibrate accept torture night sample test-wheel clean
 
 help:  ## show this list
@@ -45,7 +45,7 @@ view: $(INSTALLED)  ## show profiles (in SnakeViz) and reports in the browser
 	$(BIN)/soak view
 
 test: $(INSTALLED)  ## run the tests (under five minutes)
-	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not calibration and not long and not stress and not interpreters"
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not calibration and not long and not stress and not interpreters and not slurm"
 
 test-long: $(INSTALLED)  ## run the long tests: scans of live processes, kills at random moments
 	$(BIN)/python -m pytest -m long
@@ -54,6 +54,9 @@ test-interpreters: $(INSTALLED)  ## run what depends on CPython on each version 
 	$(BIN)/python .ci/newer_interpreters.py build/interpreters
 	PATH="$(CURDIR)/build/interpreters/bin:$$PATH" $(BIN)/python -m pytest -rs -m interpreters
 	PATH="$(CURDIR)/build/interpreters/bin:$$PATH" $(BIN)/python -m pytest -rs -k "3.14 or 3.15" tests/native tests/tracking
+
+test-slurm: $(INSTALLED)  ## run soak fleet on a real Slurm with two nodes on this machine (Debian: slurmctld slurmd slurm-client munge)
+	$(BIN)/python -m pytest -rs -m slurm tests/fleet
 
 stress: $(INSTALLED)  ## run ten million operations on the tracker from eight threads, under the sanitizers and preloaded
 	$(BIN)/python -m pytest -m stress tests/native

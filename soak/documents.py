@@ -7,6 +7,7 @@ record meets text for a number, or infinity.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import math
 import types
@@ -77,12 +78,17 @@ def _build(kind: Any, value: Any) -> Any:  # a case for each kind
         return Place(value, None, None)  # as earlier versions wrote it
     if dataclasses.is_dataclass(kind):
         value = _with_records(value) if kind is Cause else value
-        hints = typing.get_type_hints(kind)
+        hints = _type_hints(typing.cast("type", kind))
         known = {f.name: _build(hints[f.name], value[f.name]) for f in dataclasses.fields(kind) if f.name in value}
         return kind(**known)  # type: ignore[operator]
     if isinstance(kind, type) and issubclass(kind, Enum):
         return kind(value)
     return _checked(kind, value)
+
+
+@functools.cache
+def _type_hints(kind: type) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
 
 
 def _build_tuple(kinds: tuple[Any, ...], value: Any) -> tuple[Any, ...]:

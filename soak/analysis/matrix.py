@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 from collections.abc import Hashable, Iterable, Sequence
@@ -100,7 +101,8 @@ def find_changes(matrix: Matrix) -> list[VersionChange]:
     return _put_together(found)
 
 
-def varying_axes(columns: Sequence[ColumnKey]) -> list[str]:
+@functools.lru_cache
+def varying_axes(columns: tuple[ColumnKey, ...]) -> list[str]:
     """Return what differs between columns: packages in their order, then the interpreter."""
     names = list(dict.fromkeys(package_of(each) for column in columns for each in column.requirements))
     varying = [name for name in names if len({requirement_for(name, column) for column in columns}) > 1]
@@ -108,6 +110,7 @@ def varying_axes(columns: Sequence[ColumnKey]) -> list[str]:
     return varying + ([INTERPRETER] if len(pythons) > 1 else [])
 
 
+@functools.cache
 def package_of(requirement: str) -> str:
     """Return the name of the package that a requirement is for."""
     return canonicalize_name(Requirement(requirement).name)

@@ -30,8 +30,7 @@ from soak.commands.matrix import add_matrix_arguments, measure_matrix
 from soak.errors import UsageError
 
 if TYPE_CHECKING:
-    from distributed import Client
-
+    from soak.running.fleet.clusters import Hosts
     from soak.running.fleet.engine import Engine
 
 _PACKAGES = ("dask", "distributed", "dask_jobqueue")
@@ -82,13 +81,13 @@ def _engine(options: argparse.Namespace, folder: Path, say: Callable[[str], None
     from soak.running.fleet.clusters import dashboard_of
     from soak.running.fleet.dask_engine import DaskEngine
 
-    with _cluster(options, folder) as client:
-        dashboard = dashboard_of(client)
+    with _hosts(options, folder) as hosts:
+        dashboard = dashboard_of(hosts.client)
         if dashboard:
             without = "" if importlib.util.find_spec("bokeh") else " (needs bokeh where the scheduler runs)"
             say(f"Dask's dashboard: {dashboard}{without}")
         yield DaskEngine(
-            client,
+            hosts,
             folder,
             say,
             wait_for_hosts_s=options.wait_for_hosts,
@@ -96,7 +95,7 @@ def _engine(options: argparse.Namespace, folder: Path, say: Callable[[str], None
         )
 
 
-def _cluster(options: argparse.Namespace, folder: Path) -> AbstractContextManager[Client]:
+def _hosts(options: argparse.Namespace, folder: Path) -> AbstractContextManager[Hosts]:
     from soak.running.fleet.clusters import QueueRequest, connected, local_cluster, queue_cluster
     from soak.store.fleets import scratch_folder
 

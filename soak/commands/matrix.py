@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING
 from soak.commands.arguments import PYTHON_HELP, positive_count
 from soak.commands.measure import say_at_once, signals_set
 from soak.commands.run import add_component_arguments, request_of
+from soak.errors import UsageError
 from soak.matrix.cells import Fleet, Share, check_cells
 from soak.matrix.columns import make_columns
 from soak.settings import make_plan, read_matrix
@@ -97,17 +98,23 @@ def measure_matrix(
     from soak.commands.cell import cell_settings, write_cell_reports
     from soak.reporting.matrix.display import FleetDisplay
     from soak.running.fleet.fleet_run import FleetRun
-    from soak.store.fleets import clear_unfinished, create_fleet
+    from soak.store.fleets import clear_unfinished, create_fleet, remove_fleet_without_runs
     from soak.store.runs import claimed
 
+    is_new = folder is None
     if folder is None:
         folder = create_fleet(fleet, datetime.now(UTC).astimezone())
     stopping = threading.Event()
     with claimed(folder), FleetDisplay(Console(stderr=True)) as display, signals_set(stopping):
         clear_unfinished(folder)
-        with make_engine(folder, display.say) as engine:
-            fleet_run = FleetRun(fleet, folder, display, cell_settings, write_cell_reports)
-            missing = fleet_run.run(engine, stopping)
+        fleet_run = FleetRun(fleet, folder, display, cell_settings, write_cell_reports)
+        try:
+            with make_engine(folder, display.say) as engine:
+                missing = fleet_run.run(engine, stopping)
+        except UsageError:
+            if is_new:
+                remove_fleet_without_runs(folder)
+            raise
         clear_unfinished(folder)
     return report_fleet(fleet, folder, missing, fleet_run.problems)
 

@@ -16,7 +16,7 @@ from soak.documents import FAULTS, parse
 from soak.errors import StoreError, UsageError
 from soak.matrix.cells import Cell, Fleet, fleet_from_document, fleet_to_document
 from soak.store.database import FILE_NAME
-from soak.store.runs import new_run_folder
+from soak.store.runs import list_runs, new_run_folder
 
 FLEET_FILE = "fleet.json"
 _UNFINISHED = ".unfinished"
@@ -122,6 +122,12 @@ def scratch_folder(folder: Path) -> Path:
 def clear_unfinished(folder: Path) -> None:
     """Remove what killed processes left; only when nothing is being measured any more."""
     shutil.rmtree(folder / _UNFINISHED, ignore_errors=True)
+
+
+def remove_fleet_without_runs(folder: Path) -> None:
+    """Remove a fleet that never began; one with a run stays."""
+    if not list_runs(folder):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def ask_to_stop(folder: Path) -> None:

@@ -220,6 +220,7 @@ def test_where_no_scheduler_is_that_is_said_in_one_line(tmp_path: Path):
     assert answer.code == 2
     (line,) = answer.err.strip().splitlines()
     assert line.startswith("soak: --scheduler tcp://127.0.0.1:1: no scheduler of Dask answers there (")
+    assert not list((tmp_path / "out").iterdir())
 
 
 @contextmanager

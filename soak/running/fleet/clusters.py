@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,9 @@ import dask
 from distributed import Client, LocalCluster
 
 from soak.errors import UsageError
-from soak.running.fleet.dask_engine import RESOURCE
 
+RESOURCE = "soak"
+"""A worker with ``--resources soak=1`` measures cells, one at a time."""
 _CONNECT_S = 5
 _LOOPBACK = "127.0.0.1"
 _SETTINGS = {
@@ -47,8 +48,16 @@ class QueueRequest:
     """Lines for the head of the job script, as the system writes them."""
 
 
+@dataclass(frozen=True)
+class Hosts:
+    """A cluster, and how jobs of a queue that have ended are asked for again."""
+
+    client: Client
+    renew: Callable[[], None] = lambda: None
+
+
 @contextlib.contextmanager
-def local_cluster(workers: int, scratch: Path) -> Iterator[Client]:
+def local_cluster(workers: int, scratch: Path) -> Iterator[Hosts]:
     """Give a cluster on this machine's loopback; what it writes goes below ``scratch``."""
     with dask.config.set({**_SETTINGS, "temporary-directory": str(scratch)}), _quiet():
         cluster = LocalCluster(
@@ -64,11 +73,11 @@ def local_cluster(workers: int, scratch: Path) -> Iterator[Client]:
             silence_logs=logging.CRITICAL,
         )
         with cluster, Client(cluster) as client:
-            yield client
+            yield Hosts(client)
 
 
 @contextlib.contextmanager
-def connected(address: str) -> Iterator[Client]:
+def connected(address: str) -> Iterator[Hosts]:
     """Give the cluster of a scheduler that runs already. Raises UsageError when there is none."""
     with _quiet():
         try:
@@ -77,11 +86,11 @@ def connected(address: str) -> Iterator[Client]:
             reason = str(error).splitlines()[0]
             raise UsageError(f"--scheduler {address}: no scheduler of Dask answers there ({reason})") from error
         with client:
-            yield client
+            yield Hosts(client)
 
 
 @contextlib.contextmanager
-def queue_cluster(system: str, request: QueueRequest, logs: Path) -> Iterator[Client]:
+def queue_cluster(system: str, request: QueueRequest, logs: Path) -> Iterator[Hosts]:
     """Give a cluster whose workers are jobs of ``slurm`` or ``htcondor``. Raises UsageError when none can be had."""
     logs.mkdir(parents=True, exist_ok=True)
     with dask.config.set(_SETTINGS), _quiet():
@@ -89,12 +98,28 @@ def queue_cluster(system: str, request: QueueRequest, logs: Path) -> Iterator[Cl
             cluster = make_queue_cluster(system, request, logs)
         except (ValueError, OSError, RuntimeError) as error:
             raise UsageError(f"--{system}: {str(error).splitlines()[0]}") from error
-        with cluster, Client(cluster) as client:
-            try:
-                cluster.scale(jobs=request.hosts)
-            except (OSError, RuntimeError) as error:
-                raise UsageError(f"--{system}: no job can be submitted ({str(error).splitlines()[0]})") from error
-            yield client
+        try:
+            _submit_jobs(cluster, system, request.hosts)
+            with Client(cluster) as client:
+                yield Hosts(client, lambda: cluster.scale(jobs=request.hosts))
+        finally:
+            # A job that could not be submitted is one that its cluster cannot close.
+            with contextlib.suppress(AssertionError, RuntimeError):
+                cluster.close()
+
+
+def _submit_jobs(cluster: Any, system: str, jobs: int) -> None:
+    """Submit the first jobs and wait until the queue has taken them. Raises UsageError with what it says otherwise."""
+
+    async def submit() -> None:
+        cluster.scale(jobs=jobs)
+        await cluster
+
+    try:
+        cluster.sync(submit)
+    except (OSError, RuntimeError) as error:
+        lines = [line for line in str(error).splitlines() if line.strip()]
+        raise UsageError(f"--{system}: no job can be submitted: {lines[-1] if lines else repr(error)}") from error
 
 
 def make_queue_cluster(system: str, request: QueueRequest, logs: Path) -> Any:

@@ -11,18 +11,17 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from distributed import Client, Future
+from distributed import Future
 from distributed.scheduler import KilledWorker
 
 from soak.matrix.cells import Cell
+from soak.running.fleet.clusters import RESOURCE, Hosts
 from soak.running.fleet.dask_worker import WorkerFacts, measure_on_worker, own_facts
 from soak.running.fleet.engine import Ended, EngineLostError
 from soak.store.fleets import ask_to_stop, has_begun
 from soak.units import format_duration
 
-RESOURCE = "soak"
-"""A worker with ``--resources soak=1`` measures cells, one at a time."""
-_LOOK_EVERY_S, _STOP_WITHIN_S = 1.0, 40.0
+_LOOK_EVERY_S, _RENEW_EVERY_S, _STOP_WITHIN_S = 1.0, 20.0, 40.0
 WORKER_LOST = "the worker was lost"
 
 
@@ -44,7 +43,7 @@ class DaskEngine:
 
     def __init__(
         self,
-        client: Client,
+        hosts: Hosts,
         folder: Path,
         say: Callable[[str], None],
         *,
@@ -55,7 +54,8 @@ class DaskEngine:
 
         ``say`` writes a line for the user. ``wait_for_hosts_s``: so long it goes on without any host.
         """
-        self._client = client
+        self._client = hosts.client
+        self._renew = hosts.renew
         self._folder = folder
         self._say = say
         self._wait_for_hosts_s = wait_for_hosts_s
@@ -70,7 +70,7 @@ class DaskEngine:
         self._unfit: dict[str, str] = {}
         self._left_out: set[str] = set()
         self._looked_at_s = float("-inf")
-        self._had_hosts_at_s = time.monotonic()
+        self._had_hosts_at_s = self._renewed_at_s = time.monotonic()
 
     def submit(self, cell: Cell, avoid: Collection[str] = ()) -> None:
         """See Engine."""
@@ -149,6 +149,9 @@ class DaskEngine:
         self._greet([address for address in offering if address not in self._facts and address not in self._unfit])
         self._workers = self._usable(offering)
         self._see_to_stranded(set(there))
+        if now - self._renewed_at_s >= _RENEW_EVERY_S:
+            self._renewed_at_s = now
+            self._renew()
         self._check_for_hosts(now, there)
 
     def _greet(self, addresses: list[str]) -> None:
