@@ -82,8 +82,8 @@ def cell_runs(run: RunResult) -> Iterable[CellRun]:
         str(environment.get("system") or ""),
         str(environment.get("libc") or ""),
         str(environment.get("processor") or ""),
-        environment.get("processors"),
-        environment.get("memory_bytes"),
+        _whole(environment.get("processors")),
+        _whole(environment.get("memory_bytes")),
     )
     known = frozenset(str(fingerprint) for fingerprint in run.settings.get("known") or ())
     for result in run.components:
@@ -100,7 +100,7 @@ def cell_runs(run: RunResult) -> Iterable[CellRun]:
             str(cell.get("id") or ""),
             run.controls,
             known,
-            environment.get("load"),
+            _number(environment.get("load")),
             run.soak,
         )
 
@@ -116,6 +116,14 @@ def _is_matrix(report: Path) -> bool:
     except (OSError, ValueError):
         return False
     return isinstance(document, dict) and "cells" in document
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _whole(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _table(value: Any) -> Mapping[str, Any]:
