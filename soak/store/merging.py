@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from soak.documents import parse
-from soak.errors import SoakError
+from soak.errors import SoakError, UsageError
 from soak.matrix.cells import SETTING, Cell
+from soak.matrix.columns import name_of
 from soak.matrix.merged import CellRun, Host
 from soak.results import RunResult
 from soak.store.database import FILE_NAME
@@ -95,7 +96,7 @@ def cell_runs(run: RunResult) -> Iterable[CellRun]:
             host,
             str(environment.get("python") or ""),
             str(cell.get("python") or ""),
-            tuple(map(str, cell.get("requirements") or ())),
+            _requirements(cell.get("requirements"), run.folder),
             {str(name): str(version) for name, version in _table(run.settings.get("installed")).items()},
             str(cell.get("id") or ""),
             run.controls,
@@ -116,6 +117,16 @@ def _is_matrix(report: Path) -> bool:
     except (OSError, ValueError):
         return False
     return isinstance(document, dict) and "cells" in document
+
+
+def _requirements(value: Any, folder: str) -> tuple[str, ...]:
+    texts = tuple(map(str, value)) if isinstance(value, list) else ()
+    try:
+        for text in texts:
+            name_of(text)
+    except UsageError as error:
+        raise UsageError(f"{folder} is not a run of a matrix: {error}") from error
+    return texts
 
 
 def _number(value: Any) -> float | None:
