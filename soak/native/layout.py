@@ -10,14 +10,14 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 LEDGER_MAGIC, TABLES_MAGIC = b"soakledg", b"soaktabl"
-LEDGER_VERSION = 6
+LEDGER_VERSION = 7
 REQUESTS = 64
 RANGES = 256
 DESCRIPTORS_LIMIT, TASKS_LIMIT = 1 << 16, 1 << 12
 CREATIONS_LIMIT, CREATION_NAME, CREATION_UNWRITTEN = 1024, 320, 1
 
 STATE_NATIVE, STATE_PYTHON_DOMAINS, STATE_PYTHON_LINES, STATE_NATIVE_STACKS, STATE_OBJECTS = 1, 2, 4, 8, 16
-STATE_NO_PYTHON = 32
+STATE_NO_PYTHON, STATE_FILTERED = 32, 64
 
 NATIVE, PYTHON_MEM, PYTHON_OBJ, MAPPING, PYMALLOC_ARENA = DOMAINS = range(5)
 """Domains. No total includes MAPPING and PYMALLOC_ARENA."""
@@ -41,7 +41,7 @@ FRAME_PYTHON, FRAME_PYTHON_ENTRY = 1 << 63, 1 << 62
 
 BUCKETS_EXACT, BUCKETS_PER_OCTAVE = 8, 4
 
-# A slot: one word for each 16 bytes of heap.
+# A slot: one word for each 2**grain_bits bytes of heap, as its leaf says.
 SITE_BITS = 17
 SITE_LIMIT = 1 << SITE_BITS
 SITE_MASK = SITE_LIMIT - 1
@@ -50,9 +50,7 @@ BIG_BIT = 1 << 20
 SIZE_SHIFT, SIZE_LIMIT = 21, 1 << 19
 EPOCH_SHIFT, EPOCH_BITS = 40, 24
 
-LEAF_BITS = 20
-LEAF_SLOTS = 1 << LEAF_BITS - 4
-LEAF_LIMIT, MAPPINGS_LIMIT = 1 << 17, 1 << 16
+LEAF_SLOTS = LEAF_LIMIT = MAPPINGS_LIMIT = 1 << 16
 
 HEADER = np.dtype(
     [
@@ -147,7 +145,7 @@ CREATION = np.dtype(
         ("name", f"S{CREATION_NAME}"),
     ]
 )
-LEAF = np.dtype([("slots", "<u8"), ("base", "<u8")])
+LEAF = np.dtype([("slots", "<u8"), ("base", "<u8"), ("grain_bits", "<u8"), ("reserved", "<u8")])
 MAPPING_ROW = np.dtype([("start", "<u8"), ("end", "<u8"), ("cycle", "<u8"), ("site", "<u4"), ("domain", "<u4")])
 
 

@@ -81,11 +81,15 @@ class ShadowError(Exception):
 def read_blocks(memory: ProcessMemory, checkpoint: Checkpoint) -> Blocks:
     """Return every live block. ``checkpoint``: the latest of the ledger. Raises ShadowError."""
     rows = _read_table(memory, checkpoint, _LEAVES_RANGE, LEAF, LEAF_LIMIT)
-    leaves = sorted((base, slots_at) for slots_at, base in rows.tolist() if slots_at)
-    if not leaves:
+    leaves = rows[rows["slots"] > 0]
+    if not len(leaves):
         raise ShadowError("the tracker's table of blocks is empty")
-    parts = [_read_leaf(memory.read(at, LEAF_SLOTS), base, checkpoint.shift) for base, at in leaves]
-    return Blocks(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    parts = [
+        _read_leaf(memory.read(slots_at, LEAF_SLOTS), base, grain_bits, checkpoint.shift)
+        for slots_at, base, grain_bits, _ in leaves.tolist()
+    ]
+    blocks = Blocks(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    return blocks.take(np.argsort(blocks.addresses, kind="stable"))
 
 
 def read_mapped(memory: ProcessMemory, checkpoint: Checkpoint) -> Mapped:
@@ -109,7 +113,7 @@ def _read_table(
     return np.concatenate([*pieces, np.zeros(0, np.uint64)]).view(row)
 
 
-def _read_leaf(slots: NDArray[np.uint64], base: int, shift: int) -> tuple[NDArray[np.generic], ...]:
+def _read_leaf(slots: NDArray[np.uint64], base: int, grain_bits: int, shift: int) -> tuple[NDArray[np.generic], ...]:
     used = np.flatnonzero(slots & _SITE_WORD)
     values = slots[used]
     sizes = values >> _SIZE_SHIFT & _SIZE_WORD
@@ -118,7 +122,7 @@ def _read_leaf(slots: NDArray[np.uint64], base: int, shift: int) -> tuple[NDArra
     behind = np.minimum(used[big] + 1, len(slots) - 1)
     sizes[big] = np.maximum(slots[behind] >> _SIZE_SHIFT, np.uint64(SIZE_LIMIT))
     return (
-        np.uint64(base) + (used.astype(np.uint64) << np.uint64(4)),
+        np.uint64(base) + (used.astype(np.uint64) << np.uint64(grain_bits)),
         sizes,
         values >> _EPOCH_SHIFT << np.uint64(shift),
         (values & _SITE_WORD).astype(np.uint32),

@@ -23,6 +23,7 @@ from soak.native.layout import (
     DOMAINS,
     EPOCH_SHIFT,
     LABEL_TABLE,
+    LEAF,
     LEAF_LIMIT,
     LEAF_SLOTS,
     LEDGER_VERSION,
@@ -211,7 +212,8 @@ class LiveTables(Ledger):
     def _slot_ranges(self) -> list[tuple[int, int]]:
         """Return where slots are, with adjacent leaves joined."""
         count = min(self._half_word(self.places.leaf_count_at), LEAF_LIMIT)
-        starts = sorted(start for start in self._memory.read(self.places.leaves, 2 * count)[::2].tolist() if start)
+        leaves = self._records(LEAF, self.places.leaves, count)
+        starts = sorted(start for start in leaves["slots"].tolist() if start)
         ranges: list[tuple[int, int]] = []
         for start in starts:
             if ranges and ranges[-1][1] == start:

@@ -60,7 +60,7 @@ static void a_block_is_counted_until_it_dies(void)
 static void a_big_block_keeps_its_exact_size(void)
 {
     uint32_t site = recorder_native_site(0x4000);
-    uintptr_t at_the_end_of_a_leaf = 0x100fffff0;
+    uintptr_t at_the_end_of_a_leaf = 0x100ffffe0;
     size_t sizes[] = {SIZE_LIMIT - 1, SIZE_LIMIT, 5000000000ull};
     for (int i = 0; i < 3; i++) {
         born(at_the_end_of_a_leaf, sizes[i], site);
@@ -92,7 +92,7 @@ static uint64_t born_in(uint64_t from, uint64_t to, uint32_t site, uintptr_t *ad
             if (!(value & SITE_MASK) || (site && (value & SITE_MASK) != site) || cycle < from || cycle >= to)
                 continue;
             if (!found++) {
-                *address = leaves[l].base + ((uintptr_t)i << 4);
+                *address = leaves[l].base + ((uintptr_t)i << leaves[l].grain_bits);
                 *slot = value;
             }
         }
@@ -205,12 +205,18 @@ static void what_a_signal_handler_maps_while_a_mapping_moves_is_said_to_be_lost(
     EXPECT(mapped_bytes() == 0x21000 && checkpoint.lost_mappings == 1);
 }
 
-/* The two levels would fit into 4 GiB, but they would take a quarter of it from the program. */
-static void under_a_limit_of_address_space_there_are_three_levels(void)
+static uint64_t own_bytes(void)
 {
     struct range ranges[LEDGER_RANGES];
-    uint64_t reserved = 0;
-    EXPECT(recorder_top == NULL);
+    uint64_t bytes = 0;
+    for (size_t i = recorder_ranges(ranges, LEDGER_RANGES); i-- > 0;)
+        bytes += ranges[i].end - ranges[i].start;
+    return bytes;
+}
+
+static void under_a_limit_of_address_space_little_is_reserved(void)
+{
+    EXPECT(own_bytes() < 16ul << 20);
     a_block_is_counted_until_it_dies();
     a_big_block_keeps_its_exact_size();
     for (uintptr_t megabyte = 0; megabyte < 1000; megabyte++)
@@ -219,9 +225,70 @@ static void under_a_limit_of_address_space_there_are_three_levels(void)
     EXPECT(checkpoint.live_blocks == 1000 && checkpoint.live_bytes == 100000 && checkpoint.lost_blocks == 0);
     for (uintptr_t megabyte = 0; megabyte < 1000; megabyte++)
         (void)recorder_died((void *)(0x700000000000 + (megabyte << 20))); // NOLINT
-    for (size_t i = recorder_ranges(ranges, LEDGER_RANGES); i-- > 0;)
-        reserved += ranges[i].end - ranges[i].start;
-    EXPECT(reserved < 600ul << 20); /* half of the heap, and the other tables */
+    EXPECT(own_bytes() < 300ul << 20); /* a quarter of the heap, and the other tables */
+}
+
+static void what_is_reserved_is_given_back_when_a_limit_is_set(void)
+{
+    born(0x200000000, 100, 2);
+    uint64_t before = own_bytes();
+    struct rlimit limit = {1ul << 30, 1ul << 30};
+    EXPECT(setrlimit(RLIMIT_AS, &limit) == 0);
+    leaves_give_back();
+    EXPECT(own_bytes() <= before - 7 * LEAF_SLOTS * sizeof(uint64_t));
+    born(0x300000000, 200, 2);
+    EXPECT(own_bytes() < before);
+    count();
+    EXPECT(checkpoint.live_blocks == 2 && checkpoint.live_bytes == 300 && checkpoint.lost_blocks == 0);
+}
+
+/* As those of pymalloc, and of other allocators than that of glibc. */
+static void blocks_may_begin_16_bytes_apart(void)
+{
+    enum domain domains[] = {DOMAIN_NATIVE, DOMAIN_PYTHON_MEM, DOMAIN_PYTHON_OBJ};
+    for (int d = 0; d < 3; d++) {
+        for (uintptr_t i = 0; i < 100000; i++)
+            recorder_born(recorder_births, (void *)(0x40000000 + 16 * i), i % 17, 2, domains[d]); // NOLINT
+        count();
+        EXPECT(checkpoint.live_blocks == 100000 && checkpoint.rows == 1 && rows[0].domain == domains[d]);
+        for (uintptr_t i = 0; i < 100000; i++) {
+            void *address = (void *)(0x40000000 + 16 * i); // NOLINT
+            struct recorder_block block = recorder_died(address);
+            EXPECT(recorder_size(block) == i % 17 && recorder_site_of(address) == 0);
+            recorder_put_back(address, block);
+            EXPECT(recorder_site_of(address) == 2);
+            EXPECT(recorder_died(address).slot == block.slot);
+        }
+        count();
+        EXPECT(checkpoint.live_blocks == 0);
+    }
+}
+
+static void what_a_big_block_leaves_behind_is_no_block(void)
+{
+    born(0x50000000, 1000000, 2);
+    EXPECT(recorder_forget_at_once((void *)0x50000000));
+    recorder_born(recorder_births, (void *)0x50000020, 8, 3, DOMAIN_PYTHON_OBJ);
+    EXPECT(recorder_site_of((void *)0x50000020) == 3);
+    count();
+    EXPECT(checkpoint.live_blocks == 1 && checkpoint.live_bytes == 8);
+    EXPECT(recorder_size(recorder_died((void *)0x50000020)) == 8);
+    count();
+    EXPECT(checkpoint.live_blocks == 0);
+}
+
+/* More leaves than one turn of the table of places, so that some are not at their first place. */
+static void leaves_at_one_place_are_told_apart(void)
+{
+    uintptr_t apart = (uintptr_t)1 << (LEAF_BITS + PLACE_BITS);
+    for (uintptr_t i = 1; i <= 100; i++)
+        born(i * apart + 0x200000, 100 + i, 2);
+    count();
+    EXPECT(checkpoint.live_blocks == 100 && checkpoint.live_bytes == 100 * 100 + 5050);
+    for (uintptr_t i = 1; i <= 100; i++)
+        EXPECT(recorder_size(recorder_died((void *)(i * apart + 0x200000))) == 100 + i); // NOLINT
+    count();
+    EXPECT(checkpoint.live_blocks == 0 && checkpoint.lost_blocks == 0);
 }
 
 static void a_large_heap_is_counted_in_time(void)
@@ -442,7 +509,11 @@ static const struct {
     CASE(a_flagged_site_wants_its_stack),
     CASE(mappings_may_be_cut_and_replaced),
     CASE(what_a_signal_handler_maps_while_a_mapping_moves_is_said_to_be_lost),
-    CASE(under_a_limit_of_address_space_there_are_three_levels),
+    CASE(under_a_limit_of_address_space_little_is_reserved),
+    CASE(what_is_reserved_is_given_back_when_a_limit_is_set),
+    CASE(blocks_may_begin_16_bytes_apart),
+    CASE(what_a_big_block_leaves_behind_is_no_block),
+    CASE(leaves_at_one_place_are_told_apart),
     CASE(a_large_heap_is_counted_in_time),
     CASE(threads_lose_nothing),
 };
@@ -456,7 +527,7 @@ int main(int count_of_arguments, char **arguments)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         if (strcmp(cases[i].name, arguments[1]))
             continue;
-        if (cases[i].run == under_a_limit_of_address_space_there_are_three_levels) {
+        if (cases[i].run == under_a_limit_of_address_space_little_is_reserved) {
             struct rlimit limit = {4ul << 30, 4ul << 30};
             EXPECT(setrlimit(RLIMIT_AS, &limit) == 0);
         }

@@ -114,7 +114,7 @@ static inline void take_over(const void *block, uintptr_t caller)
         take_over_slowly(block, site, caller);
         return;
     }
-    uint64_t slot = load(&leaf[(uintptr_t)block >> 4]);
+    uint64_t slot = load(&leaf[(uintptr_t)block >> GRAIN_BITS]);
     if (likely((slot & SITE_MASK) != 0))
         recorder_write(leaf, births, block, site, recorder_slot_of_heir(slot, site));
 }

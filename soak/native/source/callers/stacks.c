@@ -153,7 +153,7 @@ static size_t walk_native(uint64_t *frames, uintptr_t return_address)
 uint32_t stacks_site(uint32_t site, uintptr_t return_address)
 {
     uint64_t frames[NATIVE_LIMIT + PYTHON_LIMIT];
-    if (!words)
+    if (!words || memory_is_filtered)
         return site;
     uint64_t before = now_ns();
     if (!is_sampled(before))

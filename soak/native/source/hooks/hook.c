@@ -8,6 +8,7 @@
 #include "openings/creations.h"
 #include "openings/openings.h"
 #include "recorder/mappings.h"
+#include "recorder/system.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -91,12 +92,13 @@ static inline __attribute__((always_inline)) void *python_born(const struct pyth
     objects_newest = (uintptr_t)address;
     if (unlikely(births <= RECORDER_INSIDE) || unlikely(site - 1 >= SITE_LIMIT - 1))
         return born_slowly(domain, site, address, size, caller);
-    /* Checks the upper level, although a thread with counters has one: `births` are from before the allocation, and a
-     * signal handler may have forked during it. */
-    uint64_t *leaf = recorder_leaf(address);
-    if (unlikely(!leaf) || unlikely(size >= SIZE_LIMIT))
+    uint64_t *leaf;
+    if (likely(recorder_is_common(size)) && likely((leaf = recorder_leaf(address)) != NULL))
+        recorder_write(leaf, births, address, site, recorder_slot(size, site, domain->domain));
+    else if (likely(size <= SMALL_MOST) && likely((leaf = recorder_small_leaf(address)) != NULL))
+        recorder_write_small(leaf, births, address, site, recorder_slot(size, site, domain->domain));
+    else
         return born_slowly(domain, site, address, size, caller);
-    recorder_write(leaf, births, address, site, recorder_slot(size, site, domain->domain));
     return address;
 }
 
@@ -155,8 +157,8 @@ DOMAIN_FUNCTIONS(FRAMES_BY_STATE)
 
 static __attribute__((noinline)) void domain_free_slowly(struct python_domain *domain, void *address, uint64_t slot)
 {
-    struct recorder_block block = {slot, 0};
-    if (!slot)
+    struct recorder_block block = {slot ? slot : recorder_take_small_slot(address), 0};
+    if (!block.slot)
         block = recorder_died_slowly(address);
     if (block.slot & CODE_BIT)
         frames_code_released(address, block);
@@ -235,7 +237,7 @@ static void collect_soon(void)
 /* Begins to read lines of Python when its first function runs, if the table of offsets fits. */
 static void read_lines_if_they_fit(void)
 {
-    if (--trials_left % TRIALS_APART)
+    if (--trials_left % TRIALS_APART || memory_is_filtered)
         return;
     int saved = errno;
     uint64_t *births = recorder_enter();
@@ -325,7 +327,7 @@ static void *map_file(const char *path, uint64_t size)
     void *memory = MAP_FAILED;
     if (!failed) {
         /* By system call, because it is not a mapping of the program. */
-        memory = (void *)syscall(SYS_mmap, NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0); // NOLINT
+        memory = (void *)system_call(SYS_mmap, NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0); // NOLINT
     }
     close(file);
     if (failed)
@@ -508,6 +510,11 @@ void hook_start_unasked(void)
     int known = frames_start(major, minor_version) == 0;
     if (soak_start_python() == 0 && known)
         trials_left = TRIALS;
+}
+
+void hook_note_filter(int filters)
+{
+    state = filters ? state | STATE_FILTERED : state & ~(uint32_t)STATE_FILTERED;
 }
 
 void hook_places(struct tables *tables)

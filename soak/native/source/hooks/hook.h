@@ -7,6 +7,9 @@
 /* Records native blocks, and those of Python where this program is a Python that has not started yet. */
 void hook_start_unasked(void) HIDDEN;
 
+/* Says in the state that the program filters its system calls, or (0) does not. */
+void hook_note_filter(int filters) HIDDEN;
+
 /* Fills in the addresses of all tables. */
 void hook_places(struct tables *tables) HIDDEN;
 

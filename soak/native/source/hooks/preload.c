@@ -7,6 +7,7 @@
 #include "followed.h"
 #include "recorder/mappings.h"
 #include "recorder/recorder_hot.h"
+#include "recorder/system.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -65,7 +66,7 @@ static void (*original_free)(void *) = first_free;
 
 /* dlsym itself may call calloc while the originals are looked up. What it gets is never freed. */
 #define BOOTSTRAP_BYTES 16384
-static char *bootstrap; /* alone in its 1 MiB of addresses, so that there is never a leaf for it: see free */
+static char *bootstrap; /* alone in the addresses of a leaf, so that there is never a leaf for it: see free */
 static size_t bootstrap_used;
 static int resolving, resolved;
 
@@ -91,11 +92,35 @@ static int is_bootstrap(const void *pointer)
 
 static void after_fork_in_child(void)
 {
-    if (followed_in_child())
+    if (!memory_is_filtered && followed_in_child())
         return;
     /* The child has a copy of the parent's table that nobody reads. Keeping it current would only copy pages. */
     recorder_stop();
     objects_stop_in_child();
+}
+
+static void (*foreign_free)(void *);
+
+/* For an allocator whose smallest blocks are fewer than 32 bytes apart: free then has to look into both tables. */
+static void free_foreign(void *address)
+{
+    (void)recorder_died_slowly(address);
+    foreign_free(address);
+}
+
+/* glibc's blocks begin at least 32 bytes apart, however small they are. */
+static void find_out_whose_malloc(void)
+{
+    Dl_info libc, allocator;
+    void *of_libc = dlsym(RTLD_DEFAULT, "gnu_get_libc_version"), *malloc_symbol;
+    memcpy(&malloc_symbol, &original_malloc, sizeof malloc_symbol);
+    if (of_libc && dladdr(of_libc, &libc) && dladdr(malloc_symbol, &allocator)
+        && libc.dli_fbase == allocator.dli_fbase) {
+        recorder_control.native_least = 0;
+        return;
+    }
+    foreign_free = original_free;
+    original_free = free_foreign;
 }
 
 /* Runs at the first call of any hooked function: long before there is a second thread, and before followed.c begins. */
@@ -111,6 +136,7 @@ static __attribute__((constructor(101), noinline)) void resolve(void)
     }
     uint64_t *births = recorder_enter();
     HOOKED(FIND_ORIGINAL)
+    find_out_whose_malloc();
     if (recorder_start() == 0 && mappings_start() == 0)
         (void)pthread_atfork(NULL, NULL, after_fork_in_child);
     recorder_leave(births);
@@ -313,7 +339,7 @@ EXPORT void *mmap(void *hint, size_t length, int protection, int flags, int file
     if (unlikely(!original_mmap))
         resolve();
     if (unlikely(!original_mmap))
-        return (void *)syscall(SYS_mmap, hint, length, protection, flags, file, offset); // NOLINT
+        return (void *)system_call(SYS_mmap, hint, length, protection, flags, file, offset); // NOLINT
     void *address = original_mmap(hint, length, protection, flags, file, offset);
     mapped(address, length, CALLER);
     return address;
@@ -324,7 +350,7 @@ EXPORT void *mmap64(void *hint, size_t length, int protection, int flags, int fi
     if (unlikely(!original_mmap64))
         resolve();
     if (unlikely(!original_mmap64))
-        return (void *)syscall(SYS_mmap, hint, length, protection, flags, file, offset); // NOLINT
+        return (void *)system_call(SYS_mmap, hint, length, protection, flags, file, offset); // NOLINT
     void *address = original_mmap64(hint, length, protection, flags, file, offset);
     mapped(address, length, CALLER);
     return address;
@@ -334,7 +360,7 @@ EXPORT int munmap(void *address, size_t length)
 {
     mappings_remove((uintptr_t)address, length);
     if (unlikely(!original_munmap))
-        return (int)syscall(SYS_munmap, address, length);
+        return (int)system_call(SYS_munmap, address, length);
     return original_munmap(address, length);
 }
 

@@ -2,6 +2,9 @@
  *
  * The kernel copies no memory, only its page tables, so the process waits for milliseconds instead of seconds. */
 #define _GNU_SOURCE
+#include "recorder/memory.h"
+#include "recorder/system.h"
+
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -14,10 +17,10 @@
 
 static long stand_still(long parent)
 {
-    (void)syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-    while (syscall(SYS_getppid) == parent)
-        (void)syscall(SYS_ppoll, NULL, 0, NULL, NULL, KERNEL_SIGNALS_BYTES);
-    (void)syscall(SYS_exit_group, 0);
+    (void)system_call(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    while (system_call(SYS_getppid) == parent)
+        (void)system_call(SYS_ppoll, NULL, 0, NULL, NULL, KERNEL_SIGNALS_BYTES);
+    (void)system_call(SYS_exit_group, 0);
     return -1;
 }
 
@@ -30,12 +33,12 @@ EXPORT long soak_snapshot(void)
 {
     unsigned char all[KERNEL_SIGNALS_BYTES], before[KERNEL_SIGNALS_BYTES];
     memset(all, 0xff, sizeof all);
-    if (syscall(SYS_rt_sigprocmask, SIG_SETMASK, all, before, sizeof all) != 0)
+    if (memory_is_filtered || system_call(SYS_rt_sigprocmask, SIG_SETMASK, all, before, sizeof all) != 0)
         return -1;
-    long parent = syscall(SYS_getppid);
-    long copy = syscall(SYS_clone, CLONE_FILES | CLONE_FS | CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
+    long parent = system_call(SYS_getppid);
+    long copy = system_call(SYS_clone, CLONE_FILES | CLONE_FS | CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
     if (copy == 0)
         return stand_still(parent);
-    (void)syscall(SYS_rt_sigprocmask, SIG_SETMASK, before, NULL, sizeof before);
+    (void)system_call(SYS_rt_sigprocmask, SIG_SETMASK, before, NULL, sizeof before);
     return copy > 0 ? copy : -1;
 }

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "creations.h"
 #include "recorder/recorder_hot.h"
+#include "recorder/system.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,7 +24,7 @@ void creations_start(struct creations *in_ledger)
 
 int creations_are_on(void)
 {
-    if (!__atomic_load_n(&table, __ATOMIC_ACQUIRE))
+    if (!__atomic_load_n(&table, __ATOMIC_ACQUIRE) || memory_is_filtered)
         return 0;
     /* A forked child does not know the number of the cycle. The parent leaves out what there was before the first. */
     return getpid() != owner || (load(&recorder_control.cycle) && recorder_is_on());
@@ -33,7 +34,7 @@ int creations_are_on(void)
 static int find(int folder, const char *path, struct stat *found)
 {
     int saved = errno;
-    int failed = syscall(SYS_newfstatat, folder, path, found, AT_SYMLINK_NOFOLLOW) != 0;
+    int failed = system_call(SYS_newfstatat, folder, path, found, AT_SYMLINK_NOFOLLOW) != 0;
     errno = saved;
     return !failed;
 }
@@ -165,7 +166,7 @@ static int make_absolute(char *name, size_t size, int folder, const char *path)
     char link[32];
     ssize_t length = 0;
     if (*path != '/' && folder == AT_FDCWD) {
-        length = syscall(SYS_getcwd, name, size) - 1; /* it counts the zero byte */
+        length = system_call(SYS_getcwd, name, size) - 1; /* it counts the zero byte */
     } else if (*path != '/') {
         (void)snprintf(link, sizeof link, "/proc/self/fd/%d", folder);
         length = readlink(link, name, size);

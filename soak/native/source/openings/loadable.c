@@ -2,6 +2,8 @@
  * be the first library. soak/native/programs.py says the same in words. */
 #define _GNU_SOURCE
 #include "loadable.h"
+#include "recorder/memory.h"
+#include "recorder/system.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -33,12 +35,12 @@ static const char *const sanitizers[] = {
 /* By system call, so that nothing here passes the tracker's own wrappers. */
 static int open_file(const char *path)
 {
-    return (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    return (int)system_call(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 }
 
 static size_t read_at(int file, void *out, size_t size, uint64_t at)
 {
-    long got = syscall(SYS_pread64, file, out, size, at);
+    long got = system_call(SYS_pread64, file, out, size, at);
     return got > 0 ? (size_t)got : 0;
 }
 
@@ -149,6 +151,8 @@ int loadable_by(const char *path)
 {
     char start[256], interpreter[256];
     int saved = errno, answer = 1;
+    if (memory_is_filtered)
+        return 0; /* to be sure, and without a system call */
     for (int depth = 0; depth <= SCRIPTS_DEEP; depth++) {
         int file = open_file(path);
         if (file < 0)
@@ -161,7 +165,7 @@ int loadable_by(const char *path)
             memcpy(&header, start, sizeof header);
             answer = loads(file, &header);
         }
-        (void)syscall(SYS_close, file);
+        (void)system_call(SYS_close, file);
         if (!is_script)
             break;
         path = interpreter;
@@ -175,7 +179,7 @@ const char *loadable_find(const char *file, char *room, size_t size)
     const char *folder = getenv("PATH");
     size_t length = strlen(file);
     int saved = errno;
-    if (strchr(file, '/'))
+    if (strchr(file, '/') || memory_is_filtered)
         return file;
     for (folder = folder ? folder : "/bin:/usr/bin"; *folder; folder += *folder == ':') {
         size_t of_folder = strcspn(folder, ":");
@@ -183,7 +187,7 @@ const char *loadable_find(const char *file, char *room, size_t size)
             memcpy(room, folder, of_folder);
             room[of_folder] = '/';
             memcpy(room + of_folder + (of_folder > 0), file, length + 1); /* an empty entry is the current folder */
-            if (syscall(SYS_faccessat, AT_FDCWD, room, X_OK) == 0) {
+            if (system_call(SYS_faccessat, AT_FDCWD, room, X_OK) == 0) {
                 errno = saved;
                 return room;
             }

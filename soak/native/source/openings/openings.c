@@ -23,7 +23,8 @@ void openings_start(struct opening *for_descriptors, struct opening *for_tasks)
 
 uint32_t openings_site(uintptr_t return_address)
 {
-    if (!__atomic_load_n(&descriptors, __ATOMIC_ACQUIRE) || !load(&recorder_control.cycle) || !recorder_is_on())
+    if (!__atomic_load_n(&descriptors, __ATOMIC_ACQUIRE) || !load(&recorder_control.cycle) || !recorder_is_on()
+        || memory_is_filtered)
         return 0;
     int saved = errno;
     /* A child of vfork writes into its parent's memory until it calls exec. */

@@ -7,7 +7,8 @@
 
 #include <stdint.h>
 
-/* One 64-bit slot for each 16 bytes of heap; zero means that no tracked block begins there.
+/* One 64-bit slot for each 32 bytes of heap, or 16 bytes where blocks may be so small (recorder/leaves.h); zero means
+ * that no tracked block begins there.
  *
  *   bits  0..16  site        number of the call site that allocated the block; 0 only in the two special slots below
  *   bits 17..18  domain      enum domain
@@ -137,7 +138,7 @@ struct creations {
 };
 
 #define LEDGER_MAGIC "soakledg"
-#define LEDGER_VERSION 6u
+#define LEDGER_VERSION 7u
 #define LEDGER_HEADER_SIZE 4096u
 #define LEDGER_REQUESTS 64
 #define LEDGER_RANGES 256
@@ -149,6 +150,7 @@ enum ledger_state {
     STATE_NATIVE_STACKS = 8,  /* flagged sites get native stacks */
     STATE_OBJECTS = 16,       /* a block is born again when another object takes it over */
     STATE_NO_PYTHON = 32,     /* the program is no Python, so there are no domains of it */
+    STATE_FILTERED = 64,      /* the program filters its system calls: no stacks, openings and creations any more */
 };
 
 /* The parent fills the first part before the child starts. */
@@ -229,13 +231,15 @@ struct labels {
     uint16_t of_mark[LABELED_MARKS];
 };
 
-/* The slots of the 1 MiB of addresses that begins at `base`: LEAF_SLOTS words at `slots`. */
-#define LEAF_BITS 20
-#define LEAF_SLOTS (1u << (LEAF_BITS - 4))
-#define LEAF_LIMIT (1u << 17) /* 128 GiB of heap */
+/* The slots of the addresses from `base` on: LEAF_SLOTS words at `slots`, one for each 2^grain_bits bytes. */
+#define LEAF_SLOT_BITS 16
+#define LEAF_SLOTS (1u << LEAF_SLOT_BITS)
+#define LEAF_LIMIT (1u << 16) /* 128 GiB of heap */
 struct leaf {
-    uint64_t slots;
+    uint64_t slots; /* 0: it is being made */
     uint64_t base;
+    uint64_t grain_bits;
+    uint64_t reserved; /* a page has whole leaves, because readers read pages */
 };
 
 #define MAPPINGS_LIMIT (1u << 16)

@@ -2,67 +2,27 @@
 #define _GNU_SOURCE
 #include "recorder_hot.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
 #include <time.h>
-#include <unistd.h>
 
 #define load_acquire(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
 #define store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
 #define increment(p) __atomic_fetch_add((p), 1, __ATOMIC_RELAXED)
 
-#define LEAF_BYTES (LEAF_SLOTS * sizeof(uint64_t))
-#define TOP_BITS (ADDRESS_BITS - LEAF_BITS)
-
-/* With less address space than this, the top level is not reserved: it takes 1 GiB, and a program that just fits must
- * still fit. The same holds where the reservation fails (strict overcommit). There are three levels then. */
-#define AMPLE_ADDRESS_SPACE (16ull << 30)
-#define MIDDLE_BITS 13
-#define MIDDLE_MASK ((1u << MIDDLE_BITS) - 1)
-
-#define CHUNK_LIMIT 192
-#define CHUNK_FIRST 8 /* leaves; each further chunk is twice as large, so that there are few ranges */
-#define CHUNK_LARGEST 512
-/* A forked child has a copy of the table, which the kernel makes page by page as either process writes. To share a page
- * makes the fork dearer, so what is beyond so many leaves (256 MiB of heap) is empty in the child: the blocks there are
- * then untracked. */
-#define LEAVES_IN_CHILD 256
-/* Under a limit of address space, a chunk has at most one leaf for each 256 MiB of the limit. CHUNK_LIMIT such chunks
- * cover three quarters of the limit. The heap can take two thirds at most, because its table is half as large. */
-#define LIMIT_PER_LEAF_BITS 28
-
 #define INDEX_BITS (SITE_BITS + 1)
 #define INDEX_MASK ((1u << INDEX_BITS) - 1)
 #define BIRTHS_LIMIT 256
 
-struct recorder_control recorder_control;
+struct recorder_control recorder_control = {.native_least = SMALL_MOST + 1};
 __thread uint64_t *recorder_births __attribute__((tls_model("initial-exec")));
-uint64_t **recorder_top;
 uint64_t recorder_native_cache[1u << RECORDER_CACHE_BITS];
-
-struct chunk {
-    char *base;
-    uint32_t leaves;
-    uint32_t used;
-};
 
 /* The counters of one thread. The next thread continues with them, so their sum is always the number of all births. */
 struct births {
     uint64_t *counts;
     uint32_t owned;
 };
-
-static uint64_t ***upper; /* three levels, where recorder_top is NULL */
-static struct leaf *leaves;
-static uint32_t leaf_count;
-static struct chunk chunks[CHUNK_LIMIT];
-static uint32_t chunk_count;
-static uint32_t chunk_largest = CHUNK_LARGEST;
-static struct chunk *current_chunk;
 
 static struct site *sites;
 static uint32_t *site_index;
@@ -74,9 +34,6 @@ static uint64_t *shared_births; /* for threads that are ending, and for threads 
 static pthread_key_t thread_key;
 static int have_thread_key;
 static __thread int thread_ended __attribute__((tls_model("initial-exec")));
-
-static struct range ranges[LEDGER_RANGES];
-static uint32_t range_count;
 
 static uint64_t lost_blocks;
 static uint64_t lost_sites;
@@ -90,51 +47,6 @@ uint64_t recorder_mix(uint64_t value)
     return value ^ (value >> 31);
 }
 
-/* By system call, so that the tracker's own mappings do not pass its hooks. Leaves errno alone. */
-static void *map(size_t bytes)
-{
-    int saved = errno;
-    long result = syscall(SYS_mmap, NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-                          -1, 0);
-    if (result == -1) {
-        errno = saved;
-        return NULL;
-    }
-    /* A table in which one slot is used would cost 2 MiB with a huge page. */
-    (void)syscall(SYS_madvise, result, bytes, MADV_NOHUGEPAGE);
-    (void)syscall(SYS_madvise, result, bytes, MADV_DONTDUMP);
-    errno = saved;
-    return (void *)result; // NOLINT
-}
-
-static void note_range(void *start, size_t bytes)
-{
-    uint32_t place = increment(&range_count);
-    if (place < LEDGER_RANGES) {
-        ranges[place].start = (uintptr_t)start;
-        store_release(&ranges[place].end, (uintptr_t)start + bytes);
-    }
-}
-
-void *recorder_reserve(size_t bytes)
-{
-    void *memory = map(bytes);
-    if (memory)
-        note_range(memory, bytes);
-    return memory;
-}
-
-size_t recorder_ranges(struct range *out, size_t capacity)
-{
-    size_t count = load(&range_count);
-    if (count > LEDGER_RANGES)
-        count = LEDGER_RANGES;
-    if (count > capacity)
-        count = capacity;
-    memcpy(out, ranges, count * sizeof *out);
-    return count;
-}
-
 static void thread_ends(void *block)
 {
     thread_ended = 1;
@@ -142,33 +54,16 @@ static void thread_ends(void *block)
     store_release(&((struct births *)block)->owned, 0);
 }
 
-/* Whether there is address space for two levels. Where there is not, sets the largest chunk. */
-static int is_address_space_ample(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur >= AMPLE_ADDRESS_SPACE)
-        return 1;
-    chunk_largest = (uint32_t)(limit.rlim_cur >> LIMIT_PER_LEAF_BITS);
-    if (chunk_largest < CHUNK_FIRST)
-        chunk_largest = CHUNK_FIRST;
-    return 0;
-}
-
 int recorder_start(void)
 {
     if (sites)
         return 0;
-    uint64_t **top = NULL;
-    if (is_address_space_ample())
-        top = recorder_reserve(sizeof *top << TOP_BITS);
-    if (!top)
-        upper = recorder_reserve(sizeof *upper << (TOP_BITS - MIDDLE_BITS));
-    leaves = recorder_reserve(sizeof *leaves * LEAF_LIMIT);
+    int failed = leaves_start();
     site_index = recorder_reserve(sizeof *site_index << INDEX_BITS);
     row_heads = recorder_reserve(sizeof *row_heads * SITE_LIMIT);
     shared_births = recorder_reserve(sizeof *shared_births * SITE_LIMIT);
     struct site *table = recorder_reserve(sizeof *table * SITE_LIMIT);
-    if (!(top || upper) || !leaves || !site_index || !row_heads || !shared_births || !table)
+    if (failed || !site_index || !row_heads || !shared_births || !table)
         return -1;
     table[1].kind = SITE_UNKNOWN;
     next_site = 2;
@@ -176,7 +71,6 @@ int recorder_start(void)
     sites = table;
     recorder_control.scale = 1ull << EPOCH_SHIFT;
     recorder_control.recording = 1;
-    store_release(&recorder_top, top);
     return 0;
 }
 
@@ -184,8 +78,7 @@ void recorder_stop(void)
 {
     recorder_control.recording = 0;
     recorder_births = RECORDER_INSIDE;
-    upper = NULL;
-    store_release(&recorder_top, NULL);
+    leaves_forget();
 }
 
 void recorder_go_on_in_child(void)
@@ -200,16 +93,14 @@ void recorder_go_on_in_child(void)
 void recorder_places(struct tables *tables)
 {
     tables->cycle_at = (uintptr_t)&recorder_control.cycle;
-    tables->leaves = (uintptr_t)leaves;
-    tables->leaf_count_at = (uintptr_t)&leaf_count;
     tables->sites = (uintptr_t)sites;
     tables->site_count_at = (uintptr_t)&next_site;
     tables->site_cache = (uintptr_t)recorder_native_cache;
     tables->site_cache_words = 1u << RECORDER_CACHE_BITS;
-    tables->ranges = (uintptr_t)ranges;
-    tables->range_count_at = (uintptr_t)&range_count;
     tables->lost_blocks_at = (uintptr_t)&lost_blocks;
     tables->lost_sites_at = (uintptr_t)&lost_sites;
+    leaves_places_of(tables);
+    memory_places(tables);
 }
 
 uint64_t recorder_epoch(void)
@@ -217,116 +108,37 @@ uint64_t recorder_epoch(void)
     return (load(&recorder_control.cycle) >> load(&recorder_control.shift)) & EPOCH_MASK;
 }
 
-/* ---- the shadow table ---- */
+/* ---- blocks ---- */
 
-static uint64_t *new_leaf(void)
+static int is_small(size_t size, enum domain domain)
 {
-    for (;;) {
-        struct chunk *chunk = load_acquire(&current_chunk);
-        if (chunk) {
-            uint32_t taken = increment(&chunk->used);
-            if (taken < chunk->leaves)
-                return (uint64_t *)(chunk->base + (size_t)taken * LEAF_BYTES);
-            /* Other threads may count beyond the end as well, each by one. This keeps the counter from wrapping. */
-            store(&chunk->used, chunk->leaves);
-        }
-        uint32_t wanted = chunk ? chunk->leaves * 2 : CHUNK_FIRST;
-        if (wanted > chunk_largest)
-            wanted = chunk_largest;
-        char *base = map(wanted * LEAF_BYTES);
-        if (!base) {
-            wanted = 1;
-            base = map(LEAF_BYTES);
-        }
-        if (!base)
-            return NULL;
-        uint32_t place = increment(&chunk_count);
-        if (place >= CHUNK_LIMIT) {
-            store(&chunk_count, CHUNK_LIMIT);
-            (void)syscall(SYS_munmap, base, wanted * LEAF_BYTES);
-            return NULL;
-        }
-        /* With three levels a chunk may hold tables of the middle level, which the child needs. */
-        if (load(&leaf_count) >= LEAVES_IN_CHILD && load(&recorder_top)) {
-            int saved = errno;
-            (void)syscall(SYS_madvise, base, wanted * LEAF_BYTES, MADV_WIPEONFORK);
-            errno = saved;
-        }
-        chunks[place] = (struct chunk){base, wanted, 0};
-        if (__atomic_compare_exchange_n(&current_chunk, &chunk, &chunks[place], 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
-            note_range(base, wanted * LEAF_BYTES);
-        else
-            (void)syscall(SYS_munmap, base, wanted * LEAF_BYTES);
-    }
+    return size <= SMALL_MOST && (domain != DOMAIN_NATIVE || size < recorder_control.native_least);
 }
 
-static uint64_t **find_entry(uintptr_t number, int make)
+static uint64_t *make_slot(uintptr_t address, size_t size, enum domain domain)
 {
-    uint64_t **top = load(&recorder_top);
-    if (likely(top != NULL))
-        return &top[number];
-    if (!upper)
-        return NULL;
-    uint64_t ***place = &upper[number >> MIDDLE_BITS];
-    uint64_t **middle = load_acquire(place);
-    if (!middle && make) {
-        uint64_t **fresh = (uint64_t **)new_leaf(); /* larger than needed, but only touched pages take memory */
-        if (!fresh)
-            return NULL;
-        if (__atomic_compare_exchange_n(place, &middle, fresh, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
-            middle = fresh;
-    }
-    return middle ? &middle[number & MIDDLE_MASK] : NULL;
+    return is_small(size, domain) ? leaves_small_slot(address, 1) : leaves_slot(address, 1);
 }
 
-/* The table holds, for each leaf, where the slot of address 0 would be. A slot is then found without a mask. */
-static uint64_t *biased(uint64_t *leaf, uintptr_t number)
+/* Returns the slot of what begins at exactly this address; NULL when nothing is known of it. Where a small block
+ * begins, the other table has nothing, because allocators keep blocks of one size together. */
+static uint64_t *find_slot(const void *address)
 {
-    return (uint64_t *)((uintptr_t)leaf - (number << (LEAF_BITS - 4)) * sizeof *leaf);
-}
-
-static __attribute__((noinline)) uint64_t *make_leaf(uintptr_t number)
-{
-    uint64_t **entry = find_entry(number, 1);
-    uint64_t *fresh = entry ? new_leaf() : NULL;
-    if (!fresh)
-        return NULL;
-    uint64_t *leaf = NULL;
-    if (!__atomic_compare_exchange_n(entry, &leaf, biased(fresh, number), 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
-        return leaf;
-    uint32_t place = increment(&leaf_count);
-    if (place < LEAF_LIMIT) {
-        leaves[place].base = number << LEAF_BITS;
-        store_release(&leaves[place].slots, (uintptr_t)fresh);
-    } else {
-        store(&leaf_count, LEAF_LIMIT);
-    }
-    return biased(fresh, number);
-}
-
-/* Returns the slot of an address; NULL when no block near it was ever tracked. */
-static uint64_t *find_slot(uintptr_t address)
-{
-    uint64_t **entry = address >> ADDRESS_BITS ? NULL : find_entry(address >> LEAF_BITS, 0);
-    uint64_t *leaf = entry ? load_acquire(entry) : NULL;
-    return leaf ? &leaf[address >> 4] : NULL;
-}
-
-static uint64_t *make_slot(uintptr_t address)
-{
-    uint64_t *slot = find_slot(address);
-    if (slot || address >> ADDRESS_BITS)
+    uint64_t *slot = leaves_slot((uintptr_t)address, 0);
+    if (slot && load(slot) & RECORDER_BLOCK_BITS)
         return slot;
-    uint64_t *leaf = make_leaf(address >> LEAF_BITS);
-    return leaf ? &leaf[address >> 4] : NULL;
+    slot = leaves_small_slot((uintptr_t)address, 0);
+    return slot && load(slot) ? slot : NULL;
 }
 
-/* Takes counters for this thread, if there are any. With three levels a thread gets none, so every allocation takes the
- * slow path, and the fast path need not check the number of levels. */
+static uint64_t *second_slot(const void *address, uint64_t slot, int make)
+{
+    return slot & BIG_BIT ? leaves_slot((uintptr_t)address + (1u << GRAIN_BITS), make) : NULL;
+}
+
+/* Takes counters for this thread, if there are any. */
 static void claim_births(void)
 {
-    if (!load(&recorder_top))
-        return;
     for (int i = 0; i < BIRTHS_LIMIT; i++) {
         struct births *block = &births_blocks[i];
         uint32_t nobody = 0;
@@ -361,7 +173,7 @@ void recorder_born_slowly(const void *address, size_t size, uint32_t site, enum 
 {
     if (!address || !recorder_is_on())
         return;
-    uint64_t *slot = make_slot((uintptr_t)address);
+    uint64_t *slot = make_slot((uintptr_t)address, size, domain);
     if (!slot) {
         increment(&lost_blocks);
         return;
@@ -369,10 +181,10 @@ void recorder_born_slowly(const void *address, size_t size, uint32_t site, enum 
     recorder_count_birth(site);
     uint64_t value = recorder_slot(size, site, domain);
     if (size >= SIZE_LIMIT) {
-        uint64_t *next = make_slot((uintptr_t)address + 16);
+        value = recorder_slot(0, site, domain) | BIG_BIT;
+        uint64_t *next = second_slot(address, value, 1);
         if (next)
             store(next, (uint64_t)size << SIZE_SHIFT);
-        value = recorder_slot(0, site, domain) | BIG_BIT;
     }
     store(slot, value);
 }
@@ -380,12 +192,12 @@ void recorder_born_slowly(const void *address, size_t size, uint32_t site, enum 
 struct recorder_block recorder_died_slowly(const void *address)
 {
     struct recorder_block block = {0, 0};
-    uint64_t *slot = find_slot((uintptr_t)address);
-    block.slot = slot ? load(slot) : 0;
-    if (!block.slot) /* an untracked block must not make its table's page dirty */
+    uint64_t *slot = find_slot(address);
+    if (!slot) /* an untracked block must not make its table's page dirty */
         return block;
+    block.slot = load(slot);
     store(slot, 0);
-    uint64_t *next = block.slot & BIG_BIT ? find_slot((uintptr_t)address + 16) : NULL;
+    uint64_t *next = second_slot(address, block.slot, 0);
     if (next) {
         block.big = load(next);
         store(next, 0);
@@ -395,24 +207,35 @@ struct recorder_block recorder_died_slowly(const void *address)
 
 void recorder_put_back(const void *address, struct recorder_block block)
 {
-    uint64_t *slot = block.slot ? find_slot((uintptr_t)address) : NULL;
-    if (!slot)
+    if (!block.slot)
         return;
-    uint64_t *next = block.slot & BIG_BIT ? find_slot((uintptr_t)address + 16) : NULL;
+    enum domain domain = (enum domain)(block.slot >> DOMAIN_SHIFT & DOMAIN_MASK);
+    /* The slot of a big block has no size, that of untracked bytecode has no site; neither is small. */
+    int is_whole = !(block.slot & BIG_BIT) && block.slot & SITE_MASK;
+    uint64_t *slot = make_slot((uintptr_t)address, is_whole ? recorder_size(block) : SIZE_LIMIT, domain);
+    uint64_t *next = second_slot(address, block.slot, 0);
     if (next)
         store(next, block.big);
-    store(slot, block.slot);
+    if (slot)
+        store(slot, block.slot);
+}
+
+void recorder_keep_birth_slowly(const void *address, struct recorder_block old)
+{
+    uint64_t *slot = find_slot(address);
+    if (slot)
+        store(slot, old.slot >> EPOCH_SHIFT << EPOCH_SHIFT | (load(slot) & ((1ull << EPOCH_SHIFT) - 1)));
 }
 
 uint32_t recorder_site_of(const void *address)
 {
-    uint64_t *slot = find_slot((uintptr_t)address);
+    uint64_t *slot = find_slot(address);
     return slot ? (uint32_t)(load(slot) & SITE_MASK) : 0;
 }
 
 void recorder_take_over(const void *address, uint32_t site)
 {
-    uint64_t *slot = find_slot((uintptr_t)address);
+    uint64_t *slot = find_slot(address);
     if (!slot || !(load(slot) & SITE_MASK))
         return;
     recorder_count_birth(site);
@@ -422,7 +245,7 @@ void recorder_take_over(const void *address, uint32_t site)
 void recorder_share_birth(const void *address, const void *owner)
 {
     const uint64_t birth_bits = EPOCH_MASK << EPOCH_SHIFT | SITE_MASK;
-    uint64_t *slot = find_slot((uintptr_t)address), *from = find_slot((uintptr_t)owner);
+    uint64_t *slot = find_slot(address), *from = find_slot(owner);
     uint64_t birth = from ? load(from) & birth_bits : 0;
     if (!slot || !(load(slot) & SITE_MASK) || !(birth & SITE_MASK) || (load(slot) & birth_bits) == birth)
         return;
@@ -432,7 +255,9 @@ void recorder_share_birth(const void *address, const void *owner)
 
 void recorder_mark_code(const void *address)
 {
-    uint64_t *slot = make_slot((uintptr_t)address);
+    uint64_t *slot = find_slot(address);
+    if (!slot)
+        slot = leaves_slot((uintptr_t)address, 1);
     if (slot)
         store(slot, load(slot) | CODE_BIT);
 }
@@ -494,6 +319,8 @@ uint32_t recorder_native_site_slowly(uintptr_t return_address)
     if (created)
         sites[site].address = return_address;
     uint64_t *cached = recorder_cache_place(return_address);
+    if (recorder_control.native_least)
+        return load(&sites[site].flags) & SITE_FLAGGED ? site | SITE_WANTS_STACK : site;
     if (!load(&sites[site].flags)) {
         __atomic_store_n(cached, recorder_cache_tag(return_address) | site, __ATOMIC_SEQ_CST);
         /* A flag that is set between the test and the store would go unnoticed until the entry is replaced. */
@@ -525,16 +352,17 @@ static uint64_t epoch_of(uint64_t slot, uint64_t now)
     return epoch < now ? epoch : now; /* born while the epochs were being halved */
 }
 
-static uint64_t *slots_of(uint32_t leaf)
+static const uint64_t *slots_of(const struct leaf *leaf)
 {
-    return (uint64_t *)load_acquire(&leaves[leaf].slots); // NOLINT
+    return (const uint64_t *)load_acquire(&leaf->slots); // NOLINT
 }
 
-static uint64_t size_of(uintptr_t base, uint32_t index, uint64_t slot)
+static uint64_t size_of(const struct leaf *leaf, uint32_t index, uint64_t slot)
 {
     if (likely(!(slot & BIG_BIT)))
         return slot >> SIZE_SHIFT & (SIZE_LIMIT - 1);
-    uint64_t *next = find_slot(base + ((uintptr_t)index << 4) + 16);
+    uintptr_t address = leaf->base + ((uintptr_t)index << leaf->grain_bits);
+    uint64_t *next = second_slot((const void *)address, slot, 0); // NOLINT
     return next ? load(next) >> SIZE_SHIFT : 0;
 }
 
@@ -571,7 +399,7 @@ static uint32_t next_used(const uint64_t *slots, uint32_t index)
 static void halve_epochs(uint32_t leaf_total)
 {
     for (uint32_t l = 0; l < leaf_total; l++) {
-        uint64_t *slots = slots_of(l);
+        uint64_t *slots = (uint64_t *)slots_of(&leaves_list()[l]);
         for (uint32_t i = 0; slots && (i = next_used(slots, i)) < LEAF_SLOTS; i++) {
             uint64_t slot = load(&slots[i]);
             uint64_t epoch = slot >> EPOCH_SHIFT & EPOCH_MASK;
@@ -582,12 +410,6 @@ static void halve_epochs(uint32_t leaf_total)
     }
     store(&recorder_control.shift, recorder_control.shift + 1);
     store(&recorder_control.scale, 1ull << (EPOCH_SHIFT - recorder_control.shift));
-}
-
-static uint32_t leaves_to_read(void)
-{
-    uint32_t count = load(&leaf_count);
-    return count < LEAF_LIMIT ? count : LEAF_LIMIT;
 }
 
 void recorder_add_row(struct ledger_checkpoint *checkpoint, struct ledger_row *rows, uint32_t capacity, uint32_t site,
@@ -629,20 +451,21 @@ void recorder_count(struct ledger_checkpoint *checkpoint, struct ledger_row *row
 {
     struct timespec before, after;
     clock_gettime(CLOCK_MONOTONIC, &before);
-    uint32_t total = leaves_to_read();
+    uint32_t total = leaves_count();
     while (load(&recorder_control.cycle) >> recorder_control.shift >= 1ull << (EPOCH_BITS - 1))
         halve_epochs(total);
     uint64_t now = recorder_epoch();
     checkpoint->cycle = load(&recorder_control.cycle);
     checkpoint->shift = recorder_control.shift;
     for (uint32_t l = 0; l < total; l++) {
-        uint64_t *slots = slots_of(l);
+        const struct leaf *leaf = &leaves_list()[l];
+        const uint64_t *slots = slots_of(leaf);
         for (uint32_t i = 0; slots && (i = next_used(slots, i)) < LEAF_SLOTS; i++) {
             uint64_t slot = load(&slots[i]);
             uint32_t site = (uint32_t)slot & SITE_MASK;
             if (!site)
                 continue;
-            uint64_t bytes = size_of(leaves[l].base, i, slot);
+            uint64_t bytes = size_of(leaf, i, slot);
             checkpoint->live_blocks++;
             checkpoint->live_bytes += bytes;
             recorder_add_row(checkpoint, rows, capacity, site, (enum domain)(slot >> DOMAIN_SHIFT & DOMAIN_MASK),

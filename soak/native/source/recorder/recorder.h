@@ -6,20 +6,19 @@
 #ifndef SOAK_RECORDER_H
 #define SOAK_RECORDER_H
 
-#include "layout.h"
-#include <stddef.h>
+#include "memory.h"
 
 /* The look-ups return a site with this bit when an allocation there should capture its stack. */
 #define SITE_WANTS_STACK (1u << 31)
-
-/* Declarations need this although -fvisibility=hidden is given: otherwise each access goes through the offset table. */
-#define HIDDEN __attribute__((visibility("hidden")))
 
 struct recorder_control {
     uint64_t cycle; /* the program stores the number of its cycle here, and that is all it does to mark a cycle */
     uint64_t scale; /* 1 << (EPOCH_SHIFT - shift): a multiplication costs less than two shifts by a variable */
     uint32_t shift; /* an epoch is 2^shift cycles */
     uint32_t recording;
+    /* Native blocks of fewer bytes are in the table of the small ones. 0 where malloc keeps even those 32 bytes apart.
+     */
+    uint64_t native_least;
 };
 extern struct recorder_control recorder_control HIDDEN;
 
@@ -61,6 +60,7 @@ void recorder_go_on_in_child(void);
  * recorder_hot.h, because a call would cost as much as their work. These are their slow paths. */
 void recorder_born_slowly(const void *address, size_t size, uint32_t site, enum domain domain);
 struct recorder_block recorder_died_slowly(const void *address);
+void recorder_keep_birth_slowly(const void *address, struct recorder_block old);
 uint32_t recorder_native_site_slowly(uintptr_t return_address);
 
 /* Restores the slot that `recorder_died` cleared, because the block was not released after all. */
@@ -104,14 +104,8 @@ void recorder_add_row(struct ledger_checkpoint *checkpoint, struct ledger_row *r
 /* The current birth epoch, as it stands in a slot. */
 uint64_t recorder_epoch(void);
 
-/* Writes the address ranges of the tracker's own memory, which is not part of what is measured. Returns how many. */
-size_t recorder_ranges(struct range *out, size_t capacity);
-
 /* Fills in the addresses of the recorder's tables. */
 void recorder_places(struct tables *tables);
-
-/* Reserves memory for another part of the tracker: page-aligned, zeroed, one of the ranges. NULL when there is none. */
-void *recorder_reserve(size_t bytes);
 
 /* Mixes the bits of a word, for hashing. */
 uint64_t recorder_mix(uint64_t value);

@@ -2,27 +2,21 @@
 #ifndef SOAK_RECORDER_HOT_H
 #define SOAK_RECORDER_HOT_H
 
+#include "leaves.h"
 #include "recorder.h"
 
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
-/* Relaxed, because a slot belongs to the owner of its block and readers only count. As cheap as plain ones. */
-#define load(p) __atomic_load_n((p), __ATOMIC_RELAXED)
-#define store(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
-
 #if defined(__aarch64__)
-#define ADDRESS_BITS 48
 #define CODE_ALIGNMENT_BITS 2 /* makes the address of an instruction fit beside a site */
 #else
-#define ADDRESS_BITS 47
 #define CODE_ALIGNMENT_BITS 0
 #endif
 
 #define RECORDER_CACHE_BITS 13
 
-/* Two levels: by address >> LEAF_BITS, then by address >> 4 (see `biased` in recorder.c). NULL: nothing is recorded, or
- * there are three levels because there was no room for this one. */
-extern uint64_t **recorder_top HIDDEN;
+/* A slot without these is not that of a block: the size of a big block may have stayed behind. */
+#define RECORDER_BLOCK_BITS (SITE_MASK | CODE_BIT)
 
 /* Return address and site, in one word so that no reader sees half of an entry. */
 extern uint64_t recorder_native_cache[1u << RECORDER_CACHE_BITS] HIDDEN;
@@ -63,10 +57,10 @@ static inline int recorder_is_on(void)
     return recorder_births != RECORDER_INSIDE && load(&recorder_control.recording);
 }
 
-static inline uint64_t *recorder_leaf(const void *address)
+/* Whether a block has its slot in the table of all blocks, and its size in the slot. */
+static inline int recorder_is_common(size_t size)
 {
-    uint64_t **top = load(&recorder_top);
-    return likely(top != NULL) ? __atomic_load_n(&top[(uintptr_t)address >> LEAF_BITS], __ATOMIC_ACQUIRE) : NULL;
+    return size - (SMALL_MOST + 1) < SIZE_LIMIT - (SMALL_MOST + 1);
 }
 
 /* The counter belongs to one thread. In one instruction; a relaxed load and store would be three. */
@@ -82,7 +76,16 @@ static inline void recorder_increment(uint64_t *counter)
 static inline void recorder_write(uint64_t *leaf, uint64_t *births, const void *address, uint32_t site, uint64_t slot)
 {
     recorder_increment(&births[site]);
-    store(&leaf[(uintptr_t)address >> 4], slot);
+    store(&leaf[(uintptr_t)address >> GRAIN_BITS], slot);
+}
+
+/* The same for a block of Python's domains of SMALL_MOST bytes or less, which has its slot in the table of small ones.
+ */
+static inline void recorder_write_small(uint64_t *leaf, uint64_t *births, const void *address, uint32_t site,
+                                        uint64_t slot)
+{
+    recorder_increment(&births[site]);
+    store(&leaf[(uintptr_t)address >> SMALL_GRAIN_BITS], slot);
 }
 
 /* Records a block that the allocator has just returned to the caller. `births`: recorder_births; a hook that called
@@ -90,14 +93,15 @@ static inline void recorder_write(uint64_t *leaf, uint64_t *births, const void *
 static inline void recorder_born(uint64_t *births, const void *address, size_t size, uint32_t site, enum domain domain)
 {
     uint64_t *leaf = recorder_leaf(address);
-    if (likely(births > RECORDER_INSIDE) && likely(leaf != NULL) && likely(size < SIZE_LIMIT))
+    if (likely(births > RECORDER_INSIDE) && likely(leaf != NULL) && likely(recorder_is_common(size)))
         recorder_write(leaf, births, address, site, recorder_slot(size, site, domain));
     else
         recorder_born_slowly(address, size, site, domain);
 }
 
 /* The same for a native block in the common case. Otherwise does nothing and returns 0. NULL is not a common case: no
- * block is ever tracked in the first megabyte. */
+ * block is ever tracked in the first megabytes. Nor is any block of an allocator whose blocks may begin 16 bytes apart:
+ * its sites are never in the cache. */
 static inline int recorder_born_at_once(const void *address, size_t size, uintptr_t return_address)
 {
     uint64_t *births = recorder_births;
@@ -107,8 +111,7 @@ static inline int recorder_born_at_once(const void *address, size_t size, uintpt
     uint64_t site = load(recorder_cache_place(return_address)) ^ recorder_cache_tag(return_address);
     if (unlikely(site >= SITE_LIMIT))
         return 0;
-    /* A thread that has counters has two levels: see claim_births. */
-    uint64_t *leaf = __atomic_load_n(&load(&recorder_top)[(uintptr_t)address >> LEAF_BITS], __ATOMIC_ACQUIRE);
+    uint64_t *leaf = recorder_leaf(address);
     if (unlikely(!leaf))
         return 0;
     uint64_t slot = recorder_slot(size, (uint32_t)site, DOMAIN_NATIVE);
@@ -123,23 +126,36 @@ static inline uint64_t recorder_take_slot(const void *address)
     uint64_t *leaf = recorder_leaf(address);
     if (unlikely(!leaf))
         return 0;
-    uint64_t *place = &leaf[(uintptr_t)address >> 4];
+    uint64_t *place = &leaf[(uintptr_t)address >> GRAIN_BITS];
     uint64_t slot = load(place);
-    if (unlikely(!slot) || unlikely(slot & BIG_BIT))
+    if (unlikely(!(slot & RECORDER_BLOCK_BITS)) || unlikely(slot & BIG_BIT))
         return 0;
     store(place, 0);
     return slot;
 }
 
+/* The same as recorder_take_slot for a block in the table of small ones. */
+static inline uint64_t recorder_take_small_slot(const void *address)
+{
+    uint64_t *leaf = recorder_small_leaf(address);
+    if (unlikely(!leaf))
+        return 0;
+    uint64_t *place = &leaf[(uintptr_t)address >> SMALL_GRAIN_BITS];
+    uint64_t slot = load(place);
+    if (likely(slot != 0))
+        store(place, 0);
+    return slot;
+}
+
 /* Forgets a block that is about to be released, without reading its slot: that saves a tenth of the tracker's cost. The
  * size of a big block stays behind in its second slot, which readers skip. Returns 0, and does nothing, where no leaf
- * covers the address. */
+ * covers the address. Small blocks are not forgotten: see native_least. */
 static inline int recorder_forget_at_once(const void *address)
 {
     uint64_t *leaf = recorder_leaf(address);
     if (unlikely(!leaf))
         return 0;
-    store(&leaf[(uintptr_t)address >> 4], 0);
+    store(&leaf[(uintptr_t)address >> GRAIN_BITS], 0);
     return 1;
 }
 
@@ -154,12 +170,12 @@ static inline struct recorder_block recorder_died(const void *address)
 static inline void recorder_keep_birth(const void *address, struct recorder_block old)
 {
     uint64_t *leaf = old.slot ? recorder_leaf(address) : NULL;
-    if (!leaf)
-        return;
-    uint64_t *place = &leaf[(uintptr_t)address >> 4];
-    uint64_t slot = load(place);
-    if (likely(slot != 0))
+    uint64_t *place = leaf ? &leaf[(uintptr_t)address >> GRAIN_BITS] : NULL;
+    uint64_t slot = place ? load(place) : 0;
+    if (likely(slot & SITE_MASK))
         store(place, old.slot >> EPOCH_SHIFT << EPOCH_SHIFT | (slot & ((1ull << EPOCH_SHIFT) - 1)));
+    else if (old.slot)
+        recorder_keep_birth_slowly(address, old);
 }
 
 #endif
