@@ -331,6 +331,8 @@ class TrackerState:
     covers: tuple[str, ...] = ()
     follows_objects: bool = True
     """Whether a block that CPython keeps in a free list has the line of the object that is in it now."""
+    is_filtered: bool = False
+    """Whether the program filters its system calls, so that the tracker makes none."""
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,10 @@ SYMBOLS = {
 _CACHE_FITS_INTO_N_MIN = 1.7
 _DECIDER_WORDS = {"lost-scan": "scan for lost blocks", "ledger": "allocation ledger"}
 _NOT_FOLLOWED = " It could not follow objects in reused memory, so such an object may have the line of an earlier one."
+_FILTERED = (
+    " The program filters its system calls. Since then the tracker makes none: no stacks are captured, and what is"
+    " opened or created has no line."
+)
 _COVERED_WORDS = {"native": "native memory", "python": "Python objects"}
 _WORTH_SAYING_S = 1.0
 _STOP_WORDS = {
@@ -194,7 +198,8 @@ def tracker_sentence(tracker: TrackerState) -> str:
     if tracker.active:
         covered = " and ".join(_COVERED_WORDS.get(name, name) for name in tracker.covers)
         lost = _NOT_FOLLOWED if "python" in tracker.covers and not tracker.follows_objects else ""
-        return f"The allocation tracker watched {covered or 'allocations'}.{lost}"
+        filtered = _FILTERED if tracker.is_filtered else ""
+        return f"The allocation tracker watched {covered or 'allocations'}.{lost}{filtered}"
     return f"The allocation tracker did not watch: {tracker.reason or 'it was off'}."
 
 

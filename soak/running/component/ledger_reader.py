@@ -22,6 +22,7 @@ from soak.native.layout import (
     PYTHON_MEM,
     REQUESTS,
     STACK_SITE,
+    STATE_FILTERED,
     STATE_NATIVE,
     STATE_OBJECTS,
     STATE_PYTHON_DOMAINS,
@@ -209,7 +210,13 @@ class LedgerReader:
         names = (("native", STATE_NATIVE), ("python", STATE_PYTHON_DOMAINS))
         covers = tuple(name for name, bit in names if self._state & bit)
         return Tracked(
-            TrackerState(True, None, covers, "python" not in covers or bool(self._state & STATE_OBJECTS)),
+            TrackerState(
+                True,
+                None,
+                covers,
+                "python" not in covers or bool(self._state & STATE_OBJECTS),
+                bool(self._state & STATE_FILTERED),
+            ),
             self._latest.is_complete,
             (
                 *(self._explain(suspect, reachability(suspect.site)) for suspect in suspects),
