@@ -65,7 +65,7 @@ _RECENT = 8
 _MOST_BLOCKS = 2_000_000
 _LONGEST_SCAN_S, _LONGEST_SCAN_OF_COPY_S = 5.0, 20.0
 _FREE_S, _SHARE = 1.0, 0.02
-"""Scans may take so long, and then this part of the run's time."""
+"""Scans may take so long, and then this part of the run's time: CPU time, so that other programs take none of it."""
 _SHARE_OF_COPIES = 0.5
 """The same for scans of copies, for which the process does not wait."""
 _MOST_SCANS_KEPT = 4
@@ -85,6 +85,8 @@ _MOST_TYPES = 3
 _OWN_STEPS = 2
 _FEWEST_SITES_OF_OWNERS, _NEXT_OWNERS_AFTER = 8, 2
 """A few causes are told one by one."""
+_MOST_DECIDED = 0.75
+"""Of the sites that grow, new ones come one by one: owners are looked for once so many have been scanned twice."""
 _MOST_GTYPES = 256
 """Numbers that the process is asked about: whether they are types of GLib, and what these are called."""
 _OWN_PATHS = re.compile(r"memfd:soak-|/soak-[^/]*/ring")
@@ -141,10 +143,20 @@ class Scanner:
         """Tell whether a scan that may decide is about to come, so that the process should not be ended yet."""
         self._short_since_s = self._short_since_s or self._clock.now_s()
         waited_s = self._clock.now_s() - self._short_since_s
-        return self._error is None and cycle >= FIRST_CYCLE and waited_s < _WAIT_S and any(map(self._lacks, suspects))
+        is_short = any(map(self._lacks, suspects)) or self._lacks_owners(suspects)
+        return self._error is None and cycle >= FIRST_CYCLE and waited_s < _WAIT_S and is_short
 
     def _is_short_of_scans(self, suspects: Sequence[Suspect]) -> bool:
-        return self._clock.now_s() > self._scanned_s + _APART_S and any(map(self._lacks, suspects))
+        is_short = any(map(self._lacks, suspects)) or self._lacks_owners(suspects)
+        return is_short and self._clock.now_s() > self._scanned_s + _APART_S
+
+    def _lacks_owners(self, suspects: Sequence[Suspect]) -> bool:
+        return self._survivors is None and self._are_enough_for_owners([suspect.site for suspect in suspects])
+
+    def _are_enough_for_owners(self, sites: Sequence[int]) -> bool:
+        """Whether so many sites grow that their owners are worth a look, and most have been looked at themselves."""
+        decided = sum(len(self._scans.get(site, ())) >= _SCANS_NEEDED for site in sites)
+        return len(sites) >= _FEWEST_SITES_OF_OWNERS and decided > _MOST_DECIDED * len(sites)
 
     def _lacks(self, suspect: Suspect) -> bool:
         scans = self._scans.get(suspect.site, ())
@@ -157,19 +169,19 @@ class Scanner:
         if not suspects:
             self._next_cycle = int(checkpoint.cycle * _NEXT_AFTER)
             return
-        begun_s = self._clock.now_s()
+        begun_s, begun_cpu_s = self._clock.now_s(), time.thread_time()
         with self._telling_errors(), held_still(self._child.pid) as still:
             if still and self._child.ring.is_between_cycles:
                 self._scan(self._child.pid, checkpoint, suspects, _LONGEST_SCAN_S)
-        self._time.spend(begun_s, self._clock.now_s() - begun_s)
+        self._time.spend(begun_s, time.thread_time() - begun_cpu_s)
 
     def scan_copy(self, copy: int, checkpoint: Checkpoint, suspects: Sequence[Suspect]) -> None:
         """Scan a copy of the process, made at this checkpoint, for the blocks of these sites."""
-        begun_s = self._clock.now_s()
+        begun_s, begun_cpu_s = self._clock.now_s(), time.thread_time()
         if suspects:
             with self._telling_errors():
                 self._scan(copy, checkpoint, suspects, _LONGEST_SCAN_OF_COPY_S)
-        self._time_of_copies.spend(begun_s, self._clock.now_s() - begun_s)
+        self._time_of_copies.spend(begun_s, time.thread_time() - begun_cpu_s)
 
     @contextlib.contextmanager
     def _telling_errors(self) -> Iterator[None]:
@@ -246,11 +258,9 @@ class Scanner:
         return holding or tuple(holder.sample for holder in last.holders if holder.sample is not None)[:1]
 
     def _may_have_owners(self, scan: MemoryScan) -> bool:
-        """Whether to take time for the owners of what stays: of many sites, whose two scans have been made."""
-        found = scan.sites()
-        is_decided = all(len(self._scans[site]) >= _SCANS_NEEDED for site, _ in found)
+        """Whether to take time for the owners of what stays, or to take it again."""
         is_later = scan.checkpoint.cycle >= _NEXT_OWNERS_AFTER * self._survivors_at
-        return len(found) >= _FEWEST_SITES_OF_OWNERS and is_decided and is_later
+        return is_later and self._are_enough_for_owners([site for site, _ in scan.sites()])
 
     def _add(self, scan: MemoryScan) -> None:
         scan.run()
