@@ -14,6 +14,7 @@ _HOMES = {
     "check": "soak.api",
     "explain": "soak.api",
     "judge": "soak.analysis",
+    "load_ipython_extension": "soak.notebook",
     "mark": "soak.inside.marks",
     "wsgi": "soak.inside.middleware",
 }

@@ -9,6 +9,7 @@ from typing import Any
 
 from soak.errors import UsageError
 from soak.reporting import words
+from soak.reporting.commands.notebook import render_notebook
 from soak.results import Cause, ComponentResult
 from soak.running.check.checking import (
     DEFAULT_BUDGET,
@@ -22,6 +23,18 @@ from soak.running.check.inprocess import soak_here
 from soak.running.interpreter import find_interpreter
 from soak.settings import DEFAULT_CYCLE_TIMEOUT_S
 from soak.targets import Target, find_targets
+
+
+class CheckResult(ComponentResult):
+    """The result of a check, as in ``report.json``; a notebook shows it as HTML."""
+
+    @classmethod
+    def of(cls, result: ComponentResult) -> CheckResult:
+        """Return a result as one of a check."""
+        return cls(**{field.name: getattr(result, field.name) for field in dataclasses.fields(result)})
+
+    def _repr_html_(self) -> str:
+        return render_notebook(self)
 
 
 def check(
@@ -41,7 +54,7 @@ def check(
     python: str | None = None,
     cycle_timeout: str | float = DEFAULT_CYCLE_TIMEOUT_S,
     max_rss: str | float | None = None,
-) -> ComponentResult:
+) -> CheckResult:
     """Call ``function`` many times and say whether it leaks. Returns a component's result, as in ``report.json``.
 
     ``function`` takes no arguments; one call is one cycle. All calls of an ``async def`` share one event loop. soak
@@ -70,13 +83,13 @@ def check(
         refuse_what_does_nothing(function)
     terms = Terms(tolerance, iterations, duration, budget, n_min, checkpoint_every, interval, cycle_timeout, max_rss)
     if not isolate:
-        return _check_here(function, terms, name, settings, python)
+        return CheckResult.of(_check_here(function, terms, name, settings, python))
     asked = settings or {}
     target, settings = _find(function, asked, python)
     options = terms.options(target.name, asked, python, track=track)
     target = dataclasses.replace(target, name=name or target.name)
     result = soak_alone(terms.plan(target, settings), find_interpreter(python), track=track)
-    return dataclasses.replace(result, options=options)
+    return CheckResult.of(dataclasses.replace(result, options=options))
 
 
 def _check_here(

@@ -44,6 +44,7 @@ FLOORS = {
     "soak.reporting": 5,
     "soak.web": 5,
     "soak.api": 6,
+    "soak.notebook": 6,
     "soak.commands": 6,
     "soak.testing.case": 6,
     "soak.testing.checks": 6,

@@ -58,7 +58,7 @@ from soak.reporting.words.runs import (
     when_words,
 )
 from soak.reporting.words.series import series_sentence, signal_sentence
-from soak.reporting.words.verdicts import lookalike_sentence, why_sentence, why_words
+from soak.reporting.words.verdicts import failure_sentence, lookalike_sentence, why_sentence, why_words
 from soak.reporting.words.vocabulary import (
     byte_rate,
     count_words,
@@ -86,6 +86,7 @@ __all__ = [
     "decided_words",
     "excuse_sentence",
     "explain",
+    "failure_sentence",
     "group_sentence",
     "growth_cell",
     "growth_words",

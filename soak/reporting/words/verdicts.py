@@ -45,12 +45,17 @@ _IN_EACH_CYCLE = (GroundKind.COUNT_EVERY_CYCLE, GroundKind.MEMORY_EVERY_CYCLE)
 
 def why_words(component: ComponentResult) -> str:
     """Say all of why: what failed, what decided, what would look the same, and what is missing to decide."""
-    failed, failure, noun = "", component.failure, component.cycle_noun
-    if failure is not None:
-        subject = "The driver" if noun == "call" else "The program"
-        failed = f"{subject} failed {where_it_failed(failure, noun)}: {failure.detail}."
-    parts = (failed, why_sentence(component), lookalike_sentence(component))
+    parts = (failure_sentence(component), why_sentence(component), lookalike_sentence(component))
     return " ".join(part for part in parts if part)
+
+
+def failure_sentence(component: ComponentResult) -> str:
+    """Say what failed; empty where nothing did."""
+    failure, noun = component.failure, component.cycle_noun
+    if failure is None:
+        return ""
+    subject = "The driver" if noun == "call" else "The program"
+    return f"{subject} failed {where_it_failed(failure, noun)}: {failure.detail}."
 
 
 def why_sentence(component: ComponentResult) -> str:
