@@ -29,6 +29,7 @@ PAGE = ROOT / "docs" / "measurements.md"
 NO_SCRIPTS = ("all", "against_peers", "calibrate_counts", "calibrate_memory", "measuring", "night", "torture")
 ALWAYS = {"calibrate": ["--quick"], "field": ["--repeat", "1", "--python", "3.11"]}
 SHORT = {
+    "calibrate_steps": ["--runs", "500"],
     "child_cost": ["--checkpoints", "50000", "--repeats", "5"],
     "no_flags": ["--runs", "2"],
     "repeat_soak": ["--runs", "3"],

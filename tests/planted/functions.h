@@ -15,7 +15,9 @@
     X(leak_large) X(repaired_large)                                                                                    \
     X(leak_open) X(repaired_open)                                                                                      \
     X(leak_into_table) X(repaired_into_table)                                                                          \
-    X(leak_into_list) X(repaired_into_list)
+    X(leak_into_list) X(repaired_into_list)                                                                            \
+    X(leak_into_arena) X(repaired_into_arena)                                                                          \
+    X(leak_into_names) X(repaired_into_names)
 
 #ifdef __cplusplus
 extern "C" {

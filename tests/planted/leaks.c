@@ -3,6 +3,7 @@
 #include "functions.h"
 
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -182,4 +183,91 @@ void repaired_into_list(void)
     entry->next = NULL;
     free(entries);
     entries = entry;
+}
+
+/* An arena: each block is twice as large as the one before, and nothing is given back before all is. */
+#define ARENA_FIRST 256
+#define ARENA_TAKEN 24
+struct arena_block {
+    struct arena_block *before;
+    size_t size;
+    size_t used;
+    char content[];
+};
+static struct arena_block *volatile arena;
+
+static void take_from_arena(void)
+{
+    struct arena_block *newest = arena;
+    if (!newest || newest->used + ARENA_TAKEN > newest->size) {
+        size_t size = newest ? newest->size * 2 : ARENA_FIRST;
+        struct arena_block *block = malloc(sizeof *block + size); /* planted: leak_into_arena */
+        *block = (struct arena_block){newest, size, 0};
+        arena = newest = block;
+    }
+    memset(newest->content + newest->used, 1, ARENA_TAKEN);
+    newest->used += ARENA_TAKEN;
+}
+
+static void empty_arena(void)
+{
+    while (arena) {
+        struct arena_block *newest = arena;
+        arena = newest->before;
+        free(newest);
+    }
+}
+
+void leak_into_arena(void)
+{
+    take_from_arena();
+}
+
+void repaired_into_arena(void)
+{
+    static unsigned calls;
+    if (++calls % 600 == 0)
+        empty_arena();
+    take_from_arena();
+}
+
+/* A dictionary of names, which a library keeps for ever: the table is doubled when it is half full. */
+static uint64_t *volatile names;
+static size_t name_places, name_count;
+
+static uint64_t *place_of(uint64_t *places, size_t count, uint64_t name)
+{
+    size_t at = (size_t)(name * 0x9e3779b97f4a7c15ull) & (count - 1);
+    while (places[at] && places[at] != name)
+        at = (at + 1) & (count - 1);
+    return &places[at];
+}
+
+static void keep_name(uint64_t name)
+{
+    if (2 * name_count >= name_places) {
+        size_t larger = name_places ? 2 * name_places : 16;
+        uint64_t *places = calloc(larger, sizeof *places); /* planted: leak_into_names */
+        for (size_t at = 0; at < name_places; at++)
+            if (names[at])
+                *place_of(places, larger, names[at]) = names[at];
+        free(names);
+        names = places;
+        name_places = larger;
+    }
+    uint64_t *place = place_of(names, name_places, name);
+    name_count += !*place;
+    *place = name;
+}
+
+void leak_into_names(void)
+{
+    static uint64_t name;
+    keep_name(++name);
+}
+
+void repaired_into_names(void)
+{
+    static uint64_t name;
+    keep_name(1 + name++ % 600);
 }

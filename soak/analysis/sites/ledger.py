@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soak.analysis.series import SeriesJudge
+from soak.analysis.sites.steps import judge_steps
 from soak.verdict import SeriesVerdict, Verdict
 
 BLOCKS_TOLERANCE = 0.01
@@ -173,6 +174,8 @@ class LedgerJudge:
         series = SeriesJudge(tolerance, n_min)
         series.extend(cycles, sizes)
         verdict = series.finish() if at_end else series.verdict
+        if verdict.verdict is not Verdict.LEAK:
+            verdict = judge_steps(cycles, sizes, n_min, tolerance) or verdict
         start = float(cycles[-1] + cycles[0]) / 2 if verdict.since is None else float(cycles[0] + verdict.since)
         first = min(int(np.searchsorted(cycles, start)), len(cycles) - 2)
         grown = int(np.argmax(blocks[first:] != blocks[first]))

@@ -1,0 +1,108 @@
+"""Growth that shows in steps only: a table or an arena that is made larger by a factor each time it is full.
+
+The table of a hash map doubles when it is full, and then nothing is to be seen until it is full again. So the cycles
+between two steps tell how fast it fills: what a step adds is used up when the next one comes.
+
+    cycles     n        2n                4n                                    8n
+    live bytes |--------|-----------------|-------------------------------------|----
+               s        2s                4s                                    8s
+    fills by       s/n        2s/2n                     4s/4n                         B per cycle
+
+Only content that grows at one rate fills each addition at the same rate. A cache stops, a logarithm and a root slow
+down, and chance is not regular six times.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soak.verdict import SeriesState, SeriesVerdict, Verdict
+
+FILLS = 5
+"""So many additions in a row must have been filled at one rate."""
+_WITHIN = 1.2
+"""The largest of these rates is at most so many times the smallest."""
+_SMALLEST_STEP = 0.05
+"""Of what has been added before. Lists of CPython grow by an eighth."""
+_LARGEST_FACTOR, _FACTORS_WITHIN = 5.0, 1.6
+"""Each step adds up to so many times what the one before has added, always about as many times."""
+_SHRINKS = 0.1
+"""Of what a step has added so much may go again."""
+_OVERDUE = 1.25
+"""A table that has not been full after so many times the cycles that it should take has stopped."""
+
+
+@dataclass(frozen=True)
+class _Step:
+    after: float
+    """The cycle of the last reading before it."""
+    at: float
+    """The cycle of the first reading after it."""
+    added: float
+    before: float
+
+
+def judge_steps(
+    cycles: NDArray[np.float64], values: NDArray[np.float64] | NDArray[np.int64], n_min: float, tolerance: float
+) -> SeriesVerdict | None:
+    """Return LEAK with the rate at which a table fills, or None where these readings are no such table.
+
+    The last step has to come after ``n_min`` cycles: until then it may be a cache that fills. Arrays are
+    ``(readings,)``, from cycle 0 on.
+    """
+    steps = _steps(cycles, values)[-FILLS - 1 :]
+    if len(steps) <= FILLS or steps[-1].at - cycles[0] < n_min or _has_shrunk(steps, cycles, values):
+        return None
+    added = np.array([step.added for step in steps])
+    factors = added[1:] / added[:-1]
+    if factors.max() > min(_LARGEST_FACTOR, _FACTORS_WITHIN * factors.min()):
+        return None
+    times = np.array([(step.after + step.at) / 2 for step in steps])
+    rates = added[:-1] / np.diff(times)
+    rate = float(added[:-1].sum() / (times[-1] - times[0]))
+    is_overdue = cycles[-1] - times[-1] > _OVERDUE * added[-1] / rate
+    if rates.max() > _WITHIN * rates.min() or rates.min() <= tolerance or is_overdue:
+        return None
+    low = min(one.added / (two.at - one.after) for one, two in pairwise(steps))
+    high = max(one.added / max(two.after - one.at, 1.0) for one, two in pairwise(steps))
+    return SeriesVerdict(
+        Verdict.LEAK,
+        SeriesState.MEASURED,
+        rate,
+        low,
+        high,
+        decided_at=int(steps[-1].at - cycles[0]),
+        since=int(steps[0].after - cycles[0]),
+        is_growing=True,
+        cycles=int(cycles[-1] - cycles[0]),
+        tolerance=tolerance,
+        n_min=int(n_min),
+    )
+
+
+def _steps(cycles: NDArray[np.float64], values: NDArray[np.float64] | NDArray[np.int64]) -> list[_Step]:
+    """Return where the highest value so far rises by a twentieth or more of all that has been added before."""
+    highest = np.maximum.accumulate(values).astype(float)
+    found = []
+    start = before = float(highest[0])
+    for place in (np.flatnonzero(np.diff(highest)) + 1).tolist():
+        level = float(highest[place])
+        if level - before >= _SMALLEST_STEP * (before - start):
+            found.append(_Step(float(cycles[place - 1]), float(cycles[place]), level - before, before))
+            before = level
+    return found
+
+
+def _has_shrunk(
+    steps: list[_Step], cycles: NDArray[np.float64], values: NDArray[np.float64] | NDArray[np.int64]
+) -> bool:
+    """Whether what steps have added went again. A table that is emptied is made anew, and need not leak."""
+    for step in steps:
+        later = values[np.searchsorted(cycles, step.at) :]
+        if later.min() < step.before + (1 - _SHRINKS) * step.added:
+            return True
+    return False

@@ -1,0 +1,44 @@
+"""An arena and a table of names that are doubled for ever are leaks; those that are emptied, or full, are none."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from tracking_builder import PLANTED, can_build, line_of, soak_file
+
+from soak.results import ComponentResult
+from soak.verdict import Verdict
+
+N_MIN = 2048
+
+
+def soak_steps(function: str, folder: Path, **changes: object) -> ComponentResult:
+    if not can_build("ctypes", sys.executable, folder):
+        pytest.skip("there is no C compiler here")
+    settings = {"function": function, "folder": str(folder)}
+    return soak_file(PLANTED / "stepped.py", settings=settings, n_min=N_MIN, **changes)
+
+
+@pytest.mark.parametrize(("function", "rate"), [("leak_into_arena", 24.0), ("leak_into_names", 16.0)])
+def test_what_is_doubled_for_ever_is_a_leak_at_the_rate_of_its_content(tmp_path: Path, function: str, rate: float):
+    """Within twelve doublings, and at its line: 24 B of the arena a cycle; a place of 8 B, of which half are used."""
+    result = soak_steps(function, tmp_path, iterations=16 * N_MIN)
+
+    cause = result.causes[0]
+    assert (result.verdict, result.decided_by) == (Verdict.LEAK, "ledger")
+    assert cause.bytes_per_iteration == pytest.approx(rate, rel=0.05)
+    assert result.growth is not None
+    assert result.growth.low <= rate <= result.growth.high
+    assert cause.where is not None
+    assert cause.where.line == line_of(PLANTED / "leaks.c", f"/* planted: {function} */")
+    assert result.iterations <= 4 * N_MIN
+
+
+@pytest.mark.parametrize("function", ["repaired_into_arena", "repaired_into_names"])
+def test_what_is_emptied_or_full_is_none(tmp_path: Path, function: str):
+    result = soak_steps(function, tmp_path, iterations=4 * N_MIN, early_stop=False)
+
+    assert result.verdict is Verdict.CLEAN
+    assert result.causes == ()
