@@ -44,6 +44,8 @@ class GroundKind(StrEnum):
     """Memory rose in each of the last cycles of the run, by so much that it is certain to reach its limit."""
     STEADY_CHILDREN = "steady-children"
     """The child processes that live between cycles grow together at one rate."""
+    GROWING_PROCESSES = "growing-processes"
+    """Processes that the component started, and in which the tracker counts, leak."""
     NO_GROWTH = "no-growth"
     """Every signal that decides is proven not to grow."""
     NOTHING_STAYS = "nothing-stays"
@@ -60,6 +62,8 @@ class GroundKind(StrEnum):
     """Resident or mapped memory grows, and memory in use does not."""
     UNCOUNTED_CHILDREN = "uncounted-children"
     """Nothing grows in the process itself; child processes live between cycles, and nobody counted inside them."""
+    OPEN_PROCESSES = "open-processes"
+    """Nothing grows in the process itself; in processes that it started, growth is neither shown nor ruled out."""
     ONLY_OUTSIDE = "only-outside"
     """Nothing that can be read from outside grows, and that never proves CLEAN."""
     NOTHING_READ = "nothing-read"
@@ -83,6 +87,7 @@ VERDICTS = {
     GroundKind.MEMORY_AT_LIMIT: Verdict.LEAK,
     GroundKind.MEMORY_EVERY_CYCLE: Verdict.LEAK,
     GroundKind.STEADY_CHILDREN: Verdict.LEAK,
+    GroundKind.GROWING_PROCESSES: Verdict.LEAK,
     GroundKind.NO_GROWTH: Verdict.CLEAN,
     GroundKind.NOTHING_STAYS: Verdict.CLEAN,
     GroundKind.NOT_READ: Verdict.INCONCLUSIVE,
@@ -91,6 +96,7 @@ VERDICTS = {
     GroundKind.UNDECIDED: Verdict.INCONCLUSIVE,
     GroundKind.UNEXPLAINED_RSS: Verdict.INCONCLUSIVE,
     GroundKind.UNCOUNTED_CHILDREN: Verdict.INCONCLUSIVE,
+    GroundKind.OPEN_PROCESSES: Verdict.INCONCLUSIVE,
     GroundKind.ONLY_OUTSIDE: Verdict.INCONCLUSIVE,
     GroundKind.NOTHING_READ: Verdict.INCONCLUSIVE,
 }
@@ -179,6 +185,21 @@ class LiveChildren:
 
 
 @dataclass(frozen=True)
+class ProcessRole:
+    """Processes that do the same, and what is decided of them together: same program, parent and place of start."""
+
+    command: str
+    """What each is, in short."""
+    processes: int
+    """How many of them live now."""
+    verdict: Verdict
+    signal: str | None = None
+    """The signal that decided, or that is open."""
+    rate: float | None = None
+    """Of that signal, of all processes together, per cycle and in its unit."""
+
+
+@dataclass(frozen=True)
 class Ground:
     """One thing that a verdict rests on."""
 
@@ -199,3 +220,5 @@ class Ground:
     """COUNT_EVERY_CYCLE and MEMORY_EVERY_CYCLE; also of an UNDECIDED count that rose in each cycle so far."""
     children: LiveChildren | None = None
     """STEADY_CHILDREN, and UNCOUNTED_CHILDREN where they were read."""
+    roles: tuple[ProcessRole, ...] = ()
+    """GROWING_PROCESSES: those that leak; OPEN_PROCESSES: those that are not decided."""

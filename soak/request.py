@@ -49,6 +49,7 @@ class Request:
     n_min: int | None = None
     checkpoint_every: int | None = None
     track: bool = True
+    follow: bool = True
     jobs: int | None = None
     python: str | None = None
     driver_settings: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -132,6 +133,8 @@ def _typed_options(request: Request, name: str) -> Iterator[Option]:
     yield from _given("--on-verdict", request.on_verdict)
     if request.overnight or not request.early_stop:
         yield ("--no-early-stop",)
+    if not request.follow:
+        yield ("--no-follow",)
     for key, setting in request.driver_settings.get(name, {}).items():
         yield "--set", f"{name}.{key}={_setting_text(setting)}"
     if name in request.injections:

@@ -293,6 +293,43 @@ class Cause:
     """The object that its blocks are part of, or that they are themselves."""
     allocated_bytes_per_iteration: float | None = None
     """What the allocators make of ``bytes_per_iteration``; None where that does not follow from the blocks' size."""
+    processes: str | None = None
+    """In which processes that the program started, in short; None: in the program itself."""
+
+
+@dataclass(frozen=True)
+class ProcessResult:
+    """One process that the program started and in which the tracker counted."""
+
+    pid: int
+    first_cycle: int
+    last_cycle: int
+    """The first and the last checkpoint at which it was counted."""
+    first_bytes: float
+    last_bytes: float
+    """What it had requested and not freed, at these two."""
+    first_rss_bytes: float
+    last_rss_bytes: float
+    bytes_per_iteration: float | None
+    """What it grew by over the later half of the checkpoints; None where they are too few."""
+    has_ended: bool
+
+
+@dataclass(frozen=True)
+class RoleResult:
+    """Processes that do the same: of one program, one parent, and started by one line of it."""
+
+    command: str
+    verdict: Verdict
+    living: int
+    ended: int
+    """How many of them were counted and have ended."""
+    bytes_per_iteration: float | None
+    """What all of them together grow by, of what they requested and did not free; None where that is not known."""
+    low: float | None
+    high: float | None
+    processes: tuple[ProcessResult, ...] = ()
+    """Each of them; of many that have ended the latest."""
 
 
 @dataclass(frozen=True)
@@ -464,6 +501,8 @@ class ComponentResult:
     """Of a long run that has not decided yet: what grows by the rule of a short one."""
     pauses: Pauses | None = None
     """None where no cycle waited, and in a result that an earlier version wrote."""
+    roles: tuple[RoleResult, ...] = ()
+    """The processes that the program started and in which the tracker counted."""
     seconds_after: float = 0.0
     """What followed the cycles: questions to the process, its teardown, the second pass, the search for causes."""
     labels: tuple[LabelGrowth, ...] = ()

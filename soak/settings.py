@@ -80,6 +80,8 @@ class ComponentPlan:
     """The components whose growth should add up to that of this one."""
     max_temperature_c: float | None = None
     nice: int = 0
+    follow: bool = True
+    """The tracker counts in the processes that the component starts as well."""
     options: tuple[Option, ...] = ()
     """Of ``soak run``, as typed for this component: `options_of` adds those of the run."""
 
@@ -180,6 +182,7 @@ def _plan_component(
         parts=tuple(table.get("parts", ())),
         max_temperature_c=request.max_temperature_c,
         nice=request.nice,
+        follow=request.follow,
         options=typed_options(request, target.name),
     )
 

@@ -203,6 +203,21 @@ def _steady_children(evidence: Evidence) -> Ground | None:
     return None if ground is None else replace(ground, children=children)
 
 
+def _growing_processes(evidence: Evidence) -> Ground | None:
+    """Return this ground where processes leak in which the tracker counts; those that keep most are told first."""
+    leaking = [judged for judged in evidence.roles if judged.role.verdict is Verdict.LEAK]
+    leaking.sort(key=lambda judged: -((judged.growth.rate if judged.growth is not None else None) or 0.0))
+    if not leaking:
+        return None
+    return Ground(GroundKind.GROWING_PROCESSES, ("children_tracked",), roles=tuple(judged.role for judged in leaking))
+
+
+def _open_processes(evidence: Evidence) -> Ground | None:
+    decided = (Verdict.CLEAN, Verdict.LEAK)
+    still_open = tuple(judged.role for judged in evidence.roles if judged.role.verdict not in decided)
+    return Ground(GroundKind.OPEN_PROCESSES, roles=still_open) if still_open else None
+
+
 def _no_growth(evidence: Evidence) -> Ground | None:
     deciding = evidence.deciding
     proven = tuple(name for name, series in deciding.items() if series.verdict is Verdict.CLEAN)
@@ -322,7 +337,8 @@ PRECEDENCE: tuple[Rule, ...] = (
     Rule(GroundKind.STEADY_MAPPED, _steady_mapped),
     Rule(GroundKind.MEMORY_AT_LIMIT, _memory_at_limit),
     Rule(GroundKind.MEMORY_EVERY_CYCLE, _memory_every_cycle),
-    # Nothing is counted inside children, so what the process itself leaks is told before them.
+    # What the process itself leaks is told before what its children leak, and what is counted before RSS.
+    Rule(GroundKind.GROWING_PROCESSES, _growing_processes),
     Rule(GroundKind.STEADY_CHILDREN, _steady_children),
     Rule(GroundKind.NO_GROWTH, _no_growth),
     # Exact, and sooner than the counters; but where those are CLEAN too, they bound the growth of all there is.
@@ -334,6 +350,7 @@ PRECEDENCE: tuple[Rule, ...] = (
     Rule(GroundKind.UNDECIDED, _undecided),
     Rule(GroundKind.UNEXPLAINED_RSS, _unexplained_rss),
     Rule(GroundKind.UNCOUNTED_CHILDREN, _uncounted_children),
+    Rule(GroundKind.OPEN_PROCESSES, _open_processes),
     Rule(GroundKind.ONLY_OUTSIDE, _only_outside),
     Rule(GroundKind.NOTHING_READ, _nothing_read),
 )
@@ -444,7 +461,11 @@ def _growing(series: Mapping[str, SeriesVerdict]) -> list[str]:
 
 
 def _cannot_be_clean(evidence: Evidence) -> bool:
-    return evidence.only_outside or evidence.has_uncounted_children
+    return (
+        evidence.only_outside
+        or evidence.has_uncounted_children
+        or any(judged.role.verdict is not Verdict.CLEAN for judged in evidence.roles)
+    )
 
 
 def _objects(name: str, evidence: Evidence) -> bool:
@@ -472,7 +493,8 @@ def _rests_on(evidence: Evidence, grounds: tuple[Ground, ...]) -> set[str]:
     """Return the signals without which the verdict would not stand: LEAK on one, CLEAN on all that were proven."""
     decision = _decision(evidence, grounds)
     if decision.verdict is Verdict.LEAK and decision.decided_by is not None:
-        return {"tracked" if decision.decided_by in LEDGER else decision.decided_by}
+        is_ledger = decision.decided_by in (*LEDGER, "children_tracked")
+        return {"tracked" if is_ledger else decision.decided_by}
     if decision.verdict is Verdict.CLEAN:
         return {
             name
@@ -497,6 +519,8 @@ def _completed_series(evidence: Evidence, grounds: tuple[Ground, ...]) -> dict[s
         if first.limit is not None:
             limit = first.limit
             series[first.signals[0]] = _risen(limit.last - limit.first, since=0, cycles=limit.cycles, at=limit.cycles)
+        if first.kind is GroundKind.GROWING_PROCESSES:
+            series["children_tracked"] = _together(_leaking_processes(evidence))
         if first.streak is not None:
             series[first.signals[0]] = _with_streak(evidence, first, first.streak)
     return {name: series[name] for name in SIGNALS if name in series}
@@ -531,6 +555,11 @@ def _at_least(whole: SeriesVerdict, part: SeriesVerdict) -> SeriesVerdict:
     return replace(part, rate=max(whole.rate, part.rate), low=max(whole.low, part.low), high=high)
 
 
+def _leaking_processes(evidence: Evidence) -> list[SeriesVerdict]:
+    leaking = [j.growth for j in evidence.roles if j.role.verdict is Verdict.LEAK and j.growth is not None]
+    return leaking or [SeriesVerdict(Verdict.LEAK, SeriesState.MEASURED)]
+
+
 def _with_streak(evidence: Evidence, ground: Ground, streak: Streak) -> SeriesVerdict:
     """Return what a signal that rose in each cycle says: its exact rate, of an undecided one where none is known."""
     if ground.kind is not GroundKind.UNDECIDED:
@@ -560,6 +589,8 @@ def _needed(evidence: Evidence, first: Ground) -> int | None:
         return needed_cycles(first.filling, evidence.cycles, evidence.n_min)
     if first.kind is GroundKind.FEW_CYCLES:
         return max(_WINDOWS_TO_LOOK * ENOUGH_N_MIN - evidence.cycles, 1)
+    if first.kind is GroundKind.OPEN_PROCESSES:
+        return max((judged.needed for judged in evidence.roles if judged.needed), default=None)
     if first.kind is GroundKind.UNDECIDED and first.streak is not None:
         missing = _cycles_of_a_streak(evidence.cycles) - first.streak.cycles
         if missing > 0:
@@ -584,6 +615,8 @@ def _is_final(evidence: Evidence, grounds: tuple[Ground, ...], series: Mapping[s
         return is_settled or (bool(rest) and _decision(evidence, rest).is_final)
     if first.limit is not None or evidence.only_outside:
         return True
+    if first.kind is GroundKind.GROWING_PROCESSES:
+        return all(judged.is_final for judged in evidence.roles if judged.role.verdict is Verdict.LEAK)
     if first.kind is GroundKind.GROWING_SITES and not any(g.kind is GroundKind.STEADY_MEMORY for g in grounds):
         return True
     return not _something_nearer_may_still_decide(evidence, first.signals[0], series)

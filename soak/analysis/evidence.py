@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from soak.analysis.sites.caches import CachedSite
 from soak.analysis.sites.ledger import Suspect
-from soak.grounds import Limit, LiveChildren, Streak
+from soak.grounds import Limit, LiveChildren, ProcessRole, Streak
 from soak.measurements import SIGNALS, Role
 from soak.verdict import SeriesVerdict, Verdict
 
@@ -52,6 +52,19 @@ class Stop:
 
     signal: str
     limit: Limit
+
+
+@dataclass(frozen=True)
+class JudgedRole:
+    """What is decided of processes that the component started and in which the tracker counts, with its growth."""
+
+    role: ProcessRole
+    growth: SeriesVerdict | None
+    """Of the memory that they requested and did not free, all together."""
+    needed: int | None
+    """More cycles that would decide, where that can be told."""
+    is_final: bool
+    """Nothing that may still come would change what people are told."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +113,8 @@ class Evidence:
     """The process has children that nobody counted."""
     children: LiveChildren | None = None
     """What is known of these from outside; None where it was not read."""
+    roles: tuple[JudgedRole, ...] = ()
+    """What is decided of the processes in which the tracker counts."""
     is_last: bool = False
     """No reading will follow."""
 

@@ -77,6 +77,7 @@ def add_component_arguments(parser: argparse.ArgumentParser) -> tuple[Any, Any]:
     verdict.add_argument("--n-min", type=positive_count, metavar="N", help=N_MIN_HELP)
     verdict.add_argument("--checkpoint-every", type=positive_count, metavar="N", help="cycles between checkpoints")
     verdict.add_argument("--no-track", action="store_true", help="read counters only, without the allocation tracker")
+    verdict.add_argument("--no-follow", action="store_true", help="do not count in the processes that a cycle starts")
     measured = parser.add_argument_group("the measured process")
     measured.add_argument("--set", action="append", default=[], metavar="NAME.key=value", help="a driver's setting")
     measured.add_argument(
@@ -151,6 +152,7 @@ def request_of(options: argparse.Namespace) -> Request:
         n_min=options.n_min,
         checkpoint_every=options.checkpoint_every,
         track=not options.no_track,
+        follow=not options.no_follow,
         jobs=options.jobs,
         python=options.python,
         driver_settings=parse_driver_settings(options.set),

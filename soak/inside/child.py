@@ -53,7 +53,7 @@ def run(ring_path: str) -> int:
 
 def _soak(area: ring.Ring, settings: dict[str, Any], measured_pid: int) -> None:
     words = area.words
-    tracked = _start_tracker(settings["ledger"])
+    tracked = _start_tracker(settings["ledger"], settings["follow"])
     words[ring.WORD_PHASE] = ring.PHASE_SETUP
     component = loading.load(settings["target"])
     component.show_pauses(words[ring.WORD_PAUSES : ring.WORD_PAUSES + pauses.WORDS_OF_WINDOWS].toreadonly())
@@ -86,15 +86,18 @@ def _soak(area: ring.Ring, settings: dict[str, Any], measured_pid: int) -> None:
     words[ring.WORD_PHASE] = ring.PHASE_DONE
 
 
-def _start_tracker(ledger: str | None) -> Tracker | NoTracker | None:
-    """Start the tracker with a ledger at this path; None where none is asked for, or the file cannot be made."""
+def _start_tracker(ledger: str | None, follow: str) -> Tracker | NoTracker | None:
+    """Start the tracker with a ledger at this path; None where none is asked for, or the file cannot be made.
+
+    ``follow``: see Tracker.start.
+    """
     if not ledger:
         return None
     from soak.inside import tracker
 
     tracked = tracker.connect()
     try:
-        tracked.start(ledger)
+        tracked.start(ledger, follow)
     except OSError:
         return None  # the parent sees that the ledger is empty, and does without it
     return tracked

@@ -113,7 +113,7 @@ class Tracker:
     def start(self, ledger: str, follow: str = "") -> tuple[str, ...]:
         """Open the ledger at this path, and record Python's domains as well.
 
-        ``follow``: the folder to which the processes that this one starts tell where their tables are; without it they
+        ``follow``: the file to which the processes that this one starts tell where their tables are; without it they
         are not tracked. Returns what is recorded, ``("native", "python")`` at best. Call it once, before the component
         is imported. Raises ``OSError`` when the ledger cannot be created.
         """

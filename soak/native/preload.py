@@ -11,8 +11,8 @@ from pathlib import Path
 
 LOADER_VARIABLE = "LD_PRELOAD"
 WATCH_VARIABLE = "SOAK_WATCH"
-"""``PID:FOLDER``: the watcher, and the folder in which each process that is watched writes where its tables are, to a
-file with its number as the name. Only a direct child of the watcher is watched, or with `EVERYBODY` all processes."""
+"""``PID:PATH``: the watcher, and the file to which each process that is watched appends where its tables are. Only a
+direct child of the watcher is watched, or with `EVERYBODY` all processes."""
 EVERYBODY = 0
 GLIB_VARIABLES = {"G_SLICE": "always-malloc", "G_DEBUG": "gc-friendly"}
 """What GLib reads when it is loaded: its slices are then blocks of malloc's, each with a call site, and it clears what

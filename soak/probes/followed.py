@@ -1,23 +1,63 @@
-"""Find the tracker's tables in the processes that a followed process has started, itself or through others."""
+"""Find the tracker's tables in a process and in those that it has started, itself or through others."""
 
 from __future__ import annotations
 
-import contextlib
-from pathlib import Path
+import os
 
-from soak.native.layout import TablePlaces
+from soak.native.layout import TABLES, TablePlaces
 from soak.probes.descendants import Descendant
-from soak.probes.tables import places_in, read_places
+from soak.probes.tables import parse_places, places_in
 
-_MOST_FILES = 64
+_LONGEST_FILE = 1 << 20
+
+
+class Announcements:
+    """A file in memory to which each process that loads the library appends where its tables are.
+
+    It has no name but a path in /proc, so it is gone with this process, whenever that ends.
+    """
+
+    def __init__(self) -> None:
+        self._handle = os.memfd_create("soak-tables")
+        self._told: dict[int, TablePlaces] = {}
+        self._read_bytes = 0
+
+    @property
+    def path(self) -> str:
+        """The path under which other processes reach the file."""
+        return f"/proc/{os.getpid()}/fd/{self._handle}"
+
+    def of(self, pid: int) -> TablePlaces | None:
+        """Return what the program that a process began last has told; None where it has told nothing."""
+        self._read()
+        return self._told.get(pid)
+
+    def forget(self, living: set[int]) -> None:
+        """Forget what processes have told that are not among the ``living``."""
+        self._told = {pid: places for pid, places in self._told.items() if pid in living}
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._handle)
+
+    def _read(self) -> None:
+        while content := os.pread(self._handle, 1024 * TABLES.itemsize, self._read_bytes):
+            for at in range(0, len(content) - TABLES.itemsize + 1, TABLES.itemsize):
+                places = parse_places(content[at : at + TABLES.itemsize])
+                if places is not None:
+                    self._told[places.pid] = places
+            self._read_bytes += len(content)
+        if self._read_bytes > _LONGEST_FILE:  # ten thousand programs were started
+            os.ftruncate(self._handle, 0)
+            self._read_bytes = 0
 
 
 class Followed:
-    """Knows where the tables of each process are, by the folder to which they write it."""
+    """Knows where the tables of each process are."""
 
-    def __init__(self, folder: Path) -> None:
-        """``folder``: to which each process that loads the library writes, to a file with its number as the name."""
-        self._folder = folder
+    def __init__(self, announcements: Announcements) -> None:
+        """``announcements``: of the processes that load the library."""
+        self._announcements = announcements
         self._known: dict[int, TablePlaces] = {}
 
     def places(self, process: Descendant) -> TablePlaces | None:
@@ -26,9 +66,7 @@ class Followed:
         A process that was forked, and runs no other program, has them where its parent has them. So ask for parents
         before their children.
         """
-        parents = self._of_number(process.parent)
-        told = read_places(self._folder / str(process.pid))
-        for candidate in (told, self._of_number(process.pid), parents):
+        for candidate in (self._announcements.of(process.pid), self._of(process.pid), self._of(process.parent)):
             found = None if candidate is None else places_in(process.pid, candidate.own_at)
             if found is not None:
                 self._known[process.pid] = found
@@ -37,14 +75,9 @@ class Followed:
         return None
 
     def forget_ended(self, living: set[int]) -> None:
-        """Remove what is known of processes that are not among the ``living``, and their files where there are many."""
+        """Forget processes that are not among the ``living``."""
         self._known = {pid: known for pid, known in self._known.items() if pid in living}
-        with contextlib.suppress(OSError):
-            files = list(self._folder.iterdir())
-            if len(files) > _MOST_FILES:
-                for file in files:
-                    if not Path("/proc", file.name).exists():
-                        file.unlink(missing_ok=True)
+        self._announcements.forget(living)
 
-    def _of_number(self, pid: int) -> TablePlaces | None:
-        return self._known.get(pid) or read_places(self._folder / str(pid))
+    def _of(self, pid: int) -> TablePlaces | None:
+        return self._known.get(pid) or self._announcements.of(pid)

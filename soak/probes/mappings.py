@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 _LINE = r"^([0-9a-f]+)-([0-9a-f]+) (\S+) \S+ \S+ \d+ *(.*)$"
 _MAPPING = re.compile(_LINE, re.MULTILINE)
@@ -20,6 +23,17 @@ class Mapping:
     """As the kernel writes them: ``rw-p``."""
     path: str
     """The mapped file, or a name such as ``[stack]``; empty for anonymous memory."""
+
+
+def maps_reader(pid: int) -> Callable[[], str]:
+    """Return a function that reads /proc/PID/maps: nothing of a process that has ended."""
+
+    def read() -> str:
+        with contextlib.suppress(OSError):
+            return Path(f"/proc/{pid}/maps").read_text(encoding="utf-8", errors="replace")
+        return ""
+
+    return read
 
 
 def parse_maps(text: str) -> list[Mapping]:

@@ -1,6 +1,6 @@
 """Read the tracker's tables in a program while it runs: what is alive by call site. Nothing is done in the program.
 
-The library writes once where its tables are (``struct tables`` in ``layout.h``). From then on they are read through
+The library tells once where its tables are (``struct tables`` in ``layout.h``). From then on they are read through
 /proc/PID/mem. A forked child has them where its parent has them. The program is not stopped, so a block that moves
 meanwhile may be counted twice, or not at all.
 """
@@ -30,6 +30,7 @@ from soak.native.layout import (
     MAPPING,
     MAPPING_ROW,
     MAPPINGS_LIMIT,
+    PYTHON_SITE,
     RANGE,
     RANGES,
     ROW,
@@ -52,17 +53,11 @@ _DOMAIN_SHIFT, _EPOCH_SHIFT = np.uint64(DOMAIN_SHIFT), np.uint64(EPOCH_SHIFT)
 _SHIFT_BEHIND_CYCLE = 16
 """``struct recorder_control``: the cycle, a factor, and how many cycles, as a power of two, an epoch stands for."""
 _SIZE_SHIFT, _SIZE_WORD, _BIG_BIT = np.uint64(SIZE_SHIFT), np.uint64(SIZE_LIMIT - 1), np.uint64(BIG_BIT)
+_MOST_KEPT_WORDS = 1 << 23
+"""Of the slots of a process so many are kept to be compared: 64 MiB."""
 _BEING_WRITTEN = 1024
 """How many words of the newest stacks are copied again: the program takes the place for a stack before it writes it."""
 _FLAGS_AT = SITE.fields["flags"][1]  # type: ignore[index]
-
-
-def read_places(path: Path) -> TablePlaces | None:
-    """Return what the library has written to ``path``; None when it has written nothing, or has another version."""
-    try:
-        return _places(path.read_bytes())
-    except OSError:
-        return None
 
 
 def places_in(pid: int, own_at: int) -> TablePlaces | None:
@@ -70,14 +65,15 @@ def places_in(pid: int, own_at: int) -> TablePlaces | None:
     try:
         with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
             memory.seek(own_at)
-            places = _places(memory.read(TABLES.itemsize))
+            places = parse_places(memory.read(TABLES.itemsize))
     except (OSError, OverflowError):
         return None
     # A child of vfork runs in its parent's memory until it runs another program.
     return places if places is not None and places.pid == pid else None
 
 
-def _places(content: bytes) -> TablePlaces | None:
+def parse_places(content: bytes) -> TablePlaces | None:
+    """Return the places of a ``struct tables``; None where the content is another, or of another version."""
     if len(content) != TABLES.itemsize:
         return None
     magic, version, *places = np.frombuffer(content, TABLES)[0].tolist()
@@ -87,16 +83,18 @@ def _places(content: bytes) -> TablePlaces | None:
 class LiveTables(Ledger):
     """The ledger of a running program: each `read` counts its live blocks again, from outside."""
 
-    def __init__(self, places: TablePlaces, first_cycle: int = 0) -> None:
-        """Open the process's memory. Raises OSError when it cannot be read, or the process has ended.
-
-        ``first_cycle``: births are counted from it; what was born up to then is told as born in cycle 0.
-        """
+    def __init__(self, places: TablePlaces) -> None:
+        """Open the process's memory. Raises OSError when it cannot be read, or the process has ended."""
         self.places = places
-        self._first_cycle = first_cycle
+        self.cycles_from = 0
+        """Cycles of birth are counted from this one."""
+        self.born_with_it = 0
+        """What was born up to this cycle is told as born in cycle 0: it is what the process began with."""
         # Both files belong to the program that runs now. After an exec, reads and writes fail.
         self._memory = ProcessMemory(places.pid)
         self._writable = os.open(f"/proc/{places.pid}/mem", os.O_WRONLY)
+        self._pieces: dict[int, tuple[NDArray[np.uint64], tuple[NDArray[np.uint64], NDArray[np.uint64]]]] = {}
+        """Pieces of the slots as they were read last, with their blocks: most of them do not change."""
         self._sequence = 0
         self._state = 0
         self._strings = b""
@@ -149,6 +147,16 @@ class LiveTables(Ledger):
         at = self.places.wanted_collections_at
         with contextlib.suppress(OSError):
             os.pwrite(self._writable, struct.pack("<Q", self._word(at) + 1), at)
+
+    def forked_at(self) -> tuple[str, str, int] | None:
+        """Return file, function and line at which its parent forked the process; None where that is not known."""
+        site = self.places.forked_at
+        rows = self._records(SITE, self.places.sites + site * SITE.itemsize, 1)
+        if not site or not len(rows) or rows[0]["kind"] != PYTHON_SITE:
+            return None
+        self._take_names()
+        row = rows[0]
+        return self._string(int(row["file"])), self._string(int(row["function"])), int(row["line"])
 
     def own_mapped(self) -> int:
         """Return the bytes that the tracker itself has mapped."""
@@ -224,7 +232,17 @@ class LiveTables(Ledger):
 
     def _live(self) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
         """Return the slot and the size of each live block. A few slots belong to no block; they have site 0."""
-        parts = [self._blocks_in(address, words) for address, words in self._memory.pieces(self._slot_ranges())]
+        before, self._pieces = self._pieces, {}
+        parts, kept_words = [], 0
+        for address, words in self._memory.pieces(self._slot_ranges()):
+            known = before.get(address)
+            is_same = known is not None and np.array_equal(known[0], words)
+            part = known[1] if known is not None and is_same else self._blocks_in(address, words)
+            # The size of a block at the very end is in the next piece, so this one does not tell whether it changed.
+            kept_words += len(words)
+            if kept_words <= _MOST_KEPT_WORDS and not int(words[-1]) & BIG_BIT:
+                self._pieces[address] = words, part
+            parts.append(part)
         slots, sizes = (np.concatenate([part[n] for part in parts] or [np.zeros(0, np.uint64)]) for n in range(2))
         return slots, sizes
 
@@ -242,7 +260,8 @@ class LiveTables(Ledger):
     def _rows(self, slots: NDArray[np.uint64], asked: NDArray[np.uint64], sites: int) -> NDArray[np.void]:
         """Return live blocks and bytes by site, domain and bucket of birth; of mappings without their birth."""
         epochs = slots >> _EPOCH_SHIFT << np.uint64(self._half_word(self.places.cycle_at + _SHIFT_BEHIND_CYCLE))
-        births = np.maximum(epochs.view(np.int64) - self._first_cycle, 0)
+        absolute = epochs.view(np.int64)
+        births = np.where(absolute <= self.born_with_it, 0, np.maximum(absolute - self.cycles_from, 0))
         numbers = (slots & _SITE_WORD).view(np.int64)
         domains = (slots >> _DOMAIN_SHIFT & np.uint64(DOMAIN_MASK)).view(np.int64)
         known = (numbers > 0) & (numbers < sites)

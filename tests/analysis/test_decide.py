@@ -20,10 +20,10 @@ from soak.analysis.component import (
     n_min_at_half_time,
 )
 from soak.analysis.decide import PRECEDENCE, Decision, decide
-from soak.analysis.evidence import Evidence, Lost, Stop
+from soak.analysis.evidence import Evidence, JudgedRole, Lost, Stop
 from soak.analysis.sites.caches import Cache, CachedSite
 from soak.analysis.sites.ledger import LedgerJudge, Suspect
-from soak.grounds import VERDICTS, GroundKind, Limit, LiveChildren, Streak
+from soak.grounds import VERDICTS, GroundKind, Limit, LiveChildren, ProcessRole, Streak
 from soak.measurements import SIGNALS, Reading
 from soak.verdict import SeriesState, SeriesVerdict, Verdict
 
@@ -217,6 +217,25 @@ def test_children_that_have_ended_took_their_growth_with_them():
     assert verdict_of(evidence(children_rss="LEAK")) is Verdict.CLEAN
 
 
+def a_role(verdict: Verdict, rate: float | None = None) -> JudgedRole:
+    growth = None if rate is None else SeriesVerdict(verdict, SeriesState.STEADY, rate, rate, rate, decided_at=512)
+    return JudgedRole(ProcessRole("python, forked", 2, verdict, "tracked", rate), growth, 700, verdict is Verdict.LEAK)
+
+
+WORKERS_LEAK, WORKERS_ARE_OPEN = a_role(Verdict.LEAK, 9000.0), a_role(Verdict.INCONCLUSIVE)
+
+
+def test_processes_that_leak_are_a_leak_of_as_much_and_those_that_are_open_leave_it_open():
+    leaking = decide(replace(evidence(), roles=(a_role(Verdict.CLEAN), WORKERS_LEAK)))
+    undecided = decide(replace(evidence(), roles=(a_role(Verdict.CLEAN), WORKERS_ARE_OPEN)))
+
+    assert (leaking.verdict, leaking.decided_by, leaking.is_final) == (Verdict.LEAK, "children_tracked", True)
+    assert (leaking.series["children_tracked"].rate, leaking.decided_at) == (9000.0, 512)
+    assert leaking.grounds[0].roles == (WORKERS_LEAK.role,)
+    assert (undecided.verdict, undecided.needed) == (Verdict.INCONCLUSIVE, 700)
+    assert verdict_of(replace(evidence(), roles=(a_role(Verdict.CLEAN),))) is Verdict.CLEAN
+
+
 def test_what_the_process_itself_leaks_is_told_before_its_children():
     decision = decide(with_children(46.0, children_rss="LEAK", heap="LEAK"))
 
@@ -256,6 +275,7 @@ ORDER = (
     GroundKind.STEADY_MAPPED,
     GroundKind.MEMORY_AT_LIMIT,
     GroundKind.MEMORY_EVERY_CYCLE,
+    GroundKind.GROWING_PROCESSES,
     GroundKind.STEADY_CHILDREN,
     GroundKind.NO_GROWTH,
     GroundKind.NOTHING_STAYS,
@@ -265,6 +285,7 @@ ORDER = (
     GroundKind.UNDECIDED,
     GroundKind.UNEXPLAINED_RSS,
     GroundKind.UNCOUNTED_CHILDREN,
+    GroundKind.OPEN_PROCESSES,
     GroundKind.ONLY_OUTSIDE,
     GroundKind.NOTHING_READ,
 )
@@ -302,6 +323,7 @@ MAKES: dict[GroundKind, tuple[dict[str, str], dict[str, object]]] = {
     GroundKind.STEADY_MAPPED: ({"mapped": "LEAK"}, {}),
     GroundKind.MEMORY_AT_LIMIT: ({}, at_limit("rss")),
     GroundKind.MEMORY_EVERY_CYCLE: ({"tracked": "INCONCLUSIVE"}, rose("tracked", 2**30)),
+    GroundKind.GROWING_PROCESSES: ({}, {"roles": (WORKERS_LEAK,)}),
     GroundKind.STEADY_CHILDREN: ({"children_rss": "LEAK"}, {"children": GROWN_CHILDREN}),
     GroundKind.NO_GROWTH: ({"heap": "CLEAN"}, {}),
     GroundKind.NOTHING_STAYS: ({}, {"survivors": STAYS_NOTHING}),
@@ -311,6 +333,7 @@ MAKES: dict[GroundKind, tuple[dict[str, str], dict[str, object]]] = {
     GroundKind.UNDECIDED: ({"heap": "INCONCLUSIVE"}, {}),
     GroundKind.UNEXPLAINED_RSS: ({"rss": "LEAK"}, {}),
     GroundKind.UNCOUNTED_CHILDREN: ({}, {"has_uncounted_children": True}),
+    GroundKind.OPEN_PROCESSES: ({}, {"roles": (WORKERS_ARE_OPEN,)}),
     GroundKind.ONLY_OUTSIDE: ({}, {"only_outside": True}),
     GroundKind.NOTHING_READ: ({}, {}),
 }
@@ -320,14 +343,16 @@ EXCLUSIVE = {
         [GroundKind.NO_GROWTH],
         [
             *(GroundKind.NOT_READ, GroundKind.HEAP_BESIDE_LEDGER, GroundKind.SLOWING, GroundKind.UNDECIDED),
-            *(GroundKind.UNEXPLAINED_RSS, GroundKind.UNCOUNTED_CHILDREN, GroundKind.ONLY_OUTSIDE),
+            *(GroundKind.UNEXPLAINED_RSS, GroundKind.UNCOUNTED_CHILDREN, GroundKind.OPEN_PROCESSES),
+            *(GroundKind.GROWING_PROCESSES, GroundKind.ONLY_OUTSIDE),
         ],
     ),
     *itertools.product(
         [GroundKind.NOTHING_STAYS],
         [
             *(GroundKind.NOT_READ, GroundKind.HEAP_BESIDE_LEDGER, GroundKind.SLOWING, GroundKind.UNEXPLAINED_RSS),
-            *(GroundKind.UNCOUNTED_CHILDREN, GroundKind.ONLY_OUTSIDE),
+            *(GroundKind.UNCOUNTED_CHILDREN, GroundKind.OPEN_PROCESSES, GroundKind.ONLY_OUTSIDE),
+            GroundKind.GROWING_PROCESSES,
         ],
     ),
     # Memory that the ledger sees rise is no flat ledger.

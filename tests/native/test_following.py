@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,8 +14,8 @@ from tracked_children import ROOT, interpreters
 from soak.native.layout import PYTHON_OBJ, STATE_NO_PYTHON, STATE_PYTHON_DOMAINS, TablePlaces
 from soak.native.preload import preloading
 from soak.probes.descendants import read_descendants
-from soak.probes.followed import Followed
-from soak.probes.tables import LiveTables, places_in, read_places
+from soak.probes.followed import Announcements, Followed
+from soak.probes.tables import LiveTables, places_in
 
 pytestmark = [pytest.mark.integration, pytest.mark.native]
 
@@ -60,9 +59,8 @@ class Program:
     """A program that is followed, up to where it waits."""
 
     def __init__(self, library: Path, python: str, script: str, *, follows: bool) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="soak-")
-        self.folder = Path(self._folder.name)
-        text = PRELUDE.format(root=str(ROOT), follow=str(self.folder) if follows else "") + script
+        self.announcements = Announcements()
+        text = PRELUDE.format(root=str(ROOT), follow=self.announcements.path if follows else "") + script
         with preloading(library, os.environ) as environment:
             self.process = subprocess.Popen(
                 [python, "-c", text], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
@@ -72,7 +70,7 @@ class Program:
 
     def places(self) -> dict[int, TablePlaces | None]:
         """Return where the tables of each process that the program has started are."""
-        followed = Followed(self.folder)
+        followed = Followed(self.announcements)
         return {one.pid: followed.places(one) for one in read_descendants(self.process.pid)}
 
     def tables(self) -> LiveTables:
@@ -83,7 +81,7 @@ class Program:
 
     def end(self) -> None:
         self.process.communicate("\n")
-        self._folder.cleanup()
+        self.announcements.close()
 
 
 Start = Callable[..., Program]
@@ -122,7 +120,7 @@ def test_a_forked_child_goes_on_with_what_was_alive_and_adds_its_own(start: Star
     program = start(FORKED, interpreters()[version])
 
     child = program.tables()
-    parents = read_places(program.folder / str(program.process.pid))
+    parents = program.announcements.of(program.process.pid)
     assert parents is not None
     parent = LiveTables(parents)
 
@@ -176,14 +174,15 @@ def test_nothing_is_followed_where_that_was_not_asked_for(start: Start):
     program = start(FORKED, follows=False)
 
     assert list(program.places().values()) == [None]
-    assert list(program.folder.iterdir()) == []
+    assert program.announcements.of(program.process.pid) is None
 
 
 def test_births_in_a_child_are_told_by_the_cycle_that_the_reader_sets(start: Start):
     program = start(FORKED.replace("    wait()", "    wait()\n    keep(700)\n    wait()"))
     (places,) = program.places().values()
     assert places is not None
-    tables = LiveTables(places, first_cycle=40)
+    tables = LiveTables(places)
+    tables.cycles_from = tables.born_with_it = 40
     before = tables.read()
     assert before is not None
     assert set(before.rows["bucket"].tolist()) == {0}
@@ -245,7 +244,7 @@ def _function(tables: LiveTables, checkpoint, site: int) -> str | None:
 
 def test_a_child_of_vfork_is_not_taken_for_its_parent(start: Start):
     program = start(FORKED)
-    parents = read_places(program.folder / str(program.process.pid))
+    parents = program.announcements.of(program.process.pid)
     assert parents is not None
 
     assert places_in(program.process.pid, parents.own_at) == parents
@@ -268,7 +267,7 @@ for _ in range({forks}): fork()
 wait()
 """
     program = start(script)
-    places = read_places(program.folder / str(program.process.pid))
+    places = program.announcements.of(program.process.pid)
     assert places is not None
     tables = LiveTables(places)
     first = tables.read()

@@ -75,7 +75,8 @@ def cause_sentence(cause: Cause, noun: str = "call") -> str:
     kind, who = kind_words(cause.kind).name, ""
     if cause.kind == "child-process" and cause.bytes_per_iteration is not None:
         kind, who = _GROWING_CHILDREN, f": {'; '.join(map(opened_words, cause.opened[:_MOST_NAMED]))}"
-    words = f"{certain}{kind}{rate}{every}{where}{'; ' + state if state else ''}{who}."
+    inside = f", in {printable(cause.processes)}" if cause.processes else ""
+    words = f"{certain}{kind}{rate}{every}{where}{inside}{'; ' + state if state else ''}{who}."
     return capitalised(words)
 
 

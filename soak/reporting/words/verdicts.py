@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from soak.grounds import VERDICTS, Ground, GroundKind, LiveChildren
+from soak.grounds import VERDICTS, Ground, GroundKind, LiveChildren, ProcessRole
 from soak.measurements import NOTABLE_RSS_BYTES, SIGNALS
 from soak.reporting.words.failures import where_it_failed
 from soak.reporting.words.holders import cache_words
@@ -38,6 +38,7 @@ _BY_COUNTING = (
     GroundKind.STEADY_MEMORY,
     GroundKind.STEADY_MAPPED,
     GroundKind.STEADY_CHILDREN,
+    GroundKind.GROWING_PROCESSES,
 )
 
 _IN_EACH_CYCLE = (GroundKind.COUNT_EVERY_CYCLE, GroundKind.MEMORY_EVERY_CYCLE)
@@ -148,6 +149,10 @@ def _sentence(component: ComponentResult, grounds: Sequence[Ground]) -> str:  # 
             if first.children is not None:
                 return f"The program itself does not grow. {_live_children(first.children, noun)}"
             return f"The program itself does not grow. soak does not see inside its child processes. {RSS_LIMIT}"
+        case GroundKind.GROWING_PROCESSES:
+            return _growing_processes(first, noun)
+        case GroundKind.OPEN_PROCESSES:
+            return f"The program itself does not grow. {_open_processes(first, noun)}"
         case GroundKind.ONLY_OUTSIDE:
             return f"Nothing that can be read from outside grows. {RSS_LIMIT}"
         case GroundKind.NOTHING_READ:
@@ -281,6 +286,38 @@ def _live_children(children: LiveChildren, noun: str) -> str:
     count = f"{format_count(len(children.commands))} child process{'' if one else 'es'}"
     lives = f"{count} ({_commands(children)}) live{'s' if one else ''} between {noun}s"
     return f"{lives}; {grew}. soak does not see inside {'it' if one else 'them'} yet."
+
+
+def _growing_processes(ground: Ground, noun: str) -> str:
+    """Say which processes grow: ``2 child processes (python, forked) keep 10 kB per call together.``."""
+    if not ground.roles:
+        return "Processes that it started grow."
+    return " ".join(f"{_role(role, f'keep{_s(role)} {_role_rate(role, noun)}')}." for role in ground.roles)
+
+
+def _role_rate(role: ProcessRole, noun: str) -> str:
+    unit = unit_of(role.signal) if role.signal is not None else "bytes"
+    return f"{rate_number(role.rate or 0.0, unit)} per {noun}{'' if role.processes == 1 else ' together'}"
+
+
+def _open_processes(ground: Ground, noun: str) -> str:
+    """Say in which processes nothing is decided yet, and by what."""
+    told = [] if ground.roles else ["Whether the processes that it started grow is not decided yet."]
+    for role in ground.roles:
+        what = "growth" if role.signal is None else signal_title(role.signal)
+        rate = f" ({_role_rate(role, noun)} so far)" if role.rate else ""
+        is_open = "still settles" if role.verdict is Verdict.SETTLING else "is not decided yet"
+        told.append(f"In {_role(role, f'that live{_s(role)} on')}, {what} {is_open}{rate}.")
+    return " ".join(told)
+
+
+def _role(role: ProcessRole, does: str) -> str:
+    count = max(role.processes, 1)
+    return f"{format_count(count)} child process{'' if count == 1 else 'es'} ({printable(role.command)}) {does}"
+
+
+def _s(role: ProcessRole) -> str:
+    return "s" if role.processes <= 1 else ""
 
 
 def _commands(children: LiveChildren) -> str:

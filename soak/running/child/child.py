@@ -10,6 +10,7 @@ from typing import Protocol
 from soak.inside import ring
 from soak.measurements import Reading
 from soak.native.ledger import Ledger
+from soak.probes.followed import Announcements
 from soak.probes.outside import OutsideReader, ScriptedReader
 from soak.running.child.child_ring import ChildRing, ScriptedRing
 from soak.running.clock import ScriptedClock
@@ -37,6 +38,10 @@ class Child(Protocol):
     @property
     def is_tracked(self) -> bool:
         """Whether the allocation tracker was preloaded into it."""
+
+    @property
+    def announcements(self) -> Announcements | None:
+        """Where the processes that it starts tell where their tables are; None where they are not followed."""
 
     def read_limits(self) -> dict[str, float]:
         """Return its limits as they are now (see soak.probes.limits)."""
@@ -96,6 +101,7 @@ class ScriptedChild:
         self.ring = ScriptedRing()
         self.outside = ScriptedReader(self._outside_of_last_row())
         self.is_tracked = ledger is not None
+        self.announcements: Announcements | None = None
         self.was_aborted = False
         self.is_closed = False
         self._clock = clock

@@ -19,6 +19,7 @@ from typing import Any
 from soak.inside import ring
 from soak.native.ledger import LedgerFile
 from soak.native.preload import for_glib, preloading
+from soak.probes.followed import Announcements
 from soak.probes.limits import read_limits
 from soak.probes.outside import OutsideReader, open_reader
 from soak.running.child.child_ring import ChildRing
@@ -59,15 +60,24 @@ class MeasuredProcess:
     """One child (see soak.running.child.child), its ring, and the end of what it writes to stdout and stderr."""
 
     def __init__(
-        self, interpreter: Interpreter, settings: dict[str, Any], folder: Path, tracker_library: Path | None = None
+        self,
+        interpreter: Interpreter,
+        settings: dict[str, Any],
+        folder: Path,
+        tracker_library: Path | None = None,
+        *,
+        follows: bool = False,
     ) -> None:
         """Start the child in ``folder``.
 
         ``settings`` go to soak.inside.child (plain values). ``tracker_library``: preloaded, to write the ledger.
-        Raises OSError when it cannot be started.
+        ``follows``: the tracker stays in the processes that the child starts. Raises OSError when it cannot be started.
         """
         self._memory = contextlib.ExitStack()
         self.is_tracked = tracker_library is not None
+        self.announcements = Announcements() if self.is_tracked and follows else None
+        if self.announcements is not None:
+            self._memory.callback(self.announcements.close)
         try:
             self._start(interpreter, settings, folder, tracker_library)
         except BaseException:
@@ -88,6 +98,7 @@ class MeasuredProcess:
             **settings,
             "parent_pid": os.getpid(),
             "ledger": str(self._ledger_path or ""),
+            "follow": "" if self.announcements is None else self.announcements.path,
         }
         ring.create(str(path), marshal.dumps(settings, 2))
         self.ring = ChildRing(ring.Ring(str(path)))

@@ -15,6 +15,7 @@ from soak.measurements import SIGNALS
 from soak.results import Cause, Opened, Place
 from soak.running.component.second_pass import Trace
 from soak.running.component.supervisor import Observations
+from soak.running.processes.report import causes_of_roles
 from soak.verdict import SeriesVerdict, Verdict
 
 
@@ -37,10 +38,11 @@ def find_causes(observed: Observations, trace: Trace | None) -> tuple[Cause, ...
             gc_held_off=observed.gc_held_off,
             memory=observed.tracked.memory,
         )
+    sites = (*sites, *causes_of_roles(observed.roles))
     kind = "fragmentation" if _is_fragmentation(observed) else SIGNALS[decided_by].kind if decided_by else None
     if decided_by is None:
         return (*_causes_of_items(observed, locate), *sites)
-    if sites and kind in ("native", "python-object"):
+    if (sites and kind in ("native", "python-object")) or decided_by == "children_tracked":
         return sites
     if kind == "mapping" and any(site.kind == kind for site in sites):
         return sites

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from soak.grounds import LiveChildren
@@ -19,6 +19,7 @@ _DETAILS_EVERY_S, _DETAILS_SHARE = 1.0, 0.01
 """Of a process with gigabytes they take tens of milliseconds."""
 _SOON_EXHAUSTED, _FEW = ("fds", "threads", "left_behind"), 8
 _OWN_MAPPED = "own_mapped"
+Follow = Callable[[Sequence[Descendant]], list[Descendant]]
 
 
 @dataclass(frozen=True)
@@ -42,17 +43,18 @@ class OutsideProbe:
         reader: OutsideReader,
         clock: Clock,
         ignored_children: Sequence[str] = (),
+        follow: Follow = list,
         max_pause_s: float | None = None,
     ) -> None:
         """Read nothing yet.
 
-        ``ignored_children``: see ChildProcesses. ``max_pause_s``: the details, for which the kernel keeps the process
-        from mapping memory, are read no more once that takes longer.
+        ``ignored_children`` and ``follow``: see ChildProcesses. ``max_pause_s``: the details, for which the kernel
+        keeps the process from mapping memory, are read no more once that takes longer.
         """
         self._details_within_s = math.inf if max_pause_s is None else max_pause_s
         self._reader = reader
         self._clock = clock
-        self.children = ChildProcesses(ignored_children)
+        self.children = ChildProcesses(ignored_children, follow)
         self._details = TimeShare(_DETAILS_SHARE, every_s=_DETAILS_EVERY_S)
         self.latest: dict[str, float] = {}
 
@@ -71,10 +73,18 @@ class OutsideProbe:
 
 
 class ChildProcesses:
-    """The processes that live between cycles, without those that are no part of the component."""
+    """The processes that live between cycles and are seen from outside only.
 
-    def __init__(self, ignored: Sequence[str] = ()) -> None:
-        """Begin with none. ``ignored``: words in the command lines of processes that are left out with their own."""
+    Without those that are no part of the component, and those in which the tracker counts.
+    """
+
+    def __init__(self, ignored: Sequence[str] = (), follow: Follow = list) -> None:
+        """Begin with none.
+
+        ``ignored``: words in the command lines of processes that are left out with their own. ``follow``: takes in all
+        others, and returns those in which the tracker does not count.
+        """
+        self._follow = follow
         self._ignored = tuple(ignored)
         self._first_bytes: dict[tuple[int, float], int] = {}
         self._living: tuple[Descendant, ...] = ()
@@ -93,6 +103,7 @@ class ChildProcesses:
                 counted.append(process)
         for command, count in Counter(left_out.values()).items():
             self.left_out[command] = max(count, self.left_out.get(command, 0))
+        counted = self._follow(counted)
         before, self._living = self._first_bytes, tuple(counted)
         self._first_bytes = {_identity(one): before.get(_identity(one), one.rss_bytes) for one in counted}
         self._were_seen = self._were_seen or bool(counted)

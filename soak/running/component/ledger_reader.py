@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -65,10 +64,12 @@ def find_library(program: str = sys.executable) -> tuple[Path | None, str | None
 class LedgerReader:
     """Reads one process's ledger while it runs."""
 
-    def __init__(self, open_ledger: Callable[[], Ledger | None], pid: int, tolerance_bytes: float) -> None:
-        """Prepare. ``open_ledger`` returns None until the process has one."""
+    def __init__(
+        self, open_ledger: Callable[[], Ledger | None], read_maps: Callable[[], str], tolerance_bytes: float
+    ) -> None:
+        """Prepare. ``open_ledger`` returns None until the process has one; ``read_maps`` its /proc/PID/maps."""
         self._open_ledger = open_ledger
-        self._maps_file = Path(f"/proc/{pid}/maps")
+        self._read_maps = read_maps
         self._file: Ledger | None = None
         self._latest: Checkpoint | None = None
         self._judge = LedgerJudge(tolerance_bytes)
@@ -207,6 +208,7 @@ class LedgerReader:
         """Return what was seen. ``reason``: why the tracker was not there. ``asked``: sites whose places are wanted."""
         if self._file is None or self._latest is None:
             return Tracked(TrackerState(False, reason or "the tracker did not report"), False, (), "")
+        self._keep_maps()
         names = (("native", STATE_NATIVE), ("python", STATE_PYTHON_DOMAINS))
         covers = tuple(name for name, bit in names if self._state & bit)
         return Tracked(
@@ -282,9 +284,7 @@ class LedgerReader:
         return next(in_python, None) or self._call_of(site)
 
     def _keep_maps(self) -> None:
-        with contextlib.suppress(OSError):
-            # Of a process that has just ended the file is there, and empty.
-            self._maps = self._maps_file.read_text(encoding="utf-8", errors="replace") or self._maps
+        self._maps = self._read_maps() or self._maps  # of a process that has just ended there are none
 
 
 def _rows_of_blocks(checkpoint: Checkpoint) -> tuple[NDArray[np.void], NDArray[np.int64]]:

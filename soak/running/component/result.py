@@ -31,6 +31,7 @@ from soak.running.component.causes import find_causes
 from soak.running.component.second_pass import Trace
 from soak.running.component.supervisor import Observations
 from soak.running.interpreter import Interpreter
+from soak.running.processes.report import role_result
 from soak.settings import ComponentPlan
 from soak.units import format_duration
 from soak.verdict import SeriesVerdict, Verdict
@@ -50,7 +51,6 @@ def make_result(
     failed_controls: Callable[[], frozenset[str]] = frozenset,
 ) -> ComponentResult:
     """Return what was found; ``trace``: of a second pass, if any; ``failed_controls``, by signal, may wait for them."""
-    causes, garbage = find_causes(observed, trace), _garbage(observed)
     decision = decide(dataclasses.replace(observed.evidence, failed_controls=failed_controls()))
     return ComponentResult(
         name=plan.name,
@@ -68,13 +68,13 @@ def make_result(
         gate=plan.gate,
         growth=_growth(decision.decided_by, decision.series, trace),
         signals={name: _signal(name, series, observed) for name, series in decision.series.items()},
-        causes=causes,
+        causes=find_causes(observed, trace),
         tracemalloc=_tracemalloc(trace),
         tracker=observed.tracked.state,
         pacing=observed.pacing,
         pauses=observed.pauses,
         failure=observed.failure,
-        messages=(*_messages(plan, observed, decision.verdict), *garbage_messages(garbage)),
+        messages=(*_messages(plan, observed, decision.verdict), *garbage_messages(_garbage(observed))),
         checkpoints=observed.checkpoints,
         checkpoint_share=observed.checkpoint_share,
         lost_rows=observed.lost_rows,
@@ -83,9 +83,10 @@ def make_result(
         tolerance_bytes=plan.tolerance_bytes,
         output_tail=observed.output[-_OUTPUT_TAIL_CHARACTERS:],
         audit=observed.audit,
-        garbage=garbage,
+        garbage=_garbage(observed),
         grounds=decision.grounds,
         provisional=_provisional(observed, decision.verdict),
+        roles=tuple(map(role_result, observed.roles)),
     )
 
 
@@ -123,7 +124,7 @@ def _garbage(observed: Observations) -> Garbage | None:
 def _decider(signal: str | None) -> str | None:
     if signal is None:
         return None
-    return "ledger" if signal in LEDGER else f"counter:{signal}"
+    return "ledger" if signal in (*LEDGER, "children_tracked") else f"counter:{signal}"
 
 
 def seconds_since(moment_s: float | None) -> float:
@@ -197,6 +198,9 @@ def _growth(decided_by: str | None, series: Mapping[str, SeriesVerdict], trace: 
         requested = in_bytes.rate
     elif decided_by == "python_blocks" and trace is not None and trace.bytes_per_iteration is not None:
         in_bytes, measures = trace.bytes_per_iteration, "requested"
+        requested = in_bytes.rate
+    elif decided_by == "children_tracked":
+        in_bytes, measures = deciding, "requested"
         requested = in_bytes.rate
     elif signal.unit == "bytes":
         in_bytes, measures = deciding, "allocated"

@@ -21,6 +21,7 @@ from soak.attribution.object_answers import NO_ANSWERS, ObjectAnswers
 from soak.attribution.opened_causes import StillOpen
 from soak.measurements import Reading
 from soak.probes.limits import read_hidden_limits
+from soak.probes.mappings import maps_reader
 from soak.results import AT_WORK, Failure, Pacing, Pauses, RssAudit
 from soak.running.child.child import Child
 from soak.running.child.child_ring import ChildRing
@@ -46,6 +47,8 @@ from soak.running.component.stopping import (
     is_in_a_hurry,
 )
 from soak.running.interpreter import Interpreter
+from soak.running.processes.following import FollowedProcesses
+from soak.running.processes.role import SeenRole
 from soak.running.time_share import TimeShare
 from soak.settings import ComponentPlan
 from soak.verdict import SeriesVerdict, Verdict
@@ -137,6 +140,9 @@ class Observations:
     children_left_out: Mapping[str, int] = field(default_factory=dict)
     """How many child processes were left out at once, as the driver asked, by their commands."""
 
+    roles: tuple[SeenRole, ...] = ()
+    """The processes that it started and in which the tracker counted."""
+
     provisional: tuple[str, SeriesVerdict] | None = None
     """The signal that grows by the rule of a short run."""
 
@@ -186,7 +192,7 @@ def soak_component(
         "tracemalloc_frames": tracemalloc_frames,
         "tracemalloc_file": str(tracemalloc_file or ""),
     }
-    child = MeasuredProcess(context.interpreter, settings, context.folder, library)
+    child = MeasuredProcess(context.interpreter, settings, context.folder, library, follows=plan.follow)
     try:
         return Supervisor(
             child,
@@ -233,19 +239,19 @@ class Supervisor:
             plan.tolerance_bytes, self._limits, REQUIRED_IN_A_RUN, rss_limit_bytes=plan.max_rss_bytes
         )
         self._deciding = TimeShare(_DECIDE_SHARE, every_s=_DECIDE_EVERY_S)
-        self._horizon = Horizon(plan)
-        self._rows = RowReader(child.ring)
-        self._outside = OutsideProbe(child.outside, clock, plan.target.ignored_children, plan.max_pause_s)
-        self._ledger = LedgerReader(child.open_ledger, child.pid, plan.tolerance_bytes)
-        self._scanner = Scanner(child, clock)
+        self._horizon, self._rows = Horizon(plan), RowReader(child.ring)
+        self._processes = FollowedProcesses(child.announcements, child.pid, clock, plan)
+        self._outside = OutsideProbe(
+            child.outside, clock, plan.target.ignored_children, self._processes.update, plan.max_pause_s
+        )
+        self._ledger = LedgerReader(child.open_ledger, maps_reader(child.pid), plan.tolerance_bytes)
+        self._scanner, self._auditor = Scanner(child, clock), Auditor(child, clock)
         self._copies = Copies(child.ring, must_not_wait=plan.max_pause_s is not None)
-        self._auditor = Auditor(child, clock)
         self._opened = OpenItems(child, self._ledger, clock)
         self._left = LeftBehind(self._ledger, clock, str(context.folder))
         self._heat = HeatGuard(plan.max_temperature_c, context.read_temperature_c)
         self._stop_rules = StopRules(plan, context.stopping)
-        self._liveness = Liveness(plan.cycle_timeout_s)
-        self._patience = Patience(plan.cycle_timeout_s)
+        self._liveness, self._patience = Liveness(plan.cycle_timeout_s), Patience(plan.cycle_timeout_s)
         self._ends_at_s = clock.now_s() + longest_s
         self._stopped_by, self._is_hung, self._is_held = "", False, False
         self._latest: tuple[Evidence, Decision] | None = None
@@ -273,6 +279,7 @@ class Supervisor:
         finally:
             with self._copies.taken(None):
                 self._ledger.close()
+            self._processes.close()
 
     def _prepare(self) -> None:
         if self._horizon.n_min is not None:
@@ -295,9 +302,11 @@ class Supervisor:
         if waits and is_alive:
             self._look_while_it_waits(written, beside)
         # Where CLEAN may be proven, the child waits for the answer: it may be its last cycle.
-        may_be_last = self._ledger.has_new_look and self._plan.early_stop and self._plan.max_pause_s is None
+        has_new_look = self._ledger.has_new_look or self._processes.has_new_look
+        may_be_last = has_new_look and self._plan.early_stop and self._plan.max_pause_s is None
         if waits and not may_be_last:
             self._ring.acknowledge(written)
+            self._read_processes_while_it_goes_on()
         readings = self._rows.read(written, beside)
         for reading in readings:
             if self._is_in_phase(reading.cycle):
@@ -312,7 +321,7 @@ class Supervisor:
 
     def _read_beside(self, *, is_alive: bool) -> Beside:
         """Read the outside and the ledger; what grows fast enough to run out soon wants dense checkpoints."""
-        outside = self._outside.read() if is_alive else {}
+        outside = self._read_outside() if is_alive else {}
         reads_ledger = self._child.is_tracked and self._is_in_phase(self._ring.counted)
         ledger_cycle, sums = self._ledger.read() if reads_ledger else (None, {})
         if is_alive:
@@ -322,6 +331,19 @@ class Supervisor:
         if is_soon_exhausted(outside, self._judge.first):
             self._ring.allow_sparse_checkpoints(0.0)
         return Beside(outside, ledger_cycle, sums, tracker_is_mapped=self._ledger.latest is not None)
+
+    def _read_outside(self) -> dict[str, float]:
+        """Read the process, and those that it started, from outside."""
+        self._processes.cycle = self._ring.counted
+        outside = self._outside.read()
+        if self._is_in_phase(self._ring.counted) and self._plan.max_pause_s is None:
+            self._processes.read(self._elapsed_s())
+        return {**outside, **self._processes.sums}
+
+    def _read_processes_while_it_goes_on(self) -> None:
+        """Count in other processes without keeping the cycle waiting, where its pauses are limited."""
+        if self._plan.max_pause_s is not None and self._is_in_phase(self._ring.counted):
+            self._processes.read(self._elapsed_s())
 
     def _is_in_phase(self, cycle: int) -> bool:
         """Whether a checkpoint can be compared with others; the last one may be within a period of the driver."""
@@ -393,6 +415,7 @@ class Supervisor:
             lost=self._lost(),
             has_uncounted_children=children is not None,
             children=children,
+            roles=self._processes.judge(self._horizon.longest, is_last=is_last),
         )
 
     def _lost(self) -> Lost | None:
@@ -438,6 +461,7 @@ class Supervisor:
 
     def _tell_n_min(self) -> None:
         self._on_n_min(self._horizon.longest)
+        self._processes.fix_n_min(self._horizon.longest, asked_for=self._horizon.is_asked_for)
         self._ring.set_checkpoint_spacing(self._horizon.checkpoint_spacing)
         self._ring.allow_sparse_checkpoints(self._horizon.early_s)
 
@@ -574,6 +598,7 @@ class Supervisor:
             object_answers=object_answers,
             most_garbage=self._rows.most_garbage,
             children_left_out=self._outside.children.left_out,
+            roles=self._processes.finish(),
             loop_ended_s=self._ring.loop_ended_s(self._clock.now_s()),
             provisional=self._judge.provisional(),
         )

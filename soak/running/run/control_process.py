@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from soak.inside.injection import CONTROL, CONTROL_CYCLES
 from soak.measurements import Reading
+from soak.probes.mappings import maps_reader
 from soak.results import Failure
 from soak.running.child.child import Child
 from soak.running.child.failures import describe_failure
@@ -69,7 +70,7 @@ def split(readings: list[Reading], failure: Failure | None) -> list[Stretch]:
 def _read_all(child: Child) -> tuple[list[Reading], bool]:
     """Read the process until it ends; tell also whether it had to be ended."""
     rows = RowReader(child.ring)
-    ledger = LedgerReader(child.open_ledger, child.pid, tolerance_bytes=1.0)
+    ledger = LedgerReader(child.open_ledger, maps_reader(child.pid), tolerance_bytes=1.0)
     readings: list[Reading] = []
     clock = SystemClock()
     ends_at_s = clock.now_s() + _LONGEST_S

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
-import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
 from soak.native.preload import EVERYBODY, WATCH_VARIABLE, for_glib, preloading
-from soak.probes.tables import LiveTables, read_places
+from soak.probes.followed import Announcements
+from soak.probes.tables import LiveTables
 
 _NOT_LOADED = "the loader did not load it (a static or setuid program, or one of another libc)"
 _WAIT_S, _LOOK_EVERY_S = 0.1, 0.002
@@ -21,15 +20,15 @@ class PreloadedTracker:
     """The tracker's library in one program, from before its start. Close it when the program has ended."""
 
     def __init__(self, library: Path, environment: Mapping[str, str], *, follows: bool = False) -> None:
-        """Prepare to start a child of this process with ``library`` in it, and in what it starts where it ``follows``.
+        """Prepare to start a child of this process with ``library`` in it.
 
-        Each process writes where its tables are to a file in `folder`, with its number as the name.
+        ``follows``: the library stays in the processes that the child starts.
         """
-        self.folder = Path(tempfile.mkdtemp(prefix="soak-"))
+        self.announcements = Announcements()
         self._link = contextlib.ExitStack()
         self.environment: dict[str, str] = {
             **self._link.enter_context(preloading(library, for_glib(environment))),
-            WATCH_VARIABLE: f"{EVERYBODY if follows else os.getpid()}:{self.folder}",
+            WATCH_VARIABLE: f"{EVERYBODY if follows else os.getpid()}:{self.announcements.path}",
         }
         self._started_ns = 0
         self._tables: LiveTables | None = None
@@ -39,7 +38,7 @@ class PreloadedTracker:
     def wait(self, pid: int) -> None:
         """Wait for a moment until the library has told where its tables are, or the program has ended."""
         deadline_s = time.monotonic() + _WAIT_S
-        while time.monotonic() < deadline_s and read_places(self._file(pid)) is None:
+        while time.monotonic() < deadline_s and self.announcements.of(pid) is None:
             try:
                 if not Path(f"/proc/{pid}/maps").read_bytes():
                     return  # a zombie
@@ -52,7 +51,7 @@ class PreloadedTracker:
 
         None when there are none: `reason` says why.
         """
-        places = read_places(self._file(pid))
+        places = self.announcements.of(pid)
         if places is None or places.started_ns == self._started_ns:
             if self._tables is not None and not self._tables.is_there():
                 self._forget()
@@ -70,10 +69,7 @@ class PreloadedTracker:
         """Let go. In a program that goes on without its watcher the library goes on recording for nobody."""
         self._forget()
         self._link.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def _file(self, pid: int) -> Path:
-        return self.folder / str(pid)
+        self.announcements.close()
 
     def _forget(self) -> None:
         if self._tables is not None:

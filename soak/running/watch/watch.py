@@ -26,6 +26,7 @@ from soak.attribution.symbols import Symbols
 from soak.measurements import SIGNALS, Role
 from soak.native.layout import STACK_SITE, STATE_PYTHON_DOMAINS
 from soak.native.ledger import Checkpoint
+from soak.probes.mappings import maps_reader
 from soak.probes.tables import LiveTables
 from soak.results import Cause, ComponentResult, Failure, Growth, LabelGrowth, Pacing, SignalResult, TrackerState
 from soak.running.component.ledger_reader import LedgerReader, Tracked
@@ -147,7 +148,7 @@ class Watch:
             tracked=self._tables is not None,
         )
         tables = self._tables
-        self._ledger = None if tables is None else LedgerReader(lambda: tables, tables.pid, tolerance)
+        self._ledger = None if tables is None else LedgerReader(lambda: tables, maps_reader(tables.pid), tolerance)
         self._names = None if tables is None else NameCache(tables)
         self._suspects: list[Suspect] = []
         self._held: list[tuple[Checkpoint, int]] = []

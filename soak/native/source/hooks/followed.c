@@ -1,7 +1,7 @@
 /* The processes that are read from outside: how each tells where its tables are, and what of a program is followed.
  *
- * Under `soak watch` and `soak run` a process that loads the library writes the places of its tables to a file of its
- * own. A forked child has them where its parent has them, and writes nothing but its number, in its own memory. */
+ * Under `soak watch` and `soak run` a process that loads the library appends the places of its tables to a file of the
+ * reader's. A forked child has them where its parent has them, and writes nothing but its number, in its own memory. */
 #define _GNU_SOURCE
 #include "followed.h"
 #include "callers/frames.h"
@@ -31,20 +31,17 @@ static void describe(uint32_t forked_at)
     own.pid = (uint32_t)getpid();
 }
 
-static void tell(const char *folder)
+static void tell(const char *path)
 {
-    char path[4096];
     memcpy(own.magic, TABLES_MAGIC, sizeof own.magic);
     own.version = LEDGER_VERSION;
     own.own_at = (uintptr_t)&own;
     hook_places(&own);
     describe(0);
-    int length = snprintf(path, sizeof path, "%s/%u", folder, own.pid);
-    int file = length < (int)sizeof path ? open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600) : -1;
+    int file = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
     if (file < 0)
         return;
-    if (pwrite(file, &own, sizeof own, 0) != (ssize_t)sizeof own)
-        (void)!ftruncate(file, 0);
+    (void)!write(file, &own, sizeof own); /* at once, so that records of several processes do not mix */
     close(file);
 }
 
@@ -63,11 +60,11 @@ int followed_in_child(void)
     return 1;
 }
 
-/* Follows the children of this process from now on. The folder is for those that run another program. */
-EXPORT void soak_follow(const char *folder)
+/* Follows the children of this process from now on. Those that run another program write to the file as well. */
+EXPORT void soak_follow(const char *path)
 {
     children_are_followed = 1;
-    tell(folder);
+    tell(path);
 }
 
 /* Takes the library out of the environment, so that children of this process do not load it. Other preloads stay. */

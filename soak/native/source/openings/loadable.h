@@ -6,7 +6,7 @@
 
 #define LOADER_VARIABLE "LD_PRELOAD"
 #define LIBRARY_PREFIX "libsoak_tracker"
-/* The watcher's process, a colon, and the folder to write to. Only a direct child of the watcher is watched; with 0 in
+/* The watcher's process, a colon, and the file to append to. Only a direct child of the watcher is watched; with 0 in
  * place of the watcher, everybody is. */
 #define WATCH_VARIABLE "SOAK_WATCH"
 

@@ -1,0 +1,225 @@
+"""The ledgers of several processes as that of one: their live blocks added up, call site by call site.
+
+A site has another number in each process, and a native one another address. Here a site is what it is in the source:
+the Python instruction, or the place in a module. Modules get addresses of their own, which `MergedLedger.maps` tells.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Hashable
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soak.native.layout import (
+    NATIVE_SITE,
+    PYTHON_SITE,
+    RANGE,
+    ROW,
+    SITE,
+    STACK_SITE,
+    STATE_NO_PYTHON,
+    STATE_PYTHON_DOMAINS,
+    UNKNOWN_SITE,
+)
+from soak.native.ledger import Checkpoint, Frame, Ledger
+from soak.probes.mappings import Mapping, parse_maps
+
+_MODULES_FROM, _MODULE_SIZE = 1 << 50, 1 << 32
+"""Above all addresses of processes, so that an address of no module stays what it is."""
+_SUMS = ("live_blocks", "live_bytes", "unlisted_blocks", "unlisted_bytes", "lost_blocks", "lost_sites", "lost_mappings")
+
+
+class Modules:
+    """One address space for the modules of several processes."""
+
+    def __init__(self) -> None:
+        self._bases: dict[str, int] = {}
+
+    def base_of(self, path: str) -> int:
+        """Return where a module is."""
+        return self._bases.setdefault(path, _MODULES_FROM + len(self._bases) * _MODULE_SIZE)
+
+    def maps(self) -> str:
+        """Return the modules as /proc/PID/maps would list them."""
+        lines = (f"{base:x}-{base + _MODULE_SIZE:x} r-xp 0 00:00 0 {path}\n" for path, base in self._bases.items())
+        return "".join(lines)
+
+
+class _Member:
+    """One process: its ledger, and what its sites are in all of them."""
+
+    def __init__(self, ledger: Ledger, read_maps: Callable[[], str], modules: Modules) -> None:
+        self.ledger = ledger
+        self.numbers = np.zeros(0, np.int64)
+        """By its own number of a site: the merged one; 0 where it was not asked for yet."""
+        self._read_maps, self._modules = read_maps, modules
+        self._mappings: list[Mapping] = []
+        self._starts: list[int] = []
+        self._first: dict[str, int] = {}
+
+    def forget_mappings(self) -> None:
+        """Read the mappings again where they are wanted: modules may have been added."""
+        self._mappings = []
+
+    def frame(self, frame: Frame) -> Frame:
+        """Return a frame with its address in the space of all processes."""
+        return frame if frame.address is None else replace(frame, address=self._shared(frame.address))
+
+    def _shared(self, address: int) -> int:
+        if not self._mappings:
+            self._mappings = parse_maps(self._read_maps())
+            self._starts = [mapping.start for mapping in self._mappings]
+            self._first = {}
+            for mapping in self._mappings:
+                self._first.setdefault(mapping.path, mapping.start)
+        position = bisect_right(self._starts, address) - 1
+        if position < 0 or address > self._mappings[position].end:
+            return address
+        path = self._mappings[position].path
+        return self._modules.base_of(path) + address - self._first[path] if path.startswith("/") else address
+
+
+class MergedLedger(Ledger):
+    """The ledgers of processes that come and go. What a process holds is not held any more when it is removed."""
+
+    def __init__(self) -> None:
+        self.cycle = 0
+        """The cycle of the next checkpoint."""
+        self._members: dict[Hashable, _Member] = {}
+        self._modules = Modules()
+        self._known: dict[Hashable, int] = {}
+        self._sites = np.zeros(UNKNOWN_SITE + 1, SITE)
+        self._sites["kind"][UNKNOWN_SITE] = UNKNOWN_SITE
+        self._count = UNKNOWN_SITE + 1
+        self._places: dict[int, Frame | None] = {}
+        self._stacks: dict[int, list[Frame]] = {}
+        self._state, self._sequence = 0, 0
+        self.latest: dict[Hashable, Checkpoint] = {}
+        """What each process held at the latest checkpoint."""
+
+    @property
+    def members(self) -> frozenset[Hashable]:
+        """The processes that are counted now."""
+        return frozenset(self._members)
+
+    def add(self, member: Hashable, ledger: Ledger, read_maps: Callable[[], str]) -> None:
+        """Count a process from the next checkpoint on. ``read_maps``: its /proc/PID/maps."""
+        self._members[member] = _Member(ledger, read_maps, self._modules)
+
+    def remove(self, member: Hashable) -> None:
+        """Count a process no longer, and close its ledger."""
+        self._members.pop(member).ledger.close()
+
+    @property
+    def state(self) -> int:
+        """What is recorded of every process. A program that is no Python has no blocks of Python to record."""
+        return self._state
+
+    def read(self) -> Checkpoint | None:
+        """Count what is alive in all processes; None where there are none, or one of them cannot be read now."""
+        found = {member: self._members[member].ledger.read() for member in self._members}
+        checkpoints = {member: checkpoint for member, checkpoint in found.items() if checkpoint is not None}
+        if not checkpoints or len(checkpoints) < len(found):
+            return None
+        self.latest = checkpoints
+        rows = [self._rows_of(self._members[member], checkpoint) for member, checkpoint in checkpoints.items()]
+        states = [_coverage(member.ledger.state) for member in self._members.values()]
+        self._state = int(np.bitwise_and.reduce(np.array(states)))
+        self._sequence += 1
+        each = list(checkpoints.values())
+        return replace(
+            each[0],
+            sequence=self._sequence,
+            cycle=self.cycle,
+            shift=0,
+            rows=np.concatenate(rows),
+            births=np.zeros(0, np.uint64),
+            sites=self._sites[: self._count].copy(),
+            ranges=np.zeros(0, RANGE),
+            **{name: sum(getattr(checkpoint, name) for checkpoint in each) for name in _SUMS},
+        )
+
+    def request_flags(self, sites: list[int]) -> None:
+        """Ask every process for stacks at these sites."""
+        for member in self._members.values():
+            own = np.flatnonzero(np.isin(member.numbers, sites) & (member.numbers > UNKNOWN_SITE)).tolist()
+            if own:
+                member.ledger.request_flags(own)
+
+    def close(self) -> None:
+        """Close the ledgers of all processes."""
+        for member in list(self._members):
+            self.remove(member)
+
+    def place(self, checkpoint: Checkpoint, site: int) -> Frame | None:  # noqa: ARG002
+        """Return where a site is."""
+        return self._places.get(site)
+
+    def stack(self, checkpoint: Checkpoint, site: int) -> list[Frame]:  # noqa: ARG002
+        """Return the frames of the site of a stack."""
+        return self._stacks.get(site, [])
+
+    def maps(self) -> str:
+        """Return where the modules are, as /proc/PID/maps would list them."""
+        return self._modules.maps()
+
+    def _string(self, offset: int) -> str:  # noqa: ARG002
+        return ""  # places are kept
+
+    def _stack_words(self, at: int) -> tuple[int, ...]:  # noqa: ARG002
+        return ()  # stacks are kept
+
+    def _rows_of(self, member: _Member, checkpoint: Checkpoint) -> NDArray[np.void]:
+        """Return the rows of one process under the merged numbers."""
+        rows: NDArray[np.void] = checkpoint.rows.astype(ROW)
+        member.numbers = np.pad(member.numbers, (0, max(len(checkpoint.sites) - len(member.numbers), 0)))
+        new = [site for site in np.unique(rows["site"]).tolist() if not member.numbers[site]]
+        if new:
+            member.forget_mappings()
+            for site in new:
+                self._number_of(member, checkpoint, site)
+        rows["site"] = member.numbers[rows["site"]]
+        return rows
+
+    def _number_of(self, member: _Member, checkpoint: Checkpoint, site: int) -> int:
+        """Return the merged number of a site of a process."""
+        if site >= len(checkpoint.sites):
+            return UNKNOWN_SITE
+        if member.numbers[site]:
+            return int(member.numbers[site])
+        own, kind = checkpoint.sites[site], int(checkpoint.sites[site]["kind"])
+        place, parent = None, 0
+        stack: list[Frame] = []
+        key: Hashable = kind
+        if kind in (NATIVE_SITE, PYTHON_SITE):
+            found = member.ledger.place(checkpoint, site)
+            place = None if found is None else member.frame(found)
+            key = (kind, place, int(own["instruction"]))
+        elif kind == STACK_SITE:
+            parent = self._number_of(member, checkpoint, int(own["parent"]))
+            place = self._places.get(parent)
+            stack = [member.frame(frame) for frame in member.ledger.stack(checkpoint, site)]
+            key = (kind, parent, tuple(stack))
+        number = UNKNOWN_SITE if kind == UNKNOWN_SITE or key == kind else self._known.get(key, 0)
+        if not number:
+            number = self._known[key] = self._new_site(kind, parent, place, int(own["instruction"]))
+            self._stacks[number] = stack
+        member.numbers[site] = number
+        return number
+
+    def _new_site(self, kind: int, parent: int, place: Frame | None, instruction: int) -> int:
+        if self._count == len(self._sites):
+            self._sites = np.concatenate([self._sites, np.zeros(len(self._sites) + 64, SITE)])
+        number = self._count
+        row = self._sites[number : number + 1]
+        row["kind"], row["parent"], row["instruction"] = kind, parent, instruction
+        self._places[number] = place
+        self._count += 1
+        return number
+
+
+def _coverage(state: int) -> int:
+    return state | STATE_PYTHON_DOMAINS if state & STATE_NO_PYTHON else state

@@ -1,0 +1,1 @@
+"""The processes that a program starts: followed by the tracker, and judged by what they do."""

@@ -1,0 +1,185 @@
+"""One role: processes of the same program, parent and place of start, counted and judged together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from soak.analysis.component import ComponentJudge
+from soak.analysis.decide import ENOUGH_N_MIN, Decision, decide
+from soak.analysis.evidence import JudgedRole
+from soak.analysis.sites.ledger import Suspect
+from soak.attribution.holders import UNSCANNED
+from soak.grounds import ProcessRole
+from soak.measurements import Reading
+from soak.probes.descendants import Descendant
+from soak.probes.mappings import maps_reader
+from soak.probes.merged import MergedLedger
+from soak.probes.outside import OutsideReader, open_reader
+from soak.probes.tables import LiveTables
+from soak.running.component.ledger_reader import LedgerReader, Tracked
+from soak.verdict import Verdict
+
+_COUNTED = ("rss", "fds", "threads")
+_REQUIRED = frozenset({"tracked", "fds", "threads"})
+_MOST_COUNTS, _FEWEST_COUNTS = 128, 4
+Identity = tuple[int, float]
+"""The number of a process and when it began: together they tell it from any other."""
+
+
+class Count(NamedTuple):
+    """What one process held at one checkpoint."""
+
+    cycle: int
+    live_bytes: float
+    """Requested and not freed."""
+    rss_bytes: float
+
+
+@dataclass
+class Member:
+    """One process of a role, from when it was first counted."""
+
+    process: Descendant
+    tables: LiveTables
+    reader: OutsideReader
+    counts: list[Count] = field(default_factory=list)
+    """At checkpoints: of many every second, fourth, ... and the latest."""
+    _every: int = 1
+    _seen: int = 0
+
+    def add(self, count: Count) -> None:
+        """Take in one more count."""
+        if self.counts and self._seen % self._every:
+            self.counts.pop()  # it was only the latest
+        self.counts.append(count)
+        self._seen += 1
+        if len(self.counts) > _MOST_COUNTS:
+            self.counts = self.counts[::2]
+            self._every *= 2
+
+    @property
+    def rate(self) -> float | None:
+        """Bytes per cycle over the later half of its counts: what it did at first is no part of it."""
+        if len(self.counts) < _FEWEST_COUNTS:
+            return None
+        half, last = self.counts[len(self.counts) // 2], self.counts[-1]
+        return (last.live_bytes - half.live_bytes) / (last.cycle - half.cycle) if last.cycle > half.cycle else None
+
+
+@dataclass(frozen=True)
+class SeenRole:
+    """What was seen of the processes of one role."""
+
+    role: ProcessRole
+    decision: Decision
+    tracked: Tracked
+    members: tuple[Member, ...]
+    """Every process that was counted, those that have ended first."""
+    ended: int
+
+
+class Role:
+    """Counts the processes of one role at checkpoints, and judges their sums and their call sites."""
+
+    def __init__(self, command: str, first_cycle: int, tolerance_bytes: float) -> None:
+        """Begin at a checkpoint. ``command``: what the processes are, in short."""
+        self.command = command
+        self.members: dict[Identity, Member] = {}
+        self.ended: list[Member] = []
+        """Those that have ended, in order."""
+        self._first_cycle = first_cycle
+        self._merged = MergedLedger()
+        self._ledger = LedgerReader(lambda: self._merged, self._merged.maps, tolerance_bytes)
+        self._judge = ComponentJudge(tolerance_bytes, {}, _REQUIRED)
+        self._suspects: list[Suspect] = []
+        self._n_min: int | None = None
+        self._judged: tuple[ProcessRole, Decision] | None = None
+        self.tracked_bytes = 0.0
+        """What all of them have requested and not freed, at the latest checkpoint."""
+
+    def fix_n_min(self, n_min: int, *, asked_for: bool) -> None:
+        """See ComponentJudge; later calls lower it.
+
+        Who holds what in these processes is not known, so a cache that fills looks like a leak. An n_min that soak
+        chooses is larger than most caches.
+        """
+        n_min = n_min if asked_for else max(n_min, ENOUGH_N_MIN)
+        if self._n_min is None:
+            self._judge.fix_n_min(n_min, asked_for=asked_for, may_fall=not asked_for)
+        elif n_min != self._n_min:
+            self._judge.lower_n_min(n_min)
+        self._n_min = n_min
+
+    def join(self, identity: Identity, process: Descendant, tables: LiveTables, cycle: int) -> None:
+        """Count one more process from this checkpoint on."""
+        tables.cycles_from, tables.born_with_it = self._first_cycle, cycle
+        tables.set_cycle(cycle + 1)
+        self.members[identity] = Member(process, tables, open_reader(process.pid))
+        self._merged.add(identity, tables, maps_reader(process.pid))
+
+    def leave(self, identity: Identity) -> None:
+        """Count a process no longer, for it has ended or runs another program."""
+        self.ended.append(self.members.pop(identity))
+        self._merged.remove(identity)
+
+    def read(self, cycle: int, at_s: float, *, collect: bool) -> None:
+        """Count all processes at a checkpoint. ``collect``: ask those that grow to collect their garbage for the next.
+
+        Nothing is taken in where one of them cannot be read: it is just ending.
+        """
+        counts = [member.reader.read_counts() for member in self.members.values()]
+        self._merged.cycle = cycle - self._first_cycle
+        if not self.members or not all(counts):
+            return
+        taken, sums = self._ledger.read()
+        if taken is None:
+            return
+        sums.pop("own_mapped")
+        values = {name: sum(each[name] for each in counts) for name in _COUNTED if all(name in each for each in counts)}
+        self._judge.add(Reading(taken, at_s, {**sums, **values}))
+        self.tracked_bytes = sums["tracked"]
+        for (identity, member), count in zip(self.members.items(), counts, strict=True):
+            member.add(Count(cycle, float(self._merged.latest[identity].live_bytes), count.get("rss", 0.0)))
+            member.tables.set_cycle(cycle + 1)
+            if collect and self._suspects:
+                member.tables.want_collection()
+
+    def judge(self, longest: int, *, is_last: bool = False) -> JudgedRole:
+        """Decide on what was read so far. ``longest``: n_min, or the largest that there is while it is not chosen."""
+        cycles = self._merged.cycle
+        self._suspects = self._ledger.suspects(cycles, longest, at_end=is_last)
+        survivors = self._ledger.survivors(self._judge.n_clean, at_end=is_last)
+        evidence = self._judge.evidence(survivors, is_last=is_last)
+        distrusted = evidence.distrusted if self._ledger.is_complete else evidence.distrusted | {"tracked"}
+        evidence = replace(evidence, cycles=cycles, suspects=tuple(self._suspects), distrusted=distrusted)
+        decision = decide(evidence)
+        told = decision.decided_by or next(iter(decision.grounds[0].signals), None)
+        series = decision.series.get(told or "")
+        growth = decision.series.get("tracked")
+        rate = None if series is None else series.rate
+        role = ProcessRole(self.command, len(self.members), decision.verdict, told, rate)
+        self._judged = role, decision
+        return JudgedRole(
+            role,
+            growth if decision.verdict is Verdict.LEAK and growth is not None and growth.rate else None,
+            decision.needed,
+            decision.is_final,
+        )
+
+    @property
+    def has_new_look(self) -> bool:
+        """Whether the ledger's proof of CLEAN looked at the checkpoint that was read last."""
+        return self._ledger.has_new_look
+
+    def finish(self) -> SeenRole | None:
+        """Return what was seen of them, as it was judged last; None where nothing was."""
+        counted = [member for member in (*self.ended, *self.members.values()) if member.counts]
+        if self._judged is None or not counted:
+            return None
+        tracked = self._ledger.finish(self._suspects, "nothing was counted", lambda _: UNSCANNED, None)
+        return SeenRole(*self._judged, tracked, tuple(counted), len(self.ended))
+
+    def close(self) -> None:
+        """Close the tables of all processes."""
+        self._merged.close()
