@@ -26,10 +26,20 @@ from measuring import ROOT, Figure, at_most, equal, say, scratch_folder, shown, 
 
 HERE = Path(__file__).resolve().parent
 PAGE = ROOT / "docs" / "measurements.md"
-NO_SCRIPTS = ("all", "against_peers", "calibrate_counts", "calibrate_memory", "measuring", "night", "torture")
+NO_SCRIPTS = (
+    "all",
+    "against_peers",
+    "calibrate_counts",
+    "calibrate_memory",
+    "fleet_kills",
+    "measuring",
+    "night",
+    "torture",
+)
 ALWAYS = {"calibrate": ["--quick"], "field": ["--repeat", "1", "--python", "3.11"]}
 SHORT = {
     "calibrate_steps": ["--runs", "500"],
+    "fleet": ["--cells", "6", "--rounds", "1", "--passed", "500"],
     "child_cost": ["--checkpoints", "50000", "--repeats", "5"],
     "no_flags": ["--runs", "2"],
     "repeat_soak": ["--runs", "3"],

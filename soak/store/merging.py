@@ -13,10 +13,9 @@ from soak.matrix.cells import SETTING, Cell
 from soak.matrix.columns import name_of
 from soak.matrix.merged import CellRun, Host
 from soak.results import RunResult
-from soak.store.database import FILE_NAME
+from soak.store.database import FILE_NAME, RunStore
 from soak.store.fleets import is_done, is_fleet, read_fleet
 from soak.store.reports import REPORT, read_report
-from soak.store.runs import open_run
 
 
 class Merging:
@@ -70,7 +69,7 @@ class Merging:
 def read_run(folder: Path) -> RunResult:
     """Return the run of a folder, from its database or, where that did not come with it, its report."""
     if (folder / FILE_NAME).is_file():
-        with open_run(folder) as store:
+        with RunStore(folder / FILE_NAME, create=False, read_only=True) as store:
             return store.read_run()
     return replace(read_report(folder / REPORT), folder=str(folder))
 

@@ -106,7 +106,8 @@ def test_sarif_has_a_leak_once_however_many_cells_have_it(tmp_path: Path):
 def test_markdown_says_first_what_is_wrong_and_escapes_the_rest(tmp_path: Path):
     text = written(a_rich_matrix(), tmp_path)["report.md"]
 
-    assert text.startswith("**/x is not a run: there is no such folder**")
+    assert text.startswith("### soak: Hosts disagree on display with numpy 2.3.1: LEAK on n1, CLEAN on n2.")
+    assert text.splitlines()[2] == "**/x is not a run: there is no such folder**"
     assert EVIL not in text
     assert "| decoder | ● CLEAN ≤ 0.21 B/cycle | ▲ LEAK 128 B/cycle |" in text
     assert len(text) < 65_536

@@ -21,8 +21,8 @@ def render_matrix_markdown(matrix: Matrix, changes: Sequence[VersionChange]) -> 
     """Write a matrix as GitHub-flavoured Markdown; what is too much for a comment is cut and counted."""
     alarms = [*matrix.problems, *words.missing_sentences(matrix)]
     blocks = [
-        *(f"**{escape(alarm)}**" for alarm in alarms),
         f"### soak: {escape(words.matrix_headline(matrix, changes))}",
+        *(f"**{escape(alarm)}**" for alarm in alarms),
         _table(matrix),
         escape(words.shared_sentence(matrix)),
         "\n".join(f"- {escape(sentence)}" for sentence in words.differences_below(matrix, changes)),

@@ -17,7 +17,7 @@ from soak.units import format_size
 from soak.verdict import WORST_FIRST, Verdict
 
 _MOST_NAMED = 3
-_MOST_SENTENCES = 3
+_MOST_SENTENCES = 2
 _MOST_REPEATED = 5
 NOT_MEASURED = "not measured"
 
