@@ -516,7 +516,8 @@ class MemoryScan:
         sites = np.where(places < 0, 0, self.site_of(self.blocks.sites[places]))
         main = int(np.bincount(sites).argmax())
         these, counts = np.unique(words[sites == main], return_counts=True)
-        word = int(these[np.argmax(counts)])
+        # Of equal ones a stack is the last: what stands there comes and goes.
+        word = int(these[np.argmax(counts - 0.5 * self._is_on_stack(these))])
         if not main:
             found.append(Holder(word, None, sample=self._object_around(word)))
             return None
@@ -528,6 +529,13 @@ class MemoryScan:
         offset, kind = self._object_in(head) if is_object else (0, 0)
         found.append(self._block_holder(word, main, size, kind, start + offset))
         return None if is_circle else block
+
+    def _is_on_stack(self, words: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        found = np.zeros(len(words), np.bool_)
+        for mapping in self.mappings:
+            if any(mapping.start <= pointer < mapping.end for pointer in self.stack_pointers):
+                found |= (words >= np.uint64(mapping.start)) & (words < np.uint64(mapping.end))
+        return found
 
     def _block_holder(self, word: int, site: int, size_bytes: int, kind: int, object_at: int) -> Holder:
         """Return a tracked block as a holder. ``kind``: the address of its object's type, 0 for what is no object."""
