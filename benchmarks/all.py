@@ -31,9 +31,11 @@ NO_SCRIPTS = (
     "against_peers",
     "calibrate_counts",
     "calibrate_memory",
+    "calibrate_services",
     "fleet_kills",
     "measuring",
     "night",
+    "services",
     "torture",
 )
 ALWAYS = {"calibrate": ["--quick"], "field": ["--repeat", "1", "--python", "3.11"]}

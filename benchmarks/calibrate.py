@@ -7,7 +7,7 @@
 Every simulated run has 1,048,576 cycles with a reading every 128 cycles, a tolerance of 1 B per cycle and n_min =
 131,072 cycles. `soak.analysis.looks.RunningLooks` judges the runs: the code that judges a real series. Seeds are fixed.
 `benchmarks/calibrate_counts.py` adds runs of 20 to 256 cycles, `benchmarks/calibrate_memory.py` slow cycles and many
-threads.
+threads, `benchmarks/calibrate_services.py` watched services.
 The exit code is 1 when a gate fails. docs/verdict.md explains the gates.
 """
 
@@ -27,6 +27,7 @@ import numpy as np
 import numpy.typing as npt
 from calibrate_counts import CountRow, as_section, calibrate_counts
 from calibrate_memory import MemoryRow, calibrate_memory, section_of_memory
+from calibrate_services import ServiceRow, calibrate_services, section_of_services
 
 from soak.analysis import SeriesJudge
 from soak.analysis.looks import RunningLooks
@@ -492,7 +493,13 @@ def as_line(row: Row) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def as_page(rows: list[Row], count_rows: list[CountRow], memory_rows: list[MemoryRow], look_s: float) -> str:
+def as_page(
+    rows: list[Row],
+    count_rows: list[CountRow],
+    memory_rows: list[MemoryRow],
+    service_rows: list[ServiceRow],
+    look_s: float,
+) -> str:
     """Return the text of docs/calibration.md."""
     clean, leaking, drowned = (
         [row for row in rows if row.family in families and bool(row.rate) is leaks]
@@ -536,6 +543,7 @@ def as_page(rows: list[Row], count_rows: list[CountRow], memory_rows: list[Memor
             "",
             *as_section(count_rows),
             *section_of_memory(memory_rows),
+            *section_of_services(service_rows),
             f"One look takes {1e3 * look_s:.2f} ms of CPU time, whatever the length of the run.",
             "",
         ]
@@ -553,13 +561,15 @@ def main() -> int:
     rows = calibrate(512, 256) if options.quick else calibrate(5120, 1024)
     count_rows = calibrate_counts(512 if options.quick else 5120)
     memory_rows = calibrate_memory(256 if options.quick else 2048)
+    service_rows = calibrate_services(16 if options.quick else 192)
     look_s = seconds_per_look()
     failures = {f"{row.family}, {row.rate:g} B": row.failures() for row in rows if row.failures()}
     failures |= {f"counts: {row.family}": row.failures() for row in count_rows if row.failures()}
     failures |= {f"memory: {row.family}": row.failures() for row in memory_rows if row.failures()}
+    failures |= {f"services: {row.family}, {row.way}": row.failures() for row in service_rows if row.failures()}
     if not options.quick:
         Path(__file__).parents[1].joinpath("docs", "calibration.md").write_text(
-            as_page(rows, count_rows, memory_rows, look_s)
+            as_page(rows, count_rows, memory_rows, service_rows, look_s)
         )
     if options.json:
         document = {
@@ -569,12 +579,14 @@ def main() -> int:
             "families": [asdict(row) for row in rows],
             "counts": [asdict(row) for row in count_rows],
             "memory": [asdict(row) for row in memory_rows],
+            "services": [asdict(row) for row in service_rows],
         }
         text = json.dumps(document, indent=1) + "\n"
         sys.stdout.write(text) if options.json == "-" else Path(options.json).write_text(text)
     for family, faults in failures.items():
         print(f"gate missed: {family}: {', '.join(faults)}", file=sys.stderr)
-    print(f"{len(failures)} of {len(rows) + len(count_rows) + len(memory_rows)} families miss a gate", file=sys.stderr)
+    families = len(rows) + len(count_rows) + len(memory_rows) + len(service_rows)
+    print(f"{len(failures)} of {families} families miss a gate", file=sys.stderr)
     return 1 if failures else 0
 
 

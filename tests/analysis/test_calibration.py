@@ -23,6 +23,7 @@ sys.modules["calibrate"] = calibrate
 _SPEC.loader.exec_module(calibrate)
 counts = sys.modules["calibrate_counts"]
 memory = sys.modules["calibrate_memory"]
+services = sys.modules["calibrate_services"]
 
 
 @pytest.mark.parametrize("family", calibrate.CLEAN)
@@ -83,3 +84,14 @@ def test_slow_cycles_and_many_threads_make_no_leak_and_hide_none(family: str):
 
     assert row.failures() == []
     assert (row.leak == 24) is (family in memory.LEAKS)
+
+
+@pytest.mark.parametrize("way", services.WAYS)
+@pytest.mark.parametrize("family", services.CLEAN)
+def test_a_watched_service_without_a_leak_is_not_called_leak(family: str, way: str):
+    assert Verdict.LEAK not in services.simulate(f"{family}: {way}", 9001, 4)
+
+
+@pytest.mark.parametrize("family", services.LEAKS)
+def test_a_watched_service_that_keeps_memory_of_its_requests_is_a_leak(family: str):
+    assert services.simulate(f"{family}: {services.MARKED}", 9001, 6).count(Verdict.LEAK) >= 5
