@@ -48,8 +48,8 @@ class Service:
 
     def new_entries(self, size: int, kinds: int) -> Counts:
         """Return how many of ``size`` places are filled until each sample, where each request asks for one of kinds."""
-        filled = np.minimum(kinds * -np.expm1(-self.requests / kinds), size)
-        return filled.astype(np.int64)
+        filled: Counts = np.minimum(kinds * -np.expm1(-self.requests / kinds), size).astype(np.int64)
+        return filled
 
 
 def make_service(rng: np.random.Generator, *, idle_s: float) -> Service:
