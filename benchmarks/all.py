@@ -30,6 +30,7 @@ NO_SCRIPTS = (
     "all",
     "against_peers",
     "calibrate_counts",
+    "calibrate_keepers",
     "calibrate_memory",
     "calibrate_services",
     "fleet_kills",

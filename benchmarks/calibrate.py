@@ -26,6 +26,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from calibrate_counts import CountRow, as_section, calibrate_counts
+from calibrate_keepers import KeeperRow, calibrate_keepers, section_of_keepers
 from calibrate_memory import MemoryRow, calibrate_memory, section_of_memory
 from calibrate_services import ServiceRow, calibrate_services, section_of_services
 
@@ -498,6 +499,7 @@ def as_page(
     count_rows: list[CountRow],
     memory_rows: list[MemoryRow],
     service_rows: list[ServiceRow],
+    keeper_rows: list[KeeperRow],
     look_s: float,
 ) -> str:
     """Return the text of docs/calibration.md."""
@@ -544,6 +546,7 @@ def as_page(
             *as_section(count_rows),
             *section_of_memory(memory_rows),
             *section_of_services(service_rows),
+            *section_of_keepers(keeper_rows),
             f"One look takes {1e3 * look_s:.2f} ms of CPU time, whatever the length of the run.",
             "",
         ]
@@ -562,14 +565,16 @@ def main() -> int:
     count_rows = calibrate_counts(512 if options.quick else 5120)
     memory_rows = calibrate_memory(256 if options.quick else 2048)
     service_rows = calibrate_services(16 if options.quick else 192)
+    keeper_rows = calibrate_keepers(512 if options.quick else 4096)
     look_s = seconds_per_look()
     failures = {f"{row.family}, {row.rate:g} B": row.failures() for row in rows if row.failures()}
     failures |= {f"counts: {row.family}": row.failures() for row in count_rows if row.failures()}
     failures |= {f"memory: {row.family}": row.failures() for row in memory_rows if row.failures()}
     failures |= {f"services: {row.family}, {row.way}": row.failures() for row in service_rows if row.failures()}
+    failures |= {f"containers: {row.family}": row.failures() for row in keeper_rows if row.failures()}
     if not options.quick:
         Path(__file__).parents[1].joinpath("docs", "calibration.md").write_text(
-            as_page(rows, count_rows, memory_rows, service_rows, look_s)
+            as_page(rows, count_rows, memory_rows, service_rows, keeper_rows, look_s)
         )
     if options.json:
         document = {
@@ -580,12 +585,13 @@ def main() -> int:
             "counts": [asdict(row) for row in count_rows],
             "memory": [asdict(row) for row in memory_rows],
             "services": [asdict(row) for row in service_rows],
+            "containers": [asdict(row) for row in keeper_rows],
         }
         text = json.dumps(document, indent=1) + "\n"
         sys.stdout.write(text) if options.json == "-" else Path(options.json).write_text(text)
     for family, faults in failures.items():
         print(f"gate missed: {family}: {', '.join(faults)}", file=sys.stderr)
-    families = len(rows) + len(count_rows) + len(memory_rows) + len(service_rows)
+    families = len(rows) + len(count_rows) + len(memory_rows) + len(service_rows) + len(keeper_rows)
     print(f"{len(failures)} of {families} families miss a gate", file=sys.stderr)
     return 1 if failures else 0
 

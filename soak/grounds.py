@@ -24,12 +24,14 @@ class GroundKind(StrEnum):
     """A count rose by the same in each of the last cycles of the run."""
     LOST_BLOCKS = "lost-blocks"
     """A scan of the memory found blocks that nothing points to."""
+    KEPT_BLOCKS = "kept-blocks"
+    """Each cycle adds to a container from which, by its code, nothing is ever taken."""
     FILLING_CACHE = "filling-cache"
     """Bounded caches that are not full yet hold all that grows."""
     FILLING_MODULES = "filling-modules"
     """Modules that are imported for the first time hold all that grows."""
     FEW_CYCLES = "few-cycles"
-    """Memory grows at one rate, but in few cycles, and who holds most of it is not known."""
+    """Memory grows at one rate, but in few cycles: a cache of unknown size may hold it."""
     GROWING_SITES = "growing-sites"
     """Call sites allocate memory that stays, each at one rate."""
     STEADY_MEMORY = "steady-memory"
@@ -77,6 +79,7 @@ VERDICTS = {
     GroundKind.COUNT_AT_LIMIT: Verdict.LEAK,
     GroundKind.COUNT_EVERY_CYCLE: Verdict.LEAK,
     GroundKind.LOST_BLOCKS: Verdict.LEAK,
+    GroundKind.KEPT_BLOCKS: Verdict.LEAK,
     GroundKind.FILLING_CACHE: Verdict.SETTLING,
     GroundKind.FILLING_MODULES: Verdict.SETTLING,
     GroundKind.FEW_CYCLES: Verdict.INCONCLUSIVE,
@@ -126,6 +129,17 @@ class Filling:
     """Beyond what they hold now."""
     is_all: bool
     """They hold all that grows; else nearly all of it."""
+
+
+@dataclass(frozen=True)
+class Keeper:
+    """A container that only grows, as the code shows."""
+
+    name: str
+    """What the code calls it."""
+    file: str
+    line: int
+    """Where something is added to it, in each cycle."""
 
 
 @dataclass(frozen=True)
@@ -207,9 +221,11 @@ class Ground:
     signals: tuple[str, ...] = ()
     """The signals it speaks of, the one that decides first."""
     sites: int | None = None
-    """LOST_BLOCKS and GROWING_SITES: at how many call sites."""
+    """LOST_BLOCKS, KEPT_BLOCKS and GROWING_SITES: at how many call sites."""
     proven_rate: float | None = None
-    """GROWING_SITES and LOST_BLOCKS: bytes per cycle that these sites alone are proven to keep."""
+    """GROWING_SITES, LOST_BLOCKS and KEPT_BLOCKS: bytes per cycle that these sites alone are proven to keep."""
+    keeper: Keeper | None = None
+    """KEPT_BLOCKS."""
     filling: Filling | None = None
     """FILLING_CACHE."""
     modules: HoldingCache | None = None
@@ -217,7 +233,8 @@ class Ground:
     limit: Limit | None = None
     """COUNT_AT_LIMIT and MEMORY_AT_LIMIT."""
     streak: Streak | None = None
-    """COUNT_EVERY_CYCLE and MEMORY_EVERY_CYCLE; also of an UNDECIDED count that rose in each cycle so far."""
+    """COUNT_EVERY_CYCLE and MEMORY_EVERY_CYCLE; also of an UNDECIDED count that rose in each cycle so far, and of
+    FEW_CYCLES before n_min."""
     children: LiveChildren | None = None
     """STEADY_CHILDREN, and UNCOUNTED_CHILDREN where they were read."""
     roles: tuple[ProcessRole, ...] = ()

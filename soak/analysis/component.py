@@ -6,8 +6,9 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 
-from soak.analysis.evidence import COUNTS, Evidence, Stop
+from soak.analysis.evidence import COUNTS, MEMORY, Evidence, Stop
 from soak.analysis.looks import Tolerance
+from soak.analysis.rule import ENOUGH_N_MIN
 from soak.analysis.series import SeriesJudge
 from soak.analysis.sites.streaks import StreakCounter
 from soak.analysis.sites.survivors import FEWEST_CYCLES
@@ -21,7 +22,7 @@ PROVISIONAL_N_MIN = 400
 """A long run may decide only after hours. By this n_min it says beforehand what grows: within a minute at 100 ms."""
 _PROVISIONAL = (*COUNTS, "tracked", "heap")
 """The signals of which a long run speaks beforehand; the heap only where there is no tracker."""
-_RISING = (*COUNTS, "tracked", "rss")
+_RISING = (*COUNTS, *MEMORY, "rss")
 """The signals whose streaks are followed."""
 _LIMIT_SHARE = 0.05
 """A count that runs into a limit must be judged long before: n_min is at most this part of the limit, in cycles."""
@@ -82,6 +83,7 @@ class ComponentJudge:
         self._was_chosen = not asked_for
         self.n_clean = n_min if asked_for else min(n_min, FEWEST_CYCLES)
         for name, judge in self._judges.items():
+            judge.leak_is_final = self._is_leak_final(name)
             judge.fix_n_min(self._n_min_of(SIGNALS[name], n_min), may_fall=may_fall)
 
     def lower_n_min(self, n_min: int) -> None:
@@ -89,6 +91,7 @@ class ComponentJudge:
         self.n_min = n_min
         self.n_clean = min(n_min, self.n_clean)
         for name, judge in self._judges.items():
+            judge.leak_is_final = self._is_leak_final(name)
             judge.lower_n_min(self._n_min_of(SIGNALS[name], n_min))
 
     def add(self, reading: Reading) -> None:
@@ -166,10 +169,16 @@ class ComponentJudge:
         return Stop(name, limit)
 
     def _make_judge(self, signal: Signal, n_min: int | None, *, leak_is_final: bool = True) -> SeriesJudge:
+        leak_is_final &= self._is_leak_final(signal.name)
         judge = SeriesJudge(self._tolerance_of(signal), None, signal.grain, leak_is_final=leak_is_final)
         if n_min is not None:
             judge.fix_n_min(self._n_min_of(signal, n_min), may_fall=self._may_fall)
         return judge
+
+    def _is_leak_final(self, name: str) -> bool:
+        """Whether a LEAK stands: not of memory in few cycles, which may be a cache that comes to its end."""
+        is_enough = self.n_min is None or not self._was_chosen or self.n_min >= ENOUGH_N_MIN
+        return is_enough or name not in MEMORY
 
     def _tolerance_of(self, signal: Signal) -> Tolerance:
         return self._tolerance_bytes if signal.tolerance is None else signal.tolerance

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from soak.analysis.evidence import COUNTS, LEDGER, MEMORY, Evidence, is_only_tcache
-from soak.analysis.sites.caches import filling_modules, forecast, is_mostly_unknown, needed_cycles
+from soak.analysis.evidence import COUNTS, LEDGER, MEMORY, Evidence, Proven, is_only_tcache
+from soak.analysis.rule import ENOUGH_N_MIN
+from soak.analysis.sites.caches import filling_modules, forecast, may_be_cached, needed_cycles
 from soak.grounds import VERDICTS, Ground, GroundKind, Streak
 from soak.measurements import NOTABLE_RSS_BYTES, SIGNALS, Role
 from soak.verdict import SeriesState, SeriesVerdict, Verdict
@@ -20,6 +21,8 @@ _FEWEST_INTERVALS = 8
 _SHARE_OF_RUN = 1 / 8
 """A streak is at least so much of the run, as n_min is of the budget: in a long run 20 cycles are a moment."""
 _FEWEST_CYCLES_TO_TELL = 3
+_MOST_OF_RUN = 0.75
+"""Growth that lasts so long is that of the run; the rule's two windows together have as much of n_min, or more."""
 _MUCH_MEMORY_BYTES = 2.0**30
 _MUCH_OF_LIMIT = 0.1
 
@@ -113,10 +116,11 @@ def _count_every_cycle(evidence: Evidence) -> Ground | None:
 
 
 def _lost_blocks(evidence: Evidence) -> Ground | None:
-    lost = evidence.lost
-    if lost is None or not lost.growth.rate or lost.growth.rate < 0 or not evidence.exceeds_tolerance(lost.growth):
-        return None
-    return Ground(GroundKind.LOST_BLOCKS, ("tracked",), sites=lost.sites, proven_rate=lost.growth.rate)
+    return _proven(evidence, evidence.lost, GroundKind.LOST_BLOCKS)
+
+
+def _kept_blocks(evidence: Evidence) -> Ground | None:
+    return _proven(evidence, evidence.kept, GroundKind.KEPT_BLOCKS)
 
 
 def _filling_cache(evidence: Evidence) -> Ground | None:
@@ -140,15 +144,53 @@ def _filling_modules(evidence: Evidence) -> Ground | None:
 
 
 def _few_cycles(evidence: Evidence) -> Ground | None:
-    """Return this ground where a leak of memory would be told, but a cache of unknown size may hold it."""
-    if not evidence.n_min_was_chosen or evidence.n_min is None or evidence.n_min >= ENOUGH_N_MIN:
+    """Return this ground where memory grows at one rate, but a cache of unknown size may hold it.
+
+    Before n_min nothing is decided anyway; there it holds at the end, where memory rose in every interval.
+    """
+    if not _is_n_min_small(evidence):
         return None
-    told = _growing_sites(evidence) or _steady_memory(evidence)
-    if told is None or not is_mostly_unknown(evidence.cached):
+    told = _growing_sites(evidence) or _steady_memory(evidence) or _rising_memory(evidence)
+    if told is None or not may_be_cached(evidence.cached) or _is_long_steady(evidence, told):
         return None
     if _memory_at_limit(evidence) is not None or _memory_every_cycle(evidence) is not None:
         return None  # so much is no cache's
-    return Ground(GroundKind.FEW_CYCLES, told.signals)
+    return Ground(GroundKind.FEW_CYCLES, told.signals, streak=told.streak)
+
+
+def _is_n_min_small(evidence: Evidence) -> bool:
+    """Whether slow cycles have brought an n_min into which many caches do not fit."""
+    return evidence.n_min_was_chosen and evidence.n_min is not None and evidence.n_min < ENOUGH_N_MIN
+
+
+def _is_long_steady(evidence: Evidence, told: Ground) -> bool:
+    """Whether memory has grown at one rate over as many cycles as where n_min is enough."""
+    sites = _leaking_sites(evidence) if told.kind is GroundKind.GROWING_SITES else ()
+    since = max(series.since or 0 for series in sites or (evidence.trusted[told.signals[0]],))
+    is_long = evidence.cycles >= _WINDOWS_TO_LOOK * ENOUGH_N_MIN and told.kind is not GroundKind.UNDECIDED
+    return is_long and evidence.cycles - since >= _MOST_OF_RUN * ENOUGH_N_MIN
+
+
+def _rising_memory(evidence: Evidence) -> Ground | None:
+    """Return this ground where memory grows at the end of a run that has not reached n_min.
+
+    It does where it has risen in every interval of nearly the whole run, though no look has said so yet.
+    """
+    told = _undecided(evidence) if evidence.is_last else None
+    if told is None or told.signals[0] not in MEMORY:
+        return None
+    for name in dict.fromkeys(("tracked", *told.signals)):
+        streak = evidence.streaks.get(name) if name in MEMORY else None
+        if streak is not None and _is_of_run(evidence, name, streak):
+            return replace(told, signals=(name,), streak=streak)
+    series = evidence.trusted[told.signals[0]]
+    return told if series.state is SeriesState.EARLY and (series.low or 0.0) > 0 else None
+
+
+def _is_of_run(evidence: Evidence, name: str, streak: Streak) -> bool:
+    """Whether a streak of memory is nearly the whole run."""
+    is_long = streak.cycles >= _MOST_OF_RUN * evidence.cycles and streak.intervals >= _FEWEST_INTERVALS
+    return is_long and (SIGNALS[name].unit != "bytes" or streak.rate > evidence.tolerance_bytes)
 
 
 def _growing_sites(evidence: Evidence) -> Ground | None:
@@ -324,6 +366,8 @@ PRECEDENCE: tuple[Rule, ...] = (
     Rule(GroundKind.COUNT_EVERY_CYCLE, _count_every_cycle),
     # Blocks that nothing points to can never be freed, whatever a cache does.
     Rule(GroundKind.LOST_BLOCKS, _lost_blocks),
+    # A list grows for ever where no code takes anything from it.
+    Rule(GroundKind.KEPT_BLOCKS, _kept_blocks),
     # A cache that fills grows at one rate for as long as it fills; here its bound is known.
     Rule(GroundKind.FILLING_CACHE, _filling_cache),
     # There are only so many modules to import.
@@ -366,8 +410,6 @@ _WHAT_A_CACHE_MAY_BE = (
     GroundKind.UNDECIDED,
 )
 _BY_NO_SIGNAL = (GroundKind.NOT_READ,)
-ENOUGH_N_MIN = 1024
-"""Where n_min follows from slow cycles and is less, most caches are larger."""
 _WINDOWS_TO_LOOK = 2
 """The first look that decides needs so many times n_min."""
 _TELLING = ("tracked", "heap", "python_blocks")
@@ -375,6 +417,21 @@ _TELLING = ("tracked", "heap", "python_blocks")
 
 
 # ---- what the rules have in common ----
+
+
+def _proven(evidence: Evidence, proven: Proven | None, kind: GroundKind) -> Ground | None:
+    """Return this ground where call sites are proven to keep more than is accepted."""
+    if proven is None or not proven.growth.rate or proven.growth.rate < 0:
+        return None
+    if not evidence.exceeds_tolerance(proven.growth):
+        return None
+    rate = proven.growth.rate
+    return Ground(kind, ("tracked",), sites=proven.sites, proven_rate=rate, keeper=proven.keeper)
+
+
+def _deciding_proof(evidence: Evidence, kind: GroundKind) -> Proven | None:
+    """Return what a ground of this kind rests on; None of other kinds."""
+    return {GroundKind.LOST_BLOCKS: evidence.lost, GroundKind.KEPT_BLOCKS: evidence.kept}.get(kind)
 
 
 def _steady(evidence: Evidence, names: Sequence[str], kind: GroundKind) -> Ground | None:
@@ -416,7 +473,9 @@ def _cycles_of_a_streak(cycles: int) -> float:
 
 
 def _leaking_sites(evidence: Evidence) -> list[SeriesVerdict]:
-    return [s.verdict for s in evidence.suspects if s.is_leak and evidence.exceeds_tolerance(s.verdict)]
+    """Return the growth of the sites that leak; where n_min is small, of those that still grow."""
+    leaking = (s.verdict for s in evidence.suspects if s.is_leak and evidence.exceeds_tolerance(s.verdict))
+    return [verdict for verdict in leaking if verdict.is_growing or not _is_n_min_small(evidence)]
 
 
 def _open(evidence: Evidence) -> dict[str, SeriesVerdict]:
@@ -536,8 +595,10 @@ def _tracked(evidence: Evidence) -> SeriesVerdict | None:
         others = (_steady_count, _steady_memory)
         is_leak = any(find(evidence) is not None for find in others)
         return _at_least(whole, together) if is_leak and whole is not None else together
-    if _lost_blocks(evidence) is not None and evidence.lost is not None:
-        return replace(evidence.lost.total, decided_at=evidence.lost.at_cycle)
+    for ground in (_lost_blocks(evidence), _kept_blocks(evidence)):
+        proof = None if ground is None else _deciding_proof(evidence, ground.kind)
+        if proof is not None:
+            return replace(proof.total, decided_at=proof.at_cycle)
     return whole
 
 
@@ -562,7 +623,7 @@ def _leaking_processes(evidence: Evidence) -> list[SeriesVerdict]:
 
 def _with_streak(evidence: Evidence, ground: Ground, streak: Streak) -> SeriesVerdict:
     """Return what a signal that rose in each cycle says: its exact rate, of an undecided one where none is known."""
-    if ground.kind is not GroundKind.UNDECIDED:
+    if VERDICTS[ground.kind] is Verdict.LEAK:
         until = streak.since + streak.cycles
         return _risen(streak.growth, since=streak.since, cycles=streak.cycles, at=until)
     series, rate = evidence.series[ground.signals[0]], streak.rate
@@ -609,10 +670,10 @@ def _is_final(evidence: Evidence, grounds: tuple[Ground, ...], series: Mapping[s
         return True
     if VERDICTS[first.kind] is not Verdict.LEAK:
         return False
-    if first.kind is GroundKind.LOST_BLOCKS:
+    proof = _deciding_proof(evidence, first.kind)
+    if proof is not None:
         rest = grounds[1:]
-        is_settled = evidence.lost is not None and evidence.lost.is_settled
-        return is_settled or (bool(rest) and _decision(evidence, rest).is_final)
+        return proof.is_settled or (bool(rest) and _decision(evidence, rest).is_final)
     if first.limit is not None or evidence.only_outside:
         return True
     if first.kind is GroundKind.GROWING_PROCESSES:
@@ -638,8 +699,9 @@ def _something_nearer_may_still_decide(
 
 def _decided_at(evidence: Evidence, first: Ground, series: Mapping[str, SeriesVerdict]) -> int | None:
     verdict = VERDICTS[first.kind]
-    if first.kind is GroundKind.LOST_BLOCKS and evidence.lost is not None:
-        return evidence.lost.at_cycle
+    proof = _deciding_proof(evidence, first.kind)
+    if proof is not None:
+        return proof.at_cycle
     if verdict is Verdict.LEAK:
         return series[first.signals[0]].decided_at
     if verdict is Verdict.CLEAN:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from soak.analysis.sites.caches import CachedSite
 from soak.analysis.sites.ledger import Suspect
-from soak.grounds import Limit, LiveChildren, ProcessRole, Streak
+from soak.grounds import Keeper, Limit, LiveChildren, ProcessRole, Streak
 from soak.measurements import SIGNALS, Role
 from soak.verdict import SeriesVerdict, Verdict
 
@@ -32,8 +32,8 @@ TCACHE_BYTES = 64 * 7 * 528
 
 
 @dataclass(frozen=True)
-class Lost:
-    """What a scan of the memory found that nothing points to."""
+class Proven:
+    """Call sites whose blocks stay for ever, which something beside their number proves."""
 
     sites: int
     growth: SeriesVerdict
@@ -44,6 +44,8 @@ class Lost:
     """When that was seen."""
     is_settled: bool
     """Waiting for the series too, which tell the rate more exactly, is worth nothing any more."""
+    keeper: Keeper | None = None
+    """What keeps them; None of what is lost."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,10 @@ class Evidence:
     """What the births of all live blocks say, where the ledger covers all of them."""
     suspects: tuple[Suspect, ...] = ()
     """Call sites whose live memory grows."""
-    lost: Lost | None = None
+    lost: Proven | None = None
+    """What scans of the memory found that nothing points to."""
+    kept: Proven | None = None
+    """What is held by a container from which the code never takes anything."""
     cached: tuple[CachedSite, ...] = ()
     """The call sites that grow, with the cache that holds each one's objects; known after the last cycle."""
     stop: Stop | None = None

@@ -63,7 +63,8 @@ class SeriesJudge:
             raise UsageError(f"the grain must be 0 or above, not {grain!r}")
         self._tolerance = tolerance
         self._grain = grain
-        self._leak_is_final = leak_is_final
+        self.leak_is_final = leak_is_final
+        """Whether a LEAK stands whatever is looked at later; it may be changed until n_min is reached."""
         self._n_min: float | None = None
         self._looks: RunningLooks | None = None
         self._may_fall = False
@@ -107,7 +108,7 @@ class SeriesJudge:
     def _begin_to_look(self, n_min: float) -> None:
         self._n_min = n_min
         self._looks = RunningLooks(
-            tolerance=self._tolerance, n_min=n_min, grain=self._grain, leak_is_final=self._leak_is_final
+            tolerance=self._tolerance, n_min=n_min, grain=self._grain, leak_is_final=self.leak_is_final
         )
         for cycles, values in self._kept:
             self._looks.extend(cycles, values)

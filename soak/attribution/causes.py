@@ -56,7 +56,9 @@ class GrowingSite:
     named: Mapping[int, Call | None] = field(default_factory=dict)
     """Where the other sites are that the reachability speaks of."""
     growth: SeriesVerdict | None = None
-    """Of a site whose blocks are lost: no verdict of a series is needed for that."""
+    """Of a site whose blocks are lost or kept: no verdict of a series is needed for that."""
+    is_kept: bool = False
+    """A container holds its blocks from which the code never takes anything."""
 
     @property
     def cache(self) -> Cache | None:
@@ -66,8 +68,8 @@ class GrowingSite:
 
     @property
     def is_proven(self) -> bool:
-        """Whether it is a leak beyond doubt: its blocks are lost, or its series says so."""
-        return self.reachability.state == "lost" or self.suspect.is_leak
+        """Whether it is a leak beyond doubt: its blocks are lost, or kept for ever, or its series says so."""
+        return self.reachability.state == "lost" or self.is_kept or self.suspect.is_leak
 
     @property
     def is_of_import(self) -> bool:

@@ -220,6 +220,11 @@ class Ledger(ABC):
         row = checkpoint.sites[site]
         return [self._frame(checkpoint, word) for word in self._stack_words(int(row["address"]))]
 
+    def python_files(self, checkpoint: Checkpoint) -> tuple[str, ...]:
+        """Return the files of all Python sites."""
+        offsets = checkpoint.sites["file"][checkpoint.sites["kind"] == PYTHON_SITE]
+        return tuple(self._string(int(offset)) for offset in np.unique(offsets))
+
     def _frame(self, checkpoint: Checkpoint, word: int) -> Frame:
         if not word & FRAME_PYTHON:
             return Frame(address=word)

@@ -24,6 +24,7 @@ _SPEC.loader.exec_module(calibrate)
 counts = sys.modules["calibrate_counts"]
 memory = sys.modules["calibrate_memory"]
 services = sys.modules["calibrate_services"]
+keepers = sys.modules["calibrate_keepers"]
 
 
 @pytest.mark.parametrize("family", calibrate.CLEAN)
@@ -95,3 +96,10 @@ def test_a_watched_service_without_a_leak_is_not_called_leak(family: str, way: s
 @pytest.mark.parametrize("family", services.LEAKS)
 def test_a_watched_service_that_keeps_memory_of_its_requests_is_a_leak(family: str):
     assert services.simulate(f"{family}: {services.MARKED}", 9001, 6).count(Verdict.LEAK) >= 5
+
+
+def test_no_bounded_container_of_a_random_program_is_said_to_grow_only_and_some_others_are():
+    rows = keepers.calibrate_keepers(150, seed=1)
+
+    assert len(rows) == 2
+    assert [row.failures() for row in rows] == [[], []]

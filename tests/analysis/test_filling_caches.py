@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from soak.analysis.decide import Decision, decide
-from soak.analysis.evidence import Evidence, Lost
+from soak.analysis.evidence import Evidence, Proven
 from soak.analysis.sites.caches import Cache, CachedSite
 from soak.grounds import Filling, HoldingCache
 from soak.verdict import SeriesState, SeriesVerdict, Verdict
@@ -97,7 +97,7 @@ def test_one_site_that_is_not_explained_and_matters_keeps_it_a_leak():
 @pytest.mark.parametrize(
     ("evidence", "verdict"),
     [
-        (replace(LEAK, lost=Lost(1, GROWS, GROWS, 300, is_settled=True)), Verdict.LEAK),
+        (replace(LEAK, lost=Proven(1, GROWS, GROWS, 300, is_settled=True)), Verdict.LEAK),
         (replace(LEAK, series={**LEAK.series, "fds": GROWS}), Verdict.LEAK),
         (replace(LEAK, series={"fds": FLAT, "mapped": GROWS}), Verdict.LEAK),
         (replace(LEAK, series={**LEAK.series, "heap": replace(GROWS, rate=500.0)}), Verdict.LEAK),

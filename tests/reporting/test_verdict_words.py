@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from soak.analysis import judge
-from soak.grounds import VERDICTS, Filling, Ground, GroundKind, HoldingCache, Limit, LiveChildren, Streak
+from soak.grounds import VERDICTS, Filling, Ground, GroundKind, HoldingCache, Keeper, Limit, LiveChildren, Streak
 from soak.measurements import SIGNALS
 from soak.reporting.words.series import series_sentence
 from soak.reporting.words.verdicts import why_sentence, why_words
@@ -53,6 +53,7 @@ def grounds(draw: st.DrawFn, kind: GroundKind) -> Ground:
         tuple(signals),
         sites=draw(st.integers(1, 40)),
         proven_rate=draw(numbers),
+        keeper=Keeper("app.KEPT", "/srv/app.py", draw(counts)),
         filling=Filling(cache, draw(numbers), draw(st.booleans())),
         modules=HoldingCache("modules", "palette", None, draw(counts), None),
         streak=draw(streaks() if kind is not GroundKind.UNDECIDED else st.none() | streaks()),
@@ -210,6 +211,26 @@ def test_too_few_cycles_are_told_as_such():
     found = judge(range(100), [0.0] * 100, tolerance=1, n_min=54_000)
 
     assert series_sentence(found, "bytes", "cycle") == "Too early: 99 of 54,000 cycles."
+
+
+def test_a_list_that_only_grows_is_told_with_the_line_that_adds_to_it():
+    ground = Ground(GroundKind.KEPT_BLOCKS, ("tracked",), keeper=Keeper("KEPT", "/srv/app.py", 14), proven_rate=88.0)
+    leaking = a_component(verdict=Verdict.LEAK, grounds=(ground,), n_min=256)
+
+    assert (
+        why_words(leaking) == "Each call adds to KEPT at app.py:14, and no code takes anything from it: 88 B per call."
+    )
+
+
+def test_what_rose_in_a_few_slow_cycles_is_told_with_the_cache_that_would_look_the_same():
+    streak = Streak(0, 41, 41, 0.0, 88.0 * 41)
+    ground = Ground(GroundKind.FEW_CYCLES, ("tracked",), streak=streak)
+    few = a_component(verdict=Verdict.INCONCLUSIVE, grounds=(ground,), iterations=41, causes=())
+
+    assert why_words(few).startswith(
+        "Memory requested and not freed: so far 88 B in each of 41 calls. "
+        "A cache of more than 41 entries would look the same."
+    )
 
 
 def test_growth_that_has_ended_says_when():

@@ -17,6 +17,7 @@ from soak.inside.child import EXIT_FAILED
 from soak.measurements import Reading
 from soak.results import Failure
 from soak.running.clock import ScriptedClock
+from soak.running.component import proving
 from soak.running.component import supervisor as supervisor_module
 from soak.running.component.supervisor import ComponentProgress
 from soak.targets import Target
@@ -511,4 +512,4 @@ def test_a_rate_is_known_when_its_quarters_are_within_two_percent(
     """Then a run with lost blocks need not go on to tell by how much it leaks."""
     growth = SeriesVerdict(Verdict.LEAK, SeriesState.MEASURED, 106.0, low, high)
 
-    assert supervisor_module._is_narrow(growth) is is_narrow
+    assert proving.is_narrow(growth) is is_narrow

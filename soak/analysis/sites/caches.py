@@ -74,8 +74,8 @@ class CachedSite:
     cache: Cache | None
     is_leak: bool
     """The rule calls the site a leak by itself."""
-    has_known_holder: bool = True
-    """Its blocks are lost, or a scan found them held."""
+    may_be_cached: bool = True
+    """False of what is lost, or held by nothing but a reference cycle or a reference that was never dropped."""
     is_of_import: bool = False
     """It allocates while a module is imported, and its blocks are not lost."""
 
@@ -131,17 +131,11 @@ def filling_modules(
     return holding_cache(modules[0]) if elsewhere <= max(tolerance_bytes, _STRAY_SHARE * of_import) else None
 
 
-def is_mostly_unknown(sites: Sequence[CachedSite]) -> bool:
-    """Whether at least half of what grows is held by nobody knows what, or by caches and modules that fill."""
-    rates = [
-        (
-            max(site.bytes_per_cycle, 0.0),
-            not site.has_known_holder or (site.cache is not None and _fills_alone(site.cache)),
-        )
-        for site in sites
-    ]
+def may_be_cached(sites: Sequence[CachedSite]) -> bool:
+    """Whether at least half of what grows may be held by a cache; also where it is not known what grows."""
+    rates = [(max(site.bytes_per_cycle, 0.0), site.may_be_cached) for site in sites]
     total = sum(rate for rate, _ in rates)
-    return total > 0 and 2 * sum(rate for rate, is_unknown in rates if is_unknown) >= total
+    return 2 * sum(rate for rate, may_be in rates if may_be) >= total
 
 
 def needed_cycles(filling: Filling, cycles: int, n_min: int | None) -> int:

@@ -23,6 +23,9 @@ BLOCKS_TOLERANCE = 0.01
 _RARE_BLOCKS_PER_CYCLE = 0.5
 MOST_SUSPECTS = 32
 _FEWEST_CHECKPOINTS = 8
+_PARTS, _FEWEST_PARTS, _SAME = 8, 6, 0.8
+"""Growth is the same in each of so many parts of a run where it differs from the mean by no more than this; of a slow
+program with rare checkpoints some parts are longer."""
 MOST_CHECKPOINTS = 2048
 """At half of them the smallest block that the rule looks at still has sixteen readings."""
 
@@ -164,6 +167,18 @@ class LedgerJudge:
         for position, live_blocks, live_bytes in zip(changes.positions, changes.blocks, changes.sizes, strict=True):
             blocks[position:], sizes[position:] = live_blocks, live_bytes
         return np.array(self._cycles, np.int64), blocks, sizes
+
+    def grows_in_each_cycle(self, site: int) -> bool:
+        """Whether a site's live blocks have grown by much the same in each part of the run, but for its beginning."""
+        cycles, blocks, _ = self.series(site)
+        if len(cycles) < _FEWEST_CHECKPOINTS:
+            return False
+        marks = np.unique(np.searchsorted(cycles, np.linspace(cycles[-1] / _PARTS, cycles[-1], _PARTS)))
+        if len(marks) < _FEWEST_PARTS:
+            return False
+        rates = np.diff(blocks[marks]) / np.diff(cycles[marks])
+        mean = float(blocks[marks[-1]] - blocks[marks[0]]) / float(cycles[marks[-1]] - cycles[marks[0]])
+        return bool(mean > 0 and rates.min() >= _SAME * mean and rates.max() <= mean / _SAME)
 
     def _judge(
         self, site: int, bytes_rate: float, size: float, cycles: NDArray[np.float64], n_min: int, *, at_end: bool

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import shlex
 
+from soak.analysis.rule import ENOUGH_N_MIN
+from soak.grounds import GroundKind
 from soak.measurements import SIGNALS
 from soak.reporting.words.advice import origin, origin_brief
 from soak.reporting.words.failures import failure_words
@@ -137,9 +139,11 @@ def needed_command(component: ComponentResult) -> str | None:
     full_at = max(
         (cause.holder.full_at_cycle or 0 for cause in component.causes if cause.holder is not None), default=0
     )
-    if full_at:
+    is_few = bool(component.grounds) and component.grounds[0].kind is GroundKind.FEW_CYCLES
+    if full_at or is_few:
         # Else a cache that still fills is taken for a leak again, and that ends the run.
-        options.append(("--n-min", str(max(math.ceil(_CACHE_FITS_INTO_N_MIN * full_at), component.n_min or 0))))
+        fewest = ENOUGH_N_MIN if is_few else component.n_min or 0
+        options.append(("--n-min", str(max(math.ceil(_CACHE_FITS_INTO_N_MIN * full_at), fewest))))
     return run_command(component, *options)
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import PurePath
 
 from soak.grounds import VERDICTS, Ground, GroundKind, LiveChildren, ProcessRole
 from soak.measurements import NOTABLE_RSS_BYTES, SIGNALS
+from soak.reporting.words.advice import spot
 from soak.reporting.words.failures import where_it_failed
 from soak.reporting.words.holders import cache_words
 from soak.reporting.words.labels import labels_sentence
@@ -113,6 +115,8 @@ def _sentence(component: ComponentResult, grounds: Sequence[Ground]) -> str:  # 
             return _in_each_cycle(component, first)
         case GroundKind.LOST_BLOCKS:
             return _lost_blocks(component, first) + _pinned_heap(component, grounds)
+        case GroundKind.KEPT_BLOCKS:
+            return _kept_blocks(first, noun) + _pinned_heap(component, grounds)
         case GroundKind.FILLING_CACHE:
             return _filling_cache(first, noun)
         case GroundKind.GROWING_SITES:
@@ -181,6 +185,15 @@ def _lost_blocks(component: ComponentResult, ground: Ground) -> str:
     if ground.proven_rate is None:
         return f"{lost}."
     return f"{lost}: {rate_number(ground.proven_rate, 'bytes')} per {noun}."
+
+
+def _kept_blocks(ground: Ground, noun: str) -> str:
+    """Say which container keeps what, and why that is no cache that fills."""
+    keeper = ground.keeper
+    assert keeper is not None
+    place = f"{PurePath(keeper.file).name}:{keeper.line}"
+    rate = rate_number(ground.proven_rate or 0.0, "bytes")
+    return f"Each {noun} adds to {keeper.name} at {place}, and no code takes anything from it: {rate} per {noun}."
 
 
 def _pinned_heap(component: ComponentResult, grounds: Sequence[Ground]) -> str:
@@ -258,14 +271,15 @@ def _few_cycles(component: ComponentResult, ground: Ground) -> str:
     """Say what grew so far, and where it is allocated that grows most."""
     noun, name = component.cycle_noun, ground.signals[0]
     signal = component.signals.get(name)
-    rate = rate_number((signal.per_iteration if signal is not None else None) or 0.0, unit_of(name))
+    known = ground.streak.rate if ground.streak is not None else None if signal is None else signal.per_iteration
+    rate = rate_number(known or 0.0, unit_of(name))
     place = next((cause.python_where or cause.where for cause in component.causes), None)
-    at = f", at {place}" if place is not None else ""
+    at = f", at {spot(place)}" if place is not None else ""
     cycles = format_count(component.iterations)
-    so_far = (
-        f"{capitalised(signal_title(name))}: so far {rate} in each of {count_words(component.iterations, noun)}{at}."
-    )
-    return f"{so_far} A cache of more than {cycles} entries would look the same, and the holder of most is not known."
+    over = count_words(component.iterations, noun)
+    so_far = f"in each of {over}" if ground.streak is not None or name == "tracked" else f"per {noun} over {over}"
+    grew = f"{capitalised(signal_title(name))}: so far {rate} {so_far}{at}."
+    return f"{grew} A cache of more than {cycles} entries would look the same."
 
 
 def _beside_children(component: ComponentResult, grounds: Sequence[Ground]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,7 +32,7 @@ from soak.results import Place, TrackerState
 from soak.verdict import SeriesState, SeriesVerdict, Verdict
 
 _BLOCK_DOMAINS = MAPPING  # native, Python mem and Python obj; mappings and pymalloc's arenas come after them
-_FLAG_AFTER_CYCLES = 32
+_FLAG_AFTER_CYCLES = 24
 _STEADY_SHARE = 0.5
 _MOST_STACKS = 4
 
@@ -81,6 +81,8 @@ class LedgerReader:
         self._flagged: set[int] = set()
         self._maps = ""
         self._state = 0
+        self._files: tuple[str, ...] = ()
+        self._files_of = 0
 
     def read(self) -> tuple[int | None, dict[str, float]]:
         """Take in the checkpoint that the child has just written; return its cycle and the sums as signals.
@@ -197,6 +199,27 @@ class LedgerReader:
         steady = [suspect.site for suspect in suspects if _is_steady(self.growth([suspect.site]))]
         return self.growth(sorted({*lost, *steady}))
 
+    def grows_in_each_cycle(self, site: int) -> bool:
+        """Whether a site has grown from the first cycles to the last at one rate, in blocks."""
+        return self._judge.grows_in_each_cycle(site)
+
+    def stacks_of(self, site: int) -> list[tuple[Call, ...]]:
+        """Return the captured stacks of a site, the one with most live blocks first."""
+        if self._file is None or self._latest is None:
+            return []
+        live = self._stacks_with_blocks(site)
+        most = sorted(live, key=lambda stack: -live[stack])[:_MOST_STACKS]
+        return [tuple(map(_known_call, self._file.stack(self._latest, stack))) for stack in most]
+
+    def python_files(self) -> tuple[str, ...]:
+        """Return the files of all Python code that has allocated anything since the tracker began."""
+        if self._file is None or self._latest is None:
+            return ()
+        if self._files_of != len(self._latest.sites):
+            self._files_of = len(self._latest.sites)
+            self._files = self._file.python_files(self._latest)
+        return self._files
+
     def finish(
         self,
         suspects: list[Suspect],
@@ -204,8 +227,13 @@ class LedgerReader:
         reachability: Callable[[int], Reachability],
         memory: Memory | None,
         asked: Iterable[int] = (),
+        kept: Collection[int] = (),
     ) -> Tracked:
-        """Return what was seen. ``reason``: why the tracker was not there. ``asked``: sites whose places are wanted."""
+        """Return what was seen.
+
+        ``reason``: why the tracker was not there. ``asked``: sites whose places are wanted. ``kept``: sites whose
+        blocks a container keeps that only grows.
+        """
         if self._file is None or self._latest is None:
             return Tracked(TrackerState(False, reason or "the tracker did not report"), False, (), "")
         self._keep_maps()
@@ -221,8 +249,8 @@ class LedgerReader:
             ),
             self._latest.is_complete,
             (
-                *(self._explain(suspect, reachability(suspect.site)) for suspect in suspects),
-                *(self._explain(suspect, UNSCANNED) for suspect in self._growing_mappings),
+                *(self._explain(s, reachability(s.site), is_kept=s.site in kept) for s in suspects),
+                *(self._explain(s, UNSCANNED) for s in self._growing_mappings),
             ),
             self._maps,
             memory,
@@ -250,28 +278,33 @@ class LedgerReader:
         if self._file is not None:
             self._file.close()
 
-    def _explain(self, suspect: Suspect, reachability: Reachability) -> GrowingSite:
+    def _explain(self, suspect: Suspect, reachability: Reachability, *, is_kept: bool = False) -> GrowingSite:
         assert self._file is not None
         assert self._latest is not None
         rows = self._latest.rows
         own = rows[rows["site"] == suspect.site]
-        stacks = np.flatnonzero(
-            (self._latest.sites["kind"] == STACK_SITE) & (self._latest.sites["parent"] == suspect.site)
-        )
-        live = {int(stack): int(rows["live_blocks"][rows["site"] == stack].sum()) for stack in stacks}
-        most = sorted(live, key=lambda stack: -live[stack])[:_MOST_STACKS]
+        live = self._stacks_with_blocks(suspect.site)
         domain = int(own["domain"][0]) if len(own) else 0
-        if not len(own) and most:
-            domain = int(rows["domain"][rows["site"] == most[0]][0]) if live[most[0]] else 0
+        if not len(own) and live:
+            most = max(live, key=lambda stack: live[stack])
+            domain = int(rows["domain"][rows["site"] == most][0]) if live[most] else 0
         return GrowingSite(
             suspect,
             domain,
             _call(self._file.place(self._latest, suspect.site)),
-            tuple(tuple(map(_known_call, self._file.stack(self._latest, stack))) for stack in most),
+            tuple(self.stacks_of(suspect.site)),
             reachability,
             {site: self._line_of(site) for site in reachability.sites},
-            self.growth([suspect.site]) if reachability.state == "lost" else None,
+            self.growth([suspect.site]) if is_kept or reachability.state == "lost" else None,
+            is_kept,
         )
+
+    def _stacks_with_blocks(self, site: int) -> dict[int, int]:
+        """Return the numbers of the stacks that split a site, each with its live blocks."""
+        assert self._latest is not None
+        rows, sites = self._latest.rows, self._latest.sites
+        stacks = np.flatnonzero((sites["kind"] == STACK_SITE) & (sites["parent"] == site))
+        return {int(stack): int(rows["live_blocks"][rows["site"] == stack].sum()) for stack in stacks}
 
     def _call_of(self, site: int) -> Call | None:
         assert self._file is not None

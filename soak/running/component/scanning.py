@@ -58,7 +58,8 @@ from soak.running.clock import Clock
 from soak.running.component.surviving import find_survivors
 from soak.running.time_share import TimeShare
 
-FIRST_CYCLE = 100
+FIRST_CYCLE, _FIRST_SLOW_CYCLE, _SLOW_AFTER_S = 100, 24, 1.0
+"""The first scan; where that many cycles take longer, after fewer."""
 _NEXT_AFTER, _NEXT_AFTER_ALL_IS_KNOWN = 1.25, 4
 _RECENT = 8
 """Blocks of the last 1/8 of the cycles may still be on their way."""
@@ -112,7 +113,7 @@ class Scanner:
         self._clock = clock
         self._time, self._time_of_copies = TimeShare(_SHARE, free_s=_FREE_S), TimeShare(_SHARE_OF_COPIES)
         self._scans: dict[int, list[SiteScan]] = {}
-        self._next_cycle = FIRST_CYCLE
+        self._next_cycle = _FIRST_SLOW_CYCLE
         self._error: str | None = None
         self._memory: Memory | None = None
         self._object_answers = NO_ANSWERS
@@ -135,7 +136,7 @@ class Scanner:
         """
         limit = self._time_of_copies if of_copy else self._time
         is_affordable = self._error is None and limit.is_due(self._clock.now_s())
-        if not is_affordable or cycle < FIRST_CYCLE:
+        if not is_affordable or not self._has_begun(cycle):
             return False
         return cycle >= self._next_cycle or self._is_short_of_scans(suspects)
 
@@ -144,7 +145,13 @@ class Scanner:
         self._short_since_s = self._short_since_s or self._clock.now_s()
         waited_s = self._clock.now_s() - self._short_since_s
         is_short = any(map(self._lacks, suspects)) or self._lacks_owners(suspects)
-        return self._error is None and cycle >= FIRST_CYCLE and waited_s < _WAIT_S and is_short
+        return self._error is None and self._has_begun(cycle) and waited_s < _WAIT_S and is_short
+
+    def _has_begun(self, cycle: int) -> bool:
+        """Whether enough cycles have passed for a scan to be worth it."""
+        if cycle >= FIRST_CYCLE:
+            return True
+        return cycle >= _FIRST_SLOW_CYCLE and self._child.ring.elapsed_s(self._clock.now_s()) >= _SLOW_AFTER_S
 
     def _is_short_of_scans(self, suspects: Sequence[Suspect]) -> bool:
         is_short = any(map(self._lacks, suspects)) or self._lacks_owners(suspects)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from soak.analysis.component import ComponentJudge
 from soak.analysis.decide import Decision, decide
-from soak.analysis.evidence import LEDGER, REQUIRED_IN_A_RUN, Evidence, Lost
+from soak.analysis.evidence import LEDGER, REQUIRED_IN_A_RUN, Evidence
 from soak.analysis.sites.caches import CachedSite
 from soak.analysis.sites.ledger import Suspect
 from soak.attribution.audit import explains_rss
@@ -36,6 +36,7 @@ from soak.running.component.horizon import Horizon
 from soak.running.component.ledger_reader import LedgerReader, Tracked
 from soak.running.component.left_behind import LeftBehind
 from soak.running.component.open_items import OpenItems
+from soak.running.component.proving import Proofs
 from soak.running.component.scanning import Scanner
 from soak.running.component.stopping import (
     VERDICT,
@@ -61,10 +62,6 @@ _SO_FAR_EVERY_S, _SO_FAR_SHARE = 5.0, 0.02
 """What can be said so far is summed up as often, and not in the first seconds: a short run has no need of it."""
 _PEAK_OBJECTS = 64
 """Garbage of so many objects at a checkpoint is worth telling of what it consists."""
-_LOST_STANDS_AFTER_S = 3.0
-"""Lost blocks are a leak at once, but the series then tell soon by how much, and what else there is."""
-_LOST_TELLS_AFTER_S, _LOST_TELLS_TIMES, _LOST_TELLS_WITHIN = 0.25, 16, 0.02
-"""Sooner where the rate is known within so much of it, over so many times the cycles after which they were found."""
 
 
 @dataclass(frozen=True)
@@ -256,7 +253,7 @@ class Supervisor:
         self._stopped_by, self._is_hung, self._is_held = "", False, False
         self._latest: tuple[Evidence, Decision] | None = None
         self._suspects: list[Suspect] = []
-        self._lost_since_s, self._lost_at = 0.0, 0
+        self._proofs = Proofs(self._ledger, self._scanner.reachability, clock)
 
     def run(self) -> Observations:
         """Soak the component; whatever goes wrong with it is returned."""
@@ -412,28 +409,12 @@ class Supervisor:
             evidence,
             cycles=cycles,
             suspects=tuple(self._suspects),
-            lost=self._lost(),
+            lost=self._proofs.lost(self._suspects, cycles),
+            kept=self._proofs.kept(self._suspects, cycles),
             has_uncounted_children=children is not None,
             children=children,
             roles=self._processes.judge(self._horizon.longest, is_last=is_last),
         )
-
-    def _lost(self) -> Lost | None:
-        """Return what the scans found that nothing points to, of the sites that grow."""
-        reachabilities = {suspect.site: self._scanner.reachability(suspect.site) for suspect in self._suspects}
-        lost = [site for site, reachability in reachabilities.items() if reachability.state == "lost"]
-        growth = self._ledger.growth(lost)
-        if growth is None:
-            return None
-        now_s = self._clock.now_s()
-        if not self._lost_since_s:
-            self._lost_since_s = now_s
-            self._lost_at = max(reachabilities[site].decided_at or 0 for site in lost)
-        total = self._ledger.total_growth(lost, self._suspects) or growth
-        waited_s = now_s - self._lost_since_s
-        is_known = waited_s > _LOST_TELLS_AFTER_S and self._ring.completed >= _LOST_TELLS_TIMES * self._lost_at
-        is_settled = waited_s > _LOST_STANDS_AFTER_S or (is_known and _is_narrow(growth) and _is_narrow(total))
-        return Lost(len(lost), growth, total, self._lost_at, is_settled)
 
     def _last_evidence(self, stopped_by: str, *, failed: bool) -> Evidence:
         """Return what is known when the process has ended, but for what needs its last answers."""
@@ -610,14 +591,8 @@ class Supervisor:
             self._scanner.reachability,
             self._scanner.memory,
             object_answers.garbage_sites,
+            self._proofs.keepers,
         )
-
-
-def _is_narrow(growth: SeriesVerdict) -> bool:
-    """Whether a rate is known well enough to be told."""
-    if growth.rate is None or growth.low is None or growth.high is None:
-        return False
-    return growth.high - growth.low <= _LOST_TELLS_WITHIN * growth.rate
 
 
 def _cached(tracked: Tracked) -> tuple[CachedSite, ...]:
@@ -627,7 +602,7 @@ def _cached(tracked: Tracked) -> tuple[CachedSite, ...]:
             site.bytes_per_cycle,
             site.cache,
             site.is_proven,
-            has_known_holder=site.reachability.state != "unknown",
+            may_be_cached=site.reachability.state != "lost" and site.reachability.kind is None,
             is_of_import=site.is_of_import,
         )
         for site in tracked.sites

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from soak.analysis.component import ComponentJudge
-from soak.analysis.decide import ENOUGH_N_MIN, Decision, decide
+from soak.analysis.decide import Decision, decide
 from soak.analysis.evidence import JudgedRole
+from soak.analysis.rule import ENOUGH_N_MIN
 from soak.analysis.sites.ledger import Suspect
 from soak.attribution.holders import UNSCANNED
 from soak.grounds import ProcessRole

@@ -1,0 +1,1 @@
+"""Containers that only grow, as the source code of the program shows."""

@@ -1,0 +1,68 @@
+"""Does a function do something whenever it is called, or on a condition? Told by its syntax alone."""
+
+from __future__ import annotations
+
+import ast
+
+from soak.attribution.keepers.source import Function
+
+_TRANSPARENT_DECORATORS = ("staticmethod", "classmethod")
+
+
+def runs_as_written(function: Function) -> bool:
+    """Whether a call of a function runs its body: no decorator may leave it out, and it is no generator."""
+    names = [getattr(decorator, "id", None) for decorator in function.decorator_list]
+    is_generator = any(isinstance(node, ast.Yield | ast.YieldFrom) for node in ast.walk(function))
+    return not is_generator and all(name in _TRANSPARENT_DECORATORS for name in names)
+
+
+class Body:
+    """Tells which nodes of a function are reached by each call of it."""
+
+    def __init__(self, function: Function) -> None:
+        self._function = function
+        self._parents = {child: node for node in ast.walk(function) for child in ast.iter_child_nodes(node)}
+        leaving = ast.Return | ast.Continue | ast.Break
+        self._leaves = [node.lineno for node in ast.walk(function) if isinstance(node, leaving)]
+
+    def always_reaches(self, node: ast.expr | ast.stmt) -> bool:
+        """Whether nothing on the way from the function's first line to a node depends on anything."""
+        here: ast.AST = node
+        while here is not self._function:
+            parent = self._parents[here]
+            if not _always_runs(here, parent):
+                return False
+            here = parent
+        return all(line >= node.lineno for line in self._leaves)
+
+
+def _always_runs(node: ast.AST, parent: ast.AST) -> bool:
+    """Whether a node runs, once or more, whenever its parent does."""
+    match parent:
+        case ast.FunctionDef() | ast.AsyncFunctionDef():
+            return node in parent.body
+        case ast.For():
+            return node is parent.iter or (node in parent.body and _has_items(parent.iter))
+        case ast.Try():
+            return node in parent.finalbody or (node in parent.body and not parent.handlers)
+        case ast.With() | ast.AsyncWith():
+            return not any("suppress" in ast.dump(item.context_expr) for item in parent.items)
+        case ast.BoolOp():
+            return node is parent.values[0]
+        case ast.If() | ast.IfExp() | ast.While():
+            return node is parent.test
+        case ast.ListComp() | ast.DictComp() | ast.SetComp():
+            return all(_has_items(each.iter) and not each.ifs for each in parent.generators)
+        case ast.Lambda() | ast.GeneratorExp() | ast.Match() | ast.AsyncFor() | ast.ClassDef() | ast.ExceptHandler():
+            return False
+        case _:
+            return True
+
+
+def _has_items(iterated: ast.expr) -> bool:
+    """Whether something is known to have items: a range of a positive constant, a list or tuple that is written out."""
+    if isinstance(iterated, ast.List | ast.Tuple):
+        return bool(iterated.elts)
+    is_range = isinstance(iterated, ast.Call) and getattr(iterated.func, "id", None) == "range"
+    arguments = iterated.args if isinstance(iterated, ast.Call) and is_range else []
+    return len(arguments) == 1 and isinstance(arguments[0], ast.Constant) and bool(arguments[0].value)

@@ -1,0 +1,180 @@
+"""Tell from source code that a container only grows: each cycle adds to it, and nothing takes from it.
+
+In every count, a bounded cache that fills looks like a leak. But a bound must be somewhere in the code. This module
+looks for containers that live as long as the program: the list of a module, of a class, or of an object that is made
+once. It reports one only if
+
+- a function adds to it, and neither that function nor any of its callers, up to soak's own loop, does so on a
+  condition;
+- in all files that ran, its name is used for nothing but adding, reading and iterating.
+
+Whatever else is done with the name (removing, assigning, passing it on, asking for its length to compare it) may be a
+bound. Then nothing is reported, also where it is none.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from soak.attribution.causes import Call, is_ours
+from soak.attribution.keepers.conditions import Body, runs_as_written
+from soak.attribution.keepers.source import Container, Function, Source
+from soak.attribution.keepers.uses import additions, is_harmless, is_local, is_made, uses
+from soak.grounds import Keeper
+
+_ONCE = "setup"
+"""The function of a driver that runs once, before the first cycle."""
+_TEST_RUNNERS = re.compile(r"[/\\](_pytest|pluggy)[/\\]")
+_LARGEST_FILE_BYTES = 4 << 20
+_FIGURES = "matplotlib._pylab_helpers.Gcf.figs"
+_MATPLOTLIB, _PYPLOT = "matplotlib", "matplotlib/pyplot.py"
+_MAKES_FIGURE = ("figure", "subplots")
+_CLOSES_FIGURE = re.compile(r"\b(close|destroy|destroy_all|destroy_fig)\b")
+
+
+class KeeperFinder:
+    """Looks for containers that only grow. It reads each file once."""
+
+    def __init__(self) -> None:
+        self._sources: dict[str, Source | None] = {}
+        self._texts: dict[str, str | None] = {}
+        self._found: dict[tuple[tuple[Call, ...], int], Keeper | None] = {}
+        self._mentions: dict[tuple[str, int], list[Source] | None] = {}
+
+    def find(self, stack: Sequence[Call], files: Iterable[str]) -> Keeper | None:
+        """Return the container that a function on the stack adds to whenever it runs; None if there is none.
+
+        ``stack``: of an allocation, innermost first. ``files``: all files of the program that have run.
+        """
+        frames = _own_frames(stack)
+        if not frames:
+            return None
+        known = sorted({*files, *(frame.file or "" for frame in frames)})
+        key = (frames, len(known))
+        if key not in self._found:
+            self._found[key] = self._look(frames, known)
+        return self._found[key]
+
+    def _look(self, frames: Sequence[Call], files: Sequence[str]) -> Keeper | None:
+        driver = frames[-1].file or ""
+        for frame in reversed(frames):
+            source = self._source(frame.file or "")
+            function = None if source is None else source.function_at(frame.line or 0, frame.function or "")
+            if source is None or function is None or not runs_as_written(function):
+                return None
+            for node, container in additions(function):
+                if source.function_of(node) is function and self._only_grows(container, node, source, files, driver):
+                    return Keeper(str(container), source.file, node.lineno)
+            calls = _calls_at(function, source, frame.line or 0)
+            if not calls or not all(Body(function).always_reaches(call) for call in calls):
+                return None
+            if any(_makes_figure(call) for call in calls):
+                return self._figures(frames, source.file, calls[0].lineno, files)
+        return None
+
+    def _figures(self, frames: Sequence[Call], file: str, line: int, files: Sequence[str]) -> Keeper | None:
+        """Return pyplot's figures, which stay until they are closed, if no code outside matplotlib does that."""
+        if not any((frame.file or "").endswith(_PYPLOT) for frame in frames):
+            return None
+        users = self._mentioning(_MATPLOTLIB, [each for each in files if _MATPLOTLIB not in each])
+        if users is None or any(_MATPLOTLIB in each.imported and _CLOSES_FIGURE.search(each.text) for each in users):
+            return None
+        return Keeper(_FIGURES, file, line)
+
+    def _only_grows(
+        self, container: Container, node: ast.AST, source: Source, files: Sequence[str], driver: str
+    ) -> bool:
+        known = self._mentioning(container.name, files)
+        return (
+            known is not None
+            and self._is_permanent(container, node, source, files, driver)
+            and all(is_harmless(use, each) for each in known for use in uses(container.name, each))
+        )
+
+    def _mentioning(self, name: str, files: Sequence[str]) -> list[Source] | None:
+        """Return the files in which a name occurs; None if it may occur in one that cannot be read."""
+        key = name, len(files)
+        if key not in self._mentions:
+            texts = {file: self._text(file) for file in files}
+            found = [self._source(file) for file, text in texts.items() if text is None or name in text]
+            self._mentions[key] = None if None in found else [each for each in found if each is not None]
+        return self._mentions[key]
+
+    def _is_permanent(
+        self, container: Container, node: ast.AST, source: Source, files: Sequence[str], driver: str
+    ) -> bool:
+        """Whether the container is made once, by this file."""
+        made = [use for use in uses(container.name, source) if is_made(use, source)]
+        if len(made) != 1:
+            return False
+        around = source.function_of(made[0])
+        if container.base is None:
+            return around is None and source.class_of(made[0]) is None and not is_local(container.name, node, source)
+        own = source.class_of(node)
+        if own is None or source.class_of(made[0]) is not own or container.base not in ("self", "cls", own.name):
+            return False
+        return around is None or (isinstance(around, Function) and self._is_made_once(own, around, files, driver))
+
+    def _is_made_once(self, own: ast.ClassDef, maker: Function, files: Sequence[str], driver: str) -> bool:
+        """Whether all objects of a class are made where code runs once, so that they live as long as the program."""
+        if maker.name != "__init__" or own.decorator_list:
+            return False
+        known = self._mentioning(own.name, files)
+        spoken = [(use, each) for each in known or () for use in uses(own.name, each)]
+        calls = [(use, each) for use, each in spoken if not (isinstance(use, ast.alias) and use.asname is None)]
+        return bool(calls) and all(_is_call_made_once(use, each, driver) for use, each in calls)
+
+    def _source(self, file: str) -> Source | None:
+        if file not in self._sources:
+            text = self._text(file)
+            try:
+                self._sources[file] = None if text is None else Source(file, text)
+            except (SyntaxError, ValueError, RecursionError):
+                self._sources[file] = None
+        return self._sources[file]
+
+    def _text(self, file: str) -> str | None:
+        """Return what is in a file; nothing of code without a file, None of one that cannot be read."""
+        if file not in self._texts:
+            self._texts[file] = "" if file.startswith("<") else None
+            with contextlib.suppress(OSError, ValueError):
+                if Path(file).stat().st_size <= _LARGEST_FILE_BYTES:
+                    self._texts[file] = Path(file).read_text(encoding="utf-8", errors="replace")
+        return self._texts[file]
+
+
+def _is_call_made_once(use: ast.AST, source: Source, driver: str) -> bool:
+    """Whether a use of a class makes an object of it where code runs once: in a module, or in a driver's setup."""
+    parent, around = source.parent(use), source.function_of(use)
+    is_setup = source.file == driver and isinstance(around, Function) and around.name == _ONCE
+    return isinstance(parent, ast.Call) and parent.func is use and (around is None or is_setup)
+
+
+def _own_frames(stack: Sequence[Call]) -> tuple[Call, ...]:
+    """Return the program's Python frames, innermost first; nothing where the stack does not reach soak's loop."""
+    frames: list[Call] = []
+    for call in stack:
+        if call.file is None:
+            continue
+        if is_ours(call) or _TEST_RUNNERS.search(call.file):
+            return tuple(frames)
+        frames.append(call)
+    return ()
+
+
+def _calls_at(function: Function, source: Source, line: int) -> list[ast.Call]:
+    """Return the calls that a line makes, of the function itself."""
+    calls = [node for node in ast.walk(function) if isinstance(node, ast.Call)]
+    here = [call for call in calls if call.lineno <= line <= (call.end_lineno or call.lineno)]
+    return [call for call in here if source.function_of(call) is function]
+
+
+def _makes_figure(call: ast.Call) -> bool:
+    """Whether a call makes a new figure of pyplot: without a number, of which there may be few."""
+    name = getattr(call.func, "attr", getattr(call.func, "id", None))
+    numbered = any(keyword.arg in (None, "num") for keyword in call.keywords)
+    return name in _MAKES_FIGURE and not numbered and not (name == "figure" and call.args)

@@ -1,0 +1,81 @@
+"""A file of Python code: what is around a node of its syntax tree, and which nodes speak of a name."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+class Source:
+    """One parsed file."""
+
+    def __init__(self, file: str, text: str) -> None:
+        """Parse. Raises SyntaxError or ValueError where it is no Python of this version."""
+        self.file, self.text = file, text
+        self.tree = ast.parse(text)
+
+    @cached_property
+    def nodes(self) -> list[ast.AST]:
+        """All nodes of the tree."""
+        return list(ast.walk(self.tree))
+
+    @cached_property
+    def imported(self) -> frozenset[str]:
+        """The packages of which it imports anything."""
+        names = [alias.name for node in self.nodes if isinstance(node, ast.Import) for alias in node.names]
+        names += [node.module or "" for node in self.nodes if isinstance(node, ast.ImportFrom)]
+        return frozenset(name.split(".")[0] for name in names)
+
+    @cached_property
+    def _functions(self) -> list[Function]:
+        return [node for node in self.nodes if isinstance(node, Function)]
+
+    @cached_property
+    def _parents(self) -> dict[ast.AST, ast.AST]:
+        return {child: node for node in self.nodes for child in ast.iter_child_nodes(node)}
+
+    def function_at(self, line: int, name: str) -> Function | None:
+        """Return the innermost function with a line in it; None if it has another name, other than a comprehension."""
+        around = [each for each in self._functions if each.lineno <= line <= (each.end_lineno or each.lineno)]
+        innermost = max(around, key=lambda each: each.lineno, default=None)
+        is_known = innermost is not None and name.rsplit(".", 1)[-1] in (
+            innermost.name,
+            "<listcomp>",
+            "<setcomp>",
+            "<dictcomp>",
+        )
+        return innermost if is_known else None
+
+    def parent(self, node: ast.AST) -> ast.AST | None:
+        """Return the node around a node."""
+        return self._parents.get(node)
+
+    def path(self, node: ast.AST) -> Iterator[tuple[ast.AST, ast.AST]]:
+        """Give a node with its parent, its parent with the next one, and so on."""
+        while (parent := self._parents.get(node)) is not None:
+            yield node, parent
+            node = parent
+
+    def function_of(self, node: ast.AST) -> Function | ast.Lambda | None:
+        """Return the function that a node is part of; None at the level of the module or of a class."""
+        return next((parent for _, parent in self.path(node) if isinstance(parent, Function | ast.Lambda)), None)
+
+    def class_of(self, node: ast.AST) -> ast.ClassDef | None:
+        """Return the innermost class that a node is part of."""
+        return next((parent for _, parent in self.path(node) if isinstance(parent, ast.ClassDef)), None)
+
+
+@dataclass(frozen=True)
+class Container:
+    """What something is added to, as the code names it."""
+
+    name: str
+    base: str | None
+    """The variable of which it is an attribute; None of a variable."""
+
+    def __str__(self) -> str:
+        return self.name if self.base is None else f"{self.base}.{self.name}"

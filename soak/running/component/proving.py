@@ -1,0 +1,91 @@
+"""Blocks that are proven to stay: lost, by scans of the memory; or kept, by a container that only grows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from soak.analysis.evidence import Proven
+from soak.analysis.sites.ledger import Suspect
+from soak.attribution.holders import Reachability
+from soak.attribution.keepers.finder import KeeperFinder
+from soak.grounds import Keeper
+from soak.running.clock import Clock
+from soak.running.component.ledger_reader import LedgerReader
+from soak.verdict import SeriesVerdict
+
+_LOST_STANDS_AFTER_S, _KEPT_STANDS_AFTER_S = 3.0, 1.0
+"""Proven blocks are a leak at once, but the series then tell soon by how much, and what else there is."""
+_TELLS_AFTER_S, _TELLS_TIMES, _TELLS_WITHIN = 0.25, 16, 0.02
+"""Sooner where the rate is known within so much of it, over so many times the cycles after which they were found."""
+_FEWEST_CYCLES = 32
+"""That a site has kept something in each of so many cycles shows that the code runs as it was read."""
+
+
+class Proofs:
+    """Keeps what is proven of one component, and since when."""
+
+    def __init__(self, ledger: LedgerReader, reachability: Callable[[int], Reachability], clock: Clock) -> None:
+        """Prove nothing yet. ``reachability``: tells what scans of the memory say of a site."""
+        self._ledger, self._reachability, self._clock = ledger, reachability, clock
+        self._finder = KeeperFinder()
+        self._first: dict[str, tuple[float, int]] = {}
+        self.keepers: dict[int, Keeper] = {}
+        """By site: the container that keeps its blocks, where one does. Nothing takes that back."""
+
+    def lost(self, suspects: Sequence[Suspect], cycles: int) -> Proven | None:
+        """Return what the scans found that nothing points to, of the sites that grow."""
+        found = {suspect.site: self._reachability(suspect.site) for suspect in suspects}
+        lost = [site for site, each in found.items() if each.state == "lost"]
+        at = max((found[site].decided_at or 0 for site in lost), default=0)
+        return self._proven("lost", lost, suspects, at, cycles)
+
+    def kept(self, suspects: Sequence[Suspect], cycles: int) -> Proven | None:
+        """Return what a container holds that the code only adds to, and that has grown in each cycle so far."""
+        if cycles < _FEWEST_CYCLES:
+            return None
+        for suspect in suspects:
+            if suspect.site not in self.keepers and self._may_be_kept(suspect.site):
+                keeper = self._find_keeper(suspect.site)
+                if keeper is not None:
+                    self.keepers[suspect.site] = keeper
+        kept = [suspect.site for suspect in suspects if suspect.site in self.keepers]
+        return self._proven("kept", kept, suspects, cycles, cycles, self.keepers[kept[0]]) if kept else None
+
+    def _may_be_kept(self, site: int) -> bool:
+        """Whether a site's blocks are held, not only by each other, and have become more in each cycle so far."""
+        found = self._reachability(site)
+        return found.state == "held" and found.kind is None and self._ledger.grows_in_each_cycle(site)
+
+    def _find_keeper(self, site: int) -> Keeper | None:
+        files = self._ledger.python_files()
+        found = (self._finder.find(stack, files) for stack in self._ledger.stacks_of(site))
+        return next(filter(None, found), None)
+
+    def _proven(
+        self,
+        kind: str,
+        sites: list[int],
+        suspects: Sequence[Suspect],
+        at_cycle: int,
+        cycles: int,
+        keeper: Keeper | None = None,
+    ) -> Proven | None:
+        growth = self._ledger.growth(sites)
+        if growth is None:
+            return None
+        now_s = self._clock.now_s()
+        since_s, at = self._first.setdefault(kind, (now_s, at_cycle))
+        total = self._ledger.total_growth(sites, suspects) or growth
+        waited_s = now_s - since_s
+        is_exact = is_narrow(growth) and is_narrow(total)
+        is_known = waited_s > _TELLS_AFTER_S and cycles >= _TELLS_TIMES * at
+        longest_s = _LOST_STANDS_AFTER_S if keeper is None else _KEPT_STANDS_AFTER_S
+        is_settled = waited_s > longest_s or (is_exact and (is_known or keeper is not None))
+        return Proven(len(sites), growth, total, at, is_settled, keeper)
+
+
+def is_narrow(growth: SeriesVerdict) -> bool:
+    """Whether a rate is known well enough to be told."""
+    if growth.rate is None or growth.low is None or growth.high is None:
+        return False
+    return growth.high - growth.low <= _TELLS_WITHIN * growth.rate

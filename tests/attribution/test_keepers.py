@@ -1,0 +1,205 @@
+"""Containers that only grow are found in the code; what may be bounded, or is filled on a condition, is not."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from soak.attribution.causes import Call
+from soak.attribution.keepers.finder import KeeperFinder
+from soak.grounds import Keeper
+
+OURS = Call(file="/x/soak/inside/loop.py", function="run", line=10)
+
+
+def find(folder: Path, code: str, others: dict[str, str] | None = None) -> Keeper | None:
+    """Look for a keeper on the stack of the lines that end with ``# 1``, the innermost, and ``# 2``."""
+    file = folder / "driver.py"
+    file.write_text(code, encoding="utf-8")
+    for name, text in (others or {}).items():
+        (folder / name).write_text(text, encoding="utf-8")
+    files = [str(file), *(str(folder / name) for name in others or {})]
+    return KeeperFinder().find([*stack_of(str(file), code), OURS], files)
+
+
+def stack_of(file: str, code: str) -> list[Call]:
+    """Return the frames of the marked lines, innermost first."""
+    functions = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    frames = {}
+    for number, line in enumerate(code.splitlines(), 1):
+        if (marked := re.search(r"# (\d)$", line)) is not None:
+            around = [each for each in functions if each.lineno <= number <= (each.end_lineno or 0)]
+            name = max(around, key=lambda each: each.lineno).name if around else "<module>"
+            frames[int(marked[1])] = Call(file=file, function=name, line=number)
+    return [frames[number] for number in sorted(frames)]
+
+
+KEPT = "KEPT = []\n"
+KEEPS = {
+    "a list of the module": KEPT + "def cycle():\n    KEPT.append(bytes(9))  # 1\n",
+    "one with an annotation": "KEPT: list[bytes] = []\ndef cycle():\n    KEPT.append(bytes(9))  # 1\n",
+    "by +=": KEPT + "def cycle():\n    global KEPT\n    KEPT += [bytes(9)]  # 1\n",
+    "allocated before it is added": KEPT + "def cycle():\n    one = bytes(9)  # 1\n    KEPT.append(one)\n",
+    "added by a caller": (
+        KEPT + "def make():\n    return [bytes(9)]  # 1\ndef cycle():\n    one = make()  # 2\n    KEPT.append(one)\n"
+    ),
+    "added by what is called": (
+        KEPT + "def add(one):\n    KEPT.append([one])  # 1\ndef cycle():\n    with open('x'):\n        add(1)  # 2\n"
+    ),
+    "in a loop that always runs": (
+        KEPT + "def cycle():\n    for n in range(3):\n        KEPT.append(bytes(n))  # 1\n    return 5\n"
+    ),
+    "a deque without a bound": (
+        "from collections import deque\nKEPT = deque()\ndef cycle():\n    KEPT.appendleft(bytes(9))  # 1\n"
+    ),
+    "a list of a class": (
+        "class Log:\n    lines = []\n    def add(self):\n        self.lines.append(bytes(9))  # 1\n"
+        "def cycle():\n    Log().add()  # 2\n"
+    ),
+    "of an object of the module": (
+        "class Log:\n    def __init__(self):\n        self.lines = []\n"
+        "    def add(self):\n        self.lines.append(bytes(9))  # 1\nLOG = Log()\ndef cycle():\n    LOG.add()  # 2\n"
+    ),
+    "of an object of setup": (
+        "class Log:\n    def __init__(self):\n        self.lines = []\n"
+        "    def add(self):\n        self.lines.append(bytes(9))  # 1\n"
+        "def setup():\n    return Log()\ndef cycle(log):\n    log.add()  # 2\n"
+    ),
+    "keys that are always new": ("import uuid\nKEPT = {}\ndef cycle():\n    KEPT[uuid.uuid4()] = bytes(9)  # 1\n"),
+    "keys that count": "KEPT = {}\ndef cycle():\n    KEPT[len(KEPT)] = bytes(9)  # 1\n",
+    "read elsewhere": (
+        KEPT + "def cycle():\n    KEPT.append(bytes(9))  # 1\n"
+        "def show():\n    print(len(KEPT), sorted(KEPT), f'{KEPT}', KEPT[0])\n"
+        "    for one in KEPT:\n        one.clear()\n"
+    ),
+}
+MAY_BE_BOUNDED = {
+    "removed when it is full": (
+        KEPT + "def cycle():\n    if len(KEPT) >= 400:\n        KEPT.pop(0)\n    KEPT.append(bytes(9))  # 1\n"
+    ),
+    "cut to its end": KEPT + "def cycle():\n    KEPT.append(bytes(9))  # 1\n    del KEPT[:-400]\n",
+    "emptied by another function": KEPT
+    + "def cycle():\n    KEPT.append(bytes(9))  # 1\ndef flush():\n    KEPT.clear()\n",
+    "replaced": (KEPT + "def cycle():\n    KEPT.append(bytes(9))  # 1\ndef flush():\n    global KEPT\n    KEPT = []\n"),
+    "swapped": (KEPT + "def cycle():\n    global KEPT\n    KEPT.append(bytes(9))  # 1\n    KEPT = KEPT[-400:]\n"),
+    "overwritten": KEPT + "def cycle():\n    KEPT.append(bytes(9))  # 1\n    KEPT[:] = KEPT[-400:]\n",
+    "passed on": KEPT + "def cycle():\n    KEPT.append(bytes(9))  # 1\n    trim(KEPT)\n",
+    "under another name": KEPT + "def cycle():\n    KEPT.append(bytes(9))  # 1\n    kept = KEPT\n    kept.pop()\n",
+    "returned": KEPT + "def cycle():\n    KEPT.append(bytes(9))  # 1\n    return KEPT\n",
+    "by its name as text": KEPT + "def cycle():\n    KEPT.append(bytes(9))  # 1\n    globals()['KEPT'].clear()\n",
+    "refused when it is full": (KEPT + "def cycle():\n    if len(KEPT) < 400:\n        KEPT.append(bytes(9))  # 1\n"),
+    "refused by a return": (
+        KEPT + "N = 0\ndef cycle():\n    if N > 400:\n        return\n    KEPT.append(bytes(9))  # 1\n"
+    ),
+    "only what is new": KEPT + "MEMO = {}\ndef cycle(n):\n    if n not in MEMO:\n        KEPT.append(bytes(9))  # 1\n",
+    "only what is new, for a caller": (
+        KEPT + "def add():\n    KEPT.append(bytes(9))  # 1\ndef cycle(n):\n    n in MEMO or add()  # 2\n"
+    ),
+    "only what raises": (
+        KEPT + "def cycle(n):\n    try:\n        MEMO[n]\n    except KeyError:\n        KEPT.append(bytes(9))  # 1\n"
+    ),
+    "only what does not raise": (
+        KEPT
+        + "def cycle(n):\n    try:\n        check(n)\n        KEPT.append(bytes(9))  # 1\n"
+        + "    except Known:\n        pass\n"
+    ),
+    "of each new item": KEPT + "def cycle(items):\n    for one in items:\n        KEPT.append(bytes(one))  # 1\n",
+    "behind a cache": (
+        "import functools\n" + KEPT + "@functools.lru_cache(400)\ndef add(n):\n    KEPT.append(bytes(n))  # 1\n"
+        "def cycle(n):\n    add(n)  # 2\n"
+    ),
+    "in a generator": KEPT
+    + "def add():\n    KEPT.append(bytes(9))  # 1\n    yield\ndef cycle():\n    next(add())  # 2\n",
+    "a bounded deque": (
+        "from collections import deque\nKEPT = deque(maxlen=400)\ndef cycle():\n    KEPT.append(bytes(9))  # 1\n"
+    ),
+    "of unknown type": "KEPT = Ring(400)\ndef cycle():\n    KEPT.append(bytes(9))  # 1\n",
+    "keys of a finite set": "KEPT = {}\ndef cycle(n):\n    KEPT[n % 400] = bytes(9)  # 1\n",
+    "a local list": "def cycle():\n    kept = []\n    kept.append(bytes(9))  # 1\n",
+    "an argument": "def cycle(kept):\n    kept.append(bytes(9))  # 1\n",
+    "of an object that is made again": (
+        "class Log:\n    def __init__(self):\n        self.lines = []\n"
+        "    def add(self):\n        self.lines.append(bytes(9))  # 1\nLOG = Log()\n"
+        "def cycle():\n    LOG.add()  # 2\ndef rotate():\n    global LOG\n    LOG = Log()\n"
+    ),
+    "of an object that is handed out": (
+        "class Log:\n    def __init__(self):\n        self.lines = []\n"
+        "    def add(self):\n        self.lines.append(bytes(9))  # 1\nclass More(Log): pass\n"
+        "LOG = Log()\ndef cycle():\n    LOG.add()  # 2\n"
+    ),
+    "of an object that replaces it": (
+        "class Log:\n    def __init__(self):\n        self.lines = []\n"
+        "    def add(self):\n        self.lines.append(bytes(9))  # 1\n    def reset(self):\n        self.lines = []\n"
+        "LOG = Log()\ndef cycle():\n    LOG.add()  # 2\n"
+    ),
+    "while a module is imported": KEPT + "KEPT.append(bytes(9))  # 1\n",
+}
+
+
+@pytest.mark.parametrize("code", KEEPS.values(), ids=KEEPS)
+def test_a_container_that_every_call_adds_to_and_nothing_takes_from_only_grows(tmp_path: Path, code: str):
+    found = find(tmp_path, code)
+
+    assert found is not None
+    assert found.name.rsplit(".", 1)[-1] in ("KEPT", "lines")
+    assert ("append" in (line := code.splitlines()[found.line - 1])) or "KEPT" in line
+
+
+@pytest.mark.parametrize("code", MAY_BE_BOUNDED.values(), ids=MAY_BE_BOUNDED)
+def test_nothing_is_said_of_a_container_that_may_have_a_bound(tmp_path: Path, code: str):
+    assert find(tmp_path, code) is None
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "import driver\ndef flush():\n    driver.KEPT.clear()\n",
+        "import driver\ndef flush():\n    driver.KEPT = []\n",
+        "from driver import KEPT as entries\ndef flush():\n    entries.clear()\n",
+        "from driver import KEPT\ndef flush():\n    del KEPT[0]\n",
+        "import driver\ngetattr(driver, 'KEPT').clear()\n",
+        "def f(:  # KEPT is not Python here\n",
+    ],
+)
+def test_another_file_may_bound_it(tmp_path: Path, other: str):
+    code = KEPT + "def cycle():\n    KEPT.append(bytes(9))  # 1\n"
+
+    assert find(tmp_path, code, {"other.py": "import driver\nprint(driver.KEPT[0])\n"}) is not None
+    assert find(tmp_path, code, {"other.py": other}) is None
+
+
+def test_nothing_is_said_where_a_file_cannot_be_read_or_the_stack_does_not_reach_the_loop(tmp_path: Path):
+    code = KEPT + "def cycle():\n    KEPT.append(bytes(9))  # 1\n"
+    assert find(tmp_path, code) is not None
+    file = str(tmp_path / "driver.py")
+    stack = stack_of(file, code)
+
+    assert KeeperFinder().find(stack, [file]) is None
+    assert KeeperFinder().find([*stack, OURS], [file, str(tmp_path / "gone.py")]) is None
+
+
+FIGURE = "import matplotlib.pyplot as plt\ndef cycle():\n    figure, axes = plt.subplots({})\n{}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "rest", "is_kept"),
+    [
+        ("figsize=(1, 1)", "", True),
+        ("figsize=(1, 1)", "    plt.close(figure)\n", False),
+        ("num=1", "", False),
+        ("**options", "", False),
+        ("", "def trim():\n    from matplotlib.pyplot import close\n", False),
+    ],
+)
+def test_pyplot_keeps_every_figure_that_is_not_closed(tmp_path: Path, arguments: str, rest: str, *, is_kept: bool):
+    file = tmp_path / "driver.py"
+    file.write_text(FIGURE.format(arguments, rest), encoding="utf-8")
+    library = Call(file="/site-packages/matplotlib/pyplot.py", function="subplots", line=5)
+    stack = [library, Call(file=str(file), function="cycle", line=3), OURS]
+
+    found = KeeperFinder().find(stack, [str(file), "<frozen importlib._bootstrap>"])
+
+    assert (found is not None) is is_kept
