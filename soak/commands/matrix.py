@@ -34,7 +34,7 @@ from soak.commands.arguments import PYTHON_HELP, positive_count
 from soak.commands.measure import say_at_once, signals_set
 from soak.commands.run import add_component_arguments, request_of
 from soak.errors import UsageError
-from soak.matrix.cells import Fleet, Share, check_cells
+from soak.matrix.cells import Fleet, Share, check_cells, own_python
 from soak.matrix.columns import make_columns
 from soak.settings import make_plan, read_matrix
 
@@ -186,6 +186,7 @@ def _make_fleet(options: argparse.Namespace) -> Fleet:
         {component.name: digest_of_code(component.target, plan.base) for component in plan.components},
         shlex.join(["soak", *sys.argv[1:]]),
         str((options.cache or default_cache()).absolute()),
+        own_python(),
         options.build,
         options.share,
     )

@@ -63,6 +63,8 @@ class Fleet:
     command: str
     cache: str
     """The folder of the environments."""
+    own_python: str = ""
+    """Soak's own interpreter where the fleet was made: that of columns that name none."""
     build: bool = False
     """Whether releases without a wheel are built from source."""
     share: Share = Share()
@@ -85,13 +87,18 @@ class Fleet:
         facts = {
             "component": what,
             "code": self.code.get(component.name),
-            "python": column.python or f"{sys.implementation.name} {sys.version_info[0]}.{sys.version_info[1]}",
+            "python": column.python or self.own_python,
             "requirements": sorted(column.requirements),
             "build": self.build,
             "track": self.plan.track,
         }
         digest = hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
         return Cell(digest[:16], component.name, column)
+
+
+def own_python() -> str:
+    """Name the interpreter of this process as far as it makes a cell another one."""
+    return f"{sys.implementation.name} {sys.version_info[0]}.{sys.version_info[1]}"
 
 
 def check_cells(fleet: Fleet) -> None:

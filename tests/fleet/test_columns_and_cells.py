@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,17 @@ def test_the_shares_together_have_each_cell_once(tmp_path: Path):
     assert [len(share) for share in shares] == [2, 2, 1, 1]
     with pytest.raises(UsageError, match=r"share 7/7 has no cells"):
         check_cells(a_fleet(tmp_path, columns, Share(7, 7)))
+
+
+def test_the_ids_are_those_of_the_interpreter_that_made_the_fleet_whoever_reads_it(tmp_path: Path):
+    """As of a CI matrix whose report is made under another version."""
+    fleet = a_fleet(tmp_path, (Column(),))
+    made = [dataclasses.replace(fleet, own_python=f"cpython 3.{minor}") for minor in (8, 13)]
+
+    read = [fleet_from_document(fleet_to_document(each)) for each in made]
+
+    assert [each.cells for each in read] == [each.cells for each in made]
+    assert read[0].cells[0].id != read[1].cells[0].id
 
 
 def test_a_fleet_that_was_written_down_is_read_again(tmp_path: Path):
