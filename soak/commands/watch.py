@@ -41,6 +41,7 @@ from soak.verdict import Verdict
 if TYPE_CHECKING:
     from soak.analysis.decide import Decision
     from soak.results import ComponentResult
+    from soak.running.processes.watching import WatchedProcesses
     from soak.running.watch.plan import WatchPlan
     from soak.running.watch.subject import Process
 
@@ -65,6 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="WHAT",
         help="mark cycles in a Python program: asgi, wsgi, celery, or a function (orders.jobs.handle)",
     )
+    parser.add_argument("--no-follow", action="store_true", help="do not count in the processes that it starts")
     parser.add_argument("--no-track", action="store_true", help="watch from outside only, without the tracker")
     parser.add_argument(
         "--grace", type=duration, default=10.0, metavar="10s", help="time to end in, before SIGKILL (10s)"
@@ -113,7 +115,9 @@ def run(options: argparse.Namespace) -> int:
         with new_record(runs_folder(options), settings, subject.name) as (store, record):
             with signals_set(stopping):
                 plan = _plan(options, command)
+                others = _follow(subject, plan)
                 result = Watch(subject, plan, stopping, on_sample=_Progress(), record=record).run()
+                result = result if others is None else others.finish(result)
             record.finish(result)
             _end(options, command, subject, result)
             document = store.read_run()
@@ -128,6 +132,14 @@ def run(options: argparse.Namespace) -> int:
     beside = sys.stderr if options.json == "-" else sys.stdout
     print(render_watch(result, options.every) + document.folder, file=beside)
     return exit_code(document)
+
+
+def _follow(subject: Process, plan: WatchPlan) -> WatchedProcesses | None:
+    """Begin to watch the processes that the program starts; None where they are not followed."""
+    from soak.running.processes.watching import WatchedProcesses
+
+    announcements = subject.announcements
+    return WatchedProcesses(subject.pid, announcements, plan) if plan.follow and announcements is not None else None
 
 
 def _end(options: argparse.Namespace, command: list[str], subject: Process, result: ComponentResult | None) -> None:
@@ -172,7 +184,13 @@ def _subject(options: argparse.Namespace, command: list[str]) -> Process:
     library, reason = (None, "--no-track") if options.no_track else find_library(command[0])
     to_stderr = options.json == "-"
     return start_program(
-        command, output_to_stderr=to_stderr, tree=options.tree, library=library, reason=reason, marks=options.mark
+        command,
+        output_to_stderr=to_stderr,
+        tree=options.tree,
+        library=library,
+        reason=reason,
+        marks=options.mark,
+        follow=not options.no_follow,
     )
 
 
@@ -186,5 +204,6 @@ def _plan(options: argparse.Namespace, command: list[str]) -> WatchPlan:
         options.n_min,
         stop_at_leak=not command and options.duration is None,
         tree=options.tree,
+        follow=not options.no_follow and not options.no_track,
         marks=tuple(options.mark),
     )

@@ -7,7 +7,7 @@ the Python instruction, or the place in a module. Modules get addresses of their
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from dataclasses import replace
 
 import numpy as np
@@ -24,8 +24,9 @@ from soak.native.layout import (
     STATE_PYTHON_DOMAINS,
     UNKNOWN_SITE,
 )
-from soak.native.ledger import Checkpoint, Frame, Ledger
+from soak.native.ledger import Checkpoint, Frame
 from soak.probes.mappings import Mapping, parse_maps
+from soak.probes.tables import WatchedTables
 
 _MODULES_FROM, _MODULE_SIZE = 1 << 50, 1 << 32
 """Above all addresses of processes, so that an address of no module stays what it is."""
@@ -51,11 +52,12 @@ class Modules:
 class _Member:
     """One process: its ledger, and what its sites are in all of them."""
 
-    def __init__(self, ledger: Ledger, read_maps: Callable[[], str], modules: Modules) -> None:
+    def __init__(self, ledger: WatchedTables, modules: Modules) -> None:
         self.ledger = ledger
+        self.first_marks = self.marks = ledger.marks()
         self.numbers = np.zeros(0, np.int64)
         """By its own number of a site: the merged one; 0 where it was not asked for yet."""
-        self._read_maps, self._modules = read_maps, modules
+        self._modules = modules
         self._mappings: list[Mapping] = []
         self._starts: list[int] = []
         self._first: dict[str, int] = {}
@@ -70,7 +72,7 @@ class _Member:
 
     def _shared(self, address: int) -> int:
         if not self._mappings:
-            self._mappings = parse_maps(self._read_maps())
+            self._mappings = parse_maps(self.ledger.maps())
             self._starts = [mapping.start for mapping in self._mappings]
             self._first = {}
             for mapping in self._mappings:
@@ -82,7 +84,7 @@ class _Member:
         return self._modules.base_of(path) + address - self._first[path] if path.startswith("/") else address
 
 
-class MergedLedger(Ledger):
+class MergedLedger(WatchedTables):
     """The ledgers of processes that come and go. What a process holds is not held any more when it is removed."""
 
     def __init__(self) -> None:
@@ -97,6 +99,7 @@ class MergedLedger(Ledger):
         self._places: dict[int, Frame | None] = {}
         self._stacks: dict[int, list[Frame]] = {}
         self._state, self._sequence = 0, 0
+        self._marks_before = 0
         self.latest: dict[Hashable, Checkpoint] = {}
         """What each process held at the latest checkpoint."""
 
@@ -105,13 +108,25 @@ class MergedLedger(Ledger):
         """The processes that are counted now."""
         return frozenset(self._members)
 
-    def add(self, member: Hashable, ledger: Ledger, read_maps: Callable[[], str]) -> None:
-        """Count a process from the next checkpoint on. ``read_maps``: its /proc/PID/maps."""
-        self._members[member] = _Member(ledger, read_maps, self._modules)
+    def add(self, member: Hashable, ledger: WatchedTables) -> None:
+        """Count a process from the next checkpoint on."""
+        self._members[member] = _Member(ledger, self._modules)
 
     def remove(self, member: Hashable) -> None:
         """Count a process no longer, and close its ledger."""
-        self._members.pop(member).ledger.close()
+        removed = self._members.pop(member)
+        self._marks_before += removed.marks - removed.first_marks
+        removed.ledger.close()
+
+    def marks(self) -> int:
+        """Return how often all processes have marked since each was added."""
+        for member in self._members.values():
+            member.marks = max(member.marks, member.ledger.marks())
+        return self._marks_before + sum(member.marks - member.first_marks for member in self._members.values())
+
+    def own_mapped(self) -> int:
+        """Return the bytes that the tracker itself has mapped in all processes."""
+        return sum(member.ledger.own_mapped() for member in self._members.values())
 
     @property
     def state(self) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import struct
+from abc import abstractmethod
 from collections.abc import Collection
 from pathlib import Path
 
@@ -45,6 +46,7 @@ from soak.native.layout import (
     TablePlaces,
 )
 from soak.native.ledger import Checkpoint, Ledger, buckets_of
+from soak.probes.mappings import maps_reader
 from soak.probes.memory import ProcessMemory
 
 _LEAF_BYTES = 8 * LEAF_SLOTS
@@ -80,7 +82,34 @@ def parse_places(content: bytes) -> TablePlaces | None:
     return TablePlaces(*places) if magic == TABLES_MAGIC and version == LEDGER_VERSION else None
 
 
-class LiveTables(Ledger):
+class WatchedTables(Ledger):
+    """The ledger of programs that mark their cycles themselves, or not at all."""
+
+    @abstractmethod
+    def marks(self) -> int:
+        """Return how often the program has called ``soak.mark()`` or ``soak_mark()``."""
+
+    @abstractmethod
+    def own_mapped(self) -> int:
+        """Return the bytes that the tracker itself has mapped."""
+
+    @abstractmethod
+    def maps(self) -> str:
+        """Return where the modules are, as /proc/PID/maps lists them."""
+
+    def labels(self) -> tuple[tuple[str, ...], NDArray[np.uint16]]:
+        """Return the names of labels by number, and the label of each of the latest marks by its place in the ring.
+
+        Number 0 is no label. Nothing where no mark has one.
+        """
+        return (), np.zeros(0, np.uint16)
+
+    def births(self, sites: Collection[int]) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:  # noqa: ARG002
+        """Return the mark at which each live block of some sites was born, modulo 2^24, and its bytes."""
+        return np.zeros(0, np.int64), np.zeros(0, np.uint64)
+
+
+class LiveTables(WatchedTables):
     """The ledger of a running program: each `read` counts its live blocks again, from outside."""
 
     def __init__(self, places: TablePlaces) -> None:
@@ -157,6 +186,10 @@ class LiveTables(Ledger):
         self._take_names()
         row = rows[0]
         return self._string(int(row["file"])), self._string(int(row["function"])), int(row["line"])
+
+    def maps(self) -> str:
+        """See WatchedTables; nothing of a process that has ended."""
+        return maps_reader(self.pid)()
 
     def own_mapped(self) -> int:
         """Return the bytes that the tracker itself has mapped."""

@@ -181,7 +181,7 @@ def test_the_program_runs_unchanged_and_what_it_starts_is_left_alone(tmp_path: P
     program.write_text(STARTING)
     alone = subprocess.run([sys.executable, str(program)], capture_output=True, text=True, check=True)
 
-    answer = watch(sys.executable, str(program))
+    answer = watch(sys.executable, str(program), options=("--no-follow",))
 
     assert alone.stdout.startswith("[] ")
     assert answer.text.startswith(alone.stdout), answer.text
@@ -335,3 +335,54 @@ def test_a_mark_that_never_comes_is_told() -> None:
     answer = watch(sys.executable, "-c", "import time; time.sleep(0.5)", options=("--mark", "jobs.handle"))
 
     assert any("No mark came: jobs.handle was not called" in said for said in answer.component["messages"])
+
+
+FORKING = """
+import os, sys, time
+kept = []
+def work(keeps):
+    while True:
+        for _ in range(20):
+            block = bytes(500)
+            if keeps:
+                kept.append(block)
+        time.sleep(0.01)
+children = []
+for _ in range(2):
+    child = os.fork()
+    if child == 0:
+        work(sys.argv[1] == "keeps")
+    children.append(child)
+time.sleep(float(sys.argv[2]))
+for child in children:
+    os.kill(child, 9)
+    os.wait()
+"""
+
+
+def test_a_leak_in_forked_workers_is_told_with_its_line_and_the_role(tmp_path: Path):
+    script = tmp_path / "forking.py"
+    script.write_text(FORKING, encoding="utf-8")
+
+    leaking = watch(sys.executable, str(script), "keeps", "12")
+
+    assert (leaking.code, leaking.component["verdict"]) == (1, "LEAK"), leaking.text
+    assert leaking.component["grounds"][0]["kind"] == "growing-processes"
+    confirmed = [cause for cause in leaking.component["causes"] if cause["confirmed"]]
+    assert (Path(confirmed[0]["python_where"]["file"]).name, confirmed[0]["python_where"]["line"]) == ("forking.py", 7)
+    assert confirmed[0]["processes"].startswith("2 × ")
+    (role,) = leaking.component["roles"]
+    assert (role["verdict"], len(role["processes"])) == ("LEAK", 2)
+
+
+def test_workers_that_keep_nothing_are_no_leak_and_are_not_counted_where_that_is_not_wanted(tmp_path: Path):
+    script = tmp_path / "forking.py"
+    script.write_text(FORKING, encoding="utf-8")
+
+    counted = watch(sys.executable, str(script), "drops", "6")
+    alone = watch(sys.executable, str(script), "keeps", "4", options=("--no-follow",))
+
+    assert counted.component["verdict"] != "LEAK", counted.text
+    assert [role["living"] + role["ended"] for role in counted.component["roles"]] == [2]
+    assert alone.component["roles"] == []
+    assert alone.component["verdict"] != "LEAK"

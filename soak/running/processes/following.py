@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from soak.analysis.evidence import JudgedRole
-from soak.native.layout import TablePlaces
 from soak.probes.descendants import Descendant
 from soak.probes.followed import Announcements, Followed
 from soak.probes.tables import LiveTables
 from soak.running.clock import Clock
-from soak.running.processes.role import Identity, Role, SeenRole
+from soak.running.processes.role import Identity, Role, RoleKey, SeenRole, key_of, opened
 from soak.running.time_share import TimeShare
 from soak.settings import ComponentPlan
 from soak.verdict import Verdict
@@ -25,8 +23,6 @@ loop spaces its checkpoints by what they take. This limit is for large processes
 _EARLY_CYCLES, _EARLY_SPACING, _LARGEST_SPACING = 48, 8, 40
 """The rule needs readings no further apart than a 34th of the cycles; the first of them it hardly looks at."""
 _MOST_PROCESSES = 32
-_NUMBERS = re.compile(r"\d+")
-_RoleKey = tuple[object, ...]
 
 
 class FollowedProcesses:
@@ -43,8 +39,8 @@ class FollowedProcesses:
         self._followed = None if announcements is None else Followed(announcements)
         self._clock, self._tolerance_bytes = clock, plan.tolerance_bytes
         self._counting = TimeShare(_COUNT_SHARE, free_s=_FREE_S)
-        self._roles: dict[_RoleKey, Role] = {}
-        self._role_of: dict[Identity, _RoleKey] = {}
+        self._roles: dict[RoleKey, Role] = {}
+        self._role_of: dict[Identity, RoleKey] = {}
         self._n_min: tuple[int, bool] | None = None
         self._spacing = _Spacing()
         self.has_new_look = False
@@ -71,7 +67,7 @@ class FollowedProcesses:
                 if known.tables.places.started_ns == places.started_ns:
                     seen.add(identity)
                     continue
-            tables = None if places is None or len(self._role_of) >= _MOST_PROCESSES else _opened(places)
+            tables = None if places is None or len(self._role_of) >= _MOST_PROCESSES else opened(places)
             if tables is None:
                 uncounted.append(process)
                 continue
@@ -114,7 +110,7 @@ class FollowedProcesses:
             role.close()
 
     def _join(self, identity: Identity, process: Descendant, tables: LiveTables) -> None:
-        key = self._key(process, tables)
+        key = key_of(process, tables, self._role_of)
         if key not in self._roles:
             role = self._roles[key] = Role(process.command, self.cycle, self._tolerance_bytes)
             if self._n_min is not None:
@@ -127,11 +123,6 @@ class FollowedProcesses:
         key = self._role_of.pop(identity, None)
         if key is not None:
             self._roles[key].leave(identity)
-
-    def _key(self, process: Descendant, tables: LiveTables) -> _RoleKey:
-        """Return what makes processes one role: the parent's role, the program, and the line that forked them."""
-        parent = next((key for (pid, _), key in self._role_of.items() if pid == process.parent), ())
-        return parent, _NUMBERS.sub("#", process.command), tables.forked_at()
 
 
 class _Spacing:
@@ -153,10 +144,3 @@ class _Spacing:
             return False
         self._counted = cycle
         return True
-
-
-def _opened(places: TablePlaces) -> LiveTables | None:
-    try:
-        return LiveTables(places)
-    except OSError:
-        return None

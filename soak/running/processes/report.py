@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from soak.analysis.evidence import COUNTS
@@ -27,9 +27,7 @@ def role_result(seen: SeenRole) -> RoleResult:
         bytes_per_iteration=None if growth is None else growth.rate,
         low=None if growth is None else growth.low,
         high=None if growth is None else growth.high,
-        processes=tuple(
-            _process_result(member, has_ended=number < seen.ended) for number, member in enumerate(seen.members)
-        )[-_MOST_PROCESSES:],
+        processes=process_results(seen.members[: seen.ended], seen.members[seen.ended :]),
     )
 
 
@@ -54,6 +52,13 @@ def _causes(seen: SeenRole) -> Iterator[Cause]:
         )
     sites = causes_of_sites(seen.tracked.sites, Symbols(seen.tracked.maps).frames, gc_held_off=False)
     yield from (replace(cause, processes=name) for cause in sites)
+
+
+def process_results(ended: Iterable[Member], living: Iterable[Member]) -> tuple[ProcessResult, ...]:
+    """Return the result of each process that was counted; of many that have ended the latest."""
+    results = [_process_result(member, has_ended=True) for member in ended if member.counts]
+    results += [_process_result(member, has_ended=False) for member in living if member.counts]
+    return tuple(results[-_MOST_PROCESSES:])
 
 
 def _process_result(member: Member, *, has_ended: bool) -> ProcessResult:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -13,8 +15,8 @@ from soak.analysis.sites.ledger import Suspect
 from soak.attribution.holders import UNSCANNED
 from soak.grounds import ProcessRole
 from soak.measurements import Reading
+from soak.native.layout import TablePlaces
 from soak.probes.descendants import Descendant
-from soak.probes.mappings import maps_reader
 from soak.probes.merged import MergedLedger
 from soak.probes.outside import OutsideReader, open_reader
 from soak.probes.tables import LiveTables
@@ -24,8 +26,24 @@ from soak.verdict import Verdict
 _COUNTED = ("rss", "fds", "threads")
 _REQUIRED = frozenset({"tracked", "fds", "threads"})
 _MOST_COUNTS, _FEWEST_COUNTS = 128, 4
+_NUMBERS = re.compile(r"\d+")
 Identity = tuple[int, float]
 """The number of a process and when it began: together they tell it from any other."""
+RoleKey = tuple[object, ...]
+
+
+def key_of(process: Descendant, tables: LiveTables, role_of: Mapping[Identity, RoleKey]) -> RoleKey:
+    """Return what makes processes one role: the parent's role, the program, and the line that forked them."""
+    parent = next((key for (pid, _), key in role_of.items() if pid == process.parent), ())
+    return parent, _NUMBERS.sub("#", process.command), tables.forked_at()
+
+
+def opened(places: TablePlaces) -> LiveTables | None:
+    """Return the tables of a process; None where it may not be read, or has just ended."""
+    try:
+        return LiveTables(places)
+    except OSError:
+        return None
 
 
 class Count(NamedTuple):
@@ -117,7 +135,7 @@ class Role:
         tables.cycles_from, tables.born_with_it = self._first_cycle, cycle
         tables.set_cycle(cycle + 1)
         self.members[identity] = Member(process, tables, open_reader(process.pid))
-        self._merged.add(identity, tables, maps_reader(process.pid))
+        self._merged.add(identity, tables)
 
     def leave(self, identity: Identity) -> None:
         """Count a process no longer, for it has ended or runs another program."""

@@ -7,17 +7,15 @@ run empties the cache at each checkpoint (`soak.inside.counters`); nothing is do
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import replace
 from itertools import takewhile
-from pathlib import Path
 
 import numpy as np
 
 from soak.attribution.symbols import Symbols
 from soak.native.layout import STACK_SITE
 from soak.native.ledger import Checkpoint
-from soak.probes.tables import LiveTables
+from soak.probes.tables import WatchedTables
 
 _ENTRIES = 4096
 _LOOK_UPS = ("PyObject_GetAttrString", "PyObject_GetOptionalAttrString", "PyObject_HasAttrString")
@@ -28,7 +26,7 @@ _NEAR = 6
 class NameCache:
     """Leaves these names out of what is alive, where the stack that made them is known."""
 
-    def __init__(self, tables: LiveTables) -> None:
+    def __init__(self, tables: WatchedTables) -> None:
         self._tables = tables
         self._symbols: Symbols | None = None
         self._known = 0
@@ -57,12 +55,6 @@ class NameCache:
         if not addresses:
             return False
         if self._symbols is None:
-            self._symbols = _symbols_of(self._tables.pid)
+            self._symbols = Symbols(self._tables.maps())
         places = (place for address in addresses for place in self._symbols.frames(address))
         return any((place.function or "").startswith(_LOOK_UPS) for place in places)
-
-
-def _symbols_of(pid: int) -> Symbols:
-    with contextlib.suppress(OSError):
-        return Symbols(Path(f"/proc/{pid}/maps").read_text(encoding="utf-8", errors="replace"))
-    return Symbols("")

@@ -26,6 +26,8 @@ class WatchPlan:
     stop_at_leak: bool
     tree: bool = False
     """What is sampled is the program with all its descendants; the tracker is in the program alone."""
+    follow: bool = False
+    """The tracker counts in the processes that the program starts as well."""
     marks: tuple[str, ...] = ()
     """What was to be marked without the program's doing."""
 

@@ -14,8 +14,9 @@ from typing import Protocol
 import psutil
 
 from soak.errors import UsageError
+from soak.probes.followed import Announcements
 from soak.probes.outside import OutsideReader, open_reader
-from soak.probes.tables import LiveTables
+from soak.probes.tables import LiveTables, WatchedTables
 from soak.results import WATCHED_FROM_OUTSIDE
 from soak.running.time_share import TimeShare
 from soak.running.watch.marking import environment_that_marks
@@ -48,7 +49,7 @@ class Subject(Protocol):
     def exit_status(self) -> int | None:
         """Return how it ended (negative: the signal), for a program of ours that has ended."""
 
-    def tables(self) -> LiveTables | None:
+    def tables(self) -> WatchedTables | None:
         """Return the tracker's tables in the program that it is now, or None."""
 
     def why_not_tracked(self) -> str | None:
@@ -142,6 +143,11 @@ class Process:
         """See Subject."""
         return None if isinstance(self._tracker, str) else self._tracker.tables(self.pid)
 
+    @property
+    def announcements(self) -> Announcements | None:
+        """Where the processes that it starts tell where their tables are; None where it has no tracker."""
+        return None if isinstance(self._tracker, str) else self._tracker.announcements
+
     def why_not_tracked(self) -> str | None:
         """See Subject."""
         return self._tracker if isinstance(self._tracker, str) else self._tracker.reason
@@ -188,12 +194,18 @@ def start_program(
     library: Path | None,
     reason: str | None,
     marks: Sequence[str] = (),
+    follow: bool = False,
 ) -> Process:
     """Start a program with our own streams and environment, and watch it. Raises UsageError when it does not start.
 
     ``library``: the tracker's, to be preloaded; None without, for ``reason``. ``marks``: what is to be marked.
+    ``follow``: the library stays in the processes that the program starts.
     """
-    tracker = PreloadedTracker(library, os.environ) if library is not None else reason or "there is no library"
+    tracker = (
+        PreloadedTracker(library, os.environ, follows=follow)
+        if library is not None
+        else reason or "there is no library"
+    )
     preloaded = None if isinstance(tracker, str) else tracker
     try:
         environment = preloaded.environment if preloaded is not None else None

@@ -18,6 +18,7 @@ from soak.analysis.decide import Decision, decide
 from soak.analysis.evidence import LEDGER
 from soak.analysis.falls import FallCounter
 from soak.analysis.outside import DECIDING, OutsideJudge
+from soak.analysis.sites.garbage import without_waiting
 from soak.analysis.sites.labels import growth_by_label
 from soak.analysis.sites.ledger import Suspect
 from soak.attribution.causes import causes_of_sites, fingerprint
@@ -26,8 +27,7 @@ from soak.attribution.symbols import Symbols
 from soak.measurements import SIGNALS, Role
 from soak.native.layout import STACK_SITE, STATE_PYTHON_DOMAINS
 from soak.native.ledger import Checkpoint
-from soak.probes.mappings import maps_reader
-from soak.probes.tables import LiveTables
+from soak.probes.tables import WatchedTables
 from soak.results import Cause, ComponentResult, Failure, Growth, LabelGrowth, Pacing, SignalResult, TrackerState
 from soak.running.component.ledger_reader import LedgerReader, Tracked
 from soak.running.watch.counting import CountPace
@@ -131,7 +131,7 @@ class Watch:
         decision = self._decide(is_last=True, failed=failure is not None)
         return self._result(decision, sample, done, seconds, stopped_by, pacing, started, failure)
 
-    def _begin(self, sample: int, program: str, tables: LiveTables | None) -> None:
+    def _begin(self, sample: int, program: str, tables: WatchedTables | None) -> None:
         """Begin to judge what the process is now."""
         self._program, self._tables, self._offset = program, tables, sample
         self._pace = WatchPace(self._plan, sample, tracked=tables is not None)
@@ -148,7 +148,7 @@ class Watch:
             tracked=self._tables is not None,
         )
         tables = self._tables
-        self._ledger = None if tables is None else LedgerReader(lambda: tables, maps_reader(tables.pid), tolerance)
+        self._ledger = None if tables is None else LedgerReader(lambda: tables, tables.maps, tolerance)
         self._names = None if tables is None else NameCache(tables)
         self._suspects: list[Suspect] = []
         self._held: list[tuple[Checkpoint, int]] = []
@@ -221,8 +221,23 @@ class Watch:
             self._suspects = self._ledger.suspects(self._pace.cycles, self._pace.n_min, at_end=is_last)
             self._labels = self._growth_by_label(self._ledger) or self._labels
             uncounted = self._plan.tree and self._most_children > 0
-            evidence = replace(evidence, suspects=tuple(self._suspects), has_uncounted_children=uncounted)
+            evidence = replace(
+                evidence,
+                cycles=self._pace.cycles,
+                suspects=tuple(self._suspects),
+                has_uncounted_children=uncounted,
+            )
+            evidence = without_waiting(evidence, self._sites_of_python(self._ledger))
+            self._suspects = list(evidence.suspects)
         return decide(replace(evidence, cycles=self._pace.cycles, failed=failed))
+
+    def _sites_of_python(self, ledger: LedgerReader) -> set[int]:
+        """Return the sites that have allocated objects of Python; those of a stack are told of its parent too."""
+        if ledger.latest is None:
+            return set()
+        rows, sites = ledger.latest.rows, ledger.latest.sites
+        found = np.unique(rows["site"][np.isin(rows["domain"], _PYTHON_DOMAINS)])
+        return {*found.tolist(), *sites["parent"][found][sites["kind"][found] == STACK_SITE].tolist()}
 
     def _growth_by_label(self, ledger: LedgerReader) -> tuple[LabelGrowth, ...]:
         """Return what the sites that leak keep for each label of marks; nothing where the process has ended."""
@@ -366,7 +381,7 @@ class Watch:
         yield from self._missing_marks()
         if not tracked.complete:
             yield "The tracker ran out of room, so its ledger shows what grows, but not that nothing else does."
-        if self._most_children and not self._plan.tree:
+        if self._most_children and not self._plan.tree and not self._plan.follow:
             yield _CHILDREN
         if self._ledger.state & STATE_PYTHON_DOMAINS and "python" not in tracked.state.covers:
             yield _REPLACED

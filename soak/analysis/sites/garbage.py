@@ -1,0 +1,57 @@
+"""Few small objects of Python prove no leak where nobody collects garbage: they may wait for it, or lie in a free list.
+
+CPython collects the youngest objects after 700 of them, and keeps up to 2,000 freed ones of a kind for the next. Until
+then they are alive for the tracker. In a run soak collects at each checkpoint; a watched program is left alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from dataclasses import replace
+
+from soak.analysis.evidence import LEDGER, Evidence
+from soak.analysis.sites.ledger import Suspect
+from soak.verdict import SeriesState, SeriesVerdict, Verdict
+
+WAITING_BLOCKS = 700
+LARGEST_OF_PYTHON_BYTES = 512
+"""Larger ones come from malloc; no free list keeps them."""
+
+
+def without_waiting(evidence: Evidence, of_python: Collection[int]) -> Evidence:
+    """Return the evidence with leaks taken back that so few blocks rest on. ``of_python``: sites of Python objects."""
+    suspects = tuple(
+        replace(suspect, verdict=_taken_back(suspect.verdict, suspect.blocks_per_cycle, evidence.cycles))
+        if _may_wait(suspect, of_python, evidence)
+        else suspect
+        for suspect in evidence.suspects
+    )
+    if any(suspect.is_leak for suspect in suspects) or not any(suspect.is_leak for suspect in evidence.suspects):
+        return replace(evidence, suspects=suspects)
+    blocks = evidence.series.get("tracked_blocks")
+    rate = 0.0 if blocks is None else blocks.rate or 0.0
+    if rate * evidence.cycles >= WAITING_BLOCKS:
+        return replace(evidence, suspects=suspects)
+    series = {
+        name: _taken_back(each, rate, evidence.cycles) if name in LEDGER else each
+        for name, each in evidence.series.items()
+    }
+    return replace(evidence, suspects=suspects, series=series)
+
+
+def _may_wait(suspect: Suspect, of_python: Collection[int], evidence: Evidence) -> bool:
+    if not suspect.is_leak or suspect.site not in of_python:
+        return False
+    if (suspect.requested_size or 0) > LARGEST_OF_PYTHON_BYTES:
+        return False
+    return suspect.blocks_per_cycle * evidence.cycles < WAITING_BLOCKS
+
+
+def _taken_back(series: SeriesVerdict, blocks_per_cycle: float, cycles: int) -> SeriesVerdict:
+    """Return a leak as undecided, with the cycles until there are blocks enough."""
+    if series.verdict is not Verdict.LEAK:
+        return series
+    needed = max(math.ceil(WAITING_BLOCKS / blocks_per_cycle) - cycles, 1) if blocks_per_cycle > 0 else None
+    state = SeriesState.UNSTEADY
+    return replace(series, verdict=Verdict.INCONCLUSIVE, state=state, decided_at=None, needed=needed)

@@ -1,0 +1,276 @@
+"""Watch the processes that a watched program starts: each role as one subject, beside the program itself."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from soak.grounds import Ground, GroundKind, ProcessRole
+from soak.probes.descendants import Descendant, read_descendants
+from soak.probes.followed import Announcements, Followed
+from soak.probes.merged import MergedLedger
+from soak.probes.outside import open_reader
+from soak.probes.tables import LiveTables
+from soak.results import Cause, ComponentResult, RoleResult
+from soak.running.component.checkpoints import ChildProcesses
+from soak.running.processes.report import process_results
+from soak.running.processes.role import Count, Identity, Member, RoleKey, key_of, opened
+from soak.running.watch.plan import WatchPlan
+from soak.running.watch.watch import Watch
+from soak.verdict import Verdict
+
+_LOOK_EVERY_S, _JOINED_WITHIN_S = 0.5, 30.0
+_LOOKS_TO_STAY = 2
+"""A process that is there at so many looks in a row is no tool that the program runs for a moment."""
+_MOST_PROCESSES = 32
+
+
+class RoleSubject:
+    """The processes of one role as what a Watch samples: their sums. They come and go."""
+
+    def __init__(self, command: str) -> None:
+        """Begin with none. ``command``: what the processes are, in short."""
+        self.name = command
+        self.members: dict[Identity, Member] = {}
+        self.ended: list[Member] = []
+        self._merged = MergedLedger()
+        self._changes: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._latest: dict[str, float] = {}
+        self._samples = 0
+
+    def join(self, identity: Identity, process: Descendant, tables: LiveTables) -> None:
+        """Count one more process from the next sample on."""
+
+        def take() -> None:
+            self.members[identity] = Member(process, tables, open_reader(process.pid))
+            self._merged.add(identity, tables)
+
+        self._changes.put(take)
+
+    def leave(self, identity: Identity) -> None:
+        """Count a process no longer from the next sample on."""
+
+        def let_go() -> None:
+            self.ended.append(self.members.pop(identity))
+            self._merged.remove(identity)
+
+        self._changes.put(let_go)
+
+    def read(self) -> dict[str, float]:
+        """See Subject; while no process lives, or one of them is just ending, what was read before."""
+        while not self._changes.empty():
+            self._changes.get()()
+        counts = [member.reader.read_counts() for member in self.members.values()]
+        if counts and all(each.get("mapped") for each in counts):
+            names = set(counts[0]).intersection(*counts[1:]) - {"children"}
+            self._latest = {name: sum(each[name] for each in counts) for name in sorted(names)}
+            self._note(counts)
+        return dict(self._latest) or {"mapped": 0.0}
+
+    def _note(self, counts: Sequence[dict[str, float]]) -> None:
+        self._samples += 1
+        for (identity, member), count in zip(self.members.items(), counts, strict=True):
+            live = self._merged.latest.get(identity)
+            if live is not None:
+                member.add(Count(self._samples, float(live.live_bytes), count["rss"]))
+
+    def program(self) -> str:
+        """See Subject."""
+        return self.name
+
+    def describe_fds(self) -> dict[str, int]:
+        """See Subject."""
+        return {}
+
+    def has_huge_pages(self) -> bool:
+        """See Subject."""
+        return False
+
+    def exit_status(self) -> int | None:
+        """See Subject."""
+        return None
+
+    def tables(self) -> MergedLedger | None:
+        """See Subject."""
+        return self._merged
+
+    def why_not_tracked(self) -> str | None:
+        """See Subject."""
+        return None
+
+    def close(self) -> None:
+        """Let go of all processes."""
+        self._merged.close()
+
+
+class _WatchedRole:
+    """A role with the watch that judges it, in a thread of its own."""
+
+    def __init__(self, subject: RoleSubject, plan: WatchPlan, stopping: threading.Event) -> None:
+        self.subject = subject
+        self.result: ComponentResult | None = None
+        self._watch = Watch(subject, replace(plan, stop_at_leak=False, marks=()), stopping)
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def _run(self) -> None:
+        self.result = self._watch.run()
+
+
+class WatchedProcesses:
+    """Finds the processes that a program starts and that live on, and watches them by role."""
+
+    def __init__(self, root: int, announcements: Announcements, plan: WatchPlan) -> None:
+        """Begin in a thread of its own. ``announcements``: where processes tell where their tables are."""
+        self._root, self._plan = root, plan
+        self._followed = Followed(announcements)
+        self._stopping = threading.Event()
+        self._roles: dict[RoleKey, _WatchedRole] = {}
+        self._role_of: dict[Identity, RoleKey] = {}
+        self._tables: dict[Identity, LiveTables] = {}
+        self._looks: dict[Identity, int] = {}
+        self._others = ChildProcesses()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def finish(self, result: ComponentResult) -> ComponentResult:
+        """End all watches; return the result of the program with what was seen of its processes."""
+        self._stopping.set()
+        self._thread.join(_JOINED_WITHIN_S)
+        for role in self._roles.values():
+            role.thread.join(_JOINED_WITHIN_S)
+        found = [(role.subject, role.result) for role in self._roles.values() if role.result is not None]
+        for subject, _ in found:
+            subject.close()
+        return _together(result, found, self._others)
+
+    def _run(self) -> None:
+        while not self._stopping.wait(_LOOK_EVERY_S):
+            self._look(read_descendants(self._root))
+
+    def _look(self, living: Sequence[Descendant]) -> None:
+        """Take in who lives; what is there for the first time may be gone at the next look."""
+        stays, seen = [], set()
+        for process in living:
+            identity = process.pid, process.started
+            self._looks[identity] = self._looks.get(identity, 0) + 1
+            seen.add(identity)
+            if self._is_counted(identity, process):
+                continue
+            if self._looks[identity] >= _LOOKS_TO_STAY and not self._begin(identity, process):
+                stays.append(process)
+        for identity in set(self._role_of) - seen:
+            self._end(identity)
+        self._looks = {identity: looks for identity, looks in self._looks.items() if identity in seen}
+        self._others.update(stays)
+        self._followed.forget_ended({self._root, *(process.pid for process in living)})
+
+    def _is_counted(self, identity: Identity, process: Descendant) -> bool:
+        """Whether a process is counted, and still runs the program that it ran."""
+        places = self._followed.places(process)
+        if identity not in self._role_of:
+            return False
+        if places is not None and places.started_ns == self._tables[identity].places.started_ns:
+            return True
+        self._end(identity)
+        return False
+
+    def _begin(self, identity: Identity, process: Descendant) -> bool:
+        """Begin to count a process; return whether the tracker is in it."""
+        places = self._followed.places(process)
+        tables = None if places is None or len(self._role_of) >= _MOST_PROCESSES else opened(places)
+        if tables is None:
+            return False
+        key = key_of(process, tables, self._role_of)
+        is_new = key not in self._roles
+        subject = RoleSubject(process.command) if is_new else self._roles[key].subject
+        subject.join(identity, process, tables)
+        if is_new:
+            subject.read()
+            self._roles[key] = _WatchedRole(subject, self._plan, self._stopping)
+        self._role_of[identity], self._tables[identity] = key, tables
+        return True
+
+    def _end(self, identity: Identity) -> None:
+        self._roles[self._role_of.pop(identity)].subject.leave(identity)
+        del self._tables[identity]
+
+
+def _together(
+    result: ComponentResult, found: Sequence[tuple[RoleSubject, ComponentResult]], others: ChildProcesses
+) -> ComponentResult:
+    """Return the result of a program with that of its processes: the leak of one of them, or what is open there."""
+    roles = tuple(_role_result(subject, each) for subject, each in found)
+    leaking = [(subject, each) for subject, each in found if each.verdict is Verdict.LEAK]
+    leaking.sort(key=lambda pair: -_rate(pair[1]))
+    undecided = [(subject, each) for subject, each in found if each.verdict not in (Verdict.LEAK, Verdict.CLEAN)]
+    is_more = bool(leaking) and (result.verdict is not Verdict.LEAK or _rate(leaking[0][1]) > _rate(result))
+    if is_more and result.verdict is not Verdict.FAILED:
+        return _told(result, leaking, GroundKind.GROWING_PROCESSES, roles)
+    if undecided and result.verdict is Verdict.CLEAN:
+        return _told(result, undecided, GroundKind.OPEN_PROCESSES, roles)
+    causes = (*result.causes, *(cause for pair in leaking for cause in _causes(*pair)))
+    result = replace(result, causes=causes, roles=roles)
+    if others.living is not None and result.verdict is Verdict.CLEAN:
+        ground = Ground(GroundKind.UNCOUNTED_CHILDREN, children=others.living)
+        return replace(result, verdict=Verdict.INCONCLUSIVE, decided_by=None, growth=None, grounds=(ground,))
+    return result
+
+
+def _told(
+    result: ComponentResult,
+    told: Sequence[tuple[RoleSubject, ComponentResult]],
+    kind: GroundKind,
+    roles: tuple[RoleResult, ...],
+) -> ComponentResult:
+    """Return what the first of some roles says as the result of the program."""
+    first = told[0][1]
+    ground = Ground(
+        kind,
+        ("children_tracked",) if kind is GroundKind.GROWING_PROCESSES else (),
+        roles=tuple(_process_role(*pair) for pair in told),
+    )
+    return replace(
+        first,
+        name=result.name,
+        target=result.target,
+        stopped_by=result.stopped_by,
+        failure=result.failure,
+        started=result.started,
+        messages=(*result.messages, *(message for message in first.messages if message not in result.messages)),
+        grounds=(ground, *first.grounds),
+        causes=(*(cause for pair in told for cause in _causes(*pair)), *result.causes),
+        roles=roles,
+    )
+
+
+def _process_role(subject: RoleSubject, result: ComponentResult) -> ProcessRole:
+    signal = result.growth.signal if result.growth is not None else next(iter(result.grounds[0].signals), None)
+    return ProcessRole(subject.name, len(subject.members), result.verdict, signal, _rate(result) or None)
+
+
+def _rate(result: ComponentResult) -> float:
+    growth = result.growth
+    return 0.0 if growth is None else growth.bytes_per_iteration or growth.per_iteration or 0.0
+
+
+def _causes(subject: RoleSubject, result: ComponentResult) -> tuple[Cause, ...]:
+    count = len(subject.members)
+    name = subject.name if count == 1 else f"{count:,} × {subject.name}"
+    return tuple(replace(cause, processes=name) for cause in result.causes)
+
+
+def _role_result(subject: RoleSubject, result: ComponentResult) -> RoleResult:
+    tracked = result.signals.get("tracked")
+    return RoleResult(
+        command=subject.name,
+        verdict=result.verdict,
+        living=len(subject.members),
+        ended=len(subject.ended),
+        bytes_per_iteration=None if tracked is None else tracked.per_iteration,
+        low=None if tracked is None else tracked.low,
+        high=None if tracked is None else tracked.high,
+        processes=process_results(subject.ended, subject.members.values()),
+    )

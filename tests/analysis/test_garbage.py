@@ -1,0 +1,53 @@
+"""Few small objects of Python prove no leak in a program that is only watched."""
+
+from __future__ import annotations
+
+import pytest
+
+from soak.analysis.decide import decide
+from soak.analysis.evidence import REQUIRED_FROM_OUTSIDE, Evidence
+from soak.analysis.sites.garbage import without_waiting
+from soak.analysis.sites.ledger import Suspect
+from soak.verdict import SeriesState, SeriesVerdict, Verdict
+
+SITE = 7
+
+
+def a_leak(rate: float) -> SeriesVerdict:
+    return SeriesVerdict(Verdict.LEAK, SeriesState.STEADY, rate, rate, rate, decided_at=500, since=100)
+
+
+def watched(blocks: float, size: int, cycles: int) -> Evidence:
+    """Give a program in which one site keeps so many blocks of this size a cycle."""
+    return Evidence(
+        series={"tracked": a_leak(blocks * size), "tracked_blocks": a_leak(blocks)},
+        required=REQUIRED_FROM_OUTSIDE,
+        tolerance_bytes=1.0,
+        cycles=cycles,
+        n_min=128,
+        suspects=(Suspect(SITE, a_leak(blocks * size), blocks, size),),
+    )
+
+
+@pytest.mark.parametrize(
+    ("blocks", "size", "cycles", "sites", "verdict"),
+    [
+        (0.1, 56, 600, {SITE}, Verdict.INCONCLUSIVE),  # a list a second: gunicorn's arbiter
+        (0.1, 56, 7001, {SITE}, Verdict.LEAK),
+        (1.0, 1033, 600, {SITE}, Verdict.LEAK),  # too large for a free list
+        (0.1, 56, 600, set(), Verdict.LEAK),  # of C: nothing collects it
+    ],
+)
+def test_few_small_objects_of_python_may_wait_for_a_collection(
+    blocks: float, size: int, cycles: int, sites: set[int], verdict: Verdict
+):
+    found = without_waiting(watched(blocks, size, cycles), sites)
+
+    assert decide(found).verdict is verdict
+    assert found.suspects[0].is_leak is (verdict is Verdict.LEAK)
+
+
+def test_it_is_told_how_many_cycles_more_would_decide():
+    found = without_waiting(watched(0.1, 56, 600), {SITE})
+
+    assert found.series["tracked"].needed == 6400
