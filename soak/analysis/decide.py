@@ -588,10 +588,10 @@ def _completed_series(evidence: Evidence, grounds: tuple[Ground, ...]) -> dict[s
 def _tracked(evidence: Evidence) -> SeriesVerdict | None:
     """Return what is known of the memory that was asked for and stays: by its sum, its sites, or a scan."""
     whole, leaking = evidence.trusted.get("tracked"), _leaking_sites(evidence)
+    together = _together([*leaking, evidence.steady] if evidence.steady is not None else leaking) if leaking else None
     if whole is not None and whole.verdict is Verdict.LEAK:
-        return whole
-    if leaking:
-        together = _together(leaking)
+        return _told_closer(whole, together)
+    if together is not None:
         others = (_steady_count, _steady_memory)
         is_leak = any(find(evidence) is not None for find in others)
         return _at_least(whole, together) if is_leak and whole is not None else together
@@ -608,12 +608,30 @@ def _together(verdicts: Sequence[SeriesVerdict]) -> SeriesVerdict:
     return replace(verdicts[0], rate=rate, low=low, high=high, since=max(verdict.since or 0 for verdict in verdicts))
 
 
+def _told_closer(whole: SeriesVerdict, parts: SeriesVerdict | None) -> SeriesVerdict:
+    """Return the growth of a whole with the rate of its ``parts`` where that agrees and is known more closely.
+
+    What is doubled now and then blurs the whole; at its own call site it is known how fast it fills.
+    """
+    if parts is None or parts.rate is None or _width(parts) >= _width(whole):
+        return whole
+    if not (whole.low or 0.0) <= parts.rate <= (whole.high or 0.0):
+        return whole
+    return replace(whole, rate=parts.rate, low=parts.low, high=parts.high)
+
+
+def _width(series: SeriesVerdict) -> float:
+    return (series.high or 0.0) - (series.low or 0.0)
+
+
 def _at_least(whole: SeriesVerdict, part: SeriesVerdict) -> SeriesVerdict:
     """Return the growth of a whole, of which a ``part`` leaks: no less than that, for the rest cannot go below none."""
     if whole.rate is None or whole.low is None or whole.high is None or part.rate is None or part.low is None:
         return part
     high = max(whole.high, part.high or 0.0)
-    return replace(part, rate=max(whole.rate, part.rate), low=max(whole.low, part.low), high=high)
+    # Tables that are resized blur the rate of the whole; where both agree, that of the sites is the closer one.
+    rate = part.rate if whole.low <= part.rate <= whole.high else max(whole.rate, part.rate)
+    return replace(part, rate=rate, low=max(whole.low, part.low), high=high)
 
 
 def _leaking_processes(evidence: Evidence) -> list[SeriesVerdict]:

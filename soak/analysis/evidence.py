@@ -95,6 +95,8 @@ class Evidence:
     """What the births of all live blocks say, where the ledger covers all of them."""
     suspects: tuple[Suspect, ...] = ()
     """Call sites whose live memory grows."""
+    steady: SeriesVerdict | None = None
+    """Where call sites leak: what the others together grow by that have grown steadily so far."""
     lost: Proven | None = None
     """What scans of the memory found that nothing points to."""
     kept: Proven | None = None

@@ -24,8 +24,8 @@ _APART = 16
 """While collections of all objects find nothing, the next one waits for a sixteenth of the cycles so far. So a program
 that grows does not need one at each checkpoint. Old garbage that was not collected meanwhile is gone at the next one,
 so it is no growth over the cycles that the rule of the verdict looks at."""
-_APART_AT_LEAST, _APART_AT_LEAST_ON_A_BUDGET = 0, 64
-"""In cycles. The first ones import and fill what stays, and each collection of all objects exceeds a pause's budget."""
+_APART_AT_LEAST = 64
+"""In cycles. No look of the rule reaches back into the first ones, which import and fill what stays."""
 _MOST_SURPRISES = 3
 """So often frozen objects may turn out to be garbage. A program replaces some of its objects in its first cycles; one
 that goes on to do so is better off with all of its objects collected each time."""
@@ -41,7 +41,6 @@ class Collector:
     def __init__(self, max_pause_ns: int = 0) -> None:
         """Collect nothing yet. ``max_pause_ns``: how long a checkpoint should take at most; 0 for no budget."""
         self._slow_ns = min(_SLOW_NS, max_pause_ns // 4) if max_pause_ns else _SLOW_NS
-        self._apart_at_least = _APART_AT_LEAST_ON_A_BUDGET if max_pause_ns else _APART_AT_LEAST
         # Not attributes, because numbers above 256 would be blocks of their own.
         self._words = memoryview(bytearray(8 * 6)).cast("q")
         if "free-threading" in sys.version or not counters.is_nothing_frozen():
@@ -100,7 +99,7 @@ class Collector:
         gc.unfreeze()
         found = gc.collect()
         words[_SURPRISES] += found > 0
-        words[_DUE] = done if found else done + max(done // _APART, self._apart_at_least)
+        words[_DUE] = done if found else done + max(done // _APART, _APART_AT_LEAST)
         if words[_SURPRISES] < _MOST_SURPRISES:
             self._freeze()
         else:

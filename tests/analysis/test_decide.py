@@ -601,6 +601,17 @@ def test_tables_that_are_resized_take_nothing_from_what_a_site_proves():
     assert (decision.grounds[0].sites, decision.grounds[0].proven_rate) == (1, 64.0)
 
 
+def test_what_sites_grow_by_that_are_no_leak_yet_is_part_of_the_rate():
+    """One site is known to leak 106 B; others have so far grown steadily by 69 to 71 B."""
+    steady = SeriesVerdict(Verdict.LEAK, SeriesState.MEASURED, 70.0, 69.0, 71.0)
+    leaks = replace(evidence(), suspects=(LEAKING_SITE,), steady=steady)
+
+    told = decide(leaks).series["tracked"]
+
+    assert (told.rate, told.low, told.high, told.since) == (176.0, 174.0, 178.0, 10)
+    assert decide(replace(evidence(), steady=steady)).verdict is Verdict.CLEAN
+
+
 def test_sites_bound_the_memory_that_leaks_with_descriptors_too():
     """The descriptor still decides, because it explains the memory."""
     alone, decision = judged_with_sites(768, fds=1.0)

@@ -36,6 +36,21 @@ def test_what_is_doubled_for_ever_is_a_leak_at_the_rate_of_its_content(tmp_path:
     assert result.iterations <= 4 * N_MIN
 
 
+def test_of_several_causes_the_component_grows_by_the_sum(tmp_path: Path):
+    """106 B by malloc, 24 B in an arena, and in every fourth cycle an object of 200 B and 8 B of the list with it."""
+    if not can_build("ctypes", sys.executable, tmp_path):
+        pytest.skip("there is no C compiler here")
+
+    file = PLANTED / "several_causes.py"
+    result = soak_file(file, settings={"folder": str(tmp_path)}, n_min=N_MIN, iterations=4 * N_MIN, early_stop=False)
+
+    assert result.verdict is Verdict.LEAK
+    assert result.growth is not None
+    assert result.growth.low <= 182 <= result.growth.high
+    assert result.growth.bytes_per_iteration == pytest.approx(182, rel=0.05)
+    assert sum(cause.bytes_per_iteration for cause in result.causes) == pytest.approx(182, rel=0.05)
+
+
 @pytest.mark.parametrize("function", ["repaired_into_arena", "repaired_into_names"])
 def test_what_is_emptied_or_full_is_none(tmp_path: Path, function: str):
     result = soak_steps(function, tmp_path, iterations=4 * N_MIN, early_stop=False)

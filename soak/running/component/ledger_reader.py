@@ -220,6 +220,11 @@ class LedgerReader:
             self._files = self._file.python_files(self._latest)
         return self._files
 
+    def steady_growth(self, suspects: Sequence[Suspect]) -> SeriesVerdict | None:
+        """Return what the suspects that are no leak yet, but have grown steadily so far, grow by together."""
+        others = [suspect.site for suspect in suspects if not suspect.is_leak]
+        return self.growth([site for site in others if _is_steady(self.growth([site]))])
+
     def finish(
         self,
         suspects: list[Suspect],

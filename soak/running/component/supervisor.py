@@ -409,6 +409,7 @@ class Supervisor:
             evidence,
             cycles=cycles,
             suspects=tuple(self._suspects),
+            steady=self._ledger.steady_growth(self._suspects) if any(s.is_leak for s in self._suspects) else None,
             lost=self._proofs.lost(self._suspects, cycles),
             kept=self._proofs.kept(self._suspects, cycles),
             has_uncounted_children=children is not None,
