@@ -208,6 +208,7 @@ def test_without_tracking_all_is_seen_from_outside():
         "reason": "--no-track",
         "covers": [],
         "follows_objects": True,
+        "is_filtered": False,
     }
     assert "tracked" not in answer.component["signals"]
 
@@ -289,7 +290,7 @@ def application(environ, start_response):
     return [b"done"]
 
 application = soak.wsgi(application)
-for number in range(2400):
+for number in range(5000):
     application({"REQUEST_METHOD": "GET", "PATH_INFO": ("/keep/7", "/ok", "/fine")[number * 7 % 3]}, None)
     time.sleep(0.001)
 """
@@ -300,7 +301,7 @@ def test_each_route_of_a_web_application_is_told_by_itself() -> None:
 
     assert answer.code == 1, answer.text
     first, *others = answer.component["labels"]
-    assert (first["label"], first["bytes_per_iteration"] >= 1000) == ("GET /keep/*", True)
+    assert (first["label"], first["bytes_per_iteration"] > 50) == ("GET /keep/*", True)
     assert {(label["label"], label["bytes_per_iteration"]) for label in others} == {("GET /ok", 0), ("GET /fine", 0)}
     assert "the other 2 labels keep nothing" in answer.text
 

@@ -52,11 +52,7 @@ def _mark_tasks(module: ModuleType) -> None:
 
 
 FRAMEWORKS: dict[str, tuple[tuple[str, Callable[[ModuleType], None]], ...]] = {
-    "asgi": (
-        ("uvicorn.config", _attribute_after("Config", "load", "loaded_app", asgi)),
-        ("hypercorn.app_wrappers", _attribute_after("ASGIWrapper", "__init__", "app", asgi)),
-        ("daphne.server", _attribute_after("Server", "__init__", "application", asgi)),
-    ),
+    "asgi": (("uvicorn.config", _attribute_after("Config", "load", "loaded_app", asgi)),),
     "wsgi": (
         ("gunicorn.app.base", _wrap_result_of_gunicorn),
         ("werkzeug.serving", _attribute_after("BaseWSGIServer", "__init__", "app", wsgi)),

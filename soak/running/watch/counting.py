@@ -7,9 +7,10 @@ _READINGS_PER_LOOK = 128
 _FEWEST_READINGS_PER_LOOK = 48
 """With fewer some block of its windows holds less than two readings, and it says nothing."""
 _SHORT_TIME_S = 12.8
-_LARGEST_SHARE, _SHARE_AT_FIRST = 0.2, 0.5
-"""Of one processor, in that time; and until the counts have taken two seconds of it."""
-_FIRST_S = 2.0
+_LARGEST_SHARE = 0.2
+"""Of one processor, in that time."""
+_FREE_S = 2.0
+"""Until the counts have taken so much of it they come as often as they can."""
 
 
 class CountPace:
@@ -31,8 +32,8 @@ class CountPace:
     def spend(self, now_s: float, took_s: float) -> None:
         """Take note of a count that took so much processor time."""
         self._spent_s += took_s
-        share = _SHARE_AT_FIRST if self._spent_s < _FIRST_S else _LARGEST_SHARE
+        pause_s = 0.0 if self._spent_s < _FREE_S else took_s / _LARGEST_SHARE
         affordable = _LARGEST_SHARE * _SHORT_TIME_S / took_s if took_s > 0 else _READINGS_PER_LOOK
         readings = min(max(affordable, _FEWEST_READINGS_PER_LOOK), _READINGS_PER_LOOK)
-        spacing_s = max(self._every_s, now_s / readings, took_s / share)
+        spacing_s = max(self._every_s, now_s / readings, pause_s)
         self._due_s = now_s + spacing_s - self._every_s / 2  # samples come at a grid
