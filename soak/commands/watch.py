@@ -25,7 +25,6 @@ its folder. The exit codes are those of soak run.
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
 import sys
 import threading
@@ -44,10 +43,6 @@ if TYPE_CHECKING:
     from soak.running.processes.watching import WatchedProcesses
     from soak.running.watch.plan import WatchPlan
     from soak.running.watch.subject import Process
-
-
-_NICENESS = 5
-"""On a busy machine the program comes first."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -105,7 +100,6 @@ def run(options: argparse.Namespace) -> int:
     from soak.running.watch.watch import Watch
 
     subject = _subject(options, command)
-    os.nice(_NICENESS)  # of soak alone: the program has started
     if subject.unreadable:
         names = ", ".join(subject.unreadable)
         print(f"soak: cannot read {names} of process {subject.pid}: permission denied", file=sys.stderr)
