@@ -100,7 +100,7 @@ def test_a_pool_whose_workers_grow_is_a_leak_with_the_line_in_the_worker(tmp_pat
 @pytest.mark.parametrize("method", METHODS)
 def test_a_pool_whose_workers_keep_nothing_is_clean(tmp_path: Path, library: Path, method: str):
     """After more cycles than a pool itself takes to come to rest."""
-    result = soak(tmp_path, library, POOL.format(work=STAYS, method=method), iterations=20 * N_MIN)
+    result = soak(tmp_path, library, POOL.format(work=STAYS, method=method), iterations=48 * N_MIN)
 
     assert [role.verdict for role in result.roles] == [Verdict.CLEAN]
     assert not {GroundKind.UNCOUNTED_CHILDREN, GroundKind.OPEN_PROCESSES} & {ground.kind for ground in result.grounds}

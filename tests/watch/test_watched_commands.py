@@ -365,7 +365,7 @@ def test_a_leak_in_forked_workers_is_told_with_its_line_and_the_role(tmp_path: P
     script = tmp_path / "forking.py"
     script.write_text(FORKING, encoding="utf-8")
 
-    leaking = watch(sys.executable, str(script), "keeps", "12")
+    leaking = watch(sys.executable, str(script), "keeps", "16")
 
     assert (leaking.code, leaking.component["verdict"]) == (1, "LEAK"), leaking.text
     assert leaking.component["grounds"][0]["kind"] == "growing-processes"

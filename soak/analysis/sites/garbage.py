@@ -43,7 +43,7 @@ def without_waiting(evidence: Evidence, of_python: Collection[int]) -> Evidence:
 def _may_wait(suspect: Suspect, of_python: Collection[int], evidence: Evidence) -> bool:
     if not suspect.is_leak or suspect.site not in of_python:
         return False
-    if (suspect.requested_size or 0) > LARGEST_OF_PYTHON_BYTES:
+    if suspect.bytes_per_cycle > LARGEST_OF_PYTHON_BYTES * suspect.blocks_per_cycle:
         return False
     return suspect.blocks_per_cycle * evidence.cycles < WAITING_BLOCKS
 
