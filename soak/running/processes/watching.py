@@ -239,7 +239,6 @@ def _told(
         stopped_by=result.stopped_by,
         failure=result.failure,
         started=result.started,
-        messages=(*result.messages, *(message for message in first.messages if message not in result.messages)),
         grounds=(ground, *first.grounds),
         causes=(*(cause for pair in told for cause in _causes(*pair)), *result.causes),
         roles=roles,
