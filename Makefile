@@ -6,7 +6,7 @@ C_SOURCES := $(wildcard soak/native/source/*/*.[ch] camera/driver/*.c tests/nati
 
 .DEFAULT_GOAL := help
 .PHONY: help install soak jukebox soak-camera overnight profile view test test-long test-interpreters test-slurm stress check fix bench \
-	calibrate accept torture night sample test-wheel clean
+	calibrate accept fuzz torture night sample test-wheel clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -82,6 +82,9 @@ bench: $(INSTALLED)  ## measure every figure that README and docs quote
 
 accept: $(INSTALLED)  ## soak every planted leak and its repaired twin on three interpreters
 	$(BIN)/python benchmarks/accept.py
+
+fuzz: $(INSTALLED)  ## give soak 100,000 mutated files, of each kind that it reads (half an hour or more)
+	$(BIN)/python benchmarks/fuzz.py
 
 torture: $(INSTALLED)  ## kill runs a thousand times with kill -9 and check what is left (half an hour or more)
 	$(BIN)/python benchmarks/torture.py

@@ -34,6 +34,7 @@ NO_SCRIPTS = (
     "calibrate_memory",
     "calibrate_services",
     "fleet_kills",
+    "fuzz",
     "measuring",
     "night",
     "services",

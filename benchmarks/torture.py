@@ -6,7 +6,11 @@ After each kill the script checks: Does run.db open? How many checkpoints that t
 missing? Does a process still run? Is a file left in shared memory? At the end it checks whether a last resume gives the
 verdicts of an undisturbed run. For the comparison it maps the ring of the measured process while that runs.
 
+With ``--stopped`` the script kills the parent so many times while it has stopped the measured process to look at its
+memory, and checks that no process stays, stopped or not.
+
   python benchmarks/torture.py --kills 1000
+  python benchmarks/torture.py --kills 0 --stopped 200
 """
 
 from __future__ import annotations
@@ -122,6 +126,45 @@ def torture_run(choices: Sequence[Choice], tracked: bool) -> list[Kill]:
                 shutil.rmtree(place / "reports")
             kills.append(kill)
     return kills
+
+
+SCANNED = """
+import ctypes
+def lose():
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(object()))
+"""
+SCANNED_RUN = ["run", "case.py:lose", "--no-early-stop", "--duration", "60s"]
+
+
+def torture_stopped(kills: int, jobs: int) -> Iterator[Kill]:
+    """Kill the parent this number of times while it has stopped the measured process."""
+    with ThreadPoolExecutor(jobs) as pool:
+        yield from pool.map(lambda _: _kill_while_stopped(), range(kills))
+
+
+def _kill_while_stopped() -> Kill:
+    with tempfile.TemporaryDirectory(prefix="torture-") as name:
+        place = Path(name)
+        (place / "case.py").write_text(SCANNED, encoding="utf-8")
+        with _begin(place, SCANNED_RUN) as soak:
+            witness, process = Witness(), psutil.Process(soak.pid)
+            ends_at_s, looked_at_s, is_stopped = time.monotonic() + LONGEST_WAIT_S, 0.0, False
+            while not is_stopped and soak.poll() is None and time.monotonic() < ends_at_s:
+                if time.monotonic() - looked_at_s > _LOOK_EVERY_S:
+                    looked_at_s = time.monotonic()
+                    witness.look(process)
+                is_stopped = any(map(_is_stopped, witness.family))
+                time.sleep(0.0003)
+            soak.kill()
+        kill = _look(place, "parent" if is_stopped else "nobody", witness)
+        return replace(kill, faults=tuple(fault for fault in kill.faults if "missing" not in fault))
+
+
+def _is_stopped(process: psutil.Process) -> bool:
+    with contextlib.suppress(OSError, IndexError):
+        stat = Path("/proc", str(process.pid), "stat").read_bytes()
+        return stat.rpartition(b")")[2].split()[0] in (b"T", b"t")
+    return False
 
 
 class Witness:
@@ -281,6 +324,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--longest", type=float, default=3.0, help="seconds; the moment is drawn from 0 to this")
+    parser.add_argument("--stopped", type=int, default=200, help="kills while the measured process is stopped (200)")
     options = parser.parse_args()
     killed: Counter[str] = Counter()
     missing: Counter[int] = Counter()
@@ -294,7 +338,12 @@ def main() -> int:
             print(f"kill {number} ({done.killed}): {fault}", flush=True)
         if number % 50 == 0:
             print(f"{number} kills, {faults} with a fault", file=sys.stderr, flush=True)
-    print(f"{options.kills} kills: {dict(killed)}")
+    for number, done in enumerate(torture_stopped(options.stopped, options.jobs), 1):
+        killed[f"{done.killed} while the process was stopped"] += 1
+        faults += bool(done.faults)
+        for fault in done.faults:
+            print(f"kill {number} while the process was stopped: {fault}", flush=True)
+    print(f"{options.kills + options.stopped} kills: {dict(killed)}")
     print(f"acknowledged checkpoints missing (kills by how many, of {compared:,}): {dict(sorted(missing.items()))}")
     print(f"kills with a fault: {faults}")
     return 1 if faults else 0

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import os
 import sys
 import traceback
 
 import soak
 from soak.commands import COMMANDS
-from soak.errors import SoakError
+from soak.errors import SoakError, shortened
 
 EXIT_USAGE = 2
 
@@ -22,10 +23,13 @@ def main(arguments: list[str] | None = None) -> int:
         from soak.reporting.plain_characters import use_plain_characters
 
         use_plain_characters(sys.stdout, sys.stderr)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name may be no Unicode
     try:
         return _run_command(given)
     except SoakError as error:
-        print(f"soak: {error}", file=sys.stderr)
+        print(f"soak: {shortened(error)}", file=sys.stderr)
         return EXIT_USAGE
     except KeyboardInterrupt:
         print("soak: interrupted", file=sys.stderr)

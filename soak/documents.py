@@ -13,16 +13,39 @@ import math
 import types
 import typing
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from soak.results import Cause, MemoryKind, Place
+from soak.results import Cause, MemoryKind, Place, RunResult
 
 Record = typing.TypeVar("Record")
 FAULTS = (KeyError, TypeError, ValueError, AttributeError)
 """What `parse` and `from_document` raise for a document that is something else."""
 _DEEPEST = 64
 _LARGEST_NUMBER = 2.0**100
+
+
+@dataclass(frozen=True)
+class _Budget:
+    budget_s: float | None = None
+    iterations: int | None = None
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """What soak itself takes from the settings of a run, which may have anything else."""
+
+    components: dict[str, _Budget] = field(default_factory=dict)
+    known: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class _Environment:
+    """What soak itself takes from the environment of a run."""
+
+    memory_bytes: float | None = None
+    processors: float | None = None
 
 
 def to_document(record: Any) -> dict[str, Any]:
@@ -76,6 +99,9 @@ def _build(kind: Any, value: Any) -> Any:  # a case for each kind
         return {key: _build(typing.get_args(kind)[1], item) for key, item in value.items()}
     if kind is Place and isinstance(value, str):
         return Place(value, None, None)  # as earlier versions wrote it
+    if kind is RunResult:
+        _build(_Settings, value.get("settings", {}))
+        _build(_Environment, value.get("environment", {}))
     if dataclasses.is_dataclass(kind):
         value = _with_records(value) if kind is Cause else value
         hints = _type_hints(typing.cast("type", kind))

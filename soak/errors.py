@@ -8,9 +8,17 @@ SoakError                   everything that soak itself reports: one line for a 
 
 from __future__ import annotations
 
+_LONGEST = 2000
+
 
 class SoakError(Exception):
     """The root of all errors that a user may see. The message says what is wrong and what to do."""
+
+
+def shortened(error: SoakError) -> str:
+    """Return what a person is told: a value of a megabyte in it helps nobody."""
+    text = str(error)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} … ({len(text):,} characters)"
 
 
 class UsageError(SoakError):

@@ -95,7 +95,7 @@ def parse_driver_setting(text: str) -> tuple[str, str, Any]:
         raise UsageError(f"--set {text!r} is not NAME.key=value, for example decoder.image_format=JPEG")
     try:
         value = tomllib.loads(f"value = {value_text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         value = value_text
     return name, key, value
 

@@ -273,7 +273,7 @@ def read_configuration(folder: Path) -> tuple[Path, dict[str, Any]]:
             document = tomllib.loads(file.read_text(encoding="utf-8"))
         except RecursionError:
             raise UsageError(f"{file} cannot be read: it is nested too deeply") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        except (ValueError, OSError) as error:
             raise UsageError(f"{file} cannot be read: {error}") from error
         tools = document.get("tool", {})
         table = tools.get("soak") if isinstance(tools, dict) else None

@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 from soak.commands.arguments import add_out_argument, runs_folder
-from soak.errors import StoreError
+from soak.errors import SoakError
 from soak.store.database import FILE_NAME
 from soak.store.profiles import list_viewable, read_profile_run
 from soak.store.runs import read_as_it_stands
@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
     for folder in folders:
         try:
             found = _describe(folder)
-        except StoreError as error:
+        except SoakError as error:
             found = f"cannot be read: {error}"
         print(f"{folder.name}  {found}  {folder}")
     if not folders:

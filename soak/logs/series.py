@@ -28,6 +28,7 @@ PAGES_OF_BYTES, PAGES_OF_KIB = "pages of 4096 bytes", "pages of 4 KiB"
 """All values are whole pages, in bytes or in KiB."""
 _HEAD_ROWS = 200
 _MOST_RESTARTS = 1000
+_LONGEST_FAULT = 300
 _MOST_OWNERS = 10_000
 """A log of more processes is not read to its end: one of them must be chosen in any case."""
 _LARGEST_CLOCK_STEP_S = 7_300.0
@@ -244,7 +245,8 @@ class _Reading:
         raise self._fault(number, f"{self._choice.noun} {at:.15g} {twice}")
 
     def _fault(self, number: int, what: str) -> SeriesError:
-        return SeriesError(f"{self._file}, line {number}: {what}")
+        shown = what if len(what) <= _LONGEST_FAULT else f"{what[:_LONGEST_FAULT]}…"
+        return SeriesError(f"{self._file}, line {number}: {shown}")
 
     def finish(self, *, is_cut_short: bool) -> LogSeries:
         """Return the series.

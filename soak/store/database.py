@@ -33,6 +33,8 @@ _SO_FAR = "so_far/"
 _APPLICATION_ID = 0x536F616B  # "Soak": tells a run from other databases, also for the command `file`
 _LONGEST_S, _LOOK_EVERY_STEPS = 60.0, 200_000
 """What one reading or writing may take; a file can be made such that it takes for ever."""
+_LONGEST_REASON = 200
+"""Characters; SQLite and Python name what they cannot read whole."""
 _LARGEST_VALUE_BYTES = 32 * 2**20
 
 
@@ -216,7 +218,7 @@ class RunStore:
 
     def _damaged(self, error: Exception) -> StoreError:
         reason = f"there is no {error}" if isinstance(error, KeyError) else str(error)
-        return StoreError(f"{self._path} is damaged: {reason[:200]}")
+        return StoreError(f"{self._path} is damaged: {' '.join(reason.split())[:_LONGEST_REASON]}")
 
     def read_lowest(self, component: str, signals: Sequence[str], *, after: int, points: int) -> list[dict[str, float]]:
         """Return the readings after a cycle, in order, each as its ``cycle`` and those signals that were read.
@@ -282,7 +284,7 @@ class RunStore:
         try:
             yield
         except sqlite3.Error as error:
-            raise StoreError(f"{self._path}: {error}") from error
+            raise StoreError(f"{self._path}: {' '.join(str(error).split())[:_LONGEST_REASON]}") from error
 
 
 def _connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:

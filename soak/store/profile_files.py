@@ -99,7 +99,12 @@ def _read_guarded(descriptor: int, path: Path) -> Statistics:
             reason = lines[-1] if reader.returncode == 1 and lines else "its reader was ended by a limit"
             raise SoakError(f"{path} cannot be read: {reason}")
         answer.seek(0)
-        rows = json.loads(answer.read(profile_reader.OUTPUT_BYTES + 1))
+        return statistics_of(answer.read(profile_reader.OUTPUT_BYTES + 1))
+
+
+def statistics_of(answer: bytes) -> Statistics:
+    """Return the profile that `soak.store.profile_reader` wrote."""
+    rows = json.loads(answer)
     keys = [(file, line, name) for file, line, name, *_ in rows]
     return {
         key: (*row[3:7], {keys[caller]: (*share,) for caller, *share in row[7]})

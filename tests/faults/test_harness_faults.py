@@ -241,6 +241,23 @@ def test_clean_never_removes_the_newest_nor_one_that_is_being_measured(tmp_path:
     assert soak(tmp_path, "clean").code == 0
 
 
+@pytest.mark.parametrize("allowed", [20, 63])
+def test_too_few_file_descriptors_are_named_before_anything_is_measured(tmp_path: Path, allowed: int):
+    """Else the driver would have failed."""
+    (tmp_path / "case.py").write_text(CASE, encoding="utf-8")
+    command = [sys.executable, "-m", "soak", "run", "case.py:clean"]
+
+    ended = subprocess.run(
+        ["bash", "-c", f'ulimit -n {allowed}; exec "$@"', "bash", *command],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert ended.returncode == 2
+    expected = f"soak: only {allowed} file descriptors are allowed, and soak needs 64: ulimit -n 1024\n"
+    assert ended.stderr.endswith(expected)
+    assert not list(tmp_path.glob("reports/*"))
+
+
 # --- clocks ---------------------------------------------------------------------------------------------------------
 
 

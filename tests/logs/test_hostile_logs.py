@@ -24,7 +24,9 @@ LONGEST_S = 120
 def judge(*arguments: str, feed: Iterable[bytes] = ()) -> tuple[int, str]:
     """Give ``soak judge`` what ``feed`` yields until it has enough; return the exit code and its words."""
     command = [sys.executable, "-m", "soak", "judge", *arguments]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+    pipe = subprocess.PIPE
+    # Without a buffer nothing is left to be written at the end, when soak does not read any more.
+    with subprocess.Popen(command, bufsize=0, stdin=pipe, stdout=pipe, stderr=subprocess.STDOUT) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         try:

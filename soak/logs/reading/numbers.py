@@ -12,6 +12,8 @@ BLANKS = frozenset(("", "-", "--", "nan", "null", "none", "nil", "n/a", "na", "u
 """What stands for a reading that is missing."""
 SIZES = {"B": 1.0, "KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30, "TiB": 2.0**40}
 """The units of memory in bytes. kB and MB are KiB and MiB, as in /proc and in `soak.units`."""
+_LONG_NUMBER = 300
+"""Digits: a longer number may be infinite."""
 _PREFIXES = dict(zip("bkmgt", SIZES, strict=True))
 _WITH_UNIT = re.compile(r"([+-]?[\d.,'_\s\u00a0\u202f\u2009]*\d(?:[eE][+-]?\d+)?)\s*([a-zA-Z%]*)")
 _SEPARATORS = re.compile(r"(?<=\d)['_\s\u00a0\u202f\u2009](?=\d{3})")
@@ -47,7 +49,7 @@ class NumberReader:
 
         Raises ValueError for anything else, also for an infinite number.
         """
-        if text.isdigit():
+        if text.isdigit() and len(text) < _LONG_NUMBER:
             if not self._steps:
                 self._steps[1.0] = 1.0
             return float(text)
@@ -86,8 +88,10 @@ def _plain(number: str, decimal: str) -> str:
 
 def _step(plain: str) -> float:
     mantissa, _, exponent = plain.lower().partition("e")
-    decimals = len(mantissa.partition(".")[2])
-    return 10.0 ** (int(exponent or 0) - decimals)
+    finest = int(exponent or 0) - len(mantissa.partition(".")[2])
+    if abs(finest) >= _LONG_NUMBER:
+        raise ValueError(plain)  # no log has such a number, and neither is its step a float
+    return 10.0**finest
 
 
 def decimal_sign(texts: Iterable[str], separator: str) -> str:

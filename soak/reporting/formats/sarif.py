@@ -22,7 +22,7 @@ _FINGERPRINT = "soak/v1"
 _HOME_FILES = ("pyproject.toml", "setup.cfg", "setup.py")
 """Where a result is shown that has no line in the project: uploaders refuse results without any place."""
 _INSTALLED = frozenset({"site-packages", "dist-packages"})
-_RAISED_AT = re.compile(r'File "(?P<file>.+)", line (?P<line>\d+)')
+_RAISED_AT = re.compile(r'File "(?P<file>.+)", line (?P<line>\d{1,9})')
 _BASELINE = {Kind.NEW: "new", Kind.WORSE: "updated", Kind.BETTER: "updated", Kind.SAME: "unchanged"}
 
 
@@ -145,8 +145,11 @@ def _physical(file: str, line: int | None, root: Path) -> dict[str, Any] | None:
 
     That is one that is not below the root, or is installed there, in a virtual environment.
     """
-    path = (root / file).resolve()
-    if not path.is_file() or not path.is_relative_to(root.resolve()):
+    try:
+        path = (root / file).resolve()
+        if not path.is_file() or not path.is_relative_to(root.resolve()):
+            return None
+    except (OSError, ValueError):  # no name that a file may have
         return None
     place = path.relative_to(root.resolve())
     if _INSTALLED.intersection(place.parts):

@@ -170,7 +170,7 @@ def command_line(result: RunResult) -> str:
     command = result.settings.get("command")
     if isinstance(command, str):
         return command
-    if command:
+    if isinstance(command, Sequence):
         return shlex.join(str(word) for word in command)
     targets = dict.fromkeys(component.target for component in result.components if component.target)
     return shlex.join(["soak", "run", *targets])

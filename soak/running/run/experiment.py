@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import resource
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -33,6 +34,8 @@ from soak.store.database import RunStore
 from soak.store.runs import claimed, create_run, new_run_folder, open_run
 from soak.verdict import Verdict
 
+_FEWEST_DESCRIPTORS = 64
+"""With some twenty, measured processes cannot be started, or fail for want of one."""
 _TRACED_VERDICTS = (Verdict.LEAK, Verdict.SETTLING)
 _TRACED_SIGNALS = ("tracked", "tracked_blocks", "heap", "python_blocks")
 
@@ -133,6 +136,11 @@ def resume_experiment(folder: Path, listener: RunListener, stopping: threading.E
 
 def _check(plan: RunPlan) -> Interpreter:
     """Return the interpreter of the measured processes. Raises UsageError when it or a target is not there."""
+    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if 0 <= allowed < _FEWEST_DESCRIPTORS:
+        raise UsageError(
+            f"only {allowed} file descriptors are allowed, and soak needs {_FEWEST_DESCRIPTORS}: ulimit -n 1024"
+        )
     interpreter = find_interpreter(plan.python)
     for component in plan.components:
         target = component.target
