@@ -564,7 +564,7 @@ def main() -> int:
     rows = calibrate(512, 256) if options.quick else calibrate(5120, 1024)
     count_rows = calibrate_counts(512 if options.quick else 5120)
     memory_rows = calibrate_memory(256 if options.quick else 2048)
-    service_rows = calibrate_services(16 if options.quick else 192)
+    service_rows = calibrate_services(16 if options.quick else 64)
     keeper_rows = calibrate_keepers(512 if options.quick else 4096)
     look_s = seconds_per_look()
     failures = {f"{row.family}, {row.rate:g} B": row.failures() for row in rows if row.failures()}

@@ -53,7 +53,7 @@ class Service:
 
 
 def make_service(rng: np.random.Generator, *, idle_s: float) -> Service:
-    """Make one of 20 to 400 requests a second, in two hours of which the rate would wander by a factor of three."""
+    """Make one of 20 to 400 requests a second, whose rate wanders by up to a factor of three either way."""
     seconds = rng.uniform(60, 120)
     samples = int(seconds / EVERY_S)
     starts = int((rng.uniform(1, 4) + idle_s) / EVERY_S)
