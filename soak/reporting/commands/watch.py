@@ -25,6 +25,7 @@ def render_watch(result: ComponentResult, every_s: float) -> str:
     ran = f"{say.count_words(result.iterations, noun)}, {paced}{ended}"
     lines = [f"{say.verdict_words(result)}  {result.name}: {ran}", _sentence(result, period_s)]
     lines += [_row(name, signal, noun) for name, signal in result.signals.items()]
+    lines += say.role_sentences(result)
     lines += result.messages
     lines += _causes(result.causes, noun)
     caveat = say.lookalike_sentence(result)

@@ -116,7 +116,7 @@ def view_component(
         sentence=say.component_sentence(component),
         remarks=_remarks(component, known),
         needed=say.needed_command(component),
-        messages=component.messages,
+        messages=(*say.role_sentences(component), *component.messages),
         failure=None if component.failure is None else _failure(component, component.failure),
         causes=causes[:_MOST_CAUSES],
         more_causes=say.more_causes_sentence(groups[_MOST_CAUSES:], component.cycle_noun),

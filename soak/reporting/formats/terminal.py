@@ -228,6 +228,7 @@ def _verdicts(result: RunResult, known: Collection[str], console: Console) -> Ta
 def _explain(component: ComponentResult, excused: str | None, progress: str | None, console: Console) -> None:
     """Print what there is to say of a component; of a clean one its messages only."""
     messages = [_text(progress)] if progress else []
+    messages += [_text(sentence) for sentence in say.role_sentences(component)]
     messages += [_text(message, "yellow") for message in component.messages]
     if component.verdict is Verdict.CLEAN:
         for message in messages:

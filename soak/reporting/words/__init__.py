@@ -42,6 +42,7 @@ from soak.reporting.words.failures import last_written, telling_frames
 from soak.reporting.words.growth import growth_cell, growth_words, signal_cell
 from soak.reporting.words.holders import held_by
 from soak.reporting.words.left_behind import left_behind_sentence, limits_sentence
+from soak.reporting.words.processes import role_sentences
 from soak.reporting.words.runs import (
     asides,
     combination_sentence,
@@ -115,6 +116,7 @@ __all__ = [
     "progress_sentence",
     "provisional_sentence",
     "rate_words",
+    "role_sentences",
     "run_command",
     "series_sentence",
     "short_number",

@@ -1,0 +1,29 @@
+"""What was seen of the processes that a program started: a sentence for each role."""
+
+from __future__ import annotations
+
+from soak.reporting.words.vocabulary import printable, rate_number
+from soak.results import ComponentResult, ProcessResult, RoleResult
+from soak.units import format_count, format_size
+
+_MOST_PROCESSES = 4
+
+
+def role_sentences(component: ComponentResult) -> tuple[str, ...]:
+    """Say of each role its verdict, how many processes it has had, and what each of them holds."""
+    return tuple(_role(role, component.cycle_noun) for role in component.roles)
+
+
+def _role(role: RoleResult, noun: str) -> str:
+    count = f"{format_count(role.living)} × {printable(role.command)}"
+    ended = f", {format_count(role.ended)} more have ended" if role.ended else ""
+    rate = ""
+    if role.bytes_per_iteration is not None:
+        rate = f", {rate_number(role.bytes_per_iteration, 'bytes')} per {noun} together"
+    living = [process for process in role.processes if not process.has_ended]
+    each = "; ".join(map(_process, living[:_MOST_PROCESSES])) + ("; …" if len(living) > _MOST_PROCESSES else "")
+    return f"{count}: {role.verdict}{rate}{ended}.{f' {each}.' if each else ''}"
+
+
+def _process(process: ProcessResult) -> str:
+    return f"process {process.pid} {format_size(process.first_bytes)} → {format_size(process.last_bytes)}"
