@@ -103,6 +103,8 @@ def _build(kind: Any, value: Any) -> Any:  # a case for each kind
         _build(_Settings, value.get("settings", {}))
         _build(_Environment, value.get("environment", {}))
     if dataclasses.is_dataclass(kind):
+        if not isinstance(value, Mapping):
+            raise TypeError(f"{_shown(value)} is no record")
         value = _with_records(value) if kind is Cause else value
         hints = _type_hints(typing.cast("type", kind))
         known = {f.name: _build(hints[f.name], value[f.name]) for f in dataclasses.fields(kind) if f.name in value}

@@ -108,7 +108,7 @@ def _sentence(component: ComponentResult, grounds: Sequence[Ground]) -> str:  # 
         case GroundKind.STEADY_COUNT if first.signals[0] == "left_behind":
             return left_behind_sentence(component)
         case GroundKind.STEADY_COUNT | GroundKind.STEADY_MEMORY | GroundKind.STEADY_MAPPED:
-            return _signal(component, first.signals[0])
+            return _signal(component, first.signals[0]) if first.signals else ""
         case GroundKind.COUNT_AT_LIMIT | GroundKind.MEMORY_AT_LIMIT:
             return _at_limit(first, noun)
         case GroundKind.COUNT_EVERY_CYCLE | GroundKind.MEMORY_EVERY_CYCLE:
