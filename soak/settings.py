@@ -267,7 +267,10 @@ def read_configuration(folder: Path) -> tuple[Path, dict[str, Any]]:
     """
     for candidate in (folder, *folder.parents):
         file = candidate / "pyproject.toml"
-        if not file.is_file():
+        try:
+            if not file.is_file():
+                continue
+        except PermissionError:  # a folder of somebody else's above this one
             continue
         try:
             document = tomllib.loads(file.read_text(encoding="utf-8"))

@@ -181,6 +181,17 @@ def test_a_pyproject_without_a_table_for_soak_is_passed_over(tmp_path: Path, wri
     assert read_configuration(below) == (tmp_path, {"n_min": 7})
 
 
+def test_a_folder_above_that_may_not_be_read_has_no_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Root is never refused, so the refusal is scripted."""
+
+    def refuse(file: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(file))
+
+    monkeypatch.setattr(Path, "is_file", refuse)
+
+    assert read_configuration(tmp_path) == (tmp_path, {})
+
+
 @pytest.mark.parametrize(
     ("text", "key"),
     [

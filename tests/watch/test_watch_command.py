@@ -29,6 +29,7 @@ from soak.__main__ import main
 for name in ("watch", "measure"):
     importlib.import_module("soak.commands." + name)
 import soak.reporting.commands.watch, soak.reporting.write, soak.running.watch.record, soak.running.watch.watch
+import soak.running.processes.watching
 os.setuid(65534)
 sys.exit(main(["watch", *sys.argv[1:]]))
 """
@@ -36,8 +37,8 @@ sys.exit(main(["watch", *sys.argv[1:]]))
 
 @pytest.fixture(autouse=True)
 def _folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Keep the runs in a folder of the test's own, in which anybody may write."""
-    with tempfile.TemporaryDirectory() as folder:
+    """Keep the runs in a folder of the test's own, which anybody may use, unlike those of pytest."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         Path(folder).chmod(0o777)
         monkeypatch.chdir(folder)
         yield
