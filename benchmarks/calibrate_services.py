@@ -19,7 +19,7 @@ from calibrate_counts import count, judge_families
 from soak.analysis.decide import decide
 from soak.analysis.outside import OutsideJudge
 from soak.analysis.sites.ledger import LedgerJudge
-from soak.reporting.words.series import CACHE_FITS_INTO_N_MIN
+from soak.reporting.words.verdicts.series import CACHE_FITS_INTO_N_MIN
 from soak.running.watch.counting import CountPace
 from soak.running.watch.pace import WatchPace
 from soak.running.watch.plan import WatchPlan

@@ -22,7 +22,7 @@ from soak.native.build import NotBuilt, built_library
 from soak.native.ledger import LedgerFile
 from soak.native.preload import preloading
 from soak.probes.memory import ProcessMemory, held_still
-from soak.running.component.scanning import MemoryScan
+from soak.running.scanning.scanner import MemoryScan
 
 LONGEST_S = 0.5
 LOST, HELD = 100, 100

@@ -10,13 +10,13 @@ __version__ = "0.1.0"
 __all__ = ["asgi", "check", "explain", "judge", "mark", "wsgi"]
 
 _HOMES = {
-    "asgi": "soak.inside.middleware",
+    "asgi": "soak.inside.marking.middleware",
     "check": "soak.api",
     "explain": "soak.api",
     "judge": "soak.analysis",
     "load_ipython_extension": "soak.notebook",
-    "mark": "soak.inside.marks",
-    "wsgi": "soak.inside.middleware",
+    "mark": "soak.inside.marking.marks",
+    "wsgi": "soak.inside.marking.middleware",
 }
 
 

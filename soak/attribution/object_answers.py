@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from soak.analysis.sites.caches import Cache
-from soak.attribution.reference_cycles import describe_ring
+from soak.attribution.pointers.reference_cycles import describe_ring
 from soak.inside.objects.caches import NO_BOUND
 from soak.results import ChainNode, Garbage, Place
 from soak.units import format_count

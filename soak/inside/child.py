@@ -69,7 +69,7 @@ def _soak(area: ring.Ring, settings: dict[str, Any], measured_pid: int) -> None:
     before_cycles = imports.moment()
     try:
         if settings["tracemalloc_frames"]:
-            from soak.inside import snapshots
+            from soak.inside.counting import snapshots
 
             snapshots.run_between(soaking, component.cycle, arguments, settings["tracemalloc_file"])
         else:
@@ -107,7 +107,7 @@ def _make_loop(area: ring.Ring, settings: dict[str, Any], tracked: Tracker | NoT
     kind, size, every = settings["inject"] or ("", 0, 1)
     read_traced = None
     if settings["tracemalloc_frames"]:
-        from soak.inside import snapshots
+        from soak.inside.counting import snapshots
 
         # After setup: what imports and setup allocate does not belong to a cycle, and tracing it takes seconds.
         read_traced = snapshots.start(settings["tracemalloc_frames"])

@@ -140,7 +140,7 @@ _FIRST_CALL = 1 << 20
 
 
 def _control(_: int) -> Leak:
-    from soak.inside import counters  # only the control needs it
+    from soak.inside.counting import counters  # only the control needs it
 
     stretches = [
         (cycles, [(make_leak(kind, size), every) for kind, size, every in planted]) for cycles, _, planted in CONTROL

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import sys
 
-from soak.inside import counters, ring
+from soak.inside import ring
 from soak.inside.clock import RealTime
-from soak.inside.collecting import Collector
+from soak.inside.counting import counters
+from soak.inside.counting.collecting import Collector
 from soak.inside.futex import Futex
 from soak.inside.pauses import Pauses
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from _pytest.config import _prepareconfig  # pytest.main runs tests, but does not return them
 
-from soak.inside import counters
+from soak.inside.counting import counters
 
 _ASYNC_PLUGINS = ("asyncio", "anyio", "trio")
 

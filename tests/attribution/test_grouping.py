@@ -10,7 +10,7 @@ from attribution_builder import soak_text
 
 from soak.attribution.grouping import CauseGroup, chain_steps, group_causes, largest_holder
 from soak.reporting import words as say
-from soak.reporting.words.advice import origin
+from soak.reporting.words.causes.advice import origin
 from soak.results import Cause, ChainNode, HoldingCache, MemoryStep, Owner, Place
 
 APP = ChainNode("app", "a module", "module", 72, None)

@@ -9,7 +9,7 @@ from attribution_builder import causes_at, interpreter_of, soak_planted, soak_ta
 
 from soak.reporting.words import advise, held_by
 from soak.results import Cause, ComponentResult
-from soak.running.component import scanning
+from soak.running.scanning import scanner as scanning
 from soak.targets import find_targets
 from soak.verdict import Verdict
 

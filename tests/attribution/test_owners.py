@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from soak.attribution.owners import Member, Ownership, Survivors, find_dominators, sum_up, take_hubs_for_owners
+from soak.attribution.pointers.owners import Member, Ownership, Survivors, find_dominators, sum_up, take_hubs_for_owners
 
 Edges = Iterable[tuple[int, int]]
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from soak.attribution.holders import Reachability, SiteScan, judge_scans
-from soak.attribution.reachability import (
+from soak.attribution.pointers.reachability import (
     Reached,
     find_objects,
     is_of_frame_to_generator,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from attribution_builder import interpreter_of, soak_text
 
-from soak.attribution.reference_cycles import describe_ring
+from soak.attribution.pointers.reference_cycles import describe_ring
 from soak.reporting.words import advise, held_by
 from soak.verdict import Verdict
 

@@ -10,7 +10,7 @@ from inside_builder import ROOT, VERSIONS, python_of
 
 IN_A_LARGE_PROGRAM = """
 import gc, sys
-from soak.inside import collecting
+from soak.inside.counting import collecting
 collecting._SLOW_NS = 0
 class Node:
     def __init__(self): self.me = self

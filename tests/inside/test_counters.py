@@ -7,7 +7,7 @@ import subprocess
 import pytest
 from inside_builder import ROOT, VERSIONS, python_of
 
-MAY_COLLECT = "from soak.inside import counters; {} print(counters.soak_may_collect())"
+MAY_COLLECT = "from soak.inside.counting import counters; {} print(counters.soak_may_collect())"
 
 
 @pytest.mark.parametrize("version", VERSIONS)

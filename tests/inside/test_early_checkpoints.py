@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from inside_builder import Clock, Parent, a_loop, a_ring, attend
 
-from soak.inside import counters, loop, ring
+from soak.inside import loop, ring
+from soak.inside.counting import counters
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ from soak.request import INJECTED_KINDS
 
 COUNT = """
 import gc, json, os, sys, tracemalloc
-from soak.inside import counters, injection
+from soak.inside import injection
+from soak.inside.counting import counters
 
 def status(name):
     with open("/proc/self/status") as file:
@@ -137,7 +138,7 @@ def test_only_a_cycle_turns_collection_off(kind: str):
 def test_planting_imports_nothing_that_a_bare_process_lacks():
     """The measured process imports no module but ctypes, beside those that read its counters."""
     code = (
-        "import json, sys; import ctypes; from soak.inside import counters; before = set(sys.modules);"
+        "import json, sys; import ctypes; from soak.inside.counting import counters; before = set(sys.modules);"
         "from soak.inside import injection;"
         "[injection.make_leak(kind, 50) for kind in injection.MAKERS];"
         "print(json.dumps(sorted(set(sys.modules) - before - {'soak.inside.injection'})))"

@@ -12,7 +12,8 @@ from types import SimpleNamespace
 import pytest
 from inside_builder import Clock, Parent, a_loop, a_ring, ask_python, attend, rows_of
 
-from soak.inside import counters, loop, ring
+from soak.inside import loop, ring
+from soak.inside.counting import counters
 from soak.inside.futex import Futex
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from inside_builder import Clock, Parent, a_loop, a_ring, attend
 
-from soak.inside import counters, loop, pauses, ring
+from soak.inside import loop, pauses, ring
+from soak.inside.counting import counters
 from soak.running.child.child_ring import ChildRing
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from soak.attribution.object_answers import Link
-from soak.attribution.reference_cycles import describe_ring
+from soak.attribution.pointers.reference_cycles import describe_ring
 from soak.inside.objects import reference_cycles
 
 

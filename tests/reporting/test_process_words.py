@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from builder import a_leak
 
-from soak.reporting.words.processes import role_sentences
+from soak.reporting.words.verdicts.processes import role_sentences
 from soak.results import ProcessResult, RoleResult
 from soak.verdict import Verdict
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from soak.measurements import SIGNALS
 from soak.reporting import words as say
-from soak.reporting.words.kinds import KINDS, kind_words
+from soak.reporting.words.causes.kinds import KINDS, kind_words
 from soak.results import Cause, ChainNode, HoldingCache, MemoryKind, MemoryStep, Place, Unseen
 
 APP, FAST = Place("work", "/home/me/app.py", 14), Place("pack.encode", "/home/me/fast.pyx", 6, "/home/me/fast.so")

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from soak.analysis import judge
 from soak.grounds import VERDICTS, Filling, Ground, GroundKind, HoldingCache, Keeper, Limit, LiveChildren, Streak
 from soak.measurements import SIGNALS
-from soak.reporting.words.series import series_sentence
-from soak.reporting.words.verdicts import why_sentence, why_words
+from soak.reporting.words.verdicts.series import series_sentence
+from soak.reporting.words.verdicts.why import why_sentence, why_words
 from soak.results import ComponentResult, Failure, SignalResult
 from soak.verdict import SeriesState, Verdict
 

@@ -10,7 +10,7 @@ from running_builder import N_MIN, a_plan, soak_driver
 from soak.grounds import GroundKind, LiveChildren
 from soak.probes.descendants import Descendant
 from soak.probes.outside import ScriptedReader
-from soak.reporting.words.advice import advise
+from soak.reporting.words.causes.advice import advise
 from soak.running.clock import ScriptedClock
 from soak.running.component.checkpoints import ChildProcesses, OutsideProbe
 from soak.running.component.result import make_result

@@ -12,8 +12,8 @@ from running_builder import a_plan
 
 from soak.documents import from_document, to_document
 from soak.grounds import GroundKind
-from soak.reporting.words.causes import cause_sentence
-from soak.reporting.words.verdicts import why_sentence
+from soak.reporting.words.causes.sentences import cause_sentence
+from soak.reporting.words.verdicts.why import why_sentence
 from soak.results import ComponentResult
 from soak.running.component.result import make_result
 from soak.running.component.supervisor import RunContext, soak_component

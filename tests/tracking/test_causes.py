@@ -8,7 +8,7 @@ from soak.analysis.sites.ledger import Suspect
 from soak.attribution.causes import Call, GrowingSite, causes_of_sites, fingerprint
 from soak.attribution.holders import Reachability
 from soak.attribution.object_answers import Link, SiteAnswer
-from soak.attribution.owners import Ownership
+from soak.attribution.pointers.owners import Ownership
 from soak.results import Cause, Place
 from soak.verdict import SeriesState, SeriesVerdict, Verdict
 

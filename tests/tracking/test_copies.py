@@ -12,7 +12,7 @@ from tracking_builder import soak_text
 
 from soak.probes.memory import ProcessMemory
 from soak.running.child.child_ring import ScriptedRing
-from soak.running.component.copies import Copies
+from soak.running.scanning.copies import Copies
 from soak.verdict import Verdict
 
 LOSES = """

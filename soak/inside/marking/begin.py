@@ -5,7 +5,7 @@ from __future__ import annotations
 from soak.inside.marking.frameworks import FRAMEWORKS
 from soak.inside.marking.functions import mark_when_imported
 from soak.inside.marking.importing import AfterImport
-from soak.inside.marks import is_counting
+from soak.inside.marking.marks import is_counting
 
 
 def begin(wanted: str) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from soak.inside.marks import mark
-from soak.inside.middleware import asgi, wsgi
+from soak.inside.marking.marks import mark
+from soak.inside.marking.middleware import asgi, wsgi
 
 if TYPE_CHECKING:
     from collections.abc import Callable

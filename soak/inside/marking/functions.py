@@ -12,7 +12,7 @@ from types import CodeType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from soak.inside.marking.importing import AfterImport
-from soak.inside.marks import mark
+from soak.inside.marking.marks import mark
 
 if TYPE_CHECKING:
     from collections.abc import Callable

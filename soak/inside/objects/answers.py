@@ -19,7 +19,8 @@ from __future__ import annotations
 
 import marshal
 
-from soak.inside import counters, ring
+from soak.inside import ring
+from soak.inside.counting import counters
 from soak.inside.objects.caches import Recogniser
 from soak.inside.objects.gtypes import names_of
 from soak.inside.objects.holders import Walk

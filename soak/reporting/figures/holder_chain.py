@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from soak.reporting.templating import render
-from soak.reporting.words.holders import allocation_words
+from soak.reporting.words.causes.holders import allocation_words
 from soak.reporting.words.paths import without_folders
 from soak.results import ChainNode
 from soak.units import format_size

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from soak.attribution.grouping import CauseGroup, outline
-from soak.attribution.reference_cycles import describe_ring
+from soak.attribution.pointers.reference_cycles import describe_ring
 from soak.reporting import words as say
 from soak.reporting.figures.holder_chain import chain_figure
 from soak.reporting.figures.plot import inline

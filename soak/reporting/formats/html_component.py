@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from soak.attribution.grouping import group_causes
-from soak.attribution.reference_cycles import describe_ring
+from soak.attribution.pointers.reference_cycles import describe_ring
 from soak.measurements import SIGNALS
 from soak.reporting import words as say
 from soak.reporting.figures.flame import flame_graph

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from soak.documents import to_document
-from soak.reporting.words.advice import advise
-from soak.reporting.words.holders import allocation_words, held_by
-from soak.reporting.words.left_behind import limits_sentence
-from soak.reporting.words.series import signal_sentence
-from soak.reporting.words.verdicts import why_words
+from soak.reporting.words.causes.advice import advise
+from soak.reporting.words.causes.holders import allocation_words, held_by
+from soak.reporting.words.verdicts.left_behind import limits_sentence
+from soak.reporting.words.verdicts.series import signal_sentence
+from soak.reporting.words.verdicts.why import why_words
 from soak.results import Cause, ChainNode, ComponentResult, RunResult
 
 

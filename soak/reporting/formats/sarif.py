@@ -13,7 +13,7 @@ from soak.analysis.comparison import Change, Kind
 from soak.reporting import words as say
 from soak.reporting.formats.json_report import finite
 from soak.reporting.outcome import excuse, known_fingerprints
-from soak.reporting.words.kinds import FAILURE, kind_words
+from soak.reporting.words.causes.kinds import FAILURE, kind_words
 from soak.results import Cause, ComponentResult, RunResult
 from soak.verdict import Verdict
 

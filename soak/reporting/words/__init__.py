@@ -6,8 +6,9 @@ what a person needs; the exact numbers stand in the tables. Nothing here is esca
 HTML, Markdown or a terminal escapes it there.
 """
 
-from soak.reporting.words.advice import advise, advise_on_group
-from soak.reporting.words.causes import (
+from soak.reporting.words.causes.advice import advise, advise_on_group
+from soak.reporting.words.causes.holders import held_by
+from soak.reporting.words.causes.sentences import (
     cause_facts,
     cause_sentence,
     explain,
@@ -38,11 +39,7 @@ from soak.reporting.words.components import (
     tracker_sentence,
     verdict_words,
 )
-from soak.reporting.words.failures import last_written, telling_frames
 from soak.reporting.words.growth import growth_cell, growth_words, signal_cell
-from soak.reporting.words.holders import held_by
-from soak.reporting.words.left_behind import left_behind_sentence, limits_sentence
-from soak.reporting.words.processes import role_sentences
 from soak.reporting.words.runs import (
     asides,
     combination_sentence,
@@ -58,8 +55,11 @@ from soak.reporting.words.runs import (
     tolerance_bytes,
     when_words,
 )
-from soak.reporting.words.series import series_sentence, signal_sentence
-from soak.reporting.words.verdicts import failure_sentence, lookalike_sentence, why_sentence, why_words
+from soak.reporting.words.verdicts.failures import last_written, telling_frames
+from soak.reporting.words.verdicts.left_behind import left_behind_sentence, limits_sentence
+from soak.reporting.words.verdicts.processes import role_sentences
+from soak.reporting.words.verdicts.series import series_sentence, signal_sentence
+from soak.reporting.words.verdicts.why import failure_sentence, lookalike_sentence, why_sentence, why_words
 from soak.reporting.words.vocabulary import (
     byte_rate,
     count_words,

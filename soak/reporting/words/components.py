@@ -8,8 +8,7 @@ import shlex
 from soak.analysis.rule import ENOUGH_N_MIN
 from soak.grounds import GroundKind
 from soak.measurements import SIGNALS
-from soak.reporting.words.advice import origin, origin_brief
-from soak.reporting.words.failures import failure_words
+from soak.reporting.words.causes.advice import origin, origin_brief
 from soak.reporting.words.growth import (
     bound_words,
     growth_until_then,
@@ -18,7 +17,8 @@ from soak.reporting.words.growth import (
     memory_beside,
     other_measure,
 )
-from soak.reporting.words.series import lookalike
+from soak.reporting.words.verdicts.failures import failure_words
+from soak.reporting.words.verdicts.series import lookalike
 from soak.reporting.words.vocabulary import count_words, printable, rate_words, short_number
 from soak.results import AT_WORK, ComponentResult, Pacing, Pauses, TrackerState
 from soak.units import format_count, format_duration

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from soak.grounds import GroundKind
-from soak.reporting.words.failures import failure_words
+from soak.reporting.words.verdicts.failures import failure_words
 from soak.reporting.words.vocabulary import byte_rate, interval_words, rate_words, short_number
 from soak.results import ComponentResult, Growth, SignalResult
 from soak.units import format_number

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from soak.logs.judging import JudgedPiece, LogVerdict
 from soak.logs.names import means_memory
 from soak.logs.series import PAGES_OF_KIB, LogSeries, Piece
-from soak.reporting.words.series import CACHE_FITS_INTO_N_MIN, lookalike, needed_words, series_sentence
+from soak.reporting.words.verdicts.series import CACHE_FITS_INTO_N_MIN, lookalike, needed_words, series_sentence
 from soak.reporting.words.vocabulary import count_words, interval_words, printable, rate_number
 from soak.units import format_count, format_duration
 from soak.verdict import SeriesState, SeriesVerdict, Verdict

@@ -9,10 +9,10 @@ from itertools import groupby
 
 from soak.measurements import SIGNALS
 from soak.reporting.outcome import excuse, known_fingerprints, worst_first
-from soak.reporting.words.advice import origin_brief
+from soak.reporting.words.causes.advice import origin_brief
 from soak.reporting.words.components import progress_sentence
-from soak.reporting.words.failures import failure_words, phase_words
 from soak.reporting.words.growth import growth_words, in_bytes
+from soak.reporting.words.verdicts.failures import failure_words, phase_words
 from soak.reporting.words.vocabulary import byte_rate, printable, short_number
 from soak.results import ComponentResult, Controls, Part, Parts, RunResult
 from soak.units import format_count, format_duration, format_size

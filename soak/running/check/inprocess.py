@@ -23,11 +23,11 @@ import numpy as np
 from soak.analysis.component import ComponentJudge
 from soak.analysis.decide import decide
 from soak.analysis.evidence import REQUIRED_IN_A_RUN, Evidence
-from soak.attribution.backreferences import find_way, newest_of_growing_types
 from soak.attribution.object_answers import Link, draw_nodes
 from soak.attribution.opened_causes import StillOpen
-from soak.inside import counters
+from soak.attribution.pointers.backreferences import find_way, newest_of_growing_types
 from soak.inside.clock import RealTime
+from soak.inside.counting import counters
 from soak.measurements import Reading
 from soak.probes.inventory import describe_new, read_inventory
 from soak.probes.limits import read_limits

@@ -31,13 +31,10 @@ from soak.running.child.process import MeasuredProcess, child_settings
 from soak.running.clock import Clock, SystemClock
 from soak.running.component.auditing import Auditor
 from soak.running.component.checkpoints import Beside, OutsideProbe, RowReader, is_soon_exhausted
-from soak.running.component.copies import Copies
 from soak.running.component.horizon import Horizon
 from soak.running.component.ledger_reader import LedgerReader, Tracked
 from soak.running.component.left_behind import LeftBehind
 from soak.running.component.open_items import OpenItems
-from soak.running.component.proving import Proofs
-from soak.running.component.scanning import Scanner
 from soak.running.component.stopping import (
     VERDICT,
     Liveness,
@@ -50,6 +47,9 @@ from soak.running.component.stopping import (
 from soak.running.interpreter import Interpreter
 from soak.running.processes.following import FollowedProcesses
 from soak.running.processes.role import SeenRole
+from soak.running.scanning.copies import Copies
+from soak.running.scanning.proving import Proofs
+from soak.running.scanning.scanner import Scanner
 from soak.running.time_share import TimeShare
 from soak.settings import ComponentPlan
 from soak.verdict import SeriesVerdict, Verdict
@@ -175,8 +175,8 @@ def soak_component(
     """Soak a component in a process of its own. Raises OSError when that cannot be started.
 
     The callbacks are called from the thread that calls this. ``tracemalloc_frames``: above 0 for the second pass of a
-    component that grows (see soak.inside.snapshots). ``audits``: whether resident memory is audited, which is not done
-    in that pass. ``longest_s``: from start to end; a process that takes longer is ended then.
+    component that grows (see soak.inside.counting.snapshots). ``audits``: whether resident memory is audited, which is
+    not done in that pass. ``longest_s``: from start to end; a process that takes longer is ended then.
     """
     # tracemalloc is itself a wrapper around Python's allocators; in the second pass it is alone.
     library = None if tracemalloc_frames else context.tracker_library

@@ -2,7 +2,7 @@
 
 CPython's cache of attribute look-ups keeps the name of each of its 4,096 entries. C code that looks an attribute up by
 a string of C makes a new name each time, which stays until its entry is used again: it takes hours to fill by that. A
-run empties the cache at each checkpoint (`soak.inside.counters`); nothing is done in a watched program.
+run empties the cache at each checkpoint (`soak.inside.counting.counters`); nothing is done in a watched program.
 """
 
 from __future__ import annotations

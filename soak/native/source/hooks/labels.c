@@ -1,4 +1,4 @@
-/* The labels of the latest marks. soak/inside/marks.py writes them, the watcher reads them from outside. */
+/* The labels of the latest marks. soak/inside/marking/marks.py writes them, the watcher reads them from outside. */
 #include "hook.h"
 
 #define EXPORT __attribute__((visibility("default")))

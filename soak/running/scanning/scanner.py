@@ -28,8 +28,8 @@ from soak.attribution.holders import (
     judge_scans,
 )
 from soak.attribution.object_answers import NO_ANSWERS, ObjectAnswers, read_object_answers
-from soak.attribution.owners import Ownership, Survivors
-from soak.attribution.reachability import (
+from soak.attribution.pointers.owners import Ownership, Survivors
+from soak.attribution.pointers.reachability import (
     HEAD_WORDS,
     Objects,
     Piece,
@@ -55,7 +55,7 @@ from soak.probes.shadow import Blocks, ShadowError, read_blocks
 from soak.results import Unseen
 from soak.running.child.child import Child
 from soak.running.clock import Clock
-from soak.running.component.surviving import find_survivors
+from soak.running.scanning.surviving import find_survivors
 from soak.running.time_share import TimeShare
 
 FIRST_CYCLE, _FIRST_SLOW_CYCLE, _SLOW_AFTER_S = 100, 24, 1.0

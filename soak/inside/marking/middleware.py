@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from soak.inside.marks import begin, is_counting, name_cycle
+from soak.inside.marking.marks import begin, is_counting, name_cycle
 
 _LONGEST_WORD = 32
 _HEXADECIMAL = frozenset("0123456789abcdefABCDEF-")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from soak.attribution.grouping import chain_steps
-from soak.attribution.reference_cycles import describe_ring
+from soak.attribution.pointers.reference_cycles import describe_ring
 from soak.grounds import HoldingCache
 from soak.results import Cause, ChainNode, MemoryKind, MemoryStep, Place
 from soak.units import format_count, format_size

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from soak.attribution.grouping import CauseGroup, largest_holder
-from soak.reporting.words.advice import advise, keeper_words, spot
-from soak.reporting.words.holders import cache_words, container_words, held_by, step_words
-from soak.reporting.words.kinds import kind_words
+from soak.reporting.words.causes.advice import advise, keeper_words, spot
+from soak.reporting.words.causes.holders import cache_words, container_words, held_by, step_words
+from soak.reporting.words.causes.kinds import kind_words
 from soak.reporting.words.paths import library_file, own_frame, short_file, short_frame
 from soak.reporting.words.vocabulary import (
     byte_rate,

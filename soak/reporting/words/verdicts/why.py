@@ -7,12 +7,12 @@ from pathlib import PurePath
 
 from soak.grounds import VERDICTS, Ground, GroundKind, LiveChildren, ProcessRole
 from soak.measurements import NOTABLE_RSS_BYTES, SIGNALS
-from soak.reporting.words.advice import spot
-from soak.reporting.words.failures import where_it_failed
-from soak.reporting.words.holders import cache_words
-from soak.reporting.words.labels import labels_sentence
-from soak.reporting.words.left_behind import left_behind_sentence
-from soak.reporting.words.series import (
+from soak.reporting.words.causes.advice import spot
+from soak.reporting.words.causes.holders import cache_words
+from soak.reporting.words.verdicts.failures import where_it_failed
+from soak.reporting.words.verdicts.labels import labels_sentence
+from soak.reporting.words.verdicts.left_behind import left_behind_sentence
+from soak.reporting.words.verdicts.series import (
     CACHE_FITS_INTO_N_MIN,
     lookalike,
     needed_words,

@@ -8,8 +8,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from soak.attribution.owners import Survivors
-from soak.attribution.reachability import Objects, Piece, Pointers, PointerSearch, search
+from soak.attribution.pointers.owners import Survivors
+from soak.attribution.pointers.reachability import Objects, Piece, Pointers, PointerSearch, search
 from soak.native.layout import PYTHON_OBJ
 from soak.native.ledger import Checkpoint
 from soak.probes.gobjects import GObjects, has_glib, own_tables
@@ -27,7 +27,7 @@ _MOST_PLACES = 6
 
 
 class Scan(Protocol):
-    """What a scan of the memory of a process that is held still gives (soak.running.component.scanning)."""
+    """What a scan of the memory of a process that is held still gives (soak.running.scanning.scanner)."""
 
     memory: ProcessMemory
     checkpoint: Checkpoint

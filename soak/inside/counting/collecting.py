@@ -11,8 +11,8 @@ from __future__ import annotations
 import gc
 import sys
 
-from soak.inside import counters
 from soak.inside.clock import RealTime
+from soak.inside.counting import counters
 
 TYPE_CHECKING = False  # importing typing would be resident in every measured process
 if TYPE_CHECKING:

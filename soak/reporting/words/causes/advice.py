@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from soak.attribution.grouping import CauseGroup, group_causes, largest_holder
-from soak.attribution.reference_cycles import describe_ring
-from soak.reporting.words.holders import cache_advice, cache_words, container_words, held_by, step_words
-from soak.reporting.words.kinds import FREE_MEMORY, UNCOLLECTABLE, kind_words
+from soak.attribution.pointers.reference_cycles import describe_ring
+from soak.reporting.words.causes.holders import cache_advice, cache_words, container_words, held_by, step_words
+from soak.reporting.words.causes.kinds import FREE_MEMORY, UNCOLLECTABLE, kind_words
 from soak.reporting.words.paths import own_frame, short_file, without_folders
 from soak.reporting.words.vocabulary import capitalised, made_words, printable
 from soak.results import Cause, ChainNode, MemoryKind, MemoryStep, Place, Unseen

@@ -1,0 +1,1 @@
+"""Sentences on why a verdict was given, by ground and by signal."""
