@@ -8,6 +8,9 @@ from enum import StrEnum
 
 from soak.verdict import Verdict
 
+ENOUGH_N_MIN = 1024
+"""Where n_min follows from slow cycles and is less, caches may be larger: growth alone is then no leak of memory."""
+
 
 class GroundKind(StrEnum):
     """What a verdict may rest on. The order is no precedence; that is the table in ``soak.analysis.decide``."""

@@ -8,11 +8,10 @@ from collections.abc import Iterable, Mapping
 
 from soak.analysis.evidence import COUNTS, MEMORY, Evidence, Stop
 from soak.analysis.looks import Tolerance
-from soak.analysis.rule import ENOUGH_N_MIN
 from soak.analysis.series import SeriesJudge
 from soak.analysis.sites.streaks import StreakCounter
 from soak.analysis.sites.survivors import FEWEST_CYCLES
-from soak.grounds import Limit
+from soak.grounds import ENOUGH_N_MIN, Limit
 from soak.measurements import SIGNALS, Reading, Role, Signal
 from soak.verdict import SeriesVerdict, Verdict
 

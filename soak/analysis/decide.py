@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from soak.analysis.evidence import COUNTS, LEDGER, MEMORY, Evidence, Proven, is_only_tcache
-from soak.analysis.rule import ENOUGH_N_MIN
 from soak.analysis.sites.caches import filling_modules, forecast, may_be_cached, needed_cycles
-from soak.grounds import VERDICTS, Ground, GroundKind, Streak
+from soak.grounds import ENOUGH_N_MIN, VERDICTS, Ground, GroundKind, Streak
 from soak.measurements import NOTABLE_RSS_BYTES, SIGNALS, Role
 from soak.verdict import SeriesState, SeriesVerdict, Verdict
 

@@ -38,8 +38,6 @@ ONE_RATE = 0.8
 """Rates, levels: "the same" means within this factor either way."""
 FINE_SCALE_SPAN = 0.74
 """A fine scale must span this much of n_min, or the ramp of a bounded cache would fit into it."""
-ENOUGH_N_MIN = 1024
-"""Where n_min follows from slow cycles and is less, caches may be larger: growth alone is then no leak of memory."""
 MOST_DOUBLINGS = 10
 """Forecasts stop here: further than 1,023 times the present length nothing is promised."""
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 
-from soak.analysis.rule import ENOUGH_N_MIN
-from soak.grounds import GroundKind
+from soak.grounds import ENOUGH_N_MIN, GroundKind
 from soak.measurements import SIGNALS
 from soak.reporting.words.causes.advice import origin, origin_brief
 from soak.reporting.words.growth import (

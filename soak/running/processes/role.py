@@ -10,10 +10,9 @@ from typing import NamedTuple
 from soak.analysis.component import ComponentJudge
 from soak.analysis.decide import Decision, decide
 from soak.analysis.evidence import JudgedRole
-from soak.analysis.rule import ENOUGH_N_MIN
 from soak.analysis.sites.ledger import Suspect
 from soak.attribution.holders import UNSCANNED
-from soak.grounds import ProcessRole
+from soak.grounds import ENOUGH_N_MIN, ProcessRole
 from soak.measurements import Reading
 from soak.native.layout import TablePlaces
 from soak.probes.descendants import Descendant

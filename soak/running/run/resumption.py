@@ -7,8 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from soak.analysis.rule import ENOUGH_N_MIN
-from soak.grounds import GroundKind
+from soak.grounds import ENOUGH_N_MIN, GroundKind
 from soak.results import ComponentResult
 from soak.settings import ComponentPlan, RunPlan
 from soak.verdict import Verdict

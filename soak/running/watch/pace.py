@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from soak.analysis.component import LARGEST_N_MIN, SMALLEST_N_MIN
-from soak.analysis.rule import ENOUGH_N_MIN
+from soak.grounds import ENOUGH_N_MIN
 from soak.running.watch.plan import WatchPlan
 
 _PART_OF_ALL_MARKS = 64
