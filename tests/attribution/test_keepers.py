@@ -160,6 +160,7 @@ def test_nothing_is_said_of_a_container_that_may_have_a_bound(tmp_path: Path, co
         "import driver\ndef flush():\n    driver.KEPT = []\n",
         "from driver import KEPT as entries\ndef flush():\n    entries.clear()\n",
         "from driver import KEPT\ndef flush():\n    del KEPT[0]\n",
+        "from driver import *\ndef flush():\n    KEPT.clear()\n",
         "import driver\ngetattr(driver, 'KEPT').clear()\n",
         "def f(:  # KEPT is not Python here\n",
     ],
@@ -169,6 +170,21 @@ def test_another_file_may_bound_it(tmp_path: Path, other: str):
 
     assert find(tmp_path, code, {"other.py": "import driver\nprint(driver.KEPT[0])\n"}) is not None
     assert find(tmp_path, code, {"other.py": other}) is None
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "def f(KEPT):\n    KEPT.clear()\n",
+        "KEPT = [1]\ndef f():\n    KEPT.pop()\n",
+        "class Log:\n    def flush(self):\n        self.KEPT = None\n",
+        "f(KEPT=5)\n",
+    ],
+)
+def test_another_variable_of_that_name_in_another_file_does_not_matter(tmp_path: Path, other: str):
+    code = KEPT + "def cycle():\n    KEPT.append(bytes(9))  # 1\n"
+
+    assert find(tmp_path, code, {"other.py": other}) is not None
 
 
 def test_nothing_is_said_where_a_file_cannot_be_read_or_the_stack_does_not_reach_the_loop(tmp_path: Path):

@@ -22,7 +22,7 @@ SHORT = {"iterations": CYCLES, "n_min": 256, "checkpoint_every": 8}
 
 
 def test_the_public_names_are_functions_that_come_when_first_used():
-    assert soak.__all__ == ["check", "explain", "judge", "mark"]
+    assert soak.__all__ == ["asgi", "check", "explain", "judge", "mark", "wsgi"]
     assert {name: callable(getattr(soak, name)) for name in soak.__all__} == dict.fromkeys(soak.__all__, True)
 
 

@@ -8,6 +8,7 @@ once. It reports one only if
   condition;
 - in all files that ran, its name is used for nothing but adding, reading and iterating.
 
+In another file the name alone is another variable, unless it is imported; what is not found by its name is not seen.
 Whatever else is done with the name (removing, assigning, passing it on, asking for its length to compare it) may be a
 bound. Then nothing is reported, also where it is none.
 """
@@ -23,7 +24,7 @@ from pathlib import Path
 from soak.attribution.causes import Call, is_ours
 from soak.attribution.keepers.conditions import Body, runs_as_written
 from soak.attribution.keepers.source import Container, Function, Source
-from soak.attribution.keepers.uses import additions, is_harmless, is_local, is_made, uses
+from soak.attribution.keepers.uses import additions, is_harmless, is_local, is_made, may_be_of_other_file, uses
 from soak.grounds import Keeper
 
 _ONCE = "setup"
@@ -53,7 +54,8 @@ class KeeperFinder:
         frames = _own_frames(stack)
         if not frames:
             return None
-        known = sorted({*files, *(frame.file or "" for frame in frames)})
+        own = (file for file in files if not is_ours(Call(file=file)))
+        known = sorted({*own, *(frame.file or "" for frame in frames)})
         key = (frames, len(known))
         if key not in self._found:
             self._found[key] = self._look(frames, known)
@@ -92,7 +94,12 @@ class KeeperFinder:
         return (
             known is not None
             and self._is_permanent(container, node, source, files, driver)
-            and all(is_harmless(use, each) for each in known for use in uses(container.name, each))
+            and all(
+                is_harmless(use, each)
+                for each in known
+                for use in uses(container.name, each)
+                if each is source or may_be_of_other_file(use, container, each)
+            )
         )
 
     def _mentioning(self, name: str, files: Sequence[str]) -> list[Source] | None:

@@ -30,6 +30,11 @@ class Source:
         names += [node.module or "" for node in self.nodes if isinstance(node, ast.ImportFrom)]
         return frozenset(name.split(".")[0] for name in names)
 
+    def imports(self, name: str) -> bool:
+        """Whether it imports a name from another file, also by a star."""
+        aliases = [alias for node in self.nodes if isinstance(node, ast.ImportFrom) for alias in node.names]
+        return any(alias.name == "*" or name in (alias.name, alias.asname) for alias in aliases)
+
     @cached_property
     def _functions(self) -> list[Function]:
         return [node for node in self.nodes if isinstance(node, Function)]

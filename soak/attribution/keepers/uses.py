@@ -63,6 +63,20 @@ def uses(name: str, source: Source) -> Iterator[ast.AST]:
             yield node
 
 
+def may_be_of_other_file(use: ast.AST, container: Container, source: Source) -> bool:
+    """Whether a use of the name may mean a container that another file than ``source`` has made.
+
+    A variable and an argument are this file's own unless it imports the name; so is an attribute of ``self`` where the
+    container is a module's.
+    """
+    if isinstance(use, ast.Attribute):
+        is_of_self = isinstance(use.value, ast.Name) and use.value.id in ("self", "cls")
+        return container.base is not None or not is_of_self
+    if isinstance(use, ast.Constant | ast.alias):
+        return True
+    return container.base is None and isinstance(use, ast.Name) and source.imports(container.name)
+
+
 def is_made(use: ast.AST, source: Source) -> bool:
     """Whether a use is the assignment of a new container that has no bound of its own."""
     value = _assigned_to(use, source.parent(use))
