@@ -12,6 +12,7 @@ from soak.native.layout import (
     DOMAIN_MASK,
     DOMAIN_SHIFT,
     EPOCH_SHIFT,
+    HALF_SHIFT,
     LEAF,
     LEAF_LIMIT,
     LEAF_SLOTS,
@@ -29,6 +30,8 @@ _LEAVES_RANGE = 1
 _MAPPINGS_RANGE = 6
 """Which one holds the table of mappings: the first that is reserved after those of recorder_start."""
 _SITE_WORD, _DOMAIN_WORD, _SIZE_WORD = np.uint64(SITE_MASK), np.uint64(DOMAIN_MASK), np.uint64(SIZE_LIMIT - 1)
+_HALF_BITS, _HALF_SHIFT = 4, np.uint64(HALF_SHIFT)
+"""A slot may be for 32 bytes: its block begins with them, or 16 bytes later."""
 _DOMAIN_SHIFT, _SIZE_SHIFT, _EPOCH_SHIFT = np.uint64(DOMAIN_SHIFT), np.uint64(SIZE_SHIFT), np.uint64(EPOCH_SHIFT)
 
 
@@ -118,11 +121,14 @@ def _read_leaf(slots: NDArray[np.uint64], base: int, grain_bits: int, shift: int
     values = slots[used]
     sizes = values >> _SIZE_SHIFT & _SIZE_WORD
     big = np.flatnonzero(values & np.uint64(BIG_BIT))
-    # A block of 512 KiB or more has its size in the next slot. After the last slot of a leaf, that is in another leaf.
+    # A block of 256 KiB or more has its size in the next slot. After the last slot of a leaf, that is in another leaf.
     behind = np.minimum(used[big] + 1, len(slots) - 1)
     sizes[big] = np.maximum(slots[behind] >> _SIZE_SHIFT, np.uint64(SIZE_LIMIT))
+    starts = np.uint64(base) + (used.astype(np.uint64) << np.uint64(grain_bits))
+    if grain_bits > _HALF_BITS:
+        starts += (values >> _HALF_SHIFT & np.uint64(1)) << np.uint64(_HALF_BITS)
     return (
-        np.uint64(base) + (used.astype(np.uint64) << np.uint64(grain_bits)),
+        starts,
         sizes,
         values >> _EPOCH_SHIFT << np.uint64(shift),
         (values & _SITE_WORD).astype(np.uint32),

@@ -284,7 +284,7 @@ class LiveTables(WatchedTables):
         slots = words[used]
         sizes = slots >> _SIZE_SHIFT & _SIZE_WORD
         for big in np.flatnonzero(slots & _BIG_BIT).tolist():
-            # A block of 512 KiB or more has its size in the next slot, which may be in another leaf.
+            # A block of 256 KiB or more has its size in the next slot, which may be in another leaf.
             behind = int(used[big]) + 1
             word = int(words[behind]) if behind < len(words) else self._word(address + 8 * behind)
             sizes[big] = max(word >> SIZE_SHIFT, SIZE_LIMIT)

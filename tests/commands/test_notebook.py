@@ -40,7 +40,7 @@ def test_the_extension_gives_the_notebook_its_magic():
 
 
 def test_a_cell_that_leaks_in_a_fresh_process_has_its_line_and_is_shown_as_html():
-    result = check_cell("--iterations 1200", LEAK, {})
+    result = check_cell("--iterations 2200", LEAK, {})
     shown = result._repr_html_()
 
     assert result.verdict == "LEAK"
@@ -54,7 +54,7 @@ def test_a_cell_that_leaks_in_a_fresh_process_has_its_line_and_is_shown_as_html(
 def test_a_cell_with_a_function_cycle_is_a_driver():
     cell = "def setup():\n    return []\n\ndef cycle(state):\n    state.append(bytearray(500))\n"
 
-    assert check_cell("--iterations 1200", cell, {}).verdict == "LEAK"
+    assert check_cell("--iterations 2200", cell, {}).verdict == "LEAK"
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,29 @@ answer([address_of(leaky.leak_106), address_of(leaky.leak_strdup)])
         assert 0 < int(sites[site]["address"]) - function < 40
 
 
+def test_blocks_begin_where_they_are(track: Track) -> None:
+    """A slot is for 32 bytes; pymalloc's blocks of 48 bytes and malloc's of 40 begin in either half of them."""
+    child = track(
+        """
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+made = []
+def cycle():
+    kept.append(bytes(48 - 33))
+    made.append(libc.malloc(ctypes.c_size_t(40)))
+run(cycle)
+answer([[id(one) for one in kept[49:149]], made[49:149]])
+"""
+    )
+    python, native = (set(addresses) for addresses in child.answer)
+
+    blocks = child.blocks()
+
+    assert {address % 32 for address in python} == {address % 32 for address in native} == {0, 16}
+    assert python <= set(blocks.addresses[blocks.sizes == 48].tolist())
+    assert native <= set(blocks.addresses[blocks.sizes == 40].tolist())
+
+
 def test_the_site_of_operator_new_is_its_caller(track: Track, tmp_path: Path) -> None:
     """From the second checkpoint on: the first one finds out which sites lie in operator new."""
     compiler = shutil.which("c++")

@@ -94,9 +94,9 @@ static inline __attribute__((always_inline)) void *python_born(const struct pyth
         return born_slowly(domain, site, address, size, caller);
     uint64_t *leaf;
     if (likely(recorder_is_common(size)) && likely((leaf = recorder_leaf(address)) != NULL))
-        recorder_write(leaf, births, address, site, recorder_slot(size, site, domain->domain));
+        recorder_write(leaf, births, address, site, recorder_slot(address, size, site, domain->domain));
     else if (likely(size <= SMALL_MOST) && likely((leaf = recorder_small_leaf(address)) != NULL))
-        recorder_write_small(leaf, births, address, site, recorder_slot(size, site, domain->domain));
+        recorder_write_small(leaf, births, address, site, recorder_slot(address, size, site, domain->domain));
     else
         return born_slowly(domain, site, address, size, caller);
     return address;

@@ -14,7 +14,8 @@
  *   bits 17..18  domain      enum domain
  *   bit  19      code        the block holds bytecode whose addresses have become sites
  *   bit  20      big         the size did not fit: the next slot, which belongs to the same block, holds it
- *   bits 21..39  size        bytes asked for
+ *   bit  21      half        the block begins in the second half of its 32 bytes
+ *   bits 22..39  size        bytes asked for
  *   bits 40..63  epoch       cycle of birth >> shift
  *
  * Two special slots have site 0, and readers skip them. With the code bit: a block of bytecode from before tracking
@@ -26,8 +27,9 @@
 #define DOMAIN_MASK 3u
 #define CODE_BIT (1ull << 19)
 #define BIG_BIT (1ull << 20)
-#define SIZE_SHIFT 21
-#define SIZE_LIMIT (1ull << 19)
+#define HALF_SHIFT 21
+#define SIZE_SHIFT 22
+#define SIZE_LIMIT (1ull << 18)
 #define EPOCH_SHIFT 40
 #define EPOCH_BITS 24
 #define EPOCH_MASK ((1ull << EPOCH_BITS) - 1)
@@ -138,7 +140,7 @@ struct creations {
 };
 
 #define LEDGER_MAGIC "soakledg"
-#define LEDGER_VERSION 7u
+#define LEDGER_VERSION 8u
 #define LEDGER_HEADER_SIZE 4096u
 #define LEDGER_REQUESTS 64
 #define LEDGER_RANGES 256

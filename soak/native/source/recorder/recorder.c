@@ -179,9 +179,9 @@ void recorder_born_slowly(const void *address, size_t size, uint32_t site, enum 
         return;
     }
     recorder_count_birth(site);
-    uint64_t value = recorder_slot(size, site, domain);
+    uint64_t value = recorder_slot(address, size, site, domain);
     if (size >= SIZE_LIMIT) {
-        value = recorder_slot(0, site, domain) | BIG_BIT;
+        value = recorder_slot(address, 0, site, domain) | BIG_BIT;
         uint64_t *next = second_slot(address, value, 1);
         if (next)
             store(next, (uint64_t)size << SIZE_SHIFT);

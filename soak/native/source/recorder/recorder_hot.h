@@ -31,16 +31,22 @@ static inline uint64_t recorder_cache_tag(uintptr_t return_address)
     return (uint64_t)(return_address >> CODE_ALIGNMENT_BITS) << SITE_BITS;
 }
 
-static inline uint64_t recorder_slot(size_t size, uint32_t site, enum domain domain)
+/* A slot is for 32 bytes, and blocks begin 16 bytes apart: in which half, its slot says. */
+static inline uint64_t recorder_half(const void *address)
+{
+    return ((uintptr_t)address & SMALL_MOST) << (HALF_SHIFT - SMALL_GRAIN_BITS);
+}
+
+static inline uint64_t recorder_slot(const void *address, size_t size, uint32_t site, enum domain domain)
 {
     uint64_t epoch = load(&recorder_control.cycle) * load(&recorder_control.scale) >> EPOCH_SHIFT << EPOCH_SHIFT;
-    return epoch | (uint64_t)size << SIZE_SHIFT | (uint64_t)domain << DOMAIN_SHIFT | site;
+    return epoch | (uint64_t)size << SIZE_SHIFT | recorder_half(address) | (uint64_t)domain << DOMAIN_SHIFT | site;
 }
 
 /* The slot of a block that another object takes over now. */
 static inline uint64_t recorder_slot_of_heir(uint64_t slot, uint32_t site)
 {
-    return (slot & ((1ull << EPOCH_SHIFT) - 1) & ~(uint64_t)SITE_MASK) | recorder_slot(0, site, DOMAIN_NATIVE);
+    return (slot & ((1ull << EPOCH_SHIFT) - 1) & ~(uint64_t)SITE_MASK) | recorder_slot(NULL, 0, site, DOMAIN_NATIVE);
 }
 
 /* The site of a return address, perhaps with SITE_WANTS_STACK. Flagged sites are never in the cache, so the check costs
@@ -94,7 +100,7 @@ static inline void recorder_born(uint64_t *births, const void *address, size_t s
 {
     uint64_t *leaf = recorder_leaf(address);
     if (likely(births > RECORDER_INSIDE) && likely(leaf != NULL) && likely(recorder_is_common(size)))
-        recorder_write(leaf, births, address, site, recorder_slot(size, site, domain));
+        recorder_write(leaf, births, address, site, recorder_slot(address, size, site, domain));
     else
         recorder_born_slowly(address, size, site, domain);
 }
@@ -114,7 +120,7 @@ static inline int recorder_born_at_once(const void *address, size_t size, uintpt
     uint64_t *leaf = recorder_leaf(address);
     if (unlikely(!leaf))
         return 0;
-    uint64_t slot = recorder_slot(size, (uint32_t)site, DOMAIN_NATIVE);
+    uint64_t slot = recorder_slot(address, size, (uint32_t)site, DOMAIN_NATIVE);
     if (unlikely(size >= SIZE_LIMIT))
         return 0;
     recorder_write(leaf, births, address, (uint32_t)site, slot);
