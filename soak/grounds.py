@@ -208,7 +208,7 @@ class ProcessRole:
     command: str
     """What each is, in short."""
     processes: int
-    """How many of them live now."""
+    """How many of them live now; of a role of which none does, how many there were."""
     verdict: Verdict
     signal: str | None = None
     """The signal that decided, or that is open."""

@@ -54,7 +54,7 @@ def test_a_device_is_no_log(device: str):
 @pytest.mark.parametrize(
     ("begin", "part", "reason"),
     [
-        (b"", b"1234567", "line 1: longer than"),
+        (b"", b"1234567", "numbers in columns"),
         (b"iteration,rss\n1,2\n2,2\n", b"12", "line 4: longer than"),
         (b'iteration,rss\n1,2\n2,2\n3,"', b"12\n", "field larger than field limit"),
         (b"iteration,rss\n1,2\n2,2\n", b"\n\n3,\0\n", "is not a text file"),

@@ -18,6 +18,12 @@ def test_each_role_is_told_with_its_verdict_and_what_each_process_holds():
 
     (sentence,) = role_sentences(a_leak(roles=(role,)))
 
-    assert sentence == (
-        "1 × python, forked: LEAK, 10 B per call together, 1 more have ended. process 12 1 KiB → 2 KiB."
+    assert sentence == ("1 × python, forked: LEAK, 10 B per call together, 1 more has ended. process 12 1 KiB → 2 KiB.")
+
+
+def test_of_a_role_that_has_ended_all_its_processes_are_counted():
+    role = RoleResult("python, forked", Verdict.LEAK, 0, 2, 10.0, 9.0, 11.0, ())
+
+    assert role_sentences(a_leak(roles=(role,))) == (
+        "2 × python, forked: LEAK, 10 B per call together; all have ended.",
     )

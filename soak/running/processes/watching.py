@@ -247,7 +247,9 @@ def _told(
 
 def _process_role(subject: RoleSubject, result: ComponentResult) -> ProcessRole:
     signal = result.growth.signal if result.growth is not None else next(iter(result.grounds[0].signals), None)
-    return ProcessRole(subject.name, len(subject.members), result.verdict, signal, _rate(result) or None)
+    return ProcessRole(
+        subject.name, len(subject.members) or len(subject.ended), result.verdict, signal, _rate(result) or None
+    )
 
 
 def _rate(result: ComponentResult) -> float:
@@ -256,7 +258,7 @@ def _rate(result: ComponentResult) -> float:
 
 
 def _causes(subject: RoleSubject, result: ComponentResult) -> tuple[Cause, ...]:
-    count = len(subject.members)
+    count = len(subject.members) or len(subject.ended)
     name = subject.name if count == 1 else f"{count:,} × {subject.name}"
     return tuple(replace(cause, processes=name) for cause in result.causes)
 

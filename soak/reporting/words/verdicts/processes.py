@@ -15,14 +15,20 @@ def role_sentences(component: ComponentResult) -> tuple[str, ...]:
 
 
 def _role(role: RoleResult, noun: str) -> str:
-    count = f"{format_count(role.living)} × {printable(role.command)}"
-    ended = f", {format_count(role.ended)} more have ended" if role.ended else ""
+    count = f"{format_count(role.living or role.ended)} × {printable(role.command)}"
+    ended = f"{_ended(role)} ended" if role.ended else ""
     rate = ""
     if role.bytes_per_iteration is not None:
         rate = f", {rate_number(role.bytes_per_iteration, 'bytes')} per {noun} together"
     living = [process for process in role.processes if not process.has_ended]
     each = "; ".join(map(_process, living[:_MOST_PROCESSES])) + ("; …" if len(living) > _MOST_PROCESSES else "")
     return f"{count}: {role.verdict}{rate}{ended}.{f' {each}.' if each else ''}"
+
+
+def _ended(role: RoleResult) -> str:
+    if role.living:
+        return f", {format_count(role.ended)} more {'has' if role.ended == 1 else 'have'}"
+    return "; it has" if role.ended == 1 else "; all have"
 
 
 def _process(process: ProcessResult) -> str:
