@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 BASELINE_AFTER_S = 1.0
 BASELINE_AFTER_CYCLES = 500
 TOP_LINES = 25
-_HERE = os.path.dirname(os.path.abspath(__file__))
+_INSIDE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 def start(frames: int) -> Callable[[], int]:
@@ -59,7 +59,7 @@ def _sum_by_line(differences: list[tracemalloc.StatisticDiff]) -> list[_Line]:
     for difference in sorted(differences, key=lambda difference: -difference.size_diff):
         stack = [(frame.filename, frame.lineno) for frame in reversed(difference.traceback)]
         place = stack[0]
-        component_stack = [frame for frame in stack if os.path.dirname(frame[0]) != _HERE] or [place]
+        component_stack = [frame for frame in stack if not frame[0].startswith(_INSIDE + os.sep)] or [place]
         file, line, size, blocks, kept = lines.get(place, (*place, 0, 0, component_stack))
         lines[place] = (file, line, size + difference.size_diff, blocks + difference.count_diff, kept)
     return sorted((line for line in lines.values() if line[2] > 0), key=lambda line: -line[2])
@@ -95,8 +95,10 @@ def _without_own(snapshot: tracemalloc.Snapshot) -> tracemalloc.Snapshot:
 
     Without tracemalloc's filters, which match a pattern for each of a hundred thousand traces, 20 µs each.
     """
-    own = {os.path.join(folder, name) for folder, _, names in os.walk(_HERE) for name in names if name.endswith(".py")}
-    own.remove(os.path.join(_HERE, "injection.py"))
+    own = {
+        os.path.join(folder, name) for folder, _, names in os.walk(_INSIDE) for name in names if name.endswith(".py")
+    }
+    own.remove(os.path.join(_INSIDE, "injection.py"))
     own.add(tracemalloc.__file__)
     traces: tuple[Any, ...] = snapshot.traces._traces  # type: ignore[attr-defined]
     # A trace is (domain, size, frames, …); a frame is (file, line), innermost first.
