@@ -268,6 +268,7 @@ def test_a_run_that_cannot_be_resumed_says_so(place: Path):
 
 
 @pytest.mark.integration
+@pytest.mark.long
 def test_a_detached_run_continues_by_itself(place: Path):
     """The command returns at once with process and folder; the run has its own session and writes every report."""
     answer = soak(place, "run", "case.py:slow", *SMALL, "--detach", "--json", "copy.json")

@@ -73,6 +73,7 @@ def check_that_each_cell_has_one_run(folder: Path) -> None:
     assert not (folder / ".unfinished").exists()
 
 
+@pytest.mark.long
 def test_a_cell_whose_worker_is_killed_runs_once_more_and_the_second_loss_is_failed_with_the_cause(tmp_path: Path):
     write_killer(tmp_path, "once", WORKER)
     write_killer(tmp_path, "always", WORKER, again=True)

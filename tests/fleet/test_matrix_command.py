@@ -165,6 +165,7 @@ def test_an_interpreter_that_is_not_there_fails_its_cell_and_is_named(place: Pat
     assert "--python python9.9: this is no Python interpreter that runs" in answer.err
 
 
+@pytest.mark.long
 def test_a_matrix_whose_parent_is_killed_loses_nothing(place: Path):
     """The cells at work die with it; those that are done are kept, and the rest is measured when it is gone on with."""
     command = [sys.executable, "-m", "soak", "matrix", *options(place), "--out", "killed"]
