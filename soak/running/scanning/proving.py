@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from soak.analysis.evidence import Proven
 from soak.analysis.sites.ledger import Suspect
@@ -81,7 +82,17 @@ class Proofs:
         is_known = waited_s > _TELLS_AFTER_S and cycles >= _TELLS_TIMES * at
         longest_s = _LOST_STANDS_AFTER_S if keeper is None else _KEPT_STANDS_AFTER_S
         is_settled = waited_s > longest_s or (is_exact and (is_known or keeper is not None))
+        if keeper is not None:
+            # The container itself grows as well, now and then: its rate is not known so soon, but that it has one is.
+            total = _reaching(total, self._ledger.growth([suspect.site for suspect in suspects]))
         return Proven(len(sites), growth, total, at, is_settled, keeper)
+
+
+def _reaching(growth: SeriesVerdict, other: SeriesVerdict | None) -> SeriesVerdict:
+    """Return growth with an interval that reaches up to another rate."""
+    if other is None or other.rate is None or growth.high is None:
+        return growth
+    return replace(growth, high=max(growth.high, other.rate))
 
 
 def is_narrow(growth: SeriesVerdict) -> bool:
