@@ -58,7 +58,7 @@ class ComponentJudge:
         self.readings: dict[str, int] = {}
         self.n_min: int | None = None
         self._may_fall = False
-        self._was_chosen = False
+        self._is_of_slow_cycles = False
         self.n_clean: float = FEWEST_CYCLES
         """Cycles from which the ledger may prove CLEAN."""
         self._early: dict[str, SeriesJudge] = {}
@@ -73,13 +73,16 @@ class ComponentJudge:
         self._cycles, self._times_s = array("q"), array("d")
         self._incomplete: frozenset[str] = frozenset()
 
-    def fix_n_min(self, n_min: int, *, asked_for: bool = False, may_fall: bool = False) -> None:
+    def fix_n_min(
+        self, n_min: int, *, asked_for: bool = False, may_fall: bool = False, are_cycles_slow: bool = True
+    ) -> None:
         """Fix n_min for every signal; only once, before which no signal decides.
 
         ``asked_for``: it is the user's, and holds for CLEAN by the ledger too. ``may_fall``: see `lower_n_min`.
+        ``are_cycles_slow``: whether it follows from how long cycles take, rather than from how many are asked for.
         """
         self.n_min, self._may_fall = n_min, may_fall
-        self._was_chosen = not asked_for
+        self._is_of_slow_cycles = not asked_for and are_cycles_slow
         self.n_clean = n_min if asked_for else min(n_min, FEWEST_CYCLES)
         for name, judge in self._judges.items():
             judge.leak_is_final = self._is_leak_final(name)
@@ -87,7 +90,7 @@ class ComponentJudge:
 
     def lower_n_min(self, n_min: int) -> None:
         """Lower n_min for every signal that may still do with less: it has not been judged by n_min cycles yet."""
-        self.n_min = n_min
+        self.n_min, self._is_of_slow_cycles = n_min, True
         self.n_clean = min(n_min, self.n_clean)
         for name, judge in self._judges.items():
             judge.leak_is_final = self._is_leak_final(name)
@@ -145,7 +148,7 @@ class ComponentJudge:
             tolerance_bytes=self._tolerance_bytes,
             cycles=self._cycles[-1] if self._cycles else 0,
             n_min=self.n_min,
-            n_min_was_chosen=self._was_chosen,
+            is_n_min_of_slow_cycles=self._is_of_slow_cycles,
             distrusted=distrusted,
             streaks={name: counter.streak for name, counter in self._streaks.items() if counter.streak is not None},
             early=_verdicts(self._early, is_last=is_last) if self.n_clean == FEWEST_CYCLES else series,
@@ -176,7 +179,7 @@ class ComponentJudge:
 
     def _is_leak_final(self, name: str) -> bool:
         """Whether a LEAK stands: not of memory in few cycles, which may be a cache that comes to its end."""
-        is_enough = self.n_min is None or not self._was_chosen or self.n_min >= ENOUGH_N_MIN
+        is_enough = self.n_min is None or not self._is_of_slow_cycles or self.n_min >= ENOUGH_N_MIN
         return is_enough or name not in MEMORY
 
     def _tolerance_of(self, signal: Signal) -> Tolerance:

@@ -160,7 +160,7 @@ def _few_cycles(evidence: Evidence) -> Ground | None:
 
 def _is_n_min_small(evidence: Evidence) -> bool:
     """Whether slow cycles have brought an n_min into which many caches do not fit."""
-    return evidence.n_min_was_chosen and evidence.n_min is not None and evidence.n_min < ENOUGH_N_MIN
+    return evidence.is_n_min_of_slow_cycles and evidence.n_min is not None and evidence.n_min < ENOUGH_N_MIN
 
 
 def _is_long_steady(evidence: Evidence, told: Ground) -> bool:

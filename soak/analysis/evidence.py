@@ -80,8 +80,8 @@ class Evidence:
     tolerance_bytes: float
     cycles: int
     n_min: int | None
-    n_min_was_chosen: bool = False
-    """It follows from the budget and the pace; else the user asked for it."""
+    is_n_min_of_slow_cycles: bool = False
+    """It follows from how long cycles take, not from how many are asked for; a cache may then be larger."""
     distrusted: frozenset[str] = frozenset()
     """Signals that miss something: their LEAK counts, otherwise they prove nothing."""
     streaks: Mapping[str, Streak] = field(default_factory=dict)

@@ -318,7 +318,7 @@ MAKES: dict[GroundKind, tuple[dict[str, str], dict[str, object]]] = {
     GroundKind.FILLING_MODULES: ({"tracked": "LEAK"}, {"cached": (CachedSite(106.0, IMPORTED, is_leak=True),)}),
     GroundKind.FEW_CYCLES: (
         {"tracked": "LEAK"},
-        {"cached": (CachedSite(106.0, None, is_leak=True),), "n_min_was_chosen": True},
+        {"cached": (CachedSite(106.0, None, is_leak=True),), "is_n_min_of_slow_cycles": True},
     ),
     GroundKind.GROWING_SITES: ({}, {"suspects": (LEAKING_SITE,)}),
     GroundKind.STEADY_MEMORY: ({"python_blocks": "LEAK"}, {}),
@@ -685,7 +685,7 @@ def test_resident_memory_alarms_only_while_it_grows(pages_until: int, verdict: V
 
 HELD = CachedSite(88.0, None, is_leak=True)
 LOST_OR_CYCLIC = replace(HELD, may_be_cached=False)
-FEW = replace(evidence(tracked="LEAK"), cached=(HELD,), n_min=256, n_min_was_chosen=True, cycles=266)
+FEW = replace(evidence(tracked="LEAK"), cached=(HELD,), n_min=256, is_n_min_of_slow_cycles=True, cycles=266)
 
 
 @pytest.mark.parametrize("cached", [(HELD,), (), (LOST_OR_CYCLIC, replace(HELD, bytes_per_cycle=89.0))])
@@ -701,7 +701,7 @@ def test_few_cycles_make_no_leak_of_what_a_cache_may_hold(cached: tuple[CachedSi
 @pytest.mark.parametrize(
     "changes",
     [
-        {"n_min_was_chosen": False},
+        {"is_n_min_of_slow_cycles": False},
         {"n_min": 1024},
         {"cached": (LOST_OR_CYCLIC,)},
         {"cached": (LOST_OR_CYCLIC, replace(HELD, bytes_per_cycle=80.0))},
@@ -718,7 +718,11 @@ def test_it_stays_a_leak_otherwise(changes: dict[str, object]):
 def test_memory_that_rose_in_each_cycle_up_to_the_end_is_told_as_such_before_n_min(*, is_last: bool, cycles: int):
     streak = Streak(0, 41, 41, 1000.0, 1000.0 + 88 * 41)
     early = replace(
-        evidence(tracked="INCONCLUSIVE"), n_min=256, n_min_was_chosen=True, cycles=cycles, streaks={"tracked": streak}
+        evidence(tracked="INCONCLUSIVE"),
+        n_min=256,
+        is_n_min_of_slow_cycles=True,
+        cycles=cycles,
+        streaks={"tracked": streak},
     )
 
     decision = decide(replace(early, is_last=is_last))

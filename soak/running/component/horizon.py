@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from soak.analysis.component import LARGEST_N_MIN, choose_n_min, n_min_at_half_time
-from soak.settings import ComponentPlan
+from soak.grounds import ENOUGH_N_MIN
+from soak.settings import DEFAULT_BUDGET_S, ComponentPlan
 
 _CYCLE_TIME_KNOWN_AFTER_S, _CYCLE_TIME_KNOWN_SHARE = 1.0, 1 / 8
 _CERTAIN_AFTER_S, _CERTAIN_TIMES = 0.1, 4
@@ -27,6 +28,15 @@ class Horizon:
         self.is_asked_for = plan.n_min is not None
         """Whether it is the user's, which is never lowered."""
         self._chosen_early_s: float | None = None
+        self._cycle_s: float | None = None
+
+    @property
+    def are_cycles_slow(self) -> bool:
+        """Whether so few cycles fit into the budget, or into the usual one where there is none, that n_min is small."""
+        plan = self._plan
+        budget_s = DEFAULT_BUDGET_S if plan.budget_s is None else plan.budget_s
+        cycle_s = max(self._cycle_s or 0.0, plan.interval_s or 0.0, 1e-9)
+        return plan.iterations is None or choose_n_min(budget_s / cycle_s) < ENOUGH_N_MIN
 
     @property
     def longest(self) -> int:
@@ -54,6 +64,7 @@ class Horizon:
         ``ended``: no more cycles follow.
         """
         before = self.n_min
+        self._cycle_s = cycle_s
         if before is None:
             self.n_min = self._choose(elapsed_s, cycle_s, ended=ended)
         elif not self.is_asked_for and self._is_half_time(elapsed_s):

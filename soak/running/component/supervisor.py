@@ -438,7 +438,7 @@ class Supervisor:
         if was_chosen:
             self._judge.lower_n_min(n_min)
         else:
-            self._judge.fix_n_min(n_min, may_fall=True)
+            self._judge.fix_n_min(n_min, may_fall=True, are_cycles_slow=self._horizon.are_cycles_slow)
         self._tell_n_min()
 
     def _tell_n_min(self) -> None:
