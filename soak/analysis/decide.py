@@ -691,7 +691,8 @@ def _is_final(evidence: Evidence, grounds: tuple[Ground, ...], series: Mapping[s
     proof = _deciding_proof(evidence, first.kind)
     if proof is not None:
         rest = grounds[1:]
-        return proof.is_settled or (bool(rest) and _decision(evidence, rest).is_final)
+        is_settled = proof.is_settled and not _a_count_rises(evidence)
+        return is_settled or (bool(rest) and _decision(evidence, rest).is_final)
     if first.limit is not None or evidence.only_outside:
         return True
     if first.kind is GroundKind.GROWING_PROCESSES:
@@ -699,6 +700,18 @@ def _is_final(evidence: Evidence, grounds: tuple[Ground, ...], series: Mapping[s
     if first.kind is GroundKind.GROWING_SITES and not any(g.kind is GroundKind.STEADY_MEMORY for g in grounds):
         return True
     return not _something_nearer_may_still_decide(evidence, first.signals[0], series)
+
+
+def _a_count_rises(evidence: Evidence) -> bool:
+    """Whether a count (descriptors, what is left behind) has risen in each of the last cycles and has no verdict yet.
+
+    It explains more than memory, which may only be the list of what was opened.
+    """
+    rising = [name for name in COUNTS if name in evidence.series and name in evidence.streaks]
+    return any(
+        evidence.series[name].verdict is Verdict.INCONCLUSIVE and evidence.streaks[name].intervals >= _FEWEST_INTERVALS
+        for name in rising
+    )
 
 
 def _something_nearer_may_still_decide(

@@ -744,6 +744,17 @@ def test_a_list_that_only_grows_decides_at_once_and_is_told_before_caches_that_f
     assert (decision.grounds[0].keeper, decision.decided_by) == (KEEPER, "tracked")
 
 
+@pytest.mark.parametrize(("intervals", "is_final"), [(8, False), (7, True)])
+def test_a_list_of_what_is_left_open_does_not_end_a_run_in_which_the_count_still_rises(intervals: int, is_final: bool):
+    """The list is a leak, but the descriptors that it names are the larger one."""
+    kept = Proven(1, LOST, LOST, 40, is_settled=True, keeper=KEEPER)
+    rising = {"fds": Streak(40, intervals, intervals, 40.0, 40.0 + intervals)}
+
+    decision = decide(replace(evidence(tracked="INCONCLUSIVE", fds="INCONCLUSIVE"), kept=kept, streaks=rising))
+
+    assert (decision.verdict, decision.is_final) == (Verdict.LEAK, is_final)
+
+
 def test_modules_that_stopped_coming_or_hold_only_a_part_do_not_settle():
     """What else an import allocates goes with them; what does not is a leak."""
     imported = CachedSite(106.0, IMPORTED, is_leak=True)
