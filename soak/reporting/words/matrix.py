@@ -272,7 +272,9 @@ def _worst_sentence(matrix: Matrix) -> str:
 
 
 def _part(count: int, of: int) -> str:
-    return f"all {of} cells" if count == of else f"{count} of {count_words(of, 'cell')}"
+    if count == of:
+        return {1: "its cell", 2: "both cells"}.get(of, f"all {of} cells")
+    return f"{count} of {count_words(of, 'cell')}"
 
 
 def begin_sentence(cells: int, done_before: int) -> str:
