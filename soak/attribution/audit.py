@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from soak.attribution.rounding import CHUNK_GRAIN, CHUNK_HEADER, PYMALLOC_GRAIN, PYMALLOC_LARGEST, SMALLEST_CHUNK
 from soak.measurements import NOTABLE_RSS_BYTES
 from soak.native.layout import NATIVE, PYMALLOC_ARENA
+from soak.probes.ledgers.shadow import Blocks, Mapped
 from soak.probes.memory import Range
 from soak.probes.resident import PAGE_BYTES, Area, Resident
-from soak.probes.shadow import Blocks, Mapped
 from soak.results import AuditPart, Place, RssAudit
 
 Integers = NDArray[np.int64]

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from soak.probes.ledgers.shadow import Blocks
 from soak.probes.mappings import Mapping
 from soak.probes.memory import ProcessMemory
-from soak.probes.shadow import Blocks
 
 _LIBRARY = "libgobject-2.0.so"
 _HASH_TABLE_BYTES, _KEYS_AND_VALUES = (88, 96), slice(3, 7)

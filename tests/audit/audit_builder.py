@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from soak.native.layout import MAPPING, NATIVE, PYMALLOC_ARENA, PYTHON_MEM, PYTHON_OBJ
+from soak.probes.ledgers.shadow import Blocks, Mapped
 from soak.probes.resident import PAGE_BYTES, Area, Resident
-from soak.probes.shadow import Blocks, Mapped
 
 __all__ = ["MAPPING", "NATIVE", "PYMALLOC_ARENA", "PYTHON_MEM", "PYTHON_OBJ"]
 PAGE = PAGE_BYTES

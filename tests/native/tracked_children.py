@@ -14,8 +14,8 @@ from typing import Any
 
 from soak.native import preload
 from soak.native.ledger import Checkpoint, LedgerFile
+from soak.probes.ledgers.shadow import Blocks, read_blocks
 from soak.probes.memory import ProcessMemory
-from soak.probes.shadow import Blocks, read_blocks
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent

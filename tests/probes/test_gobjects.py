@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from soak.probes.gobjects import GObjects, has_glib, own_tables
+from soak.probes.ledgers.shadow import Blocks
 from soak.probes.mappings import Mapping
-from soak.probes.shadow import Blocks
 
 CLASS, GTYPE, OBJECT, MINI = 0x500000, 0x600000, 0x700000, 0x800000
 

@@ -15,7 +15,7 @@ from tracked_children import interpreters
 from soak.attribution.symbols import Symbols
 from soak.native.layout import NATIVE, PYTHON_OBJ, STATE_NATIVE, STATE_PYTHON_DOMAINS, STATE_PYTHON_LINES, TABLES
 from soak.native.ledger import Checkpoint
-from soak.probes.tables import LiveTables, parse_places
+from soak.probes.ledgers.tables import LiveTables, parse_places
 from soak.running.watch.preloaded import PreloadedTracker
 
 pytestmark = [pytest.mark.integration, pytest.mark.native]

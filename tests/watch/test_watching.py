@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import pytest
 
-from soak.probes.tables import LiveTables
+from soak.probes.ledgers.tables import LiveTables
 from soak.reporting.commands.watch import render_watch
 from soak.reporting.outcome import EXIT_CODES
 from soak.reporting.words import why_words

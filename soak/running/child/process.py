@@ -19,7 +19,7 @@ from typing import Any
 from soak.inside import ring
 from soak.native.ledger import LedgerFile
 from soak.native.preload import for_glib, preloading
-from soak.probes.followed import Announcements
+from soak.probes.ledgers.followed import Announcements
 from soak.probes.limits import read_limits
 from soak.probes.outside import OutsideReader, open_reader
 from soak.running.child.child_ring import ChildRing

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from soak.attribution.audit import Breakdown, compare, divide
 from soak.native.ledger import Checkpoint
+from soak.probes.ledgers.shadow import ShadowError, read_blocks, read_mapped
 from soak.probes.memory import ProcessMemory
 from soak.probes.resident import read_resident
-from soak.probes.shadow import ShadowError, read_blocks, read_mapped
 from soak.results import Place, RssAudit
 from soak.running.child.child import Child
 from soak.running.clock import Clock

@@ -16,9 +16,9 @@ from soak.grounds import ENOUGH_N_MIN, ProcessRole
 from soak.measurements import Reading
 from soak.native.layout import TablePlaces
 from soak.probes.descendants import Descendant
-from soak.probes.merged import MergedLedger
+from soak.probes.ledgers.merged import MergedLedger
+from soak.probes.ledgers.tables import LiveTables
 from soak.probes.outside import OutsideReader, open_reader
-from soak.probes.tables import LiveTables
 from soak.running.component.ledger_reader import LedgerReader, Tracked
 from soak.verdict import Verdict
 

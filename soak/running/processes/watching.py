@@ -9,10 +9,10 @@ from dataclasses import replace
 
 from soak.grounds import Ground, GroundKind, ProcessRole
 from soak.probes.descendants import Descendant, read_descendants
-from soak.probes.followed import Announcements, Followed
-from soak.probes.merged import MergedLedger
+from soak.probes.ledgers.followed import Announcements, Followed
+from soak.probes.ledgers.merged import MergedLedger
+from soak.probes.ledgers.tables import LiveTables
 from soak.probes.outside import open_reader
-from soak.probes.tables import LiveTables
 from soak.results import Cause, ComponentResult, RoleResult
 from soak.running.component.checkpoints import ChildProcesses
 from soak.running.processes.report import process_results

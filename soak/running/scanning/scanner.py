@@ -49,9 +49,9 @@ from soak.inside.clock import RealTime
 from soak.inside.ring import TEXT_BYTES
 from soak.native.layout import PYTHON_OBJ, STACK_SITE
 from soak.native.ledger import Checkpoint
+from soak.probes.ledgers.shadow import Blocks, ShadowError, read_blocks
 from soak.probes.memory import ProcessMemory, held_still, writable_ranges
 from soak.probes.python_types import PythonTypes
-from soak.probes.shadow import Blocks, ShadowError, read_blocks
 from soak.results import Unseen
 from soak.running.child.child import Child
 from soak.running.clock import Clock

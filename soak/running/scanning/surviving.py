@@ -13,11 +13,11 @@ from soak.attribution.pointers.reachability import Objects, Piece, Pointers, Poi
 from soak.native.layout import PYTHON_OBJ
 from soak.native.ledger import Checkpoint
 from soak.probes.gobjects import GObjects, has_glib, own_tables
+from soak.probes.ledgers.shadow import Blocks
 from soak.probes.mappings import Mapping
 from soak.probes.memory import ProcessMemory
 from soak.probes.python_types import PythonTypes
 from soak.probes.resident import thread_heaps
-from soak.probes.shadow import Blocks
 
 _RECENT = 8
 """Blocks of the last 1/8 of the cycles may still be on their way."""

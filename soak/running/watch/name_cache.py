@@ -15,7 +15,7 @@ import numpy as np
 from soak.attribution.symbols import Symbols
 from soak.native.layout import STACK_SITE
 from soak.native.ledger import Checkpoint
-from soak.probes.tables import WatchedTables
+from soak.probes.ledgers.tables import WatchedTables
 
 _ENTRIES = 4096
 _LOOK_UPS = ("PyObject_GetAttrString", "PyObject_GetOptionalAttrString", "PyObject_HasAttrString")

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from soak.native.preload import EVERYBODY, WATCH_VARIABLE, for_glib, preloading
-from soak.probes.followed import Announcements
-from soak.probes.tables import LiveTables
+from soak.probes.ledgers.followed import Announcements
+from soak.probes.ledgers.tables import LiveTables
 
 _NOT_LOADED = "the loader did not load it (a static or setuid program, or one of another libc)"
 _WAIT_S, _LOOK_EVERY_S = 0.1, 0.002

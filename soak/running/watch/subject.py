@@ -14,9 +14,9 @@ from typing import Protocol
 import psutil
 
 from soak.errors import UsageError
-from soak.probes.followed import Announcements
+from soak.probes.ledgers.followed import Announcements
+from soak.probes.ledgers.tables import LiveTables, WatchedTables
 from soak.probes.outside import OutsideReader, open_reader
-from soak.probes.tables import LiveTables, WatchedTables
 from soak.results import WATCHED_FROM_OUTSIDE
 from soak.running.time_share import TimeShare
 from soak.running.watch.marking import environment_that_marks

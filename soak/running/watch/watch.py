@@ -27,7 +27,7 @@ from soak.attribution.symbols import Symbols
 from soak.measurements import SIGNALS, Role
 from soak.native.layout import STACK_SITE, STATE_PYTHON_DOMAINS
 from soak.native.ledger import Checkpoint
-from soak.probes.tables import WatchedTables
+from soak.probes.ledgers.tables import WatchedTables
 from soak.results import Cause, ComponentResult, Failure, Growth, LabelGrowth, Pacing, SignalResult, TrackerState
 from soak.running.component.ledger_reader import LedgerReader, Tracked
 from soak.running.watch.counting import CountPace

@@ -6,7 +6,7 @@ import os
 
 from soak.native.layout import TABLES, TablePlaces
 from soak.probes.descendants import Descendant
-from soak.probes.tables import parse_places, places_in
+from soak.probes.ledgers.tables import parse_places, places_in
 
 _LONGEST_FILE = 1 << 20
 

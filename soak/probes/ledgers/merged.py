@@ -25,8 +25,8 @@ from soak.native.layout import (
     UNKNOWN_SITE,
 )
 from soak.native.ledger import Checkpoint, Frame
+from soak.probes.ledgers.tables import WatchedTables
 from soak.probes.mappings import Mapping, parse_maps
-from soak.probes.tables import WatchedTables
 
 _MODULES_FROM, _MODULE_SIZE = 1 << 50, 1 << 32
 """Above all addresses of processes, so that an address of no module stays what it is."""
