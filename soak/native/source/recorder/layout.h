@@ -184,8 +184,9 @@ struct ledger_header {
     uint32_t state;
 };
 
-/* Where the tables of a followed process are in its memory; soak/probes/ledgers/tables.py reads them from outside. A name that
- * ends in _at is the address of a variable, because its value changes. The others are values. 0: there is none. */
+/* Where the tables of a followed process are in its memory; soak/probes/ledgers/tables.py reads them from outside. A
+ * name that ends in _at is the address of a variable, because its value changes. The others are values. 0: there is
+ * none. */
 #define TABLES_MAGIC "soaktabl"
 struct tables {
     char magic[8];
