@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import time
 from pathlib import Path
@@ -20,8 +21,11 @@ def main() -> int:
     """Record as the command line says; return 1 after one line on stderr when that fails."""
     parser = _parser()
     options = parser.parse_args()
-    if options.fps <= 0:
+    if not 0 < options.fps < math.inf:
         parser.error(f"--fps is {options.fps:g}; the camera needs a pace above 0")
+    for name in ("frames", "frames_per_file"):
+        if (number := getattr(options, name)) < 0:
+            parser.error(f"--{name.replace('_', '-')} is {number}; give a number from 0 on")
     try:
         _record(options)
     except CameraError as error:
@@ -33,7 +37,7 @@ def main() -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m camera", description="Record the frames of a camera.")
     parser.add_argument("--source", choices=NAMES, default="simulated")
-    parser.add_argument("--out", metavar="FILE.h5", type=Path, help="HDF5 file; without it nothing is written")
+    parser.add_argument("--out", metavar="FILE.h5", type=Path, help="new HDF5 file; without it nothing is written")
     parser.add_argument("--frames", type=int, default=0, metavar="N", help="stop after so many (0: at Ctrl+C)")
     parser.add_argument("--fps", type=float, default=100.0, help="frames a second (100)")
     parser.add_argument("--width", type=int, default=640, help="in pixels (640)")
@@ -47,11 +51,17 @@ def _record(options: argparse.Namespace) -> None:
     size = {"width": options.width, "height": options.height, "fps": options.fps, "buffers": options.buffers}
     source = open_source(options.source, **size)
     recording = None
-    if options.out is not None:
-        recording = Recording(options.out, source.shape, frames_per_file=options.frames_per_file)
-    recorder = Recorder(source, recording, limit=options.frames)
-    recorder.start()
     try:
+        if options.out is not None:
+            recording = Recording(options.out, source.shape, frames_per_file=options.frames_per_file)
+        recorder = Recorder(source, recording, limit=options.frames)
+    except CameraError:
+        source.stop()
+        if recording is not None:
+            recording.close()
+        raise
+    try:
+        recorder.start()
         _watch(recorder, options.frames)
     except KeyboardInterrupt:
         print(file=sys.stderr)
@@ -60,8 +70,9 @@ def _record(options: argparse.Namespace) -> None:
             recorder.stop()
         finally:
             print(recorder.statistics())
-            for path in recording.paths if recording is not None else ():
-                print(path)
+            if recording is not None:
+                recording.close()  # nothing is left to do unless the recorder could not start
+                print(*recording.paths, sep="\n")
 
 
 def _watch(recorder: Recorder, frames: int) -> None:

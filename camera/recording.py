@@ -18,7 +18,8 @@ FRAMES_PER_FILE = 1000
 FRAMES_PER_FLUSH = 32
 """What was flushed can be read even when the process is killed."""
 RESERVE_BYTES = 1 << 20
-"""So much must stay free on the disk: a file whose index HDF5 cannot write cannot be read at all."""
+"""So much room is reserved on the disk beside each frame, for the index: when HDF5 cannot write that, the whole file
+cannot be read, and the process may crash at its end."""
 
 
 class Recording:
@@ -27,9 +28,10 @@ class Recording:
     def __init__(
         self, path: Path, shape: tuple[int, int], *, frames_per_file: int = FRAMES_PER_FILE, kept_files: int = 0
     ) -> None:
-        """Write frames of this shape; ``frames_per_file=0``: one file for ever; ``kept_files``: how many, 0 is all.
+        """Begin the first file, for frames of this shape; a file that exists is never overwritten.
 
-        Raises RecordingError when h5py is missing.
+        ``frames_per_file=0``: one file for ever; ``kept_files``: how many, 0 is all. Raises RecordingError when h5py is
+        missing or there can be no such file.
         """
         try:
             import h5py
@@ -48,13 +50,14 @@ class Recording:
         """The files that are there, oldest first."""
         self._begun = 0
         self.bytes_written = 0
+        self._begin_file()
 
     def add(self, pixels: Pixels, number: int) -> None:
         """Write a frame. Raises RecordingError when there is no room; what was written before can be read."""
         try:
             if self._file is None or self._count == self._frames_per_file:
                 self._begin_file()
-            self._check_room(number)
+            self._reserve_room(number)
             if self._count == len(self._dataset):
                 self._dataset.resize(self._count + FRAMES_PER_FLUSH, 0)
             self._dataset.id.write_direct_chunk((self._count, 0, 0), pixels)
@@ -63,7 +66,7 @@ class Recording:
             if self._count % FRAMES_PER_FLUSH == 0:
                 self._flush()
         except OSError as error:
-            raise RecordingError(f"frame {number} cannot be written to {self._path.parent}: {error}") from error
+            raise RecordingError(f"frame {number} cannot be written to {self.paths[-1]}: {_reason(error)}") from error
         self.bytes_written += self._frame_bytes
 
     def close(self) -> None:
@@ -74,16 +77,22 @@ class Recording:
         try:
             self._flush()
             self._dataset.resize(self._count, 0)
+            file.flush()
+            used_bytes = file.id.get_filesize()
             file.close()
+            os.truncate(self.paths[-1], used_bytes)  # give back what was reserved
         except (OSError, RuntimeError) as error:
-            raise RecordingError(f"{self.paths[-1]} cannot be ended: {error}") from error
+            raise RecordingError(f"{self.paths[-1]} cannot be ended: {_reason(error)}") from error
 
     def _begin_file(self) -> None:
         self.close()
         self._begun += 1
         name = self._path.name if self._begun == 1 else f"{self._path.stem}-{self._begun}{self._path.suffix}"
         path = self._path.with_name(name)
-        self._file = self._h5py.File(path, "w")
+        try:
+            self._file = self._h5py.File(path, "x")
+        except OSError as error:
+            raise RecordingError(f"{path} cannot be written: {_reason(error)}") from error
         self.paths.append(path)
         self._dataset = self._file.create_dataset(
             "frames", (0, *self._shape), np.uint16, maxshape=(None, *self._shape), chunks=(1, *self._shape)
@@ -100,11 +109,18 @@ class Recording:
         self._numbers.clear()
         self._dataset.file.flush()
 
-    def _check_room(self, number: int) -> None:
-        disk = os.statvfs(self._path.parent)
-        free = disk.f_bavail * disk.f_frsize
-        if free < self._frame_bytes + RESERVE_BYTES:
+    def _reserve_room(self, number: int) -> None:
+        file = self._file.id
+        try:
+            os.posix_fallocate(file.get_vfd_handle(), file.get_filesize(), self._frame_bytes + RESERVE_BYTES)
+        except OSError as error:
             raise RecordingError(
-                f"no room for frame {number}: {free:,} B are free in {self._path.parent}; the recording ends with the "
-                "frame before"
-            )
+                f"no room for frame {number} in {self.paths[-1]}: {_reason(error)}; the recording ends with the frame "
+                "before"
+            ) from error
+
+
+def _reason(error: Exception) -> str:
+    """Return the system's words for an error of HDF5, whose own text fills lines; else the first of its lines."""
+    number = error.errno if isinstance(error, OSError) else None
+    return os.strerror(number) if number else str(error).partition("\n")[0]

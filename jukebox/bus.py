@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from jukebox.errors import JukeboxError
@@ -18,19 +19,27 @@ def read_bus(bus: Any) -> int:
     return messages
 
 
-def wait_for_end(bus: Any, doing: str, longest_s: float) -> None:
-    """Wait until everything was played; drop all other messages. Raises JukeboxError on an error or after that time."""
+def wait_for_end(bus: Any, doing: str, longest_s: float, progress: Callable[[], int] = int) -> None:
+    """Wait until everything was played; drop all other messages.
+
+    Raises JukeboxError on an error, and when nothing has ended for so long and ``progress``, a count, stands still: of
+    a file that is cut off within its header, GStreamer says nothing and waits.
+    """
     kinds = Gst.MessageType.EOS | Gst.MessageType.ERROR
-    message = bus.timed_pop_filtered(int(longest_s * Gst.SECOND), kinds)
-    if message is None:
-        raise JukeboxError(f"{doing} did not end within {longest_s:g} s")
+    reached = -1
+    while (message := bus.timed_pop_filtered(int(longest_s * Gst.SECOND), kinds)) is None:
+        if progress() == max(reached, 0):
+            raise JukeboxError(f"{doing} did not go on for {longest_s:g} s")
+        reached = progress()
     if message.type == Gst.MessageType.ERROR:
         raise JukeboxError(describe_error(message))
 
 
 def describe_error(message: Any) -> str:
-    """Return what an error message says, on one line: the element, the error and its detail."""
+    """Return what an error message says, on one line: the file or else the element, the error and its detail."""
     error, detail = message.parse_error()
     source = message.src.get_name() if message.src is not None else "GStreamer"
-    lines = (detail or "").splitlines()
+    if message.src is not None and message.src.find_property("location"):
+        source = message.src.get_property("location") or source
+    lines = (detail or "").splitlines()[1:]  # the first one is a place in GStreamer's sources
     return f"{source}: {error.message} {lines[-1] if lines else ''}".strip()

@@ -90,6 +90,8 @@ def play(playlist: Iterable[str | Path], out: str | Path | None = None) -> None:
     Raises SongError for a file that is no song, before anything is played, and JukeboxError when playing fails.
     """
     songs = [measure(Path(path)) for path in playlist]
+    if out is not None and any(Path(out).exists() and song.path.samefile(out) for song in songs):
+        raise JukeboxError(f"{out} is one of the songs; it would be overwritten")
     jukebox = Jukebox(songs, make("autoaudiosink") if out is None else _file_output(Path(out)))
     try:
         for _ in songs[1:]:

@@ -14,7 +14,8 @@ from jukebox.gstreamer import CAPS, FRAME_BYTES, RATE_HZ, Gst
 FORMATS = ("ogg", "flac", "wav")
 _ENCODERS = {"ogg": "vorbisenc ! oggmux", "flac": "flacenc", "wav": "wavenc"}
 _BUFFER_FRAMES = RATE_HZ // 100
-_LONGEST_S = 60.0
+_WATCHDOG_S = 10.0
+"""So long no frame may come out."""
 SOAKED_SONGS = 6
 
 
@@ -52,7 +53,7 @@ def _make(path: Path, suffix: str, buffers: int, frequency_hz: int) -> None:
         f"! audioconvert ! {_ENCODERS[suffix]} ! filesink name=file"
     )
     line.get_by_name("file").set_property("location", str(unfinished))
-    _run(line, path)
+    _run(line, path, [])
     unfinished.replace(path)
 
 
@@ -67,7 +68,7 @@ def measure(path: Path) -> Song:
     line.get_by_name("file").set_property("location", str(path))
     sizes_bytes: list[int] = []
     line.get_by_name("counter").connect("handoff", _note_size, sizes_bytes)
-    _run(line, path)
+    _run(line, path, sizes_bytes)
     if not sizes_bytes:
         raise SongError(f"{path} has no sound")
     return Song(path, sum(sizes_bytes) // FRAME_BYTES)
@@ -77,10 +78,10 @@ def _note_size(_counter: Any, buffer: Any, sizes_bytes: list[int]) -> None:
     sizes_bytes.append(buffer.get_size())
 
 
-def _run(line: Any, path: Path) -> None:
+def _run(line: Any, path: Path, sizes_bytes: list[int]) -> None:
     line.set_state(Gst.State.PLAYING)
     try:
-        wait_for_end(line.get_bus(), f"decoding or encoding {path}", _LONGEST_S)
+        wait_for_end(line.get_bus(), "decoding or encoding", _WATCHDOG_S, lambda: len(sizes_bytes))
     except JukeboxError as error:
         raise SongError(f"{path} is no song: {error}") from None
     finally:

@@ -51,12 +51,15 @@ def _built() -> Path:
     compiler = shutil.which("cc")
     if compiler is None:
         raise SourceError("the simulated camera needs a C compiler (cc), and there is none")
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        built = Path(scratch, "libcamera.so")
-        command = [compiler, *FLAGS, str(SOURCE), "-o", str(built), "-lpthread"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise SourceError(f"the C compiler cannot build the camera's driver: {done.stderr.strip()[-300:]}")
-        built.replace(path)  # at once, so that another process never sees half a library
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder) as scratch:
+            built = Path(scratch, "libcamera.so")
+            command = [compiler, *FLAGS, str(SOURCE), "-o", str(built), "-lpthread"]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise SourceError(f"the C compiler cannot build the camera's driver: {done.stderr.strip()[-300:]}")
+            built.replace(path)  # at once, so that another process never sees half a library
+    except OSError as error:
+        raise SourceError(f"the camera's driver cannot be built in {folder}: {error.strerror}") from error
     return path

@@ -8,11 +8,9 @@ import subprocess
 import time
 from typing import Any
 
-import numpy as np
-
 from camera.errors import SourceError
 from camera.pixels import Picture
-from camera.sources.protocol import Buffer, check_settings
+from camera.sources.protocol import Buffer, as_pixels, check_settings
 
 FAKE_CAMERA = "arv-fake-gv-camera-0.8"
 FAKE_ADDRESS = "127.0.0.1"
@@ -51,11 +49,17 @@ class AravisSource:
         except self._glib.Error as error:
             self._end_server()
             raise SourceError(f"aravis refuses {width}x{height} at {fps:g} fps: {error.message}") from error
+        except SourceError:
+            self._end_server()
+            raise
         for _ in range(buffers):
             self._stream.push_buffer(self._aravis.Buffer.new_allocate(self.buffer_bytes))
 
     def _configure(self, fps: float) -> None:
         height, width = self.shape
+        (_, widest), (_, highest) = self._camera.get_width_bounds(), self._camera.get_height_bounds()
+        if width > widest or height > highest:
+            raise SourceError(f"the camera has at most {widest}x{highest} pixels, not {width}x{height}")
         self._camera.set_region(0, 0, width, height)
         self._camera.set_pixel_format_from_string("Mono16")
         self._camera.set_frame_rate(fps)
@@ -71,7 +75,6 @@ class AravisSource:
                 return self._aravis.Camera.new(address)
             except self._glib.Error as error:
                 if self._server is None or time.monotonic() > deadline or self._server.poll() is not None:
-                    self._end_server()
                     raise SourceError(f"aravis finds no camera at {address}: {error.message}") from error
             time.sleep(0.1)
 
@@ -87,14 +90,17 @@ class AravisSource:
 
     def start(self) -> None:
         """See Source."""
-        self._camera.start_acquisition()
+        try:
+            self._camera.start_acquisition()
+        except self._glib.Error as error:
+            raise SourceError(f"the camera cannot start: {error.message}") from error
 
     def wait(self, timeout_s: float) -> Buffer | None:
         """See Source. A frame of which packets were lost counts as missed."""
         deadline = time.monotonic() + timeout_s
         while (left_s := deadline - time.monotonic()) > 0:
             if self._is_triggered:
-                self._camera.software_trigger()
+                self._trigger()
                 left_s = min(left_s, _TRIGGER_AGAIN_S)
             buffer = self._stream.timeout_pop_buffer(int(left_s * 1e6))
             if buffer is None:
@@ -102,12 +108,17 @@ class AravisSource:
             if buffer.get_status() == self._aravis.BufferStatus.SUCCESS:
                 self._count(buffer.get_frame_id())
                 # PyGObject copies the data; the buffer itself is not touched any more.
-                pixels = np.frombuffer(buffer.get_data(), np.uint16).reshape(self.shape)
-                return Buffer(pixels, self._number, buffer)
+                return Buffer(as_pixels(buffer.get_data(), self.shape, self._number), self._number, buffer)
             self._stream.push_buffer(buffer)
         if self._server is not None and self._server.poll() is not None:
             raise SourceError("the camera is unplugged")
         return None
+
+    def _trigger(self) -> None:
+        try:
+            self._camera.software_trigger()
+        except self._glib.Error as error:
+            raise SourceError(f"the camera takes no trigger: {error.message}") from error
 
     def _count(self, frame_id: int) -> None:
         passed = (frame_id - self._last_id) % LAST_ID if self._last_id else 1

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
-from camera.errors import SourceError
-from camera.pixels import BYTES_PER_PIXEL, Picture
+from camera.errors import FrameError, SourceError
+from camera.pixels import BYTES_PER_PIXEL, Picture, Pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Source(Protocol):
         """Let frames come."""
 
     def wait(self, timeout_s: float) -> Buffer | None:
-        """Return the oldest filled buffer; None when there is none in time. Raises SourceError."""
+        """Return the oldest filled buffer; None when there is none in time. Raises SourceError and FrameError."""
 
     def requeue(self, buffer: Buffer) -> None:
         """Hand a buffer back to the driver."""
@@ -71,3 +72,12 @@ def check_buffer_bytes(source: Source) -> None:
         if source.buffer_bytes == 8 * needed:
             text += ": the driver's buffers are 8 times too large, as when it is given bits for bytes"
         raise SourceError(text)
+
+
+def as_pixels(data: Any, shape: tuple[int, int], number: int) -> Pixels:
+    """Return a view of a camera's bytes. Raises FrameError where they are not a frame of this shape."""
+    height, width = shape
+    size_bytes, needed = memoryview(data).nbytes, width * height * BYTES_PER_PIXEL
+    if size_bytes != needed:
+        raise FrameError(f"frame {number} has {size_bytes:,} B, and a frame of {width}x{height} has {needed:,} B")
+    return np.frombuffer(data, np.uint16).reshape(shape)

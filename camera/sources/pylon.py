@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 
-import numpy as np
-
 from camera.errors import SourceError
 from camera.pixels import Picture
-from camera.sources.protocol import Buffer, check_settings
+from camera.sources.protocol import Buffer, as_pixels, check_settings
 
 FASTEST_EMULATED_FPS = 400.0
 """Above it, the grab engine of pypylon 26.9 fails now and then by itself."""
@@ -69,7 +67,10 @@ class PylonSource:
 
     def start(self) -> None:
         """See Source."""
-        self._camera.StartGrabbing(self._pylon.GrabStrategy_OneByOne)
+        try:
+            self._camera.StartGrabbing(self._pylon.GrabStrategy_OneByOne)
+        except self._genicam.GenericException as error:
+            raise SourceError(f"the camera cannot start: {_first_line(error)}") from error
 
     def wait(self, timeout_s: float) -> Buffer | None:
         """See Source."""
@@ -89,7 +90,7 @@ class PylonSource:
         self._missed += number - self._number - 1
         self._number = number
         # A view of the SDK's own buffer, without a copy.
-        return Buffer(np.frombuffer(result.GetMemoryView(), np.uint16).reshape(self.shape), number, result)
+        return Buffer(as_pixels(result.GetMemoryView(), self.shape, number), number, result)
 
     def requeue(self, buffer: Buffer) -> None:
         """See Source."""

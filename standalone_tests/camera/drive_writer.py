@@ -25,7 +25,7 @@ class State:
 
 
 def setup(*, width: int = 640, height: int = 540, one_file: bool = False) -> State:
-    """Open nothing yet; ``one_file=true`` never begins a new file, and HDF5 then grows (docs/camera.md)."""
+    """Begin the first file; ``one_file=true`` never begins a new file, and HDF5 then grows (docs/camera.md)."""
     folder = tempfile.TemporaryDirectory(prefix="camera-")
     recording = Recording(
         Path(folder.name, "run.h5"), (height, width), frames_per_file=0 if one_file else PERIOD, kept_files=1

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import resource
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -71,6 +73,15 @@ def test_a_file_gets_all_that_is_played(run_code: RunCode, tmp_path: Path, suffi
     assert both == pytest.approx(first - overlap + second, abs=4410 + 441)
 
 
+CUT_SHORT = """
+import jukebox.songs
+jukebox.songs._WATCHDOG_S = 1
+cut = Path(sys.argv[1], "cut.ogg")
+cut.write_bytes(songs[0].path.read_bytes()[:3400])
+play([cut])
+"""
+
+
 @pytest.mark.parametrize(
     ("statement", "message"),
     [
@@ -78,8 +89,16 @@ def test_a_file_gets_all_that_is_played(run_code: RunCode, tmp_path: Path, suffi
         ("play(['/nowhere.ogg'])", "SongError: there is no file /nowhere.ogg"),
         ("play(['README.md'])", "SongError: README.md is no song: "),
         ("play([songs[0].path], 'song.mp3')", "JukeboxError: song.mp3 is no sound file that can be written"),
-        ("play([songs[0].path], '/nowhere/song.wav')", "JukeboxError: file: Could not open file"),
-        ("play([songs[0].path], '/dev/full/song.wav')", "JukeboxError: file: Could not open file"),
+        ("play([songs[0].path], '/nowhere/song.wav')", "JukeboxError: /nowhere/song.wav: Could not open file"),
+        ("play([songs[0].path], songs[0].path)", "JukeboxError: {tmp}/song0-21.ogg is one of the songs; it would be"),
+        (
+            "cut = Path(sys.argv[1], 'cut.flac'); cut.write_bytes(songs[1].path.read_bytes()[:3000]); play([cut])",
+            "SongError: {tmp}/cut.flac is no song: flacdec",
+        ),
+        (
+            CUT_SHORT,
+            "SongError: {tmp}/cut.ogg is no song: ",
+        ),
         (
             "make_songs(Path(sys.argv[1]), seconds=0.1); play([Path(sys.argv[1], 'song2-9.wav')])",
             "SongError: {tmp}/song2-9.wav is too short to be mixed",
@@ -92,6 +111,32 @@ def test_bad_input_is_one_clear_error(run_code: RunCode, tmp_path: Path, stateme
     printed = run_code(MAKE_SONGS + statement, str(tmp_path), fails_with=1)
 
     assert "jukebox.errors." + message.format(tmp=tmp_path) in printed.splitlines()[-1]
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac"])
+def test_a_disk_that_fills_up_is_one_line_and_what_is_written_can_be_played(
+    gstreamer_python: str, run_code: RunCode, tmp_path: Path, suffix: str
+):
+    """The limit on the size of a file is the full disk that needs no privilege."""
+    songs = list(map(str, eval(run_code(MAKE_SONGS + "print([str(song.path) for song in songs])", str(tmp_path)))))
+    out = tmp_path / f"out{suffix}"
+
+    done = subprocess.run(
+        [gstreamer_python, "-m", "jukebox", *songs, "--out", str(out)],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)),
+    )
+
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"{out}: Could not write to resource. Error while writing to file")
+    assert line.endswith(": File too large")
+    measured = "from jukebox.songs import measure; print(measure(Path(sys.argv[2])).frames)"
+    assert int(run_code(MAKE_SONGS + measured, str(tmp_path), str(out))) > 1000
 
 
 def test_a_song_that_lost_frames_is_noticed(run_code: RunCode, tmp_path: Path):
