@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import resource
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import RunCode
 
+RunCode = Callable[..., str]
 MAKE_SONGS = """
 import sys
 from pathlib import Path

@@ -31,7 +31,8 @@ _MOST_SURPRISES = 3
 that goes on to do so is better off with all of its objects collected each time."""
 _THAWED, _FROZEN, _LEFT_ALONE = range(3)
 _SLOW_IN_A_ROW = 2
-"""A single slow collection may be due to another process."""
+"""A single slow collection may be due to another process. Where pauses have a budget, one is enough: that of the first
+count, for which no cycle waits."""
 _STATE, _BLOCKS, _HEAP, _DUE, _SURPRISES, _SLOW = range(6)
 
 
@@ -40,7 +41,9 @@ class Collector:
 
     def __init__(self, max_pause_ns: int = 0) -> None:
         """Collect nothing yet. ``max_pause_ns``: how long a checkpoint should take at most; 0 for no budget."""
-        self._slow_ns = min(_SLOW_NS, max_pause_ns // 4) if max_pause_ns else _SLOW_NS
+        self._has_budget = max_pause_ns > 0
+        self._slow_ns = min(_SLOW_NS, max_pause_ns // 4) if self._has_budget else _SLOW_NS
+        self._slow_in_a_row = 1 if self._has_budget else _SLOW_IN_A_ROW
         # Not attributes, because numbers above 256 would be blocks of their own.
         self._words = memoryview(bytearray(8 * 6)).cast("q")
         if "free-threading" in sys.version or not counters.is_nothing_frozen():
@@ -80,17 +83,19 @@ class Collector:
         found = gc.collect()
         is_slow = RealTime.monotonic_ns() - begun_ns >= self._slow_ns
         words[_SLOW] = words[_SLOW] + 1 if is_slow else 0
-        if words[_STATE] == _THAWED and words[_SLOW] >= _SLOW_IN_A_ROW:
+        if words[_STATE] == _THAWED and words[_SLOW] >= self._slow_in_a_row:
             self._freeze()
         return found
 
     def must_collect_all(self, done: int, blocks: int, heap: int) -> bool:
         """Tell whether these readings may be too high, because frozen objects have become garbage.
 
-        ``done``: the cycles so far. ``blocks``: Python's. ``heap``: bytes in use.
+        ``done``: the cycles so far. ``blocks``: Python's. ``heap``: bytes in use. Where pauses have a budget, the heap
+        counts only without Python's blocks, of which garbage always has some: between the frames of a camera the heap
+        is at a new height now and then by chance, and to collect all objects takes longer than the budget.
         """
         words = self._words
-        is_highest = blocks > words[_BLOCKS] or heap > words[_HEAP]
+        is_highest = blocks > words[_BLOCKS] or (heap > words[_HEAP] and not (self._has_budget and blocks))
         return words[_STATE] == _FROZEN and is_highest and done >= words[_DUE]
 
     def collect_all(self, done: int) -> int:
