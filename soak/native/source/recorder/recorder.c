@@ -69,7 +69,6 @@ int recorder_start(void)
     next_site = 2;
     have_thread_key = pthread_key_create(&thread_key, thread_ends) == 0;
     sites = table;
-    recorder_control.scale = 1ull << EPOCH_SHIFT;
     recorder_control.recording = 1;
     return 0;
 }
@@ -136,6 +135,12 @@ static uint64_t *second_slot(const void *address, uint64_t slot, int make)
     return slot & BIG_BIT ? leaves_slot((uintptr_t)address + (1u << GRAIN_BITS), make) : NULL;
 }
 
+static uint64_t *new_counts(void)
+{
+    uint64_t *memory = recorder_reserve(sizeof *memory * (BIRTHS_HEADER + SITE_LIMIT));
+    return memory ? memory + BIRTHS_HEADER : NULL;
+}
+
 /* Takes counters for this thread, if there are any. */
 static void claim_births(void)
 {
@@ -146,7 +151,7 @@ static void claim_births(void)
             || !__atomic_compare_exchange_n(&block->owned, &nobody, 1, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
             continue;
         if (!block->counts)
-            store_release(&block->counts, (uint64_t *)recorder_reserve(sizeof *block->counts * SITE_LIMIT));
+            store_release(&block->counts, new_counts());
         (void)recorder_enter(); /* pthread_setspecific may allocate */
         if (block->counts && pthread_setspecific(thread_key, block) == 0) {
             recorder_leave(block->counts);
@@ -158,15 +163,51 @@ static void claim_births(void)
     }
 }
 
+static uint64_t epoch_in_slot(uint64_t cycle, uint32_t shift)
+{
+    return cycle >> shift << EPOCH_SHIFT;
+}
+
+static uint64_t epoch_now(void)
+{
+    return epoch_in_slot(load(&recorder_control.cycle), load(&recorder_control.shift));
+}
+
+/* Puts the epoch of the current cycle beside this thread's counters. When an epoch becomes twice as many cycles
+ * meanwhile, either this sees the new shift, or forget_epochs comes after it. */
+static void note_epoch(uint64_t *births)
+{
+    uint64_t cycle = load(&recorder_control.cycle);
+    uint32_t shift;
+    if (load(&births[BIRTHS_CYCLE]) == cycle)
+        return;
+    do {
+        shift = __atomic_load_n(&recorder_control.shift, __ATOMIC_SEQ_CST);
+        store(&births[BIRTHS_EPOCH], epoch_in_slot(cycle, shift));
+        __atomic_store_n(&births[BIRTHS_CYCLE], cycle, __ATOMIC_SEQ_CST);
+    } while (shift != __atomic_load_n(&recorder_control.shift, __ATOMIC_SEQ_CST));
+}
+
+static void forget_epochs(void)
+{
+    for (int i = 0; i < BIRTHS_LIMIT; i++) {
+        uint64_t *counts = load_acquire(&births_blocks[i].counts);
+        if (counts)
+            __atomic_store_n(&counts[BIRTHS_CYCLE], UINT64_MAX, __ATOMIC_SEQ_CST);
+    }
+}
+
 void recorder_count_birth(uint32_t site)
 {
     if (!recorder_births && !thread_ended && have_thread_key)
         claim_births();
     uint64_t *births = recorder_births;
-    if (births > RECORDER_INSIDE)
+    if (births > RECORDER_INSIDE) {
+        note_epoch(births);
         recorder_increment(&births[site]);
-    else
+    } else {
         increment(&shared_births[site]);
+    }
 }
 
 void recorder_born_slowly(const void *address, size_t size, uint32_t site, enum domain domain)
@@ -179,9 +220,11 @@ void recorder_born_slowly(const void *address, size_t size, uint32_t site, enum 
         return;
     }
     recorder_count_birth(site);
-    uint64_t value = recorder_slot(address, size, site, domain);
-    if (size >= SIZE_LIMIT) {
-        value = recorder_slot(address, 0, site, domain) | BIG_BIT;
+    uint64_t value = epoch_now() | recorder_half(address) | recorder_slot_domain(domain) | site;
+    if (size < SIZE_LIMIT) {
+        value |= (uint64_t)size << SIZE_SHIFT;
+    } else {
+        value |= BIG_BIT;
         uint64_t *next = second_slot(address, value, 1);
         if (next)
             store(next, (uint64_t)size << SIZE_SHIFT);
@@ -227,10 +270,15 @@ void recorder_keep_birth_slowly(const void *address, struct recorder_block old)
         store(slot, old.slot >> EPOCH_SHIFT << EPOCH_SHIFT | (load(slot) & ((1ull << EPOCH_SHIFT) - 1)));
 }
 
-uint32_t recorder_site_of(const void *address)
+uint64_t recorder_slot_of(const void *address)
 {
     uint64_t *slot = find_slot(address);
-    return slot ? (uint32_t)(load(slot) & SITE_MASK) : 0;
+    return slot ? load(slot) : 0;
+}
+
+uint32_t recorder_site_of(const void *address)
+{
+    return (uint32_t)(recorder_slot_of(address) & SITE_MASK);
 }
 
 void recorder_take_over(const void *address, uint32_t site)
@@ -239,18 +287,17 @@ void recorder_take_over(const void *address, uint32_t site)
     if (!slot || !(load(slot) & SITE_MASK))
         return;
     recorder_count_birth(site);
-    store(slot, recorder_slot_of_heir(load(slot), site));
+    store(slot, recorder_slot_of_heir(load(slot), site, epoch_now()));
 }
 
 void recorder_share_birth(const void *address, const void *owner)
 {
-    const uint64_t birth_bits = EPOCH_MASK << EPOCH_SHIFT | SITE_MASK;
-    uint64_t *slot = find_slot(address), *from = find_slot(owner);
-    uint64_t birth = from ? load(from) & birth_bits : 0;
-    if (!slot || !(load(slot) & SITE_MASK) || !(birth & SITE_MASK) || (load(slot) & birth_bits) == birth)
+    uint64_t *slot = find_slot(address);
+    uint64_t birth = recorder_slot_of(owner) & RECORDER_BIRTH_BITS;
+    if (!slot || !(load(slot) & SITE_MASK) || !(birth & SITE_MASK) || (load(slot) & RECORDER_BIRTH_BITS) == birth)
         return;
     recorder_count_birth((uint32_t)(birth & SITE_MASK));
-    store(slot, (load(slot) & ~birth_bits) | birth);
+    store(slot, (load(slot) & ~RECORDER_BIRTH_BITS) | birth);
 }
 
 void recorder_mark_code(const void *address)
@@ -408,8 +455,8 @@ static void halve_epochs(uint32_t leaf_total)
             __atomic_compare_exchange_n(&slots[i], &slot, halved, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
         }
     }
-    store(&recorder_control.shift, recorder_control.shift + 1);
-    store(&recorder_control.scale, 1ull << (EPOCH_SHIFT - recorder_control.shift));
+    __atomic_store_n(&recorder_control.shift, recorder_control.shift + 1, __ATOMIC_SEQ_CST);
+    forget_epochs();
 }
 
 static void add_to_row(struct ledger_checkpoint *checkpoint, struct ledger_row *rows, uint32_t capacity, uint32_t site,
