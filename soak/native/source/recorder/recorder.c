@@ -5,6 +5,9 @@
 #include <pthread.h>
 #include <string.h>
 #include <time.h>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 #define load_acquire(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
 #define store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
@@ -422,23 +425,28 @@ static uint16_t bucket_of(uint64_t epoch)
                       + ((epoch >> (octave - 2)) & (BUCKETS_PER_OCTAVE - 1)));
 }
 
-/* Returns the first used slot from `index` on; LEAF_SLOTS when there is none. */
-static uint32_t next_used(const uint64_t *slots, uint32_t index)
+#define GROUP 8
+
+/* Which of the slots of a group have a site, as bits. Where one is used is random, so a branch for each would often be
+ * predicted wrongly. */
+static inline uint32_t used_in_group(const uint64_t *slots)
 {
-    while (index < LEAF_SLOTS) {
-        if (index % 8 == 0) {
-            const uint64_t *group = slots + index;
-            if (!(load(group) | load(group + 1) | load(group + 2) | load(group + 3) | load(group + 4) | load(group + 5)
-                  | load(group + 6) | load(group + 7))) {
-                index += 8;
-                continue;
-            }
-        }
-        if (load(slots + index) & SITE_MASK)
-            return index;
-        index++;
+#if defined(__SSE2__) && !defined(__SANITIZE_THREAD__)
+    const __m128 *pairs = (const __m128 *)slots;
+    const __m128i site = _mm_set1_epi32(SITE_MASK), none = _mm_setzero_si128();
+    uint32_t free_ones = 0;
+    for (int half = 0; half < 2; half++) { /* the site of a slot is in its lower half */
+        __m128 lower = _mm_shuffle_ps(pairs[2 * half], pairs[2 * half + 1], _MM_SHUFFLE(2, 0, 2, 0));
+        __m128i is_free = _mm_cmpeq_epi32(_mm_and_si128(_mm_castps_si128(lower), site), none);
+        free_ones |= (uint32_t)_mm_movemask_ps(_mm_castsi128_ps(is_free)) << 4 * half;
     }
-    return LEAF_SLOTS;
+    return free_ones ^ 0xff;
+#else
+    uint32_t used = 0;
+    for (uint32_t i = 0; i < GROUP; i++)
+        used |= (uint32_t)((load(slots + i) & SITE_MASK) != 0) << i;
+    return used;
+#endif
 }
 
 /* When half of the epoch field is used up, an epoch becomes twice as many cycles. A block that is allocated meanwhile
@@ -447,8 +455,10 @@ static void halve_epochs(uint32_t leaf_total)
 {
     for (uint32_t l = 0; l < leaf_total; l++) {
         uint64_t *slots = (uint64_t *)slots_of(&leaves_list()[l]);
-        for (uint32_t i = 0; slots && (i = next_used(slots, i)) < LEAF_SLOTS; i++) {
+        for (uint32_t i = 0; slots && i < LEAF_SLOTS; i++) {
             uint64_t slot = load(&slots[i]);
+            if (!(slot & SITE_MASK))
+                continue;
             uint64_t epoch = slot >> EPOCH_SHIFT & EPOCH_MASK;
             uint64_t halved = (slot & ~(EPOCH_MASK << EPOCH_SHIFT)) | (epoch >> 1) << EPOCH_SHIFT;
             /* The owner may free the block meanwhile; then its store stays. */
@@ -460,9 +470,8 @@ static void halve_epochs(uint32_t leaf_total)
 }
 
 static void add_to_row(struct ledger_checkpoint *checkpoint, struct ledger_row *rows, uint32_t capacity, uint32_t site,
-                       enum domain domain, uint64_t epoch, uint64_t blocks, uint64_t bytes)
+                       enum domain domain, uint16_t bucket, uint64_t blocks, uint64_t bytes)
 {
-    uint16_t bucket = bucket_of(epoch);
     uint32_t head = row_heads[site];
     /* A head from an earlier count does not point to a row of this site in this count. */
     uint32_t row = head < checkpoint->rows && rows[head].site == site ? head : capacity;
@@ -486,54 +495,59 @@ static void add_to_row(struct ledger_checkpoint *checkpoint, struct ledger_row *
 void recorder_add_row(struct ledger_checkpoint *checkpoint, struct ledger_row *rows, uint32_t capacity, uint32_t site,
                       enum domain domain, uint64_t epoch, uint64_t bytes)
 {
-    add_to_row(checkpoint, rows, capacity, site, domain, epoch, 1, bytes);
+    add_to_row(checkpoint, rows, capacity, site, domain, bucket_of(epoch), 1, bytes);
 }
 
-/* What was counted of one site, domain and epoch and is in no row yet. Of a heap that holds millions of blocks from a
+/* What was counted of one site, domain and bucket and is in no row yet. Of a heap that holds millions of blocks from a
  * few sites nearly all are added here: to find their row takes ten times as long. */
-#define GATHERED 64
-#define ROW_BITS (EPOCH_MASK << EPOCH_SHIFT | (uint64_t)DOMAIN_MASK << DOMAIN_SHIFT | SITE_MASK)
-struct gathered {
-    uint64_t key; /* these bits of the slot */
+#define GATHERED 1024
+#define SITE_AND_DOMAIN (DOMAIN_MASK << DOMAIN_SHIFT | SITE_MASK)
+static struct gathered {
+    uint32_t site_and_domain; /* as they stand in the slot */
+    uint16_t bucket;
     uint64_t blocks;
     uint64_t bytes;
-};
+} gathered_rows[GATHERED];
 
 static void settle(struct ledger_checkpoint *checkpoint, struct ledger_row *rows, uint32_t capacity,
-                   const struct gathered *gathered, uint64_t now)
+                   const struct gathered *gathered)
 {
     if (!gathered->blocks)
         return;
     checkpoint->live_blocks += gathered->blocks;
     checkpoint->live_bytes += gathered->bytes;
-    add_to_row(checkpoint, rows, capacity, (uint32_t)gathered->key & SITE_MASK,
-               (enum domain)(gathered->key >> DOMAIN_SHIFT & DOMAIN_MASK), epoch_of(gathered->key, now),
-               gathered->blocks, gathered->bytes);
+    add_to_row(checkpoint, rows, capacity, gathered->site_and_domain & SITE_MASK,
+               (enum domain)(gathered->site_and_domain >> DOMAIN_SHIFT), gathered->bucket, gathered->blocks,
+               gathered->bytes);
 }
 
 static void count_blocks(struct ledger_checkpoint *checkpoint, struct ledger_row *rows, uint32_t capacity,
                          uint32_t leaf_total)
 {
-    struct gathered gathered[GATHERED] = {{0, 0, 0}};
+    memset(gathered_rows, 0, sizeof gathered_rows);
     uint64_t now = recorder_epoch();
     for (uint32_t l = 0; l < leaf_total; l++) {
         const struct leaf *leaf = &leaves_list()[l];
         const uint64_t *slots = slots_of(leaf);
-        for (uint32_t i = 0; slots && (i = next_used(slots, i)) < LEAF_SLOTS; i++) {
-            uint64_t slot = load(&slots[i]), key = slot & ROW_BITS;
-            if (!(slot & SITE_MASK))
-                continue;
-            struct gathered *into = &gathered[(key ^ key >> EPOCH_SHIFT) % GATHERED];
-            if (unlikely(into->key != key)) {
-                settle(checkpoint, rows, capacity, into, now);
-                *into = (struct gathered){key, 0, 0};
+        for (uint32_t first = 0; slots && first < LEAF_SLOTS; first += GROUP)
+            for (uint32_t used = used_in_group(slots + first); used; used &= used - 1) {
+                uint32_t i = first + (uint32_t)__builtin_ctz(used);
+                uint64_t slot = load(&slots[i]);
+                if (unlikely(!(slot & SITE_MASK)))
+                    continue; /* released meanwhile */
+                uint32_t site_and_domain = (uint32_t)slot & SITE_AND_DOMAIN;
+                uint16_t bucket = bucket_of(epoch_of(slot, now));
+                struct gathered *into = &gathered_rows[(site_and_domain + bucket * 61u) % GATHERED];
+                if (unlikely(into->site_and_domain != site_and_domain) || unlikely(into->bucket != bucket)) {
+                    settle(checkpoint, rows, capacity, into);
+                    *into = (struct gathered){site_and_domain, bucket, 0, 0};
+                }
+                into->blocks++;
+                into->bytes += size_of(leaf, i, slot);
             }
-            into->blocks++;
-            into->bytes += size_of(leaf, i, slot);
-        }
     }
     for (uint32_t i = 0; i < GATHERED; i++)
-        settle(checkpoint, rows, capacity, &gathered[i], now);
+        settle(checkpoint, rows, capacity, &gathered_rows[i]);
 }
 
 static void sum_births(uint64_t *births, uint32_t count)
