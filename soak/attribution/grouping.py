@@ -10,7 +10,9 @@ from soak.attribution.names import INTERPRETER_MODULES
 from soak.inside.objects.names import UNNAMED
 from soak.results import Cause, ChainNode, MemoryKind, Owner, Place
 
-_INSIDE = "inside "
+INSIDE = "inside "
+"""Begins the expression of what C code holds, which source code cannot write."""
+_CLASS = "type"
 _INDEX = re.compile(r"\[-?\d+\]")
 _Key = tuple[object, ...]
 
@@ -76,7 +78,7 @@ def chain_steps(chain: Sequence[ChainNode]) -> list[tuple[str, ChainNode]]:
     expression, steps = "", []
     for number, node in enumerate(chain):
         if node.name == UNNAMED:
-            expression = expression if expression.startswith(_INSIDE) else _INSIDE + expression
+            expression = expression if expression.startswith(INSIDE) else INSIDE + expression
         elif number and chain[number - 1].name == UNNAMED:
             expression += f": {node.name}"
         else:
@@ -89,10 +91,12 @@ def chain_steps(chain: Sequence[ChainNode]) -> list[tuple[str, ChainNode]]:
 def largest_holder(chain: Sequence[ChainNode]) -> tuple[str, ChainNode] | None:
     """Return the holder that takes most memory by itself, the container that grows; None for an empty way.
 
-    Where the way leads to a container that only a module holds, that is the container itself.
+    Where the way leads to a container that only a module holds, that is the container itself. A class is large, but it
+    does not grow: it is the holder where nothing else is.
     """
     steps = chain_steps(chain)
-    holders = [step for step in steps if step[1] is not chain[-1]]
+    held = [step for step in steps if step[1] is not chain[-1]]
+    holders = [step for step in held if step[1].type != _CLASS] or held
     return max(holders, key=lambda step: step[1].size_bytes or 0, default=steps[0] if steps else None)
 
 

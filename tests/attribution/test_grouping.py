@@ -237,6 +237,14 @@ def test_the_steps_of_a_way_are_expressions():
     assert largest_holder(()) is None
 
 
+def test_a_class_is_the_holder_only_where_nothing_else_is():
+    """The type object of a class is larger than a list of two hundred items, but it does not grow."""
+    session, sessions = ChainNode(".Session", "a class", "type", 1_688, None), ChainNode("._all", "", "list", 792, None)
+
+    assert largest_holder((APP, session, sessions, item(7))) == ("app.Session._all", sessions)
+    assert largest_holder((APP, session, item(7))) == ("app.Session", session)
+
+
 @pytest.mark.integration
 @pytest.mark.native
 def test_parsed_messages_that_a_list_keeps_are_one_leak(tmp_path: Path):
@@ -265,3 +273,11 @@ def test_what_c_code_holds_has_no_expression_of_its_own():
     steps = [expression for expression, _ in chain_steps([APP, view, unnamed, array, first, first])]
 
     assert steps == ["app.view", *["inside app.view"] * 2, "inside app.view: [0]", "inside app.view: [0][0]"]
+
+
+def test_what_has_no_expression_is_told_by_what_it_is():
+    array = ChainNode("->", "a memoryview", "memoryview", 56, None)
+
+    told = say.held_by(a_cause("read", chain=(APP, ChainNode(".view", "a View", "View", 64, None), array)))
+
+    assert told == ("app.view, a View, 64 B", "a memoryview inside app.view, 56 B")

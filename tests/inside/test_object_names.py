@@ -75,6 +75,7 @@ HOLDERS: dict[str, tuple[Any, str]] = {
     "deque": (lambda kept: collections.deque([None, kept]), "[1]"),
     "method": (lambda kept: [kept].append, ".__self__[0]"),
     "frozenset": (lambda kept: frozenset([kept]), "{...}"),
+    "instance of a class": (lambda kept: subclass(kept)(), ".__class__.entries[0]"),
     "iterator": (lambda kept: iter([kept]), f"{UNNAMED}[0]"),
 }
 

@@ -13,7 +13,7 @@ from typing import Any
 import objgraph
 
 from soak.attribution.object_answers import Link
-from soak.inside.clock import RealTime
+from soak.inside.clock import TimeLimit
 from soak.inside.objects.holders import describe_way
 
 _FEWEST = 8
@@ -49,11 +49,11 @@ def find_way(objects: Sequence[Any], function: Callable[[], Any]) -> tuple[Link,
     names = {id(function): getattr(function, "__qualname__", type(function).__name__)}
     if owner is not None:
         names[id(owner)] = type(owner).__name__
-    deadline_s = RealTime.monotonic() + _LONGEST_S
+    limit = TimeLimit(_LONGEST_S)
 
     def is_root_or_late(candidate: object) -> bool:
         is_root = id(candidate) in names or objgraph.is_proper_module(candidate)
-        return is_root or RealTime.monotonic() > deadline_s
+        return is_root or limit.is_over()
 
     for held in objects:
         way = objgraph.find_backref_chain(held, is_root_or_late, _MOST_STEPS, extra_ignore=[id(objects)])

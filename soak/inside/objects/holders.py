@@ -12,7 +12,7 @@ import gc
 import sys
 from array import array
 
-from soak.inside.clock import RealTime
+from soak.inside.clock import TimeLimit
 from soak.inside.objects import caches
 from soak.inside.objects.names import CELL, FUNCTION, LONGEST_VALUE, MODULE, PLAIN, name_of, short_value
 
@@ -125,7 +125,7 @@ class Walk:
         return [self._met[place] for place in self._way(position)]
 
     def _follow(self, longest_s: float) -> bool:
-        deadline_s = RealTime.monotonic() + longest_s
+        limit = TimeLimit(longest_s)
         met, seen, meet, closed, looked_at = self._met, self._seen, self._meet, self._closed, 0
         while self._has_next() and len(self.arrived) < len(self._wanted):
             position = self._next
@@ -140,7 +140,7 @@ class Walk:
                 looked_at += min(len(referents) - first, _LOOK_AT_CLOCK_EVERY)
                 if looked_at >= _LOOK_AT_CLOCK_EVERY:
                     looked_at = 0
-                    if RealTime.monotonic() > deadline_s or len(met) > MOST_OBJECTS:
+                    if limit.is_over() or len(met) > MOST_OBJECTS:
                         return False
             looked_at += 1
         return True
@@ -222,7 +222,10 @@ def describe_way(root: str, way: list[Any]) -> list[Node]:
 
 
 def _node(name: str, held: Any) -> Node:
-    return name[:_LONGEST_NAME], _what(held), type(held).__name__, _size_of(held), id(held)
+    kind = type(held)
+    # A metaclass says nothing to a reader: of a class the type is "type".
+    type_name = "type" if issubclass(kind, type) else kind.__name__
+    return name[:_LONGEST_NAME], _what(held), type_name, _size_of(held), id(held)
 
 
 def _modules() -> list[tuple[str, Any]]:
@@ -249,6 +252,8 @@ _OWN_FILES = {__file__.replace("holders.py", name) for name in ("holders.py", "a
 def _what(held: Any) -> str:
     """Return the type of an object, its length and the beginning of its value, if no foreign code runs for that."""
     kind = type(held)
+    if issubclass(kind, type):
+        return "a class"
     if kind is caches.LRU_CACHE:
         info = held.cache_info()
         bound = "without a bound" if info.maxsize is None else "of %d" % info.maxsize

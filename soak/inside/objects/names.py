@@ -48,6 +48,8 @@ def name_of(owner: Any, holder: Any, held: Any) -> str | None:
         name = namer(owner, holder, held) if namer is not None else None
         if name is not None:
             return name or None
+    if held is type(holder):
+        return ".__class__"
     return _attribute(holder, held) or _member(kinds, holder, held) or _variable(type(holder), holder, held) or UNNAMED
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from collections import deque
 
-from soak.inside.clock import RealTime
+from soak.inside.clock import TimeLimit
 from soak.inside.objects.holders import describe_way
 
 TYPE_CHECKING = False  # importing typing would be resident in every measured process
@@ -27,10 +27,10 @@ _CONTAINERS = (dict, list, tuple, set, frozenset)
 
 def find_ring(target: Any) -> list[Node]:
     """Return the nodes of the shortest way from an object back to itself; [] when there is none."""
-    deadline_s = RealTime.monotonic() + LONGEST_S
+    limit = TimeLimit(LONGEST_S)
     before: dict[int, tuple[Any, int]] = {}  # by address: the object, and the address of its holder
     waiting = deque([target])
-    while waiting and len(before) < _MOST_OBJECTS and RealTime.monotonic() < deadline_s:
+    while waiting and len(before) < _MOST_OBJECTS and not limit.is_over():
         holder = waiting.popleft()
         for referent in gc.get_referents(holder):
             if referent is target:
@@ -83,10 +83,10 @@ def _count_types(found: list[Any]) -> list[tuple[str, int]]:
 def _first_ring(found: list[Any]) -> list[Node]:
     """Return a ring that begins at an object with a class of its own if there is one, otherwise any ring."""
     named = [garbage for garbage in found if type(garbage) not in _CONTAINERS][:_MOST_TRIED]
-    deadline_s = RealTime.monotonic() + LONGEST_S
+    limit = TimeLimit(LONGEST_S)
     for garbage in [*named, *found[:_MOST_TRIED]]:
         ring = find_ring(garbage)
-        if ring or RealTime.monotonic() > deadline_s:
+        if ring or limit.is_over():
             return ring
     return []
 

@@ -45,7 +45,7 @@ from soak.attribution.pointers.reachability import (
     without_gc_links,
 )
 from soak.attribution.symbols import Symbols
-from soak.inside.clock import RealTime
+from soak.inside.clock import TimeLimit
 from soak.inside.ring import TEXT_BYTES
 from soak.native.layout import PYTHON_OBJ, STACK_SITE
 from soak.native.ledger import Checkpoint
@@ -312,7 +312,7 @@ class MemoryScan:
         self._suspects = sites
         self.types = PythonTypes(memory, type_at)
         self._longest_s = longest_s
-        self._deadline_s = RealTime.monotonic() + longest_s
+        self._limit = TimeLimit(longest_s)
         self._begun_s = time.thread_time()
         self.read_bytes = 0
         self.mappings = memory.mappings()
@@ -342,7 +342,7 @@ class MemoryScan:
     def pieces(self) -> Iterable[Piece]:
         """Give the memory in which a program may keep pointers. Raises _TooLongError."""
         for piece in self.memory.pieces(self._ranges):
-            if RealTime.monotonic() > self._deadline_s:
+            if self._limit.is_over():
                 raise _TooLongError(f"it takes longer than {self._longest_s:g} s to read")
             self.read_bytes += piece[1].nbytes
             yield piece

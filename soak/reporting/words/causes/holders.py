@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from soak.attribution.grouping import chain_steps
+from soak.attribution.grouping import INSIDE, chain_steps
 from soak.attribution.pointers.reference_cycles import describe_ring
 from soak.grounds import HoldingCache
 from soak.results import Cause, ChainNode, MemoryKind, MemoryStep, Place
@@ -87,4 +87,7 @@ def container_words(expression: str, node: ChainNode) -> str:
 def _node_words(expression: str, node: ChainNode) -> str:
     if node.name == _LEFT_OUT:
         return _LEFT_OUT
-    return f"{expression}, {node.what}{f', {format_size(node.size_bytes)}' if node.size_bytes else ''}"
+    size = f", {format_size(node.size_bytes)}" if node.size_bytes else ""
+    # "held by a list inside app.view": what has no expression begins with what it is.
+    named = f"{node.what} {expression}" if expression.startswith(INSIDE) else f"{expression}, {node.what}"
+    return named + size
