@@ -14,6 +14,8 @@ from soak.analysis.sites.cells import RunningCells
 
 Tolerance = float | Callable[[float], float]
 """Growth per cycle that does not matter: a number, or a function of the cycles n a look has seen."""
+_LOOKS_TO_THE_NEXT = 4
+"""After so many parts of the cycles up to the next regular look one that had too few readings is taken again."""
 _GROWING = (LookOutcome.LEAK, LookOutcome.SETTLING, LookOutcome.UNSTEADY)
 
 
@@ -31,10 +33,17 @@ class Standing:
     """``(runs,)``: the latest look with readings enough saw growth, at one rate or not, whatever stands."""
 
 
+def next_look(at: float, n_min: float) -> float:
+    """Return the cycle at which a look may follow the one at cycle ``at``: see `RunningLooks`."""
+    return at * 2 if at < n_min else at + n_min * 2.0 ** math.floor(math.log2(at / n_min)) / _LOOKS_TO_THE_NEXT
+
+
 class RunningLooks:
     """Looks at many runs, read at the same cycles, as soon as n reaches n_min/8, /4, /2, n_min, 2 n_min, ...
 
-    n is the number of cycles since the start of the series. Memory is bounded, see `RunningCells`.
+    n is the number of cycles since the start of the series. A look from n_min on that has too few readings is taken
+    again after a quarter of its cycles more, until the next one: it has seen nothing, so this is no further look.
+    Memory is bounded, see `RunningCells`.
     """
 
     def __init__(
@@ -49,16 +58,29 @@ class RunningLooks:
         self._grain = grain
         self._cells = RunningCells(n_min, runs)
         self._next_look = n_min / 8
+        self._again: float | None = None
+        """The cycle at which to look again; None where the latest look had readings enough."""
 
     def extend(self, cycles: FloatArray, values: FloatArray) -> None:
         """Take in readings at ``cycles`` ``(m,)``, ascending and above 0, ``values`` ``(runs, m)``; look when due."""
-        while cycles.size and cycles[-1] >= self._next_look:
-            due = int(np.searchsorted(cycles, self._next_look, side="right"))
+        while cycles.size and cycles[-1] >= self._due:
+            at = self._due
+            due = int(np.searchsorted(cycles, at, side="right"))
             self._cells.extend(cycles[:due], values[:, :due])
-            self.standing = self._after_looking(self._next_look, self._next_look)
-            self._next_look *= 2
+            self.standing = self._after_looking(at, at)
+            self._next_look *= 2 if at == self._next_look else 1
+            self._again = self._cycle_to_look_again(at, self.standing)
             cycles, values = cycles[due:], values[:, due:]
         self._cells.extend(cycles, values)
+
+    @property
+    def _due(self) -> float:
+        return self._next_look if self._again is None else self._again
+
+    def _cycle_to_look_again(self, at: float, standing: Standing) -> float | None:
+        later = next_look(at, self._n_min)
+        saw_nothing = bool((standing.look.finding == LookOutcome.TOO_FEW).any())
+        return later if saw_nothing and later < self._next_look else None
 
     def at_end(self, last: float, spacing: float) -> Standing | None:
         """Return what stands with one more look at the end, cycle ``last``; change nothing, so that more can follow.

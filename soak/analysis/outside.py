@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from soak.analysis.evidence import COUNTS, LEDGER, REQUIRED_FROM_OUTSIDE, Evidence
+from soak.analysis.looks import next_look
 from soak.analysis.series import SeriesJudge
 from soak.measurements import SIGNALS
 from soak.verdict import SeriesState, SeriesVerdict, Verdict
@@ -54,7 +55,7 @@ class OutsideJudge:
         self.readings: dict[str, int] = {}
 
     def add(self, sample: int, values: Mapping[str, float]) -> bool:
-        """Take in one sample; return whether a look of the rule is due, that is whether it may say more."""
+        """Take in one sample; return whether a look of the rule may be due, so that it may say more."""
         self._take(sample, values)
         return self._is_look_due("outside", sample)
 
@@ -80,7 +81,7 @@ class OutsideJudge:
     def _is_look_due(self, of: str, sample: int) -> bool:
         due = sample >= self._next_look[of]
         while sample >= self._next_look[of]:
-            self._next_look[of] *= 2
+            self._next_look[of] = next_look(self._next_look[of], self._n_min)
         return due
 
     def evidence(self, *, is_last: bool = False) -> Evidence:

@@ -83,9 +83,16 @@ class _Progress:
         if end:
             rss = format_size(values.get("rss", 0.0))
             print(f"sample {sample:,}  RSS {rss}  {standing.verdict if standing else '':<14}", end=end, file=sys.stderr)
+        self._tell_leak(f"at sample {sample:,}", standing)
+
+    def of_processes(self, command: str, sample: int, values: dict[str, float], standing: Decision | None) -> None:  # noqa: ARG002
+        """Report a sample of processes that the program has started."""
+        self._tell_leak(f"at sample {sample:,} of its processes ({command})", standing)
+
+    def _tell_leak(self, when: str, standing: Decision | None) -> None:
         if standing is not None and standing.verdict is Verdict.LEAK and not self._told:
             self._told = True
-            print(f"soak: at sample {sample:,}: LEAK of {SIGNALS[standing.decided_by or ''].title}", file=sys.stderr)
+            print(f"soak: {when}: LEAK of {SIGNALS[standing.decided_by or ''].title}", file=sys.stderr)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -108,9 +115,9 @@ def run(options: argparse.Namespace) -> int:
     try:
         with new_record(runs_folder(options), settings, subject.name) as (store, record):
             with signals_set(stopping):
-                plan = _plan(options, command)
-                others = _follow(subject, plan)
-                result = Watch(subject, plan, stopping, on_sample=_Progress(), record=record).run()
+                plan, progress = _plan(options, command), _Progress()
+                others = _follow(subject, plan, progress)
+                result = Watch(subject, plan, stopping, on_sample=progress, record=record).run()
                 result = result if others is None else others.finish(result)
             record.finish(result)
             _end(options, command, subject, result)
@@ -128,12 +135,14 @@ def run(options: argparse.Namespace) -> int:
     return exit_code(document)
 
 
-def _follow(subject: Process, plan: WatchPlan) -> WatchedProcesses | None:
+def _follow(subject: Process, plan: WatchPlan, progress: _Progress) -> WatchedProcesses | None:
     """Begin to watch the processes that the program starts; None where they are not followed."""
     from soak.running.processes.watching import WatchedProcesses
 
     announcements = subject.announcements
-    return WatchedProcesses(subject.pid, announcements, plan) if plan.follow and announcements is not None else None
+    if not plan.follow or announcements is None:
+        return None
+    return WatchedProcesses(subject.pid, announcements, plan, progress.of_processes)
 
 
 def _end(options: argparse.Namespace, command: list[str], subject: Process, result: ComponentResult | None) -> None:

@@ -143,7 +143,7 @@ class RunStore:
             connection.execute("update component set n_min = ? where id = ?", (n_min, component_id))
 
     def write_readings(self, component_id: int, readings: Iterable[Reading]) -> None:
-        """Append the readings of checkpoints."""
+        """Append the readings of checkpoints. A reading that was written before gets the values of the later one."""
         names = self._columns
         rows = [
             (component_id, reading.cycle, reading.at_s, *(reading.values.get(name) for name in names))
@@ -151,7 +151,8 @@ class RunStore:
         ]
         insert = (
             f"insert into reading (component_id, cycle, at_s{''.join(f', {name}' for name in names)}) "
-            f"values ({', '.join('?' * (len(names) + 3))})"
+            f"values ({', '.join('?' * (len(names) + 3))}) on conflict (component_id, cycle) do "
+            f"update set {', '.join(f'{name} = coalesce(excluded.{name}, {name})' for name in names)}"
         )
         with self._transaction() as connection:
             connection.executemany(insert, rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from soak.analysis.sites.labels import OTHERS, growth_by_label
+from soak.analysis.sites.labels import OTHERS, LabelledBlocks, growth_by_label
 
 RING = 1 << 16
 NAMES = ("", "GET /report", "GET /ok", "GET /seldom")
@@ -16,7 +16,11 @@ def labelled(newest: int, every: int = 3, born: int = 1, first: int = 0, names: 
     for mark in range(max(newest - RING + 1, 1), newest + 1):
         of_mark[mark % RING] = 1 if mark % every == 0 else 2
     births = np.repeat(np.arange(every, newest + 1, every), born) % (1 << 24)
-    return growth_by_label(births, np.full(len(births), 100, np.uint64), names, of_mark, newest, first)
+    return growth_by_label([blocks(births, 100, of_mark, newest, first, names)])
+
+
+def blocks(births, size: int, of_mark, newest: int, first: int = 0, names: tuple[str, ...] = NAMES) -> LabelledBlocks:
+    return LabelledBlocks(names, of_mark, births, np.full(len(births), size, np.uint64), newest, first)
 
 
 def test_what_a_label_keeps_is_counted_exactly():
@@ -50,7 +54,7 @@ def test_births_are_told_where_the_number_of_marks_has_wrapped_around():
 def test_labels_that_came_seldom_are_told_together():
     of_mark = np.full(RING, 2, np.uint16)
     of_mark[100:105] = 3
-    found = growth_by_label(np.array([101]), np.array([500], np.uint64), NAMES, of_mark, 1000, 0)
+    found = growth_by_label([blocks(np.array([101]), 500, of_mark, 1000)])
 
     assert [(label.label, label.cycles, label.bytes_per_iteration) for label in found] == [
         (OTHERS, 5, 100.0),
@@ -60,3 +64,28 @@ def test_labels_that_came_seldom_are_told_together():
 
 def test_without_labels_nothing_is_told():
     assert labelled(3000, names=()) == ()
+
+
+def test_the_labels_of_several_processes_are_told_together():
+    """Each process numbers its labels and its marks itself."""
+    first, second = np.full(RING, 1, np.uint16), np.full(RING, 2, np.uint16)
+    found = growth_by_label(
+        [
+            blocks(np.arange(100, 200), 1000, first, 416, names=("", "GET /report", "GET /ok")),
+            blocks(np.arange(1, 101), 1000, second, 216, names=("", "GET /ok", "GET /report")),
+            blocks(np.zeros(0, np.int64), 1000, first, 316, names=("", "GET /ok")),
+        ]
+    )
+
+    assert [(label.label, label.cycles, label.blocks_per_iteration) for label in found] == [
+        ("GET /report", 600, 200 / 600),
+        ("GET /ok", 300, 0.0),
+    ]
+
+
+def test_a_label_that_is_seldom_in_each_process_is_told_by_itself_where_it_is_not_in_all_together():
+    of_mark = np.full(RING, 2, np.uint16)
+    of_mark[100:105] = 3
+    found = growth_by_label([blocks(np.array([101]), 500, of_mark, 1000), blocks(np.array([101]), 500, of_mark, 1000)])
+
+    assert [(label.label, label.cycles) for label in found] == [("GET /seldom", 10), ("GET /ok", 2 * (1000 - 16 - 5))]

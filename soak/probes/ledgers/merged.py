@@ -7,12 +7,13 @@ the Python instruction, or the place in a module. Modules get addresses of their
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from soak.analysis.sites.labels import LabelledBlocks
 from soak.native.layout import (
     NATIVE_SITE,
     PYTHON_SITE,
@@ -69,6 +70,11 @@ class _Member:
     def frame(self, frame: Frame) -> Frame:
         """Return a frame with its address in the space of all processes."""
         return frame if frame.address is None else replace(frame, address=self._shared(frame.address))
+
+    def numbers_of(self, sites: Collection[int]) -> list[int]:
+        """Return its own numbers of merged sites."""
+        found: list[int] = np.flatnonzero(np.isin(self.numbers, list(sites)) & (self.numbers > UNKNOWN_SITE)).tolist()
+        return found
 
     def _shared(self, address: int) -> int:
         if not self._mappings:
@@ -157,10 +163,18 @@ class MergedLedger(WatchedTables):
             **{name: sum(getattr(checkpoint, name) for checkpoint in each) for name in _SUMS},
         )
 
+    def labelled(self, sites: Collection[int], first: int) -> list[LabelledBlocks]:  # noqa: ARG002
+        """See WatchedTables; of each process the marks since it was added."""
+        found = []
+        for member in self._members.values():
+            own = member.numbers_of(sites)
+            found += member.ledger.labelled(own, member.first_marks) if own else []
+        return found
+
     def request_flags(self, sites: list[int]) -> None:
         """Ask every process for stacks at these sites."""
         for member in self._members.values():
-            own = np.flatnonzero(np.isin(member.numbers, sites) & (member.numbers > UNKNOWN_SITE)).tolist()
+            own = member.numbers_of(sites)
             if own:
                 member.ledger.request_flags(own)
 
@@ -191,7 +205,8 @@ class MergedLedger(WatchedTables):
         """Return the rows of one process under the merged numbers."""
         rows: NDArray[np.void] = checkpoint.rows.astype(ROW)
         member.numbers = np.pad(member.numbers, (0, max(len(checkpoint.sites) - len(member.numbers), 0)))
-        new = [site for site in np.unique(rows["site"]).tolist() if not member.numbers[site]]
+        is_new = member.numbers == 0
+        new = np.unique(rows["site"][is_new[rows["site"]]]).tolist()
         if new:
             member.forget_mappings()
             for site in new:

@@ -13,10 +13,12 @@ import struct
 from abc import abstractmethod
 from collections.abc import Collection
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from soak.analysis.sites.labels import LabelledBlocks
 from soak.native.layout import (
     BIG_BIT,
     DOMAIN_MASK,
@@ -46,6 +48,7 @@ from soak.native.layout import (
     TablePlaces,
 )
 from soak.native.ledger import Checkpoint, Ledger, buckets_of
+from soak.probes.live_sums import LiveSums, Part
 from soak.probes.mappings import maps_reader
 from soak.probes.memory import ProcessMemory
 
@@ -82,6 +85,15 @@ def parse_places(content: bytes) -> TablePlaces | None:
     return TablePlaces(*places) if magic == TABLES_MAGIC and version == LEDGER_VERSION else None
 
 
+class _Piece(NamedTuple):
+    """A piece of the slots as it was read last."""
+
+    part: Part
+    """What it adds to the sums."""
+    words: NDArray[np.uint64] | None
+    """None where they are not kept, and so are taken to have changed."""
+
+
 class WatchedTables(Ledger):
     """The ledger of programs that mark their cycles themselves, or not at all."""
 
@@ -97,16 +109,12 @@ class WatchedTables(Ledger):
     def maps(self) -> str:
         """Return where the modules are, as /proc/PID/maps lists them."""
 
-    def labels(self) -> tuple[tuple[str, ...], NDArray[np.uint16]]:
-        """Return the names of labels by number, and the label of each of the latest marks by its place in the ring.
+    @abstractmethod
+    def labelled(self, sites: Collection[int], first: int) -> list[LabelledBlocks]:
+        """Return the live blocks of some sites with the labels of the marks, by process.
 
-        Number 0 is no label. Nothing where no mark has one.
+        ``first``: marks up to this one are not looked at. Nothing of a process whose marks have no labels.
         """
-        return (), np.zeros(0, np.uint16)
-
-    def births(self, sites: Collection[int]) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:  # noqa: ARG002
-        """Return the mark at which each live block of some sites was born, modulo 2^24, and its bytes."""
-        return np.zeros(0, np.int64), np.zeros(0, np.uint64)
 
 
 class LiveTables(WatchedTables):
@@ -122,8 +130,9 @@ class LiveTables(WatchedTables):
         # Both files belong to the program that runs now. After an exec, reads and writes fail.
         self._memory = ProcessMemory(places.pid)
         self._writable = os.open(f"/proc/{places.pid}/mem", os.O_WRONLY)
-        self._pieces: dict[int, tuple[NDArray[np.uint64], tuple[NDArray[np.uint64], NDArray[np.uint64]]]] = {}
-        """Pieces of the slots as they were read last, with their blocks: most of them do not change."""
+        self._pieces: dict[int, _Piece] = {}
+        """Pieces of the slots as they were read last: most of them do not change."""
+        self._sums, self._births_as = LiveSums(), (0, 0, 0)
         self._sequence = 0
         self._state = 0
         self._strings = b""
@@ -147,7 +156,16 @@ class LiveTables(WatchedTables):
         """Return how often the program has called ``soak.mark()`` or ``soak_mark()``."""
         return self._word(self.places.cycle_at)
 
-    def labels(self) -> tuple[tuple[str, ...], NDArray[np.uint16]]:
+    def labelled(self, sites: Collection[int], first: int) -> list[LabelledBlocks]:
+        """See WatchedTables."""
+        newest = self.marks()
+        names, of_mark = self._labels()
+        if not names:
+            return []
+        births, sizes = self._births(sites)
+        return [LabelledBlocks(names, of_mark, births, sizes, newest, first)]
+
+    def _labels(self) -> tuple[tuple[str, ...], NDArray[np.uint16]]:
         """Return the names of labels by number, and the label of each of the latest marks by its place in the ring.
 
         Number 0 is no label. Nothing where no mark has one.
@@ -160,11 +178,16 @@ class LiveTables(WatchedTables):
         names = tuple(name.decode("utf-8", "replace") for name in table["names"][: count + 1].tolist())
         return names if count else (), table["of_mark"].copy()
 
-    def births(self, sites: Collection[int]) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+    def _births(self, sites: Collection[int]) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
         """Return the mark at which each live block of some sites was born, modulo 2^24, and its bytes."""
-        slots, sizes = self._live()
-        chosen = np.isin(slots & _SITE_WORD, list(sites))
-        return (slots[chosen] >> _EPOCH_SHIFT).astype(np.int64), sizes[chosen]
+        births, bytes_of = [np.zeros(0, np.int64)], [np.zeros(0, np.uint64)]
+        wanted = np.array(sorted(sites), np.uint64)
+        for address, words in self._memory.pieces(self._slot_ranges()):
+            slots, sizes = self._blocks_in(address, words)
+            chosen = np.isin(slots & _SITE_WORD, wanted)
+            births.append((slots[chosen] >> _EPOCH_SHIFT).astype(np.int64))
+            bytes_of.append(sizes[chosen])
+        return np.concatenate(births), np.concatenate(bytes_of)
 
     def set_cycle(self, cycle: int) -> None:
         """Have all blocks from now on born in this cycle."""
@@ -200,12 +223,12 @@ class LiveTables(WatchedTables):
         """Count what is alive now; None when the process has ended or runs another program."""
         places = self.places
         cycle = self.marks()
-        slots, asked = self._live()
+        self._sum_up()
         # After the slots, so that the site of every slot is counted.
         sites = min(self._half_word(places.site_count_at), SITE_LIMIT)
         if not sites:
             return None
-        rows = self._rows(slots, asked, sites)
+        rows = self._rows(sites)
         self._state = self._half_word(places.state_at) or self._state
         self._take_names()
         in_blocks = rows[rows["domain"] < MAPPING]
@@ -263,21 +286,28 @@ class LiveTables(WatchedTables):
                 ranges.append((start, start + _LEAF_BYTES))
         return ranges
 
-    def _live(self) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-        """Return the slot and the size of each live block. A few slots belong to no block; they have site 0."""
+    def _sum_up(self) -> None:
+        """Read the slots again, and bring the sums up to date where they have changed."""
+        births_as = self._half_word(self.places.cycle_at + _SHIFT_BEHIND_CYCLE), self.born_with_it, self.cycles_from
+        if births_as != self._births_as:
+            self._pieces, self._sums, self._births_as = {}, LiveSums(), births_as
         before, self._pieces = self._pieces, {}
-        parts, kept_words = [], 0
+        kept_words = 0
         for address, words in self._memory.pieces(self._slot_ranges()):
-            known = before.get(address)
-            is_same = known is not None and np.array_equal(known[0], words)
-            part = known[1] if known is not None and is_same else self._blocks_in(address, words)
+            known = before.pop(address, None)
+            if known is not None and known.words is not None and np.array_equal(known.words, words):
+                self._pieces[address] = known
+                kept_words += len(words)
+                continue
+            if known is not None:
+                self._sums.take_away(known.part)
+            part = self._sums.add(self._rows_in(address, words))
             # The size of a block at the very end is in the next piece, so this one does not tell whether it changed.
             kept_words += len(words)
-            if kept_words <= _MOST_KEPT_WORDS and not int(words[-1]) & BIG_BIT:
-                self._pieces[address] = words, part
-            parts.append(part)
-        slots, sizes = (np.concatenate([part[n] for part in parts] or [np.zeros(0, np.uint64)]) for n in range(2))
-        return slots, sizes
+            is_kept = kept_words <= _MOST_KEPT_WORDS and not int(words[-1]) & BIG_BIT
+            self._pieces[address] = _Piece(part, words if is_kept else None)
+        for gone in before.values():
+            self._sums.take_away(gone.part)
 
     def _blocks_in(self, address: int, words: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
         used = np.flatnonzero(words)
@@ -290,28 +320,34 @@ class LiveTables(WatchedTables):
             sizes[big] = max(word >> SIZE_SHIFT, SIZE_LIMIT)
         return slots, sizes
 
-    def _rows(self, slots: NDArray[np.uint64], asked: NDArray[np.uint64], sites: int) -> NDArray[np.void]:
-        """Return live blocks and bytes by site, domain and bucket of birth; of mappings without their birth."""
-        epochs = slots >> _EPOCH_SHIFT << np.uint64(self._half_word(self.places.cycle_at + _SHIFT_BEHIND_CYCLE))
-        absolute = epochs.view(np.int64)
-        births = np.where(absolute <= self.born_with_it, 0, np.maximum(absolute - self.cycles_from, 0))
+    def _rows_in(self, address: int, words: NDArray[np.uint64]) -> NDArray[np.void]:
+        """Return the live blocks and bytes of a piece, by site, domain and bucket of birth."""
+        slots, sizes = self._blocks_in(address, words)
+        shift, born_with_it, cycles_from = self._births_as
+        absolute = (slots >> _EPOCH_SHIFT << np.uint64(shift)).view(np.int64)
+        births = np.where(absolute <= born_with_it, 0, np.maximum(absolute - cycles_from, 0))
         numbers = (slots & _SITE_WORD).view(np.int64)
+        known = numbers > 0  # a few slots belong to no block
         domains = (slots >> _DOMAIN_SHIFT & np.uint64(DOMAIN_MASK)).view(np.int64)
-        known = (numbers > 0) & (numbers < sites)
         buckets = births[known]
         buckets[buckets > 0] = buckets_of(buckets[buckets > 0])
+        return _summed(numbers[known], domains[known], buckets, sizes[known])
+
+    def _rows(self, sites: int) -> NDArray[np.void]:
+        """Return live blocks and bytes by site, domain and bucket of birth; of mappings without their birth."""
         count = min(self._half_word(self.places.mapping_count_at), MAPPINGS_LIMIT)
         mapped = self._records(MAPPING_ROW, self.places.mappings, count)
         mapped = mapped[
             (mapped["site"] < sites) & (mapped["domain"] < len(DOMAINS)) & (mapped["end"] > mapped["start"])
         ]
-        return _summed(
-            np.append(numbers[known], mapped["site"].astype(np.int64)),
-            np.append(domains[known], mapped["domain"].astype(np.int64)),
-            np.append(buckets, np.zeros(len(mapped), np.int64)),
-            np.append(asked[known], mapped["end"] - mapped["start"]),
-            sites,
+        blocks = self._sums.rows()
+        of_mappings = _summed(
+            mapped["site"].astype(np.int64),
+            mapped["domain"].astype(np.int64),
+            np.zeros(len(mapped), np.int64),
+            mapped["end"] - mapped["start"],
         )
+        return np.concatenate([blocks[blocks["site"] < sites], of_mappings])
 
     def _take_names(self) -> None:
         """Copy what was added to strings and stacks. They are needed even after the process has ended."""
@@ -358,13 +394,10 @@ class LiveTables(WatchedTables):
 
 
 def _summed(
-    sites_of: NDArray[np.int64],
-    domains: NDArray[np.int64],
-    buckets: NDArray[np.int64],
-    sizes: NDArray[np.uint64],
-    sites: int,
+    sites_of: NDArray[np.int64], domains: NDArray[np.int64], buckets: NDArray[np.int64], sizes: NDArray[np.uint64]
 ) -> NDArray[np.void]:
     """Return one row for each combination of site, domain and bucket."""
+    sites = int(sites_of.max(initial=0)) + 1
     keys = (buckets * len(DOMAINS) + domains) * sites + sites_of
     # Most blocks are of the first bucket, from before the first cycle. To sort them all would take ten times as long.
     is_first = buckets == 0

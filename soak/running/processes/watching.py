@@ -6,7 +6,9 @@ import queue
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
+from soak.analysis.decide import Decision
 from soak.grounds import Ground, GroundKind, ProcessRole
 from soak.probes.descendants import Descendant, read_descendants
 from soak.probes.ledgers.followed import Announcements, Followed
@@ -18,13 +20,14 @@ from soak.running.component.checkpoints import ChildProcesses
 from soak.running.processes.report import process_results
 from soak.running.processes.role import Count, Identity, Member, RoleKey, key_of, opened
 from soak.running.watch.plan import WatchPlan
-from soak.running.watch.watch import Watch
+from soak.running.watch.watch import Watch, no_mark
 from soak.verdict import Verdict
 
 _LOOK_EVERY_S, _JOINED_WITHIN_S = 0.5, 30.0
 _LOOKS_TO_STAY = 2
 """A process that is there at so many looks in a row is no tool that the program runs for a moment."""
 _MOST_PROCESSES = 32
+OnSample = Callable[[str, int, dict[str, float], Decision | None], None]
 
 
 class RoleSubject:
@@ -64,7 +67,7 @@ class RoleSubject:
             self._changes.get()()
         counts = [member.reader.read_counts() for member in self.members.values()]
         if counts and all(each.get("mapped") for each in counts):
-            names = set(counts[0]).intersection(*counts[1:]) - {"children"}
+            names = set(counts[0]).intersection(*counts[1:])
             self._latest = {name: sum(each[name] for each in counts) for name in sorted(names)}
             self._note(counts)
         return dict(self._latest) or {"mapped": 0.0}
@@ -108,10 +111,11 @@ class RoleSubject:
 class _WatchedRole:
     """A role with the watch that judges it, in a thread of its own."""
 
-    def __init__(self, subject: RoleSubject, plan: WatchPlan, stopping: threading.Event) -> None:
+    def __init__(self, subject: RoleSubject, plan: WatchPlan, stopping: threading.Event, on_sample: OnSample) -> None:
         self.subject = subject
         self.result: ComponentResult | None = None
-        self._watch = Watch(subject, replace(plan, stop_at_leak=False, marks=()), stopping)
+        own = replace(plan, stop_at_leak=False, marks=())
+        self._watch = Watch(subject, own, stopping, on_sample=partial(on_sample, subject.name))
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
 
@@ -122,9 +126,19 @@ class _WatchedRole:
 class WatchedProcesses:
     """Finds the processes that a program starts and that live on, and watches them by role."""
 
-    def __init__(self, root: int, announcements: Announcements, plan: WatchPlan) -> None:
-        """Begin in a thread of its own. ``announcements``: where processes tell where their tables are."""
-        self._root, self._plan = root, plan
+    def __init__(
+        self,
+        root: int,
+        announcements: Announcements,
+        plan: WatchPlan,
+        on_sample: OnSample = lambda *_: None,
+    ) -> None:
+        """Begin in a thread of its own.
+
+        ``announcements``: where processes tell where their tables are. ``on_sample`` is called in threads of ours with
+        the name of a role, the number of a sample of it, its values, and what stands.
+        """
+        self._root, self._plan, self._on_sample = root, plan, on_sample
         self._followed = Followed(announcements)
         self._stopping = threading.Event()
         self._roles: dict[RoleKey, _WatchedRole] = {}
@@ -144,6 +158,9 @@ class WatchedProcesses:
         found = [(role.subject, role.result) for role in self._roles.values() if role.result is not None]
         for subject, _ in found:
             subject.close()
+        if any(each.cycle_noun == "mark" for _, each in found):
+            messages = tuple(message for message in result.messages if message != no_mark(self._plan.marks))
+            result = replace(result, messages=messages)
         return _together(result, found, self._others)
 
     def _run(self) -> None:
@@ -189,7 +206,7 @@ class WatchedProcesses:
         subject.join(identity, process, tables)
         if is_new:
             subject.read()
-            self._roles[key] = _WatchedRole(subject, self._plan, self._stopping)
+            self._roles[key] = _WatchedRole(subject, self._plan, self._stopping, self._on_sample)
         self._role_of[identity], self._tables[identity] = key, tables
         return True
 
@@ -209,7 +226,7 @@ def _together(
     is_more = bool(leaking) and (result.verdict is not Verdict.LEAK or _rate(leaking[0][1]) > _rate(result))
     if is_more and result.verdict is not Verdict.FAILED:
         return _told(result, leaking, GroundKind.GROWING_PROCESSES, roles)
-    if undecided and result.verdict is Verdict.CLEAN:
+    if undecided and (result.verdict is Verdict.CLEAN or _do_the_work(result, undecided)):
         return _told(result, undecided, GroundKind.OPEN_PROCESSES, roles)
     causes = (*result.causes, *(cause for pair in leaking for cause in _causes(*pair)))
     result = replace(result, causes=causes, roles=roles)
@@ -217,6 +234,12 @@ def _together(
         ground = Ground(GroundKind.UNCOUNTED_CHILDREN, children=others.living)
         return replace(result, verdict=Verdict.INCONCLUSIVE, decided_by=None, growth=None, grounds=(ground,))
     return result
+
+
+def _do_the_work(result: ComponentResult, roles: Sequence[tuple[RoleSubject, ComponentResult]]) -> bool:
+    """Whether the cycles are those of the processes of some role, and the program itself only waits for them."""
+    marks_itself = result.cycle_noun == "mark" or result.verdict in (Verdict.LEAK, Verdict.FAILED)
+    return not marks_itself and any(each.cycle_noun == "mark" for _, each in roles)
 
 
 def _told(

@@ -7,7 +7,7 @@ tracker in it as well, whose tables are read the same way.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from threading import Event
@@ -57,6 +57,11 @@ _NO_MARK = (
     "-I, -E and -S."
 )
 _NO_PLACE = "From outside no place can be named: soak run or soak.check on the function that does the work finds it."
+
+
+def no_mark(names: Sequence[str]) -> str:
+    """Say that none of the marks came that were asked for."""
+    return _NO_MARK.format(names=", ".join(names))
 
 
 class Watch:
@@ -178,7 +183,7 @@ class Watch:
 
     def _count(self, ledger: LedgerReader, active_s: float, cycles: int) -> bool:
         """Count what is alive; return whether judging may say more than before."""
-        begun_s, says_more = time.process_time(), False
+        begun_s, says_more = time.thread_time(), False
         checkpoint = ledger.look()
         if checkpoint is not None and self._names is not None:
             checkpoint = self._names.without(checkpoint)
@@ -186,7 +191,7 @@ class Watch:
             if not falls or len(self._held) == _LONGEST_FALL:
                 says_more = self._add_held()
             self._held.append((checkpoint, cycles))
-        self._counting.spend(active_s, time.process_time() - begun_s)
+        self._counting.spend(active_s, time.thread_time() - begun_s)
         return says_more
 
     def _add_held(self) -> bool:
@@ -245,13 +250,8 @@ class Watch:
         tables, latest = self._tables, ledger.latest
         if not leaking or tables is None or latest is None or self._pace.noun != "mark":
             return ()
-        newest = tables.marks()
-        names, of_mark = tables.labels()
-        if not names:
-            return ()
         stacks = np.flatnonzero((latest.sites["kind"] == STACK_SITE) & np.isin(latest.sites["parent"], leaking))
-        births, sizes = tables.births({*leaking, *stacks.tolist()})
-        return growth_by_label(births, sizes, names, of_mark, newest, self._pace.first_mark)
+        return growth_by_label(tables.labelled({*leaking, *stacks.tolist()}, self._pace.first_mark))
 
     def _restart_after_exec(self, sample: int) -> None:
         tables = self._subject.tables()
@@ -393,7 +393,7 @@ class Watch:
         if marks:
             yield _FEW_MARKS.format(marks=format_count(marks))
         elif self._plan.marks:
-            yield _NO_MARK.format(names=", ".join(self._plan.marks))
+            yield no_mark(self._plan.marks)
 
     def _waits(self, decision: Decision) -> Iterator[str]:
         """Suggest that reference cycles wait for a collection, where Python's memory climbs and falls at once."""
