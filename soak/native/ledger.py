@@ -180,6 +180,10 @@ class Ledger(ABC):
     def request_flags(self, sites: list[int]) -> None:
         """Ask for stacks to be captured at ``sites``, 64 at most."""
 
+    def release_flags(self, sites: list[int]) -> bool:  # noqa: ARG002
+        """Ask for no more stacks at ``sites``; return whether that can be asked for."""
+        return False
+
     @abstractmethod
     def close(self) -> None:
         """Close the files."""

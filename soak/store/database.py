@@ -142,8 +142,11 @@ class RunStore:
         with self._transaction() as connection:
             connection.execute("update component set n_min = ? where id = ?", (n_min, component_id))
 
-    def write_readings(self, component_id: int, readings: Iterable[Reading]) -> None:
-        """Append the readings of checkpoints. A reading that was written before gets the values of the later one."""
+    def write_readings(self, component_id: int, readings: Iterable[Reading], *, completes: bool = False) -> None:
+        """Append the readings of checkpoints.
+
+        ``completes``: one whose cycle was written before gives that its values; else it is refused.
+        """
         names = self._columns
         rows = [
             (component_id, reading.cycle, reading.at_s, *(reading.values.get(name) for name in names))
@@ -151,9 +154,11 @@ class RunStore:
         ]
         insert = (
             f"insert into reading (component_id, cycle, at_s{''.join(f', {name}' for name in names)}) "
-            f"values ({', '.join('?' * (len(names) + 3))}) on conflict (component_id, cycle) do "
-            f"update set {', '.join(f'{name} = coalesce(excluded.{name}, {name})' for name in names)}"
+            f"values ({', '.join('?' * (len(names) + 3))})"
         )
+        if completes:
+            values = ", ".join(f"{name} = coalesce(excluded.{name}, {name})" for name in names)
+            insert += f" on conflict (component_id, cycle) do update set {values}"
         with self._transaction() as connection:
             connection.executemany(insert, rows)
 

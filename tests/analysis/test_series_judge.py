@@ -11,7 +11,7 @@ from series_builder import AT, CYCLES, N_MIN, SPACING
 from soak.analysis import SeriesJudge, judge
 from soak.analysis.rule import PARTS
 from soak.analysis.sites.cells import CELLS_PER_N_MIN, RunningCells
-from soak.verdict import Verdict
+from soak.verdict import SeriesState, Verdict
 
 SHAPES = {
     "flat": lambda at, rng: rng.normal(5e6, 3000, len(at)),
@@ -247,3 +247,28 @@ def test_a_leak_that_is_not_final_is_taken_back():
 
     assert final.verdict.verdict is Verdict.LEAK
     assert (open_to_change.verdict.verdict, open_to_change.verdict.is_growing) == (Verdict.CLEAN, False)
+
+
+def test_a_look_that_had_too_few_readings_is_taken_again_before_the_next_regular_one():
+    """At n_min the readings were too far apart in its second quarter; half of n_min later they no longer are."""
+    judge = SeriesJudge(1.0, 1024)
+    sparse, dense = range(0, 513, 24), range(520, 2048, 8)
+    cycles = [*sparse, *dense]
+    found = []
+    for cycle in cycles:
+        judge.add(cycle, 100.0 * cycle)
+        found.append((cycle, judge.verdict.state))
+
+    assert (1024, SeriesState.FEW_READINGS) in found
+    leak = judge.verdict
+    assert (leak.verdict, leak.decided_at) == (Verdict.LEAK, 1536)
+
+
+def test_a_look_with_readings_enough_is_not_taken_again():
+    judge = SeriesJudge(1.0, 1024)
+    for cycle in range(0, 1025, 8):
+        judge.add(cycle, 0.0)
+    for cycle in range(1032, 2000, 8):
+        judge.add(cycle, 100.0 * (cycle - 1024))
+
+    assert (judge.verdict.verdict, judge.verdict.judged_at) == (Verdict.CLEAN, 1024)

@@ -74,6 +74,21 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_a_reading_that_was_written_gets_the_values_that_come_later(folder: Path):
+    """A watch counts what is alive some samples after it has read the rest, and holds counts back."""
+    with open_run(folder) as store:
+        later = [Reading(7, 0.25, {"tracked": 9.0, "rss": 8192.0}), Reading(8, 0.3, {"heap": 7.0})]
+        store.write_readings(1, later, completes=True)
+
+        readings = list(store.read_readings("decoder"))
+
+    assert [(reading.cycle, reading.values) for reading in readings] == [
+        (0, {"heap": 5.0}),
+        (7, {"heap": 6.0, "rss": 8192.0, "tracked": 9.0}),
+        (8, {"heap": 7.0}),
+    ]
+
+
 def refusal(action: Callable[[], object]) -> str:
     with pytest.raises(StoreError) as refused:
         action()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from soak.native.layout import TABLES, TablePlaces
 from soak.probes.descendants import Descendant
@@ -32,9 +33,12 @@ class Announcements:
         self._read()
         return self._told.get(pid)
 
-    def forget(self, living: set[int]) -> None:
-        """Forget what processes have told that are not among the ``living``."""
-        self._told = {pid: places for pid, places in self._told.items() if pid in living}
+    def forget_ended(self) -> None:
+        """Forget what processes have told that have ended.
+
+        All others may still fork, also those that are not counted themselves, such as multiprocessing's fork server.
+        """
+        self._told = {pid: places for pid, places in self._told.items() if Path(f"/proc/{pid}").exists()}
 
     def close(self) -> None:
         """Close the file."""
@@ -77,7 +81,7 @@ class Followed:
     def forget_ended(self, living: set[int]) -> None:
         """Forget processes that are not among the ``living``."""
         self._known = {pid: known for pid, known in self._known.items() if pid in living}
-        self._announcements.forget(living)
+        self._announcements.forget_ended()
 
     def _of(self, pid: int) -> TablePlaces | None:
         return self._known.get(pid) or self._announcements.of(pid)

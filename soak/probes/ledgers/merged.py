@@ -178,6 +178,12 @@ class MergedLedger(WatchedTables):
             if own:
                 member.ledger.request_flags(own)
 
+    def release_flags(self, sites: list[int]) -> bool:
+        """Ask every process for no more stacks at these sites."""
+        for member in self._members.values():
+            member.ledger.release_flags(member.numbers_of(sites))
+        return True
+
     def close(self) -> None:
         """Close the ledgers of all processes."""
         for member in list(self._members):

@@ -256,12 +256,21 @@ class LiveTables(WatchedTables):
         )
 
     def request_flags(self, sites: list[int]) -> None:
-        """See Ledger. Set the flag, then take the sites out of the caches: the program looks up only uncached sites."""
+        """See Ledger."""
+        self._set_flags(sites, SITE_FLAGGED)
+
+    def release_flags(self, sites: list[int]) -> bool:
+        """See Ledger."""
+        self._set_flags(sites, 0)
+        return True
+
+    def _set_flags(self, sites: list[int], flag: int) -> None:
+        """Set the flag, then take the sites out of the caches: the program looks up only uncached sites."""
         places = self.places
         with contextlib.suppress(OSError):
             for site in sites:
                 at = places.sites + site * SITE.itemsize + _FLAGS_AT
-                os.pwrite(self._writable, struct.pack("<I", self._half_word(at) | SITE_FLAGGED), at)
+                os.pwrite(self._writable, struct.pack("<I", self._half_word(at) & ~SITE_FLAGGED | flag), at)
             caches = ((places.site_cache, places.site_cache_words), (places.frame_cache, places.frame_cache_words))
             for cache, count in caches:
                 cached = self._memory.read(cache, count) & _SITE_WORD

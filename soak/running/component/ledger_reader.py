@@ -65,9 +65,18 @@ class LedgerReader:
     """Reads one process's ledger while it runs."""
 
     def __init__(
-        self, open_ledger: Callable[[], Ledger | None], read_maps: Callable[[], str], tolerance_bytes: float
+        self,
+        open_ledger: Callable[[], Ledger | None],
+        read_maps: Callable[[], str],
+        tolerance_bytes: float,
+        *,
+        flag_after_cycles: int = _FLAG_AFTER_CYCLES,
     ) -> None:
-        """Prepare. ``open_ledger`` returns None until the process has one; ``read_maps`` its /proc/PID/maps."""
+        """Prepare. ``open_ledger`` returns None until the process has one; ``read_maps`` its /proc/PID/maps.
+
+        ``flag_after_cycles``: when stacks of the sites that grow are asked for.
+        """
+        self._flag_after_cycles = flag_after_cycles
         self._open_ledger = open_ledger
         self._read_maps = read_maps
         self._file: Ledger | None = None
@@ -133,13 +142,19 @@ class LedgerReader:
         found = self._judge.suspects(n_min, at_end=at_end)
         self._growing_mappings = self._mappings.suspects(n_min, at_end=at_end)
         growing = [*self._growing_mappings[:_MOST_STACKS], *found]
-        if self._file is not None and growing and cycles >= _FLAG_AFTER_CYCLES:
-            sites = [suspect.site for suspect in growing[:REQUESTS]]
-            if not self._flagged.issuperset(sites):
-                self._flagged.update(sites)
-                self._file.request_flags(sites)
-                self._keep_maps()
+        if self._file is not None and cycles >= self._flag_after_cycles:
+            self._flag(self._file, [suspect.site for suspect in growing[:REQUESTS]])
         return found
+
+    def _flag(self, ledger: Ledger, sites: list[int]) -> None:
+        """Ask for the stacks of these sites, and for no others: each takes the program some time."""
+        over = self._flagged.difference(sites)
+        if over and ledger.release_flags(sorted(over)):
+            self._flagged -= over
+        if not self._flagged.issuperset(sites):
+            self._flagged.update(sites)
+            ledger.request_flags(sites)
+            self._keep_maps()
 
     def survivors(self, n_clean: float, *, at_end: bool = False) -> SeriesVerdict | None:
         """Return what the births of all live blocks say; None where they cannot say that nothing stays.

@@ -17,7 +17,7 @@ from soak.store.database import RunStore
 from soak.store.runs import claimed, create_run, new_run_folder
 
 _KEPT_BACK = 64
-"""Cycles whose readings may still get values: counts of the ledger come some samples later."""
+"""Cycles whose readings may still get values: counts of the ledger come some samples later, seldom more than these."""
 
 
 class WatchRecord:
@@ -50,7 +50,7 @@ class WatchRecord:
     def _write(self, kept_back: int) -> None:
         cycles = sorted(self._waiting)
         done = cycles[: len(cycles) - kept_back]
-        self._store.write_readings(self._component, [self._waiting.pop(cycle) for cycle in done])
+        self._store.write_readings(self._component, [self._waiting.pop(cycle) for cycle in done], completes=True)
 
 
 @contextlib.contextmanager

@@ -41,6 +41,8 @@ from soak.verdict import SeriesVerdict, Verdict
 
 _DESCRIBE_EVERY = 60
 """Samples between two looks at what the descriptors are: as many links to read as there are descriptors."""
+_FLAG_AFTER_PART = 4
+"""Stacks are asked for after so small a part of n_min."""
 _LONGEST_FALL = 16
 """Counts that are held back at most."""
 _PYTHON_DOMAINS = (1, 2)
@@ -153,7 +155,13 @@ class Watch:
             tracked=self._tables is not None,
         )
         tables = self._tables
-        self._ledger = None if tables is None else LedgerReader(lambda: tables, tables.maps, tolerance)
+        # The sites that grow at first are those of a program that warms up; their stacks would cost it time.
+        flag_after = self._pace.n_min // _FLAG_AFTER_PART
+        self._ledger = (
+            None
+            if tables is None
+            else LedgerReader(lambda: tables, tables.maps, tolerance, flag_after_cycles=flag_after)
+        )
         self._names = None if tables is None else NameCache(tables)
         self._suspects: list[Suspect] = []
         self._held: list[tuple[Checkpoint, int]] = []
