@@ -1,11 +1,18 @@
 """When work comes: at random times, with seconds without any at first and again and again."""
 
+import random
 import time
+from collections.abc import Callable, Iterator
 
 IDLE_S, BUSY_S = 4.0, 15.0
 
 
-def pauses(rng, rate_hz, is_over=lambda: False, sleep=time.sleep):
+def pauses(
+    rng: random.Random,
+    rate_hz: float,
+    is_over: Callable[[], bool] = lambda: False,
+    sleep: Callable[[float], object] = time.sleep,
+) -> Iterator[None]:
     """Yield when it is time for the next piece of work, ``rate_hz`` times a second on average."""
     while not is_over():
         sleep(IDLE_S)

@@ -208,7 +208,14 @@ def test_the_figures_of_scripts_with_documents_of_their_own_are_read():
     assert [figure.value for figure in gates] == [2, 1, "power", 1.0]
 
 
-SHARED_MODULES = ("measuring", "calibrate_counts", "calibrate_keepers", "calibrate_memory", "calibrate_services")
+SHARED_MODULES = (
+    "measuring",
+    "calibrate_counts",
+    "calibrate_keepers",
+    "calibrate_memory",
+    "calibrate_services",
+    "serving",
+)
 
 
 @pytest.mark.parametrize(
