@@ -33,9 +33,8 @@ from soak.running.fleet.clusters import Hosts, connected, local_cluster
 from soak.running.fleet.dask_engine import DaskEngine
 from soak.running.fleet.engine import Engine
 from soak.running.fleet.local_jobs import LocalJobs
-from soak.store.fleets import FLEET_FILE
 from soak.store.fleets import scratch_folder as scratch_of
-from soak.store.runs import list_runs
+from soak.store.runs import FLEET_FILE, list_runs
 
 PLACES = 2
 MOST_OVERHEAD_MS, MOST_MERGE_S, MOST_MERGE_MIB = 50.0, 5.0, 500.0

@@ -8,15 +8,13 @@ import re
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
-
 from soak.analysis.comparison import Change, Kind, compare_components
+from soak.matrix.columns import name_of, version_of
 from soak.matrix.merged import CellRun, ColumnKey, Matrix, MatrixCell, MissingCell
 from soak.results import NEVER_RAN, ComponentResult
 from soak.verdict import Verdict
 
-INTERPRETER = "CPython"
+INTERPRETER = "Python"
 """The axis of interpreters; every other axis is a package."""
 _DECIDED = (Verdict.CLEAN, Verdict.LEAK, Verdict.FAILED)
 _TOLD = (Kind.NEW, Kind.GONE, Kind.WORSE, Kind.BETTER)
@@ -110,10 +108,8 @@ def varying_axes(columns: tuple[ColumnKey, ...]) -> list[str]:
     return varying + ([INTERPRETER] if len(pythons) > 1 else [])
 
 
-@functools.cache
-def package_of(requirement: str) -> str:
-    """Return the name of the package that a requirement is for."""
-    return canonicalize_name(Requirement(requirement).name)
+package_of = functools.cache(name_of)
+"""The name of the package that a requirement is for."""
 
 
 def requirement_for(name: str, column: ColumnKey) -> str | None:
@@ -124,12 +120,12 @@ def requirement_for(name: str, column: ColumnKey) -> str | None:
 def version_on(axis: str, column: ColumnKey, run: CellRun | None = None) -> str:
     """Return the version that a column stands for on an axis: ``2.4.0``; what was installed, where that is known."""
     if axis == INTERPRETER:
-        return column.minor.removeprefix(f"{INTERPRETER} ") or column.asked_python
+        return column.minor.rpartition(" ")[2] or column.asked_python
     installed = None if run is None else run.installed.get(axis)
     requirement = requirement_for(axis, column)
     if installed or requirement is None:
         return installed or ""
-    return re.sub(r"^===?", "", str(Requirement(requirement).specifier)) or requirement
+    return version_of(requirement)
 
 
 def _merged_keys(keys: Sequence[ColumnKey]) -> dict[ColumnKey, ColumnKey]:

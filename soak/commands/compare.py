@@ -1,7 +1,8 @@
 """Compare two runs: which leaks are new, gone, worse or better.
 
-A is the earlier run, B the later one. Each is a run (a folder, a name under --out, or
-latest) or a report.json file. A report.json in the repository serves as a baseline in CI:
+A is the earlier run, B the later one. Each is a run or a matrix (a folder, a name under
+--out, or latest), or the report.json of a run. Two matrices are compared cell by cell.
+A report.json in the repository serves as a baseline in CI:
 
   soak compare baseline.json latest
   soak compare 2026-03-01T02-00-00 latest --markdown comment.md --sarif leaks.sarif
@@ -26,7 +27,7 @@ from soak.reporting.formats.sarif import render_sarif
 from soak.reporting.write import write_text
 from soak.results import RunResult
 from soak.store.reports import REPORT, read_report
-from soak.store.runs import LATEST, find_run, open_run
+from soak.store.runs import LATEST, find_run_or_fleet, is_fleet, open_run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -76,7 +77,14 @@ def read_result(text: str, runs: Path) -> RunResult:
     path = Path(text)
     if path.is_file():
         return read_report(path)
-    if text != LATEST and (path / REPORT).is_file() and not (path / "run.db").is_file():
+    if text != LATEST and (path / REPORT).is_file() and not ((path / "run.db").is_file() or is_fleet(path)):
         return read_report(path / REPORT)
-    with open_run(find_run(text, runs)) as store:
+    folder = find_run_or_fleet(text, runs)
+    if is_fleet(folder):
+        from soak.commands.matrix import matrix_of_fleet
+        from soak.reporting.matrix.one_run import as_one_run, cells_by_name
+
+        matrix = matrix_of_fleet(folder)
+        return as_one_run(matrix, cells_by_name(matrix))
+    with open_run(folder) as store:
         return store.read_run()

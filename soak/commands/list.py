@@ -1,4 +1,4 @@
-"""List the runs, newest last: name, verdicts and folder.
+"""List the runs and matrices, newest last: name, verdicts and folder.
 
 soak list
 """
@@ -12,8 +12,10 @@ from pathlib import Path
 from soak.commands.arguments import add_out_argument, runs_folder
 from soak.errors import SoakError
 from soak.store.database import FILE_NAME
+from soak.store.fleets import count_verdicts
 from soak.store.profiles import list_viewable, read_profile_run
-from soak.store.runs import read_as_it_stands
+from soak.store.runs import is_being_measured, is_fleet, read_as_it_stands
+from soak.units import format_count
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,11 +39,25 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _describe(folder: Path) -> str:
+    if is_fleet(folder):
+        return _describe_fleet(folder)
     if not (folder / FILE_NAME).is_file():
         return f"{len(read_profile_run(folder).components)} profiles"
     result = read_as_it_stands(folder)
-    counts = Counter(component.verdict.value for component in result.components)
-    verdicts = ", ".join(f"{number} {verdict}" for verdict, number in counts.most_common()) or "no component ended"
+    verdicts = _counted(Counter(component.verdict.value for component in result.components)) or "no component ended"
     if result.is_running:
         return f"{verdicts} (so far; it goes on)"
     return verdicts if result.finished else f"{verdicts} (not finished)"
+
+
+def _describe_fleet(folder: Path) -> str:
+    cells, counts = count_verdicts(folder)
+    matrix = f"matrix of {format_count(cells)} {'cell' if cells == 1 else 'cells'}"
+    found = f"{matrix}: {_counted(counts) or 'no cell is done'}"
+    if counts.total() == cells:
+        return found
+    return f"{found} ({'so far; it goes on' if is_being_measured(folder) else 'not finished'})"
+
+
+def _counted(counts: Counter[str]) -> str:
+    return ", ".join(f"{number} {verdict}" for verdict, number in counts.most_common())

@@ -18,6 +18,7 @@ failed, 1 a leak, 3 undecided or not measured, 0 all clean.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import re
 import shlex
@@ -35,7 +36,7 @@ from soak.commands.measure import say_at_once, signals_set
 from soak.commands.run import add_component_arguments, request_of
 from soak.errors import UsageError
 from soak.matrix.cells import Fleet, Share, check_cells, own_python
-from soak.matrix.columns import make_columns
+from soak.matrix.columns import Column, make_columns, with_titles
 from soak.settings import make_plan, read_matrix
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ def measure_matrix(
 
     from soak.commands.cell import cell_settings, write_cell_reports
     from soak.reporting.matrix.display import FleetDisplay
+    from soak.running.environment import host_name
     from soak.running.fleet.fleet_run import FleetRun
     from soak.store.fleets import clear_unfinished, create_fleet, remove_fleet_without_runs
     from soak.store.runs import claimed
@@ -105,7 +107,7 @@ def measure_matrix(
     if folder is None:
         folder = create_fleet(fleet, datetime.now(UTC).astimezone())
     stopping = threading.Event()
-    with claimed(folder), FleetDisplay(Console(stderr=True)) as display, signals_set(stopping):
+    with claimed(folder), FleetDisplay(Console(stderr=True), host_name()) as display, signals_set(stopping):
         clear_unfinished(folder)
         fleet_run = FleetRun(fleet, folder, display, cell_settings, write_cell_reports)
         try:
@@ -142,6 +144,19 @@ def report_matrix(merging: Merging, folder: Path, command: str, missing: Sequenc
     print_matrix(matrix, Console())
     print(folder)
     return matrix_exit_code(matrix)
+
+
+def matrix_of_fleet(folder: Path) -> Matrix:
+    """Return what the runs of a fleet have found so far. Raises SoakError when the fleet cannot be read."""
+    from soak.store.fleets import read_fleet
+    from soak.store.merging import Merging
+    from soak.store.runs import is_being_measured
+
+    merging = Merging()
+    merging.add(folder)
+    goes_on = is_being_measured(folder)
+    reason = "the matrix goes on" if goes_on else f"the matrix was interrupted; --resume {folder} goes on with it"
+    return _matrix_of(merging, folder, read_fleet(folder).command, [cell.missing(reason) for cell in merging.missing])
 
 
 def default_cache() -> Path:
@@ -182,7 +197,7 @@ def _make_fleet(options: argparse.Namespace) -> Fleet:
     columns = make_columns(options.pythons or configured["python"], options.requirements or configured["with"])
     return Fleet(
         plan,
-        columns,
+        with_titles(columns, _versions(columns)),
         {component.name: digest_of_code(component.target, plan.base) for component in plan.components},
         shlex.join(["soak", *sys.argv[1:]]),
         str((options.cache or default_cache()).absolute()),
@@ -190,6 +205,17 @@ def _make_fleet(options: argparse.Namespace) -> Fleet:
         options.build,
         options.share,
     )
+
+
+def _versions(columns: Sequence[Column]) -> dict[str | None, str]:
+    """Return the version of each interpreter that is found here; hosts that measure may have others."""
+    from soak.running.interpreter import find_interpreter
+
+    versions = {}
+    for python in {column.python for column in columns}:
+        with contextlib.suppress(UsageError):
+            versions[python] = ".".join(map(str, find_interpreter(python).version))
+    return versions
 
 
 def _share(text: str) -> Share:

@@ -1,14 +1,17 @@
 """Write the reports of a run (HTML, Markdown, JSON, JUnit, figures) again, from its database.
 
+Of a matrix those of the whole are written, from the runs that its cells have.
+
 soak report latest
 """
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from soak.commands.arguments import add_run_argument, runs_folder
-from soak.store.runs import find_run, open_run, read_as_it_stands
+from soak.store.runs import find_run_or_fleet, is_fleet, open_run, read_as_it_stands
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,9 +21,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write the reports and print the path of report.html."""
+    folder = find_run_or_fleet(options.which, runs_folder(options))
+    if is_fleet(folder):
+        from soak.commands.matrix import matrix_of_fleet
+        from soak.reporting.matrix.write import write_matrix
+
+        write_matrix(matrix_of_fleet(folder), folder, Path.cwd())
+        print(folder / "report.html")
+        return 0
     from soak.reporting.write import write_reports
 
-    folder = find_run(options.which, runs_folder(options))
     result = read_as_it_stands(folder)
     with open_run(folder) as store:
         write_reports(result, store.read_readings, folder)

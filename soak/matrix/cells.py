@@ -30,9 +30,8 @@ class Cell:
 
     @property
     def title(self) -> str:
-        """The cell in a few words: ``decoder, python3.12, numpy==2.4.0``."""
-        python = (self.column.python,) if self.column.python else ()
-        return ", ".join((self.component, *python, *self.column.requirements))
+        """The cell in a few words: ``decoder with Python 3.12, numpy 2.4.0``."""
+        return f"{self.component} with {self.column.title}" if self.column.title else self.component
 
     def to_setting(self) -> dict[str, Any]:
         """Return what the run's settings keep of it."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -20,6 +22,8 @@ class Column:
     """As the user names it; None is soak's own."""
     requirements: tuple[str, ...] = ()
     """Empty: the interpreter as it is, without an environment of its own."""
+    title: str = ""
+    """In what it differs from the other columns: ``Python 3.12, numpy 2.4.0``; empty for the only column."""
 
 
 def make_columns(pythons: Sequence[str], requirements: Iterable[str]) -> tuple[Column, ...]:
@@ -39,6 +43,47 @@ def make_columns(pythons: Sequence[str], requirements: Iterable[str]) -> tuple[C
             raise UsageError(f"--python {python} is given twice")
     combined = list(itertools.product(*choices.values()))
     return tuple(Column(python, chosen) for python in pythons or (None,) for chosen in combined)
+
+
+def with_titles(columns: Sequence[Column], versions: Mapping[str | None, str]) -> tuple[Column, ...]:
+    """Return the columns, each with its title. ``versions``: ``3.12.4`` by interpreter, as far as they are known."""
+    pythons = list(dict.fromkeys(column.python for column in columns))
+    shared = set.intersection(*(set(column.requirements) for column in columns)) if columns else set()
+    names = {python: _interpreter_name(python, pythons, versions) for python in pythons}
+
+    def title(column: Column) -> str:
+        varying = [requirement_words(each) for each in column.requirements if each not in shared]
+        return ", ".join(([names[column.python]] if len(pythons) > 1 else []) + varying)
+
+    return tuple(replace(column, title=title(column)) for column in columns)
+
+
+def _interpreter_name(python: str | None, pythons: Sequence[str | None], versions: Mapping[str | None, str]) -> str:
+    """Name an interpreter by as much of its version as no other has; where that is not enough, as the user does."""
+    asked = python or "soak's own Python"
+    version = versions.get(python, "")
+    if not version:
+        return asked
+    minors = Counter(_minor(versions.get(each, "")) for each in pythons)
+    if minors[_minor(version)] == 1:
+        return f"Python {_minor(version)}"
+    is_unique = [versions.get(each) for each in pythons].count(version) == 1
+    return f"Python {version}" if is_unique else f"Python {version} ({asked})"
+
+
+def _minor(version: str) -> str:
+    return ".".join(version.split(".")[:2])
+
+
+def requirement_words(requirement: str) -> str:
+    """Return a requirement as a person would say it: ``numpy 2.4.0`` for ``numpy==2.4.0``."""
+    version = version_of(requirement)
+    return requirement if version == requirement else f"{Requirement(requirement).name} {version}"
+
+
+def version_of(requirement: str) -> str:
+    """Return the version that a requirement names: ``2.4.0``, ``>=2``; all of it where it names none."""
+    return re.sub(r"^===?", "", str(Requirement(requirement).specifier)) or requirement
 
 
 def name_of(requirement: str) -> str:

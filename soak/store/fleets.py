@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -16,9 +17,9 @@ from soak.documents import FAULTS, parse
 from soak.errors import StoreError, UsageError
 from soak.matrix.cells import Cell, Fleet, fleet_from_document, fleet_to_document
 from soak.store.database import FILE_NAME
-from soak.store.runs import list_runs, new_run_folder
+from soak.store.reports import REPORT, read_verdicts
+from soak.store.runs import FLEET_FILE, list_runs, new_run_folder
 
-FLEET_FILE = "fleet.json"
 _UNFINISHED = ".unfinished"
 _STOP = "stop"
 _LOOK_AGAIN_S = 0.2
@@ -33,11 +34,6 @@ def create_fleet(fleet: Fleet, now: datetime) -> Path:
     return folder
 
 
-def is_fleet(folder: Path) -> bool:
-    """Tell whether a folder is that of a fleet."""
-    return (folder / FLEET_FILE).is_file()
-
-
 def read_fleet(folder: Path) -> Fleet:
     """Return the fleet of a folder. Raises UsageError when it holds none, StoreError when that is damaged."""
     file = folder / FLEET_FILE
@@ -47,6 +43,21 @@ def read_fleet(folder: Path) -> Fleet:
         raise UsageError(f"{folder} is no fleet: {file} cannot be read ({error.strerror})") from error
     except FAULTS as error:
         raise StoreError(f"{file} is damaged: {error!r}") from error
+
+
+def count_verdicts(folder: Path) -> tuple[int, Counter[str]]:
+    """Return how many cells a fleet has, and how many of them have which verdict, from its reports. Raises SoakError.
+
+    Its own report is older than some of its runs while it goes on, or after it was killed.
+    """
+    cells = [cell.id for cell in read_fleet(folder).cells]
+    said = dict(read_verdicts(folder / REPORT))
+    done = [cell_id for cell_id in cells if is_done(folder, cell_id)]
+    verdicts: Counter[str] = Counter()
+    for cell_id in done:
+        found = [said[cell_id]] if said.get(cell_id) else [one for _, one in read_verdicts(folder / cell_id / REPORT)]
+        verdicts.update(found[:1] or ["without a report"])
+    return len(cells), verdicts
 
 
 def is_done(folder: Path, cell_id: str) -> bool:

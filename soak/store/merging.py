@@ -14,8 +14,9 @@ from soak.matrix.columns import name_of
 from soak.matrix.merged import CellRun, Host
 from soak.results import RunResult
 from soak.store.database import FILE_NAME, RunStore
-from soak.store.fleets import is_done, is_fleet, read_fleet
+from soak.store.fleets import is_done, read_fleet
 from soak.store.reports import REPORT, read_report
+from soak.store.runs import is_fleet
 
 
 class Merging:

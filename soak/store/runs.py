@@ -1,4 +1,4 @@
-"""The folders of runs: create one, find one, list or remove them."""
+"""The folders of runs and of fleets of runs: create one, find one, list or remove them."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from soak.results import RunResult
 from soak.store.database import FILE_NAME, RunStore
 
 LATEST = "latest"
+FLEET_FILE = "fleet.json"
+"""What makes a folder that of a fleet."""
 _LOCK_ATTEMPTS, _LOCK_PAUSE_S = 5, 0.02
 _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
 """The errors of file systems without locks. On these, a run is not locked."""
@@ -48,6 +50,17 @@ def list_runs(out: Path) -> list[Path]:
     return sorted((file.parent for file in out.glob(f"*/{FILE_NAME}")), key=_when)
 
 
+def is_fleet(folder: Path) -> bool:
+    """Tell whether a folder is that of a fleet, which has a run for each cell."""
+    return (folder / FLEET_FILE).is_file()
+
+
+def list_runs_and_fleets(out: Path) -> list[Path]:
+    """Return the folders of all runs and fleets under ``out``, oldest first."""
+    fleets = [file.parent for file in out.glob(f"*/{FLEET_FILE}")] if out.is_dir() else []
+    return sorted({*list_runs(out), *fleets}, key=_when)
+
+
 def _when(folder: Path) -> tuple[str, int, str]:
     """Order folders by the time in their names, then by the number after it: .10 follows .9."""
     time, _, attempt = folder.name.partition(".")
@@ -56,13 +69,21 @@ def _when(folder: Path) -> tuple[str, int, str]:
 
 def find_run(text: str, out: Path) -> Path:
     """Return the folder that ``text`` names: ``latest``, a path, or a name under ``out``. Raises UsageError."""
+    folder = find_run_or_fleet(text, out)
+    if is_fleet(folder):
+        raise UsageError(f"{folder} is a matrix of several runs; name one of its runs: {folder}/CELL")
+    return folder
+
+
+def find_run_or_fleet(text: str, out: Path) -> Path:
+    """Return the folder that ``text`` names, as `find_run` does; it may be that of a fleet. Raises UsageError."""
     if text == LATEST:
-        runs = list_runs(out)
-        if not runs:
+        folders = list_runs_and_fleets(out)
+        if not folders:
             raise UsageError(f"there are no runs under {out}")
-        return runs[-1]
+        return folders[-1]
     for folder in (Path(text), out / text):
-        if (folder / FILE_NAME).is_file():
+        if (folder / FILE_NAME).is_file() or is_fleet(folder):
             return folder.resolve()
     raise UsageError(f"{text!r} is not a run: neither {text}/{FILE_NAME} nor {out / text / FILE_NAME} exists")
 
@@ -144,19 +165,20 @@ def _lock(handle: int, folder: Path) -> None:
 
 
 def remove_run(folder: Path, *, dry_run: bool) -> None:
-    """Remove the folder of a run; with ``dry_run``, only check that it can be removed.
+    """Remove the folder of a run or a fleet; with ``dry_run``, only check that it can be removed.
 
     Raises StoreError when ``folder`` is a link or holds no run of soak, UsageError when the run is being measured.
     """
     if folder.is_symlink():
         raise StoreError(f"{folder} is a link")
-    open_run(folder).close()
+    if not is_fleet(folder):
+        open_run(folder).close()
     with claimed(folder):
         if dry_run:
             return
         try:
-            # The database first: a folder that is removed only in part is then no run any more.
-            for name in (FILE_NAME, f"{FILE_NAME}-wal", f"{FILE_NAME}-shm"):
+            # These first: a folder that is removed only in part is then no run, and no fleet, any more.
+            for name in (FLEET_FILE, FILE_NAME, f"{FILE_NAME}-wal", f"{FILE_NAME}-shm"):
                 (folder / name).unlink(missing_ok=True)
             shutil.rmtree(folder)
         except OSError as error:

@@ -10,20 +10,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from soak.documents import FAULTS, parse
 from soak.errors import SoakError
 from soak.profiles import MERGED, ComponentProfile, ProfileRun, Statistics
 from soak.store.database import FILE_NAME
+from soak.store.fleets import count_verdicts, read_fleet
 from soak.store.profile_files import add_profiles, load_profile, read_regular
 from soak.store.profiles import list_viewable, read_profile_run
-from soak.store.runs import is_being_measured
+from soak.store.reports import REPORT, read_verdicts
+from soak.store.runs import is_being_measured, is_fleet
+from soak.verdict import WORST_FIRST
 
 FILES = "files"
 """The name of the entry for the files of the command line."""
 _LARGEST_REPORT_BYTES = 64 * 2**20
-_LARGEST_JSON_BYTES = 8 * 2**20
 _MOST_CURRENT = 8
 _SUFFIX = ".prof"
+REPORT_PAGE = "report.html"
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,9 @@ class Entry:
     is_running: bool = False
     """It is being measured."""
     verdicts: tuple[tuple[str, str], ...] = ()
-    """(component, verdict) of each component; empty for a run of ``soak profile``."""
+    """(component, verdict) of each component, of a fleet (count, verdict); empty for a run of ``soak profile``."""
+    cells: int | None = None
+    """Of a fleet; None for any other run."""
     profiled: ProfileRun | None = None
 
     def component(self, profile: Profile) -> ComponentProfile | None:
@@ -103,6 +107,16 @@ class Catalogue:
                     return read_regular(found.report, _LARGEST_REPORT_BYTES)
         return None
 
+    def read_report_of_cell(self, entry: str, cell: str) -> bytes | None:
+        """Return the report.html of a fleet's cell, or None when there is none or it cannot be read."""
+        with contextlib.suppress(SoakError):
+            for found in self._named(entry):
+                page = self._out / entry / cell / REPORT_PAGE
+                is_cell = found.cells and cell in [one.id for one in read_fleet(self._out / entry).cells]
+                if is_cell and not page.parent.is_symlink():
+                    return read_regular(page, _LARGEST_REPORT_BYTES)
+        return None
+
     def _named(self, entry: str) -> list[Entry]:
         return [found for found in self.entries() if found.name == entry]
 
@@ -117,7 +131,7 @@ class Catalogue:
 def _read_run(folder: Path) -> Entry:
     names = sorted(file.name for file in folder.glob(f"*{_SUFFIX}") if not file.is_symlink())
     names.sort(key=lambda name: name != f"{MERGED}{_SUFFIX}")
-    report = folder / "report.html"
+    report = folder / REPORT_PAGE
     profiled = None
     with contextlib.suppress(SoakError):
         profiled = read_profile_run(folder)
@@ -126,18 +140,16 @@ def _read_run(folder: Path) -> Entry:
         tuple(Profile(name, (folder / name,)) for name in names),
         report if report.is_file() and not report.is_symlink() else None,
         is_being_measured(folder),
-        _verdicts(folder / "report.json"),
+        *_verdicts(folder),
         profiled,
     )
 
 
-def _verdicts(file: Path) -> tuple[tuple[str, str], ...]:
-    """Return the verdicts in a run's report.json; none when it cannot be read.
-
-    This does not read run.db, because opening it would write files beside it.
-    """
-    try:
-        document = parse(read_regular(file, _LARGEST_JSON_BYTES))
-        return tuple((str(found["name"]), str(found["verdict"])) for found in document["components"])
-    except (SoakError, *FAULTS):
-        return ()
+def _verdicts(folder: Path) -> tuple[tuple[tuple[str, str], ...], int | None]:
+    """Return the verdicts of a run, or how often a fleet has each, and how many cells it has."""
+    if not is_fleet(folder):
+        return read_verdicts(folder / REPORT), None
+    with contextlib.suppress(SoakError):
+        cells, verdicts = count_verdicts(folder)
+        return tuple((str(verdicts[verdict]), verdict) for verdict in WORST_FIRST if verdicts[verdict]), cells
+    return (), 0

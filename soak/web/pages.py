@@ -88,8 +88,8 @@ def profile_address(entry: Entry, profile: Profile) -> str:
 
 
 def report_address(entry: Entry) -> str:
-    """Return the address of a run's report."""
-    return f"/report/{quote(entry.name, safe='')}"
+    """Return the address of a run's report; that of a fleet ends so that its relative links lead to its cells."""
+    return f"/report/{quote(entry.name, safe='')}{'' if entry.cells is None else '/'}"
 
 
 def live_address(entry: Entry) -> str:
@@ -100,14 +100,26 @@ def live_address(entry: Entry) -> str:
 def _view(entry: Entry) -> EntryView:
     return EntryView(
         name=entry.name,
-        kind="named on the command line" if entry.name == FILES else "profile" if entry.profiled else "soak run",
+        kind=_kind(entry),
         report=report_address(entry) if entry.report else None,
-        live=live_address(entry) if entry.is_running else None,
+        live=live_address(entry) if entry.is_running and entry.cells is None else None,
         verdicts=[
             Chip(name, verdict, verdict if verdict in Verdict.__members__ else "") for name, verdict in entry.verdicts
         ],
         profiles=[_profile(entry, profile) for profile in entry.profiles],
     )
+
+
+def _kind(entry: Entry) -> str:
+    if entry.name == FILES:
+        return "named on the command line"
+    if entry.cells is None:
+        return "profile" if entry.profiled else "soak run"
+    done = sum(int(count) for count, _ in entry.verdicts)
+    matrix = f"matrix of {format_count(entry.cells)} cells"
+    if done == entry.cells:
+        return matrix
+    return f"{matrix}, {format_count(done)} of them done{', it goes on' if entry.is_running else ''}"
 
 
 def _profile(entry: Entry, profile: Profile) -> ProfileRow:

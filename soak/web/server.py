@@ -82,6 +82,16 @@ class _Report(_Viewer):
         self.finish(page)
 
 
+class _ReportOfCell(_Viewer):
+    """The report of one cell of a fleet; that of the fleet has a relative link to it."""
+
+    def get(self, entry: str, cell: str) -> None:
+        page = self.catalogue.read_report_of_cell(entry, cell)
+        if page is None:
+            raise HTTPError(404)
+        self.finish(page)
+
+
 class _Live(_Viewer):
     """The page of a run that goes on, or was cut off."""
 
@@ -230,7 +240,8 @@ class Viewer(Application):
         super().__init__(
             [
                 (r"/", _Index, shared),
-                (r"/report/([^/]+)", _Report, shared),
+                (r"/report/([^/]+)/?", _Report, shared),
+                (r"/report/([^/]+)/([^/]+)/report\.html", _ReportOfCell, shared),
                 (r"/live/([^/]+)", _Live, shared),
                 (r"/live/([^/]+)/events", _LiveEvents, shared),
                 (r"/assets/([^/]+)", _Asset, shared),

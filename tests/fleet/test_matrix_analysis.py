@@ -86,7 +86,7 @@ def test_interpreters_are_compared_too_all_else_being_equal():
 
     (change,) = find_changes(a_matrix(*runs))
 
-    assert (change.axis, change.before, change.after) == ("CPython", "3.9", "3.13")
+    assert (change.axis, change.before, change.after) == ("Python", "3.9", "3.13")
 
 
 def test_the_same_change_in_several_components_and_columns_is_said_once():

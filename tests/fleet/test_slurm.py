@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from command_builder import ROOT
-from slurm_builder import Slurm, slurm, why_not
+from loopback_slurm import Slurm, slurm, why_not
 
 from soak.store.runs import list_runs
 

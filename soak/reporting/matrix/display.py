@@ -17,7 +17,7 @@ from soak.matrix.cells import Cell
 from soak.matrix.merged import Matrix
 from soak.reporting import words as say
 from soak.reporting.formats.terminal import STYLES, with_whole_lines
-from soak.reporting.matrix.outcome import cells_not_clean, components_worst_first
+from soak.reporting.matrix.outcome import components_worst_first, findings
 from soak.reporting.words import matrix as words
 from soak.results import ComponentResult
 from soak.units import format_duration
@@ -30,7 +30,9 @@ _MOST_HOSTS, _MOST_COLUMNS, _MOST_ROWS, _MOST_EXPLAINED = 40, 6, 40, 20
 class FleetDisplay:
     """Shows a line for each host at work, how many cells are to come, and one line that stays for each that is done."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, here: str) -> None:
+        """Write to a console. ``here``: the name of this machine, which a line need not say."""
+        self._here = here
         self._console = with_whole_lines(console)
         self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
         self._total = 0
@@ -76,7 +78,7 @@ class FleetDisplay:
         """See FleetListener."""
         self._done += 1
         sentence = say.component_sentence(dataclasses.replace(result, name=cell.title))
-        where = f" [{host}]" if host else ""
+        where = f" [{host}]" if host and host != self._here else ""
         verdict = (f"{say.SYMBOLS[result.verdict]} {result.verdict:<12} ", STYLES[result.verdict])
         place = (f"{self._done}/{self._total}".rjust(7) + " ", "dim")
         self._console.print(Text.assemble(place, verdict, say.printable(sentence), (where, "dim")), soft_wrap=True)
@@ -100,14 +102,13 @@ def print_matrix(matrix: Matrix, console: Console) -> None:
         console.print(Text(say.printable(alarm), style="bold red"), soft_wrap=True)
     if len(matrix.columns) <= _MOST_COLUMNS and matrix.cells:
         console.print(_table(matrix))
-    explained = [
-        (cell, run) for cell in cells_not_clean(matrix) for run in cell.runs if run.result.verdict is not Verdict.CLEAN
-    ]
-    for cell, run in explained[:_MOST_EXPLAINED]:
-        sentence = say.component_sentence(dataclasses.replace(run.result, name=words.cell_title(matrix, cell)))
+    found = findings(matrix)
+    for alike in found[:_MOST_EXPLAINED]:
+        title = words.cells_title(matrix, [cell for cell, _ in alike])
+        sentence = say.component_sentence(dataclasses.replace(alike[0][1].result, name=title))
         console.print(Text(say.printable(sentence)), soft_wrap=not console.is_terminal)
-    if len(explained) > _MOST_EXPLAINED:
-        console.print(f"… and {len(explained) - _MOST_EXPLAINED} more in report.html")
+    if len(found) > _MOST_EXPLAINED:
+        console.print(f"… and {len(found) - _MOST_EXPLAINED} more in report.html")
     console.print(Text(words.hosts_sentence(matrix), style="dim"))
     console.print(Text(words.counts_sentence(matrix)))
     console.print(Text(words.matrix_headline(matrix, find_changes(matrix)), style="bold"), soft_wrap=True)
@@ -116,7 +117,7 @@ def print_matrix(matrix: Matrix, console: Console) -> None:
 def _table(matrix: Matrix) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for title in ("component", *(words.column_title(matrix, column) for column in matrix.columns)):
-        table.add_column(title)
+        table.add_column(title.replace(", ", "\n"))
     rows = components_worst_first(matrix)
     for component in rows[:_MOST_ROWS]:
         cells = []
@@ -126,7 +127,9 @@ def _table(matrix: Matrix) -> Table:
             if run is None:
                 cells.append(Text(words.NOT_MEASURED if cell else "", style="dim"))
             else:
-                text = " ".join(part for part in (words.verdict_cell(run), words.rate_cell(run)) if part)
+                # Of a clean cell the bound would only hide the rates of the others; the page has it.
+                rate = "" if run.result.verdict is Verdict.CLEAN else words.rate_cell(run)
+                text = " ".join(part for part in (words.verdict_cell(run), rate) if part)
                 cells.append(
                     Text(
                         f"{text}{' (hosts disagree)' if cell and cell.is_disputed else ''}",

@@ -8,10 +8,9 @@ from soak.analysis.matrix import VersionChange
 from soak.matrix.merged import Matrix, MatrixCell
 from soak.reporting import words as say
 from soak.reporting.formats.markdown import escape
-from soak.reporting.matrix.outcome import cells_not_clean, components_worst_first
+from soak.reporting.matrix.outcome import components_worst_first, findings
 from soak.reporting.matrix.page import runs_by_host
 from soak.reporting.words import matrix as words
-from soak.verdict import Verdict
 
 _MOST_ROWS, _MOST_COLUMNS, _MOST_EXPLAINED, _MOST_HOSTS = 60, 12, 20, 20
 _LONGEST_SENTENCE = 400
@@ -61,14 +60,12 @@ def _cell(cell: MatrixCell | None) -> str:
 
 
 def _not_clean(matrix: Matrix) -> str:
-    found = [
-        (cell, run) for cell in cells_not_clean(matrix) for run in cell.runs if run.result.verdict is not Verdict.CLEAN
-    ]
-    lines = [
-        f"- **{escape(words.cell_title(matrix, cell))}**: {escape(_short(say.component_sentence(run.result)))}"
-        for cell, run in found[:_MOST_EXPLAINED]
-    ]
-    more = len(found) - _MOST_EXPLAINED
+    found = findings(matrix)
+    lines = []
+    for alike in found[:_MOST_EXPLAINED]:
+        title = words.cells_title(matrix, [cell for cell, _ in alike])
+        lines.append(f"- **{escape(title)}**: {escape(_short(say.component_sentence(alike[0][1].result)))}")
+    more = sum(map(len, found[_MOST_EXPLAINED:]))
     return "\n".join(lines + ([f"- … and {say.count_words(more, 'more cell')}"] if more > 0 else []))
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from soak.matrix.merged import Matrix, MatrixCell
+from collections.abc import Hashable
+
+from soak.matrix.merged import CellRun, Matrix, MatrixCell
 from soak.reporting.outcome import component_exit_code
-from soak.verdict import WORST_FIRST
+from soak.verdict import WORST_FIRST, Verdict
 
 _NOT_MERGED, _NOT_MEASURED = 2, 3
 _WORST_CODES = (2, 4, 1, 3, 0)
@@ -33,6 +35,24 @@ def cells_not_clean(matrix: Matrix) -> list[MatrixCell]:
     """Return the cells with a run that is not CLEAN, those that hosts disagree on first, then the worst."""
     found = [cell for cell in matrix.cells if cell.runs and cell.verdict is not WORST_FIRST[-1]]
     return sorted(found, key=lambda cell: (not cell.is_disputed, _rank(cell)))
+
+
+def findings(matrix: Matrix) -> list[list[tuple[MatrixCell, CellRun]]]:
+    """Return the runs that are not CLEAN, in the order of their cells, those that found the same together.
+
+    The same is the same failure of a component, or the same verdict by the same causes.
+    """
+    found: dict[Hashable, list[tuple[MatrixCell, CellRun]]] = {}
+    for cell in cells_not_clean(matrix):
+        for run in cell.runs:
+            result = run.result
+            if result.verdict is Verdict.CLEAN:
+                continue
+            causes = frozenset(cause.fingerprint for cause in result.causes)
+            what = result.failure.detail if result.failure else causes
+            key = (cell.component, cell.is_disputed and cell.column, result.verdict, what)
+            found.setdefault(key, []).append((cell, run))
+    return list(found.values())
 
 
 def _rank(cell: MatrixCell) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 from soak.analysis.matrix import VersionChange
 from soak.matrix.merged import CellRun, Host, Matrix, MatrixCell
 from soak.reporting import words as say
-from soak.reporting.matrix.outcome import cells_not_clean, components_worst_first
+from soak.reporting.matrix.outcome import components_worst_first, findings
 from soak.reporting.templating import render
 from soak.reporting.words import matrix as words
 from soak.verdict import Verdict
@@ -53,7 +53,7 @@ class RowView:
 
 @dataclass(frozen=True)
 class Explanation:
-    """What is to be said of a cell that is not clean."""
+    """What is to be said of cells that are not clean, all in the same way."""
 
     title: str
     run: RunView
@@ -62,11 +62,12 @@ class Explanation:
 
 def render_matrix_page(matrix: Matrix, changes: Sequence[VersionChange]) -> str:
     """Write a matrix as one HTML page that needs no network; cells lead to the reports of their runs."""
-    not_clean = cells_not_clean(matrix)
-    runs = [(cell, run) for cell in not_clean for run in cell.runs if run.result.verdict is not Verdict.CLEAN]
+    found = findings(matrix)
+    first, *others = words.headline_sentences(matrix, changes)
     return render(
         "matrix.html",
-        title=words.matrix_headline(matrix, changes),
+        title=first,
+        others=others,
         about=" · ".join((f"soak {matrix.soak}", f"matrix {matrix.run}", words.counts_sentence(matrix).rstrip("."))),
         alarms=[say.printable(problem) for problem in matrix.problems] + words.missing_sentences(matrix),
         shared=words.shared_sentence(matrix),
@@ -74,8 +75,8 @@ def render_matrix_page(matrix: Matrix, changes: Sequence[VersionChange]) -> str:
         versions=[words.versions_title(matrix, column) for column in matrix.columns],
         rows=[_row(matrix, component) for component in components_worst_first(matrix)],
         differences=words.differences_below(matrix, changes),
-        explanations=[_explanation(matrix, cell, run) for cell, run in runs[:_MOST_EXPLAINED]],
-        more=max(0, len(runs) - _MOST_EXPLAINED),
+        explanations=[_explanation(matrix, alike) for alike in found[:_MOST_EXPLAINED]],
+        more=sum(map(len, found[_MOST_EXPLAINED:])),
         host_titles=words.HOST_TITLES,
         hosts=[words.host_row(host, its_runs) for host, its_runs in runs_by_host(matrix)],
         hosts_sentence=words.hosts_sentence(matrix),
@@ -121,9 +122,12 @@ def _run(matrix: Matrix, cell: MatrixCell, run: CellRun) -> RunView:
     )
 
 
-def _explanation(matrix: Matrix, cell: MatrixCell, run: CellRun) -> Explanation:
+def _explanation(matrix: Matrix, alike: Sequence[tuple[MatrixCell, CellRun]]) -> Explanation:
+    cell, run = alike[0]
     why = say.why_sentence(run.result) if run.result.verdict is not Verdict.FAILED else ""
     sentences = [say.component_sentence(run.result), why]
     return Explanation(
-        words.cell_title(matrix, cell), _run(matrix, cell, run), [sentence for sentence in sentences if sentence]
+        words.cells_title(matrix, [each for each, _ in alike]),
+        _run(matrix, cell, run),
+        [sentence for sentence in sentences if sentence],
     )

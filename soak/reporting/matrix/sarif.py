@@ -7,27 +7,14 @@ from pathlib import Path
 
 from soak.matrix.merged import Matrix
 from soak.reporting.formats.sarif import render_sarif
+from soak.reporting.matrix.one_run import as_one_run
 from soak.reporting.matrix.outcome import cells_not_clean
-from soak.results import SCHEMA_VERSION, ComponentResult, RunResult
+from soak.results import ComponentResult
 
 
 def render_matrix_sarif(matrix: Matrix, source_root: Path) -> str:
     """Write the leaks and failures of a matrix as SARIF; paths are relative to ``source_root``."""
-    known = sorted({fingerprint for run in matrix.runs for fingerprint in run.known})
-    merged = RunResult(
-        schema=SCHEMA_VERSION,
-        run=matrix.run,
-        folder=matrix.folder,
-        started="",
-        finished=None,
-        soak=matrix.soak,
-        environment={},
-        settings={"known": known},
-        controls=None,
-        parts=None,
-        components=tuple(_each_once(matrix)),
-    )
-    return render_sarif(merged, source_root)
+    return render_sarif(as_one_run(matrix, _each_once(matrix)), source_root)
 
 
 def _each_once(matrix: Matrix) -> list[ComponentResult]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from soak.grounds import GroundKind
 from soak.reporting.words.verdicts.failures import failure_words
-from soak.reporting.words.vocabulary import byte_rate, interval_words, rate_words, short_number
+from soak.reporting.words.vocabulary import byte_rate, interval_words, rate_number, rate_words, short_number
 from soak.results import ComponentResult, Growth, SignalResult
 from soak.units import format_number
 from soak.verdict import Verdict
@@ -53,7 +53,7 @@ def growth_cell(component: ComponentResult, *, brief: bool = False) -> str:
     if rate is None:
         return "–"
     if brief:
-        return f"{format_number(rate)} {unit}/cycle"
+        return f"{format_number(rate)} B/cycle" if unit == "B" else f"{rate_number(rate, unit)}/cycle"
     if growth.unit == "blocks" and growth.per_iteration is not None and low is not None and low <= 0:
         # The number of blocks decided; their bytes come in leaps, as of a table that doubles.
         decider = component.signals.get(growth.signal)

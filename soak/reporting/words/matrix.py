@@ -24,11 +24,16 @@ NOT_MEASURED = "not measured"
 
 def matrix_headline(matrix: Matrix, changes: Sequence[VersionChange]) -> str:
     """Say what matters most: on what hosts disagree, what one version has and another has not, else what leaks."""
+    return " ".join(headline_sentences(matrix, changes))
+
+
+def headline_sentences(matrix: Matrix, changes: Sequence[VersionChange]) -> list[str]:
+    """Return the sentences of the headline; there is one at least."""
     sentences = difference_sentences(matrix, changes)
     more = len(sentences) - _MOST_SENTENCES
     if more > 0:
         sentences[_MOST_SENTENCES:] = [f"{count_words(more, 'more difference')}."]
-    return " ".join(sentences) or _worst_sentence(matrix)
+    return sentences or [_worst_sentence(matrix)]
 
 
 def counts_sentence(matrix: Matrix) -> str:
@@ -136,8 +141,26 @@ def cell_title(matrix: Matrix, cell: MatrixCell) -> str:
     return printable(f"{cell.component} with {column}" if column and len(matrix.columns) > 1 else cell.component)
 
 
+def cells_title(matrix: Matrix, cells: Sequence[MatrixCell]) -> str:
+    """Name cells of one component: by what they have in common and no other cell has, else by their columns."""
+    component = cells[0].component
+    if len(cells) == 1:
+        return cell_title(matrix, cells[0])
+    row = matrix.row(component)
+    if len(cells) == len(row):
+        return printable(f"{component} in {_part(len(cells), len(cells))}")
+    for title in (versions_title, interpreter_title):
+        name = title(matrix, cells[0].column)
+        if name and [cell for cell in row if title(matrix, cell.column) == name] == list(cells):
+            return printable(f"{component} with {name}")
+    titles = [column_title(matrix, cell.column) for cell in cells]
+    more = len(titles) - _MOST_NAMED
+    named = "; ".join(titles[:_MOST_NAMED]) + (f"; and {more} more" if more > 0 else "")
+    return printable(f"{component} with {named}")
+
+
 def column_title(matrix: Matrix, column: ColumnKey) -> str:
-    """Name a column in one line, by what columns differ in: ``CPython 3.12.4, numpy 2.4.0``."""
+    """Name a column in one line, by what columns differ in: ``Python 3.12.4, numpy 2.4.0``."""
     versions = versions_title(matrix, column)
     has_one_interpreter = INTERPRETER not in varying_axes(matrix.columns)
     return (
@@ -149,8 +172,8 @@ def column_title(matrix: Matrix, column: ColumnKey) -> str:
 
 def interpreter_title(matrix: Matrix, column: ColumnKey) -> str:
     """Name the interpreter of a column; as the user named it too where several have the same version."""
-    found = sorted({run.python for run in matrix.runs_of(column) if run.python})
-    name = ", ".join([*found[:1], *(each.removeprefix(f"{INTERPRETER} ") for each in found[1:])])
+    found = sorted({run.python.rpartition(" ")[2] for run in matrix.runs_of(column) if run.python})
+    name = f"{INTERPRETER} {', '.join(found)}" if found else ""
     alike = {other.asked_python for other in matrix.columns if other.minor == column.minor}
     if len(alike) > 1 or not name:
         asked = column.asked_python or "soak's own"

@@ -20,7 +20,8 @@ from typing import IO
 from soak.errors import SoakError
 from soak.matrix.cells import Cell
 from soak.running.environment import host_name
-from soak.store.fleets import is_asked_to_stop, is_done, is_fleet
+from soak.store.fleets import is_asked_to_stop, is_done
+from soak.store.runs import is_fleet
 
 MODULE = "soak.commands.cell"
 """The command line of the process; it stands above this package, for it writes reports."""
