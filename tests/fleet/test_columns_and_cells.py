@@ -9,7 +9,7 @@ import pytest
 
 from soak.errors import UsageError
 from soak.matrix.cells import Fleet, Share, check_cells, fleet_from_document, fleet_to_document
-from soak.matrix.columns import Column, make_columns
+from soak.matrix.columns import Column, make_columns, with_titles
 from soak.request import Request
 from soak.settings import make_plan
 
@@ -105,3 +105,44 @@ def test_a_fleet_that_was_written_down_is_read_again(tmp_path: Path):
     fleet = a_fleet(tmp_path, make_columns(["a"], ["numpy==1"]), Share(1, 2))
 
     assert fleet_from_document(fleet_to_document(fleet)).cells == fleet.cells
+
+
+def test_a_cell_is_named_by_what_its_column_differs_in(tmp_path: Path):
+    columns = make_columns(["/opt/311/bin/python", "python3.12"], ["numpy==2.3.1", "numpy>=2.4", "simplejpeg"])
+    versions = {"/opt/311/bin/python": "3.11.7", "python3.12": "3.12.4"}
+
+    titles = [cell.title for cell in a_fleet(tmp_path, with_titles(columns, versions)).cells[:4]]
+
+    assert titles == [
+        "one with Python 3.11, numpy 2.3.1",
+        "one with Python 3.11, numpy >=2.4",
+        "one with Python 3.12, numpy 2.3.1",
+        "one with Python 3.12, numpy >=2.4",
+    ]
+
+
+def test_the_only_column_needs_no_name(tmp_path: Path):
+    columns = with_titles(make_columns(["python3.12"], ["numpy==2.4.0"]), {"python3.12": "3.12.4"})
+
+    assert [cell.title for cell in a_fleet(tmp_path, columns).cells] == ["one", "two"]
+
+
+def test_interpreters_of_one_version_are_told_apart(tmp_path: Path):
+    """By the whole version where that suffices, else as the user names them; so is one that is not here."""
+    columns = make_columns(["a", "b", "c", "gone"], [])
+    versions = {"a": "3.12.1", "b": "3.12.4", "c": "3.12.4"}
+
+    assert [column.title for column in with_titles(columns, versions)] == [
+        "Python 3.12.1",
+        "Python 3.12.4 (b)",
+        "Python 3.12.4 (c)",
+        "gone",
+    ]
+
+
+def test_a_title_does_not_change_what_a_cell_is(tmp_path: Path):
+    columns = make_columns(["a", "b"], [])
+
+    plain, named = (a_fleet(tmp_path, each).cells for each in (columns, with_titles(columns, {"a": "3.12.1"})))
+
+    assert [cell.id for cell in plain] == [cell.id for cell in named]

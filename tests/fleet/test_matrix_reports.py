@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import pytest
 from builder import a_component, a_failure, a_leak
 from matrix_builder import N1, N2, a_matrix, a_run
 
 from soak.matrix.merged import Matrix, MissingCell
 from soak.reporting.matrix.write import write_matrix
+from soak.results import ComponentResult
 
 EVIL = "<script>alert(1)</script>"
 
@@ -111,3 +115,58 @@ def test_markdown_says_first_what_is_wrong_and_escapes_the_rest(tmp_path: Path):
     assert EVIL not in text
     assert "| decoder | ● CLEAN ≤ 0.21 B/cycle | ▲ LEAK 128 B/cycle |" in text
     assert len(text) < 65_536
+
+
+def a_square(*leaking: tuple[int, int]) -> Matrix:
+    """Give x with two interpreters and two releases; it leaks in the same way in the cells that are named."""
+    return a_matrix(
+        *(
+            a_run(
+                a_leak("x") if (minor, version) in leaking else a_component("x"),
+                f"numpy=={version}",
+                python=f"CPython 3.{minor}.0",
+                asked_python=f"python3.{minor}",
+            )
+            for minor in (11, 12)
+            for version in (1, 2)
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("leaking", "title"),
+    [
+        ([(11, 2), (12, 2)], "x with numpy 2"),
+        ([(12, 1), (12, 2)], "x with Python 3.12.0"),
+        ([(11, 1), (12, 2)], "x with Python 3.11.0, numpy 1; Python 3.12.0, numpy 2"),
+        ([(11, 1), (11, 2), (12, 1), (12, 2)], "x in all 4 cells"),
+        ([(12, 2)], "x with Python 3.12.0, numpy 2"),
+    ],
+)
+def test_cells_that_found_the_same_are_explained_once(tmp_path: Path, leaking: list[tuple[int, int]], title: str):
+    reports = written(a_square(*leaking), tmp_path)
+
+    assert re.findall("<h3>(.*?)</h3>", reports["report.html"]) == [title]
+    assert f"\n- **{title}**: x grows" in reports["report.md"]
+    assert reports["report.md"].count("- **") == 1
+
+
+def a_failure_of(detail: str) -> ComponentResult:
+    failed = a_failure("x")
+    assert failed.failure is not None
+    return replace(failed, failure=replace(failed.failure, detail=detail))
+
+
+def test_what_failed_in_another_way_is_explained_apart(tmp_path: Path):
+    runs = [a_run(a_failure_of(detail), f"numpy=={version}") for version, detail in enumerate("aab")]
+
+    page = written(a_matrix(*runs), tmp_path)["report.html"]
+
+    assert re.findall("<h3>(.*?)</h3>", page) == ["x with numpy 0; numpy 1", "x with numpy 2"]
+
+
+def test_the_first_difference_is_the_heading_and_the_next_one_stands_below_it(tmp_path: Path):
+    page = written(a_rich_matrix(), tmp_path)["report.html"]
+
+    assert "<h1>Hosts disagree on display with numpy 2.3.1: LEAK on n1, CLEAN on n2.</h1>" in page
+    assert '<p class="lead">New in numpy 2.4.0: decoder grows by' in page

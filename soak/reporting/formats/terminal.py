@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterable, Sequence
 from types import TracebackType
+from typing import Self
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -73,23 +74,14 @@ def with_whole_lines(console: Console) -> Console:
     return console if console.is_terminal else Console(file=console.file, width=_ENDLESS)
 
 
-class ProgressDisplay:
-    """Shows a run while it goes on: a line per component at work, and one that stays for each that is done.
-
-    On a terminal the lines at work are redrawn at most ten times a second, by the caller's own thread (soak starts
-    none to measure). Elsewhere (a pipe, a log file) only what stays is written. To be used
-    as a context manager; several components may be at work at once.
-    """
+class LiveDisplay:
+    """What is redrawn on a terminal until it is left; to be used as a context manager."""
 
     def __init__(self, console: Console) -> None:
-        self._console = console
         self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
-        self._at_work: dict[str, RenderableType] = {}
-        self._places: dict[str, str] = {}
-        self._provisional: set[str] = set()
         self._drawn_at = float("-inf")
 
-    def __enter__(self) -> ProgressDisplay:
+    def __enter__(self) -> Self:
         if self._live is not None:
             self._live.start()
         return self
@@ -99,6 +91,22 @@ class ProgressDisplay:
     ) -> None:
         if self._live is not None:
             self._live.stop()
+
+
+class ProgressDisplay(LiveDisplay):
+    """Shows a run while it goes on: a line per component at work, and one that stays for each that is done.
+
+    On a terminal the lines at work are redrawn at most ten times a second, by the caller's own thread (soak starts
+    none to measure). Elsewhere (a pipe, a log file) only what stays is written. To be used
+    as a context manager; several components may be at work at once.
+    """
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self._console = console
+        self._at_work: dict[str, RenderableType] = {}
+        self._places: dict[str, str] = {}
+        self._provisional: set[str] = set()
 
     def limit_memory(self, max_rss_bytes: float) -> None:
         """Say at what RSS a component is stopped."""

@@ -5,10 +5,8 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Mapping
-from types import TracebackType
 
 from rich.console import Console, Group
-from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
@@ -16,7 +14,7 @@ from soak.analysis.matrix import find_changes
 from soak.matrix.cells import Cell
 from soak.matrix.merged import Matrix
 from soak.reporting import words as say
-from soak.reporting.formats.terminal import STYLES, with_whole_lines
+from soak.reporting.formats.terminal import STYLES, LiveDisplay, with_whole_lines
 from soak.reporting.matrix.outcome import components_worst_first, findings
 from soak.reporting.words import matrix as words
 from soak.results import ComponentResult
@@ -27,29 +25,17 @@ _REDRAW_S = 0.2
 _MOST_HOSTS, _MOST_COLUMNS, _MOST_ROWS, _MOST_EXPLAINED = 40, 6, 40, 20
 
 
-class FleetDisplay:
+class FleetDisplay(LiveDisplay):
     """Shows a line for each host at work, how many cells are to come, and one line that stays for each that is done."""
 
     def __init__(self, console: Console, here: str) -> None:
         """Write to a console. ``here``: the name of this machine, which a line need not say."""
+        super().__init__(console)
         self._here = here
         self._console = with_whole_lines(console)
-        self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
         self._total = 0
         self._done = 0
         self._began: dict[tuple[str, str], float] = {}
-        self._drawn_at = float("-inf")
-
-    def __enter__(self) -> FleetDisplay:
-        if self._live is not None:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if self._live is not None:
-            self._live.stop()
 
     def say(self, line: str) -> None:
         """Write a line that stays."""

@@ -33,14 +33,7 @@
 
 HOOKED(DECLARE_ORIGINAL)
 
-static __attribute__((constructor, noinline)) void find_originals(void)
-{
-    int saved = errno;
-    uint64_t *births = recorder_enter();
-    HOOKED(FIND_ORIGINAL)
-    recorder_leave(births);
-    errno = saved;
-}
+FINDS_ORIGINALS(HOOKED(FIND_ORIGINAL))
 
 #define REFUSED (-1)
 

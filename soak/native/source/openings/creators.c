@@ -76,17 +76,7 @@ REMOVES_PATH(DECLARE_PATH)
 MOVES_PATH(DECLARE_PATH)
 OTHERS(DECLARE_ORIGINAL)
 
-static __attribute__((constructor, noinline)) void find_originals(void)
-{
-    int saved = errno;
-    uint64_t *births = recorder_enter();
-    CREATES_PATH(FIND_ORIGINAL)
-    REMOVES_PATH(FIND_ORIGINAL)
-    MOVES_PATH(FIND_ORIGINAL)
-    OTHERS(FIND_ORIGINAL)
-    recorder_leave(births);
-    errno = saved;
-}
+FINDS_ORIGINALS(CREATES_PATH(FIND_ORIGINAL) REMOVES_PATH(FIND_ORIGINAL) MOVES_PATH(FIND_ORIGINAL) OTHERS(FIND_ORIGINAL))
 
 /* ---- paths ---- */
 

@@ -93,17 +93,8 @@ OTHERS(DECLARE_ORIGINAL)
 pid_t (*openers_vfork)(void) HIDDEN;
 
 /* Called by the loader, or by the first call from the constructor of another library. */
-static __attribute__((constructor, noinline)) void find_originals(void)
-{
-    int saved = errno;
-    uint64_t *births = recorder_enter();
-    RETURNS_DESCRIPTOR(FIND_ORIGINAL)
-    CREATES_FILE(FIND_ORIGINAL)
-    OTHERS(FIND_ORIGINAL)
-    find_original("vfork", &openers_vfork);
-    recorder_leave(births);
-    errno = saved;
-}
+FINDS_ORIGINALS(RETURNS_DESCRIPTOR(FIND_ORIGINAL) CREATES_FILE(FIND_ORIGINAL) OTHERS(FIND_ORIGINAL)
+                    find_original("vfork", &openers_vfork);)
 
 static int opened(int descriptor, uintptr_t caller)
 {

@@ -1,5 +1,5 @@
 /* What every file of thin wrappers begins with: a pointer for each original function, found once. A file says which
- * functions it wraps, defines find_originals, and REFUSED: what a wrapper returns where there is no original. */
+ * functions it wraps, and REFUSED: what a wrapper returns where there is no original. */
 #ifndef SOAK_WRAPPER_H
 #define SOAK_WRAPPER_H
 
@@ -18,6 +18,16 @@ static void find_original(const char *name, void *place)
     void *symbol = dlsym(RTLD_NEXT, name);
     memcpy(place, &symbol, sizeof symbol);
 }
+
+/* Defines find_originals: it looks all functions up before main, or at a call that comes before that. */
+#define FINDS_ORIGINALS(each)                                                                                          \
+    static __attribute__((constructor, noinline)) void find_originals(void)                                            \
+    {                                                                                                                  \
+        int saved = errno;                                                                                             \
+        uint64_t *births = recorder_enter();                                                                           \
+        each recorder_leave(births);                                                                                   \
+        errno = saved;                                                                                                 \
+    }
 
 #define NEED(name)                                                                                                     \
     if (unlikely(!original_##name))                                                                                    \
