@@ -2,6 +2,7 @@
 
 python benchmarks/transparency.py
 python benchmarks/transparency.py --only programs
+python benchmarks/transparency.py --only packages --packages lxml h5py
 python benchmarks/transparency.py --only suites --interpreter python3.12 --tests test_subprocess test_mmap
 
 Under the tracker means that the library is in the program and in all that it starts, with Python's domains hooked. A
@@ -13,13 +14,15 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -36,7 +39,17 @@ TESTS = (
     *("test_gc", "test_tracemalloc", "test_weakref", "test_dict", "test_list", "test_json", "test_ctypes", "test_sys"),
 )
 """What starts processes, maps memory, sets limits or counts what is allocated."""
-TIMEOUT_S = 900
+PACKAGES = {
+    "numpy": ("numpy", "--pyargs numpy._core numpy.lib numpy.linalg numpy.fft numpy.random numpy.ma -m 'not slow'"),
+    "scipy.stats": ("scipy", "--pyargs scipy.stats.tests.test_stats scipy.stats.tests.test_mstats_basic"),
+    "h5py": ("h5py", "--pyargs h5py"),
+    "lxml": ("lxml", "--pyargs lxml.tests"),
+    "Pillow": ("pillow", "Tests"),
+}
+"""By suite: the package, and the arguments of pytest. The tests of the last two are in their sources only."""
+TESTS_IN_SOURCES = {"lxml": "src/lxml/tests", "Pillow": "Tests"}
+TEST_REQUIREMENTS = ("pytest", "hypothesis", "pytest-timeout", "pytest-mpi", "setuptools")
+TIMEOUT_S = 1800
 
 
 @dataclass(frozen=True)
@@ -50,7 +63,8 @@ class Outcome:
 def main() -> int:
     """Run everything twice and print what differs."""
     parser = make_parser(__doc__)
-    parser.add_argument("--only", choices=("programs", "suites"))
+    parser.add_argument("--only", choices=("programs", "suites", "packages"))
+    parser.add_argument("--packages", nargs="+", default=tuple(PACKAGES), choices=tuple(PACKAGES), metavar="PACKAGE")
     parser.add_argument("--interpreter", nargs="+", default=INTERPRETERS, metavar="PYTHON")
     parser.add_argument("--tests", nargs="+", default=TESTS, metavar="TEST")
     options = parser.parse_args()
@@ -64,6 +78,8 @@ def main() -> int:
         figures += compare_programs(built.path, details)
     if options.only in (None, "suites"):
         figures += compare_suites(built.path, options, details)
+    if options.only in (None, "packages"):
+        figures += compare_packages(built.path, options.packages, details)
     for name, lines in details.items():
         print(f"{name}:", *lines, sep="\n    ")
     return publish("transparency", figures, details, options.json)
@@ -160,21 +176,27 @@ def compare_suites(library: Path, options: argparse.Namespace, details: dict[str
         unstable: list[str] = []
         for test in options.tests:
             say(f"{command} {test}")
-            plain, under = (run_suite(interpreter, test, found) for found in (None, library))
-            counted += len(plain)
-            different = sorted(name for name in {*plain, *under} if plain.get(name) != under.get(name))
-            if not different:
-                continue
-            again = run_suite(interpreter, test, None), run_suite(interpreter, test, library)
-            for name in different:
-                results = {outcome.get(name) for outcome in (plain, again[0])}
-                same = plain.get(name) == again[1].get(name) or len(results) > 1
-                (unstable if same else differing).append(f"{name}: {plain.get(name)} / {under.get(name)}")
+            counted += compare_tests(partial(run_suite, interpreter, test), library, differing, unstable)
         figures.append(shown(f"{command}: tests", counted))
         figures.append(equal(f"{command}: tests that differ", len(differing), "", 0))
         details.update({f"{command}, differing": differing} if differing else {})
         details.update({f"{command}, not stable": unstable} if unstable else {})
     return figures
+
+
+def compare_tests(
+    run_tests: Callable[[Path | None], dict[str, str]], library: Path, differing: list[str], unstable: list[str]
+) -> int:
+    """Run tests plainly and under the tracker; note those that differ; return how many there are."""
+    plain, under = (run_tests(found) for found in (None, library))
+    different = sorted(name for name in {*plain, *under} if plain.get(name) != under.get(name))
+    if different:
+        again = run_tests(None), run_tests(library)
+        for name in different:
+            results = {outcome.get(name) for outcome in (plain, again[0])}
+            same = plain.get(name) == again[1].get(name) or len(results) > 1
+            (unstable if same else differing).append(f"{name}: {plain.get(name)} / {under.get(name)}")
+    return len(plain)
 
 
 def find_interpreter(command: str) -> str | None:
@@ -191,17 +213,24 @@ def find_interpreter(command: str) -> str | None:
 
 
 def run_suite(interpreter: str, test: str, library: Path | None) -> dict[str, str]:
-    """Return the result of each test of a module, by its name."""
+    """Return the result of each test of a module of CPython's, by its name."""
+    return run_reporting([interpreter, "-m", "test", "--timeout", "300", test, "--junit-xml"], test, None, library)
+
+
+def run_reporting(
+    command: Sequence[str], suite: str, library: Path | None, place: Path | None = None
+) -> dict[str, str]:
+    """Return the result of each test of a command that takes the name of a JUnit file as its last argument."""
     with scratch_folder() as folder:
         report = folder / "report.xml"
-        command = [interpreter, "-m", "test", "--junit-xml", str(report), "--timeout", "300", test]
+        command = [*command, str(report)]
         if library is None:
-            outcome = run(command, os.environ, folder)
+            outcome = run(command, os.environ, place or folder)
         else:
             with tracked(library, folder) as environment:
-                outcome = run(command, environment, folder)
+                outcome = run(command, environment, place or folder)
         results = read_report(report) if report.exists() else {}
-    return {**results, f"{test} as a whole": str(outcome.status)}
+    return {**results, f"{suite} as a whole": str(outcome.status)}
 
 
 def read_report(report: Path) -> dict[str, str]:
@@ -209,8 +238,53 @@ def read_report(report: Path) -> dict[str, str]:
     results = {}
     for case in ET.parse(report).getroot().iter("testcase"):
         kinds = [child.tag for child in case if child.tag in ("failure", "error", "skipped")]
-        results[case.get("name", "")] = kinds[0] if kinds else case.get("result", "passed")
+        results[f"{case.get('classname', '')}.{case.get('name', '')}"] = (
+            kinds[0] if kinds else case.get("result", "passed")
+        )
     return results
+
+
+# --- packages -------------------------------------------------------------------------------------------------------
+
+
+def compare_packages(library: Path, suites: Sequence[str], details: dict[str, list[str]]) -> list[Figure]:
+    """Run the tests of packages from their wheels, plainly and under the tracker."""
+    figures = []
+    with scratch_folder() as folder:
+        python = str(folder / "venv" / "bin" / "python")
+        subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
+        pip = [python, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+        packages = [PACKAGES[suite][0] for suite in suites]
+        subprocess.run([*pip, "install", *TEST_REQUIREMENTS, *packages], check=True)
+        for suite in suites:
+            say(suite)
+            package, arguments = PACKAGES[suite]
+            place = fetch_tests(pip, suite, package, folder) if suite in TESTS_IN_SOURCES else folder
+            options = ["-q", "-p", "no:cacheprovider", "--timeout", "300", *shlex.split(arguments), "--junit-xml"]
+            differing: list[str] = []
+            unstable: list[str] = []
+            run_tests = partial(run_reporting, [python, "-m", "pytest", *options], suite, place)
+            count = compare_tests(run_tests, library, differing, unstable)
+            figures.append(shown(f"{suite}: tests", count))
+            figures.append(equal(f"{suite}: tests that differ", len(differing), "", 0))
+            details.update({f"{suite}, differing": differing} if differing else {})
+            details.update({f"{suite}, not stable": unstable} if unstable else {})
+    return figures
+
+
+def fetch_tests(pip: Sequence[str], suite: str, package: str, folder: Path) -> Path:
+    """Fetch the sources of a package and put its tests where they run with the installed one; return that place."""
+    sources = folder / "sources"
+    subprocess.run([*pip, "download", "--no-deps", "--no-binary", ":all:", "-d", sources, package], check=True)
+    (archive,) = sources.glob(f"{package}-*.tar.gz")
+    shutil.unpack_archive(archive, sources, filter="data")
+    unpacked = archive.with_suffix("").with_suffix("")
+    if suite == "Pillow":
+        shutil.rmtree(unpacked / "src")  # else its tests would take the package that is not built
+        return unpacked
+    (installed,) = folder.glob(f"venv/lib/*/site-packages/{package}")
+    shutil.copytree(unpacked / TESTS_IN_SOURCES[suite], installed / "tests", dirs_exist_ok=True)
+    return folder
 
 
 if __name__ == "__main__":

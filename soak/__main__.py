@@ -11,7 +11,7 @@ import traceback
 
 import soak
 from soak.commands import COMMANDS
-from soak.errors import SoakError, shortened
+from soak.errors import SoakError, shortened, starved_words
 
 EXIT_USAGE = 2
 
@@ -38,7 +38,11 @@ def main(arguments: list[str] | None = None) -> int:
         # The reader of stdout has ended (soak show | head). This is no error, but nothing more can be written.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_USAGE
-    except Exception:
+    except Exception as error:
+        starved = starved_words(error)
+        if starved is not None:
+            print(f"soak: {starved}", file=sys.stderr)
+            return EXIT_USAGE
         # Python's own exit code here would be 1, which means a leak.
         traceback.print_exc()
         print("soak: this is an error in soak itself; the measurements are in the run's folder", file=sys.stderr)

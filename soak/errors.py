@@ -21,6 +21,13 @@ def shortened(error: SoakError) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} … ({len(text):,} characters)"
 
 
+def starved_words(error: Exception) -> str | None:
+    """Say what the machine did not give, where that is all that an error means; None for any other error."""
+    if isinstance(error, BlockingIOError) or str(error) == "can't start new thread":
+        return "no more processes or threads are allowed here: ulimit -u, or the limit of the container (pids.max)"
+    return None
+
+
 class UsageError(SoakError):
     """The request cannot be carried out as written."""
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from soak.commands.arguments import PYTHON_HELP
 from soak.running.doctor import can_measure, examine
 from soak.running.interpreter import find_interpreter
+from soak.running.surroundings import check_surroundings
 
 EXIT_CANNOT_MEASURE = 2
 
@@ -26,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the findings. Return 0 when this machine can measure, else 2."""
+    check_surroundings()
     interpreter = find_interpreter(options.python)
     findings = []
     for finding in examine(interpreter, Path.cwd()):

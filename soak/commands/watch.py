@@ -103,9 +103,11 @@ def run(options: argparse.Namespace) -> int:
     from soak.reporting.formats.json_report import render_json
     from soak.reporting.outcome import exit_code
     from soak.reporting.write import write_reports, write_text
+    from soak.running.surroundings import check_surroundings
     from soak.running.watch.record import new_record
     from soak.running.watch.watch import Watch
 
+    check_surroundings()
     subject = _subject(options, command)
     if subject.unreadable:
         names = ", ".join(subject.unreadable)

@@ -40,7 +40,7 @@ def read_fleet(folder: Path) -> Fleet:
     try:
         return fleet_from_document(parse(file.read_bytes()))
     except OSError as error:
-        raise UsageError(f"{folder} is no fleet: {file} cannot be read ({error.strerror})") from error
+        raise UsageError(f"{folder} is not the folder of a matrix: {file} cannot be read ({error.strerror})") from error
     except FAULTS as error:
         raise StoreError(f"{file} is damaged: {error!r}") from error
 

@@ -22,6 +22,7 @@ from command_builder import ROOT, soak
 from faults_builder import CASE, LIMIT_S, SMALL, begin, cycles_read, is_running, latest, read_report, wait_until
 from running_builder import CYCLES, a_plan, context, soak_driver
 
+from soak.__main__ import main
 from soak.errors import StoreError
 from soak.measurements import Reading
 from soak.running.child.guards import COOL_AGAIN_C, HeatGuard, what_ran_out
@@ -247,15 +248,72 @@ def test_too_few_file_descriptors_are_named_before_anything_is_measured(tmp_path
     (tmp_path / "case.py").write_text(CASE, encoding="utf-8")
     command = [sys.executable, "-m", "soak", "run", "case.py:clean"]
 
-    ended = subprocess.run(
-        ["bash", "-c", f'ulimit -n {allowed}; exec "$@"', "bash", *command],
-        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    ended = run_here(tmp_path, "bash", "-c", f'ulimit -n {allowed}; exec "$@"', "bash", *command)
 
     assert ended.returncode == 2
     expected = f"soak: only {allowed} file descriptors are allowed, and soak needs 64: ulimit -n 1024\n"
     assert ended.stderr.endswith(expected)
     assert not list(tmp_path.glob("reports/*"))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may make a namespace of mounts")
+@pytest.mark.parametrize("command", [["run", "case.py:clean"], ["watch", "--", "true"], ["doctor"]])
+def test_without_proc_one_line_says_so(tmp_path: Path, command: list[str]):
+    (tmp_path / "case.py").write_text(CASE, encoding="utf-8")
+    without = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "sh"]
+    if subprocess.run([*without, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("no namespace of mounts can be made here")
+
+    ended = run_here(tmp_path, *without, sys.executable, "-m", "soak", *command)
+
+    expected = "soak: there is no /proc here, from which soak reads what a process holds: mount -t proc proc /proc\n"
+    assert (ended.returncode, ended.stderr) == (2, expected)
+    assert not list(tmp_path.glob("reports/*"))
+
+
+@pytest.mark.parametrize("error", [RuntimeError("can't start new thread"), BlockingIOError(11, "try again")])
+def test_where_no_process_may_be_started_one_line_says_so(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """As with RLIMIT_NPROC, which root does not have: the errors are those that Python raises then."""
+
+    def refused(_: object) -> int:
+        raise error
+
+    monkeypatch.setattr("soak.commands.list.run", refused)
+
+    assert main(["list"]) == 2
+    assert capsys.readouterr().err == (
+        "soak: no more processes or threads are allowed here: ulimit -u, or the limit of the container (pids.max)\n"
+    )
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may make a namespace of mounts")
+def test_a_temporary_directory_that_is_read_only_changes_nothing(tmp_path: Path):
+    (tmp_path / "case.py").write_text(CASE, encoding="utf-8")
+    (tmp_path / "t").mkdir()
+    without = [
+        "unshare",
+        "--mount",
+        "sh",
+        "-c",
+        'mount -t tmpfs -o ro none t && export TMPDIR=$PWD/t && exec "$@"',
+        "sh",
+    ]
+    if subprocess.run([*without, "true"], cwd=tmp_path, capture_output=True, check=False).returncode:
+        pytest.skip("no namespace of mounts can be made here")
+
+    ended = run_here(tmp_path, *without, sys.executable, "-m", "soak", "run", "case.py:clean", "--iterations", "64")
+
+    assert ended.returncode == 3, ended.stderr
+    assert "clean could not be decided yet" in ended.stdout
+
+
+def run_here(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=120
+    )
 
 
 # --- clocks ---------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from soak.reporting.outcome import excuse, known_fingerprints, worst_first
 from soak.reporting.words.causes.advice import origin_brief
 from soak.reporting.words.components import progress_sentence
 from soak.reporting.words.growth import growth_words, in_bytes
-from soak.reporting.words.verdicts.failures import failure_words, phase_words
+from soak.reporting.words.verdicts.failures import failure_words, where_it_failed
 from soak.reporting.words.vocabulary import byte_rate, printable, short_number
 from soak.results import ComponentResult, Controls, Part, Parts, RunResult
 from soak.units import format_count, format_duration, format_size
@@ -201,7 +201,7 @@ def _group_words(components: Sequence[ComponentResult], known: frozenset[str], p
 def _by_words(component: ComponentResult) -> str:
     """Say after a component's name by how much it grows (`` by 106 B per call``) or where it failed (`` in setup``)."""
     if component.verdict is Verdict.FAILED and component.failure is not None:
-        return f" in {phase_words(component.failure, component.cycle_noun)}"
+        return f" {where_it_failed(component.failure, component.cycle_noun)}"
     if component.verdict is not Verdict.LEAK:
         return ""
     return growth_words(component.growth, component.cycle_noun).removeprefix("grows")

@@ -159,7 +159,7 @@ def never_began(plan: ComponentPlan, detail: str, python: str) -> ComponentResul
         tracemalloc=None,
         tracker=TrackerState(False, NEVER_RAN),
         pacing=Pacing(plan.interval_s or None, None, 0, 0.0),
-        failure=Failure("setup", 0, "exit", detail),
+        failure=Failure("start", 0, "exit", detail),
         messages=(),
         python=python,
         grounds=(Ground(GroundKind.DRIVER_FAILED),),

@@ -45,6 +45,9 @@ print(json.dumps({
 """
 
 
+_VERSIONS = re.compile(r"\(from versions: (?:[^,()]+, )+((?:[^,()]+, ){2}[^,()]+)\)")
+
+
 class NotInstalledError(SoakError):
     """A release cannot be installed; the message is the installer's reason."""
 
@@ -260,7 +263,11 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def _reason(messages: str) -> str:
-    """Return the line that says why an installation failed; pip's last is often only that it did."""
+    """Return the line that says why an installation failed; pip's last is often only that it did.
+
+    Of the versions that there are, which it lists, the newest ones suffice.
+    """
+    messages = _VERSIONS.sub(r"(from versions: …, \1)", messages)
     errors = [line.partition("ERROR: ")[2] for line in messages.splitlines() if line.startswith("ERROR: ")]
     return errors[0] if errors else " ".join(line.strip(" ×╰─▶") for line in messages.split("\n") if line.strip())[:300]
 

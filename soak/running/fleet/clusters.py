@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,7 @@ RESOURCE = "soak"
 """A worker with ``--resources soak=1`` measures cells, one at a time."""
 _CONNECT_S = 5
 _LOOPBACK = "127.0.0.1"
+_ADDRESS = re.compile(r"((tcp|tls|ws|wss|ucx)://)?([^/:\s]+|\[[\da-fA-F:]+\]):\d+")
 _SETTINGS = {
     # The fleet itself decides how often a cell is tried, and where.
     "distributed.scheduler.allowed-failures": 0,
@@ -79,6 +82,8 @@ def local_cluster(workers: int, scratch: Path) -> Iterator[Hosts]:
 @contextlib.contextmanager
 def connected(address: str) -> Iterator[Hosts]:
     """Give the cluster of a scheduler that runs already. Raises UsageError when there is none."""
+    if not _ADDRESS.fullmatch(address):
+        raise UsageError(f"--scheduler {address}: this is no address, such as tcp://10.0.0.1:8786")
     with _quiet():
         try:
             client = Client(address, timeout=_CONNECT_S, set_as_default=False)
@@ -117,6 +122,8 @@ def _submit_jobs(cluster: Any, system: str, jobs: int) -> None:
 
     try:
         cluster.sync(submit)
+    except FileNotFoundError as error:
+        raise UsageError(f"--{system}: there is no {error.filename} on this machine") from error
     except (OSError, RuntimeError) as error:
         lines = [line for line in str(error).splitlines() if line.strip()]
         raise UsageError(f"--{system}: no job can be submitted: {lines[-1] if lines else repr(error)}") from error
@@ -182,7 +189,10 @@ def _quiet() -> Iterator[None]:
     for logger in loggers:
         logger.setLevel(logging.CRITICAL + 1)
     try:
-        yield
+        with warnings.catch_warnings():
+            # It takes another port for its page then.
+            warnings.filterwarnings("ignore", "Port .* is already in use", UserWarning)
+            yield
     finally:
         for logger, level in zip(loggers, before, strict=True):
             logger.setLevel(level)

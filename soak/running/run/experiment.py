@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import resource
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -29,13 +28,12 @@ from soak.running.run.controls_of_run import ControlsOfRun
 from soak.running.run.notices import Notices, is_news
 from soak.running.run.resumption import Remainder, find_remainder
 from soak.running.run.watchdog import guarded
+from soak.running.surroundings import check_surroundings
 from soak.settings import ComponentPlan, RunPlan, options_of, plan_from_document, plan_to_document
 from soak.store.database import RunStore
 from soak.store.runs import claimed, create_run, new_run_folder, open_run
 from soak.verdict import Verdict
 
-_FEWEST_DESCRIPTORS = 64
-"""With some twenty, measured processes cannot be started, or fail for want of one."""
 _TRACED_VERDICTS = (Verdict.LEAK, Verdict.SETTLING)
 _TRACED_SIGNALS = ("tracked", "tracked_blocks", "heap", "python_blocks")
 
@@ -136,11 +134,7 @@ def resume_experiment(folder: Path, listener: RunListener, stopping: threading.E
 
 def _check(plan: RunPlan) -> Interpreter:
     """Return the interpreter of the measured processes. Raises UsageError when it or a target is not there."""
-    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    if 0 <= allowed < _FEWEST_DESCRIPTORS:
-        raise UsageError(
-            f"only {allowed} file descriptors are allowed, and soak needs {_FEWEST_DESCRIPTORS}: ulimit -n 1024"
-        )
+    check_surroundings()
     interpreter = find_interpreter(plan.python)
     for component in plan.components:
         target = component.target

@@ -39,7 +39,7 @@ def failure_words(failure: Failure | None, noun: str = "call", *, brief: bool = 
     verb = "hung" if failure.reason == "hang" else "failed"
     lines = printable(failure.detail).strip().splitlines()
     detail = "" if brief or not lines else f": {lines[-1].rstrip('.')}{_missing_module_words(failure)}"
-    return f"{verb} in {phase_words(failure, noun)}{detail}"
+    return f"{verb} {where_it_failed(failure, noun)}{detail}"
 
 
 def _missing_module_words(failure: Failure) -> str:
@@ -54,5 +54,5 @@ def phase_words(failure: Failure, noun: str = "call") -> str:
 
 
 def where_it_failed(failure: Failure, noun: str) -> str:
-    """Say where it failed, to follow a verb: ``in call 12``, ``in setup``."""
-    return f"in {phase_words(failure, noun)}"
+    """Say where it failed, to follow a verb: ``in call 12``, ``in setup``, ``before its first call``."""
+    return f"before its first {noun}" if failure.phase == "start" else f"in {phase_words(failure, noun)}"
