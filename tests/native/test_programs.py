@@ -30,6 +30,34 @@ int main(void)
     return puts(getenv("LD_PRELOAD") && strstr(getenv("LD_PRELOAD"), "libsoak_tracker") ? "with" : "without") < 0;
 }
 """
+ALLOCATOR = """
+#include <pthread.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/mman.h>
+#define BYTES ((size_t)16 << 20)
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static char *next;
+void *malloc(size_t size)
+{
+    pthread_mutex_lock(&lock);
+    if (!next)
+        next = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *block = next;
+    next += (size + 31) & ~(size_t)15;
+    pthread_mutex_unlock(&lock);
+    return block;
+}
+void *calloc(size_t count, size_t size) { return malloc(count * size); }
+void *realloc(void *old, size_t size) { return old ? memcpy(malloc(size), old, size) : malloc(size); }
+void free(void *block) { (void)block; }
+"""
+EARLY = """
+#include <stdlib.h>
+void *kept;
+__attribute__((constructor)) static void allocate(void) { kept = malloc(10); }
+"""
+"""Of a library that allocates before the tracker begins."""
 COMPILERS = {
     "glibc": ["cc"],
     "musl": ["musl-gcc"],
@@ -41,8 +69,9 @@ COMPILERS = {
     "LeakSanitizer": ["cc", "-fsanitize=leak"],
     "ThreadSanitizer": ["cc", "-fsanitize=thread"],
     "UndefinedBehaviorSanitizer": ["cc", "-fsanitize=undefined"],
+    "an allocator linked in": ["cc", "allocator.c", "-Wl,--no-as-needed", "-L.", "-learly", "-Wl,-rpath,$ORIGIN"],
 }
-WITH = {"glibc", "ThreadSanitizer", "UndefinedBehaviorSanitizer"}
+WITH = {"glibc", "ThreadSanitizer", "UndefinedBehaviorSanitizer", "an allocator linked in"}
 REASONS = {
     "musl": "it is linked with musl (ld-musl-",
     "32-bit": "it is a 32-bit program",
@@ -102,6 +131,9 @@ def program(compiler: str, tmp_path_factory: pytest.TempPathFactory) -> Callable
     folder = tmp_path_factory.mktemp("programs")
     source = folder / "hello.c"
     source.write_text(HELLO)
+    (folder / "allocator.c").write_text(ALLOCATOR)
+    (folder / "early.c").write_text(EARLY)
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", "libearly.so", "early.c"], cwd=folder, check=True)
 
     def made(kind: str) -> str:
         target = folder / re.sub(r"\W+", "_", kind)
@@ -109,7 +141,8 @@ def program(compiler: str, tmp_path_factory: pytest.TempPathFactory) -> Callable
         if not target.exists():
             if shutil.which(command[0]) is None:
                 pytest.skip(f"{command[0]} is not installed")
-            if subprocess.run([*command, "-o", target, source], capture_output=True, check=False).returncode:
+            command += ["-o", str(target), str(source)]
+            if subprocess.run(command, cwd=folder, capture_output=True, check=False).returncode:
                 pytest.skip(f"{' '.join(command)} does not work here")
         if subprocess.run([target], capture_output=True, check=False).returncode:
             pytest.skip(f"a program of {' '.join(command)} does not run here")

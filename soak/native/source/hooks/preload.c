@@ -335,10 +335,10 @@ static void mapped(void *address, size_t length, struct caller caller)
     mappings_add((uintptr_t)address, length, site & SITE_MASK, domain);
 }
 
+/* A program may have an allocator of its own linked in, and map memory for it while it holds that allocator's lock. To
+ * look a function up could allocate by that same allocator, and so wait for ever. Nothing is recorded yet anyhow. */
 EXPORT void *mmap(void *hint, size_t length, int protection, int flags, int file, off_t offset)
 {
-    if (unlikely(!original_mmap))
-        resolve();
     if (unlikely(!original_mmap))
         return (void *)system_call(SYS_mmap, hint, length, protection, flags, file, offset); // NOLINT
     void *address = original_mmap(hint, length, protection, flags, file, offset);
@@ -348,8 +348,6 @@ EXPORT void *mmap(void *hint, size_t length, int protection, int flags, int file
 
 EXPORT void *mmap64(void *hint, size_t length, int protection, int flags, int file, off_t offset)
 {
-    if (unlikely(!original_mmap64))
-        resolve();
     if (unlikely(!original_mmap64))
         return (void *)system_call(SYS_mmap, hint, length, protection, flags, file, offset); // NOLINT
     void *address = original_mmap64(hint, length, protection, flags, file, offset);
@@ -372,7 +370,7 @@ EXPORT void *mremap(void *old, size_t old_length, size_t length, int flags, ...)
     void *wanted = flags & MREMAP_FIXED ? va_arg(rest, void *) : NULL;
     va_end(rest);
     if (unlikely(!original_mremap))
-        resolve();
+        return (void *)system_call(SYS_mremap, old, old_length, length, flags, wanted); // NOLINT
     int held = mappings_begin_move();
     uint32_t site = held ? recorder_native_site(CALLER.address) & SITE_MASK : 0;
     void *address = original_mremap(old, old_length, length, flags, wanted);
