@@ -29,6 +29,7 @@ from xml.etree import ElementTree as ET
 from measuring import Figure, equal, make_parser, publish, say, scratch_folder, shown
 
 from soak.native.build import NotBuilt, built_library
+from soak.native.layout import TABLES
 from soak.native.preload import EVERYBODY, WATCH_VARIABLE, preloading
 
 PROGRAMS = Path(__file__).with_name("programs.toml")
@@ -89,7 +90,8 @@ def main() -> int:
 def tracked(library: Path, folder: Path) -> Iterator[Mapping[str, str]]:
     """Give an environment in which every process is recorded."""
     places = folder / "places"
-    places.mkdir(exist_ok=True)
+    places.touch()
+    places.chmod(0o666)  # servers append to it as another user
     with preloading(library, os.environ) as environment:
         yield {**environment, WATCH_VARIABLE: f"{EVERYBODY}:{places}"}
 
@@ -157,7 +159,7 @@ def run_script(script: str, preload: str, library: Path | None) -> tuple[Outcome
         with tracked(library, folder) as environment:
             both = ":".join(filter(None, (environment["LD_PRELOAD"], preload)))
             outcome = run(["sh", "-c", script], {**environment, "LD_PRELOAD": both}, work)
-        return outcome, len(list((folder / "places").iterdir()))
+        return outcome, (folder / "places").stat().st_size // TABLES.itemsize
 
 
 # --- suites ---------------------------------------------------------------------------------------------------------
@@ -275,7 +277,7 @@ def compare_packages(library: Path, suites: Sequence[str], details: dict[str, li
 def fetch_tests(pip: Sequence[str], suite: str, package: str, folder: Path) -> Path:
     """Fetch the sources of a package and put its tests where they run with the installed one; return that place."""
     sources = folder / "sources"
-    subprocess.run([*pip, "download", "--no-deps", "--no-binary", ":all:", "-d", sources, package], check=True)
+    subprocess.run([*pip, "download", "--no-deps", "--no-binary", package, "-d", sources, package], check=True)
     (archive,) = sources.glob(f"{package}-*.tar.gz")
     shutil.unpack_archive(archive, sources, filter="data")
     unpacked = archive.with_suffix("").with_suffix("")

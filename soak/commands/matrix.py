@@ -93,6 +93,10 @@ def measure_matrix(
     ``make_engine`` is given the fleet's folder and what writes a line for the user.
     """
     fleet, folder = _find_fleet(options)
+    if not fleet.cells:
+        # As of the last tasks of an array that is larger than the matrix.
+        print(f"soak: share {fleet.share.number}/{fleet.share.of} has no cells: nothing is measured", file=sys.stderr)
+        return 0
     say_at_once()
     from rich.console import Console
 

@@ -101,12 +101,9 @@ def own_python() -> str:
 
 
 def check_cells(fleet: Fleet) -> None:
-    """Raise UsageError when there is nothing to do, or two cells are the same."""
-    cells = fleet.cells
-    if not cells:
-        raise UsageError(f"share {fleet.share.number}/{fleet.share.of} has no cells")
+    """Raise UsageError when two cells are the same."""
     seen: dict[str, Cell] = {}
-    for cell in cells:
+    for cell in fleet.cells:
         if cell.id in seen:
             raise UsageError(f"{seen[cell.id].title} and {cell.title} are the same cell")
         seen[cell.id] = cell

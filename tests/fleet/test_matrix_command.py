@@ -5,19 +5,16 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from command_builder import ROOT, Answer
-from package_index import CLEAN, LEAK, make_wheel
+from command_builder import Answer
 
 from soak.__main__ import main
 from soak.store.fleets import read_fleet
@@ -26,27 +23,6 @@ from soak.store.runs import list_runs
 pytestmark = pytest.mark.integration
 
 SMALL = ["--iterations", "2048", "--n-min", "256", "--checkpoint-every", "4"]
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Give a project beside an index: dripping 1.0 does not leak, 2.0 does."""
-    folder = tmp_path_factory.mktemp("matrix")
-    index = folder / "index"
-    index.mkdir()
-    make_wheel(index, "dripping", "1.0", CLEAN)
-    make_wheel(index, "dripping", "2.0", LEAK)
-    (folder / "drive_drip.py").write_text(
-        "import dripping\n\ndef cycle(state):\n    dripping.call()\n", encoding="utf-8"
-    )
-    with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith(("PIP_", "UV_"))]:
-            patch.delenv(name)
-        patch.setenv("PIP_CONFIG_FILE", os.devnull)
-        patch.setenv("PIP_NO_INDEX", "1")
-        patch.setenv("PIP_FIND_LINKS", str(index))
-        patch.setenv("PYTHONPATH", str(ROOT))
-        yield folder
 
 
 def call(place: Path, *arguments: str) -> Answer:
