@@ -267,6 +267,7 @@ def compare_packages(library: Path, suites: Sequence[str], details: dict[str, li
             unstable: list[str] = []
             run_tests = partial(run_reporting, [python, "-m", "pytest", *options], suite, place)
             count = compare_tests(run_tests, library, differing, unstable)
+            say(f"{suite}: {count} tests, {len(differing)} differ")
             figures.append(shown(f"{suite}: tests", count))
             figures.append(equal(f"{suite}: tests that differ", len(differing), "", 0))
             details.update({f"{suite}, differing": differing} if differing else {})
