@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import types
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,6 +20,7 @@ from camera.sources import open_source
 from camera.sources.aravis import LAST_ID, AravisSource
 
 ROOT = Path(__file__).parents[2]
+SHARED_MEMORY, SEMAPHORES = Path("/dev/shm"), "sem.*GenICam_XML"
 
 
 def run(*command: str, tmp_path: Path) -> subprocess.CompletedProcess[str]:
@@ -26,6 +28,16 @@ def run(*command: str, tmp_path: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120)
 
 
+@pytest.fixture
+def no_semaphores_left() -> Iterator[None]:
+    """Remove the semaphores that pylon makes where there are none yet: it leaves them for ever."""
+    before = set(SHARED_MEMORY.glob(SEMAPHORES))
+    yield
+    for semaphore in set(SHARED_MEMORY.glob(SEMAPHORES)) - before:
+        semaphore.unlink(missing_ok=True)
+
+
+@pytest.mark.usefixtures("no_semaphores_left")
 @pytest.mark.parametrize("source", ["simulated", "pylon"])
 def test_the_command_records_exactly_what_it_is_asked_for(source: str, tmp_path: Path):
     h5py = pytest.importorskip("h5py", reason="h5py is not installed: pip install soak[camera]")
