@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import io
+import os
 import tarfile
 import zipfile
 from pathlib import Path
 
+import pytest
+
 CLEAN = "def call():\n    bytearray(100)\n"
 LEAK = "kept = []\n\ndef call():\n    kept.append(bytearray(100))\n"
+
+
+def install_only_from(index: Path, patch: pytest.MonkeyPatch) -> None:
+    """Let pip and uv see this folder only, whatever this machine has set."""
+    for name in [name for name in os.environ if name.startswith(("PIP_", "UV_"))]:
+        patch.delenv(name)
+    patch.setenv("PIP_CONFIG_FILE", os.devnull)
+    patch.setenv("PIP_NO_INDEX", "1")
+    patch.setenv("PIP_FIND_LINKS", str(index))
 
 
 def make_wheel(folder: Path, name: str, version: str, code: str, requires: str = "") -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from command_builder import ROOT, Answer
-from package_index import CLEAN, LEAK, make_sdist, make_wheel
+from package_index import CLEAN, LEAK, install_only_from, make_sdist, make_wheel
 
 from soak.__main__ import main
 
@@ -45,11 +45,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     make_wheel(index, "dripping", "3.0", CLEAN)
     (folder / "case.py").write_text(CASE, encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith(("PIP_", "UV_"))]:
-            patch.delenv(name)
-        patch.setenv("PIP_CONFIG_FILE", os.devnull)
-        patch.setenv("PIP_NO_INDEX", "1")
-        patch.setenv("PIP_FIND_LINKS", str(index))
+        install_only_from(index, patch)
         yield folder
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ for folder in ("tests/commands", "tests/reporting", "tests/bisect", "tests/web",
     sys.path.append(str(Path(__file__).parents[2] / folder))
 
 from command_builder import ROOT  # noqa: E402 - the folders are on the path from here on
-from package_index import CLEAN, LEAK, make_wheel  # noqa: E402
+from package_index import CLEAN, LEAK, install_only_from, make_wheel  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -28,10 +27,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         "import dripping\n\ndef cycle(state):\n    dripping.call()\n", encoding="utf-8"
     )
     with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith(("PIP_", "UV_"))]:
-            patch.delenv(name)
-        patch.setenv("PIP_CONFIG_FILE", os.devnull)
-        patch.setenv("PIP_NO_INDEX", "1")
-        patch.setenv("PIP_FIND_LINKS", str(index))
+        install_only_from(index, patch)
         patch.setenv("PYTHONPATH", str(ROOT))
         yield folder
