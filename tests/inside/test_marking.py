@@ -12,7 +12,7 @@ from types import ModuleType
 
 import pytest
 
-from soak.inside.marking import functions
+from soak.inside.marking import functions, middleware
 from soak.inside.marking.importing import AfterImport
 
 STARTUP = Path(functions.__file__).parent / "startup"
@@ -119,3 +119,12 @@ def test_a_program_that_is_not_watched_gets_its_environment_back(tmp_path: Path)
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
 
     assert done.stdout == f"own\nNone {tmp_path} False\n"
+
+
+def test_of_many_paths_no_more_than_some_are_kept():
+    """A program of ten thousand pages must not grow for soak."""
+    for number in range(10_000):
+        assert middleware._pattern(f"/page-{'x' * (number % 20)}-{number}z") == f"/page-{'x' * (number % 20)}-{number}z"
+        assert middleware._pattern(f"/items/{number}") == "/items/*"
+
+    assert len(middleware._whole_paths) == middleware._MOST_PATHS

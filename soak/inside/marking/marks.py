@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
 
@@ -49,19 +48,21 @@ class _Labels:
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
         self._table: tuple[memoryview[int], memoryview[int], memoryview[int]] | None = None
+        self._of_mark: memoryview[int] | None = None
+        """The label of each of the latest marks, by the number of the mark modulo their length."""
+        self._length = 1
         self._is_there = True
 
     def give(self, number: int, label: str) -> None:
         """Note the label of a mark; a program must not fail for it."""
-        with contextlib.suppress(Exception):
-            self._give(number, label)
-
-    def _give(self, number: int, label: str) -> None:
-        known = self._numbers.get(label)
-        if known is None:
-            known = self._add(label)
-        if self._table is not None:
-            self._table[2][number % len(self._table[2])] = known
+        try:
+            known = self._numbers.get(label)
+            if known is None:
+                known = self._add(label)
+            if self._of_mark is not None:
+                self._of_mark[number % self._length] = known
+        except Exception:  # noqa: BLE001, S110 - and suppress() takes longer than all else here
+            pass
 
     def _add(self, label: str) -> int:
         if self._table is None:
@@ -74,6 +75,8 @@ class _Labels:
             self._is_there = self._table is not None
             if self._table is None:
                 return 0
+            self._of_mark = self._table[2]
+            self._length = len(self._of_mark)
         counts, names, _ = self._table
         size, most = len(names) // counts[1], counts[1] - 1
         number = len(self._numbers) + 1

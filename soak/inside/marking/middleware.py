@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from soak.inside.marking.marks import begin, is_counting, name_cycle
 
-_LONGEST_WORD = 32
+_LONGEST_WORD, _MOST_PATHS = 32, 256
 _HEXADECIMAL = frozenset("0123456789abcdefABCDEF-")
 
 if TYPE_CHECKING:
@@ -69,9 +69,18 @@ def _wsgi_label(environ: Any) -> str:
     return "%s %s" % (method, path if isinstance(path, str) else _pattern(str(environ.get("PATH_INFO", ""))))
 
 
+_whole_paths: set[str] = set()
+"""Paths of which no part is an identifier: to look at each part takes the program longer than all else of a mark."""
+
+
 def _pattern(path: str) -> str:
     """Return a path with ``*`` for each part that is a number or an identifier."""
-    return "/".join("*" if _is_identifier(part) else part for part in path.split("/"))
+    if path in _whole_paths:
+        return path
+    pattern = "/".join("*" if _is_identifier(part) else part for part in path.split("/"))
+    if pattern == path and len(_whole_paths) < _MOST_PATHS:
+        _whole_paths.add(path)
+    return pattern
 
 
 def _is_identifier(part: str) -> bool:
