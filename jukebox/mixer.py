@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,9 @@ OUTPUT_FRAMES = RATE_HZ // 10
 """The mixer gives out its sound in buffers of so many frames."""
 WATCHDOG_S = 10.0
 """So long nothing may move. An exception in a handler is printed by PyGObject, and everything then waits for ever."""
+_WATCHED_BINS = 4
+"""So many bins are kept after they were taken out. One that was started again crashes when it is freed, and that may
+happen some songs later on a busy machine."""
 
 
 class Mixer:
@@ -35,6 +39,7 @@ class Mixer:
         self.position = 0
         """Frames that the output has got."""
         self._error = ""
+        self._removed: deque[SourceBin] = deque(maxlen=_WATCHED_BINS)
         counter.connect("handoff", self._at_output)
         self.bus = self.pipeline.get_bus()
         self.bus.enable_sync_message_emission()
@@ -56,7 +61,7 @@ class Mixer:
         self.pipeline.set_state(Gst.State.PLAYING)
 
     def remove(self, source: SourceBin) -> None:
-        """Take a finished source bin out. Raises JukeboxError when it does not stay stopped."""
+        """Take a finished source bin out; `check_removed` tells later whether it stayed stopped."""
         fault = self._fault
         if fault is Fault.NOT_REMOVED:
             return
@@ -64,16 +69,24 @@ class Mixer:
             source.bin.set_locked_state(True)
         if fault is not Fault.NOT_NULL:
             source.bin.set_state(Gst.State.NULL)
+            self._removed.append(source)
         source.pad.unlink(source.mixer_pad)
         self.pipeline.remove(source.bin)
         if fault is not Fault.PAD_KEPT:
             self._mixer.release_request_pad(source.mixer_pad)
-        if fault is not Fault.NOT_NULL:
-            source.check_stopped()
         if fault is Fault.EXTRA_REFERENCE:
             add_reference(source.bin)
         if fault is Fault.PROBE_KEPT:
             self._mixer.get_static_pad("src").add_probe(Gst.PadProbeType.EVENT_DOWNSTREAM, _let_pass, source)
+
+    def check_removed(self) -> None:
+        """Check that the bins that were taken out last are still stopped. Raises JukeboxError.
+
+        Call it when everything is quiet again: a change of the pipeline's state that was under way may start a bin
+        after it was taken out.
+        """
+        for source in self._removed:
+            source.check_stopped()
 
     def wait_until(self, happened: Callable[[], bool], what: str) -> None:
         """Wait for something that the streaming threads do.

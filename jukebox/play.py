@@ -59,6 +59,7 @@ class Jukebox:
             self._finished.append(song)
         self._wait_for_mix_point(self._current)
         self.mixer.check_position(self._current.start + self._current.gate.passed)
+        self.mixer.check_removed()
         self.mixer.read_bus()
 
     def play_last(self) -> None:
@@ -67,6 +68,7 @@ class Jukebox:
         self._play_to_end(song)
         self.mixer.finish(_LONGEST_END_S)  # the mixer ends with its last pad, so that one stays until then
         self.mixer.remove(song)
+        self.mixer.check_removed()
 
     def _play_to_end(self, song: SourceBin) -> None:
         song.gate.open()

@@ -138,6 +138,16 @@ def test_the_headline_never_claims_a_tighter_bound_than_was_proven():
     assert say.headline(run) == "neither get nor decoder grows by more than 7.35 B per call."
 
 
+CRASHED = (
+    "Fatal Python error: Segmentation fault",
+    "",
+    "Current thread 0x7f (most recent call first):",
+    '  File "/srv/jpeg.py", line 5 in decode',
+    '  File "/srv/jpeg.py", line 9 in read',
+)
+LOOP_FRAMES = ('  File "/opt/soak/inside/loop.py", line 14 in run',)
+
+
 @pytest.mark.parametrize(
     ("component", "expected"),
     [
@@ -208,6 +218,18 @@ def test_the_headline_never_claims_a_tighter_bound_than_was_proven():
         (
             a_failure("unpack", failure=Failure("cycle", 9, "signal", "SIGSEGV"), growth=growth(64.0, 63.0, 65.0)),
             "unpack failed in call 9: SIGSEGV; until then it grew by 64 B per call.",
+        ),
+        (
+            a_failure("unpack", failure=Failure("cycle", 9, "signal", "SIGSEGV", (*CRASHED, *LOOP_FRAMES))),
+            "unpack failed in call 9: SIGSEGV in decode (jpeg.py:5).",
+        ),
+        (
+            a_failure("unpack", failure=Failure("cycle", 9, "signal", "SIGSEGV", (*CRASHED, "", *LOOP_FRAMES))),
+            "unpack failed in call 9: SIGSEGV in decode (jpeg.py:5), in another thread than the calls.",
+        ),
+        (
+            a_failure("unpack", failure=Failure("cycle", 9, "signal", "SIGSEGV", (*CRASHED[:3], *LOOP_FRAMES))),
+            "unpack failed in call 9: SIGSEGV.",
         ),
         (
             a_failure("unpack", failure=Failure("teardown", 9, "exception", "E"), growth=growth(0.0, 0.0, 0.1)),

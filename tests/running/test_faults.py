@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import psutil
 import pytest
 from running_builder import CYCLES, a_plan, context, soak_driver, soak_plan
 
+from soak.reporting.words.verdicts.failures import failure_words
 from soak.results import Failure
 from soak.running.component.supervisor import soak_component
 from soak.targets import find_targets
@@ -165,6 +167,7 @@ def test_a_crash_in_native_code_shows_the_python_stack(tmp_path: Path):
 
     assert (failure.phase, failure.cycle, failure.reason, failure.detail) == ("cycle", 5, "signal", "SIGSEGV")
     assert any("in read_nowhere" in line for line in failure.stack)
+    assert re.fullmatch(r"failed in call 5: SIGSEGV in string_at \(__init__\.py:\d+\)", failure_words(failure))
 
 
 def test_what_was_measured_before_a_crash_is_kept(tmp_path: Path):

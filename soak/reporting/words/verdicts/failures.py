@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from itertools import takewhile
+from pathlib import PurePath
 
 from soak.reporting.words.vocabulary import printable
 from soak.results import ComponentResult, Failure
 from soak.units import format_count
 
 _OWN_FRAME = re.compile(r'File "[^"]*/soak/inside/')
+_FRAME = re.compile(r'\s*File "([^"]*)", line (\d+) in (.+)')
+_CRASHED_THREAD = "Current thread"
 
 
 def telling_frames(failure: Failure, most: int) -> tuple[str, ...]:
@@ -38,14 +42,30 @@ def failure_words(failure: Failure | None, noun: str = "call", *, brief: bool = 
         return "failed"
     verb = "hung" if failure.reason == "hang" else "failed"
     lines = printable(failure.detail).strip().splitlines()
-    detail = "" if brief or not lines else f": {lines[-1].rstrip('.')}{_missing_module_words(failure)}"
+    detail = "" if brief or not lines else f": {lines[-1].rstrip('.')}{_more_words(failure)}"
     return f"{verb} {where_it_failed(failure, noun)}{detail}"
 
 
-def _missing_module_words(failure: Failure) -> str:
-    """Say how to measure with another interpreter, where a module was not found before the first call."""
-    is_missing = failure.phase == "setup" and failure.detail.startswith("ModuleNotFoundError")
-    return "; --python measures with the interpreter that has it" if is_missing else ""
+def _more_words(failure: Failure) -> str:
+    """Say how to measure with another interpreter, where it lacks a module; of a crash, which line of Python ran."""
+    if failure.phase == "setup" and failure.detail.startswith("ModuleNotFoundError"):
+        return "; --python measures with the interpreter that has it"
+    return _crash_words(failure.stack) if failure.reason == "signal" else ""
+
+
+def _crash_words(stack: tuple[str, ...]) -> str:
+    """Say what the thread that crashed was doing: `` in link (bin.py:113), in another thread than the calls``."""
+    heads = [number for number, line in enumerate(stack) if line.startswith(_CRASHED_THREAD)]
+    if not heads:
+        return ""
+    lines = list(takewhile(str.strip, stack[heads[0] + 1 :]))
+    frames = [frame for line in lines if not _OWN_FRAME.search(line) and (frame := _FRAME.match(line))]
+    if not frames:
+        return ""
+    file, line_number, function = printable(frames[0][1]), frames[0][2], printable(frames[0][3])
+    is_other = not any(_OWN_FRAME.search(line) for line in lines)
+    place = f" in {function} ({PurePath(file).name}:{line_number})"
+    return f"{place}, in another thread than the calls" if is_other else place
 
 
 def phase_words(failure: Failure, noun: str = "call") -> str:
