@@ -18,8 +18,8 @@ OUTPUT_FRAMES = RATE_HZ // 10
 WATCHDOG_S = 10.0
 """So long nothing may move. An exception in a handler is printed by PyGObject, and everything then waits for ever."""
 _WATCHED_BINS = 4
-"""So many bins are kept after they were taken out. One that was started again crashes when it is freed, and that may
-happen some songs later on a busy machine."""
+"""So many bins that were not locked are kept after they were taken out. One that was started again crashes when it is
+freed, and that may happen some songs later on a busy machine."""
 
 
 class Mixer:
@@ -61,7 +61,7 @@ class Mixer:
         self.pipeline.set_state(Gst.State.PLAYING)
 
     def remove(self, source: SourceBin) -> None:
-        """Take a finished source bin out; `check_removed` tells later whether it stayed stopped."""
+        """Take a finished source bin out. Raises JukeboxError when it does not stay stopped."""
         fault = self._fault
         if fault is Fault.NOT_REMOVED:
             return
@@ -69,20 +69,23 @@ class Mixer:
             source.bin.set_locked_state(True)
         if fault is not Fault.NOT_NULL:
             source.bin.set_state(Gst.State.NULL)
-            self._removed.append(source)
         source.pad.unlink(source.mixer_pad)
         self.pipeline.remove(source.bin)
         if fault is not Fault.PAD_KEPT:
             self._mixer.release_request_pad(source.mixer_pad)
+        if fault is Fault.UNLOCKED:
+            self._removed.append(source)
+        elif fault is not Fault.NOT_NULL:
+            source.check_stopped()
         if fault is Fault.EXTRA_REFERENCE:
             add_reference(source.bin)
         if fault is Fault.PROBE_KEPT:
             self._mixer.get_static_pad("src").add_probe(Gst.PadProbeType.EVENT_DOWNSTREAM, _let_pass, source)
 
     def check_removed(self) -> None:
-        """Check that the bins that were taken out last are still stopped. Raises JukeboxError.
+        """Check that the bins that were taken out last, and not locked, are still stopped. Raises JukeboxError.
 
-        Call it when everything is quiet again: a change of the pipeline's state that was under way may start a bin
+        Call it when everything is quiet again: a change of the pipeline's state that was under way may start such a bin
         after it was taken out.
         """
         for source in self._removed:
