@@ -219,9 +219,7 @@ def run_suite(interpreter: str, test: str, library: Path | None) -> dict[str, st
     return run_reporting([interpreter, "-m", "test", "--timeout", "300", test, "--junit-xml"], test, None, library)
 
 
-def run_reporting(
-    command: Sequence[str], suite: str, library: Path | None, place: Path | None = None
-) -> dict[str, str]:
+def run_reporting(command: Sequence[str], suite: str, place: Path | None, library: Path | None) -> dict[str, str]:
     """Return the result of each test of a command that takes the name of a JUnit file as its last argument."""
     with scratch_folder() as folder:
         report = folder / "report.xml"
