@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import itertools
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,12 +88,26 @@ def read_blocks(memory: ProcessMemory, checkpoint: Checkpoint) -> Blocks:
     leaves = rows[rows["slots"] > 0]
     if not len(leaves):
         raise ShadowError("the tracker's table of blocks is empty")
-    parts = [
-        _read_leaf(memory.read(slots_at, LEAF_SLOTS), base, grain_bits, checkpoint.shift)
-        for slots_at, base, grain_bits, _ in leaves.tolist()
-    ]
-    blocks = Blocks(*(np.concatenate(column) for column in zip(*parts, strict=True)))
-    return blocks.take(np.argsort(blocks.addresses, kind="stable"))
+    leaves = leaves[np.argsort(leaves["base"], kind="stable")]
+    # The blocks of each table are in the order of their addresses. Only where both tables have some they must be
+    # sorted, and then a few at a time fit into the processor's cache.
+    widest = LEAF_SLOTS << int(leaves["grain_bits"].max())
+    parts: list[Blocks] = []
+    for _, group in itertools.groupby(leaves.tolist(), lambda leaf: int(leaf[1]) // widest):
+        found = [
+            _read_leaf(memory.read(slots_at, LEAF_SLOTS), base, grain_bits, checkpoint.shift)
+            for slots_at, base, grain_bits, _ in group
+        ]
+        used = [blocks for blocks in found if len(blocks)]
+        together = _concatenated(used or found[:1])
+        parts.append(together.take(np.argsort(together.addresses, kind="stable")) if len(used) > 1 else together)
+    return _concatenated(parts)
+
+
+def _concatenated(parts: list[Blocks]) -> Blocks:
+    if len(parts) == 1:
+        return parts[0]
+    return Blocks(*(np.concatenate([getattr(part, column.name) for part in parts]) for column in fields(Blocks)))
 
 
 def read_mapped(memory: ProcessMemory, checkpoint: Checkpoint) -> Mapped:
@@ -116,7 +131,7 @@ def _read_table(
     return np.concatenate([*pieces, np.zeros(0, np.uint64)]).view(row)
 
 
-def _read_leaf(slots: NDArray[np.uint64], base: int, grain_bits: int, shift: int) -> tuple[NDArray[np.generic], ...]:
+def _read_leaf(slots: NDArray[np.uint64], base: int, grain_bits: int, shift: int) -> Blocks:
     used = np.flatnonzero(slots & _SITE_WORD)
     values = slots[used]
     sizes = values >> _SIZE_SHIFT & _SIZE_WORD
@@ -127,7 +142,7 @@ def _read_leaf(slots: NDArray[np.uint64], base: int, grain_bits: int, shift: int
     starts = np.uint64(base) + (used.astype(np.uint64) << np.uint64(grain_bits))
     if grain_bits > _HALF_BITS:
         starts += (values >> _HALF_SHIFT & np.uint64(1)) << np.uint64(_HALF_BITS)
-    return (
+    return Blocks(
         starts,
         sizes,
         values >> _EPOCH_SHIFT << np.uint64(shift),
