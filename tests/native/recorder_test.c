@@ -135,21 +135,6 @@ static void ten_million_cycles_neither_wrap_nor_lose(void)
     EXPECT(early >= expected / 2 - 1 && early <= expected / 2 + 1);
 }
 
-/* A thread keeps the epoch of the cycle in which it last allocated. */
-static void a_block_born_after_epochs_were_halved_has_the_new_epoch(void)
-{
-    uint32_t site = recorder_native_site(0x4000);
-    recorder_control.cycle = 1ul << (EPOCH_BITS - 1);
-    born(0x20000000, 106, site);
-    born(0x20001000, 106, site);
-    EXPECT(recorder_slot_of((void *)0x20001000) >> EPOCH_SHIFT == recorder_control.cycle);
-    count();
-    EXPECT(checkpoint.shift == 1);
-    born(0x20002000, 106, site);
-    for (uintptr_t address = 0x20000000; address <= 0x20002000; address += 0x1000)
-        EXPECT(recorder_slot_of((void *)address) >> EPOCH_SHIFT == recorder_control.cycle >> 1);
-}
-
 static void a_full_table_of_sites_is_said(void)
 {
     for (uintptr_t address = 1; address < SITE_LIMIT + 1000; address++)
@@ -519,7 +504,6 @@ static const struct {
     CASE(a_big_block_keeps_its_exact_size),
     CASE(a_slot_tells_the_birth_cycle),
     CASE(ten_million_cycles_neither_wrap_nor_lose),
-    CASE(a_block_born_after_epochs_were_halved_has_the_new_epoch),
     CASE(a_full_table_of_sites_is_said),
     CASE(more_rows_than_there_is_room_for_are_said),
     CASE(a_flagged_site_wants_its_stack),

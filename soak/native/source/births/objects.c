@@ -66,16 +66,14 @@ static int is_own_smallest_table(const char *keys)
 
 /* A table is no object, so nothing tells when a dict takes one over. But who owns it can be read from the dict, once
  * the dict has its first key. */
-static inline void settle(const struct young *entry)
+static void settle(const struct young *entry)
 {
     const char *dict = shown(entry->dict), *block = shown(entry->block);
-    uint64_t birth = recorder_birth_of(block);
     /* While its block is tracked, its memory can be read. A dict in a free list has no references. */
-    if (!birth || pointer_at(dict, OBJECT_TYPE) != shown(entry->type) || !int_at(dict, 0))
+    if (!recorder_site_of(block) || pointer_at(dict, OBJECT_TYPE) != shown(entry->type) || !int_at(dict, 0))
         return;
     char *keys = pointer_at(dict, DICT_KEYS);
-    uint64_t birth_of_keys = recorder_birth_of(keys);
-    if (birth_of_keys && birth_of_keys != birth && is_own_smallest_table(keys))
+    if (recorder_site_of(keys) && is_own_smallest_table(keys))
         recorder_share_birth(keys, block);
 }
 
@@ -96,48 +94,29 @@ static void note_dict(char *dict, char *type, uintptr_t block)
 
 /* ---- objects ---- */
 
-static __attribute__((noinline)) int take_over_slowly(const void *block, uintptr_t caller, int answer)
+static __attribute__((noinline)) void take_over_slowly(const void *block, uint32_t site, uintptr_t caller)
 {
     if (!recorder_is_on() || !recorder_site_of(block))
-        return answer;
-    uint32_t site = frames_current_site(frames.family);
+        return;
     if (!site)
         site = recorder_native_site(caller);
     if (site & SITE_WANTS_STACK)
         site = stacks_site(site & SITE_MASK, caller);
     recorder_take_over(block, site);
-    return answer;
 }
 
-/* One branch instead of one at each step. */
-static inline __attribute__((always_inline)) uint32_t running_site_if_cached(void)
-{
-    switch (frames.family) {
-    case FRAMES_BY_LASTI:
-        return frames_current_site_if_cached(FRAMES_BY_LASTI);
-    case FRAMES_BY_CFRAME:
-        return frames_current_site_if_cached(FRAMES_BY_CFRAME);
-    case FRAMES_BY_STATE:
-        return frames_current_site_if_cached(FRAMES_BY_STATE);
-    default:
-        return 0;
-    }
-}
-
-/* Returns `answer`, so that it can end with a jump. */
-static inline int take_over(const void *block, uintptr_t caller, int answer)
+static inline void take_over(const void *block, uintptr_t caller)
 {
     uint64_t *births = recorder_births;
-    uint32_t site = running_site_if_cached();
+    uint32_t site = frames_current_site(frames.family);
     uint64_t *leaf = recorder_leaf(block);
-    if (unlikely(births <= RECORDER_INSIDE) || unlikely(site - 1 >= SITE_LIMIT - 1) || unlikely(!leaf)
-        || unlikely(!recorder_has_epoch(births)))
-        return take_over_slowly(block, caller, answer);
+    if (unlikely(births <= RECORDER_INSIDE) || unlikely(site - 1 >= SITE_LIMIT - 1) || unlikely(!leaf)) {
+        take_over_slowly(block, site, caller);
+        return;
+    }
     uint64_t slot = load(&leaf[(uintptr_t)block >> GRAIN_BITS]);
     if (likely((slot & SITE_MASK) != 0))
-        recorder_write(leaf, births, block, site,
-                       recorder_slot_of_heir(slot, site, load_within(&births[BIRTHS_EPOCH])));
-    return answer;
+        recorder_write(leaf, births, block, site, recorder_slot_of_heir(slot, site));
 }
 
 static inline int is_dict(const char *object)
@@ -145,28 +124,19 @@ static inline int is_dict(const char *object)
     return ((uint64_t)pointer_at(pointer_at(object, OBJECT_TYPE), TYPE_FLAGS) & TYPE_IS_DICT) != 0;
 }
 
-static __attribute__((noinline)) int dict_born(char *object, char *type, uintptr_t block, uintptr_t caller, int answer)
-{
-    if (block == objects_newest)
-        objects_newest = 0;
-    else
-        (void)take_over((void *)block, caller, answer); // NOLINT
-    note_dict(object, type, block);
-    return answer;
-}
-
-/* The callers end with a jump to it, and it ends with one in all but the most frequent case. */
+/* Returns `answer`, so that the callers end with a jump to it. */
 static __attribute__((noinline)) int born_slowly(char *object, uintptr_t caller, int answer)
 {
     char *type = pointer_at(object, OBJECT_TYPE);
     uint64_t flags = (uint64_t)pointer_at(type, TYPE_FLAGS);
     uintptr_t block = (uintptr_t)object - (flags & TYPE_HAS_GC ? GC_HEADER : 0)
                       - (flags & TYPE_HAS_PREHEADER ? PREHEADER : 0);
+    if (block == objects_newest)
+        objects_newest = 0;
+    else if (type != kept_by_code)
+        take_over((void *)block, caller); // NOLINT
     if (flags & TYPE_IS_DICT)
-        return dict_born(object, type, block, caller, answer);
-    if (likely(block != objects_newest))
-        return type == kept_by_code ? answer : take_over((void *)block, caller, answer); // NOLINT
-    objects_newest = 0;
+        note_dict(object, type, block);
     return answer;
 }
 

@@ -35,8 +35,7 @@ static const struct frame_layout layouts[] = {
 #define OBJECT_TYPE 8    /* PyObject.ob_type */
 #define VARIABLE_SIZE 16 /* PyVarObject.ob_size: the length of bytes; from 3.11 the number of 2-byte units of code */
 
-static char *state_is_not_known;
-struct frames frames = {.state_variable = &state_is_not_known};
+struct frames frames;
 static char *(*own_thread_state)(void);
 static long (*hash_of)(void *object);
 static long (*length_of)(void *string);

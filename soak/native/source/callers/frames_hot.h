@@ -42,7 +42,7 @@ enum frame_family {
 
 struct frames {
     char *(*thread_state)(void);
-    char **state_variable;    /* holds what thread_state returns, or NULL where only the function knows it */
+    char **state_variable;    /* what thread_state returns; NULL: only the function knows it */
     enum frame_family family; /* FRAMES_UNREAD until the layout has been checked */
     uint64_t *cache;          /* address >> 1 and site in one word, as in the recorder */
     struct frame_layout layout;
@@ -99,11 +99,7 @@ uint32_t frames_site_slowly(char *frame, uintptr_t instruction);
 static inline uint32_t frames_cached_site(char *frame, uintptr_t instruction, enum frame_family family)
 {
     uint64_t site = load(frames_cache_place(instruction)) ^ frames_cache_tag(frame, instruction, family);
-    if (unlikely(site >= SITE_LIMIT))
-        return frames_site_slowly(frame, instruction);
-    if (!site)
-        __builtin_unreachable(); /* no word holds site 0, and no instruction is at address 0, as in an empty word */
-    return (uint32_t)site;
+    return likely(site < SITE_LIMIT && site) ? (uint32_t)site : frames_site_slowly(frame, instruction);
 }
 
 static inline uint32_t frames_site_of(char *frame)
@@ -111,49 +107,25 @@ static inline uint32_t frames_site_of(char *frame)
     return frames_cached_site(frame, frames_instruction_of(frame), frames.family);
 }
 
-/* The newest frame; NULL when no Python code runs. The caller is a hook of Python's mem or obj domain, so it holds the
- * interpreter's lock. `family` is a constant, so most tests vanish. */
-static inline __attribute__((always_inline)) char *frames_running(enum frame_family family)
+/* The site of the running instruction, perhaps with SITE_WANTS_STACK; 0 when no Python code runs. The caller is a hook
+ * of Python's mem or obj domain, so it holds the interpreter's lock. `family` is a constant, so most tests vanish. */
+static inline __attribute__((always_inline)) uint32_t frames_current_site(enum frame_family family)
 {
     if (family == FRAMES_UNREAD)
-        return NULL;
-    char *state = load(frames.state_variable);
-    if (!state)
-        state = frames.thread_state();
+        return 0;
+    char *state = frames.state_variable ? load(frames.state_variable) : frames.thread_state();
     char *frame = NULL;
     if (family == FRAMES_BY_LASTI)
         frame = frames_newest(state);
     else if (likely(state != NULL))
         frame = pointer_at(state, family == FRAMES_BY_CFRAME ? CFRAME_IN_STATE : FRAME_IN_STATE);
-    if (family == FRAMES_BY_CFRAME && likely(state != NULL))
-        frame = pointer_at(frame, frames.layout.cframe_frame); /* a thread always has a cframe */
-    return frame;
-}
-
-static inline uintptr_t frames_running_instruction(char *frame, enum frame_family family)
-{
-    return family == FRAMES_BY_LASTI ? frames_instruction_of(frame)
-                                     : (uintptr_t)pointer_at(frame, INSTRUCTION_IN_FRAME);
-}
-
-/* The site of the running instruction, perhaps with SITE_WANTS_STACK; 0 when no Python code runs. */
-static inline __attribute__((always_inline)) uint32_t frames_current_site(enum frame_family family)
-{
-    char *frame = frames_running(family);
+    if (family == FRAMES_BY_CFRAME && likely(frame != NULL))
+        frame = pointer_at(frame, frames.layout.cframe_frame);
     if (unlikely(!frame))
         return 0;
-    return frames_cached_site(frame, frames_running_instruction(frame, family), family);
-}
-
-/* The same where it is in the cache; otherwise 0. Calls nothing in nearly all cases. */
-static inline __attribute__((always_inline)) uint32_t frames_current_site_if_cached(enum frame_family family)
-{
-    char *frame = frames_running(family);
-    if (unlikely(!frame))
-        return 0;
-    uintptr_t instruction = frames_running_instruction(frame, family);
-    uint64_t site = load(frames_cache_place(instruction)) ^ frames_cache_tag(frame, instruction, family);
-    return likely(site < SITE_LIMIT) ? (uint32_t)site : 0;
+    uintptr_t instruction = family == FRAMES_BY_LASTI ? frames_instruction_of(frame)
+                                                      : (uintptr_t)pointer_at(frame, INSTRUCTION_IN_FRAME);
+    return frames_cached_site(frame, instruction, family);
 }
 
 #endif

@@ -39,15 +39,15 @@ struct allocator {
 
 struct python_domain {
     struct allocator original;
-    uint64_t slot_domain; /* as it stands in a slot */
-    int number;           /* PYMEM_DOMAIN_MEM, PYMEM_DOMAIN_OBJ */
+    enum domain domain;
+    int number; /* PYMEM_DOMAIN_MEM, PYMEM_DOMAIN_OBJ */
     void *(*allocate)(size_t size);
     void (*release)(void *address);
 };
 
 static struct python_domain python_domains[2] = {
-    {.slot_domain = (uint64_t)DOMAIN_PYTHON_MEM << DOMAIN_SHIFT, .number = 1},
-    {.slot_domain = (uint64_t)DOMAIN_PYTHON_OBJ << DOMAIN_SHIFT, .number = 2},
+    {.domain = DOMAIN_PYTHON_MEM, .number = 1},
+    {.domain = DOMAIN_PYTHON_OBJ, .number = 2},
 };
 static void (*get_allocator)(int domain, struct allocator *allocator);
 static void (*set_allocator)(int domain, struct allocator *allocator);
@@ -81,7 +81,7 @@ static __attribute__((noinline)) void *born_slowly(const struct python_domain *d
         site = recorder_native_site(caller);
     if (site & SITE_WANTS_STACK)
         site = stacks_site(site & SITE_MASK, caller);
-    recorder_born(recorder_births, address, size, site, (enum domain)(domain->slot_domain >> DOMAIN_SHIFT));
+    recorder_born(recorder_births, address, size, site, domain->domain);
     return address;
 }
 
@@ -90,15 +90,13 @@ static inline __attribute__((always_inline)) void *python_born(const struct pyth
                                                                uintptr_t caller)
 {
     objects_newest = (uintptr_t)address;
-    if (unlikely(births <= RECORDER_INSIDE) || unlikely(site - 1 >= SITE_LIMIT - 1)
-        || unlikely(!recorder_has_epoch(births)))
+    if (unlikely(births <= RECORDER_INSIDE) || unlikely(site - 1 >= SITE_LIMIT - 1))
         return born_slowly(domain, site, address, size, caller);
     uint64_t *leaf;
-    uint64_t slot = recorder_slot(births, address, size, site, domain->slot_domain);
     if (likely(recorder_is_common(size)) && likely((leaf = recorder_leaf(address)) != NULL))
-        recorder_write(leaf, births, address, site, slot);
+        recorder_write(leaf, births, address, site, recorder_slot(address, size, site, domain->domain));
     else if (likely(size <= SMALL_MOST) && likely((leaf = recorder_small_leaf(address)) != NULL))
-        recorder_write_small(leaf, births, address, site, slot);
+        recorder_write_small(leaf, births, address, site, recorder_slot(address, size, site, domain->domain));
     else
         return born_slowly(domain, site, address, size, caller);
     return address;
@@ -114,36 +112,36 @@ static inline struct recorder_block python_died(const void *address)
 
 /* The functions of a domain, for one way to find the running instruction.
  *
- * The site is looked up after the original was called: so there is one register less to keep. Objects above 512 bytes
+ * The site is looked up before the original is called, so that the loads overlap with its work. Objects above 512 bytes
  * go on to malloc, and get the same address or, with a debug allocator, one near it. recorder_enter keeps the hook of
  * malloc from recording them again, and the hook of free finds their slot empty. */
 #define DOMAIN_FUNCTIONS(family)                                                                                       \
     static void *malloc_##family(void *context, size_t size)                                                           \
     {                                                                                                                  \
         struct python_domain *domain = context;                                                                        \
+        uint32_t site = frames_current_site(family);                                                                   \
         uint64_t *births = recorder_enter();                                                                           \
         void *address = domain->original.malloc(domain->original.context, size);                                       \
         recorder_leave(births);                                                                                        \
-        uint32_t site = frames_current_site(family);                                                                   \
         return python_born(domain, births, site, address, size, CALLER);                                               \
     }                                                                                                                  \
     static void *calloc_##family(void *context, size_t count, size_t size)                                             \
     {                                                                                                                  \
         struct python_domain *domain = context;                                                                        \
+        uint32_t site = frames_current_site(family);                                                                   \
         uint64_t *births = recorder_enter();                                                                           \
         void *address = domain->original.calloc(domain->original.context, count, size);                                \
         recorder_leave(births);                                                                                        \
-        uint32_t site = frames_current_site(family);                                                                   \
         return python_born(domain, births, site, address, count * size, CALLER);                                       \
     }                                                                                                                  \
     static void *realloc_##family(void *context, void *old, size_t size)                                               \
     {                                                                                                                  \
         struct python_domain *domain = context;                                                                        \
         struct recorder_block block = python_died(old);                                                                \
+        uint32_t site = frames_current_site(family);                                                                   \
         uint64_t *births = recorder_enter();                                                                           \
         void *address = domain->original.realloc(domain->original.context, old, size);                                 \
         recorder_leave(births);                                                                                        \
-        uint32_t site = frames_current_site(family);                                                                   \
         if (unlikely(!address))                                                                                        \
             recorder_put_back(old, block);                                                                             \
         (void)python_born(domain, births, site, address, size, CALLER);                                                \
@@ -157,21 +155,25 @@ DOMAIN_FUNCTIONS(FRAMES_BY_LASTI)
 DOMAIN_FUNCTIONS(FRAMES_BY_CFRAME)
 DOMAIN_FUNCTIONS(FRAMES_BY_STATE)
 
-static __attribute__((noinline)) void domain_free_slowly(struct python_domain *domain, void *address)
+static __attribute__((noinline)) void domain_free_slowly(struct python_domain *domain, void *address, uint64_t slot)
 {
-    if (!recorder_take_small_slot(address))
-        (void)python_died(address);
+    struct recorder_block block = {slot ? slot : recorder_take_small_slot(address), 0};
+    if (!block.slot)
+        block = recorder_died_slowly(address);
+    if (block.slot & CODE_BIT)
+        frames_code_released(address, block);
     domain->original.free(domain->original.context, address);
 }
 
-/* Ends with a jump. */
+/* Ends with a jump, and keeps the slot in a register. A struct of two words would go over the stack. */
 static void domain_free(void *context, void *address)
 {
     struct python_domain *domain = context;
-    if (likely(recorder_forget_common(address)))
+    uint64_t slot = recorder_take_slot(address);
+    if (likely(slot != 0) && likely(!(slot & CODE_BIT)))
         domain->original.free(domain->original.context, address);
     else
-        domain_free_slowly(domain, address);
+        domain_free_slowly(domain, address, slot);
 }
 
 #define FUNCTIONS(family) [family] = {NULL, malloc_##family, calloc_##family, realloc_##family, domain_free}

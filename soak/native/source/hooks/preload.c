@@ -135,7 +135,6 @@ static __attribute__((constructor(101), noinline)) void resolve(void)
         memcpy(&original_##name, &symbol, sizeof symbol);                                                              \
     }
     uint64_t *births = recorder_enter();
-    (void)leaves_start(); /* dlsym may call realloc with NULL */
     HOOKED(FIND_ORIGINAL)
     find_out_whose_malloc();
     if (recorder_start() == 0 && mappings_start() == 0)

@@ -46,8 +46,6 @@ int leaves_start(void)
 {
     if (leaves)
         return 0;
-    for (int i = 0; i < 2; i++)
-        leaves_places[i].numbers[0] = NO_NUMBER;
     (void)memory_note(leaves_places, sizeof leaves_places);
     leaves = recorder_reserve(sizeof *leaves * LEAF_LIMIT);
     respect_limits();
@@ -195,7 +193,7 @@ void leaves_forget(void)
         struct places *places = &leaves_places[leaves[i].grain_bits == SMALL_GRAIN_BITS];
         uintptr_t at = find_place(places, leaves[i].base >> (leaves[i].grain_bits + LEAF_SLOT_BITS), 0);
         if (at != NOWHERE) {
-            store(&places->numbers[at], NO_NUMBER);
+            store(&places->numbers[at], 0);
             store(&places->slots[at], NULL);
         }
     }

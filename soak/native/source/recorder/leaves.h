@@ -17,12 +17,10 @@
 #define SMALL_LEAF_BITS (SMALL_GRAIN_BITS + LEAF_SLOT_BITS)
 #define PLACE_BITS 16
 #define PLACE_MASK ((1u << PLACE_BITS) - 1)
-#define NO_NUMBER UINTPTR_MAX
 
-/* A leaf is at the place of its number (address >> LEAF_BITS) modulo the size of the table, or at the next free one.
- * NULL is never found, because from leaves_start on the first place is not for the number 0. */
+/* A leaf is at the place of its number (address >> LEAF_BITS) modulo the size of the table, or at the next free one. */
 struct places {
-    uintptr_t numbers[1u << PLACE_BITS]; /* 0 or NO_NUMBER: there are no slots yet */
+    uintptr_t numbers[1u << PLACE_BITS]; /* 0: there are no slots yet */
     uint64_t *slots[1u << PLACE_BITS];   /* where the slot of address 0 would be: a slot is then found without a mask */
     uintptr_t owners[1u << PLACE_BITS];  /* the number of the leaf that a place is for; 0: free */
 };
@@ -30,48 +28,30 @@ struct places {
 /* Both tables in one array: so they are one of the ranges, and at a fixed distance from the code. */
 extern struct places leaves_places[2] HIDDEN;
 
-/* A plain load there is as atomic, and a comparison or another instruction can contain it. */
+/* A plain load there is as atomic, and a comparison can contain it. */
 #if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
-#define load_within(p) (*(p))
+#define LEAVES_NUMBER(p) (*(p))
 #else
-#define load_within(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
+#define LEAVES_NUMBER(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
 #endif
 
 static inline uint64_t *leaves_at_first_place(const struct places *places, uintptr_t number)
 {
     uintptr_t at = number & PLACE_MASK;
     __asm__("" : "+r"(places)); /* otherwise each array is addressed for itself, by one more instruction */
-    return __builtin_expect(load_within(&places->numbers[at]) == number, 1) ? load(&places->slots[at]) : NULL;
+    int is_there = LEAVES_NUMBER(&places->numbers[at]) == number; /* so it is for the address 0 */
+    return __builtin_expect(is_there, 1) ? load(&places->slots[at]) : NULL;
 }
 
 /* The leaf of an address, as the base of its slots; NULL where it is not at its first place, or there is none. */
-static inline uint64_t *recorder_leaf_at_any_time(const void *address)
+static inline uint64_t *recorder_leaf(const void *address)
 {
     return leaves_at_first_place(&leaves_places[0], (uintptr_t)address >> LEAF_BITS);
 }
 
-/* A place that has a number has slots, so that one test is enough. */
-static inline uint64_t *leaves_once_started(const struct places *places, uintptr_t number)
-{
-    uintptr_t at = number & PLACE_MASK;
-    __asm__("" : "+r"(places));
-    if (__builtin_expect(load_within(&places->numbers[at]) != number, 0))
-        return NULL;
-    uint64_t *slots = load(&places->slots[at]);
-    if (!slots)
-        __builtin_unreachable();
-    return slots;
-}
-
-/* The same after leaves_start. */
-static inline uint64_t *recorder_leaf(const void *address)
-{
-    return leaves_once_started(&leaves_places[0], (uintptr_t)address >> LEAF_BITS);
-}
-
 static inline uint64_t *recorder_small_leaf(const void *address)
 {
-    return leaves_once_started(&leaves_places[1], (uintptr_t)address >> SMALL_LEAF_BITS);
+    return leaves_at_first_place(&leaves_places[1], (uintptr_t)address >> SMALL_LEAF_BITS);
 }
 
 /* The slot of an address; NULL where no block near it was ever tracked. With `make`, the leaf is made: NULL then means
@@ -79,7 +59,7 @@ static inline uint64_t *recorder_small_leaf(const void *address)
 uint64_t *leaves_slot(uintptr_t address, int make) HIDDEN;
 uint64_t *leaves_small_slot(uintptr_t address, int make) HIDDEN;
 
-/* Reserves the list of leaves. Returns 0, or -1 when there is no memory for it. Only then NULL may be looked up. */
+/* Reserves the list of leaves. Returns 0, or -1 when there is no memory for it. */
 int leaves_start(void) HIDDEN;
 
 /* For a process that records no more: no leaf is found any longer. Only while there is one thread. */

@@ -5,9 +5,6 @@
 #include <pthread.h>
 #include <string.h>
 #include <time.h>
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
 
 #define load_acquire(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
 #define store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
@@ -72,6 +69,7 @@ int recorder_start(void)
     next_site = 2;
     have_thread_key = pthread_key_create(&thread_key, thread_ends) == 0;
     sites = table;
+    recorder_control.scale = 1ull << EPOCH_SHIFT;
     recorder_control.recording = 1;
     return 0;
 }
@@ -138,12 +136,6 @@ static uint64_t *second_slot(const void *address, uint64_t slot, int make)
     return slot & BIG_BIT ? leaves_slot((uintptr_t)address + (1u << GRAIN_BITS), make) : NULL;
 }
 
-static uint64_t *new_counts(void)
-{
-    uint64_t *memory = recorder_reserve(sizeof *memory * (BIRTHS_HEADER + SITE_LIMIT));
-    return memory ? memory + BIRTHS_HEADER : NULL;
-}
-
 /* Takes counters for this thread, if there are any. */
 static void claim_births(void)
 {
@@ -154,7 +146,7 @@ static void claim_births(void)
             || !__atomic_compare_exchange_n(&block->owned, &nobody, 1, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
             continue;
         if (!block->counts)
-            store_release(&block->counts, new_counts());
+            store_release(&block->counts, (uint64_t *)recorder_reserve(sizeof *block->counts * SITE_LIMIT));
         (void)recorder_enter(); /* pthread_setspecific may allocate */
         if (block->counts && pthread_setspecific(thread_key, block) == 0) {
             recorder_leave(block->counts);
@@ -166,51 +158,15 @@ static void claim_births(void)
     }
 }
 
-static uint64_t epoch_in_slot(uint64_t cycle, uint32_t shift)
-{
-    return cycle >> shift << EPOCH_SHIFT;
-}
-
-static uint64_t epoch_now(void)
-{
-    return epoch_in_slot(load(&recorder_control.cycle), load(&recorder_control.shift));
-}
-
-/* Puts the epoch of the current cycle beside this thread's counters. When an epoch becomes twice as many cycles
- * meanwhile, either this sees the new shift, or forget_epochs comes after it. */
-static void note_epoch(uint64_t *births)
-{
-    uint64_t cycle = load(&recorder_control.cycle);
-    uint32_t shift;
-    if (load(&births[BIRTHS_CYCLE]) == cycle)
-        return;
-    do {
-        shift = __atomic_load_n(&recorder_control.shift, __ATOMIC_SEQ_CST);
-        store(&births[BIRTHS_EPOCH], epoch_in_slot(cycle, shift));
-        __atomic_store_n(&births[BIRTHS_CYCLE], cycle, __ATOMIC_SEQ_CST);
-    } while (shift != __atomic_load_n(&recorder_control.shift, __ATOMIC_SEQ_CST));
-}
-
-static void forget_epochs(void)
-{
-    for (int i = 0; i < BIRTHS_LIMIT; i++) {
-        uint64_t *counts = load_acquire(&births_blocks[i].counts);
-        if (counts)
-            __atomic_store_n(&counts[BIRTHS_CYCLE], UINT64_MAX, __ATOMIC_SEQ_CST);
-    }
-}
-
 void recorder_count_birth(uint32_t site)
 {
     if (!recorder_births && !thread_ended && have_thread_key)
         claim_births();
     uint64_t *births = recorder_births;
-    if (births > RECORDER_INSIDE) {
-        note_epoch(births);
+    if (births > RECORDER_INSIDE)
         recorder_increment(&births[site]);
-    } else {
+    else
         increment(&shared_births[site]);
-    }
 }
 
 void recorder_born_slowly(const void *address, size_t size, uint32_t site, enum domain domain)
@@ -223,11 +179,9 @@ void recorder_born_slowly(const void *address, size_t size, uint32_t site, enum 
         return;
     }
     recorder_count_birth(site);
-    uint64_t value = epoch_now() | recorder_half(address) | recorder_slot_domain(domain) | site;
-    if (size < SIZE_LIMIT) {
-        value |= (uint64_t)size << SIZE_SHIFT;
-    } else {
-        value |= BIG_BIT;
+    uint64_t value = recorder_slot(address, size, site, domain);
+    if (size >= SIZE_LIMIT) {
+        value = recorder_slot(address, 0, site, domain) | BIG_BIT;
         uint64_t *next = second_slot(address, value, 1);
         if (next)
             store(next, (uint64_t)size << SIZE_SHIFT);
@@ -273,15 +227,10 @@ void recorder_keep_birth_slowly(const void *address, struct recorder_block old)
         store(slot, old.slot >> EPOCH_SHIFT << EPOCH_SHIFT | (load(slot) & ((1ull << EPOCH_SHIFT) - 1)));
 }
 
-uint64_t recorder_slot_of(const void *address)
-{
-    uint64_t *slot = find_slot(address);
-    return slot ? load(slot) : 0;
-}
-
 uint32_t recorder_site_of(const void *address)
 {
-    return (uint32_t)(recorder_slot_of(address) & SITE_MASK);
+    uint64_t *slot = find_slot(address);
+    return slot ? (uint32_t)(load(slot) & SITE_MASK) : 0;
 }
 
 void recorder_take_over(const void *address, uint32_t site)
@@ -290,17 +239,18 @@ void recorder_take_over(const void *address, uint32_t site)
     if (!slot || !(load(slot) & SITE_MASK))
         return;
     recorder_count_birth(site);
-    store(slot, recorder_slot_of_heir(load(slot), site, epoch_now()));
+    store(slot, recorder_slot_of_heir(load(slot), site));
 }
 
 void recorder_share_birth(const void *address, const void *owner)
 {
-    uint64_t *slot = find_slot(address);
-    uint64_t birth = recorder_slot_of(owner) & RECORDER_BIRTH_BITS;
-    if (!slot || !(load(slot) & SITE_MASK) || !(birth & SITE_MASK) || (load(slot) & RECORDER_BIRTH_BITS) == birth)
+    const uint64_t birth_bits = EPOCH_MASK << EPOCH_SHIFT | SITE_MASK;
+    uint64_t *slot = find_slot(address), *from = find_slot(owner);
+    uint64_t birth = from ? load(from) & birth_bits : 0;
+    if (!slot || !(load(slot) & SITE_MASK) || !(birth & SITE_MASK) || (load(slot) & birth_bits) == birth)
         return;
     recorder_count_birth((uint32_t)(birth & SITE_MASK));
-    store(slot, (load(slot) & ~RECORDER_BIRTH_BITS) | birth);
+    store(slot, (load(slot) & ~birth_bits) | birth);
 }
 
 void recorder_mark_code(const void *address)
@@ -425,28 +375,23 @@ static uint16_t bucket_of(uint64_t epoch)
                       + ((epoch >> (octave - 2)) & (BUCKETS_PER_OCTAVE - 1)));
 }
 
-#define GROUP 8
-
-/* Which of the slots of a group have a site, as bits. Where one is used is random, so a branch for each would often be
- * predicted wrongly. */
-static inline uint32_t used_in_group(const uint64_t *slots)
+/* Returns the first used slot from `index` on; LEAF_SLOTS when there is none. */
+static uint32_t next_used(const uint64_t *slots, uint32_t index)
 {
-#if defined(__SSE2__) && !defined(__SANITIZE_THREAD__)
-    const __m128 *pairs = (const __m128 *)slots;
-    const __m128i site = _mm_set1_epi32(SITE_MASK), none = _mm_setzero_si128();
-    uint32_t free_ones = 0;
-    for (int half = 0; half < 2; half++) { /* the site of a slot is in its lower half */
-        __m128 lower = _mm_shuffle_ps(pairs[2 * half], pairs[2 * half + 1], _MM_SHUFFLE(2, 0, 2, 0));
-        __m128i is_free = _mm_cmpeq_epi32(_mm_and_si128(_mm_castps_si128(lower), site), none);
-        free_ones |= (uint32_t)_mm_movemask_ps(_mm_castsi128_ps(is_free)) << 4 * half;
+    while (index < LEAF_SLOTS) {
+        if (index % 8 == 0) {
+            const uint64_t *group = slots + index;
+            if (!(load(group) | load(group + 1) | load(group + 2) | load(group + 3) | load(group + 4) | load(group + 5)
+                  | load(group + 6) | load(group + 7))) {
+                index += 8;
+                continue;
+            }
+        }
+        if (load(slots + index) & SITE_MASK)
+            return index;
+        index++;
     }
-    return free_ones ^ 0xff;
-#else
-    uint32_t used = 0;
-    for (uint32_t i = 0; i < GROUP; i++)
-        used |= (uint32_t)((load(slots + i) & SITE_MASK) != 0) << i;
-    return used;
-#endif
+    return LEAF_SLOTS;
 }
 
 /* When half of the epoch field is used up, an epoch becomes twice as many cycles. A block that is allocated meanwhile
@@ -455,23 +400,22 @@ static void halve_epochs(uint32_t leaf_total)
 {
     for (uint32_t l = 0; l < leaf_total; l++) {
         uint64_t *slots = (uint64_t *)slots_of(&leaves_list()[l]);
-        for (uint32_t i = 0; slots && i < LEAF_SLOTS; i++) {
+        for (uint32_t i = 0; slots && (i = next_used(slots, i)) < LEAF_SLOTS; i++) {
             uint64_t slot = load(&slots[i]);
-            if (!(slot & SITE_MASK))
-                continue;
             uint64_t epoch = slot >> EPOCH_SHIFT & EPOCH_MASK;
             uint64_t halved = (slot & ~(EPOCH_MASK << EPOCH_SHIFT)) | (epoch >> 1) << EPOCH_SHIFT;
             /* The owner may free the block meanwhile; then its store stays. */
             __atomic_compare_exchange_n(&slots[i], &slot, halved, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
         }
     }
-    __atomic_store_n(&recorder_control.shift, recorder_control.shift + 1, __ATOMIC_SEQ_CST);
-    forget_epochs();
+    store(&recorder_control.shift, recorder_control.shift + 1);
+    store(&recorder_control.scale, 1ull << (EPOCH_SHIFT - recorder_control.shift));
 }
 
 static void add_to_row(struct ledger_checkpoint *checkpoint, struct ledger_row *rows, uint32_t capacity, uint32_t site,
-                       enum domain domain, uint16_t bucket, uint64_t blocks, uint64_t bytes)
+                       enum domain domain, uint64_t epoch, uint64_t blocks, uint64_t bytes)
 {
+    uint16_t bucket = bucket_of(epoch);
     uint32_t head = row_heads[site];
     /* A head from an earlier count does not point to a row of this site in this count. */
     uint32_t row = head < checkpoint->rows && rows[head].site == site ? head : capacity;
@@ -495,59 +439,54 @@ static void add_to_row(struct ledger_checkpoint *checkpoint, struct ledger_row *
 void recorder_add_row(struct ledger_checkpoint *checkpoint, struct ledger_row *rows, uint32_t capacity, uint32_t site,
                       enum domain domain, uint64_t epoch, uint64_t bytes)
 {
-    add_to_row(checkpoint, rows, capacity, site, domain, bucket_of(epoch), 1, bytes);
+    add_to_row(checkpoint, rows, capacity, site, domain, epoch, 1, bytes);
 }
 
-/* What was counted of one site, domain and bucket and is in no row yet. Of a heap that holds millions of blocks from a
+/* What was counted of one site, domain and epoch and is in no row yet. Of a heap that holds millions of blocks from a
  * few sites nearly all are added here: to find their row takes ten times as long. */
-#define GATHERED 1024
-#define SITE_AND_DOMAIN (DOMAIN_MASK << DOMAIN_SHIFT | SITE_MASK)
-static struct gathered {
-    uint32_t site_and_domain; /* as they stand in the slot */
-    uint16_t bucket;
+#define GATHERED 64
+#define ROW_BITS (EPOCH_MASK << EPOCH_SHIFT | (uint64_t)DOMAIN_MASK << DOMAIN_SHIFT | SITE_MASK)
+struct gathered {
+    uint64_t key; /* these bits of the slot */
     uint64_t blocks;
     uint64_t bytes;
-} gathered_rows[GATHERED];
+};
 
 static void settle(struct ledger_checkpoint *checkpoint, struct ledger_row *rows, uint32_t capacity,
-                   const struct gathered *gathered)
+                   const struct gathered *gathered, uint64_t now)
 {
     if (!gathered->blocks)
         return;
     checkpoint->live_blocks += gathered->blocks;
     checkpoint->live_bytes += gathered->bytes;
-    add_to_row(checkpoint, rows, capacity, gathered->site_and_domain & SITE_MASK,
-               (enum domain)(gathered->site_and_domain >> DOMAIN_SHIFT), gathered->bucket, gathered->blocks,
-               gathered->bytes);
+    add_to_row(checkpoint, rows, capacity, (uint32_t)gathered->key & SITE_MASK,
+               (enum domain)(gathered->key >> DOMAIN_SHIFT & DOMAIN_MASK), epoch_of(gathered->key, now),
+               gathered->blocks, gathered->bytes);
 }
 
 static void count_blocks(struct ledger_checkpoint *checkpoint, struct ledger_row *rows, uint32_t capacity,
                          uint32_t leaf_total)
 {
-    memset(gathered_rows, 0, sizeof gathered_rows);
+    struct gathered gathered[GATHERED] = {{0, 0, 0}};
     uint64_t now = recorder_epoch();
     for (uint32_t l = 0; l < leaf_total; l++) {
         const struct leaf *leaf = &leaves_list()[l];
         const uint64_t *slots = slots_of(leaf);
-        for (uint32_t first = 0; slots && first < LEAF_SLOTS; first += GROUP)
-            for (uint32_t used = used_in_group(slots + first); used; used &= used - 1) {
-                uint32_t i = first + (uint32_t)__builtin_ctz(used);
-                uint64_t slot = load(&slots[i]);
-                if (unlikely(!(slot & SITE_MASK)))
-                    continue; /* released meanwhile */
-                uint32_t site_and_domain = (uint32_t)slot & SITE_AND_DOMAIN;
-                uint16_t bucket = bucket_of(epoch_of(slot, now));
-                struct gathered *into = &gathered_rows[(site_and_domain + bucket * 61u) % GATHERED];
-                if (unlikely(into->site_and_domain != site_and_domain) || unlikely(into->bucket != bucket)) {
-                    settle(checkpoint, rows, capacity, into);
-                    *into = (struct gathered){site_and_domain, bucket, 0, 0};
-                }
-                into->blocks++;
-                into->bytes += size_of(leaf, i, slot);
+        for (uint32_t i = 0; slots && (i = next_used(slots, i)) < LEAF_SLOTS; i++) {
+            uint64_t slot = load(&slots[i]), key = slot & ROW_BITS;
+            if (!(slot & SITE_MASK))
+                continue;
+            struct gathered *into = &gathered[(key ^ key >> EPOCH_SHIFT) % GATHERED];
+            if (unlikely(into->key != key)) {
+                settle(checkpoint, rows, capacity, into, now);
+                *into = (struct gathered){key, 0, 0};
             }
+            into->blocks++;
+            into->bytes += size_of(leaf, i, slot);
+        }
     }
     for (uint32_t i = 0; i < GATHERED; i++)
-        settle(checkpoint, rows, capacity, &gathered_rows[i]);
+        settle(checkpoint, rows, capacity, &gathered[i], now);
 }
 
 static void sum_births(uint64_t *births, uint32_t count)

@@ -13,6 +13,7 @@
 
 struct recorder_control {
     uint64_t cycle; /* the program stores the number of its cycle here, and that is all it does to mark a cycle */
+    uint64_t scale; /* 1 << (EPOCH_SHIFT - shift): a multiplication costs less than two shifts by a variable */
     uint32_t shift; /* an epoch is 2^shift cycles */
     uint32_t recording;
     /* Native blocks of fewer bytes are in the table of the small ones. 0 where malloc keeps even those 32 bytes apart.
@@ -26,12 +27,6 @@ extern struct recorder_control recorder_control HIDDEN;
  * three, so they are one word. */
 extern __thread uint64_t *recorder_births HIDDEN __attribute__((tls_model("initial-exec")));
 #define RECORDER_INSIDE ((uint64_t *)1)
-
-/* Two words before the counters belong to the thread as well: the cycle in which it last took the slow path, and the
- * epoch of that cycle as it stands in a slot. So an allocation compares two numbers and need not compute its epoch. */
-#define BIRTHS_CYCLE (-1)
-#define BIRTHS_EPOCH (-2)
-#define BIRTHS_HEADER 2
 
 /* From `enter` to `leave`, nothing that this thread allocates is recorded. `leave` takes what `enter` returned. */
 static inline uint64_t *recorder_enter(void)
@@ -86,8 +81,7 @@ uint32_t recorder_site_count(void);
 /* Sets flags of a site and takes it out of the cache. Returns 0, or -1 for an unknown site. */
 int recorder_flag(uint32_t site, uint32_t flags);
 
-/* The slot of the block at exactly this address, and the site that allocated it; 0 when no block begins there. */
-uint64_t recorder_slot_of(const void *address);
+/* The site that allocated the block at exactly this address; 0 when no block begins there. */
 uint32_t recorder_site_of(const void *address);
 
 /* Gives a tracked block to the object that has just taken it over: it is born now, at this site. */

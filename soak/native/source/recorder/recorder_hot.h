@@ -17,7 +17,6 @@
 
 /* A slot without these is not that of a block: the size of a big block may have stayed behind. */
 #define RECORDER_BLOCK_BITS (SITE_MASK | CODE_BIT)
-#define RECORDER_BIRTH_BITS (EPOCH_MASK << EPOCH_SHIFT | SITE_MASK)
 
 /* Return address and site, in one word so that no reader sees half of an entry. */
 extern uint64_t recorder_native_cache[1u << RECORDER_CACHE_BITS] HIDDEN;
@@ -38,28 +37,16 @@ static inline uint64_t recorder_half(const void *address)
     return ((uintptr_t)address & SMALL_MOST) << (HALF_SHIFT - SMALL_GRAIN_BITS);
 }
 
-static inline uint64_t recorder_slot_domain(enum domain domain)
+static inline uint64_t recorder_slot(const void *address, size_t size, uint32_t site, enum domain domain)
 {
-    return (uint64_t)domain << DOMAIN_SHIFT;
+    uint64_t epoch = load(&recorder_control.cycle) * load(&recorder_control.scale) >> EPOCH_SHIFT << EPOCH_SHIFT;
+    return epoch | (uint64_t)size << SIZE_SHIFT | recorder_half(address) | (uint64_t)domain << DOMAIN_SHIFT | site;
 }
 
-/* Whether the thread has the epoch of the current cycle beside its counters. */
-static inline int recorder_has_epoch(const uint64_t *births)
+/* The slot of a block that another object takes over now. */
+static inline uint64_t recorder_slot_of_heir(uint64_t slot, uint32_t site)
 {
-    return load(&recorder_control.cycle) == load_within(&births[BIRTHS_CYCLE]);
-}
-
-/* The slot of a block that is born now, where the thread has the epoch. `domain`: as it stands in a slot. */
-static inline uint64_t recorder_slot(const uint64_t *births, const void *address, size_t size, uint32_t site,
-                                     uint64_t domain)
-{
-    return (uint64_t)size << SIZE_SHIFT | recorder_half(address) | site | domain | load_within(&births[BIRTHS_EPOCH]);
-}
-
-/* The slot of a block that another object takes over now, at an epoch that stands as in a slot. */
-static inline uint64_t recorder_slot_of_heir(uint64_t slot, uint32_t site, uint64_t epoch)
-{
-    return (slot & ((1ull << EPOCH_SHIFT) - 1) & ~(uint64_t)SITE_MASK) | site | epoch;
+    return (slot & ((1ull << EPOCH_SHIFT) - 1) & ~(uint64_t)SITE_MASK) | recorder_slot(NULL, 0, site, DOMAIN_NATIVE);
 }
 
 /* The site of a return address, perhaps with SITE_WANTS_STACK. Flagged sites are never in the cache, so the check costs
@@ -112,10 +99,8 @@ static inline void recorder_write_small(uint64_t *leaf, uint64_t *births, const 
 static inline void recorder_born(uint64_t *births, const void *address, size_t size, uint32_t site, enum domain domain)
 {
     uint64_t *leaf = recorder_leaf(address);
-    if (likely(births > RECORDER_INSIDE) && likely(leaf != NULL) && likely(recorder_is_common(size))
-        && likely(recorder_has_epoch(births)))
-        recorder_write(leaf, births, address, site,
-                       recorder_slot(births, address, size, site, recorder_slot_domain(domain)));
+    if (likely(births > RECORDER_INSIDE) && likely(leaf != NULL) && likely(recorder_is_common(size)))
+        recorder_write(leaf, births, address, site, recorder_slot(address, size, site, domain));
     else
         recorder_born_slowly(address, size, site, domain);
 }
@@ -135,23 +120,11 @@ static inline int recorder_born_at_once(const void *address, size_t size, uintpt
     uint64_t *leaf = recorder_leaf(address);
     if (unlikely(!leaf))
         return 0;
-    if (unlikely(!recorder_has_epoch(births)))
-        return 0;
-    uint64_t slot = recorder_slot(births, address, size, (uint32_t)site, recorder_slot_domain(DOMAIN_NATIVE));
+    uint64_t slot = recorder_slot(address, size, (uint32_t)site, DOMAIN_NATIVE);
     if (unlikely(size >= SIZE_LIMIT))
         return 0;
     recorder_write(leaf, births, address, (uint32_t)site, slot);
     return 1;
-}
-
-/* Site and epoch of the block that begins at exactly this address, as they stand in its slot; 0 when there is none. */
-static inline uint64_t recorder_birth_of(const void *address)
-{
-    uint64_t *leaf = recorder_leaf(address);
-    uint64_t slot = likely(leaf != NULL) ? load(&leaf[(uintptr_t)address >> GRAIN_BITS]) : 0;
-    if (unlikely(!(slot & SITE_MASK)))
-        slot = recorder_slot_of(address);
-    return slot & RECORDER_BIRTH_BITS;
 }
 
 static inline uint64_t recorder_take_slot(const void *address)
@@ -165,21 +138,6 @@ static inline uint64_t recorder_take_slot(const void *address)
         return 0;
     store(place, 0);
     return slot;
-}
-
-/* Forgets a block that has its slot in the table of all blocks, and its size in the slot, and holds no bytecode. For
- * anything else it returns 0 and does nothing. */
-static inline int recorder_forget_common(const void *address)
-{
-    uint64_t *leaf = recorder_leaf(address);
-    if (unlikely(!leaf))
-        return 0;
-    uint64_t *place = &leaf[(uintptr_t)address >> GRAIN_BITS];
-    uint64_t slot = load(place);
-    if (unlikely(slot & (CODE_BIT | BIG_BIT)) || unlikely(!(slot & SITE_MASK)))
-        return 0;
-    store(place, 0);
-    return 1;
 }
 
 /* The same as recorder_take_slot for a block in the table of small ones. */
@@ -200,7 +158,7 @@ static inline uint64_t recorder_take_small_slot(const void *address)
  * covers the address. Small blocks are not forgotten: see native_least. */
 static inline int recorder_forget_at_once(const void *address)
 {
-    uint64_t *leaf = recorder_leaf_at_any_time(address);
+    uint64_t *leaf = recorder_leaf(address);
     if (unlikely(!leaf))
         return 0;
     store(&leaf[(uintptr_t)address >> GRAIN_BITS], 0);
