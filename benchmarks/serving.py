@@ -66,7 +66,9 @@ def _gunicorn(application: str, *arguments: str) -> Server:
 
 
 def _celery(*arguments: str) -> Server:
-    command = ("-m", "celery", "-A", "tasks", "worker", "--loglevel", "ERROR", *arguments)
+    # Workers tell each other what they do through the broker, and one that reads half of such a message in a file ends.
+    alone = ("--without-gossip", "--without-mingle", "--without-heartbeat")
+    command = ("-m", "celery", "-A", "tasks", "worker", "--loglevel", "ERROR", *alone, *arguments)
     return Server(command, "celery", "celery", "tasks.report", "celery", "tasks.py")
 
 
