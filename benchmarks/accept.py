@@ -27,9 +27,9 @@ from measuring import Figure, at_least, at_most, equal, make_parser, publish, sa
 
 from soak.reporting.words import held_by, why_words
 from soak.results import Cause, ComponentResult
-from soak.running.component.ledger_reader import find_library
 from soak.running.component.result import make_result
-from soak.running.component.supervisor import RunContext, soak_component
+from soak.running.component.supervisor import soak_component
+from soak.running.context import RunContext, find_library
 from soak.running.interpreter import find_interpreter
 from soak.settings import ComponentPlan
 from soak.targets import find_targets

@@ -39,7 +39,7 @@ from measuring import (
 from soak.inside import ring
 from soak.measurements import Reading
 from soak.probes.mappings import parse_smaps
-from soak.running.component.supervisor import RunContext
+from soak.running.context import RunContext
 from soak.running.interpreter import find_interpreter
 from soak.running.run.controls import run_controls
 

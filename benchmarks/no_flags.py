@@ -24,9 +24,9 @@ from measuring import ROOT, Figure, equal, make_parser, publish, say
 from soak.reporting.words import why_words
 from soak.request import Request
 from soak.results import ComponentResult
-from soak.running.component.ledger_reader import find_library
 from soak.running.component.result import make_result
-from soak.running.component.supervisor import RunContext, soak_component
+from soak.running.component.supervisor import soak_component
+from soak.running.context import RunContext, find_library
 from soak.running.interpreter import find_interpreter
 from soak.settings import ComponentPlan, make_plan
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from measuring import below, make_parser, publish, say, shown
 
-from soak.running.component.ledger_reader import find_library
+from soak.running.context import find_library
 from soak.running.watch.plan import WatchPlan
 from soak.running.watch.subject import start_program
 from soak.running.watch.watch import Watch

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from soak.errors import UsageError
-from soak.reporting import words
-from soak.reporting.commands.notebook import render_notebook
 from soak.results import Cause, ComponentResult
 from soak.running.check.checking import (
     DEFAULT_BUDGET,
@@ -19,7 +17,6 @@ from soak.running.check.checking import (
     refuse_what_does_nothing,
     soak_alone,
 )
-from soak.running.check.inprocess import soak_here
 from soak.running.interpreter import find_interpreter
 from soak.settings import DEFAULT_CYCLE_TIMEOUT_S
 from soak.targets import Target, find_targets
@@ -34,6 +31,8 @@ class CheckResult(ComponentResult):
         return cls(**{field.name: getattr(result, field.name) for field in dataclasses.fields(result)})
 
     def _repr_html_(self) -> str:
+        from soak.reporting.commands.notebook import render_notebook
+
         return render_notebook(self)
 
 
@@ -65,7 +64,7 @@ def check(
     callable pass through.
 
     ``budget``: the longest time; the check ends as soon as the verdict stands. In a fresh process, an undecided check
-    runs once more with five times the budget. ``iterations`` or ``duration`` replace the budget: the check uses them
+    goes on for five times as long. ``iterations`` or ``duration`` replace the budget: the check uses them
     in full, unless it finds a leak earlier. ``tolerance``: accepted growth per call. ``n_min``: calls before memory
     that is still held can be called a leak or clean (default: an eighth of the calls in the budget).
     ``checkpoint_every``, ``name``, ``interval``, ``python``, ``cycle_timeout`` and ``max_rss``: as the options of
@@ -104,12 +103,16 @@ def _check_here(
             "isolate=False calls a function of this process, flat out: it takes no target's name, no settings, "
             "no python and no interval"
         )
+    from soak.running.check.inprocess import soak_here
+
     shown = getattr(function, "__qualname__", type(function).__name__)
     return soak_here(terms.plan(Target(name or shown.rpartition(".")[2], "function", given=shown), {}), function)
 
 
 def explain(found: ComponentResult | Cause) -> str:
     """Say in words why a component has its verdict, or what a cause is and what to do about it."""
+    from soak.reporting import words
+
     return words.why_words(found) if isinstance(found, ComponentResult) else words.explain(found)
 
 

@@ -61,6 +61,8 @@ class ComponentPlan:
     iterations: int | None = None
     budget_s: float | None = None
     """Wall time of the loop; None when only the iterations are limited."""
+    longest_budget_s: float | None = None
+    """So long the loop may run where the budget decided nothing; None for no longer than the budget."""
     full_budget: bool = True
     """The user named the budget. A CLEAN of a counter before its end is then only "clean so far"."""
     early_stop: bool = True

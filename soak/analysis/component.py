@@ -6,6 +6,8 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 
+import numpy as np
+
 from soak.analysis.evidence import COUNTS, MEMORY, Evidence, Stop
 from soak.analysis.looks import Tolerance
 from soak.analysis.series import SeriesJudge
@@ -130,10 +132,10 @@ class ComponentJudge:
         ``survivors``: what the births of all live blocks say, where the ledger covers all of them.
         """
         for name, (cycles, values) in self._waiting.items():
-            self._judges[name].extend(cycles, values)
-            self._early[name].extend(cycles, values)
-            if name in self._provisional:
-                self._provisional[name].extend(cycles, values)
+            at, read = np.array(cycles, np.float64), np.array(values, np.float64)
+            for judges in (self._judges, self._early, self._provisional):
+                if name in judges and cycles:
+                    judges[name].extend(at, read)
             cycles.clear()
             values.clear()
         series = _verdicts(self._judges, is_last=is_last)

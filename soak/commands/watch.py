@@ -181,7 +181,7 @@ def _command(options: argparse.Namespace) -> list[str]:
 
 def _subject(options: argparse.Namespace, command: list[str]) -> Process:
     """Start the command, or find the process that is named."""
-    from soak.running.component.ledger_reader import find_library
+    from soak.running.context import find_library
     from soak.running.watch.subject import Process, start_program
 
     if not command:

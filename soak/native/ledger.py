@@ -10,6 +10,7 @@ import mmap
 import os
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,30 @@ class Frame:
     """A Python frame that C called: the frames up to it share one ``_PyEval_EvalFrameDefault``."""
 
 
+class SiteTable:
+    """The sites of a process, in the order of their numbers, and what follows from them; new ones only follow."""
+
+    def __init__(self, rows: NDArray[np.void]) -> None:
+        """Take in ``rows``: ``SITE``, indexed by number. Row 0 is unused; row 1 is for everything without a site."""
+        self.rows = rows
+
+    @cached_property
+    def owners(self) -> NDArray[np.int64]:
+        """By site: itself, or the site whose stack it is."""
+        numbers = np.arange(len(self.rows))
+        return np.where(self.rows["kind"] == STACK_SITE, self.rows["parent"], numbers).astype(np.int64)
+
+    @cached_property
+    def at_entry(self) -> NDArray[np.bool_]:
+        """By site: whether it is at the entry of a Python function, before its first instruction.
+
+        The place of a stack is that of its parent.
+        """
+        found = (self.rows["kind"] == PYTHON_SITE) & (self.rows["instruction"].view("<i4") < 0)
+        at_entry: NDArray[np.bool_] = found[self.owners]
+        return at_entry
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """What was alive at one moment. Arrays are copies."""
@@ -84,8 +109,7 @@ class Checkpoint:
     """``ROW``: site, domain, bucket, live_blocks, live_bytes. There is one row for a (site, domain, bucket)."""
     births: NDArray[np.uint64]
     """By site: blocks allocated since the start."""
-    sites: NDArray[np.void]
-    """``SITE``, indexed by number. Row 0 is unused; row 1 is for everything without a site."""
+    site_table: SiteTable
     ranges: NDArray[np.void]
     """``RANGE``: the tracker's own memory, which is not part of what is measured."""
     live_blocks: int
@@ -104,15 +128,9 @@ class Checkpoint:
         return not (self.unlisted_blocks or self.lost_blocks or self.lost_sites or self.lost_mappings)
 
     @property
-    def at_entry(self) -> NDArray[np.bool_]:
-        """By site: whether it is at the entry of a Python function, before its first instruction.
-
-        The place of a stack is that of its parent.
-        """
-        parents = np.where(self.sites["kind"] == STACK_SITE, self.sites["parent"], np.arange(len(self.sites)))
-        found = (self.sites["kind"] == PYTHON_SITE) & (self.sites["instruction"].view("<i4") < 0)
-        at_entry: NDArray[np.bool_] = found[parents]
-        return at_entry
+    def sites(self) -> NDArray[np.void]:
+        """The rows of the table of sites."""
+        return self.site_table.rows
 
     @property
     def births_end(self) -> NDArray[np.int64]:
@@ -259,6 +277,7 @@ class LedgerFile(Ledger):
         self._checkpoint_at: list[int] = header["checkpoint_at"].tolist()
         self._descriptors_at, self._tasks_at = int(header["descriptors_at"]), int(header["tasks_at"])
         self._creations_at, self._pid = int(header["creations_at"]), int(header["pid"])
+        self._site_table = SiteTable(np.zeros(0, SITE))
 
     def close(self) -> None:
         """Unmap the file."""
@@ -350,6 +369,12 @@ class LedgerFile(Ledger):
     def _array(self, dtype: np.dtype[Any], count: int, at: int) -> NDArray[Any]:
         return np.frombuffer(self._memory, dtype, count, at).copy()
 
+    def _site_table_of(self, sites: int) -> SiteTable:
+        """Return the table of so many sites; mostly there are no new ones, and then it is the one of before."""
+        if len(self._site_table.rows) != sites:
+            self._site_table = SiteTable(self._array(SITE, sites, self._sites_at))
+        return self._site_table
+
     def _read(self, at: int) -> Checkpoint:
         head = self._one(CHECKPOINT, at)
         ranges_at = at + CHECKPOINT.itemsize
@@ -362,7 +387,7 @@ class LedgerFile(Ledger):
             shift=int(head["shift"]),
             rows=self._array(ROW, int(head["rows"]), rows_at),
             births=self._array(_WORD, sites, births_at),
-            sites=self._array(SITE, sites, self._sites_at),
+            site_table=self._site_table_of(sites),
             ranges=self._array(RANGE, int(head["ranges"]), ranges_at),
             **{name: int(head[name]) for name in _TOTALS},
         )

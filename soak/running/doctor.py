@@ -16,7 +16,7 @@ from soak.analysis.evidence import REQUIRED_IN_A_RUN
 from soak.measurements import SIGNALS
 from soak.probes.mappings import parse_maps
 from soak.probes.outside import open_reader
-from soak.running.component.supervisor import RunContext
+from soak.running.context import RunContext
 from soak.running.interpreter import Interpreter
 from soak.running.run.controls import run_controls
 

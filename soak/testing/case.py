@@ -6,7 +6,6 @@ pytest there.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import inspect
 import os
@@ -46,7 +45,10 @@ def setup(arguments: list[str], path: list[str]) -> Case:
             config.pluginmanager.unregister(plugin)  # it would soak the test again; its fixture and marker stay known
     session = pytest.Session.from_config(config)
     config.hook.pytest_sessionstart(session=session)
-    ending.callback(config.hook.pytest_sessionfinish, session=session, exitstatus=0)
+    terminal = config.pluginmanager.getplugin("terminalreporter")
+    # Without the summary, for which plugins do much: nobody reads it.
+    finish = config.pluginmanager.subset_hook_caller("pytest_sessionfinish", [terminal] if terminal else [])
+    ending.callback(finish, session=session, exitstatus=0)
     config.hook.pytest_collection(session=session)
     (item,) = session.items
     assert isinstance(item, pytest.Function)
@@ -85,6 +87,8 @@ def synchronous(item: pytest.Function) -> Iterator[None]:
     if not inspect.iscoroutinefunction(function) or is_handled:
         yield
         return
+    import asyncio
+
     with asyncio.Runner() as runner:
         item.obj = lambda *args, **fixtures: runner.run(function(*args, **fixtures))
         try:

@@ -1,4 +1,7 @@
-"""The part of the pytest plugin that measures: checks, whole tests as cycles, and the report of all of them."""
+"""The part of the pytest plugin that measures: checks, and whole tests as cycles.
+
+Only what a measured process needs to be started is imported at the top: the rest is imported while it starts.
+"""
 
 from __future__ import annotations
 
@@ -8,30 +11,19 @@ import os
 import shlex
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 import pytest
 
-import soak
 from soak.api import check
-from soak.documents import from_document, to_document
+from soak.documents import to_document
 from soak.errors import SoakError, UsageError
-from soak.reporting.commands.check import check_sentence, render_check
-from soak.reporting.words import needed_command, run_command, verdict_words
-from soak.reporting.write import write_reports
-from soak.results import SCHEMA_VERSION, ComponentResult, RunResult
+from soak.results import ComponentResult
 from soak.running.check.checking import Terms, is_measured_process, search_path, soak_alone
-from soak.running.check.inprocess import soak_here
-from soak.running.component.ledger_reader import find_library
-from soak.running.component.supervisor import RunContext
-from soak.running.environment import describe_environment
 from soak.running.interpreter import find_interpreter
-from soak.running.run.controls import run_controls
 from soak.targets import Target
 from soak.testing import case as pytest_case
 from soak.verdict import Verdict
@@ -97,6 +89,8 @@ def soak_test(item: pytest.Function, marker: pytest.Mark) -> None:
             settings = {"arguments": _arguments(item), "path": search_path()}
             result = soak_alone(terms.plan(target, settings), find_interpreter(None), track=True)
         else:
+            from soak.running.check.inprocess import soak_here
+
             fixtures = {name: item.funcargs[name] for name in item._fixtureinfo.argnames}
             result = soak_here(terms.plan(target, {}), lambda: item.obj(**fixtures))
     _settle(item, result, lambda: _pytest_command(item))
@@ -165,6 +159,8 @@ def _run_command(result: ComponentResult) -> str:
 
     Where the verdict is open, with as many cycles as would decide it.
     """
+    from soak.reporting.words import needed_command, run_command
+
     question = [sys.executable, "-c", "import json, sys; print(json.dumps(sys.path))"]
     answer = subprocess.run(question, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     here = Path.cwd()
@@ -183,6 +179,8 @@ def _settle(item: pytest.Item, result: ComponentResult, command: Callable[[], st
     __tracebackhide__ = True
     vars(item).setdefault("soak_results", []).append(json.dumps(to_document(result)))
     if result.verdict is not Verdict.CLEAN:
+        from soak.reporting.commands.check import render_check
+
         pytest.fail(render_check(result, command()), pytrace=False)
     return result
 
@@ -203,52 +201,3 @@ def _alone(config: pytest.Config) -> Iterator[None]:
         yield
     finally:
         os.close(lock)
-
-
-class Reporter:
-    """Collects the results of all tests of this run, also from xdist's workers, and writes the report at the end."""
-
-    def __init__(self, config: pytest.Config) -> None:
-        self._folder = Path(config.getoption("--soak-report"))
-        self._started = datetime.now(UTC)
-        self._results: list[ComponentResult] = []
-        self._error: str | None = None
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Collect the results in a test's report."""
-        texts = getattr(report, "soak_results", ())
-        self._results += [from_document(ComponentResult, json.loads(text)) for text in texts]
-
-    def pytest_sessionfinish(self) -> None:
-        """Measure the controls and write the report."""
-        interpreter = find_interpreter(None)
-        library, reason = find_library(interpreter.executable)
-        context = RunContext(interpreter, Path.cwd(), threading.Event(), library, reason)
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            run = RunResult(
-                schema=SCHEMA_VERSION,
-                run=self._folder.name,
-                folder=str(self._folder.resolve()),
-                started=self._started.isoformat(timespec="seconds"),
-                finished=datetime.now(UTC).isoformat(timespec="seconds"),
-                soak=soak.__version__,
-                environment=describe_environment(interpreter),
-                settings={"command": shlex.join(["pytest", *sys.argv[1:]])},
-                controls=run_controls(context),
-                parts=None,
-                components=tuple(self._results),
-            )
-            write_reports(run, lambda _: (), self._folder)
-        except (OSError, SoakError) as error:
-            self._error = str(error)
-
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Say what was measured and where the report is."""
-        terminalreporter.section("soak")
-        for result in self._results:
-            terminalreporter.line(f"{verdict_words(result)}  {check_sentence(result)}")
-        if self._error is not None:
-            terminalreporter.line(f"the report could not be written: {self._error}", red=True)
-        else:
-            terminalreporter.line(f"report: {self._folder / 'report.html'}")

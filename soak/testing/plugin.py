@@ -33,7 +33,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Declare the marker. With ``--soak-report``, collect results."""
     config.addinivalue_line("markers", _MARKER)
     if config.getoption("--soak-report") and not hasattr(config, "workerinput"):
-        from soak.testing.checks import Reporter
+        from soak.testing.reporter import Reporter
 
         config.pluginmanager.register(Reporter(config), "soak-report")
 

@@ -14,7 +14,8 @@ from soak.native.build import NotBuilt, built_library
 from soak.request import Injection
 from soak.results import Cause, ComponentResult
 from soak.running.component.result import make_result
-from soak.running.component.supervisor import RunContext, soak_component
+from soak.running.component.supervisor import soak_component
+from soak.running.context import RunContext
 from soak.running.interpreter import find_interpreter
 from soak.settings import ComponentPlan
 from soak.targets import EMPTY, Target, find_targets

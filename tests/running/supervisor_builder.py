@@ -13,10 +13,11 @@ from running_builder import a_plan
 
 from soak.measurements import Reading
 from soak.native.layout import NATIVE_SITE, RANGE, ROW, SITE, STATE_NATIVE, STATE_PYTHON_DOMAINS
-from soak.native.ledger import Checkpoint, Ledger
+from soak.native.ledger import Checkpoint, Ledger, SiteTable
 from soak.running.child.child import ScriptedChild
 from soak.running.clock import ScriptedClock
-from soak.running.component.supervisor import ComponentProgress, Observations, RunContext, Supervisor
+from soak.running.component.supervisor import ComponentProgress, Observations, Supervisor
+from soak.running.context import RunContext
 from soak.running.interpreter import Interpreter
 
 AT_REST = {"heap": 1e6, "python_blocks": 5e4, "fds": 5.0, "threads": 1.0, "children": 0.0, "rss": 3e7, "mapped": 9e7}
@@ -69,7 +70,7 @@ class ScriptedLedger(Ledger):
             shift=0,
             rows=np.zeros(0, ROW),
             births=np.zeros(len(sites), np.uint64),
-            sites=sites,
+            site_table=SiteTable(sites),
             ranges=np.array([(1 << 30, (1 << 30) + self.OWN_BYTES)], RANGE),
             live_blocks=cycle if self._bytes_per_cycle else 0,
             live_bytes=cycle * self._bytes_per_cycle,

@@ -9,7 +9,7 @@ import pytest
 from running_builder import context
 
 from soak.results import Controls, Failure
-from soak.running.component.ledger_reader import find_library
+from soak.running.context import find_library
 from soak.running.run import controls_of_run
 from soak.running.run.control_process import Stretch, measure_stretches
 from soak.running.run.controls import judge_stretches, run_controls

@@ -9,9 +9,9 @@ from running_builder import a_plan, context
 
 from soak.grounds import GroundKind
 from soak.results import ComponentResult
-from soak.running.component.ledger_reader import find_library
 from soak.running.component.result import make_result
-from soak.running.component.supervisor import RunContext, soak_component
+from soak.running.component.supervisor import soak_component
+from soak.running.context import RunContext, find_library
 from soak.targets import find_targets
 from soak.verdict import Verdict
 

@@ -16,7 +16,8 @@ from soak.reporting.words.causes.sentences import cause_sentence
 from soak.reporting.words.verdicts.why import why_sentence
 from soak.results import ComponentResult
 from soak.running.component.result import make_result
-from soak.running.component.supervisor import RunContext, soak_component
+from soak.running.component.supervisor import soak_component
+from soak.running.context import RunContext
 from soak.running.interpreter import find_interpreter
 from soak.targets import find_targets
 from soak.verdict import Verdict

@@ -96,7 +96,8 @@ class LedgerJudge:
         self._cycles = array("q")
         self._blocks = np.zeros(0, np.int64)
         self._bytes = np.zeros(0, np.int64)
-        self._changes: dict[int, _Changes] = {}
+        self._first_blocks, self._first_bytes = self._blocks, self._bytes  # at the first checkpoint
+        self._changes: dict[int, _Changes] = {}  # since then
         self._changed_at = np.zeros(0, np.int64)  # the last position in each site's changes; -1 before the first
         self._newest, self._stride = -1, 1  # number of the newest checkpoint; one in so many of the older is kept
 
@@ -111,11 +112,21 @@ class LedgerJudge:
         new = len(blocks) - len(self._changed_at)
         self._changed_at = np.concatenate((self._changed_at, np.full(new, -1))) if new else self._changed_at
         self._changed_at[changed] = position
+        self._blocks, self._bytes = blocks, sizes
+        if not self._newest:
+            self._first_blocks, self._first_bytes = blocks, sizes
+            return
         for site in changed.tolist():
             if site not in self._changes:
-                self._changes[site] = _Changes()
+                self._changes[site] = self._unchanged(site)
             self._changes[site].set(position, int(blocks[site]), int(sizes[site]))
-        self._blocks, self._bytes = blocks, sizes
+
+    def _unchanged(self, site: int) -> _Changes:
+        """Return what was alive of a site at the first checkpoint, as its only change."""
+        changes = _Changes()
+        if site < len(self._first_blocks) and (self._first_blocks[site] or self._first_bytes[site]):
+            changes.set(0, int(self._first_blocks[site]), int(self._first_bytes[site]))
+        return changes
 
     def _make_place(self, cycle: int) -> int:
         """Return the position of a new checkpoint: the last one's, where that is not to be kept."""
@@ -163,7 +174,7 @@ class LedgerJudge:
         """Return cycles, live blocks and live bytes of a site, ``(checkpoints,)`` each."""
         blocks = np.zeros(len(self._cycles), np.int64)
         sizes = np.zeros(len(self._cycles), np.int64)
-        changes = self._changes.get(site, _Changes())
+        changes = self._changes.get(site) or self._unchanged(site)
         for position, live_blocks, live_bytes in zip(changes.positions, changes.blocks, changes.sizes, strict=True):
             blocks[position:], sizes[position:] = live_blocks, live_bytes
         return np.array(self._cycles, np.int64), blocks, sizes

@@ -25,7 +25,7 @@ from soak.native.layout import (
     STATE_PYTHON_DOMAINS,
     UNKNOWN_SITE,
 )
-from soak.native.ledger import Checkpoint, Frame
+from soak.native.ledger import Checkpoint, Frame, SiteTable
 from soak.probes.ledgers.tables import WatchedTables
 from soak.probes.mappings import Mapping, parse_maps
 
@@ -158,7 +158,7 @@ class MergedLedger(WatchedTables):
             shift=0,
             rows=np.concatenate(rows),
             births=np.zeros(0, np.uint64),
-            sites=self._sites[: self._count].copy(),
+            site_table=SiteTable(self._sites[: self._count].copy()),
             ranges=np.zeros(0, RANGE),
             **{name: sum(getattr(checkpoint, name) for checkpoint in each) for name in _SUMS},
         )

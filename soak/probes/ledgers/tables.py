@@ -47,7 +47,7 @@ from soak.native.layout import (
     TABLES_MAGIC,
     TablePlaces,
 )
-from soak.native.ledger import Checkpoint, Ledger, buckets_of
+from soak.native.ledger import Checkpoint, Ledger, SiteTable, buckets_of
 from soak.probes.live_sums import LiveSums, Part
 from soak.probes.mappings import maps_reader
 from soak.probes.memory import ProcessMemory
@@ -242,7 +242,7 @@ class LiveTables(WatchedTables):
             shift=0,
             rows=rows,
             births=np.zeros(0, np.uint64),
-            sites=table,
+            site_table=SiteTable(table),
             ranges=self._ranges(),
             live_blocks=int(in_blocks["live_blocks"].sum()),
             live_bytes=int(in_blocks["live_bytes"].sum()),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import sys
-import tempfile
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -16,20 +15,15 @@ from soak.errors import UsageError
 from soak.inside import calling
 from soak.request import Option, Request, run_options, typed_options
 from soak.results import ComponentResult
-from soak.running.component.ledger_reader import find_library
-from soak.running.component.result import failed_to_start, make_result, seconds_since
-from soak.running.component.second_pass import Trace, cycles_s_of_second_pass, trace_growth
-from soak.running.component.supervisor import Observations, RunContext, soak_component
+from soak.running.child.process import MeasuredProcess, start_component
+from soak.running.context import RunContext, find_library
 from soak.running.interpreter import Interpreter
 from soak.settings import DEFAULT_CYCLE_TIMEOUT_S, QUICK_CHECKPOINT_SHARE, ComponentPlan
 from soak.targets import Target
 from soak.units import parse_duration_s, parse_size_bytes
-from soak.verdict import Verdict
 
 DEFAULT_BUDGET = "3s"
-_AGAIN_TIMES = 5
-_AGAIN = f"The budget did not decide; this is a second attempt with {_AGAIN_TIMES} times as much."
-_TRACED_SIGNALS = ("tracked", "tracked_blocks", "heap", "python_blocks")
+_MORE_TIMES = 5
 _MEASURED_MAIN = str(Path("soak", "inside", "__main__.py"))
 
 
@@ -96,38 +90,23 @@ def is_measured_process() -> bool:
 def soak_alone(plan: ComponentPlan, interpreter: Interpreter, *, track: bool) -> ComponentResult:
     """Soak a component in a fresh process and return what was found.
 
-    One that is undecided when its budget is used up is soaked once more, with the n_min it had and five times the
-    budget: on a busy machine checkpoints take so much of a short one that too few are left. Where memory grows and
-    the tracker did not name the place, a second pass under tracemalloc (6 s at most) does.
+    One that is undecided when its budget is used up goes on for five times as long: on a busy machine checkpoints take
+    so much of a short one that too few are left. Where memory grows and the tracker did not name the place, a second
+    pass under tracemalloc (6 s at most) does.
     """
     library, reason = find_library(interpreter.executable) if track else (None, "track=False")
     context = RunContext(interpreter, Path.cwd(), threading.Event(), library, reason)
+    if plan.budget_s is not None and not plan.full_budget:
+        plan = replace(plan, longest_budget_s=(1 + _MORE_TIMES) * plan.budget_s)
+    begun: MeasuredProcess | OSError
     try:
-        observed = soak_component(plan, context)
-        again = _is_undecided(plan, observed)
-        if again and plan.budget_s is not None:
-            plan = replace(plan, budget_s=_AGAIN_TIMES * plan.budget_s, n_min=observed.judge.n_min)
-            observed = soak_component(plan, context)
+        begun = start_component(plan, context)
     except OSError as error:
-        return failed_to_start(plan, error, interpreter)
-    result = make_result(plan, observed, _trace(plan, context, observed), interpreter)
-    result = replace(result, seconds_after=seconds_since(observed.loop_ended_s))
-    return replace(result, messages=(*result.messages, _AGAIN)) if again else result
+        begun = error
+    # Imported here, because the process starts meanwhile.
+    from soak.running.check.started import soak_started
 
-
-def _is_undecided(plan: ComponentPlan, observed: Observations) -> bool:
-    undecided = observed.decision.verdict is Verdict.INCONCLUSIVE and observed.failure is None
-    return undecided and observed.stopped_by == "budget" and not plan.full_budget
-
-
-def _trace(plan: ComponentPlan, context: RunContext, observed: Observations) -> Trace | None:
-    decision = observed.decision
-    grows = decision.verdict is Verdict.LEAK and decision.decided_by in _TRACED_SIGNALS
-    cycles_s = cycles_s_of_second_pass(plan, observed)
-    if not grows or not cycles_s or observed.failure is not None or observed.tracked.sites:
-        return None
-    with tempfile.TemporaryDirectory(prefix="soak-") as folder:
-        return trace_growth(plan, context, Path(folder, "tracemalloc"), cycles_s=cycles_s)
+    return soak_started(plan, context, begun)
 
 
 def refuse_what_does_nothing(function: object) -> None:

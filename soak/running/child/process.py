@@ -14,17 +14,19 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from soak.inside import ring
-from soak.native.ledger import LedgerFile
 from soak.native.preload import for_glib, preloading
-from soak.probes.ledgers.followed import Announcements
 from soak.probes.limits import read_limits
 from soak.probes.outside import OutsideReader, open_reader
 from soak.running.child.child_ring import ChildRing
+from soak.running.context import RunContext
 from soak.running.interpreter import Interpreter
 from soak.settings import ComponentPlan
+
+if TYPE_CHECKING:
+    from soak.native.ledger import LedgerFile
 
 _MAIN = Path(ring.__file__).with_name("__main__.py")
 _OUTPUT_KEPT_BYTES = 65536
@@ -56,6 +58,27 @@ def child_settings(plan: ComponentPlan, folder: Path) -> dict[str, Any]:
     }
 
 
+def start_component(
+    plan: ComponentPlan, context: RunContext, tracemalloc_frames: int = 0, tracemalloc_file: Path | None = None
+) -> MeasuredProcess:
+    """Start the process of a component. Raises OSError when that is not possible.
+
+    ``tracemalloc_frames``: above 0 for the second pass of a component that grows.
+    """
+    settings = {
+        **child_settings(plan, context.folder),
+        "checkpoint_every": plan.checkpoint_every,
+        "checkpoint_share": plan.checkpoint_share,
+        "nice": plan.nice,
+        "inject": (plan.injection.kind, plan.injection.size, plan.injection.every) if plan.injection else None,
+        "tracemalloc_frames": tracemalloc_frames,
+        "tracemalloc_file": str(tracemalloc_file or ""),
+    }
+    # tracemalloc is itself a wrapper around Python's allocators; in the second pass it is alone.
+    library = None if tracemalloc_frames else context.tracker_library
+    return MeasuredProcess(context.interpreter, settings, context.folder, library, follows=plan.follow)
+
+
 class MeasuredProcess:
     """One child (see soak.running.child.child), its ring, and the end of what it writes to stdout and stderr."""
 
@@ -75,8 +98,11 @@ class MeasuredProcess:
         """
         self._memory = contextlib.ExitStack()
         self.is_tracked = tracker_library is not None
-        self.announcements = Announcements() if self.is_tracked and follows else None
-        if self.announcements is not None:
+        self.announcements: Announcements | None = None
+        if self.is_tracked and follows:
+            from soak.probes.ledgers.followed import Announcements  # with numpy
+
+            self.announcements = Announcements()
             self._memory.callback(self.announcements.close)
         try:
             self._start(interpreter, settings, folder, tracker_library)
@@ -138,6 +164,8 @@ class MeasuredProcess:
 
     def open_ledger(self) -> LedgerFile | None:
         """See Child."""
+        from soak.native.ledger import LedgerFile  # with numpy, which a process need not wait for to be started
+
         path = self._ledger_path
         return LedgerFile(path) if path is not None and path.stat().st_size else None
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +13,6 @@ from soak.analysis.sites.survivors import Cohorts, SurvivorJudge
 from soak.attribution.causes import Call, GrowingSite, place_of
 from soak.attribution.holders import UNSCANNED, Memory, Reachability
 from soak.attribution.symbols import Symbols
-from soak.native.build import Built, built_library
 from soak.native.layout import (
     MAPPING,
     PYTHON_MEM,
@@ -27,7 +24,6 @@ from soak.native.layout import (
     STATE_PYTHON_DOMAINS,
 )
 from soak.native.ledger import Checkpoint, Creations, Frame, Ledger, Opening
-from soak.native.programs import why_not_preloadable
 from soak.results import Place, TrackerState
 from soak.verdict import SeriesState, SeriesVerdict, Verdict
 
@@ -51,14 +47,6 @@ class Tracked:
     """What was mapped when the memory was last scanned."""
     places: Mapping[int, Call | None] = field(default_factory=dict)
     """Where the sites are that were asked for."""
-
-
-def find_library(program: str = sys.executable) -> tuple[Path | None, str | None]:
-    """Return the library to preload into ``program``, or None and the reason why it cannot have one."""
-    if why := why_not_preloadable(program):
-        return None, why
-    found = built_library()
-    return (found.path, None) if isinstance(found, Built) else (None, found.reason)
 
 
 class LedgerReader:
@@ -347,14 +335,13 @@ def _rows_of_blocks(checkpoint: Checkpoint) -> tuple[NDArray[np.void], NDArray[n
     3.10 keeps of the bytecode of a function from its 1,024th call on is left out: it is part of the code, made once,
     and in a program of slow cycles the functions come to it one by one, so that something grows for thousands of them.
     """
-    is_code = (checkpoint.rows["domain"] == PYTHON_MEM) & checkpoint.at_entry[checkpoint.rows["site"]]
+    is_code = (checkpoint.rows["domain"] == PYTHON_MEM) & checkpoint.site_table.at_entry[checkpoint.rows["site"]]
     return _rows_of(checkpoint, (checkpoint.rows["domain"] < _BLOCK_DOMAINS) & ~is_code)
 
 
 def _rows_of(checkpoint: Checkpoint, chosen: NDArray[np.bool_]) -> tuple[NDArray[np.void], NDArray[np.int64]]:
-    rows, sites = checkpoint.rows[chosen], checkpoint.sites
-    parents = np.where(sites["kind"] == STACK_SITE, sites["parent"], np.arange(len(sites)))
-    return rows, parents[rows["site"]]
+    rows = checkpoint.rows[chosen]
+    return rows, checkpoint.site_table.owners[rows["site"]]
 
 
 def _cohorts(checkpoint: Checkpoint) -> Cohorts:

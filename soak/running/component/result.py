@@ -272,6 +272,8 @@ def _messages(plan: ComponentPlan, observed: Observations, verdict: Verdict) -> 
         messages.append(f"Left out, as IGNORED_CHILDREN of the driver says: {who}.")
     if verdict is Verdict.CLEAN and plan.full_budget and observed.stopped_by in ("budget", "signal"):
         messages.append(f"CLEAN so far, after {format_duration(observed.seconds)}: a leak may still begin later.")
+    if observed.is_extended:
+        messages.append("The budget did not decide, so the cycles went on.")
     if observed.paused_s:
         hottest = f", for the machine came to {observed.hottest_c:.0f} °C" if observed.hottest_c is not None else ""
         messages.append(f"Stood still for {format_duration(observed.paused_s)} in all{hottest}.")

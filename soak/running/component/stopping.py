@@ -41,7 +41,17 @@ class StopRules:
     def __init__(self, plan: ComponentPlan, stopping: threading.Event) -> None:
         """Take note of the plan; ``stopping`` is set when the whole run is to end."""
         self._plan = plan
+        self._budget_s = plan.budget_s
         self._stopping = stopping
+
+    @property
+    def can_be_extended(self) -> bool:
+        """Whether a component that is undecided when its budget is used up may go on."""
+        return self._plan.longest_budget_s is not None and self._budget_s != self._plan.longest_budget_s
+
+    def extend_budget(self) -> None:
+        """Go on for as long as the plan allows."""
+        self._budget_s = self._plan.longest_budget_s
 
     def reason(
         self,
@@ -70,7 +80,7 @@ class StopRules:
 
     def _is_used_up(self, elapsed_s: float, looked_at_s: float) -> bool:
         """Whether the cycles have had their time, or took with the looks at a large memory as long as all may take."""
-        budget_s = self._plan.budget_s
+        budget_s = self._budget_s
         if budget_s is None:
             return False
         return elapsed_s >= budget_s or elapsed_s + looked_at_s >= (1 + BESIDE_SHARE) * budget_s

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -26,8 +25,8 @@ from soak.results import AT_WORK, Failure, Pacing, Pauses, RssAudit
 from soak.running.child.child import Child
 from soak.running.child.child_ring import ChildRing
 from soak.running.child.failures import describe_failure
-from soak.running.child.guards import HeatGuard, hottest_c, tripped_guard, what_ran_out
-from soak.running.child.process import MeasuredProcess, child_settings
+from soak.running.child.guards import HeatGuard, tripped_guard, what_ran_out
+from soak.running.child.process import MeasuredProcess, start_component
 from soak.running.clock import Clock, SystemClock
 from soak.running.component.auditing import Auditor
 from soak.running.component.checkpoints import Beside, OutsideProbe, RowReader, is_soon_exhausted
@@ -36,6 +35,7 @@ from soak.running.component.ledger_reader import LedgerReader, Tracked
 from soak.running.component.left_behind import LeftBehind
 from soak.running.component.open_items import OpenItems
 from soak.running.component.stopping import (
+    BUDGET,
     VERDICT,
     Liveness,
     Patience,
@@ -44,7 +44,7 @@ from soak.running.component.stopping import (
     how_it_ended,
     is_in_a_hurry,
 )
-from soak.running.interpreter import Interpreter
+from soak.running.context import RunContext
 from soak.running.processes.following import FollowedProcesses
 from soak.running.processes.role import SeenRole
 from soak.running.scanning.copies import Copies
@@ -62,21 +62,6 @@ _SO_FAR_EVERY_S, _SO_FAR_SHARE = 5.0, 0.02
 """What can be said so far is summed up as often, and not in the first seconds: a short run has no need of it."""
 _PEAK_OBJECTS = 64
 """Garbage of so many objects at a checkpoint is worth telling of what it consists."""
-
-
-@dataclass(frozen=True)
-class RunContext:
-    """What all components of a run share."""
-
-    interpreter: Interpreter
-    folder: Path
-    """The working folder of the measured processes; also on their path, behind the driver's own."""
-    stopping: threading.Event
-    """Set when the whole run is to end; each component then ends in order and is judged."""
-    tracker_library: Path | None = None
-    """Preloaded into the measured processes; None to count without the allocation tracker."""
-    no_tracker_reason: str | None = None
-    read_temperature_c: Callable[[], float | None] = hottest_c
 
 
 @dataclass(frozen=True)
@@ -140,6 +125,9 @@ class Observations:
     roles: tuple[SeenRole, ...] = ()
     """The processes that it started and in which the tracker counted."""
 
+    is_extended: bool = False
+    """The budget did not decide, and it went on."""
+
     provisional: tuple[str, SeriesVerdict] | None = None
     """The signal that grows by the rule of a short run."""
 
@@ -171,25 +159,16 @@ def soak_component(
     tracemalloc_file: Path | None = None,
     audits: bool = True,
     longest_s: float = math.inf,
+    process: MeasuredProcess | None = None,
 ) -> Observations:
     """Soak a component in a process of its own. Raises OSError when that cannot be started.
 
     The callbacks are called from the thread that calls this. ``tracemalloc_frames``: above 0 for the second pass of a
     component that grows (see soak.inside.counting.snapshots). ``audits``: whether resident memory is audited, which is
-    not done in that pass. ``longest_s``: from start to end; a process that takes longer is ended then.
+    not done in that pass. ``longest_s``: from start to end; a process that takes longer is ended then. ``process``:
+    the component's, where `start_component` has started it before.
     """
-    # tracemalloc is itself a wrapper around Python's allocators; in the second pass it is alone.
-    library = None if tracemalloc_frames else context.tracker_library
-    settings = {
-        **child_settings(plan, context.folder),
-        "checkpoint_every": plan.checkpoint_every,
-        "checkpoint_share": plan.checkpoint_share,
-        "nice": plan.nice,
-        "inject": (plan.injection.kind, plan.injection.size, plan.injection.every) if plan.injection else None,
-        "tracemalloc_frames": tracemalloc_frames,
-        "tracemalloc_file": str(tracemalloc_file or ""),
-    }
-    child = MeasuredProcess(context.interpreter, settings, context.folder, library, follows=plan.follow)
+    child = process or start_component(plan, context, tracemalloc_frames, tracemalloc_file)
     try:
         return Supervisor(
             child,
@@ -250,7 +229,7 @@ class Supervisor:
         self._stop_rules = StopRules(plan, context.stopping)
         self._liveness, self._patience = Liveness(plan.cycle_timeout_s), Patience(plan.cycle_timeout_s)
         self._ends_at_s = clock.now_s() + longest_s
-        self._stopped_by, self._is_hung, self._is_held = "", False, False
+        self._stopped_by, self._is_hung, self._is_held, self._is_extended = "", False, False, False
         self._latest: tuple[Evidence, Decision] | None = None
         self._suspects: list[Suspect] = []
         self._proofs = Proofs(self._ledger, self._scanner.reachability, clock)
@@ -300,7 +279,8 @@ class Supervisor:
             self._look_while_it_waits(written, beside)
         # Where CLEAN may be proven, the child waits for the answer: it may be its last cycle.
         has_new_look = self._ledger.has_new_look or self._processes.has_new_look
-        may_be_last = has_new_look and self._plan.early_stop and self._plan.max_pause_s is None
+        can_be_clean = has_new_look and self._ring.counted >= self._judge.n_clean
+        may_be_last = can_be_clean and self._plan.early_stop and self._plan.max_pause_s is None
         if waits and not may_be_last:
             self._ring.acknowledge(written)
             self._read_processes_while_it_goes_on()
@@ -453,10 +433,22 @@ class Supervisor:
         if self._stopped_by:
             return
         self._stopped_by = self._reason_to_stop()
+        if self._stopped_by == BUDGET and self._may_go_on():
+            self._stopped_by = ""
         if is_in_a_hurry(self._stopped_by):
             self._ring.allow_more_cycles(0)
         if self._stopped_by:
             self._ring.ask_to_stop()
+
+    def _may_go_on(self) -> bool:
+        """Whether nothing is decided, also not by a look at the end, and there may be more time for it."""
+        if not self._stop_rules.can_be_extended:
+            return False
+        if decide(self._evidence(is_last=True)).verdict is not Verdict.INCONCLUSIVE:
+            return False
+        self._stop_rules.extend_budget()
+        self._is_extended = True
+        return True
 
     def _stop_at_this_checkpoint(self, written: int) -> None:
         """Let the child, which waits for it, go on or end: where the verdict stands, this was its last cycle."""
@@ -553,6 +545,7 @@ class Supervisor:
             output=self._child.output(),
             started=started,
             tracked=tracked,
+            is_extended=self._is_extended,
         )
 
     def _observe(self, started: str) -> Observations:

@@ -14,7 +14,7 @@ from soak.running.child.process import MeasuredProcess, child_settings
 from soak.running.clock import SystemClock
 from soak.running.component.checkpoints import Beside, RowReader
 from soak.running.component.ledger_reader import LedgerReader
-from soak.running.component.supervisor import RunContext
+from soak.running.context import RunContext
 from soak.settings import ComponentPlan
 from soak.targets import EMPTY
 

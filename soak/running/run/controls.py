@@ -13,7 +13,7 @@ from soak.analysis.series import SeriesJudge
 from soak.attribution.rounding import chunk_bytes
 from soak.measurements import SIGNALS
 from soak.results import Blank, Controls, Failure, SignalSpike, Spike
-from soak.running.component.supervisor import RunContext
+from soak.running.context import RunContext
 from soak.running.run.control_process import Stretch, measure_stretches
 from soak.settings import DEFAULT_TOLERANCE_BYTES
 from soak.units import format_number

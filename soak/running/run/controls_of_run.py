@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from soak.results import Controls
-from soak.running.component.supervisor import RunContext
+from soak.running.context import RunContext
 from soak.running.run.controls import run_controls
 from soak.running.run.kept_controls import find_kept, keep
 

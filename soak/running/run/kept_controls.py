@@ -19,7 +19,7 @@ import numpy as np
 import soak
 from soak.documents import FAULTS, from_document, parse, to_document
 from soak.results import Controls
-from soak.running.component.supervisor import RunContext
+from soak.running.context import RunContext
 from soak.running.environment import allocator_variables
 
 _BOOT, _MACHINE = Path("/proc/sys/kernel/random/boot_id"), Path("/etc/machine-id")

@@ -47,7 +47,7 @@ from soak.attribution.pointers.reachability import (
 from soak.attribution.symbols import Symbols
 from soak.inside.clock import TimeLimit
 from soak.inside.ring import TEXT_BYTES
-from soak.native.layout import PYTHON_OBJ, STACK_SITE
+from soak.native.layout import PYTHON_OBJ
 from soak.native.ledger import Checkpoint
 from soak.probes.ledgers.shadow import Blocks, ShadowError, read_blocks
 from soak.probes.memory import ProcessMemory, held_still, writable_ranges
@@ -319,10 +319,7 @@ class MemoryScan:
         self.stack_pointers = memory.stack_pointers()
         own = [(int(r["start"]), int(r["end"])) for r in checkpoint.ranges]
         self._ranges = writable_ranges(self.mappings, self.stack_pointers, own, _OWN_PATHS)
-        parents = np.where(
-            checkpoint.sites["kind"] == STACK_SITE, checkpoint.sites["parent"], np.arange(len(checkpoint.sites))
-        )
-        self._parents = parents.astype(np.uint32)
+        self._parents = checkpoint.site_table.owners.astype(np.uint32)
 
     def run(self) -> None:
         """Read all that is needed."""

@@ -1,0 +1,37 @@
+"""Soak one component whose process has been started, and return what was found."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from soak.results import ComponentResult
+from soak.running.child.process import MeasuredProcess
+from soak.running.component.result import failed_to_start, make_result, seconds_since
+from soak.running.component.second_pass import Trace, cycles_s_of_second_pass, trace_growth
+from soak.running.component.supervisor import Observations, soak_component
+from soak.running.context import RunContext
+from soak.settings import ComponentPlan
+from soak.verdict import Verdict
+
+_TRACED_SIGNALS = ("tracked", "tracked_blocks", "heap", "python_blocks")
+
+
+def soak_started(plan: ComponentPlan, context: RunContext, begun: MeasuredProcess | OSError) -> ComponentResult:
+    """Soak a component to its end; ``begun`` is its process, or why it could not be started."""
+    if isinstance(begun, OSError):
+        return failed_to_start(plan, begun, context.interpreter)
+    observed = soak_component(plan, context, process=begun)
+    result = make_result(plan, observed, _trace(plan, context, observed), context.interpreter)
+    return replace(result, seconds_after=seconds_since(observed.loop_ended_s))
+
+
+def _trace(plan: ComponentPlan, context: RunContext, observed: Observations) -> Trace | None:
+    decision = observed.decision
+    grows = decision.verdict is Verdict.LEAK and decision.decided_by in _TRACED_SIGNALS
+    cycles_s = cycles_s_of_second_pass(plan, observed)
+    if not grows or not cycles_s or observed.failure is not None or observed.tracked.sites:
+        return None
+    with tempfile.TemporaryDirectory(prefix="soak-") as folder:
+        return trace_growth(plan, context, Path(folder, "tracemalloc"), cycles_s=cycles_s)
