@@ -29,28 +29,59 @@ Lines = list[str]
 
 @dataclass(frozen=True)
 class Shape:
-    """How a program names its container."""
+    """How a program has its container, and the function that adds to it."""
 
-    define: str
-    """Code of the module, with ``{new}`` where a new container is made."""
+    code: str
+    """Of the module, with ``{new}`` where the container is made and ``{add}`` for the lines that add to it."""
     name: str
-    """The container, in a method or function; ``{container}`` in other code."""
+    """The container, where it is added to."""
     outside: str
-    """The container, in the module."""
-    is_method: bool
+    """The container, in other code of the module; what only Python's internals reach is not bounded from there."""
+    call: str
+    """The call that adds to it."""
+    remake: str = ""
+    """What puts another container in its place, from another function; empty where that is setting it."""
+
+    @property
+    def is_hidden(self) -> bool:
+        """Whether no other code can reach the container."""
+        return "__" in self.outside
 
 
+_LOG = "LOG = Log()"
 SHAPES = (
-    Shape("KEPT = {new}", "KEPT", "KEPT", is_method=False),
-    Shape("class Log:\n    kept = {new}\nLOG = Log()", "self.kept", "LOG.kept", is_method=True),
+    Shape("KEPT = {new}\n{decorator}def add(key):\n    {add}", "KEPT", "KEPT", "add"),
     Shape(
-        "class Log:\n    def __init__(self):\n        self.kept = {new}\nLOG = Log()",
+        f"class Log:\n    kept = {{new}}\n    {{decorator}}def add(self, key):\n        {{add}}\n{_LOG}",
         "self.kept",
         "LOG.kept",
-        is_method=True,
+        "LOG.add",
     ),
+    Shape(
+        "class Log:\n    def __init__(self):\n        self.kept = {new}\n"
+        f"    {{decorator}}def add(self, key):\n        {{add}}\n{_LOG}",
+        "self.kept",
+        "LOG.kept",
+        "LOG.add",
+        _LOG,
+    ),
+    Shape(
+        "class Log:\n    def __init__(self):\n        self.kept = {new}\n"
+        f"{_LOG}\n{{decorator}}def add(key):\n    {{add}}",
+        "LOG.kept",
+        "LOG.kept",
+        "add",
+        _LOG,
+    ),
+    Shape(
+        "def make():\n    kept = {new}\n    {decorator}def add(key):\n        {add}\n    return add\nadd = make()",
+        "kept",
+        "inner(add).__closure__[0].cell_contents",
+        "add",
+        "add = make()",
+    ),
+    Shape("{decorator}def add(key, kept={new}):\n    {add}", "kept", "inner(add).__defaults__[0]", "add"),
 )
-_IN_LOOP = "for _ in range(1):\n    {c}.append([N])"
 ADDITIONS = {
     "[]": (
         "{c}.append([N])",
@@ -58,7 +89,20 @@ ADDITIONS = {
         "one = [N]\n{c}.append(one)",
         "for _ in range(1):\n    {c}.append([N])",
     ),
-    "{}": ("{c}[N] = [N]", "{c}[len({c})] = [N]", "{c}[N % SIZE] = [N]", "{c}.setdefault(N, [N])"),
+    "{}": (
+        "{c}[N] = [N]",
+        "{c}[len({c})] = [N]",
+        "{c}[N % SIZE] = [N]",
+        "{c}.setdefault(N, [N])",
+        "key = ('user', N)\n{c}[key] = [N]",
+        "key = N % SIZE\n{c}[key] = [N]",
+        "{c}[f'user-{N}'] = [N]",
+        "{c}[f'{N % SIZE}'] = [N]",
+        "{c}[next(IDS)] = [N]",
+        "{c}[next(ROUND)] = [N]",
+        "{c}.setdefault(N % 5, []).append([N])",
+    ),
+    "collections.defaultdict(list)": ("{c}[N % 5].append([N])", "{c}[N].append([N])"),
     "collections.deque()": ("{c}.append([N])", "{c}.appendleft([N])"),
     "collections.deque(maxlen=SIZE)": ("{c}.append([N])",),
     "collections.OrderedDict()": ("{c}[N] = [N]",),
@@ -90,84 +134,124 @@ BOUNDS = {
         "if N % SIZE == 0:\n    {c}.clear()",
     ),
     "collections.deque(maxlen=SIZE)": ("",),
+    "collections.defaultdict(list)": (
+        "if len({c}[0]) > SIZE:\n    {c}[0].pop()",
+        "if sum(map(len, {c}.values())) > SIZE:\n    {c}.clear()",
+        "for entries in {c}.values():\n    del entries[:-SIZE]",
+        "trim({c})",
+    ),
     "collections.OrderedDict()": ("if len({c}) > SIZE:\n    {c}.popitem(last=False)", "trim({c})"),
 }
 GUARDS = ("if len({c}) < SIZE:", "if N < SIZE:", "if N not in SEEN and N < SIZE:", "if random.random() < SIZE / N:")
-TRIM = "def trim(entries):\n    if len(entries) > SIZE:\n        entries.clear()"
+_BEGIN = """import collections, functools, itertools, random
+SIZE, N, SEEN = {size}, 0, set()
+IDS, ROUND = itertools.count(), itertools.cycle(range(SIZE))
+def trim(entries):
+    if size_of(entries) > SIZE:
+        entries.clear()
+def size_of(entries):
+    return sum(map(len, entries.values())) if isinstance(entries, dict) else len(entries)
+def inner(function):
+    return getattr(function, "__wrapped__", function)
+"""
+_WHERE = ("nowhere", "nowhere", "here", "function", "file", "guard", "return", "cached", "replaced", "counter")
 
 
-def program(rng: np.random.Generator) -> tuple[str, str]:
-    """Return the code of a random program, and the code of a second file that may bound its container."""
+@dataclass(frozen=True)
+class Program:
+    """A random program that adds to a container in each cycle."""
+
+    code: str
+    second: str
+    """The code of a second file, which may bound it."""
+    container: str
+    """Of the module; for this benchmark to see how many entries it has."""
+
+
+def program(rng: np.random.Generator) -> Program:
+    """Return a random program."""
     shape = SHAPES[rng.integers(len(SHAPES))]
     new = str(rng.choice(list(ADDITIONS)))
     add = str(rng.choice(ADDITIONS[new]))
-    where = str(rng.choice(["nowhere", "nowhere", "here", "function", "file", "guard", "return", "cached", "replaced"]))
+    where = str(rng.choice(_WHERE))
+    if shape.is_hidden and where in ("function", "file"):
+        where = "here"
+    if where == "replaced" and shape.is_hidden and not shape.remake:
+        where = "nowhere"
     bound = str(rng.choice(BOUNDS[new]))
     size = int(np.exp(rng.uniform(np.log(10), np.log(500))))
-    inner = add.format(c=shape.name).splitlines()
+    lines = _in_container(add, shape.name).splitlines()
     if where == "here":
-        inner += bound.format(c=shape.name).splitlines()
+        lines += _in_container(bound, shape.name).splitlines()
     elif where == "guard":
-        guard = str(rng.choice(GUARDS)).format(c=shape.name)
-        inner = [guard, *(f"    {line}" for line in inner)]
+        guard = _in_container(str(rng.choice(GUARDS)), shape.name)
+        lines = [guard, *(f"    {line}" for line in lines)]
     elif where == "return":
-        inner = [f"if len({shape.name}) >= SIZE:", "    return", *inner]
-    decorator = "@functools.lru_cache(None)\n" if where == "cached" else ""
-    begin = f"import collections, functools, random\nSIZE, N, SEEN = {size}, 0, set()"
-    head = f"{begin}\n{shape.define.format(new=new)}\n{TRIM}\n"
-    argument = "self, key" if shape.is_method else "key"
-    indent = "    " if shape.is_method else ""
-    method = [f"{decorator}def add({argument}):".replace("\n", f"\n{indent}"), *(f"    {line}" for line in inner)]
-    body = "\n".join(indent + line for line in method) + "\n"
-    define, _, rest = shape.define.format(new=new).rpartition("\nLOG")
-    if shape.is_method:
-        head = f"{begin}\n{TRIM}\n{define}\n"
-        body += f"LOG{rest}\n"
-    call = "LOG.add" if shape.is_method else "add"
-    rare, after = "", ""
+        lines = [f"if len({shape.name}) >= SIZE:", "    return", *lines]
+    code = _BEGIN.replace("{size}", str(size)) + _filled(shape.code, new, lines, is_cached=where == "cached")
+    second, after = "import program, random\nfrom program import SIZE, trim\n", ""
     if where == "function":
-        rare = f"def bound():\n{_indented(bound.format(c=shape.outside))}\n"
+        code += f"def bound():\n{_indented(_in_container(bound, shape.outside))}\n"
         after = "    bound()\n"
     elif where == "replaced":
-        made = "LOG" if shape.is_method and "__init__" in shape.define else shape.outside
-        value = "Log()" if made == "LOG" else new
-        rare = f"def renew():\n    global {made.split('.')[0]}\n    {made} = {value}\n"
+        made = shape.remake or f"{shape.outside} = {new}"
+        code += f"def renew():\n    global {made.split(' ')[0].split('.')[0]}\n    {made}\n"
         after = "    if N % SIZE == 0:\n        renew()\n"
-    second = "import program, random\nfrom program import SIZE, trim\n"
-    if where == "file":
-        text = bound.format(c=f"program.{shape.outside}").replace("N %", "program.N %")
+    elif where == "counter":
+        code += "def again():\n    global N\n    N = 0\n"
+        after = "    if N >= SIZE:\n        again()\n"
+    elif where == "file":
+        text = _in_container(bound, f"program.{shape.outside}").replace("N %", "program.N %")
         second += f"def bound():\n{_indented(text)}\n"
         after = "    if HOOK:\n        HOOK()\n"
     key = "N % SIZE" if where == "cached" else "N"
-    cycle = f"HOOK = None\ndef cycle():\n    global N\n    N += 1\n    {call}({key})\n{after}"
-    size_of = f"def entries():\n    return len({shape.outside})\n"
-    return head + body + rare + cycle, second + size_of.replace(shape.outside, f"program.{shape.outside}")
+    code += f"HOOK = None\ndef cycle():\n    global N\n    N += 1\n    {shape.call}({key})\n{after}"
+    return Program(code, second, shape.outside)
+
+
+def _in_container(text: str, container: str) -> str:
+    return text.replace("{c}", container)
+
+
+def _filled(code: str, new: str, lines: Lines, *, is_cached: bool) -> str:
+    """Return the code of a shape with what makes its container and the lines that add to it, indented as they stand."""
+    found = []
+    for line in code.splitlines():
+        indent = line[: len(line) - len(line.lstrip())]
+        if line.strip() == "{add}":
+            found += [indent + each for each in lines]
+            continue
+        if "{decorator}" in line and is_cached:
+            found.append(f"{indent}@functools.lru_cache(None)")
+        found.append(line.replace("{decorator}", "").replace("{new}", new))
+    return "\n".join(found) + "\n"
 
 
 def _indented(text: str) -> str:
     return "\n".join(f"    {line}" for line in (text or "pass").splitlines())
 
 
-def is_bounded(code: str, second: str) -> bool:
+def is_bounded(made: Program) -> bool:
     """Run a program for three times its size, and see whether its container has stopped growing."""
     module, other = types.ModuleType("program"), types.ModuleType("second")
     sys.modules["program"] = module
-    exec(compile(code, "program", "exec"), module.__dict__)  # the program was made here
-    exec(compile(second, "second", "exec"), other.__dict__)
-    if "bound" in other.__dict__:
-        module.__dict__["HOOK"] = other.__dict__["bound"]
-    size = int(module.__dict__["SIZE"])
+    names = module.__dict__
+    exec(compile(made.code, "program", "exec"), names)  # the program was made here
+    exec(compile(made.second, "second", "exec"), other.__dict__)
+    names["HOOK"] = other.__dict__.get("bound")
+    size = int(names["SIZE"])
     for _ in range(3 * size):
-        module.__dict__["cycle"]()
-    return int(other.__dict__["entries"]()) <= 2 * size
+        names["cycle"]()
+    entries = eval(f"size_of({made.container})", names)  # an expression of SHAPES
+    return int(entries) <= 2 * size
 
 
-def only_grows(code: str, second: str, folder: Path) -> bool:
+def only_grows(made: Program, folder: Path) -> bool:
     """Read a program as soak does, from the stack of what it adds."""
     file, other = folder / "program.py", folder / "second.py"
-    file.write_text(code, encoding="utf-8")
-    other.write_text(second, encoding="utf-8")
-    lines = code.splitlines()
+    file.write_text(made.code, encoding="utf-8")
+    other.write_text(made.second, encoding="utf-8")
+    lines = made.code.splitlines()
     added = next(n for n, line in enumerate(lines, 1) if "[N]" in line)
     called = next(n for n, line in enumerate(lines, 1) if line.startswith(("    LOG.add(", "    add(")))
     frames = (("add", added), ("cycle", called))
@@ -199,8 +283,8 @@ def calibrate_keepers(programs: int, seed: int = 0) -> list[KeeperRow]:
     found: dict[bool, list[bool]] = {True: [], False: []}
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(programs):
-            code, second = program(rng)
-            found[is_bounded(code, second)].append(only_grows(code, second, Path(folder)))
+            made = program(rng)
+            found[is_bounded(made)].append(only_grows(made, Path(folder)))
     names = {True: _BOUNDED, False: _UNBOUNDED}
     return [KeeperRow(names[bounded], len(said), sum(said)) for bounded, said in found.items()]
 
@@ -211,9 +295,11 @@ def section_of_keepers(rows: Sequence[KeeperRow]) -> Lines:
     return [
         "## Containers that only grow, by their code",
         "",
-        "Random programs that add to a list, dict or deque in each cycle. Some bound it: by evicting, emptying,",
-        "replacing, refusing, by few keys or a cached function; in the same function, in another one, in another file",
-        "or under another name; at a size of 10 to 500. Each was run to see whether it is bounded. Gates: none of the",
+        "Random programs that add to a list, dict, deque or dict of lists in each cycle: of a module, a class, an",
+        "object, a closure, or the default of an argument. Some bound it: by evicting, emptying, replacing, refusing,",
+        "by few keys, by a number that begins again, or a cached function; in the same function, in another one, in",
+        "another file or under another name; at a size of 10 to 500. Each was run to see whether it is bounded. Gates:",
+        "none of the",
         f"bounded ones is said to grow only; of the others at least {100 * LEAST_POWER:g} %.",
         "",
         "| programs | number | said to grow only |",

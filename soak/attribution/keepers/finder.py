@@ -1,11 +1,10 @@
 """Tell from source code that a container only grows: each cycle adds to it, and nothing takes from it.
 
 In every count, a bounded cache that fills looks like a leak. But a bound must be somewhere in the code. This module
-looks for containers that live as long as the program: the list of a module, of a class, or of an object that is made
-once. It reports one only if
+looks for containers that live as long as the program (see soak.attribution.keepers.lifetimes). It reports one only if
 
 - a function adds to it, and neither that function nor any of its callers, up to soak's own loop, does so on a
-  condition;
+  condition; to a dict under a key that is another one each time (see soak.attribution.keepers.keys);
 - in all files that ran, its name is used for nothing but adding, reading and iterating.
 
 In another file the name alone is another variable, unless it is imported; what is not found by its name is not seen.
@@ -22,13 +21,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from soak.attribution.causes import Call, is_ours
+from soak.attribution.keepers.callees import callees
 from soak.attribution.keepers.conditions import Body, runs_as_written
+from soak.attribution.keepers.keys import Keys
+from soak.attribution.keepers.lifetimes import Program, is_permanent
 from soak.attribution.keepers.source import Container, Function, Source
-from soak.attribution.keepers.uses import additions, is_harmless, is_local, is_made, may_be_of_other_file, uses
+from soak.attribution.keepers.uses import additions, is_harmless, may_be_of_other_file, may_be_of_same_file, uses
 from soak.grounds import Keeper
 
-_ONCE = "setup"
-"""The function of a driver that runs once, before the first cycle."""
 _TEST_RUNNERS = re.compile(r"[/\\](_pytest|pluggy)[/\\]")
 _LARGEST_FILE_BYTES = 4 << 20
 _FIGURES = "matplotlib._pylab_helpers.Gcf.figs"
@@ -62,15 +62,20 @@ class KeeperFinder:
         return self._found[key]
 
     def _look(self, frames: Sequence[Call], files: Sequence[str]) -> Keeper | None:
-        driver = frames[-1].file or ""
+        program = Program(lambda name: self._mentioning(name, files), frames[-1].file or "")
+        keys = Keys(program)
         for frame in reversed(frames):
             source = self._source(frame.file or "")
             function = None if source is None else source.function_at(frame.line or 0, frame.function or "")
             if source is None or function is None or not runs_as_written(function):
                 return None
-            for node, container in additions(function):
-                if source.function_of(node) is function and self._only_grows(container, node, source, files, driver):
-                    return Keeper(str(container), source.file, node.lineno)
+            keeper = _added_in(function, source, keys, program)
+            if keeper is None:
+                called = callees(function, source, program)
+                keeper = next(filter(None, (_added_in(each, source, keys, program) for each in called)), None)
+            if keeper is not None:
+                return keeper
+            keys.enter(function, source)
             calls = _calls_at(function, source, frame.line or 0)
             if not calls or not all(Body(function).always_reaches(call) for call in calls):
                 return None
@@ -87,21 +92,6 @@ class KeeperFinder:
             return None
         return Keeper(_FIGURES, file, line)
 
-    def _only_grows(
-        self, container: Container, node: ast.AST, source: Source, files: Sequence[str], driver: str
-    ) -> bool:
-        known = self._mentioning(container.name, files)
-        return (
-            known is not None
-            and self._is_permanent(container, node, source, files, driver)
-            and all(
-                is_harmless(use, each)
-                for each in known
-                for use in uses(container.name, each)
-                if each is source or may_be_of_other_file(use, container, each)
-            )
-        )
-
     def _mentioning(self, name: str, files: Sequence[str]) -> list[Source] | None:
         """Return the files in which a name occurs; None if it may occur in one that cannot be read."""
         key = name, len(files)
@@ -110,30 +100,6 @@ class KeeperFinder:
             found = [self._source(file) for file, text in texts.items() if text is None or name in text]
             self._mentions[key] = None if None in found else [each for each in found if each is not None]
         return self._mentions[key]
-
-    def _is_permanent(
-        self, container: Container, node: ast.AST, source: Source, files: Sequence[str], driver: str
-    ) -> bool:
-        """Whether the container is made once, by this file."""
-        made = [use for use in uses(container.name, source) if is_made(use, source)]
-        if len(made) != 1:
-            return False
-        around = source.function_of(made[0])
-        if container.base is None:
-            return around is None and source.class_of(made[0]) is None and not is_local(container.name, node, source)
-        own = source.class_of(node)
-        if own is None or source.class_of(made[0]) is not own or container.base not in ("self", "cls", own.name):
-            return False
-        return around is None or (isinstance(around, Function) and self._is_made_once(own, around, files, driver))
-
-    def _is_made_once(self, own: ast.ClassDef, maker: Function, files: Sequence[str], driver: str) -> bool:
-        """Whether all objects of a class are made where code runs once, so that they live as long as the program."""
-        if maker.name != "__init__" or own.decorator_list:
-            return False
-        known = self._mentioning(own.name, files)
-        spoken = [(use, each) for each in known or () for use in uses(own.name, each)]
-        calls = [(use, each) for use, each in spoken if not (isinstance(use, ast.alias) and use.asname is None)]
-        return bool(calls) and all(_is_call_made_once(use, each, driver) for use, each in calls)
 
     def _source(self, file: str) -> Source | None:
         if file not in self._sources:
@@ -154,11 +120,27 @@ class KeeperFinder:
         return self._texts[file]
 
 
-def _is_call_made_once(use: ast.AST, source: Source, driver: str) -> bool:
-    """Whether a use of a class makes an object of it where code runs once: in a module, or in a driver's setup."""
-    parent, around = source.parent(use), source.function_of(use)
-    is_setup = source.file == driver and isinstance(around, Function) and around.name == _ONCE
-    return isinstance(parent, ast.Call) and parent.func is use and (around is None or is_setup)
+def _added_in(function: Function, source: Source, keys: Keys, program: Program) -> Keeper | None:
+    """Return the container that each call of a function adds to, and that only grows."""
+    with keys.within(function, source):
+        for node, container in additions(function, keys.is_new):
+            if source.function_of(node) is function and _only_grows(container, node, source, program):
+                return Keeper(str(container), source.file, node.lineno)
+    return None
+
+
+def _only_grows(container: Container, node: ast.AST, source: Source, program: Program) -> bool:
+    known = program.mentioning(container.name)
+    return (
+        known is not None
+        and is_permanent(container, node, source, program)
+        and all(
+            is_harmless(use, each, container, node)
+            for each in known
+            for use in uses(container.name, each)
+            if (may_be_of_same_file if each is source else may_be_of_other_file)(use, container, each)
+        )
+    )
 
 
 def _own_frames(stack: Sequence[Call]) -> tuple[Call, ...]:

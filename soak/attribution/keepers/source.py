@@ -81,6 +81,17 @@ class Container:
     name: str
     base: str | None
     """The variable of which it is an attribute; None of a variable."""
+    holds_lists: bool = False
+    """What is added to is one of its own values, a list."""
 
     def __str__(self) -> str:
         return self.name if self.base is None else f"{self.base}.{self.name}"
+
+
+def container_of(node: ast.expr | None) -> Container | None:
+    """Return what an expression names; None if it is neither a variable nor an attribute of one."""
+    if isinstance(node, ast.Name):
+        return Container(node.id, None)
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        return Container(node.attr, node.value.id)
+    return None

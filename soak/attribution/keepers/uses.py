@@ -3,53 +3,75 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from soak.attribution.keepers.conditions import Body
-from soak.attribution.keepers.source import Container, Function, Source
+from soak.attribution.keepers.source import Container, Function, Source, container_of
 
 _ADDING = ("append", "appendleft", "insert")
 _HARMLESS = (*_ADDING, "extend", "count", "index", "copy", "get", "keys", "values", "items")
 _READING = ("sorted", "sum", "max", "min", "any", "all", "str", "repr", "print")
+_LISTS = ("list", "dict", "deque")
+_CLOCKS = {"time": ("time", "perf_counter", "monotonic"), "datetime": ("now", "utcnow")}
 _NEW_EACH_TIME = ("uuid4", "uuid1", "object", "token_hex", "token_bytes", "time_ns", "perf_counter_ns", "monotonic_ns")
 """Calls that give another key each time."""
+IsNew = Callable[[ast.expr, Container], bool]
+"""Tells whether a key of a container is another one each time."""
 
 
-def additions(function: Function) -> Iterator[tuple[ast.expr | ast.stmt, Container]]:
+def additions(function: Function, is_new: IsNew) -> Iterator[tuple[ast.expr | ast.stmt, Container]]:
     """Give what adds one entry or more to a container, unless a condition keeps it from that."""
-    source = Body(function)
+    body = Body(function)
     for node in ast.walk(function):
-        container = _added_to(node)
-        if container is not None and isinstance(node, ast.expr | ast.stmt) and source.always_reaches(node):
+        container = _added_to(node, is_new)
+        if container is not None and isinstance(node, ast.expr | ast.stmt) and body.always_reaches(node):
             yield node, container
 
 
-def _added_to(node: ast.AST) -> Container | None:
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _ADDING:
-        return _container(node.func.value)
-    if isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Add) and isinstance(node.value, ast.List):
-        return _container(node.target) if node.value.elts else None
-    if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Subscript):
-        target = node.targets[0]
-        return _container(target.value) if _is_new_key(target.slice, _container(target.value)) else None
-    return None
+def _added_to(node: ast.AST, is_new: IsNew) -> Container | None:
+    match node:
+        case ast.Call(func=ast.Attribute(attr="setdefault", value=value), args=[key, *_]):
+            return _if_new(key, container_of(value), is_new)
+        case ast.Call(func=ast.Attribute(attr=method, value=value)) if method in _ADDING:
+            return container_of(value) or _dict_of_value(value)
+        case ast.AugAssign(op=ast.Add(), value=ast.List(elts=[_, *_]), target=target):
+            return container_of(target)
+        case ast.Assign(targets=[ast.Subscript(slice=key, value=value)]):
+            return _if_new(key, container_of(value), is_new)
+        case _:
+            return None
 
 
-def _container(node: ast.expr) -> Container | None:
-    if isinstance(node, ast.Name):
-        return Container(node.id, None)
-    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-        return Container(node.attr, node.value.id)
-    return None
+def _if_new(key: ast.expr, container: Container | None, is_new: IsNew) -> Container | None:
+    return container if container is not None and is_new(key, container) else None
 
 
-def _is_new_key(key: ast.expr, container: Container | None) -> bool:
-    """Whether a key is another one each time, as far as its expression tells."""
+def _dict_of_value(node: ast.expr) -> Container | None:
+    """Return the dict of lists, or list of lists, of which an expression is a value."""
+    match node:
+        case (
+            ast.Subscript(value=value)
+            | ast.Call(func=ast.Attribute(attr="setdefault", value=value), args=[_, ast.List()])
+        ):
+            container = container_of(value)
+        case _:
+            container = None
+    return None if container is None else replace(container, holds_lists=True)
+
+
+def is_always_new(key: ast.expr, container: Container) -> bool:
+    """Whether a key is another one each time, wherever it is written."""
     if not isinstance(key, ast.Call):
         return False
-    if getattr(key.func, "id", None) == "len" and len(key.args) == 1:
-        return _container(key.args[0]) == container
-    return getattr(key.func, "id", getattr(key.func, "attr", None)) in _NEW_EACH_TIME
+    name = getattr(key.func, "id", getattr(key.func, "attr", None))
+    if name == "len" and len(key.args) == 1:
+        return container_of(key.args[0]) == container
+    if isinstance(key.func, ast.Attribute):
+        owner = getattr(key.func.value, "id", getattr(key.func.value, "attr", ""))
+        if name in _CLOCKS.get(owner, ()):
+            return True
+    return name in _NEW_EACH_TIME
 
 
 def uses(name: str, source: Source) -> Iterator[ast.AST]:
@@ -61,6 +83,12 @@ def uses(name: str, source: Source) -> Iterator[ast.AST]:
         is_declared = isinstance(node, ast.Nonlocal | ast.Global) and name in node.names
         if name in spoken or is_text or is_import or is_declared:
             yield node
+
+
+def may_be_of_same_file(use: ast.AST, container: Container, source: Source) -> bool:
+    """Whether a use of the name may mean a container of this file: a function's variable is no attribute."""
+    is_variable = isinstance(use, ast.Name | ast.arg)
+    return container.base is None or not is_variable or source.function_of(use) is None
 
 
 def may_be_of_other_file(use: ast.AST, container: Container, source: Source) -> bool:
@@ -79,12 +107,28 @@ def may_be_of_other_file(use: ast.AST, container: Container, source: Source) -> 
 
 def is_made(use: ast.AST, source: Source) -> bool:
     """Whether a use is the assignment of a new container that has no bound of its own."""
-    value = _assigned_to(use, source.parent(use))
+    return is_new_container(_assigned_to(use, source.parent(use)))
+
+
+def is_new_container(value: ast.expr | None) -> bool:
+    """Whether an expression makes a container that has no bound of its own."""
     if isinstance(value, ast.List | ast.Dict):
         return True
-    if not isinstance(value, ast.Call) or value.args or value.keywords:
+    if not isinstance(value, ast.Call) or value.keywords:
         return False
-    return getattr(value.func, "id", getattr(value.func, "attr", None)) in ("list", "dict", "deque")
+    name = getattr(value.func, "id", getattr(value.func, "attr", None))
+    if name == "defaultdict":
+        return len(value.args) == 1 and getattr(value.args[0], "id", None) == "list"
+    return name in _LISTS and not value.args
+
+
+def _may_hold_only_lists(value: ast.expr | None) -> bool:
+    """Whether the values of a new dict or list, as far as it has any, have no bound of their own."""
+    match value:
+        case ast.Dict(values=values) | ast.List(elts=values):
+            return all(map(is_new_container, values))
+        case _:
+            return True
 
 
 def _assigned_to(use: ast.AST, statement: ast.AST | None) -> ast.expr | None:
@@ -94,38 +138,49 @@ def _assigned_to(use: ast.AST, statement: ast.AST | None) -> ast.expr | None:
     return statement.value if isinstance(statement, ast.AnnAssign) and statement.target is use else None
 
 
-def is_harmless(use: ast.AST, source: Source) -> bool:
-    """Whether a use cannot take anything from a container, nor hand it to what may."""
+def is_harmless(use: ast.AST, source: Source, container: Container, added: ast.AST) -> bool:
+    """Whether a use cannot take anything from a container, nor hand it to what may.
+
+    ``added``: what adds to it, under a key that is new each time.
+    """
     parent = source.parent(use)
     if isinstance(use, ast.alias):
         return isinstance(parent, ast.ImportFrom) and use.asname is None
     if isinstance(use, ast.Global | ast.Nonlocal):
         return True
+    if isinstance(use, ast.arg):
+        return True  # of the function that has it as a default, or of another, whose own uses are looked at as well
     if not isinstance(use, ast.Name | ast.Attribute):
         return False
     if is_made(use, source):
-        return _is_first(use, source)
+        made = _assigned_to(use, source.parent(use))
+        return _is_first(use, source) and (not container.holds_lists or _may_hold_only_lists(made))
+    if container.holds_lists:
+        return _only_adds_to_value(source.parent(use), source)
     if isinstance(parent, ast.AugAssign):
         return parent.target is use and isinstance(parent.op, ast.Add)
-    return isinstance(use.ctx, ast.Load) and _is_harmless_in(parent, use, source)
+    return isinstance(use.ctx, ast.Load) and _is_harmless_in(parent, use, source, container, added)
 
 
 def _is_first(use: ast.Name | ast.Attribute, source: Source) -> bool:
     """Whether an assignment makes a container for a new module, class or object, so that it replaces none."""
     around = source.function_of(use)
     if isinstance(use, ast.Name):
-        return around is None
+        declared = () if around is None else (n for n in ast.walk(around) if isinstance(n, ast.Global | ast.Nonlocal))
+        return not any(use.id in each.names for each in declared)
     is_own = isinstance(use.value, ast.Name) and use.value.id == "self"
     return is_own and isinstance(around, Function) and around.name == "__init__"
 
 
-def _is_harmless_in(parent: ast.AST | None, use: ast.AST, source: Source) -> bool:
+def _is_harmless_in(parent: ast.AST | None, use: ast.AST, source: Source, container: Container, added: ast.AST) -> bool:
     match parent:
         case ast.Attribute():
             call = source.parent(parent)
-            return parent.attr in _HARMLESS and isinstance(call, ast.Call) and call.func is parent
+            is_call = isinstance(call, ast.Call) and call.func is parent
+            return is_call and (parent.attr in _HARMLESS or call is added)
         case ast.Subscript():
-            return parent.value is use and (isinstance(parent.ctx, ast.Load) or _is_addition(parent, source))
+            is_set = source.parent(parent) is added or is_always_new(parent.slice, container)
+            return parent.value is use and (isinstance(parent.ctx, ast.Load) or is_set)
         case ast.For() | ast.comprehension():
             return parent.iter is use
         case ast.Call():
@@ -134,9 +189,19 @@ def _is_harmless_in(parent: ast.AST | None, use: ast.AST, source: Source) -> boo
             return isinstance(parent, ast.FormattedValue)
 
 
-def _is_addition(target: ast.Subscript, source: Source) -> bool:
-    statement = source.parent(target)
-    return statement is not None and _added_to(statement) is not None
+def _only_adds_to_value(parent: ast.AST | None, source: Source) -> bool:
+    """Whether a dict of lists is used for nothing but adding to one of them."""
+    value = parent
+    if isinstance(parent, ast.Attribute):
+        value = source.parent(parent)
+        is_default = isinstance(value, ast.Call) and len(value.args) == 2 and isinstance(value.args[1], ast.List)
+        if parent.attr != "setdefault" or not is_default:
+            return False
+    elif not isinstance(parent, ast.Subscript) or not isinstance(parent.ctx, ast.Load):
+        return False
+    method = None if value is None else source.parent(value)
+    call = None if method is None else source.parent(method)
+    return isinstance(method, ast.Attribute) and method.attr in _ADDING and isinstance(call, ast.Call)
 
 
 def _only_reads(call: ast.Call, source: Source) -> bool:
@@ -156,10 +221,10 @@ def _only_reads(call: ast.Call, source: Source) -> bool:
     return True
 
 
-def is_local(name: str, node: ast.AST, source: Source) -> bool:
-    """Whether a name is a variable of a function around a node."""
+def is_local(name: str, node: ast.AST, source: Source, within: Function | None = None) -> bool:
+    """Whether a name is a variable of a function around a node; ``within``: the only one that counts."""
     for _, parent in source.path(node):
-        if isinstance(parent, Function):
+        if isinstance(parent, Function) and within in (None, parent):
             inner = list(ast.walk(parent))
             names = {each.arg for each in inner if isinstance(each, ast.arg)}
             names |= {each.id for each in inner if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)}

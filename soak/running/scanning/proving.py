@@ -10,6 +10,7 @@ from soak.analysis.sites.ledger import Suspect
 from soak.attribution.holders import Reachability
 from soak.attribution.keepers.finder import KeeperFinder
 from soak.grounds import Keeper
+from soak.results import Unseen
 from soak.running.clock import Clock
 from soak.running.component.ledger_reader import LedgerReader
 from soak.verdict import SeriesVerdict
@@ -53,9 +54,14 @@ class Proofs:
         return self._proven("kept", kept, suspects, cycles, cycles, self.keepers[kept[0]]) if kept else None
 
     def _may_be_kept(self, site: int) -> bool:
-        """Whether a site's blocks are held, not only by each other, and have become more in each cycle so far."""
+        """Whether a site's blocks are held, not only by each other, and have become more in each cycle so far.
+
+        Where a busy machine leaves no time to read the memory, the code tells that they are held as well.
+        """
         found = self._reachability(site)
-        return found.state == "held" and found.kind is None and self._ledger.grows_in_each_cycle(site)
+        is_unread = found.state == "unknown" and found.unseen is Unseen.NOT_READABLE
+        is_held = (found.state == "held" and found.kind is None) or is_unread
+        return is_held and self._ledger.grows_in_each_cycle(site)
 
     def _find_keeper(self, site: int) -> Keeper | None:
         files = self._ledger.python_files()
