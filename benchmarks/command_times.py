@@ -48,7 +48,10 @@ class Command:
     cpu_limit_s: float | None = None
 
 
-SOAK, PYTEST = ("-m", "soak", "run", "--out", "runs"), ("-m", "pytest", "-q", "-p", "no:cacheprovider")
+SOAK = ("-m", "soak", "run", "--out", "runs")
+PYTEST = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:hypothesispytest")
+"""Without the plugin of hypothesis, which this project's own tests need: at the end of each run it imports hypothesis,
+which takes as long as all of pytest."""
 COMMANDS = (
     Command("clean", (*SOAK, "targets.py:clean"), 0, 1.0, CPU_LIMIT_S),
     Command("lost 106 B", (*SOAK, "targets.py:lost"), 1, 1.5),

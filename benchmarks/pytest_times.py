@@ -42,6 +42,9 @@ PyMODINIT_FUNC PyInit_calls(void) { return PyModule_Create(&definition); }
 TEST = "import calls\ndef test(soak): soak.check(calls.{name})\n"
 _DURATION = re.compile(r"([\d.]+)s (?:setup|call|teardown) ")
 _WITHOUT = ("-p", "no:soak")
+_ALONE = ("-p", "no:hypothesispytest")
+"""Without the plugin of hypothesis, which this project's own tests need: at the end of each run it imports hypothesis,
+which takes as long as all of pytest."""
 
 
 def main() -> int:
@@ -96,7 +99,7 @@ def run_pytest(folder: Path, *arguments: str, exit_status: int = 0) -> tuple[flo
     """Return pytest's time in seconds and its output. Raises RuntimeError on another exit status."""
     begun_s = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "--durations-min=0", *arguments],
+        [sys.executable, "-m", "pytest", "-q", "--durations-min=0", *_ALONE, *arguments],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,

@@ -49,6 +49,7 @@ FLOORS = {
     "soak.testing.case": 6,
     "soak.testing.checks": 6,
     "soak.testing.plugin": 6,
+    "soak.testing.reporter": 6,
     "soak.__main__": 6,
 }
 

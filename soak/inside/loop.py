@@ -320,8 +320,10 @@ class Loop:
             excess_ns = spent_ns - FREE_CHECKPOINT_NS - int(self.share * elapsed_ns)
             affordable = int((words[ring.WORD_USUAL_CHECKPOINT_NS] + max(0, excess_ns)) / self.share) // cycle_ns
             early_ns = words[ring.WORD_EARLY_NS]
-            if early_ns and (done < _EARLY_CYCLES or cycles_ns < early_ns):
-                widest = _widest_early(done)
+            early = early_ns and (done < _EARLY_CYCLES or cycles_ns < early_ns)
+            early = early and not FIRST_CLEAN_FROM <= done < FIRST_CLEAN_TO
+            if early:
+                widest = max(1, done // _SPARSEST_EARLY)
             spacing = max(spacing, min(affordable, widest))
         wander = int(spacing / 4 * (words[ring.WORD_ROWS_WRITTEN] * _GOLDEN_RATIO % 1))
         following = done + min(spacing - spacing // 8 + wander, widest)
@@ -373,19 +375,6 @@ class Loop:
         if late_ns > words[ring.WORD_WORST_LAG_NS]:
             words[ring.WORD_WORST_LAG_NS] = late_ns
         return True
-
-
-def _widest_early(done: int) -> int:
-    """Return the most cycles between two checkpoints where no look reaches back to but those that may prove CLEAN.
-
-    Their blocks are of one length in each doubling of the cycles.
-    """
-    if not FIRST_CLEAN_FROM <= done < FIRST_CLEAN_TO:
-        return max(1, done // _SPARSEST_EARLY)
-    doubled = FIRST_CLEAN_FROM
-    while 2 * doubled <= done:
-        doubled *= 2
-    return 2 * doubled // _SPARSEST
 
 
 def _read_memory() -> tuple[int, int, int]:

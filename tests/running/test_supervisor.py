@@ -82,6 +82,17 @@ def test_a_component_that_does_not_grow_stops_too():
     assert observed.seconds < 20.0
 
 
+@pytest.mark.parametrize("longest_budget_s", [None, 60.0])
+def test_what_the_budget_does_not_decide_goes_on_where_it_may(longest_budget_s: float | None):
+    course = a_course(ENDLESS, cycle_s=0.05, every=1)
+    observed = supervise(course, budget_s=3.0, full_budget=False, longest_budget_s=longest_budget_s).observed
+
+    goes_on = longest_budget_s is not None
+    assert observed.is_extended is goes_on
+    assert (observed.seconds > 10.0) is goes_on
+    assert observed.decision.verdict is (Verdict.CLEAN if goes_on else Verdict.INCONCLUSIVE)
+
+
 def test_a_named_budget_is_used_up_by_what_does_not_grow():
     """A leak may begin late; one that is found stops all the same."""
     clean = supervise(a_course(ENDLESS), budget_s=20.0, full_budget=True).observed
