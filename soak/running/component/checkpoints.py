@@ -132,6 +132,8 @@ class RowReader:
         self._ring = ring
         self.rows_read = 0
         self.rows_lost = 0
+        self.has_missed_rows = False
+        """Rows were written while nobody read the outside beside them."""
         self.cycle_s: float | None = None
         """What a cycle takes without checkpoints; None before the first."""
         self.most_garbage = 0
@@ -140,6 +142,7 @@ class RowReader:
     def read(self, written: int, beside: Beside) -> list[Reading]:
         """Return the readings up to row ``written``; what was read beside the rows belongs to the newest."""
         readings = []
+        self.has_missed_rows |= written - self.rows_read > 1
         for number in range(self.rows_read, written):
             row = self._ring.read_row(number)
             if row is None:

@@ -230,7 +230,6 @@ class Supervisor:
         self._liveness, self._patience = Liveness(plan.cycle_timeout_s), Patience(plan.cycle_timeout_s)
         self._ends_at_s = clock.now_s() + longest_s
         self._stopped_by, self._is_hung, self._is_held, self._is_extended = "", False, False, False
-        self._has_missed_rows = False
         self._latest: tuple[Evidence, Decision] | None = None
         self._suspects: list[Suspect] = []
         self._proofs = Proofs(self._ledger, self._scanner.reachability, clock)
@@ -272,7 +271,6 @@ class Supervisor:
         written = self._ring.rows_written
         if written == self._rows.rows_read:
             return
-        self._has_missed_rows |= written - self._rows.rows_read > 1
         if not self._rows.rows_read:
             self._limits.update(self._child.read_limits())  # the driver's setup may have lowered them
         beside = self._read_beside(is_alive=is_alive)
@@ -447,7 +445,7 @@ class Supervisor:
 
         Not where checkpoints went by unread: no look that reaches back to them decides, so another run does sooner.
         """
-        if not self._stop_rules.can_be_extended or self._has_missed_rows:
+        if not self._stop_rules.can_be_extended or self._rows.has_missed_rows:
             return False
         if decide(self._evidence(is_last=True)).verdict is not Verdict.INCONCLUSIVE:
             return False
