@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from soak.analysis.evidence import COUNTS, MEMORY, Evidence, Stop
-from soak.analysis.looks import Tolerance
+from soak.analysis.looks import Tolerance, tolerance_at
 from soak.analysis.series import SeriesJudge
 from soak.analysis.sites.streaks import StreakCounter
 from soak.analysis.sites.survivors import FEWEST_CYCLES
@@ -144,6 +144,7 @@ class ComponentJudge:
         if is_last and not unread & self._required:
             # A signal that is read now and then may have too few readings when a short run ends.
             distrusted |= {name for name in unread if SIGNALS[name].role is Role.DECIDES}
+        distrusted -= self._risen_counts(series)
         return Evidence(
             series=series,
             required=self._required,
@@ -159,6 +160,16 @@ class ComponentJudge:
             threads=int(self.last.get("threads", 1)),
             is_last=is_last,
         )
+
+    def _risen_counts(self, series: Mapping[str, SeriesVerdict]) -> set[str]:
+        """Return the undecided counts that have risen: what was not counted of them would only make it more."""
+        cycles = self._cycles[-1] if self._cycles else 0
+        undecided = [name for name in COUNTS if name in series and series[name].verdict is Verdict.INCONCLUSIVE]
+        return {
+            name
+            for name in undecided
+            if self.last[name] - self.first[name] > tolerance_at(self._tolerance_of(SIGNALS[name]), cycles) * cycles
+        }
 
     def provisional(self) -> tuple[str, SeriesVerdict] | None:
         """Return the first signal that grows by the rule of a short run, as of the latest `evidence`."""

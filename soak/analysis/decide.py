@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from soak.analysis.evidence import COUNTS, LEDGER, MEMORY, Evidence, Proven, is_only_tcache
 from soak.analysis.sites.caches import filling_modules, forecast, may_be_cached, needed_cycles
+from soak.analysis.sites.ledger import SAME_RATE
 from soak.grounds import ENOUGH_N_MIN, VERDICTS, Ground, GroundKind, Streak
 from soak.measurements import NOTABLE_RSS_BYTES, SIGNALS, Role
 from soak.verdict import SeriesState, SeriesVerdict, Verdict
@@ -105,9 +106,10 @@ def _count_at_limit(evidence: Evidence) -> Ground | None:
 def _count_every_cycle(evidence: Evidence) -> Ground | None:
     """Return this ground where a count rose up to the end of the run: a count is exact, so few cycles show it.
 
-    It holds at the end only. Until then, a pool that fills by one a cycle may still come to its size.
+    Before the end it holds only after n_min cycles. Until then, a pool that fills by one a cycle may still come to its
+    size.
     """
-    names = [name for name in COUNTS if _rose_to_the_end(evidence, name)]
+    names = [name for name in COUNTS if _rises_at_one_rate(evidence, name)]
     names.sort(key=lambda name: -evidence.streaks[name].cycles)
     if not names:
         return None
@@ -164,11 +166,24 @@ def _is_n_min_small(evidence: Evidence) -> bool:
 
 
 def _is_long_steady(evidence: Evidence, told: Ground) -> bool:
-    """Whether memory has grown at one rate over as many cycles as where n_min is enough."""
-    sites = _leaking_sites(evidence) if told.kind is GroundKind.GROWING_SITES else ()
-    since = max(series.since or 0 for series in sites or (evidence.trusted[told.signals[0]],))
-    is_long = evidence.cycles >= _WINDOWS_TO_LOOK * ENOUGH_N_MIN and told.kind is not GroundKind.UNDECIDED
-    return is_long and evidence.cycles - since >= _MOST_OF_RUN * ENOUGH_N_MIN
+    """Whether memory has grown at one rate, up to now, over as many cycles as where n_min is enough.
+
+    The latest look of the rule may be half of the cycles ago; a cache may have become full since. Sites are followed
+    up to the latest checkpoint.
+    """
+    enough = _WINDOWS_TO_LOOK * ENOUGH_N_MIN
+    if told.kind is GroundKind.UNDECIDED or evidence.cycles < enough:
+        return False
+    sites, whole = _leaking_sites(evidence), evidence.trusted[told.signals[0]]
+    rate = sum(site.rate or 0.0 for site in sites)
+    if told.kind is GroundKind.GROWING_SITES or (
+        told.signals[0] == "tracked" and rate >= SAME_RATE * (whole.rate or 0)
+    ):
+        seen, until = sites, evidence.cycles
+    else:
+        seen, until = [whole], whole.judged_at or 0
+    since = max((series.since or 0 for series in seen), default=until)
+    return until >= enough and until - since >= _MOST_OF_RUN * ENOUGH_N_MIN
 
 
 def _rising_memory(evidence: Evidence) -> Ground | None:
@@ -459,6 +474,14 @@ def _at_limit(evidence: Evidence, kind: GroundKind, *, is_count: bool) -> Ground
     return Ground(kind, (stop.signal,), limit=stop.limit) if grew else None
 
 
+def _rises_at_one_rate(evidence: Evidence, name: str) -> bool:
+    """Whether a count rose in each of the last cycles of a run that is over, or in each of n_min cycles."""
+    if evidence.is_last or evidence.n_min is None or name not in evidence.streaks:
+        return _rose_to_the_end(evidence, name)
+    is_long = evidence.streaks[name].cycles >= SIGNALS[name].own_n_min(evidence.n_min)
+    return is_long and _rose_to_the_end(replace(evidence, is_last=True), name)
+
+
 def _rose_to_the_end(evidence: Evidence, name: str) -> bool:
     """Whether a signal of which the series says nothing rose in each of the last cycles, and the run is over."""
     streak, series = evidence.streaks.get(name), evidence.series.get(name)
@@ -474,8 +497,10 @@ def _cycles_of_a_streak(cycles: int) -> float:
 
 def _leaking_sites(evidence: Evidence) -> list[SeriesVerdict]:
     """Return the growth of the sites that leak; where n_min is small, of those that still grow."""
-    leaking = (s.verdict for s in evidence.suspects if s.is_leak and evidence.exceeds_tolerance(s.verdict))
-    return [verdict for verdict in leaking if verdict.is_growing or not _is_n_min_small(evidence)]
+    leaking = [s for s in evidence.suspects if s.is_leak and evidence.exceeds_tolerance(s.verdict)]
+    if _is_n_min_small(evidence):
+        leaking = [suspect for suspect in leaking if suspect.verdict.is_growing and suspect.goes_on]
+    return [suspect.verdict for suspect in leaking]
 
 
 def _open(evidence: Evidence) -> dict[str, SeriesVerdict]:

@@ -38,6 +38,11 @@ def next_look(at: float, n_min: float) -> float:
     return at * 2 if at < n_min else at + n_min * 2.0 ** math.floor(math.log2(at / n_min)) / _LOOKS_TO_THE_NEXT
 
 
+def tolerance_at(tolerance: Tolerance, cycles: float) -> float:
+    """Return the tolerance after so many cycles."""
+    return tolerance(cycles) if callable(tolerance) else tolerance
+
+
 class RunningLooks:
     """Looks at many runs, read at the same cycles, as soon as n reaches n_min/8, /4, /2, n_min, 2 n_min, ...
 
@@ -102,7 +107,7 @@ class RunningLooks:
 
     def _after_looking(self, n: float, end: float) -> Standing:
         parts = self._cells.parts(n, end)
-        tolerance = self._tolerance(n) if callable(self._tolerance) else self._tolerance
+        tolerance = tolerance_at(self._tolerance, n)
         newest = look(parts, n=n, end=end, tolerance=tolerance, n_min=self._n_min, grain=self._grain)
         return stand(self.standing, newest, leak_is_final=self._leak_is_final)
 

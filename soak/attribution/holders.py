@@ -67,6 +67,8 @@ class SiteScan:
     """The site of the lost blocks that point to most of the lost ones; None when nothing does."""
     samples: tuple[tuple[int, int], ...] = ()
     """Some of the objects: address and address of the type."""
+    blocks_per_cycle: float | None = None
+    """From the birth of its first live block to that of the last; None of fewer than three cycles of birth."""
 
     @property
     def survivors(self) -> int:

@@ -681,10 +681,45 @@ def test_resident_memory_alarms_only_while_it_grows(pages_until: int, verdict: V
     assert verdict_of(judge.evidence(is_last=True)) is verdict
 
 
+@pytest.mark.parametrize("misses_some", [False, True])
+@pytest.mark.parametrize(("risen", "verdict"), [(True, Verdict.INCONCLUSIVE), (False, Verdict.CLEAN)])
+def test_a_count_that_is_read_too_seldom_for_the_rule_is_no_objection_unless_it_rose(
+    *, risen: bool, misses_some: bool, verdict: Verdict
+):
+    """Files left behind are looked for now and then, and of thousands some are not recorded: the others count."""
+    judge = ComponentJudge(1.0, {}, frozenset({"heap"}))
+    judge.fix_n_min(256)
+    for cycle in range(2049):
+        seldom = {"left_behind": float(cycle) if risen else 1.0} if cycle % 500 == 0 else {}
+        judge.add(Reading(cycle, cycle / 10, {"heap": 0.0, **seldom}))
+    judge.distrust(("left_behind",) if misses_some else ())
+
+    decision = decide(judge.evidence(is_last=True))
+
+    assert decision.verdict is verdict
+    if risen:
+        assert (decision.grounds[0].kind, decision.grounds[0].signals[0]) == (GroundKind.UNDECIDED, "left_behind")
+
+
+@pytest.mark.parametrize(("until", "verdict"), [(2400, Verdict.LEAK), (512, Verdict.INCONCLUSIVE)])
+def test_a_count_that_rises_in_each_of_n_min_cycles_is_a_leak_before_the_end(until: int, verdict: Verdict):
+    """Readings that come too seldom for the rule; a pool that stopped after 512 is none."""
+    judge = ComponentJudge(1.0, {}, frozenset({"heap"}))
+    judge.fix_n_min(1024)
+    for cycle in range(0, 2401, 150):
+        judge.add(Reading(cycle, cycle / 10, {"heap": 0.0, "left_behind": float(min(cycle, until))}))
+
+    decision = decide(judge.evidence())
+
+    assert decision.verdict is verdict
+    assert (decision.grounds[0].kind is GroundKind.COUNT_EVERY_CYCLE) is (verdict is Verdict.LEAK)
+
+
 # ---- few cycles ----
 
 HELD = CachedSite(88.0, None, is_leak=True)
 LOST_OR_CYCLIC = replace(HELD, may_be_cached=False)
+GOING_ON = Suspect(1, replace(LEAKING_SITE.verdict, is_growing=True), 1.0, 106, recent_bytes_per_cycle=106.0)
 FEW = replace(evidence(tracked="LEAK"), cached=(HELD,), n_min=256, is_n_min_of_slow_cycles=True, cycles=266)
 
 
@@ -706,12 +741,25 @@ def test_few_cycles_make_no_leak_of_what_a_cache_may_hold(cached: tuple[CachedSi
         {"cached": (LOST_OR_CYCLIC,)},
         {"cached": (LOST_OR_CYCLIC, replace(HELD, bytes_per_cycle=80.0))},
         {"kept": Proven(1, LOST, LOST, 40, is_settled=True, keeper=KEEPER)},
-        {"cycles": 2048},
+        {"cycles": 2048, "suspects": (GOING_ON,)},
+        {"cycles": 2048, "series": {**FEW.series, "tracked": replace(SAYS["LEAK"], since=512, judged_at=2048)}},
     ],
-    ids=["asked for", "enough n_min", "no cache", "most in no cache", "a list that only grows", "enough cycles"],
+    ids=["asked for", "enough n_min", "no cache", "most in no cache", "a list that only grows", "sites", "the sum"],
 )
 def test_it_stays_a_leak_otherwise(changes: dict[str, object]):
     assert verdict_of(replace(FEW, **changes)) is Verdict.LEAK  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("tracked", ["LEAK", "INCONCLUSIVE"])
+def test_a_cache_that_became_full_after_the_latest_look_is_no_leak(tracked: str):
+    """A cache of 1,257 was filling at the look after 868 cycles; up to 2,048 it grew by a fifth of that."""
+    full = replace(GOING_ON, recent_bytes_per_cycle=21.0)
+    whole = replace(SAYS[tracked], since=217, judged_at=1736)
+    series = {**FEW.series, "tracked": whole}
+
+    decision = decide(replace(FEW, cycles=2113, series=series, suspects=(full,)))
+
+    assert decision.verdict is Verdict.INCONCLUSIVE
 
 
 @pytest.mark.parametrize(("is_last", "cycles"), [(True, 41), (False, 41), (True, 100)])

@@ -23,9 +23,11 @@ BLOCKS_TOLERANCE = 0.01
 _RARE_BLOCKS_PER_CYCLE = 0.5
 MOST_SUSPECTS = 32
 _FEWEST_CHECKPOINTS = 8
-_PARTS, _FEWEST_PARTS, _SAME = 8, 6, 0.8
-"""Growth is the same in each of so many parts of a run where it differs from the mean by no more than this; of a slow
-program with rare checkpoints some parts are longer."""
+SAME_RATE = 0.8
+"""Two rates are the same where neither is less than so much of the other."""
+_PARTS, _FEWEST_PARTS = 8, 6
+"""Growth is the same in each of so many parts of a run where each has the same rate as all; of a slow program with rare
+checkpoints some parts are longer."""
 MOST_CHECKPOINTS = 2048
 """At half of them the smallest block that the rule looks at still has sixteen readings."""
 
@@ -47,6 +49,12 @@ class Suspect:
     def is_leak(self) -> bool:
         """Whether the rule has called it a leak; until then it only grows."""
         return self.verdict.verdict is Verdict.LEAK
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it has grown at its rate over the later half of the cycles too, up to the latest checkpoint."""
+        recent = self.recent_bytes_per_cycle
+        return recent is None or recent >= SAME_RATE * (self.verdict.rate or 0.0)
 
     @property
     def bytes_per_cycle(self) -> float:
@@ -189,7 +197,7 @@ class LedgerJudge:
             return False
         rates = np.diff(blocks[marks]) / np.diff(cycles[marks])
         mean = float(blocks[marks[-1]] - blocks[marks[0]]) / float(cycles[marks[-1]] - cycles[marks[0]])
-        return bool(mean > 0 and rates.min() >= _SAME * mean and rates.max() <= mean / _SAME)
+        return bool(mean > 0 and rates.min() >= SAME_RATE * mean and rates.max() <= mean / SAME_RATE)
 
     def _judge(
         self, site: int, bytes_rate: float, size: float, cycles: NDArray[np.float64], n_min: int, *, at_end: bool

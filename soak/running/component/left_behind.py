@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import replace
 
 from soak.attribution.causes import Call
@@ -16,7 +17,7 @@ from soak.running.component.ledger_reader import LedgerReader
 from soak.running.time_share import TimeShare
 
 _SHARE, _FREE_S = 0.02, 0.5
-"""Of the time that asking for what is there may take; the process waits meanwhile."""
+"""Of the time that asking for what is there may take, in CPU time; the process waits meanwhile."""
 _MOST_FOLLOWED, _MOST_FILES = 65_536, 4096
 _PATHS = (CREATED_PATH, CREATED_MOVED, CREATED_REPLACING)
 _Key = tuple[int, str]
@@ -45,11 +46,11 @@ class LeftBehind:
         """Return how many things there are, by signal; nothing where that is not recorded or would take too long."""
         if not self._take(cycle) or len(self._things) > _MOST_FOLLOWED:
             return {}
-        begun_s = self._clock.now_s()
+        begun_s, begun_cpu_s = self._clock.now_s(), time.thread_time()
         if not self._asking.is_due(begun_s):
             return {}
         self._forget_what_is_gone()
-        self._asking.spend(begun_s, self._clock.now_s() - begun_s)
+        self._asking.spend(begun_s, time.thread_time() - begun_cpu_s)
         return {"left_behind": float(len(self._types)), "kept_files": float(self.kept_files)}
 
     @property

@@ -381,7 +381,8 @@ class Supervisor:
     def _evidence(self, *, is_last: bool = False) -> Evidence:
         """Return all that the signals, the ledger's sites and the scans of the memory say so far."""
         cycles = self._ring.completed
-        self._suspects = self._ledger.suspects(cycles, self._horizon.longest, at_end=is_last)
+        suspects = self._ledger.suspects(cycles, self._horizon.longest, at_end=is_last)
+        self._suspects = self._scanner.with_births(suspects)
         survivors = self._ledger.survivors(self._judge.n_clean, at_end=is_last)
         evidence = self._judge.evidence(survivors, is_last=is_last)
         children = self._outside.children.living
@@ -461,8 +462,9 @@ class Supervisor:
         self._ring.acknowledge(written)
 
     def _reason_to_stop(self) -> str:
-        is_scanning = self._child.is_tracked and self._scanner.is_at_it(self._ring.completed, self._suspects)
         decision = None if self._latest is None else self._latest[1]
+        stands = decision is not None and decision.is_final and self._child.is_tracked
+        is_scanning = stands and self._scanner.is_at_it(self._ring.completed, self._suspects)
         return self._stop_rules.reason(
             self._elapsed_s(),
             self._outside.latest,

@@ -73,8 +73,12 @@ _MOST_SCANS_KEPT = 4
 _SCANS_NEEDED = 2
 _APART_S = 0.3
 """Between scans that new sites ask for."""
-_WAIT_S = 1.0
+_WAIT_S = 2.0
 """So long the end of a run whose verdict stands waits for the scans."""
+_RARE_BLOCKS_PER_CYCLE, _BLOCKS_APART = 0.05, 1.25
+"""A site that leaves a block so seldom has few at each scan; one more scan tells more only when there are more."""
+_FEWEST_BIRTHS, _SAME_PACE = 3, 0.9
+"""A pace needs so many cycles of birth; it is that of the ledger's rate where the two differ by no more than this."""
 _LEVELS = 3
 """So many blocks up from the one in question its holders are asked for."""
 _CLIMB_WITHIN_S = 0.15
@@ -122,7 +126,7 @@ class Scanner:
         self._owners: dict[int, Ownership] = {}
         self._types: dict[int, str] = {}
         self._scanned_s = 0.0
-        self._short_since_s = 0.0
+        self._stands_since_s = 0.0
 
     @property
     def memory(self) -> Memory | None:
@@ -138,14 +142,14 @@ class Scanner:
         is_affordable = self._error is None and limit.is_due(self._clock.now_s())
         if not is_affordable or not self._has_begun(cycle):
             return False
-        return cycle >= self._next_cycle or self._is_short_of_scans(suspects)
+        return cycle >= self._next_cycle or self._is_short_of_scans(cycle, suspects)
 
     def is_at_it(self, cycle: int, suspects: Sequence[Suspect]) -> bool:
-        """Tell whether a scan that may decide is about to come, so that the process should not be ended yet."""
-        self._short_since_s = self._short_since_s or self._clock.now_s()
-        waited_s = self._clock.now_s() - self._short_since_s
-        is_short = any(map(self._lacks, suspects)) or self._lacks_owners(suspects)
-        return self._error is None and self._has_begun(cycle) and waited_s < _WAIT_S and is_short
+        """Tell, from when the verdict stands, whether to wait for a scan that may tell more of what grows."""
+        self._stands_since_s = self._stands_since_s or self._clock.now_s()
+        waited_s = self._clock.now_s() - self._stands_since_s
+        is_open = any(map(self._is_open, suspects)) or self._lacks_owners(suspects)
+        return self._error is None and self._has_begun(cycle) and waited_s < _WAIT_S and is_open
 
     def _has_begun(self, cycle: int) -> bool:
         """Whether enough cycles have passed for a scan to be worth it."""
@@ -153,8 +157,8 @@ class Scanner:
             return True
         return cycle >= _FIRST_SLOW_CYCLE and self._child.ring.elapsed_s(self._clock.now_s()) >= _SLOW_AFTER_S
 
-    def _is_short_of_scans(self, suspects: Sequence[Suspect]) -> bool:
-        is_short = any(map(self._lacks, suspects)) or self._lacks_owners(suspects)
+    def _is_short_of_scans(self, cycle: int, suspects: Sequence[Suspect]) -> bool:
+        is_short = any(self._lacks(suspect, cycle) for suspect in suspects) or self._lacks_owners(suspects)
         return is_short and self._clock.now_s() > self._scanned_s + _APART_S
 
     def _lacks_owners(self, suspects: Sequence[Suspect]) -> bool:
@@ -165,8 +169,18 @@ class Scanner:
         decided = sum(len(self._scans.get(site, ())) >= _SCANS_NEEDED for site in sites)
         return len(sites) >= _FEWEST_SITES_OF_OWNERS and decided > _MOST_DECIDED * len(sites)
 
-    def _lacks(self, suspect: Suspect) -> bool:
+    def _lacks(self, suspect: Suspect, cycle: int) -> bool:
+        """Whether one more scan now may tell more of a site; of a rare leak, once there should be one more block."""
+        scans = self._scans.get(suspect.site)
+        if not scans or not _is_rare(suspect):
+            return self._is_open(suspect)
+        return self._is_open(suspect) and (cycle - scans[-1].cycle) * suspect.blocks_per_cycle >= _BLOCKS_APART
+
+    def _is_open(self, suspect: Suspect) -> bool:
+        """Whether it takes more scans to tell what became of a site's blocks."""
         scans = self._scans.get(suspect.site, ())
+        if _is_rare(suspect):
+            return judge_scans(scans).state == "unknown"
         # A leak that has just begun has no blocks yet of which it can be said that they were there for long.
         telling = sum(scan.survivors >= FEWEST_SURVIVORS or scan.is_all_held for scan in scans)
         return telling < _SCANS_NEEDED and len(scans) < _MOST_SCANS_KEPT
@@ -231,6 +245,24 @@ class Scanner:
             return UNSCANNED
         return Reachability("unknown", Unseen.NOT_READABLE, self._error)
 
+    def with_births(self, suspects: Sequence[Suspect]) -> list[Suspect]:
+        """Return the suspects, those that seldom leave a block with the pace at which the latest scan saw them born.
+
+        Between checkpoints the ledger does not tell when that was; from few blocks a rate is then a percent wrong.
+        """
+        return [self._with_births(suspect) if _is_rare(suspect) else suspect for suspect in suspects]
+
+    def _with_births(self, suspect: Suspect) -> Suspect:
+        pace = next(
+            (s.blocks_per_cycle for s in reversed(self._scans.get(suspect.site, ())) if s.blocks_per_cycle), None
+        )
+        if pace is None or not _SAME_PACE * pace <= suspect.blocks_per_cycle <= pace / _SAME_PACE:
+            return suspect
+        verdict, size = suspect.verdict, suspect.requested_size
+        if size and verdict.low is not None and verdict.high is not None and verdict.low <= pace * size <= verdict.high:
+            verdict = replace(verdict, rate=pace * size)
+        return replace(suspect, blocks_per_cycle=pace, verdict=verdict)
+
     def read_answer(self) -> ObjectAnswers:
         """Take in and return what the process has said of its objects before it ended."""
         ring = self._child.ring
@@ -280,6 +312,18 @@ class Scanner:
         pointers = tuple(scan.stack_pointers)
         maps = "\n".join(f"{m.start:x}-{m.end:x} {m.permissions} 0 0 0 {m.path}" for m in scan.mappings)
         self._memory = Memory(tuple(scan.mappings), pointers, Symbols(maps))
+
+
+def _pace(born: NDArray[np.uint64]) -> float | None:
+    """Return how many blocks are born a cycle, from the first birth to the last; None where few cycles tell."""
+    cycles, counts = np.unique(born[born > 0].astype(np.int64), return_counts=True)
+    if len(cycles) < _FEWEST_BIRTHS:
+        return None
+    return float(counts[1:].sum() / (cycles[-1] - cycles[0]))
+
+
+def _is_rare(suspect: Suspect) -> bool:
+    return 0 < suspect.blocks_per_cycle < _RARE_BLOCKS_PER_CYCLE
 
 
 @dataclass(frozen=True)
@@ -428,6 +472,7 @@ class MemoryScan:
             holders=self._holders.get(site, ()),
             lost_with=int(np.bincount(foreign).argmax()) if 2 * len(foreign) > len(lost) else None,
             samples=tuple(self._samples(old, types)),
+            blocks_per_cycle=_pace(targets.blocks.cycles[own]),
         )
 
     def _types_by_size(self, blocks: NDArray[np.intp]) -> list[int]:
