@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from soak.analysis.evidence import COUNTS, LEDGER, MEMORY, Evidence, Proven, is_only_tcache
 from soak.analysis.sites.caches import filling_modules, forecast, may_be_cached, needed_cycles
-from soak.analysis.sites.ledger import SAME_RATE
+from soak.analysis.sites.ledger import SAME_RATE, Suspect
 from soak.grounds import ENOUGH_N_MIN, VERDICTS, Ground, GroundKind, Streak
 from soak.measurements import NOTABLE_RSS_BYTES, SIGNALS, Role
 from soak.verdict import SeriesState, SeriesVerdict, Verdict
@@ -499,8 +499,18 @@ def _leaking_sites(evidence: Evidence) -> list[SeriesVerdict]:
     """Return the growth of the sites that leak; where n_min is small, of those that still grow."""
     leaking = [s for s in evidence.suspects if s.is_leak and evidence.exceeds_tolerance(s.verdict)]
     if _is_n_min_small(evidence):
-        leaking = [suspect for suspect in leaking if suspect.verdict.is_growing and suspect.goes_on]
+        leaking = [suspect for suspect in leaking if suspect.verdict.is_growing and _is_no_full_table(suspect)]
     return [suspect.verdict for suspect in leaking]
+
+
+def _is_no_full_table(suspect: Suspect) -> bool:
+    """Whether a site goes on to grow, where caches of a thousand may not be full yet.
+
+    The table of a dict in which entries come and go is made larger once more after up to twice that many cycles.
+    """
+    if suspect.verdict.state is SeriesState.MEASURED:
+        return (suspect.verdict.decided_at or 0) >= _WINDOWS_TO_LOOK * ENOUGH_N_MIN
+    return suspect.goes_on
 
 
 def _open(evidence: Evidence) -> dict[str, SeriesVerdict]:

@@ -116,3 +116,19 @@ def test_leaks_are_found_at_their_rate():
     assert len(found) >= 58
     assert sum(one.low <= rate <= one.high for one, rate in found) == len(found)
     assert all(one.rate == pytest.approx(rate, rel=0.1) for one, rate in found)
+
+
+@pytest.mark.parametrize(("entries", "is_leak"), [(200, False), (345, False), (384, False), (None, True)])
+def test_a_dict_from_which_the_oldest_entry_is_removed_is_none(entries: int | None, *, is_leak: bool):
+    """Its table is made larger once more when as many as it has room for have come and gone."""
+    cycles, table = np.arange(0.0, 1_500), {}
+    sizes = np.zeros(len(cycles))
+    for n in range(len(cycles)):
+        table[n] = None
+        if entries is not None and len(table) > entries:
+            del table[next(iter(table))]
+        sizes[n] = sys.getsizeof(table)
+
+    told = [judge_steps(cycles[: n + 1], sizes[: n + 1], 640, 1.0) for n in range(690, len(cycles), 90)]
+
+    assert any(told) is is_leak

@@ -32,6 +32,10 @@ _LARGEST_FACTOR, _FACTORS_WITHIN = 5.0, 1.6
 """Each step adds up to so many times what the one before has added, always about as many times."""
 _SHRINKS = 0.1
 """Of what a step has added so much may go again."""
+_LAST_AFTER = 1.2
+"""The last step has to come after so many times n_min. The table of a dict from which entries are removed as well is
+made larger once more when as many as it has room for have come and gone: of a cache that fills within 0.6 n_min, after
+less than twice as many cycles."""
 _OVERDUE = 1.25
 """A table that has not been full after so many times the cycles that it should take has stopped."""
 
@@ -51,11 +55,11 @@ def judge_steps(
 ) -> SeriesVerdict | None:
     """Return LEAK with the rate at which a table fills, or None where these readings are no such table.
 
-    The last step has to come after ``n_min`` cycles: until then it may be a cache that fills. Arrays are
+    The last step has to come after ``n_min`` cycles and a fifth: until then it may be a cache that fills. Arrays are
     ``(readings,)``, from cycle 0 on.
     """
     steps = _steps(cycles, values)[-FILLS - 1 :]
-    if len(steps) <= FILLS or steps[-1].at - cycles[0] < n_min or _has_shrunk(steps, cycles, values):
+    if len(steps) <= FILLS or steps[-1].at - cycles[0] < _LAST_AFTER * n_min or _has_shrunk(steps, cycles, values):
         return None
     added = np.array([step.added for step in steps])
     factors = added[1:] / added[:-1]

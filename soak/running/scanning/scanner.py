@@ -77,6 +77,7 @@ _WAIT_S = 2.0
 """So long the end of a run whose verdict stands waits for the scans."""
 _RARE_BLOCKS_PER_CYCLE, _BLOCKS_APART = 0.05, 1.25
 """A site that leaves a block so seldom has few at each scan; one more scan tells more only when there are more."""
+_MAY_BE_LOST = (Unseen.SEEN_ONCE, Unseen.NOT_MORE, Unseen.MOST_LOST, Unseen.SOME_HELD)
 _FEWEST_BIRTHS, _SAME_PACE = 3, 0.9
 """A pace needs so many cycles of birth; it is that of the ledger's rate where the two differ by no more than this."""
 _LEVELS = 3
@@ -172,18 +173,21 @@ class Scanner:
     def _lacks(self, suspect: Suspect, cycle: int) -> bool:
         """Whether one more scan now may tell more of a site; of a rare leak, once there should be one more block."""
         scans = self._scans.get(suspect.site)
-        if not scans or not _is_rare(suspect):
-            return self._is_open(suspect)
-        return self._is_open(suspect) and (cycle - scans[-1].cycle) * suspect.blocks_per_cycle >= _BLOCKS_APART
+        if not scans or not self._is_open(suspect):
+            return not scans
+        if _is_rare(suspect):
+            return (cycle - scans[-1].cycle) * suspect.blocks_per_cycle >= _BLOCKS_APART
+        return self._stands_since_s > 0 or _are_too_few(scans)
 
     def _is_open(self, suspect: Suspect) -> bool:
-        """Whether it takes more scans to tell what became of a site's blocks."""
+        """Whether it takes more scans to tell what became of a site's blocks.
+
+        What is lost may seem held by words from before: there are no more of these, and more of what is lost.
+        """
         scans = self._scans.get(suspect.site, ())
-        if _is_rare(suspect):
-            return judge_scans(scans).state == "unknown"
-        # A leak that has just begun has no blocks yet of which it can be said that they were there for long.
-        telling = sum(scan.survivors >= FEWEST_SURVIVORS or scan.is_all_held for scan in scans)
-        return telling < _SCANS_NEEDED and len(scans) < _MOST_SCANS_KEPT
+        found = judge_scans(scans)
+        may_be_lost = _is_rare(suspect) or found.unseen in _MAY_BE_LOST
+        return (found.state == "unknown" and may_be_lost) or _are_too_few(scans)
 
     def scan(self, checkpoint: Checkpoint, suspects: Sequence[Suspect]) -> None:
         """Scan for the blocks of these sites, at the checkpoint at which the process waits now."""
@@ -320,6 +324,12 @@ def _pace(born: NDArray[np.uint64]) -> float | None:
     if len(cycles) < _FEWEST_BIRTHS:
         return None
     return float(counts[1:].sum() / (cycles[-1] - cycles[0]))
+
+
+def _are_too_few(scans: Sequence[SiteScan]) -> bool:
+    """Whether one more scan is worth it: a leak that has just begun has no blocks yet that were there for long."""
+    telling = sum(scan.survivors >= FEWEST_SURVIVORS or scan.is_all_held for scan in scans)
+    return telling < _SCANS_NEEDED and len(scans) < _MOST_SCANS_KEPT
 
 
 def _is_rare(suspect: Suspect) -> bool:
