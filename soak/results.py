@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from soak.grounds import Ground, GroundKind, HoldingCache
+from soak.grounds import Ground, GroundKind, HoldingCache, Keeper
 from soak.verdict import SeriesState, SeriesVerdict, Verdict
 
 SCHEMA_VERSION = 1
@@ -512,6 +512,12 @@ class ComponentResult:
     def control_failed(self) -> bool:
         """Whether it is INCONCLUSIVE because a control of what its verdict rests on failed."""
         return any(ground.kind is GroundKind.CONTROL_FAILED for ground in self.grounds)
+
+    @property
+    def keeper(self) -> Keeper | None:
+        """The container that only grows, where it is a leak for that."""
+        is_kept = bool(self.grounds) and self.grounds[0].kind is GroundKind.KEPT_BLOCKS
+        return self.grounds[0].keeper if is_kept else None
 
     @property
     def cycle_s(self) -> float:

@@ -20,7 +20,7 @@ from builder import (
 )
 
 from soak.attribution.grouping import group_causes
-from soak.grounds import Ground, GroundKind
+from soak.grounds import Ground, GroundKind, Keeper
 from soak.reporting import words as say
 from soak.results import (
     Cause,
@@ -586,6 +586,34 @@ def test_the_first_line_of_a_leak_names_the_place_and_the_holder(cause: Cause, e
 
     came = f": {expected}" if expected else ""
     assert sentence == f"login grows by 106 B per call (the allocator makes 128 B of it){came} (20,480 calls in 8.5 s)."
+
+
+def kept_by(*causes: Cause, keeper: str = "self.handlers") -> str:
+    """Return the first sentence of a leak into a container that only grows."""
+    ground = Ground(GroundKind.KEPT_BLOCKS, ("tracked",), keeper=Keeper(keeper, "/srv/app.py", 14), proven_rate=88.0)
+    leak = a_leak("login", grounds=(ground,), causes=causes)
+    return say.component_sentence(leak)
+
+
+def test_the_first_line_names_the_container_that_only_grows_even_if_more_memory_hangs_elsewhere():
+    """Most of the memory is reached through a thread that is at work; the list is what grows."""
+    held = {"kind": "python-object", "state": "held"}
+    thread = a_cause(**held, chain=(ChainNode("self of run", "a Thread", "Thread", None, None),))
+    handlers = ChainNode("app.bus.handlers", "a list of 9", "list", None, None)
+    of_list = a_cause(**held, python_where=Place("on", "/srv/app.py", 14), frames=(), chain=(handlers,))
+
+    assert "app.py:14 allocates it, and app.bus.handlers keeps it" in kept_by(thread, of_list)
+    assert "app.py:14 adds to self.handlers, and no code takes anything from it" in kept_by(thread)
+
+
+def test_the_first_line_does_not_name_a_registry_of_weak_references_if_something_else_holds_as_much():
+    held = {"kind": "python-object", "state": "held"}
+    registry = a_cause(**held, holder=HoldingCache("WeakValueDictionary", "pool.registry", None, 9, None))
+    kept = a_cause(**held, bytes_per_iteration=90.0, chain=(ChainNode("app.KEPT", "a list of 9", "list", None, None),))
+    little = dataclasses.replace(kept, bytes_per_iteration=9.0)
+
+    assert "app.KEPT keeps it" in say.component_sentence(a_leak("login", causes=(registry, kept)))
+    assert "pool.registry keeps it" in say.component_sentence(a_leak("login", causes=(registry, little)))
 
 
 def test_what_followed_the_cycles_is_told_where_it_took_long():

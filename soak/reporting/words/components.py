@@ -59,7 +59,7 @@ def component_sentence(component: ComponentResult) -> str:
         return f"{name} {bound_words(component)}: {ran}."
     if component.verdict is Verdict.LEAK:
         beside = f"{lost_part(component)}{other_measure(growth)}{memory_beside(component)}"
-        came = origin(component.causes)
+        came = origin(component.causes, component.keeper)
         return f"{name} {growth_words(growth, noun)}{beside}{f': {came}' if came else ''} ({ran})."
     if component.verdict is Verdict.SETTLING:
         fills = any(cause.holder is not None and cause.holder.full_at_cycle for cause in component.causes)
@@ -86,7 +86,7 @@ def provisional_sentence(component: ComponentResult) -> str | None:
         return None
     rate = rate_words(found.per_iteration or 0.0, found.unit, component.cycle_noun)
     since = f"{component.cycle_noun} {format_count(found.since)}" if found.since else "its start"
-    at = origin_brief(component.causes, suspected=True)
+    at = origin_brief(component.causes, component.keeper, suspected=True)
     goes_on = component.stopped_by == AT_WORK
     confirms = "The run goes on to confirm it." if goes_on else "The run ended before it could confirm it."
     name = printable(component.name)

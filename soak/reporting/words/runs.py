@@ -219,7 +219,7 @@ def _named_words(component: ComponentResult, known: frozenset[str], planted: fro
     if component.verdict is Verdict.FAILED:
         words = failure_words(component.failure, component.cycle_noun, brief=True)
     elif component.verdict is Verdict.LEAK:
-        words = growth_words(component.growth, component.cycle_noun) + origin_brief(component.causes)
+        words = growth_words(component.growth, component.cycle_noun) + origin_brief(component.causes, component.keeper)
     else:
         words = "is still settling" if component.verdict is Verdict.SETTLING else "could not be decided yet"
     return f"{name} {words}{suffix}"

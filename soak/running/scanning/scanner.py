@@ -186,8 +186,10 @@ class Scanner:
         """
         scans = self._scans.get(suspect.site, ())
         found = judge_scans(scans)
-        may_be_lost = _is_rare(suspect) or found.unseen in _MAY_BE_LOST
-        return (found.state == "unknown" and may_be_lost) or _are_too_few(scans)
+        if _is_rare(suspect):
+            # One block tells little: what allocated it may still point to the last one.
+            return found.state == "unknown" or all(scan.survivors < FEWEST_SURVIVORS for scan in scans)
+        return found.unseen in _MAY_BE_LOST or _are_too_few(scans)
 
     def scan(self, checkpoint: Checkpoint, suspects: Sequence[Suspect]) -> None:
         """Scan for the blocks of these sites, at the checkpoint at which the process waits now."""

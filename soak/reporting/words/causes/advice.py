@@ -6,7 +6,15 @@ from collections.abc import Sequence
 
 from soak.attribution.grouping import CauseGroup, group_causes, largest_holder
 from soak.attribution.pointers.reference_cycles import describe_ring
-from soak.reporting.words.causes.holders import cache_advice, cache_words, container_words, held_by, step_words
+from soak.grounds import Keeper
+from soak.reporting.words.causes.holders import (
+    WEAK_REGISTRY,
+    cache_advice,
+    cache_words,
+    container_words,
+    held_by,
+    step_words,
+)
 from soak.reporting.words.causes.kinds import FREE_MEMORY, UNCOLLECTABLE, kind_words
 from soak.reporting.words.paths import own_frame, short_file, without_folders
 from soak.reporting.words.vocabulary import capitalised, made_words, printable
@@ -96,12 +104,17 @@ def spot(place: Place) -> str:
     return str(without_folders(place)) or str(_UNKNOWN_PLACE)
 
 
-def origin(causes: Sequence[Cause]) -> str:
+def origin(causes: Sequence[Cause], only_grows: Keeper | None = None) -> str:
     """Say of the first proven cause where it comes from and what keeps it; empty where no place is known.
 
     ``app.py:14 allocates it, and app.HISTORY keeps it``; ``fast.pyx:6 allocates it, and nothing points to it``.
+    ``only_grows``: the container for which it is a leak, where there is one. Then that is said.
     """
     group = _leading_group(causes, suspected=False)
+    if only_grows is not None:
+        group = _group_of(only_grows, causes)
+        if group is None:
+            return f"{_line_of(only_grows)} adds to {only_grows.name}, and no code takes anything from it"
     cause = None if group is None else group.causes[0]
     if cause is not None and _is_growing_children(cause):
         return f"in {_children(cause)} that live on"
@@ -121,12 +134,16 @@ def origin(causes: Sequence[Cause]) -> str:
     return f"{place} allocates it" + (f", and {keeper} keeps it" if keeper else "")
 
 
-def origin_brief(causes: Sequence[Cause], *, suspected: bool = False) -> str:
+def origin_brief(causes: Sequence[Cause], only_grows: Keeper | None = None, *, suspected: bool = False) -> str:
     """Give the same in few words, to follow a rate: `` at app.py:14, kept by app.HISTORY``; empty where not known.
 
     ``suspected``: also of a cause that is not confirmed.
     """
     group = _leading_group(causes, suspected=suspected)
+    if only_grows is not None:
+        group = _group_of(only_grows, causes)
+        if group is None:
+            return f" at {_line_of(only_grows)}, kept by {only_grows.name}"
     if group is not None and _is_growing_children(group.causes[0]):
         return f" in {_children(group.causes[0])}"
     place = None if group is None else _line(group.causes[0])
@@ -138,11 +155,33 @@ def origin_brief(causes: Sequence[Cause], *, suspected: bool = False) -> str:
     return f" at {place}" + (f", kept by {keeper}" if keeper else "")
 
 
+def _group_of(only_grows: Keeper, causes: Sequence[Cause]) -> CauseGroup | None:
+    """Return the first group that this container keeps: by another name, ``app.bus.handlers`` of ``self.handlers``."""
+    last = _last_name(only_grows.name)
+    groups = (group for group in group_causes(causes) if group.confirmed)
+    return next((group for group in groups if _last_name(keeper_words(group) or "") == last), None)
+
+
+def _last_name(container: str) -> str:
+    return container.rpartition(".")[2]
+
+
+def _line_of(keeper: Keeper) -> str:
+    return f"{short_file(keeper.file)}:{keeper.line}"
+
+
 def _leading_group(causes: Sequence[Cause], *, suspected: bool) -> CauseGroup | None:
-    """Return the first group; of what is counted (threads, descriptors) rather one with a line of Python."""
+    """Return the first group; of what is counted (threads, descriptors) rather one with a line of Python.
+
+    What a registry of weak references seems to hold is held by something else: another group that has as much is first.
+    """
     groups = [group for group in group_causes(causes) if group.confirmed or suspected]
     if not groups:
         return None
+    if _is_weakly_held(groups[0]):
+        fewest_bytes = _MOST_OF_THEM * (groups[0].bytes_per_iteration or 0.0)
+        others = (each for each in groups if not _is_weakly_held(each) and keeper_words(each) is not None)
+        return next((each for each in others if (each.bytes_per_iteration or 0.0) >= fewest_bytes), groups[0])
     first = groups[0].causes[0]
     if first.count_per_iteration is None or first.python_where is not None:
         return groups[0]
@@ -150,6 +189,10 @@ def _leading_group(causes: Sequence[Cause], *, suspected: bool) -> CauseGroup | 
     alike = (group for group in groups if group.causes[0].kind == first.kind and group.confirmed == groups[0].confirmed)
     with_line = (group for group in alike if group.causes[0].python_where is not None)
     return next((group for group in with_line if (group.causes[0].count_per_iteration or 0.0) >= fewest), groups[0])
+
+
+def _is_weakly_held(group: CauseGroup) -> bool:
+    return group.head.holder is not None and group.head.holder.kind == WEAK_REGISTRY
 
 
 def _is_growing_children(cause: Cause) -> bool:

@@ -16,12 +16,13 @@ _OF_MEMORY: dict[str, str] = {
     MemoryKind.UNMAPPED: "memory that is gone",
     MemoryKind.UNKNOWN: "memory that the tracker does not know: from before it began, or of an allocator of its own",
 }
+WEAK_REGISTRY = "WeakValueDictionary"
 _CACHES = {
     "lru_cache": "an lru_cache",
     "re": "the cache of re",
     "linecache": "the cache of linecache",
     "deque": "a deque",
-    "WeakValueDictionary": "a WeakValueDictionary",
+    WEAK_REGISTRY: "a WeakValueDictionary",
     "cachetools": "a cachetools cache",
 }
 
@@ -72,7 +73,7 @@ def cache_words(cache: HoldingCache, noun: str) -> str:
 
 def cache_advice(cache: HoldingCache) -> str:
     """Say what to do about a cache that holds what grows; empty where it needs nothing."""
-    if cache.kind == "WeakValueDictionary":
+    if cache.kind == WEAK_REGISTRY:
         return "Its entries go with their values: look for what holds those."
     if cache.capacity is None:
         return "Give it a maxsize." if cache.kind == "lru_cache" else "Give it a bound, or empty it now and then."
