@@ -161,6 +161,18 @@ def test_sites_that_appear_later_are_judged_from_zero() -> None:
     assert (suspect.site, suspect.is_leak, suspect.requested_size) == (LEAKS, True, 106)
 
 
+def test_a_site_is_found_where_checkpoints_have_become_rare() -> None:
+    """On a busy machine checkpoints become too dear for a fast program: here the last comes after 464 cycles."""
+    judge = LedgerJudge(tolerance_bytes=1.0)
+    for cycle in (*range(37), 500):
+        blocks = np.array([cycle, min(cycle, 30)], np.int64)
+        judge.add(cycle, blocks, 106 * blocks)
+
+    found = [(suspect.site, suspect.blocks_per_cycle, suspect.requested_size) for suspect in judge.suspects(N_MIN)]
+
+    assert found == [(0, 1.0, 106)]
+
+
 def test_blocks_of_two_sizes_have_no_size_though_their_mean_is_whole() -> None:
     """100 and 112 B in turn are no blocks of 106 B."""
     found = judged({LEAKS: lambda cycle: (cycle, 100 * ((cycle + 1) // 2) + 112 * (cycle // 2))}, 1024, every=1)

@@ -159,7 +159,7 @@ class LedgerJudge:
         if len(self._cycles) < _FEWEST_CHECKPOINTS:
             return []
         cycles = np.array(self._cycles, np.float64)
-        half = int(np.searchsorted(cycles, (cycles[0] + cycles[-1]) / 2))
+        half = later_half(cycles)
         span = cycles[-1] - cycles[half]
         if span <= 0:
             return []
@@ -218,6 +218,12 @@ class LedgerJudge:
         blocks_rate = _blocks_per_cycle(cycles, blocks, first)
         size_of_each = _size_of_each(blocks[first:], sizes[first:], blocks_rate)
         return Suspect(site, verdict, blocks_rate, size_of_each, float(bytes_rate))
+
+
+def later_half(cycles: NDArray[np.float64] | NDArray[np.int64]) -> int:
+    """Return at which checkpoint the later half of the cycles begins; before the last, however rare they are."""
+    half = int(np.searchsorted(cycles, (cycles[0] + cycles[-1]) / 2))
+    return max(min(half, len(cycles) - 2), 0)
 
 
 def _blocks_per_cycle(cycles: NDArray[np.float64], blocks: NDArray[np.int64], first: int) -> float:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from soak.analysis.sites.ledger import LedgerJudge, Suspect
+from soak.analysis.sites.ledger import LedgerJudge, Suspect, later_half
 from soak.analysis.sites.survivors import Cohorts, SurvivorJudge
 from soak.attribution.causes import Call, GrowingSite, place_of
 from soak.attribution.holders import UNSCANNED, Memory, Reachability
@@ -183,7 +183,8 @@ class LedgerReader:
         if not series or not len(series[0][0]):
             return None
         cycles, sizes = series[0][0], np.sum([sizes for _, _, sizes in series], axis=0)
-        marks = np.unique(np.searchsorted(cycles, np.linspace((cycles[0] + cycles[-1]) / 2, cycles[-1], 5)))
+        quarters = np.searchsorted(cycles, np.linspace((cycles[0] + cycles[-1]) / 2, cycles[-1], 5))
+        marks = np.unique((later_half(cycles), *quarters))
         if len(marks) < 2:
             return None
         rates = np.diff(sizes[marks]) / np.diff(cycles[marks])
