@@ -463,7 +463,8 @@ class Supervisor:
 
     def _reason_to_stop(self) -> str:
         decision = None if self._latest is None else self._latest[1]
-        stands = decision is not None and decision.is_final and self._child.is_tracked
+        is_leak = decision is not None and decision.is_final and decision.verdict is Verdict.LEAK
+        stands = is_leak and self._child.is_tracked
         is_scanning = stands and self._scanner.is_at_it(self._ring.completed, self._suspects)
         return self._stop_rules.reason(
             self._elapsed_s(),

@@ -127,7 +127,7 @@ class Scanner:
         self._owners: dict[int, Ownership] = {}
         self._types: dict[int, str] = {}
         self._scanned_s = 0.0
-        self._stands_since_s = 0.0
+        self._waits_until_s: float | None = None
 
     @property
     def memory(self) -> Memory | None:
@@ -146,11 +146,15 @@ class Scanner:
         return cycle >= self._next_cycle or self._is_short_of_scans(cycle, suspects)
 
     def is_at_it(self, cycle: int, suspects: Sequence[Suspect]) -> bool:
-        """Tell, from when the verdict stands, whether to wait for a scan that may tell more of what grows."""
-        self._stands_since_s = self._stands_since_s or self._clock.now_s()
-        waited_s = self._clock.now_s() - self._stands_since_s
+        """Tell, from when a LEAK stands, whether to wait for a scan that may tell more of what grows."""
+        if self._waits_until_s is None:
+            self._waits_until_s = self._clock.now_s() + _WAIT_S
         is_open = any(map(self._is_open, suspects)) or self._lacks_owners(suspects)
-        return self._error is None and self._has_begun(cycle) and waited_s < _WAIT_S and is_open
+        return self._error is None and self._has_begun(cycle) and self._waits() and is_open
+
+    def _waits(self) -> bool:
+        """Whether the run goes on for scans alone."""
+        return self._waits_until_s is not None and self._clock.now_s() < self._waits_until_s
 
     def _has_begun(self, cycle: int) -> bool:
         """Whether enough cycles have passed for a scan to be worth it."""
@@ -177,7 +181,7 @@ class Scanner:
             return not scans
         if _is_rare(suspect):
             return (cycle - scans[-1].cycle) * suspect.blocks_per_cycle >= _BLOCKS_APART
-        return self._stands_since_s > 0 or _are_too_few(scans)
+        return self._waits() or _are_too_few(scans)
 
     def _is_open(self, suspect: Suspect) -> bool:
         """Whether it takes more scans to tell what became of a site's blocks.
