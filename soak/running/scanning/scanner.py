@@ -73,8 +73,9 @@ _MOST_SCANS_KEPT = 4
 _SCANS_NEEDED = 2
 _APART_S = 0.3
 """Between scans that new sites ask for."""
-_WAIT_S = 2.0
-"""So long the end of a run whose verdict stands waits for the scans."""
+_WAIT_S, _LONGEST_WAIT_S, _TIMES_THE_CYCLES = 2.0, 8.0, 8
+"""So long a run whose LEAK stands waits for the scans; longer until it has made so many times the cycles, as on a busy
+machine it takes."""
 _RARE_BLOCKS_PER_CYCLE, _BLOCKS_APART = 0.05, 1.25
 """A site that leaves a block so seldom has few at each scan; one more scan tells more only when there are more."""
 _MAY_BE_LOST = (Unseen.SEEN_ONCE, Unseen.NOT_MORE, Unseen.MOST_LOST, Unseen.SOME_HELD)
@@ -127,7 +128,7 @@ class Scanner:
         self._owners: dict[int, Ownership] = {}
         self._types: dict[int, str] = {}
         self._scanned_s = 0.0
-        self._waits_until_s: float | None = None
+        self._waits_since: tuple[float, int] | None = None
 
     @property
     def memory(self) -> Memory | None:
@@ -147,14 +148,18 @@ class Scanner:
 
     def is_at_it(self, cycle: int, suspects: Sequence[Suspect]) -> bool:
         """Tell, from when a LEAK stands, whether to wait for a scan that may tell more of what grows."""
-        if self._waits_until_s is None:
-            self._waits_until_s = self._clock.now_s() + _WAIT_S
+        if self._waits_since is None:
+            self._waits_since = self._clock.now_s(), cycle
         is_open = any(map(self._is_open, suspects)) or self._lacks_owners(suspects)
-        return self._error is None and self._has_begun(cycle) and self._waits() and is_open
+        return self._error is None and self._has_begun(cycle) and self._waits(cycle) and is_open
 
-    def _waits(self) -> bool:
+    def _waits(self, cycle: int) -> bool:
         """Whether the run goes on for scans alone."""
-        return self._waits_until_s is not None and self._clock.now_s() < self._waits_until_s
+        if self._waits_since is None:
+            return False
+        since_s, since_cycle = self._waits_since
+        has_grown = cycle >= _TIMES_THE_CYCLES * since_cycle
+        return self._clock.now_s() - since_s < (_WAIT_S if has_grown else _LONGEST_WAIT_S)
 
     def _has_begun(self, cycle: int) -> bool:
         """Whether enough cycles have passed for a scan to be worth it."""
@@ -181,7 +186,7 @@ class Scanner:
             return not scans
         if _is_rare(suspect):
             return (cycle - scans[-1].cycle) * suspect.blocks_per_cycle >= _BLOCKS_APART
-        return self._waits() or _are_too_few(scans)
+        return self._waits(cycle) or _are_too_few(scans)
 
     def _is_open(self, suspect: Suspect) -> bool:
         """Whether it takes more scans to tell what became of a site's blocks.
