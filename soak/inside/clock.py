@@ -17,6 +17,7 @@ class RealTime:
     perf_counter = staticmethod(time.perf_counter)
     sleep = staticmethod(time.sleep)
     thread_time = staticmethod(time.thread_time)
+    thread_time_ns = staticmethod(time.thread_time_ns)
     time = staticmethod(time.time)
 
 

@@ -117,8 +117,7 @@ def test_the_report_has_every_key_of_the_contract(report: dict[str, Any]):
         assert all(has_keys("signal", entry) for entry in component["signals"].values())
         assert all(has_keys("cause", entry) for entry in component["causes"])
         assert set(component["signals"]) >= {
-            # Not gc_objects: where a collection is slow, as on a busy machine, they are not counted.
-            *("rss", "heap", "python_blocks", "fds", "threads", "children", "mapped"),
+            *("rss", "heap", "python_blocks", "gc_objects", "fds", "threads", "children", "mapped"),
             *("pss", "uss", "swap", "python_blocks_before_gc"),
         }
     assert has_keys("growth", named(report, "leak")["growth"])

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _SLOW_NS = 10_000_000
-"""A collection that takes so long is worth being made shorter; also one that takes a quarter of a pause's budget."""
+"""A collection of so much processor time is worth being made shorter; also one of a quarter of a pause's budget."""
 _APART = 16
 """While collections of all objects find nothing, the next one waits for a sixteenth of the cycles so far. So a program
 that grows does not need one at each checkpoint. Old garbage that was not collected meanwhile is gone at the next one,
@@ -31,7 +31,7 @@ _MOST_SURPRISES = 3
 that goes on to do so is better off with all of its objects collected each time."""
 _THAWED, _FROZEN, _LEFT_ALONE = range(3)
 _SLOW_IN_A_ROW = 2
-"""A single slow collection may be due to another process. Where pauses have a budget, one is enough: that of the first
+"""A single slow collection may have met much garbage. Where pauses have a budget, one is enough: that of the first
 count, for which no cycle waits."""
 _STATE, _BLOCKS, _HEAP, _DUE, _SURPRISES, _SLOW = range(6)
 
@@ -79,9 +79,9 @@ class Collector:
     def collect(self) -> int:
         """Collect what is not frozen; return how many objects were garbage."""
         words = self._words
-        begun_ns = RealTime.monotonic_ns()
+        begun_ns = RealTime.thread_time_ns()
         found = gc.collect()
-        is_slow = RealTime.monotonic_ns() - begun_ns >= self._slow_ns
+        is_slow = RealTime.thread_time_ns() - begun_ns >= self._slow_ns
         words[_SLOW] = words[_SLOW] + 1 if is_slow else 0
         if words[_STATE] == _THAWED and words[_SLOW] >= self._slow_in_a_row:
             self._freeze()
