@@ -626,6 +626,8 @@ def _tracked(evidence: Evidence) -> SeriesVerdict | None:
     together = _together([*leaking, evidence.steady] if evidence.steady is not None else leaking) if leaking else None
     if whole is not None and whole.verdict is Verdict.LEAK:
         return _told_closer(whole, together)
+    if together is not None and (whole is None or whole.rate is None):
+        return _with_undecided(evidence, together)
     if together is not None:
         others = (_steady_count, _steady_memory)
         is_leak = any(find(evidence) is not None for find in others)
@@ -635,6 +637,17 @@ def _tracked(evidence: Evidence) -> SeriesVerdict | None:
         if proof is not None:
             return replace(proof.total, decided_at=proof.at_cycle)
     return whole
+
+
+def _with_undecided(evidence: Evidence, together: SeriesVerdict) -> SeriesVerdict:
+    """Return the growth of sites that leak with what the others have grown by of late, where the sum is not known yet.
+
+    The table of a list may be known to leak by its steps before there are enough readings to judge what the list keeps.
+    """
+    recent = sum(s.recent_bytes_per_cycle or 0.0 for s in evidence.suspects if not s.is_leak)
+    undecided = max(recent - ((evidence.steady and evidence.steady.rate) or 0.0), 0.0)
+    rate, high = (together.rate or 0.0) + undecided, (together.high or 0.0) + undecided / SAME_RATE
+    return replace(together, rate=rate, high=high)
 
 
 def _together(verdicts: Sequence[SeriesVerdict]) -> SeriesVerdict:

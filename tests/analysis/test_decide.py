@@ -816,3 +816,19 @@ def test_modules_that_stopped_coming_or_hold_only_a_part_do_not_settle():
     assert found(imported, beside) is Verdict.LEAK
     assert found(of_import) is Verdict.LEAK
     assert found(stopped, of_import) is Verdict.LEAK
+
+
+def test_what_is_not_judged_yet_is_told_with_the_site_that_leaks():
+    """The table of a list is known by its steps, with few readings; what the list keeps needs more of them."""
+    table = Suspect(1, SeriesVerdict(Verdict.LEAK, SeriesState.MEASURED, 8.0, 6.0, 10.0, 300, 10), 0.0, None)
+    kept = Suspect(2, SAYS["INCONCLUSIVE"], 1.0, 333, recent_bytes_per_cycle=333.0)
+    unknown = replace(evidence(), suspects=(kept, table))
+    known = replace(unknown, series={**unknown.series, "tracked": SAYS["LEAK"]})
+
+    told = decide(unknown).series["tracked"]
+
+    assert (told.verdict, told.rate, told.low) == (Verdict.LEAK, 341.0, 6.0)
+    assert told.high is not None
+    assert told.high > 341.0
+    assert decide(replace(unknown, suspects=(table,))).series["tracked"].rate == 8.0
+    assert decide(known).series["tracked"].rate == 2.0

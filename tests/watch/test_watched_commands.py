@@ -316,7 +316,7 @@ class Jobs:
         kept.append(bytes(300))
 
 handle = Jobs().handle
-for number in range(1500):
+for number in range(6000):
     handle(number)
     time.sleep(0.002)
 """
