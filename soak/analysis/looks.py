@@ -113,12 +113,15 @@ class RunningLooks:
 
 
 def stand(before: Standing | None, newest: Look, *, leak_is_final: bool = True) -> Standing:
-    """Return what stands after the newest look. LEAK is final: later looks only add the cycle it lasted until."""
+    """Return what stands after the newest look. LEAK is final: later looks only add the cycle it lasted until.
+
+    Where it is not final, a look that had too few readings does not take it back either: it has seen nothing.
+    """
     here = np.full(newest.finding.shape, newest.end)
     grows = np.isin(newest.finding, _GROWING)
     if before is None:
         return Standing(newest, decided_at=here, until=np.full(here.shape, np.nan), is_growing=grows)
-    leaked = (before.look.finding == LookOutcome.LEAK) & leak_is_final
+    leaked = (before.look.finding == LookOutcome.LEAK) & (leak_is_final | (newest.finding == LookOutcome.TOO_FEW))
     same = before.look.finding == newest.finding
     ended = leaked & (newest.finding == LookOutcome.CLEAN)
     ended_at = np.where(np.isnan(before.until), newest.end - newest.n / 2, before.until)

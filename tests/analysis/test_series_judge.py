@@ -249,6 +249,20 @@ def test_a_leak_that_is_not_final_is_taken_back():
     assert (open_to_change.verdict.verdict, open_to_change.verdict.is_growing) == (Verdict.CLEAN, False)
 
 
+def test_a_look_that_had_too_few_readings_takes_no_leak_back():
+    """On a busy machine a watched program is read often until n_min, then rarely; later readings are no growth."""
+    judge = SeriesJudge(1.0, 256, leak_is_final=False)
+    often, rarely, later = range(0, 257, 4), range(300, 513, 106), range(520, 4097, 8)
+    found = []
+    for cycle in (*often, *rarely):
+        judge.add(cycle, 100.0 * cycle)
+        found.append(judge.verdict.verdict)
+
+    assert found[-1] is judge.finish().verdict is Verdict.LEAK
+    judge.extend(later, [51_200.0] * len(later))
+    assert judge.verdict.verdict is Verdict.CLEAN
+
+
 def test_a_look_that_had_too_few_readings_is_taken_again_before_the_next_regular_one():
     """At n_min the readings were too far apart in its second quarter; half of n_min later they no longer are."""
     judge = SeriesJudge(1.0, 1024)
