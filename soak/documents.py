@@ -24,6 +24,7 @@ FAULTS = (KeyError, TypeError, ValueError, AttributeError)
 """What `parse` and `from_document` raise for a document that is something else."""
 _DEEPEST = 64
 _LARGEST_NUMBER = 2.0**100
+_PLAIN = frozenset({int, float, str, bool})
 
 
 @dataclass(frozen=True)
@@ -88,30 +89,41 @@ def from_document(kind: type[Record], document: Any) -> Record:
 
 
 def _build(kind: Any, value: Any) -> Any:  # a case for each kind
-    origin = typing.get_origin(kind)
+    if kind in _PLAIN:  # most values of a run are
+        return _checked(kind, value)
+    origin, arguments = _parts(kind)
     if origin in (typing.Union, types.UnionType):
         if value is None:
             return None
-        return _build(next(option for option in typing.get_args(kind) if option is not types.NoneType), value)
+        return _build(next(option for option in arguments if option is not types.NoneType), value)
     if origin is tuple:
-        return _build_tuple(typing.get_args(kind), value)
+        return _build_tuple(arguments, value)
     if origin is dict:
-        return {key: _build(typing.get_args(kind)[1], item) for key, item in value.items()}
-    if kind is Place and isinstance(value, str):
-        return Place(value, None, None)  # as earlier versions wrote it
-    if kind is RunResult:
-        _build(_Settings, value.get("settings", {}))
-        _build(_Environment, value.get("environment", {}))
+        return {key: _build(arguments[1], item) for key, item in value.items()}
     if dataclasses.is_dataclass(kind):
-        if not isinstance(value, Mapping):
-            raise TypeError(f"{_shown(value)} is no record")
-        value = _with_records(value) if kind is Cause else value
-        hints = _type_hints(typing.cast("type", kind))
-        known = {f.name: _build(hints[f.name], value[f.name]) for f in dataclasses.fields(kind) if f.name in value}
-        return kind(**known)  # type: ignore[operator]
+        return _build_record(typing.cast("type", kind), value)
     if isinstance(kind, type) and issubclass(kind, Enum):
         return kind(value)
     return _checked(kind, value)
+
+
+def _build_record(kind: type, value: Any) -> Any:
+    if kind is Place and isinstance(value, str):
+        return Place(value, None, None)  # as earlier versions wrote it
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{_shown(value)} is no record")
+    if kind is RunResult:
+        _build(_Settings, value.get("settings", {}))
+        _build(_Environment, value.get("environment", {}))
+    value = _with_records(value) if kind is Cause else value
+    hints = _type_hints(kind)
+    return kind(**{f.name: _build(hints[f.name], value[f.name]) for f in dataclasses.fields(kind) if f.name in value})
+
+
+@functools.cache
+def _parts(kind: Any) -> tuple[Any, tuple[Any, ...]]:
+    """Return what a type is made of: ``tuple[int, ...]`` of tuple with int and ``...``."""
+    return typing.get_origin(kind), typing.get_args(kind)
 
 
 @functools.cache
