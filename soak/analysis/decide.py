@@ -10,19 +10,20 @@ from typing import NamedTuple
 from soak.analysis.evidence import COUNTS, LEDGER, MEMORY, Evidence, Proven, is_only_tcache
 from soak.analysis.sites.caches import filling_modules, forecast, may_be_cached, needed_cycles
 from soak.analysis.sites.ledger import SAME_RATE, Suspect
+from soak.analysis.sites.rates import at_least, risen, together, told_closer, with_undecided
+from soak.analysis.sites.streaks import (
+    FEWEST_INTERVALS,
+    MOST_OF_RUN,
+    cycles_of_a_streak,
+    is_of_run,
+    rises_at_one_rate,
+    rose_to_the_end,
+    told_streak,
+)
 from soak.grounds import ENOUGH_N_MIN, VERDICTS, Ground, GroundKind, Streak
 from soak.measurements import NOTABLE_RSS_BYTES, SIGNALS, Role
 from soak.verdict import SeriesState, SeriesVerdict, Verdict
 
-FEWEST_CYCLES_OF_A_STREAK = 20
-"""A count that rises in so many cycles at the end of a run is a leak, and memory that rises by much."""
-_FEWEST_INTERVALS = 8
-"""Fewer, with many cycles in each, are a few steps."""
-_SHARE_OF_RUN = 1 / 8
-"""A streak is at least so much of the run, as n_min is of the budget: in a long run 20 cycles are a moment."""
-_FEWEST_CYCLES_TO_TELL = 3
-_MOST_OF_RUN = 0.75
-"""Growth that lasts so long is that of the run; the rule's two windows together have as much of n_min, or more."""
 _MUCH_MEMORY_BYTES = 2.0**30
 _MUCH_OF_LIMIT = 0.1
 
@@ -109,7 +110,7 @@ def _count_every_cycle(evidence: Evidence) -> Ground | None:
     Before the end it holds only after n_min cycles. Until then, a pool that fills by one a cycle may still come to its
     size.
     """
-    names = [name for name in COUNTS if _rises_at_one_rate(evidence, name)]
+    names = [name for name in COUNTS if rises_at_one_rate(evidence, name)]
     names.sort(key=lambda name: -evidence.streaks[name].cycles)
     if not names:
         return None
@@ -183,7 +184,7 @@ def _is_long_steady(evidence: Evidence, told: Ground) -> bool:
     else:
         seen, until = [whole], whole.judged_at or 0
     since = max((series.since or 0 for series in seen), default=until)
-    return until >= enough and until - since >= _MOST_OF_RUN * ENOUGH_N_MIN
+    return until >= enough and until - since >= MOST_OF_RUN * ENOUGH_N_MIN
 
 
 def _rising_memory(evidence: Evidence) -> Ground | None:
@@ -196,16 +197,10 @@ def _rising_memory(evidence: Evidence) -> Ground | None:
         return None
     for name in dict.fromkeys(("tracked", *told.signals)):
         streak = evidence.streaks.get(name) if name in MEMORY else None
-        if streak is not None and _is_of_run(evidence, name, streak):
+        if streak is not None and is_of_run(evidence, name, streak):
             return replace(told, signals=(name,), streak=streak)
     series = evidence.trusted[told.signals[0]]
     return told if series.state is SeriesState.EARLY and (series.low or 0.0) > 0 else None
-
-
-def _is_of_run(evidence: Evidence, name: str, streak: Streak) -> bool:
-    """Whether a streak of memory is nearly the whole run."""
-    is_long = streak.cycles >= _MOST_OF_RUN * evidence.cycles and streak.intervals >= _FEWEST_INTERVALS
-    return is_long and (SIGNALS[name].unit != "bytes" or streak.rate > evidence.tolerance_bytes)
 
 
 def _growing_sites(evidence: Evidence) -> Ground | None:
@@ -244,7 +239,7 @@ def _memory_at_limit(evidence: Evidence) -> Ground | None:
 def _memory_every_cycle(evidence: Evidence) -> Ground | None:
     """Return this ground where memory rose up to the end of the run, by so much that it will reach its limit."""
     much = min(_MUCH_MEMORY_BYTES, _MUCH_OF_LIMIT * (evidence.rss_limit_bytes or float("inf")))
-    rising = (name for name in ("tracked", "rss") if _rose_to_the_end(evidence, name))
+    rising = (name for name in ("tracked", "rss") if rose_to_the_end(evidence, name))
     names = tuple(name for name in rising if evidence.streaks[name].growth > much)
     if not names:
         return None
@@ -333,7 +328,7 @@ def _undecided(evidence: Evidence) -> Ground | None:
     if not is_open:
         return None
     names = _most_telling_first(evidence, is_open)
-    return Ground(GroundKind.UNDECIDED, names, streak=_told_streak(evidence, names[0]))
+    return Ground(GroundKind.UNDECIDED, names, streak=told_streak(evidence, names[0]))
 
 
 def _unexplained_rss(evidence: Evidence) -> Ground | None:
@@ -474,27 +469,6 @@ def _at_limit(evidence: Evidence, kind: GroundKind, *, is_count: bool) -> Ground
     return Ground(kind, (stop.signal,), limit=stop.limit) if grew else None
 
 
-def _rises_at_one_rate(evidence: Evidence, name: str) -> bool:
-    """Whether a count rose in each of the last cycles of a run that is over, or in each of n_min cycles."""
-    if evidence.is_last or evidence.n_min is None or name not in evidence.streaks:
-        return _rose_to_the_end(evidence, name)
-    is_long = evidence.streaks[name].cycles >= SIGNALS[name].own_n_min(evidence.n_min)
-    return is_long and _rose_to_the_end(replace(evidence, is_last=True), name)
-
-
-def _rose_to_the_end(evidence: Evidence, name: str) -> bool:
-    """Whether a signal of which the series says nothing rose in each of the last cycles, and the run is over."""
-    streak, series = evidence.streaks.get(name), evidence.series.get(name)
-    if not evidence.is_last or streak is None or series is None or series.verdict is not Verdict.INCONCLUSIVE:
-        return False
-    return streak.intervals >= _FEWEST_INTERVALS and streak.cycles >= _cycles_of_a_streak(evidence.cycles)
-
-
-def _cycles_of_a_streak(cycles: int) -> float:
-    """Return how long a streak must be at the end of a run of so many cycles."""
-    return max(FEWEST_CYCLES_OF_A_STREAK, _SHARE_OF_RUN * cycles)
-
-
 def _leaking_sites(evidence: Evidence) -> list[SeriesVerdict]:
     """Return the growth of the sites that leak; where n_min is small, of those that still grow."""
     leaking = [s for s in evidence.suspects if s.is_leak and evidence.exceeds_tolerance(s.verdict)]
@@ -541,13 +515,7 @@ def _strength(evidence: Evidence, name: str, series: SeriesVerdict) -> tuple[boo
     """Return by what signals that are open are ordered: the largest is told."""
     grows = series.is_growing and (series.low or 0.0) > 0
     is_count = name in COUNTS
-    return _told_streak(evidence, name) is not None, grows, grows and is_count, series.needed or 0, name in _TELLING
-
-
-def _told_streak(evidence: Evidence, name: str) -> Streak | None:
-    """Return the streak of a count where it is long enough to be told, though it decides nothing."""
-    streak = evidence.streaks.get(name) if name in COUNTS else None
-    return streak if streak is not None and streak.cycles >= _FEWEST_CYCLES_TO_TELL else None
+    return told_streak(evidence, name) is not None, grows, grows and is_count, series.needed or 0, name in _TELLING
 
 
 def _growing(series: Mapping[str, SeriesVerdict]) -> list[str]:
@@ -612,9 +580,9 @@ def _completed_series(evidence: Evidence, grounds: tuple[Ground, ...]) -> dict[s
             series["tracked"] = tracked
         if first.limit is not None:
             limit = first.limit
-            series[first.signals[0]] = _risen(limit.last - limit.first, since=0, cycles=limit.cycles, at=limit.cycles)
+            series[first.signals[0]] = risen(limit.last - limit.first, since=0, cycles=limit.cycles, at=limit.cycles)
         if first.kind is GroundKind.GROWING_PROCESSES:
-            series["children_tracked"] = _together(_leaking_processes(evidence))
+            series["children_tracked"] = together(_leaking_processes(evidence))
         if first.streak is not None:
             series[first.signals[0]] = _with_streak(evidence, first, first.streak)
     return {name: series[name] for name in SIGNALS if name in series}
@@ -623,63 +591,20 @@ def _completed_series(evidence: Evidence, grounds: tuple[Ground, ...]) -> dict[s
 def _tracked(evidence: Evidence) -> SeriesVerdict | None:
     """Return what is known of the memory that was asked for and stays: by its sum, its sites, or a scan."""
     whole, leaking = evidence.trusted.get("tracked"), _leaking_sites(evidence)
-    together = _together([*leaking, evidence.steady] if evidence.steady is not None else leaking) if leaking else None
+    parts = together([*leaking, evidence.steady] if evidence.steady is not None else leaking) if leaking else None
     if whole is not None and whole.verdict is Verdict.LEAK:
-        return _told_closer(whole, together)
-    if together is not None and (whole is None or whole.rate is None):
-        return _with_undecided(evidence, together)
-    if together is not None:
+        return told_closer(whole, parts)
+    if parts is not None and (whole is None or whole.rate is None):
+        return with_undecided(parts, evidence.suspects, evidence.steady)
+    if parts is not None:
         others = (_steady_count, _steady_memory)
         is_leak = any(find(evidence) is not None for find in others)
-        return _at_least(whole, together) if is_leak and whole is not None else together
+        return at_least(whole, parts) if is_leak and whole is not None else parts
     for ground in (_lost_blocks(evidence), _kept_blocks(evidence)):
         proof = None if ground is None else _deciding_proof(evidence, ground.kind)
         if proof is not None:
             return replace(proof.total, decided_at=proof.at_cycle)
     return whole
-
-
-def _with_undecided(evidence: Evidence, together: SeriesVerdict) -> SeriesVerdict:
-    """Return the growth of sites that leak with what the others have grown by of late, where the sum is not known yet.
-
-    The table of a list may be known to leak by its steps before there are enough readings to judge what the list keeps.
-    """
-    recent = sum(s.recent_bytes_per_cycle or 0.0 for s in evidence.suspects if not s.is_leak)
-    undecided = max(recent - ((evidence.steady and evidence.steady.rate) or 0.0), 0.0)
-    rate, high = (together.rate or 0.0) + undecided, (together.high or 0.0) + undecided / SAME_RATE
-    return replace(together, rate=rate, high=high)
-
-
-def _together(verdicts: Sequence[SeriesVerdict]) -> SeriesVerdict:
-    """Return the growth of sites that leak as that of one."""
-    rate, low, high = (sum(getattr(verdict, name) or 0.0 for verdict in verdicts) for name in ("rate", "low", "high"))
-    return replace(verdicts[0], rate=rate, low=low, high=high, since=max(verdict.since or 0 for verdict in verdicts))
-
-
-def _told_closer(whole: SeriesVerdict, parts: SeriesVerdict | None) -> SeriesVerdict:
-    """Return the growth of a whole with the rate of its ``parts`` where that agrees and is known more closely.
-
-    What is doubled now and then blurs the whole; at its own call site it is known how fast it fills.
-    """
-    if parts is None or parts.rate is None or _width(parts) >= _width(whole):
-        return whole
-    if not (whole.low or 0.0) <= parts.rate <= (whole.high or 0.0):
-        return whole
-    return replace(whole, rate=parts.rate, low=parts.low, high=parts.high)
-
-
-def _width(series: SeriesVerdict) -> float:
-    return (series.high or 0.0) - (series.low or 0.0)
-
-
-def _at_least(whole: SeriesVerdict, part: SeriesVerdict) -> SeriesVerdict:
-    """Return the growth of a whole, of which a ``part`` leaks: no less than that, for the rest cannot go below none."""
-    if whole.rate is None or whole.low is None or whole.high is None or part.rate is None or part.low is None:
-        return part
-    high = max(whole.high, part.high or 0.0)
-    # Tables that are resized blur the rate of the whole; where both agree, that of the sites is the closer one.
-    rate = part.rate if whole.low <= part.rate <= whole.high else max(whole.rate, part.rate)
-    return replace(part, rate=rate, low=max(whole.low, part.low), high=high)
 
 
 def _leaking_processes(evidence: Evidence) -> list[SeriesVerdict]:
@@ -691,24 +616,9 @@ def _with_streak(evidence: Evidence, ground: Ground, streak: Streak) -> SeriesVe
     """Return what a signal that rose in each cycle says: its exact rate, of an undecided one where none is known."""
     if VERDICTS[ground.kind] is Verdict.LEAK:
         until = streak.since + streak.cycles
-        return _risen(streak.growth, since=streak.since, cycles=streak.cycles, at=until)
+        return risen(streak.growth, since=streak.since, cycles=streak.cycles, at=until)
     series, rate = evidence.series[ground.signals[0]], streak.rate
     return series if series.rate is not None else replace(series, rate=rate, low=rate, high=rate, is_growing=True)
-
-
-def _risen(growth: float, *, since: int, cycles: int, at: int) -> SeriesVerdict:
-    """Return LEAK at the mean rate of so many cycles, decided after cycle ``at``."""
-    rate = growth / cycles
-    return SeriesVerdict(
-        Verdict.LEAK,
-        SeriesState.MEASURED,
-        rate,
-        rate,
-        rate,
-        decided_at=at,
-        since=since,
-        cycles=cycles,
-    )
 
 
 def _needed(evidence: Evidence, first: Ground) -> int | None:
@@ -719,7 +629,7 @@ def _needed(evidence: Evidence, first: Ground) -> int | None:
     if first.kind is GroundKind.OPEN_PROCESSES:
         return max((judged.needed for judged in evidence.roles if judged.needed), default=None)
     if first.kind is GroundKind.UNDECIDED and first.streak is not None:
-        missing = _cycles_of_a_streak(evidence.cycles) - first.streak.cycles
+        missing = cycles_of_a_streak(evidence.cycles) - first.streak.cycles
         if missing > 0:
             return math.ceil(missing)
     if first.kind in (GroundKind.SLOWING, GroundKind.UNDECIDED, GroundKind.NOT_READ):
@@ -757,7 +667,7 @@ def _a_count_rises(evidence: Evidence) -> bool:
     """
     rising = [name for name in COUNTS if name in evidence.series and name in evidence.streaks]
     return any(
-        evidence.series[name].verdict is Verdict.INCONCLUSIVE and evidence.streaks[name].intervals >= _FEWEST_INTERVALS
+        evidence.series[name].verdict is Verdict.INCONCLUSIVE and evidence.streaks[name].intervals >= FEWEST_INTERVALS
         for name in rising
     )
 

@@ -1,8 +1,26 @@
-"""Growth in every interval between two readings: as exact as the readings, so that few cycles show it."""
+"""Growth in every interval between two readings: as exact as the readings, so that few cycles show it.
+
+A streak is followed while a signal is read. How long one must be, and when it counts, is said below.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from soak.analysis.evidence import COUNTS, Evidence
 from soak.grounds import Streak
+from soak.measurements import SIGNALS
+from soak.verdict import Verdict
+
+FEWEST_CYCLES_OF_A_STREAK = 20
+"""A count that rises in so many cycles at the end of a run is a leak, and memory that rises by much."""
+FEWEST_INTERVALS = 8
+"""Fewer, with many cycles in each, are a few steps."""
+MOST_OF_RUN = 0.75
+"""Growth that lasts so long is that of the run; the rule's two windows together have as much of n_min, or more."""
+_SHARE_OF_RUN = 1 / 8
+"""A streak is at least so much of the run, as n_min is of the budget: in a long run 20 cycles are a moment."""
+_FEWEST_CYCLES_TO_TELL = 3
 
 _LARGER_THAN_FALLS = 2.0
 """Teeth of one sawtooth differ, but seldom by more than this."""
@@ -50,3 +68,36 @@ class StreakCounter:
         if value - self._first <= _LARGER_THAN_FALLS * self._largest_fall:
             return None
         return Streak(self._since, cycle - self._since, self._intervals, self._first, value)
+
+
+def is_of_run(evidence: Evidence, name: str, streak: Streak) -> bool:
+    """Whether a streak of memory is nearly the whole run."""
+    is_long = streak.cycles >= MOST_OF_RUN * evidence.cycles and streak.intervals >= FEWEST_INTERVALS
+    return is_long and (SIGNALS[name].unit != "bytes" or streak.rate > evidence.tolerance_bytes)
+
+
+def rises_at_one_rate(evidence: Evidence, name: str) -> bool:
+    """Whether a count rose in each of the last cycles of a run that is over, or in each of n_min cycles."""
+    if evidence.is_last or evidence.n_min is None or name not in evidence.streaks:
+        return rose_to_the_end(evidence, name)
+    is_long = evidence.streaks[name].cycles >= SIGNALS[name].own_n_min(evidence.n_min)
+    return is_long and rose_to_the_end(replace(evidence, is_last=True), name)
+
+
+def rose_to_the_end(evidence: Evidence, name: str) -> bool:
+    """Whether a signal of which the series says nothing rose in each of the last cycles, and the run is over."""
+    streak, series = evidence.streaks.get(name), evidence.series.get(name)
+    if not evidence.is_last or streak is None or series is None or series.verdict is not Verdict.INCONCLUSIVE:
+        return False
+    return streak.intervals >= FEWEST_INTERVALS and streak.cycles >= cycles_of_a_streak(evidence.cycles)
+
+
+def cycles_of_a_streak(cycles: int) -> float:
+    """Return how long a streak must be at the end of a run of so many cycles."""
+    return max(FEWEST_CYCLES_OF_A_STREAK, _SHARE_OF_RUN * cycles)
+
+
+def told_streak(evidence: Evidence, name: str) -> Streak | None:
+    """Return the streak of a count where it is long enough to be told, though it decides nothing."""
+    streak = evidence.streaks.get(name) if name in COUNTS else None
+    return streak if streak is not None and streak.cycles >= _FEWEST_CYCLES_TO_TELL else None
