@@ -38,7 +38,10 @@ class Subject(Protocol):
         """Read all signals at once; empty when the process has ended."""
 
     def program(self) -> str:
-        """Return what the process runs; another answer than before means that it has become another program."""
+        """Return what the process runs; another answer than before means that it has become another program.
+
+        Empty when the process is ending.
+        """
 
     def describe_fds(self) -> dict[str, int]:
         """Count descriptors by what they point to."""
@@ -115,10 +118,13 @@ class Process:
 
     def program(self) -> str:
         """See Subject."""
-        with contextlib.suppress(OSError):
+        try:
             return str(Path(f"/proc/{self.pid}/exe").readlink()).removesuffix(" (deleted)")
-        with contextlib.suppress(psutil.Error):
-            return self._process.name() if self.is_alive() else ""
+        except PermissionError:
+            with contextlib.suppress(psutil.Error):
+                return self._process.name() if self.is_alive() else ""
+        except OSError:  # it is just ending: its memory is gone, though it is not a zombie yet
+            pass
         return ""
 
     def describe_fds(self) -> dict[str, int]:
