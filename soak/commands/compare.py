@@ -82,9 +82,8 @@ def read_result(text: str, runs: Path) -> RunResult:
     folder = find_run_or_fleet(text, runs)
     if is_fleet(folder):
         from soak.commands.matrix import matrix_of_fleet
-        from soak.reporting.matrix.one_run import as_one_run, cells_by_name
+        from soak.reporting.matrix.one_run import as_one_run
 
-        matrix = matrix_of_fleet(folder)
-        return as_one_run(matrix, cells_by_name(matrix))
+        return as_one_run(matrix_of_fleet(folder))
     with open_run(folder) as store:
         return store.read_run()

@@ -163,6 +163,8 @@ def test_sarif_has_what_the_standard_and_code_scanning_require(tmp_path: Path):
     assert document["$schema"].endswith("sarif-2.1.0.json")
     assert set(rule) >= {"id", "name", "shortDescription", "fullDescription", "help", "defaultConfiguration"}
     assert all(rule[name]["text"] for name in ("shortDescription", "fullDescription", "help"))
+    assert rule["name"].isidentifier()
+    assert rule["name"].lower() != rule["id"], "the standard forbids a name that only repeats the id"
     assert rule["defaultConfiguration"]["level"] in ("note", "warning", "error")
     assert run["tool"]["driver"]["rules"][result["ruleIndex"]]["id"] == result["ruleId"]
     assert result["message"]["text"].startswith("decoder: ")

@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -15,6 +16,7 @@ from matrix_builder import N1, N2, a_matrix, a_run
 from soak.matrix.merged import Matrix, MissingCell
 from soak.reporting.matrix.write import write_matrix
 from soak.results import ComponentResult
+from soak.verdict import Verdict
 
 EVIL = "<script>alert(1)</script>"
 
@@ -99,12 +101,72 @@ def test_junit_has_a_case_for_each_run_and_an_error_for_what_was_not_measured(tm
     assert [suite.get("name") for suite in suites] == ["soak numpy 2.3.1", "soak numpy 2.4.0"]
 
 
-def test_sarif_has_a_leak_once_however_many_cells_have_it(tmp_path: Path):
-    matrix = a_matrix(*(a_run(a_leak("x"), f"numpy=={version}") for version in range(3)), a_run(a_leak("y")))
+def sarif_of(matrix: Matrix, folder: Path) -> list[dict[str, Any]]:
+    (run,) = json.loads(written(matrix, folder)["leaks.sarif"])["runs"]
+    results: list[dict[str, Any]] = run["results"]
+    rules = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
+    assert [rules[result["ruleIndex"]] for result in results] == [result["ruleId"] for result in results]
+    fingerprints = [result["partialFingerprints"]["soak/v1"] for result in results]
+    assert len(set(fingerprints)) == len(fingerprints), "no two results are taken for one"
+    return results
 
-    (run,) = json.loads(written(matrix, tmp_path)["leaks.sarif"])["runs"]
 
-    assert [result["partialFingerprints"]["soak/v1"].partition(":")[0] for result in run["results"]] == ["x", "y"]
+def test_sarif_has_a_leak_once_however_many_cells_have_it_and_names_them(tmp_path: Path):
+    quiet = a_run(a_component("x"), "numpy==3")
+    matrix = a_matrix(*(a_run(a_leak("x"), f"numpy=={version}") for version in (1, 2)), quiet, a_run(a_leak("y")))
+
+    x, y = sarif_of(matrix, tmp_path)
+
+    assert (x["partialFingerprints"]["soak/v1"], x["level"]) == ("x:9f2c41d07a", "error")
+    assert x["message"]["text"].startswith("x with numpy 1; numpy 2: ")
+    assert x["properties"] == {"cells": ["x with numpy 1", "x with numpy 2"]}
+    assert y["properties"] == {"cells": ["y with as installed"]}
+
+
+def test_sarif_has_the_same_fingerprint_of_a_leak_whatever_else_is_in_the_matrix(tmp_path: Path):
+    alone = a_matrix(a_run(a_leak("x"), "numpy==2"))
+    among = a_matrix(a_run(a_leak("a"), "numpy==1"), a_run(a_leak("x"), "numpy==1"), a_run(a_leak("x"), "numpy==2"))
+
+    assert sarif_of(alone, tmp_path)[0]["partialFingerprints"] == sarif_of(among, tmp_path)[1]["partialFingerprints"]
+
+
+@pytest.mark.parametrize("verdict", [Verdict.FAILED, Verdict.INCONCLUSIVE])
+def test_sarif_has_a_leak_that_another_run_only_suspects(tmp_path: Path, verdict: Verdict):
+    """A run that failed, or was not decided, has the same cause and comes first."""
+    suspecting = replace(a_leak("x"), verdict=verdict, failure=a_failure().failure if verdict == "FAILED" else None)
+    leaking = a_run(a_leak("x"), "numpy==1", host=N2)
+
+    results = sarif_of(a_matrix(a_run(suspecting, "numpy==1", host=N1), leaking), tmp_path)
+
+    (leak,) = [result for result in results if result["ruleId"] != "failure"]
+    assert (leak["level"], leak["properties"]) == ("error", {"cells": ["x on n2"]})
+    assert f"Hosts disagree on x: {verdict} on n1, LEAK on n2." in leak["message"]["text"]
+
+
+def test_sarif_takes_a_leak_that_is_proven_in_one_cell_for_proven(tmp_path: Path):
+    leak = a_leak("x")
+    suspected = replace(leak, causes=tuple(replace(cause, confirmed=False) for cause in leak.causes))
+
+    matrix = a_matrix(a_run(suspected, "numpy==1"), a_run(leak, "numpy==2"))
+
+    assert [result["level"] for result in sarif_of(matrix, tmp_path)] == ["error"]
+
+
+def test_sarif_has_a_leak_without_a_known_cause(tmp_path: Path):
+    (leak,) = sarif_of(a_matrix(a_run(replace(a_leak("x"), causes=()))), tmp_path)
+
+    assert (leak["ruleId"], leak["level"], leak["partialFingerprints"]) == ("growth", "error", {"soak/v1": "x"})
+    assert leak["message"]["text"].startswith("x grows by 106 B per call")
+
+
+def test_sarif_tells_failures_of_one_component_apart(tmp_path: Path):
+    runs = [a_run(a_failure_of(detail), f"numpy=={version}") for version, detail in enumerate("aab")]
+
+    first, other = sarif_of(a_matrix(*runs), tmp_path)
+
+    assert first["properties"] == {"cells": ["x with numpy 0", "x with numpy 1"]}
+    assert other["properties"] == {"cells": ["x with numpy 2"]}
+    assert (first["ruleId"], first["level"]) == ("failure", "error")
 
 
 def test_markdown_says_first_what_is_wrong_and_escapes_the_rest(tmp_path: Path):
@@ -149,6 +211,14 @@ def test_cells_that_found_the_same_are_explained_once(tmp_path: Path, leaking: l
     assert re.findall("<h3>(.*?)</h3>", reports["report.html"]) == [title]
     assert f"\n- **{title}**: x grows" in reports["report.md"]
     assert reports["report.md"].count("- **") == 1
+
+
+def test_a_cell_that_two_hosts_measured_counts_once_where_cells_are_named(tmp_path: Path):
+    twice = [a_run(a_leak("x"), "numpy==2", host=host) for host in (N1, N2)]
+
+    page = written(a_matrix(a_run(a_component("x"), "numpy==1"), *twice), tmp_path)["report.html"]
+
+    assert re.findall("<h3>(.*?)</h3>", page) == ["x with numpy 2"]
 
 
 def a_failure_of(detail: str) -> ComponentResult:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -13,7 +14,7 @@ from soak.analysis.comparison import Change, Kind
 from soak.reporting import words as say
 from soak.reporting.formats.json_report import finite
 from soak.reporting.outcome import excuse, known_fingerprints
-from soak.reporting.words.causes.kinds import FAILURE, kind_words
+from soak.reporting.words.causes.kinds import FAILURE, GROWTH, kind_words
 from soak.results import Cause, ComponentResult, RunResult
 from soak.verdict import Verdict
 
@@ -36,14 +37,64 @@ def render_sarif(result: RunResult, source_root: Path, changes: Sequence[Change]
     """
     known = known_fingerprints(result)
     states = {(change.component, change.fingerprint): _BASELINE.get(change.kind) for change in changes}
-    found = [
-        entry
-        for component in result.components
-        for entry in _results(component, excuse(component, known) is not None, source_root, states)
-    ]
-    used = sorted({entry["ruleId"] for entry in found})
-    for entry in found:
-        entry["ruleIndex"] = used.index(entry["ruleId"])
+    found = []
+    for component in result.components:
+        is_excused = excuse(component, known) is not None
+        if component.verdict is Verdict.FAILED and component.failure is not None:
+            found.append(failure_entry(component, source_root, is_excused=is_excused, fingerprint=component.name))
+        for cause in leaks_of(component):
+            state = states.get((component.name, cause.fingerprint if cause else None))
+            found.append(leak_entry(component, cause, source_root, is_excused=is_excused, state=state))
+    return sarif_text(found, soak=result.soak, run=result.run)
+
+
+def leaks_of(component: ComponentResult) -> tuple[Cause | None, ...]:
+    """Return the causes of a leak, each a result; None stands for a leak of which no cause is known."""
+    if component.verdict is not Verdict.LEAK:
+        return ()
+    return component.causes or (None,)
+
+
+def failure_entry(
+    component: ComponentResult, root: Path, *, is_excused: bool, fingerprint: str, title: str | None = None
+) -> dict[str, Any]:
+    """Return the result for a component that failed, where that was raised. ``title``: in place of its name."""
+    text = say.component_sentence(replace(component, name=title or component.name))
+    raised_at = reversed(_raised_at(component.failure.stack)) if component.failure else ()
+    location = _first_of(raised_at, root) or _own_file(component, root)
+    return _entry("failure", "note" if is_excused else "error", _message(text, root), location, fingerprint)
+
+
+def leak_entry(
+    component: ComponentResult,
+    cause: Cause | None,
+    root: Path,
+    *,
+    is_excused: bool,
+    title: str | None = None,
+    state: str | None = None,
+) -> dict[str, Any]:
+    """Return the result for a leak by one cause. ``title``: in place of the component's name."""
+    name = title or component.name
+    if cause is None:
+        text = say.component_sentence(replace(component, name=name))
+        rule, is_note, place, fingerprint = "growth", is_excused, None, component.name
+    else:
+        words = (f"{name}:", say.explain(cause, component.cycle_noun), say.lookalike_sentence(component) or "")
+        text = " ".join(words)
+        rule, is_note, place = cause.kind, is_excused or not cause.confirmed, _location(cause, root)
+        fingerprint = f"{component.name}:{cause.fingerprint}"
+    entry = _entry(
+        rule, "note" if is_note else "error", _message(text, root), place or _own_file(component, root), fingerprint
+    )
+    if state is not None:
+        entry["baselineState"] = state
+    return entry
+
+
+def sarif_text(results: Sequence[dict[str, Any]], *, soak: str, run: str) -> str:
+    """Return the whole document of results, with the rules that they name."""
+    used = sorted({entry["ruleId"] for entry in results})
     document = {
         "$schema": SCHEMA,
         "version": "2.1.0",
@@ -52,13 +103,13 @@ def render_sarif(result: RunResult, source_root: Path, changes: Sequence[Change]
                 "tool": {
                     "driver": {
                         "name": "soak",
-                        "semanticVersion": result.soak,
+                        "semanticVersion": soak,
                         "rules": [_rule(name) for name in used],
                     }
                 },
-                "automationDetails": {"id": f"soak/{result.run}"},
+                "automationDetails": {"id": f"soak/{run}"},
                 "columnKind": "unicodeCodePoints",
-                "results": found,
+                "results": [{**entry, "ruleIndex": used.index(entry["ruleId"])} for entry in results],
             }
         ],
     }
@@ -66,11 +117,11 @@ def render_sarif(result: RunResult, source_root: Path, changes: Sequence[Change]
 
 
 def _rule(kind: str) -> dict[str, Any]:
-    words = FAILURE if kind == "failure" else kind_words(kind)
+    words = {"failure": FAILURE, "growth": GROWTH}.get(kind) or kind_words(kind)
     title, advice = words.title, words.advise(None, "cycle")
     return {
         "id": kind,
-        "name": "".join(word.capitalize() for word in kind.split("-")),
+        "name": "".join(map(str.capitalize, re.findall(r"\w+", title))),
         "shortDescription": {"text": title},
         "fullDescription": {"text": f"{title}. {advice}"},
         "help": {"text": advice, "markdown": advice},
@@ -79,45 +130,19 @@ def _rule(kind: str) -> dict[str, Any]:
     }
 
 
-def _results(
-    component: ComponentResult, excused: bool, root: Path, states: dict[tuple[str, str | None], str | None]
-) -> Iterator[dict[str, Any]]:
-    own_file = _own_file(component, root)
-    if component.verdict is Verdict.FAILED and component.failure is not None:
-        text = _message(say.component_sentence(component), root)
-        raised_at = reversed(_raised_at(component.failure.stack))
-        location = _first_of(raised_at, root) or own_file
-        yield _entry("failure", "note" if excused else "error", text, location, component.name, None)
-    if component.verdict is not Verdict.LEAK:
-        return
-    for cause in component.causes:
-        level = "note" if excused or not cause.confirmed else "error"
-        explained = say.explain(cause, component.cycle_noun)
-        words = (f"{component.name}:", explained, say.lookalike_sentence(component) or "")
-        text = _message(" ".join(words), root)
-        state = states.get((component.name, cause.fingerprint))
-        location = _location(cause, root) or own_file
-        yield _entry(cause.kind, level, text, location, f"{component.name}:{cause.fingerprint}", state)
-
-
 def _message(text: str, root: Path) -> str:
     """Return the text with the paths of the project's files as the uploader shows them."""
     return say.printable(text).strip().replace(f"{root.resolve()}/", "")
 
 
-def _entry(
-    rule: str, level: str, text: str, location: dict[str, Any] | None, fingerprint: str, state: str | None
-) -> dict[str, Any]:
-    entry: dict[str, Any] = {
+def _entry(rule: str, level: str, text: str, location: dict[str, Any] | None, fingerprint: str) -> dict[str, Any]:
+    return {
         "ruleId": rule,
         "level": level,
         "message": {"text": text},
         "locations": [location] if location else [],
         "partialFingerprints": {_FINGERPRINT: fingerprint},
     }
-    if state is not None:
-        entry["baselineState"] = state
-    return entry
 
 
 def _location(cause: Cause, root: Path) -> dict[str, Any] | None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
 
 from soak.matrix.columns import requirement_words
 from soak.matrix.merged import CellRun, Matrix
-from soak.results import SCHEMA_VERSION, ComponentResult, RunResult
+from soak.results import SCHEMA_VERSION, RunResult
 
 
-def as_one_run(matrix: Matrix, components: Iterable[ComponentResult]) -> RunResult:
-    """Return a run with these components, and with the leaks that any of the runs knows."""
+def as_one_run(matrix: Matrix) -> RunResult:
+    """Return a run whose components are the cells, each by its worst result; it knows the leaks that any run knows."""
+    worst = [cell.worst for cell in matrix.cells if cell.worst is not None]
     known = sorted({fingerprint for run in matrix.runs for fingerprint in run.known})
     return RunResult(
         schema=SCHEMA_VERSION,
@@ -24,17 +24,12 @@ def as_one_run(matrix: Matrix, components: Iterable[ComponentResult]) -> RunResu
         settings={"known": known},
         controls=None,
         parts=None,
-        components=tuple(components),
+        components=tuple(dataclasses.replace(run.result, name=name_everywhere(run)) for run in worst),
     )
 
 
-def cells_by_name(matrix: Matrix) -> list[ComponentResult]:
-    """Return the worst result of each cell, under a name that is the same in every matrix that has this cell."""
-    worst = [cell.worst for cell in matrix.cells if cell.worst is not None]
-    return [dataclasses.replace(run.result, name=_name(run)) for run in worst]
-
-
-def _name(run: CellRun) -> str:
+def name_everywhere(run: CellRun) -> str:
+    """Name a run's cell so that it has this name in every matrix: not by what columns of this one differ in."""
     column = run.key
     python = [column.minor.replace("CPython", "Python") or column.asked_python] if column.asked_python else []
     versions = python + [requirement_words(each) for each in column.requirements]

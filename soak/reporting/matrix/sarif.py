@@ -1,32 +1,73 @@
-"""``leaks.sarif`` of a matrix: each leak once, however many cells have it."""
+"""``leaks.sarif`` of a matrix: each leak and each failure once, with the cells that have it."""
 
 from __future__ import annotations
 
-import dataclasses
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from soak.matrix.merged import Matrix
-from soak.reporting.formats.sarif import render_sarif
-from soak.reporting.matrix.one_run import as_one_run
+from soak.matrix.merged import CellRun, Matrix, MatrixCell
+from soak.reporting.formats.sarif import failure_entry, leak_entry, leaks_of, sarif_text
+from soak.reporting.matrix.one_run import name_everywhere
 from soak.reporting.matrix.outcome import cells_not_clean
-from soak.results import ComponentResult
+from soak.reporting.outcome import excuse
+from soak.reporting.words import matrix as words
+from soak.results import Cause
+from soak.verdict import Verdict
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A leak by one cause, or a failure, as one run of one cell has it."""
+
+    cell: MatrixCell
+    run: CellRun
+    cause: Cause | None
+
+    @property
+    def is_excused(self) -> bool:
+        return excuse(self.run.result, self.run.known) is not None
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether it counts: a leak may be suspected in one cell and proven in another."""
+        return not self.is_excused and (self.cause is None or self.cause.confirmed)
 
 
 def render_matrix_sarif(matrix: Matrix, source_root: Path) -> str:
     """Write the leaks and failures of a matrix as SARIF; paths are relative to ``source_root``."""
-    return render_sarif(as_one_run(matrix, _each_once(matrix)), source_root)
+    entries = [_entry(matrix, alike, source_root) for alike in _each_once(matrix)]
+    return sarif_text(entries, soak=matrix.soak, run=matrix.run)
 
 
-def _each_once(matrix: Matrix) -> list[ComponentResult]:
-    """Return the results that are not clean, without causes and failures that an earlier one has."""
-    seen: set[tuple[str, str]] = set()
-    found = []
+def _each_once(matrix: Matrix) -> list[list[_Seen]]:
+    """Return the leaks and failures of all runs, those of a component that are the same together."""
+    found: dict[Hashable, list[_Seen]] = {}
     for cell in cells_not_clean(matrix):
         for run in cell.runs:
             result = run.result
-            failure = {(result.name, result.failure.detail)} if result.failure else set()
-            causes = tuple(cause for cause in result.causes if (result.name, cause.fingerprint) not in seen)
-            if causes or failure - seen:
-                found.append(dataclasses.replace(result, causes=causes))
-            seen |= failure | {(result.name, cause.fingerprint) for cause in causes}
-    return found
+            if result.verdict is Verdict.FAILED and result.failure is not None:
+                key: Hashable = (cell.component, "failure", result.failure.detail)
+                found.setdefault(key, []).append(_Seen(cell, run, None))
+            for cause in leaks_of(result):
+                key = (cell.component, "leak", cause.fingerprint if cause else None)
+                found.setdefault(key, []).append(_Seen(cell, run, cause))
+    return list(found.values())
+
+
+def _entry(matrix: Matrix, alike: Sequence[_Seen], root: Path) -> dict[str, Any]:
+    """Return the result for a leak or a failure, as the first run has it in which it counts."""
+    told = next((seen for seen in alike if seen.is_certain), alike[0])
+    title = words.cells_title(matrix, [seen.cell for seen in alike])
+    result = told.run.result
+    if result.verdict is Verdict.FAILED:
+        # A component can fail in several ways, so its name alone would not tell them apart.
+        name = name_everywhere(alike[0].run)
+        entry = failure_entry(result, root, is_excused=told.is_excused, fingerprint=name, title=title)
+    else:
+        entry = leak_entry(result, told.cause, root, is_excused=told.is_excused, title=title)
+    disputed = dict.fromkeys(words.dispute_sentence(matrix, seen.cell) for seen in alike if seen.cell.is_disputed)
+    entry["message"]["text"] = " ".join((entry["message"]["text"], *disputed))
+    entry["properties"] = {"cells": list(dict.fromkeys(words.run_title(matrix, seen.cell, seen.run) for seen in alike))}
+    return entry

@@ -141,8 +141,17 @@ def cell_title(matrix: Matrix, cell: MatrixCell) -> str:
     return printable(f"{cell.component} with {column}" if column and len(matrix.columns) > 1 else cell.component)
 
 
+def run_title(matrix: Matrix, cell: MatrixCell, run: CellRun) -> str:
+    """Name a run by its cell, and by its host where hosts disagree."""
+    return f"{cell_title(matrix, cell)}{f' on {host_words(run.host)}' if cell.is_disputed else ''}"
+
+
 def cells_title(matrix: Matrix, cells: Sequence[MatrixCell]) -> str:
-    """Name cells of one component: by what they have in common and no other cell has, else by their columns."""
+    """Name cells of one component: by what they have in common and no other cell has, else by their columns.
+
+    A cell that is named for each of its runs counts once.
+    """
+    cells = list({cell.column: cell for cell in cells}.values())
     component = cells[0].component
     if len(cells) == 1:
         return cell_title(matrix, cells[0])

@@ -99,6 +99,11 @@ FAILURE = KindWords(
     "A driver failed",
     "The component raised, crashed, hung or was stopped, so soak cannot tell whether it leaks.",
 )
+GROWTH = KindWords(
+    "growth",
+    "A component grows",
+    "No cause is known: soak it with the tracker, which names the call sites (soak doctor says whether it can run).",
+)
 
 
 def kind_words(kind: str) -> KindWords:
