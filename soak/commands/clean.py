@@ -1,7 +1,8 @@
 """Remove the folders of old runs under --out and keep the newest. A matrix counts as one.
 
 soak never removes the newest run or a run that is being measured. It does not touch
-folders without a run.db or fleet.json.
+folders without a run.db, fleet.json or merge.json. Of a merge it removes the reports,
+not the runs that they were made from.
 
   soak clean --keep 10 --dry-run
   soak clean --keep 10
@@ -13,7 +14,7 @@ import argparse
 
 from soak.commands.arguments import add_out_argument, positive_count, runs_folder
 from soak.errors import StoreError, UsageError
-from soak.store.runs import list_runs_and_fleets, remove_run
+from soak.store.runs import list_runs_and_matrices, remove_run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Remove old runs and print one line for each. Raises UsageError when a run could not be removed."""
     out = runs_folder(options)
-    runs = list_runs_and_fleets(out)
+    runs = list_runs_and_matrices(out)
     removed, refused = 0, []
     for folder in runs[: -options.keep]:
         try:

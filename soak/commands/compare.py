@@ -27,7 +27,7 @@ from soak.reporting.formats.sarif import render_sarif
 from soak.reporting.write import write_text
 from soak.results import RunResult
 from soak.store.reports import REPORT, read_report
-from soak.store.runs import LATEST, find_run_or_fleet, is_fleet, open_run
+from soak.store.runs import LATEST, find_run_or_matrix, is_matrix, open_run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -77,13 +77,13 @@ def read_result(text: str, runs: Path) -> RunResult:
     path = Path(text)
     if path.is_file():
         return read_report(path)
-    if text != LATEST and (path / REPORT).is_file() and not ((path / "run.db").is_file() or is_fleet(path)):
+    if text != LATEST and (path / REPORT).is_file() and not ((path / "run.db").is_file() or is_matrix(path)):
         return read_report(path / REPORT)
-    folder = find_run_or_fleet(text, runs)
-    if is_fleet(folder):
-        from soak.commands.matrix import matrix_of_fleet
+    folder = find_run_or_matrix(text, runs)
+    if is_matrix(folder):
+        from soak.commands.matrices import matrix_of_folder
         from soak.reporting.matrix.one_run import as_one_run
 
-        return as_one_run(matrix_of_fleet(folder))
+        return as_one_run(matrix_of_folder(folder))
     with open_run(folder) as store:
         return store.read_run()

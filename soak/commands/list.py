@@ -13,6 +13,7 @@ from soak.commands.arguments import add_out_argument, runs_folder
 from soak.errors import SoakError
 from soak.store.database import FILE_NAME
 from soak.store.fleets import count_verdicts
+from soak.store.merges import count_merged, is_merge
 from soak.store.profiles import list_viewable, read_profile_run
 from soak.store.runs import is_being_measured, is_fleet, read_as_it_stands
 from soak.units import format_count
@@ -41,6 +42,9 @@ def run(options: argparse.Namespace) -> int:
 def _describe(folder: Path) -> str:
     if is_fleet(folder):
         return _describe_fleet(folder)
+    if is_merge(folder):
+        counts = count_merged(folder)
+        return f"merge of {_cells(counts.total())}: {_counted(counts)}"
     if not (folder / FILE_NAME).is_file():
         return f"{len(read_profile_run(folder).components)} profiles"
     result = read_as_it_stands(folder)
@@ -52,11 +56,14 @@ def _describe(folder: Path) -> str:
 
 def _describe_fleet(folder: Path) -> str:
     cells, counts = count_verdicts(folder)
-    matrix = f"matrix of {format_count(cells)} {'cell' if cells == 1 else 'cells'}"
-    found = f"{matrix}: {_counted(counts) or 'no cell is done'}"
+    found = f"matrix of {_cells(cells)}: {_counted(counts) or 'no cell is done'}"
     if counts.total() == cells:
         return found
     return f"{found} ({'so far; it goes on' if is_being_measured(folder) else 'not finished'})"
+
+
+def _cells(count: int) -> str:
+    return f"{format_count(count)} {'cell' if count == 1 else 'cells'}"
 
 
 def _counted(counts: Counter[str]) -> str:

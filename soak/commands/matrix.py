@@ -26,12 +26,12 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from soak.commands.arguments import PYTHON_HELP, positive_count
+from soak.commands.matrices import report_matrix
 from soak.commands.measure import say_at_once, signals_set
 from soak.commands.run import add_component_arguments, request_of
 from soak.errors import UsageError
@@ -40,9 +40,8 @@ from soak.matrix.columns import Column, make_columns, with_titles
 from soak.settings import make_plan, read_matrix
 
 if TYPE_CHECKING:
-    from soak.matrix.merged import Matrix, MissingCell
+    from soak.matrix.merged import MissingCell
     from soak.running.fleet.engine import Engine
-    from soak.store.merging import Merging
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -135,49 +134,9 @@ def report_fleet(fleet: Fleet, folder: Path, missing: Sequence[MissingCell], pro
     return report_matrix(merging, folder, fleet.command, missing)
 
 
-def report_matrix(merging: Merging, folder: Path, command: str, missing: Sequence[MissingCell]) -> int:
-    """Write the reports of merged runs and print the result, the folder last; return the exit code."""
-    from rich.console import Console
-
-    from soak.reporting.matrix.display import print_matrix
-    from soak.reporting.matrix.outcome import matrix_exit_code
-    from soak.reporting.matrix.write import write_matrix
-
-    matrix = _matrix_of(merging, folder, command, missing)
-    write_matrix(matrix, folder, Path.cwd())
-    print_matrix(matrix, Console())
-    print(folder)
-    return matrix_exit_code(matrix)
-
-
-def matrix_of_fleet(folder: Path) -> Matrix:
-    """Return what the runs of a fleet have found so far. Raises SoakError when the fleet cannot be read."""
-    from soak.store.fleets import read_fleet
-    from soak.store.merging import Merging
-    from soak.store.runs import is_being_measured
-
-    merging = Merging()
-    merging.add(folder)
-    goes_on = is_being_measured(folder)
-    reason = "the matrix goes on" if goes_on else f"the matrix was interrupted; --resume {folder} goes on with it"
-    return _matrix_of(merging, folder, read_fleet(folder).command, [cell.missing(reason) for cell in merging.missing])
-
-
 def default_cache() -> Path:
     """Return the folder of the environments."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "soak"
-
-
-def _matrix_of(merging: Merging, folder: Path, command: str, missing: Sequence[MissingCell]) -> Matrix:
-    import soak
-    from soak.analysis.matrix import set_into_matrix
-    from soak.reporting.words.matrix import repeated_sentences
-
-    folder = folder.absolute()
-    matrix = set_into_matrix(
-        merging.runs, missing, run=folder.name, folder=str(folder), soak=soak.__version__, command=command
-    )
-    return replace(matrix, problems=(*merging.problems, *repeated_sentences(matrix)))
 
 
 def _find_fleet(options: argparse.Namespace) -> tuple[Fleet, Path | None]:

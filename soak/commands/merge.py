@@ -1,7 +1,7 @@
 """Make one report of many runs.
 
-A FOLDER is a run, the folder of a matrix or a fleet, or a folder that such folders lie
-in. A run may be its report.json alone. Rows of the report are components, columns are
+A FOLDER is a run, the folder of a matrix, a fleet or an earlier merge, or a folder that
+runs and matrices lie in. A run may be its report.json alone. Rows of the report are components, columns are
 interpreters and versions; what one version has and another has not is said first. Runs
 of the same cell on several hosts are set side by side.
 
@@ -18,12 +18,11 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
-from soak.commands.matrix import report_matrix
+from soak.commands.matrices import NO_RUN, report_matrix
 from soak.errors import UsageError
-
-NO_RUN = "it has no run; its matrix was interrupted, or still goes on"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,16 +33,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Merge and report; return the exit code."""
+    from soak.store.database import FILE_NAME
+    from soak.store.merges import write_merge
     from soak.store.merging import Merging
+    from soak.store.runs import is_fleet
 
+    out = options.out.absolute()
+    if (out / FILE_NAME).is_file() or is_fleet(out):
+        raise UsageError(f"--out {options.out} is a run or a matrix with a report of its own; name another folder")
     merging = Merging()
     for folder in options.folders:
         merging.add(folder)
     if not merging.runs and not merging.missing:
         raise UsageError("; ".join(merging.problems))
     try:
-        options.out.mkdir(parents=True, exist_ok=True)
+        out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"--out {options.out}: cannot be written ({error.strerror}); name another folder") from error
     command = shlex.join(["soak", *sys.argv[1:]])
-    return report_matrix(merging, options.out.absolute(), command, [cell.missing(NO_RUN) for cell in merging.missing])
+    write_merge(out, command, [folder.absolute() for folder in merging.folders], datetime.now(UTC).astimezone())
+    return report_matrix(merging, out, command, [cell.missing(NO_RUN) for cell in merging.missing])

@@ -11,7 +11,7 @@ import argparse
 from pathlib import Path
 
 from soak.commands.arguments import add_run_argument, runs_folder
-from soak.store.runs import find_run_or_fleet, is_fleet, open_run, read_as_it_stands
+from soak.store.runs import find_run_or_matrix, is_matrix, open_run, read_as_it_stands
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,12 +21,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write the reports and print the path of report.html."""
-    folder = find_run_or_fleet(options.which, runs_folder(options))
-    if is_fleet(folder):
-        from soak.commands.matrix import matrix_of_fleet
+    folder = find_run_or_matrix(options.which, runs_folder(options))
+    if is_matrix(folder):
+        from soak.commands.matrices import matrix_of_folder
         from soak.reporting.matrix.write import write_matrix
 
-        write_matrix(matrix_of_fleet(folder), folder, Path.cwd())
+        write_matrix(matrix_of_folder(folder), folder, Path.cwd())
         print(folder / "report.html")
         return 0
     from soak.reporting.write import write_reports

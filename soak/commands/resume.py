@@ -18,7 +18,8 @@ import argparse
 from soak.commands.arguments import add_run_argument, runs_folder
 from soak.commands.measure import add_copies, copies_of, measure_and_report
 from soak.errors import UsageError
-from soak.store.runs import find_run_or_fleet, is_fleet
+from soak.store.merges import is_merge
+from soak.store.runs import find_run_or_matrix, is_fleet
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,9 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Continue the run; return the exit code."""
-    folder = find_run_or_fleet(options.which, runs_folder(options))
+    folder = find_run_or_matrix(options.which, runs_folder(options))
     if is_fleet(folder):
         raise UsageError(f"{folder} is a matrix: soak matrix --resume or soak fleet --resume goes on with it")
+    if is_merge(folder):
+        raise UsageError(f"{folder} is the merged report of several runs: name one of them, or their matrix")
     copies = copies_of(options)
 
     from soak.running.run.experiment import resume_experiment

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from soak.commands.arguments import add_run_argument, runs_folder
-from soak.store.runs import find_run_or_fleet, is_fleet, read_as_it_stands
+from soak.store.runs import find_run_or_matrix, is_matrix, read_as_it_stands
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,8 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the run. Return 0, whatever its verdicts are."""
-    folder = find_run_or_fleet(options.which, runs_folder(options))
-    if is_fleet(folder):
+    folder = find_run_or_matrix(options.which, runs_folder(options))
+    if is_matrix(folder):
         return _show_matrix(folder, as_json=bool(options.json))
     result = read_as_it_stands(folder)
     if options.json:
@@ -40,9 +40,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _show_matrix(folder: Path, *, as_json: bool) -> int:
-    from soak.commands.matrix import matrix_of_fleet
+    from soak.commands.matrices import matrix_of_folder
 
-    matrix = matrix_of_fleet(folder)
+    matrix = matrix_of_folder(folder)
     if as_json:
         from soak.analysis.matrix import find_changes
         from soak.reporting.matrix.document import render_matrix_json

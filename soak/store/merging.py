@@ -15,6 +15,7 @@ from soak.matrix.merged import CellRun, Host
 from soak.results import RunResult
 from soak.store.database import FILE_NAME, RunStore
 from soak.store.fleets import is_done, read_fleet
+from soak.store.merges import is_merge, merged_folders
 from soak.store.reports import REPORT, read_report
 from soak.store.runs import is_fleet
 
@@ -23,6 +24,8 @@ class Merging:
     """The runs of the folders that were added, and what was wrong with folders."""
 
     def __init__(self) -> None:
+        self.folders: list[Path] = []
+        """Those that were added and have runs, or cells without."""
         self.runs: list[CellRun] = []
         self.missing: list[Cell] = []
         """Cells of fleets that have no run."""
@@ -31,7 +34,16 @@ class Merging:
         self._seen: set[Path] = set()
 
     def add(self, folder: Path) -> None:
-        """Add a run, all cells of a fleet, or the runs and fleets that lie in a folder."""
+        """Add a run, all cells of a fleet, all that a merge was made from, or the runs and fleets in a folder."""
+        if is_merge(folder):
+            self._add_merge(folder)
+            return
+        before = len(self.runs) + len(self.missing)
+        self._add(folder)
+        if len(self.runs) + len(self.missing) > before:
+            self.folders.append(folder)
+
+    def _add(self, folder: Path) -> None:
         if is_fleet(folder):
             self._add_fleet(folder)
         elif _is_run(folder):
@@ -39,7 +51,7 @@ class Merging:
         else:
             inside = sorted(each for each in folder.glob("*") if is_fleet(each) or _is_run(each))
             for each in inside:
-                self.add(each)
+                self._add(each)
             if not inside:
                 there = "it has neither run.db nor report.json" if folder.is_dir() else "there is no such folder"
                 self.problems.append(f"{folder} is not a run: {there}")
@@ -56,15 +68,30 @@ class Merging:
             else:
                 self.missing.append(cell)
 
-    def _add_run(self, folder: Path) -> None:
-        if folder.resolve() in self._seen:
-            self.problems.append(f"{folder} is named twice")
+    def _add_merge(self, folder: Path) -> None:
+        try:
+            folders = merged_folders(folder)
+        except SoakError as error:
+            self.problems.append(str(error))
             return
-        self._seen.add(folder.resolve())
+        if self._is_new(folder):
+            for each in folders:
+                self.add(each)
+
+    def _add_run(self, folder: Path) -> None:
+        if not self._is_new(folder):
+            return
         try:
             self.runs += cell_runs(read_run(folder))
         except SoakError as error:
             self.problems.append(str(error))
+
+    def _is_new(self, folder: Path) -> bool:
+        if folder.resolve() in self._seen:
+            self.problems.append(f"{folder} is named twice")
+            return False
+        self._seen.add(folder.resolve())
+        return True
 
 
 def read_run(folder: Path) -> RunResult:

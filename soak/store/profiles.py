@@ -13,7 +13,7 @@ from soak.documents import FAULTS, from_document, parse, to_document
 from soak.errors import StoreError, UsageError
 from soak.profiles import ProfileRun
 from soak.store.profile_files import read_regular
-from soak.store.runs import LATEST, list_runs_and_fleets
+from soak.store.runs import LATEST, list_runs_and_matrices, when
 
 FILE_NAME = "profile.json"
 _LARGEST_BYTES = 64 * 2**20
@@ -40,13 +40,13 @@ def read_profile_run(folder: Path) -> ProfileRun:
 
 
 def list_viewable(out: Path) -> list[Path]:
-    """Return the folders under ``out`` that hold a run, a fleet or a run of profiles, oldest first."""
+    """Return the folders under ``out`` that hold a run, a matrix or a run of profiles, oldest first."""
     profiled = {file.parent for file in out.glob(f"*/{FILE_NAME}")}
-    return sorted(profiled | set(list_runs_and_fleets(out)), key=lambda folder: folder.name)
+    return sorted(profiled | set(list_runs_and_matrices(out)), key=when)
 
 
 def find_viewable(text: str, out: Path) -> Path:
-    """Return the folder of a run of any kind, or of a fleet, that ``text`` names. Raises UsageError."""
+    """Return the folder of a run of any kind, or of a matrix, that ``text`` names. Raises UsageError."""
     if text == LATEST:
         folders = list_viewable(out)
         if not folders:

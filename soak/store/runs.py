@@ -1,7 +1,8 @@
-"""The folders of runs and of fleets of runs: create one, find one, list or remove them."""
+"""The folders of runs and of matrices (fleets and merges of runs): create one, find one, list or remove them."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import errno
 import fcntl
@@ -17,6 +18,7 @@ from typing import Any
 from soak.errors import StoreError, UsageError
 from soak.results import RunResult
 from soak.store.database import FILE_NAME, RunStore
+from soak.store.merges import MERGE_FILE, is_merge, read_merge, remove_merge
 
 LATEST = "latest"
 FLEET_FILE = "fleet.json"
@@ -47,7 +49,7 @@ def list_runs(out: Path) -> list[Path]:
     """Return the folders of all runs under ``out``, oldest first."""
     if not out.is_dir():
         return []
-    return sorted((file.parent for file in out.glob(f"*/{FILE_NAME}")), key=_when)
+    return sorted((file.parent for file in out.glob(f"*/{FILE_NAME}")), key=when)
 
 
 def is_fleet(folder: Path) -> bool:
@@ -55,35 +57,51 @@ def is_fleet(folder: Path) -> bool:
     return (folder / FLEET_FILE).is_file()
 
 
-def list_runs_and_fleets(out: Path) -> list[Path]:
-    """Return the folders of all runs and fleets under ``out``, oldest first."""
-    fleets = [file.parent for file in out.glob(f"*/{FLEET_FILE}")] if out.is_dir() else []
-    return sorted({*list_runs(out), *fleets}, key=_when)
+def is_matrix(folder: Path) -> bool:
+    """Tell whether a folder is that of many runs: of a fleet, or of a merge."""
+    return is_fleet(folder) or is_merge(folder)
 
 
-def _when(folder: Path) -> tuple[str, int, str]:
-    """Order folders by the time in their names, then by the number after it: .10 follows .9."""
-    time, _, attempt = folder.name.partition(".")
+def list_runs_and_matrices(out: Path) -> list[Path]:
+    """Return the folders of all runs, fleets and merges under ``out``, oldest first."""
+    if not out.is_dir():
+        return []
+    matrices = [file.parent for name in (FLEET_FILE, MERGE_FILE) for file in out.glob(f"*/{name}")]
+    return sorted({*list_runs(out), *matrices}, key=when)
+
+
+def when(folder: Path) -> tuple[str, int, str]:
+    """Return what orders folders: the time in their names, then the number after it, for .10 follows .9.
+
+    The user names the folder of a merge, so its time stands in it.
+    """
+    name = folder.name
+    if is_merge(folder):
+        with contextlib.suppress(StoreError):
+            name = read_merge(folder).merged
+    time, _, attempt = name.partition(".")
     return time, int(attempt) if attempt.isdecimal() else 1, folder.name
 
 
 def find_run(text: str, out: Path) -> Path:
     """Return the folder that ``text`` names: ``latest``, a path, or a name under ``out``. Raises UsageError."""
-    folder = find_run_or_fleet(text, out)
+    folder = find_run_or_matrix(text, out)
     if is_fleet(folder):
         raise UsageError(f"{folder} is a matrix of several runs; name one of its runs: {folder}/CELL")
+    if is_merge(folder):
+        raise UsageError(f"{folder} is the merged report of several runs; name one of them, as its report.json does")
     return folder
 
 
-def find_run_or_fleet(text: str, out: Path) -> Path:
-    """Return the folder that ``text`` names, as `find_run` does; it may be that of a fleet. Raises UsageError."""
+def find_run_or_matrix(text: str, out: Path) -> Path:
+    """Return the folder that ``text`` names, as `find_run` does; it may be that of a matrix. Raises UsageError."""
     if text == LATEST:
-        folders = list_runs_and_fleets(out)
+        folders = list_runs_and_matrices(out)
         if not folders:
             raise UsageError(f"there are no runs under {out}")
         return folders[-1]
     for folder in (Path(text), out / text):
-        if (folder / FILE_NAME).is_file() or is_fleet(folder):
+        if (folder / FILE_NAME).is_file() or is_matrix(folder):
             return folder.resolve()
     raise UsageError(f"{text!r} is not a run: neither {text}/{FILE_NAME} nor {out / text / FILE_NAME} exists")
 
@@ -165,18 +183,23 @@ def _lock(handle: int, folder: Path) -> None:
 
 
 def remove_run(folder: Path, *, dry_run: bool) -> None:
-    """Remove the folder of a run or a fleet; with ``dry_run``, only check that it can be removed.
+    """Remove the folder of a run or a matrix; with ``dry_run``, only check that it can be removed.
+
+    Of a merge what it wrote: the user named its folder, which may have anything else in it.
 
     Raises StoreError when ``folder`` is a link or holds no run of soak, UsageError when the run is being measured.
     """
     if folder.is_symlink():
         raise StoreError(f"{folder} is a link")
-    if not is_fleet(folder):
+    if not is_matrix(folder):
         open_run(folder).close()
     with claimed(folder):
         if dry_run:
             return
         try:
+            if is_merge(folder):
+                remove_merge(folder)
+                return
             # These first: a folder that is removed only in part is then no run, and no fleet, any more.
             for name in (FLEET_FILE, FILE_NAME, f"{FILE_NAME}-wal", f"{FILE_NAME}-shm"):
                 (folder / name).unlink(missing_ok=True)

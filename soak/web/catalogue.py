@@ -14,10 +14,11 @@ from soak.errors import SoakError
 from soak.profiles import MERGED, ComponentProfile, ProfileRun, Statistics
 from soak.store.database import FILE_NAME
 from soak.store.fleets import count_verdicts, read_fleet
+from soak.store.merges import count_merged, is_merge, linked_reports
 from soak.store.profile_files import add_profiles, load_profile, read_regular
 from soak.store.profiles import list_viewable, read_profile_run
 from soak.store.reports import REPORT, read_verdicts
-from soak.store.runs import is_being_measured, is_fleet
+from soak.store.runs import is_being_measured, is_matrix
 from soak.verdict import WORST_FIRST
 
 FILES = "files"
@@ -51,9 +52,10 @@ class Entry:
     is_running: bool = False
     """It is being measured."""
     verdicts: tuple[tuple[str, str], ...] = ()
-    """(component, verdict) of each component, of a fleet (count, verdict); empty for a run of ``soak profile``."""
+    """(component, verdict) of each component, of a matrix (count, verdict); empty for a run of ``soak profile``."""
     cells: int | None = None
-    """Of a fleet; None for any other run."""
+    """Of a matrix; None for any other run."""
+    is_merge: bool = False
     profiled: ProfileRun | None = None
 
     def component(self, profile: Profile) -> ComponentProfile | None:
@@ -104,18 +106,29 @@ class Catalogue:
         with contextlib.suppress(SoakError):
             for found in self._named(entry):
                 if found.report is not None:
-                    return read_regular(found.report, _LARGEST_REPORT_BYTES)
+                    page = read_regular(found.report, _LARGEST_REPORT_BYTES)
+                    return self._linked(entry, page)[0].encode() if found.is_merge else page
         return None
 
     def read_report_of_cell(self, entry: str, cell: str) -> bytes | None:
-        """Return the report.html of a fleet's cell, or None when there is none or it cannot be read."""
+        """Return the report.html of a fleet's cell, or of a merge's run by its number in the page of the merge.
+
+        None when there is none or it cannot be read.
+        """
         with contextlib.suppress(SoakError):
             for found in self._named(entry):
+                if found.is_merge and found.report is not None:
+                    linked = self._linked(entry, read_regular(found.report, _LARGEST_REPORT_BYTES))[1]
+                    number = int(cell) if cell.isdecimal() and len(cell) < 9 else len(linked)
+                    return read_regular(linked[number], _LARGEST_REPORT_BYTES) if number < len(linked) else None
                 page = self._out / entry / cell / REPORT_PAGE
                 is_cell = found.cells and cell in [one.id for one in read_fleet(self._out / entry).cells]
                 if is_cell and not page.parent.is_symlink():
                     return read_regular(page, _LARGEST_REPORT_BYTES)
         return None
+
+    def _linked(self, entry: str, page: bytes) -> tuple[str, list[Path]]:
+        return linked_reports(page.decode("utf-8", "replace"), self._out / entry)
 
     def _named(self, entry: str) -> list[Entry]:
         return [found for found in self.entries() if found.name == entry]
@@ -141,15 +154,20 @@ def _read_run(folder: Path) -> Entry:
         report if report.is_file() and not report.is_symlink() else None,
         is_being_measured(folder),
         *_verdicts(folder),
+        is_merge(folder),
         profiled,
     )
 
 
 def _verdicts(folder: Path) -> tuple[tuple[tuple[str, str], ...], int | None]:
-    """Return the verdicts of a run, or how often a fleet has each, and how many cells it has."""
-    if not is_fleet(folder):
+    """Return the verdicts of a run, or how often a matrix has each, and how many cells it has."""
+    if not is_matrix(folder):
         return read_verdicts(folder / REPORT), None
     with contextlib.suppress(SoakError):
-        cells, verdicts = count_verdicts(folder)
+        if is_merge(folder):
+            verdicts = count_merged(folder)
+            cells = verdicts.total()
+        else:
+            cells, verdicts = count_verdicts(folder)
         return tuple((str(verdicts[verdict]), verdict) for verdict in WORST_FIRST if verdicts[verdict]), cells
     return (), 0

@@ -88,7 +88,7 @@ def profile_address(entry: Entry, profile: Profile) -> str:
 
 
 def report_address(entry: Entry) -> str:
-    """Return the address of a run's report; that of a fleet ends so that its relative links lead to its cells."""
+    """Return the address of a run's report; that of a matrix ends so that its relative links lead to its cells."""
     return f"/report/{quote(entry.name, safe='')}{'' if entry.cells is None else '/'}"
 
 
@@ -116,8 +116,8 @@ def _kind(entry: Entry) -> str:
     if entry.cells is None:
         return "profile" if entry.profiled else "soak run"
     done = sum(int(count) for count, _ in entry.verdicts)
-    matrix = f"matrix of {format_count(entry.cells)} cells"
-    if done == entry.cells:
+    matrix = f"{'merge' if entry.is_merge else 'matrix'} of {format_count(entry.cells)} cells"
+    if done == entry.cells or entry.is_merge:
         return matrix
     return f"{matrix}, {format_count(done)} of them done{', it goes on' if entry.is_running else ''}"
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from urllib.parse import quote
 
 from soak.analysis.matrix import VersionChange
 from soak.matrix.merged import CellRun, Host, Matrix, MatrixCell
@@ -117,7 +118,7 @@ def _run(matrix: Matrix, cell: MatrixCell, run: CellRun) -> RunView:
         say.SYMBOLS[verdict],
         words.excuse_words(run),
         words.rate_cell(run),
-        Path(os.path.relpath(page, matrix.folder)).as_posix() if page.is_file() else "",
+        quote(Path(os.path.relpath(page, matrix.folder)).as_posix()) if page.is_file() else "",
         words.host_words(run.host) if len(cell.runs) > 1 else "",
     )
 
