@@ -32,7 +32,9 @@ _MOST_MAPPINGS = 4
 _LARGEST_GUARD_BYTES = 64 * 1024
 _SURELY_MAPPED_BYTES = 64 * 1024
 _WARM_UP_SHARE = 1 / 8
-_MOST, _HARDLY, _LATER_SHARE = 0.5, 0.2, 0.25
+_MOST, _HARDLY, _GOES_ON = 0.5, 0.2, 0.5
+_LATER_AT_LEAST = 0.25
+"""Of the cycles: so many must follow the audit in their middle."""
 
 
 class Source(NamedTuple):
@@ -149,7 +151,7 @@ def compare(breakdowns: Sequence[Breakdown], locate_site: Callable[[int], Place]
         bytes_per_iteration=(rss[-1] - rss[0]) / cycles,
         parts=parts,
         unexplained_bytes=unexplained[-1] - unexplained[0],
-        fragmentation=_is_fragmentation(rss, parts),
+        fragmentation=_is_fragmentation([breakdown.cycle for breakdown in chosen], rss, parts),
         cycles=tuple(breakdown.cycle for breakdown in chosen),
         resident_bytes=rss,
         unexplained_resident_bytes=unexplained,
@@ -191,17 +193,25 @@ def explains_rss(audit: RssAudit, tolerance_bytes: float) -> bool:
     return left <= tolerance_bytes * (audit.last_cycle - audit.first_cycle)
 
 
-def _is_fragmentation(rss: Sequence[int], parts: Sequence[AuditPart]) -> bool:
-    """Tell whether RSS grows, and goes on to, by memory that the allocators keep free, while that in use does not."""
+def _is_fragmentation(cycles: Sequence[int], rss: Sequence[int], parts: Sequence[AuditPart]) -> bool:
+    """Tell whether RSS grows, and goes on to, by memory that the allocators keep free, while that in use does not.
+
+    It goes on where it still grows at half of its rate from the audit on that is nearest to the middle.
+    """
     growth = rss[-1] - rss[0] - sum(part.bytes for part in parts if part.kind == TRACKER.kind)
     free = [sum(part.resident_bytes[at] for part in parts if part.kind in _FREE_KINDS) for at in range(len(rss))]
     used = sum(part.bytes for part in parts if part.kind in _USED_KINDS)
-    later = free[-1] - free[len(free) // 2]
+    span = cycles[-1] - cycles[0]
+    inner = [at for at in range(1, len(cycles)) if cycles[-1] - cycles[at] >= _LATER_AT_LEAST * span]
+    if not inner:
+        return False
+    middle = min(inner, key=lambda at: abs(cycles[at] - cycles[0] - span / 2))
+    later_rate = (free[-1] - free[middle]) / (cycles[-1] - cycles[middle])
     return (
         growth >= NOTABLE_RSS_BYTES
         and free[-1] - free[0] >= _MOST * growth
         and used <= _HARDLY * growth
-        and later >= _LATER_SHARE * growth
+        and later_rate >= _GOES_ON * growth / span
     )
 
 
@@ -236,7 +246,7 @@ class _Ground:
     """Disjoint ranges by address, each with what it is; of claims that overlap the later one counts."""
 
     def __init__(self, claims: Sequence[tuple[int, int, Source]]) -> None:
-        bounds = np.unique(np.array([bound for start, end, _ in claims for bound in (start, end)], np.int64))
+        bounds = np.array(sorted({bound for start, end, _ in claims for bound in (start, end)}), np.int64)
         self.starts, self.ends = bounds[:-1], bounds[1:]
         self.sources = [_UNKNOWN] * len(self.starts)
         for start, end, source in claims:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 EXIT_FAILED = 70
 """The exit status when the driver raised; the text area of the ring then has the failure."""
+_OWN_DRIVERS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
+"""What a driver of soak's own imports, such as pytest, is no part of what is measured: the tracker starts after it."""
 
 
 def run(ring_path: str) -> int:
@@ -53,9 +55,12 @@ def run(ring_path: str) -> int:
 
 def _soak(area: ring.Ring, settings: dict[str, Any], measured_pid: int) -> None:
     words = area.words
-    tracked = _start_tracker(settings["ledger"], settings["follow"])
+    is_own = settings["target"]["path"].startswith(_OWN_DRIVERS)
+    tracked = None if is_own else _start_tracker(settings["ledger"], settings["follow"])
     words[ring.WORD_PHASE] = ring.PHASE_SETUP
     component = loading.load(settings["target"])
+    if is_own:
+        tracked = _start_tracker(settings["ledger"], settings["follow"])
     component.show_pauses(words[ring.WORD_PAUSES : ring.WORD_PAUSES + pauses.WORDS_OF_WINDOWS].toreadonly())
     if settings.get("profile"):
         from soak.inside.profiler import profiled

@@ -245,7 +245,7 @@ class Ledger(ABC):
     def python_files(self, checkpoint: Checkpoint) -> tuple[str, ...]:
         """Return the files of all Python sites."""
         offsets = checkpoint.sites["file"][checkpoint.sites["kind"] == PYTHON_SITE]
-        return tuple(self._string(int(offset)) for offset in np.unique(offsets))
+        return tuple(map(self._string, sorted(set(offsets.tolist()))))
 
     def _frame(self, checkpoint: Checkpoint, word: int) -> Frame:
         if not word & FRAME_PYTHON:

@@ -258,6 +258,24 @@ def test_fragmentation_is_free_memory_that_goes_on_growing_while_what_is_in_use_
     assert audit.fragmentation is is_fragmentation
 
 
+@pytest.mark.parametrize(
+    ("cycles", "free", "is_fragmentation"),
+    [
+        ((120, 450, 890, 900), (0, 35, 79, 80), True),
+        ((120, 450, 890, 900), (0, 79, 80, 80), False),
+        ((120, 890, 900), (0, 79, 80), False),  # whether it goes on is not known
+        ((120, 900), (0, 80), False),
+    ],
+)
+def test_whether_free_memory_goes_on_growing_is_told_by_the_cycles_of_the_audits(
+    cycles: tuple[int, ...], free: tuple[int, ...], is_fragmentation: bool
+):
+    """They are not evenly spread: the last cycle has one of its own."""
+    series = [a_breakdown(at, one * MIB, malloc_free=one * MIB) for at, one in zip(cycles, free, strict=True)]
+
+    assert compare(series, locate_site).fragmentation is is_fragmentation  # type: ignore[union-attr]
+
+
 def test_what_hardly_grows_is_not_called_fragmentation():
     series = [
         a_breakdown(100 + at, at * NOTABLE_RSS_BYTES // 8, malloc_free=at * NOTABLE_RSS_BYTES // 8) for at in range(5)

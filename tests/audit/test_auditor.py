@@ -60,9 +60,16 @@ class Audited:
 
 def test_a_short_run_has_a_few_and_the_last_cycle_is_among_them(clock: Clock):
     """The distance doubles each time, while audits are cheap."""
-    clock.audit_s = 0.01
+    clock.audit_s = 0.002
 
-    assert Audited(clock).run(200, 1e-5) == [8, 16, 32, 64, 128, 200]
+    assert Audited(clock).run(200, 1e-3) == [8, 22, 44, 88, 176, 200]
+
+
+def test_a_run_of_fast_cycles_does_not_wait_for_audits_for_most_of_its_time(clock: Clock):
+    """Each rests for seven times as long as it took, so that of a run of half a second six are not half."""
+    clock.audit_s = 0.04
+
+    assert Audited(clock).run(2000, 2.5e-4) == [8, 1128, 2000]
 
 
 def test_a_long_run_has_many_but_keeps_few_at_even_distances(clock: Clock):

@@ -14,7 +14,8 @@ from tracked_children import ROOT, interpreters
 from soak.native.layout import PYTHON_OBJ, STATE_NO_PYTHON, STATE_PYTHON_DOMAINS, TablePlaces
 from soak.native.preload import preloading
 from soak.probes.descendants import read_descendants
-from soak.probes.ledgers.followed import Announcements, Followed
+from soak.probes.ledgers.announcements import Announcements
+from soak.probes.ledgers.followed import Followed
 from soak.probes.ledgers.tables import LiveTables, places_in
 
 pytestmark = [pytest.mark.integration, pytest.mark.native]

@@ -84,6 +84,26 @@ def test_a_marked_test_is_a_cycle_with_its_fixtures_and_parameters(run):
     result.stdout.no_fnmatch_line("    *_pytest/python.py*")
 
 
+def test_what_pytest_itself_allocates_is_not_counted(run):
+    """It is as much as of a large program, and each checkpoint would go through it."""
+    result = run(
+        f"""
+        import pytest, sys
+        from soak.inside import tracker
+
+        def cycle(): pass
+
+        @pytest.mark.soak({SHORT})
+        def test_sites():
+            site_of = tracker.connect().site_of
+            is_measured = "soak.inside.child" in sys.modules
+            assert [bool(site_of(id(each))) for each in (pytest.fixture, cycle)] == [False, is_measured]
+        """
+    )
+
+    result.assert_outcomes(passed=1)
+
+
 @pytest.mark.parametrize("isolate", [True, False])
 def test_an_async_test_is_a_cycle_without_any_other_plugin(run, isolate: bool):
     result = run(

@@ -192,7 +192,7 @@ class LedgerJudge:
         cycles, blocks, _ = self.series(site)
         if len(cycles) < _FEWEST_CHECKPOINTS:
             return False
-        marks = np.unique(np.searchsorted(cycles, np.linspace(cycles[-1] / _PARTS, cycles[-1], _PARTS)))
+        marks = sorted(set(np.searchsorted(cycles, np.linspace(cycles[-1] / _PARTS, cycles[-1], _PARTS)).tolist()))
         if len(marks) < _FEWEST_PARTS:
             return False
         rates = np.diff(blocks[marks]) / np.diff(cycles[marks])

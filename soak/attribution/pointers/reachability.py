@@ -16,6 +16,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
+from soak.attribution.pointers.distinct import distinct
+
 Addresses = NDArray[np.uint64]
 Positions = NDArray[np.intp]
 Piece = tuple[int, Addresses]
@@ -147,7 +149,7 @@ def find_objects(heads: Addresses, find_types: Callable[[Addresses], NDArray[np.
     """
     counts_in = {offset: heads[:, offset // 8] for offset in _OBJECT_OFFSETS}
     is_count = {offset: (count > 0) & (count <= _LARGEST_COUNT) for offset, count in counts_in.items()}
-    candidates = np.unique(np.concatenate([heads[is_count[at], at // 8 + 1] for at in _OBJECT_OFFSETS]))
+    candidates = distinct(np.concatenate([heads[is_count[at], at // 8 + 1] for at in _OBJECT_OFFSETS]))
     types = candidates[find_types(candidates)] if len(candidates) else candidates
     found = np.full(len(heads), _NO_OBJECT, np.int64)
     kinds = np.zeros(len(heads), np.uint64)
@@ -180,7 +182,7 @@ def is_weak(
     (Include/cpython/weakrefobject.h).
     """
     is_first_field = np.isin(pointers.sources - starts, np.array(_OBJECT_OFFSETS, np.uint64) + _HEAD_BYTES)
-    candidates = np.unique(pointers.words_before[is_first_field])
+    candidates = distinct(pointers.words_before[is_first_field])
     types = candidates[find_weak_types(candidates)] if len(candidates) else candidates
     found: NDArray[np.bool_] = is_first_field & np.isin(pointers.words_before, types)
     return found

@@ -44,25 +44,33 @@ read_malloc = _find_mallinfo()
 
 _frozen_at_start = gc.get_freeze_count()
 """The number of objects that were frozen before: CPython 3.12 freezes some hundred of its own at its start."""
-_frozen_by_soak = 0
+_newer: list[object] | None = None
+"""Made by `freeze_older_objects` after it froze all others: gc looks into it until somebody freezes objects again."""
 
 
 def freeze_older_objects() -> None:
     """Exclude all objects that exist now from collections: many objects of a harness would make each one slow."""
-    global _frozen_by_soak
+    global _newer
     gc.collect()
     gc.freeze()
-    _frozen_by_soak = gc.get_freeze_count()
+    _newer = [object()]
 
 
 def soak_may_collect() -> bool:
-    """Return whether a checkpoint may collect garbage. Not when the component has disabled gc, or frozen objects."""
-    return gc.isenabled() and gc.get_freeze_count() <= max(_frozen_at_start, _frozen_by_soak)
+    """Return whether a checkpoint may collect garbage. Not when the component has disabled gc, or frozen objects.
+
+    To count frozen objects takes 2 ms for those of pytest, and each checkpoint asks.
+    """
+    if not gc.isenabled():
+        return False
+    if _newer is None:
+        return gc.get_freeze_count() <= _frozen_at_start
+    return any(holder is _newer for holder in gc.get_referrers(_newer[0]))
 
 
 def is_nothing_frozen() -> bool:
     """Return whether no object of the program is frozen, by the component or by `freeze_older_objects`."""
-    return not _frozen_by_soak and gc.get_freeze_count() <= _frozen_at_start
+    return _newer is None and gc.get_freeze_count() <= _frozen_at_start
 
 
 clear_type_cache: Callable[[], object] = (
@@ -83,7 +91,7 @@ def count_gc_objects() -> int | None:
     they are listed all the same, because freezing would change their generation. None where the interpreter keeps some
     objects frozen: they would be unfrozen as well.
     """
-    if _frozen_by_soak or not soak_may_collect():
+    if _newer is not None or not soak_may_collect():
         return len(gc.get_objects())
     if _frozen_at_start:
         return None

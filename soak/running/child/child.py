@@ -10,7 +10,7 @@ from typing import Protocol
 from soak.inside import ring
 from soak.measurements import Reading
 from soak.native.ledger import Ledger
-from soak.probes.ledgers.followed import Announcements
+from soak.probes.ledgers.announcements import Announcements
 from soak.probes.outside import OutsideReader, ScriptedReader
 from soak.running.child.child_ring import ChildRing, ScriptedRing
 from soak.running.clock import ScriptedClock

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from soak.inside import ring
 from soak.native.preload import for_glib, preloading
+from soak.probes.ledgers.announcements import Announcements
 from soak.probes.limits import read_limits
 from soak.probes.outside import OutsideReader, open_reader
 from soak.running.child.child_ring import ChildRing
@@ -100,8 +101,6 @@ class MeasuredProcess:
         self.is_tracked = tracker_library is not None
         self.announcements: Announcements | None = None
         if self.is_tracked and follows:
-            from soak.probes.ledgers.followed import Announcements  # with numpy
-
             self.announcements = Announcements()
             self._memory.callback(self.announcements.close)
         try:

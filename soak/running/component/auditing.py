@@ -19,8 +19,9 @@ _MOST_KEPT = 24
 _FIRST_SPACING = 8
 _SHARE = 0.02
 """Audits may take this part of the run's time."""
-_FREE_S, _NEXT_AFTER = 0.5, 2.0
-"""So long they may take in all before that, each after twice as many cycles: a short run has a few as well."""
+_FREE_S, _FREE_SHARE, _NEXT_AFTER = 0.5, 1 / 8, 2.0
+"""So long they may take in all before that, each after twice as many cycles: a short run has a few as well. But no more
+than this part of its time: the process waits for them, and what is explained is its growth over most of its cycles."""
 _SLOWEST_S_PER_BYTE = 3 / (1 << 30)
 """Before the first one, what it may take is told by the size of the process: 4 s where 1.2 GB are small blocks."""
 _LONGEST_LAST_S = 2.0
@@ -34,7 +35,7 @@ class Auditor:
         """Audit nothing yet."""
         self._child = child
         self._clock = clock
-        self._time = TimeShare(_SHARE)
+        self._time, self._free_time = TimeShare(_SHARE), TimeShare(_FREE_SHARE)
         self._began_s = clock.now_s()
         self._breakdowns: list[Breakdown] = []
         self._spacing = _FIRST_SPACING
@@ -53,8 +54,10 @@ class Auditor:
             return not is_last and self._clock.now_s() >= self._began_s + first_s / _SHARE
         if is_last:
             return self._time.last_s < _LONGEST_LAST_S
+        now_s = self._clock.now_s()
         is_free = self._time.spent_s + self._time.last_s <= _FREE_S and cycle >= _NEXT_AFTER * last
-        return cycle >= last + self._spacing and (is_free or self._time.is_due(self._clock.now_s()))
+        is_due = self._time.is_due(now_s) or (is_free and self._free_time.is_due(now_s))
+        return cycle >= last + self._spacing and is_due
 
     def audit(self, cycle: int, checkpoint: Checkpoint | None, free_bytes: int) -> None:
         """Audit the process, which waits at this checkpoint; what was read is dropped if it went on meanwhile.
@@ -74,7 +77,8 @@ class Auditor:
             return
         if self._child.ring.is_at_rest_after(cycle):
             self._keep(found)
-        self._time.spend(begun_s, self._clock.now_s() - begun_s)
+        for time in (self._time, self._free_time):
+            time.spend(begun_s, self._clock.now_s() - begun_s)
 
     def finish(self, locate_site: Callable[[int], Place]) -> RssAudit | None:
         """Return what the growth of RSS was made of; ``locate_site`` returns the call of a site."""

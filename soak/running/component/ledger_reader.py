@@ -184,7 +184,7 @@ class LedgerReader:
             return None
         cycles, sizes = series[0][0], np.sum([sizes for _, _, sizes in series], axis=0)
         quarters = np.searchsorted(cycles, np.linspace((cycles[0] + cycles[-1]) / 2, cycles[-1], 5))
-        marks = np.unique((later_half(cycles), *quarters))
+        marks = sorted({later_half(cycles), *quarters.tolist()})
         if len(marks) < 2:
             return None
         rates = np.diff(sizes[marks]) / np.diff(cycles[marks])

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from soak.analysis.evidence import JudgedRole
 from soak.probes.descendants import Descendant
-from soak.probes.ledgers.followed import Announcements, Followed
+from soak.probes.ledgers.announcements import Announcements
+from soak.probes.ledgers.followed import Followed
 from soak.probes.ledgers.tables import LiveTables
 from soak.running.clock import Clock
 from soak.running.processes.role import Identity, Role, RoleKey, SeenRole, key_of, opened

@@ -11,7 +11,8 @@ from functools import partial
 from soak.analysis.decide import Decision
 from soak.grounds import Ground, GroundKind, ProcessRole
 from soak.probes.descendants import Descendant, read_descendants
-from soak.probes.ledgers.followed import Announcements, Followed
+from soak.probes.ledgers.announcements import Announcements
+from soak.probes.ledgers.followed import Followed
 from soak.probes.ledgers.merged import MergedLedger
 from soak.probes.ledgers.tables import LiveTables
 from soak.probes.outside import open_reader

@@ -28,6 +28,7 @@ from soak.attribution.holders import (
     judge_scans,
 )
 from soak.attribution.object_answers import NO_ANSWERS, ObjectAnswers, read_object_answers
+from soak.attribution.pointers.distinct import distinct
 from soak.attribution.pointers.owners import Ownership, Survivors
 from soak.attribution.pointers.reachability import (
     HEAD_WORDS,
@@ -422,7 +423,7 @@ class MemoryScan:
         starts = self.blocks.addresses[sources_in]
         may_be_object = (sources_in >= 0) & (self.blocks.domains[sources_in] == PYTHON_OBJ)
         pointers = pointers.take(~(may_be_object & is_weak(pointers, starts, self.types.find_weak_references)))
-        generators = [kind for kind in np.unique(objects.types) if self.types.name(int(kind)) in _GENERATORS]
+        generators = [kind for kind in distinct(objects.types) if self.types.name(int(kind)) in _GENERATORS]
         to_generator = np.isin(objects.types[pointers.targets], generators)
         to_generator[to_generator] = is_of_frame_to_generator(pointers.take(to_generator), objects, found.heads)
         return pointers.take(~to_generator)
@@ -533,10 +534,10 @@ class MemoryScan:
         Python's free lists give the blocks of one site to objects of another: what is lost is then mixed with others.
         """
         types = self._objects.types[old]
-        lost = np.array([self._reached.lost[old[types == kind]].sum() for kind in np.unique(types)], np.intp)
+        lost = np.array([self._reached.lost[old[types == kind]].sum() for kind in distinct(types)], np.intp)
         if not len(lost):
             return old
-        worst = old[types == np.unique(types)[np.argmax(lost)]]
+        worst = old[types == distinct(types)[np.argmax(lost)]]
         return worst if lost.max() >= max(FEWEST_SURVIVORS, MOST * len(worst)) else old
 
     def _find_holders(self) -> dict[int, tuple[Holder, ...]]:
@@ -638,4 +639,4 @@ class MemoryScan:
         found = search(only.addresses, only.sizes, self.pieces())
         pointers = self.counted(found, only, self.objects_in(only, found))
         pointers = pointers.take(only.covering(pointers.sources) != pointers.targets)
-        return {int(blocks[n]): pointers.sources[pointers.targets == n] for n in np.unique(pointers.targets).tolist()}
+        return {int(blocks[n]): pointers.sources[pointers.targets == n] for n in distinct(pointers.targets).tolist()}

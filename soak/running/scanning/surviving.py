@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from soak.attribution.pointers.distinct import distinct
 from soak.attribution.pointers.owners import Survivors
 from soak.attribution.pointers.reachability import Objects, Piece, Pointers, PointerSearch, search
 from soak.native.layout import PYTHON_OBJ
@@ -61,7 +62,7 @@ def find_survivors(scan: Scan) -> Survivors | None:
     is_root = np.zeros(len(blocks), np.bool_)
     is_root[targets[sources < 0]] = True
     inner = (sources >= 0) & (sources != targets)
-    names = {kind: scan.types.name(int(kind)) if kind else "" for kind in np.unique(objects.types).tolist()}
+    names = {kind: scan.types.name(int(kind)) if kind else "" for kind in distinct(objects.types).tolist()}
     return Survivors(
         sources[inner],
         targets[inner],

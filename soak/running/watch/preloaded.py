@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from soak.native.preload import EVERYBODY, WATCH_VARIABLE, for_glib, preloading
-from soak.probes.ledgers.followed import Announcements
+from soak.probes.ledgers.announcements import Announcements
 from soak.probes.ledgers.tables import LiveTables
 
 _NOT_LOADED = "the loader did not load it (a static or setuid program, or one of another libc)"

@@ -14,7 +14,7 @@ from typing import Protocol
 import psutil
 
 from soak.errors import UsageError
-from soak.probes.ledgers.followed import Announcements
+from soak.probes.ledgers.announcements import Announcements
 from soak.probes.ledgers.tables import LiveTables, WatchedTables
 from soak.probes.outside import OutsideReader, open_reader
 from soak.results import WATCHED_FROM_OUTSIDE
