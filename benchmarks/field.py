@@ -5,14 +5,17 @@
     python benchmarks/field.py --clean --repeat 20 --busy 4      ten clean programs, twenty runs each
     python benchmarks/field.py --only pipes --only threads
 
-`benchmarks/field/` has the programs; ``EXPECT`` in each has the verdicts that are right and the words that the first
-sentence must have. Of the clean ones none may be LEAK, and at most 5 % anything but CLEAN or SETTLING.
+`benchmarks/field/` has the programs; ``EXPECT`` in each has the verdicts that are right, the words that the first
+sentence must have and the bytes per call, ``REPAIRED`` the same of the functions whose name begins so. A program with
+``COMMANDS`` is watched (`soak watch -- ...`); one that ``NEEDS`` a module is left out where the interpreter has none.
+Of the clean programs none may be LEAK, and at most 5 % anything but CLEAN or SETTLING.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import functools
 import json
 import os
 import shutil
@@ -32,6 +35,7 @@ from peers.environments import find_interpreter
 PROGRAMS = ROOT / "benchmarks" / "field"
 CLEAN = PROGRAMS / "clean_programs.py"
 MOST_NOT_CLEAN = 0.05
+MOST_RATE_ERROR = 0.02
 _SPIN = "while True: pass"
 _LONGEST_S = 600.0
 
@@ -44,6 +48,17 @@ class Program:
     name: str
     verdicts: tuple[str, ...]
     says: tuple[str, ...] = ()
+    bytes_per_call: float | None = None
+    needs: str = ""
+    """A module that the program imports."""
+    arguments: tuple[str, ...] | None = None
+    """Of the command that is watched; None of a function that is soaked."""
+
+    def command(self, interpreter: str) -> list[str]:
+        """Return what follows ``soak``."""
+        if self.arguments is None:
+            return ["run", self.target, "--python", interpreter]
+        return ["watch", "--", interpreter, self.target, *self.arguments]
 
 
 def main() -> int:
@@ -56,6 +71,9 @@ def main() -> int:
         for number in range(1, options.repeat + 1):
             for python in options.python:
                 for program in programs:
+                    if program.needs and not has_module(python, program.needs):
+                        say(f"{program.name} left out: Python {python} has no {program.needs}")
+                        continue
                     runs.append(soak(program, python))
                     if runs[-1]["wrong"]:
                         say(f"{program.name} on {python}: {runs[-1]}")
@@ -78,17 +96,28 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def field_programs() -> list[Program]:
-    """Return the programs whose right answer is known, each function with a public name that ends in a leak or not."""
-    programs = []
-    for path in sorted(PROGRAMS.glob("*.py")):
-        for name, value in assigned(path):
-            if name == "EXPECT":
-                expected = ast.literal_eval(value)
-                programs += [
-                    Program(f"{path}:{function}", label, tuple(expected["verdicts"]), tuple(expected.get("says", ())))
-                    for function, label in soaked(path)
-                ]
-    return programs
+    """Return the programs whose right answer is known, one for each public function or command."""
+    return [program for path in sorted(PROGRAMS.glob("*.py")) for program in programs_in(path)]
+
+
+def programs_in(path: Path) -> Iterator[Program]:
+    """Give what is soaked of one file; nothing of one that does not say what is right."""
+    said = {name: value for name, value in assigned(path) if name in ("EXPECT", "REPAIRED", "NEEDS", "COMMANDS")}
+    facts = {name: ast.literal_eval(value) for name, value in said.items()}
+    if "EXPECT" not in facts:
+        return
+    commands = facts.get("COMMANDS", {})
+    for function in commands or functions_soaked(path):
+        expected = facts["REPAIRED" if function.startswith("repaired") else "EXPECT"]
+        yield Program(
+            str(path) if commands else f"{path}:{function}",
+            path.stem if function == "cycle" else f"{path.stem}.{function}",
+            tuple(expected["verdicts"]),
+            tuple(expected.get("says", ())),
+            expected.get("bytes_per_call"),
+            facts.get("NEEDS", ""),
+            tuple(commands[function]) if commands else None,
+        )
 
 
 def clean_programs() -> list[Program]:
@@ -110,10 +139,16 @@ def functions(path: Path) -> list[ast.FunctionDef]:
     return [node for node in body if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")]
 
 
-def soaked(path: Path) -> list[tuple[str, str]]:
-    """Return the functions of a program that are soaked, and what each is called in the table."""
-    names = [node.name for node in functions(path) if not node.args.args and not node.decorator_list]
-    return [(name, path.stem if name == "cycle" else f"{path.stem}.{name}") for name in names]
+def functions_soaked(path: Path) -> list[str]:
+    """Return the names of the functions of a program that are soaked."""
+    return [node.name for node in functions(path) if not node.args.args and not node.decorator_list]
+
+
+@functools.cache
+def has_module(python: str, name: str) -> bool:
+    """Tell whether an interpreter has a module."""
+    command = [find_interpreter(python), "-c", f"import {name}"]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 @contextmanager
@@ -133,17 +168,8 @@ def soak(program: Program, python: str) -> dict[str, Any]:
     folder = Path(tempfile.mkdtemp(prefix="soak-field-"))
     temporary = folder / "tmp"
     temporary.mkdir()
-    command = [
-        sys.executable,
-        "-m",
-        "soak",
-        "run",
-        program.target,
-        "--python",
-        find_interpreter(python),
-        "--out",
-        str(folder / "runs"),
-    ]
+    verb, *arguments = program.command(find_interpreter(python))
+    command = [sys.executable, "-m", "soak", verb, "--out", str(folder / "runs"), *arguments]
     environment = {**os.environ, "TMPDIR": str(temporary)}
     try:
         done = subprocess.run(
@@ -157,8 +183,10 @@ def soak(program: Program, python: str) -> dict[str, Any]:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     missing = [words for words in program.says if words not in sentence]
-    is_right = component["verdict"] in program.verdicts
-    wrong = "" if is_right and not missing else f"{component['verdict']}, without {missing}: {sentence.strip()}"
+    rate = (component["growth"] or {}).get("bytes_per_iteration")
+    is_rate_right = program.bytes_per_call is None or abs((rate or 0.0) / program.bytes_per_call - 1) <= MOST_RATE_ERROR
+    is_right = component["verdict"] in program.verdicts and not missing and is_rate_right
+    wrong = "" if is_right else f"{component['verdict']}, {rate} B, without {missing}: {sentence.strip()}"
     return {"name": program.name, "python": python, "verdict": component["verdict"], "wrong": wrong}
 
 

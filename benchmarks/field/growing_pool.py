@@ -2,7 +2,8 @@
 
 from multiprocessing import Pool
 
-EXPECT = {"verdicts": ["LEAK"], "says": ["growing_pool.py:11"]}
+EXPECT = {"verdicts": ["LEAK"], "says": ["growing_pool.py:12"]}
+REPAIRED = {"verdicts": ["CLEAN", "SETTLING", "INCONCLUSIVE"]}
 kept = []
 pool = None
 
@@ -12,8 +13,22 @@ def work(size):
     return size
 
 
-def cycle():
+def forget(size):
+    kept.append(b"x" * 1000 * size)
+    kept.clear()
+    return size
+
+
+def _map(function):
     global pool
     if pool is None:
         pool = Pool(2)
-    pool.map(work, range(1, 5))
+    pool.map(function, range(1, 5))
+
+
+def cycle():
+    _map(work)
+
+
+def repaired():
+    _map(forget)

@@ -2,9 +2,14 @@
 
 import ctypes
 
-EXPECT = {"verdicts": ["LEAK"], "says": ["kept_classes.py:10", "kept_classes.kept"]}
+EXPECT = {"verdicts": ["LEAK"], "says": ["kept_classes.py:11", "kept_classes.kept"]}
+REPAIRED = {"verdicts": ["CLEAN", "SETTLING"]}
 kept = {}
 
 
 def cycle():
     kept[len(kept)] = type("Item", (ctypes.Structure,), {"_fields_": [("a", ctypes.c_int)]})
+
+
+def repaired():
+    kept[len(kept) % 50] = type("Item", (ctypes.Structure,), {"_fields_": [("a", ctypes.c_int)]})

@@ -8,6 +8,7 @@ import tempfile
 from multiprocessing import resource_tracker, shared_memory
 
 EXPECT = {"verdicts": ["LEAK"], "says": ["left behind", "left_behind.py:"]}
+REPAIRED = {"verdicts": ["CLEAN", "SETTLING"]}
 PREFIX = f"soak_field_{os.getpid()}_"
 numbers = itertools.count()
 
@@ -28,3 +29,15 @@ def cycle():
 def files():
     descriptor, _ = tempfile.mkstemp()
     os.close(descriptor)
+
+
+def repaired():
+    segment = shared_memory.SharedMemory(PREFIX + str(next(numbers)), create=True, size=64)
+    segment.close()
+    segment.unlink()
+
+
+def repaired_files():
+    descriptor, path = tempfile.mkstemp()
+    os.close(descriptor)
+    os.unlink(path)

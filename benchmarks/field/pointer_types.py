@@ -3,9 +3,14 @@
 import ctypes
 import itertools
 
-EXPECT = {"verdicts": ["LEAK"], "says": ["pointer_types.py:11", "_pointer_type_cache"]}
+EXPECT = {"verdicts": ["LEAK"], "says": ["pointer_types.py:12", "_pointer_type_cache"]}
+REPAIRED = {"verdicts": ["CLEAN", "SETTLING"]}
 number = itertools.count(1)
 
 
 def cycle():
     ctypes.POINTER(ctypes.c_ubyte * next(number))
+
+
+def repaired():
+    ctypes.POINTER(ctypes.c_ubyte * (next(number) % 50 + 1))

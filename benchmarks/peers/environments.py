@@ -83,7 +83,9 @@ class Environments:
 
 
 def find_interpreter(version: str) -> str:
-    """Return a CPython of this version from the path or from pyenv. Raises NoEnvironmentError."""
+    """Return a CPython of this version from the path or from pyenv, or a path as it is. Raises NoEnvironmentError."""
+    if "/" in version:
+        return version
     on_path = shutil.which(f"python{version}")
     if on_path and subprocess.run([on_path, "-c", ""], capture_output=True, check=False).returncode == 0:
         return on_path
