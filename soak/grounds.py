@@ -33,6 +33,8 @@ class GroundKind(StrEnum):
     """Bounded caches that are not full yet hold all that grows."""
     FILLING_MODULES = "filling-modules"
     """Modules that are imported for the first time hold all that grows."""
+    MAYBE_FILLING = "maybe-filling"
+    """A bounded cache holds what was looked at of what grows, but not all was looked at."""
     FEW_CYCLES = "few-cycles"
     """Memory grows at one rate, but in few cycles: a cache of unknown size may hold it."""
     GROWING_SITES = "growing-sites"
@@ -85,6 +87,7 @@ VERDICTS = {
     GroundKind.KEPT_BLOCKS: Verdict.LEAK,
     GroundKind.FILLING_CACHE: Verdict.SETTLING,
     GroundKind.FILLING_MODULES: Verdict.SETTLING,
+    GroundKind.MAYBE_FILLING: Verdict.INCONCLUSIVE,
     GroundKind.FEW_CYCLES: Verdict.INCONCLUSIVE,
     GroundKind.GROWING_SITES: Verdict.LEAK,
     GroundKind.STEADY_MEMORY: Verdict.LEAK,
@@ -230,7 +233,7 @@ class Ground:
     keeper: Keeper | None = None
     """KEPT_BLOCKS."""
     filling: Filling | None = None
-    """FILLING_CACHE."""
+    """FILLING_CACHE and MAYBE_FILLING."""
     modules: HoldingCache | None = None
     """FILLING_MODULES: how many there are, and the name of the latest."""
     limit: Limit | None = None

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from soak.analysis.evidence import COUNTS, LEDGER, MEMORY, Evidence, Proven, is_only_tcache
-from soak.analysis.sites.caches import filling_modules, forecast, may_be_cached, needed_cycles
+from soak.analysis.sites.caches import filling_modules, forecast, may_be_cached, maybe_filling, needed_cycles
 from soak.analysis.sites.ledger import SAME_RATE, Suspect
 from soak.analysis.sites.rates import at_least, risen, together, told_closer, with_undecided
 from soak.analysis.sites.streaks import (
@@ -143,6 +143,16 @@ def _filling_modules(evidence: Evidence) -> Ground | None:
         return None
     modules = filling_modules(evidence.cached, series, tolerance_bytes=evidence.tolerance_bytes)
     return None if modules is None else Ground(GroundKind.FILLING_MODULES, told.signals, modules=modules)
+
+
+def _maybe_filling(evidence: Evidence) -> Ground | None:
+    """Return this ground where bounded caches may hold all growth, and too little was looked at to know it."""
+    told = _grounds(evidence, _BELOW_CACHES)[0]
+    series = _growing_memory_alone(evidence, told)
+    if series is None:
+        return None
+    filling = maybe_filling(evidence.cached, series, cycles=evidence.cycles, tolerance_bytes=evidence.tolerance_bytes)
+    return None if filling is None else Ground(GroundKind.MAYBE_FILLING, told.signals, filling=filling)
 
 
 def _few_cycles(evidence: Evidence) -> Ground | None:
@@ -382,6 +392,8 @@ PRECEDENCE: tuple[Rule, ...] = (
     Rule(GroundKind.FILLING_CACHE, _filling_cache),
     # There are only so many modules to import.
     Rule(GroundKind.FILLING_MODULES, _filling_modules),
+    # What was not looked at to the end is not known.
+    Rule(GroundKind.MAYBE_FILLING, _maybe_filling),
     # A cache of unknown size would look the same.
     Rule(GroundKind.FEW_CYCLES, _few_cycles),
     # A small leak hides in the sum of all sites under the sawteeth of others.
@@ -622,7 +634,7 @@ def _with_streak(evidence: Evidence, ground: Ground, streak: Streak) -> SeriesVe
 
 
 def _needed(evidence: Evidence, first: Ground) -> int | None:
-    if first.kind is GroundKind.FILLING_CACHE and first.filling is not None:
+    if first.kind in (GroundKind.FILLING_CACHE, GroundKind.MAYBE_FILLING) and first.filling is not None:
         return needed_cycles(first.filling, evidence.cycles, evidence.n_min)
     if first.kind is GroundKind.FEW_CYCLES:
         return max(_WINDOWS_TO_LOOK * ENOUGH_N_MIN - evidence.cycles, 1)

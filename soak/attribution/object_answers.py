@@ -86,7 +86,7 @@ def read_object_answers(document: dict[str, Any], cycles: int) -> ObjectAnswers:
     by_site: dict[int, SiteAnswer] = {}
     for site, nodes, cache, is_only_cache in document["chains"]:
         is_only_holder = bool(is_only_cache and document["is_complete"])
-        seen = None if cache is None else _cache(cache, cycles, is_only_holder)
+        seen = None if cache is None else _cache(cache, cycles, is_only_holder, bool(is_only_cache))
         by_site[site] = SiteAnswer(_links(nodes), cache=seen)
     for site, nodes in document["rings"]:
         by_site[site] = replace(by_site.get(site, SiteAnswer()), ring=_links(nodes))
@@ -148,7 +148,7 @@ def _links(nodes: Sequence[Sequence[Any]]) -> tuple[Link, ...]:
     return tuple(Link(*node) for node in nodes)
 
 
-def _cache(said: Sequence[Any], cycles: int, is_only_holder: bool) -> Cache:
+def _cache(said: Sequence[Any], cycles: int, is_only_holder: bool, is_only_seen: bool) -> Cache:
     kind, name, capacity, filled, is_table, gained, watched_cycles = said
     bound = None if capacity == NO_BOUND else capacity
-    return Cache(kind, name, bound, filled, cycles, gained, watched_cycles, is_only_holder, is_table)
+    return Cache(kind, name, bound, filled, cycles, gained, watched_cycles, is_only_holder, is_only_seen, is_table)

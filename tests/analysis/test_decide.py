@@ -258,6 +258,7 @@ def test_nothing_read_is_not_clean():
 
 GROWN_CHILDREN = LiveChildren(("python, forked", "python, forked"), 20.0 * 2**20, 46.0 * 2**20)
 FILLING = Cache("lru_cache", "palette.lookup", 4096, 900, 1000, gained=8, watched_cycles=8, is_only_holder=True)
+PARTLY_SEEN = replace(FILLING, is_only_holder=False, is_only_seen=True)
 KEEPER = Keeper("KEPT", "app.py", 14)
 IMPORTED = Cache("modules", "lazy_265", None, 266, 1000, gained=8, watched_cycles=8, is_only_holder=True)
 ORDER = (
@@ -270,6 +271,7 @@ ORDER = (
     GroundKind.KEPT_BLOCKS,
     GroundKind.FILLING_CACHE,
     GroundKind.FILLING_MODULES,
+    GroundKind.MAYBE_FILLING,
     GroundKind.FEW_CYCLES,
     GroundKind.GROWING_SITES,
     GroundKind.STEADY_MEMORY,
@@ -316,6 +318,7 @@ MAKES: dict[GroundKind, tuple[dict[str, str], dict[str, object]]] = {
     GroundKind.KEPT_BLOCKS: ({}, {"kept": Proven(1, LOST, LOST, 40, is_settled=True, keeper=KEEPER)}),
     GroundKind.FILLING_CACHE: ({"tracked": "LEAK"}, {"cached": (CachedSite(106.0, FILLING, is_leak=True),)}),
     GroundKind.FILLING_MODULES: ({"tracked": "LEAK"}, {"cached": (CachedSite(106.0, IMPORTED, is_leak=True),)}),
+    GroundKind.MAYBE_FILLING: ({"tracked": "LEAK"}, {"cached": (CachedSite(106.0, PARTLY_SEEN, is_leak=True),)}),
     GroundKind.FEW_CYCLES: (
         {"tracked": "LEAK"},
         {"cached": (CachedSite(106.0, None, is_leak=True),), "is_n_min_of_slow_cycles": True},

@@ -117,3 +117,31 @@ def test_a_little_that_is_no_leak_by_itself_and_has_another_holder_does_not_make
     found = decided(LEAK, *sites, are_leaks=False)
     assert not filling_of(found).is_all
     assert decided(LEAK, (400.0, FILLING), (25.0, None), are_leaks=False).verdict is Verdict.LEAK
+
+
+@pytest.mark.parametrize(
+    ("cache", "verdict"),
+    [
+        (replace(FILLING, gained=0, watched_cycles=2), Verdict.INCONCLUSIVE),
+        (replace(FILLING, gained=0, watched_cycles=0), Verdict.INCONCLUSIVE),
+        (replace(FILLING, gained=0, watched_cycles=4), Verdict.LEAK),
+        (replace(FILLING, gained=0, watched_cycles=0, filled=3), Verdict.LEAK),
+        (replace(FILLING, gained=0, watched_cycles=0, filled=512), Verdict.LEAK),
+        (replace(FILLING, is_only_holder=False, is_only_seen=True), Verdict.INCONCLUSIVE),
+        (replace(FILLING, is_only_holder=False, is_only_seen=True, capacity=None), Verdict.LEAK),
+    ],
+    ids=["2 cycles watched", "none", "4", "of three entries", "full", "walk cut", "unbounded, walk cut"],
+)
+def test_a_cache_that_was_not_looked_at_to_the_end_may_fill(cache: Cache, verdict: Verdict):
+    """On a busy machine there is time for few cycles after the last one, of which none need add an entry."""
+    assert decided(LEAK, (106.0, cache)).verdict is verdict
+
+
+def test_what_the_walk_did_not_come_to_may_be_in_the_cache_and_what_it_found_elsewhere_is_not():
+    partly = replace(FILLING, is_only_holder=False, is_only_seen=True)
+    sites = (CachedSite(106.0, partly, is_leak=True), CachedSite(50.0, None, is_leak=True, is_unseen=True))
+    known = (sites[0], replace(sites[1], is_unseen=False))
+
+    assert decide(replace(LEAK, cached=sites)).verdict is Verdict.INCONCLUSIVE
+    assert decide(replace(LEAK, cached=known)).verdict is Verdict.LEAK
+    assert decide(replace(LEAK, cached=sites[1:])).verdict is Verdict.LEAK

@@ -233,6 +233,30 @@ def test_what_rose_in_a_few_slow_cycles_is_told_with_the_cache_that_would_look_t
     )
 
 
+@pytest.mark.parametrize(
+    ("cache", "words"),
+    [
+        (
+            HoldingCache("deque", "app.recent", 5000, 300, full_at_cycle=5000),
+            "A deque of 5,000, app.recent, with 300 entries and full at about call 5,000, holds ",
+        ),
+        (
+            HoldingCache("modules", "lazy_265", None, 266, full_at_cycle=None),
+            "Modules that are imported for the first time hold ",
+        ),
+    ],
+    ids=["deque", "modules"],
+)
+def test_a_cache_that_was_not_looked_at_to_the_end_is_told_as_such(cache: HoldingCache, words: str):
+    ground = Ground(GroundKind.MAYBE_FILLING, ("tracked",), filling=Filling(cache, 1000.0, is_all=True))
+    maybe = a_component(verdict=Verdict.INCONCLUSIVE, grounds=(ground,), causes=())
+
+    assert why_words(maybe).startswith(
+        f"{words}what could be looked at of what grows. "
+        "Not all could be looked at, so this is a cache that fills, or a leak."
+    )
+
+
 def test_growth_that_has_ended_says_when():
     found = judge(range(16385), [min(at, 4096) * 9.0 for at in range(16385)], tolerance=1, n_min=1024)
 

@@ -21,6 +21,9 @@ _MOST_PER_BLOCK_BYTES, _MOST_ROUNDING = 32, 1.05
 """What malloc takes beyond what it is asked for: a header and rounding, and for large blocks the rest of a page."""
 MODULES = "modules"
 """The kind of what `sys.modules` holds, where the cycles import modules for the first time."""
+_TELLING_GAIN, _FEWEST_ENTRIES = 3.0, 8
+"""A cache that fills would have gained so many entries in the cycles watched, or these tell nothing. One of a few
+entries does not hold what grows by an entry at a time."""
 _STRAY_SHARE = 0.05
 """What a site may grow by, of all that caches hold, and have its holder wrong: the block of a dead object passes on
 CPython's free lists to the next of its kind, and the site of the first counts what keeps the second."""
@@ -42,6 +45,8 @@ class Cache:
     watched_cycles: int = 0
     is_only_holder: bool = False
     """All objects were walked through, and no way to those that grow leads past bounded caches."""
+    is_only_seen: bool = False
+    """No way past bounded caches was seen, whether or not all objects were walked through."""
     is_table: bool = False
     """What grows is its own table, not what it holds."""
 
@@ -59,11 +64,21 @@ class Cache:
         return self.is_table and self.is_only_holder and is_full
 
     @property
+    def may_fill(self) -> bool:
+        """Whether it fills, or has room left and too few cycles were watched to see that it does not."""
+        has_room = self.kind == MODULES or (self.capacity is not None and self.filled < self.capacity)
+        usual_gain = self.watched_cycles * self.filled / max(self.at_cycle, 1)
+        is_unwatched = self.gained == 0 and usual_gain < _TELLING_GAIN and self.filled >= _FEWEST_ENTRIES
+        return self.is_filling or (has_room and is_unwatched)
+
+    @property
     def full_at(self) -> int | None:
-        """About after how many cycles it is full; None if it does not fill."""
-        if self.capacity is None or not self.is_filling:
+        """About after how many cycles it is full; None if it does not fill, or that is not known."""
+        if self.capacity is None or not self.may_fill or not self.filled:
             return None
-        return self.at_cycle + math.ceil((self.capacity - self.filled) * self.watched_cycles / self.gained)
+        # Where it was not seen to fill, by the pace of its entries so far.
+        entries, cycles = (self.gained, self.watched_cycles) if self.gained else (self.filled, self.at_cycle)
+        return self.at_cycle + math.ceil((self.capacity - self.filled) * cycles / entries)
 
 
 @dataclass(frozen=True)
@@ -78,6 +93,13 @@ class CachedSite:
     """False of what is lost, or held by nothing but a reference cycle or a reference that was never dropped."""
     is_of_import: bool = False
     """It allocates while a module is imported, and its blocks are not lost."""
+    is_unseen: bool = False
+    """The walk through all objects was cut before it came to those of this site."""
+
+    @property
+    def rate(self) -> float:
+        """The rate, with 0 for what becomes less."""
+        return max(self.bytes_per_cycle, 0.0)
 
 
 def forecast(
@@ -92,22 +114,53 @@ def forecast(
     filling = [cache for cache in filling if cache.kind != MODULES]
     if not filling or not cycles:
         return None
-    more_bytes = in_caches = elsewhere = stray = 0.0
-    for site in sites:
-        rate = max(site.bytes_per_cycle, 0.0)
-        if site.cache is not None and site.cache in filling:
-            in_caches += rate
-            more_bytes += rate * ((site.cache.full_at or cycles) - cycles)
-        elif site.cache is None or not site.cache.has_grown_its_table:
-            elsewhere += rate
-            stray += 0.0 if site.is_leak else rate
-    if stray <= _STRAY_SHARE * in_caches:
-        elsewhere -= stray
-    last = max(filling, key=lambda cache: cache.full_at or 0)
+    within = [site for site in sites if site.cache in filling]
+    return _filling(filling, within, sites, series, cycles, tolerance_bytes)
+
+
+def maybe_filling(
+    sites: Sequence[CachedSite], series: Mapping[str, SeriesVerdict], *, cycles: int, tolerance_bytes: float
+) -> Filling | None:
+    """Return what bounded caches may hold: all that grows, as far as was looked; None where something else holds it.
+
+    Not all was looked at: the walk through all objects was cut, or too few cycles were watched to see whether a cache
+    fills. ``sites``, ``series``: as for `forecast`.
+    """
+    caches = [site.cache for site in sites if site.cache is not None and _may_fill_alone(site.cache)]
+    if not caches or not cycles:
+        return None
+    within = [site for site in sites if site.cache in caches or site.is_unseen]
+    return _filling(caches, within, sites, series, cycles, tolerance_bytes)
+
+
+def _filling(
+    caches: Sequence[Cache],
+    within: Sequence[CachedSite],
+    sites: Sequence[CachedSite],
+    series: Mapping[str, SeriesVerdict],
+    cycles: int,
+    tolerance_bytes: float,
+) -> Filling | None:
+    """Return what these caches will hold; None where something else grows as well, or no forecast reaches their end."""
+    last = max(caches, key=lambda cache: cache.full_at or 0)
     is_foreseeable = (last.full_at or cycles) <= cycles * 2**MOST_DOUBLINGS
+    elsewhere, stray = _elsewhere(sites, within)
     if elsewhere > tolerance_bytes or not is_foreseeable or not _is_all_tracked(series, tolerance_bytes):
         return None
-    return Filling(holding_cache(last), more_bytes, is_all=stray <= tolerance_bytes)
+    return Filling(holding_cache(last), _more_bytes(within, cycles), is_all=stray <= tolerance_bytes)
+
+
+def _elsewhere(sites: Sequence[CachedSite], within: Sequence[CachedSite]) -> tuple[float, float]:
+    """Return what grows outside of caches: all that counts, and that of sites that are no leak by themselves."""
+    others = [site for site in sites if site not in within]
+    others = [site for site in others if site.cache is None or not site.cache.has_grown_its_table]
+    stray = sum(site.rate for site in others if not site.is_leak)
+    counts = stray > _STRAY_SHARE * sum(site.rate for site in within)
+    return sum(site.rate for site in others if counts or site.is_leak), stray
+
+
+def _more_bytes(within: Sequence[CachedSite], cycles: int) -> float:
+    return sum(site.rate * (((site.cache and site.cache.full_at) or cycles) - cycles) for site in within)
 
 
 def filling_modules(
@@ -123,19 +176,16 @@ def filling_modules(
         return None
     of_import = elsewhere = 0.0
     for site in sites:
-        rate = max(site.bytes_per_cycle, 0.0)
         if site.is_of_import or site.cache in modules:
-            of_import += rate
+            of_import += site.rate
         elif site.cache is None or not (site.cache.has_grown_its_table or _fills_alone(site.cache)):
-            elsewhere += rate
+            elsewhere += site.rate
     return holding_cache(modules[0]) if elsewhere <= max(tolerance_bytes, _STRAY_SHARE * of_import) else None
 
 
 def may_be_cached(sites: Sequence[CachedSite]) -> bool:
     """Whether at least half of what grows may be held by a cache; also where it is not known what grows."""
-    rates = [(max(site.bytes_per_cycle, 0.0), site.may_be_cached) for site in sites]
-    total = sum(rate for rate, _ in rates)
-    return 2 * sum(rate for rate, may_be in rates if may_be) >= total
+    return 2 * sum(site.rate for site in sites if site.may_be_cached) >= sum(site.rate for site in sites)
 
 
 def needed_cycles(filling: Filling, cycles: int, n_min: int | None) -> int:
@@ -158,6 +208,10 @@ def most_allocated(series: Mapping[str, SeriesVerdict]) -> float:
 
 def _fills_alone(cache: Cache) -> bool:
     return cache.is_only_holder and cache.is_filling
+
+
+def _may_fill_alone(cache: Cache) -> bool:
+    return (cache.is_only_holder or cache.is_only_seen) and cache.may_fill
 
 
 def _is_all_tracked(series: Mapping[str, SeriesVerdict], tolerance_bytes: float) -> bool:

@@ -34,6 +34,7 @@ _MOST_NODES = 10
 _STRANGERS_AT_LEVEL = 6
 """A module's own classes and their tables are within so many steps."""
 _IS_HEAP_TYPE = 1 << 9
+_BEYOND = "at a place that is not known"
 _SIZED = (list, tuple, dict, set, frozenset, bytes, bytearray, str)
 _METHOD_OF_C = type(object.__sizeof__)
 
@@ -80,6 +81,8 @@ class Walk:
             self._meet(root, -len(self._names))
         self.is_complete = self._follow(LONGEST_S)
         self.direct = len(self.arrived)
+        if not self.is_complete:
+            self._meet_caches_beyond()
         self._may_close = False
         # A cache may hold for a while what a module holds for ever.
         for position in sorted(self._closed, key=lambda place: (self.module_of(place) is None, place)):
@@ -87,6 +90,18 @@ class Walk:
                 if id(referent) not in self._seen:
                     self._meet(referent, position)
         self._follow(LONGEST_IN_CACHES_S)
+
+    def _meet_caches_beyond(self) -> None:
+        """Meet the bounded caches that a walk which was cut did not come to, and go on in caches alone.
+
+        What a cache holds must not be taken for what nobody is known to hold.
+        """
+        self._names.append(_BEYOND)
+        for held in gc.get_objects():
+            if type(held) in self._caches.types or id(held) in self._caches.dicts:
+                self._meet(held, -len(self._names))
+        self._strangers.clear()
+        self._next = len(self._met)
 
     def describe(self, position: int) -> list[Node]:
         """Return the nodes from the root to an object, without those that source code does not name."""

@@ -21,7 +21,7 @@ from soak.attribution.opened_causes import StillOpen
 from soak.measurements import Reading
 from soak.probes.limits import read_hidden_limits
 from soak.probes.mappings import maps_reader
-from soak.results import AT_WORK, Failure, Pacing, Pauses, RssAudit
+from soak.results import AT_WORK, Failure, Pacing, Pauses, RssAudit, Unseen
 from soak.running.child.child import Child
 from soak.running.child.child_ring import ChildRing
 from soak.running.child.failures import describe_failure
@@ -604,6 +604,7 @@ def _cached(tracked: Tracked) -> tuple[CachedSite, ...]:
             site.is_proven,
             may_be_cached=site.reachability.state != "lost" and site.reachability.kind is None,
             is_of_import=site.is_of_import,
+            is_unseen=site.reachability.unseen is Unseen.TOO_MANY_OBJECTS,
         )
         for site in tracked.sites
         if site.domain != MAPPING_DOMAIN

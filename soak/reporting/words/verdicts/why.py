@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import PurePath
 
+from soak.analysis.sites.caches import MODULES
 from soak.grounds import VERDICTS, Ground, GroundKind, LiveChildren, ProcessRole
 from soak.measurements import NOTABLE_RSS_BYTES, SIGNALS
 from soak.reporting.words.causes.advice import spot
@@ -119,6 +120,8 @@ def _sentence(component: ComponentResult, grounds: Sequence[Ground]) -> str:  # 
             return _kept_blocks(first, noun) + _pinned_heap(component, grounds)
         case GroundKind.FILLING_CACHE:
             return _filling_cache(first, noun)
+        case GroundKind.MAYBE_FILLING:
+            return _maybe_filling(first, noun)
         case GroundKind.GROWING_SITES:
             return _growing_sites(component, first) + _pinned_heap(component, grounds)
         case GroundKind.FILLING_MODULES:
@@ -258,6 +261,16 @@ def _filling_cache(ground: Ground, noun: str) -> str:
     share = "all" if filling.is_all else "nearly all"
     more = f"It will take about {format_size(filling.more_bytes)} more."
     return f"{capitalised(cache_words(filling.cache, noun))}, holds {share} that grows. {more}"
+
+
+def _maybe_filling(ground: Ground, noun: str) -> str:
+    filling = ground.filling
+    assert filling is not None
+    told = f"{capitalised(cache_words(filling.cache, noun))}, holds"
+    if filling.cache.kind == MODULES:
+        told = "Modules that are imported for the first time hold"
+    seen = f"{told} what could be looked at of what grows."
+    return f"{seen} Not all could be looked at, so this is a cache that fills, or a leak."
 
 
 def _filling_modules(ground: Ground) -> str:
