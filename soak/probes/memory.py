@@ -76,13 +76,21 @@ class ProcessMemory:
         return np.frombuffer(os.pread(self._pages, count * 8, first_page * 8), np.uint64)
 
     def pieces(self, ranges: Iterable[Range]) -> Iterator[tuple[int, NDArray[np.uint64]]]:
-        """Yield the contents of the ranges in pieces of 1 MiB at most: address and words, ``(n,) uint64``."""
+        """Yield the contents of the ranges in pieces of 1 MiB at most: address and words, ``(n,) uint64``.
+
+        Pages that cannot be read (guards, a file that is shorter than its mapping) are left out, and they alone.
+        """
         for start, end in ranges:
             for first, last in self._used(start, end):
-                for address in range(first, last, PIECE_BYTES):
-                    words = self.read(address, (min(last, address + PIECE_BYTES) - address) // 8)
+                address = first
+                while address < last:
+                    wanted = min(last - address, PIECE_BYTES)
+                    words = self.read(address, wanted // 8)
                     if len(words):
                         yield address, words
+                    reached = address + words.nbytes
+                    is_short = words.nbytes < wanted // 8 * 8
+                    address = (reached // _PAGE_BYTES + 1) * _PAGE_BYTES if is_short else address + wanted
 
     def _used(self, start: int, end: int) -> Iterator[Range]:
         """Yield the parts of a range whose pages are used. To read the others would make the kernel map them."""
