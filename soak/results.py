@@ -295,6 +295,8 @@ class Cause:
     """What the allocators make of ``bytes_per_iteration``; None where that does not follow from the blocks' size."""
     processes: str | None = None
     """In which processes that the program started, in short; None: in the program itself."""
+    waits_at: Place | None = None
+    """Of threads that nothing but Python's own library started: the line in which they are; ``python_where`` too."""
 
 
 @dataclass(frozen=True)

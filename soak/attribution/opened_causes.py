@@ -29,6 +29,8 @@ class StillOpen:
     item: OpenItem
     stack: tuple[Call, ...] = ()
     """Who opened it, innermost first; empty where that is not known."""
+    is_at: Call | None = None
+    """Of a thread: the line in which it is, in code that is not Python's own library."""
 
 
 def causes_of_opened(
@@ -59,10 +61,18 @@ def _places(one: StillOpen, locate: Locate) -> tuple[Place | None, Place | None]
     """Return the C function that opened it and the Python line, neither of the interpreter's own library."""
     python = [call for call in one.stack if call.file is not None and not is_ours(call)]
     own = next((call for call in python if not _STANDARD_LIBRARY.search(call.file or "")), None)
-    opener = own or (python[0] if python else None)
+    opener = own or one.is_at or (python[0] if python else None)
     native = above_bytecode(one.stack, locate)
     where = nearest(place for place in native if _STANDARD_MODULES not in (place.module or ""))
     return where, None if opener is None else place_of(opener, locate)
+
+
+def _waits_at(one: StillOpen, locate: Locate) -> Place | None:
+    """Return where a thread is that nothing but Python's own library started."""
+    is_started_by_own = any(
+        call.file is not None and not is_ours(call) and not _STANDARD_LIBRARY.search(call.file) for call in one.stack
+    )
+    return None if one.is_at is None or is_started_by_own else place_of(one.is_at, locate)
 
 
 def _cause(group: Sequence[StillOpen], locate: Locate, kind: str, rate: float, since: int | None) -> Cause:
@@ -86,6 +96,7 @@ def _cause(group: Sequence[StillOpen], locate: Locate, kind: str, rate: float, s
         count_per_iteration=rate,
         opened=name_groups([one.item for one in group]),
         newest=group[-1].item.name if group and kind == LEFT_BEHIND else None,
+        waits_at=None if fullest is None else _waits_at(fullest, locate),
     )
 
 

@@ -6,6 +6,7 @@ and nothing needs a new file descriptor, thread or mapping once the cycles run.
 
 from __future__ import annotations
 
+import os
 import sys
 
 from soak.inside import ring
@@ -184,7 +185,7 @@ class Loop:
         """Write the names of threads, and wait until the parent has listed what is open. Call it after measuring."""
         words = self.words
         try:
-            self.area.write_names(_thread_names())
+            self.area.write_names(_thread_names(), _thread_lines())
         except Exception:  # no memory, or the component has changed threading: then there are only the kernel's names
             words[ring.WORD_NAMES_BYTES] = ring.NO_NAMES
         self.written.wake()
@@ -392,3 +393,28 @@ def _thread_names() -> dict[int, str]:
     if threading is None:
         return {}
     return {thread.native_id: str(thread.name) for thread in threading.enumerate() if thread.native_id}
+
+
+def _thread_lines() -> dict[tuple[str, int, str], list[int]]:
+    """Return the lines in which Python's threads are, in code that is not Python's own library; with their numbers.
+
+    A thread that a library's server starts was started by nothing but the library; what it runs is the component's.
+    """
+    threading = sys.modules.get("threading")
+    if threading is None:
+        return {}
+    frames = sys._current_frames()
+    lines: dict[tuple[str, int, str], list[int]] = {}
+    library = os.path.dirname(os.__file__) + os.sep
+    for thread in threading.enumerate():
+        frame = frames.get(thread.ident)
+        while frame is not None and _is_of_library(frame.f_code.co_filename, library):
+            frame = frame.f_back
+        if frame is not None and thread.native_id:
+            line = frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name
+            lines.setdefault(line, []).append(thread.native_id)
+    return lines
+
+
+def _is_of_library(file: str, library: str) -> bool:
+    return file.startswith("<") or (file.startswith(library) and "-packages" + os.sep not in file)

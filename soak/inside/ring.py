@@ -146,19 +146,33 @@ class Ring:
         """Return the bytes in the text area."""
         return self.map[TEXT_OFFSET : TEXT_OFFSET + self.words[WORD_TEXT_BYTES]]
 
-    def write_names(self, names: dict[int, str]) -> None:
-        """Write the names of threads, by the kernel's number, without those for which there is no room."""
-        content = marshal.dumps(names, 2)
+    def write_names(self, names: dict[int, str], lines: dict[tuple[str, int, str], list[int]] | None = None) -> None:
+        """Write the names of threads, by the kernel's number, without those for which there is no room.
+
+        ``lines``: file, line and function in which threads are now, with their numbers.
+        """
+        lines = lines or {}
+        content = marshal.dumps((names, lines), 2)
         while len(content) > NAMES_BYTES:
+            if len(lines) > 1:
+                lines = dict(list(lines.items())[: len(lines) // 2])
             names = dict(list(names.items())[len(names) // 2 :])
-            content = marshal.dumps(names, 2)
+            lines = {line: numbers[len(numbers) // 2 :] for line, numbers in lines.items()} if names else {}
+            content = marshal.dumps((names, lines), 2)
         self.map[NAMES_OFFSET : NAMES_OFFSET + len(content)] = content
         self.words[WORD_NAMES_BYTES] = len(content)
 
     def read_names(self) -> dict[int, str]:
         """Return the names of threads by the kernel's number; empty before they are written."""
+        return self._read_names()[0]
+
+    def read_lines(self) -> dict[int, tuple[str, int, str]]:
+        """Return file, line and function in which threads are, by the kernel's number, of those that are known."""
+        return {number: line for line, numbers in self._read_names()[1].items() for number in numbers}
+
+    def _read_names(self) -> tuple[dict[int, str], dict[tuple[str, int, str], list[int]]]:
         length = self.words[WORD_NAMES_BYTES]
-        return marshal.loads(self.map[NAMES_OFFSET : NAMES_OFFSET + length]) if length > 0 else {}
+        return marshal.loads(self.map[NAMES_OFFSET : NAMES_OFFSET + length]) if length > 0 else ({}, {})
 
     def write_row(self, fields: tuple[int, ...]) -> None:
         """Append a row (child). ``fields``: the values of ROW_FIELDS without the last two. Overwrites unread rows."""

@@ -81,6 +81,20 @@ def test_the_parts_of_an_object_are_one_leak_of_the_object():
     assert say.site_lines(owned())[1].startswith("21.5 KiB per call: GstBin objects, allocated in create")
 
 
+def test_an_object_that_a_library_makes_is_named_with_the_line_of_a_person_that_leads_there():
+    """``asyncio`` makes each task; who started it wrote app.py."""
+    library = Place("create_task", "/usr/lib/python3.11/asyncio/base_events.py", 436)
+    frames = (library, Place("serve", "/home/me/app.py", 33))
+    parts = [replace(each, owner=replace(BIN, allocated_at=library)) for each in PARTS]
+    parts[1] = replace(parts[1], frames=frames, python_where=library)
+
+    assert origin(parts) == "each GstBin made at app.py:33 is kept"
+    assert "made at app.py:33 is kept" in say.group_sentence(only(*parts))
+    assert (
+        origin([replace(each, frames=()) for each in parts]) == "each GstBin made at asyncio/base_events.py:436 is kept"
+    )
+
+
 def test_a_function_that_the_object_holds_and_that_holds_it_is_named():
     group = owned(is_lost=True, function=Place("build", "/home/me/app.py", 64))
 

@@ -8,6 +8,7 @@ from soak.attribution.causes import Call
 from soak.attribution.opened_causes import StillOpen, causes_of_opened, name_groups
 from soak.probes.inventory import OpenItem
 from soak.reporting.words import cause_sentence
+from soak.reporting.words.causes.advice import origin
 from soak.results import Opened, Place
 
 PLACES = {
@@ -137,3 +138,29 @@ def test_the_sentence_tells_how_many_what_and_where() -> None:
         "File descriptors that are not closed, 3 per call, opened in leak_open (leak.c:7), called from "
         "open_log (reader.py:41): 1,020 × file /tmp/x.log."
     )
+
+
+STARTED = Call(file="/usr/lib/python3.11/threading.py", function="Thread.start", line=964)
+SERVER = Call(file="/usr/lib/python3.11/socketserver.py", function="ThreadingMixIn.process_request", line=705)
+HANDLER = Call(file="/app/main.py", function="handle", line=7)
+
+
+def threads(*stack: Call, is_at: Call | None) -> list[StillOpen]:
+    return [StillOpen(OpenItem("thread", n, "thread", f"Thread-{n}"), stack, is_at) for n in range(9)]
+
+
+def test_a_thread_that_only_a_library_started_is_told_by_the_line_in_which_it_is():
+    """The thread of `socketserver` that accepts starts one for each request: no line of the component's starts it."""
+    (cause,) = causes_of_opened(threads(STARTED, SERVER, is_at=HANDLER), PLACES.__getitem__, "thread", 1.0, 8)
+
+    assert cause.python_where == cause.waits_at == Place("handle", "/app/main.py", 7)
+    assert cause_sentence(cause).startswith("Threads that do not end, 1 per call, each in handle (main.py:7)")
+    assert origin([cause]) == "each is at main.py:7"
+
+
+@pytest.mark.parametrize("is_at", [HANDLER, None])
+def test_a_thread_that_a_line_of_a_person_started_is_told_by_that_line(is_at: Call | None):
+    (cause,) = causes_of_opened(threads(STARTED, MAIN, is_at=is_at), PLACES.__getitem__, "thread", 1.0, 8)
+
+    assert (cause.python_where, cause.waits_at) == (Place("cycle", "/app/main.py", 9), None)
+    assert origin([cause]) == "started at main.py:9"

@@ -370,11 +370,13 @@ def test_when_it_is_over_the_threads_are_named_and_the_parent_waited_for(tmp_pat
     thread = threading.Thread(target=waiting.wait, name="the one that waits")
     thread.start()
     seen: list[dict[int, str]] = []
+    lines: list[dict[int, tuple[str, int, str]]] = []
 
     def look() -> None:
         while not area.words[ring.WORD_NAMES_BYTES]:
             pass
         seen.append(area.read_names())
+        lines.append(area.read_lines())
         area.words[ring.WORD_LISTED] = 1
 
     looking = threading.Thread(target=look)
@@ -386,6 +388,10 @@ def test_when_it_is_over_the_threads_are_named_and_the_parent_waited_for(tmp_pat
 
     assert area.words[ring.WORD_LISTED] == 1
     assert seen[0][thread.native_id or 0] == "the one that waits"
+    assert thread.native_id not in lines[0]  # it runs nothing but Python's own library
+    file, line, function = lines[0][looking.native_id or 0]
+    assert (file, function) == (__file__, "look")
+    assert line > look.__code__.co_firstlineno
 
 
 def test_threads_that_cannot_be_named_keep_nobody_from_listing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -197,12 +197,15 @@ def test_names_of_threads_come_back_and_of_too_many_the_newest(tmp_path: Path):
 
     area.write_names({7: "MainThread", 8: "Größe\n"})
     few = area.read_names()
-    area.write_names({number: f"a name of some length {number}" for number in range(10_000)})
-    many = area.read_names()
+    names = {number: f"a name of some length {number}" for number in range(10_000)}
+    area.write_names(names, {("/app/main.py", line, "handle"): list(range(line, 10_000, 7)) for line in range(7)})
+    many, lines = area.read_names(), area.read_lines()
 
     assert few == {7: "MainThread", 8: "Größe\n"}
     assert 500 < len(many) < 10_000
     assert max(many) == 9_999
+    assert lines
+    assert all(line == ("/app/main.py", number % 7, "handle") for number, line in lines.items())
 
 
 def test_a_process_that_writes_no_names_does_not_touch_their_pages(tmp_path: Path):

@@ -36,7 +36,16 @@ from soak.results import (
 )
 from soak.verdict import Verdict
 
+ROUNDED = " (the allocator makes 128 B of it)"
+RAN = " (20,480 calls in 8.5 s)."
 ORIGIN = "decoder/conversion.py:42 allocates it, and nothing points to it"
+
+
+def a_mapping(rate: float, blocks: float):
+    """Give a suspected mapping, which no scan looks for."""
+    return a_cause(
+        kind="mapping", confirmed=False, state="unknown", bytes_per_iteration=rate, blocks_per_iteration=blocks
+    )
 
 
 def test_the_headline_names_the_leak_and_counts_the_rest():
@@ -247,6 +256,18 @@ LOOP_FRAMES = ('  File "/opt/soak/inside/loop.py", line 14 in run',)
                 signals={"tracked": signal("tracked", 1_300.0, 1_290.0, 1_310.0, verdict=Verdict.LEAK)},
             ),
             f"get grows by 1 thread every 63 calls, and by 1,300 B of memory: {ORIGIN} (20,480 calls in 8.5 s).",
+        ),
+        (
+            a_leak("get", causes=(a_cause(), a_mapping(16_384.0, 1.0))),
+            f"get grows by 106 B per call{ROUNDED}, and by 16 KiB of mapped memory: {ORIGIN}{RAN}",
+        ),
+        (
+            a_leak("get", causes=(a_cause(), a_mapping(5.0, 1.0))),
+            f"get grows by 106 B per call (the allocator makes 128 B of it): {ORIGIN} (20,480 calls in 8.5 s).",
+        ),
+        (
+            a_leak("get", causes=(a_cause(), a_mapping(16_384.0, 0.0001))),
+            f"get grows by 106 B per call (the allocator makes 128 B of it): {ORIGIN} (20,480 calls in 8.5 s).",
         ),
     ],
 )

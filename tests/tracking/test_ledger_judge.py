@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from soak.analysis.sites.ledger import MOST_CHECKPOINTS, MOST_SUSPECTS, LedgerJudge, Suspect
-from soak.verdict import Verdict
+from soak.running.component.ledger_reader import LedgerReader
+from soak.verdict import SeriesState, SeriesVerdict, Verdict
 
+NO_VERDICT = SeriesVerdict(Verdict.INCONCLUSIVE, SeriesState.UNSTEADY)
 N_MIN = 256
 LEAKS, OTHERS = 3, 7  # numbers of sites
 Live = Callable[[int], tuple[int, int]]
@@ -226,3 +228,33 @@ def test_the_series_of_a_site_is_as_it_was_read() -> None:
     cycles, blocks, sizes = judge.series(1)
 
     assert (cycles.tolist(), blocks.tolist(), sizes.tolist()) == ([0, 4, 9, 11], [0, 2, 2, 5], [0, 20, 20, 50])
+
+
+def a_table(cycle: int) -> int:
+    """Return the bytes of a table that is made twice as large when it is full."""
+    return 24 * 2 ** max(cycle, 1).bit_length()
+
+
+@pytest.mark.parametrize("cycles", [3000, 5000, 6000, 7500])
+def test_nodes_that_stand_beside_a_table_at_one_call_site_count_in_what_grows_steadily(cycles: int) -> None:
+    """An OrderedDict makes a node for each entry where it makes its table: in bytes they grow by leaps."""
+    reader = LedgerReader(lambda: None, lambda: "", 1.0)
+    live: dict[int, Live] = {
+        0: of(216, lambda cycle: cycle),
+        1: lambda cycle: (1 + cycle, 32 * cycle + a_table(cycle)),
+        2: lambda cycle: (1, a_table(cycle)),
+        3: of(90_000, lambda cycle: cycle // 100 % 7),
+    }
+    for cycle in range(0, cycles + 1, 16):
+        counts = np.array([at(cycle) for at in live.values()], np.int64)
+        reader._judge.add(cycle, counts[:, 0].copy(), counts[:, 1].copy())
+
+    growth = reader.steady_growth([Suspect(site, NO_VERDICT, 1.0, None) for site in live])
+    nodes = reader.steady_growth([Suspect(1, NO_VERDICT, 1.0, None)])
+
+    assert growth is not None
+    assert nodes is not None
+    assert nodes.rate is not None
+    assert nodes.low == pytest.approx(32.0, rel=0.01)
+    assert nodes.rate > 50.0
+    assert growth.rate == pytest.approx(216.0 + nodes.rate, rel=0.01)

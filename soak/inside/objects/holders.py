@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Node = tuple[str, str, str, int, int]
     """Its name in its holder, what it is, its type, its size in bytes, its address (0: nodes that are left out)."""
 
-LONGEST_S, LONGEST_IN_CACHES_S = 1.5, 0.5
+LONGEST_S, LONGEST_IN_CACHES_S = 3.0, 0.5
 MOST_OBJECTS = 3_000_000
 _LOOK_AT_CLOCK_EVERY = 4096
 _LONGEST_NAME = 80

@@ -13,6 +13,7 @@ from soak.reporting.words.growth import (
     growth_until_then,
     growth_words,
     lost_part,
+    mapped_beside,
     memory_beside,
     other_measure,
 )
@@ -58,7 +59,7 @@ def component_sentence(component: ComponentResult) -> str:
     if component.verdict is Verdict.CLEAN:
         return f"{name} {bound_words(component)}: {ran}."
     if component.verdict is Verdict.LEAK:
-        beside = f"{lost_part(component)}{other_measure(growth)}{memory_beside(component)}"
+        beside = f"{lost_part(component)}{other_measure(growth)}{memory_beside(component)}{mapped_beside(component)}"
         came = origin(component.causes, component.keeper)
         return f"{name} {growth_words(growth, noun)}{beside}{f': {came}' if came else ''} ({ran})."
     if component.verdict is Verdict.SETTLING:

@@ -12,6 +12,8 @@ from soak.verdict import Verdict
 _LONGEST_FAILURE = 60
 """Characters of a failure in a table; the whole stands below it."""
 _OPENED_UNITS = ("fds", "threads", "processes", "resources")
+_FEWEST_MAPPINGS, _SMALLEST_PART = 8, 0.05
+"""Fewer mappings are no growth; what is mapped, and less than this share of what is told, is not told."""
 _MOST_PART = 0.95
 """What is lost and more than this share of all growth is as good as all of it."""
 
@@ -133,6 +135,18 @@ def memory_beside(component: ComponentResult) -> str:
     if growth is None or growth.unit not in _OPENED_UNITS or memory is None or memory.per_iteration is None:
         return ""
     return f", and by {byte_rate(memory.per_iteration)} of memory" if memory.verdict is Verdict.LEAK else ""
+
+
+def mapped_beside(component: ComponentResult) -> str:
+    """Say the mapped memory that grows beside memory in use: an object of 96 B may have mapped a megabyte."""
+    growth = component.growth
+    if growth is None or not in_bytes(growth) or growth.signal == "mapped":
+        return ""
+    causes = [cause for cause in component.causes if cause.kind == "mapping" and cause.blocks_per_iteration]
+    often = (cause for cause in causes if (cause.blocks_per_iteration or 0) * component.iterations >= _FEWEST_MAPPINGS)
+    mapped = sum(cause.bytes_per_iteration or 0.0 for cause in often)
+    is_worth_saying = mapped > _SMALLEST_PART * (growth.bytes_per_iteration or 0.0)
+    return f", and by {byte_rate(mapped)} of mapped memory" if is_worth_saying else ""
 
 
 def _aside(growth: Growth) -> str:

@@ -254,6 +254,10 @@ class ChildRing:
         """Return the threads' names by the kernel's number; none before the cycles are over."""
         return self._ring.read_names()
 
+    def read_thread_lines(self) -> dict[int, tuple[str, int, str]]:
+        """Return where threads are, in code that is not Python's own; none before the cycles are over."""
+        return self._ring.read_lines()
+
     # What the parent tells the child.
 
     def acknowledge(self, rows_read: int) -> None:

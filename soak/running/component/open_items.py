@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from soak.attribution.causes import Call
 from soak.attribution.opened_causes import StillOpen
 from soak.native.ledger import Opening
-from soak.probes.inventory import DESCRIPTOR, Inventory, OpenItem, describe_new, read_inventory
+from soak.probes.inventory import DESCRIPTOR, THREAD, Inventory, OpenItem, describe_new, read_inventory
 from soak.running.child.child import Child
 from soak.running.clock import Clock
 from soak.running.component.ledger_reader import LedgerReader
@@ -38,6 +39,7 @@ class OpenItems:
         self._settled_at: int | None = None
         self._listed_growth = 0.0
         self._items: tuple[OpenItem, ...] = ()
+        self._lines: Mapping[int, tuple[str, int, str]] = {}
         self._openings: tuple[dict[int, Opening], dict[int, Opening]] = ({}, {})
 
     def at_checkpoint(self, cycle: int, counts: Mapping[str, float]) -> None:
@@ -62,7 +64,9 @@ class OpenItems:
         self._openings = self._ledger.openings()
         descriptors, _ = self._openings
         later = [number for number, opening in descriptors.items() if opening.cycle > self._settled_at]
-        self._items = describe_new(self._child.pid, self._before, later, self._child.ring.read_thread_names())
+        ring = self._child.ring
+        self._items = describe_new(self._child.pid, self._before, later, ring.read_thread_names())
+        self._lines = ring.read_thread_lines()
 
     def still_open(self) -> tuple[StillOpen, ...]:
         """Return what the last list had, each with who opened it; the ledger must still be open."""
@@ -70,5 +74,7 @@ class OpenItems:
         found = []
         for item in self._items:
             opening = (descriptors if item.kind == DESCRIPTOR else tasks).get(item.number)
-            found.append(StillOpen(item, () if opening is None else self._ledger.stack_of(opening.site)))
+            stack = () if opening is None else self._ledger.stack_of(opening.site)
+            line = self._lines.get(item.number) if item.kind == THREAD else None
+            found.append(StillOpen(item, stack, None if line is None else Call(None, line[0], line[2], line[1])))
         return tuple(found)

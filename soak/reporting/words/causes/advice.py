@@ -16,9 +16,9 @@ from soak.reporting.words.causes.holders import (
     step_words,
 )
 from soak.reporting.words.causes.kinds import FREE_MEMORY, UNCOLLECTABLE, kind_words
-from soak.reporting.words.paths import own_frame, short_file, without_folders
+from soak.reporting.words.paths import library_file, own_frame, short_file, without_folders
 from soak.reporting.words.vocabulary import capitalised, made_words, printable
-from soak.results import Cause, ChainNode, MemoryKind, MemoryStep, Place, Unseen
+from soak.results import Cause, ChainNode, MemoryKind, MemoryStep, Owner, Place, Unseen
 from soak.units import format_count, format_size
 
 _UNKNOWN_PLACE = Place("an unknown place", None, None)
@@ -121,12 +121,14 @@ def origin(causes: Sequence[Cause], only_grows: Keeper | None = None) -> str:
     place = None if cause is None else _line(cause)
     if group is None or cause is None or place is None:
         return ""
+    if cause.waits_at is not None:
+        return f"each is at {place}"
     if cause.count_per_iteration is not None:
         return f"{made_words(cause.kind)} at {place}"
     keeper = keeper_words(group)
     owner = group.owner
     if owner is not None:
-        made = f" made at {spot(owner.allocated_at)}" if owner.allocated_at is not None else ""
+        made = made_at_words(group, owner)
         by = f" by {keeper}" if keeper else ", though nothing outside points to it" if owner.is_lost else ""
         return f"each {owner.type}{made} is kept{by}"
     if cause.state == "lost":
@@ -149,10 +151,25 @@ def origin_brief(causes: Sequence[Cause], only_grows: Keeper | None = None, *, s
     place = None if group is None else _line(group.causes[0])
     if group is None or place is None:
         return ""
-    if group.owner is not None and group.owner.allocated_at is not None:
-        place = spot(group.owner.allocated_at)
+    if group.owner is not None and (made_at := _made_at(group, group.owner)) is not None:
+        place = spot(made_at)
     keeper = keeper_words(group)
     return f" at {place}" + (f", kept by {keeper}" if keeper else "")
+
+
+def made_at_words(group: CauseGroup, owner: Owner) -> str:
+    """Say where the object is made that owns what a group keeps: `` made at app.py:14``; empty where not known."""
+    place = _made_at(group, owner)
+    return "" if place is None else f" made at {spot(place)}"
+
+
+def _made_at(group: CauseGroup, owner: Owner) -> Place | None:
+    """Return where an owner is made: the line of a person's own that leads to it, where a library makes it."""
+    made = owner.allocated_at
+    if made is None or library_file(made.file or "") is None:
+        return made
+    itself = (cause for cause in group.causes if cause.fingerprint == owner.fingerprint)
+    return next((own for cause in itself if (own := own_frame(cause.frames)) is not None), made)
 
 
 def _group_of(only_grows: Keeper, causes: Sequence[Cause]) -> CauseGroup | None:

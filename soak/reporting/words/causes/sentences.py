@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from soak.attribution.grouping import CauseGroup, largest_holder
-from soak.reporting.words.causes.advice import advise, keeper_words, spot
+from soak.reporting.words.causes.advice import advise, keeper_words, made_at_words, spot
 from soak.reporting.words.causes.holders import cache_words, container_words, held_by, step_words
 from soak.reporting.words.causes.kinds import kind_words
 from soak.reporting.words.paths import library_file, own_frame, short_file, short_frame
@@ -148,7 +148,9 @@ def _opened_sentence(cause: Cause, noun: str) -> str:
     rate = cause.count_per_iteration or 0.0
     often = f"1 every {period_words(1 / rate)} {noun}s" if 0 < rate < 0.95 else f"{short_number(rate)} per {noun}"
     where = _where_words(cause)
-    if where:
+    if cause.waits_at is not None:
+        where = f", each in {place_words(cause.waits_at)}"
+    elif where:
         where = f", {made_words(cause.kind)} in {where}"
     what = "; ".join(map(opened_words, cause.opened[:_MOST_NAMED]))
     certain = "" if cause.confirmed else "Suspected: "
@@ -168,7 +170,7 @@ def _owner_words(group: CauseGroup, owner: Owner, noun: str) -> str:
     number = "One" if _NEARLY_ONE[0] < owner.per_iteration < _NEARLY_ONE[1] else short_number(owner.per_iteration)
     objects = owner.type if number == "One" else f"{owner.type} objects"
     verb = "is" if number == "One" else "are"
-    made = f" made at {spot(owner.allocated_at)}" if owner.allocated_at is not None else ""
+    made = made_at_words(group, owner)
     keeper = keeper_words(group)
     by = f" by {keeper}" if keeper else f", though nothing outside points to {'it' if number == 'One' else 'them'}"
     return f"{number} {objects} per {noun}{made} {verb} kept{by if keeper or owner.is_lost else ''}"
