@@ -23,6 +23,7 @@ from soak.reporting.words.verdicts.series import CACHE_FITS_INTO_N_MIN
 from soak.running.watch.counting import CountPace
 from soak.running.watch.pace import WatchPace
 from soak.running.watch.plan import WatchPlan
+from soak.running.watch.quiet import QuietTime
 from soak.verdict import Verdict
 
 Counts = npt.NDArray[np.int64]
@@ -31,6 +32,8 @@ Site = tuple[Counts, Counts]
 """Live blocks and live bytes."""
 
 EVERY_S, COUNT_S = 0.1, 0.02
+IDLE_CPU_S = 0.0002
+"""What a server uses in a sample without requests."""
 KEPT_BYTES = 1024
 LEAST_POWER, MOST_FALSE_LEAKS = 0.95, 0.005
 SMALLEST_CHOSEN_N_MIN = 256
@@ -44,6 +47,8 @@ class Service:
     """How many there were until each sample."""
     at_work: Counts
     """How many are at work at it."""
+    cpu_s: npt.NDArray[np.float64]
+    """The processor time that it has used until each sample."""
     rng: np.random.Generator
 
     def new_entries(self, size: int, kinds: int) -> Counts:
@@ -52,17 +57,25 @@ class Service:
         return filled
 
 
-def make_service(rng: np.random.Generator, *, idle_s: float) -> Service:
-    """Make one of 20 to 400 requests a second, whose rate wanders by up to a factor of three either way."""
+def make_service(rng: np.random.Generator, *, idle_s: float, pauses: bool = False) -> Service:
+    """Make one of 20 to 400 requests a second, whose rate wanders by up to a factor of three either way.
+
+    ``pauses``: again and again none comes for some seconds.
+    """
     seconds = rng.uniform(60, 120)
     samples = int(seconds / EVERY_S)
     starts = int((rng.uniform(1, 4) + idle_s) / EVERY_S)
     wander = np.cumsum(rng.normal(0, 0.02, samples))
     rate_hz = np.exp(rng.uniform(np.log(20), np.log(400))) * np.exp(np.clip(wander, -1, 1))
     rate_hz[:starts] = 0
+    if pauses:
+        working, resting = rng.uniform(5, 20), rng.uniform(2, 8)
+        rate_hz[np.arange(samples) * EVERY_S % (working + resting) > working] = 0
     requests = np.cumsum(rng.poisson(rate_hz * EVERY_S))
     at_work = rng.poisson(rate_hz * rng.uniform(0.005, 0.1))
-    return Service(requests, at_work, rng)
+    used_s = IDLE_CPU_S + np.diff(requests, prepend=0) * rng.uniform(0.0002, 0.002)
+    used_s[: starts - int(idle_s / EVERY_S)] = EVERY_S  # imports
+    return Service(requests, at_work, np.cumsum(np.minimum(used_s, EVERY_S)), rng)
 
 
 def requests_of_random_sizes(service: Service) -> list[Site]:
@@ -113,7 +126,8 @@ LEAKS: dict[str, Callable[[Service], list[Site]]] = {
     "1 kB of one request in ten": leak_of_one_route,
 }
 MARKED, UNMARKED, IDLE = "marks", "samples", "samples, idle then load"
-WAYS = (MARKED, UNMARKED, IDLE)
+PAUSES = "samples, with pauses"
+WAYS = (MARKED, UNMARKED, IDLE, PAUSES)
 
 
 @dataclass(frozen=True)
@@ -143,17 +157,22 @@ def verdict_of(service: Service, sites: list[Site], *, marked: bool) -> Verdict:
     plan = WatchPlan(EVERY_S, None, 1.0, None, stop_at_leak=False)
     pace, counting = WatchPace(plan, 0, tracked=True), CountPace(EVERY_S)
     judge, ledger, taken = _judges(pace.n_min)
+    quiet = QuietTime(EVERY_S)
     for sample in range(len(service.requests)):
+        blocks = np.array([counts[sample] for counts, _ in sites])
+        sizes = np.array([in_bytes[sample] for _, in_bytes in sites])
         if pace.turn(sample, int(service.requests[sample]) if marked else 0):
             judge, ledger, taken = _judges(pace.n_min)
             counting = CountPace(EVERY_S)
-        cycles = pace.cycles_at(sample)
+        live = tuple(blocks), tuple(sizes)
+        is_quiet = not pace.marks and quiet.is_quiet(
+            sample * EVERY_S, float(service.cpu_s[sample]), lambda live=live: (live, COUNT_S)
+        )
+        cycles = pace.cycles_at(sample, is_quiet=is_quiet)
         if cycles is None:
             continue
         if counting.is_due(taken * EVERY_S):
             counting.spend(taken * EVERY_S, COUNT_S)
-            blocks = np.array([counts[sample] for counts, _ in sites])
-            sizes = np.array([in_bytes[sample] for _, in_bytes in sites])
             ledger.add(cycles, blocks, sizes)
             judge.add_ledger(cycles, {"tracked": float(sizes.sum()), "tracked_blocks": float(blocks.sum())})
         judge.add(cycles, {"threads": 8.0, "children": 0.0, "fds": 20.0})
@@ -173,7 +192,7 @@ def simulate(name: str, number: int, runs: int) -> list[Verdict]:
     rng = np.random.default_rng((zlib.crc32(name.encode()), number))
     verdicts = []
     for _ in range(runs):
-        service = make_service(rng, idle_s=rng.uniform(5, 30) if way == IDLE else 0.0)
+        service = make_service(rng, idle_s=rng.uniform(5, 30) if way == IDLE else 0.0, pauses=way == PAUSES)
         verdicts.append(verdict_of(service, (CLEAN | LEAKS)[family](service), marked=way == MARKED))
     return verdicts
 
@@ -199,9 +218,10 @@ def section_of_services(rows: list[ServiceRow]) -> list[str]:
         "## Watched services",
         "",
         "A service is watched for one to two minutes: imports, perhaps idle time, then 20 to 400 requests a second at",
-        "random times, at a rate that wanders. A cycle is a mark (one for each request), or a sample of 100 ms. All",
-        f"columns are numbers of runs. Gates: LEAK of at most {100 * MOST_FALSE_LEAKS:g} % of the clean runs, no CLEAN",
-        f"of a leak, and with marks LEAK of at least {100 * LEAST_POWER:g} % of the leaks.",
+        "random times, at a rate that wanders, perhaps with pauses. A cycle is a mark (one for each request), or a",
+        "sample of 100 ms in which the service did something. All columns are numbers of runs. Gates: LEAK of at most",
+        f"{100 * MOST_FALSE_LEAKS:g} % of the clean runs, no CLEAN of a leak, and with marks LEAK of at least",
+        f"{100 * LEAST_POWER:g} % of the leaks.",
         f"Caches hold up to {CACHE_FITS_INTO_N_MIN:g} of the smallest n_min.",
         "",
         "| family | cycles | runs | LEAK | CLEAN | SETTLING | INCONCLUSIVE |",

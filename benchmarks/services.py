@@ -27,7 +27,7 @@ from typing import Any
 
 import psutil
 from measuring import Figure, at_least, at_most, equal, make_parser, publish, say, scratch_folder, shown
-from serving import SERVED, SERVERS, Started, environment, is_there, serving, work_for
+from serving import RESULT, SERVED, SERVERS, Started, environment, is_there, serving, work_for
 
 WAYS = ("leak", "repaired", "leak, no marks", "repaired, no marks", "leak, run", "repaired, run")
 """How a server is looked at: by `soak watch` with marks and without, and by `soak run` where it is a driver."""
@@ -128,12 +128,11 @@ def look(options: argparse.Namespace, name: str, way: str) -> dict[str, Any]:
             begun_s, found_s = time.monotonic(), None
             with work_for(options.python, name, folder, server.port):
                 assert server.process.stderr is not None
-                assert server.process.stdout is not None
                 for line in server.process.stderr:
                     if "LEAK" in line and found_s is None:
                         found_s = time.monotonic() - begun_s
                 server.process.wait()
-            return summary(json.loads(server.process.stdout.read())["components"][0], found_s)
+            return summary(json.loads((folder / RESULT).read_text())["components"][0], found_s)
 
 
 def soaked(options: argparse.Namespace, name: str, folder: Path, kind: str) -> dict[str, Any]:

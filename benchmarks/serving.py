@@ -26,6 +26,8 @@ from random_times import pauses  # noqa: E402 - the applications take their time
 
 ROUTES = ("/report", "/ok", "/items/17")
 RATE_HZ = 100.0
+RESULT = "result.json"
+"""The file in the folder of a watch that has its result at the end."""
 _REQUESTS_PER_CONNECTION = 16
 """A server of several workers gives all requests of one connection to one of them."""
 _LONGEST_START_S = 60.0
@@ -121,13 +123,14 @@ def serving(python: str, name: str, folder: Path, kind: str, watching: Sequence[
     server, port = SERVERS[name], free_port()
     command = [python, *(part.format(port=port) for part in server.arguments)]
     if watching is not None:
-        soak = [sys.executable, "-m", "soak", "watch", *watching, "--json", "-", "--out", str(folder / "runs")]
+        files = ("--json", str(folder / RESULT), "--out", str(folder / "runs"))
+        soak = [sys.executable, "-m", "soak", "watch", *watching, *files]
         command = [*soak, "--", *command]
     process = subprocess.Popen(
         command,
         cwd=SERVED,
         env=environment(name, folder, kind),
-        stdout=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
     )

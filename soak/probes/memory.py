@@ -30,6 +30,9 @@ _BELOW_STACK_POINTER = 128
 _STILL_WITHIN_S = 0.2
 _STOPPED_STATES = frozenset("TtZX")
 
+CLOSED = -1
+"""The number of no descriptor: the number of a closed one may soon be that of another file."""
+
 Range = tuple[int, int]
 """The first address, and the first one after the end."""
 
@@ -41,12 +44,17 @@ class ProcessMemory:
         """Open it. Raises OSError when this process may not read it."""
         self._folder = Path("/proc", str(pid))
         self._file = os.open(self._folder / "mem", os.O_RDONLY)
-        self._pages = os.open(self._folder / "pagemap", os.O_RDONLY)
+        try:
+            self._pages = os.open(self._folder / "pagemap", os.O_RDONLY)
+        except OSError:
+            os.close(self._file)
+            raise
 
     def close(self) -> None:
-        """Close the files."""
-        os.close(self._file)
-        os.close(self._pages)
+        """Close the files. From then on there is nothing to read."""
+        for descriptor in {self._file, self._pages} - {CLOSED}:
+            os.close(descriptor)
+        self._file = self._pages = CLOSED
 
     def mappings(self) -> list[Mapping]:
         """Return what is mapped now, by address. Raises OSError when the process is gone."""
@@ -73,7 +81,8 @@ class ProcessMemory:
         """Return the entry of /proc/PID/pagemap for each page between two addresses, ``(pages,)``."""
         first_page = start // _PAGE_BYTES
         count = -(-end // _PAGE_BYTES) - first_page
-        return np.frombuffer(os.pread(self._pages, count * 8, first_page * 8), np.uint64)
+        entries = b"" if self._pages == CLOSED else os.pread(self._pages, count * 8, first_page * 8)
+        return np.frombuffer(entries, np.uint64)
 
     def pieces(self, ranges: Iterable[Range]) -> Iterator[tuple[int, NDArray[np.uint64]]]:
         """Yield the contents of the ranges in pieces of 1 MiB at most: address and words, ``(n,) uint64``.

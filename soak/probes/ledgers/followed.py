@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from soak.native.layout import TablePlaces
 from soak.probes.descendants import Descendant
 from soak.probes.ledgers.announcements import Announcements
-from soak.probes.ledgers.tables import places_in
+from soak.probes.ledgers.tables import own_number, places_in
 
 
 class Followed:
@@ -22,7 +24,7 @@ class Followed:
         A process that was forked, and runs no other program, has them where its parent has them. So ask for parents
         before their children.
         """
-        for candidate in (self._announcements.of(process.pid), self._of(process.pid), self._of(process.parent)):
+        for candidate in self._candidates(process):
             found = None if candidate is None else places_in(process.pid, candidate.own_at)
             if found is not None:
                 self._known[process.pid] = found
@@ -34,6 +36,13 @@ class Followed:
         """Forget processes that are not among the ``living``."""
         self._known = {pid: known for pid, known in self._known.items() if pid in living}
         self._announcements.forget_ended()
+
+    def _candidates(self, process: Descendant) -> Iterator[TablePlaces | None]:
+        yield self._announcements.of(process.pid)
+        yield self._of(process.pid)
+        yield self._of(process.parent)
+        number = own_number(process.pid)
+        yield None if number is None else self._announcements.of(number)
 
     def _of(self, pid: int) -> TablePlaces | None:
         return self._known.get(pid) or self._announcements.of(pid)

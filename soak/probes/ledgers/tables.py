@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import struct
 from abc import abstractmethod
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -50,7 +52,8 @@ from soak.native.layout import (
 from soak.native.ledger import Checkpoint, Ledger, SiteTable, buckets_of
 from soak.probes.live_sums import LiveSums, Part
 from soak.probes.mappings import maps_reader
-from soak.probes.memory import ProcessMemory
+from soak.probes.memory import CLOSED, ProcessMemory
+from soak.probes.outside import living_thread
 
 _LEAF_BYTES = 8 * LEAF_SLOTS
 _SITE_WORD = np.uint64(SITE_MASK)
@@ -68,13 +71,23 @@ _FLAGS_AT = SITE.fields["flags"][1]  # type: ignore[index]
 def places_in(pid: int, own_at: int) -> TablePlaces | None:
     """Return where the tables of process ``pid`` are, as it says at address ``own_at``; None where it says nothing."""
     try:
-        with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
+        with Path(f"/proc/{living_thread(pid)}/mem").open("rb", buffering=0) as memory:
             memory.seek(own_at)
             places = parse_places(memory.read(TABLES.itemsize))
     except (OSError, OverflowError):
         return None
     # A child of vfork runs in its parent's memory until it runs another program.
-    return places if places is not None and places.pid == pid else None
+    if places is None or (places.pid != pid and places.pid != own_number(pid)):
+        return None
+    return replace(places, pid=pid)
+
+
+def own_number(pid: int) -> int | None:
+    """Return the number that a process has for itself: another one in a namespace of processes, as of a container."""
+    with contextlib.suppress(OSError):
+        numbers = re.search(rb"^NSpid:(.*)$", Path(f"/proc/{pid}/status").read_bytes(), re.MULTILINE)
+        return None if numbers is None else int(numbers[1].split()[-1])
+    return None
 
 
 def parse_places(content: bytes) -> TablePlaces | None:
@@ -128,13 +141,18 @@ class LiveTables(WatchedTables):
         self.born_with_it = 0
         """What was born up to this cycle is told as born in cycle 0: it is what the process began with."""
         # Both files belong to the program that runs now. After an exec, reads and writes fail.
-        self._memory = ProcessMemory(places.pid)
-        self._writable = os.open(f"/proc/{places.pid}/mem", os.O_WRONLY)
+        thread = living_thread(places.pid) or places.pid
+        self._memory = ProcessMemory(thread)
+        try:
+            self._writable = os.open(f"/proc/{thread}/mem", os.O_WRONLY)
+        except OSError:
+            self._memory.close()
+            raise
         self._pieces: dict[int, _Piece] = {}
         """Pieces of the slots as they were read last: most of them do not change."""
         self._sums, self._births_as = LiveSums(), (0, 0, 0)
         self._sequence = 0
-        self._state = 0
+        self._state = self._own_mapped = 0
         self._strings = b""
         self._stacks = np.zeros(0, np.uint64)
 
@@ -212,12 +230,13 @@ class LiveTables(WatchedTables):
 
     def maps(self) -> str:
         """See WatchedTables; nothing of a process that has ended."""
-        return maps_reader(self.pid)()
+        return maps_reader(living_thread(self.pid) or self.pid)()
 
     def own_mapped(self) -> int:
-        """Return the bytes that the tracker itself has mapped."""
+        """Return the bytes that the tracker itself has mapped; of a process that has just ended what it had."""
         ranges = self._ranges()
-        return int((ranges["end"] - ranges["start"]).sum())
+        self._own_mapped = int((ranges["end"] - ranges["start"]).sum()) or self._own_mapped
+        return self._own_mapped
 
     def read(self) -> Checkpoint | None:
         """Count what is alive now; None when the process has ended or runs another program."""
@@ -234,9 +253,7 @@ class LiveTables(WatchedTables):
         in_blocks = rows[rows["domain"] < MAPPING]
         self._sequence += 1
         table = self._records(SITE, places.sites, sites)
-        if len(table) < sites:
-            return None
-        return Checkpoint(
+        checkpoint = Checkpoint(
             sequence=self._sequence,
             cycle=cycle,
             shift=0,
@@ -254,6 +271,8 @@ class LiveTables(WatchedTables):
             scan_ns=0,
             reinstalled=0,
         )
+        # What was read while the process let go of its memory is not all that there was.
+        return checkpoint if self.is_there() else None
 
     def request_flags(self, sites: list[int]) -> None:
         """See Ledger."""
@@ -278,9 +297,11 @@ class LiveTables(WatchedTables):
                     os.pwrite(self._writable, bytes(8), cache + 8 * entry)
 
     def close(self) -> None:
-        """See Ledger. What was read stays usable, with its names."""
+        """See Ledger. What was read stays usable, with its names; there is no more to read."""
         self._memory.close()
-        os.close(self._writable)
+        if self._writable != CLOSED:
+            os.close(self._writable)
+            self._writable = CLOSED
 
     def _slot_ranges(self) -> list[tuple[int, int]]:
         """Return where slots are, with adjacent leaves joined."""

@@ -15,12 +15,13 @@ from soak.probes.ledgers.announcements import Announcements
 from soak.probes.ledgers.followed import Followed
 from soak.probes.ledgers.merged import MergedLedger
 from soak.probes.ledgers.tables import LiveTables
-from soak.probes.outside import open_reader
+from soak.probes.outside import open_reader, read_cpu_s
 from soak.results import Cause, ComponentResult, RoleResult
 from soak.running.component.checkpoints import ChildProcesses
 from soak.running.processes.report import process_results
 from soak.running.processes.role import Count, Identity, Member, RoleKey, key_of, opened
 from soak.running.watch.plan import WatchPlan
+from soak.running.watch.subject import CPU_S
 from soak.running.watch.watch import Watch, no_mark
 from soak.verdict import Verdict
 
@@ -70,6 +71,9 @@ class RoleSubject:
         if counts and all(each.get("mapped") for each in counts):
             names = set(counts[0]).intersection(*counts[1:])
             self._latest = {name: sum(each[name] for each in counts) for name in sorted(names)}
+            used_s = [read_cpu_s(member.process.pid) for member in self.members.values()]
+            if None not in used_s:
+                self._latest[CPU_S] = sum(filter(None, used_s))
             self._note(counts)
         return dict(self._latest) or {"mapped": 0.0}
 

@@ -20,6 +20,7 @@ class WatchPace:
         self._seen: tuple[int, int] | None = None
         self._marks = 0
         self._is_new = True
+        self._quiet_samples, self._latest = 0, first_sample
         self.noun = "sample"
         self.n_min = plan.choose_samples(tracked=tracked)
         self.cycles = 0
@@ -31,7 +32,7 @@ class WatchPace:
         Not at the first marks: how many there are to a sample is what n_min follows from.
         """
         self._is_new = marks > self._marks
-        self._marks = marks
+        self._marks = max(marks, self._marks)  # of a process that has just ended none can be read
         if self.noun == "mark" or not marks:
             return False
         if self._seen is None:
@@ -64,8 +65,16 @@ class WatchPace:
         """The mark at which judging began, where cycles are marks."""
         return self._first
 
-    def cycles_at(self, sample: int) -> int | None:
-        """Return the cycles since judging began; None when none has passed since the sample before."""
+    @property
+    def quiet_samples(self) -> int:
+        """In how many samples the program did nothing; they are no cycles."""
+        return self._quiet_samples
+
+    def cycles_at(self, sample: int, *, is_quiet: bool = False) -> int | None:
+        """Return the cycles since judging began; None when none has passed since the sample before.
+
+        ``is_quiet``: the program did nothing since then.
+        """
         if self.noun == "mark":
             if not self._is_new:
                 return None
@@ -73,5 +82,10 @@ class WatchPace:
         elif self._marks:
             return None  # it has just begun to mark
         else:
-            self.cycles = sample - self._first
+            if is_quiet:
+                self._quiet_samples += sample - self._latest
+            self._latest = sample
+            if is_quiet:
+                return None
+            self.cycles = sample - self._first - self._quiet_samples
         return self.cycles

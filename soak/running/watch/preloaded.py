@@ -11,6 +11,7 @@ from pathlib import Path
 from soak.native.preload import EVERYBODY, WATCH_VARIABLE, for_glib, preloading
 from soak.probes.ledgers.announcements import Announcements
 from soak.probes.ledgers.tables import LiveTables
+from soak.probes.outside import living_thread
 
 _NOT_LOADED = "the loader did not load it (a static or setuid program, or one of another libc)"
 _WAIT_S, _LOOK_EVERY_S = 0.1, 0.002
@@ -39,21 +40,18 @@ class PreloadedTracker:
         """Wait for a moment until the library has told where its tables are, or the program has ended."""
         deadline_s = time.monotonic() + _WAIT_S
         while time.monotonic() < deadline_s and self.announcements.of(pid) is None:
-            try:
-                if not Path(f"/proc/{pid}/maps").read_bytes():
-                    return  # a zombie
-            except OSError:
+            if living_thread(pid) is None:
                 return
             time.sleep(_LOOK_EVERY_S)
 
     def tables(self, pid: int) -> LiveTables | None:
         """Return the tables of the program that process ``pid`` runs now: others than before when it has begun anew.
 
-        None when there are none: `reason` says why.
+        None when there are none: `reason` says why. Of a process that has just ended they are those that it had.
         """
         places = self.announcements.of(pid)
         if places is None or places.started_ns == self._started_ns:
-            if self._tables is not None and not self._tables.is_there():
+            if self._tables is not None and not self._tables.is_there() and living_thread(pid) is not None:
                 self._forget()
                 self.reason = _NOT_LOADED
             return self._tables

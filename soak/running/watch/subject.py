@@ -16,7 +16,7 @@ import psutil
 from soak.errors import UsageError
 from soak.probes.ledgers.announcements import Announcements
 from soak.probes.ledgers.tables import LiveTables, WatchedTables
-from soak.probes.outside import OutsideReader, open_reader
+from soak.probes.outside import OutsideReader, living_thread, open_reader, read_cpu_s
 from soak.results import WATCHED_FROM_OUTSIDE
 from soak.running.time_share import TimeShare
 from soak.running.watch.marking import environment_that_marks
@@ -24,9 +24,10 @@ from soak.running.watch.preloaded import PreloadedTracker
 
 _DETAILS_SHARE = 0.001
 """Part of the time that reading PSS and USS may take; a small process's are read at every sample."""
+CPU_S = "cpu_s"
+"""The processor time that the process has used so far, among what is read at a sample."""
 _ENDS_WITHIN_S = 5.0
 """So long a process that has let go of its memory may take to end."""
-"""Why there is no tracker in a process that was found."""
 
 
 class Subject(Protocol):
@@ -35,7 +36,7 @@ class Subject(Protocol):
     name: str
 
     def read(self) -> dict[str, float]:
-        """Read all signals at once; empty when the process has ended."""
+        """Read all signals at once; empty when the process has ended. ``CPU_S`` is no signal."""
 
     def program(self) -> str:
         """Return what the process runs; another answer than before means that it has become another program.
@@ -86,13 +87,16 @@ class Process:
             self.name = name or self._process.name()
             command = " ".join(self._process.cmdline())
         except psutil.ZombieProcess:
-            raise UsageError(f"process {pid} has ended: a zombie, for its parent has not waited for it") from None
+            if living_thread(pid) is None:
+                raise UsageError(f"process {pid} has ended: a zombie, for its parent has not waited for it") from None
+            command = ""
         except psutil.NoSuchProcess:
             raise UsageError(f"there is no process {pid}") from None
         except psutil.AccessDenied:
             command = ""
         self.command = command or getattr(self, "name", f"process {pid}")
-        self._readers: dict[int, OutsideReader] = {pid: open_reader(pid)}
+        self._task = pid
+        self._readers: dict[int, OutsideReader] = {}
         self._details = TimeShare(_DETAILS_SHARE)
         values = self.read()
         if not values:
@@ -104,13 +108,18 @@ class Process:
         """See Subject."""
         if not self.is_alive():
             return {}
-        pids = [self.pid, *(_descendants(self.pid) if self._tree else ())]
-        self._readers = {pid: self._readers.get(pid) or open_reader(pid) for pid in pids}
-        sums = _sum(reader.read_counts() for reader in self._readers.values())
-        if not sums.get("mapped"):
+        self._task = living_thread(self.pid) or self.pid
+        tasks = [self._task, *(_descendants(self.pid) if self._tree else ())]
+        self._readers = {task: self._readers.get(task) or open_reader(task) for task in tasks}
+        own, *others = (reader.read_counts() for reader in self._readers.values())
+        if not own.get("mapped"):
             return {}  # it is just ending
+        sums = _sum((own, *others))
+        cpu_s = read_cpu_s(self.pid)
+        if cpu_s is not None:
+            sums[CPU_S] = cpu_s
         begun_s = time.monotonic()
-        if sums and self._details.is_due(begun_s):
+        if self._details.is_due(begun_s):
             sums = {**_sum(reader.read_details() for reader in self._readers.values()), **sums}
             # The kernel walks through all pages for it: 10 ms a GiB.
             self._details.spend(begun_s, time.monotonic() - begun_s)
@@ -119,7 +128,7 @@ class Process:
     def program(self) -> str:
         """See Subject."""
         try:
-            return str(Path(f"/proc/{self.pid}/exe").readlink()).removesuffix(" (deleted)")
+            return str(Path(f"/proc/{living_thread(self.pid)}/exe").readlink()).removesuffix(" (deleted)")
         except PermissionError:
             with contextlib.suppress(psutil.Error):
                 return self._process.name() if self.is_alive() else ""
@@ -129,12 +138,12 @@ class Process:
 
     def describe_fds(self) -> dict[str, int]:
         """See Subject."""
-        return self._readers[self.pid].describe_fds()
+        return open_reader(self._task).describe_fds()
 
     def has_huge_pages(self) -> bool:
         """See Subject."""
         with contextlib.suppress(OSError):
-            rollup = Path(f"/proc/{self.pid}/smaps_rollup").read_text(encoding="ascii")
+            rollup = Path(f"/proc/{self._task}/smaps_rollup").read_text(encoding="ascii")
             return any(line.startswith("AnonHugePages:") and " 0 kB" not in line for line in rollup.splitlines())
         return False
 
@@ -187,7 +196,9 @@ class Process:
         if self._started is not None and self._started.poll() is not None:
             return False
         try:
-            return self._process.is_running() and self._process.status() != psutil.STATUS_ZOMBIE
+            if not self._process.is_running():
+                return False
+            return self._process.status() != psutil.STATUS_ZOMBIE or living_thread(self.pid) is not None
         except psutil.NoSuchProcess:
             return False
 
@@ -227,8 +238,11 @@ def start_program(
             preloaded.close()
         if isinstance(error, OSError):
             raise UsageError(f"{command[0]!r} cannot be started: {error.strerror}") from error
-        if isinstance(error, UsageError) and started.poll() is not None:
-            raise UsageError(f"{command[0]!r} ended at once, with status {started.poll()}: nothing was seen") from None
+        if isinstance(error, UsageError):
+            # It has no memory any more, but may take a moment to end.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                status = started.wait(_ENDS_WITHIN_S)
+                raise UsageError(f"{command[0]!r} ended at once, with status {status}: nothing was seen") from None
         raise
 
 

@@ -34,8 +34,9 @@ from soak.running.watch.counting import CountPace
 from soak.running.watch.name_cache import NameCache
 from soak.running.watch.pace import WatchPace
 from soak.running.watch.plan import WatchPlan
+from soak.running.watch.quiet import QuietTime
 from soak.running.watch.record import WatchRecord
-from soak.running.watch.subject import Subject
+from soak.running.watch.subject import CPU_S, Subject
 from soak.units import format_count, format_size
 from soak.verdict import SeriesVerdict, Verdict
 
@@ -54,6 +55,7 @@ _WAITS_FOR_COLLECTION = (
     "break the cycles, or collect more often."
 )
 _FEW_MARKS = "Marks came ({marks}), but too few of them to be the cycles."
+_QUIET = "In {samples} more samples the program did nothing; they do not count."
 _NO_MARK = (
     "No mark came: {names} was not called, or is not where --mark looks (docs/watch.md). Python ignores --mark with "
     "-I, -E and -S."
@@ -129,7 +131,8 @@ class Watch:
         if stopped_by == "ended":
             del self._held[1:]
         self._add_held()
-        done = sample - self._offset if self._pace.noun == "sample" else self._pace.cycles
+        all_samples = sample - self._offset
+        done = all_samples - self._pace.quiet_samples if self._pace.noun == "sample" else self._pace.cycles
         # The cycles of a program that marks them are its own; ours are then only when it is looked at.
         interval_s = plan.every_s if self._pace.noun == "sample" else None
         mean_s = (seconds - self._offset * plan.every_s) / done if done else None
@@ -169,13 +172,15 @@ class Watch:
         self._samples_taken, self._most_children = 0, 0.0
         self._falls = FallCounter()
         self._counting = CountPace(self._plan.every_s)
+        self._quiet = QuietTime(self._plan.every_s)
 
     def _take(self, sample: int, values: dict[str, float]) -> bool:
         """Take in a sample, and what is alive when that is due; return whether judging may say more than before."""
         tables = self._tables
         if self._pace.turn(sample, tables.marks() if tables is not None else 0):
             self._begin_judging()
-        cycles = self._pace.cycles_at(sample)
+        is_quiet = self._is_quiet(sample, values.pop(CPU_S, None))
+        cycles = self._pace.cycles_at(sample, is_quiet=is_quiet)
         if cycles is None:
             return False
         self._most_children = max(self._most_children, values.get("children", 0.0))
@@ -188,6 +193,20 @@ class Watch:
             says_more = self._count(self._ledger, active_s, cycles)
         self._keep(cycles, values)
         return self._judge.add(cycles, values) or says_more
+
+    def _is_quiet(self, sample: int, cpu_s: float | None) -> bool:
+        """Tell whether the program did nothing since the sample before; False where its marks tell."""
+        ledger = self._ledger
+        if ledger is None or self._pace.marks:
+            return False
+
+        def count() -> tuple[tuple[int, int] | None, float]:
+            begun_s = time.thread_time()
+            checkpoint = ledger.look()
+            live = None if checkpoint is None else (checkpoint.live_blocks, checkpoint.live_bytes)
+            return live, time.thread_time() - begun_s
+
+        return self._quiet.is_quiet(sample * self._plan.every_s, cpu_s, count)
 
     def _count(self, ledger: LedgerReader, active_s: float, cycles: int) -> bool:
         """Count what is alive; return whether judging may say more than before."""
@@ -387,6 +406,8 @@ class Watch:
                 yield _NO_PLACE
             return
         yield from self._missing_marks()
+        if self._pace.noun == "sample" and self._pace.quiet_samples:
+            yield _QUIET.format(samples=format_count(self._pace.quiet_samples))
         if not tracked.complete:
             yield "The tracker ran out of room, so its ledger shows what grows, but not that nothing else does."
         if self._most_children and not self._plan.tree and not self._plan.follow:
