@@ -9,8 +9,9 @@ Seeds are fixed.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -164,9 +165,9 @@ def verdict_of(service: Service, sites: list[Site], *, marked: bool) -> Verdict:
         if pace.turn(sample, int(service.requests[sample]) if marked else 0):
             judge, ledger, taken = _judges(pace.n_min)
             counting = CountPace(EVERY_S)
-        live = tuple(blocks), tuple(sizes)
+        live = tuple(blocks.tolist()), tuple(sizes.tolist())
         is_quiet = not pace.marks and quiet.is_quiet(
-            sample * EVERY_S, float(service.cpu_s[sample]), lambda live=live: (live, COUNT_S)
+            sample * EVERY_S, float(service.cpu_s[sample]), partial(_counted, live)
         )
         cycles = pace.cycles_at(sample, is_quiet=is_quiet)
         if cycles is None:
@@ -180,6 +181,10 @@ def verdict_of(service: Service, sites: list[Site], *, marked: bool) -> Verdict:
     evidence = judge.evidence(is_last=True)
     suspects = tuple(ledger.suspects(pace.n_min, at_end=True))
     return decide(replace(evidence, suspects=suspects, cycles=pace.cycles)).verdict
+
+
+def _counted(live: Hashable) -> tuple[Hashable, float]:
+    return live, COUNT_S
 
 
 def _judges(n_min: int) -> tuple[OutsideJudge, LedgerJudge, int]:
