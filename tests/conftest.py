@@ -26,12 +26,19 @@ def _temporary_files_in_the_folder_of_pytest(tmp_path_factory: pytest.TempPathFa
         yield
 
 
-@pytest.fixture(autouse=True)
-def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take away the variables that change allocators, Python or colours: they would change exact counts."""
-    for name in list(os.environ):
-        if name.startswith(("MALLOC_", "PYTHON", "GLIBC_TUNABLES", "LD_PRELOAD", "FORCE_COLOR", "NO_COLOR", "COLUMNS")):
-            monkeypatch.delenv(name)
+@pytest.fixture(autouse=True, scope="session")
+def _no_settings_of_this_machine() -> Iterator[None]:
+    """Take away the variables that change allocators, Python or colours: they would change exact counts.
+
+    For the whole session, because fixtures of a module start processes too.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith(
+                ("MALLOC_", "PYTHON", "GLIBC_TUNABLES", "LD_PRELOAD", "FORCE_COLOR", "NO_COLOR", "COLUMNS")
+            ):
+                patch.delenv(name)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -79,6 +79,7 @@ def teardown(pool):
     pool.terminate()
     pool.join()
 """
+METHODS = ["fork", *(pytest.param(name, marks=pytest.mark.long) for name in ("spawn", "forkserver"))]
 GROWS, STAYS = "kept.append(b'x' * 1000 * n)", "return len(b'x' * 1000 * n)"
 SERVER = """
 import subprocess, sys
@@ -102,7 +103,7 @@ def cycle(state):
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+@pytest.mark.parametrize("method", METHODS)
 def test_a_pool_whose_workers_grow_is_a_leak_that_names_them(tmp_path: Path, method: str):
     """10 kB per cycle, seen as resident pages: never CLEAN, and a leak of about that where their steps are even."""
     observed = soak_driver(tmp_path, POOL.format(work=GROWS, method=method)).observed
@@ -124,7 +125,7 @@ def test_a_pool_whose_workers_grow_is_a_leak_that_names_them(tmp_path: Path, met
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+@pytest.mark.parametrize("method", METHODS)
 def test_a_pool_that_does_not_grow_is_not_clean_and_no_leak(tmp_path: Path, method: str):
     """The repaired twin: nobody has counted inside the workers."""
     observed = soak_driver(tmp_path, POOL.format(work=STAYS, method=method)).observed

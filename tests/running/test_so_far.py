@@ -16,19 +16,24 @@ import soak.__main__
 from soak.reporting.formats.terminal import ProgressDisplay
 from soak.results import AT_WORK, ComponentResult
 from soak.running.component.result import make_result
+from soak.running.component.supervisor import Observations
 from soak.running.interpreter import Interpreter
 from soak.store.runs import claimed, create_run, open_run, read_as_it_stands
 
 
-def so_far_of_a_leak() -> ComponentResult:
-    done = supervise(a_course(20_000), ledger=ScriptedLedger(bytes_per_cycle=106), early_stop=False, iterations=20_000)
-    return make_result(a_plan(), done.so_far[-1], None, Interpreter("python", (3, 11, 0)))
+@pytest.fixture(scope="module")
+def told() -> list[Observations]:
+    """Give what is told of a component that leaks, while it runs for 20 s."""
+    ledger = ScriptedLedger(bytes_per_cycle=106)
+    return supervise(a_course(20_000), ledger=ledger, early_stop=False, iterations=20_000).so_far
 
 
-def test_a_component_at_work_is_told_of_every_five_seconds():
-    done = supervise(a_course(20_000), ledger=ScriptedLedger(bytes_per_cycle=106), early_stop=False, iterations=20_000)
+@pytest.fixture(scope="module")
+def so_far_of_a_leak(told: list[Observations]) -> ComponentResult:
+    return make_result(a_plan(), told[-1], None, Interpreter("python", (3, 11, 0)))
 
-    told = done.so_far
+
+def test_a_component_at_work_is_told_of_every_five_seconds(told: list[Observations]):
     assert [round(one.seconds) for one in told] == [5, 10, 15, 20]
     assert all(one.stopped_by == AT_WORK for one in told)
     assert told[-1].evidence.series["tracked"].rate == pytest.approx(106)
@@ -40,7 +45,7 @@ def test_a_short_run_tells_nothing_before_its_end():
 
 
 @pytest.fixture
-def running(tmp_path: Path) -> Path:
+def running(tmp_path: Path, so_far_of_a_leak: ComponentResult) -> Path:
     """Make a run with a component that is at work, and leaks."""
     folder = tmp_path / "2026-01-02T03-04-05"
     folder.mkdir()
@@ -49,7 +54,7 @@ def running(tmp_path: Path) -> Path:
         folder, run=folder.name, started="2026-01-02T03:04:05+00:00", soak="0.1.0", settings=settings
     ) as store:
         store.begin_component("leak", "2026-01-02T03:04:05+00:00")
-        store.write_so_far(dataclasses.replace(so_far_of_a_leak(), name="leak"))
+        store.write_so_far(dataclasses.replace(so_far_of_a_leak, name="leak"))
     return folder
 
 
@@ -76,12 +81,12 @@ def test_a_run_that_was_cut_off_shows_what_was_known(running: Path, capsys: pyte
     assert "106 B per call" in shown
 
 
-def test_what_is_known_so_far_is_no_result(running: Path):
+def test_what_is_known_so_far_is_no_result(running: Path, so_far_of_a_leak: ComponentResult):
     """`soak resume` measures such a component again; its result takes the place of what was known before."""
     with open_run(running) as store:
         assert store.read_run().components == ()
 
-        found = dataclasses.replace(so_far_of_a_leak(), name="leak", stopped_by="verdict")
+        found = dataclasses.replace(so_far_of_a_leak, name="leak", stopped_by="verdict")
         store.write_result(1, found)
 
         assert store.read_fact("so_far/leak") is None

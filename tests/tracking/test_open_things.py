@@ -5,7 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tracking_builder import PLANTED, can_build, interpreters, line_of, soak_file, soak_planted, soak_text
+from tracking_builder import (
+    OWN,
+    PLANTED,
+    by_version,
+    can_build,
+    interpreters,
+    line_of,
+    soak_file,
+    soak_planted,
+    soak_text,
+)
 
 from soak.reporting.words import cause_sentence, why_words
 from soak.results import Cause, ComponentResult, Place
@@ -28,7 +38,7 @@ def python_line(cause: Cause) -> tuple[str | None, str | None, int | None]:
     return (None, None, None) if place is None else (place.function, place.file, place.line)
 
 
-@pytest.mark.parametrize("version", interpreters())
+@pytest.mark.parametrize("version", by_version())
 @pytest.mark.parametrize(("name", "type_"), [("fd", "file"), ("socket", "tcp socket"), ("pipe", "pipe")])
 def test_a_descriptor_is_named_at_the_line_that_opened_it(version: str, name: str, type_: str) -> None:
     """It is named by kind, one per cycle, at the line that called the standard library."""
@@ -70,8 +80,7 @@ def test_a_sockets_addresses_and_a_files_path_are_told() -> None:
     assert f"× file {PLANTED / 'fd_leak.py'}" in cause_sentence(file)
 
 
-@pytest.mark.parametrize("binding", ["extension", "ctypes"])
-@pytest.mark.parametrize("version", interpreters())
+@pytest.mark.parametrize(("version", "binding"), [*by_version("extension"), (OWN, "ctypes")])
 def test_a_descriptor_that_c_opened_is_named_by_its_function(native_folder: Path, version: str, binding: str) -> None:
     """The line in C, and the line of Python that called it."""
     python, folder = interpreters()[version], native_folder / version
@@ -89,7 +98,7 @@ def test_a_descriptor_that_c_opened_is_named_by_its_function(native_folder: Path
     assert result.causes == (cause,)
 
 
-@pytest.mark.parametrize("version", interpreters())
+@pytest.mark.parametrize("version", by_version())
 def test_a_thread_is_named_at_the_line_that_started_it(version: str) -> None:
     """By the name that Python gave it, and threads decide, not the Python objects that come with each."""
     file = PLANTED / "thread_leak.py"
@@ -104,7 +113,7 @@ def test_a_thread_is_named_at_the_line_that_started_it(version: str) -> None:
     assert [opened.name for opened in cause.opened] == ["Thread-*" if version in ("3.8", "3.9") else "Thread-* (wait)"]
 
 
-@pytest.mark.parametrize("version", interpreters())
+@pytest.mark.parametrize("version", by_version())
 def test_a_process_that_nobody_waits_for_is_named_at_its_line(version: str) -> None:
     """A zombie has no command line any more; its name is left."""
     file = PLANTED / "child_leak.py"

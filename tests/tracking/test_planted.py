@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 from tracking_builder import (
+    OWN,
     PLANTED,
+    by_version,
     can_build,
     cause_at,
     interpreters,
@@ -29,7 +31,7 @@ from soak.verdict import Verdict
 pytestmark = [pytest.mark.integration, pytest.mark.native, pytest.mark.usefixtures("library")]
 
 LEAKS_C = PLANTED / "leaks.c"
-BY_PYTHON = [*((version, "extension") for version in interpreters()), (next(iter(interpreters())), "ctypes")]
+BY_PYTHON = [*by_version("extension"), (OWN, "ctypes")]
 
 
 def at_mark(result: object, function: str) -> Cause:
@@ -61,7 +63,7 @@ def test_106_bytes_by_malloc_are_named_exactly(native_folder: Path, version: str
     assert len(result.causes) == 1
 
 
-@pytest.mark.parametrize("version", interpreters())
+@pytest.mark.parametrize("version", by_version())
 def test_the_repaired_twin_of_malloc_is_clean(native_folder: Path, version: str) -> None:
     """No cause is named."""
     python, folder = interpreters()[version], native_folder / version
@@ -198,7 +200,7 @@ def test_mappings_that_are_unmapped_again_are_no_cause(tmp_path: Path) -> None:
     assert (result.verdict, result.causes) == (Verdict.CLEAN, ())
 
 
-@pytest.mark.parametrize("version", interpreters())
+@pytest.mark.parametrize("version", by_version())
 def test_a_list_that_grows_is_placed_at_the_line_that_appends(version: str) -> None:
     """Each entry is 106 B; the list's own buffer adds its eight, and no block."""
     file = PLANTED / "list_append_leak.py"

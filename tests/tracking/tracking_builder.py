@@ -11,6 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from soak.reporting.words import why_words
 from soak.results import Cause, ComponentResult
 from soak.running.component.result import make_result
@@ -23,18 +25,28 @@ from soak.targets import find_targets
 PLANTED = Path(__file__).parent.parent / "planted"
 NATIVE_CODE = PLANTED / "native_code.py"
 VERSIONS = ("3.8", "3.11", "3.13", "3.14", "3.15")
+OWN = f"{sys.version_info[0]}.{sys.version_info[1]}"
+ALWAYS = "3.13"
+"""Beside this interpreter; since 3.13 objects are followed in another way. Others are for make test-interpreters."""
 
 
 def interpreters() -> dict[str, str]:
     """Return the interpreters of VERSIONS that this machine has, and this one."""
-    own = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    found = {own: sys.executable}
+    found = {OWN: sys.executable}
     for version in VERSIONS:
         installed = sorted((Path.home() / ".pyenv" / "versions").glob(f"{version}.*/bin/python{version}"))
         command = str(installed[-1]) if installed else shutil.which(f"python{version}")
         if command:
             found.setdefault(version, command)
     return found
+
+
+def by_version(*values: str) -> list[Any]:
+    """Return a case for each interpreter: its version, and these values."""
+    return [
+        pytest.param(version, *values, marks=[] if version in (OWN, ALWAYS) else [pytest.mark.interpreters])
+        for version in interpreters()
+    ]
 
 
 def soak_file(file: Path, python: str | None = None, *, track: bool = True, **changes: Any) -> ComponentResult:
