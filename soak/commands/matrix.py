@@ -44,6 +44,9 @@ if TYPE_CHECKING:
     from soak.running.fleet.engine import Engine
 
 
+_STOPS = "stopping; cells at work are cancelled"
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``soak matrix``."""
     add_matrix_arguments(parser)
@@ -110,7 +113,7 @@ def measure_matrix(
     if folder is None:
         folder = create_fleet(fleet, datetime.now(UTC).astimezone())
     stopping = threading.Event()
-    with claimed(folder), FleetDisplay(Console(stderr=True), host_name()) as display, signals_set(stopping):
+    with claimed(folder), FleetDisplay(Console(stderr=True), host_name()) as display, signals_set(stopping, _STOPS):
         clear_unfinished(folder)
         fleet_run = FleetRun(fleet, folder, display, cell_settings, write_cell_reports)
         try:

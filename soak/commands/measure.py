@@ -110,8 +110,11 @@ def _write_copy(file: str, text: str) -> None:
 
 
 @contextmanager
-def signals_set(stopping: threading.Event) -> Iterator[None]:
-    """Let the first SIGINT, SIGTERM or SIGHUP stop the run cleanly, and a second SIGINT end it at once."""
+def signals_set(stopping: threading.Event, then: str = "stopping and judging what was measured") -> Iterator[None]:
+    """Let the first SIGINT, SIGTERM or SIGHUP stop the run cleanly, and a second SIGINT end it at once.
+
+    ``then``: what the user is told at the first.
+    """
     # Asked now: isatty() is false for a terminal that has been closed.
     terminals = [stream.fileno() for stream in (sys.stdout, sys.stderr) if stream.isatty()]
 
@@ -121,7 +124,7 @@ def signals_set(stopping: threading.Event) -> Iterator[None]:
         if number == signal.SIGHUP:
             _send_nowhere(terminals)
         stopping.set()
-        print("soak: stopping and judging what was measured (Ctrl-C again ends at once)", file=sys.stderr)
+        print(f"soak: {then} (Ctrl-C again ends at once)", file=sys.stderr)
 
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.signal(number, stop) for number in numbers}

@@ -162,5 +162,22 @@ def test_a_matrix_whose_parent_is_killed_loses_nothing(place: Path):
     assert not (folder / ".unfinished").exists()
 
 
+@pytest.mark.long
+def test_matrices_at_once_make_each_environment_once_and_do_not_touch_each_other(place: Path):
+    command = [sys.executable, "-m", "soak", "matrix", *options(place), "--cache", "shared", "--out", "at_once"]
+    pipe = subprocess.PIPE
+    started = [subprocess.Popen(command, cwd=place, text=True, stdout=pipe, stderr=pipe) for _ in range(3)]
+    answers = [(process.communicate(timeout=240), process.returncode) for process in started]
+
+    folders = {Path(out.splitlines()[-1]) for (out, _), _ in answers}
+    assert len(folders) == 3
+    for folder in folders:
+        cells = json.loads((folder / "report.json").read_text(encoding="utf-8"))["cells"]
+        assert [(cell["verdict"], len(cell["runs"])) for cell in cells] == [("CLEAN", 1), ("LEAK", 1), ("FAILED", 1)]
+        assert not (folder / ".unfinished").exists()
+    ready = [file.parent.name for file in (place / "shared" / "environments").glob("*/soak.json")]
+    assert sorted(name.rpartition("-")[0] for name in ready) == ["dripping-1.0", "dripping-2.0", "pip"]
+
+
 def list_runs_below(folder: Path) -> list[Path]:
     return [run for each in (folder.iterdir() if folder.is_dir() else ()) for run in list_runs(each)]

@@ -120,7 +120,7 @@ def test_sarif_has_a_leak_once_however_many_cells_have_it_and_names_them(tmp_pat
     assert (x["partialFingerprints"]["soak/v1"], x["level"]) == ("x:9f2c41d07a", "error")
     assert x["message"]["text"].startswith("x with numpy 1; numpy 2: ")
     assert x["properties"] == {"cells": ["x with numpy 1", "x with numpy 2"]}
-    assert y["properties"] == {"cells": ["y with as installed"]}
+    assert y["properties"] == {"cells": ["y as installed"]}
 
 
 def test_sarif_has_the_same_fingerprint_of_a_leak_whatever_else_is_in_the_matrix(tmp_path: Path):
@@ -177,6 +177,41 @@ def test_markdown_says_first_what_is_wrong_and_escapes_the_rest(tmp_path: Path):
     assert EVIL not in text
     assert "| decoder | ● CLEAN ≤ 0.21 B/cycle | ▲ LEAK 128 B/cycle |" in text
     assert len(text) < 65_536
+
+
+def a_wide_matrix() -> Matrix:
+    """Give x and y with eight versions; x leaks with one, y was not measured with another."""
+    versions = [f"numpy=={version}" for version in range(8)]
+    runs = [a_run(a_leak("x") if each == versions[5] else a_component("x"), each) for each in versions]
+    runs += [a_run(a_component("y"), each) for each in versions[1:]]
+    return a_matrix(*runs, missing=(MissingCell("abc", "y", "", (versions[0],), "cancelled"),))
+
+
+def test_a_wide_matrix_has_a_sign_for_each_cell_and_says_of_each_row_what_is_not_clean(tmp_path: Path):
+    page = written(a_wide_matrix(), tmp_path)["report.html"]
+
+    assert 'class="matrix dense"' in page
+    assert re.findall('class="found">(.*?)<', page) == ["1 LEAK of 8", "1 not measured of 8"]
+    table = page[page.index("<tbody>") : page.index("</tbody>")]
+    assert re.findall('class="badge (.*?)" title="(.*?)"', table).count(("LEAK", "LEAK 128 B/cycle")) == 1
+    assert table.count('class="badge CLEAN"') == 14
+    assert re.findall('class="rate">(.*?)<', table) == ["128 B/cycle"]
+
+
+def test_a_matrix_of_few_columns_has_the_verdicts_in_words(tmp_path: Path):
+    page = written(a_rich_matrix(), tmp_path)["report.html"]
+
+    assert 'class="matrix"' in page
+    assert 'class="found"' not in page
+    assert page[page.index("<tbody>") : page.index("</tbody>")].count("≤ 0.21 B/cycle") == 2
+
+
+def test_cells_that_were_not_measured_are_named_together(tmp_path: Path):
+    missing = tuple(MissingCell(f"{at}", "x", "", (f"numpy=={at}",), "cancelled") for at in (1, 2))
+
+    text = written(a_matrix(a_run(a_leak("y"), "numpy==1"), missing=missing), tmp_path)["report.md"]
+
+    assert "**2 cells not measured: cancelled (x in both cells).**" in text
 
 
 def a_square(*leaking: tuple[int, int]) -> Matrix:

@@ -15,8 +15,10 @@ from soak.reporting import words as say
 from soak.reporting.matrix.outcome import components_worst_first, findings
 from soak.reporting.templating import render
 from soak.reporting.words import matrix as words
-from soak.verdict import Verdict
+from soak.verdict import WORST_FIRST, Verdict
 
+_MOST_ROOMY = 6
+"""With more columns than these a cell shows the sign of its verdict only, so that all columns are seen at once."""
 _MOST_EXPLAINED = 200
 """Cells that are explained below the matrix; each has a page of its own."""
 REPORT_NAME = "report.html"
@@ -49,6 +51,8 @@ class RowView:
     """A row of the table."""
 
     component: str
+    found: str
+    """How many of its cells are not clean; empty where all are."""
     cells: list[CellView | None]
 
 
@@ -64,6 +68,7 @@ class Explanation:
 def render_matrix_page(matrix: Matrix, changes: Sequence[VersionChange]) -> str:
     """Write a matrix as one HTML page that needs no network; cells lead to the reports of their runs."""
     found = findings(matrix)
+    seen = {run.result.verdict for run in matrix.runs}
     first, *others = words.headline_sentences(matrix, changes)
     return render(
         "matrix.html",
@@ -74,6 +79,8 @@ def render_matrix_page(matrix: Matrix, changes: Sequence[VersionChange]) -> str:
         shared=words.shared_sentence(matrix),
         interpreters=_interpreters(matrix),
         versions=[words.versions_title(matrix, column) for column in matrix.columns],
+        is_dense=len(matrix.columns) > _MOST_ROOMY,
+        signs=[(verdict, say.SYMBOLS[verdict]) for verdict in WORST_FIRST if verdict in seen],
         rows=[_row(matrix, component) for component in components_worst_first(matrix)],
         differences=words.differences_below(matrix, changes),
         explanations=[_explanation(matrix, alike) for alike in found[:_MOST_EXPLAINED]],
@@ -101,7 +108,9 @@ def _interpreters(matrix: Matrix) -> list[tuple[str, int]]:
 
 def _row(matrix: Matrix, component: str) -> RowView:
     cells = [matrix.cell(component, column) for column in matrix.columns]
-    return RowView(component, [None if cell is None else _cell(matrix, cell) for cell in cells])
+    return RowView(
+        component, words.row_words(matrix, component), [None if cell is None else _cell(matrix, cell) for cell in cells]
+    )
 
 
 def _cell(matrix: Matrix, cell: MatrixCell) -> CellView:

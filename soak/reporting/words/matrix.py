@@ -20,6 +20,7 @@ _MOST_NAMED = 3
 _MOST_SENTENCES = 2
 _MOST_REPEATED = 5
 NOT_MEASURED = "not measured"
+_AS_INSTALLED = "as installed"
 
 
 def matrix_headline(matrix: Matrix, changes: Sequence[VersionChange]) -> str:
@@ -103,8 +104,7 @@ def missing_sentences(matrix: Matrix) -> list[str]:
         if cell.missing is not None:
             by_reason.setdefault(cell.missing.reason, []).append(cell)
     return [
-        f"{count_words(len(cells), 'cell')} {NOT_MEASURED}: {printable(reason)} "
-        f"({_listed([cell_title(matrix, cell) for cell in cells])})."
+        f"{count_words(len(cells), 'cell')} {NOT_MEASURED}: {printable(reason)} ({_listed(_titles(matrix, cells))})."
         for reason, cells in by_reason.items()
     ]
 
@@ -130,6 +130,14 @@ def hosts_sentence(matrix: Matrix) -> str:
     return f"{measured}, which differ in {_listed(different)}." if different else f"{measured} of one kind."
 
 
+def _titles(matrix: Matrix, cells: Sequence[MatrixCell]) -> list[str]:
+    """Name cells in as few words as there are: those of one component together."""
+    by_component: dict[str, list[MatrixCell]] = {}
+    for cell in cells:
+        by_component.setdefault(cell.component, []).append(cell)
+    return [cells_title(matrix, of_one) for of_one in by_component.values()]
+
+
 def _listed(names: Sequence[str]) -> str:
     more = len(names) - _MOST_NAMED
     return ", ".join(names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
@@ -138,7 +146,7 @@ def _listed(names: Sequence[str]) -> str:
 def cell_title(matrix: Matrix, cell: MatrixCell) -> str:
     """Name a cell: its component, and its column where there are several."""
     column = column_title(matrix, cell.column)
-    return printable(f"{cell.component} with {column}" if column and len(matrix.columns) > 1 else cell.component)
+    return _with(cell.component, column) if column and len(matrix.columns) > 1 else printable(cell.component)
 
 
 def run_title(matrix: Matrix, cell: MatrixCell, run: CellRun) -> str:
@@ -161,11 +169,16 @@ def cells_title(matrix: Matrix, cells: Sequence[MatrixCell]) -> str:
     for title in (versions_title, interpreter_title):
         name = title(matrix, cells[0].column)
         if name and [cell for cell in row if title(matrix, cell.column) == name] == list(cells):
-            return printable(f"{component} with {name}")
+            return _with(component, name)
     titles = [column_title(matrix, cell.column) for cell in cells]
     more = len(titles) - _MOST_NAMED
     named = "; ".join(titles[:_MOST_NAMED]) + (f"; and {more} more" if more > 0 else "")
-    return printable(f"{component} with {named}")
+    return _with(component, named)
+
+
+def _with(component: str, column: str) -> str:
+    """Return ``decoder with numpy 2.4.0``, or ``decoder as installed``."""
+    return printable(f"{component} {'' if column.startswith(_AS_INSTALLED) else 'with '}{column}")
 
 
 def column_title(matrix: Matrix, column: ColumnKey) -> str:
@@ -196,7 +209,16 @@ def versions_title(matrix: Matrix, column: ColumnKey) -> str:
     run = next((one for one in runs if one.installed), None)
     packages = [axis for axis in varying_axes(matrix.columns) if axis != INTERPRETER]
     said = [_version_words(name, version_on(name, column, run)) for name in packages if requirement_for(name, column)]
-    return printable(", ".join(said) or ("as installed" if packages else ""))
+    return printable(", ".join(said) or (_AS_INSTALLED if packages else ""))
+
+
+def row_words(matrix: Matrix, component: str) -> str:
+    """Count the cells of a row that are not clean, the worst first: ``2 LEAK of 15``; empty where all are clean."""
+    row = matrix.row(component)
+    counts = Counter(cell.verdict for cell in row)
+    said = [f"{counts[verdict]} {verdict}" for verdict in WORST_FIRST[:-1] if counts[verdict]]
+    said += [f"{counts[None]} {NOT_MEASURED}"] if counts[None] else []
+    return f"{', '.join(said)} of {len(row)}" if said else ""
 
 
 def rate_cell(run: CellRun) -> str:

@@ -255,10 +255,10 @@ def _locked(folder: Path) -> Iterator[None]:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         lock = folder.with_name(f"{folder.name}.lock").open("w", encoding="ascii")
+        fcntl.flock(lock, fcntl.LOCK_EX)
     except OSError as error:
         raise UsageError(f"no environment can be kept under {folder.parent}: {error.strerror}; see --cache") from error
     with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
