@@ -7,7 +7,7 @@ unexport PYTHONDONTWRITEBYTECODE
 C_SOURCES := $(wildcard soak/native/source/*/*.[ch] camera/driver/*.c tests/native/*.c tests/native/*.cpp)
 
 .DEFAULT_GOAL := help
-.PHONY: help install soak jukebox soak-camera overnight profile view test test-long test-interpreters test-slurm stress check fix bench \
+.PHONY: help install soak jukebox soak-camera overnight profile view test test-long test-interpreters test-slurm test-htcondor stress check fix bench \
 	calibrate accept fuzz torture night sample test-wheel clean
 
 help:  ## show this list
@@ -47,7 +47,7 @@ view: $(INSTALLED)  ## show profiles (in SnakeViz) and reports in the browser
 	$(BIN)/soak view
 
 test: $(INSTALLED)  ## run the tests (under five minutes)
-	$(BIN)/python -m pytest --numprocesses 3 --dist worksteal -m "not calibration and not long and not stress and not interpreters and not slurm"
+	$(BIN)/python -m pytest --numprocesses 3 --dist worksteal -m "not calibration and not long and not stress and not interpreters and not slurm and not htcondor"
 
 test-long: $(INSTALLED)  ## run the long tests: scans of live processes, kills at random moments
 	$(BIN)/python -m pytest -m long
@@ -59,6 +59,10 @@ test-interpreters: $(INSTALLED)  ## run what depends on CPython on each version 
 
 test-slurm: $(INSTALLED)  ## run soak fleet on a real Slurm with two nodes on this machine (Debian: slurmctld slurmd slurm-client munge)
 	$(BIN)/python -m pytest -rs -m slurm tests/fleet
+
+test-htcondor: $(INSTALLED)  ## run soak fleet on a real HTCondor on this machine; unpack that of Debian 13 in build/
+	$(BIN)/python .ci/htcondor.py build/htcondor
+	$(BIN)/python -m pytest -rs -m htcondor tests/fleet
 
 stress: $(INSTALLED)  ## run ten million operations on the tracker from eight threads, under the sanitizers and preloaded
 	$(BIN)/python -m pytest -m stress tests/native

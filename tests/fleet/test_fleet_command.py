@@ -213,6 +213,21 @@ def test_a_fleet_that_is_interrupted_says_which_cells_were_cancelled(tmp_path: P
     assert "not measured: cancelled before it was measured (" in out
 
 
+@pytest.mark.parametrize(("system", "program"), [("--slurm", "sbatch"), ("--htcondor", "condor_submit")])
+def test_where_a_queueing_system_is_not_that_is_said_in_one_line(tmp_path: Path, system: str, program: str):
+    write_quiet(tmp_path, "a")
+    command = [sys.executable, "-m", "soak", "fleet", ".", *SMALL, system, "--interface", "lo", "--out", "out"]
+    environment = {**os.environ, "PATH": str(tmp_path), "PYTHONPATH": str(ROOT)}
+
+    answer = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=120
+    )
+
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert answer.stderr == f"soak: {system}: there is no {program} on this machine\n"
+    assert not list((tmp_path / "out").iterdir()), "nothing is left to be gone on with"
+
+
 def test_where_no_scheduler_is_that_is_said_in_one_line(tmp_path: Path):
     write_quiet(tmp_path, "a")
 
