@@ -26,6 +26,13 @@ pytestmark = [
 ]
 
 SMALL = ["--iterations", "64", "--no-track"]
+OLD_WORKER = """
+import importlib.metadata, sys
+real = importlib.metadata.version
+importlib.metadata.version = lambda name: "2020.1.0" if name == "distributed" else real(name)
+from distributed.cli.dask_worker import main
+main(sys.argv[1:])
+"""
 KILLER = """
 import os, signal
 from pathlib import Path
@@ -211,6 +218,32 @@ def test_a_fleet_that_is_interrupted_says_which_cells_were_cancelled(tmp_path: P
 
     assert fleet.returncode == 3, err
     assert "not measured: cancelled before it was measured (" in out
+
+
+@pytest.mark.long
+def test_a_worker_with_another_dask_is_named_in_one_line(tmp_path: Path):
+    """A real scheduler, and its only worker says that it is of another version."""
+    write_quiet(tmp_path, "a")
+    python, there = [sys.executable, "-m"], tmp_path / "scheduler.json"
+    with ExitStack() as at_end:
+        scheduler = ["distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
+        at_end.enter_context(started([*python, *scheduler, "--scheduler-file", str(there)], tmp_path))
+        worker = ["--resources", "soak=1", "--nthreads", "1", "--no-nanny", "--no-dashboard"]
+        found = ["--scheduler-file", str(there)]
+        at_end.enter_context(started([sys.executable, "-c", OLD_WORKER, *found, *worker], tmp_path))
+        deadline = time.monotonic() + 60
+        while not there.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        address = json.loads(there.read_text(encoding="utf-8"))["address"]
+        answer = soak(tmp_path, "fleet", ".", *SMALL, "--scheduler", address, "--out", "out")
+
+    named = [line for line in answer.err.splitlines() if "2020.1.0" in line]
+    assert answer.code == 2
+    assert len(named) == 1, answer.err
+    assert named[0].startswith("the worker tcp://127.0.0.1:")
+    assert " has distributed 2020.1.0; here is distributed " in named[0]
+    assert len(answer.err.splitlines()) == 3, "that, where Dask's page is, and how many cells there are"
 
 
 @pytest.mark.parametrize(("system", "program"), [("--slurm", "sbatch"), ("--htcondor", "condor_submit")])

@@ -14,6 +14,7 @@ from typing import Any
 
 import dask
 from distributed import Client, LocalCluster
+from distributed.versions import VersionMismatchWarning
 
 from soak.errors import UsageError
 
@@ -192,6 +193,8 @@ def _quiet() -> Iterator[None]:
         with warnings.catch_warnings():
             # It takes another port for its page then.
             warnings.filterwarnings("ignore", "Port .* is already in use", UserWarning)
+            # A table of many lines; each worker that does not fit is named in one.
+            warnings.filterwarnings("ignore", category=VersionMismatchWarning)
             yield
     finally:
         for logger, level in zip(loggers, before, strict=True):
