@@ -245,6 +245,8 @@ class Owner:
     """Of the cause that the owner itself is; None where its call site is not among those that grow."""
     is_lost: bool = False
     """Nothing outside of it points to it: objects that hold each other, or a reference too many."""
+    ref_count: int | None = None
+    """The usual count of references of objects of GLib; None of others."""
     function: Place | None = None
     """The line that made a Python function which holds the owner, and which the owner holds."""
     memory: Place | None = None
@@ -509,6 +511,8 @@ class ComponentResult:
     """What followed the cycles: questions to the process, its teardown, the second pass, the search for causes."""
     labels: tuple[LabelGrowth, ...] = ()
     """What the growing call sites keep for each label of marks, the most first; empty where marks have none."""
+    gobjects: dict[str, float] = field(default_factory=dict)
+    """How many objects of GLib a cycle leaves, by type, the most first; empty where nothing grows."""
 
     @property
     def control_failed(self) -> bool:

@@ -214,6 +214,7 @@ def _owner(site: GrowingSite, locate: Locate) -> Owner | None:
         owned.per_cycle,
         made_at if made_at is not None and made_at.is_python else None,
         is_lost=owned.is_lost,
+        ref_count=owned.ref_count,
         function=place_of_allocation(function, locate),
         memory=next((place for place in told if place.is_python), told[-1] if told else None),
     )

@@ -25,23 +25,25 @@ _COUNT_MASK = 0xFFFFFFFF
 
 
 class GObjects:
-    """Reads what may be the GTypes of objects; each class is read once."""
+    """Reads what may be the GTypes and reference counts of objects; each class is read once."""
 
     def __init__(self, memory: ProcessMemory) -> None:
         """Read objects of a process."""
         self._memory = memory
         self._gtypes: dict[int, int] = {}
 
-    def candidates(self, addresses: Sequence[int]) -> Iterator[int]:
-        """Give what may be the GType of an object that begins at one of these addresses, in their order."""
+    def candidates(self, addresses: Sequence[int]) -> Iterator[tuple[int, int]]:
+        """Give what may be the GType and the count of references of an object at one of these addresses, in order."""
         for address in addresses:
             words = self._memory.read(address, 2)
-            if len(words) < 2 or not 0 < int(words[1]) & _COUNT_MASK < _LARGEST_COUNT:
+            if len(words) < 2:
                 continue
-            first = int(words[0])
+            first, ref_count = int(words[0]), int(words[1]) & _COUNT_MASK
+            if not 0 < ref_count < _LARGEST_COUNT:
+                continue
             for gtype in (self._gtype_of_class(first), first):
                 if _may_be_gtype(gtype):
-                    yield gtype
+                    yield gtype, ref_count
 
     def _gtype_of_class(self, address: int) -> int:
         if not _may_be_gtype(address):

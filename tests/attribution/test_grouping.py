@@ -10,7 +10,7 @@ from attribution_builder import soak_text
 
 from soak.attribution.grouping import CauseGroup, chain_steps, group_causes, largest_holder
 from soak.reporting import words as say
-from soak.reporting.words.causes.advice import origin
+from soak.reporting.words.causes.advice import origin, origin_brief
 from soak.results import Cause, ChainNode, HoldingCache, MemoryStep, Owner, Place
 
 APP = ChainNode("app", "a module", "module", 72, None)
@@ -78,6 +78,8 @@ def test_the_parts_of_an_object_are_one_leak_of_the_object():
         "2.5 GstBin objects per song made at app.py:60 are kept, with memory from 3 call sites: 64.5 KiB per song."
     )
     assert origin(owned().causes) == "each GstBin made at app.py:60 is kept"
+    assert origin_brief(owned().causes) == " at app.py:60"
+    assert origin_brief(owned(allocated_at=None).causes) == " in GstBin objects"
     assert say.site_lines(owned())[1].startswith("21.5 KiB per call: GstBin objects, allocated in create")
 
 
@@ -107,6 +109,11 @@ def test_an_object_that_only_its_own_parts_point_to_has_a_reference_too_many():
 
     assert origin(group.causes) == "each GstBin made at app.py:60 is kept, though nothing outside points to it"
     assert say.advise_on_group(group).startswith("One reference to each GstBin was taken and not dropped")
+
+    counted = owned(is_lost=True, ref_count=1).causes
+    assert origin(counted) == (
+        "each GstBin made at app.py:60 is kept, though nothing outside points to it and its reference count is 1"
+    )
 
 
 def test_memory_of_c_code_that_alone_holds_the_object_is_named():

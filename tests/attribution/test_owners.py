@@ -9,7 +9,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from soak.attribution.pointers.owners import Member, Ownership, Survivors, find_dominators, sum_up, take_hubs_for_owners
+from soak.attribution.pointers.owners import (
+    MaybeGObject,
+    Member,
+    Ownership,
+    Survivors,
+    find_dominators,
+    sum_up,
+    take_hubs_for_owners,
+)
 
 Edges = Iterable[tuple[int, int]]
 
@@ -128,7 +136,7 @@ def survivors(edges: Edges, roots: Iterable[int], kinds: list[str]) -> Survivors
     is_root = np.zeros(len(kinds), np.bool_)
     is_root[list(roots)] = True
     sites = [sorted(set(kinds)).index(kind) for kind in kinds]
-    return Survivors(*arrays(edges), is_root, sites, sites, [100] * len(kinds), kinds, cycles=10, gtypes=())
+    return Survivors(*arrays(edges), is_root, sites, sites, [100] * len(kinds), kinds, cycles=10, gobjects=())
 
 
 @pytest.mark.parametrize("is_linked", [True, False])
@@ -143,3 +151,27 @@ def test_a_linked_list_of_which_only_an_end_is_held_holds_the_rest(is_linked: bo
     # The first block of the list owns all; it is no object, so the objects below it are told, and the list beside.
     told = [(owned.kind, owned.is_lost, owned.memory_sites) for owned in found]
     assert told == [("Frame", False, (0, 0)) if is_linked else ("Frame", True, ())]
+
+
+def test_objects_of_glib_are_counted_by_type_and_have_the_usual_count_of_references():
+    """Ten bins and the pads that point to them, of ten cycles; a number that is no GType counts for nothing."""
+    bins, pads = 700, 800
+    edges = [(10 + block, block) for block in range(10)] + [(block, 10 + block) for block in range(10)]
+    told = [MaybeGObject(block, bins if block < 10 else pads, 3 if block in (4, 10) else 1) for block in range(20)]
+    told += [MaybeGObject(20, 12345, 1), MaybeGObject(0, pads, 9)]
+    sites = [0] * 10 + [1] * 10 + [2]
+    found = replace(survivors(edges, [], [""] * 21), gobjects=told, sites=sites, stacks=sites)
+    names = {bins: "GstBin", pads: "GstPad"}
+
+    assert found.gobjects_per_cycle(names) == {"GstBin": 1.0, "GstPad": 1.0}
+    assert found.gobjects_per_cycle({}) == {}
+    assert [(owned.kind, owned.ref_count, owned.is_lost) for owned in found.owners(names)] == [("GstBin", 1, True)]
+
+
+def test_an_owner_was_made_where_most_stacks_say_though_most_have_none():
+    made_at = [1, 1, 1, 7, 7, 8]
+    members = [each for at in made_at for each in (Member(1, "GstBin", 100, at), Member(2, "", 4000))]
+
+    (owned,) = sum_up([0, 0, 2, 2, 4, 4, 6, 6, 8, 8, 10, 10], members, [], (), cycles=6, memory={})
+
+    assert owned.made_at == 7

@@ -26,8 +26,8 @@ def memory(words: dict[int, list[int]]) -> SimpleNamespace:
 @pytest.mark.parametrize(
     ("address", "words", "found"),
     [
-        (OBJECT, [CLASS, 3], [GTYPE, CLASS]),
-        (MINI, [GTYPE, (7 << 32) + 1], [GTYPE]),
+        (OBJECT, [CLASS, 3], [(GTYPE, 3), (CLASS, 3)]),
+        (MINI, [GTYPE, (7 << 32) + 1], [(GTYPE, 1)]),
         (OBJECT, [CLASS, 0], []),
         (OBJECT, [CLASS, OBJECT], []),
         (OBJECT, [CLASS + 1, 1], []),
@@ -36,7 +36,7 @@ def memory(words: dict[int, list[int]]) -> SimpleNamespace:
     ],
     ids=["an object", "a mini object", "freed", "a pointer for a count", "not aligned", "a small number", "cut"],
 )
-def test_an_object_has_its_class_or_its_type_and_a_count(address: int, words: list[int], found: list[int]):
+def test_an_object_has_its_class_or_its_type_and_a_count(address: int, words: list[int], found: list[tuple[int, int]]):
     """A class may itself be taken for a type: the process tells which numbers are some."""
     objects = GObjects(memory({address: words, CLASS: [GTYPE]}))  # type: ignore[arg-type]
 

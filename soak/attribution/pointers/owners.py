@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,16 @@ class Member:
     size_bytes: int
     made_at: int = 0
     """The site of the Python object that wraps it, or of the stack that allocated it."""
+    ref_count: int | None = None
+    """Of an object of GLib."""
+
+
+class MaybeGObject(NamedTuple):
+    """What may be an object of GLib: the process tells which numbers are GTypes."""
+
+    block: int
+    gtype: int
+    ref_count: int
 
 
 @dataclass(frozen=True)
@@ -58,6 +68,8 @@ class Ownership:
     """No root leads to them: they hold each other, or have a reference too many."""
     function_site: int | None = None
     """Where the Python function was made by which objects that no root leads to hold each other; None without one."""
+    ref_count: int | None = None
+    """The usual count of references, of objects of GLib."""
     memory_sites: tuple[int, ...] = ()
     """Where the last and the first block were allocated that every way to most of them goes through; empty without."""
 
@@ -209,19 +221,21 @@ class Survivors:
     """The type of the Python object in each block; empty where there is none."""
     cycles: int
     """In so many cycles they were allocated."""
-    gtypes: Sequence[tuple[int, int]]
-    """Blocks, and what may be the GType of the GObject in each."""
+    gobjects: Sequence[MaybeGObject]
+    """Of each block the likeliest first."""
 
     def usual_gtypes(self, most: int) -> list[int]:
         """Return those numbers that may be GTypes which most blocks have."""
-        return [gtype for gtype, _ in Counter(gtype for _, gtype in self.gtypes).most_common(most)]
+        return [gtype for gtype, _ in Counter(one.gtype for one in self.gobjects).most_common(most)]
 
     def owners(self, gtype_names: Mapping[int, str]) -> list[Ownership]:
         """Return who owns them. ``gtype_names``: the names of those GTypes that are some."""
+        gobjects = self._known(gtype_names)
         kinds = self._all_kinds(gtype_names)
         wrapped = self._wrapped(kinds)
         made = [wrapped.get(block, stack) for block, stack in enumerate(self.stacks)]
-        members = [Member(*member) for member in zip(self.sites, kinds, self.sizes, made, strict=True)]
+        counts = [gobjects[block].ref_count if block in gobjects else None for block in range(len(kinds))]
+        members = [Member(*member) for member in zip(self.sites, kinds, self.sizes, made, counts, strict=True)]
         is_held = self._is_held(members)
         may_own = ["" if kind in _NO_OWNERS else kind for kind in kinds]
         dominators = find_dominators(self.sources, self.targets, is_held)
@@ -244,11 +258,24 @@ class Survivors:
         usual = {site: counts.most_common(1)[0] for site, counts in found.items()}
         return {site: kind for site, (kind, count) in usual.items() if kind and count > _MOST * found[site].total()}
 
+    def gobjects_per_cycle(self, gtype_names: Mapping[int, str]) -> dict[str, float]:
+        """Return how many objects of GLib a cycle leaves, by type, the most first."""
+        counts = Counter(gtype_names[one.gtype] for one in self._known(gtype_names).values())
+        return {name: count / self.cycles for name, count in counts.most_common()}
+
     def _all_kinds(self, gtype_names: Mapping[int, str]) -> list[str]:
         kinds = list(self.kinds)
-        for block, gtype in self.gtypes:
-            kinds[block] = kinds[block] or gtype_names.get(gtype, "")
+        for block, known in self._known(gtype_names).items():
+            kinds[block] = gtype_names[known.gtype]
         return kinds
+
+    def _known(self, gtype_names: Mapping[int, str]) -> dict[int, MaybeGObject]:
+        """Return the objects of GLib by block: the likeliest of each whose GType is one."""
+        found: dict[int, MaybeGObject] = {}
+        for one in self.gobjects:
+            if one.gtype in gtype_names and not self.kinds[one.block]:
+                found.setdefault(one.block, one)
+        return found
 
     def _is_held(self, members: Sequence[Member]) -> NDArray[np.bool_]:
         """Tell to which blocks something outside points that points to most blocks of their kind.
@@ -294,11 +321,14 @@ def sum_up(
             of_site[members[block].site][(-1, "")] += members[block].size_bytes
     heads: defaultdict[tuple[int, str], Counter[int]] = defaultdict(Counter)
     lost_heads: Counter[tuple[int, str]] = Counter()
+    ref_counts: defaultdict[tuple[int, str], Counter[int]] = defaultdict(Counter)
     memory_of: defaultdict[tuple[int, str], Counter[tuple[int, ...]]] = defaultdict(Counter)
     for block in (block for block, owner in enumerate(owners) if block == owner):
         key = (members[block].site, members[block].kind)
         heads[key][members[block].made_at] += 1
         lost_heads[key] += block in lost
+        if (ref_count := members[block].ref_count) is not None:
+            ref_counts[key][ref_count] += 1
         if block in memory:
             memory_of[key][memory[block]] += 1
     made_at: defaultdict[tuple[int, str], Counter[int]] = defaultdict(Counter)
@@ -308,19 +338,25 @@ def sum_up(
     for key, total in kept.most_common():
         owned = frozenset(site for site, shares in of_site.items() if shares[key] > _MOST * shares.total())
         if owned - {key[0]}:
-            count, ((made_at_site, _), *_) = heads[key].total(), heads[key].most_common(1)
+            count = heads[key].total()
             one = Ownership(
                 *key,
                 per_cycle=count / cycles,
                 bytes_each=total / count,
                 owned_sites=owned,
-                made_at=made_at_site,
+                made_at=_usual_but(key[0], heads[key]),
                 is_lost=lost_heads[key] > _MOST * count,
                 function_site=_usual(made_at[key], _MOST * count),
+                ref_count=_usual(ref_counts[key], _MOST * count),
                 memory_sites=_usual(memory_of[key], _MOST * count) or (),
             )
             found.append(one)
     return found
+
+
+def _usual_but(site: int, made_at: Counter[int]) -> int:
+    """Return where most were made, of those for which more is known than the call ``site``: not all have a stack."""
+    return max(made_at, key=lambda at: (at != site, made_at[at]))
 
 
 def _usual(sites: Counter[_Key], fewest: float) -> _Key | None:

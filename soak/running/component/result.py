@@ -87,6 +87,7 @@ def make_result(
         grounds=decision.grounds,
         provisional=_provisional(observed, decision.verdict),
         roles=tuple(map(role_result, observed.roles)),
+        gobjects=dict(observed.gobjects),
     )
 
 

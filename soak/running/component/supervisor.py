@@ -125,6 +125,9 @@ class Observations:
     roles: tuple[SeenRole, ...] = ()
     """The processes that it started and in which the tracker counted."""
 
+    gobjects: Mapping[str, float] = field(default_factory=dict)
+    """How many objects of GLib a cycle leaves, by type."""
+
     is_extended: bool = False
     """The budget did not decide, and it went on."""
 
@@ -577,6 +580,7 @@ class Supervisor:
             hottest_c=self._heat.hottest_c,
             audit=audit,
             object_answers=object_answers,
+            gobjects=self._scanner.gobjects,
             most_garbage=self._rows.most_garbage,
             children_left_out=self._outside.children.left_out,
             roles=self._processes.finish(),

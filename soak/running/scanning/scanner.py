@@ -128,6 +128,8 @@ class Scanner:
         self._survivors_at = 0
         self._owners: dict[int, Ownership] = {}
         self._types: dict[int, str] = {}
+        self.gobjects: dict[str, float] = {}
+        """How many objects of GLib a cycle leaves, by type; known when the process has answered."""
         self._scanned_s = 0.0
         self._waits_since: tuple[float, int] | None = None
 
@@ -290,6 +292,7 @@ class Scanner:
             owned = self._survivors.owners(names)
             self._owners = {site: ownership for ownership in reversed(owned) for site in ownership.owned_sites}
             self._types = self._survivors.kinds_by_site(names)
+            self.gobjects = self._survivors.gobjects_per_cycle(names)
         return self._object_answers
 
     def _ask(self, suspects: Sequence[Suspect]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soak.attribution.pointers.distinct import distinct
-from soak.attribution.pointers.owners import Survivors
+from soak.attribution.pointers.owners import MaybeGObject, Survivors
 from soak.attribution.pointers.reachability import Objects, Piece, Pointers, PointerSearch, search
 from soak.native.layout import PYTHON_OBJ
 from soak.native.ledger import Checkpoint
@@ -72,7 +72,7 @@ def find_survivors(scan: Scan) -> Survivors | None:
         blocks.sizes.tolist(),
         [names[kind] for kind in objects.types.tolist()],
         _last_old_cycle(scan.checkpoint.cycle) - int(blocks.cycles.min()) + 1,
-        tuple(_gtypes_in(blocks, pointers, GObjects(scan.memory))) if has_glib(scan.mappings) else (),
+        tuple(_gobjects_in(blocks, pointers, GObjects(scan.memory))) if has_glib(scan.mappings) else (),
     )
 
 
@@ -99,8 +99,8 @@ def _without_indexes(pointers: Pointers, scan: Scan) -> Pointers:
     return pointers.take(~is_dead & ~np.isin(within, tables))
 
 
-def _gtypes_in(blocks: Blocks, pointers: Pointers, objects: GObjects) -> Iterator[tuple[int, int]]:
-    """Give blocks and what may be the GType of the object in each, the likeliest first."""
+def _gobjects_in(blocks: Blocks, pointers: Pointers, objects: GObjects) -> Iterator[MaybeGObject]:
+    """Give what may be objects of GLib, of each block the likeliest first."""
     places, counts = np.unique(blocks.addresses[pointers.targets] + pointers.offsets, return_counts=True)
     order = np.argsort(-counts, kind="stable")
     covering = blocks.covering(places)
@@ -109,4 +109,4 @@ def _gtypes_in(blocks: Blocks, pointers: Pointers, objects: GObjects) -> Iterato
         if blocks.domains[block] != PYTHON_OBJ:
             by_block.setdefault(block, []).append(place)
     for block, addresses in by_block.items():
-        yield from ((block, gtype) for gtype in objects.candidates(addresses[:_MOST_PLACES]))
+        yield from (MaybeGObject(block, *told) for told in objects.candidates(addresses[:_MOST_PLACES]))

@@ -129,7 +129,7 @@ def origin(causes: Sequence[Cause], only_grows: Keeper | None = None) -> str:
     owner = group.owner
     if owner is not None:
         made = made_at_words(group, owner)
-        by = f" by {keeper}" if keeper else ", though nothing outside points to it" if owner.is_lost else ""
+        by = f" by {keeper}" if keeper else though_lost(owner, "it")
         return f"each {owner.type}{made} is kept{by}"
     if cause.state == "lost":
         return f"{place} allocates it, and nothing points to it"
@@ -151,10 +151,12 @@ def origin_brief(causes: Sequence[Cause], only_grows: Keeper | None = None, *, s
     place = None if group is None else _line(group.causes[0])
     if group is None or place is None:
         return ""
-    if group.owner is not None and (made_at := _made_at(group, group.owner)) is not None:
-        place = spot(made_at)
+    at = f" at {place}"
+    if group.owner is not None:
+        made_at = _made_at(group, group.owner)
+        at = f" in {group.owner.type} objects" if made_at is None else f" at {spot(made_at)}"
     keeper = keeper_words(group)
-    return f" at {place}" + (f", kept by {keeper}" if keeper else "")
+    return f"{at}, kept by {keeper}" if keeper else at
 
 
 def made_at_words(group: CauseGroup, owner: Owner) -> str:
@@ -234,6 +236,14 @@ def keeper_words(group: CauseGroup) -> str | None:
     if keeper is None and owner is not None and owner.memory is not None:
         return f"memory that {spot(owner.memory)} allocates"
     return keeper
+
+
+def though_lost(owner: Owner, them: str) -> str:
+    """Say of owners that they are kept though nothing outside points to ``them``; empty where something does."""
+    if not owner.is_lost:
+        return ""
+    counted = f" and its reference count is {owner.ref_count}" if owner.ref_count and them == "it" else ""
+    return f", though nothing outside points to {them}{counted}"
 
 
 def _line(cause: Cause) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from soak.attribution.grouping import CauseGroup, largest_holder
-from soak.reporting.words.causes.advice import advise, keeper_words, made_at_words, spot
+from soak.reporting.words.causes.advice import advise, keeper_words, made_at_words, spot, though_lost
 from soak.reporting.words.causes.holders import cache_words, container_words, held_by, step_words
 from soak.reporting.words.causes.kinds import kind_words
 from soak.reporting.words.paths import library_file, own_frame, short_file, short_frame
@@ -172,8 +172,8 @@ def _owner_words(group: CauseGroup, owner: Owner, noun: str) -> str:
     verb = "is" if number == "One" else "are"
     made = made_at_words(group, owner)
     keeper = keeper_words(group)
-    by = f" by {keeper}" if keeper else f", though nothing outside points to {'it' if number == 'One' else 'them'}"
-    return f"{number} {objects} per {noun}{made} {verb} kept{by if keeper or owner.is_lost else ''}"
+    by = f" by {keeper}" if keeper else though_lost(owner, "it" if number == "One" else "them")
+    return f"{number} {objects} per {noun}{made} {verb} kept{by}"
 
 
 def _holder_words(head: Cause, noun: str) -> str:

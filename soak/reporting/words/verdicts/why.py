@@ -11,6 +11,7 @@ from soak.measurements import NOTABLE_RSS_BYTES, SIGNALS
 from soak.reporting.words.causes.advice import spot
 from soak.reporting.words.causes.holders import cache_words
 from soak.reporting.words.verdicts.failures import where_it_failed
+from soak.reporting.words.verdicts.gobjects import gobjects_sentence
 from soak.reporting.words.verdicts.labels import labels_sentence
 from soak.reporting.words.verdicts.left_behind import left_behind_sentence
 from soak.reporting.words.verdicts.series import (
@@ -73,9 +74,9 @@ def why_sentence(component: ComponentResult) -> str:
     if grounds[0].kind is GroundKind.DRIVER_FAILED:
         rest = grounds[1:]
         return f"Until then {VERDICTS[rest[0].kind]}: {_sentence(component, rest)}" if rest else ""
-    by_label = labels_sentence(component)
     sentence = f"{_sentence(component, grounds)}{_beside_children(component, grounds)}"
-    sentence = f"{sentence} {by_label}" if by_label else sentence
+    details = (labels_sentence(component), gobjects_sentence(component))
+    sentence = " ".join((sentence, *filter(None, details)))
     needed = component.needed_iterations
     is_open = component.verdict in (Verdict.INCONCLUSIVE, Verdict.SETTLING)
     if is_open and needed and grounds[0].kind is not GroundKind.CONTROL_FAILED:
