@@ -9,12 +9,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from soak.attribution.pointers.dominators import find_dominators
 from soak.attribution.pointers.owners import (
     MaybeGObject,
     Member,
     Ownership,
     Survivors,
-    find_dominators,
     sum_up,
     take_hubs_for_owners,
 )

@@ -5,15 +5,15 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from soak.attribution.keepers.conditions import Body, runs_as_written
+from soak.attribution.keepers.conditions import body_of, runs_as_written
 from soak.attribution.keepers.lifetimes import Program, class_of_base, value_of_variable
 from soak.attribution.keepers.source import Function, Source
-from soak.attribution.keepers.uses import is_local, uses
+from soak.attribution.keepers.uses import is_local
 
 
 def callees(function: Function, source: Source, program: Program) -> Iterator[Function]:
     """Give the functions that each call of a function calls: of the module, methods, and what a closure returned."""
-    body = Body(function)
+    body = body_of(function)
     for node in ast.walk(function):
         if isinstance(node, ast.Call) and source.function_of(node) is function and body.always_reaches(node):
             called = _resolved(node.func, source)
@@ -46,7 +46,7 @@ def _stays(called: Function, name: ast.expr, source: Source, program: Program) -
         _may_replace(use, each, source)
         for name, files in known.items()
         for each in files or ()
-        for use in uses(name, each)
+        for use in each.uses(name)
     )
     defined = [each for each in source.nodes if isinstance(each, Function) and each.name == called.name]
     return not is_replaced and len(defined) == 1

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import ast
+from functools import lru_cache
 
 from soak.attribution.keepers.source import Function
 
 _TRANSPARENT_DECORATORS = ("staticmethod", "classmethod")
+_MOST_KEPT = 4096
+"""Functions of which what was found is kept: many stacks lead through the same ones."""
 
 
+@lru_cache(_MOST_KEPT)
 def runs_as_written(function: Function) -> bool:
     """Whether a call of a function runs its body: no decorator may leave it out, and it is no generator."""
     names = [getattr(decorator, "id", None) for decorator in function.decorator_list]
@@ -34,6 +38,12 @@ class Body:
                 return False
             here = parent
         return all(line >= node.lineno for line in self._leaves)
+
+
+@lru_cache(_MOST_KEPT)
+def body_of(function: Function) -> Body:
+    """Return what tells of the nodes of a function, made once."""
+    return Body(function)
 
 
 def _always_runs(node: ast.AST, parent: ast.AST) -> bool:

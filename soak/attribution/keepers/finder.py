@@ -22,11 +22,11 @@ from pathlib import Path
 
 from soak.attribution.causes import Call, is_ours
 from soak.attribution.keepers.callees import callees
-from soak.attribution.keepers.conditions import Body, runs_as_written
+from soak.attribution.keepers.conditions import body_of, runs_as_written
 from soak.attribution.keepers.keys import Keys
 from soak.attribution.keepers.lifetimes import Program, is_permanent
 from soak.attribution.keepers.source import Container, Function, Source
-from soak.attribution.keepers.uses import additions, is_harmless, may_be_of_other_file, may_be_of_same_file, uses
+from soak.attribution.keepers.uses import additions, is_harmless, may_be_of_other_file, may_be_of_same_file
 from soak.grounds import Keeper
 
 _TEST_RUNNERS = re.compile(r"[/\\](_pytest|pluggy)[/\\]")
@@ -77,7 +77,7 @@ class KeeperFinder:
                 return keeper
             keys.enter(function, source)
             calls = _calls_at(function, source, frame.line or 0)
-            if not calls or not all(Body(function).always_reaches(call) for call in calls):
+            if not calls or not all(body_of(function).always_reaches(call) for call in calls):
                 return None
             if any(_makes_figure(call) for call in calls):
                 return self._figures(frames, source.file, calls[0].lineno, files)
@@ -96,8 +96,9 @@ class KeeperFinder:
         """Return the files in which a name occurs; None if it may occur in one that cannot be read."""
         key = name, len(files)
         if key not in self._mentions:
+            word = re.compile(rf"\b{re.escape(name)}\b")
             texts = {file: self._text(file) for file in files}
-            found = [self._source(file) for file, text in texts.items() if text is None or name in text]
+            found = [self._source(file) for file, text in texts.items() if text is None or word.search(text)]
             self._mentions[key] = None if None in found else [each for each in found if each is not None]
         return self._mentions[key]
 
@@ -137,7 +138,7 @@ def _only_grows(container: Container, node: ast.AST, source: Source, program: Pr
         and all(
             is_harmless(use, each, container, node)
             for each in known
-            for use in uses(container.name, each)
+            for use in each.uses(container.name)
             if (may_be_of_same_file if each is source else may_be_of_other_file)(use, container, each)
         )
     )

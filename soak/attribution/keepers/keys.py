@@ -6,10 +6,10 @@ import ast
 import contextlib
 from collections.abc import Iterator
 
-from soak.attribution.keepers.conditions import Body
+from soak.attribution.keepers.conditions import body_of
 from soak.attribution.keepers.lifetimes import Program, is_made_once
 from soak.attribution.keepers.source import Container, Function, Source, container_of
-from soak.attribution.keepers.uses import is_always_new, is_local, may_be_of_other_file, uses
+from soak.attribution.keepers.uses import is_always_new, is_local, may_be_of_other_file
 
 _PARTS_OF_NEW = ("hex", "int", "bytes", "urn")
 """What a UUID is called in other forms."""
@@ -78,7 +78,7 @@ class Keys:
         if len(stored) != 1 or any(isinstance(each, ast.arg) and each.arg == name for each in nodes):
             return False
         assigned = [each for each in nodes if isinstance(each, ast.Assign) and each.targets == stored]
-        return any(Body(function).always_reaches(each) and self.is_new(each.value, container) for each in assigned)
+        return any(body_of(function).always_reaches(each) and self.is_new(each.value, container) for each in assigned)
 
     def _counts_up(self, name: ast.Name | ast.Attribute, source: Source) -> bool:
         """Whether a number only goes up: set once, and raised by each cycle."""
@@ -106,7 +106,7 @@ class Keys:
         container = container_of(name)
         if container is None:
             return None
-        spoken = list(uses(container.name, source))
+        spoken = list(source.uses(container.name))
         if container.base is not None:
             begun = [each for each in spoken if not _only_reads(each) and not _raises(source.parent(each))]
             maker = source.function_of(begun[0]) if len(begun) == 1 else None
@@ -122,14 +122,14 @@ class Keys:
             may_be_of_other_file(use, container, each) and not _only_reads(use)
             for each in known or ()
             if each is not source
-            for use in uses(container.name, each)
+            for use in each.uses(container.name)
         )
         return None if known is None or is_elsewhere else spoken
 
     def _is_always_reached(self, statement: ast.AST | None) -> bool:
         """Whether each cycle runs a statement."""
         return isinstance(statement, ast.stmt) and any(
-            source.function_of(statement) is function and Body(function).always_reaches(statement)
+            source.function_of(statement) is function and body_of(function).always_reaches(statement)
             for function, source in self._reached
         )
 

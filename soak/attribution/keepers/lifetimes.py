@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from soak.attribution.keepers.source import Container, Function, Source
-from soak.attribution.keepers.uses import is_local, is_made, is_new_container, uses
+from soak.attribution.keepers.uses import is_local, is_made, is_new_container
 
 _ONCE = "setup"
 """The function of a driver that runs once, before the first cycle."""
@@ -31,7 +31,7 @@ class Program:
     def calls_once(self, name: str) -> list[ast.Call] | None:
         """Return the calls of a function or class; None where one of them may run again, or not all are known."""
         known = self.mentioning(name)
-        spoken = [(use, each) for each in known or () for use in uses(name, each)]
+        spoken = [(use, each) for each in known or () for use in each.uses(name)]
         made = [(use, each) for use, each in spoken if not (isinstance(use, ast.alias) and use.asname is None)]
         calls = [each.parent(use) for use, each in made if self._is_call_made_once(use, each)]
         found = [call for call in calls if isinstance(call, ast.Call)]
@@ -48,7 +48,7 @@ def is_permanent(container: Container, node: ast.AST, source: Source, program: P
     """Whether the container that ``node`` adds to is made once, by the same file."""
     if container.base is None and (owner := _has_default(container.name, node, source)) is not None:
         return _is_never_passed(container.name, owner, source, program)
-    made = [use for use in uses(container.name, source) if is_made(use, source)]
+    made = [use for use in source.uses(container.name) if is_made(use, source)]
     if len(made) != 1:
         return False
     around = source.function_of(made[0])
@@ -85,7 +85,7 @@ def class_of_base(base: str, node: ast.AST, source: Source) -> ast.ClassDef | No
 
 def value_of_variable(name: str, source: Source) -> ast.expr | None:
     """Return what a variable of the module is set to, in the module and nowhere else; None where that is not so."""
-    stored = [use for use in uses(name, source) if isinstance(getattr(use, "ctx", None), ast.Store | ast.Del)]
+    stored = [use for use in source.uses(name) if isinstance(getattr(use, "ctx", None), ast.Store | ast.Del)]
     statement = source.parent(stored[0]) if len(stored) == 1 else None
     value = statement.value if isinstance(statement, ast.Assign) and statement.targets == stored else None
     is_of_module = value is not None and source.function_of(value) is None and source.class_of(value) is None
@@ -133,7 +133,7 @@ def _is_never_passed(name: str, owner: Function, source: Source, program: Progra
     return all(
         _leaves_default(name, most, use, each)
         for each in known
-        for use in uses(owner.name, each)
+        for use in each.uses(owner.name)
         if not (isinstance(use, ast.alias) and use.asname is None)
     )
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -22,6 +23,18 @@ class Source:
     def nodes(self) -> list[ast.AST]:
         """All nodes of the tree."""
         return list(ast.walk(self.tree))
+
+    @cached_property
+    def _uses(self) -> dict[str, list[ast.AST]]:
+        found: defaultdict[str, list[ast.AST]] = defaultdict(list)
+        for node in self.nodes:
+            for name in _names_in(node):
+                found[name].append(node)
+        return dict(found)
+
+    def uses(self, name: str) -> Sequence[ast.AST]:
+        """Return every node that speaks of a name, also as a text."""
+        return self._uses.get(name, ())
 
     @cached_property
     def imported(self) -> frozenset[str]:
@@ -72,6 +85,20 @@ class Source:
     def class_of(self, node: ast.AST) -> ast.ClassDef | None:
         """Return the innermost class that a node is part of."""
         return next((parent for _, parent in self.path(node) if isinstance(parent, ast.ClassDef)), None)
+
+
+def _names_in(node: ast.AST) -> set[str]:
+    """Return the names that a node itself speaks of."""
+    match node:
+        case ast.Constant(value=str(text)):
+            return {text}
+        case ast.alias(name=name, asname=other):
+            return {name, other or name}
+        case ast.Nonlocal(names=names) | ast.Global(names=names):
+            return set(names)
+        case _:
+            spoken = getattr(node, "id", None), getattr(node, "attr", None), getattr(node, "arg", None)
+            return {name for name in spoken if name is not None}
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import lru_cache
 
-from soak.attribution.keepers.conditions import Body
+from soak.attribution.keepers.conditions import body_of
 from soak.attribution.keepers.source import Container, Function, Source, container_of
 
 _ADDING = ("append", "appendleft", "insert")
 _HARMLESS = (*_ADDING, "extend", "count", "index", "copy", "get", "keys", "values", "items")
 _READING = ("sorted", "sum", "max", "min", "any", "all", "str", "repr", "print")
 _LISTS = ("list", "dict", "deque")
+_MOST_KEPT = 4096
+"""Functions of which the variables are kept."""
 _CLOCKS = {"time": ("time", "perf_counter", "monotonic"), "datetime": ("now", "utcnow")}
 _NEW_EACH_TIME = ("uuid4", "uuid1", "object", "token_hex", "token_bytes", "time_ns", "perf_counter_ns", "monotonic_ns")
 """Calls that give another key each time."""
@@ -22,7 +25,7 @@ IsNew = Callable[[ast.expr, Container], bool]
 
 def additions(function: Function, is_new: IsNew) -> Iterator[tuple[ast.expr | ast.stmt, Container]]:
     """Give what adds one entry or more to a container, unless a condition keeps it from that."""
-    body = Body(function)
+    body = body_of(function)
     for node in ast.walk(function):
         container = _added_to(node, is_new)
         if container is not None and isinstance(node, ast.expr | ast.stmt) and body.always_reaches(node):
@@ -72,17 +75,6 @@ def is_always_new(key: ast.expr, container: Container) -> bool:
         if name in _CLOCKS.get(owner, ()):
             return True
     return name in _NEW_EACH_TIME
-
-
-def uses(name: str, source: Source) -> Iterator[ast.AST]:
-    """Give every node that speaks of a name."""
-    for node in source.nodes:
-        spoken = getattr(node, "id", None), getattr(node, "attr", None), getattr(node, "arg", None)
-        is_text = isinstance(node, ast.Constant) and node.value == name
-        is_import = isinstance(node, ast.alias) and name in (node.name, node.asname)
-        is_declared = isinstance(node, ast.Nonlocal | ast.Global) and name in node.names
-        if name in spoken or is_text or is_import or is_declared:
-            yield node
 
 
 def may_be_of_same_file(use: ast.AST, container: Container, source: Source) -> bool:
@@ -224,10 +216,15 @@ def _only_reads(call: ast.Call, source: Source) -> bool:
 def is_local(name: str, node: ast.AST, source: Source, within: Function | None = None) -> bool:
     """Whether a name is a variable of a function around a node; ``within``: the only one that counts."""
     for _, parent in source.path(node):
-        if isinstance(parent, Function) and within in (None, parent):
-            inner = list(ast.walk(parent))
-            names = {each.arg for each in inner if isinstance(each, ast.arg)}
-            names |= {each.id for each in inner if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)}
-            if name in names.difference(*(each.names for each in inner if isinstance(each, ast.Global))):
-                return True
+        if isinstance(parent, Function) and within in (None, parent) and name in _variables(parent):
+            return True
     return False
+
+
+@lru_cache(_MOST_KEPT)
+def _variables(function: Function) -> frozenset[str]:
+    """Return the arguments and variables of a function and of those within it."""
+    inner = list(ast.walk(function))
+    names = {each.arg for each in inner if isinstance(each, ast.arg)}
+    names |= {each.id for each in inner if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)}
+    return frozenset(names.difference(*(each.names for each in inner if isinstance(each, ast.Global))))

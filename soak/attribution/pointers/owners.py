@@ -10,15 +10,14 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from soak.attribution.pointers.dominators import Positions, find_dominators
+
 _Key = TypeVar("_Key")
-Positions = NDArray[np.intp]
-_ROOT = 0
 _MOST_KINDS = 8
 _FUNCTION = "function"
 _NO_OWNERS = ("", "dict", "list", "tuple", "set", "cell", _FUNCTION)
@@ -74,45 +73,6 @@ class Ownership:
     """Where the last and the first block were allocated that every way to most of them goes through; empty without."""
 
 
-@dataclass(frozen=True)
-class Dominators:
-    """Of each block the last other block on every way to it."""
-
-    order: Sequence[int]
-    """The blocks that a root leads to, each after its dominator."""
-    above: Sequence[int]
-    """The dominator of each block, ``(blocks,)``; -1 where roots lead to it in more than one way, or none does."""
-
-    def owners(self, may_own: Sequence[bool] | None = None) -> list[int]:
-        """Return for each block the first block on every way to it from a root, -1 where no root leads to it.
-
-        A block with two ways that have no block in common owns itself. ``may_own``: which blocks are preferred: the
-        first of those on every way; the very first where none of them is.
-        """
-        owners = [-1] * len(self.above)
-        for block in self.order:
-            owner = block if self.above[block] < 0 else owners[self.above[block]]
-            if may_own is not None and may_own[block] and not may_own[owner]:
-                owner = block
-            owners[block] = owner
-        return owners
-
-
-def find_dominators(sources: Positions, targets: Positions, is_root: NDArray[np.bool_]) -> Dominators:
-    """Return what dominates each block.
-
-    ``sources``, ``targets``: which block points to which, ``(pointers,)``. ``is_root``: whether something outside
-    points to a block, ``(blocks,)``.
-    """
-    following: list[list[int]] = [[] for _ in range(len(is_root) + 1)]
-    following[_ROOT] = [int(block) + 1 for block in np.flatnonzero(is_root)]
-    for source, target in zip(sources.tolist(), targets.tolist(), strict=True):
-        following[source + 1].append(target + 1)
-    order = _reverse_postorder(following)
-    above = _dominators(following, order)
-    return Dominators([node - 1 for node in order[1:]], [max(dominator - 1, -1) for dominator in above[1:]])
-
-
 def follow(is_root: NDArray[np.bool_], edges: Iterable[tuple[int, int]]) -> set[int]:
     """Return the blocks that are roots, and those to which edges lead from them."""
     following: defaultdict[int, list[int]] = defaultdict(list)
@@ -125,53 +85,6 @@ def follow(is_root: NDArray[np.bool_], edges: Iterable[tuple[int, int]]) -> set[
         reached.update(further)
         waiting += further
     return reached
-
-
-def _reverse_postorder(following: Sequence[Sequence[int]]) -> list[int]:
-    seen, finished = [False] * len(following), []
-    seen[_ROOT] = True
-    waiting = [(_ROOT, iter(following[_ROOT]))]
-    while waiting:
-        node, rest = waiting[-1]
-        for target in rest:
-            if not seen[target]:
-                seen[target] = True
-                waiting.append((target, iter(following[target])))
-                break
-        else:
-            finished.append(node)
-            waiting.pop()
-    return finished[::-1]
-
-
-def _dominators(following: Sequence[Sequence[int]], order: Sequence[int]) -> list[int]:
-    """Return the immediate dominator of each reached node (Cooper, Harvey and Kennedy 2001)."""
-    number = [-1] * len(following)
-    for position, node in enumerate(order):
-        number[node] = position
-    before: list[list[int]] = [[] for _ in following]
-    for node in order:
-        for target in following[node]:
-            before[target].append(node)
-    found = [-1] * len(following)
-    found[_ROOT] = _ROOT
-
-    def nearest_common(one: int, other: int) -> int:
-        while one != other:
-            while number[one] > number[other]:
-                one = found[one]
-            while number[other] > number[one]:
-                other = found[other]
-        return one
-
-    changed = True
-    while changed:
-        changed = False
-        for node in order[1:]:
-            nearest = reduce(nearest_common, (other for other in before[node] if found[other] >= 0))
-            changed |= found[node] != nearest
-            found[node] = nearest
-    return found
 
 
 def take_hubs_for_owners(owners: list[int], sources: Positions, targets: Positions, kinds: Sequence[str]) -> None:
