@@ -22,6 +22,7 @@ from builder import (
 from soak.attribution.grouping import group_causes
 from soak.grounds import Ground, GroundKind, Keeper
 from soak.reporting import words as say
+from soak.reporting.words.vocabulary import period_words
 from soak.results import (
     Cause,
     ChainNode,
@@ -208,6 +209,10 @@ LOOP_FRAMES = ('  File "/opt/soak/inside/loop.py", line 14 in run',)
             "cache grows by 12 B per call, but ever more slowly, like a cache that fills: 20,480 calls in 8.5 s.",
         ),
         (an_undecided("get"), "get could not be decided yet: 4,000 calls in 8.5 s."),
+        (
+            dataclasses.replace(a_leak("get"), verdict=Verdict.INCONCLUSIVE, grounds=(Ground(GroundKind.FEW_CYCLES),)),
+            f"get could not be decided yet, but so far it grows by 106 B per call: {ORIGIN} (20,480 calls in 8.5 s).",
+        ),
         (
             a_failure("unpack", failure=Failure("cycle", 7, "exception", "ValueError: no frame.")),
             "unpack failed in call 7: ValueError: no frame.",
@@ -598,7 +603,7 @@ def test_of_a_long_stack_the_line_of_a_person_s_own_is_among_those_shown():
             a_cause(kind="file-descriptor", state="unknown", where=None, count_per_iteration=2.0),
             "opened at decoder/conversion.py:42",
         ),
-        (a_cause(confirmed=False), ""),
+        (a_cause(confirmed=False), f"probably {ORIGIN}"),
         (a_cause(where=None, python_where=None, frames=()), ""),
     ],
 )
@@ -649,3 +654,8 @@ def test_what_most_blocks_show_is_called_probable():
     advice = say.advise(a_cause(state="unknown", unseen=Unseen.MOST_LOST))
 
     assert advice.startswith("They are probably lost: nothing points to most of the blocks. ")
+
+
+def test_the_period_of_the_smallest_rate_is_a_number():
+    """The reciprocal of a rate that is nearly zero is infinite."""
+    assert period_words(1 / 5e-309) == period_words(1e15)

@@ -60,13 +60,23 @@ def component_sentence(component: ComponentResult) -> str:
         return f"{name} {bound_words(component)}: {ran}."
     if component.verdict is Verdict.LEAK:
         beside = f"{lost_part(component)}{other_measure(growth)}{memory_beside(component)}{mapped_beside(component)}"
-        came = origin(component.causes, component.keeper)
-        return f"{name} {growth_words(growth, noun)}{beside}{f': {came}' if came else ''} ({ran})."
+        return f"{name} {growth_words(growth, noun)}{beside}{_where_from(component)} ({ran})."
     if component.verdict is Verdict.SETTLING:
         fills = any(cause.holder is not None and cause.holder.full_at_cycle for cause in component.causes)
         how = "into a cache that is not full yet" if fills else "but ever more slowly, like a cache that fills"
         return f"{name} {growth_words(growth, noun)}, {how}: {ran}."
+    if growth is not None and component.grounds and component.grounds[0].kind is GroundKind.FEW_CYCLES:
+        so_far = f"{growth_words(growth, noun)}{_where_from(component)}"
+        return f"{name} could not be decided yet, but so far it {so_far} ({ran})."
     return f"{name} could not be decided yet: {ran}."
+
+
+def _where_from(component: ComponentResult) -> str:
+    """Say where the growth comes from and what keeps it, also where that is only probable; empty where not known."""
+    came = origin(component.causes, component.keeper)
+    if not came and (probable := origin(component.causes, suspected=True)):
+        came = f"probably {probable}"
+    return f": {came}" if came else ""
 
 
 def progress_sentence(component: ComponentResult, budget_s: float | None, iterations: int | None) -> str | None:

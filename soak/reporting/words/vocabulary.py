@@ -25,6 +25,8 @@ def interval_words(low: float | None, high: float | None) -> str:
     return "" if low is None or high is None else f" [{format_number(low)}, {format_number(high)}]"
 
 
+_LONGEST_PERIOD = 1e15
+"""In cycles: the reciprocal of a rate may be infinite."""
 _HOW_MADE = {"file-descriptor": "opened", "left-behind": "created"}
 
 
@@ -64,6 +66,7 @@ def rate_number(rate: float, unit: str, *, up: bool = False) -> str:
 
 def period_words(cycles: float) -> str:
     """Write how many cycles apart something happens: whole where that is within 1 % (``10`` for 9.96)."""
+    cycles = min(cycles, _LONGEST_PERIOD)
     whole = round(cycles, 1 - math.floor(math.log10(cycles))) if cycles >= 10 else float(round(cycles))
     return short_number(whole if abs(whole - cycles) < 0.01 * cycles else cycles)
 

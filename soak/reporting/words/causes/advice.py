@@ -104,13 +104,14 @@ def spot(place: Place) -> str:
     return str(without_folders(place)) or str(_UNKNOWN_PLACE)
 
 
-def origin(causes: Sequence[Cause], only_grows: Keeper | None = None) -> str:
+def origin(causes: Sequence[Cause], only_grows: Keeper | None = None, *, suspected: bool = False) -> str:
     """Say of the first proven cause where it comes from and what keeps it; empty where no place is known.
 
     ``app.py:14 allocates it, and app.HISTORY keeps it``; ``fast.pyx:6 allocates it, and nothing points to it``.
-    ``only_grows``: the container for which it is a leak, where there is one. Then that is said.
+    ``only_grows``: the container for which it is a leak, where there is one. Then that is said. ``suspected``: also of
+    a cause that is not confirmed.
     """
-    group = _leading_group(causes, suspected=False)
+    group = _leading_group(causes, suspected=suspected)
     if only_grows is not None:
         group = _group_of(only_grows, causes)
         if group is None:
