@@ -52,7 +52,7 @@ def make_result(
 ) -> ComponentResult:
     """Return what was found; ``trace``: of a second pass, if any; ``failed_controls``, by signal, may wait for them."""
     decision = decide(dataclasses.replace(observed.evidence, failed_controls=failed_controls()))
-    return ComponentResult(
+    result = ComponentResult(
         name=plan.name,
         target=str(plan.target),
         verdict=decision.verdict,
@@ -82,10 +82,18 @@ def make_result(
         python=str(interpreter),
         tolerance_bytes=plan.tolerance_bytes,
         output_tail=observed.output[-_OUTPUT_TAIL_CHARACTERS:],
+        grounds=decision.grounds,
+    )
+    return _with_details(result, observed)
+
+
+def _with_details(result: ComponentResult, observed: Observations) -> ComponentResult:
+    """Return the result with what else is known of the process."""
+    return dataclasses.replace(
+        result,
         audit=observed.audit,
         garbage=_garbage(observed),
-        grounds=decision.grounds,
-        provisional=_provisional(observed, decision.verdict),
+        provisional=_provisional(observed, result.verdict),
         roles=tuple(map(role_result, observed.roles)),
         gobjects=dict(observed.gobjects),
     )
