@@ -179,7 +179,9 @@ def soak(program: Program, python: str) -> dict[str, Any]:
         if not reports:
             return {"name": program.name, "python": python, "verdict": "none", "wrong": done.stderr[-500:]}
         component = json.loads(reports[-1].read_text(encoding="utf-8"))["components"][0]
-        sentence = next((line for line in done.stdout.splitlines() if line.startswith("  ")), "")
+        lines = done.stdout.splitlines()
+        # Of a watch the places stand below its table.
+        sentence = " ".join(lines) if verb == "watch" else next((line for line in lines if line.startswith("  ")), "")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     missing = [words for words in program.says if words not in sentence]

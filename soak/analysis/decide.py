@@ -545,7 +545,8 @@ def _cannot_be_clean(evidence: Evidence) -> bool:
 def _objects(name: str, evidence: Evidence) -> bool:
     """Whether a signal grows, and not only as pages grow under a heap that itself goes up just now.
 
-    Resident memory that settles is waited for while readings follow: it is what the allocators take at first.
+    Resident memory that settles is waited for while readings follow: it is what the allocators take at first. One that
+    grows at one rate is none where audits explain all of it: garbage may wait longer for its collection.
     """
     series = evidence.early
     role, seen, heap = SIGNALS[name].role, series[name], series.get("heap")
@@ -553,7 +554,8 @@ def _objects(name: str, evidence: Evidence) -> bool:
         return False
     if name == "heap":
         return not is_only_tcache(series, evidence.threads)
-    if name == "rss" and evidence.is_last and (seen.verdict is Verdict.SETTLING or evidence.is_rss_explained):
+    is_explained = evidence.is_rss_explained and (evidence.is_last or seen.verdict is Verdict.LEAK)
+    if name == "rss" and (is_explained or (evidence.is_last and seen.verdict is Verdict.SETTLING)):
         return False
     heap_rate = heap.rate if heap is not None and heap.rate is not None else 0.0
     return role is Role.DECIDES or (seen.low or 0.0) > heap_rate

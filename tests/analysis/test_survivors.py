@@ -176,7 +176,9 @@ SURVIVORS = SeriesVerdict(
 )
 
 
-def decided(*, is_last: bool = False, without: str = "", **changed: SeriesVerdict) -> Decision:
+def decided(
+    *, is_last: bool = False, is_rss_explained: bool = False, without: str = "", **changed: SeriesVerdict
+) -> Decision:
     """Decide when nothing stays, exact counts are CLEAN, and counters of memory say nothing except ``changed``."""
     clean = SeriesVerdict(Verdict.CLEAN, SeriesState.FLAT, 0.0, 0.0, 0.001, 1792)
     open_one = SeriesVerdict(Verdict.INCONCLUSIVE, SeriesState.UNDECIDED, 0.0, -1e6, 1e6)
@@ -193,6 +195,7 @@ def decided(*, is_last: bool = False, without: str = "", **changed: SeriesVerdic
             early=series,
             survivors=SURVIVORS,
             is_last=is_last,
+            is_rss_explained=is_rss_explained,
         )
     )
 
@@ -229,6 +232,17 @@ def test_resident_memory_that_settles_is_waited_for_but_not_beyond_the_end():
     assert decided(rss=settles, is_last=True).verdict is Verdict.CLEAN
     assert decided(rss=grows, is_last=True).verdict is not Verdict.CLEAN
     assert decided(mapped=settles, is_last=True).verdict is not Verdict.CLEAN
+
+
+def test_resident_memory_at_one_rate_that_audits_explain_is_not_waited_for():
+    """Garbage waits longer for its collection the rarer checkpoints become; memory in use is flat."""
+    steady = SeriesVerdict(Verdict.LEAK, SeriesState.STEADY, 160.0, 70.0, 250.0, is_growing=True)
+    unsteady = SeriesVerdict(Verdict.INCONCLUSIVE, SeriesState.UNSTEADY, 160.0, 70.0, 250.0, is_growing=True)
+
+    assert decided(rss=steady).verdict is not Verdict.CLEAN
+    assert decided(rss=steady, is_rss_explained=True).verdict is Verdict.CLEAN
+    assert decided(rss=unsteady, is_rss_explained=True).verdict is not Verdict.CLEAN
+    assert decided(rss=steady, mapped=steady, is_rss_explained=True).verdict is not Verdict.CLEAN
 
 
 def test_what_malloc_keeps_in_its_tcache_does_not_object():

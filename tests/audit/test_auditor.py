@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from soak.attribution.audit import Breakdown
+from soak.results import AuditPart, Place, RssAudit
 from soak.running.child.child import ScriptedChild
 from soak.running.clock import ScriptedClock
 from soak.running.component import auditing
@@ -122,3 +124,34 @@ def test_a_process_whose_memory_may_not_be_read_is_not_asked_again(clock: Clock,
 
     assert audited.run(100, 0.001) == [8]
     assert audited.auditor.finish(str) is None
+
+
+@pytest.mark.parametrize(
+    ("compared", "is_explained"),
+    [
+        ({}, True),
+        ({"unexplained_bytes": 100_000}, False),
+        ({"fragmentation": True}, False),
+        ({"parts": (AuditPart("stacks", "stacks", 500_000, 500.0, (0, 500_000)),)}, False),
+        (None, False),
+    ],
+    ids=["all explained", "a part is not", "fragmentation", "stacks", "too few audits"],
+)
+def test_audits_so_far_explain_what_rss_grew_by(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch, compared: dict[str, Any] | None, is_explained: bool
+):
+    """In 1,000 cycles, of which each may keep 1 B."""
+    whole = RssAudit(0, 1000, 600_000, 600.0, (), 0, False, (0, 1000), (0, 600_000), (0, 0))
+    monkeypatch.setattr(auditing, "compare", lambda *_: None if compared is None else replace(whole, **compared))
+    audited = Audited(clock)
+    audited.run(1000, 0.01)
+
+    def explains(cycle: int) -> bool:
+        return audited.auditor.explains_so_far(cycle, 1.0, lambda site: Place(None, None, None))
+
+    assert explains(1000) is is_explained
+    assert not explains(2000)  # the latest audit says nothing of the later half
+
+
+def test_nothing_is_explained_before_the_first_audit(clock: Clock):
+    assert not Audited(clock).auditor.explains_so_far(0, 1.0, lambda site: Place(None, None, None))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from soak.attribution.audit import Breakdown, compare, divide
+from soak.attribution.audit import Breakdown, compare, divide, explains_rss
 from soak.native.ledger import Checkpoint
 from soak.probes.ledgers.shadow import ShadowError, read_blocks, read_mapped
 from soak.probes.memory import ProcessMemory
@@ -24,6 +24,7 @@ _FREE_S, _FREE_SHARE, _NEXT_AFTER = 0.5, 1 / 8, 2.0
 than this part of its time: the process waits for them, and what is explained is its growth over most of its cycles."""
 _SLOWEST_S_PER_BYTE = 3 / (1 << 30)
 """Before the first one, what it may take is told by the size of the process: 4 s where 1.2 GB are small blocks."""
+_RECENT_SHARE = 0.75
 _LONGEST_LAST_S = 2.0
 """What one usually takes, for it to be done at the end however much time they have had."""
 
@@ -40,6 +41,7 @@ class Auditor:
         self._breakdowns: list[Breakdown] = []
         self._spacing = _FIRST_SPACING
         self._is_possible = True
+        self._compared_at, self._is_explained = 0, False
 
     def is_due(self, cycle: int, *, is_last: bool, rss_bytes: float = 0.0) -> bool:
         """Tell whether an audit at this checkpoint would be worth its time.
@@ -79,6 +81,20 @@ class Auditor:
             self._keep(found)
         for time in (self._time, self._free_time):
             time.spend(begun_s, self._clock.now_s() - begun_s)
+
+    def explains_so_far(self, cycle: int, tolerance_bytes: float, locate_site: Callable[[int], Place]) -> bool:
+        """Tell whether all of RSS's growth is explained up to a while ago, and by no fragmentation.
+
+        Not where the latest audit is too old to speak of the later half of the cycles.
+        """
+        last = self._breakdowns[-1].cycle if self._breakdowns else 0
+        if last < _RECENT_SHARE * cycle:
+            return False
+        if self._compared_at != last:
+            audit = compare(self._breakdowns, locate_site)
+            is_explained = audit is not None and not audit.fragmentation and explains_rss(audit, tolerance_bytes)
+            self._compared_at, self._is_explained = last, is_explained
+        return self._is_explained
 
     def finish(self, locate_site: Callable[[int], Place]) -> RssAudit | None:
         """Return what the growth of RSS was made of; ``locate_site`` returns the call of a site."""

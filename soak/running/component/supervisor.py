@@ -389,8 +389,12 @@ class Supervisor:
         survivors = self._ledger.survivors(self._judge.n_clean, at_end=is_last)
         evidence = self._judge.evidence(survivors, is_last=is_last)
         children = self._outside.children.living
+        rss = (series.get("rss") for series in (evidence.series, evidence.early))
+        rises = any(series is not None and series.verdict is Verdict.LEAK for series in rss)
         return replace(
             evidence,
+            is_rss_explained=rises
+            and self._auditor.explains_so_far(cycles, self._plan.tolerance_bytes, self._ledger.locate),
             cycles=cycles,
             suspects=tuple(self._suspects),
             steady=self._ledger.steady_growth(self._suspects) if any(s.is_leak for s in self._suspects) else None,
