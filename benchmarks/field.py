@@ -75,8 +75,7 @@ def main() -> int:
                         say(f"{program.name} left out: Python {python} has no {program.needs}")
                         continue
                     runs.append(soak(program, python))
-                    if runs[-1]["wrong"]:
-                        say(f"{program.name} on {python}: {runs[-1]}")
+                    say(f"{program.name} on {python}: {runs[-1]['wrong'] or runs[-1]['verdict'] + ', right'}")
             say(f"round {number} of {options.repeat}")
     figures = clean_figures(runs) if options.clean else field_figures(runs, programs)
     return publish("field", figures, {"runs": runs, "busy": options.busy}, options.json)

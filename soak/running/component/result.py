@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from soak.analysis.decide import Decision, decide
 from soak.analysis.evidence import LEDGER
@@ -16,6 +16,7 @@ from soak.measurements import SIGNALS
 from soak.native.layout import CREATION_NAME, CREATIONS_LIMIT
 from soak.results import (
     NEVER_RAN,
+    Cause,
     ComponentResult,
     Failure,
     Garbage,
@@ -52,6 +53,7 @@ def make_result(
 ) -> ComponentResult:
     """Return what was found; ``trace``: of a second pass, if any; ``failed_controls``, by signal, may wait for them."""
     decision = decide(dataclasses.replace(observed.evidence, failed_controls=failed_controls()))
+    causes = find_causes(observed, trace)
     result = ComponentResult(
         name=plan.name,
         target=str(plan.target),
@@ -66,9 +68,9 @@ def make_result(
         n_min=observed.judge.n_min,
         stopped_by=observed.stopped_by,
         gate=plan.gate,
-        growth=_growth(decision.decided_by, decision.series, trace),
+        growth=_growth(decision.decided_by, decision.series, trace, causes),
         signals={name: _signal(name, series, observed) for name, series in decision.series.items()},
-        causes=find_causes(observed, trace),
+        causes=causes,
         tracemalloc=_tracemalloc(trace),
         tracker=observed.tracked.state,
         pacing=observed.pacing,
@@ -195,8 +197,14 @@ def _allocated(series: Mapping[str, SeriesVerdict]) -> float | None:
     return heap.rate if tracked.rate <= heap.rate <= most_allocated(series) else None
 
 
-def _growth(decided_by: str | None, series: Mapping[str, SeriesVerdict], trace: Trace | None) -> Growth | None:
-    """Return the growth the verdict rests on; for Python blocks the second pass tells how many bytes they are."""
+def _growth(
+    decided_by: str | None, series: Mapping[str, SeriesVerdict], trace: Trace | None, causes: Sequence[Cause] = ()
+) -> Growth | None:
+    """Return the growth the verdict rests on.
+
+    How many bytes blocks are is told by the ledger, by the second pass for Python's, or by the call sites alone: a
+    busy machine may leave too few readings of all memory together.
+    """
     if decided_by is None:
         return None
     deciding, signal = series[decided_by], SIGNALS[decided_by]
@@ -219,10 +227,15 @@ def _growth(decided_by: str | None, series: Mapping[str, SeriesVerdict], trace: 
         requested = tracked.rate
     else:
         in_bytes, measures = None, None
+    bytes_per_iteration = in_bytes.rate if in_bytes else None
+    if bytes_per_iteration is None and signal.unit == "blocks":
+        at_sites = sum(cause.bytes_per_iteration or 0.0 for cause in causes if cause.kind != "mapping")
+        bytes_per_iteration = requested = at_sites or None
+        measures = "requested" if at_sites else measures
     return Growth(
         signal=decided_by,
         measures=measures,
-        bytes_per_iteration=in_bytes.rate if in_bytes else None,
+        bytes_per_iteration=bytes_per_iteration,
         low=in_bytes.low if in_bytes else None,
         high=in_bytes.high if in_bytes else None,
         requested_bytes_per_iteration=requested,
