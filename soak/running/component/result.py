@@ -228,10 +228,9 @@ def _growth(
     else:
         in_bytes, measures = None, None
     bytes_per_iteration = in_bytes.rate if in_bytes else None
-    if bytes_per_iteration is None and signal.unit == "blocks":
-        at_sites = sum(cause.bytes_per_iteration or 0.0 for cause in causes if cause.kind != "mapping")
-        bytes_per_iteration = requested = at_sites or None
-        measures = "requested" if at_sites else measures
+    if bytes_per_iteration is None and signal.unit == "blocks" and (at_sites := _bytes_at_sites(causes)):
+        bytes_per_iteration = requested = at_sites
+        measures = "requested"
     return Growth(
         signal=decided_by,
         measures=measures,
@@ -243,6 +242,11 @@ def _growth(
         unit=signal.unit,
         per_iteration=deciding.rate,
     )
+
+
+def _bytes_at_sites(causes: Sequence[Cause]) -> float:
+    """Return what all call sites that grow allocate a cycle, but for what they map."""
+    return sum(cause.bytes_per_iteration or 0.0 for cause in causes if cause.kind != "mapping")
 
 
 def _tracemalloc(trace: Trace | None) -> TracemallocResult | None:
