@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from soak.analysis.sites.ledger import LedgerJudge, Suspect, later_half
+from soak.analysis.sites.later_growth import PARTS, later_growth
+from soak.analysis.sites.ledger import LedgerJudge, Suspect
 from soak.analysis.sites.survivors import Cohorts, SurvivorJudge
 from soak.attribution.causes import Call, GrowingSite, place_of
 from soak.attribution.holders import UNSCANNED, Memory, Reachability
@@ -25,11 +26,11 @@ from soak.native.layout import (
 )
 from soak.native.ledger import Checkpoint, Creations, Frame, Ledger, Opening
 from soak.results import Place, TrackerState
-from soak.verdict import SeriesState, SeriesVerdict, Verdict
+from soak.verdict import SeriesVerdict
 
 _BLOCK_DOMAINS = MAPPING  # native, Python mem and Python obj; mappings and pymalloc's arenas come after them
 _FLAG_AFTER_CYCLES = 24
-_STEADY_SHARE = 0.5
+_STEADY_SHARE, _QUARTERS = 0.5, 4
 _MOST_STACKS = 4
 
 
@@ -174,25 +175,10 @@ class LedgerReader:
         call = self._call_of(site)
         return Place("an unknown place", None, None) if call is None else place_of(call, Symbols(self._maps).frames)
 
-    def growth(self, sites: list[int]) -> SeriesVerdict | None:
-        """Return what these sites together grow by, over the later half of the cycles; None before there is one.
-
-        The interval is that of the rates in each quarter of that half.
-        """
+    def growth(self, sites: list[int], parts: int = PARTS) -> SeriesVerdict | None:
+        """Return what these sites together grow by, over the later half of the cycles; None before there is one."""
         series = [self._judge.series(site) for site in sites]
-        if not series or not len(series[0][0]):
-            return None
-        cycles, sizes = series[0][0], np.sum([sizes for _, _, sizes in series], axis=0)
-        quarters = np.searchsorted(cycles, np.linspace((cycles[0] + cycles[-1]) / 2, cycles[-1], 5))
-        marks = sorted({later_half(cycles), *quarters.tolist()})
-        if len(marks) < 2:
-            return None
-        rates = np.diff(sizes[marks]) / np.diff(cycles[marks])
-        rate = float((sizes[marks[-1]] - sizes[marks[0]]) / (cycles[marks[-1]] - cycles[marks[0]]))
-        low, high = float(rates.min()), float(rates.max())
-        return SeriesVerdict(
-            Verdict.LEAK, SeriesState.MEASURED, rate, min(low, rate), max(high, rate), since=int(cycles[marks[0]])
-        )
+        return later_growth(series[0][0], np.sum([sizes for _, _, sizes in series], axis=0), parts) if series else None
 
     def total_growth(self, lost: list[int], suspects: Sequence[Suspect]) -> SeriesVerdict | None:
         """Return what the ``lost`` sites and all others that have grown steadily so far grow by together.
@@ -208,7 +194,7 @@ class LedgerReader:
 
         The nodes of a table stand beside the table at one call site: its bytes double now and then, its blocks do not.
         """
-        return _is_steady(self.growth([site])) or self.grows_in_each_cycle(site)
+        return _is_steady(self.growth([site], _QUARTERS)) or self.grows_in_each_cycle(site)
 
     def grows_in_each_cycle(self, site: int) -> bool:
         """Whether a site has grown from the first cycles to the last at one rate, in blocks."""
