@@ -73,6 +73,9 @@ KEEPS = {
     "keys that a number of the module gives": (
         "KEPT = {}\nN = 0\ndef cycle():\n    global N\n    N += 1\n    KEPT[f'user-{N}'] = bytes(9)  # 1\n"
     ),
+    "made beside the number that counts": (
+        "KEPT, N = {}, 0\ndef cycle():\n    global N\n    N += 1\n    KEPT[N] = bytes(9)  # 1\n"
+    ),
     "keys that a caller counts": (
         "KEPT = {}\nN = 0\ndef add():\n    key = ('user', N)\n    KEPT[key] = bytes(9)  # 1\n"
         "def cycle():\n    global N\n    N += 1\n    add()  # 2\n"
@@ -168,6 +171,17 @@ MAY_BE_BOUNDED = {
     + "def add():\n    KEPT.append(bytes(9))  # 1\n    yield\ndef cycle():\n    next(add())  # 2\n",
     "a bounded deque": (
         "from collections import deque\nKEPT = deque(maxlen=400)\ndef cycle():\n    KEPT.append(bytes(9))  # 1\n"
+    ),
+    "of unknown type, made beside another": "KEPT, N = Ring(400), []\ndef cycle():\n    KEPT.append(bytes(9))  # 1\n",
+    "made by a call beside another": "KEPT, N = make()\ndef cycle():\n    KEPT.append(bytes(9))  # 1\n",
+    "made beside what takes the rest": "*KEPT, N = [], []\ndef cycle():\n    KEPT.append(bytes(9))  # 1\n",
+    "replaced beside another": (
+        "KEPT, N = [], 0\ndef cycle():\n    KEPT.append(bytes(9))  # 1\n"
+        "def flush():\n    global KEPT, N\n    KEPT, N = [], 0\n"
+    ),
+    "keys of a number that begins again beside another": (
+        "KEPT = {}\nN = 0\ndef cycle():\n    global N\n    N += 1\n    KEPT[N] = bytes(9)  # 1\n"
+        "def again():\n    global N, M\n    N, M = 0, 0\n"
     ),
     "of unknown type": "KEPT = Ring(400)\ndef cycle():\n    KEPT.append(bytes(9))  # 1\n",
     "keys of a finite set": "KEPT = {}\ndef cycle(n):\n    KEPT[n % 400] = bytes(9)  # 1\n",

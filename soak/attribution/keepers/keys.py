@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from soak.attribution.keepers.conditions import body_of
 from soak.attribution.keepers.lifetimes import Program, is_made_once
 from soak.attribution.keepers.source import Container, Function, Source, container_of
-from soak.attribution.keepers.uses import is_always_new, is_local, may_be_of_other_file
+from soak.attribution.keepers.uses import assigned_to, is_always_new, is_local, may_be_of_other_file
 
 _PARTS_OF_NEW = ("hex", "int", "bytes", "urn")
 """What a UUID is called in other forms."""
@@ -87,7 +87,7 @@ class Keys:
             return False
         raised = [each for each in spoken if _raises(source.parent(each))]
         others = [each for each in spoken if each not in raised and not _only_reads(each)]
-        is_begun_once = len(others) == 1 and _is_number(_assigned(others[0], source))
+        is_begun_once = len(others) == 1 and _is_number(assigned_to(others[0], source))
         return is_begun_once and any(self._is_always_reached(source.parent(each)) for each in raised)
 
     def _is_endless_count(self, name: ast.expr) -> bool:
@@ -97,7 +97,7 @@ class Keys:
         if spoken is None:
             return False
         others = [each for each in spoken if not _only_reads(each)]
-        made = _assigned(others[0], source) if len(others) == 1 else None
+        made = assigned_to(others[0], source) if len(others) == 1 else None
         is_call = isinstance(made, ast.Call) and not made.args and not made.keywords
         return is_call and getattr(made.func, "id", getattr(made.func, "attr", None)) == "count"  # type: ignore[union-attr]
 
@@ -115,7 +115,7 @@ class Keys:
                 return None
             if source.class_of(maker) is not own or not is_made_once(own, maker, self._program):
                 return None
-        elif any(source.function_of(each) or source.class_of(each) for each in spoken if _assigned(each, source)):
+        elif any(source.function_of(each) or source.class_of(each) for each in spoken if assigned_to(each, source)):
             return None
         known = self._program.mentioning(container.name)
         is_elsewhere = any(
@@ -144,11 +144,6 @@ def _raises(statement: ast.AST | None) -> bool:
 
 def _only_reads(use: ast.AST) -> bool:
     return isinstance(use, ast.Global) or isinstance(getattr(use, "ctx", None), ast.Load)
-
-
-def _assigned(use: ast.AST, source: Source) -> ast.expr | None:
-    statement = source.parent(use)
-    return statement.value if isinstance(statement, ast.Assign) and statement.targets == [use] else None
 
 
 def _is_number(value: ast.expr | None) -> bool:

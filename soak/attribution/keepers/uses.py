@@ -99,7 +99,7 @@ def may_be_of_other_file(use: ast.AST, container: Container, source: Source) -> 
 
 def is_made(use: ast.AST, source: Source) -> bool:
     """Whether a use is the assignment of a new container that has no bound of its own."""
-    return is_new_container(_assigned_to(use, source.parent(use)))
+    return is_new_container(assigned_to(use, source))
 
 
 def is_new_container(value: ast.expr | None) -> bool:
@@ -123,11 +123,28 @@ def _may_hold_only_lists(value: ast.expr | None) -> bool:
             return True
 
 
-def _assigned_to(use: ast.AST, statement: ast.AST | None) -> ast.expr | None:
-    """Return what a statement assigns to a name, and to nothing else; None if it assigns nothing to it."""
-    if isinstance(statement, ast.Assign) and statement.targets == [use]:
-        return statement.value
-    return statement.value if isinstance(statement, ast.AnnAssign) and statement.target is use else None
+def assigned_to(use: ast.AST, source: Source) -> ast.expr | None:
+    """Return what is assigned to a name, and to nothing else; None where nothing is. Also of ``a, b = {}, []``."""
+    statement = source.parent(use)
+    match statement:
+        case ast.Assign(targets=[target], value=value) if target is use:
+            return value
+        case ast.AnnAssign(target=target, value=annotated) if target is use:
+            return annotated
+        case ast.Tuple(elts=names):
+            return _value_for(names.index(use), names, source.parent(statement)) if use in names else None
+        case _:
+            return None
+
+
+def _value_for(position: int, names: list[ast.expr], statement: ast.AST | None) -> ast.expr | None:
+    """Return what a statement assigns to one of some names, if it is written out for each of them."""
+    match statement:
+        case ast.Assign(targets=[ast.Tuple(elts=targets)], value=ast.Tuple(elts=values)) if targets is names:
+            is_spread = any(isinstance(each, ast.Starred) for each in (*names, *values))
+            return None if is_spread or len(values) != len(names) else values[position]
+        case _:
+            return None
 
 
 def is_harmless(use: ast.AST, source: Source, container: Container, added: ast.AST) -> bool:
@@ -145,7 +162,7 @@ def is_harmless(use: ast.AST, source: Source, container: Container, added: ast.A
     if not isinstance(use, ast.Name | ast.Attribute):
         return False
     if is_made(use, source):
-        made = _assigned_to(use, source.parent(use))
+        made = assigned_to(use, source)
         return _is_first(use, source) and (not container.holds_lists or _may_hold_only_lists(made))
     if container.holds_lists:
         return _only_adds_to_value(source.parent(use), source)
