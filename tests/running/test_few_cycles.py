@@ -35,6 +35,21 @@ REPAIRED = {
     "def cycle():\n    one = threading.Thread(target=str, daemon=True)\n    one.start()\n    one.join()\n",
     "pool of pipes": "import os\npool = []\ndef cycle():\n    if len(pool) < 25:\n        pool.append(os.pipe())\n",
 }
+KEEPING = {
+    "a number of the module": (
+        "import time\nSEEN, N = {}, 0\ndef cycle():\n    global N\n    N += 1\n"
+        "    SEEN[N] = bytes(106)\n    time.sleep(0.02)\n"
+    ),
+    "how many there are": (
+        "import time\nSEEN = {}\ndef cycle():\n    SEEN[len(SEEN)] = bytes(106)\n    time.sleep(0.02)\n"
+    ),
+    "a number of an object": (
+        "import time\nclass Seen:\n    def __init__(self):\n        self.number, self.all = 0, {}\n"
+        "    def add(self):\n        self.number += 1\n        self.all[self.number] = bytes(106)\n"
+        "SEEN = Seen()\ndef cycle():\n    SEEN.add()\n    time.sleep(0.02)\n"
+    ),
+}
+"""Dicts whose keys count up: by what."""
 
 
 def soak_few(folder: Path, text: str, cycles: int) -> ComponentResult:
@@ -85,3 +100,23 @@ def test_what_is_closed_or_has_a_bound_is_no_leak(tmp_path: Path, name: str):
 
     assert result.verdict is not Verdict.LEAK
     assert not any(cause.confirmed for cause in result.causes)
+
+
+@pytest.mark.parametrize("name", sorted(KEEPING))
+def test_a_dict_whose_keys_count_up_is_a_leak_after_few_cycles(tmp_path: Path, name: str):
+    result = soak_few(tmp_path, KEEPING[name], 400)
+
+    assert (result.verdict, result.grounds[0].kind, result.stopped_by) == (
+        Verdict.LEAK, GroundKind.KEPT_BLOCKS, "verdict",
+    )  # fmt: skip
+    growth = result.growth
+    assert growth is not None
+    assert growth.low is not None
+    assert growth.high is not None
+    assert growth.low <= 106 + 33 <= growth.high
+
+
+def test_a_dict_whose_keys_come_round_is_no_leak(tmp_path: Path):
+    text = KEEPING["a number of the module"].replace("SEEN[N]", "SEEN[N % 365]")
+
+    assert soak_few(tmp_path, text, 300).verdict is not Verdict.LEAK
