@@ -60,7 +60,7 @@ class ComponentJudge:
         self.readings: dict[str, int] = {}
         self.n_min: int | None = None
         self._may_fall = False
-        self._is_of_slow_cycles = False
+        self._is_of_slow_cycles, self._may_be_of_slow_cycles = False, False
         self.n_clean: float = FEWEST_CYCLES
         """Cycles from which the ledger may prove CLEAN."""
         self._early: dict[str, SeriesJudge] = {}
@@ -85,14 +85,24 @@ class ComponentJudge:
         """
         self.n_min, self._may_fall = n_min, may_fall
         self._is_of_slow_cycles = not asked_for and are_cycles_slow
+        self._may_be_of_slow_cycles = not asked_for
         self.n_clean = n_min if asked_for else min(n_min, FEWEST_CYCLES)
         for name, judge in self._judges.items():
             judge.leak_is_final = self._is_leak_final(name)
             judge.fix_n_min(self._n_min_of(SIGNALS[name], n_min), may_fall=may_fall)
 
+    def take_pace(self, *, are_cycles_slow: bool) -> None:
+        """Take note of how long cycles take, as far as it is known before n_min: it may have been fixed before that."""
+        is_reached = self.n_min is None or (bool(self._cycles) and self._cycles[-1] >= self.n_min)
+        if not self._may_be_of_slow_cycles or is_reached or are_cycles_slow == self._is_of_slow_cycles:
+            return
+        self._is_of_slow_cycles = are_cycles_slow
+        for name, judge in self._judges.items():
+            judge.leak_is_final = self._is_leak_final(name)
+
     def lower_n_min(self, n_min: int) -> None:
         """Lower n_min for every signal that may still do with less: it has not been judged by n_min cycles yet."""
-        self.n_min, self._is_of_slow_cycles = n_min, True
+        self.n_min, self._is_of_slow_cycles, self._may_be_of_slow_cycles = n_min, True, False
         self.n_clean = min(n_min, self.n_clean)
         for name, judge in self._judges.items():
             judge.leak_is_final = self._is_leak_final(name)

@@ -55,7 +55,8 @@ class RunningLooks:
         self, *, tolerance: Tolerance, n_min: float, grain: float = 0.0, runs: int = 1, leak_is_final: bool = True
     ) -> None:
         """Begin. Without ``leak_is_final`` a later look takes back a LEAK, as it does any other finding."""
-        self._leak_is_final = leak_is_final
+        self.leak_is_final = leak_is_final
+        """It may be changed until n_min is reached."""
         self.standing: Standing | None = None
         """None before the first look."""
         self._tolerance = tolerance
@@ -109,7 +110,7 @@ class RunningLooks:
         parts = self._cells.parts(n, end)
         tolerance = tolerance_at(self._tolerance, n)
         newest = look(parts, n=n, end=end, tolerance=tolerance, n_min=self._n_min, grain=self._grain)
-        return stand(self.standing, newest, leak_is_final=self._leak_is_final)
+        return stand(self.standing, newest, leak_is_final=self.leak_is_final)
 
 
 def stand(before: Standing | None, newest: Look, *, leak_is_final: bool = True) -> Standing:

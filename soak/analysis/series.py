@@ -63,8 +63,7 @@ class SeriesJudge:
             raise UsageError(f"the grain must be 0 or above, not {grain!r}")
         self._tolerance = tolerance
         self._grain = grain
-        self.leak_is_final = leak_is_final
-        """Whether a LEAK stands whatever is looked at later; it may be changed until n_min is reached."""
+        self._leak_is_final = leak_is_final
         self._n_min: float | None = None
         self._looks: RunningLooks | None = None
         self._may_fall = False
@@ -79,6 +78,17 @@ class SeriesJudge:
     def n_min(self) -> float | None:
         """The cycles before which nothing is decided; None until fixed."""
         return self._n_min
+
+    @property
+    def leak_is_final(self) -> bool:
+        """Whether a LEAK stands whatever is looked at later; it may be changed until n_min is reached."""
+        return self._leak_is_final
+
+    @leak_is_final.setter
+    def leak_is_final(self, is_final: bool) -> None:
+        self._leak_is_final = is_final
+        if self._looks is not None:
+            self._looks.leak_is_final = is_final
 
     @property
     def n(self) -> float:
@@ -108,7 +118,7 @@ class SeriesJudge:
     def _begin_to_look(self, n_min: float) -> None:
         self._n_min = n_min
         self._looks = RunningLooks(
-            tolerance=self._tolerance, n_min=n_min, grain=self._grain, leak_is_final=self.leak_is_final
+            tolerance=self._tolerance, n_min=n_min, grain=self._grain, leak_is_final=self._leak_is_final
         )
         for cycles, values in self._kept:
             self._looks.extend(cycles, values)
