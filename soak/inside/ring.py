@@ -103,6 +103,8 @@ ROW_CAPACITY = 1024
 _SEQUENCE = struct.Struct("=q")
 NAMES_OFFSET = ROWS_OFFSET + ROW_CAPACITY * ROW.size
 NAMES_BYTES = 65536
+_MOST_LINES, _MOST_NUMBERS = 8, 512
+"""Of the lines in which most threads are, and of the newest threads; that is at most a third of the room."""
 NO_NAMES = -1
 """The length, when the names could not be written."""
 RING_BYTES = NAMES_OFFSET + NAMES_BYTES
@@ -151,13 +153,11 @@ class Ring:
 
         ``lines``: file, line and function in which threads are now, with their numbers.
         """
-        lines = lines or {}
+        most = sorted((lines or {}).items(), key=lambda item: -len(item[1]))[:_MOST_LINES]
+        lines = {line: numbers[-_MOST_NUMBERS:] for line, numbers in most}
         content = marshal.dumps((names, lines), 2)
         while len(content) > NAMES_BYTES:
-            if len(lines) > 1:
-                lines = dict(list(lines.items())[: len(lines) // 2])
-            names = dict(list(names.items())[len(names) // 2 :])
-            lines = {line: numbers[len(numbers) // 2 :] for line, numbers in lines.items()} if names else {}
+            names, lines = dict(list(names.items())[len(names) // 2 :]), lines if names else {}
             content = marshal.dumps((names, lines), 2)
         self.map[NAMES_OFFSET : NAMES_OFFSET + len(content)] = content
         self.words[WORD_NAMES_BYTES] = len(content)

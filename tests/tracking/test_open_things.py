@@ -241,3 +241,46 @@ def test_a_component_that_closes_its_standard_streams_and_fills_every_descriptor
     result = soak_text(tmp_path, text, iterations=CYCLES)
 
     assert cause_of(result, "file-descriptor").opened[0].name == "/dev/zero"
+
+
+SERVER = """
+import socket, socketserver, threading
+release = threading.Event()
+
+class Handler(socketserver.BaseRequestHandler):
+    def handle(self):
+        self.request.sendall(b"x")
+        if {stays}:
+            release.wait()  # each request's thread stays here
+
+class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
+    daemon_threads = True
+
+def setup():
+    server = Server(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server.server_address
+
+def cycle(address):
+    with socket.create_connection(address) as connection:
+        connection.recv(1)
+"""
+
+
+@pytest.mark.parametrize("version", by_version())
+def test_a_thread_that_a_server_of_the_library_started_is_told_by_where_it_is(tmp_path: Path, version: str) -> None:
+    """No line of the component's starts it. There are more threads than are told one by one."""
+    result = soak_text(tmp_path, SERVER.format(stays=True), interpreters()[version], iterations=700, early_stop=False)
+
+    cause = cause_of(result, "thread")
+    assert (result.verdict, cause.waits_at) == (Verdict.LEAK, cause.python_where)
+    assert python_line(cause)[1:] == (str(tmp_path / "drive_it.py"), 9)
+    assert cause.count_per_iteration == pytest.approx(1.0, abs=0.02)
+    assert "each in " in cause_sentence(cause)
+
+
+def test_a_server_whose_threads_end_has_no_such_cause(tmp_path: Path) -> None:
+    result = soak_text(tmp_path, SERVER.format(stays=False), iterations=1024)
+
+    assert result.verdict is not Verdict.LEAK
+    assert [cause for cause in result.causes if cause.kind == "thread"] == []

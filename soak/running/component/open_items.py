@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 from soak.attribution.causes import Call
@@ -13,6 +14,8 @@ from soak.running.clock import Clock
 from soak.running.component.ledger_reader import LedgerReader
 from soak.running.time_share import TimeShare
 
+Line = tuple[str, int, str]
+"""File, line and function."""
 _SIGNALS = ("threads", "children", "fds")
 
 _SETTLED_AFTER_CYCLES = 8
@@ -39,7 +42,7 @@ class OpenItems:
         self._settled_at: int | None = None
         self._listed_growth = 0.0
         self._items: tuple[OpenItem, ...] = ()
-        self._lines: Mapping[int, tuple[str, int, str]] = {}
+        self._lines: Mapping[int, Line] = {}
         self._openings: tuple[dict[int, Opening], dict[int, Opening]] = ({}, {})
 
     def at_checkpoint(self, cycle: int, counts: Mapping[str, float]) -> None:
@@ -72,9 +75,20 @@ class OpenItems:
         """Return what the last list had, each with who opened it; the ledger must still be open."""
         descriptors, tasks = self._openings
         found = []
+        usual = self._usual_lines(tasks)
         for item in self._items:
             opening = (descriptors if item.kind == DESCRIPTOR else tasks).get(item.number)
             stack = () if opening is None else self._ledger.stack_of(opening.site)
             line = self._lines.get(item.number) if item.kind == THREAD else None
+            if line is None and item.kind == THREAD and opening is not None:
+                line = usual.get(opening.site)
             found.append(StillOpen(item, stack, None if line is None else Call(None, line[0], line[2], line[1])))
         return tuple(found)
+
+    def _usual_lines(self, tasks: Mapping[int, Opening]) -> dict[int, Line]:
+        """Return, by who started them, the line in which most threads are: of many threads not all are told."""
+        lines: dict[int, Counter[Line]] = {}
+        for number, line in self._lines.items():
+            if number in tasks:
+                lines.setdefault(tasks[number].site, Counter())[line] += 1
+        return {site: counted.most_common(1)[0][0] for site, counted in lines.items()}
