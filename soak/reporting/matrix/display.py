@@ -17,6 +17,7 @@ from soak.reporting import words as say
 from soak.reporting.formats.terminal import STYLES, LiveDisplay, with_whole_lines
 from soak.reporting.matrix.outcome import components_worst_first, findings
 from soak.reporting.words import matrix as words
+from soak.reporting.words import matrix_names as names
 from soak.results import ComponentResult
 from soak.units import format_duration
 from soak.verdict import Verdict
@@ -90,7 +91,7 @@ def print_matrix(matrix: Matrix, console: Console) -> None:
         console.print(_table(matrix))
     found = findings(matrix)
     for alike in found[:_MOST_EXPLAINED]:
-        title = words.cells_title(matrix, [cell for cell, _ in alike])
+        title = names.cells_title(matrix, [cell for cell, _ in alike])
         sentence = say.component_sentence(dataclasses.replace(alike[0][1].result, name=title))
         console.print(Text(say.printable(sentence)), soft_wrap=not console.is_terminal)
     if len(found) > _MOST_EXPLAINED:
@@ -102,7 +103,7 @@ def print_matrix(matrix: Matrix, console: Console) -> None:
 
 def _table(matrix: Matrix) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for title in ("component", *(words.column_title(matrix, column) for column in matrix.columns)):
+    for title in ("component", *(names.column_title(matrix, column) for column in matrix.columns)):
         table.add_column(title.replace(", ", "\n"))
     rows = components_worst_first(matrix)
     for component in rows[:_MOST_ROWS]:

@@ -14,6 +14,7 @@ from soak.reporting.formats.json_report import cause_document, finite
 from soak.reporting.matrix.outcome import matrix_exit_code
 from soak.reporting.matrix.page import runs_by_host
 from soak.reporting.words import matrix as words
+from soak.reporting.words import matrix_names as names
 from soak.results import SCHEMA_VERSION
 
 
@@ -29,7 +30,7 @@ def render_matrix_json(matrix: Matrix, changes: Sequence[VersionChange]) -> str:
         "exit_code": matrix_exit_code(matrix),
         "problems": list(matrix.problems),
         "columns": [
-            {**dataclasses.asdict(column), "title": words.column_title(matrix, column)} for column in matrix.columns
+            {**dataclasses.asdict(column), "title": names.column_title(matrix, column)} for column in matrix.columns
         ],
         "changes": [_change(matrix, change) for change in changes],
         "hosts": [
@@ -46,7 +47,7 @@ def _cell(matrix: Matrix, cell: MatrixCell) -> dict[str, Any]:
     head: dict[str, Any] = {
         "id": cell.missing.id if cell.missing else (worst.id if worst else ""),
         "component": cell.component,
-        "column": words.column_title(matrix, cell.column),
+        "column": names.column_title(matrix, cell.column),
         "python": worst.python if worst else "",
         "requirements": list(cell.column.requirements),
         "verdict": cell.verdict,
@@ -91,6 +92,6 @@ def _change(matrix: Matrix, change: VersionChange) -> dict[str, Any]:
         "after": change.after,
         "undecided_between": list(change.undecided),
         "components": [one.component for one in change.changes],
-        "columns": [words.column_title(matrix, column) for column in change.columns],
+        "columns": [names.column_title(matrix, column) for column in change.columns],
         "sentence": words.change_sentence(matrix, change),
     }

@@ -9,6 +9,7 @@ from soak.reporting import words as say
 from soak.reporting.formats.junit import case_element, suite_element, suites_text
 from soak.reporting.outcome import component_exit_code, excuse
 from soak.reporting.words import matrix as words
+from soak.reporting.words import matrix_names as names
 from soak.verdict import Verdict
 
 
@@ -18,7 +19,7 @@ def render_matrix_junit(matrix: Matrix) -> str:
 
 
 def _suite(matrix: Matrix, column: ColumnKey) -> ET.Element:
-    title = words.column_title(matrix, column)
+    title = names.column_title(matrix, column)
     runs = matrix.runs_of(column)
     missing = [cell for cell in matrix.cells if cell.column == column and cell.missing is not None]
     failed = [run for run in runs if component_exit_code(run.result, run.known) != 0]
@@ -35,7 +36,7 @@ def _suite(matrix: Matrix, column: ColumnKey) -> ET.Element:
     for run in runs:
         case = case_element(run.result, excuse(run.result, run.known))
         case.set("classname", say.printable(f"soak.{title}"))
-        case.set("hostname", words.host_words(run.host))
+        case.set("hostname", names.host_words(run.host))
         suite.append(case)
     suite.extend(_missing_case(cell, title) for cell in missing)
     return suite

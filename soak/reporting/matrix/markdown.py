@@ -11,6 +11,7 @@ from soak.reporting.formats.markdown import escape
 from soak.reporting.matrix.outcome import components_worst_first, findings
 from soak.reporting.matrix.page import runs_by_host
 from soak.reporting.words import matrix as words
+from soak.reporting.words import matrix_names as names
 
 _MOST_ROWS, _MOST_COLUMNS, _MOST_EXPLAINED, _MOST_HOSTS = 60, 12, 20, 20
 _LONGEST_SENTENCE = 400
@@ -35,7 +36,7 @@ def render_matrix_markdown(matrix: Matrix, changes: Sequence[VersionChange]) -> 
 
 def _table(matrix: Matrix) -> str:
     components, columns = components_worst_first(matrix)[:_MOST_ROWS], matrix.columns[:_MOST_COLUMNS]
-    titles = ["component", *(escape(words.column_title(matrix, column)) for column in columns)]
+    titles = ["component", *(escape(names.column_title(matrix, column)) for column in columns)]
     rows = [
         [escape(component), *(_cell(matrix.cell(component, column)) for column in columns)] for component in components
     ]
@@ -54,7 +55,7 @@ def _cell(cell: MatrixCell | None) -> str:
     several = len(cell.runs) > 1
     texts = []
     for run in cell.runs:
-        host = f"on {words.host_words(run.host)}" if several else ""
+        host = f"on {names.host_words(run.host)}" if several else ""
         texts.append(" ".join(part for part in (words.verdict_cell(run), words.rate_cell(run), host) if part))
     return "<br>".join(escape(text) for text in texts)
 
@@ -63,7 +64,7 @@ def _not_clean(matrix: Matrix) -> str:
     found = findings(matrix)
     lines = []
     for alike in found[:_MOST_EXPLAINED]:
-        title = words.cells_title(matrix, [cell for cell, _ in alike])
+        title = names.cells_title(matrix, [cell for cell, _ in alike])
         lines.append(f"- **{escape(title)}**: {escape(_short(say.component_sentence(alike[0][1].result)))}")
     more = sum(map(len, found[_MOST_EXPLAINED:]))
     return "\n".join(lines + ([f"- … and {say.count_words(more, 'more cell')}"] if more > 0 else []))

@@ -15,6 +15,7 @@ from soak.reporting import words as say
 from soak.reporting.matrix.outcome import components_worst_first, findings
 from soak.reporting.templating import render
 from soak.reporting.words import matrix as words
+from soak.reporting.words import matrix_names as names
 from soak.verdict import WORST_FIRST, Verdict
 
 _MOST_ROOMY = 6
@@ -78,7 +79,7 @@ def render_matrix_page(matrix: Matrix, changes: Sequence[VersionChange]) -> str:
         alarms=[say.printable(problem) for problem in matrix.problems] + words.missing_sentences(matrix),
         shared=words.shared_sentence(matrix),
         interpreters=_interpreters(matrix),
-        versions=[words.versions_title(matrix, column) for column in matrix.columns],
+        versions=[names.versions_title(matrix, column) for column in matrix.columns],
         is_dense=len(matrix.columns) > _MOST_ROOMY,
         signs=[(verdict, say.SYMBOLS[verdict]) for verdict in WORST_FIRST if verdict in seen],
         rows=[_row(matrix, component) for component in components_worst_first(matrix)],
@@ -102,7 +103,7 @@ def runs_by_host(matrix: Matrix) -> list[tuple[Host, list[CellRun]]]:
 
 def _interpreters(matrix: Matrix) -> list[tuple[str, int]]:
     """Return the upper line of the table's head: each interpreter and over how many columns it stands."""
-    titles = [words.interpreter_title(matrix, column) for column in matrix.columns]
+    titles = [names.interpreter_title(matrix, column) for column in matrix.columns]
     return [(title, len(list(group))) for title, group in groupby(titles)]
 
 
@@ -128,7 +129,7 @@ def _run(matrix: Matrix, cell: MatrixCell, run: CellRun) -> RunView:
         words.excuse_words(run),
         words.rate_cell(run),
         quote(Path(os.path.relpath(page, matrix.folder)).as_posix()) if page.is_file() else "",
-        words.host_words(run.host) if len(cell.runs) > 1 else "",
+        names.host_words(run.host) if len(cell.runs) > 1 else "",
     )
 
 
@@ -137,7 +138,7 @@ def _explanation(matrix: Matrix, alike: Sequence[tuple[MatrixCell, CellRun]]) ->
     why = say.why_sentence(run.result) if run.result.verdict is not Verdict.FAILED else ""
     sentences = [say.component_sentence(run.result), why]
     return Explanation(
-        words.cells_title(matrix, [each for each, _ in alike]),
+        names.cells_title(matrix, [each for each, _ in alike]),
         _run(matrix, cell, run),
         [sentence for sentence in sentences if sentence],
     )

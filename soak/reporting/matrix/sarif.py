@@ -13,6 +13,7 @@ from soak.reporting.matrix.one_run import name_everywhere
 from soak.reporting.matrix.outcome import cells_not_clean
 from soak.reporting.outcome import excuse
 from soak.reporting.words import matrix as words
+from soak.reporting.words import matrix_names as names
 from soak.results import Cause
 from soak.verdict import Verdict
 
@@ -59,7 +60,7 @@ def _each_once(matrix: Matrix) -> list[list[_Seen]]:
 def _entry(matrix: Matrix, alike: Sequence[_Seen], root: Path) -> dict[str, Any]:
     """Return the result for a leak or a failure, as the first run has it in which it counts."""
     told = next((seen for seen in alike if seen.is_certain), alike[0])
-    title = words.cells_title(matrix, [seen.cell for seen in alike])
+    title = names.cells_title(matrix, [seen.cell for seen in alike])
     result = told.run.result
     if result.verdict is Verdict.FAILED:
         # A component can fail in several ways, so its name alone would not tell them apart.
@@ -69,5 +70,5 @@ def _entry(matrix: Matrix, alike: Sequence[_Seen], root: Path) -> dict[str, Any]
         entry = leak_entry(result, told.cause, root, is_excused=told.is_excused, title=title)
     disputed = dict.fromkeys(words.dispute_sentence(matrix, seen.cell) for seen in alike if seen.cell.is_disputed)
     entry["message"]["text"] = " ".join((entry["message"]["text"], *disputed))
-    entry["properties"] = {"cells": list(dict.fromkeys(words.run_title(matrix, seen.cell, seen.run) for seen in alike))}
+    entry["properties"] = {"cells": list(dict.fromkeys(names.run_title(matrix, seen.cell, seen.run) for seen in alike))}
     return entry

@@ -1,4 +1,4 @@
-"""A matrix in words: its columns, what is new in which version, what hosts disagree on."""
+"""A matrix in words: what is new in which version, what hosts disagree on, what was not measured."""
 
 from __future__ import annotations
 
@@ -6,11 +6,21 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from soak.analysis.comparison import Change, Kind, Rate
-from soak.analysis.matrix import INTERPRETER, VersionChange, repeated_runs, requirement_for, varying_axes, version_on
-from soak.matrix.merged import CellRun, ColumnKey, Host, Matrix, MatrixCell
+from soak.analysis.matrix import INTERPRETER, VersionChange, repeated_runs, version_on
+from soak.matrix.merged import CellRun, Host, Matrix, MatrixCell
 from soak.reporting.outcome import excuse
 from soak.reporting.words.components import SYMBOLS
 from soak.reporting.words.growth import growth_cell, growth_words
+from soak.reporting.words.matrix_names import (
+    cell_title,
+    cells_title,
+    column_title,
+    host_words,
+    interpreter_title,
+    part_words,
+    version_words,
+    versions_title,
+)
 from soak.reporting.words.vocabulary import capitalised, count_words, printable, rate_words
 from soak.results import ComponentResult
 from soak.units import format_size
@@ -20,7 +30,6 @@ _MOST_NAMED = 3
 _MOST_SENTENCES = 2
 _MOST_REPEATED = 5
 NOT_MEASURED = "not measured"
-_AS_INSTALLED = "as installed"
 
 
 def matrix_headline(matrix: Matrix, changes: Sequence[VersionChange]) -> str:
@@ -51,7 +60,7 @@ def change_sentence(matrix: Matrix, change: VersionChange) -> str:
     ``New in numpy 2.4.0: decoder grows by 106 B per call; with numpy 2.3.1 it does not.``
     """
     several = len(change.changes) > 1
-    before, after = (_version_words(change.axis, version) for version in (change.before, change.after))
+    before, after = (version_words(change.axis, version) for version in (change.before, change.after))
     undecided = f" ({' and '.join(change.undecided)} cannot be judged)" if change.undecided else ""
     told = list(zip(change.changes, change.results, strict=True))[:_MOST_NAMED]
     named = [_changed_words(one, result) for one, result in told]
@@ -143,75 +152,6 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
-def cell_title(matrix: Matrix, cell: MatrixCell) -> str:
-    """Name a cell: its component, and its column where there are several."""
-    column = column_title(matrix, cell.column)
-    return _with(cell.component, column) if column and len(matrix.columns) > 1 else printable(cell.component)
-
-
-def run_title(matrix: Matrix, cell: MatrixCell, run: CellRun) -> str:
-    """Name a run by its cell, and by its host where hosts disagree."""
-    return f"{cell_title(matrix, cell)}{f' on {host_words(run.host)}' if cell.is_disputed else ''}"
-
-
-def cells_title(matrix: Matrix, cells: Sequence[MatrixCell]) -> str:
-    """Name cells of one component: by what they have in common and no other cell has, else by their columns.
-
-    A cell that is named for each of its runs counts once.
-    """
-    cells = list({cell.column: cell for cell in cells}.values())
-    component = cells[0].component
-    if len(cells) == 1:
-        return cell_title(matrix, cells[0])
-    row = matrix.row(component)
-    if len(cells) == len(row):
-        return printable(f"{component} in {_part(len(cells), len(cells))}")
-    for title in (versions_title, interpreter_title):
-        name = title(matrix, cells[0].column)
-        if name and [cell for cell in row if title(matrix, cell.column) == name] == list(cells):
-            return _with(component, name)
-    titles = [column_title(matrix, cell.column) for cell in cells]
-    more = len(titles) - _MOST_NAMED
-    named = "; ".join(titles[:_MOST_NAMED]) + (f"; and {more} more" if more > 0 else "")
-    return _with(component, named)
-
-
-def _with(component: str, column: str) -> str:
-    """Return ``decoder with numpy 2.4.0``, or ``decoder as installed``."""
-    return printable(f"{component} {'' if column.startswith(_AS_INSTALLED) else 'with '}{column}")
-
-
-def column_title(matrix: Matrix, column: ColumnKey) -> str:
-    """Name a column in one line, by what columns differ in: ``Python 3.12.4, numpy 2.4.0``."""
-    versions = versions_title(matrix, column)
-    has_one_interpreter = INTERPRETER not in varying_axes(matrix.columns)
-    return (
-        versions
-        if versions and has_one_interpreter
-        else ", ".join(part for part in (interpreter_title(matrix, column), versions) if part)
-    )
-
-
-def interpreter_title(matrix: Matrix, column: ColumnKey) -> str:
-    """Name the interpreter of a column; as the user named it too where several have the same version."""
-    found = sorted({run.python.rpartition(" ")[2] for run in matrix.runs_of(column) if run.python})
-    name = f"{INTERPRETER} {', '.join(found)}" if found else ""
-    alike = {other.asked_python for other in matrix.columns if other.minor == column.minor}
-    if len(alike) > 1 or not name:
-        asked = column.asked_python or "soak's own"
-        name = f"{name} ({asked})" if name else asked
-    return printable(name)
-
-
-def versions_title(matrix: Matrix, column: ColumnKey) -> str:
-    """Name the package versions of a column, as far as columns differ in them: ``numpy 2.4.0``."""
-    runs = matrix.runs_of(column)
-    run = next((one for one in runs if one.installed), None)
-    packages = [axis for axis in varying_axes(matrix.columns) if axis != INTERPRETER]
-    said = [_version_words(name, version_on(name, column, run)) for name in packages if requirement_for(name, column)]
-    return printable(", ".join(said) or (_AS_INSTALLED if packages else ""))
-
-
 def row_words(matrix: Matrix, component: str) -> str:
     """Count the cells of a row that are not clean, the worst first: ``2 LEAK of 15``; empty where all are clean."""
     row = matrix.row(component)
@@ -241,11 +181,6 @@ def excuse_words(run: CellRun) -> str:
     return f"({excused})" if excused else ""
 
 
-def host_words(host: Host) -> str:
-    """Name a host."""
-    return printable(host.name or "a host without a name")
-
-
 def host_row(host: Host, runs: Sequence[CellRun]) -> tuple[str, ...]:
     """Give what a table of hosts says of one, in the order of ``HOST_TITLES``."""
     loads = [run.load for run in runs if run.load is not None]
@@ -269,10 +204,6 @@ def _controls(runs: Iterable[CellRun]) -> str:
     if not by_run:
         return "none"
     return f"failed in {failed} of {count_words(len(by_run), 'run')}" if failed else "passed"
-
-
-def _version_words(axis: str, version: str) -> str:
-    return f"{axis} {version}" if version else f"no {axis}"
 
 
 def _changed_words(change: Change, result: ComponentResult) -> str:
@@ -310,7 +241,7 @@ def _worst_sentence(matrix: Matrix) -> str:
         names = [name for name in matrix.components if any(cell.verdict is verdict for cell in matrix.row(name))]
         for name in names[:_MOST_NAMED]:
             cells = [cell for cell in matrix.row(name) if cell.verdict is verdict]
-            where = "" if len(matrix.columns) == 1 else f" in {_part(len(cells), len(matrix.row(name)))}"
+            where = "" if len(matrix.columns) == 1 else f" in {part_words(len(cells), len(matrix.row(name)))}"
             rate = rate_cell(cells[0].worst) if verdict is Verdict.LEAK and cells[0].worst else ""
             said.append(f"{printable(name)} is {verdict}{where}{f' ({rate})' if rate else ''}")
         more = len(names) - _MOST_NAMED
@@ -323,12 +254,6 @@ def _worst_sentence(matrix: Matrix) -> str:
         return "Not all cells were measured; those that were are CLEAN."
     everywhere = "" if len(matrix.columns) == 1 else f" with any of the {len(matrix.columns)} versions"
     return f"No component grows{everywhere}."
-
-
-def _part(count: int, of: int) -> str:
-    if count == of:
-        return {1: "its cell", 2: "both cells"}.get(of, f"all {of} cells")
-    return f"{count} of {count_words(of, 'cell')}"
 
 
 def begin_sentence(cells: int, done_before: int) -> str:
