@@ -256,6 +256,18 @@ def test_a_cell_that_two_hosts_measured_counts_once_where_cells_are_named(tmp_pa
     assert re.findall("<h3>(.*?)</h3>", page) == ["x with numpy 2"]
 
 
+def test_what_is_not_clean_is_told_with_its_hosts(tmp_path: Path):
+    """An interpreter may be missing on one host of many."""
+    clean = a_run(a_component("x"), "numpy==1", host=N1)
+    failed = a_run(a_failure("x"), "numpy==2", host=N2)
+
+    reports = written(a_matrix(clean, failed), tmp_path)
+
+    assert '<span class="note">on n2</span>' in reports["report.html"]
+    assert "- **x with numpy 2** on n2: x failed in call 7" in reports["report.md"]
+    assert '<span class="note">on' not in written(a_matrix(failed), tmp_path)["report.html"]
+
+
 def a_failure_of(detail: str) -> ComponentResult:
     failed = a_failure("x")
     assert failed.failure is not None

@@ -93,7 +93,9 @@ def print_matrix(matrix: Matrix, console: Console) -> None:
     for alike in found[:_MOST_EXPLAINED]:
         title = names.cells_title(matrix, [cell for cell, _ in alike])
         sentence = say.component_sentence(dataclasses.replace(alike[0][1].result, name=title))
-        console.print(Text(say.printable(sentence)), soft_wrap=not console.is_terminal)
+        seen_on = names.seen_on_words(matrix, [run for _, run in alike])
+        where = (f" [{seen_on}]" if seen_on else "", "dim")
+        console.print(Text.assemble(say.printable(sentence), where), soft_wrap=not console.is_terminal)
     if len(found) > _MOST_EXPLAINED:
         console.print(f"… and {len(found) - _MOST_EXPLAINED} more in report.html")
     console.print(Text(words.hosts_sentence(matrix), style="dim"))

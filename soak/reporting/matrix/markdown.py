@@ -65,7 +65,9 @@ def _not_clean(matrix: Matrix) -> str:
     lines = []
     for alike in found[:_MOST_EXPLAINED]:
         title = names.cells_title(matrix, [cell for cell, _ in alike])
-        lines.append(f"- **{escape(title)}**: {escape(_short(say.component_sentence(alike[0][1].result)))}")
+        seen_on = names.seen_on_words(matrix, [run for _, run in alike])
+        where = f" {escape(seen_on)}" if seen_on else ""
+        lines.append(f"- **{escape(title)}**{where}: {escape(_short(say.component_sentence(alike[0][1].result)))}")
     more = sum(map(len, found[_MOST_EXPLAINED:]))
     return "\n".join(lines + ([f"- … and {say.count_words(more, 'more cell')}"] if more > 0 else []))
 

@@ -63,6 +63,8 @@ class Explanation:
 
     title: str
     run: RunView
+    seen_on: str
+    """The hosts; empty where there is one only."""
     sentences: list[str]
 
 
@@ -140,5 +142,6 @@ def _explanation(matrix: Matrix, alike: Sequence[tuple[MatrixCell, CellRun]]) ->
     return Explanation(
         names.cells_title(matrix, [each for each, _ in alike]),
         _run(matrix, cell, run),
+        names.seen_on_words(matrix, [each for _, each in alike]),
         [sentence for sentence in sentences if sentence],
     )

@@ -86,6 +86,15 @@ def host_words(host: Host) -> str:
     return printable(host.name or "a host without a name")
 
 
+def seen_on_words(matrix: Matrix, runs: Sequence[CellRun]) -> str:
+    """Say on which hosts something was found: ``on n1, n2``; empty where all was measured on one."""
+    if len({run.host for run in matrix.runs}) < 2:
+        return ""
+    hosts = sorted({host_words(run.host) for run in runs})
+    more = f" and {len(hosts) - _MOST_NAMED} more" if len(hosts) > _MOST_NAMED else ""
+    return f"on {', '.join(hosts[:_MOST_NAMED])}{more}"
+
+
 def part_words(count: int, of: int) -> str:
     """Say how many of some cells, as in ``3 of 4 cells`` or ``both cells``."""
     if count == of:
