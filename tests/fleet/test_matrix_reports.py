@@ -180,9 +180,10 @@ def test_markdown_says_first_what_is_wrong_and_escapes_the_rest(tmp_path: Path):
 
 
 def a_wide_matrix() -> Matrix:
-    """Give x and y with eight versions; x leaks with one, y was not measured with another."""
+    """Give three components with eight versions; x leaks with one, y was not measured with another."""
     versions = [f"numpy=={version}" for version in range(8)]
-    runs = [a_run(a_leak("x") if each == versions[5] else a_component("x"), each) for each in versions]
+    runs = [a_run(a_component("quiet"), each) for each in versions]
+    runs += [a_run(a_leak("x") if each == versions[5] else a_component("x"), each) for each in versions]
     runs += [a_run(a_component("y"), each) for each in versions[1:]]
     return a_matrix(*runs, missing=(MissingCell("abc", "y", "", (versions[0],), "cancelled"),))
 
@@ -191,10 +192,11 @@ def test_a_wide_matrix_has_a_sign_for_each_cell_and_says_of_each_row_what_is_not
     page = written(a_wide_matrix(), tmp_path)["report.html"]
 
     assert 'class="matrix dense"' in page
+    assert re.findall('class="name">(.*?)<', page) == ["x", "y", "quiet"], "what is clean everywhere comes last"
     assert re.findall('class="found">(.*?)<', page) == ["1 LEAK of 8", "1 not measured of 8"]
     table = page[page.index("<tbody>") : page.index("</tbody>")]
     assert re.findall('class="badge (.*?)" title="(.*?)"', table).count(("LEAK", "LEAK 128 B/cycle")) == 1
-    assert table.count('class="badge CLEAN"') == 14
+    assert table.count('class="badge CLEAN"') == 22
     assert re.findall('class="rate">(.*?)<', table) == ["128 B/cycle"]
 
 

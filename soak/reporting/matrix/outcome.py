@@ -56,4 +56,6 @@ def findings(matrix: Matrix) -> list[list[tuple[MatrixCell, CellRun]]]:
 
 
 def _rank(cell: MatrixCell) -> int:
-    return len(WORST_FIRST) if cell.verdict is None else WORST_FIRST.index(cell.verdict)
+    """Rank a cell, the worst lowest; one that was not measured stands just before those that are CLEAN."""
+    ranks: tuple[Verdict | None, ...] = (*WORST_FIRST[:-1], None, *WORST_FIRST[-1:])
+    return ranks.index(cell.verdict)
