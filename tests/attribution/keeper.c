@@ -93,3 +93,41 @@ void keep_on_stack(size_t size)
         pthread_cond_wait(&change, &lock);
     pthread_mutex_unlock(&lock);
 }
+
+#define FREED_PLACES 8000
+#define FREED_BYTES (8 * (FREED_PLACES + 8))
+static void *volatile handed;
+static void *volatile guard;
+
+/* Writes each block into a table and frees the table: what was written stays in the freed memory of this thread. */
+static void *remember_for_a_moment(void *unused)
+{
+    size_t count = 0;
+    (void)unused;
+    pthread_mutex_lock(&lock);
+    for (;;) {
+        while (!handed)
+            pthread_cond_wait(&change, &lock);
+        void *volatile *freed = malloc(FREED_BYTES);
+        if (!guard)
+            guard = malloc(64);
+        freed[8 + count++ % FREED_PLACES] = handed;
+        free((void *)freed);
+        handed = NULL;
+        pthread_cond_broadcast(&change);
+    }
+    return NULL;
+}
+
+void lose_through_a_thread(size_t size)
+{
+    static pthread_t thread;
+    pthread_mutex_lock(&lock);
+    if (!thread)
+        pthread_create(&thread, NULL, remember_for_a_moment, NULL);
+    handed = memset(malloc(size), 1, size);
+    pthread_cond_broadcast(&change);
+    while (handed)
+        pthread_cond_wait(&change, &lock);
+    pthread_mutex_unlock(&lock);
+}

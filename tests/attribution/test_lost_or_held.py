@@ -24,6 +24,7 @@ NATIVE = """
     def cycle(state):
         keeper.lose(106)
         keeper.lose_chain(3)
+        keeper.lose_through_a_thread(110)
         keeper.keep_in_static(90)
         keeper.keep_in_table(80)
         keeper.keep_in_list()
@@ -31,6 +32,16 @@ NATIVE = """
         keeper.keep_on_stack(60)
         keeper.give_back(50)
 """
+
+NATIVE_NAMES = (
+    "lose",
+    "lose_chain",
+    "lose_through_a_thread",
+    "keep_in_static",
+    "keep_in_table",
+    "keep_in_list",
+    "keep_by_its_middle",
+)
 
 FORGET = """
     import ctypes
@@ -77,18 +88,18 @@ def only(result: ComponentResult, marker: str) -> Cause:
 def test_lost_native_blocks_are_a_leak_at_once_and_the_holders_of_the_others_are_named(
     tmp_path: Path, keeper: Path, version: str
 ):
-    """Lost, and lost in a chain; held in a static array, a table, a list, by an inner pointer, on a thread's stack."""
+    """Lost alone, in a chain, where a thread freed a table; held in a static array, a table, a list, on a stack."""
     result = soak_text(tmp_path, NATIVE.format(keeper=str(keeper)), interpreter_of(version))
 
     assert (result.verdict, result.decided_by, result.failure) == (Verdict.LEAK, "lost-scan", None)
     assert result.iterations_to_verdict is not None
     assert result.iterations_to_verdict < result.iterations
     assert {
-        name: (only(result, name).kind, only(result, name).state, only(result, name).confirmed)
-        for name in ("lose", "lose_chain", "keep_in_static", "keep_in_table", "keep_in_list", "keep_by_its_middle")
+        name: (only(result, name).kind, only(result, name).state, only(result, name).confirmed) for name in NATIVE_NAMES
     } == {
         "lose": ("native", "lost", True),
         "lose_chain": ("native", "lost", True),
+        "lose_through_a_thread": ("native", "lost", True),
         "keep_in_static": ("native", "held", False),
         "keep_in_table": ("native", "held", False),
         "keep_in_list": ("native", "held", False),

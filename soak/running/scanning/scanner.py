@@ -12,6 +12,7 @@ import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +54,7 @@ from soak.native.ledger import Checkpoint
 from soak.probes.ledgers.shadow import Blocks, ShadowError, read_blocks
 from soak.probes.memory import ProcessMemory, held_still, writable_ranges
 from soak.probes.python_types import PythonTypes
+from soak.probes.resident import thread_heaps
 from soak.results import Unseen
 from soak.running.child.child import Child
 from soak.running.clock import Clock
@@ -449,15 +451,22 @@ class MemoryScan:
         return found
 
     def _without_dead(self, pointers: Pointers) -> Pointers:
-        """Return the pointers without those that stand in malloc's heap but in no live block: what was freed stays.
+        """Return the pointers without those that stand in malloc's heaps but in no live block: what was freed stays.
 
         A list of all objects, as gc makes one at some checkpoints, would otherwise hold them all after its end.
         """
-        heap = next((mapping for mapping in self.mappings if mapping.path == "[heap]"), None)
-        if heap is None or self.checkpoint.lost_blocks:
+        if self.checkpoint.lost_blocks:
             return pointers
-        in_heap = (pointers.sources >= np.uint64(heap.start)) & (pointers.sources < np.uint64(heap.end))
+        in_heap = np.zeros(len(pointers.sources), np.bool_)
+        for start, end in self._heaps:
+            in_heap |= (pointers.sources >= np.uint64(start)) & (pointers.sources < np.uint64(end))
         return pointers.take(~in_heap | (self.blocks.covering(pointers.sources) >= 0))
+
+    @cached_property
+    def _heaps(self) -> list[tuple[int, int]]:
+        """Where malloc's heaps are: that of the main thread, and those of the arenas of other threads."""
+        main = [(mapping.start, mapping.end) for mapping in self.mappings if mapping.path == "[heap]"]
+        return [*main, *thread_heaps(self.mappings, self.memory)]
 
     def _find_targets(self) -> _Targets:
         sites = self.site_of(self.blocks.sites)

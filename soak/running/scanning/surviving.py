@@ -18,7 +18,6 @@ from soak.probes.ledgers.shadow import Blocks
 from soak.probes.mappings import Mapping
 from soak.probes.memory import ProcessMemory
 from soak.probes.python_types import PythonTypes
-from soak.probes.resident import thread_heaps
 
 _RECENT = 8
 """Blocks of the last 1/8 of the cycles may still be on their way."""
@@ -89,14 +88,9 @@ def _last_old_cycle(cycle: int) -> int:
 
 
 def _without_indexes(pointers: Pointers, scan: Scan) -> Pointers:
-    """Return the pointers without those that own nothing: in freed memory of threads, in GLib's own tables."""
-    is_dead = np.zeros(len(pointers.sources), np.bool_)
-    within = scan.blocks.covering(pointers.sources)
-    for start, end in thread_heaps(scan.mappings, scan.memory):
-        in_heap = (pointers.sources >= np.uint64(start)) & (pointers.sources < np.uint64(end))
-        is_dead |= in_heap & (within < 0)
+    """Return the pointers without those in GLib's own tables, which own nothing."""
     tables = own_tables(scan.memory, scan.mappings, scan.blocks)
-    return pointers.take(~is_dead & ~np.isin(within, tables))
+    return pointers.take(~np.isin(scan.blocks.covering(pointers.sources), tables))
 
 
 def _gobjects_in(blocks: Blocks, pointers: Pointers, objects: GObjects) -> Iterator[MaybeGObject]:
