@@ -334,6 +334,8 @@ class RoleResult:
     high: float | None
     processes: tuple[ProcessResult, ...] = ()
     """Each of them; of many that have ended the latest."""
+    ended_bytes_per_iteration: float | None = None
+    """What each of those that have ended still grew by at its end, which went with it; None where it is not known."""
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,11 @@ class FallCounter:
         self._climbing = 0
         self._falls, self._fallen = 0, 0.0
 
+    def restart(self) -> None:
+        """Take the next reading for a first one: memory went with a process that has ended."""
+        self._lowest = self._latest = float("inf")
+        self._climbing = 0
+
     def add(self, value: float) -> None:
         """Take in the next reading, in bytes."""
         fall, climb = self._latest - value, self._latest - self._lowest

@@ -152,8 +152,12 @@ def _end(options: argparse.Namespace, command: list[str], subject: Process, resu
     if result is not None and result.stopped_by == "ended":
         return
     if command and not options.keep_running:
-        if subject.is_alive() and not subject.end(options.grace):
+        ending = subject.end(options.grace) if subject.is_alive() else None
+        if ending is not None and not ending.in_time:
             print(f"soak: {subject.name} did not end within {format_duration(options.grace)}: killed", file=sys.stderr)
+        if ending is not None and ending.left:
+            left = f"{ending.left} of the processes that {subject.name} had started"
+            print(f"soak: {left} did not end with it: ended too", file=sys.stderr)
     elif result is not None:
         running = f"{subject.name} is still running (PID {subject.pid})"
         print(f"soak: {running}. Stop it with: kill {subject.pid}", file=sys.stderr)

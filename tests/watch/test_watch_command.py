@@ -131,6 +131,29 @@ def test_the_end_of_the_watch_ends_the_program_that_it_started(stubborn: list[st
     assert ("did not end within 200 ms: killed" in answer.stderr) is bool(stubborn)
 
 
+ORPHANING = """
+import os, signal, subprocess, sys, time
+ignoring = "trap '' TERM; " if len(sys.argv) > 1 else ""
+child = subprocess.Popen(["sh", "-c", ignoring + "echo ready; while :; do sleep 0.05; done"], stdout=subprocess.PIPE)
+child.stdout.readline()
+print(os.getpid(), child.pid, flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("stubborn", [[], ["stubborn"]])
+def test_processes_that_do_not_end_with_the_program_are_ended_after_it(stubborn: list[str]):
+    """Such as the workers of a pool: they would hold its port, and the streams of the watch."""
+    options = ("--every", "20ms", "--duration", "1s", "--grace", "300ms", "--no-track")
+    answer = soak_watch(*options, "--", sys.executable, "-c", ORPHANING, *stubborn)
+
+    assert answer.returncode == 3, answer.stderr
+    assert len(pids_of(answer)) == 2
+    assert not any(map(is_running, pids_of(answer)))
+    assert "did not end with it: ended too" in answer.stderr
+    assert "killed" not in answer.stderr
+
+
 def test_a_program_may_be_left_running():
     options = ("--every", "20ms", "--duration", "300ms", "--keep-running", "--no-track", "--json", "-")
     # Else it would keep the streams of the watch open.

@@ -390,3 +390,54 @@ def test_workers_that_keep_nothing_are_no_leak_and_are_not_counted_where_that_is
     assert [role["living"] + role["ended"] for role in counted.component["roles"]] == [2]
     assert alone.component["roles"] == []
     assert alone.component["verdict"] != "LEAK"
+
+
+REPLACED = """
+import os, sys, time
+import soak
+kept = []
+def work(keeps):
+    for _ in range(60):
+        soak.mark()
+        for _ in range(40):
+            block = bytes(500)
+            if keeps:
+                kept.append(block)
+        time.sleep(0.05)
+    os._exit(0)
+def start():
+    child = os.fork()
+    if not child:
+        work(sys.argv[1] == "keeps")
+    return child
+start()
+time.sleep(1.5)
+start()
+for _ in range(8):
+    os.wait()
+    start()
+for _ in range(2):
+    os.wait()
+"""
+
+
+@pytest.mark.long
+def test_workers_that_grow_and_are_replaced_are_never_clean(tmp_path: Path):
+    """Together they do not grow, for each takes along what it holds: that is told, and nothing of cycles of garbage."""
+    script = tmp_path / "replaced.py"
+    script.write_text(REPLACED, encoding="utf-8")
+
+    keeps = watch(sys.executable, str(script), "keeps", n_min=64)
+    drops = watch(sys.executable, str(script), "drops", n_min=64)
+
+    assert keeps.component["verdict"] != "CLEAN", keeps.text
+    (role,) = keeps.component["roles"]
+    assert role["verdict"] != "CLEAN"
+    assert role["living"] + role["ended"] == 10
+    assert role["ended_bytes_per_iteration"] > 500
+    assert "and took that with it: watch them without replacement" in keeps.text
+    assert not any("fell at once" in said for said in keeps.component["messages"])
+    (role,) = drops.component["roles"]
+    assert role["ended_bytes_per_iteration"] < 1
+    assert "took that with it" not in drops.text
+    assert drops.component["verdict"] != "LEAK"

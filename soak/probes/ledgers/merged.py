@@ -105,7 +105,7 @@ class MergedLedger(WatchedTables):
         self._places: dict[int, Frame | None] = {}
         self._stacks: dict[int, list[Frame]] = {}
         self._state, self._sequence = 0, 0
-        self._marks_before = 0
+        self._marks_before = self._removed = 0
         self.latest: dict[Hashable, Checkpoint] = {}
         """What each process held at the latest checkpoint."""
 
@@ -122,7 +122,13 @@ class MergedLedger(WatchedTables):
         """Count a process no longer, and close its ledger."""
         removed = self._members.pop(member)
         self._marks_before += removed.marks - removed.first_marks
+        self._removed += 1
         removed.ledger.close()
+
+    @property
+    def removed(self) -> int:
+        """See WatchedTables."""
+        return self._removed
 
     def marks(self) -> int:
         """Return how often all processes have marked since each was added."""

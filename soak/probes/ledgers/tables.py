@@ -114,6 +114,11 @@ class WatchedTables(Ledger):
     def marks(self) -> int:
         """Return how often the program has called ``soak.mark()`` or ``soak_mark()``."""
 
+    @property
+    def removed(self) -> int:
+        """How many processes are counted no longer: what they held went with them."""
+        return 0
+
     @abstractmethod
     def own_mapped(self) -> int:
         """Return the bytes that the tracker itself has mapped."""

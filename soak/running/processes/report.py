@@ -10,7 +10,7 @@ from soak.attribution.causes import causes_of_sites, fingerprint
 from soak.attribution.symbols import Symbols
 from soak.measurements import SIGNALS
 from soak.results import Cause, ProcessResult, RoleResult
-from soak.running.processes.role import Member, SeenRole
+from soak.running.processes.role import Member, SeenRole, growth_of_ended
 from soak.verdict import Verdict
 
 _MOST_PROCESSES = 64
@@ -28,6 +28,7 @@ def role_result(seen: SeenRole) -> RoleResult:
         low=None if growth is None else growth.low,
         high=None if growth is None else growth.high,
         processes=process_results(seen.members[: seen.ended], seen.members[seen.ended :]),
+        ended_bytes_per_iteration=growth_of_ended(seen.members[: seen.ended]),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -84,6 +84,25 @@ class Member:
         half, last = self.counts[len(self.counts) // 2], self.counts[-1]
         return (last.live_bytes - half.live_bytes) / (last.cycle - half.cycle) if last.cycle > half.cycle else None
 
+    @property
+    def late_growth(self) -> tuple[float, int] | None:
+        """Bytes that its last quarter has at least more than the quarter before, and the cycles of a quarter."""
+        half, last = len(self.counts) // 2, len(self.counts) * 3 // 4
+        if last - half < _FEWEST_COUNTS:
+            return None
+        before, after = self.counts[half:last], self.counts[last:]
+        grown = min(count.live_bytes for count in after) - min(count.live_bytes for count in before)
+        return grown, (after[-1].cycle - before[0].cycle) // 2
+
+
+def growth_of_ended(ended: Sequence[Member]) -> float | None:
+    """Return by how many bytes a cycle processes still grew when they ended; None where too little of them was seen.
+
+    What they held went with them, so the sum over all processes does not show it.
+    """
+    grown = [growth for member in ended if (growth := member.late_growth) is not None and growth[1] > 0]
+    return sum(size for size, _ in grown) / sum(cycles for _, cycles in grown) if grown else None
+
 
 @dataclass(frozen=True)
 class SeenRole:
@@ -106,7 +125,7 @@ class Role:
         self.members: dict[Identity, Member] = {}
         self.ended: list[Member] = []
         """Those that have ended, in order."""
-        self._first_cycle = first_cycle
+        self._first_cycle, self._tolerance_bytes = first_cycle, tolerance_bytes
         self._merged = MergedLedger()
         self._ledger = LedgerReader(lambda: self._merged, self._merged.maps, tolerance_bytes)
         self._judge = ComponentJudge(tolerance_bytes, {}, _REQUIRED)
@@ -176,13 +195,15 @@ class Role:
         series = decision.series.get(told or "")
         growth = decision.series.get("tracked")
         rate = None if series is None else series.rate
-        role = ProcessRole(self.command, len(self.members), decision.verdict, told, rate)
+        hidden = decision.verdict is Verdict.CLEAN and (growth_of_ended(self.ended) or 0.0) > self._tolerance_bytes
+        verdict = Verdict.INCONCLUSIVE if hidden else decision.verdict
+        role = ProcessRole(self.command, len(self.members), verdict, told, rate)
         self._judged = role, decision
         return JudgedRole(
             role,
             growth if decision.verdict is Verdict.LEAK and growth is not None and growth.rate else None,
             decision.needed,
-            decision.is_final,
+            decision.is_final and not hidden,
         )
 
     @property

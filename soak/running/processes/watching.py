@@ -19,7 +19,7 @@ from soak.probes.outside import open_reader, read_cpu_s
 from soak.results import Cause, ComponentResult, RoleResult
 from soak.running.component.checkpoints import ChildProcesses
 from soak.running.processes.report import process_results
-from soak.running.processes.role import Count, Identity, Member, RoleKey, key_of, opened
+from soak.running.processes.role import Count, Identity, Member, RoleKey, growth_of_ended, key_of, opened
 from soak.running.watch.plan import WatchPlan
 from soak.running.watch.subject import CPU_S
 from soak.running.watch.watch import Watch, no_mark
@@ -43,7 +43,8 @@ class RoleSubject:
         self._merged = MergedLedger()
         self._changes: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._latest: dict[str, float] = {}
-        self._samples = 0
+        self.samples = 0
+        """How often the processes were read."""
 
     def join(self, identity: Identity, process: Descendant, tables: LiveTables) -> None:
         """Count one more process from the next sample on."""
@@ -78,11 +79,11 @@ class RoleSubject:
         return dict(self._latest) or {"mapped": 0.0}
 
     def _note(self, counts: Sequence[dict[str, float]]) -> None:
-        self._samples += 1
+        self.samples += 1
         for (identity, member), count in zip(self.members.items(), counts, strict=True):
             live = self._merged.latest.get(identity)
             if live is not None:
-                member.add(Count(self._samples, float(live.live_bytes), count["rss"]))
+                member.add(Count(self.samples, float(live.live_bytes), count["rss"]))
 
     def program(self) -> str:
         """See Subject."""
@@ -160,7 +161,11 @@ class WatchedProcesses:
         self._thread.join(_JOINED_WITHIN_S)
         for role in self._roles.values():
             role.thread.join(_JOINED_WITHIN_S)
-        found = [(role.subject, role.result) for role in self._roles.values() if role.result is not None]
+        found = [
+            (role.subject, _without_hidden_growth(role.subject, role.result))
+            for role in self._roles.values()
+            if role.result is not None
+        ]
         for subject, _ in found:
             subject.close()
         if any(each.cycle_noun == "mark" for _, each in found):
@@ -302,4 +307,19 @@ def _role_result(subject: RoleSubject, result: ComponentResult) -> RoleResult:
         low=None if tracked is None else tracked.low,
         high=None if tracked is None else tracked.high,
         processes=process_results(subject.ended, subject.members.values()),
+        ended_bytes_per_iteration=_growth_of_ended(subject, result),
     )
+
+
+def _growth_of_ended(subject: RoleSubject, result: ComponentResult) -> float | None:
+    """Return what each process that has ended still grew by a cycle when it ended."""
+    per_sample = growth_of_ended(subject.ended)
+    return None if per_sample is None or not result.iterations else per_sample * subject.samples / result.iterations
+
+
+def _without_hidden_growth(subject: RoleSubject, result: ComponentResult) -> ComponentResult:
+    """Take back CLEAN of processes that are replaced while they grow: together they do not, for each takes it along."""
+    hidden = _growth_of_ended(subject, result) or 0.0
+    if result.verdict is not Verdict.CLEAN or hidden <= result.tolerance_bytes:
+        return result
+    return replace(result, verdict=Verdict.INCONCLUSIVE, decided_by=None, growth=None)

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import psutil
 
@@ -28,6 +28,15 @@ CPU_S = "cpu_s"
 """The processor time that the process has used so far, among what is read at a sample."""
 _ENDS_WITHIN_S = 5.0
 """So long a process that has let go of its memory may take to end."""
+
+
+class Ending(NamedTuple):
+    """How a program of ours ended."""
+
+    in_time: bool
+    """By itself, at SIGTERM."""
+    left: int
+    """How many of the processes that it had started did not end with it, and were ended after it."""
 
 
 class Subject(Protocol):
@@ -167,24 +176,33 @@ class Process:
         """See Subject."""
         return self._tracker if isinstance(self._tracker, str) else self._tracker.reason
 
-    def end(self, grace_s: float) -> bool:
+    def end(self, grace_s: float) -> Ending:
         """End a program of ours: SIGTERM, and after ``grace_s`` seconds SIGKILL, to its descendants too.
 
-        Return whether it ended by itself within that time. The descendants of a program that does are its own affair.
+        Those that do not end with it get SIGTERM then, and SIGKILL after as long: they would keep its port.
         """
         assert self._started is not None, "only what soak has started may be ended"
+        descendants: list[psutil.Process] = []
         with contextlib.suppress(psutil.Error):
             descendants = self._process.children(recursive=True)
-            self._started.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._started.wait(grace_s)
-                return True
-            for process in (*self._process.children(recursive=True), *descendants):
-                with contextlib.suppress(psutil.Error):
-                    process.kill()
+        self._started.terminate()
+        in_time = True
+        try:
+            self._started.wait(grace_s)
+        except subprocess.TimeoutExpired:
+            in_time = False
+            with contextlib.suppress(psutil.Error):
+                descendants += self._process.children(recursive=True)
+            _kill(descendants)
             self._started.kill()
         self._started.wait()
-        return False
+        _, left = psutil.wait_procs(descendants, min(_ENDS_WITHIN_S, grace_s) if in_time else 0)
+        if in_time:
+            for process in left:
+                with contextlib.suppress(psutil.Error):
+                    process.terminate()
+            _kill(psutil.wait_procs(left, grace_s)[1])
+        return Ending(in_time, len(left) if in_time else 0)
 
     def close(self) -> None:
         """Let go of it."""
@@ -244,6 +262,12 @@ def start_program(
                 status = started.wait(_ENDS_WITHIN_S)
                 raise UsageError(f"{command[0]!r} ended at once, with status {status}: nothing was seen") from None
         raise
+
+
+def _kill(processes: Iterable[psutil.Process]) -> None:
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
 
 
 def _sum(readings: Iterable[dict[str, float]]) -> dict[str, float]:

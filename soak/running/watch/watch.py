@@ -170,7 +170,7 @@ class Watch:
         self._held: list[tuple[Checkpoint, int]] = []
         self._labels: tuple[LabelGrowth, ...] = ()
         self._samples_taken, self._most_children = 0, 0.0
-        self._falls = FallCounter()
+        self._falls, self._removed = FallCounter(), 0
         self._counting = CountPace(self._plan.every_s)
         self._quiet = QuietTime(self._plan.every_s)
 
@@ -235,6 +235,10 @@ class Watch:
         assert ledger is not None
         sums = ledger.take(checkpoint, cycles)
         is_python = np.isin(checkpoint.rows["domain"], _PYTHON_DOMAINS)
+        removed = 0 if self._tables is None else self._tables.removed
+        if removed != self._removed:
+            self._falls.restart()
+            self._removed = removed
         self._falls.add(float(checkpoint.rows["live_bytes"][is_python].sum()))
         if not ledger.is_complete:
             self._judge.distrust_ledger()

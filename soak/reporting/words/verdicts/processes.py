@@ -5,8 +5,10 @@ from __future__ import annotations
 from soak.reporting.words.vocabulary import printable, rate_number
 from soak.results import ComponentResult, ProcessResult, RoleResult
 from soak.units import format_count, format_size
+from soak.verdict import Verdict
 
 _MOST_PROCESSES = 4
+_NOTABLE_BYTES = 1.0
 
 
 def role_sentences(component: ComponentResult) -> tuple[str, ...]:
@@ -22,7 +24,18 @@ def _role(role: RoleResult, noun: str) -> str:
         rate = f", {rate_number(role.bytes_per_iteration, 'bytes')} per {noun} together"
     living = [process for process in role.processes if not process.has_ended]
     each = "; ".join(map(_process, living[:_MOST_PROCESSES])) + ("; …" if len(living) > _MOST_PROCESSES else "")
-    return f"{count}: {role.verdict}{rate}{ended}.{f' {each}.' if each else ''}"
+    return f"{count}: {role.verdict}{rate}{ended}.{f' {each}.' if each else ''}{_hidden(role, noun)}"
+
+
+def _hidden(role: RoleResult, noun: str) -> str:
+    """Say what went with processes that have ended, where it is not known whether the others leak."""
+    grown = role.ended_bytes_per_iteration or 0.0
+    if role.verdict in (Verdict.LEAK, Verdict.CLEAN) or grown < _NOTABLE_BYTES:
+        return ""
+    return (
+        f" Each that has ended grew by {rate_number(grown, 'bytes')} per {noun} to its end, and took that with it: "
+        "watch them without replacement (max-requests, maxtasksperchild), or with an n_min within which they live."
+    )
 
 
 def _ended(role: RoleResult) -> str:
