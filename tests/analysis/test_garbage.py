@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from soak.analysis.decide import decide
@@ -51,3 +53,24 @@ def test_it_is_told_how_many_cycles_more_would_decide():
     found = without_waiting(watched(0.1, 56, 600), {SITE})
 
     assert found.series["tracked"].needed == 6400
+
+
+def test_a_site_that_fills_a_free_list_is_no_leak_however_many_blocks_it_has():
+    found = without_waiting(watched(1.0, 32, 1500), {SITE}, free={SITE})
+
+    assert decide(found).verdict is Verdict.INCONCLUSIVE
+    assert not found.suspects[0].is_leak
+    assert found.series["tracked"].needed == 500
+
+
+def test_what_leaks_beside_a_free_list_is_a_leak():
+    evidence = watched(3.0, 32, 1500)
+    suspects = (*evidence.suspects, Suspect(SITE + 1, a_leak(64.0), 2.0, 32))
+
+    by_its_site = without_waiting(replace(evidence, suspects=suspects), {SITE, SITE + 1}, free={SITE})
+    by_the_sum = without_waiting(
+        replace(evidence, suspects=(Suspect(SITE, a_leak(32.0), 1.0, 32),)), {SITE}, free={SITE}
+    )
+
+    assert decide(by_its_site).verdict is Verdict.LEAK
+    assert decide(by_the_sum).verdict is Verdict.LEAK

@@ -441,3 +441,33 @@ def test_workers_that_grow_and_are_replaced_are_never_clean(tmp_path: Path):
     assert role["ended_bytes_per_iteration"] < 1
     assert "took that with it" not in drops.text
     assert drops.component["verdict"] != "LEAK"
+
+
+CUTTING = """
+import sys, time
+import soak
+kept = []
+def cut(keeps):
+    one = tuple(each for each in [object()])
+    if keeps:
+        kept.append(one)
+for _ in range(1800):
+    soak.mark()
+    cut(len(sys.argv) > 1)
+    time.sleep(0.002)
+"""
+
+
+def test_tuples_that_cpython_keeps_free_are_no_growth_and_those_that_a_list_keeps_are():
+    """Up to 2,000 of a size: one more at each call, for a longer one is made and cut."""
+    free = watch(sys.executable, "-c", CUTTING, n_min=1024)
+    kept = watch(sys.executable, "-c", CUTTING, "keeps", n_min=1024)
+
+    assert free.component["verdict"] != "LEAK", free.text
+    assert not [cause for cause in free.component["causes"] if cause["confirmed"]]
+    assert any("tuples that CPython keeps free" in said for said in free.component["messages"])
+    assert not any("tuples that CPython" in said for said in kept.component["messages"])
+    assert free.component["signals"]["tracked_blocks"]["last"] > free.component["signals"]["tracked_blocks"]["first"]
+    assert kept.component["verdict"] == "LEAK", kept.text
+    lines = {cause["python_where"]["line"] for cause in kept.component["causes"] if cause["confirmed"]}
+    assert 6 in lines

@@ -177,6 +177,12 @@ class MergedLedger(WatchedTables):
             found += member.ledger.labelled(own, member.first_marks) if own else []
         return found
 
+    def free_tuples(self, sites: Collection[int]) -> int | None:
+        """See WatchedTables."""
+        each = (member.ledger.free_tuples(member.numbers_of(sites)) for member in self._members.values())
+        found = [count for count in each if count is not None]
+        return sum(found) if found else None
+
     def request_flags(self, sites: list[int]) -> None:
         """Ask every process for stacks at these sites."""
         for member in self._members.values():

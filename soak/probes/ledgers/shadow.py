@@ -95,7 +95,7 @@ def read_blocks(memory: ProcessMemory, checkpoint: Checkpoint) -> Blocks:
     parts: list[Blocks] = []
     for _, group in itertools.groupby(leaves.tolist(), lambda leaf: int(leaf[1]) // widest):
         found = [
-            _read_leaf(memory.read(slots_at, LEAF_SLOTS), base, grain_bits, checkpoint.shift)
+            blocks_of_leaf(memory.read(slots_at, LEAF_SLOTS), base, grain_bits, checkpoint.shift)
             for slots_at, base, grain_bits, _ in group
         ]
         used = [blocks for blocks in found if len(blocks)]
@@ -131,7 +131,8 @@ def _read_table(
     return np.concatenate([*pieces, np.zeros(0, np.uint64)]).view(row)
 
 
-def _read_leaf(slots: NDArray[np.uint64], base: int, grain_bits: int, shift: int) -> Blocks:
+def blocks_of_leaf(slots: NDArray[np.uint64], base: int, grain_bits: int, shift: int) -> Blocks:
+    """Return the blocks in some slots of a leaf. ``base``: the address of which the first slot tells."""
     used = np.flatnonzero(slots & _SITE_WORD)
     values = slots[used]
     sizes = values >> _SIZE_SHIFT & _SIZE_WORD

@@ -50,6 +50,8 @@ from soak.native.layout import (
     TablePlaces,
 )
 from soak.native.ledger import Checkpoint, Ledger, SiteTable, buckets_of
+from soak.probes.ledgers.free_tuples import count_free_tuples
+from soak.probes.ledgers.shadow import blocks_of_leaf
 from soak.probes.live_sums import LiveSums, Part
 from soak.probes.mappings import maps_reader
 from soak.probes.memory import CLOSED, ProcessMemory
@@ -63,6 +65,8 @@ _SHIFT_BEHIND_CYCLE = 16
 _SIZE_SHIFT, _SIZE_WORD, _BIG_BIT = np.uint64(SIZE_SHIFT), np.uint64(SIZE_LIMIT - 1), np.uint64(BIG_BIT)
 _MOST_KEPT_WORDS = 1 << 23
 """Of the slots of a process so many are kept to be compared: 64 MiB."""
+_MOST_TUPLES = 2048
+"""Of the blocks of a site so many are looked at."""
 _BEING_WRITTEN = 1024
 """How many words of the newest stacks are copied again: the program takes the place for a stack before it writes it."""
 _FLAGS_AT = SITE.fields["flags"][1]  # type: ignore[index]
@@ -132,6 +136,13 @@ class WatchedTables(Ledger):
         """Return the live blocks of some sites with the labels of the marks, by process.
 
         ``first``: marks up to this one are not looked at. Nothing of a process whose marks have no labels.
+        """
+
+    @abstractmethod
+    def free_tuples(self, sites: Collection[int]) -> int | None:
+        """Return how many live blocks of some sites are tuples that CPython keeps free for the next; of many about.
+
+        None where there are no such blocks, as of a process that has ended.
         """
 
 
@@ -211,6 +222,27 @@ class LiveTables(WatchedTables):
             births.append((slots[chosen] >> _EPOCH_SHIFT).astype(np.int64))
             bytes_of.append(sizes[chosen])
         return np.concatenate(births), np.concatenate(bytes_of)
+
+    def free_tuples(self, sites: Collection[int]) -> int | None:
+        """See WatchedTables."""
+        addresses = self._addresses(sites)
+        if not len(addresses):
+            return None
+        looked_at = addresses[:: -(-len(addresses) // _MOST_TUPLES)]
+        return round(count_free_tuples(self._memory, looked_at) * len(addresses) / len(looked_at))
+
+    def _addresses(self, sites: Collection[int]) -> NDArray[np.uint64]:
+        """Return where the live blocks of some sites begin."""
+        wanted, found = np.array(sorted(sites), np.uint64), [np.zeros(0, np.uint64)]
+        count = min(self._half_word(self.places.leaf_count_at), LEAF_LIMIT)
+        for slots_at, base, grain_bits, _ in self._records(LEAF, self.places.leaves, count).tolist():
+            if not slots_at:
+                continue
+            for address, words in self._memory.pieces([(slots_at, slots_at + _LEAF_BYTES)]):
+                first = base + ((address - slots_at) // 8 << grain_bits)
+                blocks = blocks_of_leaf(words, first, grain_bits, 0)
+                found.append(blocks.addresses[np.isin(blocks.sites, wanted)])
+        return np.concatenate(found)
 
     def set_cycle(self, cycle: int) -> None:
         """Have all blocks from now on born in this cycle."""

@@ -301,6 +301,14 @@ class LedgerReader:
             is_kept,
         )
 
+    def stacks_in(self, site: int) -> list[int]:
+        """Return the numbers of the stacks that split a site."""
+        if self._latest is None:
+            return []
+        sites = self._latest.sites
+        found: list[int] = np.flatnonzero((sites["kind"] == STACK_SITE) & (sites["parent"] == site)).tolist()
+        return found
+
     def _stacks_with_blocks(self, site: int) -> dict[int, int]:
         """Return the numbers of the stacks that split a site, each with its live blocks."""
         assert self._latest is not None

@@ -92,7 +92,7 @@ class Member:
             return None
         before, after = self.counts[half:last], self.counts[last:]
         grown = min(count.live_bytes for count in after) - min(count.live_bytes for count in before)
-        return grown, (after[-1].cycle - before[0].cycle) // 2
+        return grown, after[0].cycle - before[0].cycle
 
 
 def growth_of_ended(ended: Sequence[Member]) -> float | None:

@@ -171,7 +171,7 @@ class WatchedProcesses:
         if any(each.cycle_noun == "mark" for _, each in found):
             messages = tuple(message for message in result.messages if message != no_mark(self._plan.marks))
             result = replace(result, messages=messages)
-        return _together(result, found, self._others)
+        return _together(result, found, self._others, is_complete=len(found) == len(self._roles))
 
     def _run(self) -> None:
         while not self._stopping.wait(_LOOK_EVERY_S):
@@ -211,6 +211,9 @@ class WatchedProcesses:
         if tables is None:
             return False
         key = key_of(process, tables, self._role_of)
+        if not tables.is_there():  # it has just ended, so the key may be that of no role
+            tables.close()
+            return True
         is_new = key not in self._roles
         subject = RoleSubject(process.command) if is_new else self._roles[key].subject
         subject.join(identity, process, tables)
@@ -226,9 +229,16 @@ class WatchedProcesses:
 
 
 def _together(
-    result: ComponentResult, found: Sequence[tuple[RoleSubject, ComponentResult]], others: ChildProcesses
+    result: ComponentResult,
+    found: Sequence[tuple[RoleSubject, ComponentResult]],
+    others: ChildProcesses,
+    *,
+    is_complete: bool,
 ) -> ComponentResult:
-    """Return the result of a program with that of its processes: the leak of one of them, or what is open there."""
+    """Return the result of a program with that of its processes: the leak of one of them, or what is open there.
+
+    ``is_complete``: every role has a result.
+    """
     roles = tuple(_role_result(subject, each) for subject, each in found)
     leaking = [(subject, each) for subject, each in found if each.verdict is Verdict.LEAK]
     leaking.sort(key=lambda pair: -_rate(pair[1]))
@@ -240,7 +250,7 @@ def _together(
         return _told(result, undecided, GroundKind.OPEN_PROCESSES, roles)
     causes = (*result.causes, *(cause for pair in leaking for cause in _causes(*pair)))
     result = replace(result, causes=causes, roles=roles)
-    if others.living is not None and result.verdict is Verdict.CLEAN:
+    if (others.living is not None or not is_complete) and result.verdict is Verdict.CLEAN:
         ground = Ground(GroundKind.UNCOUNTED_CHILDREN, children=others.living)
         return replace(result, verdict=Verdict.INCONCLUSIVE, decided_by=None, growth=None, grounds=(ground,))
     return result

@@ -18,7 +18,7 @@ from soak.analysis.decide import Decision, decide
 from soak.analysis.evidence import LEDGER
 from soak.analysis.falls import FallCounter
 from soak.analysis.outside import DECIDING, OutsideJudge
-from soak.analysis.sites.garbage import without_waiting
+from soak.analysis.sites.garbage import LARGEST_TUPLE_BYTES, MOST_FREE_TUPLES, without_waiting
 from soak.analysis.sites.labels import growth_by_label
 from soak.analysis.sites.ledger import Suspect
 from soak.attribution.causes import causes_of_sites, fingerprint
@@ -47,6 +47,8 @@ _FLAG_AFTER_PART = 4
 _LONGEST_FALL = 16
 """Counts that are held back at most."""
 _PYTHON_DOMAINS = (1, 2)
+_MOST_OF_GROWTH = 0.8
+"""A site grows by what lies in a free list where that is so much of its growth."""
 _CHILDREN = "The tracker is in the program itself, not in the processes that it starts."
 _REPLACED = "Python's own allocators were replaced (PYTHONMALLOC, -X dev), so objects have no line of their own."
 _WAITS_FOR_COLLECTION = (
@@ -56,6 +58,9 @@ _WAITS_FOR_COLLECTION = (
 )
 _FEW_MARKS = "Marks came ({marks}), but too few of them to be the cycles."
 _QUIET = "In {samples} more samples the program did nothing; they do not count."
+_FREE_TUPLES = (
+    "Some of what grows are tuples that CPython keeps free for the next, up to {most} of each size: they are no leak."
+)
 _NO_MARK = (
     "No mark came: {names} was not called, or is not where --mark looks (docs/watch.md). Python ignores --mark with "
     "-I, -E and -S."
@@ -169,6 +174,7 @@ class Watch:
         self._suspects: list[Suspect] = []
         self._held: list[tuple[Checkpoint, int]] = []
         self._labels: tuple[LabelGrowth, ...] = ()
+        self._free: set[int] = set()
         self._samples_taken, self._most_children = 0, 0.0
         self._falls, self._removed = FallCounter(), 0
         self._counting = CountPace(self._plan.every_s)
@@ -263,7 +269,11 @@ class Watch:
                 suspects=tuple(self._suspects),
                 has_uncounted_children=uncounted,
             )
-            evidence = without_waiting(evidence, self._sites_of_python(self._ledger))
+            of_python = self._sites_of_python(self._ledger)
+            whole = evidence.series.get("tracked")
+            grows = whole is not None and whole.verdict is Verdict.LEAK
+            free = self._sites_of_free_tuples(self._ledger, of_python, grows=grows)
+            evidence = without_waiting(evidence, of_python, free)
             self._suspects = list(evidence.suspects)
         return decide(replace(evidence, cycles=self._pace.cycles, failed=failed))
 
@@ -274,6 +284,23 @@ class Watch:
         rows, sites = ledger.latest.rows, ledger.latest.sites
         found = np.unique(rows["site"][np.isin(rows["domain"], _PYTHON_DOMAINS)])
         return {*found.tolist(), *sites["parent"][found][sites["kind"][found] == STACK_SITE].tolist()}
+
+    def _sites_of_free_tuples(self, ledger: LedgerReader, of_python: set[int], *, grows: bool) -> set[int]:
+        """Return the sites that grow by tuples which CPython keeps free for the next.
+
+        ``grows``: the sum of all sites leaks, to which those belong that do not leak by themselves.
+        """
+        tables = self._tables
+        for suspect in self._suspects:
+            small = suspect.bytes_per_cycle <= LARGEST_TUPLE_BYTES * suspect.blocks_per_cycle
+            if tables is None or not small or suspect.site not in of_python or not (grows or suspect.is_leak):
+                continue
+            free = tables.free_tuples({suspect.site, *ledger.stacks_in(suspect.site)})
+            if free is None:
+                continue  # it has just ended, and what was known of it stands
+            grown = suspect.blocks_per_cycle * self._pace.cycles
+            (self._free.add if free >= _MOST_OF_GROWTH * grown > 0 else self._free.discard)(suspect.site)
+        return self._free
 
     def _growth_by_label(self, ledger: LedgerReader) -> tuple[LabelGrowth, ...]:
         """Return what the sites that leak keep for each label of marks; nothing where the process has ended."""
@@ -410,6 +437,8 @@ class Watch:
                 yield _NO_PLACE
             return
         yield from self._missing_marks()
+        if self._free:
+            yield _FREE_TUPLES.format(most=format_count(MOST_FREE_TUPLES))
         if self._pace.noun == "sample" and self._pace.quiet_samples:
             yield _QUIET.format(samples=format_count(self._pace.quiet_samples))
         if not tracked.complete:
