@@ -17,6 +17,8 @@ _STANDARD_LIBRARY = re.compile(r"^<frozen |/lib(64)?/python3\.\d+/(?!site-packag
 _STANDARD_MODULES = "/lib-dynload/"
 _DIGITS = re.compile(r"\d+")
 _MOST_PATTERNS = 3
+_USUAL_PART = 0.1
+"""Of all names of a type: so many that are alike are told by themselves."""
 _MOST_GROUPS = 5
 _SMALLEST_SHARE = 0.05
 """Of what has come since the first checkpoints; less is what was opened once, and is no part of the growth."""
@@ -108,8 +110,11 @@ def name_groups(items: Sequence[OpenItem]) -> tuple[Opened, ...]:
     for type_ in {type_ for type_, _ in alike}:
         patterns = [key for key in alike if key[0] == type_]
         if len(patterns) > _MOST_PATTERNS:
-            # Names at random have more in them than numbers.
-            alike[type_, ""] = [name for key in patterns for name in alike.pop(key)]
+            # Names at random have more in them than numbers, so that few of them are alike.
+            fewest = _USUAL_PART * sum(len(alike[key]) for key in patterns)
+            rare = [key for key in patterns if len(alike[key]) < max(fewest, 2)]
+            if rare:
+                alike[type_, ""] = [name for key in rare for name in alike.pop(key)]
     groups = [Opened(type_, _pattern(names), len(names)) for (type_, _), names in alike.items()]
     return tuple(sorted(groups, key=lambda group: -group.count)[:_MOST_GROUPS])
 

@@ -70,6 +70,20 @@ def test_different_names_and_types_stay_apart_the_most_frequent_first() -> None:
     )
 
 
+def test_names_that_many_have_stay_apart_from_those_at_random() -> None:
+    """As threads of GStreamer have the names of pads: four kinds of them, and some that nobody else has."""
+    usual = [f"{kind}{number}:src" for kind in ("queue", "parse", "demux", "typefind") for number in range(20)]
+    names = [*usual, "rtpbin-7f", "rtpbin-e0", "rtpbin-b"]
+
+    assert name_groups(files(*names)) == (
+        Opened("file", "queue*:src", 20),
+        Opened("file", "parse*:src", 20),
+        Opened("file", "demux*:src", 20),
+        Opened("file", "typefind*:src", 20),
+        Opened("file", "rtpbin-*", 3),
+    )
+
+
 def test_each_place_is_a_cause_with_its_part_of_the_rate() -> None:
     """Three of four were opened by the reader."""
     assert causes([*opened(10, MAIN), *opened(30, READER, MAIN)], rate=2.0) == [

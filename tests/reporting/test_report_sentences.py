@@ -22,12 +22,14 @@ from builder import (
 from soak.attribution.grouping import group_causes
 from soak.grounds import Ground, GroundKind, Keeper
 from soak.reporting import words as say
+from soak.reporting.words.causes.advice import origin
 from soak.reporting.words.vocabulary import period_words
 from soak.results import (
     Cause,
     ChainNode,
     Failure,
     HoldingCache,
+    Opened,
     Pacing,
     Parts,
     Place,
@@ -659,3 +661,18 @@ def test_what_most_blocks_show_is_called_probable():
 def test_the_period_of_the_smallest_rate_is_a_number():
     """The reciprocal of a rate that is nearly zero is infinite."""
     assert period_words(1 / 5e-309) == period_words(1e15)
+
+
+def test_what_has_no_line_is_told_by_its_name() -> None:
+    """A thread that a library starts, on a stack without a line of Python."""
+    place = Place("libglib.so+0xa8fb3", None, None, "/usr/lib/libglib.so")
+    opened = (Opened("thread", "typefind:sink", 9), Opened("thread", "queue*:src", 4))
+    threads = a_cause(kind="thread", state="unknown", where=place, python_where=None, frames=(), opened=opened)
+    threads = dataclasses.replace(threads, count_per_iteration=1.0)
+
+    assert origin([threads]) == "typefind:sink, started at libglib.so+0xa8fb3"
+    assert origin([dataclasses.replace(threads, opened=opened[1:] * 2)]) == "started at libglib.so+0xa8fb3"
+    assert (
+        origin([dataclasses.replace(threads, python_where=Place("add", "/app/mixer.py", 57))])
+        == "started at mixer.py:57"
+    )

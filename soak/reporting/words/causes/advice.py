@@ -125,7 +125,9 @@ def origin(causes: Sequence[Cause], only_grows: Keeper | None = None, *, suspect
     if cause.waits_at is not None:
         return f"each is at {place}"
     if cause.count_per_iteration is not None:
-        return f"{made_words(cause.kind)} at {place}"
+        made = f"{made_words(cause.kind)} at {place}"
+        name = None if _has_line(cause) else _usual_name(cause)
+        return f"{printable(name)}, {made}" if name else made
     keeper = keeper_words(group)
     owner = group.owner
     if owner is not None:
@@ -247,11 +249,26 @@ def though_lost(owner: Owner, them: str) -> str:
     return f", though nothing outside points to {them}{counted}"
 
 
+def _usual_name(cause: Cause) -> str | None:
+    """Return the name that most of what stays open has; None where it has none."""
+    most = max(cause.opened, key=lambda opened: opened.count, default=None)
+    is_usual = most is not None and 2 * most.count > sum(opened.count for opened in cause.opened)
+    return most.name or None if most is not None and is_usual else None
+
+
+def _has_line(cause: Cause) -> bool:
+    """Whether a line of source is known that leads to it."""
+    return _in_source(cause) or cause.python_where is not None or own_frame(cause.frames) is not None
+
+
+def _in_source(cause: Cause) -> bool:
+    return cause.where is not None and cause.where.file is not None and cause.where.line is not None
+
+
 def _line(cause: Cause) -> str | None:
     """Return the line of code to open first: of C code its own where that is known, else the person's own."""
-    in_source = cause.where is not None and cause.where.file is not None and cause.where.line is not None
     own = own_frame(cause.frames)
-    first = (cause.where, own) if in_source and cause.kind != "python-object" else (own, cause.python_where)
+    first = (cause.where, own) if _in_source(cause) and cause.kind != "python-object" else (own, cause.python_where)
     place = next((place for place in (*first, cause.python_where, cause.where) if place is not None), None)
     return None if place is None else spot(place)
 
