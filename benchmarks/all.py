@@ -40,7 +40,7 @@ NO_SCRIPTS = (
     "services",
     "torture",
 )
-ALWAYS = {"calibrate": ["--quick"], "field": ["--repeat", "1", "--python", "3.11"]}
+ALWAYS = {"calibrate": ["--quick"], "slow_caches": ["--runs", "20"], "field": ["--repeat", "1", "--python", "3.11"]}
 SHORT = {
     "calibrate_steps": ["--runs", "500"],
     "fleet": ["--cells", "6", "--rounds", "1", "--passed", "500"],

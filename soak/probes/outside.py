@@ -54,6 +54,12 @@ def _has_memory(task: int | str) -> bool:
     return False
 
 
+def _read(path: str) -> bytes:
+    """Return what is in a file. A Path takes as long to be made as the file to be read, at each checkpoint."""
+    with open(path, "rb", buffering=0) as file:  # noqa: PTH123
+        return file.read()
+
+
 class OutsideReader(Protocol):
     """Reads one process. A reading maps the names of signals to their values; what cannot be read is absent."""
 
@@ -74,16 +80,16 @@ class LinuxReader:
     """Reads /proc/PID."""
 
     def __init__(self, pid: int) -> None:
-        self._folder = Path("/proc") / str(pid)
-        self._fd_folder = str(self._folder / "fd")
-        self._task_folder = str(self._folder / "task")
+        self._pid = pid
+        self._folder = f"/proc/{pid}"
+        self._fd_folder, self._task_folder = f"{self._folder}/fd", f"{self._folder}/task"
         self._children_of_other_threads = 0
 
     def read_counts(self) -> dict[str, float]:
         """See OutsideReader."""
         try:
-            pages = (self._folder / "statm").read_text(encoding="ascii").split()
-            thread_count = int((self._folder / "stat").read_bytes().rpartition(b")")[2].split()[_STAT_THREADS])
+            pages = _read(f"{self._folder}/statm").split()
+            thread_count = int(_read(f"{self._folder}/stat").rpartition(b")")[2].split()[_STAT_THREADS])
         except (OSError, IndexError):
             return {}
         values: dict[str, float] = {
@@ -102,7 +108,7 @@ class LinuxReader:
         values: dict[str, float] = {}
         with contextlib.suppress(OSError):
             kibibytes: Counter[str] = Counter()
-            for line in (self._folder / "smaps_rollup").read_text(encoding="ascii").splitlines()[1:]:
+            for line in _read(f"{self._folder}/smaps_rollup").decode("ascii").splitlines()[1:]:
                 name, _, amount = line.partition(":")
                 kibibytes[name] = int(amount.split()[0])
             values["pss"] = kibibytes["Pss"] * 1024
@@ -115,13 +121,13 @@ class LinuxReader:
 
     def _count_children(self, *, complete: bool) -> dict[str, float]:
         """Count children. Unless ``complete``: those of the main thread, and the last count of all other threads."""
-        main = self._folder.name
+        main = str(self._pid)
         counts = {}
         with contextlib.suppress(OSError):
             for thread in os.listdir(self._task_folder) if complete else [main]:
                 # A thread may end meanwhile. Without CONFIG_PROC_CHILDREN, not even the main thread has this file.
                 with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-                    counts[thread] = len(Path(self._task_folder, thread, "children").read_bytes().split())
+                    counts[thread] = len(_read(f"{self._task_folder}/{thread}/children").split())
         if main not in counts:
             return {}
         if complete:
@@ -141,7 +147,7 @@ class LinuxReader:
 
     def read_descendants(self) -> tuple[Descendant, ...]:
         """See OutsideReader."""
-        return read_descendants(int(self._folder.name))
+        return read_descendants(self._pid)
 
 
 class PsutilReader:

@@ -28,6 +28,7 @@ from soak.targets import Target
 from soak.testing import case as pytest_case
 from soak.verdict import Verdict
 
+_OWN_OPTIONS = ("--soak-budget", "--soak-report")
 _CARRIED_OPTIONS = {"xdist": ("-n0",), "pytest_cov": ("--no-cov",), "cacheprovider": ("-p", "no:cacheprovider")}
 
 
@@ -151,7 +152,24 @@ def _id_from(item: pytest.Item, folder: Path) -> str:
 
 def _pytest_command(item: pytest.Item) -> str:
     node = _id_from(item, item.config.invocation_params.dir)
-    return shlex.join(["pytest", node, "--soak-budget", "60s", "--soak-report", "soak-report"])
+    own = ["--soak-budget", "60s", "--soak-report", "soak-report"]
+    return shlex.join(["pytest", node, *_other_options(item.config), *own])
+
+
+def _other_options(config: pytest.Config) -> list[str]:
+    """Return the options of the command line, but for soak's own: without them another test may run, or none."""
+    given = [str(argument) for argument in config.invocation_params.args]
+    for place in config.known_args_namespace.file_or_dir:
+        if place in given:  # a worker of xdist is not told of the command line
+            del given[len(given) - 1 - given[::-1].index(place)]
+    options: list[str] = []
+    while given:
+        option = given.pop(0)
+        if option in _OWN_OPTIONS:
+            del given[:1]
+        elif not option.startswith(tuple(f"{own}=" for own in _OWN_OPTIONS)):
+            options.append(option)
+    return options
 
 
 def _run_command(result: ComponentResult) -> str:

@@ -13,6 +13,7 @@ pytest_plugins = ["pytester"]
 pytestmark = pytest.mark.integration
 
 OPTIONS = ("-p", "soak.testing.plugin", "-p", "no:cacheprovider", "--strict-markers")
+REPEATED, CLOSER = f"*{' '.join(OPTIONS)}", "--soak-budget 60s --soak-report soak-report"
 ROOT = Path(__file__).parents[2]
 SHORT = "iterations=1024, n_min=256, checkpoint_every=8"
 
@@ -78,7 +79,7 @@ def test_a_marked_test_is_a_cycle_with_its_fixtures_and_parameters(run):
             "  cause: Python objects*from test_store (*test_it.py:1*)*",
             "    test_store at *test_it.py:1*",
             "    held by *",
-            "  look closer: pytest 'test_it.py::test_store?True?' --soak-budget 60s --soak-report soak-report",
+            f"  look closer: pytest 'test_it.py::test_store?True?' {REPEATED} {CLOSER}",
         ]
     )
     result.stdout.no_fnmatch_line("    *_pytest/python.py*")
@@ -203,7 +204,7 @@ def test_it_works_from_any_folder_and_names_commands_that_work_there(run, pytest
             "soak: ▲ LEAK: test_it.py::test_check cycle grows by *",
             "soak: ▲ LEAK: test_it.py::test_marked grows by *",
             f"  look closer: PYTHONPATH={source}:$PYTHONPATH soak run {pytester.path / 'test_it.py'}:cycle*",
-            "  look closer: pytest ../test_it.py::test_marked --soak-budget 60s --soak-report soak-report",
+            f"  look closer: pytest ../test_it.py::test_marked {REPEATED} -m '' -k '' {CLOSER}",
         ]
     )
 
@@ -285,6 +286,19 @@ def test_the_budget_of_the_command_line_is_the_one(run):
 
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["soak: ? INCONCLUSIVE*"])
+
+
+def test_the_command_to_look_closer_has_the_options_of_this_one_but_its_own_once(run):
+    result = run(
+        "import pytest, time\n@pytest.mark.soak\ndef test_slow(): time.sleep(0.02)",
+        "--soak-budget",
+        "250ms",
+        "--soak-report=out",
+        "-rA",
+    )
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([f"  look closer: pytest test_it.py::test_slow {REPEATED} -rA {CLOSER}"])
 
 
 def test_tests_that_measure_are_one_group_of_xdist_and_report_together(run, pytester: pytest.Pytester):
