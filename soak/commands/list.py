@@ -51,7 +51,7 @@ def _describe(folder: Path) -> str:
     verdicts = _counted(Counter(component.verdict.value for component in result.components)) or "no component ended"
     if result.is_running:
         return f"{verdicts} (so far; it goes on)"
-    return verdicts if result.finished else f"{verdicts} (not finished)"
+    return verdicts if result.finished else f"{verdicts} (interrupted)"
 
 
 def _describe_fleet(folder: Path) -> str:
@@ -59,7 +59,7 @@ def _describe_fleet(folder: Path) -> str:
     found = f"matrix of {_cells(cells)}: {_counted(counts) or 'no cell is done'}"
     if counts.total() == cells:
         return found
-    return f"{found} ({'so far; it goes on' if is_being_measured(folder) else 'not finished'})"
+    return f"{found} ({'so far; it goes on' if is_being_measured(folder) else 'interrupted'})"
 
 
 def _cells(count: int) -> str:

@@ -57,7 +57,7 @@ PYTHON = (
         def __init__(self):
             self.part = [1, 2]
     items = lambda: (yield)
-    seen, cache = [], {}
+    seen, cache = [[], {}]  # written so that nothing tells that they only grow
     def cycle(state):
         forget(bytes(100))
         forget("number %d" % len(seen))

@@ -43,7 +43,7 @@ def test_a_fleet_is_listed_with_its_verdicts_and_how_far_it_is(place: Path, flee
     whole = call(place, "list").out
 
     name = folder.name
-    assert interrupted == f"{name}  matrix of 4 cells: 3 FAILED (not finished)  {folder}\n"
+    assert interrupted == f"{name}  matrix of 4 cells: 3 FAILED (interrupted)  {folder}\n"
     assert running == f"{name}  matrix of 4 cells: 3 FAILED (so far; it goes on)  {folder}\n"
     assert whole == f"{name}  matrix of 4 cells: 4 FAILED  {folder}\n"
 

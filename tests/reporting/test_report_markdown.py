@@ -56,7 +56,7 @@ def test_controls_that_failed_are_the_first_line():
     text = render_markdown(a_run(a_component(), controls=controls(ok=False, detail="it grew"), finished=None))
 
     assert text.splitlines()[0] == "**The controls failed, do not rely on these verdicts. blank: it grew.**"
-    assert text.splitlines()[2].startswith("**This run has not finished")
+    assert text.splitlines()[2].startswith("**This run was interrupted")
 
 
 def test_the_command_that_would_decide_can_be_copied():

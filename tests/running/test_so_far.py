@@ -77,8 +77,13 @@ def test_a_run_that_was_cut_off_shows_what_was_known(running: Path, capsys: pyte
     soak.__main__.main(["show", str(running)])
 
     shown = capsys.readouterr().out
-    assert "This run has not finished" in shown
+    soak.__main__.main(["list", "--out", str(running.parent)])
+    listed = capsys.readouterr().out
+    assert "This run was interrupted" in shown
+    assert "It was at work when the run was interrupted." in shown
     assert "106 B per call" in shown
+    assert "At work:" not in shown
+    assert "1 LEAK (interrupted)" in listed
 
 
 def test_what_is_known_so_far_is_no_result(running: Path, so_far_of_a_leak: ComponentResult):

@@ -68,7 +68,7 @@ def test_a_run_that_was_cut_off_is_shown_and_the_stream_ends(tmp_path: Path):
 
     assert not found.is_running
     assert found.state is not None
-    assert "This run has not finished" in found.state["controls"]
+    assert "This run was interrupted" in found.state["controls"]
 
 
 def test_looking_leaves_no_files_beside_a_run(tmp_path: Path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
+from dataclasses import replace
 
 from soak.grounds import ENOUGH_N_MIN, GroundKind
 from soak.measurements import SIGNALS
@@ -88,6 +89,12 @@ def progress_sentence(component: ComponentResult, budget_s: float | None, iterat
     left_s = time_left_s(component.iterations, component.seconds, budget_s, iterations)
     left = f", {format_duration(left_s)} left." if left_s is not None else "."
     return " ".join(text for text in (f"At work: {pace}{left}", provisional_sentence(component)) if text)
+
+
+def interrupted_sentence(component: ComponentResult) -> str:
+    """Say that a component was at work when its run was killed, and what was provisional."""
+    provisional = provisional_sentence(replace(component, stopped_by="signal"))
+    return " ".join(filter(None, ("It was at work when the run was interrupted.", provisional)))
 
 
 def provisional_sentence(component: ComponentResult) -> str | None:

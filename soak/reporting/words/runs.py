@@ -10,11 +10,11 @@ from itertools import groupby
 from soak.measurements import SIGNALS
 from soak.reporting.outcome import excuse, known_fingerprints, worst_first
 from soak.reporting.words.causes.advice import origin_brief
-from soak.reporting.words.components import progress_sentence
+from soak.reporting.words.components import interrupted_sentence, progress_sentence
 from soak.reporting.words.growth import growth_words, in_bytes
 from soak.reporting.words.verdicts.failures import failure_words, where_it_failed
 from soak.reporting.words.vocabulary import byte_rate, printable, short_number
-from soak.results import ComponentResult, Controls, Part, Parts, RunResult
+from soak.results import AT_WORK, ComponentResult, Controls, Part, Parts, RunResult
 from soak.units import format_count, format_duration, format_size
 from soak.verdict import Verdict
 
@@ -93,12 +93,14 @@ def state_sentence(result: RunResult) -> str | None:
         return "This run goes on; what stands here is what was measured so far."
     if result.finished is not None:
         return None
-    return "This run has not finished; what stands here is what was measured so far."
+    return "This run was interrupted; what stands here is what was measured until then."
 
 
 def progress_of(result: RunResult, component: ComponentResult) -> str | None:
     """Say how fast a component at work is, what is left, and what is provisional; None of any other."""
     settings = result.settings.get("components", {}).get(component.name, {})
+    if component.stopped_by == AT_WORK and not result.is_running:
+        return interrupted_sentence(component)
     return progress_sentence(component, settings.get("budget_s"), settings.get("iterations"))
 
 
