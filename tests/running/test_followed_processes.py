@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,12 @@ from soak.grounds import GroundKind
 from soak.reporting.words.causes.sentences import cause_sentence
 from soak.reporting.words.verdicts.why import why_sentence
 from soak.results import ComponentResult
+from soak.running.clock import ScriptedClock
 from soak.running.component.result import make_result
 from soak.running.component.supervisor import soak_component
 from soak.running.context import RunContext
 from soak.running.interpreter import find_interpreter
+from soak.running.processes.following import FollowedProcesses
 from soak.targets import find_targets
 from soak.verdict import Verdict
 
@@ -145,6 +148,36 @@ def test_nothing_is_counted_in_processes_that_are_not_followed(tmp_path: Path, l
     assert result.roles == ()
     assert result.verdict is Verdict.INCONCLUSIVE
     assert GroundKind.UNCOUNTED_CHILDREN in {ground.kind for ground in result.grounds}
+
+
+class WaitingRole:
+    """Stands for a role on a busy machine: counting in it waits a second for a processor that it hardly uses."""
+
+    has_new_look = False
+
+    def __init__(self, clock: ScriptedClock) -> None:
+        self._clock = clock
+        self.counted: list[int] = []
+
+    def read(self, cycle: int, at_s: float, *, collect: bool) -> None:
+        """See Role."""
+        self.counted.append(cycle)
+        self._clock.advance(1.0)
+
+
+def test_counting_that_waits_for_a_processor_leaves_out_no_more_than_else():
+    """Readings with larger gaps leave a role undecided."""
+    clock = ScriptedClock()
+    processes, role = FollowedProcesses(None, 1, clock, a_plan()), WaitingRole(clock)
+    processes._roles[()] = role  # type: ignore[assignment]
+
+    for processes.cycle in range(0, CYCLES, 8):
+        processes.read(clock.now_s())
+        clock.advance(0.01)
+
+    gaps = [after - before for before, after in pairwise(role.counted)]
+    assert max(gaps) <= CYCLES / 34
+    assert role.counted[-1] >= CYCLES - 16
 
 
 def test_a_result_with_roles_is_written_and_read(tmp_path: Path, library: Path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from soak.analysis.evidence import JudgedRole
@@ -19,7 +20,8 @@ _COUNT_SHARE, _FREE_S = 0.5, 5.0
 """Part of the time that counting in other processes may take, while the program waits at its checkpoint.
 
 Mostly it is done at each checkpoint, like the counting in the program itself: it takes some 5 ms for a process, and the
-loop spaces its checkpoints by what they take. This limit is for large processes.
+loop spaces its checkpoints by what they take. This limit is for large processes. What counting takes is processor time:
+on a busy machine it waits for its turn, and readings that are left out then leave roles undecided.
 """
 _EARLY_CYCLES, _EARLY_SPACING, _LARGEST_SPACING = 48, 8, 40
 """The rule needs readings no further apart than a 34th of the cycles; the first of them it hardly looks at."""
@@ -87,13 +89,13 @@ class FollowedProcesses:
 
     def read(self, at_s: float) -> None:
         """Count in all processes, where that is due."""
-        begun_s = self._clock.now_s()
+        begun_s, begun_cpu_s = self._clock.now_s(), time.thread_time()
         self.has_new_look = False
-        if self._roles and self._spacing.is_due(self.cycle) and self._counting.is_due(begun_s):
+        if self._roles and self._counting.is_due(begun_s) and self._spacing.is_due(self.cycle):
             for role in self._roles.values():
                 role.read(self.cycle, at_s, collect=True)
             self.has_new_look = any(role.has_new_look for role in self._roles.values())
-            self._counting.spend(begun_s, self._clock.now_s() - begun_s)
+            self._counting.spend(begun_s, time.thread_time() - begun_cpu_s)
 
     def judge(self, longest: int, *, is_last: bool = False) -> tuple[JudgedRole, ...]:
         """Decide on each role: on one of which no process lives any more, only where it leaked."""
