@@ -26,6 +26,16 @@ def _temporary_files_in_the_folder_of_pytest(tmp_path_factory: pytest.TempPathFa
         yield
 
 
+@pytest.fixture(autouse=True)
+def _nothing_is_left_in_the_temporary_folder(_temporary_files_in_the_folder_of_pytest: None) -> Iterator[None]:
+    """Fail a test that leaves a file where it and the programs that it starts have their temporary files."""
+    folder = Path(tempfile.gettempdir())
+    before = set(folder.iterdir())
+    yield
+    left = sorted(path.name for path in set(folder.iterdir()) - before)
+    assert not left, f"left in the temporary folder: {left}"
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _no_settings_of_this_machine() -> Iterator[None]:
     """Take away the variables that change allocators, Python or colours: they would change exact counts.

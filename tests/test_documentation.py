@@ -86,7 +86,7 @@ def test_the_tests_on_the_page_of_pytest_pass(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # whether soak is installed here or not
     ((name, text),) = recipes("pytest.md").items()
     (tmp_path / name).write_text(text, encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", "-p", "soak.testing.plugin", name]
+    command = [sys.executable, "-m", "pytest", "-p", "soak.testing.plugin", "--basetemp", "temporary", name]
 
     answer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import signal
 import sys
@@ -124,7 +125,9 @@ def signals_set(stopping: threading.Event, then: str = "stopping and judging wha
         if number == signal.SIGHUP:
             _send_nowhere(terminals)
         stopping.set()
-        print(f"soak: {then} (Ctrl-C again ends at once)", file=sys.stderr)
+        # Past the buffer of stderr: what is interrupted may be just writing to it, which Python allows only once.
+        with contextlib.suppress(OSError):
+            os.write(sys.stderr.fileno(), f"soak: {then} (Ctrl-C again ends at once)\n".encode())
 
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.signal(number, stop) for number in numbers}

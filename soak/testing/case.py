@@ -10,6 +10,7 @@ import contextlib
 import inspect
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,8 +37,10 @@ def setup(arguments: list[str], path: list[str]) -> Case:
     sys.path[:] = path + [entry for entry in sys.path if entry not in path and entry != here]
     for name in [name for name in os.environ if name.startswith("PYTEST_XDIST")]:
         del os.environ[name]
-    config = _prepareconfig(arguments)
     ending = contextlib.ExitStack()
+    # Else its folder would be one of the three that pytest keeps, in place of an earlier session of the user.
+    temporary = ending.enter_context(tempfile.TemporaryDirectory(prefix="soak-"))
+    config = _prepareconfig([*arguments, "--basetemp", str(Path(temporary, "pytest"))])
     config._do_configure()
     ending.callback(config._ensure_unconfigure)
     for plugin in config.pluginmanager.get_plugins():

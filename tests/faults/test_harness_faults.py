@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import pty
 import shutil
@@ -23,6 +24,7 @@ from faults_builder import CASE, LIMIT_S, SMALL, begin, cycles_read, is_running,
 from running_builder import CYCLES, a_plan, context, soak_driver
 
 from soak.__main__ import main
+from soak.commands.measure import signals_set
 from soak.errors import StoreError
 from soak.measurements import Reading
 from soak.running.child.guards import COOL_AGAIN_C, HeatGuard, what_ran_out
@@ -57,6 +59,34 @@ def test_a_signal_gives_a_report_of_what_there_is(place: Path, number: signal.Si
     assert [(entry["name"], entry["verdict"]) for entry in report["components"]] == [
         ("leak", "LEAK"), ("slow", "INCONCLUSIVE"),
     ]  # fmt: skip
+
+
+def test_a_signal_that_comes_while_a_line_is_written_stops_the_run_in_order(monkeypatch: pytest.MonkeyPatch):
+    """Python refuses to write to a stream from within a write to it."""
+    read_end, write_end = os.pipe()
+
+    class Interrupted(io.RawIOBase):
+        def writable(self) -> bool:
+            return True
+
+        def fileno(self) -> int:
+            return write_end
+
+        def write(self, text: object) -> int:
+            os.kill(os.getpid(), signal.SIGTERM)
+            return os.write(write_end, text)  # type: ignore[arg-type]
+
+    stopping = threading.Event()
+    raw = Interrupted()
+    with io.TextIOWrapper(io.BufferedWriter(raw), write_through=True) as stream, signals_set(stopping):
+        monkeypatch.setattr(sys, "stderr", stream)
+        print("a line", file=stream, flush=True)
+        monkeypatch.undo()
+
+    assert stopping.is_set()
+    assert sorted(os.read(read_end, 1000).decode().splitlines())[0] == "a line"
+    os.close(read_end)
+    os.close(write_end)
 
 
 def test_a_closed_terminal_gives_a_report_of_what_there_is(place: Path):

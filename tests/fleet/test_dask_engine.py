@@ -11,6 +11,8 @@ import pytest
 
 pytest.importorskip("distributed", reason="Dask is not installed")
 
+import dask
+
 from soak.matrix.cells import Cell
 from soak.matrix.columns import Column
 from soak.running.fleet import dask_engine
@@ -187,9 +189,13 @@ def test_the_script_of_a_job_has_one_cell_at_a_time_and_ends_before_its_walltime
     if system == "htcondor":
         request = dataclasses.replace(request, directives=("+Group = soak",))
 
-    with make_queue_cluster(system, request, tmp_path) as cluster:
-        script = cluster.job_script()
+    with (
+        dask.config.set({"temporary-directory": str(tmp_path)}),
+        make_queue_cluster(system, request, tmp_path) as cluster,
+    ):
+        script, dashboard = cluster.job_script(), cluster.dashboard_link
 
+    assert dashboard.startswith("http://127.0.0.1:")
     for option in ("--resources soak=1", "--nthreads 1", "--memory-limit 0", "--lifetime 3300s"):
         assert option in script
     expected = (

@@ -1,4 +1,4 @@
-"""A tracker that is built, and a program in C to watch."""
+"""A program in C to watch; lets the tests here use the builders of others."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-sys.path.append(str(HERE.parent / "native"))
+for folder in ("native", "commands", "faults"):
+    sys.path.append(str(HERE.parent / folder))
 
 
 @pytest.fixture(scope="session")

@@ -11,16 +11,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from faults_builder import cycles_read, wait_until
 
 pytestmark = pytest.mark.integration
 
 LEAKING = """
-import time
-kept = []
+import os, resource, time
+resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
 while True:
-    kept.append(open("/dev/null"))
+    os.open("/dev/null", os.O_RDONLY)
     time.sleep(0.01)
 """
+"""Its memory does not grow."""
 
 
 AS_SOMEBODY_ELSE = """
@@ -91,9 +93,14 @@ def test_a_command_that_fails_gives_code_4():
 
 
 def test_a_command_that_execs_says_so():
-    answer = soak_watch("--every", "20ms", "--", "sh", "-c", "sleep 0.2; exec sleep 0.4")
+    waits = "while [ ! -e go ]; do sleep 0.05; done; exec sleep 1"
+    command = [sys.executable, "-m", "soak", "watch", "--every", "10ms", "--no-track", "--", "sh", "-c", waits]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watching:
+        wait_until(lambda: cycles_read(Path.cwd(), "sh"))
+        Path("go").touch()
+        out, _ = watching.communicate(timeout=60)
 
-    assert "the process became another program (" in answer.stdout
+    assert "the process became another program (" in out
 
 
 SERVER = """

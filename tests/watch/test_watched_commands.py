@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import tempfile
@@ -19,8 +20,9 @@ import ctypes, sys, time
 library = ctypes.CDLL(sys.argv[1])
 def decode(repaired):
     library.make_frame(repaired)
-for _ in range(1500):
-    decode(len(sys.argv) > 2)
+repaired = len(sys.argv) > 2
+for _ in range(1500 if repaired else 10**6):
+    decode(repaired)
     time.sleep(0.002)
 """
 EXTENSION = """
@@ -77,6 +79,24 @@ def watch(*command: str, options: tuple[str, ...] = (), n_min: int = 64) -> Answ
     return Answer(done.returncode, json.loads(done.stdout)["components"][0], done.stderr)
 
 
+def watch_until_it_leaks(*command: str, options: tuple[str, ...] = (), n_min: int = 64) -> Answer:
+    """Watch a program that runs for ever until a LEAK is told, as a user who then presses Ctrl-C.
+
+    How many samples that takes depends on the load of the machine.
+    """
+    with tempfile.TemporaryDirectory() as runs:
+        own = ["--out", runs, "--every", "10ms", "--duration", "100s", "--n-min", str(n_min), "--json", "-", *options]
+        start = [sys.executable, "-m", "soak", "watch", *own, "--", *command]
+        with subprocess.Popen(start, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as watching:
+            assert watching.stderr is not None
+            told = next((line for line in watching.stderr if ": LEAK of " in line), "")
+            if told:
+                watching.send_signal(signal.SIGINT)
+            out, text = watching.communicate(timeout=120)
+    assert out, text
+    return Answer(watching.returncode, json.loads(out)["components"][0], told + text)
+
+
 @pytest.fixture(scope="module")
 def extension(compiler: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("extension")
@@ -87,7 +107,7 @@ def extension(compiler: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_leak_in_c_is_named_with_function_and_line(watched: Path):
-    answer = watch(str(watched), "1500", "leaking")
+    answer = watch_until_it_leaks(str(watched), "1000000", "leaking")
 
     assert (answer.code, answer.component["verdict"]) == (1, "LEAK"), answer.text
     cause = answer.component["causes"][0]
@@ -120,7 +140,7 @@ def test_the_repaired_program_in_c_is_clean(watched: Path):
 
 
 def test_a_leak_in_an_extension_of_python_is_named(extension: Path):
-    answer = watch(sys.executable, "-c", NATIVE_LEAK, str(extension))
+    answer = watch_until_it_leaks(sys.executable, "-c", NATIVE_LEAK, str(extension))
 
     assert answer.code == 1, answer.text
     where = {cause["where"]["function"] for cause in answer.component["causes"] if cause["where"]}
@@ -316,7 +336,7 @@ class Jobs:
         kept.append(bytes(300))
 
 handle = Jobs().handle
-for number in range(6000):
+for number in range(10**6):
     handle(number)
     time.sleep(0.002)
 """
@@ -325,7 +345,8 @@ for number in range(6000):
 def test_calls_of_a_method_are_the_cycles_of_a_script_that_does_not_know_soak(tmp_path: Path) -> None:
     (tmp_path / "jobs.py").write_text(WORKING)
 
-    answer = watch(sys.executable, str(tmp_path / "jobs.py"), options=("--mark", "jobs.Jobs.handle"), n_min=256)
+    options = ("--mark", "jobs.Jobs.handle")
+    answer = watch_until_it_leaks(sys.executable, str(tmp_path / "jobs.py"), options=options, n_min=256)
 
     assert answer.code == 1, answer.text
     # 333 B for each entry, and 8 to 9 for its place in the list.
@@ -343,13 +364,15 @@ def test_a_mark_that_never_comes_is_told() -> None:
 FORKING = """
 import os, sys, time
 kept = []
+parent = os.getpid()
 def work(keeps):
-    while True:
+    while os.getppid() == parent:
         for _ in range(20):
             block = bytes(500)
             if keeps:
                 kept.append(block)
         time.sleep(0.01)
+    os._exit(0)
 children = []
 for _ in range(2):
     child = os.fork()
@@ -367,12 +390,12 @@ def test_a_leak_in_forked_workers_is_told_with_its_line_and_the_role(tmp_path: P
     script = tmp_path / "forking.py"
     script.write_text(FORKING, encoding="utf-8")
 
-    leaking = watch(sys.executable, str(script), "keeps", "16")
+    leaking = watch_until_it_leaks(sys.executable, str(script), "keeps", "1000")
 
     assert (leaking.code, leaking.component["verdict"]) == (1, "LEAK"), leaking.text
     assert leaking.component["grounds"][0]["kind"] == "growing-processes"
     confirmed = [cause for cause in leaking.component["causes"] if cause["confirmed"]]
-    assert (Path(confirmed[0]["python_where"]["file"]).name, confirmed[0]["python_where"]["line"]) == ("forking.py", 7)
+    assert (Path(confirmed[0]["python_where"]["file"]).name, confirmed[0]["python_where"]["line"]) == ("forking.py", 8)
     assert confirmed[0]["processes"].startswith("2 × ")
     (role,) = leaking.component["roles"]
     assert (role["verdict"], len(role["processes"])) == ("LEAK", 2)

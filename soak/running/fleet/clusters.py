@@ -6,6 +6,7 @@ import contextlib
 import logging
 import re
 import sys
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -99,7 +100,11 @@ def connected(address: str) -> Iterator[Hosts]:
 def queue_cluster(system: str, request: QueueRequest, logs: Path) -> Iterator[Hosts]:
     """Give a cluster whose workers are jobs of ``slurm`` or ``htcondor``. Raises UsageError when none can be had."""
     logs.mkdir(parents=True, exist_ok=True)
-    with dask.config.set(_SETTINGS), _quiet():
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        dask.config.set({**_SETTINGS, "temporary-directory": scratch}),
+        _quiet(),
+    ):
         try:
             cluster = make_queue_cluster(system, request, logs)
         except (ValueError, OSError, RuntimeError) as error:
@@ -143,6 +148,8 @@ def make_queue_cluster(system: str, request: QueueRequest, logs: Path) -> Any:
         "log_directory": str(logs),
         "worker_extra_args": worker_arguments(request.walltime_s),
         "job_extra_directives": list(request.directives),
+        # By default it is open to the network, at a port that another cluster on this host may have.
+        "scheduler_options": {"dashboard_address": f"{_LOOPBACK}:0"},
         "silence_logs": "critical",
     }
     if request.interface:
