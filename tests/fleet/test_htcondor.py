@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_builder import ROOT
+from command_builder import ROOT, Answer
 from loopback_htcondor import HTCondor, as_user, give_to_user, htcondor, why_not
+
+from soak.store.runs import list_runs
 
 pytestmark = [
     pytest.mark.htcondor,
@@ -23,7 +25,9 @@ pytestmark = [
 ]
 
 JOBS = ["--htcondor", "--hosts", "2", "--cores", "1", "--memory", "1GB", "--disk", "1GB", "--interface", "lo"]
-_EMPTY_WITHIN_S = 60.0
+SMALL = [".", "--iterations", "64", "--no-track", "--out", "out"]
+_EMPTY_WITHIN_S = 180.0
+"""A worker whose scheduler was killed gives up after a minute."""
 
 
 @pytest.fixture(scope="module")
@@ -43,13 +47,17 @@ def project(pool: HTCondor) -> Iterator[Path]:
         yield Path(folder)
 
 
-def run_fleet(pool: HTCondor, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+def start_fleet(pool: HTCondor, folder: Path, *options: str) -> subprocess.Popen[str]:
     give_to_user(folder)
-    command = [sys.executable, "-m", "soak", "fleet", ".", "--iterations", "64", "--no-track", *options, "--out", "out"]
     environment = {**pool.environment, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
-    return subprocess.run(
-        as_user(*command), cwd=folder, env=environment, text=True, capture_output=True, check=False, timeout=240
-    )
+    command, pipe = as_user(sys.executable, "-m", "soak", "fleet", *options), subprocess.PIPE
+    return subprocess.Popen(command, cwd=folder, env=environment, text=True, stdout=pipe, stderr=pipe)
+
+
+def run_fleet(pool: HTCondor, folder: Path, *options: str) -> Answer:
+    process = start_fleet(pool, folder, *options)
+    out, err = process.communicate(timeout=240)
+    return Answer(process.returncode, out, err)
 
 
 def cells_of(out: str) -> list[dict[str, Any]]:
@@ -75,10 +83,10 @@ def wait_until_empty(pool: HTCondor) -> None:
 def test_cells_are_measured_by_jobs_and_none_is_left_in_the_queue(pool: HTCondor, project: Path):
     write_drivers(project, *"abcd")
 
-    answer = run_fleet(pool, project, *JOBS, "--walltime", "10min")
+    answer = run_fleet(pool, project, *SMALL, *JOBS, "--walltime", "10min")
 
-    cells = cells_of(answer.stdout)
-    assert [(cell["failure"], len(cell["runs"])) for cell in cells] == [(None, 1)] * 4, answer.stderr
+    cells = cells_of(answer.out)
+    assert [(cell["failure"], len(cell["runs"])) for cell in cells] == [(None, 1)] * 4, answer.err
     assert list(next((project / "out").iterdir()).glob("logs/worker-*.log")), "it went through jobs"
     wait_until_empty(pool)
 
@@ -99,20 +107,37 @@ def test_a_cell_whose_job_is_killed_is_measured_once_more(pool: HTCondor, projec
         encoding="utf-8",
     )
 
-    answer = run_fleet(pool, project, *JOBS)
+    answer = run_fleet(pool, project, *SMALL, *JOBS)
 
-    cells = cells_of(answer.stdout)
-    assert [(cell["failure"], len(cell["runs"])) for cell in cells] == [(None, 1)] * 2, answer.stderr
-    assert "lost: once: the worker was lost on " in answer.stderr
+    cells = cells_of(answer.out)
+    assert [(cell["failure"], len(cell["runs"])) for cell in cells] == [(None, 1)] * 2, answer.err
+    assert "lost: once: the worker was lost on " in answer.err
+    wait_until_empty(pool)
+
+
+def test_when_the_command_is_killed_it_is_gone_on_with_and_its_jobs_end(pool: HTCondor, project: Path):
+    write_drivers(project, *"abcd")
+    killed = start_fleet(pool, project, *SMALL, *JOBS)
+    deadline = time.monotonic() + 120
+    while not any(list_runs(folder) for folder in (project / "out").glob("*")):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    killed.kill()
+    killed.communicate()
+    (folder,) = (project / "out").iterdir()
+
+    answer = run_fleet(pool, project, "--resume", str(folder), *JOBS)
+
+    assert [(cell["failure"], len(cell["runs"])) for cell in cells_of(answer.out)] == [(None, 1)] * 4, answer.err
     wait_until_empty(pool)
 
 
 def test_what_htcondor_refuses_is_one_line(pool: HTCondor, project: Path):
     write_drivers(project, "a")
 
-    answer = run_fleet(pool, project, *JOBS, "--directive", "requirements = (")
+    answer = run_fleet(pool, project, *SMALL, *JOBS, "--directive", "requirements = (")
 
-    assert (answer.returncode, answer.stdout) == (2, "")
-    (line,) = answer.stderr.strip().splitlines()
+    assert (answer.code, answer.out) == (2, "")
+    (line,) = answer.err.strip().splitlines()
     assert line.startswith("soak: --htcondor: no job can be submitted: ")
     assert not list((project / "out").iterdir()), "nothing is left to be gone on with"
