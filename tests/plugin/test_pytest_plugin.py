@@ -276,6 +276,57 @@ def test_the_report_holds_every_check_clean_ones_too(run, pytester: pytest.Pytes
     assert report["controls"]["spike"]["ok"]
 
 
+COUNTING = """
+import subprocess
+import soak.testing.reporter
+
+measured, controls = [], []
+run_controls, start = soak.testing.reporter.run_controls, subprocess.Popen.__init__
+
+def counted(process, command, *arguments, **options):
+    measured.extend(word for word in command if str(word).endswith("soak/inside/__main__.py"))
+    start(process, command, *arguments, **options)
+
+def counted_controls(context):
+    before = len(measured)
+    controls.append(run_controls(context))
+    del measured[before:]
+    return controls[-1]
+
+subprocess.Popen.__init__ = counted
+soak.testing.reporter.run_controls = counted_controls
+
+def pytest_unconfigure():
+    print(f"measured processes: {len(measured)}, controls: {len(controls)}")
+"""
+
+
+@pytest.mark.parametrize(("options", "controls"), [((), 0), (("--soak-report=out",), 1)])
+def test_each_test_takes_one_process_and_a_report_one_set_of_controls(
+    run, pytester: pytest.Pytester, options: tuple[str, ...], controls: int
+):
+    pytester.makeconftest(COUNTING)
+    result = run(
+        f"""
+        import pytest
+        def cycle(): pass
+
+        @pytest.mark.soak({SHORT})
+        def test_marked(): pass
+
+        @pytest.mark.soak({SHORT})
+        def test_marked_too(): pass
+
+        def test_check(soak): soak.check(cycle, {SHORT})
+        """,
+        "-s",
+        *options,
+    )
+
+    result.assert_outcomes(passed=3)
+    result.stdout.fnmatch_lines([f"measured processes: 3, controls: {controls}"])
+
+
 def test_the_budget_of_the_command_line_is_the_one(run):
     """Two checks of a quarter second each are undecided, because the time is too short."""
     result = run(
