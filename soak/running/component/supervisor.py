@@ -71,8 +71,8 @@ class ComponentProgress:
     cycles: int
     elapsed_s: float
     note: str
-    is_leak: bool = False
-    """The latest decision is LEAK; more cycles may still be needed."""
+    may_leak: bool = False
+    """The latest decision is LEAK, or may be so after the next look at the memory; more cycles may still be needed."""
     rss_bytes: float | None = None
     growth_bytes: float | None = None
     """Per cycle, as the latest look at the ledger, else at the heap or RSS, saw it; None before there is one."""
@@ -515,11 +515,12 @@ class Supervisor:
             note = "too hot, waiting"
         if self._latest is not None and not note:
             note = self._latest[1].verdict.value
+        is_leak = self._latest is not None and self._latest[1].verdict is Verdict.LEAK
         return ComponentProgress(
             self._ring.completed,
             self._elapsed_s(),
             note,
-            is_leak=self._latest is not None and self._latest[1].verdict is Verdict.LEAK,
+            may_leak=is_leak or self._scanner.has_seen_lost,
             rss_bytes=self._outside.latest.get("rss"),
             growth_bytes=self._growth_bytes(),
         )

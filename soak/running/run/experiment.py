@@ -287,7 +287,7 @@ class _Run:
         return dataclasses.replace(component, max_rss_bytes=self._max_rss_bytes)
 
     def _show(self, component: ComponentPlan, progress: ComponentProgress) -> None:
-        if progress.is_leak and self._controls is not None:
+        if progress.may_leak and self._controls is not None:
             self._controls.measure_own()
         if progress.so_far is not None:
             self._keep_so_far(component, progress.so_far)

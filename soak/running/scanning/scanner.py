@@ -140,6 +140,12 @@ class Scanner:
         """What was mapped at the last scan."""
         return self._memory
 
+    @property
+    def has_seen_lost(self) -> bool:
+        """Whether one scan found nothing that points to the blocks of a site; the next one may prove that."""
+        once = (scans for scans in self._scans.values() if len(scans) == 1)
+        return any(judge_scans(scans).unseen is Unseen.SEEN_ONCE for scans in once)
+
     def is_due(self, cycle: int, suspects: Sequence[Suspect], *, of_copy: bool = False) -> bool:
         """Tell whether a scan at this checkpoint would be worth its time.
 
