@@ -133,7 +133,7 @@ def test_other_bounded_caches_are_known_too(tmp_path: Path, name: str, version: 
 
 IMPORTS = """
     import importlib, itertools, os, sys, tempfile
-    folder = tempfile.mkdtemp()
+    temporary = tempfile.TemporaryDirectory(); folder = temporary.name
     numbers = itertools.count()
     def write(number):
         with open(os.path.join(folder, "lazy_%d.py" % number), "w") as file:

@@ -44,7 +44,7 @@ DESCRIPTORS = {
 }
 CALLS = """
 import socket, tempfile
-os.chdir(tempfile.mkdtemp())
+temporary = tempfile.TemporaryDirectory(); os.chdir(temporary.name)
 libc = ctypes.CDLL(None)
 for name in ("fopen", "tmpfile", "popen", "opendir"):
     getattr(libc, name).restype = ctypes.c_void_p

@@ -130,9 +130,9 @@ def test_two_lines_that_leak_are_two_causes_and_what_was_opened_once_is_none(tmp
     """Each with its own rate; a log file that the first cycle opens for good does not grow."""
     text = """
         import os
-        import tempfile
 
-        folder = tempfile.mkdtemp()
+
+        folder = os.path.dirname(__file__)
         kept = []
 
         def cycle(state):
