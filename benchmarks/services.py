@@ -34,6 +34,8 @@ WAYS = ("leak", "repaired", "leak, no marks", "repaired, no marks", "leak, run",
 COSTLY = ("uvicorn", "gunicorn -w 1")
 """Of these the cost is measured: one process, so that its processor time is that of the requests."""
 BURST_S = 1.5
+KEPT_BYTES = 1000
+"""By a piece of work in a pool."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,9 @@ def figures_of(name: str, way: str, runs: Sequence[dict[str, Any]]) -> list[Figu
             equal(f"{name}, {way}: LEAK, or a place called leaking", blamed, "runs", 0),
             shown(f"{name}, {way}: CLEAN", sum(run["verdict"] == "CLEAN" for run in runs), "runs"),
         ]
+    if SERVERS[name].replaced:
+        told = sum(run["verdict"] in ("LEAK", "INCONCLUSIVE") and run["ended_grew_by"] > KEPT_BYTES / 2 for run in runs)
+        return [equal(f"{name}, {way}: not CLEAN, and told that those that ended had grown", told, "runs", len(runs))]
     line = SERVERS[name].line()
     right = sum(run["verdict"] == "LEAK" and run["line"] == line for run in runs)
     seconds = [run["seconds_to_leak"] for run in runs if run["seconds_to_leak"] is not None]
@@ -171,6 +176,7 @@ def summary(component: dict[str, Any], found_s: float | None) -> dict[str, Any]:
             for c in component["causes"]
         ],
         "roles": [(role["command"], role["verdict"], role["living"], role["ended"]) for role in component["roles"]],
+        "ended_grew_by": max((role["ended_bytes_per_iteration"] or 0.0 for role in component["roles"]), default=0.0),
         "labels": component.get("labels", [])[:2],
     }
 

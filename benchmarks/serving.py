@@ -50,6 +50,8 @@ class Server:
     file: str = "web.py"
     """Where it keeps something, in the line that says ``# kept``."""
     environment: Mapping[str, str] = field(default_factory=dict)
+    replaced: bool = False
+    """Its workers are replaced before a leak in them can be told from a cache."""
 
     def line(self) -> int:
         """Return the line that allocates what a leaking one keeps."""
@@ -74,10 +76,10 @@ def _celery(*arguments: str) -> Server:
     return Server(command, "celery", "celery", "tasks.report", "celery", "tasks.py")
 
 
-def _pool(name: str, needs: str = "") -> Server:
-    return Server(
-        ("workers.py",), needs, "workers.work", "workers.work", file="workers.py", environment={"SERVED_POOL": name}
-    )
+def _pool(name: str, needs: str = "", *, replaced: bool = False) -> Server:
+    pool = {"SERVED_POOL": name}
+    work = "workers.work"
+    return Server(("workers.py",), needs, work, work, file="workers.py", environment=pool, replaced=replaced)
 
 
 SERVERS = {
@@ -94,7 +96,7 @@ SERVERS = {
     "Pool, fork": _pool("fork"),
     "Pool, spawn": _pool("spawn"),
     "Pool, forkserver": _pool("forkserver"),
-    "Pool, maxtasksperchild": _pool("replaced"),
+    "Pool, maxtasksperchild": _pool("replaced", replaced=True),
     "ProcessPoolExecutor": _pool("executor"),
     "loky": _pool("loky", "loky"),
 }
