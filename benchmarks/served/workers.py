@@ -67,4 +67,6 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    import workers  # of a function of the program itself loky gives each piece of work a copy, with a list of its own
+
+    workers.main()
