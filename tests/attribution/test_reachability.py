@@ -22,6 +22,7 @@ from soak.attribution.pointers.reachability import (
 from soak.probes.mappings import Mapping
 from soak.probes.memory import writable_ranges
 from soak.results import Unseen
+from soak.running.scanning.scanner import usual_word
 
 HEAP, ROOT = 0x5000_0000, 0x9000
 TYPE = 0x7000
@@ -238,3 +239,19 @@ def test_blocks_that_were_released_after_all_show_that_their_pointers_are_hidden
 def test_what_falls_short_of_a_proof_is_told_apart(scans: list[SiteScan], unseen: Unseen):
     """Four in five prove it; of more than half it is likely."""
     assert judge_scans(scans) == Reachability("unknown", unseen)
+
+
+@pytest.mark.parametrize(
+    ("places", "weights", "place"),
+    [
+        ([0x1008, 0x5000, 0x5008, 0x5010], [1, 1, 1, 1], 0x5000),
+        ([0x1008, 0x5000, 0x5008, 0x9000], [1, 1, 2, 1], 0x5008),
+        ([0x1008, 0x5000], [5, 1], 0x1008),
+        ([0x1008, 0x5000], [0.5, 1], 0x5000),
+        ([0x1008], [1], 0x1008),
+    ],
+    ids=["a table", "one word of it more often", "one word for most", "a stack", "one"],
+)
+def test_the_word_that_is_told_as_holder_stands_where_most_stand(places: list[int], weights: list[float], place: int):
+    """A pointer that was left in an old object is one of many, and the first by address; it holds one block."""
+    assert usual_word(np.array(places, np.uint64), np.array(weights, float), [0x1000, 0x5000, 0x9000]) == place

@@ -341,6 +341,17 @@ class Scanner:
         self._memory = Memory(tuple(scan.mappings), pointers, Symbols(maps))
 
 
+def usual_word(words: NDArray[np.uint64], weights: NDArray[np.float64], starts: Sequence[int]) -> int:
+    """Return the word that weighs most, in the mapping whose words weigh most together.
+
+    A table has a word for each block. One that was left behind somewhere else weighs as much as each of these, and is
+    no holder. A stack weighs less: what stands there comes and goes. ``starts``: of the mappings, by address.
+    """
+    mappings = np.searchsorted(np.array(starts, np.uint64), words, side="right")
+    here = mappings == np.argmax(np.bincount(mappings, weights))
+    return int(words[here][np.argmax(weights[here])])
+
+
 def _pace(born: NDArray[np.uint64]) -> float | None:
     """Return how many blocks are born a cycle, from the first birth to the last; None where few cycles tell."""
     cycles, counts = np.unique(born[born > 0].astype(np.int64), return_counts=True)
@@ -605,8 +616,7 @@ class MemoryScan:
         sites = np.where(places < 0, 0, self.site_of(self.blocks.sites[places]))
         main = int(np.bincount(sites).argmax())
         these, counts = np.unique(words[sites == main], return_counts=True)
-        # Of equal ones a stack is the last: what stands there comes and goes.
-        word = int(these[np.argmax(counts - 0.5 * self._is_on_stack(these))])
+        word = usual_word(these, counts - 0.5 * self._is_on_stack(these), [mapping.start for mapping in self.mappings])
         if not main:
             found.append(Holder(word, None, sample=self._object_around(word)))
             return None
