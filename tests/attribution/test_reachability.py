@@ -255,3 +255,25 @@ def test_what_falls_short_of_a_proof_is_told_apart(scans: list[SiteScan], unseen
 def test_the_word_that_is_told_as_holder_stands_where_most_stand(places: list[int], weights: list[float], place: int):
     """A pointer that was left in an old object is one of many, and the first by address; it holds one block."""
     assert usual_word(np.array(places, np.uint64), np.array(weights, float), [0x1000, 0x5000, 0x9000]) == place
+
+
+@pytest.mark.parametrize("stray", [ROOT - 0x100, ROOT + 0x100])
+def test_a_static_variable_is_the_root_that_is_told_before_a_word_that_was_left_somewhere(stray: int):
+    """The head of a list in C is static; a stray word leads to a block in its middle, and to its newest."""
+    starts, size = [HEAP + 0x40 * number for number in range(6)], 0x40
+    nodes = [words(start, next_one) for start, next_one in zip(starts, [*starts[1:], 0], strict=True)]
+    pieces = [*nodes, words(ROOT, starts[0]), words(stray, starts[0], starts[3])]
+    addresses, lengths = np.array(starts, np.uint64), np.full(6, size, np.uint64)
+    found = search(addresses, lengths, pieces)
+    pointers, objects = found.pointers(), find_objects(found.heads, lambda kinds: kinds[:0])
+    inside = (pointers.sources >= HEAP) & (pointers.sources < HEAP + 6 * size)
+    sources_in = np.where(inside, (pointers.sources.astype(np.int64) - HEAP) // size, -1)
+
+    told = reach(pointers, sources_in, objects, pointers.sources == ROOT)
+    without = reach(pointers, sources_in, objects)
+
+    assert told.roots.tolist() == [ROOT] * 6
+    assert told.reached.all()
+    assert told.before.tolist() == [-1, 0, 1, 2, 3, 4]
+    assert without.reached.all()
+    assert stray + 8 in without.roots.tolist()

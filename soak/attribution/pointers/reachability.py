@@ -256,8 +256,14 @@ class _Edges:
                     waiting.append(target)
 
 
-def reach(pointers: Pointers, sources_in: Positions, objects: Objects) -> Reached:
-    """Tell which blocks the roots lead to. ``sources_in``: the block each pointer stands in, -1 for outside."""
+def reach(
+    pointers: Pointers, sources_in: Positions, objects: Objects, is_static: NDArray[np.bool_] | None = None
+) -> Reached:
+    """Tell which blocks the roots lead to. ``sources_in``: the block each pointer stands in, -1 for outside.
+
+    ``is_static``: which pointers stand in static variables. Those are the roots that are told, before words that may
+    only have been left somewhere.
+    """
     count = len(objects.offsets)
     roots = np.zeros(count, np.uint64)
     before = np.full(count, -1, np.intp)
@@ -265,15 +271,20 @@ def reach(pointers: Pointers, sources_in: Positions, objects: Objects) -> Reache
     offsets = pointers.offsets.astype(np.int64)
     exact = offsets == objects.offsets[pointers.targets]
     # A pointer to the beginning is a better witness than one into the middle, which may be malloc's to free neighbours.
-    for chosen in (outside, outside & (exact | (offsets == 0))):
+    to_beginning = outside & (exact | (offsets == 0))
+    from_static = to_beginning & is_static if is_static is not None else np.zeros_like(outside)
+    for chosen in (outside, to_beginning, from_static):
         roots[pointers.targets[chosen]] = pointers.sources[chosen]
     inner = ~outside & (sources_in != pointers.targets)
     edges = _Edges(sources_in[inner], pointers.targets[inner], count)
-    reached = roots != 0
+    reached = np.zeros(count, np.bool_)
+    reached[pointers.targets[from_static]] = True
 
     def arrive(target: int, block: int) -> None:
         roots[target], before[target] = roots[block], block
 
+    edges.follow(reached, arrive)
+    reached |= roots != 0
     edges.follow(reached, arrive)
     unreached_targets = ~reached[edges.targets]
     before[edges.targets[unreached_targets]] = edges.sources[unreached_targets]

@@ -416,7 +416,8 @@ class MemoryScan:
         found = search(self._targets.blocks.addresses, self._targets.blocks.sizes, self.pieces())
         self._objects = self.objects_in(self._targets.blocks, found)
         pointers = self.counted(found, self._targets.blocks, self._objects)
-        self._reached = reach(pointers, self._targets.blocks.covering(pointers.sources), self._objects)
+        sources_in = self._targets.blocks.covering(pointers.sources)
+        self._reached = reach(pointers, sources_in, self._objects, self._is_static(pointers.sources))
         self._holders = self._find_holders()
         self._found = [(int(site), self._sum_up(int(site))) for site in self._suspects]
 
@@ -635,6 +636,16 @@ class MemoryScan:
             if any(mapping.start <= pointer < mapping.end for pointer in self.stack_pointers):
                 found |= (words >= np.uint64(mapping.start)) & (words < np.uint64(mapping.end))
         return found
+
+    def _is_static(self, words: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        """Tell which words stand in a module's data: of a file, or zeroed, right behind it."""
+        starts = np.array([mapping.start for mapping in self.mappings], np.uint64)
+        static, module_ends_at = np.zeros(len(starts) + 1, np.bool_), -1
+        for number, mapping in enumerate(self.mappings, 1):
+            is_of_file = mapping.path.startswith("/") and not mapping.path.startswith("/dev/")
+            static[number] = is_of_file or (not mapping.path and mapping.start == module_ends_at)
+            module_ends_at = mapping.end if is_of_file else -1
+        return static[np.searchsorted(starts, words, side="right")]
 
     def _block_holder(self, word: int, site: int, size_bytes: int, kind: int, object_at: int) -> Holder:
         """Return a tracked block as a holder. ``kind``: the address of its object's type, 0 for what is no object."""
