@@ -262,18 +262,19 @@ def test_a_static_variable_is_the_root_that_is_told_before_a_word_that_was_left_
     """The head of a list in C is static; a stray word leads to a block in its middle, and to its newest."""
     starts, size = [HEAP + 0x40 * number for number in range(6)], 0x40
     nodes = [words(start, next_one) for start, next_one in zip(starts, [*starts[1:], 0], strict=True)]
-    pieces = [*nodes, words(ROOT, starts[0]), words(stray, starts[0], starts[3])]
+    kept = HEAP + 5 * size  # a pointer into its middle, from a static variable of its own
+    pieces = [*nodes, words(ROOT, starts[0], kept + 8), words(stray, starts[0], starts[3])]
     addresses, lengths = np.array(starts, np.uint64), np.full(6, size, np.uint64)
     found = search(addresses, lengths, pieces)
     pointers, objects = found.pointers(), find_objects(found.heads, lambda kinds: kinds[:0])
     inside = (pointers.sources >= HEAP) & (pointers.sources < HEAP + 6 * size)
     sources_in = np.where(inside, (pointers.sources.astype(np.int64) - HEAP) // size, -1)
 
-    told = reach(pointers, sources_in, objects, pointers.sources == ROOT)
+    told = reach(pointers, sources_in, objects, np.isin(pointers.sources, (ROOT, ROOT + 8)))
     without = reach(pointers, sources_in, objects)
 
-    assert told.roots.tolist() == [ROOT] * 6
+    assert told.roots.tolist() == [ROOT] * 5 + [ROOT + 8]
     assert told.reached.all()
-    assert told.before.tolist() == [-1, 0, 1, 2, 3, 4]
+    assert told.before.tolist() == [-1, 0, 1, 2, 3, -1]
     assert without.reached.all()
     assert stray + 8 in without.roots.tolist()

@@ -272,8 +272,8 @@ def reach(
     exact = offsets == objects.offsets[pointers.targets]
     # A pointer to the beginning is a better witness than one into the middle, which may be malloc's to free neighbours.
     to_beginning = outside & (exact | (offsets == 0))
-    from_static = to_beginning & is_static if is_static is not None else np.zeros_like(outside)
-    for chosen in (outside, to_beginning, from_static):
+    from_static = outside & is_static if is_static is not None else np.zeros_like(outside)
+    for chosen in (outside, to_beginning, from_static & to_beginning):
         roots[pointers.targets[chosen]] = pointers.sources[chosen]
     inner = ~outside & (sources_in != pointers.targets)
     edges = _Edges(sources_in[inner], pointers.targets[inner], count)
