@@ -494,3 +494,34 @@ def test_tuples_that_cpython_keeps_free_are_no_growth_and_those_that_a_list_keep
     assert kept.component["verdict"] == "LEAK", kept.text
     lines = {cause["python_where"]["line"] for cause in kept.component["causes"] if cause["confirmed"]}
     assert 6 in lines
+
+
+HURRYING = """
+import sys, time
+import soak
+kept = []
+def handle(number):
+    soak.mark(f"user {number}")
+    block = bytes(200)
+    if len(sys.argv) > 1:
+        kept.append(block)
+for call in range(100_000):
+    handle(call)
+    if call % 100 == 0:
+        time.sleep(0.009)
+"""
+
+
+@pytest.mark.long
+def test_ten_thousand_marks_a_second_with_a_label_each_are_told_together():
+    """At most 1,000 labels are told apart, and the latest 65,536 marks."""
+    keeps = watch(sys.executable, "-c", HURRYING, "keeps", n_min=1024)
+    drops = watch(sys.executable, "-c", HURRYING, n_min=1024)
+
+    assert keeps.component["verdict"] == "LEAK", keeps.text
+    assert 90_000 < keeps.component["iterations"] <= 100_000
+    (label,) = keeps.component["labels"]
+    assert (label["label"], label["cycles"] <= 65_536) == ("other labels", True)
+    assert label["bytes_per_iteration"] == pytest.approx(233, abs=1)
+    assert drops.component["verdict"] != "LEAK", drops.text
+    assert drops.component["labels"] == []
