@@ -214,6 +214,7 @@ SHARED_MODULES = (
     "calibrate_keepers",
     "calibrate_memory",
     "calibrate_services",
+    "loopback_htcondor",
     "loopback_slurm",
     "serving",
 )
