@@ -46,7 +46,7 @@ class Audited:
 
     def __post_init__(self) -> None:
         self.child = ScriptedChild(self.clock, [])
-        self.auditor = Auditor(self.child, self.clock)
+        self.auditor = Auditor(self.child, self.clock, self.clock.now_s)
 
     def run(self, cycles: int, cycle_s: float) -> list[int]:
         """Run so many cycles with a checkpoint after each, and return those that were audited."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from soak.attribution.audit import Breakdown, compare, divide, explains_rss
@@ -32,10 +33,10 @@ _LONGEST_LAST_S = 2.0
 class Auditor:
     """Decides when to audit one process, does it, and keeps what it was made of."""
 
-    def __init__(self, child: Child, clock: Clock) -> None:
-        """Audit nothing yet."""
+    def __init__(self, child: Child, clock: Clock, used_s: Callable[[], float] = time.thread_time) -> None:
+        """Audit nothing yet. ``used_s``: returns the processor time used so far, which audits are limited by."""
         self._child = child
-        self._clock = clock
+        self._clock, self._used_s = clock, used_s
         self._time, self._free_time = TimeShare(_SHARE), TimeShare(_FREE_SHARE)
         self._began_s = clock.now_s()
         self._breakdowns: list[Breakdown] = []
@@ -67,7 +68,7 @@ class Auditor:
         ``checkpoint``: the tracker's ledger at the same moment; None without it. ``free_bytes``: what malloc says is
         free in its heap.
         """
-        begun_s = self._clock.now_s()
+        begun_s, begun_cpu_s = self._clock.now_s(), self._used_s()
         try:
             memory = ProcessMemory(self._child.pid)
             try:
@@ -79,8 +80,10 @@ class Auditor:
             return
         if self._child.ring.is_at_rest_after(cycle):
             self._keep(found)
-        for time in (self._time, self._free_time):
-            time.spend(begun_s, self._clock.now_s() - begun_s)
+        # Processor time: on a busy machine there would be too few audits to tell whether memory is fragmented.
+        took_s = self._used_s() - begun_cpu_s
+        for share in (self._time, self._free_time):
+            share.spend(begun_s, took_s)
 
     def explains_so_far(self, cycle: int, tolerance_bytes: float, locate_site: Callable[[int], Place]) -> bool:
         """Tell whether all of RSS's growth is explained up to a while ago, and by no fragmentation.
