@@ -187,8 +187,11 @@ def _named_series(
 def explains_rss(audit: RssAudit, tolerance_bytes: float) -> bool:
     """Tell whether what is left of the growth of RSS is within the tolerance per cycle.
 
-    Left is what no part explains, and mappings and stacks: those are memory that neither ledger nor heap counts.
+    Left is what no part explains, and mappings and stacks: those are memory that neither ledger nor heap counts. Growth
+    by free memory is not explained where too few audits tell whether it goes on.
     """
+    if _is_by_free_memory(audit.resident_bytes, audit.parts) and not _inner(audit.cycles):
+        return False
     left = audit.unexplained_bytes + sum(part.bytes for part in audit.parts if part.kind in _NOT_COUNTED_KINDS)
     return left <= tolerance_bytes * (audit.last_cycle - audit.first_cycle)
 
@@ -198,21 +201,37 @@ def _is_fragmentation(cycles: Sequence[int], rss: Sequence[int], parts: Sequence
 
     It goes on where it still grows at half of its rate from the audit on that is nearest to the middle.
     """
-    growth = rss[-1] - rss[0] - sum(part.bytes for part in parts if part.kind == TRACKER.kind)
-    free = [sum(part.resident_bytes[at] for part in parts if part.kind in _FREE_KINDS) for at in range(len(rss))]
-    used = sum(part.bytes for part in parts if part.kind in _USED_KINDS)
-    span = cycles[-1] - cycles[0]
-    inner = [at for at in range(1, len(cycles)) if cycles[-1] - cycles[at] >= _LATER_AT_LEAST * span]
-    if not inner:
+    inner = _inner(cycles)
+    if not inner or not _is_by_free_memory(rss, parts):
         return False
+    span = cycles[-1] - cycles[0]
     middle = min(inner, key=lambda at: abs(cycles[at] - cycles[0] - span / 2))
+    free = _free(parts, len(rss))
     later_rate = (free[-1] - free[middle]) / (cycles[-1] - cycles[middle])
-    return (
-        growth >= NOTABLE_RSS_BYTES
-        and free[-1] - free[0] >= _MOST * growth
-        and used <= _HARDLY * growth
-        and later_rate >= _GOES_ON * growth / span
-    )
+    return later_rate >= _GOES_ON * _own_growth(rss, parts) / span
+
+
+def _inner(cycles: Sequence[int]) -> list[int]:
+    """Return the positions of the audits that tell of later growth: neither the first one nor near the last."""
+    span = cycles[-1] - cycles[0]
+    return [at for at in range(1, len(cycles)) if cycles[-1] - cycles[at] >= _LATER_AT_LEAST * span]
+
+
+def _is_by_free_memory(rss: Sequence[int], parts: Sequence[AuditPart]) -> bool:
+    """Tell whether RSS grew by memory that the allocators keep free, while that in use did not."""
+    growth, free = _own_growth(rss, parts), _free(parts, len(rss))
+    used = sum(part.bytes for part in parts if part.kind in _USED_KINDS)
+    return growth >= NOTABLE_RSS_BYTES and free[-1] - free[0] >= _MOST * growth and used <= _HARDLY * growth
+
+
+def _own_growth(rss: Sequence[int], parts: Sequence[AuditPart]) -> int:
+    """Return by how much RSS grew, without soak's own tables."""
+    return rss[-1] - rss[0] - sum(part.bytes for part in parts if part.kind == TRACKER.kind)
+
+
+def _free(parts: Sequence[AuditPart], audits: int) -> list[int]:
+    """Return the free memory at each audit."""
+    return [sum(part.resident_bytes[at] for part in parts if part.kind in _FREE_KINDS) for at in range(audits)]
 
 
 class _Pages:

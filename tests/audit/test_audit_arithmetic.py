@@ -21,6 +21,7 @@ from soak.attribution.audit import (
     Source,
     compare,
     divide,
+    explains_rss,
 )
 from soak.measurements import NOTABLE_RSS_BYTES
 from soak.probes.resident import Resident
@@ -259,21 +260,25 @@ def test_fragmentation_is_free_memory_that_goes_on_growing_while_what_is_in_use_
 
 
 @pytest.mark.parametrize(
-    ("cycles", "free", "is_fragmentation"),
+    ("cycles", "free", "is_fragmentation", "is_explained"),
     [
-        ((120, 450, 890, 900), (0, 35, 79, 80), True),
-        ((120, 450, 890, 900), (0, 79, 80, 80), False),
-        ((120, 890, 900), (0, 79, 80), False),  # whether it goes on is not known
-        ((120, 900), (0, 80), False),
+        ((120, 450, 890, 900), (0, 35, 79, 80), True, True),
+        ((120, 450, 890, 900), (0, 79, 80, 80), False, True),
+        ((120, 890, 900), (0, 79, 80), False, False),  # whether it goes on is not known
+        ((120, 900), (0, 80), False, False),
+        ((120, 900), (0, 0), False, True),
     ],
 )
 def test_whether_free_memory_goes_on_growing_is_told_by_the_cycles_of_the_audits(
-    cycles: tuple[int, ...], free: tuple[int, ...], is_fragmentation: bool
+    cycles: tuple[int, ...], free: tuple[int, ...], is_fragmentation: bool, is_explained: bool
 ):
-    """They are not evenly spread: the last cycle has one of its own."""
+    """They are not evenly spread: the last cycle has one of its own. Too few of them explain no growth."""
     series = [a_breakdown(at, one * MIB, malloc_free=one * MIB) for at, one in zip(cycles, free, strict=True)]
 
-    assert compare(series, locate_site).fragmentation is is_fragmentation  # type: ignore[union-attr]
+    audit = compare(series, locate_site)
+
+    assert audit is not None
+    assert (audit.fragmentation, explains_rss(audit, 1.0)) == (is_fragmentation, is_explained)
 
 
 def test_what_hardly_grows_is_not_called_fragmentation():
