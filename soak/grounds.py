@@ -112,6 +112,10 @@ VERDICTS = {
 """The verdict that each ground gives when it decides."""
 
 
+MODULES = "modules"
+"""The kind of what `sys.modules` holds, where the cycles import modules for the first time."""
+
+
 @dataclass(frozen=True)
 class HoldingCache:
     """A cache that holds what grows."""

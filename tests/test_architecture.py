@@ -7,6 +7,7 @@ import functools
 import importlib
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -301,3 +302,10 @@ def test_every_module_on_the_page_exists():
 
     assert {name for name in modules if not (ROOT / name).is_file()} == set()
     assert "soak/analysis/rule.py" in modules
+
+
+def test_no_two_files_of_tests_have_one_name():
+    """Pytest imports them by their name alone."""
+    names = Counter(file.name for file in (ROOT / "tests").rglob("test_*.py"))
+
+    assert [name for name, count in names.items() if count > 1] == []

@@ -58,9 +58,14 @@ def decide(evidence: Evidence) -> Decision:
 
 
 def _grounds(evidence: Evidence, rules: Sequence[Rule]) -> tuple[Ground, ...]:
-    """Return the grounds that hold, strongest first."""
-    found = (rule.find(evidence) for rule in rules)
-    return tuple(ground for ground in found if ground is not None)
+    """Return the grounds that hold, strongest first.
+
+    A cache that may be filling in the process itself takes nothing from a leak in the processes that it started.
+    """
+    found = [ground for rule in rules if (ground := rule.find(evidence)) is not None]
+    if found and found[0].kind in _MAYBE_CACHES:
+        found.sort(key=lambda ground: ground.kind is not GroundKind.GROWING_PROCESSES)
+    return tuple(found)
 
 
 def _decision(evidence: Evidence, grounds: tuple[Ground, ...]) -> Decision:
@@ -430,6 +435,12 @@ _WHAT_A_CACHE_MAY_BE = (
     GroundKind.STEADY_MEMORY,
     GroundKind.MEMORY_EVERY_CYCLE,
     GroundKind.UNDECIDED,
+)
+_MAYBE_CACHES = (
+    GroundKind.FILLING_CACHE,
+    GroundKind.FILLING_MODULES,
+    GroundKind.MAYBE_FILLING,
+    GroundKind.FEW_CYCLES,
 )
 _BY_NO_SIGNAL = (GroundKind.NOT_READ,)
 _WINDOWS_TO_LOOK = 2

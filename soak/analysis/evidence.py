@@ -81,7 +81,7 @@ class Evidence:
     cycles: int
     n_min: int | None
     is_n_min_of_slow_cycles: bool = False
-    """It follows from how long cycles take, not from how many are asked for; a cache may then be larger."""
+    """It follows from how long cycles take, or samples, not from how many are asked for; a cache may then be larger."""
     distrusted: frozenset[str] = frozenset()
     """Signals that miss something: their LEAK counts, otherwise they prove nothing."""
     streaks: Mapping[str, Streak] = field(default_factory=dict)

@@ -374,6 +374,14 @@ EXCLUSIVE = {
     # So much memory is no cache's.
     (GroundKind.FEW_CYCLES, GroundKind.MEMORY_AT_LIMIT),
     (GroundKind.FEW_CYCLES, GroundKind.MEMORY_EVERY_CYCLE),
+    # What a cache takes in says nothing of other processes: they come first, see below.
+    *itertools.product(
+        [
+            *(GroundKind.FILLING_CACHE, GroundKind.FILLING_MODULES),
+            *(GroundKind.MAYBE_FILLING, GroundKind.FEW_CYCLES),
+        ],
+        [GroundKind.GROWING_PROCESSES],
+    ),
     # From outside nothing inside is read, and resident memory decides.
     *itertools.product([GroundKind.NOT_READ, GroundKind.UNEXPLAINED_RSS], [GroundKind.ONLY_OUTSIDE]),
     # RSS that fragmentation explains is not unexplained; a control that failed takes a leak of its signal away.
@@ -425,6 +433,17 @@ def test_of_every_pair_of_grounds_the_one_that_stands_before_wins(stronger: Grou
     decision = decide(making(stronger, weaker))
 
     assert (decision.grounds[0].kind, decision.verdict) == (stronger, VERDICTS[stronger])
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [GroundKind.FILLING_CACHE, GroundKind.FILLING_MODULES, GroundKind.MAYBE_FILLING, GroundKind.FEW_CYCLES],
+)
+def test_a_cache_that_may_fill_hides_no_leak_in_other_processes(kind: GroundKind):
+    decision = decide(making(kind, GroundKind.GROWING_PROCESSES))
+
+    assert [ground.kind for ground in decision.grounds[:2]] == [GroundKind.GROWING_PROCESSES, kind]
+    assert decision.verdict is Verdict.LEAK
 
 
 def test_a_failed_control_takes_away_only_what_rests_on_it():

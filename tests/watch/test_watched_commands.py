@@ -70,9 +70,10 @@ class Answer:
     text: str
 
 
-def watch(*command: str, options: tuple[str, ...] = (), n_min: int = 64) -> Answer:
+def watch(*command: str, options: tuple[str, ...] = (), n_min: int | None = 64) -> Answer:
     with tempfile.TemporaryDirectory() as runs:
-        own = ["--out", runs, "--every", "10ms", "--n-min", str(n_min), "--json", "-", *options]
+        asked = [] if n_min is None else ["--n-min", str(n_min)]
+        own = ["--out", runs, "--every", "10ms", *asked, "--json", "-", *options]
         start = [sys.executable, "-m", "soak", "watch", *own, "--", *command]
         done = subprocess.run(start, capture_output=True, text=True, timeout=120, check=False)
     assert done.stdout, done.stderr
@@ -413,6 +414,42 @@ def test_workers_that_keep_nothing_are_no_leak_and_are_not_counted_where_that_is
     assert [role["living"] + role["ended"] for role in counted.component["roles"]] == [2]
     assert alone.component["roles"] == []
     assert alone.component["verdict"] != "LEAK"
+
+
+DISPATCHING = """
+import os, sys, time
+seen, kept = {}, []
+def work(number):
+    if sys.argv[1] == "keeps":
+        kept.append(bytes(2000))
+parent = os.getpid()
+for _ in range(2):
+    if not os.fork():
+        while os.getppid() == parent:
+            work(0)
+            time.sleep(0.005)
+        os._exit(0)
+for number in range(10**6):
+    seen[number] = bytes(3000)
+    seen.pop(number - 350, None)
+    time.sleep(0.08)
+"""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("does", ["keeps", "drops"])
+def test_a_bounded_table_of_the_process_that_hands_out_the_work_is_no_leak(tmp_path: Path, does: str):
+    """It fills for 28 s, more than n_min of 128 samples; only the workers make marks."""
+    script = tmp_path / "dispatching.py"
+    script.write_text(DISPATCHING, encoding="utf-8")
+    options = ("--mark", "dispatching.work", "--every", "100ms", "--duration", "26s")
+
+    answer = watch(sys.executable, str(script), does, options=options, n_min=None)
+
+    assert answer.component["verdict"] == ("LEAK" if does == "keeps" else "INCONCLUSIVE"), answer.text
+    assert "LEAK of" not in answer.text or does == "keeps"
+    confirmed = {cause["python_where"]["line"] for cause in answer.component["causes"] if cause["confirmed"]}
+    assert confirmed <= {6}
 
 
 REPLACED = """

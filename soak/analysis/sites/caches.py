@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from soak.analysis.rule import MOST_DOUBLINGS
-from soak.grounds import Filling, HoldingCache
+from soak.grounds import MODULES, Filling, HoldingCache
 from soak.verdict import SeriesVerdict
 
 _RULE_NEEDS, _RULE_NEEDS_OF_DICT = 2.2, 4.2
@@ -19,8 +19,6 @@ _RULE_NEEDS, _RULE_NEEDS_OF_DICT = 2.2, 4.2
 a dict in which entries come and go grows once more, when as many have gone again."""
 _MOST_PER_BLOCK_BYTES, _MOST_ROUNDING = 32, 1.05
 """What malloc takes beyond what it is asked for: a header and rounding, and for large blocks the rest of a page."""
-MODULES = "modules"
-"""The kind of what `sys.modules` holds, where the cycles import modules for the first time."""
 _TELLING_GAIN, _FEWEST_ENTRIES = 3.0, 8
 """A cache that fills would have gained so many entries in the cycles watched, or these tell nothing. One of a few
 entries does not hold what grows by an entry at a time."""

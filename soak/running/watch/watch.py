@@ -24,6 +24,7 @@ from soak.analysis.sites.ledger import Suspect
 from soak.attribution.causes import causes_of_sites, fingerprint
 from soak.attribution.holders import UNSCANNED
 from soak.attribution.symbols import Symbols
+from soak.grounds import GroundKind
 from soak.measurements import SIGNALS, Role
 from soak.native.layout import STACK_SITE, STATE_PYTHON_DOMAINS
 from soak.native.ledger import Checkpoint
@@ -268,6 +269,7 @@ class Watch:
                 cycles=self._pace.cycles,
                 suspects=tuple(self._suspects),
                 has_uncounted_children=uncounted,
+                is_n_min_of_slow_cycles=self._is_beside_its_work(),
             )
             of_python = self._sites_of_python(self._ledger)
             whole = evidence.series.get("tracked")
@@ -276,6 +278,12 @@ class Watch:
             evidence = without_waiting(evidence, of_python, free)
             self._suspects = list(evidence.suspects)
         return decide(replace(evidence, cycles=self._pace.cycles, failed=failed))
+
+    def _is_beside_its_work(self) -> bool:
+        """Whether the work is marked in other processes: this one is judged by samples, into which few caches fit."""
+        plan = self._plan
+        are_marked = bool(plan.marks) and plan.follow and self._most_children > 0
+        return are_marked and plan.n_min is None and self._pace.noun == "sample"
 
     def _sites_of_python(self, ledger: LedgerReader) -> set[int]:
         """Return the sites that have allocated objects of Python; those of a stack are told of its parent too."""
@@ -407,6 +415,8 @@ class Watch:
         sites: tuple[Cause, ...] = ()
         if decision.verdict is not Verdict.CLEAN:
             sites = causes_of_sites(tracked.sites, Symbols(tracked.maps).frames, gc_held_off=False)
+        if decision.grounds[0].kind is GroundKind.FEW_CYCLES:
+            sites = tuple(replace(cause, confirmed=False) for cause in sites)  # each may be a cache
         name = decision.decided_by
         if name is None or decision.verdict is not Verdict.LEAK or (sites and name in (*LEDGER, "rss", "mapped")):
             return sites

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import PurePath
 
-from soak.analysis.sites.caches import MODULES
-from soak.grounds import VERDICTS, Ground, GroundKind, LiveChildren, ProcessRole
+from soak.grounds import MODULES, VERDICTS, Ground, GroundKind, LiveChildren, ProcessRole
 from soak.measurements import NOTABLE_RSS_BYTES, SIGNALS
 from soak.reporting.words.causes.advice import spot
 from soak.reporting.words.causes.holders import cache_words
