@@ -396,7 +396,9 @@ def test_a_leak_in_forked_workers_is_told_with_its_line_and_the_role(tmp_path: P
     assert (leaking.code, leaking.component["verdict"]) == (1, "LEAK"), leaking.text
     assert leaking.component["grounds"][0]["kind"] == "growing-processes"
     confirmed = [cause for cause in leaking.component["causes"] if cause["confirmed"]]
-    assert (Path(confirmed[0]["python_where"]["file"]).name, confirmed[0]["python_where"]["line"]) == ("forking.py", 8)
+    # The bytes, or the table of the list: it may be known first.
+    assert Path(confirmed[0]["python_where"]["file"]).name == "forking.py"
+    assert confirmed[0]["python_where"]["line"] in (8, 10)
     assert confirmed[0]["processes"].startswith("2 × ")
     (role,) = leaking.component["roles"]
     assert (role["verdict"], len(role["processes"])) == ("LEAK", 2)

@@ -21,6 +21,7 @@ from soak.analysis.outside import DECIDING, OutsideJudge
 from soak.analysis.sites.garbage import LARGEST_TUPLE_BYTES, MOST_FREE_TUPLES, without_waiting
 from soak.analysis.sites.labels import growth_by_label
 from soak.analysis.sites.ledger import Suspect
+from soak.analysis.sites.standing import StandingLeaks
 from soak.attribution.causes import causes_of_sites, fingerprint
 from soak.attribution.holders import UNSCANNED
 from soak.attribution.symbols import Symbols
@@ -173,6 +174,7 @@ class Watch:
         )
         self._names = None if tables is None else NameCache(tables)
         self._suspects: list[Suspect] = []
+        self._standing = StandingLeaks()
         self._held: list[tuple[Checkpoint, int]] = []
         self._labels: tuple[LabelGrowth, ...] = ()
         self._free: set[int] = set()
@@ -261,7 +263,8 @@ class Watch:
         """Decide on the signals, and on the ledger's sites by themselves: a small leak hides under others' sawteeth."""
         evidence = self._judge.evidence(is_last=is_last)
         if self._ledger is not None:
-            self._suspects = self._ledger.suspects(self._pace.cycles, self._pace.n_min, at_end=is_last)
+            suspects = self._ledger.suspects(self._pace.cycles, self._pace.n_min, at_end=is_last)
+            self._suspects = self._standing.keep(suspects)
             self._labels = self._growth_by_label(self._ledger) or self._labels
             uncounted = self._plan.tree and self._most_children > 0
             evidence = replace(
