@@ -2,8 +2,8 @@
 
 `benchmarks/calibrate.py` runs this and writes the table. Each run is a service that is watched for one to two minutes:
 some seconds of imports, perhaps idle time, then requests at random times, whose rate wanders. Its blocks are counted
-when `CountPace` has them counted, and judged by what judges a real watch: `OutsideJudge`, `LedgerJudge` and `decide`.
-Seeds are fixed.
+when `CountPace` has them counted, and judged by what judges a real watch: `OutsideJudge`, `LedgerJudge`,
+`StandingLeaks` and `decide`. Seeds are fixed.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from calibrate_counts import count, judge_families
 from soak.analysis.decide import decide
 from soak.analysis.outside import OutsideJudge
 from soak.analysis.sites.ledger import LedgerJudge
+from soak.analysis.sites.standing import StandingLeaks
 from soak.reporting.words.verdicts.series import CACHE_FITS_INTO_N_MIN
 from soak.running.watch.counting import CountPace
 from soak.running.watch.pace import WatchPace
@@ -158,13 +159,14 @@ def verdict_of(service: Service, sites: list[Site], *, marked: bool) -> Verdict:
     plan = WatchPlan(EVERY_S, None, 1.0, None, stop_at_leak=False)
     pace, counting = WatchPace(plan, 0, tracked=True), CountPace(EVERY_S)
     judge, ledger, taken = _judges(pace.n_min)
+    standing = StandingLeaks()
     quiet = QuietTime(EVERY_S)
     for sample in range(len(service.requests)):
         blocks = np.array([counts[sample] for counts, _ in sites])
         sizes = np.array([in_bytes[sample] for _, in_bytes in sites])
         if pace.turn(sample, int(service.requests[sample]) if marked else 0):
             judge, ledger, taken = _judges(pace.n_min)
-            counting = CountPace(EVERY_S)
+            counting, standing = CountPace(EVERY_S), StandingLeaks()
         live = tuple(blocks.tolist()), tuple(sizes.tolist())
         is_quiet = not pace.marks and quiet.is_quiet(
             sample * EVERY_S, float(service.cpu_s[sample]), partial(_counted, live)
@@ -175,11 +177,13 @@ def verdict_of(service: Service, sites: list[Site], *, marked: bool) -> Verdict:
         if counting.is_due(taken * EVERY_S):
             counting.spend(taken * EVERY_S, COUNT_S)
             ledger.add(cycles, blocks, sizes)
-            judge.add_ledger(cycles, {"tracked": float(sizes.sum()), "tracked_blocks": float(blocks.sum())})
+            counted = {"tracked": float(sizes.sum()), "tracked_blocks": float(blocks.sum())}
+            if judge.add_ledger(cycles, counted):
+                standing.keep(ledger.suspects(pace.n_min))
         judge.add(cycles, {"threads": 8.0, "children": 0.0, "fds": 20.0})
         taken += 1
     evidence = judge.evidence(is_last=True)
-    suspects = tuple(ledger.suspects(pace.n_min, at_end=True))
+    suspects = tuple(standing.keep(ledger.suspects(pace.n_min, at_end=True)))
     return decide(replace(evidence, suspects=suspects, cycles=pace.cycles)).verdict
 
 
