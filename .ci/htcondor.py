@@ -2,8 +2,8 @@
 
     python .ci/htcondor.py build/htcondor
 
-Afterwards its programs are in ``usr/bin`` and ``usr/sbin`` of the folder ``root`` in it. What is there is kept. Without apt, network or
-Debian it says so in one line and exits with 0: who needs HTCondor skips what it is for.
+Afterwards its programs are in ``usr/bin`` and ``usr/sbin`` of the folder ``root`` in it. What is there is kept.
+Without apt, network or Debian it says so in one line and exits with 0: who needs HTCondor skips what it is for.
 """
 
 from __future__ import annotations
