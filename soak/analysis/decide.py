@@ -132,8 +132,7 @@ def _kept_blocks(evidence: Evidence) -> Ground | None:
 
 def _filling_cache(evidence: Evidence) -> Ground | None:
     """Return this ground where growth of memory is what would be told, and bounded caches hold all of it."""
-    told = _grounds(evidence, _BELOW_CACHES)[0]
-    series = _growing_memory_alone(evidence, told)
+    told, series = _growing_memory_alone(evidence)
     if series is None:
         return None
     filling = forecast(evidence.cached, series, cycles=evidence.cycles, tolerance_bytes=evidence.tolerance_bytes)
@@ -142,8 +141,7 @@ def _filling_cache(evidence: Evidence) -> Ground | None:
 
 def _filling_modules(evidence: Evidence) -> Ground | None:
     """Return this ground where growth of memory is what would be told, and new modules hold all of it."""
-    told = _grounds(evidence, _BELOW_CACHES)[0]
-    series = _growing_memory_alone(evidence, told)
+    told, series = _growing_memory_alone(evidence)
     if series is None:
         return None
     modules = filling_modules(evidence.cached, series, tolerance_bytes=evidence.tolerance_bytes)
@@ -152,8 +150,7 @@ def _filling_modules(evidence: Evidence) -> Ground | None:
 
 def _maybe_filling(evidence: Evidence) -> Ground | None:
     """Return this ground where bounded caches may hold all growth, and too little was looked at to know it."""
-    told = _grounds(evidence, _BELOW_CACHES)[0]
-    series = _growing_memory_alone(evidence, told)
+    told, series = _growing_memory_alone(evidence)
     if series is None:
         return None
     filling = maybe_filling(evidence.cached, series, cycles=evidence.cycles, tolerance_bytes=evidence.tolerance_bytes)
@@ -472,15 +469,16 @@ def _steady(evidence: Evidence, names: Sequence[str], kind: GroundKind) -> Groun
     return Ground(kind, leaking) if leaking else None
 
 
-def _growing_memory_alone(evidence: Evidence, told: Ground) -> dict[str, SeriesVerdict] | None:
-    """Return the series where growth of memory is what would be ``told``, and nothing else grows; else None."""
+def _growing_memory_alone(evidence: Evidence) -> tuple[Ground, dict[str, SeriesVerdict] | None]:
+    """Return what would be told without caches; with the series where that is memory, and nothing else grows."""
+    told = _grounds(evidence, _BELOW_CACHES)[0]
     may_fill = told.kind in _WHAT_A_CACHE_MAY_BE
     tracked = _tracked(evidence)
     if not may_fill or told.signals[0] not in MEMORY or tracked is None:
-        return None
+        return told, None
     series = {**evidence.trusted, "tracked": tracked}
     growing = {n for n, s in series.items() if SIGNALS[n].role is Role.DECIDES and _is_above_zero(s)}
-    return series if growing <= set(MEMORY) else None
+    return told, (series if growing <= set(MEMORY) else None)
 
 
 def _at_limit(evidence: Evidence, kind: GroundKind, *, is_count: bool) -> Ground | None:

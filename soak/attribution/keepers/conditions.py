@@ -42,7 +42,7 @@ class Body:
 
 @lru_cache(_MOST_KEPT)
 def body_of(function: Function) -> Body:
-    """Return what tells of the nodes of a function, made once."""
+    """Return the `Body` of a function, which is made once."""
     return Body(function)
 
 
