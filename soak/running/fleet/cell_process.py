@@ -17,6 +17,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO
 
+import psutil
+
 from soak.errors import SoakError
 from soak.matrix.cells import Cell
 from soak.running.environment import host_name
@@ -47,7 +49,7 @@ def run_cell_process(
         return
     with tempfile.TemporaryFile() as said:
         command = [sys.executable, "-m", MODULE, str(os.getpid()), str(folder), json.dumps(dataclasses.asdict(cell))]
-        process = subprocess.Popen(
+        process = psutil.Popen(  # whose wait is woken by the end, where that of subprocess looks every 50 ms
             command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, env=dict(environment), start_new_session=True
         )
         try:
@@ -60,18 +62,18 @@ def run_cell_process(
             raise CellLostError(_how_it_ended(process.returncode, said))
 
 
-def _wait(process: subprocess.Popen[bytes], is_stopped: Callable[[], bool]) -> bool:
+def _wait(process: psutil.Popen, is_stopped: Callable[[], bool]) -> bool:
     """Wait for the end of a process; tell whether it was asked to stop."""
     while True:
         try:
             process.wait(_LOOK_S)
             return is_stopped()
-        except subprocess.TimeoutExpired:
+        except psutil.TimeoutExpired:
             if is_stopped():
                 process.send_signal(signal.SIGTERM)
                 try:
                     process.wait(_GRACE_S)
-                except subprocess.TimeoutExpired:
+                except psutil.TimeoutExpired:
                     process.kill()
                 return True
 

@@ -85,7 +85,11 @@ class DaskEngine:
         except queue.Empty:
             return None
         task = self._tasks.pop(key, None)
-        return None if task is None else self._ended(task)
+        ended = None if task is None else self._ended(task)
+        if ended is not None and ended.cause is None:
+            # The host need not wait until the caller has seen to what it measured.
+            self._feed()
+        return ended
 
     def at_work(self) -> Mapping[str, str]:
         """See Engine."""
