@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib
 import io
 import os
+import re
 import sys
 import traceback
+from collections.abc import Collection
+from typing import NoReturn
 
 import soak
 from soak.commands import COMMANDS
@@ -49,27 +53,56 @@ def main(arguments: list[str] | None = None) -> int:
         return EXIT_USAGE
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says in one line what was wrong. argparse writes the names of all options above it, and hides it so."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(EXIT_USAGE, f"{self.prog}: {message.removeprefix('argument ')} (see {self.prog} --help)\n")
+
+    def refuse(self, unknown: list[str]) -> NoReturn:
+        """End because of words that mean nothing here; name the option that was perhaps meant."""
+        word = next((word for word in unknown if word.startswith("-")), unknown[0])
+        if not word.startswith("-"):
+            self.error(f"{word!r} is one argument too many")
+        options = re.findall(r"--[a-z][a-z-]+", self.format_help())
+        self.error(f"there is no option {word}{_perhaps(word.partition('=')[0], options)}")
+
+
+def _perhaps(word: str, known: Collection[str]) -> str:
+    """Return a question about the known word that resembles this one; empty when none does."""
+    alike = difflib.get_close_matches(word, known, n=1, cutoff=0.7)
+    return f"; did you mean {alike[0]}?" if alike else ""
+
+
 def _run_command(given: list[str]) -> int:
     name = next((word for word in given if not word.startswith("-")), None)
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="soak",
         description=(soak.__doc__ or "").partition("\n\n")[0],
         epilog="For example: soak run my_script.py:cycle      Each command has its own --help.",
     )
     parser.add_argument("--version", action="version", version=f"soak {soak.__version__}")
+    if name is not None and name not in COMMANDS:
+        parser.error(f"there is no command {name!r}{_perhaps(name, COMMANDS)}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    called = parser
     for command, line in COMMANDS.items():
         if command != name:
             subparsers.add_parser(command, help=line, add_help=False)
             continue
         # Only the called command is imported, so that `soak --help` is fast.
         module = importlib.import_module(f"soak.commands.{command}")
-        subparser = subparsers.add_parser(
+        called = subparsers.add_parser(
             command, help=line, description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
         )
-        module.add_arguments(subparser)
-        subparser.set_defaults(run=module.run)
-    options = parser.parse_args(given)
+        module.add_arguments(called)
+        called.set_defaults(run=module.run)
+    if not given:
+        parser.print_help(sys.stderr)
+        return EXIT_USAGE
+    options, unknown = parser.parse_known_args(given)
+    if unknown:
+        called.refuse(unknown)
     exit_code: int = options.run(options)
     return exit_code
 

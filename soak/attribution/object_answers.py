@@ -141,7 +141,8 @@ def garbage_messages(garbage: Garbage | None) -> tuple[str, ...]:
     types = f"{', '.join(others)} and {last}" if others else last
     ring = f": {describe_ring(garbage.ring)}" if garbage.ring else ""
     found = f"Collections of garbage find up to {format_count(garbage.most_at_once)} objects that refer to each other"
-    return (f"{found}: a peak, not a leak. {format_count(garbage.cycles)} cycles without one left {types}{ring}.",)
+    cycles = "1 cycle" if garbage.cycles == 1 else f"{format_count(garbage.cycles)} cycles"
+    return (f"{found}: a peak, not a leak. {cycles} without a collection left {types}{ring}.",)
 
 
 def _links(nodes: Sequence[Sequence[Any]]) -> tuple[Link, ...]:
