@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from soak.errors import UsageError
-from soak.logs.names import means_count, means_cycles, means_memory, means_owner, means_time, never_a_value, noun_of
+from soak.logs.names import (
+    is_a_bound,
+    means_count,
+    means_cycles,
+    means_memory,
+    means_owner,
+    means_time,
+    never_a_value,
+    noun_of,
+)
 from soak.logs.reading.numbers import BLANKS, NumberReader
 from soak.logs.reading.times import TimeReader, is_time
 from soak.logs.table import Row, Table
@@ -57,7 +67,7 @@ def choose(table: Table, head: Sequence[Row], asked: Asked, file: str) -> Choice
     only = tuple((_find(names, name, file), text) for name, text in asked.only)
     numeric = [at for at in range(len(names)) if _is_numeric(head, at)]
     value = _find(names, asked.column, file) if asked.column else None
-    axis = _find(names, asked.axis, file) if asked.axis else _axis(names, head, numeric, value)
+    axis = _find(names, asked.axis, file) if asked.axis else _axis(table, head, numeric, value)
     if value is None:
         value = _value(names, [at for at in numeric if at != axis], file)
     if value == axis:
@@ -108,21 +118,31 @@ def _reads_as_number(text: str) -> bool:
     return False
 
 
-def _axis(names: Sequence[str], head: Sequence[Row], numeric: Sequence[int], value: int | None) -> int | None:
+def _axis(table: Table, head: Sequence[Row], numeric: Sequence[int], value: int | None) -> int | None:
     """Find the counter of cycles, else the time; without a name that says it the first column, where it rises."""
+    names = table.names
     others = [at for at in range(len(names)) if at != value]
     counts = [at for at in others if means_count(names[at]) and at in numeric and _rises(head, at)]
     cycles = [at for at in counts if means_cycles(names[at])]
     times = [at for at in others if means_time(names[at]) and _reads_as_time(head, at)]
     of_dates = [at for at in times if _date_before(names, at)]
-    unnamed = [at for at in others[:1] if at == 0 and len(names) > 1 and _may_be_axis(names, head, numeric)]
+    unnamed = [at for at in others[:1] if at == 0 and len(names) > 1 and _may_be_axis(table, head, numeric)]
     return next(iter((*cycles, *of_dates, *times, *counts, *unnamed)), None)
 
 
-def _may_be_axis(names: Sequence[str], head: Sequence[Row], numeric: Sequence[int]) -> bool:
-    if never_a_value(names[0]) or means_memory(names[0]):
+def _may_be_axis(table: Table, head: Sequence[Row], numeric: Sequence[int]) -> bool:
+    name = table.names[0]
+    if never_a_value(name) or means_memory(name) or is_a_bound(name) or table.columns[0].unit or _has_units(head, 0):
         return False
     return is_time(head[0][1][0]) if 0 not in numeric else True
+
+
+def _has_units(head: Sequence[Row], at: int) -> bool:
+    reader = NumberReader()
+    for _, row in head:
+        with contextlib.suppress(ValueError):
+            reader.read(row[at])
+    return reader.has_units
 
 
 def _rises(head: Sequence[Row], at: int) -> bool:
@@ -150,6 +170,8 @@ def _value(names: Sequence[str], numeric: Sequence[int], file: str) -> int:
     others = memory or [
         at for at in numeric if not (never_a_value(names[at]) or means_time(names[at]) or means_count(names[at]))
     ]
+    if len(others) > 1:
+        others = [at for at in others if not is_a_bound(names[at])] or others
     if len(others) == 1:
         return others[0]
     if not others:

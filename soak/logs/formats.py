@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from soak.errors import SeriesError
+from soak.logs.reading.documents import Document
 from soak.logs.reading.labelled import Labelled
 from soak.logs.reading.mprof import Mprof
 from soak.logs.reading.prometheus import Prometheus
 from soak.logs.reading.records import Records
+from soak.logs.reading.sentences import Sentences
 from soak.logs.reading.separated import Separated
 from soak.logs.reading.source import Source
 from soak.logs.reading.spaced import Spaced
 from soak.logs.table import LogFormat, Table
 
-FORMATS: tuple[LogFormat, ...] = (Mprof(), Prometheus(), Records(), Labelled(), Separated(), Spaced())
+FORMATS: tuple[LogFormat, ...] = (
+    Mprof(),
+    Prometheus(),
+    Document(),
+    Records(),
+    Labelled(),
+    Sentences(),
+    Separated(),
+    Spaced(),
+)
 
 
 def read_table(source: Source) -> Table:

@@ -18,8 +18,8 @@ MOST_FALLS = 3
 _PERIOD_INTO_N_MIN = 1.7
 """n_min is so many times the longest period that is no leak (docs/verdict.md)."""
 _TOLERATED_BYTES = 1.0
-_TOLERATED_PART = 1e-6
-"""Of the median value, where its unit is not known: 1 B of a megabyte."""
+_TOLERATED_PART = 1e-8
+"""Of the median value, where its unit is not known: 1 B of a hundred megabytes."""
 _DEEP = 0.5
 """A fall is deep if it takes back this part of what the value has risen since the fall before."""
 _ABOVE_NOISE = 10.0
@@ -65,7 +65,7 @@ def judge_log(
     ``restarts``: every deep fall of the value is one; otherwise only where there are few of them. Any piece that
     grows is a LEAK; CLEAN needs all pieces that are long enough.
     """
-    cuts = [_falls(piece) for piece in series.pieces]
+    cuts = [_falls(piece, series.grain) for piece in series.pieces]
     falls = sum(map(len, cuts))
     are_teeth = falls > MOST_FALLS and not restarts
     pieces = [
@@ -91,7 +91,7 @@ def judge_log(
 
 
 def default_tolerance(series: LogSeries) -> float:
-    """Return what may grow per step: 1 B; of values without a unit a millionth of the median, and no more than 1."""
+    """Return what may grow per step: 1 B; of values without a unit 1e-8 of the median, and no more than 1."""
     if series.unit:
         return _TOLERATED_BYTES
     level = float(np.median(np.abs(np.concatenate([piece.values for piece in series.pieces]))))
@@ -115,12 +115,13 @@ def _span(piece: Piece) -> float:
     return float(piece.at[-1] - piece.at[0]) if len(piece.at) else 0.0
 
 
-def _falls(piece: Piece) -> list[int]:
-    """Return the positions before which the value falls in one step by half of its rise or more."""
+def _falls(piece: Piece, grain: float) -> list[int]:
+    """Return the positions before which the value falls in one step by half of its rise, and by more than ``grain``."""
     steps: FloatArray = np.diff(piece.values)
     if len(steps) < _FEWEST_READINGS:
         return []
-    noise = _ABOVE_NOISE * float(np.quantile(np.abs(steps), 0.9))
+    # A value that is printed in whole MiB goes back and forth by one of them.
+    noise = max(_ABOVE_NOISE * float(np.quantile(np.abs(steps), 0.9)), grain)
     found = [0]
     for at in np.flatnonzero(steps < -noise).tolist():
         since = piece.values[found[-1] : at + 1]

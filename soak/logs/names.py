@@ -13,10 +13,12 @@ def _words(text: str) -> frozenset[str]:
 
 _MEMORY = frozenset(("rss", "vmrss", "res", "resident", "real", "uss", "pss", "heap", "memory", "mem", "workingset"))
 _NOT_IN_USE = _words(
-    "percent pct cpu limit max peak hwm total free available avail virtual virt vms vsz vmsize swap shared shr cache "
-    "buff buffers cached faults flt io text lib data dirty anon locked fraction ratio rate time"
+    "percent pct perc cpu limit max peak hwm total free available avail virtual virt vms vsz vmsize swap shared shr "
+    "cache buff buffers cached faults flt io text lib data dirty anon locked fraction ratio rate time"
 )
 """With one of these words a name does not mean the memory that a program holds."""
+_NEVER_CHOSEN = _words("percent pct perc limit max peak hwm ratio fraction %")
+"""A column with one of these words is no choice where another one is left."""
 _TIMES = _words("time timestamp ts date datetime epoch elapsed seconds secs sec uptime t when at clock _time")
 _OF_A_TIME = _words("log sample wall start event local utc run date clock")
 _CYCLES = _words("iteration iter iterations cycle cycles call calls loop loops")
@@ -75,10 +77,21 @@ def never_a_value(name: str) -> bool:
     return means_owner(name) or name.lower() in _NEVER_VALUES
 
 
+def is_a_bound(name: str) -> bool:
+    """Say whether a column is a peak, a limit or a share of something else in the log."""
+    return bool(_NEVER_CHOSEN & set(words_of(name)))
+
+
 def noun_of(name: str) -> str:
     """Return what one step of a counting column is called: ``iterations`` counts iterations."""
     word = next((word for word in words_of(name) if word in _COUNTS), "iteration")
     return _NOUNS.get(word, word.removesuffix("s"))
+
+
+def bracketed_unit(name: str) -> str | None:
+    """Return the unit of memory that a name has in brackets, in whichever language it is: ``Speicher (MB)``."""
+    bracketed = re.search(r"[(\[]\s*(\w{2,})\s*[)\]]\s*$", name)
+    return unit_of(bracketed.group(1)) if bracketed else None
 
 
 def unit_in(name: str) -> str | None:

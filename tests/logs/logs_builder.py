@@ -192,11 +192,90 @@ def date_and_time(pages: Pages) -> str:
     return _rows(pages, lambda n, p, t: f"{t:%Y-%m-%d}\t{t:%H:%M:%S}\t{p * 4:,} K", "date\ttime\tmemory\n")
 
 
+def sar(pages: Pages) -> str:
+    head = "Linux 6.1.0 (host) \t11/24/25 \t_x86_64_\t(2 CPU)\n\n"
+    heading = "04:00:00 PM kbmemfree   kbavail kbmemused  %memused kbbuffers  kbcached  kbcommit   %commit\n"
+    return _rows(
+        pages,
+        lambda n, p, t: (
+            f"{heading if n % 50 == 0 else ''}"
+            f"{t:%I:%M:%S %p}  {9000000 - p * 4}  9100000  {p * 4}  40.12  1024  2048  3072  9.9"
+        ),
+        head,
+    )
+
+
+def text(pages: Pages) -> str:
+    def row(n: int, page: int, t: datetime) -> str:
+        other = f"{t:%Y-%m-%d %H:%M:%S},123 DEBUG app.web: GET /orders/{n}, 200 in 17 ms\n"
+        return f"{other}{t:%Y-%m-%d %H:%M:%S},123 INFO app.web: memory usage {page / 256:.3f} MB after {n} requests"
+
+    return _rows(pages, row)
+
+
+def text_of_resident_memory(pages: Pages) -> str:
+    return _rows(pages, lambda n, p, t: f"[{t:%H:%M:%S}] worker 3 holds {p * 4} kB of resident memory")
+
+
+def json_document(pages: Pages) -> str:
+    rows = [{"t": EPOCH + n, "host": "a", "rss_bytes": page * 4096} for n, page in enumerate(pages)]
+    return json.dumps(rows, indent=1)
+
+
+def json_lists(pages: Pages) -> str:
+    times = [EPOCH + n for n in range(len(pages))]
+    return json.dumps({"run": "night", "time": times, "rss": [page * 4096 for page in pages]})
+
+
+def influx(pages: Pages) -> str:
+    return _rows(
+        pages, lambda n, p, t: f"procstat,host=a memory_vms=900000000i,memory_rss={p * 4096}i {EPOCH + n}000000000"
+    )
+
+
+def cloudwatch(pages: Pages) -> str:
+    head = "Label,app memory\n\nTimestamp,Memory (MB)\n"
+    return _rows(pages, lambda n, p, t: f"{t:%Y/%m/%d %H:%M:%S},{p / 256:.4f}", head)
+
+
+def in_another_language(pages: Pages) -> str:
+    head = "Zeit,Arbeitsspeicher (MB)\n"
+    return _rows(pages, lambda n, p, t: f"{t:%Y-%m-%d %H:%M:%S},{p / 256:.4f}", head)
+
+
+def smem(pages: Pages) -> str:
+    heading = "  PID User     Command                         Swap      USS\n"
+    return _rows(pages, lambda n, p, t: f"{heading} 4711 me       python app.py -v                   0    {p * 4}")
+
+
+def whole_status(pages: Pages) -> str:
+    return _rows(
+        pages,
+        lambda n, p, t: (
+            f"VmPeak:\t  900000 kB\nVmSize:\t  {900000 - n % 3} kB\nVmHWM:\t  {p * 4} kB\n"
+            f"VmRSS:\t  {p * 4} kB\nThreads:\t4"
+        ),
+    )
+
+
+def docker_json(pages: Pages) -> str:
+    return _rows(
+        pages,
+        lambda n, p, t: json.dumps(
+            {"MemPerc": f"{p / 900:.2f}%", "MemUsage": f"{p / 256:.2f}MiB / 7.7GiB", "Name": "web"}
+        ),
+    )
+
+
 PER_SECOND = (
     psrecord, mprof, pidstat, pidstat_h, ps_bare, ps_with_dates, ps_aux, top, docker_format, cgroup_with_dates,
     proc_status, prometheus, grafana, grafana_with_units, spreadsheet, json_lines, named_values, many_columns,
-    date_and_time,
+    date_and_time, sar, text, text_of_resident_memory, json_document, json_lists, influx, cloudwatch,
+    in_another_language,
 )  # fmt: skip
 """Logs with times."""
-PER_STEP = (ps_with_headings, free, docker_stats, cgroup, smaps_rollup, soak_export, iterations)
+PER_STEP = (
+    ps_with_headings, free, docker_stats, cgroup, smaps_rollup, soak_export, iterations, smem, whole_status,
+    docker_json,
+)  # fmt: skip
 """Logs with a counter of cycles or nothing but readings."""

@@ -41,6 +41,7 @@ def _table(*names: str) -> str:
         (("time", "mem_total", "mem_limit", "memory_usage"), "memory_usage"),
         (("cycle", "at_s", "fds"), "fds"),
         (("n", "whatever"), "whatever"),
+        (("time", "current", "peak"), "current"),
     ],
 )
 def test_a_column_is_chosen_by_its_name(read: Read, names: tuple[str, ...], column: str):
@@ -60,6 +61,18 @@ def test_among_several_columns_none_is_guessed(read: Read, names: tuple[str, ...
         SoakError, match=f"several columns that could be judged: {candidates}; choose one with --column"
     ):
         read(_table(*names))
+
+
+def test_the_processor_of_kubernetes_is_not_taken_for_memory(read: Read):
+    """``12m`` is a thousandth of a processor there, and looks like 12 MiB."""
+    rows = [f"web-5d9   {12 + n % 5}m          {117 + n // 50}Mi" for n in range(200)]
+
+    with_heading = read("".join(f"NAME      CPU(cores)   MEMORY(bytes)\n{row}\n" for row in rows))
+
+    assert with_heading.column == "MEMORY(bytes)"
+    assert with_heading.pieces[0].values[-1] == 120 * 2**20
+    with pytest.raises(SoakError, match="several columns that could be judged: column 2, column 3"):
+        read("".join(f"{row}\n" for row in rows))
 
 
 def test_a_part_of_a_name_that_only_one_column_has_is_enough(read: Read):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from soak.logs.choice import Asked
 from soak.logs.judging import LogVerdict, judge_log
 from soak.logs.reading.source import Source
 from soak.logs.series import LogSeries, read_series
+from soak.reporting.words.logs import log_sentences
 from soak.verdict import Verdict
 
 Write = Callable[[build.Pages], str]
@@ -61,6 +63,20 @@ def test_a_long_log_that_does_not_grow_is_clean(judged: Callable[..., Judged]):
     _, found = judged(build.iterations(build.flat(20_000)))
 
     assert found.verdict is Verdict.CLEAN
+
+
+def test_memory_that_is_printed_in_whole_mib_does_not_fall(judged: Callable[..., Judged]):
+    """It goes back and forth by one of them, which is no restart; that it rose is said though nothing is decided."""
+    noise = random.Random(1)
+    rows = [f"web 12m {int(117 + n / 150 + noise.gauss(0, 0.05))}Mi" for n in range(1200)]
+    text = "NAME CPU(cores) MEMORY(bytes)\n" + "\n".join(rows)
+
+    series, found = judged(text)
+
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert not found.falls
+    assert len(found.judged) == 1
+    assert log_sentences(series, found)[0].startswith("Rose from 117 MiB to 124 MiB; whether that goes on")
 
 
 def _rows(count: int, row: Callable[[int], str], head: str = "time,rss\n") -> str:

@@ -22,9 +22,9 @@ _USED_OF_LIMIT = re.compile(r"\s*/\s*\S+$")
 
 
 def unit_of(word: str) -> str | None:
-    """Return the unit of memory that a word is: ``kB`` is KiB, ``bytes`` is B; None for any other word."""
+    """Return the unit of memory that a word is: ``kB`` and ``Ki`` are KiB, ``bytes`` is B; None for any other word."""
     lowered = word.lower().removesuffix("ytes").removesuffix("yte")
-    if re.fullmatch(r"b|[kmgt](?:i?b)?", lowered):
+    if re.fullmatch(r"b|[kmgt](?:i?b|i)?", lowered):
         return _PREFIXES[lowered[0]]
     return None
 

@@ -13,25 +13,31 @@ from soak.logs.reading.source import Source
 from soak.logs.reading.times import split_stamp
 from soak.logs.table import Column, Table
 
-_NAMED = re.compile(r"([A-Za-z_][\w.]*)\s*=\s*(\"[^\"]*\"|\S+(?:\s+[kKMG]i?B\b)?)")
+_NAMED = re.compile(r"([A-Za-z_][\w.]*)\s*=\s*(\"[^\"]*\"|[^\s,]+(?:,\d[^\s,]*)*(?:\s+[kKMG]i?B\b)?)")
+_OF_INFLUX = re.compile(r"([^\s=]+,\S+=\S+ \S+=\S+) (\d{10,19})")
+"""InfluxDB's line protocol: names and values, and the time at the end; whole numbers end in i."""
 
 
 class Records:
     """JSON lines and ``name=value`` pairs."""
 
     def recognises(self, head: str) -> bool:
-        """Say whether the first lines are such records."""
+        """Say whether most of the first ten lines are such records."""
         lines = [line for line in head.splitlines()[:-1] or head.splitlines() if line.strip()][:10]
         return bool(lines) and sum(bool(_record(line)) for line in lines) >= 0.7 * len(lines)
 
     def read(self, source: Source) -> Table:
         """Take the names near the top as columns."""
-        records = _records(source)
-        begun = list(itertools.islice(records, 100))
-        names = list(dict.fromkeys(name for _, record in begun for name in record))
-        columns = tuple(Column(name, unit_in(name)) for name in names)
-        rows = ((at, [record.get(name, "") for name in names]) for at, record in itertools.chain(begun, records))
-        return Table("records", columns, rows)
+        return table_of("records", _records(source))
+
+
+def table_of(form: str, records: Iterator[tuple[int, dict[str, str]]]) -> Table:
+    """Make a table of numbered records; its columns are the names near the top."""
+    begun = list(itertools.islice(records, 100))
+    names = list(dict.fromkeys(name for _, record in begun for name in record))
+    columns = tuple(Column(name, unit_in(name)) for name in names)
+    rows = ((at, [record.get(name, "") for name in names]) for at, record in itertools.chain(begun, records))
+    return Table(form, columns, rows)
 
 
 def _records(source: Source) -> Iterator[tuple[int, dict[str, str]]]:
@@ -47,22 +53,23 @@ def _record(line: str) -> dict[str, str]:
     """Return the values of a line by name; empty where it is no record."""
     if line.lstrip().startswith("{"):
         try:
-            return _flat(json.loads(line))
+            return flat(json.loads(line))
         except (ValueError, RecursionError):
             return {}
-    stamp, rest = split_stamp(line)
+    of_influx = _OF_INFLUX.fullmatch(line.strip())
+    stamp, rest = split_stamp(line) if of_influx is None else (of_influx[2], re.sub(r"(?<=\d)i\b", "", of_influx[1]))
     pairs = {name: value.strip('"') for name, value in _NAMED.findall(rest)}
     return {"time": stamp, **pairs} if stamp and pairs and "time" not in pairs else pairs
 
 
-def _flat(record: object, prefix: str = "") -> dict[str, str]:
+def flat(record: object, prefix: str = "") -> dict[str, str]:
     """Name what is nested by the way to it: ``data.value``."""
     if not isinstance(record, dict):
         return {}
     found: dict[str, str] = {}
     for name, value in record.items():
         if isinstance(value, dict):
-            found.update(_flat(value, f"{prefix}{name}."))
+            found.update(flat(value, f"{prefix}{name}."))
         elif isinstance(value, str | int | float) or value is None:
             found[f"{prefix}{name}"] = "" if value is None else str(value)
     return found

@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Iterable, Iterator
 
 from soak.errors import SeriesError
-from soak.logs.names import means_memory, unit_in
+from soak.logs.names import bracketed_unit, means_memory, unit_in
 from soak.logs.reading.numbers import BLANKS, NumberReader
 from soak.logs.reading.source import Source
 from soak.logs.reading.times import is_time
@@ -15,6 +15,8 @@ from soak.logs.table import Column, Row, Table
 from soak.measurements import SIGNALS
 
 _SEPARATORS = ";\t|,"
+_LONGEST_PREAMBLE = 20
+"""So many lines may stand above the heading, as what CloudWatch and other services export has them."""
 _OWN_COLUMNS = ["component", "cycle", "at_s"]
 """With these the CSV of ``soak export`` begins; its signals have the units of soak."""
 
@@ -30,7 +32,7 @@ class Separated:
         """Read the heading; without one the columns have no names."""
         separator = _separator(source.head)
         rows = _rows(source.lines(), separator, source.name)
-        first = next(rows, None)
+        first, rows = _from_heading(rows)
         if first is None:
             raise SeriesError(f"{source.name} has no readings")
         fields = [field.strip() for field in first[1]]
@@ -41,10 +43,19 @@ class Separated:
         return Table("CSV", columns, (row for row in rows if row[1] != first[1]), separator)
 
 
+def _from_heading(rows: Iterator[Row]) -> tuple[Row | None, Iterator[Row]]:
+    """Return the heading, or the first row where there is none, and the rows after it; what is above is left out."""
+    begun = list(itertools.islice(rows, _LONGEST_PREAMBLE))
+    reading = next((at for at, (_, row) in enumerate(begun) if any(_is_value(field) for field in row)), 0)
+    above = [at for at in range(reading) if len(begun[at][1]) == len(begun[reading][1])]
+    at = above[-1] if above else reading if reading and len(begun[reading][1]) > 1 else 0
+    return (begun[at] if begun else None), itertools.chain(begun[at + 1 :], rows)
+
+
 def _unit(name: str, *, is_own: bool) -> str | None:
     if is_own and name in SIGNALS:
         return "B" if SIGNALS[name].unit == "bytes" else None
-    return unit_in(name) if means_memory(name) else None
+    return unit_in(name) if means_memory(name) else bracketed_unit(name)
 
 
 def _separator(head: str) -> str:
@@ -71,6 +82,10 @@ def _rows(lines: Iterable[str], separator: str, name: str) -> Iterator[Row]:
                 yield reader.line_num, row
     except csv.Error as error:
         raise SeriesError(f"{name}, line {reader.line_num}: {error}") from error
+
+
+def _is_value(field: str) -> bool:
+    return field.strip().lower() not in BLANKS and _is_reading(field.strip())
 
 
 def _is_reading(field: str) -> bool:

@@ -21,10 +21,17 @@ _TERMINAL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 _OF_LIMIT = re.compile(r"(?<=\S) / (?=\S)")
 _NUMBER_AND_UNIT = re.compile(r"(?<=\d)\s+(?=(?:[kKMG]i?B|[Bb]ytes)(?:\s|$|/))")
 _PREAMBLE = re.compile(r"top - |Tasks:|%?Cpu|[KMG]iB (?:Mem|Swap)|Threads:|Linux \d|Average:|Swap:")
+_IN_BRACKETS = re.compile(r"\(.*?\)")
 _FULL_PS = ("USER", "PID", "%CPU", "%MEM", "VSZ", "RSS", "TTY", "STAT", "START", "TIME", "COMMAND")
 _OF_FULL_PS = re.compile(r"\S+ +\d+ +[\d.]+ +[\d.]+ +\d+ +\d+ +\S+ +[A-Z]\S* +\S+ +\d+:\d\d")
 _IN_KIB = frozenset(("rss", "vsz", "res", "virt", "shr", "sz"))
 """What ps, top and pidstat print in KiB."""
+_KNOWN = frozenset(("pid", "rss", "vsz", "res", "swpd", "kbmemused"))
+"""A heading in small letters has one of these; of ps, top, pidstat, smem, vmstat and sar."""
+_MACHINE_IN_USE = {"used": None, "kbmemused": "KiB"}
+"""What free and sar call the memory of the machine that is in use, and the unit that the name means."""
+_TEXTS = frozenset(("command", "cmd", "name", "args"))
+"""In these columns a field may have spaces."""
 _FREE = ["total", "used", "free"]
 _TOTAL_UNITS = ((1e9, "B"), (1e6, "KiB"), (1e3, "MiB"), (0.0, "GiB"))
 """From which total the memory of a machine (1 GiB to 1 TiB) is in which unit: ``free -m`` does not say it."""
@@ -39,8 +46,13 @@ class _Layout:
     """Fields have single spaces in them: two or more stand between fields."""
 
     def fields(self, line: str) -> list[str]:
-        """Cut a row; the last column takes what is left, such as a command with its arguments."""
-        return _cut(line, wide=self.has_wide_gaps, most=len(self.columns) - 1)
+        """Cut a row. A command takes its arguments; without one the last column takes what is left."""
+        text = next((at for at, column in enumerate(self.columns) if column.name.lower() in _TEXTS), None)
+        after = 0 if text is None else len(self.columns) - 1 - text
+        if self.has_wide_gaps or not after:
+            return _cut(line, wide=self.has_wide_gaps, most=len(self.columns) - 1)
+        *before, rest = line.split(None, len(self.columns) - 1 - after)
+        return [*before, *rest.rsplit(None, after)]
 
 
 class Spaced:
@@ -56,7 +68,8 @@ class Spaced:
         """Find the columns: those of a heading that has memory, else those of the first row."""
         lines = _stamped_lines(source)
         begun = list(itertools.islice(lines, 200))
-        layout = next((found for _, _, rest in begun if (found := _heading(rest)) and _has_memory(found)), None)
+        layouts = [found for _, _, rest in begun if (found := _heading(rest))]
+        layout = next(filter(_has_memory, layouts), next(iter(layouts), None))
         has_heading = layout is not None
         if layout is None:
             first = next((rest for _, _, rest in begun if _has_number(rest)), None)
@@ -107,13 +120,17 @@ def _heading(line: str) -> _Layout | None:
     wide = bool(re.search(r"(?i)container id|mem usage|elapsed time", line))
     names = _cut(line, wide=wide)
     if names[:3] == _FREE:
-        return _Layout((Column("of"), *(Column("used memory" if name == "used" else name) for name in names)))
-    if not wide and not {"pid", "rss", "vsz", "res"} & {name.lower() for name in names}:
+        return _Layout((Column("of"), *map(_column, names)))
+    is_known = bool(_KNOWN & {name.lower() for name in names})
+    names_memory = _IN_BRACKETS.sub("", line).isupper() and any(map(means_memory, names))
+    if not (wide or is_known or names_memory):
         return None
-    return _Layout(tuple(_column(name) for name in names), wide)
+    return _Layout(tuple(map(_column, names)), wide)
 
 
 def _column(name: str) -> Column:
+    if name in _MACHINE_IN_USE:
+        return Column("used memory", _MACHINE_IN_USE[name])
     unit = unit_in(name) or ("KiB" if name.lower() in _IN_KIB else None)
     return Column(name.partition("/")[0] if "LIMIT" in name else name, unit)
 

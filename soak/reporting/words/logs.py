@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+import numpy as np
+
 from soak.logs.judging import JudgedPiece, LogVerdict
 from soak.logs.names import means_memory
 from soak.logs.series import PAGES_OF_KIB, LogSeries, Piece
@@ -25,12 +27,25 @@ _WHY = {
 def log_sentences(series: LogSeries, judged: LogVerdict) -> list[str]:
     """Say what was found, what would look the same or is missing to decide, and what was read for it."""
     found = judged.telling.found
-    said = [log_sentence(series, found)]
+    said = [_rise(series, judged.telling) or log_sentence(series, found)]
     if found.verdict is Verdict.LEAK:
         said.append(_lookalike(series, judged.telling))
     elif found.needed:
         said[0] += f" {_needed(series, found.needed)}"
     return [*said, *_pieces(series, judged), _read(series), *_left_out(series)]
+
+
+def _rise(series: LogSeries, telling: JudgedPiece) -> str:
+    """Say from where to where an undecided value rose without a doubt; empty where that cannot be told."""
+    found, values = telling.found, telling.piece.values
+    part = len(values) // 8
+    if found.verdict is not Verdict.INCONCLUSIVE or (found.low or 0.0) > 0 or not part:
+        return ""
+    first, last = values[:part], values[-part:]
+    if last.min() <= first.max():
+        return ""
+    before, after = (rate_number(float(np.median(some)), series.unit) for some in (first, last))
+    return f"Rose from {before} to {after}; whether that goes on at one rate cannot be told yet."
 
 
 def log_sentence(series: LogSeries, found: SeriesVerdict) -> str:

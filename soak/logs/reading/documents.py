@@ -1,0 +1,53 @@
+"""One JSON document: a list of records, a list of lists, or lists of values by name."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+from soak.errors import SeriesError
+from soak.logs.reading.records import flat, table_of
+from soak.logs.reading.source import Source
+from soak.logs.table import Table
+
+MOST_CHARACTERS = 2**24
+"""A document is read whole. What is longer should be written as a record a line."""
+_BEGINS = re.compile(r'\s*(?:\[\s*[{\[]|\{\s*"[^"]*"\s*:\s*(?:\[|.*:\s*\[))', re.DOTALL)
+
+
+class Document:
+    """``[{"time": 5, "rss": 1}, …]``, ``[[5, 1], …]`` or ``{"time": [5, …], "rss": [1, …]}``."""
+
+    def recognises(self, head: str) -> bool:
+        """Say whether the text begins as such a document does, and is not an object a line."""
+        first, _, rest = head.lstrip().partition("\n")
+        return _BEGINS.match(head) is not None and not (rest.strip() and first.rstrip().endswith("}"))
+
+    def read(self, source: Source) -> Table:
+        """Read the whole document. Raises SeriesError where it is none, or has no such list."""
+        try:
+            document = json.loads(source.whole(MOST_CHARACTERS))
+        except (ValueError, RecursionError) as error:
+            raise SeriesError(f"{source.name} is not a whole JSON document") from error
+        return table_of("JSON", _records(document, source.name))
+
+
+def _records(document: object, file: str) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield the records of a document with their numbers. An object may have them in its only list."""
+    if isinstance(document, dict):
+        lists = {name: value for name, value in document.items() if isinstance(value, list)}
+        if len(lists) == 1 and all(isinstance(one, list | dict) for one in next(iter(lists.values()))):
+            document = next(iter(lists.values()))
+        else:
+            lengths = {len(value) for value in lists.values()}
+            if len(lengths) != 1:
+                raise SeriesError(f"{file} has no lists of one length to judge")
+            document = [dict(zip(lists, values, strict=True)) for values in zip(*lists.values(), strict=True)]
+    if not isinstance(document, list):
+        raise SeriesError(f"{file} has no list of records to judge")
+    for number, one in enumerate(document, start=1):
+        record = dict(enumerate(one, start=1)) if isinstance(one, list) else one
+        if not isinstance(record, dict):
+            raise SeriesError(f"{file}, record {number}: not an object or a list")
+        yield number, flat({f"column {name}" if isinstance(name, int) else name: record[name] for name in record})
