@@ -16,7 +16,10 @@ Tolerance = float | Callable[[float], float]
 """Growth per cycle that does not matter: a number, or a function of the cycles n a look has seen."""
 _LOOKS_TO_THE_NEXT = 4
 """After so many parts of the cycles up to the next regular look one that had too few readings is taken again."""
-_GROWING = (LookOutcome.LEAK, LookOutcome.SETTLING, LookOutcome.UNSTEADY)
+_MOST_WAITING = 1024
+"""So many readings are taken in at the latest, whether a look is due or not: memory stays bounded."""
+_GROWING = np.isin(tuple(LookOutcome), (LookOutcome.LEAK, LookOutcome.SETTLING, LookOutcome.UNSTEADY))
+"""``(outcomes,)``: whether a look that found this saw growth."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +69,27 @@ class RunningLooks:
         self._next_look = n_min / 8
         self._again: float | None = None
         """The cycle at which to look again; None where the latest look had readings enough."""
+        self._waiting: list[tuple[FloatArray, FloatArray]] = []
+        self._readings_waiting = 0
 
     def extend(self, cycles: FloatArray, values: FloatArray) -> None:
         """Take in readings at ``cycles`` ``(m,)``, ascending and above 0, ``values`` ``(runs, m)``; look when due."""
+        if not cycles.size:
+            return
+        # A few at a time would cost much more than many at once, and no look asks for them before it is due.
+        self._waiting.append((cycles, values))
+        self._readings_waiting += len(cycles)
+        if cycles[-1] >= self._due or self._readings_waiting >= _MOST_WAITING:
+            self._take_in()
+
+    def _take_in(self) -> None:
+        """Put the readings that wait into the cells, and take the looks that are due."""
+        if not self._waiting:
+            return
+        columns, rows = zip(*self._waiting, strict=True)
+        self._waiting.clear()
+        self._readings_waiting = 0
+        cycles, values = np.concatenate(columns), np.concatenate(rows, axis=1)
         while cycles.size and cycles[-1] >= self._due:
             at = self._due
             due = int(np.searchsorted(cycles, at, side="right"))
@@ -95,6 +116,7 @@ class RunningLooks:
         count 896 cycles between the first and the last, and are the whole of a look at 1,024. Otherwise the look
         takes in whole cells only: the newest, and as many before it as make 128 equal parts.
         """
+        self._take_in()
         if last <= self._next_look / 2 and self.standing is not None:
             return self.standing
         dense = spacing * MIN_READINGS_PER_BLOCK * 4 * BLOCKS <= self._next_look
@@ -119,7 +141,7 @@ def stand(before: Standing | None, newest: Look, *, leak_is_final: bool = True) 
     Where it is not final, a look that had too few readings does not take it back either: it has seen nothing.
     """
     here = np.full(newest.finding.shape, newest.end)
-    grows = np.isin(newest.finding, _GROWING)
+    grows = _GROWING[newest.finding]
     if before is None:
         return Standing(newest, decided_at=here, until=np.full(here.shape, np.nan), is_growing=grows)
     leaked = (before.look.finding == LookOutcome.LEAK) & (leak_is_final | (newest.finding == LookOutcome.TOO_FEW))

@@ -153,7 +153,7 @@ def look(
         finding=finding,
         rate=np.where(leak, leak_rate, windows.whole_newer.rate),
         low=np.where(leak, leak_low, windows.whole_newer.low),
-        high=np.select([leak, clean], [leak_high, bound], windows.whole_newer.high),
+        high=np.where(leak, leak_high, np.where(clean, bound, windows.whole_newer.high)),
         since=np.where(leak, end - 1.5 * windows.widths[scale], np.nan),
         needed=_cycles_needed(finding, windows, n=n, end=end, tolerance=tolerance, n_min=n_min, grain=grain),
     )
@@ -317,11 +317,11 @@ def _cycles_needed(
     until_narrow = _doubled(n, np.log2(half_width) - np.log2(np.maximum(distance, tiny)))
     margin = tolerance - newer.high
     enough = 4 * grain / np.maximum(margin, 4 * grain / (n * 2**MOST_DOUBLINGS) + tiny)
-    needed = np.select(
-        [settling, finding == LookOutcome.EARLY, finding == LookOutcome.UNSTEADY, margin > 0],
-        [np.maximum(until_slow, n_min - end), n_min - end, n, enough - n],
-        until_narrow,
-    )
+    # What is assigned later takes precedence.
+    needed = np.where(margin > 0, enough - n, until_narrow)
+    needed[finding == LookOutcome.UNSTEADY] = n
+    needed[finding == LookOutcome.EARLY] = n_min - end
+    needed = np.where(settling, np.maximum(until_slow, n_min - end), needed)
     return np.where(finding <= LookOutcome.CLEAN, np.nan, np.maximum(needed, 1.0))
 
 
@@ -343,8 +343,10 @@ def _too_few(parts: RunParts, *, n: float, end: float, tolerance: float, n_min: 
 
 def lowest(minima: FloatArray, at: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return the smallest of the last axis and the cycle it was read at; the first one where several are equal."""
-    first = minima.argmin(axis=-1)[..., None]
-    return np.take_along_axis(minima, first, axis=-1)[..., 0], np.take_along_axis(at, first, axis=-1)[..., 0]
+    shape = minima.shape
+    # By flat indices: for a handful of values several times faster than numpy's take_along_axis.
+    first = minima.argmin(axis=-1).ravel() + np.arange(0, minima.size, shape[-1])
+    return minima.ravel()[first].reshape(shape[:-1]), at.ravel()[first].reshape(shape[:-1])
 
 
 def _troughs(parts: RunParts, scales: int) -> tuple[FloatArray, FloatArray]:

@@ -237,9 +237,9 @@ def check_series(
         raise SeriesError(f"{len(iterations)} iterations, but {len(values)} values: one of each is needed per reading")
     at = _numbers(iterations, "iteration", name_row)
     read = _numbers(values, "value", name_row)
-    unordered = np.flatnonzero(np.diff(at, prepend=after) <= 0)
-    if unordered.size:
-        row = int(unordered[0])
+    ascends = at[1:] > at[:-1]
+    if at.size and not (at[0] > after and ascends.all()):
+        row = int(np.argmin(np.concatenate(([at[0] > after], ascends))))
         before = at[row - 1] if row else after
         fault = "is there twice" if at[row] == before else f"comes after {before:.15g}; sort the readings"
         raise SeriesError(f"{name_row(row)}: iteration {at[row]:.15g} {fault}")
@@ -248,12 +248,12 @@ def check_series(
 
 def _numbers(column: Numbers, name: str, name_row: NameRow) -> FloatArray:
     try:
-        numbers = np.asarray(column, dtype=np.float64).reshape(len(column))
+        numbers = np.array(column, dtype=np.float64).reshape(len(column))
     except (TypeError, ValueError):
         numbers = np.array([_number_or_nan(entry) for entry in column])
-    faults = np.flatnonzero(~np.isfinite(numbers))
-    if faults.size:
-        row = int(faults[0])
+    are_finite = np.isfinite(numbers)
+    if not are_finite.all():
+        row = int(np.argmin(are_finite))
         raise SeriesError(f"{name_row(row)}: the {name} {column[row]!r} is not a finite number")
     return numbers
 
