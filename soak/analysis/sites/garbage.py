@@ -1,39 +1,56 @@
 """Few small objects of Python prove no leak where nobody collects garbage: they may wait for it, or lie in a free list.
 
-CPython collects the youngest objects after 700 of them, and keeps up to 2,000 freed tuples of each size for the next.
-Until then they are alive for the tracker. In a run soak collects at each checkpoint; a watched program is left alone.
+CPython collects the youngest objects after 700 of them (3.13 after 2,000), and keeps up to 2,000 freed tuples of each
+size for the next. Until then they are alive for the tracker. In a run soak collects at each checkpoint; a watched
+program is left alone. The processes that a program starts collect after a checkpoint, when they run again: what has
+become garbage since then is still there at the next one, and checkpoints come further and further apart.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+import re
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from soak.analysis.evidence import LEDGER, Evidence
 from soak.analysis.sites.ledger import Suspect
 from soak.verdict import SeriesState, SeriesVerdict, Verdict
 
-WAITING_BLOCKS = 700
+WAITING_BLOCKS, WAITING_BLOCKS_SINCE_3_13 = 700, 2000
+"""So many young objects start a collection."""
 MOST_FREE_TUPLES = 2000
 """Of each size."""
 LARGEST_OF_PYTHON_BYTES = 512
 """Larger ones come from malloc; no free list keeps them."""
-
 LARGEST_TUPLE_BYTES = 192
 """Of 19 entries. Larger ones are not kept."""
 
 
-def without_waiting(evidence: Evidence, of_python: Collection[int], free: Collection[int] = ()) -> Evidence:
+_MOSTLY = 0.5
+_PYTHON = re.compile(r"python3\.(\d+)")
+_NEW_THRESHOLD = 13
+
+
+def most_waiting(maps: str) -> int:
+    """Return how many objects may wait for a collection in a process with these mappings."""
+    minors = [int(minor) for minor in _PYTHON.findall(maps)]
+    return WAITING_BLOCKS_SINCE_3_13 if max(minors, default=0) >= _NEW_THRESHOLD else WAITING_BLOCKS
+
+
+def without_waiting(
+    evidence: Evidence, of_python: Collection[int], free: Collection[int] = (), *, most: int = WAITING_BLOCKS
+) -> Evidence:
     """Return the evidence with leaks taken back that so few blocks rest on.
 
-    ``of_python``: sites of Python objects. ``free``: sites that grow by what lies in a free list.
+    ``of_python``: sites of Python objects that may be garbage. ``free``: sites that grow by what lies in a free list.
+    ``most``: blocks that may wait for a collection.
     """
     suspects = tuple(
         _without_leak(suspect, evidence.cycles, MOST_FREE_TUPLES)
         if suspect.site in free
-        else _without_leak(suspect, evidence.cycles, WAITING_BLOCKS)
-        if _may_wait(suspect, of_python, evidence)
+        else _without_leak(suspect, evidence.cycles, most)
+        if _may_wait(suspect, of_python, evidence, most)
         else suspect
         for suspect in evidence.suspects
     )
@@ -43,9 +60,9 @@ def without_waiting(evidence: Evidence, of_python: Collection[int], free: Collec
     blocks = evidence.series.get("tracked_blocks")
     in_free_list = sum(suspect.blocks_per_cycle for suspect in suspects if suspect.site in free)
     rate = 0.0 if blocks is None else (blocks.rate or 0.0) - in_free_list
-    if rate * evidence.cycles >= WAITING_BLOCKS:
+    if rate * evidence.cycles >= most:
         return replace(evidence, suspects=suspects)
-    most, of = (MOST_FREE_TUPLES, in_free_list) if in_free_list > 0 else (WAITING_BLOCKS, rate)
+    most, of = (MOST_FREE_TUPLES, in_free_list) if in_free_list > 0 else (most, rate)
     series = {
         name: _taken_back(each, of, evidence.cycles, most) if name in LEDGER else each
         for name, each in evidence.series.items()
@@ -53,12 +70,35 @@ def without_waiting(evidence: Evidence, of_python: Collection[int], free: Collec
     return replace(evidence, suspects=suspects, series=series)
 
 
-def _may_wait(suspect: Suspect, of_python: Collection[int], evidence: Evidence) -> bool:
+def without_young(evidence: Evidence, young_bytes: Callable[[int | None], float]) -> Evidence:
+    """Return the evidence with leaks taken back that are mostly what was made since the latest collection.
+
+    ``young_bytes``: returns what a site holds of Python objects of that age, or with None what all sites do. Of a leak
+    that is little, for most of what it keeps is older.
+    """
+
+    def judged(site: int | None, series: SeriesVerdict) -> SeriesVerdict:
+        if series.verdict is not Verdict.LEAK:
+            return series
+        is_old = young_bytes(site) < _MOSTLY * (series.rate or 0.0) * evidence.cycles
+        return series if is_old else _undecided(series, evidence.cycles)
+
+    suspects = tuple(replace(suspect, verdict=judged(suspect.site, suspect.verdict)) for suspect in evidence.suspects)
+    series = dict(evidence.series)
+    tracked = series.get("tracked")
+    is_old = tracked is None or judged(None, tracked) is tracked
+    if not is_old and not any(suspect.is_leak for suspect in suspects):
+        found = {name: series[name] for name in LEDGER if name in series and series[name].verdict is Verdict.LEAK}
+        series |= {name: _undecided(each, evidence.cycles) for name, each in found.items()}
+    return replace(evidence, suspects=suspects, series=series)
+
+
+def _may_wait(suspect: Suspect, of_python: Collection[int], evidence: Evidence, most: int) -> bool:
     if not suspect.is_leak or suspect.site not in of_python:
         return False
     if suspect.bytes_per_cycle > LARGEST_OF_PYTHON_BYTES * suspect.blocks_per_cycle:
         return False
-    return suspect.blocks_per_cycle * evidence.cycles < WAITING_BLOCKS
+    return suspect.blocks_per_cycle * evidence.cycles < most
 
 
 def _without_leak(suspect: Suspect, cycles: int, most: int) -> Suspect:
@@ -70,5 +110,9 @@ def _taken_back(series: SeriesVerdict, blocks_per_cycle: float, cycles: int, mos
     if series.verdict is not Verdict.LEAK:
         return series
     needed = max(math.ceil(most / blocks_per_cycle) - cycles, 1) if blocks_per_cycle > 0 else None
+    return _undecided(series, needed)
+
+
+def _undecided(leak: SeriesVerdict, needed: int | None) -> SeriesVerdict:
     state = SeriesState.UNSTEADY
-    return replace(series, verdict=Verdict.INCONCLUSIVE, state=state, decided_at=None, needed=needed)
+    return replace(leak, verdict=Verdict.INCONCLUSIVE, state=state, decided_at=None, needed=needed)

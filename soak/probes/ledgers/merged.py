@@ -126,6 +126,11 @@ class MergedLedger(WatchedTables):
         removed.ledger.close()
 
     @property
+    def processes(self) -> int:
+        """See WatchedTables."""
+        return len(self._members)
+
+    @property
     def removed(self) -> int:
         """See WatchedTables."""
         return self._removed

@@ -119,6 +119,11 @@ class WatchedTables(Ledger):
         """Return how often the program has called ``soak.mark()`` or ``soak_mark()``."""
 
     @property
+    def processes(self) -> int:
+        """How many processes are counted."""
+        return 1
+
+    @property
     def removed(self) -> int:
         """How many processes are counted no longer: what they held went with them."""
         return 0

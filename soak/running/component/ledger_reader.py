@@ -29,6 +29,7 @@ from soak.results import Place, TrackerState
 from soak.verdict import SeriesVerdict
 
 _BLOCK_DOMAINS = MAPPING  # native, Python mem and Python obj; mappings and pymalloc's arenas come after them
+PYTHON_DOMAINS = (1, 2)
 _FLAG_AFTER_CYCLES = 24
 _STEADY_SHARE, _QUARTERS = 0.5, 4
 _MOST_STACKS = 4
@@ -169,6 +170,37 @@ class LedgerReader:
     def latest(self) -> Checkpoint | None:
         """The checkpoint that was read last."""
         return self._latest
+
+    @property
+    def maps(self) -> str:
+        """The process's /proc/PID/maps as they were read last."""
+        return self._maps
+
+    @property
+    def has_python(self) -> bool:
+        """Whether any live block is Python's."""
+        return self._latest is not None and bool(np.isin(self._latest.rows["domain"], PYTHON_DOMAINS).any())
+
+    def sites_of_python(self) -> set[int]:
+        """Return the sites that have allocated objects of Python; those of a stack are told of its parent too."""
+        if self._latest is None:
+            return set()
+        rows, sites = self._latest.rows, self._latest.sites
+        found = np.unique(rows["site"][np.isin(rows["domain"], PYTHON_DOMAINS)])
+        return {*found.tolist(), *sites["parent"][found][sites["kind"][found] == STACK_SITE].tolist()}
+
+    def young_bytes(self, site: int | None, cycle: int) -> float:
+        """Return the live bytes of Python objects that were born after a cycle, at a site, or with None at all sites.
+
+        Births are known by spans of cycles: it may be some more.
+        """
+        if self._latest is None:
+            return 0.0
+        rows, sites = _rows_of_blocks(self._latest)
+        ends = self._latest.births_end
+        last = ends[np.searchsorted(ends, cycle, side="right") - 1]
+        chosen = np.isin(rows["domain"], PYTHON_DOMAINS) & (ends[rows["bucket"]] > last)
+        return float(rows["live_bytes"][chosen if site is None else chosen & (sites == site)].sum())
 
     def locate(self, site: int) -> Place:
         """Return the call that a site is: of a mapping, the one that made it."""

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from soak.analysis.component import ComponentJudge
 from soak.analysis.decide import Decision, decide
 from soak.analysis.evidence import JudgedRole
+from soak.analysis.sites.garbage import without_young
 from soak.analysis.sites.ledger import Suspect
 from soak.attribution.holders import UNSCANNED
 from soak.grounds import ENOUGH_N_MIN, ProcessRole
@@ -130,6 +131,7 @@ class Role:
         self._ledger = LedgerReader(lambda: self._merged, self._merged.maps, tolerance_bytes)
         self._judge = ComponentJudge(tolerance_bytes, {}, _REQUIRED)
         self._suspects: list[Suspect] = []
+        self._asked_at = self._collected_at = 0
         self._n_min: int | None = None
         self._judged: tuple[ProcessRole, Decision] | None = None
         self.tracked_bytes = 0.0
@@ -175,6 +177,9 @@ class Role:
         sums.pop("own_mapped")
         values = {name: sum(each[name] for each in counts) for name in _COUNTED if all(name in each for each in counts)}
         self._judge.add(Reading(taken, at_s, {**sums, **values}))
+        self._collected_at = self._asked_at
+        if collect and self._suspects:
+            self._asked_at = self._merged.cycle
         self.tracked_bytes = sums["tracked"]
         for (identity, member), count in zip(self.members.items(), counts, strict=True):
             member.add(Count(cycle, float(self._merged.latest[identity].live_bytes), count.get("rss", 0.0)))
@@ -190,6 +195,8 @@ class Role:
         evidence = self._judge.evidence(survivors, is_last=is_last)
         distrusted = evidence.distrusted if self._ledger.is_complete else evidence.distrusted | {"tracked"}
         evidence = replace(evidence, cycles=cycles, suspects=tuple(self._suspects), distrusted=distrusted)
+        evidence = without_young(evidence, lambda site: self._ledger.young_bytes(site, self._collected_at))
+        self._suspects = list(evidence.suspects)
         decision = decide(evidence)
         told = decision.decided_by or next(iter(decision.grounds[0].signals), None)
         series = decision.series.get(told or "")

@@ -18,7 +18,7 @@ from soak.analysis.decide import Decision, decide
 from soak.analysis.evidence import LEDGER
 from soak.analysis.falls import FallCounter
 from soak.analysis.outside import DECIDING, OutsideJudge
-from soak.analysis.sites.garbage import LARGEST_TUPLE_BYTES, MOST_FREE_TUPLES, without_waiting
+from soak.analysis.sites.garbage import LARGEST_TUPLE_BYTES, MOST_FREE_TUPLES, most_waiting, without_waiting
 from soak.analysis.sites.labels import growth_by_label
 from soak.analysis.sites.ledger import Suspect
 from soak.analysis.sites.standing import StandingLeaks
@@ -31,7 +31,7 @@ from soak.native.layout import STACK_SITE, STATE_PYTHON_DOMAINS
 from soak.native.ledger import Checkpoint
 from soak.probes.ledgers.tables import WatchedTables
 from soak.results import Cause, ComponentResult, Failure, Growth, LabelGrowth, Pacing, SignalResult, TrackerState
-from soak.running.component.ledger_reader import LedgerReader, Tracked
+from soak.running.component.ledger_reader import PYTHON_DOMAINS, LedgerReader, Tracked
 from soak.running.watch.counting import CountPace
 from soak.running.watch.name_cache import NameCache
 from soak.running.watch.pace import WatchPace
@@ -48,7 +48,6 @@ _FLAG_AFTER_PART = 4
 """Stacks are asked for after so small a part of n_min."""
 _LONGEST_FALL = 16
 """Counts that are held back at most."""
-_PYTHON_DOMAINS = (1, 2)
 _MOST_OF_GROWTH = 0.8
 """A site grows by what lies in a free list where that is so much of its growth."""
 _CHILDREN = "The tracker is in the program itself, not in the processes that it starts."
@@ -243,7 +242,7 @@ class Watch:
         ledger = self._ledger
         assert ledger is not None
         sums = ledger.take(checkpoint, cycles)
-        is_python = np.isin(checkpoint.rows["domain"], _PYTHON_DOMAINS)
+        is_python = np.isin(checkpoint.rows["domain"], PYTHON_DOMAINS)
         removed = 0 if self._tables is None else self._tables.removed
         if removed != self._removed:
             self._falls.restart()
@@ -274,11 +273,12 @@ class Watch:
                 has_uncounted_children=uncounted,
                 is_n_min_of_slow_cycles=self._is_beside_its_work(),
             )
-            of_python = self._sites_of_python(self._ledger)
+            of_python = self._ledger.sites_of_python()
             whole = evidence.series.get("tracked")
             grows = whole is not None and whole.verdict is Verdict.LEAK
             free = self._sites_of_free_tuples(self._ledger, of_python, grows=grows)
-            evidence = without_waiting(evidence, of_python, free)
+            processes = 1 if self._tables is None else max(self._tables.processes, 1)
+            evidence = without_waiting(evidence, of_python, free, most=processes * most_waiting(self._ledger.maps))
             self._suspects = list(evidence.suspects)
         return decide(replace(evidence, cycles=self._pace.cycles, failed=failed))
 
@@ -287,14 +287,6 @@ class Watch:
         plan = self._plan
         are_marked = bool(plan.marks) and plan.follow and self._most_children > 0
         return are_marked and plan.n_min is None and self._pace.noun == "sample"
-
-    def _sites_of_python(self, ledger: LedgerReader) -> set[int]:
-        """Return the sites that have allocated objects of Python; those of a stack are told of its parent too."""
-        if ledger.latest is None:
-            return set()
-        rows, sites = ledger.latest.rows, ledger.latest.sites
-        found = np.unique(rows["site"][np.isin(rows["domain"], _PYTHON_DOMAINS)])
-        return {*found.tolist(), *sites["parent"][found][sites["kind"][found] == STACK_SITE].tolist()}
 
     def _sites_of_free_tuples(self, ledger: LedgerReader, of_python: set[int], *, grows: bool) -> set[int]:
         """Return the sites that grow by tuples which CPython keeps free for the next.
@@ -407,8 +399,7 @@ class Watch:
             return Tracked(TrackerState(False, self._subject.why_not_tracked()), False, (), "")
         tracked = self._ledger.finish(self._suspects, self._subject.why_not_tracked(), lambda _: UNSCANNED, None)
         tracked = replace(tracked, sites=tuple(site for site in tracked.sites if _grows_still(site.suspect)))
-        latest = self._ledger.latest
-        if latest is not None and not np.isin(latest.rows["domain"], _PYTHON_DOMAINS).any():
+        if self._ledger.latest is not None and not self._ledger.has_python:
             covers = tuple(name for name in tracked.state.covers if name != "python")
             tracked = replace(tracked, state=replace(tracked.state, covers=covers))
         return tracked
