@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import difflib
 import importlib
 import io
@@ -11,11 +12,12 @@ import re
 import sys
 import traceback
 from collections.abc import Collection
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 import soak
 from soak.commands import COMMANDS
 from soak.errors import SoakError, shortened, starved_words
+from soak.running.surroundings import check_memory
 
 EXIT_USAGE = 2
 
@@ -23,6 +25,7 @@ EXIT_USAGE = 2
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code. A SoakError becomes one line and code 2."""
     given = sys.argv[1:] if arguments is None else arguments
+    _open_missing_streams()
     if any("utf" not in (getattr(stream, "encoding", None) or "utf").lower() for stream in (sys.stdout, sys.stderr)):
         from soak.reporting.plain_characters import use_plain_characters
 
@@ -31,26 +34,54 @@ def main(arguments: list[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name may be no Unicode
     try:
-        return _run_command(given)
+        check_memory()
+        exit_code = _run_command(given)
+        sys.stdout.flush()  # Python flushes as it ends, and can then only say that it failed
+        return exit_code
     except SoakError as error:
-        print(f"soak: {shortened(error)}", file=sys.stderr)
-        return EXIT_USAGE
+        return _end_with(shortened(error))
     except KeyboardInterrupt:
-        print("soak: interrupted", file=sys.stderr)
-        return EXIT_USAGE
+        return _end_with("interrupted")
     except BrokenPipeError:
         # The reader of stdout has ended (soak show | head). This is no error, but nothing more can be written.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _write_no_more(sys.stdout)
         return EXIT_USAGE
     except Exception as error:
         starved = starved_words(error)
         if starved is not None:
-            print(f"soak: {starved}", file=sys.stderr)
-            return EXIT_USAGE
+            _write_no_more(sys.stdout)  # it may be what is full
+            return _end_with(starved)
         # Python's own exit code here would be 1, which means a leak.
         traceback.print_exc()
-        print("soak: this is an error in soak itself; the measurements are in the run's folder", file=sys.stderr)
-        return EXIT_USAGE
+        return _end_with("this is an error in soak itself; the measurements are in the run's folder")
+
+
+def _end_with(words: str) -> int:
+    """Say in one line why soak ends, where that can be said, and return the exit code."""
+    try:
+        print(f"soak: {words}", file=sys.stderr, flush=True)
+    except OSError:
+        _write_no_more(sys.stderr)
+    return EXIT_USAGE
+
+
+def _open_missing_streams() -> None:
+    """Open the null device in place of each standard stream that was closed (``2>&-``).
+
+    Else the next file that is opened, such as run.db, would become the standard error of each library that writes.
+    """
+    for name, number, mode in (("stdin", 0, "r"), ("stdout", 1, "w"), ("stderr", 2, "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The lowest free descriptor is this one: those below it are open by now.
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))
+
+
+def _write_no_more(stream: TextIO) -> None:
+    """Let all that is still to be written to a stream be lost."""
+    with contextlib.suppress(OSError, ValueError):  # a test's stream has no descriptor
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 class _Parser(argparse.ArgumentParser):

@@ -8,7 +8,13 @@ SoakError                   everything that soak itself reports: one line for a 
 
 from __future__ import annotations
 
+import errno
+import resource
+from pathlib import Path
+
 _LONGEST = 2000
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NO_MORE_FILES = (errno.EMFILE, errno.ENFILE)
 
 
 class SoakError(Exception):
@@ -24,8 +30,33 @@ def shortened(error: SoakError) -> str:
 def starved_words(error: Exception) -> str | None:
     """Say what the machine did not give, where that is all that an error means; None for any other error."""
     if isinstance(error, BlockingIOError) or str(error) == "can't start new thread":
-        return "no more processes or threads are allowed here: ulimit -u, or the limit of the container (pids.max)"
-    return None
+        return (
+            "no more processes or threads are allowed here: ulimit -u, or the limit of the container (pids.max)"
+            f"{_or_memory()}"
+        )
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+        return "there is not enough memory: ulimit -v, ulimit -d, or the limit of the container (memory.max)"
+    if not isinstance(error, OSError):
+        return None
+    if error.errno in _FULL:
+        return f"{error.filename or 'what soak has to say'} cannot be written: {error.strerror}"
+    if error.errno in _NO_MORE_FILES:
+        return "no more files may be open here: ulimit -n 1024"
+    return None if _has_working_folder() else "the working folder was removed: change to another one"
+
+
+def _or_memory() -> str:
+    """Name the limits of memory where there are any: the stack of a thread needs memory too."""
+    limits = [resource.getrlimit(limit)[0] for limit in (resource.RLIMIT_AS, resource.RLIMIT_DATA)]
+    return "" if set(limits) == {resource.RLIM_INFINITY} else "; or no more memory: ulimit -v, ulimit -d"
+
+
+def _has_working_folder() -> bool:
+    try:
+        Path.cwd()
+    except OSError:
+        return False
+    return True
 
 
 class UsageError(SoakError):
