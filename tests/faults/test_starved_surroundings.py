@@ -18,6 +18,7 @@ pytestmark = pytest.mark.integration
 
 LOG = "iteration,value\n" + "".join(f"{cycle},{5_000_000}\n" for cycle in range(0, 4096, 8))
 LEAK = "kept = []\ndef leak(): kept.append(object())\n"
+TOO_LITTLE = "only 97 MiB of memory are allowed"
 RUN = "run case.py:leak --iterations 2048 --n-min 512 --no-track --no-early-stop"
 
 
@@ -49,8 +50,8 @@ def place(tmp_path: Path) -> Path:
         ("soak judge log.csv > /dev/full", "what soak has to say cannot be written: No space left on device"),
         ("soak list --help | cat; soak judge - <&-", "stdin is empty"),
         ("mkdir gone; cd gone; rmdir ../gone; soak list", "the working folder was removed: change to another one"),
-        ("ulimit -v 99999; soak list", "only 97 MiB of memory are allowed, and soak needs 256: ulimit -v 262144 or more"),
-        ("ulimit -d 99999; soak list", "only 97 MiB of memory are allowed, and soak needs 128: ulimit -d 131072 or more"),
+        ("ulimit -v 99999; soak list", f"{TOO_LITTLE}, and soak needs 256: ulimit -v 262144 or more"),
+        ("ulimit -d 99999; soak list", f"{TOO_LITTLE}, and soak needs 128: ulimit -d 131072 or more"),
     ],
     ids=["full", "no stdin", "no working folder", "no address space", "no memory"],
 )  # fmt: skip
