@@ -9,6 +9,7 @@ from soak.logs.series import LogSeries
 from soak.reporting.figures.component_figure import label_values
 from soak.reporting.figures.plot import WIDTH, Box, Plot, figure
 from soak.reporting.figures.series import DrawnWindows, Series, level_at_zero, thin
+from soak.verdict import Verdict
 
 _POINTS = 1200
 _BOX = Box(58.0, 48.0, WIDTH - 101.0, 260.0)
@@ -66,4 +67,6 @@ def _draw_rate(plot: Plot, judged: JudgedPiece, line: Series, scale: float) -> N
     start, end = float(line.cycles[0]), float(line.cycles[-1])
     level = level_at_zero(line, rate * scale, DrawnWindows(start, (start + end) / 2, end))
     ends = (start, end)
-    plot.line(ends, [level + rate * scale * at for at in ends], "fit", 2.9, label="the rate that the verdict names")
+    is_undecided = judged.found.verdict is Verdict.INCONCLUSIVE
+    label = "the rate so far (not decided)" if is_undecided else "the rate that the verdict names"
+    plot.line(ends, [level + rate * scale * at for at in ends], "fit", 2.9, label=label)
