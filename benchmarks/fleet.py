@@ -187,10 +187,7 @@ def watch_scheduler(folder: Path, cells: int) -> dict[str, Any]:
         scheduler = stack.enter_context(dask_process(folder, "scheduler", "--scheduler-file", str(file), "--port", "0"))
         offer = ["--resources", "soak=1", "--nthreads", "1", "--memory-limit", "0"]
         stack.enter_context(dask_process(folder, "worker", "--scheduler-file", str(file), *offer))
-        while not file.is_file():
-            time.sleep(0.1)
-        address = json.loads(file.read_text(encoding="utf-8"))["address"]
-        hosts = stack.enter_context(connected(address))
+        hosts = stack.enter_context(connected(address_in(file)))
         engine = dask_engine(hosts, folder / "watched", one_place_a_host=True)
         engine.submit(done[0])
         while engine.next_ended(1.0) is None:
@@ -209,6 +206,15 @@ def watch_scheduler(folder: Path, cells: int) -> dict[str, Any]:
     }
     facts = {key: component[key] for key in ("verdict", "why", "iterations", "seconds")}
     return {**facts, "ms_a_cell": ms, "signals": signals}
+
+
+def address_in(file: Path) -> str:
+    """Wait until a scheduler has written its file, to the end; return its address."""
+    while True:
+        try:
+            return str(json.loads(file.read_text(encoding="utf-8"))["address"])
+        except (OSError, ValueError):
+            time.sleep(0.1)
 
 
 @contextmanager

@@ -132,9 +132,18 @@ def dask_cluster(folder: Path, workers: int = 2) -> Iterator[tuple[str, subproce
             os.environ["SLURMD_NODENAME"] = f"n{number + 1}"
             stack.enter_context(dask_process("worker", *offer, *where, "--death-timeout", "20", folder=folder))
         del os.environ["SLURMD_NODENAME"]
-        while not file.is_file():
+        yield address_in(file), scheduler
+
+
+def address_in(file: Path) -> str:
+    """Wait until a scheduler has written its file, to the end; return its address."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            return str(json.loads(file.read_text(encoding="utf-8"))["address"])
+        except (OSError, ValueError):
+            assert time.monotonic() < deadline
             time.sleep(0.05)
-        yield json.loads(file.read_text(encoding="utf-8"))["address"], scheduler
 
 
 @pytest.mark.long
@@ -221,8 +230,9 @@ def test_a_fleet_that_is_interrupted_says_which_cells_were_cancelled(tmp_path: P
 
 
 @pytest.mark.long
-def test_a_worker_with_another_dask_is_named_in_one_line(tmp_path: Path):
+def test_a_worker_with_another_dask_is_named_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A real scheduler, and its only worker says that it is of another version."""
+    monkeypatch.setenv("DASK_TEMPORARY_DIRECTORY", str(tmp_path))
     write_quiet(tmp_path, "a")
     python, there = [sys.executable, "-m"], tmp_path / "scheduler.json"
     with ExitStack() as at_end:
@@ -231,12 +241,7 @@ def test_a_worker_with_another_dask_is_named_in_one_line(tmp_path: Path):
         worker = ["--resources", "soak=1", "--nthreads", "1", "--no-nanny", "--no-dashboard"]
         found = ["--scheduler-file", str(there)]
         at_end.enter_context(started([sys.executable, "-c", OLD_WORKER, *found, *worker], tmp_path))
-        deadline = time.monotonic() + 60
-        while not there.exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        address = json.loads(there.read_text(encoding="utf-8"))["address"]
-        answer = soak(tmp_path, "fleet", ".", *SMALL, "--scheduler", address, "--out", "out")
+        answer = soak(tmp_path, "fleet", ".", *SMALL, "--scheduler", address_in(there), "--out", "out")
 
     named = [line for line in answer.err.splitlines() if "2020.1.0" in line]
     assert answer.code == 2
