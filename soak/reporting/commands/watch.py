@@ -60,7 +60,9 @@ def _without_period(cause: Cause) -> Cause:
 def _sentence(result: ComponentResult, period_s: float) -> str:
     growth = result.growth
     if result.verdict is not Verdict.LEAK or growth is None or growth.per_iteration is None or not period_s:
-        return " ".join(filter(None, (say.failure_sentence(result), say.why_sentence(result))))
+        so_far = say.growth_so_far(result) if result.verdict is Verdict.INCONCLUSIVE else None
+        first = None if so_far is None else f"So far it {so_far}."
+        return " ".join(filter(None, (first, say.failure_sentence(result), say.why_sentence(result))))
     hourly = growth.per_iteration * _HOUR_S / period_s
     unit = format_size(hourly) if growth.unit == "bytes" else f"{say.short_number(hourly)} {growth.unit}"
     return f"{say.why_sentence(result)} That is {unit} per hour."

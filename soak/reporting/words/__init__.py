@@ -55,6 +55,7 @@ from soak.reporting.words.runs import (
     tolerance_bytes,
     when_words,
 )
+from soak.reporting.words.so_far import growth_so_far
 from soak.reporting.words.verdicts.failures import last_written, telling_frames
 from soak.reporting.words.verdicts.left_behind import left_behind_sentence, limits_sentence
 from soak.reporting.words.verdicts.processes import role_sentences
@@ -90,6 +91,7 @@ __all__ = [
     "failure_sentence",
     "group_sentence",
     "growth_cell",
+    "growth_so_far",
     "growth_words",
     "headline",
     "held_by",

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from soak.grounds import ENOUGH_N_MIN, GroundKind
 from soak.measurements import SIGNALS
-from soak.reporting.words.causes.advice import origin, origin_brief
+from soak.reporting.words.causes.advice import origin_brief
 from soak.reporting.words.growth import (
     bound_words,
     growth_until_then,
@@ -18,6 +18,7 @@ from soak.reporting.words.growth import (
     memory_beside,
     other_measure,
 )
+from soak.reporting.words.so_far import growth_so_far, where_from
 from soak.reporting.words.verdicts.failures import failure_words
 from soak.reporting.words.verdicts.series import lookalike
 from soak.reporting.words.vocabulary import count_words, printable, rate_words, short_number
@@ -61,23 +62,15 @@ def component_sentence(component: ComponentResult) -> str:
         return f"{name} {bound_words(component)}: {ran}."
     if component.verdict is Verdict.LEAK:
         beside = f"{lost_part(component)}{other_measure(growth)}{memory_beside(component)}{mapped_beside(component)}"
-        return f"{name} {growth_words(growth, noun)}{beside}{_where_from(component)} ({ran})."
+        return f"{name} {growth_words(growth, noun)}{beside}{where_from(component)} ({ran})."
     if component.verdict is Verdict.SETTLING:
         fills = any(cause.holder is not None and cause.holder.full_at_cycle for cause in component.causes)
         how = "into a cache that is not full yet" if fills else "but ever more slowly, like a cache that fills"
         return f"{name} {growth_words(growth, noun)}, {how}: {ran}."
-    if growth is not None and component.grounds and component.grounds[0].kind is GroundKind.FEW_CYCLES:
-        so_far = f"{growth_words(growth, noun)}{_where_from(component)}"
+    so_far = growth_so_far(component)
+    if so_far is not None:
         return f"{name} could not be decided yet, but so far it {so_far} ({ran})."
     return f"{name} could not be decided yet: {ran}."
-
-
-def _where_from(component: ComponentResult) -> str:
-    """Say where the growth comes from and what keeps it, also where that is only probable; empty where not known."""
-    came = origin(component.causes, component.keeper)
-    if not came and (probable := origin(component.causes, suspected=True)):
-        came = f"probably {probable}"
-    return f": {came}" if came else ""
 
 
 def progress_sentence(component: ComponentResult, budget_s: float | None, iterations: int | None) -> str | None:

@@ -218,10 +218,10 @@ class LedgerReader:
         Steadily: in no quarter of the later half by less than half of the mean, or with as many new blocks in each part
         of the run. A sawtooth that happens to rise, or a table that doubled and nothing else, is no part of it.
         """
-        steady = [suspect.site for suspect in suspects if self._grows_steadily(suspect.site)]
+        steady = [suspect.site for suspect in suspects if self.grows_steadily(suspect.site)]
         return self.growth(sorted({*lost, *steady}))
 
-    def _grows_steadily(self, site: int) -> bool:
+    def grows_steadily(self, site: int) -> bool:
         """Whether a site has grown in each quarter of the later half, or, in blocks, in each part of the run.
 
         The nodes of a table stand beside the table at one call site: its bytes double now and then, its blocks do not.
@@ -252,7 +252,7 @@ class LedgerReader:
     def steady_growth(self, suspects: Sequence[Suspect]) -> SeriesVerdict | None:
         """Return what the suspects that are no leak yet, but have grown steadily so far, grow by together."""
         others = [suspect.site for suspect in suspects if not suspect.is_leak]
-        return self.growth([site for site in others if self._grows_steadily(site)])
+        return self.growth([site for site in others if self.grows_steadily(site)])
 
     def finish(
         self,

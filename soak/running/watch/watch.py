@@ -398,7 +398,9 @@ class Watch:
         if self._ledger is None:
             return Tracked(TrackerState(False, self._subject.why_not_tracked()), False, (), "")
         tracked = self._ledger.finish(self._suspects, self._subject.why_not_tracked(), lambda _: UNSCANNED, None)
-        tracked = replace(tracked, sites=tuple(site for site in tracked.sites if _grows_still(site.suspect)))
+        grows = self._ledger.grows_steadily
+        sites = tuple(site for site in tracked.sites if _grows_still(site.suspect) or grows(site.suspect.site))
+        tracked = replace(tracked, sites=sites)
         if self._ledger.latest is not None and not self._ledger.has_python:
             covers = tuple(name for name in tracked.state.covers if name != "python")
             tracked = replace(tracked, state=replace(tracked.state, covers=covers))

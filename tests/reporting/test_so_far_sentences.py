@@ -1,0 +1,65 @@
+"""The first sentence of what is not decided: the strongest evidence so far, with its place."""
+
+from __future__ import annotations
+
+import pytest
+from builder import a_cause, an_undecided
+
+from soak.grounds import Ground, GroundKind, Streak
+from soak.reporting.words import component_sentence, growth_so_far
+from soak.results import Place
+
+PLACE = Place("work", "worker.py", 12)
+MEMORY = a_cause(
+    confirmed=False, state="unknown", python_where=PLACE, where=None, frames=(), bytes_per_iteration=8_881.0
+)
+IN_WORKERS = a_cause(
+    confirmed=False,
+    state="unknown",
+    python_where=PLACE,
+    where=None,
+    frames=(),
+    bytes_per_iteration=8_881.0,
+    processes="2 × python, forked",
+)
+OPENED = a_cause(
+    kind="file-descriptor",
+    confirmed=False,
+    state="unknown",
+    python_where=Place("cycle", "pipes.py", 4),
+    where=None,
+    frames=(),
+    bytes_per_iteration=None,
+    count_per_iteration=2.0,
+)
+RISING = Ground(GroundKind.UNDECIDED, ("fds",), streak=Streak(0, 100, 50, 5.0, 205.0))
+
+
+@pytest.mark.parametrize(
+    ("component", "expected"),
+    [
+        (an_undecided(causes=(MEMORY,)), "grows by 8,881 B per call: probably worker.py:12 allocates it"),
+        (
+            an_undecided(causes=(IN_WORKERS,)),
+            "grows by 8,881 B per call in 2 × python, forked: probably worker.py:12 allocates it",
+        ),
+        (
+            an_undecided(causes=(MEMORY, OPENED), grounds=(RISING,)),
+            "grows by 2 file descriptors per call: probably opened at pipes.py:4",
+        ),
+    ],
+)
+def test_what_is_not_decided_says_first_what_grows_and_where(component, expected: str):
+    sentence = component_sentence(component)
+
+    assert sentence == f"get could not be decided yet, but so far it {expected} (4,000 calls in 8.5 s)."
+
+
+@pytest.mark.parametrize(
+    "component",
+    [an_undecided(), an_undecided(causes=(MEMORY,), iterations=7), an_undecided(grounds=(RISING,), causes=())],
+)
+def test_little_memory_is_nothing_to_begin_with_and_a_count_needs_no_place(component):
+    expected = "grows by 2 file descriptors per call" if component.grounds[0] is RISING else None
+
+    assert growth_so_far(component) == expected
