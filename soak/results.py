@@ -192,7 +192,10 @@ class MemoryStep:
     kind: str
     """A `MemoryKind`."""
     name: str | None = None
-    """Of a static variable its symbol; of ``text`` what an earlier version wrote."""
+    """Of a static variable its symbol; of a block the variable of a module that is assigned where it was allocated.
+
+    Of ``text`` what an earlier version wrote.
+    """
     module: str | None = None
     """The file that a static variable was loaded from."""
     type: str | None = None

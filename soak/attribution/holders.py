@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from soak.attribution.assigned import assigned_name
 from soak.attribution.object_answers import NO_ANSWER, SiteAnswer
 from soak.attribution.pointers.owners import Ownership
 from soak.attribution.symbols import Symbols
@@ -194,9 +195,8 @@ def find_memory_path(
     for holder in reversed(reachability.holders):
         if holder.site is not None:
             place = place_of_site(holder.site)
-            steps.append(
-                MemoryStep(MemoryKind.BLOCK, type=holder.type, size_bytes=holder.size_bytes, allocated_at=place)
-            )
+            name = assigned_name(place) if holder.type is not None else None
+            steps.append(MemoryStep(MemoryKind.BLOCK, name, None, holder.type, holder.size_bytes, place))
         elif memory is not None:
             steps.append(memory.step_at(holder.address))
     return tuple(steps)

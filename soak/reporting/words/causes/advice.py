@@ -13,6 +13,7 @@ from soak.reporting.words.causes.holders import (
     cache_words,
     container_words,
     held_by,
+    named_step,
     step_words,
 )
 from soak.reporting.words.causes.kinds import FREE_MEMORY, UNCOLLECTABLE, kind_words
@@ -282,6 +283,9 @@ def _keeper(cause: Cause) -> str | None:
     found = largest_holder(cause.chain)
     if found is not None:
         return found[0]
+    named = named_step(cause.memory_path)
+    if named is not None:
+        return named.name
     root = cause.memory_path[0] if cause.memory_path else None
     return step_words(root) if root is not None and root.kind == MemoryKind.STATIC else None
 
@@ -309,7 +313,7 @@ def _advise_on_held(cause: Cause, noun: str, is_named: bool) -> str | None:
         return f"{capitalised(bound) if is_named else f'They are held by {container_words(*found)}: {bound}'}{cut}"
     if not cause.memory_path:
         return None
-    root, nearest = cause.memory_path[0], cause.memory_path[-1]
+    root, nearest = named_step(cause.memory_path) or cause.memory_path[0], cause.memory_path[-1]
     if root.kind in _STACKS:
         return f"They are held by {step_words(root)}: by a variable of a function that is still running.{cut}"
     if root.kind not in _UNNAMED:
@@ -323,6 +327,8 @@ def _advise_on_held(cause: Cause, noun: str, is_named: bool) -> str | None:
 
 def _step_words(step: MemoryStep) -> str:
     """Name memory that holds something; of a block the line without its folders."""
+    if step.kind == MemoryKind.BLOCK and step.allocated_at is not None and step.name:
+        return f"{step.name}, the {step.type or 'block'} allocated at {spot(step.allocated_at)}"
     if step.kind == MemoryKind.BLOCK and step.allocated_at is not None:
         return f"the {step.type or 'block'} allocated at {spot(step.allocated_at)}"
     return step_words(step)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from soak.attribution.grouping import INSIDE, chain_steps
 from soak.attribution.pointers.reference_cycles import describe_ring
 from soak.grounds import HoldingCache
 from soak.results import Cause, ChainNode, MemoryKind, MemoryStep, Place
 from soak.units import format_count, format_size
 
+_STATE_OF_CPYTHON = "_PyRuntime"
+"""What the interpreter itself keeps lies in it: functions to run at exit, types, interned strings, ..."""
 _LEFT_OUT = "..."
 """The name of a node that stands for several."""
 _OF_MEMORY: dict[str, str] = {
@@ -40,15 +44,24 @@ def held_by(cause: Cause) -> tuple[str, ...]:
     return ()
 
 
+def named_step(path: Sequence[MemoryStep]) -> MemoryStep | None:
+    """Return the first step of a way that is a variable of a module; None where there is none."""
+    return next((step for step in path if step.kind == MemoryKind.BLOCK and step.name), None)
+
+
 def step_words(step: MemoryStep) -> str:
     """Name memory that holds something: ``kept, a static variable of keeper.so``."""
     if step.kind == MemoryKind.TEXT:
         return step.name or ""
     if step.kind == MemoryKind.STATIC:
         module = (step.module or "").rpartition("/")[2]
+        if step.name == _STATE_OF_CPYTHON:
+            return f"CPython itself ({_STATE_OF_CPYTHON} of {module})"
         return f"{step.name}, a static variable of {module}" if step.name else f"static data of {module}"
     if step.kind == MemoryKind.LOST_BLOCK:
         return f"the block allocated at {allocation_words(step.allocated_at)}, which is lost itself"
+    if step.kind == MemoryKind.BLOCK and step.name:
+        return f"{step.name}, the {step.type or 'block'} allocated at {allocation_words(step.allocated_at)}"
     if step.kind == MemoryKind.BLOCK:
         return f"the {step.type or 'block'} allocated at {allocation_words(step.allocated_at)}"
     return _OF_MEMORY.get(step.kind, step.kind)

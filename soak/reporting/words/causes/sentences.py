@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from soak.attribution.grouping import CauseGroup, largest_holder
 from soak.reporting.words.causes.advice import advise, keeper_words, made_at_words, spot, though_lost
-from soak.reporting.words.causes.holders import cache_words, container_words, held_by, step_words
+from soak.reporting.words.causes.holders import cache_words, container_words, held_by, named_step, step_words
 from soak.reporting.words.causes.kinds import kind_words
 from soak.reporting.words.paths import library_file, own_frame, short_file, short_frame
 from soak.reporting.words.vocabulary import (
@@ -186,6 +186,8 @@ def _holder_words(head: Cause, noun: str) -> str:
         return f"{capitalised(cache_words(head.holder, noun))}, keeps"
     if found := largest_holder(head.chain):
         return f"{container_words(*found)}, keeps"
+    if named := named_step(head.memory_path):
+        return f"{named.name} keeps"
     if head.memory_path and head.memory_path[0].kind == MemoryKind.STATIC:
         return f"{step_words(head.memory_path[0])}, keeps"
     return f"{_allocated_words(head)} keeps"
