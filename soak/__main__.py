@@ -17,6 +17,7 @@ from typing import NoReturn, TextIO
 import soak
 from soak.commands import COMMANDS
 from soak.errors import SoakError, shortened, starved_words
+from soak.running.rare_collections import rare_collections
 from soak.running.surroundings import check_memory
 
 EXIT_USAGE = 2
@@ -35,7 +36,8 @@ def main(arguments: list[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")  # a name may be no Unicode
     try:
         check_memory()
-        exit_code = _run_command(given)
+        with rare_collections():
+            exit_code = _run_command(given)
         sys.stdout.flush()  # Python flushes as it ends, and can then only say that it failed
         return exit_code
     except SoakError as error:

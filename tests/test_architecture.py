@@ -51,6 +51,7 @@ FLOORS = {
     "soak.testing.checks": 6,
     "soak.testing.plugin": 6,
     "soak.testing.reporter": 6,
+    "soak.testing.warm": 6,
     "soak.__main__": 6,
 }
 

@@ -1,5 +1,6 @@
 """The measured process: ``python .../soak/inside/__main__.py RING``.
 
+With ``--template`` and two descriptors it is one that forks measured processes (see soak.inside.forking.template).
 It is started by its path, so soak need not be installed in the interpreter. The text area of the ring has the settings.
 """
 
@@ -9,11 +10,15 @@ import os
 import sys
 
 
-def main(ring_path: str) -> int:
+def main(ring_path: str, *descriptors: str) -> int:
     """Run the component that the settings in the ring describe; return the exit status."""
     from soak.inside import child
 
-    return child.run(ring_path)
+    if ring_path != "--template":
+        return child.run(ring_path)
+    from soak.inside.forking import template
+
+    return child.run(template.main(*descriptors))
 
 
 def _make_soak_importable() -> None:
@@ -27,4 +32,4 @@ def _make_soak_importable() -> None:
 
 if __name__ == "__main__":
     _make_soak_importable()
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(*sys.argv[1:]))

@@ -91,6 +91,9 @@ class NoTracker:
         """Return 0: no site is known."""
         return 0
 
+    def go_on_in_children(self, wanted: bool) -> None:
+        """Do nothing: there is no tracker in forked processes either."""
+
 
 class Tracker:
     """The preloaded library; a process has one."""
@@ -139,6 +142,10 @@ class Tracker:
         This also flags the sites that the parent asked for.
         """
         return int(self._write_checkpoint())
+
+    def go_on_in_children(self, wanted: bool) -> None:
+        """Say whether processes forked from now on keep what is recorded, to start ledgers of their own."""
+        self._library.soak_go_on_in_children(int(wanted))
 
     def labels(self) -> tuple[memoryview[int], memoryview[int], memoryview[int]]:
         """Return the table of labels: counts (used, rows, whether it is full), names, and the labels of marks."""

@@ -26,6 +26,7 @@ from soak.running.check.checking import Terms, is_measured_process, search_path,
 from soak.running.interpreter import find_interpreter
 from soak.targets import Target
 from soak.testing import case as pytest_case
+from soak.testing.warm import warm_process
 from soak.verdict import Verdict
 
 _OWN_OPTIONS = ("--soak-budget", "--soak-report")
@@ -88,7 +89,10 @@ def soak_test(item: pytest.Function, marker: pytest.Mark) -> None:
         target = Target(_own_id(item), "driver", path=pytest_case.__file__, given=_own_id(item))
         if isolate:
             settings = {"arguments": _arguments(item), "path": search_path()}
-            result = soak_alone(terms.plan(target, settings), find_interpreter(None), track=True)
+            template = warm_process(item.config)
+            result = soak_alone(terms.plan(target, settings), find_interpreter(None), track=True, template=template)
+            if template is not None and template.refused:
+                item.add_report_section("call", "soak", f"started a process anew: {template.refused}")
         else:
             from soak.running.check.inprocess import soak_here
 

@@ -48,6 +48,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.xdist_group("soak"))
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Let the process that marked tests are measured in get ready. A worker of xdist may not run them: it waits."""
+    if session.config.option.collectonly or hasattr(session.config, "workerinput"):
+        return
+    markers = (item.get_closest_marker("soak") for item in session.items)
+    if any(marker is not None and marker.kwargs.get("isolate", True) for marker in markers):
+        from soak.testing.warm import warm_process
+
+        warm_process(session.config)
+
+
 @pytest.fixture
 def soak(request: pytest.FixtureRequest) -> Checks:
     """Judge functions: ``soak.check(function, tolerance="1B", ...)`` fails the test unless the verdict is CLEAN."""
@@ -62,12 +73,15 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
     marker = pyfuncitem.get_closest_marker("soak")
     if marker is None:
         return (yield)
+    from soak.running.rare_collections import rare_collections
     from soak.testing.case import synchronous
-    from soak.testing.checks import soak_test
 
     with synchronous(pyfuncitem):
         result = yield
-        soak_test(pyfuncitem, marker)
+        with rare_collections():
+            from soak.testing.checks import soak_test
+
+            soak_test(pyfuncitem, marker)
     return result
 
 

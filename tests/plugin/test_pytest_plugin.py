@@ -277,15 +277,15 @@ def test_the_report_holds_every_check_clean_ones_too(run, pytester: pytest.Pytes
 
 
 COUNTING = """
-import subprocess
 import soak.testing.reporter
+from soak.running.child.process import MeasuredProcess
 
 measured, controls = [], []
-run_controls, start = soak.testing.reporter.run_controls, subprocess.Popen.__init__
+run_controls, start = soak.testing.reporter.run_controls, MeasuredProcess.__init__
 
-def counted(process, command, *arguments, **options):
-    measured.extend(word for word in command if str(word).endswith("soak/inside/__main__.py"))
-    start(process, command, *arguments, **options)
+def counted(process, *arguments, **options):
+    start(process, *arguments, **options)
+    measured.append(process.pid)
 
 def counted_controls(context):
     before = len(measured)
@@ -293,7 +293,7 @@ def counted_controls(context):
     del measured[before:]
     return controls[-1]
 
-subprocess.Popen.__init__ = counted
+MeasuredProcess.__init__ = counted
 soak.testing.reporter.run_controls = counted_controls
 
 def pytest_unconfigure():
@@ -325,6 +325,39 @@ def test_each_test_takes_one_process_and_a_report_one_set_of_controls(
 
     result.assert_outcomes(passed=3)
     result.stdout.fnmatch_lines([f"measured processes: 3, controls: {controls}"])
+
+
+def test_marked_tests_are_forked_from_one_warm_process_but_not_where_a_fixture_changes_the_environment(
+    run, tmp_path: Path
+):
+    """The first two have one parent, which is not pytest; the third is started by pytest itself. All are judged."""
+    result = run(
+        f"""
+        import os, pytest
+        note = lambda name: open({str(tmp_path)!r} + "/" + name, "w").write(f"{{os.getppid()}} {{os.getpid()}}")
+        KEPT = []
+
+        def test_pytest_itself(): note("pytest")
+
+        @pytest.mark.soak({SHORT})
+        def test_one(): KEPT.append(bytes(106)); note("one")
+
+        @pytest.mark.soak({SHORT})
+        def test_two(): assert len(KEPT) < 2; note("two")
+
+        @pytest.mark.soak({SHORT})
+        def test_three(changed): note("three")
+
+        @pytest.fixture
+        def changed(monkeypatch): monkeypatch.setenv("SOMETHING", "else")
+        """,
+    )
+
+    result.assert_outcomes(passed=3, failed=1)
+    parents = {name: (tmp_path / name).read_text().split()[0] for name in ("one", "two", "three")}
+    own = (tmp_path / "pytest").read_text().split()[1]
+    assert parents["three"] == own
+    assert parents["one"] == parents["two"] != own
 
 
 def test_the_budget_of_the_command_line_is_the_one(run):

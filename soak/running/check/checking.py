@@ -16,6 +16,7 @@ from soak.inside import calling
 from soak.request import Option, Request, run_options, typed_options
 from soak.results import ComponentResult
 from soak.running.child.process import MeasuredProcess, start_component
+from soak.running.child.template import Template
 from soak.running.context import RunContext, find_library
 from soak.running.interpreter import Interpreter
 from soak.settings import DEFAULT_CYCLE_TIMEOUT_S, QUICK_CHECKPOINT_SHARE, ComponentPlan
@@ -87,8 +88,10 @@ def is_measured_process() -> bool:
     return str(getattr(sys.modules.get("__main__"), "__file__", "") or "").endswith(_MEASURED_MAIN)
 
 
-def soak_alone(plan: ComponentPlan, interpreter: Interpreter, *, track: bool) -> ComponentResult:
-    """Soak a component in a fresh process and return what was found.
+def soak_alone(
+    plan: ComponentPlan, interpreter: Interpreter, *, track: bool, template: Template | None = None
+) -> ComponentResult:
+    """Soak a component in a fresh process, or in one that ``template`` forks, and return what was found.
 
     One that is undecided when its budget is used up goes on for five times as long: on a busy machine checkpoints take
     so much of a short one that too few are left. Where memory grows and the tracker did not name the place, a second
@@ -100,7 +103,7 @@ def soak_alone(plan: ComponentPlan, interpreter: Interpreter, *, track: bool) ->
         plan = replace(plan, longest_budget_s=(1 + _MORE_TIMES) * plan.budget_s)
     begun: MeasuredProcess | OSError
     try:
-        begun = start_component(plan, context)
+        begun = start_component(plan, context, template=template)
     except OSError as error:
         begun = error
     # Imported here, because the process starts meanwhile.

@@ -6,7 +6,6 @@ import contextlib
 import functools
 import marshal
 import os
-import secrets
 import signal
 import subprocess
 import tempfile
@@ -22,6 +21,7 @@ from soak.probes.ledgers.announcements import Announcements
 from soak.probes.limits import read_limits
 from soak.probes.outside import OutsideReader, open_reader
 from soak.running.child.child_ring import ChildRing
+from soak.running.child.template import MAIN, MARK_VARIABLE, Template, new_mark
 from soak.running.context import RunContext
 from soak.running.interpreter import Interpreter
 from soak.settings import ComponentPlan
@@ -29,10 +29,7 @@ from soak.settings import ComponentPlan
 if TYPE_CHECKING:
     from soak.native.ledger import LedgerFile
 
-_MAIN = Path(ring.__file__).with_name("__main__.py")
 _OUTPUT_KEPT_BYTES = 65536
-MARK_VARIABLE = "SOAK_MEASURED"
-"""Every process that a measured one starts has it in its environment, whichever session it moves to."""
 
 
 def child_settings(plan: ComponentPlan, folder: Path) -> dict[str, Any]:
@@ -60,11 +57,15 @@ def child_settings(plan: ComponentPlan, folder: Path) -> dict[str, Any]:
 
 
 def start_component(
-    plan: ComponentPlan, context: RunContext, tracemalloc_frames: int = 0, tracemalloc_file: Path | None = None
+    plan: ComponentPlan,
+    context: RunContext,
+    tracemalloc_frames: int = 0,
+    tracemalloc_file: Path | None = None,
+    template: Template | None = None,
 ) -> MeasuredProcess:
     """Start the process of a component. Raises OSError when that is not possible.
 
-    ``tracemalloc_frames``: above 0 for the second pass of a component that grows.
+    ``tracemalloc_frames``: above 0 for the second pass of a component that grows. ``template``: forks it where it can.
     """
     settings = {
         **child_settings(plan, context.folder),
@@ -77,7 +78,9 @@ def start_component(
     }
     # tracemalloc is itself a wrapper around Python's allocators; in the second pass it is alone.
     library = None if tracemalloc_frames else context.tracker_library
-    return MeasuredProcess(context.interpreter, settings, context.folder, library, follows=plan.follow)
+    return MeasuredProcess(
+        context.interpreter, settings, context.folder, library, follows=plan.follow, template=template
+    )
 
 
 class MeasuredProcess:
@@ -91,11 +94,13 @@ class MeasuredProcess:
         tracker_library: Path | None = None,
         *,
         follows: bool = False,
+        template: Template | None = None,
     ) -> None:
         """Start the child in ``folder``.
 
         ``settings`` go to soak.inside.child (plain values). ``tracker_library``: preloaded, to write the ledger.
-        ``follows``: the tracker stays in the processes that the child starts. Raises OSError when it cannot be started.
+        ``follows``: the tracker stays in the processes that the child starts. ``template``: forks the child where it
+        can; it stays until the child is closed. Raises OSError when it cannot be started.
         """
         self._memory = contextlib.ExitStack()
         self.is_tracked = tracker_library is not None
@@ -104,7 +109,7 @@ class MeasuredProcess:
             self.announcements = Announcements()
             self._memory.callback(self.announcements.close)
         try:
-            self._start(interpreter, settings, folder, tracker_library)
+            self._start(interpreter, settings, folder, tracker_library, template)
         except BaseException:
             self._memory.close()
             raise
@@ -114,37 +119,52 @@ class MeasuredProcess:
         self._listener.start()
 
     def _start(
-        self, interpreter: Interpreter, settings: dict[str, Any], folder: Path, tracker_library: Path | None
+        self,
+        interpreter: Interpreter,
+        settings: dict[str, Any],
+        folder: Path,
+        tracker_library: Path | None,
+        template: Template | None,
     ) -> None:
         path = self._memory.enter_context(_shared_memory("ring"))
         self._ledger_path = self._memory.enter_context(_shared_memory("ledger")) if self.is_tracked else None
-        self._mark = f"{MARK_VARIABLE}={os.getpid()}-{secrets.token_hex(8)}"
+        self._mark = new_mark()
         settings = {
             **settings,
             "parent_pid": os.getpid(),
             "ledger": str(self._ledger_path or ""),
             "follow": "" if self.announcements is None else self.announcements.path,
         }
-        ring.create(str(path), marshal.dumps(settings, 2))
+        forked = None
+        if template is not None and template.can_fork(tracker_library):
+            ring.create(str(path), marshal.dumps({**settings, "parent_pid": template.pid}, 2))
+            forked = template.fork(str(path), folder, self._mark)
+        if forked is None:
+            os.truncate(path, 0)
+            ring.create(str(path), marshal.dumps(settings, 2))
         self.ring = ChildRing(ring.Ring(str(path)))
+        self._process = forked or self._run(interpreter, path, folder, tracker_library)
+        self.pid = self._process.pid
+        self.outside: OutsideReader = open_reader(self.pid)
+
+    def _run(
+        self, interpreter: Interpreter, path: Path, folder: Path, tracker_library: Path | None
+    ) -> subprocess.Popen[bytes]:
         environment = for_glib(os.environ)
         if environment.get("PYTHONDONTWRITEBYTECODE"):
             _compile_inside(interpreter.executable)
         if tracker_library is not None:
             environment = self._memory.enter_context(preloading(tracker_library, environment))
-        name, _, value = self._mark.partition("=")
-        self._process = subprocess.Popen(
-            [interpreter.executable, str(_MAIN), str(path)],
+        return subprocess.Popen(
+            [interpreter.executable, str(MAIN), str(path)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             cwd=folder,
-            env={**environment, name: value},
+            env={**environment, MARK_VARIABLE: self._mark},
             # Ctrl-C is for soak, which then ends its children in order.
             start_new_session=True,
         )
-        self.pid = self._process.pid
-        self.outside: OutsideReader = open_reader(self.pid)
 
     def _listen(self) -> None:
         """Keep the last of the output; a child that floods its stdout must never wait for us."""
@@ -194,7 +214,7 @@ class MeasuredProcess:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
-        _kill_marked(self._mark.encode())
+        _kill_marked(f"{MARK_VARIABLE}={self._mark}".encode())
 
     def exit_status(self) -> int | None:
         """See Child."""
@@ -240,7 +260,7 @@ def _compile_inside(executable: str) -> None:
     Otherwise every measured process compiles it, and what that takes, 0.7 MiB, stays resident there. Where the folder
     cannot be written to, it does.
     """
-    command = [executable, "-m", "compileall", "-q", str(_MAIN.parent)]
+    command = [executable, "-m", "compileall", "-q", str(MAIN.parent)]
     with contextlib.suppress(OSError):
         subprocess.run(
             command, check=False, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

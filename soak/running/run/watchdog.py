@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from soak.running.child.process import MARK_VARIABLE
+from soak.running.child.template import MARK_VARIABLE
 
 # Looks again until there is nothing left, for a process may be starting another at that moment.
 _WATCH = """

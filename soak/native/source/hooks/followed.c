@@ -60,6 +60,12 @@ int followed_in_child(void)
     return 1;
 }
 
+/* Whether forked children keep the tables: those that are to be measured begin a ledger of their own. */
+EXPORT void soak_go_on_in_children(int wanted)
+{
+    children_are_followed = wanted;
+}
+
 /* Follows the children of this process from now on. Those that run another program write to the file as well. */
 EXPORT void soak_follow(const char *path)
 {

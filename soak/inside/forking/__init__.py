@@ -1,0 +1,1 @@
+"""A warm process that makes measured processes of itself by fork."""
