@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from builder import a_cause, an_undecided
+from builder import a_cause, a_leak, an_undecided, growth, signal
 
 from soak.grounds import Ground, GroundKind, Streak
 from soak.reporting.words import component_sentence, growth_so_far
 from soak.results import Place
+from soak.verdict import Verdict
 
 PLACE = Place("work", "worker.py", 12)
 MEMORY = a_cause(
@@ -32,6 +33,7 @@ OPENED = a_cause(
     bytes_per_iteration=None,
     count_per_iteration=2.0,
 )
+NOWHERE = a_cause(confirmed=False, where=None, python_where=None, frames=(), bytes_per_iteration=16_384.0)
 RISING = Ground(GroundKind.UNDECIDED, ("fds",), streak=Streak(0, 100, 50, 5.0, 205.0))
 
 
@@ -63,3 +65,27 @@ def test_little_memory_is_nothing_to_begin_with_and_a_count_needs_no_place(compo
     expected = "grows by 2 file descriptors per call" if component.grounds[0] is RISING else None
 
     assert growth_so_far(component) == expected
+
+
+@pytest.mark.parametrize(
+    ("last", "verdict", "beside"),
+    [
+        (7_594.0, Verdict.INCONCLUSIVE, ", and by 1 thread per call"),
+        (9.0, Verdict.INCONCLUSIVE, ""),
+        (7_594.0, Verdict.CLEAN, ""),
+    ],
+)
+def test_of_memory_that_leaks_the_count_is_told_that_rose_beside_it(last: float, verdict: Verdict, beside: str):
+    """A busy machine left too few readings of the threads, so the memory that came with them decided."""
+    threads = signal("threads", None, None, None, verdict=verdict, first=1.0, last=last)
+    leak = a_leak(
+        "serve",
+        causes=(NOWHERE, MEMORY),
+        growth=growth(2_684.0, 2_600.0, 2_700.0, requested=19_771.0),
+        signals={"threads": threads},
+        iterations=7_593,
+    )
+
+    sentence = component_sentence(leak)
+
+    assert sentence.startswith(f"serve grows by 19.3 KiB per call{beside}: probably worker.py:12 allocates it (")

@@ -11,6 +11,7 @@ from soak.measurements import SIGNALS
 from soak.reporting.words.causes.advice import origin_brief
 from soak.reporting.words.growth import (
     bound_words,
+    count_beside,
     growth_until_then,
     growth_words,
     lost_part,
@@ -61,7 +62,8 @@ def component_sentence(component: ComponentResult) -> str:
     if component.verdict is Verdict.CLEAN:
         return f"{name} {bound_words(component)}: {ran}."
     if component.verdict is Verdict.LEAK:
-        beside = f"{lost_part(component)}{other_measure(growth)}{memory_beside(component)}{mapped_beside(component)}"
+        measured = f"{lost_part(component)}{other_measure(growth)}"
+        beside = f"{measured}{count_beside(component)}{memory_beside(component)}{mapped_beside(component)}"
         return f"{name} {growth_words(growth, noun)}{beside}{where_from(component)} ({ran})."
     if component.verdict is Verdict.SETTLING:
         fills = any(cause.holder is not None and cause.holder.full_at_cycle for cause in component.causes)

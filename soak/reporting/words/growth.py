@@ -14,6 +14,7 @@ _LONGEST_FAILURE = 60
 _OPENED_UNITS = ("fds", "threads", "processes", "resources")
 _FEWEST_MAPPINGS, _SMALLEST_PART = 8, 0.05
 """Fewer mappings are no growth; what is mapped, and less than this share of what is told, is not told."""
+_FEWEST_OPENED = 20
 _MOST_PART = 0.95
 """What is lost and more than this share of all growth is as good as all of it."""
 
@@ -124,6 +125,8 @@ def other_measure(growth: Growth | None) -> str:
         return ""
     if growth.unit in _OPENED_UNITS:
         return ""
+    if growth.allocated_bytes_per_iteration < growth.requested_bytes_per_iteration:
+        return ""  # some of what was asked for does not come from the allocator, such as the stacks of Python frames
     requested = byte_rate(growth.requested_bytes_per_iteration)
     allocated = byte_rate(growth.allocated_bytes_per_iteration)
     return "" if requested == allocated else f" (the allocator makes {allocated} of it)"
@@ -135,6 +138,22 @@ def memory_beside(component: ComponentResult) -> str:
     if growth is None or growth.unit not in _OPENED_UNITS or memory is None or memory.per_iteration is None:
         return ""
     return f", and by {byte_rate(memory.per_iteration)} of memory" if memory.verdict is Verdict.LEAK else ""
+
+
+def count_beside(component: ComponentResult) -> str:
+    """Say of memory that leaks the threads, descriptors or processes that came with it, though no rule decided on them.
+
+    A busy machine may have left too few readings of what is read from outside; first and last tell the number.
+    """
+    growth, cycles = component.growth, component.iterations
+    if growth is None or growth.unit in _OPENED_UNITS or not cycles:
+        return ""
+    for signal in component.signals.values():
+        rose = (signal.last or 0.0) - (signal.first or 0.0)
+        is_open = signal.unit in _OPENED_UNITS and signal.verdict is Verdict.INCONCLUSIVE
+        if is_open and rose >= _FEWEST_OPENED and rose >= _MOST_PART * cycles:
+            return f", and by {rate_words(rose / cycles, signal.unit, component.cycle_noun)}"
+    return ""
 
 
 def mapped_beside(component: ComponentResult) -> str:

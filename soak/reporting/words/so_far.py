@@ -34,7 +34,8 @@ def where_from(component: ComponentResult) -> str:
 
 
 def _probably(causes: Sequence[Cause]) -> str:
-    came = origin(causes, suspected=True)
+    places = (origin(group.causes, suspected=True) for group in group_causes(causes))
+    came = next(filter(None, places), None)
     return f": probably {came}" if came else ""
 
 
