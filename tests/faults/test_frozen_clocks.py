@@ -1,4 +1,4 @@
-"""Drivers that freeze or replace the clocks of their process: soak keeps its budget and its pace all the same."""
+"""Drivers that replace the clocks or the collector of their process: soak keeps its budget, its pace, its counts."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import time
 from pathlib import Path
 
 import pytest
-from running_builder import soak_driver
+from running_builder import a_plan, soak_driver, this_interpreter
 
 import soak
+from soak.running.component.result import make_result
 from soak.verdict import Verdict
 
 pytestmark = pytest.mark.integration
@@ -71,3 +72,30 @@ def test_a_check_in_the_process_of_a_test_ends_while_time_is_frozen():
         checked = soak.check(lambda: None, budget="0.5s", isolate=False)
 
     assert checked.verdict in (Verdict.CLEAN, Verdict.INCONCLUSIVE)
+
+
+REPLACED_COLLECTOR = """
+    import gc
+    from unittest import mock
+    class Node: pass
+    kept = []
+    def setup():
+        for name in {names}:
+            mock.patch("gc." + name).start()
+    def cycle(state):
+        first, second = Node(), Node()
+        first.other, second.other = second, first
+        {leak}
+"""
+COLLECTOR = ("collect", "isenabled", "freeze", "unfreeze", "get_freeze_count", "get_objects", "get_referrers", "enable")
+
+
+@pytest.mark.parametrize(("leak", "verdict"), [("", Verdict.CLEAN), ("kept.append(bytearray(100))", Verdict.LEAK)])
+def test_garbage_is_collected_whatever_a_driver_puts_in_place_of_gc(tmp_path: Path, leak: str, verdict: Verdict):
+    """A mock collects nothing, and keeps a record of each call."""
+    text = REPLACED_COLLECTOR.format(names=COLLECTOR, leak=leak)
+
+    soaked = soak_driver(tmp_path, text, early_stop=True)
+
+    result = make_result(a_plan(), soaked.observed, None, this_interpreter())
+    assert (result.verdict, result.failure) == (verdict, None)

@@ -8,11 +8,11 @@ higher than all readings before: so what only looks like growth, because old obj
 
 from __future__ import annotations
 
-import gc
 import sys
 
 from soak.inside.clock import RealTime
 from soak.inside.counting import counters
+from soak.inside.counting.real_gc import RealGc
 
 TYPE_CHECKING = False  # importing typing would be resident in every measured process
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Collector:
         """Return whether to collect at all: not when the component has disabled gc, or has frozen objects."""
         if not self.is_frozen:
             return counters.soak_may_collect()
-        if not gc.isenabled():
+        if not RealGc.isenabled():
             return False
         is_undone, is_done_again = self._interference()
         if is_undone or is_done_again:
@@ -71,7 +71,7 @@ class Collector:
     def _interference(self) -> tuple[bool, bool]:
         """Return whether the component has unfrozen what soak froze, and whether it has frozen objects itself."""
         is_undone, is_done_again = False, True
-        for holder in gc.get_referrers(self._older[0], self._newer[0]):
+        for holder in RealGc.get_referrers(self._older[0], self._newer[0]):
             is_undone = is_undone or holder is self._older
             is_done_again = is_done_again and holder is not self._newer
         return is_undone, is_done_again
@@ -80,7 +80,7 @@ class Collector:
         """Collect what is not frozen; return how many objects were garbage."""
         words = self._words
         begun_ns = RealTime.thread_time_ns()
-        found = gc.collect()
+        found = RealGc.collect()
         is_slow = RealTime.thread_time_ns() - begun_ns >= self._slow_ns
         words[_SLOW] = words[_SLOW] + 1 if is_slow else 0
         if words[_STATE] == _THAWED and words[_SLOW] >= self._slow_in_a_row:
@@ -101,8 +101,8 @@ class Collector:
     def collect_all(self, done: int) -> int:
         """Collect all objects, and freeze what survives; return how many were garbage."""
         words = self._words
-        gc.unfreeze()
-        found = gc.collect()
+        RealGc.unfreeze()
+        found = RealGc.collect()
         words[_SURPRISES] += found > 0
         words[_DUE] = done if found else done + max(done // _APART, _APART_AT_LEAST)
         if words[_SURPRISES] < _MOST_SURPRISES:
@@ -120,11 +120,11 @@ class Collector:
     def thaw(self) -> None:
         """Let collections visit all objects again. Call it after the last checkpoint."""
         if self.is_frozen and self.may_collect():
-            gc.unfreeze()
+            RealGc.unfreeze()
         self._words[_STATE] = _LEFT_ALONE
 
     def _freeze(self) -> None:
-        gc.freeze()
+        RealGc.freeze()
         self._older = self._newer  # frozen now
         self._newer = [object()]
         self._words[_STATE] = _FROZEN

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ctypes
-import gc
 import sys
+
+from soak.inside.counting.real_gc import RealGc
 
 TYPE_CHECKING = False  # importing typing would be resident in every measured process
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ read_malloc = _find_mallinfo()
 """A function that returns glibc's malloc counters (``uordblks``, ``hblkhd``, ``fordblks`` in bytes), or None."""
 
 
-_frozen_at_start = gc.get_freeze_count()
+_frozen_at_start = RealGc.get_freeze_count()
 """The number of objects that were frozen before: CPython 3.12 freezes some hundred of its own at its start."""
 _newer: list[object] | None = None
 """Made by `freeze_older_objects` after it froze all others: gc looks into it until somebody freezes objects again."""
@@ -51,8 +52,8 @@ _newer: list[object] | None = None
 def freeze_older_objects() -> None:
     """Exclude all objects that exist now from collections: many objects of a harness would make each one slow."""
     global _newer
-    gc.collect()
-    gc.freeze()
+    RealGc.collect()
+    RealGc.freeze()
     _newer = [object()]
 
 
@@ -61,16 +62,16 @@ def soak_may_collect() -> bool:
 
     To count frozen objects takes 2 ms for those of pytest, and each checkpoint asks.
     """
-    if not gc.isenabled():
+    if not RealGc.isenabled():
         return False
     if _newer is None:
-        return gc.get_freeze_count() <= _frozen_at_start
-    return any(holder is _newer for holder in gc.get_referrers(_newer[0]))
+        return RealGc.get_freeze_count() <= _frozen_at_start
+    return any(holder is _newer for holder in RealGc.get_referrers(_newer[0]))
 
 
 def is_nothing_frozen() -> bool:
     """Return whether no object of the program is frozen, by the component or by `freeze_older_objects`."""
-    return _newer is None and gc.get_freeze_count() <= _frozen_at_start
+    return _newer is None and RealGc.get_freeze_count() <= _frozen_at_start
 
 
 clear_type_cache: Callable[[], object] = (
@@ -92,14 +93,14 @@ def count_gc_objects() -> int | None:
     objects frozen: they would be unfrozen as well.
     """
     if _newer is not None or not soak_may_collect():
-        return len(gc.get_objects())
+        return len(RealGc.get_objects())
     if _frozen_at_start:
         return None
-    gc.freeze()
+    RealGc.freeze()
     try:
-        return gc.get_freeze_count()
+        return RealGc.get_freeze_count()
     finally:
-        gc.unfreeze()
+        RealGc.unfreeze()
 
 
 read_python_blocks = sys.getallocatedblocks

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 import marshal
 import os
 import tracemalloc
 
 from soak.inside.clock import RealTime
+from soak.inside.counting.real_gc import RealGc
 
 TYPE_CHECKING = False  # importing typing would be resident in every measured process
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class _Baseline:
 
 
 def _snapshot() -> tracemalloc.Snapshot:
-    gc.collect()
+    RealGc.collect()
     return tracemalloc.take_snapshot()
 
 

@@ -8,11 +8,11 @@ gc, which has no tuples and dicts of plain values.
 
 from __future__ import annotations
 
-import gc
 import sys
 from array import array
 
 from soak.inside.clock import TimeLimit
+from soak.inside.counting.real_gc import RealGc
 from soak.inside.objects import caches
 from soak.inside.objects.names import CELL, FUNCTION, LONGEST_VALUE, MODULE, PLAIN, name_of, short_value
 
@@ -86,7 +86,7 @@ class Walk:
         self._may_close = False
         # A cache may hold for a while what a module holds for ever.
         for position in sorted(self._closed, key=lambda place: (self.module_of(place) is None, place)):
-            for referent in gc.get_referents(self._met[position]):
+            for referent in RealGc.get_referents(self._met[position]):
                 if id(referent) not in self._seen:
                     self._meet(referent, position)
         self._follow(LONGEST_IN_CACHES_S)
@@ -97,7 +97,7 @@ class Walk:
         What a cache holds must not be taken for what nobody is known to hold.
         """
         self._names.append(_BEYOND)
-        for held in gc.get_objects():
+        for held in RealGc.get_objects():
             if type(held) in self._caches.types or id(held) in self._caches.dicts:
                 self._meet(held, -len(self._names))
         self._strangers.clear()
@@ -147,7 +147,7 @@ class Walk:
             self._next += 1
             if position in closed:
                 continue
-            referents = self._without_strangers(position, gc.get_referents(met[position]))
+            referents = self._without_strangers(position, RealGc.get_referents(met[position]))
             for first in range(0, len(referents), _LOOK_AT_CLOCK_EVERY):
                 for referent in referents[first : first + _LOOK_AT_CLOCK_EVERY]:
                     if id(referent) not in seen:

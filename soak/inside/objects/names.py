@@ -6,9 +6,9 @@ This asks only the interpreter and C code of types. No code of the component run
 from __future__ import annotations
 
 import collections
-import gc
 import sys
 
+from soak.inside.counting.real_gc import RealGc
 from soak.inside.objects.caches import LRU_CACHE
 
 TYPE_CHECKING = False  # importing typing would be resident in every measured process
@@ -56,7 +56,7 @@ def name_of(owner: Any, holder: Any, held: Any) -> str | None:
 def attributes_of(holder: Any) -> Any:
     """Return the dict of the attributes of an object or a class; None where it has none."""
     if issubclass(type(holder), type):
-        return next(iter(gc.get_referents(type.__dict__["__dict__"].__get__(holder))), None)
+        return next(iter(RealGc.get_referents(type.__dict__["__dict__"].__get__(holder))), None)
     try:
         return object.__getattribute__(holder, "__dict__")
     except Exception:

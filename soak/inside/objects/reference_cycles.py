@@ -6,6 +6,7 @@ import gc
 from collections import deque
 
 from soak.inside.clock import TimeLimit
+from soak.inside.counting.real_gc import RealGc
 from soak.inside.objects.holders import describe_way
 
 TYPE_CHECKING = False  # importing typing would be resident in every measured process
@@ -32,10 +33,10 @@ def find_ring(target: Any) -> list[Node]:
     waiting = deque([target])
     while waiting and len(before) < _MOST_OBJECTS and not limit.is_over():
         holder = waiting.popleft()
-        for referent in gc.get_referents(holder):
+        for referent in RealGc.get_referents(holder):
             if referent is target:
                 return describe_way("", _turned(_way_to(holder, target, before)))
-            if id(referent) not in before and gc.is_tracked(referent) and not issubclass(type(referent), type):
+            if id(referent) not in before and RealGc.is_tracked(referent) and not issubclass(type(referent), type):
                 before[id(referent)] = (referent, id(holder))
                 waiting.append(referent)
     return []
@@ -44,7 +45,9 @@ def find_ring(target: Any) -> list[Node]:
 def find_objects(wanted: dict[int, int]) -> dict[int, Any]:
     """Return, by address, the wanted objects that gc lists. ``wanted``: their addresses, and those of their types."""
     return {
-        id(found): found for found in gc.get_objects() if id(found) in wanted and id(type(found)) == wanted[id(found)]
+        id(found): found
+        for found in RealGc.get_objects()
+        if id(found) in wanted and id(type(found)) == wanted[id(found)]
     }
 
 
@@ -53,22 +56,22 @@ def collect_garbage(run_cycles: Callable[[], int], placed: Callable[[list[Node]]
 
     ``placed``: is called with the nodes of the ring while its objects still exist.
     """
-    was_enabled, flags, before = gc.isenabled(), gc.get_debug(), len(gc.garbage)
-    gc.collect()
-    gc.disable()
+    was_enabled, flags, before = RealGc.isenabled(), RealGc.get_debug(), len(gc.garbage)
+    RealGc.collect()
+    RealGc.disable()
     try:
         cycles = run_cycles()
-        gc.set_debug(gc.DEBUG_SAVEALL)
-        gc.collect()
+        RealGc.set_debug(gc.DEBUG_SAVEALL)
+        RealGc.collect()
     finally:
-        gc.set_debug(flags)
+        RealGc.set_debug(flags)
         found = gc.garbage[before:]
         del gc.garbage[before:]
         if was_enabled:
-            gc.enable()
+            RealGc.enable()
     said = cycles, len(found), _count_types(found), placed(_first_ring(found))
     del found
-    gc.collect()
+    RealGc.collect()
     return said
 
 
