@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
@@ -72,7 +72,8 @@ def describe_new(
     """
     now, again = read_inventory(pid), frozenset(reopened)
     links = {n: link for n, link in now.descriptors.items() if before.descriptors.get(n) != link or n in again}
-    sockets = _sockets(pid) if any(link.startswith("socket:") for link in links.values()) else {}
+    inodes = {_inode_of(link) for link in links.values() if link.startswith("socket:")}
+    sockets = _sockets(pid, inodes) if inodes else {}
     return (
         *(_descriptor(pid, number, link, sockets) for number, link in sorted(links.items())),
         *(_thread(pid, number, thread_names or {}) for number in sorted(now.threads - before.threads)),
@@ -100,7 +101,7 @@ def _descriptor(pid: int, number: int, link: str, sockets: Mapping[str, tuple[st
     elif link.startswith("/"):
         kind, name = _file_type(pid, number, link), link.removesuffix(" (deleted)")
     elif link.startswith("socket:"):
-        kind, name = sockets.get(link[len("socket:[") : -1], ("socket", ""))
+        kind, name = sockets.get(_inode_of(link), ("socket", ""))
     elif link.startswith("anon_inode:"):
         what = link.removeprefix("anon_inode:").strip("[]")
         kind, name = _ANONYMOUS.get(what, what), ""
@@ -122,16 +123,24 @@ def _file_type(pid: int, number: int, link: str) -> str:
     return "deleted file" if link.endswith(" (deleted)") else "file"
 
 
-def _sockets(pid: int) -> dict[str, tuple[str, str]]:
-    """Return type and addresses of the sockets in the network of the process, by inode."""
+def _inode_of(link: str) -> str:
+    return link[len("socket:[") : -1]
+
+
+def _sockets(pid: int, inodes: Collection[str]) -> dict[str, tuple[str, str]]:
+    """Return type and addresses of these sockets of the process, by inode.
+
+    The kernel lists all sockets in its network, which may be many thousands; the process waits meanwhile.
+    """
     found: dict[str, tuple[str, str]] = {}
     for protocol in _PROTOCOLS:
         for columns in _rows(pid, protocol):
-            if len(columns) > _INODE_COLUMN:
+            if len(columns) > _INODE_COLUMN and columns[_INODE_COLUMN] in inodes:
                 local, peer, state = columns[1:4]
                 found[columns[_INODE_COLUMN]] = (f"{protocol[:3]} socket", _addresses(local, peer, state, protocol))
     for columns in _rows(pid, "unix"):
-        found[columns[6]] = ("unix socket", " ".join(columns[7:]))
+        if columns[6] in inodes:
+            found[columns[6]] = ("unix socket", " ".join(columns[7:]))
     return found
 
 
