@@ -84,6 +84,8 @@ class ComponentPlan:
     nice: int = 0
     follow: bool = True
     """The tracker counts in the processes that the component starts as well."""
+    resumed_at: int = 0
+    """Cycles that earlier processes of this run have done; above 0 the driver's ``resume`` makes the state."""
     options: tuple[Option, ...] = ()
     """Of ``soak run``, as typed for this component: `options_of` adds those of the run."""
 

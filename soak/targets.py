@@ -36,6 +36,8 @@ class Target:
     """The MAX_PAUSE of the driver: how long a checkpoint may keep a cycle waiting."""
     period: int = 1
     """The PERIOD of the driver: only after so many cycles is it in the same phase again."""
+    can_resume: bool = False
+    """The driver has ``resume(cycle, **settings)``: it makes the state of a component that has done so many cycles."""
     ignored_children: tuple[str, ...] = ()
     """The IGNORED_CHILDREN of the file: words in the command lines of processes that are no part of the component."""
     given: str = ""
@@ -107,6 +109,7 @@ def _driver(path: Path, given: str) -> Target:
         interval_s=_duration(names.get("INTERVAL"), "INTERVAL", path),
         max_pause_s=_duration(names.get("MAX_PAUSE"), "MAX_PAUSE", path),
         period=_period(names.get("PERIOD"), path),
+        can_resume="resume" in names and _is_public_function("resume", names["resume"]),
         ignored_children=_ignored_children(names.get("IGNORED_CHILDREN"), path),
         given=given,
     )

@@ -38,18 +38,19 @@ class Component:
             setattr(self.module, PAUSES, windows)
 
 
-def load(target: dict[str, str]) -> Component:
+def load(target: dict[str, Any]) -> Component:
     """Import the target and return its Component.
 
     ``target``: a dict with ``kind`` (driver | function | module | empty), ``path``, ``module`` and ``function``, from
-    soak.targets. Raises what the import raises, and TypeError with a line for a person when the code is not a target.
+    soak.targets, and perhaps ``resumed_at``: the cycle at which a driver goes on. Raises what the import raises, and
+    TypeError with a line for a person when the code is not a target.
     """
     kind = target["kind"]
     if kind == "empty":
         return Component(_no_setup, _nothing, _nothing)
     module = _import_file(target["path"]) if target["path"] else _import_name(target["module"])
     if kind == "driver":
-        return _driver(module, target["path"])
+        return _driver(module, target["path"], target.get("resumed_at", 0))
     return _function(module, target["function"])
 
 
@@ -85,19 +86,21 @@ def _import_file(path: str) -> ModuleType:
     return module
 
 
-def _driver(module: ModuleType, path: str) -> Component:
+def _driver(module: ModuleType, path: str, resumed_at: int) -> Component:
     cycle = getattr(module, "cycle", None)
     if not callable(cycle):
         raise TypeError("%s has no function cycle(state); a driver needs one" % path)
     _refuse_generator(cycle, "cycle")
-    make_state, cycle, end = _awaited(getattr(module, "setup", None), cycle, getattr(module, "teardown", None))
+    begin = getattr(module, "resume" if resumed_at else "setup", None)
+    make_state, cycle, end = _awaited(begin, cycle, getattr(module, "teardown", None))
+    begun_at = (resumed_at,) if resumed_at else ()
 
     def setup(settings: Settings) -> Arguments:
         if make_state is None:
             if settings:
                 raise TypeError("%s takes no settings, because it has no setup(**settings)" % path)
             return (None,)
-        return (make_state(**settings),)
+        return (make_state(*begun_at, **settings),)
 
     component = Component(setup, cycle, end if end is not None else _nothing)
     component.module = module

@@ -93,6 +93,47 @@ def test_what_a_failed_control_left_unproven_is_measured_again():
     )  # fmt: skip
 
 
+def paced_remainder(so_far: ComponentResult | None, *, can_resume: bool = True, done: int = 1_000):
+    """Return the plan and the reason of a component of 2,048 cycles and 60 s, cut off after ``done`` at 40 a second."""
+    target = Target("it", "driver", path="/it.py", can_resume=can_resume)
+    component = a_plan(target, budget_s=60.0, interval_s=0.025)
+    plan = replace(run_plan(), components=(component,))
+    remainder = find_remainder(plan, {}, {"it": done}, {} if so_far is None else {"it": so_far})
+    return remainder.plan.components[0], remainder.reasons["it"]
+
+
+def test_a_paced_component_whose_driver_can_resume_goes_on_at_its_cycle():
+    """With what is left of its cycles and of its time; cut off once more, at the sum."""
+    so_far = a_result("it", verdict=Verdict.INCONCLUSIVE, iterations=960, seconds=24.0)
+
+    again, reason = paced_remainder(so_far)
+
+    assert (again.resumed_at, again.iterations, again.budget_s) == (1_000, 1_048, 35.0)
+    assert "goes on at cycle 1,000" in reason
+    assert "the cycles before are INCONCLUSIVE" in reason
+    later = find_remainder(replace(run_plan(), components=(again,)), {}, {"it": 48}, {"it": so_far})
+    assert later.plan.components[0].resumed_at == 1_048
+
+
+@pytest.mark.parametrize(
+    ("so_far", "more", "why"),
+    [
+        (a_result("it", seconds=2.5), {"can_resume": False}, "its driver has no resume(cycle, **settings)"),
+        (None, {}, "too little is known"),
+        (a_result("it", verdict=Verdict.LEAK, seconds=2.5), {}, "a LEAK so far"),
+        (a_result("it", seconds=2.5), {"done": 2_048}, "they were all"),
+    ],
+)
+def test_a_paced_component_that_cannot_go_on_begins_at_its_first_cycle_and_says_why(
+    so_far: ComponentResult | None, more: dict[str, Any], why: str
+):
+    again, reason = paced_remainder(so_far, **more)
+
+    assert (again.resumed_at, again.iterations, again.budget_s) == (0, 2_048, 60.0)
+    assert "measured again from the first one" in reason
+    assert why in reason
+
+
 @pytest.mark.parametrize("verdict", [Verdict.INCONCLUSIVE, Verdict.SETTLING])
 def test_what_was_left_undecided_gets_the_cycles_that_decide(verdict: Verdict):
     """It gets its cycles plus the needed ones, or enough for its n_min; no limit of time, and the same n_min."""
@@ -197,6 +238,35 @@ def test_a_run_that_was_stopped_cleanly_is_resumed(place: Path):
 
     assert answer.code == 0
     assert verdicts(answer)["slow"][1][0].startswith("Stopped after ")
+
+
+PACED = """
+INTERVAL = "1ms"
+KEPT = []
+def setup(): return {{"begun_at": 0, "leaks": False}}
+def resume(cycle): return {{"begun_at": cycle, "leaks": {leaks}}}
+def cycle(state):
+    if state["leaks"]: KEPT.append(bytes(106))
+def teardown(state): print("begun at", state["begun_at"])
+"""
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(("leaks", "verdict"), [(True, "LEAK"), (False, "CLEAN")])
+def test_the_second_piece_of_a_paced_run_is_judged_by_itself(tmp_path: Path, leaks: bool, verdict: str):
+    """A leak that only the second process has is a LEAK; without it the run is CLEAN."""
+    (tmp_path / "drive_paced.py").write_text(PACED.format(leaks=leaks), encoding="utf-8")
+    with begin(tmp_path, "drive_paced.py", "--iterations", "20000", "--n-min", "512") as running:
+        wait_until(lambda: cycles_read(tmp_path, "paced") > 100)
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(LIMIT_S) == 3
+
+    answer = soak(tmp_path, "resume")
+
+    found, messages = verdicts(answer)["paced"]
+    assert found == verdict
+    assert "so another process goes on at cycle" in messages[0]
+    assert "the cycles before are INCONCLUSIVE" in messages[0]
 
 
 @pytest.mark.integration

@@ -50,6 +50,24 @@ def test_a_drivers_three_functions_share_its_state(write: WriteFile):
     assert sys.modules["drive_it"].seen == [[8, "a"]]
 
 
+def test_a_driver_that_goes_on_gets_its_state_from_resume(write: WriteFile):
+    file = write(
+        "drive_it.py",
+        """
+        seen = []
+        def setup(name): return [name, 0]
+        def resume(cycle, name): return [name, cycle]
+        def cycle(state): state[1] += 1
+        def teardown(state): seen.append(state)
+        """,
+    )
+    target = {"kind": "driver", "path": str(file), "module": "", "function": ""}
+    for resumed_at in (0, 700):
+        run(loading.load({**target, "resumed_at": resumed_at}), cycles=3, name="a")
+        (state,) = sys.modules.pop("drive_it").seen
+        assert state == ["a", resumed_at + 3]
+
+
 def test_a_driver_without_setup_and_teardown_gets_none(write: WriteFile):
     component = load("driver", write("drive_it.py", "seen = []\ndef cycle(state): seen.append(state)\n"))
 

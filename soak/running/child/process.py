@@ -45,6 +45,7 @@ def child_settings(plan: ComponentPlan, folder: Path) -> dict[str, Any]:
             "path": target.path or "",
             "module": target.module or "",
             "function": target.function or "",
+            "resumed_at": plan.resumed_at,
         },
         "path": [*own_folder, str(folder)],
         "settings": plan.settings,

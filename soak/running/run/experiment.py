@@ -128,7 +128,8 @@ def resume_experiment(folder: Path, listener: RunListener, stopping: threading.E
         except FAULTS as error:
             raise StoreError(f"{folder}: the plan is damaged: {error!r}") from error
         results = {result.name: result for result in store.read_run().components}
-        remainder = find_remainder(plan, results, store.cycles_read())
+        so_far = {result.name: result for result in store.read_run(so_far=True).components}
+        remainder = find_remainder(plan, results, store.cycles_read(), so_far)
     return _measure(folder, _check(plan), remainder, listener, stopping)
 
 

@@ -33,14 +33,18 @@ class Remainder:
 
 
 def find_remainder(
-    plan: RunPlan, results: Mapping[str, ComponentResult], cycles_read: Mapping[str, int | None]
+    plan: RunPlan,
+    results: Mapping[str, ComponentResult],
+    cycles_read: Mapping[str, int | None],
+    so_far: Mapping[str, ComponentResult] | None = None,
 ) -> Remainder:
     """Tell what stands and what is measured again.
 
-    ``cycles_read``: of each component that began, the cycle of its last reading, or None. A component that was cut
-    off begins again from its first cycle, for the process that held its state is gone, and two processes' readings
-    are not one series. What would come out the same stands: CLEAN, LEAK, a driver that failed by itself, and one
-    that no number of cycles decides.
+    ``cycles_read``: of each component that began, the cycle of its last reading, or None. ``so_far``: what could be
+    said of components when they were cut off. A component that was cut off begins again from its first cycle, for the
+    process that held its state is gone, and two processes' readings are not one series. One with a pace whose driver
+    has ``resume`` goes on at its cycle, and what follows is judged by itself. What would come out the same stands:
+    CLEAN, LEAK, a driver that failed by itself, and one that no number of cycles decides.
     """
     components, kept, reasons = [], {}, {}
     for component in plan.components:
@@ -49,7 +53,8 @@ def find_remainder(
             components.append(component)
             if component.name in cycles_read:
                 done = cycles_read[component.name] or 0
-                reasons[component.name] = f"Cut off after {done:,} cycles and measured again from the first one."
+                before = (so_far or {}).get(component.name)
+                components[-1], reasons[component.name] = _go_on(component, done, before, "Cut off")
             continue
         reason, again = _why_again(component, result)
         components.append(again)
@@ -60,6 +65,35 @@ def find_remainder(
     return Remainder(dataclasses.replace(plan, components=tuple(components)), kept, reasons)
 
 
+def _go_on(component: ComponentPlan, done: int, before: ComponentResult | None, how: str) -> tuple[ComponentPlan, str]:
+    """Return the plan of a component that ended after ``done`` cycles, and where it goes on.
+
+    ``before``: what is known of those cycles. ``how`` they ended, in a word or two.
+    """
+    again = f"{how} after {done:,} cycles and measured again from the first one"
+    if not component.interval_s or not done:
+        return component, f"{again}."
+    if not component.target.can_resume:
+        return component, f"{again}: its driver has no resume(cycle, **settings)."
+    if before is None or not before.iterations:
+        return component, f"{again}: too little is known of them."
+    if before.verdict is Verdict.LEAK:
+        return component, f"{again}: they were a LEAK so far, which another process could not confirm."
+    left, left_s = component.iterations, component.budget_s
+    if left is not None:
+        left -= done
+    if left_s is not None:
+        left_s -= done * before.seconds / before.iterations
+    if (left is not None and left < 1) or (left_s is not None and left_s <= 0):
+        return component, f"{again}: they were all, and were not judged."
+    at = component.resumed_at + done
+    told = f"{how} after {done:,} cycles; its driver has resume(), so another process goes on at cycle {at:,}."
+    judged = (
+        f"Each process is judged by itself: the cycles before are {before.verdict}, those from there on as said here."
+    )
+    return dataclasses.replace(component, iterations=left, budget_s=left_s, resumed_at=at), f"{told} {judged}"
+
+
 def _why_again(component: ComponentPlan, result: ComponentResult) -> tuple[str, ComponentPlan]:
     """Return why a component with a result is measured again, or an empty text, and its plan for that."""
     failure = result.failure
@@ -67,7 +101,8 @@ def _why_again(component: ComponentPlan, result: ComponentResult) -> tuple[str, 
         reason = f"{failure.detail} ended its process in {failure.phase} {failure.cycle:,}; measured again."
         return reason, component
     if result.stopped_by == "signal" and result.verdict is not Verdict.LEAK:
-        return f"Stopped after {result.iterations:,} cycles and measured again from the first one.", component
+        plan, reason = _go_on(component, result.iterations, result, "Stopped")
+        return reason, plan
     if result.control_failed:
         return "A control of what its verdict rests on failed; measured again, as the controls are.", component
     if result.verdict in _UNDECIDED and result.needed_iterations:
