@@ -33,7 +33,9 @@ OPENED = a_cause(
     bytes_per_iteration=None,
     count_per_iteration=2.0,
 )
+ARENA = Place("_PyMem_ArenaAlloc", "Objects/obmalloc.c", 368, "libpython3.13.so.1.0")
 NOWHERE = a_cause(confirmed=False, where=None, python_where=None, frames=(), bytes_per_iteration=16_384.0)
+IN_CPYTHON = a_cause(confirmed=False, where=ARENA, python_where=None, frames=(ARENA,), bytes_per_iteration=16_000.0)
 RISING = Ground(GroundKind.UNDECIDED, ("fds",), streak=Streak(0, 100, 50, 5.0, 205.0))
 
 
@@ -80,7 +82,7 @@ def test_of_memory_that_leaks_the_count_is_told_that_rose_beside_it(last: float,
     threads = signal("threads", None, None, None, verdict=verdict, first=1.0, last=last)
     leak = a_leak(
         "serve",
-        causes=(NOWHERE, MEMORY),
+        causes=(NOWHERE, IN_CPYTHON, MEMORY),
         growth=growth(2_684.0, 2_600.0, 2_700.0, requested=19_771.0),
         signals={"threads": threads},
         iterations=7_593,

@@ -34,7 +34,9 @@ def where_from(component: ComponentResult) -> str:
 
 
 def _probably(causes: Sequence[Cause]) -> str:
-    places = (origin(group.causes, suspected=True) for group in group_causes(causes))
+    # A line of Python says more than one of CPython's own source: that maps the arena, or the stack of a thread.
+    groups = sorted(group_causes(causes), key=lambda group: all(cause.python_where is None for cause in group.causes))
+    places = (origin(group.causes, suspected=True) for group in groups)
     came = next(filter(None, places), None)
     return f": probably {came}" if came else ""
 
