@@ -58,10 +58,14 @@ class ScriptedLedger(Ledger):
         self._lost_blocks = lost_blocks
         self.cycle: Callable[[], int] = lambda: 0
         self.flagged: list[int] = []
+        self.waited: list[bool] = []
+        """Of each time it was read: whether the child waited for that."""
+        self.has_waiting_child: Callable[[], bool] = lambda: False
 
     def read(self) -> Checkpoint | None:
         """Return what is alive at the child's last checkpoint: blocks of all its cycles, in the epochs' buckets."""
         cycle = self.cycle()
+        self.waited.append(self.has_waiting_child())
         sites = np.zeros(LEDGER_SITE + 1, SITE)
         sites["kind"][LEDGER_SITE], sites["address"][LEDGER_SITE] = NATIVE_SITE, 0x1000
         checkpoint = Checkpoint(
@@ -130,6 +134,7 @@ def supervise(
     scripted = ScriptedChild(clock, course, ledger=ledger, **(child or {}))
     if ledger is not None:
         ledger.cycle = lambda: scripted.ring.counted
+        ledger.has_waiting_child = lambda: scripted.ring.rows_acknowledged < scripted.ring.rows_written
     context = RunContext(
         Interpreter("python", (3, 11, 0)), Path(), stopping, None, "scripted", read_temperature_c=read_temperature_c
     )

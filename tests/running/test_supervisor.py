@@ -388,6 +388,19 @@ def test_every_row_is_acknowledged():
     assert supervised.child.ring.rows_acknowledged == supervised.child.ring.rows_written == 129
 
 
+def test_a_child_whose_pauses_have_a_budget_goes_on_before_the_ledger_is_read():
+    """At all checkpoints but the last, at which its memory may be looked at."""
+    hurried, patient = ScriptedLedger(), ScriptedLedger()
+
+    supervised = supervise(a_course(2048), iterations=2048, early_stop=False, ledger=hurried, max_pause_s=0.01)
+    supervise(a_course(2048), iterations=2048, early_stop=False, ledger=patient)
+
+    assert hurried.waited == [False] * 128 + [True]
+    assert patient.waited == [True] * 129
+    assert supervised.child.ring.rows_acknowledged == supervised.child.ring.rows_written == 129
+    assert {"tracked", "tracked_blocks"} <= supervised.readings[-1].values.keys()
+
+
 def test_what_is_read_from_outside_stands_in_every_reading():
     """One reading of it for each row, for the child waits."""
     supervised = supervise(a_course(2048, fds=0.0, rss=512.0), iterations=2048, early_stop=False)

@@ -10,10 +10,14 @@ import psutil
 import pytest
 from tracking_builder import soak_text
 
+from soak.analysis.sites.ledger import Suspect
 from soak.probes.memory import ProcessMemory
+from soak.running.child.child import ScriptedChild
 from soak.running.child.child_ring import ScriptedRing
+from soak.running.clock import ScriptedClock
 from soak.running.scanning.copies import Copies
-from soak.verdict import Verdict
+from soak.running.scanning.scanner import Scanner
+from soak.verdict import SeriesState, SeriesVerdict, Verdict
 
 LOSES = """
     import ctypes, time
@@ -78,6 +82,16 @@ def test_the_program_sees_neither_a_child_nor_a_signal(tmp_path: Path):
 
     assert result.failure is None
     assert result.causes[0].state == "held"
+
+
+def test_no_copy_is_made_where_nothing_grows():
+    """To make one takes the program some milliseconds."""
+    child = ScriptedChild(ScriptedClock(), iter(()))
+    grows = Suspect(1, SeriesVerdict(Verdict.INCONCLUSIVE, SeriesState.UNDECIDED), 1.0, 48)
+    scanner = Scanner(child, ScriptedClock())
+
+    assert scanner.is_due(200, [grows], of_copy=True)
+    assert not scanner.is_due(200, [], of_copy=True)
 
 
 def test_a_copy_from_another_cycle_is_not_given_and_is_ended():

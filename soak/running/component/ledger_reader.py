@@ -100,12 +100,15 @@ class LedgerReader:
 
     def look(self) -> Checkpoint | None:
         """Return the latest checkpoint, whether it has been taken in or not; None before there is one."""
+        self.open()
+        return None if self._file is None else self._file.read()
+
+    def open(self) -> None:
+        """Open the file, if the process has made it by now."""
         if self._file is None:
             self._file = self._open_ledger()
-            if self._file is None:
-                return None
-            self._keep_maps()
-        return self._file.read()
+            if self._file is not None:
+                self._keep_maps()
 
     def take(self, checkpoint: Checkpoint, cycle: int) -> dict[str, float]:
         """Take in a checkpoint as that of a cycle; return the sums as `read` does."""

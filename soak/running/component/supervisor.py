@@ -213,6 +213,7 @@ class Supervisor:
         self._clock, self._plan, self._context = clock, plan, context
         self._on_n_min, self._on_readings, self._on_progress = on_n_min, on_readings, on_progress
         self._audits, self._summing_up = audits, _from_later_on(clock.now_s())
+        self._has_budget = plan.max_pause_s is not None
         self._limits = child.read_limits()
         self._judge = ComponentJudge(
             plan.tolerance_bytes, self._limits, REQUIRED_IN_A_RUN, rss_limit_bytes=plan.max_rss_bytes
@@ -225,7 +226,7 @@ class Supervisor:
         )
         self._ledger = LedgerReader(child.open_ledger, maps_reader(child.pid), plan.tolerance_bytes)
         self._scanner, self._auditor = Scanner(child, clock), Auditor(child, clock)
-        self._copies = Copies(child.ring, must_not_wait=plan.max_pause_s is not None)
+        self._copies = Copies(child.ring, must_not_wait=self._has_budget)
         self._opened = OpenItems(child, self._ledger, clock)
         self._left = LeftBehind(self._ledger, clock, str(context.folder))
         self._heat = HeatGuard(plan.max_temperature_c, context.read_temperature_c)
@@ -276,14 +277,15 @@ class Supervisor:
             return
         if not self._rows.rows_read:
             self._limits.update(self._child.read_limits())  # the driver's setup may have lowered them
-        beside = self._read_beside(is_alive=is_alive)
         waits = self._ring.rows_acknowledged < written
         if waits and is_alive:
-            self._look_while_it_waits(written, beside)
+            beside = self._look_while_it_waits(written)
+        else:
+            beside = self._read_beside(self._read_outside() if is_alive else {})
         # Where CLEAN may be proven, the child waits for the answer: it may be its last cycle.
         has_new_look = self._ledger.has_new_look or self._processes.has_new_look
         can_be_clean = has_new_look and self._ring.counted >= self._judge.n_clean
-        may_be_last = can_be_clean and self._plan.early_stop and self._plan.max_pause_s is None
+        may_be_last = can_be_clean and self._plan.early_stop and not self._has_budget
         if waits and not may_be_last:
             self._ring.acknowledge(written)
             self._read_processes_while_it_goes_on()
@@ -299,13 +301,25 @@ class Supervisor:
         self._look_at_copy()
         self._on_readings(readings)
 
-    def _read_beside(self, *, is_alive: bool) -> Beside:
-        """Read the outside and the ledger; what grows fast enough to run out soon wants dense checkpoints."""
-        outside = self._read_outside() if is_alive else {}
+    def _look_while_it_waits(self, written: int) -> Beside:
+        """Read all that is read at a checkpoint; a child whose pauses have a budget goes on before the ledger is read.
+
+        The ledger keeps the checkpoint until the next one but one.
+        """
+        is_last = self._ring.is_asked_to_stop or self._ring.counted == self._plan.iterations
+        outside = self._read_outside()
+        self._opened.at_checkpoint(self._ring.counted, outside)
+        if self._has_budget and not is_last:
+            self._ring.acknowledge(written)
+        beside = self._read_beside(outside)
+        if beside.ledger_cycle is not None or not self._child.is_tracked:
+            self._look_at_memory(written, is_last=is_last)
+        return beside
+
+    def _read_beside(self, outside: dict[str, float]) -> Beside:
+        """Read the ledger beside the outside; what grows fast enough to run out soon wants dense checkpoints."""
         reads_ledger = self._child.is_tracked and self._is_in_phase(self._ring.counted)
         ledger_cycle, sums = self._ledger.read() if reads_ledger else (None, {})
-        if is_alive:
-            outside = {**outside, **self._left.read(self._ring.counted)}
         incomplete = () if self._ledger.is_complete else LEDGER
         self._judge.distrust((*incomplete, "left_behind") if self._left.lost else incomplete)
         if is_soon_exhausted(outside, self._judge.first):
@@ -316,28 +330,24 @@ class Supervisor:
         """Read the process, and those that it started, from outside."""
         self._processes.cycle = self._ring.counted
         outside = self._outside.read()
-        if self._is_in_phase(self._ring.counted) and self._plan.max_pause_s is None:
+        if self._is_in_phase(self._ring.counted) and not self._has_budget:
             self._processes.read(self._elapsed_s())
-        return {**outside, **self._processes.sums}
+        if self._child.is_tracked:
+            self._ledger.open()
+        return {**outside, **self._processes.sums, **self._left.read(self._ring.counted)}
 
     def _read_processes_while_it_goes_on(self) -> None:
         """Count in other processes without keeping the cycle waiting, where its pauses are limited."""
-        if self._plan.max_pause_s is not None and self._is_in_phase(self._ring.counted):
+        if self._has_budget and self._is_in_phase(self._ring.counted):
             self._processes.read(self._elapsed_s())
 
     def _is_in_phase(self, cycle: int) -> bool:
         """Whether a checkpoint can be compared with others; the last one may be within a period of the driver."""
         return cycle % self._plan.target.period == 0
 
-    def _look_while_it_waits(self, written: int, beside: Beside) -> None:
-        self._opened.at_checkpoint(self._ring.counted, beside.outside)
-        if beside.ledger_cycle is not None or not self._child.is_tracked:
-            self._look_at_memory(written)
-
-    def _look_at_memory(self, written: int) -> None:
+    def _look_at_memory(self, written: int, *, is_last: bool) -> None:
         """Audit the memory, and scan it for the blocks of the sites that grow now, while the process waits."""
         cycle = self._ring.counted
-        is_last = self._ring.is_asked_to_stop or cycle == self._plan.iterations
         checkpoint = self._ledger.latest
         rss_bytes = self._outside.latest.get("rss", 0.0)
         by_copy = not is_last and self._copies.are_better(rss_bytes)
@@ -346,7 +356,7 @@ class Supervisor:
             self._copies.ask()
             scans = False
         audits = self._audits and self._auditor.is_due(cycle, is_last=is_last, rss_bytes=rss_bytes)
-        if not (scans or audits) or (self._plan.max_pause_s is not None and not is_last):
+        if not (scans or audits) or (self._has_budget and not is_last):
             return
         self._on_progress(replace(self._progress(), note="looking at its memory"))
         with self._ring.hold(cycle, self._clock) as waits:
@@ -466,7 +476,7 @@ class Supervisor:
         """Let the child, which waits for it, go on or end: where the verdict stands, this was its last cycle."""
         if self._reason_to_stop() == VERDICT:
             self._ring.ask_to_stop()
-            self._look_at_memory(written)
+            self._look_at_memory(written, is_last=True)
         self._ring.acknowledge(written)
 
     def _reason_to_stop(self) -> str:

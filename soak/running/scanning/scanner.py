@@ -149,10 +149,11 @@ class Scanner:
     def is_due(self, cycle: int, suspects: Sequence[Suspect], *, of_copy: bool = False) -> bool:
         """Tell whether a scan at this checkpoint would be worth its time.
 
-        ``suspects``: as last seen, maybe before. ``of_copy``: the process would not wait for it.
+        ``suspects``: as last seen, maybe before. ``of_copy``: the process would not wait for it; but to make the copy
+        takes it some milliseconds, so none is made where nothing grows.
         """
         limit = self._time_of_copies if of_copy else self._time
-        is_affordable = self._error is None and limit.is_due(self._clock.now_s())
+        is_affordable = self._error is None and limit.is_due(self._clock.now_s()) and bool(suspects or not of_copy)
         if not is_affordable or not self._has_begun(cycle):
             return False
         return cycle >= self._next_cycle or self._is_short_of_scans(cycle, suspects)
