@@ -22,7 +22,7 @@ from builder import (
 from soak.attribution.grouping import group_causes
 from soak.grounds import Ground, GroundKind, Keeper
 from soak.reporting import words as say
-from soak.reporting.words.causes.advice import origin
+from soak.reporting.words.causes.advice import origin, origin_brief
 from soak.reporting.words.vocabulary import period_words
 from soak.results import (
     Cause,
@@ -671,6 +671,8 @@ def test_what_has_no_line_is_told_by_its_name() -> None:
     threads = dataclasses.replace(threads, count_per_iteration=1.0)
 
     assert origin([threads]) == "typefind:sink, started at libglib.so+0xa8fb3"
+    assert origin_brief([threads]) == " at libglib.so+0xa8fb3 (typefind:sink)"
+    assert origin_brief([dataclasses.replace(threads, opened=opened[1:] * 2)]) == " at libglib.so+0xa8fb3"
     assert origin([dataclasses.replace(threads, opened=opened[1:] * 2)]) == "started at libglib.so+0xa8fb3"
     assert (
         origin([dataclasses.replace(threads, python_where=Place("add", "/app/mixer.py", 57))])

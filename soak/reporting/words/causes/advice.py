@@ -127,8 +127,8 @@ def origin(causes: Sequence[Cause], only_grows: Keeper | None = None, *, suspect
         return f"each is at {place}"
     if cause.count_per_iteration is not None:
         made = f"{made_words(cause.kind)} at {place}"
-        name = None if _has_line(cause) else _usual_name(cause)
-        return f"{printable(name)}, {made}" if name else made
+        name = _name_without_line(cause)
+        return f"{name}, {made}" if name else made
     keeper = keeper_words(group)
     owner = group.owner
     if owner is not None:
@@ -155,7 +155,8 @@ def origin_brief(causes: Sequence[Cause], only_grows: Keeper | None = None, *, s
     place = None if group is None else _line(group.causes[0])
     if group is None or place is None:
         return ""
-    at = f" at {place}"
+    name = _name_without_line(group.causes[0])
+    at = f" at {place} ({name})" if name else f" at {place}"
     if group.owner is not None:
         made_at = _made_at(group, group.owner)
         at = f" in {group.owner.type} objects" if made_at is None else f" at {spot(made_at)}"
@@ -248,6 +249,12 @@ def though_lost(owner: Owner, them: str) -> str:
         return ""
     counted = f" and its reference count is {owner.ref_count}" if owner.ref_count and them == "it" else ""
     return f", though nothing outside points to {them}{counted}"
+
+
+def _name_without_line(cause: Cause) -> str | None:
+    """Return the usual name of what stays open where no line of source says what it is; None elsewhere."""
+    name = None if cause.count_per_iteration is None or _has_line(cause) else _usual_name(cause)
+    return printable(name) if name else None
 
 
 def _usual_name(cause: Cause) -> str | None:
