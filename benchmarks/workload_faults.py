@@ -3,6 +3,8 @@
     python benchmarks/workload_faults.py camera              ten runs of each (about twenty minutes)
     python benchmarks/workload_faults.py jukebox             the same under /usr/bin/python3 (half an hour)
     python benchmarks/workload_faults.py camera --runs 1 --only requeue_early
+    python benchmarks/workload_faults.py jukebox_paced --runs 20     ten songs a second, without a defect
+    python benchmarks/workload_faults.py pylon --runs 20             one frame of that camera's SDK; also aravis
 
 The first sentence of each run must have the verdict and the words below; ``none`` is the repaired system.
 """
@@ -10,7 +12,9 @@ The first sentence of each run must have the verdict and the words below; ``none
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +22,9 @@ from typing import Any
 from measuring import ROOT, at_most, equal, make_parser, publish, say, scratch_folder, soak_run
 
 MOST_SECONDS = 60.0
+DEBIANS_PYTHON = ("--python", "/usr/bin/python3")
+JUKEBOX = "standalone_tests/jukebox/drive_jukebox.py"
+REPAIRED = {"none": ("CLEAN", "")}
 
 
 @dataclass(frozen=True)
@@ -26,7 +33,7 @@ class Workload:
 
     driver: str
     options: tuple[str, ...]
-    expected: dict[str, tuple[str, str] | tuple[str, str, str]]
+    expected: Mapping[str, tuple[str, str] | tuple[str, str, str]]
     """By fault: the verdict, and what the first sentence has to contain: one of the texts."""
 
 
@@ -47,8 +54,8 @@ WORKLOADS = {
         },
     ),
     "jukebox": Workload(
-        "standalone_tests/jukebox/drive_jukebox.py",
-        ("--python", "/usr/bin/python3"),
+        JUKEBOX,
+        DEBIANS_PYTHON,
         {
             "none": ("CLEAN", ""),
             "not_removed": ("LEAK", "mixer.py:"),
@@ -63,6 +70,9 @@ WORKLOADS = {
             "unlocked": ("FAILED", "its state was not locked"),
         },
     ),
+    "jukebox_paced": Workload(JUKEBOX, (*DEBIANS_PYTHON, "--interval", "100ms"), REPAIRED),
+    "pylon": Workload("standalone_tests/camera/drive_pylon.py", (), REPAIRED),
+    "aravis": Workload("standalone_tests/camera/drive_aravis.py", DEBIANS_PYTHON, REPAIRED),
 }
 
 
@@ -100,7 +110,8 @@ def describe(workload: Workload, fault: str, folder: Path) -> dict[str, Any]:
     """Do one run and say what came of it."""
     driver = ROOT / workload.driver
     name = driver.stem.removeprefix("drive_")
-    run = soak_run(folder, *workload.options, str(driver), "--set", f"{name}.fault={fault}")
+    switched = () if fault == "none" else ("--set", f"{name}.fault={fault}")
+    run = soak_run(folder, *workload.options, str(driver), *switched)
     verdict, *words = workload.expected[fault]
     component = run.components().get(name, {})
     sentence = next((line for line in run.stderr.splitlines() if "1/1" in line), run.stderr[-300:])
@@ -108,6 +119,8 @@ def describe(workload: Workload, fault: str, folder: Path) -> dict[str, Any]:
         "is_found": component.get("verdict") == verdict and any(each in sentence for each in words),
         "verdict": component.get("verdict"),
         "seconds": component.get("seconds", 0.0),
+        "cycles": component.get("iterations"),
+        "load": os.getloadavg()[0],
         "sentence": sentence.strip(),
     }
 
