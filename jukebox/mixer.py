@@ -44,29 +44,42 @@ class Mixer:
         self.bus = self.pipeline.get_bus()
         self.bus.enable_sync_message_emission()
         self.bus.connect("sync-message::error", self._at_error)
+        self.bus.connect("sync-message::stream-status", self._at_task)
+        self._newest: SourceBin | None = None
+        """The song that was added last: all songs before it have their threads already."""
+        self._runs = False
 
     def add(self, source: SourceBin) -> None:
-        """Link a source bin in and start it."""
-        source.bin.set_locked_state(
-            True
-        )  # else the pipeline may start it, with its other elements, before it is linked
+        """Link a source bin in; it starts at once, the first one when the mixer does."""
+        self._newest = source
+        source.bin.set_locked_state(True)
+        # Else each song makes the pipeline change its own state, by a thread of yet another pool of GStreamer.
+        source.bin.set_property("async-handling", self._fault is not Fault.UNLOCKED)
         self.pipeline.add(source.bin)
         source.mixer_pad = self._mixer.request_pad_simple("sink_%u")
         source.pad.link(source.mixer_pad)
-        source.bin.set_locked_state(False)
-        source.bin.sync_state_with_parent()
+        if self._runs:
+            self._start(source)
 
     def start(self) -> None:
-        """Let the pipeline run."""
+        """Let the pipeline run, with the song that is in it."""
         self.pipeline.set_state(Gst.State.PLAYING)
+        self._runs = True
+        if self._newest is not None:
+            self._start(self._newest)
+
+    def _start(self, source: SourceBin) -> None:
+        if self._fault is Fault.UNLOCKED:
+            source.bin.set_locked_state(False)
+            source.bin.sync_state_with_parent()
+        else:
+            source.bin.set_state(Gst.State.PAUSED)  # a bin without an output plays in it as well
 
     def remove(self, source: SourceBin) -> None:
         """Take a finished source bin out. Raises JukeboxError when it does not stay stopped."""
         fault = self._fault
         if fault is Fault.NOT_REMOVED:
             return
-        if fault is not Fault.UNLOCKED:
-            source.bin.set_locked_state(True)
         if fault is not Fault.NOT_NULL:
             source.bin.set_state(Gst.State.NULL)
         source.pad.unlink(source.mixer_pad)
@@ -77,6 +90,7 @@ class Mixer:
             self._removed.append(source)
         elif fault is not Fault.NOT_NULL:
             source.check_stopped()
+            source.threads.end()
         if fault is Fault.EXTRA_REFERENCE:
             add_reference(source.bin)
         if fault is Fault.PROBE_KEPT:
@@ -124,7 +138,9 @@ class Mixer:
         wait_for_end(self.bus, "the last song", longest_s)
 
     def close(self) -> None:
-        """Stop the pipeline. No gate may be closed."""
+        """Stop the pipeline, with the songs that are in it. No gate may be closed."""
+        for element in self.pipeline.children:
+            element.set_locked_state(False)
         self.pipeline.set_state(Gst.State.NULL)
 
     def _stall(self) -> str:
@@ -139,6 +155,11 @@ class Mixer:
         with self.moved:
             self.position += buffer.get_size() // FRAME_BYTES
             self.moved.notify_all()
+
+    def _at_task(self, _bus: Any, message: Any) -> None:
+        """Give a new task a thread of its song; the mixer has a task as well, which stays."""
+        if self._newest is not None and message.src.get_parent() is not self._mixer:
+            self._newest.threads.take(message)
 
     def _at_error(self, _bus: Any, message: Any) -> None:
         with self.moved:

@@ -84,6 +84,7 @@ class Jukebox:
         """Stop, wherever the songs are."""
         self._current.gate.open()
         self.mixer.close()
+        self._current.threads.end()
 
 
 def play(playlist: Iterable[str | Path], out: str | Path | None = None) -> None:

@@ -9,6 +9,7 @@ from jukebox.errors import JukeboxError, SongError
 from jukebox.faults import Fault
 from jukebox.gstreamer import CAPS, FRAME_BYTES, RATE_HZ, Gst, GstController, add_chain, make, time_ns
 from jukebox.songs import Song
+from jukebox.threads import TaskThreads
 
 LEVEL_INTERVAL_NS = 100_000_000
 MIX_GRID_FRAMES = RATE_HZ // 100
@@ -65,6 +66,7 @@ class SourceBin:
         self.mix_point = (self.end - overlap) // MIX_GRID_FRAMES * MIX_GRID_FRAMES
         self.gate = Gate(moved, self.mix_point - start)
         self.bin = Gst.Bin()
+        self.threads = TaskThreads()
         chain = [make("audioconvert"), make("audioresample"), make("level", interval=LEVEL_INTERVAL_NS)]
         chain += [_fading_volume(song.frames, overlap), make("capsfilter", caps=Gst.Caps.from_string(CAPS))]
         chain += [make("identity", signal_handoffs=True)]

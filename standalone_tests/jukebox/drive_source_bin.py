@@ -45,12 +45,16 @@ def cycle(state: State) -> None:
     pipeline.add(source.bin)
     pipeline.add(output)
     source.pad.link(output.get_static_pad("sink"))
+    bus = pipeline.get_bus()
+    bus.enable_sync_message_emission()
+    bus.connect("sync-message::stream-status", lambda _bus, message: source.threads.take(message))
     pipeline.set_state(Gst.State.PLAYING)
     try:
-        wait_for_end(pipeline.get_bus(), f"decoding {source.song.path.name}", LONGEST_S)
+        wait_for_end(bus, f"decoding {source.song.path.name}", LONGEST_S)
     finally:
         if state.fault is not Fault.NOT_NULL:
             pipeline.set_state(Gst.State.NULL)
+            source.threads.end()
     source.check_length()
 
 

@@ -105,6 +105,13 @@ play([cut])
             "SongError: {tmp}/song2-9.wav is too short to be mixed",
         ),
         ("make_songs(Path(sys.argv[1]), formats=('mp3',))", "SongError: there is no format 'mp3'"),
+        ("play([sys.argv[1]])", "SongError: {tmp} is a folder, and no song"),
+        ("make_songs(Path(sys.argv[1]), seconds=float('nan'))", "SongError: songs of nan s cannot be made; give a "),
+        ("make_songs(Path(sys.argv[1]), seconds=0)", "SongError: songs of 0 s cannot be made; give a length above 0"),
+        (
+            "from jukebox.faults import Fault; Fault('typo')",
+            "JukeboxError: there is no fault 'typo'; use none, not_removed, not_null, ",
+        ),
         ("from jukebox.gstreamer import make; make('juke')", "JukeboxError: GStreamer has no element 'juke'"),
     ],
 )
@@ -138,6 +145,36 @@ def test_a_disk_that_fills_up_is_one_line_and_what_is_written_can_be_played(
     assert line.endswith(": File too large")
     measured = "from jukebox.songs import measure; print(measure(Path(sys.argv[2])).frames)"
     assert int(run_code(MAKE_SONGS + measured, str(tmp_path), str(out))) > 1000
+
+
+def test_a_disk_that_fills_up_while_songs_are_made_is_one_error_and_no_file_is_left(run_code: RunCode, tmp_path: Path):
+    code = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
+        "from pathlib import Path; from jukebox.songs import make_songs\n"
+        "make_songs(Path(sys.argv[1]), formats=('wav',))"
+    )
+
+    printed = run_code(code, str(tmp_path), fails_with=1)
+
+    assert f"jukebox.errors.SongError: {tmp_path}/song0-70.wav cannot be made: " in printed.splitlines()[-1]
+    assert not list(tmp_path.glob("song*"))
+
+
+def test_no_thread_of_a_song_outlives_it(run_code: RunCode, tmp_path: Path):
+    """The main thread, the mixer's and those of the song that plays. A common pool keeps three or more others."""
+    code = MAKE_SONGS + (
+        "import os, time; from jukebox.gstreamer import end_idle_threads\n"
+        "end_idle_threads()\n"
+        "jukebox = Jukebox(songs, silent_output())\n"
+        "time.sleep(1)  # the threads that made the songs end\n"
+        "counts = []\n"
+        "for _ in range(120):\n"
+        "    jukebox.play_next(); counts.append(len(os.listdir('/proc/self/task')))\n"
+        "print(min(counts[60:]))\n"
+        "jukebox.close()"
+    )
+
+    assert int(run_code(code, str(tmp_path))) <= 5
 
 
 def test_a_song_that_lost_frames_is_noticed(run_code: RunCode, tmp_path: Path):
