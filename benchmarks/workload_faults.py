@@ -87,9 +87,10 @@ def main() -> int:
     figures, details = [], {}
     with scratch_folder() as folder:
         for fault in options.only or workload.expected:
-            runs = [describe(workload, fault, folder) for _ in range(options.runs)]
-            for run in runs:
-                say(f"{fault}: {run}")
+            runs = []
+            for _ in range(options.runs):
+                runs.append(describe(workload, fault, folder))
+                say(f"{fault}: {runs[-1]}")
             found = sum(run["is_found"] for run in runs)
             figures.append(equal(f"{fault}: {workload.expected[fault][0]} and named", found, "runs", options.runs))
             figures.append(at_most(f"{fault}: slowest", max(run["seconds"] for run in runs), "s", MOST_SECONDS))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from camera.errors import CameraError
+
 
 class Fault(StrEnum):
     """A defect to switch on; ``NONE`` is the repaired recorder."""
@@ -25,6 +27,10 @@ class Fault(StrEnum):
     """The thread of the analysis ends on an exception, and nobody is told."""
     ONE_FILE = "one_file"
     """All frames go into one file for ever; HDF5 keeps the index of its chunks in memory."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> None:
+        raise CameraError(f"there is no fault {value!r}; use {', '.join(cls)}")
 
 
 FRESH_PIXELS = frozenset({Fault.UNBOUNDED_QUEUE, Fault.VIEW_KEEPS_BUFFER})

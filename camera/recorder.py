@@ -72,12 +72,14 @@ class Recorder:
         slowness_s: float = 0.0,
         fault: Fault = Fault.NONE,
     ) -> None:
-        """Build everything. Raises SourceError for a ring that is wrong.
+        """Build everything. Raises SourceError for a ring that is wrong, CameraError for a queue that is.
 
         ``depth``: frames that may wait for a consumer; ``on_demand``: take a frame for each `ask` only; ``limit``: take
         so many (0: until `stop`); ``slowness_s``: what a slow disk adds to the writing of each frame.
         """
         check_buffer_bytes(source)
+        if depth < 1:
+            raise CameraError(f"a queue of {depth} frames holds none; use at least 1")
         self.source, self._depth, self._on_demand, self._fault = source, depth, on_demand, fault
         self._moved = threading.Condition()
         self._error: CameraError | None = None

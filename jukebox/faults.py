@@ -7,6 +7,8 @@ from enum import StrEnum
 from functools import cache
 from typing import Any
 
+from jukebox.errors import JukeboxError
+
 
 class Fault(StrEnum):
     """A defect to switch on; ``NONE`` is the repaired jukebox."""
@@ -32,6 +34,10 @@ class Fault(StrEnum):
     """One g_object_ref too many, as C code may do it."""
     UNLOCKED = "unlocked"
     """The state of a finished source bin is not locked before it is set to NULL, so the pipeline may start it again."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> None:
+        raise JukeboxError(f"there is no fault {value!r}; use {', '.join(cls)}")
 
 
 _LIBRARY = "libgobject-2.0.so.0"

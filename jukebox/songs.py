@@ -17,6 +17,7 @@ _BUFFER_FRAMES = RATE_HZ // 100
 _WATCHDOG_S = 10.0
 """So long no frame may come out."""
 SOAKED_SONGS = 6
+_LONGEST_S = 3600.0
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ def make_songs(folder: Path, seconds: float = 1.0, formats: tuple[str, ...] = FO
 
     Lengths go from 0.7 to 1.2 of ``seconds``. Raises SongError for an unknown format or when a file cannot be written.
     """
+    if not 0 < seconds <= _LONGEST_S:
+        raise SongError(f"songs of {seconds:g} s cannot be made; give a length above 0 and up to {_LONGEST_S:g} s")
     folder.mkdir(parents=True, exist_ok=True)
     songs = []
     for number in range(SOAKED_SONGS):
@@ -53,14 +56,17 @@ def _make(path: Path, suffix: str, buffers: int, frequency_hz: int) -> None:
         f"! audioconvert ! {_ENCODERS[suffix]} ! filesink name=file"
     )
     line.get_by_name("file").set_property("location", str(unfinished))
-    _run(line, path, [])
-    unfinished.replace(path)
+    try:
+        _run(line, f"{path} cannot be made", [])
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def measure(path: Path) -> Song:
     """Return the song in a file, decoded once to count its frames. Raises SongError when the file is no song."""
     if not path.is_file():
-        raise SongError(f"there is no file {path}")
+        raise SongError(f"{path} is a folder, and no song" if path.is_dir() else f"there is no file {path}")
     line = Gst.parse_launch(
         f"filesrc name=file ! decodebin ! audioconvert ! audioresample ! {CAPS} ! identity name=counter "
         "signal-handoffs=true ! fakesink sync=false"
@@ -68,7 +74,7 @@ def measure(path: Path) -> Song:
     line.get_by_name("file").set_property("location", str(path))
     sizes_bytes: list[int] = []
     line.get_by_name("counter").connect("handoff", _note_size, sizes_bytes)
-    _run(line, path, sizes_bytes)
+    _run(line, f"{path} is no song", sizes_bytes)
     if not sizes_bytes:
         raise SongError(f"{path} has no sound")
     return Song(path, sum(sizes_bytes) // FRAME_BYTES)
@@ -78,11 +84,11 @@ def _note_size(_counter: Any, buffer: Any, sizes_bytes: list[int]) -> None:
     sizes_bytes.append(buffer.get_size())
 
 
-def _run(line: Any, path: Path, sizes_bytes: list[int]) -> None:
+def _run(line: Any, failure: str, sizes_bytes: list[int]) -> None:
     line.set_state(Gst.State.PLAYING)
     try:
         wait_for_end(line.get_bus(), "decoding or encoding", _WATCHDOG_S, lambda: len(sizes_bytes))
     except JukeboxError as error:
-        raise SongError(f"{path} is no song: {error}") from None
+        raise SongError(f"{failure}: {error}") from None
     finally:
         line.set_state(Gst.State.NULL)

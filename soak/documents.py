@@ -68,6 +68,15 @@ def parse(text: str | bytes) -> Any:
     return document
 
 
+def with_finite_numbers(value: Any) -> Any:
+    """Return a value in which each number that is infinite or none stands as text: JSON has no such numbers."""
+    if isinstance(value, dict):
+        return {key: with_finite_numbers(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [with_finite_numbers(item) for item in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def _finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):

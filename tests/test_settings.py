@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from soak.documents import with_finite_numbers
 from soak.errors import UsageError
 from soak.request import INJECTED_KINDS, Injection, Request, parse_driver_setting, parse_injection
 from soak.settings import ComponentPlan, RunPlan, make_plan, read_configuration
@@ -346,6 +347,12 @@ def test_a_planted_leak_of_an_impossible_kind_or_size_is_refused(text: str, mess
 )
 def test_a_setting_is_read_as_toml_where_it_is_and_as_text_elsewhere(text: str, setting: tuple[str, str, Any]):
     assert parse_driver_setting(text) == setting
+
+
+def test_numbers_that_json_does_not_have_are_text_in_documents():
+    settings = {"rate": float("nan"), "sizes": [1, float("-inf"), 2.5], "name": "nan"}
+
+    assert with_finite_numbers(settings) == {"rate": "nan", "sizes": [1, "-inf", 2.5], "name": "nan"}
 
 
 @pytest.mark.parametrize("text", ["", "decoder", "decoder.width", "width=3", ".width=3", "decoder.=3", "decoder.a-b=3"])

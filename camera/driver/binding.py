@@ -58,7 +58,8 @@ def _built() -> Path:
             command = [compiler, *FLAGS, str(SOURCE), "-o", str(built), "-lpthread"]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
-                raise SourceError(f"the C compiler cannot build the camera's driver: {done.stderr.strip()[-300:]}")
+                why = "; ".join(done.stderr.strip().split("\n"))[:300] or f"status {done.returncode}"
+                raise SourceError(f"the C compiler cannot build the camera's driver: {why}")
             built.replace(path)  # at once, so that another process never sees half a library
     except OSError as error:
         raise SourceError(f"the camera's driver cannot be built in {folder}: {error.strerror}") from error

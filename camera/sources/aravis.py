@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import subprocess
+import sys
 import time
 from typing import Any
 
@@ -150,7 +151,10 @@ def _import() -> tuple[Any, Any]:
         gi.require_version("Aravis", "0.8")
         from gi.repository import Aravis, GLib
     except (ImportError, ValueError) as error:
-        raise SourceError("Aravis is missing: apt-get install python3-gi gir1.2-aravis-0.8") from error
+        raise SourceError(
+            f"{sys.executable} lacks Aravis: apt-get install python3-gi gir1.2-aravis-0.8, which are for "
+            "/usr/bin/python3"
+        ) from error
     return Aravis, GLib
 
 

@@ -35,6 +35,7 @@ from soak.commands.arguments import (
     temperature,
 )
 from soak.commands.measure import add_copies, copies_of, measure_and_report, say_at_once
+from soak.documents import with_finite_numbers
 from soak.errors import UsageError
 from soak.request import Request, parse_driver_settings, parse_injection
 from soak.settings import RunPlan, make_plan
@@ -181,7 +182,7 @@ def settings_of(plan: RunPlan, command: str) -> dict[str, Any]:
                 "budget_s": component.budget_s,
                 "tolerance_bytes": component.tolerance_bytes,
                 "gate": component.gate,
-                "settings": component.settings,
+                "settings": with_finite_numbers(component.settings),
                 "inject": f"{component.injection.kind}:{component.injection.size}/{component.injection.every}"
                 if component.injection
                 else None,

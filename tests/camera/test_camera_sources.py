@@ -146,7 +146,7 @@ def test_a_pco_camera_without_a_frame_in_time_is_no_error(fake_pco: type[FakePco
     [
         ("pylon", "pypylon", "the package pypylon is missing: pip install pypylon"),
         ("pco", "pco", "the package pco is missing: pip install pco"),
-        ("aravis", "gi", "Aravis is missing: apt-get install python3-gi gir1.2-aravis-0.8"),
+        ("aravis", "gi", "lacks Aravis: apt-get install python3-gi gir1.2-aravis-0.8, which are for /usr/bin/python3"),
     ],
 )
 def test_a_missing_package_is_one_line(source: str, hidden: str, message: str, monkeypatch: pytest.MonkeyPatch):
