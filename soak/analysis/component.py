@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
@@ -29,6 +30,8 @@ _LIMIT_SHARE = 0.05
 """A count that runs into a limit must be judged long before: n_min is at most this part of the limit, in cycles."""
 _NEXT_TIME = 1.001
 """Times of checkpoints are kept a thousandth of their cycle apart: twenty thousand of a run of any length."""
+_FIRST_CYCLES = 64
+"""In these a program takes what it keeps for good."""
 _SMALLEST_LIMITED_N_MIN = 64
 """Below this many cycles not even a checkpoint after each gives the rule two readings a block."""
 
@@ -74,6 +77,7 @@ class ComponentJudge:
         self._streaks = {name: StreakCounter(at_one_rate=name in COUNTS) for name in _RISING}
         self._cycles, self._times_s = array("q"), array("d")
         self._incomplete: frozenset[str] = frozenset()
+        self._heap_range = math.inf, -math.inf
 
     def fix_n_min(
         self, n_min: int, *, asked_for: bool = False, may_fall: bool = False, are_cycles_slow: bool = True
@@ -125,6 +129,8 @@ class ComponentJudge:
             values.append(value)
             if name in self._streaks:
                 self._streaks[name].add(reading.cycle, value)
+            if name == "heap" and reading.cycle >= _FIRST_CYCLES:
+                self._heap_range = min(self._heap_range[0], value), max(self._heap_range[1], value)
             self.last[name] = value
             self.readings[name] = self.readings.get(name, 0) + 1
 
@@ -168,6 +174,7 @@ class ComponentJudge:
             rss_limit_bytes=self._rss_limit_bytes,
             survivors=survivors,
             threads=int(self.last.get("threads", 1)),
+            heap_rise_bytes=max(self._heap_range[1] - self._heap_range[0], 0.0),
             is_last=is_last,
         )
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from soak.analysis.evidence import COUNTS, LEDGER, MEMORY, Evidence, Proven, is_only_tcache
+from soak.analysis.evidence import COUNTS, LEDGER, MEMORY, Evidence, Proven
 from soak.analysis.sites.caches import filling_modules, forecast, may_be_cached, maybe_filling, needed_cycles
 from soak.analysis.sites.ledger import SAME_RATE, Suspect
 from soak.analysis.sites.rates import at_least, risen, together, told_closer, with_undecided
@@ -562,7 +562,7 @@ def _objects(name: str, evidence: Evidence) -> bool:
     if role is Role.INFORMS or not seen.is_growing:
         return False
     if name == "heap":
-        return not is_only_tcache(series, evidence.threads)
+        return not evidence.is_only_tcache(series)
     is_explained = evidence.is_rss_explained and (evidence.is_last or seen.verdict is Verdict.LEAK)
     if name == "rss" and (is_explained or (evidence.is_last and seen.verdict is Verdict.SETTLING)):
         return False

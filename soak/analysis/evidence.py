@@ -110,6 +110,8 @@ class Evidence:
     """The audit finds that resident memory grows by nothing but memory in use, free memory and soak's own tables."""
     threads: int = 1
     """Of the process, at the latest checkpoint: each keeps freed chunks of its own."""
+    heap_rise_bytes: float = float("inf")
+    """From the lowest to the highest reading of the heap after the first cycles."""
     failed: bool = False
     """The driver failed."""
     failed_controls: frozenset[str] = frozenset()
@@ -160,7 +162,29 @@ class Evidence:
     @property
     def is_heap_excused(self) -> bool:
         """Whether the heap has grown by nothing but what malloc keeps for its threads."""
-        return is_only_tcache(self.judged, self.threads)
+        return self.is_only_tcache(self.judged)
+
+    def is_only_tcache(self, series: Mapping[str, SeriesVerdict]) -> bool:
+        """Whether the heap has grown by nothing but chunks that malloc keeps in its tcache and counts as in use.
+
+        The ledger sees every block, so what malloc counts beyond it is no block of the program's. It is little, but it
+        fills as slowly as a program comes to ask for each size. Only more than fits there is memory that the ledger
+        does not see. A rate is of some of the cycles, in which a thread may have filled its own: so no growth is taken
+        for larger than the heap has ever risen.
+        """
+        heap = series.get("heap")
+        if heap is None or "tracked" not in series or heap.rate is None or heap.judged_at is None:
+            return False
+        grown_bytes = min(heap.rate * heap.judged_at, self.heap_rise_bytes)
+        return not heap.is_growing or grown_bytes <= TCACHE_BYTES * max(self.threads, 1)
+
+    def _is_answered_by_ledger(self, name: str) -> bool:
+        """Whether the ledger has proven that what a counter counts does not grow, and the counter does not object."""
+        series = self.judged
+        ledger = series.get(_CHECKED_BY_LEDGER.get(name, ""))
+        if ledger is None or ledger.verdict is not Verdict.CLEAN:
+            return False
+        return not series[name].is_growing or (name == "heap" and self.is_heap_excused)
 
     @property
     def deciding(self) -> dict[str, SeriesVerdict]:
@@ -173,30 +197,9 @@ class Evidence:
         return {
             name: series
             for name, series in self.deciding.items()
-            if series.verdict is not Verdict.CLEAN and not is_answered_by_ledger(name, self.judged, self.threads)
+            if series.verdict is not Verdict.CLEAN and not self._is_answered_by_ledger(name)
         }
 
     def exceeds_tolerance(self, growth: SeriesVerdict) -> bool:
         """Whether no tolerance accepts a growth: the usual one accepts nothing that is proven, however little."""
         return self.tolerance_bytes <= USUAL_TOLERANCE_BYTES or (growth.low or 0.0) > self.tolerance_bytes
-
-
-def is_only_tcache(series: Mapping[str, SeriesVerdict], threads: int) -> bool:
-    """Whether the heap has grown by nothing but chunks that malloc keeps in its tcache and counts as in use.
-
-    The ledger sees every block, so what malloc counts beyond it is no block of the program's. It is little, but it
-    fills as slowly as a program comes to ask for each size. Only more than fits there is memory that the ledger does
-    not see.
-    """
-    heap = series.get("heap")
-    if heap is None or "tracked" not in series or heap.rate is None or heap.judged_at is None:
-        return False
-    return not heap.is_growing or heap.rate * heap.judged_at <= TCACHE_BYTES * max(threads, 1)
-
-
-def is_answered_by_ledger(name: str, series: Mapping[str, SeriesVerdict], threads: int) -> bool:
-    """Whether the ledger has proven that what a counter counts does not grow, and the counter does not object."""
-    ledger = series.get(_CHECKED_BY_LEDGER.get(name, ""))
-    if ledger is None or ledger.verdict is not Verdict.CLEAN:
-        return False
-    return not series[name].is_growing or (name == "heap" and is_only_tcache(series, threads))

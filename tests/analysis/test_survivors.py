@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from soak.analysis.component import ComponentJudge
 from soak.analysis.decide import Decision, decide
 from soak.analysis.evidence import REQUIRED_IN_A_RUN, Evidence
 from soak.analysis.sites.survivors import FEWEST_CYCLES, Cohorts, SurvivorJudge
+from soak.measurements import Reading
 from soak.verdict import SeriesState, SeriesVerdict, Verdict
 
 ENDS = np.array([*range(8), *(((4 + quarter) << octave) - 1 for octave in range(1, 20) for quarter in range(4))][1:])
@@ -250,3 +252,28 @@ def test_what_malloc_keeps_in_its_tcache_does_not_object():
 
     assert decided(heap=kept).verdict is Verdict.CLEAN
     assert decided(heap=replace(kept, rate=130.0)).verdict is not Verdict.CLEAN
+
+
+def test_a_heap_that_never_rose_above_what_its_tcaches_hold_is_no_leak():
+    """A thread filled its tcache at a rate that, taken over all cycles, would be megabytes: the heap rose by 600 kB."""
+    steady = SeriesVerdict(Verdict.LEAK, SeriesState.STEADY, 1053.0, 900.0, 1200.0, is_growing=True, judged_at=5431)
+    ledger = SeriesVerdict(Verdict.INCONCLUSIVE, SeriesState.UNDECIDED, 2.0, -26.0, 13.0)
+    evidence = Evidence(
+        series={"tracked": ledger, "heap": steady},
+        required=frozenset(),
+        tolerance_bytes=1.0,
+        cycles=5431,
+        n_min=1024,
+        threads=8,
+    )
+
+    assert decide(replace(evidence, heap_rise_bytes=6e5)).verdict is Verdict.INCONCLUSIVE
+    assert decide(replace(evidence, heap_rise_bytes=5.7e6)).verdict is Verdict.LEAK
+
+
+def test_the_heap_rises_from_its_lowest_reading_after_the_first_cycles():
+    judge = ComponentJudge(1.0, {}, frozenset())
+    for cycle, heap in enumerate((9e6, 1e6, 5e6, 4e6, 6e6, 5.5e6)):
+        judge.add(Reading(32 * cycle, 0.1 * cycle, {"heap": heap}))
+
+    assert judge.evidence().heap_rise_bytes == 2e6
