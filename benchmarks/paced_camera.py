@@ -5,8 +5,10 @@
     python benchmarks/paced_camera.py --hour                       the hour by the clock, with the driver's own ring
 
 Both run standalone_tests/camera/drive_paced.py: 640x540 pixels, a ring of four buffers, which outlasts 40 ms. What is
-missed without soak is the machine's: other processes had the processors. Pauses are what soak counted itself, from the
-begin of a checkpoint to its end; time for which the process waited for a processor belongs to them.
+missed without soak is the machine's: other processes had the processors, or its disk, on which the frames are written
+(``TMPDIR=/dev/shm`` records into memory, ``chrt -r 5`` takes the processors before others). Pauses are what soak
+counted itself, from the begin of a checkpoint to its end; time for which the process waited for a processor belongs to
+them.
 """
 
 from __future__ import annotations
@@ -74,6 +76,7 @@ def main() -> int:
         "pauses": [component.get("pauses") for component in components],
         "output": [component.get("output_tail") for component in components],
         "why": [component.get("why") for component in components],
+        "signals": [component.get("signals") for component in components],
     }
     return publish("paced_camera", judge(components, alone), details, options.json)
 

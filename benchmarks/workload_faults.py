@@ -3,7 +3,7 @@
     python benchmarks/workload_faults.py camera              ten runs of each (about twenty minutes)
     python benchmarks/workload_faults.py jukebox             the same under /usr/bin/python3 (half an hour)
     python benchmarks/workload_faults.py camera --runs 1 --only requeue_early
-    python benchmarks/workload_faults.py jukebox_paced --runs 20     ten songs a second, without a defect
+    python benchmarks/workload_faults.py jukebox_paced --runs 20     twenty songs a second, without a defect
     python benchmarks/workload_faults.py pylon --runs 20             one frame of that camera's SDK; also aravis
 
 The first sentence of each run must have the verdict and the words below; ``none`` is the repaired system.
@@ -70,7 +70,7 @@ WORKLOADS = {
             "unlocked": ("FAILED", "its state was not locked"),
         },
     ),
-    "jukebox_paced": Workload(JUKEBOX, (*DEBIANS_PYTHON, "--interval", "100ms"), REPAIRED),
+    "jukebox_paced": Workload(JUKEBOX, (*DEBIANS_PYTHON, "--interval", "50ms"), REPAIRED),
     "pylon": Workload("standalone_tests/camera/drive_pylon.py", (), REPAIRED),
     "aravis": Workload("standalone_tests/camera/drive_aravis.py", DEBIANS_PYTHON, REPAIRED),
 }
