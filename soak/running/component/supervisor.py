@@ -209,11 +209,10 @@ class Supervisor:
         The callbacks are called from the thread that calls `run`. ``audits``: whether resident memory is audited.
         ``longest_s``: the child is ended when it is there for so long.
         """
-        self._child, self._ring = child, child.ring
+        self._child, self._ring, self._has_budget = child, child.ring, plan.max_pause_s is not None
         self._clock, self._plan, self._context = clock, plan, context
         self._on_n_min, self._on_readings, self._on_progress = on_n_min, on_readings, on_progress
         self._audits, self._summing_up = audits, _from_later_on(clock.now_s())
-        self._has_budget = plan.max_pause_s is not None
         self._limits = child.read_limits()
         self._judge = ComponentJudge(
             plan.tolerance_bytes, self._limits, REQUIRED_IN_A_RUN, rss_limit_bytes=plan.max_rss_bytes
