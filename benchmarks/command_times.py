@@ -33,6 +33,9 @@ import pytest, targets
 def test_clean(): targets.clean()
 @pytest.mark.soak
 def test_leaking(): targets.lost()
+@pytest.mark.soak
+@pytest.mark.parametrize("number", range(5))
+def test_five(number): targets.clean()
 """
 CPU_LIMIT_S = 1.5
 
@@ -58,6 +61,7 @@ COMMANDS = (
     Command("held object", (*SOAK, "targets.py:held"), 1, 2.0),
     Command("marked test, clean", (*PYTEST, "test_targets.py::test_clean"), 0, 1.0),
     Command("marked test, leaking", (*PYTEST, "test_targets.py::test_leaking"), 1, 2.0),
+    Command("five marked tests, clean", (*PYTEST, "test_targets.py::test_five"), 0, 5.0),
 )
 _START = Command("a Python that imports numpy", ("-c", "import numpy"), 0, 0.0)
 """For comparison: what no command can be faster than on this machine, at this moment."""

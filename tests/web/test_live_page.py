@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import gzip
 import http.client
 import json
+import socket
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from viewer_builder import Viewer, require_browser, view
@@ -16,7 +20,8 @@ from viewer_builder import Viewer, require_browser, view
 from soak.measurements import Reading
 from soak.store.database import RunStore
 from soak.store.runs import claimed, create_run
-from soak.web.live import POINTS, LiveRun
+from soak.web import server
+from soak.web.live import POINTS, LiveLook, LiveRun
 from soak.web.live_pages import asset, live_page
 
 RUN = "2026-01-02T03-04-05"
@@ -117,6 +122,55 @@ def test_readings_come_by_the_stream_while_they_are_made(running: tuple[Viewer, 
 
     assert answer.headers["Content-Type"] == "text/event-stream"
     assert (len(begun["rows"]), [row["cycle"] for row in news["rows"]]) == (10, [10, 11])
+
+
+@pytest.mark.integration
+def test_two_views_of_one_run_get_the_same_beside_a_browser_that_sleeps(running: tuple[Viewer, RunStore]):
+    viewer, store = running
+    request = (
+        f"GET /live/{RUN}/events HTTP/1.1\r\nHost: 127.0.0.1:{viewer.port}\r\nAuthorization: Bearer {viewer.token}"
+    )
+    with socket.create_connection(("127.0.0.1", viewer.port)) as sleeping:
+        sleeping.sendall(f"{request}\r\n\r\n".encode())
+        with contextlib.ExitStack() as both:
+            answers = []
+            for _ in range(2):
+                connection = http.client.HTTPConnection("127.0.0.1", viewer.port, timeout=60)
+                both.callback(connection.close)
+                connection.request("GET", f"/live/{RUN}/events", headers={"Authorization": f"Bearer {viewer.token}"})
+                answers.append(connection.getresponse())
+            begun = [next_event(answer, "series") for answer in answers]
+            read(store, range(10, 12))
+            news = [next_event(answer, "readings") for answer in answers]
+
+    assert begun[0] == begun[1]
+    assert [[row["cycle"] for row in each[0]["rows"]] for each in news] == [[10, 11]] * 2
+
+
+def test_nothing_piles_up_for_a_browser_that_takes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The next look follows only when the browser has taken what the last one found."""
+    looks: list[LiveLook | None] = []
+
+    async def look(_: LiveRun) -> LiveLook:
+        looks.append(LiveLook(None, [], [], is_running=True))
+        return LiveLook(None, [], [], is_running=True)
+
+    monkeypatch.setattr(server, "look", look)
+    monkeypatch.setattr(server, "EVERY_S", 0.0)
+    stream = Mock(spec=server._LiveEvents, is_gone=False)
+
+    async def sleep_and_wake() -> None:
+        taken = asyncio.Semaphore(0)
+        stream.flush = taken.acquire
+        telling = asyncio.create_task(server._LiveEvents._tell(stream, LiveRun(tmp_path)))
+        for wakes in range(3):
+            for _ in range(50):
+                await asyncio.sleep(0)
+            assert (len(looks), stream.write.call_count) == (wakes + 1, wakes + 1)
+            taken.release()
+        telling.cancel()
+
+    asyncio.run(sleep_and_wake())
 
 
 @pytest.mark.integration
