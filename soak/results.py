@@ -393,7 +393,10 @@ class Pacing:
 
 @dataclass(frozen=True)
 class Pauses:
-    """For how long cycles waited while soak counted. The shares are exact to a tenth."""
+    """For how long cycles waited while soak counted, exact to a tenth.
+
+    Of a watched program: for how long a thread waited while the program was copied for a scan.
+    """
 
     count: int
     p50_s: float

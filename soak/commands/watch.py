@@ -18,6 +18,10 @@ and no --duration, also at the first LEAK. At its end soak ends the program that
 started: SIGTERM, and after --grace SIGKILL. --keep-running leaves it. A program named by
 --pid always goes on, and no program is ever stopped while it is watched.
 
+--scan [50ms] lets the tracker copy the program now and then, to tell lost blocks (LEAK at once)
+from held ones, and who holds these. A thread waits while the kernel copies page tables: some
+milliseconds, and no copy is made where more than the value is expected.
+
 A watch is kept as a run: soak show, list, report and compare read it. The last line is
 its folder. The exit codes are those of soak run.
 """
@@ -36,6 +40,9 @@ from soak.errors import UsageError
 from soak.measurements import SIGNALS
 from soak.units import format_duration, format_size
 from soak.verdict import Verdict
+
+USUAL_PAUSE_S = 0.05
+"""Of ``--scan`` without a value."""
 
 if TYPE_CHECKING:
     from soak.analysis.decide import Decision
@@ -63,6 +70,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--no-follow", action="store_true", help="do not count in the processes that it starts")
     parser.add_argument("--no-track", action="store_true", help="watch from outside only, without the tracker")
+    parser.add_argument(
+        "--scan",
+        type=duration,
+        nargs="?",
+        const=USUAL_PAUSE_S,
+        metavar="50ms",
+        help="copy the program now and then (a thread waits, at most 50ms) to tell lost from held, and who holds it",
+    )
     parser.add_argument(
         "--grace", type=duration, default=10.0, metavar="10s", help="time to end in, before SIGKILL (10s)"
     )
@@ -112,7 +127,7 @@ def run(options: argparse.Namespace) -> int:
     if subject.unreadable:
         names = ", ".join(subject.unreadable)
         print(f"soak: cannot read {names} of process {subject.pid}: permission denied", file=sys.stderr)
-    settings = {"command": shlex.join(["soak", *sys.argv[1:]]), "every_s": options.every}
+    settings = {"command": shlex.join(["soak", *sys.argv[1:]]), "every_s": options.every, "scan_s": options.scan}
     stopping = threading.Event()
     try:
         with new_record(runs_folder(options), settings, subject.name) as (store, record):
@@ -177,6 +192,8 @@ def _command(options: argparse.Namespace) -> list[str]:
         raise UsageError("--every must be 10ms or more, because each sample reads the page tables of the process")
     if options.mark and (not command or options.no_track):
         raise UsageError("--mark needs the tracker in the program: give the command with --, without --no-track")
+    if options.scan is not None and (not command or options.no_track):
+        raise UsageError("--scan needs the tracker in the program: give the command with --, without --no-track")
     check_names(options.mark)
     if options.json not in (None, "-") and not Path(options.json).absolute().parent.is_dir():
         raise UsageError(f"{options.json} cannot be written: there is no folder {Path(options.json).parent}")
@@ -204,6 +221,7 @@ def _subject(options: argparse.Namespace, command: list[str]) -> Process:
 
 
 def _plan(options: argparse.Namespace, command: list[str]) -> WatchPlan:
+    from soak.running.scanning.allowed import AllowedScans
     from soak.running.watch.plan import WatchPlan
 
     return WatchPlan(
@@ -215,4 +233,5 @@ def _plan(options: argparse.Namespace, command: list[str]) -> WatchPlan:
         tree=options.tree,
         follow=not options.no_follow and not options.no_track,
         marks=tuple(options.mark),
+        scans=None if options.scan is None else AllowedScans(options.scan),
     )

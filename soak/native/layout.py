@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 LEDGER_MAGIC, TABLES_MAGIC = b"soakledg", b"soaktabl"
-LEDGER_VERSION = 8
+LEDGER_VERSION = 9
 REQUESTS = 64
 RANGES = 256
 DESCRIPTORS_LIMIT, TASKS_LIMIT = 1 << 16, 1 << 12
@@ -181,6 +181,7 @@ class TablePlaces:
     lost_sites_at: int
     lost_mappings_at: int
     labels: int
+    copying: int
 
 
 LABELS, LABEL_SIZE, LABELED_MARKS = 1002, 64, 1 << 16
@@ -192,6 +193,17 @@ LABEL_TABLE = np.dtype(
         ("unused", "<u4"),
         ("names", f"S{LABEL_SIZE}", LABELS),
         ("of_mark", "<u2", LABELED_MARKS),
+    ]
+)
+COPYING = np.dtype(
+    [
+        ("wanted", "<u8"),
+        ("reader", "<u8"),
+        ("taken", "<u8"),
+        ("done", "<u8"),
+        ("copy", "<i8"),
+        ("took_ns", "<u8"),
+        ("busy_ns", "<u8"),
     ]
 )
 TABLES = np.dtype(

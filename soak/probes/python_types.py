@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 
 from soak.probes.memory import ProcessMemory
 
-_NAME_WORD, _FLAGS_WORD, _BASE_WORD = 3, 21, 32
-"""Of PyTypeObject: tp_name, tp_flags and tp_base, alike from CPython 3.8 to 3.15 (Include/cpython/object.h)."""
+_NAME_WORD, _BASIC_SIZE_WORD, _FLAGS_WORD, _BASE_WORD, _DICT_WORD, _DICT_OFFSET_WORD = 3, 4, 21, 32, 33, 36
+"""Of PyTypeObject: tp_name, tp_basicsize, tp_flags, tp_base, tp_dict and tp_dictoffset, alike from CPython 3.8 to 3.15
+(Include/cpython/object.h)."""
 _LONGEST_NAME_WORDS = 12
 _IS_METATYPE, _IS_HEAP_TYPE = 1 << 31, 1 << 9
 _DEEPEST_METATYPE, _DEEPEST_BASE = 3, 16
@@ -19,6 +20,9 @@ _FIRST_ADDRESS = 1 << 16
 
 class PythonTypes:
     """Tells which addresses are types, and what they are called; each is read once."""
+
+    DICT_AT = 8 * _DICT_WORD
+    """Where in a type the pointer to its dict stands."""
 
     def __init__(self, memory: ProcessMemory, type_at: int) -> None:
         """Read types of a process. ``type_at``: the address of ``type`` in it, 0 where that is not known."""
@@ -46,6 +50,19 @@ class PythonTypes:
         found = len(words) == 1 and self._is_metatype(int(words[0]), depth - 1)
         self._known[address] = found
         return found
+
+    def is_heap_type(self, address: int) -> bool:
+        """Tell whether the type at an address is a class, and no static type of C."""
+        return self.is_type(address) and bool(self._word(address, _FLAGS_WORD) & _IS_HEAP_TYPE)
+
+    def dict_at(self, address: int) -> int:
+        """Return the tp_dictoffset of the type at an address; below 0 where it says nothing, 0 where there is none."""
+        offset = self._word(address, _DICT_OFFSET_WORD)
+        return offset - (1 << 64) if offset >> 63 else offset
+
+    def basic_size(self, address: int) -> int:
+        """Return the tp_basicsize of the type at an address."""
+        return self._word(address, _BASIC_SIZE_WORD)
 
     def name(self, address: int) -> str:
         """Return the tp_name of the type at an address; empty where it cannot be read."""

@@ -24,6 +24,7 @@ STRUCTS = {
     "leaf": layout.LEAF,
     "mapping": layout.MAPPING_ROW,
     "tables": layout.TABLES,
+    "copying": layout.COPYING,
     "known_frame": np.dtype(tracker._KnownFrame),
 }
 NAMES_IN_C = {

@@ -224,6 +224,8 @@ def test_a_zombie_is_named_as_such():
         (["--pid", "999999999"], "there is no process 999999999"),
         (["--", "no-such-program"], "'no-such-program' cannot be started"),
         (["--every", "1ms", "--", "true"], "--every must be 10ms or more"),
+        (["--scan", "--pid", "1"], "--scan needs the tracker in the program"),
+        (["--scan", "20ms", "--no-track", "--", "true"], "--scan needs the tracker in the program"),
         (["--json", "/nowhere/x.json", "--", "true"], "there is no folder"),
     ],
 )

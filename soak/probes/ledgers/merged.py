@@ -26,7 +26,7 @@ from soak.native.layout import (
     UNKNOWN_SITE,
 )
 from soak.native.ledger import Checkpoint, Frame, SiteTable
-from soak.probes.ledgers.tables import WatchedTables
+from soak.probes.ledgers.tables import LiveTables, OneProcess, WatchedTables
 from soak.probes.mappings import Mapping, parse_maps
 
 _MODULES_FROM, _MODULE_SIZE = 1 << 50, 1 << 32
@@ -75,6 +75,10 @@ class _Member:
         """Return its own numbers of merged sites."""
         found: list[int] = np.flatnonzero(np.isin(self.numbers, list(sites)) & (self.numbers > UNKNOWN_SITE)).tolist()
         return found
+
+    def number_of(self, site: int) -> int:
+        """Return the merged number of one of its own sites; 0 where it was not asked for yet."""
+        return int(self.numbers[site]) if site < len(self.numbers) else 0
 
     def _shared(self, address: int) -> int:
         if not self._mappings:
@@ -173,6 +177,19 @@ class MergedLedger(WatchedTables):
             ranges=np.zeros(0, RANGE),
             **{name: sum(getattr(checkpoint, name) for checkpoint in each) for name in _SUMS},
         )
+
+    def process_of(self, sites: Collection[int], before: int | None = None) -> OneProcess | None:
+        """See WatchedTables."""
+        found: dict[int, tuple[OneProcess, int]] = {}
+        for identity, member in self._members.items():
+            own, checkpoint = member.numbers_of(sites), self.latest.get(identity)
+            if isinstance(member.ledger, LiveTables) and own and checkpoint is not None:
+                rows, numbers = checkpoint.rows, {site: int(member.numbers[site]) for site in own}
+                here = np.isin(checkpoint.site_table.owners[rows["site"]], own)
+                blocks = int(rows["live_blocks"][here].sum())
+                found[member.ledger.pid] = OneProcess(member.ledger, numbers, member.number_of), blocks
+        chosen = found.get(before or 0) or max(found.values(), key=lambda process: process[1], default=None)
+        return chosen[0] if chosen is not None and chosen[1] else None
 
     def labelled(self, sites: Collection[int], first: int) -> list[LabelledBlocks]:  # noqa: ARG002
         """See WatchedTables; of each process the marks since it was added."""

@@ -12,7 +12,7 @@ import os
 import re
 import struct
 from abc import abstractmethod
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from soak.analysis.sites.labels import LabelledBlocks
 from soak.native.layout import (
     BIG_BIT,
+    COPYING,
     DOMAIN_MASK,
     DOMAIN_SHIFT,
     DOMAINS,
@@ -69,6 +70,7 @@ _MOST_TUPLES = 2048
 """Of the blocks of a site so many are looked at."""
 _BEING_WRITTEN = 1024
 """How many words of the newest stacks are copied again: the program takes the place for a stack before it writes it."""
+_READER_AT = COPYING.fields["reader"][1]  # type: ignore[index]
 _FLAGS_AT = SITE.fields["flags"][1]  # type: ignore[index]
 
 
@@ -111,6 +113,27 @@ class _Piece(NamedTuple):
     """None where they are not kept, and so are taken to have changed."""
 
 
+class CopyMade(NamedTuple):
+    """A copy that a process has made of itself."""
+
+    pid: int | None
+    """None where the system did not let it."""
+    took_s: float
+    """So long the thread that made it waited."""
+    busy_s: float
+    """So long the kernel worked on it; the rest was waiting for a processor."""
+
+
+class OneProcess(NamedTuple):
+    """One of the processes of a ledger."""
+
+    tables: LiveTables
+    numbers: dict[int, int]
+    """By its own number of a site: the ledger's; of the sites that were asked for."""
+    number_of: Callable[[int], int]
+    """Returns the ledger's number of a site of its own; 0 where there is none."""
+
+
 class WatchedTables(Ledger):
     """The ledger of programs that mark their cycles themselves, or not at all."""
 
@@ -127,6 +150,13 @@ class WatchedTables(Ledger):
     def removed(self) -> int:
         """How many processes are counted no longer: what they held went with them."""
         return 0
+
+    @abstractmethod
+    def process_of(self, sites: Collection[int], before: int | None = None) -> OneProcess | None:
+        """Return the process that has most live blocks at some sites; None where none has any.
+
+        ``before``: the process that was returned before, which is returned again while it has some.
+        """
 
     @abstractmethod
     def own_mapped(self) -> int:
@@ -230,14 +260,14 @@ class LiveTables(WatchedTables):
 
     def free_tuples(self, sites: Collection[int]) -> int | None:
         """See WatchedTables."""
-        addresses = self._addresses(sites)
+        addresses = self.addresses(sites)
         if not len(addresses):
             return None
         looked_at = addresses[:: -(-len(addresses) // _MOST_TUPLES)]
         return round(count_free_tuples(self._memory, looked_at) * len(addresses) / len(looked_at))
 
-    def _addresses(self, sites: Collection[int]) -> NDArray[np.uint64]:
-        """Return where the live blocks of some sites begin."""
+    def addresses(self, sites: Collection[int]) -> NDArray[np.uint64]:
+        """Return where the live blocks of some sites begin, ``(n,)``, in no order."""
         wanted, found = np.array(sorted(sites), np.uint64), [np.zeros(0, np.uint64)]
         count = min(self._half_word(self.places.leaf_count_at), LEAF_LIMIT)
         for slots_at, base, grain_bits, _ in self._records(LEAF, self.places.leaves, count).tolist():
@@ -259,6 +289,35 @@ class LiveTables(WatchedTables):
         at = self.places.wanted_collections_at
         with contextlib.suppress(OSError):
             os.pwrite(self._writable, struct.pack("<Q", self._word(at) + 1), at)
+
+    def process_of(self, sites: Collection[int], before: int | None = None) -> OneProcess | None:  # noqa: ARG002
+        """See WatchedTables."""
+        return OneProcess(self, {site: site for site in sites}, lambda site: site) if self.is_there() else None
+
+    def want_copy(self, reader: int) -> int:
+        """Have the process copied at its next allocation at a flagged site; return the number of this wish.
+
+        ``reader``: the process that reads the copy, and has to end it. The copy ends with it.
+        """
+        at = self.places.copying
+        wish = self._word(at) + 1
+        with contextlib.suppress(OSError):
+            os.pwrite(self._writable, struct.pack("<Q", reader), at + _READER_AT)
+            os.pwrite(self._writable, struct.pack("<Q", wish), at)
+        return wish
+
+    def copy_made(self, wish: int) -> CopyMade | None:
+        """Return the copy of a wish; None while there is none."""
+        words = self._memory.read(self.places.copying, COPYING.itemsize // 8)
+        made = words.view(COPYING)[0] if len(words) * 8 == COPYING.itemsize else None
+        if made is None or made["done"] != wish:
+            return None
+        copy = int(made["copy"])
+        return CopyMade(copy if copy > 0 else None, int(made["took_ns"]) / 1e9, int(made["busy_ns"]) / 1e9)
+
+    def of_copy(self, copy: int) -> LiveTables:
+        """Return the tables of a copy of the process, which has them at the same places. Raises OSError."""
+        return LiveTables(replace(self.places, pid=copy))
 
     def forked_at(self) -> tuple[str, str, int] | None:
         """Return file, function and line at which its parent forked the process; None where that is not known."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 from soak.attribution.grouping import group_causes
 from soak.measurements import SIGNALS
 from soak.reporting import words as say
+from soak.reporting.words.causes.advice import origin
 from soak.results import WATCHED_FROM_OUTSIDE, Cause, ComponentResult, SignalResult
 from soak.units import format_count, format_duration, format_size
 from soak.verdict import Verdict
@@ -34,6 +35,7 @@ def render_watch(result: ComponentResult, every_s: float) -> str:
     if result.verdict in (Verdict.INCONCLUSIVE, Verdict.SETTLING) and result.needed_iterations:
         more_s = result.needed_iterations * period_s
         lines.append(f"{format_count(result.needed_iterations)} more {noun}s would tell: {format_duration(more_s)}.")
+    lines.append(say.pauses_sentence(result.pauses, noun))
     if result.tracker.active or result.tracker.reason != WATCHED_FROM_OUTSIDE:
         lines.append(say.tracker_sentence(result.tracker))
     return say.printable("\n".join(line for line in lines if line)) + "\n"
@@ -65,7 +67,9 @@ def _sentence(result: ComponentResult, period_s: float) -> str:
         return " ".join(filter(None, (first, say.failure_sentence(result), say.why_sentence(result))))
     hourly = growth.per_iteration * _HOUR_S / period_s
     unit = format_size(hourly) if growth.unit == "bytes" else f"{say.short_number(hourly)} {growth.unit}"
-    return f"{say.why_sentence(result)} That is {unit} per hour."
+    came = origin(result.causes) if result.pauses is not None else ""
+    sentences = (say.why_sentence(result), f"{came}." if came else "", f"That is {unit} per hour.")
+    return " ".join(filter(None, sentences))
 
 
 def _row(name: str, signal: SignalResult, noun: str) -> str:

@@ -150,7 +150,7 @@ def _ran(component: ComponentResult) -> str:
     sentences = (
         say.stop_sentence(component),
         say.pacing_sentence(component.pacing),
-        say.pauses_sentence(component.pauses),
+        say.pauses_sentence(component.pauses, component.cycle_noun),
         say.overhead_sentence(component),
         say.tracker_sentence(component.tracker),
         say.limits_sentence(component),

@@ -36,6 +36,7 @@ SYMBOLS = {
 }
 """A shape for each verdict, so that none is told by colour alone."""
 _CACHE_FITS_INTO_N_MIN = 1.7
+_WATCHED_NOUNS = ("sample", "mark")
 _DECIDER_WORDS = {"lost-scan": "scan for lost blocks", "ledger": "allocation ledger"}
 _NOT_FOLLOWED = " It could not follow objects in reused memory, so such an object may have the line of an earlier one."
 _FILTERED = (
@@ -198,10 +199,21 @@ def pacing_sentence(pacing: Pacing) -> str:
     return f"{held}; {missed} missed, worst lag {format_duration(pacing.worst_lag_s)}."
 
 
-def pauses_sentence(pauses: Pauses | None) -> str:
-    """Say for how long cycles waited while soak counted; nothing where none did."""
+def pauses_sentence(pauses: Pauses | None, noun: str) -> str:
+    """Say for how long cycles waited while soak counted, or threads of a watched program while it was copied.
+
+    Empty where none did. ``noun``: what a cycle is.
+    """
     if pauses is None:
         return ""
+    if noun in _WATCHED_NOUNS:
+        times = "once" if pauses.count == 1 else f"{format_count(pauses.count)} times"
+        allowed = "" if pauses.budget_s is None else f" ({format_duration(pauses.budget_s)} allowed)"
+        return (
+            f"For scans the program was copied {times}; a thread of it waited for {format_duration(pauses.p50_s)} at "
+            f"the median, {format_duration(pauses.p99_s)} in 99 of 100, {format_duration(pauses.worst_s)} at worst"
+            f"{allowed}."
+        )
     budget = "" if pauses.budget_s is None else f" (a budget of {format_duration(pauses.budget_s)})"
     return (
         f"Checkpoints kept cycles waiting for {format_duration(pauses.p50_s)} at the median, "

@@ -171,7 +171,8 @@ class WatchedProcesses:
         if any(each.cycle_noun == "mark" for _, each in found):
             messages = tuple(message for message in result.messages if message != no_mark(self._plan.marks))
             result = replace(result, messages=messages)
-        return _together(result, found, self._others, is_complete=len(found) == len(self._roles))
+        result = _together(result, found, self._others, is_complete=len(found) == len(self._roles))
+        return result if self._plan.scans is None else replace(result, pauses=self._plan.scans.pauses())
 
     def _run(self) -> None:
         while not self._stopping.wait(_LOOK_EVERY_S):

@@ -109,7 +109,7 @@ _FARTHEST_FIELD, _MOST_REFERENCES = 8, 1 << 32
 """In words: a list's table stands in its fourth, a dict's in its fifth."""
 
 
-class _TooLongError(Exception):
+class TooLongError(Exception):
     """The scan was given up: the process has more memory than can be read while it stands still."""
 
 
@@ -237,7 +237,7 @@ class Scanner:
             yield
         except ProcessLookupError:
             pass
-        except (OSError, ShadowError, _TooLongError) as error:
+        except (OSError, ShadowError, TooLongError) as error:
             self._error = str(error)
 
     def _scan(self, pid: int, checkpoint: Checkpoint, suspects: Sequence[Suspect], longest_s: float) -> None:
@@ -337,9 +337,7 @@ class Scanner:
         if self._may_have_owners(scan):
             self._survivors_at = scan.checkpoint.cycle
             self._survivors = find_survivors(scan) or self._survivors
-        pointers = tuple(scan.stack_pointers)
-        maps = "\n".join(f"{m.start:x}-{m.end:x} {m.permissions} 0 0 0 {m.path}" for m in scan.mappings)
-        self._memory = Memory(tuple(scan.mappings), pointers, Symbols(maps))
+        self._memory = scan.memory_map()
 
 
 def usual_word(words: NDArray[np.uint64], weights: NDArray[np.float64], starts: Sequence[int]) -> int:
@@ -391,11 +389,13 @@ class MemoryScan:
         sites: NDArray[np.uint32],
         type_at: int,
         longest_s: float = _LONGEST_SCAN_S,
+        blocks: Blocks | None = None,
     ) -> None:
         """Prepare to look for the blocks of these sites, for so long at most.
 
-        ``type_at``: the address of ``type`` in that process.
+        ``type_at``: the address of ``type`` in that process. ``blocks``: all live blocks, where they were read before.
         """
+        self._known_blocks = blocks
         self.memory = memory
         self.checkpoint = checkpoint
         self._suspects = sites
@@ -412,7 +412,8 @@ class MemoryScan:
 
     def run(self) -> None:
         """Read all that is needed."""
-        self.blocks = read_blocks(self.memory, self.checkpoint)
+        known = self._known_blocks
+        self.blocks = read_blocks(self.memory, self.checkpoint) if known is None else known
         self._targets = self._find_targets()
         found = search(self._targets.blocks.addresses, self._targets.blocks.sizes, self.pieces())
         self._objects = self.objects_in(self._targets.blocks, found)
@@ -422,15 +423,20 @@ class MemoryScan:
         self._holders = self._find_holders()
         self._found = [(int(site), self._sum_up(int(site))) for site in self._suspects]
 
+    def memory_map(self) -> Memory:
+        """Return what was mapped."""
+        maps = "\n".join(f"{m.start:x}-{m.end:x} {m.permissions} 0 0 0 {m.path}" for m in self.mappings)
+        return Memory(tuple(self.mappings), tuple(self.stack_pointers), Symbols(maps))
+
     def sites(self) -> list[tuple[int, SiteScan]]:
         """Return what was found of each site."""
         return self._found
 
     def pieces(self) -> Iterable[Piece]:
-        """Give the memory in which a program may keep pointers. Raises _TooLongError."""
+        """Give the memory in which a program may keep pointers. Raises TooLongError."""
         for piece in self.memory.pieces(self._ranges):
             if self._limit.is_over():
-                raise _TooLongError(f"it takes longer than {self._longest_s:g} s to read")
+                raise TooLongError(f"it takes longer than {self._longest_s:g} s to read")
             self.read_bytes += piece[1].nbytes
             yield piece
 
@@ -491,7 +497,7 @@ class MemoryScan:
         sites = self.site_of(self.blocks.sites)
         chosen = np.flatnonzero(np.isin(sites, self._suspects))
         if len(chosen) > _MOST_BLOCKS:
-            raise _TooLongError(f"{len(chosen):,} blocks are in question")
+            raise TooLongError(f"{len(chosen):,} blocks are in question")
         blocks = self.blocks.take(chosen)
         cycle = self.checkpoint.cycle
         is_old = (blocks.cycles > 0) & (blocks.cycles <= cycle - max(1, cycle // _RECENT))
@@ -584,7 +590,7 @@ class MemoryScan:
             blocks = sorted({block for block in steps.values() if block is not None})
             if not blocks or level == _LEVELS or time.thread_time() > self._begun_s + _CLIMB_WITHIN_S:
                 break
-            pointers = self._pointers_to(np.array(blocks))
+            pointers = self.pointers_to(np.array(blocks))
             words = {site: pointers[block] for site, block in steps.items() if block is not None and block in pointers}
         return {site: tuple(holders) for site, holders in found.items()}
 
@@ -673,7 +679,12 @@ class MemoryScan:
         objects = find_objects(heads, self.types.find)
         return (int(objects.offsets[0]), int(objects.types[0])) if objects.types[0] else (0, 0)
 
-    def _pointers_to(self, blocks: NDArray[np.intp]) -> dict[int, NDArray[np.uint64]]:
+    def object_in(self, block: int) -> tuple[int, int]:
+        """Return where in a block a Python object begins and the address of its type; zeros when it holds none."""
+        start, size = int(self.blocks.addresses[block]), int(self.blocks.sizes[block])
+        return self._object_in(self.memory.read(start, min(HEAD_WORDS, size // 8)))
+
+    def pointers_to(self, blocks: NDArray[np.intp]) -> dict[int, NDArray[np.uint64]]:
         """Return where pointers to each of these blocks stand, outside of itself and of gc's list."""
         only = self.blocks.take(blocks)
         found = search(only.addresses, only.sizes, self.pieces())

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from soak.analysis.component import LARGEST_N_MIN
+from soak.running.scanning.allowed import AllowedScans
 
 EVERY_OF_A_COMMAND_S, EVERY_OF_A_PROCESS_S = 0.1, 1.0
 """By default. The tracker shows a leak within seconds; what is seen from outside comes in pages."""
@@ -30,6 +31,8 @@ class WatchPlan:
     """The tracker counts in the processes that the program starts as well."""
     marks: tuple[str, ...] = ()
     """What was to be marked without the program's doing."""
+    scans: AllowedScans | None = None
+    """None: the program is not copied for scans."""
 
     def choose_samples(self, *, tracked: bool) -> int:
         """Return n_min, in samples: a part of what the duration has, within bounds; 256 where none is given.

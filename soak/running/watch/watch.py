@@ -1,7 +1,8 @@
 """Watch a process that knows nothing of soak: sample it at a steady pace, and judge while it runs.
 
 It is only read, through /proc: nothing is attached, stopped or sent to it. A program that the watch starts has the
-tracker in it as well, whose tables are read the same way.
+tracker in it as well, whose tables are read the same way. Where scans are allowed (``--scan``), the tracker makes
+copies of the program, and these are read.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from soak.analysis.sites.labels import growth_by_label
 from soak.analysis.sites.ledger import Suspect
 from soak.analysis.sites.standing import StandingLeaks
 from soak.attribution.causes import causes_of_sites, fingerprint
-from soak.attribution.holders import UNSCANNED
+from soak.attribution.holders import UNSCANNED, Reachability
 from soak.attribution.symbols import Symbols
 from soak.grounds import GroundKind
 from soak.measurements import SIGNALS, Role
@@ -31,7 +32,10 @@ from soak.native.layout import STACK_SITE, STATE_PYTHON_DOMAINS
 from soak.native.ledger import Checkpoint
 from soak.probes.ledgers.tables import WatchedTables
 from soak.results import Cause, ComponentResult, Failure, Growth, LabelGrowth, Pacing, SignalResult, TrackerState
+from soak.running.clock import SystemClock
 from soak.running.component.ledger_reader import PYTHON_DOMAINS, LedgerReader, Tracked
+from soak.running.scanning.proving import Proofs
+from soak.running.scanning.watched import WatchScanner
 from soak.running.watch.counting import CountPace
 from soak.running.watch.name_cache import NameCache
 from soak.running.watch.pace import WatchPace
@@ -48,6 +52,7 @@ _FLAG_AFTER_PART = 4
 """Stacks are asked for after so small a part of n_min."""
 _LONGEST_FALL = 16
 """Counts that are held back at most."""
+_CLOCK = SystemClock()
 _MOST_OF_GROWTH = 0.8
 """A site grows by what lies in a free list where that is so much of its growth."""
 _CHILDREN = "The tracker is in the program itself, not in the processes that it starts."
@@ -100,6 +105,7 @@ class Watch:
         self._now = now
         self._sleep = sleep or stopping.wait
         self._messages: list[str] = []
+        self._scanner: WatchScanner | None = None
         self._fds_at_start = self._fds_at_end = subject.describe_fds()
 
     def run(self) -> ComponentResult:
@@ -134,9 +140,7 @@ class Watch:
             missed += skipped
             sample += 1 + skipped
         seconds = self._now() - begun_s
-        if stopped_by == "ended":
-            del self._held[1:]
-        self._add_held()
+        self._end_counts(has_ended=stopped_by == "ended")
         all_samples = sample - self._offset
         done = all_samples - self._pace.quiet_samples if self._pace.noun == "sample" else self._pace.cycles
         # The cycles of a program that marks them are its own; ours are then only when it is looked at.
@@ -154,7 +158,7 @@ class Watch:
         self._begin_judging()
 
     def _begin_judging(self) -> None:
-        tolerance = self._plan.tolerance_bytes
+        plan, tolerance = self._plan, self._plan.tolerance_bytes
         if self._record is not None:
             self._record.begin()
         self._judge = OutsideJudge(
@@ -172,6 +176,11 @@ class Watch:
             else LedgerReader(lambda: tables, tables.maps, tolerance, flag_after_cycles=flag_after)
         )
         self._names = None if tables is None else NameCache(tables)
+        if self._scanner is not None:
+            self._scanner.finish()
+        self._scanner = None if tables is None or plan.scans is None else WatchScanner(tables, plan.scans, _CLOCK)
+        self._proofs = None if self._ledger is None else Proofs(self._ledger, self._reachability, _CLOCK)
+        self._lost: dict[int, Suspect] = {}
         self._suspects: list[Suspect] = []
         self._standing = StandingLeaks()
         self._held: list[tuple[Checkpoint, int]] = []
@@ -200,7 +209,17 @@ class Watch:
         if self._ledger is not None and self._counting.is_due(active_s):
             says_more = self._count(self._ledger, active_s, cycles)
         self._keep(cycles, values)
+        says_more = self._scan(cycles) or says_more
         return self._judge.add(cycles, values) or says_more
+
+    def _scan(self, cycles: int) -> bool:
+        """Go on with scans, where they are allowed; return whether judging may say more than before."""
+        if self._scanner is None or cycles < self._pace.n_min // _FLAG_AFTER_PART:
+            return False
+        return self._scanner.step(cycles, self._suspects, has_marks=self._pace.noun == "mark")
+
+    def _reachability(self, site: int) -> Reachability:
+        return UNSCANNED if self._scanner is None else self._scanner.reachability(site)
 
     def _is_quiet(self, sample: int, cpu_s: float | None) -> bool:
         """Tell whether the program did nothing since the sample before; False where its marks tell."""
@@ -228,6 +247,14 @@ class Watch:
             self._held.append((checkpoint, cycles))
         self._counting.spend(active_s, time.thread_time() - begun_s)
         return says_more
+
+    def _end_counts(self, *, has_ended: bool) -> None:
+        """Take in what was counted and scanned but not judged yet."""
+        if has_ended:
+            del self._held[1:]
+        self._add_held()
+        if self._scanner is not None:
+            self._scanner.finish()
 
     def _add_held(self) -> bool:
         """Take in the counts that were held back; return whether judging may say more than before.
@@ -263,13 +290,14 @@ class Watch:
         evidence = self._judge.evidence(is_last=is_last)
         if self._ledger is not None:
             suspects = self._ledger.suspects(self._pace.cycles, self._pace.n_min, at_end=is_last)
-            self._suspects = self._standing.keep(suspects)
+            self._suspects = self._with_lost(self._standing.keep(suspects))
             self._labels = self._growth_by_label(self._ledger) or self._labels
             uncounted = self._plan.tree and self._most_children > 0
             evidence = replace(
                 evidence,
                 cycles=self._pace.cycles,
                 suspects=tuple(self._suspects),
+                lost=None if self._proofs is None else self._proofs.lost(self._suspects, self._pace.cycles),
                 has_uncounted_children=uncounted,
                 is_n_min_of_slow_cycles=self._is_beside_its_work(),
             )
@@ -281,6 +309,14 @@ class Watch:
             evidence = without_waiting(evidence, of_python, free, most=processes * most_waiting(self._ledger.maps))
             self._suspects = list(evidence.suspects)
         return decide(replace(evidence, cycles=self._pace.cycles, failed=failed))
+
+    def _with_lost(self, suspects: list[Suspect]) -> list[Suspect]:
+        """Return the sites that grow, with those whose blocks are lost: how much that is, their growth tells."""
+        for suspect in suspects:
+            if self._reachability(suspect.site).state == "lost":
+                self._lost[suspect.site] = suspect
+        grows = {suspect.site for suspect in suspects}
+        return [*suspects, *(suspect for site, suspect in self._lost.items() if site not in grows)]
 
     def _is_beside_its_work(self) -> bool:
         """Whether the work is marked in other processes: this one is judged by samples, into which few caches fit."""
@@ -354,7 +390,7 @@ class Watch:
             name=self._subject.name,
             target=getattr(self._subject, "command", self._subject.name),
             verdict=decision.verdict,
-            decided_by=None if name is None else "ledger" if name in LEDGER else f"counter:{name}",
+            decided_by=_decided_by(decision),
             iterations=done,
             seconds=seconds,
             iterations_to_verdict=decision.decided_at,
@@ -378,6 +414,7 @@ class Watch:
             grounds=decision.grounds,
             cycle_noun=self._pace.noun,
             labels=self._labels,
+            pauses=None if self._plan.scans is None else self._plan.scans.pauses(),
         )
 
     def _failure(self, samples: int, stopped_by: str) -> Failure | None:
@@ -397,10 +434,11 @@ class Watch:
         """Return what the tracker saw."""
         if self._ledger is None:
             return Tracked(TrackerState(False, self._subject.why_not_tracked()), False, (), "")
-        tracked = self._ledger.finish(self._suspects, self._subject.why_not_tracked(), lambda _: UNSCANNED, None)
+        memory = None if self._scanner is None else self._scanner.memory
+        tracked = self._ledger.finish(self._suspects, self._subject.why_not_tracked(), self._reachability, memory)
         grows = self._ledger.grows_steadily
-        sites = tuple(site for site in tracked.sites if _grows_still(site.suspect) or grows(site.suspect.site))
-        tracked = replace(tracked, sites=sites)
+        sites = (s for s in tracked.sites if s.is_proven or _grows_still(s.suspect) or grows(s.suspect.site))
+        tracked = replace(tracked, sites=tuple(sites))
         if self._ledger.latest is not None and not self._ledger.has_python:
             covers = tuple(name for name in tracked.state.covers if name != "python")
             tracked = replace(tracked, state=replace(tracked.state, covers=covers))
@@ -410,7 +448,9 @@ class Watch:
         """Return the call sites that grow, and before them what a counter says that is not memory seen again."""
         sites: tuple[Cause, ...] = ()
         if decision.verdict is not Verdict.CLEAN:
-            sites = causes_of_sites(tracked.sites, Symbols(tracked.maps).frames, gc_held_off=False)
+            sites = causes_of_sites(
+                tracked.sites, Symbols(tracked.maps).frames, gc_held_off=False, memory=tracked.memory
+            )
         if decision.grounds[0].kind is GroundKind.FEW_CYCLES:
             sites = tuple(replace(cause, confirmed=False) for cause in sites)  # each may be a cache
         name = decision.decided_by
@@ -447,6 +487,8 @@ class Watch:
             yield _FREE_TUPLES.format(most=format_count(MOST_FREE_TUPLES))
         if self._pace.noun == "sample" and self._pace.quiet_samples:
             yield _QUIET.format(samples=format_count(self._pace.quiet_samples))
+        if self._scanner is not None:
+            yield from self._scanner.messages()
         if not tracked.complete:
             yield "The tracker ran out of room, so its ledger shows what grows, but not that nothing else does."
         if self._most_children and not self._plan.tree and not self._plan.follow:
@@ -484,6 +526,15 @@ class Watch:
 def _grows_still(suspect: Suspect) -> bool:
     """Whether a site grows by the rule, also early: what a program allocates at its start is over by then."""
     return suspect.is_leak or (suspect.verdict.low or 0.0) > 0
+
+
+def _decided_by(decision: Decision) -> str | None:
+    name = decision.decided_by
+    if name is None:
+        return None
+    if decision.grounds[0].kind is GroundKind.LOST_BLOCKS:
+        return "lost-scan"
+    return "ledger" if name in LEDGER else f"counter:{name}"
 
 
 def _growth(name: str | None, series: Mapping[str, SeriesVerdict]) -> Growth | None:

@@ -4,6 +4,7 @@
 #include "callers/frames_hot.h"
 #include "callers/stacks.h"
 #include "finalizing.h"
+#include "hooks/snapshot.h"
 #include "references.h"
 
 #include <dlfcn.h>
@@ -100,9 +101,12 @@ static __attribute__((noinline)) void take_over_slowly(const void *block, uint32
         return;
     if (!site)
         site = recorder_native_site(caller);
-    if (site & SITE_WANTS_STACK)
+    int is_flagged = (site & SITE_WANTS_STACK) != 0;
+    if (is_flagged)
         site = stacks_site(site & SITE_MASK, caller);
     recorder_take_over(block, site);
+    if (is_flagged)
+        snapshot_make_if_wanted();
 }
 
 static inline void take_over(const void *block, uintptr_t caller)

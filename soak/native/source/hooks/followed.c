@@ -8,6 +8,7 @@
 #include "hook.h"
 #include "openings/loadable.h"
 #include "recorder/mappings.h"
+#include "snapshot.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -53,6 +54,7 @@ int followed_in_child(void)
     recorder_go_on_in_child();
     mappings_go_on_in_child();
     frames_go_on_in_child();
+    snapshot_go_on_in_child();
     uint64_t *births = recorder_enter();
     size_t found = frames_walk(&frame, 1);
     recorder_leave(births);

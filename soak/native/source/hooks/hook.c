@@ -9,6 +9,7 @@
 #include "openings/openings.h"
 #include "recorder/mappings.h"
 #include "recorder/system.h"
+#include "snapshot.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -79,9 +80,12 @@ static __attribute__((noinline)) void *born_slowly(const struct python_domain *d
         collect_soon();
     if (!site)
         site = recorder_native_site(caller);
-    if (site & SITE_WANTS_STACK)
+    int is_flagged = (site & SITE_WANTS_STACK) != 0;
+    if (is_flagged)
         site = stacks_site(site & SITE_MASK, caller);
     recorder_born(recorder_births, address, size, site, domain->domain);
+    if (is_flagged)
+        snapshot_make_if_wanted();
     return address;
 }
 
@@ -526,6 +530,7 @@ void hook_places(struct tables *tables)
     frames_places(tables);
     stacks_places(tables);
     labels_places(tables);
+    snapshot_places(tables);
 }
 
 /* Marks the begin of a cycle, in a program in C under soak watch. A program that declares it weak and tests it runs

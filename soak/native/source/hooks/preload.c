@@ -5,6 +5,7 @@
 #include "callers/passthrough.h"
 #include "callers/stacks.h"
 #include "followed.h"
+#include "hooks/snapshot.h"
 #include "recorder/mappings.h"
 #include "recorder/recorder_hot.h"
 #include "recorder/system.h"
@@ -166,9 +167,12 @@ static __attribute__((noinline)) void *born_slowly(void *address, size_t size, s
         return address;
     uintptr_t outer = passthrough_caller(caller.address, caller.frame);
     uint32_t site = recorder_native_site(outer);
-    if (site & SITE_WANTS_STACK)
+    int is_flagged = (site & SITE_WANTS_STACK) != 0;
+    if (is_flagged)
         site = stacks_site(site & SITE_MASK, outer);
     recorder_born(recorder_births, address, size, site, DOMAIN_NATIVE);
+    if (is_flagged)
+        snapshot_make_if_wanted();
     return address;
 }
 

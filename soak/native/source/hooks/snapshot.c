@@ -2,14 +2,19 @@
  *
  * The kernel copies no memory, only its page tables, so the process waits for milliseconds instead of seconds. */
 #define _GNU_SOURCE
+#include "snapshot.h"
 #include "recorder/memory.h"
 #include "recorder/system.h"
 
+#include <errno.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define EXPORT __attribute__((visibility("default")))
@@ -41,4 +46,105 @@ EXPORT long soak_snapshot(void)
         return stand_still(parent);
     (void)system_call(SYS_rt_sigprocmask, SIG_SETMASK, before, NULL, sizeof before);
     return copy > 0 ? copy : -1;
+}
+
+/* ---- in a program that runs no loop of soak ---- */
+
+#define LOOK_EVERY_NS 50000000
+#define LOOKS 1200 /* a minute: a reader that takes longer does without */
+#define HELPER_STACK_BYTES 16384
+
+struct copying snapshot_copying;
+
+struct wish {
+    long reader, process;
+    volatile long copy;
+    uint64_t busy_ns;
+};
+
+static int is_there(long process)
+{
+    return system_call(SYS_kill, process, 0) == 0 || errno != ESRCH;
+}
+
+/* The copy ends by itself where nobody ends it: with its reader, with the process that it is a copy of (it shares the
+ * table of descriptors, so ports would stay open), or after a while. */
+static void wait_to_be_read(const struct wish *wish)
+{
+    (void)system_call(SYS_prctl, PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0); /* it is no descendant of its reader */
+    for (int look = 0; look < LOOKS && is_there(wish->reader) && is_there(wish->process); look++) {
+        struct timespec pause = {0, LOOK_EVERY_NS}; /* the kernel writes into it what is left */
+        (void)system_call(SYS_ppoll, NULL, 0, &pause, NULL, KERNEL_SIGNALS_BYTES);
+    }
+    (void)system_call(SYS_exit_group, 0);
+}
+
+/* Runs in the memory of the process, as after vfork, makes the copy, and ends: so the copy is no child of the program,
+ * which may wait for any child. */
+static int help(void *argument)
+{
+    struct wish *wish = argument;
+    long copy = system_call(SYS_clone, CLONE_FILES | CLONE_FS, 0, 0, 0, 0);
+    if (copy == 0)
+        wait_to_be_read(wish);
+    wish->copy = copy;
+    return 0;
+}
+
+static uint64_t ns_of(struct timeval time)
+{
+    return ((uint64_t)time.tv_sec * 1000000ull + (uint64_t)time.tv_usec) * 1000ull;
+}
+
+static struct wish copy_for(long reader)
+{
+    static unsigned char stack[HELPER_STACK_BYTES] __attribute__((aligned(16)));
+    struct wish wish = {reader, system_call(SYS_getpid), -1, 0};
+    struct rusage usage;
+    unsigned char all[KERNEL_SIGNALS_BYTES], before[KERNEL_SIGNALS_BYTES];
+    memset(all, 0xff, sizeof all);
+    if (memory_is_filtered || system_call(SYS_rt_sigprocmask, SIG_SETMASK, all, before, sizeof all) != 0)
+        return wish;
+    /* Without a signal of its end. Only who asks for such children can wait for it. */
+    int helper = clone(help, stack + sizeof stack, CLONE_VM | CLONE_VFORK | CLONE_FILES | CLONE_FS, &wish);
+    if (helper > 0 && system_call(SYS_wait4, helper, NULL, __WCLONE, &usage) == helper)
+        wish.busy_ns = ns_of(usage.ru_utime) + ns_of(usage.ru_stime);
+    (void)system_call(SYS_rt_sigprocmask, SIG_SETMASK, before, NULL, sizeof before);
+    return wish;
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
+}
+
+void snapshot_make(void)
+{
+    /* Registers are not in the copy, and one of them may have the only pointer to a table that was just moved. */
+    __builtin_unwind_init();
+    struct copying *copying = &snapshot_copying;
+    uint64_t wanted = __atomic_load_n(&copying->wanted, __ATOMIC_ACQUIRE);
+    uint64_t taken = __atomic_exchange_n(&copying->taken, wanted, __ATOMIC_ACQ_REL);
+    if (taken == wanted)
+        return; /* another thread makes it */
+    int saved = errno;
+    uint64_t begun_ns = now_ns();
+    struct wish met = copy_for((long)copying->reader);
+    copying->copy = met.copy;
+    copying->busy_ns = met.busy_ns;
+    copying->took_ns = now_ns() - begun_ns;
+    __atomic_store_n(&copying->done, wanted, __ATOMIC_RELEASE);
+    errno = saved;
+}
+
+void snapshot_go_on_in_child(void)
+{
+    snapshot_copying = (struct copying){0};
+}
+
+void snapshot_places(struct tables *tables)
+{
+    tables->copying = (uintptr_t)&snapshot_copying;
 }

@@ -140,7 +140,7 @@ struct creations {
 };
 
 #define LEDGER_MAGIC "soakledg"
-#define LEDGER_VERSION 8u
+#define LEDGER_VERSION 9u
 #define LEDGER_HEADER_SIZE 4096u
 #define LEDGER_REQUESTS 64
 #define LEDGER_RANGES 256
@@ -218,6 +218,18 @@ struct tables {
     uint64_t lost_sites_at;
     uint64_t lost_mappings_at;
     uint64_t labels;
+    uint64_t copying;
+};
+
+/* How a reader has the process copied: at its next allocation at a flagged site. */
+struct copying {
+    uint64_t wanted;  /* the reader writes its number below, and then adds one here */
+    uint64_t reader;  /* the process that will read the copy */
+    uint64_t taken;   /* the wish that was met last, or is being met */
+    uint64_t done;    /* the wish that was met last; both following are of it */
+    int64_t copy;     /* the number of the copy, which its reader has to end; -1 where there is none */
+    uint64_t took_ns; /* so long the thread that made it waited */
+    uint64_t busy_ns; /* so long the kernel worked on it; the rest was waiting for a processor */
 };
 
 /* What the latest marks are called. Mark n is number of_mark[n % LABELED_MARKS]: 0 for no label, LABELS - 1 for one of
