@@ -39,12 +39,18 @@ def main() -> int:
         sys.stderr.write(f"it needs more than {MEMORY_BYTES >> 20} MiB to be read\n")
         return 1
     except (ValueError, TypeError, EOFError, RecursionError, AttributeError, OverflowError) as error:
-        sys.stderr.write(f"it is no profile: {str(error)[:200] or type(error).__name__}\n")
+        sys.stderr.write(f"it is no profile: {_one_line(error)}\n")
         return 1
     except OSError:
         sys.stderr.write(f"what it holds takes more than {OUTPUT_BYTES >> 20} MiB\n")
         os._exit(1)  # an ordinary end would try to write the rest once more
     return 0
+
+
+def _one_line(error: Exception) -> str:
+    """Return what an error says; it may quote the file, with the ends of lines and control characters in it."""
+    words = str(error)[:200] or type(error).__name__
+    return "".join(character if character.isprintable() else " " for character in words)
 
 
 def _limit() -> None:

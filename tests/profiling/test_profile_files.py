@@ -87,6 +87,18 @@ def test_what_is_no_profile_is_refused_with_a_reason(content: object, tmp_path: 
             load_profile(path)
 
 
+def test_the_reason_is_one_line_of_printable_text_though_it_quotes_the_file(tmp_path: Path):
+    """In marshal data a number may be text, which the error of Python quotes as it is."""
+    file = tmp_path / "quoted.prof"
+    file.write_bytes(b"f\x0cone\ntwo\x1b[31m")
+
+    with pytest.raises(SoakError) as refused:
+        load_profile(file)
+
+    assert str(refused.value).isprintable()
+    assert "one two" in str(refused.value)
+
+
 def test_a_file_that_claims_all_memory_gets_none(tmp_path: Path):
     """Five bytes claim a tuple of two thousand million items; the reader is limited to half a GiB."""
     hostile = written(tmp_path, b"(" + struct.pack("<i", 2**31 - 1))
