@@ -146,7 +146,19 @@ CREATION = np.dtype(
         ("name", f"S{CREATION_NAME}"),
     ]
 )
-LEAF = np.dtype([("slots", "<u8"), ("base", "<u8"), ("grain_bits", "<u8"), ("reserved", "<u8")])
+LEAF = np.dtype([("slots", "<u8"), ("base", "<u8"), ("grain_bits", "<u8"), ("counted", "<u8")])
+COUNTED_ROW = np.dtype(
+    [
+        ("site_and_domain", "<u4"),
+        ("bucket", "<u2"),
+        ("reserved", "<u2"),
+        ("blocks", "<u4"),
+        ("reserved2", "<u4"),
+        ("bytes", "<u8"),
+    ]
+)
+COUNTED_ROWS = 42
+COUNTED = np.dtype([("is_known", "<u4"), ("count", "<u4"), ("reserved", "<u8"), ("rows", COUNTED_ROW, COUNTED_ROWS)])
 MAPPING_ROW = np.dtype([("start", "<u8"), ("end", "<u8"), ("cycle", "<u8"), ("site", "<u4"), ("domain", "<u4")])
 
 

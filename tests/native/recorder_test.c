@@ -135,6 +135,135 @@ static void ten_million_cycles_neither_wrap_nor_lose(void)
     EXPECT(early >= expected / 2 - 1 && early <= expected / 2 + 1);
 }
 
+static uint32_t remembered_leaves(void)
+{
+    struct tables tables = {0};
+    recorder_places(&tables);
+    const struct leaf *leaves = (const struct leaf *)tables.leaves;
+    uint32_t known = 0;
+    for (uint32_t l = 0; l < load((uint32_t *)tables.leaf_count_at); l++)
+        known += ((struct counted *)leaves[l].counted)->is_known;
+    return known;
+}
+
+static uint64_t blocks_in_rows(uint32_t site, uint16_t bucket)
+{
+    uint64_t found = 0;
+    for (uint32_t row = 0; row < checkpoint.rows; row++)
+        found += rows[row].site == site && rows[row].bucket == bucket ? rows[row].live_blocks : 0;
+    return found;
+}
+
+#define SPOTS 4096
+#define TEST_LEAVES 16
+
+/* In each cycle a few leaves are touched, in every way in which a slot is written; most are not. */
+static void what_is_remembered_of_leaves_is_what_is_in_them(void)
+{
+    static struct {
+        uint32_t site, born;
+        size_t size;
+    } blocks[SPOTS];
+    uint64_t state = 1, most_remembered = 0;
+    for (uint32_t cycle = 1; cycle < 400; cycle++) {
+        recorder_control.cycle = cycle;
+        for (uint32_t n = 0; n < (cycle < 10 ? 20000u : cycle % 5 * 4); n++) {
+            state = recorder_mix(state + 0x9e3779b97f4a7c15ull);
+            uint32_t place = (uint32_t)(state >> 8) % SPOTS, site = 2 + (uint32_t)(state >> 30) % 5;
+            /* The last place of each leaf is at its end, so the size of a big block stands in the next leaf. */
+            uintptr_t leaf = place % TEST_LEAVES, in_leaf = place / TEST_LEAVES;
+            uintptr_t offset = in_leaf ? in_leaf * 4096 : (1ul << LEAF_BITS) - 32;
+            uintptr_t address = 0x300000000 + (leaf << LEAF_BITS) + offset;
+            void *block = (void *)address; // NOLINT
+            size_t sizes[] = {8, 100, 4000, SIZE_LIMIT + n};
+            size_t size = sizes[state % (in_leaf ? 3 : 4)];
+            if (!blocks[place].site) {
+                enum domain domain = size < 16 ? DOMAIN_PYTHON_OBJ : DOMAIN_NATIVE;
+                recorder_born(recorder_births, block, size, site, domain);
+                blocks[place].site = site, blocks[place].born = cycle, blocks[place].size = size;
+            } else if (state >> 60 < 3) {
+                recorder_take_over(block, site);
+                blocks[place].site = site, blocks[place].born = cycle;
+            } else if (state >> 60 < 6) {
+                recorder_put_back(block, recorder_died(block));
+            } else {
+                (void)recorder_died(block);
+                blocks[place].site = 0;
+            }
+        }
+        count();
+        uint64_t live = 0, bytes = 0, of_site = 0, of_site_and_cycle = 0;
+        for (uint32_t place = 0; place < SPOTS; place++) {
+            live += blocks[place].site != 0;
+            bytes += blocks[place].site ? blocks[place].size : 0;
+            of_site += blocks[place].site == 3;
+            of_site_and_cycle += blocks[place].site == 3 && blocks[place].born == 7;
+        }
+        EXPECT(checkpoint.live_blocks == live && checkpoint.live_bytes == bytes);
+        uint64_t in_rows = 0;
+        for (uint16_t bucket = 0; bucket < 100; bucket++)
+            in_rows += blocks_in_rows(3, bucket);
+        EXPECT(in_rows == of_site && blocks_in_rows(3, 7) == of_site_and_cycle);
+        if (remembered_leaves() > most_remembered)
+            most_remembered = remembered_leaves();
+    }
+    EXPECT(most_remembered > TEST_LEAVES / 2);
+}
+
+static void a_leaf_of_many_sites_is_counted_each_time(void)
+{
+    for (uint32_t n = 0; n < 10000; n++)
+        born(0x20000000 + 64 * n, 100, 2 + n);
+    for (int i = 0; i < 5; i++) {
+        count();
+        EXPECT(checkpoint.live_blocks == 10000 && checkpoint.rows == 10000 && remembered_leaves() == 0);
+    }
+}
+
+static void what_is_remembered_is_halved_with_the_epochs(void)
+{
+    born(0x20000000, 100, 2);
+    for (int i = 0; i < 5; i++)
+        count();
+    EXPECT(remembered_leaves() == 1 && blocks_in_rows(2, 0) == 1);
+    recorder_control.cycle = (1ul << (EPOCH_BITS - 1)) - 1;
+    born(0x30000000, 100, 2);
+    for (int i = 0; i < 5; i++)
+        count();
+    EXPECT(remembered_leaves() == 2 && checkpoint.shift == 0);
+    recorder_control.cycle++;
+    count();
+    EXPECT(checkpoint.shift == 1 && remembered_leaves() == 2);
+    uint16_t bucket = 0;
+    for (uint32_t row = 0; row < checkpoint.rows; row++)
+        bucket = rows[row].bucket > bucket ? rows[row].bucket : bucket;
+    EXPECT(blocks_in_rows(2, 0) == 1 && blocks_in_rows(2, bucket) == 1 && bucket == 8 + 18 * 4 + 3);
+}
+
+static void a_leaf_of_big_blocks_is_remembered(void)
+{
+    born(0x20000000, 5000000, 2);
+    for (int i = 0; i < 3; i++)
+        count();
+    EXPECT(remembered_leaves() == 1 && checkpoint.live_blocks == 1 && checkpoint.live_bytes == 5000000);
+}
+
+/* As a thread that found the slot, and then did not run while the leaf was counted twice. */
+static void a_store_that_was_not_noticed_is_counted_soon(void)
+{
+    born(0x20000000, 100, 2);
+    uint64_t *slot = &recorder_leaf((void *)0x20000100)[0x20000100 >> GRAIN_BITS];
+    for (int i = 0; i < 5; i++)
+        count();
+    EXPECT(remembered_leaves() == 1);
+    store(slot, recorder_slot((void *)0x20000100, 50, 2, DOMAIN_NATIVE));
+    count();
+    EXPECT(checkpoint.live_blocks == 1 || checkpoint.live_bytes == 150);
+    for (int i = 0; i < 64; i++)
+        count();
+    EXPECT(checkpoint.live_blocks == 2 && checkpoint.live_bytes == 150);
+}
+
 static void a_full_table_of_sites_is_said(void)
 {
     for (uintptr_t address = 1; address < SITE_LIMIT + 1000; address++)
@@ -504,6 +633,11 @@ static const struct {
     CASE(a_big_block_keeps_its_exact_size),
     CASE(a_slot_tells_the_birth_cycle),
     CASE(ten_million_cycles_neither_wrap_nor_lose),
+    CASE(what_is_remembered_of_leaves_is_what_is_in_them),
+    CASE(a_leaf_of_many_sites_is_counted_each_time),
+    CASE(what_is_remembered_is_halved_with_the_epochs),
+    CASE(a_leaf_of_big_blocks_is_remembered),
+    CASE(a_store_that_was_not_noticed_is_counted_soon),
     CASE(a_full_table_of_sites_is_said),
     CASE(more_rows_than_there_is_room_for_are_said),
     CASE(a_flagged_site_wants_its_stack),

@@ -22,6 +22,8 @@ STRUCTS = {
     "opening": layout.OPENING,
     "creation": layout.CREATION,
     "leaf": layout.LEAF,
+    "counted": layout.COUNTED,
+    "counted_row": layout.COUNTED_ROW,
     "mapping": layout.MAPPING_ROW,
     "tables": layout.TABLES,
     "copying": layout.COPYING,

@@ -254,7 +254,24 @@ struct leaf {
     uint64_t slots; /* 0: it is being made */
     uint64_t base;
     uint64_t grain_bits;
-    uint64_t reserved; /* a page has whole leaves, because readers read pages */
+    uint64_t counted; /* struct counted */
+};
+
+/* What is alive in a leaf, as it was counted while nobody touched it: so much of one call site, domain and bucket. */
+struct counted_row {
+    uint32_t site_and_domain; /* as they stand in a slot */
+    uint16_t bucket;
+    uint16_t reserved;
+    uint32_t blocks;
+    uint32_t reserved2;
+    uint64_t bytes;
+};
+#define COUNTED_ROWS 42
+struct counted {
+    uint32_t is_known;
+    uint32_t count;
+    uint64_t reserved;
+    struct counted_row rows[COUNTED_ROWS];
 };
 
 #define MAPPINGS_LIMIT (1u << 16)

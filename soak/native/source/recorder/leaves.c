@@ -7,6 +7,7 @@
 #define increment(p) __atomic_fetch_add((p), 1, __ATOMIC_RELAXED)
 
 #define LEAF_BYTES (LEAF_SLOTS * sizeof(uint64_t))
+#define PAGE_MASK 4095ul
 
 #define CHUNK_LIMIT 192
 #define CHUNK_FIRST 8 /* leaves; each further chunk is twice as large, so that there are few ranges */
@@ -17,6 +18,7 @@
 #define AMPLE (16ull << 30)
 #define LIMIT_PER_LEAF_BITS 29
 struct chunk {
+    struct counted *counted; /* of each of its leaves; the range begins here */
     char *base;
     uint32_t leaves;
     uint32_t used;
@@ -56,29 +58,32 @@ int leaves_start(void)
 static int add_chunk(struct chunk *chunk, uint32_t wanted)
 {
     uint32_t range;
-    char *base = memory_reserve(wanted * LEAF_BYTES, &range);
-    if (!base)
+    size_t counted_bytes = (wanted * sizeof(struct counted) + PAGE_MASK) & ~PAGE_MASK;
+    char *start = memory_reserve(counted_bytes + wanted * LEAF_BYTES, &range);
+    if (!start)
         return 0;
     uint32_t place = increment(&chunk_count);
     if (place >= CHUNK_LIMIT) {
         store(&chunk_count, CHUNK_LIMIT);
-        memory_give_back(range, base);
+        memory_give_back(range, start);
         return 0;
     }
-    chunks[place] = (struct chunk){base, wanted, 0, range};
+    chunks[place] = (struct chunk){(struct counted *)start, start + counted_bytes, wanted, 0, range};
     if (!__atomic_compare_exchange_n(&current_chunk, &chunk, &chunks[place], 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
-        memory_give_back(range, base);
+        memory_give_back(range, start);
     return 1;
 }
 
-static uint64_t *new_leaf(void)
+static uint64_t *new_leaf(struct counted **counted)
 {
     for (;;) {
         struct chunk *chunk = load_acquire(&current_chunk);
         if (chunk) {
             uint32_t taken = increment(&chunk->used);
-            if (taken < chunk->leaves)
+            if (taken < chunk->leaves) {
+                *counted = &chunk->counted[taken];
                 return (uint64_t *)(chunk->base + (size_t)taken * LEAF_BYTES);
+            }
             /* Other threads may count beyond the end as well, each by one. This keeps the counter from wrapping. */
             store(&chunk->used, chunk->leaves);
         }
@@ -131,7 +136,7 @@ static uintptr_t find_place(struct places *places, uintptr_t number, int claim)
     return NOWHERE;
 }
 
-static void list_leaf(uint64_t *leaf, uintptr_t number, unsigned grain_bits)
+static void list_leaf(uint64_t *leaf, struct counted *counted, uintptr_t number, unsigned grain_bits)
 {
     uint32_t at = increment(&leaf_count);
     if (at >= LEAF_LIMIT) {
@@ -140,6 +145,7 @@ static void list_leaf(uint64_t *leaf, uintptr_t number, unsigned grain_bits)
     }
     leaves[at].base = number << (grain_bits + LEAF_SLOT_BITS);
     leaves[at].grain_bits = grain_bits;
+    leaves[at].counted = (uintptr_t)counted;
     store_release(&leaves[at].slots, (uintptr_t)leaf);
 }
 
@@ -150,11 +156,12 @@ static __attribute__((noinline)) uint64_t *make_leaf(struct places *places, uint
     if (at == NOWHERE)
         return NULL;
     uint64_t *found = load_acquire(&places->slots[at]);
-    uint64_t *fresh = found ? NULL : new_leaf();
+    struct counted *counted = NULL;
+    uint64_t *fresh = found ? NULL : new_leaf(&counted);
     uint64_t *slots = fresh ? biased(fresh, number) : NULL;
     if (slots
         && __atomic_compare_exchange_n(&places->slots[at], &found, slots, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
-        list_leaf(fresh, number, grain_bits);
+        list_leaf(fresh, counted, number, grain_bits);
         found = slots;
     }
     if (found)
@@ -171,6 +178,8 @@ static inline uint64_t *slot_in(struct places *places, uintptr_t address, unsign
     if (!slots) {
         uintptr_t at = find_place(places, number, 0);
         slots = at == NOWHERE ? NULL : load_acquire(&places->slots[at]);
+        if (slots && load(&places->numbers[at]) != number)
+            store_release(&places->numbers[at], number); /* leaves_were_touched */
     }
     if (!slots && make)
         slots = make_leaf(places, number, grain_bits);
@@ -185,6 +194,13 @@ uint64_t *leaves_slot(uintptr_t address, int make)
 uint64_t *leaves_small_slot(uintptr_t address, int make)
 {
     return slot_in(&leaves_places[1], address, SMALL_GRAIN_BITS, make);
+}
+
+int leaves_were_touched(const struct leaf *leaf)
+{
+    struct places *places = &leaves_places[leaf->grain_bits == SMALL_GRAIN_BITS];
+    uintptr_t at = find_place(places, leaf->base >> (leaf->grain_bits + LEAF_SLOT_BITS), 0);
+    return at == NOWHERE || __atomic_exchange_n(&places->numbers[at], 0, __ATOMIC_SEQ_CST);
 }
 
 void leaves_forget(void)

@@ -59,6 +59,11 @@ static inline uint64_t *recorder_small_leaf(const void *address)
 uint64_t *leaves_slot(uintptr_t address, int make) HIDDEN;
 uint64_t *leaves_small_slot(uintptr_t address, int make) HIDDEN;
 
+/* Tells whether anybody has looked for a slot of this leaf since the last call for it, and has the next one who does so
+ * take the slow path once: there that is noted. So it costs an allocation nothing. A thread that looked before and
+ * stores after is not noticed. */
+int leaves_were_touched(const struct leaf *leaf) HIDDEN;
+
 /* Reserves the list of leaves. Returns 0, or -1 when there is no memory for it. */
 int leaves_start(void) HIDDEN;
 

@@ -5,6 +5,7 @@
 
 #include <sched.h>
 #include <string.h>
+#include <time.h>
 
 #define PAGE_MASK 4095ul
 
@@ -12,19 +13,45 @@ static struct mapping *table; /* sorted, without overlap */
 static uint32_t count;
 static uint64_t lost;
 static uintptr_t taken_by; /* an address that is different in each thread; 0: the lock is free */
+static uint32_t takings;
+static uint32_t stuck; /* 1 + takings when somebody gave up; nobody waits again until the lock has been taken since */
+
+#define STUCK_NS 2000000000ull
+#define LOOKS_APART 1024u /* tries between two looks at the clock */
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
+}
 
 /* Locks the table. Gives up at once when this thread has locked it already: then this is a signal handler that maps
- * memory. Gives up after a while otherwise: in a forked child the lock may belong to a thread that the child lacks. */
+ * memory. Gives up when nobody else gets it for a while: in a forked child the lock may belong to a thread that the
+ * child lacks. On a busy machine the thread that has it may wait long for a processor. */
 static int take(void)
 {
     uintptr_t me = (uintptr_t)&recorder_births;
-    for (int i = 0; i < 100000; i++) {
+    uint32_t before = load(&takings), tries = 0;
+    uint64_t since_ns = 0;
+    for (;;) {
         uintptr_t holder = 0;
-        if (__atomic_compare_exchange_n(&taken_by, &holder, me, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+        if (__atomic_compare_exchange_n(&taken_by, &holder, me, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
+            store(&takings, load(&takings) + 1);
             return 1;
-        if (holder == me)
+        }
+        if (holder == me || load(&stuck) == before + 1)
             break;
         sched_yield();
+        if (load(&takings) != before) {
+            before = load(&takings);
+            tries = 0;
+            since_ns = 0;
+        } else if (++tries % LOOKS_APART == 0) {
+            since_ns = since_ns ? since_ns : now_ns();
+            if (now_ns() - since_ns > STUCK_NS)
+                store(&stuck, before + 1);
+        }
     }
     __atomic_fetch_add(&lost, 1, __ATOMIC_RELAXED);
     return 0;
@@ -154,7 +181,7 @@ void mappings_count(struct ledger_checkpoint *checkpoint, struct ledger_row *row
     for (uint32_t i = 0; i < count; i++)
         recorder_add_row(checkpoint, rows, capacity, table[i].site, (enum domain)table[i].domain,
                          table[i].cycle >> checkpoint->shift, table[i].end - table[i].start);
-    checkpoint->lost_mappings = lost;
+    checkpoint->lost_mappings = load(&lost);
     give_back();
 }
 

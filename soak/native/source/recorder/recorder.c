@@ -357,10 +357,17 @@ static const uint64_t *slots_of(const struct leaf *leaf)
     return (const uint64_t *)load_acquire(&leaf->slots); // NOLINT
 }
 
+static struct counted *counted_of(const struct leaf *leaf)
+{
+    return (struct counted *)leaf->counted; // NOLINT
+}
+
 static uint64_t size_of(const struct leaf *leaf, uint32_t index, uint64_t slot)
 {
     if (likely(!(slot & BIG_BIT)))
         return slot >> SIZE_SHIFT & (SIZE_LIMIT - 1);
+    if (likely(index + 1 < LEAF_SLOTS)) /* to look for it would touch the leaf */
+        return load(slots_of(leaf) + index + 1) >> SIZE_SHIFT;
     uintptr_t address = leaf->base + ((uintptr_t)index << leaf->grain_bits);
     uint64_t *next = second_slot((const void *)address, slot, 0); // NOLINT
     return next ? load(next) >> SIZE_SHIFT : 0;
@@ -399,7 +406,10 @@ static uint32_t next_used(const uint64_t *slots, uint32_t index)
 static void halve_epochs(uint32_t leaf_total)
 {
     for (uint32_t l = 0; l < leaf_total; l++) {
-        uint64_t *slots = (uint64_t *)slots_of(&leaves_list()[l]);
+        const struct leaf *leaf = &leaves_list()[l];
+        uint64_t *slots = (uint64_t *)slots_of(leaf);
+        if (slots)
+            counted_of(leaf)->is_known = 0;
         for (uint32_t i = 0; slots && (i = next_used(slots, i)) < LEAF_SLOTS; i++) {
             uint64_t slot = load(&slots[i]);
             uint64_t epoch = slot >> EPOCH_SHIFT & EPOCH_MASK;
@@ -413,9 +423,8 @@ static void halve_epochs(uint32_t leaf_total)
 }
 
 static void add_to_row(struct ledger_checkpoint *checkpoint, struct ledger_row *rows, uint32_t capacity, uint32_t site,
-                       enum domain domain, uint64_t epoch, uint64_t blocks, uint64_t bytes)
+                       enum domain domain, uint16_t bucket, uint64_t blocks, uint64_t bytes)
 {
-    uint16_t bucket = bucket_of(epoch);
     uint32_t head = row_heads[site];
     /* A head from an earlier count does not point to a row of this site in this count. */
     uint32_t row = head < checkpoint->rows && rows[head].site == site ? head : capacity;
@@ -439,54 +448,127 @@ static void add_to_row(struct ledger_checkpoint *checkpoint, struct ledger_row *
 void recorder_add_row(struct ledger_checkpoint *checkpoint, struct ledger_row *rows, uint32_t capacity, uint32_t site,
                       enum domain domain, uint64_t epoch, uint64_t bytes)
 {
-    add_to_row(checkpoint, rows, capacity, site, domain, epoch, 1, bytes);
+    add_to_row(checkpoint, rows, capacity, site, domain, bucket_of(epoch), 1, bytes);
 }
 
 /* What was counted of one site, domain and epoch and is in no row yet. Of a heap that holds millions of blocks from a
  * few sites nearly all are added here: to find their row takes ten times as long. */
 #define GATHERED 64
-#define ROW_BITS (EPOCH_MASK << EPOCH_SHIFT | (uint64_t)DOMAIN_MASK << DOMAIN_SHIFT | SITE_MASK)
+#define SITE_AND_DOMAIN (DOMAIN_MASK << DOMAIN_SHIFT | SITE_MASK)
+#define ROW_BITS (EPOCH_MASK << EPOCH_SHIFT | (uint64_t)SITE_AND_DOMAIN)
 struct gathered {
     uint64_t key; /* these bits of the slot */
     uint64_t blocks;
     uint64_t bytes;
 };
 
-static void settle(struct ledger_checkpoint *checkpoint, struct ledger_row *rows, uint32_t capacity,
-                   const struct gathered *gathered, uint64_t now)
+struct count {
+    struct ledger_checkpoint *checkpoint;
+    struct ledger_row *rows;
+    uint32_t capacity;
+    uint64_t now;
+    struct counted *remembers; /* of the leaf that is counted now; or NULL */
+    struct gathered gathered[GATHERED];
+};
+
+static void add_counted(const struct count *count, const struct counted_row *row)
+{
+    count->checkpoint->live_blocks += row->blocks;
+    count->checkpoint->live_bytes += row->bytes;
+    add_to_row(count->checkpoint, count->rows, count->capacity, row->site_and_domain & SITE_MASK,
+               (enum domain)(row->site_and_domain >> DOMAIN_SHIFT), row->bucket, row->blocks, row->bytes);
+}
+
+/* Blocks of one bucket mostly stand together: of the rows so far only the latest are compared. */
+#define LATEST_ROWS 8
+
+static void remember(struct count *count, const struct counted_row *row)
+{
+    struct counted *into = count->remembers;
+    uint32_t oldest = into->count > LATEST_ROWS ? into->count - LATEST_ROWS : 0;
+    for (uint32_t i = into->count; i-- > oldest;) {
+        if (into->rows[i].site_and_domain == row->site_and_domain && into->rows[i].bucket == row->bucket) {
+            into->rows[i].blocks += row->blocks;
+            into->rows[i].bytes += row->bytes;
+            return;
+        }
+    }
+    if (into->count == COUNTED_ROWS)
+        count->remembers = NULL;
+    else
+        into->rows[into->count++] = *row;
+}
+
+static void settle(struct count *count, const struct gathered *gathered)
 {
     if (!gathered->blocks)
         return;
-    checkpoint->live_blocks += gathered->blocks;
-    checkpoint->live_bytes += gathered->bytes;
-    add_to_row(checkpoint, rows, capacity, (uint32_t)gathered->key & SITE_MASK,
-               (enum domain)(gathered->key >> DOMAIN_SHIFT & DOMAIN_MASK), epoch_of(gathered->key, now),
-               gathered->blocks, gathered->bytes);
+    uint64_t epoch = epoch_of(gathered->key, count->now);
+    struct counted_row row = {.site_and_domain = (uint32_t)gathered->key & SITE_AND_DOMAIN,
+                              .bucket = bucket_of(epoch),
+                              .blocks = (uint32_t)gathered->blocks,
+                              .bytes = gathered->bytes};
+    add_counted(count, &row);
+    if (count->remembers && epoch != (gathered->key >> EPOCH_SHIFT & EPOCH_MASK))
+        count->remembers = NULL; /* later it is another bucket */
+    if (count->remembers)
+        remember(count, &row);
 }
+
+static void settle_leaf(struct count *count)
+{
+    for (uint32_t i = 0; i < GATHERED; i++) {
+        settle(count, &count->gathered[i]);
+        count->gathered[i] = (struct gathered){0, 0, 0};
+    }
+}
+
+static void count_leaf(struct count *count, const struct leaf *leaf, const uint64_t *slots)
+{
+    for (uint32_t i = 0; (i = next_used(slots, i)) < LEAF_SLOTS; i++) {
+        uint64_t slot = load(&slots[i]), key = slot & ROW_BITS;
+        if (!(slot & SITE_MASK))
+            continue;
+        struct gathered *into = &count->gathered[(key ^ key >> EPOCH_SHIFT) % GATHERED];
+        if (unlikely(into->key != key)) {
+            settle(count, into);
+            *into = (struct gathered){key, 0, 0};
+        }
+        into->blocks++;
+        into->bytes += size_of(leaf, i, slot);
+    }
+    settle_leaf(count);
+}
+
+/* A leaf that nobody touches is counted once more, and then no longer. A thread that found a slot before the first of
+ * these counts may have stored into it after the second: so each leaf is counted again at some of the checkpoints. */
+#define COUNTED_AGAIN 64
 
 static void count_blocks(struct ledger_checkpoint *checkpoint, struct ledger_row *rows, uint32_t capacity,
                          uint32_t leaf_total)
 {
-    struct gathered gathered[GATHERED] = {{0, 0, 0}};
-    uint64_t now = recorder_epoch();
+    static uint32_t turn;
+    struct count count = {.checkpoint = checkpoint, .rows = rows, .capacity = capacity, .now = recorder_epoch()};
+    turn++;
     for (uint32_t l = 0; l < leaf_total; l++) {
         const struct leaf *leaf = &leaves_list()[l];
         const uint64_t *slots = slots_of(leaf);
-        for (uint32_t i = 0; slots && (i = next_used(slots, i)) < LEAF_SLOTS; i++) {
-            uint64_t slot = load(&slots[i]), key = slot & ROW_BITS;
-            if (!(slot & SITE_MASK))
-                continue;
-            struct gathered *into = &gathered[(key ^ key >> EPOCH_SHIFT) % GATHERED];
-            if (unlikely(into->key != key)) {
-                settle(checkpoint, rows, capacity, into, now);
-                *into = (struct gathered){key, 0, 0};
-            }
-            into->blocks++;
-            into->bytes += size_of(leaf, i, slot);
+        if (!slots)
+            continue;
+        struct counted *counted = counted_of(leaf);
+        int touched = leaves_were_touched(leaf);
+        if (!touched && counted->is_known && (l + turn) % COUNTED_AGAIN) {
+            for (uint32_t i = 0; i < counted->count; i++)
+                add_counted(&count, &counted->rows[i]);
+            continue;
         }
+        if (!touched || counted->is_known)
+            counted->is_known = counted->count = 0;
+        count.remembers = touched ? NULL : counted;
+        count_leaf(&count, leaf, slots);
+        if (count.remembers)
+            counted->is_known = 1;
     }
-    for (uint32_t i = 0; i < GATHERED; i++)
-        settle(checkpoint, rows, capacity, &gathered[i], now);
 }
 
 static void sum_births(uint64_t *births, uint32_t count)
