@@ -29,6 +29,7 @@ PAGE = ROOT / "docs" / "measurements.md"
 NO_SCRIPTS = (
     "all",
     "against_peers",
+    "big_heaps",
     "calibrate_counts",
     "calibrate_keepers",
     "calibrate_memory",
