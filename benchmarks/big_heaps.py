@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import resource
 from pathlib import Path
+from typing import Any
 
 from measuring import Figure, at_most, equal, make_parser, publish, say, scratch_folder, shown, soak_run
 
@@ -63,7 +64,8 @@ def soak(driver: Path, out: Path, name: str, leaks: bool) -> list[Figure]:
     run = soak_run(out, str(driver))
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     used_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    (component,) = run.report.get("components") or ({},)
+    components: list[dict[str, Any]] = run.report.get("components") or [{}]
+    component = components[0]
     pauses = component.get("pauses") or {}
     figures = [
         equal(name, component.get("verdict"), "", "LEAK" if leaks else "CLEAN"),
@@ -72,7 +74,7 @@ def soak(driver: Path, out: Path, name: str, leaks: bool) -> list[Figure]:
         shown(f"{name}: a checkpoint keeps a cycle waiting, median", pauses.get("p50_s"), "s"),
     ]
     if leaks:
-        cause = next(iter(component.get("causes") or ()), {})
+        cause: dict[str, Any] = next(iter(component.get("causes") or ()), {})
         figures.append(equal(f"{name}: lost per cycle", cause.get("bytes_per_iteration"), "B", 106.0))
     return figures
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 LEDGER_MAGIC, TABLES_MAGIC = b"soakledg", b"soaktabl"
-LEDGER_VERSION = 9
+LEDGER_VERSION = 10
 REQUESTS = 64
 RANGES = 256
 DESCRIPTORS_LIMIT, TASKS_LIMIT = 1 << 16, 1 << 12

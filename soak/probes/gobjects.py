@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from soak.probes.ledgers.live_blocks import LiveBlocks
 from soak.probes.ledgers.shadow import Blocks
 from soak.probes.mappings import Mapping
 from soak.probes.memory import ProcessMemory
@@ -59,7 +60,7 @@ def has_glib(mappings: Sequence[Mapping]) -> bool:
     return any(_LIBRARY in mapping.path for mapping in mappings)
 
 
-def own_tables(memory: ProcessMemory, mappings: Sequence[Mapping], blocks: Blocks) -> list[int]:
+def own_tables(memory: ProcessMemory, mappings: Sequence[Mapping], blocks: Blocks | LiveBlocks) -> list[int]:
     """Return the blocks that are tables of hash tables of GObject's own, as positions in ``blocks``.
 
     It finds handlers of signals by the object, and so has a pointer to each object with a handler; it owns none.

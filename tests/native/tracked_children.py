@@ -95,6 +95,10 @@ class Tracked:
         assert checkpoint is not None
         return checkpoint
 
+    def memory(self) -> ProcessMemory:
+        """Open its memory. Close it when done."""
+        return ProcessMemory(self._process.pid)
+
     def blocks(self, first: int = 50, stop: int = 150) -> Blocks:
         """Return the live blocks that were born in cycles [first, stop)."""
         memory = ProcessMemory(self._process.pid)

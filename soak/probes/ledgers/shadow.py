@@ -66,6 +66,14 @@ class Blocks:
         inside = (positions >= 0) & (addresses - self.addresses[positions] < self.sizes[positions])
         return np.where(inside, positions, -1)
 
+    def of_sites(self, is_wanted: NDArray[np.bool_]) -> Blocks:
+        """Return the blocks of some call sites. ``is_wanted``: by number of the site; the rest as the last."""
+        return self.take(is_wanted[np.minimum(self.sites, len(is_wanted) - 1)])
+
+    def born_in_cycles(self) -> Blocks:
+        """Return the blocks that are not from before the first cycle."""
+        return self.take(self.cycles > 0)
+
 
 @dataclass(frozen=True)
 class Mapped:
@@ -84,11 +92,7 @@ class ShadowError(Exception):
 
 def read_blocks(memory: ProcessMemory, checkpoint: Checkpoint) -> Blocks:
     """Return every live block. ``checkpoint``: the latest of the ledger. Raises ShadowError."""
-    rows = _read_table(memory, checkpoint, _LEAVES_RANGE, LEAF, LEAF_LIMIT)
-    leaves = rows[rows["slots"] > 0]
-    if not len(leaves):
-        raise ShadowError("the tracker's table of blocks is empty")
-    leaves = leaves[np.argsort(leaves["base"], kind="stable")]
+    leaves = read_leaves(memory, checkpoint)
     # The blocks of each table are in the order of their addresses. Only where both tables have some they must be
     # sorted, and then a few at a time fit into the processor's cache.
     widest = LEAF_SLOTS << int(leaves["grain_bits"].max())
@@ -99,12 +103,22 @@ def read_blocks(memory: ProcessMemory, checkpoint: Checkpoint) -> Blocks:
             for slots_at, base, grain_bits, _ in group
         ]
         used = [blocks for blocks in found if len(blocks)]
-        together = _concatenated(used or found[:1])
+        together = concatenated(used or found[:1])
         parts.append(together.take(np.argsort(together.addresses, kind="stable")) if len(used) > 1 else together)
-    return _concatenated(parts)
+    return concatenated(parts)
 
 
-def _concatenated(parts: list[Blocks]) -> Blocks:
+def read_leaves(memory: ProcessMemory, checkpoint: Checkpoint) -> NDArray[np.void]:
+    """Return where the slots are, by the address of which the first tells: records of LEAF. Raises ShadowError."""
+    rows = _read_table(memory, checkpoint, _LEAVES_RANGE, LEAF, LEAF_LIMIT)
+    leaves = rows[rows["slots"] > 0]
+    if not len(leaves):
+        raise ShadowError("the tracker's table of blocks is empty")
+    return leaves[np.argsort(leaves["base"], kind="stable")]
+
+
+def concatenated(parts: list[Blocks]) -> Blocks:
+    """Return the blocks of all parts, of which there is at least one, in this order."""
     if len(parts) == 1:
         return parts[0]
     return Blocks(*(np.concatenate([getattr(part, column.name) for part in parts]) for column in fields(Blocks)))
@@ -133,7 +147,11 @@ def _read_table(
 
 def blocks_of_leaf(slots: NDArray[np.uint64], base: int, grain_bits: int, shift: int) -> Blocks:
     """Return the blocks in some slots of a leaf. ``base``: the address of which the first slot tells."""
-    used = np.flatnonzero(slots & _SITE_WORD)
+    return blocks_at(np.flatnonzero(slots & _SITE_WORD), slots, base, grain_bits, shift)
+
+
+def blocks_at(used: NDArray[np.intp], slots: NDArray[np.uint64], base: int, grain_bits: int, shift: int) -> Blocks:
+    """Return the blocks of which the slots at these positions tell; see blocks_of_leaf."""
     values = slots[used]
     sizes = values >> _SIZE_SHIFT & _SIZE_WORD
     big = np.flatnonzero(values & np.uint64(BIG_BIT))

@@ -49,9 +49,10 @@ from soak.attribution.pointers.reachability import (
 from soak.attribution.symbols import Symbols
 from soak.inside.clock import TimeLimit
 from soak.inside.ring import TEXT_BYTES
-from soak.native.layout import PYTHON_OBJ
+from soak.native.layout import PYMALLOC_ARENA, PYTHON_OBJ
 from soak.native.ledger import Checkpoint
-from soak.probes.ledgers.shadow import Blocks, ShadowError, read_blocks
+from soak.probes.ledgers.live_blocks import LiveBlocks
+from soak.probes.ledgers.shadow import Blocks, ShadowError, read_mapped
 from soak.probes.memory import ProcessMemory, held_still, writable_ranges
 from soak.probes.python_types import PythonTypes
 from soak.probes.resident import thread_heaps
@@ -413,7 +414,7 @@ class MemoryScan:
     def run(self) -> None:
         """Read all that is needed."""
         known = self._known_blocks
-        self.blocks = read_blocks(self.memory, self.checkpoint) if known is None else known
+        self.blocks: Blocks | LiveBlocks = LiveBlocks(self.memory, self.checkpoint) if known is None else known
         self._targets = self._find_targets()
         found = search(self._targets.blocks.addresses, self._targets.blocks.sizes, self.pieces())
         self._objects = self.objects_in(self._targets.blocks, found)
@@ -464,10 +465,11 @@ class MemoryScan:
         A dict's table has each key's hash before the key, and an int is its own hash. A class's dict of its subclasses,
         or one with ``id(thing)`` for keys, would hold what it does not.
         """
-        keys = np.minimum(np.searchsorted(self.blocks.addresses, pointers.words_after), len(self.blocks) - 1)
-        may_be &= self.blocks.addresses[keys] == pointers.words_after
-        may_be &= (self.blocks.domains[keys] == PYTHON_OBJ) & np.isin(self.blocks.sizes[keys], _INT_BYTES)
-        chosen = np.flatnonzero(may_be)[:_MOST_INTS]
+        chosen = np.flatnonzero(may_be)
+        keys = self.blocks.covering(pointers.words_after[chosen])
+        is_int = (keys >= 0) & (self.blocks.addresses[keys] == pointers.words_after[chosen])
+        is_int &= (self.blocks.domains[keys] == PYTHON_OBJ) & np.isin(self.blocks.sizes[keys], _INT_BYTES)
+        chosen = chosen[is_int][:_MOST_INTS]
         read = [self.memory.read(int(address), _INT_WORDS) for address in pointers.words_after[chosen]]
         whole = [words if len(words) == _INT_WORDS else [0] * _INT_WORDS for words in read]
         values = values_of_ints(np.array(whole, np.uint64).reshape(-1, _INT_WORDS))
@@ -476,16 +478,19 @@ class MemoryScan:
         return found
 
     def _without_dead(self, pointers: Pointers) -> Pointers:
-        """Return the pointers without those that stand in malloc's heaps but in no live block: what was freed stays.
+        """Return the pointers without those in malloc's or Python's heap but in no live block: what was freed stays.
 
-        A list of all objects, as gc makes one at some checkpoints, would otherwise hold them all after its end.
+        A list of all objects, as gc makes one at some checkpoints, would otherwise hold them all after its end. What an
+        import frees fills megabytes of Python's heap with old addresses, and new blocks get these again.
         """
         if self.checkpoint.lost_blocks:
             return pointers
         in_heap = np.zeros(len(pointers.sources), np.bool_)
-        for start, end in self._heaps:
+        for start, end in [*self._heaps, *self._arenas]:
             in_heap |= (pointers.sources >= np.uint64(start)) & (pointers.sources < np.uint64(end))
-        return pointers.take(~in_heap | (self.blocks.covering(pointers.sources) >= 0))
+        may_be_dead = np.flatnonzero(in_heap)
+        in_heap[may_be_dead] = self.blocks.covering(pointers.sources[may_be_dead]) < 0
+        return pointers.take(~in_heap)
 
     @cached_property
     def _heaps(self) -> list[tuple[int, int]]:
@@ -493,15 +498,26 @@ class MemoryScan:
         main = [(mapping.start, mapping.end) for mapping in self.mappings if mapping.path == "[heap]"]
         return [*main, *thread_heaps(self.mappings, self.memory)]
 
+    @cached_property
+    def _arenas(self) -> list[tuple[int, int]]:
+        """Where the arenas of Python's allocator are, of which the tracker knows each block that is in use.
+
+        They were mapped in an allocation that the tracker saw. Those from before have blocks that it does not know; so
+        have all, once the program has replaced the allocators.
+        """
+        if self.checkpoint.reinstalled or self._known_blocks is not None:
+            return []
+        mapped = read_mapped(self.memory, self.checkpoint)
+        is_arena = mapped.domains == PYMALLOC_ARENA
+        return list(zip(mapped.starts[is_arena].tolist(), mapped.ends[is_arena].tolist(), strict=True))
+
     def _find_targets(self) -> _Targets:
-        sites = self.site_of(self.blocks.sites)
-        chosen = np.flatnonzero(np.isin(sites, self._suspects))
-        if len(chosen) > _MOST_BLOCKS:
-            raise TooLongError(f"{len(chosen):,} blocks are in question")
-        blocks = self.blocks.take(chosen)
+        blocks = self.blocks.of_sites(np.isin(self._parents, self._suspects))
+        if len(blocks) > _MOST_BLOCKS:
+            raise TooLongError(f"{len(blocks):,} blocks are in question")
         cycle = self.checkpoint.cycle
         is_old = (blocks.cycles > 0) & (blocks.cycles <= cycle - max(1, cycle // _RECENT))
-        return _Targets(blocks, sites[chosen], is_old)
+        return _Targets(blocks, self.site_of(blocks.sites), is_old)
 
     def site_of(self, sites: NDArray[np.uint32]) -> NDArray[np.uint32]:
         """Return the sites with each stack in the place of the site that it splits."""
@@ -686,6 +702,7 @@ class MemoryScan:
 
     def pointers_to(self, blocks: NDArray[np.intp]) -> dict[int, NDArray[np.uint64]]:
         """Return where pointers to each of these blocks stand, outside of itself and of gc's list."""
+        blocks = blocks[np.argsort(self.blocks.addresses[blocks])]
         only = self.blocks.take(blocks)
         found = search(only.addresses, only.sizes, self.pieces())
         pointers = self.counted(found, only, self.objects_in(only, found))

@@ -14,6 +14,7 @@ from soak.attribution.pointers.reachability import Objects, Piece, Pointers, Poi
 from soak.native.layout import PYTHON_OBJ
 from soak.native.ledger import Checkpoint
 from soak.probes.gobjects import GObjects, has_glib, own_tables
+from soak.probes.ledgers.live_blocks import LiveBlocks
 from soak.probes.ledgers.shadow import Blocks
 from soak.probes.mappings import Mapping
 from soak.probes.memory import ProcessMemory
@@ -32,8 +33,11 @@ class Scan(Protocol):
     memory: ProcessMemory
     checkpoint: Checkpoint
     mappings: list[Mapping]
-    blocks: Blocks
     types: PythonTypes
+
+    @property
+    def blocks(self) -> Blocks | LiveBlocks:
+        """The live blocks."""
 
     def pieces(self) -> Iterable[Piece]:
         """Give the memory in which a program may keep pointers."""
@@ -50,10 +54,11 @@ class Scan(Protocol):
 
 def find_survivors(scan: Scan) -> Survivors | None:
     """Return blocks of past cycles that are alive, with all pointers to them; None where one cycle leaves too many."""
-    chosen = _of_some_cycles(scan.blocks, scan.checkpoint.cycle)
+    born = scan.blocks.born_in_cycles()
+    chosen = _of_some_cycles(born, scan.checkpoint.cycle)
     if not len(chosen):
         return None
-    blocks = scan.blocks.take(chosen)
+    blocks = born.take(chosen)
     found = search(blocks.addresses, blocks.sizes, scan.pieces())
     objects = scan.objects_in(blocks, found)
     pointers = _without_indexes(scan.counted(found, blocks, objects), scan)

@@ -140,7 +140,7 @@ struct creations {
 };
 
 #define LEDGER_MAGIC "soakledg"
-#define LEDGER_VERSION 9u
+#define LEDGER_VERSION 10u
 #define LEDGER_HEADER_SIZE 4096u
 #define LEDGER_REQUESTS 64
 #define LEDGER_RANGES 256
