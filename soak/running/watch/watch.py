@@ -53,6 +53,7 @@ _FLAG_AFTER_PART = 4
 _LONGEST_FALL = 16
 """Counts that are held back at most."""
 _CLOCK = SystemClock()
+_LOOK_AGAIN_AFTER = 1.25
 _MOST_OF_GROWTH = 0.8
 """A site grows by what lies in a free list where that is so much of its growth."""
 _CHILDREN = "The tracker is in the program itself, not in the processes that it starts."
@@ -186,6 +187,7 @@ class Watch:
         self._held: list[tuple[Checkpoint, int]] = []
         self._labels: tuple[LabelGrowth, ...] = ()
         self._free: set[int] = set()
+        self._looked_for_free: dict[int, int] = {}
         self._samples_taken, self._most_children = 0, 0.0
         self._falls, self._removed = FallCounter(), 0
         self._counting = CountPace(self._plan.every_s)
@@ -332,14 +334,22 @@ class Watch:
         tables = self._tables
         for suspect in self._suspects:
             small = suspect.bytes_per_cycle <= LARGEST_TUPLE_BYTES * suspect.blocks_per_cycle
-            if tables is None or not small or suspect.site not in of_python or not (grows or suspect.is_leak):
+            if tables is None or not small or suspect.site not in of_python:
                 continue
+            if not (grows or suspect.is_leak or self._is_due_for_free_tuples(suspect.site)):
+                continue
+            self._looked_for_free[suspect.site] = self._pace.cycles
             free = tables.free_tuples({suspect.site, *ledger.stacks_in(suspect.site)})
             if free is None:
                 continue  # it has just ended, and what was known of it stands
             grown = suspect.blocks_per_cycle * self._pace.cycles
             (self._free.add if free >= _MOST_OF_GROWTH * grown > 0 else self._free.discard)(suspect.site)
         return self._free
+
+    def _is_due_for_free_tuples(self, site: int) -> bool:
+        """Whether to look before it leaks: it may do so only by the last look, and then the process may have ended."""
+        cycles, before = self._pace.cycles, self._looked_for_free.get(site, 0)
+        return 2 * cycles >= self._pace.n_min and cycles >= _LOOK_AGAIN_AFTER * before
 
     def _growth_by_label(self, ledger: LedgerReader) -> tuple[LabelGrowth, ...]:
         """Return what the sites that leak keep for each label of marks; nothing where the process has ended."""
