@@ -124,7 +124,7 @@ def signals_set(stopping: threading.Event, then: str = "stopping and judging wha
             raise KeyboardInterrupt
         if number == signal.SIGHUP:
             _send_nowhere(terminals)
-        stopping.set()
+        _set_in_handler(stopping)
         # Past the buffer of stderr: what is interrupted may be just writing to it, which Python allows only once.
         with contextlib.suppress(OSError):
             os.write(sys.stderr.fileno(), f"soak: {then} (Ctrl-C again ends at once)\n".encode())
@@ -136,6 +136,18 @@ def signals_set(stopping: threading.Event, then: str = "stopping and judging wha
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _set_in_handler(event: threading.Event) -> None:
+    """Set an event in a handler of a signal, which may interrupt this thread while it holds the event's own lock.
+
+    `Event.set` would then wait for ever. Whoever holds the lock waits no longer than the timeout that it gave.
+    """
+    event._flag = True  # type: ignore[attr-defined]
+    changed: threading.Condition = event._cond  # type: ignore[attr-defined]
+    if changed.acquire(blocking=False):
+        changed.notify_all()
+        changed.release()
 
 
 def _send_nowhere(handles: list[int]) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 
 import soak.__main__
 from soak.commands import COMMANDS
+from soak.commands.measure import signals_set
 
 WriteFile = Callable[[str, str], Path]
 Refuse = Callable[..., str]
@@ -283,3 +286,11 @@ def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]):
         soak.__main__.main(["--version"])
 
     assert (ended.value.code, capsys.readouterr().out) == (0, f"soak {soak.__version__}\n")
+
+
+def test_a_signal_that_comes_while_the_event_is_locked_sets_it_all_the_same():
+    stopping = threading.Event()
+    with signals_set(stopping), stopping._cond:
+        signal.raise_signal(signal.SIGTERM)
+
+        assert stopping.is_set()
