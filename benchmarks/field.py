@@ -152,7 +152,7 @@ def has_module(python: str, name: str) -> bool:
 
 @contextmanager
 def busy(number: int) -> Iterator[None]:
-    """Let so many processes compute."""
+    """Let this many processes compute."""
     spinning = [subprocess.Popen([sys.executable, "-c", _SPIN]) for _ in range(number)]
     try:
         yield

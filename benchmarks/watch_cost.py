@@ -71,7 +71,7 @@ def main() -> int:
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = make_parser(__doc__)
-    parser.add_argument("--samples", type=int, default=60, metavar="N", help="watch for so many (60)")
+    parser.add_argument("--samples", type=int, default=60, metavar="N", help="watch for N samples (60)")
     parser.add_argument("--every", type=float, default=1.0, metavar="S", help="seconds between two samples (1)")
     parser.add_argument(
         "--megabytes", type=int, default=500, metavar="N", help="resident size of what is watched (500)"

@@ -38,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m camera", description="Record the frames of a camera.")
     parser.add_argument("--source", choices=NAMES, default="simulated")
     parser.add_argument("--out", metavar="FILE.h5", type=Path, help="new HDF5 file; without it nothing is written")
-    parser.add_argument("--frames", type=int, default=0, metavar="N", help="stop after so many (0: at Ctrl+C)")
+    parser.add_argument("--frames", type=int, default=0, metavar="N", help="stop after N frames (0: at Ctrl+C)")
     parser.add_argument("--fps", type=float, default=100.0, help="frames a second (100)")
     parser.add_argument("--width", type=int, default=640, help="in pixels (640)")
     parser.add_argument("--height", type=int, default=540, help="in pixels (540)")
@@ -76,7 +76,7 @@ def _record(options: argparse.Namespace) -> None:
 
 
 def _watch(recorder: Recorder, frames: int) -> None:
-    """Report now and then until so many frames have come. Raises CameraError."""
+    """Report now and then until ``frames`` frames have come. Raises CameraError."""
     next_report = time.monotonic() + REPORT_S
     while True:
         recorder.check()

@@ -39,7 +39,7 @@ class Pool:
     """A fixed number of frames, allocated once."""
 
     def __init__(self, frames: int, shape: tuple[int, int]) -> None:
-        """Allocate so many frames of shape (height, width)."""
+        """Allocate ``frames`` frames of shape (height, width)."""
         self._free = [Frame(np.zeros(shape, np.uint16), self) for _ in range(frames)]
         self._changed = threading.Condition()
         self._is_closed = False

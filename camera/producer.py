@@ -15,7 +15,7 @@ from camera.sources.protocol import Buffer, Source
 
 WAIT_S = 0.2
 LONGEST_WAIT_S = 5.0
-"""A camera that is asked for frames and gives none for so long counts as unplugged."""
+"""A camera that is asked for frames and gives none for this long counts as unplugged."""
 
 
 class Producer:

@@ -23,7 +23,7 @@ from camera.writer import Writer
 DEPTH = 4
 """Frames that may wait for a consumer."""
 LOOK_S = 1.0
-"""So often the threads are looked at while somebody waits."""
+"""How often the threads are looked at while somebody waits."""
 
 
 class Worker(Protocol):

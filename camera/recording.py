@@ -1,4 +1,4 @@
-"""Frames on disk: HDF5 files, each frame a chunk that is written as it is, a new file after so many frames.
+"""Frames on disk: HDF5 files, each frame a chunk that is written as it is, a new file after a number of frames.
 
 One file for ever would keep growing in memory: HDF5 holds the index of a file's chunks (docs/camera.md).
 """

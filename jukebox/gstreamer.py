@@ -51,7 +51,7 @@ def add_chain(into: Any, elements: Sequence[Any]) -> None:
 
 
 def time_ns(frames: int) -> int:
-    """Return the time that so many frames take, in nanoseconds, GStreamer's unit."""
+    """Return the time that this number of frames takes, in nanoseconds, GStreamer's unit."""
     return int(frames * Gst.SECOND // RATE_HZ)
 
 

@@ -14,7 +14,7 @@ from jukebox.gstreamer import CAPS, FRAME_BYTES, RATE_HZ, Gst, add_chain, make
 from jukebox.source_bin import LEVEL_INTERVAL_NS, SourceBin
 
 OUTPUT_FRAMES = RATE_HZ // 10
-"""The mixer gives out its sound in buffers of so many frames."""
+"""The mixer gives out its sound in buffers of this many frames."""
 WATCHDOG_S = 10.0
 """So long nothing may move. An exception in a handler is printed by PyGObject, and everything then waits for ever."""
 _WATCHED_BINS = 4

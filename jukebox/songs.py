@@ -15,7 +15,7 @@ FORMATS = ("ogg", "flac", "wav")
 _ENCODERS = {"ogg": "vorbisenc ! oggmux", "flac": "flacenc", "wav": "wavenc"}
 _BUFFER_FRAMES = RATE_HZ // 100
 _WATCHDOG_S = 10.0
-"""So long no frame may come out."""
+"""No frame may be missing for longer than this."""
 SOAKED_SONGS = 6
 _LONGEST_S = 3600.0
 

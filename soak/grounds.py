@@ -48,7 +48,7 @@ class GroundKind(StrEnum):
     MEMORY_AT_LIMIT = "memory-at-limit"
     """A guard stopped the component because its memory came near a limit."""
     MEMORY_EVERY_CYCLE = "memory-every-cycle"
-    """Memory rose in each of the last cycles of the run, by so much that it is certain to reach its limit."""
+    """Memory rose in each of the last cycles of the run, fast enough to be certain to reach its limit."""
     STEADY_CHILDREN = "steady-children"
     """The child processes that live between cycles grow together at one rate."""
     GROWING_PROCESSES = "growing-processes"

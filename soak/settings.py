@@ -62,7 +62,7 @@ class ComponentPlan:
     budget_s: float | None = None
     """Wall time of the loop; None when only the iterations are limited."""
     longest_budget_s: float | None = None
-    """So long the loop may run where the budget decided nothing; None for no longer than the budget."""
+    """How long the loop may run when the budget decided nothing; None: no longer than the budget."""
     full_budget: bool = True
     """The user named the budget. A CLEAN of a counter before its end is then only "clean so far"."""
     early_stop: bool = True

@@ -35,7 +35,7 @@ class Target:
     max_pause_s: float | None = None
     """The MAX_PAUSE of the driver: how long a checkpoint may keep a cycle waiting."""
     period: int = 1
-    """The PERIOD of the driver: only after so many cycles is it in the same phase again."""
+    """The PERIOD of the driver: it is in the same phase again after this many cycles, not before."""
     can_resume: bool = False
     """The driver has ``resume(cycle, **settings)``: it makes the state of a component that has done so many cycles."""
     ignored_children: tuple[str, ...] = ()

@@ -195,7 +195,7 @@ class ComponentJudge:
         return next(((name, verdict) for name, verdict in found if verdict.verdict is Verdict.LEAK), None)
 
     def stop_at(self, name: str, cycles: int) -> Stop:
-        """Return how far a signal rose until a guard stopped the component after so many cycles."""
+        """Return how far a signal rose until a guard stopped the component after ``cycles`` cycles."""
         allowed, last = self._limits.get(name, float("inf")), self.last.get(name, 0.0)
         limit = Limit(self.first.get(name, 0.0), last, allowed if last >= allowed / 2 else None, cycles)
         return Stop(name, limit)
@@ -225,12 +225,12 @@ class ComponentJudge:
 
 
 def choose_n_min(budget_cycles: float) -> int:
-    """Return n_min for a budget of so many cycles: an eighth of it, within the bounds."""
+    """Return n_min for a budget of ``budget_cycles``: an eighth of it, within the bounds."""
     return int(min(max(budget_cycles / 8, SMALLEST_N_MIN), LARGEST_N_MIN))
 
 
 def n_min_at_half_time(n_min: int, cycles: int) -> int:
-    """Return n_min for a component that has made so many cycles in half of its time.
+    """Return n_min for a component that has made ``cycles`` cycles in half of its time.
 
     An eighth of the time should have brought it. Where half of the time has not, cycles are slower than the first
     ones were, or checkpoints dearer, and n_min falls to what has been made, so that it is judged at all. That follows

@@ -169,7 +169,7 @@ def _few_cycles(evidence: Evidence) -> Ground | None:
     if told is None or not may_be_cached(evidence.cached) or _is_long_steady(evidence, told):
         return None
     if _memory_at_limit(evidence) is not None or _memory_every_cycle(evidence) is not None:
-        return None  # so much is no cache's
+        return None  # no cache is this large
     return Ground(GroundKind.FEW_CYCLES, told.signals, streak=told.streak)
 
 
@@ -249,7 +249,7 @@ def _memory_at_limit(evidence: Evidence) -> Ground | None:
 
 
 def _memory_every_cycle(evidence: Evidence) -> Ground | None:
-    """Return this ground where memory rose up to the end of the run, by so much that it will reach its limit."""
+    """Return this ground where memory rose up to the end of the run, fast enough to reach its limit."""
     much = min(_MUCH_MEMORY_BYTES, _MUCH_OF_LIMIT * (evidence.rss_limit_bytes or float("inf")))
     rising = (name for name in ("tracked", "rss") if rose_to_the_end(evidence, name))
     names = tuple(name for name in rising if evidence.streaks[name].growth > much)
@@ -441,7 +441,7 @@ _MAYBE_CACHES = (
 )
 _BY_NO_SIGNAL = (GroundKind.NOT_READ,)
 _WINDOWS_TO_LOOK = 2
-"""The first look that decides needs so many times n_min."""
+"""The first look that decides needs this many times n_min."""
 _TELLING = ("tracked", "heap", "python_blocks")
 """Of several signals that do not grow, the one whose bound says most about memory."""
 

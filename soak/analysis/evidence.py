@@ -24,7 +24,7 @@ REQUIRED_FROM_OUTSIDE = frozenset(_OPEN)
 REQUIRED_IN_A_RUN = frozenset({"heap", "python_blocks", *REQUIRED_FROM_OUTSIDE})
 """What must be read in a run before CLEAN may be said."""
 USUAL_TOLERANCE_BYTES = 1.0
-"""A larger tolerance is the user's will: so many bytes are accepted, in however many blocks, lost or held."""
+"""A larger tolerance is the user's decision: that many bytes are accepted, in any number of blocks, lost or held."""
 _CHECKED_BY_LEDGER = {"heap": "tracked", "python_blocks": "tracked_blocks"}
 """Counters of what the ledger knows block by block: where its own sum is CLEAN, they need no proof of theirs."""
 TCACHE_BYTES = 64 * 7 * 528

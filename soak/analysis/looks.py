@@ -42,7 +42,7 @@ def next_look(at: float, n_min: float) -> float:
 
 
 def tolerance_at(tolerance: Tolerance, cycles: float) -> float:
-    """Return the tolerance after so many cycles."""
+    """Return the tolerance after ``cycles`` cycles."""
     return tolerance(cycles) if callable(tolerance) else tolerance
 
 

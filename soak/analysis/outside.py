@@ -24,9 +24,9 @@ _REQUIRED = REQUIRED_FROM_OUTSIDE.union(LEDGER)
 _HUGE_PAGE_BYTES = 2.0 * 2**20
 _BUFFERED = 64
 _FROM_THE_START = 0.25
-"""Growth that was there after so much of the cycles that showed it may be that of a program that warms up."""
+"""Growth that was there after this share of the cycles that showed it may be warm-up."""
 _IS_OVER = 0.1
-"""Growth has ended where what follows is proven to be less than so much of its rate."""
+"""Growth has ended when what follows is proven to be less than this share of its rate."""
 
 
 class OutsideJudge:

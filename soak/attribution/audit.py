@@ -34,7 +34,7 @@ _SURELY_MAPPED_BYTES = 64 * 1024
 _WARM_UP_SHARE = 1 / 8
 _MOST, _HARDLY, _GOES_ON = 0.5, 0.2, 0.5
 _LATER_AT_LEAST = 0.25
-"""Of the cycles: so many must follow the audit in their middle."""
+"""At least this share of the cycles must follow the middle audit."""
 
 
 class Source(NamedTuple):

@@ -22,7 +22,7 @@ from soak.results import MemoryKind, MemoryStep, Place, Unseen
 
 FEWEST_SURVIVORS = 4
 MOST = 0.8
-"""Of a site's survivors so many must be alike for the site to be called so."""
+"""This share of a site's survivors must be alike for the site to be called so."""
 
 
 @dataclass(frozen=True)

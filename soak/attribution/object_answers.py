@@ -79,7 +79,7 @@ NO_ANSWERS = ObjectAnswers({})
 
 
 def read_object_answers(document: dict[str, Any], cycles: int) -> ObjectAnswers:
-    """Return what stands in an answer that was given after so many cycles.
+    """Return what stands in an answer that was given after ``cycles`` cycles.
 
     Raises KeyError, TypeError or ValueError when it is something else.
     """

@@ -18,7 +18,7 @@ _STANDARD_MODULES = "/lib-dynload/"
 _DIGITS = re.compile(r"\d+")
 _MOST_PATTERNS = 3
 _USUAL_PART = 0.1
-"""Of all names of a type: so many that are alike are told by themselves."""
+"""Names that are alike and at least this share of a type's names are told by themselves."""
 _MOST_GROUPS = 5
 _SMALLEST_SHARE = 0.05
 """Of what has come since the first checkpoints; less is what was opened once, and is no part of the growth."""

@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     where.add_argument("--slurm", action="store_true", help="jobs of Slurm")
     where.add_argument("--htcondor", action="store_true", help="jobs of HTCondor")
     hosts.add_argument(
-        "--wait-for-hosts", type=duration, default=_WAIT_S, metavar="10min", help="give up after so long without a host"
+        "--wait-for-hosts", type=duration, default=_WAIT_S, metavar="10min", help="give up without a host after this"
     )
     jobs = parser.add_argument_group("jobs of a queue; what is not given is taken from Dask's jobqueue.yaml")
     jobs.add_argument("--hosts", type=positive_count, default=2, metavar="N", help="jobs at a time (2)")

@@ -44,7 +44,7 @@ one that the parent missed."""
 _ACKNOWLEDGE_PACED_NS, _ACKNOWLEDGE_PACED_AT_MOST_NS = 50_000_000, 500_000_000
 """A loop with an interval waits for half of it, within these limits."""
 _ACKNOWLEDGE_AT_LEAST_NS = 1_000_000
-"""So long it waits although a pause has a budget and the checkpoint has used that up."""
+"""It waits for up to this long even if a pause has a budget and the checkpoint has used that up."""
 _LOOK_S = 0.05
 """How often a process that the parent examines checks whether the parent has finished."""
 _LONGEST_SLEEP_S = 0.2

@@ -22,7 +22,7 @@ from soak.logs.reading.times import TimeReader, is_time
 from soak.logs.table import Row, Table
 
 _MOST_NAMED = 12
-"""So many columns are named in a message."""
+"""At most this many columns are named in a message."""
 
 
 @dataclass(frozen=True)

@@ -14,16 +14,16 @@ from soak.logs.series import FloatArray, LogSeries, Piece
 from soak.verdict import SeriesVerdict, Verdict
 
 MOST_FALLS = 3
-"""So many deep falls of the value are taken for restarts. More of them may as well be the teeth of a sawtooth."""
+"""Up to this many deep falls of the value are taken for restarts. More of them may be the teeth of a sawtooth."""
 _PERIOD_INTO_N_MIN = 1.7
-"""n_min is so many times the longest period that is no leak (docs/verdict.md)."""
+"""n_min is this many times the longest period that is no leak (docs/verdict.md)."""
 _TOLERATED_BYTES = 1.0
 _TOLERATED_PART = 1e-8
 """Of the median value, where its unit is not known: 1 B of a hundred megabytes."""
 _DEEP = 0.5
 """A fall is deep if it takes back this part of what the value has risen since the fall before."""
 _ABOVE_NOISE = 10.0
-"""A deep fall is so many times as large as nine of ten steps."""
+"""A deep fall is at least this many times as large as nine of ten steps."""
 _FEWEST_READINGS = 64
 """The rule needs as many (docs/verdict.md)."""
 _ORDER = (Verdict.LEAK, Verdict.INCONCLUSIVE, Verdict.SETTLING, Verdict.CLEAN)

@@ -23,7 +23,7 @@ from soak.logs.table import Row, Table
 FloatArray = NDArray[np.float64]
 
 MOST_KEPT = 2**19
-"""So many readings of a piece are kept. Of more, the lowest of each two, four, eight … that follow each other is."""
+"""At most this many readings of a piece are kept: of more, the lowest of every two, four, eight … in a row."""
 PAGES_OF_BYTES, PAGES_OF_KIB = "pages of 4096 bytes", "pages of 4 KiB"
 """All values are whole pages, in bytes or in KiB."""
 _HEAD_ROWS = 200
@@ -101,7 +101,7 @@ class _Kept:
     values: array[float] = field(default_factory=lambda: array("d"))
 
     stride: int = 1
-    """One reading is kept of so many."""
+    """One reading is kept of this many."""
     seen: int = 0
 
     def add(self, at: float, value: float) -> None:

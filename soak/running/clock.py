@@ -33,7 +33,7 @@ class ScriptedClock:
         return self._now_s
 
     def advance(self, seconds: float) -> None:
-        """Let so much time pass."""
+        """Let this much time pass."""
         self._now_s += seconds
 
     def advance_to(self, moment_s: float) -> None:

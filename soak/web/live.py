@@ -18,7 +18,7 @@ from soak.store.database import FILE_NAME, RunStore
 from soak.store.runs import is_being_measured
 
 POINTS = 600
-"""So many readings are sent of each component when a page opens; of more, the lowest of each stretch."""
+"""When a page opens, at most this many readings of each component are sent; of more, the lowest of each stretch."""
 LOG_NAME = "soak.log"
 _LOG_TAIL_BYTES = 4096
 _MEMORY = ("tracked", "heap", "rss")

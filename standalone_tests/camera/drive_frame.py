@@ -16,7 +16,7 @@ from camera.sources.simulated import SimulatedSource
 PERIOD = 32  # frames per file
 LONGEST_S = 10.0
 FRAMES_PER_LOOK = 512
-"""After so many frames the rate is looked at."""
+"""The rate is checked after this many frames."""
 
 
 @dataclass

@@ -41,7 +41,7 @@ def most_waiting(maps: str) -> int:
 def without_waiting(
     evidence: Evidence, of_python: Collection[int], free: Collection[int] = (), *, most: int = WAITING_BLOCKS
 ) -> Evidence:
-    """Return the evidence with leaks taken back that so few blocks rest on.
+    """Return the evidence without the leaks that rest on few blocks.
 
     ``of_python``: sites of Python objects that may be garbage. ``free``: sites that grow by what lies in a free list.
     ``most``: blocks that may wait for a collection.

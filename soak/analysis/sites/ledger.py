@@ -24,7 +24,7 @@ _RARE_BLOCKS_PER_CYCLE = 0.5
 MOST_SUSPECTS = 32
 _FEWEST_CHECKPOINTS = 8
 SAME_RATE = 0.8
-"""Two rates are the same where neither is less than so much of the other."""
+"""Two rates are the same when neither is less than this share of the other."""
 _PARTS, _FEWEST_PARTS = 8, 6
 """Growth is the same in each of so many parts of a run where each has the same rate as all; of a slow program with rare
 checkpoints some parts are longer."""

@@ -53,7 +53,7 @@ def at_least(whole: SeriesVerdict, part: SeriesVerdict) -> SeriesVerdict:
 
 
 def risen(growth: float, *, since: int, cycles: int, at: int) -> SeriesVerdict:
-    """Return LEAK at the mean rate of so many cycles, decided after cycle ``at``."""
+    """Return LEAK at the mean rate of ``cycles`` cycles, decided after cycle ``at``."""
     rate = growth / cycles
     return SeriesVerdict(
         Verdict.LEAK,

@@ -23,21 +23,21 @@ from numpy.typing import NDArray
 from soak.verdict import SeriesState, SeriesVerdict, Verdict
 
 FILLS = 5
-"""So many additions in a row must have been filled at one rate."""
+"""This many additions in a row must have been filled at one rate."""
 _WITHIN = 1.2
-"""The largest of these rates is at most so many times the smallest."""
+"""The largest of these rates is at most this many times the smallest."""
 _SMALLEST_STEP = 0.05
 """Of what has been added before. Lists of CPython grow by an eighth."""
 _LARGEST_FACTOR, _FACTORS_WITHIN = 5.0, 1.6
-"""Each step adds up to so many times what the one before has added, always about as many times."""
+"""Each step adds up to this many times what the one before has added, always about as many times."""
 _SHRINKS = 0.1
-"""Of what a step has added so much may go again."""
+"""This share of what a step has added may go again."""
 _LAST_AFTER = 1.2
 """The last step has to come after so many times n_min. The table of a dict from which entries are removed as well is
 made larger once more when as many as it has room for have come and gone: of a cache that fills within 0.6 n_min, after
 less than twice as many cycles."""
 _OVERDUE = 1.25
-"""A table that has not been full after so many times the cycles that it should take has stopped."""
+"""A table that is not full after this many times the cycles that it should take has stopped."""
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,13 @@ from soak.measurements import SIGNALS
 from soak.verdict import Verdict
 
 FEWEST_CYCLES_OF_A_STREAK = 20
-"""A count that rises in so many cycles at the end of a run is a leak, and memory that rises by much."""
+"""A count that rises in each of this many last cycles is a leak; so is memory that rises by much."""
 FEWEST_INTERVALS = 8
 """Fewer, with many cycles in each, are a few steps."""
 MOST_OF_RUN = 0.75
-"""Growth that lasts so long is that of the run; the rule's two windows together have as much of n_min, or more."""
+"""Growth that lasts this share of the run is the run's own; the rule's two windows have at least as much of n_min."""
 _SHARE_OF_RUN = 1 / 8
-"""A streak is at least so much of the run, as n_min is of the budget: in a long run 20 cycles are a moment."""
+"""A streak is at least this share of the run, as n_min is of the budget: in a long run 20 cycles are a moment."""
 _FEWEST_CYCLES_TO_TELL = 3
 
 _LARGER_THAN_FALLS = 2.0
@@ -93,7 +93,7 @@ def rose_to_the_end(evidence: Evidence, name: str) -> bool:
 
 
 def cycles_of_a_streak(cycles: int) -> float:
-    """Return how long a streak must be at the end of a run of so many cycles."""
+    """Return how long a streak must be at the end of a run of ``cycles`` cycles."""
     return max(FEWEST_CYCLES_OF_A_STREAK, _SHARE_OF_RUN * cycles)
 
 

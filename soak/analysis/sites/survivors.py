@@ -34,7 +34,7 @@ _MARKS_KEPT = 3 * _LOOKS_PER_DOUBLING
 _BASELINE, _WARMED_UP, _SETTLED = 1 / 4, 1 / 8, 3 / 4
 """Of n, as drawn above."""
 _WANDER = 1.1
-"""Checkpoints come so much later than they are due."""
+"""Checkpoints come this much later than they are due."""
 _NARROWEST = 0.5
 """Of n: births are known by buckets of cycles, and less than this is left of the span only where those are coarse."""
 

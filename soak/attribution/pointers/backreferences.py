@@ -17,7 +17,7 @@ from soak.inside.clock import TimeLimit
 from soak.inside.objects.holders import describe_way
 
 _FEWEST = 8
-"""So many objects of a type must have stayed for it to be asked about."""
+"""A type is asked about when at least this many of its objects have stayed."""
 _MOST_TYPES = 3
 _MOST_STEPS = 12
 _LONGEST_S = 1.0
@@ -27,7 +27,7 @@ _LONGEST_S = 1.0
 def newest_of_growing_types(cycles: int) -> list[Any]:
     """Return an object of each type of which most stayed, at most three; those that gc.freeze() has set aside are old.
 
-    A type is growing when so many ``cycles`` left at least one object of it in each hundred.
+    A type grows when ``cycles`` cycles left at least one object of it per hundred cycles.
     """
     gc.collect()
     stayed = objgraph.typestats(shortnames=False)

@@ -23,7 +23,7 @@ _FUNCTION = "function"
 _NO_OWNERS = ("", "dict", "list", "tuple", "set", "cell", _FUNCTION)
 """Of objects that hold each other these belong to another one: a dict to the instance whose attributes it has."""
 _MOST = 0.5
-"""An owner owns a call site when more than so much of its bytes belong to owners of its kind."""
+"""An owner owns a call site when more than this share of the site's bytes belongs to owners of its kind."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ class Survivors:
     kinds: Sequence[str]
     """The type of the Python object in each block; empty where there is none."""
     cycles: int
-    """In so many cycles they were allocated."""
+    """The number of cycles in which they were allocated."""
     gobjects: Sequence[MaybeGObject]
     """Of each block the likeliest first."""
 

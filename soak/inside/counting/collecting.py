@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _SLOW_NS = 10_000_000
-"""A collection of so much processor time is worth being made shorter; also one of a quarter of a pause's budget."""
+"""A collection that takes this much processor time, or a quarter of a pause's budget, is worth shortening."""
 _APART = 16
 """While collections of all objects find nothing, the next one waits for a sixteenth of the cycles so far. So a program
 that grows does not need one at each checkpoint. Old garbage that was not collected meanwhile is gone at the next one,

@@ -32,7 +32,7 @@ _LOOK_AT_CLOCK_EVERY = 4096
 _LONGEST_NAME = 80
 _MOST_NODES = 10
 _STRANGERS_AT_LEVEL = 6
-"""A module's own classes and their tables are within so many steps."""
+"""A module's own classes and their tables are within this many steps."""
 _IS_HEAP_TYPE = 1 << 9
 _BEYOND = "at a place that is not known"
 _SIZED = (list, tuple, dict, set, frozenset, bytes, bytearray, str)

@@ -24,7 +24,7 @@ class Imports:
     """What was added to ``sys.modules`` since the first cycle, and was there to be imported before it."""
 
     def __init__(self, known: int, begun_s: float) -> None:
-        """Begin with so many modules, of which the newest stand last, at this time since the epoch."""
+        """Begin with this number of modules, the newest last, at this time since the epoch."""
         self._known, self._begun_s = known, begun_s
         self._names = self._new_names()
         self._addresses = {id(sys.modules[name]) for name in self._names}

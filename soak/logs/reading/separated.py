@@ -16,7 +16,7 @@ from soak.measurements import SIGNALS
 
 _SEPARATORS = ";\t|,"
 _LONGEST_PREAMBLE = 20
-"""So many lines may stand above the heading, as what CloudWatch and other services export has them."""
+"""Up to this many lines may stand above the heading, as in what CloudWatch and other services export."""
 _OWN_COLUMNS = ["component", "cycle", "at_s"]
 """With these the CSV of ``soak export`` begins; its signals have the units of soak."""
 

@@ -18,9 +18,9 @@ from soak.errors import SeriesError, UsageError
 LONGEST_LINE = 2**20
 """Characters. What has no end of line before is no log."""
 SILENCE_S = 60.0
-"""A pipe that is silent for so long has ended, as far as a judgement goes."""
+"""A pipe that is silent for this long is judged as if it had ended."""
 NO_WRITER_S = 5.0
-"""A named pipe into which nobody writes is refused after so long."""
+"""A named pipe into which nobody writes is refused after this long."""
 _HEAD = 2**14
 _MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 

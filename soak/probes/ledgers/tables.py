@@ -65,9 +65,9 @@ _SHIFT_BEHIND_CYCLE = 16
 """``struct recorder_control``: the cycle, a factor, and how many cycles, as a power of two, an epoch stands for."""
 _SIZE_SHIFT, _SIZE_WORD, _BIG_BIT = np.uint64(SIZE_SHIFT), np.uint64(SIZE_LIMIT - 1), np.uint64(BIG_BIT)
 _MOST_KEPT_WORDS = 1 << 23
-"""Of the slots of a process so many are kept to be compared: 64 MiB."""
+"""At most this many slots of a process are kept to be compared: 64 MiB."""
 _MOST_TUPLES = 2048
-"""Of the blocks of a site so many are looked at."""
+"""At most this many blocks of a site are looked at."""
 _BEING_WRITTEN = 1024
 """How many words of the newest stacks are copied again: the program takes the place for a stack before it writes it."""
 _READER_AT = COPYING.fields["reader"][1]  # type: ignore[index]

@@ -28,7 +28,7 @@ _DECISION_HEIGHT, _MEMORY_HEIGHT, _BETWEEN = 196.0, 118.0, 60.0
 _LABEL_SHARE = 0.15
 """Of a figure's width, that a label in it takes."""
 _FEW_READINGS = 40
-"""Up to so many readings are drawn as dots on their line."""
+"""Up to this many readings are drawn as dots on their line."""
 _MEMORY_LINES = (
     ("rss", "ink", "resident (RSS)"),
     ("heap", "series", "heap in use"),

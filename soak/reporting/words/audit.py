@@ -24,14 +24,14 @@ _FRAGMENTATION = "Memory in use does not grow: this is fragmentation."
 
 
 def is_notable(audit: RssAudit | None) -> bool:
-    """Tell whether RSS, or a part of it, changed by so much that it is worth a figure."""
+    """Tell whether RSS, or a part of it, changed enough to be worth a figure."""
     if audit is None:
         return False
     return max(abs(audit.rss_bytes), abs(audit.unexplained_bytes), *_changes(audit), 0) >= NOTABLE_RSS_BYTES
 
 
 def growth_sentence(audit: RssAudit | None) -> str | None:
-    """Say what RSS grew by and what of; None where it did not grow by so much that it is worth a sentence."""
+    """Say what RSS grew by and what of; None where it grew too little to be worth a sentence."""
     return audit_sentence(audit) if audit is not None and audit.rss_bytes >= NOTABLE_RSS_BYTES else None
 
 

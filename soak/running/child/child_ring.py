@@ -22,7 +22,7 @@ from soak.running.clock import Clock
 _SIGNALS = ("heap", "heap_free", "python_blocks_before_gc", "python_blocks", "gc_objects", "traced")
 _FIELDS = {name: number for number, name in enumerate(ring.ROW_FIELDS)}
 _CLOCKS_APART_S = 1.0
-"""A child may be delayed by so much between reading its clock and writing what it read."""
+"""A child may be delayed by up to this long between reading its clock and writing what it read."""
 
 
 @dataclass(frozen=True)
@@ -350,12 +350,12 @@ class ScriptedRing(ChildRing):
         self._words[ring.WORD_LOOP_STARTED_NS] = round(now_s * 1e9)
 
     def set_cycles(self, completed: int, *, is_in_cycle: bool) -> None:
-        """Have so many cycles completed, and perhaps the next one under way."""
+        """Set how many cycles are complete, and whether the next one is under way."""
         self._words[ring.WORD_COMPLETED] = completed
         self._words[ring.WORD_CYCLE] = completed + is_in_cycle
 
     def stand_still(self, seconds: float) -> None:
-        """Have stood still for so much longer, as told."""
+        """Add to the time that the loop stood still because it was told to."""
         self._words[ring.WORD_PAUSED_NS] += round(seconds * 1e9)
 
     def write_reading(self, reading: Reading, *, checkpoint_s: float = 0.0, gc_found: int = 0) -> None:

@@ -15,7 +15,7 @@ GUARDED_SHARE = 0.8
 SHARE_OF_FREE_MEMORY = 0.8
 """A component that is given no ``--max-rss`` may take this part of the memory that is free when the run starts."""
 COOL_AGAIN_C = 5.0
-"""A component goes on when the machine is so much cooler than ``--max-temperature``."""
+"""A component goes on when the machine is this much cooler than ``--max-temperature``."""
 _LOOK_EVERY_S = 2.0
 _SAYS_THAT_IT_RAN_OUT = {
     "MemoryError": "mapped",

@@ -8,7 +8,7 @@ from soak.settings import DEFAULT_BUDGET_S, ComponentPlan
 
 _CYCLE_TIME_KNOWN_AFTER_S, _CYCLE_TIME_KNOWN_SHARE = 1.0, 1 / 8
 _CERTAIN_AFTER_S, _CERTAIN_TIMES = 0.1, 4
-"""Cycles so fast that the largest n_min would fit in even if they were so many times slower need no longer look."""
+"""Cycles are fast enough when the largest n_min would fit in even if they were this many times slower."""
 _EARLY_SHARE, _EARLY_AT_MOST_S = 1 / 64, 0.25
 """Of the budget: n_min is an eighth of it, and the first look that can decide reaches back to a quarter of n_min."""
 _FEWEST_PERIODS = 64
@@ -32,7 +32,7 @@ class Horizon:
 
     @property
     def are_cycles_slow(self) -> bool:
-        """Whether so few cycles fit into the budget, or into the usual one where there is none, that n_min is small."""
+        """Whether n_min is small, because few cycles fit into the budget, or into the usual one where there is none."""
         plan = self._plan
         budget_s = DEFAULT_BUDGET_S if plan.budget_s is None else plan.budget_s
         cycle_s = max(self._cycle_s or 0.0, plan.interval_s or 0.0, 1e-9)
@@ -88,7 +88,7 @@ class Horizon:
         return max(choose_n_min(min(budgets, default=0.0)), self._fewest)
 
     def _is_certain(self, elapsed_s: float, cycle_s: float | None) -> bool:
-        """Whether cycles are so fast that n_min will be the largest, whatever is still learned of their time."""
+        """Whether n_min will be the largest, because the cycles are fast, whatever is still learned of their time."""
         plan = self._plan
         if plan.budget_s is None or cycle_s is None or plan.interval_s or elapsed_s < _CERTAIN_AFTER_S:
             return False

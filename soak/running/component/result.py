@@ -38,10 +38,10 @@ from soak.units import format_duration
 from soak.verdict import SeriesVerdict, Verdict
 
 _SOON_S = 60.0
-"""A verdict that can be had so soon is waited for."""
+"""The run waits for a verdict that it can have this soon."""
 _OUTPUT_TAIL_CHARACTERS = 4000
 _WORTH_SAYING_FILES = 20
-"""So many files may be one for each cycle."""
+"""From this many files on, there may be one for each cycle."""
 
 
 def make_result(

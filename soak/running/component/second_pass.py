@@ -26,7 +26,7 @@ CYCLES = 4096
 LONGEST_S, _SHORTEST_S, _BUDGET_SHARE = 6.0, 2.0, 0.25
 """Its cycles take a quarter of the budget, within these."""
 _FEWEST_CYCLES = 4
-"""So many lie before and between the two snapshots, or they show nothing."""
+"""At least this many lie before and between the two snapshots; with fewer they show nothing."""
 _SHORTEST_IN_ALL_S = 5.0
 _N_MIN = 1024
 

@@ -15,7 +15,7 @@ from soak.verdict import Verdict
 BUDGET, FAILURE, SIGNAL, VERDICT = "budget", "failure", "signal", "verdict"
 _GUARD = "guard:"
 BESIDE_SHARE = 0.5
-"""Of the budget: so long may take what is no part of it, looks at the memory and what follows the cycles."""
+"""Looks at the memory, and what follows the cycles, may take this share of the budget in addition."""
 _EXAMINATION_S = 5.0
 """What the child is asked after its last cycle takes its time, however short a cycle may be."""
 

@@ -61,7 +61,7 @@ _MORE_CYCLES = 1024
 _SO_FAR_EVERY_S, _SO_FAR_SHARE = 5.0, 0.02
 """What can be said so far is summed up as often, and not in the first seconds: a short run has no need of it."""
 _PEAK_OBJECTS = 64
-"""Garbage of so many objects at a checkpoint is worth telling of what it consists."""
+"""Garbage of at least this many objects at a checkpoint is described."""
 
 
 @dataclass(frozen=True)
@@ -207,7 +207,7 @@ class Supervisor:
         """Prepare for a child that has just been started, by ``context``; who started it closes it.
 
         The callbacks are called from the thread that calls `run`. ``audits``: whether resident memory is audited.
-        ``longest_s``: the child is ended when it is there for so long.
+        ``longest_s``: the child is ended when it lives longer than this.
         """
         self._child, self._ring, self._has_budget = child, child.ring, plan.max_pause_s is not None
         self._clock, self._plan, self._context = clock, plan, context

@@ -52,7 +52,7 @@ class DaskEngine:
     ) -> None:
         """Measure into the folder of a fleet. ``one_place_a_host``: use one worker of each machine only.
 
-        ``say`` writes a line for the user. ``wait_for_hosts_s``: so long it goes on without any host.
+        ``say`` writes a line for the user. ``wait_for_hosts_s``: how long it goes on without any host.
         """
         self._client = hosts.client
         self._renew = hosts.renew

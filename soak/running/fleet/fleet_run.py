@@ -18,7 +18,7 @@ from soak.store.runs import open_run
 
 _LOOK_S = 0.5
 _SEEN_WITHIN_S = 60.0
-"""So long a network file system may hide a folder that another host made."""
+"""A network file system may hide a folder that another host made for up to this long."""
 CANCELLED = "cancelled before it was measured"
 
 

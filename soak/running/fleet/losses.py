@@ -6,9 +6,9 @@ from collections import Counter
 from dataclasses import dataclass
 
 ATTEMPTS = 2
-"""A cell that was lost so often is not measured again."""
+"""A cell that was lost this often is not measured again."""
 LOSSES_OF_A_HOST = 2
-"""A host that was lost so often gets no more cells."""
+"""A host that was lost this often gets no more cells."""
 UNKNOWN_HOST = "a host that is not known"
 
 

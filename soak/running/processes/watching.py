@@ -27,7 +27,7 @@ from soak.verdict import Verdict
 
 _LOOK_EVERY_S, _JOINED_WITHIN_S = 0.5, 30.0
 _LOOKS_TO_STAY = 2
-"""A process that is there at so many looks in a row is no tool that the program runs for a moment."""
+"""A process that is seen at this many looks in a row is not a tool that runs for a moment."""
 _MOST_PROCESSES = 32
 OnSample = Callable[[str, int, dict[str, float], Decision | None], None]
 

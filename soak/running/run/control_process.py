@@ -20,7 +20,7 @@ from soak.targets import EMPTY
 
 _WAIT_S = 0.02
 _LONGEST_S = 60.0
-"""The process takes less than a second; one that takes so much longer hangs."""
+"""The process takes less than a second; one that takes this long hangs."""
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from soak.settings import ComponentPlan, RunPlan
 from soak.verdict import Verdict
 
 _N_MIN_PER_CACHE = 1.7
-"""So many times the cycles that a known cache takes to fill: by a smaller n_min it would be called a leak again."""
+"""n_min is this many times the cycles that a known cache takes to fill: a smaller n_min would call it a leak again."""
 _ENDED_FROM_OUTSIDE = ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP")
 _FEWEST_WINDOWS = 4
-"""So many times n_min a run should have: below, the missing cycles are those to the first look, not to a verdict."""
+"""A run should have this many times n_min: below, the missing cycles are those to the first look, not to a verdict."""
 _UNDECIDED = (Verdict.INCONCLUSIVE, Verdict.SETTLING)
 
 

@@ -18,9 +18,9 @@ from soak.verdict import SeriesVerdict
 _LOST_STANDS_AFTER_S, _KEPT_STANDS_AFTER_S = 3.0, 1.0
 """Proven blocks are a leak at once, but the series then tell soon by how much, and what else there is."""
 _TELLS_AFTER_S, _TELLS_TIMES, _TELLS_WITHIN = 0.25, 4, 0.02
-"""Sooner where the rate is known within so much of it, over so many times the cycles after which they were found."""
+"""Sooner when the rate is known this precisely, over this many times the cycles after which they were found."""
 _FEWEST_CYCLES = 32
-"""That a site has kept something in each of so many cycles shows that the code runs as it was read."""
+"""A site that has kept something in each of this many cycles shows that the code runs as it was read."""
 
 
 class Proofs:

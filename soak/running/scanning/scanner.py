@@ -70,7 +70,7 @@ _RECENT = 8
 _MOST_BLOCKS = 2_000_000
 _LONGEST_SCAN_S, _LONGEST_SCAN_OF_COPY_S = 5.0, 20.0
 _FREE_S, _SHARE = 1.0, 0.02
-"""Scans may take so long, and then this part of the run's time: CPU time, so that other programs take none of it."""
+"""Scans may take this long, and then this share of the run's time. It is CPU time: other programs take none of it."""
 _SHARE_OF_COPIES = 0.5
 """The same for scans of copies, for which the process does not wait."""
 _MOST_SCANS_KEPT = 4
@@ -81,12 +81,12 @@ _WAIT_S, _LONGEST_WAIT_S, _TIMES_THE_CYCLES = 2.0, 8.0, 8
 """So long a run whose LEAK stands waits for the scans; longer until it has made so many times the cycles, as on a busy
 machine it takes."""
 _RARE_BLOCKS_PER_CYCLE, _BLOCKS_APART = 0.05, 1.25
-"""A site that leaves a block so seldom has few at each scan; one more scan tells more only when there are more."""
+"""A site that leaves blocks this seldom has few at each scan; one more scan tells more only when there are more."""
 _MAY_BE_LOST = (Unseen.SEEN_ONCE, Unseen.NOT_MORE, Unseen.MOST_LOST, Unseen.SOME_HELD)
 _FEWEST_BIRTHS, _SAME_PACE = 3, 0.9
 """A pace needs so many cycles of birth; it is that of the ledger's rate where the two differ by no more than this."""
 _LEVELS = 3
-"""So many blocks up from the one in question its holders are asked for."""
+"""Holders are asked for up to this many blocks above the one in question."""
 _CLIMB_WITHIN_S = 0.15
 """Each level up takes another look through all memory: not in a process that takes long to look through (CPU time)."""
 _SAMPLES = 12
@@ -97,14 +97,14 @@ _OWN_STEPS = 2
 _FEWEST_SITES_OF_OWNERS, _NEXT_OWNERS_AFTER = 8, 2
 """A few causes are told one by one."""
 _MOST_DECIDED = 0.75
-"""Of the sites that grow, new ones come one by one: owners are looked for once so many have been scanned twice."""
+"""New sites that grow come one by one: owners are searched once this share of them has been scanned twice."""
 _MOST_GTYPES = 256
 """Numbers that the process is asked about: whether they are types of GLib, and what these are called."""
 _OWN_PATHS = re.compile(r"memfd:soak-|/soak-[^/]*/ring")
 _INT_WORDS, _INT_BYTES = 4, (28, 32)
 """Of an int with one or two digits of 30 bits, as addresses have: what is requested for it."""
 _MOST_INTS = 20_000
-"""So many are read while the process stands still: some 50 ms."""
+"""This many are read while the process is stopped: about 50 ms."""
 _GENERATORS = ("generator", "coroutine", "async_generator")
 _FARTHEST_FIELD, _MOST_REFERENCES = 8, 1 << 32
 """In words: a list's table stands in its fourth, a dict's in its fifth."""
@@ -188,7 +188,7 @@ class Scanner:
         return self._survivors is None and self._are_enough_for_owners([suspect.site for suspect in suspects])
 
     def _are_enough_for_owners(self, sites: Sequence[int]) -> bool:
-        """Whether so many sites grow that their owners are worth a look, and most have been looked at themselves."""
+        """Whether enough sites grow to search for their owners, and most have been looked at themselves."""
         decided = sum(len(self._scans.get(site, ())) >= _SCANS_NEEDED for site in sites)
         return len(sites) >= _FEWEST_SITES_OF_OWNERS and decided > _MOST_DECIDED * len(sites)
 
@@ -392,7 +392,7 @@ class MemoryScan:
         longest_s: float = _LONGEST_SCAN_S,
         blocks: Blocks | None = None,
     ) -> None:
-        """Prepare to look for the blocks of these sites, for so long at most.
+        """Prepare to look for the blocks of these sites, for at most this long.
 
         ``type_at``: the address of ``type`` in that process. ``blocks``: all live blocks, where they were read before.
         """

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 _READINGS_PER_LOOK = 128
-"""At a spacing of so small a part of the time so far the rule has all it uses."""
+"""Counts at this share of the elapsed time give the rule all that it uses."""
 _FEWEST_READINGS_PER_LOOK = 48
 """With fewer some block of its windows holds less than two readings, and it says nothing."""
 _SHORT_TIME_S = 12.8
 _LARGEST_SHARE = 0.2
 """Of one processor, in that time."""
 _FREE_S = 2.0
-"""Until the counts have taken so much of it they come as often as they can."""
+"""Until the counts have taken this share of it, they come as often as they can."""
 
 
 class CountPace:
@@ -30,7 +30,7 @@ class CountPace:
         return now_s >= self._due_s
 
     def spend(self, now_s: float, took_s: float) -> None:
-        """Take note of a count that took so much processor time."""
+        """Take note of the processor time that a count took."""
         self._spent_s += took_s
         pause_s = 0.0 if self._spent_s < _FREE_S else took_s / _LARGEST_SHARE
         affordable = _LARGEST_SHARE * _SHORT_TIME_S / took_s if took_s > 0 else _READINGS_PER_LOOK

@@ -20,7 +20,7 @@ from soak.probes.ledgers.tables import WatchedTables
 _ENTRIES = 4096
 _LOOK_UPS = ("PyObject_GetAttrString", "PyObject_GetOptionalAttrString", "PyObject_HasAttrString")
 _NEAR = 6
-"""The look-up is among so many of the innermost frames of the block that is a name."""
+"""The look-up is among this many innermost frames of the block that is a name."""
 
 
 class NameCache:

@@ -27,7 +27,7 @@ _DETAILS_SHARE = 0.001
 CPU_S = "cpu_s"
 """The processor time that the process has used so far, among what is read at a sample."""
 _ENDS_WITHIN_S = 5.0
-"""So long a process that has let go of its memory may take to end."""
+"""A process that has released its memory may take this long to end."""
 
 
 class Ending(NamedTuple):

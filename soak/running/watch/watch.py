@@ -49,13 +49,13 @@ from soak.verdict import SeriesVerdict, Verdict
 _DESCRIBE_EVERY = 60
 """Samples between two looks at what the descriptors are: as many links to read as there are descriptors."""
 _FLAG_AFTER_PART = 4
-"""Stacks are asked for after so small a part of n_min."""
+"""Stacks are asked for after this share of n_min."""
 _LONGEST_FALL = 16
 """Counts that are held back at most."""
 _CLOCK = SystemClock()
 _LOOK_AGAIN_AFTER = 1.25
 _MOST_OF_GROWTH = 0.8
-"""A site grows by what lies in a free list where that is so much of its growth."""
+"""A site grows by what lies in a free list when that is at least this share of its growth."""
 _CHILDREN = "The tracker is in the program itself, not in the processes that it starts."
 _REPLACED = "Python's own allocators were replaced (PYTHONMALLOC, -X dev), so objects have no line of their own."
 _WAITS_FOR_COLLECTION = (

@@ -36,7 +36,7 @@ _WHY_UNSEEN: dict[str, str] = {
 }
 
 _MOST_OF_THEM = 0.5
-"""A line of Python that opens so much of what the largest place opens is named in its stead."""
+"""A line of Python that opens this share of what the largest place opens is named instead of it."""
 _PROBABLY_LOST: dict[str, str] = {
     Unseen.MOST_LOST: "nothing points to most of the blocks",
     Unseen.SEEN_ONCE: "nothing pointed to them, but soak could look only once",

@@ -7,7 +7,7 @@ from soak.units import format_count, format_duration
 from soak.verdict import SeriesState, SeriesVerdict
 
 CACHE_FITS_INTO_N_MIN = 0.6
-"""A cache that fills for so large a part of n_min cycles is never taken for a leak (docs/verdict.md)."""
+"""A cache that is full within this share of n_min cycles is never called a leak (docs/verdict.md)."""
 
 
 def series_sentence(series: SeriesVerdict, unit: str, noun: str) -> str:  # noqa: C901  # a case for each state
