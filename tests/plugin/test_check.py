@@ -59,7 +59,7 @@ def test_judge_is_the_rule_itself():
 def test_a_function_that_holds_what_it_makes_leaks_in_a_fresh_process():
     result = soak.check(hold, **SHORT)
 
-    assert result.verdict is Verdict.LEAK
+    assert result.verdict is Verdict.LEAK, result
     assert result.target == f"{Path(hold.__code__.co_filename).relative_to(Path.cwd())}:hold"
     assert result.name == "hold"
     assert [(c.python_where.function, c.confirmed) for c in result.causes if c.python_where] == [("hold", True)]

@@ -71,6 +71,9 @@ class CollectingTables(ScriptedLedger, WatchedTables):
     def marks(self) -> int:
         return 0
 
+    def process_of(self, sites: Collection[int], before: int | None = None) -> None:
+        """See WatchedTables: there is no process to be copied."""
+
     def own_mapped(self) -> int:
         return 0
 
