@@ -355,6 +355,21 @@ def test_into_a_cache_that_fills_the_command_waits_until_it_is_full():
     assert "into a cache that is not full yet" in say.component_sentence(settling)
 
 
+def test_what_may_still_be_freed_is_not_told_as_part_of_a_loss():
+    """A batch that is emptied now and then keeps more than a small leak does; a container that only grows leaks too."""
+    lost = Ground(GroundKind.LOST_BLOCKS, ("tracked",), sites=1, proven_rate=6.0)
+    kept = Ground(GroundKind.KEPT_BLOCKS, ("tracked",), sites=1, proven_rate=100.0)
+
+    batch, container = a_leak(grounds=(lost,)), a_leak(grounds=(lost, kept))
+
+    sentence = say.component_sentence(batch)
+    assert sentence.startswith("numpy_conversion loses 6 B per call: ")
+    assert "So far it grew by 106 B per call; the rest may still be freed (" in sentence
+    assert say.component_sentence(container).startswith(
+        "numpy_conversion grows by 106 B per call, of which 6 B are lost"
+    )
+
+
 def test_why_a_driver_failed_is_not_said_twice():
     """The component's sentence has the detail; what was found until then is what remains to be said."""
     leaked = a_leak(verdict=Verdict.FAILED, grounds=(Ground(GroundKind.DRIVER_FAILED), *a_leak().grounds))

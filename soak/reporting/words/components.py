@@ -14,6 +14,7 @@ from soak.reporting.words.growth import (
     count_beside,
     growth_until_then,
     growth_words,
+    loss_alone,
     lost_part,
     mapped_beside,
     memory_beside,
@@ -62,6 +63,9 @@ def component_sentence(component: ComponentResult) -> str:
         return f"{name} {failure_words(component.failure, noun)}{growth_until_then(growth, noun)}."
     if component.verdict is Verdict.CLEAN:
         return f"{name} {bound_words(component)}: {ran}."
+    if component.verdict is Verdict.LEAK and (lost := loss_alone(component)):
+        rest = f"So far it {growth_words(growth, noun).replace('grows', 'grew', 1)}; the rest may still be freed"
+        return f"{name} loses {lost} per {noun}{where_from(component)}. {rest} ({ran})."
     if component.verdict is Verdict.LEAK:
         measured = f"{lost_part(component)}{other_measure(growth)}"
         beside = f"{measured}{count_beside(component)}{memory_beside(component)}{mapped_beside(component)}"

@@ -16,6 +16,15 @@ _FEWEST_MAPPINGS, _SMALLEST_PART = 8, 0.05
 """Fewer mappings are no growth; what is mapped, and less than this share of what is told, is not told."""
 _FEWEST_OPENED = 20
 _MOST_PART = 0.95
+_PROVES_THE_REST = frozenset(
+    (
+        GroundKind.KEPT_BLOCKS,
+        GroundKind.GROWING_SITES,
+        GroundKind.STEADY_MEMORY,
+        GroundKind.MEMORY_EVERY_CYCLE,
+        GroundKind.GROWING_PROCESSES,
+    )
+)
 """What is lost and more than this share of all growth is as good as all of it."""
 
 
@@ -106,6 +115,16 @@ def growth_until_then(growth: Growth | None, noun: str) -> str:
     if short_number(growth.per_iteration) == "0":
         return "; until then it did not grow"
     return f"; until then it {growth_words(growth, noun).replace('grows', 'grew', 1)}"
+
+
+def loss_alone(component: ComponentResult) -> str:
+    """Give the rate at which memory is lost, where nothing else of the growth is proven to stay; else nothing.
+
+    A batch that is emptied every thousand cycles keeps much more than a small leak does, and gives it back.
+    """
+    is_rest_proven = any(ground.kind in _PROVES_THE_REST for ground in component.grounds)
+    ground = component.grounds[0] if component.grounds and lost_part(component) and not is_rest_proven else None
+    return "" if ground is None else byte_rate(ground.proven_rate or 0.0)
 
 
 def lost_part(component: ComponentResult) -> str:
