@@ -7,7 +7,6 @@ nothing else, and what is read is checked: text for numbers, numbers that are in
 from __future__ import annotations
 
 import json
-import math
 import os
 import sqlite3
 import sys
@@ -36,6 +35,8 @@ _LONGEST_S, _LOOK_EVERY_STEPS = 60.0, 200_000
 _LONGEST_REASON = 200
 """Characters; SQLite and Python name what they cannot read whole."""
 _LARGEST_VALUE_BYTES = 32 * 2**20
+_LARGEST_NUMBER = 2.0**80
+"""Nothing that a machine counts is larger, and the sum of a few larger ones may be infinite."""
 
 
 class RunStore:
@@ -213,8 +214,8 @@ class RunStore:
         return {name: self._number(value) for name, value in zip(names, row, strict=True) if value is not None}
 
     def _number(self, value: Any) -> float:
-        if not isinstance(value, int | float) or not math.isfinite(value):
-            raise self._damaged(ValueError(f"{value!r:.40} is no number"))
+        if not isinstance(value, int | float) or not abs(value) < _LARGEST_NUMBER:  # nor is NaN
+            raise self._damaged(ValueError(f"{value!r:.40} is no number of a reading"))
         return value
 
     def _text(self, value: Any) -> str:
@@ -291,6 +292,9 @@ class RunStore:
             yield
         except sqlite3.Error as error:
             raise StoreError(f"{self._path}: {' '.join(str(error).split())[:_LONGEST_REASON]}") from error
+        except UnicodeDecodeError as error:
+            # Python fails so where SQLite quotes a damaged table in its own message.
+            raise StoreError(f"{self._path} is damaged: its tables are not defined in UTF-8") from error
 
 
 def _connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:

@@ -82,11 +82,23 @@ def test_a_database_that_defines_something_else_is_not_read(folder: Path, statem
     assert "defines something else than a run of soak does" in refusal(folder, lambda _: None)
 
 
+def test_a_table_that_is_not_defined_in_utf_8_is_not_read(folder: Path):
+    """SQLite quotes what it cannot read, and Python then cannot read the quotation."""
+    change(folder, "pragma wal_checkpoint")
+    content = (folder / FILE_NAME).read_bytes()
+    assert b"CREATE TABLE" in content
+    (folder / FILE_NAME).write_bytes(content.replace(b"CREATE TABLE", b"CREATE \xffABLE"))
+
+    assert "is damaged: its tables are not defined in UTF-8" in refusal(folder, lambda _: None)
+
+
 @pytest.mark.parametrize(
     ("statement", "reader"),
     [
         ("update reading set heap = 9e999", "readings"),
         ("update reading set heap = -9e999", "lowest"),
+        ("update reading set heap = -1e308 where cycle = 2", "lowest"),
+        ("update reading set rss = 1e308 where cycle = 2", "readings"),
         ("update reading set heap = 'much' where cycle = 2", "readings"),
         ("update reading set heap = x'00ff' where cycle = 2", "lowest"),
         ("update reading set at_s = 9e999 where cycle = 2", "readings"),
