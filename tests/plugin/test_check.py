@@ -133,7 +133,7 @@ def test_a_tolerance_accepts_what_is_lost_and_what_is_held(
 
     results = [soak.check(function, tolerance=tolerance, **SHORT) for function in (extension.leaking_decode, hold)]
 
-    assert [result.verdict for result in results] == [verdict, verdict]
+    assert [result.verdict for result in results] == [verdict, verdict], results
 
 
 @pytest.mark.integration

@@ -90,7 +90,7 @@ def test_every_way_to_forget_a_block_of_c_is_placed(native_folder: Path, name: s
     result = soak_planted(f"{name}_leak", native_folder / "own", iterations=1024)
 
     cause = cause_at(result, source, line_of(source, f"/* planted: {function} */"))
-    assert (result.verdict, cause.confirmed, cause.requested_size) == (Verdict.LEAK, True, 106)
+    assert (result.verdict, cause.confirmed, cause.requested_size) == (Verdict.LEAK, True, 106), result.failure
     assert cause.blocks_per_iteration == pytest.approx(0.25 if name == "error_path" else 1.0, rel=0.02)
     assert cause.python_where is not None
     assert cause.python_where.file == str(PLANTED / f"{name}_leak.py")

@@ -60,6 +60,7 @@ def soak_file(file: Path, python: str | None = None, *, track: bool = True, **ch
 
 def soak_text(folder: Path, text: str, python: str | None = None, **changes: Any) -> ComponentResult:
     """Write a driver of this text and soak it."""
+    folder.mkdir(exist_ok=True)
     file = folder / "drive_it.py"
     file.write_text(textwrap.dedent(text), encoding="utf-8")
     return soak_file(file, python, **changes)
