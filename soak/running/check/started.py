@@ -10,13 +10,14 @@ from soak.results import ComponentResult
 from soak.running.child.process import MeasuredProcess
 from soak.running.component.result import failed_to_start, make_result, seconds_since
 from soak.running.component.second_pass import Trace, cycles_s_of_second_pass, trace_growth
-from soak.running.component.stopping import BUDGET
+from soak.running.component.stopping import BUDGET, VERDICT
 from soak.running.component.supervisor import Observations, soak_component
 from soak.running.context import RunContext
 from soak.settings import ComponentPlan
 from soak.verdict import Verdict
 
 _AGAIN = "The budget did not decide; this is a second attempt with more time."
+_WITHDRAWN = "A verdict ended the first attempt, and did not stand; this is a second one, without an early end."
 _TRACED_SIGNALS = ("tracked", "tracked_blocks", "heap", "python_blocks")
 
 
@@ -25,19 +26,25 @@ def soak_started(plan: ComponentPlan, context: RunContext, begun: MeasuredProces
     if isinstance(begun, OSError):
         return failed_to_start(plan, begun, context.interpreter)
     observed = soak_component(plan, context, process=begun)
-    again = plan.longest_budget_s is not None and not observed.is_extended and _is_undecided(observed)
+    again = plan.longest_budget_s is not None and not observed.is_extended and _is_undecided(observed, BUDGET)
     if again:
         # Soak was held up and missed checkpoints: with the n_min it had, another process needs fewer cycles.
         plan = replace(plan, budget_s=plan.longest_budget_s, longest_budget_s=None, n_min=observed.judge.n_min)
         observed = soak_component(plan, context)
+    withdrawn = _is_undecided(observed, VERDICT)
+    if withdrawn:
+        # On a busy machine the process goes on while the parent judges, and what it did then may count against it.
+        plan = replace(plan, early_stop=False)
+        observed = soak_component(plan, context)
     result = make_result(plan, observed, _trace(plan, context, observed), context.interpreter)
     result = replace(result, seconds_after=seconds_since(observed.loop_ended_s))
-    return replace(result, messages=(*result.messages, _AGAIN)) if again else result
+    said = [message for message, holds in ((_AGAIN, again), (_WITHDRAWN, withdrawn)) if holds]
+    return replace(result, messages=(*result.messages, *said))
 
 
-def _is_undecided(observed: Observations) -> bool:
+def _is_undecided(observed: Observations, stopped_by: str) -> bool:
     undecided = observed.decision.verdict is Verdict.INCONCLUSIVE and observed.failure is None
-    return undecided and observed.stopped_by == BUDGET
+    return undecided and observed.stopped_by == stopped_by
 
 
 def _trace(plan: ComponentPlan, context: RunContext, observed: Observations) -> Trace | None:
