@@ -47,7 +47,7 @@ def _records(document: object, file: str) -> Iterator[tuple[int, dict[str, str]]
     if not isinstance(document, list):
         raise SeriesError(f"{file} has no list of records to judge")
     for number, one in enumerate(document, start=1):
-        record = dict(enumerate(one, start=1)) if isinstance(one, list) else one
+        record = {f"column {at}": value for at, value in enumerate(one, start=1)} if isinstance(one, list) else one
         if not isinstance(record, dict):
             raise SeriesError(f"{file}, record {number}: not an object or a list")
-        yield number, flat({f"column {name}" if isinstance(name, int) else name: record[name] for name in record})
+        yield number, flat(record)

@@ -64,8 +64,12 @@ def component_sentence(component: ComponentResult) -> str:
     if component.verdict is Verdict.CLEAN:
         return f"{name} {bound_words(component)}: {ran}."
     if component.verdict is Verdict.LEAK and (lost := loss_alone(component)):
-        rest = f"So far it {growth_words(growth, noun).replace('grows', 'grew', 1)}; the rest may still be freed"
-        return f"{name} loses {lost} per {noun}{where_from(component)}. {rest} ({ran})."
+        beside = f"{count_beside(component)}{mapped_beside(component)}"
+        grew = f"{growth_words(growth, noun).replace('grows', 'grew', 1)}{beside}"
+        return (
+            f"{name} loses {lost} per {noun}{where_from(component)}. "
+            f"So far it {grew}; the rest may still be freed ({ran})."
+        )
     if component.verdict is Verdict.LEAK:
         measured = f"{lost_part(component)}{other_measure(growth)}"
         beside = f"{measured}{count_beside(component)}{memory_beside(component)}{mapped_beside(component)}"
