@@ -248,6 +248,27 @@ static void a_leaf_of_big_blocks_is_remembered(void)
     EXPECT(remembered_leaves() == 1 && checkpoint.live_blocks == 1 && checkpoint.live_bytes == 5000000);
 }
 
+/* NULL has the number of a free place. Each program releases it now and then, also while the leaf at the first place is
+ * being made or is remembered. */
+static void null_has_no_leaf(void)
+{
+    uintptr_t at_the_first_place[] = {1ul << (PLACE_BITS + LEAF_BITS), 1ul << (PLACE_BITS + SMALL_LEAF_BITS)};
+    uint32_t site = recorder_native_site(0x4000);
+    for (int step = 0; step < 4; step++) {
+        EXPECT(!recorder_leaf(NULL) && !recorder_small_leaf(NULL));
+        EXPECT(!recorder_forget_at_once(NULL) && !recorder_died(NULL).slot && !recorder_take_small_slot(NULL));
+        if (step == 0) {
+            born(at_the_first_place[0], 106, site);
+            recorder_born(recorder_births, (void *)at_the_first_place[1], 8, site, DOMAIN_PYTHON_OBJ);
+        } else {
+            count();
+            EXPECT(checkpoint.live_blocks == 2 && checkpoint.live_bytes == 114);
+        }
+    }
+    leaves_forget();
+    EXPECT(!recorder_leaf(NULL) && !recorder_small_leaf(NULL));
+}
+
 /* As a thread that found the slot, and then did not run while the leaf was counted twice. */
 static void a_store_that_was_not_noticed_is_counted_soon(void)
 {
@@ -638,6 +659,7 @@ static const struct {
     CASE(what_is_remembered_is_halved_with_the_epochs),
     CASE(a_leaf_of_big_blocks_is_remembered),
     CASE(a_store_that_was_not_noticed_is_counted_soon),
+    CASE(null_has_no_leaf),
     CASE(a_full_table_of_sites_is_said),
     CASE(more_rows_than_there_is_room_for_are_said),
     CASE(a_flagged_site_wants_its_stack),

@@ -49,6 +49,9 @@ int leaves_start(void)
     if (leaves)
         return 0;
     (void)memory_note(leaves_places, sizeof leaves_places);
+    /* NULL has the number 0, and may be released at any time: a leaf at place 0 would be taken for that of NULL. */
+    store(&leaves_places[0].numbers[0], NO_LEAF);
+    store(&leaves_places[1].numbers[0], NO_LEAF);
     leaves = recorder_reserve(sizeof *leaves * LEAF_LIMIT);
     respect_limits();
     return leaves ? 0 : -1;
@@ -200,7 +203,7 @@ int leaves_were_touched(const struct leaf *leaf)
 {
     struct places *places = &leaves_places[leaf->grain_bits == SMALL_GRAIN_BITS];
     uintptr_t at = find_place(places, leaf->base >> (leaf->grain_bits + LEAF_SLOT_BITS), 0);
-    return at == NOWHERE || __atomic_exchange_n(&places->numbers[at], 0, __ATOMIC_SEQ_CST);
+    return at == NOWHERE || __atomic_exchange_n(&places->numbers[at], NO_LEAF, __ATOMIC_SEQ_CST) != NO_LEAF;
 }
 
 void leaves_forget(void)
@@ -209,7 +212,7 @@ void leaves_forget(void)
         struct places *places = &leaves_places[leaves[i].grain_bits == SMALL_GRAIN_BITS];
         uintptr_t at = find_place(places, leaves[i].base >> (leaves[i].grain_bits + LEAF_SLOT_BITS), 0);
         if (at != NOWHERE) {
-            store(&places->numbers[at], 0);
+            store(&places->numbers[at], NO_LEAF);
             store(&places->slots[at], NULL);
         }
     }

@@ -18,9 +18,11 @@
 #define PLACE_BITS 16
 #define PLACE_MASK ((1u << PLACE_BITS) - 1)
 
+#define NO_LEAF UINTPTR_MAX /* the number of no leaf, as 0 is that of NULL and of the addresses near it */
+
 /* A leaf is at the place of its number (address >> LEAF_BITS) modulo the size of the table, or at the next free one. */
 struct places {
-    uintptr_t numbers[1u << PLACE_BITS]; /* 0: there are no slots yet */
+    uintptr_t numbers[1u << PLACE_BITS]; /* 0: there are no slots yet; NO_LEAF: take the slow path */
     uint64_t *slots[1u << PLACE_BITS];   /* where the slot of address 0 would be: a slot is then found without a mask */
     uintptr_t owners[1u << PLACE_BITS];  /* the number of the leaf that a place is for; 0: free */
 };
@@ -39,7 +41,7 @@ static inline uint64_t *leaves_at_first_place(const struct places *places, uintp
 {
     uintptr_t at = number & PLACE_MASK;
     __asm__("" : "+r"(places)); /* otherwise each array is addressed for itself, by one more instruction */
-    int is_there = LEAVES_NUMBER(&places->numbers[at]) == number; /* so it is for the address 0 */
+    int is_there = LEAVES_NUMBER(&places->numbers[at]) == number; /* never so for the address 0: leaves_start */
     return __builtin_expect(is_there, 1) ? load(&places->slots[at]) : NULL;
 }
 
