@@ -83,8 +83,8 @@ class CollectingTables(ScriptedLedger, WatchedTables):
     def labelled(self, sites: Collection[int], first: int) -> list[LabelledBlocks]:
         return []
 
-    def free_tuples(self, sites: Collection[int]) -> int | None:
-        return None
+    def free_tuples(self, groups: dict[int, Collection[int]]) -> dict[int, int]:
+        return {}
 
 
 def judged(per_cycle: int, *, keeps: bool) -> Verdict:

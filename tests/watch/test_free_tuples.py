@@ -21,10 +21,9 @@ class Tables:
     def __init__(self, free: int) -> None:
         self.free, self.ended, self.looks = free, False, 0
 
-    def free_tuples(self, sites: set[int]) -> int | None:
-        assert sites == {SITE}
+    def free_tuples(self, groups: dict[int, set[int]]) -> dict[int, int]:
         self.looks += 1
-        return None if self.ended else self.free
+        return {} if self.ended else dict.fromkeys(groups, self.free)
 
 
 def a_watch(tables: Tables) -> Any:
@@ -60,3 +59,15 @@ def test_before_a_leak_stands_it_is_looked_at_now_and_then_only():
 
     assert all(free_at(watch, cycles) == set() for cycles in range(N_MIN // 2, N_MIN, 8))
     assert tables.looks <= 5
+
+
+def test_one_look_is_for_all_sites_that_grow():
+    tables = Tables(free=1000)
+    watch = a_watch(tables)
+    watch._suspects = [Suspect(site, GROWS, 1.0, 56, 56.0) for site in range(SITE, SITE + 32)]
+    watch._pace.cycles = N_MIN
+    ledger = SimpleNamespace(stacks_in=lambda _: [])
+
+    found = watch._sites_of_free_tuples(ledger, set(range(SITE, SITE + 32)), grows=True)
+
+    assert (tables.looks, found) == (1, set(range(SITE, SITE + 32)))

@@ -7,6 +7,7 @@ the Python instruction, or the place in a module. Modules get addresses of their
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Collection, Hashable
 from dataclasses import replace
 
@@ -199,11 +200,13 @@ class MergedLedger(WatchedTables):
             found += member.ledger.labelled(own, member.first_marks) if own else []
         return found
 
-    def free_tuples(self, sites: Collection[int]) -> int | None:
+    def free_tuples(self, groups: dict[int, Collection[int]]) -> dict[int, int]:
         """See WatchedTables."""
-        each = (member.ledger.free_tuples(member.numbers_of(sites)) for member in self._members.values())
-        found = [count for count in each if count is not None]
-        return sum(found) if found else None
+        found: Counter[int] = Counter()
+        for member in self._members.values():
+            own: dict[int, Collection[int]] = {number: member.numbers_of(sites) for number, sites in groups.items()}
+            found.update(member.ledger.free_tuples(own))
+        return dict(found)
 
     def request_flags(self, sites: list[int]) -> None:
         """Ask every process for stacks at these sites."""

@@ -52,7 +52,7 @@ from soak.native.layout import (
 )
 from soak.native.ledger import Checkpoint, Ledger, SiteTable, buckets_of
 from soak.probes.ledgers.free_tuples import count_free_tuples
-from soak.probes.ledgers.shadow import blocks_of_leaf
+from soak.probes.ledgers.shadow import blocks_at
 from soak.probes.live_sums import LiveSums, Part
 from soak.probes.mappings import maps_reader
 from soak.probes.memory import CLOSED, ProcessMemory
@@ -174,10 +174,11 @@ class WatchedTables(Ledger):
         """
 
     @abstractmethod
-    def free_tuples(self, sites: Collection[int]) -> int | None:
-        """Return how many live blocks of some sites are tuples that CPython keeps free for the next; of many about.
+    def free_tuples(self, groups: dict[int, Collection[int]]) -> dict[int, int]:
+        """Return how many live blocks of each group of sites are tuples that CPython keeps free; of many about.
 
-        None where there are no such blocks, as of a process that has ended.
+        All groups are looked for at once, for that reads all tables of the process. Nothing is returned of a group that
+        has no blocks, as of a process that has ended.
         """
 
 
@@ -258,26 +259,36 @@ class LiveTables(WatchedTables):
             bytes_of.append(sizes[chosen])
         return np.concatenate(births), np.concatenate(bytes_of)
 
-    def free_tuples(self, sites: Collection[int]) -> int | None:
+    def free_tuples(self, groups: dict[int, Collection[int]]) -> dict[int, int]:
         """See WatchedTables."""
-        addresses = self.addresses(sites)
-        if not len(addresses):
-            return None
-        looked_at = addresses[:: -(-len(addresses) // _MOST_TUPLES)]
-        return round(count_free_tuples(self._memory, looked_at) * len(addresses) / len(looked_at))
+        addresses, sites = self._located({site for group in groups.values() for site in group})
+        found = {}
+        for number, group in groups.items():
+            of_group = addresses[np.isin(sites, list(group))]
+            if len(of_group):
+                looked_at = of_group[:: -(-len(of_group) // _MOST_TUPLES)]
+                free = count_free_tuples(self._memory, looked_at)
+                found[number] = round(free * len(of_group) / len(looked_at))
+        return found
 
     def addresses(self, sites: Collection[int]) -> NDArray[np.uint64]:
         """Return where the live blocks of some sites begin, ``(n,)``, in no order."""
-        wanted, found = np.array(sorted(sites), np.uint64), [np.zeros(0, np.uint64)]
+        return self._located(sites)[0]
+
+    def _located(self, sites: Collection[int]) -> tuple[NDArray[np.uint64], NDArray[np.uint32]]:
+        """Return where the live blocks of some sites begin, and the site of each, ``(n,)``, in no order."""
+        wanted = np.array(sorted(sites), np.uint64)
+        addresses, sites_of = [np.zeros(0, np.uint64)], [np.zeros(0, np.uint32)]
         count = min(self._half_word(self.places.leaf_count_at), LEAF_LIMIT)
         for slots_at, base, grain_bits, _ in self._records(LEAF, self.places.leaves, count).tolist():
             if not slots_at:
                 continue
             for address, words in self._memory.pieces([(slots_at, slots_at + _LEAF_BYTES)]):
                 first = base + ((address - slots_at) // 8 << grain_bits)
-                blocks = blocks_of_leaf(words, first, grain_bits, 0)
-                found.append(blocks.addresses[np.isin(blocks.sites, wanted)])
-        return np.concatenate(found)
+                blocks = blocks_at(np.flatnonzero(np.isin(words & _SITE_WORD, wanted)), words, first, grain_bits, 0)
+                addresses.append(blocks.addresses)
+                sites_of.append(blocks.sites)
+        return np.concatenate(addresses), np.concatenate(sites_of)
 
     def set_cycle(self, cycle: int) -> None:
         """Have all blocks from now on born in this cycle."""

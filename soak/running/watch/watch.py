@@ -8,7 +8,7 @@ copies of the program, and these are read.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from threading import Event
@@ -331,15 +331,20 @@ class Watch:
 
         ``grows``: the sum of all sites leaks, to which those belong that do not leak by themselves.
         """
-        tables = self._tables
-        for suspect in self._suspects:
-            small = suspect.bytes_per_cycle <= LARGEST_TUPLE_BYTES * suspect.blocks_per_cycle
-            if tables is None or not small or suspect.site not in of_python:
-                continue
-            if not (grows or suspect.is_leak or self._is_due_for_free_tuples(suspect.site)):
-                continue
+        looked_at = [
+            suspect
+            for suspect in self._suspects
+            if suspect.bytes_per_cycle <= LARGEST_TUPLE_BYTES * suspect.blocks_per_cycle
+            and suspect.site in of_python
+            and (grows or suspect.is_leak or self._is_due_for_free_tuples(suspect.site))
+        ]
+        if self._tables is None or not looked_at:
+            return self._free
+        groups: dict[int, Collection[int]] = {s.site: {s.site, *ledger.stacks_in(s.site)} for s in looked_at}
+        found = self._tables.free_tuples(groups)
+        for suspect in looked_at:
             self._looked_for_free[suspect.site] = self._pace.cycles
-            free = tables.free_tuples({suspect.site, *ledger.stacks_in(suspect.site)})
+            free = found.get(suspect.site)
             if free is None:
                 continue  # it has just ended, and what was known of it stands
             grown = suspect.blocks_per_cycle * self._pace.cycles
