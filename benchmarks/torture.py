@@ -28,7 +28,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -90,6 +90,8 @@ class Kill:
     """Acknowledged checkpoints that were compared."""
     faults: tuple[str, ...]
     """The faults, in words; empty when there is none."""
+    slow: tuple[str, ...] = ()
+    """The processes that took long to end, in words."""
 
 
 def torture(kills: int, seed: int, jobs: int, longest_s: float) -> Iterator[Kill]:
@@ -242,11 +244,12 @@ def _kill(soak: subprocess.Popen[bytes], victim: str, witness: Witness) -> str:
 
 
 def _look(place: Path, killed: str, witness: Witness) -> Kill:
-    faults = []
-    ends_at_s = time.monotonic() + _ENDS_WITHIN_S
-    while any(map(_is_running, witness.family)) and time.monotonic() < ends_at_s:
-        time.sleep(_LOOK_EVERY_S)
-    faults += [f"process {process.pid} goes on" for process in witness.family if _is_running(process)]
+    late = _wait_for_the_end(witness.family, _ENDS_WITHIN_S)
+    seen = {process: _described(process) for process in late}
+    begun_s = time.monotonic()
+    faults = [f"process {seen[process]} goes on" for process in _wait_for_the_end(late, LONGEST_WAIT_S)]
+    waited_s = _ENDS_WITHIN_S + time.monotonic() - begun_s
+    slow = tuple(f"process {words} ended within {waited_s:.1f} s" for words in seen.values()) if not faults else ()
     faults += [f"{file} is left" for file in _shared_files() if _is_ours(file)]
     runs = list_runs(place / "reports")
     try:
@@ -258,10 +261,26 @@ def _look(place: Path, killed: str, witness: Witness) -> Kill:
             ]
         missing, compared = compare(witness.acknowledged(), stored)
     except (SoakError, IndexError) as error:
-        return Kill(killed, 0, 0, (*faults, f"run.db does not open: {error!r}"))
+        return Kill(killed, 0, 0, (*faults, f"run.db does not open: {error!r}"), slow)
     if missing > 1:
         faults.append(f"{missing} acknowledged checkpoints are missing")
-    return Kill(killed, missing, compared, tuple(faults))
+    return Kill(killed, missing, compared, tuple(faults), slow)
+
+
+def _wait_for_the_end(family: Collection[psutil.Process], most_s: float) -> list[psutil.Process]:
+    """Wait until no process of a family runs, but at most so long; return those that still run."""
+    ends_at_s = time.monotonic() + most_s
+    while any(map(_is_running, family)) and time.monotonic() < ends_at_s:
+        time.sleep(_LOOK_EVERY_S)
+    return list(filter(_is_running, family))
+
+
+def _described(process: psutil.Process) -> str:
+    """Return number, state and command of a process, and what it waits for in the kernel."""
+    words = [str(process.pid)]
+    with contextlib.suppress(psutil.Error, OSError):
+        words += [process.status(), Path("/proc", str(process.pid), "wchan").read_text(), *process.cmdline()[:6]]
+    return " ".join(words)
 
 
 def compare(acknowledged: list[list[Checkpoint]], stored: list[list[Checkpoint]]) -> tuple[int, int]:
@@ -334,14 +353,14 @@ def main() -> int:
         missing[done.missing] += 1
         compared += done.compared
         faults += bool(done.faults)
-        for fault in done.faults:
+        for fault in (*done.faults, *done.slow):
             print(f"kill {number} ({done.killed}): {fault}", flush=True)
         if number % 50 == 0:
             print(f"{number} kills, {faults} with a fault", file=sys.stderr, flush=True)
     for number, done in enumerate(torture_stopped(options.stopped, options.jobs), 1):
         killed[f"{done.killed} while the process was stopped"] += 1
         faults += bool(done.faults)
-        for fault in done.faults:
+        for fault in (*done.faults, *done.slow):
             print(f"kill {number} while the process was stopped: {fault}", flush=True)
     print(f"{options.kills + options.stopped} kills: {dict(killed)}")
     print(f"acknowledged checkpoints missing (kills by how many, of {compared:,}): {dict(sorted(missing.items()))}")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 LEDGER_MAGIC, TABLES_MAGIC = b"soakledg", b"soaktabl"
-LEDGER_VERSION = 10
+LEDGER_VERSION = 11
 REQUESTS = 64
 RANGES = 256
 DESCRIPTORS_LIMIT, TASKS_LIMIT = 1 << 16, 1 << 12
@@ -158,7 +158,7 @@ COUNTED_ROW = np.dtype(
     ]
 )
 COUNTED_ROWS = 42
-COUNTED = np.dtype([("is_known", "<u4"), ("count", "<u4"), ("reserved", "<u8"), ("rows", COUNTED_ROW, COUNTED_ROWS)])
+COUNTED = np.dtype([("is_known", "<u4"), ("count", "<u4"), ("touched_ns", "<u8"), ("rows", COUNTED_ROW, COUNTED_ROWS)])
 MAPPING_ROW = np.dtype([("start", "<u8"), ("end", "<u8"), ("cycle", "<u8"), ("site", "<u4"), ("domain", "<u4")])
 
 

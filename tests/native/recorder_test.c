@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #define ROWS 65536
+#define COUNTED_AGAIN 64 /* recorder.c: within so many checkpoints each leaf is counted again */
 #define EXPECT(what)                                                                                                   \
     do {                                                                                                               \
         if (!(what)) {                                                                                                 \
@@ -34,6 +35,7 @@ static void count(void)
 static void start(void)
 {
     EXPECT(recorder_start() == 0);
+    recorder_control.still_ns = 0; /* so that two counts are enough to remember a leaf */
     EXPECT(mappings_start() == 0);
 }
 
@@ -278,10 +280,22 @@ static void a_store_that_was_not_noticed_is_counted_soon(void)
         count();
     EXPECT(remembered_leaves() == 1);
     store(slot, recorder_slot((void *)0x20000100, 50, 2, DOMAIN_NATIVE));
-    count();
-    EXPECT(checkpoint.live_blocks == 1 || checkpoint.live_bytes == 150);
-    for (int i = 0; i < 64; i++)
+    for (int i = 0; i < COUNTED_AGAIN; i++)
         count();
+    EXPECT(checkpoint.live_blocks == 2 && checkpoint.live_bytes == 150);
+}
+
+/* As a thread that found the slot, and then did not run while checkpoints followed each other at once. */
+static void what_was_just_touched_is_not_remembered(void)
+{
+    recorder_control.still_ns = 1000000000000ull;
+    born(0x20000000, 100, 2);
+    uint64_t *slot = &recorder_leaf((void *)0x20000100)[0x20000100 >> GRAIN_BITS];
+    for (int i = 0; i < 5; i++)
+        count();
+    EXPECT(remembered_leaves() == 0);
+    store(slot, recorder_slot((void *)0x20000100, 50, 2, DOMAIN_NATIVE));
+    count();
     EXPECT(checkpoint.live_blocks == 2 && checkpoint.live_bytes == 150);
 }
 
@@ -332,6 +346,8 @@ static void mappings_may_be_cut_and_replaced(void)
     mappings_add(0x102000, 0x8000, site, DOMAIN_MAPPING);
     EXPECT(mapped_bytes() == 0x10000);
     mappings_remove(0x0ff000, 0x4001);
+    mappings_remove(0x105000, SIZE_MAX - 0x105000); /* the system refuses what goes beyond the last address */
+    mappings_remove(0x105000, SIZE_MAX);
     EXPECT(mapped_bytes() == 0xc000);
     mappings_remove(0x0, 0x10000000);
     EXPECT(mapped_bytes() == 0 && checkpoint.rows == 0);
@@ -353,6 +369,16 @@ static void what_a_signal_handler_maps_while_a_mapping_moves_is_said_to_be_lost(
     held = mappings_begin_move();
     mappings_end_move(held, 0x200000, 0, 0x300000, 0x1000, site, DOMAIN_MAPPING); /* the old one stays */
     EXPECT(mapped_bytes() == 0x21000 && checkpoint.lost_mappings == 1);
+}
+
+static void a_checkpoint_without_the_mappings_says_so(void)
+{
+    mappings_add(0x100000, 0x10000, recorder_native_site(0x4000), DOMAIN_MAPPING);
+    EXPECT(mapped_bytes() == 0x10000 && checkpoint.lost_mappings == 0);
+    int held = mappings_begin_move();
+    EXPECT(mapped_bytes() == 0 && checkpoint.lost_mappings == 1);
+    mappings_end_move(held, 0x100000, 0x10000, 0, 0, 1, DOMAIN_MAPPING);
+    EXPECT(mapped_bytes() == 0x10000);
 }
 
 static uint64_t own_bytes(void)
@@ -439,6 +465,38 @@ static void leaves_at_one_place_are_told_apart(void)
         EXPECT(recorder_size(recorder_died((void *)(i * apart + 0x200000))) == 100 + i); // NOLINT
     count();
     EXPECT(checkpoint.live_blocks == 0 && checkpoint.lost_blocks == 0);
+}
+
+/* As a heap of brk and one of mappings may be: each leaf of one has the first place of a leaf of the other. */
+static void two_long_rows_of_leaves_have_the_same_places(void)
+{
+    uintptr_t starts[] = {1ul << 40, (1ul << 40) + (1ul << (LEAF_BITS + PLACE_BITS))};
+    for (uintptr_t i = 0; i < 600; i++)
+        born(starts[i % 2] + ((i / 2) << LEAF_BITS), 100 + i % 2, 2);
+    count();
+    EXPECT(checkpoint.live_blocks == 600 && checkpoint.live_bytes == 60300 && checkpoint.lost_blocks == 0);
+    for (uintptr_t i = 0; i < 600; i++)
+        EXPECT(recorder_size(recorder_died((void *)(starts[i % 2] + ((i / 2) << LEAF_BITS)))) == 100 + i % 2); // NOLINT
+    count();
+    EXPECT(checkpoint.live_blocks == 0);
+}
+
+/* A heap of 80 GiB with leaves of both tables. To count it would read all slots: this asks for each block instead. */
+static void blocks_beyond_the_limit_of_leaves_are_said_to_be_lost(void)
+{
+    const uintptr_t start = 1ul << 40, places = LEAF_LIMIT / 2 + 5000;
+    struct tables tables = {0};
+    recorder_places(&tables);
+    for (uintptr_t i = 0; i < places; i++) {
+        born(start + (i << LEAF_BITS), 100, 2);
+        recorder_born(recorder_births, (void *)(start + (i << LEAF_BITS) + 4096), 8, 2, DOMAIN_PYTHON_OBJ); // NOLINT
+    }
+    uint64_t listed = *(uint32_t *)tables.leaf_count_at, lost = *(uint64_t *)tables.lost_blocks_at;
+    EXPECT(listed == LEAF_LIMIT && listed + lost == 2 * places);
+    for (uintptr_t i = 0; i < places; i++)
+        for (uintptr_t offset = 0; offset <= 4096; offset += 4096)
+            listed -= recorder_died((void *)(start + (i << LEAF_BITS) + offset)).slot != 0; // NOLINT
+    EXPECT(listed == 0);
 }
 
 static void a_large_heap_is_counted_in_time(void)
@@ -627,7 +685,9 @@ static void threads_lose_nothing(void)
         mappings_remove(0x7000000000, PLACES * PLACE_BYTES);
         memset(owner, 0, sizeof owner);
     }
-    count();
+    /* A thread may not have run between two counts: its store is counted soon. */
+    for (int i = 0; i < COUNTED_AGAIN; i++)
+        count();
     for (int i = 0; i < THREADS; i++) {
         sum.blocks += reference[i].blocks;
         sum.bytes += reference[i].bytes;
@@ -659,17 +719,21 @@ static const struct {
     CASE(what_is_remembered_is_halved_with_the_epochs),
     CASE(a_leaf_of_big_blocks_is_remembered),
     CASE(a_store_that_was_not_noticed_is_counted_soon),
+    CASE(what_was_just_touched_is_not_remembered),
     CASE(null_has_no_leaf),
     CASE(a_full_table_of_sites_is_said),
     CASE(more_rows_than_there_is_room_for_are_said),
     CASE(a_flagged_site_wants_its_stack),
     CASE(mappings_may_be_cut_and_replaced),
     CASE(what_a_signal_handler_maps_while_a_mapping_moves_is_said_to_be_lost),
+    CASE(a_checkpoint_without_the_mappings_says_so),
     CASE(under_a_limit_of_address_space_little_is_reserved),
     CASE(what_is_reserved_is_given_back_when_a_limit_is_set),
     CASE(blocks_may_begin_16_bytes_apart),
     CASE(what_a_big_block_leaves_behind_is_no_block),
     CASE(leaves_at_one_place_are_told_apart),
+    CASE(two_long_rows_of_leaves_have_the_same_places),
+    CASE(blocks_beyond_the_limit_of_leaves_are_said_to_be_lost),
     CASE(a_large_heap_is_counted_in_time),
     CASE(threads_lose_nothing),
 };

@@ -22,8 +22,10 @@ old = [bytes(number % 600) for number in range(100_000)]
 hold(300, 30_000)
 for size in (0, 8, 24, 40, 300_000, 5_000_000, 9_000_000):
     hold(size, 20)
+import time
 for _ in range({checkpoints}):
     tracker.checkpoint()
+    time.sleep(0.1)  # what was touched a moment ago is not remembered
 def cycle():
     kept.append((bytes(3), [1.5], {{"a": 1}}))
     hold(106, 1)

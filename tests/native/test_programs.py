@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -211,6 +212,35 @@ def test_a_preloaded_sanitizer_stays_the_first_library() -> None:
     why = why_not_preloadable("sh", environment)
 
     assert why == "LD_PRELOAD has libasan.so.8, which must be the first library"
+
+
+@pytest.mark.parametrize("order", ["{sanitizer}:{tracker}", "{tracker}:{sanitizer}"])
+def test_a_child_with_a_preloaded_sanitizer_does_not_load_the_library(
+    order: str, compiler: str, program: Callable[[str], str], library: Path
+) -> None:
+    """As of a script that adds one to the preloads that it has."""
+    found = subprocess.run([compiler, "-print-file-name=libasan.so"], capture_output=True, text=True, check=False)
+    sanitizer = Path(found.stdout.strip())
+    if not sanitizer.is_absolute():
+        pytest.skip("no libasan.so here")
+    start = "import os, sys; os.execve(sys.argv[1], sys.argv[1:2], {**os.environ, 'LD_PRELOAD': sys.argv[2]})"
+
+    with preload.preloading(library, os.environ) as environment:
+        listed = order.format(sanitizer=sanitizer.resolve(), tracker=environment["LD_PRELOAD"])
+        command = [sys.executable, "-c", start, program("glibc"), listed]
+        result = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+
+    assert (result.returncode, result.stdout, result.stderr) == (0, "without\n", "")
+
+
+def test_what_the_system_refuses_is_refused_as_without_the_tracker(library: Path) -> None:
+    """Execveat of no path at all, in a folder of its own: the system answers EFAULT."""
+    call = "ctypes.CDLL(None, use_errno=True).execveat(5, None, None, None, 0), ctypes.get_errno()"
+    with preload.preloading(library, os.environ) as environment:
+        command = [sys.executable, "-c", f"import ctypes; print({call})"]
+        result = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+
+    assert (result.returncode, result.stdout, result.stderr) == (0, f"-1 {errno.EFAULT}\n", "")
 
 
 def test_a_setuid_program_is_said_to_be_one(program: Callable[[str], str], tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ static int is_sampled(uint64_t now)
     if (!first_ns)
         first_ns = now;
     random_state = random_state * 6364136223846793005ull + 1442695040888963407ull;
-    return random_state >> 33 < (1ull << 31) / period;
+    return random_state >> 33 < (1ull << 31) / load(&period);
 }
 
 /* Doubles or halves the mean distance between samples. The samples are random: the first allocations of a burst may all
@@ -104,10 +104,11 @@ static void adapt_period(uint64_t before)
     uint64_t now = now_ns();
     spent_ns += now - before;
     uint64_t budget = BUDGET_AT_ONCE_NS + (now - first_ns) / BUDGET_PARTS;
-    if (spent_ns > budget && period < PERIOD_LIMIT)
-        period *= 2;
-    else if (spent_ns < budget / 2 && period > 1)
-        period /= 2;
+    uint32_t old = load(&period); /* once: another thread may change it, and it must not become 0 */
+    if (spent_ns > budget && old < PERIOD_LIMIT)
+        store(&period, old * 2);
+    else if (spent_ns < budget / 2 && old > 1)
+        store(&period, old / 2);
 }
 
 static uint32_t intern(enum site_kind kind, uint32_t site, const uint64_t *frames, size_t native, size_t python)

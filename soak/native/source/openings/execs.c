@@ -63,7 +63,8 @@ EXPORT int execveat(int folder, const char *path, char *const arguments[], char 
     NEED(execveat)
     char room[PATH_MAX + sizeof DESCRIPTOR_PATH + 12];
     const char *whole = path;
-    if (folder != AT_FDCWD && *path != '/') {
+    __asm__("" : "+r"(whole)); /* the header says that it is never NULL, but the system refuses NULL without harm */
+    if (whole && folder != AT_FDCWD && *whole != '/') {
         (void)snprintf(room, sizeof room, *path ? DESCRIPTOR_PATH "%d/%s" : DESCRIPTOR_PATH "%d", folder, path);
         whole = room;
     }

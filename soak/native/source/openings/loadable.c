@@ -204,6 +204,17 @@ static const char *value_of(const char *entry, const char *name)
     return strncmp(entry, name, length) == 0 && entry[length] == '=' ? entry + length + 1 : NULL;
 }
 
+int loadable_beside(char *const environment[])
+{
+    for (; *environment; environment++) {
+        const char *listed = value_of(*environment, LOADER_VARIABLE);
+        for (size_t i = 0; listed && i < sizeof sanitizers / sizeof *sanitizers; i++)
+            if (strstr(listed, sanitizers[i]))
+                return 0;
+    }
+    return 1;
+}
+
 size_t loadable_room(char *const environment[])
 {
     size_t count = 0, length = 0;

@@ -17,6 +17,9 @@ int loadable_by(const char *path) __attribute__((visibility("hidden")));
 /* The file that execvp would run: `file` itself, or the first of that name on the path. `room`: of `size` bytes. */
 const char *loadable_find(const char *file, char *room, size_t size) __attribute__((visibility("hidden")));
 
+/* Whether the preloads of an environment let the library be one of them: a sanitizer's must be the first. */
+int loadable_beside(char *const environment[]) __attribute__((visibility("hidden")));
+
 /* The bytes that `loadable_without` needs; 0 where the environment does not load the library. */
 size_t loadable_room(char *const environment[]) __attribute__((visibility("hidden")));
 
@@ -30,7 +33,7 @@ size_t loadable_others(const char *listed, char *kept) __attribute__((visibility
 #define TAKE_ENVIRONMENT(kept, path, environment)                                                                      \
     char *const *kept = environment;                                                                                   \
     size_t needed = loadable_room(kept);                                                                               \
-    if (needed && !loadable_by(path))                                                                                  \
+    if (needed && !(loadable_beside(kept) && loadable_by(path)))                                                       \
         kept = loadable_without(kept, __builtin_alloca(needed));
 
 #endif

@@ -140,7 +140,7 @@ struct creations {
 };
 
 #define LEDGER_MAGIC "soakledg"
-#define LEDGER_VERSION 10u
+#define LEDGER_VERSION 11u
 #define LEDGER_HEADER_SIZE 4096u
 #define LEDGER_REQUESTS 64
 #define LEDGER_RANGES 256
@@ -270,7 +270,7 @@ struct counted_row {
 struct counted {
     uint32_t is_known;
     uint32_t count;
-    uint64_t reserved;
+    uint64_t touched_ns; /* when the latest count began that found it touched */
     struct counted_row rows[COUNTED_ROWS];
 };
 

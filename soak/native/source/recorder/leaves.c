@@ -1,6 +1,7 @@
 /* The leaves of the shadow table: made at first use, without a lock, in chunks that are reserved in advance. */
 #define _GNU_SOURCE
 #include "leaves.h"
+#include "recorder.h"
 
 #define load_acquire(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
 #define store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
@@ -121,11 +122,16 @@ static uint64_t *biased(uint64_t *leaf, uintptr_t number)
 
 #define NOWHERE UINTPTR_MAX
 
+/* Heaps are long rows of leaves. Where two of them have the same places, the next free place may be thousands away, and
+ * each allocation would look for it: so one that finds its first place taken goes on at others of its own. */
+#define PLACES_TRIED 128
+
 /* Returns the place of a leaf; NOWHERE where it has none. With `claim`, it then gets one, while there is a free one. */
 static uintptr_t find_place(struct places *places, uintptr_t number, int claim)
 {
-    for (uintptr_t i = 0; i <= PLACE_MASK; i++) {
-        uintptr_t at = (number + i) & PLACE_MASK;
+    uintptr_t apart = (uintptr_t)recorder_mix(number) | 1; /* odd, so that all places come in turn */
+    for (uintptr_t i = 0; i < PLACES_TRIED; i++) {
+        uintptr_t at = (number + i * apart) & PLACE_MASK;
         uintptr_t owner = load_acquire(&places->owners[at]);
         if (!owner) {
             if (!claim)
@@ -155,12 +161,13 @@ static void list_leaf(uint64_t *leaf, struct counted *counted, uintptr_t number,
 /* Several threads, or a signal handler, may come here for one leaf. The first one that has memory decides. */
 static __attribute__((noinline)) uint64_t *make_leaf(struct places *places, uintptr_t number, unsigned grain_bits)
 {
-    uintptr_t at = find_place(places, number, 1);
+    int is_listed = load(&leaf_count) < LEAF_LIMIT; /* what is in no list is not counted, so it is lost */
+    uintptr_t at = find_place(places, number, is_listed);
     if (at == NOWHERE)
         return NULL;
     uint64_t *found = load_acquire(&places->slots[at]);
     struct counted *counted = NULL;
-    uint64_t *fresh = found ? NULL : new_leaf(&counted);
+    uint64_t *fresh = found || !is_listed ? NULL : new_leaf(&counted);
     uint64_t *slots = fresh ? biased(fresh, number) : NULL;
     if (slots
         && __atomic_compare_exchange_n(&places->slots[at], &found, slots, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {

@@ -20,7 +20,7 @@
 
 #define NO_LEAF UINTPTR_MAX /* the number of no leaf, as 0 is that of NULL and of the addresses near it */
 
-/* A leaf is at the place of its number (address >> LEAF_BITS) modulo the size of the table, or at the next free one. */
+/* A leaf is at the place of its number (address >> LEAF_BITS) modulo the size of the table, or at another one. */
 struct places {
     uintptr_t numbers[1u << PLACE_BITS]; /* 0: there are no slots yet; NO_LEAF: take the slow path */
     uint64_t *slots[1u << PLACE_BITS];   /* where the slot of address 0 would be: a slot is then found without a mask */

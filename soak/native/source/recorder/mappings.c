@@ -149,7 +149,8 @@ void mappings_add(uintptr_t start, size_t length, uint32_t site, enum domain dom
 
 void mappings_remove(uintptr_t start, size_t length)
 {
-    if (!table || !recorder_control.recording || (start & PAGE_MASK) || !length || !take())
+    int is_refused = start & PAGE_MASK || !length || length > UINTPTR_MAX - PAGE_MASK - start;
+    if (!table || !recorder_control.recording || is_refused || !take())
         return;
     cut(start, page_end(start, length));
     give_back();
@@ -176,13 +177,13 @@ void mappings_end_move(int held, uintptr_t old, size_t old_length, uintptr_t sta
 
 void mappings_count(struct ledger_checkpoint *checkpoint, struct ledger_row *rows, uint32_t capacity)
 {
-    if (!table || !take())
-        return;
-    for (uint32_t i = 0; i < count; i++)
+    int held = table && take();
+    for (uint32_t i = 0; held && i < count; i++)
         recorder_add_row(checkpoint, rows, capacity, table[i].site, (enum domain)table[i].domain,
                          table[i].cycle >> checkpoint->shift, table[i].end - table[i].start);
     checkpoint->lost_mappings = load(&lost);
-    give_back();
+    if (held)
+        give_back();
 }
 
 void mappings_places(struct tables *tables)

@@ -14,7 +14,7 @@
 #define INDEX_MASK ((1u << INDEX_BITS) - 1)
 #define BIRTHS_LIMIT 256
 
-struct recorder_control recorder_control = {.native_least = SMALL_MOST + 1};
+struct recorder_control recorder_control = {.native_least = SMALL_MOST + 1, .still_ns = 250000000};
 __thread uint64_t *recorder_births __attribute__((tls_model("initial-exec")));
 uint64_t recorder_native_cache[1u << RECORDER_CACHE_BITS];
 
@@ -540,12 +540,13 @@ static void count_leaf(struct count *count, const struct leaf *leaf, const uint6
     settle_leaf(count);
 }
 
-/* A leaf that nobody touches is counted once more, and then no longer. A thread that found a slot before the first of
- * these counts may have stored into it after the second: so each leaf is counted again at some of the checkpoints. */
+/* A leaf that nobody has touched for still_ns is counted once more, and then no longer. A thread that found a slot
+ * before that, and did not run for all that time, stores into it later: so each leaf is counted again at some of the
+ * checkpoints. */
 #define COUNTED_AGAIN 64
 
 static void count_blocks(struct ledger_checkpoint *checkpoint, struct ledger_row *rows, uint32_t capacity,
-                         uint32_t leaf_total)
+                         uint32_t leaf_total, uint64_t now_ns)
 {
     static uint32_t turn;
     struct count count = {.checkpoint = checkpoint, .rows = rows, .capacity = capacity, .now = recorder_epoch()};
@@ -562,9 +563,12 @@ static void count_blocks(struct ledger_checkpoint *checkpoint, struct ledger_row
                 add_counted(&count, &counted->rows[i]);
             continue;
         }
-        if (!touched || counted->is_known)
+        if (touched)
+            counted->touched_ns = now_ns;
+        int is_still = now_ns - counted->touched_ns >= recorder_control.still_ns;
+        if (is_still || counted->is_known)
             counted->is_known = counted->count = 0;
-        count.remembers = touched ? NULL : counted;
+        count.remembers = is_still && !touched ? counted : NULL;
         count_leaf(&count, leaf, slots);
         if (count.remembers)
             counted->is_known = 1;
@@ -581,22 +585,26 @@ static void sum_births(uint64_t *births, uint32_t count)
     }
 }
 
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
+}
+
 void recorder_count(struct ledger_checkpoint *checkpoint, struct ledger_row *rows, uint32_t capacity, uint64_t *births,
                     uint32_t site_capacity)
 {
-    struct timespec before, after;
-    clock_gettime(CLOCK_MONOTONIC, &before);
+    uint64_t before_ns = now_ns();
     uint32_t total = leaves_count();
     while (load(&recorder_control.cycle) >> recorder_control.shift >= 1ull << (EPOCH_BITS - 1))
         halve_epochs(total);
     checkpoint->cycle = load(&recorder_control.cycle);
     checkpoint->shift = recorder_control.shift;
-    count_blocks(checkpoint, rows, capacity, total);
+    count_blocks(checkpoint, rows, capacity, total, before_ns);
     checkpoint->sites = recorder_site_count();
     sum_births(births, checkpoint->sites < site_capacity ? checkpoint->sites : site_capacity);
     checkpoint->lost_blocks = load(&lost_blocks);
     checkpoint->lost_sites = load(&lost_sites);
-    clock_gettime(CLOCK_MONOTONIC, &after);
-    checkpoint->scan_ns = (uint64_t)(after.tv_sec - before.tv_sec) * 1000000000ull + (uint64_t)after.tv_nsec
-                          - (uint64_t)before.tv_nsec;
+    checkpoint->scan_ns = now_ns() - before_ns;
 }
