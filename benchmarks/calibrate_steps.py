@@ -118,6 +118,11 @@ def emptied(random: np.random.Generator, cycles: FloatArray) -> FloatArray:
     return table_of(random, _rate(random) * (cycles % period))
 
 
+def no_table(random: np.random.Generator, cycles: FloatArray) -> FloatArray:
+    """Grow by less and less, to be seen at each reading."""
+    return _counted(random, _rate(random) * 100 * cycles ** random.uniform(0.2, 0.65))
+
+
 def leak(random: np.random.Generator, cycles: FloatArray) -> tuple[FloatArray, float]:
     """Return content that grows at one rate, from something that was there before, and that rate."""
     rate = _rate(random)
@@ -125,7 +130,7 @@ def leak(random: np.random.Generator, cycles: FloatArray) -> tuple[FloatArray, f
     return table_of(random, held + _counted(random, rate * cycles)), rate
 
 
-CLEAN: tuple[Family, ...] = (filling, random_keys, logarithm, root, records, jumps, chance, evenly, emptied)
+CLEAN: tuple[Family, ...] = (filling, random_keys, logarithm, root, records, jumps, chance, evenly, emptied, no_table)
 
 
 def judged(cycles: FloatArray, values: FloatArray) -> Found:

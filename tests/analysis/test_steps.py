@@ -56,6 +56,23 @@ def test_a_table_that_is_not_full_again_in_time_has_stopped():
     assert judge_until(15_000, content) is None
 
 
+def test_a_leak_by_steps_stands_whenever_it_is_looked_at():
+    """Whether it is told must not depend on how many cycles a busy machine runs after the step that decided."""
+    values = doubled(10 * AT)
+
+    assert all(judge_steps(AT[: n + 1], values[: n + 1], N_MIN, 1.0) is not None for n in range(6554, len(AT), 97))
+
+
+@pytest.mark.parametrize("every", [3, 4, 5, 8, 16, 85])
+def test_what_grows_at_each_reading_is_no_table(every: int):
+    """Its rises of a twentieth seem to be steps that come late or early by a reading; windows judge it."""
+    cycles = np.arange(0.0, 4 * N_MIN, every)
+
+    for content in (163 * cycles, 5000 * np.sqrt(cycles)):
+        seen = (judge_steps(cycles[:n], content[:n], N_MIN, 1.0) for n in range(N_MIN // every, len(cycles), 5))
+        assert not any(seen)
+
+
 def test_a_table_that_is_emptied_once_is_none():
     content = 10 * AT
     values = doubled(content)

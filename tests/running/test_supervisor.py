@@ -58,6 +58,16 @@ def test_a_leak_stops_as_soon_as_its_verdict_stands():
     assert supervised.child.exit_status() == 0
 
 
+def test_a_verdict_that_ended_the_run_is_not_judged_by_the_cycles_that_follow():
+    """A busy machine runs some more until the process has ended, and how many is chance."""
+    supervised = supervise(a_course(4096, heap=106.0), child={"obeys": False}, budget_s=60.0, n_min=256)
+
+    observed = supervised.observed
+    assert (observed.stopped_by, observed.decision.verdict) == ("verdict", Verdict.LEAK)
+    assert supervised.readings[-1].cycle == 4096
+    assert observed.evidence.cycles < 2048
+
+
 @pytest.mark.parametrize("clock_ahead_s", [1.5e9, -900.0, 0.0])
 def test_a_budget_is_kept_by_the_clock_of_the_parent(clock_ahead_s: float):
     """A component may have replaced the clock of its own process."""

@@ -38,6 +38,9 @@ made larger once more when as many as it has room for have come and gone: of a c
 less than twice as many cycles."""
 _OVERDUE = 1.25
 """A table that is not full after this many times the cycles that it should take has stopped."""
+_BETWEEN = 0.1
+"""This share of what a step adds may have come between it and the one before. More, and it is no table that grows but
+what grows at each reading, and the windows judge that."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,13 @@ class _Step:
     """The cycle of the first reading after it."""
     added: float
     before: float
+    is_sudden: bool
+    """What it added came between two readings, but for a little."""
+
+    @property
+    def middle(self) -> float:
+        """The cycle in the middle of the two readings."""
+        return (self.after + self.at) / 2
 
 
 def judge_steps(
@@ -55,21 +65,24 @@ def judge_steps(
 ) -> SeriesVerdict | None:
     """Return LEAK with the rate at which a table fills, or None where these readings are no such table.
 
-    The last step has to come after ``n_min`` cycles and a fifth: until then it may be a cache that fills. Arrays are
+    Once six steps have shown a LEAK it stands until the table stops or is emptied, whenever it is looked at. The last
+    of them has to come after ``n_min`` cycles and a fifth: until then it may be a cache that fills. Arrays are
     ``(readings,)``, from cycle 0 on.
     """
-    steps = _steps(cycles, values)[-FILLS - 1 :]
-    if len(steps) <= FILLS or steps[-1].at - cycles[0] < _LAST_AFTER * n_min or _has_shrunk(steps, cycles, values):
+    found = _steps(cycles, values)
+    showing = [
+        last
+        for last in range(FILLS, len(found))
+        if found[last].at - cycles[0] >= _LAST_AFTER * n_min and _are_regular(found[last - FILLS : last + 1], tolerance)
+    ]
+    if not showing:
         return None
-    added = np.array([step.added for step in steps])
-    factors = added[1:] / added[:-1]
-    if factors.max() > min(_LARGEST_FACTOR, _FACTORS_WITHIN * factors.min()):
+    steps = found[showing[-1] - FILLS : showing[-1] + 1]
+    rate = sum(step.added for step in steps[:-1]) / (steps[-1].middle - steps[0].middle)
+    since_last = float(values.max()) - steps[-1].before
+    if (cycles[-1] - steps[-1].middle) * rate > since_last + (_OVERDUE - 1) * steps[-1].added:
         return None
-    times = np.array([(step.after + step.at) / 2 for step in steps])
-    rates = added[:-1] / np.diff(times)
-    rate = float(added[:-1].sum() / (times[-1] - times[0]))
-    is_overdue = cycles[-1] - times[-1] > _OVERDUE * added[-1] / rate
-    if rates.max() > _WITHIN * rates.min() or rates.min() <= tolerance or is_overdue:
+    if _has_shrunk(steps, cycles, values):
         return None
     low = min(one.added / (two.at - one.after) for one, two in pairwise(steps))
     high = max(one.added / max(two.after - one.at, 1.0) for one, two in pairwise(steps))
@@ -79,7 +92,7 @@ def judge_steps(
         rate,
         low,
         high,
-        decided_at=int(steps[-1].at - cycles[0]),
+        decided_at=int(found[showing[0]].at - cycles[0]),
         since=int(steps[0].after - cycles[0]),
         is_growing=True,
         cycles=int(cycles[-1] - cycles[0]),
@@ -96,9 +109,23 @@ def _steps(cycles: NDArray[np.float64], values: NDArray[np.float64] | NDArray[np
     for place in (np.flatnonzero(np.diff(highest)) + 1).tolist():
         level = float(highest[place])
         if level - before >= _SMALLEST_STEP * (before - start):
-            found.append(_Step(float(cycles[place - 1]), float(cycles[place]), level - before, before))
+            jump, added = level - float(highest[place - 1]), level - before
+            is_sudden = jump >= (1 - _BETWEEN) * added
+            found.append(_Step(float(cycles[place - 1]), float(cycles[place]), added, before, is_sudden))
             before = level
     return found
+
+
+def _are_regular(steps: list[_Step], tolerance: float) -> bool:
+    """Whether a table was made larger by much the same factor each time, and each addition was filled at one rate."""
+    factors = [two.added / one.added for one, two in pairwise(steps)]
+    rates = [one.added / (two.middle - one.middle) for one, two in pairwise(steps)]
+    return (
+        all(step.is_sudden for step in steps)
+        and max(factors) <= min(_LARGEST_FACTOR, _FACTORS_WITHIN * min(factors))
+        and tolerance < min(rates)
+        and max(rates) <= _WITHIN * min(rates)
+    )
 
 
 def _has_shrunk(

@@ -33,7 +33,7 @@ def soak_started(plan: ComponentPlan, context: RunContext, begun: MeasuredProces
         observed = soak_component(plan, context)
     withdrawn = _is_undecided(observed, VERDICT)
     if withdrawn:
-        # On a busy machine the process goes on while the parent judges, and what it did then may count against it.
+        # What the process says of its objects at its end may speak against it: a cache with a bound holds them.
         plan = replace(plan, early_stop=False)
         observed = soak_component(plan, context)
     result = make_result(plan, observed, _trace(plan, context, observed), context.interpreter)

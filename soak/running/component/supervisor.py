@@ -383,7 +383,12 @@ class Supervisor:
     # What it means.
 
     def _decide_when_due(self, *, at_once: bool) -> None:
-        """Decide, not too often: many sites that grow take long, and meanwhile nothing is read from outside."""
+        """Decide, not too often: many sites that grow take long, and meanwhile nothing is read from outside.
+
+        A verdict that has ended the run stands: how many cycles follow until the process ends depends on the machine.
+        """
+        if self._stopped_by == VERDICT:
+            return
         begun_s = self._clock.now_s()
         if at_once or self._deciding.is_due(begun_s):
             evidence = self._evidence()
