@@ -74,3 +74,46 @@ def test_what_leaks_beside_a_free_list_is_a_leak():
 
     assert decide(by_its_site).verdict is Verdict.LEAK
     assert decide(by_the_sum).verdict is Verdict.LEAK
+
+
+def of_many_sites(cycles: int, per_cycle: float = 1.0, still: float = 1.0) -> Evidence:
+    """Give a program in which sixteen sites keep a block of 56 B now and then, so that only their sum is a leak.
+
+    ``per_cycle``: blocks of all of them. ``still``: the share of that by which they have grown of late.
+    """
+    each = 56 * per_cycle / 16
+    undecided = SeriesVerdict(Verdict.INCONCLUSIVE, SeriesState.UNSTEADY, each, 0.0, 2 * each)
+    sites = tuple(Suspect(site, undecided, per_cycle / 16, 56, still * each) for site in range(16))
+    return replace(watched(per_cycle, 56, cycles), suspects=sites)
+
+
+@pytest.mark.parametrize(
+    ("cycles", "per_cycle", "still", "verdict"),
+    [
+        (750, 1.0, 1.0, Verdict.INCONCLUSIVE),  # uvicorn's connections, each a cycle that waits
+        (1400, 1.0, 1.0, Verdict.INCONCLUSIVE),
+        (2900, 1.0, 1.0, Verdict.LEAK),  # a collection would have come
+        (2900, 1.0, 0.1, Verdict.INCONCLUSIVE),  # it has come: what leaked once has gone
+        (300, 12.0, 1.0, Verdict.LEAK),
+    ],
+)
+def test_what_waits_at_many_sites_is_more_than_the_containers_that_are_counted(
+    cycles: int, per_cycle: float, still: float, verdict: Verdict
+):
+    found = without_waiting(of_many_sites(cycles, per_cycle, still), set(range(16)))
+
+    assert decide(found).verdict is verdict
+
+
+def test_the_sum_of_native_sites_is_a_leak_however_few_blocks_it_has():
+    assert decide(without_waiting(of_many_sites(750), set())).verdict is Verdict.LEAK
+
+
+def test_the_sum_of_large_blocks_is_a_leak_however_few_they_are():
+    evidence = of_many_sites(100)
+    series = {**evidence.series, "tracked": a_leak(5000.0)}
+    sites = tuple(replace(site, recent_bytes_per_cycle=400.0) for site in evidence.suspects)
+
+    found = without_waiting(replace(evidence, series=series, suspects=sites), set(range(16)))
+
+    assert decide(found).verdict is Verdict.LEAK

@@ -28,6 +28,8 @@ SAME_RATE = 0.8
 _PARTS, _FEWEST_PARTS = 8, 6
 """Growth is the same in each of so many parts of a run where each has the same rate as all; of a slow program with rare
 checkpoints some parts are longer."""
+_ENOUGH_BLOCKS, _BY_CHANCE = 64, 4.0
+"""Requests come at random: of so many new blocks each part has some, by chance this many standard deviations fewer."""
 MOST_CHECKPOINTS = 2048
 """At half of them the smallest block that the rule looks at still has sixteen readings."""
 
@@ -190,14 +192,34 @@ class LedgerJudge:
     def grows_in_each_cycle(self, site: int) -> bool:
         """Whether a site's live blocks have grown by much the same in each part of the run, but for its beginning."""
         cycles, blocks, _ = self.series(site)
-        if len(cycles) < _FEWEST_CHECKPOINTS:
-            return False
-        marks = sorted(set(np.searchsorted(cycles, np.linspace(cycles[-1] / _PARTS, cycles[-1], _PARTS)).tolist()))
+        marks = self._parts(cycles)
         if len(marks) < _FEWEST_PARTS:
             return False
         rates = np.diff(blocks[marks]) / np.diff(cycles[marks])
         mean = float(blocks[marks[-1]] - blocks[marks[0]]) / float(cycles[marks[-1]] - cycles[marks[0]])
         return bool(mean > 0 and rates.min() >= SAME_RATE * mean and rates.max() <= mean / SAME_RATE)
+
+    def goes_on(self, site: int) -> bool:
+        """Whether a site's blocks have grown in each part of the run but its beginning, by as many as chance allows.
+
+        As `grows_in_each_cycle`, of a program whose cycles are of several kinds that come at random.
+        """
+        cycles, blocks, _ = self.series(site)
+        marks = self._parts(cycles)
+        if len(marks) < _FEWEST_PARTS:
+            return False
+        grown, spans = np.diff(blocks[marks]), np.diff(cycles[marks])
+        expected = float(grown.sum()) * spans / spans.sum()
+        fewest = np.maximum(expected - _BY_CHANCE * np.sqrt(np.maximum(expected, 0.0)), 1.0)
+        return bool(grown.sum() >= _ENOUGH_BLOCKS and (grown >= fewest).all())
+
+    @staticmethod
+    def _parts(cycles: NDArray[np.int64]) -> list[int]:
+        """Return at which checkpoints the parts of the run begin and end, from the second part on."""
+        if len(cycles) < _FEWEST_CHECKPOINTS:
+            return []
+        ends = np.linspace(cycles[-1] / _PARTS, cycles[-1], _PARTS)
+        return sorted(set(np.searchsorted(cycles, ends).tolist()))
 
     def _judge(
         self, site: int, bytes_rate: float, size: float, cycles: NDArray[np.float64], n_min: int, *, at_end: bool

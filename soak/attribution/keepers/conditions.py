@@ -8,16 +8,31 @@ from functools import lru_cache
 from soak.attribution.keepers.source import Function
 
 _TRANSPARENT_DECORATORS = ("staticmethod", "classmethod")
+_REGISTERING = ("route", "get", "post", "put", "patch", "delete", "websocket", "task", "shared_task")
+"""Decorators of Flask, Starlette, FastAPI, Django's ninja and Celery that give a function to a server, as it is."""
 _MOST_KEPT = 4096
 """Functions of which what was found is kept: many stacks lead through the same ones."""
 
 
 @lru_cache(_MOST_KEPT)
-def runs_as_written(function: Function) -> bool:
-    """Whether a call of a function runs its body: no decorator may leave it out, and it is no generator."""
-    names = [getattr(decorator, "id", None) for decorator in function.decorator_list]
+def runs_as_written(function: Function, *, is_served: bool = False) -> bool:
+    """Whether a call of a function runs its body: no decorator may leave it out, and it is no generator.
+
+    ``is_served``: a server calls it, so it may be decorated as one that is registered there.
+    """
     is_generator = any(isinstance(node, ast.Yield | ast.YieldFrom) for node in ast.walk(function))
-    return not is_generator and all(name in _TRANSPARENT_DECORATORS for name in names)
+    decorators = function.decorator_list
+    return not is_generator and all(_is_transparent(each) or (is_served and _registers(each)) for each in decorators)
+
+
+def _is_transparent(decorator: ast.expr) -> bool:
+    return getattr(decorator, "id", None) in _TRANSPARENT_DECORATORS
+
+
+def _registers(decorator: ast.expr) -> bool:
+    """Whether a decorator is ``@app.route("/")``, ``@app.task`` or the like."""
+    named = decorator.func if isinstance(decorator, ast.Call) else decorator
+    return getattr(named, "attr", getattr(named, "id", None)) in _REGISTERING
 
 
 class Body:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from soak.attribution.causes import Call, is_ours
@@ -40,7 +40,14 @@ _CLOSES_FIGURE = re.compile(r"\b(close|destroy|destroy_all|destroy_fig)\b")
 class KeeperFinder:
     """Looks for containers that only grow. It reads each file once."""
 
-    def __init__(self) -> None:
+    def __init__(self, frames_of: Callable[[Sequence[Call]], tuple[Call, ...]] | None = None) -> None:
+        """Read nothing yet.
+
+        ``frames_of``: returns of a stack the program's Python frames, innermost first, up to the function that each
+        cycle calls; by default that which soak's own loop calls.
+        """
+        self._frames_of = frames_of or _own_frames
+        self._is_served = frames_of is not None
         self._sources: dict[str, Source | None] = {}
         self._texts: dict[str, str | None] = {}
         self._found: dict[tuple[tuple[Call, ...], int], Keeper | None] = {}
@@ -51,7 +58,7 @@ class KeeperFinder:
 
         ``stack``: of an allocation, innermost first. ``files``: all files of the program that have run.
         """
-        frames = _own_frames(stack)
+        frames = self._frames_of(stack)
         if not frames:
             return None
         own = (file for file in files if not is_ours(Call(file=file)))
@@ -62,12 +69,14 @@ class KeeperFinder:
         return self._found[key]
 
     def _look(self, frames: Sequence[Call], files: Sequence[str]) -> Keeper | None:
-        program = Program(lambda name: self._mentioning(name, files), frames[-1].file or "")
+        driver = "" if self._is_served else frames[-1].file or ""
+        program = Program(lambda name: self._mentioning(name, files), driver)
         keys = Keys(program)
         for frame in reversed(frames):
             source = self._source(frame.file or "")
             function = None if source is None else source.function_at(frame.line or 0, frame.function or "")
-            if source is None or function is None or not runs_as_written(function):
+            is_served = self._is_served and frame is frames[-1]
+            if source is None or function is None or not runs_as_written(function, is_served=is_served):
                 return None
             keeper = _added_in(function, source, keys, program)
             if keeper is None:

@@ -26,7 +26,7 @@ class Program:
     mentioning: Callable[[str], list[Source] | None]
     """Returns the files in which a name occurs; None if it may occur in one that cannot be read."""
     driver: str
-    """The file whose function is the cycle."""
+    """The file whose function is the cycle; empty where it is no driver, whose setup runs once."""
 
     def calls_once(self, name: str) -> list[ast.Call] | None:
         """Return the calls of a function or class; None where one of them may run again, or not all are known."""

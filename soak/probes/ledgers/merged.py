@@ -111,6 +111,7 @@ class MergedLedger(WatchedTables):
         self._stacks: dict[int, list[Frame]] = {}
         self._state, self._sequence = 0, 0
         self._marks_before = self._removed = 0
+        self._files: set[str] = set()
         self.latest: dict[Hashable, Checkpoint] = {}
         """What each process held at the latest checkpoint."""
 
@@ -237,6 +238,13 @@ class MergedLedger(WatchedTables):
     def maps(self) -> str:
         """Return where the modules are, as /proc/PID/maps would list them."""
         return self._modules.maps()
+
+    def python_files(self, checkpoint: Checkpoint) -> tuple[str, ...]:  # noqa: ARG002
+        """Return the files of all Python sites of all processes, also of those that have ended."""
+        for identity, member in self._members.items():
+            if identity in self.latest:
+                self._files.update(member.ledger.python_files(self.latest[identity]))
+        return tuple(sorted(self._files))
 
     def _string(self, offset: int) -> str:  # noqa: ARG002
         return ""  # places are kept

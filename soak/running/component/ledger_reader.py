@@ -235,6 +235,10 @@ class LedgerReader:
         """Whether a site has grown from the first cycles to the last at one rate, in blocks."""
         return self._judge.grows_in_each_cycle(site)
 
+    def goes_on(self, site: int) -> bool:
+        """Whether a site has grown in each part of the run, by what chance allows where cycles are of several kinds."""
+        return self._judge.goes_on(site)
+
     def stacks_of(self, site: int) -> list[tuple[Call, ...]]:
         """Return the captured stacks of a site, the one with most live blocks first."""
         if self._file is None or self._latest is None:

@@ -26,10 +26,16 @@ _FEWEST_CYCLES = 32
 class Proofs:
     """Keeps what is proven of one component, and since when."""
 
-    def __init__(self, ledger: LedgerReader, reachability: Callable[[int], Reachability], clock: Clock) -> None:
+    def __init__(
+        self,
+        ledger: LedgerReader,
+        reachability: Callable[[int], Reachability],
+        clock: Clock,
+        finder: KeeperFinder | None = None,
+    ) -> None:
         """Prove nothing yet. ``reachability``: tells what scans of the memory say of a site."""
         self._ledger, self._reachability, self._clock = ledger, reachability, clock
-        self._finder = KeeperFinder()
+        self._finder = finder or KeeperFinder()
         self._first: dict[str, tuple[float, int]] = {}
         self.keepers: dict[int, Keeper] = {}
         """By site: the container that keeps its blocks, where one does. Nothing takes that back."""

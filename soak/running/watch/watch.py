@@ -16,7 +16,7 @@ from threading import Event
 import numpy as np
 
 from soak.analysis.decide import Decision, decide
-from soak.analysis.evidence import LEDGER
+from soak.analysis.evidence import LEDGER, Proven
 from soak.analysis.falls import FallCounter
 from soak.analysis.outside import DECIDING, OutsideJudge
 from soak.analysis.sites.garbage import LARGEST_TUPLE_BYTES, MOST_FREE_TUPLES, most_waiting, without_waiting
@@ -34,12 +34,12 @@ from soak.probes.ledgers.tables import WatchedTables
 from soak.results import Cause, ComponentResult, Failure, Growth, LabelGrowth, Pacing, SignalResult, TrackerState
 from soak.running.clock import SystemClock
 from soak.running.component.ledger_reader import PYTHON_DOMAINS, LedgerReader, Tracked
-from soak.running.scanning.proving import Proofs
 from soak.running.scanning.watched import WatchScanner
 from soak.running.watch.counting import CountPace
 from soak.running.watch.name_cache import NameCache
 from soak.running.watch.pace import WatchPace
 from soak.running.watch.plan import WatchPlan
+from soak.running.watch.proofs import WatchProofs
 from soak.running.watch.quiet import QuietTime
 from soak.running.watch.record import WatchRecord
 from soak.running.watch.subject import CPU_S, Subject
@@ -180,7 +180,12 @@ class Watch:
         if self._scanner is not None:
             self._scanner.finish()
         self._scanner = None if tables is None or plan.scans is None else WatchScanner(tables, plan.scans, _CLOCK)
-        self._proofs = None if self._ledger is None else Proofs(self._ledger, self._reachability, _CLOCK)
+        is_scanned = self._scanner is not None
+        self._proofs = (
+            None
+            if self._ledger is None
+            else WatchProofs(self._ledger, self._reachability, _CLOCK, is_scanned=is_scanned)
+        )
         self._lost: dict[int, Suspect] = {}
         self._suspects: list[Suspect] = []
         self._standing = StandingLeaks()
@@ -300,6 +305,7 @@ class Watch:
                 cycles=self._pace.cycles,
                 suspects=tuple(self._suspects),
                 lost=None if self._proofs is None else self._proofs.lost(self._suspects, self._pace.cycles),
+                kept=self._kept(),
                 has_uncounted_children=uncounted,
                 is_n_min_of_slow_cycles=self._is_beside_its_work(),
             )
@@ -311,6 +317,13 @@ class Watch:
             evidence = without_waiting(evidence, of_python, free, most=processes * most_waiting(self._ledger.maps))
             self._suspects = list(evidence.suspects)
         return decide(replace(evidence, cycles=self._pace.cycles, failed=failed))
+
+    def _kept(self) -> Proven | None:
+        """Return what containers keep that only grow; nothing before the stacks of sites are asked for."""
+        cycles = self._pace.cycles
+        if self._proofs is None or cycles < self._pace.n_min // _FLAG_AFTER_PART:
+            return None
+        return self._proofs.kept(self._suspects, cycles)
 
     def _with_lost(self, suspects: list[Suspect]) -> list[Suspect]:
         """Return the sites that grow, with those whose blocks are lost: how much that is, their growth tells."""
@@ -358,7 +371,8 @@ class Watch:
 
     def _growth_by_label(self, ledger: LedgerReader) -> tuple[LabelGrowth, ...]:
         """Return what the sites that leak keep for each label of marks; nothing where the process has ended."""
-        leaking = [suspect.site for suspect in self._suspects if suspect.is_leak]
+        kept = () if self._proofs is None else self._proofs.keepers
+        leaking = [suspect.site for suspect in self._suspects if suspect.is_leak or suspect.site in kept]
         tables, latest = self._tables, ledger.latest
         if not leaking or tables is None or latest is None or self._pace.noun != "mark":
             return ()
@@ -450,7 +464,9 @@ class Watch:
         if self._ledger is None:
             return Tracked(TrackerState(False, self._subject.why_not_tracked()), False, (), "")
         memory = None if self._scanner is None else self._scanner.memory
-        tracked = self._ledger.finish(self._suspects, self._subject.why_not_tracked(), self._reachability, memory)
+        kept = () if self._proofs is None else self._proofs.keepers
+        why_not = self._subject.why_not_tracked()
+        tracked = self._ledger.finish(self._suspects, why_not, self._reachability, memory, kept=kept)
         grows = self._ledger.grows_steadily
         sites = (s for s in tracked.sites if s.is_proven or _grows_still(s.suspect) or grows(s.suspect.site))
         tracked = replace(tracked, sites=tuple(sites))

@@ -44,6 +44,7 @@ _BY_COUNTING = (
     GroundKind.GROWING_PROCESSES,
 )
 
+_NOUNS_OF_A_WATCH = ("mark", "sample")
 _IN_EACH_CYCLE = (GroundKind.COUNT_EVERY_CYCLE, GroundKind.MEMORY_EVERY_CYCLE)
 
 
@@ -89,7 +90,8 @@ def lookalike_sentence(component: ComponentResult) -> str | None:
     if decided in _IN_EACH_CYCLE:
         return _lookalike_of_streak(component.grounds[0])
     is_lost = any(cause.confirmed and cause.state == "lost" for cause in component.causes)
-    if decided not in _BY_COUNTING or component.n_min is None or is_lost:
+    is_proven = is_lost or _is_kept_by_processes(component.grounds)
+    if decided not in _BY_COUNTING or component.n_min is None or is_proven:
         return None
     if decided is GroundKind.STEADY_COUNT:
         n_min = SIGNALS[component.grounds[0].signals[0]].own_n_min(component.n_min)
@@ -157,7 +159,8 @@ def _sentence(component: ComponentResult, grounds: Sequence[Ground]) -> str:  # 
                 return f"The program itself does not grow. {_live_children(first.children, noun)}"
             return f"The program itself does not grow. soak does not see inside its child processes. {RSS_LIMIT}"
         case GroundKind.GROWING_PROCESSES:
-            return _growing_processes(first, noun)
+            kept = f" {_kept_blocks(grounds[1], noun)}" if _is_kept_by_processes(grounds) else ""
+            return f"{_growing_processes(first, noun)}{kept}"
         case GroundKind.OPEN_PROCESSES:
             return f"The program itself does not grow. {_open_processes(first, noun)}"
         case GroundKind.ONLY_OUTSIDE:
@@ -196,7 +199,15 @@ def _kept_blocks(ground: Ground, noun: str) -> str:
     assert keeper is not None
     place = f"{PurePath(keeper.file).name}:{keeper.line}"
     rate = rate_number(ground.proven_rate or 0.0, "bytes")
+    if noun in _NOUNS_OF_A_WATCH:  # not each of them is a request that adds something
+        return f"{keeper.name} only grows: {place} adds to it, and no code takes anything from it: {rate} per {noun}."
     return f"Each {noun} adds to {keeper.name} at {place}, and no code takes anything from it: {rate} per {noun}."
+
+
+def _is_kept_by_processes(grounds: Sequence[Ground]) -> bool:
+    """Whether a container that only grows is the leak of the processes that are told first."""
+    kinds = [ground.kind for ground in grounds[:2]]
+    return kinds == [GroundKind.GROWING_PROCESSES, GroundKind.KEPT_BLOCKS]
 
 
 def _pinned_heap(component: ComponentResult, grounds: Sequence[Ground]) -> str:

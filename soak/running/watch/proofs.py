@@ -1,0 +1,42 @@
+"""Blocks of a watched program that are proven to stay: a container keeps them that only grows, told by its code.
+
+As in a run (soak.running.scanning.proving), but for two things. The function that each cycle calls is the program's own
+that the server calls, and cycles are requests of several kinds that come at random. So a site must have grown in each
+part of the watch by as much as chance allows, by 64 blocks in all. Where scans are allowed, they must say "held" too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from soak.attribution.holders import Reachability
+from soak.attribution.keepers.entries import served_frames
+from soak.attribution.keepers.finder import KeeperFinder
+from soak.grounds import Keeper
+from soak.results import Unseen
+from soak.running.clock import Clock
+from soak.running.component.ledger_reader import LedgerReader
+from soak.running.scanning.proving import Proofs
+
+
+class WatchProofs(Proofs):
+    """Keeps what is proven of one watched program, or of the processes of one role."""
+
+    def __init__(
+        self, ledger: LedgerReader, reachability: Callable[[int], Reachability], clock: Clock, *, is_scanned: bool
+    ) -> None:
+        """Prove nothing yet. ``is_scanned``: scans are allowed, so what they say is waited for."""
+        super().__init__(ledger, reachability, clock, KeeperFinder(served_frames))
+        self._is_scanned = is_scanned
+
+    def _may_be_kept(self, site: int) -> bool:
+        found = self._reachability(site)
+        is_held = found.state == "held" and found.kind is None
+        is_unread = found.state == "unknown" and (not self._is_scanned or found.unseen is Unseen.NOT_READABLE)
+        return (is_held or is_unread) and self._ledger.goes_on(site)
+
+    def _find_keeper(self, site: int) -> Keeper | None:
+        """Return the container that all stacks of a site lead to; another caller may have its own, with a bound."""
+        files = self._ledger.python_files()
+        found = {self._finder.find(stack, files) for stack in self._ledger.stacks_of(site)}
+        return found.pop() if len(found) == 1 else None
