@@ -82,6 +82,28 @@ def test_generators_and_coroutines_stay_what_they_are(marked: list[str]):
     assert marked == ["counting", "later", "trickling"]
 
 
+def test_a_script_that_is_imported_too_is_marked_in_both_and_in_each_once(
+    marked: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """As in a process that multiprocessing spawns for a program that imports itself."""
+    script = tmp_path / "doubled.py"
+    script.write_text("def work():\n    return 5\nclass Jobs:\n    work = work\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    main = ModuleType("__main__")
+    main.__file__ = str(script)
+    exec(script.read_text(encoding="utf-8"), main.__dict__)
+    after_import = AfterImport()
+    functions._mark_in(main, ["work"], "doubled.work")
+    monkeypatch.setattr(functions._thread, "start_new_thread", lambda *_: None)
+    functions.mark_when_imported("doubled.work", after_import)
+    functions.mark_when_imported("doubled.Jobs.work", after_import)
+
+    import doubled  # type: ignore[import-not-found]
+
+    assert (main.work(), marked) == (5, ["doubled.work"])
+    assert (doubled.work(), marked) == (5, ["doubled.work"] * 2)
+
+
 def test_an_exception_passes_as_before(marked: list[str]):
     def fails() -> None:
         raise KeyError("key")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _LOOK_EVERY_S, _LONGEST_LOOK_S = 0.02, 60.0
 _PLACEHOLDER = "soak"
+_OWN_FILE = (lambda: None).__code__.co_filename
 _TEMPLATES = {
     "function": 'def call(*args, **kwargs):\n    return "soak"(*args, **kwargs)\n',
     "generator": 'def call(*args, **kwargs):\n    return (yield from "soak"(*args, **kwargs))\n',
@@ -30,12 +31,15 @@ _TEMPLATES = {
 
 
 def mark_when_imported(name: str, after_import: AfterImport) -> None:
-    """Mark each call of a function that is named by module, class and function, once the program has it."""
+    """Mark each call of a function that is named by module, class and function, once the program has it.
+
+    A script that is imported too is there twice. In a process that multiprocessing spawns the first is not called.
+    """
     parts = name.split(".")
     done: list[bool] = []
 
     def try_in(module: ModuleType, attributes: list[str]) -> None:
-        if not done and _mark_in(module, attributes, name):
+        if _mark_in(module, attributes, name):
             done.append(True)
 
     for length in range(len(parts) - 1, 0, -1):
@@ -76,7 +80,8 @@ def _mark_in(module: ModuleType, attributes: list[str], label: str) -> bool:
     found = getattr(owner, "__dict__", {}).get(attributes[-1])
     function = getattr(found, "__func__", found)
     if isinstance(function, FunctionType):
-        mark_calls(function, label)
+        if function.__code__.co_filename != _OWN_FILE:  # it may be found under two names
+            mark_calls(function, label)
         return True
     if not callable(found):
         return False
@@ -106,7 +111,7 @@ def _code_that_calls(call: Any, kind: str, original: CodeType) -> CodeType:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the compiler says that a string cannot be called
         names: dict[str, Any] = {}
-        exec(compile(_TEMPLATES[kind], __file__, "exec"), names)
+        exec(compile(_TEMPLATES[kind], _OWN_FILE, "exec"), names)
     code: CodeType = names["call"].__code__
     constants = tuple(call if constant == _PLACEHOLDER else constant for constant in code.co_consts)
     return code.replace(co_consts=constants, co_name=original.co_name, co_freevars=original.co_freevars)

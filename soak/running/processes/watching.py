@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 
 from soak.analysis.decide import Decision
+from soak.analysis.evidence import LEDGER
 from soak.grounds import Ground, GroundKind, ProcessRole
 from soak.probes.descendants import Descendant, read_descendants
 from soak.probes.ledgers.announcements import Announcements
@@ -290,7 +291,10 @@ def _told(
 
 
 def _process_role(subject: RoleSubject, result: ComponentResult) -> ProcessRole:
+    """Return what is told of the processes of a role. The rate is in bytes where these are known, so of memory."""
     signal = result.growth.signal if result.growth is not None else next(iter(result.grounds[0].signals), None)
+    if signal in LEDGER and result.growth is not None and result.growth.bytes_per_iteration:
+        signal = "tracked"
     return ProcessRole(
         subject.name, len(subject.members) or len(subject.ended), result.verdict, signal, _rate(result) or None
     )
