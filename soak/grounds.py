@@ -34,7 +34,7 @@ class GroundKind(StrEnum):
     FILLING_MODULES = "filling-modules"
     """Modules that are imported for the first time hold all that grows."""
     MAYBE_FILLING = "maybe-filling"
-    """A bounded cache holds what was looked at of what grows, but not all was looked at."""
+    """A bounded cache holds what was looked at of what grows, but not all was looked at, or it was not seen to fill."""
     FEW_CYCLES = "few-cycles"
     """Memory grows at one rate, but in few cycles: a cache of unknown size may hold it."""
     GROWING_SITES = "growing-sites"
@@ -139,6 +139,8 @@ class Filling:
     """Beyond what they hold now."""
     is_all: bool
     """They hold all that grows; else nearly all of it."""
+    loses_entries: bool = False
+    """One had fewer entries after the last cycles, though it was not full."""
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,10 @@ _LARGEST_GUARD_BYTES = 64 * 1024
 _SURELY_MAPPED_BYTES = 64 * 1024
 _WARM_UP_SHARE = 1 / 8
 _MOST, _HARDLY, _GOES_ON = 0.5, 0.2, 0.5
+_ARENA_BYTES = 1 << 20
+_FEWEST_ARENAS, _SHARE_OF_RSS = 4, 1 / 16
+"""Python takes memory by the arena and uses its pages one by one, malloc its heap likewise: what is free in less than
+one is no growth, and in fewer than so many, or in this share of a process, it may come to an end like any warm-up."""
 _LATER_AT_LEAST = 0.25
 """At least this share of the cycles must follow the middle audit."""
 
@@ -188,18 +192,36 @@ def explains_rss(audit: RssAudit, tolerance_bytes: float) -> bool:
     """Tell whether what is left of the growth of RSS is within the tolerance per cycle.
 
     Left is what no part explains, and mappings and stacks: those are memory that neither ledger nor heap counts. Growth
-    by free memory is not explained where too few audits tell whether it goes on.
+    by free memory is not explained where too few audits tell whether it goes on, nor where it does and is less than
+    fragmentation is told by.
     """
     if _is_by_free_memory(audit.resident_bytes, audit.parts) and not _inner(audit.cycles):
+        return False
+    if may_be_fragmentation(audit):
         return False
     left = audit.unexplained_bytes + sum(part.bytes for part in audit.parts if part.kind in _NOT_COUNTED_KINDS)
     return left <= tolerance_bytes * (audit.last_cycle - audit.first_cycle)
 
 
-def _is_fragmentation(cycles: Sequence[int], rss: Sequence[int], parts: Sequence[AuditPart]) -> bool:
-    """Tell whether RSS grows, and goes on to, by memory that the allocators keep free, while that in use does not.
+def may_be_fragmentation(audit: RssAudit) -> bool:
+    """Tell whether free memory grows, and goes on to, by more than an arena, but by too little to be called a leak."""
+    if audit.fragmentation or not _free_goes_on(audit.cycles, audit.resident_bytes, audit.parts):
+        return False
+    free = _free(audit.parts, len(audit.cycles))
+    return free[-1] - free[0] >= _ARENA_BYTES
 
-    It goes on where it still grows at half of its rate from the audit on that is nearest to the middle.
+
+def _is_fragmentation(cycles: Sequence[int], rss: Sequence[int], parts: Sequence[AuditPart]) -> bool:
+    """Tell whether RSS grows, and goes on to, by much memory that the allocators keep free; that in use does not."""
+    free = _free(parts, len(rss))
+    least = max(_FEWEST_ARENAS * _ARENA_BYTES, _SHARE_OF_RSS * rss[0])
+    return free[-1] - free[0] >= least and _free_goes_on(cycles, rss, parts)
+
+
+def _free_goes_on(cycles: Sequence[int], rss: Sequence[int], parts: Sequence[AuditPart]) -> bool:
+    """Tell whether free memory is what RSS grows by, and still does.
+
+    It does where it grows at half of RSS's rate from the audit on that is nearest to the middle.
     """
     inner = _inner(cycles)
     if not inner or not _is_by_free_memory(rss, parts):

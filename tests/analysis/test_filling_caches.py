@@ -129,8 +129,14 @@ def test_a_little_that_is_no_leak_by_itself_and_has_another_holder_does_not_make
         (replace(FILLING, gained=0, watched_cycles=0, filled=512), Verdict.LEAK),
         (replace(FILLING, is_only_holder=False, is_only_seen=True), Verdict.INCONCLUSIVE),
         (replace(FILLING, is_only_holder=False, is_only_seen=True, capacity=None), Verdict.LEAK),
+        (replace(FILLING, gained=-40), Verdict.INCONCLUSIVE),
+        (replace(FILLING, gained=-40, capacity=10**9), Verdict.INCONCLUSIVE),
+        (replace(FILLING, gained=-40, capacity=None), Verdict.LEAK),
     ],
-    ids=["2 cycles watched", "none", "4", "of three entries", "full", "walk cut", "unbounded, walk cut"],
+    ids=[
+        *("2 cycles watched", "none", "4", "of three entries", "full", "walk cut", "unbounded, walk cut"),
+        *("drops entries by their age", "drops entries long before it is full", "unbounded, drops entries"),
+    ],
 )
 def test_a_cache_that_was_not_looked_at_to_the_end_may_fill(cache: Cache, verdict: Verdict):
     """On a busy machine there is time for few cycles after the last one, of which none need add an entry."""

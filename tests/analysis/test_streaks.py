@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import pytest
 
@@ -144,6 +145,23 @@ def test_memory_that_will_reach_its_limit_is_a_leak_at_the_end(
     assert decision.verdict is verdict
     assert (decision.grounds[0].kind is GroundKind.MEMORY_EVERY_CYCLE) is (verdict is Verdict.LEAK)
     assert decide(judge.evidence()).verdict is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("growth_bytes", "kind"), [(2 * GIB, GroundKind.STEADY_MEMORY), (0.01 * GIB, GroundKind.FEW_CYCLES)]
+)
+def test_so_much_memory_is_no_cache_also_where_the_rule_has_seen_its_rate(growth_bytes: float, kind: GroundKind):
+    """Where cycles are slow, a rate alone is no leak before 2,048 of them."""
+    judge = ComponentJudge(1.0, {}, frozenset({"fds"}), rss_limit_bytes=100 * GIB)
+    judge.fix_n_min(256)
+    for cycle in range(0, 1001, 4):
+        judge.add(Reading(cycle, float(cycle), {"tracked": growth_bytes * cycle / 1000, "fds": 4.0}))
+    evidence = replace(judge.evidence(is_last=True), cycles=1000, is_n_min_of_slow_cycles=True)
+
+    decision = decide(evidence)
+
+    assert decision.series["tracked"].verdict is Verdict.LEAK
+    assert decision.grounds[0].kind is kind
 
 
 @pytest.mark.parametrize("spacing", [1, 2])

@@ -83,6 +83,7 @@ def answer_of(program: Program, monkeypatch: pytest.MonkeyPatch, looks: int | No
     things, program.things = program.things, []  # the test itself holds nothing that it asks for
     del things
     monkeypatch.setattr(holders, "_modules", list)
+    monkeypatch.setattr(holders, "_of_interpreter", list)
     monkeypatch.setattr(holders, "_variables", lambda frame: [])
     monkeypatch.setattr(holders, "_LOOK_AT_CLOCK_EVERY", 1)
     if looks is not None:

@@ -117,6 +117,17 @@ def test_lost_native_blocks_are_a_leak_at_once_and_the_holders_of_the_others_are
     assert "kept, a static variable of keeper.so" in advise(only(result, "keep_in_static"))
 
 
+def test_the_static_variable_at_the_root_is_named_also_where_memory_takes_long_to_look_through(
+    tmp_path: Path, keeper: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A list in C of half a gigabyte was held by nothing but the list."""
+    monkeypatch.setattr(scanning, "_CLIMB_WITHIN_S", 0.0)
+
+    result = soak_text(tmp_path, NATIVE.format(keeper=str(keeper)), None)
+
+    assert held_by(only(result, "keep_in_table"))[0] == "table, a static variable of keeper.so"
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_forgotten_references_are_called_so_and_held_objects_have_their_holder_named(tmp_path: Path, version: str):
     """References to objects of all kinds and to a list's item; its neighbours are just held."""

@@ -102,6 +102,7 @@ def test_an_array_is_told_by_shape_and_type():
 def test_addresses_are_never_followed(monkeypatch: pytest.MonkeyPatch):
     """An address that is no object, or is another object by now, is not found; nothing crashes."""
     monkeypatch.setattr(holders, "_modules", list)
+    monkeypatch.setattr(holders, "_of_interpreter", list)
     here = [Thing(None)]
 
     for wanted in ({0x10: 0x20, 2**47 - 8: id(list)}, {id(here[0]): id(list)}):

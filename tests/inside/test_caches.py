@@ -24,6 +24,7 @@ def _from_the_state_only(monkeypatch: pytest.MonkeyPatch):
     """Start only from the state: a test process has more modules and variables than a walk has time for."""
     monkeypatch.setattr(holders, "_variables", lambda frame: [])
     monkeypatch.setattr(holders, "_modules", list)
+    monkeypatch.setattr(holders, "_of_interpreter", list)
 
 
 def make_cached(maxsize: int | None):

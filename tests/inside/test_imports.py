@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 import time
+import types
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ def names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(holders, "_variables", lambda frame: [])
     # A process full of tests has more modules than a walk has time for.
     monkeypatch.setattr(
-        holders, "_modules", lambda: [(f"module {n}", sys.modules[n]) for n in found if n in sys.modules]
+        holders, "_modules", lambda made: [(f"module {n}", sys.modules[n]) for n in found if n in sys.modules]
     )
     yield found
     for name in found:
@@ -48,6 +49,29 @@ def only_modules_hold(imported: Imports, targets: list[object], state: object = 
 
 def tables(names: list[str]) -> list[object]:
     return [sys.modules[name].table[0] for name in names]
+
+
+def test_a_module_that_a_cycle_makes_belongs_to_the_table_of_all_modules(
+    names: list[str], monkeypatch: pytest.MonkeyPatch
+):
+    """Plugins that get a name of their own each time: not the latest keeps them, but the table."""
+    made = types.ModuleType("plugin_of_a_cycle")
+    made.table = [object()]
+    known = len(sys.modules)
+    monkeypatch.setitem(sys.modules, "plugin_of_a_cycle", made)
+    del made
+    of_cycles = {"plugin_of_a_cycle": "plugin"}
+    monkeypatch.setattr(
+        holders, "_modules", lambda made: [(root, sys.modules[n]) for n, root in of_cycles.items() if n not in made]
+    )
+    imported = Imports(known, time.time() + 1)
+    target = sys.modules["plugin_of_a_cycle"].table[0]
+    walk = holders.Walk({id(target): id(type(target))}, imported)
+
+    walk.go([("module sys", sys)])
+
+    way = "".join(node[0] for node in walk.describe(walk.arrived[0][1]))
+    assert way == "module sys.modules['plugin_of_a_cycle'].table[0]"
 
 
 def test_the_modules_that_were_imported_are_counted_and_the_latest_is_named(names: list[str]):

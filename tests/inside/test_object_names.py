@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import collections
+import contextvars
 import functools
 import logging
+import signal
 import sys
+import threading
 import types
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import pytest
@@ -61,6 +64,28 @@ def subclass(kept: object) -> type:
     return type("Child", (Registry,), {"entries": (kept,)})
 
 
+def local(kept: object) -> threading.local:
+    found = threading.local()
+    found.kept = kept
+    return found
+
+
+def chained_handlers(kept: object) -> Iterator[str]:
+    """Handle a signal, until the next time, by a function that keeps something."""
+    before = signal.signal(signal.SIGUSR2, lambda number, frame: kept)
+    yield "the handler of SIGUSR2.kept"
+    signal.signal(signal.SIGUSR2, before)
+
+
+def variable_of_context(kept: object) -> Iterator[str]:
+    """Set a context variable, until the next time."""
+    variable = contextvars.ContextVar[object]("soak_test_variable")
+    token = variable.set([kept])
+    del variable
+    yield "context variable soak_test_variable[0]"
+    token.var.reset(token)
+
+
 HOLDERS: dict[str, tuple[Any, str]] = {
     "slot": (Slotted, ".kept"),
     "class": (subclass, ".entries[0]"),
@@ -76,6 +101,7 @@ HOLDERS: dict[str, tuple[Any, str]] = {
     "method": (lambda kept: [kept].append, ".__self__[0]"),
     "frozenset": (lambda kept: frozenset([kept]), "{...}"),
     "instance of a class": (lambda kept: subclass(kept)(), ".__class__.entries[0]"),
+    "local of a thread": (local, ".kept"),
     "iterator": (lambda kept: iter([kept]), f"{UNNAMED}[0]"),
 }
 
@@ -100,6 +126,18 @@ def test_steps_are_named_as_source_code_writes_them(kind: str):
     holder = make(target)
 
     assert names_from(holder, target) == name
+
+
+@pytest.mark.parametrize("hold", [chained_handlers, variable_of_context])
+def test_what_the_interpreter_keeps_is_named(hold: Callable[[object], Iterator[str]], monkeypatch: pytest.MonkeyPatch):
+    """No module leads to handlers of signals or to the values of context variables."""
+    monkeypatch.setattr("soak.inside.objects.holders._modules", lambda made: [])
+    target = Thing()
+    for name in hold(target):
+        walk = Walk({id(target): id(Thing)})
+        walk.go([])
+
+        assert "".join(node[0] for node in walk.describe(walk.arrived[0][1])) == name
 
 
 def test_what_packages_share_is_named_by_their_own_module(monkeypatch: pytest.MonkeyPatch):

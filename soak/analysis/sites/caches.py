@@ -63,16 +63,24 @@ class Cache:
 
     @property
     def may_fill(self) -> bool:
-        """Whether it fills, or has room left and too few cycles were watched to see that it does not."""
+        """Whether it fills, or has room left and it was not seen that it does not.
+
+        Too few cycles were watched, or it lost entries before it was full, as caches do that drop them by their age.
+        """
         has_room = self.kind == MODULES or (self.capacity is not None and self.filled < self.capacity)
         usual_gain = self.watched_cycles * self.filled / max(self.at_cycle, 1)
         is_unwatched = self.gained == 0 and usual_gain < _TELLING_GAIN and self.filled >= _FEWEST_ENTRIES
-        return self.is_filling or (has_room and is_unwatched)
+        return self.is_filling or (has_room and (is_unwatched or self.loses_entries))
+
+    @property
+    def loses_entries(self) -> bool:
+        """Whether it had fewer entries after the cycles watched than before."""
+        return self.gained < 0
 
     @property
     def full_at(self) -> int | None:
         """About after how many cycles it is full; None if it does not fill, or that is not known."""
-        if self.capacity is None or not self.may_fill or not self.filled:
+        if self.capacity is None or not self.may_fill or self.loses_entries or not self.filled:
             return None
         # Where it was not seen to fill, by the pace of its entries so far.
         entries, cycles = (self.gained, self.watched_cycles) if self.gained else (self.filled, self.at_cycle)
@@ -145,7 +153,12 @@ def _filling(
     elsewhere, stray = _elsewhere(sites, within)
     if elsewhere > tolerance_bytes or not is_foreseeable or not _is_all_tracked(series, tolerance_bytes):
         return None
-    return Filling(holding_cache(last), _more_bytes(within, cycles), is_all=stray <= tolerance_bytes)
+    return Filling(
+        holding_cache(last),
+        _more_bytes(within, cycles),
+        is_all=stray <= tolerance_bytes,
+        loses_entries=any(cache.loses_entries for cache in caches),
+    )
 
 
 def _elsewhere(sites: Sequence[CachedSite], within: Sequence[CachedSite]) -> tuple[float, float]:

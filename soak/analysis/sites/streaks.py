@@ -85,9 +85,11 @@ def rises_at_one_rate(evidence: Evidence, name: str) -> bool:
 
 
 def rose_to_the_end(evidence: Evidence, name: str) -> bool:
-    """Whether a signal of which the series says nothing rose in each of the last cycles, and the run is over."""
+    """Whether a signal rose in each of the last cycles, the run is over, and its series does not say that it slows."""
     streak, series = evidence.streaks.get(name), evidence.series.get(name)
-    if not evidence.is_last or streak is None or series is None or series.verdict is not Verdict.INCONCLUSIVE:
+    if not evidence.is_last or streak is None or series is None:
+        return False
+    if series.verdict not in (Verdict.INCONCLUSIVE, Verdict.LEAK):
         return False
     return streak.intervals >= FEWEST_INTERVALS and streak.cycles >= cycles_of_a_streak(evidence.cycles)
 

@@ -73,10 +73,12 @@ class Walk:
     def go(self, roots: list[tuple[str, Any]]) -> None:
         """Follow all references until every wanted object was found, or it takes too much time or memory.
 
-        ``roots``: names and objects at which to begin; modules and the variables of all frames follow.
+        ``roots``: names and objects at which to begin; modules, what the interpreter itself keeps, and the variables
+        of all frames follow.
         """
         self._own_roots = len(roots)
-        for name, root in [*roots, *_modules(), *_variables(sys._getframe(1))]:
+        made = self._imported.made if self._imported is not None else set()
+        for name, root in [*roots, *_modules(made), *_of_interpreter(), *_variables(sys._getframe(1))]:
             self._names.append(name)
             self._meet(root, -len(self._names))
         self.is_complete = self._follow(LONGEST_S)
@@ -243,8 +245,27 @@ def _node(name: str, held: Any) -> Node:
     return name[:_LONGEST_NAME], _what(held), type_name, _size_of(held), id(held)
 
 
-def _modules() -> list[tuple[str, Any]]:
-    return [("module " + name, module) for name, module in list(sys.modules.items()) if module is not None]
+def _modules(made: set[str]) -> list[tuple[str, Any]]:
+    """Return all modules but those that the cycles ``made``: these belong to the table of modules."""
+    modules = list(sys.modules.items())
+    return [("module " + name, module) for name, module in modules if module is not None and name not in made]
+
+
+def _of_interpreter() -> list[tuple[str, Any]]:
+    """Return what C code of the interpreter keeps and tells: handlers of signals, and the values of context variables.
+
+    Those of the thread that asks; of modules that were never imported there is nothing.
+    """
+    signals, contexts = sys.modules.get("_signal"), sys.modules.get("_contextvars")
+    found = []
+    for name, number in list(vars(signals).items()) if signals is not None else []:
+        if name[:3] == "SIG" and name[3:4] != "_" and type(number) is int:
+            handler = signals.getsignal(number)  # type: ignore[union-attr]
+            if handler is not None and type(handler) is not int:
+                found.append(("the handler of " + name, handler))
+    if contexts is not None:
+        found += [("context variable " + variable.name, value) for variable, value in contexts.copy_context().items()]
+    return found
 
 
 def _variables(frame: FrameType | None) -> list[tuple[str, Any]]:

@@ -28,6 +28,9 @@ class Imports:
         self._known, self._begun_s = known, begun_s
         self._names = self._new_names()
         self._addresses = {id(sys.modules[name]) for name in self._names}
+        added = list(sys.modules.items())[known:]
+        self.made = {name for name, _ in added if name not in self._names and not name.startswith(_OWN)}
+        """The names of those that came from nowhere: cycles made them, and the table of all modules keeps them."""
 
     def __len__(self) -> int:
         """Return how many there are by now."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import collections
 import sys
+import weakref
 
 from soak.inside.counting.real_gc import RealGc
 from soak.inside.objects.caches import LRU_CACHE
@@ -32,6 +33,8 @@ _RUNNING = ("gi_frame", "cr_frame", "ag_frame")
 _OF_EXCEPTION = ("args", "__traceback__", "__cause__", "__context__")
 _OF_FUNCTION = ("__defaults__", "__kwdefaults__", "__code__", "__annotations__")
 _LISTS = (list, collections.deque)
+_LOCAL_OF_THREAD = "_localdummy"
+"""The type of what stands for a thread in the dict that a `threading.local` has of the dicts of all threads."""
 _SETS = (set, frozenset)
 
 
@@ -40,7 +43,7 @@ def name_of(owner: Any, holder: Any, held: Any) -> str | None:
 
     None for a step that source code does not write, such as the dict of an instance. UNNAMED where it cannot.
     """
-    if type(holder) is CELL or held is attributes_of(holder):
+    if type(holder) is CELL or held is attributes_of(holder) or (type(held) is dict and _is_of_local(held)):
         return None
     kinds = type.__getattribute__(type(holder), "__mro__")
     for kind in kinds:
@@ -74,9 +77,20 @@ def short_value(value: Any) -> str:
 
 
 def _in_dict(owner: Any, holder: Any, held: Any) -> str:
+    if _is_of_local(holder):
+        return ""  # the attributes that one thread sees
     name = _key_of(dict.items(holder), held)
     is_namespace = issubclass(type(owner), (type, MODULE)) or (owner is not None and attributes_of(owner) is holder)
+    is_namespace |= type(owner) is dict and _is_of_local(owner)
     return "." + name[2:-2] if is_namespace and name[:2] == "['" else name
+
+
+def _is_of_local(holder: dict[Any, Any]) -> bool:
+    """Whether a dict is that of a `threading.local`, which has the attributes of each thread in a dict of its own."""
+    first = next(iter(dict.keys(holder)), None)
+    # Before CPython 3.13 the keys are weak references.
+    of_thread = type(first()) if type(first) is weakref.ref else type(first)
+    return of_thread.__name__ == _LOCAL_OF_THREAD and of_thread.__module__ == "_thread"
 
 
 def _in_tuple(owner: Any, holder: Any, held: Any) -> str:

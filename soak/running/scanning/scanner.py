@@ -53,7 +53,7 @@ from soak.native.layout import PYMALLOC_ARENA, PYTHON_OBJ
 from soak.native.ledger import Checkpoint
 from soak.probes.ledgers.live_blocks import LiveBlocks
 from soak.probes.ledgers.shadow import Blocks, ShadowError, read_mapped
-from soak.probes.memory import ProcessMemory, held_still, writable_ranges
+from soak.probes.memory import ProcessMemory, Range, held_still, writable_ranges
 from soak.probes.python_types import PythonTypes
 from soak.probes.resident import thread_heaps
 from soak.results import Unseen
@@ -88,7 +88,7 @@ _FEWEST_BIRTHS, _SAME_PACE = 3, 0.9
 _LEVELS = 3
 """Holders are asked for up to this many blocks above the one in question."""
 _CLIMB_WITHIN_S = 0.15
-"""Each level up takes another look through all memory: not in a process that takes long to look through (CPU time)."""
+"""Each level up takes another look through all memory: where that takes long (CPU time), only static data follows."""
 _SAMPLES = 12
 """Objects of a site that the process is asked about: of all ages, for several holders may have their share."""
 _MOST_TYPES = 3
@@ -433,9 +433,9 @@ class MemoryScan:
         """Return what was found of each site."""
         return self._found
 
-    def pieces(self) -> Iterable[Piece]:
-        """Give the memory in which a program may keep pointers. Raises TooLongError."""
-        for piece in self.memory.pieces(self._ranges):
+    def pieces(self, ranges: Sequence[Range] | None = None) -> Iterable[Piece]:
+        """Give the memory in which a program may keep pointers, or these parts of it. Raises TooLongError."""
+        for piece in self.memory.pieces(self._ranges if ranges is None else ranges):
             if self._limit.is_over():
                 raise TooLongError(f"it takes longer than {self._longest_s:g} s to read")
             self.read_bytes += piece[1].nbytes
@@ -604,10 +604,15 @@ class MemoryScan:
         for level in range(_LEVELS + 1):
             steps = {site: self._step_up(found[site], here) for site, here in words.items()}
             blocks = sorted({block for block in steps.values() if block is not None})
-            if not blocks or level == _LEVELS or time.thread_time() > self._begun_s + _CLIMB_WITHIN_S:
+            if not blocks:
                 break
-            pointers = self.pointers_to(np.array(blocks))
+            is_last = level == _LEVELS or time.thread_time() > self._begun_s + _CLIMB_WITHIN_S
+            pointers = self.pointers_to(np.array(blocks), self._static_ranges() if is_last else None)
             words = {site: pointers[block] for site, block in steps.items() if block is not None and block in pointers}
+            if is_last:
+                for site, here in words.items():
+                    self._step_up(found[site], here)
+                break
         return {site: tuple(holders) for site, holders in found.items()}
 
     def _direct_holder(self, site: int, held: NDArray[np.intp]) -> list[Holder]:
@@ -700,11 +705,21 @@ class MemoryScan:
         start, size = int(self.blocks.addresses[block]), int(self.blocks.sizes[block])
         return self._object_in(self.memory.read(start, min(HEAD_WORDS, size // 8)))
 
-    def pointers_to(self, blocks: NDArray[np.intp]) -> dict[int, NDArray[np.uint64]]:
-        """Return where pointers to each of these blocks stand, outside of itself and of gc's list."""
+    def _static_ranges(self) -> list[Range]:
+        """Return the memory of static variables: little, so that it can be looked through once more at any time."""
+        is_static = self._is_static(np.array([start for start, _ in self._ranges], np.uint64))
+        return [part for part, chosen in zip(self._ranges, is_static.tolist(), strict=True) if chosen]
+
+    def pointers_to(
+        self, blocks: NDArray[np.intp], ranges: Sequence[Range] | None = None
+    ) -> dict[int, NDArray[np.uint64]]:
+        """Return where pointers to each of these blocks stand, outside of itself and of gc's list.
+
+        ``ranges``: the memory to look through; all of it when None.
+        """
         blocks = blocks[np.argsort(self.blocks.addresses[blocks])]
         only = self.blocks.take(blocks)
-        found = search(only.addresses, only.sizes, self.pieces())
+        found = search(only.addresses, only.sizes, self.pieces(ranges))
         pointers = self.counted(found, only, self.objects_in(only, found))
         pointers = pointers.take(only.covering(pointers.sources) != pointers.targets)
         return {int(blocks[n]): pointers.sources[pointers.targets == n] for n in distinct(pointers.targets).tolist()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import PurePath
 
+from soak.attribution.audit import may_be_fragmentation
 from soak.grounds import MODULES, VERDICTS, Ground, GroundKind, LiveChildren, ProcessRole
 from soak.measurements import NOTABLE_RSS_BYTES, SIGNALS
 from soak.reporting.words.causes.advice import spot
@@ -153,7 +154,7 @@ def _sentence(component: ComponentResult, grounds: Sequence[Ground]) -> str:  # 
             limit = f" {RSS_LIMIT}" if any(g.kind is GroundKind.ONLY_OUTSIDE for g in grounds) else ""
             return f"{_signal(component, first.signals[0])}{limit}"
         case GroundKind.UNEXPLAINED_RSS:
-            return f"{_signal(component, first.signals[0])} Memory in use does not grow, so this is unexplained."
+            return f"{_signal(component, first.signals[0])} {_beside_memory_in_use(component)}"
         case GroundKind.UNCOUNTED_CHILDREN:
             if first.children is not None:
                 return f"The program itself does not grow. {_live_children(first.children, noun)}"
@@ -274,12 +275,21 @@ def _filling_cache(ground: Ground, noun: str) -> str:
     return f"{capitalised(cache_words(filling.cache, noun))}, holds {share} that grows. {more}"
 
 
+def _beside_memory_in_use(component: ComponentResult) -> str:
+    """Say why pages grow while memory in use does not, or that this is not known."""
+    if component.audit is not None and may_be_fragmentation(component.audit):
+        return "It is memory that the allocators keep free, and too little to tell whether its growth ends."
+    return "Memory in use does not grow, so this is unexplained."
+
+
 def _maybe_filling(ground: Ground, noun: str) -> str:
     filling = ground.filling
     assert filling is not None
     told = f"{capitalised(cache_words(filling.cache, noun))}, holds"
     if filling.cache.kind == MODULES:
         told = "Modules that are imported for the first time hold"
+    if filling.loses_entries:
+        return f"{told} what grows. It drops entries before it is full, so this is a cache that fills, or a leak."
     seen = f"{told} what could be looked at of what grows."
     return f"{seen} Not all could be looked at, so this is a cache that fills, or a leak."
 
