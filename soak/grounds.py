@@ -163,6 +163,9 @@ class Limit:
     allowed: float | None
     """The limit it came near; None where it is not the signal's own."""
     cycles: int
+    """Up to the latest reading."""
+    is_reached: bool = False
+    """The component ran into it before the guard saw it come."""
 
 
 @dataclass(frozen=True)

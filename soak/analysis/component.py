@@ -60,6 +60,7 @@ class ComponentJudge:
         self._judges: dict[str, SeriesJudge] = {}
         self.first: dict[str, float] = {}
         self.last: dict[str, float] = {}
+        self._last_read_at: dict[str, int] = {}
         self.readings: dict[str, int] = {}
         self.n_min: int | None = None
         self._may_fall = False
@@ -131,7 +132,7 @@ class ComponentJudge:
                 self._streaks[name].add(reading.cycle, value)
             if name == "heap" and reading.cycle >= _FIRST_CYCLES:
                 self._heap_range = min(self._heap_range[0], value), max(self._heap_range[1], value)
-            self.last[name] = value
+            self.last[name], self._last_read_at[name] = value, reading.cycle
             self.readings[name] = self.readings.get(name, 0) + 1
 
     def distrust(self, names: Iterable[str]) -> None:
@@ -194,11 +195,14 @@ class ComponentJudge:
         found = ((name, self._provisional[name].verdict) for name in names)
         return next(((name, verdict) for name, verdict in found if verdict.verdict is Verdict.LEAK), None)
 
-    def stop_at(self, name: str, cycles: int) -> Stop:
-        """Return how far a signal rose until a guard stopped the component after ``cycles`` cycles."""
+    def stop_at(self, name: str, *, is_reached: bool = False) -> Stop:
+        """Return how far a signal rose, up to its latest reading, until a guard stopped the component.
+
+        On a busy machine the component may have made many cycles since. ``is_reached``: it ran into the limit.
+        """
         allowed, last = self._limits.get(name, float("inf")), self.last.get(name, 0.0)
-        limit = Limit(self.first.get(name, 0.0), last, allowed if last >= allowed / 2 else None, cycles)
-        return Stop(name, limit)
+        shown, cycles = allowed if last >= allowed / 2 else None, self._last_read_at.get(name, 0)
+        return Stop(name, Limit(self.first.get(name, 0.0), last, shown, cycles, is_reached))
 
     def _make_judge(self, signal: Signal, n_min: int | None, *, leak_is_final: bool = True) -> SeriesJudge:
         leak_is_final &= self._is_leak_final(signal.name)

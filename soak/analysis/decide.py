@@ -603,7 +603,8 @@ def _completed_series(evidence: Evidence, grounds: tuple[Ground, ...]) -> dict[s
             series["tracked"] = tracked
         if first.limit is not None:
             limit = first.limit
-            series[first.signals[0]] = risen(limit.last - limit.first, since=0, cycles=limit.cycles, at=limit.cycles)
+            at = max(limit.cycles, evidence.cycles)
+            series[first.signals[0]] = risen(limit.last - limit.first, since=0, cycles=limit.cycles, at=at)
         if first.kind is GroundKind.GROWING_PROCESSES:
             series["children_tracked"] = together(_leaking_processes(evidence))
         if first.streak is not None:

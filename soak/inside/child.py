@@ -178,7 +178,7 @@ def _report(area: ring.Ring, error: BaseException) -> None:
         if not code.co_filename.startswith(own) or code.co_filename == injection.__file__:
             lines.append('File "%s", line %d, in %s' % (code.co_filename, trace.tb_lineno, code.co_name))
         trace = trace.tb_next
-    area.write_text("\n".join(lines).encode("utf-8", "replace"))
+    area.write_failure("\n".join(lines).encode("utf-8", "replace"))
     area.words[ring.WORD_FAILED_PHASE] = area.words[ring.WORD_PHASE]
     area.words[ring.WORD_PHASE] = ring.PHASE_FAILED
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     Leak = Callable[[], None]
 
 _SLOTS = 131072
+_STACK_BYTES = 256 * 1024
 
 
 def _native(size: int) -> Leak:
@@ -95,8 +96,11 @@ def _thread(count: int) -> Leak:
     never.acquire()
 
     def leak() -> None:
+        # With usual stacks, the threads of the control alone would exceed a limit on the address space.
+        usual = _thread.stack_size(_STACK_BYTES)
         for _ in range(count):
             _thread.start_new_thread(never.acquire, ())
+        _thread.stack_size(usual)
 
     return leak
 

@@ -8,9 +8,10 @@ can read the ring after the child was killed by any signal. All words are signed
 offset   content
 ======== ============================================================
 0        512 words, see the ``WORD_*`` constants
-4096     text: first the settings (marshal), later a failure's report
+4096     text: first the settings (marshal), later the parent's question and the answer to it
 24576    ``ROW_CAPACITY`` rows of ``len(ROW_FIELDS)`` words
 155648   names of the threads (marshal), written after measuring, so these pages are not touched first
+221184   a failure's report: the parent's question may come at any moment, so it has a place of its own
 ======== ============================================================
 """
 
@@ -22,7 +23,7 @@ import mmap
 import struct
 import sys
 
-MAGIC = 0x736F616B_00000004
+MAGIC = 0x736F616B_00000005
 HEADER_BYTES = 4096
 TEXT_OFFSET = HEADER_BYTES
 TEXT_BYTES = 20480
@@ -56,6 +57,7 @@ WORD_NAMES_BYTES = 23  # not 0: the loop has ended, the names of threads are wri
 WORD_WORST_PAUSE_NS = 24  # for how long a cycle waited for soak, at worst
 WORD_SNAPSHOT = 25  # the number of a copy of the process, which the parent takes and clears; -1: not possible
 WORD_SNAPSHOT_CYCLE = 26  # the cycle after which it was made
+WORD_FAILURE_BYTES = 27
 WORD_PAUSES = 64  # the first of the words that soak.inside.pauses describes
 WORD_PAUSE_HISTOGRAM = 256  # the first of its buckets
 # Words written by the parent.
@@ -107,7 +109,8 @@ _MOST_LINES, _MOST_NUMBERS = 8, 512
 """Of the lines in which most threads are, and of the newest threads; that is at most a third of the room."""
 NO_NAMES = -1
 """The length, when the names could not be written."""
-RING_BYTES = NAMES_OFFSET + NAMES_BYTES
+FAILURE_OFFSET, FAILURE_BYTES = NAMES_OFFSET + NAMES_BYTES, 16384
+RING_BYTES = FAILURE_OFFSET + FAILURE_BYTES
 PAGE_BYTES = 4096
 _READ_WRITE, _PRIVATE_FIXED_ANONYMOUS = 0x3, 0x2 | 0x10 | 0x20  # Linux
 
@@ -137,16 +140,25 @@ class Ring:
             self.map[offset] = self.map[offset]
 
     def write_text(self, content: bytes) -> None:
-        """Write ``content`` to the text area. When it is too long, leave out its middle."""
-        if len(content) > TEXT_BYTES:
-            half = TEXT_BYTES // 2 - 8
-            content = content[:half] + b"\n [...] \n" + content[-half:]
+        """Write ``content`` to the text area, of which there are at most TEXT_BYTES."""
         self.map[TEXT_OFFSET : TEXT_OFFSET + len(content)] = content
         self.words[WORD_TEXT_BYTES] = len(content)
 
     def read_text(self) -> bytes:
         """Return the bytes in the text area."""
         return self.map[TEXT_OFFSET : TEXT_OFFSET + self.words[WORD_TEXT_BYTES]]
+
+    def write_failure(self, content: bytes) -> None:
+        """Write the report of a failure. When it is too long, leave out its middle."""
+        if len(content) > FAILURE_BYTES:
+            half = FAILURE_BYTES // 2 - 8
+            content = content[:half] + b"\n [...] \n" + content[-half:]
+        self.map[FAILURE_OFFSET : FAILURE_OFFSET + len(content)] = content
+        self.words[WORD_FAILURE_BYTES] = len(content)
+
+    def read_failure(self) -> bytes:
+        """Return the report of a failure; empty where none was written."""
+        return self.map[FAILURE_OFFSET : FAILURE_OFFSET + self.words[WORD_FAILURE_BYTES]]
 
     def write_names(self, names: dict[int, str], lines: dict[tuple[str, int, str], list[int]] | None = None) -> None:
         """Write the names of threads, by the kernel's number, without those for which there is no room.

@@ -569,17 +569,28 @@ def test_what_a_guard_stopped_is_a_leak_of_its_mean_rate():
     """It is too early for the rule, so the rate is the rise from the first reading to the last."""
     judge = judge_of({"fds": 100.0}, 256, {"fds": 10.0, "heap": 0.0}, 8)
 
-    decision = decide(replace(judge.evidence(is_last=True), stop=judge.stop_at("fds", 8)))
+    decision = decide(replace(judge.evidence(is_last=True), stop=judge.stop_at("fds")))
 
     assert (decision.verdict, decision.decided_by, decision.series["fds"].rate) == (Verdict.LEAK, "fds", 10.0)
     assert decision.grounds[0].limit == Limit(first=10.0, last=90.0, allowed=100.0, cycles=8)
+
+
+def test_the_mean_rate_is_that_up_to_the_latest_reading():
+    """The machine was busy: the component had made 65,439 calls when it could map no more, and 8 of them were read."""
+    judge = judge_of({"mapped": 2e9}, 131_072, {"mapped": 1e6, "heap": 0.0}, 8)
+
+    evidence = replace(judge.evidence(is_last=True), stop=judge.stop_at("mapped", is_reached=True), cycles=65_439)
+
+    decision = decide(evidence)
+    assert (decision.verdict, decision.series["mapped"].rate) == (Verdict.LEAK, 1e6)
+    assert decision.decided_at == 65_439
 
 
 def test_a_guard_that_trips_on_what_does_not_grow_is_no_leak():
     """The process starts near its limit and stays there."""
     judge = judge_of({"fds": 12.0}, 256, {"fds": 0.0, "heap": 0.0}, 8)
 
-    assert verdict_of(replace(judge.evidence(is_last=True), stop=judge.stop_at("fds", 8))) is not Verdict.LEAK
+    assert verdict_of(replace(judge.evidence(is_last=True), stop=judge.stop_at("fds"))) is not Verdict.LEAK
 
 
 def test_the_time_of_a_cycle_is_that_of_the_first_checkpoint_behind_it():

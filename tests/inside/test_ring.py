@@ -151,18 +151,29 @@ def test_an_existing_file_is_never_taken_for_a_new_ring(tmp_path: Path):
         ring.create(str(tmp_path / "ring"), b"")
 
 
-@pytest.mark.parametrize("size", [ring.TEXT_BYTES + 1, 3 * ring.TEXT_BYTES])
-def test_a_long_text_is_cut_in_its_middle(tmp_path: Path, size: int):
-    """A failure's first line and its innermost frames are at the ends."""
+@pytest.mark.parametrize("size", [ring.FAILURE_BYTES + 1, 3 * ring.FAILURE_BYTES])
+def test_a_long_report_of_a_failure_is_cut_in_its_middle(tmp_path: Path, size: int):
+    """Its first line and its innermost frames are at the ends."""
     area = a_ring(tmp_path)
 
-    area.write_text(b"first" + b"x" * (size - 9) + b"last")
+    area.write_failure(b"first" + b"x" * (size - 9) + b"last")
 
-    kept = area.read_text()
+    kept = area.read_failure()
     assert kept.startswith(b"firstx")
     assert kept.endswith(b"xlast")
     assert b"\n [...] \n" in kept
-    assert ring.TEXT_BYTES - 16 <= len(kept) <= ring.TEXT_BYTES
+    assert ring.FAILURE_BYTES - 16 <= len(kept) <= ring.FAILURE_BYTES
+
+
+def test_a_question_that_comes_late_leaves_the_report_of_a_failure_alone(tmp_path: Path):
+    """The parent may ask while the child fails: it had read the phase before."""
+    area = a_ring(tmp_path)
+    area.write_names({})
+
+    area.write_failure(b"MemoryError: ")
+    area.write_text(b"?" * ring.TEXT_BYTES)
+
+    assert (area.read_failure(), area.read_names()) == (b"MemoryError: ", {})
 
 
 def test_a_text_that_just_fits_is_kept_whole_and_leaves_the_rows_alone(tmp_path: Path):
@@ -208,11 +219,11 @@ def test_names_of_threads_come_back_and_of_too_many_the_newest(tmp_path: Path):
     assert all(line == ("/app/main.py", number % 7, "handle") for number, line in lines.items())
 
 
-def test_a_process_that_writes_no_names_does_not_touch_their_pages(tmp_path: Path):
+def test_a_process_that_writes_no_names_and_does_not_fail_does_not_touch_their_pages(tmp_path: Path):
     """Their pages are written after the measurement, so they are not resident before."""
     area = a_ring(tmp_path)
 
     area.touch()
 
-    assert bytes(area.map[ring.NAMES_OFFSET :]) == bytes(ring.NAMES_BYTES)
+    assert not any(area.map[ring.NAMES_OFFSET :])
     assert ring.NAMES_OFFSET % ring.PAGE_BYTES == 0

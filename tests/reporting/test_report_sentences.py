@@ -20,7 +20,7 @@ from builder import (
 )
 
 from soak.attribution.grouping import group_causes
-from soak.grounds import Ground, GroundKind, Keeper
+from soak.grounds import Ground, GroundKind, Keeper, Limit
 from soak.reporting import words as say
 from soak.reporting.words.causes.advice import origin, origin_brief
 from soak.reporting.words.vocabulary import period_words
@@ -550,6 +550,10 @@ def test_the_reason_to_stop_is_said_in_words():
     assert say.stop_sentence(a_component()) == "Stopped because its verdict stood."
     assert say.stop_sentence(a_component(stopped_by="guard:fds")) == (
         "Stopped by the guard on fds, before the process hit its limit; what was measured is judged."
+    )
+    ran_into_it = Ground(GroundKind.MEMORY_AT_LIMIT, ("mapped",), limit=Limit(1e6, 2e9, None, 8, is_reached=True))
+    assert say.stop_sentence(a_component(stopped_by="guard:mapped", grounds=(ran_into_it,))) == (
+        "Stopped because the process ran into its limit on mapped; what was measured is judged."
     )
 
 

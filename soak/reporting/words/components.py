@@ -190,6 +190,9 @@ def excuse_sentence(reason: str) -> str:
 def stop_sentence(component: ComponentResult) -> str:
     """Say why the component stopped when it did."""
     guard = component.stopped_by.removeprefix("guard:")
+    limit = component.grounds[0].limit if component.grounds else None
+    if guard != component.stopped_by and limit is not None and limit.is_reached:
+        return f"Stopped because the process ran into its limit on {guard}; what was measured is judged."
     if guard != component.stopped_by:
         return f"Stopped by the guard on {guard}, before the process hit its limit; what was measured is judged."
     return f"Stopped because {_STOP_WORDS.get(component.stopped_by, component.stopped_by)}."

@@ -181,7 +181,7 @@ class _Soaking:
         guard = stopped_by.removeprefix("guard:")
         evidence = judge.evidence(is_last=True)
         if guard != stopped_by:
-            evidence = replace(evidence, stop=judge.stop_at(guard, done))
+            evidence = replace(evidence, stop=judge.stop_at(guard))
         return self._observed(evidence, judge, done, seconds, stopped_by, started)
 
     def _warm_up(self) -> None:

@@ -246,8 +246,12 @@ class ChildRing:
             values={name: float(value) for name, value in read.items() if value != ring.NOT_READ},
         )
 
+    def read_failure(self) -> bytes:
+        """Return the report of the failure of a child that failed."""
+        return self._ring.read_failure()
+
     def read_text(self) -> bytes:
-        """Return the report of a failure, an answer about objects, or what a profile tells."""
+        """Return an answer about objects, or what a profile tells."""
         return self._ring.read_text()
 
     def read_thread_names(self) -> dict[int, str]:
@@ -375,7 +379,7 @@ class ScriptedRing(ChildRing):
 
     def fail(self, report: str) -> None:
         """Have the driver raise in the present phase. ``report``: type and message, then frames, a line each."""
-        self._ring.write_text(report.encode())
+        self._ring.write_failure(report.encode())
         self._words[ring.WORD_FAILED_PHASE] = self.phase
         self.enter(ring.PHASE_FAILED)
 

@@ -23,7 +23,7 @@ def describe_failure(child: Child, *, hung: bool, held: bool = False) -> Failure
     if status == 0 and phase == PHASE_DONE:
         return None
     if phase == PHASE_FAILED and status == EXIT_FAILED:
-        first, _, trace = ring.read_text().decode("utf-8", "replace").partition("\n")
+        first, _, trace = ring.read_failure().decode("utf-8", "replace").partition("\n")
         reason = "exit" if first.startswith("SystemExit") else "exception"
         return _failure(child, ring.failed_phase, reason, first, trace.splitlines())
     stack = _stack_of(child.output())

@@ -423,7 +423,8 @@ class Supervisor:
         """Return what is known when the process has ended, but for what needs its last answers."""
         guard = guard_of(stopped_by)
         if guard is not None:
-            return replace(self._evidence(is_last=True), stop=self._judge.stop_at(guard, self._ring.completed))
+            is_reached = guard_of(self._stopped_by) is None
+            return replace(self._evidence(is_last=True), stop=self._judge.stop_at(guard, is_reached=is_reached))
         if stopped_by != VERDICT or self._latest is None or failed:
             return self._evidence(is_last=True)
         # Signals that were undecided when the verdict stood have now at least a rate to show.

@@ -236,7 +236,10 @@ def _at_limit(ground: Ground, noun: str) -> str:
     shown = format_size if unit_of(name) == "bytes" else short_number
     allowed = "" if limit.allowed is None else f", of {shown(limit.allowed)} that are allowed,"
     rose = f"{capitalised(signal_title(name))} rose from {shown(limit.first)} to {shown(limit.last)}{allowed}"
-    return f"{rose} in {count_words(limit.cycles, noun)}. soak stopped the component before it reached the limit."
+    ended = "soak stopped the component before it reached the limit."
+    if limit.is_reached:
+        ended = "Then the component ran into a limit."
+    return f"{rose} in {count_words(limit.cycles, noun)}. {ended}"
 
 
 def _in_each_cycle(component: ComponentResult, ground: Ground) -> str:
