@@ -339,6 +339,10 @@ class RoleResult:
     """Each of them; of many that have ended the latest."""
     ended_bytes_per_iteration: float | None = None
     """What each of those that have ended still grew by at its end, which went with it; None where it is not known."""
+    ended_grew_in: Place | None = None
+    """Where those that have ended grew most; None where that is not known."""
+    ended_grew_there: float | None = None
+    """By how many bytes a cycle of theirs."""
 
 
 @dataclass(frozen=True)

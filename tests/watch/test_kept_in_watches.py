@@ -84,6 +84,22 @@ def test_what_does_not_grow_any_more_is_not_proven(tmp_path: Path):
     assert proofs(tmp_path, KEEPS, blocks=filled).kept([GROWS], REQUESTS) is None
 
 
+@pytest.mark.parametrize(
+    ("later", "ended", "stands"),
+    [([], 0, True), ([120] * 40, 0, True), ([5] * 40, 0, False), ([5] * 40, 1, True)],
+    ids=["nobody looked since", "nobody asks for it any more", "it went", "its process was replaced"],
+)
+def test_what_was_proven_stands_unless_it_goes(tmp_path: Path, later: list[int], ended: int, *, stands: bool):
+    made = proofs(tmp_path, KEEPS)
+    assert made.kept([GROWS], REQUESTS) is not None
+    ledger: Any = made._ledger
+    before = ledger._judge.series(SITE)[1]
+    ledger._judge = growth(np.array([*before, *later]))
+    made._ended = lambda: ended
+
+    assert (made.kept([], 2 * REQUESTS) is not None) == stands
+
+
 def test_stacks_that_lead_to_several_containers_prove_nothing(tmp_path: Path):
     made = proofs(tmp_path, KEEPS)
     ledger: Any = made._ledger

@@ -213,6 +213,11 @@ class LedgerJudge:
         fewest = np.maximum(expected - _BY_CHANCE * np.sqrt(np.maximum(expected, 0.0)), 1.0)
         return bool(grown.sum() >= _ENOUGH_BLOCKS and (grown >= fewest).all())
 
+    def has_fallen(self, site: int) -> bool:
+        """Whether a site's live blocks are less than half of the most that there were."""
+        _, blocks, _ = self.series(site)
+        return bool(len(blocks)) and 2 * int(blocks[-1]) < int(blocks.max())
+
     @staticmethod
     def _parts(cycles: NDArray[np.int64]) -> list[int]:
         """Return at which checkpoints the parts of the run begin and end, from the second part on."""

@@ -27,6 +27,7 @@ from soak.native.layout import (
     UNKNOWN_SITE,
 )
 from soak.native.ledger import Checkpoint, Frame, SiteTable
+from soak.probes.ledgers.ended import EndedGrowth, Life
 from soak.probes.ledgers.tables import LiveTables, OneProcess, WatchedTables
 from soak.probes.mappings import Mapping, parse_maps
 
@@ -63,6 +64,7 @@ class _Member:
         self._mappings: list[Mapping] = []
         self._starts: list[int] = []
         self._first: dict[str, int] = {}
+        self.life = Life()
 
     def forget_mappings(self) -> None:
         """Read the mappings again where they are wanted: modules may have been added."""
@@ -112,6 +114,8 @@ class MergedLedger(WatchedTables):
         self._state, self._sequence = 0, 0
         self._marks_before = self._removed = 0
         self._files: set[str] = set()
+        self.ended = EndedGrowth()
+        """What the processes that are counted no longer grew by."""
         self.latest: dict[Hashable, Checkpoint] = {}
         """What each process held at the latest checkpoint."""
 
@@ -129,6 +133,7 @@ class MergedLedger(WatchedTables):
         removed = self._members.pop(member)
         self._marks_before += removed.marks - removed.first_marks
         self._removed += 1
+        self.ended.add(removed.life)
         removed.ledger.close()
 
     @property
@@ -167,6 +172,10 @@ class MergedLedger(WatchedTables):
         states = [_coverage(member.ledger.state) for member in self._members.values()]
         self._state = int(np.bitwise_and.reduce(np.array(states)))
         self._sequence += 1
+        table = SiteTable(self._sites[: self._count].copy())
+        for (identity, _), own in zip(checkpoints.items(), rows, strict=True):
+            member = self._members[identity]
+            member.life.see(member.marks - member.first_marks, table.owners, own)
         each = list(checkpoints.values())
         return replace(
             each[0],
@@ -175,7 +184,7 @@ class MergedLedger(WatchedTables):
             shift=0,
             rows=np.concatenate(rows),
             births=np.zeros(0, np.uint64),
-            site_table=SiteTable(self._sites[: self._count].copy()),
+            site_table=table,
             ranges=np.zeros(0, RANGE),
             **{name: sum(getattr(checkpoint, name) for checkpoint in each) for name in _SUMS},
         )
@@ -229,6 +238,10 @@ class MergedLedger(WatchedTables):
 
     def place(self, checkpoint: Checkpoint, site: int) -> Frame | None:  # noqa: ARG002
         """Return where a site is."""
+        return self._places.get(site)
+
+    def place_of(self, site: int) -> Frame | None:
+        """Return where a site is, also when no process lives any more."""
         return self._places.get(site)
 
     def stack(self, checkpoint: Checkpoint, site: int) -> list[Frame]:  # noqa: ARG002

@@ -8,9 +8,12 @@ from soak.attribution.grouping import group_causes
 from soak.grounds import Ground, GroundKind
 from soak.measurements import SIGNALS
 from soak.reporting.words.causes.advice import origin
+from soak.reporting.words.causes.sentences import place_words
 from soak.reporting.words.growth import growth_words
-from soak.reporting.words.vocabulary import byte_rate, printable, rate_words
+from soak.reporting.words.vocabulary import byte_rate, count_words, printable, rate_words
 from soak.results import Cause, ComponentResult
+from soak.units import format_count
+from soak.verdict import Verdict
 
 _NOTABLE_BYTES = 64 * 1024
 """Less than this, of all cycles, may be what a program still takes at first."""
@@ -24,7 +27,7 @@ def growth_so_far(component: ComponentResult) -> str | None:
     ground = component.grounds[0] if component.grounds else None
     if ground is not None and ground.kind is GroundKind.FEW_CYCLES and component.growth is not None:
         return f"{growth_words(component.growth, component.cycle_noun)}{where_from(component)}"
-    return _count_so_far(component, ground) or _memory_so_far(component)
+    return _count_so_far(component, ground) or _ended_so_far(component) or _memory_so_far(component)
 
 
 def where_from(component: ComponentResult) -> str:
@@ -48,6 +51,23 @@ def _count_so_far(component: ComponentResult, ground: Ground | None) -> str | No
     signal = SIGNALS[ground.signals[0]]
     opened = [cause for cause in component.causes if cause.kind == signal.kind]
     return f"grows by {rate_words(streak.rate, signal.unit, component.cycle_noun)}{_probably(opened)}"
+
+
+def _ended_so_far(component: ComponentResult) -> str | None:
+    """Say what grew in processes that are replaced, which the sum of those that live does not show."""
+    noun, decided = component.cycle_noun, (Verdict.LEAK, Verdict.CLEAN)
+    roles = [role for role in component.roles if role.ended and role.verdict not in decided]
+    role = max(roles, key=lambda role: role.ended_grew_there or 0.0, default=None)
+    rate = 0.0 if role is None else role.ended_grew_there or 0.0
+    if role is None or role.ended_grew_in is None or rate <= component.tolerance_bytes:
+        return None
+    place = place_words(role.ended_grew_in)
+    enough = f"{count_words(component.n_min, noun)} would" if component.n_min else "more time would"
+    return (
+        f"grows by {byte_rate(rate)} per {noun} in each process that is replaced ({format_count(role.ended)} × "
+        f"{printable(role.command)} so far), which takes that with it: probably {place} allocates it. Without "
+        f"replacement (max-requests, maxtasksperchild) {enough} decide it"
+    )
 
 
 def _memory_so_far(component: ComponentResult) -> str | None:

@@ -239,13 +239,17 @@ class LedgerReader:
         """Whether a site has grown in each part of the run, by what chance allows where cycles are of several kinds."""
         return self._judge.goes_on(site)
 
+    def has_fallen(self, site: int) -> bool:
+        """Whether a site has many fewer live blocks than it has had."""
+        return self._judge.has_fallen(site)
+
     def stacks_of(self, site: int) -> list[tuple[Call, ...]]:
         """Return the captured stacks of a site, the one with most live blocks first."""
         if self._file is None or self._latest is None:
             return []
         live = self._stacks_with_blocks(site)
         most = sorted(live, key=lambda stack: -live[stack])[:_MOST_STACKS]
-        return [tuple(map(_known_call, self._file.stack(self._latest, stack))) for stack in most]
+        return [tuple(map(known_call, self._file.stack(self._latest, stack))) for stack in most]
 
     def python_files(self) -> tuple[str, ...]:
         """Return the files of all Python code that has allocated anything since the tracker began."""
@@ -312,7 +316,7 @@ class LedgerReader:
             return ()
         frames = self._file.stack(self._latest, site)
         place = None if frames else self._file.place(self._latest, site)
-        return tuple(map(_known_call, frames)) if place is None else (_known_call(place),)
+        return tuple(map(known_call, frames)) if place is None else (known_call(place),)
 
     def close(self) -> None:
         """Unmap the ledger."""
@@ -398,10 +402,11 @@ def _cohorts(checkpoint: Checkpoint) -> Cohorts:
 
 
 def _call(frame: Frame | None) -> Call | None:
-    return None if frame is None else _known_call(frame)
+    return None if frame is None else known_call(frame)
 
 
-def _known_call(frame: Frame) -> Call:
+def known_call(frame: Frame) -> Call:
+    """Return a frame of the ledger as a call."""
     return Call(frame.address, frame.file, frame.function, frame.line, frame.is_entry)
 
 

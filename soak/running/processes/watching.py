@@ -10,6 +10,8 @@ from functools import partial
 
 from soak.analysis.decide import Decision
 from soak.analysis.evidence import LEDGER
+from soak.attribution.causes import place_of
+from soak.attribution.symbols import Symbols
 from soak.grounds import Ground, GroundKind, ProcessRole
 from soak.probes.descendants import Descendant, read_descendants
 from soak.probes.ledgers.announcements import Announcements
@@ -17,8 +19,9 @@ from soak.probes.ledgers.followed import Followed
 from soak.probes.ledgers.merged import MergedLedger
 from soak.probes.ledgers.tables import LiveTables
 from soak.probes.outside import open_reader, read_cpu_s
-from soak.results import Cause, ComponentResult, RoleResult
+from soak.results import Cause, ComponentResult, Place, RoleResult
 from soak.running.component.checkpoints import ChildProcesses
+from soak.running.component.ledger_reader import known_call
 from soak.running.processes.report import process_results
 from soak.running.processes.role import Count, Identity, Member, RoleKey, growth_of_ended, key_of, opened
 from soak.running.watch.plan import WatchPlan
@@ -109,6 +112,14 @@ class RoleSubject:
     def why_not_tracked(self) -> str | None:
         """See Subject."""
         return None
+
+    def grown_when_ended(self) -> tuple[Place, float] | None:
+        """Return where those that have ended grew most, and by how many bytes a mark of theirs; None without marks."""
+        most = self._merged.ended.most()
+        frame = None if most is None else self._merged.place_of(most.site)
+        if most is None or frame is None or not most.marks:
+            return None
+        return place_of(known_call(frame), Symbols(self._merged.maps()).frames), most.bytes / most.marks
 
     def close(self) -> None:
         """Let go of all processes."""
@@ -313,6 +324,7 @@ def _causes(subject: RoleSubject, result: ComponentResult) -> tuple[Cause, ...]:
 
 def _role_result(subject: RoleSubject, result: ComponentResult) -> RoleResult:
     tracked = result.signals.get("tracked")
+    grown = subject.grown_when_ended() if subject.ended and result.verdict is not Verdict.LEAK else None
     return RoleResult(
         command=subject.name,
         verdict=result.verdict,
@@ -323,6 +335,8 @@ def _role_result(subject: RoleSubject, result: ComponentResult) -> RoleResult:
         high=None if tracked is None else tracked.high,
         processes=process_results(subject.ended, subject.members.values()),
         ended_bytes_per_iteration=_growth_of_ended(subject, result),
+        ended_grew_in=None if grown is None else grown[0],
+        ended_grew_there=None if grown is None else grown[1],
     )
 
 

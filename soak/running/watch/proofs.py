@@ -7,8 +7,10 @@ part of the watch by as much as chance allows, by 64 blocks in all. Where scans 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from soak.analysis.evidence import Proven
+from soak.analysis.sites.ledger import Suspect
 from soak.attribution.holders import Reachability
 from soak.attribution.keepers.entries import served_frames
 from soak.attribution.keepers.finder import KeeperFinder
@@ -23,11 +25,32 @@ class WatchProofs(Proofs):
     """Keeps what is proven of one watched program, or of the processes of one role."""
 
     def __init__(
-        self, ledger: LedgerReader, reachability: Callable[[int], Reachability], clock: Clock, *, is_scanned: bool
+        self,
+        ledger: LedgerReader,
+        reachability: Callable[[int], Reachability],
+        clock: Clock,
+        *,
+        is_scanned: bool,
+        ended: Callable[[], int] = lambda: 0,
     ) -> None:
-        """Prove nothing yet. ``is_scanned``: scans are allowed, so what they say is waited for."""
+        """Prove nothing yet.
+
+        ``is_scanned``: scans are allowed, so what they say is waited for. ``ended``: returns how many processes have
+        ended that were counted.
+        """
         super().__init__(ledger, reachability, clock, KeeperFinder(served_frames))
-        self._is_scanned = is_scanned
+        self._is_scanned, self._ended = is_scanned, ended
+        self._found: Proven | None = None
+
+    def kept(self, suspects: Sequence[Suspect], cycles: int) -> Proven | None:
+        """See Proofs. What was proven stands when nobody asks for it any more, or its process has been replaced.
+
+        Where its blocks went and no process did, something takes them after all.
+        """
+        self._found = super().kept(suspects, cycles) or self._found
+        if self._found is not None and not self._ended() and any(map(self._ledger.has_fallen, self.keepers)):
+            self._found = None
+        return self._found
 
     def _may_be_kept(self, site: int) -> bool:
         found = self._reachability(site)

@@ -184,7 +184,7 @@ class Watch:
         self._proofs = (
             None
             if self._ledger is None
-            else WatchProofs(self._ledger, self._reachability, _CLOCK, is_scanned=is_scanned)
+            else WatchProofs(self._ledger, self._reachability, _CLOCK, is_scanned=is_scanned, ended=self._ended)
         )
         self._lost: dict[int, Suspect] = {}
         self._suspects: list[Suspect] = []
@@ -317,6 +317,9 @@ class Watch:
             evidence = without_waiting(evidence, of_python, free, most=processes * most_waiting(self._ledger.maps))
             self._suspects = list(evidence.suspects)
         return decide(replace(evidence, cycles=self._pace.cycles, failed=failed))
+
+    def _ended(self) -> int:
+        return 0 if self._tables is None else self._tables.removed
 
     def _kept(self) -> Proven | None:
         """Return what containers keep that only grow; nothing before the stacks of sites are asked for."""

@@ -201,7 +201,10 @@ def _kept_blocks(ground: Ground, noun: str) -> str:
     place = f"{PurePath(keeper.file).name}:{keeper.line}"
     rate = rate_number(ground.proven_rate or 0.0, "bytes")
     if noun in _NOUNS_OF_A_WATCH:  # not each of them is a request that adds something
-        return f"{keeper.name} only grows: {place} adds to it, and no code takes anything from it: {rate} per {noun}."
+        return (
+            f"The container {keeper.name} only grows: {place} adds to it, and no code takes anything from it: "
+            f"{rate} per {noun}."
+        )
     return f"Each {noun} adds to {keeper.name} at {place}, and no code takes anything from it: {rate} per {noun}."
 
 
