@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from soak.measurements import SIGNALS
 from soak.reporting import words as say
+from soak.reporting.words.causes.advice import origin
 from soak.reporting.words.causes.kinds import KINDS, kind_words
 from soak.results import Cause, ChainNode, HoldingCache, MemoryKind, MemoryStep, Place, Unseen
 
@@ -148,6 +149,35 @@ def test_a_reference_cycle_is_written_out():
     assert "garbage collection is off" in off
     assert "put them into gc.garbage, where they stay" in kept
     assert "garbage collection is off" not in kept
+
+
+def test_the_first_sentence_names_the_reference_cycle_that_keeps_objects():
+    node = ChainNode("", "a Frame", "Frame", 56, None)
+    garbage = (ChainNode("gc", "a module", "module", 72, None), ChainNode(".garbage", "a list of 9", "list", 136, None))
+    off = an_object(kind="reference-cycle", state="held", ring=(node,))
+    kept = an_object(kind="reference-cycle", state="held", ring=(node,), chain=(*garbage, node))
+    by_c = an_object(kind="reference-cycle", state="held", memory_path=(MemoryStep("static", "kept", "/app/fast.so"),))
+
+    assert origin([off]) == "app.py:14 allocates it, and a reference cycle without gc keeps it"
+    assert origin([kept]) == "app.py:14 allocates it, and a reference cycle that gc cannot free keeps it"
+    assert "reference cycle" not in origin([by_c])
+    assert say.cause_sentence(off).endswith("; its objects hold each other.")
+
+
+@pytest.mark.parametrize("module", ["/usr/lib/python3.11/lib-dynload/mmap.so", "/usr/lib/libpython3.11.so.1.0"])
+def test_of_the_source_of_cpython_the_line_of_python_is_told(module: str):
+    """mmapmodule.c maps what the program asked for."""
+    where = Place("new_mmap_object", "/build/Python-3.11.7/Modules/mmapmodule.c", 1365, module=module)
+    line = Place("cycle", "/app/app.py", 14)
+    cause = a_cause(kind="mapping", state="unknown", where=where, python_where=line, frames=(where, line))
+
+    assert origin([cause], suspected=True).startswith("app.py:14 allocates it")
+
+
+def test_the_value_of_what_grows_is_not_told_where_it_is_named():
+    buffer = ChainNode(".buffer", "a bytearray of 9,000: bytearray(b'xxxx...", "bytearray", 9000, None)
+
+    assert "xxxx" not in say.advise(an_object(state="held", chain=(MODULE, buffer)))
 
 
 PROBABLY_LOST = (Unseen.MOST_LOST, Unseen.SEEN_ONCE)

@@ -13,6 +13,9 @@ _BUILT_FROM = re.compile(r".*/[Pp]ython-3[^/]*/(?=[A-Z])")
 """Where CPython was built: its sources are in Modules/, Objects/, Python/, …"""
 
 
+_OF_CPYTHON = re.compile(r"/lib-dynload/|/libpython3[^/]*$|/python3[^/]*$")
+
+
 def library_file(path: str) -> str | None:
     """Return the part of a path that names a file of a library or of CPython; None for any other.
 
@@ -20,6 +23,14 @@ def library_file(path: str) -> str | None:
     """
     match = _INSTALLED.match(path) or _BUILT_FROM.match(path)
     return None if match is None else path[match.end() :]
+
+
+def is_of_cpython(place: Place) -> bool:
+    """Whether a place is in C code of CPython itself: in its library, its program, or a module of its standard library.
+
+    A person does not look there for a leak.
+    """
+    return _OF_CPYTHON.search(place.module or "") is not None
 
 
 def short_file(path: str) -> str:

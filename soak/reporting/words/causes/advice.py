@@ -17,7 +17,7 @@ from soak.reporting.words.causes.holders import (
     step_words,
 )
 from soak.reporting.words.causes.kinds import FREE_MEMORY, UNCOLLECTABLE, kind_words
-from soak.reporting.words.paths import library_file, own_frame, short_file, without_folders
+from soak.reporting.words.paths import is_of_cpython, library_file, own_frame, short_file, without_folders
 from soak.reporting.words.vocabulary import capitalised, made_words, printable
 from soak.results import Cause, ChainNode, MemoryKind, MemoryStep, Owner, Place, Unseen
 from soak.units import format_count, format_size
@@ -137,6 +137,8 @@ def origin(causes: Sequence[Cause], only_grows: Keeper | None = None, *, suspect
         return f"each {owner.type}{made} is kept{by}"
     if cause.state == "lost":
         return f"{place} allocates it, and nothing points to it"
+    if _is_ring(cause):
+        return f"{place} allocates it, and {_ring_words(cause)} keeps it"
     return f"{place} allocates it" + (f", and {keeper} keeps it" if keeper else "")
 
 
@@ -160,8 +162,19 @@ def origin_brief(causes: Sequence[Cause], only_grows: Keeper | None = None, *, s
     if group.owner is not None:
         made_at = _made_at(group, group.owner)
         at = f" in {group.owner.type} objects" if made_at is None else f" at {spot(made_at)}"
-    keeper = keeper_words(group)
+    keeper = _ring_words(group.causes[0]) if _is_ring(group.causes[0]) else keeper_words(group)
     return f"{at}, kept by {keeper}" if keeper else at
+
+
+def _is_ring(cause: Cause) -> bool:
+    """Whether objects are known to hold only each other, or to be in gc.garbage."""
+    is_held_elsewhere = bool(cause.memory_path or cause.chain) and not cause.ring
+    return cause.kind == "reference-cycle" and cause.state == "held" and not is_held_elsewhere
+
+
+def _ring_words(cause: Cause) -> str:
+    """Name the reference cycle that keeps objects, by why it is not collected."""
+    return "a reference cycle that gc cannot free" if _is_uncollectable(cause) else "a reference cycle without gc"
 
 
 def made_at_words(group: CauseGroup, owner: Owner) -> str:
@@ -276,7 +289,8 @@ def _in_source(cause: Cause) -> bool:
 def _line(cause: Cause) -> str | None:
     """Return the line of code to open first: of C code its own where that is known, else the person's own."""
     own = own_frame(cause.frames)
-    first = (cause.where, own) if _in_source(cause) and cause.kind != "python-object" else (own, cause.python_where)
+    is_of_c = _in_source(cause) and cause.kind != "python-object" and not (cause.where and is_of_cpython(cause.where))
+    first = (cause.where, own) if is_of_c else (own, cause.python_where)
     place = next((place for place in (*first, cause.python_where, cause.where) if place is not None), None)
     return None if place is None else spot(place)
 

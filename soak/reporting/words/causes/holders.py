@@ -95,7 +95,8 @@ def cache_advice(cache: HoldingCache) -> str:
 
 def container_words(expression: str, node: ChainNode) -> str:
     """Name a container in a sentence: ``my_script.seen, a list of 600 (5.305 KiB)``."""
-    return f"{expression}, {node.what}{f' ({format_size(node.size_bytes)})' if node.size_bytes else ''}"
+    what, _, _ = node.what.partition(": ")  # without the beginning of its value
+    return f"{expression}, {what}{f' ({format_size(node.size_bytes)})' if node.size_bytes else ''}"
 
 
 def _node_words(expression: str, node: ChainNode) -> str:

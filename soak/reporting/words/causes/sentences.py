@@ -71,6 +71,8 @@ def cause_sentence(cause: Cause, noun: str = "call") -> str:
     every, where = _every_words(cause, noun), _where_words(cause)
     where = f" {'in' if cause.where is not None else 'from'} {where}" if where else ""
     state = _STATE_WORDS.get(cause.state)
+    if cause.kind == "reference-cycle" and cause.state == "held":
+        state = "its objects hold each other"
     certain = "" if cause.confirmed else "Suspected: "
     kind, who = kind_words(cause.kind).name, ""
     if cause.kind == "child-process" and cause.bytes_per_iteration is not None:
