@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from soak.verdict import Verdict
 
 ENOUGH_N_MIN = 1024
 """Where n_min follows from slow cycles and is less, caches may be larger: growth alone is then no leak of memory."""
+
+
+_LATER_AT_LEAST = 0.5
 
 
 class GroundKind(StrEnum):
@@ -179,6 +182,14 @@ class Streak:
     intervals: int
     first: float
     last: float
+    later_rate: float | None = field(default=None, compare=False)
+    """How much the signal rose per cycle in the later part, a quarter to five eighths of the cycles; None where no
+    reading stands there."""
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the later part rose at half of the mean rate or more: a cache that has filled since does not."""
+        return self.later_rate is not None and self.later_rate >= _LATER_AT_LEAST * self.rate
 
     @property
     def growth(self) -> float:

@@ -252,7 +252,7 @@ def _memory_every_cycle(evidence: Evidence) -> Ground | None:
     """Return this ground where memory rose up to the end of the run, fast enough to reach its limit."""
     much = min(_MUCH_MEMORY_BYTES, _MUCH_OF_LIMIT * (evidence.rss_limit_bytes or float("inf")))
     rising = (name for name in ("tracked", "rss") if rose_to_the_end(evidence, name))
-    names = tuple(name for name in rising if evidence.streaks[name].growth > much)
+    names = tuple(n for n in rising if evidence.streaks[n].growth > much and evidence.streaks[n].goes_on)
     if not names:
         return None
     return Ground(GroundKind.MEMORY_EVERY_CYCLE, names, streak=evidence.streaks[names[0]])

@@ -302,7 +302,7 @@ def at_limit(signal: str) -> dict[str, object]:
 
 def rose(signal: str, rate: float, cycles: int = 200, since: int = 800) -> dict[str, object]:
     """Give a run that is over, up to the end of which a signal rose in each cycle."""
-    streak = Streak(since, cycles, cycles, 10.0, 10.0 + rate * cycles)
+    streak = Streak(since, cycles, cycles, 10.0, 10.0 + rate * cycles, later_rate=rate)
     return {"streaks": {signal: streak}, "is_last": True}
 
 

@@ -143,6 +143,13 @@ def test_a_cache_that_was_not_looked_at_to_the_end_may_fill(cache: Cache, verdic
     assert decided(LEAK, (106.0, cache)).verdict is verdict
 
 
+def test_beside_a_cache_that_drops_entries_its_tables_are_no_leak_and_as_much_as_it_holds_is():
+    drops = replace(FILLING, gained=-40)
+
+    assert decided(LEAK, (90.0, drops), (20.0, None)).verdict is Verdict.INCONCLUSIVE
+    assert decided(LEAK, (60.0, drops), (46.0, None)).verdict is Verdict.LEAK
+
+
 def test_what_the_walk_did_not_come_to_may_be_in_the_cache_and_what_it_found_elsewhere_is_not():
     partly = replace(FILLING, is_only_holder=False, is_only_seen=True)
     sites = (CachedSite(106.0, partly, is_leak=True), CachedSite(50.0, None, is_leak=True, is_unseen=True))

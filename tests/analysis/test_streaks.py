@@ -117,6 +117,24 @@ def test_memory_need_not_rise_at_one_rate():
     assert streak_of(enumerate([1.0, 5.0, 5.5, 100.0]), at_one_rate=False) == Streak(0, 3, 3, 1.0, 100.0)
 
 
+@pytest.mark.parametrize(("full_at", "goes_on"), [(1000, True), (900, True), (400, False), (50, False)])
+def test_memory_that_hardly_rises_any_more_does_not_go_on(full_at: int, goes_on: bool):
+    """A cache of 400 templates was full, and each reading was still a little higher than the one before."""
+    streak = streak_of(
+        [(n, 900.0 * min(n, full_at) + n) for n in (*range(0, 100, 5), 300, 700, 1000)], at_one_rate=False
+    )
+
+    assert streak is not None
+    assert streak.goes_on is goes_on
+
+
+def test_a_leap_and_readings_behind_it_alone_tell_nothing_of_what_goes_on():
+    streak = streak_of([(0, 0.0), *((n, 5e9 + n) for n in range(990, 1000))], at_one_rate=False)
+
+    assert streak is not None
+    assert not streak.goes_on
+
+
 def test_two_readings_of_one_cycle_are_no_interval():
     assert streak_of([(3, 1.0), (3, 2.0)], at_one_rate=False) is None
 

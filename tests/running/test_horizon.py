@@ -103,6 +103,16 @@ def test_at_half_time_it_falls_to_what_has_been_made():
     assert not horizon.update(2500, 40.0, 0.015)
 
 
+def test_half_time_comes_sooner_where_looks_at_the_memory_use_up_the_time():
+    """A mapping of a mebibyte per call: the run was over after 4 s of cycles and 11 s of looks."""
+    horizon = a_horizon(budget_s=10.0)
+    horizon.update(2000, 1.25, 5e-4)
+
+    assert not horizon.update(800, 3.0, 0.004, looked_at_s=4.0)
+    assert horizon.update(811, 3.1, 0.004, looked_at_s=4.4)
+    assert horizon.n_min == 811
+
+
 def test_when_it_falls_fewer_of_the_first_checkpoints_may_be_sparse():
     """No look reaches back behind a quarter of it, and the first cycles are often the slowest."""
     horizon = a_horizon(budget_s=60.0)

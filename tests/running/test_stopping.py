@@ -118,7 +118,8 @@ def test_a_guard_is_named_by_its_signal():
         ("guard:fds", FAILED, None, ("guard:fds", None)),
         ("", FAILED, "threads", ("guard:threads", None)),
         ("", None, "threads", ("guard:threads", None)),
-        ("verdict", FAILED, "threads", ("failure", FAILED)),
+        ("verdict", FAILED, "threads", ("guard:threads", None)),
+        ("signal", FAILED, "threads", ("failure", FAILED)),
     ],
 )
 def test_how_a_component_ended(

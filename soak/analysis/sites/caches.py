@@ -22,6 +22,7 @@ _MOST_PER_BLOCK_BYTES, _MOST_ROUNDING = 32, 1.05
 _TELLING_GAIN, _FEWEST_ENTRIES = 3.0, 8
 """A cache that fills would have gained so many entries in the cycles watched, or these tell nothing. One of a few
 entries does not hold what grows by an entry at a time."""
+_LOST_TABLES_SHARE = 0.25
 _STRAY_SHARE = 0.05
 """What a site may grow by, of all that caches hold, and have its holder wrong: the block of a dead object passes on
 CPython's free lists to the next of its kind, and the site of the first counts what keeps the second."""
@@ -136,7 +137,9 @@ def maybe_filling(
     if not caches or not cycles:
         return None
     within = [site for site in sites if site.cache in caches or site.is_unseen]
-    return _filling(caches, within, sites, series, cycles, tolerance_bytes)
+    # The tables of a cache that drops entries become smaller and larger; not all are found to be its own.
+    others = _LOST_TABLES_SHARE * sum(site.rate for site in within if site.cache and site.cache.loses_entries)
+    return _filling(caches, within, sites, series, cycles, max(tolerance_bytes, others))
 
 
 def _filling(

@@ -21,6 +21,7 @@ MOST_OF_RUN = 0.75
 _SHARE_OF_RUN = 1 / 8
 """A streak is at least this share of the run, as n_min is of the budget: in a long run 20 cycles are a moment."""
 _FEWEST_CYCLES_TO_TELL = 3
+_EARLIER_SHARE = 0.75
 
 _LARGER_THAN_FALLS = 2.0
 """Teeth of one sawtooth differ, but seldom by more than this."""
@@ -41,6 +42,8 @@ class StreakCounter:
         self._largest_fall = 0.0
         self._rate = 0.0
         self._since, self._first, self._intervals = 0, 0.0, 0
+        self._marks: list[tuple[int, float]] = []
+        """Readings of the streak, each after twice as many of its cycles as the one before."""
 
     def add(self, cycle: int, value: float) -> None:
         """Take in the next reading."""
@@ -55,9 +58,11 @@ class StreakCounter:
             self._intervals = 0
             return
         if not self._intervals or (self._at_one_rate and rate != self._rate):
-            self._since, self._first, self._intervals = *latest, 0
+            self._since, self._first, self._intervals, self._marks = *latest, 0, []
         self._rate = rate
         self._intervals += 1
+        if not self._marks or cycle - self._since >= 2 * (self._marks[-1][0] - self._since):
+            self._marks.append((cycle, value))
 
     @property
     def streak(self) -> Streak | None:
@@ -67,13 +72,23 @@ class StreakCounter:
         cycle, value = self._latest
         if value - self._first <= _LARGER_THAN_FALLS * self._largest_fall:
             return None
-        return Streak(self._since, cycle - self._since, self._intervals, self._first, value)
+        return Streak(self._since, cycle - self._since, self._intervals, self._first, value, self._later_rate)
+
+    @property
+    def _later_rate(self) -> float | None:
+        """The rate since the latest mark in the first three quarters of the streak."""
+        if self._latest is None:
+            return None
+        cycle, value = self._latest
+        until = self._since + _EARLIER_SHARE * (cycle - self._since)
+        mark = next((mark for mark in reversed(self._marks) if mark[0] <= until), None)
+        return None if mark is None else (value - mark[1]) / (cycle - mark[0])
 
 
 def is_of_run(evidence: Evidence, name: str, streak: Streak) -> bool:
     """Whether a streak of memory is nearly the whole run."""
     is_long = streak.cycles >= MOST_OF_RUN * evidence.cycles and streak.intervals >= FEWEST_INTERVALS
-    return is_long and (SIGNALS[name].unit != "bytes" or streak.rate > evidence.tolerance_bytes)
+    return is_long and (SIGNALS[name].unit != "bytes" or (streak.goes_on and streak.rate > evidence.tolerance_bytes))
 
 
 def rises_at_one_rate(evidence: Evidence, name: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from soak.analysis.component import LARGEST_N_MIN, choose_n_min, n_min_at_half_time
 from soak.grounds import ENOUGH_N_MIN
+from soak.running.component.stopping import is_used_up
 from soak.settings import DEFAULT_BUDGET_S, ComponentPlan
 
 _CYCLE_TIME_KNOWN_AFTER_S, _CYCLE_TIME_KNOWN_SHARE = 1.0, 1 / 8
@@ -57,17 +58,25 @@ class Horizon:
         longest_s = min(budget_s * _EARLY_SHARE, _EARLY_AT_MOST_S)
         return longest_s if self._chosen_early_s is None else min(longest_s, self._chosen_early_s)
 
-    def update(self, cycles: int, elapsed_s: float, cycle_s: float | None, *, ended: bool = False) -> bool:
+    def update(
+        self,
+        cycles: int,
+        elapsed_s: float,
+        cycle_s: float | None,
+        *,
+        looked_at_s: float = 0.0,
+        ended: bool = False,
+    ) -> bool:
         """Choose or lower n_min if it is time to; tell whether it has changed.
 
         ``cycles``: completed in ``elapsed_s``. ``cycle_s``: what one takes without checkpoints, if that is known.
-        ``ended``: no more cycles follow.
+        ``looked_at_s``: what looks at the memory have taken, beside ``elapsed_s``. ``ended``: no more cycles follow.
         """
         before = self.n_min
         self._cycle_s = cycle_s
         if before is None:
             self.n_min = self._choose(elapsed_s, cycle_s, ended=ended)
-        elif not self.is_asked_for and self._is_half_time(elapsed_s):
+        elif not self.is_asked_for and self._is_half_time(elapsed_s, looked_at_s):
             self.n_min = max(n_min_at_half_time(before, cycles), self._fewest)
         has_changed = self.n_min != before
         if has_changed and self.n_min is not None and cycle_s is not None:
@@ -94,5 +103,7 @@ class Horizon:
             return False
         return choose_n_min(plan.budget_s / max(cycle_s * _CERTAIN_TIMES, 1e-9)) == LARGEST_N_MIN
 
-    def _is_half_time(self, elapsed_s: float) -> bool:
-        return self._plan.budget_s is not None and elapsed_s >= self._plan.budget_s / 2
+    def _is_half_time(self, elapsed_s: float, looked_at_s: float) -> bool:
+        """Whether half of the time is over, or half of what cycles and looks may take together."""
+        budget_s = self._plan.budget_s
+        return budget_s is not None and is_used_up(elapsed_s, looked_at_s, budget_s / 2)

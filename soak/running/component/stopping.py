@@ -79,17 +79,21 @@ class StopRules:
         return VERDICT if not is_scanning and self._is_decided(decision) else ""
 
     def _is_used_up(self, elapsed_s: float, looked_at_s: float) -> bool:
-        """Whether the cycles have had their time, or took with the looks at a large memory as long as all may take."""
-        budget_s = self._budget_s
-        if budget_s is None:
-            return False
-        return elapsed_s >= budget_s or elapsed_s + looked_at_s >= (1 + BESIDE_SHARE) * budget_s
+        return self._budget_s is not None and is_used_up(elapsed_s, looked_at_s, self._budget_s)
 
     def _is_decided(self, decision: Decision | None) -> bool:
         """Whether nothing that may still come would change the verdict; a CLEAN with a named budget is "so far"."""
         if decision is None or not decision.is_final or not self._plan.early_stop:
             return False
         return not (decision.verdict is Verdict.CLEAN and self._plan.full_budget)
+
+
+def is_used_up(elapsed_s: float, looked_at_s: float, budget_s: float) -> bool:
+    """Whether cycles have had their time, or took with the looks at a large memory as long as all may take.
+
+    ``elapsed_s``: of the cycles. ``looked_at_s``: what the looks have taken beside that.
+    """
+    return elapsed_s >= budget_s or elapsed_s + looked_at_s >= (1 + BESIDE_SHARE) * budget_s
 
 
 class Liveness:
@@ -137,9 +141,10 @@ def how_it_ended(stopped_by: str, failure: Failure | None, exhausted: str | None
     """Return why a component ended, and its failure if it is one.
 
     ``stopped_by``: what it was asked to stop for, or empty. ``exhausted``: the signal whose limit it ran into. One that
-    failed for that, or after a guard had asked it to stop, has leaked, which is no fault of the driver.
+    failed for that, or after a guard had asked it to stop, has leaked, which is no fault of the driver. It may run into
+    the limit when it has been asked to stop and has not seen that yet.
     """
-    if exhausted is not None and not stopped_by:
+    if exhausted is not None and stopped_by != SIGNAL and guard_of(stopped_by) is None:
         stopped_by = stopped_by_guard(exhausted)
     if guard_of(stopped_by) is not None:
         return stopped_by, None

@@ -435,7 +435,11 @@ class Supervisor:
 
     def _update_horizon(self, *, ended: bool = False) -> None:
         was_chosen = self._horizon.n_min is not None
-        if not self._horizon.update(self._ring.completed, self._elapsed_s(), self._rows.cycle_s, ended=ended):
+        ring = self._ring
+        elapsed_s, looked_at_s = self._elapsed_s(), ring.looked_at_s
+        if not self._horizon.update(
+            ring.completed, elapsed_s, self._rows.cycle_s, looked_at_s=looked_at_s, ended=ended
+        ):
             self._judge.take_pace(are_cycles_slow=self._horizon.are_cycles_slow)
             return
         n_min = self._horizon.longest
