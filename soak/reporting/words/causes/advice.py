@@ -139,7 +139,8 @@ def origin(causes: Sequence[Cause], only_grows: Keeper | None = None, *, suspect
         return f"{place} allocates it, and nothing points to it"
     if _is_ring(cause):
         return f"{place} allocates it, and {_ring_words(cause)} keeps it"
-    return f"{place} allocates it" + (f", and {keeper} keeps it" if keeper else "")
+    comma = "," if keeper and ", " in keeper else ""
+    return f"{place} allocates it" + (f", and {keeper}{comma} keeps it" if keeper else "")
 
 
 def origin_brief(causes: Sequence[Cause], only_grows: Keeper | None = None, *, suspected: bool = False) -> str:
