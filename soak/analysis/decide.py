@@ -160,10 +160,9 @@ def _maybe_filling(evidence: Evidence) -> Ground | None:
 def _few_cycles(evidence: Evidence) -> Ground | None:
     """Return this ground where memory grows at one rate, but a cache of unknown size may hold it.
 
-    Before n_min nothing is decided anyway; there it holds at the end, where memory rose in every interval. Without the
-    tracker nothing is known of holders, and no scan would say that blocks are lost.
+    Before n_min nothing is decided anyway; there it holds at the end, where memory rose in every interval.
     """
-    if not _is_n_min_small(evidence) or "tracked" not in evidence.trusted:
+    if not _is_n_min_small(evidence):
         return None
     told = _growing_sites(evidence) or _steady_memory(evidence) or _rising_memory(evidence)
     if told is None or not may_be_cached(evidence.cached) or _is_long_steady(evidence, told):

@@ -522,8 +522,9 @@ def test_a_component_that_gets_slower_is_judged_by_what_it_has_made():
     judge.add(Reading(301, 30.1, {"fds": 10.0, "heap": 10 + 128 * 301}))
     decision = decide(judge.evidence())
 
-    assert (before.verdict, decision.verdict) == (Verdict.INCONCLUSIVE, Verdict.LEAK)
+    assert (before.series["heap"].verdict, decision.series["heap"].verdict) == (Verdict.INCONCLUSIVE, Verdict.LEAK)
     assert (judge.n_min, judge.n_clean, decision.series["heap"].decided_at) == (300, 300, 300)
+    assert (decision.verdict, decision.grounds[0].kind) == (Verdict.INCONCLUSIVE, GroundKind.FEW_CYCLES)
     assert decision.series["fds"] == before.series["fds"]
 
 
@@ -764,6 +765,14 @@ def test_few_cycles_make_no_leak_of_what_a_cache_may_hold(cached: tuple[CachedSi
     assert (decision.verdict, decision.grounds[0].kind, decision.needed) == (
         Verdict.INCONCLUSIVE, GroundKind.FEW_CYCLES, 2048 - 266,
     )  # fmt: skip
+
+
+def test_few_cycles_make_no_leak_where_nothing_tells_what_holds_it():
+    """Without the tracker."""
+    untracked = replace(evidence(heap="LEAK"), n_min=256, is_n_min_of_slow_cycles=True, cycles=266)
+
+    assert decide(untracked).grounds[0].kind is GroundKind.FEW_CYCLES
+    assert verdict_of(replace(untracked, is_n_min_of_slow_cycles=False)) is Verdict.LEAK
 
 
 @pytest.mark.parametrize(
