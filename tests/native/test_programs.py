@@ -126,6 +126,42 @@ sys.exit(any(statuses) and str(statuses))
 WAYS = 12
 
 
+SMALL_STACK = """
+#define _GNU_SOURCE
+#include <errno.h>
+#include <pthread.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+extern char **environ;
+static char *arguments[] = {"true", NULL};
+static void *start(void *unused)
+{
+    volatile char used[4096];
+    memset((char *)used, 1, sizeof used);
+    int status = -1, failed = posix_spawnp(&(pid_t){0}, "true", NULL, NULL, arguments, environ);
+    if (failed || wait(&status) < 0 || status)
+        return (void *)1;
+    pid_t child = vfork();
+    if (child == 0) {
+        execvp("true", arguments);
+        _exit(9);
+    }
+    return (void *)(long)(waitpid(child, &status, 0) != child || status || !used[5]);
+}
+int main(void)
+{
+    pthread_attr_t attributes;
+    pthread_t thread;
+    void *failed = (void *)1;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, PTHREAD_STACK_MIN);
+    return pthread_create(&thread, &attributes, start, NULL) || pthread_join(thread, &failed) || failed;
+}
+"""
+
+
 @pytest.fixture(scope="session")
 def program(compiler: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
     """Give a function that builds a program of one kind; it skips the test where this machine cannot."""
@@ -231,6 +267,20 @@ def test_a_child_with_a_preloaded_sanitizer_does_not_load_the_library(
         result = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
 
     assert (result.returncode, result.stdout, result.stderr) == (0, "without\n", "")
+
+
+def test_a_thread_with_the_smallest_stack_starts_programs(compiler: str, library: Path, tmp_path: Path) -> None:
+    """The library reads each of them first."""
+    (tmp_path / "small.c").write_text(SMALL_STACK)
+    command = [compiler, "-O1", "-w", "-o", tmp_path / "small", tmp_path / "small.c", "-lpthread"]
+    subprocess.run(command, check=True)
+    if subprocess.run([tmp_path / "small"], check=False).returncode:
+        pytest.skip("the stack is too small for this libc itself")
+
+    with preload.preloading(library, os.environ) as environment:
+        result = subprocess.run([tmp_path / "small"], capture_output=True, env=environment, check=False)
+
+    assert result.returncode == 0
 
 
 def test_what_the_system_refuses_is_refused_as_without_the_tracker(library: Path) -> None:

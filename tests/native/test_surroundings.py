@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tracked_children import Track
+from tracked_children import Track, interpreters
 
 from soak.native import preload
 from soak.native.layout import STATE_FILTERED
@@ -198,6 +198,38 @@ os._exit(0)
     assert int(rows["live_blocks"].max()) == 100_000
     assert checkpoint.lost_blocks == 0
     assert child.ledger.state & STATE_FILTERED
+
+
+WITHOUT_MPROTECT = """
+import ctypes, platform, struct
+libc = ctypes.CDLL(None)
+LOAD, JUMP, RETURN, KILL, ALLOW = 0x20, 0x15, 0x06, 0x80000000, 0x7FFF0000
+number = {"x86_64": 10, "aarch64": 226}[platform.machine()]
+steps = (LOAD, 0, 0, 0), (JUMP, 0, 1, number), (RETURN, 0, 0, KILL), (RETURN, 0, 0, ALLOW)
+rules = ctypes.create_string_buffer(b"".join(struct.pack("<HBBI", *step) for step in steps))
+program = struct.pack("@HP", len(steps), ctypes.addressof(rules))
+no_new_privileges, filter_calls, by_rules = 38, 22, 2
+libc.prctl(no_new_privileges, 1, 0, 0, 0)
+assert libc.prctl(filter_calls, by_rules, program) == 0
+made = [{number: [number]} for number in range(10000)]
+print("done")
+"""
+
+
+@pytest.mark.parametrize("version", sorted({*list(interpreters())[:1], *list(interpreters())[-1:]}))
+def test_a_program_that_may_not_protect_memory_comes_to_its_end(
+    library: Path, tmp_path: Path, version: str, filtered: Path
+) -> None:
+    """What the tracker has changed in the interpreter's code stays changed at the end."""
+    command = [interpreters()[version], "-c", WITHOUT_MPROTECT]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("this interpreter protects memory itself")
+    (tmp_path / "places").touch()
+    with preload.preloading(library, os.environ) as environment:
+        watched = {**environment, preload.WATCH_VARIABLE: f"{preload.EVERYBODY}:{tmp_path / 'places'}"}
+        result = subprocess.run(command, capture_output=True, text=True, env=watched, check=False)
+
+    assert (result.returncode, result.stdout, result.stderr) == (0, "done\n", "")
 
 
 def test_the_tracker_takes_little_address_space(library: Path) -> None:

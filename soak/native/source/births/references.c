@@ -38,8 +38,11 @@ static struct redirection {
 } redirections[REDIRECTIONS];
 static int redirection_count;
 
+/* Where system calls are filtered, the code stays as it is: mprotect may end the program. */
 static int write_code(unsigned char *code, const unsigned char *bytes)
 {
+    if (memory_is_filtered)
+        return -1;
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
     uintptr_t start = (uintptr_t)code & ~(page - 1);
     size_t length = (uintptr_t)code + JUMP_BYTES - start;

@@ -6,7 +6,6 @@
 #include "wrapper.h"
 
 #include <fcntl.h>
-#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -27,15 +26,14 @@ FINDS_ORIGINALS(HOOKED(FIND_ORIGINAL))
 EXPORT int execve(const char *path, char *const arguments[], char *const environment[])
 {
     NEED(execve)
-    TAKE_ENVIRONMENT(kept, path, environment)
+    TAKE_ENVIRONMENT(kept, loadable_by(path), environment)
     return original_execve(path, arguments, kept);
 }
 
 EXPORT int execvpe(const char *file, char *const arguments[], char *const environment[])
 {
     NEED(execvpe)
-    char room[PATH_MAX];
-    TAKE_ENVIRONMENT(kept, loadable_find(file, room, sizeof room), environment)
+    TAKE_ENVIRONMENT(kept, loadable_by_name(file), environment)
     return original_execvpe(file, arguments, kept);
 }
 
@@ -54,21 +52,21 @@ EXPORT int fexecve(int descriptor, char *const arguments[], char *const environm
     NEED(fexecve)
     char path[sizeof DESCRIPTOR_PATH + 12];
     (void)snprintf(path, sizeof path, DESCRIPTOR_PATH "%d", descriptor);
-    TAKE_ENVIRONMENT(kept, path, environment)
+    TAKE_ENVIRONMENT(kept, loadable_by(path), environment)
     return original_fexecve(descriptor, arguments, kept);
 }
 
 EXPORT int execveat(int folder, const char *path, char *const arguments[], char *const environment[], int flags)
 {
     NEED(execveat)
-    char room[PATH_MAX + sizeof DESCRIPTOR_PATH + 12];
+    char of_descriptor[sizeof DESCRIPTOR_PATH + 12];
     const char *whole = path;
     __asm__("" : "+r"(whole)); /* the header says that it is never NULL, but the system refuses NULL without harm */
-    if (whole && folder != AT_FDCWD && *whole != '/') {
-        (void)snprintf(room, sizeof room, *path ? DESCRIPTOR_PATH "%d/%s" : DESCRIPTOR_PATH "%d", folder, path);
-        whole = room;
+    if (whole && !*whole && folder != AT_FDCWD) {
+        (void)snprintf(of_descriptor, sizeof of_descriptor, DESCRIPTOR_PATH "%d", folder);
+        whole = of_descriptor;
     }
-    TAKE_ENVIRONMENT(kept, whole, environment)
+    TAKE_ENVIRONMENT(kept, loadable_at(folder, whole), environment)
     return original_execveat(folder, path, arguments, kept, flags);
 }
 

@@ -23,8 +23,9 @@
 #define LOADER_PREFIX "ld-linux"
 #define SCRIPTS_DEEP 4 /* the kernel follows as many interpreters of scripts */
 #define SEGMENTS_LIMIT 64
-#define PIECE 2048
+#define PIECE 1024 /* little, as all that is on the stack here: a thread may have a stack of 16 KiB */
 #define NAMES_LIMIT (4u << 20)
+#define LONGEST_PATH 1024
 
 /* What the names of a program with such a sanitizer begin with: a needed library, or a function of the runtime. */
 static const char *const sanitizers[] = {
@@ -33,9 +34,9 @@ static const char *const sanitizers[] = {
 #define LONGEST_NAME 20
 
 /* By system call, so that nothing here passes the tracker's own wrappers. */
-static int open_file(const char *path)
+static int open_file(int folder, const char *path)
 {
-    return (int)system_call(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    return (int)system_call(SYS_openat, folder, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 }
 
 static size_t read_at(int file, void *out, size_t size, uint64_t at)
@@ -49,19 +50,26 @@ static int reads_all(int file, void *out, size_t size, uint64_t at)
     return read_at(file, out, size, at) == size;
 }
 
-static const Elf64_Phdr *find_segment(const Elf64_Phdr *segments, int count, uint32_t type)
+static int read_segment(int file, const Elf64_Ehdr *header, int number, Elf64_Phdr *segment)
 {
-    for (int i = 0; i < count; i++)
-        if (segments[i].p_type == type)
-            return &segments[i];
-    return NULL;
+    return reads_all(file, segment, sizeof *segment, header->e_phoff + (uint64_t)number * sizeof *segment);
 }
 
-static uint64_t offset_in_file(const Elf64_Phdr *segments, int count, uint64_t address)
+static int find_segment(int file, const Elf64_Ehdr *header, uint32_t type, Elf64_Phdr *segment)
 {
-    for (int i = 0; i < count; i++)
-        if (segments[i].p_type == PT_LOAD && address - segments[i].p_vaddr < segments[i].p_filesz)
-            return address - segments[i].p_vaddr + segments[i].p_offset;
+    for (int i = 0; i < header->e_phnum; i++)
+        if (read_segment(file, header, i, segment) && segment->p_type == type)
+            return 1;
+    return 0;
+}
+
+static uint64_t offset_in_file(int file, const Elf64_Ehdr *header, uint64_t address)
+{
+    Elf64_Phdr segment;
+    for (int i = 0; i < header->e_phnum; i++)
+        if (read_segment(file, header, i, &segment) && segment.p_type == PT_LOAD
+            && address - segment.p_vaddr < segment.p_filesz)
+            return address - segment.p_vaddr + segment.p_offset;
     return 0;
 }
 
@@ -92,45 +100,47 @@ static int names_a_sanitizer(int file, uint64_t at, uint64_t size)
     return 0;
 }
 
-static int uses_a_sanitizer(int file, const Elf64_Phdr *segments, int count)
+static int uses_a_sanitizer(int file, const Elf64_Ehdr *header)
 {
-    const Elf64_Phdr *dynamic = find_segment(segments, count, PT_DYNAMIC);
+    Elf64_Phdr dynamic;
+    if (!find_segment(file, header, PT_DYNAMIC, &dynamic))
+        return 0;
     uint64_t names = 0, size = 0;
     Elf64_Dyn entry;
-    for (uint64_t at = 0; dynamic && at + sizeof entry <= dynamic->p_filesz; at += sizeof entry) {
-        if (!reads_all(file, &entry, sizeof entry, dynamic->p_offset + at) || entry.d_tag == DT_NULL)
+    for (uint64_t at = 0; at + sizeof entry <= dynamic.p_filesz; at += sizeof entry) {
+        if (!reads_all(file, &entry, sizeof entry, dynamic.p_offset + at) || entry.d_tag == DT_NULL)
             break;
         if (entry.d_tag == DT_STRTAB)
-            names = offset_in_file(segments, count, entry.d_un.d_ptr);
+            names = offset_in_file(file, header, entry.d_un.d_ptr);
         else if (entry.d_tag == DT_STRSZ)
             size = entry.d_un.d_val;
     }
     return names && names_a_sanitizer(file, names, size);
 }
 
-static int is_of_glibc(int file, const Elf64_Phdr *segments, int count)
+static int is_of_glibc(int file, const Elf64_Ehdr *header)
 {
-    const Elf64_Phdr *interpreter = find_segment(segments, count, PT_INTERP);
+    Elf64_Phdr interpreter;
     char path[256] = "";
-    if (!interpreter)
+    if (!find_segment(file, header, PT_INTERP, &interpreter))
         return 0; /* static */
-    (void)read_at(file, path, interpreter->p_filesz < sizeof path ? interpreter->p_filesz : sizeof path - 1,
-                  interpreter->p_offset);
+    (void)read_at(file, path, interpreter.p_filesz < sizeof path ? interpreter.p_filesz : sizeof path - 1,
+                  interpreter.p_offset);
     const char *name = strrchr(path, '/');
     return name && strncmp(name + 1, LOADER_PREFIX, strlen(LOADER_PREFIX)) == 0;
 }
 
 static int loads(int file, const Elf64_Ehdr *header)
 {
-    Elf64_Phdr segments[SEGMENTS_LIMIT];
+    Elf64_Phdr last;
     int count = header->e_phnum;
     if (header->e_ident[EI_CLASS] != ELFCLASS64 || header->e_ident[EI_DATA] != ELFDATA2LSB
         || header->e_machine != MACHINE)
         return 0;
-    if (count > SEGMENTS_LIMIT || header->e_phentsize != sizeof *segments
-        || !reads_all(file, segments, (size_t)count * sizeof *segments, header->e_phoff))
+    if (count > SEGMENTS_LIMIT || header->e_phentsize != sizeof last
+        || (count && !read_segment(file, header, count - 1, &last)))
         return 1;
-    return is_of_glibc(file, segments, count) && !uses_a_sanitizer(file, segments, count);
+    return is_of_glibc(file, header) && !uses_a_sanitizer(file, header);
 }
 
 /* Puts the interpreter of a script into `path`. Returns 0 where the file is none. */
@@ -147,14 +157,14 @@ static int find_interpreter(const char *start, size_t size, char *path)
     return length > 0;
 }
 
-int loadable_by(const char *path)
+int loadable_at(int folder, const char *path)
 {
     char start[256], interpreter[256];
     int saved = errno, answer = 1;
     if (memory_is_filtered)
         return 0; /* to be sure, and without a system call */
     for (int depth = 0; depth <= SCRIPTS_DEEP; depth++) {
-        int file = open_file(path);
+        int file = open_file(folder, path);
         if (file < 0)
             break;
         size_t size = read_at(file, start, sizeof start - 1, 0);
@@ -168,34 +178,48 @@ int loadable_by(const char *path)
         (void)system_call(SYS_close, file);
         if (!is_script)
             break;
+        folder = AT_FDCWD;
         path = interpreter;
     }
     errno = saved;
     return answer;
 }
 
-const char *loadable_find(const char *file, char *room, size_t size)
+int loadable_by(const char *path)
+{
+    return loadable_at(AT_FDCWD, path);
+}
+
+/* Returns what execvp would run: `file` itself, or the first of that name on the path. `room`: of `size` bytes. */
+static const char *find_on_path(const char *file, char *room, size_t size)
 {
     const char *folder = getenv("PATH");
     size_t length = strlen(file);
-    int saved = errno;
-    if (strchr(file, '/') || memory_is_filtered)
+    if (strchr(file, '/'))
         return file;
     for (folder = folder ? folder : "/bin:/usr/bin"; *folder; folder += *folder == ':') {
         size_t of_folder = strcspn(folder, ":");
-        if (of_folder + length + 2 <= size) {
-            memcpy(room, folder, of_folder);
-            room[of_folder] = '/';
-            memcpy(room + of_folder + (of_folder > 0), file, length + 1); /* an empty entry is the current folder */
-            if (system_call(SYS_faccessat, AT_FDCWD, room, X_OK) == 0) {
-                errno = saved;
-                return room;
-            }
-        }
+        if (of_folder + length + 2 > size)
+            break;
+        memcpy(room, folder, of_folder);
+        room[of_folder] = '/';
+        memcpy(room + of_folder + (of_folder > 0), file, length + 1); /* an empty entry is the current folder */
+        if (system_call(SYS_faccessat, AT_FDCWD, room, X_OK) == 0)
+            return room;
         folder += of_folder;
     }
-    errno = saved;
     return file;
+}
+
+int loadable_by_name(const char *file)
+{
+    char room[LONGEST_PATH];
+    int saved = errno;
+    if (memory_is_filtered)
+        return 0;
+    const char *path = find_on_path(file, room, sizeof room);
+    errno = saved;
+    return loadable_by(path);
 }
 
 static const char *value_of(const char *entry, const char *name)

@@ -11,11 +11,14 @@
 #define WATCH_VARIABLE "SOAK_WATCH"
 
 /* Whether the program in this file loads the library without harm. True where the file cannot be read. All of this may
- * run between vfork and exec: it only reads files, and allocates nothing. */
+ * run between vfork and exec, and on a small stack: it only reads files, and allocates nothing. */
 int loadable_by(const char *path) __attribute__((visibility("hidden")));
 
-/* The file that execvp would run: `file` itself, or the first of that name on the path. `room`: of `size` bytes. */
-const char *loadable_find(const char *file, char *room, size_t size) __attribute__((visibility("hidden")));
+/* The same for a path in a folder, as openat takes it. */
+int loadable_at(int folder, const char *path) __attribute__((visibility("hidden")));
+
+/* The same for the file that execvp would run: `file` itself, or the first of that name on the path. */
+int loadable_by_name(const char *file) __attribute__((visibility("hidden")));
 
 /* Whether the preloads of an environment let the library be one of them: a sanitizer's must be the first. */
 int loadable_beside(char *const environment[]) __attribute__((visibility("hidden")));
@@ -29,11 +32,11 @@ char **loadable_without(char *const environment[], void *room) __attribute__((vi
 /* Copies a list of preloads without the library, and returns its length. */
 size_t loadable_others(const char *listed, char *kept) __attribute__((visibility("hidden")));
 
-/* Declares `kept`: the environment for the program in a file, without the library where that cannot be loaded. */
-#define TAKE_ENVIRONMENT(kept, path, environment)                                                                      \
+/* Declares `kept`: the environment, without the library where `loads`, which is one of the above, is false. */
+#define TAKE_ENVIRONMENT(kept, loads, environment)                                                                     \
     char *const *kept = environment;                                                                                   \
     size_t needed = loadable_room(kept);                                                                               \
-    if (needed && !(loadable_beside(kept) && loadable_by(path)))                                                       \
+    if (needed && !(loadable_beside(kept) && (loads)))                                                                 \
         kept = loadable_without(kept, __builtin_alloca(needed));
 
 #endif

@@ -9,7 +9,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
@@ -305,7 +304,7 @@ EXPORT int posix_spawn(pid_t *child, const char *path, const posix_spawn_file_ac
                        const posix_spawnattr_t *attributes, char *const arguments[], char *const environment[])
 {
     NEED(posix_spawn)
-    TAKE_ENVIRONMENT(kept, path, environment)
+    TAKE_ENVIRONMENT(kept, loadable_by(path), environment)
     int failed = original_posix_spawn(child, path, actions, attributes, arguments, kept);
     if (!failed && child)
         openings_note_task(*child, openings_site(CALLER));
@@ -316,9 +315,7 @@ EXPORT int posix_spawnp(pid_t *child, const char *file, const posix_spawn_file_a
                         const posix_spawnattr_t *attributes, char *const arguments[], char *const environment[])
 {
     NEED(posix_spawnp)
-    char room[PATH_MAX];
-    const char *path = loadable_find(file, room, sizeof room);
-    TAKE_ENVIRONMENT(kept, path, environment)
+    TAKE_ENVIRONMENT(kept, loadable_by_name(file), environment)
     int failed = original_posix_spawnp(child, file, actions, attributes, arguments, kept);
     if (!failed && child)
         openings_note_task(*child, openings_site(CALLER));
