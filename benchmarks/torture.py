@@ -321,7 +321,7 @@ def _resume(place: Path) -> list[str]:
 
 def _is_running(process: psutil.Process) -> bool:
     with contextlib.suppress(psutil.Error):
-        return bool(process.status() != psutil.STATUS_ZOMBIE)
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE  # not another one with its number
     return False
 
 
