@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -21,6 +23,11 @@ from soak.logs.reading.numbers import BLANKS, NumberReader
 from soak.logs.reading.times import TimeReader, is_time
 from soak.logs.table import Row, Table
 
+_DATE = re.compile(r"\d{4}[-/.]\d\d[-/.]\d\d|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}")
+_CLOCK = re.compile(r"\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?")
+_LONGEST_CLOCK = len("12:00:00.000 PM")
+_MOSTLY = 0.9
+_FEWEST_TURNS = 4
 _MOST_NAMED = 12
 """At most this many columns are named in a message."""
 
@@ -51,6 +58,8 @@ class Choice:
     only: tuple[tuple[int, str], ...] = ()
     dates: tuple[int, ...] = field(default=())
     """A date that stands in a column of its own, before the axis."""
+    unread_time: str = ""
+    """A text of a column of times that is written in no way that is known; empty where there is none."""
 
     @property
     def is_over_time(self) -> bool:
@@ -67,7 +76,8 @@ def choose(table: Table, head: Sequence[Row], asked: Asked, file: str) -> Choice
     only = tuple((_find(names, name, file), text) for name, text in asked.only)
     numeric = [at for at in range(len(names)) if _is_numeric(head, at)]
     value = _find(names, asked.column, file) if asked.column else None
-    axis = _find(names, asked.axis, file) if asked.axis else _axis(table, head, numeric, value)
+    rows = [row for row in head if all(at < len(row[1]) and row[1][at].strip() == text for at, text in only)]
+    axis = _find(names, asked.axis, file) if asked.axis else _axis(table, rows, numeric, value)
     if value is None:
         value = _value(names, [at for at in numeric if at != axis], file)
     if value == axis:
@@ -77,9 +87,10 @@ def choose(table: Table, head: Sequence[Row], asked: Asked, file: str) -> Choice
         value,
         axis,
         noun,
-        owners=tuple(at for at, name in enumerate(names) if means_owner(name) and at not in (value, axis)),
+        owners=_owners_of(table, rows, value, axis),
         only=only,
-        dates=_date_before(names, axis),
+        dates=_date_before(names, rows, axis),
+        unread_time="" if axis is not None else _unread_time(names, rows, value),
     )
 
 
@@ -124,17 +135,49 @@ def _axis(table: Table, head: Sequence[Row], numeric: Sequence[int], value: int 
     others = [at for at in range(len(names)) if at != value]
     counts = [at for at in others if means_count(names[at]) and at in numeric and _rises(head, at)]
     cycles = [at for at in counts if means_cycles(names[at])]
-    times = [at for at in others if means_time(names[at]) and _reads_as_time(head, at)]
-    of_dates = [at for at in times if _date_before(names, at)]
+    times = [at for at in others if means_time(names[at]) and _reads_as_time(head, at, names[at])]
+    of_dates = [at for at in others if (at in times or not table.columns[at].name) and _date_before(names, head, at)]
+    moments = [at for at in others if at not in numeric and _rises(head, at) and _are_moments(head, at)]
     unnamed = [at for at in others[:1] if at == 0 and len(names) > 1 and _may_be_axis(table, head, numeric)]
-    return next(iter((*cycles, *of_dates, *times, *counts, *unnamed)), None)
+    return next(iter((*cycles, *of_dates, *times, *moments, *counts, *unnamed)), None)
+
+
+def _texts(rows: Sequence[Row], at: int) -> list[str]:
+    """Return what a column says in some rows, without blanks."""
+    return [text for _, row in rows if at < len(row) and (text := row[at].strip())]
+
+
+def _are_moments(head: Sequence[Row], at: int) -> bool:
+    """Say whether a column has dates with a time of day, whatever its name is."""
+    texts = _texts(head, at)
+    return bool(texts) and all(len(text) > _LONGEST_CLOCK and ":" in text and is_time(text) for text in texts[:5])
+
+
+def _unread_time(names: Sequence[str], head: Sequence[Row], value: int) -> str:
+    """Return a text of a column that is a time by its name, where none could be read."""
+    found = [_texts(head, at) for at in range(len(names)) if at != value and means_time(names[at])]
+    return next((texts[0] for texts in found if len(set(texts)) > 1 and not _reads_as_number(texts[0])), "")
 
 
 def _may_be_axis(table: Table, head: Sequence[Row], numeric: Sequence[int]) -> bool:
     name = table.names[0]
     if never_a_value(name) or means_memory(name) or is_a_bound(name) or table.columns[0].unit or _has_units(head, 0):
         return False
-    return is_time(head[0][1][0]) if 0 not in numeric else True
+    if 0 not in numeric:
+        return bool(head) and is_time(head[0][1][0])
+    # Records have their values in any order, and a value that wanders is no count.
+    return table.has_order and _mostly_ascends(head, 0)
+
+
+def _mostly_ascends(head: Sequence[Row], at: int) -> bool:
+    """Say whether a column of numbers goes up from row to row; it may begin anew now and then."""
+    reader = NumberReader()
+    numbers = []
+    for text in _texts(head, at):
+        with contextlib.suppress(ValueError):
+            numbers.append(reader.read(text))
+    steps = [after - before for before, after in itertools.pairwise(numbers)]
+    return sum(step > 0 for step in steps) >= _MOSTLY * len(steps)
 
 
 def _has_units(head: Sequence[Row], at: int) -> bool:
@@ -150,9 +193,9 @@ def _rises(head: Sequence[Row], at: int) -> bool:
     return len(set(texts)) > 1 or len(texts) < 2
 
 
-def _reads_as_time(head: Sequence[Row], at: int) -> bool:
+def _reads_as_time(head: Sequence[Row], at: int, name: str) -> bool:
     texts = [row[at] for _, row in head if at < len(row) and row[at].strip()]
-    return bool(texts) and (is_time(texts[0]) or _reads_as_number(texts[0]))
+    return bool(texts) and (is_time(texts[0], name) or _reads_as_number(texts[0]))
 
 
 def _noun(name: str, head: Sequence[Row], axis: int) -> str:
@@ -180,10 +223,46 @@ def _value(names: Sequence[str], numeric: Sequence[int], file: str) -> int:
     raise UsageError(f"{file} has several columns that could be judged: {candidates}; choose one with --column NAME")
 
 
-def _date_before(names: Sequence[str], axis: int | None) -> tuple[int, ...]:
-    if axis and names[axis].lower() == "time" and names[axis - 1].lower() == "date":
+def _date_before(names: Sequence[str], head: Sequence[Row], axis: int | None) -> tuple[int, ...]:
+    """Return the column before the axis where it has the dates of these times of day."""
+    if not axis:
+        return ()
+    if names[axis].lower() == "time" and names[axis - 1].lower() == "date":
         return (axis - 1,)
-    return ()
+    dates, clocks = _texts(head, axis - 1)[:5], _texts(head, axis)[:5]
+    are_both = bool(dates) and all(map(_DATE.fullmatch, dates)) and bool(clocks) and all(map(_CLOCK.fullmatch, clocks))
+    return (axis - 1,) if are_both else ()
+
+
+def _owners_of(table: Table, head: Sequence[Row], value: int, axis: int | None) -> tuple[int, ...]:
+    """Return the columns that say whose reading a row is: by their names, or because they tell rows of one time apart.
+
+    The second finds ``gpu`` in ``time,gpu,used``: of each time there are several rows, and it differs in each.
+    """
+    names = table.names
+    by_name = [at for at, name in enumerate(names) if means_owner(name) and at not in (value, axis)]
+    if any(len(set(_texts(head, at))) > 1 for at in by_name):
+        return tuple(by_name)
+    others = [at for at in range(len(names)) if at not in (value, axis, *by_name) and not means_time(names[at])]
+    return (*by_name, *[at for at in others if _tells_apart(head, at, axis)][:1])
+
+
+def _tells_apart(head: Sequence[Row], at: int, axis: int | None) -> bool:
+    """Say whether a column takes the same few values in turn, as the names of what is measured do."""
+    texts = _texts(head, at)
+    turn = list(dict.fromkeys(texts))
+    if not 2 <= len(turn) <= len(texts) // _FEWEST_TURNS or len(texts) != len(head):
+        return False
+    if axis is None:
+        # Numbers may go round too: a processor's load, a counter of a few values.
+        are_names = not any(map(_reads_as_number, turn))
+        return are_names and all(text == turn[at % len(turn)] for at, text in enumerate(texts))
+    of_a_time: dict[str, list[str]] = {}
+    for (_, row), text in zip(head, texts, strict=True):
+        of_a_time.setdefault(row[axis].strip() if axis < len(row) else "", []).append(text)
+    # The last time may have been cut off.
+    whole = list(of_a_time.values())[:-1]
+    return len(whole) >= _FEWEST_TURNS and all(len(some) > 1 and len(set(some)) == len(some) for some in whole)
 
 
 def axis_reader(choice: Choice, table: Table, head: Sequence[Row]) -> TimeReader | None:

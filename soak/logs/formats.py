@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from soak.errors import SeriesError
 from soak.logs.reading.documents import Document
+from soak.logs.reading.exposition import Exposition
 from soak.logs.reading.labelled import Labelled
 from soak.logs.reading.mprof import Mprof
 from soak.logs.reading.prometheus import Prometheus
@@ -17,6 +18,7 @@ from soak.logs.table import LogFormat, Table
 FORMATS: tuple[LogFormat, ...] = (
     Mprof(),
     Prometheus(),
+    Exposition(),
     Document(),
     Records(),
     Labelled(),

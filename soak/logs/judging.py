@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from soak.analysis import judge
 from soak.analysis.component import SMALLEST_N_MIN, choose_n_min
 from soak.logs.series import FloatArray, LogSeries, Piece
-from soak.verdict import SeriesVerdict, Verdict
+from soak.verdict import SeriesState, SeriesVerdict, Verdict
 
 MOST_FALLS = 3
 """Up to this many deep falls of the value are taken for restarts. More of them may be the teeth of a sawtooth."""
@@ -100,6 +101,17 @@ def default_tolerance(series: LogSeries) -> float:
 
 def _judge(piece: Piece, tolerance: float, n_min: float, grain: float) -> JudgedPiece:
     found = judge(piece.at, piece.values, tolerance=tolerance, n_min=n_min, grain=grain)
+    if found.verdict is Verdict.LEAK and (found.low or 0.0) <= 0:
+        # The readings are too coarse for their growth: no growth at all is in the interval.
+        found = replace(
+            found,
+            verdict=Verdict.INCONCLUSIVE,
+            state=SeriesState.UNDECIDED,
+            decided_at=None,
+            since=None,
+            until=None,
+            needed=math.ceil(_span(piece)),
+        )
     return JudgedPiece(piece, found, n_min)
 
 

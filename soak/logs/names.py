@@ -19,20 +19,31 @@ _NOT_IN_USE = _words(
 """With one of these words a name does not mean the memory that a program holds."""
 _NEVER_CHOSEN = _words("percent pct perc limit max peak hwm ratio fraction %")
 """A column with one of these words is no choice where another one is left."""
-_TIMES = _words("time timestamp ts date datetime epoch elapsed seconds secs sec uptime t when at clock _time")
+_TIMES = _words(
+    "time timestamp ts date datetime epoch elapsed seconds secs sec minutes mins hours days uptime t when at clock "
+    "_time"
+)
 _OF_A_TIME = _words("log sample wall start event local utc run date clock")
 _CYCLES = _words("iteration iter iterations cycle cycles call calls loop loops")
 _COUNTS = _CYCLES | _words("i n index idx step request requests round sample frame row reading job task message")
 _OWNERS = _words(
     "pid component container container_id container-id name metric_name metric series instance pod process type "
-    "command cmd node namespace hostname"
+    "command cmd node namespace hostname host server service worker worker_id gpu device rank replica pod_name "
+    "container_name process_name field _field measurement _measurement table"
 )
-_NEVER_VALUES = _words("pid ppid tid uid gid user id cpu pr ni state s stat tty pids")
+_NEVER_VALUES = _words(
+    "pid ppid tid uid gid user id cpu pr ni state s stat tty pids status code error_code result table"
+)
+_LEFT = frozenset(("free", "available", "avail", "memfree", "memavailable", "kbmemfree", "kbavail"))
 _NOUNS = {"i": "iteration", "n": "iteration", "iter": "iteration", "index": "row", "idx": "row"}
 
 
 def words_of(name: str) -> list[str]:
-    """Split a name into its words in lower case: ``usedHeap_MB`` is used, heap, mb; a percent sign is one."""
+    """Split a name into its words in lower case: ``usedHeap_MB`` is used, heap, mb; a percent sign is one.
+
+    The labels of a metric are left out: ``{pod="memory-0"}`` says nothing of what is measured.
+    """
+    name = name.partition("{")[0] or name
     return re.findall(r"[a-z]+|%", re.sub(r"(?<=[a-z])(?=[A-Z][A-Z]|[A-Z][a-z])", " ", name).lower())
 
 
@@ -43,6 +54,11 @@ def means_memory(name: str) -> bool:
     return bool(named) and "%" not in words and not words & _NOT_IN_USE
 
 
+def means_left(name: str) -> bool:
+    """Say whether a column is memory that is left: where it falls, the use of memory grows."""
+    return bool(_LEFT & set(words_of(name))) and "%" not in name
+
+
 def means_resident(name: str) -> bool:
     """Say whether a column counts resident pages."""
     return means_memory(name) and not set(words_of(name)) & {"heap"}
@@ -51,6 +67,8 @@ def means_resident(name: str) -> bool:
 def means_time(name: str) -> bool:
     """Say whether a column is a time."""
     words = words_of(name)
+    if "since" in words and words[0] in _TIMES:
+        return True
     if name.lower() in _TIMES or words[-1:] in (["timestamp"], ["datetime"], ["at"]):
         return True
     return 1 <= len(words) <= 2 and (words[0] in _TIMES or (words[-1] == "time" and words[0] in _OF_A_TIME))
@@ -96,6 +114,8 @@ def bracketed_unit(name: str) -> str | None:
 
 def unit_in(name: str) -> str | None:
     """Return the unit of memory that a name ends with or has in brackets: ``rss_kb``, ``Real (MB)``, ``mem[bytes]``."""
+    if name.lower().endswith("maxrss"):
+        return "KiB"  # getrusage on Linux
     bracketed = re.search(r"[(\[]\s*(\w+)\s*[)\]]\s*$", name)
     word = bracketed.group(1) if bracketed else re.split(r"[\W_]+", name.strip())[-1]
     if len(word) < 2 and not bracketed:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from soak.errors import SeriesError, UsageError
 from soak.logs.choice import Asked, Choice, axis_reader, axis_text, choose, listed
 from soak.logs.formats import read_table
-from soak.logs.names import means_memory, means_resident
+from soak.logs.names import means_left, means_memory, means_resident
 from soak.logs.reading.numbers import SIZES, NumberReader, decimal_sign
 from soak.logs.reading.source import Source
 from soak.logs.table import Row, Table
@@ -70,6 +70,10 @@ class LogSeries:
     readings: int = 0
     is_cut_short: bool = False
     """The pipe fell silent before its end."""
+    is_left: bool = False
+    """The column is memory that is left; the values are how far it is below its highest."""
+    unread_time: str = ""
+    """A text of a column of times that could not be read."""
 
     @property
     def is_over_time(self) -> bool:
@@ -125,8 +129,9 @@ class _Kept:
         self.at, self.values = array("d", ats[lower]), array("d", values[lower])
         self.stride *= 2
 
-    def piece(self, factor: float) -> Piece:
-        return Piece(np.array(self.at), np.array(self.values) * factor, self.why, self.line)
+    def piece(self, factor: float, highest: float | None = None) -> Piece:
+        values = np.array(self.values) if highest is None else highest - np.array(self.values)
+        return Piece(np.array(self.at), values * factor, self.why, self.line)
 
 
 class _Reading:
@@ -135,7 +140,9 @@ class _Reading:
     def __init__(self, file: str, table: Table, choice: Choice, head: Sequence[Row], asked: Asked) -> None:
         self._file, self._table, self._choice, self._asked = file, table, choice, asked
         texts = [row[choice.value] for _, row in head if choice.value < len(row)]
-        self._numbers = NumberReader(asked.decimal or decimal_sign(texts, table.separator))
+        self._named_unit = asked.unit or table.columns[choice.value].unit or ""
+        sign = asked.decimal or decimal_sign(texts, table.separator, self._named_unit or None)
+        self._numbers = NumberReader(sign, self._named_unit)
         self._times = axis_reader(choice, table, head)
         self._axis_numbers = NumberReader(self._numbers_decimal(head))
         self._name = table.names[choice.value]
@@ -146,6 +153,7 @@ class _Reading:
         self._last = -math.inf
         self._blanks = self._same = self._rows = 0
         self._divisor = 0
+        self._highest = -math.inf
 
     def _numbers_decimal(self, head: Sequence[Row]) -> str:
         return self._asked.decimal or decimal_sign([axis_text(self._choice, row) for _, row in head], "")
@@ -228,6 +236,7 @@ class _Reading:
                 return
             self._pieces.append(_Kept(self._why_it_fell(number, at), number))
         self._last = at
+        self._highest = max(self._highest, value)
         self._pieces[-1].add(at, value)
         self._divisor = math.gcd(self._divisor, int(value)) if value == int(value) else 1
 
@@ -261,7 +270,8 @@ class _Reading:
                 f"{self._file} has {'one reading' if readings else 'no readings'}; a verdict needs at least 64"
             )
         unit, unit_from = self._unit()
-        factor = SIZES[unit] if unit and not self._numbers.has_units else 1.0
+        is_left = means_left(self._name)
+        factor = SIZES[unit] if unit and not (self._named_unit or self._numbers.has_units) else 1.0
         return LogSeries(
             file=self._file,
             format=self._table.format,
@@ -270,27 +280,30 @@ class _Reading:
             unit="bytes" if unit else "",
             unit_from=unit_from,
             grain=self._grain(factor, is_resident=unit_from.startswith("pages") or means_resident(self._name)),
-            pieces=tuple(kept.piece(factor) for kept in self._pieces),
+            pieces=tuple(kept.piece(factor, self._highest if is_left else None) for kept in self._pieces),
             blanks=self._blanks,
             same_time=self._same,
             readings=readings,
             is_cut_short=is_cut_short,
+            is_left=is_left,
+            unread_time=self._choice.unread_time,
         )
 
     def _unit(self) -> tuple[str, str]:
         """Tell the unit of the values: as asked, from them, from the heading, or because all are whole pages."""
         if self._asked.unit:
             return self._asked.unit, "asked"
-        if self._numbers.has_units:
-            return "B", "named"
-        named = self._table.columns[self._choice.value].unit
-        if named:
-            return named, "named"
+        if self._named_unit or self._numbers.has_units:
+            return self._named_unit or "B", "named"
         is_unnamed = not self._table.columns[self._choice.value].name
         if self._divisor % 4096 == 0 and (means_memory(self._name) or is_unnamed) and self._divisor:
             return "B", PAGES_OF_BYTES
         least = min(min(kept.values) for kept in self._pieces if kept.values)
-        if self._divisor == 4 and least >= _LEAST_RSS_KIB and (means_resident(self._name) or is_unnamed):
+        if (
+            self._divisor == 4
+            and least >= _LEAST_RSS_KIB
+            and (means_resident(self._name) or means_left(self._name) or is_unnamed)
+        ):
             return "KiB", PAGES_OF_KIB
         return "", ""
 
@@ -301,7 +314,8 @@ class _Reading:
         return max(exact, _PAGE_BYTES) if is_resident and self._numbers_are_bytes(factor) else exact
 
     def _numbers_are_bytes(self, factor: float) -> bool:
-        return factor > 1 or self._numbers.has_units or self._divisor % 4096 == 0
+        is_named_larger = self._named_unit not in ("", "B")
+        return factor > 1 or is_named_larger or self._numbers.has_units or self._divisor % 4096 == 0
 
     def _mixed(self) -> str:
         """Say that the rows are of several, and how to choose one of them."""

@@ -31,6 +31,9 @@ class Table:
     separator: str = ""
     """Between fields, where one character stands there: with a semicolon a comma may be the sign of decimals."""
 
+    has_order: bool = True
+    """The columns stand in an order that somebody chose: a first one without a known name may be the axis."""
+
     @property
     def names(self) -> list[str]:
         """The names of the columns; one without a name has its number."""

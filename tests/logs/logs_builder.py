@@ -37,7 +37,7 @@ def psrecord(pages: Pages) -> str:
 
 def mprof(pages: Pages) -> str:
     lines = _rows(pages, lambda n, p, t: f"MEM {p / 256:.6f} {EPOCH + n}.0000", "CMDLINE python app.py\n")
-    return lines + f"FUNC app.work 28.0000 {EPOCH}.0000 30.0000 {EPOCH + 5}.0000\nCHLD 1 999.000000 {EPOCH}.5000\n"
+    return lines + f"FUNC app.work 28.0000 {EPOCH}.0000 30.0000 {EPOCH + 5}.0000\n"
 
 
 def pidstat(pages: Pages) -> str:

@@ -11,16 +11,20 @@ from soak.logs.reading.source import Source
 from soak.logs.reading.times import split_stamp
 from soak.logs.table import Column, Row, Table
 
-_LABELLED = re.compile(r"([A-Za-z_][\w()]*):?\s+(\d\S*(?:\s+[kKMG]i?B)?)")
+_LABELLED = re.compile(r"[\"']?([A-Za-z_][\w()]*)[\"']?:?\s+[\"']?(\d[^\s\"',]*(?:,\d+)*(?:\s+[kKMG]i?B)?)[\"']?,?")
+_BYTES_OF_CGROUP = frozenset(("anon", "file", "kernel", "slab", "shmem", "sock", "inactive_anon", "active_anon"))
+"""What memory.stat counts in bytes; it counts events too."""
+_BRACKET = re.compile(r"[{}\[\]],?")
+"""A line of an object that was printed over several lines."""
 
 
 class Labelled:
-    """``grep VmRSS /proc/PID/status``, ``smaps_rollup``, ``memory.stat`` in a loop."""
+    """``grep VmRSS /proc/PID/status``, ``smaps_rollup``, ``memory.stat`` in a loop; ``console.log`` of an object."""
 
     def recognises(self, head: str) -> bool:
         """Say whether half of the first lines, or all but those of times, are a label and its value."""
         rests = [split_stamp(line)[1] for line in head.splitlines()[:40]]
-        lines = [rest for rest in rests if rest]
+        lines = [rest for rest in rests if rest and not _BRACKET.fullmatch(rest)]
         return bool(lines) and sum(_pair(line) is not None for line in lines) >= 0.5 * len(lines)
 
     def read(self, source: Source) -> Table:
@@ -28,11 +32,14 @@ class Labelled:
         lines = _stamped_pairs(source)
         begun = list(itertools.islice(lines, 200))
         labels = list(dict.fromkeys(label for _, _, label, _ in begun))
-        columns = (Column("time"), *(Column(label, unit_in(label)) for label in labels))
+        of_cgroup = set(labels) >= {"anon", "file"}
+        units = {label: "B" if of_cgroup and label in _BYTES_OF_CGROUP else unit_in(label) for label in labels}
+        columns = (Column("time"), *(Column(label, units[label]) for label in labels))
         if not any(stamp for _, stamp, _, _ in begun):
             columns = columns[1:]
         rows = _rows(itertools.chain(begun, lines), labels)
-        return Table("log", columns, ((number, row if len(columns) > len(labels) else row[1:]) for number, row in rows))
+        rows = ((number, row if len(columns) > len(labels) else row[1:]) for number, row in rows)
+        return Table("log", columns, rows, has_order=False)
 
 
 def _pair(line: str) -> tuple[str, str] | None:

@@ -8,15 +8,19 @@ from collections.abc import Iterable
 
 from soak.errors import UsageError
 
-BLANKS = frozenset(("", "-", "--", "nan", "null", "none", "nil", "n/a", "na", "undefined", "?"))
+BLANKS = frozenset(
+    ("", "-", "--", "nan", "null", "none", "nil", "n/a", "na", "#n/a", "undefined", "?", "<null>", "(null)", "\\n")
+)
 """What stands for a reading that is missing."""
 SIZES = {"B": 1.0, "KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30, "TiB": 2.0**40}
 """The units of memory in bytes. kB and MB are KiB and MiB, as in /proc and in `soak.units`."""
+_FEWEST_GROUPED = 8
+"""So many numbers have three digits behind the point by chance only where they are written with three decimals."""
 _LONG_NUMBER = 300
 """Digits: a longer number may be infinite."""
 _PREFIXES = dict(zip("bkmgt", SIZES, strict=True))
-_WITH_UNIT = re.compile(r"([+-]?[\d.,'_\s\u00a0\u202f\u2009]*\d(?:[eE][+-]?\d+)?)\s*([a-zA-Z%]*)")
-_SEPARATORS = re.compile(r"(?<=\d)['_\s\u00a0\u202f\u2009](?=\d{3})")
+_WITH_UNIT = re.compile(r"([+-]?[\d.,'\u2019_\s\u00a0\u202f\u2009]*\d(?:[eE][+-]?\d+)?)\s*([a-zA-Z%]*)")
+_SEPARATORS = re.compile(r"(?<=\d)['\u2019_\s\u00a0\u202f\u2009](?=\d{3})")
 _GROUPED = re.compile(r"[+-]?\d{1,3}(?:([.,])\d{3})+(?:[.,]\d+)?")
 _USED_OF_LIMIT = re.compile(r"\s*/\s*\S+$")
 
@@ -30,11 +34,15 @@ def unit_of(word: str) -> str | None:
 
 
 class NumberReader:
-    """Reads the values of one column, and learns their unit and how finely they are printed."""
+    """Reads the values of one column, and learns their unit and how finely they are printed.
 
-    def __init__(self, decimal: str = ".") -> None:
-        """Begin; ``decimal`` is the sign of decimals, a point or a comma."""
+    A column may have values with a unit and without: top prints KiB, and from 100 MiB on ``105.5m``.
+    """
+
+    def __init__(self, decimal: str = ".", unit: str = "") -> None:
+        """Begin; ``decimal`` is the sign of decimals, a point or a comma, ``unit`` that of a bare number, if known."""
         self._decimal = decimal
+        self._bare = SIZES[unit] if unit else 1.0
         self.has_units = False
         """Some value had a unit: those are in bytes."""
         self._steps: dict[float, float] = {}
@@ -45,18 +53,20 @@ class NumberReader:
         return max(self._steps.values(), default=1.0)
 
     def read(self, text: str) -> float:
-        """Return the number, in bytes where it has a unit of memory; NaN for a blank.
+        """Return the number, in bytes where it has a unit of memory or a bare one is known to have; NaN for a blank.
 
         Raises ValueError for anything else, also for an infinite number.
         """
         if text.isdigit() and len(text) < _LONG_NUMBER:
             if not self._steps:
-                self._steps[1.0] = 1.0
-            return float(text)
+                self._steps[self._bare] = self._bare
+            return float(text) * self._bare
         text = text.strip()
-        if text.lower() in BLANKS:
+        used = _USED_OF_LIMIT.sub("", text) or text
+        if text.lower() in BLANKS or used in BLANKS:
             return math.nan
-        match = _WITH_UNIT.fullmatch(_USED_OF_LIMIT.sub("", text))
+        text = used
+        match = _WITH_UNIT.fullmatch(text)
         if match is None:
             raise ValueError(text)
         number, word = match.groups()
@@ -65,7 +75,7 @@ class NumberReader:
             raise ValueError(text)
         self.has_units = self.has_units or unit is not None
         plain = _plain(number, self._decimal)
-        factor = SIZES[unit] if unit else 1.0
+        factor = SIZES[unit] if unit else self._bare
         value = float(plain) * factor
         if not math.isfinite(value):
             raise ValueError(text)
@@ -94,16 +104,17 @@ def _step(plain: str) -> float:
     return 10.0**finest
 
 
-def decimal_sign(texts: Iterable[str], separator: str) -> str:
-    """Tell the sign of decimals from some values of a column.
+def decimal_sign(texts: Iterable[str], separator: str, unit: str | None = None) -> str:
+    """Tell the sign of decimals from some values of a column; ``unit`` is that of its bare numbers, if known.
 
     Raises UsageError where ``29,320`` may be either: in a file separated by semicolons, as spreadsheets of countries
     with a decimal comma write them.
     """
-    commas = [text for text in texts if "," in text]
-    numbers = [match.group(1) for text in commas if (match := _WITH_UNIT.match(text.strip()))]
+    found = [match.groups() for text in texts if (match := _WITH_UNIT.match(text.strip()))]
+    numbers = [number for number, _ in found if "," in number]
     if not numbers:
-        return "."
+        units = {unit_of(word) or unit for number, word in found if "." in number}
+        return _sign_of_points([number for number, _ in found if "." in number], separator, units)
     if any(_GROUPED.fullmatch(number) is None or number.find(".") > number.find(",") > -1 for number in numbers):
         mixed = any(0 <= number.find(",") < number.find(".") for number in numbers)
         return "." if mixed else ","
@@ -113,3 +124,21 @@ def decimal_sign(texts: Iterable[str], separator: str) -> str:
         f"{numbers[0]} may be {numbers[0].replace(',', '')} or {numbers[0].replace(',', '.')}; "
         "say which: --decimal . or --decimal ,"
     )
+
+
+def _sign_of_points(numbers: list[str], separator: str, units: set[str | None]) -> str:
+    """Tell the sign of decimals of numbers with points and no comma; beside semicolons a point may cut thousands.
+
+    Bytes have no decimals, and memory is seldom known to the byte in KiB. ``28.633`` MiB has decimals. Raises
+    UsageError where the unit does not tell.
+    """
+    if separator != ";" or len(numbers) < _FEWEST_GROUPED or any(_GROUPED.fullmatch(one) is None for one in numbers):
+        return "."
+    if any(one.count(".") > 1 for one in numbers) or units <= {"B", "KiB"}:
+        return ","
+    if None in units:
+        raise UsageError(
+            f"{numbers[0]} may be {numbers[0].replace('.', '')} or {numbers[0].replace('.', ',')}; "
+            "say which: --decimal , or --decimal ."
+        )
+    return "."

@@ -15,12 +15,13 @@ MOST_CHARACTERS = 2**24
 
 
 class Prometheus:
-    """``/api/v1/query_range``, or the ``data`` of it."""
+    """``/api/v1/query_range``, the ``data`` of it, or only the list of series, as ``promtool -o json`` prints it."""
 
     def recognises(self, head: str) -> bool:
         """Say whether the text begins as such an answer does."""
         is_answer = '"resultType"' in head or '"values"' in head or ('"status"' in head and '"error"' in head)
-        return head.lstrip().startswith("{") and is_answer
+        is_list = head.lstrip().startswith("[") and '"metric"' in head and '"values"' in head
+        return is_list or (head.lstrip().startswith("{") and is_answer)
 
     def read(self, source: Source) -> Table:
         """Make a column of each series. Raises SeriesError where the answer is an error or has no range."""
@@ -40,6 +41,8 @@ def _series(source: Source) -> list[dict[str, Any]]:
         answer = json.loads(source.whole(MOST_CHARACTERS))
     except (ValueError, RecursionError) as error:
         raise SeriesError(f"{source.name} is not a whole JSON answer of Prometheus") from error
+    if isinstance(answer, list):
+        answer = {"result": answer}
     if answer.get("status") == "error":
         raise SeriesError(f"{source.name} is an error of Prometheus: {answer.get('error')}")
     data = answer.get("data", answer)

@@ -10,12 +10,17 @@ from collections.abc import Iterator
 from soak.errors import SeriesError
 from soak.logs.names import unit_in
 from soak.logs.reading.source import Source
+from soak.logs.reading.speakers import speakers_of
 from soak.logs.reading.times import split_stamp
 from soak.logs.table import Column, Table
 
-_NAMED = re.compile(r"([A-Za-z_][\w.]*)\s*=\s*(\"[^\"]*\"|[^\s,]+(?:,\d[^\s,]*)*(?:\s+[kKMG]i?B\b)?)")
+_NAMED = re.compile(r"(?<![\w.])([A-Za-z_][\w.]*)\s*=\s*(\"[^\"]*\"|[^\s,]+(?:,\d[^\s,]*)*(?:\s+[kKMG]i?B\b)?)")
 _OF_INFLUX = re.compile(r"([^\s=]+,\S+=\S+ \S+=\S+) (\d{10,19})")
 """InfluxDB's line protocol: names and values, and the time at the end; whole numbers end in i."""
+_PRINTED = re.compile(r"[{,]\s*[\"']?([A-Za-z_]\w*)[\"']?\s*:\s*[\"']?([^\s,{}\"']+(?:\s+[kKMG]i?B\b)?)")
+"""``{ rss: 30023680, heapUsed: 4638040 }`` of Node and ``{'rss': 30023680}`` of Python."""
+_LONGEST_OF_INFLUX = 4096
+"""Characters: the time of the search grows with the square of them."""
 
 
 class Records:
@@ -37,7 +42,7 @@ def table_of(form: str, records: Iterator[tuple[int, dict[str, str]]]) -> Table:
     names = list(dict.fromkeys(name for _, record in begun for name in record))
     columns = tuple(Column(name, unit_in(name)) for name in names)
     rows = ((at, [record.get(name, "") for name in names]) for at, record in itertools.chain(begun, records))
-    return Table(form, columns, rows)
+    return Table(form, columns, rows, has_order=names[:1] == ["column 1"])
 
 
 def _records(source: Source) -> Iterator[tuple[int, dict[str, str]]]:
@@ -55,11 +60,14 @@ def _record(line: str) -> dict[str, str]:
         try:
             return flat(json.loads(line))
         except (ValueError, RecursionError):
-            return {}
-    of_influx = _OF_INFLUX.fullmatch(line.strip())
+            return dict(_PRINTED.findall(line)) if line.rstrip().endswith("}") else {}
+    of_influx = _OF_INFLUX.fullmatch(line.strip()) if len(line) <= _LONGEST_OF_INFLUX else None
     stamp, rest = split_stamp(line) if of_influx is None else (of_influx[2], re.sub(r"(?<=\d)i\b", "", of_influx[1]))
     pairs = {name: value.strip('"') for name, value in _NAMED.findall(rest)}
-    return {"time": stamp, **pairs} if stamp and pairs and "time" not in pairs else pairs
+    if not pairs:
+        return {}
+    named = {**speakers_of(rest.partition("=")[0]), **pairs} if of_influx is None else pairs
+    return {"time": stamp, **named} if stamp and "time" not in named else named
 
 
 def flat(record: object, prefix: str = "") -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import itertools
+import re
 from collections.abc import Iterable, Iterator
 
 from soak.errors import SeriesError
@@ -17,6 +18,10 @@ from soak.measurements import SIGNALS
 _SEPARATORS = ";\t|,"
 _LONGEST_PREAMBLE = 20
 """Up to this many lines may stand above the heading, as in what CloudWatch and other services export."""
+_RULED = re.compile(r"[-=+:| ,;]*-{3}[-=+:| ,;]*|\(\d+ rows?\)")
+"""The line below the heading of a table in Markdown or of psql, and what psql says below it."""
+_OF_PSRECORD = ["elapsed_time", "nproc", "cpu", "mem_real", "mem_virtual"]
+"""So the CSV of psrecord begins; its memory is in MiB."""
 _OWN_COLUMNS = ["component", "cycle", "at_s"]
 """With these the CSV of ``soak export`` begins; its signals have the units of soak."""
 
@@ -39,7 +44,10 @@ class Separated:
         if all(_is_reading(field) for field in fields):
             return Table("CSV", tuple(Column("") for _ in fields), itertools.chain([first], rows), separator)
         names = [field.lstrip("#").strip() for field in fields]
-        columns = tuple(Column(name, _unit(name, is_own=names[:3] == _OWN_COLUMNS)) for name in names)
+        if names[:5] == _OF_PSRECORD:
+            columns = tuple(Column(name, "MiB" if name.startswith("mem_") else None) for name in names)
+        else:
+            columns = tuple(Column(name, _unit(name, is_own=names[:3] == _OWN_COLUMNS)) for name in names)
         return Table("CSV", columns, (row for row in rows if row[1] != first[1]), separator)
 
 
@@ -60,12 +68,16 @@ def _unit(name: str, *, is_own: bool) -> str | None:
 
 def _separator(head: str) -> str:
     """Return the separator of the first lines; nothing where there is none."""
-    lines = [line for line in head.splitlines()[:-1] or head.splitlines() if line.strip()][:20]
+    lines = [line for line in head.splitlines()[:-1] or head.splitlines() if line.strip()]
+    lines = ([line for line in lines if line[0] != "#" and not _RULED.fullmatch(line.strip())] or lines)[:20]
     if lines and lines[0].lower().startswith("sep="):
         return lines[0][4:5]
     for separator in _SEPARATORS:
         # Spaces beside it are not counted: a log of free text has commas too.
-        counts = [len(fields) for fields in csv.reader(lines, delimiter=separator)]
+        try:
+            counts = [len(fields) for fields in csv.reader(lines, delimiter=separator)]
+        except csv.Error:  # a field of more characters than any log has
+            continue
         if counts and min(counts[0], max(counts)) > 1 and counts.count(counts[0]) >= 0.6 * len(counts):
             return separator
     return ""
@@ -74,14 +86,24 @@ def _separator(head: str) -> str:
 def _rows(lines: Iterable[str], separator: str, name: str) -> Iterator[Row]:
     """Yield the rows that are not empty."""
     reader = csv.reader(lines, delimiter=separator)
+    has_begun = False  # a heading may be a comment too
     try:
         for row in reader:
             if not row or (not row[0] and not any(field.strip() for field in row)):
                 continue
+            is_comment = row[0][:1] == "#"
+            if _is_ruled(row, separator) or (is_comment and (len(row) == 1 or has_begun)):
+                continue
+            has_begun = has_begun or not is_comment
             if reader.line_num > 1 or not row[0].lower().startswith("sep="):
                 yield reader.line_num, row
     except csv.Error as error:
         raise SeriesError(f"{name}, line {reader.line_num}: {error}") from error
+
+
+def _is_ruled(row: list[str], separator: str) -> bool:
+    may_be = any("---" in field or field[:1] == "(" for field in row)
+    return may_be and _RULED.fullmatch(separator.join(row).strip()) is not None
 
 
 def _is_value(field: str) -> bool:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import select
 import stat
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,12 @@ SILENCE_S = 60.0
 """A pipe that is silent for this long is judged as if it had ended."""
 NO_WRITER_S = 5.0
 """A named pipe into which nobody writes is refused after this long."""
-_HEAD = 2**14
+_HEAD = 2**18
+"""Characters in which a format is recognised: a program's log may tell its memory once in a thousand lines."""
+_TERMINAL = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[()][0-9A-Za-z]|\][^\x07\x1b]*(?:\x07|\x1b\\))")
+"""Colours, movements of the cursor, character sets and titles: what a terminal is told beside the text."""
+_COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"(\xb5/\xfd": "zstd", b"PK\x03\x04": "zip"}
+_UNPACKERS = {"gzip": "zcat", "bzip2": "bzcat", "xz": "xzcat", "zstd": "zstdcat", "zip": "unzip -p"}
 _MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
 
@@ -34,14 +40,20 @@ class Source:
         try:
             descriptor = os.dup(sys.stdin.fileno()) if file == "-" else _open(file)
             self._raw = _Patient(descriptor, is_named=file != "-")
-            self._text = _as_text(io.BufferedReader(self._raw))
-            self.head = self._text.read(_HEAD)
+            self._text = _as_text(io.BufferedReader(self._raw), self._refuse_what_is_compressed)
+            self._begin = self._text.read(_HEAD)
         except OSError as error:
             raise UsageError(f"{self.name} cannot be read: {error.strerror}") from error
-        if "\0" in self.head:
+        if "\0" in self._begin:
             raise SeriesError(f"{self.name} is not a text file")
+        self.head = without_terminal(self._begin)
         if not self.head.strip():
             raise SeriesError(f"{self.name} is empty")
+
+    def _refuse_what_is_compressed(self, first: bytes) -> None:
+        kind = next((kind for begin, kind in _COMPRESSED.items() if first.startswith(begin)), None)
+        if kind:
+            raise SeriesError(f"{self.name} is compressed: {_UNPACKERS[kind]} {self.name} | soak judge -")
 
     @property
     def has_fallen_silent(self) -> bool:
@@ -49,35 +61,52 @@ class Source:
         return self._raw.has_fallen_silent
 
     def lines(self) -> Iterator[str]:
-        """Yield every line with its end, from the first."""
+        """Yield every line with its end, from the first, without what is meant for a terminal."""
         for number, line in enumerate(self._unchecked_lines(), start=1):
             if len(line) > LONGEST_LINE:
                 raise SeriesError(f"{self.name}, line {number}: longer than {LONGEST_LINE:,} characters; is it a log?")
-            yield line
+            yield without_terminal(line)
 
     def whole(self, most: int) -> str:
         """Return all of it. Raises SeriesError where it is longer than ``most`` characters."""
-        text = self.head + self._text.read(max(most - len(self.head), 0) + 1)
+        text = self._begin + self._text.read(max(most - len(self._begin), 0) + 1)
         if len(text) > most:
             raise SeriesError(f"{self.name} is longer than {most:,} characters; query fewer series or a shorter time")
         return text
 
     def _unchecked_lines(self) -> Iterator[str]:
-        *whole, begun = self.head.splitlines(keepends=True)
-        yield from whole
+        # Not str.splitlines: it would cut at characters that end no line in the rest of the file.
+        *whole, begun = self._begin.split("\n")
+        yield from (f"{line}\n" for line in whole)
         try:
-            yield begun if begun.endswith("\n") else begun + self._text.readline(LONGEST_LINE + 1)
+            if line := begun + self._text.readline(LONGEST_LINE + 1):
+                yield line
             while line := self._text.readline(LONGEST_LINE + 1):
                 yield line
         except OSError as error:
             raise UsageError(f"{self.name} cannot be read: {error.strerror}") from error
 
 
-def _as_text(raw: io.BufferedReader) -> io.TextIOWrapper:
-    mark = raw.peek(2)[:2]
+def without_terminal(text: str) -> str:
+    """Return a text without what a terminal is told by it, such as colours."""
+    return _TERMINAL.sub("", text) if "\x1b" in text else text
+
+
+def _as_text(raw: io.BufferedReader, look_at: Callable[[bytes], None]) -> io.TextIOWrapper:
+    begin = raw.peek(6)[:6]
+    look_at(begin)
+    begin = begin[:4]
+    mark = begin[:2]
     # A heading may be in another encoding. A value that is not a number is an error that names its line.
-    encoding = _MARKS.get(mark, "utf-8-sig")
+    encoding = _MARKS.get(mark) or _wide_encoding(begin) or "utf-8-sig"
     return io.TextIOWrapper(raw, encoding=encoding, errors="surrogateescape" if encoding == "utf-8-sig" else "replace")
+
+
+def _wide_encoding(begin: bytes) -> str:
+    """Return the encoding of a text that begins with two ASCII characters of two bytes each and has no mark."""
+    if len(begin) == 4 and begin[1] == begin[3] == 0 and 0 not in begin[::2]:
+        return "utf-16-le"
+    return "utf-16-be" if len(begin) == 4 and begin[0] == begin[2] == 0 and 0 not in begin[1::2] else ""
 
 
 def _open(file: str) -> int:

@@ -7,20 +7,20 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from soak.errors import SeriesError
 from soak.logs.names import means_memory, means_time, unit_in
 from soak.logs.reading.numbers import BLANKS, NumberReader
 from soak.logs.reading.source import Source
-from soak.logs.reading.times import is_time, split_stamp
+from soak.logs.reading.times import is_time, means_elapsed, split_stamp
 from soak.logs.table import Column, Table
 
-_TERMINAL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 _OF_LIMIT = re.compile(r"(?<=\S) / (?=\S)")
 _NUMBER_AND_UNIT = re.compile(r"(?<=\d)\s+(?=(?:[kKMG]i?B|[Bb]ytes)(?:\s|$|/))")
 _PREAMBLE = re.compile(r"top - |Tasks:|%?Cpu|[KMG]iB (?:Mem|Swap)|Threads:|Linux \d|Average:|Swap:")
+_HEAD_LINES = 200
 _IN_BRACKETS = re.compile(r"\(.*?\)")
 _FULL_PS = ("USER", "PID", "%CPU", "%MEM", "VSZ", "RSS", "TTY", "STAT", "START", "TIME", "COMMAND")
 _OF_FULL_PS = re.compile(r"\S+ +\d+ +[\d.]+ +[\d.]+ +\d+ +\d+ +\S+ +[A-Z]\S* +\S+ +\d+:\d\d")
@@ -30,6 +30,12 @@ _KNOWN = frozenset(("pid", "rss", "vsz", "res", "swpd", "kbmemused"))
 """A heading in small letters has one of these; of ps, top, pidstat, smem, vmstat and sar."""
 _MACHINE_IN_USE = {"used": None, "kbmemused": "KiB"}
 """What free and sar call the memory of the machine that is in use, and the unit that the name means."""
+_OF_PS = frozenset(("PID", "COMMAND", "CMD", "TTY", "STAT", "%CPU"))
+"""Beside one of these TIME is the time that a processor has worked."""
+_STARTS = frozenset(("STARTED", "LSTART"))
+"""When a process began, by ps: a date, and no time of the reading."""
+_OF_JSTAT = frozenset(("EU", "OU"))
+"""With these jstat prints sizes, in KiB; the names of sizes end in C (capacity) or U (used)."""
 _TEXTS = frozenset(("command", "cmd", "name", "args"))
 """In these columns a field may have spaces."""
 _FREE = ["total", "used", "free"]
@@ -54,40 +60,50 @@ class _Layout:
         *before, rest = line.split(None, len(self.columns) - 1 - after)
         return [*before, *rest.rsplit(None, after)]
 
+    def fields_of(self, stamp: str, line: str) -> list[str]:
+        """Cut a row of which a time was cut off; if the time is the missing field, it is put back."""
+        fields = self.fields(line)
+        return self.fields(f"{stamp} {line}") if stamp and len(fields) == len(self.columns) - 1 else fields
+
 
 class Spaced:
     """The output of a loop in a shell."""
 
     def recognises(self, head: str) -> bool:
         """Say whether there is a heading that has memory, or a row of numbers near the top."""
-        lines = [_tidy(line) for line in head.splitlines()]
+        lines = [_tidy(line) for line in head.splitlines()[:_HEAD_LINES]]
         rests = [split_stamp(line)[1] for line in lines if line and not _PREAMBLE.match(line)]
         return any(_heading(rest) is not None for rest in rests) or any(_has_number(rest) for rest in rests[:20])
 
     def read(self, source: Source) -> Table:
         """Find the columns: those of a heading that has memory, else those of the first row."""
         lines = _stamped_lines(source)
-        begun = list(itertools.islice(lines, 200))
+        begun = list(itertools.islice(lines, _HEAD_LINES))
         layouts = [found for _, _, rest in begun if (found := _heading(rest))]
-        layout = next(filter(_has_memory, layouts), next(iter(layouts), None))
+        layout = next(filter(_has_memory, layouts), next(iter(layouts), None)) or _heading_above_numbers(begun)
         has_heading = layout is not None
         if layout is None:
             first = next((rest for _, _, rest in begun if _has_number(rest)), None)
             if first is None:
                 raise SeriesError(f"{source.name} has no readings")
             layout = _without_heading(first)
-        is_stamped = any(stamp for _, stamp, _ in begun)
-        if is_stamped and has_heading and means_time(layout.columns[0].name):
+        # What ps prints as the age of a process looks like a time of day only from an hour to a day.
+        is_stamped = any(stamp for _, stamp, _ in begun) and not means_elapsed(layout.columns[0].name)
+        has_start = layout.columns[0].name in _STARTS
+        is_stamped = is_stamped and not has_start
+        if has_start or (is_stamped and has_heading and means_time(layout.columns[0].name)):
             layout = _Layout(layout.columns[1:], layout.has_wide_gaps)
         if layout.columns[0].name == "of":
             layout = _with_unit_of_free(layout, begun)
         columns = (Column("time"), *layout.columns) if is_stamped else layout.columns
-        rows = _rows(itertools.chain(begun, lines), layout, has_heading=has_heading)
+        numbers = _columns_of_numbers(layout, begun, has_heading=has_heading)
+        _refuse_other_columns(source.name, begun, layout, numbers)
+        rows = _rows(itertools.chain(begun, lines), layout, numbers)
         return Table("log", columns, ((number, [stamp, *row] if is_stamped else row) for number, stamp, row in rows))
 
 
 def _tidy(line: str) -> str:
-    return _NUMBER_AND_UNIT.sub("", _OF_LIMIT.sub("/", _TERMINAL.sub("", line))).strip()
+    return _NUMBER_AND_UNIT.sub("", _OF_LIMIT.sub("/", line)).strip()
 
 
 def _cut(line: str, *, wide: bool, most: int = -1) -> list[str]:
@@ -125,12 +141,51 @@ def _heading(line: str) -> _Layout | None:
     names_memory = _IN_BRACKETS.sub("", line).isupper() and any(map(means_memory, names))
     if not (wide or is_known or names_memory):
         return None
-    return _Layout(tuple(map(_column, names)), wide)
+    return _Layout(tuple(_column(name, names) for name in names), wide)
 
 
-def _column(name: str) -> Column:
+def _heading_above_numbers(begun: list[tuple[int, str, str]]) -> _Layout | None:
+    """Return the columns that the line above the first numbers names, where it has as many words as they are."""
+    rests = [rest for _, _, rest in begun]
+    first = next((at for at, rest in enumerate(rests) if _has_number(rest)), 0)
+    names = rests[first - 1].lstrip("# ").split() if first else []
+    if len(names) < 2 or len(names) != len(rests[first].split()) or len(set(names)) != len(names):
+        return None
+    return _Layout(tuple(_column(name, names) for name in names))
+
+
+def _columns_of_numbers(layout: _Layout, begun: list[tuple[int, str, str]], *, has_heading: bool) -> list[int]:
+    """Return where a row must have numbers: as memory, and without a heading where the first row has them."""
+    if has_heading:
+        return [at for at, column in enumerate(layout.columns) if means_memory(column.name)]
+    first = next(rest for _, _, rest in begun if _has_number(rest))
+    return [at for at, field in enumerate(layout.fields(first)) if _is_number(field)]
+
+
+def _fits(fields: list[str], layout: _Layout, numbers: list[int]) -> bool:
+    """Say whether a line is a row of these columns; a message between the rows has words where they have numbers."""
+    return len(fields) == len(layout.columns) and all(_is_given(fields[at]) for at in numbers)
+
+
+def _refuse_other_columns(file: str, begun: list[tuple[int, str, str]], layout: _Layout, numbers: list[int]) -> None:
+    """Raise SeriesError where most lines with numbers do not have these columns: what is left would be no series."""
+    numbered = [(number, stamp, rest) for number, stamp, rest in begun if _has_number(rest)]
+    fitting = [number for number, stamp, rest in numbered if _fits(layout.fields_of(stamp, rest), layout, numbers)]
+    if 2 * len(fitting) < len(numbered):
+        other = next(number for number, _, _ in numbered if number not in fitting)
+        than = f"line {fitting[0]}" if fitting else f"the heading: {' '.join(column.name for column in layout.columns)}"
+        raise SeriesError(
+            f"{file}, line {other}: other columns than {than}; give lines with the same columns, such as time,rss"
+        )
+
+
+def _column(name: str, names: Sequence[str] = ()) -> Column:
     if name in _MACHINE_IN_USE:
         return Column("used memory", _MACHINE_IN_USE[name])
+    if name in ("TIME", "TIME+") and _OF_PS & set(names):
+        return Column("processor time")
+    if set(names) >= _OF_JSTAT and name[-1] in "CU":
+        return Column(name, "KiB")
     unit = unit_in(name) or ("KiB" if name.lower() in _IN_KIB else None)
     return Column(name.partition("/")[0] if "LIMIT" in name else name, unit)
 
@@ -156,7 +211,7 @@ def _with_unit_of_free(layout: _Layout, begun: list[tuple[int, str, str]]) -> _L
 
 
 def _rows(
-    lines: Iterator[tuple[int, str, str]], layout: _Layout, *, has_heading: bool
+    lines: Iterator[tuple[int, str, str]], layout: _Layout, numbers: list[int]
 ) -> Iterator[tuple[int, str, list[str]]]:
     """Yield the rows below headings of this layout; what stands below another heading has other columns."""
     names = {column.name for column in layout.columns}
@@ -165,14 +220,18 @@ def _rows(
         heading = _heading(rest) if not rest[:1].isdigit() else None
         if heading is not None:
             is_ours = names <= {column.name for column in heading.columns}
-        elif is_ours and (has_heading or _has_number(rest)):
-            fields = layout.fields(rest)
-            if len(fields) == len(layout.columns):
+        elif is_ours and _has_number(rest):
+            fields = layout.fields_of(stamp, rest)
+            if _fits(fields, layout, numbers):
                 yield number, stamp, fields
 
 
 def _has_number(line: str) -> bool:
     return any(_is_number(field) for field in line.split())
+
+
+def _is_given(text: str) -> bool:
+    return text.strip().lower() in BLANKS or "--" in text or _is_number(text)
 
 
 def _is_number(text: str) -> bool:

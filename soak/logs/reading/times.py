@@ -20,6 +20,22 @@ _STAMP = re.compile(
     rf"|{_CLOCK})\]?(?=[\s,;:|]|$)[:,]?"
 )
 _ZONE_NAME = re.compile(r" (?:[A-Z]{3,5})(?= |$)(?<! AM)(?<! PM)")
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_MONTH = r"(?P<month>(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*)\.?"
+_AND_CLOCK = (
+    r"[ :,T]+(?P<clock>\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?)(?: ?(?P<half>[AaPp][Mm]))?"
+    r"(?P<zone> ?(?:Z|UTC|GMT|[+-]\d\d:?\d\d))?"
+)
+_DAY_FIRST = rf"(?P<day>\d{{1,2}})[ /-]{_MONTH}[ /-](?P<year>\d{{4}})"
+_MONTH_FIRST = rf"{_MONTH} +(?P<day>\d{{1,2}}),? (?P<year>\d{{4}})"
+_WORDED = tuple(re.compile(rf"(?:[A-Z][a-z]+,? )?{date}{_AND_CLOCK}") for date in (_DAY_FIRST, _MONTH_FIRST))
+"""``24 Nov 2025 16:00:00``, ``24/Nov/2025:16:00:00 +0000`` and ``November 24, 2025 16:00``."""
+_COMPACT = re.compile(r"((?:19|20)\d\d)[-_]?([01]\d)[-_]?([0-3]\d)[-_T ]?([0-2]\d)[-_:]?([0-5]\d)[-_:]?([0-5]\d)")
+"""``20251124160000`` and ``2025-11-24-16-00-00``, as names of files have them."""
+_ELAPSED = re.compile(r"(?:(\d+)-)?(?:(\d+):)?(\d{1,3}):(\d\d(?:\.\d+)?)")
+"""``[[days-]hours:]minutes:seconds``, as ps and pidstat print how long a process has run."""
+_COUNTED = re.compile(r"(\d+(?:\.\d+)?) ?(ns|us|ms|sec|seconds|s|min|minutes|m|hours|h)")
+_MEANS_ELAPSED = frozenset(("elapsed", "etime", "etimes", "uptime", "duration", "runtime"))
 _CLOCKS = ("%H:%M:%S", "%H:%M:%S.%f", "%H:%M", "%I:%M:%S %p", "%I:%M %p")
 _DATES = ("%b %d", "%a %b %d", "%m/%d/%Y", "%d/%m/%Y", "%m/%d/%y", "%d/%m/%y", "%Y/%m/%d", "%d.%m.%Y", "%a %d %b %Y")
 _FORMATS = (
@@ -33,8 +49,9 @@ _LOOKS_LIKE_TIME = re.compile(r"\d:\d\d")
 _GO_ZONE = re.compile(r" ?([+-]\d\d:?\d\d) [A-Z]{3,4}$| (?:UTC|GMT)$")
 _EPOCH_UNITS_S = ((1e17, 1e-9), (1e14, 1e-6), (1e11, 1e-3), (5e8, 1.0))
 """From which number a time is an epoch in which unit."""
+_COUNTED_S = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _NAMED_UNITS_S = {"ms": 1e-3, "msec": 1e-3, "millis": 1e-3, "us": 1e-6, "ns": 1e-9, "min": 60.0, "minutes": 60.0,
-                  "h": 3600.0, "hours": 3600.0}  # fmt: skip
+                  "mins": 60.0, "h": 3600.0, "hours": 3600.0, "days": 86_400.0}  # fmt: skip
 _HALF_DAY_S, _DAY_S = 43_200.0, 86_400.0
 
 
@@ -44,11 +61,11 @@ def split_stamp(line: str) -> tuple[str, str]:
     return (match.group(1), line.lstrip()[match.end() :].strip()) if match else ("", line.strip())
 
 
-def is_time(text: str) -> bool:
-    """Say whether a text is a time of day or a date, or an epoch."""
+def is_time(text: str, name: str = "") -> bool:
+    """Say whether a text is a time of day or a date, or an epoch; ``name`` is that of its column."""
     if _is_number(text):
-        return _epoch_unit_s(text) is not None
-    return any(_readers(text))
+        return _epoch_unit_s(text) is not None or _reads(_compact, text)
+    return any(_readers(text, name))
 
 
 class TimeReader:
@@ -61,7 +78,8 @@ class TimeReader:
         """
         given = [text for text in texts if text.strip()]
         first = given[0] if given else ""
-        self.is_absolute = not _is_number(first) or _epoch_unit_s(first) is not None
+        is_counted = _reads(_counted, first) or (means_elapsed(name) and _reads(_elapsed, first)) or "-" in first[1:4]
+        self.is_absolute = is_time(first) and not is_counted
         """Whether these are moments, and not seconds since some start."""
         self._readers = [read for read in _readers(first, name) if all(_reads(read, text) for text in given)]
         if not self._readers:
@@ -95,11 +113,20 @@ class TimeReader:
 
 def _readers(text: str, name: str = "") -> list[Callable[[str], float]]:
     """Return the ways in which a text can be read as a time."""
+    if _reads(_compact, text):
+        return [_compact]
     if _is_number(text):
         unit_s = _epoch_unit_s(text) or _named_unit_s(name)
         return [lambda number: float(number) * unit_s]
     if _DATE.match(text.strip()) and _reads(_iso, text):
         return [_iso]
+    plain = text.strip()
+    if _COUNTED.fullmatch(plain):
+        return [_counted]
+    if _ELAPSED.fullmatch(plain) and (means_elapsed(name) or "-" in plain):
+        return [_elapsed]
+    if _reads(_worded, text):
+        return [_worded]
     # Python compiles a format anew each time when there are many: only what looks like a time is tried.
     forms = _FORMATS if _LOOKS_LIKE_TIME.search(text) else ()
     return [read for read in map(_formatted, forms) if _reads(read, text)]
@@ -110,6 +137,50 @@ def _iso(text: str) -> float:
     if not _DATE.match(text.strip()):
         raise ValueError(text)
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _worded(text: str) -> float:
+    match = next((match for form in _WORDED if (match := form.fullmatch(text.strip()))), None)
+    if match is None:
+        raise ValueError(text)
+    month = match["month"][:3].lower()
+    clock, half = match["clock"].replace(",", "."), (match["half"] or "").lower()
+    hour, minute, *second = clock.split(":")
+    hours = int(hour) % 12 + 12 * (half == "pm") if half else int(hour)
+    day = datetime(int(match["year"]), _MONTHS.index(month) + 1, int(match["day"]), hours, int(minute), tzinfo=UTC)
+    zone = (match["zone"] or "").strip()
+    shift = datetime.fromisoformat(f"2025-01-01T00:00:00{zone}").utcoffset() if zone[:1] in ("+", "-") else None
+    since = day.timestamp() + float(second[0] if second else 0)
+    return since - (shift.total_seconds() if shift else 0.0)
+
+
+def _compact(text: str) -> float:
+    match = _COMPACT.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(text)
+    year, month, day, hour, minute, second = map(int, match.groups())
+    return datetime(year, month, day, hour, minute, second, tzinfo=UTC).timestamp()
+
+
+def _counted(text: str) -> float:
+    match = _COUNTED.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(text)
+    unit = match[2] if match[2] in _COUNTED_S else match[2][0]
+    return float(match[1]) * _COUNTED_S[unit]
+
+
+def _elapsed(text: str) -> float:
+    match = _ELAPSED.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(text)
+    days, hours, minutes, seconds = (float(part or 0) for part in match.groups())
+    return days * _DAY_S + hours * 3600 + minutes * 60 + seconds
+
+
+def means_elapsed(name: str) -> bool:
+    """Say whether a column is the time since a process began, by its name."""
+    return bool(_MEANS_ELAPSED & set(re.findall(r"[a-z]+", name.lower())))
 
 
 def _formatted(form: str) -> Callable[[str], float]:

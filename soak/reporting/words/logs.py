@@ -157,16 +157,19 @@ def _at(series: LogSeries, piece: Piece) -> str:
 def _read(series: LogSeries) -> str:
     """Say which column was judged over what, and how its unit is known where it is not named."""
     over = "" if series.noun == "reading" else f" over {'time' if series.is_over_time else series.noun + 's'}"
+    left = ", as memory that is left: what it falls is growth" if series.is_left else ""
     unit = ""
     if series.unit_from == PAGES_OF_KIB:
         unit = "; all its values are whole pages of 4 KiB, so KiB are its unit (--unit names another)"
-    elif not series.unit and means_memory(series.column):
+    elif not series.unit and (means_memory(series.column) or series.is_left):
         unit = "; its unit is not known (--unit KiB names it)"
-    return f"Read: {printable(series.column)}{over}, {count_words(series.readings, 'reading')}{unit}."
+    return f"Read: {printable(series.column)}{over}, {count_words(series.readings, 'reading')}{left}{unit}."
 
 
 def _left_out(series: LogSeries) -> list[str]:
     said = []
+    if series.unread_time:
+        said.append(f"The readings are counted: {printable(series.unread_time)} is not a time that soak can read.")
     if series.blanks:
         said.append(f"Left out: {count_words(series.blanks, 'row')} without a reading.")
     if series.same_time:

@@ -1,0 +1,263 @@
+"""Writes readings as further tools write them, most of them copied from what the tools print."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from logs_builder import EPOCH, START, Pages, timedelta
+from logs_builder import _rows as rows
+
+_PIDSTAT = "      UID       PID  minflt/s  majflt/s     VSZ     RSS   %MEM  Command\n"
+_PS = "USER       PID %CPU %MEM    VSZ   RSS TTY      STAT START   TIME COMMAND\n"
+_TOP = "    PID USER      PR  NI    VIRT    RES    SHR S  %CPU  %MEM     TIME+ COMMAND\n"
+_JSTAT = "Timestamp    S0C    S1C    S0U    S1U      EC       EU        OC         OU       MC     MU     YGC   YGCT\n"
+_OTHERS = 9000
+"""Pages of a second process that does not grow."""
+
+
+def psrecord_csv(pages: Pages) -> str:
+    head = "elapsed_time,nproc,cpu,mem_real,mem_virtual\n"
+    return rows(pages, lambda n, p, t: f"{n + 0.02},1,{n % 90}.0,{p / 256},{p / 256 + 200}", head)
+
+
+def pidstat_in_colours(pages: Pages) -> str:
+    def row(n: int, page: int) -> str:
+        fields = f"\x1b[32;22m     0\x1b[0m\x1b[32;22m     22576\x1b[0m\x1b[34;22m      0.0{n % 9}\x1b[0m  0.00"
+        return f"\x1b[0m{{t:%H:%M:%S}}   {fields}\x1b[34;1m    5004\x1b[0m\x1b[34;1m    {page * 4}\x1b[0m   0.02  bash"
+
+    head = f"Linux 6.1.0 (host) \t11/24/25 \t_x86_64_\t(2 CPU)\n\n16:00:00{_PIDSTAT}"
+    return rows(pages, lambda n, p, t: row(n, p).replace("{t:%H:%M:%S}", f"{t:%H:%M:%S}"), head)
+
+
+def pidstat_for_humans(pages: Pages) -> str:
+    head = f"Linux 6.1.0 (host) \t11/24/25 \t_x86_64_\t(2 CPU)\n\n# Time  {_PIDSTAT}"
+    return rows(pages, lambda n, p, t: f"{EPOCH + n}  0  22576  0.00  0.00  4.9M  {p / 256:.1f}M  0.0%  bash", head)
+
+
+def ps_of_two(pages: Pages) -> str:
+    def row(pid: int, page: int, command: str) -> str:
+        return f"me    {pid:8d}  0.3  0.1 228633 {page * 4:6d} pts/0    Sl+  16:00   0:01 {command}\n"
+
+    return "".join(_PS + row(1, _OTHERS, "/sbin/init splash") + row(4711, page, "python app.py") for page in pages)
+
+
+def ps_elapsed(pages: Pages) -> str:
+    """``ps -o etime,rss``: after an hour the times have hours."""
+    head = "    ELAPSED   RSS\n"
+    hour = 3600
+    return rows(pages, lambda n, p, t: f"{_elapsed(n + hour - 300)} {p * 4}", head)
+
+
+def _elapsed(seconds: int) -> str:
+    hours, rest = divmod(seconds, 3600)
+    return f"{f'{hours:02d}:' if hours else ''}{rest // 60:02d}:{rest % 60:02d}"
+
+
+def top_that_scales(pages: Pages) -> str:
+    """From 100,000 KiB on top prints MiB."""
+
+    def row(page: int) -> str:
+        kib = page * 4 + 70_500
+        resident = f"{kib}" if kib < 100_000 else f"{kib / 1024:.1f}m"
+        return f"   4711 root      20   0  293452 {resident:>6}  13624 R  73.3   1.2   0:43.98 python"
+
+    return rows(pages, lambda n, p, t: f"{t:%Y-%m-%dT%H:%M:%S}\n{_TOP}{row(p)}")
+
+
+def vmstat(pages: Pages) -> str:
+    head = (
+        "procs -----------memory---------- ---swap-- -----io---- -system-- ------cpu----- -----timestamp-----\n"
+        " r  b   swpd   free   buff  cache   si   so    bi    bo   in   cs us sy id wa st                 UTC\n"
+    )
+    machine = " 353804 9728540    0    0   807  4004  509  951 61  9 29  0  0"
+    return rows(pages, lambda n, p, t: f" {n % 3}  0      0 {13165128 - p * 4}{machine} {t:%Y-%m-%d %H:%M:%S}", head)
+
+
+def promtool(pages: Pages) -> str:
+    head = 'process_resident_memory_bytes{instance="localhost:9090", job="prometheus"} =>\n'
+    return rows(pages, lambda n, p, t: f"{p * 4096} @[{EPOCH + n}]", head)
+
+
+def prometheus_list(pages: Pages) -> str:
+    values = [[EPOCH + n, str(page * 4096)] for n, page in enumerate(pages)]
+    return json.dumps([{"metric": {"__name__": "process_resident_memory_bytes"}, "values": values}])
+
+
+def scraped_metrics(pages: Pages) -> str:
+    return rows(
+        pages,
+        lambda n, p, t: (
+            f"{t:%Y-%m-%dT%H:%M:%SZ}\n# HELP python_gc_objects_collected_total Objects collected during gc\n"
+            "# TYPE python_gc_objects_collected_total counter\n"
+            'python_gc_objects_collected_total{generation="0"} 241.0\n'
+            'python_gc_objects_collected_total{generation="1"} 163.0\n'
+            "# TYPE process_virtual_memory_bytes gauge\nprocess_virtual_memory_bytes 1.91156224e+08\n"
+            f"# TYPE process_resident_memory_bytes gauge\nprocess_resident_memory_bytes {p * 4096:.7e}\n"
+            "# TYPE process_open_fds gauge\nprocess_open_fds 6.0"
+        ),
+    )
+
+
+def metric_of_two_pods(pages: Pages) -> str:
+    def sample(pod: str, page: int, n: int) -> str:
+        return f'container_memory_working_set_bytes{{pod="{pod}"}} {page * 4096} {(EPOCH + n) * 1000}'
+
+    return rows(pages, lambda n, p, t: f"{sample('a', _OTHERS, n)}\n{sample('b', p, n)}")
+
+
+def docker_json_on_a_terminal(pages: Pages) -> str:
+    return rows(
+        pages,
+        lambda n, p, t: "\x1b[2J\x1b[H" + json.dumps({"MemUsage": f"{p / 256:.2f}MiB / 7.7GiB", "Name": "web"}),
+    )
+
+
+def docker_that_begins_later(pages: Pages) -> str:
+    heading = "CONTAINER ID   NAME      CPU %     MEM USAGE / LIMIT     MEM %     NET I/O       BLOCK I/O   PIDS\n"
+    nothing = "0f3a1b2c3d4e   web       --        -- / --               --        --            --          --\n"
+    row = "0f3a1b2c3d4e   web       0.50%     {:.2f}MiB / 1.944GiB   1.47%     876B / 0B     0B / 0B     4\n"
+    return (heading + nothing) * 5 + "".join(heading + row.format(page / 256) for page in pages)
+
+
+def kubectl_that_fails_at_first(pages: Pages) -> str:
+    rest = rows(pages, lambda n, p, t: f"NAME      CPU(cores)   MEMORY(bytes)\nweb-5d9   12m          {p * 4}Ki")
+    return "error: metrics not available yet\n" * 3 + rest
+
+
+def memory_stat(pages: Pages) -> str:
+    return rows(pages, lambda n, p, t: f"anon {p * 4096}\nfile 8192000\nkernel 1024000\nslab {307200 + n}\npgfault {n}")
+
+
+def node_printed(pages: Pages) -> str:
+    return rows(pages, lambda n, p, t: f"{{\n  rss: {p * 4096},\n  heapTotal: 4169728,\n  external: {1193051 + n}\n}}")
+
+
+def node_printed_in_one_line(pages: Pages) -> str:
+    return rows(pages, lambda n, p, t: f"{{ rss: {p * 4096}, heapTotal: 4169728, external: {1193051 + n} }}")
+
+
+def jstat(pages: Pages) -> str:
+    return rows(
+        pages,
+        lambda n, p, t: (
+            f"{n + 3.6:9.1f}    0.0  2048.0    0.0  2048.0  26624.0  {n % 9}.0  36864.0  {p * 4}.0  9472.0  929  3  0.1"
+        ),
+        _JSTAT,
+    )
+
+
+def coloured_log(pages: Pages) -> str:
+    level = "[\x1b[32m\x1b[1minfo     \x1b[0m] \x1b[1mtick\x1b[0m"
+    return rows(
+        pages,
+        lambda n, p, t: f"\x1b[2m{t:%Y-%m-%d %H:%M:%S}\x1b[0m {level} \x1b[36mrss\x1b[0m=\x1b[35m{p * 4096}\x1b[0m",
+    )
+
+
+def log_of_two_workers(pages: Pages) -> str:
+    def row(n: int, page: int) -> str:
+        return f"worker-{n % 2} RSS={(page if n % 2 else _OTHERS) / 256:.2f} MB"
+
+    return rows(pages, lambda n, p, t: f"{t:%Y-%m-%d %H:%M:%S} {row(n, p)}")
+
+
+def gpus(pages: Pages) -> str:
+    head = "timestamp, index, memory.used [MiB]\n"
+    return rows(
+        pages,
+        lambda n, p, t: f"{t:%Y/%m/%d %H:%M:%S.000}, 0, {_OTHERS} MiB\n{t:%Y/%m/%d %H:%M:%S.000}, 1, {p / 256:.3f} MiB",
+        head,
+    )
+
+
+def mprof_with_a_child(pages: Pages) -> str:
+    return rows(
+        pages, lambda n, p, t: f"MEM {_OTHERS / 256:.6f} {EPOCH + n}.3947\nCHLD 438 {p / 256:.6f} {EPOCH + n}.5067"
+    )
+
+
+def k6(pages: Pages) -> str:
+    head = "metric_name,timestamp,metric_value,check,error,method,status,url\n"
+    return rows(
+        pages,
+        lambda n, p, t: f"http_reqs,{EPOCH + n},1.0,,,GET,200,http://t/\nmemory,{EPOCH + n},{p * 4096}.0,,,,,",
+        head,
+    )
+
+
+def influx_csv(pages: Pages) -> str:
+    head = (
+        "#group,false,false,true,false,false,true\n#datatype,string,long,dateTime:RFC3339,dateTime:RFC3339,double,string\n"
+        "#default,_result,,,,,\n,result,table,_start,_time,_value,_field\n"
+    )
+    return rows(
+        pages, lambda n, p, t: f",,0,2025-11-24T15:00:00Z,{t:%Y-%m-%dT%H:%M:%SZ},{p * 4096},memory_rss_bytes", head
+    )
+
+
+def with_comments(pages: Pages) -> str:
+    head = "# made by a script\n# host, a\ntime,rss_bytes\n"
+    return rows(pages, lambda n, p, t: f"{f'# note {n}{chr(10)}' if n % 50 == 5 else ''}{EPOCH + n},{p * 4096}", head)
+
+
+def markdown(pages: Pages) -> str:
+    head = "| time     | rss       |\n|----------|-----------|\n"
+    return rows(pages, lambda n, p, t: f"| {t:%H:%M:%S} | {p * 4} kB |", head)
+
+
+def psql(pages: Pages) -> str:
+    head = "        time         | rss_bytes\n---------------------+----------\n"
+    return rows(pages, lambda n, p, t: f" {t:%Y-%m-%d %H:%M:%S} | {p * 4096}", head) + f"({len(pages)} rows)\n"
+
+
+def dots_in_thousands(pages: Pages) -> str:
+    return rows(pages, lambda n, p, t: f"{n};{p * 4:,} KB".replace(",", "."), "cycle;rss\n")
+
+
+def exports_one_after_another(pages: Pages) -> str:
+    head = '"Time","process_resident_memory_bytes"\n'
+    half = len(pages) // 2
+    later = rows(pages[half:], lambda n, p, t: f"{(EPOCH + half + n) * 1000},{p * 4096}", head)
+    return rows(pages[:half], lambda n, p, t: f"{(EPOCH + n) * 1000},{p * 4096}", head) + later
+
+
+def timed(write: Callable[[int], str]) -> Callable[[Pages], str]:
+    """Return a writer of a CSV whose times are written so."""
+    return lambda pages: rows(pages, lambda n, p, t: f"{write(n)},{p * 4096}", "time,rss_bytes\n")
+
+
+def _moment(form: str) -> Callable[[int], str]:
+    return lambda n: f"{START + timedelta(seconds=n):{form}}"
+
+
+TIMES = {
+    "compact": _moment("%Y%m%d%H%M%S"),
+    "of a file's name": _moment("%Y-%m-%d-%H-%M-%S"),
+    "day, month, year": _moment("%d %b %Y %H:%M:%S"),
+    "with dashes": _moment("%d-%b-%Y %H:%M:%S"),
+    "of a web server": _moment("%d/%b/%Y:%H:%M:%S +0000"),
+    "month first": _moment('"%B %d, %Y %H:%M:%S"'),
+    "half of the day": _moment("%d %b %Y %I:%M:%S %p"),
+    "seconds with their unit": lambda n: f"{n}s",
+    "days and hours": lambda n: f"1-{n // 3600:02d}:{n // 60 % 60:02d}:{n % 60:02d}",
+    "in two columns": _moment("%Y-%m-%d,%H:%M:%S"),
+}
+PER_SECOND = (
+    psrecord_csv, pidstat_in_colours, pidstat_for_humans, ps_elapsed, top_that_scales, promtool, prometheus_list,
+    scraped_metrics, coloured_log, influx_csv, with_comments, markdown, psql, exports_one_after_another,
+)  # fmt: skip
+PER_STEP = (docker_json_on_a_terminal, docker_that_begins_later, kubectl_that_fails_at_first, dots_in_thousands,
+            node_printed, node_printed_in_one_line)  # fmt: skip
+ASKED = (
+    (ps_of_two, "several in column PID: 1, 4711; choose one with --only 'PID=1'", {"only": [("PID", "4711")]}),
+    (vmstat, "several columns that could be judged: r, .*free", {"column": "free"}),
+    (metric_of_two_pods, 'could be judged: container_memory_working_set_bytes{pod="a"}', {"column": 'pod="b"'}),
+    (memory_stat, "could be judged: anon, file", {"column": "anon"}),
+    (jstat, "could be judged: S0C, .*OU", {"column": "OU"}),
+    (log_of_two_workers, "several in column worker: worker-0, worker-1", {"only": [("worker", "worker-1")]}),
+    (gpus, "several in column index: 0, 1", {"only": [("index", "1")]}),
+    (mprof_with_a_child, "several in column process: main, child 438", {"only": [("process", "child 438")]}),
+    (k6, "several in column metric_name: http_reqs, memory", {"only": [("metric_name", "memory")]}),
+)
+"""Logs of which soak must ask what to judge, its question, and an answer to it."""
