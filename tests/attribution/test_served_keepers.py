@@ -50,6 +50,58 @@ def test_what_a_served_function_adds_to_only_grows(tmp_path: Path, code: str, se
     assert (found.name, code.splitlines()[found.line - 1].strip()) == ("KEPT", "KEPT.append(bytes(9))  # 1")
 
 
+OF_A_KIND = {
+    "a method": "@app.post('/x')\ndef leak():\n    if request.method == 'POST':\n        KEPT.append(bytes(9))  # 1\n",
+    "a path": "def leak(environ, start):\n    if environ['PATH_INFO'] == '/x':\n        KEPT.append(bytes(9))  # 1\n",
+    "all others leave": (
+        "async def leak(scope, receive):\n    if scope['type'] != 'http':\n        return\n"
+        "    KEPT.append(bytes(9))  # 1\n"
+    ),
+    "one of several": (
+        "def leak(request):\n    if request.path in ('/x', '/y'):\n        KEPT.append(bytes(9))  # 1\n"
+        "    else:\n        print()\n"
+    ),
+    "a constant": "AUDIT = 1 == 1\n@app.task\ndef leak():\n    if AUDIT:\n        KEPT.append(bytes(9))  # 1\n",
+    "a constant in what it calls": (
+        "AUDIT = True\ndef note(one):\n    if AUDIT:\n        KEPT.append(one)\n"
+        "@app.task\ndef leak():\n    note(bytes(9))  # 1\n"
+    ),
+}
+MAY_BE_A_BOUND = {
+    "a number": "def leak(request):\n    if request.id == 7:\n        KEPT.append(bytes(9))  # 1\n",
+    "a number that is compared": "def leak(n):\n    if n < 100:\n        KEPT.append(bytes(9))  # 1\n",
+    "an argument of one's own": (
+        "def add(state):\n    if state == 'new':\n        KEPT.append(bytes(9))  # 1\n"
+        "def leak(request):\n    add('new' if seldom() else 'old')  # 2\n"
+    ),
+    "a variable that is set again": (
+        "AUDIT = True\ndef leak(request):\n    global AUDIT\n    if AUDIT:\n        KEPT.append(bytes(9))  # 1\n"
+        "    AUDIT = seldom()\n"
+    ),
+    "a variable that may be empty": (
+        "AUDIT = {}\ndef leak(request):\n    if AUDIT:\n        KEPT.append(bytes(9))  # 1\n"
+    ),
+    "one more condition": (
+        "def leak(request):\n    if request.path == '/x' and seldom():\n        KEPT.append(bytes(9))  # 1\n"
+    ),
+    "what leaves otherwise": ("def leak(request):\n    if seldom():\n        return\n    KEPT.append(bytes(9))  # 1\n"),
+    "a loop that ends": (
+        "def leak(request):\n    for each in rows():\n        if request.path == '/x':\n            return\n"
+        "    KEPT.append(bytes(9))  # 1\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("code", OF_A_KIND.values(), ids=OF_A_KIND)
+def test_what_requests_of_one_kind_add_to_only_grows(tmp_path: Path, code: str):
+    assert find(tmp_path, APP + code, FLASK) is not None
+
+
+@pytest.mark.parametrize("code", MAY_BE_A_BOUND.values(), ids=MAY_BE_A_BOUND)
+def test_a_condition_on_anything_else_may_be_a_bound(tmp_path: Path, code: str):
+    assert find(tmp_path, APP + code, FLASK) is None
+
+
 @pytest.mark.parametrize("name", KEEPS)
 def test_what_is_found_in_a_run_is_found_below_a_mark_but_for_what_a_driver_sets_up(tmp_path: Path, name: str):
     assert (find(tmp_path, KEEPS[name], MARK) is None) == (name == "of an object of setup")

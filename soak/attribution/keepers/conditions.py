@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import dataclass
 from functools import lru_cache
 
 from soak.attribution.keepers.source import Function
@@ -35,30 +36,83 @@ def _registers(decorator: ast.expr) -> bool:
     return getattr(named, "attr", getattr(named, "id", None)) in _REGISTERING
 
 
+@dataclass(frozen=True)
+class Given:
+    """What conditions may ask for and be no bound: they have the same answer whatever the program has kept so far."""
+
+    constants: frozenset[str] = frozenset()
+    """Variables that are set once."""
+    arguments: frozenset[str] = frozenset()
+    """Arguments that a server passes: of what kind a request is, is its own affair."""
+
+    def is_asked_by(self, test: ast.expr) -> bool:
+        """Whether a condition asks for nothing else: ``request.method == "POST" and not DEBUG``."""
+        match test:
+            case ast.BoolOp(values=values):
+                return all(map(self.is_asked_by, values))
+            case ast.UnaryOp(op=ast.Not(), operand=operand):
+                return self.is_asked_by(operand)
+            case ast.Name(id=name):
+                return name in self.constants
+            case ast.Compare(left=left, ops=[ast.Eq() | ast.NotEq() | ast.In() | ast.NotIn()], comparators=[other]):
+                return self._is_of_request(left) and _is_text(other)
+            case _:
+                return False
+
+    def _is_of_request(self, node: ast.expr) -> bool:
+        match node:
+            case ast.Name(id=name):
+                return name in self.arguments
+            case ast.Attribute(value=value):
+                return self._is_of_request(value)
+            case ast.Subscript(value=value, slice=key):
+                return _is_text(key) and self._is_of_request(value)
+            case _:
+                return False
+
+
+_NOTHING = Given()
+
+
 class Body:
     """Tells which nodes of a function are reached by each call of it."""
 
-    def __init__(self, function: Function) -> None:
-        self._function = function
+    def __init__(self, function: Function, given: Given) -> None:
+        self._function, self._given = function, given
         self._parents = {child: node for node in ast.walk(function) for child in ast.iter_child_nodes(node)}
-        leaving = ast.Return | ast.Continue | ast.Break
-        self._leaves = [node.lineno for node in ast.walk(function) if isinstance(node, leaving)]
+        leaving = [node for node in ast.walk(function) if isinstance(node, ast.Return | ast.Continue | ast.Break)]
+        self._leaves = [node.lineno for node in leaving if not self._is_for_a_kind(node)]
 
     def always_reaches(self, node: ast.expr | ast.stmt) -> bool:
         """Whether nothing on the way from the function's first line to a node depends on anything."""
         here: ast.AST = node
         while here is not self._function:
             parent = self._parents[here]
-            if not _always_runs(here, parent):
+            if not _always_runs(here, parent) and not self._is_given(parent):
                 return False
             here = parent
         return all(line >= node.lineno for line in self._leaves)
 
+    def _is_given(self, node: ast.AST) -> bool:
+        return isinstance(node, ast.If) and self._given.is_asked_by(node.test)
+
+    def _is_for_a_kind(self, node: ast.stmt) -> bool:
+        """Whether a statement leaves the function for requests of one kind only."""
+        parent = self._parents[node]
+        return isinstance(node, ast.Return) and self._is_given(parent) and self._parents[parent] is self._function
+
 
 @lru_cache(_MOST_KEPT)
-def body_of(function: Function) -> Body:
-    """Return the `Body` of a function, which is made once."""
-    return Body(function)
+def body_of(function: Function, given: Given = _NOTHING) -> Body:
+    """Return the `Body` of a function, which is made once. ``given``: what its conditions may ask for."""
+    return Body(function, given)
+
+
+def _is_text(node: ast.expr) -> bool:
+    """Whether an expression is a text, or a few that are written out."""
+    if isinstance(node, ast.Tuple | ast.List | ast.Set):
+        return all(map(_is_text, node.elts))
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
 
 
 def _always_runs(node: ast.AST, parent: ast.AST) -> bool:

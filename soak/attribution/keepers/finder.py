@@ -18,11 +18,12 @@ import ast
 import contextlib
 import re
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from soak.attribution.causes import Call, is_ours
 from soak.attribution.keepers.callees import callees
-from soak.attribution.keepers.conditions import body_of, runs_as_written
+from soak.attribution.keepers.conditions import Given, body_of, runs_as_written
 from soak.attribution.keepers.keys import Keys
 from soak.attribution.keepers.lifetimes import Program, is_permanent
 from soak.attribution.keepers.source import Container, Function, Source
@@ -32,6 +33,8 @@ from soak.grounds import Keeper
 _TEST_RUNNERS = re.compile(r"[/\\](_pytest|pluggy)[/\\]")
 _LARGEST_FILE_BYTES = 4 << 20
 _FIGURES = "matplotlib._pylab_helpers.Gcf.figs"
+_REQUEST = "request"
+"""Flask has the request of the thread under this name."""
 _MATPLOTLIB, _PYPLOT = "matplotlib", "matplotlib/pyplot.py"
 _MAKES_FIGURE = ("figure", "subplots")
 _CLOSES_FIGURE = re.compile(r"\b(close|destroy|destroy_all|destroy_fig)\b")
@@ -78,19 +81,28 @@ class KeeperFinder:
             is_served = self._is_served and frame is frames[-1]
             if source is None or function is None or not runs_as_written(function, is_served=is_served):
                 return None
-            keeper = _added_in(function, source, keys, program)
+            given = self._given(function, source, is_served=is_served)
+            keeper = _added_in(function, source, keys, program, given)
             if keeper is None:
+                inner = replace(given, arguments=frozenset())
                 called = callees(function, source, program)
-                keeper = next(filter(None, (_added_in(each, source, keys, program) for each in called)), None)
+                keeper = next(filter(None, (_added_in(each, source, keys, program, inner) for each in called)), None)
             if keeper is not None:
                 return keeper
             keys.enter(function, source)
             calls = _calls_at(function, source, frame.line or 0)
-            if not calls or not all(body_of(function).always_reaches(call) for call in calls):
+            if not calls or not all(body_of(function, given).always_reaches(call) for call in calls):
                 return None
             if any(_makes_figure(call) for call in calls):
                 return self._figures(frames, source.file, calls[0].lineno, files)
         return None
+
+    def _given(self, function: Function, source: Source, *, is_served: bool) -> Given:
+        """Return what conditions of a function may ask for. In a run a cycle is told to do the same each time."""
+        if not self._is_served:
+            return Given()
+        arguments = frozenset(each.arg for each in ast.walk(function.args) if isinstance(each, ast.arg))
+        return Given(source.constants, (arguments if is_served else frozenset()) | {_REQUEST})
 
     def _figures(self, frames: Sequence[Call], file: str, line: int, files: Sequence[str]) -> Keeper | None:
         """Return pyplot's figures, which stay until they are closed, if no code outside matplotlib does that."""
@@ -130,10 +142,10 @@ class KeeperFinder:
         return self._texts[file]
 
 
-def _added_in(function: Function, source: Source, keys: Keys, program: Program) -> Keeper | None:
+def _added_in(function: Function, source: Source, keys: Keys, program: Program, given: Given) -> Keeper | None:
     """Return the container that each call of a function adds to, and that only grows."""
     with keys.within(function, source):
-        for node, container in additions(function, keys.is_new):
+        for node, container in additions(function, keys.is_new, given):
             if source.function_of(node) is function and _only_grows(container, node, source, program):
                 return Keeper(str(container), source.file, node.lineno)
     return None

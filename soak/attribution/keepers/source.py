@@ -49,6 +49,18 @@ class Source:
         return any(alias.name == "*" or name in (alias.name, alias.asname) for alias in aliases)
 
     @cached_property
+    def constants(self) -> frozenset[str]:
+        """The variables in capitals that the module sets once, to a truth value."""
+        stored = [node for node in self.nodes if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)]
+        names = [node.id for node in stored]
+        found = set()
+        for statement in self.tree.body:
+            match statement:
+                case ast.Assign(targets=[ast.Name(id=name)], value=ast.Compare() | ast.Constant(value=bool())):
+                    found.add(name)
+        return frozenset(name for name in found if name.isupper() and names.count(name) == 1)
+
+    @cached_property
     def _functions(self) -> list[Function]:
         return [node for node in self.nodes if isinstance(node, Function)]
 

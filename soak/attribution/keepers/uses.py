@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 
-from soak.attribution.keepers.conditions import body_of
+from soak.attribution.keepers.conditions import Given, body_of
 from soak.attribution.keepers.source import Container, Function, Source, container_of
 
 _ADDING = ("append", "appendleft", "insert")
@@ -23,9 +23,9 @@ IsNew = Callable[[ast.expr, Container], bool]
 """Tells whether a key of a container is another one each time."""
 
 
-def additions(function: Function, is_new: IsNew) -> Iterator[tuple[ast.expr | ast.stmt, Container]]:
+def additions(function: Function, is_new: IsNew, given: Given) -> Iterator[tuple[ast.expr | ast.stmt, Container]]:
     """Give what adds one entry or more to a container, unless a condition keeps it from that."""
-    body = body_of(function)
+    body = body_of(function, given)
     for node in ast.walk(function):
         container = _added_to(node, is_new)
         if container is not None and isinstance(node, ast.expr | ast.stmt) and body.always_reaches(node):
