@@ -3,7 +3,7 @@
 `benchmarks/calibrate.py` runs this and writes the table. Each run is a service that is watched for one to two minutes:
 some seconds of imports, perhaps idle time, then requests at random times, whose rate wanders. Its blocks are counted
 when `CountPace` has them counted, and judged by what judges a real watch: `OutsideJudge`, `LedgerJudge`,
-`StandingLeaks` and `decide`. Seeds are fixed.
+`StandingLeaks`, `without_waiting` and `decide`. Seeds are fixed.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from calibrate_counts import count, judge_families
 
 from soak.analysis.decide import decide
 from soak.analysis.outside import OutsideJudge
+from soak.analysis.sites.garbage import WAITING_BLOCKS, without_waiting
 from soak.analysis.sites.ledger import LedgerJudge
 from soak.analysis.sites.standing import StandingLeaks
 from soak.reporting.words.verdicts.series import CACHE_FITS_INTO_N_MIN
@@ -106,6 +107,22 @@ def buffers_that_come_and_go(service: Service) -> list[Site]:
     return [*requests_of_random_sizes(service), (lines, lines * 200)]
 
 
+def connections_that_wait(service: Service) -> list[Site]:
+    """Leave each connection behind as a cycle, which waits until 700 containers do. Each has a block of its own."""
+    requests_of_each, containers = int(service.rng.integers(1, 32)), int(service.rng.integers(2, 16))
+    waiting = service.requests // requests_of_each % (WAITING_BLOCKS // containers)
+    return [*requests_of_random_sizes(service), *[(2 * waiting, 2 * waiting * 64)] * containers]
+
+
+def replaced_workers(service: Service) -> list[Site]:
+    """Serve by two to four workers that are replaced after some hundred requests; each fills a cache anew."""
+    workers, lives = int(service.rng.integers(2, 5)), int(service.rng.integers(100, 2000))
+    size = int(service.rng.integers(8, int(CACHE_FITS_INTO_N_MIN * SMALLEST_CHOSEN_N_MIN)))
+    begun = service.rng.integers(0, lives, workers)
+    filled = sum(np.minimum((service.requests // workers + first) % lives, size) for first in begun)
+    return [*requests_of_random_sizes(service), (filled, filled * 500)]
+
+
 def leak(service: Service) -> list[Site]:
     """Keep 1 kB of each request."""
     return [*buffers_that_come_and_go(service), (service.requests, service.requests * KEPT_BYTES)]
@@ -122,6 +139,8 @@ CLEAN: dict[str, Callable[[Service], list[Site]]] = {
     "connection pools": pool_of_connections,
     "caches filling": filling_cache,
     "buffers that come and go": buffers_that_come_and_go,
+    "connections that wait for a collection": connections_that_wait,
+    "workers replaced": replaced_workers,
 }
 LEAKS: dict[str, Callable[[Service], list[Site]]] = {
     "1 kB a request": leak,
@@ -184,7 +203,8 @@ def verdict_of(service: Service, sites: list[Site], *, marked: bool) -> Verdict:
         taken += 1
     evidence = judge.evidence(is_last=True)
     suspects = tuple(standing.keep(ledger.suspects(pace.n_min, at_end=True)))
-    return decide(replace(evidence, suspects=suspects, cycles=pace.cycles)).verdict
+    evidence = without_waiting(replace(evidence, suspects=suspects, cycles=pace.cycles), range(len(sites)))
+    return decide(evidence).verdict
 
 
 def _counted(live: Hashable) -> tuple[Hashable, float]:

@@ -94,7 +94,7 @@ def of_many_sites(cycles: int, per_cycle: float = 1.0, still: float = 1.0) -> Ev
         (1400, 1.0, 1.0, Verdict.INCONCLUSIVE),
         (2900, 1.0, 1.0, Verdict.LEAK),  # a collection would have come
         (2900, 1.0, 0.1, Verdict.INCONCLUSIVE),  # it has come: what leaked once has gone
-        (300, 12.0, 1.0, Verdict.LEAK),
+        (350, 12.0, 1.0, Verdict.LEAK),
     ],
 )
 def test_what_waits_at_many_sites_is_more_than_the_containers_that_are_counted(
@@ -117,3 +117,13 @@ def test_the_sum_of_large_blocks_is_a_leak_however_few_they_are():
     found = without_waiting(replace(evidence, series=series, suspects=sites), set(range(16)))
 
     assert decide(found).verdict is Verdict.LEAK
+
+
+def test_the_size_of_a_block_is_that_of_new_ones_not_of_a_rate_that_stands_beside_a_newer_one():
+    """Of a site that a collection has just emptied the leak of before stands, at more bytes than its blocks have."""
+    evidence = watched(1.0, 64, 600)
+    emptied = replace(evidence.suspects[0], blocks_per_cycle=0.05, size_of_new=64.0)
+
+    found = without_waiting(replace(evidence, suspects=(emptied,)), {SITE})
+
+    assert decide(found).verdict is Verdict.INCONCLUSIVE

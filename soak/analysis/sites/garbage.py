@@ -71,7 +71,7 @@ def without_waiting(
     blocks = evidence.series.get("tracked_blocks")
     in_free_list = sum(suspect.blocks_per_cycle for suspect in suspects if suspect.site in free)
     rate = 0.0 if blocks is None else (blocks.rate or 0.0) - in_free_list
-    if rate * evidence.cycles >= (most if in_free_list > 0 else _BLOCKS_OF_A_CONTAINER * most):
+    if rate * _cycles_of(blocks, evidence) >= (most if in_free_list > 0 else _BLOCKS_OF_A_CONTAINER * most):
         return evidence
     enough, of = (MOST_FREE_TUPLES, in_free_list) if in_free_list > 0 else (_BLOCKS_OF_A_CONTAINER * most, rate)
     taken_back = {
@@ -96,7 +96,7 @@ def _without_sum_of_few(evidence: Evidence, of_python: Collection[int], most: in
     rate = (blocks.rate or 0.0) if blocks is not None and is_counted else in_bytes / _USUAL_BLOCK_BYTES
     still = sum(max(suspect.bytes_per_cycle, 0.0) for suspect in evidence.suspects)
     is_over = still < _STILL_GROWS * in_bytes
-    is_few = rate * evidence.cycles < _BLOCKS_OF_A_CONTAINER * most
+    is_few = rate * _cycles_of(tracked, evidence) < _BLOCKS_OF_A_CONTAINER * most
     if in_bytes > LARGEST_OF_PYTHON_BYTES * rate or not (is_few or is_over):
         return evidence
     needed = math.ceil(_BLOCKS_OF_A_CONTAINER * most / rate) - evidence.cycles if is_few and not is_over else None
@@ -105,6 +105,11 @@ def _without_sum_of_few(evidence: Evidence, of_python: Collection[int], most: in
         for name, each in evidence.series.items()
     }
     return replace(evidence, series=series)
+
+
+def _cycles_of(series: SeriesVerdict | None, evidence: Evidence) -> int:
+    """Return in how many cycles a series has grown."""
+    return evidence.cycles - ((series.since if series is not None else None) or 0)
 
 
 def without_young(evidence: Evidence, young_bytes: Callable[[int | None], float]) -> Evidence:
@@ -133,7 +138,9 @@ def without_young(evidence: Evidence, young_bytes: Callable[[int | None], float]
 def _may_wait(suspect: Suspect, of_python: Collection[int], evidence: Evidence, most: int) -> bool:
     if not suspect.is_leak or suspect.site not in of_python:
         return False
-    if suspect.bytes_per_cycle > LARGEST_OF_PYTHON_BYTES * suspect.blocks_per_cycle:
+    # The rates of a leak that stands and of its blocks may be of different times.
+    is_large = suspect.bytes_per_cycle > LARGEST_OF_PYTHON_BYTES * suspect.blocks_per_cycle
+    if is_large if suspect.size_of_new is None else suspect.size_of_new > LARGEST_OF_PYTHON_BYTES:
         return False
     return suspect.blocks_per_cycle * evidence.cycles < most
 

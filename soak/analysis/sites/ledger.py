@@ -46,6 +46,8 @@ class Suspect:
     """Bytes of each of its new blocks, when they are all of one size."""
     recent_bytes_per_cycle: float | None = None
     """Over the later half of the cycles, judged or not."""
+    size_of_new: float | None = None
+    """Bytes of each new block of that half, on average; None where there are not more blocks."""
 
     @property
     def is_leak(self) -> bool:
@@ -244,7 +246,7 @@ class LedgerJudge:
             first += grown
         blocks_rate = _blocks_per_cycle(cycles, blocks, first)
         size_of_each = _size_of_each(blocks[first:], sizes[first:], blocks_rate)
-        return Suspect(site, verdict, blocks_rate, size_of_each, float(bytes_rate))
+        return Suspect(site, verdict, blocks_rate, size_of_each, float(bytes_rate), size or None)
 
 
 def later_half(cycles: NDArray[np.float64] | NDArray[np.int64]) -> int:
