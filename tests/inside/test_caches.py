@@ -108,6 +108,24 @@ def test_a_cache_without_a_name_of_its_own_is_named_by_the_way_to_it():
     assert (walk.cache_of(walk.arrived[0][1]) or (None, ()))[1] == ("deque", "the state['recent']", 5, 1)
 
 
+@pytest.mark.parametrize("with_room", [None, 0, 3, 6])
+def test_of_many_caches_one_that_has_room_is_told(with_room: int | None):
+    """Forty instances with an lru_cache(50) each were a leak while the last of them filled."""
+    things = [Thing() for _ in range(7)]
+    recent = [collections.deque([thing], maxlen=5 if number == with_room else 1) for number, thing in enumerate(things)]
+    samples = [(id(thing), id(Thing)) for thing in things]
+
+    found = answers._look_for([(7, samples)], [("the state", recent)], lambda most: 0, lambda address: 0, None)
+
+    (_, _, cache, is_only_cache), *_ = found["chains"]
+    assert is_only_cache
+    assert cache[:3] == (
+        "deque",
+        f"the state[{6 if with_room is None else with_room}]",
+        5 if with_room is not None else 1,
+    )
+
+
 @pytest.mark.parametrize(
     ("maxlen", "per_cycle", "gained", "cycles"), [(100, 1, 8, 8), (100, 4, 32, 8), (5, 1, 4, 8), (100, 0, 0, 1024)]
 )

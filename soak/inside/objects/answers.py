@@ -119,7 +119,10 @@ def _find_chains(
         here = [address for address, _ in samples if address in positions]
         if not here:
             continue
-        target = next((address for address in here if address in direct), here[-1])
+        target = next((address for address in here if address in direct), None)
+        if target is None:
+            # Of many caches with a bound, as each instance may have, those that are full hold no growth.
+            target = next((address for address in here[::-1] if walk.has_room(positions[address])), here[-1])
         cache = walk.cache_of(positions[target])
         if cache is not None:
             holding[site] = cache[0]

@@ -123,6 +123,11 @@ class Walk:
                 return self._met[place], (kind, name[:_LONGEST_NAME], capacity, entries)
         return None
 
+    def has_room(self, position: int) -> bool:
+        """Whether the last cache on the way to an object has a bound and is not full."""
+        found = self.cache_of(position)
+        return found is not None and found[1][2] != caches.NO_BOUND and not self._caches.is_full(found[0])
+
     def module_of(self, position: int) -> Any:
         """Return the module that the cycles imported and that holds an object, or is it; None when there is none."""
         modules = (self._met[place] for place in self._way(position)) if self._imported is not None else ()
