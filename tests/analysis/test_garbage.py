@@ -105,6 +105,15 @@ def test_what_waits_at_many_sites_is_more_than_the_containers_that_are_counted(
     assert decide(found).verdict is verdict
 
 
+def test_a_sum_that_leaks_in_blocks_alone_is_judged_as_one_in_bytes():
+    evidence = of_many_sites(2900, still=0.1)
+    undecided = SeriesVerdict(Verdict.INCONCLUSIVE, SeriesState.UNSTEADY, 57.0, 0.0, 90.0)
+
+    found = without_waiting(replace(evidence, series={**evidence.series, "tracked": undecided}), set(range(16)))
+
+    assert decide(found).verdict is Verdict.INCONCLUSIVE
+
+
 def test_the_sum_of_native_sites_is_a_leak_however_few_blocks_it_has():
     assert decide(without_waiting(of_many_sites(750), set())).verdict is Verdict.LEAK
 

@@ -88,23 +88,25 @@ def _without_sum_of_few(evidence: Evidence, of_python: Collection[int], most: in
 
     No site is a leak by itself. The sum stands for one while there are too many blocks to wait, and while sites grow.
     """
-    tracked, blocks = evidence.series.get("tracked"), evidence.series.get("tracked_blocks")
-    if not of_python or tracked is None or tracked.verdict is not Verdict.LEAK:
+    leaking = {name: evidence.series[name] for name in LEDGER if _leaks(evidence.series.get(name))}
+    if not of_python or not leaking:
         return evidence
-    in_bytes = tracked.rate or 0.0
-    is_counted = blocks is not None and blocks.verdict is Verdict.LEAK
-    rate = (blocks.rate or 0.0) if blocks is not None and is_counted else in_bytes / _USUAL_BLOCK_BYTES
+    in_bytes, in_blocks = (each and each.rate for each in (leaking.get("tracked"), leaking.get("tracked_blocks")))
+    rate = in_blocks or (in_bytes or 0.0) / _USUAL_BLOCK_BYTES
+    in_bytes = in_bytes or rate * _USUAL_BLOCK_BYTES
     still = sum(max(suspect.bytes_per_cycle, 0.0) for suspect in evidence.suspects)
     is_over = still < _STILL_GROWS * in_bytes
-    is_few = rate * _cycles_of(tracked, evidence) < _BLOCKS_OF_A_CONTAINER * most
-    if in_bytes > LARGEST_OF_PYTHON_BYTES * rate or not (is_few or is_over):
+    cycles, enough = max(_cycles_of(each, evidence) for each in leaking.values()), _BLOCKS_OF_A_CONTAINER * most
+    is_few = rate * cycles < enough
+    if not 0 < in_bytes <= LARGEST_OF_PYTHON_BYTES * rate or not (is_few or is_over):
         return evidence
-    needed = math.ceil(_BLOCKS_OF_A_CONTAINER * most / rate) - evidence.cycles if is_few and not is_over else None
-    series = {
-        name: _undecided(each, needed or evidence.cycles) if name in LEDGER and each.verdict is Verdict.LEAK else each
-        for name, each in evidence.series.items()
-    }
+    needed = evidence.cycles if is_over else max(math.ceil(enough / rate) - cycles, 1)
+    series = {name: _undecided(each, needed) if name in leaking else each for name, each in evidence.series.items()}
     return replace(evidence, series=series)
+
+
+def _leaks(series: SeriesVerdict | None) -> bool:
+    return series is not None and series.verdict is Verdict.LEAK
 
 
 def _cycles_of(series: SeriesVerdict | None, evidence: Evidence) -> int:
