@@ -94,10 +94,10 @@ def _charts(row: Mapping[str, float]) -> list[list[dict[str, str]]]:
 
 
 def _state(result: RunResult, log: str) -> dict[str, Any]:
-    state = say.state_sentence(result)
     return {
         "sentence": say.headline(result),
-        "controls": " ".join(text for text in (state, say.controls_sentence(result.controls)) if text),
+        "state": say.state_sentence(result) or "",
+        "controls": say.controls_sentence(result.controls) or "",
         "log": say.printable(log),
         "components": [_component(result, component) for component in result.components],
     }

@@ -20,6 +20,9 @@ PAGE_POLICY = (
     "img-src 'self' data:; base-uri 'none'; form-action 'none'"
 )
 EVERY_S = 1.0
+LONGEST_SLEEP_S = 900.0
+"""A page that takes nothing for this long loses its stream. It gets everything when it asks again."""
+UNREADABLE = "This run cannot be read: its folder is gone, is not finished yet, or is damaged."
 MOST_STREAMS = 32
 """Pages that are open at once. Each reads the run once a second."""
 _ASSETS = Path(soak.reporting.assets.__file__).parent
@@ -49,13 +52,20 @@ async def look(run: LiveRun) -> LiveLook | None:
 
 
 def events(found: LiveLook | None) -> str:
-    """Write what is new as events; the last one says that no more will come."""
+    """Write what is new as events, at least one; the last one says that no more will come."""
     if found is None:
-        return _event("end", {})
+        return _event("end", {"why": UNREADABLE})
     written = _event("series", found.begun) if found.begun else ""
     written += _event("readings", found.readings) if found.readings else ""
-    written += _event("state", found.state) if found.state is not None else ": as it was\n\n"
+    written += _event("state", found.state) if found.state is not None else _event("beat", {})
     return written if found.is_running else written + _event("end", {})
+
+
+def known(found: LiveLook | None) -> dict[str, Any]:
+    """Return all that a first look has found, as one answer for a page that the stream does not reach."""
+    if found is None:
+        return {"series": [], "state": None, "has_ended": True, "why": UNREADABLE}
+    return {"series": found.begun, "state": found.state, "has_ended": not found.is_running}
 
 
 def _event(kind: str, content: Any) -> str:

@@ -24,7 +24,17 @@ from soak.web.access import Access
 from soak.web.catalogue import Catalogue
 from soak.web.embedded_snakeviz import STATIC, TEMPLATES, LoadedProfile, SnakeVizHandler
 from soak.web.live import LiveRun, read_metrics
-from soak.web.live_pages import EVERY_S, MOST_STREAMS, PAGE_POLICY, asset, events, live_page, look
+from soak.web.live_pages import (
+    EVERY_S,
+    LONGEST_SLEEP_S,
+    MOST_STREAMS,
+    PAGE_POLICY,
+    asset,
+    events,
+    known,
+    live_page,
+    look,
+)
 from soak.web.pages import failure_page, index_page, part_words, undrawable_page
 
 ADDRESS = "127.0.0.1"
@@ -121,6 +131,9 @@ class _LiveEvents(_Viewer):
             await self._tell(LiveRun(folder))
         except StreamClosedError:
             pass
+        except TimeoutError:
+            # The place of a computer that sleeps is for others; its page asks again when it wakes.
+            self.detach().close()
         finally:
             _LiveEvents.streams -= 1
 
@@ -129,7 +142,7 @@ class _LiveEvents(_Viewer):
             found = await look(run)
             self.write(events(found))
             # Waits while the browser takes nothing, so that nothing piles up here.
-            await self.flush()
+            await asyncio.wait_for(self.flush(), LONGEST_SLEEP_S)
             if found is None or not found.is_running:
                 return
             await asyncio.sleep(EVERY_S)
@@ -141,6 +154,16 @@ class _LiveEvents(_Viewer):
         """Answer with an error, unless the stream has begun: it just ends, as when the server is stopped."""
         if not self._headers_written:
             super().send_error(status_code, **reason)
+
+
+class _LiveNow(_Viewer):
+    """All that is known of a run, in one answer that ends: a proxy that holds back the stream passes it on."""
+
+    async def get(self, entry: str) -> None:
+        folder = self.catalogue.find_run(entry)
+        if folder is None:
+            raise HTTPError(404)
+        self.finish(known(await look(LiveRun(folder))))
 
 
 class _Metrics(_Viewer):
@@ -244,6 +267,7 @@ class Viewer(Application):
                 (r"/report/([^/]+)/([^/]+)/report\.html", _ReportOfCell, shared),
                 (r"/live/([^/]+)", _Live, shared),
                 (r"/live/([^/]+)/events", _LiveEvents, shared),
+                (r"/live/([^/]+)/now", _LiveNow, shared),
                 (r"/assets/([^/]+)", _Asset, shared),
                 (r"/metrics", _Metrics, shared),
                 (r"/snakeviz/([^/]+)/([^/]+)", _Profile, shared),

@@ -7,7 +7,9 @@ import contextlib
 import gzip
 import http.client
 import json
+import re
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -22,7 +24,7 @@ from soak.store.database import RunStore
 from soak.store.runs import claimed, create_run
 from soak.web import server
 from soak.web.live import POINTS, LiveLook, LiveRun
-from soak.web.live_pages import asset, live_page
+from soak.web.live_pages import UNREADABLE, asset, events, known, live_page, look
 
 RUN = "2026-01-02T03-04-05"
 
@@ -73,7 +75,7 @@ def test_a_run_that_was_cut_off_is_shown_and_the_stream_ends(tmp_path: Path):
 
     assert not found.is_running
     assert found.state is not None
-    assert "This run was interrupted" in found.state["controls"]
+    assert "This run was interrupted" in found.state["state"]
 
 
 def test_looking_leaves_no_files_beside_a_run(tmp_path: Path):
@@ -195,8 +197,94 @@ def test_prometheus_is_told_of_the_runs_that_go_on(running: tuple[Viewer, RunSto
 
 
 @pytest.mark.integration
-@pytest.mark.browser
-def test_a_browser_draws_what_comes(running: tuple[Viewer, RunStore], tmp_path_factory: pytest.TempPathFactory):
+def test_a_client_that_returns_gets_what_it_has_missed(running: tuple[Viewer, RunStore]):
+    viewer, store = running
+    rows = []
+    for cycles in (range(10, 12), range(12, 500)):
+        with closing(http.client.HTTPConnection("127.0.0.1", viewer.port, timeout=60)) as connection:
+            connection.request("GET", f"/live/{RUN}/events", headers={"Authorization": f"Bearer {viewer.token}"})
+            rows.append(next_event(connection.getresponse(), "series")[0]["rows"])
+        read(store, cycles)
+    status, _, content = viewer.ask(f"/live/{RUN}/now")
+    known = json.loads(content)
+
+    assert [len(each) for each in rows] == [10, 12]
+    assert status == 200
+    assert [row["cycle"] for row in known["series"][0]["rows"]] == list(range(500))
+    assert "This run goes on" in known["state"]["state"]
+    assert not known["has_ended"]
+
+
+def test_a_page_that_takes_nothing_for_long_gives_its_place_to_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    async def look(_: LiveRun) -> LiveLook:
+        return LiveLook(None, [], [], is_running=True)
+
+    monkeypatch.setattr(server, "look", look)
+    monkeypatch.setattr(server, "LONGEST_SLEEP_S", 0.01)
+    stream = Mock(spec=server._LiveEvents, is_gone=False)
+    stream.flush = asyncio.Event().wait
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(server._LiveEvents._tell(stream, LiveRun(tmp_path)))
+
+
+def test_a_run_that_cannot_be_read_is_said(tmp_path: Path):
+    (tmp_path / RUN).mkdir()
+    (tmp_path / RUN / "run.db").write_bytes(b"no database")
+
+    found = asyncio.run(look(LiveRun(tmp_path / RUN)))
+
+    assert found is None
+    assert json.loads(events(found).partition("data: ")[2]) == {"why": UNREADABLE}
+    assert known(found)["why"] == UNREADABLE
+
+
+def test_a_stream_says_each_second_that_it_lives():
+    """A page cannot see comments of a stream, and takes a silent one for dead."""
+    assert events(LiveLook(None, [], [], is_running=True)) == "event: beat\ndata: {}\n\n"
+
+
+@contextlib.contextmanager
+def holding_proxy(port: int) -> Iterator[int]:
+    """Pass requests on to a port; an answer only as a whole, when it has ended. Yields the port of the proxy."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    opened = [listening]
+
+    def pass_on(client: socket.socket) -> None:
+        with contextlib.suppress(OSError), client:
+            asked = b""
+            while b"\r\n\r\n" not in asked:
+                if not (part := client.recv(65536)):
+                    return
+                asked += part
+            asked = re.sub(rb"(?i)\r\nconnection: [^\r]+", b"", asked)
+            asked = re.sub(rb"(?i)\r\nhost: [^\r]+", b"\r\nHost: 127.0.0.1:%d\r\nConnection: close" % port, asked)
+            with socket.create_connection(("127.0.0.1", port)) as server_side:
+                opened.append(server_side)
+                server_side.sendall(asked)
+                answer = b"".join(iter(lambda: server_side.recv(65536), b""))
+            client.sendall(answer)
+
+    def accept() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = listening.accept()
+                opened.append(client)
+                threading.Thread(target=pass_on, args=(client,), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    try:
+        yield listening.getsockname()[1]
+    finally:
+        for one in opened:
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+            one.close()
+
+
+@pytest.fixture
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Chromium without a window."""
     chromium, driver = require_browser()
     selenium = pytest.importorskip("selenium.webdriver", reason="selenium is missing; make install brings it")
     options = selenium.ChromeOptions()
@@ -209,26 +297,67 @@ def test_a_browser_draws_what_comes(running: tuple[Viewer, RunStore], tmp_path_f
         f"--user-data-dir={tmp_path_factory.mktemp('profile')}",
     ):
         options.add_argument(flag)
-    viewer, store = running
-    browser = selenium.Chrome(options, selenium.ChromeService(driver))
+    started = selenium.Chrome(options, selenium.ChromeService(driver))
     try:
-        browser.implicitly_wait(30)
-        browser.get(viewer.address)
-        browser.find_element("link text", "live").click()
-        browser.find_element("css selector", ".chart canvas")
-        cycles = "return charts.get('decoder')[0].data[0].length"
-        seen = browser.execute_script(cycles)
-        read(store, range(10, 40))
-        browser.set_script_timeout(30)
-        browser.execute_async_script(
-            "const done = arguments[0]; const ask = () => "
-            "charts.get('decoder')[0].data[0].length === 40 ? done() : setTimeout(ask, 50); ask()"
-        )
-        width = browser.execute_script("return document.documentElement.scrollWidth - innerWidth")
-        complaints = browser.get_log("browser")
+        started.implicitly_wait(30)
+        started.set_script_timeout(30)
+        yield started
     finally:
-        browser.quit()
+        started.quit()
+
+
+def wait_until(browser: Any, condition: str) -> None:
+    """Wait until an expression of the page's script is true."""
+    browser.execute_async_script(
+        f"const done = arguments[0]; const ask = () => ({condition}) ? done() : setTimeout(ask, 50); ask()"
+    )
+
+
+@pytest.mark.integration
+@pytest.mark.browser
+def test_a_browser_draws_what_comes(running: tuple[Viewer, RunStore], browser: Any):
+    viewer, store = running
+    browser.get(viewer.address)
+    browser.find_element("link text", "live").click()
+    browser.find_element("css selector", ".chart canvas")
+    seen = browser.execute_script("return charts.get('decoder')[0].data[0].length")
+    read(store, range(10, 40))
+    wait_until(browser, "charts.get('decoder')[0].data[0].length === 40")
+    width = browser.execute_script("return document.documentElement.scrollWidth - innerWidth")
+    legend = browser.find_element("css selector", ".u-legend").text.replace("\n", "")
 
     assert seen in (10, 40)
     assert width <= 0
-    assert complaints == []
+    assert legend.startswith("cycle39")
+    assert browser.get_log("browser") == []
+
+
+@pytest.mark.integration
+@pytest.mark.browser
+def test_behind_a_proxy_that_holds_back_the_stream_the_page_gets_its_readings(
+    running: tuple[Viewer, RunStore], browser: Any
+):
+    viewer, store = running
+    with holding_proxy(viewer.port) as port:
+        browser.get(viewer.address.replace(str(viewer.port), str(port), 1))
+        browser.get(f"http://127.0.0.1:{port}/live/{RUN}")
+        browser.find_element("css selector", ".chart canvas")
+        read(store, range(10, 40))
+        wait_until(browser, "charts.get('decoder')[0].data[0].length === 40")
+        said = browser.find_element("id", "connection").text
+
+    assert said.startswith("The stream of readings does not come through; a proxy may hold it back.")
+
+
+@pytest.mark.integration
+@pytest.mark.browser
+def test_a_page_whose_server_was_started_again_says_what_to_open(running: tuple[Viewer, RunStore], browser: Any):
+    viewer, _ = running
+    browser.get(viewer.address)
+    browser.get(f"{viewer.base}live/{RUN}")
+    browser.find_element("css selector", ".chart canvas")
+    browser.delete_all_cookies()
+    browser.execute_script("source.close(); heardAt = 0")
+    wait_until(browser, "byId('connection').textContent")
+
+    assert browser.find_element("id", "connection").text.startswith("This address is no longer valid")

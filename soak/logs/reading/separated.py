@@ -20,6 +20,7 @@ _LONGEST_PREAMBLE = 20
 """Up to this many lines may stand above the heading, as in what CloudWatch and other services export."""
 _RULED = re.compile(r"[-=+:| ,;]*-{3}[-=+:| ,;]*|\(\d+ rows?\)")
 """The line below the heading of a table in Markdown or of psql, and what psql says below it."""
+_BEGINS_RULED = ("", "-", "=", "+", ":", " ", "(")
 _OF_PSRECORD = ["elapsed_time", "nproc", "cpu", "mem_real", "mem_virtual"]
 """So the CSV of psrecord begins; its memory is in MiB."""
 _OWN_COLUMNS = ["component", "cycle", "at_s"]
@@ -92,7 +93,8 @@ def _rows(lines: Iterable[str], separator: str, name: str) -> Iterator[Row]:
             if not row or (not row[0] and not any(field.strip() for field in row)):
                 continue
             is_comment = row[0][:1] == "#"
-            if _is_ruled(row, separator) or (is_comment and (len(row) == 1 or has_begun)):
+            may_be_ruled = row[0][:1] in _BEGINS_RULED and _is_ruled(row, separator)
+            if may_be_ruled or (is_comment and (len(row) == 1 or has_begun)):
                 continue
             has_begun = has_begun or not is_comment
             if reader.line_num > 1 or not row[0].lower().startswith("sep="):
@@ -102,8 +104,7 @@ def _rows(lines: Iterable[str], separator: str, name: str) -> Iterator[Row]:
 
 
 def _is_ruled(row: list[str], separator: str) -> bool:
-    may_be = any("---" in field or field[:1] == "(" for field in row)
-    return may_be and _RULED.fullmatch(separator.join(row).strip()) is not None
+    return _RULED.fullmatch(separator.join(row).strip()) is not None
 
 
 def _is_value(field: str) -> bool:

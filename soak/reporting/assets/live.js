@@ -44,14 +44,18 @@ function plot(place, signals) {
         },
       ],
       series: [
-        { label: "cycle" },
+        { label: "cycle", value: (drawn, cycle) => (cycle ?? drawn.data[0].at(-1) ?? "–").toLocaleString("en") },
         ...signals.map((signal, position) => ({
           label: signal.title,
           stroke: colour(COLOURS[position % COLOURS.length]),
           width: 1.5,
           points: { show: false },
           spanGaps: true,
-          value: (_, value) => (value === null ? "–" : scaled(value, unit)),
+          // Where no cycle is pointed at, the newest reading.
+          value: (drawn, value, column, at) => {
+            const shown = at === null ? drawn.data[column].findLast((one) => one !== null) : value;
+            return shown === null || shown === undefined ? "–" : scaled(shown, unit);
+          },
         })),
       ],
     },
@@ -75,6 +79,7 @@ function section(name) {
 
 function showState(state) {
   byId("sentence").textContent = state.sentence;
+  byId("state").textContent = state.state;
   byId("controls").textContent = state.controls;
   byId("log").textContent = state.log;
   byId("log-section").hidden = !state.log;
@@ -96,7 +101,7 @@ function begin(component) {
   place.replaceChildren();
   charts.set(component.name, component.charts.map((signals) => {
     const figure = element("div", "", "chart");
-    figure.append(element("p", "Change since the first reading", "note"));
+    figure.append(element("p", "Change since the first reading, over the cycles", "note"));
     place.append(figure);
     return {
       place: figure,
@@ -111,6 +116,8 @@ function begin(component) {
 function append(component) {
   for (const chart of charts.get(component.name) ?? []) {
     for (const row of component.rows) {
+      // What was asked for beside the stream comes by the stream too.
+      if (row.cycle <= (chart.data[0].at(-1) ?? -1)) continue;
       chart.data[0].push(row.cycle);
       chart.names.forEach((name, position) => {
         const value = row[name] ?? null;
@@ -142,15 +149,91 @@ addEventListener("resize", () => {
   }
 });
 
-const source = new EventSource(`${location.pathname}/events`);
-source.addEventListener("state", (event) => showState(JSON.parse(event.data)));
-source.addEventListener("series", (event) => {
-  for (const component of JSON.parse(event.data)) {
+const QUIET_MS = 8000;
+const FIRST_QUIET_MS = 3000;
+const WATCH_EVERY_MS = 2000;
+const LONGEST_ANSWER_MS = 20000;
+let source = null;
+let heardAt = Date.now();
+let hasHeard = false;
+let hasEnded = false;
+let isAsking = false;
+
+function alarm(text) {
+  byId("connection").textContent = text;
+  byId("connection").hidden = !text;
+}
+
+function showSeries(components) {
+  for (const component of components) {
     begin(component);
     append(component);
   }
-});
-source.addEventListener("readings", (event) => JSON.parse(event.data).forEach(append));
-source.addEventListener("end", () => source.close());
-source.addEventListener("open", () => { byId("connection").hidden = true; });
-source.addEventListener("error", () => { byId("connection").hidden = false; });
+}
+
+function end(why) {
+  hasEnded = true;
+  source.close();
+  alarm(why ?? "");
+}
+
+// Every second the server sends something, if only that nothing is new.
+function hear(act) {
+  return (event) => {
+    heardAt = Date.now();
+    hasHeard = true;
+    alarm("");
+    act(JSON.parse(event.data));
+  };
+}
+
+function listen() {
+  source = new EventSource(`${location.pathname}/events`);
+  source.addEventListener("state", hear(showState));
+  source.addEventListener("series", hear(showSeries));
+  source.addEventListener("readings", hear((components) => components.forEach(append)));
+  source.addEventListener("beat", hear(() => {}));
+  source.addEventListener("end", hear((last) => end(last.why)));
+}
+
+// A stream that is silent may be held back by a proxy, or have died while this computer slept. What is known now is
+// asked for instead, as a whole, until the stream speaks again.
+async function askInstead() {
+  let answer;
+  try {
+    answer = await fetch(`${location.pathname}/now`, { signal: AbortSignal.timeout(LONGEST_ANSWER_MS) });
+  } catch {
+    alarm("The server does not answer. This page asks again every few seconds.");
+    return;
+  }
+  if (answer.status === 403) {
+    alarm("This address is no longer valid: the server was started again. Open the address that soak view has printed.");
+  } else if (answer.status === 404) {
+    alarm("This run is no longer in the folder that soak view shows.");
+  } else if (answer.ok) {
+    const known = await answer.json();
+    showSeries(known.series);
+    if (known.state) showState(known.state);
+    if (known.has_ended) {
+      end(known.why);
+      return;
+    }
+    alarm("The stream of readings does not come through; a proxy may hold it back. This page asks every few seconds.");
+    if (source.readyState === EventSource.CLOSED) listen();
+  } else {
+    alarm(`The server answers with error ${answer.status}. This page asks again every few seconds.`);
+  }
+}
+
+async function watch() {
+  if (hasEnded || isAsking || Date.now() - heardAt < (hasHeard ? QUIET_MS : FIRST_QUIET_MS)) return;
+  isAsking = true;
+  try {
+    await askInstead();
+  } finally {
+    isAsking = false;
+  }
+}
+
+listen();
+setInterval(watch, WATCH_EVERY_MS);
