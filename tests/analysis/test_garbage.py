@@ -118,9 +118,10 @@ def test_the_sum_of_native_sites_is_a_leak_however_few_blocks_it_has():
     assert decide(without_waiting(of_many_sites(750), set())).verdict is Verdict.LEAK
 
 
-def test_the_sum_of_large_blocks_is_a_leak_however_few_they_are():
+@pytest.mark.parametrize("mean", [300.0, 528.0, 5000.0])
+def test_the_sum_of_large_blocks_is_a_leak_however_few_they_are(mean: float):
     evidence = of_many_sites(100)
-    series = {**evidence.series, "tracked": a_leak(5000.0)}
+    series = {**evidence.series, "tracked": a_leak(mean)}
     sites = tuple(replace(site, recent_bytes_per_cycle=400.0) for site in evidence.suspects)
 
     found = without_waiting(replace(evidence, series=series, suspects=sites), set(range(16)))

@@ -24,7 +24,8 @@ WAITING_BLOCKS, WAITING_BLOCKS_SINCE_3_13 = 700, 2000
 """So many young objects start a collection."""
 _BLOCKS_OF_A_CONTAINER = 4
 """A container that waits has at most about so many blocks: itself, its dict, its strings."""
-_USUAL_BLOCK_BYTES = 64
+_USUAL_BLOCK_BYTES, _LARGEST_MEAN_BYTES = 64, 256
+"""Of what waits at many sites. A bytearray of 1 kB is a small object and a large block, 528 B on average."""
 _STILL_GROWS = 0.5
 """The sites that grow now explain at least this share of a leak that no site is by itself."""
 MOST_FREE_TUPLES = 2000
@@ -98,7 +99,7 @@ def _without_sum_of_few(evidence: Evidence, of_python: Collection[int], most: in
     is_over = still < _STILL_GROWS * in_bytes
     cycles, enough = max(_cycles_of(each, evidence) for each in leaking.values()), _BLOCKS_OF_A_CONTAINER * most
     is_few = rate * cycles < enough
-    if not 0 < in_bytes <= LARGEST_OF_PYTHON_BYTES * rate or not (is_few or is_over):
+    if not 0 < in_bytes <= _LARGEST_MEAN_BYTES * rate or not (is_few or is_over):
         return evidence
     needed = evidence.cycles if is_over else max(math.ceil(enough / rate) - cycles, 1)
     series = {name: _undecided(each, needed) if name in leaking else each for name, each in evidence.series.items()}
