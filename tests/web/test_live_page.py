@@ -332,6 +332,7 @@ def test_a_browser_draws_what_comes(running: tuple[Viewer, RunStore], browser: A
     assert browser.get_log("browser") == []
 
 
+@pytest.mark.long
 @pytest.mark.integration
 @pytest.mark.browser
 def test_behind_a_proxy_that_holds_back_the_stream_the_page_gets_its_readings(
@@ -349,6 +350,7 @@ def test_behind_a_proxy_that_holds_back_the_stream_the_page_gets_its_readings(
     assert said.startswith("The stream of readings does not come through; a proxy may hold it back.")
 
 
+@pytest.mark.long
 @pytest.mark.integration
 @pytest.mark.browser
 def test_a_page_whose_server_was_started_again_says_what_to_open(running: tuple[Viewer, RunStore], browser: Any):

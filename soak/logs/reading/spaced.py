@@ -227,7 +227,19 @@ def _rows(
 
 
 def _has_number(line: str) -> bool:
-    return any(_is_number(field) for field in line.split())
+    fields = line.split()
+    # To find out that a text is no time takes longer than the rest together.
+    return any(map(_is_plain_number, fields)) or any(map(_is_number, fields))
+
+
+def _is_plain_number(text: str) -> bool:
+    if text.lower() in BLANKS:
+        return False
+    try:
+        NumberReader().read(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_given(text: str) -> bool:
@@ -235,10 +247,4 @@ def _is_given(text: str) -> bool:
 
 
 def _is_number(text: str) -> bool:
-    if text.lower() in BLANKS:
-        return False
-    try:
-        NumberReader().read(text)
-    except ValueError:
-        return is_time(text)
-    return True
+    return _is_plain_number(text) or (text.lower() not in BLANKS and is_time(text))

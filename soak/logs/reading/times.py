@@ -45,6 +45,7 @@ _FORMATS = (
     "%a %b %d %I:%M:%S %p %Y",
 )
 _DATE = re.compile(r"\d{4}-?\d\d-?\d\d")
+_DIGIT = re.compile(r"\d")
 _LOOKS_LIKE_TIME = re.compile(r"\d:\d\d")
 _GO_ZONE = re.compile(r" ?([+-]\d\d:?\d\d) [A-Z]{3,4}$| (?:UTC|GMT)$")
 _EPOCH_UNITS_S = ((1e17, 1e-9), (1e14, 1e-6), (1e11, 1e-3), (5e8, 1.0))
@@ -113,6 +114,8 @@ class TimeReader:
 
 def _readers(text: str, name: str = "") -> list[Callable[[str], float]]:
     """Return the ways in which a text can be read as a time."""
+    if not _DIGIT.search(text):
+        return []
     if _reads(_compact, text):
         return [_compact]
     if _is_number(text):
