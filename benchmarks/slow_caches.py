@@ -39,7 +39,7 @@ def main() -> int:
     context = RunContext(find_interpreter(None), DRIVERS, threading.Event(), library)
     runs = []
     with busy(options.busy):
-        for number in range(options.runs):
+        for number in range(options.first, options.first + options.runs):
             settings = settings_of(number, options.seconds)
             runs.append({**settings, **soak(settings, options.seconds, context)})
             if runs[-1]["verdict"] in ("LEAK", "FAILED"):
@@ -51,6 +51,7 @@ def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = make_parser(__doc__)
     parser.add_argument("--runs", type=int, default=200, metavar="N", help="runs (200)")
+    parser.add_argument("--first", type=int, default=0, metavar="N", help="number of the first run (0)")
     parser.add_argument("--seconds", type=float, default=6.0, metavar="S", help="time of one run's cycles (6)")
     parser.add_argument("--busy", type=int, default=4, metavar="N", help="processes that compute beside the runs (4)")
     return parser.parse_args()
