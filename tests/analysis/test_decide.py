@@ -806,7 +806,7 @@ def test_a_cache_that_became_full_after_the_latest_look_is_no_leak(tracked: str)
 
 @pytest.mark.parametrize(("is_last", "cycles"), [(True, 41), (False, 41), (True, 100)])
 def test_memory_that_rose_in_each_cycle_up_to_the_end_is_told_as_such_before_n_min(*, is_last: bool, cycles: int):
-    streak = Streak(0, 41, 41, 1000.0, 1000.0 + 88 * 41)
+    streak = Streak(0, 41, 41, 1000.0, 1000.0 + 88 * 41, later_rate=88.0)
     early = replace(
         evidence(tracked="INCONCLUSIVE"),
         n_min=256,

@@ -7,6 +7,7 @@ import random
 import pytest
 from audit_builder import MAPPING, NATIVE, PAGE, PYMALLOC_ARENA, PYTHON_OBJ, area, blocks, mapped, memory
 
+from soak.analysis.fragmentation import explains_rss, may_be_fragmentation
 from soak.attribution.audit import (
     ARENA_FREE,
     MALLOC,
@@ -21,8 +22,6 @@ from soak.attribution.audit import (
     Source,
     compare,
     divide,
-    explains_rss,
-    may_be_fragmentation,
 )
 from soak.measurements import NOTABLE_RSS_BYTES
 from soak.probes.resident import Resident

@@ -103,12 +103,14 @@ def test_a_file_that_claims_all_memory_gets_none(tmp_path: Path):
     """Five bytes claim a tuple of two thousand million items; the reader is limited to half a GiB."""
     hostile = written(tmp_path, b"(" + struct.pack("<i", 2**31 - 1))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    most_of_others = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
 
     with pytest.raises(SoakError, match="needs more than 512 MiB"):
         load_profile(hostile)
 
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000  # KiB
-    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 2 * profile_reader.MEMORY_BYTES // 1024
+    most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    assert most <= max(most_of_others, 2 * profile_reader.MEMORY_BYTES // 1024)
 
 
 @pytest.mark.long

@@ -254,7 +254,7 @@ class _Soaking:
         judge = ComponentJudge(
             self._plan.tolerance_bytes, self._limits, REQUIRED_IN_A_RUN, rss_limit_bytes=self._plan.max_rss_bytes
         )
-        judge.fix_n_min(n_min or self._horizon.longest)
+        judge.fix_n_min(n_min or self._horizon.longest, are_cycles_slow=self._horizon.are_cycles_slow)
         for row in self._rows[: self._count].tolist():
             values = {name: value for name, value in zip(CHANNELS, row[2:], strict=True) if value == value}
             judge.add(Reading(int(row[0]), row[1], values))
