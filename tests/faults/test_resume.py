@@ -256,7 +256,7 @@ def teardown(state): print("begun at", state["begun_at"])
 def test_the_second_piece_of_a_paced_run_is_judged_by_itself(tmp_path: Path, leaks: bool, verdict: str):
     """A leak that only the second process has is a LEAK; without it the run is CLEAN."""
     (tmp_path / "drive_paced.py").write_text(PACED.format(leaks=leaks), encoding="utf-8")
-    with begin(tmp_path, "drive_paced.py", "--iterations", "20000", "--n-min", "512") as running:
+    with begin(tmp_path, "drive_paced.py", "--iterations", "5000", "--n-min", "512") as running:
         wait_until(lambda: cycles_read(tmp_path, "paced") > 100)
         running.send_signal(signal.SIGTERM)
         assert running.wait(LIMIT_S) == 3

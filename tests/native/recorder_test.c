@@ -167,7 +167,7 @@ static void what_is_remembered_of_leaves_is_what_is_in_them(void)
         size_t size;
     } blocks[SPOTS];
     uint64_t state = 1, most_remembered = 0;
-    for (uint32_t cycle = 1; cycle < 400; cycle++) {
+    for (uint32_t cycle = 1; cycle < 200; cycle++) {
         recorder_control.cycle = cycle;
         for (uint32_t n = 0; n < (cycle < 10 ? 20000u : cycle % 5 * 4); n++) {
             state = recorder_mix(state + 0x9e3779b97f4a7c15ull);

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import re
+import shutil
 import sys
 import tempfile
 import warnings
@@ -22,6 +23,8 @@ from soak.errors import UsageError
 RESOURCE = "soak"
 """A worker with ``--resources soak=1`` measures cells, one at a time."""
 _CONNECT_S = 5
+_SUBMITS = {"slurm": "sbatch", "htcondor": "condor_submit"}
+"""What submits a job of a queueing system."""
 _LOOPBACK = "127.0.0.1"
 _ADDRESS = re.compile(r"((tcp|tls|ws|wss|ucx)://)?([^/:\s]+|\[[\da-fA-F:]+\]):\d+")
 _SETTINGS = {
@@ -103,6 +106,9 @@ def connected(address: str) -> Iterator[Hosts]:
 @contextlib.contextmanager
 def queue_cluster(system: str, request: QueueRequest, logs: Path) -> Iterator[Hosts]:
     """Give a cluster whose workers are jobs of ``slurm`` or ``htcondor``. Raises UsageError when none can be had."""
+    # Without it Dask waits ten seconds at the end for a cluster that has never been there.
+    if shutil.which(_SUBMITS[system]) is None:
+        raise UsageError(f"--{system}: there is no {_SUBMITS[system]} on this machine")
     logs.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory() as scratch,
@@ -132,8 +138,6 @@ def _submit_jobs(cluster: Any, system: str, jobs: int) -> None:
 
     try:
         cluster.sync(submit)
-    except FileNotFoundError as error:
-        raise UsageError(f"--{system}: there is no {error.filename} on this machine") from error
     except (OSError, RuntimeError) as error:
         lines = [line for line in str(error).splitlines() if line.strip()]
         raise UsageError(f"--{system}: no job can be submitted: {lines[-1] if lines else repr(error)}") from error
