@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from soak.analysis.fragmentation import is_fragmentation
+from soak.attribution.fragmentation import is_fragmentation
 from soak.attribution.rounding import CHUNK_GRAIN, CHUNK_HEADER, PYMALLOC_GRAIN, PYMALLOC_LARGEST, SMALLEST_CHUNK
 from soak.native.layout import NATIVE, PYMALLOC_ARENA
 from soak.probes.ledgers.shadow import Blocks, Mapped

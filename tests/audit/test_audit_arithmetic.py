@@ -7,7 +7,6 @@ import random
 import pytest
 from audit_builder import MAPPING, NATIVE, PAGE, PYMALLOC_ARENA, PYTHON_OBJ, area, blocks, mapped, memory
 
-from soak.analysis.fragmentation import explains_rss, may_be_fragmentation
 from soak.attribution.audit import (
     ARENA_FREE,
     MALLOC,
@@ -23,6 +22,7 @@ from soak.attribution.audit import (
     compare,
     divide,
 )
+from soak.attribution.fragmentation import explains_rss, may_be_fragmentation
 from soak.measurements import NOTABLE_RSS_BYTES
 from soak.probes.resident import Resident
 from soak.results import Place

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from soak.analysis.fragmentation import explains_rss
 from soak.attribution.audit import Breakdown, compare, divide
+from soak.attribution.fragmentation import explains_rss
 from soak.native.ledger import Checkpoint
 from soak.probes.ledgers.shadow import ShadowError, read_blocks, read_mapped
 from soak.probes.memory import ProcessMemory

@@ -12,10 +12,10 @@ from pathlib import Path
 from soak.analysis.component import ComponentJudge
 from soak.analysis.decide import Decision, decide
 from soak.analysis.evidence import LEDGER, REQUIRED_IN_A_RUN, Evidence
-from soak.analysis.fragmentation import explains_rss
 from soak.analysis.sites.caches import CachedSite
 from soak.analysis.sites.ledger import Suspect
 from soak.attribution.causes import MAPPING_DOMAIN
+from soak.attribution.fragmentation import explains_rss
 from soak.attribution.object_answers import NO_ANSWERS, ObjectAnswers
 from soak.attribution.opened_causes import StillOpen
 from soak.measurements import Reading

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import PurePath
 
-from soak.analysis.fragmentation import may_be_fragmentation
+from soak.attribution.fragmentation import may_be_fragmentation
 from soak.grounds import MODULES, VERDICTS, Ground, GroundKind, LiveChildren, ProcessRole
 from soak.measurements import NOTABLE_RSS_BYTES, SIGNALS
 from soak.reporting.words.causes.advice import spot
