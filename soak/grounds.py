@@ -168,7 +168,7 @@ class Limit:
     cycles: int
     """Up to the latest reading."""
     is_reached: bool = False
-    """The component ran into it before the guard saw it come."""
+    """The component ran into it before the guard saw it coming."""
 
 
 @dataclass(frozen=True)

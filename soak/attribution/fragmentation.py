@@ -10,8 +10,8 @@ from soak.results import AuditPart, RssAudit
 _MOST, _HARDLY, _GOES_ON = 0.5, 0.2, 0.5
 _ARENA_BYTES = 1 << 20
 _FEWEST_ARENAS, _SHARE_OF_RSS = 4, 1 / 16
-"""Python takes memory by the arena and uses its pages one by one, malloc its heap likewise: what is free in less than
-one is no growth, and in fewer than so many, or in this share of a process, it may come to an end like any warm-up."""
+"""Python takes memory by the arena and uses its pages one by one. So does malloc with its heap. Free memory of less
+than one arena is no growth. Of less than this many arenas or this share of RSS, its growth may end soon."""
 _LATER_AT_LEAST = 0.25
 """At least this share of the cycles must follow the middle audit."""
 _NOT_COUNTED_KINDS = frozenset({"mapping", "stacks"})

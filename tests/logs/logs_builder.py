@@ -26,17 +26,17 @@ def flat(count: int = 3000, seed: int = 1) -> list[int]:
     return [7330 + noise.randint(-4, 4) for _ in range(count)]
 
 
-def _rows(pages: Pages, row: Callable[[int, int, datetime], str], head: str = "") -> str:
+def rows(pages: Pages, row: Callable[[int, int, datetime], str], head: str = "") -> str:
     return head + "".join(row(n, page, START + timedelta(seconds=n)) + "\n" for n, page in enumerate(pages))
 
 
 def psrecord(pages: Pages) -> str:
     head = "# Elapsed time   CPU (%)     Real (MB)   Virtual (MB)\n"
-    return _rows(pages, lambda n, p, t: f"{n:12.3f} {66.687:12.3f} {p / 256:12.3f} {p / 256 + 200:12.3f}", head)
+    return rows(pages, lambda n, p, t: f"{n:12.3f} {66.687:12.3f} {p / 256:12.3f} {p / 256 + 200:12.3f}", head)
 
 
 def mprof(pages: Pages) -> str:
-    lines = _rows(pages, lambda n, p, t: f"MEM {p / 256:.6f} {EPOCH + n}.0000", "CMDLINE python app.py\n")
+    lines = rows(pages, lambda n, p, t: f"MEM {p / 256:.6f} {EPOCH + n}.0000", "CMDLINE python app.py\n")
     return lines + f"FUNC app.work 28.0000 {EPOCH}.0000 30.0000 {EPOCH + 5}.0000\n"
 
 
@@ -53,25 +53,25 @@ def pidstat(pages: Pages) -> str:
 def pidstat_h(pages: Pages) -> str:
     head = "Linux 6.1.0 (host) \t11/24/2025 \t_x86_64_\t(4 CPU)\n\n"
     heading = "# Time        UID       PID  minflt/s  majflt/s     VSZ     RSS   %MEM  Command\n"
-    return _rows(
+    return rows(
         pages, lambda n, p, t: f" {EPOCH + n}  1000  4711  1.0  0.0  228633  {p * 4}  0.18  python", head + heading
     )
 
 
 def ps_bare(pages: Pages) -> str:
-    return _rows(pages, lambda n, p, t: f"{EPOCH + n} {p * 4}")
+    return rows(pages, lambda n, p, t: f"{EPOCH + n} {p * 4}")
 
 
 def ps_with_headings(pages: Pages) -> str:
-    return _rows(pages, lambda n, p, t: f"  PID   RSS    VSZ COMMAND\n 4711 {p * 4} 228633 python app.py --port 80")
+    return rows(pages, lambda n, p, t: f"  PID   RSS    VSZ COMMAND\n 4711 {p * 4} 228633 python app.py --port 80")
 
 
 def ps_with_dates(pages: Pages) -> str:
-    return _rows(pages, lambda n, p, t: f"{t:%a %b %e %H:%M:%S UTC %Y}\n  {p * 4}")
+    return rows(pages, lambda n, p, t: f"{t:%a %b %e %H:%M:%S UTC %Y}\n  {p * 4}")
 
 
 def ps_aux(pages: Pages) -> str:
-    return _rows(
+    return rows(
         pages,
         lambda n, p, t: f"{t:%H:%M:%S} me   4711  0.3  0.1 228633 {p * 4} pts/0  Sl+ 16:00 0:0{n % 9} python app.py -v",
     )
@@ -95,7 +95,7 @@ def top(pages: Pages) -> str:
 
 def free(pages: Pages) -> str:
     heading = "               total        used        free      shared  buff/cache   available\n"
-    return _rows(
+    return rows(
         pages,
         lambda n, p, t: (
             f"{heading}Mem:        16293996     {p * 4}     8123456       12345     3877212    11599312\n"
@@ -106,7 +106,7 @@ def free(pages: Pages) -> str:
 
 def docker_stats(pages: Pages) -> str:
     heading = "CONTAINER ID   NAME      CPU %     MEM USAGE / LIMIT     MEM %     NET I/O       BLOCK I/O   PIDS"
-    return _rows(
+    return rows(
         pages,
         lambda n, p, t: (
             f"{heading}\n\x1b[0m0f3a1b2c3d4e   web       0.{n % 90 + 10}%     {p / 256:.4g}MiB / 1.944GiB   1.47%"
@@ -116,23 +116,23 @@ def docker_stats(pages: Pages) -> str:
 
 
 def docker_format(pages: Pages) -> str:
-    return _rows(pages, lambda n, p, t: f"{EPOCH + n} {p / 256:.2f}MiB / 1.944GiB")
+    return rows(pages, lambda n, p, t: f"{EPOCH + n} {p / 256:.2f}MiB / 1.944GiB")
 
 
 def cgroup(pages: Pages) -> str:
-    return _rows(pages, lambda n, p, t: f"{p * 4096}")
+    return rows(pages, lambda n, p, t: f"{p * 4096}")
 
 
 def cgroup_with_dates(pages: Pages) -> str:
-    return _rows(pages, lambda n, p, t: f"{t:%Y-%m-%d %H:%M:%S} {p * 4096}")
+    return rows(pages, lambda n, p, t: f"{t:%Y-%m-%d %H:%M:%S} {p * 4096}")
 
 
 def proc_status(pages: Pages) -> str:
-    return _rows(pages, lambda n, p, t: f"{t:%Y-%m-%dT%H:%M:%S+00:00} VmRSS:\t   {p * 4} kB")
+    return rows(pages, lambda n, p, t: f"{t:%Y-%m-%dT%H:%M:%S+00:00} VmRSS:\t   {p * 4} kB")
 
 
 def smaps_rollup(pages: Pages) -> str:
-    return _rows(pages, lambda n, p, t: f"Rss:    {p * 4} kB\nSize:   228633 kB\nSwap:  0 kB")
+    return rows(pages, lambda n, p, t: f"Rss:    {p * 4} kB\nSize:   228633 kB\nSwap:  0 kB")
 
 
 def prometheus(pages: Pages) -> str:
@@ -146,26 +146,26 @@ def prometheus(pages: Pages) -> str:
 
 def grafana(pages: Pages) -> str:
     head = '"Time","process_resident_memory_bytes{instance=""app:8000"", job=""app""}"\n'
-    return _rows(pages, lambda n, p, t: f"{(EPOCH + n) * 1000},{p * 4096}", head)
+    return rows(pages, lambda n, p, t: f"{(EPOCH + n) * 1000},{p * 4096}", head)
 
 
 def grafana_with_units(pages: Pages) -> str:
     head = 'sep=;\n"Series";"Time";"Value"\n'
-    return _rows(pages, lambda n, p, t: f'"app";"{t:%Y-%m-%dT%H:%M:%S+00:00}";"{p / 256:.3f} MiB"', head)
+    return rows(pages, lambda n, p, t: f'"app";"{t:%Y-%m-%dT%H:%M:%S+00:00}";"{p / 256:.3f} MiB"', head)
 
 
 def soak_export(pages: Pages) -> str:
     head = "component,cycle,at_s,rss,fds\n"
-    return _rows(pages, lambda n, p, t: f"decoder,{n + 1},{n / 50:.6f},{p * 4096},7", head)
+    return rows(pages, lambda n, p, t: f"decoder,{n + 1},{n / 50:.6f},{p * 4096},7", head)
 
 
 def iterations(pages: Pages) -> str:
-    return _rows(pages, lambda n, p, t: f"{n},{p * 4096}", "iteration,rss\n")
+    return rows(pages, lambda n, p, t: f"{n},{p * 4096}", "iteration,rss\n")
 
 
 def spreadsheet(pages: Pages) -> str:
     head = "Datum;RSS [MB]\r\n"
-    return _rows(
+    return rows(
         pages,
         lambda n, p, t: (
             f"{t:%d.%m.%Y %H:%M:%S};{p / 256:.4f}".replace(".", ",").replace(f"{t:%d,%m,%Y}", f"{t:%d.%m.%Y}") + "\r"
@@ -175,27 +175,25 @@ def spreadsheet(pages: Pages) -> str:
 
 
 def json_lines(pages: Pages) -> str:
-    return _rows(pages, lambda n, p, t: json.dumps({"ts": t.isoformat(), "level": "info", "mem": {"rss": p * 4096}}))
+    return rows(pages, lambda n, p, t: json.dumps({"ts": t.isoformat(), "level": "info", "mem": {"rss": p * 4096}}))
 
 
 def named_values(pages: Pages) -> str:
-    return _rows(
-        pages, lambda n, p, t: f"{t:%Y-%m-%d %H:%M:%S},{n % 1000:03d} INFO app: requests={n * 3} rss={p * 4}kB"
-    )
+    return rows(pages, lambda n, p, t: f"{t:%Y-%m-%d %H:%M:%S},{n % 1000:03d} INFO app: requests={n * 3} rss={p * 4}kB")
 
 
 def many_columns(pages: Pages) -> str:
-    return _rows(pages, lambda n, p, t: f"{EPOCH + n},4711,{200_000_000},{p * 4096}", "ts,pid,vms,rss\n")
+    return rows(pages, lambda n, p, t: f"{EPOCH + n},4711,{200_000_000},{p * 4096}", "ts,pid,vms,rss\n")
 
 
 def date_and_time(pages: Pages) -> str:
-    return _rows(pages, lambda n, p, t: f"{t:%Y-%m-%d}\t{t:%H:%M:%S}\t{p * 4:,} K", "date\ttime\tmemory\n")
+    return rows(pages, lambda n, p, t: f"{t:%Y-%m-%d}\t{t:%H:%M:%S}\t{p * 4:,} K", "date\ttime\tmemory\n")
 
 
 def sar(pages: Pages) -> str:
     head = "Linux 6.1.0 (host) \t11/24/25 \t_x86_64_\t(2 CPU)\n\n"
     heading = "04:00:00 PM kbmemfree   kbavail kbmemused  %memused kbbuffers  kbcached  kbcommit   %commit\n"
-    return _rows(
+    return rows(
         pages,
         lambda n, p, t: (
             f"{heading if n % 50 == 0 else ''}"
@@ -210,11 +208,11 @@ def text(pages: Pages) -> str:
         other = f"{t:%Y-%m-%d %H:%M:%S},123 DEBUG app.web: GET /orders/{n}, 200 in 17 ms\n"
         return f"{other}{t:%Y-%m-%d %H:%M:%S},123 INFO app.web: memory usage {page / 256:.3f} MB after {n} requests"
 
-    return _rows(pages, row)
+    return rows(pages, row)
 
 
 def text_of_resident_memory(pages: Pages) -> str:
-    return _rows(pages, lambda n, p, t: f"[{t:%H:%M:%S}] worker 3 holds {p * 4} kB of resident memory")
+    return rows(pages, lambda n, p, t: f"[{t:%H:%M:%S}] worker 3 holds {p * 4} kB of resident memory")
 
 
 def json_document(pages: Pages) -> str:
@@ -228,28 +226,28 @@ def json_lists(pages: Pages) -> str:
 
 
 def influx(pages: Pages) -> str:
-    return _rows(
+    return rows(
         pages, lambda n, p, t: f"procstat,host=a memory_vms=900000000i,memory_rss={p * 4096}i {EPOCH + n}000000000"
     )
 
 
 def cloudwatch(pages: Pages) -> str:
     head = "Label,app memory\n\nTimestamp,Memory (MB)\n"
-    return _rows(pages, lambda n, p, t: f"{t:%Y/%m/%d %H:%M:%S},{p / 256:.4f}", head)
+    return rows(pages, lambda n, p, t: f"{t:%Y/%m/%d %H:%M:%S},{p / 256:.4f}", head)
 
 
 def in_another_language(pages: Pages) -> str:
     head = "Zeit,Arbeitsspeicher (MB)\n"
-    return _rows(pages, lambda n, p, t: f"{t:%Y-%m-%d %H:%M:%S},{p / 256:.4f}", head)
+    return rows(pages, lambda n, p, t: f"{t:%Y-%m-%d %H:%M:%S},{p / 256:.4f}", head)
 
 
 def smem(pages: Pages) -> str:
     heading = "  PID User     Command                         Swap      USS\n"
-    return _rows(pages, lambda n, p, t: f"{heading} 4711 me       python app.py -v                   0    {p * 4}")
+    return rows(pages, lambda n, p, t: f"{heading} 4711 me       python app.py -v                   0    {p * 4}")
 
 
 def whole_status(pages: Pages) -> str:
-    return _rows(
+    return rows(
         pages,
         lambda n, p, t: (
             f"VmPeak:\t  900000 kB\nVmSize:\t  {900000 - n % 3} kB\nVmHWM:\t  {p * 4} kB\n"
@@ -259,7 +257,7 @@ def whole_status(pages: Pages) -> str:
 
 
 def docker_json(pages: Pages) -> str:
-    return _rows(
+    return rows(
         pages,
         lambda n, p, t: json.dumps(
             {"MemPerc": f"{p / 900:.2f}%", "MemUsage": f"{p / 256:.2f}MiB / 7.7GiB", "Name": "web"}

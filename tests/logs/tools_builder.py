@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 
-from logs_builder import EPOCH, START, Pages, timedelta
-from logs_builder import _rows as rows
+from logs_builder import EPOCH, START, Pages, rows
 
 _PIDSTAT = "      UID       PID  minflt/s  majflt/s     VSZ     RSS   %MEM  Command\n"
 _PS = "USER       PID %CPU %MEM    VSZ   RSS TTY      STAT START   TIME COMMAND\n"

@@ -21,9 +21,9 @@ from soak.analysis.sites.ledger import Suspect
 from soak.verdict import SeriesState, SeriesVerdict, Verdict
 
 WAITING_BLOCKS, WAITING_BLOCKS_SINCE_3_13 = 700, 2000
-"""So many young objects start a collection."""
+"""This many young objects start a collection."""
 _BLOCKS_OF_A_CONTAINER = 4
-"""A container that waits has at most about so many blocks: itself, its dict, its strings."""
+"""A container that waits has about this many blocks at most: itself, its dict, its strings."""
 _USUAL_BLOCK_BYTES, _LARGEST_MEAN_BYTES = 64, 256
 """Of what waits at many sites. A bytearray of 1 kB is a small object and a large block, 528 B on average."""
 _STILL_GROWS = 0.5

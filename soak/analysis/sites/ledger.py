@@ -29,7 +29,7 @@ _PARTS, _FEWEST_PARTS = 8, 6
 """Growth is the same in each of so many parts of a run where each has the same rate as all; of a slow program with rare
 checkpoints some parts are longer."""
 _ENOUGH_BLOCKS, _BY_CHANCE = 64, 4.0
-"""Requests come at random: of so many new blocks each part has some, by chance this many standard deviations fewer."""
+"""Requests come at random: by chance, a part of the run has up to this many standard deviations fewer new blocks."""
 MOST_CHECKPOINTS = 2048
 """At half of them the smallest block that the rule looks at still has sixteen readings."""
 

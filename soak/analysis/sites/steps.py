@@ -33,7 +33,7 @@ _LARGEST_FACTOR, _FACTORS_WITHIN = 5.0, 1.6
 _SHRINKS = 0.1
 """This share of what a step has added may go again."""
 _LAST_AFTER = 1.2
-"""The last step has to come after so many times n_min. The table of a dict from which entries are removed as well is
+"""The last step has to come after this many times n_min. The table of a dict from which entries are removed as well is
 made larger once more when as many as it has room for have come and gone: of a cache that fills within 0.6 n_min, after
 less than twice as many cycles."""
 _OVERDUE = 1.25

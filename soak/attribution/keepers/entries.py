@@ -17,7 +17,7 @@ _LIBRARY = re.compile(
 _SCRIPT_OF_ENVIRONMENT = re.compile(r"[/\\](bin|Scripts)[/\\][^/\\]+$")
 _MODULE = "<module>"
 _MOST_FRAMES = 48
-"""The tracker keeps so many Python frames of a stack (PYTHON_LIMIT in stacks.c): what is further out is unknown."""
+"""The tracker keeps this many Python frames of a stack (PYTHON_LIMIT in stacks.c): what is further out is unknown."""
 
 
 def served_frames(stack: Sequence[Call]) -> tuple[Call, ...]:

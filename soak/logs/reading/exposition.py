@@ -22,7 +22,7 @@ _PROMTOOL_HEAD = re.compile(rf"({_NAME}(?:{_LABELS})?|{_LABELS}) =>(?: +({_NUMBE
 _PROMTOOL_VALUE = re.compile(rf"({_NUMBER}) @\[([\d.]+)\]")
 _COMMENT = re.compile(r"# (?:HELP|TYPE|UNIT|EOF)\b")
 _HEAD_SAMPLES = 2000
-"""So many samples are looked at for the names of the series, and as many more as the first scrape has."""
+"""This many samples are looked at for the names of the series, and as many more as the first scrape has."""
 
 _Sample = tuple[int, str, str, str]
 """The number of the line, the time or nothing, the name with its labels, the value."""

@@ -15,7 +15,7 @@ BLANKS = frozenset(
 SIZES = {"B": 1.0, "KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30, "TiB": 2.0**40}
 """The units of memory in bytes. kB and MB are KiB and MiB, as in /proc and in `soak.units`."""
 _FEWEST_GROUPED = 8
-"""So many numbers have three digits behind the point by chance only where they are written with three decimals."""
+"""This many numbers have three digits behind the point by chance only where they are written with three decimals."""
 _LONG_NUMBER = 300
 """Digits: a longer number may be infinite."""
 _PREFIXES = dict(zip("bkmgt", SIZES, strict=True))

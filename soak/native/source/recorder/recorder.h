@@ -19,8 +19,8 @@ struct recorder_control {
     /* Native blocks of fewer bytes are in the table of the small ones. 0 where malloc keeps even those 32 bytes apart.
      */
     uint64_t native_least;
-    /* What is in a leaf is remembered only after nobody has touched it for so long: a thread that found a slot may not
-     * have run since. */
+    /* What is in a leaf is remembered only after nobody has touched it for this long: a thread that found a slot may
+     * not have run since. */
     uint64_t still_ns;
 };
 extern struct recorder_control recorder_control HIDDEN;
