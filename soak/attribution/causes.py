@@ -129,7 +129,18 @@ def _with_causes_of_owners(causes: Sequence[Cause], groups: Sequence[Sequence[Gr
 
 
 def _worst(group: Sequence[GrowingSite]) -> GrowingSite:
-    return max(group, key=lambda site: (site.is_proven, site.bytes_per_cycle))
+    """Return the site that speaks for those of its line.
+
+    What only grows by being moved, a list's buffer, is proven soonest. But the objects beside it tell what is kept.
+    """
+    worst = max(group, key=_badness)
+    if worst.suspect.blocks_per_cycle > 0 or worst.reachability.answer.chain:
+        return worst
+    return max((site for site in group if site.reachability.answer.chain), key=_badness, default=worst)
+
+
+def _badness(site: GrowingSite) -> tuple[bool, float]:
+    return site.is_proven, site.bytes_per_cycle
 
 
 def _kind(site: GrowingSite, *, gc_held_off: bool) -> str:

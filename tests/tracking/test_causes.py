@@ -177,6 +177,25 @@ def test_a_buffer_that_grows_on_the_same_line_leaves_the_size_of_the_blocks() ->
     assert (cause.requested_size, cause.blocks_per_iteration, cause.bytes_per_iteration) == (106, 1.0, 114.4)
 
 
+def test_the_objects_beside_a_buffer_tell_who_holds_them_though_only_the_buffer_is_proven_yet() -> None:
+    """A list's buffer is one block that is moved: no scan finds what was appended to it by way of it."""
+    grows = SeriesVerdict(Verdict.INCONCLUSIVE, SeriesState.UNDECIDED, 106.0, 50.0, 150.0)
+    chain = (Link("module app", "a module", "module", 72, 7), Link(".kept", "a list of 90", "list", 800, 8))
+    appended = a_site(CYCLE, PYTHON_OBJ, site=1)
+    appended = replace(
+        appended,
+        suspect=replace(appended.suspect, verdict=grows),
+        reachability=Reachability("held", type="Session", answer=SiteAnswer(chain)),
+    )
+    buffer = a_site(CYCLE, PYTHON_MEM, rate=8.4, blocks=0.0, size=None, site=2)  # type: ignore[arg-type]
+    buffer = replace(buffer, reachability=Reachability("held"))
+
+    (cause,) = causes(buffer, appended)
+
+    assert (cause.confirmed, cause.type, cause.state) == (True, "Session", "held")
+    assert [node.name for node in cause.chain] == ["app", ".kept"]
+
+
 def test_different_lines_are_different_causes_the_fastest_first() -> None:
     """Proven ones come before those that only grow."""
     slow = a_site(CYCLE, PYTHON_OBJ, rate=10.0, site=1)

@@ -40,6 +40,8 @@ _APART_S, _SHARE, _SHARE_OF_PAUSES = 1.0, 0.2, 0.02
 _MOST_SCANS_KEPT, _SCANS_FOR_NAME = 4, 3
 _MOST_SITES = 64
 _JOINED_WITHIN_S = 10.0
+_LAST_COPY_WITHIN_S, _LOOK_EACH_S = 2.0, 0.01
+"""How long the last copy is waited for, and how often it is looked for."""
 _LARGEST_SCORE = "1000"
 """The kernel ends the copy first where memory runs out."""
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
@@ -127,6 +129,23 @@ class WatchScanner:
             self._ask(cycle, suspects, has_marks=has_marks)
         return False
 
+    def look_once_more(self, cycle: int, leaking: Sequence[Suspect], *, has_marks: bool) -> None:
+        """Make one more scan at the end of a watch, where it is not known what became of a leak or who holds it.
+
+        A leak may be told after few scans: the first may come before enough of its blocks are old, or while the
+        container that holds them is just being made larger.
+        """
+        self._finish_reading()
+        if all(map(self._is_known, (suspect.site for suspect in leaking))):
+            return
+        if self._asked is None and self._process is not None:
+            self._ask(cycle, leaking, has_marks=has_marks)
+        ends_at_s = self._clock.now_s() + _LAST_COPY_WITHIN_S
+        while self._asked is not None and self._clock.now_s() < ends_at_s:
+            self._take_copy(*self._asked)
+            time.sleep(_LOOK_EACH_S)
+        self._finish_reading()
+
     def finish(self) -> None:
         """Take in the copy that is being read, and end one that was made but not read."""
         if self._asked is not None:
@@ -137,6 +156,9 @@ class WatchScanner:
             elif not self._scans:
                 self._why_not = self._why_not or _NEVER_CAME
             self._asked = None
+        self._finish_reading()
+
+    def _finish_reading(self) -> None:
         if self._reading is not None:
             self._reading.join(_JOINED_WITHIN_S)
             if not self._reading.is_alive():
@@ -156,7 +178,7 @@ class WatchScanner:
     def _is_known(self, site: int) -> bool:
         """Whether another scan would hardly tell more; a container that is just being made larger has no name."""
         found = self.reachability(site)
-        is_named = bool(found.answer.chain) or len(self._scans[site]) >= _SCANS_FOR_NAME
+        is_named = bool(found.answer.chain) or len(self._scans.get(site, ())) >= _SCANS_FOR_NAME
         return found.state == "lost" or (found.state == "held" and is_named)
 
     def messages(self) -> Iterator[str]:

@@ -132,6 +132,7 @@ class Watch:
             stopped_by = self._reason_to_stop(self._now() - begun_s, standing)
             if stopped_by:
                 self._fds_at_end = subject.describe_fds() or self._fds_at_end
+                self._look_at_leaks_once_more()
                 break
             due_s = begun_s + (sample + 1) * plan.every_s
             self._sleep(max(0.0, due_s - self._now()))
@@ -224,6 +225,12 @@ class Watch:
         if self._scanner is None or cycles < self._pace.n_min // _FLAG_AFTER_PART:
             return False
         return self._scanner.step(cycles, self._suspects, has_marks=self._pace.noun == "mark")
+
+    def _look_at_leaks_once_more(self) -> None:
+        """Scan at the end, where scans are allowed and do not tell yet what became of a leak."""
+        leaking = [suspect for suspect in self._suspects if suspect.is_leak]
+        if self._scanner is not None and leaking:
+            self._scanner.look_once_more(self._pace.cycles, leaking, has_marks=self._pace.noun == "mark")
 
     def _reachability(self, site: int) -> Reachability:
         return UNSCANNED if self._scanner is None else self._scanner.reachability(site)
