@@ -12,7 +12,8 @@ from pathlib import Path
 
 from soak.errors import SoakError
 from soak.profiles import MERGED, ComponentProfile, ProfileRun, Statistics
-from soak.store.database import FILE_NAME
+from soak.results import AT_WORK, ComponentResult
+from soak.store.database import FILE_NAME, RunStore
 from soak.store.fleets import count_verdicts, read_fleet
 from soak.store.merges import count_merged, is_merge, linked_reports
 from soak.store.profile_files import add_profiles, load_profile, read_regular
@@ -53,6 +54,8 @@ class Entry:
     """It is being measured."""
     verdicts: tuple[tuple[str, str], ...] = ()
     """(component, verdict) of each component, of a matrix (count, verdict); empty for a run of ``soak profile``."""
+    at_work: frozenset[str] = frozenset()
+    """The components that are at work, or were when the run was interrupted: their verdict is that so far."""
     cells: int | None = None
     """Of a matrix; None for any other run."""
     is_merge: bool = False
@@ -148,15 +151,30 @@ def _read_run(folder: Path) -> Entry:
     profiled = None
     with contextlib.suppress(SoakError):
         profiled = read_profile_run(folder)
+    is_running = is_being_measured(folder)
+    verdicts, cells = _verdicts(folder)
+    so_far = _components_so_far(folder) if cells is None and (is_running or not verdicts) else ()
     return Entry(
         folder.name,
         tuple(Profile(name, (folder / name,)) for name in names),
         report if report.is_file() and not report.is_symlink() else None,
-        is_being_measured(folder),
-        *_verdicts(folder),
+        is_running,
+        tuple((component.name, component.verdict.value) for component in so_far) or verdicts,
+        frozenset(component.name for component in so_far if component.stopped_by == AT_WORK),
+        cells,
         is_merge(folder),
         profiled,
     )
+
+
+def _components_so_far(folder: Path) -> tuple[ComponentResult, ...]:
+    """Return what the database says of a run that has not come to its report; nothing where it cannot be read."""
+    database = folder / FILE_NAME
+    if database.is_symlink():
+        return ()
+    with contextlib.suppress(SoakError), RunStore(database, create=False, read_only=True) as store:
+        return store.read_run(so_far=True).components
+    return ()
 
 
 def _verdicts(folder: Path) -> tuple[tuple[tuple[str, str], ...], int | None]:

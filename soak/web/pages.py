@@ -22,6 +22,7 @@ class Chip:
     verdict: str
     style: str
     """The class of the badge's colour; empty for a verdict that is not known here."""
+    is_so_far: bool
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,8 @@ def _view(entry: Entry) -> EntryView:
         report=report_address(entry) if entry.report else None,
         live=live_address(entry) if entry.is_running and entry.cells is None else None,
         verdicts=[
-            Chip(name, verdict, verdict if verdict in Verdict.__members__ else "") for name, verdict in entry.verdicts
+            Chip(name, verdict, verdict if verdict in Verdict.__members__ else "", name in entry.at_work)
+            for name, verdict in entry.verdicts
         ],
         profiles=[_profile(entry, profile) for profile in entry.profiles],
     )

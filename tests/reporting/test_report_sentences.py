@@ -87,6 +87,11 @@ def test_the_headline_of_an_empty_run_says_so():
     assert say.headline(a_run()) == "Nothing was soaked: this run has no components."
 
 
+def test_the_headline_of_a_run_that_could_keep_nothing_says_that_it_was_interrupted():
+    """As where the disk was full at once: its components were to be soaked, so it is not said that there are none."""
+    assert say.headline(a_run(finished=None)).startswith("Nothing can be said: the run was interrupted before")
+
+
 def test_the_headline_puts_failures_before_leaks_before_what_is_open():
     """Worst first, whatever the order of the run."""
     run = a_run(

@@ -19,6 +19,8 @@ from soak.running.component.result import make_result
 from soak.running.component.supervisor import Observations
 from soak.running.interpreter import Interpreter
 from soak.store.runs import claimed, create_run, open_run, read_as_it_stands
+from soak.web.catalogue import Catalogue
+from soak.web.pages import index_page
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +86,29 @@ def test_a_run_that_was_cut_off_shows_what_was_known(running: Path, capsys: pyte
     assert "106 B per call" in shown
     assert "At work:" not in shown
     assert "1 LEAK (interrupted)" in listed
+
+
+def test_the_index_of_the_viewer_says_what_is_known_so_far(running: Path, so_far_of_a_leak: ComponentResult):
+    def chip() -> tuple[str, str, bool]:
+        (entry,) = Catalogue(running.parent).entries()
+        return *entry.verdicts[0], "LEAK</span><span class=\"note\"> so far</span>" in index_page([entry])
+
+    with claimed(running):
+        at_work = chip()
+    interrupted = chip()
+    with open_run(running) as store:
+        store.write_result(1, dataclasses.replace(so_far_of_a_leak, name="leak", stopped_by="verdict"))
+
+    assert at_work == interrupted == ("leak", "LEAK", True)
+    assert chip() == ("leak", "LEAK", False)
+
+
+def test_the_index_of_the_viewer_follows_no_link_to_a_run_elsewhere(running: Path, tmp_path: Path):
+    elsewhere = tmp_path / "elsewhere" / running.name
+    elsewhere.mkdir(parents=True)
+    (elsewhere / "run.db").symlink_to(running / "run.db")
+
+    assert [entry.verdicts for entry in Catalogue(elsewhere.parent).entries()] == [()]
 
 
 def test_what_is_known_so_far_is_no_result(running: Path, so_far_of_a_leak: ComponentResult):

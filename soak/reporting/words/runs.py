@@ -57,6 +57,8 @@ def headline(result: RunResult) -> str:
     """
     if not result.components and result.is_running:
         return "Nothing can be said yet: no component has run for long enough."
+    if not result.components and result.finished is None:
+        return "Nothing can be said: the run was interrupted before a component had run for long enough."
     if not result.components:
         return "Nothing was soaked: this run has no components."
     known = known_fingerprints(result)
