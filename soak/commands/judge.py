@@ -26,6 +26,7 @@ from soak.logs.choice import Asked
 from soak.logs.judging import JudgedPiece, LogVerdict, judge_log
 from soak.logs.reading.numbers import unit_of
 from soak.logs.reading.source import Source
+from soak.logs.reading.times import PAIRS
 from soak.logs.series import LogSeries, read_series
 from soak.reporting.outcome import EXIT_CODES
 from soak.reporting.words.logs import log_sentence, log_sentences
@@ -54,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--decimal", choices=(".", ","), default="", help="the sign of decimals, where 29,320 may be both"
     )
+    parser.add_argument("--times", choices=PAIRS, default="", help="what 12:34 is, where it may be both")
     parser.add_argument("--restarts", action="store_true", help="each deep fall of the value is a restart")
     parser.add_argument("--html", metavar="FILE", help="a page with the series drawn")
     parser.add_argument("--json", metavar="FILE", help="the verdict as JSON; - is stdout")
@@ -61,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Judge the log and print the verdict."""
-    asked = Asked(options.column, options.axis, options.only, options.unit or "", options.decimal)
+    asked = Asked(options.column, options.axis, options.only, options.unit or "", options.decimal, options.times)
     series = read_series(Source(options.file), asked)
     tolerance = _tolerance(options.tolerance, series)
     judged = judge_log(series, tolerance=tolerance, n_min=options.n_min, grain=options.grain, restarts=options.restarts)

@@ -42,6 +42,8 @@ class Asked:
     """Columns and the value that a row must have in them."""
     unit: str = ""
     decimal: str = ""
+    pairs: str = ""
+    """What times such as ``12:34`` are: ``hh:mm`` or ``mm:ss``."""
 
 
 @dataclass(frozen=True)
@@ -265,12 +267,12 @@ def _tells_apart(head: Sequence[Row], at: int, axis: int | None) -> bool:
     return len(whole) >= _FEWEST_TURNS and all(len(some) > 1 and len(set(some)) == len(some) for some in whole)
 
 
-def axis_reader(choice: Choice, table: Table, head: Sequence[Row]) -> TimeReader | None:
+def axis_reader(choice: Choice, table: Table, head: Sequence[Row], pairs: str = "") -> TimeReader | None:
     """Return what reads the axis where it is a time; None where it is a number or the readings are counted."""
     if not choice.is_over_time or choice.axis is None:
         return None
     texts = [axis_text(choice, row) for _, row in head]
-    return TimeReader(texts, table.names[choice.axis])
+    return TimeReader(texts, table.names[choice.axis], pairs=pairs)
 
 
 def axis_text(choice: Choice, row: Sequence[str]) -> str:

@@ -74,6 +74,8 @@ class LogSeries:
     """The column is memory that is left; the values are how far it is below its highest."""
     unread_time: str = ""
     """A text of a column of times that could not be read."""
+    assumed_time: str = ""
+    """A time that was taken for hours and minutes, and may be minutes and seconds."""
 
     @property
     def is_over_time(self) -> bool:
@@ -129,9 +131,10 @@ class _Kept:
         self.at, self.values = array("d", ats[lower]), array("d", values[lower])
         self.stride *= 2
 
-    def piece(self, factor: float, highest: float | None = None) -> Piece:
+    def piece(self, factor: float, highest: float | None = None, *, second: float = 1.0) -> Piece:
+        """Return what was kept, multiplied by ``factor``; ``second``: how long one of its times is."""
         values = np.array(self.values) if highest is None else highest - np.array(self.values)
-        return Piece(np.array(self.at), values * factor, self.why, self.line)
+        return Piece(np.array(self.at) * second, values * factor, self.why, self.line)
 
 
 class _Reading:
@@ -143,7 +146,7 @@ class _Reading:
         self._named_unit = asked.unit or table.columns[choice.value].unit or ""
         sign = asked.decimal or decimal_sign(texts, table.separator, self._named_unit or None)
         self._numbers = NumberReader(sign, self._named_unit)
-        self._times = axis_reader(choice, table, head)
+        self._times = axis_reader(choice, table, head, asked.pairs)
         self._axis_numbers = NumberReader(self._numbers_decimal(head))
         self._name = table.names[choice.value]
         self._pieces = [_Kept()]
@@ -245,7 +248,7 @@ class _Reading:
         if len(self._pieces) > _MOST_RESTARTS:
             raise SeriesError(f"{self._file}: the rows are not in order; sort them by time")
         if self._times and self._times.is_absolute:
-            if self._last - at <= _LARGEST_CLOCK_STEP_S:
+            if (self._last - at) * self._times.factor <= _LARGEST_CLOCK_STEP_S:
                 return "clock"
             raise self._fault(number, "its time is before that of the row above; sort the rows")
         if at <= self._pieces[-1].at[0] and len(self._pieces[-1].at) > 1:
@@ -271,6 +274,7 @@ class _Reading:
             )
         unit, unit_from = self._unit()
         is_left = means_left(self._name)
+        second = self._times.factor if self._times else 1.0
         factor = SIZES[unit] if unit and not (self._named_unit or self._numbers.has_units) else 1.0
         return LogSeries(
             file=self._file,
@@ -280,13 +284,16 @@ class _Reading:
             unit="bytes" if unit else "",
             unit_from=unit_from,
             grain=self._grain(factor, is_resident=unit_from.startswith("pages") or means_resident(self._name)),
-            pieces=tuple(kept.piece(factor, self._highest if is_left else None) for kept in self._pieces),
+            pieces=tuple(
+                kept.piece(factor, self._highest if is_left else None, second=second) for kept in self._pieces
+            ),
             blanks=self._blanks,
             same_time=self._same,
             readings=readings,
             is_cut_short=is_cut_short,
             is_left=is_left,
             unread_time=self._choice.unread_time,
+            assumed_time=self._times.assumed if self._times else "",
         )
 
     def _unit(self) -> tuple[str, str]:

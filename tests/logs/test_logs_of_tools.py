@@ -80,6 +80,30 @@ def test_times_are_read(judged: Judged, write: Callable[[int], str]):
     assert series.pieces[0].at[-1] - series.pieces[0].at[0] == 499
 
 
+def test_what_may_be_hours_or_minutes_is_said_and_can_be_named(judged: Judged):
+    text = tools.timed(lambda n: f"{n // 60:02d}:{n % 60:02d}")(build.leaking(1000))
+
+    series, found = judged(text)
+    named, found_then = judged(text, pairs="mm:ss")
+
+    assumed = "Times such as 00:00 are taken for hours and minutes; --times mm:ss takes them for minutes and seconds."
+    assert assumed in log_sentences(series, found)
+    assert assumed not in log_sentences(named, found_then)
+    assert found_then.telling.found.rate == pytest.approx(60 * found.telling.found.rate)
+
+
+@pytest.mark.parametrize(("from_minute", "is_said"), [(16 * 60, False), (0, True)])
+def test_that_hours_come_round_at_midnight_tells_that_they_are_hours(judged: Judged, from_minute: int, is_said: bool):
+    """A count of minutes that begins anew at 20:00 is no midnight."""
+    longest = 1440 if not is_said else 1200
+    text = tools.timed(lambda n: f"{(n + from_minute) % longest // 60:02d}:{n % 60:02d}")(build.leaking(1500))
+
+    series, _ = judged(text)
+
+    assert (series.assumed_time != "") is is_said
+    assert not series.pieces[0].at[1] % 60
+
+
 def test_a_time_that_cannot_be_read_is_said(judged: Judged):
     text = tools.timed(lambda n: f"the {n}th tick")(LEAKING)
 

@@ -231,7 +231,15 @@ def _moment(form: str) -> Callable[[int], str]:
     return lambda n: f"{START + timedelta(seconds=n):{form}}"
 
 
+def _minutes(seconds: int) -> str:
+    return f"{seconds // 60:02d}:{seconds % 60:02d}"
+
+
 TIMES = {
+    "minutes and seconds": lambda n: _minutes(n + 1200),
+    "minutes and seconds that come round": lambda n: _minutes((n + 3400) % 3600),
+    "minutes, then hours": lambda n: _minutes(n + 3400) if n < 200 else f"1:{_minutes(n - 200)}",
+    "minutes, seconds and tenths": lambda n: f"{_minutes(n)}.5",
     "compact": _moment("%Y%m%d%H%M%S"),
     "of a file's name": _moment("%Y-%m-%d-%H-%M-%S"),
     "day, month, year": _moment("%d %b %Y %H:%M:%S"),

@@ -91,7 +91,7 @@ def test_a_run_that_was_cut_off_shows_what_was_known(running: Path, capsys: pyte
 def test_the_index_of_the_viewer_says_what_is_known_so_far(running: Path, so_far_of_a_leak: ComponentResult):
     def chip() -> tuple[str, str, bool]:
         (entry,) = Catalogue(running.parent).entries()
-        return *entry.verdicts[0], "LEAK</span><span class=\"note\"> so far</span>" in index_page([entry])
+        return *entry.verdicts[0], 'LEAK</span><span class="note"> so far</span>' in index_page([entry])
 
     with claimed(running):
         at_work = chip()

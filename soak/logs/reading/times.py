@@ -34,6 +34,8 @@ _COMPACT = re.compile(r"((?:19|20)\d\d)[-_]?([01]\d)[-_]?([0-3]\d)[-_T ]?([0-2]\
 """``20251124160000`` and ``2025-11-24-16-00-00``, as names of files have them."""
 _ELAPSED = re.compile(r"(?:(\d+)-)?(?:(\d+):)?(\d{1,3}):(\d\d(?:\.\d+)?)")
 """``[[days-]hours:]minutes:seconds``, as ps and pidstat print how long a process has run."""
+_PAIR = re.compile(r"(\d{1,3}):([0-5]\d)(\.\d+)?")
+"""``12:34``: hours and minutes, or minutes and seconds; with decimals the latter."""
 _COUNTED = re.compile(r"(\d+(?:\.\d+)?) ?(ns|us|ms|sec|seconds|s|min|minutes|m|hours|h)")
 _MEANS_ELAPSED = frozenset(("elapsed", "etime", "etimes", "uptime", "duration", "runtime"))
 _CLOCKS = ("%H:%M:%S", "%H:%M:%S.%f", "%H:%M", "%I:%M:%S %p", "%I:%M %p")
@@ -54,6 +56,10 @@ _COUNTED_S = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600
 _NAMED_UNITS_S = {"ms": 1e-3, "msec": 1e-3, "millis": 1e-3, "us": 1e-6, "ns": 1e-9, "min": 60.0, "minutes": 60.0,
                   "mins": 60.0, "h": 3600.0, "hours": 3600.0, "days": 86_400.0}  # fmt: skip
 _HALF_DAY_S, _DAY_S = 43_200.0, 86_400.0
+_HOUR_S, _DAY_MINUTES = 3600.0, 1440.0
+_MINUTES, _HOURS = "mm:ss", "hh:mm"
+PAIRS = (_HOURS, _MINUTES)
+"""What ``12:34`` may mean."""
 
 
 def split_stamp(line: str) -> tuple[str, str]:
@@ -72,21 +78,37 @@ def is_time(text: str, name: str = "") -> bool:
 class TimeReader:
     """Reads the times of one log as seconds. Only their differences mean something."""
 
-    def __init__(self, texts: Sequence[str], name: str = "") -> None:
+    def __init__(self, texts: Sequence[str], name: str = "", *, pairs: str = "") -> None:
         """Find out how times are written, from some of them. Raises SeriesError where they are no times.
 
-        ``name`` is the column's: it may say the unit of a number (``elapsed_ms``).
+        ``name`` is the column's: it may say the unit of a number (``elapsed_ms``). ``pairs``: one of `PAIRS`, where
+        the user said it.
         """
         given = [text for text in texts if text.strip()]
         first = given[0] if given else ""
         is_counted = _reads(_counted, first) or (means_elapsed(name) and _reads(_elapsed, first)) or "-" in first[1:4]
-        self.is_absolute = is_time(first) and not is_counted
-        """Whether these are moments, and not seconds since some start."""
         self._readers = [read for read in _readers(first, name) if all(_reads(read, text) for text in given)]
         if not self._readers:
             raise SeriesError(f"{first!r} is not a time; name another column with --axis")
+        self._pairs = _Pairs(first, pairs) if self._readers == [_pair] else None
+        self._is_moment = is_time(first) and not is_counted
         self._latest: list[float] = []
         self._shift_s = 0.0
+
+    @property
+    def is_absolute(self) -> bool:
+        """Whether these are moments, and not seconds since some start."""
+        return self._is_moment and (self._pairs is None or self._pairs.are_hours)
+
+    @property
+    def factor(self) -> float:
+        """By what the times that were read must be multiplied; known when all of them were read."""
+        return 60.0 if self._pairs is not None and self._pairs.are_hours else 1.0
+
+    @property
+    def assumed(self) -> str:
+        """The first time, where it may be hours and minutes or minutes and seconds, and nothing has told which."""
+        return self._pairs.first if self._pairs is not None and not self._pairs.is_told else ""
 
     def read(self, text: str) -> float:
         """Return a time in seconds, UTC where it names no zone. Raises ValueError when it is none.
@@ -94,13 +116,15 @@ class TimeReader:
         Where day and month cannot be told apart, the order is the one that makes the step to this time the smaller.
         A time without a date that falls by more than half a day is of the next day.
         """
+        if self._pairs is not None:
+            return self._pairs.read(text)
         times = [read(text) for read in self._readers]
         before, self._latest = self._latest, times
         if not before:
             return times[0]
         if len(times) > 1:
             self._choose([after - last for after, last in zip(times, before, strict=True)], before)
-        elif self.is_absolute and times[0] < _DAY_S and before[0] - times[0] > _HALF_DAY_S:
+        elif self._is_moment and times[0] < _DAY_S and before[0] - times[0] > _HALF_DAY_S:
             self._shift_s += _DAY_S
         return self._latest[0] + self._shift_s
 
@@ -110,6 +134,41 @@ class TimeReader:
         best = min(range(len(steps_s)), key=lambda at: (steps_s[at] < 0, abs(steps_s[at])))
         self._shift_s += before[0] - before[best]
         self._readers, self._latest = [self._readers[best]], [self._latest[best]]
+
+
+class _Pairs:
+    """Times such as ``12:34``: hours and minutes unless one of them can only be minutes and seconds.
+
+    They are read as minutes and seconds; of hours and minutes each number is sixty times as long.
+    """
+
+    def __init__(self, first: str, said: str) -> None:
+        self.first = first.strip()
+        self.is_told = bool(said)
+        self.are_hours = said != _MINUTES
+        self._is_asked = self.is_told
+        self._latest = 0.0
+        self._shift = 0.0
+
+    def read(self, text: str) -> float:
+        """Return a time in sixtieths of what its first number counts; one that falls may be of the next turn."""
+        time = _pair(text)
+        # No day has an hour 24, and hours and minutes have neither seconds nor decimals.
+        if not self._is_asked and (time >= _DAY_MINUTES or not time.is_integer() or text.count(":") > 1):
+            self.is_told, self.are_hours = True, False
+        turn = _DAY_MINUTES if self.are_hours else _HOUR_S
+        if self._begins_anew(time, turn):
+            # A count of minutes that begins anew falls so too, but seldom from the last hour of a day to its first.
+            self.is_told = self.is_told or (self._latest >= turn - 60 and time < 60)
+            self._shift += turn
+        self._latest = time
+        return time + self._shift
+
+    def _begins_anew(self, time: float, turn: float) -> bool:
+        """Say whether the time has come round. What counts minutes since a start does so within two minutes only."""
+        if self.are_hours:
+            return self._latest - time > turn / 2
+        return time < 60 and turn - 60 <= self._latest < turn
 
 
 def _readers(text: str, name: str = "") -> list[Callable[[str], float]]:
@@ -128,6 +187,8 @@ def _readers(text: str, name: str = "") -> list[Callable[[str], float]]:
         return [_counted]
     if _ELAPSED.fullmatch(plain) and (means_elapsed(name) or "-" in plain):
         return [_elapsed]
+    if _PAIR.fullmatch(plain):
+        return [_pair]
     if _reads(_worded, text):
         return [_worded]
     # Python compiles a format anew each time when there are many: only what looks like a time is tried.
@@ -179,6 +240,13 @@ def _elapsed(text: str) -> float:
         raise ValueError(text)
     days, hours, minutes, seconds = (float(part or 0) for part in match.groups())
     return days * _DAY_S + hours * 3600 + minutes * 60 + seconds
+
+
+def _pair(text: str) -> float:
+    """Read ``minutes:seconds``; among them ``hours:minutes:seconds`` may stand, as an hour after the start."""
+    if "-" in text:
+        raise ValueError(text)
+    return _elapsed(text)
 
 
 def means_elapsed(name: str) -> bool:

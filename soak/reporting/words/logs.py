@@ -170,6 +170,11 @@ def _left_out(series: LogSeries) -> list[str]:
     said = []
     if series.unread_time:
         said.append(f"The readings are counted: {printable(series.unread_time)} is not a time that soak can read.")
+    if series.assumed_time:
+        said.append(
+            f"Times such as {printable(series.assumed_time)} are taken for hours and minutes; "
+            "--times mm:ss takes them for minutes and seconds."
+        )
     if series.blanks:
         said.append(f"Left out: {count_words(series.blanks, 'row')} without a reading.")
     if series.same_time:
