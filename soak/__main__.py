@@ -27,12 +27,12 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code. A SoakError becomes one line and code 2."""
     given = sys.argv[1:] if arguments is None else arguments
     _open_missing_streams()
-    if any("utf" not in (getattr(stream, "encoding", None) or "utf").lower() for stream in (sys.stdout, sys.stderr)):
-        from soak.reporting.plain_characters import use_plain_characters
-
-        use_plain_characters(sys.stdout, sys.stderr)
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
+        if "utf" not in (getattr(stream, "encoding", None) or "utf").lower():
+            from soak.reporting.plain_characters import use_plain_characters
+
+            use_plain_characters(stream)
+        elif isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name may be no Unicode
     try:
         check_memory()

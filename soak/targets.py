@@ -101,6 +101,10 @@ def _driver(path: Path, given: str) -> Target:
             f"{path.name} has no function cycle(state), so it is not a driver; name a function instead: "
             f"{path.name}:{functions[0] if functions else 'function'}{others}"
         )
+    if _takes_nothing(names.get("cycle")):
+        raise UsageError(
+            f"cycle() in {path.name} takes no state, so it is not a driver; name the function: {path.name}:cycle"
+        )
     name = path.stem.removeprefix(DRIVER_PREFIX)
     return Target(
         name,
@@ -122,6 +126,13 @@ def _is_defined_here(name: str, node: ast.AST) -> bool:
 
 def _is_public_function(name: str, node: ast.AST) -> bool:
     return not name.startswith("_") and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+
+
+def _takes_nothing(node: ast.AST | None) -> bool:
+    """Whether a function can be called without arguments only; a decorator may have given it others."""
+    if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or node.decorator_list:
+        return False
+    return not (node.args.posonlyargs or node.args.args or node.args.vararg)
 
 
 def _function_of_file(path: Path, function: str, text: str) -> Target:

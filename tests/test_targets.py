@@ -204,6 +204,29 @@ def test_a_driver_without_cycle_is_refused_with_what_it_has(tmp_path: Path, writ
     assert message.endswith("drive_odd.py:read_image")
 
 
+@pytest.mark.parametrize(
+    ("source", "is_refused"),
+    [
+        ("def cycle(): pass\n", True),
+        ("def cycle(*, size=3): pass\n", True),
+        ("def cycle(*state): pass\n", False),
+        ("@given\ndef cycle(): pass\n", False),
+        ("cycle = make()\n", False),
+    ],
+)
+def test_a_cycle_that_takes_no_state_is_refused_with_what_to_write(
+    tmp_path: Path, write: WriteFile, source: str, is_refused: bool
+):
+    write("my_script.py", source)
+
+    if not is_refused:
+        assert find_targets(["my_script.py"], tmp_path)
+        return
+    assert refusal(["my_script.py"], tmp_path) == (
+        "cycle() in my_script.py takes no state, so it is not a driver; name the function: my_script.py:cycle"
+    )
+
+
 def test_a_cycle_inside_a_function_does_not_count(tmp_path: Path, write: WriteFile):
     write("drive_odd.py", "def outer():\n    def cycle(state): pass\n")
 

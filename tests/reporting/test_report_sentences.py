@@ -380,8 +380,15 @@ def test_why_a_driver_failed_is_not_said_twice():
     leaked = a_leak(verdict=Verdict.FAILED, grounds=(Ground(GroundKind.DRIVER_FAILED), *a_leak().grounds))
 
     assert say.why_sentence(leaked).startswith("Until then LEAK: Malloc heap in use: grows by 128 B per call")
+    assert say.why_sentence(dataclasses.replace(leaked, iterations=0)) == ""
     assert say.why_sentence(a_failure(grounds=(Ground(GroundKind.DRIVER_FAILED),))) == ""
     assert say.why_words(a_failure()).startswith("The driver failed in call 7: decoder.errors.DecodeError: ")
+
+
+def test_how_python_imports_is_no_part_of_where_it_failed():
+    frames = ('File "<frozen importlib._bootstrap>", line 241, in _call_with_frames_removed', 'File "m.py", line 1')
+
+    assert say.telling_frames(dataclasses.replace(a_failure().failure, stack=frames), 12) == frames[1:]
 
 
 def test_a_counted_leak_says_what_would_look_the_same():

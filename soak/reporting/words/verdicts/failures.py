@@ -11,6 +11,7 @@ from soak.results import ComponentResult, Failure
 from soak.units import format_count
 
 _OWN_FRAME = re.compile(r'File "[^"]*/soak/inside/')
+_IMPORTING_FRAME = re.compile(r'File "<frozen importlib')
 _FRAME = re.compile(r'\s*File "([^"]*)", line (\d+) in (.+)')
 _CRASHED_THREAD = "Current thread"
 
@@ -18,9 +19,11 @@ _CRASHED_THREAD = "Current thread"
 def telling_frames(failure: Failure, most: int) -> tuple[str, ...]:
     """Give the lines of a failure's stack that tell most: a traceback's last, of any other dump the first.
 
-    Soak's own frames, below the component's, are left out; so is how a process that hung was ended to get its stack.
+    Soak's own frames, below the component's, are left out; so are those of Python's import, and how a process that
+    hung was ended to get its stack.
     """
-    lines = [line for line in failure.stack if not _OWN_FRAME.search(line)]
+    left_out = (_OWN_FRAME, _IMPORTING_FRAME)
+    lines = [line for line in failure.stack if not any(frame.search(line) for frame in left_out)]
     if failure.reason == "hang" and lines and lines[0].startswith("Fatal Python error"):
         lines = lines[1:]
     while lines and not lines[0].strip():

@@ -67,13 +67,13 @@ def failure_sentence(component: ComponentResult) -> str:
 def why_sentence(component: ComponentResult) -> str:
     """Say what decided, and what is missing where nothing did; of a component that failed, what it was until then.
 
-    Empty where an earlier version wrote the result.
+    Empty where it failed before its first cycle ended, and where an earlier version wrote the result.
     """
     grounds = component.grounds
     if not grounds:
         return ""
     if grounds[0].kind is GroundKind.DRIVER_FAILED:
-        rest = grounds[1:]
+        rest = grounds[1:] if component.iterations else ()
         return f"Until then {VERDICTS[rest[0].kind]}: {_sentence(component, rest)}" if rest else ""
     sentence = f"{_sentence(component, grounds)}{_beside_children(component, grounds)}"
     details = (labels_sentence(component), gobjects_sentence(component))
