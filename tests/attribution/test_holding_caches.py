@@ -54,6 +54,17 @@ PATTERNS = """
         re.compile("^(?:ab|c)%d+$" % next(numbers))
 """
 
+CURSORS = """
+    import sqlite3, itertools
+    connections = [sqlite3.connect(":memory:", check_same_thread=False) for _ in range(10)]
+    calls, kept = itertools.count(), []
+    def cycle(state):
+        connection = connections[next(calls) % 10]
+        cursor = connection.execute("select 1")
+        cursor.fetchall()
+        {more}
+"""
+
 OTHERS = {"deque": (DEQUE, 600, "drive_it.recent", 50_000), "re": (PATTERNS, 400, "re._cache", 512)}
 
 
@@ -107,6 +118,19 @@ def test_a_cache_whose_entries_grow_is_a_leak(tmp_path: Path):
 
     assert result.verdict is Verdict.LEAK
     assert {(holder.capacity, holder.filled, holder.full_at_cycle) for holder in holders(result)} == {(1000, 3, None)}
+
+
+@pytest.mark.parametrize("version", ["3.9", "3.10", "3.11", "3.13"])
+@pytest.mark.parametrize(("more", "verdict"), [("pass", Verdict.SETTLING), ("kept.append(cursor)", Verdict.LEAK)])
+def test_cursors_that_a_pool_of_connections_lists_are_no_leak_and_those_that_are_kept_are(
+    tmp_path: Path, version: str, more: str, verdict: Verdict
+):
+    """CPython drops the weak references to dead cursors each 200: until then they look like a leak."""
+    result = soak_text(tmp_path, CURSORS.format(more=more), interpreter_of(version), cycles=1000, n_min=SOON)
+
+    assert result.verdict is verdict, why_words(result)
+    if verdict is Verdict.SETTLING:
+        assert {(holder.kind, holder.capacity) for holder in holders(result)} == {("sqlite3", 201)}
 
 
 def test_an_unbounded_cache_is_a_leak_and_wants_a_bound(tmp_path: Path):

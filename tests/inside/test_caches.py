@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import collections
 import functools
+import gc
 import linecache
 import re
+import sqlite3
 import sys
 import types
 import weakref
@@ -56,6 +58,38 @@ def test_each_kind_of_cache_is_told_with_its_bound_and_its_entries():
     assert describe(re._cache) == ("re", "re._cache", re._MAXCACHE, len(re._cache))  # type: ignore[attr-defined]
     assert describe(linecache.cache) == ("linecache", "linecache.cache", caches.NO_BOUND, len(linecache.cache))
     assert [describe(other) for other in (collections.deque(), {}, Thing(), len)] == [None] * 4
+
+
+def test_the_cursors_that_a_connection_of_sqlite3_lists_are_bounded_and_what_else_it_holds_is_not():
+    """A clean pool of connections was a leak of dead weak references, which CPython drops each 200 cursors."""
+    kept = [Thing()]
+    connection = sqlite3.connect(":memory:", check_same_thread=False)
+    connection.row_factory = lambda cursor, row: kept
+    for _ in range(5):
+        connection.execute("select 1").fetchall()
+    (cursors,) = [held for held in gc.get_referents(connection) if type(held) is list and len(held) == 5]
+    walk = walk_to({"pool": [connection]}, cursors[3], kept)
+    at = {id(target): position for target, position in walk.arrived}
+
+    counted, said = walk.cache_of(at[id(cursors[3])]) or (None, None)
+
+    assert (counted, said) == (connection, ("sqlite3", "the state['pool'][0]", 201, 5))
+    assert [target for target, _ in walk.arrived[: walk.direct]] == [kept]  # behind the factory of rows
+    assert walk.cache_of(at[id(kept)]) is None
+
+
+@pytest.mark.parametrize("others", [0, 5, 150])
+def test_a_connection_is_watched_though_it_makes_a_new_list_when_it_drops_what_is_dead(others: int):
+    connection = sqlite3.connect(":memory:")
+    for _ in range(others):
+        connection.execute("select 1").fetchall()
+
+    def run(most: int) -> int:
+        for _ in range(2 * most):
+            connection.execute("select 1").fetchall()
+        return most
+
+    assert answers._watch_filling({7: connection}, run) == {7: (16, 8)}
 
 
 def test_caches_of_cachetools_are_told_without_running_their_code(monkeypatch: pytest.MonkeyPatch):

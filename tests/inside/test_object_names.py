@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import collections
 import contextvars
 import functools
@@ -15,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from soak.inside.objects.holders import Walk
+from soak.inside.objects.holders import Walk, _registered
 from soak.inside.objects.names import UNNAMED
 
 
@@ -86,6 +87,20 @@ def variable_of_context(kept: object) -> Iterator[str]:
     token.var.reset(token)
 
 
+def function_at_exit(kept: object) -> Iterator[str]:
+    """Register a function to run at exit, until the next time."""
+
+    def clean() -> object:
+        return kept
+
+    atexit.register(clean)
+    registered = _registered(atexit)
+    place = next(number for number, each in enumerate(registered) if each is clean)
+    assert atexit._ncallbacks() >= len(registered) > 0  # none was unregistered
+    yield f"atexit's list of functions[{place}].kept"
+    atexit.unregister(clean)
+
+
 HOLDERS: dict[str, tuple[Any, str]] = {
     "slot": (Slotted, ".kept"),
     "class": (subclass, ".entries[0]"),
@@ -128,9 +143,9 @@ def test_steps_are_named_as_source_code_writes_them(kind: str):
     assert names_from(holder, target) == name
 
 
-@pytest.mark.parametrize("hold", [chained_handlers, variable_of_context])
+@pytest.mark.parametrize("hold", [chained_handlers, variable_of_context, function_at_exit])
 def test_what_the_interpreter_keeps_is_named(hold: Callable[[object], Iterator[str]], monkeypatch: pytest.MonkeyPatch):
-    """No module leads to handlers of signals or to the values of context variables."""
+    """No module leads to handlers of signals, to the values of context variables or to functions that run at exit."""
     monkeypatch.setattr("soak.inside.objects.holders._modules", lambda made: [])
     target = Thing()
     for name in hold(target):

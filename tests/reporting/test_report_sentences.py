@@ -395,7 +395,7 @@ def test_a_counted_leak_says_what_would_look_the_same():
     """The sentence is beside a verdict that rests on the rule, but not where a loss is proven."""
     lost = (Ground(GroundKind.LOST_BLOCKS, ("tracked",), sites=1),)
 
-    expected = "A cache of more than about 9,830 entries would look the same."
+    expected = "A cache that fills for more than about 9,830 calls would look the same."
     assert say.lookalike_sentence(a_leak(causes=())) == expected
     assert say.lookalike_sentence(a_leak()) is None
     assert say.lookalike_sentence(a_leak(causes=(), grounds=lost)) is None

@@ -229,7 +229,7 @@ def test_what_rose_in_a_few_slow_cycles_is_told_with_the_cache_that_would_look_t
 
     assert why_words(few).startswith(
         "Memory requested and not freed: so far 88 B in each of 41 calls. "
-        "A cache of more than 41 entries would look the same."
+        "A cache that fills for more than 41 calls would look the same."
     )
 
 

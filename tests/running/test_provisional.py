@@ -58,7 +58,7 @@ def test_106_bytes_at_100_ms_are_told_of_within_a_minute():
     sentence = say.provisional_sentence(found) or ""
     assert "grows since" in sentence
     assert "106 B per call" in sentence
-    assert "The run goes on to confirm it. A cache of more than about 240 entries would look the same." in sentence
+    assert "The run goes on to confirm it. A cache that fills for more than about 240 calls would look" in sentence
 
 
 def test_what_does_not_grow_is_not_told_of():

@@ -90,6 +90,7 @@ def _watch_filling(
 ) -> dict[int, tuple[int, int]]:
     """Run cycles until each cache is full or has gained some entries; return by site the gain and the cycles."""
     recogniser = Recogniser(imported)
+    recogniser.hidden_lists()
     before = {site: recogniser.entries_of(cache) for site, cache in holding.items()}
     gained = dict.fromkeys(holding, (0, 0))
     cycles = 0

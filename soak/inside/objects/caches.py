@@ -10,6 +10,7 @@ import functools
 import sys
 import weakref
 
+from soak.inside.counting.real_gc import RealGc
 from soak.inside.objects import imports
 
 TYPE_CHECKING = False  # importing typing would be resident in every measured process
@@ -23,6 +24,11 @@ NO_BOUND = -1
 LRU_CACHE: Any = type(functools.lru_cache(1)(len))
 _DEQUE = collections.deque
 _WEAK_VALUES = weakref.WeakValueDictionary
+_SQLITE, _MOST_CURSORS = "sqlite3", 201
+"""A connection has a weak reference to each of its cursors; it drops the dead ones when it has made 200 more."""
+_FIRST_WITH_REFERENTS, _FIRST_WITHOUT_STATEMENTS = (3, 10), (3, 11)
+"""Since when gc sees what a connection holds, and since when that is a list of cursors and one of blobs, which it does
+not empty. Before it was one of statements and one of cursors."""
 
 
 class Recogniser:
@@ -37,7 +43,9 @@ class Recogniser:
         self.types = {LRU_CACHE, _DEQUE, _WEAK_VALUES}
         self._cachetools = _subclasses(getattr(sys.modules.get("cachetools"), "Cache", None))
         self.types |= self._cachetools
+        self.connections = _subclasses(getattr(sys.modules.get("_sqlite3"), "Connection", None))
         self.dicts: dict[int, tuple[str, str, int]] = {}
+        """Dicts and lists by their address."""
         for module, name, most in (("re", "_cache", "_MAXCACHE"), ("re", "_cache2", "_MAXCACHE2")):
             self._note(module, name, getattr(sys.modules.get(module), most, None))
         self._note("linecache", "cache", NO_BOUND)
@@ -60,7 +68,7 @@ class Recogniser:
             )
         if kind is _DEQUE:
             return None if held.maxlen is None else ("deque", "", held.maxlen, len(held))
-        if kind is dict:
+        if kind is dict or kind is list:
             known = self.dicts.get(id(held))
             return None if known is None else (known[0], known[1], known[2], len(held))
         if kind is _WEAK_VALUES:
@@ -72,14 +80,33 @@ class Recogniser:
                 return "cachetools", "", int(most), int(now)
         return None
 
-    def entries_of(self, cache: Any) -> int:
+    def note_lists(self, connection: Any) -> None:
+        """Know the lists of a connection of sqlite3 as bounded caches. It makes new ones now and then."""
+        for held in _lists_of(connection):
+            self.dicts[id(held)] = _SQLITE, "", _MOST_CURSORS
+
+    def hidden_lists(self) -> list[Any]:
+        """Return the lists of connections of sqlite3, where gc does not see that these hold them, and know them."""
+        if not self.connections or sys.version_info >= _FIRST_WITH_REFERENTS:
+            return []
+        objects = RealGc.get_objects()
+        found = [held for held in objects if type(held) is list and held is not objects and _is_of_connection(held)]
+        for held in found:
+            self.dicts[id(held)] = _SQLITE, "", _MOST_CURSORS
+        return found
+
+    def counted(self, cache: Any, holder: Any) -> Any:
+        """Return in what the entries of a cache are counted. ``holder``: what holds it."""
+        return holder if type(cache) is list and type(holder) in self.connections else cache
+
+    def entries_of(self, counted: Any) -> int:
         """Return how many entries a cache has now."""
-        found = self.describe(cache)
+        found = self._described(counted)
         return 0 if found is None else found[3]
 
-    def is_full(self, cache: Any) -> bool:
+    def is_full(self, counted: Any) -> bool:
         """Whether a cache must drop entries before it can take more."""
-        found = self.describe(cache)
+        found = self._described(counted)
         return found is not None and found[2] != NO_BOUND and found[3] >= found[2]
 
     def is_bounded(self, held: Any) -> bool:
@@ -88,6 +115,12 @@ class Recogniser:
             return True
         cache = self.describe(held)
         return cache is not None and cache[2] != NO_BOUND
+
+    def _described(self, counted: Any) -> Cache | None:
+        if type(counted) not in self.connections:
+            return self.describe(counted)
+        entries = max(map(len, _lists_of(counted)), default=0)
+        return _SQLITE, "", _MOST_CURSORS, entries
 
     def _note(self, module: str, name: str, most: Any) -> None:
         found = getattr(sys.modules.get(module), name, None)
@@ -100,6 +133,21 @@ def _name_of_wrapped(cache: Any) -> str:
     if type(wrapped) is not type(_name_of_wrapped):
         return ""
     return "%s.%s" % (wrapped.__module__, wrapped.__qualname__)
+
+
+def _lists_of(connection: Any) -> list[Any]:
+    """Return the lists of a connection of sqlite3 that it keeps short."""
+    lists = [held for held in RealGc.get_referents(connection) if type(held) is list]
+    return lists[:1] if sys.version_info >= _FIRST_WITHOUT_STATEMENTS else lists[:2]
+
+
+def _is_of_connection(held: list[Any]) -> bool:
+    """Whether a list has nothing but weak references to cursors and statements of sqlite3, or to what is no more."""
+    return 0 < len(held) <= _MOST_CURSORS and all(
+        type(entry) is weakref.ref and type(entry()).__module__ in ("sqlite3", "_sqlite3", "builtins")
+        and type(entry()).__name__ in ("Cursor", "Statement", "NoneType")
+        for entry in held
+    )
 
 
 def _subclasses(base: Any) -> set[type]:

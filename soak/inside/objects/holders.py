@@ -35,6 +35,8 @@ _STRANGERS_AT_LEVEL = 6
 """A module's own classes and their tables are within this many steps."""
 _IS_HEAP_TYPE = 1 << 9
 _BEYOND = "at a place that is not known"
+_OF_SQLITE = "a connection of sqlite3"
+_AT_EXIT, _REGISTERED = "atexit", "atexit's list of functions"
 _SIZED = (list, tuple, dict, set, frozenset, bytes, bytearray, str)
 _METHOD_OF_C = type(object.__sizeof__)
 
@@ -85,6 +87,9 @@ class Walk:
         self.direct = len(self.arrived)
         if not self.is_complete:
             self._meet_caches_beyond()
+        self._names.append(_OF_SQLITE)
+        for held in self._caches.hidden_lists():
+            self._meet(held, -len(self._names))
         self._may_close = False
         # A cache may hold for a while what a module holds for ever.
         for position in sorted(self._closed, key=lambda place: (self.module_of(place) is None, place)):
@@ -119,8 +124,11 @@ class Walk:
             found = self._caches.describe(self._met[place])
             if found is not None:
                 kind, name, capacity, entries = found
-                name = name or "".join(node[0] for node in self.describe(place)).replace("module ", "")
-                return self._met[place], (kind, name[:_LONGEST_NAME], capacity, entries)
+                before = self._before[place]
+                counted = self._caches.counted(self._met[place], self._met[before] if before >= 0 else None)
+                named = place if counted is self._met[place] else before
+                name = name or "".join(node[0] for node in self.describe(named)).replace("module ", "")
+                return counted, (kind, name[:_LONGEST_NAME], capacity, entries)
         return None
 
     def has_room(self, position: int) -> bool:
@@ -209,6 +217,8 @@ class Walk:
         self._seen.add(address)
         self._met.append(referent)
         self._before.append(before)
+        if kind in self._caches.connections:
+            self._caches.note_lists(referent)
         may_be_cache = kind in self._caches.types or address in self._caches.dicts
         if may_be_cache and self._may_close and self._caches.is_bounded(referent):
             self._closed.add(len(self._met) - 1)
@@ -251,15 +261,18 @@ def _node(name: str, held: Any) -> Node:
 
 
 def _modules(made: set[str]) -> list[tuple[str, Any]]:
-    """Return all modules but those that the cycles ``made``: these belong to the table of modules."""
-    modules = list(sys.modules.items())
-    return [("module " + name, module) for name, module in modules if module is not None and name not in made]
+    """Return all modules but those that the cycles ``made``: these belong to the table of modules.
+
+    Nor atexit, whose functions `_of_interpreter` returns.
+    """
+    modules = [(name, module) for name, module in list(sys.modules.items()) if name not in made and name != _AT_EXIT]
+    return [("module " + name, module) for name, module in modules if module is not None]
 
 
 def _of_interpreter() -> list[tuple[str, Any]]:
-    """Return what C code of the interpreter keeps and tells: handlers of signals, and the values of context variables.
+    """Return what C code of the interpreter keeps: handlers of signals, context variables, functions to run at exit.
 
-    Those of the thread that asks; of modules that were never imported there is nothing.
+    The context is that of the thread that asks; of modules that were never imported there is nothing.
     """
     signals, contexts = sys.modules.get("_signal"), sys.modules.get("_contextvars")
     found = []
@@ -270,7 +283,37 @@ def _of_interpreter() -> list[tuple[str, Any]]:
                 found.append(("the handler of " + name, handler))
     if contexts is not None:
         found += [("context variable " + variable.name, value) for variable, value in contexts.copy_context().items()]
+    at_exit = sys.modules.get(_AT_EXIT)
+    if at_exit is not None:
+        # Before CPython 3.10 the module itself holds the functions, and their arguments.
+        found += [(_REGISTERED, _registered(at_exit)), ("module " + _AT_EXIT, at_exit)]
     return found
+
+
+class _Listener:
+    """Is equal to nothing, and notes what it is compared with."""
+
+    def __init__(self) -> None:
+        self.met: list[Any] = []
+
+    def __eq__(self, other: object) -> bool:
+        self.met.append(other)
+        return False
+
+    __hash__ = object.__hash__
+
+
+def _registered(at_exit: Any) -> list[Any]:
+    """Return the functions that are registered to run at exit: to unregister one, atexit compares it with each.
+
+    It tells nothing of their arguments. A function with an ``__eq__`` of its own is asked before the listener.
+    """
+    listener = _Listener()
+    try:
+        at_exit.unregister(listener)
+    except Exception:
+        return []
+    return listener.met
 
 
 def _variables(frame: FrameType | None) -> list[tuple[str, Any]]:

@@ -112,7 +112,8 @@ def provisional_sentence(component: ComponentResult) -> str | None:
     goes_on = component.stopped_by == AT_WORK
     confirms = "The run goes on to confirm it." if goes_on else "The run ended before it could confirm it."
     name = printable(component.name)
-    return f"Provisional: {name} grows since {since}: {rate}{at}. {confirms} {lookalike(found.n_min or 0)}"
+    alike = lookalike(found.n_min or 0, component.cycle_noun)
+    return f"Provisional: {name} grows since {since}: {rate}{at}. {confirms} {alike}"
 
 
 def time_left_s(cycles: int, elapsed_s: float, budget_s: float | None, iterations: int | None) -> float | None:

@@ -116,7 +116,7 @@ def _needed(series: LogSeries, needed: int) -> str:
 
 def _lookalike(series: LogSeries, telling: JudgedPiece) -> str:
     if not series.is_over_time:
-        return lookalike(telling.n_min)
+        return lookalike(telling.n_min, series.noun)
     return f"A cache that fills for more than {_time(CACHE_FITS_INTO_N_MIN * telling.n_min)} would look the same."
 
 

@@ -91,6 +91,8 @@ _CLIMB_WITHIN_S = 0.15
 """Each level up takes another look through all memory: where that takes long (CPU time), only static data follows."""
 _SAMPLES = 12
 """Objects of a site that the process is asked about: of all ages, for several holders may have their share."""
+_NOTABLE_SHARE = 0.05
+"""Of the bytes of the type that takes most at a site: others are not looked at."""
 _MOST_TYPES = 3
 """Of a site's objects: the process is asked about these, and their references are compared with the pointers."""
 _OWN_STEPS = 2
@@ -551,10 +553,15 @@ class MemoryScan:
         )
 
     def _types_by_size(self, blocks: NDArray[np.intp]) -> list[int]:
-        """Return the addresses of the types of the objects in some blocks, those that take most bytes first."""
+        """Return the addresses of the types of the objects in some blocks, those that take most bytes first.
+
+        Not those that take next to nothing of it: a line that lists cursors has made one statement as well.
+        """
         kinds, positions = np.unique(self._objects.types[blocks], return_inverse=True)
         sizes = np.bincount(positions, self._targets.blocks.sizes[blocks].astype(float), len(kinds))
-        return [int(kinds[at]) for at in np.argsort(-sizes, kind="stable") if kinds[at]]
+        largest = max(sizes[kinds != 0], default=0.0)
+        order = np.argsort(-sizes, kind="stable")
+        return [int(kinds[at]) for at in order if kinds[at] and sizes[at] >= _NOTABLE_SHARE * largest]
 
     def _first_name(self, types: Sequence[int]) -> str | None:
         return self.types.name(types[0]) if types else None

@@ -28,6 +28,7 @@ _CACHES = {
     "deque": "a deque",
     WEAK_REGISTRY: "a WeakValueDictionary",
     "cachetools": "a cachetools cache",
+    "sqlite3": "a list of sqlite3 cursors",
 }
 
 

@@ -54,10 +54,10 @@ def growth_with_interval(series: SeriesVerdict, unit: str, noun: str) -> str:
     return f"{_rate(series, unit)} per {noun}{interval_words(series.low, series.high)}"
 
 
-def lookalike(n_min: float) -> str:
+def lookalike(n_min: float, noun: str) -> str:
     """Say what would look the same as growth at one rate over n_min cycles."""
-    entries = format_count(round(CACHE_FITS_INTO_N_MIN * n_min))
-    return f"A cache of more than about {entries} entries would look the same."
+    cycles = count_words(round(CACHE_FITS_INTO_N_MIN * n_min), noun)
+    return f"A cache that fills for more than about {cycles} would look the same."
 
 
 def needed_words(cycles: int, noun: str, cycle_s: float = 0.0) -> str:

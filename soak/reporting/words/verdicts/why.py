@@ -98,7 +98,7 @@ def lookalike_sentence(component: ComponentResult) -> str | None:
         n_min = SIGNALS[component.grounds[0].signals[0]].own_n_min(component.n_min)
         cycles = format_count(round(CACHE_FITS_INTO_N_MIN * n_min))
         return f"A pool that grows for more than about {cycles} {component.cycle_noun}s would look the same."
-    return lookalike(component.n_min)
+    return lookalike(component.n_min, component.cycle_noun)
 
 
 def _sentence(component: ComponentResult, grounds: Sequence[Ground]) -> str:  # noqa: C901  # a case for each kind
@@ -315,11 +315,10 @@ def _few_cycles(component: ComponentResult, ground: Ground) -> str:
     rate = rate_number(known or 0.0, unit_of(name))
     place = next((cause.python_where or cause.where for cause in component.causes), None)
     at = f", at {spot(place)}" if place is not None else ""
-    cycles = format_count(component.iterations)
     over = count_words(component.iterations, noun)
     so_far = f"in each of {over}" if ground.streak is not None or name == "tracked" else f"per {noun} over {over}"
     grew = f"{capitalised(signal_title(name))}: so far {rate} {so_far}{at}."
-    return f"{grew} A cache of more than {cycles} entries would look the same."
+    return f"{grew} A cache that fills for more than {over} would look the same."
 
 
 def _beside_children(component: ComponentResult, grounds: Sequence[Ground]) -> str:
