@@ -144,7 +144,8 @@ def _lists_of(connection: Any) -> list[Any]:
 def _is_of_connection(held: list[Any]) -> bool:
     """Whether a list has nothing but weak references to cursors and statements of sqlite3, or to what is no more."""
     return 0 < len(held) <= _MOST_CURSORS and all(
-        type(entry) is weakref.ref and type(entry()).__module__ in ("sqlite3", "_sqlite3", "builtins")
+        type(entry) is weakref.ref
+        and type(entry()).__module__ in ("sqlite3", "_sqlite3", "builtins")
         and type(entry()).__name__ in ("Cursor", "Statement", "NoneType")
         for entry in held
     )
