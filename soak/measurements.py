@@ -66,6 +66,9 @@ class Reading:
     at_s: float
     """Monotonic seconds since the loop began."""
     values: dict[str, float] = field(default_factory=dict)
+    is_late: bool = False
+    """What is read from outside was read some cycles later, because the parent was late: no exact count of this cycle.
+    """
 
 
 # Causes come before effects: a leaked thread has Python objects as well, and these may own memory from malloc.

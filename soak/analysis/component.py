@@ -128,7 +128,8 @@ class ComponentJudge:
             cycles, values = self._waiting[name]
             cycles.append(reading.cycle)
             values.append(value)
-            if name in self._streaks:
+            # A count of a later cycle would break a streak that goes on.
+            if name in self._streaks and not (reading.is_late and name in COUNTS):
                 self._streaks[name].add(reading.cycle, value)
             if name == "heap" and reading.cycle >= _FIRST_CYCLES:
                 self._heap_range = min(self._heap_range[0], value), max(self._heap_range[1], value)

@@ -39,8 +39,8 @@ _LAST_CACHED_INTEGER = 256
 """CPython allocates no block for integers up to this one. Larger ones are a block each; the loop holds one at most."""
 _ACKNOWLEDGE_NS, _ACKNOWLEDGE_EACH_NS = 2_000_000_000, 10_000_000_000
 """How long the loop waits for the parent to read a row and the counters outside: a busy machine may delay the parent.
-The first is for a loop without an interval. The second is for fixed checkpoints, because no later checkpoint replaces
-one that the parent missed."""
+The first is for a loop without an interval. The second is for the last checkpoint and for fixed ones, because no later
+checkpoint replaces one that the parent missed."""
 _ACKNOWLEDGE_PACED_NS, _ACKNOWLEDGE_PACED_AT_MOST_NS = 50_000_000, 500_000_000
 """A loop with an interval waits for half of it, within these limits."""
 _ACKNOWLEDGE_AT_LEAST_NS = 1_000_000
@@ -50,7 +50,7 @@ _LOOK_S = 0.05
 _LONGEST_SLEEP_S = 0.2
 _MORE_NS, _MORE_PACED, _MORE_PACED_NS = 250_000_000, 16, 1_000_000_000
 """How long the cycles after the last one may take; with an interval up to a second, for sixteen cycles."""
-_LISTED_WITHIN_S, _LOOK_EVERY_S = 2.0, 0.01
+_LISTED_WITHIN_S, _LOOK_EVERY_S = 10.0, 0.01
 
 
 class Loop:
@@ -271,9 +271,7 @@ class Loop:
         if self.parent_stalls and words[ring.WORD_ROWS_READ] < written - 1 and not is_last:
             return
         # Longer at the last checkpoint, because the parent cannot read the outside later.
-        deadline_ns = RealTime.monotonic_ns() + (
-            max(self.acknowledge_ns, _ACKNOWLEDGE_NS) if is_last else self.acknowledge_ns
-        )
+        deadline_ns = RealTime.monotonic_ns() + (_ACKNOWLEDGE_EACH_NS if is_last else self.acknowledge_ns)
         if self.max_pause_ns and not is_last:
             earliest_ns = RealTime.monotonic_ns() + _ACKNOWLEDGE_AT_LEAST_NS
             deadline_ns = min(deadline_ns, max(begun_ns + self.max_pause_ns * 3 // 4, earliest_ns))

@@ -77,6 +77,20 @@ def test_what_does_not_rise_by_the_same_in_each_cycle_is_not_decided_by_few(coun
     assert GroundKind.COUNT_EVERY_CYCLE not in {ground.kind for ground in decision.grounds}
 
 
+@pytest.mark.parametrize("is_late", [True, False])
+def test_a_count_that_was_read_late_does_not_break_a_streak(is_late: bool):
+    """On a busy machine the process may be forty cycles further when its descriptors are counted."""
+    judge = ComponentJudge(1.0, {}, frozenset({"fds", "heap"}))
+    judge.fix_n_min(256)
+    for cycle in range(0, 121, 4):
+        ahead = 40 if cycle == 104 else 0
+        judge.add(Reading(cycle, float(cycle), {"fds": 10.0 + cycle + ahead, "heap": 4096.0}, is_late and ahead > 0))
+
+    decision = decide(judge.evidence(is_last=True))
+
+    assert decision.verdict is (Verdict.LEAK if is_late else Verdict.INCONCLUSIVE)
+
+
 def test_a_short_rise_at_the_end_of_a_long_run_is_no_leak():
     """20 cycles of 250 are a moment; as n_min is an eighth of the budget, a streak is an eighth of the run."""
     assert judged(lambda cycle: max(cycle - 222, 0), 250).verdict is not Verdict.LEAK

@@ -78,6 +78,14 @@ def test_the_tracker_is_no_part_of_what_is_mapped():
     assert without == counted(8)
 
 
+def test_only_the_newest_row_is_late_where_the_child_had_gone_on():
+    rows = RowReader(written(counted(0), counted(8)))
+
+    readings = rows.read(2, Beside({"fds": 5.0}, is_late=True))
+
+    assert [reading.is_late for reading in readings] == [False, True]
+
+
 def test_a_cycle_takes_what_its_checkpoints_do_not():
     shared = ScriptedRing()
     rows = RowReader(shared)

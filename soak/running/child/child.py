@@ -17,7 +17,7 @@ from soak.running.clock import ScriptedClock
 
 _NO_PID = 1 << 22
 """Linux has no process of this number."""
-_LISTED_WITHIN_S = 2.0
+_LISTED_WITHIN_S = 10.0
 
 
 class Child(Protocol):
@@ -184,7 +184,8 @@ class ScriptedChild:
         while self._next is not None and self._begins_s + self._next.at_s <= now_s:
             self._write(self._next)
             self._next = next(self._readings, None)
-        if self._next is not None:
+        waits = self.ring.rows_acknowledged < self.ring.rows_written
+        if self._next is not None and not waits:
             self.ring.set_cycles(self._reading_at(now_s).cycle, is_in_cycle=True)
 
     def _stop(self, now_s: float) -> None:

@@ -33,6 +33,8 @@ class Beside:
     """Its sums by signal, and the bytes that the tracker itself has mapped (see LedgerReader.read)."""
     tracker_is_mapped: bool = False
     """The tracker's own memory is part of what is mapped."""
+    is_late: bool = False
+    """The child had gone on when the outside was read."""
 
 
 class OutsideProbe:
@@ -168,7 +170,7 @@ def _reading(row: Row, beside: Beside, *, is_newest: bool) -> Reading:
             values["mapped"] -= own_mapped
     elif beside.tracker_is_mapped:
         values.pop("mapped", None)  # with a gigabyte of the tracker's own in it
-    return Reading(row.cycle, row.at_s, values)
+    return Reading(row.cycle, row.at_s, values, is_late=is_newest and beside.is_late)
 
 
 def is_soon_exhausted(values: Mapping[str, float], first: Mapping[str, float]) -> bool:

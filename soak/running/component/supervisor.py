@@ -280,7 +280,8 @@ class Supervisor:
         if waits and is_alive:
             beside = self._look_while_it_waits(written)
         else:
-            beside = self._read_beside(self._read_outside() if is_alive else {})
+            outside = self._read_outside() if is_alive else {}
+            beside = self._read_beside(outside, is_late=self._has_gone_on(written))
         # Where CLEAN may be proven, the child waits for the answer: it may be its last cycle.
         has_new_look = self._ledger.has_new_look or self._processes.has_new_look
         can_be_clean = has_new_look and self._ring.counted >= self._judge.n_clean
@@ -306,16 +307,21 @@ class Supervisor:
         The ledger keeps the checkpoint until the next one but one.
         """
         is_last = self._ring.is_asked_to_stop or self._ring.counted == self._plan.iterations
-        outside = self._read_outside()
+        outside, is_late = self._read_outside(), self._has_gone_on(written)
         self._opened.at_checkpoint(self._ring.counted, outside)
         if self._has_budget and not is_last:
             self._ring.acknowledge(written)
-        beside = self._read_beside(outside)
+        beside = self._read_beside(outside, is_late=is_late)
         if beside.ledger_cycle is not None or not self._child.is_tracked:
             self._look_at_memory(written, is_last=is_last)
         return beside
 
-    def _read_beside(self, outside: dict[str, float]) -> Beside:
+    def _has_gone_on(self, written: int) -> bool:
+        """Whether the child has begun other cycles since it wrote this row, its latest."""
+        row = self._ring.read_row(written - 1)
+        return row is None or not self._ring.is_at_rest_after(row.cycle)
+
+    def _read_beside(self, outside: dict[str, float], *, is_late: bool) -> Beside:
         """Read the ledger beside the outside; what grows fast enough to run out soon wants dense checkpoints."""
         reads_ledger = self._child.is_tracked and self._is_in_phase(self._ring.counted)
         ledger_cycle, sums = self._ledger.read() if reads_ledger else (None, {})
@@ -323,7 +329,7 @@ class Supervisor:
         self._judge.distrust((*incomplete, "left_behind") if self._left.lost else incomplete)
         if is_soon_exhausted(outside, self._judge.first):
             self._ring.allow_sparse_checkpoints(0.0)
-        return Beside(outside, ledger_cycle, sums, tracker_is_mapped=self._ledger.latest is not None)
+        return Beside(outside, ledger_cycle, sums, tracker_is_mapped=self._ledger.latest is not None, is_late=is_late)
 
     def _read_outside(self) -> dict[str, float]:
         """Read the process, and those that it started, from outside."""
