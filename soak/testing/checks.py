@@ -201,9 +201,9 @@ def _settle(item: pytest.Item, result: ComponentResult, command: Callable[[], st
     __tracebackhide__ = True
     vars(item).setdefault("soak_results", []).append(json.dumps(to_document(result)))
     if result.verdict is not Verdict.CLEAN:
-        from soak.reporting.commands.check import render_check
+        from soak.reporting.commands.check import culprit_line, render_check
 
-        pytest.fail(render_check(result, command()), pytrace=False)
+        pytest.fail("\n".join(filter(None, (culprit_line(result), render_check(result, command())))), pytrace=False)
     return result
 
 

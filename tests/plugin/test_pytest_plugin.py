@@ -48,10 +48,12 @@ def test_a_leaking_extension_call_fails_with_the_place_and_its_repaired_twin_pas
     result.assert_outcomes(failed=1, passed=1)
     result.stdout.fnmatch_lines(
         [
+            "LEAK at framing.c:*: 106 B per call",
             "soak: ▲ LEAK: test_it.py::test_leaking leaking_decode grows by 106 B per call*",
             "  growth: 106 B/cycle *",
             "  cause: Native memory, 106 B per call (a block of 106 B every call) in decode (*framing.c:*",
             f"  look closer: PYTHONPATH={framing}:$PYTHONPATH soak run framing:leaking_decode*",
+            "FAILED test_it.py::test_leaking - Failed: LEAK at framing.c:*",
         ]
     )
 

@@ -106,6 +106,32 @@ def test_what_slows_down_is_withdrawn_while_the_run_goes_on(told: list[list[str]
     assert [kind for *_, kind in told] == ["provisional", "withdrawn"]
 
 
+def test_nothing_is_withdrawn_while_another_component_grows(told: list[list[str]]):
+    """Who is woken at three has a reason for as long as one of them stands."""
+    notices = Notices("tell", Path("night"))
+
+    for name in "ab":
+        notices.so_far(a_result(name=name))
+    notices.so_far(a_result(name="a", provisional=None))
+    assert [kind for *_, kind in told] == ["provisional"]
+    notices.done(a_result(name="b", provisional=None, verdict=Verdict.CLEAN))
+    assert [kind for *_, kind in told] == ["provisional", "withdrawn"]
+    notices.so_far(a_result(name="c"))
+    notices.done(a_result(name="c", verdict=Verdict.LEAK))
+    notices.done(a_result(name="d", verdict=Verdict.LEAK))
+
+    assert [kind for *_, kind in told] == ["provisional", "withdrawn", "provisional", "confirmed"]
+
+
+def test_the_command_finds_the_component_in_its_environment(monkeypatch: pytest.MonkeyPatch):
+    given: list[str] = []
+    monkeypatch.setattr("subprocess.Popen", lambda _, env, **__: given.append(env["SOAK_COMPONENT"]))
+
+    Notices("tell", Path("night")).done(a_result(name="decoder", verdict=Verdict.LEAK))
+
+    assert given == ["decoder"]
+
+
 def test_what_is_interrupted_before_it_is_decided_is_not_withdrawn(told: list[list[str]]):
     notices = Notices("tell", Path("night"))
 

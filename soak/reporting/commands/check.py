@@ -6,6 +6,8 @@ from itertools import islice, takewhile
 
 from soak.attribution.grouping import CauseGroup, group_causes
 from soak.reporting import words as say
+from soak.reporting.words.causes.advice import origin_brief
+from soak.reporting.words.growth import growth_words
 from soak.reporting.words.paths import short_frame
 from soak.results import ComponentResult
 from soak.verdict import Verdict
@@ -34,6 +36,17 @@ def render_check(result: ComponentResult, command: str) -> str:
         lines.append("  undecided: give it a larger budget, or a tolerance that suits it")
     lines.append(f"  look closer: {command}")
     return say.printable("\n".join(lines))
+
+
+def culprit_line(result: ComponentResult) -> str:
+    """Say what leaks in few words, the place first; empty where it has none.
+
+    pytest cuts its summary of a failure to the first words of its first line.
+    """
+    place = origin_brief(result.causes, result.keeper) if result.verdict is Verdict.LEAK else ""
+    if not place:
+        return ""
+    return say.printable(f"LEAK{place}: {growth_words(result.growth).removeprefix('grows by ')}")
 
 
 def check_sentence(result: ComponentResult) -> str:

@@ -305,9 +305,7 @@ def _messages(plan: ComponentPlan, observed: Observations, verdict: Verdict) -> 
         messages.append(f"Stood still for {format_duration(observed.paused_s)} in all{hottest}.")
     elif plan.max_temperature_c is not None and observed.hottest_c is None:
         messages.append("No temperature could be read on this machine, so --max-temperature had no effect.")
-    if observed.pacing.missed_deadlines:
-        messages.append(
-            f"{observed.pacing.missed_deadlines:,} deadlines missed; the worst start was "
-            f"{format_duration(observed.pacing.worst_lag_s)} late."
-        )
+    if missed := observed.pacing.missed_deadlines:
+        deadlines = "1 deadline" if missed == 1 else f"{missed:,} deadlines"
+        messages.append(f"{deadlines} missed; the worst start was {format_duration(observed.pacing.worst_lag_s)} late.")
     return tuple(messages)
