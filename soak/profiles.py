@@ -22,6 +22,10 @@ Statistics = dict[FunctionKey, Entry]
 """The data of pstats: function -> (primitive calls, calls, own s, cumulative s, {caller: totals of its calls})."""
 
 
+_ROOT_FILE, _ROOT_FUNCTION = "soak/inside/profiler/profiled.py", "run_cycles"
+"""Soak's loop around the cycles, in which each profile begins."""
+
+
 @dataclass(frozen=True)
 class FunctionTime:
     """One function's share of a profile."""
@@ -89,8 +93,12 @@ class ProfileRun:
 
 
 def summarise(statistics: Statistics, most: int = 25) -> Totals:
-    """Return a profile's totals, with the ``most`` functions that have the largest own time."""
-    by_own_time = sorted(statistics.items(), key=lambda item: (-item[1][2], item[0]))
+    """Return a profile's totals, with the ``most`` functions of the program that have the largest own time.
+
+    The loop that runs the cycles is the root of the profile and counts in its totals; it is no function of the program.
+    """
+    of_program = (item for item in statistics.items() if not _is_root(item[0]))
+    by_own_time = sorted(of_program, key=lambda item: (-item[1][2], item[0]))
     return Totals(
         calls=sum(entry[1] for entry in statistics.values()),
         primitive_calls=sum(entry[0] for entry in statistics.values()),
@@ -100,6 +108,10 @@ def summarise(statistics: Statistics, most: int = 25) -> Totals:
             for key, entry in by_own_time[:most]
         ),
     )
+
+
+def _is_root(key: FunctionKey) -> bool:
+    return key[2] == _ROOT_FUNCTION and key[0].endswith(_ROOT_FILE)
 
 
 def largest_part(statistics: Statistics, *, most_functions: int, most_characters: int) -> Statistics:

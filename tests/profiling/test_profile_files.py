@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from soak.errors import SoakError
+from soak.inside.profiler.profiled import run_cycles
 from soak.profiles import summarise
 from soak.store import profile_reader
 from soak.store.profile_files import add_profiles, load_profile, write_profile
@@ -158,6 +159,18 @@ def test_links_pipes_and_folders_are_not_opened(tmp_path: Path):
     for path in (link, pipe, folder, tmp_path / "missing.prof"):
         with pytest.raises(SoakError, match=str(path)):
             load_profile(path)
+
+
+def test_the_loop_that_runs_the_cycles_is_no_function_of_the_program():
+    """It counts in the totals, for the shares are those of the whole profile."""
+    code = run_cycles.__code__
+    loop = (code.co_filename, code.co_firstlineno, code.co_name)
+    profile = {loop: (1, 1, 2.0, 3.0, {}), ("a.py", 1, "run_cycles"): (1, 1, 1.0, 1.0, {loop: (1, 1, 1.0, 1.0)})}
+
+    totals = summarise(profile)
+
+    assert totals.own_s == 3.0
+    assert [function.file for function in totals.top] == ["a.py"]
 
 
 def test_the_functions_that_take_most_time_of_their_own_come_first():
