@@ -81,7 +81,7 @@ def choose(table: Table, head: Sequence[Row], asked: Asked, file: str) -> Choice
     rows = [row for row in head if all(at < len(row[1]) and row[1][at].strip() == text for at, text in only)]
     axis = _find(names, asked.axis, file) if asked.axis else _axis(table, rows, numeric, value)
     if value is None:
-        value = _value(names, [at for at in numeric if at != axis], file)
+        value = _value(table, rows, [at for at in numeric if at != axis], file)
     if value == axis:
         axis = None
     noun = "reading" if axis is None else _noun(names[axis], head, axis)
@@ -117,6 +117,8 @@ def _is_numeric(head: Sequence[Row], at: int) -> bool:
     """Say whether at least half of the fields that are there are numbers."""
     texts = [row[at].strip() for _, row in head if at < len(row)]
     given = [text for text in texts if text.lower() not in BLANKS]
+    if given and all(map(_DATE.fullmatch, given)):
+        return False  # 24.11.2025 is no number in thousands
     readable = sum(_reads_as_number(text) for text in given)
     return bool(given) and readable >= 0.5 * len(given)
 
@@ -138,7 +140,7 @@ def _axis(table: Table, head: Sequence[Row], numeric: Sequence[int], value: int 
     counts = [at for at in others if means_count(names[at]) and at in numeric and _rises(head, at)]
     cycles = [at for at in counts if means_cycles(names[at])]
     times = [at for at in others if means_time(names[at]) and _reads_as_time(head, at, names[at])]
-    of_dates = [at for at in others if (at in times or not table.columns[at].name) and _date_before(names, head, at)]
+    of_dates = [at for at in others if _date_before(names, head, at)]
     moments = [at for at in others if at not in numeric and _rises(head, at) and _are_moments(head, at)]
     unnamed = [at for at in others[:1] if at == 0 and len(names) > 1 and _may_be_axis(table, head, numeric)]
     return next(iter((*cycles, *of_dates, *times, *moments, *counts, *unnamed)), None)
@@ -208,7 +210,8 @@ def _noun(name: str, head: Sequence[Row], axis: int) -> str:
     return "second" if is_time(first) or means_time(name) else "iteration"
 
 
-def _value(names: Sequence[str], numeric: Sequence[int], file: str) -> int:
+def _value(table: Table, head: Sequence[Row], numeric: Sequence[int], file: str) -> int:
+    names = table.names
     memory = [at for at in numeric if means_memory(names[at])]
     if len(memory) == 1:
         return memory[0]
@@ -217,6 +220,9 @@ def _value(names: Sequence[str], numeric: Sequence[int], file: str) -> int:
     ]
     if len(others) > 1:
         others = [at for at in others if not is_a_bound(names[at])] or others
+    if len(others) > 1 and not any(table.columns[at].name for at in others):
+        # Where none has a name, the unit of memory in its values says as much.
+        others = [at for at in others if _has_units(head, at)] or others
     if len(others) == 1:
         return others[0]
     if not others:

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from soak.errors import SeriesError
 from soak.logs.reading.documents import Document
-from soak.logs.reading.exposition import Exposition
 from soak.logs.reading.labelled import Labelled
-from soak.logs.reading.mprof import Mprof
-from soak.logs.reading.prometheus import Prometheus
 from soak.logs.reading.records import Records
 from soak.logs.reading.sentences import Sentences
 from soak.logs.reading.separated import Separated
 from soak.logs.reading.source import Source
 from soak.logs.reading.spaced import Spaced
 from soak.logs.table import LogFormat, Table
+from soak.logs.tools.allocators import Glibc, Jemalloc
+from soak.logs.tools.exposition import Exposition
+from soak.logs.tools.mprof import Mprof
+from soak.logs.tools.nmon import Nmon
+from soak.logs.tools.prometheus import Prometheus
 
 FORMATS: tuple[LogFormat, ...] = (
     Mprof(),
     Prometheus(),
     Exposition(),
+    Nmon(),
+    Jemalloc(),
+    Glibc(),
     Document(),
     Records(),
     Labelled(),

@@ -11,10 +11,14 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-_MEMORY = frozenset(("rss", "vmrss", "res", "resident", "real", "uss", "pss", "heap", "memory", "mem", "workingset"))
+_MEMORY = frozenset(("rss", "vmrss", "res", "resident", "real", "uss", "pss", "heap", "memory", "mem", "workingset",
+                     "kbmemused"))  # fmt: skip
+_MEMORY_IN_WORDS = (frozenset(("working", "set")), frozenset(("private", "bytes")))
+"""The latter two are what Windows counts of a process."""
 _NOT_IN_USE = _words(
     "percent pct perc cpu limit max peak hwm total free available avail virtual virt vms vsz vmsize swap shared shr "
-    "cache buff buffers cached faults flt io text lib data dirty anon locked fraction ratio rate time"
+    "memfree memavailable cache buff buffers cached faults flt io text lib data dirty anon locked fraction ratio rate "
+    "time"
 )
 """With one of these words a name does not mean the memory that a program holds."""
 _NEVER_CHOSEN = _words("percent pct perc limit max peak hwm ratio fraction %")
@@ -50,7 +54,7 @@ def words_of(name: str) -> list[str]:
 def means_memory(name: str) -> bool:
     """Say whether a column is memory that a program holds: RSS, USS, heap, memory; not its address space or a limit."""
     words = set(words_of(name))
-    named = words & _MEMORY or {"working", "set"} <= words
+    named = words & _MEMORY or any(pair <= words for pair in _MEMORY_IN_WORDS)
     return bool(named) and "%" not in words and not words & _NOT_IN_USE
 
 
@@ -116,6 +120,8 @@ def unit_in(name: str) -> str | None:
     """Return the unit of memory that a name ends with or has in brackets: ``rss_kb``, ``Real (MB)``, ``mem[bytes]``."""
     if name.lower().endswith("maxrss"):
         return "KiB"  # getrusage on Linux
+    if name.startswith("kbmem"):
+        return "KiB"  # sar
     bracketed = re.search(r"[(\[]\s*(\w+)\s*[)\]]\s*$", name)
     word = bracketed.group(1) if bracketed else re.split(r"[\W_]+", name.strip())[-1]
     if len(word) < 2 and not bracketed:

@@ -143,8 +143,15 @@ def test_a_rise_of_less_than_the_readings_can_show_is_no_leak(judged: Judged):
             "firmware/hardware 0 0\nkernel image 0 0\nuser space memory 5 6\nfree memory 1 1\n" * 9,
             "line 2: other columns than line 1",
         ),
+        (tools.vm_stat(FLAT), "could be judged: free, active, wired, faults"),
     ],
-    ids=["gzip", "zip", "points that cut thousands or decimals", "rows of several kinds"],
+    ids=[
+        "gzip",
+        "zip",
+        "points that cut thousands or decimals",
+        "rows of several kinds",
+        "a line above the heading",
+    ],
 )
 def test_what_cannot_be_judged_is_said(judged: Judged, content: str | bytes, message: str):
     with pytest.raises(SoakError, match=message):

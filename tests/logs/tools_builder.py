@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from logs_builder import EPOCH, START, Pages, rows
 
@@ -222,6 +222,129 @@ def exports_one_after_another(pages: Pages) -> str:
     return rows(pages[:half], lambda n, p, t: f"{(EPOCH + n) * 1000},{p * 4096}", head) + later
 
 
+def sadf(pages: Pages) -> str:
+    head = "# hostname;interval;timestamp;kbmemfree;kbavail;kbmemused;%memused;kbbuffers;kbcached\n"
+    return rows(pages, lambda n, p, t: f"a;1;{t:%Y-%m-%d %H:%M:%S} UTC;{_OTHERS};9100000;{p * 4};40.12;1024;2048", head)
+
+
+def sadf_json(pages: Pages) -> str:
+    readings = [
+        {"timestamp": {"date": f"{t:%Y-%m-%d}", "time": f"{t:%H:%M:%S}"}, "memory": {"memfree": 9, "memused": p * 4}}
+        for t, p in ((START + timedelta(seconds=n), p) for n, p in enumerate(pages))
+    ]
+    host = {"nodename": "a", "statistics": readings, "restarts": []}
+    return json.dumps({"sysstat": {"sysdata-version": 3, "hosts": [host]}}, indent=1)
+
+
+def docker_in_csv(pages: Pages) -> str:
+    return rows(pages, lambda n, p, t: f"{t:%Y-%m-%d %H:%M:%S},web,{p / 256:.2f}MiB / 1.944GiB,1.2%")
+
+
+def typeperf(pages: Pages) -> str:
+    head = '\r\n"(PDH-CSV 4.0)","\\\\HOST\\Process(python)\\Private Bytes"\r\n'
+    end = "\r\nThe command completed successfully.\r\n"
+    return rows(pages, lambda n, p, t: f'"{t:%m/%d/%Y %H:%M:%S.123}","{p * 4096}.000000"\r', head) + end
+
+
+def top_of_macos(pages: Pages) -> str:
+    return rows(
+        pages,
+        lambda n, p, t: (
+            f"Processes: 400 total, 2 running\n{t:%Y/%m/%d %H:%M:%S}\nPhysMem: 15G used (2000M wired), 500M unused.\n\n"
+            "PID    COMMAND  %CPU TIME     #TH #WQ #PORT MEM    PURG\n"
+            f"4711   my app   0.{n % 9}  00:01.23 4   0   30    {p * 4}K{'+' if n % 2 else ''} 0B"
+        ),
+    )
+
+
+def tasklist_in_csv(pages: Pages) -> str:
+    return rows(pages, lambda n, p, t: f'"python.exe","4711","Console","1","{p * 4:,} K"')
+
+
+def crictl(pages: Pages) -> str:
+    heading = "CONTAINER           NAME      CPU %               MEM                 DISK                INODES"
+    return rows(
+        pages,
+        lambda n, p, t: f"{heading}\n0f3a1b2c3d4e5       web       0.12      {p / 256:.3f}MB    12.3kB      14",
+    )
+
+
+def powershell(pages: Pages) -> str:
+    heading = (
+        "Handles  NPM(K)    PM(K)      WS(K)     CPU(s)     Id  SI ProcessName\n-------  ------    -----      -----"
+    )
+    return rows(
+        pages, lambda n, p, t: f"\n{heading}\n{500 + n % 3}  30  {_OTHERS}  {p * 4}  {n / 10:.2f}   4711   1 python\n"
+    )
+
+
+def two_of_typeperf(pages: Pages) -> str:
+    head = '"(PDH-CSV 4.0)","\\\\A\\Process(a)\\Private Bytes","\\\\A\\Process(a)\\Working Set"\n'
+    return rows(pages, lambda n, p, t: f'"{t:%m/%d/%Y %H:%M:%S.123}","{p * 4096}.0","{_OTHERS}.0"', head)
+
+
+def time_verbose(pages: Pages) -> str:
+    return rows(
+        pages,
+        lambda n, p, t: (
+            '\tCommand being timed: "python app.py"\n\tUser time (seconds): 0.01\n'
+            f"\tMaximum resident set size (kbytes): {p * 4}\n\tAverage resident set size (kbytes): 0"
+        ),
+    )
+
+
+def redis(pages: Pages) -> str:
+    return rows(
+        pages,
+        lambda n, p, t: (
+            f"# Memory\r\nused_memory:{p * 4096}\r\nused_memory_rss:{_OTHERS}\r\nmem_fragmentation_ratio:1.2\r"
+        ),
+    )
+
+
+def jemalloc(pages: Pages) -> str:
+    return rows(
+        pages,
+        lambda n, p, t: (
+            f"___ Begin jemalloc statistics ___\nVersion: 5.3.0\nAllocated: {p * 4096}, active: {p * 4096 + n % 3}, "
+            f"metadata: 2883584 (n_thp 0), resident: {_OTHERS}, mapped: {_OTHERS}, retained: 4000000\nnarenas: 16"
+        ),
+    )
+
+
+def glibc(pages: Pages) -> str:
+    return rows(
+        pages,
+        lambda n, p, t: (
+            f"Arena 0:\nsystem bytes     = {_OTHERS}\nin use bytes     = {_OTHERS}\nTotal (incl. mmap):\n"
+            f"system bytes     = {_OTHERS}\nin use bytes     = {p * 4096}\nmax mmap regions =     0"
+        ),
+    )
+
+
+def nmon(pages: Pages) -> str:
+    head = "AAA,progname,nmon\nMEM,Memory MB a,memtotal,memfree,active\n"
+    return rows(
+        pages,
+        lambda n, p, t: (
+            f"ZZZZ,T{n:04d},{t:%H:%M:%S},{t:%d-%b-%Y}".upper() + f"\nMEM,T{n:04d},15912.3,{9000 - p / 256:.3f},-1.0"
+        ),
+        head,
+    )
+
+
+def vm_stat(pages: Pages) -> str:
+    head = "Mach Virtual Memory Statistics: (page size of 4096 bytes)\n    free   active   wired  faults\n"
+    return rows(pages, lambda n, p, t: f"  {90000 - p}   200000    60000     {n % 100}", head)
+
+
+def comma_of_decimals_between_tabs(pages: Pages) -> str:
+    def row(n: int, page: int, t: datetime) -> str:
+        return f"{t:%d.%m.%Y\t%H:%M:%S}\t" + f"{page / 256:.3f}".replace(".", ",")
+
+    return rows(pages, row, "Datum\tZeit\tSpeicher (MB)\n")
+
+
 def timed(write: Callable[[int], str]) -> Callable[[Pages], str]:
     """Return a writer of a CSV whose times are written so."""
     return lambda pages: rows(pages, lambda n, p, t: f"{write(n)},{p * 4096}", "time,rss_bytes\n")
@@ -253,10 +376,11 @@ TIMES = {
 }
 PER_SECOND = (
     psrecord_csv, pidstat_in_colours, pidstat_for_humans, ps_elapsed, top_that_scales, promtool, prometheus_list,
-    scraped_metrics, coloured_log, influx_csv, with_comments, markdown, psql, exports_one_after_another,
+    scraped_metrics, sadf, sadf_json, docker_in_csv, typeperf, top_of_macos,
+    coloured_log, influx_csv, with_comments, markdown, psql, exports_one_after_another,
 )  # fmt: skip
 PER_STEP = (docker_json_on_a_terminal, docker_that_begins_later, kubectl_that_fails_at_first, dots_in_thousands,
-            node_printed, node_printed_in_one_line)  # fmt: skip
+            node_printed, node_printed_in_one_line, tasklist_in_csv, crictl)  # fmt: skip
 ASKED = (
     (ps_of_two, "several in column PID: 1, 4711; choose one with --only 'PID=1'", {"only": [("PID", "4711")]}),
     (vmstat, "several columns that could be judged: r, .*free", {"column": "free"}),
@@ -266,6 +390,14 @@ ASKED = (
     (log_of_two_workers, "several in column worker: worker-0, worker-1", {"only": [("worker", "worker-1")]}),
     (gpus, "several in column index: 0, 1", {"only": [("index", "1")]}),
     (mprof_with_a_child, "several in column process: main, child 438", {"only": [("process", "child 438")]}),
+    (powershell, "could be judged: Handles, .*WS.K., ", {"column": "WS"}),
+    (two_of_typeperf, "could be judged: .*Private Bytes, .*Working Set", {"column": "Private"}),
+    (time_verbose, "could be judged: Maximum resident .*, Average", {"column": "Maximum"}),
+    (redis, "could be judged: used_memory, used_memory_rss", {"column": "used_memory"}),
+    (jemalloc, "could be judged: allocated memory, resident memory", {"column": "allocated"}),
+    (glibc, "could be judged: system bytes, in use bytes", {"column": "in use"}),
+    (nmon, "could be judged: memtotal, memfree", {"column": "memfree"}),
+    (comma_of_decimals_between_tabs, "28,6.. may be", {"decimal": ","}),
     (k6, "several in column metric_name: http_reqs, memory", {"only": [("metric_name", "memory")]}),
 )
 """Logs of which soak must ask what to judge, its question, and an answer to it."""

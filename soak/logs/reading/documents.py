@@ -35,6 +35,7 @@ class Document:
 
 def _records(document: object, file: str) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield the records of a document with their numbers. An object may have them in its only list."""
+    document = _unwrapped(document)
     if isinstance(document, dict):
         lists = {name: value for name, value in document.items() if isinstance(value, list)}
         if len(lists) == 1 and all(isinstance(one, list | dict) for one in next(iter(lists.values()))):
@@ -51,3 +52,19 @@ def _records(document: object, file: str) -> Iterator[tuple[int, dict[str, str]]
         if not isinstance(record, dict):
             raise SeriesError(f"{file}, record {number}: not an object or a list")
         yield number, flat(record)
+
+
+def _unwrapped(document: object) -> object:
+    """Go down to the only list of records, and through what has one object or list in it, as what sadf writes."""
+    while isinstance(document, dict) or (isinstance(document, list) and len(document) == 1):
+        values = document.values() if isinstance(document, dict) else document
+        inner = [value for value in values if isinstance(value, dict | list)]
+        of_records = [
+            value for value in inner if isinstance(value, list) and sum(isinstance(x, dict) for x in value) > 1
+        ]
+        if len(of_records) == 1:
+            return of_records[0]
+        if len(inner) != 1 or (isinstance(inner[0], list) and not any(isinstance(x, dict | list) for x in inner[0])):
+            break
+        document = inner[0]
+    return document

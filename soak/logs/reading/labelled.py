@@ -12,6 +12,10 @@ from soak.logs.reading.times import split_stamp
 from soak.logs.table import Column, Row, Table
 
 _LABELLED = re.compile(r"[\"']?([A-Za-z_][\w()]*)[\"']?:?\s+[\"']?(\d[^\s\"',]*(?:,\d+)*(?:\s+[kKMG]i?B)?)[\"']?,?")
+_WORDED = re.compile(
+    r"([A-Za-z]\w*(?:[ /-][A-Za-z(]\w*\)?)*(?: \([\w ]+\))?)(?:\s*:\s*|\s+=\s+)(\d[\w.,%]*(?:\s+[kKMG]i?B)?)"
+)
+"""``Maximum resident set size (kbytes): 29320`` of time -v, ``used_memory:30023680`` of Redis."""
 _BYTES_OF_CGROUP = frozenset(("anon", "file", "kernel", "slab", "shmem", "sock", "inactive_anon", "active_anon"))
 """What memory.stat counts in bytes; it counts events too."""
 _BRACKET = re.compile(r"[{}\[\]],?")
@@ -43,7 +47,7 @@ class Labelled:
 
 
 def _pair(line: str) -> tuple[str, str] | None:
-    match = _LABELLED.fullmatch(line)
+    match = _LABELLED.fullmatch(line) or _WORDED.fullmatch(line)
     return (match.group(1), match.group(2)) if match else None
 
 

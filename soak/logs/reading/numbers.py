@@ -16,6 +16,8 @@ SIZES = {"B": 1.0, "KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30, "TiB": 2.0**4
 """The units of memory in bytes. kB and MB are KiB and MiB, as in /proc and in `soak.units`."""
 _FEWEST_GROUPED = 8
 """This many numbers have three digits behind the point by chance only where they are written with three decimals."""
+_OF_SPREADSHEETS = (";", "\t", "|")
+"""What separates the fields where a comma may be the sign of decimals."""
 _LONG_NUMBER = 300
 """Digits: a longer number may be infinite."""
 _PREFIXES = dict(zip("bkmgt", SIZES, strict=True))
@@ -108,7 +110,7 @@ def decimal_sign(texts: Iterable[str], separator: str, unit: str | None = None) 
     """Tell the sign of decimals from some values of a column; ``unit`` is that of its bare numbers, if known.
 
     Raises UsageError where ``29,320`` may be either: in a file separated by semicolons, as spreadsheets of countries
-    with a decimal comma write them.
+    with a decimal comma write them; of MiB also by tabs or bars. A program is seldom known to have thousands of GiB.
     """
     found = [match.groups() for text in texts if (match := _WITH_UNIT.match(text.strip()))]
     numbers = [number for number, _ in found if "," in number]
@@ -118,7 +120,11 @@ def decimal_sign(texts: Iterable[str], separator: str, unit: str | None = None) 
     if any(_GROUPED.fullmatch(number) is None or number.find(".") > number.find(",") > -1 for number in numbers):
         mixed = any(0 <= number.find(",") < number.find(".") for number in numbers)
         return "." if mixed else ","
-    if any(number.count(",") > 1 for number in numbers) or separator != ";":
+    units = {unit_of(word) or unit for number, word in found if "," in number}
+    if not separator and units <= {"GiB", "TiB"}:
+        return ","
+    are_thousands = separator not in _OF_SPREADSHEETS or (separator != ";" and units <= {"B", "KiB"})
+    if any(number.count(",") > 1 for number in numbers) or are_thousands:
         return "."
     raise UsageError(
         f"{numbers[0]} may be {numbers[0].replace(',', '')} or {numbers[0].replace(',', '.')}; "

@@ -42,14 +42,18 @@ class Separated:
         if first is None:
             raise SeriesError(f"{source.name} has no readings")
         fields = [field.strip() for field in first[1]]
-        if all(_is_reading(field) for field in fields):
-            return Table("CSV", tuple(Column("") for _ in fields), itertools.chain([first], rows), separator)
+        second = next(rows, None)
+        rows = rows if second is None else itertools.chain([second], rows)
+        if _is_row(fields, [field.strip() for field in second[1]] if second else []):
+            rows = _without_messages(itertools.chain([first], rows), len(fields))
+            return Table("CSV", tuple(Column("") for _ in fields), rows, separator)
         names = [field.lstrip("#").strip() for field in fields]
         if names[:5] == _OF_PSRECORD:
             columns = tuple(Column(name, "MiB" if name.startswith("mem_") else None) for name in names)
         else:
             columns = tuple(Column(name, _unit(name, is_own=names[:3] == _OWN_COLUMNS)) for name in names)
-        return Table("CSV", columns, (row for row in rows if row[1] != first[1]), separator)
+        rows = (row for row in rows if row[1] != first[1])
+        return Table("CSV", columns, _without_messages(rows, len(columns)), separator)
 
 
 def _from_heading(rows: Iterator[Row]) -> tuple[Row | None, Iterator[Row]]:
@@ -59,6 +63,21 @@ def _from_heading(rows: Iterator[Row]) -> tuple[Row | None, Iterator[Row]]:
     above = [at for at in range(reading) if len(begun[at][1]) == len(begun[reading][1])]
     at = above[-1] if above else reading if reading and len(begun[reading][1]) > 1 else 0
     return (begun[at] if begun else None), itertools.chain(begun[at + 1 :], rows)
+
+
+def _is_row(first: list[str], second: list[str]) -> bool:
+    """Say whether the first row is no heading: all of it are readings, or it differs from the next in readings only."""
+    if all(map(_is_reading, first)):
+        return True
+    is_alike = len(first) == len(second) and all(
+        one == other or (_is_reading(one) and _is_reading(other)) for one, other in zip(first, second, strict=True)
+    )
+    return is_alike and any(one != other and _is_value(one) for one, other in zip(first, second, strict=True))
+
+
+def _without_messages(rows: Iterable[Row], columns: int) -> Iterator[Row]:
+    """Leave out lines of text in between, such as the last one of typeperf."""
+    return (row for row in rows if columns == 1 or len(row[1]) > 1 or _is_reading(row[1][0].strip()))
 
 
 def _unit(name: str, *, is_own: bool) -> str | None:

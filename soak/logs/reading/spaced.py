@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -19,7 +20,13 @@ from soak.logs.table import Column, Table
 
 _OF_LIMIT = re.compile(r"(?<=\S) / (?=\S)")
 _NUMBER_AND_UNIT = re.compile(r"(?<=\d)\s+(?=(?:[kKMG]i?B|[Bb]ytes)(?:\s|$|/))")
-_PREAMBLE = re.compile(r"top - |Tasks:|%?Cpu|[KMG]iB (?:Mem|Swap)|Threads:|Linux \d|Average:|Swap:")
+_PREAMBLE = re.compile(
+    r"top - |Tasks:|%?Cpu|[KMG]iB (?:Mem|Swap)|Threads:|Linux \d|Average:|Swap:"
+    r"|(?:Processes|Load Avg|CPU usage|SharedLibs|MemRegions|PhysMem|VM|Networks|Disks): "
+)
+"""What stands above the heading in top, also that of macOS."""
+_CHANGE = re.compile(r"(?<=\d[KMGB])[+-](?=\s|$)")
+"""So top on macOS says that a value has changed."""
 _HEAD_LINES = 200
 _IN_BRACKETS = re.compile(r"\(.*?\)")
 _FULL_PS = ("USER", "PID", "%CPU", "%MEM", "VSZ", "RSS", "TTY", "STAT", "START", "TIME", "COMMAND")
@@ -83,10 +90,11 @@ class Spaced:
         layout = next(filter(_has_memory, layouts), next(iter(layouts), None)) or _heading_above_numbers(begun)
         has_heading = layout is not None
         if layout is None:
-            first = next((rest for _, _, rest in begun if _has_number(rest)), None)
+            rests = [rest for _, _, rest in begun]
+            first = _first_row(rests)
             if first is None:
                 raise SeriesError(f"{source.name} has no readings")
-            layout = _without_heading(first)
+            layout = _without_heading(rests[first])
         # What ps prints as the age of a process looks like a time of day only from an hour to a day.
         is_stamped = any(stamp for _, stamp, _ in begun) and not means_elapsed(layout.columns[0].name)
         has_start = layout.columns[0].name in _STARTS
@@ -103,7 +111,7 @@ class Spaced:
 
 
 def _tidy(line: str) -> str:
-    return _NUMBER_AND_UNIT.sub("", _OF_LIMIT.sub("/", line)).strip()
+    return _CHANGE.sub("", _NUMBER_AND_UNIT.sub("", _OF_LIMIT.sub("/", line))).strip()
 
 
 def _cut(line: str, *, wide: bool, most: int = -1) -> list[str]:
@@ -119,7 +127,7 @@ def _stamped_lines(source: Source) -> Iterator[tuple[int, str, str]]:
         line = _tidy(raw)
         if line.startswith("top - "):
             since = line.split()[2]
-        if not line or _PREAMBLE.match(line):
+        if not line.strip("-= ") or _PREAMBLE.match(line):  # Windows draws a line below a heading
             continue
         stamp, rest = split_stamp(line)
         if stamp and not rest:
@@ -133,7 +141,7 @@ def _heading(line: str) -> _Layout | None:
     if any(_is_number(field) for field in line.split()):
         return None
     line = line.lstrip("# ")
-    wide = bool(re.search(r"(?i)container id|mem usage|elapsed time", line))
+    wide = bool(re.search(r"(?i)container id|mem usage|elapsed time|(?<!%)cpu %(?=\s)", line))
     names = _cut(line, wide=wide)
     if names[:3] == _FREE:
         return _Layout((Column("of"), *map(_column, names)))
@@ -147,7 +155,7 @@ def _heading(line: str) -> _Layout | None:
 def _heading_above_numbers(begun: list[tuple[int, str, str]]) -> _Layout | None:
     """Return the columns that the line above the first numbers names, where it has as many words as they are."""
     rests = [rest for _, _, rest in begun]
-    first = next((at for at, rest in enumerate(rests) if _has_number(rest)), 0)
+    first = _first_row(rests) or 0
     names = rests[first - 1].lstrip("# ").split() if first else []
     if len(names) < 2 or len(names) != len(rests[first].split()) or len(set(names)) != len(names):
         return None
@@ -155,11 +163,19 @@ def _heading_above_numbers(begun: list[tuple[int, str, str]]) -> _Layout | None:
 
 
 def _columns_of_numbers(layout: _Layout, begun: list[tuple[int, str, str]], *, has_heading: bool) -> list[int]:
-    """Return where a row must have numbers: as memory, and without a heading where the first row has them."""
-    if has_heading:
-        return [at for at, column in enumerate(layout.columns) if means_memory(column.name)]
-    first = next(rest for _, _, rest in begun if _has_number(rest))
-    return [at for at, field in enumerate(layout.fields(first)) if _is_number(field)]
+    """Return where a row must have numbers: as memory, and where no heading names that where the first row has them."""
+    of_memory = [at for at, column in enumerate(layout.columns) if means_memory(column.name)]
+    if has_heading and of_memory:
+        return of_memory
+    rests = [rest for _, _, rest in begun]
+    return [at for at, field in enumerate(layout.fields(rests[_first_row(rests) or 0])) if _is_number(field)]
+
+
+def _first_row(lines: list[str]) -> int | None:
+    """Return where the first row is: a line with a number, and not the only one with so many fields; None without."""
+    counts = {at: len(line.split()) for at, line in enumerate(lines) if _has_number(line)}
+    how_many = Counter(counts.values())
+    return next((at for at, count in counts.items() if how_many[count] > 1), next(iter(counts), None))
 
 
 def _fits(fields: list[str], layout: _Layout, numbers: list[int]) -> bool:

@@ -1,0 +1,1 @@
+"""Reads the logs of single tools: one file per format."""
