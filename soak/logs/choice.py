@@ -186,9 +186,9 @@ def _mostly_ascends(head: Sequence[Row], at: int) -> bool:
 
 def _has_units(head: Sequence[Row], at: int) -> bool:
     reader = NumberReader()
-    for _, row in head:
+    for text in _texts(head, at):
         with contextlib.suppress(ValueError):
-            reader.read(row[at])
+            reader.read(text)
     return reader.has_units
 
 

@@ -208,7 +208,7 @@ class _Reading:
         """Say whether the row is of the same process; a new one that goes on in time is a restart."""
         if not self._choice.owners:
             return True
-        owner = tuple(row[position].strip() for position in self._choice.owners if position < len(row))
+        owner = tuple(row[at].strip() if at < len(row) else "" for at in self._choice.owners)
         if owner == self._owner:
             return not self._is_mixed
         self._owners[owner] += 1

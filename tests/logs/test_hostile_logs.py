@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from soak.errors import UsageError
+from soak.errors import SoakError, UsageError
 from soak.logs.choice import Asked
 from soak.logs.reading import source
 from soak.logs.reading.source import Source
@@ -85,3 +86,19 @@ def test_a_log_of_ever_new_processes_is_not_read_to_its_end(tmp_path: Path):
 
     with pytest.raises(UsageError, match=r"has very many in column pid: 0, 7919, .* choose one with --only 'pid=0'"):
         read_series(Source(str(file)), Asked())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "              total        used        free\nMem:\nMem:  15912  7000  8000\n" * 40,
+        "2025-01-01 00:00:00,web,28MiB,1\n2025-01-01 00:00:01,web\n" * 40,
+        "rss,host,pid\n5,a,1\n6,a,2\n7\n" * 40,
+    ],
+    ids=["a row that was cut off in free", "short rows without a heading", "rows without their process"],
+)
+def test_a_row_that_was_cut_off_is_no_error_in_soak(tmp_path: Path, text: str):
+    (tmp_path / "a.log").write_text(text, encoding="utf-8")
+
+    with contextlib.suppress(SoakError):
+        read_series(Source(str(tmp_path / "a.log")), Asked())

@@ -217,7 +217,8 @@ def _without_heading(line: str) -> _Layout:
 
 
 def _with_unit_of_free(layout: _Layout, begun: list[tuple[int, str, str]]) -> _Layout:
-    total = next((rest.split()[1] for _, _, rest in begun if rest.startswith("Mem:")), "")
+    totals = (rest.split()[1:2] for _, _, rest in begun if rest.startswith("Mem:"))
+    total = next((fields[0] for fields in totals if fields), "")
     unit = (
         next(unit for least, unit in _TOTAL_UNITS if _is_number(total) and float(total) >= least)
         if total.isdigit()
