@@ -67,12 +67,51 @@ OF_A_KIND = {
         "@app.task\ndef leak():\n    note(bytes(9))  # 1\n"
     ),
 }
+OF_A_KIND |= {
+    "a path that is passed on": (
+        "def answer(path):\n    data = bytes(9)  # 1\n    if path == '/x' and AUDIT:\n        KEPT.append(data)\n"
+        "AUDIT = 1 == 1\ndef leak(environ, start):\n    return [answer(environ['PATH_INFO'])]  # 2\n"
+    ),
+    "a path that is passed on by its name": (
+        "class Views:\n    def answer(self, start, *, path):\n        if path == '/x':\n"
+        "            KEPT.append(bytes(9))  # 1\n"
+        "views = Views()\ndef leak(environ, start):\n    views.answer(start, path=environ['PATH_INFO'])  # 2\n"
+    ),
+    "a path that a method passes on": (
+        "class View:\n    def get(self, request):\n        self.answer(request.path)  # 2\n"
+        "    def answer(self, path):\n        if path == '/x':\n            KEPT.append(bytes(9))  # 1\n"
+    ),
+    "a path that is written out": (
+        "def answer(path):\n    if path == '/x':\n        KEPT.append(bytes(9))  # 1\n"
+        "@app.get('/x')\ndef leak():\n    answer('/x')  # 2\n"
+    ),
+}
 MAY_BE_A_BOUND = {
     "a number": "def leak(request):\n    if request.id == 7:\n        KEPT.append(bytes(9))  # 1\n",
     "a number that is compared": "def leak(n):\n    if n < 100:\n        KEPT.append(bytes(9))  # 1\n",
     "an argument of one's own": (
         "def add(state):\n    if state == 'new':\n        KEPT.append(bytes(9))  # 1\n"
         "def leak(request):\n    add('new' if seldom() else 'old')  # 2\n"
+    ),
+    "one of two calls": (
+        "def add(state):\n    if state == 'new':\n        KEPT.append(bytes(9))  # 1\n"
+        "def leak(request):\n    add('old'), seldom() and add('new')  # 2\n"
+    ),
+    "an argument that is set again": (
+        "def add(state):\n    state = state if seldom() else 'old'\n    if state == 'new':\n"
+        "        KEPT.append(bytes(9))  # 1\ndef leak(request):\n    add('new')  # 2\n"
+    ),
+    "a path that is set again": (
+        "def leak(path):\n    if seldom():\n        path = '/y'\n"
+        "    if path != '/y':\n        KEPT.append(bytes(9))  # 1\n"
+    ),
+    "arguments that are spread": (
+        "def add(state):\n    if state == 'new':\n        KEPT.append(bytes(9))  # 1\n"
+        "def leak(request):\n    add(*states())  # 2\n"
+    ),
+    "a method through its class": (
+        "class Views:\n    def add(self, state, path):\n        if path == '/x':\n"
+        "            KEPT.append(bytes(9))  # 1\ndef leak(request):\n    Views.add(views, '/x', seldom())  # 2\n"
     ),
     "a variable that is set again": (
         "AUDIT = True\ndef leak(request):\n    global AUDIT\n    if AUDIT:\n        KEPT.append(bytes(9))  # 1\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -43,7 +44,8 @@ class Given:
     constants: frozenset[str] = frozenset()
     """Variables that are set once."""
     arguments: frozenset[str] = frozenset()
-    """Arguments that a server passes: of what kind a request is, is its own affair."""
+    """Arguments that a server passes, or that a function passes on of these: of what kind a request is, is its own
+    affair."""
 
     def is_asked_by(self, test: ast.expr) -> bool:
         """Whether a condition asks for nothing else: ``request.method == "POST" and not DEBUG``."""
@@ -59,6 +61,26 @@ class Given:
             case _:
                 return False
 
+    def passed_on(self, calls: Sequence[ast.Call], function: Function) -> frozenset[str]:
+        """Return the arguments of a function that calls pass on from a request, or write out.
+
+        ``calls``: of the line that called it. None of its arguments where not just one of them is by its name.
+        """
+        named = [call for call in calls if getattr(call.func, "id", getattr(call.func, "attr", None)) == function.name]
+        if len(named) != 1:
+            return frozenset()
+        (call,) = named
+        is_by_name_alone = any(isinstance(each, ast.Starred) for each in call.args)
+        names = [each.arg for each in (*function.args.posonlyargs, *function.args.args)]
+        if isinstance(call.func, ast.Attribute) and names[:1] in (["self"], ["cls"]):
+            # Of a class its method has one more argument than of an object.
+            is_by_name_alone |= getattr(call.func.value, "id", None) != "self"
+            del names[0]
+        by_place = () if is_by_name_alone else zip(names, call.args, strict=False)
+        by_name = ((each.arg, each.value) for each in call.keywords if each.arg is not None)
+        passed = {name for name, value in (*by_place, *by_name) if self._is_of_request(value) or _is_text(value)}
+        return frozenset(passed - _set_in(function))
+
     def _is_of_request(self, node: ast.expr) -> bool:
         match node:
             case ast.Name(id=name):
@@ -69,6 +91,16 @@ class Given:
                 return _is_text(key) and self._is_of_request(value)
             case _:
                 return False
+
+
+def served_arguments(function: Function) -> frozenset[str]:
+    """Return the arguments of a function that a server calls, but for those that it sets to something else."""
+    return frozenset(each.arg for each in ast.walk(function.args) if isinstance(each, ast.arg)) - _set_in(function)
+
+
+def _set_in(function: Function) -> set[str]:
+    names = (node for node in ast.walk(function) if isinstance(node, ast.Name))
+    return {name.id for name in names if not isinstance(name.ctx, ast.Load)}
 
 
 _NOTHING = Given()

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from soak.attribution.causes import Call, is_ours
 from soak.attribution.keepers.callees import callees
-from soak.attribution.keepers.conditions import Given, body_of, runs_as_written
+from soak.attribution.keepers.conditions import Given, body_of, runs_as_written, served_arguments
 from soak.attribution.keepers.keys import Keys
 from soak.attribution.keepers.lifetimes import Program, is_permanent
 from soak.attribution.keepers.source import Container, Function, Source
@@ -75,13 +75,15 @@ class KeeperFinder:
         driver = "" if self._is_served else frames[-1].file or ""
         program = Program(lambda name: self._mentioning(name, files), driver)
         keys = Keys(program)
+        given, calls = Given(), list[ast.Call]()
         for frame in reversed(frames):
             source = self._source(frame.file or "")
             function = None if source is None else source.function_at(frame.line or 0, frame.function or "")
             is_served = self._is_served and frame is frames[-1]
             if source is None or function is None or not runs_as_written(function, is_served=is_served):
                 return None
-            given = self._given(function, source, is_served=is_served)
+            arguments = served_arguments(function) if is_served else given.passed_on(calls, function)
+            given = self._given(source, arguments)
             keeper = _added_in(function, source, keys, program, given)
             if keeper is None:
                 inner = replace(given, arguments=frozenset())
@@ -97,12 +99,9 @@ class KeeperFinder:
                 return self._figures(frames, source.file, calls[0].lineno, files)
         return None
 
-    def _given(self, function: Function, source: Source, *, is_served: bool) -> Given:
+    def _given(self, source: Source, arguments: frozenset[str]) -> Given:
         """Return what conditions of a function may ask for. In a run a cycle is told to do the same each time."""
-        if not self._is_served:
-            return Given()
-        arguments = frozenset(each.arg for each in ast.walk(function.args) if isinstance(each, ast.arg))
-        return Given(source.constants, (arguments if is_served else frozenset()) | {_REQUEST})
+        return Given(source.constants, arguments | {_REQUEST}) if self._is_served else Given()
 
     def _figures(self, frames: Sequence[Call], file: str, line: int, files: Sequence[str]) -> Keeper | None:
         """Return pyplot's figures, which stay until they are closed, if no code outside matplotlib does that."""
