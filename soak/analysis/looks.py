@@ -14,7 +14,7 @@ from soak.analysis.sites.cells import RunningCells
 
 Tolerance = float | Callable[[float], float]
 """Growth per cycle that does not matter: a number, or a function of the cycles n a look has seen."""
-_LOOKS_TO_THE_NEXT = 4
+_LOOKS_TO_THE_NEXT = 8
 """After so many parts of the cycles up to the next regular look one that had too few readings is taken again."""
 _MOST_WAITING = 1024
 """So many readings are taken in at the latest, whether a look is due or not: memory stays bounded."""

@@ -330,7 +330,7 @@ def test_nothing_is_said_of_a_container_that_may_have_a_bound(tmp_path: Path, co
         "from driver import KEPT\ndef flush():\n    del KEPT[0]\n",
         "from driver import *\ndef flush():\n    KEPT.clear()\n",
         "import driver\ngetattr(driver, 'KEPT').clear()\n",
-        "def f(:  # KEPT is not Python here\n",
+        "def f(: driver.KEPT is not Python here\n",
     ],
 )
 def test_another_file_may_bound_it(tmp_path: Path, other: str):
@@ -387,3 +387,28 @@ def test_pyplot_keeps_every_figure_that_is_not_closed(tmp_path: Path, arguments:
     found = KeeperFinder().find(stack, [str(file), "<frozen importlib._bootstrap>"])
 
     assert (found is not None) is is_kept
+
+
+NEWER = "match = = of a newer Python\n"
+
+
+@pytest.mark.parametrize("text", ["# KEPT\n", "KEPT = []\n", "class A: 'what is KEPT'\n", "def f(KEPT): return KEPT\n"])
+def test_a_file_that_cannot_be_parsed_has_variables_of_its_own(tmp_path: Path, text: str):
+    assert (
+        find(tmp_path, KEPT + "def cycle():\n    KEPT.append(bytes(9))  # 1\n", {"other.py": NEWER + text}) is not None
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import driver\ndel driver.KEPT[9:]\n",
+        "from driver import KEPT\n",
+        "from driver import (\n    OTHER,\n    KEPT,\n)\n",
+        "from driver import OTHER, \\\n    KEPT\n",
+        "from driver import *\ndel KEPT[9:]\n",
+        "setattr(driver, 'KEPT', [])\n",
+    ],
+)
+def test_a_file_that_cannot_be_parsed_may_take_from_a_container_that_it_reaches(tmp_path: Path, text: str):
+    assert find(tmp_path, KEPT + "def cycle():\n    KEPT.append(bytes(9))  # 1\n", {"other.py": NEWER + text}) is None

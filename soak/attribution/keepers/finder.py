@@ -118,8 +118,10 @@ class KeeperFinder:
         if key not in self._mentions:
             word = re.compile(rf"\b{re.escape(name)}\b")
             texts = {file: self._text(file) for file in files}
-            found = [self._source(file) for file, text in texts.items() if text is None or word.search(text)]
-            self._mentions[key] = None if None in found else [each for each in found if each is not None]
+            spoken = {file: text for file, text in texts.items() if text is None or word.search(text)}
+            found = [(self._source(file), text) for file, text in spoken.items()]
+            is_open = any(source is None and (text is None or _may_reach(name, text)) for source, text in found)
+            self._mentions[key] = None if is_open else [source for source, _ in found if source is not None]
         return self._mentions[key]
 
     def _source(self, file: str) -> Source | None:
@@ -139,6 +141,16 @@ class KeeperFinder:
                 if Path(file).stat().st_size <= _LARGEST_FILE_BYTES:
                     self._texts[file] = Path(file).read_text(encoding="utf-8", errors="replace")
         return self._texts[file]
+
+
+def _may_reach(name: str, text: str) -> bool:
+    """Whether a file that cannot be parsed may mean another file's variable: as an attribute, a text, or an import.
+
+    It may be of a newer Python than soak's. A bare name there is a variable of its own, or a word of a comment.
+    """
+    word, joined = re.escape(name), text.replace("\\\n", " ")
+    in_import = rf"\bimport\b[^\n(]*\b{word}\b|\bimport\s*\([^)]*\b{word}\b|\bimport\s*\*|\bfrom\s+\S*\b{word}\b"
+    return re.search(rf"\.\s*{word}\b|(['\"]){word}\1|{in_import}", joined) is not None
 
 
 def _added_in(function: Function, source: Source, keys: Keys, program: Program, given: Given) -> Keeper | None:
