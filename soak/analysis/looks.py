@@ -50,7 +50,7 @@ class RunningLooks:
     """Looks at many runs, read at the same cycles, as soon as n reaches n_min/8, /4, /2, n_min, 2 n_min, ...
 
     n is the number of cycles since the start of the series. A look from n_min on that has too few readings is taken
-    again after a quarter of its cycles more, until the next one: it has seen nothing, so this is no further look.
+    again after an eighth of its cycles more, until the next one: it has seen nothing, so this is no further look.
     Memory is bounded, see `RunningCells`.
     """
 

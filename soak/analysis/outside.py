@@ -27,6 +27,8 @@ _FROM_THE_START = 0.25
 """Growth that was there after this share of the cycles that showed it may be warm-up."""
 _IS_OVER = 0.1
 """Growth has ended when what follows is proven to be less than this share of its rate."""
+_FIRST_PROOFS, _PROOFS_PER_N_MIN = 4, 8
+"""What is proven by the code is asked for from this part of n_min on, and after each of these parts."""
 
 
 class OutsideJudge:
@@ -81,7 +83,7 @@ class OutsideJudge:
     def _is_look_due(self, of: str, sample: int) -> bool:
         due = sample >= self._next_look[of]
         while sample >= self._next_look[of]:
-            self._next_look[of] = next_look(self._next_look[of], self._n_min)
+            self._next_look[of] = _next_decision(self._next_look[of], self._n_min)
         return due
 
     def evidence(self, *, is_last: bool = False) -> Evidence:
@@ -144,3 +146,12 @@ class OutsideJudge:
         tolerance = self._tolerance_bytes if signal.tolerance is None else signal.tolerance
         grain = _HUGE_PAGE_BYTES if in_bytes and self._huge_pages and name not in LEDGER else signal.grain
         return SeriesJudge(tolerance, self._n_min, grain, leak_is_final=False)
+
+
+def _next_decision(at: float, n_min: float) -> float:
+    """Return the cycle at which to decide next after cycle ``at``.
+
+    The rule says nothing new between its looks. What the code proves may come at any cycle.
+    """
+    is_between = n_min / _FIRST_PROOFS <= at < n_min
+    return at + n_min / _PROOFS_PER_N_MIN if is_between else next_look(at, n_min)

@@ -46,6 +46,8 @@ from soak.native.layout import (
 )
 
 _WORD = np.dtype("<u8")
+_NO_FILE = "__init__"
+"""What CPython 3.12 and 3.13 call the file of a frame of their own, between a class and its ``__init__``."""
 _BUCKETS = BUCKETS_EXACT + BUCKETS_PER_OCTAVE * (EPOCH_BITS - 3)
 """The first eight epochs, 3 bits, are exact."""
 _TOTALS = (
@@ -240,12 +242,14 @@ class Ledger(ABC):
         if site >= len(checkpoint.sites) or checkpoint.sites[site]["kind"] not in (STACK_SITE, OPENING_SITE):
             return []
         row = checkpoint.sites[site]
-        return [self._frame(checkpoint, word) for word in self._stack_words(int(row["address"]))]
+        frames = (self._frame(checkpoint, word) for word in self._stack_words(int(row["address"])))
+        return [frame for frame in frames if frame.file != _NO_FILE]
 
     def python_files(self, checkpoint: Checkpoint) -> tuple[str, ...]:
         """Return the files of all Python sites."""
         offsets = checkpoint.sites["file"][checkpoint.sites["kind"] == PYTHON_SITE]
-        return tuple(map(self._string, sorted(set(offsets.tolist()))))
+        files = map(self._string, sorted(set(offsets.tolist())))
+        return tuple(file for file in files if file != _NO_FILE)
 
     def _frame(self, checkpoint: Checkpoint, word: int) -> Frame:
         if not word & FRAME_PYTHON:

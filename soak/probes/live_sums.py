@@ -44,6 +44,10 @@ class LiveSums:
         for name in _SUMMED:
             self._rows[name][part.positions] -= part.rows[name]
 
+    def remove(self, rows: NDArray[np.void]) -> None:
+        """Take away rows that were added, alone or among others."""
+        self.take_away(Part(self._positions(rows), rows))
+
     def rows(self) -> NDArray[np.void]:
         """Return the rows that have live blocks."""
         rows = self._rows[: self._count]

@@ -264,7 +264,7 @@ def test_a_look_that_had_too_few_readings_takes_no_leak_back():
 
 
 def test_a_look_that_had_too_few_readings_is_taken_again_before_the_next_regular_one():
-    """At n_min the readings were too far apart in its second quarter; half of n_min later they no longer are."""
+    """At n_min the readings were too far apart in its second quarter; three eighths later they no longer are."""
     judge = SeriesJudge(1.0, 1024)
     sparse, dense = range(0, 513, 24), range(520, 2048, 8)
     cycles = [*sparse, *dense]
@@ -275,7 +275,7 @@ def test_a_look_that_had_too_few_readings_is_taken_again_before_the_next_regular
 
     assert (1024, SeriesState.FEW_READINGS) in found
     leak = judge.verdict
-    assert (leak.verdict, leak.decided_at) == (Verdict.LEAK, 1536)
+    assert (leak.verdict, leak.decided_at) == (Verdict.LEAK, 1408)
 
 
 def test_a_look_with_readings_enough_is_not_taken_again():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,7 +14,15 @@ import pytest
 from tracked_children import interpreters
 
 from soak.attribution.symbols import Symbols
-from soak.native.layout import NATIVE, PYTHON_OBJ, STATE_NATIVE, STATE_PYTHON_DOMAINS, STATE_PYTHON_LINES, TABLES
+from soak.native.layout import (
+    NATIVE,
+    PYTHON_OBJ,
+    STACK_SITE,
+    STATE_NATIVE,
+    STATE_PYTHON_DOMAINS,
+    STATE_PYTHON_LINES,
+    TABLES,
+)
 from soak.native.ledger import Checkpoint
 from soak.probes.ledgers.tables import LiveTables, parse_places
 from soak.running.watch.preloaded import PreloadedTracker
@@ -33,6 +42,19 @@ def fill():
 held = fill()
 print("held", flush=True)
 time.sleep(60)
+"""
+
+
+MAKING = """
+import time
+class Box:
+    def __init__(self):
+        self.data = bytearray(1000)
+kept = [Box() for _ in range(1000)]
+print("held", flush=True)
+while True:
+    kept.append(Box())
+    time.sleep(0.001)
 """
 
 
@@ -98,6 +120,30 @@ def test_a_python_that_knows_nothing_of_soak_has_lines(start: Start, version: st
     blocks = sum(live_at(tables, checkpoint, function, PYTHON_OBJ)[0] for function in functions)
     assert blocks >= 5000
     assert blocks < 12_000  # a token and perhaps an integer each
+
+
+@pytest.mark.parametrize("version", ["3.11", "3.13"])
+def test_a_stack_through_init_has_frames_of_the_program_alone(start: Start, version: str):
+    """From 3.12 on CPython has a frame of its own between a class and its ``__init__``."""
+    if version not in interpreters():
+        pytest.skip(f"there is no CPython {version}")
+    tables, _ = start(interpreters()[version], "-c", MAKING)
+    checkpoint = tables.read()
+    assert checkpoint is not None
+    numbers = np.unique(checkpoint.rows["site"]).tolist()
+    places = {number: tables.place(checkpoint, number) for number in numbers}
+    tables.request_flags([site for site, place in places.items() if place is not None and place.line == 5])
+    deadline_s = time.monotonic() + 60
+    stacks: list[int] = []
+    while not stacks and time.monotonic() < deadline_s:
+        time.sleep(0.01)
+        checkpoint = tables.read()
+        assert checkpoint is not None
+        stacks = np.flatnonzero(checkpoint.sites["kind"] == STACK_SITE).tolist()
+
+    assert stacks
+    assert {frame.file for stack in stacks for frame in tables.stack(checkpoint, stack)} <= {None, "<string>"}
+    assert "__init__" not in tables.python_files(checkpoint)
 
 
 def test_flagged_sites_get_their_stacks_without_anybody_inside(start: Start, watched: Path):

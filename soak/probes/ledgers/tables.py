@@ -22,10 +22,7 @@ from numpy.typing import NDArray
 
 from soak.analysis.sites.labels import LabelledBlocks
 from soak.native.layout import (
-    BIG_BIT,
     COPYING,
-    DOMAIN_MASK,
-    DOMAIN_SHIFT,
     DOMAINS,
     EPOCH_SHIFT,
     LABEL_TABLE,
@@ -39,33 +36,27 @@ from soak.native.layout import (
     PYTHON_SITE,
     RANGE,
     RANGES,
-    ROW,
     SITE,
     SITE_FLAGGED,
     SITE_LIMIT,
     SITE_MASK,
-    SIZE_LIMIT,
-    SIZE_SHIFT,
     TABLES,
     TABLES_MAGIC,
     TablePlaces,
 )
-from soak.native.ledger import Checkpoint, Ledger, SiteTable, buckets_of
+from soak.native.ledger import Checkpoint, Ledger, SiteTable
 from soak.probes.ledgers.free_tuples import count_free_tuples
 from soak.probes.ledgers.shadow import blocks_at
-from soak.probes.live_sums import LiveSums, Part
+from soak.probes.ledgers.slot_sums import Births, SlotSums, blocks_in, summed
 from soak.probes.mappings import maps_reader
 from soak.probes.memory import CLOSED, ProcessMemory
 from soak.probes.outside import living_thread
 
 _LEAF_BYTES = 8 * LEAF_SLOTS
 _SITE_WORD = np.uint64(SITE_MASK)
-_DOMAIN_SHIFT, _EPOCH_SHIFT = np.uint64(DOMAIN_SHIFT), np.uint64(EPOCH_SHIFT)
+_EPOCH_SHIFT = np.uint64(EPOCH_SHIFT)
 _SHIFT_BEHIND_CYCLE = 16
 """``struct recorder_control``: the cycle, a factor, and how many cycles, as a power of two, an epoch stands for."""
-_SIZE_SHIFT, _SIZE_WORD, _BIG_BIT = np.uint64(SIZE_SHIFT), np.uint64(SIZE_LIMIT - 1), np.uint64(BIG_BIT)
-_MOST_KEPT_WORDS = 1 << 23
-"""At most this many slots of a process are kept to be compared: 64 MiB."""
 _MOST_TUPLES = 2048
 """At most this many blocks of a site are looked at."""
 _BEING_WRITTEN = 1024
@@ -102,15 +93,6 @@ def parse_places(content: bytes) -> TablePlaces | None:
         return None
     magic, version, *places = np.frombuffer(content, TABLES)[0].tolist()
     return TablePlaces(*places) if magic == TABLES_MAGIC and version == LEDGER_VERSION else None
-
-
-class _Piece(NamedTuple):
-    """A piece of the slots as it was read last."""
-
-    part: Part
-    """What it adds to the sums."""
-    words: NDArray[np.uint64] | None
-    """None where they are not kept, and so are taken to have changed."""
 
 
 class CopyMade(NamedTuple):
@@ -200,9 +182,7 @@ class LiveTables(WatchedTables):
         except OSError:
             self._memory.close()
             raise
-        self._pieces: dict[int, _Piece] = {}
-        """Pieces of the slots as they were read last: most of them do not change."""
-        self._sums, self._births_as = LiveSums(), (0, 0, 0)
+        self._sums = SlotSums(self._word)
         self._sequence = 0
         self._state = self._own_mapped = 0
         self._strings = b""
@@ -253,10 +233,10 @@ class LiveTables(WatchedTables):
         births, bytes_of = [np.zeros(0, np.int64)], [np.zeros(0, np.uint64)]
         wanted = np.array(sorted(sites), np.uint64)
         for address, words in self._memory.pieces(self._slot_ranges()):
-            slots, sizes = self._blocks_in(address, words)
-            chosen = np.isin(slots & _SITE_WORD, wanted)
-            births.append((slots[chosen] >> _EPOCH_SHIFT).astype(np.int64))
-            bytes_of.append(sizes[chosen])
+            chosen = np.flatnonzero(np.isin(words & _SITE_WORD, wanted))
+            slots, sizes = blocks_in(address, words, chosen, self._word)
+            births.append((slots >> _EPOCH_SHIFT).astype(np.int64))
+            bytes_of.append(sizes)
         return np.concatenate(births), np.concatenate(bytes_of)
 
     def free_tuples(self, groups: dict[int, Collection[int]]) -> dict[int, int]:
@@ -430,50 +410,9 @@ class LiveTables(WatchedTables):
 
     def _sum_up(self) -> None:
         """Read the slots again, and bring the sums up to date where they have changed."""
-        births_as = self._half_word(self.places.cycle_at + _SHIFT_BEHIND_CYCLE), self.born_with_it, self.cycles_from
-        if births_as != self._births_as:
-            self._pieces, self._sums, self._births_as = {}, LiveSums(), births_as
-        before, self._pieces = self._pieces, {}
-        kept_words = 0
-        for address, words in self._memory.pieces(self._slot_ranges()):
-            known = before.pop(address, None)
-            if known is not None and known.words is not None and np.array_equal(known.words, words):
-                self._pieces[address] = known
-                kept_words += len(words)
-                continue
-            if known is not None:
-                self._sums.take_away(known.part)
-            part = self._sums.add(self._rows_in(address, words))
-            # The size of a block at the very end is in the next piece, so this one does not tell whether it changed.
-            kept_words += len(words)
-            is_kept = kept_words <= _MOST_KEPT_WORDS and not int(words[-1]) & BIG_BIT
-            self._pieces[address] = _Piece(part, words if is_kept else None)
-        for gone in before.values():
-            self._sums.take_away(gone.part)
-
-    def _blocks_in(self, address: int, words: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-        used = np.flatnonzero(words)
-        slots = words[used]
-        sizes = slots >> _SIZE_SHIFT & _SIZE_WORD
-        for big in np.flatnonzero(slots & _BIG_BIT).tolist():
-            # A block of 256 KiB or more has its size in the next slot, which may be in another leaf.
-            behind = int(used[big]) + 1
-            word = int(words[behind]) if behind < len(words) else self._word(address + 8 * behind)
-            sizes[big] = max(word >> SIZE_SHIFT, SIZE_LIMIT)
-        return slots, sizes
-
-    def _rows_in(self, address: int, words: NDArray[np.uint64]) -> NDArray[np.void]:
-        """Return the live blocks and bytes of a piece, by site, domain and bucket of birth."""
-        slots, sizes = self._blocks_in(address, words)
-        shift, born_with_it, cycles_from = self._births_as
-        absolute = (slots >> _EPOCH_SHIFT << np.uint64(shift)).view(np.int64)
-        births = np.where(absolute <= born_with_it, 0, np.maximum(absolute - cycles_from, 0))
-        numbers = (slots & _SITE_WORD).view(np.int64)
-        known = numbers > 0  # a few slots belong to no block
-        domains = (slots >> _DOMAIN_SHIFT & np.uint64(DOMAIN_MASK)).view(np.int64)
-        buckets = births[known]
-        buckets[buckets > 0] = buckets_of(buckets[buckets > 0])
-        return _summed(numbers[known], domains[known], buckets, sizes[known])
+        shift = self._half_word(self.places.cycle_at + _SHIFT_BEHIND_CYCLE)
+        births = Births(shift, self.born_with_it, self.cycles_from)
+        self._sums.update(self._memory.pieces(self._slot_ranges()), births)
 
     def _rows(self, sites: int) -> NDArray[np.void]:
         """Return live blocks and bytes by site, domain and bucket of birth; of mappings without their birth."""
@@ -483,7 +422,7 @@ class LiveTables(WatchedTables):
             (mapped["site"] < sites) & (mapped["domain"] < len(DOMAINS)) & (mapped["end"] > mapped["start"])
         ]
         blocks = self._sums.rows()
-        of_mappings = _summed(
+        of_mappings = summed(
             mapped["site"].astype(np.int64),
             mapped["domain"].astype(np.int64),
             np.zeros(len(mapped), np.int64),
@@ -533,25 +472,3 @@ class LiveTables(WatchedTables):
     def _half_word(self, at: int) -> int:
         words = self._memory.read(at & ~7, 1)
         return int(words[0]) >> 8 * (at & 7) & 0xFFFFFFFF if len(words) else 0
-
-
-def _summed(
-    sites_of: NDArray[np.int64], domains: NDArray[np.int64], buckets: NDArray[np.int64], sizes: NDArray[np.uint64]
-) -> NDArray[np.void]:
-    """Return one row for each combination of site, domain and bucket."""
-    sites = int(sites_of.max(initial=0)) + 1
-    keys = (buckets * len(DOMAINS) + domains) * sites + sites_of
-    # Most blocks are of the first bucket, from before the first cycle. To sort them all would take ten times as long.
-    is_first = buckets == 0
-    dense, first_sizes = keys[is_first], sizes[is_first]
-    counted, summed = np.bincount(dense), np.bincount(dense, first_sizes)
-    used = np.flatnonzero(counted)
-    later, of_each = np.unique(keys[~is_first], return_inverse=True)
-    found = np.append(used, later)
-    rows = np.zeros(len(found), ROW)
-    rows["site"] = found % sites
-    rows["domain"] = found // sites % len(DOMAINS)
-    rows["bucket"] = found // sites // len(DOMAINS)
-    rows["live_blocks"] = np.append(counted[used], np.bincount(of_each, minlength=len(later)))
-    rows["live_bytes"] = np.append(summed[used], np.bincount(of_each, sizes[~is_first], minlength=len(later)))
-    return rows
