@@ -68,10 +68,21 @@ def files_of(*packages: str) -> list[Path]:
 MODULES = {module_name(file): file for file in files_of(*PACKAGES)}
 
 
+@functools.cache
+def tree_of(file: Path) -> ast.Module:
+    return ast.parse(file.read_bytes())
+
+
+@functools.cache
+def nodes_of(file: Path) -> tuple[ast.AST, ...]:
+    """Return all nodes of a file; ``ast.walk`` takes as long as parsing."""
+    kinds = ast.Import | ast.ImportFrom | ast.FunctionDef | ast.AsyncFunctionDef
+    return tuple(node for node in ast.walk(tree_of(file)) if isinstance(node, kinds))
+
+
 def imports_of(file: Path, *, top_level_only: bool = False) -> Iterator[str]:
     """Yield every module that a file imports, wherever in it; of ``from a import b`` both a and, if one, a.b."""
-    tree = ast.parse(file.read_bytes())
-    nodes = tree.body if top_level_only else ast.walk(tree)
+    nodes = tree_of(file).body if top_level_only else nodes_of(file)
     for node in nodes:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -207,7 +218,7 @@ def long_functions(package: str, most_lines: int) -> list[str]:
     """Return the functions of a package that have more lines than that, with their lines."""
     found = []
     for file in files_of(package):
-        for node in ast.walk(ast.parse(file.read_bytes())):
+        for node in nodes_of(file):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 lines = (node.end_lineno or node.lineno) - node.lineno + 1
                 if lines > most_lines:

@@ -7,6 +7,7 @@ import sys
 import textwrap
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,6 +24,11 @@ from soak.targets import EMPTY, Target, find_targets
 CYCLES = 600
 N_MIN = 100_000
 """Out of reach, so that only a scan can say LEAK."""
+
+
+def others(*versions: str) -> list[Any]:
+    """Return cases of interpreters for make test-interpreters."""
+    return [pytest.param(version, marks=pytest.mark.interpreters) for version in versions]
 
 
 def interpreter_of(version: str) -> str:

@@ -46,7 +46,9 @@ def place(tmp_path: Path) -> Path:
 # --- how soak itself ends -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, *(pytest.param(one, marks=pytest.mark.long) for one in (signal.SIGINT, signal.SIGHUP))]
+)
 def test_a_signal_gives_a_report_of_what_there_is(place: Path, number: signal.Signals):
     """The leak that was found decides the exit code; the current component is judged; the third never started."""
     with begin(place, "case.py:leak", "case.py:slow", "case.py:clean", *SMALL) as running:

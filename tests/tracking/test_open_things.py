@@ -98,7 +98,7 @@ def test_a_descriptor_that_c_opened_is_named_by_its_function(native_folder: Path
     assert result.causes == (cause,)
 
 
-@pytest.mark.parametrize("version", by_version())
+@pytest.mark.parametrize("version", by_version(also=()))
 def test_a_thread_is_named_at_the_line_that_started_it(version: str) -> None:
     """By the name that Python gave it, and threads decide, not the Python objects that come with each."""
     file = PLANTED / "thread_leak.py"
@@ -113,7 +113,7 @@ def test_a_thread_is_named_at_the_line_that_started_it(version: str) -> None:
     assert [opened.name for opened in cause.opened] == ["Thread-*" if version in ("3.8", "3.9") else "Thread-* (wait)"]
 
 
-@pytest.mark.parametrize("version", by_version())
+@pytest.mark.parametrize("version", by_version(also=()))
 def test_a_process_that_nobody_waits_for_is_named_at_its_line(version: str) -> None:
     """A zombie has no command line any more; its name is left."""
     file = PLANTED / "child_leak.py"
@@ -267,7 +267,7 @@ def cycle(address):
 """
 
 
-@pytest.mark.parametrize("version", by_version())
+@pytest.mark.parametrize("version", by_version(also=()))
 def test_a_thread_that_a_server_of_the_library_started_is_told_by_where_it_is(tmp_path: Path, version: str) -> None:
     """No line of the component's starts it. There are more threads than are told one by one."""
     result = soak_text(tmp_path, SERVER.format(stays=True), interpreters()[version], iterations=700, early_stop=False)

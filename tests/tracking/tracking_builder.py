@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ NATIVE_CODE = PLANTED / "native_code.py"
 VERSIONS = ("3.8", "3.11", "3.13", "3.14", "3.15")
 OWN = f"{sys.version_info[0]}.{sys.version_info[1]}"
 ALWAYS = "3.13"
-"""Beside this interpreter; since 3.13 objects are followed in another way. Others are for make test-interpreters."""
+"""Beside this interpreter; since 3.13 objects are followed in another way."""
 
 
 def interpreters() -> dict[str, str]:
@@ -41,10 +42,13 @@ def interpreters() -> dict[str, str]:
     return found
 
 
-def by_version(*values: str) -> list[Any]:
-    """Return a case for each interpreter: its version, and these values."""
+def by_version(*values: str, also: Collection[str] = (ALWAYS,)) -> list[Any]:
+    """Return a case for each interpreter: its version, and these values.
+
+    This interpreter is for make test, and so are those of ``also``; the others are for make test-interpreters.
+    """
     return [
-        pytest.param(version, *values, marks=[] if version in (OWN, ALWAYS) else [pytest.mark.interpreters])
+        pytest.param(version, *values, marks=[] if version in (OWN, *also) else [pytest.mark.interpreters])
         for version in interpreters()
     ]
 
