@@ -303,7 +303,9 @@ def pytest_unconfigure():
 """
 
 
-@pytest.mark.parametrize(("options", "controls"), [((), 0), (("--soak-report=out",), 1)])
+@pytest.mark.parametrize(
+    ("options", "controls"), [pytest.param((), 0, marks=pytest.mark.long), (("--soak-report=out",), 1)]
+)
 def test_each_test_takes_one_process_and_a_report_one_set_of_controls(
     run, pytester: pytest.Pytester, options: tuple[str, ...], controls: int
 ):
