@@ -196,3 +196,44 @@ def test_of_a_stack_that_was_cut_nobody_knows_who_called_it(tmp_path: Path):
 
     assert find(tmp_path, code, *[FLASK] * 40) is not None
     assert find(tmp_path, code, *[FLASK] * 47) is None
+
+
+CACHED = "from functools import lru_cache\nKEPT = []\n@lru_cache(999)\ndef load(key):\n    return bytes(9)  # 1\n"
+BESIDE = {
+    "a cache that is filled": "def view(request):\n    KEPT.append(now())\n    return load(request.path)  # 2\n",
+    "a cache under a name": (
+        "def view(request):\n    row = load(request.path)  # 2\n    KEPT.append(now())\n    return row\n"
+    ),
+    "a cache that gets the request": (
+        "def view(request):\n    KEPT.append(request.path)\n    return load(request)  # 2\n"
+    ),
+    "a cache of its own": (
+        "ROWS = {}\ndef view(request):\n    key = request.path\n    KEPT.append(now())\n"
+        "    if key not in ROWS:\n        ROWS[key] = load(key)  # 2\n"
+    ),
+    "a cache beside what is called": (
+        "def note(what):\n    KEPT.append(what)\n"
+        "def view(request):\n    note(now())\n    return load(request.path)  # 2\n"
+    ),
+}
+AND_KEPT = {
+    "itself": "def view(request):\n    KEPT.append(load(request.path))  # 2\n",
+    "under a name": "def view(request):\n    row = load(request.path)  # 2\n    KEPT.append((now(), row))\n",
+    "of another name": "def view(request):\n    row = load(request)  # 2\n    both = [row]\n    KEPT.append(both)\n",
+    "as an attribute": "def view(request):\n    one = One()\n    one.row = load(request)  # 2\n    KEPT.append(one)\n",
+    "in a list": "def view(request):\n    rows = []\n    rows.append(load(request))  # 2\n    KEPT.append(rows)\n",
+    "by what is called": (
+        "def note(what):\n    KEPT.append(what)\ndef view(request):\n    row = load(request.path)  # 2\n    note(row)\n"
+    ),
+    "of a loop": "def view(request):\n    for row in load(request):  # 2\n        pass\n    KEPT.append(row)\n",
+}
+
+
+@pytest.mark.parametrize("code", BESIDE.values(), ids=BESIDE)
+def test_what_a_cache_holds_is_not_kept_by_a_container_beside_it(tmp_path: Path, code: str):
+    assert find(tmp_path, CACHED + code, FLASK) is None
+
+
+@pytest.mark.parametrize("code", AND_KEPT.values(), ids=AND_KEPT)
+def test_what_is_added_is_kept_by_way_of_variables_too(tmp_path: Path, code: str):
+    assert find(tmp_path, CACHED + code, FLASK) is not None

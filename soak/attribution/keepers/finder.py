@@ -24,6 +24,7 @@ from pathlib import Path
 from soak.attribution.causes import Call, is_ours
 from soak.attribution.keepers.callees import callees
 from soak.attribution.keepers.conditions import Given, body_of, runs_as_written, served_arguments
+from soak.attribution.keepers.flows import may_be_added, may_be_passed
 from soak.attribution.keepers.keys import Keys
 from soak.attribution.keepers.lifetimes import Program, is_permanent
 from soak.attribution.keepers.source import Container, Function, Source
@@ -84,10 +85,11 @@ class KeeperFinder:
                 return None
             arguments = served_arguments(function) if is_served else given.passed_on(calls, function)
             given = self._given(source, arguments)
-            keeper = _added_in(function, source, keys, program, given)
+            line = frame.line or 0
+            keeper = _added_in(function, source, keys, program, given, line)
             if keeper is None:
                 inner = replace(given, arguments=frozenset())
-                called = callees(function, source, program)
+                called = (each for each in callees(function, source, program) if may_be_passed(each, function, line))
                 keeper = next(filter(None, (_added_in(each, source, keys, program, inner) for each in called)), None)
             if keeper is not None:
                 return keeper
@@ -153,11 +155,17 @@ def _may_reach(name: str, text: str) -> bool:
     return re.search(rf"\.\s*{word}\b|(['\"]){word}\1|{in_import}", joined) is not None
 
 
-def _added_in(function: Function, source: Source, keys: Keys, program: Program, given: Given) -> Keeper | None:
-    """Return the container that each call of a function adds to, and that only grows."""
+def _added_in(
+    function: Function, source: Source, keys: Keys, program: Program, given: Given, line: int | None = None
+) -> Keeper | None:
+    """Return the container that each call of a function adds to, and that only grows.
+
+    ``line``: that of the function whose call allocates; what is added must be from there. None for any.
+    """
     with keys.within(function, source):
         for node, container in additions(function, keys.is_new, given):
-            if source.function_of(node) is function and _only_grows(container, node, source, program):
+            may_be = line is None or may_be_added(node, function, line)
+            if may_be and source.function_of(node) is function and _only_grows(container, node, source, program):
                 return Keeper(str(container), source.file, node.lineno)
     return None
 

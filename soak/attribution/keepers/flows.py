@@ -1,0 +1,115 @@
+"""May what a line allocates be what an addition puts into a container? Told by the variables of one function.
+
+A function may add to a container that only grows, and fill a bounded cache as well. What the cache holds is not kept by
+that container.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Sequence
+
+from soak.attribution.keepers.source import Function
+
+
+def may_be_added(node: ast.expr | ast.stmt, function: Function, line: int) -> bool:
+    """Whether an addition may put into a container what a line of the same function makes, itself or by what it calls.
+
+    ``node``: what adds. It does where it is on that line, or where the line sets a variable that what is added has.
+    """
+    return _is_on(node, line) or _sets_one(_names_in(_added(node), function), function, line)
+
+
+def may_be_passed(callee: Function, function: Function, line: int) -> bool:
+    """Whether a function may get what a line makes as an argument, in a call by another function."""
+    calls = [node for node in ast.walk(function) if isinstance(node, ast.Call)]
+    named = [call for call in calls if getattr(call.func, "id", getattr(call.func, "attr", None)) == callee.name]
+    # A closure is called by the name of a variable.
+    passed = ((call, [*call.args, *(keyword.value for keyword in call.keywords)]) for call in named)
+    return not named or any(
+        _is_on(call, line) or _sets_one(_names_in(values, function), function, line) for call, values in passed
+    )
+
+
+def _added(node: ast.expr | ast.stmt) -> list[ast.expr]:
+    match node:
+        case ast.Call(args=arguments):
+            return arguments
+        case ast.Assign(targets=[ast.Subscript(slice=key)], value=value):
+            return [key, value]
+        case ast.AugAssign(value=value):
+            return [value]
+        case _:
+            return []
+
+
+def _sets_one(names: set[str], function: Function, line: int) -> bool:
+    """Whether a line sets one of some variables, or one that they are made of, or adds to what they have."""
+    known, before = set(names), set[str]()
+    while known != before:
+        before = set(known)
+        for statement in _statements(function):
+            if _changed_by(statement) & known:
+                known |= _names_in([statement], function)
+    here = [statement for statement in _statements(function) if _is_on(statement, line)]
+    return any(_changed_by(statement) & known for statement in here)
+
+
+def _statements(function: Function) -> Iterator[ast.AST]:
+    kinds = (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.NamedExpr, ast.For, ast.AsyncFor, ast.withitem, ast.Call)
+    return (node for node in ast.walk(function) if isinstance(node, (*kinds, ast.comprehension)))
+
+
+def _changed_by(statement: ast.AST) -> set[str]:
+    """Return the variables that a statement sets, or whose objects it may change, by a method or as an argument."""
+    match statement:
+        case ast.Assign(targets=targets):
+            return _roots_of(targets)
+        case ast.Call(func=func, args=arguments):
+            owner = _roots(func) if isinstance(func, ast.Attribute) else set()
+            return owner | {each.id for each in arguments if isinstance(each, ast.Name)}
+        case ast.withitem(optional_vars=target):
+            return set() if target is None else _roots(target)
+        case ast.AugAssign(target=target) | ast.AnnAssign(target=target) | ast.NamedExpr(target=target):
+            return _roots(target)
+        case ast.For(target=target) | ast.AsyncFor(target=target) | ast.comprehension(target=target):
+            return _roots(target)
+        case _:
+            return set()
+
+
+def _roots_of(nodes: Sequence[ast.expr]) -> set[str]:
+    return {name for node in nodes for name in _roots(node)}
+
+
+def _roots(node: ast.AST) -> set[str]:
+    """Return the variables of a target: of ``a.b[c]`` it is ``a``."""
+    match node:
+        case ast.Name(id=name):
+            return {name}
+        case ast.Attribute(value=value) | ast.Subscript(value=value) | ast.Starred(value=value):
+            return _roots(value)
+        case ast.Tuple(elts=elements) | ast.List(elts=elements):
+            return _roots_of(elements)
+        case _:
+            return set()
+
+
+def _names_in(nodes: Sequence[ast.AST], function: Function) -> set[str]:
+    """Return the variables in some expressions; of an argument's attribute, ``request.path``, not the argument."""
+    arguments = {each.arg for each in ast.walk(function.args) if isinstance(each, ast.arg)}
+    inner = [each for node in nodes for each in ast.walk(node)]
+    owners = [each.value for each in inner if isinstance(each, ast.Attribute | ast.Subscript)]
+    names = (each for each in inner if isinstance(each, ast.Name))
+    return {name.id for name in names if name.id not in arguments or name not in owners}
+
+
+def _is_on(node: ast.AST, line: int) -> bool:
+    if isinstance(node, ast.withitem):
+        return _is_on(node.context_expr, line)
+    if isinstance(node, ast.comprehension):
+        return _is_on(node.iter, line)
+    first = getattr(node, "lineno", 0)
+    if isinstance(node, ast.For | ast.AsyncFor):
+        return first <= line <= (node.iter.end_lineno or first)
+    return first <= line <= (getattr(node, "end_lineno", None) or first)
