@@ -231,6 +231,7 @@ class Loop:
         if words[ring.WORD_GC_COLLECTED] and self.collector.must_collect_all(done, blocks, heap):
             words[ring.WORD_GC_FOUND] += self.collector.collect_all(done)
             blocks, heap, heap_free = _read_memory()
+        words[ring.WORD_ALL_COLLECTED] = bool(words[ring.WORD_GC_COLLECTED]) and self.collector.has_collected_all
         self.collector.remember(blocks, heap)
         if self.write_ledger is not None:
             self.write_ledger()

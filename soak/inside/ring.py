@@ -58,6 +58,7 @@ WORD_WORST_PAUSE_NS = 24  # for how long a cycle waited for soak, at worst
 WORD_SNAPSHOT = 25  # the number of a copy of the process, which the parent takes and clears; -1: not possible
 WORD_SNAPSHOT_CYCLE = 26  # the cycle after which it was made
 WORD_FAILURE_BYTES = 27
+WORD_ALL_COLLECTED = 28  # 1 when the last checkpoint's collections left out no object, and no other interpreter has any
 WORD_PAUSES = 64  # the first of the words that soak.inside.pauses describes
 WORD_PAUSE_HISTOGRAM = 256  # the first of its buckets
 # Words written by the parent.

@@ -7,9 +7,12 @@ either stands a reference count. Which numbers are GTypes, and what they are cal
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from soak.probes.ledgers.live_blocks import LiveBlocks
 from soak.probes.ledgers.shadow import Blocks
@@ -17,9 +20,11 @@ from soak.probes.mappings import Mapping
 from soak.probes.memory import ProcessMemory
 
 _LIBRARY = "libgobject-2.0.so"
-_HASH_TABLE_BYTES, _KEYS_AND_VALUES = (88, 96), slice(3, 7)
-"""Of GLib's GHashTable: its size, and the words with the addresses of its keys, hashes and values, before GLib 2.64 and
-since."""
+_HASH_TABLES = {88: struct.Struct("=iiIiiIQQQ"), 96: struct.Struct("=QiIIII4xQQQ")}
+"""By the size of a GHashTable, its first fields, before GLib 2.64 and since: size, mod, mask, the number of entries and
+of used places, whether keys and values take eight bytes each (two bits), where keys, hashes and values are."""
+_BIG_KEYS, _BIG_VALUES, _HASH_OF_REMOVED = 1, 2, 1
+_FEWEST_PLACES, _MOST_PLACES = 8, 1 << 24
 _LARGEST_COUNT = 1 << 20
 _FIRST_ADDRESS = 1 << 16
 _COUNT_MASK = 0xFFFFFFFF
@@ -60,20 +65,63 @@ def has_glib(mappings: Sequence[Mapping]) -> bool:
     return any(_LIBRARY in mapping.path for mapping in mappings)
 
 
-def own_tables(memory: ProcessMemory, mappings: Sequence[Mapping], blocks: Blocks | LiveBlocks) -> list[int]:
-    """Return the blocks that are tables of hash tables of GObject's own, as positions in ``blocks``.
+@dataclass(frozen=True)
+class HandlerTable:
+    """One of GObject's own hash tables, by which it finds the signal handlers of an object; it owns nothing.
 
-    It finds handlers of signals by the object, and so has a pointer to each object with a handler; it owns none.
+    An object has no pointer to its handlers. That the table has one for it stands here: a value belongs to its key.
     """
-    found: set[int] = set()
+
+    ranges: tuple[tuple[int, int], ...]
+    """Where keys, hashes and values stand: address and size."""
+    keys: NDArray[np.uint64]
+    """Of each entry, ``(entries,)``."""
+    values: NDArray[np.uint64]
+    """``(entries,)``; none of a set, which has keys alone."""
+
+
+def handler_tables(
+    memory: ProcessMemory, mappings: Sequence[Mapping], blocks: Blocks | LiveBlocks
+) -> list[HandlerTable]:
+    """Return GObject's tables of signal handlers; empty where GLib is not loaded, or they are just being changed."""
+    found: dict[int, HandlerTable] = {}
     for mapping in _static_data(mappings):
         words = memory.read(mapping.start, (mapping.end - mapping.start) // 8)
         places = blocks.covering(words)
-        tables = np.unique(places[(places >= 0) & np.isin(blocks.sizes[places], _HASH_TABLE_BYTES)])
-        for address in blocks.addresses[tables].tolist():
-            words = memory.read(address, max(_HASH_TABLE_BYTES) // 8)
-            found.update(blocks.covering(words[_KEYS_AND_VALUES]).tolist())
-    return sorted(found - {-1})
+        places = np.unique(places[(places >= 0) & np.isin(blocks.sizes[places], tuple(_HASH_TABLES))])
+        for address, size in zip(blocks.addresses[places].tolist(), blocks.sizes[places].tolist(), strict=True):
+            table = _read_table(memory, address, _HASH_TABLES[size])
+            if table is not None:
+                found[address] = table
+    return list(found.values())
+
+
+def _read_table(memory: ProcessMemory, address: int, fields: struct.Struct) -> HandlerTable | None:
+    """Return the hash table at an address; None where no complete one is there."""
+    content = memory.read(address, fields.size // 8).tobytes()
+    if len(content) < fields.size:
+        return None
+    size, _, mask, count, _, is_big, keys_at, hashes_at, values_at = fields.unpack(content)
+    if not _FEWEST_PLACES <= size <= _MOST_PLACES or mask + 1 != size:
+        return None
+    key_bytes, value_bytes = 8 if is_big & _BIG_KEYS else 4, 8 if is_big & _BIG_VALUES else 4
+    keys, hashes = _read_numbers(memory, keys_at, size, key_bytes), _read_numbers(memory, hashes_at, size, 4)
+    values = _read_numbers(memory, values_at, size, value_bytes)
+    is_used = hashes > _HASH_OF_REMOVED
+    if min(len(keys), len(hashes), len(values)) < size or int(is_used.sum()) != count:
+        return None
+    ranges = ((keys_at, size * key_bytes), (hashes_at, size * 4), (values_at, size * value_bytes))
+    return HandlerTable(ranges, keys[is_used], values[is_used] if values_at != keys_at else values[:0])
+
+
+def _read_numbers(memory: ProcessMemory, start: int, count: int, size_bytes: int) -> NDArray[np.uint64]:
+    """Return numbers of four or eight bytes each, ``(n,)``; fewer than ``count`` where memory cannot be read.
+
+    GLib stores numbers in four bytes while all of a table fit: addresses of the heap of a program that is linked to a
+    fixed address do.
+    """
+    words = memory.read(start, count * size_bytes // 8)
+    return words if size_bytes == 8 else words.view(np.uint32).astype(np.uint64)
 
 
 def _static_data(mappings: Sequence[Mapping]) -> Iterator[Mapping]:

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from soak.probes.gobjects import GObjects, has_glib, own_tables
+from soak.probes.gobjects import GObjects, handler_tables, has_glib
 from soak.probes.ledgers.shadow import Blocks
 from soak.probes.mappings import Mapping
 
@@ -43,21 +43,86 @@ def test_an_object_has_its_class_or_its_type_and_a_count(address: int, words: li
     assert list(objects.candidates([address])) == found
 
 
-def test_tables_that_find_handlers_by_object_are_known_by_the_librarys_static_data():
-    """The keys and the values of a hash table that a static variable points to; no other block."""
-    table, keys, values, other = 0x10000, 0x20000, 0x30000, 0x40000
-    mappings = [
-        Mapping(0x1000, 0x1008, "r--p", "/usr/lib/libgobject-2.0.so.0"),
-        Mapping(0x1008, 0x1010, "rw-p", "/usr/lib/libgobject-2.0.so.0"),
-        Mapping(0x1010, 0x1018, "rw-p", ""),
-        Mapping(0x2000, 0x2008, "rw-p", ""),
-    ]
-    addresses = np.array([table, keys, values, other], np.uint64)
-    sizes = np.array([96, 64, 64, 96], np.uint64)
-    blocks = Blocks(addresses, sizes, addresses, np.zeros(4, np.uint32), np.zeros(4, np.uint8))
-    words = {0x1010: [table], 0x2000: [other], table: [8, 0, 0, 0, keys, 1, values], other: [8, 0, 0, 0, keys, 1, keys]}
+TABLE, KEYS, HASHES, VALUES, OTHER = 0x10000, 0x20000, 0x28000, 0x30000, 0x40000
+MAPPINGS = [
+    Mapping(0x1000, 0x1008, "r--p", "/usr/lib/libgobject-2.0.so.0"),
+    Mapping(0x1008, 0x1010, "rw-p", "/usr/lib/libgobject-2.0.so.0"),
+    Mapping(0x1010, 0x1018, "rw-p", ""),
+    Mapping(0x2000, 0x2008, "rw-p", ""),
+]
+MASK_OF_8, BIG = 7 << 32, 3
 
-    assert own_tables(memory(words), mappings, blocks) == [1, 2]  # type: ignore[arg-type]
-    assert own_tables(memory(words), mappings[3:], blocks) == []  # type: ignore[arg-type]
-    assert has_glib(mappings)
-    assert not has_glib(mappings[3:])
+
+def blocks(*sized: tuple[int, int]) -> Blocks:
+    """Return blocks of these addresses and sizes."""
+    addresses, sizes = (np.array(column, np.uint64) for column in zip(*sized, strict=True))
+    count = len(sized)
+    return Blocks(addresses, sizes, addresses, np.zeros(count, np.uint32), np.zeros(count, np.uint8))
+
+
+def a_table(*, entries: int = 2, flags: int = BIG) -> dict[int, list[int]]:
+    """Return the words of a hash table of eight places, two of which have entries: two objects with handlers."""
+    head = [8, MASK_OF_8 | 11, entries | 3 << 32, flags, KEYS, HASHES, VALUES, 0, 0, 0, 0, 0]
+    hashes = [5 << 32, 1, 9, 0]  # of places 1, 2 (its entry was removed), 4
+    keys, held = [0, OBJECT, MINI, 0, MINI + 8, 0, 0, 0], [0, 0x900000, 0, 0, 0x900040, 0, 0, 0]
+    return {0x1010: [TABLE], 0x2000: [OTHER], TABLE: head, OTHER: head, KEYS: keys, HASHES: hashes, VALUES: held}
+
+
+KNOWN = blocks((TABLE, 96), (KEYS, 64), (HASHES, 32), (VALUES, 64), (OTHER, 96))
+
+
+def test_tables_that_find_handlers_by_object_are_known_by_the_librarys_static_data():
+    """A hash table that a static variable of the library points to, with addresses for keys and values."""
+    (table,) = handler_tables(memory(a_table()), MAPPINGS, KNOWN)  # type: ignore[arg-type]
+
+    assert table.ranges == ((KEYS, 64), (HASHES, 32), (VALUES, 64))
+    assert table.keys.tolist() == [OBJECT, MINI + 8]
+    assert table.values.tolist() == [0x900000, 0x900040]
+    assert has_glib(MAPPINGS)
+
+
+def test_addresses_that_fit_are_stored_in_four_bytes_each():
+    """So they are no words that a search for pointers would find: an object's handlers would seem to be lost."""
+    words = a_table(flags=0xABC0)  # the other bits are whatever was there
+    words[KEYS], words[VALUES] = [OBJECT << 32, 0, MINI + 8, 0], [0x900000 << 32, 0, 0x900040, 0]
+
+    (table,) = handler_tables(memory(words), MAPPINGS, KNOWN)  # type: ignore[arg-type]
+
+    assert table.ranges == ((KEYS, 32), (HASHES, 32), (VALUES, 32))
+    assert table.keys.tolist() == [OBJECT, MINI + 8]
+    assert table.values.tolist() == [0x900000, 0x900040]
+
+
+def test_a_set_has_no_values():
+    words = a_table()
+    words[TABLE] = [8, MASK_OF_8 | 11, 2 | 3 << 32, BIG, KEYS, HASHES, KEYS, 0, 0, 0, 0, 0]
+
+    (table,) = handler_tables(memory(words), MAPPINGS, KNOWN)  # type: ignore[arg-type]
+
+    assert table.keys.tolist() == [OBJECT, MINI + 8]
+    assert not len(table.values)
+
+
+@pytest.mark.parametrize(
+    ("words", "mappings"),
+    [
+        (a_table(), MAPPINGS[3:]),
+        (a_table(entries=1), MAPPINGS),
+        ({**a_table(), HASHES: [5 << 32]}, MAPPINGS),
+        ({**a_table(), TABLE: [8, 0, 0, 0, KEYS, HASHES, VALUES, 0, 0, 0, 0, 0]}, MAPPINGS),
+    ],
+    ids=["no GLib", "just being changed", "cut", "no hash table"],
+)
+def test_what_is_no_complete_table_of_handlers_holds_what_it_points_to(
+    words: dict[int, list[int]], mappings: list[Mapping]
+):
+    assert handler_tables(memory(words), mappings, KNOWN) == []  # type: ignore[arg-type]
+
+
+def test_the_older_layout_of_a_table_is_known_by_its_size():
+    words = a_table()
+    words[TABLE] = [8 | 11 << 32, 7 | 2 << 32, 3 | BIG << 32, KEYS, HASHES, VALUES, 0, 0, 0, 0, 0]
+
+    (table,) = handler_tables(memory(words), MAPPINGS, blocks((TABLE, 88)))  # type: ignore[arg-type]
+
+    assert table.ranges == ((KEYS, 64), (HASHES, 32), (VALUES, 64))

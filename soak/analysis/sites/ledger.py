@@ -160,9 +160,20 @@ class LedgerJudge:
         Each is judged by the regular looks so far, and with ``at_end`` by the one more at the end: more looks than
         those would break the rule's error rate.
         """
-        if len(self._cycles) < _FEWEST_CHECKPOINTS:
-            return []
         cycles = np.array(self._cycles, np.float64)
+        return [
+            self._judge(site, bytes_rate, size, cycles, n_min, at_end=at_end)
+            for bytes_rate, _, site, size in self._growing(cycles)[:MOST_SUSPECTS]
+        ]
+
+    def growing_sites(self) -> list[int]:
+        """Return all sites that grow by more than the tolerance, the fastest first: an object may have a hundred."""
+        return [site for _, _, site, _ in self._growing(np.array(self._cycles, np.float64))]
+
+    def _growing(self, cycles: NDArray[np.float64]) -> list[tuple[float, float, int, float]]:
+        """Return of each site that grows: bytes and blocks a cycle, its number, the size of a new block on average."""
+        if len(cycles) < _FEWEST_CHECKPOINTS:
+            return []
         half = later_half(cycles)
         span = cycles[-1] - cycles[half]
         if span <= 0:
@@ -176,11 +187,7 @@ class LedgerJudge:
             if bytes_rate > self._tolerance_bytes or (blocks_rate > BLOCKS_TOLERANCE and bytes_rate > 0):
                 size = (last_bytes - sizes) / (last_blocks - blocks) if last_blocks > blocks else 0.0
                 grown.append((bytes_rate, blocks_rate, site, size))
-        grown.sort(reverse=True)
-        return [
-            self._judge(site, bytes_rate, size, cycles, n_min, at_end=at_end)
-            for bytes_rate, _, site, size in grown[:MOST_SUSPECTS]
-        ]
+        return sorted(grown, reverse=True)
 
     def series(self, site: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """Return cycles, live blocks and live bytes of a site, ``(checkpoints,)`` each."""

@@ -34,6 +34,8 @@ _GENERATOR_OFFSETS = np.array([88, 96], np.uint64)
 """Of PyFrameObject.f_gen, in CPython 3.10 and before."""
 _DIGITS_WORD, _DIGIT_BITS = 3, 30
 _NO_OBJECT = -1
+_FEW, _MANY = 64, 1024
+"""This many blocks are followed one by one, until they have become so many: numpy takes some microseconds a step."""
 _IMMORTAL, _LARGEST_COUNT = 1 << 30, np.uint64((1 << 32) - 1)
 
 
@@ -224,7 +226,7 @@ class Reached:
     reached: NDArray[np.bool_]
     """A root leads to it."""
     lost: NDArray[np.bool_]
-    """Nothing can give it back any more. What is neither is garbage that a collection of cycles would still find."""
+    """Nothing can give it back any more. What is neither is garbage that a collection of cycles may still find."""
     roots: Addresses
     """Address of the word outside the blocks that leads to it; 0 for blocks that are not reached."""
     before: Positions
@@ -240,29 +242,61 @@ class _Edges:
         order = np.argsort(sources, kind="stable")
         self.sources, self.targets = sources[order], targets[order]
         blocks = np.arange(count)
-        self._firsts = np.searchsorted(self.sources, blocks).tolist()
-        self._lasts = np.searchsorted(self.sources, blocks, "right").tolist()
+        self._firsts = np.searchsorted(self.sources, blocks)
+        self._counts = np.searchsorted(self.sources, blocks, "right") - self._firsts
 
-    def follow(self, reached: NDArray[np.bool_], arrive: Callable[[int, int], None]) -> None:
-        """Set all that is reached from what is, calling ``arrive(block, from)`` for each."""
-        waiting = np.flatnonzero(reached).tolist()
-        while waiting:
+    def follow(self, reached: NDArray[np.bool_], arrive: Callable[[Positions, Positions], None]) -> None:
+        """Set all that is reached from what is, calling ``arrive(blocks, from)`` for those of each step.
+
+        A block may be given more than once, with each block of the step before that leads to it.
+        """
+        newest = np.flatnonzero(reached)
+        while len(newest):
+            if len(newest) < _FEW:
+                newest = self._follow_chains(newest, reached, arrive)
+                continue
+            counts = self._counts[newest]
+            ends = np.cumsum(counts)
+            edges = np.arange(ends[-1]) + np.repeat(self._firsts[newest] - ends + counts, counts)
+            edges = edges[~reached[self.targets[edges]]]
+            arrive(self.targets[edges], self.sources[edges])
+            newest = distinct(self.targets[edges])
+            reached[newest] = True
+
+    def _follow_chains(
+        self, newest: Positions, reached: NDArray[np.bool_], arrive: Callable[[Positions, Positions], None]
+    ) -> Positions:
+        """Do the same for a few blocks one by one: a list of a million blocks takes a million steps.
+
+        It ends, and returns the blocks that wait to be followed, when these are many.
+        """
+        waiting, blocks, sources = newest.tolist(), [], []
+        while waiting and len(waiting) < _MANY:
             block = waiting.pop()
-            first, last = self._firsts[block], self._lasts[block]
-            for target in self.targets[first:last].tolist() if first < last else ():
+            first, count = self._firsts[block], self._counts[block]
+            for target in self.targets[first : first + count].tolist() if count else ():
                 if not reached[target]:
                     reached[target] = True
-                    arrive(target, block)
+                    blocks.append(target)
+                    sources.append(block)
                     waiting.append(target)
+        arrive(np.array(blocks, np.intp), np.array(sources, np.intp))
+        return np.array(waiting, np.intp)
 
 
 def reach(
-    pointers: Pointers, sources_in: Positions, objects: Objects, is_static: NDArray[np.bool_] | None = None
+    pointers: Pointers,
+    sources_in: Positions,
+    objects: Objects,
+    is_static: NDArray[np.bool_] | None = None,
+    *,
+    is_collected: bool = False,
 ) -> Reached:
     """Tell which blocks the roots lead to. ``sources_in``: the block each pointer stands in, -1 for outside.
 
     ``is_static``: which pointers stand in static variables. Those are the roots that are told, before words that may
-    only have been left somewhere.
+    only have been left somewhere. ``is_collected``: gc has just looked at all objects. What no root leads to it can
+    then not give back, though its objects hold only each other: part of the way is in memory of C code.
     """
     count = len(objects.offsets)
     roots = np.zeros(count, np.uint64)
@@ -280,17 +314,27 @@ def reach(
     reached = np.zeros(count, np.bool_)
     reached[pointers.targets[from_static]] = True
 
-    def arrive(target: int, block: int) -> None:
-        roots[target], before[target] = roots[block], block
+    def arrive(targets: Positions, blocks: Positions) -> None:
+        before[targets] = blocks
 
     edges.follow(reached, arrive)
     reached |= roots != 0
     edges.follow(reached, arrive)
+    roots = np.where(reached, roots[_beginnings(before)], np.uint64(0))
     unreached_targets = ~reached[edges.targets]
     before[edges.targets[unreached_targets]] = edges.sources[unreached_targets]
     pointed = np.bincount(pointers.targets[exact], minlength=count)
     deficits = np.where(objects.references > 0, np.maximum(objects.references - pointed, 0), 0)
-    return Reached(reached, ~reached & ~_garbage(reached, before, deficits, objects, edges), roots, before, deficits)
+    lost = ~reached if is_collected else ~reached & ~_garbage(reached, before, deficits, objects, edges)
+    return Reached(reached, lost, roots, before, deficits)
+
+
+def _beginnings(before: Positions) -> Positions:
+    """Return the block with which the way to each begins; ``before``: the one before it on that way, -1 for none."""
+    found = np.where(before >= 0, before, np.arange(len(before)))
+    while not np.array_equal(further := found[found], found):
+        found = further
+    return found
 
 
 def _garbage(

@@ -12,6 +12,7 @@ import sys
 
 from soak.inside.clock import RealTime
 from soak.inside.counting import counters
+from soak.inside.counting.free_lists import FreeLists
 from soak.inside.counting.real_gc import RealGc
 
 TYPE_CHECKING = False  # importing typing would be resident in every measured process
@@ -33,7 +34,9 @@ _THAWED, _FROZEN, _LEFT_ALONE = range(3)
 _SLOW_IN_A_ROW = 2
 """A single slow collection may have met much garbage. Where pauses have a budget, one is enough: that of the first
 count, for which no cycle waits."""
-_STATE, _BLOCKS, _HEAP, _DUE, _SURPRISES, _SLOW = range(6)
+_STATE, _BLOCKS, _HEAP, _DUE, _SURPRISES, _SLOW, _IS_WHOLE = range(7)
+_OF_INTERPRETERS = ("_interpreters", "_xxsubinterpreters")
+"""The modules by which a program starts further interpreters, as CPython 3.13 and those before call them."""
 
 
 class Collector:
@@ -45,17 +48,27 @@ class Collector:
         self._slow_ns = min(_SLOW_NS, max_pause_ns // 4) if self._has_budget else _SLOW_NS
         self._slow_in_a_row = 1 if self._has_budget else _SLOW_IN_A_ROW
         # Not attributes, because numbers above 256 would be blocks of their own.
-        self._words = memoryview(bytearray(8 * 6)).cast("q")
+        self._words = memoryview(bytearray(8 * 7)).cast("q")
         if "free-threading" in sys.version or not counters.is_nothing_frozen():
             self._words[_STATE] = _LEFT_ALONE
         # What gc.get_referrers finds of these two shows who froze objects: it does not look into frozen ones.
         self._older: list[Any] = [object()]
         self._newer: list[Any] = [object()]
+        self._free_lists = FreeLists()
 
     @property
     def is_frozen(self) -> bool:
         """Whether older objects are left out."""
         return self._words[_STATE] == _FROZEN
+
+    @property
+    def has_collected_all(self) -> bool:
+        """Whether no garbage is left that gc can find: the latest collection left out no object.
+
+        An interpreter collects only objects of its own.
+        """
+        may_be_others = _OF_INTERPRETERS[0] in sys.modules or _OF_INTERPRETERS[1] in sys.modules
+        return bool(self._words[_IS_WHOLE]) and not may_be_others
 
     def may_collect(self) -> bool:
         """Return whether to collect at all: not when the component has disabled gc, or has frozen objects."""
@@ -80,8 +93,10 @@ class Collector:
         """Collect what is not frozen; return how many objects were garbage."""
         words = self._words
         begun_ns = RealTime.thread_time_ns()
+        words[_IS_WHOLE] = words[_STATE] != _FROZEN
         found = RealGc.collect()
         is_slow = RealTime.thread_time_ns() - begun_ns >= self._slow_ns
+        self._free_lists.overwrite()
         words[_SLOW] = words[_SLOW] + 1 if is_slow else 0
         if words[_STATE] == _THAWED and words[_SLOW] >= self._slow_in_a_row:
             self._freeze()
@@ -102,7 +117,9 @@ class Collector:
         """Collect all objects, and freeze what survives; return how many were garbage."""
         words = self._words
         RealGc.unfreeze()
+        words[_IS_WHOLE] = True
         found = RealGc.collect()
+        self._free_lists.overwrite()
         words[_SURPRISES] += found > 0
         words[_DUE] = done if found else done + max(done // _APART, _APART_AT_LEAST)
         if words[_SURPRISES] < _MOST_SURPRISES:

@@ -104,6 +104,11 @@ class ChildRing:
         return bool(self._words[ring.WORD_GC_COLLECTED])
 
     @property
+    def has_collected_all(self) -> bool:
+        """Whether the last checkpoint collected all garbage: what is garbage now, gc can not give back."""
+        return bool(self._words[ring.WORD_ALL_COLLECTED])
+
+    @property
     def has_loop_ended(self) -> bool:
         """Whether the last cycle is over."""
         return bool(self._words[ring.WORD_LOOP_ENDED_NS])

@@ -139,6 +139,10 @@ class LedgerReader:
             self._flag(self._file, [suspect.site for suspect in growing[:REQUESTS]])
         return found
 
+    def growing_sites(self) -> list[int]:
+        """Return all sites that grow, also those that are too many to be judged."""
+        return self._judge.growing_sites()
+
     def _flag(self, ledger: Ledger, sites: list[int]) -> None:
         """Ask for the stacks of these sites, and for no others: each takes the program some time."""
         over = self._flagged.difference(sites)

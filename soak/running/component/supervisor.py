@@ -369,7 +369,8 @@ class Supervisor:
                 row = self._ring.read_row(written - 1)
                 self._auditor.audit(cycle, checkpoint, int(row.values.get("heap_free", 0)) if row is not None else 0)
             if waits and scans and checkpoint is not None:
-                self._scanner.scan(checkpoint, self._ledger.suspects(cycle, self._horizon.longest))
+                suspects = self._ledger.suspects(cycle, self._horizon.longest)
+                self._scanner.scan(checkpoint, suspects, self._ledger.growing_sites())
 
     def _look_at_copy(self) -> None:
         """Scan the copy that the process made of itself, if it has; meanwhile it goes on."""
@@ -378,7 +379,7 @@ class Supervisor:
             if copy is not None and checkpoint is not None:
                 self._on_progress(replace(self._progress(), note="looking at its memory"))
                 suspects = self._ledger.suspects(checkpoint.cycle, self._horizon.longest)
-                self._scanner.scan_copy(copy, checkpoint, suspects)
+                self._scanner.scan_copy(copy, checkpoint, suspects, self._ledger.growing_sites())
 
     def _list_what_is_open(self) -> None:
         if self._ring.waits_for_list:

@@ -30,6 +30,7 @@ from soak.attribution.holders import (
 )
 from soak.attribution.object_answers import NO_ANSWERS, ObjectAnswers, read_object_answers
 from soak.attribution.pointers.distinct import distinct
+from soak.attribution.pointers.of_glib import in_unused_places, of_their_objects
 from soak.attribution.pointers.owners import Ownership, Survivors
 from soak.attribution.pointers.reachability import (
     HEAD_WORDS,
@@ -51,6 +52,7 @@ from soak.inside.clock import TimeLimit
 from soak.inside.ring import TEXT_BYTES
 from soak.native.layout import PYMALLOC_ARENA, PYTHON_OBJ
 from soak.native.ledger import Checkpoint
+from soak.probes.gobjects import HandlerTable, handler_tables, has_glib
 from soak.probes.ledgers.live_blocks import LiveBlocks
 from soak.probes.ledgers.shadow import Blocks, ShadowError, read_mapped
 from soak.probes.memory import ProcessMemory, Range, held_still, writable_ranges
@@ -67,7 +69,8 @@ FIRST_CYCLE, _FIRST_SLOW_CYCLE, _SLOW_AFTER_S = 100, 24, 1.0
 _NEXT_AFTER, _NEXT_AFTER_ALL_IS_KNOWN = 1.25, 4
 _RECENT = 8
 """Blocks of the last 1/8 of the cycles may still be on their way."""
-_MOST_BLOCKS = 2_000_000
+_MOST_BLOCKS, _MOST_BLOCKS_BESIDE = 2_000_000, 500_000
+_NO_SITES = np.zeros(0, np.uint32)
 _LONGEST_SCAN_S, _LONGEST_SCAN_OF_COPY_S = 5.0, 20.0
 _FREE_S, _SHARE = 1.0, 0.02
 """Scans may take this long, and then this share of the run's time. It is CPU time: other programs take none of it."""
@@ -96,6 +99,7 @@ _NOTABLE_SHARE = 0.05
 _MOST_TYPES = 3
 """Of a site's objects: the process is asked about these, and their references are compared with the pointers."""
 _OWN_STEPS = 2
+_WORD_BYTES = 8
 _FEWEST_SITES_OF_OWNERS, _NEXT_OWNERS_AFTER = 8, 2
 """A few causes are told one by one."""
 _MOST_DECIDED = 0.75
@@ -215,23 +219,28 @@ class Scanner:
             return found.state == "unknown" or all(scan.survivors < FEWEST_SURVIVORS for scan in scans)
         return found.unseen in _MAY_BE_LOST or _are_too_few(scans)
 
-    def scan(self, checkpoint: Checkpoint, suspects: Sequence[Suspect]) -> None:
-        """Scan for the blocks of these sites, at the checkpoint at which the process waits now."""
+    def scan(self, checkpoint: Checkpoint, suspects: Sequence[Suspect], growing: Sequence[int] = ()) -> None:
+        """Scan for the blocks of these sites, at the checkpoint at which the process waits now.
+
+        ``growing``: all sites that grow. What stays may be held by something that stays itself.
+        """
         if not suspects:
             self._next_cycle = int(checkpoint.cycle * _NEXT_AFTER)
             return
         begun_s, begun_cpu_s = self._clock.now_s(), time.thread_time()
         with self._telling_errors(), held_still(self._child.pid) as still:
             if still and self._child.ring.is_between_cycles:
-                self._scan(self._child.pid, checkpoint, suspects, _LONGEST_SCAN_S)
+                self._scan(self._child.pid, checkpoint, suspects, growing, _LONGEST_SCAN_S)
         self._time.spend(begun_s, time.thread_time() - begun_cpu_s)
 
-    def scan_copy(self, copy: int, checkpoint: Checkpoint, suspects: Sequence[Suspect]) -> None:
-        """Scan a copy of the process, made at this checkpoint, for the blocks of these sites."""
+    def scan_copy(
+        self, copy: int, checkpoint: Checkpoint, suspects: Sequence[Suspect], growing: Sequence[int] = ()
+    ) -> None:
+        """Scan a copy of the process, made at this checkpoint, as `scan` does."""
         begun_s, begun_cpu_s = self._clock.now_s(), time.thread_time()
         if suspects:
             with self._telling_errors():
-                self._scan(copy, checkpoint, suspects, _LONGEST_SCAN_OF_COPY_S)
+                self._scan(copy, checkpoint, suspects, growing, _LONGEST_SCAN_OF_COPY_S)
         self._time_of_copies.spend(begun_s, time.thread_time() - begun_cpu_s)
 
     @contextlib.contextmanager
@@ -243,13 +252,33 @@ class Scanner:
         except (OSError, ShadowError, TooLongError) as error:
             self._error = str(error)
 
-    def _scan(self, pid: int, checkpoint: Checkpoint, suspects: Sequence[Suspect], longest_s: float) -> None:
+    def _scan(
+        self,
+        pid: int,
+        checkpoint: Checkpoint,
+        suspects: Sequence[Suspect],
+        growing: Sequence[int],
+        longest_s: float,
+    ) -> None:
         sites = np.array([suspect.site for suspect in suspects], np.uint32)
         self._next_cycle = int(checkpoint.cycle * _NEXT_AFTER)
         self._scanned_s = self._clock.now_s()
         memory = ProcessMemory(pid)
         try:
-            self._add(MemoryScan(memory, checkpoint, sites, self._child.ring.type_address, longest_s))
+            ring = self._child.ring
+            # A copy may be of an earlier checkpoint than the latest, of which alone this is known.
+            is_collected = pid == self._child.pid and ring.has_collected_all
+            self._add(
+                MemoryScan(
+                    memory,
+                    checkpoint,
+                    sites,
+                    ring.type_address,
+                    longest_s,
+                    beside=np.array(growing, np.uint32),
+                    is_collected=is_collected,
+                )
+            )
             self._ask(suspects)
             if not any(self.reachability(suspect.site).state == "unknown" for suspect in suspects):
                 self._next_cycle = checkpoint.cycle * _NEXT_AFTER_ALL_IS_KNOWN
@@ -393,15 +422,20 @@ class MemoryScan:
         type_at: int,
         longest_s: float = _LONGEST_SCAN_S,
         blocks: Blocks | None = None,
+        *,
+        beside: NDArray[np.uint32] = _NO_SITES,
+        is_collected: bool = False,
     ) -> None:
         """Prepare to look for the blocks of these sites, for at most this long.
 
         ``type_at``: the address of ``type`` in that process. ``blocks``: all live blocks, where they were read before.
+        ``beside``: other sites whose blocks hold nothing by themselves. ``is_collected``: gc has looked at all objects
+        since the last cycle.
         """
-        self._known_blocks = blocks
+        self._known_blocks, self._is_collected = blocks, is_collected
         self.memory = memory
         self.checkpoint = checkpoint
-        self._suspects = sites
+        self._suspects, self._beside = sites, beside
         self.types = PythonTypes(memory, type_at)
         self._longest_s = longest_s
         self._limit = TimeLimit(longest_s)
@@ -422,7 +456,13 @@ class MemoryScan:
         self._objects = self.objects_in(self._targets.blocks, found)
         pointers = self.counted(found, self._targets.blocks, self._objects)
         sources_in = self._targets.blocks.covering(pointers.sources)
-        self._reached = reach(pointers, sources_in, self._objects, self._is_static(pointers.sources))
+        self._reached = reach(
+            pointers,
+            sources_in,
+            self._objects,
+            self._is_static(pointers.sources),
+            is_collected=self._is_collected,
+        )
         self._holders = self._find_holders()
         self._found = [(int(site), self._sum_up(int(site))) for site in self._suspects]
 
@@ -451,15 +491,29 @@ class MemoryScan:
     def counted(self, found: PointerSearch, blocks: Blocks, objects: Objects) -> Pointers:
         """Return the pointers that may keep a block alive. ``objects``: what is in the blocks that are pointed to."""
         pointers = self._without_dead(without_gc_links(found.pointers(), objects))
+        pointers = of_their_objects(pointers, blocks, self._handler_tables)
         pointers = pointers.take(~self._is_hash_of_address(pointers, blocks, may_be_hash(pointers, objects)))
         sources_in = self.blocks.covering(pointers.sources)
         starts = self.blocks.addresses[sources_in]
         may_be_object = (sources_in >= 0) & (self.blocks.domains[sources_in] == PYTHON_OBJ)
-        pointers = pointers.take(~(may_be_object & is_weak(pointers, starts, self.types.find_weak_references)))
+        weak = np.zeros(len(may_be_object), np.bool_)
+        in_objects = pointers.take(may_be_object)
+        weak[may_be_object] = is_weak(in_objects, starts[may_be_object], self.types.find_weak_references)
+        pointers = self._without_unused(pointers.take(~weak))
         generators = [kind for kind in distinct(objects.types) if self.types.name(int(kind)) in _GENERATORS]
         to_generator = np.isin(objects.types[pointers.targets], generators)
         to_generator[to_generator] = is_of_frame_to_generator(pointers.take(to_generator), objects, found.heads)
         return pointers.take(~to_generator)
+
+    def _without_unused(self, pointers: Pointers) -> Pointers:
+        """Return the pointers without those in places that GLib's objects do not use any more."""
+        if not has_glib(self.mappings):
+            return pointers
+        sources_in = self.blocks.covering(pointers.sources)
+        is_in_block = sources_in >= 0
+        starts = np.where(is_in_block, self.blocks.addresses[sources_in], np.uint64(0))
+        sizes = np.where(is_in_block, self.blocks.sizes[sources_in], np.uint64(0))
+        return pointers.take(~in_unused_places(pointers, starts, sizes, self.memory))
 
     def _is_hash_of_address(self, pointers: Pointers, blocks: Blocks, may_be: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Tell which words are no pointers, but hashes of ints that are addresses; ``(pointers,)``.
@@ -480,7 +534,9 @@ class MemoryScan:
         return found
 
     def _without_dead(self, pointers: Pointers) -> Pointers:
-        """Return the pointers without those in malloc's or Python's heap but in no live block: what was freed stays.
+        """Return the pointers without those in malloc's or Python's heap that are not whole within a live block.
+
+        What was freed stays, also behind a block that does not fill its place.
 
         A list of all objects, as gc makes one at some checkpoints, would otherwise hold them all after its end. What an
         import frees fills megabytes of Python's heap with old addresses, and new blocks get these again.
@@ -491,8 +547,15 @@ class MemoryScan:
         for start, end in [*self._heaps, *self._arenas]:
             in_heap |= (pointers.sources >= np.uint64(start)) & (pointers.sources < np.uint64(end))
         may_be_dead = np.flatnonzero(in_heap)
-        in_heap[may_be_dead] = self.blocks.covering(pointers.sources[may_be_dead]) < 0
+        sources = pointers.sources[may_be_dead]
+        blocks = self.blocks.covering(sources)
+        left = self.blocks.sizes[blocks] - (sources - self.blocks.addresses[blocks])
+        in_heap[may_be_dead] = (blocks < 0) | (left < np.uint64(_WORD_BYTES))
         return pointers.take(~in_heap)
+
+    @cached_property
+    def _handler_tables(self) -> list[HandlerTable]:
+        return handler_tables(self.memory, self.mappings, self.blocks)
 
     @cached_property
     def _heaps(self) -> list[tuple[int, int]]:
@@ -514,7 +577,10 @@ class MemoryScan:
         return list(zip(mapped.starts[is_arena].tolist(), mapped.ends[is_arena].tolist(), strict=True))
 
     def _find_targets(self) -> _Targets:
-        blocks = self.blocks.of_sites(np.isin(self._parents, self._suspects))
+        in_question = np.isin(self._parents, self._suspects)
+        blocks = self.blocks.of_sites(in_question | np.isin(self._parents, self._beside))
+        if len(blocks) > _MOST_BLOCKS_BESIDE:
+            blocks = self.blocks.of_sites(in_question)
         if len(blocks) > _MOST_BLOCKS:
             raise TooLongError(f"{len(blocks):,} blocks are in question")
         cycle = self.checkpoint.cycle

@@ -13,7 +13,7 @@ from soak.attribution.pointers.owners import MaybeGObject, Survivors
 from soak.attribution.pointers.reachability import Objects, Piece, Pointers, PointerSearch, search
 from soak.native.layout import PYTHON_OBJ
 from soak.native.ledger import Checkpoint
-from soak.probes.gobjects import GObjects, has_glib, own_tables
+from soak.probes.gobjects import GObjects, has_glib
 from soak.probes.ledgers.live_blocks import LiveBlocks
 from soak.probes.ledgers.shadow import Blocks
 from soak.probes.mappings import Mapping
@@ -61,7 +61,7 @@ def find_survivors(scan: Scan) -> Survivors | None:
     blocks = born.take(chosen)
     found = search(blocks.addresses, blocks.sizes, scan.pieces())
     objects = scan.objects_in(blocks, found)
-    pointers = _without_indexes(scan.counted(found, blocks, objects), scan)
+    pointers = scan.counted(found, blocks, objects)
     sources, targets = blocks.covering(pointers.sources), pointers.targets
     is_root = np.zeros(len(blocks), np.bool_)
     is_root[targets[sources < 0]] = True
@@ -90,12 +90,6 @@ def _of_some_cycles(blocks: Blocks, cycle: int) -> NDArray[np.intp]:
 
 def _last_old_cycle(cycle: int) -> int:
     return cycle - max(1, cycle // _RECENT)
-
-
-def _without_indexes(pointers: Pointers, scan: Scan) -> Pointers:
-    """Return the pointers without those in GLib's own tables, which own nothing."""
-    tables = own_tables(scan.memory, scan.mappings, scan.blocks)
-    return pointers.take(~np.isin(scan.blocks.covering(pointers.sources), tables))
 
 
 def _gobjects_in(blocks: Blocks, pointers: Pointers, objects: GObjects) -> Iterator[MaybeGObject]:
