@@ -131,7 +131,7 @@ class Loop:
                 if words[stop_word] == ring.PAUSE:
                     self._pause()
                     continue
-                next_checkpoint = min(self._in_phase(self._next_checkpoint(done)), last_cycle)
+                next_checkpoint = min(self._in_phase(done, self._next_checkpoint(done)), last_cycle)
                 while done < next_checkpoint and not words[stop_word]:
                     if wait is not None and not wait(done):
                         break
@@ -290,9 +290,14 @@ class Loop:
                 return
             self.read.wait(read, left_ns / 1e9)
 
-    def _in_phase(self, cycle: int) -> int:
-        """Return the first cycle from ``cycle`` on that ends a period."""
-        return cycle + -cycle % self.period
+    def _in_phase(self, done: int, cycle: int) -> int:
+        """Return the last cycle up to ``cycle`` that ends a period; where none does after ``done``, the next one.
+
+        A checkpoint that is later than it is due may leave a block of the rule with one reading, and then a whole look
+        says nothing.
+        """
+        ended = cycle - cycle % self.period
+        return ended if ended > done else ended + self.period
 
     def _next_checkpoint(self, done: int) -> int:
         """Return the cycle after which the next checkpoint is due.

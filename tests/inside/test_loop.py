@@ -64,6 +64,13 @@ def test_checkpoints_follow_on_whole_periods_and_on_the_last_cycle(tmp_path: Pat
     assert {cycle % period for cycle in within} == {0}
 
 
+def test_checkpoints_of_a_driver_with_a_period_are_no_farther_apart_than_of_others(tmp_path: Path):
+    """But for a period. The rule needs two readings in each of its blocks."""
+    parent = run(a_loop(a_ring(tmp_path), iterations=1001, period=6))
+
+    assert all(later - cycle <= max(6, cycle // 34) for cycle, later in itertools.pairwise(parent.cycles()))
+
+
 def test_the_cycle_gets_its_arguments(tmp_path: Path):
     seen: list[tuple[int, str]] = []
     soaking = a_loop(a_ring(tmp_path), iterations=2)

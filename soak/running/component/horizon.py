@@ -18,12 +18,25 @@ _READINGS_PER_N_MIN = 256
 """A leak that begins late is found by the rule's smallest windows, which need readings of this spacing."""
 
 
+_COUNTS_ARE_CLEAN_AFTER, _NEARLY = 400, 0.9
+"""Descriptors and threads can be CLEAN after so many cycles. A look that comes a little too early for that is followed
+by one after twice as many."""
+
+
+def _fewest_cycles(period: int) -> int:
+    """Return the smallest n_min for a driver that is in the same phase once in a period."""
+    cycles = _FEWEST_PERIODS * period
+    if not _NEARLY * _COUNTS_ARE_CLEAN_AFTER <= cycles <= _COUNTS_ARE_CLEAN_AFTER:
+        return cycles
+    return (_COUNTS_ARE_CLEAN_AFTER // period + 1) * period
+
+
 class Horizon:
     """Chooses n_min once the budget in cycles is known, and lowers it at half time where the cycles are slower."""
 
     def __init__(self, plan: ComponentPlan) -> None:
         self._plan = plan
-        self._fewest = _FEWEST_PERIODS * plan.target.period if plan.target.period > 1 else 0
+        self._fewest = _fewest_cycles(plan.target.period) if plan.target.period > 1 else 0
         self.n_min = plan.n_min
         """None until it is chosen."""
         self.is_asked_for = plan.n_min is not None
