@@ -11,8 +11,10 @@ from soak.attribution.pointers.of_glib import in_unused_places, of_their_objects
 from soak.attribution.pointers.reachability import Pointers
 from soak.probes.gobjects import HandlerTable
 from soak.probes.ledgers.shadow import Blocks
+from soak.probes.mappings import Mapping
 
 KEYS, HASHES, VALUES, OBJECT, ELSEWHERE, DATA, BLOCK = 0x20000, 0x28000, 0x30000, 0x50000, 0x60000, 0x70000, 0x80000
+NAME, CODE = 0xABCD << 32 | 57, 0x10008  # behind a name of 32 bits stands what was there before
 _ONE = np.ones(1, np.uint64)
 BLOCKS = Blocks(BLOCK * _ONE, 32 * _ONE, _ONE, _ONE.astype(np.uint32), _ONE.astype(np.uint8))
 
@@ -50,43 +52,55 @@ def test_without_tables_every_pointer_stays():
 
 
 @pytest.mark.parametrize(
-    ("offset", "used", "places", "size", "is_unused"),
+    ("offset", "size", "head", "is_unused"),
     [
-        (16, 1, 2, 56, False),
-        (40, 1, 2, 56, True),
-        (40, 2, 2, 56, False),
-        (88, 2, 4, 104, True),
-        (40, 1, 3, 56, False),
-        (40, 3, 2, 56, False),
-        (32, 1, 2, 56, False),
-        (40, 1, 2, 64, False),
+        (40, 56, (1 | 2 << 32, NAME, 0, CODE), True),
+        (40, 56, (1 | 2 << 32, NAME, 0, 0), True),
+        (88, 104, (2 | 4 << 32, NAME, 0, CODE), True),
+        (16, 56, (1 | 2 << 32, NAME, 0, CODE), False),
+        (40, 56, (2 | 2 << 32, NAME, 0, CODE), False),
+        (40, 56, (1 | 3 << 32, NAME, 0, CODE), False),
+        (40, 56, (3 | 2 << 32, NAME, 0, CODE), False),
+        (32, 56, (1 | 2 << 32, NAME, 0, CODE), False),
+        (40, 64, (1 | 2 << 32, NAME, 0, CODE), False),
+        (40, 56, (1 | 2 << 32, 0, 0, CODE), False),
+        (40, 56, (1 | 2 << 32, NAME, 0, ELSEWHERE), False),
+        (40, 56, (0 | 2 << 32, NAME, 0, CODE), False),
+        (40, 56, (), False),
     ],
-    ids=["used", "given up", "all used", "of four", "wrong places", "more used than places", "a function", "size"],
+    ids=[
+        "given up",
+        "that no function frees",
+        "of four",
+        "in use",
+        "all in use",
+        "places for another size",
+        "more used than places",
+        "a function",
+        "another size",
+        "no name",
+        "no function",
+        "none in use",
+        "cannot be read",
+    ],
 )
 def test_data_of_an_object_that_was_given_up_is_held_by_nothing(
-    offset: int, used: int, places: int, size: int, is_unused: bool
+    offset: int, size: int, head: tuple[int, ...], is_unused: bool
 ):
     """The block's first word says how many places there are, and how many are in use."""
-    memory = SimpleNamespace(read=lambda _start, _words: np.array([used | places << 32], np.uint64))
-
+    memory = SimpleNamespace(read=lambda _start, _words: np.array(head, np.uint64))
     found = in_unused_places(
-        pointers(DATA + offset),
-        np.array([DATA], np.uint64),
-        np.array([size], np.uint64),
-        memory,  # type: ignore[arg-type]
-    )
-
-    assert found.tolist() == [is_unused]
-
-
-def test_a_block_that_cannot_be_read_holds_what_it_points_to():
-    memory = SimpleNamespace(read=lambda _start, _words: np.zeros(0, np.uint64))
-
-    found = in_unused_places(
-        pointers(DATA + 40, ELSEWHERE),
+        pointers(DATA + offset, ELSEWHERE),
         np.array([DATA, 0], np.uint64),
-        np.array([56, 0], np.uint64),
+        np.array([size, 0], np.uint64),
         memory,  # type: ignore[arg-type]
+        [Mapping(CODE - 8, CODE + 8, "r-xp", "/usr/lib/libgobject-2.0.so.0"), Mapping(DATA, DATA + 4096, "rw-p", "")],
     )
 
-    assert found.tolist() == [False, False]
+    assert found.tolist() == [is_unused, False]
+
+
+def test_where_no_pointer_may_stand_in_such_data_nothing_is_read():
+    none = in_unused_places(pointers(), np.zeros(0, np.uint64), np.zeros(0, np.uint64), None, [])  # type: ignore[arg-type]
+
+    assert not len(none)

@@ -39,9 +39,9 @@ def soaked(python: str, folder: Path, *options: str) -> tuple[dict[str, Any], st
     """Soak the driver; return the result and what is printed."""
     driver = folder / "drive_store.py"
     driver.write_text(DRIVER, encoding="utf-8")
+    written = ["--json", str(folder / "found.json"), "--out", str(folder)]
     done = subprocess.run(
-        [sys.executable, "-m", "soak", "run", "--python", python, str(driver)]
-        + ["--json", str(folder / "found.json"), "--out", str(folder), "--duration", "60s", *options],
+        [sys.executable, "-m", "soak", "run", "--python", python, str(driver), "--duration", "60s", *options, *written],
         cwd=ROOT,
         env={"PATH": "/usr/bin:/bin", "HOME": str(folder)},
         capture_output=True,

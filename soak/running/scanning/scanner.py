@@ -513,7 +513,7 @@ class MemoryScan:
         is_in_block = sources_in >= 0
         starts = np.where(is_in_block, self.blocks.addresses[sources_in], np.uint64(0))
         sizes = np.where(is_in_block, self.blocks.sizes[sources_in], np.uint64(0))
-        return pointers.take(~in_unused_places(pointers, starts, sizes, self.memory))
+        return pointers.take(~in_unused_places(pointers, starts, sizes, self.memory, self.mappings))
 
     def _is_hash_of_address(self, pointers: Pointers, blocks: Blocks, may_be: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Tell which words are no pointers, but hashes of ints that are addresses; ``(pointers,)``.
