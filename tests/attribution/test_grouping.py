@@ -69,6 +69,15 @@ def owned(**changes: object) -> CauseGroup:
     return only(*(replace(cause, owner=replace(BIN, **changes)) for cause in PARTS))
 
 
+def test_what_holds_a_lost_object_is_said_by_its_sentence_alone():
+    """The way to one of its parts comes from another part that is lost as well."""
+    lost = tuple(replace(cause, state="lost", memory_path=(MemoryStep("lost-block"),)) for cause in PARTS)
+    own, other = replace(BIN, is_lost=True), replace(BIN, is_lost=False)
+
+    assert say.group_held_by(only(*(replace(cause, owner=own) for cause in lost))) == ()
+    assert say.group_held_by(only(*(replace(cause, owner=other) for cause in lost))) != ()
+
+
 def test_the_parts_of_an_object_are_one_leak_of_the_object():
     """Whatever else points to some of them; the object is named before its largest part."""
     assert say.group_sentence(owned()) == (

@@ -60,5 +60,5 @@ def _group(group: CauseGroup) -> list[str]:
     lines = [f"  cause: {say.group_sentence(group)}"]
     lines += [f"    {site}" for site in say.site_lines(group, most=_MOST_SITES)]
     lines += [f"    {short_frame(frame)}" for frame in islice(own, _MOST_FRAMES)]
-    lines += [f"    held by {holder}" for holder in say.held_by(group.head)]
+    lines += [f"    held by {holder}" for holder in say.group_held_by(group)]
     return [*lines, f"    {say.advise_on_group(group)}"]

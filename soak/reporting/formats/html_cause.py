@@ -76,7 +76,7 @@ def view_causes(groups: Sequence[CauseGroup], known: Collection[str], noun: str)
 
 
 def _view(group: CauseGroup, known: Collection[str], noun: str, *, draws: bool) -> CauseView:
-    head, holders = group.head, say.held_by(group.head)
+    head, holders = group.head, say.group_held_by(group)
     way = chain_figure(head.chain, f"Who holds it: {' → '.join(holders)}") if draws else None
     ring = None
     if draws and head.ring:

@@ -99,5 +99,5 @@ def _evidence(component: ComponentResult) -> str:
         texts += [say.group_sentence(group, noun), say.advise_on_group(group, noun)]
         texts += [f"  {site}" for site in say.site_lines(group, noun)]
         texts += [f"  {short_frame(frame)}" for frame in group.causes[0].frames]
-        texts += [f"  held by {holder}" for holder in say.held_by(group.head)]
+        texts += [f"  held by {holder}" for holder in say.group_held_by(group)]
     return "\n".join(text for text in texts if text)

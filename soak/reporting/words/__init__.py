@@ -7,7 +7,7 @@ HTML, Markdown or a terminal escapes it there.
 """
 
 from soak.reporting.words.causes.advice import advise, advise_on_group
-from soak.reporting.words.causes.holders import held_by
+from soak.reporting.words.causes.holders import group_held_by, held_by
 from soak.reporting.words.causes.sentences import (
     cause_facts,
     cause_sentence,
@@ -89,6 +89,7 @@ __all__ = [
     "excuse_sentence",
     "explain",
     "failure_sentence",
+    "group_held_by",
     "group_sentence",
     "growth_cell",
     "growth_so_far",

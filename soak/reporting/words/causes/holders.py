@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from soak.attribution.grouping import INSIDE, chain_steps
+from soak.attribution.grouping import INSIDE, CauseGroup, chain_steps
 from soak.attribution.pointers.reference_cycles import describe_ring
 from soak.grounds import HoldingCache
 from soak.results import Cause, ChainNode, MemoryKind, MemoryStep, Place
@@ -43,6 +43,12 @@ def held_by(cause: Cause) -> tuple[str, ...]:
     if cause.kind == "reference-cycle" and cause.state == "held":
         return ("each other: a reference cycle that is not collected",)
     return ()
+
+
+def group_held_by(group: CauseGroup) -> tuple[str, ...]:
+    """Give the way to what a group keeps; nothing of an object that is lost: its sentence says all that holds it."""
+    owner = group.owner
+    return () if owner is not None and owner.is_lost else held_by(group.head)
 
 
 def named_step(path: Sequence[MemoryStep]) -> MemoryStep | None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from soak.attribution.grouping import CauseGroup, largest_holder
 from soak.reporting.words.causes.advice import advise, keeper_words, made_at_words, spot, though_lost
-from soak.reporting.words.causes.holders import cache_words, container_words, held_by, named_step, step_words
+from soak.reporting.words.causes.holders import cache_words, container_words, group_held_by, named_step, step_words
 from soak.reporting.words.causes.kinds import kind_words
 from soak.reporting.words.paths import library_file, own_frame, short_file, short_frame
 from soak.reporting.words.vocabulary import (
@@ -88,7 +88,7 @@ def where_lines(group: CauseGroup, most: int) -> tuple[str, ...]:
     frames, own = stack[:most], own_frame(stack)
     if own is not None and own not in frames:
         frames = (*frames[:-1], own)  # where a person will look first
-    holders = (f"held by {holder}" for holder in held_by(group.head)[:most])
+    holders = (f"held by {holder}" for holder in group_held_by(group)[:most])
     return tuple(map(printable, (*map(short_frame, frames), *holders)))
 
 
