@@ -91,7 +91,8 @@ def handler_tables(
         places = np.unique(places[(places >= 0) & np.isin(blocks.sizes[places], tuple(_HASH_TABLES))])
         for address, size in zip(blocks.addresses[places].tolist(), blocks.sizes[places].tolist(), strict=True):
             table = _read_table(memory, address, _HASH_TABLES[size])
-            if table is not None:
+            # Objects and handlers are blocks. Quarks are none, nor are halves of addresses, of a GLib that has these.
+            if table is not None and bool((blocks.covering(table.keys) >= 0).all()):
                 found[address] = table
     return list(found.values())
 

@@ -68,7 +68,8 @@ def a_table(*, entries: int = 2, flags: int = BIG) -> dict[int, list[int]]:
     return {0x1010: [TABLE], 0x2000: [OTHER], TABLE: head, OTHER: head, KEYS: keys, HASHES: hashes, VALUES: held}
 
 
-KNOWN = blocks((TABLE, 96), (KEYS, 64), (HASHES, 32), (VALUES, 64), (OTHER, 96))
+OWN = (KEYS, 64), (HASHES, 32), (VALUES, 64), (OTHER, 96)
+KNOWN = blocks((TABLE, 96), *OWN, (OBJECT, 64), (MINI, 64))
 
 
 def test_tables_that_find_handlers_by_object_are_known_by_the_librarys_static_data():
@@ -119,10 +120,17 @@ def test_what_is_no_complete_table_of_handlers_holds_what_it_points_to(
     assert handler_tables(memory(words), mappings, KNOWN) == []  # type: ignore[arg-type]
 
 
+def test_a_table_of_anything_but_blocks_is_no_table_of_handlers():
+    """Its keys are names, or it is of a GLib that stores all addresses in eight bytes, and was read by halves."""
+    known = blocks((TABLE, 96), *OWN, (OBJECT, 64))
+
+    assert handler_tables(memory(a_table()), MAPPINGS, known) == []  # type: ignore[arg-type]
+
+
 def test_the_older_layout_of_a_table_is_known_by_its_size():
     words = a_table()
     words[TABLE] = [8 | 11 << 32, 7 | 2 << 32, 3 | BIG << 32, KEYS, HASHES, VALUES, 0, 0, 0, 0, 0]
 
-    (table,) = handler_tables(memory(words), MAPPINGS, blocks((TABLE, 88)))  # type: ignore[arg-type]
+    (table,) = handler_tables(memory(words), MAPPINGS, blocks((TABLE, 88), (OBJECT, 64), (MINI, 64)))  # type: ignore[arg-type]
 
     assert table.ranges == ((KEYS, 64), (HASHES, 32), (VALUES, 64))

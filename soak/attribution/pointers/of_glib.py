@@ -26,6 +26,8 @@ def of_their_objects(pointers: Pointers, blocks: Blocks, tables: Sequence[Handle
 
     So an object that only the function of its own handler refers to is held by nothing. ``blocks``: those in question.
     """
+    if not tables:
+        return pointers
     is_counted = np.ones(len(pointers.sources), np.bool_)
     found = [pointers]
     for table in tables:
