@@ -73,6 +73,19 @@ def test_what_a_view_keeps_is_proven_after_some_hundred_requests(tmp_path: Path)
     assert found.growth.rate == pytest.approx(0.3 * 1057, rel=0.2)
 
 
+def test_what_stood_proven_is_told_as_it_grew_when_it_grows_no_more(tmp_path: Path):
+    """Its process has been replaced, and took what it held along."""
+    found = proofs(tmp_path, KEEPS)
+    assert found.gone([]) == []
+    found.kept([GROWS], REQUESTS)
+
+    (told,) = found.gone([])
+
+    assert found.gone([GROWS]) == []
+    assert (told.site, told.is_leak) == (SITE, True)
+    assert told.bytes_per_cycle == pytest.approx(0.3 * 1057, rel=0.2)
+
+
 @pytest.mark.parametrize("code", BOUNDED.values(), ids=BOUNDED)
 def test_what_may_be_bounded_is_not_proven_however_it_grows(tmp_path: Path, code: str):
     assert proofs(tmp_path, code).kept([GROWS], REQUESTS) is None

@@ -8,6 +8,7 @@ part of the watch by as much as chance allows, by 64 blocks in all. Where scans 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from soak.analysis.evidence import Proven
 from soak.analysis.sites.ledger import Suspect
@@ -41,16 +42,28 @@ class WatchProofs(Proofs):
         super().__init__(ledger, reachability, clock, KeeperFinder(served_frames))
         self._is_scanned, self._ended = is_scanned, ended
         self._found: Proven | None = None
+        self._grown: dict[int, Suspect] = {}
 
     def kept(self, suspects: Sequence[Suspect], cycles: int) -> Proven | None:
         """See Proofs. What was proven stands when nobody asks for it any more, or its process has been replaced.
 
         Where its blocks went and no process did, something takes them after all.
         """
-        self._found = super().kept(suspects, cycles) or self._found
+        found = super().kept(suspects, cycles)
+        if found is not None:
+            for suspect in suspects:
+                growth = self._ledger.growth([suspect.site]) if suspect.site in self.keepers else None
+                if growth is not None:
+                    self._grown[suspect.site] = replace(suspect, verdict=growth)
+        self._found = found or self._found
         if self._found is not None and not self._ended() and any(map(self._ledger.has_fallen, self.keepers)):
             self._found = None
         return self._found
+
+    def gone(self, suspects: Sequence[Suspect]) -> list[Suspect]:
+        """Return the sites of what stands proven that are not among the ``suspects`` any more, as they grew before."""
+        growing = {suspect.site for suspect in suspects}
+        return [] if self._found is None else [each for site, each in self._grown.items() if site not in growing]
 
     def _may_be_kept(self, site: int) -> bool:
         found = self._reachability(site)

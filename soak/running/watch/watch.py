@@ -476,7 +476,8 @@ class Watch:
         memory = None if self._scanner is None else self._scanner.memory
         kept = () if self._proofs is None else self._proofs.keepers
         why_not = self._subject.why_not_tracked()
-        tracked = self._ledger.finish(self._suspects, why_not, self._reachability, memory, kept=kept)
+        gone = [] if self._proofs is None else self._proofs.gone(self._suspects)
+        tracked = self._ledger.finish([*self._suspects, *gone], why_not, self._reachability, memory, kept=kept)
         grows = self._ledger.grows_steadily
         sites = (s for s in tracked.sites if s.is_proven or _grows_still(s.suspect) or grows(s.suspect.site))
         tracked = replace(tracked, sites=tuple(sites))
