@@ -23,7 +23,7 @@ _FEW_THREADS = 32
 """Up to this many threads, the children of all threads are read every time: a file for each thread."""
 _MANY_THREADS = 1024
 """Above this many threads, only the children of the main thread are read: a leak of threads must not make this slow."""
-_DESCRIBED_FDS = 256
+_DESCRIBED_FDS = 65_536
 _CLOCK_SHIFT, _CLOCK_OF_A_PROCESS = 3, 2
 """What clock_getcpuclockid(3) of Linux makes of the number of a process."""
 _STAT_THREADS = 17  # num_threads is field 20 of /proc/PID/stat; the index counts from the field after the name
@@ -70,7 +70,7 @@ class OutsideReader(Protocol):
         """Read pss, uss and swap, for which the kernel walks over all pages (about 1 ms), and children in any case."""
 
     def describe_fds(self) -> dict[str, int]:
-        """Count the newest descriptors (256 at most) by what they point to: a path, ``socket``, ``pipe``."""
+        """Count the newest descriptors (65,536 at most) by what they point to: a path, ``socket``, ``pipe``."""
 
     def read_descendants(self) -> tuple[Descendant, ...]:
         """List the live processes that it started, itself or through others (about 100 µs each)."""

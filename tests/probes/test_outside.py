@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from soak.measurements import SIGNALS
+from soak.probes import outside
 from soak.probes.limits import read_hidden_limits, read_limits
 from soak.probes.outside import LinuxReader, PsutilReader, ScriptedReader, open_reader
 
@@ -152,7 +153,8 @@ def test_descriptors_are_described_by_what_they_point_to(obedient: Obedient):
     assert before["pipe"] >= 2
 
 
-def test_of_very_many_descriptors_the_newest_are_described(obedient: Obedient):
+def test_of_very_many_descriptors_the_newest_are_described(obedient: Obedient, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(outside, "_DESCRIBED_FDS", 256)
     obedient.do("kept = [os.dup(0) for _ in range(100)] + [os.open('/dev/null', os.O_RDONLY) for _ in range(256)]")
 
     assert LinuxReader(obedient.pid).describe_fds() == {"/dev/null": 256}

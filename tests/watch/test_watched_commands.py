@@ -120,7 +120,7 @@ def test_a_leak_in_c_is_named_with_function_and_line(watched: Path):
 
 
 def test_a_leak_in_c_is_counted_by_the_programs_own_marks(watched: Path):
-    answer = watch(str(watched), "1500", "leaking", "marking", n_min=256)
+    answer = watch_until_it_leaks(str(watched), "1000000", "leaking", "marking", n_min=256)
 
     assert answer.code == 1, answer.text
     growth = answer.component["growth"]
@@ -128,7 +128,7 @@ def test_a_leak_in_c_is_counted_by_the_programs_own_marks(watched: Path):
     assert growth["low"] <= 100 <= growth["high"]
     assert answer.component["causes"][0]["requested_size"] == 100
     assert answer.component["pacing"]["interval_s"] is None
-    assert 1000 < answer.component["iterations"] <= 1500
+    assert answer.component["iterations"] >= 256
     assert "per mark" in answer.text
 
 
@@ -517,7 +517,7 @@ def cut(keeps):
     one = tuple(each for each in [object()])
     if keeps:
         kept.append(one)
-for _ in range(1800):
+for _ in range(1_000_000 if len(sys.argv) > 1 else 1800):
     soak.mark()
     cut(len(sys.argv) > 1)
     time.sleep(0.002)
@@ -527,7 +527,7 @@ for _ in range(1800):
 def test_tuples_that_cpython_keeps_free_are_no_growth_and_those_that_a_list_keeps_are():
     """Up to 2,000 of a size: one more at each call, for a longer one is made and cut."""
     free = watch(sys.executable, "-c", CUTTING, n_min=1024)
-    kept = watch(sys.executable, "-c", CUTTING, "keeps", n_min=1024)
+    kept = watch_until_it_leaks(sys.executable, "-c", CUTTING, "keeps", n_min=1024)
 
     assert free.component["verdict"] != "LEAK", free.text
     assert not [cause for cause in free.component["causes"] if cause["confirmed"]]
@@ -536,7 +536,7 @@ def test_tuples_that_cpython_keeps_free_are_no_growth_and_those_that_a_list_keep
     assert free.component["signals"]["tracked_blocks"]["last"] > free.component["signals"]["tracked_blocks"]["first"]
     assert kept.component["verdict"] == "LEAK", kept.text
     lines = {cause["python_where"]["line"] for cause in kept.component["causes"] if cause["confirmed"]}
-    assert 6 in lines
+    assert lines & {6, 8}  # the tuples, or the table of the list: it may be known first
 
 
 HURRYING = """

@@ -35,6 +35,7 @@ from soak.results import Cause, ComponentResult, Failure, Growth, LabelGrowth, P
 from soak.running.clock import SystemClock
 from soak.running.component.ledger_reader import PYTHON_DOMAINS, LedgerReader, Tracked
 from soak.running.scanning.watched import WatchScanner
+from soak.running.time_share import TimeShare
 from soak.running.watch.counting import CountPace
 from soak.running.watch.name_cache import NameCache
 from soak.running.watch.pace import WatchPace
@@ -46,8 +47,9 @@ from soak.running.watch.subject import CPU_S, Subject
 from soak.units import format_count, format_size
 from soak.verdict import SeriesVerdict, Verdict
 
-_DESCRIBE_EVERY = 60
-"""Samples between two looks at what the descriptors are: as many links to read as there are descriptors."""
+_DESCRIBE_EVERY, _DESCRIBE_SHARE = 60, 0.01
+"""Samples between two looks at what the descriptors are, and the share of the time that these may take: there are as
+many links to read as descriptors."""
 _FLAG_AFTER_PART = 4
 """Stacks are asked for after this share of n_min."""
 _LONGEST_FALL = 16
@@ -107,7 +109,8 @@ class Watch:
         self._sleep = sleep or stopping.wait
         self._messages: list[str] = []
         self._scanner: WatchScanner | None = None
-        self._fds_at_start = self._fds_at_end = subject.describe_fds()
+        self._describing = TimeShare(_DESCRIBE_SHARE, every_s=_DESCRIBE_EVERY * plan.every_s)
+        self._fds_at_start = self._fds_at_end = self._describe_fds()
 
     def run(self) -> ComponentResult:
         """Sample until the verdict stands, the time is over, the process has ended, or ``stopping`` is set."""
@@ -126,8 +129,8 @@ class Watch:
                 standing = self._decide()
             if sample == self._offset + 1:  # at the very start a program opens what it loads
                 self._fds_at_start = subject.describe_fds() or self._fds_at_start
-            if sample % _DESCRIBE_EVERY == _DESCRIBE_EVERY - 1:
-                self._fds_at_end = subject.describe_fds() or self._fds_at_end
+            if self._describing.is_due(self._now()):
+                self._fds_at_end = self._describe_fds() or self._fds_at_end
             self._on_sample(sample, values, standing)
             stopped_by = self._reason_to_stop(self._now() - begun_s, standing)
             if stopped_by:
@@ -219,6 +222,12 @@ class Watch:
         self._keep(cycles, values)
         says_more = self._scan(cycles) or says_more
         return self._judge.add(cycles, values) or says_more
+
+    def _describe_fds(self) -> dict[str, int]:
+        begun_s = self._now()
+        found = self._subject.describe_fds()
+        self._describing.spend(begun_s, self._now() - begun_s)
+        return found
 
     def _scan(self, cycles: int) -> bool:
         """Go on with scans, where they are allowed; return whether judging may say more than before."""
