@@ -266,7 +266,7 @@ def test_every_import_is_a_declared_dependency():
     imported -= {"PyTine", "gi", "h5py", "pco", "pypylon"}
     imported -= {"dask", "distributed", "dask_jobqueue"}  # of the extra [fleet]
     imported -= {"pytest", "_pytest"}  # pytest imports the plugin, not the plugin pytest
-    distributions = {"elftools": "pyelftools", "prometheus_client": "prometheus-client"}
+    distributions = {"prometheus_client": "prometheus-client"}
     imported = {distributions.get(name, name) for name in imported}
 
     assert imported <= dependencies

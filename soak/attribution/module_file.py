@@ -13,13 +13,12 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from elftools.common.exceptions import ELFError
-from elftools.elf.elffile import ELFFile
-from elftools.elf.sections import SymbolTableSection
+from numpy.typing import NDArray
 from symbolic.debuginfo import Archive, Object
 from symbolic.exceptions import SymbolicError
 from symbolic.symcache import SourceLocation, SymCache
 
+from soak.attribution.elf_file import ElfFile
 from soak.attribution.kept_symbols import table_of
 from soak.attribution.names import comes_from_cython_source, is_of_the_language, readable
 
@@ -32,13 +31,8 @@ Covers = tuple[list[int], list[tuple[str, int]]]
 _BUILD_IDS = Path("/usr/lib/debug/.build-id")
 _CYTHON_MAKES = (".c", ".cpp", ".cxx", ".cc")
 _CYTHON_SOURCE = re.compile(r'\s*/\* "([^"]+)":(\d+)$')
-_SYMBOL_TABLES = (".symtab", ".dynsym")
 _VARIABLE, _FUNCTION = 1, 2
 """Kinds of symbols: STT_OBJECT and STT_FUNC."""
-_SYMBOL = np.dtype(
-    [("name", "<u4"), ("info", "u1"), ("other", "u1"), ("section", "<u2"), ("value", "<u8"), ("size", "<u8")]
-)
-"""Elf64_Sym."""
 _COLD = ".cold"
 """What GCC adds to the name of a function's unlikely part."""
 
@@ -93,10 +87,9 @@ class ModuleFile:
         """Bytes of address space that the module takes when it is loaded; 0 for what is no module."""
         try:
             with self._path.open("rb") as file:
-                loads = list(ELFFile(file).iter_segments("PT_LOAD"))
-                ends = [load["p_vaddr"] + load["p_memsz"] for load in loads]
-                return int(max(ends, default=0) - min((load["p_vaddr"] for load in loads), default=0))
-        except (ELFError, OSError, KeyError):
+                begin, end = ElfFile(file).loaded()
+                return end - begin
+        except (OSError, ValueError):
             return 0
 
     def variable(self, offset: int) -> str | None:
@@ -119,28 +112,19 @@ class ModuleFile:
         found: dict[int, tuple[str, int]] = {}
         try:
             with self._path.open("rb") as file:
-                elf = ELFFile(file)
-                loads = [segment["p_vaddr"] for segment in elf.iter_segments("PT_LOAD")]
-                base = min(loads, default=0)
-                for table in _SYMBOL_TABLES:
-                    for value, name, size in _symbols(elf, table, kind):
+                elf = ElfFile(file)
+                base = elf.loaded()[0]
+                for symbols, names in elf.symbol_tables():
+                    for value, name, size in _symbols(symbols, names, kind):
                         found.setdefault(value - base, (name, size))
-        except (ELFError, OSError, KeyError, ValueError):
+        except (OSError, ValueError):
             return [], []
         starts = sorted(found)
         return starts, [found[start] for start in starts]
 
 
-def _symbols(elf: ELFFile, table: str, kind: int) -> Iterator[tuple[int, str, int]]:
-    """Give value, name and size of the symbols of a kind that have a size.
-
-    Read as one array: a library has tens of thousands, and pyelftools takes 60 µs for each.
-    """
-    section = elf.get_section_by_name(table)
-    if not isinstance(section, SymbolTableSection) or elf.elfclass != 64 or not elf.little_endian:
-        return
-    symbols = np.frombuffer(section.data(), _SYMBOL)
-    names = elf.get_section(section["sh_link"]).data()
+def _symbols(symbols: NDArray[np.void], names: bytes, kind: int) -> Iterator[tuple[int, str, int]]:
+    """Give value, name and size of the symbols of a kind that have a size."""
     for symbol in symbols[(symbols["info"] & 0xF == kind) & (symbols["size"] > 0)].tolist():
         start, _, _, _, value, size = symbol
         yield value, names[start : names.index(b"\0", start)].decode("utf-8", "replace"), size

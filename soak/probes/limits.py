@@ -6,7 +6,7 @@ import contextlib
 import mmap
 from pathlib import Path
 
-import psutil
+from soak.probes.machine import memory_bytes
 
 _CONTROL_GROUP = Path("/sys/fs/cgroup")
 _RECLAIMABLE = ("active_file", "inactive_file")
@@ -20,7 +20,7 @@ def read_limits(pid: int) -> dict[str, float]:
     ``fds``, ``threads`` and ``children`` are counts; ``mapped`` and ``rss`` are bytes. ``rss`` is the memory of the
     machine or the limit of the control group, whichever is smaller.
     """
-    limits: dict[str, float] = {"rss": float(psutil.virtual_memory().total)}
+    limits: dict[str, float] = {"rss": float(memory_bytes()[0])}
     with contextlib.suppress(OSError):
         for line in Path(f"/proc/{pid}/limits").read_text(encoding="ascii").splitlines():
             for title, signal in _LINES.items():
@@ -38,7 +38,7 @@ def read_limits(pid: int) -> dict[str, float]:
 
 def read_free_memory_bytes() -> float:
     """Return how much memory can still be taken: of the machine or of the control group, whichever has less."""
-    free = float(psutil.virtual_memory().available)
+    free = float(memory_bytes()[1])
     with contextlib.suppress(OSError, ValueError):
         limit, used = (float((_CONTROL_GROUP / f"memory.{name}").read_text("ascii")) for name in ("max", "current"))
         for line in (_CONTROL_GROUP / "memory.stat").read_text("ascii").splitlines():

@@ -8,9 +8,8 @@ import platform
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from soak.native.preload import GLIB_VARIABLES, for_glib
+from soak.probes.machine import memory_bytes
 from soak.running.interpreter import Interpreter
 
 _VARIABLES = (
@@ -36,7 +35,7 @@ def describe_environment(interpreter: Interpreter | None) -> dict[str, Any]:
         "processor": _processor(),
         "processors": os.cpu_count(),
         "load": round(os.getloadavg()[0], 2),
-        "memory_bytes": psutil.virtual_memory().total,
+        "memory_bytes": memory_bytes()[0],
         "python": str(interpreter or ""),
         "executable": interpreter.executable if interpreter else "",
         "variables": allocator_variables(),

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from soak.probes.descendants import MOST_LISTED, Descendant, read_descendants, short_command
-from soak.probes.outside import PsutilReader
+from soak.probes.portable import PsutilReader
 
 PYTHON = "/opt/python/bin/python3"
 SPAWNED = (

@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from soak.probes import limits
+from soak.probes import limits, machine
 
 
 def control_group(folder: Path, maximum: str, current: int, cached: int) -> None:
@@ -36,3 +36,16 @@ def test_without_a_limit_it_is_what_the_machine_has(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(limits, "_CONTROL_GROUP", tmp_path)
 
     assert limits.read_free_memory_bytes() == pytest.approx(psutil.virtual_memory().available, rel=0.2)
+
+
+@pytest.mark.parametrize("tells", [True, False])
+def test_the_memory_of_the_machine_is_the_same_with_and_without_the_kernels_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tells: bool
+):
+    if not tells:
+        monkeypatch.setattr(machine, "_KERNEL_SAYS", tmp_path / "none")
+
+    total, available = machine.memory_bytes()
+
+    assert total == psutil.virtual_memory().total
+    assert 0 < available <= total

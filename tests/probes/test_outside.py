@@ -16,7 +16,8 @@ import pytest
 from soak.measurements import SIGNALS
 from soak.probes import outside
 from soak.probes.limits import read_hidden_limits, read_limits
-from soak.probes.outside import LinuxReader, PsutilReader, ScriptedReader, open_reader
+from soak.probes.outside import LinuxReader, ScriptedReader, open_reader
+from soak.probes.portable import PsutilReader
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 

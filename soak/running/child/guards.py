@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-import psutil
-
 from soak.running.time_share import TimeShare
 
 GUARDED_SHARE = 0.8
@@ -62,6 +60,8 @@ def what_ran_out(
 
 def hottest_c() -> float | None:
     """Return the highest temperature that any sensor of this machine reads, in °C; None where there is none."""
+    import psutil  # only who sets a limit waits for it
+
     read = getattr(psutil, "sensors_temperatures", dict)
     return max((sensor.current for sensors in read().values() for sensor in sensors), default=None)
 
