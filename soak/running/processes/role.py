@@ -10,7 +10,7 @@ from typing import NamedTuple
 from soak.analysis.component import ComponentJudge
 from soak.analysis.decide import Decision, decide
 from soak.analysis.evidence import JudgedRole
-from soak.analysis.sites.garbage import without_young
+from soak.analysis.sites.garbage import most_waiting, without_waiting, without_young
 from soak.analysis.sites.ledger import Suspect
 from soak.attribution.holders import UNSCANNED
 from soak.grounds import ENOUGH_N_MIN, ProcessRole
@@ -196,6 +196,8 @@ class Role:
         distrusted = evidence.distrusted if self._ledger.is_complete else evidence.distrusted | {"tracked"}
         evidence = replace(evidence, cycles=cycles, suspects=tuple(self._suspects), distrusted=distrusted)
         evidence = without_young(evidence, lambda site: self._ledger.young_bytes(site, self._collected_at))
+        most = max(len(self.members), 1) * most_waiting(self._ledger.maps)
+        evidence = without_waiting(evidence, self._ledger.sites_of_python(), most=most)
         self._suspects = list(evidence.suspects)
         decision = decide(evidence)
         told = decision.decided_by or next(iter(decision.grounds[0].signals), None)
