@@ -130,6 +130,8 @@ class HoldingCache:
     filled: int
     full_at_cycle: int | None
     """About when, at the pace at which it was seen to fill; None when it does not fill, or for ever."""
+    is_bounded_by_code: bool = False
+    """A container of the program, whose code takes entries from it where it compares its length."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,14 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from soak.analysis.evidence import COUNTS, LEDGER, MEMORY, Evidence, Proven
-from soak.analysis.sites.caches import filling_modules, forecast, may_be_cached, maybe_filling, needed_cycles
+from soak.analysis.sites.caches import (
+    CachedSite,
+    filling_modules,
+    forecast,
+    may_be_cached,
+    maybe_filling,
+    needed_cycles,
+)
 from soak.analysis.sites.ledger import SAME_RATE, Suspect
 from soak.analysis.sites.rates import at_least, risen, together, told_closer, with_undecided
 from soak.analysis.sites.streaks import (
@@ -153,8 +160,19 @@ def _maybe_filling(evidence: Evidence) -> Ground | None:
     told, series = _growing_memory_alone(evidence)
     if series is None:
         return None
-    filling = maybe_filling(evidence.cached, series, cycles=evidence.cycles, tolerance_bytes=evidence.tolerance_bytes)
+    cached = evidence.cached if _may_hold_unknown_caches(evidence) else _of_known_bounds(evidence.cached)
+    filling = maybe_filling(cached, series, cycles=evidence.cycles, tolerance_bytes=evidence.tolerance_bytes)
     return None if filling is None else Ground(GroundKind.MAYBE_FILLING, told.signals, filling=filling)
+
+
+def _may_hold_unknown_caches(evidence: Evidence) -> bool:
+    """Whether slow cycles have brought an n_min into which a cache of a program's own may not fit."""
+    return evidence.is_n_min_of_slow_cycles and evidence.n_min is not None and evidence.n_min < _N_MIN_OF_OWN_CACHES
+
+
+def _of_known_bounds(sites: Sequence[CachedSite]) -> list[CachedSite]:
+    """Return the sites without the caches of which only the code knows the bound."""
+    return [replace(s, cache=None) if s.cache is not None and s.cache.has_hidden_bound else s for s in sites]
 
 
 def _few_cycles(evidence: Evidence) -> Ground | None:
@@ -439,6 +457,8 @@ _MAYBE_CACHES = (
     GroundKind.FEW_CYCLES,
 )
 _BY_NO_SIGNAL = (GroundKind.NOT_READ,)
+_N_MIN_OF_OWN_CACHES = 16_384
+"""From here on a container that its code bounds by a number that is not known is a leak like any other."""
 _WINDOWS_TO_LOOK = 2
 """The first look that decides needs this many times n_min."""
 _TELLING = ("tracked", "heap", "python_blocks")

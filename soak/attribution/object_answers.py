@@ -6,17 +6,23 @@ objects that only each other hold. And of the process: what its garbage collecti
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from soak.analysis.sites.caches import Cache
+from soak.attribution.keepers.bounds import Bound
 from soak.attribution.pointers.reference_cycles import describe_ring
 from soak.inside.objects.caches import NO_BOUND
 from soak.results import ChainNode, Garbage, Place
 from soak.units import format_count
 
 _MODULE = "module "
+_CONTAINERS = ("dict", "list", "set", "OrderedDict", "defaultdict", "deque")
+_LAST_NAME = re.compile(r"([A-Za-z_]\w*)$")
+_LENGTH = re.compile(r" of ([\d,]+)$")
 _RECYCLED = ("list", "dict", "tuple", "float")
 _UNCOLLECTABLE = "module gc"
 
@@ -96,6 +102,46 @@ def read_object_answers(document: dict[str, Any], cycles: int) -> ObjectAnswers:
     cycles, objects, types, nodes = garbage
     found = (cycles, objects, tuple((name, n) for name, n in types), _links(nodes))
     return ObjectAnswers(by_site, found, document["is_complete"], document.get("gtypes", {}))
+
+
+def with_bounds_of_code(answers: ObjectAnswers, cycles: int, bound_of: Callable[[str], Bound | None]) -> ObjectAnswers:
+    """Return the answers with the containers of the program that its code bounds as caches.
+
+    ``bound_of``: returns the bound of the container that a variable or an attribute is, as the code has it.
+    """
+    by_site = {}
+    for site, answer in answers.by_site.items():
+        cache = _bounded_by_code(answer.chain, cycles, bound_of) if answer.cache is None else None
+        by_site[site] = answer if cache is None else replace(answer, cache=cache)
+    return replace(answers, by_site=by_site)
+
+
+def _bounded_by_code(links: Sequence[Link], cycles: int, bound_of: Callable[[str], Bound | None]) -> Cache | None:
+    """Return the largest container on a way, where the code bounds it."""
+    expressions = itertools.accumulate(link.name for link in links)
+    named = [
+        (link, way.removeprefix(_MODULE), found[0])
+        for link, way in zip(links, expressions, strict=True)
+        if link.type in _CONTAINERS and (found := _LAST_NAME.findall(way))
+    ]
+    if not named:
+        return None
+    container, way, name = max(named, key=lambda each: each[0].size_bytes)
+    bound, filled = bound_of(name), _LENGTH.findall(container.what)
+    if bound is None or not filled:
+        return None
+    is_table = container is links[-1]
+    entries = int(filled[0].replace(",", ""))
+    return Cache(
+        container.type,
+        way,
+        bound.capacity,
+        entries,
+        cycles,
+        is_only_seen=True,
+        is_table=is_table,
+        is_bounded_by_code=True,
+    )
 
 
 def draw_nodes(links: Sequence[Link], place_of_site: Callable[[int], Place | None]) -> tuple[ChainNode, ...]:

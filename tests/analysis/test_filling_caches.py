@@ -158,3 +158,47 @@ def test_what_the_walk_did_not_come_to_may_be_in_the_cache_and_what_it_found_els
     assert decide(replace(LEAK, cached=sites)).verdict is Verdict.INCONCLUSIVE
     assert decide(replace(LEAK, cached=known)).verdict is Verdict.LEAK
     assert decide(replace(LEAK, cached=sites[1:])).verdict is Verdict.LEAK
+
+
+@pytest.mark.parametrize(
+    ("at_cycle", "blocks_per_cycle", "filled", "verdict"),
+    [
+        (600, 1.0, 512, Verdict.INCONCLUSIVE),
+        (1100, 1.0, 512, Verdict.LEAK),
+        (5000, 0.2, 512, Verdict.INCONCLUSIVE),
+        (600, 1.0, 700, Verdict.LEAK),
+        (600, 10.0, 512, Verdict.LEAK),
+    ],
+    ids=["just now", "long ago", "it fills slowly", "past its bound", "its entries grow"],
+)
+def test_a_cache_that_has_become_full_just_now_is_no_leak(
+    at_cycle: int, blocks_per_cycle: float, filled: int, verdict: Verdict
+):
+    """On a busy machine some cycles pass between the look that says LEAK and the end."""
+    full = replace(FILLING, filled=filled, gained=0, at_cycle=at_cycle)
+    site = CachedSite(106.0, full, is_leak=True, blocks_per_cycle=blocks_per_cycle)
+
+    assert decide(replace(LEAK, cached=(site,))).verdict is verdict
+
+
+OWN = Cache("dict", "app.cache", 1500, 1421, at_cycle=1421, is_only_seen=True, is_bounded_by_code=True)
+
+
+@pytest.mark.parametrize(
+    ("cache", "n_min", "is_slow", "verdict"),
+    [
+        (OWN, 256, False, Verdict.INCONCLUSIVE),
+        (replace(OWN, filled=1500), 256, False, Verdict.LEAK),
+        (replace(OWN, capacity=None), 1421, True, Verdict.INCONCLUSIVE),
+        (replace(OWN, capacity=None), 1421, False, Verdict.LEAK),
+        (replace(OWN, capacity=None), 16_384, True, Verdict.LEAK),
+    ],
+    ids=["has room", "full", "of a hidden bound", "n_min was asked for", "n_min is large"],
+)
+def test_a_container_that_its_code_bounds_may_be_a_cache(cache: Cache, n_min: int, is_slow: bool, verdict: Verdict):
+    """A dict with eviction at 1,500 entries was a leak at cycle 1,421."""
+    evidence = replace(LEAK, n_min=n_min, is_n_min_of_slow_cycles=is_slow)
+    if n_min == 1421:
+        evidence = replace(evidence, cycles=1500)
+
+    assert decided(evidence, (106.0, cache)).verdict is verdict

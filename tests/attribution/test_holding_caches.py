@@ -133,6 +133,34 @@ def test_cursors_that_a_pool_of_connections_lists_are_no_leak_and_those_that_are
         assert {(holder.kind, holder.capacity) for holder in holders(result)} == {("sqlite3", 201)}
 
 
+OWN = """
+    import itertools
+    calls, cache = itertools.count(), {{}}
+    def put(key, value):
+        {bound}
+        cache[key] = value
+    def cycle(state):
+        put(next(calls), bytearray(200))
+"""
+EVICTS = "if len(cache) >= 1500: cache.pop(next(iter(cache)))"
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(("bound", "verdict"), [(EVICTS, Verdict.INCONCLUSIVE), ("pass", Verdict.LEAK)])
+def test_a_dict_that_its_code_bounds_may_be_a_cache(tmp_path: Path, version: str, bound: str, verdict: Verdict):
+    """Nothing but the code knows its bound. The run that the report asks for shows that it is a cache."""
+    text, python = OWN.format(bound=bound), interpreter_of(version)
+
+    found = soak_text(tmp_path, text, python, n_min=SOON)
+
+    assert found.verdict is verdict, why_words(found)
+    if verdict is Verdict.INCONCLUSIVE:
+        assert HoldingCache("dict", "drive_it.cache", 1500, 600, 1500, is_bounded_by_code=True) in holders(found)
+        assert found.needed_iterations is not None
+        full = soak_text(tmp_path, text, python, cycles=600 + found.needed_iterations, n_min=2550, checkpoint_every=40)
+        assert full.verdict is Verdict.CLEAN
+
+
 def test_an_unbounded_cache_is_a_leak_and_wants_a_bound(tmp_path: Path):
     result = soak_text(tmp_path, LRU.format(maxsize=None, more=""), n_min=SOON)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from soak.analysis import judge
 from soak.grounds import VERDICTS, Filling, Ground, GroundKind, HoldingCache, Keeper, Limit, LiveChildren, Streak
 from soak.measurements import SIGNALS
+from soak.reporting.words.components import needed_command
 from soak.reporting.words.verdicts.series import series_sentence
 from soak.reporting.words.verdicts.why import why_sentence, why_words
 from soak.results import ComponentResult, Failure, SignalResult
@@ -255,6 +257,40 @@ def test_a_cache_that_was_not_looked_at_to_the_end_is_told_as_such(cache: Holdin
         f"{words}what could be looked at of what grows. "
         "Not all could be looked at, so this is a cache that fills, or a leak."
     )
+
+
+@pytest.mark.parametrize(
+    ("cache", "words"),
+    [
+        (
+            HoldingCache("dict", "app.cache", 1500, 1421, full_at_cycle=1500, is_bounded_by_code=True),
+            "A dict that its code bounds at 1,500, app.cache, with 1,421 entries and full at about call 1,500, holds",
+        ),
+        (
+            HoldingCache("dict", "app.cache", None, 1421, full_at_cycle=None, is_bounded_by_code=True),
+            "A dict that its code bounds, app.cache, with 1,421 entries, holds",
+        ),
+        (
+            HoldingCache("lru_cache", "app.get", 512, 512, full_at_cycle=None),
+            "An lru_cache of 512, app.get, which is full, holds",
+        ),
+    ],
+    ids=["by code", "by a hidden bound", "full just now"],
+)
+def test_a_cache_that_may_fill_is_told_with_what_is_known_of_its_bound(cache: HoldingCache, words: str):
+    ground = Ground(GroundKind.MAYBE_FILLING, ("tracked",), filling=Filling(cache, 1000.0, is_all=True))
+    maybe = a_component(
+        verdict=Verdict.INCONCLUSIVE, grounds=(ground,), causes=(), iterations=1421, needed_iterations=4879, n_min=256
+    )
+
+    is_full = cache.filled == cache.capacity
+    just_now = "It may have become full just now, so this is a cache that has filled"
+    so = just_now if is_full else "So this is a cache that fills"
+    assert why_words(maybe).startswith(f"{words} what grows. {so}, or a leak.")
+    command = needed_command(dataclasses.replace(maybe, options=()))
+    # Without it the cache is a leak again in the middle of the run that is to decide.
+    assert command is not None
+    assert command.endswith("--iterations 6300 --n-min 2416")
 
 
 def test_growth_that_has_ended_says_when():

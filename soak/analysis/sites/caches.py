@@ -22,6 +22,8 @@ _MOST_PER_BLOCK_BYTES, _MOST_ROUNDING = 32, 1.05
 _TELLING_GAIN, _FEWEST_ENTRIES = 3.0, 8
 """A cache that fills would have gained so many entries in the cycles watched, or these tell nothing. One of a few
 entries does not hold what grows by an entry at a time."""
+_MOST_OVER = 1.1
+"""A cache that is emptied in one go, or now and then, has some entries more than its bound."""
 _LOST_TABLES_SHARE = 0.25
 _STRAY_SHARE = 0.05
 """What a site may grow by, of all that caches hold, and have its holder wrong: the block of a dead object passes on
@@ -48,6 +50,13 @@ class Cache:
     """No way past bounded caches was seen, whether or not all objects were walked through."""
     is_table: bool = False
     """What grows is its own table, not what it holds."""
+    is_bounded_by_code: bool = False
+    """A container of the program, whose code takes entries from it where it compares its length."""
+
+    @property
+    def has_hidden_bound(self) -> bool:
+        """Whether its code bounds it, by a number that is not known."""
+        return self.is_bounded_by_code and self.capacity is None
 
     @property
     def is_filling(self) -> bool:
@@ -68,10 +77,20 @@ class Cache:
 
         Too few cycles were watched, or it lost entries before it was full, as caches do that drop them by their age.
         """
-        has_room = self.kind == MODULES or (self.capacity is not None and self.filled < self.capacity)
+        is_below = self.is_bounded_by_code if self.capacity is None else self.filled < self.capacity
+        has_room = self.kind == MODULES or is_below
         usual_gain = self.watched_cycles * self.filled / max(self.at_cycle, 1)
         is_unwatched = self.gained == 0 and usual_gain < _TELLING_GAIN and self.filled >= _FEWEST_ENTRIES
         return self.is_filling or (has_room and (is_unwatched or self.loses_entries))
+
+    def may_have_filled_just_now(self, blocks_per_cycle: float) -> bool:
+        """Whether it is full, and so few cycles have passed that all growth may have been that of its entries.
+
+        Each entry has a block at least, so it took at least so many cycles to fill; CLEAN takes twice as many.
+        """
+        if self.capacity is None or not self.capacity <= self.filled <= _MOST_OVER * self.capacity + 1:
+            return False
+        return 0 < self.at_cycle * blocks_per_cycle < 2 * self.capacity
 
     @property
     def loses_entries(self) -> bool:
@@ -102,6 +121,7 @@ class CachedSite:
     """It allocates while a module is imported, and its blocks are not lost."""
     is_unseen: bool = False
     """The walk through all objects was cut before it came to those of this site."""
+    blocks_per_cycle: float = 0.0
 
     @property
     def rate(self) -> float:
@@ -131,9 +151,9 @@ def maybe_filling(
     """Return what bounded caches may hold: all that grows, as far as was looked; None where something else holds it.
 
     Not all was looked at: the walk through all objects was cut, or too few cycles were watched to see whether a cache
-    fills. ``sites``, ``series``: as for `forecast`.
+    fills, or it has become full just now. ``sites``, ``series``: as for `forecast`.
     """
-    caches = [site.cache for site in sites if site.cache is not None and _may_fill_alone(site.cache)]
+    caches = [site.cache for site in sites if site.cache is not None and _may_fill_alone(site.cache, site)]
     if not caches or not cycles:
         return None
     within = [site for site in sites if site.cache in caches or site.is_unseen]
@@ -210,7 +230,8 @@ def needed_cycles(filling: Filling, cycles: int, n_min: int | None) -> int:
 
 def holding_cache(cache: Cache) -> HoldingCache:
     """Return what a result keeps of a cache."""
-    return HoldingCache(cache.kind, cache.name, cache.capacity, cache.filled, cache.full_at)
+    full_at, by_code = cache.full_at, cache.is_bounded_by_code
+    return HoldingCache(cache.kind, cache.name, cache.capacity, cache.filled, full_at, is_bounded_by_code=by_code)
 
 
 def most_allocated(series: Mapping[str, SeriesVerdict]) -> float:
@@ -224,8 +245,9 @@ def _fills_alone(cache: Cache) -> bool:
     return cache.is_only_holder and cache.is_filling
 
 
-def _may_fill_alone(cache: Cache) -> bool:
-    return (cache.is_only_holder or cache.is_only_seen) and cache.may_fill
+def _may_fill_alone(cache: Cache, site: CachedSite) -> bool:
+    is_filling = cache.may_fill or cache.may_have_filled_just_now(site.blocks_per_cycle)
+    return (cache.is_only_holder or cache.is_only_seen) and is_filling
 
 
 def _is_all_tracked(series: Mapping[str, SeriesVerdict], tolerance_bytes: float) -> bool:

@@ -22,6 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from soak.attribution.causes import Call, is_ours
+from soak.attribution.keepers.bounds import Bound, bound_in
 from soak.attribution.keepers.callees import callees
 from soak.attribution.keepers.conditions import Given, body_of, runs_as_written, served_arguments
 from soak.attribution.keepers.flows import may_be_added, may_be_passed
@@ -71,6 +72,11 @@ class KeeperFinder:
         if key not in self._found:
             self._found[key] = self._look(frames, known)
         return self._found[key]
+
+    def bound_of(self, name: str, files: Iterable[str]) -> Bound | None:
+        """Return the bound of the container that a variable or an attribute is, as the program's files have it."""
+        known = self._mentioning(name, sorted(file for file in files if not is_ours(Call(file=file))))
+        return None if known is None else bound_in(name, known)
 
     def _look(self, frames: Sequence[Call], files: Sequence[str]) -> Keeper | None:
         driver = "" if self._is_served else frames[-1].file or ""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 NO_BOUND = -1
 LRU_CACHE: Any = type(functools.lru_cache(1)(len))
 _DEQUE = collections.deque
+TABLES: tuple[type, ...] = (collections.OrderedDict, collections.defaultdict, collections.deque)
 _WEAK_VALUES = weakref.WeakValueDictionary
 _SQLITE, _MOST_CURSORS = "sqlite3", 201
 """A connection has a weak reference to each of its cursors; it drops the dead ones when it has made 200 more."""

@@ -37,7 +37,7 @@ _IS_HEAP_TYPE = 1 << 9
 _BEYOND = "at a place that is not known"
 _OF_SQLITE = "a connection of sqlite3"
 _AT_EXIT, _REGISTERED = "atexit", "atexit's list of functions"
-_SIZED = (list, tuple, dict, set, frozenset, bytes, bytearray, str)
+_SIZED = (list, tuple, dict, set, frozenset, bytes, bytearray, str, *caches.TABLES)
 _METHOD_OF_C = type(object.__sizeof__)
 
 

@@ -161,7 +161,10 @@ def needed_command(component: ComponentResult) -> str | None:
     full_at = max(
         (cause.holder.full_at_cycle or 0 for cause in component.causes if cause.holder is not None), default=0
     )
-    is_few = bool(component.grounds) and component.grounds[0].kind is GroundKind.FEW_CYCLES
+    first = component.grounds[0].kind if component.grounds else None
+    is_few = first is GroundKind.FEW_CYCLES
+    if first is GroundKind.MAYBE_FILLING and not full_at:
+        full_at = component.iterations  # as long as has been seen
     if full_at or is_few:
         # Else a cache that still fills is taken for a leak again, and that ends the run.
         fewest = ENOUGH_N_MIN if is_few else component.n_min or 0

@@ -593,7 +593,7 @@ class Supervisor:
         """Put together what is known of a process that has ended."""
         stopped_by, failure = self._ending()
         evidence = self._last_evidence(stopped_by, failed=failure is not None)
-        object_answers = self._scanner.read_answer()
+        object_answers = self._scanner.read_answer(self._with_bounds)
         tracked = self._tracked(object_answers)
         audit = self._auditor.finish(self._ledger.locate)
         evidence = replace(
@@ -620,6 +620,9 @@ class Supervisor:
             provisional=self._judge.provisional(),
         )
 
+    def _with_bounds(self, object_answers: ObjectAnswers) -> ObjectAnswers:
+        return self._proofs.with_bounds(object_answers, self._ring.completed)
+
     def _tracked(self, object_answers: ObjectAnswers) -> Tracked:
         return self._ledger.finish(
             self._suspects,
@@ -641,6 +644,7 @@ def _cached(tracked: Tracked) -> tuple[CachedSite, ...]:
             may_be_cached=site.reachability.state != "lost" and site.reachability.kind is None,
             is_of_import=site.is_of_import,
             is_unseen=site.reachability.unseen is Unseen.TOO_MANY_OBJECTS,
+            blocks_per_cycle=site.suspect.blocks_per_cycle,
         )
         for site in tracked.sites
         if site.domain != MAPPING_DOMAIN

@@ -9,6 +9,7 @@ from soak.analysis.evidence import Proven
 from soak.analysis.sites.ledger import Suspect
 from soak.attribution.holders import Reachability
 from soak.attribution.keepers.finder import KeeperFinder
+from soak.attribution.object_answers import ObjectAnswers, with_bounds_of_code
 from soak.grounds import Keeper
 from soak.results import Unseen
 from soak.running.clock import Clock
@@ -58,6 +59,11 @@ class Proofs:
                     self.keepers[suspect.site] = keeper
         kept = [suspect.site for suspect in suspects if suspect.site in self.keepers]
         return self._proven("kept", kept, suspects, cycles, cycles, self.keepers[kept[0]]) if kept else None
+
+    def with_bounds(self, answers: ObjectAnswers, cycles: int) -> ObjectAnswers:
+        """Return what a process has said of its objects, with the containers that its code bounds."""
+        files = self._ledger.python_files()
+        return with_bounds_of_code(answers, cycles, lambda name: self._finder.bound_of(name, files))
 
     def _may_be_kept(self, site: int) -> bool:
         """Whether a site's blocks are held, not only by each other, and have become more in each cycle so far.

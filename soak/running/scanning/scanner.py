@@ -10,7 +10,7 @@ import contextlib
 import marshal
 import re
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -322,12 +322,16 @@ class Scanner:
             verdict = replace(verdict, rate=pace * size)
         return replace(suspect, blocks_per_cycle=pace, verdict=verdict)
 
-    def read_answer(self) -> ObjectAnswers:
-        """Take in and return what the process has said of its objects before it ended."""
+    def read_answer(self, completed: Callable[[ObjectAnswers], ObjectAnswers] = lambda found: found) -> ObjectAnswers:
+        """Take in and return what the process has said of its objects before it ended.
+
+        ``completed``: returns it with what is known besides.
+        """
         ring = self._child.ring
         if ring.has_answered:
             with contextlib.suppress(ValueError, EOFError, TypeError, KeyError):
-                self._object_answers = read_object_answers(marshal.loads(ring.read_text()), ring.completed)
+                answers = read_object_answers(marshal.loads(ring.read_text()), ring.completed)
+                self._object_answers = completed(answers)
         if self._survivors is not None:
             names = self._object_answers.gtype_names
             owned = self._survivors.owners(names)

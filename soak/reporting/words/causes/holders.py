@@ -84,6 +84,8 @@ def allocation_words(place: Place | None) -> str:
 def cache_words(cache: HoldingCache, noun: str) -> str:
     """Name a cache, its bound and how full it is: ``an lru_cache of 512, palette.lookup, with 300 entries``."""
     bound = "without a bound" if cache.capacity is None else f"of {format_count(cache.capacity)}"
+    if cache.is_bounded_by_code:
+        bound = "that its code bounds" if cache.capacity is None else f"that its code bounds at {cache.capacity:,}"
     title = f"{_CACHES.get(cache.kind, f'a {cache.kind}')} {bound}, {cache.name}"
     if cache.capacity is not None and cache.filled >= cache.capacity:
         return f"{title}, which is full"
@@ -93,6 +95,8 @@ def cache_words(cache: HoldingCache, noun: str) -> str:
 
 def cache_advice(cache: HoldingCache) -> str:
     """Say what to do about a cache that holds what grows; empty where it needs nothing."""
+    if cache.is_bounded_by_code:
+        return ""
     if cache.kind == WEAK_REGISTRY:
         return "Its entries go with their values: look for what holds those."
     if cache.capacity is None:

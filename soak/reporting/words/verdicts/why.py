@@ -296,6 +296,10 @@ def _maybe_filling(ground: Ground, noun: str) -> str:
         told = "Modules that are imported for the first time hold"
     if filling.loses_entries:
         return f"{told} what grows. It drops entries before it is full, so this is a cache that fills, or a leak."
+    if filling.cache.capacity is not None and filling.cache.filled >= filling.cache.capacity:
+        return f"{told} what grows. It may have become full just now, so this is a cache that has filled, or a leak."
+    if filling.cache.is_bounded_by_code:
+        return f"{told} what grows. So this is a cache that fills, or a leak."
     seen = f"{told} what could be looked at of what grows."
     return f"{seen} Not all could be looked at, so this is a cache that fills, or a leak."
 

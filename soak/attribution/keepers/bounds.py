@@ -1,0 +1,76 @@
+"""Tell from source code that a container has a bound: where its length is compared, entries are taken from it.
+
+This proves nothing: the bound may be larger than any memory, or the code wrong. But a container that may be a cache is
+no leak before it could have become full.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from soak.attribution.keepers.source import Function, Source
+
+_TAKING = ("pop", "popitem", "popleft", "clear", "remove", "discard", "move_to_end")
+_LARGER = (ast.Gt, ast.GtE, ast.Lt, ast.LtE, ast.Eq)
+
+
+@dataclass(frozen=True)
+class Bound:
+    """Where code bounds a container."""
+
+    capacity: int | None
+    """Entries, where the code names a number."""
+
+
+def bound_in(name: str, sources: Iterable[Source]) -> Bound | None:
+    """Return the bound of the container that a variable or an attribute is; None where no function has one."""
+    found = [bound for source in sources for bound in _bounds(name, source)]
+    return next((bound for bound in found if bound.capacity is not None), found[0] if found else None)
+
+
+def _bounds(name: str, source: Source) -> Iterator[Bound]:
+    for function in (node for node in source.nodes if isinstance(node, Function)):
+        nodes = list(ast.walk(function))
+        if not any(_takes_from(node, name) for node in nodes):
+            continue
+        for node in nodes:
+            if isinstance(node, ast.Compare) and len(node.ops) == 1 and isinstance(node.ops[0], _LARGER):
+                sides = node.left, node.comparators[0]
+                for length, other in (sides, sides[::-1]):
+                    if _is_length_of(length, name):
+                        yield Bound(_number(other, source))
+
+
+def _is_length_of(node: ast.expr, name: str) -> bool:
+    is_call = isinstance(node, ast.Call) and getattr(node.func, "id", None) == "len" and len(node.args) == 1
+    return is_call and _is_named(node.args[0], name)  # type: ignore[attr-defined]
+
+
+def _takes_from(node: ast.AST, name: str) -> bool:
+    """Whether a node takes an entry from the container, or puts another one in its place."""
+    match node:
+        case ast.Call(func=ast.Attribute(attr=method, value=value)):
+            return method in _TAKING and _is_named(value, name)
+        case ast.Delete(targets=targets):
+            return any(isinstance(each, ast.Subscript) and _is_named(each.value, name) for each in targets)
+        case ast.Assign(targets=targets):
+            return any(_is_named(each, name) for each in targets)
+        case _:
+            return False
+
+
+def _is_named(node: ast.expr, name: str) -> bool:
+    return name in (getattr(node, "id", None), getattr(node, "attr", None))
+
+
+def _number(node: ast.expr, source: Source) -> int | None:
+    """Return the number that an expression is: written out, or a variable that the module sets once."""
+    if isinstance(node, ast.Name):
+        set_to = [use for use in source.uses(node.id) if isinstance(getattr(use, "ctx", None), ast.Store)]
+        statement = source.parent(set_to[0]) if len(set_to) == 1 else None
+        is_of_module = isinstance(statement, ast.Assign) and source.function_of(statement) is None
+        return _number(statement.value, source) if is_of_module else None  # type: ignore[union-attr]
+    is_number = isinstance(node, ast.Constant) and type(node.value) is int and node.value > 0
+    return node.value if is_number else None  # type: ignore[attr-defined]
