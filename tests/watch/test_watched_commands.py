@@ -391,14 +391,35 @@ for child in children:
 """
 
 
+FAILING = """
+import time
+kept = []
+for _ in range(40):
+    kept.append(bytes(1000))
+    time.sleep(0.01)
+raise SystemExit(3)
+"""
+
+
+def test_of_a_program_that_fails_as_it_starts_nothing_is_suspected():
+    """A port that is in use, a module that is missing: until then it has imported what it needs."""
+    answer = watch(sys.executable, "-c", FAILING, n_min=8192)
+
+    assert answer.component["verdict"] == "FAILED", answer.text
+    assert "ended with status 3" in answer.component["why"]
+    assert answer.component["signals"]["tracked"]["last"] > answer.component["signals"]["tracked"]["first"]
+    assert answer.component["causes"] == []
+
+
 def test_a_leak_in_forked_workers_is_told_with_its_line_and_the_role(tmp_path: Path):
     script = tmp_path / "forking.py"
     script.write_text(FORKING, encoding="utf-8")
 
-    leaking = watch_until_it_leaks(sys.executable, str(script), "keeps", "1000")
+    leaking = watch_until_it_leaks(sys.executable, str(script), "keeps", "1000", options=("--mark", "jobs.handle"))
 
     assert (leaking.code, leaking.component["verdict"]) == (1, "LEAK"), leaking.text
     assert leaking.component["grounds"][0]["kind"] == "growing-processes"
+    assert any("No mark came: jobs.handle was not called" in said for said in leaking.component["messages"])
     confirmed = [cause for cause in leaking.component["causes"] if cause["confirmed"]]
     # The bytes, or the table of the list: it may be known first.
     assert Path(confirmed[0]["python_where"]["file"]).name == "forking.py"

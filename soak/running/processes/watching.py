@@ -180,10 +180,11 @@ class WatchedProcesses:
         ]
         for subject, _ in found:
             subject.close()
-        if any(each.cycle_noun == "mark" for _, each in found):
-            messages = tuple(message for message in result.messages if message != no_mark(self._plan.marks))
-            result = replace(result, messages=messages)
+        said = no_mark(self._plan.marks)
+        is_missing = said in result.messages and all(each.cycle_noun != "mark" for _, each in found)
         result = _together(result, found, self._others, is_complete=len(found) == len(self._roles))
+        messages = (*(message for message in result.messages if message != said), *([said] if is_missing else []))
+        result = replace(result, messages=messages)
         return result if self._plan.scans is None else replace(result, pauses=self._plan.scans.pauses())
 
     def _run(self) -> None:

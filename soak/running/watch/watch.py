@@ -488,7 +488,12 @@ class Watch:
         gone = [] if self._proofs is None else self._proofs.gone(self._suspects)
         tracked = self._ledger.finish([*self._suspects, *gone], why_not, self._reachability, memory, kept=kept)
         grows = self._ledger.grows_steadily
-        sites = (s for s in tracked.sites if s.is_proven or _grows_still(s.suspect) or grows(s.suspect.site))
+        is_starting = self._pace.cycles < self._pace.n_min // _FLAG_AFTER_PART
+        sites = (
+            site
+            for site in tracked.sites
+            if site.is_proven or (not is_starting and (_grows_still(site.suspect) or grows(site.suspect.site)))
+        )
         tracked = replace(tracked, sites=tuple(sites))
         if self._ledger.latest is not None and not self._ledger.has_python:
             covers = tuple(name for name in tracked.state.covers if name != "python")
