@@ -41,7 +41,7 @@ class LiveBlocks:
         self._all, self._count = _NO_BLOCK, 1
         self._tables = [
             _Table(self._leaves[self._leaves["grain_bits"] == grain_bits], self._read_leaf)
-            for grain_bits in np.flatnonzero(np.bincount(self._leaves["grain_bits"]))  # np.unique imports numpy.ma
+            for grain_bits in sorted(set(self._leaves["grain_bits"].tolist()))  # np.unique would import numpy.ma
         ]
 
     @property

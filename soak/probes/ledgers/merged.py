@@ -270,7 +270,7 @@ class MergedLedger(WatchedTables):
         rows: NDArray[np.void] = checkpoint.rows.astype(ROW)
         member.numbers = np.pad(member.numbers, (0, max(len(checkpoint.sites) - len(member.numbers), 0)))
         is_new = member.numbers == 0
-        new = np.flatnonzero(np.bincount(rows["site"][is_new[rows["site"]]])).tolist()
+        new = np.unique(rows["site"][is_new[rows["site"]]]).tolist()
         if new:
             member.forget_mappings()
             for site in new:

@@ -193,7 +193,8 @@ class LedgerReader:
         if self._latest is None:
             return set()
         rows, sites = self._latest.rows, self._latest.sites
-        found = np.flatnonzero(np.bincount(rows["site"][np.isin(rows["domain"], PYTHON_DOMAINS)]))
+        # Without the counts np.unique would import numpy.ma.
+        found, _ = np.unique(rows["site"][np.isin(rows["domain"], PYTHON_DOMAINS)], return_counts=True)
         return {*found.tolist(), *sites["parent"][found][sites["kind"][found] == STACK_SITE].tolist()}
 
     def young_bytes(self, site: int | None, cycle: int) -> float:
