@@ -122,6 +122,7 @@ class CachedSite:
     is_unseen: bool = False
     """The walk through all objects was cut before it came to those of this site."""
     blocks_per_cycle: float = 0.0
+    """How many blocks it keeps more; 0 where that is not known."""
 
     @property
     def rate(self) -> float:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from soak.attribution.keepers.source import Function, Source
 
-_TAKING = ("pop", "popitem", "popleft", "clear", "remove", "discard", "move_to_end")
-_LARGER = (ast.Gt, ast.GtE, ast.Lt, ast.LtE, ast.Eq)
+_TAKING = ("pop", "popitem", "popleft", "clear", "remove", "discard")
+_COMPARING = (ast.Gt, ast.GtE, ast.Lt, ast.LtE, ast.Eq)
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def _bounds(name: str, source: Source) -> Iterator[Bound]:
         if not any(_takes_from(node, name) for node in nodes):
             continue
         for node in nodes:
-            if isinstance(node, ast.Compare) and len(node.ops) == 1 and isinstance(node.ops[0], _LARGER):
+            if isinstance(node, ast.Compare) and len(node.ops) == 1 and isinstance(node.ops[0], _COMPARING):
                 sides = node.left, node.comparators[0]
                 for length, other in (sides, sides[::-1]):
                     if _is_length_of(length, name):
