@@ -46,7 +46,7 @@ def remember(repaired):
     if repaired and len(kept) > 16:
         kept.pop(0)
 
-for _ in range(2000):
+for _ in range(6000):
     soak.mark()
     remember(len(sys.argv) > 1)
     time.sleep(0.002)
@@ -161,7 +161,7 @@ def test_a_list_that_grows_at_each_mark_is_named(tmp_path: Path):
     program = tmp_path / "service.py"
     program.write_text(MARKING)
 
-    answer = watch(sys.executable, str(program), n_min=256)
+    answer = watch_until_it_leaks(sys.executable, str(program), n_min=256)
 
     assert (answer.code, answer.component["decided_by"]) == (1, "ledger"), answer.text
     cause = answer.component["causes"][0]
@@ -315,14 +315,14 @@ def application(environ, start_response):
     return [b"done"]
 
 application = soak.wsgi(application)
-for number in range(5000):
+for number in range(1_000_000):
     application({"REQUEST_METHOD": "GET", "PATH_INFO": ("/keep/7", "/ok", "/fine")[number * 7 % 3]}, None)
     time.sleep(0.001)
 """
 
 
 def test_each_route_of_a_web_application_is_told_by_itself() -> None:
-    answer = watch(sys.executable, "-c", SERVING, n_min=512)
+    answer = watch_until_it_leaks(sys.executable, "-c", SERVING, n_min=512)
 
     assert answer.code == 1, answer.text
     first, *others = answer.component["labels"]
@@ -354,8 +354,8 @@ def test_calls_of_a_method_are_the_cycles_of_a_script_that_does_not_know_soak(tm
     answer = watch_until_it_leaks(sys.executable, str(tmp_path / "jobs.py"), options=options, n_min=256)
 
     assert answer.code == 1, answer.text
-    # 333 B for each entry, and 8 to 9 for its place in the list.
-    assert answer.component["growth"]["low"] <= 342
+    # 333 B for each entry, and 8 to 9 for its place in the list, which grows in steps.
+    assert answer.component["growth"]["low"] <= 346
     assert answer.component["growth"]["high"] >= 333
     assert answer.component["causes"][0]["python_where"]["line"] == 8
 
@@ -421,6 +421,7 @@ def test_a_leak_in_forked_workers_is_told_with_its_line_and_the_role(tmp_path: P
     assert leaking.component["grounds"][0]["kind"] == "growing-processes"
     assert any("No mark came: jobs.handle was not called" in said for said in leaking.component["messages"])
     confirmed = [cause for cause in leaking.component["causes"] if cause["confirmed"]]
+    assert confirmed, (leaking.component["grounds"], leaking.component["causes"], leaking.component["roles"])
     # The bytes, or the table of the list: it may be known first.
     assert Path(confirmed[0]["python_where"]["file"]).name == "forking.py"
     assert confirmed[0]["python_where"]["line"] in (8, 10)

@@ -389,14 +389,19 @@ class Watch:
         return 2 * cycles >= self._pace.n_min and cycles >= _LOOK_AGAIN_AFTER * before
 
     def _growth_by_label(self, ledger: LedgerReader) -> tuple[LabelGrowth, ...]:
-        """Return what the sites that leak keep for each label of marks; nothing where the process has ended."""
+        """Return what the sites that grow keep for each label of marks, once one of them leaks.
+
+        A list's buffer is proven first, and is the least part of what the list keeps. Nothing where the process has
+        ended.
+        """
         kept = () if self._proofs is None else self._proofs.keepers
-        leaking = [suspect.site for suspect in self._suspects if suspect.is_leak or suspect.site in kept]
+        leaks = any(suspect.is_leak or suspect.site in kept for suspect in self._suspects)
+        growing = [each.site for each in self._suspects if each.site in kept or _grows_still(each)]
         tables, latest = self._tables, ledger.latest
-        if not leaking or tables is None or latest is None or self._pace.noun != "mark":
+        if not leaks or tables is None or latest is None or self._pace.noun != "mark":
             return ()
-        stacks = np.flatnonzero((latest.sites["kind"] == STACK_SITE) & np.isin(latest.sites["parent"], leaking))
-        return growth_by_label(tables.labelled({*leaking, *stacks.tolist()}, self._pace.first_mark))
+        stacks = np.flatnonzero((latest.sites["kind"] == STACK_SITE) & np.isin(latest.sites["parent"], growing))
+        return growth_by_label(tables.labelled({*growing, *stacks.tolist()}, self._pace.first_mark))
 
     def _restart_after_exec(self, sample: int) -> None:
         tables = self._subject.tables()
