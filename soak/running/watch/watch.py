@@ -389,16 +389,17 @@ class Watch:
         return 2 * cycles >= self._pace.n_min and cycles >= _LOOK_AGAIN_AFTER * before
 
     def _growth_by_label(self, ledger: LedgerReader) -> tuple[LabelGrowth, ...]:
-        """Return what the sites that grow keep for each label of marks, once one of them leaks.
+        """Return what the sites that leak keep for each label of marks, with those that grow faster than they do.
 
         A list's buffer is proven first, and is the least part of what the list keeps. Nothing where the process has
         ended.
         """
         kept = () if self._proofs is None else self._proofs.keepers
-        leaks = any(suspect.is_leak or suspect.site in kept for suspect in self._suspects)
-        growing = [each.site for each in self._suspects if each.site in kept or _grows_still(each)]
+        proven = {each.site: each.bytes_per_cycle for each in self._suspects if each.is_leak or each.site in kept}
+        slowest = min(proven.values(), default=0.0)
+        growing = [each.site for each in self._suspects if each.site in proven or each.bytes_per_cycle > slowest]
         tables, latest = self._tables, ledger.latest
-        if not leaks or tables is None or latest is None or self._pace.noun != "mark":
+        if not proven or tables is None or latest is None or self._pace.noun != "mark":
             return ()
         stacks = np.flatnonzero((latest.sites["kind"] == STACK_SITE) & np.isin(latest.sites["parent"], growing))
         return growth_by_label(tables.labelled({*growing, *stacks.tolist()}, self._pace.first_mark))
