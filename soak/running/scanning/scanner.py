@@ -227,6 +227,8 @@ class Scanner:
         if not suspects:
             self._next_cycle = int(checkpoint.cycle * _NEXT_AFTER)
             return
+        # Also where the process cannot be stopped: to find out what grows takes longer than to try.
+        self._begin(checkpoint)
         begun_s, begun_cpu_s = self._clock.now_s(), time.thread_time()
         with self._telling_errors(), held_still(self._child.pid) as still:
             if still and self._child.ring.is_between_cycles:
@@ -239,9 +241,14 @@ class Scanner:
         """Scan a copy of the process, made at this checkpoint, as `scan` does."""
         begun_s, begun_cpu_s = self._clock.now_s(), time.thread_time()
         if suspects:
+            self._begin(checkpoint)
             with self._telling_errors():
                 self._scan(copy, checkpoint, suspects, growing, _LONGEST_SCAN_OF_COPY_S)
         self._time_of_copies.spend(begun_s, time.thread_time() - begun_cpu_s)
+
+    def _begin(self, checkpoint: Checkpoint) -> None:
+        self._next_cycle = int(checkpoint.cycle * _NEXT_AFTER)
+        self._scanned_s = self._clock.now_s()
 
     @contextlib.contextmanager
     def _telling_errors(self) -> Iterator[None]:
@@ -261,8 +268,6 @@ class Scanner:
         longest_s: float,
     ) -> None:
         sites = np.array([suspect.site for suspect in suspects], np.uint32)
-        self._next_cycle = int(checkpoint.cycle * _NEXT_AFTER)
-        self._scanned_s = self._clock.now_s()
         memory = ProcessMemory(pid)
         try:
             ring = self._child.ring
