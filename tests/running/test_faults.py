@@ -341,7 +341,17 @@ def test_a_child_of_the_component_that_goes_on_is_ended_with_it(tmp_path: Path):
     ).observed
 
     pid = int(observed.output.split()[-1])
-    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    deadline_s = time.monotonic() + 30  # a process that was killed takes a moment to end
+    while is_running(pid) and time.monotonic() < deadline_s:
+        time.sleep(0.01)
+    assert not is_running(pid)
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 PARENT = """
