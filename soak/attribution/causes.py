@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from soak.analysis.sites.caches import Cache, holding_cache
 from soak.analysis.sites.ledger import Suspect
 from soak.attribution.holders import UNSCANNED, Memory, Reachability, find_memory_path
-from soak.attribution.names import INTERPRETER_MODULES, is_of_the_language
+from soak.attribution.native.names import INTERPRETER_MODULES, is_of_the_language
 from soak.attribution.object_answers import draw_chain, draw_nodes
 from soak.attribution.rounding import allocated_bytes
 from soak.results import Cause, Owner, Place

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from soak.attribution.names import INTERPRETER_MODULES
+from soak.attribution.native.names import INTERPRETER_MODULES
 from soak.inside.objects.names import UNNAMED
 from soak.results import Cause, ChainNode, MemoryKind, Owner, Place
 

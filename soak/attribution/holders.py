@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soak.attribution.assigned import assigned_name
+from soak.attribution.native.symbols import Symbols
 from soak.attribution.object_answers import NO_ANSWER, SiteAnswer
 from soak.attribution.pointers.owners import Ownership
-from soak.attribution.symbols import Symbols
 from soak.probes.mappings import Mapping
 from soak.results import MemoryKind, MemoryStep, Place, Unseen
 

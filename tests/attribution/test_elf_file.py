@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from elftools.elf.elffile import ELFFile
 
-from soak.attribution.elf_file import ElfFile
-from soak.attribution.module_file import ModuleFile
+from soak.attribution.native.elf_file import ElfFile
+from soak.attribution.native.module_file import ModuleFile
 
 MODULES = [Path(file).resolve() for file in (sys.executable, getattr(_json, "__file__", None) or sys.executable)]
 

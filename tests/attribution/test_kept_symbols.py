@@ -8,8 +8,8 @@ import pytest
 from symbolic.debuginfo import Object
 from symbolic.exceptions import SymbolicError
 
-from soak.attribution import kept_symbols
-from soak.attribution.kept_symbols import table_of
+from soak.attribution.native import kept_symbols
+from soak.attribution.native.kept_symbols import table_of
 
 
 class Table:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from soak.attribution.names import comes_from_cython_source, is_of_the_language, readable
+from soak.attribution.native.names import comes_from_cython_source, is_of_the_language, readable
 
 
 @pytest.mark.parametrize(

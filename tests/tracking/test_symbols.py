@@ -10,7 +10,7 @@ import pytest
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
-from soak.attribution.symbols import Symbols, owning_package
+from soak.attribution.native.symbols import Symbols, owning_package
 from soak.results import Place
 
 pytestmark = pytest.mark.native

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from tracked_children import interpreters
 
-from soak.attribution.symbols import Symbols
+from soak.attribution.native.symbols import Symbols
 from soak.native.layout import (
     NATIVE,
     PYTHON_OBJ,

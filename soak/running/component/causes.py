@@ -8,8 +8,8 @@ from dataclasses import replace
 from soak.analysis.decide import Decision
 from soak.analysis.evidence import COUNTS
 from soak.attribution.causes import Locate, causes_of_sites, fingerprint
+from soak.attribution.native.symbols import Symbols
 from soak.attribution.opened_causes import causes_of_opened
-from soak.attribution.symbols import Symbols
 from soak.grounds import GroundKind
 from soak.measurements import SIGNALS
 from soak.results import Cause, Opened, Place

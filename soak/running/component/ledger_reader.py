@@ -13,7 +13,7 @@ from soak.analysis.sites.ledger import LedgerJudge, Suspect
 from soak.analysis.sites.survivors import Cohorts, SurvivorJudge
 from soak.attribution.causes import Call, GrowingSite, place_of
 from soak.attribution.holders import UNSCANNED, Memory, Reachability
-from soak.attribution.symbols import Symbols
+from soak.attribution.native.symbols import Symbols
 from soak.native.layout import (
     MAPPING,
     PYTHON_MEM,

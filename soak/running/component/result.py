@@ -9,8 +9,8 @@ from soak.analysis.decide import Decision, decide
 from soak.analysis.evidence import LEDGER
 from soak.analysis.sites.caches import most_allocated
 from soak.attribution.causes import place_of_allocation
+from soak.attribution.native.symbols import Symbols
 from soak.attribution.object_answers import describe_garbage, garbage_messages
-from soak.attribution.symbols import Symbols
 from soak.grounds import Ground, GroundKind
 from soak.measurements import SIGNALS
 from soak.native.layout import CREATION_NAME, CREATIONS_LIMIT

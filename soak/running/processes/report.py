@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from soak.analysis.evidence import COUNTS
 from soak.attribution.causes import causes_of_sites, fingerprint
-from soak.attribution.symbols import Symbols
+from soak.attribution.native.symbols import Symbols
 from soak.measurements import SIGNALS
 from soak.results import Cause, ProcessResult, RoleResult
 from soak.running.processes.role import Member, SeenRole, growth_of_ended

@@ -11,7 +11,7 @@ from functools import partial
 from soak.analysis.decide import Decision
 from soak.analysis.evidence import LEDGER
 from soak.attribution.causes import place_of
-from soak.attribution.symbols import Symbols
+from soak.attribution.native.symbols import Symbols
 from soak.grounds import Ground, GroundKind, ProcessRole
 from soak.probes.descendants import Descendant, read_descendants
 from soak.probes.ledgers.announcements import Announcements

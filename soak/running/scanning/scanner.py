@@ -28,6 +28,7 @@ from soak.attribution.holders import (
     SiteScan,
     judge_scans,
 )
+from soak.attribution.native.symbols import Symbols
 from soak.attribution.object_answers import NO_ANSWERS, ObjectAnswers, read_object_answers
 from soak.attribution.pointers.distinct import distinct
 from soak.attribution.pointers.of_glib import in_unused_places, of_their_objects
@@ -47,7 +48,6 @@ from soak.attribution.pointers.reachability import (
     values_of_ints,
     without_gc_links,
 )
-from soak.attribution.symbols import Symbols
 from soak.inside.clock import TimeLimit
 from soak.inside.ring import TEXT_BYTES
 from soak.native.layout import PYMALLOC_ARENA, PYTHON_OBJ

@@ -12,7 +12,7 @@ from itertools import takewhile
 
 import numpy as np
 
-from soak.attribution.symbols import Symbols
+from soak.attribution.native.symbols import Symbols
 from soak.native.layout import STACK_SITE
 from soak.native.ledger import Checkpoint
 from soak.probes.ledgers.tables import WatchedTables

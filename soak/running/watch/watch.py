@@ -25,7 +25,7 @@ from soak.analysis.sites.ledger import SAME_RATE, Suspect
 from soak.analysis.sites.standing import StandingLeaks
 from soak.attribution.causes import causes_of_sites, fingerprint
 from soak.attribution.holders import UNSCANNED, Reachability
-from soak.attribution.symbols import Symbols
+from soak.attribution.native.symbols import Symbols
 from soak.grounds import GroundKind
 from soak.measurements import SIGNALS, Role
 from soak.native.layout import STACK_SITE, STATE_PYTHON_DOMAINS

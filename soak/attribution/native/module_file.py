@@ -18,9 +18,9 @@ from symbolic.debuginfo import Archive, Object
 from symbolic.exceptions import SymbolicError
 from symbolic.symcache import SourceLocation, SymCache
 
-from soak.attribution.elf_file import ElfFile
-from soak.attribution.kept_symbols import table_of
-from soak.attribution.names import comes_from_cython_source, is_of_the_language, readable
+from soak.attribution.native.elf_file import ElfFile
+from soak.attribution.native.kept_symbols import table_of
+from soak.attribution.native.names import comes_from_cython_source, is_of_the_language, readable
 
 _Line = tuple[str | None, str | None, int | None]
 """Function, file and line."""

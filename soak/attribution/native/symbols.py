@@ -15,7 +15,7 @@ from soak.probes.mappings import parse_maps
 from soak.results import Place
 
 if TYPE_CHECKING:
-    from soak.attribution.module_file import ModuleFile
+    from soak.attribution.native.module_file import ModuleFile
 
 _PACKAGE_FOLDERS = ("site-packages", "dist-packages")
 
@@ -75,7 +75,7 @@ class Symbols:
 @cache
 def _open_module(path: str) -> ModuleFile:
     # Imported here, because the libraries that read such files take long to import, and what is clean needs no names.
-    from soak.attribution.module_file import ModuleFile
+    from soak.attribution.native.module_file import ModuleFile
 
     return ModuleFile(Path(path.removesuffix(" (deleted)")))
 
