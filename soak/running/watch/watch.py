@@ -396,8 +396,8 @@ class Watch:
         """
         kept = () if self._proofs is None else self._proofs.keepers
         proven = {each.site: each.bytes_per_cycle for each in self._suspects if each.is_leak or each.site in kept}
-        slowest = min(proven.values(), default=0.0)
-        growing = [each.site for each in self._suspects if each.site in proven or each.bytes_per_cycle > slowest]
+        fastest = max(proven.values(), default=0.0)
+        growing = [each.site for each in self._suspects if each.site in proven or each.bytes_per_cycle > fastest]
         tables, latest = self._tables, ledger.latest
         if not proven or tables is None or latest is None or self._pace.noun != "mark":
             return ()
