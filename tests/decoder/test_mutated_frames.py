@@ -129,10 +129,13 @@ def test_nothing_grows_on_the_error_path(video_format: VideoFormat):
 
     for _ in range(40):
         refuse_all()
-    heap_before, blocks_before = heap_bytes_and_python_blocks()
-    for _ in range(400):
-        refuse_all()
-    heap_after, blocks_after = heap_bytes_and_python_blocks()
+    grown = []
+    for _ in range(3):  # the test's own process may free or allocate beside, but not each time
+        heap_before, blocks_before = heap_bytes_and_python_blocks()
+        for _ in range(400):
+            refuse_all()
+        heap_after, blocks_after = heap_bytes_and_python_blocks()
+        grown.append((blocks_after - blocks_before, heap_after - heap_before))
 
-    assert blocks_after - blocks_before < 40
-    assert heap_after - heap_before < 4000
+    assert min(blocks for blocks, _ in grown) < 40
+    assert min(heap for _, heap in grown) < 4000
