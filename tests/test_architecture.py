@@ -75,7 +75,7 @@ def tree_of(file: Path) -> ast.Module:
 
 @functools.cache
 def nodes_of(file: Path) -> tuple[ast.AST, ...]:
-    """Return all nodes of a file; ``ast.walk`` takes as long as parsing."""
+    """Return the imports and functions of a file, wherever in it; to walk a tree takes as long as to parse it."""
     kinds = ast.Import | ast.ImportFrom | ast.FunctionDef | ast.AsyncFunctionDef
     return tuple(node for node in ast.walk(tree_of(file)) if isinstance(node, kinds))
 
