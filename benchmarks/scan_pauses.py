@@ -21,8 +21,8 @@ from measuring import Figure, at_most, make_parser, publish, say, shown
 from soak.probes.ledgers.shadow import Blocks
 from soak.probes.ledgers.tables import LiveTables
 from soak.running.context import find_library
+from soak.running.scanning.copies import end_copy
 from soak.running.scanning.copy_reading import read_copy
-from soak.running.scanning.watched import end_copy
 from soak.running.watch.subject import Process, start_program
 
 LIMIT_MS = 50.0

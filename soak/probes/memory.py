@@ -42,6 +42,7 @@ class ProcessMemory:
 
     def __init__(self, pid: int) -> None:
         """Open it. Raises OSError when this process may not read it."""
+        self.pid = pid
         self._folder = Path("/proc", str(pid))
         self._file = os.open(self._folder / "mem", os.O_RDONLY)
         try:

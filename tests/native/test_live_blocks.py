@@ -72,7 +72,10 @@ def test_what_is_read_of_some_leaves_is_what_is_read_of_all(track: Track, checkp
         wanted = np.unique(counted.sites[counted.sizes == sizes])
         found_of = some.of_sites(np.isin(np.arange(every.sites.max() + 2), wanted))
         assert len(wanted)
-        assert of_counted(found_of) == counted.addresses[np.isin(counted.sites, wanted)].tolist()
+        is_wanted = np.isin(counted.sites, wanted)
+        assert of_counted(found_of) == counted.addresses[is_wanted].tolist()
+        of_cycles = some.of_sites(np.isin(np.arange(every.sites.max() + 2), wanted), of_cycles=True)
+        assert of_counted(of_cycles) == counted.addresses[is_wanted & (counted.cycles > 0)].tolist()
     assert of_counted(some.born_in_cycles()) == counted.addresses[counted.cycles > 0].tolist()
     assert len(some.born_in_cycles()) >= 4 * CYCLES
     memory.close()

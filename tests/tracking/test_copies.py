@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import os
+import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 from tracking_builder import soak_text
 
 from soak.analysis.sites.ledger import Suspect
+from soak.measurements import Reading
 from soak.probes.memory import ProcessMemory
 from soak.running.child.child import ScriptedChild
 from soak.running.child.child_ring import ScriptedRing
 from soak.running.clock import ScriptedClock
+from soak.running.component.checkpoints import Beside, RowReader
+from soak.running.scanning import scanner as scans
 from soak.running.scanning.copies import Copies
 from soak.running.scanning.scanner import Scanner
 from soak.verdict import SeriesState, SeriesVerdict, Verdict
@@ -53,6 +59,10 @@ WATCHES_ITSELF = """
             except ChildProcessError:
                 pass
 """
+NODES = """
+    def setup(): return nodes()
+    def nodes(): return [0, *map(allocate, [200] * 30_000)]
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -75,6 +85,67 @@ def test_blocks_that_are_held_are_not_lost_in_copies(tmp_path: Path):
 
     assert {cause.state for cause in result.causes} == {"held"}
     assert result.decided_by != "lost-scan"
+
+
+def test_rows_are_read_while_a_copy_is_scanned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A row that is not read in time has no readings from outside, and a short run ends for want of them."""
+    rows, missed, seen = [0], [0], []
+    read, run = RowReader.read, scans.MemoryScan.run
+
+    def read_and_count(self: RowReader, written: int, beside: Beside) -> list[Reading]:
+        readings = read(self, written, beside)
+        rows[0] += 1
+        missed[0] += self.has_missed_rows
+        return readings
+
+    def wait_for_rows(self: scans.MemoryScan) -> None:
+        until, ends_at_s = rows[0] + 3, time.monotonic() + 20
+        while rows[0] < until and time.monotonic() < ends_at_s:
+            time.sleep(0.001)
+        seen.append(rows[0] >= until)
+        run(self)
+
+    monkeypatch.setattr(RowReader, "read", read_and_count)
+    monkeypatch.setattr(scans.MemoryScan, "run", wait_for_rows)
+    monkeypatch.setattr("soak.running.scanning.copies._LARGE_BYTES", 0)
+    result = soak_text(tmp_path, LOSES, iterations=60_000)
+
+    assert (result.verdict, result.decided_by) == (Verdict.LEAK, "lost-scan")
+    assert seen[:2] == [True, True]
+    assert not missed[0]
+
+
+def test_of_a_copy_that_ends_while_it_is_scanned_nothing_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    find_targets, ended = scans.MemoryScan._find_targets, []
+
+    def find_and_end(self: scans.MemoryScan) -> Any:
+        targets = find_targets(self)
+        if not ended:
+            ended.append(self.memory.pid)
+            os.kill(ended[0], signal.SIGKILL)
+            while self.memory.mappings():
+                time.sleep(0.001)
+        return targets
+
+    monkeypatch.setattr(scans.MemoryScan, "_find_targets", find_and_end)
+    result = soak_text(tmp_path, HOLDS, iterations=2000, max_pause_s=0.01)
+
+    assert ended
+    assert result.decided_by != "lost-scan"
+    assert "lost" not in {cause.state for cause in result.causes}
+
+
+def test_many_blocks_from_before_the_cycles_do_not_keep_a_scan_from_those_of_the_cycles(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A heap of nodes that setup makes by the same call has more blocks than can be looked for."""
+    monkeypatch.setattr(scans, "_MOST_BLOCKS", 20_000)
+    monkeypatch.setattr(scans, "_MOST_BLOCKS_BESIDE", 5_000)
+    lost = soak_text(tmp_path / "lost", LOSES + NODES, iterations=60_000)
+    held = soak_text(tmp_path / "held", HOLDS.replace("return [0]", "return nodes()") + NODES, iterations=2000)
+
+    assert (lost.verdict, lost.decided_by) == (Verdict.LEAK, "lost-scan")
+    assert {cause.state for cause in held.causes} == {"held"}
 
 
 def test_the_program_sees_neither_a_child_nor_a_signal(tmp_path: Path):
@@ -102,10 +173,8 @@ def test_a_copy_from_another_cycle_is_not_given_and_is_ended():
         os.kill(os.getpid(), 19)  # SIGSTOP
     ring.make_snapshot(copy, after_cycle=5)
 
-    with copies.taken(6) as given:
-        assert given is None
-    with copies.taken(5) as given:
-        assert given is None
+    assert copies.take(6) is None
+    assert copies.take(5) is None
     with pytest.raises(OSError, match="No such"):
         ProcessMemory(copy)
 
@@ -118,8 +187,7 @@ def test_a_process_that_cannot_be_copied_is_asked_no_more():
     copies.ask()
     assert ring.wants_snapshot
     ring.make_snapshot(-1, after_cycle=5)
-    with copies.taken(5) as given:
-        assert given is None
+    assert copies.take(5) is None
 
     copies.ask()
     assert not ring.wants_snapshot

@@ -75,17 +75,21 @@ class LiveBlocks:
             np.maximum(found, table.covering(addresses), out=found)
         return found
 
-    def of_sites(self, is_wanted: NDArray[np.bool_]) -> Blocks:
+    def of_sites(self, is_wanted: NDArray[np.bool_], *, of_cycles: bool = False) -> Blocks:
         """Return the blocks of some call sites, by address. ``is_wanted``: by number of the site; the rest as the last.
 
-        Not those that another thread has allocated since the checkpoint where nobody had touched a leaf before.
+        ``of_cycles``: without those from before the first cycle. Also without those that another thread has allocated
+        since the checkpoint where nobody had touched a leaf before.
         """
         is_wanted = is_wanted & (np.arange(len(is_wanted)) > 0)  # a slot without a site is no block
         last = len(is_wanted) - 1
-        mask_of_rows, mask_of_slots = np.uint32(SITE_MASK), np.uint64(SITE_MASK)
+        mask_of_rows, mask_of_slots, shift = np.uint32(SITE_MASK), np.uint64(SITE_MASK), np.uint64(EPOCH_SHIFT)
+        fewest = int(of_cycles)
         return self._find(
-            lambda rows: is_wanted[np.minimum(rows["site_and_domain"] & mask_of_rows, last)],
-            lambda slots: is_wanted[np.minimum(slots & mask_of_slots, last).view(np.intp)],
+            lambda rows: (
+                is_wanted[np.minimum(rows["site_and_domain"] & mask_of_rows, last)] & (rows["bucket"] >= fewest)
+            ),
+            lambda slots: is_wanted[np.minimum(slots & mask_of_slots, last).view(np.intp)] & (slots >> shift >= fewest),
         )
 
     def born_in_cycles(self) -> Blocks:

@@ -66,9 +66,12 @@ class Blocks:
         inside = (positions >= 0) & (addresses - self.addresses[positions] < self.sizes[positions])
         return np.where(inside, positions, -1)
 
-    def of_sites(self, is_wanted: NDArray[np.bool_]) -> Blocks:
-        """Return the blocks of some call sites. ``is_wanted``: by number of the site; the rest as the last."""
-        return self.take(is_wanted[np.minimum(self.sites, len(is_wanted) - 1)])
+    def of_sites(self, is_wanted: NDArray[np.bool_], *, of_cycles: bool = False) -> Blocks:
+        """Return the blocks of some call sites. ``is_wanted``: by number of the site; the rest as the last.
+
+        ``of_cycles``: without those from before the first cycle.
+        """
+        return self.take(is_wanted[np.minimum(self.sites, len(is_wanted) - 1)] & (self.cycles >= int(of_cycles)))
 
     def born_in_cycles(self) -> Blocks:
         """Return the blocks that are not from before the first cycle."""

@@ -58,6 +58,7 @@ _WAIT_S, _END_WAIT_S = 0.05, 0.002
 """How long to wait for a row: while the cycles run, and for the end of the process after them."""
 _DECIDE_EVERY_S, _DECIDE_SHARE = 0.1, 0.25
 _MORE_CYCLES = 1024
+_LOOKING = "looking at its memory"
 _SO_FAR_EVERY_S, _SO_FAR_SHARE = 5.0, 0.02
 """What can be said so far is summed up as often, and not in the first seconds: a short run has no need of it."""
 _PEAK_OBJECTS = 64
@@ -254,10 +255,12 @@ class Supervisor:
                 self._on_progress(replace(self._progress(), so_far=self._so_far(started)))
             self._take_rows(is_alive=False)
             self._update_horizon(ended=True)
+            self._finish_scan()
             return self._observe(started)
         finally:
-            with self._copies.taken(None):
-                self._ledger.close()
+            self._scanner.give_up_copy()
+            self._copies.take(None)
+            self._ledger.close()
             self._processes.close()
 
     def _prepare(self) -> None:
@@ -356,15 +359,19 @@ class Supervisor:
         checkpoint = self._ledger.latest
         rss_bytes = self._outside.latest.get("rss", 0.0)
         by_copy = not is_last and self._copies.are_better(rss_bytes)
+        finishes = is_last and self._scanner.is_reading
         scans = checkpoint is not None and self._scanner.is_due(cycle, self._suspects, of_copy=by_copy)
         if scans and by_copy:
             self._copies.ask()
             scans = False
         audits = self._audits and self._auditor.is_due(cycle, is_last=is_last, rss_bytes=rss_bytes)
-        if not (scans or audits) or (self._has_budget and not is_last):
+        if not (scans or audits or finishes) or (self._has_budget and not is_last):
             return
-        self._on_progress(replace(self._progress(), note="looking at its memory"))
+        self._on_progress(replace(self._progress(), note=_LOOKING))
         with self._ring.hold(cycle, self._clock) as waits:
+            if finishes:
+                self._finish_scan()
+                scans = checkpoint is not None and self._scanner.is_due(cycle, self._suspects)
             if waits and audits:
                 row = self._ring.read_row(written - 1)
                 self._auditor.audit(cycle, checkpoint, int(row.values.get("heap_free", 0)) if row is not None else 0)
@@ -373,13 +380,23 @@ class Supervisor:
                 self._scanner.scan(checkpoint, suspects, self._ledger.growing_sites())
 
     def _look_at_copy(self) -> None:
-        """Scan the copy that the process made of itself, if it has; meanwhile it goes on."""
+        """Begin to scan the copy that the process made of itself, if it has, or take in what was found in one.
+
+        Meanwhile the process goes on, and its rows are read: a row that is not read in time is of less use.
+        """
+        self._scanner.take_in()
         checkpoint = self._ledger.latest
-        with self._copies.taken(None if checkpoint is None else checkpoint.cycle) as copy:
-            if copy is not None and checkpoint is not None:
-                self._on_progress(replace(self._progress(), note="looking at its memory"))
-                suspects = self._ledger.suspects(checkpoint.cycle, self._horizon.longest)
-                self._scanner.scan_copy(copy, checkpoint, suspects, self._ledger.growing_sites())
+        copy = self._copies.take(None if checkpoint is None else checkpoint.cycle)
+        if copy is not None and checkpoint is not None:
+            suspects = self._ledger.suspects(checkpoint.cycle, self._horizon.longest)
+            self._scanner.begin_copy(copy, checkpoint, suspects, self._ledger.growing_sites())
+
+    def _finish_scan(self) -> None:
+        """Wait for the scan of a copy that was made before, except where the run is to end at once."""
+        if is_in_a_hurry(self._stopped_by):
+            self._scanner.give_up_copy()
+        else:
+            self._scanner.finish_copy()
 
     def _list_what_is_open(self) -> None:
         if self._ring.waits_for_list:
@@ -539,6 +556,8 @@ class Supervisor:
             note = "asking who holds what stays"
         if self._ring.is_paused:
             note = "too hot, waiting"
+        if self._scanner.is_reading and not note:
+            note = _LOOKING
         if self._latest is not None and not note:
             note = self._latest[1].verdict.value
         is_leak = self._latest is not None and self._latest[1].verdict is Verdict.LEAK

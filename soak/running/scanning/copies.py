@@ -9,12 +9,13 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Iterator
+from pathlib import Path
 
 from soak.running.child.child_ring import ChildRing
 
 _LARGE_BYTES = 512 << 20
 """A process of this size is copied even where a pause has no budget."""
+_LARGEST_SCORE = "1000"
 
 
 class Copies:
@@ -35,23 +36,35 @@ class Copies:
         if self._is_possible:
             self._ring.ask_for_snapshot()
 
-    @contextlib.contextmanager
-    def taken(self, cycle: int | None) -> Iterator[int | None]:
-        """Give the number of the copy of the process as it was after this cycle, or None; end it afterwards.
+    def take(self, cycle: int | None) -> int | None:
+        """Return the number of the copy of the process as it was after this cycle, or None; the caller has to end it.
 
-        A copy from after another cycle is ended as well. Call it often enough that none is left.
+        A copy from after another cycle is ended. Call it often enough that none is left.
         """
         number, of_cycle = self._ring.take_snapshot()
         self._is_possible = self._is_possible and number >= 0
-        try:
-            yield number if number > 0 and of_cycle == cycle else None
-        finally:
-            if number > 0:
-                _end(number)
+        if number > 0 and of_cycle == cycle:
+            let_go_first(number)
+            return number
+        if number > 0:
+            end_copy(number)
+        return None
 
 
-def _end(number: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(number, signal.SIGKILL)
+def end_copy(number: int) -> None:
+    """End a copy. It is a child of ours, or, that of a watched process, of the system's first process."""
+    give_up_copy(number)
     with contextlib.suppress(ChildProcessError):
         os.waitpid(number, 0)
+
+
+def give_up_copy(number: int) -> None:
+    """Free the memory of a copy that somebody else reads, and will end."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(number, signal.SIGKILL)
+
+
+def let_go_first(number: int) -> None:
+    """Have the kernel end the copy first where memory runs out."""
+    with contextlib.suppress(OSError):
+        Path(f"/proc/{number}/oom_score_adj").write_text(_LARGEST_SCORE, encoding="ascii")

@@ -1,7 +1,8 @@
 """Scan the memory of a measured process at its checkpoints, and tell whether what stays is lost, or who holds it.
 
 While the process waits at a checkpoint it is stopped, its writable memory read, and it goes on; nothing of this runs
-inside it, and its clock of cycles is told how long it stood. Two scans, some cycles apart, are needed for "lost".
+inside it, and its clock of cycles is told how long it stood. A copy of it is read in a thread of ours, while the
+process goes on and its rows are read. Two scans, some cycles apart, are needed for "lost".
 """
 
 from __future__ import annotations
@@ -59,8 +60,10 @@ from soak.probes.memory import ProcessMemory, Range, held_still, writable_ranges
 from soak.probes.python_types import PythonTypes
 from soak.probes.resident import thread_heaps
 from soak.results import Unseen
+from soak.running.background import Background
 from soak.running.child.child import Child
 from soak.running.clock import Clock
+from soak.running.scanning.copies import end_copy, give_up_copy
 from soak.running.scanning.surviving import find_survivors
 from soak.running.time_share import TimeShare
 
@@ -120,6 +123,28 @@ class TooLongError(Exception):
     """The scan was given up: the process has more memory than can be read while it stands still."""
 
 
+@dataclass(frozen=True)
+class _Scanned:
+    """What one scan has found."""
+
+    cycle: int
+    sites: list[tuple[int, SiteScan]]
+    memory: Memory
+    had_owners: bool
+    """Whether the owners of what stays were looked for."""
+    survivors: Survivors | None
+
+
+@dataclass(frozen=True)
+class _CopyScan:
+    """A copy that is being scanned."""
+
+    copy: int
+    suspects: Sequence[Suspect]
+    begun_s: float
+    work: Background[_Scanned]
+
+
 class Scanner:
     """Decides when to scan one process, does it, and keeps what the scans say of each site."""
 
@@ -140,6 +165,7 @@ class Scanner:
         self.gobjects: dict[str, float] = {}
         """How many objects of GLib a cycle leaves, by type; known when the process has answered."""
         self._scanned_s = 0.0
+        self._of_copy: _CopyScan | None = None
         self._waits_since: tuple[float, int] | None = None
 
     @property
@@ -159,6 +185,8 @@ class Scanner:
         ``suspects``: as last seen, maybe before. ``of_copy``: the process would not wait for it; but to make the copy
         takes it some milliseconds, so none is made where nothing grows.
         """
+        if self.is_reading:
+            return False
         limit = self._time_of_copies if of_copy else self._time
         is_affordable = self._error is None and limit.is_due(self._clock.now_s()) and bool(suspects or not of_copy)
         if not is_affordable or not self._has_begun(cycle):
@@ -193,9 +221,12 @@ class Scanner:
     def _lacks_owners(self, suspects: Sequence[Suspect]) -> bool:
         return self._survivors is None and self._are_enough_for_owners([suspect.site for suspect in suspects])
 
-    def _are_enough_for_owners(self, sites: Sequence[int]) -> bool:
-        """Whether enough sites grow to search for their owners, and most have been looked at themselves."""
-        decided = sum(len(self._scans.get(site, ())) >= _SCANS_NEEDED for site in sites)
+    def _are_enough_for_owners(self, sites: Sequence[int], *, more_scans: int = 0) -> bool:
+        """Whether enough sites grow to search for their owners, and most have been looked at themselves.
+
+        ``more_scans``: that each has had by then.
+        """
+        decided = sum(len(self._scans.get(site, ())) + more_scans >= _SCANS_NEEDED for site in sites)
         return len(sites) >= _FEWEST_SITES_OF_OWNERS and decided > _MOST_DECIDED * len(sites)
 
     def _lacks(self, suspect: Suspect, cycle: int) -> bool:
@@ -232,19 +263,62 @@ class Scanner:
         begun_s, begun_cpu_s = self._clock.now_s(), time.thread_time()
         with self._telling_errors(), held_still(self._child.pid) as still:
             if still and self._child.ring.is_between_cycles:
-                self._scan(self._child.pid, checkpoint, suspects, growing, _LONGEST_SCAN_S)
+                is_collected = self._child.ring.has_collected_all
+                has_owners = self._may_have_owners(checkpoint, suspects)
+                found = self._reader(checkpoint, suspects, growing, is_collected=is_collected, has_owners=has_owners)
+                self._take(found(self._child.pid, _LONGEST_SCAN_S), suspects)
         self._time.spend(begun_s, time.thread_time() - begun_cpu_s)
 
-    def scan_copy(
+    # Copies.
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether a copy is being scanned, or has been and nobody has taken in what was found."""
+        return self._of_copy is not None
+
+    def begin_copy(
         self, copy: int, checkpoint: Checkpoint, suspects: Sequence[Suspect], growing: Sequence[int] = ()
     ) -> None:
-        """Scan a copy of the process, made at this checkpoint, as `scan` does."""
-        begun_s, begun_cpu_s = self._clock.now_s(), time.thread_time()
-        if suspects:
-            self._begin(checkpoint)
-            with self._telling_errors():
-                self._scan(copy, checkpoint, suspects, growing, _LONGEST_SCAN_OF_COPY_S)
-        self._time_of_copies.spend(begun_s, time.thread_time() - begun_cpu_s)
+        """Begin to scan a copy of the process, made at this checkpoint, as `scan` does; end the copy when that is done.
+
+        What is found is known once it was taken in.
+        """
+        if not suspects:
+            end_copy(copy)
+            return
+        self._begin(checkpoint)
+        # A copy may be of an earlier checkpoint than the latest, of which alone it is known what gc has looked at.
+        has_owners = self._may_have_owners(checkpoint, suspects)
+        read = self._reader(checkpoint, suspects, growing, is_collected=False, has_owners=has_owners)
+
+        def work() -> _Scanned:
+            try:
+                return read(copy, _LONGEST_SCAN_OF_COPY_S)
+            finally:
+                end_copy(copy)
+
+        self._of_copy = _CopyScan(copy, tuple(suspects), self._clock.now_s(), Background(work))
+
+    def take_in(self) -> None:
+        """Take in what was found in a copy, once its scan is over."""
+        if self._of_copy is not None and not self._of_copy.work.is_alive():
+            self.finish_copy()
+
+    def finish_copy(self) -> None:
+        """Wait for the scan of a copy, if there is one, and take in what was found."""
+        scan, self._of_copy = self._of_copy, None
+        if scan is None:
+            return
+        with self._telling_errors():
+            self._take(scan.work.result(), scan.suspects)
+        self._time_of_copies.spend(scan.begun_s, scan.work.took_s)
+
+    def give_up_copy(self) -> None:
+        """End the scan of a copy without its result: of memory that is gone nothing is read."""
+        scan, self._of_copy = self._of_copy, None
+        if scan is not None:
+            give_up_copy(scan.copy)
+            scan.work.join()
 
     def _begin(self, checkpoint: Checkpoint) -> None:
         self._next_cycle = int(checkpoint.cycle * _NEXT_AFTER)
@@ -259,36 +333,35 @@ class Scanner:
         except (OSError, ShadowError, TooLongError) as error:
             self._error = str(error)
 
-    def _scan(
+    def _reader(
         self,
-        pid: int,
         checkpoint: Checkpoint,
         suspects: Sequence[Suspect],
         growing: Sequence[int],
-        longest_s: float,
-    ) -> None:
+        *,
+        is_collected: bool,
+        has_owners: bool,
+    ) -> Callable[[int, float], _Scanned]:
+        """Return a function that scans a process, for at most some seconds, and uses nothing of this object."""
         sites = np.array([suspect.site for suspect in suspects], np.uint32)
-        memory = ProcessMemory(pid)
-        try:
-            ring = self._child.ring
-            # A copy may be of an earlier checkpoint than the latest, of which alone this is known.
-            is_collected = pid == self._child.pid and ring.has_collected_all
-            self._add(
-                MemoryScan(
-                    memory,
-                    checkpoint,
-                    sites,
-                    ring.type_address,
-                    longest_s,
-                    beside=np.array(growing, np.uint32),
-                    is_collected=is_collected,
+        beside, type_at = np.array(growing, np.uint32), self._child.ring.type_address
+
+        def read(pid: int, longest_s: float) -> _Scanned:
+            memory = ProcessMemory(pid)
+            try:
+                scan = MemoryScan(
+                    memory, checkpoint, sites, type_at, longest_s, beside=beside, is_collected=is_collected
                 )
-            )
-            self._ask(suspects)
-            if not any(self.reachability(suspect.site).state == "unknown" for suspect in suspects):
-                self._next_cycle = checkpoint.cycle * _NEXT_AFTER_ALL_IS_KNOWN
-        finally:
-            memory.close()
+                scan.run()
+                survivors = find_survivors(scan) if has_owners else None
+                if not memory.mappings():
+                    # What the rest of its memory pointed to would seem lost.
+                    raise ProcessLookupError("it ended before it was read")
+                return _Scanned(checkpoint.cycle, scan.sites(), scan.memory_map(), has_owners, survivors)
+            finally:
+                memory.close()
+
+        return read
 
     def reachability(self, site: int) -> Reachability:
         """Return what became of a site's blocks, as far as it is known."""
@@ -365,20 +438,22 @@ class Scanner:
         holding = self._scans[nearest][-1].samples if nearest in self._scans else ()
         return holding or tuple(holder.sample for holder in last.holders if holder.sample is not None)[:1]
 
-    def _may_have_owners(self, scan: MemoryScan) -> bool:
-        """Whether to take time for the owners of what stays, or to take it again."""
-        is_later = scan.checkpoint.cycle >= _NEXT_OWNERS_AFTER * self._survivors_at
-        return is_later and self._are_enough_for_owners([site for site, _ in scan.sites()])
+    def _may_have_owners(self, checkpoint: Checkpoint, suspects: Sequence[Suspect]) -> bool:
+        """Whether to take time for the owners of what stays, or to take it again, at the scan that follows."""
+        is_later = checkpoint.cycle >= _NEXT_OWNERS_AFTER * self._survivors_at
+        return is_later and self._are_enough_for_owners([suspect.site for suspect in suspects], more_scans=1)
 
-    def _add(self, scan: MemoryScan) -> None:
-        scan.run()
-        for site, found in scan.sites():
-            self._scans.setdefault(site, []).append(found)
+    def _take(self, found: _Scanned, suspects: Sequence[Suspect]) -> None:
+        for site, scan in found.sites:
+            self._scans.setdefault(site, []).append(scan)
             del self._scans[site][:-_MOST_SCANS_KEPT]
-        if self._may_have_owners(scan):
-            self._survivors_at = scan.checkpoint.cycle
-            self._survivors = find_survivors(scan) or self._survivors
-        self._memory = scan.memory_map()
+        if found.had_owners:
+            self._survivors_at = found.cycle
+            self._survivors = found.survivors or self._survivors
+        self._memory = found.memory
+        self._ask(suspects)
+        if not any(self.reachability(suspect.site).state == "unknown" for suspect in suspects):
+            self._next_cycle = found.cycle * _NEXT_AFTER_ALL_IS_KNOWN
 
 
 def usual_word(words: NDArray[np.uint64], weights: NDArray[np.float64], starts: Sequence[int]) -> int:
@@ -587,14 +662,21 @@ class MemoryScan:
 
     def _find_targets(self) -> _Targets:
         in_question = np.isin(self._parents, self._suspects)
-        blocks = self.blocks.of_sites(in_question | np.isin(self._parents, self._beside))
+        # What setup made is left out where it is much: setup itself may hold it, and the cycles have not made it.
+        of_cycles = self._count(in_question) > _MOST_BLOCKS_BESIDE
+        blocks = self.blocks.of_sites(in_question | np.isin(self._parents, self._beside), of_cycles=of_cycles)
         if len(blocks) > _MOST_BLOCKS_BESIDE:
-            blocks = self.blocks.of_sites(in_question)
+            blocks = self.blocks.of_sites(in_question, of_cycles=of_cycles)
         if len(blocks) > _MOST_BLOCKS:
             raise TooLongError(f"{len(blocks):,} blocks are in question")
         cycle = self.checkpoint.cycle
         is_old = (blocks.cycles > 0) & (blocks.cycles <= cycle - max(1, cycle // _RECENT))
         return _Targets(blocks, self.site_of(blocks.sites), is_old)
+
+    def _count(self, is_wanted: NDArray[np.bool_]) -> int:
+        """Return how many blocks some call sites have, without a look at any. ``is_wanted``: by number of the site."""
+        rows = self.checkpoint.rows
+        return int(rows["live_blocks"][is_wanted[np.minimum(rows["site"], len(is_wanted) - 1)]].sum())
 
     def site_of(self, sites: NDArray[np.uint32]) -> NDArray[np.uint32]:
         """Return the sites with each stack in the place of the site that it splits."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import threading
 import time
 from collections.abc import Collection, Iterator, Sequence
@@ -25,10 +24,11 @@ from soak.attribution.holders import UNSCANNED, Memory, Reachability, SiteScan, 
 from soak.attribution.object_answers import Link, SiteAnswer
 from soak.native.layout import EPOCH_BITS
 from soak.probes.ledgers.shadow import Blocks
-from soak.probes.ledgers.tables import CopyMade, OneProcess, WatchedTables, own_number
+from soak.probes.ledgers.tables import OneProcess, WatchedTables, own_number
 from soak.results import Unseen
 from soak.running.clock import Clock
 from soak.running.scanning.allowed import AllowedScans
+from soak.running.scanning.copies import end_copy, let_go_first
 from soak.running.scanning.copy_reading import CopyRead, UnreadableError, read_copy
 from soak.running.scanning.first_seen import FirstSeen, date_by_marks, positions_of
 from soak.running.time_share import TimeShare
@@ -42,8 +42,6 @@ _MOST_SITES = 64
 _JOINED_WITHIN_S = 10.0
 _LAST_COPY_WITHIN_S, _LOOK_EACH_S = 2.0, 0.01
 """How long the last copy is waited for, and how often it is looked for."""
-_LARGEST_SCORE = "1000"
-"""The kernel ends the copy first where memory runs out."""
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
 _NOT_ALLOWED = (
@@ -239,7 +237,7 @@ class WatchScanner:
         if made.pid is None:
             self._why_not, self._due_s = _REFUSED, float("inf")
             return
-        _let_go_first(made)
+        let_go_first(made.pid)
         named = [own for own, site in process.numbers.items() if site in self._answers]
         self._reading = _Reading(made.pid, process, cycle, dating, named)
         self._reading.begun_s = self._clock.now_s()
@@ -271,19 +269,6 @@ class WatchScanner:
         if best and all(map(self._is_known, best)):
             self._next_cycle = reading.cycle * _NEXT_AFTER_ALL_IS_KNOWN
         return True
-
-
-def end_copy(copy: int) -> None:
-    """End a copy of a process. It is a child of the system's first process, or of ours."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.kill(copy, signal.SIGKILL)
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(copy, 0)
-
-
-def _let_go_first(made: CopyMade) -> None:
-    with contextlib.suppress(OSError):
-        Path(f"/proc/{made.pid}/oom_score_adj").write_text(_LARGEST_SCORE, encoding="ascii")
 
 
 def _rss_bytes(pid: int) -> float:
