@@ -45,6 +45,8 @@ _ACKNOWLEDGE_PACED_NS, _ACKNOWLEDGE_PACED_AT_MOST_NS = 50_000_000, 500_000_000
 """A loop with an interval waits for half of it, within these limits."""
 _ACKNOWLEDGE_AT_LEAST_NS = 1_000_000
 """It waits for up to this long even if a pause has a budget and the checkpoint has used that up."""
+_MUCH_OF_A_PAUSE = 16
+"""What takes more than one of so many parts of a pause's budget is left out where nothing depends on it."""
 _LOOK_S = 0.05
 """How often a process that the parent examines checks whether the parent has finished."""
 _LONGEST_SLEEP_S = 0.2
@@ -103,6 +105,7 @@ class Loop:
         self.collector = Collector(self.max_pause_ns)
         self.pauses = Pauses(area.words, ring.WORD_PAUSES, ring.WORD_PAUSE_HISTOGRAM, ring.WORD_WORST_PAUSE_NS)
         self.parent_stalls = False
+        self.reads_blocks_twice = True
         self.started_ns = 0
         self.deadline_ns = 0
         self.rows = 0  # since the objects of gc were counted
@@ -222,7 +225,7 @@ class Loop:
         """Return the measured fields of a row, in the order of ROW_FIELDS."""
         words = self.words
         words[ring.WORD_COUNTING] = 1
-        blocks_before_gc = counters.read_python_blocks()
+        blocks_before_gc = self._read_blocks_before_gc()
         words[ring.WORD_GC_COLLECTED] = self.collector.may_collect()
         if words[ring.WORD_GC_COLLECTED]:
             words[ring.WORD_GC_FOUND] = self.collector.collect()
@@ -237,7 +240,10 @@ class Loop:
             self.write_ledger()
         if words[ring.WORD_WANTS_SNAPSHOT] and self.make_snapshot is not None:
             words[ring.WORD_SNAPSHOT_CYCLE] = done
-            words[ring.WORD_SNAPSHOT] = self.make_snapshot()
+            words[ring.WORD_SNAPSHOT_CPU_NS] = -RealTime.thread_time_ns()
+            made = self.make_snapshot()
+            words[ring.WORD_SNAPSHOT_CPU_NS] += RealTime.thread_time_ns()
+            words[ring.WORD_SNAPSHOT] = made  # the parent takes it at once
             words[ring.WORD_WANTS_SNAPSHOT] = 0  # last: until then the parent does not ask for another one
         gc_objects = None
         if self.rows == 0 and not self.collector.is_frozen:
@@ -259,6 +265,19 @@ class Loop:
             0,
             0,
         )
+
+    def _read_blocks_before_gc(self) -> int:
+        """Return Python's blocks, unless a pause has a budget and to count them once more would take much of it.
+
+        CPython looks at each pool of its allocator for that: 2 ms a gigabyte.
+        """
+        if not self.reads_blocks_twice:
+            return ring.NOT_READ
+        begun_ns = RealTime.thread_time_ns()
+        blocks = counters.read_python_blocks()
+        took_ns = RealTime.thread_time_ns() - begun_ns
+        self.reads_blocks_twice = not self.max_pause_ns or took_ns * _MUCH_OF_A_PAUSE < self.max_pause_ns
+        return blocks
 
     def _hand_over(self, begun_ns: int) -> None:
         """Wait until the parent has read the row and the counters outside. Do not wait for a parent that stalls.

@@ -59,6 +59,7 @@ WORD_SNAPSHOT = 25  # the number of a copy of the process, which the parent take
 WORD_SNAPSHOT_CYCLE = 26  # the cycle after which it was made
 WORD_FAILURE_BYTES = 27
 WORD_ALL_COLLECTED = 28  # 1 when the last checkpoint's collections left out no object, and no other interpreter has any
+WORD_SNAPSHOT_CPU_NS = 29  # the processor time that the loop's thread took to make the latest copy
 WORD_PAUSES = 64  # the first of the words that soak.inside.pauses describes
 WORD_PAUSE_HISTOGRAM = 256  # the first of its buckets
 # Words written by the parent.

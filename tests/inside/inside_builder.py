@@ -57,6 +57,9 @@ class Clock:
     def monotonic_ns(self) -> int:
         return self.now_ns
 
+    def thread_time_ns(self) -> int:
+        return self.now_ns
+
     def sleep(self, seconds: float) -> None:
         self.longest_sleep_s = max(self.longest_sleep_s, seconds)
         self.now_ns += round(seconds * 1e9)

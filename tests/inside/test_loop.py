@@ -564,3 +564,19 @@ def test_a_cycle_that_takes_longer_than_there_is_time_is_not_begun_after_the_las
 
     assert soaking.run_more(lambda: clock.advance(cycle_s), (), 8) == done
     assert clock.now_ns - ended_ns < 0.5e9
+
+
+@pytest.mark.parametrize(
+    ("max_pause_s", "takes_s", "is_read"), [(0.01, 0.002, False), (0.01, 0.0001, True), (0.0, 0.002, True)]
+)
+def test_what_takes_much_of_a_short_pause_is_not_read_twice(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, max_pause_s: float, takes_s: float, is_read: bool
+):
+    """Python's blocks are counted pool by pool. After the collection they are counted at each checkpoint."""
+    monkeypatch.setattr(counters, "read_python_blocks", lambda: (clock.advance(takes_s), 5000)[1])
+
+    parent = run(a_loop(a_ring(tmp_path), iterations=40, checkpoint_every=10, max_pause_s=max_pause_s))
+
+    *_, last = parent.rows
+    assert last["python_blocks"] == 5000
+    assert last["python_blocks_before_gc"] == (5000 if is_read else ring.NOT_READ)

@@ -21,7 +21,7 @@ from soak.running.child.child_ring import ScriptedRing
 from soak.running.clock import ScriptedClock
 from soak.running.component.checkpoints import Beside, RowReader
 from soak.running.scanning import scanner as scans
-from soak.running.scanning.copies import Copies
+from soak.running.scanning.copies import Copies, end_copy
 from soak.running.scanning.scanner import Scanner
 from soak.verdict import SeriesState, SeriesVerdict, Verdict
 
@@ -167,7 +167,7 @@ def test_no_copy_is_made_where_nothing_grows():
 
 def test_a_copy_from_another_cycle_is_not_given_and_is_ended():
     ring = ScriptedRing()
-    copies = Copies(ring, must_not_wait=True)
+    copies = Copies(ring, max_pause_s=0.01)
     copy = os.fork()
     if not copy:
         os.kill(os.getpid(), 19)  # SIGSTOP
@@ -181,14 +181,51 @@ def test_a_copy_from_another_cycle_is_not_given_and_is_ended():
 
 def test_a_process_that_cannot_be_copied_is_asked_no_more():
     ring = ScriptedRing()
-    copies = Copies(ring, must_not_wait=False)
+    copies = Copies(ring, max_pause_s=None)
     assert copies.are_better(1e12)
     assert not copies.are_better(1e6)
-    copies.ask()
+    copies.ask(1e12)
     assert ring.wants_snapshot
     ring.make_snapshot(-1, after_cycle=5)
     assert copies.take(5) is None
 
-    copies.ask()
+    copies.ask(1e12)
     assert not ring.wants_snapshot
     assert not copies.are_better(1e12)
+
+
+def test_a_process_that_takes_longer_to_copy_than_its_pauses_may_is_copied_once_in_a_hundred_pauses():
+    ring, asked = ScriptedRing(), []
+    copies = Copies(ring, max_pause_s=0.01)
+    for pauses in range(1, 450):
+        ring.pause_often(pauses)
+        copies.ask(4e9)
+        if ring.wants_snapshot:
+            asked.append(pauses)
+            ring.make_snapshot(os.fork() or _sleep(), after_cycle=pauses, took_s=0.08)
+            end_copy(copies.take(pauses) or 0)
+
+    assert asked == [100, 200, 300, 400]
+
+
+def test_how_long_the_next_copy_takes_is_known_from_the_last():
+    """Where the kernel is faster than most, a process of gigabytes is copied within its budget."""
+    ring, asked = ScriptedRing(), 0
+    copies = Copies(ring, max_pause_s=0.01)
+    ring.pause_often(100)
+    for _ in range(5):
+        copies.ask(4e9)
+        asked += ring.wants_snapshot
+        ring.make_snapshot(os.fork() or _sleep(), after_cycle=7, took_s=0.004)
+        end_copy(copies.take(7) or 0)
+    small = Copies(ring, max_pause_s=0.01)
+    ring.pause_often(1)
+    small.ask(1e8)
+
+    assert asked == 5
+    assert ring.wants_snapshot
+
+
+def _sleep() -> int:
+    time.sleep(60)
+    os._exit(0)

@@ -203,12 +203,22 @@ class ChildRing:
         )
         return Pauses(total, p50_ns / 1e9, p99_ns / 1e9, worst_ns / 1e9, budget_s)
 
+    @property
+    def pause_count(self) -> int:
+        """How often cycles have waited for a checkpoint so far."""
+        return self._words[ring.WORD_PAUSES]
+
     # Copies of it.
 
     def ask_for_snapshot(self) -> None:
         """Have the child make a copy of itself at its next checkpoint, unless there is one that was not taken yet."""
         if not self._words[ring.WORD_SNAPSHOT]:
             self._words[ring.WORD_WANTS_SNAPSHOT] = 1
+
+    @property
+    def snapshot_cpu_s(self) -> float:
+        """How long the latest copy kept the child from going on, without the time that it waited for a processor."""
+        return max(self._words[ring.WORD_SNAPSHOT_CPU_NS], 0) / 1e9
 
     def take_snapshot(self) -> tuple[int, int]:
         """Return the number of the copy, which the caller has to end, and the cycle after which it was made.
@@ -388,8 +398,13 @@ class ScriptedRing(ChildRing):
         self._words[ring.WORD_FAILED_PHASE] = self.phase
         self.enter(ring.PHASE_FAILED)
 
-    def make_snapshot(self, number: int, *, after_cycle: int) -> None:
+    def pause_often(self, count: int) -> None:
+        """Have paused so many times."""
+        self._words[ring.WORD_PAUSES] = count
+
+    def make_snapshot(self, number: int, *, after_cycle: int, took_s: float = 0.0) -> None:
         """Have made a copy of itself, as asked."""
+        self._words[ring.WORD_SNAPSHOT_CPU_NS] = round(took_s * 1e9)
         self._words[ring.WORD_SNAPSHOT_CYCLE] = after_cycle
         self._words[ring.WORD_SNAPSHOT] = number
         self._words[ring.WORD_WANTS_SNAPSHOT] = 0

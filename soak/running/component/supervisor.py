@@ -226,7 +226,7 @@ class Supervisor:
         )
         self._ledger = LedgerReader(child.open_ledger, maps_reader(child.pid), plan.tolerance_bytes)
         self._scanner, self._auditor = Scanner(child, clock), Auditor(child, clock)
-        self._copies = Copies(child.ring, must_not_wait=self._has_budget)
+        self._copies = Copies(child.ring, max_pause_s=plan.max_pause_s)
         self._opened = OpenItems(child, self._ledger, clock)
         self._left = LeftBehind(self._ledger, clock, str(context.folder))
         self._heat = HeatGuard(plan.max_temperature_c, context.read_temperature_c)
@@ -362,7 +362,7 @@ class Supervisor:
         finishes = is_last and self._scanner.is_reading
         scans = checkpoint is not None and self._scanner.is_due(cycle, self._suspects, of_copy=by_copy)
         if scans and by_copy:
-            self._copies.ask()
+            self._copies.ask(rss_bytes)
             scans = False
         audits = self._audits and self._auditor.is_due(cycle, is_last=is_last, rss_bytes=rss_bytes)
         if not (scans or audits or finishes) or (self._has_budget and not is_last):
