@@ -185,12 +185,12 @@ def soak_command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "soak", *arguments]
 
 
-def soak_run(out: Path, *arguments: str) -> CommandRun:
-    """Run ``soak run ARGUMENTS`` in the project's folder; its results go to ``out``."""
+def soak_run(out: Path, *arguments: str, folder: Path = ROOT) -> CommandRun:
+    """Run ``soak run ARGUMENTS`` in the project's folder, or another; its results go to ``out``."""
     started_s = time.perf_counter()
     done = subprocess.run(
         soak_command("run", *arguments, "--out", str(out), "--json", "-"),
-        cwd=ROOT,
+        cwd=folder,
         capture_output=True,
         text=True,
         check=False,

@@ -73,6 +73,15 @@ def test_what_grows_at_each_reading_is_no_table(every: int):
         assert not any(seen)
 
 
+def test_what_grows_in_each_cycle_and_is_read_seldom_is_no_table():
+    """As where a checkpoint of a process with gigabytes takes long. These readings were taken of one with five."""
+    cycles = np.array(
+        [0, 1, 8, 41, 79, 98, 122, 150, 187, 233, 284, 355, 438, 448, 486, 542, 655, 750, 861, 990, 1342.0]
+    )
+
+    assert judge_steps(cycles, 106 * cycles, 256, 1.0) is None
+
+
 def test_a_table_that_is_emptied_once_is_none():
     content = 10 * AT
     values = doubled(content)

@@ -117,11 +117,16 @@ def _steps(cycles: NDArray[np.float64], values: NDArray[np.float64] | NDArray[np
 
 
 def _are_regular(steps: list[_Step], tolerance: float) -> bool:
-    """Whether a table was made larger by much the same factor each time, and each addition was filled at one rate."""
+    """Whether a table was made larger by much the same factor each time, and each addition was filled at one rate.
+
+    Between two steps it was read twice at least. From one reading nobody can tell whether it stood still there: what
+    grows at one pace, and is read seldom, would have steps, and by them a wrong rate.
+    """
     factors = [two.added / one.added for one, two in pairwise(steps)]
     rates = [one.added / (two.middle - one.middle) for one, two in pairwise(steps)]
     return (
         all(step.is_sudden for step in steps)
+        and all(one.at < two.after for one, two in pairwise(steps))
         and max(factors) <= min(_LARGEST_FACTOR, _FACTORS_WITHIN * min(factors))
         and tolerance < min(rates)
         and max(rates) <= _WITHIN * min(rates)
