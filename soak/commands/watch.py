@@ -163,7 +163,10 @@ def _follow(subject: Process, plan: WatchPlan, progress: _Progress) -> WatchedPr
 
 
 def _end(options: argparse.Namespace, command: list[str], subject: Process, result: ComponentResult | None) -> None:
-    """End the program that soak has started, or say that it goes on. ``result``: None where the watch itself failed."""
+    """End the program that soak has started, or say that it still runs. ``result``: None where the watch itself failed.
+
+    A process of the user's own, as ``--pid`` names it, needs no word.
+    """
     if result is not None and result.stopped_by == "ended":
         return
     if command and not options.keep_running:
@@ -173,7 +176,7 @@ def _end(options: argparse.Namespace, command: list[str], subject: Process, resu
         if ending is not None and ending.left:
             left = f"{ending.left} of the processes that {subject.name} had started"
             print(f"soak: {left} did not end with it: ended too", file=sys.stderr)
-    elif result is not None:
+    elif command and result is not None:
         running = f"{subject.name} is still running (PID {subject.pid})"
         print(f"soak: {running}. Stop it with: kill {subject.pid}", file=sys.stderr)
 

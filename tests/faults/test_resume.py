@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -206,8 +208,9 @@ def test_a_killed_run_is_resumed(place: Path):
     psutil.wait_procs(children, timeout=LIMIT_S)
     with open_run(latest(place)) as store:
         leak_before = store.read_run().components[0]
+    (hint,) = re.findall("To go on with it: soak (.*)", soak(place, "show").out)
 
-    answer = soak(place, "resume", "latest")
+    answer = soak(place, *shlex.split(hint))
 
     assert answer.code == 1
     found = verdicts(answer)

@@ -68,7 +68,7 @@ def test_a_run_that_goes_on_shows_what_is_known_so_far(running: Path, capsys: py
         listed = capsys.readouterr().out
         assert soak.__main__.main(["report", str(running)]) == 0
 
-    assert "This run goes on" in shown
+    assert "This run is in progress" in shown
     assert re.search(r"At work: 1,000 calls per second, 4\d s left\.", shown)
     assert "106 B per call" in shown
     assert "1 LEAK (so far; it goes on)" in listed

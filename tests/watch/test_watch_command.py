@@ -69,7 +69,7 @@ def test_a_leak_of_descriptors_in_a_foreign_process_is_found_and_the_process_goe
     assert answer.returncode == 1, answer.stderr
     assert "File descriptors: grows by" in answer.stdout
     assert re.search(r"/dev/null \d+ → \d+", answer.stdout), answer.stdout
-    assert f"is still running (PID {leaking.pid}). Stop it with: kill {leaking.pid}" in answer.stderr
+    assert "still running" not in answer.stderr
     assert leaking.poll() is None
 
 

@@ -211,7 +211,7 @@ def test_a_client_that_returns_gets_what_it_has_missed(running: tuple[Viewer, Ru
     assert [len(each) for each in rows] == [10, 12]
     assert status == 200
     assert [row["cycle"] for row in known["series"][0]["rows"]] == list(range(500))
-    assert "This run goes on" in known["state"]["state"]
+    assert "This run is in progress" in known["state"]["state"]
     assert not known["has_ended"]
 
 

@@ -92,10 +92,13 @@ def when_words(result: RunResult) -> str:
 def state_sentence(result: RunResult) -> str | None:
     """Say that a run has not come to its end, or None when it has."""
     if result.is_running:
-        return "This run goes on; what stands here is what was measured so far."
+        return "This run is in progress. The results below are those so far."
     if result.finished is not None:
         return None
-    return "This run was interrupted; what stands here is what was measured until then."
+    measured = "This run was interrupted. The results below are those until then."
+    if "components" not in result.settings:
+        return measured  # not a run of soak run: nothing can go on with it
+    return f"{measured} To go on with it: {shlex.join(['soak', 'resume', result.folder])}"
 
 
 def progress_of(result: RunResult, component: ComponentResult) -> str | None:
