@@ -12,6 +12,7 @@ from soak.logs.reading.source import Source
 from soak.logs.reading.spaced import Spaced
 from soak.logs.table import LogFormat, Table
 from soak.logs.tools.allocators import Glibc, Jemalloc
+from soak.logs.tools.collectors import Collections
 from soak.logs.tools.exposition import Exposition
 from soak.logs.tools.mprof import Mprof
 from soak.logs.tools.nmon import Nmon
@@ -24,6 +25,7 @@ FORMATS: tuple[LogFormat, ...] = (
     Nmon(),
     Jemalloc(),
     Glibc(),
+    Collections(),
     Document(),
     Records(),
     Labelled(),

@@ -56,6 +56,17 @@ def test_what_does_not_grow_is_no_leak(judged: Judged, write: Write):
     assert found.verdict is Verdict.INCONCLUSIVE
 
 
+@pytest.mark.parametrize("write", tools.OF_WHOLE_MIB)
+def test_growth_in_whole_mib_is_found_at_its_rate_and_what_does_not_grow_is_no_leak(judged: Judged, write: Write):
+    series, growing = judged(write(LEAKING))
+    _, flat = judged(write(FLAT))
+
+    assert growing.verdict is Verdict.LEAK
+    assert growing.telling.found.rate == pytest.approx(build.GROWTH_BYTES * 256, rel=0.1)
+    assert series.is_over_time
+    assert flat.verdict is Verdict.INCONCLUSIVE
+
+
 @pytest.mark.parametrize(("write", "question", "answer"), tools.ASKED)
 def test_of_several_none_is_guessed_and_the_answer_is_judged(
     judged: Judged, write: Write, question: str, answer: dict[str, Any]

@@ -147,6 +147,56 @@ def jstat(pages: Pages) -> str:
     )
 
 
+def java_8(pages: Pages) -> str:
+    def row(n: int, page: int) -> str:
+        young = f"[PSYoungGen: {65536 + n % 5}K->10720K(76288K)]"
+        return f"{n + 2}.345: [GC (Allocation Failure) {young} {page * 4 + 60000}K->{page * 4}K(251392K), 0.0210 secs]"
+
+    return rows(pages, lambda n, p, t: f"{row(n, p)} [Times: user=0.0{n % 9} sys=0.01, real=0.02 secs]\ntick {n}")
+
+
+def trace_gc_of_node(pages: Pages) -> str:
+    def row(n: int, page: int) -> str:
+        kind = "Mark-sweep (reduce)" if n % 7 == 0 else "Scavenge"
+        heap = f"{page / 256 + 9:.1f} (60.5) -> {page / 256:.1f} (60.5) MB, 3.27 / 0.00 ms"
+        return f"[4825:0x19672c00] {n * 1000 + 79:8} ms: {kind} {heap}  (average mu = 0.9, current mu = 1.000) task; "
+
+    return rows(pages, lambda n, p, t: row(n, p))
+
+
+def gctrace_of_go(pages: Pages) -> str:
+    """Write a page as a MiB, because it prints no less."""
+
+    def row(n: int, page: int) -> str:
+        times = "0.026+0.39+0.10 ms clock, 0.20+0.12/0.28/0.33+0.8 ms cpu"
+        heap = f"{page + 30}->{page + 34}->{page} MB, {page * 2} MB goal, 0 MB stacks, 0 MB globals, 8 P"
+        return f"gc {n + 1} @{n}.512s 2%: {times}, {heap}"
+
+    return rows(pages, lambda n, p, t: f"2025/11/24 served {n}\n{row(n, p)}")
+
+
+def gc_log_of_java(pages: Pages) -> str:
+    """Write whole MiB as well, beside lines that are no collections or no totals."""
+
+    def row(n: int, page: int) -> str:
+        begin = f"[{n}.853s][5034][gc"
+        return (
+            f"{begin},start    ] GC({n}) Pause Young (Normal) (G1 Evacuation Pause)\n"
+            f"{begin},metaspace] GC({n}) Metaspace: 9279K(9472K)->9279K(9472K) Class: 1128K(1216K)->1128K(1216K)\n"
+            f"{begin}          ] GC({n}) Pause Young (Normal) (G1 Preventive) {page + 99}M->{page}M(9000M) 6.6ms\n"
+            f"{begin},cpu      ] GC({n}) User=0.01s Sys=0.00s Real=0.01s"
+        )
+
+    return rows(pages, lambda n, p, t: row(n, p))
+
+
+def gc_log_of_zgc(pages: Pages) -> str:
+    def row(n: int, page: int) -> str:
+        return f"[info][gc] GC({n}) Garbage Collection (Warmup) {page + 80}M(32%)->{page}M(27%)"
+
+    return rows(pages, lambda n, p, t: f"[{t:%Y-%m-%dT%H:%M:%S}.214+0000][{n}.386s]{row(n, p)}")
+
+
 def coloured_log(pages: Pages) -> str:
     level = "[\x1b[32m\x1b[1minfo     \x1b[0m] \x1b[1mtick\x1b[0m"
     return rows(
@@ -376,11 +426,13 @@ TIMES = {
 }
 PER_SECOND = (
     psrecord_csv, pidstat_in_colours, pidstat_for_humans, ps_elapsed, top_that_scales, promtool, prometheus_list,
-    scraped_metrics, sadf, sadf_json, docker_in_csv, typeperf, top_of_macos,
+    scraped_metrics, java_8, trace_gc_of_node, sadf, sadf_json, docker_in_csv, typeperf, top_of_macos,
     coloured_log, influx_csv, with_comments, markdown, psql, exports_one_after_another,
 )  # fmt: skip
 PER_STEP = (docker_json_on_a_terminal, docker_that_begins_later, kubectl_that_fails_at_first, dots_in_thousands,
             node_printed, node_printed_in_one_line, tasklist_in_csv, crictl)  # fmt: skip
+OF_WHOLE_MIB = (gctrace_of_go, gc_log_of_java, gc_log_of_zgc)
+"""They write a page as a MiB."""
 ASKED = (
     (ps_of_two, "several in column PID: 1, 4711; choose one with --only 'PID=1'", {"only": [("PID", "4711")]}),
     (vmstat, "several columns that could be judged: r, .*free", {"column": "free"}),
