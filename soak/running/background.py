@@ -32,6 +32,11 @@ class Background(threading.Thread, Generic[_Result]):
         finally:
             self.took_s = time.thread_time()
 
+    def is_over(self, within_s: float | None = 0.0) -> bool:
+        """Wait for so long, or without a limit; return whether it is over."""
+        self.join(within_s)
+        return not self.is_alive()
+
     def result(self) -> _Result:
         """Wait until it is over; return what came of it, or raise what it raised."""
         self.join()

@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -14,6 +15,7 @@ import pytest
 from tracking_builder import soak_text
 
 from soak.analysis.sites.ledger import Suspect
+from soak.attribution.holders import UNSCANNED
 from soak.measurements import Reading
 from soak.probes.memory import ProcessMemory
 from soak.running.child.child import ScriptedChild
@@ -59,6 +61,7 @@ WATCHES_ITSELF = """
             except ChildProcessError:
                 pass
 """
+GROWS = Suspect(1, SeriesVerdict(Verdict.INCONCLUSIVE, SeriesState.UNDECIDED), 1.0, 48)
 NODES = """
     def setup(): return nodes()
     def nodes(): return [0, *map(allocate, [200] * 30_000)]
@@ -89,18 +92,18 @@ def test_blocks_that_are_held_are_not_lost_in_copies(tmp_path: Path):
 
 def test_rows_are_read_while_a_copy_is_scanned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A row that is not read in time has no readings from outside, and a short run ends for want of them."""
-    rows, missed, seen = [0], [0], []
+    rows, seen = [0], []
     read, run = RowReader.read, scans.MemoryScan.run
 
     def read_and_count(self: RowReader, written: int, beside: Beside) -> list[Reading]:
         readings = read(self, written, beside)
         rows[0] += 1
-        missed[0] += self.has_missed_rows
         return readings
 
     def wait_for_rows(self: scans.MemoryScan) -> None:
         until, ends_at_s = rows[0] + 3, time.monotonic() + 20
-        while rows[0] < until and time.monotonic() < ends_at_s:
+        # Only in the first: at the last checkpoint the process waits for the scan.
+        while not seen and rows[0] < until and time.monotonic() < ends_at_s:
             time.sleep(0.001)
         seen.append(rows[0] >= until)
         run(self)
@@ -111,8 +114,7 @@ def test_rows_are_read_while_a_copy_is_scanned(tmp_path: Path, monkeypatch: pyte
     result = soak_text(tmp_path, LOSES, iterations=60_000)
 
     assert (result.verdict, result.decided_by) == (Verdict.LEAK, "lost-scan")
-    assert seen[:2] == [True, True]
-    assert not missed[0]
+    assert seen[0]
 
 
 def test_of_a_copy_that_ends_while_it_is_scanned_nothing_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -133,6 +135,37 @@ def test_of_a_copy_that_ends_while_it_is_scanned_nothing_is_lost(tmp_path: Path,
     assert ended
     assert result.decided_by != "lost-scan"
     assert "lost" not in {cause.state for cause in result.causes}
+
+
+def test_a_scan_that_takes_too_long_at_the_end_is_given_up_with_its_copy(monkeypatch: pytest.MonkeyPatch):
+    class NeverRead:
+        def __init__(self, pid: int, *_: object, **__: object) -> None:
+            self.pid = pid
+
+        def run(self) -> None:
+            while psutil.Process(copy).status() != psutil.STATUS_ZOMBIE:
+                time.sleep(0.001)
+            raise ProcessLookupError
+
+        def close(self) -> None:
+            pass
+
+    monkeypatch.setattr(scans, "ProcessMemory", NeverRead)
+    monkeypatch.setattr(scans, "MemoryScan", NeverRead)
+    copy = os.fork() or _sleep()
+    scanner = Scanner(ScriptedChild(ScriptedClock(), iter(())), ScriptedClock())
+    checkpoint: Any = SimpleNamespace(cycle=200)
+    scanner.begin_copy(copy, checkpoint, [GROWS])
+    assert scanner.is_reading
+    assert not scanner.is_due(400, [GROWS], of_copy=True)
+    scanner.take_in()
+    assert scanner.is_reading
+
+    scanner.finish_copy(0.01)
+
+    assert not scanner.is_reading
+    assert not psutil.pid_exists(copy)
+    assert scanner.reachability(GROWS.site) is UNSCANNED
 
 
 def test_many_blocks_from_before_the_cycles_do_not_keep_a_scan_from_those_of_the_cycles(
@@ -158,10 +191,9 @@ def test_the_program_sees_neither_a_child_nor_a_signal(tmp_path: Path):
 def test_no_copy_is_made_where_nothing_grows():
     """To make one takes the program some milliseconds."""
     child = ScriptedChild(ScriptedClock(), iter(()))
-    grows = Suspect(1, SeriesVerdict(Verdict.INCONCLUSIVE, SeriesState.UNDECIDED), 1.0, 48)
     scanner = Scanner(child, ScriptedClock())
 
-    assert scanner.is_due(200, [grows], of_copy=True)
+    assert scanner.is_due(200, [GROWS], of_copy=True)
     assert not scanner.is_due(200, [], of_copy=True)
 
 

@@ -35,6 +35,7 @@ from soak.running.component.ledger_reader import LedgerReader, Tracked
 from soak.running.component.left_behind import LeftBehind
 from soak.running.component.open_items import OpenItems
 from soak.running.component.stopping import (
+    BESIDE_SHARE,
     BUDGET,
     VERDICT,
     Liveness,
@@ -59,6 +60,8 @@ _WAIT_S, _END_WAIT_S = 0.05, 0.002
 _DECIDE_EVERY_S, _DECIDE_SHARE = 0.1, 0.25
 _MORE_CYCLES = 1024
 _LOOKING = "looking at its memory"
+_SCAN_ENDS_WITHIN_S = 10.0
+"""So long the end of a run waits for the scan of a copy at least, and otherwise for what its budget allows beside."""
 _SO_FAR_EVERY_S, _SO_FAR_SHARE = 5.0, 0.02
 """What can be said so far is summed up as often, and not in the first seconds: a short run has no need of it."""
 _PEAK_OBJECTS = 64
@@ -396,7 +399,8 @@ class Supervisor:
         if is_in_a_hurry(self._stopped_by):
             self._scanner.give_up_copy()
         else:
-            self._scanner.finish_copy()
+            budget_s = self._plan.budget_s
+            self._scanner.finish_copy(None if budget_s is None else max(_SCAN_ENDS_WITHIN_S, BESIDE_SHARE * budget_s))
 
     def _list_what_is_open(self) -> None:
         if self._ring.waits_for_list:

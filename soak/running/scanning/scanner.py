@@ -301,11 +301,13 @@ class Scanner:
 
     def take_in(self) -> None:
         """Take in what was found in a copy, once its scan is over."""
-        if self._of_copy is not None and not self._of_copy.work.is_alive():
+        if self._of_copy is not None and self._of_copy.work.is_over():
             self.finish_copy()
 
-    def finish_copy(self) -> None:
-        """Wait for the scan of a copy, if there is one, and take in what was found."""
+    def finish_copy(self, within_s: float | None = None) -> None:
+        """Wait for the scan of a copy, if there is one, and take in what was found; give it up if that takes longer."""
+        if self._of_copy is not None and not self._of_copy.work.is_over(within_s):
+            self.give_up_copy()
         scan, self._of_copy = self._of_copy, None
         if scan is None:
             return
