@@ -10,6 +10,9 @@ from soak.verdict import Verdict
 
 ENOUGH_N_MIN = 1024
 """Where n_min follows from slow cycles and is less, caches may be larger: growth alone is then no leak of memory."""
+N_MIN_OF_OWN_CACHES = 16_384
+CYCLES_OF_OWN_CACHES = 8192
+"""From either on, a container that its code bounds by a number that is not known is a leak like any other."""
 
 
 _LATER_AT_LEAST = 0.5
@@ -117,6 +120,8 @@ VERDICTS = {
 
 MODULES = "modules"
 """The kind of what `sys.modules` holds, where the cycles import modules for the first time."""
+WEAK_VALUES = "WeakValueDictionary"
+"""The kind of a cache that drops an entry when nothing else holds its value."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +136,12 @@ class HoldingCache:
     full_at_cycle: int | None
     """About when, at the pace at which it was seen to fill; None when it does not fill, or for ever."""
     is_bounded_by_code: bool = False
-    """A container of the program, whose code takes entries from it where it compares its length."""
+    """A container of the program, which its code keeps small."""
+
+    @property
+    def has_hidden_bound(self) -> bool:
+        """Whether its code bounds it, by a number that is not known."""
+        return self.is_bounded_by_code and self.capacity is None
 
 
 @dataclass(frozen=True)

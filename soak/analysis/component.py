@@ -14,7 +14,7 @@ from soak.analysis.looks import Tolerance, tolerance_at
 from soak.analysis.series import SeriesJudge
 from soak.analysis.sites.streaks import StreakCounter
 from soak.analysis.sites.survivors import FEWEST_CYCLES
-from soak.grounds import ENOUGH_N_MIN, Limit
+from soak.grounds import N_MIN_OF_OWN_CACHES, Limit
 from soak.measurements import SIGNALS, Reading, Role, Signal
 from soak.verdict import SeriesVerdict, Verdict
 
@@ -214,7 +214,7 @@ class ComponentJudge:
 
     def _is_leak_final(self, name: str) -> bool:
         """Whether a LEAK stands: not of memory in few cycles, which may be a cache that comes to its end."""
-        is_enough = self.n_min is None or not self._is_of_slow_cycles or self.n_min >= ENOUGH_N_MIN
+        is_enough = self.n_min is None or not self._is_of_slow_cycles or self.n_min >= N_MIN_OF_OWN_CACHES
         return is_enough or name not in MEMORY
 
     def _tolerance_of(self, signal: Signal) -> Tolerance:

@@ -27,7 +27,7 @@ from soak.analysis.sites.streaks import (
     rose_to_the_end,
     told_streak,
 )
-from soak.grounds import ENOUGH_N_MIN, VERDICTS, Ground, GroundKind, Streak
+from soak.grounds import CYCLES_OF_OWN_CACHES, ENOUGH_N_MIN, N_MIN_OF_OWN_CACHES, VERDICTS, Ground, GroundKind, Streak
 from soak.measurements import NOTABLE_RSS_BYTES, SIGNALS, Role
 from soak.verdict import SeriesState, SeriesVerdict, Verdict
 
@@ -166,8 +166,9 @@ def _maybe_filling(evidence: Evidence) -> Ground | None:
 
 
 def _may_hold_unknown_caches(evidence: Evidence) -> bool:
-    """Whether slow cycles have brought an n_min into which a cache of a program's own may not fit."""
-    return evidence.is_n_min_of_slow_cycles and evidence.n_min is not None and evidence.n_min < _N_MIN_OF_OWN_CACHES
+    """Whether slow cycles have brought an n_min into which a cache of a program's own may not fit, and few cycles."""
+    is_small = evidence.n_min is not None and evidence.n_min < N_MIN_OF_OWN_CACHES
+    return evidence.is_n_min_of_slow_cycles and is_small and evidence.cycles < CYCLES_OF_OWN_CACHES
 
 
 def _of_known_bounds(sites: Sequence[CachedSite]) -> list[CachedSite]:
@@ -457,8 +458,6 @@ _MAYBE_CACHES = (
     GroundKind.FEW_CYCLES,
 )
 _BY_NO_SIGNAL = (GroundKind.NOT_READ,)
-_N_MIN_OF_OWN_CACHES = 16_384
-"""From here on a container that its code bounds by a number that is not known is a leak like any other."""
 _WINDOWS_TO_LOOK = 2
 """The first look that decides needs this many times n_min."""
 _TELLING = ("tracked", "heap", "python_blocks")
@@ -666,6 +665,8 @@ def _with_streak(evidence: Evidence, ground: Ground, streak: Streak) -> SeriesVe
 
 def _needed(evidence: Evidence, first: Ground) -> int | None:
     if first.kind in (GroundKind.FILLING_CACHE, GroundKind.MAYBE_FILLING) and first.filling is not None:
+        if first.filling.cache.has_hidden_bound:
+            return max(CYCLES_OF_OWN_CACHES - evidence.cycles, 1)
         return needed_cycles(first.filling, evidence.cycles, evidence.n_min)
     if first.kind is GroundKind.FEW_CYCLES:
         return max(_WINDOWS_TO_LOOK * ENOUGH_N_MIN - evidence.cycles, 1)
@@ -696,6 +697,8 @@ def _is_final(evidence: Evidence, grounds: tuple[Ground, ...], series: Mapping[s
         return is_settled or (bool(rest) and _decision(evidence, rest).is_final)
     if first.limit is not None or evidence.only_outside:
         return True
+    if evidence.may_be_bounded and first.kind in _WHAT_A_CACHE_MAY_BE and _may_hold_unknown_caches(evidence):
+        return False
     if first.kind is GroundKind.GROWING_PROCESSES:
         return all(judged.is_final for judged in evidence.roles if judged.role.verdict is Verdict.LEAK)
     if first.kind is GroundKind.GROWING_SITES and not any(g.kind is GroundKind.STEADY_MEMORY for g in grounds):

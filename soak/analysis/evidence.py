@@ -103,6 +103,8 @@ class Evidence:
     """What is held by a container from which the code never takes anything."""
     cached: tuple[CachedSite, ...] = ()
     """The call sites that grow, with the cache that holds each one's objects; known after the last cycle."""
+    may_be_bounded: bool = False
+    """The code that allocates what grows fills a container that it keeps small, or that other code does."""
     stop: Stop | None = None
     is_fragmented: bool = False
     """The audit finds that resident memory grows by what the allocators keep free."""

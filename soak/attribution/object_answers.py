@@ -104,19 +104,24 @@ def read_object_answers(document: dict[str, Any], cycles: int) -> ObjectAnswers:
     return ObjectAnswers(by_site, found, document["is_complete"], document.get("gtypes", {}))
 
 
-def with_bounds_of_code(answers: ObjectAnswers, cycles: int, bound_of: Callable[[str], Bound | None]) -> ObjectAnswers:
+def with_bounds_of_code(
+    answers: ObjectAnswers, cycles: int, bound_of: Callable[[str, int], Bound | None]
+) -> ObjectAnswers:
     """Return the answers with the containers of the program that its code bounds as caches.
 
-    ``bound_of``: returns the bound of the container that a variable or an attribute is, as the code has it.
+    ``bound_of``: returns the bound of the container that a variable or an attribute is, as the code has it; also takes
+    the site.
     """
     by_site = {}
     for site, answer in answers.by_site.items():
-        cache = _bounded_by_code(answer.chain, cycles, bound_of) if answer.cache is None else None
+        cache = _bounded_by_code(site, answer.chain, cycles, bound_of) if answer.cache is None else None
         by_site[site] = answer if cache is None else replace(answer, cache=cache)
     return replace(answers, by_site=by_site)
 
 
-def _bounded_by_code(links: Sequence[Link], cycles: int, bound_of: Callable[[str], Bound | None]) -> Cache | None:
+def _bounded_by_code(
+    site: int, links: Sequence[Link], cycles: int, bound_of: Callable[[str, int], Bound | None]
+) -> Cache | None:
     """Return the largest container on a way, where the code bounds it."""
     expressions = itertools.accumulate(link.name for link in links)
     named = [
@@ -127,19 +132,17 @@ def _bounded_by_code(links: Sequence[Link], cycles: int, bound_of: Callable[[str
     if not named:
         return None
     container, way, name = max(named, key=lambda each: each[0].size_bytes)
-    bound, filled = bound_of(name), _LENGTH.findall(container.what)
+    bound, filled = bound_of(name, site), _LENGTH.findall(container.what)
     if bound is None or not filled:
         return None
-    is_table = container is links[-1]
-    entries = int(filled[0].replace(",", ""))
     return Cache(
         container.type,
         way,
         bound.capacity,
-        entries,
+        int(filled[0].replace(",", "")),
         cycles,
         is_only_seen=True,
-        is_table=is_table,
+        is_table=container is links[-1],
         is_bounded_by_code=True,
     )
 

@@ -202,3 +202,39 @@ def test_a_container_that_its_code_bounds_may_be_a_cache(cache: Cache, n_min: in
         evidence = replace(evidence, cycles=1500)
 
     assert decided(evidence, (106.0, cache)).verdict is verdict
+
+
+@pytest.mark.parametrize(("cycles", "verdict"), [(8191, Verdict.INCONCLUSIVE), (8192, Verdict.LEAK)])
+def test_a_hidden_bound_excuses_no_more_than_so_many_cycles(cycles: int, verdict: Verdict):
+    """A leak in code that never comes to its eviction was undecided however long it ran."""
+    hidden = replace(OWN, capacity=None, filled=cycles, at_cycle=cycles)
+    evidence = replace(LEAK, n_min=1100, is_n_min_of_slow_cycles=True, cycles=cycles)
+
+    found = decided(evidence, (106.0, hidden))
+
+    assert found.verdict is verdict
+    assert found.needed == (1 if verdict is Verdict.INCONCLUSIVE else None)
+
+
+@pytest.mark.parametrize(
+    ("may_be_bounded", "is_slow", "cycles", "is_final"),
+    [(True, True, 3000, False), (False, True, 3000, True), (True, False, 3000, True), (True, True, 9000, True)],
+)
+def test_a_run_goes_on_where_the_code_may_bound_what_grows(
+    may_be_bounded: bool, is_slow: bool, cycles: int, is_final: bool
+):
+    """A clean program with a cache of 3,000 took a second run."""
+    evidence = replace(LEAK, n_min=1100, is_n_min_of_slow_cycles=is_slow, cycles=cycles, may_be_bounded=may_be_bounded)
+
+    found = decide(evidence)
+
+    assert (found.verdict, found.is_final) == (Verdict.LEAK, is_final)
+
+
+def test_a_weak_registry_of_what_a_bounded_cache_holds_grows_with_it():
+    """A WeakValueDictionary beside a deque of 3,000 was a leak."""
+    weak = Cache("WeakValueDictionary", "app.all", None, 300, at_cycle=300, gained=8, watched_cycles=8)
+
+    assert decided(LEAK, (90.0, FILLING), (16.0, weak)).verdict is Verdict.SETTLING
+    assert decided(LEAK, (16.0, weak)).verdict is Verdict.LEAK
+    assert decided(LEAK, (90.0, FILLING), (16.0, weak), (20.0, None)).verdict is Verdict.LEAK

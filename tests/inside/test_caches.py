@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import collections
 import functools
 import gc
 import linecache
+import queue
 import re
 import sqlite3
 import sys
@@ -124,6 +126,20 @@ def test_what_only_a_bounded_cache_holds_is_found_last_and_the_cache_named():
     assert cache is make
     assert said == ("lru_cache", f"{__name__}.make_cached.<locals>.make", 100, 2)
     assert walk.cache_of(found[id(shared)]) is None
+
+
+@pytest.mark.parametrize("kind", [queue.Queue, queue.LifoQueue, queue.PriorityQueue, asyncio.Queue])
+def test_a_queue_with_a_bound_is_a_cache_and_one_without_is_none(kind: type):
+    bounded, unbounded = kind(300), kind()
+    things = [(number, bytearray(2)) for number in range(3)]
+    for thing in things:
+        bounded.put_nowait(thing)
+        unbounded.put_nowait(thing)
+    walk = walk_to({"jobs": bounded}, things[1])
+
+    assert walk.direct == 0
+    assert (walk.cache_of(walk.arrived[0][1]) or (None, ()))[1] == ("Queue", "the state['jobs']", 300, 3)
+    assert caches.Recogniser().describe(unbounded) is None
 
 
 def test_an_unbounded_cache_is_a_holder_like_any_other():

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from soak.analysis.rule import MOST_DOUBLINGS
-from soak.grounds import MODULES, Filling, HoldingCache
+from soak.grounds import MODULES, WEAK_VALUES, Filling, HoldingCache
 from soak.verdict import SeriesVerdict
 
 _RULE_NEEDS, _RULE_NEEDS_OF_DICT = 2.2, 4.2
@@ -51,7 +51,7 @@ class Cache:
     is_table: bool = False
     """What grows is its own table, not what it holds."""
     is_bounded_by_code: bool = False
-    """A container of the program, whose code takes entries from it where it compares its length."""
+    """A container of the program, which its code keeps small (see soak.attribution.keepers.bounds)."""
 
     @property
     def has_hidden_bound(self) -> bool:
@@ -142,7 +142,7 @@ def forecast(
     filling = [cache for cache in filling if cache.kind != MODULES]
     if not filling or not cycles:
         return None
-    within = [site for site in sites if site.cache in filling]
+    within = [site for site in sites if site.cache in filling or _goes_with_values(site)]
     return _filling(filling, within, sites, series, cycles, tolerance_bytes)
 
 
@@ -157,7 +157,7 @@ def maybe_filling(
     caches = [site.cache for site in sites if site.cache is not None and _may_fill_alone(site.cache, site)]
     if not caches or not cycles:
         return None
-    within = [site for site in sites if site.cache in caches or site.is_unseen]
+    within = [site for site in sites if site.cache in caches or site.is_unseen or _goes_with_values(site)]
     # The tables of a cache that drops entries become smaller and larger; not all are found to be its own.
     others = _LOST_TABLES_SHARE * sum(site.rate for site in within if site.cache and site.cache.loses_entries)
     return _filling(caches, within, sites, series, cycles, max(tolerance_bytes, others))
@@ -175,7 +175,7 @@ def _filling(
     last = max(caches, key=lambda cache: cache.full_at or 0)
     is_foreseeable = (last.full_at or cycles) <= cycles * 2**MOST_DOUBLINGS
     elsewhere, stray = _elsewhere(sites, within)
-    if elsewhere > tolerance_bytes or not is_foreseeable or not _is_all_tracked(series, tolerance_bytes):
+    if elsewhere > tolerance_bytes or not is_foreseeable or not is_all_tracked(series, tolerance_bytes):
         return None
     return Filling(
         holding_cache(last),
@@ -207,7 +207,7 @@ def filling_modules(
     ``series``: as for `forecast`.
     """
     modules = [s.cache for s in sites if s.cache is not None and s.cache.kind == MODULES and _fills_alone(s.cache)]
-    if not modules or not _is_all_tracked(series, tolerance_bytes):
+    if not modules or not is_all_tracked(series, tolerance_bytes):
         return None
     of_import = elsewhere = 0.0
     for site in sites:
@@ -225,7 +225,7 @@ def may_be_cached(sites: Sequence[CachedSite]) -> bool:
 
 def needed_cycles(filling: Filling, cycles: int, n_min: int | None) -> int:
     """Return how many more cycles it takes until a component whose caches fill could be CLEAN."""
-    factor = _RULE_NEEDS if filling.cache.kind == "deque" else _RULE_NEEDS_OF_DICT
+    factor = _RULE_NEEDS if filling.cache.kind in ("deque", "Queue") else _RULE_NEEDS_OF_DICT
     return max((n_min or 0) - cycles, math.ceil(factor * (filling.cache.full_at_cycle or cycles)) - cycles, 1)
 
 
@@ -246,12 +246,17 @@ def _fills_alone(cache: Cache) -> bool:
     return cache.is_only_holder and cache.is_filling
 
 
+def _goes_with_values(site: CachedSite) -> bool:
+    """Whether a site is that of entries which go when something else lets go of their values."""
+    return site.cache is not None and site.cache.kind == WEAK_VALUES
+
+
 def _may_fill_alone(cache: Cache, site: CachedSite) -> bool:
     is_filling = cache.may_fill or cache.may_have_filled_just_now(site.blocks_per_cycle)
     return (cache.is_only_holder or cache.is_only_seen) and is_filling
 
 
-def _is_all_tracked(series: Mapping[str, SeriesVerdict], tolerance_bytes: float) -> bool:
+def is_all_tracked(series: Mapping[str, SeriesVerdict], tolerance_bytes: float) -> bool:
     """Whether the heap grows by no more than what the tracker saw, with what malloc takes beyond it."""
     heap, tracked = series.get("heap"), series.get("tracked")
     if heap is None or heap.rate is None or tracked is None or tracked.rate is None:

@@ -1,4 +1,7 @@
-"""Tell from source code that a container has a bound: where its length is compared, entries are taken from it.
+"""Tell from source code that a container has a bound.
+
+It has one where its length is compared and entries are taken from it; where entries go to the remainder of a division;
+and where running code takes entries that it chooses itself, by their age or by a count of its own.
 
 This proves nothing: the bound may be larger than any memory, or the code wrong. But a container that may be a cache is
 no leak before it could have become full.
@@ -7,13 +10,17 @@ no leak before it could have become full.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
+from soak.attribution.keepers.removals import is_named, slots_in, takes_any
+from soak.attribution.keepers.running import functions_that_may_run
 from soak.attribution.keepers.source import Function, Source
 
 _TAKING = ("pop", "popitem", "popleft", "clear", "remove", "discard")
 _COMPARING = (ast.Gt, ast.GtE, ast.Lt, ast.LtE, ast.Eq)
+_OF_PYTHON = re.compile(r"[/\\]lib(64)?[/\\]python\d\.\d+[a-z]?[/\\](?!(site|dist)-packages)|^<", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -24,10 +31,25 @@ class Bound:
     """Entries, where the code names a number."""
 
 
-def bound_in(name: str, sources: Iterable[Source]) -> Bound | None:
-    """Return the bound of the container that a variable or an attribute is; None where no function has one."""
+def bound_in(name: str, sources: Sequence[Source], running: Collection[str] = ()) -> Bound | None:
+    """Return the bound of the container that a variable or an attribute is; None where no function has one.
+
+    ``running``: the names of functions that are known to run; of none, all may.
+    """
     found = [bound for source in sources for bound in _bounds(name, source)]
+    # The standard library has many variables of the same names.
+    own = [source for source in sources if not _OF_PYTHON.search(source.file)]
+    may_run = functions_that_may_run(own, running)
+    found += [bound for source in own for bound in _ways_to_stay_small(name, source, may_run)]
     return next((bound for bound in found if bound.capacity is not None), found[0] if found else None)
+
+
+def _ways_to_stay_small(name: str, source: Source, may_run: Collection[Function]) -> Iterator[Bound]:
+    """Give the bounds of which no length tells."""
+    for function in (node for node in source.nodes if isinstance(node, Function) and node in may_run):
+        yield from (Bound(_number(slots, source)) for slots in slots_in(function, name))
+        if takes_any(function, name, source):
+            yield Bound(None)
 
 
 def _bounds(name: str, source: Source) -> Iterator[Bound]:
@@ -45,24 +67,20 @@ def _bounds(name: str, source: Source) -> Iterator[Bound]:
 
 def _is_length_of(node: ast.expr, name: str) -> bool:
     is_call = isinstance(node, ast.Call) and getattr(node.func, "id", None) == "len" and len(node.args) == 1
-    return is_call and _is_named(node.args[0], name)  # type: ignore[attr-defined]
+    return is_call and is_named(node.args[0], name)  # type: ignore[attr-defined]
 
 
 def _takes_from(node: ast.AST, name: str) -> bool:
     """Whether a node takes an entry from the container, or puts another one in its place."""
     match node:
         case ast.Call(func=ast.Attribute(attr=method, value=value)):
-            return method in _TAKING and _is_named(value, name)
+            return method in _TAKING and is_named(value, name)
         case ast.Delete(targets=targets):
-            return any(isinstance(each, ast.Subscript) and _is_named(each.value, name) for each in targets)
+            return any(isinstance(each, ast.Subscript) and is_named(each.value, name) for each in targets)
         case ast.Assign(targets=targets):
-            return any(_is_named(each, name) for each in targets)
+            return any(is_named(each, name) for each in targets)
         case _:
             return False
-
-
-def _is_named(node: ast.expr, name: str) -> bool:
-    return name in (getattr(node, "id", None), getattr(node, "attr", None))
 
 
 def _number(node: ast.expr, source: Source) -> int | None:

@@ -25,6 +25,7 @@ from soak.attribution.causes import Call, is_ours
 from soak.attribution.keepers.bounds import Bound, bound_in
 from soak.attribution.keepers.callees import callees
 from soak.attribution.keepers.conditions import Given, body_of, runs_as_written, served_arguments
+from soak.attribution.keepers.filling import called_in, filled_in
 from soak.attribution.keepers.flows import may_be_added, may_be_passed
 from soak.attribution.keepers.keys import Keys
 from soak.attribution.keepers.lifetimes import Program, is_permanent
@@ -56,6 +57,7 @@ class KeeperFinder:
         self._sources: dict[str, Source | None] = {}
         self._texts: dict[str, str | None] = {}
         self._found: dict[tuple[tuple[Call, ...], int], Keeper | None] = {}
+        self._bounded: dict[tuple[tuple[Call, ...], int], bool] = {}
         self._mentions: dict[tuple[str, int], list[Source] | None] = {}
 
     def find(self, stack: Sequence[Call], files: Iterable[str]) -> Keeper | None:
@@ -73,10 +75,40 @@ class KeeperFinder:
             self._found[key] = self._look(frames, known)
         return self._found[key]
 
-    def bound_of(self, name: str, files: Iterable[str]) -> Bound | None:
-        """Return the bound of the container that a variable or an attribute is, as the program's files have it."""
+    def bound_of(self, name: str, files: Iterable[str], stacks: Iterable[Sequence[Call]] = ()) -> Bound | None:
+        """Return the bound of the container that a variable or an attribute is, as the program's files have it.
+
+        ``stacks``: of allocations of what it holds. They tell which functions run.
+        """
         known = self._mentioning(name, sorted(file for file in files if not is_ours(Call(file=file))))
-        return None if known is None else bound_in(name, known)
+        if known is None:
+            return None
+        running = {call.function for stack in stacks for call in stack if call.file and call.function}
+        return bound_in(name, known, running)
+
+    def may_be_bounded(self, stack: Sequence[Call], files: Iterable[str]) -> bool:
+        """Whether a function on the stack, or one that it calls, adds to a container that code keeps small.
+
+        ``stack``: of an allocation, innermost first. ``files``: all files of the program that have run.
+        """
+        frames, known = self._frames_of(stack), sorted(files)
+        key = frames, len(known)
+        if key not in self._bounded:
+            names = {name for function, source in self._around(frames) for name in filled_in(function, source)}
+            self._bounded[key] = any(self.bound_of(name, known, [stack]) is not None for name in sorted(names))
+        return self._bounded[key]
+
+    def _around(self, frames: Sequence[Call]) -> list[tuple[Function, Source]]:
+        """Return the functions of some frames, and those of the same files that they call."""
+        found: list[tuple[Function, Source]] = []
+        for frame in frames:
+            source = self._source(frame.file or "")
+            function = None if source is None else source.function_at(frame.line or 0, frame.function or "")
+            if source is not None and function is not None:
+                called = called_in(function)
+                others = (each for each in source.nodes if isinstance(each, Function) and each.name in called)
+                found += [(each, source) for each in (function, *others)]
+        return found
 
     def _look(self, frames: Sequence[Call], files: Sequence[str]) -> Keeper | None:
         driver = "" if self._is_served else frames[-1].file or ""

@@ -24,6 +24,7 @@ NO_BOUND = -1
 LRU_CACHE: Any = type(functools.lru_cache(1)(len))
 _DEQUE = collections.deque
 TABLES: tuple[type, ...] = (collections.OrderedDict, collections.defaultdict, collections.deque)
+_CONTAINERS = (dict, list, _DEQUE)
 _WEAK_VALUES = weakref.WeakValueDictionary
 _SQLITE, _MOST_CURSORS = "sqlite3", 201
 """A connection has a weak reference to each of its cursors; it drops the dead ones when it has made 200 more."""
@@ -43,7 +44,9 @@ class Recogniser:
         self._imported = imported
         self.types = {LRU_CACHE, _DEQUE, _WEAK_VALUES}
         self._cachetools = _subclasses(getattr(sys.modules.get("cachetools"), "Cache", None))
-        self.types |= self._cachetools
+        self._queues = _subclasses(getattr(sys.modules.get("queue"), "Queue", None))
+        self._queues |= _subclasses(getattr(sys.modules.get("asyncio.queues"), "Queue", None))
+        self.types |= self._cachetools | self._queues
         self.connections = _subclasses(getattr(sys.modules.get("_sqlite3"), "Connection", None))
         self.dicts: dict[int, tuple[str, str, int]] = {}
         """Dicts and lists by their address."""
@@ -79,7 +82,7 @@ class Recogniser:
             most, now = state.get("_Cache__maxsize"), state.get("_Cache__currsize")
             if type(most) in (int, float) and type(now) in (int, float) and most < sys.maxsize:
                 return "cachetools", "", int(most), int(now)
-        return None
+        return _bounded_queue(held) if kind in self._queues else None
 
     def note_lists(self, connection: Any) -> None:
         """Know the lists of a connection of sqlite3 as bounded caches. It makes new ones now and then."""
@@ -127,6 +130,19 @@ class Recogniser:
         found = getattr(sys.modules.get(module), name, None)
         if type(found) is dict and type(most) is int:
             self.dicts[id(found)] = (module, "%s.%s" % (module, name), most)
+
+
+def _bounded_queue(held: Any) -> Cache | None:
+    """Describe a queue of the standard library that has a bound."""
+    state = object.__getattribute__(held, "__dict__")
+    most, waiting = state.get("maxsize", state.get("_maxsize")), state.get("queue", state.get("_queue"))
+    return ("Queue", "", most, length_of(waiting)) if type(most) is int and most > 0 else None
+
+
+def length_of(held: Any) -> int:
+    """Return how many entries a container has, without code of the component; 0 of other objects."""
+    base: Any = next((base for base in _CONTAINERS if issubclass(type(held), base)), None)
+    return 0 if base is None else base.__len__(held)
 
 
 def _name_of_wrapped(cache: Any) -> str:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from soak.analysis.sites.later_growth import PARTS, later_growth
 from soak.analysis.sites.ledger import LedgerJudge, Suspect
+from soak.analysis.sites.rest import ended_after
 from soak.analysis.sites.survivors import Cohorts, SurvivorJudge
 from soak.attribution.causes import Call, GrowingSite, place_of
 from soak.attribution.holders import UNSCANNED, Memory, Reachability
@@ -243,6 +244,11 @@ class LedgerReader:
     def goes_on(self, site: int) -> bool:
         """Whether a site has grown in each part of the run, by what chance allows where cycles are of several kinds."""
         return self._judge.goes_on(site)
+
+    def ended_after(self, site: int) -> int | None:
+        """Return after which cycle a site's live blocks became no more; None where they still may."""
+        cycles, blocks, _ = self._judge.series(site)
+        return ended_after(cycles, blocks)
 
     def has_fallen(self, site: int) -> bool:
         """Whether a site has many fewer live blocks than it has had."""

@@ -14,6 +14,7 @@ from soak.analysis.decide import Decision, decide
 from soak.analysis.evidence import LEDGER, REQUIRED_IN_A_RUN, Evidence
 from soak.analysis.sites.caches import CachedSite
 from soak.analysis.sites.ledger import Suspect
+from soak.analysis.sites.rest import EndedGrowth
 from soak.attribution.causes import MAPPING_DOMAIN
 from soak.attribution.fragmentation import explains_rss
 from soak.attribution.object_answers import NO_ANSWERS, ObjectAnswers
@@ -239,6 +240,7 @@ class Supervisor:
         self._stopped_by, self._is_hung, self._is_held, self._is_extended = "", False, False, False
         self._latest: tuple[Evidence, Decision] | None = None
         self._suspects: list[Suspect] = []
+        self._ended = EndedGrowth(self._ledger.ended_after)
         self._proofs = Proofs(self._ledger, self._scanner.reachability, clock)
 
     def run(self) -> Observations:
@@ -433,7 +435,7 @@ class Supervisor:
         children = self._outside.children.living
         rss = (series.get("rss") for series in (evidence.series, evidence.early))
         rises = any(series is not None and series.verdict is Verdict.LEAK for series in rss)
-        return replace(
+        evidence = replace(
             evidence,
             is_rss_explained=rises
             and self._auditor.explains_so_far(cycles, self._plan.tolerance_bytes, self._ledger.locate),
@@ -442,10 +444,14 @@ class Supervisor:
             steady=self._ledger.steady_growth(self._suspects) if any(s.is_leak for s in self._suspects) else None,
             lost=self._proofs.lost(self._suspects, cycles),
             kept=self._proofs.kept(self._suspects, cycles),
+            may_be_bounded=evidence.is_n_min_of_slow_cycles and self._proofs.may_be_bounded(self._suspects),
             has_uncounted_children=children is not None,
             children=children,
             roles=self._processes.judge(self._horizon.longest, is_last=is_last),
         )
+        evidence = self._ended.apply(evidence)
+        self._suspects = list(evidence.suspects)
+        return evidence
 
     def _last_evidence(self, stopped_by: str, *, failed: bool) -> Evidence:
         """Return what is known when the process has ended, but for what needs its last answers."""

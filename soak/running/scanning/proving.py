@@ -8,6 +8,7 @@ from dataclasses import replace
 from soak.analysis.evidence import Proven
 from soak.analysis.sites.ledger import Suspect
 from soak.attribution.holders import Reachability
+from soak.attribution.keepers.bounds import Bound
 from soak.attribution.keepers.finder import KeeperFinder
 from soak.attribution.object_answers import ObjectAnswers, with_bounds_of_code
 from soak.grounds import Keeper
@@ -60,10 +61,21 @@ class Proofs:
         kept = [suspect.site for suspect in suspects if suspect.site in self.keepers]
         return self._proven("kept", kept, suspects, cycles, cycles, self.keepers[kept[0]]) if kept else None
 
+    def may_be_bounded(self, suspects: Sequence[Suspect]) -> bool:
+        """Whether the code that allocates for a site that leaks fills a container that code keeps small."""
+        files = self._ledger.python_files()
+        leaking = (suspect.site for suspect in suspects if suspect.is_leak)
+        stacks = (self._ledger.stacks_of(site)[:1] for site in leaking)
+        return any(self._finder.may_be_bounded(stack, files) for (stack,) in filter(None, stacks))
+
     def with_bounds(self, answers: ObjectAnswers, cycles: int) -> ObjectAnswers:
         """Return what a process has said of its objects, with the containers that its code bounds."""
         files = self._ledger.python_files()
-        return with_bounds_of_code(answers, cycles, lambda name: self._finder.bound_of(name, files))
+
+        def bound_of(name: str, site: int) -> Bound | None:
+            return self._finder.bound_of(name, files, self._ledger.stacks_of(site))
+
+        return with_bounds_of_code(answers, cycles, bound_of)
 
     def _may_be_kept(self, site: int) -> bool:
         """Whether a site's blocks are held, not only by each other, and have become more in each cycle so far.

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 from soak.attribution.grouping import CauseGroup, group_causes, largest_holder
 from soak.attribution.pointers.reference_cycles import describe_ring
-from soak.grounds import Keeper
+from soak.grounds import WEAK_VALUES, Keeper
 from soak.reporting.words.causes.holders import (
-    WEAK_REGISTRY,
     cache_advice,
     cache_words,
     container_words,
@@ -230,7 +229,7 @@ def _leading_group(causes: Sequence[Cause], *, suspected: bool) -> CauseGroup | 
 
 
 def _is_weakly_held(group: CauseGroup) -> bool:
-    return group.head.holder is not None and group.head.holder.kind == WEAK_REGISTRY
+    return group.head.holder is not None and group.head.holder.kind == WEAK_VALUES
 
 
 def _is_growing_children(cause: Cause) -> bool:

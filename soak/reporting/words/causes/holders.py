@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from soak.attribution.grouping import INSIDE, CauseGroup, chain_steps
 from soak.attribution.pointers.reference_cycles import describe_ring
-from soak.grounds import HoldingCache
+from soak.grounds import WEAK_VALUES, HoldingCache
 from soak.results import Cause, ChainNode, MemoryKind, MemoryStep, Place
 from soak.units import format_count, format_size
 
@@ -20,13 +20,12 @@ _OF_MEMORY: dict[str, str] = {
     MemoryKind.UNMAPPED: "memory that is gone",
     MemoryKind.UNKNOWN: "memory that the tracker does not know: from before it began, or of an allocator of its own",
 }
-WEAK_REGISTRY = "WeakValueDictionary"
 _CACHES = {
     "lru_cache": "an lru_cache",
     "re": "the cache of re",
     "linecache": "the cache of linecache",
     "deque": "a deque",
-    WEAK_REGISTRY: "a WeakValueDictionary",
+    WEAK_VALUES: "a WeakValueDictionary",
     "cachetools": "a cachetools cache",
     "sqlite3": "a list of sqlite3 cursors",
 }
@@ -97,7 +96,7 @@ def cache_advice(cache: HoldingCache) -> str:
     """Say what to do about a cache that holds what grows; empty where it needs nothing."""
     if cache.is_bounded_by_code:
         return ""
-    if cache.kind == WEAK_REGISTRY:
+    if cache.kind == WEAK_VALUES:
         return "Its entries go with their values: look for what holds those."
     if cache.capacity is None:
         return "Give it a maxsize." if cache.kind == "lru_cache" else "Give it a bound, or empty it now and then."

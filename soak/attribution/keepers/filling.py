@@ -1,0 +1,48 @@
+"""Tell which containers a function adds entries to, on whatever condition."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from soak.attribution.keepers.source import Container, Function, Source, container_of
+from soak.attribution.keepers.uses import is_local
+
+_ADDING = ("append", "appendleft", "add", "insert", "extend", "setdefault", "update", "put", "put_nowait")
+_PUSHING = ("heappush", "heappushpop")
+
+
+def filled_in(function: Function, source: Source) -> Iterator[str]:
+    """Give the names of the containers that a function adds to and that are not its own variables."""
+    for node in ast.walk(function):
+        container = _filled(node)
+        if container is not None and (container.base is not None or not is_local(container.name, node, source)):
+            yield container.name
+
+
+def called_in(function: Function) -> set[str]:
+    """Return the names of the functions that a function calls."""
+    calls = (node.func for node in ast.walk(function) if isinstance(node, ast.Call))
+    names = (getattr(each, "id", getattr(each, "attr", None)) for each in calls)
+    return {name for name in names if name is not None}
+
+
+def _filled(node: ast.AST) -> Container | None:
+    match node:
+        case ast.Call(func=ast.Attribute(attr=method, value=value)) if method in _ADDING:
+            return container_of(value) or _attribute(value)
+        case ast.Call(func=function, args=[first, _, *_]) if _name(function) in _PUSHING:
+            return container_of(first) or _attribute(first)
+        case ast.Assign(targets=[ast.Subscript(value=value)]) | ast.AugAssign(target=value):
+            return container_of(value) or _attribute(value)
+        case _:
+            return None
+
+
+def _attribute(node: ast.expr) -> Container | None:
+    """Return what an expression such as ``self.store.entries`` names."""
+    return Container(node.attr, "") if isinstance(node, ast.Attribute) else None
+
+
+def _name(function: ast.expr) -> str | None:
+    return getattr(function, "id", getattr(function, "attr", None))
