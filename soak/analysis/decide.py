@@ -181,14 +181,25 @@ def _few_cycles(evidence: Evidence) -> Ground | None:
 
     Before n_min nothing is decided anyway; there it holds at the end, where memory rose in every interval.
     """
-    if not _is_n_min_small(evidence):
+    if not _is_n_min_small(evidence) and not _may_be_bounded(evidence):
         return None
     told = _growing_sites(evidence) or _steady_memory(evidence) or _rising_memory(evidence)
-    if told is None or not may_be_cached(evidence.cached) or _is_long_steady(evidence, told):
+    if told is None or not may_be_cached(evidence.cached):
+        return None
+    if not _may_be_bounded(evidence) and _is_long_steady(evidence, told):
         return None
     if _memory_at_limit(evidence) is not None or _memory_every_cycle(evidence) is not None:
         return None  # no cache is this large
     return Ground(GroundKind.FEW_CYCLES, told.signals, streak=told.streak)
+
+
+def _may_be_bounded(evidence: Evidence) -> bool:
+    """Whether what grows in a watched program may go into a cache of its own, which may not be full yet.
+
+    Of a run the process itself tells at its end what holds what grows.
+    """
+    is_small = evidence.n_min is not None and evidence.n_min < N_MIN_OF_OWN_CACHES
+    return evidence.may_be_bounded and evidence.is_watched and is_small and evidence.cycles < CYCLES_OF_OWN_CACHES
 
 
 def _is_n_min_small(evidence: Evidence) -> bool:
@@ -669,7 +680,8 @@ def _needed(evidence: Evidence, first: Ground) -> int | None:
             return max(CYCLES_OF_OWN_CACHES - evidence.cycles, 1)
         return needed_cycles(first.filling, evidence.cycles, evidence.n_min)
     if first.kind is GroundKind.FEW_CYCLES:
-        return max(_WINDOWS_TO_LOOK * ENOUGH_N_MIN - evidence.cycles, 1)
+        enough = CYCLES_OF_OWN_CACHES if _may_be_bounded(evidence) else _WINDOWS_TO_LOOK * ENOUGH_N_MIN
+        return max(enough - evidence.cycles, 1)
     if first.kind is GroundKind.OPEN_PROCESSES:
         return max((judged.needed for judged in evidence.roles if judged.needed), default=None)
     if first.kind is GroundKind.UNDECIDED and first.streak is not None:

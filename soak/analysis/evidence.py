@@ -104,7 +104,9 @@ class Evidence:
     cached: tuple[CachedSite, ...] = ()
     """The call sites that grow, with the cache that holds each one's objects; known after the last cycle."""
     may_be_bounded: bool = False
-    """The code that allocates what grows fills a container that it keeps small, or that other code does."""
+    """What grows may go into a container that code keeps small, as far as the code tells."""
+    is_watched: bool = False
+    """The process was not made by soak, and tells nothing at its end."""
     stop: Stop | None = None
     is_fragmented: bool = False
     """The audit finds that resident memory grows by what the allocators keep free."""

@@ -238,3 +238,26 @@ def test_a_weak_registry_of_what_a_bounded_cache_holds_grows_with_it():
     assert decided(LEAK, (90.0, FILLING), (16.0, weak)).verdict is Verdict.SETTLING
     assert decided(LEAK, (16.0, weak)).verdict is Verdict.LEAK
     assert decided(LEAK, (90.0, FILLING), (16.0, weak), (20.0, None)).verdict is Verdict.LEAK
+
+
+@pytest.mark.parametrize(
+    ("cycles", "n_min", "may_be_bounded", "is_watched", "verdict"),
+    [
+        (3000, 1024, True, True, Verdict.INCONCLUSIVE),
+        (3000, 1024, False, True, Verdict.LEAK),
+        (3000, 1024, True, False, Verdict.LEAK),
+        (8192, 1024, True, True, Verdict.LEAK),
+        (20_000, 16_384, True, True, Verdict.LEAK),
+    ],
+    ids=["a cache, perhaps", "no cache", "a run", "many cycles", "a large n_min"],
+)
+def test_a_watched_program_whose_code_may_bound_what_grows_leaks_only_after_many_cycles(
+    cycles: int, n_min: int, may_be_bounded: bool, is_watched: bool, verdict: Verdict
+):
+    """A service with an OrderedDict of 5,000 entries was a leak after 1,600 requests."""
+    evidence = replace(LEAK, n_min=n_min, cycles=cycles, may_be_bounded=may_be_bounded, is_watched=is_watched)
+
+    found = decide(evidence)
+
+    assert found.verdict is verdict
+    assert found.needed == (None if verdict is Verdict.LEAK else 8192 - cycles)

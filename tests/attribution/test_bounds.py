@@ -116,6 +116,18 @@ def test_the_code_that_allocates_tells_whether_it_fills_what_is_kept_small(name:
     assert KeeperFinder().may_be_bounded(stack, [str(file)]) is (name in FILLS)
 
 
+def test_another_file_of_the_program_may_call_what_takes_entries(tmp_path: Path):
+    store, main = tmp_path / "store.py", tmp_path / "main.py"
+    store.write_text("class Store:\n    def flush(self):\n        self.cache.clear()\n")
+    main.write_text("def cycle():\n    store.put(1)\n    store.flush()\n")
+    stack = (Call(file=str(main), function="cycle", line=2),)
+
+    def bound(*files: Path) -> Bound | None:
+        return KeeperFinder().bound_of("cache", list(map(str, files)), [stack])
+
+    assert (bound(store, main), bound(store)) == (Bound(None), None)
+
+
 def test_code_of_the_standard_library_bounds_nothing_of_the_program(tmp_path: Path):
     folder = tmp_path / "lib" / "python3.11"
     (folder / "site-packages").mkdir(parents=True)

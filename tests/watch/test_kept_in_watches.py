@@ -91,6 +91,18 @@ def test_what_may_be_bounded_is_not_proven_however_it_grows(tmp_path: Path, code
     assert proofs(tmp_path, code).kept([GROWS], REQUESTS) is None
 
 
+@pytest.mark.parametrize(("beside", "may_be"), [(0.0, True), (10.0, True), (100.0, False)])
+def test_what_goes_elsewhere_is_no_cache_however_much_goes_into_one(tmp_path: Path, beside: float, *, may_be: bool):
+    made = proofs(tmp_path, BOUNDED["a bounded cache"])
+    ledger: Any = made._ledger
+    stacks = ledger.stacks_of(SITE)
+    ledger.stacks_of = lambda site: stacks if site == SITE else []
+    other = Suspect(2, GROWS.verdict, 1.0, None, beside)
+
+    assert made.may_be_bounded([GROWS, other]) is may_be
+    assert not made.may_be_bounded([])
+
+
 def test_what_does_not_grow_any_more_is_not_proven(tmp_path: Path):
     filled = np.minimum(random_requests(np.random.default_rng(1), 0.3), 90)
 

@@ -31,15 +31,18 @@ class Bound:
     """Entries, where the code names a number."""
 
 
-def bound_in(name: str, sources: Sequence[Source], running: Collection[str] = ()) -> Bound | None:
+def bound_in(
+    name: str, sources: Sequence[Source], running: Collection[str] = (), others: Sequence[Source] = ()
+) -> Bound | None:
     """Return the bound of the container that a variable or an attribute is; None where no function has one.
 
-    ``running``: the names of functions that are known to run; of none, all may.
+    ``sources``: the files in which the name occurs. ``running``: the names of functions that are known to run; of none,
+    all may. ``others``: more files of the program, which may call functions of these.
     """
     found = [bound for source in sources for bound in _bounds(name, source)]
     # The standard library has many variables of the same names.
     own = [source for source in sources if not _OF_PYTHON.search(source.file)]
-    may_run = functions_that_may_run(own, running)
+    may_run = functions_that_may_run(list({each.file: each for each in (*own, *others)}.values()), running)
     found += [bound for source in own for bound in _ways_to_stay_small(name, source, may_run)]
     return next((bound for bound in found if bound.capacity is not None), found[0] if found else None)
 

@@ -6,6 +6,7 @@ says nothing of a bound, so it is left out, up to the first function of the prog
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 
@@ -40,8 +41,20 @@ def served_frames(stack: Sequence[Call]) -> tuple[Call, ...]:
     return () if not frames or frames[-1].function == _MODULE else tuple(frames)
 
 
+def own_frames(stack: Sequence[Call]) -> tuple[Call, ...]:
+    """Return the frames of the program's own code, innermost first, without those of packages and of soak's loop."""
+    python = (call for call in stack if call.file is not None)
+    until_ours = itertools.takewhile(lambda call: not is_ours(call), python)
+    return tuple(call for call in until_ours if not is_of_library(call.file or ""))
+
+
+def is_of_library(file: str) -> bool:
+    """Whether a file is of an installed package, or of the standard library."""
+    return _LIBRARY.search(file) is not None
+
+
 def _is_of_server(call: Call) -> bool:
     """Whether a frame is of an installed package, of the standard library, or of the script that starts a server."""
     file = call.file or ""
     is_script = call.function == _MODULE and _SCRIPT_OF_ENVIRONMENT.search(file) is not None
-    return is_script or _LIBRARY.search(file) is not None
+    return is_script or is_of_library(file)

@@ -1,10 +1,11 @@
-"""Tell which containers a function adds entries to, on whatever condition."""
+"""Tell which containers get what a line of a function makes, on whatever condition."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
 
+from soak.attribution.keepers.flows import may_be_added, may_be_passed
 from soak.attribution.keepers.source import Container, Function, Source, container_of
 from soak.attribution.keepers.uses import is_local
 
@@ -12,15 +13,30 @@ _ADDING = ("append", "appendleft", "add", "insert", "extend", "setdefault", "upd
 _PUSHING = ("heappush", "heappushpop")
 
 
-def filled_in(function: Function, source: Source) -> Iterator[str]:
-    """Give the names of the containers that a function adds to and that are not its own variables."""
+def filled_with(function: Function, source: Source, line: int) -> set[str]:
+    """Return the names of the containers that get what a line of a function makes, from it or from those it calls.
+
+    Only functions of the same file are looked at, and none that is called by these.
+    """
+    names = {name for node, name in _filled_in(function, source) if may_be_added(node, function, line)}
+    called = _called_in(function)
+    for each in source.nodes:
+        if isinstance(each, Function) and each.name in called and may_be_passed(each, function, line):
+            names |= {name for _, name in _filled_in(each, source)}
+    return names
+
+
+def _filled_in(function: Function, source: Source) -> Iterator[tuple[ast.expr | ast.stmt, str]]:
+    """Give what adds to a container that is not the function's own variable, with the name of that."""
     for node in ast.walk(function):
         container = _filled(node)
-        if container is not None and (container.base is not None or not is_local(container.name, node, source)):
-            yield container.name
+        if container is None or not isinstance(node, ast.expr | ast.stmt):
+            continue
+        if container.base is not None or not is_local(container.name, node, source):
+            yield node, container.name
 
 
-def called_in(function: Function) -> set[str]:
+def _called_in(function: Function) -> set[str]:
     """Return the names of the functions that a function calls."""
     calls = (node.func for node in ast.walk(function) if isinstance(node, ast.Call))
     names = (getattr(each, "id", getattr(each, "attr", None)) for each in calls)

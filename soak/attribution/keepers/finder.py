@@ -25,7 +25,8 @@ from soak.attribution.causes import Call, is_ours
 from soak.attribution.keepers.bounds import Bound, bound_in
 from soak.attribution.keepers.callees import callees
 from soak.attribution.keepers.conditions import Given, body_of, runs_as_written, served_arguments
-from soak.attribution.keepers.filling import called_in, filled_in
+from soak.attribution.keepers.entries import is_of_library, own_frames
+from soak.attribution.keepers.filling import filled_with
 from soak.attribution.keepers.flows import may_be_added, may_be_passed
 from soak.attribution.keepers.keys import Keys
 from soak.attribution.keepers.lifetimes import Program, is_permanent
@@ -80,35 +81,34 @@ class KeeperFinder:
 
         ``stacks``: of allocations of what it holds. They tell which functions run.
         """
-        known = self._mentioning(name, sorted(file for file in files if not is_ours(Call(file=file))))
+        files = [file for file in files if not is_ours(Call(file=file))]
+        known = self._mentioning(name, sorted(files))
         if known is None:
             return None
         running = {call.function for stack in stacks for call in stack if call.file and call.function}
-        return bound_in(name, known, running)
+        programs = (self._source(file) for file in sorted(files) if not is_of_library(file))
+        return bound_in(name, known, running, [source for source in programs if source is not None])
 
     def may_be_bounded(self, stack: Sequence[Call], files: Iterable[str]) -> bool:
-        """Whether a function on the stack, or one that it calls, adds to a container that code keeps small.
+        """Whether what is allocated may go into a container that code keeps small.
 
-        ``stack``: of an allocation, innermost first. ``files``: all files of the program that have run.
+        ``stack``: of the allocation, innermost first. ``files``: all files of the program that have run.
         """
-        frames, known = self._frames_of(stack), sorted(files)
+        frames = own_frames(stack)
+        known = sorted(files)
         key = frames, len(known)
         if key not in self._bounded:
-            names = {name for function, source in self._around(frames) for name in filled_in(function, source)}
+            names = set[str]().union(*(self._filled_by(frame) for frame in frames))
             self._bounded[key] = any(self.bound_of(name, known, [stack]) is not None for name in sorted(names))
         return self._bounded[key]
 
-    def _around(self, frames: Sequence[Call]) -> list[tuple[Function, Source]]:
-        """Return the functions of some frames, and those of the same files that they call."""
-        found: list[tuple[Function, Source]] = []
-        for frame in frames:
-            source = self._source(frame.file or "")
-            function = None if source is None else source.function_at(frame.line or 0, frame.function or "")
-            if source is not None and function is not None:
-                called = called_in(function)
-                others = (each for each in source.nodes if isinstance(each, Function) and each.name in called)
-                found += [(each, source) for each in (function, *others)]
-        return found
+    def _filled_by(self, frame: Call) -> set[str]:
+        """Return the containers that get what a frame's line makes."""
+        source = self._source(frame.file or "")
+        function = None if source is None else source.function_at(frame.line or 0, frame.function or "")
+        if source is None or function is None:
+            return set()
+        return filled_with(function, source, frame.line or 0)
 
     def _look(self, frames: Sequence[Call], files: Sequence[str]) -> Keeper | None:
         driver = "" if self._is_served else frames[-1].file or ""

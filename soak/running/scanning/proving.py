@@ -21,6 +21,8 @@ _LOST_STANDS_AFTER_S, _KEPT_STANDS_AFTER_S = 3.0, 1.0
 """Proven blocks are a leak at once, but the series then tell soon by how much, and what else there is."""
 _TELLS_AFTER_S, _TELLS_TIMES, _TELLS_WITHIN = 0.25, 4, 0.02
 """Sooner when the rate is known this precisely, over this many times the cycles after which they were found."""
+_STRAY_SHARE = 0.05
+"""Of what leaks: some blocks have the stack of an earlier use of theirs."""
 _FEWEST_CYCLES = 32
 """A site that has kept something in each of this many cycles shows that the code runs as it was read."""
 
@@ -62,11 +64,16 @@ class Proofs:
         return self._proven("kept", kept, suspects, cycles, cycles, self.keepers[kept[0]]) if kept else None
 
     def may_be_bounded(self, suspects: Sequence[Suspect]) -> bool:
-        """Whether the code that allocates for a site that leaks fills a container that code keeps small."""
+        """Whether nearly all that leaks may go into containers that code keeps small."""
+        leaking = [suspect for suspect in suspects if suspect.is_leak] or suspects
         files = self._ledger.python_files()
-        leaking = (suspect.site for suspect in suspects if suspect.is_leak)
-        stacks = (self._ledger.stacks_of(site)[:1] for site in leaking)
-        return any(self._finder.may_be_bounded(stack, files) for (stack,) in filter(None, stacks))
+        elsewhere = [suspect for suspect in leaking if not self._may_go_into_bounded(suspect.site, files)]
+        strays = sum(suspect.bytes_per_cycle for suspect in elsewhere)
+        return bool(leaking) and strays <= _STRAY_SHARE * sum(suspect.bytes_per_cycle for suspect in leaking)
+
+    def _may_go_into_bounded(self, site: int, files: Sequence[str]) -> bool:
+        stacks = self._ledger.stacks_of(site)[:1]
+        return any(self._finder.may_be_bounded(stack, files) for stack in stacks)
 
     def with_bounds(self, answers: ObjectAnswers, cycles: int) -> ObjectAnswers:
         """Return what a process has said of its objects, with the containers that its code bounds."""

@@ -322,6 +322,8 @@ class Watch:
                 suspects=tuple(self._suspects),
                 lost=None if self._proofs is None else self._proofs.lost(self._suspects, self._pace.cycles),
                 kept=self._kept(),
+                may_be_bounded=self._may_be_bounded(),
+                is_watched=True,
                 has_uncounted_children=uncounted,
                 is_n_min_of_slow_cycles=self._is_beside_its_work(),
             )
@@ -336,6 +338,9 @@ class Watch:
 
     def _ended(self) -> int:
         return 0 if self._tables is None else self._tables.removed
+
+    def _may_be_bounded(self) -> bool:
+        return self._proofs is not None and self._proofs.may_be_bounded(self._suspects)
 
     def _kept(self) -> Proven | None:
         """Return what containers keep that only grow; nothing before the stacks of sites are asked for."""
