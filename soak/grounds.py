@@ -11,7 +11,7 @@ from soak.verdict import Verdict
 ENOUGH_N_MIN = 1024
 """Where n_min follows from slow cycles and is less, caches may be larger: growth alone is then no leak of memory."""
 N_MIN_OF_OWN_CACHES = 16_384
-CYCLES_OF_OWN_CACHES = 8192
+CYCLES_OF_OWN_CACHES = 4096
 """From either on, a container that its code bounds by a number that is not known is a leak like any other."""
 
 

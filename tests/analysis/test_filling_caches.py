@@ -204,7 +204,7 @@ def test_a_container_that_its_code_bounds_may_be_a_cache(cache: Cache, n_min: in
     assert decided(evidence, (106.0, cache)).verdict is verdict
 
 
-@pytest.mark.parametrize(("cycles", "verdict"), [(8191, Verdict.INCONCLUSIVE), (8192, Verdict.LEAK)])
+@pytest.mark.parametrize(("cycles", "verdict"), [(4095, Verdict.INCONCLUSIVE), (4096, Verdict.LEAK)])
 def test_a_hidden_bound_excuses_no_more_than_so_many_cycles(cycles: int, verdict: Verdict):
     """A leak in code that never comes to its eviction was undecided however long it ran."""
     hidden = replace(OWN, capacity=None, filled=cycles, at_cycle=cycles)
@@ -246,7 +246,7 @@ def test_a_weak_registry_of_what_a_bounded_cache_holds_grows_with_it():
         (3000, 1024, True, True, Verdict.INCONCLUSIVE),
         (3000, 1024, False, True, Verdict.LEAK),
         (3000, 1024, True, False, Verdict.LEAK),
-        (8192, 1024, True, True, Verdict.LEAK),
+        (4096, 1024, True, True, Verdict.LEAK),
         (20_000, 16_384, True, True, Verdict.LEAK),
     ],
     ids=["a cache, perhaps", "no cache", "a run", "many cycles", "a large n_min"],
@@ -260,4 +260,4 @@ def test_a_watched_program_whose_code_may_bound_what_grows_leaks_only_after_many
     found = decide(evidence)
 
     assert found.verdict is verdict
-    assert found.needed == (None if verdict is Verdict.LEAK else 8192 - cycles)
+    assert found.needed == (None if verdict is Verdict.LEAK else 4096 - cycles)

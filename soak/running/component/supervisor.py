@@ -14,7 +14,6 @@ from soak.analysis.decide import Decision, decide
 from soak.analysis.evidence import LEDGER, REQUIRED_IN_A_RUN, Evidence
 from soak.analysis.sites.caches import CachedSite
 from soak.analysis.sites.ledger import Suspect
-from soak.analysis.sites.rest import EndedGrowth
 from soak.attribution.causes import MAPPING_DOMAIN
 from soak.attribution.fragmentation import explains_rss
 from soak.attribution.object_answers import NO_ANSWERS, ObjectAnswers
@@ -240,7 +239,6 @@ class Supervisor:
         self._stopped_by, self._is_hung, self._is_held, self._is_extended = "", False, False, False
         self._latest: tuple[Evidence, Decision] | None = None
         self._suspects: list[Suspect] = []
-        self._ended = EndedGrowth(self._ledger.ended_after)
         self._proofs = Proofs(self._ledger, self._scanner.reachability, clock)
 
     def run(self) -> Observations:
@@ -449,7 +447,7 @@ class Supervisor:
             children=children,
             roles=self._processes.judge(self._horizon.longest, is_last=is_last),
         )
-        evidence = self._ended.apply(evidence)
+        evidence = self._proofs.ended.apply(evidence)
         self._suspects = list(evidence.suspects)
         return evidence
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from soak.analysis.evidence import Proven
 from soak.analysis.sites.ledger import Suspect
+from soak.analysis.sites.rest import EndedGrowth
 from soak.attribution.holders import Reachability
 from soak.attribution.keepers.bounds import Bound
 from soak.attribution.keepers.finder import KeeperFinder
@@ -43,6 +44,8 @@ class Proofs:
         self._first: dict[str, tuple[float, int]] = {}
         self.keepers: dict[int, Keeper] = {}
         """By site: the container that keeps its blocks, where one does. Nothing takes that back."""
+        self.ended = EndedGrowth(ledger.ended_after)
+        """What has come to rest."""
 
     def lost(self, suspects: Sequence[Suspect], cycles: int) -> Proven | None:
         """Return what the scans found that nothing points to, of the sites that grow."""

@@ -192,6 +192,7 @@ class Watch:
         )
         self._lost: dict[int, Suspect] = {}
         self._suspects: list[Suspect] = []
+        self._has_filled_bounded = False
         self._standing = StandingLeaks()
         self._held: list[tuple[Checkpoint, int]] = []
         self._labels: tuple[LabelGrowth, ...] = ()
@@ -327,6 +328,9 @@ class Watch:
                 has_uncounted_children=uncounted,
                 is_n_min_of_slow_cycles=self._is_beside_its_work(),
             )
+            self._has_filled_bounded |= evidence.may_be_bounded
+            if self._proofs is not None and self._has_filled_bounded:
+                evidence = self._proofs.ended.apply(evidence)
             of_python = self._ledger.sites_of_python()
             whole = evidence.series.get("tracked")
             grows = whole is not None and whole.verdict is Verdict.LEAK
@@ -340,7 +344,10 @@ class Watch:
         return 0 if self._tables is None else self._tables.removed
 
     def _may_be_bounded(self) -> bool:
-        return self._proofs is not None and self._proofs.may_be_bounded(self._suspects)
+        """Whether what grows may go into a cache of the program's own; not where the user says what fits into n_min."""
+        if self._proofs is None or self._plan.n_min is not None:
+            return False
+        return self._proofs.may_be_bounded(self._suspects)
 
     def _kept(self) -> Proven | None:
         """Return what containers keep that only grow; nothing before the stacks of sites are asked for."""
