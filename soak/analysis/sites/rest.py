@@ -1,8 +1,8 @@
 """Growth that has ended just now: of a cache that became full after nearly all of the cycles.
 
 A rule that allows for noise does not see that the last tenth of a series is flat. But the blocks of a site are counted
-exactly. Where they became more in each part of the run but in the latest, however short the parts, nothing grows there
-any more.
+exactly. Where they became more in each part of the run but in the latest ones, however short the parts, nothing grows
+there any more.
 
     live blocks |                      .-----
                 |                  .-'
@@ -33,7 +33,9 @@ _OVERDUE = 2
 _FEWEST_BLOCKS = 16
 """Usually in a part: of fewer that come at random, none may come for a while."""
 _STEADY, _FLAT = 0.5, 0.1
-"""Each earlier part has this share of the usual growth at least, and the latest at most."""
+"""Each earlier part has this share of the usual growth at least, and those since have this share on average."""
+_FEWEST_EARLIER = 3
+"""Parts in which it grew."""
 _SETTING_IN = 8
 """The first one of so many parts of the run, in which a program may do more or less, is left out."""
 _ENOUGH_TO_BE_CLEAN = 2.2
@@ -59,21 +61,24 @@ def _ended_in_last(parts: int, cycles: NDArray[np.int64], blocks: NDArray[np.int
     ends = np.arange(cycles[-1], first, -length)
     values = blocks[np.searchsorted(cycles, ends, side="right") - 1]
     grown = -np.diff(values)  # of each part, the latest first
-    # Growth may have ended anywhere in the part before the latest.
-    latest, earlier = grown[0], grown[2:]
-    usual = float(np.median(earlier)) if len(earlier) else 0.0
-    if usual < _FEWEST_BLOCKS or earlier.min() < _STEADY * usual or latest > _FLAT * usual:
-        return None
-    until = int(cycles[np.argmax(blocks >= blocks[-1])])
-    return until if cycles[-1] - until >= _OVERDUE * _longest_wait(cycles, blocks, first) else None
+    for flat in range(1, len(grown) - _FEWEST_EARLIER):
+        # Growth may have ended anywhere in the part before those that are flat.
+        tail, earlier = grown[:flat], grown[flat + 1 :]
+        usual = float(np.median(earlier))
+        if usual < _FEWEST_BLOCKS or earlier.min() < _STEADY * usual or tail.max() >= _STEADY * usual:
+            continue
+        until = cycles[-1] - flat * length
+        if tail.mean() <= _FLAT * usual and flat * length >= _OVERDUE * _longest_wait(cycles, blocks, first, until):
+            return int(until)
+    return None
 
 
-def _longest_wait(cycles: NDArray[np.int64], blocks: NDArray[np.int64], first: float) -> int:
-    """Return the most cycles from one rise to the next, after the ``first`` ones."""
+def _longest_wait(cycles: NDArray[np.int64], blocks: NDArray[np.int64], first: float, until: float) -> int:
+    """Return the most cycles from one rise to the next, between two cycles."""
     highest = np.maximum.accumulate(blocks)
     rises = cycles[1:][np.diff(highest) > 0]
-    later = rises[rises >= first]
-    return int(np.diff(later).max()) if len(later) > 1 else int(cycles[-1])
+    between = rises[(rises >= first) & (rises <= until)]
+    return int(np.diff(between).max()) if len(between) > 1 else int(cycles[-1])
 
 
 @dataclass(frozen=True)
