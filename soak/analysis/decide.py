@@ -469,6 +469,8 @@ _MAYBE_CACHES = (
     GroundKind.FEW_CYCLES,
 )
 _BY_NO_SIGNAL = (GroundKind.NOT_READ,)
+_LATER_SHARE = 0.5
+"""What grew until three quarters of the cycles were over has half of its rate in the later half of them."""
 _WINDOWS_TO_LOOK = 2
 """The first look that decides needs this many times n_min."""
 _TELLING = ("tracked", "heap", "python_blocks")
@@ -524,6 +526,9 @@ def _leaking_sites(evidence: Evidence) -> list[SeriesVerdict]:
     leaking = [s for s in evidence.suspects if s.is_leak and evidence.exceeds_tolerance(s.verdict)]
     if _is_n_min_small(evidence):
         leaking = [suspect for suspect in leaking if suspect.verdict.is_growing and _is_no_full_table(suspect)]
+    is_n_min_large = evidence.n_min is None or evidence.n_min >= N_MIN_OF_OWN_CACHES
+    if not is_n_min_large and (evidence.is_n_min_of_slow_cycles or evidence.may_be_bounded):
+        leaking = [suspect for suspect in leaking if _grows_still(suspect)]
     return [suspect.verdict for suspect in leaking]
 
 
@@ -535,6 +540,14 @@ def _is_no_full_table(suspect: Suspect) -> bool:
     if suspect.verdict.state is SeriesState.MEASURED:
         return (suspect.verdict.decided_at or 0) >= _WINDOWS_TO_LOOK * ENOUGH_N_MIN
     return suspect.goes_on
+
+
+def _grows_still(suspect: Suspect) -> bool:
+    """Whether a site has grown over the later half of the cycles too: a look may have called a cache a leak before."""
+    if suspect.verdict.state is SeriesState.MEASURED:  # the table of a dict, which is made larger now and then
+        return (suspect.verdict.decided_at or 0) >= CYCLES_OF_OWN_CACHES
+    recent = suspect.recent_bytes_per_cycle
+    return recent is None or recent >= _LATER_SHARE * (suspect.verdict.rate or 0.0)
 
 
 def _open(evidence: Evidence) -> dict[str, SeriesVerdict]:

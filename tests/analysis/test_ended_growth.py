@@ -86,7 +86,7 @@ def test_few_or_no_readings_tell_nothing():
 
 def evidence_of(*suspects: Suspect, **series: SeriesVerdict) -> Evidence:
     return Evidence(
-        series={"tracked": LEAK, **series},
+        series={"tracked": LEAK} | series,
         required=frozenset(),
         tolerance_bytes=1.0,
         cycles=1154,
@@ -129,6 +129,19 @@ def test_it_says_after_which_cycle_and_how_many_more_would_decide():
 
 def test_a_heap_that_grows_by_more_than_the_ledger_saw_is_a_leak_still():
     assert decided(evidence_of(SUSPECT, heap=replace(LEAK, rate=1000.0)), {SITE: 1000})[0] is Verdict.LEAK
+
+
+@pytest.mark.parametrize(
+    ("recent", "n_min", "verdict"),
+    [(20.0, 1100, Verdict.INCONCLUSIVE), (60.0, 1100, Verdict.LEAK), (20.0, 20_000, Verdict.LEAK)],
+)
+def test_a_site_that_a_look_called_a_leak_grows_in_the_later_half_too(recent: float, n_min: int, verdict: Verdict):
+    """A cache of ages went up and down on a busy machine, after a look in which it had filled."""
+    open_series = replace(LEAK, verdict=Verdict.INCONCLUSIVE, state=SeriesState.UNDECIDED, rate=3.0, low=-2.0)
+    suspect = replace(SUSPECT, recent_bytes_per_cycle=recent)
+    evidence = replace(evidence_of(suspect, tracked=open_series), n_min=n_min, cycles=4200)
+
+    assert decide(evidence).verdict is verdict
 
 
 def test_what_has_ended_stays_so_after_it_is_no_suspect_any_more_until_it_grows_again():
