@@ -126,7 +126,7 @@ def test_a_leak_in_c_is_counted_by_the_programs_own_marks(watched: Path):
     growth = answer.component["growth"]
     assert growth["measures"] == "requested"
     assert growth["low"] <= 100 <= growth["high"]
-    assert answer.component["causes"][0]["requested_size"] == 100
+    assert answer.component["causes"][0]["requested_size"] == 100, (answer.component["causes"], answer.text)
     assert answer.component["pacing"]["interval_s"] is None
     assert answer.component["iterations"] >= 256
     assert "per mark" in answer.text
