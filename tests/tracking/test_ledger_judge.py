@@ -258,3 +258,12 @@ def test_nodes_that_stand_beside_a_table_at_one_call_site_count_in_what_grows_st
     assert nodes.low == pytest.approx(32.0, rel=0.01)
     assert nodes.rate > 50.0
     assert growth.rate == pytest.approx(216.0 + nodes.rate, rel=0.01)
+
+
+def test_blocks_that_are_read_late_have_their_size_though_there_are_some_more_of_them_than_cycles() -> None:
+    """So it is in a watched program. Two blocks of different sizes a cycle, and one more in 20, still have no size."""
+    late = judged({LEAKS: of(100, lambda cycle: cycle + (4 if cycle > 300 else 0))}, 320)
+    two = judged({LEAKS: lambda cycle: (2 * cycle, 300 * cycle)}, 320)
+    one_in_20 = judged({LEAKS: lambda cycle: (cycle + cycle // 20, 100 * cycle + 100 * (cycle // 20))}, 1280, every=20)
+
+    assert [suspect.requested_size for suspect in (*late, *two, *one_in_20)] == [100, None, None]

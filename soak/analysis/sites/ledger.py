@@ -22,6 +22,8 @@ from soak.verdict import SeriesVerdict, Verdict
 BLOCKS_TOLERANCE = 0.01
 _RARE_BLOCKS_PER_CYCLE = 0.5
 MOST_SUSPECTS = 32
+_READ_LATE, _MOST_READ_LATE = 1 / 32, 8
+"""A site of one block a cycle may have this share more, and at most so many blocks beyond a hundredth of the cycles."""
 _FEWEST_CHECKPOINTS = 8
 SAME_RATE = 0.8
 """Two rates are the same when neither is less than this share of the other."""
@@ -252,7 +254,7 @@ class LedgerJudge:
         if grown <= len(cycles) - first - _FEWEST_CHECKPOINTS:
             first += grown
         blocks_rate = _blocks_per_cycle(cycles, blocks, first)
-        size_of_each = _size_of_each(blocks[first:], sizes[first:], blocks_rate)
+        size_of_each = _size_of_each(blocks[first:], sizes[first:], float(cycles[-1] - cycles[first]))
         return Suspect(site, verdict, blocks_rate, size_of_each, float(bytes_rate), size or None)
 
 
@@ -276,13 +278,14 @@ def _blocks_per_cycle(cycles: NDArray[np.float64], blocks: NDArray[np.int64], fi
     return between if 0.8 * rate <= between <= 1.25 * rate else rate
 
 
-def _size_of_each(blocks: NDArray[np.int64], sizes: NDArray[np.int64], blocks_rate: float) -> int | None:
+def _size_of_each(blocks: NDArray[np.int64], sizes: NDArray[np.int64], cycles: float) -> int | None:
     """Return the size of a site's new blocks when it was the same between all checkpoints, else None.
 
-    With more than one block a cycle that proves nothing: two sizes that take turns have a mean as well.
+    With more than one block a cycle that proves nothing: two sizes that take turns have a mean as well. In a watched
+    program, which goes on while it is read, there may be some blocks more than cycles.
     """
     more = int(blocks[-1] - blocks[0])
-    if more <= 0 or blocks_rate >= 1.01:
+    if more <= 0 or more >= 1.01 * cycles + min(_READ_LATE * cycles, _MOST_READ_LATE):
         return None
     size = int(sizes[-1] - sizes[0]) // more
     return size if size > 0 and bool((np.diff(sizes) == size * np.diff(blocks)).all()) else None
