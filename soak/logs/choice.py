@@ -28,6 +28,7 @@ _CLOCK = re.compile(r"\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?")
 _LONGEST_CLOCK = len("12:00:00.000 PM")
 _MOSTLY = 0.9
 _FEWEST_TURNS = 4
+_FEWEST_COUNTED = 8
 _MOST_NAMED = 12
 """At most this many columns are named in a message."""
 
@@ -143,7 +144,8 @@ def _axis(table: Table, head: Sequence[Row], numeric: Sequence[int], value: int 
     of_dates = [at for at in others if _date_before(names, head, at)]
     moments = [at for at in others if at not in numeric and _rises(head, at) and _are_moments(head, at)]
     unnamed = [at for at in others[:1] if at == 0 and len(names) > 1 and _may_be_axis(table, head, numeric)]
-    return next(iter((*cycles, *of_dates, *times, *moments, *counts, *unnamed)), None)
+    brackets = [at for at in others if means_owner(names[at]) and _counts_up(head, at)]
+    return next(iter((*cycles, *of_dates, *times, *moments, *counts, *unnamed, *brackets)), None)
 
 
 def _texts(rows: Sequence[Row], at: int) -> list[str]:
@@ -182,6 +184,16 @@ def _mostly_ascends(head: Sequence[Row], at: int) -> bool:
             numbers.append(reader.read(text))
     steps = [after - before for before, after in itertools.pairwise(numbers)]
     return sum(step > 0 for step in steps) >= _MOSTLY * len(steps)
+
+
+def _counts_up(head: Sequence[Row], at: int) -> bool:
+    """Say whether a column goes up by one step from row to row: then it has no process ids, as in ``[17] rss=…``."""
+    try:
+        numbers = [int(text) for text in _texts(head, at)]
+    except ValueError:
+        return False
+    steps = {after - before for before, after in itertools.pairwise(numbers)}
+    return len(numbers) >= _FEWEST_COUNTED and len(steps) == 1 and steps.pop() > 0
 
 
 def _has_units(head: Sequence[Row], at: int) -> bool:

@@ -197,6 +197,10 @@ def gc_log_of_zgc(pages: Pages) -> str:
     return rows(pages, lambda n, p, t: f"[{t:%Y-%m-%dT%H:%M:%S}.214+0000][{n}.386s]{row(n, p)}")
 
 
+def numbered_in_brackets(pages: Pages) -> str:
+    return rows(pages, lambda n, p, t: f"[{n}] current={p * 4096} peak={p * 4096 + 999}")
+
+
 def coloured_log(pages: Pages) -> str:
     level = "[\x1b[32m\x1b[1minfo     \x1b[0m] \x1b[1mtick\x1b[0m"
     return rows(
@@ -430,7 +434,7 @@ PER_SECOND = (
     coloured_log, influx_csv, with_comments, markdown, psql, exports_one_after_another,
 )  # fmt: skip
 PER_STEP = (docker_json_on_a_terminal, docker_that_begins_later, kubectl_that_fails_at_first, dots_in_thousands,
-            node_printed, node_printed_in_one_line, tasklist_in_csv, crictl)  # fmt: skip
+            node_printed, node_printed_in_one_line, tasklist_in_csv, crictl, numbered_in_brackets)  # fmt: skip
 OF_WHOLE_MIB = (gctrace_of_go, gc_log_of_java, gc_log_of_zgc)
 """They write a page as a MiB."""
 ASKED = (
