@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from soak.analysis.sites.caches import Cache, holding_cache
-from soak.analysis.sites.ledger import Suspect
+from soak.analysis.sites.ledger import SAME_RATE, Suspect
 from soak.attribution.holders import UNSCANNED, Memory, Reachability, find_memory_path
 from soak.attribution.native.names import INTERPRETER_MODULES, is_of_the_language
 from soak.attribution.object_answers import draw_chain, draw_nodes
@@ -105,6 +105,17 @@ def causes_of_sites(
     causes = [_cause(kind, group, locate, memory) for (kind, _), group in groups.items()]
     causes = _with_causes_of_owners(causes, list(groups.values()))
     return tuple(sorted(causes, key=lambda cause: (not cause.confirmed, -(cause.bytes_per_iteration or 0.0))))
+
+
+def with_main_site(sites: tuple[Cause, ...], leak: float) -> tuple[Cause, ...]:
+    """Return the sites, with that one confirmed which is nearly all of a leak where none is a leak by itself.
+
+    ``leak``: bytes a cycle that all sites together are proven to keep.
+    """
+    is_main = bool(sites) and (sites[0].bytes_per_iteration or 0.0) >= SAME_RATE * leak > 0
+    if not is_main or any(cause.confirmed for cause in sites):
+        return sites
+    return (replace(sites[0], confirmed=True), *sites[1:])
 
 
 def _with_causes_of_owners(causes: Sequence[Cause], groups: Sequence[Sequence[GrowingSite]]) -> list[Cause]:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from soak.analysis.decide import Decision
-from soak.analysis.evidence import COUNTS
-from soak.attribution.causes import Locate, causes_of_sites, fingerprint
+from soak.analysis.evidence import COUNTS, LEDGER
+from soak.attribution.causes import Locate, causes_of_sites, fingerprint, with_main_site
 from soak.attribution.native.symbols import Symbols
 from soak.attribution.opened_causes import causes_of_opened
 from soak.grounds import GroundKind
@@ -38,6 +38,8 @@ def find_causes(observed: Observations, trace: Trace | None) -> tuple[Cause, ...
             gc_held_off=observed.gc_held_off,
             memory=observed.tracked.memory,
         )
+    if decided_by in LEDGER:
+        sites = with_main_site(sites, decision.series["tracked"].rate or 0.0)
     sites = (*sites, *causes_of_roles(observed.roles))
     kind = "fragmentation" if _is_fragmentation(observed) else SIGNALS[decided_by].kind if decided_by else None
     if decided_by is None:

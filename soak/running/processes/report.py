@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from soak.analysis.evidence import COUNTS
-from soak.attribution.causes import causes_of_sites, fingerprint
+from soak.analysis.evidence import COUNTS, LEDGER
+from soak.attribution.causes import causes_of_sites, fingerprint, with_main_site
 from soak.attribution.native.symbols import Symbols
 from soak.measurements import SIGNALS
 from soak.results import Cause, ProcessResult, RoleResult
@@ -52,6 +52,8 @@ def _causes(seen: SeenRole) -> Iterator[Cause]:
             processes=name,
         )
     sites = causes_of_sites(seen.tracked.sites, Symbols(seen.tracked.maps).frames, gc_held_off=False)
+    if seen.role.verdict is Verdict.LEAK and decided_by in LEDGER:
+        sites = with_main_site(sites, seen.decision.series["tracked"].rate or 0.0)
     yield from (replace(cause, processes=name) for cause in sites)
 
 

@@ -21,9 +21,9 @@ from soak.analysis.falls import FallCounter
 from soak.analysis.outside import DECIDING, OutsideJudge
 from soak.analysis.sites.garbage import LARGEST_TUPLE_BYTES, MOST_FREE_TUPLES, most_waiting, without_waiting
 from soak.analysis.sites.labels import growth_by_label
-from soak.analysis.sites.ledger import SAME_RATE, Suspect
+from soak.analysis.sites.ledger import Suspect
 from soak.analysis.sites.standing import StandingLeaks
-from soak.attribution.causes import causes_of_sites, fingerprint
+from soak.attribution.causes import causes_of_sites, fingerprint, with_main_site
 from soak.attribution.holders import UNSCANNED, Reachability
 from soak.attribution.native.symbols import Symbols
 from soak.grounds import GroundKind
@@ -529,7 +529,7 @@ class Watch:
             sites = tuple(replace(cause, confirmed=False) for cause in sites)  # each may be a cache
         name = decision.decided_by
         if decision.verdict is Verdict.LEAK and name in LEDGER:
-            sites = _with_main_site(sites, decision.series["tracked"].rate or 0.0)
+            sites = with_main_site(sites, decision.series["tracked"].rate or 0.0)
         if name is None or decision.verdict is not Verdict.LEAK or (sites and name in (*LEDGER, "rss", "mapped")):
             return sites
         return (*self._cause_of_counter(name, decision.series[name]), *sites)
@@ -602,17 +602,6 @@ class Watch:
 def _grows_still(suspect: Suspect) -> bool:
     """Whether a site grows by the rule, also early: what a program allocates at its start is over by then."""
     return suspect.is_leak or (suspect.verdict.low or 0.0) > 0
-
-
-def _with_main_site(sites: tuple[Cause, ...], leak: float) -> tuple[Cause, ...]:
-    """Return the sites, with that one confirmed which is nearly all of a leak where none is a leak by itself.
-
-    ``leak``: bytes a cycle that all sites together are proven to keep.
-    """
-    is_main = bool(sites) and (sites[0].bytes_per_iteration or 0.0) >= SAME_RATE * leak > 0
-    if not is_main or any(cause.confirmed for cause in sites):
-        return sites
-    return (replace(sites[0], confirmed=True), *sites[1:])
 
 
 def _decided_by(decision: Decision) -> str | None:

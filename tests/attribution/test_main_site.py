@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from soak.attribution.causes import with_main_site
 from soak.results import Cause
-from soak.running.watch.watch import _with_main_site
 
 
 def a_site(rate: float, *, confirmed: bool = False) -> Cause:
@@ -23,7 +23,7 @@ def a_site(rate: float, *, confirmed: bool = False) -> Cause:
     ],
 )
 def test_nearly_all_of_the_sum_is_of_its_main_site(rates: list[float], leak: float, confirmed: list[bool]):
-    found = _with_main_site(tuple(map(a_site, rates)), leak)
+    found = with_main_site(tuple(map(a_site, rates)), leak)
 
     assert [cause.confirmed for cause in found] == confirmed
 
@@ -31,4 +31,4 @@ def test_nearly_all_of_the_sum_is_of_its_main_site(rates: list[float], leak: flo
 def test_beside_a_site_that_is_a_leak_by_itself_nothing_is_added():
     sites = (a_site(90.0), a_site(10.0, confirmed=True))
 
-    assert _with_main_site(sites, 100.0) == sites
+    assert with_main_site(sites, 100.0) == sites
