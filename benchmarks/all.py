@@ -43,6 +43,7 @@ NO_SCRIPTS = (
 )
 ALWAYS = {"calibrate": ["--quick"], "slow_caches": ["--runs", "20"], "field": ["--repeat", "1", "--python", "3.11"]}
 SHORT = {
+    "calibrate_few_cycles": ["--runs", "50"],
     "calibrate_steps": ["--runs", "500"],
     "fleet": ["--cells", "6", "--rounds", "1", "--passed", "500"],
     "child_cost": ["--checkpoints", "50000", "--repeats", "5"],

@@ -44,6 +44,9 @@ class Shape:
     """The call that adds to it."""
     remake: str = ""
     """What puts another container in its place, from another function; empty where that is setting it."""
+    switch: str = "ON"
+    """A setting that its conditions may ask for, and how other code of the module names it."""
+    outside_switch: str = "ON"
 
     @property
     def is_hidden(self) -> bool:
@@ -61,12 +64,14 @@ SHAPES = (
         "LOG.add",
     ),
     Shape(
-        "class Log:\n    def __init__(self):\n        self.kept = {new}\n"
+        "class Log:\n    def __init__(self, on: bool = True):\n        self.kept = {new}\n        self.on = on\n"
         f"    {{decorator}}def add(self, key):\n        {{add}}\n{_LOG}",
         "self.kept",
         "LOG.kept",
         "LOG.add",
         _LOG,
+        "self.on",
+        "LOG.on",
     ),
     Shape(
         "class Log:\n    def __init__(self):\n        self.kept = {new}\n"
@@ -145,8 +150,17 @@ BOUNDS = {
     ),
     "collections.OrderedDict()": ("if len({c}) > SIZE:\n    {c}.popitem(last=False)", "trim({c})"),
 }
+ON = ("if {on}:", "if {on} is not False:", "on = {on}\nif on:", "if not {on}:\n    return")
+OFF = (
+    "{on} = False",
+    "setattr({module}, '{name}', False)",
+    "vars({module})['{name}'] = 0",
+    "{on} = N < SIZE",
+)
+"""What asks for a setting, and what sets it once the container has its size."""
 GUARDS = ("if len({c}) < SIZE:", "if N < SIZE:", "if N not in SEEN and N < SIZE:", "if random.random() < SIZE / N:")
-_BEGIN = """import collections, functools, itertools, random
+_BEGIN = """import collections, functools, itertools, random, sys
+ON = True
 SIZE, N, SEEN = {size}, 0, set()
 IDS, ROUND = itertools.count(), itertools.cycle(range(SIZE))
 def trim(entries):
@@ -157,7 +171,10 @@ def size_of(entries):
 def inner(function):
     return getattr(function, "__wrapped__", function)
 """
-_WHERE = ("nowhere", "nowhere", "here", "function", "file", "guard", "return", "cached", "replaced", "counter")
+_WHERE = (
+    *("nowhere", "nowhere", "here", "function", "file", "guard", "return", "cached", "replaced", "counter"),
+    *("on", "off", "off"),
+)
 
 
 @dataclass(frozen=True)
@@ -191,25 +208,48 @@ def program(rng: np.random.Generator) -> Program:
         lines = [guard, *(f"    {line}" for line in lines)]
     elif where == "return":
         lines = [f"if len({shape.name}) >= SIZE:", "    return", *lines]
+    elif where in ("on", "off"):
+        lines = _switched(lines, str(rng.choice(ON)).replace("{on}", shape.switch).splitlines())
     code = _BEGIN.replace("{size}", str(size)) + _filled(shape.code, new, lines, is_cached=where == "cached")
-    second, after = "import program, random\nfrom program import SIZE, trim\n", ""
+    more, second, after = _elsewhere(where, shape, new, bound, str(rng.choice(OFF)))
+    key = "N % SIZE" if where == "cached" else "N"
+    code += f"{more}HOOK = None\ndef cycle():\n    global N\n    N += 1\n    {shape.call}({key})\n{after}"
+    return Program(code, second, shape.outside)
+
+
+def _elsewhere(where: str, shape: Shape, new: str, bound: str, off: str) -> tuple[str, str, str]:
+    """Return what bounds a container outside of what adds: more of the module, a second file, the end of a cycle."""
+    more, second, after = "", "import program, random\nfrom program import SIZE, trim\n", ""
     if where == "function":
-        code += f"def bound():\n{_indented(_in_container(bound, shape.outside))}\n"
+        more = f"def bound():\n{_indented(_in_container(bound, shape.outside))}\n"
         after = "    bound()\n"
     elif where == "replaced":
         made = shape.remake or f"{shape.outside} = {new}"
-        code += f"def renew():\n    global {made.split(' ')[0].split('.')[0]}\n    {made}\n"
+        more = f"def renew():\n    global {made.split(' ')[0].split('.')[0]}\n    {made}\n"
         after = "    if N % SIZE == 0:\n        renew()\n"
+    elif where == "off":
+        more = f"def off():\n{_indented(_off(off, shape.outside_switch))}\n"
+        after = "    if N >= SIZE:\n        off()\n"
     elif where == "counter":
-        code += "def again():\n    global N\n    N = 0\n"
+        more = "def again():\n    global N\n    N = 0\n"
         after = "    if N >= SIZE:\n        again()\n"
     elif where == "file":
         text = _in_container(bound, f"program.{shape.outside}").replace("N %", "program.N %")
         second += f"def bound():\n{_indented(text)}\n"
         after = "    if HOOK:\n        HOOK()\n"
-    key = "N % SIZE" if where == "cached" else "N"
-    code += f"HOOK = None\ndef cycle():\n    global N\n    N += 1\n    {shape.call}({key})\n{after}"
-    return Program(code, second, shape.outside)
+    return more, second, after
+
+
+def _switched(lines: Lines, asks: Lines) -> Lines:
+    """Return lines that a setting switches on; ``asks`` ends with the condition, or with leaving the function."""
+    return [*asks, *(line if asks[-1].strip() == "return" else f"    {line}" for line in lines)]
+
+
+def _off(text: str, switch: str) -> str:
+    """Return what switches a setting off: a variable of the module, or an attribute of its object."""
+    holder, _, name = switch.rpartition(".")
+    text = text.replace("{module}", holder or "sys.modules[__name__]").replace("{name}", name)
+    return ("" if holder else f"global {name}\n") + text.replace("{on}", switch)
 
 
 def _in_container(text: str, container: str) -> str:
@@ -261,10 +301,15 @@ def only_grows(made: Program, folder: Path) -> tuple[bool, bool, bool]:
     added_at, called_at = (Call(file=str(file), function=name, line=line) for name, line in frames)
     files = [str(file), str(other)]
     return (
-        KeeperFinder().find([added_at, called_at, _LOOP], files) is not None,
+        KeeperFinder().find([added_at, called_at, _LOOP], files, _have_run) is not None,
         KeeperFinder(served_frames).find([added_at, called_at, _SERVER], files) is not None,
         KeeperFinder(served_frames).find([added_at, _SERVER], files) is not None,
     )
+
+
+def _have_run(_file: str, _first: int, _last: int) -> bool:
+    """Say of lines that they have allocated something: all that a program has do, until it is bounded."""
+    return True
 
 
 @dataclass(frozen=True)
@@ -313,8 +358,9 @@ def section_of_keepers(rows: Sequence[KeeperRow]) -> Lines:
         "",
         "Random programs that add to a list, dict, deque or dict of lists in each cycle: of a module, a class, an",
         "object, a closure, or the default of an argument. Some bound it: by evicting, emptying, replacing, refusing,",
-        "by few keys, by a number that begins again, or a cached function; in the same function, in another one, in",
-        "another file or under another name; at a size of 10 to 500. Each was run to see whether it is bounded.",
+        "by few keys, by a number that begins again, by a setting that is switched off, or a cached function; in the",
+        "same function, in another one, in another file or under another name; at a size of 10 to 500. Each was run to",
+        "see whether it is bounded.",
         "In a watch a server calls the function of the cycle, or the one that adds.",
         "Gates: none of the bounded ones is said to grow only; of the others, in a run,",
         f"at least {100 * LEAST_POWER:g} %.",

@@ -186,7 +186,8 @@ def _few_cycles(evidence: Evidence) -> Ground | None:
     told = _growing_sites(evidence) or _steady_memory(evidence) or _rising_memory(evidence)
     if told is None or not may_be_cached(evidence.cached):
         return None
-    if not _may_be_bounded(evidence) and _is_long_steady(evidence, told):
+    is_long = _is_long_steady(evidence, told) or _is_alike_to_the_end(evidence, told)
+    if is_long and not _may_be_bounded(evidence):
         return None
     if _memory_at_limit(evidence) is not None or _memory_every_cycle(evidence) is not None:
         return None  # no cache is this large
@@ -226,6 +227,27 @@ def _is_long_steady(evidence: Evidence, told: Ground) -> bool:
         seen, until = [whole], whole.judged_at or 0
     since = max((series.since or 0 for series in seen), default=until)
     return until >= enough and until - since >= MOST_OF_RUN * ENOUGH_N_MIN
+
+
+def _is_alike_to_the_end(evidence: Evidence, told: Ground) -> bool:
+    """Whether the ledger shows the same growth in each part of enough cycles, of what leaks: the last part too.
+
+    Windows of the rule reach far back, so they need 2,048 cycles to tell a cache of 1,000 entries from a leak. Where
+    every part has as many new blocks as all others, a cache would be full in the last of them, an eighth of the cycles.
+    """
+    is_known_bound = evidence.may_be_bounded  # code keeps it small, by a number that may be larger
+    return evidence.cycles >= _ENOUGH_ALIKE and not is_known_bound and _is_alike_so_far(evidence, told)
+
+
+def _is_alike_so_far(evidence: Evidence, told: Ground) -> bool:
+    """Whether most of what leaks has grown by much the same in each part of the run."""
+    if told.signals[0] != "tracked":
+        return False
+    leaking = _leaking_suspects(evidence)
+    alike = sum(suspect.verdict.rate or 0.0 for suspect in leaking if suspect.is_alike_in_each_part)
+    whole = evidence.trusted["tracked"].rate if "tracked" in evidence.trusted else None
+    every = max(sum(suspect.verdict.rate or 0.0 for suspect in leaking), whole or 0.0)
+    return alike >= SAME_RATE * every > 0
 
 
 def _rising_memory(evidence: Evidence) -> Ground | None:
@@ -473,6 +495,8 @@ _LATER_SHARE = 0.5
 """What grew until three quarters of the cycles were over has half of its rate in the later half of them."""
 _WINDOWS_TO_LOOK = 2
 """The first look that decides needs this many times n_min."""
+_ENOUGH_ALIKE = ENOUGH_N_MIN * 5 // 4
+"""Cycles of which each part is alike: a cache of as many entries as fill 0.6 of two windows is full before the last."""
 _TELLING = ("tracked", "heap", "python_blocks")
 """Of several signals that do not grow, the one whose bound says most about memory."""
 
@@ -523,13 +547,17 @@ def _at_limit(evidence: Evidence, kind: GroundKind, *, is_count: bool) -> Ground
 
 def _leaking_sites(evidence: Evidence) -> list[SeriesVerdict]:
     """Return the growth of the sites that leak; where n_min is small, of those that still grow."""
+    return [suspect.verdict for suspect in _leaking_suspects(evidence)]
+
+
+def _leaking_suspects(evidence: Evidence) -> list[Suspect]:
     leaking = [s for s in evidence.suspects if s.is_leak and evidence.exceeds_tolerance(s.verdict)]
     if _is_n_min_small(evidence):
         leaking = [suspect for suspect in leaking if suspect.verdict.is_growing and _is_no_full_table(suspect)]
     is_n_min_large = evidence.n_min is None or evidence.n_min >= N_MIN_OF_OWN_CACHES
     if not is_n_min_large and (evidence.is_n_min_of_slow_cycles or evidence.may_be_bounded):
         leaking = [suspect for suspect in leaking if _grows_still(suspect)]
-    return [suspect.verdict for suspect in leaking]
+    return leaking
 
 
 def _is_no_full_table(suspect: Suspect) -> bool:
@@ -693,7 +721,11 @@ def _needed(evidence: Evidence, first: Ground) -> int | None:
             return max(CYCLES_OF_OWN_CACHES - evidence.cycles, 1)
         return needed_cycles(first.filling, evidence.cycles, evidence.n_min)
     if first.kind is GroundKind.FEW_CYCLES:
-        enough = CYCLES_OF_OWN_CACHES if _may_be_bounded(evidence) else _WINDOWS_TO_LOOK * ENOUGH_N_MIN
+        if _may_be_bounded(evidence):
+            return max(CYCLES_OF_OWN_CACHES - evidence.cycles, 1)
+        is_early = evidence.cycles < _ENOUGH_ALIKE and not evidence.may_be_bounded
+        is_sooner = is_early and _is_alike_so_far(evidence, first)
+        enough = _ENOUGH_ALIKE if is_sooner else _WINDOWS_TO_LOOK * ENOUGH_N_MIN
         return max(enough - evidence.cycles, 1)
     if first.kind is GroundKind.OPEN_PROCESSES:
         return max((judged.needed for judged in evidence.roles if judged.needed), default=None)

@@ -754,6 +754,7 @@ def test_a_count_that_rises_in_each_of_n_min_cycles_is_a_leak_before_the_end(unt
 HELD = CachedSite(88.0, None, is_leak=True)
 LOST_OR_CYCLIC = replace(HELD, may_be_cached=False)
 GOING_ON = Suspect(1, replace(LEAKING_SITE.verdict, is_growing=True), 1.0, 106, recent_bytes_per_cycle=106.0)
+ALIKE = replace(GOING_ON, is_alike_in_each_part=True)
 FEW = replace(evidence(tracked="LEAK"), cached=(HELD,), n_min=256, is_n_min_of_slow_cycles=True, cycles=266)
 
 
@@ -784,12 +785,40 @@ def test_few_cycles_make_no_leak_where_nothing_tells_what_holds_it():
         {"cached": (LOST_OR_CYCLIC, replace(HELD, bytes_per_cycle=80.0))},
         {"kept": Proven(1, LOST, LOST, 40, is_settled=True, keeper=KEEPER)},
         {"cycles": 2048, "suspects": (GOING_ON,)},
+        {"cycles": 1280, "suspects": (ALIKE,)},
         {"cycles": 2048, "series": {**FEW.series, "tracked": replace(SAYS["LEAK"], since=512, judged_at=2048)}},
     ],
-    ids=["asked for", "enough n_min", "no cache", "most in no cache", "a list that only grows", "sites", "the sum"],
+    ids=[
+        "asked for",
+        "enough n_min",
+        "no cache",
+        "most in no cache",
+        "a list that only grows",
+        "sites",
+        "alike",
+        "the sum",
+    ],
 )
 def test_it_stays_a_leak_otherwise(changes: dict[str, object]):
     assert verdict_of(replace(FEW, **changes)) is Verdict.LEAK  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("cycles", "suspects", "needed"),
+    [
+        (1279, (ALIKE,), 1),
+        (1300, (GOING_ON,), 2048 - 1300),
+        (1300, (ALIKE, replace(GOING_ON, site=2)), 2048 - 1300),
+        (1300, (replace(ALIKE, recent_bytes_per_cycle=9.0),), 2048 - 1300),
+    ],
+    ids=["fewer cycles", "not in each part", "half of it", "which has ended"],
+)
+def test_before_2048_cycles_most_of_what_leaks_must_be_alike_in_each_part(
+    cycles: int, suspects: tuple[Suspect, ...], needed: int
+):
+    decision = decide(replace(FEW, cycles=cycles, suspects=suspects))
+
+    assert (decision.grounds[0].kind, decision.needed) == (GroundKind.FEW_CYCLES, needed)
 
 
 @pytest.mark.parametrize("tracked", ["LEAK", "INCONCLUSIVE"])

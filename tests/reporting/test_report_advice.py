@@ -40,6 +40,13 @@ def test_lost_memory_is_told_by_the_line_that_allocates_it():
     assert say.advise(missing) == "One path out of the code that allocates this never frees it."
 
 
+def test_of_what_is_lost_with_something_else_it_is_said_that_lost_memory_points_to_it():
+    cause = a_cause(memory_path=(MemoryStep("lost-block", allocated_at=FAST),))
+
+    assert "nothing but lost memory points to it" in say.cause_sentence(cause)
+    assert "nothing points to it any more" in say.cause_sentence(a_cause())
+
+
 def test_what_is_lost_with_something_else_is_not_the_first_to_fix():
     lost_with = MemoryStep("lost-block", allocated_at=FAST)
 

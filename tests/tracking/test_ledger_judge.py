@@ -42,6 +42,41 @@ def test_a_block_each_cycle_is_a_leak_with_its_exact_pace_and_size() -> None:
     assert (suspect.verdict.decided_at, suspect.verdict.since) == (512, 128)
 
 
+@pytest.mark.parametrize(("full_at", "is_alike"), [(10**6, True), (1240, False), (1150, False)])
+def test_a_cache_that_is_full_before_the_end_is_not_alike_in_each_part(full_at: int, *, is_alike: bool) -> None:
+    """Each part is an eighth of 1,280 cycles. To the rule's windows one of 1,240 is a leak."""
+    (suspect,) = judged({LEAKS: of(106, lambda cycle: min(cycle, full_at) + cycle // 100)}, 1280, 20)
+
+    assert suspect.is_alike_in_each_part is is_alike
+
+
+def test_suspects_that_are_followed_are_judged_as_all_at_once() -> None:
+    """Steps, a leak, a cache that fills and one that begins late, looked at after every checkpoint."""
+    live = {
+        LEAKS: of(106, lambda cycle: cycle),
+        OTHERS: of(48, lambda cycle: min(cycle, 700)),
+        9: of(20, lambda cycle: max(cycle - 500, 0) // 3),
+        11: (lambda cycle: (1, 8 << max(cycle, 1).bit_length())),
+    }
+    followed = LedgerJudge(tolerance_bytes=1.0)
+    for cycle in range(0, 2049, 16):
+        blocks, sizes = np.zeros(12, np.int64), np.zeros(12, np.int64)
+        for site, at in live.items():
+            blocks[site], sizes[site] = at(cycle)
+        followed.add(cycle, blocks, sizes)
+        found = followed.suspects(512)
+        if cycle % 256:
+            continue
+        at_once = LedgerJudge(tolerance_bytes=1.0)
+        for before in range(0, cycle + 1, 16):
+            blocks, sizes = np.zeros(12, np.int64), np.zeros(12, np.int64)
+            for site, at in live.items():
+                blocks[site], sizes[site] = at(before)
+            at_once.add(before, blocks, sizes)
+        assert found == at_once.suspects(512)
+        assert followed.suspects(512, at_end=True) == at_once.suspects(512, at_end=True)
+
+
 def test_sixteen_bytes_each_cycle_are_a_leak() -> None:
     """The smallest block there is, found by itself beside a site of megabytes that come and go."""
     found = judged({LEAKS: of(16, lambda cycle: cycle), OTHERS: of(7 << 20, lambda cycle: cycle // 8 % 3)})

@@ -50,6 +50,8 @@ class Suspect:
     """Over the later half of the cycles, judged or not."""
     size_of_new: float | None = None
     """Bytes of each new block of that half, on average; None where there are not more blocks."""
+    is_alike_in_each_part: bool = False
+    """Its live blocks have grown by much the same in each eighth of the cycles but the first, up to the last one."""
 
     @property
     def is_leak(self) -> bool:
@@ -114,6 +116,7 @@ class LedgerJudge:
         self._changes: dict[int, _Changes] = {}  # since then
         self._changed_at = np.zeros(0, np.int64)  # the last position in each site's changes; -1 before the first
         self._newest, self._stride = -1, 1  # number of the newest checkpoint; one in so many of the older is kept
+        self._followed: dict[int, _Followed] = {}  # the suspects of the latest look
 
     def add(self, cycle: int, blocks: NDArray[np.int64], sizes: NDArray[np.int64]) -> None:
         """Take in one checkpoint: live blocks and live bytes ``(sites,)`` int64, indexed by site; sites only come."""
@@ -163,10 +166,10 @@ class LedgerJudge:
         those would break the rule's error rate.
         """
         cycles = np.array(self._cycles, np.float64)
-        return [
-            self._judge(site, bytes_rate, size, cycles, n_min, at_end=at_end)
-            for bytes_rate, _, site, size in self._growing(cycles)[:MOST_SUSPECTS]
-        ]
+        growing = self._growing(cycles)[:MOST_SUSPECTS]
+        found = [self._judge(site, rate, size, cycles, n_min, at_end=at_end) for rate, _, site, size in growing]
+        self._followed = {site: self._followed[site] for _, _, site, _ in growing}
+        return found
 
     def growing_sites(self) -> list[int]:
         """Return all sites that grow by more than the tolerance, the fastest first: an object may have a hundred."""
@@ -203,12 +206,7 @@ class LedgerJudge:
     def grows_in_each_cycle(self, site: int) -> bool:
         """Whether a site's live blocks have grown by much the same in each part of the run, but for its beginning."""
         cycles, blocks, _ = self.series(site)
-        marks = self._parts(cycles)
-        if len(marks) < _FEWEST_PARTS:
-            return False
-        rates = np.diff(blocks[marks]) / np.diff(cycles[marks])
-        mean = float(blocks[marks[-1]] - blocks[marks[0]]) / float(cycles[marks[-1]] - cycles[marks[0]])
-        return bool(mean > 0 and rates.min() >= SAME_RATE * mean and rates.max() <= mean / SAME_RATE)
+        return _is_alike_in_each_part(cycles, blocks, _FEWEST_PARTS)
 
     def goes_on(self, site: int) -> bool:
         """Whether a site's blocks have grown in each part of the run but its beginning, by as many as chance allows.
@@ -216,7 +214,7 @@ class LedgerJudge:
         As `grows_in_each_cycle`, of a program whose cycles are of several kinds that come at random.
         """
         cycles, blocks, _ = self.series(site)
-        marks = self._parts(cycles)
+        marks = _parts(cycles)
         if len(marks) < _FEWEST_PARTS:
             return False
         grown, spans = np.diff(blocks[marks]), np.diff(cycles[marks])
@@ -229,13 +227,20 @@ class LedgerJudge:
         _, blocks, _ = self.series(site)
         return bool(len(blocks)) and 2 * int(blocks[-1]) < int(blocks.max())
 
-    @staticmethod
-    def _parts(cycles: NDArray[np.int64]) -> list[int]:
-        """Return at which checkpoints the parts of the run begin and end, from the second part on."""
-        if len(cycles) < _FEWEST_CHECKPOINTS:
-            return []
-        ends = np.linspace(cycles[-1] / _PARTS, cycles[-1], _PARTS)
-        return sorted(set(np.searchsorted(cycles, ends).tolist()))
+    def _follow(
+        self, site: int, cycles: NDArray[np.float64], sizes: NDArray[np.int64], tolerance: float, n_min: int
+    ) -> SeriesJudge:
+        """Return the judge of a site's bytes, with all checkpoints taken in.
+
+        It is the one of the look before where that asked for the same, and where no checkpoint was left out since.
+        """
+        known = self._followed.get(site)
+        goes_on = known is not None and self._stride == 1 and (known.tolerance, known.n_min) == (tolerance, n_min)
+        if known is None or not goes_on:
+            known = self._followed[site] = _Followed(SeriesJudge(tolerance, n_min), tolerance, n_min)
+        known.judge.extend(cycles[known.taken :], sizes[known.taken :])
+        known.taken = len(cycles)
+        return known.judge
 
     def _judge(
         self, site: int, bytes_rate: float, size: float, cycles: NDArray[np.float64], n_min: int, *, at_end: bool
@@ -243,8 +248,7 @@ class LedgerJudge:
         _, blocks, sizes = self.series(site)
         # A site that loses few but real bytes a cycle is judged by its own smallest sensible tolerance.
         tolerance = min(self._tolerance_bytes, max(BLOCKS_TOLERANCE * size, 1e-3)) if size else self._tolerance_bytes
-        series = SeriesJudge(tolerance, n_min)
-        series.extend(cycles, sizes)
+        series = self._follow(site, cycles, sizes, tolerance, n_min)
         verdict = series.finish() if at_end else series.verdict
         if verdict.verdict is not Verdict.LEAK:
             verdict = judge_steps(cycles, sizes, n_min, tolerance) or verdict
@@ -255,7 +259,39 @@ class LedgerJudge:
             first += grown
         blocks_rate = _blocks_per_cycle(cycles, blocks, first)
         size_of_each = _size_of_each(blocks[first:], sizes[first:], float(cycles[-1] - cycles[first]))
-        return Suspect(site, verdict, blocks_rate, size_of_each, float(bytes_rate), size or None)
+        is_alike = _is_alike_in_each_part(cycles, blocks, _PARTS)
+        return Suspect(site, verdict, blocks_rate, size_of_each, float(bytes_rate), size or None, is_alike)
+
+
+@dataclass(slots=True)
+class _Followed:
+    """A site's series that is judged as it goes on: to judge all of it anew each time would take a core of its own."""
+
+    judge: SeriesJudge
+    tolerance: float
+    n_min: int
+    taken: int = 0
+    """Checkpoints that it has taken in."""
+
+
+def _parts(cycles: NDArray[np.float64] | NDArray[np.int64]) -> list[int]:
+    """Return at which checkpoints the parts of the run begin and end, from the second part on."""
+    if len(cycles) < _FEWEST_CHECKPOINTS:
+        return []
+    ends = np.linspace(cycles[-1] / _PARTS, cycles[-1], _PARTS)
+    return sorted(set(np.searchsorted(cycles, ends).tolist()))
+
+
+def _is_alike_in_each_part(
+    cycles: NDArray[np.float64] | NDArray[np.int64], blocks: NDArray[np.int64], fewest_parts: int
+) -> bool:
+    """Whether live blocks have grown by much the same in each part of the run, which are at least so many."""
+    marks = _parts(cycles)
+    if len(marks) < fewest_parts:
+        return False
+    rates = np.diff(blocks[marks]) / np.diff(cycles[marks])
+    mean = float(blocks[marks[-1]] - blocks[marks[0]]) / float(cycles[marks[-1]] - cycles[marks[0]])
+    return bool(mean > 0 and rates.min() >= SAME_RATE * mean and rates.max() <= mean / SAME_RATE)
 
 
 def later_half(cycles: NDArray[np.float64] | NDArray[np.int64]) -> int:

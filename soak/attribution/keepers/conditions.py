@@ -38,6 +38,33 @@ def _registers(decorator: ast.expr) -> bool:
 
 
 @dataclass(frozen=True)
+class Settings:
+    """How a function writes what is set once: ``self._mode``, or a variable of its own that it sets to that."""
+
+    same: frozenset[str] = frozenset()
+    """These are the same object for ever."""
+    flags: frozenset[str] = frozenset()
+    """These are also true or false for ever."""
+
+    def is_asked_by(self, test: ast.expr) -> bool:
+        """Whether a condition asks for nothing but settings: ``self._mode is Mode.DEBUG``."""
+        match test:
+            case ast.BoolOp(values=values):
+                return all(map(self.is_asked_by, values))
+            case ast.UnaryOp(op=ast.Not(), operand=operand):
+                return self.is_asked_by(operand)
+            case ast.Name() | ast.Attribute():
+                return ast.unparse(test) in self.flags
+            case ast.Compare(left=left, ops=[ast.Is() | ast.IsNot() | ast.Eq() | ast.NotEq()], comparators=[other]):
+                return ast.unparse(left) in self.same and _is_constant(other)
+            case _:
+                return False
+
+
+NO_SETTINGS = Settings()
+
+
+@dataclass(frozen=True)
 class Given:
     """What conditions may ask for and be no bound: they have the same answer whatever the program has kept so far."""
 
@@ -46,9 +73,13 @@ class Given:
     arguments: frozenset[str] = frozenset()
     """Arguments that a server passes, or that a function passes on of these: of what kind a request is, is its own
     affair."""
+    settings: Settings = NO_SETTINGS
+    """What is set once, of the function alone."""
 
     def is_asked_by(self, test: ast.expr) -> bool:
         """Whether a condition asks for nothing else: ``request.method == "POST" and not DEBUG``."""
+        if self.settings.is_asked_by(test):
+            return True
         match test:
             case ast.BoolOp(values=values):
                 return all(map(self.is_asked_by, values))
@@ -138,6 +169,17 @@ class Body:
 def body_of(function: Function, given: Given = _NOTHING) -> Body:
     """Return the `Body` of a function, which is made once. ``given``: what its conditions may ask for."""
     return Body(function, given)
+
+
+def _is_constant(node: ast.expr) -> bool:
+    """Whether an expression is written out, or a member of an enum or class by its usual spelling."""
+    match node:
+        case ast.Constant():
+            return True
+        case ast.Attribute(value=ast.Name(), attr=name):
+            return name.isupper()
+        case _:
+            return False
 
 
 def _is_text(node: ast.expr) -> bool:

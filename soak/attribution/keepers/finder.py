@@ -24,12 +24,14 @@ from pathlib import Path
 from soak.attribution.causes import Call, is_ours
 from soak.attribution.keepers.bounds import Bound, bound_in
 from soak.attribution.keepers.callees import callees
-from soak.attribution.keepers.conditions import Given, body_of, runs_as_written, served_arguments
+from soak.attribution.keepers.conditions import NO_SETTINGS, Given, body_of, runs_as_written, served_arguments
 from soak.attribution.keepers.entries import is_of_library, own_frames
 from soak.attribution.keepers.filling import filled_with
 from soak.attribution.keepers.flows import may_be_added, may_be_passed
 from soak.attribution.keepers.keys import Keys
 from soak.attribution.keepers.lifetimes import Program, is_permanent
+from soak.attribution.keepers.registrations import registrations
+from soak.attribution.keepers.settings import constants_of, settings_asked
 from soak.attribution.keepers.source import Container, Function, Source
 from soak.attribution.keepers.uses import additions, is_harmless, may_be_of_other_file, may_be_of_same_file
 from soak.grounds import Keeper
@@ -61,10 +63,14 @@ class KeeperFinder:
         self._bounded: dict[tuple[tuple[Call, ...], int], bool] = {}
         self._mentions: dict[tuple[str, int], list[Source] | None] = {}
 
-    def find(self, stack: Sequence[Call], files: Iterable[str]) -> Keeper | None:
+    def find(
+        self, stack: Sequence[Call], files: Iterable[str], has_kept: Callable[[str, int, int], bool] | None = None
+    ) -> Keeper | None:
         """Return the container that a function on the stack adds to whenever it runs; None if there is none.
 
-        ``stack``: of an allocation, innermost first. ``files``: all files of the program that have run.
+        ``stack``: of an allocation, innermost first. ``files``: all files of the program that have run. ``has_kept``:
+        tells whether lines of a file, from the first to the last, have allocated memory that is still there; without
+        it nothing is found that a setting may switch off.
         """
         frames = self._frames_of(stack)
         if not frames:
@@ -73,7 +79,7 @@ class KeeperFinder:
         known = sorted({*own, *(frame.file or "" for frame in frames)})
         key = (frames, len(known))
         if key not in self._found:
-            self._found[key] = self._look(frames, known)
+            self._found[key] = self._look(frames, known, has_kept)
         return self._found[key]
 
     def bound_of(self, name: str, files: Iterable[str], stacks: Iterable[Sequence[Call]] = ()) -> Bound | None:
@@ -110,7 +116,9 @@ class KeeperFinder:
             return set()
         return filled_with(function, source, frame.line or 0)
 
-    def _look(self, frames: Sequence[Call], files: Sequence[str]) -> Keeper | None:
+    def _look(
+        self, frames: Sequence[Call], files: Sequence[str], has_kept: Callable[[str, int, int], bool] | None
+    ) -> Keeper | None:
         driver = "" if self._is_served else frames[-1].file or ""
         program = Program(lambda name: self._mentioning(name, files), driver)
         keys = Keys(program)
@@ -122,13 +130,20 @@ class KeeperFinder:
             if source is None or function is None or not runs_as_written(function, is_served=is_served):
                 return None
             arguments = served_arguments(function) if is_served else given.passed_on(calls, function)
-            given = self._given(source, arguments)
+            given = self._given(source, program, arguments)
             line = frame.line or 0
             keeper = _added_in(function, source, keys, program, given, line)
             if keeper is None:
                 inner = replace(given, arguments=frozenset())
                 called = (each for each in callees(function, source, program) if may_be_passed(each, function, line))
                 keeper = next(filter(None, (_added_in(each, source, keys, program, inner) for each in called)), None)
+            settings = NO_SETTINGS if self._is_served or has_kept is None else settings_asked(function, source, program)
+            if settings != NO_SETTINGS:
+                # What stands on the stack has run, so its settings are on; whether others are, memory tells.
+                given = replace(given, settings=settings)
+                if keeper is None:
+                    keeper = _added_in(function, source, keys, program, given, line, has_kept)
+            keeper = keeper or self._registered_at(function, source, program, given, line)
             if keeper is not None:
                 return keeper
             keys.enter(function, source)
@@ -139,9 +154,24 @@ class KeeperFinder:
                 return self._figures(frames, source.file, calls[0].lineno, files)
         return None
 
-    def _given(self, source: Source, arguments: frozenset[str]) -> Given:
+    def _registered_at(
+        self, function: Function, source: Source, program: Program, given: Given, line: int
+    ) -> Keeper | None:
+        """Return what keeps for good what a line makes, where the function always registers that.
+
+        Where the line itself registers it, that has run, whatever setting asks for it.
+        """
+        if self._is_served:
+            return None  # there a function may serve a few requests of another kind
+        for call, words in registrations(function, source, program):
+            body = body_of(function, given if _is_on(call, line) else Given())
+            if may_be_added(call, function, line) and body.always_reaches(call):
+                return Keeper(words, source.file, call.lineno)
+        return None
+
+    def _given(self, source: Source, program: Program, arguments: frozenset[str]) -> Given:
         """Return what conditions of a function may ask for. In a run a cycle is told to do the same each time."""
-        return Given(source.constants, arguments | {_REQUEST}) if self._is_served else Given()
+        return Given(constants_of(source, program), arguments | {_REQUEST}) if self._is_served else Given()
 
     def _figures(self, frames: Sequence[Call], file: str, line: int, files: Sequence[str]) -> Keeper | None:
         """Return pyplot's figures, which stay until they are closed, if no code outside matplotlib does that."""
@@ -194,15 +224,23 @@ def _may_reach(name: str, text: str) -> bool:
 
 
 def _added_in(
-    function: Function, source: Source, keys: Keys, program: Program, given: Given, line: int | None = None
+    function: Function,
+    source: Source,
+    keys: Keys,
+    program: Program,
+    given: Given,
+    line: int | None = None,
+    has_kept: Callable[[str, int, int], bool] | None = None,
 ) -> Keeper | None:
     """Return the container that each call of a function adds to, and that only grows.
 
-    ``line``: that of the function whose call allocates; what is added must be from there. None for any.
+    ``line``: that of the function whose call allocates; what is added must be from there. None for any. ``has_kept``:
+    tells of what adds whether it has run, as the table of the container shows; None where the code alone tells it.
     """
     with keys.within(function, source):
         for node, container in additions(function, keys.is_new, given):
             may_be = line is None or may_be_added(node, function, line)
+            may_be &= has_kept is None or has_kept(source.file, node.lineno, node.end_lineno or node.lineno)
             if may_be and source.function_of(node) is function and _only_grows(container, node, source, program):
                 return Keeper(str(container), source.file, node.lineno)
     return None
@@ -239,6 +277,10 @@ def _calls_at(function: Function, source: Source, line: int) -> list[ast.Call]:
     calls = [node for node in ast.walk(function) if isinstance(node, ast.Call)]
     here = [call for call in calls if call.lineno <= line <= (call.end_lineno or call.lineno)]
     return [call for call in here if source.function_of(call) is function]
+
+
+def _is_on(node: ast.expr, line: int) -> bool:
+    return node.lineno <= line <= (node.end_lineno or node.lineno)
 
 
 def _makes_figure(call: ast.Call) -> bool:

@@ -83,8 +83,10 @@ def _roots_of(nodes: Sequence[ast.expr]) -> set[str]:
 
 
 def _roots(node: ast.AST) -> set[str]:
-    """Return the variables of a target: of ``a.b[c]`` it is ``a``."""
+    """Return the variables of a target: of ``a.b[c]`` it is ``a``. An attribute of the own object is one as well."""
     match node:
+        case ast.Attribute(value=ast.Name(id="self"), attr=name):
+            return {"self", f"self.{name}"}
         case ast.Name(id=name):
             return {name}
         case ast.Attribute(value=value) | ast.Subscript(value=value) | ast.Starred(value=value):
@@ -96,12 +98,20 @@ def _roots(node: ast.AST) -> set[str]:
 
 
 def _names_in(nodes: Sequence[ast.AST], function: Function) -> set[str]:
-    """Return the variables in some expressions; of an argument's attribute, ``request.path``, not the argument."""
+    """Return the variables in some expressions; of an argument's attribute, ``request.path``, not the argument.
+
+    An attribute of the own object is a variable: what one cycle sets, the next one may add.
+    """
     arguments = {each.arg for each in ast.walk(function.args) if isinstance(each, ast.arg)}
     inner = [each for node in nodes for each in ast.walk(node)]
     owners = [each.value for each in inner if isinstance(each, ast.Attribute | ast.Subscript)]
     names = (each for each in inner if isinstance(each, ast.Name))
-    return {name.id for name in names if name.id not in arguments or name not in owners}
+    own = {f"self.{each.attr}" for each in inner if isinstance(each, ast.Attribute) and _is_own(each.value)}
+    return own | {name.id for name in names if name.id not in arguments or name not in owners}
+
+
+def _is_own(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and node.id == "self"
 
 
 def _is_on(node: ast.AST, line: int) -> bool:

@@ -28,20 +28,44 @@ class Program:
     driver: str
     """The file whose function is the cycle; empty where it is no driver, whose setup runs once."""
 
-    def calls_once(self, name: str) -> list[ast.Call] | None:
-        """Return the calls of a function or class; None where one of them may run again, or not all are known."""
+    def calls_once(self, name: str, within: tuple[str, ...] = ()) -> list[ast.Call] | None:
+        """Return the calls of a function or class; None where one of them may run again, or not all are known.
+
+        ``within``: the classes of objects that it is made by.
+        """
         known = self.mentioning(name)
         spoken = [(use, each) for each in known or () for use in each.uses(name)]
         made = [(use, each) for use, each in spoken if not (isinstance(use, ast.alias) and use.asname is None)]
-        calls = [each.parent(use) for use, each in made if self._is_call_made_once(use, each)]
+        made = [(u, each) for u, each in made if not (each.is_annotation(u) or self._is_in_uncalled(u, each))]
+        calls = [each.parent(use) for use, each in made if self._is_call_made_once(use, each, within)]
         found = [call for call in calls if isinstance(call, ast.Call)]
         return found if made and len(found) == len(made) else None
 
-    def _is_call_made_once(self, use: ast.AST, source: Source) -> bool:
-        """Whether a use of a name calls it where code runs once: in a module, or in a driver's setup."""
+    def _is_in_uncalled(self, use: ast.AST, source: Source) -> bool:
+        """Whether a use stands in a function of a module whose name no file speaks of: it is not part of the cycles.
+
+        The functions of the driver's file are called by soak, and a decorator may give a function to who calls it.
+        """
+        around = source.function_of(use)
+        if not self.driver or source.file == self.driver or not isinstance(around, Function) or around.decorator_list:
+            return False
+        known = self.mentioning(around.name) if isinstance(source.parent(around), ast.Module) else None
+        return known is not None and not any(each.uses(around.name) for each in known)
+
+    def _is_call_made_once(self, use: ast.AST, source: Source, within: tuple[str, ...]) -> bool:
+        """Whether a use of a name calls it where code runs once.
+
+        It does in a module, in a driver's setup, and in what makes an object that is made once.
+        """
         parent, around = source.parent(use), source.function_of(use)
-        is_setup = source.file == self.driver and isinstance(around, Function) and around.name == _ONCE
-        return isinstance(parent, ast.Call) and parent.func is use and (around is None or is_setup)
+        is_call = isinstance(parent, ast.Call) and parent.func is use
+        if not is_call or around is None or not isinstance(around, Function):
+            return is_call and around is None
+        own = source.class_of(around)
+        if own is None or around.name != _MAKER:
+            return source.file == self.driver and around.name == _ONCE
+        is_plain = source.parent(around) is own and not own.decorator_list and own.name not in within
+        return is_plain and self.calls_once(own.name, (*within, own.name)) is not None
 
 
 def is_permanent(container: Container, node: ast.AST, source: Source, program: Program) -> bool:

@@ -94,6 +94,16 @@ class Source:
         """Return the function that a node is part of; None at the level of the module or of a class."""
         return next((parent for _, parent in self.path(node) if isinstance(parent, Function | ast.Lambda)), None)
 
+    def is_annotation(self, node: ast.AST) -> bool:
+        """Whether a node is part of an annotation, which makes nothing and changes nothing."""
+        for inner, parent in self.path(node):
+            around = (getattr(parent, "annotation", None), getattr(parent, "returns", None))
+            if any(each is inner for each in around):
+                return True
+            if isinstance(parent, ast.stmt):
+                return False
+        return False
+
     def class_of(self, node: ast.AST) -> ast.ClassDef | None:
         """Return the innermost class that a node is part of."""
         return next((parent for _, parent in self.path(node) if isinstance(parent, ast.ClassDef)), None)

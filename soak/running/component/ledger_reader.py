@@ -18,6 +18,7 @@ from soak.attribution.native.symbols import Symbols
 from soak.native.layout import (
     MAPPING,
     PYTHON_MEM,
+    PYTHON_SITE,
     REQUESTS,
     STACK_SITE,
     STATE_FILTERED,
@@ -83,6 +84,8 @@ class LedgerReader:
         self._state = 0
         self._files: tuple[str, ...] = ()
         self._files_of = 0
+        self._live = np.zeros(0, np.int64)  # blocks of each site, of the checkpoint of this number
+        self._live_of = -1
 
     def read(self) -> tuple[int | None, dict[str, float]]:
         """Take in the checkpoint that the child has just written; return its cycle and the sums as signals.
@@ -131,13 +134,14 @@ class LedgerReader:
         own = float((checkpoint.ranges["end"] - checkpoint.ranges["start"]).sum())
         return {"tracked": float(sizes.sum()), "tracked_blocks": float(blocks.sum()), "own_mapped": own}
 
-    def suspects(self, cycles: int, n_min: int, *, at_end: bool = False) -> list[Suspect]:
-        """Return the sites that grow, and ask the child for the stacks of new ones."""
+    def suspects(self, cycles: int, n_min: int, *, at_end: bool = False, beside: Iterable[int] = ()) -> list[Suspect]:
+        """Return the sites that grow, and ask the child for the stacks of new ones, and of some sites ``beside``."""
         found = self._judge.suspects(n_min, at_end=at_end)
         self._growing_mappings = self._mappings.suspects(n_min, at_end=at_end)
         growing = [*self._growing_mappings[:_MOST_STACKS], *found]
         if self._file is not None and cycles >= self._flag_after_cycles:
-            self._flag(self._file, [suspect.site for suspect in growing[:REQUESTS]])
+            sites = dict.fromkeys([*beside, *(suspect.site for suspect in growing)])
+            self._flag(self._file, list(sites)[:REQUESTS])
         return found
 
     def growing_sites(self) -> list[int]:
@@ -258,9 +262,13 @@ class LedgerReader:
         """Return the captured stacks of a site, the one with most live blocks first."""
         if self._file is None or self._latest is None:
             return []
-        live = self._stacks_with_blocks(site)
-        most = sorted(live, key=lambda stack: -live[stack])[:_MOST_STACKS]
-        return [tuple(map(known_call, self._file.stack(self._latest, stack))) for stack in most]
+        latest, file = self._latest, self._file
+        return [tuple(map(known_call, file.stack(latest, stack))) for stack in self.main_stacks(site)]
+
+    def main_stacks(self, site: int) -> list[int]:
+        """Return the numbers of the stacks that `stacks_of` returns."""
+        live = {} if self._latest is None else self._stacks_with_blocks(site)
+        return sorted(live, key=lambda stack: -live[stack])[:_MOST_STACKS]
 
     def python_files(self) -> tuple[str, ...]:
         """Return the files of all Python code that has allocated anything since the tracker began."""
@@ -270,6 +278,26 @@ class LedgerReader:
             self._files_of = len(self._latest.sites)
             self._files = self._file.python_files(self._latest)
         return self._files
+
+    def has_kept(self, file: str, first: int, last: int) -> bool:
+        """Tell whether lines of a file, these and those between, have allocated Python's memory that is still there."""
+        if self._file is None or self._latest is None:
+            return False
+        sites = self._latest.sites
+        may_be = (sites["kind"] == PYTHON_SITE) & (sites["line"] >= first) & (sites["line"] <= last)
+        here = [site for site in np.flatnonzero(may_be).tolist() if self._line_file(site) == file]
+        return any(self._live_blocks(site) for site in here)
+
+    def _line_file(self, site: int) -> str | None:
+        assert self._file is not None
+        assert self._latest is not None
+        place = self._file.place(self._latest, site)
+        return None if place is None else place.file
+
+    def _live_blocks(self, site: int) -> int:
+        """Return the live blocks of a site, with those of the stacks that split it."""
+        live = self._live_by_site()
+        return int(live[site]) + sum(int(live[stack]) for stack in self.stacks_in(site))
 
     def steady_growth(self, suspects: Sequence[Suspect]) -> SeriesVerdict | None:
         """Return what the suspects that are no leak yet, but have grown steadily so far, grow by together."""
@@ -365,10 +393,17 @@ class LedgerReader:
 
     def _stacks_with_blocks(self, site: int) -> dict[int, int]:
         """Return the numbers of the stacks that split a site, each with its live blocks."""
+        live = self._live_by_site()
+        return {stack: int(live[stack]) for stack in self.stacks_in(site)}
+
+    def _live_by_site(self) -> NDArray[np.int64]:
+        """Return the live blocks of each site, without those of the stacks that split it ``(sites,)``."""
         assert self._latest is not None
-        rows, sites = self._latest.rows, self._latest.sites
-        stacks = np.flatnonzero((sites["kind"] == STACK_SITE) & (sites["parent"] == site))
-        return {int(stack): int(rows["live_blocks"][rows["site"] == stack].sum()) for stack in stacks}
+        if self._live_of != self._latest.sequence:
+            rows = self._latest.rows
+            self._live = np.bincount(rows["site"], rows["live_blocks"], len(self._latest.sites)).astype(np.int64)
+            self._live_of = self._latest.sequence
+        return self._live
 
     def _call_of(self, site: int) -> Call | None:
         assert self._file is not None

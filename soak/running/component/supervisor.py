@@ -16,6 +16,7 @@ from soak.analysis.sites.caches import CachedSite
 from soak.analysis.sites.ledger import Suspect
 from soak.attribution.causes import MAPPING_DOMAIN
 from soak.attribution.fragmentation import explains_rss
+from soak.attribution.holders import Reachability
 from soak.attribution.object_answers import NO_ANSWERS, ObjectAnswers
 from soak.attribution.opened_causes import StillOpen
 from soak.measurements import Reading
@@ -379,7 +380,7 @@ class Supervisor:
                 row = self._ring.read_row(written - 1)
                 self._auditor.audit(cycle, checkpoint, int(row.values.get("heap_free", 0)) if row is not None else 0)
             if waits and scans and checkpoint is not None:
-                suspects = self._ledger.suspects(cycle, self._horizon.longest)
+                suspects = self._ledger.suspects(cycle, self._horizon.longest, beside=self._scanner.holding)
                 self._scanner.scan(checkpoint, suspects, self._ledger.growing_sites())
 
     def _look_at_copy(self) -> None:
@@ -391,7 +392,8 @@ class Supervisor:
         checkpoint = self._ledger.latest
         copy = self._copies.take(None if checkpoint is None else checkpoint.cycle)
         if copy is not None and checkpoint is not None:
-            suspects = self._ledger.suspects(checkpoint.cycle, self._horizon.longest)
+            holding = self._scanner.holding
+            suspects = self._ledger.suspects(checkpoint.cycle, self._horizon.longest, beside=holding)
             self._scanner.begin_copy(copy, checkpoint, suspects, self._ledger.growing_sites())
 
     def _finish_scan(self) -> None:
@@ -426,7 +428,8 @@ class Supervisor:
     def _evidence(self, *, is_last: bool = False) -> Evidence:
         """Return all that the signals, the ledger's sites and the scans of the memory say so far."""
         cycles = self._ring.completed
-        suspects = self._ledger.suspects(cycles, self._horizon.longest, at_end=is_last)
+        longest = self._horizon.longest
+        suspects = self._ledger.suspects(cycles, longest, at_end=is_last, beside=self._scanner.holding)
         self._suspects = self._scanner.with_births(suspects)
         survivors = self._ledger.survivors(self._judge.n_clean, at_end=is_last)
         evidence = self._judge.evidence(survivors, is_last=is_last)
@@ -439,9 +442,10 @@ class Supervisor:
             and self._auditor.explains_so_far(cycles, self._plan.tolerance_bytes, self._ledger.locate),
             cycles=cycles,
             suspects=tuple(self._suspects),
+            cached=tuple(self._with_reachability(suspect) for suspect in self._suspects),
             steady=self._ledger.steady_growth(self._suspects) if any(s.is_leak for s in self._suspects) else None,
             lost=self._proofs.lost(self._suspects, cycles),
-            kept=self._proofs.kept(self._suspects, cycles),
+            kept=self._proofs.kept(self._suspects, cycles, self._scanner.holding),
             may_be_bounded=evidence.is_n_min_of_slow_cycles and self._proofs.may_be_bounded(self._suspects),
             has_uncounted_children=children is not None,
             children=children,
@@ -450,6 +454,11 @@ class Supervisor:
         evidence = self._proofs.ended.apply(evidence)
         self._suspects = list(evidence.suspects)
         return evidence
+
+    def _with_reachability(self, suspect: Suspect) -> CachedSite:
+        """Return a site with what scans say: which caches there are, the process says after its last cycle."""
+        found = self._scanner.reachability(suspect.site)
+        return CachedSite(suspect.bytes_per_cycle, None, suspect.is_leak, may_be_cached=_may_be_cached(found))
 
     def _last_evidence(self, stopped_by: str, *, failed: bool) -> Evidence:
         """Return what is known when the process has ended, but for what needs its last answers."""
@@ -668,7 +677,7 @@ def _cached(tracked: Tracked) -> tuple[CachedSite, ...]:
             site.bytes_per_cycle,
             site.cache,
             site.is_proven,
-            may_be_cached=site.reachability.state != "lost" and site.reachability.kind is None,
+            may_be_cached=_may_be_cached(site.reachability),
             is_of_import=site.is_of_import,
             is_unseen=site.reachability.unseen is Unseen.TOO_MANY_OBJECTS,
             blocks_per_cycle=site.suspect.blocks_per_cycle,
@@ -676,6 +685,11 @@ def _cached(tracked: Tracked) -> tuple[CachedSite, ...]:
         for site in tracked.sites
         if site.domain != MAPPING_DOMAIN
     )
+
+
+def _may_be_cached(found: Reachability) -> bool:
+    """Whether something may hold a site's blocks, and they not only each other."""
+    return found.state != "lost" and found.kind is None
 
 
 def _pacing(ring: ChildRing, interval_s: float, loop_s: float) -> Pacing:

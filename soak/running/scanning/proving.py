@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from soak.analysis.evidence import Proven
@@ -44,6 +44,8 @@ class Proofs:
         self._first: dict[str, tuple[float, int]] = {}
         self.keepers: dict[int, Keeper] = {}
         """By site: the container that keeps its blocks, where one does. Nothing takes that back."""
+        self._searched: dict[int, tuple[list[int], int]] = {}
+        """By site: the stacks and the number of files in which no such container was found."""
         self.ended = EndedGrowth(ledger.ended_after)
         """What has come to rest."""
 
@@ -54,10 +56,21 @@ class Proofs:
         at = max((found[site].decided_at or 0 for site in lost), default=0)
         return self._proven("lost", lost, suspects, at, cycles)
 
-    def kept(self, suspects: Sequence[Suspect], cycles: int) -> Proven | None:
-        """Return what a container holds that the code only adds to, and that has grown in each cycle so far."""
+    def kept(
+        self, suspects: Sequence[Suspect], cycles: int, holding: Mapping[int, frozenset[int]] | None = None
+    ) -> Proven | None:
+        """Return what a container holds that the code only adds to, and that has grown in each cycle so far.
+
+        ``holding``: sites of memory that holds what others have allocated, each with those.
+        """
         if cycles < _FEWEST_CYCLES:
             return None
+        for site, held in (holding or {}).items():
+            unexplained = [suspect.site for suspect in suspects if suspect.site in held - self.keepers.keys()]
+            if any(map(self._may_be_kept, unexplained)) and self._ledger.grows_in_each_cycle(site):
+                keeper = self._find_keeper(site)
+                if keeper is not None:
+                    self.keepers.update(dict.fromkeys(filter(self._may_be_kept, unexplained), keeper))
         for suspect in suspects:
             if suspect.site not in self.keepers and self._may_be_kept(suspect.site):
                 keeper = self._find_keeper(suspect.site)
@@ -99,7 +112,12 @@ class Proofs:
 
     def _find_keeper(self, site: int) -> Keeper | None:
         files = self._ledger.python_files()
-        found = (self._finder.find(stack, files) for stack in self._ledger.stacks_of(site))
+        searched = self._ledger.main_stacks(site), len(files)
+        if self._searched.get(site) == searched:
+            return None
+        self._searched[site] = searched
+        stacks = self._ledger.stacks_of(site)
+        found = (self._finder.find(stack, files, self._ledger.has_kept) for stack in stacks)
         return next(filter(None, found), None)
 
     def _proven(

@@ -11,7 +11,7 @@ import contextlib
 import marshal
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -133,6 +133,8 @@ class _Scanned:
     had_owners: bool
     """Whether the owners of what stays were looked for."""
     survivors: Survivors | None
+    parents: NDArray[np.int64]
+    """By site: itself, or the site whose stack it is."""
 
 
 @dataclass(frozen=True)
@@ -162,6 +164,8 @@ class Scanner:
         self._survivors_at = 0
         self._owners: dict[int, Ownership] = {}
         self._types: dict[int, str] = {}
+        self._holding: dict[int, frozenset[int]] | None = {}
+        self._parents = _NO_SITES.astype(np.int64)
         self.gobjects: dict[str, float] = {}
         """How many objects of GLib a cycle leaves, by type; known when the process has answered."""
         self._scanned_s = 0.0
@@ -178,6 +182,15 @@ class Scanner:
         """Whether one scan found nothing that points to the blocks of a site; the next one may prove that."""
         once = (scans for scans in self._scans.values() if len(scans) == 1)
         return any(judge_scans(scans).unseen is Unseen.SEEN_ONCE for scans in once)
+
+    @property
+    def holding(self) -> Mapping[int, frozenset[int]]:
+        """The sites of memory that every way to most owners goes through, each with the sites of what those own."""
+        if self._holding is None:
+            owned = [] if self._survivors is None else self._survivors.owners({})
+            through = [(int(self._parents[one.memory_sites[0]]), one) for one in owned if one.memory_sites]
+            self._holding = {site: one.owned_sites for site, one in reversed(through)}
+        return self._holding
 
     def is_due(self, cycle: int, suspects: Sequence[Suspect], *, of_copy: bool = False) -> bool:
         """Tell whether a scan at this checkpoint would be worth its time.
@@ -359,7 +372,8 @@ class Scanner:
                 if not memory.mappings():
                     # What the rest of its memory pointed to would seem lost.
                     raise ProcessLookupError("it ended before it was read")
-                return _Scanned(checkpoint.cycle, scan.sites(), scan.memory_map(), has_owners, survivors)
+                parents = checkpoint.site_table.owners
+                return _Scanned(checkpoint.cycle, scan.sites(), scan.memory_map(), has_owners, survivors, parents)
             finally:
                 memory.close()
 
@@ -452,6 +466,7 @@ class Scanner:
         if found.had_owners:
             self._survivors_at = found.cycle
             self._survivors = found.survivors or self._survivors
+            self._holding, self._parents = None, found.parents
         self._memory = found.memory
         self._ask(suspects)
         if not any(self.reachability(suspect.site).state == "unknown" for suspect in suspects):

@@ -7,7 +7,7 @@ part of the watch by as much as chance allows, by 64 blocks in all. Where scans 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from soak.analysis.evidence import Proven
@@ -44,12 +44,14 @@ class WatchProofs(Proofs):
         self._found: Proven | None = None
         self._grown: dict[int, Suspect] = {}
 
-    def kept(self, suspects: Sequence[Suspect], cycles: int) -> Proven | None:
+    def kept(
+        self, suspects: Sequence[Suspect], cycles: int, holding: Mapping[int, frozenset[int]] | None = None
+    ) -> Proven | None:
         """See Proofs. What was proven stands when nobody asks for it any more, or its process has been replaced.
 
         Where its blocks went and no process did, something takes them after all.
         """
-        found = super().kept(suspects, cycles)
+        found = super().kept(suspects, cycles, holding)
         if found is not None:
             for suspect in suspects:
                 growth = self._ledger.growth([suspect.site]) if suspect.site in self.keepers else None

@@ -135,7 +135,9 @@ def origin(causes: Sequence[Cause], only_grows: Keeper | None = None, *, suspect
         by = f" by {keeper}" if keeper else though_lost(owner, "it")
         return f"each {owner.type}{made} is kept{by}"
     if cause.state == "lost":
-        return f"{place} allocates it, and nothing points to it"
+        return (
+            f"{place} allocates it, and nothing {'but lost memory ' if is_lost_with_others(cause) else ''}points to it"
+        )
     if _is_ring(cause):
         return f"{place} allocates it, and {_ring_words(cause)} keeps it"
     comma = "," if keeper and ", " in keeper else ""
@@ -241,6 +243,11 @@ def _children(cause: Cause) -> str:
     number = sum(opened.count for opened in cause.opened)
     names = ", ".join(printable(opened.name) for opened in cause.opened)
     return f"{format_count(number)} child process{'' if number == 1 else 'es'} ({names})"
+
+
+def is_lost_with_others(cause: Cause) -> bool:
+    """Whether lost blocks point to what is lost: they hold each other."""
+    return cause.state == "lost" and any(step.kind == MemoryKind.LOST_BLOCK for step in cause.memory_path)
 
 
 def keeper_words(group: CauseGroup) -> str | None:

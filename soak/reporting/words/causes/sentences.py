@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from soak.attribution.grouping import CauseGroup, largest_holder
-from soak.reporting.words.causes.advice import advise, keeper_words, made_at_words, spot, though_lost
+from soak.reporting.words.causes.advice import (
+    advise,
+    is_lost_with_others,
+    keeper_words,
+    made_at_words,
+    spot,
+    though_lost,
+)
 from soak.reporting.words.causes.holders import cache_words, container_words, group_held_by, named_step, step_words
 from soak.reporting.words.causes.kinds import kind_words
 from soak.reporting.words.paths import library_file, own_frame, short_file, short_frame
@@ -71,6 +78,8 @@ def cause_sentence(cause: Cause, noun: str = "call") -> str:
     every, where = _every_words(cause, noun), _where_words(cause)
     where = f" {'in' if cause.where is not None else 'from'} {where}" if where else ""
     state = _STATE_WORDS.get(cause.state)
+    if is_lost_with_others(cause):
+        state = "nothing but lost memory points to it, so it can never be given back"
     if cause.kind == "reference-cycle" and cause.state == "held":
         state = "its objects hold each other"
     certain = "" if cause.confirmed else "Suspected: "

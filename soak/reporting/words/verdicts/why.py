@@ -188,7 +188,8 @@ def _tracked(component: ComponentResult) -> str:
 def _lost_blocks(component: ComponentResult, ground: Ground) -> str:
     """Say what is lost, and by how much the component grows in all where that is more."""
     noun, where = component.cycle_noun, _call_sites(ground.sites or 0)
-    lost = f"Nothing points to the blocks that {where} allocated, so they are lost"
+    nothing = "Nothing" if ground.sites == 1 else "Nothing outside"  # several kinds of blocks may point to each other
+    lost = f"{nothing} points to the blocks that {where} allocated, so they are lost"
     if ground.proven_rate is None:
         return f"{lost}."
     return f"{lost}: {rate_number(ground.proven_rate, 'bytes')} per {noun}."
