@@ -67,7 +67,7 @@ class Proofs:
             return None
         for site, held in (holding or {}).items():
             unexplained = [suspect.site for suspect in suspects if suspect.site in held - self.keepers.keys()]
-            if any(map(self._may_be_kept, unexplained)) and self._ledger.grows_in_each_cycle(site):
+            if any(map(self._may_be_kept, unexplained)) and self._ledger.grows_steadily(site):
                 keeper = self._find_keeper(site)
                 if keeper is not None:
                     self.keepers.update(dict.fromkeys(filter(self._may_be_kept, unexplained), keeper))
