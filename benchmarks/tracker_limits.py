@@ -1,6 +1,6 @@
 """The tracker's limits: memory of its tables beside the heap, growth of its files, time of a count, ten million cycles.
 
-    python benchmarks/tracker_limits.py                        two minutes
+    python benchmarks/tracker_limits.py                        six minutes
     python benchmarks/tracker_limits.py --only table --json -
     python benchmarks/tracker_limits.py --cycles 1000000       a shorter last part
 
@@ -47,6 +47,7 @@ from soak.probes.memory import ProcessMemory
 from soak.probes.resident import read_resident
 
 MOST_OF_HEAP, MOST_BESIDES_MIB = 0.25, 4.0
+MOST_PACKED_PERCENT = 12.0
 MOST_COUNT_MS = {"1,000,000 blocks of 200 B": 100.0, "5,000,000 bytes objects of 200 B": 50.0}
 WORD_BYTES = 8
 """What the tracker knows of a block: with the words packed, no table could take less."""
@@ -70,6 +71,8 @@ print("ready", flush=True)
 sys.stdin.read()
 """
 CHECKPOINT = "\ntracker.checkpoint()"
+CHECKPOINTS = "\nimport time\nfor _ in range(200):\n    tracker.checkpoint()\n    time.sleep(0.06)"
+"""Until all that does not change is packed."""
 HEAPS = {
     "2,000,000 blocks of 16 B": "text = b'x' * 15\nfor _ in range(2_000_000): strdup(text)",
     "1,000,000 blocks of 200 B": "text = b'x' * 199\nfor _ in range(1_000_000): strdup(text)",
@@ -85,6 +88,7 @@ HEAPS = {
         "kept = [json.loads(text) for _ in range(200_000)]"
     ),
     "5,000,000 bytes objects of 200 B": "kept = [bytes(200) for _ in range(5_000_000)]",
+    "10,000,000 blocks of 240 B": "text = b'x' * 239\nfor _ in range(10_000_000): strdup(text)",
     "10,000,000 bytes objects of 33 to 256 B": "kept = [bytes(number % 224) for number in range(10_000_000)]",
 }
 GIVEN_BACK = "kept = [strdup(b'x' * 199) for _ in range(500_000)]\nfor block in kept: free(block)\ndel kept"
@@ -163,11 +167,11 @@ def parse_arguments() -> argparse.Namespace:
 
 
 @contextmanager
-def child(library: Path, ledger: Path, script: str) -> Iterator[subprocess.Popen[str]]:
+def child(library: Path, ledger: Path, script: str, **variables: str) -> Iterator[subprocess.Popen[str]]:
     """Start a tracked process that runs ``script`` and then waits."""
     ledger.unlink(missing_ok=True)
     text = CHILD.format(root=str(ROOT), ledger=str(ledger), script=script)
-    with preloading(library, os.environ) as environment:
+    with preloading(library, {**os.environ, **variables}) as environment:
         command = [sys.executable, "-c", text]
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True, cwd=ROOT
@@ -214,15 +218,18 @@ def measure_table(library: Path, folder: Path, _: argparse.Namespace) -> list[Fi
             shown(f"{name}: share of one word for each block", 100 * WORD_BYTES * own.blocks / own.heap_bytes, "%"),
             at_most(f"{name}: tables above a quarter of the heap", own.besides_quarter_mib, "MiB", MOST_BESIDES_MIB),
         ]
+        packed = memory_of(library, folder, script, CHECKPOINTS, SOAK_PACK_TABLES="1")
+        percent = 100 * packed.tables_bytes / packed.heap_bytes
+        figures.append(at_most(f"{name}: share of the heap when packed", percent, "%", MOST_PACKED_PERCENT))
     empty, emptied = memory_of(library, folder, ""), memory_of(library, folder, GIVEN_BACK)
     kept = (emptied.tables_bytes - empty.tables_bytes) / MIB
     return [*figures, shown("tables that stay when 500,000 blocks of 200 B are given back", kept, "MiB")]
 
 
-def memory_of(library: Path, folder: Path, script: str) -> Own:
-    """Read the resident memory of a process with this heap."""
+def memory_of(library: Path, folder: Path, script: str, checkpoints: str = CHECKPOINT, **variables: str) -> Own:
+    """Read the resident memory of a process with this heap and these variables, after these checkpoints."""
     ledger = folder / "ledger"
-    with child(library, ledger, script + CHECKPOINT) as process:
+    with child(library, ledger, script + checkpoints, **variables) as process:
         wait_until_ready(process)
         checkpoint = last_checkpoint(ledger)
         ranges = [(int(area["start"]), int(area["end"])) for area in checkpoint.ranges]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 LEDGER_MAGIC, TABLES_MAGIC = b"soakledg", b"soaktabl"
-LEDGER_VERSION = 11
+LEDGER_VERSION = 12
 REQUESTS = 64
 RANGES = 256
 DESCRIPTORS_LIMIT, TASKS_LIMIT = 1 << 16, 1 << 12
@@ -147,6 +147,11 @@ CREATION = np.dtype(
     ]
 )
 LEAF = np.dtype([("slots", "<u8"), ("base", "<u8"), ("grain_bits", "<u8"), ("counted", "<u8")])
+PACKED_GROUP = 64
+PACKED_GROUPS = LEAF_SLOTS // PACKED_GROUP
+PACKED_FORM = np.dtype([("count", "<u4"), ("kinds", "<u2"), ("code_bytes", "<u2")])
+PACKED = np.dtype([("used", "<u8", PACKED_GROUPS), ("before", "<u2", PACKED_GROUPS), ("form", PACKED_FORM)])
+"""What stands before the words of a packed leaf."""
 COUNTED_ROW = np.dtype(
     [
         ("site_and_domain", "<u4"),
@@ -157,8 +162,19 @@ COUNTED_ROW = np.dtype(
         ("bytes", "<u8"),
     ]
 )
-COUNTED_ROWS = 42
-COUNTED = np.dtype([("is_known", "<u4"), ("count", "<u4"), ("touched_ns", "<u8"), ("rows", COUNTED_ROW, COUNTED_ROWS)])
+COUNTED_ROWS = 41
+COUNTED = np.dtype(
+    [
+        ("is_known", "<u4"),
+        ("count", "<u4"),
+        ("touched_ns", "<u8"),
+        ("packed", "<u8"),
+        ("tried_ns", "<u8"),
+        ("tried", "<u4"),
+        ("reserved", "<u4"),
+        ("rows", COUNTED_ROW, COUNTED_ROWS),
+    ]
+)
 MAPPING_ROW = np.dtype([("start", "<u8"), ("end", "<u8"), ("cycle", "<u8"), ("site", "<u4"), ("domain", "<u4")])
 
 

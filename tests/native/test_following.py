@@ -16,6 +16,7 @@ from soak.native.preload import preloading
 from soak.probes.descendants import read_descendants
 from soak.probes.ledgers.announcements import Announcements
 from soak.probes.ledgers.followed import Followed
+from soak.probes.ledgers.packed import read_counted
 from soak.probes.ledgers.tables import LiveTables, places_in
 
 pytestmark = [pytest.mark.integration, pytest.mark.native]
@@ -129,6 +130,34 @@ def test_a_forked_child_goes_on_with_what_was_alive_and_adds_its_own(start: Star
     assert tokens(parent) == pytest.approx(3000, abs=8)
     child.close()
     parent.close()
+
+
+PACKED = """
+import time
+keep(200_000)
+tracker.checkpoint()
+for _ in range(20):
+    time.sleep(0.05)
+    tracker.checkpoint()
+child = os.fork()
+if child == 0:
+    del kept[:50_000]
+    keep(2000)
+    wait()
+    os._exit(0)
+os.waitpid(child, 0)
+"""
+
+
+def test_a_forked_child_has_the_blocks_that_its_parent_has_packed(start: Start, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SOAK_PACK_TABLES", "1")
+    program = start(PACKED)
+    child = program.tables()
+
+    leaves = child._leaves()
+    assert (read_counted(child._memory, leaves)["packed"] > 0).any()
+    assert tokens(child) == pytest.approx(152_000, abs=8)
+    child.close()
 
 
 def test_the_child_of_a_child_is_found(start: Start):

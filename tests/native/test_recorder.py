@@ -60,18 +60,27 @@ def test_the_recorder_keeps_its_promise(built: Callable[[str], Path], sanitizer:
     assert result.returncode == 0, result.stderr
 
 
+@pytest.mark.parametrize("case", CASES_UNDER["address"])
+def test_it_does_so_while_leaves_are_packed(built: Callable[[str], Path], case: str) -> None:
+    """All leaves, before each count."""
+    result = subprocess.run([built("plain"), case, "200000", "pack"], capture_output=True, text=True, check=False)
+
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("how", [("fork",), ("fork", "pack")], ids=["", "packed"])
 @pytest.mark.parametrize("sanitizer", SANITIZERS)
 @pytest.mark.parametrize(
     "operations", [pytest.param(200_000, id="short"), pytest.param(10_000_000, id="long", marks=pytest.mark.stress)]
 )
 def test_threads_with_a_fork_in_the_middle_lose_nothing(
-    built: Callable[[str], Path], sanitizer: str, operations: int
+    built: Callable[[str], Path], sanitizer: str, operations: int, how: tuple[str, ...]
 ) -> None:
     """The stress: eight threads, counted, flagged and halved meanwhile; the counts are those of a reference."""
     # Only a child that starts threads is more than this sanitizer can take.
     environment = {**os.environ, "TSAN_OPTIONS": "die_after_fork=0"}
 
-    command = [str(built(sanitizer)), "threads_lose_nothing", str(operations), "fork"]
+    command = [str(built(sanitizer)), "threads_lose_nothing", str(operations), *how]
     result = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
     assert (result.returncode, result.stderr) == (0, "")

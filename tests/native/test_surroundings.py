@@ -179,9 +179,12 @@ def test_blocks_behind_a_filter_are_recorded_and_the_filter_is_said(track: Track
     """The filter kills at any call that is not in its list, so the child cannot end as usual."""
     child = track(
         f"""
+import time
 filter = ctypes.CDLL({str(filtered / "filter.so")!r})
 filter.fill.argtypes = [ctypes.c_long, ctypes.c_size_t]
+filter.fill(50_000, 1_000)
 tracker.checkpoint()
+time.sleep(0.3)  # without a filter, the leaves that have been still for so long would be packed now
 tracker.cycle[0] = 5
 if filter.restrict_calls(1):
     os._exit(3)
@@ -190,7 +193,8 @@ tracker.cycle[0] = 6
 tracker.checkpoint()
 answer()
 os._exit(0)
-"""
+""",
+        SOAK_PACK_TABLES="1",
     )
 
     checkpoint = child.checkpoint()

@@ -11,8 +11,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from soak.native.layout import COUNTED, COUNTED_ROWS, EPOCH_SHIFT, LEAF_SLOTS, SITE_MASK
+from soak.native.layout import COUNTED_ROWS, EPOCH_SHIFT, SITE_MASK
 from soak.native.ledger import Checkpoint
+from soak.probes.ledgers.packed import read_counted, read_slots
 from soak.probes.ledgers.shadow import Blocks, blocks_at, blocks_of_leaf, concatenated, read_leaves
 from soak.probes.memory import ProcessMemory
 
@@ -36,11 +37,11 @@ class LiveBlocks:
         """Read the list of leaves. ``checkpoint``: the latest of the ledger. Raises ShadowError."""
         self._memory, self._shift = memory, checkpoint.shift
         self._leaves = read_leaves(memory, checkpoint)
-        self._counted = self._read_counted()
+        self._counted = read_counted(memory, self._leaves)
         self._read: list[Blocks] = [_NO_BLOCK]
         self._all, self._count = _NO_BLOCK, 1
         self._tables = [
-            _Table(self._leaves[self._leaves["grain_bits"] == grain_bits], self._read_leaf)
+            _Table(self._leaves["base"], np.flatnonzero(self._leaves["grain_bits"] == grain_bits), self._read_leaf)
             for grain_bits in sorted(set(self._leaves["grain_bits"].tolist()))  # np.unique would import numpy.ma
         ]
 
@@ -105,29 +106,22 @@ class LiveBlocks:
         is_row = np.arange(COUNTED_ROWS) < self._counted["count"][:, None]
         has_some = (is_row & of_rows(self._counted["rows"])).any(axis=1) | (self._counted["is_known"] == 0)
         parts = [_NO_BLOCK.take(np.zeros(0, np.intp))]
-        for slots_at, base, grain_bits, _ in self._leaves[has_some].tolist():
-            slots = self._memory.read(slots_at, LEAF_SLOTS)
+        for number in np.flatnonzero(has_some).tolist():
+            slots, base, grain_bits = self._slots(number)
             chosen = np.flatnonzero(of_slots(slots))
             if len(chosen):
                 parts.append(blocks_at(chosen, slots, base, grain_bits, self._shift))
         found = concatenated(parts)
         return found.take(np.argsort(found.addresses, kind="stable"))
 
-    def _read_counted(self) -> NDArray[np.void]:
-        """Return what the tracker has counted of each leaf: zeros where it could not be read."""
-        found = np.zeros(len(self._leaves), COUNTED)
-        order = np.argsort(self._leaves["counted"], kind="stable")
-        places = self._leaves["counted"][order]
-        for together in np.split(np.arange(len(order)), np.flatnonzero(np.diff(places) != COUNTED.itemsize) + 1):
-            words = self._memory.read(int(places[together[0]]), len(together) * COUNTED.itemsize // 8)
-            whole = words[: len(words) * 8 // COUNTED.itemsize * COUNTED.itemsize // 8].view(COUNTED)
-            found[order[together[: len(whole)]]] = whole
-        return found
+    def _slots(self, number: int) -> tuple[NDArray[np.uint64], int, int]:
+        """Return the words of a leaf, its first address and its bits of an address for one word."""
+        slots_at, base, grain_bits, _ = self._leaves[number].tolist()
+        return read_slots(self._memory, slots_at, int(self._counted[number]["packed"])), base, grain_bits
 
-    def _read_leaf(self, leaf: NDArray[np.void]) -> tuple[int, Blocks]:
+    def _read_leaf(self, number: int) -> tuple[int, Blocks]:
         """Read all blocks of a leaf; return the position of the first, and the blocks."""
-        slots_at, base, grain_bits, _ = leaf.tolist()
-        found = blocks_of_leaf(self._memory.read(slots_at, LEAF_SLOTS), base, grain_bits, self._shift)
+        found = blocks_of_leaf(*self._slots(number), self._shift)
         self._read.append(found)
         self._count += len(found)
         return self._count - len(found), found
@@ -142,9 +136,11 @@ class LiveBlocks:
 class _Table:
     """The leaves of one of the two tables."""
 
-    def __init__(self, leaves: NDArray[np.void], read: Callable[[NDArray[np.void]], tuple[int, Blocks]]) -> None:
-        self._leaves, self._read_leaf = leaves, read
-        self._bases = leaves["base"]
+    def __init__(
+        self, bases: NDArray[np.uint64], numbers: NDArray[np.intp], read: Callable[[int], tuple[int, Blocks]]
+    ) -> None:
+        self._numbers, self._read_leaf = numbers, read
+        self._bases = bases[numbers]
         self._read: dict[int, tuple[int, Blocks]] = {}
 
     def covering(self, addresses: NDArray[np.uint64]) -> NDArray[np.intp]:
@@ -179,5 +175,5 @@ class _Table:
 
     def _blocks(self, number: int) -> tuple[int, Blocks]:
         if number not in self._read:
-            self._read[number] = self._read_leaf(self._leaves[number])
+            self._read[number] = self._read_leaf(int(self._numbers[number]))
         return self._read[number]

@@ -24,6 +24,7 @@ from soak.native.layout import (
     SIZE_SHIFT,
 )
 from soak.native.ledger import Checkpoint
+from soak.probes.ledgers.packed import read_counted, read_slots
 from soak.probes.memory import ProcessMemory
 
 _LEAVES_RANGE = 1
@@ -99,11 +100,12 @@ def read_blocks(memory: ProcessMemory, checkpoint: Checkpoint) -> Blocks:
     # The blocks of each table are in the order of their addresses. Only where both tables have some they must be
     # sorted, and then a few at a time fit into the processor's cache.
     widest = LEAF_SLOTS << int(leaves["grain_bits"].max())
+    packed = read_counted(memory, leaves)["packed"].tolist()
     parts: list[Blocks] = []
-    for _, group in itertools.groupby(leaves.tolist(), lambda leaf: int(leaf[1]) // widest):
+    for _, group in itertools.groupby(zip(leaves.tolist(), packed, strict=True), lambda leaf: leaf[0][1] // widest):
         found = [
-            blocks_of_leaf(memory.read(slots_at, LEAF_SLOTS), base, grain_bits, checkpoint.shift)
-            for slots_at, base, grain_bits, _ in group
+            blocks_of_leaf(read_slots(memory, slots_at, packed_at), base, grain_bits, checkpoint.shift)
+            for (slots_at, base, grain_bits, _), packed_at in group
         ]
         used = [blocks for blocks in found if len(blocks)]
         together = concatenated(used or found[:1])

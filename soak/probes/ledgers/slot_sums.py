@@ -108,7 +108,7 @@ class SlotSums:
         self, address: int, words: NDArray[np.uint64], chosen: NDArray[np.intp] | None = None
     ) -> NDArray[np.void]:
         """Return the live blocks and bytes of a piece, or of its ``chosen`` slots."""
-        chosen = np.flatnonzero(words) if chosen is None else chosen
+        chosen = np.flatnonzero(words & _SITE_WORD) if chosen is None else chosen
         slots, sizes = blocks_in(address, words, chosen, self._word_at)
         shift, born_with_it, cycles_from = self._births
         absolute = (slots >> _EPOCH_SHIFT << np.uint64(shift)).view(np.int64)

@@ -12,7 +12,7 @@ import os
 import re
 import struct
 from abc import abstractmethod
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -46,6 +46,7 @@ from soak.native.layout import (
 )
 from soak.native.ledger import Checkpoint, Ledger, SiteTable
 from soak.probes.ledgers.free_tuples import count_free_tuples
+from soak.probes.ledgers.packed import read_counted, read_slots
 from soak.probes.ledgers.shadow import blocks_at
 from soak.probes.ledgers.slot_sums import Births, SlotSums, blocks_in, summed
 from soak.probes.mappings import maps_reader
@@ -232,7 +233,7 @@ class LiveTables(WatchedTables):
         """Return the mark at which each live block of some sites was born, modulo 2^24, and its bytes."""
         births, bytes_of = [np.zeros(0, np.int64)], [np.zeros(0, np.uint64)]
         wanted = np.array(sorted(sites), np.uint64)
-        for address, words in self._memory.pieces(self._slot_ranges()):
+        for address, words in self._slots():
             chosen = np.flatnonzero(np.isin(words & _SITE_WORD, wanted))
             slots, sizes = blocks_in(address, words, chosen, self._word)
             births.append((slots >> _EPOCH_SHIFT).astype(np.int64))
@@ -259,15 +260,13 @@ class LiveTables(WatchedTables):
         """Return where the live blocks of some sites begin, and the site of each, ``(n,)``, in no order."""
         wanted = np.array(sorted(sites), np.uint64)
         addresses, sites_of = [np.zeros(0, np.uint64)], [np.zeros(0, np.uint32)]
-        count = min(self._half_word(self.places.leaf_count_at), LEAF_LIMIT)
-        for slots_at, base, grain_bits, _ in self._records(LEAF, self.places.leaves, count).tolist():
-            if not slots_at:
-                continue
-            for address, words in self._memory.pieces([(slots_at, slots_at + _LEAF_BYTES)]):
-                first = base + ((address - slots_at) // 8 << grain_bits)
-                blocks = blocks_at(np.flatnonzero(np.isin(words & _SITE_WORD, wanted)), words, first, grain_bits, 0)
-                addresses.append(blocks.addresses)
-                sites_of.append(blocks.sites)
+        leaves = self._leaves()
+        packed = read_counted(self._memory, leaves)["packed"].tolist()
+        for (slots_at, base, grain_bits, _), packed_at in zip(leaves.tolist(), packed, strict=True):
+            words = read_slots(self._memory, slots_at, packed_at)
+            blocks = blocks_at(np.flatnonzero(np.isin(words & _SITE_WORD, wanted)), words, base, grain_bits, 0)
+            addresses.append(blocks.addresses)
+            sites_of.append(blocks.sites)
         return np.concatenate(addresses), np.concatenate(sites_of)
 
     def set_cycle(self, cycle: int) -> None:
@@ -395,24 +394,33 @@ class LiveTables(WatchedTables):
             os.close(self._writable)
             self._writable = CLOSED
 
-    def _slot_ranges(self) -> list[tuple[int, int]]:
-        """Return where slots are, with adjacent leaves joined."""
+    def _leaves(self) -> NDArray[np.void]:
+        """Return the leaves that have slots, in the order of these: records of LEAF."""
         count = min(self._half_word(self.places.leaf_count_at), LEAF_LIMIT)
         leaves = self._records(LEAF, self.places.leaves, count)
-        starts = sorted(start for start in leaves["slots"].tolist() if start)
+        leaves = leaves[leaves["slots"] > 0]
+        return leaves[np.argsort(leaves["slots"], kind="stable")]
+
+    def _slots(self) -> Iterator[tuple[int, NDArray[np.uint64]]]:
+        """Yield all slots in pieces: where they are, and the words. A leaf that is packed is a piece."""
+        leaves = self._leaves()
+        packed = read_counted(self._memory, leaves)["packed"]
         ranges: list[tuple[int, int]] = []
-        for start in starts:
+        for start in leaves["slots"][packed == 0].tolist():
             if ranges and ranges[-1][1] == start:
                 ranges[-1] = (ranges[-1][0], start + _LEAF_BYTES)
             else:
                 ranges.append((start, start + _LEAF_BYTES))
-        return ranges
+        yield from self._memory.pieces(ranges)
+        for start, packed_at in zip(leaves["slots"].tolist(), packed.tolist(), strict=True):
+            if packed_at:
+                yield start, read_slots(self._memory, start, packed_at)
 
     def _sum_up(self) -> None:
         """Read the slots again, and bring the sums up to date where they have changed."""
         shift = self._half_word(self.places.cycle_at + _SHIFT_BEHIND_CYCLE)
         births = Births(shift, self.born_with_it, self.cycles_from)
-        self._sums.update(self._memory.pieces(self._slot_ranges()), births)
+        self._sums.update(self._slots(), births)
 
     def _rows(self, sites: int) -> NDArray[np.void]:
         """Return live blocks and bytes by site, domain and bucket of birth; of mappings without their birth."""

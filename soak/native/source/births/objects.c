@@ -5,6 +5,7 @@
 #include "callers/stacks.h"
 #include "finalizing.h"
 #include "hooks/snapshot.h"
+#include "recorder/packing.h"
 #include "references.h"
 
 #include <dlfcn.h>
@@ -121,6 +122,8 @@ static inline void take_over(const void *block, uintptr_t caller)
     uint64_t slot = load(&leaf[(uintptr_t)block >> GRAIN_BITS]);
     if (likely((slot & SITE_MASK) != 0))
         recorder_write(leaf, births, block, site, recorder_slot_of_heir(slot, site));
+    else if (!slot && load(&packing_packed))
+        take_over_slowly(block, site, caller);
 }
 
 static inline int is_dict(const char *object)

@@ -20,6 +20,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+/* Where the environment has it, tables are packed. */
+#define PACKING_VARIABLE "SOAK_PACK_TABLES"
 #define EXPORT __attribute__((visibility("default")))
 #define CALLER ((uintptr_t)__builtin_return_address(0))
 
@@ -441,6 +443,7 @@ EXPORT uint32_t soak_state(void)
 EXPORT uint32_t soak_start(void)
 {
     state |= recorder_control.recording ? STATE_NATIVE : 0;
+    recorder_control.packs = getenv(PACKING_VARIABLE) != NULL;
     if (stacks_start())
         state |= STATE_NATIVE_STACKS;
     return state;

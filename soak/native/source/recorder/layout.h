@@ -8,9 +8,9 @@
 #include <stdint.h>
 
 /* One 64-bit slot for each 32 bytes of heap, or 16 bytes where blocks may be so small (recorder/leaves.h); zero means
- * that no tracked block begins there.
+ * that no tracked block ever began there.
  *
- *   bits  0..16  site        number of the call site that allocated the block; 0 only in the two special slots below
+ *   bits  0..16  site        number of the call site that allocated the block; 0 only in the special slots below
  *   bits 17..18  domain      enum domain
  *   bit  19      code        the block holds bytecode whose addresses have become sites
  *   bit  20      big         the size did not fit: the next slot, which belongs to the same block, holds it
@@ -18,8 +18,11 @@
  *   bits 22..39  size        bytes asked for
  *   bits 40..63  epoch       cycle of birth >> shift
  *
- * Two special slots have site 0, and readers skip them. With the code bit: a block of bytecode from before tracking
- * began. Without it: the size of a big block, from SIZE_SHIFT on, which may stay behind when the block is freed. */
+ * Three special slots have site 0, and readers skip them. With the code bit: a block of bytecode from before tracking
+ * began. SLOT_FREED: the block that was here is released. Any other: the size of a big block, from SIZE_SHIFT on, which
+ * may stay behind when the block is freed.
+ *
+ * A leaf may be packed (struct packed). Where a word of the leaf is 0, the packed copy then has the slot. */
 #define SITE_BITS 17
 #define SITE_LIMIT (1u << SITE_BITS)
 #define SITE_MASK (SITE_LIMIT - 1)
@@ -33,6 +36,7 @@
 #define EPOCH_SHIFT 40
 #define EPOCH_BITS 24
 #define EPOCH_MASK ((1ull << EPOCH_BITS) - 1)
+#define SLOT_FREED (1ull << HALF_SHIFT)
 
 enum domain {
     DOMAIN_NATIVE = 0,
@@ -140,7 +144,7 @@ struct creations {
 };
 
 #define LEDGER_MAGIC "soakledg"
-#define LEDGER_VERSION 11u
+#define LEDGER_VERSION 12u
 #define LEDGER_HEADER_SIZE 4096u
 #define LEDGER_REQUESTS 64
 #define LEDGER_RANGES 256
@@ -257,6 +261,20 @@ struct leaf {
     uint64_t counted; /* struct counted */
 };
 
+/* The slots of a leaf as they were when it was packed. Only used ones are in it, in their order. */
+#define PACKED_GROUP 64
+#define PACKED_GROUPS (LEAF_SLOTS / PACKED_GROUP)
+struct packed {
+    uint64_t used[PACKED_GROUPS];   /* one bit for each slot */
+    uint16_t before[PACKED_GROUPS]; /* so many slots are used before these 64 */
+    struct packed_form {
+        uint32_t count;      /* used slots */
+        uint16_t kinds;      /* distinct words, which come first */
+        uint16_t code_bytes; /* then the number of its word for each used slot; 8: instead of it the word itself */
+    } form __attribute__((aligned(8)));
+    uint64_t words[];
+};
+
 /* What is alive in a leaf, as it was counted while nobody touched it: so much of one call site, domain and bucket. */
 struct counted_row {
     uint32_t site_and_domain; /* as they stand in a slot */
@@ -266,11 +284,15 @@ struct counted_row {
     uint32_t reserved2;
     uint64_t bytes;
 };
-#define COUNTED_ROWS 42
+#define COUNTED_ROWS 41
 struct counted {
     uint32_t is_known;
     uint32_t count;
     uint64_t touched_ns; /* when the latest count began that found it touched */
+    uint64_t packed;     /* struct packed; 0: there is none */
+    uint64_t tried_ns;   /* when it was packed, or could not be, the last time */
+    uint32_t tried;      /* so often */
+    uint32_t reserved;
     struct counted_row rows[COUNTED_ROWS];
 };
 

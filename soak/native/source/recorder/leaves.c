@@ -1,6 +1,7 @@
 /* The leaves of the shadow table: made at first use, without a lock, in chunks that are reserved in advance. */
 #define _GNU_SOURCE
 #include "leaves.h"
+#include "packing.h"
 #include "recorder.h"
 
 #define load_acquire(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
@@ -102,6 +103,7 @@ static uint64_t *new_leaf(struct counted **counted)
 void leaves_give_back(void)
 {
     respect_limits();
+    packing_give_back();
     struct chunk *chunk = load_acquire(&current_chunk);
     uint32_t taken = chunk ? __atomic_exchange_n(&chunk->used, chunk->leaves, __ATOMIC_ACQ_REL) : 0;
     if (chunk && taken < chunk->leaves)
@@ -171,6 +173,7 @@ static __attribute__((noinline)) uint64_t *make_leaf(struct places *places, uint
     uint64_t *slots = fresh ? biased(fresh, number) : NULL;
     if (slots
         && __atomic_compare_exchange_n(&places->slots[at], &found, slots, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+        store_release(&places->counted[at], counted);
         list_leaf(fresh, counted, number, grain_bits);
         found = slots;
     }
@@ -204,6 +207,28 @@ uint64_t *leaves_slot(uintptr_t address, int make)
 uint64_t *leaves_small_slot(uintptr_t address, int make)
 {
     return slot_in(&leaves_places[1], address, SMALL_GRAIN_BITS, make);
+}
+
+static uint64_t read_in(struct places *places, uintptr_t address, unsigned grain_bits, uint64_t **slot)
+{
+    *slot = slot_in(places, address, grain_bits, 0);
+    uint64_t word = *slot ? load_acquire(*slot) : 0;
+    if (word || !*slot || !load(&packing_packed))
+        return word;
+    uintptr_t at = find_place(places, address >> (grain_bits + LEAF_SLOT_BITS), 0);
+    const struct counted *counted = at == NOWHERE ? NULL : load_acquire(&places->counted[at]);
+    uint32_t index = (uint32_t)(address >> grain_bits) & (LEAF_SLOTS - 1);
+    return counted ? packing_word(*slot - index, counted, index) : 0;
+}
+
+uint64_t leaves_read(uintptr_t address, uint64_t **slot)
+{
+    return read_in(&leaves_places[0], address, GRAIN_BITS, slot);
+}
+
+uint64_t leaves_small_read(uintptr_t address, uint64_t **slot)
+{
+    return read_in(&leaves_places[1], address, SMALL_GRAIN_BITS, slot);
 }
 
 int leaves_were_touched(const struct leaf *leaf)

@@ -25,6 +25,7 @@ struct places {
     uintptr_t numbers[1u << PLACE_BITS]; /* 0: there are no slots yet; NO_LEAF: take the slow path */
     uint64_t *slots[1u << PLACE_BITS];   /* where the slot of address 0 would be: a slot is then found without a mask */
     uintptr_t owners[1u << PLACE_BITS];  /* the number of the leaf that a place is for; 0: free */
+    struct counted *counted[1u << PLACE_BITS]; /* of that leaf; NULL while it is being made */
 };
 
 /* Both tables in one array: so they are one of the ranges, and at a fixed distance from the code. */
@@ -60,6 +61,11 @@ static inline uint64_t *recorder_small_leaf(const void *address)
  * that there is no memory for it. */
 uint64_t *leaves_slot(uintptr_t address, int make) HIDDEN;
 uint64_t *leaves_small_slot(uintptr_t address, int make) HIDDEN;
+
+/* What the slot of an address holds, also where its leaf is packed; 0 where nothing is known. `*slot` is where it is,
+ * NULL where there is no leaf. */
+uint64_t leaves_read(uintptr_t address, uint64_t **slot) HIDDEN;
+uint64_t leaves_small_read(uintptr_t address, uint64_t **slot) HIDDEN;
 
 /* Tells whether anybody has looked for a slot of this leaf since the last call for it, and has the next one who does so
  * take the slow path once: there that is noted. So it costs an allocation nothing. A thread that looked before and

@@ -1,5 +1,6 @@
 /* The recorder: the shadow table, the table of sites, the counters of births, and the count at a checkpoint. */
 #define _GNU_SOURCE
+#include "packing.h"
 #include "recorder_hot.h"
 
 #include <pthread.h>
@@ -83,6 +84,7 @@ void recorder_stop(void)
 
 void recorder_go_on_in_child(void)
 {
+    packing_go_on_in_child();
     if (recorder_births == RECORDER_INSIDE)
         return; /* in a signal handler during an allocation: whose counters these are is not known */
     for (int i = 0; i < BIRTHS_LIMIT; i++)
@@ -120,20 +122,36 @@ static uint64_t *make_slot(uintptr_t address, size_t size, enum domain domain)
     return is_small(size, domain) ? leaves_small_slot(address, 1) : leaves_slot(address, 1);
 }
 
-/* Returns the slot of what begins at exactly this address; NULL when nothing is known of it. Where a small block
- * begins, the other table has nothing, because allocators keep blocks of one size together. */
-static uint64_t *find_slot(const void *address)
+/* What is known of an address: its slot, and what that holds. Without a slot, nothing. */
+struct found {
+    uint64_t *slot;
+    uint64_t word;
+};
+
+/* Finds what begins at exactly this address. Where a small block begins, the other table has nothing, because
+ * allocators keep blocks of one size together. */
+static struct found find(const void *address)
 {
-    uint64_t *slot = leaves_slot((uintptr_t)address, 0);
-    if (slot && load(slot) & RECORDER_BLOCK_BITS)
-        return slot;
-    slot = leaves_small_slot((uintptr_t)address, 0);
-    return slot && load(slot) ? slot : NULL;
+    struct found found;
+    found.word = leaves_read((uintptr_t)address, &found.slot);
+    if (!(found.word & RECORDER_BLOCK_BITS))
+        found.word = leaves_small_read((uintptr_t)address, &found.slot);
+    return found.word & RECORDER_BLOCK_BITS ? found : (struct found){NULL, 0};
 }
 
-static uint64_t *second_slot(const void *address, uint64_t slot, int make)
+static uintptr_t second_address(const void *address)
 {
-    return slot & BIG_BIT ? leaves_slot((uintptr_t)address + (1u << GRAIN_BITS), make) : NULL;
+    return (uintptr_t)address + (1u << GRAIN_BITS);
+}
+
+/* Stores both slots of a big block: the size first, for whoever counts meanwhile. A leaf that is packed between the two
+ * loses a size that belongs to no block yet. */
+static void store_big(uint64_t *slot, uint64_t *next, uint64_t value, uint64_t size)
+{
+    store(next, size);
+    __atomic_store_n(slot, value, __ATOMIC_SEQ_CST);
+    if (unlikely(__atomic_load_n(next, __ATOMIC_SEQ_CST) != size))
+        store(next, size);
 }
 
 /* Takes counters for this thread, if there are any. */
@@ -179,29 +197,28 @@ void recorder_born_slowly(const void *address, size_t size, uint32_t site, enum 
         return;
     }
     recorder_count_birth(site);
-    uint64_t value = recorder_slot(address, size, site, domain);
-    if (size >= SIZE_LIMIT) {
-        value = recorder_slot(address, 0, site, domain) | BIG_BIT;
-        uint64_t *next = second_slot(address, value, 1);
-        if (next)
-            store(next, (uint64_t)size << SIZE_SHIFT);
-    }
-    store(slot, value);
+    uint64_t *next = size >= SIZE_LIMIT ? leaves_slot(second_address(address), 1) : NULL;
+    if (size < SIZE_LIMIT)
+        store(slot, recorder_slot(address, size, site, domain));
+    else if (next)
+        store_big(slot, next, recorder_slot(address, 0, site, domain) | BIG_BIT, (uint64_t)size << SIZE_SHIFT);
+    else
+        store(slot, recorder_slot(address, 0, site, domain) | BIG_BIT);
 }
 
 struct recorder_block recorder_died_slowly(const void *address)
 {
     struct recorder_block block = {0, 0};
-    uint64_t *slot = find_slot(address);
-    if (!slot) /* an untracked block must not make its table's page dirty */
+    struct found found = find(address);
+    if (!found.slot) /* an untracked block must not make its table's page dirty */
         return block;
-    block.slot = load(slot);
-    store(slot, 0);
-    uint64_t *next = second_slot(address, block.slot, 0);
-    if (next) {
-        block.big = load(next);
-        store(next, 0);
-    }
+    block.slot = found.word;
+    uint64_t *next = NULL;
+    if (block.slot & BIG_BIT) /* before it belongs to no block any more */
+        block.big = leaves_read(second_address(address), &next);
+    store(found.slot, SLOT_FREED);
+    if (next)
+        store(next, SLOT_FREED);
     return block;
 }
 
@@ -213,53 +230,51 @@ void recorder_put_back(const void *address, struct recorder_block block)
     /* The slot of a big block has no size, that of untracked bytecode has no site; neither is small. */
     int is_whole = !(block.slot & BIG_BIT) && block.slot & SITE_MASK;
     uint64_t *slot = make_slot((uintptr_t)address, is_whole ? recorder_size(block) : SIZE_LIMIT, domain);
-    uint64_t *next = second_slot(address, block.slot, 0);
-    if (next)
-        store(next, block.big);
-    if (slot)
+    uint64_t *next = block.slot & BIG_BIT ? leaves_slot(second_address(address), 0) : NULL;
+    if (slot && next)
+        store_big(slot, next, block.slot, block.big);
+    else if (slot)
         store(slot, block.slot);
 }
 
 void recorder_keep_birth_slowly(const void *address, struct recorder_block old)
 {
-    uint64_t *slot = find_slot(address);
-    if (slot)
-        store(slot, old.slot >> EPOCH_SHIFT << EPOCH_SHIFT | (load(slot) & ((1ull << EPOCH_SHIFT) - 1)));
+    struct found found = find(address);
+    if (found.slot)
+        store(found.slot, old.slot >> EPOCH_SHIFT << EPOCH_SHIFT | (found.word & ((1ull << EPOCH_SHIFT) - 1)));
 }
 
 uint32_t recorder_site_of(const void *address)
 {
-    uint64_t *slot = find_slot(address);
-    return slot ? (uint32_t)(load(slot) & SITE_MASK) : 0;
+    return (uint32_t)(find(address).word & SITE_MASK);
 }
 
 void recorder_take_over(const void *address, uint32_t site)
 {
-    uint64_t *slot = find_slot(address);
-    if (!slot || !(load(slot) & SITE_MASK))
+    struct found found = find(address);
+    if (!(found.word & SITE_MASK))
         return;
     recorder_count_birth(site);
-    store(slot, recorder_slot_of_heir(load(slot), site));
+    store(found.slot, recorder_slot_of_heir(found.word, site));
 }
 
 void recorder_share_birth(const void *address, const void *owner)
 {
     const uint64_t birth_bits = EPOCH_MASK << EPOCH_SHIFT | SITE_MASK;
-    uint64_t *slot = find_slot(address), *from = find_slot(owner);
-    uint64_t birth = from ? load(from) & birth_bits : 0;
-    if (!slot || !(load(slot) & SITE_MASK) || !(birth & SITE_MASK) || (load(slot) & birth_bits) == birth)
+    struct found found = find(address);
+    uint64_t birth = find(owner).word & birth_bits;
+    if (!(found.word & SITE_MASK) || !(birth & SITE_MASK) || (found.word & birth_bits) == birth)
         return;
     recorder_count_birth((uint32_t)(birth & SITE_MASK));
-    store(slot, (load(slot) & ~birth_bits) | birth);
+    store(found.slot, (found.word & ~birth_bits) | birth);
 }
 
 void recorder_mark_code(const void *address)
 {
-    uint64_t *slot = find_slot(address);
-    if (!slot)
-        slot = leaves_slot((uintptr_t)address, 1);
+    struct found found = find(address);
+    uint64_t *slot = found.slot ? found.slot : leaves_slot((uintptr_t)address, 1);
     if (slot)
-        store(slot, load(slot) | CODE_BIT);
+        store(slot, found.word | CODE_BIT);
 }
 
 uint64_t recorder_size(struct recorder_block block)
@@ -362,15 +377,23 @@ static struct counted *counted_of(const struct leaf *leaf)
     return (struct counted *)leaf->counted; // NOLINT
 }
 
+static struct packed *packed_of(const struct leaf *leaf)
+{
+    return (struct packed *)counted_of(leaf)->packed; // NOLINT
+}
+
 static uint64_t size_of(const struct leaf *leaf, uint32_t index, uint64_t slot)
 {
     if (likely(!(slot & BIG_BIT)))
         return slot >> SIZE_SHIFT & (SIZE_LIMIT - 1);
-    if (likely(index + 1 < LEAF_SLOTS)) /* to look for it would touch the leaf */
-        return load(slots_of(leaf) + index + 1) >> SIZE_SHIFT;
-    uintptr_t address = leaf->base + ((uintptr_t)index << leaf->grain_bits);
-    uint64_t *next = second_slot((const void *)address, slot, 0); // NOLINT
-    return next ? load(next) >> SIZE_SHIFT : 0;
+    uint64_t word, *next;
+    if (likely(index + 1 < LEAF_SLOTS)) { /* to look for it would touch the leaf */
+        word = load(slots_of(leaf) + index + 1);
+        word = word ? word : packing_word(slots_of(leaf), counted_of(leaf), index + 1);
+    } else {
+        word = leaves_read(leaf->base + ((uintptr_t)LEAF_SLOTS << leaf->grain_bits), &next);
+    }
+    return word >> SIZE_SHIFT;
 }
 
 static uint16_t bucket_of(uint64_t epoch)
@@ -388,8 +411,9 @@ static uint32_t next_used(const uint64_t *slots, uint32_t index)
     while (index < LEAF_SLOTS) {
         if (index % 8 == 0) {
             const uint64_t *group = slots + index;
-            if (!(load(group) | load(group + 1) | load(group + 2) | load(group + 3) | load(group + 4) | load(group + 5)
-                  | load(group + 6) | load(group + 7))) {
+            uint64_t any = load(group) | load(group + 1) | load(group + 2) | load(group + 3) | load(group + 4)
+                           | load(group + 5) | load(group + 6) | load(group + 7);
+            if (!(any & SITE_MASK)) {
                 index += 8;
                 continue;
             }
@@ -417,6 +441,8 @@ static void halve_epochs(uint32_t leaf_total)
             /* The owner may free the block meanwhile; then its store stays. */
             __atomic_compare_exchange_n(&slots[i], &slot, halved, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
         }
+        if (slots && packed_of(leaf))
+            packing_halve_epochs(packed_of(leaf));
     }
     store(&recorder_control.shift, recorder_control.shift + 1);
     store(&recorder_control.scale, 1ull << (EPOCH_SHIFT - recorder_control.shift));
@@ -523,19 +549,41 @@ static void settle_leaf(struct count *count)
     }
 }
 
+static inline void count_slot(struct count *count, const struct leaf *leaf, uint32_t index, uint64_t slot)
+{
+    uint64_t key = slot & ROW_BITS;
+    struct gathered *into = &count->gathered[(key ^ key >> EPOCH_SHIFT) % GATHERED];
+    if (unlikely(into->key != key)) {
+        settle(count, into);
+        *into = (struct gathered){key, 0, 0};
+    }
+    into->blocks++;
+    into->bytes += size_of(leaf, index, slot);
+}
+
+static void count_packed_leaf(struct count *count, const struct leaf *leaf, const uint64_t *slots)
+{
+    uint64_t of_group[PACKED_GROUP];
+    for (uint32_t group = 0; group < PACKED_GROUPS; group++) {
+        const uint64_t *words = packing_group(slots, packed_of(leaf), group, of_group);
+        for (uint32_t i = 0; i < PACKED_GROUP; i++) {
+            uint64_t slot = load(&words[i]);
+            if (slot & SITE_MASK)
+                count_slot(count, leaf, group * PACKED_GROUP + i, slot);
+        }
+    }
+}
+
 static void count_leaf(struct count *count, const struct leaf *leaf, const uint64_t *slots)
 {
-    for (uint32_t i = 0; (i = next_used(slots, i)) < LEAF_SLOTS; i++) {
-        uint64_t slot = load(&slots[i]), key = slot & ROW_BITS;
-        if (!(slot & SITE_MASK))
-            continue;
-        struct gathered *into = &count->gathered[(key ^ key >> EPOCH_SHIFT) % GATHERED];
-        if (unlikely(into->key != key)) {
-            settle(count, into);
-            *into = (struct gathered){key, 0, 0};
+    if (packed_of(leaf)) {
+        count_packed_leaf(count, leaf, slots);
+    } else {
+        for (uint32_t i = 0; (i = next_used(slots, i)) < LEAF_SLOTS; i++) {
+            uint64_t slot = load(&slots[i]);
+            if (slot & SITE_MASK)
+                count_slot(count, leaf, i, slot);
         }
-        into->blocks++;
-        into->bytes += size_of(leaf, i, slot);
     }
     settle_leaf(count);
 }
@@ -575,6 +623,48 @@ static void count_blocks(struct ledger_checkpoint *checkpoint, struct ledger_row
     }
 }
 
+/* ---- packing what does not change ---- */
+
+static uint64_t monotonic_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
+}
+
+/* A checkpoint may pack leaves for this part of the time since the one before, and for so long at most. */
+#define PACKING_SHARE 16
+#define PACKING_MOST_NS 4000000ull
+#define PACKING_TRIES_DOUBLED 16
+
+/* A leaf that was packed and changed again has to be still for longer each time. */
+static int should_be_packed(const struct counted *counted, uint64_t now_ns)
+{
+    unsigned doubled = counted->tried < PACKING_TRIES_DOUBLED ? counted->tried : PACKING_TRIES_DOUBLED;
+    return counted->touched_ns && counted->touched_ns >= counted->tried_ns
+           && now_ns - counted->touched_ns >= recorder_control.still_ns << (2 * doubled);
+}
+
+static void pack_leaves(uint32_t leaf_total, uint64_t now_ns, uint64_t most_ns)
+{
+    static uint32_t next;
+    int has_begun = 0;
+    for (uint32_t n = 0; n < leaf_total; n++, next++) {
+        const struct leaf *leaf = &leaves_list()[next % leaf_total];
+        uint64_t *slots = (uint64_t *)slots_of(leaf);
+        struct counted *counted = slots ? counted_of(leaf) : NULL;
+        if (!slots || !should_be_packed(counted, now_ns))
+            continue;
+        if (has_begun ? monotonic_ns() - now_ns >= most_ns : !(has_begun = packing_begin()))
+            break;
+        (void)packing_pack(slots, counted);
+        counted->tried++;
+        counted->tried_ns = now_ns + 1; /* touched at this very time means touched before it */
+    }
+    if (has_begun)
+        packing_end();
+}
+
 static void sum_births(uint64_t *births, uint32_t count)
 {
     memcpy(births, shared_births, count * sizeof *births);
@@ -585,17 +675,11 @@ static void sum_births(uint64_t *births, uint32_t count)
     }
 }
 
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
-}
-
 void recorder_count(struct ledger_checkpoint *checkpoint, struct ledger_row *rows, uint32_t capacity, uint64_t *births,
                     uint32_t site_capacity)
 {
-    uint64_t before_ns = now_ns();
+    static uint64_t last_ns;
+    uint64_t before_ns = monotonic_ns();
     uint32_t total = leaves_count();
     while (load(&recorder_control.cycle) >> recorder_control.shift >= 1ull << (EPOCH_BITS - 1))
         halve_epochs(total);
@@ -606,5 +690,9 @@ void recorder_count(struct ledger_checkpoint *checkpoint, struct ledger_row *row
     sum_births(births, checkpoint->sites < site_capacity ? checkpoint->sites : site_capacity);
     checkpoint->lost_blocks = load(&lost_blocks);
     checkpoint->lost_sites = load(&lost_sites);
-    checkpoint->scan_ns = now_ns() - before_ns;
+    checkpoint->scan_ns = monotonic_ns() - before_ns;
+    uint64_t most_ns = (before_ns - last_ns) / PACKING_SHARE;
+    if (recorder_control.packs)
+        pack_leaves(total, monotonic_ns(), most_ns < PACKING_MOST_NS ? most_ns : PACKING_MOST_NS);
+    last_ns = before_ns;
 }

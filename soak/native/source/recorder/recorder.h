@@ -22,6 +22,7 @@ struct recorder_control {
     /* What is in a leaf is remembered only after nobody has touched it for this long: a thread that found a slot may
      * not have run since. */
     uint64_t still_ns;
+    uint32_t packs; /* a count packs leaves that do not change (packing.c) */
 };
 extern struct recorder_control recorder_control HIDDEN;
 

@@ -15,7 +15,7 @@
 
 #define RECORDER_CACHE_BITS 13
 
-/* A slot without these is not that of a block: the size of a big block may have stayed behind. */
+/* A slot without these is not that of a block: that is released, or the size of a big block has stayed behind. */
 #define RECORDER_BLOCK_BITS (SITE_MASK | CODE_BIT)
 
 /* Return address and site, in one word so that no reader sees half of an entry. */
@@ -136,7 +136,7 @@ static inline uint64_t recorder_take_slot(const void *address)
     uint64_t slot = load(place);
     if (unlikely(!(slot & RECORDER_BLOCK_BITS)) || unlikely(slot & BIG_BIT))
         return 0;
-    store(place, 0);
+    store(place, SLOT_FREED);
     return slot;
 }
 
@@ -148,8 +148,9 @@ static inline uint64_t recorder_take_small_slot(const void *address)
         return 0;
     uint64_t *place = &leaf[(uintptr_t)address >> SMALL_GRAIN_BITS];
     uint64_t slot = load(place);
-    if (likely(slot != 0))
-        store(place, 0);
+    if (unlikely(!(slot & RECORDER_BLOCK_BITS)))
+        return 0;
+    store(place, SLOT_FREED);
     return slot;
 }
 
@@ -161,7 +162,7 @@ static inline int recorder_forget_at_once(const void *address)
     uint64_t *leaf = recorder_leaf(address);
     if (unlikely(!leaf))
         return 0;
-    store(&leaf[(uintptr_t)address >> GRAIN_BITS], 0);
+    store(&leaf[(uintptr_t)address >> GRAIN_BITS], SLOT_FREED);
     return 1;
 }
 

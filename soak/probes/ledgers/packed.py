@@ -1,0 +1,53 @@
+"""Read the slots of leaves, which the tracker may have packed (``struct packed`` in ``layout.h``)."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soak.native.layout import COUNTED, LEAF_SLOTS, PACKED
+from soak.probes.memory import ProcessMemory
+
+_WHOLE_WORDS = 8
+"""Bytes of a code where the words themselves stand in the packed copy."""
+_HEAD_WORDS = PACKED.itemsize // 8
+
+
+def read_counted(memory: ProcessMemory, leaves: NDArray[np.void]) -> NDArray[np.void]:
+    """Return what the tracker has counted of each leaf: zeros where it could not be read. ``leaves``: of LEAF."""
+    found = np.zeros(len(leaves), COUNTED)
+    order = np.argsort(leaves["counted"], kind="stable")
+    places = leaves["counted"][order]
+    for together in np.split(np.arange(len(order)), np.flatnonzero(np.diff(places) != COUNTED.itemsize) + 1):
+        if not len(together):
+            continue
+        words = memory.read(int(places[together[0]]), len(together) * COUNTED.itemsize // 8)
+        whole = words[: len(words) * 8 // COUNTED.itemsize * COUNTED.itemsize // 8].view(COUNTED)
+        found[order[together[: len(whole)]]] = whole
+    return found
+
+
+def read_slots(memory: ProcessMemory, slots_at: int, packed_at: int) -> NDArray[np.uint64]:
+    """Return the words of a leaf; fewer where they cannot be read. ``packed_at``: of its packed copy; 0 for none."""
+    slots = memory.read(slots_at, LEAF_SLOTS)
+    if not packed_at or len(slots) < LEAF_SLOTS:
+        return slots
+    return np.where(slots == 0, _unpacked(memory, packed_at), slots)
+
+
+def _unpacked(memory: ProcessMemory, packed_at: int) -> NDArray[np.uint64]:
+    """Return the words of a packed copy, ``(LEAF_SLOTS,)``: 0 for each slot that is not in it."""
+    found = np.zeros(LEAF_SLOTS, np.uint64)
+    head = memory.read(packed_at, _HEAD_WORDS)
+    if len(head) < _HEAD_WORDS:
+        return found
+    packed = head.view(PACKED)[0]
+    count, kinds, code_bytes = packed["form"].tolist()
+    words = memory.read(packed_at + PACKED.itemsize, kinds + -(-count * code_bytes // 8))
+    values = words
+    if code_bytes != _WHOLE_WORDS:
+        values = words[:kinds][words[kinds:].view(f"<u{code_bytes}")[:count]]
+    places = np.flatnonzero(np.unpackbits(packed["used"].view(np.uint8), bitorder="little"))
+    if len(values) == len(places):
+        found[places] = values
+    return found
