@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from soak.analysis.component import LARGEST_N_MIN, choose_n_min, n_min_at_half_time
 from soak.grounds import ENOUGH_N_MIN
+from soak.inside.loop import FIRST_CLEAN_FROM
 from soak.running.component.stopping import is_used_up
 from soak.settings import DEFAULT_BUDGET_S, ComponentPlan
 
@@ -43,6 +44,7 @@ class Horizon:
         """Whether it is the user's, which is never lowered."""
         self._chosen_early_s: float | None = None
         self._cycle_s: float | None = None
+        self._cycles = 0
 
     @property
     def are_cycles_slow(self) -> bool:
@@ -66,10 +68,19 @@ class Horizon:
     def early_s(self) -> float:
         """For how long, from the first cycle on, no look reaches back; 0 where that cannot be told beforehand."""
         budget_s = self._plan.budget_s
-        if self.is_asked_for or budget_s is None or self._plan.iterations is not None:
+        if self.is_asked_for or budget_s is None or self._plan.iterations is not None or self.is_early_over:
             return 0.0
         longest_s = min(budget_s * _EARLY_SHARE, _EARLY_AT_MOST_S)
         return longest_s if self._chosen_early_s is None else min(longest_s, self._chosen_early_s)
+
+    @property
+    def is_early_over(self) -> bool:
+        """Whether the cycles are over to which no look reaches back.
+
+        Where checkpoints take most of the time, as in a process with gigabytes, their time alone does not tell: looks
+        would find a part of the cycles without readings.
+        """
+        return self.n_min is not None and self._cycles >= max(self.n_min / 4, FIRST_CLEAN_FROM)
 
     def update(
         self,
@@ -86,7 +97,7 @@ class Horizon:
         ``looked_at_s``: what looks at the memory have taken, beside ``elapsed_s``. ``ended``: no more cycles follow.
         """
         before = self.n_min
-        self._cycle_s = cycle_s
+        self._cycle_s, self._cycles = cycle_s, cycles
         if before is None:
             self.n_min = self._choose(elapsed_s, cycle_s, ended=ended)
         elif not self.is_asked_for and self._is_half_time(elapsed_s, looked_at_s):

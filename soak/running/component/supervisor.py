@@ -484,6 +484,8 @@ class Supervisor:
             ring.completed, elapsed_s, self._rows.cycle_s, looked_at_s=looked_at_s, ended=ended
         ):
             self._judge.take_pace(are_cycles_slow=self._horizon.are_cycles_slow)
+            if self._horizon.is_early_over:
+                self._ring.allow_sparse_checkpoints(0.0)
             return
         n_min = self._horizon.longest
         if was_chosen:
