@@ -59,6 +59,8 @@ class GroundKind(StrEnum):
     """The child processes that live between cycles grow together at one rate."""
     GROWING_PROCESSES = "growing-processes"
     """Processes that the component started, and in which the tracker counts, leak."""
+    REPLACING = "replacing"
+    """Call sites allocate memory that stays, as much is freed elsewhere, and all memory together does not grow."""
     NO_GROWTH = "no-growth"
     """Every signal that decides is proven not to grow."""
     NOTHING_STAYS = "nothing-stays"
@@ -103,6 +105,7 @@ VERDICTS = {
     GroundKind.MEMORY_EVERY_CYCLE: Verdict.LEAK,
     GroundKind.STEADY_CHILDREN: Verdict.LEAK,
     GroundKind.GROWING_PROCESSES: Verdict.LEAK,
+    GroundKind.REPLACING: Verdict.INCONCLUSIVE,
     GroundKind.NO_GROWTH: Verdict.CLEAN,
     GroundKind.NOTHING_STAYS: Verdict.CLEAN,
     GroundKind.NOT_READ: Verdict.INCONCLUSIVE,
@@ -259,9 +262,10 @@ class Ground:
     signals: tuple[str, ...] = ()
     """The signals it speaks of, the one that decides first."""
     sites: int | None = None
-    """LOST_BLOCKS, KEPT_BLOCKS and GROWING_SITES: at how many call sites."""
+    """LOST_BLOCKS, KEPT_BLOCKS, REPLACING and GROWING_SITES: at how many call sites."""
     proven_rate: float | None = None
-    """GROWING_SITES, LOST_BLOCKS and KEPT_BLOCKS: bytes per cycle that these sites alone are proven to keep."""
+    """GROWING_SITES, LOST_BLOCKS and KEPT_BLOCKS: bytes per cycle that these sites alone are proven to keep. REPLACING:
+    what they keep, of which as much is freed elsewhere."""
     keeper: Keeper | None = None
     """KEPT_BLOCKS."""
     filling: Filling | None = None

@@ -266,6 +266,30 @@ def _rising_memory(evidence: Evidence) -> Ground | None:
     return told if series.state is SeriesState.EARLY and (series.low or 0.0) > 0 else None
 
 
+def _replacing(evidence: Evidence) -> Ground | None:
+    """Return this ground where sites grow, and as much is freed elsewhere: what was there before may be replaced.
+
+    That comes to an end. A leak may stand beside it as well, so nothing is decided before.
+    """
+    growing = [suspect for suspect in _may_be_replacing(evidence) if _grows_still(suspect)]
+    if not growing:
+        return None
+    rate = sum(suspect.verdict.rate or 0.0 for suspect in growing)
+    return Ground(GroundKind.REPLACING, ("tracked",), sites=len(growing), proven_rate=rate)
+
+
+def _may_be_replacing(evidence: Evidence) -> list[Suspect]:
+    """Return the suspects that leak, where all memory together is known to grow by much less than they keep of it.
+
+    The sum of a table that is doubled now and then stands still most of the time, and tells nothing.
+    """
+    steady = [s for s in _suspects_that_leak(evidence) if s.verdict.state is not SeriesState.MEASURED]
+    whole = evidence.trusted.get("tracked")
+    if not steady or whole is None or whole.verdict is Verdict.LEAK or whole.high is None:
+        return []
+    return steady if whole.high < _REPLACED_SHARE * sum(s.verdict.rate or 0.0 for s in steady) else []
+
+
 def _growing_sites(evidence: Evidence) -> Ground | None:
     """Return this ground where sites leak and the sum of all bytes does not show it by itself."""
     leaking = _leaking_sites(evidence)
@@ -459,6 +483,8 @@ PRECEDENCE: tuple[Rule, ...] = (
     # What the process itself leaks is told before what its children leak, and what is counted before RSS.
     Rule(GroundKind.GROWING_PROCESSES, _growing_processes),
     Rule(GroundKind.STEADY_CHILDREN, _steady_children),
+    # What sites keep is no growth where as much is freed, and may be a leak all the same.
+    Rule(GroundKind.REPLACING, _replacing),
     Rule(GroundKind.NO_GROWTH, _no_growth),
     # Exact, and sooner than the counters; but where those are CLEAN too, they bound the growth of all there is.
     Rule(GroundKind.NOTHING_STAYS, _nothing_stays),
@@ -493,6 +519,8 @@ _MAYBE_CACHES = (
 _BY_NO_SIGNAL = (GroundKind.NOT_READ,)
 _LATER_SHARE = 0.5
 """What grew until three quarters of the cycles were over has half of its rate in the later half of them."""
+_REPLACED_SHARE = 0.5
+"""Where all memory grows by less than this share of what sites keep, the rest of that is freed elsewhere."""
 _WINDOWS_TO_LOOK = 2
 """The first look that decides needs this many times n_min."""
 _ENOUGH_ALIKE = ENOUGH_N_MIN * 5 // 4
@@ -551,6 +579,11 @@ def _leaking_sites(evidence: Evidence) -> list[SeriesVerdict]:
 
 
 def _leaking_suspects(evidence: Evidence) -> list[Suspect]:
+    replacing = {suspect.site for suspect in _may_be_replacing(evidence)}
+    return [suspect for suspect in _suspects_that_leak(evidence) if suspect.site not in replacing]
+
+
+def _suspects_that_leak(evidence: Evidence) -> list[Suspect]:
     leaking = [s for s in evidence.suspects if s.is_leak and evidence.exceeds_tolerance(s.verdict)]
     if _is_n_min_small(evidence):
         leaking = [suspect for suspect in leaking if suspect.verdict.is_growing and _is_no_full_table(suspect)]
@@ -721,12 +754,10 @@ def _needed(evidence: Evidence, first: Ground) -> int | None:
             return max(CYCLES_OF_OWN_CACHES - evidence.cycles, 1)
         return needed_cycles(first.filling, evidence.cycles, evidence.n_min)
     if first.kind is GroundKind.FEW_CYCLES:
-        if _may_be_bounded(evidence):
-            return max(CYCLES_OF_OWN_CACHES - evidence.cycles, 1)
-        is_early = evidence.cycles < _ENOUGH_ALIKE and not evidence.may_be_bounded
-        is_sooner = is_early and _is_alike_so_far(evidence, first)
-        enough = _ENOUGH_ALIKE if is_sooner else _WINDOWS_TO_LOOK * ENOUGH_N_MIN
-        return max(enough - evidence.cycles, 1)
+        return _needed_for_enough(evidence, first)
+    if first.kind is GroundKind.REPLACING and evidence.falling_bytes is not None and first.proven_rate:
+        # Until all of it is replaced, and as many cycles again that show that nothing grows any more.
+        return math.ceil(evidence.cycles + 2 * evidence.falling_bytes / first.proven_rate)
     if first.kind is GroundKind.OPEN_PROCESSES:
         return max((judged.needed for judged in evidence.roles if judged.needed), default=None)
     if first.kind is GroundKind.UNDECIDED and first.streak is not None:
@@ -739,6 +770,15 @@ def _needed(evidence: Evidence, first: Ground) -> int | None:
             return is_open[first.signals[0]].needed
         return max((series.needed for series in is_open.values() if series.needed), default=None)
     return None
+
+
+def _needed_for_enough(evidence: Evidence, first: Ground) -> int:
+    if _may_be_bounded(evidence):
+        return max(CYCLES_OF_OWN_CACHES - evidence.cycles, 1)
+    is_early = evidence.cycles < _ENOUGH_ALIKE and not evidence.may_be_bounded
+    is_sooner = is_early and _is_alike_so_far(evidence, first)
+    enough = _ENOUGH_ALIKE if is_sooner else _WINDOWS_TO_LOOK * ENOUGH_N_MIN
+    return max(enough - evidence.cycles, 1)
 
 
 def _is_final(evidence: Evidence, grounds: tuple[Ground, ...], series: Mapping[str, SeriesVerdict]) -> bool:

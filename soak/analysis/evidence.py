@@ -97,6 +97,8 @@ class Evidence:
     """Call sites whose live memory grows."""
     steady: SeriesVerdict | None = None
     """Where call sites leak: what the others together grow by that have grown steadily so far."""
+    falling_bytes: float | None = None
+    """What is left at the call sites whose live memory becomes less; None where it is not known."""
     lost: Proven | None = None
     """What scans of the memory found that nothing points to."""
     kept: Proven | None = None

@@ -31,6 +31,7 @@ REQUIRED = frozenset({"heap", "python_blocks", "fds"})
 SAYS = {
     "LEAK": SeriesVerdict(Verdict.LEAK, SeriesState.STEADY, 2.0, 2.0, 2.0, decided_at=512, is_growing=True),
     "CLEAN": SeriesVerdict(Verdict.CLEAN, SeriesState.FLAT, 0.0, decided_at=512),
+    "FLAT": SeriesVerdict(Verdict.CLEAN, SeriesState.FLAT, 0.0, -0.1, 0.1, decided_at=512),
     "SETTLING": SeriesVerdict(Verdict.SETTLING, SeriesState.SLOWING, 1.5, needed=100, is_growing=True),
     "INCONCLUSIVE": SeriesVerdict(Verdict.INCONCLUSIVE, SeriesState.UNDECIDED, 0.0, needed=100),
     "GROWING": SeriesVerdict(Verdict.INCONCLUSIVE, SeriesState.UNSTEADY, 3.0, needed=100, is_growing=True),
@@ -281,6 +282,7 @@ ORDER = (
     GroundKind.MEMORY_EVERY_CYCLE,
     GroundKind.GROWING_PROCESSES,
     GroundKind.STEADY_CHILDREN,
+    GroundKind.REPLACING,
     GroundKind.NO_GROWTH,
     GroundKind.NOTHING_STAYS,
     GroundKind.NOT_READ,
@@ -331,6 +333,7 @@ MAKES: dict[GroundKind, tuple[dict[str, str], dict[str, object]]] = {
     GroundKind.MEMORY_EVERY_CYCLE: ({"tracked": "INCONCLUSIVE"}, rose("tracked", 2**30)),
     GroundKind.GROWING_PROCESSES: ({}, {"roles": (WORKERS_LEAK,)}),
     GroundKind.STEADY_CHILDREN: ({"children_rss": "LEAK"}, {"children": GROWN_CHILDREN}),
+    GroundKind.REPLACING: ({"tracked": "FLAT"}, {"suspects": (LEAKING_SITE,)}),
     GroundKind.NO_GROWTH: ({"heap": "CLEAN"}, {}),
     GroundKind.NOTHING_STAYS: ({}, {"survivors": STAYS_NOTHING}),
     GroundKind.NOT_READ: ({}, {"required": frozenset({"children"})}),
@@ -363,11 +366,14 @@ EXCLUSIVE = {
     ),
     # Memory that the ledger sees rise is no flat ledger.
     (GroundKind.MEMORY_EVERY_CYCLE, GroundKind.HEAP_BESIDE_LEDGER),
+    (GroundKind.MEMORY_EVERY_CYCLE, GroundKind.REPLACING),
     # What is open beside the heap is what is told; from outside no heap is read.
     *itertools.product(
         [GroundKind.HEAP_BESIDE_LEDGER],
         [GroundKind.SLOWING, GroundKind.UNDECIDED, GroundKind.ONLY_OUTSIDE],
     ),
+    # Sites are no leak by themselves where as much is freed elsewhere.
+    (GroundKind.GROWING_SITES, GroundKind.REPLACING),
     # The same signal cannot say both; one stop has one signal.
     (GroundKind.SLOWING, GroundKind.UNDECIDED),
     (GroundKind.COUNT_AT_LIMIT, GroundKind.MEMORY_AT_LIMIT),
@@ -444,6 +450,37 @@ def test_a_cache_that_may_fill_hides_no_leak_in_other_processes(kind: GroundKind
 
     assert [ground.kind for ground in decision.grounds[:2]] == [GroundKind.GROWING_PROCESSES, kind]
     assert decision.verdict is Verdict.LEAK
+
+
+@pytest.mark.parametrize(
+    ("whole", "verdict"),
+    [
+        (SeriesVerdict(Verdict.CLEAN, SeriesState.FLAT, 0.0, -30.0, 0.1), Verdict.INCONCLUSIVE),
+        (SeriesVerdict(Verdict.INCONCLUSIVE, SeriesState.UNSTEADY, 20.0, -10.0, 50.0), Verdict.INCONCLUSIVE),
+        # A sawtooth, under which a leak of that size may hide; and no bound is known yet.
+        (SeriesVerdict(Verdict.INCONCLUSIVE, SeriesState.UNSTEADY, 3.0, -90.0, 60.0), Verdict.LEAK),
+        (SeriesVerdict(Verdict.INCONCLUSIVE, SeriesState.EARLY), Verdict.LEAK),
+        (SeriesVerdict(Verdict.LEAK, SeriesState.STEADY, 40.0, 38.0, 42.0), Verdict.LEAK),
+    ],
+)
+def test_what_sites_keep_is_no_leak_yet_where_as_much_is_known_to_be_freed(whole: SeriesVerdict, verdict: Verdict):
+    """A ring that setup has filled: each cycle puts a new block in the place of an old one."""
+    growing = replace(evidence(tracked="CLEAN"), suspects=(LEAKING_SITE,), falling_bytes=10_600.0)
+
+    decision = decide(replace(growing, series={**growing.series, "tracked": whole}))
+
+    assert decision.verdict is verdict
+    if verdict is Verdict.INCONCLUSIVE:
+        assert decision.grounds[0].kind is GroundKind.REPLACING
+        assert decision.grounds[0].proven_rate == 106.0
+        assert decision.needed == 1000 + 2 * 100
+        assert not decision.is_final
+
+
+def test_when_all_is_replaced_nothing_grows_and_it_is_clean():
+    ended = replace(LEAKING_SITE, recent_bytes_per_cycle=0.0)
+
+    assert verdict_of(replace(evidence(tracked="FLAT"), suspects=(ended,))) is Verdict.CLEAN
 
 
 def test_a_failed_control_takes_away_only_what_rests_on_it():

@@ -194,6 +194,14 @@ class LedgerJudge:
                 grown.append((bytes_rate, blocks_rate, site, size))
         return sorted(grown, reverse=True)
 
+    def falling_bytes(self) -> float:
+        """Return the live bytes of the sites that have less than at half of the cycles: they may have still less."""
+        if len(self._cycles) < _FEWEST_CHECKPOINTS:
+            return 0.0
+        half = later_half(np.array(self._cycles, np.float64))
+        changed = [self._changes[site] for site in np.flatnonzero(self._changed_at > half).tolist()]
+        return float(sum(changes.sizes[-1] for changes in changed if changes.sizes[-1] < changes.at(half)[1]))
+
     def series(self, site: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """Return cycles, live blocks and live bytes of a site, ``(checkpoints,)`` each."""
         blocks = np.zeros(len(self._cycles), np.int64)

@@ -25,6 +25,8 @@ def growth_so_far(component: ComponentResult) -> str | None:
     A count that rose in each cycle comes before memory.
     """
     ground = component.grounds[0] if component.grounds else None
+    if ground is not None and ground.kind is GroundKind.REPLACING:
+        return None  # all memory together does not
     if ground is not None and ground.kind is GroundKind.FEW_CYCLES and component.growth is not None:
         return f"{growth_words(component.growth, component.cycle_noun)}{where_from(component)}"
     return _count_so_far(component, ground) or _ended_so_far(component) or _memory_so_far(component)

@@ -38,6 +38,8 @@ def find_causes(observed: Observations, trace: Trace | None) -> tuple[Cause, ...
             gc_held_off=observed.gc_held_off,
             memory=observed.tracked.memory,
         )
+    if decision.grounds[0].kind is GroundKind.REPLACING:
+        sites = tuple(replace(cause, confirmed=False) for cause in sites)
     if decided_by in LEDGER:
         sites = with_main_site(sites, decision.series["tracked"].rate or 0.0)
     sites = (*sites, *causes_of_roles(observed.roles))

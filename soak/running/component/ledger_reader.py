@@ -215,6 +215,10 @@ class LedgerReader:
         chosen = np.isin(rows["domain"], PYTHON_DOMAINS) & (ends[rows["bucket"]] > last)
         return float(rows["live_bytes"][chosen if site is None else chosen & (sites == site)].sum())
 
+    def falling_bytes(self) -> float:
+        """Return the live bytes of the sites of which there are fewer than at half of the cycles."""
+        return self._judge.falling_bytes()
+
     def locate(self, site: int) -> Place:
         """Return the call that a site is: of a mapping, the one that made it."""
         call = self._call_of(site)

@@ -444,6 +444,7 @@ class Supervisor:
             and self._auditor.explains_so_far(cycles, self._plan.tolerance_bytes, self._ledger.locate),
             cycles=cycles,
             suspects=tuple(self._suspects),
+            falling_bytes=self._ledger.falling_bytes() if any(s.is_leak for s in self._suspects) else None,
             cached=tuple(self._with_reachability(suspect) for suspect in self._suspects),
             steady=self._ledger.steady_growth(self._suspects) if any(s.is_leak for s in self._suspects) else None,
             lost=self._proofs.lost(self._suspects, cycles),

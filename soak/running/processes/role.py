@@ -194,7 +194,13 @@ class Role:
         survivors = self._ledger.survivors(self._judge.n_clean, at_end=is_last)
         evidence = self._judge.evidence(survivors, is_last=is_last)
         distrusted = evidence.distrusted if self._ledger.is_complete else evidence.distrusted | {"tracked"}
-        evidence = replace(evidence, cycles=cycles, suspects=tuple(self._suspects), distrusted=distrusted)
+        evidence = replace(
+            evidence,
+            cycles=cycles,
+            suspects=tuple(self._suspects),
+            falling_bytes=self._ledger.falling_bytes() if any(s.is_leak for s in self._suspects) else None,
+            distrusted=distrusted,
+        )
         evidence = without_young(evidence, lambda site: self._ledger.young_bytes(site, self._collected_at))
         most = max(len(self.members), 1) * most_waiting(self._ledger.maps)
         evidence = without_waiting(evidence, self._ledger.sites_of_python(), most=most)

@@ -321,6 +321,7 @@ class Watch:
                 evidence,
                 cycles=self._pace.cycles,
                 suspects=tuple(self._suspects),
+                falling_bytes=self._ledger.falling_bytes() if any(s.is_leak for s in self._suspects) else None,
                 lost=None if self._proofs is None else self._proofs.lost(self._suspects, self._pace.cycles),
                 kept=self._kept(),
                 may_be_bounded=self._may_be_bounded(),
@@ -525,7 +526,7 @@ class Watch:
             sites = causes_of_sites(
                 tracked.sites, Symbols(tracked.maps).frames, gc_held_off=False, memory=tracked.memory
             )
-        if decision.grounds[0].kind is GroundKind.FEW_CYCLES:
+        if decision.grounds[0].kind in (GroundKind.FEW_CYCLES, GroundKind.REPLACING):
             sites = tuple(replace(cause, confirmed=False) for cause in sites)  # each may be a cache
         name = decision.decided_by
         if decision.verdict is Verdict.LEAK and name in LEDGER:

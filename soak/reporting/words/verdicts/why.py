@@ -125,6 +125,8 @@ def _sentence(component: ComponentResult, grounds: Sequence[Ground]) -> str:  # 
             return _filling_cache(first, noun)
         case GroundKind.MAYBE_FILLING:
             return _maybe_filling(first, noun)
+        case GroundKind.REPLACING:
+            return _replacing(first, noun)
         case GroundKind.GROWING_SITES:
             return _growing_sites(component, first) + _pinned_heap(component, grounds)
         case GroundKind.FILLING_MODULES:
@@ -232,6 +234,12 @@ def _growing_sites(component: ComponentResult, ground: Ground) -> str:
     series = None if signal is None else signal.series
     since = f", steadily since {noun} {format_count(series.since)}" if series is not None and series.since else ""
     return f"{sites}{since}."
+
+
+def _replacing(ground: Ground, noun: str) -> str:
+    stays = rate_number(ground.proven_rate or 0.0, "bytes")
+    kept = f"Memory allocated at {_call_sites(ground.sites or 0)} stays: {stays} per {noun}"
+    return f"{kept}. As much is freed elsewhere, so all memory together does not grow: old blocks may only be replaced."
 
 
 def _at_limit(ground: Ground, noun: str) -> str:

@@ -1,0 +1,58 @@
+"""What setup has made is replaced: no leak while it goes on, CLEAN afterwards, and a leak beside it is a leak."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from running_builder import a_plan, context
+
+from soak.grounds import GroundKind
+from soak.results import ComponentResult
+from soak.running.component.result import make_result
+from soak.running.component.supervisor import soak_component
+from soak.running.context import RunContext, find_library
+from soak.targets import find_targets
+from soak.verdict import Verdict
+
+pytestmark = pytest.mark.integration
+
+RING = """
+RING = [bytes(100 + i % 7) for i in range(3000)]
+N, SEEN = 0, {}
+def cycle():
+    global N
+    RING[N % 3000] = bytes(100 + N % 7)
+    N += 1
+"""
+LEAK = "    SEEN[str(N)] = bytes(60)\n    SEEN.pop(None, None)\n"
+
+
+def soak_ring(folder: Path, text: str, cycles: int) -> ComponentResult:
+    (folder / "it.py").write_text(text, encoding="utf-8")
+    plan = a_plan(find_targets(["it.py:cycle"], folder)[0], iterations=cycles, n_min=512, checkpoint_every=16)
+    library, reason = find_library()
+    bare = context(folder)
+    tracked = RunContext(bare.interpreter, folder, bare.stopping, library, reason)
+    return make_result(plan, soak_component(plan, tracked), None, bare.interpreter)
+
+
+def test_a_ring_that_is_not_all_replaced_is_no_leak_yet_and_says_what_would_decide(tmp_path: Path):
+    result = soak_ring(tmp_path, RING, 2000)
+
+    assert (result.verdict, result.grounds[0].kind) == (Verdict.INCONCLUSIVE, GroundKind.REPLACING)
+    assert result.grounds[0].proven_rate == pytest.approx(136, rel=0.1)  # with its header
+    assert not any(cause.confirmed for cause in result.causes)
+    assert result.needed_iterations == pytest.approx(2000 + 2 * 1000, rel=0.3)
+
+
+@pytest.mark.long
+def test_a_ring_that_was_all_replaced_long_ago_is_clean(tmp_path: Path):
+    assert soak_ring(tmp_path, RING, 8000).verdict is Verdict.CLEAN
+
+
+def test_a_leak_beside_the_ring_is_a_leak_at_once(tmp_path: Path):
+    result = soak_ring(tmp_path, RING + LEAK, 2000)
+
+    assert result.verdict is Verdict.LEAK
+    assert result.causes[0].confirmed
