@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from test_keepers import OURS, stack_of
 
+from soak.attribution.keepers.code.flows import may_be_added
 from soak.attribution.keepers.finder import KeeperFinder
-from soak.attribution.keepers.flows import may_be_added
 from soak.grounds import Keeper
 
 

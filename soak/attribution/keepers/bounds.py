@@ -14,9 +14,9 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
+from soak.attribution.keepers.code.running import functions_that_may_run
+from soak.attribution.keepers.code.source import Function, Source
 from soak.attribution.keepers.removals import is_named, slots_in, takes_any
-from soak.attribution.keepers.running import functions_that_may_run
-from soak.attribution.keepers.source import Function, Source
 
 _TAKING = ("pop", "popitem", "popleft", "clear", "remove", "discard")
 _COMPARING = (ast.Gt, ast.GtE, ast.Lt, ast.LtE, ast.Eq)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from soak.attribution.keepers.flows import may_be_added, may_be_passed
-from soak.attribution.keepers.source import Container, Function, Source, container_of
-from soak.attribution.keepers.uses import is_local
+from soak.attribution.keepers.code.flows import may_be_added, may_be_passed
+from soak.attribution.keepers.code.source import Container, Function, Source, container_of
+from soak.attribution.keepers.code.uses import is_local
 
 _ADDING = ("append", "appendleft", "add", "insert", "extend", "setdefault", "update", "put", "put_nowait")
 _PUSHING = ("heappush", "heappushpop")

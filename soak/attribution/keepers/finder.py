@@ -1,10 +1,10 @@
 """Tell from source code that a container only grows: each cycle adds to it, and nothing takes from it.
 
 In every count, a bounded cache that fills looks like a leak. But a bound must be somewhere in the code. This module
-looks for containers that live as long as the program (see soak.attribution.keepers.lifetimes). It reports one only if
+looks for containers that live as long as the program (see .code.lifetimes). It reports one only if
 
 - a function adds to it, and neither that function nor any of its callers, up to soak's own loop, does so on a
-  condition; to a dict under a key that is another one each time (see soak.attribution.keepers.keys);
+  condition; to a dict under a key that is another one each time (see .keys);
 - in all files that ran, its name is used for nothing but adding, reading and iterating.
 
 In another file the name alone is another variable, unless it is imported; what is not found by its name is not seen.
@@ -23,17 +23,17 @@ from pathlib import Path
 
 from soak.attribution.causes import Call, is_ours
 from soak.attribution.keepers.bounds import Bound, bound_in
-from soak.attribution.keepers.callees import callees
-from soak.attribution.keepers.conditions import NO_SETTINGS, Given, body_of, runs_as_written, served_arguments
+from soak.attribution.keepers.code.callees import callees
+from soak.attribution.keepers.code.conditions import NO_SETTINGS, Given, body_of, runs_as_written, served_arguments
+from soak.attribution.keepers.code.flows import may_be_added, may_be_passed
+from soak.attribution.keepers.code.lifetimes import Program, is_permanent
+from soak.attribution.keepers.code.settings import constants_of, settings_asked
+from soak.attribution.keepers.code.source import Container, Function, Source
+from soak.attribution.keepers.code.uses import additions, is_harmless, may_be_of_other_file, may_be_of_same_file
 from soak.attribution.keepers.entries import is_of_library, own_frames
 from soak.attribution.keepers.filling import filled_with
-from soak.attribution.keepers.flows import may_be_added, may_be_passed
 from soak.attribution.keepers.keys import Keys
-from soak.attribution.keepers.lifetimes import Program, is_permanent
 from soak.attribution.keepers.registrations import registrations
-from soak.attribution.keepers.settings import constants_of, settings_asked
-from soak.attribution.keepers.source import Container, Function, Source
-from soak.attribution.keepers.uses import additions, is_harmless, may_be_of_other_file, may_be_of_same_file
 from soak.grounds import Keeper
 
 _TEST_RUNNERS = re.compile(r"[/\\](_pytest|pluggy)[/\\]")

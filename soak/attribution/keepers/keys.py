@@ -6,10 +6,10 @@ import ast
 import contextlib
 from collections.abc import Iterator
 
-from soak.attribution.keepers.conditions import body_of
-from soak.attribution.keepers.lifetimes import Program, is_made_once
-from soak.attribution.keepers.source import Container, Function, Source, container_of
-from soak.attribution.keepers.uses import assigned_to, is_always_new, is_local, may_be_of_other_file
+from soak.attribution.keepers.code.conditions import body_of
+from soak.attribution.keepers.code.lifetimes import Program, is_made_once
+from soak.attribution.keepers.code.source import Container, Function, Source, container_of
+from soak.attribution.keepers.code.uses import assigned_to, is_always_new, is_local, may_be_of_other_file
 
 _PARTS_OF_NEW = ("hex", "int", "bytes", "urn")
 """What a UUID is called in other forms."""

@@ -10,10 +10,10 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from soak.attribution.keepers.lifetimes import Program, value_of_variable
-from soak.attribution.keepers.settings import set_once
-from soak.attribution.keepers.source import Function, Source
-from soak.attribution.keepers.uses import is_local
+from soak.attribution.keepers.code.lifetimes import Program, value_of_variable
+from soak.attribution.keepers.code.settings import set_once
+from soak.attribution.keepers.code.source import Function, Source
+from soak.attribution.keepers.code.uses import is_local
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from soak.attribution.keepers.source import Function, Source
+from soak.attribution.keepers.code.source import Function, Source
 
 _TAKING_ANY = ("popitem", "popleft", "clear")
 _TAKING = ("pop", "remove", "discard", "__delitem__")

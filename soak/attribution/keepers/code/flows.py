@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Sequence
 
-from soak.attribution.keepers.source import Function
+from soak.attribution.keepers.code.source import Function
 
 
 def may_be_added(node: ast.expr | ast.stmt, function: Function, line: int) -> bool:

@@ -10,8 +10,8 @@ import ast
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from soak.attribution.keepers.source import Container, Function, Source
-from soak.attribution.keepers.uses import is_local, is_made, is_new_container
+from soak.attribution.keepers.code.source import Container, Function, Source
+from soak.attribution.keepers.code.uses import is_local, is_made, is_new_container
 
 _ONCE = "setup"
 """The function of a driver that runs once, before the first cycle."""

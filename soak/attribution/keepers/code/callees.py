@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from soak.attribution.keepers.conditions import body_of, runs_as_written
-from soak.attribution.keepers.lifetimes import Program, class_of_base, value_of_variable
-from soak.attribution.keepers.source import Function, Source
-from soak.attribution.keepers.uses import is_local
+from soak.attribution.keepers.code.conditions import body_of, runs_as_written
+from soak.attribution.keepers.code.lifetimes import Program, class_of_base, value_of_variable
+from soak.attribution.keepers.code.source import Function, Source
+from soak.attribution.keepers.code.uses import is_local
 
 
 def callees(function: Function, source: Source, program: Program) -> Iterator[Function]:

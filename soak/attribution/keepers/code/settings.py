@@ -9,9 +9,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from soak.attribution.keepers.conditions import NO_SETTINGS, Settings
-from soak.attribution.keepers.lifetimes import Program, is_made_once
-from soak.attribution.keepers.source import Function, Source
+from soak.attribution.keepers.code.conditions import NO_SETTINGS, Settings
+from soak.attribution.keepers.code.lifetimes import Program, is_made_once
+from soak.attribution.keepers.code.source import Function, Source
 
 _MAKER = "__init__"
 

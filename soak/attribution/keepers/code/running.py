@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Collection, Iterable, Sequence
 
-from soak.attribution.keepers.source import Function, Source
+from soak.attribution.keepers.code.source import Function, Source
 
 _OF_LANGUAGE = ("functools", "contextlib", "property", "staticmethod", "classmethod", "abc", "typing")
 

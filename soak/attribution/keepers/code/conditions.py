@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from soak.attribution.keepers.source import Function
+from soak.attribution.keepers.code.source import Function
 
 _TRANSPARENT_DECORATORS = ("staticmethod", "classmethod")
 _REGISTERING = ("route", "get", "post", "put", "patch", "delete", "websocket", "task", "shared_task")

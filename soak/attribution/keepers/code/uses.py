@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 
-from soak.attribution.keepers.conditions import Given, body_of
-from soak.attribution.keepers.source import Container, Function, Source, container_of
+from soak.attribution.keepers.code.conditions import Given, body_of
+from soak.attribution.keepers.code.source import Container, Function, Source, container_of
 
 _ADDING = ("append", "appendleft", "insert")
 _HARMLESS = (*_ADDING, "extend", "count", "index", "copy", "get", "keys", "values", "items")

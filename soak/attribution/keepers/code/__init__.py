@@ -1,0 +1,1 @@
+"""What the source code of a program says: one question about its syntax in each file."""
