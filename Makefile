@@ -47,7 +47,7 @@ view: $(INSTALLED)  ## show profiles (in SnakeViz) and reports in the browser
 	$(BIN)/soak view
 
 test: $(INSTALLED)  ## run the tests (five minutes on two cores)
-	$(BIN)/python -m pytest --numprocesses 3 --dist worksteal -m "not calibration and not long and not stress and not interpreters and not slurm and not htcondor"
+	$(BIN)/python -m pytest --numprocesses 4 --dist worksteal -m "not calibration and not long and not stress and not interpreters and not slurm and not htcondor"
 
 test-long: $(INSTALLED)  ## run the long tests: scans of live processes, kills at random moments
 	$(BIN)/python -m pytest -m long

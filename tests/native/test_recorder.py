@@ -68,8 +68,15 @@ def test_it_does_so_while_leaves_are_packed(built: Callable[[str], Path], case: 
     assert result.returncode == 0, result.stderr
 
 
-@pytest.mark.parametrize("how", [("fork",), ("fork", "pack")], ids=["", "packed"])
-@pytest.mark.parametrize("sanitizer", SANITIZERS)
+@pytest.mark.parametrize(
+    ("sanitizer", "how"),
+    [
+        *((sanitizer, ("fork",)) for sanitizer in SANITIZERS),
+        *((sanitizer, ("fork", "pack")) for sanitizer in SANITIZERS if sanitizer != "thread"),
+        pytest.param("thread", ("fork", "pack"), marks=pytest.mark.stress),  # takes ten times as long
+    ],
+    ids=lambda value: value if isinstance(value, str) else "-".join(value),
+)
 @pytest.mark.parametrize(
     "operations", [pytest.param(200_000, id="short"), pytest.param(10_000_000, id="long", marks=pytest.mark.stress)]
 )

@@ -161,7 +161,9 @@ def test_what_a_list_of_a_module_keeps_is_told_with_the_list(tmp_path: Path):
 
 @watched
 @pytest.mark.integration
-@pytest.mark.parametrize("way", ["lose", "forget", "keep"])
+@pytest.mark.parametrize(
+    "way", ["lose", pytest.param("forget", marks=pytest.mark.long), pytest.param("keep", marks=pytest.mark.long)]
+)
 def test_the_repaired_program_is_no_leak(tmp_path: Path, way: str):
     found = watch(tmp_path, LOOP, "2500", way, "--scan", repaired=True)
 
@@ -172,7 +174,8 @@ def test_the_repaired_program_is_no_leak(tmp_path: Path, way: str):
 @watched
 @pytest.mark.integration
 @pytest.mark.parametrize(
-    ("way", "state", "decided_by"), [("lose", "lost", "lost-scan"), ("forget", "lost", "lost-scan")]
+    ("way", "state", "decided_by"),
+    [("lose", "lost", "lost-scan"), pytest.param("forget", "lost", "lost-scan", marks=pytest.mark.long)],
 )
 def test_a_threaded_server_that_loses_memory_is_told(tmp_path: Path, way: str, state: str, decided_by: str):
     with requests() as port:
