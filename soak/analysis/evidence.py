@@ -97,6 +97,8 @@ class Evidence:
     """Call sites whose live memory grows."""
     steady: SeriesVerdict | None = None
     """Where call sites leak: what the others together grow by that have grown steadily so far."""
+    risen_blocks: float = float("inf")
+    """How many more blocks are alive than at the first reading; infinite where it is not known."""
     falling_bytes: float | None = None
     """What is left at the call sites whose live memory becomes less; None where it is not known."""
     lost: Proven | None = None

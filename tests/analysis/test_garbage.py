@@ -137,3 +137,28 @@ def test_the_size_of_a_block_is_that_of_new_ones_not_of_a_rate_that_stands_besid
     found = without_waiting(replace(evidence, suspects=(emptied,)), {SITE})
 
     assert decide(found).verdict is Verdict.INCONCLUSIVE
+
+
+def test_a_sum_that_was_seen_before_a_collection_is_over_however_long_ago_that_is():
+    """Connections of a server end as reference cycles: they rose for a thousand marks, and were then collected."""
+    seen = SeriesVerdict(Verdict.LEAK, SeriesState.STEADY, 54.0, 34.0, 74.0, decided_at=972, since=244)
+    in_blocks = replace(seen, rate=0.85, low=0.6, high=1.2)
+    site = Suspect(SITE, replace(seen, rate=0.8, low=0.7, high=0.9), 0.06, 13, recent_bytes_per_cycle=0.8)
+    served = Evidence(
+        series={"tracked": seen, "tracked_blocks": in_blocks},
+        required=REQUIRED_FROM_OUTSIDE,
+        tolerance_bytes=1.0,
+        cycles=4000,
+        n_min=944,
+        suspects=(site,),
+    )
+
+    over = without_waiting(served, {SITE})
+    served = replace(served, suspects=(replace(site, recent_bytes_per_cycle=50.0),))  # just before a collection
+    goes_on = without_waiting(replace(served, risen_blocks=3400.0), {SITE})
+    waits = without_waiting(replace(served, risen_blocks=700.0), {SITE})
+
+    assert decide(over).verdict is Verdict.INCONCLUSIVE
+    assert over.series["tracked"].needed == 4000
+    assert goes_on.series["tracked"].verdict is Verdict.LEAK
+    assert waits.series["tracked"].verdict is Verdict.INCONCLUSIVE

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 from soak.analysis.evidence import LEDGER, Evidence
@@ -41,6 +41,15 @@ LARGEST_TUPLE_BYTES = 192
 _MOSTLY = 0.5
 _PYTHON = re.compile(r"python3\.(\d+)")
 _NEW_THRESHOLD = 13
+
+
+def risen_blocks(first: Mapping[str, float], last: Mapping[str, float]) -> float:
+    """Return how many more blocks are alive than at first; infinite where they were not counted.
+
+    ``first`` and ``last``: the first and the latest reading of each signal. What waits for a collection is never more.
+    """
+    name = "tracked_blocks"
+    return last[name] - first[name] if name in first and name in last else math.inf
 
 
 def most_waiting(maps: str) -> int:
@@ -74,11 +83,16 @@ def without_waiting(
     blocks = evidence.series.get("tracked_blocks")
     in_free_list = sum(suspect.blocks_per_cycle for suspect in suspects if suspect.site in free)
     rate = 0.0 if blocks is None else (blocks.rate or 0.0) - in_free_list
-    if rate * _cycles_of(blocks, evidence) >= (most if in_free_list > 0 else _BLOCKS_OF_A_CONTAINER * most):
+    grown = min(rate * _cycles_of(blocks, evidence), evidence.risen_blocks)
+    is_many = grown >= (most if in_free_list > 0 else _BLOCKS_OF_A_CONTAINER * most)
+    if is_many and not in_free_list and _is_over(evidence):
+        return _without_sum(evidence, evidence.cycles)
+    if is_many:
         return evidence
     enough, of = (MOST_FREE_TUPLES, in_free_list) if in_free_list > 0 else (_BLOCKS_OF_A_CONTAINER * most, rate)
+    cycles = int(min(evidence.cycles, evidence.risen_blocks / of)) if of > 0 else evidence.cycles
     taken_back = {
-        name: _taken_back(each, of, evidence.cycles, enough) if name in LEDGER else each
+        name: _taken_back(each, of, cycles, enough) if name in LEDGER else each
         for name, each in evidence.series.items()
     }
     sooner = [suspect.verdict.needed for suspect in suspects if suspect.verdict.needed and suspect.site not in free]
@@ -97,15 +111,37 @@ def _without_sum_of_few(evidence: Evidence, of_python: Collection[int], most: in
     in_bytes, in_blocks = (each and each.rate for each in (leaking.get("tracked"), leaking.get("tracked_blocks")))
     rate = in_blocks or (in_bytes or 0.0) / _USUAL_BLOCK_BYTES
     in_bytes = in_bytes or rate * _USUAL_BLOCK_BYTES
-    still = sum(max(suspect.bytes_per_cycle, 0.0) for suspect in evidence.suspects)
-    is_over = still < _STILL_GROWS * in_bytes
+    is_over = _is_over(evidence)
     cycles, enough = max(_cycles_of(each, evidence) for each in leaking.values()), _BLOCKS_OF_A_CONTAINER * most
-    is_few = rate * cycles < enough
+    grown = min(rate * cycles, evidence.risen_blocks)
+    is_few = grown < enough
     if not 0 < in_bytes <= _LARGEST_MEAN_BYTES * rate or not (is_few or is_over):
         return evidence
-    needed = evidence.cycles if is_over else max(math.ceil(enough / rate) - cycles, 1)
-    series = {name: _undecided(each, needed) if name in leaking else each for name, each in evidence.series.items()}
-    return replace(evidence, series=series)
+    needed = evidence.cycles if is_over else max(math.ceil((enough - grown) / rate), 1)
+    return _without_sum(evidence, needed)
+
+
+def _without_sum(evidence: Evidence, needed: int) -> Evidence:
+    """Return the evidence with a leak of all sites together as undecided."""
+    return replace(
+        evidence,
+        series={
+            name: _undecided(each, needed) if name in LEDGER and _leaks(each) else each
+            for name, each in evidence.series.items()
+        },
+    )
+
+
+def _is_over(evidence: Evidence) -> bool:
+    """Whether the sites that grow now explain too little of a leak that was seen earlier: its rate is not that of now.
+
+    What waits for a collection rises at one rate too, until there is one.
+    """
+    in_bytes, in_blocks = (evidence.series.get(name) for name in LEDGER)
+    seen = (in_bytes.rate if _leaks(in_bytes) and in_bytes is not None else None) or (
+        (in_blocks.rate or 0.0) * _USUAL_BLOCK_BYTES if _leaks(in_blocks) and in_blocks is not None else 0.0
+    )
+    return sum(max(suspect.bytes_per_cycle, 0.0) for suspect in evidence.suspects) < _STILL_GROWS * seen
 
 
 def _leaks(series: SeriesVerdict | None) -> bool:

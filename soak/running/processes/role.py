@@ -10,7 +10,7 @@ from typing import NamedTuple
 from soak.analysis.component import ComponentJudge
 from soak.analysis.decide import Decision, decide
 from soak.analysis.evidence import JudgedRole
-from soak.analysis.sites.garbage import most_waiting, without_waiting, without_young
+from soak.analysis.sites.garbage import most_waiting, risen_blocks, without_waiting, without_young
 from soak.analysis.sites.ledger import Suspect
 from soak.attribution.holders import UNSCANNED
 from soak.grounds import ENOUGH_N_MIN, ProcessRole
@@ -198,6 +198,7 @@ class Role:
             evidence,
             cycles=cycles,
             suspects=tuple(self._suspects),
+            risen_blocks=risen_blocks(self._judge.first, self._judge.last),
             falling_bytes=self._ledger.falling_bytes() if any(s.is_leak for s in self._suspects) else None,
             distrusted=distrusted,
         )

@@ -19,7 +19,13 @@ from soak.analysis.decide import Decision, decide
 from soak.analysis.evidence import LEDGER, Proven
 from soak.analysis.falls import FallCounter
 from soak.analysis.outside import DECIDING, OutsideJudge
-from soak.analysis.sites.garbage import LARGEST_TUPLE_BYTES, MOST_FREE_TUPLES, most_waiting, without_waiting
+from soak.analysis.sites.garbage import (
+    LARGEST_TUPLE_BYTES,
+    MOST_FREE_TUPLES,
+    most_waiting,
+    risen_blocks,
+    without_waiting,
+)
 from soak.analysis.sites.labels import growth_by_label
 from soak.analysis.sites.ledger import Suspect
 from soak.analysis.sites.standing import StandingLeaks
@@ -321,6 +327,7 @@ class Watch:
                 evidence,
                 cycles=self._pace.cycles,
                 suspects=tuple(self._suspects),
+                risen_blocks=risen_blocks(self._judge.first, self._judge.last),
                 falling_bytes=self._ledger.falling_bytes() if any(s.is_leak for s in self._suspects) else None,
                 lost=None if self._proofs is None else self._proofs.lost(self._suspects, self._pace.cycles),
                 kept=self._kept(),
