@@ -39,7 +39,9 @@ def test_the_site_that_is_nearly_all_of_what_workers_keep_is_confirmed_with_thei
     assert cause.python_where.line == 8
 
 
-def test_where_rss_decides_no_site_is_confirmed_by_it():
-    (cause,) = causes_of_roles([seen("rss", Suspect(5, GROWS, 1.0, 1000, recent_bytes_per_cycle=950.0))])
+@pytest.mark.parametrize(("rate", "confirmed"), [(950.0, True), (400.0, False)])
+def test_where_memory_from_outside_decides_first_the_same_holds(rate: float, confirmed: bool):
+    """The ledger may have too few readings by then."""
+    (cause,) = causes_of_roles([seen("rss", Suspect(5, GROWS, 1.0, 1000, recent_bytes_per_cycle=rate))])
 
-    assert not cause.confirmed
+    assert cause.confirmed is confirmed
