@@ -110,7 +110,7 @@ def causes_of_sites(
 def with_main_site(sites: tuple[Cause, ...], leak: float) -> tuple[Cause, ...]:
     """Return the sites, with that one confirmed which is nearly all of a leak where none is a leak by itself.
 
-    ``leak``: bytes a cycle that all sites together are proven to keep.
+    ``leak``: bytes a cycle that are proven to stay; 0 where none are.
     """
     is_main = bool(sites) and (sites[0].bytes_per_iteration or 0.0) >= SAME_RATE * leak > 0
     if not is_main or any(cause.confirmed for cause in sites):

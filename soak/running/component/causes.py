@@ -41,7 +41,7 @@ def find_causes(observed: Observations, trace: Trace | None) -> tuple[Cause, ...
     if decision.grounds[0].kind is GroundKind.REPLACING:
         sites = tuple(replace(cause, confirmed=False) for cause in sites)
     if decided_by in LEDGER:
-        sites = with_main_site(sites, decision.series["tracked"].rate or 0.0)
+        sites = with_main_site(sites, decision.leaking_bytes)
     sites = (*sites, *causes_of_roles(observed.roles))
     kind = "fragmentation" if _is_fragmentation(observed) else SIGNALS[decided_by].kind if decided_by else None
     if decided_by is None:

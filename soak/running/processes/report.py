@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from soak.analysis.evidence import COUNTS, LEDGER
+from soak.analysis.evidence import COUNTS
 from soak.attribution.causes import causes_of_sites, fingerprint, with_main_site
 from soak.attribution.native.symbols import Symbols
 from soak.measurements import SIGNALS
@@ -14,8 +14,6 @@ from soak.running.processes.role import Member, SeenRole, growth_of_ended
 from soak.verdict import Verdict
 
 _MOST_PROCESSES = 64
-_OUTSIDE = ("mapped", "rss")
-"""On a busy machine these may decide before the ledger does, which has fewer readings."""
 
 
 def role_result(seen: SeenRole) -> RoleResult:
@@ -54,9 +52,7 @@ def _causes(seen: SeenRole) -> Iterator[Cause]:
             processes=name,
         )
     sites = causes_of_sites(seen.tracked.sites, Symbols(seen.tracked.maps).frames, gc_held_off=False)
-    if seen.role.verdict is Verdict.LEAK and decided_by in (*LEDGER, *_OUTSIDE):
-        told = "tracked" if decided_by in LEDGER else decided_by
-        sites = with_main_site(sites, seen.decision.series[told].rate or 0.0)
+    sites = with_main_site(sites, seen.decision.leaking_bytes)
     yield from (replace(cause, processes=name) for cause in sites)
 
 

@@ -536,10 +536,7 @@ class Watch:
         if decision.grounds[0].kind in (GroundKind.FEW_CYCLES, GroundKind.REPLACING):
             sites = tuple(replace(cause, confirmed=False) for cause in sites)  # each may be a cache
         name = decision.decided_by
-        if decision.verdict is Verdict.LEAK and name in (*LEDGER, "rss", "mapped"):
-            # On a busy machine mapped memory may decide before the ledger does, which has fewer readings.
-            told = "tracked" if name in LEDGER else name
-            sites = with_main_site(sites, decision.series[told].rate or 0.0)
+        sites = with_main_site(sites, decision.leaking_bytes)
         if name is None or decision.verdict is not Verdict.LEAK or (sites and name in (*LEDGER, "rss", "mapped")):
             return sites
         return (*self._cause_of_counter(name, decision.series[name]), *sites)
