@@ -105,12 +105,10 @@ def _without_sum_of_few(evidence: Evidence, of_python: Collection[int], most: in
 
     No site is a leak by itself. The sum stands for one while there are too many blocks to wait, and while sites grow.
     """
-    leaking = {name: evidence.series[name] for name in LEDGER if _leaks(evidence.series.get(name))}
+    leaking = _leaking(evidence)
     if not of_python or not leaking:
         return evidence
-    in_bytes, in_blocks = (each and each.rate for each in (leaking.get("tracked"), leaking.get("tracked_blocks")))
-    rate = in_blocks or (in_bytes or 0.0) / _USUAL_BLOCK_BYTES
-    in_bytes = in_bytes or rate * _USUAL_BLOCK_BYTES
+    in_bytes, rate = _rates_of(leaking)
     is_over = _is_over(evidence)
     cycles, enough = max(_cycles_of(each, evidence) for each in leaking.values()), _BLOCKS_OF_A_CONTAINER * most
     grown = min(rate * cycles, evidence.risen_blocks)
@@ -123,13 +121,8 @@ def _without_sum_of_few(evidence: Evidence, of_python: Collection[int], most: in
 
 def _without_sum(evidence: Evidence, needed: int) -> Evidence:
     """Return the evidence with a leak of all sites together as undecided."""
-    return replace(
-        evidence,
-        series={
-            name: _undecided(each, needed) if name in LEDGER and _leaks(each) else each
-            for name, each in evidence.series.items()
-        },
-    )
+    undecided = {name: _undecided(each, needed) for name, each in _leaking(evidence).items()}
+    return replace(evidence, series={**evidence.series, **undecided})
 
 
 def _is_over(evidence: Evidence) -> bool:
@@ -137,15 +130,21 @@ def _is_over(evidence: Evidence) -> bool:
 
     What waits for a collection rises at one rate too, until there is one.
     """
-    in_bytes, in_blocks = (evidence.series.get(name) for name in LEDGER)
-    seen = (in_bytes.rate if _leaks(in_bytes) and in_bytes is not None else None) or (
-        (in_blocks.rate or 0.0) * _USUAL_BLOCK_BYTES if _leaks(in_blocks) and in_blocks is not None else 0.0
-    )
-    return sum(max(suspect.bytes_per_cycle, 0.0) for suspect in evidence.suspects) < _STILL_GROWS * seen
+    in_bytes, _ = _rates_of(_leaking(evidence))
+    return sum(max(suspect.bytes_per_cycle, 0.0) for suspect in evidence.suspects) < _STILL_GROWS * in_bytes
 
 
-def _leaks(series: SeriesVerdict | None) -> bool:
-    return series is not None and series.verdict is Verdict.LEAK
+def _leaking(evidence: Evidence) -> dict[str, SeriesVerdict]:
+    """Return the series of all sites together that leak."""
+    series = {name: evidence.series[name] for name in LEDGER if name in evidence.series}
+    return {name: each for name, each in series.items() if each.verdict is Verdict.LEAK}
+
+
+def _rates_of(leaking: Mapping[str, SeriesVerdict]) -> tuple[float, float]:
+    """Return bytes and blocks a cycle. Where one of them does not leak, the usual size of a block gives it."""
+    in_bytes, in_blocks = (leaking[name].rate if name in leaking else None for name in LEDGER)
+    blocks = in_blocks or (in_bytes or 0.0) / _USUAL_BLOCK_BYTES
+    return in_bytes or blocks * _USUAL_BLOCK_BYTES, blocks
 
 
 def _cycles_of(series: SeriesVerdict | None, evidence: Evidence) -> int:
