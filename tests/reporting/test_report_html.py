@@ -90,7 +90,7 @@ def test_a_run_that_was_cut_off_says_so_above_the_verdicts():
     """What is not finished is not read as finished."""
     page = Page(render_html(a_run(a_component(), finished=None), {}))
 
-    assert page.of("p", "h1")[0] == "This run was interrupted. The results below are those until then."
+    assert page.of("p", "h1")[0] == "This run was interrupted. The report shows what was measured until then."
 
 
 HELD = (

@@ -25,6 +25,7 @@ def cycle():
     RING[N % 3000] = bytes(100 + N % 7)
     N += 1
 """
+# Where code takes something, even nothing, the leak has to be told by counting.
 LEAK = "    SEEN[str(N)] = bytes(60)\n    SEEN.pop(None, None)\n"
 
 

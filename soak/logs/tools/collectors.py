@@ -17,7 +17,11 @@ from soak.logs.table import Column, Row, Table
 
 @dataclass(frozen=True)
 class _Printed:
-    """The lines of one collector; the groups are left and unit, and where it prints them at and per_s, date, pid."""
+    """The lines of one collector.
+
+    Groups of ``line``: ``left`` and ``unit`` are the heap after a collection. Where they are printed, ``at`` and
+    ``time_unit`` are the time since the start, ``date`` is the time of day, and ``pid`` is the process.
+    """
 
     form: str
     marks: tuple[str, ...]
@@ -38,13 +42,13 @@ _COLLECTORS = (
     _Printed(
         "gctrace of Go",
         ("gc ", "->", " MB goal"),
-        re.compile(r"\bgc \d+ @(?P<at>[\d.]+)(?P<per_s>s) .*\d->\d+->(?P<left>\d+) (?P<unit>MB),"),
+        re.compile(r"\bgc \d+ @(?P<at>[\d.]+)(?P<time_unit>s) .*\d->\d+->(?P<left>\d+) (?P<unit>MB),"),
     ),
     _Printed(
         "trace-gc of Node",
         (" ms: ", ") -> ", ") MB,"),
         re.compile(
-            r"\[(?P<pid>\d+)(?::0x[0-9a-f]+)?(?::\d+)?\]\s+(?P<at>\d+) (?P<per_s>ms): "
+            r"\[(?P<pid>\d+)(?::0x[0-9a-f]+)?(?::\d+)?\]\s+(?P<at>\d+) (?P<time_unit>ms): "
             r"(?:Scavenge|Mark-sweep|Mark-Compact|Minor Mark-Compact)\b.*?"
             r"[\d.]+ \([\d.]+\) -> (?P<left>[\d.]+) \([\d.]+\) (?P<unit>MB)"
         ),
@@ -53,7 +57,7 @@ _COLLECTORS = (
         "gc log of Java",
         (" GC(", "->"),
         re.compile(
-            rf"(?:\[(?P<date>{_DATE})\])?(?:\[(?P<at>[\d.,]+)(?P<per_s>m?s)\])?(?:\[[^\]]*\])*\s*GC\(\d+\) "
+            rf"(?:\[(?P<date>{_DATE})\])?(?:\[(?P<at>[\d.,]+)(?P<time_unit>m?s)\])?(?:\[[^\]]*\])*\s*GC\(\d+\) "
             r"(?:Pause|Garbage Collection|Concurrent|Major|Minor).*?\d[KMG](?:\(\d+%\))?"
             r"->(?P<left>\d+)(?P<unit>[KMG])\(\d+[KMG%][^)]*\)"
         ),
@@ -106,4 +110,4 @@ def _time_of(found: re.Match[str]) -> str:
     if groups.get("date") or not groups.get("at"):
         return groups.get("date") or ""
     at = float(groups["at"].replace(",", "."))
-    return f"{at / 1000 if groups.get('per_s') == 'ms' else at:.3f}"
+    return f"{at / 1000 if groups.get('time_unit') == 'ms' else at:.3f}"

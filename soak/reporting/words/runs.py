@@ -92,10 +92,10 @@ def when_words(result: RunResult) -> str:
 def state_sentence(result: RunResult) -> str | None:
     """Say that a run has not come to its end, or None when it has."""
     if result.is_running:
-        return "This run is in progress. The results below are those so far."
+        return "This run is in progress. The report shows what was measured so far."
     if result.finished is not None:
         return None
-    measured = "This run was interrupted. The results below are those until then."
+    measured = "This run was interrupted. The report shows what was measured until then."
     if "components" not in result.settings:
         return measured  # not a run of soak run: nothing can go on with it
     return f"{measured} To go on with it: {shlex.join(['soak', 'resume', result.folder])}"

@@ -239,7 +239,8 @@ def _growing_sites(component: ComponentResult, ground: Ground) -> str:
 def _replacing(ground: Ground, noun: str) -> str:
     stays = rate_number(ground.proven_rate or 0.0, "bytes")
     kept = f"Memory allocated at {_call_sites(ground.sites or 0)} stays: {stays} per {noun}"
-    return f"{kept}. As much is freed elsewhere, so all memory together does not grow: old blocks may only be replaced."
+    flat = "As much is freed elsewhere, so all memory together does not grow: new blocks may just replace old ones."
+    return f"{kept}. {flat}"
 
 
 def _at_limit(ground: Ground, noun: str) -> str:
