@@ -45,11 +45,11 @@ class SeriesState(StrEnum):
     EARLY = "early"
     """INCONCLUSIVE: fewer than n_min cycles."""
     UNSTEADY = "unsteady"
-    """INCONCLUSIVE: it grows, but not at one rate yet."""
+    """INCONCLUSIVE: it grows, but not at a steady rate yet."""
     UNDECIDED = "undecided"
     """INCONCLUSIVE: the interval of its rate reaches above the tolerance."""
     ENDED = "ended"
-    """INCONCLUSIVE: it grew at one rate from the start until cycle ``until``, and has not since."""
+    """INCONCLUSIVE: it grew at one rate from the start until cycle ``until``, but not after that."""
     MEASURED = "measured"
     """LEAK by other evidence than this rule: the rate is what was gained over the cycles."""
 

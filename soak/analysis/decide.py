@@ -473,7 +473,7 @@ PRECEDENCE: tuple[Rule, ...] = (
     Rule(GroundKind.COUNT_EVERY_CYCLE, _count_every_cycle),
     # Blocks that nothing points to can never be freed, whatever a cache does.
     Rule(GroundKind.LOST_BLOCKS, _lost_blocks),
-    # A list grows for ever where no code takes anything from it.
+    # A list grows for ever where no code removes anything from it.
     Rule(GroundKind.KEPT_BLOCKS, _kept_blocks),
     # A cache that fills grows at one rate for as long as it fills; here its bound is known.
     Rule(GroundKind.FILLING_CACHE, _filling_cache),

@@ -117,7 +117,7 @@ def test_an_object_that_only_its_own_parts_point_to_has_a_reference_too_many():
     group = owned(is_lost=True)
 
     assert origin(group.causes) == "each GstBin made at app.py:60 is kept, though nothing outside points to it"
-    assert say.advise_on_group(group).startswith("One reference to each GstBin was taken and not dropped")
+    assert say.advise_on_group(group).startswith("A reference to each GstBin was taken and never dropped")
 
     counted = owned(is_lost=True, ref_count=1).causes
     assert origin(counted) == (
@@ -129,7 +129,7 @@ def test_memory_of_c_code_that_alone_holds_the_object_is_named():
     group = owned(memory=Place("remove", "/home/me/app.py", 76))
 
     assert origin(group.causes) == "each GstBin made at app.py:60 is kept by memory that app.py:76 allocates"
-    assert say.advise_on_group(group).startswith("app.py:76 hands the GstBin to C code, which keeps it")
+    assert say.advise_on_group(group).startswith("app.py:76 passes the GstBin to C code, which keeps it")
 
 
 @pytest.mark.parametrize(("count", "line"), [(1.0, "app.py:52"), (0.5, "libglib.so+0x10")])
@@ -194,7 +194,7 @@ def test_what_the_objects_of_another_cause_hold_belongs_to_it():
     assert members(data, array, lost_data, lost) == [["calloc", "work"], ["lost data", "lost"]]
     assert only(data, array).head == array
     assert say.group_sentence(only(lost_data, lost)) == (
-        "What app.py:14 allocates is lost, and with it memory from 2 call sites: 896 B per call."
+        "Memory allocated at app.py:14 is lost. It keeps memory from 2 call sites: 896 B per call."
     )
     assert "Py_DECREF" in say.advise_on_group(only(lost_data, lost))
 
@@ -212,7 +212,7 @@ def test_two_causes_that_hold_each_other_are_one():
     group = only(first, second)
 
     assert (group.head, len(group.causes)) == (first, 2)
-    assert say.group_sentence(group) == "What app.py:14 allocates keeps memory from 2 call sites: 16 B per call."
+    assert say.group_sentence(group) == "Memory allocated at app.py:14 keeps memory from 2 call sites: 16 B per call."
 
 
 def test_a_cache_a_static_variable_and_a_reference_cycle_are_holders_too():

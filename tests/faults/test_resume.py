@@ -268,7 +268,7 @@ def test_the_second_piece_of_a_paced_run_is_judged_by_itself(tmp_path: Path, lea
 
     found, messages = verdicts(answer)["paced"]
     assert found == verdict, (messages, answer)
-    assert "so another process goes on at cycle" in messages[0]
+    assert "so another process continues at cycle" in messages[0]
     assert "the cycles before are INCONCLUSIVE" in messages[0]
 
 

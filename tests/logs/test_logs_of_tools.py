@@ -97,7 +97,7 @@ def test_what_may_be_hours_or_minutes_is_said_and_can_be_named(judged: Judged):
     series, found = judged(text)
     named, found_then = judged(text, pairs="mm:ss")
 
-    assumed = "Times such as 00:00 are taken for hours and minutes; --times mm:ss takes them for minutes and seconds."
+    assumed = "soak reads times such as 00:00 as hours and minutes; --times mm:ss reads them as minutes and seconds."
     assert assumed in log_sentences(series, found)
     assert assumed not in log_sentences(named, found_then)
     assert found_then.telling.found.rate == pytest.approx(60 * found.telling.found.rate)
@@ -121,14 +121,14 @@ def test_a_time_that_cannot_be_read_is_said(judged: Judged):
     series, found = judged(text)
 
     assert series.noun == "reading"
-    assert "The readings are counted: the 0th tick is not a time that soak can read." in log_sentences(series, found)
+    assert "soak cannot read the 0th tick as a time, so it numbers the readings." in log_sentences(series, found)
 
 
 def test_memory_that_is_left_is_said_to_be(judged: Judged):
     series, found = judged(tools.vmstat(LEAKING), column="free")
 
     assert series.is_left
-    assert "as memory that is left: what it falls is growth" in log_sentences(series, found)[2]
+    assert "as free memory: a fall of it counts as growth" in log_sentences(series, found)[2]
 
 
 def test_a_rise_of_less_than_the_readings_can_show_is_no_leak(judged: Judged):

@@ -34,7 +34,7 @@ LEFT = a_cause(
     opened=(Opened("shared-memory segment", "/dev/shm/psm_*", 151),),
     newest="/dev/shm/psm_ab12",
 )
-ORIGIN_OF_LEFT = "created at app.py:4; /dev/shm/psm_ab12 is the newest."
+ORIGIN_OF_LEFT = "created at app.py:4; the newest is /dev/shm/psm_ab12."
 
 
 def test_what_is_left_behind_is_told_by_what_it_is_where_it_is_made_and_the_newest():
@@ -50,7 +50,7 @@ def test_what_is_left_behind_is_told_by_what_it_is_where_it_is_made_and_the_newe
         "A pool of more than 151 would look the same."
     )
     assert why_sentence(rare) == f"Left behind: 1 shared-memory segment every 10 calls, {ORIGIN_OF_LEFT}"
-    assert lookalike_sentence(rare) == "A pool that grows for more than about 614 calls would look the same."
+    assert lookalike_sentence(rare) == "A pool that takes more than about 614 calls to fill would look the same."
 
 
 def test_things_of_several_types_and_places_are_told_together():
@@ -61,16 +61,18 @@ def test_things_of_several_types_and_places_are_told_together():
 
     assert told == (
         "Left behind: 2 resources in each of 15 calls so far, created at app.py:4 and at 1 more place; "
-        "/dev/shm/psm_ab12 is the newest."
+        "the newest is /dev/shm/psm_ab12."
     )
 
 
 def test_what_is_not_looked_at_is_told():
     looked = a_component(signals={"left_behind": signal("left_behind", 0.0, 0.0, 0.0)})
 
-    assert limits_sentence(looked).startswith("Not looked at: what programs create that the component starts, files")
+    assert limits_sentence(looked).startswith(
+        "Not checked: resources that are created by programs that it starts, files"
+    )
     assert limits_sentence(a_component()) == (
-        "Not looked at: files, shared memory and other resources that are left behind outside the process."
+        "Not checked: files, shared memory and other resources that are left behind outside the process."
     )
 
 
@@ -94,7 +96,7 @@ def test_it_stands_in_every_report_with_what_was_not_looked_at():
         signals=grown,
         growth=growth(1.0, 1.0, 1.0, signal="left_behind"),
     )
-    told = "Left behind: 1 shared-memory segment per call, created at app.py:4; /dev/shm/psm_ab12 is the newest."
+    told = "Left behind: 1 shared-memory segment per call, created at app.py:4; the newest is /dev/shm/psm_ab12."
 
     (component,) = json.loads(render_json(a_run(leak)))["components"]
     page = html.unescape(render_html(a_run(leak), {}))

@@ -52,9 +52,9 @@ def test_of_processes_that_are_replaced_it_is_said_what_grew_in_them_and_what_wo
     found = growth_so_far(a_leak(roles=(REPLACED,), verdict=Verdict.INCONCLUSIVE, causes=(), n_min=1024))
 
     assert found == (
-        "grows by 1,057 B per call in each process that is replaced (7 × python, forked so far), which takes that with "
-        "it: probably work (jobs.py:21) allocates it. Without replacement (max-requests, maxtasksperchild) 1,024 calls "
-        "would decide it"
+        "grows by 1,057 B per call in each process that is replaced (7 × python, forked so far), and the memory is "
+        "freed when the process ends: probably work (jobs.py:21) allocates it. Without replacement (max-requests, "
+        "maxtasksperchild) 1,024 calls would decide it"
     )
 
 

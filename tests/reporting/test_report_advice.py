@@ -43,7 +43,7 @@ def test_lost_memory_is_told_by_the_line_that_allocates_it():
 def test_of_what_is_lost_with_something_else_it_is_said_that_lost_memory_points_to_it():
     cause = a_cause(memory_path=(MemoryStep("lost-block", allocated_at=FAST),))
 
-    assert "nothing but lost memory points to it" in say.cause_sentence(cause)
+    assert "only lost memory points to it" in say.cause_sentence(cause)
     assert "nothing points to it any more" in say.cause_sentence(a_cause())
 
 
@@ -104,9 +104,9 @@ def test_a_view_is_told_with_what_it_keeps():
         ),
         (
             (MemoryStep("unknown"), MemoryStep("block", type="memoryview", allocated_at=APP)),
-            "The memoryview allocated at app.py:14 points to them; soak could not see what holds that.",
+            "The memoryview allocated at app.py:14 points to them; soak could not find what holds that.",
         ),
-        ((MemoryStep("unknown"),), "soak could not see what holds them; they are allocated at fast.pyx:6."),
+        ((MemoryStep("unknown"),), "soak could not find what holds them; they are allocated at fast.pyx:6."),
         (
             (MemoryStep("thread-stack"),),
             "They are held by a thread's stack: by a variable of a function that is still running.",
@@ -165,7 +165,7 @@ def test_the_first_sentence_names_the_reference_cycle_that_keeps_objects():
     kept = an_object(kind="reference-cycle", state="held", ring=(node,), chain=(*garbage, node))
     by_c = an_object(kind="reference-cycle", state="held", memory_path=(MemoryStep("static", "kept", "/app/fast.so"),))
 
-    assert origin([off]) == "app.py:14 allocates it, and a reference cycle without gc keeps it"
+    assert origin([off]) == "app.py:14 allocates it, and a reference cycle that is not collected keeps it"
     assert origin([kept]) == "app.py:14 allocates it, and a reference cycle that gc cannot free keeps it"
     assert "reference cycle" not in origin([by_c])
     assert say.cause_sentence(off).endswith("; its objects hold each other.")
@@ -203,7 +203,7 @@ def test_what_is_likely_is_said_with_the_place(reason: Unseen):
 def test_that_no_holder_was_seen_is_said_with_the_reason_and_the_place(reason: Unseen):
     text = say.advise(an_object(state="unknown", unseen=reason, unseen_detail="Operation not permitted"))
 
-    assert text.startswith("soak could not see what holds them: ")
+    assert text.startswith("soak could not find what holds them: ")
     assert " (Operation not permitted). Look at app.py:14 for a list, dict or cache" in text
 
 

@@ -56,7 +56,7 @@ def test_the_sentence_names_what_grew_most_and_always_what_is_not_explained():
     """The largest change first, with its sign; the rest in one; the sum is exact."""
     assert audit_sentence(an_audit()) == (
         "RSS grew by 4.53 MiB from cycle 1,000 to 3,000 (2,376 B per call): 4 MiB native blocks in use, "
-        "1 MiB mapped: libx.so, -512 KiB free in malloc's heap, 32 KiB the rest; unexplained 0 B."
+        "1 MiB mapped: libx.so, -512 KiB free in malloc's heap, 32 KiB other parts; unexplained 0 B."
     )
     assert "unexplained 1 MiB." in audit_sentence(an_audit(unexplained=(0, 0, MIB)))
 

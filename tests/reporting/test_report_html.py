@@ -83,7 +83,7 @@ def test_controls_that_failed_stand_above_everything():
     """A run that cannot be trusted says so first."""
     page = Page(render_html(a_run(a_component(), controls=controls(ok=False, detail="it grew")), {}))
 
-    assert page.of("p", "h1")[0] == "The controls failed, do not rely on these verdicts. blank: it grew."
+    assert page.of("p", "h1")[0] == "The controls failed: do not rely on these verdicts. blank: it grew."
 
 
 def test_a_run_that_was_cut_off_says_so_above_the_verdicts():
@@ -149,7 +149,7 @@ def test_a_cause_says_bytes_asked_for_and_allocated_and_blocks_and_its_own_line_
     page = Page(render_html(a_run(a_leak(causes=(cause,))), {}))
 
     assert (
-        "106 B/cycle asked for, 128 B allocated · 1 block/cycle · since cycle 4,096 at the latest · type bytes · "
+        "106 B/cycle requested, 128 B allocated · 1 block/cycle · since cycle 4,096 at the latest · type bytes · "
         "fingerprint 9f2c41d07a"
     ) in page.of("p")
     shown = "".join(text for tag, text in page.texts if tag in ("pre", "b"))

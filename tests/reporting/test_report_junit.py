@@ -90,7 +90,7 @@ def test_a_failure_says_what_a_person_needs():
 
     assert failure.get("type") == "LEAK"
     assert failure.get("message") == (
-        "convert grows by 106 B per call (the allocator makes 128 B of it): decoder/conversion.py:42 allocates it, "
+        "convert grows by 106 B per call (the allocator uses 128 B for it): decoder/conversion.py:42 allocates it, "
         "and nothing points to it (20,480 calls in 8.5 s)."
     )
     lines = (failure.text or "").splitlines()

@@ -24,13 +24,13 @@ def test_a_comment_has_the_headline_a_table_and_what_is_known_of_the_leak():
         "| convert | ▲ LEAK | 128 B/cycle \\[127.9, 128.1\\] (106 requested) | malloc heap in use | 20,480 | 8.5 s |\n"
         "| get | ● CLEAN | ≤ 0.21 B/cycle | malloc heap in use | 20,480 | 8.5 s |\n"
         "\n"
-        "**convert grows by 106 B per call (the allocator makes 128 B of it): decoder/conversion.py:42 allocates it, "
+        "**convert grows by 106 B per call (the allocator uses 128 B for it): decoder/conversion.py:42 allocates it, "
         "and nothing points to it (20,480 calls in 8.5 s).** "
         "Malloc heap in use: grows by 128 B per call \\[127.9, 128.1\\], steadily since call 4,096.\n"
         "\n"
         "- Native memory, 106 B per call (a block of 106 B every call) in PyArray\\_NewFromDescr "
         "(\\_multiarray\\_umath.so, numpy 2.3.1), called from to\\_numpy (decoder/conversion.py:42); "
-        "nothing points to it any more, so it can never be given back. "
+        "nothing points to it any more, so it can never be freed. "
         "PyArray\\_NewFromDescr in \\_multiarray\\_umath.so allocates this, and one path out of it never frees it.\n"
         "\n"
         "<details><summary>\nAllocated at\n</summary>\n"
@@ -55,7 +55,7 @@ def test_controls_that_failed_are_the_first_line():
     """Before the headline."""
     text = render_markdown(a_run(a_component(), controls=controls(ok=False, detail="it grew"), finished=None))
 
-    assert text.splitlines()[0] == "**The controls failed, do not rely on these verdicts. blank: it grew.**"
+    assert text.splitlines()[0] == "**The controls failed: do not rely on these verdicts. blank: it grew.**"
     assert text.splitlines()[2].startswith("**This run was interrupted")
 
 

@@ -39,7 +39,7 @@ from soak.results import (
 )
 from soak.verdict import Verdict
 
-ROUNDED = " (the allocator makes 128 B of it)"
+ROUNDED = " (the allocator uses 128 B for it)"
 RAN = " (20,480 calls in 8.5 s)."
 ORIGIN = "decoder/conversion.py:42 allocates it, and nothing points to it"
 
@@ -184,7 +184,7 @@ LOOP_FRAMES = ('  File "/opt/soak/inside/loop.py", line 14 in run',)
         ),
         (
             a_leak("convert"),
-            f"convert grows by 106 B per call (the allocator makes 128 B of it): {ORIGIN} (20,480 calls in 8.5 s).",
+            f"convert grows by 106 B per call (the allocator uses 128 B for it): {ORIGIN} (20,480 calls in 8.5 s).",
         ),
         (
             a_leak("convert", growth=growth(128.0, 127.9, 128.1)),
@@ -213,7 +213,7 @@ LOOP_FRAMES = ('  File "/opt/soak/inside/loop.py", line 14 in run',)
         (a_leak("convert", growth=None), f"convert grows: {ORIGIN} (20,480 calls in 8.5 s)."),
         (
             a_settling("cache"),
-            "cache grows by 12 B per call, but ever more slowly, like a cache that fills: 20,480 calls in 8.5 s.",
+            "cache grows by 12 B per call, but more and more slowly, like a cache that fills: 20,480 calls in 8.5 s.",
         ),
         (an_undecided("get"), "get could not be decided yet: 4,000 calls in 8.5 s."),
         (
@@ -275,11 +275,11 @@ LOOP_FRAMES = ('  File "/opt/soak/inside/loop.py", line 14 in run',)
         ),
         (
             a_leak("get", causes=(a_cause(), a_mapping(5.0, 1.0))),
-            f"get grows by 106 B per call (the allocator makes 128 B of it): {ORIGIN} (20,480 calls in 8.5 s).",
+            f"get grows by 106 B per call (the allocator uses 128 B for it): {ORIGIN} (20,480 calls in 8.5 s).",
         ),
         (
             a_leak("get", causes=(a_cause(), a_mapping(16_384.0, 0.0001))),
-            f"get grows by 106 B per call (the allocator makes 128 B of it): {ORIGIN} (20,480 calls in 8.5 s).",
+            f"get grows by 106 B per call (the allocator uses 128 B for it): {ORIGIN} (20,480 calls in 8.5 s).",
         ),
     ],
 )
@@ -379,7 +379,9 @@ def test_why_a_driver_failed_is_not_said_twice():
     """The component's sentence has the detail; what was found until then is what remains to be said."""
     leaked = a_leak(verdict=Verdict.FAILED, grounds=(Ground(GroundKind.DRIVER_FAILED), *a_leak().grounds))
 
-    assert say.why_sentence(leaked).startswith("Until then LEAK: Malloc heap in use: grows by 128 B per call")
+    assert say.why_sentence(leaked).startswith(
+        "Its verdict until then: LEAK. Malloc heap in use: grows by 128 B per call"
+    )
     assert say.why_sentence(dataclasses.replace(leaked, iterations=0)) == ""
     assert say.why_sentence(a_failure(grounds=(Ground(GroundKind.DRIVER_FAILED),))) == ""
     assert say.why_words(a_failure()).startswith("The driver failed in call 7: decoder.errors.DecodeError: ")
@@ -395,7 +397,7 @@ def test_a_counted_leak_says_what_would_look_the_same():
     """The sentence is beside a verdict that rests on the rule, but not where a loss is proven."""
     lost = (Ground(GroundKind.LOST_BLOCKS, ("tracked",), sites=1),)
 
-    expected = "A cache that fills for more than about 9,830 calls would look the same."
+    expected = "A cache that takes more than about 9,830 calls to fill would look the same."
     assert say.lookalike_sentence(a_leak(causes=())) == expected
     assert say.lookalike_sentence(a_leak()) is None
     assert say.lookalike_sentence(a_leak(causes=(), grounds=lost)) is None
@@ -410,7 +412,7 @@ def test_a_counted_leak_says_what_would_look_the_same():
             (
                 "Native memory, 106 B per call (a block of 106 B every call) in PyArray_NewFromDescr "
                 "(_multiarray_umath.so, numpy 2.3.1), called from to_numpy (decoder/conversion.py:42); "
-                "nothing points to it any more, so it can never be given back."
+                "nothing points to it any more, so it can never be freed."
             ),
         ),
         (
@@ -475,7 +477,7 @@ def test_controls_that_failed_say_not_to_rely_on_the_verdicts():
     """A run that cannot be trusted says so clearly."""
     failed = controls(ok=False, detail="an empty cycle grew by 3 B per cycle")
 
-    expected = "The controls failed, do not rely on these verdicts. blank: an empty cycle grew by 3 B per cycle."
+    expected = "The controls failed: do not rely on these verdicts. blank: an empty cycle grew by 3 B per cycle."
     assert say.controls_sentence(failed) == expected
 
 
@@ -486,7 +488,7 @@ def test_a_failed_spike_says_what_does_not_rest_on_anything():
     failed = dataclasses.replace(passed, spike=dataclasses.replace(passed.spike, of_kinds=(lost,)))
 
     assert say.controls_sentence(failed) == (
-        "The controls failed, what rests on file descriptors is INCONCLUSIVE. "
+        "The controls failed: verdicts that rest on file descriptors are INCONCLUSIVE. "
         "spike (fd): file descriptors could not be read."
     )
 
@@ -494,7 +496,7 @@ def test_a_failed_spike_says_what_does_not_rest_on_anything():
 def test_a_run_without_controls_says_what_is_not_known():
     """No controls, no claim about what could have been seen."""
     assert say.controls_sentence(None) == (
-        "This run has no controls: how small a leak it could have seen is not known."
+        "This run has no controls, so the smallest leak that it could have found is not known."
     )
 
 
@@ -512,7 +514,7 @@ def test_growth_that_shows_only_in_combination_is_said_as_such():
     """The interval of what is unexplained lies above zero."""
     together = Parts(sum=0.0, full_cycle=64.0, unexplained=64.0, low=63.0, high=65.0)
 
-    assert say.combination_sentence(together) == "64 B per call show only when the parts work together."
+    assert say.combination_sentence(together) == "64 B per call appear only when the parts work together."
     assert say.parts_sentence(together) == ("sum of the parts 0; full cycle 64; unexplained 64 (63 to 65) B per cycle.")
 
 
@@ -526,8 +528,8 @@ def test_a_full_cycle_that_grows_less_than_its_parts_is_said_as_such():
 @pytest.mark.parametrize(
     ("pacing", "expected"),
     [
-        (Pacing(None, 415e-6, 0, 0.0), "Ran flat out, 415 µs per call on average."),
-        (Pacing(0.0, None, 0, 0.0), "Ran flat out."),
+        (Pacing(None, 415e-6, 0, 0.0), "Ran without pauses, 415 µs per call on average."),
+        (Pacing(0.0, None, 0, 0.0), "Ran without pauses."),
         (
             Pacing(0.1, 0.1, 0, 0.002),
             "Paced at 100 ms, 100 ms per call on average; no deadline missed, worst lag 2 ms.",
@@ -552,20 +554,20 @@ def test_the_tracker_says_whether_it_watched():
     assert say.tracker_sentence(watching) == "The allocation tracker watched native memory and Python objects."
     assert say.tracker_sentence(traced) == (
         "The allocation tracker watched native memory and Python objects. It could not follow objects in reused "
-        "memory, so such an object may have the line of an earlier one."
+        "memory, so soak may name the line of an earlier object in the same place."
     )
     assert say.tracker_sentence(absent) == "The allocation tracker did not watch: no glibc."
 
 
 def test_the_reason_to_stop_is_said_in_words():
     """A guard is named by what it guards."""
-    assert say.stop_sentence(a_component()) == "Stopped because its verdict stood."
+    assert say.stop_sentence(a_component()) == "Stopped because it had its verdict."
     assert say.stop_sentence(a_component(stopped_by="guard:fds")) == (
-        "Stopped by the guard on fds, before the process hit its limit; what was measured is judged."
+        "Stopped by the guard on fds, before the process reached its limit; soak judged the measurements until then."
     )
     ran_into_it = Ground(GroundKind.MEMORY_AT_LIMIT, ("mapped",), limit=Limit(1e6, 2e9, None, 8, is_reached=True))
     assert say.stop_sentence(a_component(stopped_by="guard:mapped", grounds=(ran_into_it,))) == (
-        "Stopped because the process ran into its limit on mapped; what was measured is judged."
+        "Stopped because the process ran into its limit on mapped; soak judged the measurements until then."
     )
 
 
@@ -644,7 +646,7 @@ def test_the_first_line_of_a_leak_names_the_place_and_the_holder(cause: Cause, e
     sentence = say.component_sentence(a_leak("login", causes=(cause,)))
 
     came = f": {expected}" if expected else ""
-    assert sentence == f"login grows by 106 B per call (the allocator makes 128 B of it){came} (20,480 calls in 8.5 s)."
+    assert sentence == f"login grows by 106 B per call (the allocator uses 128 B for it){came} (20,480 calls in 8.5 s)."
 
 
 def kept_by(*causes: Cause, keeper: str = "self.handlers") -> str:
@@ -662,7 +664,7 @@ def test_the_first_line_names_the_container_that_only_grows_even_if_more_memory_
     of_list = a_cause(**held, python_where=Place("on", "/srv/app.py", 14), frames=(), chain=(handlers,))
 
     assert "app.py:14 allocates it, and app.bus.handlers keeps it" in kept_by(thread, of_list)
-    assert "app.py:14 adds to self.handlers, and no code takes anything from it" in kept_by(thread)
+    assert "app.py:14 adds to self.handlers, and no code removes anything from it" in kept_by(thread)
 
 
 def test_the_first_line_does_not_name_a_registry_of_weak_references_if_something_else_holds_as_much():
@@ -678,7 +680,7 @@ def test_the_first_line_does_not_name_a_registry_of_weak_references_if_something
 def test_what_followed_the_cycles_is_told_where_it_took_long():
     """A verdict of six seconds that comes after forty is accounted for."""
     assert say.overhead_sentence(a_component()) == "160 checkpoints took 2.1 % of the time."
-    expected = "160 checkpoints took 2.1 % of the time. What followed the last cycle took 7.5 s."
+    expected = "160 checkpoints took 2.1 % of the time. Work after the last cycle took 7.5 s."
     assert expected == say.overhead_sentence(a_component(seconds_after=7.5))
 
 

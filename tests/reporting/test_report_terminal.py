@@ -49,7 +49,7 @@ def test_controls_that_failed_are_the_first_line():
     """A run that cannot be trusted says so before it says anything else."""
     lines = printed(a_run(a_component(), controls=controls(ok=False, detail="it grew")))
 
-    assert lines[0] == "The controls failed, do not rely on these verdicts. blank: it grew."
+    assert lines[0] == "The controls failed: do not rely on these verdicts. blank: it grew."
 
 
 def test_what_is_not_clean_is_explained_below_the_table():

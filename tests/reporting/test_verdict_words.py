@@ -206,7 +206,7 @@ def test_growth_that_changed_its_rate_says_so():
     """Thrice as fast in the second half: it grows, but which rate to believe is open."""
     found = judge(range(4097), [10.0 * at + 20.0 * max(at - 2048, 0) for at in range(4097)], tolerance=1, n_min=4096)
 
-    assert series_sentence(found, "bytes", "call") == "Grows by 30 B per call [30, 30], but not at one rate yet."
+    assert series_sentence(found, "bytes", "call") == "Grows by 30 B per call [30, 30], but not at a steady rate yet."
 
 
 def test_too_few_cycles_are_told_as_such():
@@ -220,7 +220,8 @@ def test_a_list_that_only_grows_is_told_with_the_line_that_adds_to_it():
     leaking = a_component(verdict=Verdict.LEAK, grounds=(ground,), n_min=256)
 
     assert (
-        why_words(leaking) == "Each call adds to KEPT at app.py:14, and no code takes anything from it: 88 B per call."
+        why_words(leaking)
+        == "Each call adds to KEPT at app.py:14, and no code removes anything from it: 88 B per call."
     )
 
 
@@ -231,7 +232,7 @@ def test_what_rose_in_a_few_slow_cycles_is_told_with_the_cache_that_would_look_t
 
     assert why_words(few).startswith(
         "Memory requested and not freed: so far 88 B in each of 41 calls. "
-        "A cache that fills for more than 41 calls would look the same."
+        "A cache that takes more than 41 calls to fill would look the same."
     )
 
 
@@ -254,8 +255,8 @@ def test_a_cache_that_was_not_looked_at_to_the_end_is_told_as_such(cache: Holdin
     maybe = a_component(verdict=Verdict.INCONCLUSIVE, grounds=(ground,), causes=())
 
     assert why_words(maybe).startswith(
-        f"{words}what could be looked at of what grows. "
-        "Not all could be looked at, so this is a cache that fills, or a leak."
+        f"{words}the part of the growth that soak could look at. "
+        "soak could not look at all of it, so this is a cache that fills, or a leak."
     )
 
 
@@ -284,9 +285,9 @@ def test_a_cache_that_may_fill_is_told_with_what_is_known_of_its_bound(cache: Ho
     )
 
     is_full = cache.filled == cache.capacity
-    just_now = "It may have become full just now, so this is a cache that has filled"
+    just_now = "It may have just become full, so this is a cache that has filled"
     so = just_now if is_full else "So this is a cache that fills"
-    assert why_words(maybe).startswith(f"{words} what grows. {so}, or a leak.")
+    assert why_words(maybe).startswith(f"{words} the growth. {so}, or a leak.")
     command = needed_command(dataclasses.replace(maybe, options=()))
     # Without it the cache is a leak again in the middle of the run that is to decide.
     assert command is not None
@@ -322,6 +323,6 @@ def test_memory_that_rose_in_each_call_is_told_with_how_much_it_is():
     leak = a_component(verdict=Verdict.LEAK, grounds=(ground,))
 
     assert why_words(leak) == (
-        "Memory requested and not freed: more in each reading over 50 calls, 2 GiB in all. "
+        "Memory requested and not freed: higher at each reading over 50 calls, by 2 GiB in total. "
         "A cache of more than 2 GiB would look the same."
     )

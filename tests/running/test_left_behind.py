@@ -101,7 +101,7 @@ def test_one_left_behind_in_each_of_30_cycles_is_a_leak_with_its_line(folder: Pa
     (cause,) = result.causes[:1]
     assert (cause.kind, cause.confirmed, cause.count_per_iteration) == ("left-behind", True, 1.0)
     told = f"Left behind: 1 shared-memory segment in each of 30 calls, created at it.py:{LINE}; "
-    assert why_sentence(result) == f"{told}{cause.newest} is the newest."
+    assert why_sentence(result) == f"{told}the newest is {cause.newest}."
     assert (cause.newest or "").startswith("/dev/shm/psm_")
 
 

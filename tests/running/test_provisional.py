@@ -56,9 +56,9 @@ def test_106_bytes_at_100_ms_are_told_of_within_a_minute():
     assert found.provisional is not None
     assert found.provisional.per_iteration == pytest.approx(106)
     sentence = say.provisional_sentence(found) or ""
-    assert "grows since" in sentence
+    assert "has grown since" in sentence
     assert "106 B per call" in sentence
-    assert "The run goes on to confirm it. A cache that fills for more than about 240 calls would look" in sentence
+    assert "The run goes on to confirm it. A cache that takes more than about 240 calls to fill would look" in sentence
 
 
 def test_what_does_not_grow_is_not_told_of():

@@ -193,7 +193,7 @@ def test_a_program_that_begins_anew_is_judged_from_then_on_with_the_tracker(tmp_
     answer = watch(sys.executable, str(program))
 
     assert answer.component["tracker"]["active"] is True
-    assert any("the program began anew; judged is what came after" in said for said in answer.component["messages"])
+    assert any("the program restarted; judged is what came after" in said for said in answer.component["messages"])
 
 
 def test_the_program_runs_unchanged_and_what_it_starts_is_left_alone(tmp_path: Path):
@@ -523,7 +523,7 @@ def test_workers_that_grow_and_are_replaced_are_never_clean(tmp_path: Path):
     assert role["verdict"] != "CLEAN"
     assert role["living"] + role["ended"] == 10
     assert role["ended_bytes_per_iteration"] > 500
-    assert "and took that with it: watch them without replacement" in keeps.text
+    assert "until then. To decide this, turn replacement off" in keeps.text
     assert not any("fell at once" in said for said in keeps.component["messages"])
     (role,) = drops.component["roles"]
     assert role["ended_bytes_per_iteration"] < 1

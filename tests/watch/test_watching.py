@@ -170,7 +170,7 @@ def test_a_command_that_fails_is_failed_with_what_was_seen_until_then(status: in
     assert result.verdict is Verdict.FAILED
     assert result.failure is not None
     assert result.failure.detail == said
-    assert "Until then INCONCLUSIVE:" in why_words(result)
+    assert "Its verdict until then: INCONCLUSIVE." in why_words(result)
 
 
 def test_a_command_that_ends_in_order_is_not():
@@ -221,7 +221,7 @@ def test_a_program_that_fills_gigabytes_as_it_starts_and_then_stays_is_no_leak(n
     assert result.verdict is Verdict.INCONCLUSIVE
     assert result.signals["rss"].state == "ended"
     assert 80 <= result.signals["rss"].until <= 320
-    assert "and has not since. It warmed up, or it leaks only while the program has work." in why_words(result)
+    assert "but not after that. It warmed up, or it leaks only while the program has work." in why_words(result)
 
 
 def test_a_leak_that_follows_a_warm_up_has_its_own_rate():

@@ -33,7 +33,7 @@ def render_check(result: ComponentResult, command: str) -> str:
     if result.signals and not result.tracker.active:
         lines.append(f"  channels: {', '.join(result.signals)}. {say.tracker_sentence(result.tracker)}")
     if result.verdict in (Verdict.INCONCLUSIVE, Verdict.SETTLING):
-        lines.append("  undecided: give it a larger budget, or a tolerance that suits it")
+        lines.append("  undecided: use a larger budget or a larger tolerance")
     lines.append(f"  look closer: {command}")
     return say.printable("\n".join(lines))
 

@@ -34,7 +34,7 @@ def render_watch(result: ComponentResult, every_s: float) -> str:
         lines.append(caveat.replace("calls", f"{noun}s"))
     if result.verdict in (Verdict.INCONCLUSIVE, Verdict.SETTLING) and result.needed_iterations:
         more_s = result.needed_iterations * period_s
-        lines.append(f"{format_count(result.needed_iterations)} more {noun}s would tell: {format_duration(more_s)}.")
+        lines.append(f"{format_count(result.needed_iterations)} more {noun}s would decide: {format_duration(more_s)}.")
     lines.append(say.pauses_sentence(result.pauses, noun))
     if result.tracker.active or result.tracker.reason != WATCHED_FROM_OUTSIDE:
         lines.append(say.tracker_sentence(result.tracker))

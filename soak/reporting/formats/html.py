@@ -23,7 +23,7 @@ from soak.units import format_count, format_duration, format_number, format_size
 _NOTHING: tuple[Any, ...] = (None, {}, [])
 _WORDS = (
     "A cycle is one call of the component. LEAK: it grows at one rate that does not slow down. CLEAN: it was shown not "
-    "to grow by more than the tolerance. SETTLING: it grows, but ever more slowly, like a cache that fills. "
+    "to grow by more than the tolerance. SETTLING: it grows, but more and more slowly, like a cache that fills. "
     "INCONCLUSIVE: neither could be shown yet. FAILED: the driver did not come to its end. In a figure the shaded "
     "windows are the stretches on which the fitted rate rests, and the dotted line is growth at the tolerance. A "
     "signal that decides can make a verdict, one that alarms can only raise LEAK, and one that informs is shown."

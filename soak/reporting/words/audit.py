@@ -49,7 +49,7 @@ def audit_sentence(audit: RssAudit) -> str:
     words = [f"{size_words(part.bytes)} {part_name(part)}" for part in named]
     rest = audit.rss_bytes - audit.unexplained_bytes - sum(part.bytes for part in named)
     if rest:
-        words.append(f"{size_words(rest)} the rest")
+        words.append(f"{size_words(rest)} other parts")
     said = (
         f"RSS {verb} by {size_words(abs(audit.rss_bytes))} {cycles}{rate}: {', '.join(words) or 'no part changed'}; "
         f"unexplained {size_words(audit.unexplained_bytes)}."

@@ -39,16 +39,18 @@ SYMBOLS = {
 _CACHE_FITS_INTO_N_MIN = 1.7
 _WATCHED_NOUNS = ("sample", "mark")
 _DECIDER_WORDS = {"lost-scan": "scan for lost blocks", "ledger": "allocation ledger"}
-_NOT_FOLLOWED = " It could not follow objects in reused memory, so such an object may have the line of an earlier one."
+_NOT_FOLLOWED = (
+    " It could not follow objects in reused memory, so soak may name the line of an earlier object in the same place."
+)
 _FILTERED = (
-    " The program filters its system calls. Since then the tracker makes none: no stacks are captured, and what is"
-    " opened or created has no line."
+    " The program filters its system calls (seccomp). From then on the tracker makes none: it captures no stacks, and"
+    " it names no line for what is opened or created."
 )
 _COVERED_WORDS = {"native": "native memory", "python": "Python objects"}
 _WORTH_SAYING_S = 1.0
 _STOP_WORDS = {
-    AT_WORK: "it has not: it was at work when this was written",
-    "verdict": "its verdict stood",
+    AT_WORK: "it was still running when this was written",
+    "verdict": "it had its verdict",
     "budget": "its budget was used up",
     "signal": "the run was interrupted",
     "failure": "it failed",
@@ -76,7 +78,7 @@ def component_sentence(component: ComponentResult) -> str:
         return f"{name} {growth_words(growth, noun)}{beside}{where_from(component)} ({ran})."
     if component.verdict is Verdict.SETTLING:
         fills = any(cause.holder is not None and cause.holder.full_at_cycle for cause in component.causes)
-        how = "into a cache that is not full yet" if fills else "but ever more slowly, like a cache that fills"
+        how = "into a cache that is not full yet" if fills else "but more and more slowly, like a cache that fills"
         return f"{name} {growth_words(growth, noun)}, {how}: {ran}."
     so_far = growth_so_far(component)
     if so_far is not None:
@@ -113,7 +115,7 @@ def provisional_sentence(component: ComponentResult) -> str | None:
     confirms = "The run goes on to confirm it." if goes_on else "The run ended before it could confirm it."
     name = printable(component.name)
     alike = lookalike(found.n_min or 0, component.cycle_noun)
-    return f"Provisional: {name} grows since {since}: {rate}{at}. {confirms} {alike}"
+    return f"Provisional: {name} has grown since {since}: {rate}{at}. {confirms} {alike}"
 
 
 def time_left_s(cycles: int, elapsed_s: float, budget_s: float | None, iterations: int | None) -> float | None:
@@ -196,9 +198,12 @@ def stop_sentence(component: ComponentResult) -> str:
     guard = component.stopped_by.removeprefix("guard:")
     limit = component.grounds[0].limit if component.grounds else None
     if guard != component.stopped_by and limit is not None and limit.is_reached:
-        return f"Stopped because the process ran into its limit on {guard}; what was measured is judged."
+        return f"Stopped because the process ran into its limit on {guard}; soak judged the measurements until then."
     if guard != component.stopped_by:
-        return f"Stopped by the guard on {guard}, before the process hit its limit; what was measured is judged."
+        return (
+            f"Stopped by the guard on {guard}, before the process reached its limit; soak judged the measurements "
+            "until then."
+        )
     return f"Stopped because {_STOP_WORDS.get(component.stopped_by, component.stopped_by)}."
 
 
@@ -206,7 +211,7 @@ def pacing_sentence(pacing: Pacing) -> str:
     """Say the pace asked for, the pace held, and the deadlines missed."""
     mean = "" if pacing.mean_period_s is None else f", {format_duration(pacing.mean_period_s)} per call on average"
     if not pacing.interval_s:
-        return f"Ran flat out{mean}."
+        return f"Ran without pauses{mean}."
     held = f"Paced at {format_duration(pacing.interval_s)}{mean}"
     if not pacing.missed_deadlines:
         return f"{held}; no deadline missed, worst lag {format_duration(pacing.worst_lag_s)}."
@@ -224,16 +229,15 @@ def pauses_sentence(pauses: Pauses | None, noun: str) -> str:
     if noun in _WATCHED_NOUNS:
         times = "once" if pauses.count == 1 else f"{format_count(pauses.count)} times"
         allowed = "" if pauses.budget_s is None else f" ({format_duration(pauses.budget_s)} allowed)"
-        return (
-            f"For scans the program was copied {times}; a thread of it waited for {format_duration(pauses.p50_s)} at "
-            f"the median, {format_duration(pauses.p99_s)} in 99 of 100, {format_duration(pauses.worst_s)} at worst"
-            f"{allowed}."
-        )
+        waited = f"{_waited(pauses)}{allowed}"
+        return f"soak copied the program {times} for scans. Each time one of its threads waited: {waited}."
     budget = "" if pauses.budget_s is None else f" (a budget of {format_duration(pauses.budget_s)})"
-    return (
-        f"Checkpoints kept cycles waiting for {format_duration(pauses.p50_s)} at the median, "
-        f"{format_duration(pauses.p99_s)} in 99 of 100, {format_duration(pauses.worst_s)} at worst{budget}."
-    )
+    return f"Checkpoints kept cycles waiting: {_waited(pauses)}{budget}."
+
+
+def _waited(pauses: Pauses) -> str:
+    p50, p99, worst = map(format_duration, (pauses.p50_s, pauses.p99_s, pauses.worst_s))
+    return f"median {p50}, 99th percentile {p99}, longest {worst}"
 
 
 def tracker_sentence(tracker: TrackerState) -> str:
@@ -251,5 +255,5 @@ def overhead_sentence(component: ComponentResult) -> str:
     lost = f"; {count_words(component.lost_rows, 'row')} lost" if component.lost_rows else ""
     taken = f"{component.checkpoint_share * 100:.2g} % of the time"
     after = component.seconds_after
-    followed = f" What followed the last cycle took {format_duration(after)}." if after >= _WORTH_SAYING_S else ""
+    followed = f" Work after the last cycle took {format_duration(after)}." if after >= _WORTH_SAYING_S else ""
     return f"{count_words(component.checkpoints, 'checkpoint')} took {taken}{lost}.{followed}"

@@ -148,7 +148,7 @@ def other_measure(growth: Growth | None) -> str:
         return ""  # some of what was asked for does not come from the allocator, such as the stacks of Python frames
     requested = byte_rate(growth.requested_bytes_per_iteration)
     allocated = byte_rate(growth.allocated_bytes_per_iteration)
-    return "" if requested == allocated else f" (the allocator makes {allocated} of it)"
+    return "" if requested == allocated else f" (the allocator uses {allocated} for it)"
 
 
 def memory_beside(component: ComponentResult) -> str:

@@ -17,8 +17,8 @@ from soak.verdict import SeriesState, SeriesVerdict, Verdict
 
 HOUR_S = 3600.0
 _WHY = {
-    "pid": "another process goes on",
-    "axis": "its count begins anew",
+    "pid": "another process continues",
+    "axis": "its count starts again",
     "clock": "its clock was set back",
     "value": "its value falls, as after a restart,",
 }
@@ -45,7 +45,7 @@ def _rise(series: LogSeries, telling: JudgedPiece) -> str:
     if last.min() <= first.max():
         return ""
     before, after = (rate_number(float(np.median(some)), series.unit) for some in (first, last))
-    return f"Rose from {before} to {after}; whether that goes on at one rate cannot be told yet."
+    return f"Rose from {before} to {after}; it is too early to tell whether the growth is steady."
 
 
 def log_sentence(series: LogSeries, found: SeriesVerdict) -> str:
@@ -60,9 +60,9 @@ def log_sentence(series: LogSeries, found: SeriesVerdict) -> str:
             bound = rate_number(max(found.high or 0.0, 0.0) * HOUR_S, series.unit, up=True)
             return f"Grows by no more than {bound} per hour{_tolerance(series, found)}, over {_time(found.cycles)}."
         case SeriesState.SLOWING:
-            return f"{growth}, and ever more slowly."
+            return f"{growth}, but more and more slowly."
         case SeriesState.UNSTEADY:
-            return f"{growth}, but not at one rate yet."
+            return f"{growth}, but not at a steady rate yet."
         case SeriesState.FEW_READINGS:
             return "Too few readings for an estimate."
         case SeriesState.UNDECIDED | SeriesState.EARLY if found.rate is not None:
@@ -111,13 +111,13 @@ def _time(seconds: float | None) -> str:
 def _needed(series: LogSeries, needed: int) -> str:
     if not series.is_over_time:
         return needed_words(needed, series.noun)
-    return f"Not enough data yet: {_time(needed)} more, or accept more with --tolerance."
+    return f"Not enough data yet: {_time(needed)} more would decide, or a larger --tolerance."
 
 
 def _lookalike(series: LogSeries, telling: JudgedPiece) -> str:
     if not series.is_over_time:
         return lookalike(telling.n_min, series.noun)
-    return f"A cache that fills for more than {_time(CACHE_FITS_INTO_N_MIN * telling.n_min)} would look the same."
+    return f"A cache that takes more than {_time(CACHE_FITS_INTO_N_MIN * telling.n_min)} to fill would look the same."
 
 
 def _pieces(series: LogSeries, judged: LogVerdict) -> list[str]:
@@ -126,12 +126,12 @@ def _pieces(series: LogSeries, judged: LogVerdict) -> list[str]:
     said = []
     if count > 1:
         short = f"; {count_words(judged.too_short, 'piece')} too short to judge" if judged.too_short else ""
-        this = f" This verdict is that of the piece from {_at(series, judged.telling.piece)}."
+        this = f" This verdict is for the piece that starts at {_at(series, judged.telling.piece)}."
         said.append(f"Judged in {count} pieces: {'; '.join(_beginnings(series, judged))}{short}.{this}")
     if judged.falls:
         said.append(
-            f"Its value falls deeply {format_count(judged.falls)} times. If these are restarts, say --restarts: "
-            "then each piece between them is judged."
+            f"Its value drops sharply {format_count(judged.falls)} times. If these are restarts, use --restarts: soak "
+            "then judges each piece between them."
         )
     return said
 
@@ -157,28 +157,30 @@ def _at(series: LogSeries, piece: Piece) -> str:
 def _read(series: LogSeries) -> str:
     """Say which column was judged over what, and how its unit is known where it is not named."""
     over = "" if series.noun == "reading" else f" over {'time' if series.is_over_time else series.noun + 's'}"
-    left = ", as memory that is left: what it falls is growth" if series.is_left else ""
+    left = ", as free memory: a fall of it counts as growth" if series.is_left else ""
     unit = ""
     if series.unit_from == PAGES_OF_KIB:
-        unit = "; all its values are whole pages of 4 KiB, so KiB are its unit (--unit names another)"
+        unit = "; all values are whole pages of 4 KiB, so the unit must be KiB (--unit sets another)"
     elif not series.unit and (means_memory(series.column) or series.is_left):
-        unit = "; its unit is not known (--unit KiB names it)"
+        unit = "; its unit is not known (--unit KiB sets it)"
     return f"Read: {printable(series.column)}{over}, {count_words(series.readings, 'reading')}{left}{unit}."
 
 
 def _left_out(series: LogSeries) -> list[str]:
     said = []
     if series.unread_time:
-        said.append(f"The readings are counted: {printable(series.unread_time)} is not a time that soak can read.")
+        said.append(f"soak cannot read {printable(series.unread_time)} as a time, so it numbers the readings.")
     if series.assumed_time:
         said.append(
-            f"Times such as {printable(series.assumed_time)} are taken for hours and minutes; "
-            "--times mm:ss takes them for minutes and seconds."
+            f"soak reads times such as {printable(series.assumed_time)} as hours and minutes; "
+            "--times mm:ss reads them as minutes and seconds."
         )
     if series.blanks:
         said.append(f"Left out: {count_words(series.blanks, 'row')} without a reading.")
     if series.same_time:
-        said.append(f"Of {count_words(series.same_time, 'reading')} at the time of another the lower one was kept.")
+        said.append(
+            f"{count_words(series.same_time, 'reading')} at the time of another: soak kept the lower of the two."
+        )
     if series.is_cut_short:
-        said.append("The pipe fell silent before its end; this is what came until then.")
+        said.append("The pipe stopped before its end; soak judged the data until then.")
     return said

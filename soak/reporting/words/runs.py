@@ -117,19 +117,19 @@ def memory_limit_sentence(max_rss_bytes: float) -> str:
 def controls_sentence(controls: Controls | None) -> str:
     """Say what the controls showed; a failed one says on what no verdict can rest."""
     if controls is None:
-        return "This run has no controls: how small a leak it could have seen is not known."
+        return "This run has no controls, so the smallest leak that it could have found is not known."
     blank, spike = controls.blank, controls.spike
     if not controls.ok:
         checks = [("blank", blank.ok, blank.detail), ("spike", spike.ok, spike.detail)]
         checks += [(f"spike ({each.kind})", each.ok, each.detail) for each in spike.of_kinds]
         failed = [f"{name}: {detail}" for name, ok, detail in checks if not ok]
         titles = ", ".join(SIGNALS[name].title for name in SIGNALS if name in controls.failed_signals)
-        rests = f"what rests on {titles} is INCONCLUSIVE" if titles else "do not rely on these verdicts"
-        return f"The controls failed, {rests}. {' '.join(_closed(text) for text in failed)}"
+        rests = f"verdicts that rest on {titles} are INCONCLUSIVE" if titles else "do not rely on these verdicts"
+        return f"The controls failed: {rests}. {' '.join(_closed(text) for text in failed)}"
     limit = blank.limit_of_detection_bytes
     seen = "" if limit is None else f"; a leak of {short_number(limit, up=True)} B per call would have been seen"
     others = ", ".join(planted_words(each.kind) for each in spike.of_kinds)
-    found = f" So were planted {others}." if others else ""
+    found = f" Planted {others} were found too." if others else ""
     passed = "The controls passed"
     if controls.is_kept:
         passed += f" (an earlier run measured them on this machine, at {controls.measured})"
@@ -150,7 +150,7 @@ def parts_sentence(parts: Parts) -> str:
 def combination_sentence(parts: Parts) -> str:
     """Say whether the parts explain the full cycle, or whether growth shows only in their combination."""
     if parts.low > 0:
-        return f"{byte_rate(parts.unexplained)} per call show only when the parts work together."
+        return f"{byte_rate(parts.unexplained)} per call appear only when the parts work together."
     if parts.high < 0:
         return f"The full cycle grows by {byte_rate(-parts.unexplained)} per call less than its parts do alone."
     return "The parts explain the growth of the full cycle."

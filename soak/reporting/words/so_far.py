@@ -67,8 +67,8 @@ def _ended_so_far(component: ComponentResult) -> str | None:
     enough = f"{count_words(component.n_min, noun)} would" if component.n_min else "more time would"
     return (
         f"grows by {byte_rate(rate)} per {noun} in each process that is replaced ({format_count(role.ended)} × "
-        f"{printable(role.command)} so far), which takes that with it: probably {place} allocates it. Without "
-        f"replacement (max-requests, maxtasksperchild) {enough} decide it"
+        f"{printable(role.command)} so far), and the memory is freed when the process ends: probably {place} allocates "
+        f"it. Without replacement (max-requests, maxtasksperchild) {enough} decide it"
     )
 
 

@@ -87,7 +87,7 @@ def _go_on(component: ComponentPlan, done: int, before: ComponentResult | None, 
     if (left is not None and left < 1) or (left_s is not None and left_s <= 0):
         return component, f"{again}: they were all, and were not judged."
     at = component.resumed_at + done
-    told = f"{how} after {done:,} cycles; its driver has resume(), so another process goes on at cycle {at:,}."
+    told = f"{how} after {done:,} cycles; its driver has resume(), so another process continues at cycle {at:,}."
     judged = (
         f"Each process is judged by itself: the cycles before are {before.verdict}, those from there on as said here."
     )

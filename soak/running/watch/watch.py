@@ -430,7 +430,7 @@ class Watch:
         if not program or (program == self._program and tables is self._tables):
             return
         became = (
-            f"the process became another program ({program})" if program != self._program else "the program began anew"
+            f"the process became another program ({program})" if program != self._program else "the program restarted"
         )
         if program != self._program or self._tables is not None:
             # Of a chain of them only the last matters.

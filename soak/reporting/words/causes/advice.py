@@ -31,7 +31,7 @@ _WHY_UNSEEN: dict[str, str] = {
     Unseen.TOO_FEW_BLOCKS: "too few blocks of past {noun}s were alive when it looked",
     Unseen.SOME_HELD: "something points to some of the blocks, and nothing to the others",
     Unseen.FREED_LATER: "nothing pointed to some of them, but they were freed later",
-    Unseen.NOT_MORE: "nothing pointed to them, but from one look to the next they did not become more",
+    Unseen.NOT_MORE: "nothing pointed to them, but their number did not grow from one scan to the next",
 }
 
 _MOST_OF_THEM = 0.5
@@ -48,17 +48,18 @@ def advise_on_group(group: CauseGroup, noun: str = "call") -> str:
     if owner is not None and owner.function is not None:
         return (
             f"The {owner.type} holds this function, and the function holds the {owner.type}, partly outside of Python. "
-            "Garbage collection does not look there: disconnect the function, or let it refer to the object weakly."
+            "Garbage collection does not look there: disconnect the function, or let it hold a weak reference to the "
+            "object."
         )
     if owner is not None and owner.is_lost:
         return (
-            f"One reference to each {owner.type} was taken and not dropped, or it and its parts hold each other. Look "
-            "for a reference that is taken in C, and for objects that refer back to their owner."
+            f"A reference to each {owner.type} was taken and never dropped, or the {owner.type} and its parts refer to "
+            "each other. Look for a reference that C code takes, and for objects that refer back to their owner."
         )
     if owner is not None and owner.memory is not None and _keeper(group.head) is None:
         return (
-            f"{spot(owner.memory)} hands the {owner.type} to C code, which keeps it: remove there what was added (a "
-            "callback, a handler, a probe), or let it refer to the object weakly."
+            f"{spot(owner.memory)} passes the {owner.type} to C code, which keeps it: remove the callback, handler or "
+            "probe that was added there, or let it hold a weak reference to the object."
         )
     return advise(group.head, noun, is_named=not group.is_alone)
 
@@ -70,7 +71,7 @@ def advise(cause: Cause, noun: str = "call", *, is_named: bool = False) -> str:
     if cause.is_free_memory:
         return FREE_MEMORY
     if _is_growing_children(cause):
-        return "Run the workers' function by itself: soak run FILE.py:FUNCTION."
+        return "Run the workers' function on its own: soak run FILE.py:FUNCTION."
     general = kind_words(cause.kind).advise(_place(cause), noun)
     if cause.kind == "reference-cycle":
         return f"{general}{_ring_sentence(cause)}"
@@ -93,7 +94,7 @@ def _unseen_sentence(cause: Cause, noun: str) -> str:
         return f"They are probably lost: {_PROBABLY_LOST[cause.unseen]}. "
     if cause.unseen in _WHY_UNSEEN:
         detail = f" ({cause.unseen_detail})" if cause.unseen_detail else ""
-        return f"soak could not see what holds them: {_WHY_UNSEEN[cause.unseen].format(noun=noun)}{detail}. "
+        return f"soak could not find what holds them: {_WHY_UNSEEN[cause.unseen].format(noun=noun)}{detail}. "
     return ""
 
 
@@ -115,10 +116,10 @@ def origin(causes: Sequence[Cause], only_grows: Keeper | None = None, *, suspect
     if only_grows is not None:
         group = _group_of(only_grows, causes)
         if group is None:
-            return f"{_line_of(only_grows)} adds to {only_grows.name}, and no code takes anything from it"
+            return f"{_line_of(only_grows)} adds to {only_grows.name}, and no code removes anything from it"
     cause = None if group is None else group.causes[0]
     if cause is not None and _is_growing_children(cause):
-        return f"in {_children(cause)} that live on"
+        return f"in {_children(cause)} that keep running"
     place = None if cause is None else _line(cause)
     if group is None or cause is None or place is None:
         return ""
@@ -135,9 +136,8 @@ def origin(causes: Sequence[Cause], only_grows: Keeper | None = None, *, suspect
         by = f" by {keeper}" if keeper else though_lost(owner, "it")
         return f"each {owner.type}{made} is kept{by}"
     if cause.state == "lost":
-        return (
-            f"{place} allocates it, and nothing {'but lost memory ' if is_lost_with_others(cause) else ''}points to it"
-        )
+        what = "only lost memory" if is_lost_with_others(cause) else "nothing"
+        return f"{place} allocates it, and {what} points to it"
     if _is_ring(cause):
         return f"{place} allocates it, and {_ring_words(cause)} keeps it"
     comma = "," if keeper and ", " in keeper else ""
@@ -176,7 +176,11 @@ def _is_ring(cause: Cause) -> bool:
 
 def _ring_words(cause: Cause) -> str:
     """Name the reference cycle that keeps objects, by why it is not collected."""
-    return "a reference cycle that gc cannot free" if _is_uncollectable(cause) else "a reference cycle without gc"
+    return (
+        "a reference cycle that gc cannot free"
+        if _is_uncollectable(cause)
+        else "a reference cycle that is not collected"
+    )
 
 
 def made_at_words(group: CauseGroup, owner: Owner) -> str:
@@ -348,9 +352,9 @@ def _advise_on_held(cause: Cause, noun: str, is_named: bool) -> str | None:
         bound = f"give it a bound, or free what each {noun} adds."
         return f"{capitalised(bound) if is_named else f'They are held by {_step_words(root)}: {bound}'}{cut}"
     if nearest.allocated_at is not None:
-        return f"{capitalised(_step_words(nearest))} points to them; soak could not see what holds that.{cut}"
+        return f"{capitalised(_step_words(nearest))} points to them; soak could not find what holds that.{cut}"
     place = _place(cause)
-    return f"soak could not see what holds them{f'; they are allocated at {place}' if place else ''}.{cut}"
+    return f"soak could not find what holds them{f'; they are allocated at {place}' if place else ''}.{cut}"
 
 
 def _step_words(step: MemoryStep) -> str:

@@ -29,15 +29,15 @@ class KindWords:
 KINDS = {
     "native": KindWords(
         "native memory",
-        "Memory from malloc is not given back",
-        "Look for a missing free on the paths out of {place}, the error paths first.",
+        "Memory from malloc is not freed",
+        "Look for a missing free on the return paths of {place}, the error paths first.",
         "the C code that each {noun} runs",
     ),
     "python-object": KindWords(
         "Python objects",
         "Python objects stay",
-        "Look at {place} for a list, dict or cache that each {noun} adds to, or for a C extension that forgets a "
-        "reference.",
+        "Look at {place} for a list, dict or cache that each {noun} adds to, or for a C extension that never drops "
+        "a reference.",
         "the code that each {noun} runs",
     ),
     "reference-cycle": KindWords(
@@ -90,8 +90,8 @@ UNCOLLECTABLE = (
 )
 """The advice on reference cycles in gc.garbage."""
 FREE_MEMORY = (
-    "Free blocks between live ones are too small for what is asked for next, so the heap grows: reuse buffers, ask for "
-    "few different sizes, or allocate what stays before the large blocks that go."
+    "Free blocks between live ones are too small for later requests, so the heap grows: reuse buffers, allocate few "
+    "different sizes, or allocate blocks that stay before large blocks that do not."
 )
 """The advice on fragmentation that an audit has found."""
 FAILURE = KindWords(

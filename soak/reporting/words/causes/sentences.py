@@ -32,9 +32,9 @@ _MOST_NAMED = 3
 """Of what stays open and is alike; more than these are not named."""
 _NEARLY_ONE = 0.75, 1.3
 """Owners that a cycle leaves, counted over a few cycles."""
-_GROWING_CHILDREN = "memory of child processes that live on"
+_GROWING_CHILDREN = "memory of child processes that keep running"
 _STATE_WORDS = {
-    "lost": "nothing points to it any more, so it can never be given back",
+    "lost": "nothing points to it any more, so it can never be freed",
     "held": "something still holds it",
 }
 
@@ -79,7 +79,7 @@ def cause_sentence(cause: Cause, noun: str = "call") -> str:
     where = f" {'in' if cause.where is not None else 'from'} {where}" if where else ""
     state = _STATE_WORDS.get(cause.state)
     if is_lost_with_others(cause):
-        state = "nothing but lost memory points to it, so it can never be given back"
+        state = "only lost memory points to it, so it can never be freed"
     if cause.kind == "reference-cycle" and cause.state == "held":
         state = "its objects hold each other"
     certain = "" if cause.confirmed else "Suspected: "
@@ -117,7 +117,7 @@ def cause_facts(cause: Cause) -> list[str]:
     if cause.bytes_per_iteration is not None:
         measured = f"{format_number(cause.bytes_per_iteration)} B/cycle"
         allocated = cause.allocated_bytes_per_iteration
-        facts.append(measured if allocated is None else f"{measured} asked for, {format_number(allocated)} B allocated")
+        facts.append(measured if allocated is None else f"{measured} requested, {format_number(allocated)} B allocated")
     if cause.blocks_per_iteration:  # none come with a buffer that grows
         blocks = format_number(cause.blocks_per_iteration)
         facts.append(f"{blocks} {'block' if blocks == '1' else 'blocks'}/cycle")
@@ -190,7 +190,7 @@ def _owner_words(group: CauseGroup, owner: Owner, noun: str) -> str:
 def _holder_words(head: Cause, noun: str) -> str:
     """Name what keeps the memory of several causes, with the verb."""
     if head.state == "lost":
-        return f"{_allocated_words(head)} is lost, and with it"
+        return f"{_allocated_words(head)} is lost. It keeps"
     if head.ring:
         return "Objects that refer to each other keep"
     if head.holder is not None:
@@ -206,7 +206,7 @@ def _holder_words(head: Cause, noun: str) -> str:
 
 def _allocated_words(cause: Cause) -> str:
     place = cause.where or cause.python_where
-    return f"What {spot(place)} allocates" if place is not None else "What an unknown place allocates"
+    return f"Memory allocated at {spot(place)}" if place is not None else "Memory allocated at an unknown place"
 
 
 def _site_line(cause: Cause, group: CauseGroup, noun: str) -> str:

@@ -11,21 +11,21 @@ from soak.units import format_count
 
 _SIGNAL = "left_behind"
 _NOT_FOLLOWED = (
-    "what programs create that the component starts, files that it is meant to keep (docs/verdict.md says which those "
-    "are), and what is not on this machine"
+    "resources that are created by programs that it starts, files that it is meant to keep (docs/verdict.md says which "
+    "those are), and resources on other machines"
 )
 _NOTHING_FOLLOWED = "files, shared memory and other resources that are left behind outside the process"
 
 
 def limits_sentence(component: ComponentResult) -> str:
     """Say what was not looked at outside the process."""
-    return f"Not looked at: {_NOT_FOLLOWED if _SIGNAL in component.signals else _NOTHING_FOLLOWED}."
+    return f"Not checked: {_NOT_FOLLOWED if _SIGNAL in component.signals else _NOTHING_FOLLOWED}."
 
 
 def left_behind_sentence(component: ComponentResult, streak: Streak | None = None, *, so_far: str = "") -> str:
     """Say how much of what is left behind, the line that creates it, and the newest.
 
-    ``Left behind: 1 shared-memory segment in each of 151 calls, created at app.py:4; /dev/shm/psm_ab12 is the newest.``
+    ``Left behind: 1 shared-memory segment in each of 151 calls, created at app.py:4; the newest is /dev/shm/psm_ab12.``
     ``streak``: where it was one rate in each cycle; without one it is the rate of the signal.
     """
     causes = [cause for cause in component.causes if cause.kind == SIGNALS[_SIGNAL].kind]
@@ -58,5 +58,5 @@ def _origin(causes: list[Cause]) -> str:
     file = None if place is None or place.file is None else short_file(place.file)
     at = f", created at {file}:{place.line}" if place is not None and file and place.line else ""
     more = f" and at {count_words(len(causes) - 1, 'more place')}" if at and len(causes) > 1 else ""
-    newest = f"; {printable(first.newest)} is the newest" if first.newest else ""
+    newest = f"; the newest is {printable(first.newest)}" if first.newest else ""
     return f"{at}{more}{newest}"

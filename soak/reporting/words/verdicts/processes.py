@@ -33,8 +33,8 @@ def _hidden(role: RoleResult, noun: str) -> str:
     if role.verdict in (Verdict.LEAK, Verdict.CLEAN) or grown < _NOTABLE_BYTES:
         return ""
     return (
-        f" Each that has ended grew by {rate_number(grown, 'bytes')} per {noun} to its end, and took that with it: "
-        "watch them without replacement (max-requests, maxtasksperchild), or with an n_min within which they live."
+        f" Each process that has ended grew by {rate_number(grown, 'bytes')} per {noun} until then. To decide this, "
+        "turn replacement off (max-requests, maxtasksperchild), or set an n_min that is shorter than their lives."
     )
 
 

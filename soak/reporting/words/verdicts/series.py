@@ -26,7 +26,7 @@ def series_sentence(series: SeriesVerdict, unit: str, noun: str) -> str:  # noqa
         case SeriesState.NOTHING_STAYS:
             return _nothing_stays(series, unit, noun)
         case SeriesState.SLOWING:
-            return f"Grows by {growth_with_interval(series, unit, noun)}, and ever more slowly."
+            return f"Grows by {growth_with_interval(series, unit, noun)}, but more and more slowly."
         case SeriesState.NO_HORIZON:
             return f"Too early: {count_words(series.cycles or 0, noun)} so far."
         case SeriesState.FEW_CYCLES:
@@ -36,7 +36,7 @@ def series_sentence(series: SeriesVerdict, unit: str, noun: str) -> str:  # noqa
         case SeriesState.EARLY:
             return f"{_so_far(series, unit, noun)} {_too_early(series, noun)}"
         case SeriesState.UNSTEADY:
-            return f"Grows by {growth_with_interval(series, unit, noun)}, but not at one rate yet."
+            return f"Grows by {growth_with_interval(series, unit, noun)}, but not at a steady rate yet."
         case SeriesState.UNDECIDED:
             return _so_far(series, unit, noun)
         case SeriesState.ENDED:
@@ -57,7 +57,7 @@ def growth_with_interval(series: SeriesVerdict, unit: str, noun: str) -> str:
 def lookalike(n_min: float, noun: str) -> str:
     """Say what would look the same as growth at one rate over n_min cycles."""
     cycles = count_words(round(CACHE_FITS_INTO_N_MIN * n_min), noun)
-    return f"A cache that fills for more than about {cycles} would look the same."
+    return f"A cache that takes more than about {cycles} to fill would look the same."
 
 
 def needed_words(cycles: int, noun: str, cycle_s: float = 0.0) -> str:
@@ -84,7 +84,7 @@ def _since(series: SeriesVerdict, noun: str) -> str:
 
 
 def _ended(series: SeriesVerdict, noun: str) -> str:
-    return f"Grew until {noun} {format_count(series.until or 0)}, and has not since."
+    return f"Grew until {noun} {format_count(series.until or 0)}, but not after that."
 
 
 def _too_early(series: SeriesVerdict, noun: str) -> str:
@@ -93,13 +93,13 @@ def _too_early(series: SeriesVerdict, noun: str) -> str:
 
 def _so_far(series: SeriesVerdict, unit: str, noun: str) -> str:
     if (series.low or 0.0) <= 0:
-        return "No growth seen, not yet ruled out."
+        return "No growth seen, but growth is not ruled out yet."
     return f"Grows by {growth_with_interval(series, unit, noun)} so far."
 
 
 def _nothing_stays(series: SeriesVerdict, unit: str, noun: str) -> str:
     allocated = f"{noun}s {format_count(series.since or 0)} to {format_count(series.until or 0)} allocated"
-    when = f"is still there after {noun} {format_count(series.decided_at or series.cycles or 0)}"
+    when = f"still there after {noun} {format_count(series.decided_at or series.cycles or 0)}"
     if not series.rate:
-        return f"Nothing that {allocated} {when}."
-    return f"Of what {allocated}, {_rate(series, unit)} per {noun} {when}."
+        return f"No memory that {allocated} is {when}."
+    return f"{capitalised(when)}: {_rate(series, unit)} per {noun} of the memory that {allocated}."

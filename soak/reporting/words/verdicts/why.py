@@ -74,7 +74,7 @@ def why_sentence(component: ComponentResult) -> str:
         return ""
     if grounds[0].kind is GroundKind.DRIVER_FAILED:
         rest = grounds[1:] if component.iterations else ()
-        return f"Until then {VERDICTS[rest[0].kind]}: {_sentence(component, rest)}" if rest else ""
+        return f"Its verdict until then: {VERDICTS[rest[0].kind]}. {_sentence(component, rest)}" if rest else ""
     sentence = f"{_sentence(component, grounds)}{_beside_children(component, grounds)}"
     details = (labels_sentence(component), gobjects_sentence(component))
     sentence = " ".join((sentence, *filter(None, details)))
@@ -97,7 +97,7 @@ def lookalike_sentence(component: ComponentResult) -> str | None:
     if decided is GroundKind.STEADY_COUNT:
         n_min = SIGNALS[component.grounds[0].signals[0]].own_n_min(component.n_min)
         cycles = format_count(round(CACHE_FITS_INTO_N_MIN * n_min))
-        return f"A pool that grows for more than about {cycles} {component.cycle_noun}s would look the same."
+        return f"A pool that takes more than about {cycles} {component.cycle_noun}s to fill would look the same."
     return lookalike(component.n_min, component.cycle_noun)
 
 
@@ -167,7 +167,7 @@ def _sentence(component: ComponentResult, grounds: Sequence[Ground]) -> str:  # 
         case GroundKind.OPEN_PROCESSES:
             return f"The program itself does not grow. {_open_processes(first, noun)}"
         case GroundKind.ONLY_OUTSIDE:
-            return f"Nothing that can be read from outside grows. {RSS_LIMIT}"
+            return f"No counter that can be read from outside grows. {RSS_LIMIT}"
         case GroundKind.NOTHING_READ:
             return "Nothing was read."
 
@@ -205,10 +205,10 @@ def _kept_blocks(ground: Ground, noun: str) -> str:
     rate = rate_number(ground.proven_rate or 0.0, "bytes")
     if noun in _NOUNS_OF_A_WATCH:  # not each of them is a request that adds something
         return (
-            f"The container {keeper.name} only grows: {place} adds to it, and no code takes anything from it: "
+            f"The container {keeper.name} only grows: {place} adds to it, and no code removes anything from it: "
             f"{rate} per {noun}."
         )
-    return f"Each {noun} adds to {keeper.name} at {place}, and no code takes anything from it: {rate} per {noun}."
+    return f"Each {noun} adds to {keeper.name} at {place}, and no code removes anything from it: {rate} per {noun}."
 
 
 def _is_kept_by_processes(grounds: Sequence[Ground]) -> bool:
@@ -224,7 +224,10 @@ def _pinned_heap(component: ComponentResult, grounds: Sequence[Ground]) -> str:
     if not is_fragmented or rss is None or not rss.per_iteration:
         return ""
     rate = rate_number(rss.per_iteration, "bytes")
-    return f" Resident memory grows by {rate} per {component.cycle_noun}: they keep freed heap from being given back."
+    return (
+        f" Resident memory grows by {rate} per {component.cycle_noun}, because these blocks keep malloc from returning "
+        "freed heap to the system."
+    )
 
 
 def _growing_sites(component: ComponentResult, ground: Ground) -> str:
@@ -239,7 +242,7 @@ def _growing_sites(component: ComponentResult, ground: Ground) -> str:
 def _replacing(ground: Ground, noun: str) -> str:
     stays = rate_number(ground.proven_rate or 0.0, "bytes")
     kept = f"Memory allocated at {_call_sites(ground.sites or 0)} stays: {stays} per {noun}"
-    flat = "As much is freed elsewhere, so all memory together does not grow: new blocks may just replace old ones."
+    flat = "The same amount is freed elsewhere, so total memory does not grow: new blocks may just replace old ones."
     return f"{kept}. {flat}"
 
 
@@ -247,11 +250,11 @@ def _at_limit(ground: Ground, noun: str) -> str:
     name, limit = ground.signals[0], ground.limit
     assert limit is not None
     shown = format_size if unit_of(name) == "bytes" else short_number
-    allowed = "" if limit.allowed is None else f", of {shown(limit.allowed)} that are allowed,"
+    allowed = "" if limit.allowed is None else f" ({shown(limit.allowed)} are allowed)"
     rose = f"{capitalised(signal_title(name))} rose from {shown(limit.first)} to {shown(limit.last)}{allowed}"
     ended = "soak stopped the component before it reached the limit."
     if limit.is_reached:
-        ended = "Then the component ran into a limit."
+        ended = "Then the component reached a limit."
     return f"{rose} in {count_words(limit.cycles, noun)}. {ended}"
 
 
@@ -263,7 +266,7 @@ def _in_each_cycle(component: ComponentResult, ground: Ground) -> str:
         return left_behind_sentence(component, streak)
     cycles, title = count_words(streak.cycles, noun), capitalised(signal_title(name))
     if unit_of(name) == "bytes":
-        return f"{title}: more in each reading over {cycles}, {format_size(streak.growth)} in all."
+        return f"{title}: higher at each reading over {cycles}, by {format_size(streak.growth)} in total."
     return f"{title}: {short_number(streak.rate)} more in each of {cycles}."
 
 
@@ -287,14 +290,14 @@ def _filling_cache(ground: Ground, noun: str) -> str:
     filling = ground.filling
     assert filling is not None
     share = "all" if filling.is_all else "nearly all"
-    more = f"It will take about {format_size(filling.more_bytes)} more."
-    return f"{capitalised(cache_words(filling.cache, noun))}, holds {share} that grows. {more}"
+    more = f"It will grow by about {format_size(filling.more_bytes)} more."
+    return f"{capitalised(cache_words(filling.cache, noun))}, holds {share} of the growth. {more}"
 
 
 def _beside_memory_in_use(component: ComponentResult) -> str:
     """Say why pages grow while memory in use does not, or that this is not known."""
     if component.audit is not None and may_be_fragmentation(component.audit):
-        return "It is memory that the allocators keep free, and too little to tell whether its growth ends."
+        return "The growth is free memory that the allocators keep. It is too small to tell whether it ends."
     return "Memory in use does not grow, so this is unexplained."
 
 
@@ -305,20 +308,20 @@ def _maybe_filling(ground: Ground, noun: str) -> str:
     if filling.cache.kind == MODULES:
         told = "Modules that are imported for the first time hold"
     if filling.loses_entries:
-        return f"{told} what grows. It drops entries before it is full, so this is a cache that fills, or a leak."
+        return f"{told} the growth. It drops entries before it is full, so this is a cache that fills, or a leak."
     if filling.cache.capacity is not None and filling.cache.filled >= filling.cache.capacity:
-        return f"{told} what grows. It may have become full just now, so this is a cache that has filled, or a leak."
+        return f"{told} the growth. It may have just become full, so this is a cache that has filled, or a leak."
     if filling.cache.is_bounded_by_code:
-        return f"{told} what grows. So this is a cache that fills, or a leak."
-    seen = f"{told} what could be looked at of what grows."
-    return f"{seen} Not all could be looked at, so this is a cache that fills, or a leak."
+        return f"{told} the growth. So this is a cache that fills, or a leak."
+    seen = f"{told} the part of the growth that soak could look at."
+    return f"{seen} soak could not look at all of it, so this is a cache that fills, or a leak."
 
 
 def _filling_modules(ground: Ground) -> str:
     modules = ground.modules
     assert modules is not None
     so_far = f"{format_count(modules.filled)} so far, the latest {modules.name}"
-    return f"Modules that are imported for the first time hold all that grows: {so_far}."
+    return f"Modules that are imported for the first time hold all of the growth: {so_far}."
 
 
 def _few_cycles(component: ComponentResult, ground: Ground) -> str:
@@ -332,7 +335,7 @@ def _few_cycles(component: ComponentResult, ground: Ground) -> str:
     over = count_words(component.iterations, noun)
     so_far = f"in each of {over}" if ground.streak is not None or name == "tracked" else f"per {noun} over {over}"
     grew = f"{capitalised(signal_title(name))}: so far {rate} {so_far}{at}."
-    return f"{grew} A cache that fills for more than {over} would look the same."
+    return f"{grew} A cache that takes more than {over} to fill would look the same."
 
 
 def _beside_children(component: ComponentResult, grounds: Sequence[Ground]) -> str:
@@ -369,12 +372,12 @@ def _role_rate(role: ProcessRole, noun: str) -> str:
 
 def _open_processes(ground: Ground, noun: str) -> str:
     """Say in which processes nothing is decided yet, and by what."""
-    told = [] if ground.roles else ["Whether the processes that it started grow is not decided yet."]
+    told = [] if ground.roles else ["It is not decided yet whether the processes that it started grow."]
     for role in ground.roles:
         what = "growth" if role.signal is None else signal_title(role.signal)
         rate = f" ({_role_rate(role, noun)} so far)" if role.rate else ""
         is_open = "still settles" if role.verdict is Verdict.SETTLING else "is not decided yet"
-        told.append(f"In {_role(role, f'that live{_s(role)} on')}, {what} {is_open}{rate}.")
+        told.append(f"In {_role(role, f'that keep{_s(role)} running')}, {what} {is_open}{rate}.")
     return " ".join(told)
 
 
@@ -401,4 +404,4 @@ def _titles(names: Sequence[str]) -> str:
 
 
 def _nor_do(names: Sequence[str]) -> str:
-    return f" Nor do these grow: {_titles(names)}." if names else ""
+    return f" These do not grow either: {_titles(names)}." if names else ""
