@@ -167,7 +167,7 @@ class Recorder:
             is_complete = worker is self._producer and self._producer.is_complete
             if not self._threads[worker.name].is_alive() and not is_complete:
                 raise CameraError(
-                    f"the thread of the {worker.name} has ended after {worker.frames:,} frames, and nobody was told"
+                    f"the thread of the {worker.name} has ended after {worker.frames:,} frames, and no one was told"
                 )
         most = self._depth + 2  # the queue, the frame that is worked on, and the one that the producer holds
         if self._fault is not Fault.UNBOUNDED_QUEUE and self._longest_lag > most:

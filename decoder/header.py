@@ -263,7 +263,7 @@ def _checked(attribute: str, value: object) -> int | float | str | bytes:
 
 def _checked_float(field: Field, value: object) -> float:
     try:
-        number = float(value)  # type: ignore[arg-type]  # a value that is no number raises below
+        number = float(value)  # type: ignore[arg-type]  # a value that is not a number raises below
         struct.pack("<f", number)
     except (TypeError, ValueError, OverflowError):
         raise DecodeError(field.name, field.offset, _short(value), "a number that fits 32 bits") from None

@@ -8,4 +8,4 @@ class JukeboxError(Exception):
 
 
 class SongError(JukeboxError):
-    """A file is no song, or cannot be played."""
+    """A file is not a song, or cannot be played."""

@@ -36,7 +36,7 @@ def make(factory: str, **properties: object) -> Any:
     """
     element = Gst.ElementFactory.make(factory)
     if element is None:
-        raise JukeboxError(f"GStreamer has no element {factory!r}; install the plugin that brings it")
+        raise JukeboxError(f"GStreamer has no element {factory!r}; install the plugin that has it")
     for name, value in properties.items():
         element.set_property(name.replace("_", "-"), value)
     return element

@@ -146,7 +146,7 @@ class Mixer:
     def _stall(self) -> str:
         """Return that nothing moves, with the reason where it is a request pad without a song."""
         pads, linked = self._mixer.sinkpads, [pad for pad in self._mixer.sinkpads if pad.is_linked()]
-        text = f": nothing was mixed for {WATCHDOG_S:g} s, at frame {self.position:,}"
+        text = f": mixed nothing for {WATCHDOG_S:g} s, at frame {self.position:,}"
         if len(linked) < len(pads):
             text += f"; the mixer waits for {len(pads) - len(linked)} request pads of finished songs: not released"
         return text

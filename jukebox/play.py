@@ -90,7 +90,7 @@ class Jukebox:
 def play(playlist: Iterable[str | Path], out: str | Path | None = None) -> None:
     """Play files once, each faded into the next, to the sound card or into a file (.wav, .flac or .ogg).
 
-    Raises SongError for a file that is no song, before anything is played, and JukeboxError when playing fails.
+    Raises SongError for a file that is not a song, before anything is played, and JukeboxError when playing fails.
     """
     songs = [measure(Path(path)) for path in playlist]
     if out is not None and any(Path(out).exists() and song.path.samefile(out) for song in songs):
@@ -123,7 +123,9 @@ def silent_output() -> Any:
 
 def _file_output(path: Path) -> Any:
     if path.suffix not in _FILE_ENCODERS:
-        raise JukeboxError(f"{path.name} is no sound file that can be written; use {', '.join(_FILE_ENCODERS)}")
+        raise JukeboxError(
+            f"{path.name} is not a sound file format that can be written; use {', '.join(_FILE_ENCODERS)}"
+        )
     output = Gst.parse_bin_from_description(
         f"audioconvert ! {_FILE_ENCODERS[path.suffix]} ! filesink name=file", ghost_unlinked_pads=True
     )

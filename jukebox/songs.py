@@ -64,9 +64,9 @@ def _make(path: Path, suffix: str, buffers: int, frequency_hz: int) -> None:
 
 
 def measure(path: Path) -> Song:
-    """Return the song in a file, decoded once to count its frames. Raises SongError when the file is no song."""
+    """Return the song in a file, decoded once to count its frames. Raises SongError when the file is not a song."""
     if not path.is_file():
-        raise SongError(f"{path} is a folder, and no song" if path.is_dir() else f"there is no file {path}")
+        raise SongError(f"{path} is a folder, not a song" if path.is_dir() else f"there is no file {path}")
     line = Gst.parse_launch(
         f"filesrc name=file ! decodebin ! audioconvert ! audioresample ! {CAPS} ! identity name=counter "
         "signal-handoffs=true ! fakesink sync=false"
@@ -74,7 +74,7 @@ def measure(path: Path) -> Song:
     line.get_by_name("file").set_property("location", str(path))
     sizes_bytes: list[int] = []
     line.get_by_name("counter").connect("handoff", _note_size, sizes_bytes)
-    _run(line, f"{path} is no song", sizes_bytes)
+    _run(line, f"{path} is not a song", sizes_bytes)
     if not sizes_bytes:
         raise SongError(f"{path} has no sound")
     return Song(path, sum(sizes_bytes) // FRAME_BYTES)

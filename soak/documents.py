@@ -120,7 +120,7 @@ def _build_record(kind: type, value: Any) -> Any:
     if kind is Place and isinstance(value, str):
         return Place(value, None, None)  # as earlier versions wrote it
     if not isinstance(value, Mapping):
-        raise TypeError(f"{_shown(value)} is no record")
+        raise TypeError(f"{_shown(value)} is not a record")
     if kind is RunResult:
         _build(_Settings, value.get("settings", {}))
         _build(_Environment, value.get("environment", {}))
@@ -142,7 +142,7 @@ def _type_hints(kind: type) -> dict[str, Any]:
 
 def _build_tuple(kinds: tuple[Any, ...], value: Any) -> tuple[Any, ...]:
     if not isinstance(value, list | tuple):
-        raise TypeError(f"{_shown(value)} is no list")
+        raise TypeError(f"{_shown(value)} is not a list")
     if kinds[-1] is Ellipsis:
         return tuple(_build(kinds[0], item) for item in value)
     return tuple(_build(kind, item) for kind, item in zip(kinds, value, strict=True))
@@ -153,9 +153,9 @@ def _checked(kind: Any, value: Any) -> Any:
     if kind in (int, float):
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if not is_number or not abs(value) <= _LARGEST_NUMBER:
-            raise TypeError(f"{_shown(value)} is no number")
+            raise TypeError(f"{_shown(value)} is not a number")
     elif kind in (str, bool) and not isinstance(value, kind):
-        raise TypeError(f"{_shown(value)} is no {'text' if kind is str else 'truth value'}")
+        raise TypeError(f"{_shown(value)} is not a {'text' if kind is str else 'true or false value'}")
     return value
 
 

@@ -39,9 +39,9 @@ def starved_words(error: Exception) -> str | None:
     if not isinstance(error, OSError):
         return None
     if error.errno in _FULL:
-        return f"{error.filename or 'what soak has to say'} cannot be written: {error.strerror}"
+        return f"{error.filename or 'the output of soak'} cannot be written: {error.strerror}"
     if error.errno in _NO_MORE_FILES:
-        return "no more files may be open here: ulimit -n 1024"
+        return "too many open files: raise the limit with ulimit -n 1024"
     return None if _has_working_folder() else "the working folder was removed: change to another one"
 
 

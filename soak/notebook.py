@@ -49,7 +49,7 @@ def check_cell(line: str, cell: str, namespace: dict[str, Any]) -> CheckResult:
     try:
         tree = ast.parse(cell)
     except SyntaxError as error:
-        raise UsageError(f"%%soak: line {error.lineno} of the cell is no Python: {error.msg}") from None
+        raise UsageError(f"%%soak: line {error.lineno} of the cell is not valid Python: {error.msg}") from None
     limits = {"budget": options.budget, "tolerance": options.tolerance, "iterations": options.iterations}
     given = {name: value for name, value in limits.items() if value is not None}
     if options.here:

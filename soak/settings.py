@@ -236,7 +236,7 @@ def _tolerance_bytes(request: Request, configuration: dict[str, Any], table: dic
     if tolerance is None:
         tolerance = parse_size_bytes(table.get("tolerance", configuration.get("tolerance", DEFAULT_TOLERANCE_BYTES)))
     if tolerance <= 0:
-        raise UsageError(f"a tolerance of {tolerance:g} B can never be met; the smallest sensible one is about 0.01B")
+        raise UsageError(f"a tolerance of {tolerance:g} B can never be met; use 0.01B or more")
     return tolerance
 
 

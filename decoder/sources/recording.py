@@ -46,7 +46,7 @@ class RecordingWriter:
 class RecordingSource:
     """Plays a file of recorded frames; a context manager. Each address and property starts again after its last frame.
 
-    Raises SourceError when the file cannot be read, is no recording, or ends inside a frame.
+    Raises SourceError when the file cannot be read, is not a recording, or ends inside a frame.
     """
 
     def __init__(self, path: Path) -> None:
@@ -93,7 +93,7 @@ def _index(file: BinaryIO, path: Path) -> dict[bytes, list[tuple[int, int]]]:
     """Return the place of each name's blocks in the file: start and length, in bytes."""
     end = path.stat().st_size
     if file.read(len(MAGIC)) != MAGIC:
-        raise SourceError(f"{path} is no recording: it does not start with {MAGIC!r}")
+        raise SourceError(f"{path} is not a recording: it does not start with {MAGIC!r}")
     places: dict[bytes, list[tuple[int, int]]] = {}
     while (at := file.tell()) < end:
         lengths = file.read(_LENGTHS.size)

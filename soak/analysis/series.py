@@ -241,7 +241,7 @@ def check_series(
     if at.size and not (at[0] > after and ascends.all()):
         row = int(np.argmin(np.concatenate(([at[0] > after], ascends))))
         before = at[row - 1] if row else after
-        fault = "is there twice" if at[row] == before else f"comes after {before:.15g}; sort the readings"
+        fault = "appears twice" if at[row] == before else f"comes after {before:.15g}; sort the readings"
         raise SeriesError(f"{name_row(row)}: iteration {at[row]:.15g} {fault}")
     return at, read
 
@@ -260,6 +260,6 @@ def _numbers(column: Numbers, name: str, name_row: NameRow) -> FloatArray:
 
 def _number_or_nan(entry: object) -> float:
     try:
-        return float(entry)  # type: ignore[arg-type]  # whatever is no number is what this looks for
+        return float(entry)  # type: ignore[arg-type]  # whatever is not a number is what this looks for
     except (TypeError, ValueError):
         return math.nan

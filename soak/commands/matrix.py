@@ -189,5 +189,5 @@ def _share(text: str) -> Share:
     found = re.fullmatch(r"(\d+)/(\d+)", text)
     number, of = (int(found[1]), int(found[2])) if found else (0, 0)
     if not 1 <= number <= of:
-        raise argparse.ArgumentTypeError(f"{text!r} is no share, such as 3/10")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a share such as 3/10")
     return Share(number, of)

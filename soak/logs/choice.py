@@ -119,7 +119,7 @@ def _is_numeric(head: Sequence[Row], at: int) -> bool:
     texts = [row[at].strip() for _, row in head if at < len(row)]
     given = [text for text in texts if text.lower() not in BLANKS]
     if given and all(map(_DATE.fullmatch, given)):
-        return False  # 24.11.2025 is no number in thousands
+        return False  # 24.11.2025 is not a number in thousands
     readable = sum(_reads_as_number(text) for text in given)
     return bool(given) and readable >= 0.5 * len(given)
 

@@ -253,7 +253,7 @@ class _Reading:
             raise self._fault(number, "its time is before that of the row above; sort the rows")
         if at <= self._pieces[-1].at[0] and len(self._pieces[-1].at) > 1:
             return "axis"
-        twice = "is there twice" if at == self._last else f"comes after {self._last:.15g}; sort the readings"
+        twice = "appears twice" if at == self._last else f"comes after {self._last:.15g}; sort the readings"
         raise self._fault(number, f"{self._choice.noun} {at:.15g} {twice}")
 
     def _fault(self, number: int, what: str) -> SeriesError:

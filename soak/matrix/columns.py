@@ -92,4 +92,4 @@ def name_of(requirement: str) -> str:
         return canonicalize_name(Requirement(requirement).name)
     except InvalidRequirement as error:
         reason = str(error).splitlines()[0]
-        raise UsageError(f"--with {requirement!r} is no requirement, such as numpy==2.4.0: {reason}") from error
+        raise UsageError(f"--with {requirement!r} is not a requirement such as numpy==2.4.0: {reason}") from error

@@ -63,7 +63,7 @@ def _allocator() -> Check:
     if hasattr(ctypes.CDLL(None), "mallinfo2") or hasattr(ctypes.CDLL(None), "mallinfo"):
         return Check("allocator", True, f"{libc} malloc, heap in use can be read exactly")
     return Check(
-        "allocator", False, "no mallinfo: this is no glibc", "native growth shows in RSS only, so no verdict is CLEAN"
+        "allocator", False, "no mallinfo: this is not glibc", "native growth shows in RSS only, so no verdict is CLEAN"
     )
 
 

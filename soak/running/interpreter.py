@@ -46,7 +46,7 @@ def find_interpreter(command: str | None) -> Interpreter:
         facts = json.loads(answer.stdout)
         executable, version = facts["executable"], tuple(facts["version"])
     except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"--python {command}: this is no Python interpreter that runs ({_short(error)})") from error
+        raise UsageError(f"--python {command}: this is not a working Python interpreter ({_short(error)})") from error
     if facts["implementation"] != "cpython":
         raise UsageError(f"--python {command}: this is {facts['implementation']}; soak measures CPython only")
     if version < OLDEST:

@@ -215,7 +215,7 @@ class RunStore:
 
     def _number(self, value: Any) -> float:
         if not isinstance(value, int | float) or not abs(value) < _LARGEST_NUMBER:  # nor is NaN
-            raise self._damaged(ValueError(f"{value!r:.40} is no number of a reading"))
+            raise self._damaged(ValueError(f"{value!r:.40} is not a number of a reading"))
         return value
 
     def _text(self, value: Any) -> str:

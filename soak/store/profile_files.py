@@ -36,7 +36,7 @@ def load_profile(path: Path) -> Statistics:
 
 
 def read_regular(path: Path, most_bytes: int) -> bytes:
-    """Return a file's content. Raises SoakError when it is no regular file, is larger, or cannot be read."""
+    """Return a file's content. Raises SoakError when it is not a regular file, is larger, or cannot be read."""
     with os.fdopen(_open_regular(path), "rb") as file:
         content = file.read(most_bytes + 1)
     if len(content) > most_bytes:
@@ -76,7 +76,7 @@ def _open_regular(path: Path) -> int:
         raise SoakError(f"{path} cannot be read: {error.strerror}") from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise SoakError(f"{path} is not opened: it is no regular file")
+        raise SoakError(f"{path} is not opened: it is not a regular file")
     return descriptor
 
 

@@ -28,7 +28,7 @@ _LARGEST_COUNT = 2**53
 
 
 def main() -> int:
-    """Translate stdin to stdout; return 0, or 1 with one line on stderr saying why it is no profile."""
+    """Translate stdin to stdout; return 0, or 1 with one line on stderr saying why it is not a profile."""
     _limit()
     try:
         # Read to its end first: a marshal reader on a stream would ask for whatever size the data claim.
@@ -39,7 +39,7 @@ def main() -> int:
         sys.stderr.write(f"it needs more than {MEMORY_BYTES >> 20} MiB to be read\n")
         return 1
     except (ValueError, TypeError, EOFError, RecursionError, AttributeError, OverflowError) as error:
-        sys.stderr.write(f"it is no profile: {_one_line(error)}\n")
+        sys.stderr.write(f"it is not a profile: {_one_line(error)}\n")
         return 1
     except OSError:
         sys.stderr.write(f"what it holds takes more than {OUTPUT_BYTES >> 20} MiB\n")
@@ -94,10 +94,10 @@ def _share(share: Any) -> list[float]:
 def _numbers(first: Any, second: Any, own_s: Any, cumulative_s: Any) -> list[float]:
     for count in (first, second):
         if type(count) is not int or abs(count) > _LARGEST_COUNT:
-            raise TypeError("a count is no number")
+            raise TypeError("a count is not a number")
     for seconds in (own_s, cumulative_s):
         if type(seconds) not in (int, float) or not math.isfinite(seconds):
-            raise TypeError("a time is no number")
+            raise TypeError("a time is not a number")
     return [first, second, float(own_s), float(cumulative_s)]
 
 

@@ -77,7 +77,7 @@ def kept_token(file: Path) -> str:
     with os.fdopen(descriptor, "rb") as opened:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
-            raise UsageError(f"--token-file {file}: no regular file")
+            raise UsageError(f"--token-file {file}: not a regular file")
         if found.st_mode & stat.S_IRWXO:
             raise UsageError(f"--token-file {file}: every user of this machine may read it; chmod o= {file}")
         token = opened.read(_LARGEST_FILE_BYTES + 1).decode("ascii", "replace").strip()

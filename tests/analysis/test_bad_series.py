@@ -14,7 +14,7 @@ from soak.verdict import Verdict
     ("iterations", "values", "message"),
     [
         ([1, 3, 2], [5, 5, 5], "row 3: iteration 2 comes after 3"),
-        ([1, 2, 2], [5, 5, 5], "row 3: iteration 2 is there twice"),
+        ([1, 2, 2], [5, 5, 5], "row 3: iteration 2 appears twice"),
         ([1, 2, 3], [5, float("nan"), 5], "row 2: the value nan is not"),
         ([1, 2, 3], [5, float("inf"), 5], "row 2: the value inf is not"),
         ([1, float("nan"), 3], [5, 5, 5], "row 2: the iteration nan is not"),
@@ -42,7 +42,7 @@ def test_a_reading_added_to_a_series_is_checked_against_those_before():
     series.add(10, 5)
     series.add(20, 5)
 
-    with pytest.raises(SeriesError, match="row 3: iteration 20 is there twice"):
+    with pytest.raises(SeriesError, match="row 3: iteration 20 appears twice"):
         series.add(20, 6)
     with pytest.raises(SeriesError, match="row 3: iteration 15 comes after 20"):
         series.add(15, 6)

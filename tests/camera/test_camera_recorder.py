@@ -132,7 +132,7 @@ def test_bytes_that_each_consumer_swaps_in_place_are_noticed():
 def test_a_consumer_that_dies_silently_is_noticed():
     with (
         recording(simulated(), Fault.CONSUMER_DIES, frames=301) as recorder,
-        pytest.raises(CameraError, match="the thread of the analysis has ended after 300 frames, and nobody was told"),
+        pytest.raises(CameraError, match="the thread of the analysis has ended after 300 frames, and no one was told"),
     ):
         recorder.wait_for_frames(301, 30)
 

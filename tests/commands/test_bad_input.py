@@ -98,7 +98,7 @@ def test_a_mistake_in_the_configuration_is_refused(refuse: Refuse, write: WriteF
 @pytest.mark.parametrize("python", ["/no/such/python", "/bin/true", "/bin/ls", "case.py"])
 @pytest.mark.usefixtures("case")
 def test_a_wrong_interpreter_is_refused(refuse: Refuse, python: str):
-    assert f"--python {python}: this is no Python interpreter that runs" in refuse(
+    assert f"--python {python}: this is not a working Python interpreter" in refuse(
         "run", "case.py:cycle", "--python", python
     )
 
@@ -205,7 +205,7 @@ def test_no_command(capsys: pytest.CaptureFixture[str]):
         ("iteration,rss\n1,5\n\n\n2,inf\n", "rss.csv, line 5: the value 'inf' is not a finite number"),
         ("iteration,rss\n1,5\ntwo,6\n3,7\n", "rss.csv, line 3: the iteration 'two' is not a finite number"),
         ("iteration,rss\n1,5\n3,6\n2,7\n", "rss.csv, line 4: iteration 2 comes after 3; sort the readings"),
-        ("iteration,rss\n1,5\n2,6\n2,7\n", "rss.csv, line 4: iteration 2 is there twice"),
+        ("iteration,rss\n1,5\n2,6\n2,7\n", "rss.csv, line 4: iteration 2 appears twice"),
         ("iteration,rss\n1,5\n2\n3,7\n", "rss.csv, line 3: 1 fields, but the value should be in field 2"),
         ("1,5\n" + "2" * 200_000, "rss.csv, line 2: field larger than field limit"),
     ],

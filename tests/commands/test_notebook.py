@@ -59,7 +59,7 @@ def test_a_cell_with_a_function_cycle_is_a_driver():
 
 @pytest.mark.parametrize(
     ("line", "cell", "said"),
-    [("--loud", "pass", "--loud"), ("", "%matplotlib inline", "line 1 of the cell is no Python")],
+    [("--loud", "pass", "--loud"), ("", "%matplotlib inline", "line 1 of the cell is not valid Python")],
 )
 def test_what_cannot_be_checked_is_refused_in_one_line(line: str, cell: str, said: str):
     with pytest.raises(UsageError, match=said):

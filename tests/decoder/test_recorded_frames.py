@@ -73,5 +73,5 @@ def test_a_file_that_is_no_recording_is_refused(tmp_path: Path):
         RecordingSource(tmp_path / "missing")
     for content in (b"", b"#!/bin/sh\necho"):
         (tmp_path / "other").write_bytes(content)
-        with pytest.raises(SourceError, match="is no recording"):
+        with pytest.raises(SourceError, match="is not a recording"):
             RecordingSource(tmp_path / "other")

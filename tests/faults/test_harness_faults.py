@@ -422,7 +422,7 @@ def test_a_component_stands_still_while_it_is_too_hot_and_goes_on(tmp_path: Path
     assert observed.hottest_c == 95.0
     assert observed.paused_s > 2.0
     messages = make_result(plan, observed, None, find_interpreter(None)).messages
-    assert [message for message in messages if "for the machine came to 95 °C" in message]
+    assert [message for message in messages if "because the machine reached 95 °C" in message]
     assert observed.pacing.missed_deadlines * 0.002 < observed.paused_s / 2
     assert observed.decision.verdict is not Verdict.LEAK
 

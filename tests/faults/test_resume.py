@@ -111,7 +111,7 @@ def test_a_paced_component_whose_driver_can_resume_goes_on_at_its_cycle():
     again, reason = paced_remainder(so_far)
 
     assert (again.resumed_at, again.iterations, again.budget_s) == (1_000, 1_048, 35.0)
-    assert "goes on at cycle 1,000" in reason
+    assert "continues at cycle 1,000" in reason
     assert "the cycles before are INCONCLUSIVE" in reason
     later = find_remainder(replace(run_plan(), components=(again,)), {}, {"it": 48}, {"it": so_far})
     assert later.plan.components[0].resumed_at == 1_048

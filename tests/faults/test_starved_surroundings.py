@@ -47,7 +47,7 @@ def place(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("script", "line"),
     [
-        ("soak judge log.csv > /dev/full", "what soak has to say cannot be written: No space left on device"),
+        ("soak judge log.csv > /dev/full", "the output of soak cannot be written: No space left on device"),
         ("soak list --help | cat; soak judge - <&-", "stdin is empty"),
         ("mkdir gone; cd gone; rmdir ../gone; soak list", "the working folder was removed: change to another one"),
         ("ulimit -v 99999; soak list", f"{TOO_LITTLE}, and soak needs 256: ulimit -v 262144 or more"),
@@ -102,7 +102,7 @@ def test_a_closed_stream_does_not_become_a_file_of_the_run(place: Path) -> None:
     [
         (MemoryError(), "there is not enough memory: ulimit -v, ulimit -d, or the limit of the container (memory.max)"),
         (OSError(errno.ENOMEM, "Cannot allocate memory"), "there is not enough memory: "),
-        (OSError(errno.EMFILE, "Too many open files"), "no more files may be open here: ulimit -n 1024"),
+        (OSError(errno.EMFILE, "Too many open files"), "too many open files: raise the limit with ulimit -n 1024"),
         (OSError(errno.EFBIG, "File too large", "a.json"), "a.json cannot be written: File too large"),
         (OSError(errno.EDQUOT, "Disk quota exceeded", "a.json"), "a.json cannot be written: Disk quota exceeded"),
     ],

@@ -45,7 +45,7 @@ def test_without_versions_the_interpreters_are_used_as_they_are():
     [
         (["a", "a"], [], "--python a is given twice"),
         ([], ["numpy==1", "numpy==1"], "--with numpy==1 is given twice"),
-        ([], ["numpy=1"], "--with 'numpy=1' is no requirement, such as numpy==2.4.0"),
+        ([], ["numpy=1"], "--with 'numpy=1' is not a requirement such as numpy==2.4.0"),
     ],
 )
 def test_what_is_wrong_with_a_column_is_named(pythons: list[str], requirements: list[str], message: str):

@@ -138,7 +138,7 @@ def test_an_interpreter_that_is_not_there_fails_its_cell_and_is_named(place: Pat
     answer = call(place, "matrix", "drive_drip.py", "--python", "python9.9", *SMALL, "--out", "out2")
 
     assert answer.code == 4
-    assert "--python python9.9: this is no Python interpreter that runs" in answer.err
+    assert "--python python9.9: this is not a working Python interpreter" in answer.err
 
 
 @pytest.mark.long

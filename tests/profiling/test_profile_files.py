@@ -84,7 +84,7 @@ def test_what_is_no_profile_is_refused_with_a_reason(content: object, tmp_path: 
     if content == {}:
         assert load_profile(path) == {}
     else:
-        with pytest.raises(SoakError, match="cannot be read: it is no profile"):
+        with pytest.raises(SoakError, match="cannot be read: it is not a profile"):
             load_profile(path)
 
 

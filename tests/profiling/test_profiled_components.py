@@ -196,7 +196,7 @@ def test_threads_that_ran_before_are_covered_or_named_as_not_covered(version: st
         assert f"Not covered: 1 thread that ran before, for Python {version} can" in coverage
     else:
         assert seen["heavy"] == 20
-        assert coverage.startswith("All threads are covered, each for itself: the cycle's own, 1 thread that ran")
+        assert coverage.startswith("All threads are covered, each on its own: the cycle's own, 1 thread that ran")
 
 
 def test_a_driver_that_raises_fails_alone(write: WriteFile, tmp_path: Path, capsys: pytest.CaptureFixture[str]):

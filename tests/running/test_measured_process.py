@@ -223,10 +223,10 @@ def test_other_interpreters_say_where_a_driver_failed(tmp_path: Path, python: Pa
 @pytest.mark.parametrize(
     ("command", "message"),
     [
-        ("/no/such/python", "this is no Python interpreter that runs"),
-        ("/bin/ls", "this is no Python interpreter that runs"),
-        ("/bin/true", "this is no Python interpreter that runs"),
-        ("/tmp", "this is no Python interpreter that runs"),
+        ("/no/such/python", "this is not a working Python interpreter"),
+        ("/bin/ls", "this is not a working Python interpreter"),
+        ("/bin/true", "this is not a working Python interpreter"),
+        ("/tmp", "this is not a working Python interpreter"),
     ],
 )
 def test_a_file_that_is_no_interpreter_is_refused(command: str, message: str):

@@ -51,7 +51,7 @@ def test_a_verdict_that_did_not_stand_is_looked_for_once_more(monkeypatch: pytes
     assert result.verdict is Verdict.LEAK
     assert may_end_early == [True, False]
     assert result.messages == (
-        "A verdict ended the first attempt, and did not stand; this is a second one, without an early end.",
+        "The verdict that ended the first attempt did not hold; this is a second attempt, without an early end.",
     )
 
 

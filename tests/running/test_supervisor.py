@@ -507,7 +507,7 @@ def test_progress_says_what_goes_on():
 
     told = [note for number, note in enumerate(supervised.notes) if note not in supervised.notes[:number]]
     assert told[:2] == ["setup", "INCONCLUSIVE"]
-    assert {"looking at its memory", "LEAK", "asking who holds what stays"} <= set(told)
+    assert {"scanning its memory", "LEAK", "finding what holds the blocks"} <= set(told)
     assert told[-1] == "done"
 
 

@@ -86,4 +86,4 @@ def test_what_follows_the_cycles_is_shown(tmp_path: Path):
 
     shown = supervise(clock, ScriptedChild(clock, [Reading(n, 0.125 * n) for n in range(20)]), tmp_path)
 
-    assert "asking who holds what stays" in [progress.note for progress in shown]
+    assert "finding what holds the blocks" in [progress.note for progress in shown]

@@ -193,7 +193,10 @@ def test_a_program_that_begins_anew_is_judged_from_then_on_with_the_tracker(tmp_
     answer = watch(sys.executable, str(program))
 
     assert answer.component["tracker"]["active"] is True
-    assert any("the program restarted; judged is what came after" in said for said in answer.component["messages"])
+    assert any(
+        "the program restarted; the verdict is for the samples after that" in said
+        for said in answer.component["messages"]
+    )
 
 
 def test_the_program_runs_unchanged_and_what_it_starts_is_left_alone(tmp_path: Path):
@@ -274,7 +277,7 @@ def test_reference_cycles_that_wait_for_a_collection_are_suggested() -> None:
     assert waiting.component["verdict"] != "LEAK"
     suggestions = [text for text in waiting.component["messages"] if "Reference cycles that wait" in text]
     assert len(suggestions) == 1
-    assert suggestions[0].startswith("The memory of Python objects fell at once ")
+    assert suggestions[0].startswith("The memory of Python objects dropped suddenly ")
     assert not any("Reference cycles" in text for text in repaired.component["messages"])
 
 
@@ -363,7 +366,7 @@ def test_calls_of_a_method_are_the_cycles_of_a_script_that_does_not_know_soak(tm
 def test_a_mark_that_never_comes_is_told() -> None:
     answer = watch(sys.executable, "-c", "import time; time.sleep(0.5)", options=("--mark", "jobs.handle"))
 
-    assert any("No mark came: jobs.handle was not called" in said for said in answer.component["messages"])
+    assert any("soak received no mark: jobs.handle was not called" in said for said in answer.component["messages"])
 
 
 FORKING = """
@@ -419,7 +422,7 @@ def test_a_leak_in_forked_workers_is_told_with_its_line_and_the_role(tmp_path: P
 
     assert (leaking.code, leaking.component["verdict"]) == (1, "LEAK"), leaking.text
     assert leaking.component["grounds"][0]["kind"] == "growing-processes"
-    assert any("No mark came: jobs.handle was not called" in said for said in leaking.component["messages"])
+    assert any("soak received no mark: jobs.handle was not called" in said for said in leaking.component["messages"])
     confirmed = [cause for cause in leaking.component["causes"] if cause["confirmed"]]
     assert confirmed, (leaking.component["grounds"], leaking.component["causes"], leaking.component["roles"])
     # The bytes, or the table of the list: it may be known first.
@@ -524,7 +527,7 @@ def test_workers_that_grow_and_are_replaced_are_never_clean(tmp_path: Path):
     assert role["living"] + role["ended"] == 10
     assert role["ended_bytes_per_iteration"] > 500
     assert "until then. To decide this, turn replacement off" in keeps.text
-    assert not any("fell at once" in said for said in keeps.component["messages"])
+    assert not any("dropped suddenly" in said for said in keeps.component["messages"])
     (role,) = drops.component["roles"]
     assert role["ended_bytes_per_iteration"] < 1
     assert "took that with it" not in drops.text
@@ -553,7 +556,7 @@ def test_tuples_that_cpython_keeps_free_are_no_growth_and_those_that_a_list_keep
 
     assert free.component["verdict"] != "LEAK", free.text
     assert not [cause for cause in free.component["causes"] if cause["confirmed"]]
-    assert any("tuples that CPython keeps free" in said for said in free.component["messages"])
+    assert any("free tuples that CPython keeps" in said for said in free.component["messages"])
     assert not any("tuples that CPython" in said for said in kept.component["messages"])
     assert free.component["signals"]["tracked_blocks"]["last"] > free.component["signals"]["tracked_blocks"]["first"]
     assert kept.component["verdict"] == "LEAK", kept.text

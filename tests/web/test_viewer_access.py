@@ -115,7 +115,7 @@ def test_a_token_that_others_may_read_or_guess_is_refused(tmp_path: Path):
         with pytest.raises(UsageError, match="one line of 16 or more"):
             kept_token(file)
     os.mkfifo(tmp_path / "pipe", 0o600)
-    for other, reason in (("pipe", "no regular file"), ("none/token", "No such file")):
+    for other, reason in (("pipe", "not a regular file"), ("none/token", "No such file")):
         with pytest.raises(UsageError, match=reason):
             kept_token(tmp_path / other)
 

@@ -165,7 +165,7 @@ def test_a_hostile_profile_is_refused_and_takes_no_memory(viewer: Viewer):
 def test_a_profile_too_large_or_no_file_is_refused(viewer: Viewer):
     """A GiB is not read, a named pipe not waited for."""
     assert b"larger than 16 MiB" in viewer.ask(f"/snakeviz/{RUN}/large.prof")[2]
-    assert b"no regular file" in viewer.ask(f"/snakeviz/{RUN}/pipe.prof")[2]
+    assert b"not a regular file" in viewer.ask(f"/snakeviz/{RUN}/pipe.prof")[2]
 
 
 def test_names_in_a_profile_cannot_become_script(viewer: Viewer):

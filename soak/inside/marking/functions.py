@@ -33,7 +33,7 @@ _TEMPLATES = {
 def mark_when_imported(name: str, after_import: AfterImport) -> None:
     """Mark each call of a function that is named by module, class and function, once the program has it.
 
-    A script that is imported too is there twice. In a process that multiprocessing spawns the first is not called.
+    A script that is imported too is loaded twice. In a process that multiprocessing spawns the first is not called.
     """
     parts = name.split(".")
     done: list[bool] = []

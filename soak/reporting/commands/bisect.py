@@ -138,7 +138,7 @@ def _moves(bisection: Bisection) -> dict[str, tuple[str | None, str | None]]:
 
 def _moved(bisection: Bisection) -> str | None:
     moves = ", ".join(f"{name} {old or 'absent'} → {new or 'absent'}" for name, (old, new) in _moves(bisection).items())
-    return f"Installed with it, and changed as well: {moves}; --with NAME==VERSION holds one still." if moves else None
+    return f"Installed with it, and changed as well: {moves}; --with NAME==VERSION pins one." if moves else None
 
 
 def _elsewhere(bisection: Bisection) -> list[str]:
@@ -147,7 +147,7 @@ def _elsewhere(bisection: Bisection) -> list[str]:
     if bad is None or not bad.leaks:
         return []
     return [
-        f"{trial.release} leaks at another place than {bad.release}; look whether it is the same leak."
+        f"{trial.release} leaks at another place than {bad.release}; check whether it is the same leak."
         for trial in _by_version(bisection)
         if trial.leaks and _are_elsewhere(_causes(trial), _causes(bad))
     ]
@@ -169,7 +169,7 @@ def _is_stripped(cause: Cause) -> bool:
 
 def _doubtful(bisection: Bisection) -> list[str]:
     return [
-        f"A control of the run with {trial.release} failed: soak show tells which, and what cannot rest on it."
+        f"A control of the run with {trial.release} failed: soak show names it, and verdicts that it affects."
         for trial in _by_version(bisection)
         if not trial.controls_ok
     ]

@@ -30,10 +30,10 @@ def headline(run: ProfileRun) -> str:
     of = f"{run.function} in " if run.function else ""
     parts = f"{len(profiled)} component" if len(profiled) == 1 else f"{len(profiled)} components"
     if run.merged is None or not run.merged.top:
-        return f"profiled {of}{parts}: nothing was seen"
+        return f"profiled {of}{parts}: nothing was measured"
     first = run.merged.top[0]
     share = first.own_s / run.merged.own_s if run.merged.own_s else 0.0
-    return f"profiled {of}{parts}: most time of its own has {function_name(first)}, {share:.0%}"
+    return f"profiled {of}{parts}: {function_name(first)} has the most own time, {share:.0%}"
 
 
 def component_sentence(component: ComponentProfile) -> str:
@@ -156,10 +156,10 @@ def write_profile_report(run: ProfileRun, folder: Path) -> None:
 
 
 _HOW_TO_READ = (
-    "Own time is spent in the function itself, total time also in what it calls. Both are measured under the "
-    "profiler, which costs the same for each call: short functions that are called often look dearer than they are. "
-    "C functions have no line. What gives cProfile no event (operators, types, numpy's ufuncs) counts as own time of "
-    "the function that uses it. What another process does is not seen."
+    "Own time is the time in the function itself. Total time includes the functions that it calls. The profiler costs "
+    "the same for each call, so short functions that are called often look slower than they are. C functions have no "
+    "line. Operators, types and numpy's ufuncs send cProfile no event: their time counts as own time of the function "
+    "that uses them. Other processes are not profiled."
 )
 
 

@@ -39,7 +39,7 @@ def read_package(text: str) -> Package:
     try:
         requirement = Requirement(text)
     except InvalidRequirement as error:
-        raise UsageError(f"{text!r} is no package's name: {str(error).splitlines()[0]}") from error
+        raise UsageError(f"{text!r} is not a package name: {str(error).splitlines()[0]}") from error
     if requirement.specifier or requirement.url or requirement.marker:
         raise UsageError(f"{text!r}: name the package alone; --good and --bad say which releases")
     return Package(canonicalize_name(requirement.name), tuple(sorted(requirement.extras)))
@@ -50,7 +50,7 @@ def read_version(text: str, option: str) -> Version:
     try:
         return Version(text)
     except InvalidVersion as error:
-        raise UsageError(f"{option} {text}: this is no version, such as 1.26.4") from error
+        raise UsageError(f"{option} {text}: this is not a version such as 1.26.4") from error
 
 
 def list_releases(installer: Installer, package: Package, *, wheels_only: bool | None = None) -> Listing:

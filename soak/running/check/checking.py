@@ -50,7 +50,7 @@ class Terms:
                 raise UsageError(f"{name}={value!r}: a whole number above 0 is needed")
         tolerance_bytes = parse_size_bytes(self.tolerance)
         if tolerance_bytes <= 0:
-            raise UsageError(f"tolerance={self.tolerance!r} can never be met; the smallest sensible one is about 0.01B")
+            raise UsageError(f"tolerance={self.tolerance!r} can never be met; use 0.01B or more")
         full_budget = self.iterations is not None or self.duration is not None
         budget = self.duration if full_budget else self.budget
         return ComponentPlan(

@@ -16,8 +16,8 @@ from soak.running.context import RunContext
 from soak.settings import ComponentPlan
 from soak.verdict import Verdict
 
-_AGAIN = "The budget did not decide; this is a second attempt with more time."
-_WITHDRAWN = "A verdict ended the first attempt, and did not stand; this is a second one, without an early end."
+_AGAIN = "The budget was too small to decide; this is a second attempt with more time."
+_WITHDRAWN = "The verdict that ended the first attempt did not hold; this is a second attempt, without an early end."
 _TRACED_SIGNALS = ("tracked", "tracked_blocks", "heap", "python_blocks")
 
 

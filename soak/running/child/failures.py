@@ -28,9 +28,9 @@ def describe_failure(child: Child, *, hung: bool, held: bool = False) -> Failure
         return _failure(child, ring.failed_phase, reason, first, trace.splitlines())
     stack = _stack_of(child.output())
     if hung:
-        detail = "stopped by a signal, and not continued" if held else "no end"
+        detail = "stopped by a signal, and not continued" if held else "it did not end"
         if ring.is_counting:
-            detail = "no end of collecting its garbage, or of a finalizer that this runs,"
+            detail = "garbage collection, or a finalizer that it runs, did not end"
         return _failure(child, phase, "hang", f"{detail} within the cycle timeout", stack)
     if status is not None and status < 0:
         return _failure(child, phase, "signal", _signal_name(-status), stack)

@@ -266,8 +266,8 @@ def _what_was_missed(observed: Observations) -> Iterator[str]:
     """Say what there was no room or no time to record."""
     if observed.tracked.state.active and not observed.tracked.complete:
         yield (
-            "The tracker ran out of room, so its ledger is not complete: it shows what grows, but that nothing else "
-            "does rests on the counters."
+            "The tracker ran out of room, so its ledger is not complete. It shows what grows. Only the counters can "
+            "show that nothing else grows."
         )
     if observed.unrecorded:
         yield (
@@ -276,7 +276,7 @@ def _what_was_missed(observed: Observations) -> Iterator[str]:
             "and more."
         )
     if observed.lost_rows:
-        yield f"{observed.lost_rows} checkpoints were lost, because soak itself was held up."
+        yield f"{observed.lost_rows} checkpoints were lost, because soak itself was delayed."
 
 
 def _messages(plan: ComponentPlan, observed: Observations, verdict: Verdict) -> tuple[str, ...]:
@@ -289,20 +289,20 @@ def _messages(plan: ComponentPlan, observed: Observations, verdict: Verdict) -> 
         messages.append("The component runs with gc disabled or frozen, so soak did not collect garbage for it either.")
     if observed.kept_files >= _WORTH_SAYING_FILES:
         messages.append(
-            f"{observed.kept_files:,} other files that it created are still there. soak takes them for what the "
-            "component is meant to write."
+            f"{observed.kept_files:,} other files that it created are still there. soak assumes that the component is "
+            "meant to write them."
         )
     if observed.children_left_out:
         counts = observed.children_left_out.items()
         who = "; ".join(f"{count:,} × {command}" for command, count in counts)
-        messages.append(f"Left out, as IGNORED_CHILDREN of the driver says: {who}.")
+        messages.append(f"Left out by the driver's IGNORED_CHILDREN: {who}.")
     if verdict is Verdict.CLEAN and plan.full_budget and observed.stopped_by in ("budget", "signal"):
         messages.append(f"CLEAN so far, after {format_duration(observed.seconds)}: a leak may still begin later.")
     if observed.is_extended:
-        messages.append("The budget did not decide, so the cycles went on.")
+        messages.append("The budget was too small to decide, so soak ran more cycles.")
     if observed.paused_s:
-        hottest = f", for the machine came to {observed.hottest_c:.0f} °C" if observed.hottest_c is not None else ""
-        messages.append(f"Stood still for {format_duration(observed.paused_s)} in all{hottest}.")
+        hottest = f", because the machine reached {observed.hottest_c:.0f} °C" if observed.hottest_c is not None else ""
+        messages.append(f"Paused for {format_duration(observed.paused_s)} in total{hottest}.")
     elif plan.max_temperature_c is not None and observed.hottest_c is None:
         messages.append("No temperature could be read on this machine, so --max-temperature had no effect.")
     if missed := observed.pacing.missed_deadlines:

@@ -61,7 +61,7 @@ _WAIT_S, _END_WAIT_S = 0.05, 0.002
 """How long to wait for a row: while the cycles run, and for the end of the process after them."""
 _DECIDE_EVERY_S, _DECIDE_SHARE = 0.1, 0.25
 _MORE_CYCLES = 1024
-_LOOKING = "looking at its memory"
+_LOOKING = "scanning its memory"
 _SCAN_ENDS_WITHIN_S = 10.0
 """So long the end of a run waits for the scan of a copy at least, and otherwise for what its budget allows beside."""
 _SO_FAR_EVERY_S, _SO_FAR_SHARE = 5.0, 0.02
@@ -575,7 +575,7 @@ class Supervisor:
     def _progress(self) -> ComponentProgress:
         note = "" if self._ring.runs_cycles else self._ring.phase_name
         if self._ring.runs_cycles and self._ring.has_loop_ended:
-            note = "asking who holds what stays"
+            note = "finding what holds the blocks"
         if self._ring.is_paused:
             note = "too hot, waiting"
         if self._scanner.is_reading and not note:

@@ -182,7 +182,7 @@ class Installer:
                 if unpacked.code:
                     raise UsageError(
                         f"{self.interpreter.executable} has no pip to install with "
-                        f"({_last_line(unpacked.err or unpacked.out)}); on Debian, the package python3-venv brings it"
+                        f"({_last_line(unpacked.err or unpacked.out)}); on Debian, install the package python3-venv"
                     )
                 self._renew_pip(python)
                 _make_ready(folder, {})
@@ -273,4 +273,4 @@ def _reason(messages: str) -> str:
 
 
 def _last_line(text: str) -> str:
-    return (text.strip().splitlines() or ["it says nothing"])[-1]
+    return (text.strip().splitlines() or ["it gives no reason"])[-1]

@@ -92,7 +92,7 @@ def local_cluster(workers: int, scratch: Path) -> Iterator[Hosts]:
 def connected(address: str) -> Iterator[Hosts]:
     """Give the cluster of a scheduler that runs already. Raises UsageError when there is none."""
     if not _ADDRESS.fullmatch(address):
-        raise UsageError(f"--scheduler {address}: this is no address, such as tcp://10.0.0.1:8786")
+        raise UsageError(f"--scheduler {address}: this is not an address such as tcp://10.0.0.1:8786")
     with _quiet():
         try:
             client = Client(address, timeout=_CONNECT_S, set_as_default=False)

@@ -198,20 +198,20 @@ def describe_coverage(kind: str, threads: int, running_before: int, version: tup
     before = f"{_threads(running_before)} that ran before"
     if kind == "all threads":
         others = [words for words, count in ((before, running_before), (meanwhile, threads)) if count]
-        return f"All threads are covered, each for itself: the cycle's own{''.join(', ' + words for words in others)}."
+        return f"All threads are covered, each on its own: the cycle's own{''.join(', ' + words for words in others)}."
     if kind == "one stack":
         if not threads:
             return "The cycle's own thread is covered; it started no other."
         return (
-            f"Not to be trusted: {_threads(threads)} appeared after the warm-up only, and Python {python} puts the "
-            "calls of all threads on one stack. Profile again with a longer --warm-up."
+            f"Do not trust this profile: {_threads(threads)} first appeared after the warm-up, and Python {python} "
+            "puts the calls of all threads on one stack. Profile again with a longer --warm-up."
         )
     covered = f"The cycle's own thread is covered{f', and {meanwhile}' if threads else '; it started no other'}."
     if not running_before:
         return covered
     return (
-        f"{covered} Not covered: {before}, for Python {python} can profile only threads that start while it does "
-        "(from 3.12 on all of them)."
+        f"{covered} Not covered: {before}, because Python {python} can profile only threads that start after the "
+        "profiler (from 3.12 on all of them)."
     )
 
 

@@ -85,11 +85,11 @@ def _go_on(component: ComponentPlan, done: int, before: ComponentResult | None, 
     if left_s is not None:
         left_s -= done * before.seconds / before.iterations
     if (left is not None and left < 1) or (left_s is not None and left_s <= 0):
-        return component, f"{again}: they were all, and were not judged."
+        return component, f"{again}: they were all of its cycles, and were not judged."
     at = component.resumed_at + done
     told = f"{how} after {done:,} cycles; its driver has resume(), so another process continues at cycle {at:,}."
     judged = (
-        f"Each process is judged by itself: the cycles before are {before.verdict}, those from there on as said here."
+        f"Each process is judged on its own: the earlier cycles are {before.verdict}; this verdict is for the rest."
     )
     return dataclasses.replace(component, iterations=left, budget_s=left_s, resumed_at=at), f"{told} {judged}"
 
@@ -104,7 +104,7 @@ def _why_again(component: ComponentPlan, result: ComponentResult) -> tuple[str, 
         plan, reason = _go_on(component, result.iterations, result, "Stopped")
         return reason, plan
     if result.control_failed:
-        return "A control of what its verdict rests on failed; measured again, as the controls are.", component
+        return "A control that its verdict rests on failed; measured again, as the controls are.", component
     if result.verdict in _UNDECIDED and result.needed_iterations:
         cycles = max(result.iterations + result.needed_iterations, _FEWEST_WINDOWS * (result.n_min or 0))
         n_min = (

@@ -44,15 +44,12 @@ _LAST_COPY_WITHIN_S, _LOOK_EACH_S = 2.0, 0.01
 """How long the last copy is waited for, and how often it is looked for."""
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
-_NOT_ALLOWED = (
-    "Lost or held is not known: a scan would keep a thread waiting for about {expected}. Allow it with --scan {most}."
-)
-_EXCEEDED = "There were no more scans: they kept a thread waiting for longer than the {most} that --scan allows."
-_REFUSED = "Lost or held is not known: the system did not let the program be copied for a scan."
-_ELSEWHERE = (
-    "Lost or held is not known: the program runs in a namespace of processes of its own, where soak does not copy it."
-)
-_NEVER_CAME = "Lost or held is not known: what grows did not allocate again, where a copy for a scan would be made."
+_UNKNOWN = "soak does not know whether the blocks are lost or held"
+_NOT_ALLOWED = f"{_UNKNOWN}: a scan would keep a thread waiting for about {{expected}}. Allow it with --scan {{most}}."
+_EXCEEDED = "soak made no more scans: they kept a thread waiting for longer than the {most} that --scan allows."
+_REFUSED = f"{_UNKNOWN}: the system did not allow a copy of the program for a scan."
+_ELSEWHERE = f"{_UNKNOWN}: the program runs in its own PID namespace, where soak does not copy it."
+_NEVER_CAME = f"{_UNKNOWN}: the code that grows did not allocate again, so soak made no copy for a scan."
 _UNREADABLE = "A scan could not be finished: {why}."
 
 

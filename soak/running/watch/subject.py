@@ -97,7 +97,9 @@ class Process:
             command = " ".join(self._process.cmdline())
         except psutil.ZombieProcess:
             if living_thread(pid) is None:
-                raise UsageError(f"process {pid} has ended: a zombie, for its parent has not waited for it") from None
+                raise UsageError(
+                    f"process {pid} has ended: a zombie, because its parent has not waited for it"
+                ) from None
             command = ""
         except psutil.NoSuchProcess:
             raise UsageError(f"there is no process {pid}") from None
@@ -109,7 +111,7 @@ class Process:
         self._details = TimeShare(_DETAILS_SHARE)
         values = self.read()
         if not values:
-            why = "it has no memory of its own, or it is not ours to read" if self.is_alive() else "it has ended"
+            why = "it has no memory of its own, or permission is denied" if self.is_alive() else "it has ended"
             raise UsageError(f"process {pid} cannot be read: {why}")
         self.unreadable = [name for name in ("fds", "children", "pss") if name not in values]
 
@@ -260,7 +262,7 @@ def start_program(
             # It has no memory any more, but may take a moment to end.
             with contextlib.suppress(subprocess.TimeoutExpired):
                 status = started.wait(_ENDS_WITHIN_S)
-                raise UsageError(f"{command[0]!r} ended at once, with status {status}: nothing was seen") from None
+                raise UsageError(f"{command[0]!r} ended at once, with status {status}: soak measured nothing") from None
         raise
 
 

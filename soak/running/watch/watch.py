@@ -67,20 +67,20 @@ _MOST_OF_GROWTH = 0.8
 _CHILDREN = "The tracker is in the program itself, not in the processes that it starts."
 _REPLACED = "Python's own allocators were replaced (PYTHONMALLOC, -X dev), so objects have no line of their own."
 _WAITS_FOR_COLLECTION = (
-    "The memory of Python objects fell at once {times} times, by {fall} on average. Reference cycles that wait for a "
-    "collection of garbage look so, and so does a cache that is emptied: if gc.collect() in the program lowers it, "
-    "break the cycles, or collect more often."
+    "The memory of Python objects dropped suddenly {times} times, by {fall} on average. Reference cycles that wait for "
+    "garbage collection look like this. So does a cache that is emptied. If gc.collect() in the program lowers the "
+    "memory, break the cycles, or collect more often."
 )
-_FEW_MARKS = "Marks came ({marks}), but too few of them to be the cycles."
-_QUIET = "In {samples} more samples the program did nothing; they do not count."
+_FEW_MARKS = "There were marks ({marks}), but too few to use them as cycles."
+_QUIET = "The program was idle in {samples} more samples; they do not count."
 _FREE_TUPLES = (
-    "Some of what grows are tuples that CPython keeps free for the next, up to {most} of each size: they are no leak."
+    "Part of the growth is free tuples that CPython keeps for reuse, up to {most} of each size: they are not a leak."
 )
 _NO_MARK = (
-    "No mark came: {names} was not called, or is not where --mark looks (docs/watch.md). Python ignores --mark with "
-    "-I, -E and -S."
+    "soak received no mark: {names} was not called, or is not where --mark looks (docs/watch.md). "
+    "Python ignores --mark with -I, -E and -S."
 )
-_NO_PLACE = "From outside no place can be named: soak run or soak.check on the function that does the work finds it."
+_NO_PLACE = "soak cannot name a line from outside: use soak run or soak.check on the function that does the work."
 
 
 def no_mark(names: Sequence[str]) -> str:
@@ -434,7 +434,7 @@ class Watch:
         )
         if program != self._program or self._tables is not None:
             # Of a chain of them only the last matters.
-            self._messages = [f"At sample {sample} {became}; judged is what came after."]
+            self._messages = [f"At sample {sample} {became}; the verdict is for the samples after that."]
         self._begin(sample, program, tables)
 
     def _reason_to_stop(self, elapsed_s: float, standing: Decision | None) -> str:
@@ -573,7 +573,7 @@ class Watch:
         if self._scanner is not None:
             yield from self._scanner.messages()
         if not tracked.complete:
-            yield "The tracker ran out of room, so its ledger shows what grows, but not that nothing else does."
+            yield "The tracker ran out of room. Its ledger shows what grows, but cannot show that nothing else grows."
         if self._most_children and not self._plan.tree and not self._plan.follow:
             yield _CHILDREN
         if self._ledger.state & STATE_PYTHON_DOMAINS and "python" not in tracked.state.covers:
