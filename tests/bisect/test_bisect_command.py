@@ -166,7 +166,7 @@ def test_ends_that_contradict_the_user_are_named(place: Path, found: Answer, goo
         ("1.0", "1.9", "there is no dripping 1.9 for CPython"),
         ("1.0", "2.0", "dripping 2.0 has no wheel for CPython"),
         ("1.0", "1.0", "--good and --bad are both 1.0"),
-        ("newest", "1.0", "--good newest: this is no version"),
+        ("newest", "1.0", "--good newest: this is not a version"),
     ],
 )
 def test_missing_releases_are_refused(place: Path, good: str, bad: str, said: str):

@@ -97,5 +97,5 @@ def test_a_wrong_name_is_refused(text: str):
 
 
 def test_a_wrong_version_is_refused_with_its_option():
-    with pytest.raises(UsageError, match="--good latest: this is no version"):
+    with pytest.raises(UsageError, match="--good latest: this is not a version"):
         read_version("latest", "--good")

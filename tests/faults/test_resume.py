@@ -112,7 +112,7 @@ def test_a_paced_component_whose_driver_can_resume_goes_on_at_its_cycle():
 
     assert (again.resumed_at, again.iterations, again.budget_s) == (1_000, 1_048, 35.0)
     assert "continues at cycle 1,000" in reason
-    assert "the cycles before are INCONCLUSIVE" in reason
+    assert "the earlier cycles are INCONCLUSIVE" in reason
     later = find_remainder(replace(run_plan(), components=(again,)), {}, {"it": 48}, {"it": so_far})
     assert later.plan.components[0].resumed_at == 1_048
 
@@ -269,7 +269,7 @@ def test_the_second_piece_of_a_paced_run_is_judged_by_itself(tmp_path: Path, lea
     found, messages = verdicts(answer)["paced"]
     assert found == verdict, (messages, answer)
     assert "so another process continues at cycle" in messages[0]
-    assert "the cycles before are INCONCLUSIVE" in messages[0]
+    assert "the earlier cycles are INCONCLUSIVE" in messages[0]
 
 
 @pytest.mark.integration
