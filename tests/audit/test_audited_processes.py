@@ -205,7 +205,7 @@ def test_fragmentation_of_memory_that_was_reserved_before_is_called_so(tmp_path:
     assert result.audit.fragmentation
     assert (result.verdict, result.decided_by) == (Verdict.LEAK, "counter:rss")
     assert [cause.kind for cause in result.causes if cause.confirmed] == ["fragmentation"]
-    assert why_words(result).startswith("Resident memory (RSS): grows by")
+    assert why_words(result).startswith("Resident memory (RSS) grows by")
 
 
 def test_the_repaired_twin_does_not_grow(tmp_path: Path):

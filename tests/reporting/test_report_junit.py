@@ -94,7 +94,7 @@ def test_a_failure_says_what_a_person_needs():
         "and nothing points to it (20,480 calls in 8.5 s)."
     )
     lines = (failure.text or "").splitlines()
-    assert lines[0] == "Malloc heap in use: grows by 128 B per call [127.9, 128.1], steadily since call 4,096."
+    assert lines[0] == "Malloc heap in use grows by 128 B per call [127.9, 128.1], steadily since call 4,096."
     assert "  to_numpy at decoder/conversion.py:42" in lines
 
 

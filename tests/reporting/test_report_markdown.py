@@ -26,7 +26,7 @@ def test_a_comment_has_the_headline_a_table_and_what_is_known_of_the_leak():
         "\n"
         "**convert grows by 106 B per call (the allocator uses 128 B for it): decoder/conversion.py:42 allocates it, "
         "and nothing points to it (20,480 calls in 8.5 s).** "
-        "Malloc heap in use: grows by 128 B per call \\[127.9, 128.1\\], steadily since call 4,096.\n"
+        "Malloc heap in use grows by 128 B per call \\[127.9, 128.1\\], steadily since call 4,096.\n"
         "\n"
         "- Native memory, 106 B per call (a block of 106 B every call) in PyArray\\_NewFromDescr "
         "(\\_multiarray\\_umath.so, numpy 2.3.1), called from to\\_numpy (decoder/conversion.py:42); "

@@ -380,7 +380,7 @@ def test_why_a_driver_failed_is_not_said_twice():
     leaked = a_leak(verdict=Verdict.FAILED, grounds=(Ground(GroundKind.DRIVER_FAILED), *a_leak().grounds))
 
     assert say.why_sentence(leaked).startswith(
-        "Its verdict until then: LEAK. Malloc heap in use: grows by 128 B per call"
+        "Its verdict until then: LEAK. Malloc heap in use grows by 128 B per call"
     )
     assert say.why_sentence(dataclasses.replace(leaked, iterations=0)) == ""
     assert say.why_sentence(a_failure(grounds=(Ground(GroundKind.DRIVER_FAILED),))) == ""

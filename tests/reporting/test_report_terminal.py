@@ -36,7 +36,7 @@ def test_a_table_says_verdict_growth_and_what_decided():
     assert lines[1].startswith("get        ● CLEAN  ≤ 0.21 B/cycle")
     assert lines[2] == (
         "convert    ▲ LEAK   128 B/cycle [127.9, 128.1] (106 requested)  malloc heap in use  20,480  8.5 s  "
-        "Malloc heap in use: grows by 128 B per call [127.9, 128.1], steadily since call 4,096"
+        "Malloc heap in use grows by 128 B per call [127.9, 128.1], steadily since call 4,096"
     )
 
 
@@ -95,7 +95,7 @@ def test_on_a_terminal_sentences_are_wrapped_and_lines_with_paths_and_commands_a
     assert f"    to_numpy at {folder}/conversion.py:42" in lines
     assert f"  To decide it: soak run {folder}/drive_get.py --iterations 16000" in lines
     assert [line for line in lines if line.startswith(("  Malloc", "  since"))] == [
-        "  Malloc heap in use: grows by 128 B per call [127.9, 128.1], steadily",
+        "  Malloc heap in use grows by 128 B per call [127.9, 128.1], steadily",
         "  since call 4,096.",
     ]
 
@@ -109,7 +109,7 @@ def test_into_a_pipe_a_sentence_is_one_line_and_nothing_trails():
     assert lines[2] == (
         "convert    ▲ LEAK   128 B/cycle [127.9, 128.1] (106 requested)  malloc heap in use  20,480  8.5 s"
     )
-    assert "  Malloc heap in use: grows by 128 B per call [127.9, 128.1], steadily since call 4,096." in lines
+    assert "  Malloc heap in use grows by 128 B per call [127.9, 128.1], steadily since call 4,096." in lines
     assert (
         lines[-1]
         == "convert grows by 106 B per call at decoder/conversion.py:42; get does not grow by more than 1 B per call."

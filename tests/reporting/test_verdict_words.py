@@ -170,7 +170,7 @@ def test_children_that_leak_are_named_with_their_rate():
     )
 
     assert why_sentence(component) == (
-        "RSS of child processes: grows by 4,096 B per call [4,096, 4,096], steadily since call 256. 2 child processes "
+        "RSS of child processes grows by 4,096 B per call [4,096, 4,096], steadily since call 256. 2 child processes "
         "(python, forked) live between calls; together they grew by 26 MiB of RSS. soak does not see inside them yet."
     )
 

@@ -188,7 +188,7 @@ def test_the_text_gives_the_rate_per_sample_and_per_hour():
 
     text = render_watch(result, 1.0)
 
-    assert text.startswith("▲ LEAK  scripted: 256 samples, one every 1 s\nResident memory (RSS): grows by ")
+    assert text.startswith("▲ LEAK  scripted: 256 samples, one every 1 s\nResident memory (RSS) grows by ")
     assert "per hour" in text
     assert "per call" not in text
     assert "cycle" not in text

@@ -9,6 +9,8 @@ from soak.verdict import SeriesState, SeriesVerdict
 CACHE_FITS_INTO_N_MIN = 0.6
 """A cache that is full within this share of n_min cycles is never called a leak (docs/verdict.md)."""
 
+_VERBS = ("Grows ", "Grew ")
+
 
 def series_sentence(series: SeriesVerdict, unit: str, noun: str) -> str:  # noqa: C901  # a case for each state
     """Say what a series shows, in a sentence without a subject: ``Grows by 106 B per call [95.8, 118], …``.
@@ -44,9 +46,13 @@ def series_sentence(series: SeriesVerdict, unit: str, noun: str) -> str:  # noqa
 
 
 def signal_sentence(name: str, series: SeriesVerdict, noun: str) -> str:
-    """Say what a signal shows: ``Malloc heap in use: grows by 128 B per call [128, 128], …``."""
-    sentence = series_sentence(series, unit_of(name), noun)
-    return f"{capitalised(signal_title(name))}: {sentence[0].lower()}{sentence[1:]}"
+    """Say what a signal shows: ``Malloc heap in use grows by 128 B per call [128, 128], …``."""
+    unit, title = unit_of(name), capitalised(signal_title(name))
+    sentence = series_sentence(series, unit, noun)
+    said = f"{sentence[0].lower()}{sentence[1:]}"
+    if sentence.startswith(_VERBS) and name != "left_behind":
+        return f"{title} {said}" if unit in ("bytes", "") else f"{title} {said.replace('grows', 'grow', 1)}"
+    return f"{title}: {said}"
 
 
 def growth_with_interval(series: SeriesVerdict, unit: str, noun: str) -> str:
