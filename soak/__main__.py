@@ -112,7 +112,7 @@ def _run_command(given: list[str]) -> int:
     parser = _Parser(
         prog="soak",
         description=(soak.__doc__ or "").partition("\n\n")[0],
-        epilog="For example: soak run my_script.py:cycle      Each command has its own --help.",
+        epilog="Each command has its own --help. For example: soak run my_script.py:cycle",
     )
     parser.add_argument("--version", action="version", version=f"soak {soak.__version__}")
     if name is not None and name not in COMMANDS:

@@ -10,8 +10,8 @@ from soak.settings import read_configuration
 from soak.units import parse_duration_s, parse_size_bytes
 
 CYCLE_TIMEOUT_HELP = "a cycle that takes longer counts as hung (60s)"
-INTERVAL_HELP = "start a cycle every 100ms; 0 is flat out (default: the driver's INTERVAL, else 0)"
-MAX_PAUSE_HELP = "how long a checkpoint may keep a cycle waiting (default: the driver's MAX_PAUSE, else no budget)"
+INTERVAL_HELP = "start a cycle every 100ms; 0: without pauses (default: the driver's INTERVAL, else 0)"
+MAX_PAUSE_HELP = "longest time that a checkpoint may delay a cycle (default: the driver's MAX_PAUSE, else no limit)"
 MAX_RSS_HELP = "stop and judge a component whose RSS reaches this size (default: 80 %% of the free memory)"
 N_MIN_HELP = "cycles before memory that is still held can be called a leak"
 PYTHON_HELP = "run components with this CPython, 3.8 or later (default: soak's own)"

@@ -1,8 +1,8 @@
 """Remove the folders of old runs under --out and keep the newest. A matrix counts as one.
 
 soak never removes the newest run or a run that is being measured. It does not touch
-folders without a run.db, fleet.json or merge.json. Of a merge it removes the reports,
-not the runs that they were made from.
+folders without a run.db, fleet.json or merge.json. For a merge, it removes the reports,
+not the merged runs.
 
   soak clean --keep 10 --dry-run
   soak clean --keep 10

@@ -1,8 +1,8 @@
-"""Do what soak matrix does on many machines, by Dask: one cell at a time on each host.
+"""Do the same as soak matrix on many machines, with Dask: one cell at a time on each host.
 
 Cells, options and the report are those of soak matrix. The folder (--out) must be one
 that all hosts share, and soak and the drivers must be installed in the same place.
-It takes the extra soak[fleet].
+It needs the extra: pip install 'soak[fleet]'.
 
   soak fleet drivers/ --local 2
   soak fleet drivers/ --with numpy==2.3.1 --with numpy==2.4.0 --slurm --hosts 20 --queue short
@@ -43,24 +43,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     hosts = parser.add_argument_group("hosts")
     where = hosts.add_mutually_exclusive_group(required=True)
     where.add_argument("--local", type=positive_count, metavar="N", help="N workers on this machine")
-    where.add_argument(
-        "--scheduler", metavar="ADDRESS", help="workers with --resources soak=1 of this scheduler of Dask"
-    )
+    where.add_argument("--scheduler", metavar="ADDRESS", help="a Dask scheduler whose workers have --resources soak=1")
     where.add_argument("--slurm", action="store_true", help="jobs of Slurm")
     where.add_argument("--htcondor", action="store_true", help="jobs of HTCondor")
     hosts.add_argument(
-        "--wait-for-hosts", type=duration, default=_WAIT_S, metavar="10min", help="give up without a host after this"
+        "--wait-for-hosts",
+        type=duration,
+        default=_WAIT_S,
+        metavar="10min",
+        help="give up if there is no host after this time",
     )
-    jobs = parser.add_argument_group("jobs of a queue; what is not given is taken from Dask's jobqueue.yaml")
+    jobs = parser.add_argument_group("jobs of a queue; the defaults are those of Dask's jobqueue.yaml")
     jobs.add_argument("--hosts", type=positive_count, default=2, metavar="N", help="jobs at a time (2)")
-    jobs.add_argument("--queue", metavar="NAME", help="the queue, in Slurm the partition")
-    jobs.add_argument("--walltime", type=duration, metavar="8h", help="of a job; its worker ends by itself before that")
-    jobs.add_argument("--cores", type=positive_count, default=2, metavar="N", help="of a job (2)")
-    jobs.add_argument("--memory", default="2GiB", metavar="2GiB", help="of a job")
-    jobs.add_argument("--disk", default="2GiB", metavar="2GiB", help="of a job of HTCondor")
+    jobs.add_argument("--queue", metavar="NAME", help="queue (Slurm: partition)")
+    jobs.add_argument(
+        "--walltime", type=duration, metavar="8h", help="time limit of a job; its worker ends before that"
+    )
+    jobs.add_argument("--cores", type=positive_count, default=2, metavar="N", help="cores per job (2)")
+    jobs.add_argument("--memory", default="2GiB", metavar="2GiB", help="memory per job")
+    jobs.add_argument("--disk", default="2GiB", metavar="2GiB", help="disk per job (HTCondor)")
     jobs.add_argument("--interface", metavar="NAME", help="the network interface of scheduler and workers, such as ib0")
     jobs.add_argument(
-        "--directive", action="append", default=[], metavar="TEXT", help="a line for the head of the job script; again"
+        "--directive",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="a line for the head of the job script; repeatable",
     )
 
 

@@ -7,9 +7,9 @@
 
 It reads CSV with any separator, psrecord, mprof .dat, pidstat, loops of ps, top, free,
 docker stats or cat memory.current, range queries of Prometheus, CSV of Grafana, k6 and
-locust, JSON lines, and what soak export writes. The column is chosen by its name (rss,
-uss, heap, memory); where that is not clear, the message says what to name. The rate is
-per hour where the log has times, else per iteration. The exit codes are those of soak run.
+locust, JSON lines, and what soak export writes. soak chooses the column by its name (rss,
+uss, heap, memory). If that is not clear, it asks you to name one. The rate is per hour if
+the log has times, else per iteration. The exit codes are those of soak run.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--column", default="", metavar="NAME", help="the column of the values, or a part of its name")
     parser.add_argument("--axis", default="", metavar="NAME", help="the column of the times or iterations")
     parser.add_argument(
-        "--only", action="append", type=_name_and_value, default=[], metavar="COLUMN=VALUE", help="only such rows"
+        "--only", action="append", type=_name_and_value, default=[], metavar="COLUMN=VALUE", help="use only these rows"
     )
     parser.add_argument(
         "--tolerance",
@@ -47,17 +47,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="1B",
         help="accepted growth per iteration or second, or a rate such as 64KiB/h (1B)",
     )
-    parser.add_argument(
-        "--n-min", type=positive_count, metavar="N", help="decide nothing before N iterations or seconds"
-    )
+    parser.add_argument("--n-min", type=positive_count, metavar="N", help="no verdict before N iterations or seconds")
     parser.add_argument("--grain", type=size, metavar="4096", help="resolution of the values (default: as printed)")
-    parser.add_argument("--unit", type=_unit, metavar="KiB", help="of values that do not say theirs")
-    parser.add_argument(
-        "--decimal", choices=(".", ","), default="", help="the sign of decimals, where 29,320 may be both"
-    )
-    parser.add_argument("--times", choices=PAIRS, default="", help="what 12:34 is, where it may be both")
-    parser.add_argument("--restarts", action="store_true", help="each deep fall of the value is a restart")
-    parser.add_argument("--html", metavar="FILE", help="a page with the series drawn")
+    parser.add_argument("--unit", type=_unit, metavar="KiB", help="unit of values that have none")
+    parser.add_argument("--decimal", choices=(".", ","), default="", help="decimal separator, if 29,320 is ambiguous")
+    parser.add_argument("--times", choices=PAIRS, default="", help="how to read 12:34, if it is ambiguous")
+    parser.add_argument("--restarts", action="store_true", help="treat each sharp drop of the value as a restart")
+    parser.add_argument("--html", metavar="FILE", help="write a page with a plot of the series")
     parser.add_argument("--json", metavar="FILE", help="the verdict as JSON; - is stdout")
 
 

@@ -1,16 +1,16 @@
 """Soak components with several interpreters and package versions; make one report of all.
 
 A matrix has a cell for each component, interpreter and choice of package versions.
---with for one package (numpy==2.3.1, numpy==2.4.0) are choices; those for several
-packages are combined. Without --with the interpreters are used as they are; with it,
-each column gets a virtual environment of its own, which is kept. Each cell is a run
-of its own. [tool.soak.matrix] in pyproject.toml may have the lists python and with.
+Several --with for one package (numpy==2.3.1, numpy==2.4.0) are alternatives; --with for
+different packages are combined. Without --with, soak uses the interpreters as they are.
+With it, each column gets its own virtual environment, which soak keeps. Each cell is its
+own run. [tool.soak.matrix] in pyproject.toml may have the lists python and with.
 
   soak matrix drivers/ --python python3.11 --python python3.12
   soak matrix drivers/ --with numpy==2.3.1 --with numpy==2.4.0 --with simplejpeg --jobs 2
   soak matrix drivers/ --with numpy==2.4.0 --share 3/10 --out shared/     the third of ten jobs
 
-The folder has one folder per cell and the merged report. --resume goes on with one
+The folder has one folder per cell and the merged report. --resume continues a matrix
 that was interrupted. Exit codes, worst cell first: 2 usage or tool failure, 4 a driver
 failed, 1 a leak, 3 undecided or not measured, 0 all clean.
 """
@@ -57,7 +57,12 @@ def add_matrix_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what ``soak matrix`` and ``soak fleet`` both take."""
     _, measured = add_component_arguments(parser)
     measured.add_argument(
-        "--python", action="append", default=[], dest="pythons", metavar="INTERPRETER", help=f"{PYTHON_HELP}; again"
+        "--python",
+        action="append",
+        default=[],
+        dest="pythons",
+        metavar="INTERPRETER",
+        help=f"{PYTHON_HELP}; repeatable",
     )
     measured.add_argument(
         "--with",
@@ -65,14 +70,16 @@ def add_matrix_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         dest="requirements",
         metavar="REQUIREMENT",
-        help="a package version to install, such as numpy==2.4.0; again for more",
+        help="a package version to install, such as numpy==2.4.0; repeatable",
     )
     measured.add_argument("--build", action="store_true", help="build releases that have no wheel from source")
     measured.add_argument("--cache", type=Path, metavar="DIR", help="where environments are kept (~/.cache/soak)")
     output = parser.add_argument_group("output")
-    output.add_argument("--share", type=_share, default=Share(), metavar="K/N", help="the K-th of N parts of the cells")
-    output.add_argument("--out", type=Path, metavar="DIR", help="where the folder of the matrix is made (reports/)")
-    output.add_argument("--resume", type=Path, metavar="DIR", help="go on with the matrix of this folder")
+    output.add_argument(
+        "--share", type=_share, default=Share(), metavar="K/N", help="run only part K of N parts of the cells"
+    )
+    output.add_argument("--out", type=Path, metavar="DIR", help="where soak makes the folder of the matrix (reports/)")
+    output.add_argument("--resume", type=Path, metavar="DIR", help="continue the matrix in this folder")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -1,9 +1,9 @@
 """Make one report of many runs.
 
 A FOLDER is a run, the folder of a matrix, a fleet or an earlier merge, or a folder that
-runs and matrices lie in. A run may be its report.json alone. Rows of the report are components, columns are
-interpreters and versions; what one version has and another has not is said first. Runs
-of the same cell on several hosts are set side by side.
+contains runs and matrices. The report.json of a run is enough. Rows of the report are
+components; columns are interpreters and versions. Differences between versions come
+first. Runs of the same cell on several hosts stand side by side.
 
   soak merge reports/2026-11-20T19-00-00 reports/2026-11-21T19-00-00 --out merged
   soak merge artifacts/ --out merged

@@ -1,6 +1,6 @@
 """Write the reports of a run (HTML, Markdown, JSON, JUnit, figures) again, from its database.
 
-Of a matrix those of the whole are written, from the runs that its cells have.
+For a matrix, soak writes the reports of the whole matrix, from the runs of its cells.
 
 soak report latest
 """

@@ -1,10 +1,10 @@
 """Continue a run that was interrupted by Ctrl-C, the end of an ssh session, kill -9 or a power cut.
 
 A component with a final verdict keeps it. A component that was running starts again
-at its first cycle; with an interval and a driver that has resume(cycle), it goes on at
-its cycle. A component that had not started is measured now. A component that
-is INCONCLUSIVE or SETTLING runs for as many cycles as its report said would decide.
-Reports are those of soak run.
+at its first cycle. If it has an interval and a driver with resume(cycle), it continues
+where it was. A component that had not started is measured now. A component that
+is INCONCLUSIVE or SETTLING runs for as many cycles as its report asked for.
+soak writes the same reports as soak run.
 
   soak resume latest
   soak resume reports/2026-11-20T19-00-00

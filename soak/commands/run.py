@@ -55,8 +55,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     output.add_argument(
         "--on-verdict",
         metavar="COMMAND",
-        help="run COMMAND, without a shell, with the run's folder and what is told: confirmed at the first LEAK or "
-        "FAILED; in a long run before that provisional, and withdrawn if it does not stand",
+        help="run COMMAND (without a shell) with the run's folder and one word: confirmed at the first LEAK or FAILED; "
+        "in a long run also provisional when something grows, and withdrawn when that growth ends",
     )
     output.add_argument(
         "--detach", action="store_true", help="run in the background; print the process and the run's folder"
@@ -71,14 +71,14 @@ def add_component_arguments(parser: argparse.ArgumentParser) -> tuple[Any, Any]:
     budget.add_argument("--duration", type=duration, metavar="12h", help="time per component (60s, less when decided)")
     budget.add_argument("--interval", type=duration, metavar="100ms", help=INTERVAL_HELP)
     budget.add_argument("--overnight", action="store_true", help="--interval 100ms --duration 12h --no-early-stop")
-    budget.add_argument("--quick", action="store_true", help="a first answer in about 10 s for all components together")
+    budget.add_argument("--quick", action="store_true", help="a first answer for all components in about 10 s")
     budget.add_argument("--no-early-stop", action="store_true", help="continue after the verdict stands")
     verdict = parser.add_argument_group("verdict")
     verdict.add_argument("--tolerance", type=size, metavar="1B", help="accepted growth per cycle (1B)")
     verdict.add_argument("--n-min", type=positive_count, metavar="N", help=N_MIN_HELP)
     verdict.add_argument("--checkpoint-every", type=positive_count, metavar="N", help="cycles between checkpoints")
     verdict.add_argument("--no-track", action="store_true", help="read counters only, without the allocation tracker")
-    verdict.add_argument("--no-follow", action="store_true", help="do not count in the processes that a cycle starts")
+    verdict.add_argument("--no-follow", action="store_true", help="do not track the processes that a cycle starts")
     measured = parser.add_argument_group("the measured process")
     measured.add_argument("--set", action="append", default=[], metavar="NAME.key=value", help="a driver's setting")
     measured.add_argument(

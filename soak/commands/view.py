@@ -1,8 +1,8 @@
 """Show profiles (in SnakeViz) and reports in the browser.
 
 Without arguments: all runs. With RUN (a folder, or latest): that run. With .prof files
-from any source: those profiles, and their sum. The server answers this machine only,
-and only who has the token in the address that it prints. Stop it with Ctrl-C.
+from any source: those profiles, and their sum. The server answers only this machine,
+and only requests with the token in the address that it prints. Stop it with Ctrl-C.
 
   soak view
   soak view latest --no-browser
@@ -33,9 +33,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("what", nargs="*", metavar="RUN | FILE.prof", help="a run, or profiles (default: all runs)")
     place = parser.add_mutually_exclusive_group()
     place.add_argument("--port", type=int, default=0, metavar="N", help="the server's port (default: any free port)")
-    place.add_argument("--socket", type=Path, metavar="PATH", help="listen at this Unix socket, which only you may use")
+    place.add_argument("--socket", type=Path, metavar="PATH", help="listen on this Unix socket; only you may use it")
     parser.add_argument(
-        "--token-file", type=Path, metavar="FILE", help="the token in this file, made when missing (default: a new one)"
+        "--token-file",
+        type=Path,
+        metavar="FILE",
+        help="read the token from this file; create it if it is missing (default: a new token)",
     )
     parser.add_argument("--no-browser", action="store_true", help="print the address, but open no browser")
     add_out_argument(parser)

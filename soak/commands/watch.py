@@ -6,7 +6,7 @@
 
 A cycle is one sample, every 100 ms by default, and with --pid every second (--every). If
 the command calls soak.mark(), or soak_mark() in C, a cycle is one mark. --mark marks the
-requests, tasks or calls of a Python program without a change of it.
+requests, tasks or calls of a Python program without changing it.
 
 soak reads memory (RSS, PSS, USS, mapped memory), file descriptors, threads and child
 processes. With -- COMMAND, soak also loads its allocation tracker into the program,
@@ -14,13 +14,14 @@ Python or not: then it names the lines that leak, and CLEAN is possible. RSS alo
 never proves CLEAN.
 
 The watch ends when the program ends, at Ctrl-C, or when --duration is over; with --pid
-and no --duration, also at the first LEAK. At its end soak ends the program that it has
-started: SIGTERM, and after --grace SIGKILL. --keep-running leaves it. A program named by
---pid always goes on, and no program is ever stopped while it is watched.
+and no --duration, also at the first LEAK. Then soak ends the program if soak started it:
+SIGTERM, and after --grace SIGKILL. --keep-running leaves it running. A program named by
+--pid always continues. soak never stops a program while it watches it.
 
---scan [50ms] lets the tracker copy the program now and then, to tell lost blocks (LEAK at once)
-from held ones, and who holds these. A thread waits while the kernel copies page tables: some
-milliseconds, and no copy is made where more than the value is expected.
+--scan [50ms] lets the tracker copy the program now and then. soak then tells lost blocks
+(LEAK at once) from held blocks, and names what holds them. One thread waits some
+milliseconds while the kernel copies page tables. soak makes no copy if it expects the
+wait to be longer than the value.
 
 A watch is kept as a run: soak show, list, report and compare read it. The last line is
 its folder. The exit codes are those of soak run.
@@ -68,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="WHAT",
         help="mark cycles in a Python program: asgi, wsgi, celery, or a function (orders.jobs.handle)",
     )
-    parser.add_argument("--no-follow", action="store_true", help="do not count in the processes that it starts")
+    parser.add_argument("--no-follow", action="store_true", help="do not track the processes that the program starts")
     parser.add_argument("--no-track", action="store_true", help="watch from outside only, without the tracker")
     parser.add_argument(
         "--scan",
@@ -79,7 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="copy the program now and then (a thread waits, at most 50ms) to tell lost from held, and who holds it",
     )
     parser.add_argument(
-        "--grace", type=duration, default=10.0, metavar="10s", help="time to end in, before SIGKILL (10s)"
+        "--grace", type=duration, default=10.0, metavar="10s", help="time between SIGTERM and SIGKILL (10s)"
     )
     parser.add_argument("--keep-running", action="store_true", help="leave the program running after the watch")
     add_out_argument(parser)
