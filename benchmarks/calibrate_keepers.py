@@ -174,7 +174,10 @@ def inner(function):
 _WHERE = (
     *("nowhere", "nowhere", "here", "function", "file", "guard", "return", "cached", "replaced", "counter"),
     *("on", "off", "off"),
+    *("unused", "named"),
 )
+_CALLED_BY = {"function": "    bound()\n", "unused": "", "named": "    globals()['bo' + 'und']()\n"}
+"""How the cycle calls a function that bounds the container."""
 
 
 @dataclass(frozen=True)
@@ -194,7 +197,7 @@ def program(rng: np.random.Generator) -> Program:
     new = str(rng.choice(list(ADDITIONS)))
     add = str(rng.choice(ADDITIONS[new]))
     where = str(rng.choice(_WHERE))
-    if shape.is_hidden and where in ("function", "file"):
+    if shape.is_hidden and where in ("file", *_CALLED_BY):
         where = "here"
     if where == "replaced" and shape.is_hidden and not shape.remake:
         where = "nowhere"
@@ -220,9 +223,9 @@ def program(rng: np.random.Generator) -> Program:
 def _elsewhere(where: str, shape: Shape, new: str, bound: str, off: str) -> tuple[str, str, str]:
     """Return what bounds a container outside of what adds: more of the module, a second file, the end of a cycle."""
     more, second, after = "", "import program, random\nfrom program import SIZE, trim\n", ""
-    if where == "function":
+    if where in _CALLED_BY:
         more = f"def bound():\n{_indented(_in_container(bound, shape.outside))}\n"
-        after = "    bound()\n"
+        after = _CALLED_BY[where]
     elif where == "replaced":
         made = shape.remake or f"{shape.outside} = {new}"
         more = f"def renew():\n    global {made.split(' ')[0].split('.')[0]}\n    {made}\n"
@@ -359,8 +362,9 @@ def section_of_keepers(rows: Sequence[KeeperRow]) -> Lines:
         "Random programs that add to a list, dict, deque or dict of lists in each cycle: of a module, a class, an",
         "object, a closure, or the default of an argument. Some bound it: by evicting, emptying, replacing, refusing,",
         "by few keys, by a number that begins again, by a setting that is switched off, or a cached function; in the",
-        "same function, in another one, in another file or under another name; at a size of 10 to 500. Each was run to",
-        "see whether it is bounded.",
+        "same function, in another one, in another file or under another name; at a size of 10 to 500. A function that",
+        "would bound it may never be called, or by a name that stands nowhere. Each was run to see whether it is",
+        "bounded.",
         "In a watch a server calls the function of the cycle, or the one that adds.",
         "Gates: none of the bounded ones is said to grow only; of the others, in a run,",
         f"at least {100 * LEAST_POWER:g} %.",

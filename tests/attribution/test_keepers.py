@@ -138,7 +138,7 @@ MAY_BE_BOUNDED = {
     ),
     "cut to its end": KEPT + "def cycle():\n    KEPT.append(bytes(9))  # 1\n    del KEPT[:-400]\n",
     "emptied by another function": KEPT
-    + "def cycle():\n    KEPT.append(bytes(9))  # 1\ndef flush():\n    KEPT.clear()\n",
+    + "def cycle():\n    KEPT.append(bytes(9))  # 1\ndef flush():\n    KEPT.clear()\nWHEN_FULL = flush\n",
     "replaced": (KEPT + "def cycle():\n    KEPT.append(bytes(9))  # 1\ndef flush():\n    global KEPT\n    KEPT = []\n"),
     "swapped": (KEPT + "def cycle():\n    global KEPT\n    KEPT.append(bytes(9))  # 1\n    KEPT = KEPT[-400:]\n"),
     "overwritten": KEPT + "def cycle():\n    KEPT.append(bytes(9))  # 1\n    KEPT[:] = KEPT[-400:]\n",
@@ -215,7 +215,7 @@ MAY_BE_BOUNDED = {
     ),
     "entries of new keys that another function overwrites": (
         "KEPT = {}\nN = 0\ndef cycle():\n    global N\n    N += 1\n    KEPT[N] = bytes(9)  # 1\n"
-        "def drop(key):\n    KEPT[key] = None\n"
+        "def drop(key):\n    KEPT[key] = None\nWHEN_OLD = drop\n"
     ),
     "a list that overwrites its oldest entries": KEPT
     + "def cycle(n):\n    KEPT.append(bytes(9))  # 1\n    KEPT[n - 400] = None\n",

@@ -10,17 +10,15 @@ no leak before it could have become full.
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from soak.attribution.keepers.code.running import functions_that_may_run
-from soak.attribution.keepers.code.source import Function, Source
+from soak.attribution.keepers.code.source import Function, Source, is_of_standard_library
 from soak.attribution.keepers.removals import is_named, slots_in, takes_any
 
 _TAKING = ("pop", "popitem", "popleft", "clear", "remove", "discard")
 _COMPARING = (ast.Gt, ast.GtE, ast.Lt, ast.LtE, ast.Eq)
-_OF_PYTHON = re.compile(r"[/\\]lib(64)?[/\\]python\d\.\d+[a-z]?[/\\](?!(site|dist)-packages)|^<", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,7 @@ def bound_in(
     """
     found = [bound for source in sources for bound in _bounds(name, source)]
     # The standard library has many variables of the same names.
-    own = [source for source in sources if not _OF_PYTHON.search(source.file)]
+    own = [source for source in sources if not is_of_standard_library(source.file)]
     may_run = functions_that_may_run(list({each.file: each for each in (*own, *others)}.values()), running)
     found += [bound for source in own for bound in _ways_to_stay_small(name, source, may_run)]
     return next((bound for bound in found if bound.capacity is not None), found[0] if found else None)

@@ -5,7 +5,8 @@ looks for containers that live as long as the program (see .code.lifetimes). It 
 
 - a function adds to it, and neither that function nor any of its callers, up to soak's own loop, does so on a
   condition; to a dict under a key that is another one each time (see .keys);
-- in all files that ran, its name is used for nothing but adding, reading and iterating.
+- in all files that ran, its name is used for nothing but adding, reading and iterating, but for functions of the
+  driver's file that nothing calls (see .uncalled).
 
 In another file the name alone is another variable, unless it is imported; what is not found by its name is not seen.
 Whatever else is done with the name (removing, assigning, passing it on, asking for its length to compare it) may be a
@@ -34,6 +35,7 @@ from soak.attribution.keepers.entries import is_of_library, own_frames
 from soak.attribution.keepers.filling import filled_with
 from soak.attribution.keepers.keys import Keys
 from soak.attribution.keepers.registrations import registrations
+from soak.attribution.keepers.uncalled import Uncalled
 from soak.grounds import Keeper
 
 _TEST_RUNNERS = re.compile(r"[/\\](_pytest|pluggy)[/\\]")
@@ -120,7 +122,8 @@ class KeeperFinder:
         self, frames: Sequence[Call], files: Sequence[str], has_kept: Callable[[str, int, int], bool] | None
     ) -> Keeper | None:
         driver = "" if self._is_served else frames[-1].file or ""
-        program = Program(lambda name: self._mentioning(name, files), driver)
+        uncalled = Uncalled(driver, frames[-1].function or "", lambda: {file: self._text(file) for file in files})
+        program = Program(lambda name: self._mentioning(name, files), driver, uncalled.has)
         keys = Keys(program)
         given, calls = Given(), list[ast.Call]()
         for frame in reversed(frames):
@@ -252,7 +255,7 @@ def _only_grows(container: Container, node: ast.AST, source: Source, program: Pr
         known is not None
         and is_permanent(container, node, source, program)
         and all(
-            is_harmless(use, each, container, node)
+            is_harmless(use, each, container, node) or program.is_uncalled(use, each)
             for each in known
             for use in each.uses(container.name)
             if (may_be_of_same_file if each is source else may_be_of_other_file)(use, container, each)

@@ -27,6 +27,8 @@ class Program:
     """Returns the files in which a name occurs; None if it may occur in one that cannot be read."""
     driver: str
     """The file whose function is the cycle; empty where it is no driver, whose setup runs once."""
+    is_uncalled: Callable[[ast.AST, Source], bool]
+    """Tells whether a node stands in a function of that file which nothing calls in the cycles."""
 
     def calls_once(self, name: str, within: tuple[str, ...] = ()) -> list[ast.Call] | None:
         """Return the calls of a function or class; None where one of them may run again, or not all are known.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
+_OF_PYTHON = re.compile(r"[/\\]lib(64)?[/\\]python\d\.\d+[a-z]?[/\\](?!(site|dist)-packages)|^<", re.IGNORECASE)
 
 
 class Source:
@@ -121,6 +123,11 @@ def _names_in(node: ast.AST) -> set[str]:
         case _:
             spoken = getattr(node, "id", None), getattr(node, "attr", None), getattr(node, "arg", None)
             return {name for name in spoken if name is not None}
+
+
+def is_of_standard_library(file: str) -> bool:
+    """Whether a file is one of Python itself, or code without a file."""
+    return _OF_PYTHON.search(file) is not None
 
 
 @dataclass(frozen=True)
