@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from soak.errors import UsageError
 from soak.logs.names import (
     is_a_bound,
+    may_tell_apart,
     means_count,
     means_cycles,
     means_memory,
@@ -23,10 +24,13 @@ from soak.logs.reading.numbers import BLANKS, NumberReader
 from soak.logs.reading.times import TimeReader, is_time
 from soak.logs.table import Row, Table
 
+_OF_KUBERNETES, _MILLICORES = re.compile(r"\d+[KMG]i"), re.compile(r"\d+m")
+"""Memory and processor as ``kubectl top`` prints them; elsewhere ``12m`` may be MiB."""
 _DATE = re.compile(r"\d{4}[-/.]\d\d[-/.]\d\d|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}")
 _CLOCK = re.compile(r"\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?")
 _LONGEST_CLOCK = len("12:00:00.000 PM")
 _MOSTLY = 0.9
+_PAGE_BYTES = 4096
 _FEWEST_TURNS = 4
 _FEWEST_COUNTED = 8
 _MOST_NAMED = 12
@@ -171,8 +175,23 @@ def _may_be_axis(table: Table, head: Sequence[Row], numeric: Sequence[int]) -> b
         return False
     if 0 not in numeric:
         return bool(head) and is_time(head[0][1][0])
+    if len(table.columns) > 1 and _has_epochs(head, 0):
+        return True
     # Records have their values in any order, and a value that wanders is no count.
     return table.has_order and _mostly_ascends(head, 0)
+
+
+def _has_epochs(head: Sequence[Row], at: int) -> bool:
+    """Say whether a column has seconds since 1970 that do not fall; several readings may be of one second.
+
+    Memory in bytes may be as large a number, but in whole pages.
+    """
+    texts = _texts(head, at)
+    if not all(text.isdigit() and is_time(text) for text in texts):
+        return False
+    numbers = [int(text) for text in texts]
+    are_pages = all(number % _PAGE_BYTES == 0 for number in numbers)
+    return len(numbers) > 1 and not are_pages and all(after >= before for before, after in itertools.pairwise(numbers))
 
 
 def _mostly_ascends(head: Sequence[Row], at: int) -> bool:
@@ -194,6 +213,12 @@ def _counts_up(head: Sequence[Row], at: int) -> bool:
         return False
     steps = {after - before for before, after in itertools.pairwise(numbers)}
     return len(numbers) >= _FEWEST_COUNTED and len(steps) == 1 and steps.pop() > 0
+
+
+def _is_all(form: re.Pattern[str], head: Sequence[Row], at: int) -> bool:
+    """Say whether a column has values of one form alone."""
+    texts = _texts(head, at)
+    return bool(texts) and all(map(form.fullmatch, texts))
 
 
 def _has_units(head: Sequence[Row], at: int) -> bool:
@@ -235,6 +260,8 @@ def _value(table: Table, head: Sequence[Row], numeric: Sequence[int], file: str)
     if len(others) > 1 and not any(table.columns[at].name for at in others):
         # Where none has a name, the unit of memory in its values says as much.
         others = [at for at in others if _has_units(head, at)] or others
+        if any(_is_all(_OF_KUBERNETES, head, at) for at in others):
+            others = [at for at in others if not _is_all(_MILLICORES, head, at)]
     if len(others) == 1:
         return others[0]
     if not others:
@@ -263,7 +290,7 @@ def _owners_of(table: Table, head: Sequence[Row], value: int, axis: int | None) 
     by_name = [at for at, name in enumerate(names) if means_owner(name) and at not in (value, axis)]
     if any(len(set(_texts(head, at))) > 1 for at in by_name):
         return tuple(by_name)
-    others = [at for at in range(len(names)) if at not in (value, axis, *by_name) and not means_time(names[at])]
+    others = [at for at in range(len(names)) if at not in (value, axis, *by_name) and may_tell_apart(names[at])]
     return (*by_name, *[at for at in others if _tells_apart(head, at, axis)][:1])
 
 

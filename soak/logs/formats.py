@@ -13,9 +13,12 @@ from soak.logs.reading.spaced import Spaced
 from soak.logs.table import LogFormat, Table
 from soak.logs.tools.allocators import Glibc, Jemalloc
 from soak.logs.tools.collectors import Collections
+from soak.logs.tools.dstat import Dstat
 from soak.logs.tools.exposition import Exposition
+from soak.logs.tools.massif import Massif
 from soak.logs.tools.mprof import Mprof
 from soak.logs.tools.nmon import Nmon
+from soak.logs.tools.pmap import Pmap
 from soak.logs.tools.prometheus import Prometheus
 
 FORMATS: tuple[LogFormat, ...] = (
@@ -23,6 +26,9 @@ FORMATS: tuple[LogFormat, ...] = (
     Prometheus(),
     Exposition(),
     Nmon(),
+    Dstat(),
+    Massif(),
+    Pmap(),
     Jemalloc(),
     Glibc(),
     Collections(),

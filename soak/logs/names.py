@@ -17,8 +17,8 @@ _MEMORY_IN_WORDS = (frozenset(("working", "set")), frozenset(("private", "bytes"
 """The latter two are what Windows counts of a process."""
 _NOT_IN_USE = _words(
     "percent pct perc cpu limit max peak hwm total free available avail virtual virt vms vsz vmsize swap shared shr "
-    "memfree memavailable cache buff buffers cached faults flt io text lib data dirty anon locked fraction ratio rate "
-    "time"
+    "memfree memavailable cache buff buf buffers cached cach faults flt io text lib data dirty anon locked fraction "
+    "ratio rate time file shmem huge"
 )
 """With one of these words a name does not mean the memory that a program holds."""
 _NEVER_CHOSEN = _words("percent pct perc limit max peak hwm ratio fraction %")
@@ -29,7 +29,9 @@ _TIMES = _words(
 )
 _OF_A_TIME = _words("log sample wall start event local utc run date clock")
 _CYCLES = _words("iteration iter iterations cycle cycles call calls loop loops")
-_COUNTS = _CYCLES | _words("i n index idx step request requests round sample frame row reading job task message")
+_COUNTS = _CYCLES | _words(
+    "i n index idx step request requests round sample frame row reading snapshot job task message"
+)
 _OWNERS = _words(
     "pid component container container_id container-id name metric_name metric series instance pod process type "
     "command cmd node namespace hostname host server service worker worker_id gpu device rank replica pod_name "
@@ -92,6 +94,11 @@ def means_cycles(name: str) -> bool:
 def means_owner(name: str) -> bool:
     """Say whether a column says whose reading a row is: of which process, container or metric."""
     return name.lower().replace(" ", "_") in _OWNERS
+
+
+def may_tell_apart(name: str) -> bool:
+    """Say whether a column may name what is measured: not a time, and not what a processor has worked."""
+    return not means_time(name) and not {"cpu", "processor"} & set(words_of(name))
 
 
 def never_a_value(name: str) -> bool:

@@ -97,6 +97,10 @@ def read_series(source: Source, asked: Asked) -> LogSeries:
     return reading.finish(is_cut_short=source.has_fallen_silent)
 
 
+_PROGRAMS = frozenset(("command", "cmd", "args", "process_name"))
+"""Columns that say what a process runs."""
+
+
 @dataclass
 class _Kept:
     """The readings of one piece while it grows."""
@@ -214,20 +218,23 @@ class _Reading:
         self._owners[owner] += 1
         if self._owner is not None:
             is_new = len(self._owners) <= _MOST_RESTARTS and self._owners[owner] == 1
-            goes_on = self._only_pid_differs(owner) and at > self._last
-            self._is_mixed = self._is_mixed or not (is_new and goes_on)
+            why = self._why_another(owner)
+            self._is_mixed = self._is_mixed or not (is_new and why and (at > self._last or why == "exec"))
             if len(self._owners) >= _MOST_OWNERS:
                 raise UsageError(self._mixed())
             if not self._is_mixed:
-                self._pieces.append(_Kept("pid"))
+                self._pieces.append(_Kept(why))
         self._owner = owner
         return not self._is_mixed
 
-    def _only_pid_differs(self, owner: tuple[str, ...]) -> bool:
+    def _why_another(self, owner: tuple[str, ...]) -> str:
+        """Say why what goes on may be a restart: another process, or the same one that runs another program by exec."""
         names = [self._table.names[position].lower() for position in self._choice.owners]
         assert self._owner is not None, "called when another one was seen before"
         differing = {name for name, old, new in zip(names, self._owner, owner, strict=False) if old != new}
-        return "pid" in differing or "container id" in differing
+        if "pid" in differing or "container id" in differing:
+            return "pid"
+        return "exec" if "pid" in names and differing <= _PROGRAMS else ""
 
     def _place(self, number: int, at: float, value: float) -> None:
         if self._pieces[-1].line == 0:

@@ -13,6 +13,7 @@ from soak.logs.table import Table
 
 MOST_CHARACTERS = 2**24
 """A document is read whole. What is longer should be written as a record a line."""
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
 _BEGINS = re.compile(r'\s*(?:\[\s*[{\[]|\{\s*"[^"]*"\s*:\s*(?:\[|.*:\s*\[))', re.DOTALL)
 
 
@@ -30,7 +31,7 @@ class Document:
             document = json.loads(source.whole(MOST_CHARACTERS))
         except (ValueError, RecursionError) as error:
             raise SeriesError(f"{source.name} is not a whole JSON document") from error
-        return table_of("JSON", _records(document, source.name))
+        return table_of("JSON", iter(_in_order(list(_records(document, source.name)))))
 
 
 def _records(document: object, file: str) -> Iterator[tuple[int, dict[str, str]]]:
@@ -54,11 +55,22 @@ def _records(document: object, file: str) -> Iterator[tuple[int, dict[str, str]]
         yield number, flat(record)
 
 
+def _in_order(records: list[tuple[int, dict[str, str]]]) -> list[tuple[int, dict[str, str]]]:
+    """Return the records in the order of their times, where each has one of its own: CloudWatch gives them in none."""
+    names = records[0][1] if records else {}
+    for name in names:
+        times = [record.get(name, "") for _, record in records]
+        if all(map(_MOMENT.match, times)):
+            is_ordered = len(set(times)) < len(times) or len({len(time) for time in times}) > 1
+            return records if is_ordered else sorted(records, key=lambda one: one[1][name])
+    return records
+
+
 def _unwrapped(document: object) -> object:
     """Go down to the only list of records, and through what has one object or list in it, as what sadf writes."""
     while isinstance(document, dict) or (isinstance(document, list) and len(document) == 1):
         values = document.values() if isinstance(document, dict) else document
-        inner = [value for value in values if isinstance(value, dict | list)]
+        inner = [value for value in values if isinstance(value, dict | list) and value]
         of_records = [
             value for value in inner if isinstance(value, list) and sum(isinstance(x, dict) for x in value) > 1
         ]

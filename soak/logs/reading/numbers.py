@@ -21,6 +21,8 @@ _OF_SPREADSHEETS = (";", "\t", "|")
 _LONG_NUMBER = 300
 """Digits: a longer number may be infinite."""
 _PREFIXES = dict(zip("bkmgt", SIZES, strict=True))
+_WORDS = {"octet": "B", "octets": "B", "kilob": "KiB", "megab": "MiB", "gigab": "GiB"}
+"""Without the end ``ytes``: ``Megabytes`` of CloudWatch."""
 _WITH_UNIT = re.compile(r"([+-]?[\d.,'\u2019_\s\u00a0\u202f\u2009]*\d(?:[eE][+-]?\d+)?)\s*([a-zA-Z%]*)")
 _SEPARATORS = re.compile(r"(?<=\d)['\u2019_\s\u00a0\u202f\u2009](?=\d{3})")
 _GROUPED = re.compile(r"[+-]?\d{1,3}(?:([.,])\d{3})+(?:[.,]\d+)?")
@@ -28,9 +30,11 @@ _USED_OF_LIMIT = re.compile(r"\s*/\s*\S+$")
 
 
 def unit_of(word: str) -> str | None:
-    """Return the unit of memory that a word is: ``kB`` and ``Ki`` are KiB, ``bytes`` is B; None for any other word."""
+    """Return the unit of memory that a word is: ``kB``, ``Ki`` and ``Ko`` are KiB, ``bytes`` is B; None for others."""
     lowered = word.lower().removesuffix("ytes").removesuffix("yte")
-    if re.fullmatch(r"b|[kmgt](?:i?b|i)?", lowered):
+    if lowered in _WORDS:
+        return _WORDS[lowered]
+    if re.fullmatch(r"b|[kmgt](?:i?[bo]|i)?", lowered):
         return _PREFIXES[lowered[0]]
     return None
 
@@ -138,7 +142,11 @@ def _sign_of_points(numbers: list[str], separator: str, units: set[str | None]) 
     Bytes have no decimals, and memory is seldom known to the byte in KiB. ``28.633`` MiB has decimals. Raises
     UsageError where the unit does not tell.
     """
-    if separator != ";" or len(numbers) < _FEWEST_GROUPED or any(_GROUPED.fullmatch(one) is None for one in numbers):
+    if (
+        (separator != ";" and not units <= {"B", "KiB"})
+        or len(numbers) < _FEWEST_GROUPED
+        or any(_GROUPED.fullmatch(one) is None for one in numbers)
+    ):
         return "."
     if any(one.count(".") > 1 for one in numbers) or units <= {"B", "KiB"}:
         return ","

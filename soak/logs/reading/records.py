@@ -17,6 +17,14 @@ from soak.logs.table import Column, Table
 _NAMED = re.compile(r"(?<![\w.])([A-Za-z_][\w.]*)\s*=\s*(\"[^\"]*\"|[^\s,]+(?:,\d[^\s,]*)*(?:\s+[kKMG]i?B\b)?)")
 _OF_INFLUX = re.compile(r"([^\s=]+,\S+=\S+ \S+=\S+) (\d{10,19})")
 """InfluxDB's line protocol: names and values, and the time at the end; whole numbers end in i."""
+_WITHIN = re.compile(r"\{[\"']?[A-Za-z_]\w*[\"']?\s*:\s*[^{}]*\}")
+"""An object at the end of a line of text, as Monolog of PHP writes its context."""
+_OF_RUBY = re.compile(r"[{,]\s*(?::(\w+)|[\"'](\w+)[\"'])\s*=>\s*([\d.]+)")
+"""``{:heap_live_slots=>40960}`` of Ruby before 3.4."""
+_PAIR = r"[A-Za-z_]\w*\s+\d[\d.]*(?:[KMGT]i?B?)?"
+_LABELS = re.compile(rf"\s*{_PAIR}(?:\s+{_PAIR})+\s*")
+"""``SwapUse 0 CachUse 3877000 MemUse 61440`` of ``free -L``."""
+_LABEL = re.compile(r"([A-Za-z_]\w*)\s+(\S+)")
 _PRINTED = re.compile(r"[{,]\s*[\"']?([A-Za-z_]\w*)[\"']?\s*:\s*[\"']?([^\s,{}\"']+(?:\s+[kKMG]i?B\b)?)")
 """``{ rss: 30023680, heapUsed: 4638040 }`` of Node and ``{'rss': 30023680}`` of Python."""
 _LONGEST_OF_INFLUX = 4096
@@ -60,14 +68,28 @@ def _record(line: str) -> dict[str, str]:
         try:
             return flat(json.loads(line))
         except (ValueError, RecursionError):
-            return dict(_PRINTED.findall(line)) if line.rstrip().endswith("}") else {}
+            return _printed(line) if line.rstrip().endswith("}") else {}
     of_influx = _OF_INFLUX.fullmatch(line.strip()) if len(line) <= _LONGEST_OF_INFLUX else None
     stamp, rest = split_stamp(line) if of_influx is None else (of_influx[2], re.sub(r"(?<=\d)i\b", "", of_influx[1]))
     pairs = {name: value.strip('"') for name, value in _NAMED.findall(rest)}
+    pairs = pairs or _named_in(rest)
     if not pairs:
         return {}
     named = {**speakers_of(rest.partition("=")[0]), **pairs} if of_influx is None else pairs
     return {"time": stamp, **named} if stamp and "time" not in named else named
+
+
+def _printed(line: str) -> dict[str, str]:
+    """Return what an object has that a program of Node, Python or Ruby printed."""
+    of_ruby = {symbol or name: value for symbol, name, value in _OF_RUBY.findall(line)} if "=>" in line else {}
+    return of_ruby or dict(_PRINTED.findall(line))
+
+
+def _named_in(text: str) -> dict[str, str]:
+    """Return what the objects in a line of text have, or what stands in it label by label."""
+    if "{" in text:
+        return {name: value for part in _WITHIN.findall(text) for name, value in _printed(part).items()}
+    return dict(_LABEL.findall(text)) if len(text) <= _LONGEST_OF_INFLUX and _LABELS.fullmatch(text) else {}
 
 
 def flat(record: object, prefix: str = "") -> dict[str, str]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 
 from soak.errors import SeriesError
 from soak.logs.names import bracketed_unit, means_memory, unit_in
-from soak.logs.reading.numbers import BLANKS, NumberReader
+from soak.logs.reading.numbers import BLANKS, NumberReader, unit_of
 from soak.logs.reading.source import Source
 from soak.logs.reading.times import is_time
 from soak.logs.table import Column, Row, Table
@@ -21,6 +21,8 @@ _LONGEST_PREAMBLE = 20
 _RULED = re.compile(r"[-=+:| ,;]*-{3}[-=+:| ,;]*|\(\d+ rows?\)")
 """The line below the heading of a table in Markdown or of psql, and what psql says below it."""
 _BEGINS_RULED = ("", "-", "=", "+", ":", " ", "(")
+_PRINTED_LIST = re.compile(r"\s*(?:\(.*\)|\[.*\])\s*")
+_SHORTEST_MOMENT = len("1/1/25 0:00")
 _OF_PSRECORD = ["elapsed_time", "nproc", "cpu", "mem_real", "mem_virtual"]
 """So the CSV of psrecord begins; its memory is in MiB."""
 _OWN_COLUMNS = ["component", "cycle", "at_s"]
@@ -37,7 +39,7 @@ class Separated:
     def read(self, source: Source) -> Table:
         """Read the heading; without one the columns have no names."""
         separator = _separator(source.head)
-        rows = _rows(source.lines(), separator, source.name)
+        rows = _rows(_bare(source), separator, source.name)
         first, rows = _from_heading(rows)
         if first is None:
             raise SeriesError(f"{source.name} has no readings")
@@ -56,18 +58,45 @@ class Separated:
         return Table("CSV", columns, _without_messages(rows, len(columns)), separator)
 
 
+def _bare(source: Source) -> Iterator[str]:
+    """Yield the lines; without the brackets where each is a list or tuple that a program printed: ``(17, 29320)``."""
+    begun = [line for line in source.head.splitlines()[:-1] or source.head.splitlines() if line.strip()]
+    are_lists = all(map(_PRINTED_LIST.fullmatch, begun[:_LONGEST_PREAMBLE]))
+    return (line.strip().strip("[(])") for line in source.lines()) if are_lists else source.lines()
+
+
 def _from_heading(rows: Iterator[Row]) -> tuple[Row | None, Iterator[Row]]:
     """Return the heading, or the first row where there is none, and the rows after it; what is above is left out."""
     begun = list(itertools.islice(rows, _LONGEST_PREAMBLE))
+    of_console = _of_console(begun)
+    if of_console is not None:
+        at, heading = of_console
+        return heading, itertools.chain(begun[at:], rows)
     reading = next((at for at, (_, row) in enumerate(begun) if any(_is_value(field) for field in row)), 0)
     above = [at for at in range(reading) if len(begun[at][1]) == len(begun[reading][1])]
     at = above[-1] if above else reading if reading and len(begun[reading][1]) > 1 else 0
     return (begun[at] if begun else None), itertools.chain(begun[at + 1 :], rows)
 
 
+def _of_console(begun: list[Row]) -> tuple[int, Row] | None:
+    """Return where the readings begin and a heading for them, where CloudWatch's console says above what they are.
+
+    Above them stand rows of a word and what it is: of ``Label`` the names, of ``Unit`` the units.
+    """
+    first = next((at for at, (_, row) in enumerate(begun) if _is_moment(row[0].strip())), None)
+    above = {row[0]: row[1:] for _, row in begun[:first] if len(row) > 1}
+    if first is None or not above.keys() >= {"Label", "Period"}:
+        return None
+    units = itertools.chain(above.get("Unit", []), itertools.repeat(""))
+    names = [f"{name} ({unit})" if unit_of(unit) else name for name, unit in zip(above["Label"], units, strict=False)]
+    return first, (begun[first][0], ["time", *names])
+
+
 def _is_row(first: list[str], second: list[str]) -> bool:
     """Say whether the first row is no heading: all of it are readings, or it differs from the next in readings only."""
-    if all(map(_is_reading, first)):
+    if all(map(_is_reading, first)) or any(map(_is_moment, first)):
+        return True
+    if first == second and any(map(_is_value, first)):
         return True
     is_alike = len(first) == len(second) and all(
         one == other or (_is_reading(one) and _is_reading(other)) for one, other in zip(first, second, strict=True)
@@ -124,6 +153,11 @@ def _rows(lines: Iterable[str], separator: str, name: str) -> Iterator[Row]:
 
 def _is_ruled(row: list[str], separator: str) -> bool:
     return _RULED.fullmatch(separator.join(row).strip()) is not None
+
+
+def _is_moment(field: str) -> bool:
+    """Say whether a field is a date with a time of day, which no column is called."""
+    return len(field) >= _SHORTEST_MOMENT and ":" in field and is_time(field)
 
 
 def _is_value(field: str) -> bool:

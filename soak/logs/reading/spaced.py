@@ -22,15 +22,23 @@ _OF_LIMIT = re.compile(r"(?<=\S) / (?=\S)")
 _NUMBER_AND_UNIT = re.compile(r"(?<=\d)\s+(?=(?:[kKMG]i?B|[Bb]ytes)(?:\s|$|/))")
 _PREAMBLE = re.compile(
     r"top - |Tasks:|%?Cpu|[KMG]iB (?:Mem|Swap)|Threads:|Linux \d|Average:|Swap:"
+    r"|Mem: +\d+K used|CPU: +\d+% usr|Load average:"
     r"|(?:Processes|Load Avg|CPU usage|SharedLibs|MemRegions|PhysMem|VM|Networks|Disks): "
 )
-"""What stands above the heading in top, also that of macOS."""
+"""What stands above the heading in top, also those of macOS and busybox."""
 _CHANGE = re.compile(r"(?<=\d[KMGB])[+-](?=\s|$)")
 """So top on macOS says that a value has changed."""
 _HEAD_LINES = 200
 _IN_BRACKETS = re.compile(r"\(.*?\)")
 _FULL_PS = ("USER", "PID", "%CPU", "%MEM", "VSZ", "RSS", "TTY", "STAT", "START", "TIME", "COMMAND")
 _OF_FULL_PS = re.compile(r"\S+ +\d+ +[\d.]+ +[\d.]+ +\d+ +\d+ +\S+ +[A-Z]\S* +\S+ +\d+:\d\d")
+_TOP = ("PID", "USER", "PR", "NI", "VIRT", "RES", "SHR", "S", "%CPU", "%MEM", "TIME+", "COMMAND")
+_SIZE_OF_TOP = r"[\d.,]+[kmgt]?"
+_OF_TOP = re.compile(
+    rf"\d+ +\S+ +(?:rt|-?\d+) +-?\d+ +{_SIZE_OF_TOP} +{_SIZE_OF_TOP} +{_SIZE_OF_TOP} +[RSDZTtIX] +[\d.,]+ +[\d.,]+"
+    r" +[\d:.,h]+ "
+)
+"""A row of top without its heading, as ``top -b | grep app`` leaves it."""
 _IN_KIB = frozenset(("rss", "vsz", "res", "virt", "shr", "sz"))
 """What ps, top and pidstat print in KiB."""
 _KNOWN = frozenset(("pid", "rss", "vsz", "res", "swpd", "kbmemused"))
@@ -46,6 +54,16 @@ _OF_JSTAT = frozenset(("EU", "OU"))
 _TEXTS = frozenset(("command", "cmd", "name", "args"))
 """In these columns a field may have spaces."""
 _FREE = ["total", "used", "free"]
+_FREE_ELSEWHERE = (
+    ["gesamt", "benutzt", "frei"],
+    ["total", "utilisé", "libre"],
+    ["total", "usado", "libre"],
+    ["total", "usado", "livre"],
+    ["total", "usada", "livre"],
+    ["totale", "usati", "liberi"],
+)
+"""The same in German, French, Spanish, Portuguese and Italian."""
+_OF_FREE = re.compile(r"[^\W\d]+: +\d")
 _TOTAL_UNITS = ((1e9, "B"), (1e6, "KiB"), (1e3, "MiB"), (0.0, "GiB"))
 """From which total the memory of a machine (1 GiB to 1 TiB) is in which unit: ``free -m`` does not say it."""
 
@@ -143,6 +161,8 @@ def _heading(line: str) -> _Layout | None:
     line = line.lstrip("# ")
     wide = bool(re.search(r"(?i)container id|mem usage|elapsed time|(?<!%)cpu %(?=\s)", line))
     names = _cut(line, wide=wide)
+    if names[:3] in _FREE_ELSEWHERE:
+        names = [*_FREE, *(f"column {at}" for at in range(5, len(names) + 2))]
     if names[:3] == _FREE:
         return _Layout((Column("of"), *map(_column, names)))
     is_known = bool(_KNOWN & {name.lower() for name in names})
@@ -211,13 +231,14 @@ def _has_memory(layout: _Layout) -> bool:
 
 
 def _without_heading(line: str) -> _Layout:
-    if _OF_FULL_PS.match(line):
-        return _Layout(tuple(_column(name) for name in _FULL_PS))
+    for row, names in ((_OF_FULL_PS, _FULL_PS), (_OF_TOP, _TOP)):
+        if row.match(line):
+            return _Layout(tuple(_column(name, names) for name in names))
     return _Layout(tuple(Column("") for _ in line.split()))
 
 
 def _with_unit_of_free(layout: _Layout, begun: list[tuple[int, str, str]]) -> _Layout:
-    totals = (rest.split()[1:2] for _, _, rest in begun if rest.startswith("Mem:"))
+    totals = (rest.split()[1:2] for _, _, rest in begun if _OF_FREE.match(rest))
     total = next((fields[0] for fields in totals if fields), "")
     unit = (
         next(unit for least, unit in _TOTAL_UNITS if _is_number(total) and float(total) >= least)

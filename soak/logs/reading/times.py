@@ -38,8 +38,9 @@ _PAIR = re.compile(r"(\d{1,3}):([0-5]\d)(\.\d+)?")
 """``12:34``: hours and minutes, or minutes and seconds; with decimals the latter."""
 _COUNTED = re.compile(r"(\d+(?:\.\d+)?) ?(ns|us|ms|sec|seconds|s|min|minutes|m|hours|h)")
 _MEANS_ELAPSED = frozenset(("elapsed", "etime", "etimes", "uptime", "duration", "runtime"))
-_CLOCKS = ("%H:%M:%S", "%H:%M:%S.%f", "%H:%M", "%I:%M:%S %p", "%I:%M %p")
-_DATES = ("%b %d", "%a %b %d", "%m/%d/%Y", "%d/%m/%Y", "%m/%d/%y", "%d/%m/%y", "%Y/%m/%d", "%d.%m.%Y", "%a %d %b %Y")
+_CLOCKS = ("%H:%M:%S", "%H:%M:%S.%f", "%H:%M", "%I:%M:%S %p", "%I:%M:%S.%f %p", "%I:%M %p")
+_DATES = ("%b %d", "%a %b %d", "%m/%d/%Y", "%d/%m/%Y", "%m/%d/%y", "%d/%m/%y", "%Y/%m/%d", "%d.%m.%Y", "%a %d %b %Y",
+          "%b-%d", "%d-%m")  # fmt: skip
 _FORMATS = (
     *_CLOCKS,
     *(f"{date} {clock}" for date in _DATES for clock in _CLOCKS),
@@ -49,6 +50,8 @@ _FORMATS = (
 _DATE = re.compile(r"\d{4}-?\d\d-?\d\d")
 _DIGIT = re.compile(r"\d")
 _LOOKS_LIKE_TIME = re.compile(r"\d:\d\d")
+_OF_JAVASCRIPT = re.compile(r"[A-Z][a-z]{2} ([A-Z][a-z]{2}) (\d\d) (\d{4}) ([\d:]{8}) GMT([+-]\d{4})(?: \(.*\))?")
+"""``Mon Nov 24 2025 16:00:00 GMT+0100 (Central European Standard Time)``, as a browser writes it."""
 _GO_ZONE = re.compile(r" ?([+-]\d\d:?\d\d) [A-Z]{3,4}$| (?:UTC|GMT)$")
 _EPOCH_UNITS_S = ((1e17, 1e-9), (1e14, 1e-6), (1e11, 1e-3), (5e8, 1.0))
 """From which number a time is an epoch in which unit."""
@@ -204,6 +207,7 @@ def _iso(text: str) -> float:
 
 
 def _worded(text: str) -> float:
+    text = _OF_JAVASCRIPT.sub(r"\2 \1 \3 \4 \5", text.strip())
     match = next((match for form in _WORDED if (match := form.fullmatch(text.strip()))), None)
     if match is None:
         raise ValueError(text)
@@ -257,8 +261,9 @@ def means_elapsed(name: str) -> bool:
 def _formatted(form: str) -> Callable[[str], float]:
     # Without a date it is the time since midnight, without a year a time of a leap year.
     start = datetime(1970, 1, 1, tzinfo=UTC)
-    year = "" if "%Y" in form or "%y" in form else " 2024" if "%b" in form else " 1970 1 1"
-    form += "" if not year else " %Y" if "%b" in form else " %Y %m %d"
+    has_date = "%b" in form or "%m" in form
+    year = "" if "%Y" in form or "%y" in form else " 2024" if has_date else " 1970 1 1"
+    form += "" if not year else " %Y" if has_date else " %Y %m %d"
 
     def read(text: str) -> float:
         plain = " ".join(_ZONE_NAME.sub("", text.replace(",", " ")).split())

@@ -18,6 +18,7 @@ from soak.verdict import SeriesState, SeriesVerdict, Verdict
 HOUR_S = 3600.0
 _WHY = {
     "pid": "another process continues",
+    "exec": "the process runs another program",
     "axis": "its count starts again",
     "clock": "its clock was set back",
     "value": "its value falls, as after a restart,",
@@ -125,9 +126,9 @@ def _pieces(series: LogSeries, judged: LogVerdict) -> list[str]:
     count = len(judged.judged) + judged.too_short
     said = []
     if count > 1:
-        short = f"; {count_words(judged.too_short, 'piece')} too short to judge" if judged.too_short else ""
+        short = [f"{count_words(judged.too_short, 'piece')} too short to judge"] if judged.too_short else []
         this = f" This verdict is for the piece that starts at {_at(series, judged.telling.piece)}."
-        said.append(f"Judged in {count} pieces: {'; '.join(_beginnings(series, judged))}{short}.{this}")
+        said.append(f"Judged in {count} pieces: {'; '.join([*_beginnings(series, judged), *short])}.{this}")
     if judged.falls:
         said.append(
             f"Its value drops sharply {format_count(judged.falls)} times. If these are restarts, use --restarts: soak "
