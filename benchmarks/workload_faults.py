@@ -60,7 +60,7 @@ WORKLOADS = {
             "none": ("CLEAN", ""),
             "not_removed": ("LEAK", "mixer.py:"),
             "not_null": ("LEAK", "are lost", "started at", "opened at mixer.py:"),
-            "pad_kept": ("FAILED", "request pads of finished songs: not released"),
+            "pad_kept": ("FAILED", "request pads of finished songs that were not released"),
             "bus_unread": ("LEAK", "GstMessage"),
             "closure": ("LEAK", "is kept by the function made at source_bin.py:"),
             "closure_gc_off": ("LEAK", "is kept by the function made at source_bin.py:"),

@@ -79,7 +79,7 @@ class Recorder:
         """
         check_buffer_bytes(source)
         if depth < 1:
-            raise CameraError(f"a queue of {depth} frames holds none; use at least 1")
+            raise CameraError(f"the queue needs room for at least 1 frame, not {depth}")
         self.source, self._depth, self._on_demand, self._fault = source, depth, on_demand, fault
         self._moved = threading.Condition()
         self._error: CameraError | None = None

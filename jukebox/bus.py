@@ -29,7 +29,7 @@ def wait_for_end(bus: Any, doing: str, longest_s: float, progress: Callable[[], 
     reached = -1
     while (message := bus.timed_pop_filtered(int(longest_s * Gst.SECOND), kinds)) is None:
         if progress() == max(reached, 0):
-            raise JukeboxError(f"{doing} stopped for {longest_s:g} s")
+            raise JukeboxError(f"{doing} made no progress for {longest_s:g} s")
         reached = progress()
     if message.type == Gst.MessageType.ERROR:
         raise JukeboxError(describe_error(message))

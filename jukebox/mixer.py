@@ -124,7 +124,7 @@ class Mixer:
     def check_position(self, fed: int) -> None:
         """Check that the output has got every whole buffer of the ``fed`` frames, and no more. Raises JukeboxError."""
         due = fed // OUTPUT_FRAMES * OUTPUT_FRAMES
-        self.wait_until(lambda: self.position >= due, f"the output has not come to frame {due:,}")
+        self.wait_until(lambda: self.position >= due, f"the output has not reached frame {due:,}")
         if self.position != due:
             raise JukeboxError(f"the output is at frame {self.position:,}, and {due:,} is where it should be")
 
@@ -146,9 +146,10 @@ class Mixer:
     def _stall(self) -> str:
         """Return that nothing moves, with the reason where it is a request pad without a song."""
         pads, linked = self._mixer.sinkpads, [pad for pad in self._mixer.sinkpads if pad.is_linked()]
-        text = f": mixed nothing for {WATCHDOG_S:g} s, at frame {self.position:,}"
+        text = f": nothing was mixed for {WATCHDOG_S:g} s, at frame {self.position:,}"
         if len(linked) < len(pads):
-            text += f"; the mixer waits for {len(pads) - len(linked)} request pads of finished songs: not released"
+            waiting = len(pads) - len(linked)
+            text += f"; the mixer waits for {waiting} request pads of finished songs that were not released"
         return text
 
     def _at_output(self, _element: Any, buffer: Any) -> None:

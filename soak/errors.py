@@ -30,12 +30,9 @@ def shortened(error: SoakError) -> str:
 def starved_words(error: Exception) -> str | None:
     """Say what the machine did not give, where that is all that an error means; None for any other error."""
     if isinstance(error, BlockingIOError) or str(error) == "can't start new thread":
-        return (
-            "no more processes or threads are allowed here: ulimit -u, or the limit of the container (pids.max)"
-            f"{_or_memory()}"
-        )
+        return f"too many processes or threads: raise ulimit -u, or the limit of the container (pids.max){_or_memory()}"
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
-        return "there is not enough memory: ulimit -v, ulimit -d, or the limit of the container (memory.max)"
+        return "there is not enough memory: raise ulimit -v, ulimit -d, or the limit of the container (memory.max)"
     if not isinstance(error, OSError):
         return None
     if error.errno in _FULL:
@@ -48,7 +45,7 @@ def starved_words(error: Exception) -> str | None:
 def _or_memory() -> str:
     """Name the limits of memory where there are any: the stack of a thread needs memory too."""
     limits = [resource.getrlimit(limit)[0] for limit in (resource.RLIMIT_AS, resource.RLIMIT_DATA)]
-    return "" if set(limits) == {resource.RLIM_INFINITY} else "; or no more memory: ulimit -v, ulimit -d"
+    return "" if set(limits) == {resource.RLIM_INFINITY} else "; or raise the limits of memory: ulimit -v, ulimit -d"
 
 
 def _has_working_folder() -> bool:

@@ -119,7 +119,7 @@ class AravisSource:
         try:
             self._camera.software_trigger()
         except self._glib.Error as error:
-            raise SourceError(f"the camera takes no trigger: {error.message}") from error
+            raise SourceError(f"the camera does not accept a trigger: {error.message}") from error
 
     def _count(self, frame_id: int) -> None:
         passed = (frame_id - self._last_id) % LAST_ID if self._last_id else 1

@@ -60,7 +60,7 @@ class PcoSource:
         except Exception as error:
             raise SourceError(f"pco stopped: {error}") from error
         if pixels is None:
-            raise SourceError("pco records no longer: the camera is unplugged")
+            raise SourceError("pco stopped recording: the camera is unplugged")
         recorded = int(about["recorder image number"])
         if not self._number:
             self._before_first = recorded - 1

@@ -60,7 +60,7 @@ def check_settings(width: int, height: int, buffers: int) -> None:
     if width < 1 or height < 1:
         raise SourceError(f"a frame of {width}x{height} has no pixels")
     if buffers < 1:
-        raise SourceError(f"a ring of {buffers} buffers holds no frame; use at least 1")
+        raise SourceError(f"the ring needs at least 1 buffer, not {buffers}")
 
 
 def check_buffer_bytes(source: Source) -> None:
@@ -70,7 +70,7 @@ def check_buffer_bytes(source: Source) -> None:
     if source.buffer_bytes != needed:
         text = f"each buffer has {source.buffer_bytes:,} B, and a frame of {width}x{height} needs {needed:,} B"
         if source.buffer_bytes == 8 * needed:
-            text += ": the driver's buffers are 8 times too large, as when it is given bits for bytes"
+            text += ": the driver's buffers are 8 times too large, as if it was given bits instead of bytes"
         raise SourceError(text)
 
 

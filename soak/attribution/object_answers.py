@@ -189,7 +189,7 @@ def garbage_messages(garbage: Garbage | None) -> tuple[str, ...]:
     *others, last = [f"{format_count(number)} {name}" for name, number in garbage.types.items()]
     types = f"{', '.join(others)} and {last}" if others else last
     ring = f": {describe_ring(garbage.ring)}" if garbage.ring else ""
-    found = f"Collections of garbage find up to {format_count(garbage.most_at_once)} objects that refer to each other"
+    found = f"Garbage collections find up to {format_count(garbage.most_at_once)} objects that refer to each other"
     cycles = "1 cycle" if garbage.cycles == 1 else f"{format_count(garbage.cycles)} cycles"
     return (f"{found}: a peak, not a leak. {cycles} without a collection left {types}{ring}.",)
 

@@ -35,10 +35,10 @@ STATE_PYTHON_DOMAINS = 2
 
 _WHY_NO_OBJECTS = (
     None,
-    "no way is known for CPython %s on this processor",
+    "soak does not support this for CPython %s on this processor",
     "the program itself traces its objects",
     "the code of this CPython %s is not as expected",
-    "the system does not let the code of the interpreter be changed",
+    "the system does not allow changes to the code of the interpreter",
 )
 """By the result of ``soak_start_objects``."""
 

@@ -71,7 +71,7 @@ def cycle(state: State) -> None:
     if state.frames % FRAMES_PER_LOOK == 0:
         fps, state.seconds = FRAMES_PER_LOOK / state.seconds, 0.0
         if fps < state.floor_fps:
-            raise CameraError(f"{fps:.2g} frames a second; at least {state.floor_fps:g} are asked for")
+            raise CameraError(f"{fps:.2g} frames a second; at least {state.floor_fps:g} are required")
 
 
 def teardown(state: State) -> None:

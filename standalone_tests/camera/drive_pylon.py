@@ -41,7 +41,7 @@ def cycle(state: State) -> None:
 def teardown(state: State) -> None:
     """Close the camera, and say what was counted."""
     state.source.stop()
-    print(f"{state.frames:,} frames; {state.source.missed:,} missed, most of them while soak was looking", flush=True)
+    print(f"{state.frames:,} frames; {state.source.missed:,} missed, most of them while soak was measuring", flush=True)
 
 
 if __name__ == "__main__":

@@ -174,7 +174,7 @@ def test_an_error_in_a_consumer_says_which_one(monkeypatch: pytest.MonkeyPatch):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"buffers": 0}, "a ring of 0 buffers holds no frame; use at least 1"),
+        ({"buffers": 0}, "the ring needs at least 1 buffer, not 0"),
         ({"width": 0}, "a frame of 0x12 has no pixels"),
     ],
 )

@@ -127,7 +127,7 @@ def test_pco_frames_come_in_order_with_gaps_counted(fake_pco: type[FakePco]):
     assert all(buffer is not None for buffer in buffers)
     assert [(b.number, int(b.pixels[0, 0])) for b in buffers if b is not None] == [(1, 8), (2, 9), (5, 12)]
     assert source.missed == 2
-    with pytest.raises(SourceError, match="pco records no longer: the camera is unplugged"):
+    with pytest.raises(SourceError, match="pco stopped recording: the camera is unplugged"):
         source.wait(1.0)
     source.stop()
 
@@ -165,4 +165,4 @@ def test_an_error_of_the_command_is_one_line(tmp_path: Path):
     done = run(sys.executable, "-m", "camera", "--buffers", "0", tmp_path=tmp_path)
 
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "a ring of 0 buffers holds no frame; use at least 1\n"
+    assert done.stderr == "the ring needs at least 1 buffer, not 0\n"

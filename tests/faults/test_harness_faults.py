@@ -316,7 +316,7 @@ def test_where_no_process_may_be_started_one_line_says_so(
 
     assert main(["list"]) == 2
     assert capsys.readouterr().err == (
-        "soak: no more processes or threads are allowed here: ulimit -u, or the limit of the container (pids.max)\n"
+        "soak: too many processes or threads: raise ulimit -u, or the limit of the container (pids.max)\n"
     )
 
 

@@ -100,7 +100,10 @@ def test_a_closed_stream_does_not_become_a_file_of_the_run(place: Path) -> None:
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (MemoryError(), "there is not enough memory: ulimit -v, ulimit -d, or the limit of the container (memory.max)"),
+        (
+            MemoryError(),
+            "there is not enough memory: raise ulimit -v, ulimit -d, or the limit of the container (memory.max)",
+        ),
         (OSError(errno.ENOMEM, "Cannot allocate memory"), "there is not enough memory: "),
         (OSError(errno.EMFILE, "Too many open files"), "too many open files: raise the limit with ulimit -n 1024"),
         (OSError(errno.EFBIG, "File too large", "a.json"), "a.json cannot be written: File too large"),

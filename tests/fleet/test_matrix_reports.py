@@ -73,7 +73,7 @@ def test_the_document_has_every_cell_with_all_its_runs(tmp_path: Path):
 def test_the_page_begins_with_the_matrix_and_names_the_hosts(tmp_path: Path):
     page = written(a_rich_matrix(), tmp_path)["report.html"]
 
-    assert page.index('class="matrix"') < page.index("What is not clean") < page.index("Hosts</h2>")
+    assert page.index('class="matrix"') < page.index("Components that are not clean") < page.index("Hosts</h2>")
     assert page.index(">display<") < page.index(">decoder<"), "what hosts disagree on comes first"
     for fact in ("glibc 2.36", "glibc 2.35", "Linux 5.15 aarch64", "Neoverse-N1", "not measured", "on n2"):
         assert fact in page

@@ -78,7 +78,7 @@ def test_a_run_that_was_cut_off_says_so_first():
     """Before anything else on the page."""
     page = render_profile_html(a_profile_run(finished=None))
 
-    assert page.index("It was stopped before its end.") < page.index("<h1>")
+    assert page.index("This run was stopped before its end.") < page.index("<h1>")
 
 
 def test_a_run_survives_writing_and_reading(tmp_path: Path):

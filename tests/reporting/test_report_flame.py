@@ -33,7 +33,7 @@ def test_a_box_is_as_wide_as_the_bytes_it_leaves_behind():
     drawn = boxes(flame_graph([small, large]) or "")
 
     assert drawn == {
-        "all that survives: 100 B per cycle": (0.0, 960.0),
+        "all surviving memory: 100 B per cycle": (0.0, 960.0),
         "convert at a.py:3: 100 B per cycle": (0.0, 960.0),
         "realloc in libc.so.6: 75 B per cycle": (0.0, 720.0),
         "malloc in libc.so.6: 25 B per cycle": (720.0, 240.0),

@@ -117,7 +117,7 @@ def test_a_failure_shows_its_stack_and_the_last_of_its_output():
     page = Page(render_html(a_run(a_failure(failure=Failure("cycle", 7, "exception", "two\nlines", ("frame 1",)))), {}))
 
     assert page.of("pre")[:3] == ["two\nlines", "frame 1", "frame 5 ok\nframe 6 ok"]
-    assert page.of("h3")[:2] == ["Where it was", "The last it wrote"]
+    assert page.of("h3")[:2] == ["Stack", "Last lines of its output"]
 
 
 def test_a_failure_shows_the_component_s_own_frames_and_the_end_of_a_long_output():

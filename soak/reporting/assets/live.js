@@ -218,7 +218,7 @@ async function askInstead() {
       end(known.why);
       return;
     }
-    alarm("The stream of readings does not come through; a proxy may hold it back. This page asks every few seconds.");
+    alarm("The stream of readings is interrupted; a proxy may buffer it. This page asks for the data every few seconds.");
     if (source.readyState === EventSource.CLOSED) listen();
   } else {
     alarm(`The server answers with error ${answer.status}. This page asks again every few seconds.`);

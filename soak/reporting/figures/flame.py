@@ -49,7 +49,7 @@ def flame_graph(causes: Sequence[Cause]) -> str | None:
     A box is as wide as the bytes per cycle that its function, or what it calls, leaves behind. Each has a title with
     the whole name, the file and the rate, which browsers show on hovering.
     """
-    root = _Box(Place("all that survives", None, None))
+    root = _Box(Place("all surviving memory", None, None))
     for cause in causes:
         if cause.frames and cause.bytes_per_iteration and cause.bytes_per_iteration > 0:
             _add(root, cause.frames[::-1], cause.bytes_per_iteration)
@@ -57,7 +57,7 @@ def flame_graph(causes: Sequence[Cause]) -> str | None:
         return None
     return render(
         "flame.svg",
-        title=f"What survives: {byte_rate(root.bytes_per_cycle)} per cycle by call path, callers on top",
+        title=f"Surviving memory: {byte_rate(root.bytes_per_cycle)} per cycle by call path, callers on top",
         width=_WIDTH,
         height=root.depth * _ROW,
         row_height=_ROW,

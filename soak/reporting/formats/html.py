@@ -22,11 +22,11 @@ from soak.units import format_count, format_duration, format_number, format_size
 
 _NOTHING: tuple[Any, ...] = (None, {}, [])
 _WORDS = (
-    "A cycle is one call of the component. LEAK: it grows at one rate that does not slow down. CLEAN: it was shown not "
-    "to grow by more than the tolerance. SETTLING: it grows, but more and more slowly, like a cache that fills. "
-    "INCONCLUSIVE: neither could be shown yet. FAILED: the driver did not come to its end. In a figure the shaded "
-    "windows are the stretches on which the fitted rate rests, and the dotted line is growth at the tolerance. A "
-    "signal that decides can make a verdict, one that alarms can only raise LEAK, and one that informs is shown."
+    "A cycle is one call of the component. LEAK: it grows at a steady rate. CLEAN: growth is proven to be below the "
+    "tolerance. SETTLING: it grows, but more and more slowly, like a cache that fills. INCONCLUSIVE: neither could be "
+    "shown yet. FAILED: the driver failed. In a figure, the shaded windows are the cycles that the fitted rate is "
+    "computed from, and the dotted line is growth at the tolerance. A signal that decides can give any verdict. A "
+    "signal that alarms can only give LEAK. A signal that informs is only shown."
 )
 
 

@@ -85,9 +85,7 @@ def _explanation(component: ComponentResult, excused: str | None) -> str:
         *(_group(group, component.cycle_noun) for group in groups[:_MOST_CAUSES]),
         escape(say.more_causes_sentence(groups[_MOST_CAUSES:], component.cycle_noun) or ""),
         f"To decide it: {_code(needed)}" if (needed := say.needed_command(component)) else "",
-        _folded("Where it was", say.telling_frames(failure, _MOST_LINES))
-        if failure is not None and failure.stack
-        else "",
+        _folded("Stack", say.telling_frames(failure, _MOST_LINES)) if failure is not None and failure.stack else "",
     ]
     return "\n\n".join(block for block in blocks if block)
 
