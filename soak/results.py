@@ -143,7 +143,7 @@ class ChainNode:
     type: str
     """Empty where nodes are left out."""
     size_bytes: int | None
-    """Of the object by itself."""
+    """Of the object on its own."""
     allocated_at: Place | None
     """The call that allocated it, where the tracker knows that."""
 

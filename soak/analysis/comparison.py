@@ -200,7 +200,7 @@ def _own_rate(growth: Growth | None) -> Rate | None:
 
 
 def _site_rate(component: ComponentResult | None, cause: Cause | None) -> Rate | None:
-    """Return a call site's rate; its interval is the component's in proportion, for a site has none of its own.
+    """Return a call site's rate; its interval is the component's in proportion, because a site has none of its own.
 
     Items that have no size (descriptors, threads, processes) are counted, and a count is exact.
     """

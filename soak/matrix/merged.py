@@ -54,7 +54,7 @@ class CellRun:
 
 @dataclass(frozen=True)
 class ColumnKey:
-    """What a column is. ``minor``: CPython's version without its last part, for hosts may differ in that."""
+    """What a column is. ``minor``: CPython's version without its last part, because hosts may differ in that."""
 
     asked_python: str
     minor: str

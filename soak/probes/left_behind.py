@@ -114,7 +114,7 @@ class Presence:
         return (found.st_dev, found.st_ino) == (creation.device, creation.number)
 
     def _has_queue(self, name: str) -> bool:
-        """Ask by opening it, for the file system of queues need not be mounted."""
+        """Ask by opening it, because the file system of queues may not be mounted."""
         queue = self._library.mq_open(os.fsencode(name), os.O_RDONLY | os.O_CLOEXEC)
         if queue < 0:
             return ctypes.get_errno() != errno.ENOENT

@@ -49,7 +49,7 @@ def setup(arguments: list[str], path: list[str]) -> Case:
     session = pytest.Session.from_config(config)
     config.hook.pytest_sessionstart(session=session)
     terminal = config.pluginmanager.getplugin("terminalreporter")
-    # Without the summary, for which plugins do much: nobody reads it.
+    # Without the summary: plugins spend much time on it, and nobody reads it.
     finish = config.pluginmanager.subset_hook_caller("pytest_sessionfinish", [terminal] if terminal else [])
     ending.callback(finish, session=session, exitstatus=0)
     config.hook.pytest_collection(session=session)

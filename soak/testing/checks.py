@@ -92,7 +92,7 @@ def soak_test(item: pytest.Function, marker: pytest.Mark) -> None:
             template = warm_process(item.config)
             result = soak_alone(terms.plan(target, settings), find_interpreter(None), track=True, template=template)
             if template is not None and template.refused:
-                item.add_report_section("call", "soak", f"started a process anew: {template.refused}")
+                item.add_report_section("call", "soak", f"started a new process: {template.refused}")
         else:
             from soak.running.check.inprocess import soak_here
 

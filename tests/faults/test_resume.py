@@ -316,7 +316,7 @@ def test_a_run_that_is_being_measured_is_left_alone(place: Path):
 
 
 DAMAGES: list[tuple[dict[str, Any], str]] = [
-    ({"plan": None}, "keeps no plan, for an earlier soak made it"),
+    ({"plan": None}, "has no plan, because an earlier version of soak made it"),
     ({"plan": 5}, "the plan is damaged"),
     ({"plan": {"components": [{}]}}, "the plan is damaged"),
 ]

@@ -158,10 +158,10 @@ class WatchedTables(Ledger):
 
     @abstractmethod
     def free_tuples(self, groups: dict[int, Collection[int]]) -> dict[int, int]:
-        """Return how many live blocks of each group of sites are tuples that CPython keeps free; of many about.
+        """Return how many live blocks of each group of sites are free tuples of CPython; an estimate if there are many.
 
-        All groups are looked for at once, for that reads all tables of the process. Nothing is returned of a group that
-        has no blocks, as of a process that has ended.
+        All groups are counted in one call, because it reads all tables of the process. A group without blocks, such as
+        that of a process that has ended, is left out.
         """
 
 

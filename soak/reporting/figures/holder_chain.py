@@ -49,7 +49,7 @@ class _Back:
 def chain_figure(nodes: Sequence[ChainNode], title: str, *, is_ring: bool = False) -> str | None:
     """Draw the way from a root to an object; None for fewer than two nodes. A ring ends with the object it began with.
 
-    Each box has the type and what is known of the value, the size of the object by itself, and the line that
+    Each box has the type and what is known of the value, the size of the object on its own, and the line that
     allocated it; hovering shows what was cut off.
     """
     boxes = nodes[:-1] if is_ring else nodes

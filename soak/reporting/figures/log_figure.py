@@ -51,7 +51,7 @@ def _axis(series: LogSeries, judged: LogVerdict) -> tuple[float, str]:
 
 
 def _drawn(judged: Sequence[JudgedPiece], scale: float) -> Iterator[Series]:
-    """Yield each piece as it is drawn; a counter that begins anew follows what was before it."""
+    """Yield each piece as it is drawn; a counter that begins again follows what was before it."""
     shift = -float(judged[0].piece.at[0]) if scale != 1.0 else 0.0
     end = -float("inf")
     for one in judged:

@@ -27,7 +27,7 @@ class Listing:
     """What an index has of a package for one interpreter."""
 
     versions: tuple[Version, ...]
-    """Oldest first; yanked ones too, for a release is often yanked because it leaks."""
+    """Oldest first; yanked ones too, because releases are often yanked for a leak."""
     for_other_pythons: dict[Version, str]
     """Releases that do not allow this interpreter, with the Python that they require."""
     unreached: str | None = None

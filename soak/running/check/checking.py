@@ -1,4 +1,4 @@
-"""Soak one function by itself, outside of any run: in a process of its own, or in this one."""
+"""Soak one function on its own, outside of any run: in a process of its own, or in this one."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def find_function(function: Callable[..., Any], *, same_interpreter: bool) -> tu
     if "<lambda>" in qualified_name or "<locals>" in qualified_name:
         raise _not_importable(function, f"{qualified_name} exists only inside a function")
     found = _look_up(module, qualified_name)
-    if isinstance(function, MethodType):  # made anew at each look
+    if isinstance(function, MethodType):  # made again at each look
         if found != function:
             raise _not_importable(function, "the object that it is bound to exists in this process only")
     elif found is not function:

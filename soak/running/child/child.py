@@ -236,7 +236,7 @@ class ScriptedChild:
         return Reading(before.cycle + int(share * (after.cycle - before.cycle)), at_s, values)
 
     def _next_event_s(self) -> float:
-        """Return when something happens by itself; infinity where nothing does."""
+        """Return when something happens on its own; infinity where nothing does."""
         if self._clock.now_s() < self._begins_s:
             return self._begins_s
         if self._loop_ended_s is not None:

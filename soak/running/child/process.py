@@ -256,7 +256,7 @@ def _shared_memory(name: str) -> Iterator[Path]:
 
 @functools.cache
 def _compile_inside(executable: str) -> None:
-    """Make the bytecode of what runs inside, where it is not made by itself, once for each interpreter.
+    """Make the bytecode of what runs inside, where it is not made on its own, once for each interpreter.
 
     Otherwise every measured process compiles it, and what that takes, 0.7 MiB, stays resident there. Where the folder
     cannot be written to, it does.

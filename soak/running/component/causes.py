@@ -23,7 +23,7 @@ def find_causes(observed: Observations, trace: Trace | None) -> tuple[Cause, ...
     """Return what the deciding counter says, unless the tracker knows the call sites, and then those sites.
 
     The other counters' growth is mostly the same leak seen again: a thread takes heap, heap takes RSS. Descriptors,
-    threads, processes and what is left behind are told each by itself, with what they are and who opened them.
+    threads, processes and what is left behind are told each on its own, with what they are and who opened them.
     """
     decision = observed.decision
     decided_by = decision.decided_by if decision.verdict is Verdict.LEAK else None

@@ -53,7 +53,7 @@ class OpenItems:
             self._items, self._listed_growth = (), 0.0
             return
         growth = max(counts.get(name, 0.0) - self._counts_before.get(name, 0.0) for name in _SIGNALS)
-        # By doubling, for a process may be killed within a second.
+        # By doubling, because a process may be killed within a second.
         begun_s = self._clock.now_s()
         if growth >= _FEW and (growth >= 2 * self._listed_growth or self._listing.is_due(begun_s)):
             self.look()

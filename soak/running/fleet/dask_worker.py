@@ -37,8 +37,8 @@ def own_facts() -> WorkerFacts:
 def measure_on_worker(folder: str, document: dict[str, Any], attempt: int) -> tuple[str, str | None]:
     """Measure a cell; return the host, and why the cell has no run, or None when it has one.
 
-    A scheduler may give a task whose worker was lost to another worker by itself. How often a cell is tried is the
-    fleet's to say, so the second start of one attempt is the loss of the first.
+    If a worker is lost, Dask's scheduler may start its task on another worker. But the fleet decides how often a cell is
+    tried, so the second start of one attempt counts as the loss of the first.
     """
     cell = from_document(Cell, document)
     host = host_name()

@@ -348,7 +348,10 @@ def _growth_of_ended(subject: RoleSubject, result: ComponentResult) -> float | N
 
 
 def _without_hidden_growth(subject: RoleSubject, result: ComponentResult) -> ComponentResult:
-    """Take back CLEAN of processes that are replaced while they grow: together they do not, for each takes it along."""
+    """Take back CLEAN of processes that are replaced while they grow.
+
+    Their sum does not grow, because each frees its memory when it ends.
+    """
     hidden = _growth_of_ended(subject, result) or 0.0
     if result.verdict is not Verdict.CLEAN or hidden <= result.tolerance_bytes:
         return result

@@ -122,7 +122,9 @@ def resume_experiment(folder: Path, listener: RunListener, stopping: threading.E
     with open_run(folder) as store:
         document = store.read_fact("plan")
         if document is None:
-            raise StoreError(f"{folder} keeps no plan, for an earlier soak made it; soak run measures anew")
+            raise StoreError(
+                f"{folder} has no plan, because an earlier version of soak made it; measure again with soak run"
+            )
         try:
             plan = plan_from_document(document)
         except FAULTS as error:

@@ -38,13 +38,13 @@ def find_remainder(
     cycles_read: Mapping[str, int | None],
     so_far: Mapping[str, ComponentResult] | None = None,
 ) -> Remainder:
-    """Tell what stands and what is measured again.
+    """Return the results that are kept and the components that are measured again.
 
-    ``cycles_read``: of each component that began, the cycle of its last reading, or None. ``so_far``: what could be
-    said of components when they were cut off. A component that was cut off begins again from its first cycle, for the
-    process that held its state is gone, and two processes' readings are not one series. One with a pace whose driver
-    has ``resume`` goes on at its cycle, and what follows is judged by itself. What would come out the same stands:
-    CLEAN, LEAK, a driver that failed by itself, and one that no number of cycles decides.
+    ``cycles_read``: for each component that began, the cycle of its last reading, or None. ``so_far``: the results of
+    components when they were interrupted. An interrupted component starts again at its first cycle, because the process
+    that held its state is gone, and the readings of two processes are not one series. If it has a pace and its driver
+    has ``resume``, it continues at its cycle, and the later cycles are judged on their own. Results that would come out
+    the same are kept: CLEAN, LEAK, a driver that failed, and a result that no number of cycles decides.
     """
     components, kept, reasons = [], {}, {}
     for component in plan.components:

@@ -1,6 +1,6 @@
 """End what the measured processes started when soak itself is killed with a signal that it cannot answer.
 
-The measured process dies with soak by itself (see soak.inside.child); a server that its driver started would go on.
+The measured process ends when soak ends (see soak.inside.child). A server that its driver started would continue.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 from soak.running.child.template import MARK_VARIABLE
 
-# Looks again until there is nothing left, for a process may be starting another at that moment.
+# Looks again until there is nothing left, because a process may be starting another at that moment.
 _WATCH = """
 import os, signal, sys
 mark = sys.argv[1].encode()
@@ -34,7 +34,7 @@ while found:
 
 @contextmanager
 def guarded() -> Iterator[None]:
-    """Have a small process wait for the end of this one; whenever that comes, nothing of ours goes on."""
+    """Start a small process that waits for the end of this one, and then ends all that soak started."""
     command = [sys.executable, "-S", "-E", "-c", _WATCH, f"{MARK_VARIABLE}={os.getpid()}-"]
     # In a session of its own, so that what ends soak's (a closed terminal, a kill of the group) does not end it too.
     with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True):

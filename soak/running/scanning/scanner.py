@@ -96,7 +96,7 @@ _LEVELS = 3
 _CLIMB_WITHIN_S = 0.15
 """Each level up takes another look through all memory: where that takes long (CPU time), only static data follows."""
 _SAMPLES = 12
-"""Objects of a site that the process is asked about: of all ages, for several holders may have their share."""
+"""Objects of a site that the process is asked about: of all ages, because several holders may each hold some."""
 _NOTABLE_SHARE = 0.05
 """Of the bytes of the type that takes most at a site: others are not looked at."""
 _MOST_TYPES = 3
@@ -530,7 +530,7 @@ class MemoryScan:
         """Prepare to look for the blocks of these sites, for at most this long.
 
         ``type_at``: the address of ``type`` in that process. ``blocks``: all live blocks, where they were read before.
-        ``beside``: other sites whose blocks hold nothing by themselves. ``is_collected``: gc has looked at all objects
+        ``beside``: other sites whose blocks hold nothing on their own. ``is_collected``: gc has looked at all objects
         since the last cycle.
         """
         self._known_blocks, self._is_collected = blocks, is_collected

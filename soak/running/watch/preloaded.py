@@ -45,7 +45,7 @@ class PreloadedTracker:
             time.sleep(_LOOK_EVERY_S)
 
     def tables(self, pid: int) -> LiveTables | None:
-        """Return the tables of the program that process ``pid`` runs now: others than before when it has begun anew.
+        """Return the tables of the program that process ``pid`` runs now: new ones after an exec.
 
         None when there are none: `reason` says why. Of a process that has just ended they are those that it had.
         """

@@ -31,7 +31,7 @@ class WatchRecord:
         self.begin()
 
     def begin(self) -> None:
-        """Begin anew: the process became another program, or its cycles are counted in another way."""
+        """Begin again: the process became another program, or its cycles are counted in another way."""
         self._waiting.clear()
         self._component = self._store.begin_component(self._name, _now())
 

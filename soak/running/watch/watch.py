@@ -316,7 +316,7 @@ class Watch:
             self._record.add(cycles, self._now() - self._begun_s, values)
 
     def _decide(self, *, is_last: bool = False, failed: bool = False) -> Decision:
-        """Decide on the signals, and on the ledger's sites by themselves: a small leak hides under others' sawteeth."""
+        """Decide on the signals, and on the ledger's sites on their own: a small leak hides under others' sawteeth."""
         evidence = self._judge.evidence(is_last=is_last)
         if self._ledger is not None:
             suspects = self._ledger.suspects(self._pace.cycles, self._pace.n_min, at_end=is_last)
@@ -381,7 +381,7 @@ class Watch:
     def _sites_of_free_tuples(self, ledger: LedgerReader, of_python: set[int], *, grows: bool) -> set[int]:
         """Return the sites that grow by tuples which CPython keeps free for the next.
 
-        ``grows``: the sum of all sites leaks, to which those belong that do not leak by themselves.
+        ``grows``: the sum of all sites leaks, to which those belong that do not leak on their own.
         """
         looked_at = [
             suspect

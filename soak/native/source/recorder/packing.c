@@ -2,7 +2,7 @@
  *
  * Any thread may store into a leaf at any time, so nothing waits and nothing is lost:
  *
- *   1. The copy is made and published. It tells nothing yet, for no slot that it has is 0 in the leaf.
+ *   1. The copy is made and published. It tells nothing yet, because no slot that it has is 0 in the leaf.
  *   2. The kernel moves all pages of the leaf elsewhere at once (MREMAP_DONTUNMAP). A store is before that, and then it
  *      is in what was moved; or it is after that, and then it is in a fresh page, which is valid before the copy.
  *   3. What was moved is compared with the copy. What was stored between 1 and 2 is put back, except where something

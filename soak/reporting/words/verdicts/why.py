@@ -105,7 +105,7 @@ def _sentence(component: ComponentResult, grounds: Sequence[Ground]) -> str:  # 
     first, noun = grounds[0], component.cycle_noun
     match first.kind:
         case GroundKind.DRIVER_FAILED:
-            return ""  # it is told by itself
+            return ""  # it is told on its own
         case GroundKind.CONTROL_FAILED:
             rest = f" {_sentence(component, grounds[1:])}" if grounds[1:] else ""
             return f"Not proven: the control of {_titles(first.signals)} failed.{rest}"
