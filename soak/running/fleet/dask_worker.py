@@ -37,7 +37,7 @@ def own_facts() -> WorkerFacts:
 def measure_on_worker(folder: str, document: dict[str, Any], attempt: int) -> tuple[str, str | None]:
     """Measure a cell; return the host, and why the cell has no run, or None when it has one.
 
-    If a worker is lost, Dask's scheduler may start its task on another worker. But the fleet decides how often a cell is
+    If a worker is lost, Dask may start its task on another worker. But the fleet decides how often a cell is
     tried, so the second start of one attempt counts as the loss of the first.
     """
     cell = from_document(Cell, document)
