@@ -106,6 +106,25 @@ def test_an_object_that_a_library_makes_is_named_with_the_line_of_a_person_that_
     )
 
 
+def test_where_nobody_knows_the_line_that_makes_the_object_the_line_that_makes_its_parts_is_named():
+    """The innermost one from which most of them come; parts without a line of Python say nothing."""
+    library = Place("new", "/usr/lib/python3/dist-packages/gi/overrides/Gst.py", 9)
+    make, add, play = (Place("a function", "/home/me/app.py", line) for line in (5, 52, 12))
+    stacks = [(Place("g_slice", None, None),), (play,), (library, make, add, play), (make, add, play), (add, play)]
+    owner = replace(BIN, allocated_at=None, is_lost=True, ref_count=1)
+    parts = [replace(PARTS[2], owner=owner, frames=frames) for frames in stacks]
+
+    assert origin(parts) == (
+        "each GstBin is kept, with what app.py:52 makes, though nothing outside points to it and its reference count "
+        "is 1"
+    )
+    held = [replace(part, owner=replace(owner, is_lost=False)) for part in parts]
+    assert origin(held) == "each GstBin is kept, with what app.py:52 makes"
+    assert origin([replace(part, frames=()) for part in held]) == "each GstBin is kept"
+    largest = replace(held[2], bytes_per_iteration=1e6)
+    assert origin([*held, largest]) == "each GstBin is kept, with what app.py:52 makes"
+
+
 def test_a_function_that_the_object_holds_and_that_holds_it_is_named():
     group = owned(is_lost=True, function=Place("build", "/home/me/app.py", 64))
 

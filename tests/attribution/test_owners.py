@@ -153,6 +153,27 @@ def test_a_linked_list_of_which_only_an_end_is_held_holds_the_rest(is_linked: bo
     assert told == [("Frame", False, (0, 0)) if is_linked else ("Frame", True, ())]
 
 
+MESSAGES_OF_BINS = [(20 + pair, pair // 2) for pair in range(20)] + [(block, 10 + block) for block in range(10)]
+"""Ten bins (0 to 9) have a pad each (10 to 19), and two messages each (20 to 39) lead to a bin."""
+KINDS_OF_BINS = ["GstBin"] * 10 + ["GstPad"] * 10 + ["GstMessage"] * 20
+
+
+@pytest.mark.parametrize(
+    ("further_roots", "told"),
+    [([], ["GstMessage"]), (range(10, 20), ["GstMessage"]), (range(10), ["GstBin"])],
+    ids=["only messages lead to bins", "something else leads to their pads", "something else leads to bins"],
+)
+def test_what_objects_of_one_type_lead_to_together_belongs_to_them(further_roots: Iterable[int], told: list[str]):
+    """No single message is on every way to a bin, for two lead to it; a message is on every way."""
+    found = survivors(MESSAGES_OF_BINS, [*range(20, 40), *further_roots], KINDS_OF_BINS).owners({})
+
+    assert [owned.kind for owned in found] == told
+    kept_with_bins = {sorted(set(KINDS_OF_BINS)).index(kind) for kind in ("GstBin", "GstMessage", "GstPad")}
+    if not further_roots:
+        assert found[0].owned_sites == kept_with_bins
+        assert (found[0].per_cycle, found[0].bytes_each) == (2.0, 200.0)
+
+
 def test_objects_of_glib_are_counted_by_type_and_have_the_usual_count_of_references():
     """Ten bins and the pads that point to them, of ten cycles; a number that is no GType counts for nothing."""
     bins, pads = 700, 800
@@ -175,3 +196,13 @@ def test_an_owner_was_made_where_most_stacks_say_though_most_have_none():
     (owned,) = sum_up([0, 0, 2, 2, 4, 4, 6, 6, 8, 8, 10, 10], members, [], (), cycles=6, memory={})
 
     assert owned.made_at == 7
+
+
+@pytest.mark.parametrize("made_at", [[1, 1, 1, 7], [1, 7, 7, 8, 8], [1, 1, 1, 1]], ids=["one", "two lines", "none"])
+def test_where_owners_were_made_is_not_told_by_one_of_many_or_by_different_ones(made_at: list[int]):
+    members = [each for at in made_at for each in (Member(1, "GstMessage", 100, at), Member(2, "", 4000))]
+    owners = [owner for number in range(len(made_at)) for owner in (2 * number, 2 * number)]
+
+    (owned,) = sum_up(owners, members, [], (), cycles=len(made_at), memory={})
+
+    assert owned.made_at == 1

@@ -1,7 +1,8 @@
 """Who owns the blocks that stay: of each the first block on every way to it, the dominator below the roots.
 
 A jukebox that keeps a source bin keeps a hundred blocks for it, of dozens of call sites: elements, pads, caps, buffers.
-One of them owns the others: without it no root leads to them. Where no root leads to any (objects that refer to each
+One of them owns the others: without it no root leads to them. What many objects of one type lead to, and nothing else
+does, belongs to them (soak.attribution.pointers.together). Where no root leads to any (objects that refer to each
 other), the object that most others point to is taken for the owner: a bin has the pointers of all its elements.
 """
 
@@ -16,12 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soak.attribution.pointers.dominators import Positions, find_dominators
+from soak.attribution.pointers.together import give_to_kinds_that_keep_together
 
 _Key = TypeVar("_Key")
 _MOST_KINDS = 8
 _FUNCTION = "function"
 _NO_OWNERS = ("", "dict", "list", "tuple", "set", "cell", _FUNCTION)
 """Of objects that hold each other these belong to another one: a dict to the instance whose attributes it has."""
+_FEWEST_MADE = 2
+"""A single object does not tell where those of its kind are made."""
 _MOST = 0.5
 """An owner owns a call site when more than this share of the site's bytes belongs to owners of its kind."""
 
@@ -160,6 +164,7 @@ class Survivors:
             for block, first in enumerate(dominators.owners())
             if first >= 0 and not kinds[first] and dominators.above[block] >= 0
         }
+        give_to_kinds_that_keep_together(found, self.sources, self.targets, is_held, may_own, self.sizes)
         take_hubs_for_owners(found, self.sources, self.targets, may_own)
         return sum_up(found, members, functions, lost, self.cycles, memory)
 
@@ -268,8 +273,14 @@ def sum_up(
 
 
 def _usual_but(site: int, made_at: Counter[int]) -> int:
-    """Return where most were made, of those for which more is known than the call ``site``: not all have a stack."""
-    return max(made_at, key=lambda at: (at != site, made_at[at]))
+    """Return where most were made, of those for which more is known than the call ``site``: not all have a stack.
+
+    Where they are made in many places, or only one of many is known, that is the site itself.
+    """
+    known = Counter({at: count for at, count in made_at.items() if at != site})
+    at, count = next(iter(known.most_common(1)), (site, 0))
+    is_told = count > _MOST * known.total() and count >= min(_FEWEST_MADE, made_at.total())
+    return at if is_told else site
 
 
 def _usual(sites: Counter[_Key], fewest: float) -> _Key | None:

@@ -59,7 +59,12 @@ def without_folders(place: Place) -> Place:
 
 def own_frame(frames: Sequence[Place]) -> Place | None:
     """Return the innermost line of a stack in Python code that is no library's: where a person will look first."""
-    return next((frame for frame in frames if _is_own(frame)), None)
+    return next(iter(own_frames(frames)), None)
+
+
+def own_frames(frames: Sequence[Place]) -> list[Place]:
+    """Return the lines of a stack in Python code that is no library's, innermost first."""
+    return [frame for frame in frames if _is_own(frame)]
 
 
 def _is_own(frame: Place) -> bool:

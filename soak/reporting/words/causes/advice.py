@@ -16,12 +16,12 @@ from soak.reporting.words.causes.holders import (
     step_words,
 )
 from soak.reporting.words.causes.kinds import FREE_MEMORY, UNCOLLECTABLE, kind_words
-from soak.reporting.words.paths import is_of_cpython, library_file, own_frame, short_file, without_folders
+from soak.reporting.words.causes.owners import UNKNOWN_PLACE, kept_with_words, made_at, made_at_words, spot, though_lost
+from soak.reporting.words.paths import is_of_cpython, own_frame, short_file
 from soak.reporting.words.vocabulary import capitalised, made_words, printable
-from soak.results import Cause, ChainNode, MemoryKind, MemoryStep, Owner, Place, Unseen
+from soak.results import Cause, ChainNode, MemoryKind, MemoryStep, Unseen
 from soak.units import format_count, format_size
 
-_UNKNOWN_PLACE = Place("an unknown place", None, None)
 _VIEWS = ("memoryview", "ndarray")
 _STACKS = (MemoryKind.MAIN_STACK, MemoryKind.THREAD_STACK)
 _UNNAMED = (MemoryKind.UNMAPPED, MemoryKind.UNKNOWN)
@@ -98,13 +98,6 @@ def _unseen_sentence(cause: Cause, noun: str) -> str:
     return ""
 
 
-def spot(place: Place) -> str:
-    """Name a line of code in as few words as it takes: ``app.py:14``, ``inflate in libz.so.1``."""
-    if place.file and place.line:
-        return f"{short_file(place.file)}:{place.line}"
-    return str(without_folders(place)) or str(_UNKNOWN_PLACE)
-
-
 def origin(causes: Sequence[Cause], only_grows: Keeper | None = None, *, suspected: bool = False) -> str:
     """Say of the first proven cause where it comes from and what keeps it; empty where no place is known.
 
@@ -132,9 +125,10 @@ def origin(causes: Sequence[Cause], only_grows: Keeper | None = None, *, suspect
     keeper = keeper_words(group)
     owner = group.owner
     if owner is not None:
-        made = made_at_words(group, owner)
-        by = f" by {keeper}" if keeper else though_lost(owner, "it")
-        return f"each {owner.type}{made} is kept{by}"
+        by = f" by {keeper}" if keeper else ""
+        with_what = kept_with_words(group, owner)
+        though = "" if keeper else though_lost(owner, "it")
+        return f"each {owner.type}{made_at_words(group, owner)} is kept{by}{with_what}{though}"
     if cause.state == "lost":
         what = "only lost memory" if is_lost_with_others(cause) else "nothing"
         return f"{place} allocates it, and {what} points to it"
@@ -162,8 +156,8 @@ def origin_brief(causes: Sequence[Cause], only_grows: Keeper | None = None, *, s
     name = _name_without_line(group.causes[0])
     at = f" at {place} ({name})" if name else f" at {place}"
     if group.owner is not None:
-        made_at = _made_at(group, group.owner)
-        at = f" in {group.owner.type} objects" if made_at is None else f" at {spot(made_at)}"
+        made = made_at(group, group.owner)
+        at = f" in {group.owner.type} objects" if made is None else f" at {spot(made)}"
     keeper = _ring_words(group.causes[0]) if _is_ring(group.causes[0]) else keeper_words(group)
     return f"{at}, kept by {keeper}" if keeper else at
 
@@ -181,21 +175,6 @@ def _ring_words(cause: Cause) -> str:
         if _is_uncollectable(cause)
         else "a reference cycle that is not collected"
     )
-
-
-def made_at_words(group: CauseGroup, owner: Owner) -> str:
-    """Say where the object is made that owns what a group keeps: `` made at app.py:14``; empty where not known."""
-    place = _made_at(group, owner)
-    return "" if place is None else f" made at {spot(place)}"
-
-
-def _made_at(group: CauseGroup, owner: Owner) -> Place | None:
-    """Return where an owner is made: the line of a person's own that leads to it, where a library makes it."""
-    made = owner.allocated_at
-    if made is None or library_file(made.file or "") is None:
-        return made
-    itself = (cause for cause in group.causes if cause.fingerprint == owner.fingerprint)
-    return next((own for cause in itself if (own := own_frame(cause.frames)) is not None), made)
 
 
 def _group_of(only_grows: Keeper, causes: Sequence[Cause]) -> CauseGroup | None:
@@ -267,14 +246,6 @@ def keeper_words(group: CauseGroup) -> str | None:
     return keeper
 
 
-def though_lost(owner: Owner, them: str) -> str:
-    """Say of owners that they are kept though nothing outside points to ``them``; empty where something does."""
-    if not owner.is_lost:
-        return ""
-    counted = f" and its reference count is {owner.ref_count}" if owner.ref_count and them == "it" else ""
-    return f", though nothing outside points to {them}{counted}"
-
-
 def _name_without_line(cause: Cause) -> str | None:
     """Return the usual name of what stays open where no line of source says what it is; None elsewhere."""
     name = None if cause.count_per_iteration is None or _has_line(cause) else _usual_name(cause)
@@ -325,7 +296,7 @@ def _keeper(cause: Cause) -> str | None:
 def _advise_on_lost(cause: Cause) -> str:
     first = cause.memory_path[0] if cause.memory_path else None
     if first is not None and first.kind == MemoryKind.LOST_BLOCK:
-        where = spot(first.allocated_at or _UNKNOWN_PLACE)
+        where = spot(first.allocated_at or UNKNOWN_PLACE)
         return f"The block allocated at {where} points to them and is lost itself: fix that first."
     place = _place(cause)
     if place is None:

@@ -9,12 +9,10 @@ from soak.reporting.words.causes.advice import (
     advise,
     is_lost_with_others,
     keeper_words,
-    made_at_words,
-    spot,
-    though_lost,
 )
 from soak.reporting.words.causes.holders import cache_words, container_words, group_held_by, named_step, step_words
 from soak.reporting.words.causes.kinds import kind_words
+from soak.reporting.words.causes.owners import made_at_words, spot, though_lost
 from soak.reporting.words.paths import library_file, own_frame, short_file, short_frame
 from soak.reporting.words.vocabulary import (
     byte_rate,

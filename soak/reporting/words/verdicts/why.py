@@ -8,8 +8,8 @@ from pathlib import PurePath
 from soak.attribution.fragmentation import may_be_fragmentation
 from soak.grounds import MODULES, VERDICTS, Ground, GroundKind, LiveChildren, ProcessRole
 from soak.measurements import NOTABLE_RSS_BYTES, SIGNALS
-from soak.reporting.words.causes.advice import spot
 from soak.reporting.words.causes.holders import cache_words
+from soak.reporting.words.causes.owners import spot
 from soak.reporting.words.verdicts.failures import where_it_failed
 from soak.reporting.words.verdicts.gobjects import gobjects_sentence
 from soak.reporting.words.verdicts.labels import labels_sentence
