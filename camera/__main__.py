@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import math
+import signal
 import sys
 import time
 from pathlib import Path
+from types import FrameType
 
 from camera.errors import CameraError
 from camera.recorder import Recorder
@@ -26,12 +28,18 @@ def main() -> int:
     for name in ("frames", "frames_per_file"):
         if (number := getattr(options, name)) < 0:
             parser.error(f"--{name.replace('_', '-')} is {number}; give a number from 0 on")
+    signal.signal(signal.SIGTERM, _end_in_order)
     try:
         _record(options)
     except CameraError as error:
         print(error, file=sys.stderr)
         return 1
     return 0
+
+
+def _end_in_order(_signal: int, _frame: FrameType | None) -> None:
+    """Do what Ctrl+C does: a service is ended by SIGTERM, and its files are closed as well."""
+    raise KeyboardInterrupt
 
 
 def _parser() -> argparse.ArgumentParser:

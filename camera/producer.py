@@ -49,11 +49,17 @@ class Producer:
         """The number of the last one."""
         self.gaps = 0
         """Numbers that were left out between the first frame and the newest."""
+        self._missed: int | None = None
 
     @property
     def is_complete(self) -> bool:
         """Whether it has shared as many frames as it was to."""
         return 0 < self._limit <= self.frames
+
+    @property
+    def missed(self) -> int:
+        """Frames that the camera missed while somebody took them: it runs on after the last one until it is stopped."""
+        return self._source.missed if self._missed is None else self._missed
 
     def ask(self) -> None:
         """Ask for one more frame."""
@@ -67,6 +73,12 @@ class Producer:
 
     def run(self) -> None:
         """Do the thread's work. Raises SourceError and FrameError."""
+        try:
+            self._produce()
+        finally:
+            self._missed = self._source.missed
+
+    def _produce(self) -> None:
         while not self._is_stopping and not self.is_complete:
             if self._demand is not None:
                 self._demand.acquire()

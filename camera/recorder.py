@@ -180,7 +180,7 @@ class Recorder:
             written=self._writer.frames if self._writer is not None else 0,
             analysed=self._analysis.frames,
             previewed=self._preview.frames,
-            missed=self.source.missed,
+            missed=self._producer.missed,
             gaps=self._producer.gaps,
             longest_lag=self._longest_lag,
         )

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from jukebox.errors import JukeboxError
+from jukebox.errors import JukeboxError, MissingPluginError
 from jukebox.gstreamer import Gst
+
+_LONGEST_DETAIL = 120
+"""Characters of what an element adds to its error."""
 
 
 def read_bus(bus: Any) -> int:
@@ -32,7 +35,9 @@ def wait_for_end(bus: Any, doing: str, longest_s: float, progress: Callable[[], 
             raise JukeboxError(f"{doing} made no progress for {longest_s:g} s")
         reached = progress()
     if message.type == Gst.MessageType.ERROR:
-        raise JukeboxError(describe_error(message))
+        error, _ = message.parse_error()
+        lacks_plugin = error.matches(Gst.CoreError.quark(), Gst.CoreError.MISSING_PLUGIN)
+        raise (MissingPluginError if lacks_plugin else JukeboxError)(describe_error(message))
 
 
 def describe_error(message: Any) -> str:
@@ -42,4 +47,7 @@ def describe_error(message: Any) -> str:
     if message.src is not None and message.src.find_property("location"):
         source = message.src.get_property("location") or source
     lines = (detail or "").splitlines()[1:]  # the first one is a place in GStreamer's sources
-    return f"{source}: {error.message} {lines[-1] if lines else ''}".strip()
+    told = lines[-1] if lines else ""
+    if len(told) > _LONGEST_DETAIL:  # of a decoder that is missing it has the whole header of the song
+        told = f"{told[:_LONGEST_DETAIL]}..."
+    return f"{source}: {error.message} {told}".strip()

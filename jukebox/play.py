@@ -95,8 +95,10 @@ def play(playlist: Iterable[str | Path], out: str | Path | None = None) -> None:
     songs = [measure(Path(path)) for path in playlist]
     if out is not None and any(Path(out).exists() and song.path.samefile(out) for song in songs):
         raise JukeboxError(f"{out} is one of the songs; it would be overwritten")
-    jukebox = Jukebox(songs, make("autoaudiosink") if out is None else _file_output(Path(out)))
+    output = make("autoaudiosink") if out is None else _file_output(Path(out))
+    jukebox = Jukebox(songs, output)
     try:
+        _check_heard(output)
         for _ in songs[1:]:
             jukebox.play_next()
         jukebox.play_last()
@@ -119,6 +121,12 @@ def _overlap(songs: Sequence[Song], wanted: int) -> int:
 def silent_output() -> Any:
     """Return an output that drops the sound as fast as it comes."""
     return make("fakesink", sync=False, **{"async": False})
+
+
+def _check_heard(output: Any) -> None:
+    """Raise JukeboxError where GStreamer has found no sound card, for it then drops the sound."""
+    if any(element.get_factory().get_name() == "fakesink" for element in output.children):
+        raise JukeboxError("there is no sound card that GStreamer can use; --out FILE writes a file instead")
 
 
 def _file_output(path: Path) -> Any:

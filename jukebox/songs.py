@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from jukebox.bus import wait_for_end
-from jukebox.errors import JukeboxError, SongError
+from jukebox.errors import JukeboxError, MissingPluginError, SongError
 from jukebox.gstreamer import CAPS, FRAME_BYTES, RATE_HZ, Gst
 
 FORMATS = ("ogg", "flac", "wav")
@@ -74,7 +74,10 @@ def measure(path: Path) -> Song:
     line.get_by_name("file").set_property("location", str(path))
     sizes_bytes: list[int] = []
     line.get_by_name("counter").connect("handoff", _note_size, sizes_bytes)
-    _run(line, f"{path} is not a song", sizes_bytes)
+    try:
+        _run(line, f"{path} is not a song", sizes_bytes)
+    except MissingPluginError as error:
+        raise SongError(f"{path} cannot be decoded: {error}") from None
     if not sizes_bytes:
         raise SongError(f"{path} has no sound")
     return Song(path, sum(sizes_bytes) // FRAME_BYTES)
@@ -88,6 +91,8 @@ def _run(line: Any, failure: str, sizes_bytes: list[int]) -> None:
     line.set_state(Gst.State.PLAYING)
     try:
         wait_for_end(line.get_bus(), "decoding or encoding", _WATCHDOG_S, lambda: len(sizes_bytes))
+    except MissingPluginError:
+        raise
     except JukeboxError as error:
         raise SongError(f"{failure}: {error}") from None
     finally:

@@ -8,6 +8,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -57,6 +58,27 @@ def test_a_disk_that_fills_up_ends_the_recording_in_order(tmp_path: Path):
         assert file["frames"][:, 0, 0].tolist() == list(range(1, last + 1))
     assert 32 < last < 40
     assert out.stat().st_size < 40 * FRAME_BYTES
+
+
+def test_a_service_that_is_ended_closes_its_file(tmp_path: Path):
+    """SIGTERM ends the recording as Ctrl+C does: what was written is said and can be read."""
+    h5py = pytest.importorskip("h5py", reason="h5py is not installed: pip install soak[camera]")
+    out = tmp_path / "run.h5"
+    command = [sys.executable, "-m", "camera", "--out", str(out), *SMALL]
+    with subprocess.Popen(
+        command, cwd=ROOT, env={**os.environ, "XDG_CACHE_HOME": str(tmp_path)}, stdout=subprocess.PIPE, text=True
+    ) as recording:
+        while not out.exists():
+            assert recording.poll() is None
+            time.sleep(0.01)
+        recording.terminate()
+        told, _ = recording.communicate(timeout=120)
+
+    assert recording.returncode == 0
+    written = re.match(r"[\d,]+ frames, ([\d,]+) written, ", told)
+    assert written is not None, told
+    with h5py.File(out) as file:
+        assert len(file["frames"]) == int(written[1].replace(",", ""))
 
 
 def test_what_was_reserved_is_given_back(tmp_path: Path):

@@ -105,6 +105,18 @@ def test_a_camera_that_nobody_reads_counts_what_it_misses():
     assert source.missed >= 3
 
 
+def test_what_a_camera_misses_after_the_last_frame_counts_for_nothing():
+    source = ScriptedSource()
+    recorder = Recorder(source, limit=3)
+    recorder.start()
+    recorder.wait_for_frames(3, 30)
+    recorder._join("producer")
+    source.missed = 7
+    recorder.stop()
+
+    assert (recorder.statistics().frames, recorder.statistics().missed) == (3, 0)
+
+
 @pytest.mark.parametrize(
     ("fault", "sentence"),
     [

@@ -82,6 +82,19 @@ cut.write_bytes(songs[0].path.read_bytes()[:3400])
 play([cut])
 """
 
+WITHOUT_DECODER = """
+from jukebox.gstreamer import Gst
+Gst.Registry.get().lookup_feature("vorbisdec").set_rank(Gst.Rank.NONE)
+play([songs[0].path])
+"""
+WITHOUT_SOUND_CARD = """
+from jukebox.gstreamer import Gst
+for each in Gst.Registry.get().get_feature_list(Gst.ElementFactory):
+    if "Sink/Audio" in each.get_metadata("klass"):
+        each.set_rank(Gst.Rank.NONE)
+play([songs[0].path])
+"""
+
 
 @pytest.mark.parametrize(
     ("statement", "message"),
@@ -106,6 +119,8 @@ play([cut])
         ),
         ("make_songs(Path(sys.argv[1]), formats=('mp3',))", "SongError: there is no format 'mp3'"),
         ("play([sys.argv[1]])", "SongError: {tmp} is a folder, not a song"),
+        (WITHOUT_DECODER, "SongError: {tmp}/song0-21.ogg cannot be decoded: decodebin"),
+        (WITHOUT_SOUND_CARD, "JukeboxError: there is no sound card that GStreamer can use; --out FILE writes a file"),
         ("make_songs(Path(sys.argv[1]), seconds=float('nan'))", "SongError: songs of nan s cannot be made; give a "),
         ("make_songs(Path(sys.argv[1]), seconds=0)", "SongError: songs of 0 s cannot be made; give a length above 0"),
         (
