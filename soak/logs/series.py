@@ -29,6 +29,8 @@ PAGES_OF_BYTES, PAGES_OF_KIB = "pages of 4096 bytes", "pages of 4 KiB"
 _HEAD_ROWS = 200
 _MOST_RESTARTS = 1000
 _LONGEST_FAULT = 300
+_FEWEST_FALLS = 3
+"""Times: with fewer it may be a clock that was set back."""
 _MOST_OWNERS = 10_000
 """A log of more processes is not read to its end: one of them must be chosen in any case."""
 _LARGEST_CLOCK_STEP_S = 7_300.0
@@ -141,6 +143,28 @@ class _Kept:
         return Piece(np.array(self.at) * second, values * factor, self.why, self.line)
 
 
+def _falls(choice: Choice, table: Table, head: Sequence[Row], pairs: str) -> bool:
+    """Say whether the times fall from row to row, as where a service gives the newest reading first."""
+    reader = axis_reader(choice, table, head, pairs)
+    if reader is None or not reader.is_absolute:
+        return False
+    texts = [text for _, row in head if (text := axis_text(choice, row))]
+    try:
+        times = [reader.read(text) for text in texts]
+    except ValueError:
+        return False  # the row is named when it is read
+    return len(set(times)) >= _FEWEST_FALLS and all(after <= before for before, after in itertools.pairwise(times))
+
+
+def _turned(pieces: Sequence[Piece]) -> tuple[Piece, ...]:
+    """Return pieces that were read from the newest reading to the oldest, with their times negated, in their order."""
+    whys = ["", *(piece.why for piece in pieces[:0:-1])]
+    return tuple(
+        Piece(-piece.at[::-1], piece.values[::-1], why, piece.line)
+        for piece, why in zip(reversed(pieces), whys, strict=True)
+    )
+
+
 class _Reading:
     """Takes in row after row."""
 
@@ -152,6 +176,7 @@ class _Reading:
         self._numbers = NumberReader(sign, self._named_unit)
         self._times = axis_reader(choice, table, head, asked.pairs)
         self._axis_numbers = NumberReader(self._numbers_decimal(head))
+        self._is_newest_first = _falls(choice, table, head, asked.pairs)
         self._name = table.names[choice.value]
         self._pieces = [_Kept()]
         self._owner: tuple[str, ...] | None = None
@@ -200,7 +225,8 @@ class _Reading:
             return float(self._rows)
         text = axis_text(self._choice, row)
         try:
-            return self._times.read(text) if self._times else self._axis_numbers.read(text)
+            at = self._times.read(text) if self._times else self._axis_numbers.read(text)
+            return -at if self._is_newest_first else at
         except ValueError:
             if not text.strip():
                 return math.nan
@@ -283,6 +309,8 @@ class _Reading:
         is_left = means_left(self._name)
         second = self._times.factor if self._times else 1.0
         factor = SIZES[unit] if unit and not (self._named_unit or self._numbers.has_units) else 1.0
+        highest = self._highest if is_left else None
+        pieces = tuple(kept.piece(factor, highest, second=second) for kept in self._pieces)
         return LogSeries(
             file=self._file,
             format=self._table.format,
@@ -291,9 +319,7 @@ class _Reading:
             unit="bytes" if unit else "",
             unit_from=unit_from,
             grain=self._grain(factor, is_resident=unit_from.startswith("pages") or means_resident(self._name)),
-            pieces=tuple(
-                kept.piece(factor, self._highest if is_left else None, second=second) for kept in self._pieces
-            ),
+            pieces=_turned(pieces) if self._is_newest_first else pieces,
             blanks=self._blanks,
             same_time=self._same,
             readings=readings,

@@ -220,3 +220,13 @@ def test_pieces_that_are_all_too_short_leave_no_gap_in_the_sentence(read: Read):
 
     said = next(one for one in log_sentences(series, judge_log(series)) if one.startswith("Judged in"))
     assert said.startswith("Judged in 2 pieces: 1 piece too short to judge.")
+
+
+def test_a_log_with_its_newest_reading_first_is_turned(read: Read):
+    head, *lines = rows(lambda n, k, t: f"{t.isoformat()},{4711 + n // 200},{k * 1024}", "time,pid,rss\n").splitlines()
+
+    series = read("\n".join([head, *lines[::-1]]) + "\n")
+
+    assert [piece.why for piece in series.pieces] == ["", "pid"]
+    assert [value for piece in series.pieces for value in piece.values.tolist()] == [1024 * kib for kib in KIB]
+    assert series.pieces[1].at[0] - series.pieces[0].at[0] == 2000

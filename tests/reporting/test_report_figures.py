@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from xml.etree import ElementTree as ET
 
@@ -29,6 +30,15 @@ def test_a_leak_shows_its_rate_its_windows_and_where_memory_went():
         "resident (RSS)",
         "heap kept free",
     } <= words
+
+
+def test_a_series_that_grows_in_a_run_without_a_verdict_has_decided_nothing():
+    """It may be a cache that fills."""
+    undecided = dataclasses.replace(a_leak(), verdict=Verdict.INCONCLUSIVE)
+    words = words_of(component_figure(undecided, readings(rate=128.0)))
+
+    assert "fitted up to cycle 16,384" in words
+    assert not any(text.startswith("decided") for text in words)
 
 
 def test_the_fitted_rate_goes_on_where_more_was_read_and_the_tolerance_begins_with_it():

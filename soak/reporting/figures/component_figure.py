@@ -116,6 +116,7 @@ class _Decision:
         is_fitted = signal is not None and signal.per_iteration is not None and math.isfinite(signal.per_iteration)
         self.fitted = signal if is_fitted else None
         self.tolerance = tolerance_of(name, self.last, tolerance_bytes)
+        self.decides = component.verdict is Verdict.LEAK
 
     def draw(self, place: Box, across: tuple[float, float], clip_id: str, points: int) -> Plot:
         """Draw windows, fit, readings and tolerance."""
@@ -131,7 +132,7 @@ class _Decision:
             start, level, end_level = self._tolerated()
             plot.line((start, self.last), (level, end_level), "muted", 1.6, dash=_DOTTED, label=label)
         if self.fitted is not None:
-            _fit(plot, self.change, self.fitted, self.windows, _short_unit(self.unit), self.tolerance or 0.0)
+            _fit(plot, self, self.fitted)
         value = float(self.series.values[0])
         first = format_size(value) if self.unit == "bytes" else format_count(round(value))
         plot.title(f"{self.title}, change since {first} at the first reading")
@@ -202,17 +203,18 @@ def _fan(plot: Plot, change: Series, signal: SignalResult, windows: DrawnWindows
     plot.area(at, low, high, "fan")
 
 
-def _fit(plot: Plot, change: Series, signal: SignalResult, windows: DrawnWindows, unit: str, tolerance: float) -> None:
-    rate = signal.per_iteration
+def _fit(plot: Plot, drawn: _Decision, signal: SignalResult) -> None:
+    rate, change, windows, tolerance = signal.per_iteration, drawn.change, drawn.windows, drawn.tolerance or 0.0
     assert rate is not None, "the caller draws a fit only where there is a rate"
     start, end, last = windows.start, windows.end, float(change.cycles[-1])
     level = _fitted_at(change, signal, windows, 0.0)
-    label = f"fitted rate, {short_number(rate)} {unit} per cycle"
+    label = f"fitted rate, {short_number(rate)} {_short_unit(drawn.unit)} per cycle"
     plot.line((start, end), (level + rate * start, level + rate * end), "fit", 2.9, label=label)
     if signal.verdict is Verdict.LEAK:
         plot.line((end, end), plot.up, "fit", 1.1, dash=_DASHED)
         # Where no line is: between the fitted line and the tolerance late in the series, above both early.
-        text = f"decided at cycle {format_count(round(end))}"
+        # A series that grows decides nothing where it may be a cache that fills.
+        text = f"{'decided at' if drawn.decides else 'fitted up to'} cycle {format_count(round(end))}"
         if end > 0.6 * last:
             beside = max(end - _LABEL_SHARE * last, start)
             between = level + (rate * beside + rate * start + tolerance * (beside - start)) / 2
