@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -73,6 +73,13 @@ class Breakdown:
     rss_bytes: int
     parts: Mapping[Source, int]
     """Bytes of each; they do not overlap, and what they leave of ``rss_bytes`` is not explained."""
+
+    def with_tables(self, saved_bytes: int) -> Breakdown:
+        """Return it as it were with so many more bytes in the tracker's tables."""
+        if not saved_bytes:
+            return self
+        parts = {**self.parts, TRACKER: self.parts.get(TRACKER, 0) + saved_bytes}
+        return replace(self, rss_bytes=self.rss_bytes + saved_bytes, parts=parts)
 
 
 def divide(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 LEDGER_MAGIC, TABLES_MAGIC = b"soakledg", b"soaktabl"
-LEDGER_VERSION = 12
+LEDGER_VERSION = 13
 REQUESTS = 64
 RANGES = 256
 DESCRIPTORS_LIMIT, TASKS_LIMIT = 1 << 16, 1 << 12
@@ -77,6 +77,9 @@ HEADER = np.dtype(
         ("latest", "<u4"),
         ("pid", "<u4"),
         ("state", "<u4"),
+        ("saved_bytes", "<i8"),
+        ("packing_turn", "<u4"),
+        ("reserved2", "<u4"),
     ]
 )
 CHECKPOINT = np.dtype(
@@ -152,6 +155,8 @@ PACKED_GROUPS = LEAF_SLOTS // PACKED_GROUP
 PACKED_FORM = np.dtype([("count", "<u4"), ("kinds", "<u2"), ("code_bytes", "<u2")])
 PACKED = np.dtype([("used", "<u8", PACKED_GROUPS), ("before", "<u2", PACKED_GROUPS), ("form", PACKED_FORM)])
 """What stands before the words of a packed leaf."""
+LEAF_PAGE_BYTES = 4096
+LEAF_PAGES = LEAF_SLOTS * 8 // LEAF_PAGE_BYTES
 COUNTED_ROW = np.dtype(
     [
         ("site_and_domain", "<u4"),
@@ -162,7 +167,7 @@ COUNTED_ROW = np.dtype(
         ("bytes", "<u8"),
     ]
 )
-COUNTED_ROWS = 41
+COUNTED_ROWS = 40
 COUNTED = np.dtype(
     [
         ("is_known", "<u4"),
@@ -171,7 +176,9 @@ COUNTED = np.dtype(
         ("packed", "<u8"),
         ("tried_ns", "<u8"),
         ("tried", "<u4"),
-        ("reserved", "<u4"),
+        ("still_empty", "<u4"),
+        ("emptied", "<u8", LEAF_PAGES // 64),
+        ("copy_bytes", "<u8"),
         ("rows", COUNTED_ROW, COUNTED_ROWS),
     ]
 )

@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -145,6 +145,14 @@ class Checkpoint:
         return range(first << self.shift, stop << self.shift)
 
 
+class Packing(NamedTuple):
+    """By how much the resident memory is less because the tracker has packed tables, as of the latest checkpoint."""
+
+    saved_bytes: int = 0
+    turn: int = 0
+    """Changes when tables are packed, and is odd meanwhile."""
+
+
 @dataclass(frozen=True)
 class Opening:
     """The call site that opened a descriptor, or started a thread or a process, and the cycle in which it did."""
@@ -211,6 +219,10 @@ class Ledger(ABC):
     @abstractmethod
     def _string(self, offset: int) -> str:
         """Return the string at an offset of the strings."""
+
+    def packing(self) -> Packing:
+        """Return what packed tables save now."""
+        return Packing()
 
     def openings(self) -> tuple[dict[int, Opening], dict[int, Opening]]:
         """Return who opened what; nothing where that is not recorded."""
@@ -291,6 +303,11 @@ class LedgerFile(Ledger):
     def state(self) -> int:
         """Bits of what is recorded: ``STATE_NATIVE`` and so on."""
         return int(self._header()["state"])
+
+    def packing(self) -> Packing:
+        """See Ledger."""
+        header = self._header()
+        return Packing(int(header["saved_bytes"]), int(header["packing_turn"]))
 
     def read(self) -> Checkpoint | None:
         """Return the latest complete checkpoint; None before the first."""

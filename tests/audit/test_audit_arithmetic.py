@@ -145,6 +145,15 @@ def test_without_the_tracker_the_heap_is_divided_by_what_malloc_says_is_free():
     assert unexplained(divide(1, resident)) == 2 * PAGE
 
 
+def test_what_packed_tables_save_is_told_as_tables():
+    """So a later audit does not have less of them, which would hide what grows."""
+    found = divide(1, memory(area(HEAP, "##", "[heap]")), blocks()).with_tables(3 * PAGE)
+
+    assert found.parts[TRACKER] == 3 * PAGE
+    assert found.rss_bytes == 5 * PAGE
+    assert unexplained(found) == 0
+
+
 def test_what_the_kernel_counts_beyond_the_mappings_is_unexplained():
     """Kernels before 6.16 count RSS in batches."""
     assert unexplained(divide(1, memory(area(HEAP, "#", "[heap]"), beyond=3 * PAGE), blocks())) == 3 * PAGE

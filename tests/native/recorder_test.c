@@ -25,6 +25,8 @@
 static struct ledger_row rows[ROWS];
 static uint64_t births[SITE_LIMIT];
 static struct ledger_checkpoint checkpoint;
+static int64_t saved_bytes;
+static uint32_t packing_turn;
 
 /* Packs every leaf that can be packed, however often it changes. Returns how many were. */
 static uint32_t pack_all(void)
@@ -51,6 +53,8 @@ static void count(void)
         (void)pack_all();
     memset(&checkpoint, 0, sizeof checkpoint);
     recorder_count(&checkpoint, rows, ROWS, births, SITE_LIMIT);
+    recorder_pack(&saved_bytes, &packing_turn);
+    EXPECT(packing_turn % 2 == 0);
     mappings_count(&checkpoint, rows, ROWS);
 }
 

@@ -18,6 +18,8 @@ from soak.probes.ledgers.announcements import Announcements
 from soak.probes.ledgers.followed import Followed
 from soak.probes.ledgers.packed import read_counted
 from soak.probes.ledgers.tables import LiveTables, places_in
+from soak.probes.memory import ProcessMemory
+from soak.probes.resident import read_resident
 
 pytestmark = [pytest.mark.integration, pytest.mark.native]
 
@@ -69,6 +71,14 @@ class Program:
             )
             assert self.process.stdout is not None
             assert self.process.stdout.readline() == "waits\n"
+
+    def go_on(self) -> None:
+        """Let it go on to where it waits again."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        assert self.process.stdout.readline() == "waits\n"
 
     def places(self) -> dict[int, TablePlaces | None]:
         """Return where the tables of each process that the program has started are."""
@@ -149,15 +159,50 @@ os.waitpid(child, 0)
 """
 
 
-def test_a_forked_child_has_the_blocks_that_its_parent_has_packed(start: Start, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("SOAK_PACK_TABLES", "1")
+def test_a_forked_child_has_the_blocks_that_its_parent_has_packed(start: Start):
     program = start(PACKED)
     child = program.tables()
 
     leaves = child._leaves()
     assert (read_counted(child._memory, leaves)["packed"] > 0).any()
     assert tokens(child) == pytest.approx(152_000, abs=8)
+    assert child.saved_bytes > 0
     child.close()
+
+
+IN_CHILD = """
+if child == 0:
+    wait()
+    del kept[:50_000]
+    wait()
+    os._exit(0)
+os.waitpid(child, 0)
+"""
+
+
+def test_what_a_forked_child_uses_again_of_packed_tables_is_no_growth(start: Start):
+    program = start(PACKED.partition("if child")[0] + IN_CHILD)
+    child = program.tables()
+    child.read()
+    before_bytes, packed_bytes = resident_bytes(child), child.saved_bytes
+
+    program.go_on()
+    child.read()
+    used_bytes, left_bytes = resident_bytes(child), child.saved_bytes
+
+    assert packed_bytes - left_bytes > 100_000
+    assert used_bytes - before_bytes > 100_000
+    assert used_bytes + left_bytes - before_bytes - packed_bytes == pytest.approx(0, abs=65_536)
+    child.close()
+
+
+def resident_bytes(tables: LiveTables) -> int:
+    """Return the resident memory of the tracker in a process."""
+    memory = ProcessMemory(tables.pid)
+    own = [(int(area["start"]), int(area["end"])) for area in tables._ranges()]
+    areas = read_resident(memory, memory.pid, own).areas
+    memory.close()
+    return sum(area.rss_bytes for area in areas if area.is_own)
 
 
 def test_the_child_of_a_child_is_found(start: Start):

@@ -12,10 +12,13 @@ from soak.native.layout import LEAF_SLOTS
 from soak.probes.ledgers.live_blocks import LiveBlocks
 from soak.probes.ledgers.packed import read_counted
 from soak.probes.ledgers.shadow import Blocks, read_blocks, read_leaves
+from soak.probes.resident import read_resident
 
 pytestmark = [pytest.mark.native, pytest.mark.integration]
 
 MOST_CHECKPOINTS = 300
+FEW_PAGES = 131_072
+"""What the child itself may add to the tables when it is asked something."""
 LEAF_SPAN = LEAF_SLOTS * 32
 SCRIPT = """
 import time
@@ -83,7 +86,7 @@ def blocks_at(child: Tracked, addresses: list[int]) -> Blocks:
 
 @pytest.mark.parametrize("kinds", [7, 300, 3000], ids=["few sizes", "hundreds", "thousands"])
 def test_blocks_are_the_same_before_and_after(track: Track, kinds: int):
-    child = track(SCRIPT.format(kinds=kinds), SOAK_PACK_TABLES="1")
+    child = track(SCRIPT.format(kinds=kinds))
     held = child.answer
     sizes = [200 + number % kinds for number in range(40_000)] + [300_000, 5_000_000]
     assert packed_leaves(child, held) == 0
@@ -100,7 +103,7 @@ def test_blocks_are_the_same_before_and_after(track: Track, kinds: int):
 
 
 def test_packed_blocks_are_freed_and_keep_their_birth_when_resized(track: Track):
-    child = track(SCRIPT.format(kinds=50), SOAK_PACK_TABLES="1")
+    child = track(SCRIPT.format(kinds=50))
     held = child.answer
     wait_until_packed(child, held)
     (site,) = set(blocks_at(child, held).sites.tolist())
@@ -129,8 +132,39 @@ def live(child: Tracked, site: int) -> tuple[int, int]:
     return int(rows["live_blocks"].sum()), int(rows["live_bytes"].sum())
 
 
-def test_nothing_is_packed_where_nobody_asked_for_it(track: Track):
-    child = track(SCRIPT.format(kinds=7))
+def table_bytes(child: Tracked) -> tuple[int, int]:
+    """Return the resident memory of the tracker, and by how much packing lowers it."""
+    memory = child.memory()
+    own = [(int(area["start"]), int(area["end"])) for area in child.checkpoint().ranges]
+    areas = read_resident(memory, memory.pid, own).areas
+    memory.close()
+    return sum(area.rss_bytes for area in areas if area.is_own), child.ledger.packing().saved_bytes
+
+
+def test_what_packing_saves_is_known_to_the_page(track: Track):
+    child = track(SCRIPT.format(kinds=300))
+    held = child.answer
+    ask(child, "count() and 0")
+    before = sum(table_bytes(child))
+
+    wait_until_packed(child, held)
+    for turn in range(MOST_CHECKPOINTS):
+        resident, saved = table_bytes(child)
+        assert resident + saved == pytest.approx(before, abs=FEW_PAGES)
+        ask(child, "[count() for _ in range(8)] and 0")
+        if turn and table_bytes(child)[1] == saved:
+            break
+    assert saved > 2_000_000
+
+    ask(child, "[libc.free(block) for block in held[: len(held) // 2 : 50]] and 0")
+    ask(child, "count() and 0")
+    again, saves = table_bytes(child)
+    assert saves < saved - 500_000
+    assert again + saves == pytest.approx(before, abs=FEW_PAGES)
+
+
+def test_nothing_is_packed_where_that_is_switched_off(track: Track):
+    child = track(SCRIPT.format(kinds=7), SOAK_PACK_TABLES="0")
     held = child.answer
 
     for _ in range(10):

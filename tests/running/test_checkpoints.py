@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from soak.inside import ring
 from soak.measurements import Reading
+from soak.native.ledger import LedgerFile, Packing
 from soak.probes.outside import ScriptedReader
 from soak.running.child.child_ring import ScriptedRing
 from soak.running.clock import ScriptedClock
 from soak.running.component.checkpoints import Beside, OutsideProbe, RowReader, is_soon_exhausted
+from soak.running.component.ledger_reader import LedgerReader
 
 
 def written(*readings: Reading) -> ScriptedRing:
@@ -63,6 +67,38 @@ def test_rows_that_were_overwritten_are_counted_as_lost():
 
     assert rows.rows_lost == 10
     assert [readings[0].cycle, readings[-1].cycle, len(readings)] == [10, too_many - 1, ring.ROW_CAPACITY]
+
+
+@pytest.mark.parametrize(
+    ("packing", "resident"),
+    [
+        ([Packing(), Packing()], {"rss": 3e7, "pss": 2e7}),
+        ([Packing(4096, 2), Packing(4096, 2)], {"rss": 3e7 + 4096, "pss": 2e7 + 4096}),
+        ([Packing(-512, 2), Packing(-512, 2)], {"rss": 3e7 - 512, "pss": 2e7 - 512}),
+        ([Packing(4096, 2), Packing(8192, 4)], {}),  # the process was at another checkpoint meanwhile
+        ([Packing(4096, 3), Packing(4096, 3)], {}),
+    ],
+)
+def test_what_packed_tables_save_is_still_resident_for_who_judges(packing: list[Packing], resident: dict[str, float]):
+    reader = LedgerReader(lambda: PackingLedger(iter(packing)), str, 1.0)
+    read = {"rss": 3e7, "pss": 2e7, "fds": 5.0}
+
+    assert reader.read_beside(lambda: read) == {**resident, "fds": 5.0}
+    assert read["rss"] == 3e7, "what the process really has is still known"
+
+
+def test_without_a_ledger_resident_memory_is_what_it_is():
+    assert LedgerReader(lambda: None, str, 1.0).read_beside(lambda: {"rss": 3e7}) == {"rss": 3e7}
+
+
+class PackingLedger(LedgerFile):
+    """Says what it is given of packing."""
+
+    def __init__(self, packing: Iterator[Packing]) -> None:
+        self._packing = packing
+
+    def packing(self) -> Packing:
+        return next(self._packing)
 
 
 def test_the_tracker_is_no_part_of_what_is_mapped():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from soak.native.layout import COUNTED, LEAF_SLOTS, PACKED
+from soak.native.layout import COUNTED, LEAF_PAGE_BYTES, LEAF_PAGES, LEAF_SLOTS, PACKED
 from soak.probes.memory import ProcessMemory
 
 _WHOLE_WORDS = 8
@@ -29,13 +29,29 @@ def read_counted(memory: ProcessMemory, leaves: NDArray[np.void]) -> NDArray[np.
 
 def read_slots(memory: ProcessMemory, slots_at: int, packed_at: int) -> NDArray[np.uint64]:
     """Return the words of a leaf; fewer where they cannot be read. ``packed_at``: of its packed copy; 0 for none."""
-    slots = memory.read(slots_at, LEAF_SLOTS)
+    return unpacked(memory, memory.read(slots_at, LEAF_SLOTS), packed_at)
+
+
+def unpacked(memory: ProcessMemory, slots: NDArray[np.uint64], packed_at: int) -> NDArray[np.uint64]:
+    """Return the words of a leaf. ``slots``: what stands in the leaf itself. ``packed_at``: see read_slots."""
     if not packed_at or len(slots) < LEAF_SLOTS:
         return slots
-    return np.where(slots == 0, _unpacked(memory, packed_at), slots)
+    return np.where(slots == 0, _copied(memory, packed_at), slots)
 
 
-def _unpacked(memory: ProcessMemory, packed_at: int) -> NDArray[np.uint64]:
+def saved_of(slots: NDArray[np.uint64], counted: np.void) -> int:
+    """Return by how many bytes the resident memory of a leaf is less than if it had never been packed.
+
+    ``slots``: what stands in the leaf itself. ``counted``: of it, COUNTED.
+    """
+    if len(slots) < LEAF_SLOTS:
+        return 0
+    is_filled = slots.reshape(LEAF_PAGES, -1).any(axis=1)
+    was_emptied = np.unpackbits(counted["emptied"].view(np.uint8), bitorder="little").astype(np.bool_)
+    return int((was_emptied & ~is_filled).sum()) * LEAF_PAGE_BYTES - int(counted["copy_bytes"])
+
+
+def _copied(memory: ProcessMemory, packed_at: int) -> NDArray[np.uint64]:
     """Return the words of a packed copy, ``(LEAF_SLOTS,)``: 0 for each slot that is not in it."""
     found = np.zeros(LEAF_SLOTS, np.uint64)
     head = memory.read(packed_at, _HEAD_WORDS)

@@ -46,7 +46,7 @@ from soak.native.layout import (
 )
 from soak.native.ledger import Checkpoint, Ledger, SiteTable
 from soak.probes.ledgers.free_tuples import count_free_tuples
-from soak.probes.ledgers.packed import read_counted, read_slots
+from soak.probes.ledgers.packed import read_counted, read_slots, saved_of, unpacked
 from soak.probes.ledgers.shadow import blocks_at
 from soak.probes.ledgers.slot_sums import Births, SlotSums, blocks_in, summed
 from soak.probes.mappings import maps_reader
@@ -119,6 +119,9 @@ class OneProcess(NamedTuple):
 
 class WatchedTables(Ledger):
     """The ledger of programs that mark their cycles themselves, or not at all."""
+
+    saved_bytes = 0
+    """By how much the resident memory is less because a forked process has packed tables of its parent."""
 
     @abstractmethod
     def marks(self) -> int:
@@ -402,19 +405,23 @@ class LiveTables(WatchedTables):
         return leaves[np.argsort(leaves["slots"], kind="stable")]
 
     def _slots(self) -> Iterator[tuple[int, NDArray[np.uint64]]]:
-        """Yield all slots in pieces: where they are, and the words. A leaf that is packed is a piece."""
+        """Yield all slots in pieces: where they are, and the words. A leaf that was packed is a piece."""
         leaves = self._leaves()
-        packed = read_counted(self._memory, leaves)["packed"]
+        counted = read_counted(self._memory, leaves)
+        was_packed = counted["emptied"].any(axis=1)
         ranges: list[tuple[int, int]] = []
-        for start in leaves["slots"][packed == 0].tolist():
+        for start in leaves["slots"][~was_packed].tolist():
             if ranges and ranges[-1][1] == start:
                 ranges[-1] = (ranges[-1][0], start + _LEAF_BYTES)
             else:
                 ranges.append((start, start + _LEAF_BYTES))
         yield from self._memory.pieces(ranges)
-        for start, packed_at in zip(leaves["slots"].tolist(), packed.tolist(), strict=True):
-            if packed_at:
-                yield start, read_slots(self._memory, start, packed_at)
+        saved_bytes = 0
+        for start, of_leaf in zip(leaves["slots"][was_packed].tolist(), counted[was_packed], strict=True):
+            words = self._memory.read(start, LEAF_SLOTS)
+            saved_bytes += saved_of(words, of_leaf)
+            yield start, unpacked(self._memory, words, int(of_leaf["packed"]))
+        self.saved_bytes = saved_bytes
 
     def _sum_up(self) -> None:
         """Read the slots again, and bring the sums up to date where they have changed."""

@@ -63,17 +63,17 @@ class Auditor:
         is_due = self._time.is_due(now_s) or (is_free and self._free_time.is_due(now_s))
         return cycle >= last + self._spacing and is_due
 
-    def audit(self, cycle: int, checkpoint: Checkpoint | None, free_bytes: int) -> None:
+    def audit(self, cycle: int, checkpoint: Checkpoint | None, free_bytes: int, saved_bytes: int = 0) -> None:
         """Audit the process, which waits at this checkpoint; what was read is dropped if it went on meanwhile.
 
         ``checkpoint``: the tracker's ledger at the same moment; None without it. ``free_bytes``: what malloc says is
-        free in its heap.
+        free in its heap. ``saved_bytes``: what packed tables save.
         """
         begun_s, begun_cpu_s = self._clock.now_s(), self._used_s()
         try:
             memory = ProcessMemory(self._child.pid)
             try:
-                found = self._divide(memory, cycle, checkpoint, free_bytes)
+                found = self._divide(memory, cycle, checkpoint, free_bytes).with_tables(saved_bytes)
             finally:
                 memory.close()
         except (OSError, ShadowError):

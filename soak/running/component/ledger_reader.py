@@ -26,7 +26,7 @@ from soak.native.layout import (
     STATE_OBJECTS,
     STATE_PYTHON_DOMAINS,
 )
-from soak.native.ledger import Checkpoint, Creations, Frame, Ledger, Opening
+from soak.native.ledger import Checkpoint, Creations, Frame, Ledger, Opening, Packing
 from soak.results import Place, TrackerState
 from soak.verdict import SeriesVerdict
 
@@ -35,6 +35,7 @@ PYTHON_DOMAINS = (1, 2)
 _FLAG_AFTER_CYCLES = 24
 _STEADY_SHARE, _QUARTERS = 0.5, 4
 _MOST_STACKS = 4
+_RESIDENT = frozenset(("rss", "pss", "uss"))
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,29 @@ class LedgerReader:
         """Return the latest checkpoint, whether it has been taken in or not; None before there is one."""
         self.open()
         return None if self._file is None else self._file.read()
+
+    def read_beside(self, read: Callable[[], dict[str, float]]) -> dict[str, float]:
+        """Return what ``read`` returns of the outside, with resident memory as it were if no table had been packed.
+
+        Resident memory falls when tables are packed, and rises when the program then uses their pages again. Neither is
+        the program's. Where tables were packed meanwhile, nothing is said of resident memory.
+        """
+        self.open()
+        before = self.packing
+        values = dict(read())
+        after = self.packing
+        is_changing = before.turn != after.turn or after.turn % 2
+        for name in _RESIDENT.intersection(values):
+            if is_changing:
+                del values[name]
+            else:
+                values[name] += after.saved_bytes
+        return values
+
+    @property
+    def packing(self) -> Packing:
+        """What packed tables save now."""
+        return Packing() if self._file is None else self._file.packing()
 
     def open(self) -> None:
         """Open the file, if the process has made it by now."""

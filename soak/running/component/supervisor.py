@@ -342,12 +342,13 @@ class Supervisor:
     def _read_outside(self) -> dict[str, float]:
         """Read the process, and those that it started, from outside."""
         self._processes.cycle = self._ring.counted
-        outside = self._outside.read()
+        outside = self._read_process()
         if self._is_in_phase(self._ring.counted) and not self._has_budget:
             self._processes.read(self._elapsed_s())
-        if self._child.is_tracked:
-            self._ledger.open()
         return {**outside, **self._processes.sums, **self._left.read(self._ring.counted)}
+
+    def _read_process(self) -> dict[str, float]:
+        return self._ledger.read_beside(self._outside.read) if self._child.is_tracked else self._outside.read()
 
     def _read_processes_while_it_goes_on(self) -> None:
         """Count in other processes without keeping the cycle waiting, where its pauses are limited."""
@@ -379,7 +380,8 @@ class Supervisor:
                 scans = checkpoint is not None and self._scanner.is_due(cycle, self._suspects)
             if waits and audits:
                 row = self._ring.read_row(written - 1)
-                self._auditor.audit(cycle, checkpoint, int(row.values.get("heap_free", 0)) if row is not None else 0)
+                free_bytes = int(row.values.get("heap_free", 0)) if row is not None else 0
+                self._auditor.audit(cycle, checkpoint, free_bytes, self._ledger.packing.saved_bytes)
             if waits and scans and checkpoint is not None:
                 suspects = self._ledger.suspects(cycle, self._horizon.longest, beside=self._scanner.holding)
                 self._scanner.scan(checkpoint, suspects, self._ledger.growing_sites())

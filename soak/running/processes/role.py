@@ -175,6 +175,9 @@ class Role:
         if taken is None:
             return
         sums.pop("own_mapped")
+        for member, count in zip(self.members.values(), counts, strict=True):
+            if "rss" in count:
+                count["rss"] += member.tables.saved_bytes
         values = {name: sum(each[name] for each in counts) for name in _COUNTED if all(name in each for each in counts)}
         self._judge.add(Reading(taken, at_s, {**sums, **values}))
         self._collected_at = self._asked_at

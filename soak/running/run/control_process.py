@@ -79,9 +79,11 @@ def _read_all(child: Child) -> tuple[list[Reading], bool]:
             child.wait_for_row(rows.rows_read, _WAIT_S)
             written = child.ring.rows_written
             if written > rows.rows_read:
+                outside = child.outside.read_counts
+                counts = ledger.read_beside(outside) if child.is_tracked else outside()
                 cycle, sums = ledger.read() if child.is_tracked else (None, {})
                 is_mapped = ledger.latest is not None
-                beside = Beside(child.outside.read_counts(), cycle, sums, tracker_is_mapped=is_mapped)
+                beside = Beside(counts, cycle, sums, tracker_is_mapped=is_mapped)
                 readings += rows.read(written, beside)
                 child.ring.acknowledge(written)
             if child.ring.waits_for_list:

@@ -20,7 +20,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Where the environment has it, tables are packed. */
+/* Where the environment has it as 0, tables are not packed. */
 #define PACKING_VARIABLE "SOAK_PACK_TABLES"
 #define EXPORT __attribute__((visibility("default")))
 #define CALLER ((uintptr_t)__builtin_return_address(0))
@@ -410,6 +410,7 @@ EXPORT long soak_checkpoint(void)
     recorder_count(checkpoint, rows, ledger->row_capacity, births, ledger->site_capacity);
     mappings_count(checkpoint, rows, ledger->row_capacity);
     copy_names(checkpoint);
+    recorder_pack(&ledger->saved_bytes, &ledger->packing_turn); /* it may add a range */
     checkpoint->ranges = (uint32_t)recorder_ranges(ranges, LEDGER_RANGES);
     checkpoint->reinstalled = reinstalled;
     checkpoint->sequence = ++sequence;
@@ -443,7 +444,8 @@ EXPORT uint32_t soak_state(void)
 EXPORT uint32_t soak_start(void)
 {
     state |= recorder_control.recording ? STATE_NATIVE : 0;
-    recorder_control.packs = getenv(PACKING_VARIABLE) != NULL;
+    const char *packing = getenv(PACKING_VARIABLE);
+    recorder_control.packs = !packing || strcmp(packing, "0") != 0;
     if (stacks_start())
         state |= STATE_NATIVE_STACKS;
     return state;

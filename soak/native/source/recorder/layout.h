@@ -144,7 +144,7 @@ struct creations {
 };
 
 #define LEDGER_MAGIC "soakledg"
-#define LEDGER_VERSION 12u
+#define LEDGER_VERSION 13u
 #define LEDGER_HEADER_SIZE 4096u
 #define LEDGER_REQUESTS 64
 #define LEDGER_RANGES 256
@@ -186,6 +186,11 @@ struct ledger_header {
     uint32_t latest; /* 0: no checkpoint yet; else 1 + index of the last complete checkpoint */
     uint32_t pid;
     uint32_t state;
+    /* By so much the resident memory is less than if nothing were packed. Who compares it over time adds this. The turn
+     * changes when leaves are packed, and is odd meanwhile: what was read before and after does not belong together. */
+    int64_t saved_bytes;
+    uint32_t packing_turn;
+    uint32_t reserved2;
 };
 
 /* Where the tables of a followed process are in its memory; soak/probes/ledgers/tables.py reads them from outside. A
@@ -275,6 +280,10 @@ struct packed {
     uint64_t words[];
 };
 
+/* Packing works by pages of this size, and only where the kernel's are as large. */
+#define LEAF_PAGE_BYTES 4096u
+#define LEAF_PAGES (LEAF_SLOTS * 8 / LEAF_PAGE_BYTES)
+
 /* What is alive in a leaf, as it was counted while nobody touched it: so much of one call site, domain and bucket. */
 struct counted_row {
     uint32_t site_and_domain; /* as they stand in a slot */
@@ -284,15 +293,17 @@ struct counted_row {
     uint32_t reserved2;
     uint64_t bytes;
 };
-#define COUNTED_ROWS 41
+#define COUNTED_ROWS 40
 struct counted {
     uint32_t is_known;
     uint32_t count;
-    uint64_t touched_ns; /* when the latest count began that found it touched */
-    uint64_t packed;     /* struct packed; 0: there is none */
-    uint64_t tried_ns;   /* when it was packed, or could not be, the last time */
-    uint32_t tried;      /* so often */
-    uint32_t reserved;
+    uint64_t touched_ns;               /* when the latest count began that found it touched */
+    uint64_t packed;                   /* struct packed; 0: there is none */
+    uint64_t tried_ns;                 /* when it was packed, or could not be, the last time */
+    uint32_t tried;                    /* so often */
+    uint32_t still_empty;              /* so many of the emptied pages were empty when it was counted the last time */
+    uint64_t emptied[LEAF_PAGES / 64]; /* a bit for each page that would be in use if the leaf had not been packed */
+    uint64_t copy_bytes;               /* of what is packed, in whole pages */
     struct counted_row rows[COUNTED_ROWS];
 };
 

@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
@@ -30,8 +31,8 @@
 #endif
 
 #define LEAF_BYTES (LEAF_SLOTS * sizeof(uint64_t))
-#define PAGE_BYTES 4096ul
-#define PAGE_GROUPS (PAGE_BYTES / (PACKED_GROUP * sizeof(uint64_t)))
+#define PAGE_BYTES ((size_t)LEAF_PAGE_BYTES)
+#define PAGE_GROUPS (PACKED_GROUPS / LEAF_PAGES)
 #define WHOLE_WORDS 8 /* code_bytes where the words stand themselves */
 
 /* With more distinct words than this, the words themselves stand in the copy. */
@@ -53,7 +54,7 @@ struct workspace {
     uint64_t kinds[KINDS_MOST];
     uint16_t code_of_hash[1u << HASH_BITS]; /* one more than the code; 0: free */
     uint32_t count;
-    uint32_t pages; /* of the leaf that are in use */
+    struct pages pages; /* of the leaf, as it is packed */
 };
 
 /* The leaf whose pages are being moved away. A forked child has to finish that. */
@@ -150,6 +151,49 @@ void packing_halve_epochs(struct packed *packed)
     }
 }
 
+/* ---- what is saved ---- */
+
+static int is_empty(const uint64_t *group)
+{
+    uint64_t all = 0;
+    for (uint32_t i = 0; i < PACKED_GROUP; i++)
+        all |= load(&group[i]);
+    return !all;
+}
+
+static void fill(struct pages *pages, uint32_t page)
+{
+    pages->filled[page / 64] |= 1ull << page % 64;
+}
+
+void packing_see_group(struct pages *pages, const uint64_t *slots, uint32_t group)
+{
+    uint32_t page = group / PAGE_GROUPS;
+    if (!(pages->filled[page / 64] >> page % 64 & 1) && !is_empty(slots + (size_t)group * PACKED_GROUP))
+        fill(pages, page);
+}
+
+int packing_has_emptied(const struct counted *counted)
+{
+    uint64_t any = 0;
+    for (uint32_t i = 0; i < LEAF_PAGES / 64; i++)
+        any |= counted->emptied[i];
+    return any != 0;
+}
+
+void packing_keep_pages(struct counted *counted, const struct pages *pages)
+{
+    uint32_t empty = 0;
+    for (uint32_t i = 0; i < LEAF_PAGES / 64; i++)
+        empty += (uint32_t)__builtin_popcountll(counted->emptied[i] & ~pages->filled[i]);
+    counted->still_empty = empty;
+}
+
+int64_t packing_saved_bytes(const struct counted *counted)
+{
+    return (int64_t)(counted->still_empty * PAGE_BYTES) - (int64_t)counted->copy_bytes;
+}
+
 /* ---- making the copy ---- */
 
 /* Goes over the words of a leaf, and tells of each whether it belongs to a block: its slot, or its size. */
@@ -166,29 +210,18 @@ static inline int belongs_to_a_block(struct walk *walk, uint64_t word, uint32_t 
     return is_block || is_size;
 }
 
-static int is_empty(const uint64_t *group)
-{
-    uint64_t all = 0;
-    for (uint32_t i = 0; i < PACKED_GROUP; i++)
-        all |= load(&group[i]);
-    return !all;
-}
-
 static void gather(const uint64_t *slots, const struct packed *old)
 {
     struct workspace *work = workspace;
     struct walk walk = {0};
     uint64_t of_group[PACKED_GROUP];
-    uint32_t page_used = 0;
-    work->count = work->pages = 0;
+    work->count = 0;
+    work->pages = (struct pages){{0}};
     for (uint32_t g = 0; g < PACKED_GROUPS; g++) {
         const uint64_t *raw = slots + (size_t)g * PACKED_GROUP;
         int empty = is_empty(raw);
-        page_used |= !empty;
-        if (g % PAGE_GROUPS == PAGE_GROUPS - 1) {
-            work->pages += page_used;
-            page_used = 0;
-        }
+        if (!empty)
+            fill(&work->pages, g / PAGE_GROUPS);
         uint64_t used = 0;
         work->before[g] = (uint16_t)work->count;
         if (empty && !(old && old->used[g])) {
@@ -355,25 +388,52 @@ static void finish_turn(int moved)
     __atomic_fetch_add(&under_way.turn, 1, __ATOMIC_SEQ_CST);
 }
 
+/* What is in use of a leaf after its pages were taken away: what was put back, and what others stored meanwhile. */
+static void see_pages_again(const uint64_t *slots, struct counted *counted)
+{
+    struct pages pages = {{0}};
+    for (uint32_t g = 0; g < PACKED_GROUPS; g++)
+        packing_see_group(&pages, slots, g);
+    packing_keep_pages(counted, &pages);
+}
+
+static uint32_t count_pages(const struct pages *pages)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < LEAF_PAGES / 64; i++)
+        count += (uint32_t)__builtin_popcountll(pages->filled[i]);
+    return count;
+}
+
 int packing_pack(uint64_t *slots, struct counted *counted)
 {
     const struct packed *old = (const struct packed *)counted->packed; // NOLINT
     gather(slots, old);
-    size_t in_use = workspace->pages * PAGE_BYTES + (old ? bytes_of(old) : 0);
-    if (!workspace->pages)
+    const struct pages pages = workspace->pages;
+    size_t in_use = count_pages(&pages) * PAGE_BYTES + (old ? bytes_of(old) : 0);
+    if (!count_pages(&pages))
         return 0;
     struct packed *packed = workspace->count ? make_copy(packing_saves_nothing ? SIZE_MAX : in_use / 2) : NULL;
     if (!packed && workspace->count)
         return 0;
+    const struct counted before = *counted;
+    counted->copy_bytes = packed ? bytes_of(packed) : 0;
+    for (uint32_t i = 0; i < LEAF_PAGES / 64; i++)
+        counted->emptied[i] |= pages.filled[i];
     take_turn(slots, old);
     store_release(&counted->packed, (uintptr_t)packed);
     store(&packing_packed, packing_packed + 1);
     int moved = move_away(slots, workspace->moved, LEAF_BYTES);
-    if (!moved)
+    if (!moved) {
         store_release(&counted->packed, (uintptr_t)old);
+        counted->copy_bytes = before.copy_bytes;
+        memcpy(counted->emptied, before.emptied, sizeof before.emptied);
+    }
     finish_turn(moved);
-    if (moved)
+    if (moved) {
         empty(workspace->moved, LEAF_BYTES);
+        see_pages_again(slots, counted);
+    }
     const struct packed *useless = moved ? old : packed;
     if (useless)
         empty(useless, bytes_of(useless));
@@ -403,7 +463,7 @@ static int moves_without_unmapping(void)
 
 static int prepare(void)
 {
-    if (memory_limit(AMPLE))
+    if (memory_limit(AMPLE) || getauxval(AT_PAGESZ) != PAGE_BYTES)
         return 0;
     if (!workspace) {
         workspace = recorder_reserve(in_pages(sizeof *workspace));

@@ -21,6 +21,23 @@ void packing_end(void) HIDDEN;
 /* Packs a leaf, if that saves at least half of it. Returns whether it did. Between packing_begin and packing_end. */
 int packing_pack(uint64_t *slots, struct counted *counted) HIDDEN;
 
+/* Which pages of a leaf hold a word. No other page is in use: where memory was only read, the kernel gives none. */
+struct pages {
+    uint64_t filled[LEAF_PAGES / 64];
+};
+
+/* Looks at the 64 words of a leaf from `64 * group` on, unless another word of their page was seen. */
+void packing_see_group(struct pages *pages, const uint64_t *slots, uint32_t group) HIDDEN;
+
+/* Tells whether pages of the leaf were taken away, so that it matters which of them are in use again. */
+int packing_has_emptied(const struct counted *counted) HIDDEN;
+
+/* Keeps how many pages of those that were taken away are not in use again. */
+void packing_keep_pages(struct counted *counted, const struct pages *pages) HIDDEN;
+
+/* By so many bytes the resident memory of a leaf is less than if it had never been packed; below 0 where it is more. */
+int64_t packing_saved_bytes(const struct counted *counted) HIDDEN;
+
 /* Halves the epochs of what is packed. */
 void packing_halve_epochs(struct packed *packed) HIDDEN;
 

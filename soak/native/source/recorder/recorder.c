@@ -564,7 +564,9 @@ static inline void count_slot(struct count *count, const struct leaf *leaf, uint
 static void count_packed_leaf(struct count *count, const struct leaf *leaf, const uint64_t *slots)
 {
     uint64_t of_group[PACKED_GROUP];
+    struct pages pages = {{0}};
     for (uint32_t group = 0; group < PACKED_GROUPS; group++) {
+        packing_see_group(&pages, slots, group);
         const uint64_t *words = packing_group(slots, packed_of(leaf), group, of_group);
         for (uint32_t i = 0; i < PACKED_GROUP; i++) {
             uint64_t slot = load(&words[i]);
@@ -572,11 +574,12 @@ static void count_packed_leaf(struct count *count, const struct leaf *leaf, cons
                 count_slot(count, leaf, group * PACKED_GROUP + i, slot);
         }
     }
+    packing_keep_pages(counted_of(leaf), &pages);
 }
 
 static void count_leaf(struct count *count, const struct leaf *leaf, const uint64_t *slots)
 {
-    if (packed_of(leaf)) {
+    if (packing_has_emptied(counted_of(leaf))) {
         count_packed_leaf(count, leaf, slots);
     } else {
         for (uint32_t i = 0; (i = next_used(slots, i)) < LEAF_SLOTS; i++) {
@@ -632,7 +635,7 @@ static uint64_t monotonic_ns(void)
     return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
 }
 
-/* A checkpoint may pack leaves for this part of the time since the one before, and for so long at most. */
+/* Leaves may be packed for this part of the time since the last time, and for so long at most. */
 #define PACKING_SHARE 16
 #define PACKING_MOST_NS 4000000ull
 #define PACKING_TRIES_DOUBLED 16
@@ -645,7 +648,7 @@ static int should_be_packed(const struct counted *counted, uint64_t now_ns)
            && now_ns - counted->touched_ns >= recorder_control.still_ns << (2 * doubled);
 }
 
-static void pack_leaves(uint32_t leaf_total, uint64_t now_ns, uint64_t most_ns)
+static void pack_leaves(uint32_t leaf_total, uint64_t now_ns, uint64_t most_ns, uint32_t *turn)
 {
     static uint32_t next;
     int has_begun = 0;
@@ -657,12 +660,36 @@ static void pack_leaves(uint32_t leaf_total, uint64_t now_ns, uint64_t most_ns)
             continue;
         if (has_begun ? monotonic_ns() - now_ns >= most_ns : !(has_begun = packing_begin()))
             break;
+        if (!(*turn % 2))
+            __atomic_fetch_add(turn, 1, __ATOMIC_SEQ_CST);
         (void)packing_pack(slots, counted);
         counted->tried++;
         counted->tried_ns = now_ns + 1; /* touched at this very time means touched before it */
     }
     if (has_begun)
         packing_end();
+}
+
+static int64_t saved_bytes(uint32_t leaf_total)
+{
+    int64_t saved = 0;
+    for (uint32_t l = 0; l < leaf_total; l++)
+        if (slots_of(&leaves_list()[l]))
+            saved += packing_saved_bytes(counted_of(&leaves_list()[l]));
+    return saved;
+}
+
+void recorder_pack(int64_t *saved, uint32_t *turn)
+{
+    static uint64_t last_ns;
+    uint64_t now_ns = monotonic_ns(), most_ns = (now_ns - last_ns) / PACKING_SHARE;
+    uint32_t total = leaves_count();
+    if (recorder_control.packs)
+        pack_leaves(total, now_ns, most_ns < PACKING_MOST_NS ? most_ns : PACKING_MOST_NS, turn);
+    last_ns = now_ns;
+    __atomic_store_n(saved, saved_bytes(total), __ATOMIC_SEQ_CST);
+    if (*turn % 2)
+        __atomic_fetch_add(turn, 1, __ATOMIC_SEQ_CST);
 }
 
 static void sum_births(uint64_t *births, uint32_t count)
@@ -678,7 +705,6 @@ static void sum_births(uint64_t *births, uint32_t count)
 void recorder_count(struct ledger_checkpoint *checkpoint, struct ledger_row *rows, uint32_t capacity, uint64_t *births,
                     uint32_t site_capacity)
 {
-    static uint64_t last_ns;
     uint64_t before_ns = monotonic_ns();
     uint32_t total = leaves_count();
     while (load(&recorder_control.cycle) >> recorder_control.shift >= 1ull << (EPOCH_BITS - 1))
@@ -691,8 +717,4 @@ void recorder_count(struct ledger_checkpoint *checkpoint, struct ledger_row *row
     checkpoint->lost_blocks = load(&lost_blocks);
     checkpoint->lost_sites = load(&lost_sites);
     checkpoint->scan_ns = monotonic_ns() - before_ns;
-    uint64_t most_ns = (before_ns - last_ns) / PACKING_SHARE;
-    if (recorder_control.packs)
-        pack_leaves(total, monotonic_ns(), most_ns < PACKING_MOST_NS ? most_ns : PACKING_MOST_NS);
-    last_ns = before_ns;
 }

@@ -22,7 +22,7 @@ struct recorder_control {
     /* What is in a leaf is remembered only after nobody has touched it for this long: a thread that found a slot may
      * not have run since. */
     uint64_t still_ns;
-    uint32_t packs; /* a count packs leaves that do not change (packing.c) */
+    uint32_t packs; /* recorder_pack packs leaves */
 };
 extern struct recorder_control recorder_control HIDDEN;
 
@@ -100,6 +100,10 @@ void recorder_count_birth(uint32_t site);
 /* Counts the live blocks into `rows`, and fills in the totals of `checkpoint` and the births of every site. */
 void recorder_count(struct ledger_checkpoint *checkpoint, struct ledger_row *rows, uint32_t capacity, uint64_t *births,
                     uint32_t site_capacity);
+
+/* Packs leaves that do not change, where that is allowed. `*saved`: by so many bytes the resident memory is less than
+ * if none had ever been packed. `*turn` changes when it does, and is odd meanwhile. */
+void recorder_pack(int64_t *saved, uint32_t *turn);
 
 /* Adds to the row of (site, domain, epoch) during a count; for tables that the recorder does not know. */
 void recorder_add_row(struct ledger_checkpoint *checkpoint, struct ledger_row *rows, uint32_t capacity, uint32_t site,
