@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 EXIT_FAILED = 70
 """The exit status when the driver raised; the text area of the ring then has the failure."""
+_PACKING_SHARE = 16
+"""Tables may be packed for one of so many parts of a pause's budget."""
 _OWN_DRIVERS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
 """What a driver of soak's own imports, such as pytest, is no part of what is measured: the tracker starts after it."""
 
@@ -116,6 +118,8 @@ def _make_loop(area: ring.Ring, settings: dict[str, Any], tracked: Tracker | NoT
 
         # After setup: what imports and setup allocate does not belong to a cycle, and tracing it takes seconds.
         read_traced = snapshots.start(settings["tracemalloc_frames"])
+    if tracked is not None and settings["max_pause_s"]:
+        tracked.pack_within(round(settings["max_pause_s"] * 1e9) // _PACKING_SHARE)
     return loop.Loop(
         area,
         settings["interval_s"],

@@ -91,6 +91,9 @@ class NoTracker:
         """Return 0: no site is known."""
         return 0
 
+    def pack_within(self, most_ns: int) -> None:
+        """Do nothing: there are no tables."""
+
     def go_on_in_children(self, wanted: bool) -> None:
         """Do nothing: there is no tracker in forked processes either."""
 
@@ -143,6 +146,10 @@ class Tracker:
         """
         return int(self._write_checkpoint())
 
+    def pack_within(self, most_ns: int) -> None:
+        """Say for how long a checkpoint may pack tables that do not change."""
+        self._library.soak_pack_within(most_ns)
+
     def go_on_in_children(self, wanted: bool) -> None:
         """Say whether processes forked from now on keep what is recorded, to start ledgers of their own."""
         self._library.soak_go_on_in_children(int(wanted))
@@ -176,6 +183,7 @@ class Tracker:
         library.soak_snapshot.restype = ctypes.c_long
         library.soak_start.restype = ctypes.c_uint32
         library.soak_state.restype = ctypes.c_uint32
+        library.soak_pack_within.argtypes = (ctypes.c_uint64,)
         library.soak_start_lines.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.POINTER(_KnownFrame))
         library.soak_site_of.argtypes = (ctypes.c_void_p,)
         library.soak_site_of.restype = ctypes.c_uint32

@@ -62,7 +62,7 @@ static void start(void)
 {
     EXPECT(recorder_start() == 0);
     recorder_control.still_ns = 0; /* so that two counts are enough to remember a leaf */
-    recorder_control.packs = 1;
+    recorder_control.packing_ns = 4000000;
     EXPECT(mappings_start() == 0);
 }
 

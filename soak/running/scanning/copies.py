@@ -18,8 +18,9 @@ _LARGE_BYTES = 512 << 20
 _LARGEST_SCORE = "1000"
 _S_PER_BYTE = 0.03 / (1 << 30)
 """What the kernel takes to copy page tables, before it is known of a process."""
-_LONG_PAUSES_APART = 100
-"""Of so many pauses one may be longer than the budget, for a copy: what 99 of 100 keep to is the budget."""
+_LONG_PAUSES_APART = 200
+"""Of so many pauses one may be longer than the budget, for a copy. 99 of 100 are to keep to it, and a collection of all
+objects may exceed it too."""
 
 
 class Copies:

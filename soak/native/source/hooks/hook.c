@@ -22,6 +22,7 @@
 
 /* Where the environment has it as 0, tables are not packed. */
 #define PACKING_VARIABLE "SOAK_PACK_TABLES"
+#define PACKING_MOST_NS 4000000ull
 #define EXPORT __attribute__((visibility("default")))
 #define CALLER ((uintptr_t)__builtin_return_address(0))
 
@@ -445,10 +446,17 @@ EXPORT uint32_t soak_start(void)
 {
     state |= recorder_control.recording ? STATE_NATIVE : 0;
     const char *packing = getenv(PACKING_VARIABLE);
-    recorder_control.packs = !packing || strcmp(packing, "0") != 0;
+    recorder_control.packing_ns = packing && strcmp(packing, "0") == 0 ? 0 : PACKING_MOST_NS;
     if (stacks_start())
         state |= STATE_NATIVE_STACKS;
     return state;
+}
+
+/* Has a checkpoint pack tables for so long at most; call it after soak_start. */
+EXPORT void soak_pack_within(uint64_t most_ns)
+{
+    if (most_ns < recorder_control.packing_ns)
+        recorder_control.packing_ns = most_ns;
 }
 
 /* Hooks Python's mem and obj domains. Returns 0, or -1 for an interpreter without such functions. */

@@ -635,9 +635,8 @@ static uint64_t monotonic_ns(void)
     return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
 }
 
-/* Leaves may be packed for this part of the time since the last time, and for so long at most. */
+/* Leaves may be packed for this part of the time since the last time. */
 #define PACKING_SHARE 16
-#define PACKING_MOST_NS 4000000ull
 #define PACKING_TRIES_DOUBLED 16
 
 /* A leaf that was packed and changed again has to be still for longer each time. */
@@ -684,8 +683,8 @@ void recorder_pack(int64_t *saved, uint32_t *turn)
     static uint64_t last_ns;
     uint64_t now_ns = monotonic_ns(), most_ns = (now_ns - last_ns) / PACKING_SHARE;
     uint32_t total = leaves_count();
-    if (recorder_control.packs)
-        pack_leaves(total, now_ns, most_ns < PACKING_MOST_NS ? most_ns : PACKING_MOST_NS, turn);
+    if (recorder_control.packing_ns)
+        pack_leaves(total, now_ns, most_ns < recorder_control.packing_ns ? most_ns : recorder_control.packing_ns, turn);
     last_ns = now_ns;
     __atomic_store_n(saved, saved_bytes(total), __ATOMIC_SEQ_CST);
     if (*turn % 2)

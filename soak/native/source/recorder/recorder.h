@@ -22,7 +22,7 @@ struct recorder_control {
     /* What is in a leaf is remembered only after nobody has touched it for this long: a thread that found a slot may
      * not have run since. */
     uint64_t still_ns;
-    uint32_t packs; /* recorder_pack packs leaves */
+    uint64_t packing_ns; /* recorder_pack packs leaves for so long at most, and one leaf more; 0: it packs none */
 };
 extern struct recorder_control recorder_control HIDDEN;
 
