@@ -145,7 +145,7 @@ def test_what_is_not_decided_does_not_pass(run):
     result = run("def cycle(): pass\ndef test(soak): soak.check(cycle, iterations=20)")
 
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["soak: ? INCONCLUSIVE: *", "  undecided: give it a larger budget*"])
+    result.stdout.fnmatch_lines(["soak: ? INCONCLUSIVE: *", "  undecided: use a larger budget*"])
 
 
 @pytest.mark.parametrize(

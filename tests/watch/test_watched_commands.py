@@ -530,7 +530,7 @@ def test_workers_that_grow_and_are_replaced_are_never_clean(tmp_path: Path):
     assert not any("dropped suddenly" in said for said in keeps.component["messages"])
     (role,) = drops.component["roles"]
     assert role["ended_bytes_per_iteration"] < 1
-    assert "took that with it" not in drops.text
+    assert "that has ended grew by" not in drops.text
     assert drops.component["verdict"] != "LEAK"
 
 

@@ -347,7 +347,7 @@ def test_behind_a_proxy_that_holds_back_the_stream_the_page_gets_its_readings(
         wait_until(browser, "charts.get('decoder')[0].data[0].length === 40")
         said = browser.find_element("id", "connection").text
 
-    assert said.startswith("The stream of readings does not come through; a proxy may hold it back.")
+    assert said.startswith("The stream of readings is interrupted; a proxy may buffer it.")
 
 
 @pytest.mark.long
