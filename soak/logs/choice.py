@@ -27,6 +27,7 @@ from soak.logs.table import Row, Table
 _OF_KUBERNETES, _MILLICORES = re.compile(r"\d+[KMG]i"), re.compile(r"\d+m")
 """Memory and processor as ``kubectl top`` prints them; elsewhere ``12m`` may be MiB."""
 _DATE = re.compile(r"\d{4}[-/.]\d\d[-/.]\d\d|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}")
+_EPOCH = re.compile(r"\d{9,19}(?:\.\d+)?")
 _CLOCK = re.compile(r"\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?")
 _LONGEST_CLOCK = len("12:00:00.000 PM")
 _MOSTLY = 0.9
@@ -89,6 +90,8 @@ def choose(table: Table, head: Sequence[Row], asked: Asked, file: str) -> Choice
         value = _value(table, rows, [at for at in numeric if at != axis], file)
     if value == axis:
         axis = None
+    if not asked.column and axis in numeric and _may_be_times(table, rows, value) and _has_no_name(table, axis):
+        raise UsageError(_several([names[axis], names[value]], file))
     noun = "reading" if axis is None else _noun(names[axis], head, axis)
     return Choice(
         value,
@@ -147,9 +150,11 @@ def _axis(table: Table, head: Sequence[Row], numeric: Sequence[int], value: int 
     times = [at for at in others if means_time(names[at]) and _reads_as_time(head, at, names[at])]
     of_dates = [at for at in others if _date_before(names, head, at)]
     moments = [at for at in others if at not in numeric and _rises(head, at) and _are_moments(head, at)]
+    epochs = [at for at in others if at and _may_be_times(table, head, at)]
+    epochs = epochs if len(epochs) == 1 and not _counts_up(head, 0) else []
     unnamed = [at for at in others[:1] if at == 0 and len(names) > 1 and _may_be_axis(table, head, numeric)]
     brackets = [at for at in others if means_owner(names[at]) and _counts_up(head, at)]
-    return next(iter((*cycles, *of_dates, *times, *moments, *counts, *unnamed, *brackets)), None)
+    return next(iter((*cycles, *of_dates, *times, *moments, *counts, *epochs, *unnamed, *brackets)), None)
 
 
 def _texts(rows: Sequence[Row], at: int) -> list[str]:
@@ -187,11 +192,16 @@ def _has_epochs(head: Sequence[Row], at: int) -> bool:
     Memory in bytes may be as large a number, but in whole pages.
     """
     texts = _texts(head, at)
-    if not all(text.isdigit() and is_time(text) for text in texts):
+    if not all(_EPOCH.fullmatch(text) and is_time(text) for text in texts):
         return False
-    numbers = [int(text) for text in texts]
+    numbers = [float(text) for text in texts]
     are_pages = all(number % _PAGE_BYTES == 0 for number in numbers)
     return len(numbers) > 1 and not are_pages and all(after >= before for before, after in itertools.pairwise(numbers))
+
+
+def _has_no_name(table: Table, at: int) -> bool:
+    """Say whether a column has at most a number for a name."""
+    return not table.columns[at].name or table.columns[at].name == f"column {at + 1}"
 
 
 def _mostly_ascends(head: Sequence[Row], at: int) -> bool:
@@ -266,8 +276,16 @@ def _value(table: Table, head: Sequence[Row], numeric: Sequence[int], file: str)
         return others[0]
     if not others:
         raise UsageError(f"{file} has no column of numbers to judge; its columns are {listed(names)}")
-    candidates = listed([names[at] for at in others])
-    raise UsageError(f"{file} has several columns that could be judged: {candidates}; choose one with --column NAME")
+    raise UsageError(_several([names[at] for at in others], file))
+
+
+def _several(names: Sequence[str], file: str) -> str:
+    return f"{file} has several columns that could be judged: {listed(names)}; choose one with --column NAME"
+
+
+def _may_be_times(table: Table, head: Sequence[Row], at: int) -> bool:
+    """Say whether a column without a name may as well have the times: of seconds since 1970 that rise."""
+    return _has_no_name(table, at) and _has_epochs(head, at)
 
 
 def _date_before(names: Sequence[str], head: Sequence[Row], axis: int | None) -> tuple[int, ...]:

@@ -222,6 +222,25 @@ def test_pieces_that_are_all_too_short_leave_no_gap_in_the_sentence(read: Read):
     assert said.startswith("Judged in 2 pieces: 1 piece too short to judge.")
 
 
+def test_times_behind_the_values_are_no_values(read: Read):
+    """Graphite writes the value first; the times were judged, over the values, and a leak was CLEAN."""
+    points = [[kib * 1024 + n % 3, 1764000000 + 10 * n] for n, kib in enumerate(KIB)]
+    lines = rows(lambda n, k, t: f"app.rss {k * 1024} {1764000000 + 10 * n}")
+    of_datadog = {"series": [{"pointlist": [[1000.0 * at, value] for value, at in points], "unit": [{"name": "byte"}]}]}
+
+    assert read(json.dumps([{"target": "app.rss", "datapoints": points}])).column == "column 1"
+    assert read(lines).column == "column 2"
+    assert read(json.dumps(of_datadog)).column == "column 2"
+    with pytest.raises(SoakError, match="could be judged: column 1, column 2"):
+        read("".join(f"{5000 + n} {1764000000 + 10 * n}\n" for n in range(COUNT)))
+
+
+def test_rss_in_small_letters_between_spaces_is_not_of_ps(read: Read):
+    series = read(rows(lambda n, k, t: f"{t:%Y-%m-%d %H:%M:%S}  {k * 1024}", "                     rss\ntime\n"))
+
+    assert (series.unit, series.pieces[0].values[0]) == ("bytes", KIB[0] * 1024)
+
+
 def test_a_log_with_its_newest_reading_first_is_turned(read: Read):
     head, *lines = rows(lambda n, k, t: f"{t.isoformat()},{4711 + n // 200},{k * 1024}", "time,pid,rss\n").splitlines()
 

@@ -66,6 +66,10 @@ def _in_order(records: list[tuple[int, dict[str, str]]]) -> list[tuple[int, dict
     return records
 
 
+def _has_rows(values: list[object]) -> bool:
+    return sum(isinstance(one, list) for one in values) > 1
+
+
 def _unwrapped(document: object) -> object:
     """Go down to the only list of records, and through what has one object or list in it, as what sadf writes."""
     while isinstance(document, dict) or (isinstance(document, list) and len(document) == 1):
@@ -74,6 +78,7 @@ def _unwrapped(document: object) -> object:
         of_records = [
             value for value in inner if isinstance(value, list) and sum(isinstance(x, dict) for x in value) > 1
         ]
+        of_records = of_records or [value for value in inner if isinstance(value, list) and _has_rows(value)]
         if len(of_records) == 1:
             return of_records[0]
         if len(inner) != 1 or (isinstance(inner[0], list) and not any(isinstance(x, dict | list) for x in inner[0])):

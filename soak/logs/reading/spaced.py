@@ -39,8 +39,8 @@ _OF_TOP = re.compile(
     r" +[\d:.,h]+ "
 )
 """A row of top without its heading, as ``top -b | grep app`` leaves it."""
-_IN_KIB = frozenset(("rss", "vsz", "res", "virt", "shr", "sz"))
-"""What ps, top and pidstat print in KiB."""
+_IN_KIB = frozenset(("RSS", "VSZ", "RES", "VIRT", "SHR", "SZ"))
+"""What ps, top and pidstat print in KiB, in capitals; in small letters a program may have written bytes."""
 _KNOWN = frozenset(("pid", "rss", "vsz", "res", "swpd", "kbmemused"))
 """A heading in small letters has one of these; of ps, top, pidstat, smem, vmstat and sar."""
 _MACHINE_IN_USE = {"used": None, "kbmemused": "KiB"}
@@ -222,7 +222,7 @@ def _column(name: str, names: Sequence[str] = ()) -> Column:
         return Column("processor time")
     if set(names) >= _OF_JSTAT and name[-1] in "CU":
         return Column(name, "KiB")
-    unit = unit_in(name) or ("KiB" if name.lower() in _IN_KIB else None)
+    unit = unit_in(name) or ("KiB" if name in _IN_KIB else None)
     return Column(name.partition("/")[0] if "LIMIT" in name else name, unit)
 
 
