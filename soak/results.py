@@ -138,12 +138,12 @@ class ChainNode:
     """An object on the way to another, or in a reference cycle."""
 
     name: str
-    """How it is reached from the one before: an attribute, an index, a key; of the first the variable."""
+    """How the previous object leads to it: an attribute, an index, a key. For the first object: the variable."""
     what: str
     type: str
     """Empty where nodes are left out."""
     size_bytes: int | None
-    """Of the object on its own."""
+    """The size of the object alone."""
     allocated_at: Place | None
     """The call that allocated it, where the tracker knows that."""
 
@@ -153,7 +153,7 @@ class MemoryKind(StrEnum):
 
     BLOCK = "block"
     LOST_BLOCK = "lost-block"
-    """One that is lost itself, and with it what it points to."""
+    """A block that is lost itself, with everything that it points to."""
     STATIC = "static"
     """A static variable, or static data that has no symbol."""
     MAIN_STACK = "main-stack"
@@ -180,9 +180,9 @@ class Unseen(StrEnum):
     FREED_LATER = "freed-later"
     """Nothing pointed to blocks that were freed later."""
     NOT_MORE = "not-more"
-    """Nothing points to them, but from one scan to the next they did not become more."""
+    """Nothing points to them, but their number did not grow from one scan to the next."""
     TOO_MANY_OBJECTS = "too-many-objects"
-    """They are held, but there are more objects than can be walked through to tell how Python code comes to them."""
+    """They are held, but the process has too many objects to find how Python code reaches them."""
 
 
 @dataclass(frozen=True)
@@ -199,9 +199,9 @@ class MemoryStep:
     module: str | None = None
     """The file that a static variable was loaded from."""
     type: str | None = None
-    """Of the Python object in a block."""
+    """The type of the Python object in a block."""
     size_bytes: int | None = None
-    """Of a block."""
+    """The size of a block."""
     allocated_at: Place | None = None
     """The call that allocated a block."""
 
@@ -211,13 +211,13 @@ class Garbage:
     """What collections of garbage find: objects that refer to each other. A peak, not a leak."""
 
     most_at_once: int
-    """Objects, at a checkpoint."""
+    """The largest number of objects at one checkpoint."""
     cycles: int
-    """Run without collections, after the last one, to see what they leave."""
+    """Cycles that ran without collections, after the last measured cycle, to see what they leave."""
     objects: int
-    """Found after those."""
+    """Objects found after these cycles."""
     types: dict[str, int]
-    """How many of those are of each type, most first."""
+    """How many of these objects each type has, the most frequent first."""
     ring: tuple[ChainNode, ...] = ()
     """One of the reference cycles, from an object back to itself."""
 
@@ -235,25 +235,25 @@ class Opened:
 
 @dataclass(frozen=True)
 class Owner:
-    """The object of which the blocks of a cause are part: without it nothing would hold them."""
+    """The object that the blocks of a cause belong to: without it, nothing would hold them."""
 
     type: str
-    """Of Python, or the name of a GType."""
+    """The Python type, or the name of a GType."""
     size_bytes: float
-    """Of one, with all that it owns."""
+    """The size of one object, with everything that it owns."""
     per_iteration: float = 1.0
-    """How many of them a cycle leaves."""
+    """How many such objects a cycle leaves."""
     allocated_at: Place | None = None
     fingerprint: str | None = None
-    """Of the cause that the owner itself is; None where its call site is not among those that grow."""
+    """The fingerprint of the cause for the owner itself; None if its call site does not grow."""
     is_lost: bool = False
-    """Nothing outside of it points to it: objects that hold each other, or a reference too many."""
+    """Nothing outside points to it: its objects hold each other, or a reference was never dropped."""
     ref_count: int | None = None
-    """The usual count of references of objects of GLib; None of others."""
+    """The usual reference count, for objects of GLib; None for others."""
     function: Place | None = None
-    """The line that made a Python function which holds the owner, and which the owner holds."""
+    """The line that made the Python function that holds the owner and that the owner holds."""
     memory: Place | None = None
-    """The line that allocated the native memory by which alone the owner is held."""
+    """The line that allocated the native memory that alone holds the owner."""
 
 
 @dataclass(frozen=True)
@@ -277,31 +277,31 @@ class Cause:
     type: str | None = None
     holder: HoldingCache | None = None
     chain: tuple[ChainNode, ...] = ()
-    """The way from a root to one of the objects, as the measured process itself tells it."""
+    """The path from a root to one of the objects, as the measured process itself reports it."""
     ring: tuple[ChainNode, ...] = ()
     """The reference cycle that the objects are in, from one back to itself."""
     memory_path: tuple[MemoryStep, ...] = ()
-    """The way from a root to the blocks, as a scan of the memory saw it; the root first."""
+    """The path from a root to the blocks, as a scan of the memory saw it; the root first."""
     unseen: str | None = None
     """An `Unseen`."""
     unseen_detail: str | None = None
     """The error that kept the memory from being read."""
     is_free_memory: bool = False
-    """Of fragmentation: an audit found that what grows is memory that the allocators keep free."""
+    """For fragmentation: an audit found that the growth is memory that the allocators keep free."""
     count_per_iteration: float | None = None
-    """Of descriptors, threads, child processes and what is left behind: how many stay in a cycle."""
+    """For descriptors, threads, child processes and things left behind: how many stay per cycle."""
     opened: tuple[Opened, ...] = ()
     """What they are, the most frequent first."""
     newest: str | None = None
-    """Of what is left behind: the path or name of the latest."""
+    """For things left behind: the path or name of the newest."""
     owner: Owner | None = None
     """The object that its blocks are part of, or that they are themselves."""
     allocated_bytes_per_iteration: float | None = None
     """What the allocators make of ``bytes_per_iteration``; None where that does not follow from the blocks' size."""
     processes: str | None = None
-    """In which processes that the program started, in short; None: in the program itself."""
+    """The processes that the program started and that have the cause, in short; None: the program itself."""
     waits_at: Place | None = None
-    """Of threads that nothing but Python's own library started: the line in which they are; ``python_where`` too."""
+    """For threads that only Python's own library started: the line that they run; ``python_where`` has it too."""
 
 
 @dataclass(frozen=True)
@@ -314,11 +314,11 @@ class ProcessResult:
     """The first and the last checkpoint at which it was counted."""
     first_bytes: float
     last_bytes: float
-    """What it had requested and not freed, at these two."""
+    """The bytes that it had requested and not freed at these two checkpoints."""
     first_rss_bytes: float
     last_rss_bytes: float
     bytes_per_iteration: float | None
-    """What it grew by over the later half of the checkpoints; None where they are too few."""
+    """Its growth per cycle over the later half of the checkpoints; None if there are too few."""
     has_ended: bool
 
 
@@ -332,17 +332,17 @@ class RoleResult:
     ended: int
     """How many of them were counted and have ended."""
     bytes_per_iteration: float | None
-    """What all of them together grow by, of what they requested and did not free; None where that is not known."""
+    """The growth of all of them together, in bytes requested and not freed; None if it is not known."""
     low: float | None
     high: float | None
     processes: tuple[ProcessResult, ...] = ()
-    """Each of them; of many that have ended the latest."""
+    """Each process; if many have ended, only the latest of these."""
     ended_bytes_per_iteration: float | None = None
-    """What each of those that have ended still grew by at its end, which went with it; None where it is not known."""
+    """The rate at which each ended process still grew at its end; None if it is not known."""
     ended_grew_in: Place | None = None
-    """Where those that have ended grew most; None where that is not known."""
+    """The place where the ended processes grew most; None if it is not known."""
     ended_grew_there: float | None = None
-    """By how many bytes a cycle of theirs."""
+    """The growth at that place, in bytes per cycle of theirs."""
 
 
 @dataclass(frozen=True)
@@ -407,12 +407,12 @@ class Pauses:
     p99_s: float
     worst_s: float
     budget_s: float | None
-    """What one was allowed to take; None without a budget."""
+    """The longest allowed pause; None without a budget."""
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a driver did not come to its end."""
+    """Why a driver failed."""
 
     phase: str
     cycle: int
@@ -429,11 +429,11 @@ class AuditPart:
     kind: str
     """native-blocks, python-blocks, rounding, malloc, {malloc,arena,pymalloc}-free, stacks, mapping or tracker."""
     name: str
-    """What people call it; of a mapping its file, or the call that made it."""
+    """Its name for people; for a mapping its file, or the call that made it."""
     bytes: int
     bytes_per_iteration: float
     resident_bytes: tuple[int, ...]
-    """At each of the audit's ``cycles``."""
+    """Its resident bytes at each of the audit's ``cycles``."""
     made_by: Place | None = None
     """The call that made a mapping, where it is known."""
 
@@ -451,7 +451,7 @@ class RssAudit:
     fragmentation: bool
     """RSS grows by memory that the allocators keep free, while memory in use does not."""
     cycles: tuple[int, ...]
-    """At which it was read; the first and the last are the two above."""
+    """The cycles at which it was read; the first and the last are the two above."""
     resident_bytes: tuple[int, ...]
     """RSS at each of them."""
     unexplained_resident_bytes: tuple[int, ...]
@@ -463,9 +463,9 @@ class LabelGrowth:
 
     label: str
     cycles: int
-    """How many of them were looked at."""
+    """How many cycles were counted."""
     bytes_per_iteration: float
-    """Kept of each."""
+    """The bytes that each cycle keeps."""
     blocks_per_iteration: float
 
 
@@ -514,13 +514,13 @@ class ComponentResult:
     """The options with which ``soak run`` soaks the target like this again, but for the budget; each with its value if
     it takes one. None where no ``soak run`` does, and in a result that an earlier version wrote."""
     provisional: SignalResult | None = None
-    """Of a long run that has not decided yet: what grows by the rule of a short one."""
+    """For a long run that has not decided yet: what grows by the rule of a short run."""
     pauses: Pauses | None = None
     """None where no cycle waited, and in a result that an earlier version wrote."""
     roles: tuple[RoleResult, ...] = ()
     """The processes that the program started and in which the tracker counted."""
     seconds_after: float = 0.0
-    """What followed the cycles: questions to the process, its teardown, the second pass, the search for causes."""
+    """The time after the cycles: questions to the process, its teardown, the second pass, the search for causes."""
     labels: tuple[LabelGrowth, ...] = ()
     """What the growing call sites keep for each label of marks, the most first; empty where marks have none."""
     gobjects: dict[str, float] = field(default_factory=dict)
@@ -528,12 +528,12 @@ class ComponentResult:
 
     @property
     def control_failed(self) -> bool:
-        """Whether it is INCONCLUSIVE because a control of what its verdict rests on failed."""
+        """Whether it is INCONCLUSIVE because a control that its verdict rests on failed."""
         return any(ground.kind is GroundKind.CONTROL_FAILED for ground in self.grounds)
 
     @property
     def keeper(self) -> Keeper | None:
-        """The container that only grows, where it is a leak for that."""
+        """The container that only grows, if it is a leak for that reason."""
         is_kept = bool(self.grounds) and self.grounds[0].kind is GroundKind.KEPT_BLOCKS
         return self.grounds[0].keeper if is_kept else None
 
@@ -585,7 +585,7 @@ class Spike:
     iterations: int
     detail: str
     failed_signals: tuple[str, ...] = ()
-    """Signals that did not find again what was planted by malloc."""
+    """Signals that did not find the leak that was planted by malloc."""
     of_kinds: tuple[SignalSpike, ...] = ()
 
 
@@ -602,12 +602,12 @@ class Controls:
 
     @property
     def ok(self) -> bool:
-        """Whether all controls came out as they must."""
+        """Whether all controls passed."""
         return self.blank.ok and self.spike.ok and all(spike.ok for spike in self.spike.of_kinds)
 
     @property
     def failed_signals(self) -> frozenset[str]:
-        """Signals that a control found wanting: what rests on them is not proven."""
+        """Signals that failed a control: verdicts that rest on them are not proven."""
         of_kinds = {spike.signal for spike in self.spike.of_kinds if not spike.ok}
         return frozenset(self.blank.failed_signals) | frozenset(self.spike.failed_signals) | of_kinds
 

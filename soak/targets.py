@@ -87,7 +87,7 @@ def _resolve(text: str, base: Path) -> list[Target]:
     if place.endswith(".py"):
         return [_driver(path, text)]
     raise UsageError(
-        f"unknown target {text!r}: not a folder, not a .py file; write a folder of drivers, a driver file, "
+        f"unknown target {text!r}: it is not a folder or a .py file. Give a folder of drivers, a driver file, "
         "file.py:function or package.module:function"
     )
 

@@ -44,7 +44,7 @@ def case(write: WriteFile) -> None:
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        ("nowhere", "unknown target 'nowhere': not a folder, not a .py file"),
+        ("nowhere", "unknown target 'nowhere': it is not a folder or a .py file"),
         ("gone.py", "there is no file"),
         ("gone.py:cycle", "there is no file"),
         ("case.py:circle", "'case.py:circle': case.py defines no 'circle'; it defines cycle"),
