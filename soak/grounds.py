@@ -40,7 +40,7 @@ class GroundKind(StrEnum):
     FILLING_MODULES = "filling-modules"
     """Modules that are imported for the first time hold all of the growth."""
     MAYBE_FILLING = "maybe-filling"
-    """A bounded cache holds the growth that soak looked at, but it did not look at all, or did not see the cache fill."""
+    """A bounded cache holds the growth that soak looked at, but not all was looked at, or it did not fill."""
     FEW_CYCLES = "few-cycles"
     """Memory grows at one rate, but in few cycles: a cache of unknown size may hold it."""
     GROWING_SITES = "growing-sites"
