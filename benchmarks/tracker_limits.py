@@ -1,7 +1,8 @@
 """The tracker's limits: memory of its tables beside the heap, growth of its files, time of a count, ten million cycles.
 
-    python benchmarks/tracker_limits.py                        six minutes
+    python benchmarks/tracker_limits.py                        ten minutes
     python benchmarks/tracker_limits.py --only table --json -
+    python benchmarks/tracker_limits.py --only count --blocks 50,000,000
     python benchmarks/tracker_limits.py --cycles 1000000       a shorter last part
 
 Each heap is made in a process of its own. The script reads from outside how much of its resident memory belongs to the
@@ -16,11 +17,12 @@ import os
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from measuring import (
@@ -44,11 +46,17 @@ from soak.native.build import NotBuilt, built_library
 from soak.native.ledger import Checkpoint, LedgerFile
 from soak.native.preload import preloading
 from soak.probes.memory import ProcessMemory
-from soak.probes.resident import read_resident
+from soak.probes.resident import PAGE_BYTES, read_resident
 
 MOST_OF_HEAP, MOST_BESIDES_MIB = 0.25, 4.0
 MOST_PACKED_PERCENT = 12.0
-MOST_COUNT_MS = {"1,000,000 blocks of 200 B": 100.0, "5,000,000 bytes objects of 200 B": 50.0}
+MOST_COUNT_MS = {
+    "1,000,000 blocks of 200 B": 100.0,
+    "5,000,000 bytes objects of 200 B": 50.0,
+    "50,000,000 blocks of 20 B": 500.0,
+}
+MOST_MOVED_MIB = 0.25
+"""What RSS may move by while tables are packed and used again, for judging: the child itself allocates a little."""
 WORD_BYTES = 8
 """What the tracker knows of a block: with the words packed, no table could take less."""
 EVERY = 1000
@@ -70,6 +78,7 @@ tracker.checkpoint()
 print("ready", flush=True)
 sys.stdin.read()
 """
+CHECKPOINTS_SEEN = 250
 CHECKPOINT = "\ntracker.checkpoint()"
 CHECKPOINTS = "\nimport time\nfor _ in range(200):\n    tracker.checkpoint()\n    time.sleep(0.06)"
 """Until all that does not change is packed."""
@@ -90,11 +99,26 @@ HEAPS = {
     "5,000,000 bytes objects of 200 B": "kept = [bytes(200) for _ in range(5_000_000)]",
     "10,000,000 blocks of 240 B": "text = b'x' * 239\nfor _ in range(10_000_000): strdup(text)",
     "10,000,000 bytes objects of 33 to 256 B": "kept = [bytes(number % 224) for number in range(10_000_000)]",
+    "50,000,000 blocks of 20 B": (
+        "import collections, itertools\ncollections.deque(map(strdup, itertools.repeat(b'x' * 19, 50_000_000)), 0)"
+    ),
 }
 GIVEN_BACK = "kept = [strdup(b'x' * 199) for _ in range(500_000)]\nfor block in kept: free(block)\ndel kept"
 """The table keeps its pages, because the next blocks will use the same addresses."""
 COUNTING = """
 for _ in sys.stdin:
+    tracker.checkpoint()
+    print("ready", flush=True)
+"""
+RELEASING = """
+import array
+held = array.array("Q", (strdup(b"x" * 239) for _ in range({blocks})))
+place = array.array("q", [0])
+for line in sys.stdin:
+    for _ in range(3):
+        place[0] = (place[0] + 1009) % {blocks}
+        free(held[place[0]])
+        held[place[0]] = strdup(b"x" * 239)
     tracker.checkpoint()
     print("ready", flush=True)
 """
@@ -163,7 +187,16 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--cycles", type=int, default=10_000_000, metavar="N", help="of the long runs (10,000,000)")
     parser.add_argument("--repeats", type=int, default=9, metavar="N", help="counts that are timed (9)")
     parser.add_argument("--only", choices=PARTS, help="one part of it")
+    parser.add_argument("--blocks", default="", metavar="TEXT", help="only heaps with this in their name")
     return parser.parse_args()
+
+
+Value = TypeVar("Value")
+
+
+def chosen(heaps: dict[str, Value], options: argparse.Namespace) -> list[tuple[str, Value]]:
+    """Return those of the heaps that are to be measured."""
+    return [(name, value) for name, value in heaps.items() if options.blocks in name]
 
 
 @contextmanager
@@ -206,11 +239,11 @@ def last_checkpoint(ledger: Path) -> Checkpoint:
 # --- memory of the tables -------------------------------------------------------------------------------------------
 
 
-def measure_table(library: Path, folder: Path, _: argparse.Namespace) -> list[Figure]:
+def measure_table(library: Path, folder: Path, options: argparse.Namespace) -> list[Figure]:
     """Measure how much of a process's memory belongs to the tracker, for each heap."""
     figures = []
-    for name, script in HEAPS.items():
-        own = memory_of(library, folder, script)
+    for name, script in chosen(HEAPS, options):
+        own = memory_of(library, folder, script, SOAK_PACK_TABLES="0")
         figures += [
             shown(f"{name}: heap", own.heap_bytes / MIB, "MiB"),
             shown(f"{name}: the tracker's tables", own.tables_bytes / MIB, "MiB"),
@@ -218,7 +251,7 @@ def measure_table(library: Path, folder: Path, _: argparse.Namespace) -> list[Fi
             shown(f"{name}: share of one word for each block", 100 * WORD_BYTES * own.blocks / own.heap_bytes, "%"),
             at_most(f"{name}: tables above a quarter of the heap", own.besides_quarter_mib, "MiB", MOST_BESIDES_MIB),
         ]
-        packed = memory_of(library, folder, script, CHECKPOINTS, SOAK_PACK_TABLES="1")
+        packed = memory_of(library, folder, script, CHECKPOINTS)
         percent = 100 * packed.tables_bytes / packed.heap_bytes
         figures.append(at_most(f"{name}: share of the heap when packed", percent, "%", MOST_PACKED_PERCENT))
     empty, emptied = memory_of(library, folder, ""), memory_of(library, folder, GIVEN_BACK)
@@ -241,6 +274,39 @@ def memory_of(library: Path, folder: Path, script: str, checkpoints: str = CHECK
     return Own(tables, sum(area.rss_bytes for area in private) - tables, checkpoint.live_blocks)
 
 
+def measure_resident(library: Path, folder: Path, _: argparse.Namespace) -> list[Figure]:
+    """Measure what a reader sees of packing in RSS, while old blocks are replaced all over the heap."""
+    figures = []
+    for blocks in (1_000_000, 10_000_000):
+        resident, judged = resident_of(library, folder / "ledger", RELEASING.format(blocks=blocks))
+        name = f"{blocks:,} blocks of 240 B in {CHECKPOINTS_SEEN} checkpoints"
+        figures += [
+            shown(f"{name}: RSS moves by", (max(resident) - min(resident)) / MIB, "MiB"),
+            at_most(f"{name}: for judging by", (max(judged) - min(judged)) / MIB, "MiB", MOST_MOVED_MIB),
+        ]
+    return figures
+
+
+def resident_of(library: Path, ledger: Path, script: str) -> tuple[list[int], list[int]]:
+    """Return RSS after each checkpoint, as it is and with what is saved added."""
+    resident, judged = [], []
+    with child(library, ledger, script) as process:
+        assert process.stdin is not None
+        for number in range(CHECKPOINTS_SEEN):
+            process.stdin.write("go\n")
+            process.stdin.flush()
+            wait_until_ready(process)
+            rss_bytes = int(Path(f"/proc/{process.pid}/statm").read_text().split()[1]) * PAGE_BYTES
+            if number < 2:  # the first two map pages of the ledger
+                continue
+            file = LedgerFile(ledger)
+            resident.append(rss_bytes)
+            judged.append(rss_bytes + file.packing().saved_bytes)
+            file.close()
+            time.sleep(0.05)
+    return resident, judged
+
+
 # --- files and time -------------------------------------------------------------------------------------------------
 
 
@@ -260,7 +326,7 @@ def measure_files(library: Path, folder: Path, _: argparse.Namespace) -> list[Fi
 def measure_count(library: Path, folder: Path, options: argparse.Namespace) -> list[Figure]:
     """Measure how long the program waits for a count of a large heap."""
     figures = []
-    for name, most_ms in MOST_COUNT_MS.items():
+    for name, most_ms in chosen(MOST_COUNT_MS, options):
         figures += count_heap(library, folder / "ledger", HEAPS[name], options.repeats, most_ms)
     return figures
 
@@ -369,6 +435,7 @@ def _wrong_buckets(found: Checkpoint, rows: NDArray[np.void], cycles: int) -> in
 
 PARTS: dict[str, Callable[[Path, Path, argparse.Namespace], list[Figure]]] = {
     "table": measure_table,
+    "resident": measure_resident,
     "files": measure_files,
     "count": measure_count,
     "cycles": measure_cycles,

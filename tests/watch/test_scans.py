@@ -20,6 +20,7 @@ import pytest
 
 from soak.probes.ledgers.shadow import Blocks
 from soak.running.scanning.allowed import AllowedScans
+from soak.running.scanning.copy_cost import measured_s_per_byte
 from soak.running.scanning.first_seen import FirstSeen, date_by_marks
 
 PROGRAM = """
@@ -226,7 +227,7 @@ def test_births_are_counted_from_the_first_mark_also_where_their_number_has_begu
 
 
 def test_how_long_a_copy_takes_is_expected_from_those_before():
-    allowed = AllowedScans(0.05)
+    allowed = AllowedScans(0.05, lambda: pytest.fail("it was measured where nobody has to know"))
     assert allowed.pauses() is None
     unknown_s = allowed.expected_s(1 << 30)
 
@@ -238,6 +239,17 @@ def test_how_long_a_copy_takes_is_expected_from_those_before():
     pauses = allowed.pauses()
     assert pauses is not None
     assert (pauses.count, pauses.p50_s, pauses.worst_s, pauses.budget_s) == (2, 0.3, 0.3, 0.05)
+
+
+@pytest.mark.parametrize(("measured", "expected_s"), [(0.01 / (1 << 30), 0.04), (0.03 / (1 << 30), 0.08), (None, 0.08)])
+def test_what_a_copy_takes_on_this_machine_is_measured_where_it_would_usually_take_too_long(
+    measured: float | None, expected_s: float
+):
+    assert AllowedScans(0.05, lambda: measured).expected_s(2 << 30) == pytest.approx(expected_s)
+
+
+def test_the_kernel_takes_some_time_to_copy_a_process():
+    assert 1e-13 < (measured_s_per_byte() or 0.0) < 1e-8
 
 
 def test_pauses_that_were_too_long_for_the_kernels_work_end_the_scans_and_the_machines_load_does_not():
