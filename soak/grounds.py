@@ -50,7 +50,7 @@ class GroundKind(StrEnum):
     FRAGMENTATION = "fragmentation"
     """Resident memory grows at one rate, by free memory that the allocators keep."""
     STEADY_MAPPED = "steady-mapped"
-    """Mapped memory, or resident memory where only the outside is seen, grows at one rate."""
+    """Mapped memory grows at one rate; or resident memory, where only the outside is seen or what was mapped fills."""
     MEMORY_AT_LIMIT = "memory-at-limit"
     """A guard stopped the component because its memory came near a limit."""
     MEMORY_EVERY_CYCLE = "memory-every-cycle"
@@ -65,6 +65,8 @@ class GroundKind(StrEnum):
     """Every signal that decides is proven not to grow."""
     NOTHING_STAYS = "nothing-stays"
     """Nothing of what past cycles allocated is still there."""
+    HIDDEN_MEMORY = "hidden-memory"
+    """What is counted does not grow, but memory may that a library maps and hands out itself."""
     NOT_READ = "not-read"
     """A signal that is needed could not be read."""
     HEAP_BESIDE_LEDGER = "heap-beside-ledger"
@@ -108,6 +110,7 @@ VERDICTS = {
     GroundKind.REPLACING: Verdict.INCONCLUSIVE,
     GroundKind.NO_GROWTH: Verdict.CLEAN,
     GroundKind.NOTHING_STAYS: Verdict.CLEAN,
+    GroundKind.HIDDEN_MEMORY: Verdict.INCONCLUSIVE,
     GroundKind.NOT_READ: Verdict.INCONCLUSIVE,
     GroundKind.HEAP_BESIDE_LEDGER: Verdict.INCONCLUSIVE,
     GroundKind.SLOWING: Verdict.SETTLING,

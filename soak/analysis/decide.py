@@ -325,7 +325,13 @@ def _fragmentation(evidence: Evidence) -> Ground | None:
 
 
 def _steady_mapped(evidence: Evidence) -> Ground | None:
-    names = ("rss", "mapped") if evidence.only_outside else ("mapped",)
+    """Return this ground where mapped memory leaks; or resident memory, where nothing nearer is seen.
+
+    An allocator of a library's own maps much at a time and fills it: then only resident memory grows.
+    """
+    rss = evidence.judged.get("rss")
+    is_filled = evidence.is_rss_mapped and rss is not None and rss.is_growing and not _is_n_min_small(evidence)
+    names = ("rss", "mapped") if evidence.only_outside or is_filled else ("mapped",)
     return _steady(evidence, names, GroundKind.STEADY_MAPPED)
 
 
@@ -395,6 +401,15 @@ def _nothing_stays(evidence: Evidence) -> Ground | None:
     if any(_objects(name, evidence) for name in series):
         return None
     return Ground(GroundKind.NOTHING_STAYS, ("tracked", *counted))
+
+
+def _hidden_memory(evidence: Evidence) -> Ground | None:
+    """Return this ground where all that is counted is CLEAN, and memory that nothing counts may be growing."""
+    if not evidence.may_hide_growth:
+        return None
+    counted = replace(evidence, may_hide_growth=False)
+    is_clean = _no_growth(counted) is not None or _nothing_stays(counted) is not None
+    return Ground(GroundKind.HIDDEN_MEMORY, ("rss",)) if is_clean else None
 
 
 def _not_read(evidence: Evidence) -> Ground | None:
@@ -498,6 +513,8 @@ PRECEDENCE: tuple[Rule, ...] = (
     Rule(GroundKind.NO_GROWTH, _no_growth),
     # Exact, and sooner than the counters; but where those are CLEAN too, they bound the growth of all there is.
     Rule(GroundKind.NOTHING_STAYS, _nothing_stays),
+    # Neither says anything of blocks that an allocator of a library's own hands out.
+    Rule(GroundKind.HIDDEN_MEMORY, _hidden_memory),
     Rule(GroundKind.NOT_READ, _not_read),
     # malloc's own caches count as in use; what is not explained by them may still be no block of the program's.
     Rule(GroundKind.HEAP_BESIDE_LEDGER, _heap_beside_ledger),
@@ -659,6 +676,7 @@ def _growing(series: Mapping[str, SeriesVerdict]) -> list[str]:
 def _cannot_be_clean(evidence: Evidence) -> bool:
     return (
         evidence.only_outside
+        or evidence.may_hide_growth
         or evidence.has_uncounted_children
         or any(judged.role.verdict is not Verdict.CLEAN for judged in evidence.roles)
     )

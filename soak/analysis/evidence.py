@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from soak.analysis.sites.caches import CachedSite
 from soak.analysis.sites.ledger import Suspect
 from soak.grounds import Keeper, Limit, LiveChildren, ProcessRole, Streak
 from soak.measurements import SIGNALS, Role
-from soak.verdict import SeriesVerdict, Verdict
+from soak.verdict import SeriesState, SeriesVerdict, Verdict
 
 _OPEN = ("threads", "children", "fds")
 COUNTS = (*_OPEN, "left_behind")
@@ -116,6 +116,10 @@ class Evidence:
     """The audit finds that resident memory grows by what the allocators keep free."""
     is_rss_explained: bool = False
     """The audit finds that resident memory grows by nothing but memory in use, free memory and soak's own tables."""
+    is_rss_mapped: bool = False
+    """The audit finds that nearly all that resident memory grows by is memory that the program has mapped."""
+    may_hide_growth: bool = False
+    """Memory may be growing that a library maps and hands out itself: no ledger and no heap counts it."""
     threads: int = 1
     """Of the process, at the latest checkpoint: each keeps freed chunks of its own."""
     heap_rise_bytes: float = float("inf")
@@ -137,9 +141,19 @@ class Evidence:
 
     @property
     def trusted(self) -> dict[str, SeriesVerdict]:
-        """The series that count: those that miss something only where they say LEAK."""
+        """The series that count: those that miss something only where they say LEAK.
+
+        Memory that has not grown since n/2 may be in a table that is doubled now and then: its series proves nothing.
+        """
         leaking = Verdict.LEAK
-        return {n: s for n, s in self.series.items() if n not in self.distrusted or s.verdict is leaking}
+        found = {n: s for n, s in self.series.items() if n not in self.distrusted or s.verdict is leaking}
+        tracked = found.get("tracked")
+        is_table_due = self.survivors is not None and self.survivors.is_growing
+        if tracked is not None and tracked.verdict is Verdict.CLEAN and is_table_due:
+            found["tracked"] = replace(
+                tracked, verdict=Verdict.INCONCLUSIVE, state=SeriesState.UNDECIDED, decided_at=None
+            )
+        return found
 
     @property
     def judged(self) -> dict[str, SeriesVerdict]:

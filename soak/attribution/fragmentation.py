@@ -1,4 +1,4 @@
-"""What the audits of resident memory say of the growth of RSS: explained, fragmentation, or neither."""
+"""What the audits of resident memory say of the growth of RSS: explained, fragmentation, mapped, or none of these."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ _FEWEST_ARENAS, _SHARE_OF_RSS = 4, 1 / 16
 than one arena is no growth. Of less than this many arenas or this share of RSS, its growth may end soon."""
 _LATER_AT_LEAST = 0.25
 """At least this share of the cycles must follow the middle audit."""
-_NOT_COUNTED_KINDS = frozenset({"mapping", "stacks"})
+_MAPPING_KIND = "mapping"
+_NOT_COUNTED_KINDS = frozenset({_MAPPING_KIND, "stacks"})
+_NEARLY_ALL = 0.8
 _FREE_KINDS = ("malloc-free", "arena-free", "pymalloc-free")
 _USED_KINDS = ("native-blocks", "python-blocks", "malloc")
 _TRACKER_KIND = "tracker"
@@ -33,6 +35,12 @@ def explains_rss(audit: RssAudit, tolerance_bytes: float) -> bool:
         return False
     left = audit.unexplained_bytes + sum(part.bytes for part in audit.parts if part.kind in _NOT_COUNTED_KINDS)
     return left <= tolerance_bytes * (audit.last_cycle - audit.first_cycle)
+
+
+def is_mapped_by_program(audit: RssAudit) -> bool:
+    """Tell whether nearly all that RSS grew by is memory that the program has mapped and hands out itself."""
+    grown = sum(part.bytes for part in audit.parts if part.kind == _MAPPING_KIND and part.made_by is not None)
+    return audit.rss_bytes >= NOTABLE_RSS_BYTES and grown >= _NEARLY_ALL * audit.rss_bytes
 
 
 def may_be_fragmentation(audit: RssAudit) -> bool:

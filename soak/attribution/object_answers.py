@@ -23,6 +23,8 @@ _MODULE = "module "
 _CONTAINERS = ("dict", "list", "set", "OrderedDict", "defaultdict", "deque")
 _LAST_NAME = re.compile(r"([A-Za-z_]\w*)$")
 _LENGTH = re.compile(r" of ([\d,]+)$")
+_MOST_OVERFULL = 2
+"""A number by which code bounds a container of this name is another one's where this one has far more entries."""
 _RECYCLED = ("list", "dict", "tuple", "float")
 _UNCOLLECTABLE = "module gc"
 
@@ -135,11 +137,13 @@ def _bounded_by_code(
     bound, filled = bound_of(name, site), _LENGTH.findall(container.what)
     if bound is None or not filled:
         return None
+    entries = int(filled[0].replace(",", ""))
+    is_of_another = bound.capacity is not None and entries > _MOST_OVERFULL * bound.capacity
     return Cache(
         container.type,
         way,
-        bound.capacity,
-        int(filled[0].replace(",", "")),
+        None if is_of_another else bound.capacity,
+        entries,
         cycles,
         is_only_seen=True,
         is_table=container is links[-1],

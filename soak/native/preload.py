@@ -14,15 +14,19 @@ WATCH_VARIABLE = "SOAK_WATCH"
 """``PID:PATH``: the watcher, and the file to which each process that is watched appends where its tables are. Only a
 direct child of the watcher is watched, or with `EVERYBODY` all processes."""
 EVERYBODY = 0
-GLIB_VARIABLES = {"G_SLICE": "always-malloc", "G_DEBUG": "gc-friendly"}
-"""What GLib reads when it is loaded: its slices are then blocks of malloc's, each with a call site, and it clears what
-it frees, so that no pointer of the past stays in memory. Nothing else reads these."""
+TRACKER_VARIABLES = {
+    "G_SLICE": "always-malloc",
+    "G_DEBUG": "gc-friendly",
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
+}
+"""What libraries with an allocator of their own read when they are loaded: their blocks are then malloc's, each with a
+call site. GLib also clears what it frees, so that no pointer of the past stays in memory. Nothing else reads these."""
 SEPARATORS = " :\t\n"
 
 
-def for_glib(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return a copy of ``environment`` with the variables by which GLib can be measured; those that are set stay."""
-    return {**GLIB_VARIABLES, **environment}
+def for_tracker(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return a copy of ``environment`` with the variables by which libraries use malloc; those that are set stay."""
+    return {**TRACKER_VARIABLES, **environment}
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from soak.native.preload import GLIB_VARIABLES, for_glib
+from soak.native.preload import TRACKER_VARIABLES, for_tracker
 from soak.probes.machine import memory_bytes
 from soak.running.interpreter import Interpreter
 
@@ -19,7 +19,7 @@ _VARIABLES = (
     "LD_PRELOAD",
     "GLIBC_TUNABLES",
     "PYTHONDEVMODE",
-    *GLIB_VARIABLES,
+    *TRACKER_VARIABLES,
 )
 
 
@@ -60,6 +60,6 @@ def _processor() -> str:
 def allocator_variables() -> dict[str, str]:
     """Return the variables that change how memory is allocated, as the measured processes get them.
 
-    They are those of this process, and what soak sets for GLib.
+    They are those of this process, and what soak sets so that libraries use malloc.
     """
-    return {name: value for name, value in for_glib(os.environ).items() if name.startswith(_VARIABLES)}
+    return {name: value for name, value in for_tracker(os.environ).items() if name.startswith(_VARIABLES)}

@@ -83,6 +83,16 @@ def test_a_leak_waits_for_a_signal_that_explains_more_and_grows():
     assert (flat.verdict, flat.is_final) == (Verdict.LEAK, True)
 
 
+def test_resident_memory_that_fills_what_was_mapped_is_a_leak_where_n_min_is_no_small_one():
+    """As by an allocator of a library's own. A ring that was mapped at the start may be filled in a few cycles."""
+    grows = evidence(rss="LEAK")
+
+    assert verdict_of(grows) is Verdict.INCONCLUSIVE
+    filled = decide(replace(grows, is_rss_mapped=True))
+    assert (filled.verdict, filled.decided_by) == (Verdict.LEAK, "rss")
+    assert verdict_of(replace(grows, is_rss_mapped=True, is_n_min_of_slow_cycles=True)) is Verdict.INCONCLUSIVE
+
+
 def beside_a_ledger(heap: SeriesVerdict, ledger: str, threads: int = 1) -> Evidence:
     """Give a heap counter beside a ledger that says something of all blocks."""
     beside = evidence(tracked=ledger, tracked_blocks=ledger)
@@ -285,6 +295,7 @@ ORDER = (
     GroundKind.REPLACING,
     GroundKind.NO_GROWTH,
     GroundKind.NOTHING_STAYS,
+    GroundKind.HIDDEN_MEMORY,
     GroundKind.NOT_READ,
     GroundKind.HEAP_BESIDE_LEDGER,
     GroundKind.SLOWING,
@@ -336,6 +347,7 @@ MAKES: dict[GroundKind, tuple[dict[str, str], dict[str, object]]] = {
     GroundKind.REPLACING: ({"tracked": "FLAT"}, {"suspects": (LEAKING_SITE,)}),
     GroundKind.NO_GROWTH: ({"heap": "CLEAN"}, {}),
     GroundKind.NOTHING_STAYS: ({}, {"survivors": STAYS_NOTHING}),
+    GroundKind.HIDDEN_MEMORY: ({"heap": "CLEAN"}, {"may_hide_growth": True}),
     GroundKind.NOT_READ: ({}, {"required": frozenset({"children"})}),
     GroundKind.HEAP_BESIDE_LEDGER: ({"heap": "LEAK", "tracked": "CLEAN"}, {}),
     GroundKind.SLOWING: ({"heap": "SETTLING"}, {}),
@@ -353,7 +365,7 @@ EXCLUSIVE = {
         [
             *(GroundKind.NOT_READ, GroundKind.HEAP_BESIDE_LEDGER, GroundKind.SLOWING, GroundKind.UNDECIDED),
             *(GroundKind.UNEXPLAINED_RSS, GroundKind.UNCOUNTED_CHILDREN, GroundKind.OPEN_PROCESSES),
-            *(GroundKind.GROWING_PROCESSES, GroundKind.ONLY_OUTSIDE),
+            *(GroundKind.GROWING_PROCESSES, GroundKind.ONLY_OUTSIDE, GroundKind.HIDDEN_MEMORY),
         ],
     ),
     *itertools.product(
@@ -361,7 +373,15 @@ EXCLUSIVE = {
         [
             *(GroundKind.NOT_READ, GroundKind.HEAP_BESIDE_LEDGER, GroundKind.SLOWING, GroundKind.UNEXPLAINED_RSS),
             *(GroundKind.UNCOUNTED_CHILDREN, GroundKind.OPEN_PROCESSES, GroundKind.ONLY_OUTSIDE),
-            GroundKind.GROWING_PROCESSES,
+            *(GroundKind.GROWING_PROCESSES, GroundKind.HIDDEN_MEMORY),
+        ],
+    ),
+    # All that is counted is CLEAN where only hidden memory may grow.
+    *itertools.product(
+        [GroundKind.HIDDEN_MEMORY],
+        [
+            *(GroundKind.NOT_READ, GroundKind.UNEXPLAINED_RSS, GroundKind.UNCOUNTED_CHILDREN),
+            *(GroundKind.OPEN_PROCESSES, GroundKind.ONLY_OUTSIDE),
         ],
     ),
     # Memory that the ledger sees rise is no flat ledger.

@@ -121,6 +121,62 @@ def test_a_sawtooth_of_megabytes_is_clean(period: int):
     assert is_clean(judge(births, (births // period + 1) * period, 14_000_000 // period))
 
 
+@pytest.mark.parametrize("first", [1.0, 1.1, 1.25, 1.4, 1.6, 1.8])
+@pytest.mark.parametrize("factor", [1.5, 2.0])
+def test_a_table_that_is_made_anew_when_it_is_full_is_growth(first: float, factor: float):
+    """As that of a std::vector, into which each cycle puts 106 B: no block but the latest is alive."""
+    made = np.array([int(first * factor**step) for step in range(40)])
+    sizes = (106 * made * factor).astype(np.int64)
+
+    looks = [judge(made[:-1], made[1:], sizes[:-1], cycles=cycles) for cycles in range(450, 8000, 150)]
+
+    assert not any(map(is_clean, looks))
+
+
+def test_a_table_that_doubles_whenever_the_series_is_looked_at_is_not_clean_by_the_series():
+    """A vector to which each cycle adds one doubles at powers of two, as soak looks: it is flat in (n/2, n]."""
+    made = 2 ** np.arange(16)
+    sizes = 200 * made
+
+    for n in (4096, 8192):
+        for mark in (n, int(0.9 * n), int(0.77 * n), int(1.1 * n)):
+            at_mark = judge(made[:-1] + 1, made[1:] + 1, sizes[:-1], cycles=mark)
+            assert at_mark is not None
+            assert at_mark.is_growing
+        found = judge(made[:-1] + 1, made[1:] + 1, sizes[:-1], cycles=n)
+        assert found is not None
+        assert found.is_growing
+        flat = SeriesVerdict(Verdict.CLEAN, SeriesState.FLAT, 0.0, 0.0, 0.01, decided_at=n)
+        series = dict.fromkeys((*REQUIRED_IN_A_RUN, "tracked"), flat)
+        seen = Evidence(series, REQUIRED_IN_A_RUN, 1.0, n, 512, survivors=found)
+        assert decide(seen).verdict is Verdict.INCONCLUSIVE
+        assert decide(replace(seen, survivors=replace(found, is_growing=False))).verdict is Verdict.CLEAN
+
+
+def test_a_table_that_has_stopped_to_grow_is_not_waited_for():
+    made = np.array([1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024])
+
+    found = judge(made, np.array([*made[1:], FOREVER]), 200 * made, cycles=4000)
+
+    assert found is not None
+    assert not found.is_growing
+
+
+@pytest.mark.parametrize("every", [1, 30, 100, 300])
+def test_a_table_that_is_made_anew_and_does_not_grow_is_clean(every: int):
+    made = each_cycle()[::every]
+
+    assert is_clean(judge(made, made + every, 106_000))
+
+
+@pytest.mark.parametrize("rate", [3, 106])
+def test_a_table_that_is_made_anew_in_each_cycle_is_growth(rate: int):
+    """As that of an array to which `np.append` adds: a new one each time, a little larger."""
+    made = each_cycle()
+
+    assert not is_clean(judge(made, made + 1, rate * made))
+
+
 def test_a_cache_at_its_cap_is_clean_and_one_that_fills_is_not():
     births = each_cycle()
 

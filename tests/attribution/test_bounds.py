@@ -172,3 +172,15 @@ def test_the_largest_container_on_the_way_is_asked_about_by_its_name(answer: Sit
     assert (None if cache is None else cache.name) == name
     if cache is not None:
         assert (cache.capacity, cache.at_cycle, cache.is_bounded_by_code, cache.may_fill) == (1500, 1421, True, True)
+
+
+@pytest.mark.parametrize(("number", "capacity"), [(1500, 1500), (1400, 1400), (2, None)])
+def test_a_number_that_the_container_has_long_passed_bounds_another_one_of_the_same_name(
+    number: int, capacity: int | None
+):
+    answer = chain(("module app.cache", "a dict of 1,421", "dict", 73_000), ENTRY)
+
+    cache = with_bounds_of_code(ObjectAnswers({3: answer}), 1421, lambda name, site: Bound(number)).by_site[3].cache
+
+    assert cache is not None
+    assert cache.capacity == capacity

@@ -101,6 +101,9 @@ def test_an_object_that_a_library_makes_is_named_with_the_line_of_a_person_that_
 
     assert origin(parts) == "each GstBin made at app.py:33 is kept"
     assert "made at app.py:33 is kept" in say.group_sentence(only(*parts))
+    # Where nothing is known of the object itself, the line that leads to one of its parts.
+    of_a_part = [replace(parts[0], frames=frames), replace(parts[1], frames=()), parts[2]]
+    assert origin(of_a_part) == "each GstBin made at app.py:33 is kept"
     assert (
         origin([replace(each, frames=()) for each in parts]) == "each GstBin made at asyncio/base_events.py:436 is kept"
     )
@@ -168,6 +171,15 @@ def test_what_a_container_holds_belongs_to_the_container_with_its_parts():
 
     assert group.head is item_of_list
     assert origin(group.causes) == "each GstBin made at app.py:60 is kept by app.seen"
+
+
+def test_what_lies_inside_an_object_without_a_name_of_its_own_is_kept_by_the_object():
+    """As the callbacks of a future, which Python code cannot reach by a name."""
+    future = ChainNode(".future", "a Future", "Future", 120, None)
+    callbacks = ChainNode("->", "a list of 600", "list", 5_432, None)
+    group = only(a_cause("add", chain=(APP, future, callbacks, item(7))))
+
+    assert origin(group.causes) == "app.py:14 allocates it, and app.future keeps it"
 
 
 def test_parts_of_different_objects_are_different_leaks():

@@ -15,6 +15,8 @@ from soak.attribution.native.names import comes_from_cython_source, is_of_the_la
         ("_ZNK6frames6Header4sizeEi", "frames::Header::size(int) const"),
         ("_ZN3foo3barEv.isra.0", "foo::bar()"),
         ("decode.constprop.0.cold", "decode"),
+        ("_ZN3foo3barEv.localalias.lto_priv.0", "foo::bar()"),
+        ("_ZN3foo3barEv.avx2.lto_priv.0", "foo::bar() (.avx2)"),
         ("_Zno name", "_Zno name"),
     ],
 )

@@ -83,7 +83,7 @@ def variable_of_context(kept: object) -> Iterator[str]:
     variable = contextvars.ContextVar[object]("soak_test_variable")
     token = variable.set([kept])
     del variable
-    yield "context variable soak_test_variable[0]"
+    yield "the context variable soak_test_variable[0]"
     token.var.reset(token)
 
 

@@ -325,18 +325,20 @@ def test_a_run_that_was_stopped_before_it_began_measures_nothing(tmp_path: Path)
     assert observed.iterations < CYCLES
 
 
-def test_glib_gives_each_slice_by_malloc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_libraries_with_an_allocator_of_their_own_use_malloc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Without a variable of the user's; what the user sets stays."""
     monkeypatch.delenv("G_SLICE", raising=False)
+    monkeypatch.delenv("ARROW_DEFAULT_MEMORY_POOL", raising=False)
     monkeypatch.setenv("G_DEBUG", "fatal-criticals")
     driver = """
         import os
         def cycle(state): pass
-        def teardown(state): print(os.environ["G_SLICE"], os.environ["G_DEBUG"])
+        def teardown(state):
+            print(*(os.environ[name] for name in ("G_SLICE", "G_DEBUG", "ARROW_DEFAULT_MEMORY_POOL")))
         """
 
     soaked = soak_driver(tmp_path, driver, iterations=1)
 
-    assert soaked.observed.output == "always-malloc fatal-criticals\n"
+    assert soaked.observed.output == "always-malloc fatal-criticals system\n"
     variables = describe_environment(find_interpreter(None))["variables"]
     assert (variables["G_SLICE"], variables["G_DEBUG"]) == ("always-malloc", "fatal-criticals")

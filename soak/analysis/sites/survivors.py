@@ -9,6 +9,10 @@ so a table that grows shows as growth of what was there before: that is added, s
              |-------|----------|-------------------------------|-----------|
     baseline  alive at n/4 of these                                 read here
     survivors        |---- born here and still alive at n ------|
+
+A table may also be made anew when it is full: a std::vector copies its content into a larger block and frees the old
+one, which then has no survivors. So the least that a site has after n/2 is compared with the most that it had before
+n/4. A table that doubles has doubled in between, whenever it does; of what comes and goes there is about as much.
 """
 
 from __future__ import annotations
@@ -30,9 +34,13 @@ _LOOKS_PER_DOUBLING = 4
 """What is lost is there at every look, and what lives long by chance at some: dead objects on CPython's free lists are
 reused in no order. Of several looks the one that finds nothing is as good a proof as any."""
 _FIRST_MARK = 56
-_MARKS_KEPT = 3 * _LOOKS_PER_DOUBLING
+_MARKS_KEPT = 3 * _LOOKS_PER_DOUBLING + 1
 _BASELINE, _WARMED_UP, _SETTLED = 1 / 4, 1 / 8, 3 / 4
 """Of n, as drawn above."""
+_LATE = 1 / 2
+"""Of n: a table that doubles is made anew between _BASELINE and this, twice as many cycles."""
+_LARGER_TABLE = 1.4
+"""Tables are made larger by a half at least. What comes and goes varies by less, or seldom at all marks alike."""
 _WANDER = 1.1
 """Checkpoints come this much later than they are due."""
 _NARROWEST = 0.5
@@ -59,9 +67,9 @@ class Cohorts:
         """Return the largest end of a span of births that is not above ``cycle``."""
         return int(self.spans_end[np.searchsorted(self.spans_end, cycle, side="right") - 1])
 
-    def sizes_by_site(self, *, born_by: int) -> NDArray[np.int64]:
-        """Return the live bytes ``(sites,)`` of what was born up to a cycle, indexed by site."""
-        old = self.born_by <= born_by
+    def sizes_by_site(self, *, born_by: int | None = None) -> NDArray[np.int64]:
+        """Return the live bytes ``(sites,)``, of all or of what was born up to a cycle, indexed by site."""
+        old = np.ones(len(self.sites), np.bool_) if born_by is None else self.born_by <= born_by
         return np.bincount(self.sites[old], self.sizes[old]).astype(np.int64)
 
 
@@ -94,7 +102,8 @@ class SurvivorJudge:
     def judge(self, n_clean: float, at_end: Cohorts | None = None) -> SeriesVerdict | None:
         """Return what the latest look says, or one more at the end, which leaves no trace; None before the first.
 
-        CLEAN is said after ``n_clean`` cycles at the earliest.
+        CLEAN is said after ``n_clean`` cycles at the earliest. It is growing where tables have been made larger since
+        n/2: one that doubles does so once in each doubling of the cycles, and no series shows that from within.
         """
         newest = at_end or (self._marks[-1] if self._marks else None)
         if newest is None or newest.cycle < (min(n_clean, _FIRST_LOOK) if at_end else _FIRST_LOOK):
@@ -112,6 +121,8 @@ class SurvivorJudge:
         if last - first < n * _NARROWEST:
             return None
         blocks, sizes = _survivors(baseline, newest, first, last)
+        sizes = max(sizes, self._risen(newest, n * _BASELINE * _WANDER, n * _LATE * _WANDER))
+        is_doubled = self._risen(newest, n * _LATE, n) > self._tolerance_bytes * (last - first)
         rate, blocks_rate = sizes / (last - first), blocks / (last - first)
         bound = rate + SIGNALS["tracked"].grain / (last - first)
         is_clean = n >= n_clean and bound < self._tolerance_bytes and blocks_rate < BLOCKS_TOLERANCE
@@ -126,7 +137,18 @@ class SurvivorJudge:
             until=last,
             cycles=n,
             tolerance=self._tolerance_bytes,
+            is_growing=is_doubled,
         )
+
+    def _risen(self, newest: Cohorts, until: float, since: float) -> float:
+        """Return the bytes by which sites have much more at each mark since a cycle than at any before another."""
+        early = [mark for mark in self._marks if mark.cycle <= until]
+        late = [*(mark for mark in self._marks if since <= mark.cycle < newest.cycle), newest]
+        sizes = [mark.sizes_by_site() for mark in (*early, *late)]
+        sites = max(map(len, sizes))
+        table = np.stack([np.pad(each, (0, sites - len(each))) for each in sizes])
+        most, least = table[: len(early)].max(axis=0), table[len(early) :].min(axis=0)
+        return float((least - most)[least >= _LARGER_TABLE * most].sum())
 
 
 def _survivors(baseline: Cohorts, newest: Cohorts, first: int, last: int) -> tuple[float, float]:

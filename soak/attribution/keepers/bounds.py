@@ -47,14 +47,14 @@ def bound_in(
 
 def _ways_to_stay_small(name: str, source: Source, may_run: Collection[Function]) -> Iterator[Bound]:
     """Give the bounds of which no length tells."""
-    for function in (node for node in source.nodes if isinstance(node, Function) and node in may_run):
+    for function in (each for each in source.functions_with(name) if each in may_run):
         yield from (Bound(_number(slots, source)) for slots in slots_in(function, name))
         if takes_any(function, name, source):
             yield Bound(None)
 
 
 def _bounds(name: str, source: Source) -> Iterator[Bound]:
-    for function in (node for node in source.nodes if isinstance(node, Function)):
+    for function in source.functions_with(name):
         nodes = list(ast.walk(function))
         if not any(_takes_from(node, name) for node in nodes):
             continue

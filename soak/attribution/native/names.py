@@ -10,8 +10,9 @@ import pycxxfilt
 _RUST_HASH = re.compile(r"::h[0-9a-f]{16}(?= |$)")
 _RUST_CHARACTERS = {"SP": "@", "BP": "*", "RF": "&", "LT": "<", "GT": ">", "LP": "(", "RP": ")", "C": ","}
 _RUST_ESCAPE = re.compile(r"\$(?:(SP|BP|RF|LT|GT|LP|RP|C)|u([0-9a-f]{1,6}))\$")
-_CLONE = re.compile(r" ?\(?(\.(?:llvm|isra|constprop|part|cold|lto_priv)(\.\d+)*)+\)?$")
-"""What compilers put behind the name of a copy that they made of a function."""
+_COPY = r"(?:\.(?:llvm|isra|constprop|part|cold|lto_priv|localalias)(?:\.\d+)*)+"
+_CLONE = re.compile(rf" \({_COPY}\)$|{_COPY}(?=\)?$)")
+"""What compilers put behind the name of a copy that they made of a function, or behind its second name."""
 
 INTERPRETER_MODULES = ("python", "libpython")
 """How the file names of CPython itself begin."""

@@ -282,7 +282,8 @@ def _of_interpreter() -> list[tuple[str, Any]]:
             if handler is not None and type(handler) is not int:
                 found.append(("the handler of " + name, handler))
     if contexts is not None:
-        found += [("context variable " + variable.name, value) for variable, value in contexts.copy_context().items()]
+        in_context = contexts.copy_context().items()
+        found += [("the context variable " + variable.name, value) for variable, value in in_context]
     at_exit = sys.modules.get(_AT_EXIT)
     if at_exit is not None:
         # Before CPython 3.10 the module itself holds the functions, and their arguments.

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 
 from soak.measurements import NOTABLE_RSS_BYTES
-from soak.reporting.words import byte_rate, printable, short_number
 from soak.reporting.words.paths import short_frame, without_folders
+from soak.reporting.words.vocabulary import byte_rate, printable, short_number
 from soak.results import AuditPart, RssAudit
 from soak.units import format_count, format_number
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from soak.inside import ring
-from soak.native.preload import for_glib, preloading
+from soak.native.preload import for_tracker, preloading
 from soak.probes.ledgers.announcements import Announcements
 from soak.probes.limits import read_limits
 from soak.probes.outside import OutsideReader, open_reader
@@ -151,7 +151,7 @@ class MeasuredProcess:
     def _run(
         self, interpreter: Interpreter, path: Path, folder: Path, tracker_library: Path | None
     ) -> subprocess.Popen[bytes]:
-        environment = for_glib(os.environ)
+        environment = for_tracker(os.environ)
         if environment.get("PYTHONDONTWRITEBYTECODE"):
             _compile_inside(interpreter.executable)
         if tracker_library is not None:

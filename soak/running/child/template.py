@@ -19,7 +19,7 @@ from typing import IO, Any
 
 from soak.inside import ring
 from soak.inside.forking.messages import receive, send
-from soak.native.preload import for_glib, preloading
+from soak.native.preload import for_tracker, preloading
 
 MARK_VARIABLE = "SOAK_MEASURED"
 """Every process that a measured one starts has it in its environment, whichever session it moves to."""
@@ -52,7 +52,7 @@ class Template:
         if self.refused:
             return
         self._surroundings = _surroundings()
-        environment = for_glib(os.environ)
+        environment = for_tracker(os.environ)
         if library is not None:
             environment = self._resources.enter_context(preloading(library, environment))
         environment[MARK_VARIABLE] = new_mark()

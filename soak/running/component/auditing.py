@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from soak.attribution import own_allocators
 from soak.attribution.audit import Breakdown, compare, divide
 from soak.attribution.fragmentation import explains_rss
 from soak.native.ledger import Checkpoint
@@ -99,6 +100,10 @@ class Auditor:
             is_explained = audit is not None and not audit.fragmentation and explains_rss(audit, tolerance_bytes)
             self._compared_at, self._is_explained = last, is_explained
         return self._is_explained
+
+    def may_hide_growth(self, cycle: int, tolerance_bytes: float) -> bool:
+        """Tell whether memory may be growing that a library maps and hands out itself."""
+        return own_allocators.may_grow(self._breakdowns, cycle, tolerance_bytes, recent_share=_RECENT_SHARE)
 
     def finish(self, locate_site: Callable[[int], Place]) -> RssAudit | None:
         """Return what the growth of RSS was made of; ``locate_site`` returns the call of a site."""

@@ -16,7 +16,7 @@ from soak.analysis.evidence import LEDGER, REQUIRED_IN_A_RUN, Evidence
 from soak.analysis.sites.caches import CachedSite
 from soak.analysis.sites.ledger import Suspect
 from soak.attribution.causes import MAPPING_DOMAIN
-from soak.attribution.fragmentation import explains_rss
+from soak.attribution.fragmentation import explains_rss, is_mapped_by_program
 from soak.attribution.holders import Reachability
 from soak.attribution.object_answers import NO_ANSWERS, ObjectAnswers
 from soak.attribution.opened_causes import StillOpen
@@ -444,6 +444,7 @@ class Supervisor:
             evidence,
             is_rss_explained=rises
             and self._auditor.explains_so_far(cycles, self._plan.tolerance_bytes, self._ledger.locate),
+            may_hide_growth=self._auditor.may_hide_growth(cycles, self._plan.tolerance_bytes),
             cycles=cycles,
             suspects=tuple(self._suspects),
             falling_bytes=self._ledger.falling_bytes() if any(s.is_leak for s in self._suspects) else None,
@@ -645,6 +646,7 @@ class Supervisor:
             cached=_cached(tracked),
             is_fragmented=audit is not None and audit.fragmentation,
             is_rss_explained=audit is not None and explains_rss(audit, self._plan.tolerance_bytes),
+            is_rss_mapped=audit is not None and is_mapped_by_program(audit),
         )
         return replace(
             self._observations(evidence, stopped_by, failure, tracked, started),
@@ -664,6 +666,8 @@ class Supervisor:
         )
 
     def _with_bounds(self, object_answers: ObjectAnswers) -> ObjectAnswers:
+        if self._stopped_by == VERDICT and self._latest is not None and self._latest[1].verdict is Verdict.CLEAN:
+            return object_answers  # reading the code of large libraries takes long, and no cache changes this
         return self._proofs.with_bounds(object_answers, self._ring.completed)
 
     def _tracked(self, object_answers: ObjectAnswers) -> Tracked:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from soak.native.preload import EVERYBODY, WATCH_VARIABLE, for_glib, preloading
+from soak.native.preload import EVERYBODY, WATCH_VARIABLE, for_tracker, preloading
 from soak.probes.ledgers.announcements import Announcements
 from soak.probes.ledgers.tables import LiveTables
 from soak.probes.outside import living_thread
@@ -28,7 +28,7 @@ class PreloadedTracker:
         self.announcements = Announcements()
         self._link = contextlib.ExitStack()
         self.environment: dict[str, str] = {
-            **self._link.enter_context(preloading(library, for_glib(environment))),
+            **self._link.enter_context(preloading(library, for_tracker(environment))),
             WATCH_VARIABLE: f"{EVERYBODY if follows else os.getpid()}:{self.announcements.path}",
         }
         self._started_ns = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -63,8 +63,30 @@ class Source:
         return frozenset(name for name in found if name.isupper() and names.count(name) == 1)
 
     @cached_property
-    def _functions(self) -> list[Function]:
+    def functions(self) -> list[Function]:
+        """All functions, also those in classes and in other functions."""
         return [node for node in self.nodes if isinstance(node, Function)]
+
+    def functions_with(self, name: str) -> list[Function]:
+        """Return the functions in which a name is spoken of."""
+        around = {parent for use in self.uses(name) for _, parent in self.path(use) if isinstance(parent, Function)}
+        return [function for function in self.functions if function in around]
+
+    @cached_property
+    def names_outside(self) -> frozenset[str]:
+        """The names that are read at the level of the module and of its classes."""
+        found, waiting = set[str](), list[ast.AST](self.tree.body)
+        while waiting:
+            node = waiting.pop()
+            if not isinstance(node, Function | ast.Lambda):
+                found |= names_read([node])
+                waiting += ast.iter_child_nodes(node)
+        return frozenset(found)
+
+    @cached_property
+    def names_inside(self) -> dict[Function, frozenset[str]]:
+        """Of each function the names that are read in it, with its decorators and all that is in it."""
+        return {function: frozenset(names_read(ast.walk(function))) for function in self.functions}
 
     @cached_property
     def _parents(self) -> dict[ast.AST, ast.AST]:
@@ -72,7 +94,7 @@ class Source:
 
     def function_at(self, line: int, name: str) -> Function | None:
         """Return the innermost function with a line in it; None if it has another name, other than a comprehension."""
-        around = [each for each in self._functions if each.lineno <= line <= (each.end_lineno or each.lineno)]
+        around = [each for each in self.functions if each.lineno <= line <= (each.end_lineno or each.lineno)]
         innermost = max(around, key=lambda each: each.lineno, default=None)
         is_known = innermost is not None and name.rsplit(".", 1)[-1] in (
             innermost.name,
@@ -109,6 +131,15 @@ class Source:
     def class_of(self, node: ast.AST) -> ast.ClassDef | None:
         """Return the innermost class that a node is part of."""
         return next((parent for _, parent in self.path(node) if isinstance(parent, ast.ClassDef)), None)
+
+
+def names_read(nodes: Iterable[ast.AST]) -> set[str]:
+    """Return the names that are read in some nodes."""
+    found = set()
+    for node in nodes:
+        if isinstance(node, ast.Name | ast.Attribute):
+            found.add(node.id if isinstance(node, ast.Name) else node.attr)
+    return found
 
 
 def _names_in(node: ast.AST) -> set[str]:

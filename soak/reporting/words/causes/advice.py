@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from soak.attribution.grouping import CauseGroup, group_causes, largest_holder
+from soak.attribution.grouping import INSIDE, CauseGroup, group_causes, largest_holder
 from soak.attribution.pointers.reference_cycles import describe_ring
 from soak.grounds import WEAK_VALUES, Keeper
 from soak.reporting.words.causes.holders import (
@@ -285,7 +285,7 @@ def _keeper(cause: Cause) -> str | None:
         return cause.holder.name
     found = largest_holder(cause.chain)
     if found is not None:
-        return found[0]
+        return found[0].removeprefix(INSIDE)
     named = named_step(cause.memory_path)
     if named is not None:
         return named.name

@@ -25,12 +25,12 @@ def made_at_words(group: CauseGroup, owner: Owner) -> str:
 
 
 def made_at(group: CauseGroup, owner: Owner) -> Place | None:
-    """Return where an owner is made: the line of a person's own that leads to it, where a library makes it."""
+    """Return where an owner is made: where a library makes it, a person's own line that leads to it or to its parts."""
     made = owner.allocated_at
     if made is None or library_file(made.file or "") is None:
         return made
     itself = (cause for cause in group.causes if cause.fingerprint == owner.fingerprint)
-    return next((own for cause in itself if (own := own_frame(cause.frames)) is not None), made)
+    return next((own for cause in itself if (own := own_frame(cause.frames)) is not None), _common_line(group) or made)
 
 
 def kept_with_words(group: CauseGroup, owner: Owner) -> str:

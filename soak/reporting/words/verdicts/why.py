@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import PurePath
 
-from soak.attribution.fragmentation import may_be_fragmentation
+from soak.attribution.fragmentation import is_mapped_by_program, may_be_fragmentation
 from soak.grounds import MODULES, VERDICTS, Ground, GroundKind, LiveChildren, ProcessRole
 from soak.measurements import NOTABLE_RSS_BYTES, SIGNALS
+from soak.reporting.words.audit import part_name, size_words
 from soak.reporting.words.causes.holders import cache_words
 from soak.reporting.words.causes.owners import spot
 from soak.reporting.words.verdicts.failures import where_it_failed
@@ -148,6 +149,8 @@ def _sentence(component: ComponentResult, grounds: Sequence[Ground]) -> str:  # 
         case GroundKind.HEAP_BESIDE_LEDGER:
             told = _signal(component, first.signals[0])
             return f"{told} The tracker saw every block, and none stays: malloc may keep freed chunks for its threads."
+        case GroundKind.HIDDEN_MEMORY:
+            return f"What is counted does not grow. {_hidden_memory(component)}"
         case GroundKind.SLOWING:
             return _signal(component, first.signals[0])
         case GroundKind.UNDECIDED if first.streak is not None:
@@ -298,7 +301,24 @@ def _beside_memory_in_use(component: ComponentResult) -> str:
     """Say why pages grow while memory in use does not, or that this is not known."""
     if component.audit is not None and may_be_fragmentation(component.audit):
         return "The growth is free memory that the allocators keep. It is too small to tell whether it ends."
+    if component.audit is not None and is_mapped_by_program(component.audit):
+        return _hidden_memory(component)
     return "Memory in use does not grow, so this is unexplained."
+
+
+def _hidden_memory(component: ComponentResult) -> str:
+    """Name the memory that a library maps and hands out itself, with what of it is resident."""
+    audit = component.audit
+    grown = [] if audit is None else [part for part in audit.parts if part.made_by is not None and part.bytes > 0]
+    if not grown:
+        return "A library hands out memory that it mapped: soak does not see its blocks, and it may be growing."
+    part = max(grown, key=lambda part: part.bytes)
+    made_by = part_name(part).removeprefix("mapped: ")
+    now, before = (size_words(part.resident_bytes[at]) for at in (-1, 0))
+    return (
+        f"Of the memory that {made_by} maps {now} are resident, {before} at first. It is handed out by an allocator of "
+        "its own, whose blocks soak does not see: this may be growing."
+    )
 
 
 def _maybe_filling(ground: Ground, noun: str) -> str:
