@@ -193,7 +193,7 @@ def test_threads_that_ran_before_are_covered_or_named_as_not_covered(version: st
     coverage = only(run).coverage
     if version in ("3.8", "3.11"):
         assert "heavy" not in seen
-        assert f"Not covered: 1 thread that ran before, for Python {version} can" in coverage
+        assert f"Not covered: 1 thread that ran before, because Python {version} can" in coverage
     else:
         assert seen["heavy"] == 20
         assert coverage.startswith("All threads are covered, each on its own: the cycle's own, 1 thread that ran")
