@@ -13,9 +13,10 @@ from soak.errors import StoreError
 from soak.measurements import SIGNALS
 from soak.reporting import words as say
 from soak.reporting.formats.metrics import render_metrics
-from soak.results import ComponentResult, RunResult
+from soak.results import AT_WORK, ComponentResult, RunResult
 from soak.store.database import FILE_NAME, RunStore
 from soak.store.runs import is_being_measured
+from soak.verdict import Verdict
 
 POINTS = 600
 """When a page opens, at most this many readings of each component are sent; of more, the lowest of each stretch."""
@@ -24,6 +25,7 @@ _LOG_TAIL_BYTES = 4096
 _MEMORY = ("tracked", "heap", "rss")
 _COUNTS = ("fds", "threads", "children")
 _MOST_CAUSES = 5
+_FINAL = (Verdict.LEAK, Verdict.FAILED)
 
 
 class LiveRun:
@@ -96,7 +98,7 @@ def _charts(row: Mapping[str, float]) -> list[list[dict[str, str]]]:
 def _state(result: RunResult, log: str) -> dict[str, Any]:
     return {
         "sentence": say.headline(result),
-        "state": say.state_sentence(result) or "",
+        "state": " ".join(filter(None, (say.state_sentence(result), say.waiting_sentence(result)))),
         "controls": say.controls_sentence(result.controls) or "",
         "log": say.printable(log),
         "components": [_component(result, component) for component in result.components],
@@ -109,6 +111,7 @@ def _component(result: RunResult, component: ComponentResult) -> dict[str, Any]:
     return {
         "name": say.printable(component.name),
         "verdict": component.verdict.value,
+        "may_change": component.stopped_by == AT_WORK and result.is_running and component.verdict not in _FINAL,
         "sentence": f"{say.component_sentence(component)} {say.why_sentence(component)}",
         "progress": " ".join([progress, *component.messages]).strip(),
         "causes": [

@@ -25,6 +25,7 @@ from soak.reporting import words as say
 from soak.reporting.words.causes.advice import origin, origin_brief
 from soak.reporting.words.vocabulary import period_words
 from soak.results import (
+    AT_WORK,
     Cause,
     ChainNode,
     Failure,
@@ -104,6 +105,16 @@ def test_the_headline_puts_failures_before_leaks_before_what_is_open():
         "cache is still settling; decoder does not grow by more than 1 B per call."
     )
     assert say.headline(run) == expected
+
+
+def test_what_is_at_work_is_not_decided_yet_and_what_comes_is_named():
+    """A run in progress has failed at nothing."""
+    run = a_run(an_undecided("get", stopped_by=AT_WORK))
+    run = dataclasses.replace(run, is_running=True, settings={"components": {"get": {}, "unpack": {}, "cache": {}}})
+
+    assert say.headline(run) == "get is not decided yet."
+    assert say.waiting_sentence(run) == "Still to come: unpack, cache."
+    assert say.waiting_sentence(dataclasses.replace(run, is_running=False)) is None
 
 
 def test_the_headline_counts_components_once_they_are_many():

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from builder import a_cause, a_leak, an_undecided, growth, signal
 
 from soak.grounds import Ground, GroundKind, Streak
 from soak.reporting.words import component_sentence, growth_so_far
-from soak.results import Place
+from soak.results import AT_WORK, ComponentResult, Place
+from soak.store.runs import claimed, create_run
 from soak.verdict import Verdict
+from soak.web.live import LiveRun
 
 PLACE = Place("work", "worker.py", 12)
 MEMORY = a_cause(
@@ -91,3 +95,25 @@ def test_of_memory_that_leaks_the_count_is_told_that_rose_beside_it(last: float,
     sentence = component_sentence(leak)
 
     assert sentence.startswith(f"serve grows by 19.3 KiB per call{beside}: probably worker.py:12 allocates it (")
+
+
+@pytest.mark.parametrize(
+    ("component", "may_change"), [(an_undecided("get", stopped_by=AT_WORK), True), (a_leak(stopped_by=AT_WORK), False)]
+)
+def test_the_live_page_marks_a_verdict_that_may_change(tmp_path: Path, component: ComponentResult, may_change: bool):
+    """INCONCLUSIVE beside a component at work looks like the end of it; LEAK is final."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    begun = "2026-01-02T03:04:05+00:00"
+    settings = {"components": {component.name: {}, "cache": {}}}
+    with create_run(folder, run="run", started=begun, soak="0.1.0", settings=settings) as store, claimed(folder):
+        store.begin_component(component.name, begun)
+        store.write_so_far(component)
+        state = LiveRun(folder).look().state
+    at_its_end = LiveRun(folder).look().state
+
+    assert state is not None
+    assert at_its_end is not None
+    assert [one["may_change"] for one in state["components"]] == [may_change]
+    assert state["state"].endswith("Still to come: cache.")
+    assert [one["may_change"] for one in at_its_end["components"]] == [False]

@@ -86,7 +86,7 @@ function showState(state) {
   for (const component of state.components) {
     const place = section(component.name);
     const badge = place.querySelector(".badge");
-    badge.textContent = component.verdict;
+    badge.textContent = component.may_change ? `${component.verdict} so far` : component.verdict;
     badge.className = `badge ${component.verdict}`;
     place.querySelector(".sentence").textContent = component.sentence;
     place.querySelector(".note").textContent = component.progress;

@@ -53,6 +53,7 @@ from soak.reporting.words.runs import (
     progress_of,
     state_sentence,
     tolerance_bytes,
+    waiting_sentence,
     when_words,
 )
 from soak.reporting.words.so_far import growth_so_far
@@ -134,6 +135,7 @@ __all__ = [
     "tolerance_bytes",
     "tracker_sentence",
     "verdict_words",
+    "waiting_sentence",
     "when_words",
     "where_lines",
     "why_sentence",

@@ -82,8 +82,13 @@ def component_sentence(component: ComponentResult) -> str:
         return f"{name} {growth_words(growth, noun)}, {how}: {ran}."
     so_far = growth_so_far(component)
     if so_far is not None:
-        return f"{name} could not be decided yet, but so far it {so_far} ({ran})."
-    return f"{name} could not be decided yet: {ran}."
+        return f"{name} {undecided_words(component)}, but so far it {so_far} ({ran})."
+    return f"{name} {undecided_words(component)}: {ran}."
+
+
+def undecided_words(component: ComponentResult) -> str:
+    """Say that a component has no verdict: at its end that it could not be decided; at work it still may be."""
+    return "is not decided yet" if component.stopped_by == AT_WORK else "could not be decided yet"
 
 
 def progress_sentence(component: ComponentResult, budget_s: float | None, iterations: int | None) -> str | None:

@@ -10,7 +10,7 @@ from itertools import groupby
 from soak.measurements import SIGNALS
 from soak.reporting.outcome import excuse, known_fingerprints, worst_first
 from soak.reporting.words.causes.advice import origin_brief
-from soak.reporting.words.components import interrupted_sentence, progress_sentence
+from soak.reporting.words.components import interrupted_sentence, progress_sentence, undecided_words
 from soak.reporting.words.growth import growth_words, in_bytes, loss_alone
 from soak.reporting.words.verdicts.failures import failure_words, where_it_failed
 from soak.reporting.words.vocabulary import byte_rate, printable, short_number
@@ -99,6 +99,17 @@ def state_sentence(result: RunResult) -> str | None:
     if "components" not in result.settings:
         return measured  # not a run of soak run: nothing can go on with it
     return f"{measured} To go on with it: {shlex.join(['soak', 'resume', result.folder])}"
+
+
+def waiting_sentence(result: RunResult) -> str | None:
+    """Name the components of which a run in progress knows nothing yet; None where there are none."""
+    named = result.settings.get("components")
+    begun = {component.name for component in result.components}
+    waiting = [printable(str(name)) for name in named if name not in begun] if isinstance(named, Mapping) else []
+    if not waiting or not result.is_running:
+        return None
+    more = f" and {_number_word(len(waiting) - _MOST_NAMED)} more" if len(waiting) > _MOST_NAMED else ""
+    return f"Still to come: {', '.join(waiting[:_MOST_NAMED])}{more}."
 
 
 def progress_of(result: RunResult, component: ComponentResult) -> str | None:
@@ -230,7 +241,7 @@ def _named_words(component: ComponentResult, known: frozenset[str], planted: fro
         growth = f"loses {lost} per {noun}" if lost else growth_words(component.growth, noun)
         words = growth + origin_brief(component.causes, component.keeper)
     else:
-        words = "is still settling" if component.verdict is Verdict.SETTLING else "could not be decided yet"
+        words = "is still settling" if component.verdict is Verdict.SETTLING else undecided_words(component)
     return f"{name} {words}{suffix}"
 
 
