@@ -241,6 +241,17 @@ def test_rss_in_small_letters_between_spaces_is_not_of_ps(read: Read):
     assert (series.unit, series.pieces[0].values[0]) == ("bytes", KIB[0] * 1024)
 
 
+def test_a_list_of_one_object_in_a_record_is_read(read: Read):
+    """So the actuator of Spring tells a metric."""
+    records = [
+        {"name": "jvm.memory.used", "measurements": [{"statistic": "VALUE", "value": 1024 * kib}]} for kib in KIB
+    ]
+
+    series = read("".join(f"{json.dumps(record)}\n" for record in records))
+
+    assert (series.column, series.pieces[0].values[-1]) == ("measurements.value", 1024 * KIB[-1])
+
+
 def test_a_log_with_its_newest_reading_first_is_turned(read: Read):
     head, *lines = rows(lambda n, k, t: f"{t.isoformat()},{4711 + n // 200},{k * 1024}", "time,pid,rss\n").splitlines()
 

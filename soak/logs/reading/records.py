@@ -93,12 +93,14 @@ def _named_in(text: str) -> dict[str, str]:
 
 
 def flat(record: object, prefix: str = "") -> dict[str, str]:
-    """Name what is nested by the way to it: ``data.value``."""
+    """Name what is nested by the way to it: ``data.value``; also what a list has whose only entry is an object."""
     if not isinstance(record, dict):
         return {}
     found: dict[str, str] = {}
     for name, value in record.items():
-        if isinstance(value, dict):
+        if isinstance(value, list) and len(value) == 1:
+            found.update(flat(value[0], f"{prefix}{name}."))
+        elif isinstance(value, dict):
             found.update(flat(value, f"{prefix}{name}."))
         elif isinstance(value, str | int | float) or value is None:
             found[f"{prefix}{name}"] = "" if value is None else str(value)
