@@ -15,6 +15,7 @@ from soak.native.layout import PYTHON_OBJ, PYTHON_SITE, ROW
 from soak.native.ledger import Checkpoint, Frame, SiteTable
 from soak.probes.descendants import Descendant
 from soak.probes.ledgers.tables import WatchedTables
+from soak.probes.outside import ScriptedReader
 from soak.running.processes.role import Role
 from soak.verdict import Verdict
 
@@ -117,3 +118,18 @@ def test_a_free_list_that_fills_is_no_leak():
 
 def test_objects_that_come_rarely_are_a_leak_when_there_are_more_than_any_free_list_keeps():
     assert judged(1, keeps=True, cycles=1500, every=2) is Verdict.LEAK
+
+
+def test_pages_of_its_parents_packed_tables_that_a_worker_uses_again_are_no_growth():
+    role, tables = Role("python", 0, 1.0), CollectingTables(1, keeps=False)
+    role.fix_n_min(N_MIN, asked_for=True)
+    role.join((1, 0.0), Descendant(os.getpid(), 1, 0.0, "worker.py", "python", 0), tables, 0)  # type: ignore[arg-type]
+    (member,) = role.members.values()
+    used = [{"rss": 3e7 + 4096 * number, "fds": 5.0, "threads": 1.0} for number in range(8)]
+    member.reader = ScriptedReader(used)
+    for number in range(len(used)):
+        tables.now, tables.saved_bytes = number, 4096 * (8 - number)
+        role.read(number, 0.0, collect=False)
+
+    assert [count.rss_bytes for count in member.counts] == [3e7 + 8 * 4096] * 8
+    assert role._judge.last["rss"] == 3e7 + 8 * 4096
