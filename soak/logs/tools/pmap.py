@@ -26,6 +26,8 @@ class Pmap:
         """Say whether two sums are near the top; one where it begins with the line of the process."""
         if _names_of_all(head):
             return True
+        if "total" not in head:
+            return False  # most logs are others
         sums = sum(_SUM.fullmatch(split_stamp(line)[1]) is not None for line in head.splitlines())
         return sums >= _FEWEST or (sums > 0 and _PROCESS.fullmatch(head.partition("\n")[0].strip()) is not None)
 
