@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import PurePath
 
 from soak.measurements import NOTABLE_RSS_BYTES
-from soak.results import AuditPart, RssAudit
+from soak.results import AuditPart, Place, RssAudit
 
 _MOST, _HARDLY, _GOES_ON = 0.5, 0.2, 0.5
 _ARENA_BYTES = 1 << 20
@@ -39,8 +40,15 @@ def explains_rss(audit: RssAudit, tolerance_bytes: float) -> bool:
 
 def is_mapped_by_program(audit: RssAudit) -> bool:
     """Tell whether nearly all that RSS grew by is memory that the program has mapped and hands out itself."""
-    grown = sum(part.bytes for part in audit.parts if part.kind == _MAPPING_KIND and part.made_by is not None)
+    mapped = (part for part in audit.parts if part.kind == _MAPPING_KIND and part.made_by is not None)
+    grown = sum(part.bytes for part in mapped if not _is_of_python(part.made_by))
     return audit.rss_bytes >= NOTABLE_RSS_BYTES and grown >= _NEARLY_ALL * audit.rss_bytes
+
+
+def _is_of_python(place: Place | None) -> bool:
+    """Tell whether Python itself mapped it: an arena in which no block has been made yet."""
+    module = None if place is None else place.module
+    return module is not None and PurePath(module).name.startswith(("python", "libpython"))
 
 
 def may_be_fragmentation(audit: RssAudit) -> bool:

@@ -54,14 +54,15 @@ def test_what_changes_is_open_until_an_audit_speaks_of_most_cycles():
 
 
 def test_memory_that_the_program_mapped_explains_rss_that_grows_by_nothing_else():
-    def grown(mapped: float, blocks: float) -> bool:
+    def grown(mapped: float, blocks: float, module: str = "/lib/own.so") -> bool:
         before = Breakdown(1000, 60 * MIB, {BY_THE_PROGRAM: 8 * MIB, NATIVE_BLOCKS: 8 * MIB})
         parts = {BY_THE_PROGRAM: int((8 + mapped) * MIB), NATIVE_BLOCKS: int((8 + blocks) * MIB)}
         after = Breakdown(2000, int((60 + mapped + blocks) * MIB), parts)
-        audit = compare([before, after], lambda site: Place("arena_map", None, None, "/lib/own.so", None))
+        audit = compare([before, after], lambda site: Place("arena_map", None, None, module))
         assert audit is not None
         return is_mapped_by_program(audit)
 
     assert grown(mapped=8, blocks=0)
     assert not grown(mapped=8, blocks=8)
+    assert not grown(mapped=8, blocks=0, module="/usr/lib/libpython3.11.so.1.0")
     assert not grown(mapped=0.1, blocks=0)

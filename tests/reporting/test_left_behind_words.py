@@ -21,7 +21,7 @@ from soak.reporting.words import (
     why_sentence,
     why_words,
 )
-from soak.results import Opened, Place
+from soak.results import AuditPart, Opened, Place, RssAudit
 from soak.verdict import Verdict
 
 LEFT = a_cause(
@@ -74,6 +74,19 @@ def test_what_is_not_looked_at_is_told():
     assert limits_sentence(a_component()) == (
         "Not checked: files, shared memory and other resources that are left behind outside the process."
     )
+
+
+def test_memory_of_an_allocator_of_a_librarys_own_is_told_as_not_counted():
+    def told(module: str) -> str:
+        made_by = Place("pages_map", None, None, module)
+        part = AuditPart("mapping", str(made_by), 4096, 4.0, (2 << 20, (2 << 20) + 4096), made_by)
+        audit = RssAudit(1000, 2000, 4096, 4.0, (part,), 0, False, (1000, 2000), (8 << 20, 8 << 20), (0, 0))
+        return limits_sentence(a_component(audit=audit))
+
+    assert told("/venv/lib/polars.so").endswith(
+        "Memory that pages_map in polars.so maps was read as pages (2 MiB), not block by block."
+    )
+    assert "pages" not in told("/usr/lib/libpython3.11.so.1.0")  # Python's arenas, whose blocks are counted
 
 
 def test_the_cause_names_the_things_and_says_what_to_do():

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from soak.grounds import Streak
 from soak.measurements import SIGNALS
-from soak.reporting.words.paths import short_file
+from soak.reporting.words.audit import size_words
+from soak.reporting.words.paths import is_of_cpython, short_file, without_folders
 from soak.reporting.words.vocabulary import count_words, period_words, printable, short_number
 from soak.results import Cause, ComponentResult
 from soak.units import format_count
@@ -18,8 +21,19 @@ _NOTHING_FOLLOWED = "files, shared memory and other resources that are left behi
 
 
 def limits_sentence(component: ComponentResult) -> str:
-    """Say what was not looked at outside the process."""
-    return f"Not checked: {_NOT_FOLLOWED if _SIGNAL in component.signals else _NOTHING_FOLLOWED}."
+    """Say what was not looked at outside the process, and whose blocks in it were not counted."""
+    outside = f"Not checked: {_NOT_FOLLOWED if _SIGNAL in component.signals else _NOTHING_FOLLOWED}."
+    return " ".join([outside, *_own_allocators(component)])
+
+
+def _own_allocators(component: ComponentResult) -> Iterator[str]:
+    """Name the compiled code of libraries that maps memory and fills it: it may hand that out by an allocator."""
+    for part in component.audit.parts if component.audit is not None else ():
+        made_by = part.made_by
+        if made_by is not None and made_by.module and not is_of_cpython(made_by):
+            name = printable(str(without_folders(made_by)))
+            size = size_words(part.resident_bytes[-1])
+            yield f"Memory that {name} maps was read as pages ({size}), not block by block."
 
 
 def left_behind_sentence(component: ComponentResult, streak: Streak | None = None, *, so_far: str = "") -> str:
