@@ -2,11 +2,39 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
 _SHARE_OF_CLIMB = 0.5
 """A fall by less than this part of the climb before it is noise."""
 _FEWEST_BYTES = 65_536
 _FEWEST_FALLS, _FEWEST_READINGS = 2, 4
 """So many falls, and so many readings of each climb: what goes up and down all the time does not wait for anything."""
+_WARMED_UP = 1 / 8
+"""Of the cycles. A program that starts takes much and gives it back; that does not come again."""
+
+
+class Drop(NamedTuple):
+    """How far live bytes fell at most, from a peak to a later reading, and how far they have risen since then."""
+
+    fallen_bytes: float
+    risen_bytes: float
+
+
+def largest_drop(cycles: NDArray[np.int64], sizes: NDArray[np.int64], since: int = 0) -> Drop:
+    """Return the largest drop of a series of live bytes, ``(checkpoints,)`` each, after its beginning.
+
+    ``since``: the cycle to begin at, where that is later.
+    """
+    if len(cycles):
+        sizes = sizes[int(np.searchsorted(cycles, max(cycles[-1] * _WARMED_UP, since))) :]
+    if not len(sizes):
+        return Drop(0.0, 0.0)
+    below = np.maximum.accumulate(sizes) - sizes
+    lowest = int(np.argmax(below))
+    return Drop(float(below[lowest]), float(sizes[-1] - sizes[lowest:].min()))
 
 
 class FallCounter:

@@ -86,8 +86,11 @@ class OutsideJudge:
             self._next_look[of] = _next_decision(self._next_look[of], self._n_min)
         return due
 
-    def evidence(self, *, is_last: bool = False) -> Evidence:
-        """Return what the signals say; ``is_last`` takes one more look at the end of each series."""
+    def evidence(self, survivors: SeriesVerdict | None = None, *, is_last: bool = False) -> Evidence:
+        """Return what the signals say; ``is_last`` takes one more look at the end of each series.
+
+        ``survivors``: what the births of all live blocks say, where the ledger covers all of them.
+        """
         for name in list(self._waiting):
             self._flush(name)
         series: dict[str, SeriesVerdict] = {}
@@ -104,6 +107,8 @@ class OutsideJudge:
             n_min=self._n_min,
             distrusted=frozenset(LEDGER if self._incomplete else ()),
             only_outside=not self._tracked,
+            early=series,
+            survivors=survivors,
             is_last=is_last,
         )
 

@@ -123,6 +123,9 @@ class Checkpoint:
     lost_mappings: int
     scan_ns: int
     reinstalled: int
+    spans: NDArray[np.int64] | None = None
+    """The first and the last cycle of each bucket, ``(buckets, 2)`` in the order of the last; None where buckets are
+    the tracker's own."""
 
     @property
     def is_complete(self) -> bool:
@@ -137,7 +140,12 @@ class Checkpoint:
     @property
     def births_end(self) -> NDArray[np.int64]:
         """The last cycle of birth in each bucket, ``(buckets,)`` ascending."""
-        return (_EPOCHS_END << self.shift) - 1
+        return (_EPOCHS_END << self.shift) - 1 if self.spans is None else self.spans[:, 1]
+
+    @property
+    def births_from(self) -> NDArray[np.int64]:
+        """The first cycle of birth in each bucket, ``(buckets,)``."""
+        return np.append(0, self.births_end[:-1] + 1) if self.spans is None else self.spans[:, 0]
 
     def cycles_of_bucket(self, bucket: int) -> range:
         """Return the cycles of birth that belong to a bucket."""
@@ -402,6 +410,7 @@ class LedgerFile(Ledger):
         births_at = ranges_at + RANGES * RANGE.itemsize
         rows_at = births_at + self._site_capacity * _WORD.itemsize
         sites = int(head["sites"])
+        totals: dict[str, Any] = {name: int(head[name]) for name in _TOTALS}
         return Checkpoint(
             sequence=int(head["sequence"]),
             cycle=int(head["cycle"]),
@@ -410,7 +419,7 @@ class LedgerFile(Ledger):
             births=self._array(_WORD, sites, births_at),
             site_table=self._site_table_of(sites),
             ranges=self._array(RANGE, int(head["ranges"]), ranges_at),
-            **{name: int(head[name]) for name in _TOTALS},
+            **totals,
         )
 
 

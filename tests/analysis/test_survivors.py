@@ -47,8 +47,9 @@ def judge(
 def cohorts(cycle: int, births: NDArray[np.int64], sizes: NDArray[np.int64], site: int = 3) -> Cohorts:
     """Return each block as a row of its own."""
     ends = np.unique(ENDS)
-    born_by = ends[np.searchsorted(ends, births)]
-    return Cohorts(cycle, np.full(len(births), site), born_by, np.ones(len(births), np.int64), sizes, ends)
+    bucket = np.searchsorted(ends, births)
+    born_from, born_by = np.append(0, ends[:-1] + 1)[bucket], ends[bucket]
+    return Cohorts(cycle, np.full(len(births), site), born_from, born_by, np.ones(len(births), np.int64), sizes, ends)
 
 
 def each_cycle(cycles: int = 4000) -> NDArray[np.int64]:
@@ -198,7 +199,7 @@ def test_a_block_that_is_resized_again_and_again_is_growth():
         setup = cohorts(cycle, np.array([0]), np.array([10_000_000 - 1000 * cycle]), site=4)
         both = {
             name: np.concatenate([getattr(table, name), getattr(setup, name)])
-            for name in ("sites", "born_by", "blocks", "sizes")
+            for name in ("sites", "born_from", "born_by", "blocks", "sizes")
         }
         survivors.add(Cohorts(cycle, **both, spans_end=table.spans_end))
 

@@ -281,6 +281,35 @@ def test_reference_cycles_that_wait_for_a_collection_are_suggested() -> None:
     assert not any("Reference cycles" in text for text in repaired.component["messages"])
 
 
+GATHERING = """
+import sys, time
+import soak
+
+kept = []
+
+def handle(leaks):
+    ring = [bytes(60)]
+    ring.append(ring)
+    if leaks:
+        kept.append(bytes(200))
+
+for _ in range(9000 if len(sys.argv) == 1 else 10**6):
+    soak.mark()
+    handle(len(sys.argv) > 1)
+    time.sleep(0.0005)
+"""
+
+
+def test_what_a_collection_takes_in_the_end_is_clean_and_what_it_leaves_is_not() -> None:
+    """The memory of the marks climbs for 700 of them and falls, so its size proves nothing; the births do."""
+    repaired = watch(sys.executable, "-c", GATHERING, n_min=512)
+    leaking = watch_until_it_leaks(sys.executable, "-c", GATHERING, "leaks", n_min=512)
+
+    assert repaired.component["verdict"] == "CLEAN", repaired.text
+    assert repaired.component["grounds"][0]["kind"] == "nothing-stays"
+    assert leaking.component["verdict"] == "LEAK", leaking.text
+
+
 LOOKING_UP = """
 import ctypes, time
 import soak

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from soak.analysis.falls import Drop, largest_drop
 from soak.analysis.series import SeriesJudge
 from soak.analysis.sites.steps import judge_steps
 from soak.verdict import SeriesVerdict, Verdict
@@ -116,6 +117,7 @@ class LedgerJudge:
         self._changes: dict[int, _Changes] = {}  # since then
         self._changed_at = np.zeros(0, np.int64)  # the last position in each site's changes; -1 before the first
         self._newest, self._stride = -1, 1  # number of the newest checkpoint; one in so many of the older is kept
+        self._drops_since = 0
         self._followed: dict[int, _Followed] = {}  # the suspects of the latest look
 
     def add(self, cycle: int, blocks: NDArray[np.int64], sizes: NDArray[np.int64]) -> None:
@@ -201,6 +203,20 @@ class LedgerJudge:
         half = later_half(np.array(self._cycles, np.float64))
         changed = [self._changes[site] for site in np.flatnonzero(self._changed_at > half).tolist()]
         return float(sum(changes.sizes[-1] for changes in changed if changes.sizes[-1] < changes.at(half)[1]))
+
+    def drop(self, site: int | None) -> Drop:
+        """Return the largest drop of a site's live bytes, or with None of those of all sites together."""
+        if site is not None:
+            cycles, _, sizes = self.series(site)
+            return largest_drop(cycles, sizes, self._drops_since)
+        cycles, changed = np.array(self._cycles, np.int64), np.zeros(len(self._cycles), np.int64)
+        for changes in self._changes.values():
+            np.add.at(changed, np.array(changes.positions), np.diff(np.array(changes.sizes), prepend=0))
+        return largest_drop(cycles, np.cumsum(changed), self._drops_since)
+
+    def forget_drops(self) -> None:
+        """Count drops from the next checkpoint on: memory went with a process that has ended."""
+        self._drops_since = self._cycles[-1] + 1 if self._cycles else 0
 
     def series(self, site: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """Return cycles, live blocks and live bytes of a site, ``(checkpoints,)`` each."""

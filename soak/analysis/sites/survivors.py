@@ -35,16 +35,19 @@ _LOOKS_PER_DOUBLING = 4
 reused in no order. Of several looks the one that finds nothing is as good a proof as any."""
 _FIRST_MARK = 56
 _MARKS_KEPT = 3 * _LOOKS_PER_DOUBLING + 1
-_BASELINE, _WARMED_UP, _SETTLED = 1 / 4, 1 / 8, 3 / 4
+SETTLED = 3 / 4
 """Of n, as drawn above."""
+SETTLED_OF_WATCHED = 1 / 2
+"""Of n, where the program collects its garbage when it wants to: once in n/2 cycles is often enough."""
+_BASELINE, _WARMED_UP = 1 / 4, 1 / 8
 _LATE = 1 / 2
 """Of n: a table that doubles is made anew between _BASELINE and this, twice as many cycles."""
 _LARGER_TABLE = 1.4
 """Tables are made larger by a half at least. What comes and goes varies by less, or seldom at all marks alike."""
 _WANDER = 1.1
 """Checkpoints come this much later than they are due."""
-_NARROWEST = 0.5
-"""Of n: births are known by buckets of cycles, and less than this is left of the span only where those are coarse."""
+_NARROWEST = 0.7
+"""Of the span: births are known by buckets of cycles, and less than this is left of it only where those are coarse."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,8 @@ class Cohorts:
     cycle: int
     sites: NDArray[np.int64]
     """``(rows,)``: of live blocks, as many rows as there are pairs of site and span of birth."""
+    born_from: NDArray[np.int64]
+    """``(rows,)``: the first cycle in which a row's blocks may have been born."""
     born_by: NDArray[np.int64]
     """``(rows,)``: the last cycle in which a row's blocks may have been born; 0 is before the first cycle."""
     blocks: NDArray[np.int64]
@@ -80,8 +85,9 @@ class SurvivorJudge:
     LEAK: what stays has a holder, and may be a cache that is still being filled.
     """
 
-    def __init__(self, tolerance_bytes: float) -> None:
-        self._tolerance_bytes = tolerance_bytes
+    def __init__(self, tolerance_bytes: float, *, settled: float = SETTLED) -> None:
+        """Begin with nothing read. ``settled``: where in n the births end that are looked at."""
+        self._tolerance_bytes, self._settled = tolerance_bytes, settled
         self._marks_due = 0
         self._marks: list[Cohorts] = []
 
@@ -117,8 +123,8 @@ class SurvivorJudge:
             return None
         baseline = baselines[-1]
         first = newest.last_birth_before(n * _WARMED_UP)
-        last = newest.last_birth_before(n * _SETTLED)
-        if last - first < n * _NARROWEST:
+        last = newest.last_birth_before(n * self._settled)
+        if last - first < n * (self._settled - _WARMED_UP) * _NARROWEST:
             return None
         blocks, sizes = _survivors(baseline, newest, first, last)
         sizes = max(sizes, self._risen(newest, n * _BASELINE * _WANDER, n * _LATE * _WANDER))
@@ -152,8 +158,11 @@ class SurvivorJudge:
 
 
 def _survivors(baseline: Cohorts, newest: Cohorts, first: int, last: int) -> tuple[float, float]:
-    """Return blocks and bytes that were born in ``(first, last]`` and live, and bytes older ones have grown by."""
-    survive = (newest.born_by > first) & (newest.born_by <= last)
+    """Return blocks and bytes that were born in ``(first, last]`` and live, and bytes older ones have grown by.
+
+    Blocks that may have been born outside as well count: of several processes not all spans end at the same cycle.
+    """
+    survive = (newest.born_by > first) & (newest.born_from <= last)
     before, now = baseline.sizes_by_site(born_by=first), newest.sizes_by_site(born_by=first)
     grown = np.maximum(now - np.pad(before, (0, max(len(now) - len(before), 0)))[: len(now)], 0).sum()
     return float(newest.blocks[survive].sum()), float(newest.sizes[survive].sum() + grown)

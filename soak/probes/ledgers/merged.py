@@ -10,6 +10,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Collection, Hashable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,9 @@ from soak.probes.mappings import Mapping, parse_maps
 
 _MODULES_FROM, _MODULE_SIZE = 1 << 50, 1 << 32
 """Above all addresses of processes, so that an address of no module stays what it is."""
+_MOST_NOTES = 4096
+_NOT_YET = 1 << 60
+"""More marks than there will ever be."""
 _SUMS = ("live_blocks", "live_bytes", "unlisted_blocks", "unlisted_bytes", "lost_blocks", "lost_sites", "lost_mappings")
 
 
@@ -55,9 +59,11 @@ class Modules:
 class _Member:
     """One process: its ledger, and what its sites are in all of them."""
 
-    def __init__(self, ledger: WatchedTables, modules: Modules) -> None:
+    def __init__(self, ledger: WatchedTables, modules: Modules, all_marks: int) -> None:
         self.ledger = ledger
         self.first_marks = self.marks = ledger.marks()
+        self.own_marks, self.all_marks = [0], [all_marks]
+        """How often it had marked since it was added, and how often all processes had by then; of each reading."""
         self.numbers = np.zeros(0, np.int64)
         """By its own number of a site: the merged one; 0 where it was not asked for yet."""
         self._modules = modules
@@ -65,6 +71,27 @@ class _Member:
         self._starts: list[int] = []
         self._first: dict[str, int] = {}
         self.life = Life()
+
+    def note_marks(self, of_all: int) -> None:
+        """Take note of how often all processes had marked when this one had as often as was read last."""
+        own = self.marks - self.first_marks
+        if own > self.own_marks[-1]:
+            self.own_marks.append(own)
+            self.all_marks.append(of_all)
+        if len(self.own_marks) > _MOST_NOTES:
+            del self.own_marks[1::2], self.all_marks[1::2]
+
+    def spans(self, checkpoint: Checkpoint, first: int) -> NDArray[np.int64]:
+        """Return the marks of all processes between which the blocks of each bucket were born, ``(buckets, 2)``.
+
+        They are counted from mark ``first``. Bucket 0 is of what was there before.
+        """
+        before = np.searchsorted(self.own_marks, checkpoint.births_from, side="left") - 1
+        after = np.searchsorted(self.own_marks, checkpoint.births_end, side="right")
+        ends = np.array([*self.all_marks, _NOT_YET], np.int64)
+        spans: NDArray[np.int64] = np.maximum(np.stack([ends[np.maximum(before, 0)], ends[after]], 1) - first, 0)
+        spans[0] = 0
+        return spans
 
     def forget_mappings(self) -> None:
         """Read the mappings again where they are wanted: modules may have been added."""
@@ -113,6 +140,7 @@ class MergedLedger(WatchedTables):
         self._stacks: dict[int, list[Frame]] = {}
         self._state, self._sequence = 0, 0
         self._marks_before = self._removed = 0
+        self._births_from: int | None = None
         self._files: set[str] = set()
         self.ended = EndedGrowth()
         """What the processes that are counted no longer grew by."""
@@ -126,7 +154,9 @@ class MergedLedger(WatchedTables):
 
     def add(self, member: Hashable, ledger: WatchedTables) -> None:
         """Count a process from the next checkpoint on."""
-        self._members[member] = _Member(ledger, self._modules)
+        self._members[member] = added = _Member(ledger, self._modules, self.marks())
+        if self._births_from is not None:
+            ledger.count_births_from(added.first_marks)
 
     def remove(self, member: Hashable) -> None:
         """Count a process no longer, and close its ledger."""
@@ -150,7 +180,16 @@ class MergedLedger(WatchedTables):
         """Return how often all processes have marked since each was added."""
         for member in self._members.values():
             member.marks = max(member.marks, member.ledger.marks())
-        return self._marks_before + sum(member.marks - member.first_marks for member in self._members.values())
+        of_all = self._marks_before + sum(member.marks - member.first_marks for member in self._members.values())
+        for member in self._members.values():
+            member.note_marks(of_all)
+        return of_all
+
+    def count_births_from(self, mark: int) -> None:
+        """See WatchedTables. Births are told in marks of all processes; before this is called in those of each one."""
+        self._births_from = mark
+        for member in self._members.values():
+            member.ledger.count_births_from(member.first_marks)
 
     def own_mapped(self) -> int:
         """Return the bytes that the tracker itself has mapped in all processes."""
@@ -176,7 +215,9 @@ class MergedLedger(WatchedTables):
         for (identity, _), own in zip(checkpoints.items(), rows, strict=True):
             member = self._members[identity]
             member.life.see(member.marks - member.first_marks, table.owners, own)
+        spans = None if self._births_from is None else self._with_spans(checkpoints, rows, self._births_from)
         each = list(checkpoints.values())
+        sums: dict[str, Any] = {name: sum(getattr(checkpoint, name) for checkpoint in each) for name in _SUMS}
         return replace(
             each[0],
             sequence=self._sequence,
@@ -186,7 +227,8 @@ class MergedLedger(WatchedTables):
             births=np.zeros(0, np.uint64),
             site_table=table,
             ranges=np.zeros(0, RANGE),
-            **{name: sum(getattr(checkpoint, name) for checkpoint in each) for name in _SUMS},
+            spans=spans,
+            **sums,
         )
 
     def process_of(self, sites: Collection[int], before: int | None = None) -> OneProcess | None:
@@ -277,6 +319,18 @@ class MergedLedger(WatchedTables):
                 self._number_of(member, checkpoint, site)
         rows["site"] = member.numbers[rows["site"]]
         return rows
+
+    def _with_spans(
+        self, checkpoints: dict[Hashable, Checkpoint], rows: list[NDArray[np.void]], first: int
+    ) -> NDArray[np.int64]:
+        """Give the rows of each process buckets of marks of all processes after mark ``first``; return their spans."""
+        each = [self._members[identity].spans(checkpoint, first) for identity, checkpoint in checkpoints.items()]
+        spans = np.concatenate(each)
+        order = np.argsort(spans[:, 1], kind="stable")
+        number_of = np.argsort(order, kind="stable")
+        for own, buckets in zip(rows, np.split(number_of, np.cumsum([len(own) for own in each])[:-1]), strict=True):
+            own["bucket"] = buckets[own["bucket"]]
+        return spans[order]
 
     def _number_of(self, member: _Member, checkpoint: Checkpoint, site: int) -> int:
         """Return the merged number of a site of a process."""

@@ -145,6 +145,10 @@ class WatchedTables(Ledger):
         """
 
     @abstractmethod
+    def count_births_from(self, mark: int) -> None:
+        """Tell the birth of each block in marks after this one; what was born by then is born in cycle 0."""
+
+    @abstractmethod
     def own_mapped(self) -> int:
         """Return the bytes that the tracker itself has mapped."""
 
@@ -209,6 +213,10 @@ class LiveTables(WatchedTables):
     def marks(self) -> int:
         """Return how often the program has called ``soak.mark()`` or ``soak_mark()``."""
         return self._word(self.places.cycle_at)
+
+    def count_births_from(self, mark: int) -> None:
+        """See WatchedTables."""
+        self.cycles_from = self.born_with_it = mark
 
     def labelled(self, sites: Collection[int], first: int) -> list[LabelledBlocks]:
         """See WatchedTables."""

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from soak.analysis.falls import Drop
 from soak.analysis.sites.later_growth import PARTS, later_growth
 from soak.analysis.sites.ledger import LedgerJudge, Suspect
 from soak.analysis.sites.rest import ended_after
-from soak.analysis.sites.survivors import Cohorts, SurvivorJudge
+from soak.analysis.sites.survivors import SETTLED, Cohorts, SurvivorJudge
 from soak.attribution.causes import Call, GrowingSite, place_of
 from soak.attribution.holders import UNSCANNED, Memory, Reachability
 from soak.attribution.native.symbols import Symbols
@@ -64,19 +65,21 @@ class LedgerReader:
         tolerance_bytes: float,
         *,
         flag_after_cycles: int = _FLAG_AFTER_CYCLES,
+        settled: float = SETTLED,
     ) -> None:
         """Prepare. ``open_ledger`` returns None until the process has one; ``read_maps`` its /proc/PID/maps.
 
-        ``flag_after_cycles``: when stacks of the sites that grow are asked for.
+        ``flag_after_cycles``: when stacks of the sites that grow are asked for. ``settled``: see SurvivorJudge.
         """
         self._flag_after_cycles = flag_after_cycles
         self._open_ledger = open_ledger
         self._read_maps = read_maps
         self._file: Ledger | None = None
         self._latest: Checkpoint | None = None
+        self._cycle = 0
         self._judge = LedgerJudge(tolerance_bytes)
         self._mappings = LedgerJudge(tolerance_bytes)
-        self._survivors = SurvivorJudge(tolerance_bytes)
+        self._survivors = SurvivorJudge(tolerance_bytes, settled=settled)
         self.has_new_look = False
         """Whether `survivors` looked at the checkpoint that was read last."""
         self._growing_mappings: list[Suspect] = []
@@ -98,9 +101,7 @@ class LedgerReader:
         self.has_new_look = False
         if checkpoint is None or (self._latest is not None and checkpoint.sequence == self._latest.sequence):
             return None, {}
-        self.has_new_look = self._survivors.is_due(checkpoint.cycle)
-        if self.has_new_look:
-            self._survivors.add(_cohorts(checkpoint))
+        self.take_births(checkpoint, checkpoint.cycle)
         return checkpoint.cycle, self.take(checkpoint, checkpoint.cycle)
 
     def look(self) -> Checkpoint | None:
@@ -138,10 +139,16 @@ class LedgerReader:
             if self._file is not None:
                 self._keep_maps()
 
+    def take_births(self, checkpoint: Checkpoint, cycle: int) -> None:
+        """Take in the births of what is alive at a cycle, where they are cycles too: `survivors` looks at them."""
+        self.has_new_look = self._survivors.is_due(cycle)
+        if self.has_new_look:
+            self._survivors.add(_cohorts(checkpoint, cycle))
+
     def take(self, checkpoint: Checkpoint, cycle: int) -> dict[str, float]:
         """Take in a checkpoint as that of a cycle; return the sums as `read` does."""
         assert self._file is not None
-        self._latest = checkpoint
+        self._latest, self._cycle = checkpoint, cycle
         self._state = self._file.state
         rows, numbers = _rows_of_blocks(checkpoint)
         sites = len(checkpoint.sites)
@@ -190,7 +197,7 @@ class LedgerReader:
         covered = STATE_NATIVE | STATE_PYTHON_DOMAINS
         if self._latest is None or not self._latest.is_complete or self._state & covered != covered:
             return None
-        return self._survivors.judge(n_clean, _cohorts(self._latest) if at_end else None)
+        return self._survivors.judge(n_clean, _cohorts(self._latest, self._cycle) if at_end else None)
 
     @property
     def state(self) -> int:
@@ -242,6 +249,14 @@ class LedgerReader:
     def falling_bytes(self) -> float:
         """Return the live bytes of the sites of which there are fewer than at half of the cycles."""
         return self._judge.falling_bytes()
+
+    def drop(self, site: int | None) -> Drop:
+        """Return the largest drop of a site's live bytes, or with None of those of all sites together."""
+        return self._judge.drop(site)
+
+    def forget_drops(self) -> None:
+        """Count drops from the next checkpoint on: memory went with a process that has ended."""
+        self._judge.forget_drops()
 
     def locate(self, site: int) -> Place:
         """Return the call that a site is: of a mapping, the one that made it."""
@@ -463,11 +478,12 @@ def _rows_of(checkpoint: Checkpoint, chosen: NDArray[np.bool_]) -> tuple[NDArray
     return rows, checkpoint.site_table.owners[rows["site"]]
 
 
-def _cohorts(checkpoint: Checkpoint) -> Cohorts:
+def _cohorts(checkpoint: Checkpoint, cycle: int) -> Cohorts:
     rows, sites = _rows_of_blocks(checkpoint)
     return Cohorts(
-        checkpoint.cycle,
+        cycle,
         sites,
+        checkpoint.births_from[rows["bucket"]],
         checkpoint.births_end[rows["bucket"]],
         rows["live_blocks"].astype(np.int64),
         rows["live_bytes"].astype(np.int64),

@@ -11,6 +11,7 @@ from dataclasses import replace
 from itertools import takewhile
 
 import numpy as np
+from numpy.typing import NDArray
 
 from soak.attribution.native.symbols import Symbols
 from soak.native.layout import STACK_SITE
@@ -24,7 +25,11 @@ _NEAR = 6
 
 
 class NameCache:
-    """Leaves these names out of what is alive, where the stack that made them is known."""
+    """Leaves these names out of what is alive, where the stack that made them is known.
+
+    Stacks are recorded from some time on. Where all stacks of a call are look-ups, so were those before: blocks of the
+    same size there are names too.
+    """
 
     def __init__(self, tables: WatchedTables) -> None:
         self._tables = tables
@@ -38,9 +43,21 @@ class NameCache:
         if not self._sites:
             return checkpoint
         is_name = np.isin(checkpoint.rows["site"], list(self._sites))
+        is_name |= self._are_earlier_names(checkpoint, is_name)
         if int(checkpoint.rows["live_blocks"][is_name].sum()) > _ENTRIES:
             return checkpoint
         return replace(checkpoint, rows=checkpoint.rows[~is_name])
+
+    def _are_earlier_names(self, checkpoint: Checkpoint, is_name: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Tell which rows are of names that were made before their stacks were recorded, ``(rows,)``."""
+        rows, owners = checkpoint.rows, checkpoint.site_table.owners[checkpoint.rows["site"]]
+        has_stack = checkpoint.sites["kind"][rows["site"]] == STACK_SITE
+        size, rest = np.divmod(rows["live_bytes"], np.maximum(rows["live_blocks"], 1))
+        found = np.zeros(len(rows), np.bool_)
+        for call in set(owners[is_name].tolist()) - set(owners[has_stack & ~is_name].tolist()):
+            of_call = (rows["site"] == call) & (rows["bucket"] > 0) & (rest == 0)
+            found |= of_call & np.isin(size, size[is_name & (owners == call)])
+        return found
 
     def _learn(self, checkpoint: Checkpoint) -> None:
         new = np.flatnonzero(checkpoint.sites["kind"][self._known :] == STACK_SITE) + self._known

@@ -19,6 +19,7 @@ from soak.analysis.decide import Decision, decide
 from soak.analysis.evidence import LEDGER, Proven
 from soak.analysis.falls import FallCounter
 from soak.analysis.outside import DECIDING, OutsideJudge
+from soak.analysis.sites.drops import without_drops
 from soak.analysis.sites.garbage import (
     LARGEST_TUPLE_BYTES,
     MOST_FREE_TUPLES,
@@ -29,6 +30,7 @@ from soak.analysis.sites.garbage import (
 from soak.analysis.sites.labels import growth_by_label
 from soak.analysis.sites.ledger import Suspect
 from soak.analysis.sites.standing import StandingLeaks
+from soak.analysis.sites.survivors import FEWEST_CYCLES, SETTLED_OF_WATCHED
 from soak.attribution.causes import causes_of_sites, fingerprint, with_main_site
 from soak.attribution.holders import UNSCANNED, Reachability
 from soak.attribution.native.symbols import Symbols
@@ -184,7 +186,9 @@ class Watch:
         self._ledger = (
             None
             if tables is None
-            else LedgerReader(lambda: tables, tables.maps, tolerance, flag_after_cycles=flag_after)
+            else LedgerReader(
+                lambda: tables, tables.maps, tolerance, flag_after_cycles=flag_after, settled=SETTLED_OF_WATCHED
+            )
         )
         self._names = None if tables is None else NameCache(tables)
         if self._scanner is not None:
@@ -214,6 +218,8 @@ class Watch:
         tables = self._tables
         if self._pace.turn(sample, tables.marks() if tables is not None else 0):
             self._begin_judging()
+            if tables is not None:
+                tables.count_births_from(self._pace.first_mark)
         is_quiet = self._is_quiet(sample, values.pop(CPU_S, None))
         cycles = self._pace.cycles_at(sample, is_quiet=is_quiet)
         if cycles is None:
@@ -298,12 +304,15 @@ class Watch:
     def _add_count(self, checkpoint: Checkpoint, cycles: int) -> bool:
         ledger = self._ledger
         assert ledger is not None
-        sums = ledger.take(checkpoint, cycles)
-        is_python = np.isin(checkpoint.rows["domain"], PYTHON_DOMAINS)
+        if self._pace.noun == "mark":
+            ledger.take_births(checkpoint, cycles)
         removed = 0 if self._tables is None else self._tables.removed
         if removed != self._removed:
             self._falls.restart()
+            ledger.forget_drops()
             self._removed = removed
+        sums = ledger.take(checkpoint, cycles)
+        is_python = np.isin(checkpoint.rows["domain"], PYTHON_DOMAINS)
         self._falls.add(float(checkpoint.rows["live_bytes"][is_python].sum()))
         if not ledger.is_complete:
             self._judge.distrust_ledger()
@@ -317,7 +326,7 @@ class Watch:
 
     def _decide(self, *, is_last: bool = False, failed: bool = False) -> Decision:
         """Decide on the signals, and on the ledger's sites on their own: a small leak hides under others' sawteeth."""
-        evidence = self._judge.evidence(is_last=is_last)
+        evidence = self._judge.evidence(self._survivors(is_last=is_last), is_last=is_last)
         if self._ledger is not None:
             suspects = self._ledger.suspects(self._pace.cycles, self._pace.n_min, at_end=is_last)
             self._suspects = self._with_lost(self._standing.keep(suspects))
@@ -344,9 +353,18 @@ class Watch:
             grows = whole is not None and whole.verdict is Verdict.LEAK
             free = self._sites_of_free_tuples(self._ledger, of_python, grows=grows)
             processes = 1 if self._tables is None else max(self._tables.processes, 1)
+            evidence = without_drops(evidence, self._ledger.drop)
             evidence = without_waiting(evidence, of_python, free, most=processes * most_waiting(self._ledger.maps))
             self._suspects = list(evidence.suspects)
         return decide(replace(evidence, cycles=self._pace.cycles, failed=failed))
+
+    def _survivors(self, *, is_last: bool) -> SeriesVerdict | None:
+        """Return what the births of all live blocks say: they are told in marks."""
+        if self._ledger is None or self._pace.noun != "mark":
+            return None
+        n_min = self._pace.n_min
+        n_clean = n_min if self._plan.n_min is not None else min(n_min, FEWEST_CYCLES)
+        return self._ledger.survivors(n_clean, at_end=is_last)
 
     def _ended(self) -> int:
         return 0 if self._tables is None else self._tables.removed

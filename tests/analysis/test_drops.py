@@ -1,0 +1,84 @@
+"""What has dropped at once is no leak until it stands well above that; a leak beside it is told."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from soak.analysis.decide import decide
+from soak.analysis.evidence import REQUIRED_FROM_OUTSIDE, Evidence
+from soak.analysis.falls import Drop, largest_drop
+from soak.analysis.sites.drops import without_drops
+from soak.analysis.sites.ledger import LedgerJudge, Suspect
+from soak.verdict import SeriesState, SeriesVerdict, Verdict
+
+GARBAGE, LEAKING = 2, 3
+CYCLES = 5000
+
+
+def a_leak(rate: float) -> SeriesVerdict:
+    return SeriesVerdict(Verdict.LEAK, SeriesState.STEADY, rate, rate, rate, decided_at=500, since=100)
+
+
+def watched(*suspects: Suspect) -> Evidence:
+    rate = sum(suspect.bytes_per_cycle for suspect in suspects)
+    series = {"tracked": a_leak(rate or 60.0), "tracked_blocks": a_leak(1.0)}
+    return Evidence(series, REQUIRED_FROM_OUTSIDE, tolerance_bytes=1.0, cycles=CYCLES, n_min=128, suspects=suspects)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "drop"),
+    [
+        ([10, 20, 30, 40, 50, 60], (0, 50)),
+        ([10, 20, 30, 10, 20, 30], (20, 20)),
+        ([10, 20, 30, 10, 40, 90], (20, 80)),
+        ([90, 0, 10, 20, 30, 40, 50, 60, 70], (0, 70)),  # as it starts
+        ([], (0, 0)),
+    ],
+    ids=["growth", "sawtooth", "growth under it", "after a start", "nothing"],
+)
+def test_the_largest_drop_and_the_rise_since_then(sizes: list[int], drop: tuple[float, float]):
+    cycles = np.arange(1, len(sizes) + 1) * 100
+
+    assert largest_drop(cycles, np.array(sizes, np.int64)) == drop
+
+
+def judged() -> LedgerJudge:
+    """Give a program of which one site rises by 60 B a cycle and is emptied every 2,000, and one keeps 20 B a cycle."""
+    judge = LedgerJudge(1.0)
+    for cycle in range(20, CYCLES + 1, 20):
+        waiting, kept = cycle % 2000, cycle
+        judge.add(cycle, np.array([0, 0, waiting, kept]), np.array([0, 0, 60 * waiting, 20 * kept]))
+    return judge
+
+
+def test_drops_are_counted_by_site_and_of_all_sites_together():
+    judge = judged()
+
+    assert judge.drop(GARBAGE) == (60 * 1980, 60 * 1000)
+    assert judge.drop(LEAKING).fallen_bytes == 0
+    assert judge.drop(None) == (60 * 1980 - 20 * 20, 60 * 1000 + 20 * 3000)
+    judge.forget_drops()
+    assert judge.drop(GARBAGE).fallen_bytes == 0
+
+
+def test_garbage_that_was_collected_before_is_no_leak_and_what_leaks_beside_it_is():
+    judge = judged()
+    waiting, kept = (Suspect(site, a_leak(rate), 1.0, None) for site, rate in ((GARBAGE, 60.0), (LEAKING, 20.0)))
+
+    alone = without_drops(watched(waiting), judge.drop)
+    both = without_drops(watched(waiting, kept), judge.drop)
+
+    assert decide(alone).verdict is Verdict.INCONCLUSIVE
+    assert [suspect.is_leak for suspect in both.suspects] == [False, True]
+    assert decide(both).verdict is Verdict.LEAK
+
+
+def test_the_sum_of_many_sites_is_told_when_it_stands_far_above_its_drop():
+    low, high = Drop(100_000.0, 120_000.0), Drop(100_000.0, 200_000.0)
+
+    undecided = without_drops(watched(), lambda _: low)
+
+    assert decide(undecided).verdict is Verdict.INCONCLUSIVE
+    assert undecided.series["tracked"].needed == -(-80_000 // 60)
+    assert decide(without_drops(watched(), lambda _: high)).verdict is Verdict.LEAK
