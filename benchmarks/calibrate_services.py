@@ -3,7 +3,7 @@
 `benchmarks/calibrate.py` runs this and writes the table. Each run is a service that is watched for one to two minutes:
 some seconds of imports, perhaps idle time, then requests at random times, whose rate wanders. Its blocks are counted
 when `CountPace` has them counted, and judged by what judges a real watch: `OutsideJudge`, `LedgerJudge`,
-`StandingLeaks`, `without_waiting` and `decide`. Seeds are fixed.
+`StandingLeaks`, `without_drops`, `without_waiting` and `decide`. Seeds are fixed.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from calibrate_counts import count, judge_families
 
 from soak.analysis.decide import decide
 from soak.analysis.outside import OutsideJudge
+from soak.analysis.sites.drops import without_drops
 from soak.analysis.sites.garbage import WAITING_BLOCKS, without_waiting
 from soak.analysis.sites.ledger import LedgerJudge
 from soak.analysis.sites.standing import StandingLeaks
@@ -203,7 +204,8 @@ def verdict_of(service: Service, sites: list[Site], *, marked: bool) -> Verdict:
         taken += 1
     evidence = judge.evidence(is_last=True)
     suspects = tuple(standing.keep(ledger.suspects(pace.n_min, at_end=True)))
-    evidence = without_waiting(replace(evidence, suspects=suspects, cycles=pace.cycles), range(len(sites)))
+    evidence = without_drops(replace(evidence, suspects=suspects, cycles=pace.cycles), ledger.drop)
+    evidence = without_waiting(evidence, range(len(sites)))
     return decide(evidence).verdict
 
 
