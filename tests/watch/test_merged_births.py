@@ -30,6 +30,9 @@ class Worker(WatchedTables):
     def count_births_from(self, mark: int) -> None:
         self._first = mark
 
+    def set_cycle(self, cycle: int) -> None:
+        self.made = cycle
+
     def read(self) -> Checkpoint:
         births = np.array([mark for mark in self._kept_at if mark <= self.made], np.int64)
         rows = np.zeros(len(births), ROW)

@@ -141,6 +141,7 @@ class MergedLedger(WatchedTables):
         self._state, self._sequence = 0, 0
         self._marks_before = self._removed = 0
         self._births_from: int | None = None
+        self._told_cycle = 0
         self._files: set[str] = set()
         self.ended = EndedGrowth()
         """What the processes that are counted no longer grew by."""
@@ -157,6 +158,8 @@ class MergedLedger(WatchedTables):
         self._members[member] = added = _Member(ledger, self._modules, self.marks())
         if self._births_from is not None:
             ledger.count_births_from(added.first_marks)
+        elif self._told_cycle:
+            ledger.set_cycle(self._told_cycle)
 
     def remove(self, member: Hashable) -> None:
         """Count a process no longer, and close its ledger."""
@@ -230,6 +233,12 @@ class MergedLedger(WatchedTables):
             spans=spans,
             **sums,
         )
+
+    def set_cycle(self, cycle: int) -> None:
+        """See WatchedTables."""
+        self._told_cycle = cycle
+        for member in self._members.values():
+            member.ledger.set_cycle(cycle)
 
     def process_of(self, sites: Collection[int], before: int | None = None) -> OneProcess | None:
         """See WatchedTables."""

@@ -149,6 +149,10 @@ class WatchedTables(Ledger):
         """Tell the birth of each block in marks after this one; what was born by then is born in cycle 0."""
 
     @abstractmethod
+    def set_cycle(self, cycle: int) -> None:
+        """Have all blocks from now on born in this cycle; for programs that have not marked any of their own."""
+
+    @abstractmethod
     def own_mapped(self) -> int:
         """Return the bytes that the tracker itself has mapped."""
 
@@ -191,7 +195,7 @@ class LiveTables(WatchedTables):
             self._memory.close()
             raise
         self._sums = SlotSums(self._word)
-        self._sequence = 0
+        self._sequence = self._told_cycle = 0
         self._state = self._own_mapped = 0
         self._strings = b""
         self._stacks = np.zeros(0, np.uint64)
@@ -211,8 +215,9 @@ class LiveTables(WatchedTables):
         return self._half_word(self.places.site_count_at) > 0
 
     def marks(self) -> int:
-        """Return how often the program has called ``soak.mark()`` or ``soak_mark()``."""
-        return self._word(self.places.cycle_at)
+        """See WatchedTables. In a program that marks after `set_cycle`, marks go on from there."""
+        cycle = self._word(self.places.cycle_at)
+        return 0 if cycle == self._told_cycle else cycle
 
     def count_births_from(self, mark: int) -> None:
         """See WatchedTables."""
@@ -281,7 +286,8 @@ class LiveTables(WatchedTables):
         return np.concatenate(addresses), np.concatenate(sites_of)
 
     def set_cycle(self, cycle: int) -> None:
-        """Have all blocks from now on born in this cycle."""
+        """See WatchedTables."""
+        self._told_cycle = cycle
         with contextlib.suppress(OSError):
             os.pwrite(self._writable, struct.pack("<Q", cycle), self.places.cycle_at)
 
@@ -343,7 +349,7 @@ class LiveTables(WatchedTables):
     def read(self) -> Checkpoint | None:
         """Count what is alive now; None when the process has ended or runs another program."""
         places = self.places
-        cycle = self.marks()
+        cycle = self._word(places.cycle_at)
         self._sum_up()
         # After the slots, so that the site of every slot is counted.
         sites = min(self._half_word(places.site_count_at), SITE_LIMIT)

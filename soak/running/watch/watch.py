@@ -73,7 +73,7 @@ _WAITS_FOR_COLLECTION = (
     "garbage collection look like this. So does a cache that is emptied. If gc.collect() in the program lowers the "
     "memory, break the cycles, or collect more often."
 )
-_FEW_MARKS = "There were marks ({marks}), but too few to use them as cycles."
+_FEW_MARKS = "There were marks, but too few to use them as cycles."
 _QUIET = "The program was idle in {samples} more samples; they do not count."
 _FREE_TUPLES = (
     "Part of the growth is free tuples that CPython keeps for reuse, up to {most} of each size: they are not a leak."
@@ -232,6 +232,8 @@ class Watch:
         says_more = False
         if self._ledger is not None and self._counting.is_due(active_s):
             says_more = self._count(self._ledger, active_s, cycles)
+        if tables is not None and not self._pace.marks:
+            tables.set_cycle(cycles + 1)
         self._keep(cycles, values)
         says_more = self._scan(cycles) or says_more
         return self._judge.add(cycles, values) or says_more
@@ -304,8 +306,7 @@ class Watch:
     def _add_count(self, checkpoint: Checkpoint, cycles: int) -> bool:
         ledger = self._ledger
         assert ledger is not None
-        if self._pace.noun == "mark":
-            ledger.take_births(checkpoint, cycles)
+        ledger.take_births(checkpoint, cycles)
         removed = 0 if self._tables is None else self._tables.removed
         if removed != self._removed:
             self._falls.restart()
@@ -359,8 +360,8 @@ class Watch:
         return decide(replace(evidence, cycles=self._pace.cycles, failed=failed))
 
     def _survivors(self, *, is_last: bool) -> SeriesVerdict | None:
-        """Return what the births of all live blocks say: they are told in marks."""
-        if self._ledger is None or self._pace.noun != "mark":
+        """Return what the births of all live blocks say."""
+        if self._ledger is None:
             return None
         n_min = self._pace.n_min
         n_clean = n_min if self._plan.n_min is not None else min(n_min, FEWEST_CYCLES)
@@ -598,11 +599,10 @@ class Watch:
             yield _REPLACED
 
     def _missing_marks(self) -> Iterator[str]:
-        marks = self._pace.marks
         if self._pace.noun == "mark":
             return
-        if marks:
-            yield _FEW_MARKS.format(marks=format_count(marks))
+        if self._pace.marks:
+            yield _FEW_MARKS
         elif self._plan.marks:
             yield no_mark(self._plan.marks)
 
