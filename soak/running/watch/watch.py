@@ -500,7 +500,7 @@ class Watch:
             tracker=tracked.state,
             pacing=pacing,
             failure=failure,
-            messages=(*self._messages, *self._fd_message(), *self._limits(name, tracked), *self._waits(decision)),
+            messages=(*self._messages, *self._fd_message(), *self._limits(name, tracked), *self._waits()),
             checkpoints=samples + 1,
             started=started,
             tolerance_bytes=self._plan.tolerance_bytes,
@@ -606,11 +606,10 @@ class Watch:
         elif self._plan.marks:
             yield no_mark(self._plan.marks)
 
-    def _waits(self, decision: Decision) -> Iterator[str]:
+    def _waits(self) -> Iterator[str]:
         """Suggest that reference cycles wait for a collection, where Python's memory climbs and falls at once."""
-        found = None if decision.verdict is Verdict.CLEAN else self._falls.falls
-        if found is not None:
-            times, mean_bytes = found
+        if self._falls.falls is not None:
+            times, mean_bytes = self._falls.falls
             yield _WAITS_FOR_COLLECTION.format(times=format_count(times), fall=format_size(mean_bytes))
 
     def _fd_message(self) -> Iterator[str]:
