@@ -60,7 +60,10 @@ class CollectingTables(ScriptedLedger, WatchedTables):
         return Frame(None, "worker.py", "work", 5)
 
     def set_cycle(self, cycle: int) -> None:
-        """See LiveTables."""
+        """See WatchedTables."""
+
+    def count_births_from(self, mark: int) -> None:
+        """See WatchedTables."""
 
     def want_collection(self) -> None:
         """See LiveTables: it is made as soon as the process runs again."""
