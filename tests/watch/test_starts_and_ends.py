@@ -182,7 +182,7 @@ def test_a_command_that_ends_at_once_is_one_line():
     for _ in range(10):
         seen = start_false()
         if isinstance(seen, str):
-            assert seen == "'false' ended at once, with status 1: nothing was measured"
+            assert seen == "'false' ended at once, with status 1: soak measured nothing"
         else:
             assert seen.exit_status() == 1
             assert (seen.read(), seen.program()) == ({}, "")
