@@ -30,7 +30,7 @@ class Counted:
 counted, uncounted = Counted(), Counted()
 
 
-def make():
+def _make():
     """Return a number and an entry that takes a few blocks."""
     number = next(numbers)
     time.sleep(0.004)
@@ -39,23 +39,23 @@ def make():
 
 def evicts_never():
     """Forget to count."""
-    uncounted.put(*make(), 0)
+    uncounted.put(*_make(), 0)
 
 
 def repaired_counts():
     """Count."""
-    counted.put(*make(), 1)
+    counted.put(*_make(), 1)
 
 
 def repaired_slots():
     """Write to a ring."""
-    number, entry = make()
+    number, entry = _make()
     slots[number % MOST] = entry
 
 
 def repaired_ages():
     """Drop what is older than five seconds."""
-    number, entry = make()
+    number, entry = _make()
     now = time.monotonic()
     for old in [key for key, (since, _) in by_time.items() if now - since > 5]:
         del by_time[old]
