@@ -87,7 +87,7 @@ class Mixer:
         if fault is not Fault.PAD_KEPT:
             self._mixer.release_request_pad(source.mixer_pad)
         if fault is Fault.UNLOCKED:
-            self._removed.append(source)
+            self._watch(source)
         elif fault is not Fault.NOT_NULL:
             source.check_stopped()
             source.threads.end()
@@ -95,6 +95,13 @@ class Mixer:
             add_reference(source.bin)
         if fault is Fault.PROBE_KEPT:
             self._mixer.get_static_pad("src").add_probe(Gst.PadProbeType.EVENT_DOWNSTREAM, _let_pass, source)
+
+    def _watch(self, removed: SourceBin) -> None:
+        """Keep a bin that was taken out and not locked, in the place of the oldest one, which has stayed stopped."""
+        if len(self._removed) == _WATCHED_BINS:
+            self._removed[0].check_stopped()
+            self._removed[0].threads.end()
+        self._removed.append(removed)
 
     def check_removed(self) -> None:
         """Check that the bins that were taken out last, and not locked, are still stopped. Raises JukeboxError.

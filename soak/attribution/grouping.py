@@ -14,6 +14,7 @@ INSIDE = "inside "
 """Begins the expression of what C code holds, which source code cannot write."""
 _CLASS = "type"
 _INDEX = re.compile(r"\[-?\d+\]")
+_OF_FUNCTION = re.compile(r"(\w+)( of [\w<>]+)([.\[].*)", re.DOTALL)
 _Key = tuple[object, ...]
 
 
@@ -74,6 +75,7 @@ def chain_steps(chain: Sequence[ChainNode]) -> list[tuple[str, ChainNode]]:
     """Return each node with the expression that leads to it, ``my_script.seen[7]``; a module is no step by itself.
 
     What C code holds has no expression: ``inside my_script.view``, and from there on ``inside my_script.view: [0]``.
+    What a local variable leads to is named as the function's own code names it: ``self.inbox of consume``.
     """
     expression, steps = "", []
     for number, node in enumerate(chain):
@@ -84,7 +86,7 @@ def chain_steps(chain: Sequence[ChainNode]) -> list[tuple[str, ChainNode]]:
         else:
             expression += node.name
         if number or node.type != "module":
-            steps.append((expression, node))
+            steps.append((_OF_FUNCTION.sub(r"\1\3\2", expression), node))
     return steps
 
 

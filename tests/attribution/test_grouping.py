@@ -293,6 +293,16 @@ def test_more_groups_than_are_shown_are_counted_as_causes():
 def test_the_steps_of_a_way_are_expressions():
     """A module is no holder; where nothing but a module holds a container, it is its own."""
     assert [expression for expression, _ in chain_steps((APP, SEEN, item(7)))] == ["app.seen", "app.seen[7]"]
+
+
+def test_what_a_local_variable_leads_to_is_named_as_its_function_names_it():
+    writer = ChainNode("self of consume", "a Writer", "Writer", 56, None)
+    frames = ChainNode("._frames", "a deque of 600", "deque", 5432, None)
+
+    steps = chain_steps((writer, frames, item(7)))
+
+    assert [name for name, _ in steps] == ["self of consume", "self._frames of consume", "self._frames[7] of consume"]
+    assert largest_holder((writer, frames, item(7))) == ("self._frames of consume", frames)
     assert largest_holder((APP, SEEN, item(7))) == ("app.seen", SEEN)
     assert largest_holder((APP, SEEN)) == ("app.seen", SEEN)
     assert largest_holder(()) is None

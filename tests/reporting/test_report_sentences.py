@@ -676,6 +676,9 @@ def test_the_first_line_names_the_container_that_only_grows_even_if_more_memory_
 
     assert "app.py:14 allocates it, and app.bus.handlers keeps it" in kept_by(thread, of_list)
     assert "app.py:14 adds to self.handlers, and no code removes anything from it" in kept_by(thread)
+    items = ChainNode(".handlers", "a list of 9", "list", 128, None), ChainNode("[7]", "a dict", "dict", None, None)
+    local = dataclasses.replace(of_list, chain=(*thread.chain, *items))
+    assert "app.py:14 allocates it, and self.handlers of run keeps it" in kept_by(local)
 
 
 def test_the_first_line_does_not_name_a_registry_of_weak_references_if_something_else_holds_as_much():

@@ -340,7 +340,13 @@ class ChildRing:
         self._words[ring.WORD_MORE_CYCLES] = cycles
 
     def ask_about_objects(self, question: bytes) -> None:
-        """Have the child answer, after its last cycle, a question about objects (soak.inside.objects.answers)."""
+        """Have the child answer, after its last cycle, a question about objects (soak.inside.objects.answers).
+
+        Nothing happens once it has looked for questions: the answer has the same place, and a scan of a copy may be
+        over long after the cycles are.
+        """
+        if self.has_loop_ended and not self.waits_for_list:
+            return
         self._ring.write_text(question)
         self._words[ring.WORD_ASKED] |= ring.ASKED_OBJECTS
 

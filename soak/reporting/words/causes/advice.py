@@ -185,7 +185,7 @@ def _group_of(only_grows: Keeper, causes: Sequence[Cause]) -> CauseGroup | None:
 
 
 def _last_name(container: str) -> str:
-    return container.rpartition(".")[2]
+    return container.partition(" of ")[0].rpartition(".")[2]
 
 
 def _line_of(keeper: Keeper) -> str:
