@@ -701,6 +701,17 @@ def _objects(name: str, evidence: Evidence) -> bool:
     return role is Role.DECIDES or (seen.low or 0.0) > heap_rate
 
 
+def _goes_on_for_caches(evidence: Evidence) -> bool:
+    """Whether a run goes on until a container that the code keeps small could be full.
+
+    Which one holds the objects only the process itself can tell, after its last cycle. Where it is one of these, a run
+    that ended here would have no verdict, so from half-way on it goes on where objects of Python become more.
+    """
+    objects = evidence.series.get("python_blocks")
+    is_half_way = 2 * evidence.cycles >= CYCLES_OF_OWN_CACHES
+    return evidence.may_be_bounded or (is_half_way and objects is not None and _is_above_zero(objects))
+
+
 def _is_above_zero(series: SeriesVerdict) -> bool:
     return series.verdict is not Verdict.CLEAN and (series.low or 0.0) > 0
 
@@ -822,7 +833,8 @@ def _is_final(evidence: Evidence, grounds: tuple[Ground, ...], series: Mapping[s
         return is_settled or (bool(rest) and _decision(evidence, rest).is_final)
     if first.limit is not None or evidence.only_outside:
         return True
-    if evidence.may_be_bounded and first.kind in _WHAT_A_CACHE_MAY_BE and _may_hold_unknown_caches(evidence):
+    may_be_cached = _may_hold_unknown_caches(evidence) and _goes_on_for_caches(evidence)
+    if first.kind in _WHAT_A_CACHE_MAY_BE and may_be_cached:
         return False
     if first.kind is GroundKind.GROWING_PROCESSES:
         return all(judged.is_final for judged in evidence.roles if judged.role.verdict is Verdict.LEAK)

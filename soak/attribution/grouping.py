@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from soak.attribution.native.names import INTERPRETER_MODULES
+from soak.attribution.object_answers import as_function_names_it
 from soak.inside.objects.names import UNNAMED
 from soak.results import Cause, ChainNode, MemoryKind, Owner, Place
 
@@ -14,7 +15,6 @@ INSIDE = "inside "
 """Begins the expression of what C code holds, which source code cannot write."""
 _CLASS = "type"
 _INDEX = re.compile(r"\[-?\d+\]")
-_OF_FUNCTION = re.compile(r"(\w+)( of [\w<>]+)([.\[].*)", re.DOTALL)
 _Key = tuple[object, ...]
 
 
@@ -86,7 +86,7 @@ def chain_steps(chain: Sequence[ChainNode]) -> list[tuple[str, ChainNode]]:
         else:
             expression += node.name
         if number or node.type != "module":
-            steps.append((_OF_FUNCTION.sub(r"\1\3\2", expression), node))
+            steps.append((as_function_names_it(expression), node))
     return steps
 
 

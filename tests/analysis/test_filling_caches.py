@@ -218,7 +218,12 @@ def test_a_hidden_bound_excuses_no_more_than_so_many_cycles(cycles: int, verdict
 
 @pytest.mark.parametrize(
     ("may_be_bounded", "is_slow", "cycles", "is_final"),
-    [(True, True, 3000, False), (False, True, 3000, True), (True, False, 3000, True), (True, True, 9000, True)],
+    [
+        (True, True, 3000, False),
+        (False, True, 3000, True),
+        (True, False, 3000, True),
+        (True, True, 9000, True),
+    ],
 )
 def test_a_run_goes_on_where_the_code_may_bound_what_grows(
     may_be_bounded: bool, is_slow: bool, cycles: int, is_final: bool
@@ -229,6 +234,18 @@ def test_a_run_goes_on_where_the_code_may_bound_what_grows(
     found = decide(evidence)
 
     assert (found.verdict, found.is_final) == (Verdict.LEAK, is_final)
+
+
+@pytest.mark.parametrize(("cycles", "is_final"), [(2047, True), (2048, False), (4095, False), (4096, True)])
+def test_a_run_that_is_half_way_goes_on_where_only_the_process_can_tell_which_container_holds_its_objects(
+    cycles: int, is_final: bool
+):
+    """A queue without a limit was undecided: it ended early, and its class bounds those that have one."""
+    series = {**LEAK.series, "python_blocks": BLOCKS}
+    evidence = replace(LEAK, n_min=1100, is_n_min_of_slow_cycles=True, cycles=cycles, series=series)
+
+    assert decide(evidence).is_final is is_final
+    assert decide(replace(evidence, is_n_min_of_slow_cycles=False)).is_final
 
 
 def test_a_weak_registry_of_what_a_bounded_cache_holds_grows_with_it():
