@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import difflib
-import importlib
 import io
 import os
 import re
@@ -15,7 +14,7 @@ from collections.abc import Collection
 from typing import NoReturn, TextIO
 
 import soak
-from soak.commands import COMMANDS
+from soak.commands import COMMANDS, module_of
 from soak.errors import SoakError, shortened, starved_words
 from soak.running.rare_collections import rare_collections
 from soak.running.surroundings import check_memory
@@ -124,7 +123,7 @@ def _run_command(given: list[str]) -> int:
             subparsers.add_parser(command, help=line, add_help=False)
             continue
         # Only the called command is imported, so that `soak --help` is fast.
-        module = importlib.import_module(f"soak.commands.{command}")
+        module = module_of(command)
         called = subparsers.add_parser(
             command, help=line, description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
         )

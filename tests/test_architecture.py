@@ -134,10 +134,12 @@ def test_the_reader_of_floors_sees_what_it_must():
     assert (
         floor_of("soak.running.component.supervisor")
         < floor_of("soak.reporting.formats.html")
-        < floor_of("soak.commands.run")
+        < floor_of("soak.commands.measuring.run")
     )
-    assert "soak.reporting.formats.terminal" in set(imports_of(ROOT / "soak/commands/show.py"))
-    assert "soak.reporting.formats.terminal" not in set(imports_of(ROOT / "soak/commands/show.py", top_level_only=True))
+    assert "soak.reporting.formats.terminal" in set(imports_of(ROOT / "soak/commands/results/show.py"))
+    assert "soak.reporting.formats.terminal" not in set(
+        imports_of(ROOT / "soak/commands/results/show.py", top_level_only=True)
+    )
     with pytest.raises(AssertionError, match=r"soak\.cellar stands on no floor"):
         floor_of("soak.cellar")
 

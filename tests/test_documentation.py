@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import re
 import shlex
 import subprocess
@@ -14,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from soak.commands import COMMANDS
+from soak.commands import COMMANDS, module_of
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -30,7 +29,7 @@ PLACEHOLDERS = ("…", "[", "<", " A B", "PACKAGE", "RUN RUN")
 def commands() -> Iterator[tuple[str, str]]:
     """Give where each command stands, and the command."""
     texts = [(page.name, page.read_text(encoding="utf-8")) for page in PAGES]
-    texts += [(name, importlib.import_module(f"soak.commands.{name}").__doc__ or "") for name in COMMANDS]
+    texts += [(name, module_of(name).__doc__ or "") for name in COMMANDS]
     for where, text in texts:
         for line in LINE.findall(text):
             if not any(placeholder in line for placeholder in PLACEHOLDERS):
@@ -61,7 +60,7 @@ def test_every_command_is_understood(where: str, line: str):
     ends = [at for at, word in enumerate(words) if word in REST_OF_SHELL]
     _, name, *arguments = words[: ends[0] if ends else None]
     parser = argparse.ArgumentParser(prog=f"soak {name}")
-    importlib.import_module(f"soak.commands.{name}").add_arguments(parser)
+    module_of(name).add_arguments(parser)
 
     parser.parse_args(arguments)
 

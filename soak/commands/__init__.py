@@ -1,8 +1,13 @@
 """The commands: one module per command, imported only when that command is called.
 
 The docstring of a command's module is its help text. The module defines ``add_arguments(parser)`` and
-``run(options) -> exit code``.
+``run(options) -> exit code``. Commands of one kind share a folder.
 """
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
 
 COMMANDS = {
     "run": "soak components one by one; say which one grows, how fast and how certain that is",
@@ -24,3 +29,15 @@ COMMANDS = {
     "doctor": "check whether this machine can measure; say what is missing and what that means",
 }
 """Each command and its line in ``soak --help``, in that order."""
+
+_FOLDERS = {
+    "measuring": ("run", "resume", "watch", "bisect", "profile"),
+    "results": ("list", "clean", "show", "report", "compare", "export", "view"),
+    "matrices": ("matrix", "fleet", "merge"),
+}
+
+
+def module_of(command: str) -> ModuleType:
+    """Import the module of a command."""
+    folders = [folder for folder, commands in _FOLDERS.items() if command in commands]
+    return importlib.import_module(".".join(("soak.commands", *folders, command)))

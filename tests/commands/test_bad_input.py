@@ -12,7 +12,7 @@ import pytest
 
 import soak.__main__
 from soak.commands import COMMANDS
-from soak.commands.measure import signals_set
+from soak.commands.measuring.measure import signals_set
 
 WriteFile = Callable[[str, str], Path]
 Refuse = Callable[..., str]

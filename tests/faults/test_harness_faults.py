@@ -24,7 +24,7 @@ from faults_builder import CASE, LIMIT_S, SMALL, begin, cycles_read, is_running,
 from running_builder import CYCLES, a_plan, context, soak_driver
 
 from soak.__main__ import main
-from soak.commands.measure import signals_set
+from soak.commands.measuring.measure import signals_set
 from soak.errors import StoreError
 from soak.measurements import Reading
 from soak.running.child.guards import COOL_AGAIN_C, HeatGuard, what_ran_out
@@ -312,7 +312,7 @@ def test_where_no_process_may_be_started_one_line_says_so(
     def refused(_: object) -> int:
         raise error
 
-    monkeypatch.setattr("soak.commands.list.run", refused)
+    monkeypatch.setattr("soak.commands.results.list.run", refused)
 
     assert main(["list"]) == 2
     assert capsys.readouterr().err == (

@@ -9,7 +9,7 @@ from pathlib import Path
 from command_builder import Answer
 
 from soak.__main__ import main
-from soak.commands.cell import write_cell_reports
+from soak.commands.matrices.cell import write_cell_reports
 from soak.matrix.cells import Cell, Fleet
 from soak.matrix.columns import make_columns
 from soak.request import Request

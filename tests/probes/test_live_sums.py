@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from soak.native.layout import ROW
-from soak.probes.live_sums import LiveSums, Part
+from soak.probes.ledgers.live_sums import LiveSums, Part
 
 PIECES, CHANGES = 12, 200
 

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as how
 from hypothesis import strategies as st
 
-from soak.commands import run as run_command
+from soak.commands.measuring import run as run_command
 from soak.reporting import words as say
 from soak.request import Request, typed_options
 from soak.results import ComponentResult

@@ -32,7 +32,7 @@ AS_SOMEBODY_ELSE = """
 import encodings.ascii, encodings.unicode_escape, encodings.utf_8_sig, importlib, os, sys
 from soak.__main__ import main
 for name in ("watch", "measure"):
-    importlib.import_module("soak.commands." + name)
+    importlib.import_module("soak.commands.measuring." + name)
 import soak.reporting.commands.watch, soak.reporting.write, soak.running.watch.record, soak.running.watch.watch
 import soak.running.processes.watching
 os.setuid(65534)

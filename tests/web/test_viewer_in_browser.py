@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from viewer_builder import RUN, SOAKED, Viewer, make_runs, require_browser, view
 
-from soak.commands.view import open_in_browser
+from soak.commands.results.view import open_in_browser
 
 pytestmark = [pytest.mark.integration, pytest.mark.browser]
 

@@ -23,7 +23,7 @@ from soak.native.layout import (
     SIZE_SHIFT,
 )
 from soak.native.ledger import buckets_of
-from soak.probes.live_sums import LiveSums, Part
+from soak.probes.ledgers.live_sums import LiveSums, Part
 
 _SITE_WORD = np.uint64(SITE_MASK)
 _DOMAIN_SHIFT, _EPOCH_SHIFT = np.uint64(DOMAIN_SHIFT), np.uint64(EPOCH_SHIFT)

@@ -25,7 +25,7 @@ from soak.running.environment import host_name
 from soak.store.fleets import is_asked_to_stop, is_done
 from soak.store.runs import is_fleet
 
-MODULE = "soak.commands.cell"
+MODULE = "soak.commands.matrices.cell"
 """The command line of the process; it stands above this package, for it writes reports."""
 _LOOK_S, _GRACE_S = 0.5, 30.0
 _KEPT_BYTES = 4096

@@ -23,7 +23,7 @@ def run(options: argparse.Namespace) -> int:
     """Write the reports and print the path of report.html."""
     folder = find_run_or_matrix(options.which, runs_folder(options))
     if is_matrix(folder):
-        from soak.commands.matrices import matrix_of_folder
+        from soak.commands.matrices.folders import matrix_of_folder
         from soak.reporting.matrix.write import write_matrix
 
         write_matrix(matrix_of_folder(folder), folder, Path.cwd())

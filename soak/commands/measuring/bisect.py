@@ -40,7 +40,7 @@ from soak.commands.arguments import (
     positive_count,
     size,
 )
-from soak.commands.measure import signals_set
+from soak.commands.measuring.measure import signals_set
 from soak.errors import UsageError
 from soak.request import Request, parse_driver_settings
 from soak.settings import RunPlan, make_plan

@@ -21,7 +21,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from soak.commands.matrices import NO_RUN, report_matrix
+from soak.commands.matrices.folders import NO_RUN, report_matrix
 from soak.errors import UsageError
 
 

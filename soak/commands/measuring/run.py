@@ -34,7 +34,7 @@ from soak.commands.arguments import (
     size,
     temperature,
 )
-from soak.commands.measure import add_copies, copies_of, measure_and_report, say_at_once
+from soak.commands.measuring.measure import add_copies, copies_of, measure_and_report, say_at_once
 from soak.documents import with_finite_numbers
 from soak.errors import UsageError
 from soak.request import Request, parse_driver_settings, parse_injection

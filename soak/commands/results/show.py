@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _show_matrix(folder: Path, *, as_json: bool) -> int:
-    from soak.commands.matrices import matrix_of_folder
+    from soak.commands.matrices.folders import matrix_of_folder
 
     matrix = matrix_of_folder(folder)
     if as_json:

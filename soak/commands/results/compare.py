@@ -81,7 +81,7 @@ def read_result(text: str, runs: Path) -> RunResult:
         return read_report(path / REPORT)
     folder = find_run_or_matrix(text, runs)
     if is_matrix(folder):
-        from soak.commands.matrices import matrix_of_folder
+        from soak.commands.matrices.folders import matrix_of_folder
         from soak.reporting.matrix.one_run import as_one_run
 
         return as_one_run(matrix_of_folder(folder))

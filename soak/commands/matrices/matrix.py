@@ -31,9 +31,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from soak.commands.arguments import PYTHON_HELP, positive_count
-from soak.commands.matrices import report_matrix
-from soak.commands.measure import say_at_once, signals_set
-from soak.commands.run import add_component_arguments, request_of
+from soak.commands.matrices.folders import report_matrix
+from soak.commands.measuring.measure import say_at_once, signals_set
+from soak.commands.measuring.run import add_component_arguments, request_of
 from soak.errors import UsageError
 from soak.matrix.cells import Fleet, Share, check_cells, own_python
 from soak.matrix.columns import Column, make_columns, with_titles
@@ -109,7 +109,7 @@ def measure_matrix(
     say_at_once()
     from rich.console import Console
 
-    from soak.commands.cell import cell_settings, write_cell_reports
+    from soak.commands.matrices.cell import cell_settings, write_cell_reports
     from soak.reporting.matrix.display import FleetDisplay
     from soak.running.environment import host_name
     from soak.running.fleet.fleet_run import FleetRun

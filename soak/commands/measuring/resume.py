@@ -17,7 +17,7 @@ from __future__ import annotations
 import argparse
 
 from soak.commands.arguments import add_run_argument, runs_folder
-from soak.commands.measure import add_copies, copies_of, measure_and_report
+from soak.commands.measuring.measure import add_copies, copies_of, measure_and_report
 from soak.errors import UsageError
 from soak.store.merges import is_merge
 from soak.store.runs import find_run_or_matrix, is_fleet

@@ -114,7 +114,7 @@ class _Progress:
 def run(options: argparse.Namespace) -> int:
     """Watch, print the verdict, return the exit code."""
     command = _command(options)
-    from soak.commands.measure import signals_set
+    from soak.commands.measuring.measure import signals_set
     from soak.reporting.commands.watch import render_watch
     from soak.reporting.formats.json_report import render_json
     from soak.reporting.outcome import exit_code

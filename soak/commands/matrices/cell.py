@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from soak.commands.run import settings_of
+from soak.commands.measuring.run import settings_of
 from soak.documents import from_document
 from soak.inside.child import die_with_parent
 from soak.matrix.cells import Cell, Fleet

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from soak.commands.arguments import duration, positive_count
-from soak.commands.matrix import add_matrix_arguments, measure_matrix
+from soak.commands.matrices.matrix import add_matrix_arguments, measure_matrix
 from soak.errors import UsageError
 
 if TYPE_CHECKING:
