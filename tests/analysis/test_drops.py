@@ -1,4 +1,4 @@
-"""What has dropped at once is no leak until it stands well above that; a leak beside it is told."""
+"""Memory that has dropped suddenly is not a leak until it stands far above that; a leak beside it is found."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What has dropped at once may drop again, so it is no leak until it has risen well above its largest drop.
+"""Memory that has dropped suddenly may drop again, so it is not a leak until it has risen far above its largest drop.
 
-A watched program collects its garbage when it wants to, and empties its caches. Between two collections what waits
-rises at one rate, and the rule may see one rise only. Each rise is about as high as the drop before it; a leak rises
-for ever. So a leak that shares its call site with such memory is told later, by at most that many bytes.
+A watched program collects its garbage when it wants to, and empties its caches. Between two collections, garbage grows
+at one rate, and the rule may see a single rise. Each rise is about as high as the drop before it, but a leak rises
+without end. So a leak that shares its call site with garbage is found later: when it stands at twice the largest drop.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from soak.analysis.falls import Drop
 from soak.verdict import SeriesState, SeriesVerdict, Verdict
 
 _TIMES = 2.0
-"""A leak has risen by this many times the largest drop: of sawteeth one is seldom twice as high as all others."""
+"""A leak has risen by this many times the largest drop. One tooth of a saw is seldom twice as high as all others."""
 
 
 def without_drops(evidence: Evidence, drop_of: Callable[[int | None], Drop]) -> Evidence:
-    """Return the evidence without the leaks of memory that has dropped and not risen far above that since.
+    """Return the evidence without leaks of memory that dropped suddenly and has not risen far above that since.
 
     ``drop_of``: returns the largest drop of a site, or with None of all sites together.
     """

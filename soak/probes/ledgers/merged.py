@@ -63,7 +63,7 @@ class _Member:
         self.ledger = ledger
         self.first_marks = self.marks = ledger.marks()
         self.own_marks, self.all_marks = [0], [all_marks]
-        """How often it had marked since it was added, and how often all processes had by then; of each reading."""
+        """At each reading: how often it had marked since it was added, and how often all processes had."""
         self.numbers = np.zeros(0, np.int64)
         """By its own number of a site: the merged one; 0 where it was not asked for yet."""
         self._modules = modules
@@ -82,9 +82,9 @@ class _Member:
             del self.own_marks[1::2], self.all_marks[1::2]
 
     def spans(self, checkpoint: Checkpoint, first: int) -> NDArray[np.int64]:
-        """Return the marks of all processes between which the blocks of each bucket were born, ``(buckets, 2)``.
+        """Return between which marks of all processes the blocks of each bucket were born, ``(buckets, 2)``.
 
-        They are counted from mark ``first``. Bucket 0 is of what was there before.
+        Marks are counted from mark ``first``. Bucket 0 holds the blocks from before it.
         """
         before = np.searchsorted(self.own_marks, checkpoint.births_from, side="left") - 1
         after = np.searchsorted(self.own_marks, checkpoint.births_end, side="right")

@@ -27,8 +27,8 @@ _NEAR = 6
 class NameCache:
     """Leaves these names out of what is alive, where the stack that made them is known.
 
-    Stacks are recorded from some time on. Where all stacks of a call are look-ups, so were those before: blocks of the
-    same size there are names too.
+    Stacks are recorded only after some time. If all stacks of a call are look-ups, its earlier blocks of the same size
+    are names too.
     """
 
     def __init__(self, tables: WatchedTables) -> None:
