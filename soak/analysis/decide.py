@@ -694,6 +694,8 @@ def _objects(name: str, evidence: Evidence) -> bool:
         return False
     if name == "heap":
         return not evidence.is_only_tcache(series)
+    if name in LEDGER and evidence.is_within_drops:
+        return False
     is_explained = evidence.is_rss_explained and (evidence.is_last or seen.verdict is Verdict.LEAK)
     if name == "rss" and (is_explained or (evidence.is_last and seen.verdict is Verdict.SETTLING)):
         return False

@@ -109,6 +109,8 @@ class Evidence:
     """The call sites that grow, with the cache that holds each one's objects; known after the last cycle."""
     may_be_bounded: bool = False
     """What grows may go into a container that code keeps small, as far as the code tells."""
+    is_within_drops: bool = False
+    """All live memory together has not risen far above its largest drop, as garbage that waits for a collection."""
     is_watched: bool = False
     """The process was not made by soak, and tells nothing at its end."""
     stop: Stop | None = None

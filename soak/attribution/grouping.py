@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from soak.attribution.expressions import as_function_names_it
 from soak.attribution.native.names import INTERPRETER_MODULES
-from soak.attribution.object_answers import as_function_names_it
 from soak.inside.objects.names import UNNAMED
 from soak.results import Cause, ChainNode, MemoryKind, Owner, Place
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from soak.analysis.sites.caches import Cache
+from soak.attribution.expressions import as_function_names_it
 from soak.attribution.keepers.bounds import Bound
 from soak.attribution.pointers.reference_cycles import describe_ring
 from soak.inside.objects.caches import NO_BOUND
@@ -25,7 +26,6 @@ _LAST_NAME = re.compile(r"([A-Za-z_]\w*)$")
 _LENGTH = re.compile(r" of ([\d,]+)$")
 _MOST_OVERFULL = 2
 """A number by which code bounds a container of this name is another one's where this one has far more entries."""
-_OF_FUNCTION = re.compile(r"(\w+)( of [\w<>]+)([.\[].*)", re.DOTALL)
 _RECYCLED = ("list", "dict", "tuple", "float")
 _UNCOLLECTABLE = "module gc"
 
@@ -150,11 +150,6 @@ def _bounded_by_code(
         is_table=container is links[-1],
         is_bounded_by_code=True,
     )
-
-
-def as_function_names_it(expression: str) -> str:
-    """Return the expression of what a local variable leads to as its function has it: ``self.inbox of consume``."""
-    return _OF_FUNCTION.sub(r"\1\3\2", expression)
 
 
 def draw_nodes(links: Sequence[Link], place_of_site: Callable[[int], Place | None]) -> tuple[ChainNode, ...]:

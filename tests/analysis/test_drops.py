@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -82,3 +84,16 @@ def test_the_sum_of_many_sites_is_told_when_it_stands_far_above_its_drop():
     assert decide(undecided).verdict is Verdict.INCONCLUSIVE
     assert undecided.series["tracked"].needed == -(-80_000 // 60)
     assert decide(without_drops(watched(), lambda _: high)).verdict is Verdict.LEAK
+
+
+@pytest.mark.parametrize(("is_within_drops", "verdict"), [(True, Verdict.CLEAN), (False, Verdict.INCONCLUSIVE)])
+def test_what_rises_again_after_a_drop_is_clean_where_nothing_of_past_cycles_is_left(
+    is_within_drops: bool, verdict: Verdict
+):
+    rises = SeriesVerdict(Verdict.INCONCLUSIVE, SeriesState.UNSTEADY, 60.0, 40.0, 80.0, is_growing=True)
+    flat = SeriesVerdict(Verdict.CLEAN, SeriesState.FLAT, 0.0, 0.0, 0.001, decided_at=CYCLES)
+    nothing = SeriesVerdict(Verdict.CLEAN, SeriesState.NOTHING_STAYS, 0.0, 0.0, 0.1, decided_at=CYCLES)
+    series = {**dict.fromkeys(REQUIRED_FROM_OUTSIDE, flat), "tracked": rises, "tracked_blocks": rises}
+    seen = Evidence(series, REQUIRED_FROM_OUTSIDE, 1.0, CYCLES, 128, early=series, survivors=nothing)
+
+    assert decide(replace(seen, is_watched=True, is_within_drops=is_within_drops)).verdict is verdict

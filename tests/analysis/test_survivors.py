@@ -154,6 +154,14 @@ def test_a_table_that_doubles_whenever_the_series_is_looked_at_is_not_clean_by_t
         assert decide(replace(seen, survivors=replace(found, is_growing=False))).verdict is Verdict.CLEAN
 
 
+def test_a_block_of_a_site_that_had_none_before_is_no_table_that_doubles():
+    """As the table of a list that shrinks: the call that takes from it makes a smaller one, once."""
+    found = judge(np.array([1500]), np.array([FOREVER]), 20_000, cycles=2000)
+
+    assert found is not None
+    assert not found.is_growing
+
+
 def test_a_table_that_has_stopped_to_grow_is_not_waited_for():
     made = np.array([1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024])
 

@@ -91,7 +91,7 @@ def test_what_a_failed_control_left_unproven_is_measured_again():
     unproven = a_result("it", verdict=Verdict.INCONCLUSIVE, grounds=(Ground(GroundKind.CONTROL_FAILED, ("heap",)),))
 
     assert remains(unproven) == (
-        False, "A control of what its verdict rests on failed; measured again, as the controls are.", 2048,
+        False, "A control that its verdict rests on failed; measured again, as the controls are.", 2048,
     )  # fmt: skip
 
 

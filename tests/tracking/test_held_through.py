@@ -22,7 +22,7 @@ HELD = Reachability("held")
 SUSPECT = Suspect(GROWS, SeriesVerdict(Verdict.INCONCLUSIVE, SeriesState.EARLY, 4000.0), 1.0, 4000)
 KEEPS = "KEPT = []\ndef cycle():\n    KEPT.append((bytes(9),))\n"
 REPAIRED = {
-    "which is emptied": KEEPS + "def stop():\n    KEPT.clear()\n",
+    "which is emptied": KEEPS + "import atexit\ndef stop():\n    KEPT.clear()\natexit.register(stop)\n",
     "which is refused": KEEPS.replace("    KEPT", "    len(KEPT) < 400 and KEPT"),
 }
 

@@ -40,9 +40,14 @@ def without_drops(evidence: Evidence, drop_of: Callable[[int | None], Drop]) -> 
     return replace(evidence, series={**evidence.series, **series})
 
 
+def is_within(drop: Drop) -> bool:
+    """Whether memory has dropped and not risen far above that since."""
+    return drop.risen_bytes < _TIMES * drop.fallen_bytes
+
+
 def _judged(leak: SeriesVerdict, drop: Drop, bytes_per_cycle: float) -> SeriesVerdict:
-    missing = _TIMES * drop.fallen_bytes - drop.risen_bytes
-    if missing <= 0:
+    if not is_within(drop):
         return leak
+    missing = _TIMES * drop.fallen_bytes - drop.risen_bytes
     needed = max(math.ceil(missing / bytes_per_cycle), 1) if bytes_per_cycle > 0 else None
     return replace(leak, verdict=Verdict.INCONCLUSIVE, state=SeriesState.UNSTEADY, decided_at=None, needed=needed)

@@ -147,14 +147,17 @@ class SurvivorJudge:
         )
 
     def _risen(self, newest: Cohorts, until: float, since: float) -> float:
-        """Return the bytes by which sites have much more at each mark since a cycle than at any before another."""
+        """Return the bytes by which sites have much more at each mark since a cycle than at any before another.
+
+        A site that had nothing before is left out: a table that doubles was there with a part of its size.
+        """
         early = [mark for mark in self._marks if mark.cycle <= until]
         late = [*(mark for mark in self._marks if since <= mark.cycle < newest.cycle), newest]
         sizes = [mark.sizes_by_site() for mark in (*early, *late)]
         sites = max(map(len, sizes))
         table = np.stack([np.pad(each, (0, sites - len(each))) for each in sizes])
         most, least = table[: len(early)].max(axis=0), table[len(early) :].min(axis=0)
-        return float((least - most)[least >= _LARGER_TABLE * most].sum())
+        return float((least - most)[(most > 0) & (least >= _LARGER_TABLE * most)].sum())
 
 
 def _survivors(baseline: Cohorts, newest: Cohorts, first: int, last: int) -> tuple[float, float]:

@@ -19,7 +19,7 @@ from soak.analysis.decide import Decision, decide
 from soak.analysis.evidence import LEDGER, Proven
 from soak.analysis.falls import FallCounter
 from soak.analysis.outside import DECIDING, OutsideJudge
-from soak.analysis.sites.drops import without_drops
+from soak.analysis.sites.drops import is_within, without_drops
 from soak.analysis.sites.garbage import (
     LARGEST_TUPLE_BYTES,
     MOST_FREE_TUPLES,
@@ -355,6 +355,8 @@ class Watch:
             free = self._sites_of_free_tuples(self._ledger, of_python, grows=grows)
             processes = 1 if self._tables is None else max(self._tables.processes, 1)
             evidence = without_drops(evidence, self._ledger.drop)
+            if evidence.survivors is not None and evidence.survivors.verdict is Verdict.CLEAN:
+                evidence = replace(evidence, is_within_drops=is_within(self._ledger.drop(None)))
             evidence = without_waiting(evidence, of_python, free, most=processes * most_waiting(self._ledger.maps))
             self._suspects = list(evidence.suspects)
         return decide(replace(evidence, cycles=self._pace.cycles, failed=failed))
