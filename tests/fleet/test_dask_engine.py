@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -202,3 +206,60 @@ def test_the_script_of_a_job_has_one_cell_at_a_time_and_ends_before_its_walltime
         ["-p short", "-t 01:00:00", "--exclusive"] if system == "slurm" else ["+MaxRuntime = 3600", "+Group = soak"]
     )
     assert all(line in script for line in expected), script
+
+
+WORKER = """
+import pathlib, signal, sys, time
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+folder = pathlib.Path(sys.argv[sys.argv.index("--local-directory") + 1])
+(folder / "dask-scratch-space").mkdir()
+print("works", flush=True)
+if sys.argv[1] == "the queue":
+    signal.sigwait({signal.SIGTERM})
+    time.sleep(0.2)
+    (folder / "late").mkdir()
+"""
+
+
+@pytest.mark.parametrize("ended_by", ["the worker", "the queue"])
+def test_a_job_of_slurm_leaves_nothing_in_the_temporary_folder_of_its_node(ended_by: str, tmp_path: Path):
+    """``ended_by``: the queue sends SIGTERM to all processes of the job, and the worker writes on for a while."""
+    node, worker = tmp_path / "node", tmp_path / "worker.py"
+    node.mkdir()
+    worker.write_text(WORKER, encoding="utf-8")
+    with (
+        dask.config.set({"temporary-directory": str(tmp_path)}),
+        make_queue_cluster("slurm", QueueRequest(hosts=1, interface="lo"), tmp_path) as cluster,
+    ):
+        script = cluster.job_script()
+    command = f"{sys.executable} -m distributed.cli.dask_worker"
+    assert command in script
+
+    job = subprocess.Popen(
+        ["bash", "-c", script.replace(command, f"{sys.executable} {worker} '{ended_by}'")],
+        env={**os.environ, "TMPDIR": str(node)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert job.stdout is not None
+    assert job.stdout.readline() == "works\n"
+    if ended_by == "the queue":
+        os.killpg(job.pid, signal.SIGTERM)
+    _, err = job.communicate()
+
+    assert "Traceback" not in err
+    assert list(node.iterdir()) == []
+
+
+def test_a_folder_that_the_user_has_chosen_for_workers_stays_theirs(tmp_path: Path):
+    chosen = {"temporary-directory": str(tmp_path), "jobqueue.slurm.local-directory": "/scratch/mine"}
+    with (
+        dask.config.set(chosen),
+        make_queue_cluster("slurm", QueueRequest(hosts=1, interface="lo"), tmp_path) as cluster,
+    ):
+        script = cluster.job_script()
+
+    assert "--local-directory /scratch/mine " in script
+    assert "mktemp" not in script

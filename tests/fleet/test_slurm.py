@@ -34,6 +34,13 @@ def cluster() -> Iterator[Slurm]:
         yield system
 
 
+@pytest.fixture(autouse=True)
+def _every_job_has_ended(cluster: Slurm) -> Iterator[None]:
+    """Wait for the ends of jobs: they remove their temporary files there, after the fleet itself has ended."""
+    yield
+    cluster.wait_until_idle()
+
+
 def start_fleet(cluster: Slurm, folder: Path, *options: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "soak", "fleet", ".", "--iterations", "64", "--no-track", *options, "--out", "out"]
     environment = {**cluster.environment, "PYTHONPATH": str(ROOT)}

@@ -43,6 +43,17 @@ _SETTINGS = {
     "distributed.admin.tick.interval": "500ms",
     "distributed.admin.system-monitor.interval": "5s",
 }
+_SCRATCH = "soak_scratch"
+_SCRIPT_OF_SCRATCH = (
+    f"{_SCRATCH}=$(mktemp -d)",
+    # When the job is ended, the worker still writes there: so the script waits for the worker's own end.
+    "trap : TERM",
+    f"trap 'rm -rf \"${_SCRATCH}\"' EXIT",
+)
+"""What a job does so that its worker leaves nothing in the temporary folder of its node.
+
+Dask's workers make a folder there that stays. HTCondor itself removes the temporary folder of a job.
+"""
 
 
 @dataclass(frozen=True)
@@ -166,6 +177,10 @@ def make_queue_cluster(system: str, request: QueueRequest, logs: Path) -> Any:
         longest = {"+MaxRuntime": str(int(request.walltime_s))} if request.walltime_s else {}
         options["job_extra_directives"] = {**longest, **_pairs(request.directives)}
         return HTCondorCluster(**options, disk=request.disk)
+    if dask.config.get("jobqueue.slurm.local-directory") is None:  # otherwise the user has chosen a folder
+        before = dask.config.get("jobqueue.slurm.job-script-prologue") or []
+        options["job_script_prologue"] = [*before, *_SCRIPT_OF_SCRATCH]
+        options["local_directory"] = f'"${_SCRATCH}"'
     if request.queue:
         options["queue"] = request.queue
     if request.walltime_s:
