@@ -5,10 +5,13 @@
 #include "recorder/recorder_hot.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -646,6 +649,73 @@ static void change_mapping(struct reference *mine, size_t *held, uint64_t *rando
     mine->births++;
 }
 
+#define HANDLER_CALLS 2000
+#define HANDLER_BLOCKS 1000u
+static volatile sig_atomic_t handler_calls, is_child_of_handler;
+
+static void born_in_turn(uint32_t number)
+{
+    born(0x10000000 + number * 256, 106, recorder_native_site(0x4000) & SITE_MASK);
+}
+
+static void allocate_and_fork(int signal)
+{
+    (void)signal;
+    if (is_child_of_handler || handler_calls == HANDLER_CALLS)
+        return;
+    born_in_turn(HANDLER_BLOCKS + (uint32_t)handler_calls++);
+    if (handler_calls % 8)
+        return;
+    pid_t child = fork();
+    if (child == 0) {
+        is_child_of_handler = 1;
+        recorder_go_on_in_child();
+        return;
+    }
+    int status;
+    EXPECT(waitpid(child, &status, 0) == child && status == 0);
+}
+
+/* The child goes on where the handler interrupted its parent: nearly always, a leaf was being packed there. */
+static void a_child_that_a_signal_handler_forks_goes_on_packing(void)
+{
+    struct itimerval often = {{0, 30}, {0, 30}}, never = {{0, 0}, {0, 0}};
+    packing_saves_nothing = 1;
+    for (uint32_t i = 0; i < HANDLER_BLOCKS; i++)
+        born_in_turn(i);
+    EXPECT(signal(SIGALRM, allocate_and_fork) != SIG_ERR);
+    EXPECT(setitimer(ITIMER_REAL, &often, NULL) == 0);
+    for (uint32_t i = 0; handler_calls < HANDLER_CALLS && !is_child_of_handler; i++) {
+        born_in_turn(i % HANDLER_BLOCKS);
+        EXPECT(pack_all() > 0);
+    }
+    EXPECT(setitimer(ITIMER_REAL, &never, NULL) == 0);
+    count();
+    uint64_t blocks = HANDLER_BLOCKS + (uint64_t)handler_calls;
+    EXPECT(checkpoint.live_blocks == blocks && checkpoint.live_bytes == blocks * 106);
+    if (is_child_of_handler)
+        _exit(0);
+}
+
+/* A reader would take what stays there for the words of the leaf that is packed next. */
+static void where_what_was_moved_cannot_be_emptied_no_leaf_is_packed_any_more(void)
+{
+    struct range own[LEDGER_RANGES];
+    packing_saves_nothing = 1;
+    born_in_turn(0);
+    born(0x20000000, 106, recorder_native_site(0x4000));
+    EXPECT(pack_all() == 2);
+    for (size_t i = recorder_ranges(own, LEDGER_RANGES); i-- > 0;)
+        if (mlock2((void *)own[i].start, own[i].end - own[i].start, MLOCK_ONFAULT))
+            return; /* it may not lock so much here */
+    born_in_turn(1);
+    EXPECT(pack_all() == 1);
+    EXPECT(!packing_begin());
+    born_in_turn(2);
+    count();
+    EXPECT(checkpoint.live_blocks == 4 && checkpoint.live_bytes == 4ul * 106);
+}
+
 /* The child has all blocks of this thread, also where a leaf was being packed. */
 static void fork_here(uintptr_t base, const size_t *sizes)
 {
@@ -771,6 +841,8 @@ static const struct {
     CASE(two_long_rows_of_leaves_have_the_same_places),
     CASE(blocks_beyond_the_limit_of_leaves_are_said_to_be_lost),
     CASE(a_large_heap_is_counted_in_time),
+    CASE(a_child_that_a_signal_handler_forks_goes_on_packing),
+    CASE(where_what_was_moved_cannot_be_emptied_no_leaf_is_packed_any_more),
     CASE(threads_lose_nothing),
 };
 

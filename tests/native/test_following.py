@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -193,6 +195,26 @@ def test_what_a_forked_child_uses_again_of_packed_tables_is_no_growth(start: Sta
     assert packed_bytes - left_bytes > 100_000
     assert used_bytes - before_bytes > 100_000
     assert used_bytes + left_bytes - before_bytes - packed_bytes == pytest.approx(0, abs=65_536)
+    child.close()
+
+
+def test_a_process_may_end_while_its_packed_tables_are_read(start: Start):
+    program = start(PACKED)
+    child = program.tables()
+    child.read()
+    saved_bytes = child.saved_bytes
+    pieces = child._slots()
+    next(pieces)
+
+    os.kill(child.pid, signal.SIGKILL)
+    deadline = time.monotonic() + 60
+    while child.is_there():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+    assert all(len(words) for _, words in pieces)
+    assert child.saved_bytes == saved_bytes
+    assert child.read() is None
     child.close()
 
 

@@ -433,6 +433,8 @@ class LiveTables(WatchedTables):
         saved_bytes = 0
         for start, of_leaf in zip(leaves["slots"][was_packed].tolist(), counted[was_packed], strict=True):
             words = self._memory.read(start, LEAF_SLOTS)
+            if len(words) < LEAF_SLOTS:
+                return  # the process has ended
             saved_bytes += saved_of(words, of_leaf)
             yield start, unpacked(self._memory, words, int(of_leaf["packed"]))
         self.saved_bytes = saved_bytes

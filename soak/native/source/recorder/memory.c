@@ -56,8 +56,8 @@ uint32_t memory_note(void *start, size_t bytes)
 
 void memory_give_back(uint32_t number, void *start)
 {
-    if (number >= LEDGER_RANGES || (uintptr_t)start >= ranges[number].end)
-        return;
+    if (number >= LEDGER_RANGES || (uintptr_t)start < ranges[number].start || (uintptr_t)start >= ranges[number].end)
+        return; /* a forked child may have one of the two from before, and one from after */
     int saved = errno;
     (void)system_call(SYS_munmap, start, ranges[number].end - (uintptr_t)start);
     errno = saved;

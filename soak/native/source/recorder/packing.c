@@ -366,10 +366,10 @@ static void put_back(uint64_t *slots, const struct packed *old)
     }
 }
 
-/* By system call, and without a trace in errno. */
-static void empty(const void *start, size_t bytes)
+/* Returns 0 where the kernel refuses, as while the program locks its memory. */
+static int empty(const void *start, size_t bytes)
 {
-    (void)system_call(SYS_madvise, start, bytes, MADV_DONTNEED);
+    return system_call(SYS_madvise, start, bytes, MADV_DONTNEED) == 0;
 }
 
 /* From now on a reader looks for what was moved, until all that is not in the copy is put back. */
@@ -380,10 +380,11 @@ static void take_turn(uint64_t *slots, const struct packed *old)
     __atomic_fetch_add(&under_way.turn, 1, __ATOMIC_SEQ_CST);
 }
 
-static void finish_turn(int moved)
+/* Is told again what take_turn was told: a signal handler may have forked since, and its child has finished already. */
+static void finish_turn(uint64_t *slots, const struct packed *old, int moved)
 {
     if (moved)
-        put_back(under_way.slots, under_way.old);
+        put_back(slots, old);
     store_release(&under_way.slots, NULL);
     __atomic_fetch_add(&under_way.turn, 1, __ATOMIC_SEQ_CST);
 }
@@ -407,6 +408,8 @@ static uint32_t count_pages(const struct pages *pages)
 
 int packing_pack(uint64_t *slots, struct counted *counted)
 {
+    if (load(&is_impossible)) /* since the leaf before */
+        return 0;
     const struct packed *old = (const struct packed *)counted->packed; // NOLINT
     gather(slots, old);
     const struct pages pages = workspace->pages;
@@ -429,21 +432,22 @@ int packing_pack(uint64_t *slots, struct counted *counted)
         counted->copy_bytes = before.copy_bytes;
         memcpy(counted->emptied, before.emptied, sizeof before.emptied);
     }
-    finish_turn(moved);
+    finish_turn(slots, old, moved);
     if (moved) {
-        empty(workspace->moved, LEAF_BYTES);
+        if (!empty(workspace->moved, LEAF_BYTES)) /* a reader would take these words for those of the next leaf */
+            store(&is_impossible, 1);
         see_pages_again(slots, counted);
     }
     const struct packed *useless = moved ? old : packed;
     if (useless)
-        empty(useless, bytes_of(useless));
+        (void)empty(useless, bytes_of(useless));
     return moved;
 }
 
 void packing_go_on_in_child(void)
 {
     if (under_way.slots)
-        finish_turn(1);
+        finish_turn(under_way.slots, under_way.old, !load(&is_impossible));
     store(&is_busy, 0);
 }
 
@@ -456,8 +460,8 @@ static int moves_without_unmapping(void)
     from[0] = 1;
     if (!move_away(from, to, PAGE_BYTES))
         return 0;
-    unsigned char is_resident;
-    int is_mapped = system_call(SYS_mincore, from, PAGE_BYTES, &is_resident) == 0;
+    /* Changes nothing, and is refused where nothing is mapped. */
+    int is_mapped = system_call(SYS_madvise, from, PAGE_BYTES, MADV_DONTDUMP) == 0;
     return is_mapped && to[0] == 1 && from[0] == 0;
 }
 
@@ -469,9 +473,9 @@ static int prepare(void)
         workspace = recorder_reserve(in_pages(sizeof *workspace));
         if (!workspace)
             return 0;
-        if (!moves_without_unmapping())
+        /* Where it is impossible, a part may not be mapped any more, and others may map there. */
+        if (!moves_without_unmapping() || !empty(workspace, sizeof *workspace))
             store(&is_impossible, 1);
-        empty(workspace, sizeof *workspace);
     }
     return !load(&is_impossible);
 }
@@ -490,8 +494,8 @@ int packing_begin(void)
 void packing_end(void)
 {
     int saved = errno;
-    if (!load(&is_impossible))
-        empty(workspace, sizeof *workspace);
+    if (!load(&is_impossible) && !empty(workspace, sizeof *workspace))
+        store(&is_impossible, 1);
     errno = saved;
     store_release(&is_busy, 0);
 }
