@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from soak.analysis.component import ComponentJudge
 from soak.analysis.decide import Decision, decide
 from soak.analysis.evidence import REQUIRED_IN_A_RUN, Evidence
-from soak.analysis.sites.survivors import FEWEST_CYCLES, Cohorts, SurvivorJudge
+from soak.analysis.sites.survivors import FEWEST_CYCLES, SETTLED, SETTLED_OF_WATCHED, Cohorts, SurvivorJudge
 from soak.measurements import Reading
 from soak.verdict import SeriesState, SeriesVerdict, Verdict
 
@@ -27,13 +27,14 @@ def judge(
     cycles: int = 1800,
     n_clean: int = FEWEST_CYCLES,
     ends: bool = False,
+    settled: float = SETTLED,
 ) -> SeriesVerdict | None:
     """Let blocks live from one cycle to another, read about every fortieth cycle; return the verdict at the end.
 
     ``ends``: with one more look at the last cycle.
     """
     sizes = np.broadcast_to(np.asarray(sizes), births.shape)
-    survivors = SurvivorJudge(1.0)
+    survivors = SurvivorJudge(1.0, settled=settled)
     for cycle in sorted({*range(0, 200, 7), *(int(200 * 1.025**step) for step in range(400))}):
         if cycle > cycles:
             break
@@ -310,6 +311,22 @@ def test_resident_memory_at_one_rate_that_audits_explain_is_not_waited_for():
     assert decided(rss=steady, is_rss_explained=True).verdict is Verdict.CLEAN
     assert decided(rss=unsteady, is_rss_explained=True).verdict is not Verdict.CLEAN
     assert decided(rss=steady, mapped=steady, is_rss_explained=True).verdict is not Verdict.CLEAN
+
+
+@pytest.mark.parametrize("period", [50, 700, 4000])
+@pytest.mark.parametrize("cycles", [6000, 7000, 9000])
+def test_a_watched_program_may_keep_what_is_young_but_not_more_than_before(period: int, cycles: int):
+    """Its garbage waits for a collection; what has begun to leak after the first half of the cycles does not."""
+    births = each_cycle(cycles)
+    collected = (births // period + 1) * period
+    leaking = births[cycles * 9 // 16 :]
+    both = np.append(births, leaking), np.append(collected, np.full(len(leaking), FOREVER))
+    sizes = np.append(np.full(cycles, 1000), np.full(len(leaking), 300))
+    leaks = judge(*both, sizes, cycles=cycles, n_clean=1024, ends=True, settled=SETTLED_OF_WATCHED)
+
+    assert is_clean(judge(births, collected, 1000, cycles=cycles, n_clean=1024, ends=True, settled=SETTLED_OF_WATCHED))
+    if period < cycles / 8:
+        assert not is_clean(leaks)
 
 
 def test_what_malloc_keeps_in_its_tcache_does_not_object():

@@ -38,11 +38,14 @@ _MARKS_KEPT = 3 * _LOOKS_PER_DOUBLING + 1
 SETTLED = 3 / 4
 """Of n, as drawn above."""
 SETTLED_OF_WATCHED = 1 / 2
-"""Of n, where the program collects its garbage when it wants to: once in n/2 cycles is often enough."""
+"""Of n, where the program collects its garbage when it wants to: once in n/2 cycles is often enough. What is born
+between this and `SETTLED` may wait, but no more of it than waited at a look before n/2."""
 _BASELINE, _WARMED_UP = 1 / 4, 1 / 8
+_STARTED = 1 / 16
+"""Of a mark's cycle: what is born before that a program takes when it starts, and keeps."""
 _LATE = 1 / 2
 """Of n: a table that doubles is made anew between _BASELINE and this, twice as many cycles."""
-_LARGER_TABLE = 1.4
+_LARGER = 1.4
 """Tables are made larger by a half at least. What comes and goes varies by less, or seldom at all marks alike."""
 _WANDER = 1.1
 """Checkpoints come this much later than they are due."""
@@ -72,10 +75,12 @@ class Cohorts:
         """Return the largest end of a span of births that is not above ``cycle``."""
         return int(self.spans_end[np.searchsorted(self.spans_end, cycle, side="right") - 1])
 
-    def sizes_by_site(self, *, born_by: int | None = None) -> NDArray[np.int64]:
-        """Return the live bytes ``(sites,)``, of all or of what was born up to a cycle, indexed by site."""
-        old = np.ones(len(self.sites), np.bool_) if born_by is None else self.born_by <= born_by
-        return np.bincount(self.sites[old], self.sizes[old]).astype(np.int64)
+    def sizes_by_site(self, *, born_after: int = -1, born_by: int | None = None) -> NDArray[np.int64]:
+        """Return the live bytes ``(sites,)``, of all or of what was born between two cycles, indexed by site."""
+        told = self.born_from > born_after
+        if born_by is not None:
+            told &= self.born_by <= born_by
+        return np.bincount(self.sites[told], self.sizes[told]).astype(np.int64)
 
 
 class SurvivorJudge:
@@ -129,6 +134,7 @@ class SurvivorJudge:
         blocks, sizes = _survivors(baseline, newest, first, last)
         sizes = max(sizes, self._risen(newest, n * _BASELINE * _WANDER, n * _LATE * _WANDER))
         is_doubled = self._risen(newest, n * _LATE, n) > self._tolerance_bytes * (last - first)
+        sizes += self._late(newest) * (last - first) / (n * (SETTLED - self._settled)) if self._settled < SETTLED else 0
         rate, blocks_rate = sizes / (last - first), blocks / (last - first)
         bound = rate + SIGNALS["tracked"].grain / (last - first)
         is_clean = n >= n_clean and bound < self._tolerance_bytes and blocks_rate < BLOCKS_TOLERANCE
@@ -146,6 +152,22 @@ class SurvivorJudge:
             is_growing=is_doubled,
         )
 
+    def _late(self, newest: Cohorts) -> float:
+        """Return the bytes that stay of the cycles before `SETTLED`, at sites where less stayed at looks before n/2.
+
+        Garbage that waits for its collection waited then too; a leak that has begun since did not.
+        """
+        n = newest.cycle
+        since = newest.last_birth_before(n * self._settled)
+        late = newest.sizes_by_site(born_after=since, born_by=newest.last_birth_before(n * SETTLED))
+        most = np.zeros(len(late))
+        for mark in self._marks:
+            if n * _BASELINE <= mark.cycle <= n * _LATE * _WANDER:
+                first = mark.last_birth_before(mark.cycle * _STARTED)
+                waited = mark.sizes_by_site(born_after=first, born_by=mark.last_birth_before(mark.cycle * SETTLED))
+                most = np.maximum(most, np.pad(waited, (0, max(len(late) - len(waited), 0)))[: len(late)])
+        return float(late[late >= _LARGER * most].sum())
+
     def _risen(self, newest: Cohorts, until: float, since: float) -> float:
         """Return the bytes by which sites have much more at each mark since a cycle than at any before another.
 
@@ -157,7 +179,7 @@ class SurvivorJudge:
         sites = max(map(len, sizes))
         table = np.stack([np.pad(each, (0, sites - len(each))) for each in sizes])
         most, least = table[: len(early)].max(axis=0), table[len(early) :].min(axis=0)
-        return float((least - most)[(most > 0) & (least >= _LARGER_TABLE * most)].sum())
+        return float((least - most)[(most > 0) & (least >= _LARGER * most)].sum())
 
 
 def _survivors(baseline: Cohorts, newest: Cohorts, first: int, last: int) -> tuple[float, float]:

@@ -2,7 +2,7 @@
 
 The library tells once where its tables are (``struct tables`` in ``layout.h``). From then on they are read through
 /proc/PID/mem. A forked child has them where its parent has them. The program is not stopped, so a block that moves
-meanwhile may be counted twice, or not at all.
+meanwhile may be counted twice, or not at all. Where a site lacks most of what it had, all is counted again.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ from soak.native.layout import (
     SITE_FLAGGED,
     SITE_LIMIT,
     SITE_MASK,
+    STACK_SITE,
     TABLES,
     TABLES_MAGIC,
     TablePlaces,
@@ -49,6 +50,7 @@ from soak.probes.ledgers.free_tuples import count_free_tuples
 from soak.probes.ledgers.packed import read_counted, read_slots, saved_of, unpacked
 from soak.probes.ledgers.shadow import blocks_at
 from soak.probes.ledgers.slot_sums import Births, SlotSums, blocks_in, summed
+from soak.probes.ledgers.torn import TornCounts
 from soak.probes.mappings import maps_reader
 from soak.probes.memory import CLOSED, ProcessMemory
 from soak.probes.outside import living_thread
@@ -194,7 +196,8 @@ class LiveTables(WatchedTables):
         except OSError:
             self._memory.close()
             raise
-        self._sums = SlotSums(self._word)
+        self._sums, self._torn = SlotSums(self._word), TornCounts()
+        self._site_of_stack = np.zeros(0, np.int64)
         self._sequence = self._told_cycle = 0
         self._state = self._own_mapped = 0
         self._strings = b""
@@ -350,7 +353,7 @@ class LiveTables(WatchedTables):
         """Count what is alive now; None when the process has ended or runs another program."""
         places = self.places
         cycle = self._word(places.cycle_at)
-        self._sum_up()
+        self._torn.settle(self._sum_up)
         # After the slots, so that the site of every slot is counted.
         sites = min(self._half_word(places.site_count_at), SITE_LIMIT)
         if not sites:
@@ -439,11 +442,24 @@ class LiveTables(WatchedTables):
             yield start, unpacked(self._memory, words, int(of_leaf["packed"]))
         self.saved_bytes = saved_bytes
 
-    def _sum_up(self) -> None:
-        """Read the slots again, and bring the sums up to date where they have changed."""
+    def _sum_up(self) -> NDArray[np.float64]:
+        """Read the slots again, and bring the sums up to date where they have changed; return the bytes by site."""
         shift = self._half_word(self.places.cycle_at + _SHIFT_BEHIND_CYCLE)
         births = Births(shift, self.born_with_it, self.cycles_from)
         self._sums.update(self._slots(), births)
+        rows = self._sums.rows()
+        return np.bincount(self._without_stacks(rows["site"]), rows["live_bytes"]).astype(np.float64)
+
+    def _without_stacks(self, sites: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the sites of stacks: a block that is replaced may be requested by another way."""
+        known = len(self._site_of_stack)
+        last = int(sites.max(initial=0))
+        if last >= known:
+            table = self._records(SITE, self.places.sites + known * SITE.itemsize, last + 1 - known)
+            numbers = np.arange(known, known + len(table))
+            of_each = np.where(table["kind"] == STACK_SITE, table["parent"], numbers)
+            self._site_of_stack = np.append(self._site_of_stack, of_each)
+        return self._site_of_stack[sites] if len(self._site_of_stack) > last else sites
 
     def _rows(self, sites: int) -> NDArray[np.void]:
         """Return live blocks and bytes by site, domain and bucket of birth; of mappings without their birth."""
