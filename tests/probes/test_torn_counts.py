@@ -55,3 +55,15 @@ def test_what_was_there_in_each_count_is_looked_for_again(then: list[float], nee
 def test_what_comes_and_goes_or_is_small_is_not_looked_for():
     assert counts_needed([LARGE, FREED, LARGE], [FREED, LARGE, FREED]) == [1, 1, 1]
     assert counts_needed([1000.0, 1000.0, 1000.0], [FREED, MISSED]) == [1, 1]
+
+
+def test_a_process_that_ends_while_it_is_counted_again_has_fewer_sites():
+    """The sites that it has are those with live blocks: nothing may be left of the last ones."""
+    torn = TornCounts()
+    for _ in range(3):
+        torn.settle(lambda: np.array([0.0, 0.0, 50_000.0]))
+    counts = iter([np.array([0.0, 0.0, 100.0, 7.0, 9.0]), *[np.zeros(0)] * 7])
+
+    torn.settle(lambda: next(counts))
+
+    assert next(counts, None) is None

@@ -300,6 +300,7 @@ for _ in range(9000 if len(sys.argv) == 1 else 10**6):
 """
 
 
+@pytest.mark.long
 def test_what_a_collection_takes_in_the_end_is_clean_and_what_it_leaves_is_not() -> None:
     """The memory of the marks climbs for 700 of them and falls, so its size proves nothing; the births do."""
     repaired = watch(sys.executable, "-c", GATHERING, n_min=512)

@@ -40,7 +40,7 @@ class TornCounts:
         """
         for _ in range(_MOST_COUNTS):
             sizes = count()
-            sites = max(map(len, (sizes, *self._before)))
+            sites = max(map(len, (sizes, self._freed, *self._before)))
             sizes, self._freed = _padded(sizes, sites), _padded(self._freed, sites)
             before = [_padded(each, sites) for each in self._before]
             if len(before) < _READINGS:
