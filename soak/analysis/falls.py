@@ -14,7 +14,6 @@ _FEWEST_FALLS, _FEWEST_READINGS = 2, 4
 """So many falls, and so many readings of each climb: what goes up and down all the time does not wait for anything."""
 _WARMED_UP = 1 / 8
 """Of the cycles. A program that starts takes much and gives it back; that does not come again."""
-
 _PARTS = 24
 """Of the cycles after that. A climb that looks like a leak fills at least three sixteenths of all cycles."""
 
@@ -29,7 +28,7 @@ class Drop(NamedTuple):
 def largest_drop(cycles: NDArray[np.int64], sizes: NDArray[np.int64], since: int = 0) -> Drop:
     """Return the largest drop of a series of live bytes, ``(checkpoints,)`` each, after its beginning.
 
-    Of each short part only the least counts: an array that is made anew, one item longer, is there twice for a moment,
+    Only the least of each short part counts. An array that is copied into a larger block is there twice for a moment,
     and the drop after that would always be as large as the array. ``since``: the cycle to begin at, if that is later.
     """
     first = int(np.searchsorted(cycles, max(cycles[-1] * _WARMED_UP, since))) if len(cycles) else 0

@@ -11,12 +11,11 @@ _WARM_UP_SHARE = 1 / 8
 
 
 def may_grow(breakdowns: Sequence[Breakdown], cycle: int, tolerance_bytes: float, *, recent_share: float) -> bool:
-    """Tell whether what the program has mapped may be growing, by how much of it is resident at the audits.
+    """Tell whether memory that the program has mapped may be growing, by how much of it is resident at the audits.
 
-    jemalloc and mimalloc map far more than they hand out, and fill it; so only what is resident tells. It may be
-    growing where more is resident at the latest audit than at the first one after the warm-up, and at none between
-    them more. Where it changes, and the latest audit speaks of less than ``recent_share`` of the cycles, the next one
-    must tell.
+    jemalloc and mimalloc map far more than they hand out, so only resident memory counts. It may be growing if the
+    latest audit finds more than the first one after the warm-up, and no audit between them finds more still. If it
+    changes, and the latest audit covers less than ``recent_share`` of the cycles, the next audit must decide.
     """
     resident = [(breakdown.cycle, _mapped_bytes(breakdown)) for breakdown in breakdowns]
     if len({size for _, size in resident}) < 2:

@@ -10,9 +10,9 @@ so a table that grows shows as growth of what was there before: that is added, s
     baseline  alive at n/4 of these                                 read here
     survivors        |---- born here and still alive at n ------|
 
-A table may also be made anew when it is full: a std::vector copies its content into a larger block and frees the old
-one, which then has no survivors. So the least that a site has after n/2 is compared with the most that it had before
-n/4. A table that doubles has doubled in between, whenever it does; of what comes and goes there is about as much.
+A table may also be copied into a larger block when it is full, as a std::vector is. The old block is freed, so nothing
+survives. Therefore the least that a site has after n/2 is compared with the most that it had before n/4. A table that
+doubles has doubled in between. Blocks that come and go take about as much at both times.
 """
 
 from __future__ import annotations

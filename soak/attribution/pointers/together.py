@@ -1,6 +1,7 @@
-"""What objects of one type keep together, and none of them alone: messages that nobody reads, of elements of a bin.
+"""Find memory that objects of one type keep together, though none of them keeps it alone.
 
-Each of them leads to the elements, so no single one is on every way. But every way goes through one of that type.
+For example messages that nobody reads, all of which point to the elements of one bin. No single message is on every way
+to the elements, but every way goes through a message.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ def give_to_kinds_that_keep_together(
     kinds: Sequence[str],
     sizes: Sequence[int],
 ) -> None:
-    """Give what every way leads to through objects of one type to one of these objects, most bytes first.
+    """Make an object of a type the owner of blocks that are only reached through objects of this type.
+
+    The type that keeps most bytes comes first.
 
     ``owners``: as of `Dominators.owners`; changed. ``kinds``: the type of the object in each block, empty for none that
     may own others.

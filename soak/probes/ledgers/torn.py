@@ -1,8 +1,7 @@
-"""Tell where a count has missed a block that was replaced while it went on.
+"""Find counts that missed a block because the program replaced it during the count, and count again.
 
-A program is not stopped while its tables are read, address by address. A table that is made anew (an array that is one
-item longer each time) may be at an address that was read before it came, and gone from the other one. It is counted not
-at all, and a series of such readings has troughs as if there were no table.
+The program runs on while soak reads its tables, address by address. If it copies an array into a larger block and frees
+the old one, soak may read the new address too early and the old one too late. The count then misses the array.
 """
 
 from __future__ import annotations
@@ -15,14 +14,12 @@ from numpy.typing import NDArray
 _READINGS = 3
 """A site that had so much in each of so many counts before holds something for longer than a moment."""
 _SHARE_LEFT = 0.5
-
-
 _MOST_COUNTS = 8
-"""What still lacks after so many has been freed."""
+"""A block that is missing in so many counts has been freed."""
 _FEWEST_BYTES = 16384
 """Smaller tables come and go all the time, and each count again costs as much as the first."""
 _MOST_FREED = 3
-"""A site that was counted again in vain so often holds what comes and goes."""
+"""A site that was counted again in vain so often holds blocks that come and go."""
 
 
 class TornCounts:

@@ -1,7 +1,7 @@
-"""What the kernel of this machine takes to copy a process: measured once, in a small process that copies itself.
+"""Measure once how long the kernel of this machine takes to copy a process: a small process copies itself.
 
-The kernel copies page tables, and of a process no memory. So the time for each byte is the same for 32 MiB and for
-2 GiB, and differs between machines by more than four times.
+The kernel copies page tables, not memory. So the time for each byte is the same for 32 MiB and for 2 GiB. It differs
+between machines by more than four times.
 """
 
 from __future__ import annotations

@@ -232,7 +232,7 @@ class Watch:
         says_more = False
         if self._ledger is not None and self._counting.is_due(active_s):
             says_more = self._count(self._ledger, active_s, cycles)
-        if tables is not None and not self._pace.marks:
+        if tables is not None and not self._pace.marks and not tables.marks():
             tables.set_cycle(cycles + 1)
         self._keep(cycles, values)
         says_more = self._scan(cycles) or says_more

@@ -150,7 +150,7 @@ def _sentence(component: ComponentResult, grounds: Sequence[Ground]) -> str:  # 
             told = _signal(component, first.signals[0])
             return f"{told} The tracker saw every block, and none stays: malloc may keep freed chunks for its threads."
         case GroundKind.HIDDEN_MEMORY:
-            return f"What is counted does not grow. {_hidden_memory(component)}"
+            return f"The memory that soak counts does not grow. {_hidden_memory(component)}"
         case GroundKind.SLOWING:
             return _signal(component, first.signals[0])
         case GroundKind.UNDECIDED if first.streak is not None:
@@ -311,13 +311,13 @@ def _hidden_memory(component: ComponentResult) -> str:
     audit = component.audit
     grown = [] if audit is None else [part for part in audit.parts if part.made_by is not None and part.bytes > 0]
     if not grown:
-        return "A library hands out memory that it mapped: soak does not see its blocks, and it may be growing."
+        return "A library maps memory and allocates from it. soak does not see these blocks; they may be growing."
     part = max(grown, key=lambda part: part.bytes)
     made_by = part_name(part).removeprefix("mapped: ")
     now, before = (size_words(part.resident_bytes[at]) for at in (-1, 0))
     return (
-        f"Of the memory that {made_by} maps {now} are resident, {before} at first. It is handed out by an allocator of "
-        "its own, whose blocks soak does not see: this may be growing."
+        f"{made_by} maps memory and allocates from it itself: {now} are resident now, {before} at first. soak does not "
+        "see these blocks; they may be growing."
     )
 
 
