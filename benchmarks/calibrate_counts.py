@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from soak.analysis.component import SMALLEST_N_MIN, ComponentJudge
-from soak.analysis.decide import decide
+from soak.analysis.decision.decide import decide
 from soak.analysis.sites.streaks import FEWEST_CYCLES_OF_A_STREAK
 from soak.measurements import Reading
 from soak.reporting.words.verdicts.series import CACHE_FITS_INTO_N_MIN

@@ -25,7 +25,7 @@ import numpy.typing as npt
 from measuring import at_least, at_most, equal, make_parser, publish, shown
 
 from soak.analysis.component import ComponentJudge
-from soak.analysis.decide import decide
+from soak.analysis.decision.decide import decide
 from soak.analysis.sites.ledger import LedgerJudge
 from soak.measurements import Reading
 from soak.verdict import Verdict

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from calibrate_counts import CountRow, count, judge_families
 
 from soak.analysis.component import ComponentJudge, choose_n_min
-from soak.analysis.decide import decide
+from soak.analysis.decision.decide import decide
 from soak.analysis.evidence import TCACHE_BYTES, Evidence, Proven
 from soak.analysis.sites.caches import CachedSite
 from soak.analysis.sites.ledger import LedgerJudge

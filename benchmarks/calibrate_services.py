@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from calibrate_counts import count, judge_families
 
-from soak.analysis.decide import decide
+from soak.analysis.decision.decide import decide
 from soak.analysis.outside import OutsideJudge
 from soak.analysis.sites.drops import without_drops
 from soak.analysis.sites.garbage import WAITING_BLOCKS, without_waiting

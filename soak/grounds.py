@@ -19,7 +19,7 @@ _LATER_AT_LEAST = 0.5
 
 
 class GroundKind(StrEnum):
-    """What a verdict may rest on. The order is no precedence; that is the table in ``soak.analysis.decide``."""
+    """What a verdict may rest on. The order is no precedence: that is in ``soak.analysis.decision.precedence``."""
 
     DRIVER_FAILED = "driver-failed"
     """The driver crashed, hung, or could not start."""

@@ -96,7 +96,7 @@ SIGNALS: dict[str, Signal] = {
         Signal("gc_objects", "objects", Role.INFORMS, "gc-tracked objects", 1.0, _blocks_tolerance),
         Signal("kept_files", "files", Role.INFORMS, "other files that are kept", 1.0, 0.01),
         Signal("traced", "bytes", Role.INFORMS, "tracemalloc total (second pass)"),
-        # Judged by rules of their own (soak.analysis.decide): of the processes in which the tracker counts, what they
+        # Judged by rules of their own (soak.analysis.decision): of the processes in which the tracker counts, what they
         # requested and did not free; of the others, their RSS.
         Signal("children_tracked", "bytes", Role.INFORMS, "memory of child processes", 16.0, kind="child-process"),
         Signal("children_rss", "bytes", Role.INFORMS, "RSS of child processes", 4096.0, kind="child-process"),

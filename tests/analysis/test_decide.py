@@ -19,7 +19,9 @@ from soak.analysis.component import (
     choose_n_min,
     n_min_at_half_time,
 )
-from soak.analysis.decide import PRECEDENCE, Decision, decide
+from soak.analysis.decision.decide import decide
+from soak.analysis.decision.outcome import Decision
+from soak.analysis.decision.precedence import PRECEDENCE
 from soak.analysis.evidence import Evidence, JudgedRole, Proven, Stop
 from soak.analysis.sites.caches import Cache, CachedSite
 from soak.analysis.sites.ledger import LedgerJudge, Suspect

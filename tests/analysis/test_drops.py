@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from soak.analysis.decide import decide
+from soak.analysis.decision.decide import decide
 from soak.analysis.evidence import REQUIRED_FROM_OUTSIDE, Evidence
 from soak.analysis.falls import Drop, largest_drop
 from soak.analysis.sites.drops import without_drops

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from soak.analysis.decide import decide
+from soak.analysis.decision.decide import decide
 from soak.analysis.evidence import Evidence
 from soak.analysis.sites.ledger import LedgerJudge, Suspect
 from soak.analysis.sites.rest import EndedGrowth, ended_after

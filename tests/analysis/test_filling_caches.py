@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from soak.analysis.decide import Decision, decide
+from soak.analysis.decision.decide import decide
+from soak.analysis.decision.outcome import Decision
 from soak.analysis.evidence import Evidence, Proven
 from soak.analysis.sites.caches import Cache, CachedSite
 from soak.grounds import Filling, HoldingCache

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from soak.analysis.decide import decide
+from soak.analysis.decision.decide import decide
 from soak.analysis.evidence import REQUIRED_FROM_OUTSIDE, Evidence
 from soak.analysis.sites.garbage import without_waiting
 from soak.analysis.sites.ledger import Suspect

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from soak.analysis.component import ComponentJudge
-from soak.analysis.decide import Decision, decide
+from soak.analysis.decision.decide import decide
+from soak.analysis.decision.outcome import Decision
 from soak.analysis.sites.streaks import StreakCounter
 from soak.grounds import GroundKind, Streak
 from soak.measurements import Reading

@@ -9,7 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from soak.analysis.component import ComponentJudge
-from soak.analysis.decide import Decision, decide
+from soak.analysis.decision.decide import decide
+from soak.analysis.decision.outcome import Decision
 from soak.analysis.evidence import REQUIRED_IN_A_RUN, Evidence
 from soak.analysis.sites.survivors import FEWEST_CYCLES, SETTLED, SETTLED_OF_WATCHED, Cohorts, SurvivorJudge
 from soak.measurements import Reading

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from soak.analysis.decide import decide
+from soak.analysis.decision.decide import decide
 from soak.analysis.evidence import Evidence
 from soak.analysis.sites.caches import CachedSite
 from soak.attribution.object_answers import ObjectAnswers, read_object_answers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from soak.analysis.decide import Decision
+from soak.analysis.decision.outcome import Decision
 from soak.analysis.sites.ledger import Suspect
 from soak.attribution.causes import Call, GrowingSite
 from soak.grounds import Ground, GroundKind, ProcessRole

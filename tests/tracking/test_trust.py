@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from soak.analysis.component import ComponentJudge
-from soak.analysis.decide import Decision, decide
+from soak.analysis.decision.decide import decide
+from soak.analysis.decision.outcome import Decision
 from soak.analysis.evidence import LEDGER, REQUIRED_IN_A_RUN
 from soak.measurements import Reading
 from soak.verdict import Verdict

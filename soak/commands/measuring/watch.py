@@ -46,7 +46,7 @@ USUAL_PAUSE_S = 0.05
 """Of ``--scan`` without a value."""
 
 if TYPE_CHECKING:
-    from soak.analysis.decide import Decision
+    from soak.analysis.decision.outcome import Decision
     from soak.results import ComponentResult
     from soak.running.processes.watching import WatchedProcesses
     from soak.running.watch.plan import WatchPlan

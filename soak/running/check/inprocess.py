@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from soak.analysis.component import ComponentJudge
-from soak.analysis.decide import decide
+from soak.analysis.decision.decide import decide
 from soak.analysis.evidence import REQUIRED_IN_A_RUN, Evidence
 from soak.attribution.object_answers import Link, draw_nodes
 from soak.attribution.opened_causes import StillOpen

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from soak.analysis.decide import Decision
+from soak.analysis.decision.outcome import Decision
 from soak.analysis.evidence import COUNTS, LEDGER
 from soak.attribution.causes import Locate, causes_of_sites, fingerprint, with_main_site
 from soak.attribution.native.symbols import Symbols

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from soak.analysis.decide import Decision, decide
+from soak.analysis.decision.decide import decide
+from soak.analysis.decision.outcome import Decision
 from soak.analysis.evidence import LEDGER
 from soak.analysis.sites.caches import most_allocated
 from soak.attribution.causes import place_of_allocation

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 
-from soak.analysis.decide import Decision
+from soak.analysis.decision.outcome import Decision
 from soak.results import Failure
 from soak.running.child.child import Child
 from soak.running.child.guards import tripped_guard

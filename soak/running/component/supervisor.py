@@ -11,7 +11,8 @@ from functools import cached_property
 from pathlib import Path
 
 from soak.analysis.component import ComponentJudge
-from soak.analysis.decide import Decision, decide
+from soak.analysis.decision.decide import decide
+from soak.analysis.decision.outcome import Decision
 from soak.analysis.evidence import LEDGER, REQUIRED_IN_A_RUN, Evidence
 from soak.analysis.sites.caches import CachedSite
 from soak.analysis.sites.ledger import Suspect

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from soak.analysis.component import ComponentJudge
-from soak.analysis.decide import Decision, decide
+from soak.analysis.decision.decide import decide
+from soak.analysis.decision.outcome import Decision
 from soak.analysis.evidence import JudgedRole
 from soak.analysis.sites.garbage import most_waiting, risen_blocks, without_waiting, without_young
 from soak.analysis.sites.ledger import Suspect

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
-from soak.analysis.decide import Decision
+from soak.analysis.decision.outcome import Decision
 from soak.analysis.evidence import LEDGER
 from soak.attribution.causes import place_of
 from soak.attribution.native.symbols import Symbols

@@ -1,6 +1,6 @@
 """The controls of every run: a blank (nothing grows) and spikes (planted leaks of known size, one of each kind).
 
-What rests on a signal whose control failed is not proven: see `soak.analysis.decide`.
+What rests on a signal whose control failed is not proven: see `soak.analysis.decision.rules.controls`.
 """
 
 from __future__ import annotations

@@ -15,7 +15,8 @@ from threading import Event
 
 import numpy as np
 
-from soak.analysis.decide import Decision, decide
+from soak.analysis.decision.decide import decide
+from soak.analysis.decision.outcome import Decision
 from soak.analysis.evidence import LEDGER, Proven
 from soak.analysis.falls import FallCounter
 from soak.analysis.outside import DECIDING, OutsideJudge

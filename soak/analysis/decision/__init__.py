@@ -1,0 +1,1 @@
+"""Decide on a component: from all evidence to one verdict."""
