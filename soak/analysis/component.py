@@ -26,6 +26,8 @@ _PROVISIONAL = (*COUNTS, "tracked", "heap")
 """The signals of which a long run speaks beforehand; the heap only where there is no tracker."""
 _RISING = (*COUNTS, *MEMORY, "rss")
 """The signals whose streaks are followed."""
+_INTERVALS_AT_FIRST = 12
+"""Growth in so many intervals, one after another, may be a leak: what a verdict would need is prepared."""
 _LIMIT_SHARE = 0.05
 """A count that runs into a limit must be judged long before: n_min is at most this part of the limit, in cycles."""
 _NEXT_TIME = 1.001
@@ -195,6 +197,12 @@ class ComponentJudge:
         names = [name for name in _PROVISIONAL if name != "heap" or "tracked" not in self._judges]
         found = ((name, self._provisional[name].verdict) for name in names)
         return next(((name, verdict) for name, verdict in found if verdict.verdict is Verdict.LEAK), None)
+
+    @property
+    def rises_at_first(self) -> bool:
+        """Whether the ledger's sum has risen in each of some of the first cycles; a cache that fills does so too."""
+        streak = self._streaks["tracked"].streak
+        return streak is not None and streak.intervals >= _INTERVALS_AT_FIRST
 
     def stop_at(self, name: str, *, is_reached: bool = False) -> Stop:
         """Return how far a signal rose, up to its latest reading, until a guard stopped the component.

@@ -10,8 +10,9 @@ import contextlib
 import gc
 from collections.abc import Iterator
 
-_OBJECTS = 50_000
-"""So many more objects than before make a collection due; some megabytes of garbage at most."""
+_OBJECTS = 200_000
+"""So many more objects than before make a collection due. A short command never has as many: two collections of 50,000
+objects took a twentieth of it. Garbage takes some tens of megabytes at most."""
 
 
 @contextlib.contextmanager

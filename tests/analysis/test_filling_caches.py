@@ -10,7 +10,7 @@ from soak.analysis.decision.decide import decide
 from soak.analysis.decision.outcome import Decision
 from soak.analysis.evidence import Evidence, Proven
 from soak.analysis.sites.caches import Cache, CachedSite
-from soak.grounds import Filling, HoldingCache
+from soak.grounds import Filling, HoldingCache, Streak
 from soak.verdict import SeriesState, SeriesVerdict, Verdict
 
 FILLING = Cache("lru_cache", "palette.lookup", 512, 300, at_cycle=300, gained=8, watched_cycles=8, is_only_holder=True)
@@ -215,6 +215,16 @@ def test_a_hidden_bound_excuses_no_more_than_so_many_cycles(cycles: int, verdict
 
     assert found.verdict is verdict
     assert found.needed == (1 if verdict is Verdict.INCONCLUSIVE else None)
+
+
+@pytest.mark.parametrize(("growth_bytes", "verdict"), [(2.0**31, Verdict.LEAK), (2.0**27, Verdict.INCONCLUSIVE)])
+def test_a_hidden_bound_excuses_no_more_than_so_much_memory(growth_bytes: float, verdict: Verdict):
+    """Open figures were undecided, because a function that is never called empties their registry."""
+    hidden = replace(OWN, capacity=None, filled=1500, at_cycle=1500)
+    streak = Streak(0, 1500, 100, 0.0, growth_bytes, later_rate=growth_bytes / 1500)
+    evidence = replace(LEAK, n_min=1100, is_n_min_of_slow_cycles=True, cycles=1500, is_last=True)
+
+    assert decided(replace(evidence, streaks={"tracked": streak}), (106.0, hidden)).verdict is verdict
 
 
 @pytest.mark.parametrize(

@@ -205,3 +205,20 @@ def test_memory_that_is_given_back_is_no_leak_however_much_it_is(spacing: int):
         judge.add(Reading(cycle, float(cycle), {"rss": 1e7 + GIB * (cycle % 51) / 10, "heap": 0.0}))
 
     assert decide(judge.evidence(is_last=True)).verdict is not Verdict.LEAK
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "rises"),
+    [
+        ("tracked", range(0, 1300, 100), True),
+        ("tracked", range(0, 1200, 100), False),
+        ("tracked", (*range(0, 600, 100), *range(500, 1100, 100)), False),
+        ("heap", range(0, 1300, 100), False),
+    ],
+)
+def test_growth_from_the_first_cycles_on_is_told_before_any_verdict(name: str, values: Iterable[int], rises: bool):
+    judge = ComponentJudge(1.0, {}, frozenset())
+    for cycle, value in enumerate(values):
+        judge.add(Reading(cycle, float(cycle), {name: float(value)}))
+
+    assert judge.rises_at_first is rises

@@ -42,6 +42,7 @@ UNBOUNDED = {
     "no removal": "if len(cache) > 10:\n    print('large')",
     "what its caller names": "cache.pop(key, None)",
     "what it has just put in": "k = next(numbers)\ncache[k] = 1\nif k % 3:\n    del cache[k]",
+    "by the key that it is given": "found = cache.pop(key)\nif found:\n    cache.pop(found.number)",
     "made when it is missing": "if self.cache is None:\n    self.cache = {}",
     "a variable of its own": "cache = {}",
     "a text": "cache['%d' % key] = other",
@@ -68,6 +69,9 @@ def test_what_is_no_bound_is_none(name: str, tmp_path: Path):
     assert bound_of(tmp_path, UNBOUNDED[name]) is None
 
 
+SETS_UP = "made = None\ndef cycle():\n    if made is None:\n        set_up()\ndef set_up():\n    global made\n"
+
+
 @pytest.mark.parametrize(
     ("rest", "is_bounded"),
     [
@@ -77,6 +81,14 @@ def test_what_is_no_bound_is_none(name: str, tmp_path: Path):
         ("class Store:\n    def __len__(self):\n        drop_oldest()", True),
         ("@app.route('/drop')\ndef served():\n    drop_oldest()", True),
         ("@functools.lru_cache(5)\ndef repaired():\n    drop_oldest()", False),
+        ("atexit.register(drop_oldest)", False),
+        ("@atexit.register\ndef ended():\n    drop_oldest()", False),
+        (f"{SETS_UP}    made = 1\n    drop_oldest()", False),
+        (f"{SETS_UP}    made = 1\n    for _ in range(5):\n        drop_oldest()", True),
+        (f"{SETS_UP}    made = Thread(target=drop_oldest)", True),
+        (f"{SETS_UP}    made = 1\n    drop_oldest()\ndef put():\n    global made\n    made = None", True),
+        (f"{SETS_UP}    made = 1\n    drop_oldest()\ndef put():\n    set_up()", True),
+        ("def cycle(made=None):\n    if made is None:\n        drop_oldest()", True),
     ],
 )
 def test_a_function_that_nobody_calls_bounds_nothing(rest: str, is_bounded: bool, tmp_path: Path):

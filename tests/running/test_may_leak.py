@@ -1,4 +1,4 @@
-"""The controls of a run are begun when a look at the memory finds lost blocks: a LEAK then waits less for them."""
+"""The controls of a run begin when memory grows at first, or a scan finds lost blocks: a LEAK then waits less."""
 
 from __future__ import annotations
 

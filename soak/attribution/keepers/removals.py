@@ -99,12 +99,18 @@ def _variables(target: ast.expr) -> Iterator[str]:
 def _chooses(value: ast.expr, name: str) -> bool:
     """Whether an expression reads keys of the container, or chooses one in another: the least, the oldest."""
     inner = list(ast.walk(value))
-    functions = (each.func for each in inner if isinstance(each, ast.Call))
+    functions = (each.func for each in inner if isinstance(each, ast.Call) and not _takes_by_key(each))
     called = {getattr(each, "id", getattr(each, "attr", None)) for each in functions}
     if called.intersection(_CHOOSING):
         return True
     is_read = any(is_named(each, name) for each in inner)
     return is_read and bool(called.intersection(("next", "iter", "list", "tuple", "keys", "items")))
+
+
+def _takes_by_key(call: ast.Call) -> bool:
+    """Whether a call takes an entry whose key its caller names: ``figures.pop(number)``; ``ages.pop(0)`` chooses."""
+    is_pop = isinstance(call.func, ast.Attribute) and call.func.attr == "pop"
+    return is_pop and bool(call.args) and not isinstance(call.args[0], ast.Constant | ast.UnaryOp)
 
 
 def _replaces(node: ast.AST, name: str, function: Function, source: Source) -> bool:

@@ -99,6 +99,11 @@ def capitalised(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def with_article(noun: str) -> str:
+    """Put ``a`` or ``an`` before a noun, as it is spelled."""
+    return f"{'an' if noun[:1] in 'aeiouAEIOU' else 'a'} {noun}"
+
+
 def signal_title(name: str) -> str:
     """Name a signal for people; one that this version does not know by its own name."""
     return SIGNALS[name].title if name in SIGNALS else printable(name)

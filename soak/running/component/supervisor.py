@@ -79,7 +79,7 @@ class ComponentProgress:
     elapsed_s: float
     note: str
     may_leak: bool = False
-    """The latest decision is LEAK, or may be so after the next look at the memory; more cycles may still be needed."""
+    """The latest decision is LEAK, or a later one may be: memory rises, or a scan has seen lost blocks."""
     rss_bytes: float | None = None
     growth_bytes: float | None = None
     """Per cycle, as the latest look at the ledger, else at the heap or RSS, saw it; None before there is one."""
@@ -591,7 +591,7 @@ class Supervisor:
             self._ring.completed,
             self._elapsed_s(),
             note,
-            may_leak=is_leak or self._scanner.has_seen_lost,
+            may_leak=is_leak or self._scanner.has_seen_lost or self._judge.rises_at_first,
             rss_bytes=self._outside.latest.get("rss"),
             growth_bytes=self._growth_bytes(),
         )

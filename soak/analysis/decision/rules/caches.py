@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from soak.analysis.decision.rules.memory import tracked_memory
+from soak.analysis.decision.rules.memory import is_too_large_for_a_cache, tracked_memory
 from soak.analysis.decision.rules.signals import is_above_zero
 from soak.analysis.decision.rules.unknown_caches import WHAT_A_CACHE_MAY_BE, may_hold_unknown_caches
 from soak.analysis.evidence import MEMORY, Evidence
@@ -48,7 +48,9 @@ def find_maybe_filling(evidence: Evidence, below: Callable[[Evidence], tuple[Gro
         return None
     cached = evidence.cached if may_hold_unknown_caches(evidence) else _of_known_bounds(evidence.cached)
     filling = maybe_filling(cached, series, cycles=evidence.cycles, tolerance_bytes=evidence.tolerance_bytes)
-    return None if filling is None else Ground(GroundKind.MAYBE_FILLING, told.signals, filling=filling)
+    if filling is None or (filling.cache.has_hidden_bound and is_too_large_for_a_cache(evidence)):
+        return None
+    return Ground(GroundKind.MAYBE_FILLING, told.signals, filling=filling)
 
 
 def _of_known_bounds(sites: Sequence[CachedSite]) -> list[CachedSite]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from soak.analysis.decision.rules.memory import find_memory_at_limit, find_memory_every_cycle, find_steady_memory
+from soak.analysis.decision.rules.memory import find_steady_memory, is_too_large_for_a_cache
 from soak.analysis.decision.rules.sites import find_growing_sites, leaking_sites, leaking_suspects
 from soak.analysis.decision.rules.undecided import find_undecided
 from soak.analysis.decision.rules.unknown_caches import WINDOWS_TO_LOOK, is_n_min_small, may_be_bounded
@@ -37,8 +37,8 @@ def find_few_cycles(evidence: Evidence) -> Ground | None:
     is_long = _is_long_steady(evidence, told) or _is_alike_to_the_end(evidence, told)
     if is_long and not may_be_bounded(evidence):
         return None
-    if find_memory_at_limit(evidence) is not None or find_memory_every_cycle(evidence) is not None:
-        return None  # no cache is this large
+    if is_too_large_for_a_cache(evidence):
+        return None
     return Ground(GroundKind.FEW_CYCLES, told.signals, streak=told.streak)
 
 

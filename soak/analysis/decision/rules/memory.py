@@ -70,6 +70,11 @@ def find_memory_every_cycle(evidence: Evidence) -> Ground | None:
     return Ground(GroundKind.MEMORY_EVERY_CYCLE, names, streak=evidence.streaks[names[0]])
 
 
+def is_too_large_for_a_cache(evidence: Evidence) -> bool:
+    """Whether memory grows that much, and to the end, that no cache of unknown size explains it."""
+    return find_memory_at_limit(evidence) is not None or find_memory_every_cycle(evidence) is not None
+
+
 def _proven(evidence: Evidence, proven: Proven | None, kind: GroundKind) -> Ground | None:
     """Return this ground where call sites are proven to keep more than is accepted."""
     if proven is None or not proven.growth.rate or proven.growth.rate < 0:

@@ -73,22 +73,6 @@ class Source:
         return [function for function in self.functions if function in around]
 
     @cached_property
-    def names_outside(self) -> frozenset[str]:
-        """The names that are read at the level of the module and of its classes."""
-        found, waiting = set[str](), list[ast.AST](self.tree.body)
-        while waiting:
-            node = waiting.pop()
-            if not isinstance(node, Function | ast.Lambda):
-                found |= names_read([node])
-                waiting += ast.iter_child_nodes(node)
-        return frozenset(found)
-
-    @cached_property
-    def names_inside(self) -> dict[Function, frozenset[str]]:
-        """Of each function the names that are read in it, with its decorators and all that is in it."""
-        return {function: frozenset(names_read(ast.walk(function))) for function in self.functions}
-
-    @cached_property
     def _parents(self) -> dict[ast.AST, ast.AST]:
         return {child: node for node in self.nodes for child in ast.iter_child_nodes(node)}
 

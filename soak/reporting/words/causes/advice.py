@@ -18,7 +18,7 @@ from soak.reporting.words.causes.holders import (
 from soak.reporting.words.causes.kinds import FREE_MEMORY, UNCOLLECTABLE, kind_words
 from soak.reporting.words.causes.owners import UNKNOWN_PLACE, kept_with_words, made_at, made_at_words, spot, though_lost
 from soak.reporting.words.paths import is_of_cpython, own_frame, short_file
-from soak.reporting.words.vocabulary import capitalised, made_words, printable
+from soak.reporting.words.vocabulary import capitalised, made_words, printable, with_article
 from soak.results import Cause, ChainNode, MemoryKind, MemoryStep, Unseen
 from soak.units import format_count, format_size
 
@@ -351,8 +351,7 @@ def _view_words(chain: Sequence[ChainNode], data_bytes: int | None) -> str | Non
     if not view.size_bytes or not kept_bytes or kept_bytes <= view.size_bytes:
         return None
     made = f" made at {spot(view.allocated_at)}" if view.allocated_at is not None else ""
-    article = "an" if what[0] in "aeiou" else "a"
-    return f"A view of {format_size(view.size_bytes)}{made} keeps {article} {what} of {format_size(kept_bytes)}"
+    return f"A view of {format_size(view.size_bytes)}{made} keeps {with_article(what)} of {format_size(kept_bytes)}"
 
 
 def _place(cause: Cause) -> str | None:

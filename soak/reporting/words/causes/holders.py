@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from soak.attribution.grouping import INSIDE, CauseGroup, chain_steps
 from soak.attribution.pointers.reference_cycles import describe_ring
 from soak.grounds import WEAK_VALUES, HoldingCache
+from soak.reporting.words.vocabulary import with_article
 from soak.results import Cause, ChainNode, MemoryKind, MemoryStep, Place
 from soak.units import format_count, format_size
 
@@ -85,7 +86,7 @@ def cache_words(cache: HoldingCache, noun: str) -> str:
     bound = "without a bound" if cache.capacity is None else f"of {format_count(cache.capacity)}"
     if cache.is_bounded_by_code:
         bound = "that its code bounds" if cache.capacity is None else f"that its code bounds at {cache.capacity:,}"
-    title = f"{_CACHES.get(cache.kind, f'a {cache.kind}')} {bound}, {cache.name}"
+    title = f"{_CACHES.get(cache.kind) or with_article(cache.kind)} {bound}, {cache.name}"
     if cache.capacity is not None and cache.filled >= cache.capacity:
         return f"{title}, which is full"
     full = f" and full at about {noun} {format_count(cache.full_at_cycle)}" if cache.full_at_cycle else ""
