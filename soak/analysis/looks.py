@@ -16,6 +16,8 @@ Tolerance = float | Callable[[float], float]
 """Growth per cycle that does not matter: a number, or a function of the cycles n a look has seen."""
 _LOOKS_TO_THE_NEXT = 8
 """After so many parts of the cycles up to the next regular look one that had too few readings is taken again."""
+_PARTS_WITHOUT_GAP = 4
+"""The part of all cycles without a gap in the readings may be this small a part."""
 _MOST_WAITING = 1024
 """So many readings are taken in at the latest, whether a look is due or not: memory stays bounded."""
 _GROWING = np.isin(tuple(LookOutcome), (LookOutcome.LEAK, LookOutcome.SETTLING, LookOutcome.UNSTEADY))
@@ -49,9 +51,10 @@ def tolerance_at(tolerance: Tolerance, cycles: float) -> float:
 class RunningLooks:
     """Looks at many runs, read at the same cycles, as soon as n reaches n_min/8, /4, /2, n_min, 2 n_min, ...
 
-    n is the number of cycles since the start of the series. A look from n_min on that has too few readings is taken
-    again after an eighth of its cycles more, until the next one: it has seen nothing, so this is no further look.
-    Memory is bounded, see `RunningCells`.
+    n is the number of cycles since the start of the series. A look from n_min on that has too few readings somewhere
+    leaves out the first cycles, so that what is left has no gap; n_min cycles must be left. Where that does not help,
+    it is taken again after an eighth of its cycles more, until the next one: it has seen nothing, so this is no further
+    look. Memory is bounded, see `RunningCells`.
     """
 
     def __init__(
@@ -94,9 +97,10 @@ class RunningLooks:
             at = self._due
             due = int(np.searchsorted(cycles, at, side="right"))
             self._cells.extend(cycles[:due], values[:, :due])
-            self.standing = self._after_looking(at, at)
+            newest = self._look_without_gap(at, at)
+            self.standing = stand(self.standing, newest, leak_is_final=self.leak_is_final)
             self._next_look *= 2 if at == self._next_look else 1
-            self._again = self._cycle_to_look_again(at, self.standing)
+            self._again = self._cycle_to_look_again(at, newest)
             cycles, values = cycles[due:], values[:, due:]
         self._cells.extend(cycles, values)
 
@@ -104,10 +108,19 @@ class RunningLooks:
     def _due(self) -> float:
         return self._next_look if self._again is None else self._again
 
-    def _cycle_to_look_again(self, at: float, standing: Standing) -> float | None:
+    def _cycle_to_look_again(self, at: float, newest: Look) -> float | None:
         later = next_look(at, self._n_min)
-        saw_nothing = bool((standing.look.finding == LookOutcome.TOO_FEW).any())
-        return later if saw_nothing and later < self._next_look else None
+        return later if _has_seen_nothing(newest) and later < self._next_look else None
+
+    def _look_without_gap(self, n: float, end: float) -> Look:
+        """Look at ``n`` cycles up to ``end``; where they have a gap in the readings, at the latest half or quarter."""
+        newest = self._look(n, end)
+        cycles = self._n_min * 2.0 ** math.floor(math.log2(max(n / self._n_min, 1.0)))
+        while _has_seen_nothing(newest) and max(self._n_min, end / _PARTS_WITHOUT_GAP) <= cycles <= n:
+            later = self._look(cycles, end)
+            newest = newest if _has_seen_nothing(later) else later
+            cycles /= 2
+        return newest
 
     def at_end(self, last: float, spacing: float) -> Standing | None:
         """Return what stands with one more look at the end, cycle ``last``; change nothing, so that more can follow.
@@ -129,17 +142,32 @@ class RunningLooks:
         return self._after_looking(cells // PARTS * PARTS * cell, cells * cell)
 
     def _after_looking(self, n: float, end: float) -> Standing:
+        return stand(self.standing, self._look_without_gap(n, end), leak_is_final=self.leak_is_final)
+
+    def _look(self, n: float, end: float) -> Look:
         parts = self._cells.parts(n, end)
         tolerance = tolerance_at(self._tolerance, n)
-        newest = look(parts, n=n, end=end, tolerance=tolerance, n_min=self._n_min, grain=self._grain)
-        return stand(self.standing, newest, leak_is_final=self.leak_is_final)
+        return look(parts, n=n, end=end, tolerance=tolerance, n_min=self._n_min, grain=self._grain)
+
+
+def _has_seen_nothing(look: Look) -> bool:
+    """Whether a look had too few readings. All runs are read at the same cycles."""
+    return bool((look.finding == LookOutcome.TOO_FEW).any())
+
+
+def _stands_over(look: Look, cycle: float) -> bool:
+    has_decided = not np.isin(look.finding, (LookOutcome.TOO_FEW, LookOutcome.EARLY)).any()
+    return has_decided and cycle <= 2 * look.end
 
 
 def stand(before: Standing | None, newest: Look, *, leak_is_final: bool = True) -> Standing:
     """Return what stands after the newest look. LEAK is final: later looks only add the cycle it lasted until.
 
-    Where it is not final, a look that had too few readings does not take it back either: it has seen nothing.
+    Where it is not final, a look that had too few readings does not take it back either: it has seen nothing. What
+    else stood from n_min on stands over such looks until the cycles have doubled.
     """
+    if before is not None and _has_seen_nothing(newest) and _stands_over(before.look, newest.end):
+        return before
     here = np.full(newest.finding.shape, newest.end)
     grows = _GROWING[newest.finding]
     if before is None:

@@ -264,7 +264,10 @@ def test_a_look_that_had_too_few_readings_takes_no_leak_back():
 
 
 def test_a_look_that_had_too_few_readings_is_taken_again_before_the_next_regular_one():
-    """At n_min the readings were too far apart in its second quarter; three eighths later they no longer are."""
+    """At n_min the readings were too far apart in its second quarter.
+
+    A quarter later that is the first quarter of the latest 1,024 cycles, which does not count.
+    """
     judge = SeriesJudge(1.0, 1024)
     sparse, dense = range(0, 513, 24), range(520, 2048, 8)
     cycles = [*sparse, *dense]
@@ -275,7 +278,29 @@ def test_a_look_that_had_too_few_readings_is_taken_again_before_the_next_regular
 
     assert (1024, SeriesState.FEW_READINGS) in found
     leak = judge.verdict
-    assert (leak.verdict, leak.decided_at) == (Verdict.LEAK, 1408)
+    assert (leak.verdict, leak.decided_at) == (Verdict.LEAK, 1280)
+
+
+@pytest.mark.parametrize(("rate", "verdict"), [(100.0, Verdict.LEAK), (0.0, Verdict.CLEAN)])
+@pytest.mark.parametrize("gap", [(300, 450), (500, 700), (1100, 1400), (2100, 2500), (4096, 5000)])
+def test_a_gap_in_the_readings_takes_nothing_and_costs_n_min_cycles_at_most(
+    gap: tuple[int, int], rate: float, verdict: Verdict
+):
+    judge = SeriesJudge(1.0, 1024, leak_is_final=False)
+    found = {}
+    for cycle in (*range(0, gap[0], 8), *range(gap[1], 8193, 8)):
+        judge.add(cycle, rate * cycle)
+        found[cycle] = judge.verdict.verdict
+
+    decided_after = 1024 if gap[0] > 1024 else gap[1] + 1024
+    assert all(each is verdict for cycle, each in found.items() if cycle >= decided_after)
+
+
+def test_a_sawtooth_with_a_gap_in_its_readings_is_no_leak():
+    judge = SeriesJudge(1.0, 1024, leak_is_final=False)
+    for cycle in (*range(0, 700, 8), *range(900, 8193, 8)):
+        judge.add(cycle, 100.0 * (cycle % 700))
+        assert judge.verdict.verdict is not Verdict.LEAK
 
 
 def test_a_look_with_readings_enough_is_not_taken_again():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from soak.attribution.holders import UNSCANNED, Reachability
 from soak.results import Unseen
 from soak.running.clock import ScriptedClock
 from soak.running.component.ledger_reader import LedgerReader
+from soak.running.scanning.code_reading import CodeReading
 from soak.running.watch.proofs import WatchProofs
 from soak.verdict import SeriesState, SeriesVerdict, Verdict
 
@@ -61,7 +63,8 @@ def proofs(
     ledger.stacks_of = lambda _: [stack, (*stack, SERVER)]
     ledger.python_files = lambda: (str(file),)
     is_scanned = scans is not None
-    return WatchProofs(ledger, lambda _: scans or UNSCANNED, ScriptedClock(), is_scanned=is_scanned)
+    code = CodeReading(at_once=True)
+    return WatchProofs(ledger, lambda _: scans or UNSCANNED, ScriptedClock(), is_scanned=is_scanned, code=code)
 
 
 def test_what_a_view_keeps_is_proven_after_some_hundred_requests(tmp_path: Path):
@@ -123,6 +126,19 @@ def test_what_was_proven_stands_unless_it_goes(tmp_path: Path, later: list[int],
     made._ended = lambda: ended
 
     assert (made.kept([], 2 * REQUESTS) is not None) == stands
+
+
+def test_code_that_is_not_read_yet_proves_nothing_and_may_bound_all(tmp_path: Path):
+    made, may_go_on = proofs(tmp_path, KEEPS), Event()
+    made.code = CodeReading()
+    made.code.ask("something else", lambda: may_go_on.wait(10))
+
+    assert (made.kept([GROWS], REQUESTS), made.may_be_bounded([GROWS]), made.has_unread) == (None, True, True)
+
+    may_go_on.set()
+    made.code.finish()
+    assert made.kept([GROWS], REQUESTS) is not None
+    assert (made.may_be_bounded([GROWS]), made.has_unread) == (False, False)
 
 
 def test_stacks_that_lead_to_several_containers_prove_nothing(tmp_path: Path):

@@ -10,6 +10,7 @@ import pytest
 from ledger_builder import a_checkpoint
 
 from soak.native.layout import PYTHON_SITE, ROW, SITE, STACK_SITE
+from soak.running.scanning.code_reading import CodeReading
 from soak.running.watch.name_cache import NameCache
 
 CALL, OF_NAME, OF_OTHER = 2, 3, 4
@@ -19,7 +20,7 @@ OTHER = (OF_OTHER, 9, 1, 52)
 
 def kept(monkeypatch: pytest.MonkeyPatch, *rows: tuple[int, int, int, int]) -> list[tuple[int, int]]:
     """Return site and bytes of the rows that are left of ``rows``: site, bucket of birth, blocks and bytes."""
-    monkeypatch.setattr(NameCache, "_is_name", lambda _self, _checkpoint, site: site == OF_NAME)
+    monkeypatch.setattr(NameCache, "_is_name", lambda _self, _checkpoint, site: [site == OF_NAME])
     alive, sites = np.zeros(len(rows), ROW), np.zeros(OF_OTHER + 1, SITE)
     for name, values in zip(("site", "bucket", "live_blocks", "live_bytes"), zip(*rows, strict=True), strict=True):
         alive[name] = values
@@ -27,7 +28,7 @@ def kept(monkeypatch: pytest.MonkeyPatch, *rows: tuple[int, int, int, int]) -> l
     for stack in (OF_NAME, OF_OTHER):
         sites["kind"][stack], sites["parent"][stack] = STACK_SITE, CALL
     tables: Any = SimpleNamespace()
-    left = NameCache(tables).without(a_checkpoint(alive, sites))
+    left = NameCache(tables, CodeReading(at_once=True)).without(a_checkpoint(alive, sites))
     return [(int(row["site"]), int(row["live_bytes"])) for row in left.rows]
 
 

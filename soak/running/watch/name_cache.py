@@ -7,7 +7,9 @@ run empties the cache at each checkpoint (`soak.inside.counting.counters`); noth
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import takewhile
 
 import numpy as np
@@ -17,6 +19,7 @@ from soak.attribution.native.symbols import Symbols
 from soak.native.layout import STACK_SITE
 from soak.native.ledger import Checkpoint
 from soak.probes.ledgers.tables import WatchedTables
+from soak.running.scanning.code_reading import CodeReading
 
 _ENTRIES = 4096
 _LOOK_UPS = ("PyObject_GetAttrString", "PyObject_GetOptionalAttrString", "PyObject_HasAttrString")
@@ -31,10 +34,13 @@ class NameCache:
     are names too.
     """
 
-    def __init__(self, tables: WatchedTables) -> None:
+    def __init__(self, tables: WatchedTables, symbols: CodeReading | None = None) -> None:
+        """Know no names yet. ``symbols``: reads the symbols of an interpreter, which takes seconds the first time."""
         self._tables = tables
+        self._reading = symbols or CodeReading()
         self._symbols: Symbols | None = None
         self._known = 0
+        self._unread: list[int] = []
         self._sites: set[int] = set()
 
     def without(self, checkpoint: Checkpoint) -> Checkpoint:
@@ -61,17 +67,22 @@ class NameCache:
 
     def _learn(self, checkpoint: Checkpoint) -> None:
         new = np.flatnonzero(checkpoint.sites["kind"][self._known :] == STACK_SITE) + self._known
-        for site in new.tolist():
-            if self._is_name(checkpoint, site):
-                self._sites.add(site)
         self._known = len(checkpoint.sites)
+        asked = {site: self._is_name(checkpoint, site) for site in (*self._unread, *new.tolist())}
+        self._unread = [site for site, answer in asked.items() if not answer]
+        self._sites.update(site for site, answer in asked.items() if any(answer))
 
-    def _is_name(self, checkpoint: Checkpoint, site: int) -> bool:
+    def _is_name(self, checkpoint: Checkpoint, site: int) -> list[bool]:
+        """Return whether the blocks of a stack are names, as a list; an empty one while its symbols are not read."""
         frames = takewhile(lambda frame: frame.address is not None, self._tables.stack(checkpoint, site)[:_NEAR])
-        addresses = [frame.address for frame in frames if frame.address is not None]
+        addresses = tuple(frame.address for frame in frames if frame.address is not None)
         if not addresses:
-            return False
+            return [False]
         if self._symbols is None:
             self._symbols = Symbols(self._tables.maps())
-        places = (place for address in addresses for place in self._symbols.frames(address))
-        return any((place.function or "").startswith(_LOOK_UPS) for place in places)
+        return self._reading.ask(addresses, partial(_are_look_ups, self._symbols, addresses))
+
+
+def _are_look_ups(symbols: Symbols, addresses: Sequence[int]) -> bool:
+    places = (place for address in addresses for place in symbols.frames(address))
+    return any((place.function or "").startswith(_LOOK_UPS) for place in places)

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from soak.analysis.evidence import Proven
 from soak.analysis.sites.ledger import Suspect
+from soak.attribution.causes import Call
 from soak.attribution.holders import Reachability
 from soak.attribution.keepers.entries import served_frames
 from soak.attribution.keepers.finder import KeeperFinder
@@ -19,7 +21,10 @@ from soak.grounds import Keeper
 from soak.results import Unseen
 from soak.running.clock import Clock
 from soak.running.component.ledger_reader import LedgerReader
+from soak.running.scanning.code_reading import CodeReading
 from soak.running.scanning.proving import Proofs
+
+Stack = tuple[Call, ...]
 
 
 class WatchProofs(Proofs):
@@ -33,13 +38,19 @@ class WatchProofs(Proofs):
         *,
         is_scanned: bool,
         ended: Callable[[], int] = lambda: 0,
+        code: CodeReading | None = None,
     ) -> None:
         """Prove nothing yet.
 
         ``is_scanned``: scans are allowed, so what they say is waited for. ``ended``: returns how many processes have
-        ended that were counted.
+        ended that were counted. ``code``: reads the program's code; by default in
+        a thread of its own.
         """
         super().__init__(ledger, reachability, clock, KeeperFinder(served_frames))
+        self.code = code or CodeReading()
+        self._bounded: dict[Stack, bool] = {}
+        self.has_unread = False
+        """Whether `may_be_bounded` said so last because the code was not read yet."""
         self._is_scanned, self._ended = is_scanned, ended
         self._found: Proven | None = None
         self._grown: dict[int, Suspect] = {}
@@ -73,8 +84,28 @@ class WatchProofs(Proofs):
         is_unread = found.state == "unknown" and (not self._is_scanned or found.unseen is Unseen.NOT_READABLE)
         return (is_held or is_unread) and self._ledger.goes_on(site)
 
+    def may_be_bounded(self, suspects: Sequence[Suspect]) -> bool:
+        """See Proofs. What is not read yet may be."""
+        self.has_unread = False
+        return super().may_be_bounded(suspects)
+
+    def _may_go_into_bounded(self, site: int, files: Sequence[str]) -> bool:
+        return any(self._may_be_bounded(stack, files) for stack in self._ledger.stacks_of(site)[:1])
+
+    def _may_be_bounded(self, stack: Stack, files: Sequence[str]) -> bool:
+        for is_bounded in self.code.ask(
+            ("bounded", stack, len(files)), partial(self._finder.may_be_bounded, stack, files)
+        ):
+            self._bounded[stack] = is_bounded
+        self.has_unread |= stack not in self._bounded
+        return self._bounded.get(stack, True)
+
     def _find_keeper(self, site: int) -> Keeper | None:
         """Return the container that all stacks of a site lead to; another caller may have its own, with a bound."""
         files = self._ledger.python_files()
-        found = {self._finder.find(stack, files) for stack in self._ledger.stacks_of(site)}
-        return found.pop() if len(found) == 1 else None
+        stacks = self._ledger.stacks_of(site)
+        read = [
+            self.code.ask(("keeper", stack, len(files)), partial(self._finder.find, stack, files)) for stack in stacks
+        ]
+        found = {keeper for each in read for keeper in each}
+        return found.pop() if len(found) == 1 and all(read) else None

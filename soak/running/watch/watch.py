@@ -237,6 +237,8 @@ class Watch:
             tables.set_cycle(cycles + 1)
         self._keep(cycles, values)
         says_more = self._scan(cycles) or says_more
+        if self._proofs is not None:
+            says_more = self._proofs.code.has_news() or says_more
         return self._judge.add(cycles, values) or says_more
 
     def _describe_fds(self) -> dict[str, int]:
@@ -294,6 +296,8 @@ class Watch:
         self._add_held()
         if self._scanner is not None:
             self._scanner.finish()
+        if self._proofs is not None:
+            self._proofs.code.finish()
 
     def _add_held(self) -> bool:
         """Take in the counts that were held back; return whether judging may say more than before.
@@ -347,7 +351,8 @@ class Watch:
                 has_uncounted_children=uncounted,
                 is_n_min_of_slow_cycles=self._is_beside_its_work(),
             )
-            self._has_filled_bounded |= evidence.may_be_bounded
+            is_read = self._proofs is not None and not self._proofs.has_unread
+            self._has_filled_bounded |= evidence.may_be_bounded and is_read
             if self._proofs is not None and self._has_filled_bounded:
                 evidence = self._proofs.ended.apply(evidence)
             of_python = self._ledger.sites_of_python()
