@@ -1,4 +1,4 @@
-/* Gives a block that changes hands the birth of the object that takes it over. */
+/* Gives a block the birth of the object that takes it over. */
 #define _GNU_SOURCE
 #include "objects.h"
 #include "callers/frames_hot.h"
@@ -66,12 +66,12 @@ static int is_own_smallest_table(const char *keys)
     return is_smallest && int_at(keys, 0) == 1;
 }
 
-/* A table is no object, so nothing tells when a dict takes one over. But who owns it can be read from the dict, once
- * the dict has its first key. */
+/* A table is not an object, so CPython calls nothing when a dict takes one over. But the dict has a pointer to its
+ * table, once it has its first key. */
 static void settle(const struct young *entry)
 {
     const char *dict = shown(entry->dict), *block = shown(entry->block);
-    /* While its block is tracked, its memory can be read. A dict in a free list has no references. */
+    /* While the block of the dict is tracked, its memory can be read. A dict in a free list has no references. */
     if (!recorder_site_of(block) || pointer_at(dict, OBJECT_TYPE) != shown(entry->type) || !int_at(dict, 0))
         return;
     char *keys = pointer_at(dict, DICT_KEYS);
@@ -195,7 +195,7 @@ static enum objects_result start_tracer(void)
     return set_tracer(traced, NULL) == 0 ? OBJECTS_FOLLOWED : OBJECTS_NOT_FOUND;
 }
 
-/* The interpreter itself ends tracemalloc when it finalizes. It must then find that nothing is traced. */
+/* The interpreter ends tracemalloc when it finalizes. Then the flag must say that nothing is traced. */
 static enum objects_result start_references(int minor)
 {
     if (finalizing_calls(objects_stop) != 0)

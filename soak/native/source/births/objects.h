@@ -5,13 +5,13 @@
 
 #include "recorder/recorder.h"
 
-/* The block that Python's allocators have returned last. The object that comes to life in it has its birth already. The
- * interpreter's lock protects it. */
+/* The block that Python's allocators have returned last. The birth of the object in it is already recorded. The
+ * interpreter's lock protects this variable. */
 extern uintptr_t objects_newest HIDDEN;
 
 enum objects_result {
     OBJECTS_FOLLOWED,
-    OBJECTS_UNKNOWN_VERSION, /* no way is known for this version or this processor */
+    OBJECTS_UNKNOWN_VERSION, /* not known how, for this version or this processor */
     OBJECTS_TRACED,          /* the program itself traces its objects, with tracemalloc or a reference tracer */
     OBJECTS_NOT_FOUND,       /* the interpreter's code is not as expected */
     OBJECTS_NOT_WRITABLE,    /* the system does not let the code be changed */
@@ -21,7 +21,7 @@ enum objects_result {
  * allocation; from 3.13 on it may. */
 enum objects_result objects_start(int major, int minor);
 
-/* Ends it for good. */
+/* Ends that for good. */
 void objects_stop(void);
 
 /* The same for a forked child: one store. */

@@ -1,9 +1,9 @@
 /* Births of objects in CPython 3.8 to 3.12.
  *
- * Where an object comes to life, these versions test whether tracemalloc traces, and if so call one function of it, so
- * that tracemalloc knows of blocks from free lists. Here the test is made to succeed, and the function leads here. So
- * nothing else may act on the test: the functions for extensions (PyTraceMalloc_Track and two more) are replaced by
- * ones that answer as if nothing were traced, and the functions of the module see the flag as the program has set it.
+ * For each new object, these versions test whether tracemalloc traces. If so, they call one function of tracemalloc,
+ * so that it knows of blocks from free lists. This file makes the test succeed and replaces that function. Nothing
+ * else may act on the test: the functions for extensions (PyTraceMalloc_Track and two more) are replaced by ones
+ * that answer as if nothing were traced, and the functions of the module see the flag as the program has set it.
  * When the program starts tracemalloc, everything is put back. */
 #define _GNU_SOURCE
 #include "references.h"
@@ -119,7 +119,7 @@ static int is_in_same_object(void *one, void *other)
     return dladdr(one, &first) && dladdr(other, &second) && first.dli_fbase == second.dli_fbase;
 }
 
-/* Returns what `code` calls or jumps to, and that reads the flag. */
+/* Returns the function that `code` calls or jumps to and that reads the flag. */
 static unsigned char *callee_of(unsigned char *code)
 {
     for (int i = 0; i < CODE_WITH_CALL; i++) {
@@ -145,13 +145,13 @@ static unsigned char *find_function(void)
     return find("_Py_NewReference", &code) && reads_flag(code) ? callee_of(code) : NULL;
 }
 
-/* Whether _Py_NewReference does no more than to set the count of references to one, apart from the call. */
+/* Whether _Py_NewReference only sets the reference count to one, apart from the call. */
 static int only_sets_count(const unsigned char *code)
 {
     static const unsigned char set_to_one[] = {0x01, 0x00, 0x00, 0x00}; /* movq $1,(register) ends with it */
     void *symbol;
     if (find("_Py_RefTotal", &symbol) || find("_Py_GetRefTotal", &symbol) || find("_Py_GetGlobalRefTotal", &symbol))
-        return 0; /* a debug build counts all references there */
+        return 0; /* a debug build also counts all references there */
     for (int i = 0; i < CODE_WITH_CALL / 2; i++)
         if (code[i] == 0x48 && code[i + 1] == 0xc7 && code[i + 2] < 0x08
             && memcmp(code + i + 3, set_to_one, sizeof set_to_one) == 0)
@@ -282,7 +282,7 @@ static void trace_for_a_moment(void *module, void (*release)(void *))
     }
 }
 
-/* By the public definition of the module; the table of its functions is shared by all its instances. */
+/* By the public definition of the module; all instances of the module share its table of functions. */
 static int replace_methods(void)
 {
     void *(*create)(void);
@@ -340,7 +340,7 @@ static int replace_functions(unsigned char *function)
                : 0;
 }
 
-/* Spares most objects the test and the call. It does not matter if this fails. */
+/* Saves the test and the call for most objects. It does not matter if this fails. */
 static void replace_new_reference(void (*made)(void *object))
 {
     unsigned char *code;

@@ -1,10 +1,10 @@
-/* How CPython 3.8 to 3.12 are made to tell when an object comes to life. */
+/* How CPython 3.8 to 3.12 are made to report each new object. */
 #ifndef SOAK_REFERENCES_H
 #define SOAK_REFERENCES_H
 
 #include "objects.h"
 
-/* Calls one of the two for each object that comes to life from now on. `made` takes the place of _Py_NewReference. */
+/* Calls one of the two for each new object from now on. `made` replaces _Py_NewReference. */
 enum objects_result references_start(int minor, int (*born)(void *object), void (*made)(void *object));
 
 /* Ends it for good, and gives the interpreter its code back. */

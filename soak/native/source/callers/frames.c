@@ -325,8 +325,7 @@ static enum frame_family family_of_layout(void)
     return frames.layout.cframe_frame == NOT_THERE ? FRAMES_BY_STATE : FRAMES_BY_CFRAME;
 }
 
-/* Until 3.11 the running state is a variable, and to read it costs a fraction of a call. The place is that on x86-64.
- */
+/* Up to 3.11 the running state is a variable; reading it costs a fraction of a call. The offset is that of x86-64. */
 static void find_state_variable(void)
 {
     char *runtime;
@@ -358,8 +357,8 @@ int frames_check(const struct known_frame *known)
     return failed;
 }
 
-/* Fills in, by the table alone, what a hook inside Python would know of the running function. The table fits when what
- * it leads to is a code object and two strings. */
+/* Fills in, by the table alone, what a hook inside Python would know of the running function. The table fits if it
+ * leads to a code object and two strings. */
 static int read_running(int memory, struct known_frame *known)
 {
     uint64_t length = 0;

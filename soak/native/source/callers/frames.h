@@ -1,4 +1,4 @@
-/* Which Python instruction is running. A few loads tell it; no frame object is created and nothing is allocated.
+/* Which Python instruction is running. This takes a few loads; no frame object is created and nothing is allocated.
  *
  * A site is known by its content: file, function, first line and bytecode offset. So code that is compiled again in
  * every cycle stays one site. The address of the running instruction is only the key of a cache. */
@@ -23,8 +23,8 @@ int frames_start(int major, int minor);
 /* Compares the table with a known frame; frames are read only if it fits. Returns 0, or which check failed. */
 int frames_check(const struct known_frame *known);
 
-/* The same where the running function is not known: checks the types of what the table leads to. Returns 0 when it
- * fits, more when a check failed, less when no Python function runs in this thread yet. */
+/* The same if the running function is not known: checks the types of what the table leads to. Returns 0 if it fits,
+ * a positive number if a check failed, a negative one if no Python function runs in this thread yet. */
 int frames_check_running(void);
 
 /* Writes the running frames of this thread, innermost first, as words of a stack; returns how many. Needs no
@@ -40,7 +40,7 @@ void frames_forget(uint32_t site);
 /* The strings that sites refer to. */
 const char *frames_strings(uint32_t *used);
 
-/* For a forked child: whatever other thread was at work here is not in it. */
+/* For a forked child: a thread that was at work here does not exist in it. */
 void frames_go_on_in_child(void) HIDDEN;
 
 /* Fills in the addresses of the strings and the cache. */

@@ -97,8 +97,8 @@ static int is_sampled(uint64_t now)
     return random_state >> 33 < (1ull << 31) / load(&period);
 }
 
-/* Doubles or halves the mean distance between samples. The samples are random: the first allocations of a burst may all
- * be released again, so to take always those would tell nothing. */
+/* Doubles or halves the mean distance between samples. The samples are random, because the first allocations of a
+ * burst may all be released again. */
 static void adapt_period(uint64_t before)
 {
     uint64_t now = now_ns();

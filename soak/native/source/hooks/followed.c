@@ -1,7 +1,8 @@
-/* The processes that are read from outside: how each tells where its tables are, and what of a program is followed.
+/* The processes that are read from outside: how each announces where its tables are, and which processes are followed.
  *
- * Under `soak watch` and `soak run` a process that loads the library appends the places of its tables to a file of the
- * reader's. A forked child has them where its parent has them, and writes nothing but its number, in its own memory. */
+ * Under `soak watch` and `soak run` a process that loads the library appends the places of its tables to a file of
+ * the reader's. A forked child has its tables at the addresses of its parent's. It only writes its number, in its
+ * own memory. */
 #define _GNU_SOURCE
 #include "followed.h"
 #include "callers/frames.h"

@@ -20,7 +20,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Where the environment has it as 0, tables are not packed. */
+/* If this variable is 0 in the environment, tables are not packed. */
 #define PACKING_VARIABLE "SOAK_PACK_TABLES"
 #define PACKING_MOST_NS 4000000ull
 #define EXPORT __attribute__((visibility("default")))
@@ -230,7 +230,7 @@ static int collect_now(void *unused)
     return 0;
 }
 
-/* A reader asks for it, because garbage that waits for a collection looks like memory that stays. */
+/* A reader asks for a collection, because garbage that waits for one looks like memory that stays. */
 static void collect_soon(void)
 {
     made_collections = load(&wanted_collections);
@@ -257,7 +257,7 @@ static void read_lines_if_they_fit(void)
     for (int i = 0; i < 2; i++) {
         struct allocator now;
         get_allocator(python_domains[i].number, &now);
-        if (now.free != domain_free) /* another hook stands before ours; to install ours again would remove it */
+        if (now.free != domain_free) /* another hook is before ours; installing ours again would remove it */
             return;
     }
     for (int i = 0; i < 2; i++) {
@@ -269,8 +269,8 @@ static void read_lines_if_they_fit(void)
     start_objects_soon();
 }
 
-/* Who replaces the allocators later (tracemalloc.stop, PYTHONMALLOC set in main) may remove our hook. A trial block
- * shows it, even when another hook stands before ours. */
+/* Code that replaces the allocators later (tracemalloc.stop, PYTHONMALLOC set in main) may remove our hook. A trial
+ * block shows that, even if another hook is before ours. */
 static int is_installed(struct python_domain *domain)
 {
     void *trial = domain->allocate(1);
@@ -452,7 +452,7 @@ EXPORT uint32_t soak_start(void)
     return state;
 }
 
-/* Has a checkpoint pack tables for so long at most; call it after soak_start. */
+/* Lets a checkpoint pack tables for at most this long; call it after soak_start. */
 EXPORT void soak_pack_within(uint64_t most_ns)
 {
     if (most_ns < recorder_control.packing_ns)
@@ -546,8 +546,8 @@ void hook_places(struct tables *tables)
     snapshot_places(tables);
 }
 
-/* Marks the begin of a cycle, in a program in C under soak watch. A program that declares it weak and tests it runs
- * without soak as well. */
+/* Marks the beginning of a cycle in a program in C under soak watch. A program that declares it weak and tests it
+ * also runs without soak. */
 EXPORT void soak_mark(void)
 {
     __atomic_fetch_add(&recorder_control.cycle, 1, __ATOMIC_RELAXED);

@@ -7,7 +7,7 @@
 /* Records native blocks, and those of Python where this program is a Python that has not started yet. */
 void hook_start_unasked(void) HIDDEN;
 
-/* Says in the state that the program filters its system calls, or (0) does not. */
+/* Notes in the state that the program filters its system calls, or (0) that it does not. */
 void hook_note_filter(int filters) HIDDEN;
 
 /* Fills in the addresses of all tables. */

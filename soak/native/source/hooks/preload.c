@@ -95,7 +95,7 @@ static void after_fork_in_child(void)
 {
     if (!memory_is_filtered && followed_in_child())
         return;
-    /* The child has a copy of the parent's table that nobody reads. Keeping it current would only copy pages. */
+    /* The child has a copy of the parent's table that nobody reads. To keep it up to date would only copy pages. */
     recorder_stop();
     objects_stop_in_child();
 }
@@ -338,8 +338,9 @@ static void mapped(void *address, size_t length, struct caller caller)
     mappings_add((uintptr_t)address, length, site & SITE_MASK, domain);
 }
 
-/* A program may have an allocator of its own linked in, and map memory for it while it holds that allocator's lock. To
- * look a function up could allocate by that same allocator, and so wait for ever. Nothing is recorded yet anyhow. */
+/* A program may have an allocator of its own linked in, and may map memory while it holds that allocator's lock.
+ * Looking up a function could allocate with the same allocator, and so wait for ever. Nothing is recorded yet
+ * anyway. */
 EXPORT void *mmap(void *hint, size_t length, int protection, int flags, int file, off_t offset)
 {
     if (unlikely(!original_mmap))

@@ -31,9 +31,9 @@ static long stand_still(long parent)
 
 /* Returns the number of the copy, which the parent of this process has to end, or -1.
  *
- * It is a child of that parent, so this process gets neither a child nor a signal of its end, and it shares the table
- * of descriptors, so that none stays open for it. All signals are blocked in it: a handler of the program must not run
- * there. By system calls, because nothing that the program has to do at a fork is to be done. */
+ * The copy is a child of that parent, so this process gets neither a child nor a signal when it ends. It shares the
+ * table of descriptors, so it keeps none open. All its signals are blocked, because a handler of the program must
+ * not run there. It is made by system calls, because the program's own handlers for a fork must not run. */
 EXPORT long soak_snapshot(void)
 {
     unsigned char all[KERNEL_SIGNALS_BYTES], before[KERNEL_SIGNALS_BYTES];
@@ -51,7 +51,7 @@ EXPORT long soak_snapshot(void)
 /* ---- in a program that runs no loop of soak ---- */
 
 #define LOOK_EVERY_NS 50000000
-#define LOOKS 1200 /* a minute: a reader that takes longer does without */
+#define LOOKS 1200 /* a minute; a reader that takes longer loses the copy */
 #define HELPER_STACK_BYTES 16384
 
 struct copying snapshot_copying;
@@ -67,11 +67,11 @@ static int is_there(long process)
     return system_call(SYS_kill, process, 0) == 0 || errno != ESRCH;
 }
 
-/* The copy ends by itself where nobody ends it: with its reader, with the process that it is a copy of (it shares the
+/* If nobody ends the copy, it ends by itself: with its reader, with the process that it is a copy of (they share the
  * table of descriptors, so ports would stay open), or after a while. */
 static void wait_to_be_read(const struct wish *wish)
 {
-    (void)system_call(SYS_prctl, PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0); /* it is no descendant of its reader */
+    (void)system_call(SYS_prctl, PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0); /* not a descendant of its reader */
     for (int look = 0; look < LOOKS && is_there(wish->reader) && is_there(wish->process); look++) {
         struct timespec pause = {0, LOOK_EVERY_NS}; /* the kernel writes into it what is left */
         (void)system_call(SYS_ppoll, NULL, 0, &pause, NULL, KERNEL_SIGNALS_BYTES);
@@ -79,8 +79,8 @@ static void wait_to_be_read(const struct wish *wish)
     (void)system_call(SYS_exit_group, 0);
 }
 
-/* Runs in the memory of the process, as after vfork, makes the copy, and ends: so the copy is no child of the program,
- * which may wait for any child. */
+/* Runs in the memory of the process, as after vfork, makes the copy, and ends. So the copy is not a child of the
+ * program, which may wait for any child. */
 static int help(void *argument)
 {
     struct wish *wish = argument;
@@ -105,7 +105,7 @@ static struct wish copy_for(long reader)
     memset(all, 0xff, sizeof all);
     if (memory_is_filtered || system_call(SYS_rt_sigprocmask, SIG_SETMASK, all, before, sizeof all) != 0)
         return wish;
-    /* Without a signal of its end. Only who asks for such children can wait for it. */
+    /* It sends no signal when it ends. Only a wait that asks for such children sees it. */
     int helper = clone(help, stack + sizeof stack, CLONE_VM | CLONE_VFORK | CLONE_FILES | CLONE_FS, &wish);
     if (helper > 0 && system_call(SYS_wait4, helper, NULL, __WCLONE, &usage) == helper)
         wish.busy_ns = ns_of(usage.ru_utime) + ns_of(usage.ru_stime);

@@ -6,8 +6,8 @@
 
 extern struct copying snapshot_copying HIDDEN;
 
-/* Makes the copy that is wanted. To be called when the newest block is recorded: what stands in a block that is not
- * seems freed. One thread waits meanwhile, for as long as the kernel copies page tables. */
+/* Makes the requested copy. Call it when the newest block is recorded: the content of a block that is not recorded
+ * seems freed. One thread waits while the kernel copies page tables. */
 void snapshot_make(void) HIDDEN;
 
 static inline void snapshot_make_if_wanted(void)
@@ -16,10 +16,10 @@ static inline void snapshot_make_if_wanted(void)
         snapshot_make();
 }
 
-/* What was wanted of the parent is not wanted of its forked child. */
+/* A request to the parent is not a request to its forked child. */
 void snapshot_go_on_in_child(void) HIDDEN;
 
-/* Fills in where the reader says that it wants a copy. */
+/* Fills in the address at which a reader asks for a copy. */
 void snapshot_places(struct tables *tables) HIDDEN;
 
 #endif

@@ -1,5 +1,5 @@
-/* The fifth part of the preload: the functions by which a program limits, locks or restricts itself. The tracker's own
- * memory must not be what makes it fail. */
+/* The fifth part of the preload: the functions by which a program limits, locks or restricts itself. The tracker's
+ * own memory must not make them fail. */
 #define _GNU_SOURCE
 #include "hook.h"
 #include "openings/wrapper.h"
@@ -119,7 +119,7 @@ static int lock_all_but_own(void)
     return worked;
 }
 
-/* The system compares all that is mapped with the limit; the tracker's own memory must not be in that. */
+/* The system compares all that is mapped with the limit. The tracker's own memory must not count. */
 static int fits_without_own(void)
 {
     struct rlimit limit;
@@ -132,7 +132,7 @@ static int fits_without_own(void)
     return strtoul(text, NULL, 10) * (uint64_t)getpagesize() <= limit.rlim_cur + memory_own_bytes();
 }
 
-/* Locks page by page as they are touched, and then fills what is the program's. */
+/* Locks each page when it is touched, and then fills the program's own pages. */
 static int lock_current(int flags)
 {
     leaves_give_back();

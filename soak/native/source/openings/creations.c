@@ -94,7 +94,7 @@ uint64_t creations_key_of_number(enum creation_kind kind, int number)
 
 /* ---- the table ---- */
 
-/* Touches the whole table at once, so that resident memory rises by one step and not little by little. */
+/* Touches the whole table at once, so that resident memory rises in one step. */
 static void touch(void)
 {
     if (load(&is_touched) || __atomic_exchange_n(&is_touched, 1, __ATOMIC_RELAXED))

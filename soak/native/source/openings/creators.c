@@ -193,7 +193,7 @@ EXPORT int sem_unlink(const char *name)
     return failed;
 }
 
-/* A queue may have no path: the file system of queues need not be mounted. */
+/* A queue may have no path, because the file system of queues may not be mounted. */
 static int is_queue(const char *name)
 {
     int saved = errno;

@@ -1,4 +1,4 @@
-/* Which programs can load the tracker's library: those of this processor and of glibc that have no sanitizer which must
+/* Which programs can load the tracker's library: those for this processor and glibc, without a sanitizer that must
  * be the first library. soak/native/programs.py says the same in words. */
 #define _GNU_SOURCE
 #include "loadable.h"
@@ -23,7 +23,7 @@
 #define LOADER_PREFIX "ld-linux"
 #define SCRIPTS_DEEP 4 /* the kernel follows as many interpreters of scripts */
 #define SEGMENTS_LIMIT 64
-#define PIECE 1024 /* little, as all that is on the stack here: a thread may have a stack of 16 KiB */
+#define PIECE 1024 /* small, like everything on the stack here: a thread may have a stack of 16 KiB */
 #define NAMES_LIMIT (4u << 20)
 #define LONGEST_PATH 1024
 
@@ -143,7 +143,7 @@ static int loads(int file, const Elf64_Ehdr *header)
     return is_of_glibc(file, header) && !uses_a_sanitizer(file, header);
 }
 
-/* Puts the interpreter of a script into `path`. Returns 0 where the file is none. */
+/* Puts the interpreter of a script into `path`. Returns 0 if the file is not a script. */
 static int find_interpreter(const char *start, size_t size, char *path)
 {
     size_t at = 2;

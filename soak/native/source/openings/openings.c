@@ -14,7 +14,8 @@ static pid_t owner;
 
 void openings_start(struct opening *for_descriptors, struct opening *for_tasks)
 {
-    /* The kernel's numbers go round, so each page would be touched sooner or later. That must not happen in a cycle. */
+    /* The kernel's numbers start again from the beginning, so each page would be touched at some time. That must not
+     * happen in a cycle. */
     memset(for_tasks, 0, TASKS_LIMIT * sizeof *for_tasks);
     owner = getpid();
     tasks = for_tasks;

@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-/* One 64-bit slot for each 32 bytes of heap, or 16 bytes where blocks may be so small (recorder/leaves.h); zero means
+/* One 64-bit slot for each 32 bytes of heap, or 16 bytes in the table of small blocks (recorder/leaves.h). Zero means
  * that no tracked block ever began there.
  *
  *   bits  0..16  site        number of the call site that allocated the block; 0 only in the special slots below
@@ -22,7 +22,7 @@
  * began. SLOT_FREED: the block that was here is released. Any other: the size of a big block, from SIZE_SHIFT on, which
  * may stay behind when the block is freed.
  *
- * A leaf may be packed (struct packed). Where a word of the leaf is 0, the packed copy then has the slot. */
+ * A leaf may be packed (struct packed). If a word of it is 0, the packed copy has the slot. */
 #define SITE_BITS 17
 #define SITE_LIMIT (1u << SITE_BITS)
 #define SITE_MASK (SITE_LIMIT - 1)
@@ -57,7 +57,7 @@ enum site_kind {
     SITE_NATIVE = 2,  /* address: the return address of the call that allocated */
     SITE_PYTHON = 3,  /* file, function, line of the running instruction */
     SITE_STACK = 4,   /* address: word in the stacks section; parent: the flagged site that it splits */
-    SITE_OPENING = 5, /* the same for a call that opened a descriptor or started a thread or process; has no blocks */
+    SITE_OPENING = 5, /* a call that opened a descriptor or started a thread or process; has no blocks */
 };
 
 enum site_flags {
@@ -124,7 +124,7 @@ enum creation_kind {
 #define CREATION_NAME 320
 struct creation {
     uint64_t serial; /* 0: the place is free; CREATION_UNWRITTEN: it is being written; else unique and ascending */
-    uint64_t taken;  /* written by the parent: the serial that it has taken over, so that the place is free again */
+    uint64_t taken;  /* the serial that the parent has taken over; the place is then free again */
     uint64_t key;
     uint64_t cycle;
     uint64_t device;
@@ -138,7 +138,7 @@ struct creation {
 #define CREATION_UNWRITTEN 1u
 struct creations {
     uint64_t last_serial;
-    uint32_t used; /* no place from here on was ever taken */
+    uint32_t used; /* no place from here on has ever been used */
     uint32_t lost; /* not recorded: there was no place left, or the name is too long */
     struct creation places[CREATIONS_LIMIT];
 };
@@ -154,9 +154,9 @@ enum ledger_state {
     STATE_PYTHON_DOMAINS = 2, /* Python's mem and obj domains are recorded */
     STATE_PYTHON_LINES = 4,   /* Python blocks have a line as their site */
     STATE_NATIVE_STACKS = 8,  /* flagged sites get native stacks */
-    STATE_OBJECTS = 16,       /* a block is born again when another object takes it over */
-    STATE_NO_PYTHON = 32,     /* the program is no Python, so there are no domains of it */
-    STATE_FILTERED = 64,      /* the program filters its system calls: no stacks, openings and creations any more */
+    STATE_OBJECTS = 16,       /* a block gets a new birth when another object takes it over */
+    STATE_NO_PYTHON = 32,     /* the program is not Python, so it has no Python domains */
+    STATE_FILTERED = 64,      /* the program filters its system calls: no more stacks, openings, creations */
 };
 
 /* The parent fills the first part before the child starts. */
@@ -186,8 +186,9 @@ struct ledger_header {
     uint32_t latest; /* 0: no checkpoint yet; else 1 + index of the last complete checkpoint */
     uint32_t pid;
     uint32_t state;
-    /* By so much the resident memory is less than if nothing were packed. Who compares it over time adds this. The turn
-     * changes when leaves are packed, and is odd meanwhile: what was read before and after does not belong together. */
+    /* How many bytes less the resident memory is than if nothing were packed. A reader that compares RSS over time
+     * adds this. The turn changes when leaves are packed, and is odd meanwhile. Readings from before and after do
+     * not belong together. */
     int64_t saved_bytes;
     uint32_t packing_turn;
     uint32_t reserved2;
@@ -230,19 +231,19 @@ struct tables {
     uint64_t copying;
 };
 
-/* How a reader has the process copied: at its next allocation at a flagged site. */
+/* How a reader asks for a copy of the process. It is made at the next allocation at a flagged site. */
 struct copying {
     uint64_t wanted;  /* the reader writes its number below, and then adds one here */
     uint64_t reader;  /* the process that will read the copy */
-    uint64_t taken;   /* the wish that was met last, or is being met */
-    uint64_t done;    /* the wish that was met last; both following are of it */
-    int64_t copy;     /* the number of the copy, which its reader has to end; -1 where there is none */
-    uint64_t took_ns; /* so long the thread that made it waited */
-    uint64_t busy_ns; /* so long the kernel worked on it; the rest was waiting for a processor */
+    uint64_t taken;   /* the latest request that is done or being done */
+    uint64_t done;    /* the latest request that is done; the fields below belong to it */
+    int64_t copy;     /* process number of the copy, which its reader must end; -1: there is none */
+    uint64_t took_ns; /* how long the thread that made it waited */
+    uint64_t busy_ns; /* how long the kernel worked on it; for the rest it waited for a processor */
 };
 
-/* What the latest marks are called. Mark n is number of_mark[n % LABELED_MARKS]: 0 for no label, LABELS - 1 for one of
- * those that found no room. */
+/* The labels of the latest marks. Mark n is number of_mark[n % LABELED_MARKS]: 0 for no label, LABELS - 1 for a
+ * label that found no room. */
 #define LABELS 1002u
 #define LABEL_SIZE 64u
 #define LABELED_MARKS (1u << 16)
@@ -271,20 +272,20 @@ struct leaf {
 #define PACKED_GROUPS (LEAF_SLOTS / PACKED_GROUP)
 struct packed {
     uint64_t used[PACKED_GROUPS];   /* one bit for each slot */
-    uint16_t before[PACKED_GROUPS]; /* so many slots are used before these 64 */
+    uint16_t before[PACKED_GROUPS]; /* how many slots are used before these 64 */
     struct packed_form {
         uint32_t count;      /* used slots */
         uint16_t kinds;      /* distinct words, which come first */
-        uint16_t code_bytes; /* then the number of its word for each used slot; 8: instead of it the word itself */
+        uint16_t code_bytes; /* then, for each used slot, the number of its word; 8: the word itself instead */
     } form __attribute__((aligned(8)));
     uint64_t words[];
 };
 
-/* Packing works by pages of this size, and only where the kernel's are as large. */
+/* Packing works on pages of this size, and only if the kernel's pages have it. */
 #define LEAF_PAGE_BYTES 4096u
 #define LEAF_PAGES (LEAF_SLOTS * 8 / LEAF_PAGE_BYTES)
 
-/* What is alive in a leaf, as it was counted while nobody touched it: so much of one call site, domain and bucket. */
+/* What is alive in a leaf, counted while nobody touched it: of one call site, domain and bucket. */
 struct counted_row {
     uint32_t site_and_domain; /* as they stand in a slot */
     uint16_t bucket;
@@ -297,13 +298,13 @@ struct counted_row {
 struct counted {
     uint32_t is_known;
     uint32_t count;
-    uint64_t touched_ns;               /* when the latest count began that found it touched */
+    uint64_t touched_ns;               /* start of the latest count that found the leaf touched */
     uint64_t packed;                   /* struct packed; 0: there is none */
-    uint64_t tried_ns;                 /* when it was packed, or could not be, the last time */
-    uint32_t tried;                    /* so often */
-    uint32_t still_empty;              /* so many of the emptied pages were empty when it was counted the last time */
-    uint64_t emptied[LEAF_PAGES / 64]; /* a bit for each page that would be in use if the leaf had not been packed */
-    uint64_t copy_bytes;               /* of what is packed, in whole pages */
+    uint64_t tried_ns;                 /* when packing it was last tried */
+    uint32_t tried;                    /* how often */
+    uint32_t still_empty;              /* how many of the emptied pages were empty at the last count */
+    uint64_t emptied[LEAF_PAGES / 64]; /* one bit for each page that would be in use if the leaf had not been packed */
+    uint64_t copy_bytes;               /* of the packed copy, in whole pages */
     struct counted_row rows[COUNTED_ROWS];
 };
 

@@ -51,7 +51,7 @@ int leaves_start(void)
     if (leaves)
         return 0;
     (void)memory_note(leaves_places, sizeof leaves_places);
-    /* NULL has the number 0, and may be released at any time: a leaf at place 0 would be taken for that of NULL. */
+    /* NULL may be released at any time. It has the number 0, as free places have; place 0 would seem to be its leaf. */
     store(&leaves_places[0].numbers[0], NO_LEAF);
     store(&leaves_places[1].numbers[0], NO_LEAF);
     leaves = recorder_reserve(sizeof *leaves * LEAF_LIMIT);
@@ -59,7 +59,7 @@ int leaves_start(void)
     return leaves ? 0 : -1;
 }
 
-/* Makes a new chunk the current one in place of `chunk`. Returns 0 when there is no memory or no room for it. */
+/* Makes a new chunk the current one in place of `chunk`. Returns 0 if there is no memory or no room for it. */
 static int add_chunk(struct chunk *chunk, uint32_t wanted)
 {
     uint32_t range;
@@ -89,7 +89,7 @@ static uint64_t *new_leaf(struct counted **counted)
                 *counted = &chunk->counted[taken];
                 return (uint64_t *)(chunk->base + (size_t)taken * LEAF_BYTES);
             }
-            /* Other threads may count beyond the end as well, each by one. This keeps the counter from wrapping. */
+            /* Other threads may count beyond the end as well, each by one. This prevents an overflow of the counter. */
             store(&chunk->used, chunk->leaves);
         }
         uint32_t wanted = chunk ? chunk->leaves * 2 : load(&chunk_first);
@@ -124,11 +124,11 @@ static uint64_t *biased(uint64_t *leaf, uintptr_t number)
 
 #define NOWHERE UINTPTR_MAX
 
-/* Heaps are long rows of leaves. Where two of them have the same places, the next free place may be thousands away, and
- * each allocation would look for it: so one that finds its first place taken goes on at others of its own. */
+/* Heaps are long rows of leaves. If two heaps have the same places, the next free place may be thousands away, and
+ * each allocation would search for it. So a leaf whose first place is taken has other places of its own. */
 #define PLACES_TRIED 128
 
-/* Returns the place of a leaf; NOWHERE where it has none. With `claim`, it then gets one, while there is a free one. */
+/* Returns the place of a leaf; NOWHERE if it has none. With `claim`, it then gets a free one, if there is one. */
 static uintptr_t find_place(struct places *places, uintptr_t number, int claim)
 {
     uintptr_t apart = (uintptr_t)recorder_mix(number) | 1; /* odd, so that all places come in turn */
@@ -160,7 +160,7 @@ static void list_leaf(uint64_t *leaf, struct counted *counted, uintptr_t number,
     store_release(&leaves[at].slots, (uintptr_t)leaf);
 }
 
-/* Several threads, or a signal handler, may come here for one leaf. The first one that has memory decides. */
+/* Several threads, or a signal handler, may come here for the same leaf. The first one that has memory wins. */
 static __attribute__((noinline)) uint64_t *make_leaf(struct places *places, uintptr_t number, unsigned grain_bits)
 {
     int is_listed = load(&leaf_count) < LEAF_LIMIT; /* what is in no list is not counted, so it is lost */

@@ -12,9 +12,9 @@
 static struct mapping *table; /* sorted, without overlap */
 static uint32_t count;
 static uint64_t lost;
-static uintptr_t taken_by; /* an address that is different in each thread; 0: the lock is free */
+static uintptr_t taken_by; /* an address that differs in each thread; 0: the lock is free */
 static uint32_t takings;
-static uint32_t stuck; /* 1 + takings when somebody gave up; nobody waits again until the lock has been taken since */
+static uint32_t stuck; /* 1 + takings when a thread last gave up; no thread waits until the lock has been taken again */
 
 #define STUCK_NS 2000000000ull
 #define LOOKS_APART 1024u /* tries between two looks at the clock */
@@ -26,9 +26,9 @@ static uint64_t now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
 }
 
-/* Locks the table. Gives up at once when this thread has locked it already: then this is a signal handler that maps
- * memory. Gives up when nobody else gets it for a while: in a forked child the lock may belong to a thread that the
- * child lacks. On a busy machine the thread that has it may wait long for a processor. */
+/* Locks the table. Gives up at once if this thread has locked it already: this is then a signal handler that maps
+ * memory. Also gives up if no other thread gets the lock for a while: in a forked child it may belong to a thread
+ * that the child does not have. On a busy machine the thread that has it may wait long for a processor. */
 static int take(void)
 {
     uintptr_t me = (uintptr_t)&recorder_births;

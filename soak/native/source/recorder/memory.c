@@ -1,5 +1,5 @@
-/* The tracker's own memory. Of each mapping it is known where it is, so that readers leave it out; and the program's
- * limits, locks and filters of system calls are respected. */
+/* The tracker's own memory. The place of each mapping is known, so that readers leave it out. The program's limits,
+ * locks and filters of system calls are respected. */
 #define _GNU_SOURCE
 #include "memory.h"
 #include "system.h"
@@ -24,7 +24,7 @@ static void *map(size_t bytes)
     if (load(&memory_is_filtered))
         return NULL;
     int saved = errno;
-    /* Pages that may not be accessed are not filled when the program locks all that is mapped. */
+    /* Pages without access rights are not filled when the program locks all its mappings. */
     int is_locked = load(&locks_future) != 0;
     long result = system_call(SYS_mmap, NULL, bytes, is_locked ? PROT_NONE : PROT_READ | PROT_WRITE,
                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -57,7 +57,7 @@ uint32_t memory_note(void *start, size_t bytes)
 void memory_give_back(uint32_t number, void *start)
 {
     if (number >= LEDGER_RANGES || (uintptr_t)start < ranges[number].start || (uintptr_t)start >= ranges[number].end)
-        return; /* a forked child may have one of the two from before, and one from after */
+        return; /* a forked child may have the old value of one of the two and the new value of the other */
     int saved = errno;
     (void)system_call(SYS_munmap, start, ranges[number].end - (uintptr_t)start);
     errno = saved;

@@ -23,7 +23,7 @@ void memory_give_back(uint32_t number, void *start) HIDDEN;
 /* Writes the address ranges of the tracker's own memory, which is not part of what is measured. Returns how many. */
 size_t recorder_ranges(struct range *out, size_t capacity) HIDDEN;
 
-/* Finds the part of [start, end) with the lowest address that is the tracker's own. Returns 0 where there is none. */
+/* Finds the first part of [start, end) that belongs to the tracker. Returns 0 if there is none. */
 int memory_first_own(uintptr_t start, uintptr_t end, struct range *own) HIDDEN;
 
 /* The bytes of address space that the tracker takes. */
@@ -32,17 +32,17 @@ uint64_t memory_own_bytes(void) HIDDEN;
 /* Fills in the address of the ranges. */
 void memory_places(struct tables *tables) HIDDEN;
 
-/* The least of the limits of address space and of data; 0 when neither is less than `enough`. */
+/* The smaller of the limits of address space and of data; 0 if neither is below `enough`. */
 uint64_t memory_limit(uint64_t enough) HIDDEN;
 
-/* From now on, the program locks what it maps (mlockall with MCL_FUTURE); what the tracker maps is not locked. */
+/* From now on the program locks what it maps (mlockall with MCL_FUTURE). What the tracker maps stays unlocked. */
 void memory_locks_future(int locks) HIDDEN;
 
-/* Takes the tracker's own memory out of what is locked. */
+/* Unlocks the tracker's own memory. */
 void memory_unlock_own(void) HIDDEN;
 
-/* The program is about to filter its system calls: from now on the tracker makes none where an allocation makes none.
- * Or (0) it has not come to that. */
+/* The program is about to filter its system calls. From now on the tracker makes no system call where an allocation
+ * makes none. With 0: the filter was not set. */
 void memory_filter(int filters) HIDDEN;
 
 /* Whether the program filters its system calls. */

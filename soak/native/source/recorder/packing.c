@@ -1,11 +1,11 @@
-/* Packs leaves: writes a copy of their used slots, and has the kernel take their pages away.
+/* Packs leaves: writes a copy of their used slots, and lets the kernel take their pages away.
  *
  * Any thread may store into a leaf at any time, so nothing waits and nothing is lost:
  *
- *   1. The copy is made and published. It tells nothing yet, because no slot that it has is 0 in the leaf.
- *   2. The kernel moves all pages of the leaf elsewhere at once (MREMAP_DONTUNMAP). A store is before that, and then it
- *      is in what was moved; or it is after that, and then it is in a fresh page, which is valid before the copy.
- *   3. What was moved is compared with the copy. What was stored between 1 and 2 is put back, except where something
+ *   1. The copy is made and published. Nobody reads it yet, because no slot that it has is 0 in the leaf.
+ *   2. The kernel moves all pages of the leaf elsewhere at once (MREMAP_DONTUNMAP). A store before that is in the moved
+ *      pages. A store after that is in a fresh page, which is read before the copy.
+ *   3. The moved pages are compared with the copy. What was stored between 1 and 2 is put back, unless something
  *      newer has been stored since. */
 #define _GNU_SOURCE
 #include "packing.h"
@@ -27,22 +27,22 @@
 #endif
 
 #ifndef MAP_FIXED_NOREPLACE
-#define MAP_FIXED_NOREPLACE 0x100000 /* where the kernel does not know it, the address is a wish */
+#define MAP_FIXED_NOREPLACE 0x100000 /* a kernel that does not know it takes the address as a hint */
 #endif
 
 #define LEAF_BYTES (LEAF_SLOTS * sizeof(uint64_t))
 #define PAGE_BYTES ((size_t)LEAF_PAGE_BYTES)
 #define PAGE_GROUPS (PACKED_GROUPS / LEAF_PAGES)
-#define WHOLE_WORDS 8 /* code_bytes where the words stand themselves */
+#define WHOLE_WORDS 8 /* code_bytes if the copy has the words themselves */
 
-/* With more distinct words than this, the words themselves stand in the copy. */
+/* With more distinct words than this, the copy has the words themselves. */
 #define KINDS_MOST 2048u
 #define HASH_BITS 13
 
 /* The copies are in chunks, each twice as large as the one before, so that there are few ranges. */
 #define CHUNK_FIRST (1ul << 20)
 #define CHUNK_LARGEST (1ul << 26)
-/* With less address space than this, the program needs all of it. */
+/* With less address space than this, all of it is left to the program. */
 #define AMPLE (16ull << 30)
 
 struct workspace {
@@ -57,7 +57,7 @@ struct workspace {
     struct pages pages; /* of the leaf, as it is packed */
 };
 
-/* The leaf whose pages are being moved away. A forked child has to finish that. */
+/* The leaf whose pages are being moved away. A forked child must finish that. */
 struct under_way {
     uint64_t *slots; /* NULL: none */
     const struct packed *old;
@@ -82,8 +82,8 @@ static struct packed_form form_of(const struct packed *packed)
     return form;
 }
 
-/* The word of the used slot with `before` others before it. The pages of a copy that was replaced become empty: then
- * this is 0 or another word, and never outside of the copy. */
+/* The word of the used slot that has `before` used slots before it. The pages of a replaced copy become empty. Then
+ * this is 0 or another word, but never outside the copy. */
 static uint64_t nth_word(const struct packed *packed, struct packed_form form, uint32_t before)
 {
     if (before >= form.count)
@@ -196,7 +196,7 @@ int64_t packing_saved_bytes(const struct counted *counted)
 
 /* ---- making the copy ---- */
 
-/* Goes over the words of a leaf, and tells of each whether it belongs to a block: its slot, or its size. */
+/* Goes over the words of a leaf, and tells whether each is a slot of a block, a size, or neither. */
 struct walk {
     int is_big; /* the slot before was that of a big block */
 };
@@ -242,7 +242,7 @@ static void gather(const uint64_t *slots, const struct packed *old)
     }
 }
 
-/* Gives each distinct word a number. Returns how many there are; 0 where there are too many. */
+/* Numbers the distinct words. Returns how many there are; 0 if there are too many. */
 static uint32_t find_kinds(void)
 {
     struct workspace *work = workspace;
@@ -331,7 +331,7 @@ static struct packed *make_copy(size_t most)
 
 /* ---- moving the pages away ---- */
 
-/* Where it fails, which it did not before, nothing is at `to` any more: then no leaf is packed ever again. */
+/* It worked before. If it fails now, nothing is mapped at `to` any more, and no leaf is packed again. */
 static int move_away(void *from, void *to, size_t bytes)
 {
     if (system_call(SYS_mremap, from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to) == (long)to)
@@ -342,7 +342,7 @@ static int move_away(void *from, void *to, size_t bytes)
     return 0;
 }
 
-/* Stores again what was stored while the copy was made, where nothing newer was stored since. */
+/* Puts back what was stored while the copy was made, unless something newer was stored since. */
 static void put_back(uint64_t *slots, const struct packed *old)
 {
     const struct workspace *work = workspace;
@@ -366,13 +366,13 @@ static void put_back(uint64_t *slots, const struct packed *old)
     }
 }
 
-/* Returns 0 where the kernel refuses, as while the program locks its memory. */
+/* Returns 0 if the kernel refuses, for example while the program locks its memory. */
 static int empty(const void *start, size_t bytes)
 {
     return system_call(SYS_madvise, start, bytes, MADV_DONTNEED) == 0;
 }
 
-/* From now on a reader looks for what was moved, until all that is not in the copy is put back. */
+/* From now on readers look into the moved pages, until all that is not in the copy is put back. */
 static void take_turn(uint64_t *slots, const struct packed *old)
 {
     under_way.old = old;
@@ -380,7 +380,7 @@ static void take_turn(uint64_t *slots, const struct packed *old)
     __atomic_fetch_add(&under_way.turn, 1, __ATOMIC_SEQ_CST);
 }
 
-/* Is told again what take_turn was told: a signal handler may have forked since, and its child has finished already. */
+/* Gets the same argument as take_turn: a signal handler may have forked since, and its child has finished already. */
 static void finish_turn(uint64_t *slots, const struct packed *old, int moved)
 {
     if (moved)
@@ -389,7 +389,7 @@ static void finish_turn(uint64_t *slots, const struct packed *old, int moved)
     __atomic_fetch_add(&under_way.turn, 1, __ATOMIC_SEQ_CST);
 }
 
-/* What is in use of a leaf after its pages were taken away: what was put back, and what others stored meanwhile. */
+/* What a leaf uses after its pages were taken away: what was put back, and what others stored meanwhile. */
 static void see_pages_again(const uint64_t *slots, struct counted *counted)
 {
     struct pages pages = {{0}};
@@ -460,7 +460,7 @@ static int moves_without_unmapping(void)
     from[0] = 1;
     if (!move_away(from, to, PAGE_BYTES))
         return 0;
-    /* Changes nothing, and is refused where nothing is mapped. */
+    /* Changes nothing, and fails if nothing is mapped there. */
     int is_mapped = system_call(SYS_madvise, from, PAGE_BYTES, MADV_DONTDUMP) == 0;
     return is_mapped && to[0] == 1 && from[0] == 0;
 }
@@ -473,7 +473,7 @@ static int prepare(void)
         workspace = recorder_reserve(in_pages(sizeof *workspace));
         if (!workspace)
             return 0;
-        /* Where it is impossible, a part may not be mapped any more, and others may map there. */
+        /* If it is impossible, a part may no longer be mapped, and others may map there. */
         if (!moves_without_unmapping() || !empty(workspace, sizeof *workspace))
             store(&is_impossible, 1);
     }

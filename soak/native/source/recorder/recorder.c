@@ -86,7 +86,7 @@ void recorder_go_on_in_child(void)
 {
     packing_go_on_in_child();
     if (recorder_births == RECORDER_INSIDE)
-        return; /* in a signal handler during an allocation: whose counters these are is not known */
+        return; /* in a signal handler during an allocation: the owner of the counters is not known */
     for (int i = 0; i < BIRTHS_LIMIT; i++)
         if (births_blocks[i].counts != recorder_births)
             store(&births_blocks[i].owned, 0);
@@ -122,7 +122,7 @@ static uint64_t *make_slot(uintptr_t address, size_t size, enum domain domain)
     return is_small(size, domain) ? leaves_small_slot(address, 1) : leaves_slot(address, 1);
 }
 
-/* What is known of an address: its slot, and what that holds. Without a slot, nothing. */
+/* What is known of an address: its slot and the content of the slot. Nothing if there is no slot. */
 struct found {
     uint64_t *slot;
     uint64_t word;
@@ -144,8 +144,8 @@ static uintptr_t second_address(const void *address)
     return (uintptr_t)address + (1u << GRAIN_BITS);
 }
 
-/* Stores both slots of a big block: the size first, for whoever counts meanwhile. A leaf that is packed between the two
- * loses a size that belongs to no block yet. */
+/* Stores both slots of a big block: the size first, because another thread may count meanwhile. If the leaf is
+ * packed between the two stores, it loses a size that belongs to no block yet. */
 static void store_big(uint64_t *slot, uint64_t *next, uint64_t value, uint64_t size)
 {
     store(next, size);
@@ -210,7 +210,7 @@ struct recorder_block recorder_died_slowly(const void *address)
 {
     struct recorder_block block = {0, 0};
     struct found found = find(address);
-    if (!found.slot) /* an untracked block must not make its table's page dirty */
+    if (!found.slot) /* an untracked block must not dirty a page of the table */
         return block;
     block.slot = found.word;
     uint64_t *next = NULL;
@@ -425,7 +425,7 @@ static uint32_t next_used(const uint64_t *slots, uint32_t index)
     return LEAF_SLOTS;
 }
 
-/* When half of the epoch field is used up, an epoch becomes twice as many cycles. A block that is allocated meanwhile
+/* When half of the epoch field is used, an epoch becomes twice as many cycles. A block that is allocated meanwhile
  * keeps its old number; epoch_of reads that as "now". */
 static void halve_epochs(uint32_t leaf_total)
 {
@@ -477,8 +477,8 @@ void recorder_add_row(struct ledger_checkpoint *checkpoint, struct ledger_row *r
     add_to_row(checkpoint, rows, capacity, site, domain, bucket_of(epoch), 1, bytes);
 }
 
-/* What was counted of one site, domain and epoch and is in no row yet. Of a heap that holds millions of blocks from a
- * few sites nearly all are added here: to find their row takes ten times as long. */
+/* What was counted of one site, domain and epoch and is in no row yet. In a heap with millions of blocks from a few
+ * sites nearly all are added here; finding their row takes ten times as long. */
 #define GATHERED 64
 #define SITE_AND_DOMAIN (DOMAIN_MASK << DOMAIN_SHIFT | SITE_MASK)
 #define ROW_BITS (EPOCH_MASK << EPOCH_SHIFT | (uint64_t)SITE_AND_DOMAIN)
@@ -505,7 +505,7 @@ static void add_counted(const struct count *count, const struct counted_row *row
                (enum domain)(row->site_and_domain >> DOMAIN_SHIFT), row->bucket, row->blocks, row->bytes);
 }
 
-/* Blocks of one bucket mostly stand together: of the rows so far only the latest are compared. */
+/* Blocks of one bucket are mostly next to each other, so only the latest rows are compared. */
 #define LATEST_ROWS 8
 
 static void remember(struct count *count, const struct counted_row *row)
@@ -536,7 +536,7 @@ static void settle(struct count *count, const struct gathered *gathered)
                               .bytes = gathered->bytes};
     add_counted(count, &row);
     if (count->remembers && epoch != (gathered->key >> EPOCH_SHIFT & EPOCH_MASK))
-        count->remembers = NULL; /* later it is another bucket */
+        count->remembers = NULL; /* later it would be another bucket */
     if (count->remembers)
         remember(count, &row);
 }
@@ -591,9 +591,9 @@ static void count_leaf(struct count *count, const struct leaf *leaf, const uint6
     settle_leaf(count);
 }
 
-/* A leaf that nobody has touched for still_ns is counted once more, and then no longer. A thread that found a slot
- * before that, and did not run for all that time, stores into it later: so each leaf is counted again at some of the
- * checkpoints. */
+/* A leaf that nobody has touched for still_ns is counted once more, and then no longer. But a thread may have found
+ * a slot before, not have run for all that time, and store into it later. So each leaf is counted again at some of
+ * the checkpoints. */
 #define COUNTED_AGAIN 64
 
 static void count_blocks(struct ledger_checkpoint *checkpoint, struct ledger_row *rows, uint32_t capacity,
@@ -635,11 +635,11 @@ static uint64_t monotonic_ns(void)
     return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
 }
 
-/* Leaves may be packed for this part of the time since the last time. */
+/* Packing may take this part of the time since it was last done. */
 #define PACKING_SHARE 16
 #define PACKING_TRIES_DOUBLED 16
 
-/* A leaf that was packed and changed again has to be still for longer each time. */
+/* A leaf that was packed and changed again must be unchanged for longer each time. */
 static int should_be_packed(const struct counted *counted, uint64_t now_ns)
 {
     unsigned doubled = counted->tried < PACKING_TRIES_DOUBLED ? counted->tried : PACKING_TRIES_DOUBLED;
@@ -663,7 +663,7 @@ static void pack_leaves(uint32_t leaf_total, uint64_t now_ns, uint64_t most_ns, 
             __atomic_fetch_add(turn, 1, __ATOMIC_SEQ_CST);
         (void)packing_pack(slots, counted);
         counted->tried++;
-        counted->tried_ns = now_ns + 1; /* touched at this very time means touched before it */
+        counted->tried_ns = now_ns + 1; /* touched at this time counts as touched before it */
     }
     if (has_begun)
         packing_end();

@@ -19,10 +19,10 @@ struct recorder_control {
     /* Native blocks of fewer bytes are in the table of the small ones. 0 where malloc keeps even those 32 bytes apart.
      */
     uint64_t native_least;
-    /* What is in a leaf is remembered only after nobody has touched it for this long: a thread that found a slot may
-     * not have run since. */
+    /* The count of a leaf is kept only after nobody has touched the leaf for this long: a thread that found a slot
+     * may not have run since. */
     uint64_t still_ns;
-    uint64_t packing_ns; /* recorder_pack packs leaves for so long at most, and one leaf more; 0: it packs none */
+    uint64_t packing_ns; /* recorder_pack packs leaves for at most this long, and one leaf more; 0: it packs none */
 };
 extern struct recorder_control recorder_control HIDDEN;
 
@@ -57,7 +57,7 @@ int recorder_start(void);
 /* Stops recording for good, without a write to the tables; for a forked child. */
 void recorder_stop(void);
 
-/* For a forked child that goes on: lets go of the counters of threads that are not in it. */
+/* For a forked child that goes on recording: releases the counters of threads that the child does not have. */
 void recorder_go_on_in_child(void);
 
 /* Every allocation passes through recorder_born, recorder_born_at_once and recorder_died. They are inline in
@@ -76,8 +76,8 @@ void recorder_mark_code(const void *address);
 /* The size of a block, from what `recorder_died` returned. */
 uint64_t recorder_size(struct recorder_block block);
 
-/* Finds a site by its key, or creates it; `*created` says which. Returns site 1 when the table is full. With `created`
- * NULL, none is created, and 0 means that there is none. */
+/* Finds a site by its key, or creates it; `*created` says which. Returns site 1 if the table is full. If `created`
+ * is NULL, no site is created, and 0 means that there is none. */
 uint32_t recorder_site(uint64_t key, int *created);
 struct site *recorder_site_at(uint32_t site);
 uint32_t recorder_site_count(void);
@@ -88,7 +88,7 @@ int recorder_flag(uint32_t site, uint32_t flags);
 /* The site that allocated the block at exactly this address; 0 when no block begins there. */
 uint32_t recorder_site_of(const void *address);
 
-/* Gives a tracked block to the object that has just taken it over: it is born now, at this site. */
+/* Records that an object has just taken over a tracked block: the block's birth is now, at this site. */
 void recorder_take_over(const void *address, uint32_t site);
 
 /* Gives a tracked block the site and the birth of the tracked block `owner`. */
@@ -101,8 +101,8 @@ void recorder_count_birth(uint32_t site);
 void recorder_count(struct ledger_checkpoint *checkpoint, struct ledger_row *rows, uint32_t capacity, uint64_t *births,
                     uint32_t site_capacity);
 
-/* Packs leaves that do not change, where that is allowed. `*saved`: by so many bytes the resident memory is less than
- * if none had ever been packed. `*turn` changes when it does, and is odd meanwhile. */
+/* Packs leaves that do not change, if that is allowed. `*saved`: how many bytes less the resident memory is than if
+ * none had ever been packed. `*turn` changes when that changes, and is odd meanwhile. */
 void recorder_pack(int64_t *saved, uint32_t *turn);
 
 /* Adds to the row of (site, domain, epoch) during a count; for tables that the recorder does not know. */

@@ -15,7 +15,7 @@
 
 #define RECORDER_CACHE_BITS 13
 
-/* A slot without these is not that of a block: that is released, or the size of a big block has stayed behind. */
+/* A slot without these bits is not the slot of a block: the block is released, or this is the size of a big block. */
 #define RECORDER_BLOCK_BITS (SITE_MASK | CODE_BIT)
 
 /* Return address and site, in one word so that no reader sees half of an entry. */
@@ -31,7 +31,7 @@ static inline uint64_t recorder_cache_tag(uintptr_t return_address)
     return (uint64_t)(return_address >> CODE_ALIGNMENT_BITS) << SITE_BITS;
 }
 
-/* A slot is for 32 bytes, and blocks begin 16 bytes apart: in which half, its slot says. */
+/* A slot covers 32 bytes, and blocks begin 16 bytes apart. A bit of the slot says in which half. */
 static inline uint64_t recorder_half(const void *address)
 {
     return ((uintptr_t)address & SMALL_MOST) << (HALF_SHIFT - SMALL_GRAIN_BITS);
@@ -69,7 +69,7 @@ static inline int recorder_is_common(size_t size)
     return size - (SMALL_MOST + 1) < SIZE_LIMIT - (SMALL_MOST + 1);
 }
 
-/* The counter belongs to one thread. In one instruction; a relaxed load and store would be three. */
+/* The counter belongs to one thread. This is one instruction; a relaxed load and store would be three. */
 static inline void recorder_increment(uint64_t *counter)
 {
 #if defined(__x86_64__)
@@ -94,8 +94,8 @@ static inline void recorder_write_small(uint64_t *leaf, uint64_t *births, const 
     store(&leaf[(uintptr_t)address >> SMALL_GRAIN_BITS], slot);
 }
 
-/* Records a block that the allocator has just returned to the caller. `births`: recorder_births; a hook that called
- * recorder_enter has it at hand. */
+/* Records a block that the allocator has just returned to the caller. `births`: recorder_births, which a hook has
+ * from recorder_enter. */
 static inline void recorder_born(uint64_t *births, const void *address, size_t size, uint32_t site, enum domain domain)
 {
     uint64_t *leaf = recorder_leaf(address);
@@ -154,8 +154,8 @@ static inline uint64_t recorder_take_small_slot(const void *address)
     return slot;
 }
 
-/* Forgets a block that is about to be released, without reading its slot: that saves a tenth of the tracker's cost. The
- * size of a big block stays behind in its second slot, which readers skip. Returns 0, and does nothing, where no leaf
+/* Forgets a block that is about to be released, without reading its slot: this saves a tenth of the tracker's cost.
+ * The size of a big block stays in its second slot, which readers skip. Returns 0, and does nothing, if no leaf
  * covers the address. Small blocks are not forgotten: see native_least. */
 static inline int recorder_forget_at_once(const void *address)
 {
