@@ -126,8 +126,8 @@ VERDICTS = {
 
 MODULES = "modules"
 """The kind of what `sys.modules` holds, where the cycles import modules for the first time."""
-WEAK_VALUES = "WeakValueDictionary"
-"""The kind of a cache that drops an entry when nothing else holds its value."""
+WEAK_KINDS = ("WeakValueDictionary", "WeakKeyDictionary", "WeakSet")
+"""The kinds of a cache that drops an entry when nothing else holds its value, or its key."""
 
 
 @dataclass(frozen=True)

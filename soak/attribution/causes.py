@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from soak.analysis.sites.caches import Cache, holding_cache
 from soak.analysis.sites.ledger import SAME_RATE, Suspect
+from soak.attribution import generators
 from soak.attribution.holders import UNSCANNED, Memory, Reachability, find_memory_path
 from soak.attribution.native.names import INTERPRETER_MODULES, is_of_the_language
 from soak.attribution.object_answers import draw_chain, draw_nodes
@@ -99,7 +100,7 @@ def causes_of_sites(
 ) -> tuple[Cause, ...]:
     """Return one cause for each place that grows, the fastest first; sites of one line are one cause."""
     groups: dict[tuple[str, str], list[GrowingSite]] = {}
-    for site in sites:
+    for site in map(_where_it_was_called, sites):
         kind = _kind(site, gc_held_off=gc_held_off)
         groups.setdefault((kind, _identity(site, locate)), []).append(site)
     causes = [_cause(kind, group, locate, memory) for (kind, _), group in groups.items()]
@@ -135,8 +136,29 @@ def _with_causes_of_owners(causes: Sequence[Cause], groups: Sequence[Sequence[Gr
         if owner is not None and owned is not None:
             is_lost = owner.is_lost and owned.site not in reached
             owner = replace(owner, fingerprint=fingerprints.get(owned.site), is_lost=is_lost)
+            if owner.type in generators.TYPES:
+                itself = (each for each in causes if each.fingerprint == owner.fingerprint)
+                owner = replace(owner, allocated_at=next((e.python_where for e in itself), owner.allocated_at))
         found.append(replace(cause, owner=owner))
     return found
+
+
+def _where_it_was_called(site: GrowingSite) -> GrowingSite:
+    """Return the site of a generator without the generator's own frame, where it is known who called its function."""
+    if site.reachability.type not in generators.TYPES:
+        return site
+    stacks = tuple(map(_without_own_frame, site.stacks))
+    if stacks == site.stacks:
+        return site
+    return replace(site, place=next((call for call in stacks[0] if call.file is not None), site.place), stacks=stacks)
+
+
+def _without_own_frame(stack: tuple[Call, ...]) -> tuple[Call, ...]:
+    own = next((call for call in stack if call.file is not None), None)
+    if own is None or not generators.makes_itself(own.file, own.function, own.line):
+        return stack
+    without = tuple(call for call in stack if call is not own)
+    return without if any(call.file is not None and not is_ours(call) for call in without) else stack
 
 
 def _worst(group: Sequence[GrowingSite]) -> GrowingSite:

@@ -21,6 +21,8 @@ from soak.probes.mappings import Mapping
 from soak.results import MemoryKind, MemoryStep, Place, Unseen
 
 FEWEST_SURVIVORS = 4
+_OF_THE_SYSTEM = ("libc.so", "libc-", "ld-linux", "ld-musl", "libpthread")
+"""Libraries whose static data tells nobody who holds something: malloc's lists, and those of what is loaded."""
 MOST = 0.8
 """This share of a site's survivors must be alike for the site to be called so."""
 
@@ -184,7 +186,10 @@ class Memory:
             return MemoryStep(MemoryKind.THREAD_STACK)
         module = self._module_at(position, address)
         if module is not None:
-            return MemoryStep(MemoryKind.STATIC, self.symbols.variable(address, module), module)
+            name = self.symbols.variable(address, module)
+            if name is None and module.rpartition("/")[2].startswith(_OF_THE_SYSTEM):
+                return MemoryStep(MemoryKind.UNKNOWN)
+            return MemoryStep(MemoryKind.STATIC, name, module)
         return MemoryStep(MemoryKind.UNKNOWN)
 
     def _module_at(self, position: int, address: int) -> str | None:

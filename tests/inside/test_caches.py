@@ -57,6 +57,8 @@ def test_each_kind_of_cache_is_told_with_its_bound_and_its_entries():
     assert (describe(make_cached(None)) or ())[2:] == (caches.NO_BOUND, 0)
     assert describe(collections.deque([1, 2], maxlen=5)) == ("deque", "", 5, 2)
     assert describe(things) == ("WeakValueDictionary", "", caches.NO_BOUND, 1)
+    assert describe(weakref.WeakSet([make])) == ("WeakSet", "", caches.NO_BOUND, 1)
+    assert describe(weakref.WeakKeyDictionary({make: 1})) == ("WeakKeyDictionary", "", caches.NO_BOUND, 1)
     assert describe(re._cache) == ("re", "re._cache", re._MAXCACHE, len(re._cache))  # type: ignore[attr-defined]
     assert describe(linecache.cache) == ("linecache", "linecache.cache", caches.NO_BOUND, len(linecache.cache))
     assert [describe(other) for other in (collections.deque(), {}, Thing(), len)] == [None] * 4

@@ -106,6 +106,14 @@ def test_a_view_is_told_with_what_it_keeps():
             (MemoryStep("unknown"), MemoryStep("block", type="memoryview", allocated_at=APP)),
             "The memoryview allocated at app.py:14 points to them; soak could not find what holds that.",
         ),
+        (
+            (MemoryStep("block", type="int", allocated_at=APP),),
+            "The int allocated at app.py:14 points to them; soak could not find what holds that.",
+        ),
+        (
+            (MemoryStep("block", type="Registry", allocated_at=APP),),
+            "They are held by the Registry allocated at app.py:14: give it a bound, or free what each call adds.",
+        ),
         ((MemoryStep("unknown"),), "soak could not find what holds them; they are allocated at fast.pyx:6."),
         (
             (MemoryStep("thread-stack"),),
@@ -130,6 +138,10 @@ def test_a_cache_is_told_with_its_bound():
         "It is bounded, so its growth ends when it is full."
     )
     assert "look for what holds those" in of(HoldingCache("WeakValueDictionary", "app.weak", None, 9, None))
+    assert "go with their objects: look for what" in of(HoldingCache("WeakSet", "app.all", None, 9, None))
+    assert "see that it takes out these too" in of(
+        HoldingCache("list", "app.on", None, 9, None, is_bounded_by_code=True)
+    )
 
 
 def test_a_reference_that_is_never_dropped_is_told_by_the_code_that_may_have_taken_it():

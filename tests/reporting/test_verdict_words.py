@@ -16,7 +16,7 @@ from soak.measurements import SIGNALS
 from soak.reporting.words.components import needed_command
 from soak.reporting.words.verdicts.series import series_sentence
 from soak.reporting.words.verdicts.why import why_sentence, why_words
-from soak.results import ComponentResult, Failure, SignalResult
+from soak.results import ComponentResult, Failure, Growth, SignalResult
 from soak.verdict import SeriesState, Verdict
 
 NOUNS = ("call", "sample", "mark", "request", "frame", "song")
@@ -223,6 +223,9 @@ def test_a_list_that_only_grows_is_told_with_the_line_that_adds_to_it():
         why_words(leaking)
         == "Each call adds to KEPT at app.py:14, and no code removes anything from it: 88 B per call."
     )
+    growth = Growth("tracked", "requested", 200.0, 200.0, 200.0, 200.0, 224.0, "bytes", 200.0)
+    more = dataclasses.replace(leaking, growth=growth)
+    assert why_words(more).endswith("from it: at least 88 B per call.")
 
 
 def test_what_rose_in_a_few_slow_cycles_is_told_with_the_cache_that_would_look_the_same():

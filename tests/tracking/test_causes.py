@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+
+import pytest
 
 from soak.analysis.sites.ledger import Suspect
 from soak.attribution.causes import Call, GrowingSite, causes_of_sites, fingerprint
@@ -280,3 +283,30 @@ def test_an_owner_to_which_references_lead_is_not_lost() -> None:
 
     assert [cause.owner and cause.owner.is_lost for cause in reached] == [False, False]
     assert [cause.owner and cause.owner.is_lost for cause in unreached] == [True, True]
+
+
+@pytest.mark.parametrize("made", ["numbers", "once.<locals>.<genexpr>"])
+@pytest.mark.parametrize("kind", ["generator", "list"])
+def test_a_generator_is_made_where_its_function_was_called(tmp_path: Path, made: str, kind: str) -> None:
+    """Its own frame allocates it, at the line of ``def``. The line that allocates another object is its place."""
+    file = tmp_path / "app.py"
+    file.write_text("import functools\n@functools.lru_cache\ndef numbers():\n    yield 1\n", encoding="utf-8")
+    own = Call(file=str(file), function=made, line=2)
+    site = replace(a_site(own, PYTHON_OBJ, (own, CYCLE, LOOP)), reachability=Reachability("held", type=kind))
+
+    (cause,) = causes(site)
+
+    expected = Place("cycle", "/app/drive.py", 12) if kind == "generator" else Place(made, str(file), 2)
+    assert cause.python_where == cause.frames[0] == expected
+
+
+def test_a_line_in_a_generator_that_makes_another_one_is_its_place(tmp_path: Path) -> None:
+    """From CPython 3.10 downwards the caller's frame allocates it: that may be a generator itself."""
+    file = tmp_path / "app.py"
+    file.write_text("def numbers():\n    yield from more()\n", encoding="utf-8")
+    caller = Call(file=str(file), function="numbers", line=2)
+    site = replace(a_site(caller, PYTHON_OBJ, (caller, CYCLE)), reachability=Reachability("held", type="generator"))
+
+    (cause,) = causes(site)
+
+    assert cause.python_where == Place("numbers", str(file), 2)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from soak.analysis.rule import MOST_DOUBLINGS
-from soak.grounds import MODULES, WEAK_VALUES, Filling, HoldingCache
+from soak.grounds import MODULES, WEAK_KINDS, Filling, HoldingCache
 from soak.verdict import SeriesVerdict
 
 _RULE_NEEDS, _RULE_NEEDS_OF_DICT = 2.2, 4.2
@@ -247,8 +247,8 @@ def _fills_alone(cache: Cache) -> bool:
 
 
 def _goes_with_values(site: CachedSite) -> bool:
-    """Whether a site is that of entries which go when something else lets go of their values."""
-    return site.cache is not None and site.cache.kind == WEAK_VALUES
+    """Whether a site is that of entries which go when something else lets go of their values or keys."""
+    return site.cache is not None and site.cache.kind in WEAK_KINDS
 
 
 def _may_fill_alone(cache: Cache, site: CachedSite) -> bool:

@@ -25,7 +25,7 @@ LRU_CACHE: Any = type(functools.lru_cache(1)(len))
 _DEQUE = collections.deque
 TABLES: tuple[type, ...] = (collections.OrderedDict, collections.defaultdict, collections.deque)
 _CONTAINERS = (dict, list, _DEQUE)
-_WEAK_VALUES = weakref.WeakValueDictionary
+_WEAK: Any = (weakref.WeakValueDictionary, weakref.WeakKeyDictionary, weakref.WeakSet)
 _SQLITE, _MOST_CURSORS = "sqlite3", 201
 """A connection has a weak reference to each of its cursors; it drops the dead ones when it has made 200 more."""
 _FIRST_WITH_REFERENTS, _FIRST_WITHOUT_STATEMENTS = (3, 10), (3, 11)
@@ -42,7 +42,7 @@ class Recogniser:
         ``imported``: the modules that the cycles imported.
         """
         self._imported = imported
-        self.types = {LRU_CACHE, _DEQUE, _WEAK_VALUES}
+        self.types = {LRU_CACHE, _DEQUE, *_WEAK}
         self._cachetools = _subclasses(getattr(sys.modules.get("cachetools"), "Cache", None))
         self._queues = _subclasses(getattr(sys.modules.get("queue"), "Queue", None))
         self._queues |= _subclasses(getattr(sys.modules.get("asyncio.queues"), "Queue", None))
@@ -75,8 +75,8 @@ class Recogniser:
         if kind is dict or kind is list:
             known = self.dicts.get(id(held))
             return None if known is None else (known[0], known[1], known[2], len(held))
-        if kind is _WEAK_VALUES:
-            return "WeakValueDictionary", "", NO_BOUND, len(held.data)
+        if kind in _WEAK:
+            return kind.__name__, "", NO_BOUND, len(held.data)
         if kind in self._cachetools:
             state = object.__getattribute__(held, "__dict__")
             most, now = state.get("_Cache__maxsize"), state.get("_Cache__currsize")

@@ -112,6 +112,9 @@ _MOST_GTYPES = 256
 _OWN_PATHS = re.compile(r"memfd:soak-|/soak-[^/]*/ring")
 _INT_WORDS, _INT_BYTES = 4, (28, 32)
 """Of an int with one or two digits of 30 bits, as addresses have: what is requested for it."""
+_DIGITS_AT = 24
+_TWO_DIGITS = np.array([2, (1 << 64) - 2, 16, 18], np.uint64)
+"""The word before the digits of such an int, positive or negative: its size; from CPython 3.12 on also its sign."""
 _MOST_INTS = 20_000
 """This many are read while the process is stopped: about 50 ms."""
 _GENERATORS = ("generator", "coroutine", "async_generator")
@@ -594,6 +597,7 @@ class MemoryScan:
         pointers = self._without_dead(without_gc_links(found.pointers(), objects))
         pointers = of_their_objects(pointers, blocks, self._handler_tables)
         pointers = pointers.take(~self._is_hash_of_address(pointers, blocks, may_be_hash(pointers, objects)))
+        pointers = pointers.take(~self._is_digits_of_int(pointers))
         sources_in = self.blocks.covering(pointers.sources)
         starts = self.blocks.addresses[sources_in]
         may_be_object = (sources_in >= 0) & (self.blocks.domains[sources_in] == PYTHON_OBJ)
@@ -632,6 +636,27 @@ class MemoryScan:
         values = values_of_ints(np.array(whole, np.uint64).reshape(-1, _INT_WORDS))
         found = np.zeros(len(may_be), np.bool_)
         found[chosen] = values == blocks.addresses[pointers.targets[chosen]] + pointers.offsets[chosen]
+        return found
+
+    def _is_digits_of_int(self, pointers: Pointers) -> NDArray[np.bool_]:
+        """Tell which words are no pointers, but the digits of an int; ``(pointers,)``.
+
+        An int that is an address does not look like one, because its digits have 30 bits. Others may: the more memory
+        there is, the more addresses are in question.
+        """
+        chosen = np.flatnonzero(np.isin(pointers.words_before, _TWO_DIGITS))
+        blocks = self.blocks.covering(pointers.sources[chosen])
+        starts = self.blocks.addresses[blocks]
+        may_be = (
+            (blocks >= 0) & (self.blocks.domains[blocks] == PYTHON_OBJ) & (self.blocks.sizes[blocks] == _INT_BYTES[1])
+        )
+        may_be &= pointers.sources[chosen] - starts == np.uint64(_DIGITS_AT)
+        chosen, starts = chosen[may_be][:_MOST_INTS], starts[may_be][:_MOST_INTS]
+        kinds = [int(kind) for start in starts for kind in self.memory.read(int(start) + _WORD_BYTES, 1)]
+        found = np.zeros(len(pointers.sources), np.bool_)
+        if len(kinds) == len(chosen):
+            ints = {kind for kind in set(kinds) if self.types.is_type(kind) and self.types.name(kind) == "int"}
+            found[chosen] = [kind in ints for kind in kinds]
         return found
 
     def _without_dead(self, pointers: Pointers) -> Pointers:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from soak.attribution.grouping import INSIDE, CauseGroup, group_causes, largest_holder
 from soak.attribution.pointers.reference_cycles import describe_ring
-from soak.grounds import WEAK_VALUES, Keeper
+from soak.grounds import WEAK_KINDS, Keeper
 from soak.reporting.words.causes.holders import (
     cache_advice,
     cache_words,
@@ -25,6 +25,10 @@ from soak.units import format_count, format_size
 _VIEWS = ("memoryview", "ndarray")
 _STACKS = (MemoryKind.MAIN_STACK, MemoryKind.THREAD_STACK)
 _UNNAMED = (MemoryKind.UNMAPPED, MemoryKind.UNKNOWN)
+_NEVER_GROWS = (
+    *("method", "builtin_function_or_method", "function", "cell", "code", "frame", "weakref"),
+    *("int", "float", "str", "bytes", "tuple"),
+)
 _CUT = "How Python code reaches it is not known: there are more objects than soak can walk through in a moment."
 _WHY_UNSEEN: dict[str, str] = {
     Unseen.NOT_READABLE: "it could not read the memory of the process",
@@ -214,7 +218,7 @@ def _leading_group(causes: Sequence[Cause], *, suspected: bool) -> CauseGroup | 
 
 
 def _is_weakly_held(group: CauseGroup) -> bool:
-    return group.head.holder is not None and group.head.holder.kind == WEAK_VALUES
+    return group.head.holder is not None and group.head.holder.kind in WEAK_KINDS
 
 
 def _is_growing_children(cause: Cause) -> bool:
@@ -319,13 +323,18 @@ def _advise_on_held(cause: Cause, noun: str, is_named: bool) -> str | None:
     root, nearest = named_step(cause.memory_path) or cause.memory_path[0], cause.memory_path[-1]
     if root.kind in _STACKS:
         return f"They are held by {step_words(root)}: by a variable of a function that is still running.{cut}"
-    if root.kind not in _UNNAMED:
+    if root.kind not in _UNNAMED and not _is_no_holder(root):
         bound = f"give it a bound, or free what each {noun} adds."
         return f"{capitalised(bound) if is_named else f'They are held by {_step_words(root)}: {bound}'}{cut}"
     if nearest.allocated_at is not None:
         return f"{capitalised(_step_words(nearest))} points to them; soak could not find what holds that.{cut}"
     place = _place(cause)
     return f"soak could not find what holds them{f'; they are allocated at {place}' if place else ''}.{cut}"
+
+
+def _is_no_holder(root: MemoryStep) -> bool:
+    """Whether a way ends at an object that cannot grow, whose own holder was not found."""
+    return root.kind == MemoryKind.BLOCK and root.name is None and root.type in _NEVER_GROWS
 
 
 def _step_words(step: MemoryStep) -> str:

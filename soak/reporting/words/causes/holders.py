@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from soak.attribution.grouping import INSIDE, CauseGroup, chain_steps
 from soak.attribution.pointers.reference_cycles import describe_ring
-from soak.grounds import WEAK_VALUES, HoldingCache
+from soak.grounds import WEAK_KINDS, HoldingCache
 from soak.reporting.words.vocabulary import with_article
 from soak.results import Cause, ChainNode, MemoryKind, MemoryStep, Place
 from soak.units import format_count, format_size
@@ -21,12 +21,13 @@ _OF_MEMORY: dict[str, str] = {
     MemoryKind.UNMAPPED: "memory that is gone",
     MemoryKind.UNKNOWN: "memory that the tracker does not know: from before it began, or of an allocator of its own",
 }
+_WEAK = {"WeakValueDictionary": "values", "WeakKeyDictionary": "keys", "WeakSet": "objects"}
 _CACHES = {
     "lru_cache": "an lru_cache",
     "re": "the cache of re",
     "linecache": "the cache of linecache",
     "deque": "a deque",
-    WEAK_VALUES: "a WeakValueDictionary",
+    **{kind: f"a {kind}" for kind in WEAK_KINDS},
     "cachetools": "a cachetools cache",
     "sqlite3": "a list of sqlite3 cursors",
 }
@@ -95,10 +96,12 @@ def cache_words(cache: HoldingCache, noun: str) -> str:
 
 def cache_advice(cache: HoldingCache) -> str:
     """Say what to do about a cache that holds what grows; empty where it needs nothing."""
+    if cache.has_hidden_bound:
+        return "Some code takes entries out of it again: see that it takes out these too, or give it a bound."
     if cache.is_bounded_by_code:
         return ""
-    if cache.kind == WEAK_VALUES:
-        return "Its entries go with their values: look for what holds those."
+    if cache.kind in WEAK_KINDS:
+        return f"Its entries go with their {_WEAK[cache.kind]}: look for what holds those."
     if cache.capacity is None:
         return "Give it a maxsize." if cache.kind == "lru_cache" else "Give it a bound, or empty it now and then."
     return ""
@@ -107,7 +110,8 @@ def cache_advice(cache: HoldingCache) -> str:
 def container_words(expression: str, node: ChainNode) -> str:
     """Name a container in a sentence: ``my_script.seen, a list of 600 (5.305 KiB)``."""
     what, _, _ = node.what.partition(": ")  # without the beginning of its value
-    return f"{expression}, {what}{f' ({format_size(node.size_bytes)})' if node.size_bytes else ''}"
+    named = f"{what} {expression}" if expression.startswith(INSIDE) else f"{expression}, {what}"
+    return f"{named}{f' ({format_size(node.size_bytes)})' if node.size_bytes else ''}"
 
 
 def _node_words(expression: str, node: ChainNode) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from soak.attribution.grouping import CauseGroup, largest_holder
+from soak.attribution.grouping import INSIDE, CauseGroup, largest_holder
 from soak.reporting.words.causes.advice import (
     advise,
     is_lost_with_others,
@@ -194,12 +194,18 @@ def _holder_words(head: Cause, noun: str) -> str:
     if head.holder is not None:
         return f"{capitalised(cache_words(head.holder, noun))}, keeps"
     if found := largest_holder(head.chain):
-        return f"{container_words(*found)}, keeps"
+        words = container_words(*found)
+        return f"{capitalised(words) if _is_described(found[0]) else words}, keeps"
     if named := named_step(head.memory_path):
         return f"{named.name} keeps"
     if head.memory_path and head.memory_path[0].kind == MemoryKind.STATIC:
         return f"{step_words(head.memory_path[0])}, keeps"
     return f"{_allocated_words(head)} keeps"
+
+
+def _is_described(expression: str) -> bool:
+    """Whether a holder is told in words, not by an expression of the program."""
+    return expression.startswith((INSIDE, "the "))
 
 
 def _allocated_words(cause: Cause) -> str:

@@ -37,6 +37,8 @@ from soak.verdict import Verdict
 
 RSS_LIMIT = "Resident memory never proves CLEAN: freed heap that stays resident can hide a leak for a long time."
 _MOST_COMMANDS = 3
+_MOST_PART = 0.95
+"""What is more than this share of all growth is as good as all of it."""
 _BY_COUNTING = (
     GroundKind.STEADY_COUNT,
     GroundKind.GROWING_SITES,
@@ -121,7 +123,7 @@ def _sentence(component: ComponentResult, grounds: Sequence[Ground]) -> str:  # 
         case GroundKind.LOST_BLOCKS:
             return _lost_blocks(component, first) + _pinned_heap(component, grounds)
         case GroundKind.KEPT_BLOCKS:
-            return _kept_blocks(first, noun) + _pinned_heap(component, grounds)
+            return _kept_blocks(component, first) + _pinned_heap(component, grounds)
         case GroundKind.FILLING_CACHE:
             return _filling_cache(first, noun)
         case GroundKind.MAYBE_FILLING:
@@ -165,7 +167,7 @@ def _sentence(component: ComponentResult, grounds: Sequence[Ground]) -> str:  # 
                 return f"The program itself does not grow. {_live_children(first.children, noun)}"
             return f"The program itself does not grow. soak does not see inside its child processes. {RSS_LIMIT}"
         case GroundKind.GROWING_PROCESSES:
-            kept = f" {_kept_blocks(grounds[1], noun)}" if _is_kept_by_processes(grounds) else ""
+            kept = f" {_kept_blocks(component, grounds[1])}" if _is_kept_by_processes(grounds) else ""
             return f"{_growing_processes(first, noun)}{kept}"
         case GroundKind.OPEN_PROCESSES:
             return f"The program itself does not grow. {_open_processes(first, noun)}"
@@ -200,18 +202,24 @@ def _lost_blocks(component: ComponentResult, ground: Ground) -> str:
     return f"{lost}: {rate_number(ground.proven_rate, 'bytes')} per {noun}."
 
 
-def _kept_blocks(ground: Ground, noun: str) -> str:
+def _kept_blocks(component: ComponentResult, ground: Ground) -> str:
     """Say which container keeps what, and why that is no cache that fills."""
-    keeper = ground.keeper
+    keeper, noun = ground.keeper, component.cycle_noun
     assert keeper is not None
     place = f"{PurePath(keeper.file).name}:{keeper.line}"
-    rate = rate_number(ground.proven_rate or 0.0, "bytes")
+    rate = f"{_at_least(component, ground)}{rate_number(ground.proven_rate or 0.0, 'bytes')}"
     if noun in _NOUNS_OF_A_WATCH:  # not each of them is a request that adds something
         return (
             f"The container {keeper.name} only grows: {place} adds to it, and no code removes anything from it: "
             f"{rate} per {noun}."
         )
     return f"Each {noun} adds to {keeper.name} at {place}, and no code removes anything from it: {rate} per {noun}."
+
+
+def _at_least(component: ComponentResult, ground: Ground) -> str:
+    """Say that a container holds more than what its own lines allocate, where the component grows by more."""
+    total = 0.0 if component.growth is None else component.growth.requested_bytes_per_iteration or 0.0
+    return "at least " if (ground.proven_rate or 0.0) < _MOST_PART * total else ""
 
 
 def _is_kept_by_processes(grounds: Sequence[Ground]) -> bool:
