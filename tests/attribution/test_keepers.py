@@ -122,6 +122,13 @@ KEEPS = {
         "def make():\n    KEPT = []\n    def add(one):\n        KEPT.append(one)\n    return add\n"
         "ADD = make()\ndef cycle():\n    ADD(bytes(9))  # 1\n"
     ),
+    "added by an object as it is made": (
+        KEPT + "class One:\n    def __init__(self):\n        KEPT.append(self)\ndef cycle():\n    One()  # 1\n"
+    ),
+    "given to an object as it is made": (
+        "class One:\n    lines = []\n    def __init__(self, body):\n        self.lines.append(body)\n"
+        "def cycle():\n    body = bytes(9)  # 1\n    One(body)\n"
+    ),
     "an attribute whose name is a variable too": (
         "class Log:\n    def __init__(self):\n        self.lines = []\nLOG = Log()\n"
         "def cycle():\n    LOG.lines.append(bytes(9))  # 1\ndef f(lines):\n    lines.clear()\n"
@@ -142,6 +149,29 @@ MAY_BE_BOUNDED = {
     "replaced": (KEPT + "def cycle():\n    KEPT.append(bytes(9))  # 1\ndef flush():\n    global KEPT\n    KEPT = []\n"),
     "swapped": (KEPT + "def cycle():\n    global KEPT\n    KEPT.append(bytes(9))  # 1\n    KEPT = KEPT[-400:]\n"),
     "overwritten": KEPT + "def cycle():\n    KEPT.append(bytes(9))  # 1\n    KEPT[:] = KEPT[-400:]\n",
+    "added by an object that a metaclass may have made before": (
+        f"{KEPT}class Once(type):\n    def __call__(cls):\n        return OLD or super().__call__()\n"
+        "class One(metaclass=Once):\n    def __init__(self):\n        KEPT.append(self)\ndef cycle():\n    One()  # 1\n"
+    ),
+    "added by an object that may be an old one": (
+        f"{KEPT}class One:\n    def __new__(cls):\n        return OLD\n"
+        "    def __init__(self):\n        KEPT.append(self)\ndef cycle():\n    One()  # 1\n"
+    ),
+    "added by an object on a condition": (
+        f"{KEPT}class One:\n    def __init__(self):\n        if not KEPT[400:]:\n            KEPT.append(self)\n"
+        "def cycle():\n    One()  # 1\n"
+    ),
+    "added by a function that is another later": (
+        f"{KEPT}def add(one):\n    KEPT.append(one)\nadd = limited(add)\ndef cycle():\n    add(bytes(9))  # 1\n"
+    ),
+    "of a class that is another later": (
+        f"{KEPT}class One:\n    def __init__(self):\n        KEPT.append(self)\nOne = FULL or One\n"
+        "def cycle():\n    One()  # 1\n"
+    ),
+    "made beside an object that is added": (
+        f"{KEPT}class One:\n    def __init__(self):\n        KEPT.append(self)\n"
+        "def cycle():\n    CACHE.put(bytes(9))  # 1\n    One()\n"
+    ),
     "passed on": KEPT + "def cycle():\n    KEPT.append(bytes(9))  # 1\n    trim(KEPT)\n",
     "under another name": KEPT + "def cycle():\n    KEPT.append(bytes(9))  # 1\n    kept = KEPT\n    kept.pop()\n",
     "returned": KEPT + "def cycle():\n    KEPT.append(bytes(9))  # 1\n    return KEPT\n",

@@ -21,7 +21,7 @@ def filled_with(function: Function, source: Source, line: int) -> set[str]:
     names = {name for node, name in _filled_in(function, source) if may_be_added(node, function, line)}
     called = _called_in(function)
     for each in source.nodes:
-        if isinstance(each, Function) and each.name in called and may_be_passed(each, function, line):
+        if isinstance(each, Function) and each.name in called and may_be_passed(each.name, function, line):
             names |= {name for _, name in _filled_in(each, source)}
     return names
 

@@ -138,7 +138,8 @@ class KeeperFinder:
             keeper = _added_in(function, source, keys, program, given, line)
             if keeper is None:
                 inner = replace(given, arguments=frozenset())
-                called = (each for each in callees(function, source, program) if may_be_passed(each, function, line))
+                calls_of = callees(function, source, program)
+                called = (each for each, name in calls_of if may_be_passed(name, function, line))
                 keeper = next(filter(None, (_added_in(each, source, keys, program, inner) for each in called)), None)
             settings = NO_SETTINGS if self._is_served or has_kept is None else settings_asked(function, source, program)
             if settings != NO_SETTINGS:

@@ -10,9 +10,14 @@ from soak.attribution.keepers.code.lifetimes import Program, class_of_base, valu
 from soak.attribution.keepers.code.source import Function, Source
 from soak.attribution.keepers.code.uses import is_local
 
+_MAKER, _ALLOCATOR = "__init__", "__new__"
 
-def callees(function: Function, source: Source, program: Program) -> Iterator[Function]:
-    """Give the functions that each call of a function calls: of the module, methods, and what a closure returned."""
+
+def callees(function: Function, source: Source, program: Program) -> Iterator[tuple[Function, str]]:
+    """Give the functions that each call of a function calls, each with the name by which it is called.
+
+    They are functions of the module, methods, what a closure returned, and what makes objects of a class.
+    """
     body = body_of(function)
     for node in ast.walk(function):
         if isinstance(node, ast.Call) and source.function_of(node) is function and body.always_reaches(node):
@@ -20,14 +25,19 @@ def callees(function: Function, source: Source, program: Program) -> Iterator[Fu
             if called is None or called is function or not runs_as_written(called):
                 continue
             if _stays(called, node.func, source, program):
-                yield called
+                yield called, _name(node.func)
+
+
+def _name(called: ast.expr) -> str:
+    return getattr(called, "id", getattr(called, "attr", ""))
 
 
 def _resolved(called: ast.expr, source: Source) -> Function | None:
     """Return the function that an expression means; None where that is not certain."""
     match called:
         case ast.Name(id=name) if not is_local(name, called, source):
-            return _named(name, source.tree.body) or _returned(value_of_variable(name, source), source)
+            known = _named(name, source.tree.body) or _maker_of(name, source)
+            return known or _returned(value_of_variable(name, source), source)
         case ast.Attribute(value=ast.Name(id=base), attr=name):
             own = class_of_base(base, called, source)
             is_derived = any(isinstance(each, ast.ClassDef) and each.bases for each in source.nodes)
@@ -37,33 +47,45 @@ def _resolved(called: ast.expr, source: Source) -> Function | None:
 
 
 def _stays(called: Function, name: ast.expr, source: Source, program: Program) -> bool:
-    """Whether nothing puts another function in the place of one, nor another method before it."""
-    names = {called.name, *(each for each in (getattr(name, "id", None), getattr(name, "attr", None)) if each)}
-    known = {each: program.mentioning(each) for each in names}
-    if any(files is None for files in known.values()):
-        return False
-    is_replaced = any(
-        _may_replace(use, each, source)
-        for name, files in known.items()
-        for each in files or ()
-        for use in each.uses(name)
-    )
+    """Whether nothing puts another function or class in the place of one, nor another method before it."""
+    is_maker, spoken = called.name == _MAKER, _name(name)
+    names = {spoken} if is_maker else {called.name, spoken}
+    for each in names:
+        files = program.mentioning(each)
+        may_be_variable = each == spoken != called.name and not is_maker  # of a closure, which the module sets once
+        if files is None or any(
+            _may_replace(use, file, source, may_be_variable=may_be_variable)
+            for file in files
+            for use in file.uses(each)
+        ):
+            return False
     defined = [each for each in source.nodes if isinstance(each, Function) and each.name == called.name]
-    return not is_replaced and len(defined) == 1
+    return is_maker or len(defined) == 1
 
 
-def _may_replace(use: ast.AST, each: Source, source: Source) -> bool:
-    """Whether a use of a function's name may set it: but for the variable that a module sets once."""
+def _may_replace(use: ast.AST, each: Source, source: Source, *, may_be_variable: bool) -> bool:
+    """Whether a use of a name may set it to something else."""
     if isinstance(use, ast.Constant | ast.Global | ast.Nonlocal):
         return True
     is_set = isinstance(getattr(use, "ctx", None), ast.Store | ast.Del)
     is_own_variable = isinstance(use, ast.Name) and each.function_of(use) is None and each is source
-    return is_set and not is_own_variable
+    return is_set and not (may_be_variable and is_own_variable)
 
 
 def _named(name: str, statements: list[ast.stmt]) -> Function | None:
     found = [each for each in statements if isinstance(each, Function) and each.name == name]
     return found[0] if len(found) == 1 else None
+
+
+def _maker_of(name: str, source: Source) -> Function | None:
+    """Return what each call of a class of the module runs; None where a class or metaclass may do something else."""
+    classes = [each for each in source.tree.body if isinstance(each, ast.ClassDef) and each.name == name]
+    if len(classes) != 1:
+        return None
+    own = classes[0]
+    if own.bases or own.keywords or own.decorator_list or _named(_ALLOCATOR, own.body) is not None:
+        return None
+    return _named(_MAKER, own.body)
 
 
 def _returned(value: ast.expr | None, source: Source) -> Function | None:

@@ -20,15 +20,15 @@ def may_be_added(node: ast.expr | ast.stmt, function: Function, line: int) -> bo
     return _is_on(node, line) or _sets_one(_names_in(_added(node), function), function, line)
 
 
-def may_be_passed(callee: Function, function: Function, line: int) -> bool:
-    """Whether a function may get what a line makes as an argument, in a call by another function."""
+def may_be_passed(name: str, function: Function, line: int) -> bool:
+    """Whether what a function calls by a name may get what a line makes: it is on that line, or gets it as an argument.
+
+    An object is made on the line that calls its class.
+    """
     calls = [node for node in ast.walk(function) if isinstance(node, ast.Call)]
-    named = [call for call in calls if getattr(call.func, "id", getattr(call.func, "attr", None)) == callee.name]
-    # A closure is called by the name of a variable.
+    named = [call for call in calls if getattr(call.func, "id", getattr(call.func, "attr", None)) == name]
     passed = ((call, [*call.args, *(keyword.value for keyword in call.keywords)]) for call in named)
-    return not named or any(
-        _is_on(call, line) or _sets_one(_names_in(values, function), function, line) for call, values in passed
-    )
+    return any(_is_on(call, line) or _sets_one(_names_in(values, function), function, line) for call, values in passed)
 
 
 def _added(node: ast.expr | ast.stmt) -> list[ast.expr]:
