@@ -105,7 +105,9 @@ def test_all_its_memory_is_its_own_from_the_beginning(template: Template, tmp_pa
         child.close()
 
 
-def test_it_has_its_own_mark_in_its_environment_and_ends_when_it_is_killed(template: Template, tmp_path: Path):
+def test_it_has_its_own_mark_in_its_environment_and_ends_when_it_is_killed(
+    template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     child = start_forked(template, tmp_path, a_plan(iterations=None))
     while child.ring.phase_name != "cycle":
         child.wait_for_row(0, 0.05)
@@ -116,8 +118,17 @@ def test_it_has_its_own_mark_in_its_environment_and_ends_when_it_is_killed(templ
     assert mark != mark_of_template
     assert child.exit_status() == -signal.SIGKILL
     child.close()
-    following = start_forked(template, tmp_path, a_plan())
+    following = start_forked(template, tmp_path, a_plan(iterations=None))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "killpg", no_such_group)
+        following.kill()
+    assert following.exit_status() == -signal.SIGKILL
     following.close()
+
+
+def no_such_group(group: int, number: int) -> None:
+    """Answer as the kernel does while a process that was just forked has no group of its own."""
+    raise ProcessLookupError(group, number)
 
 
 def test_a_changed_environment_starts_a_process_anew(template: Template, monkeypatch: pytest.MonkeyPatch):

@@ -214,6 +214,8 @@ class MeasuredProcess:
         """End the child and every process that it started, at once."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            self._process.send_signal(signal.SIGKILL)  # a process just forked has no group of its own yet
         self._process.wait()
         _kill_marked(f"{MARK_VARIABLE}={self._mark}".encode())
 
