@@ -60,6 +60,12 @@ class WatchPace:
         """How many there were so far, also before judging began."""
         return self._marks
 
+    def catch_up(self, marks: int) -> int:
+        """See how many marks there are now, where cycles are marks; return the cycles since judging began."""
+        self._marks = max(marks, self._marks)
+        self.cycles = self._marks - self._first
+        return self.cycles
+
     @property
     def first_mark(self) -> int:
         """The mark at which judging began, where cycles are marks."""

@@ -63,6 +63,9 @@ _FLAG_AFTER_PART = 4
 """Stacks are asked for after this share of n_min."""
 _LONGEST_FALL = 16
 """Counts that are held back at most."""
+_MARKS_BESIDE_PART = 128
+"""Marks may be made while the blocks are counted, up to this part of n_min: a rate is wrong by as much."""
+_MOST_LOOKS = 4
 _CLOCK = SystemClock()
 _LOOK_AGAIN_AFTER = 1.25
 _MOST_OF_GROWTH = 0.8
@@ -279,7 +282,7 @@ class Watch:
     def _count(self, ledger: LedgerReader, active_s: float, cycles: int) -> bool:
         """Count what is alive; return whether judging may say more than before."""
         begun_s, says_more = time.thread_time(), False
-        checkpoint = ledger.look()
+        checkpoint, cycles = self._look(ledger, cycles)
         if checkpoint is not None and self._names is not None:
             checkpoint = self._names.without(checkpoint)
             falls = bool(self._held) and checkpoint.live_bytes < self._held[-1][0].live_bytes
@@ -288,6 +291,21 @@ class Watch:
             self._held.append((checkpoint, cycles))
         self._counting.spend(active_s, time.thread_time() - begun_s)
         return says_more
+
+    def _look(self, ledger: LedgerReader, cycles: int) -> tuple[Checkpoint | None, int]:
+        """Return what is alive, and after which cycle.
+
+        On a busy machine the program may make many marks between the two readings. Then both are read again.
+        """
+        tables, pace, checkpoint = self._tables, self._pace, None
+        if tables is None or pace.noun != "mark":
+            return ledger.look(), cycles
+        for _ in range(_MOST_LOOKS):
+            cycles = pace.catch_up(tables.marks())
+            checkpoint = ledger.look()
+            if tables.marks() - pace.marks <= max(pace.n_min // _MARKS_BESIDE_PART, 1):
+                break
+        return checkpoint, cycles
 
     def _end_counts(self, *, has_ended: bool) -> None:
         """Take in what was counted and scanned but not judged yet."""
