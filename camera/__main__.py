@@ -34,6 +34,9 @@ def main() -> int:
     except CameraError as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("ended before the first frame", file=sys.stderr)
+        return 1
     return 0
 
 
@@ -63,7 +66,7 @@ def _record(options: argparse.Namespace) -> None:
         if options.out is not None:
             recording = Recording(options.out, source.shape, frames_per_file=options.frames_per_file)
         recorder = Recorder(source, recording, limit=options.frames)
-    except CameraError:
+    except (CameraError, KeyboardInterrupt):
         source.stop()
         if recording is not None:
             recording.close()

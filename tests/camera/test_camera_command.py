@@ -8,7 +8,6 @@ import resource
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -60,17 +59,29 @@ def test_a_disk_that_fills_up_ends_the_recording_in_order(tmp_path: Path):
     assert out.stat().st_size < 40 * FRAME_BYTES
 
 
+TELLING = """
+import sys
+from camera.__main__ import main
+from camera.recorder import Recorder
+start = Recorder.start
+def told(recorder):
+    start(recorder)
+    print("begun", flush=True)
+Recorder.start = told
+sys.exit(main())
+"""
+
+
 def test_a_service_that_is_ended_closes_its_file(tmp_path: Path):
     """SIGTERM ends the recording as Ctrl+C does: what was written is said and can be read."""
     h5py = pytest.importorskip("h5py", reason="h5py is not installed: pip install soak[camera]")
     out = tmp_path / "run.h5"
-    command = [sys.executable, "-m", "camera", "--out", str(out), *SMALL]
+    command = [sys.executable, "-c", TELLING, "--out", str(out), *SMALL]
     with subprocess.Popen(
         command, cwd=ROOT, env={**os.environ, "XDG_CACHE_HOME": str(tmp_path)}, stdout=subprocess.PIPE, text=True
     ) as recording:
-        while not out.exists():
-            assert recording.poll() is None
-            time.sleep(0.01)
+        assert recording.stdout is not None
+        assert recording.stdout.readline() == "begun\n"
         recording.terminate()
         told, _ = recording.communicate(timeout=120)
 
@@ -128,6 +139,7 @@ def test_a_cache_folder_that_cannot_be_made_is_one_line(tmp_path: Path):
     assert done.stderr == f"the camera's driver cannot be built in {tmp_path}/file/camera: Not a directory\n"
 
 
+@pytest.mark.long  # Aravis needs ten seconds to notice it
 def test_a_camera_that_is_gone_while_it_records_is_one_line(aravis_python: str, tmp_path: Path):
     """The fake camera of Aravis is a process: it is killed as soon as frames come."""
     command = [aravis_python, "-c", WATCHED, "--source", "aravis", *SMALL]
@@ -190,6 +202,7 @@ sys.exit(command.main())
 """
 
 
+@pytest.mark.long  # Aravis looks for cameras for five seconds
 def test_a_camera_that_is_too_small_is_one_line(aravis_python: str):
     done = subprocess.run(
         [aravis_python, "-m", "camera", "--source", "aravis", "--width", "5000"],
