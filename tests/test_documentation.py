@@ -53,16 +53,19 @@ def test_commands_are_found_where_they_are_written():
     assert places >= {"README.md", "ci.md", "watch.md", "bisect.md", "run", "compare"}
 
 
-@pytest.mark.parametrize(("where", "line"), sorted(set(commands())))
-def test_every_command_is_understood(where: str, line: str):
+def test_every_command_is_understood(capsys: pytest.CaptureFixture[str]):
     """Its options exist and have the form that they are given in."""
-    words = shlex.split(line)
-    ends = [at for at, word in enumerate(words) if word in REST_OF_SHELL]
-    _, name, *arguments = words[: ends[0] if ends else None]
-    parser = argparse.ArgumentParser(prog=f"soak {name}")
-    module_of(name).add_arguments(parser)
+    for where, line in sorted(set(commands())):
+        words = shlex.split(line)
+        ends = [at for at, word in enumerate(words) if word in REST_OF_SHELL]
+        _, name, *arguments = words[: ends[0] if ends else None]
+        parser = argparse.ArgumentParser(prog=f"soak {name}")
+        module_of(name).add_arguments(parser)
 
-    parser.parse_args(arguments)
+        try:
+            parser.parse_args(arguments)
+        except SystemExit:
+            pytest.fail(f"{where}: {line}: {capsys.readouterr().err}")
 
 
 @pytest.mark.integration

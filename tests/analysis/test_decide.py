@@ -452,15 +452,17 @@ def test_each_ground_alone_decides(kind: GroundKind):
     assert (decision.grounds[0].kind, decision.verdict) == (kind, VERDICTS[kind])
 
 
-@pytest.mark.parametrize(
-    ("stronger", "weaker"),
-    [pair for pair in itertools.combinations(ORDER, 2) if pair not in EXCLUSIVE],
-    ids=lambda kind: kind.value,
-)
-def test_of_every_pair_of_grounds_the_one_that_stands_before_wins(stronger: GroundKind, weaker: GroundKind):
-    decision = decide(making(stronger, weaker))
+def test_of_every_pair_of_grounds_the_one_that_stands_before_wins():
+    pairs = [pair for pair in itertools.combinations(ORDER, 2) if pair not in EXCLUSIVE]
 
-    assert (decision.grounds[0].kind, decision.verdict) == (stronger, VERDICTS[stronger])
+    decided = {pair: decide(making(*pair)) for pair in pairs}
+
+    assert len(pairs) > 400
+    assert [
+        pair
+        for pair, decision in decided.items()
+        if (decision.grounds[0].kind, decision.verdict) != (pair[0], VERDICTS[pair[0]])
+    ] == []
 
 
 @pytest.mark.parametrize(

@@ -221,9 +221,9 @@ def test_a_block_that_is_resized_again_and_again_is_growth():
 
 
 def test_random_programs():
-    """2,000 programs: any lifetimes within n/4 are clean, and a leak of 2 B per cycle among them never is."""
+    """1,000 programs: any lifetimes within n/4 are clean, and a leak of 2 B per cycle among them never is."""
     random = np.random.default_rng(20261125)
-    for _ in range(1000):
+    for _ in range(500):
         births = np.sort(random.integers(1, 4000, random.integers(100, 4000)))
         lifetimes = random.integers(0, random.integers(1, 430), len(births))
         sizes = random.integers(1, 5000, len(births))

@@ -14,6 +14,7 @@ from soak.verdict import Verdict
 pytestmark = [pytest.mark.integration, pytest.mark.native]
 
 VERSIONS = ("3.8", "3.11", "3.13")
+SOME = (pytest.param("3.8", marks=pytest.mark.long), "3.11", "3.13")
 SOON = 128
 
 RINGS = """
@@ -69,7 +70,7 @@ def test_without_reference_cycles_nothing_is_said_of_garbage(tmp_path: Path):
     assert (tmp_path / "runs").stat().st_size == 2000
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", SOME)
 def test_with_collections_off_the_cycle_itself_is_the_holder(tmp_path: Path, version: str):
     result = soak_text(tmp_path, RINGS.format(before="gc.disable()", after=""), interpreter_of(version), n_min=SOON)
 
@@ -95,7 +96,7 @@ def test_what_a_root_holds_is_not_called_a_reference_cycle_because_collections_a
     assert any(held_by(cause)[0].startswith("drive_it.kept, a list of ") for cause in causes)
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", SOME)
 def test_what_gc_found_and_keeps_is_uncollectable(tmp_path: Path, version: str):
     text = RINGS.format(before="gc.set_debug(gc.DEBUG_SAVEALL)", after="")
 

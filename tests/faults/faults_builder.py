@@ -19,11 +19,11 @@ from soak.store.runs import find_run, open_run
 
 LIMIT_S = 120
 CASE = """
-import time
+import os, time
 kept = []
 def leak(): kept.append(object())
 def clean(): pass
-def slow(): time.sleep(0.002)
+def slow(): time.sleep(0.0002 if os.path.exists('hurry') else 0.002)
 """
 SMALL = ("--n-min", "512", "--no-track")
 """Ends at the verdict, so that a busy machine makes a component longer and not undecided."""

@@ -209,6 +209,7 @@ def test_a_killed_run_is_resumed(place: Path):
     with open_run(latest(place)) as store:
         leak_before = store.read_run().components[0]
     (hint,) = re.findall("To go on with it: soak (.*)", soak(place, "show").out)
+    (place / "hurry").touch()
 
     answer = soak(place, *shlex.split(hint))
 

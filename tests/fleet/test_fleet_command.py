@@ -266,6 +266,7 @@ def test_where_a_queueing_system_is_not_that_is_said_in_one_line(tmp_path: Path,
     assert not list((tmp_path / "out").iterdir()), "nothing is left to be gone on with"
 
 
+@pytest.mark.long  # Dask tries for five seconds
 def test_where_no_scheduler_is_that_is_said_in_one_line(tmp_path: Path):
     write_quiet(tmp_path, "a")
 

@@ -84,17 +84,17 @@ def test_a_name_does_as_well_as_the_function(tmp_path: Path, monkeypatch: pytest
     (tmp_path / "work.py").write_text("def cycle(state=None): pass\n")
     monkeypatch.chdir(tmp_path)
 
-    result = soak.check("work.py:cycle", iterations=600, name="twin")
+    result = soak.check("work.py:cycle", iterations=60, name="twin")
 
-    assert (result.name, result.iterations, result.failure) == ("twin", 600, None)
+    assert (result.name, result.iterations, result.failure) == ("twin", 60, None)
 
 
 @pytest.mark.integration
 @pytest.mark.parametrize("function", [Counter.reset, Counter.look], ids=["class method", "static method"])
 def test_what_needs_no_object_of_its_class_is_found_in_a_fresh_process(function):
-    result = soak.check(function, iterations=600)
+    result = soak.check(function, iterations=60)
 
-    assert (result.iterations, result.failure) == (600, None)
+    assert (result.iterations, result.failure) == (60, None)
 
 
 @pytest.mark.integration

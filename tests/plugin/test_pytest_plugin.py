@@ -303,9 +303,8 @@ def pytest_unconfigure():
 """
 
 
-@pytest.mark.parametrize(
-    ("options", "controls"), [pytest.param((), 0, marks=pytest.mark.long), (("--soak-report=out",), 1)]
-)
+@pytest.mark.long
+@pytest.mark.parametrize(("options", "controls"), [((), 0), (("--soak-report=out",), 1)])
 def test_each_test_takes_one_process_and_a_report_one_set_of_controls(
     run, pytester: pytest.Pytester, options: tuple[str, ...], controls: int
 ):
@@ -389,6 +388,7 @@ def test_the_command_to_look_closer_has_the_options_of_this_one_but_its_own_once
     result.stdout.fnmatch_lines([f"  look closer: pytest test_it.py::test_slow {REPEATED} -rA {CLOSER}"])
 
 
+@pytest.mark.long
 def test_tests_that_measure_are_one_group_of_xdist_and_report_together(run, pytester: pytest.Pytester):
     """With a tolerance: a worker's thread that talks to the controller allocates in the process that is judged."""
     pytest.importorskip("xdist")

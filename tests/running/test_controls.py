@@ -50,7 +50,11 @@ def test_every_kind_is_found_again_within_two_percent(measured: Controls):
     assert measured.spike.recovered_allocated == pytest.approx(128, rel=0.02)
 
 
-@pytest.mark.parametrize("python", OTHERS, ids=lambda python: python.parts[-3])
+@pytest.mark.parametrize(
+    "python",
+    [pytest.param(one, marks=[] if one is OTHERS[-1] else pytest.mark.long) for one in OTHERS],
+    ids=lambda python: python.parts[-3],
+)
 def test_the_controls_pass_under_other_interpreters(tmp_path: Path, python: Path):
     """They map arenas of other sizes, and some have frozen objects of their own."""
     library, _ = find_library()

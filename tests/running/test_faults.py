@@ -210,6 +210,7 @@ def test_a_hang_is_ended_with_the_stack_of_where_it_hung(tmp_path: Path, phase: 
     assert any("in wait_for_ever" in line for line in failure.stack)
 
 
+@pytest.mark.long  # it is given three seconds
 def test_a_hang_that_ignores_being_aborted_is_killed(tmp_path: Path):
     failure = failure_of(
         tmp_path,

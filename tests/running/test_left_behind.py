@@ -123,7 +123,7 @@ def test_each_kind_is_a_cause_of_its_own_with_its_line(folder: Path) -> None:
 @pytest.mark.integration
 def test_what_is_removed_in_its_cycle_is_not_left_behind(folder: Path) -> None:
     """All kinds in one process."""
-    result = soak_lines(folder, *(line for pair in LEAKS.values() for line in pair), cycles=640, n_min=64, every=2)
+    result = soak_lines(folder, *(line for pair in LEAKS.values() for line in pair), cycles=448, n_min=64, every=2)
 
     signal = result.signals["left_behind"]
     assert (signal.verdict, signal.first, signal.last) == (Verdict.CLEAN, 0.0, 0.0)

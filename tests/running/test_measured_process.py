@@ -175,7 +175,11 @@ def test_the_measured_process_imports_nothing_heavy(tmp_path: Path):
     }
 
 
-@pytest.mark.parametrize("python", OTHERS, ids=lambda python: python.parts[-3])
+@pytest.mark.parametrize(
+    "python",
+    [pytest.param(one, marks=[] if one in (OTHERS[0], OTHERS[-1]) else pytest.mark.long) for one in OTHERS],
+    ids=lambda python: python.parts[-3],
+)
 def test_other_interpreters_are_measured(tmp_path: Path, python: Path):
     """A planted leak is found at its rate and its clean twin is CLEAN, with nothing of soak installed there."""
     text = "import sys\ndef cycle(state): pass\ndef teardown(state): print(sys.version.split()[0])\n"

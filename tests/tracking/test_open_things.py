@@ -38,8 +38,10 @@ def python_line(cause: Cause) -> tuple[str | None, str | None, int | None]:
     return (None, None, None) if place is None else (place.function, place.file, place.line)
 
 
-@pytest.mark.parametrize("version", by_version())
-@pytest.mark.parametrize(("name", "type_"), [("fd", "file"), ("socket", "tcp socket"), ("pipe", "pipe")])
+@pytest.mark.parametrize(
+    ("version", "name", "type_"),
+    [*by_version("fd", "file"), *by_version("socket", "tcp socket", also=()), *by_version("pipe", "pipe", also=())],
+)
 def test_a_descriptor_is_named_at_the_line_that_opened_it(version: str, name: str, type_: str) -> None:
     """It is named by kind, one per cycle, at the line that called the standard library."""
     file = PLANTED / f"{name}_leak.py"
@@ -60,9 +62,9 @@ def test_a_descriptor_is_named_at_the_line_that_opened_it(version: str, name: st
 def test_the_repaired_twins_have_no_such_cause(native_folder: Path, name: str) -> None:
     """Items that are closed, joined or waited for in their cycle are no leak."""
     if name == "fd_in_c":
-        result = soak_planted("fd_in_c_repaired", native_folder / "own", iterations=1024)
+        result = soak_planted("fd_in_c_repaired", native_folder / "own", iterations=CYCLES)
     else:
-        result = soak_file(PLANTED / f"{name}_repaired.py", iterations=1024)
+        result = soak_file(PLANTED / f"{name}_repaired.py", iterations=CYCLES)
 
     assert result.verdict is not Verdict.LEAK
     assert result.causes == ()
@@ -80,7 +82,7 @@ def test_a_sockets_addresses_and_a_files_path_are_told() -> None:
     assert f"× file {PLANTED / 'fd_leak.py'}" in cause_sentence(file)
 
 
-@pytest.mark.parametrize(("version", "binding"), [*by_version("extension"), (OWN, "ctypes")])
+@pytest.mark.parametrize(("version", "binding"), [*by_version("extension", also=()), (OWN, "ctypes")])
 def test_a_descriptor_that_c_opened_is_named_by_its_function(native_folder: Path, version: str, binding: str) -> None:
     """The line in C, and the line of Python that called it."""
     python, folder = interpreters()[version], native_folder / version
@@ -270,7 +272,7 @@ def cycle(address):
 @pytest.mark.parametrize("version", by_version(also=()))
 def test_a_thread_that_a_server_of_the_library_started_is_told_by_where_it_is(tmp_path: Path, version: str) -> None:
     """No line of the component's starts it. There are more threads than are told one by one."""
-    result = soak_text(tmp_path, SERVER.format(stays=True), interpreters()[version], iterations=700, early_stop=False)
+    result = soak_text(tmp_path, SERVER.format(stays=True), interpreters()[version], iterations=300, early_stop=False)
 
     cause = cause_of(result, "thread")
     assert (result.verdict, cause.waits_at) == (Verdict.LEAK, cause.python_where)
@@ -280,7 +282,7 @@ def test_a_thread_that_a_server_of_the_library_started_is_told_by_where_it_is(tm
 
 
 def test_a_server_whose_threads_end_has_no_such_cause(tmp_path: Path) -> None:
-    result = soak_text(tmp_path, SERVER.format(stays=False), iterations=1024)
+    result = soak_text(tmp_path, SERVER.format(stays=False), iterations=400)
 
     assert result.verdict is not Verdict.LEAK
     assert [cause for cause in result.causes if cause.kind == "thread"] == []

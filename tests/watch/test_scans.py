@@ -166,7 +166,7 @@ def test_what_a_list_of_a_module_keeps_is_told_with_the_list(tmp_path: Path):
     "way", ["lose", pytest.param("forget", marks=pytest.mark.long), pytest.param("keep", marks=pytest.mark.long)]
 )
 def test_the_repaired_program_is_no_leak(tmp_path: Path, way: str):
-    found = watch(tmp_path, LOOP, "2500", way, "--scan", repaired=True)
+    found = watch(tmp_path, LOOP, "1000", way, "--scan", repaired=True)
 
     assert found["verdict"] in ("CLEAN", "INCONCLUSIVE", "SETTLING"), found
     assert not [cause for cause in found["causes"] if cause["state"] == "lost"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -118,8 +119,16 @@ time.sleep(60)
 """
 
 
-def pids_of(answer: subprocess.CompletedProcess[str]) -> list[int]:
-    return [int(word) for word in answer.stdout.splitlines()[0].split()]
+def watch_until_interrupted(*arguments: str) -> tuple[int, list[int], str]:
+    """Interrupt a watch when its program has told its processes; return the code, these, and what went to stderr."""
+    command = [sys.executable, "-m", "soak", "watch", "--every", "20ms", "--no-track", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as watching:
+        assert watching.stdout is not None
+        pids = [int(word) for word in watching.stdout.readline().split()]
+        wait_until(lambda: cycles_read(Path.cwd(), Path(sys.executable).name))
+        watching.send_signal(signal.SIGINT)
+        _, said = watching.communicate(timeout=60)
+    return watching.returncode, pids, said
 
 
 def is_running(pid: int) -> bool:
@@ -133,12 +142,12 @@ def is_running(pid: int) -> bool:
 @pytest.mark.parametrize("stubborn", [[], ["stubborn"]])
 def test_the_end_of_the_watch_ends_the_program_that_it_started(stubborn: list[str]):
     """One that ignores SIGTERM is killed, with the processes that it has started."""
-    options = ("--every", "20ms", "--duration", "300ms", "--grace", "200ms", "--no-track")
-    answer = soak_watch(*options, "--", sys.executable, "-c", SERVER, *stubborn)
+    grace = "200ms" if stubborn else "30s"
+    code, pids, said = watch_until_interrupted("--grace", grace, "--", sys.executable, "-c", SERVER, *stubborn)
 
-    assert answer.returncode == 3, answer.stderr
-    assert not any(map(is_running, pids_of(answer)))
-    assert ("did not end within 200 ms: killed" in answer.stderr) is bool(stubborn)
+    assert (code, len(pids)) == (3, 2), said
+    assert not any(map(is_running, pids))
+    assert ("did not end within 200 ms: killed" in said) is bool(stubborn)
 
 
 ORPHANING = """
@@ -151,17 +160,16 @@ time.sleep(60)
 """
 
 
-@pytest.mark.parametrize("stubborn", [[], ["stubborn"]])
+@pytest.mark.parametrize("stubborn", [[], pytest.param(["stubborn"], marks=pytest.mark.long)])
 def test_processes_that_do_not_end_with_the_program_are_ended_after_it(stubborn: list[str]):
     """Such as the workers of a pool: they would hold its port, and the streams of the watch."""
-    options = ("--every", "20ms", "--duration", "1s", "--grace", "300ms", "--no-track")
-    answer = soak_watch(*options, "--", sys.executable, "-c", ORPHANING, *stubborn)
+    grace = "3s" if stubborn else "1s"
+    code, pids, said = watch_until_interrupted("--grace", grace, "--", sys.executable, "-c", ORPHANING, *stubborn)
 
-    assert answer.returncode == 3, answer.stderr
-    assert len(pids_of(answer)) == 2
-    assert not any(map(is_running, pids_of(answer)))
-    assert "did not end with it: ended too" in answer.stderr
-    assert "killed" not in answer.stderr
+    assert (code, len(pids)) == (3, 2), said
+    assert not any(map(is_running, pids))
+    assert "did not end with it: ended too" in said
+    assert "killed" not in said
 
 
 def test_a_program_may_be_left_running():

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ library = ctypes.CDLL(sys.argv[1])
 def decode(repaired):
     library.make_frame(repaired)
 repaired = len(sys.argv) > 2
-for _ in range(1500 if repaired else 10**6):
+for _ in range(800 if repaired else 10**6):
     decode(repaired)
     time.sleep(0.002)
 """
@@ -46,7 +47,7 @@ def remember(repaired):
     if repaired and len(kept) > 16:
         kept.pop(0)
 
-for _ in range(6000):
+for _ in range(1500 if len(sys.argv) > 1 else 10**6):
     soak.mark()
     remember(len(sys.argv) > 1)
     time.sleep(0.002)
@@ -96,6 +97,13 @@ def watch_until_it_leaks(*command: str, options: tuple[str, ...] = (), n_min: in
             out, text = watching.communicate(timeout=120)
     assert out, text
     return Answer(watching.returncode, json.loads(out)["components"][0], told + text)
+
+
+def at_once(*arguments: tuple[str, ...], program: str, n_min: int) -> list[Answer]:
+    """Watch a program of Python with each of these arguments, all at the same time."""
+    with ThreadPoolExecutor() as pool:
+        watching = [pool.submit(watch, sys.executable, "-c", program, *given, n_min=n_min) for given in arguments]
+    return [each.result() for each in watching]
 
 
 @pytest.fixture(scope="module")
@@ -271,8 +279,7 @@ def test_reference_cycles_that_wait_for_a_collection_are_suggested() -> None:
 
     It falls eleven times: a busy machine may read too few samples of a climb, and the watch begins after some calls.
     """
-    waiting = watch(sys.executable, "-c", RINGS, n_min=512)
-    repaired = watch(sys.executable, "-c", RINGS, "repaired", n_min=512)
+    waiting, repaired = at_once((), ("repaired",), program=RINGS, n_min=512)
 
     assert waiting.component["verdict"] != "LEAK"
     suggestions = [text for text in waiting.component["messages"] if "Reference cycles that wait" in text]
@@ -575,7 +582,7 @@ def cut(keeps):
 for _ in range(1_000_000 if len(sys.argv) > 1 else 1800):
     soak.mark()
     cut(len(sys.argv) > 1)
-    time.sleep(0.002)
+    time.sleep(0.001)
 """
 
 
