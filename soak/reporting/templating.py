@@ -6,6 +6,7 @@ Jinja is imported when the first template is rendered, so that whoever wants JSO
 from __future__ import annotations
 
 import functools
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,8 +47,14 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
+    environment.filters["unbroken"] = _unbroken
     environment.globals.update(page_colours=OwnMarkup(page_colours()), figure_css=OwnMarkup(figure_css()))
     return environment
+
+
+def _unbroken(text: str) -> str:
+    """Return a heading in which no line ends between a number and its unit."""
+    return re.sub(r"(?<=\d) (?=(?:[KMGT]i)?B\b)", "\u00a0", text)
 
 
 def _written(value: Any) -> Any:

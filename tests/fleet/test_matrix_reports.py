@@ -90,7 +90,7 @@ def test_a_cell_leads_to_the_report_of_its_run(tmp_path: Path):
 
     page = written(matrix, tmp_path)["report.html"]
 
-    assert page.count("href=") == 2  # in the matrix, and where it is explained
+    assert page.count("href=") == 3  # in the matrix, and twice where it is explained
     assert 'href="abc/report.html"' in page
 
 
@@ -118,7 +118,7 @@ def test_sarif_has_a_leak_once_however_many_cells_have_it_and_names_them(tmp_pat
     x, y = sarif_of(matrix, tmp_path)
 
     assert (x["partialFingerprints"]["soak/v1"], x["level"]) == ("x:9f2c41d07a", "error")
-    assert x["message"]["text"].startswith("x with numpy 1; numpy 2: ")
+    assert x["message"]["text"].startswith("x with numpy 1 and numpy 2: ")
     assert x["properties"] == {"cells": ["x with numpy 1", "x with numpy 2"]}
     assert y["properties"] == {"cells": ["y as installed"]}
 
@@ -281,7 +281,7 @@ def test_what_failed_in_another_way_is_explained_apart(tmp_path: Path):
 
     page = written(a_matrix(*runs), tmp_path)["report.html"]
 
-    assert re.findall("<h3>(.*?)</h3>", page) == ["x with numpy 0; numpy 1", "x with numpy 2"]
+    assert re.findall("<h3>(.*?)</h3>", page) == ["x with numpy 0 and numpy 1", "x with numpy 2"]
 
 
 def test_the_first_difference_is_the_heading_and_the_next_one_stands_below_it(tmp_path: Path):

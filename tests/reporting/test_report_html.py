@@ -35,13 +35,13 @@ def a_full_page() -> str:
 
 
 def test_the_first_thing_on_the_page_is_the_run_in_one_sentence():
-    """Then a line per component, the worst on top."""
+    """Then a line per component, the worst on top. No line of the heading ends between a number and its unit."""
     page = Page(a_full_page())
 
     assert "".join(page.of("h1")) == (
-        "unpack failed in call 7; convert grows by 106 B per call "
+        "unpack failed in call 7; convert grows by 106\xa0B per call "
         "at decoder/conversion.py:42; get could not be decided yet; "
-        "cache is still settling; decoder does not grow by more than 1 B per call."
+        "cache is still settling; decoder does not grow by more than 1\xa0B per call."
     )
     assert page.of("a") == ["unpack", "convert", "get", "cache", "decoder"]
 
@@ -229,7 +229,7 @@ def test_a_planted_leak_is_not_taken_for_one_that_was_found():
     page = Page(render_html(run, {}, parts_figure(parts())))
 
     assert "".join(page.of("h1")).startswith(
-        "numpy_conversion grows by 106 B per call at decoder/conversion.py:42 (planted); "
+        "numpy_conversion grows by 106\xa0B per call at decoder/conversion.py:42 (planted); "
     )
     assert page.of("span").count(" planted") == 1
     assert "A leak was planted in numpy_conversion alone." in page.of("p")

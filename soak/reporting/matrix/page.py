@@ -66,6 +66,8 @@ class Explanation:
     seen_on: str
     """The hosts; empty where there is one only."""
     sentences: list[str]
+    report: str
+    """The text of the link to the report."""
 
 
 def render_matrix_page(matrix: Matrix, changes: Sequence[VersionChange]) -> str:
@@ -73,6 +75,7 @@ def render_matrix_page(matrix: Matrix, changes: Sequence[VersionChange]) -> str:
     found = findings(matrix)
     seen = {run.result.verdict for run in matrix.runs}
     first, *others = words.headline_sentences(matrix, changes)
+    rows = [_row(matrix, component) for component in components_worst_first(matrix)]
     return render(
         "matrix.html",
         title=first,
@@ -84,7 +87,8 @@ def render_matrix_page(matrix: Matrix, changes: Sequence[VersionChange]) -> str:
         versions=[names.versions_title(matrix, column) for column in matrix.columns],
         is_dense=len(matrix.columns) > _MOST_ROOMY,
         signs=[(verdict, say.SYMBOLS[verdict]) for verdict in WORST_FIRST if verdict in seen],
-        rows=[_row(matrix, component) for component in components_worst_first(matrix)],
+        rows=rows,
+        has_links=any(run.link for row in rows for cell in row.cells if cell is not None for run in cell.runs),
         differences=words.differences_below(matrix, changes),
         explanations=[_explanation(matrix, alike) for alike in found[:_MOST_EXPLAINED]],
         more=sum(map(len, found[_MOST_EXPLAINED:])),
@@ -144,4 +148,5 @@ def _explanation(matrix: Matrix, alike: Sequence[tuple[MatrixCell, CellRun]]) ->
         _run(matrix, cell, run),
         names.seen_on_words(matrix, [each for _, each in alike]),
         [sentence for sentence in sentences if sentence],
+        "Its report" if len(alike) == 1 else f"Report of {names.run_title(matrix, cell, run)}",
     )

@@ -39,10 +39,7 @@ def cells_title(matrix: Matrix, cells: Sequence[MatrixCell]) -> str:
         name = title(matrix, cells[0].column)
         if name and [cell for cell in row if title(matrix, cell.column) == name] == list(cells):
             return _with(component, name)
-    titles = [column_title(matrix, cell.column) for cell in cells]
-    more = len(titles) - _MOST_NAMED
-    named = "; ".join(titles[:_MOST_NAMED]) + (f"; and {more} more" if more > 0 else "")
-    return _with(component, named)
+    return _with(component, _together([column_title(matrix, cell.column) for cell in cells]))
 
 
 def column_title(matrix: Matrix, column: ColumnKey) -> str:
@@ -100,6 +97,15 @@ def part_words(count: int, of: int) -> str:
     if count == of:
         return {1: "its cell", 2: "both cells"}.get(of, f"all {of} cells")
     return f"{count} of {count_words(of, 'cell')}"
+
+
+def _together(titles: Sequence[str]) -> str:
+    """Name several columns: ``numpy 1 and numpy 2``; with a semicolon where a title has commas of its own."""
+    more = len(titles) - _MOST_NAMED
+    *first, last = [*titles[:_MOST_NAMED], *([f"{more} more"] if more > 0 else [])]
+    if any("," in title for title in titles):
+        return f"{'; '.join(first)}; {'and ' if more > 0 else ''}{last}"
+    return f"{', '.join(first)} and {last}"
 
 
 def _with(component: str, column: str) -> str:
