@@ -57,7 +57,7 @@ def test_markdown_is_a_table_of_what_changed(reports: Path):
     main(["compare", "clean.json", "leak.json", "--markdown", "comment.md"])
 
     comment = (reports / "comment.md").read_text()
-    assert comment.startswith("### soak: 1 component compared: 2 new.\n\n| change | component |")
+    assert comment.startswith("### soak: 1 component compared: 1 new; places: 1 new.\n\n| change | component |")
     assert "| ▲ new | decoder |  | CLEAN | 106 B/cycle [105, 107] |" in comment
 
 

@@ -31,14 +31,19 @@ _MOST_ROWS = 100
 def headline(changes: Sequence[Change]) -> str:
     """Say in one sentence what matters: what is new and worse, then what is gone and better."""
     components = [change for change in changes if change.fingerprint is None]
+    places = _counted([change for change in changes if change.fingerprint is not None])
+    said = "; ".join(part for part in (_counted(components), f"places: {places}" if places else "") if part)
+    ignored = sum(change.kind in (Kind.NEW, Kind.WORSE) and not change.counts for change in changes)
+    aside = f" ({ignored} of these do not count: known, or the gate is off)" if ignored else ""
+    return f"{say.count_words(len(components), 'component')} compared: {said or 'nothing changed'}{aside}."
+
+
+def _counted(changes: Sequence[Change]) -> str:
     counted = [
         (kind, sum(change.kind is kind for change in changes))
         for kind in (Kind.NEW, Kind.WORSE, Kind.GONE, Kind.BETTER)
     ]
-    said = ", ".join(f"{number} {kind}" for kind, number in counted if number)
-    ignored = sum(change.kind in (Kind.NEW, Kind.WORSE) and not change.counts for change in changes)
-    aside = f" ({ignored} of these do not count: known, or the gate is off)" if ignored else ""
-    return f"{say.count_words(len(components), 'component')} compared: {said or 'nothing changed'}{aside}."
+    return ", ".join(f"{number} {kind}" for kind, number in counted if number)
 
 
 def render_text(before: RunResult, after: RunResult, changes: Sequence[Change]) -> str:
