@@ -143,6 +143,14 @@ def test_steps_are_named_as_source_code_writes_them(kind: str):
     assert names_from(holder, target) == name
 
 
+@pytest.mark.parametrize("table", [dict, collections.Counter, collections.OrderedDict, Table])
+def test_a_text_that_is_a_key_is_found(table: type):
+    """gc does not traverse the keys of a dict that has only texts for keys."""
+    text = "".join(["a text that nothing", " else holds"])
+
+    assert names_from([table({text: 1})], text) == "[0], its key"
+
+
 @pytest.mark.parametrize("hold", [chained_handlers, variable_of_context, function_at_exit])
 def test_what_the_interpreter_keeps_is_named(hold: Callable[[object], Iterator[str]], monkeypatch: pytest.MonkeyPatch):
     """No module leads to handlers of signals, to the values of context variables or to functions that run at exit."""

@@ -52,6 +52,7 @@ class Walk:
     def __init__(self, wanted: dict[int, int], imported: Imports | None = None) -> None:
         """Prepare to look for objects. ``wanted``: the address of each and that of its type."""
         self._wanted = wanted
+        self._wants_texts = id(str) in wanted.values()
         self._met: list[Any] = []
         self._before = array("q")  # the position of the holder, or -1 - the number of the root
         self._names: list[str] = []
@@ -93,7 +94,7 @@ class Walk:
         self._may_close = False
         # A cache may hold for a while what a module holds for ever.
         for position in sorted(self._closed, key=lambda place: (self.module_of(place) is None, place)):
-            for referent in RealGc.get_referents(self._met[position]):
+            for referent in self._referents(position):
                 if id(referent) not in self._seen:
                     self._meet(referent, position)
         self._follow(LONGEST_IN_CACHES_S)
@@ -162,7 +163,7 @@ class Walk:
             self._next += 1
             if position in closed:
                 continue
-            referents = self._without_strangers(position, RealGc.get_referents(met[position]))
+            referents = self._without_strangers(position, self._referents(position))
             for first in range(0, len(referents), _LOOK_AT_CLOCK_EVERY):
                 for referent in referents[first : first + _LOOK_AT_CLOCK_EVERY]:
                     if id(referent) not in seen:
@@ -174,6 +175,18 @@ class Walk:
                         return False
             looked_at += 1
         return True
+
+    def _referents(self, position: int) -> list[Any]:
+        """Return what an object holds. gc passes over the keys of a dict that has only texts for keys."""
+        held = self._met[position]
+        referents = RealGc.get_referents(held)
+        if self._wants_texts and issubclass(type(held), dict):
+            try:
+                if not self._wanted.keys().isdisjoint(map(id, dict.keys(held))):
+                    referents += [key for key in dict.keys(held) if id(key) in self._wanted]
+            except RuntimeError:  # another thread has changed it
+                pass
+        return referents
 
     def _has_next(self) -> bool:
         """Whether there are objects left to follow; after some levels, and when there are none, meet the strangers."""
