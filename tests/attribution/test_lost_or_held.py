@@ -256,3 +256,13 @@ def test_a_component_of_nothing_is_not_held_up(tmp_path: Path):
     result = soak_text(tmp_path, "def cycle(state):\n    pass\n")
 
     assert (result.causes, result.failure, result.lost_rows) == ((), None, 0)
+
+
+def test_a_text_that_is_made_longer_in_each_cycle_has_a_holder(tmp_path: Path):
+    """The object that a scan saw is another one after the next cycle."""
+    text = "TEXT = ''\ndef cycle(state):\n    global TEXT\n    TEXT += 'a line of a log\\n'\n"
+
+    result = soak_text(tmp_path, text, cycles=4000)
+
+    (cause,) = causes_at(result, "TEXT +=")
+    assert held_by(cause)[0].startswith("drive_it.TEXT, a str of 64,000: ")

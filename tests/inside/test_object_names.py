@@ -145,7 +145,7 @@ def test_steps_are_named_as_source_code_writes_them(kind: str):
 
 @pytest.mark.parametrize("table", [dict, collections.Counter, collections.OrderedDict, Table])
 def test_a_text_that_is_a_key_is_found(table: type):
-    """gc does not traverse the keys of a dict that has only texts for keys."""
+    """Gc does not traverse the keys of a dict that has only texts for keys."""
     text = "".join(["a text that nothing", " else holds"])
 
     assert names_from([table({text: 1})], text) == "[0], its key"

@@ -6,16 +6,18 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
 from tracking_builder import soak_text
 
 from soak.analysis.sites.ledger import Suspect
-from soak.attribution.holders import UNSCANNED
+from soak.attribution.holders import UNSCANNED, SiteScan
 from soak.measurements import Reading
 from soak.probes.memory import ProcessMemory
 from soak.running.child.child import ScriptedChild
@@ -195,6 +197,28 @@ def test_no_copy_is_made_where_nothing_grows():
 
     assert scanner.is_due(200, [GROWS], of_copy=True)
     assert not scanner.is_due(200, [], of_copy=True)
+
+
+@pytest.mark.parametrize(
+    ("survivors", "is_all_held", "other_bytes", "is_outdated"),
+    [(0, True, 1.0, True), (9, True, 1.0, False), (0, False, 1.0, False), (0, True, 500.0, False)],
+)
+def test_what_is_made_anew_in_each_cycle_is_looked_at_after_the_last_one(
+    survivors: int, is_all_held: bool, other_bytes: float, is_outdated: bool
+):
+    """Not the table of a list whose items grow more: they tell who holds both."""
+    scanner = Scanner(ScriptedChild(ScriptedClock(), iter(())), ScriptedClock())
+    grows = replace(GROWS, verdict=replace(GROWS.verdict, rate=2.0))
+    other = replace(grows, site=grows.site + 1, verdict=replace(grows.verdict, rate=other_bytes))
+    none = np.zeros(0, np.uint64)
+    alive = np.arange(survivors, dtype=np.uint64)
+    scan = SiteScan(200, alive, none, survivors, is_all_held, None, 0, None, None, (), None)
+    assert not scanner.is_outdated([grows, other])
+
+    scanner._scans = {GROWS.site: [scan], other.site: [replace(scan, alive=np.arange(9, dtype=np.uint64))]}
+
+    assert scanner.is_outdated([grows, other]) is is_outdated
+    assert not scanner.is_outdated([])
 
 
 def test_a_copy_from_another_cycle_is_not_given_and_is_ended():

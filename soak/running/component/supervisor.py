@@ -368,6 +368,8 @@ class Supervisor:
         by_copy = not is_last and self._copies.are_better(rss_bytes)
         finishes = is_last and self._scanner.is_reading
         scans = checkpoint is not None and self._scanner.is_due(cycle, self._suspects, of_copy=by_copy)
+        is_outdated = checkpoint is not None and is_last and self._scanner.is_outdated(self._suspects)
+        scans |= is_outdated and not is_in_a_hurry(self._stopped_by)
         if scans and by_copy:
             self._copies.ask(rss_bytes)
             scans = False
@@ -378,14 +380,14 @@ class Supervisor:
         with self._ring.hold(cycle, self._clock) as waits:
             if finishes:
                 self._finish_scan()
-                scans = checkpoint is not None and self._scanner.is_due(cycle, self._suspects)
+                scans |= checkpoint is not None and self._scanner.is_due(cycle, self._suspects)
             if waits and audits:
                 row = self._ring.read_row(written - 1)
                 free_bytes = int(row.values.get("heap_free", 0)) if row is not None else 0
                 self._auditor.audit(cycle, checkpoint, free_bytes, self._ledger.packing.saved_bytes)
             if waits and scans and checkpoint is not None:
                 suspects = self._ledger.suspects(cycle, self._horizon.longest, beside=self._scanner.holding)
-                self._scanner.scan(checkpoint, suspects, self._ledger.growing_sites())
+                self._scanner.scan(checkpoint, suspects, self._ledger.growing_sites(), is_last=is_last)
 
     def _look_at_copy(self) -> None:
         """Begin to scan the copy that the process made of itself, if it has, or take in what was found in one.

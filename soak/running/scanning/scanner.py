@@ -266,10 +266,30 @@ class Scanner:
             return found.state == "unknown" or all(scan.survivors < FEWEST_SURVIVORS for scan in scans)
         return found.unseen in _MAY_BE_LOST or _are_too_few(scans)
 
-    def scan(self, checkpoint: Checkpoint, suspects: Sequence[Suspect], growing: Sequence[int] = ()) -> None:
+    def is_outdated(self, suspects: Sequence[Suspect]) -> bool:
+        """Tell whether at least half of what grows is one block that is made anew or moved now and then.
+
+        After one more cycle it may be elsewhere. Only a scan after the last one tells of which object it is part.
+        """
+        most = max(suspects, key=lambda suspect: suspect.bytes_per_cycle, default=None)
+        scans = self._scans.get(most.site) if most is not None else None
+        if most is None or not scans or self._error is not None:
+            return False
+        is_young = scans[-1].is_all_held and scans[-1].survivors < FEWEST_SURVIVORS
+        return is_young and 2 * most.bytes_per_cycle >= sum(suspect.bytes_per_cycle for suspect in suspects)
+
+    def scan(
+        self,
+        checkpoint: Checkpoint,
+        suspects: Sequence[Suspect],
+        growing: Sequence[int] = (),
+        *,
+        is_last: bool = False,
+    ) -> None:
         """Scan for the blocks of these sites, at the checkpoint at which the process waits now.
 
-        ``growing``: all sites that grow. What stays may be held by something that stays itself.
+        ``growing``: all sites that grow. What stays may be held by something that stays itself. ``is_last``: no cycle
+        follows.
         """
         if not suspects:
             self._next_cycle = int(checkpoint.cycle * _NEXT_AFTER)
@@ -281,7 +301,9 @@ class Scanner:
             if still and self._child.ring.is_between_cycles:
                 is_collected = self._child.ring.has_collected_all
                 has_owners = self._may_have_owners(checkpoint, suspects)
-                found = self._reader(checkpoint, suspects, growing, is_collected=is_collected, has_owners=has_owners)
+                found = self._reader(
+                    checkpoint, suspects, growing, is_collected=is_collected, has_owners=has_owners, is_last=is_last
+                )
                 self._take(found(self._child.pid, _LONGEST_SCAN_S), suspects)
         self._time.spend(begun_s, time.thread_time() - begun_cpu_s)
 
@@ -359,6 +381,7 @@ class Scanner:
         *,
         is_collected: bool,
         has_owners: bool,
+        is_last: bool = False,
     ) -> Callable[[int, float], _Scanned]:
         """Return a function that scans a process, for at most some seconds, and uses nothing of this object."""
         sites = np.array([suspect.site for suspect in suspects], np.uint32)
@@ -368,7 +391,14 @@ class Scanner:
             memory = ProcessMemory(pid)
             try:
                 scan = MemoryScan(
-                    memory, checkpoint, sites, type_at, longest_s, beside=beside, is_collected=is_collected
+                    memory,
+                    checkpoint,
+                    sites,
+                    type_at,
+                    longest_s,
+                    beside=beside,
+                    is_collected=is_collected,
+                    is_last=is_last,
                 )
                 scan.run()
                 survivors = find_survivors(scan) if has_owners else None
@@ -529,13 +559,15 @@ class MemoryScan:
         *,
         beside: NDArray[np.uint32] = _NO_SITES,
         is_collected: bool = False,
+        is_last: bool = False,
     ) -> None:
         """Prepare to look for the blocks of these sites, for at most this long.
 
         ``type_at``: the address of ``type`` in that process. ``blocks``: all live blocks, where they were read before.
         ``beside``: other sites whose blocks hold nothing on their own. ``is_collected``: gc has looked at all objects
-        since the last cycle.
+        since the last cycle. ``is_last``: no cycle follows, so that young blocks stay as well.
         """
+        self._is_last = is_last
         self._known_blocks, self._is_collected = blocks, is_collected
         self.memory = memory
         self.checkpoint = checkpoint
@@ -730,7 +762,8 @@ class MemoryScan:
         all_old = own[targets.is_old[own]]
         old = self._alike(all_old)
         lost = old[reached.lost[old]]
-        types = self._types_by_size(old)
+        stays = own if self._is_last and not len(old) else old
+        types = self._types_by_size(stays)
         before = self._before_own(site, lost)
         foreign = targets.sites[before[before >= 0]]
         all_lost = all_old[reached.lost[all_old]]
@@ -747,7 +780,7 @@ class MemoryScan:
             type=self._first_name(types),
             holders=self._holders.get(site, ()),
             lost_with=int(np.bincount(foreign).argmax()) if 2 * len(foreign) > len(lost) else None,
-            samples=tuple(self._samples(old, types)),
+            samples=tuple(self._samples(stays, types)),
             blocks_per_cycle=_pace(targets.blocks.cycles[own]),
         )
 
@@ -773,6 +806,8 @@ class MemoryScan:
         """
         for kind in types[:_MOST_TYPES]:
             of_type = old[self._objects.types[old] == kind]
+            if not len(of_type):
+                continue
             born = self._targets.blocks.cycles[of_type]
             younger = of_type[born >= np.median(born)]
             forgotten = int((self._reached.deficits[younger] > 0).sum())
