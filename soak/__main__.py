@@ -65,8 +65,9 @@ def run_and_end() -> NoReturn:
     if threading.active_count() > 1:
         sys.exit(exit_code)  # Python waits for the other threads
     atexit._run_exitfuncs()
-    with contextlib.suppress(OSError, ValueError):
-        sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
     os._exit(exit_code)
 
 
