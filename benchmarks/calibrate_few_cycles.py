@@ -124,7 +124,7 @@ CACHES: dict[str, Callable[[np.random.Generator, int], Entries]] = {
 
 @dataclass(frozen=True)
 class Run:
-    """What was said of one run: after how many cycles it was called LEAK; None where it was not."""
+    """What was said of one run: after how many cycles it was called LEAK; None if it was not."""
 
     leak_at: int | None
 

@@ -43,7 +43,7 @@ class Shape:
     call: str
     """The call that adds to it."""
     remake: str = ""
-    """What puts another container in its place, from another function; empty where that is setting it."""
+    """What puts another container in its place, from another function; empty if that is setting it."""
     switch: str = "ON"
     """A setting that its conditions may ask for, and how other code of the module names it."""
     outside_switch: str = "ON"

@@ -231,7 +231,7 @@ class SlurmFleet(Fleet):
 
 
 def worker_of(nanny: int) -> int | None:
-    """Return the worker of a nanny; None where it has none at this moment."""
+    """Return the worker of a nanny; None if it has none at this moment."""
     try:
         children = psutil.Process(nanny).children()
         found = [int(child.pid) for child in children if "spawn_main" in " ".join(child.cmdline())]
@@ -241,7 +241,7 @@ def worker_of(nanny: int) -> int | None:
 
 
 def environment_of(process: psutil.Process) -> dict[str, str]:
-    """Return the environment of a process; empty where it cannot be read."""
+    """Return the environment of a process; empty if it cannot be read."""
     try:
         return process.environ()
     except psutil.Error:

@@ -70,7 +70,7 @@ _FOLDERS = ("log", "spool", "execute", "lock", "run", "tokens", "home")
 
 
 def why_not() -> str | None:
-    """Say why there can be no HTCondor here; None where there can."""
+    """Say why there can be no HTCondor here; None if there can."""
     if not (SYSTEM / "sbin" / "condor_master").exists():
         return "HTCondor is not unpacked; make test-htcondor does it where it can"
     if os.geteuid() == 0 and shutil.which("setpriv") is None:

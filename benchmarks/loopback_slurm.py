@@ -48,7 +48,7 @@ PartitionName=soak Nodes=n1,n2 Default=YES State=UP MaxTime=INFINITE
 
 
 def why_not() -> str | None:
-    """Say why there can be no Slurm here; None where there can."""
+    """Say why there can be no Slurm here; None if there can."""
     path = f"{os.environ.get('PATH', '')}:/usr/sbin"
     missing = [name for name in PROGRAMS if shutil.which(name, path=path) is None]
     if missing:

@@ -110,7 +110,7 @@ def run_alone(seconds: float, buffers: int) -> Counts:
 
 
 def read_counts(text: str) -> Counts:
-    """Return the counts in what a driver printed. Raises ValueError where there are none."""
+    """Return the counts in what a driver printed. Raises ValueError if there are none."""
     found = COUNTED.search(text)
     if found is None:
         raise ValueError(f"the driver has counted nothing: {text[-300:]}")

@@ -161,7 +161,7 @@ def free_port() -> int:
 
 
 def wait_for(port: int, process: subprocess.Popen[str]) -> None:
-    """Wait until a server answers. Raises RuntimeError where it does not start."""
+    """Wait until a server answers. Raises RuntimeError if it does not start."""
     ends_s = time.monotonic() + _LONGEST_START_S
     while time.monotonic() < ends_s and process.poll() is None:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):

@@ -143,7 +143,7 @@ def compare_programs(library: Path, details: dict[str, list[str]]) -> list[Figur
 
 
 def find_library(name: str) -> str | None:
-    """Return where a library is; nothing for no name, and None where it is not installed."""
+    """Return where a library is; nothing for no name, and None if it is not installed."""
     found = next(Path("/usr/lib").glob(f"*/{name}"), None) if name else ""
     return None if found is None else str(found)
 

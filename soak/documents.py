@@ -55,7 +55,7 @@ def to_document(record: Any) -> dict[str, Any]:
 
 
 def parse(text: str | bytes) -> Any:
-    """Return what JSON text says. Raises ValueError where it is none, is nested deeply, or has an infinite number."""
+    """Return what JSON text says. Raises ValueError if it is none, is nested deeply, or has an infinite number."""
     try:
         document = json.loads(text, parse_constant=_finite, parse_float=_finite)
     except RecursionError:

@@ -182,7 +182,7 @@ class Limit:
     first: float
     last: float
     allowed: float | None
-    """The limit it came near; None where it is not the signal's own."""
+    """The limit it came near; None if it is not the signal's own."""
     cycles: int
     """Up to the latest reading."""
     is_reached: bool = False
@@ -201,7 +201,7 @@ class Streak:
     first: float
     last: float
     later_rate: float | None = field(default=None, compare=False)
-    """How much the signal rose per cycle in the later part, a quarter to five eighths of the cycles; None where no
+    """How much the signal rose per cycle in the later part, a quarter to five eighths of the cycles; None if no
     reading stands there."""
 
     @property

@@ -65,7 +65,7 @@ def exact_size(size_bytes: float) -> str:
 
 
 def _exact(value: float, units: Mapping[str, float], parse: Callable[[str], float]) -> str | None:
-    """Write a value as a whole number of the largest unit that it is one of; None where there is none."""
+    """Write a value as a whole number of the largest unit that it is one of; None if there is none."""
     if not value:
         return "0"
     for unit, factor in units.items():

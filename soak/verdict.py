@@ -82,6 +82,6 @@ class SeriesVerdict:
     cycles: int | None = None
     """FLAT: how many cycles the bound was proven over. Otherwise how many cycles there were."""
     tolerance: float | None = None
-    """The growth per cycle that is accepted; None where no look was made."""
+    """The growth per cycle that is accepted; None if no look was made."""
     n_min: float | None = None
-    """Fewer cycles than this decide nothing; None where it is not known."""
+    """Fewer cycles than this decide nothing; None if it is not known."""

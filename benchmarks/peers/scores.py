@@ -25,7 +25,7 @@ class Score:
     place: bool | None
     """None if there is no leak, none was found, or the tool names no places."""
     rate_error: float | None
-    """Share of the true rate, 0 where the None where there is none to compare."""
+    """Share of the true rate; None if there is none to compare."""
     why: str = ""
 
 

@@ -98,9 +98,9 @@ class Evidence:
     steady: SeriesVerdict | None = None
     """Where call sites leak: what the others together grow by that have grown steadily so far."""
     risen_blocks: float = float("inf")
-    """How many more blocks are alive than at the first reading; infinite where it is not known."""
+    """How many more blocks are alive than at the first reading; infinite if it is not known."""
     falling_bytes: float | None = None
-    """What is left at the call sites whose live memory becomes less; None where it is not known."""
+    """What is left at the call sites whose live memory becomes less; None if it is not known."""
     lost: Proven | None = None
     """What scans of the memory found that nothing points to."""
     kept: Proven | None = None
@@ -135,7 +135,7 @@ class Evidence:
     has_uncounted_children: bool = False
     """The process has children that nobody counted."""
     children: LiveChildren | None = None
-    """What is known of these from outside; None where it was not read."""
+    """What is known of these from outside; None if it was not read."""
     roles: tuple[JudgedRole, ...] = ()
     """What is decided of the processes in which the tracker counts."""
     is_last: bool = False

@@ -71,7 +71,7 @@ class RunningLooks:
         self._cells = RunningCells(n_min, runs)
         self._next_look = n_min / 8
         self._again: float | None = None
-        """The cycle at which to look again; None where the latest look had readings enough."""
+        """The cycle at which to look again; None if the latest look had readings enough."""
         self._waiting: list[tuple[FloatArray, FloatArray]] = []
         self._readings_waiting = 0
 

@@ -113,7 +113,7 @@ package_of = functools.cache(name_of)
 
 
 def requirement_for(name: str, column: ColumnKey) -> str | None:
-    """Return a column's requirement for a package; None where it has none."""
+    """Return a column's requirement for a package; None if it has none."""
     return next((each for each in column.requirements if package_of(each) == name), None)
 
 

@@ -91,7 +91,7 @@ class Look:
     finding: IntArray
     """Values of `LookOutcome`, int64."""
     rate: FloatArray
-    """Growth per cycle; NaN where there were too few readings."""
+    """Growth per cycle; NaN if there were too few readings."""
     low: FloatArray
     high: FloatArray
     since: FloatArray

@@ -1,4 +1,4 @@
-"""The variable to which a line of Python assigns what it allocates: the name of an object that nothing else names.
+"""The variable to which a line of Python assigns what it allocates: the name of an object that has no other name.
 
 A scan of the memory knows where an object was allocated, and not which variable it is. At the level of a module that
 is mostly the same: ``requests = Counter()`` is allocated where the variable gets it.
@@ -18,7 +18,7 @@ _FILES = 64
 
 
 def assigned_name(place: Place | None) -> str | None:
-    """Return the variable of a module that is assigned at a place, as ``shop.requests``; None where it is not known."""
+    """Return the variable of a module that is assigned at a place, as ``shop.requests``; None if it is not known."""
     if place is None or not place.is_python or place.function != _MODULE_LEVEL or place.line is None:
         return None
     file = Path(str(place.file))

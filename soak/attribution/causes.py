@@ -111,7 +111,7 @@ def causes_of_sites(
 def with_main_site(sites: tuple[Cause, ...], leak: float) -> tuple[Cause, ...]:
     """Return the sites, with that one confirmed which is nearly all of a leak where none is a leak by itself.
 
-    ``leak``: bytes a cycle that are proven to stay; 0 where none are.
+    ``leak``: bytes a cycle that are proven to stay; 0 if none are.
     """
     is_main = bool(sites) and (sites[0].bytes_per_iteration or 0.0) >= SAME_RATE * leak > 0
     if not is_main or any(cause.confirmed for cause in sites):
@@ -265,7 +265,7 @@ def _owner(site: GrowingSite, locate: Locate) -> Owner | None:
 
 
 def _allocated_rate(group: Sequence[GrowingSite]) -> float | None:
-    """Return what the allocators make of the blocks that stay in a cycle; None where their sizes do not tell."""
+    """Return what the allocators use for the blocks that stay in a cycle; None if their sizes do not tell."""
     total = 0.0
     for site in group:
         size, is_mapping = site.suspect.requested_size, site.domain == MAPPING_DOMAIN
@@ -277,13 +277,13 @@ def _allocated_rate(group: Sequence[GrowingSite]) -> float | None:
 
 
 def place_of_allocation(call: Call | None, locate: Locate) -> Place | None:
-    """Return the line that allocated a holder; None where it says nothing: the importer's, or soak's own."""
+    """Return the line that allocated a holder; None if it says nothing: the importer's, or soak's own."""
     says_nothing = call is None or is_ours(call) or (call.file or "").startswith(_IMPORTER)
     return None if call is None or says_nothing else place_of(call, locate)
 
 
 def _places(site: GrowingSite, locate: Locate) -> tuple[Place | None, Place | None]:
-    """Return the native and the Python place of a site, each None where there is none.
+    """Return the native and the Python place of a site, each None if there is none.
 
     A C function that called the Python function that allocates is not the place: no more than any other caller.
     """
@@ -345,7 +345,7 @@ def list_frames(calls: Sequence[Call], locate: Locate) -> tuple[Place, ...]:
     for place in below:
         if (place.function or "").startswith(_RUNS_FRAMES):
             frames += _take_run(in_python)
-        elif place.module is not None and not is_plumbing(place):  # where a stack was moved, it ends in no module
+        elif place.module is not None and not is_plumbing(place):  # if a stack was moved, it ends in no module
             frames.append(place)
     while in_python:  # the C functions below were not captured, or have no names
         frames += _take_run(in_python)
@@ -369,7 +369,7 @@ def above_bytecode(calls: Sequence[Call], locate: Locate) -> list[Place]:
 
 
 def fingerprint(kind: str, where: Place | None, python_where: Place | None, size: int | None) -> str:
-    """Return what tells that two runs, or two versions, have the same leak.
+    """Return what identifies a leak across runs and versions.
 
     Of the kind, the module and function (not the line, which moves with every edit) and the size class.
     """

@@ -67,7 +67,7 @@ def is_fragmentation(cycles: Sequence[int], rss: Sequence[int], parts: Sequence[
 
 
 def _free_goes_on(cycles: Sequence[int], rss: Sequence[int], parts: Sequence[AuditPart]) -> bool:
-    """Tell whether free memory is what RSS grows by, and still does.
+    """Tell whether RSS grows by free memory, and still does.
 
     It does where it grows at half of RSS's rate from the audit on that is nearest to the middle.
     """

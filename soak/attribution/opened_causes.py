@@ -30,7 +30,7 @@ class StillOpen:
 
     item: OpenItem
     stack: tuple[Call, ...] = ()
-    """Who opened it, innermost first; empty where that is not known."""
+    """Who opened it, innermost first; empty if that is not known."""
     is_at: Call | None = None
     """Of a thread: the line in which it is, in code that is not Python's own library."""
 
@@ -70,7 +70,7 @@ def _places(one: StillOpen, locate: Locate) -> tuple[Place | None, Place | None]
 
 
 def _waits_at(one: StillOpen, locate: Locate) -> Place | None:
-    """Return where a thread is that nothing but Python's own library started."""
+    """Return where a thread is that only Python's own library started."""
     is_started_by_own = any(
         call.file is not None and not is_ours(call) and not _STANDARD_LIBRARY.search(call.file) for call in one.stack
     )
@@ -120,7 +120,7 @@ def name_groups(items: Sequence[OpenItem]) -> tuple[Opened, ...]:
 
 
 def _pattern(names: Sequence[str]) -> str:
-    """Return what all the names have in common, with one ``*`` for where they differ."""
+    """Return what all the names have in common, with one ``*`` for the part that differs."""
     first = names[0]
     if all(name == first for name in names):
         return first

@@ -14,7 +14,7 @@ def chunk_bytes(requested: int) -> int:
 
 
 def allocated_bytes(requested: int, *, is_python: bool) -> int | None:
-    """Return what a request takes; None where that cannot be told from its size.
+    """Return what a request takes; None if that cannot be told from its size.
 
     ``is_python``: made through Python's own allocators, which leave to malloc what is larger than 512 bytes.
     """

@@ -94,7 +94,7 @@ def _soak(area: ring.Ring, settings: dict[str, Any], measured_pid: int) -> None:
 
 
 def _start_tracker(ledger: str | None, follow: str) -> Tracker | NoTracker | None:
-    """Start the tracker with a ledger at this path; None where none is asked for, or the file cannot be made.
+    """Start the tracker with a ledger at this path; None if none is asked for, or the file cannot be made.
 
     ``follow``: see Tracker.start.
     """

@@ -159,7 +159,7 @@ class Ring:
         self.words[WORD_FAILURE_BYTES] = len(content)
 
     def read_failure(self) -> bytes:
-        """Return the report of a failure; empty where none was written."""
+        """Return the report of a failure; empty if none was written."""
         return self.map[FAILURE_OFFSET : FAILURE_OFFSET + self.words[WORD_FAILURE_BYTES]]
 
     def write_names(self, names: dict[int, str], lines: dict[tuple[str, int, str], list[int]] | None = None) -> None:

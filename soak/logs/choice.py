@@ -40,7 +40,7 @@ _MOST_NAMED = 12
 
 @dataclass(frozen=True)
 class Asked:
-    """What the user said about the columns; empty where nothing was said."""
+    """What the user said about the columns; empty if nothing was said."""
 
     column: str = ""
     axis: str = ""
@@ -67,7 +67,7 @@ class Choice:
     dates: tuple[int, ...] = field(default=())
     """A date that stands in a column of its own, before the axis."""
     unread_time: str = ""
-    """A text of a column of times that is written in no way that is known; empty where there is none."""
+    """A text of a column of times that is written in no way that is known; empty if there is none."""
 
     @property
     def is_over_time(self) -> bool:
@@ -331,7 +331,7 @@ def _tells_apart(head: Sequence[Row], at: int, axis: int | None) -> bool:
 
 
 def axis_reader(choice: Choice, table: Table, head: Sequence[Row], pairs: str = "") -> TimeReader | None:
-    """Return what reads the axis where it is a time; None where it is a number or the readings are counted."""
+    """Return what reads the axis where it is a time; None if it is a number or the readings are counted."""
     if not choice.is_over_time or choice.axis is None:
         return None
     texts = [axis_text(choice, row) for _, row in head]

@@ -42,7 +42,7 @@ FORMATS: tuple[LogFormat, ...] = (
 
 
 def read_table(source: Source) -> Table:
-    """Read a log in whichever format it has. Raises SeriesError where it has none of them."""
+    """Read a log in whichever format it has. Raises SeriesError if it has none of them."""
     for form in FORMATS:
         if form.recognises(source.head):
             return form.read(source)

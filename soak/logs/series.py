@@ -60,7 +60,7 @@ class LogSeries:
     noun: str
     """What one step of ``at`` is called; ``second`` where it is a time."""
     unit: str
-    """``bytes``, or empty where it is not known or no memory."""
+    """``bytes``, or empty if it is not known or no memory."""
     unit_from: str
     """How the unit is known: ``named``, ``asked``, ``pages of 4 KiB``, ``pages of 4096 bytes`` or empty."""
     grain: float
@@ -86,7 +86,7 @@ class LogSeries:
 
 
 def read_series(source: Source, asked: Asked) -> LogSeries:
-    """Read one series of a log. Raises UsageError where a column must be chosen, SeriesError naming a bad line."""
+    """Read one series of a log. Raises UsageError if a column must be chosen, SeriesError naming a bad line."""
     table = read_table(source)
     rows = iter(table.rows)
     head = list(itertools.islice(rows, _HEAD_ROWS))
@@ -296,7 +296,7 @@ class _Reading:
     def finish(self, *, is_cut_short: bool) -> LogSeries:
         """Return the series.
 
-        Raises UsageError where the rows are of several processes, SeriesError where there are no two readings.
+        Raises UsageError if the rows are of several processes, SeriesError where there are no two readings.
         """
         if self._is_mixed:
             raise UsageError(self._mixed())

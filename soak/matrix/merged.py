@@ -32,7 +32,7 @@ class CellRun:
     started: str
     host: Host
     python: str = ""
-    """``CPython 3.12.4``; empty where no interpreter was found."""
+    """``CPython 3.12.4``; empty if no interpreter was found."""
     asked_python: str = ""
     """The interpreter as the user named it; empty for soak's own."""
     requirements: tuple[str, ...] = ()
@@ -83,7 +83,7 @@ class MatrixCell:
 
     @property
     def verdict(self) -> Verdict | None:
-        """The worst verdict of its runs; None where there is none."""
+        """The worst verdict of its runs; None if there is none."""
         found = {run.result.verdict for run in self.runs}
         return next((verdict for verdict in WORST_FIRST if verdict in found), None)
 
@@ -114,7 +114,7 @@ class Matrix:
     """What could not be merged, a line each."""
 
     def cell(self, component: str, column: ColumnKey) -> MatrixCell | None:
-        """Return a cell; None where nothing was asked."""
+        """Return a cell; None if nothing was asked."""
         return self._by_place.get((component, column))
 
     def row(self, component: str) -> list[MatrixCell]:

@@ -124,7 +124,7 @@ class Checkpoint:
     scan_ns: int
     reinstalled: int
     spans: NDArray[np.int64] | None = None
-    """The first and the last cycle of each bucket, ``(buckets, 2)`` in the order of the last; None where buckets are
+    """The first and the last cycle of each bucket, ``(buckets, 2)`` in the order of the last; None if buckets are
     the tracker's own."""
 
     @property
@@ -181,7 +181,7 @@ class Creation:
     """The inode, or the number of System V."""
     device: int
     site: int
-    """The call site that created it; 0 where that is not known."""
+    """The call site that created it; 0 if that is not known."""
     cycle: int
     is_forked: bool
     """A forked child created it."""
@@ -233,11 +233,11 @@ class Ledger(ABC):
         return Packing()
 
     def openings(self) -> tuple[dict[int, Opening], dict[int, Opening]]:
-        """Return who opened what; nothing where that is not recorded."""
+        """Return who opened what; nothing if that is not recorded."""
         return {}, {}
 
     def take_creations(self) -> Creations | None:
-        """Take over what was created since the last time; None where that is not recorded."""
+        """Take over what was created since the last time; None if that is not recorded."""
         return None
 
     @abstractmethod

@@ -119,7 +119,7 @@ def _segments(file: BinaryIO, start: bytes) -> Iterator[_Segment]:
 
 
 def _names(file: BinaryIO, segments: list[_Segment]) -> bytes:
-    """Return the table of names of libraries and functions; empty where there is none."""
+    """Return the table of names of libraries and functions; empty if there is none."""
     for dynamic in (segment for segment in segments if segment.kind == _DYNAMIC_SEGMENT):
         tags = dict(struct.iter_unpack("<QQ", _read(file, dynamic.offset, dynamic.size // 16 * 16)))
         address, size = tags.get(_NAMES_TAG, 0), min(tags.get(_NAMES_SIZE_TAG, 0), _MOST_NAMES_BYTES)
@@ -130,7 +130,7 @@ def _names(file: BinaryIO, segments: list[_Segment]) -> bytes:
 
 
 def _read(file: BinaryIO, at: int, size: int) -> bytes:
-    """Return what a file has there; nothing where it ends before."""
+    """Return what a file has there; nothing if it ends before."""
     file.seek(at)
     content = file.read(min(size, _MOST_NAMES_BYTES))
     return content if len(content) == size else b""

@@ -85,7 +85,7 @@ def _is_helper(command_line: str, parents_line: str) -> bool:
 
 
 def _read(pid: int, parent: int, parents_line: str) -> Descendant | None:
-    """Read one process; None where it has ended."""
+    """Read one process; None if it has ended."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].decode("ascii").split()
         state, started, pages = fields[_STATE], int(fields[_STARTED]), int(fields[_RSS_PAGES])

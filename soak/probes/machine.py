@@ -1,4 +1,4 @@
-"""The memory of this machine, without a library where the kernel tells it in a file."""
+"""The memory of this machine, read from a file of the kernel's if possible, else by a library."""
 
 from __future__ import annotations
 

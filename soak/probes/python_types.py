@@ -25,7 +25,7 @@ class PythonTypes:
     """Where in a type the pointer to its dict stands."""
 
     def __init__(self, memory: ProcessMemory, type_at: int) -> None:
-        """Read types of a process. ``type_at``: the address of ``type`` in it, 0 where that is not known."""
+        """Read types of a process. ``type_at``: the address of ``type`` in it, 0 if that is not known."""
         self._memory = memory
         self._type_at = type_at
         self._known = {type_at: True, 0: False}
@@ -56,7 +56,7 @@ class PythonTypes:
         return self.is_type(address) and bool(self._word(address, _FLAGS_WORD) & _IS_HEAP_TYPE)
 
     def dict_at(self, address: int) -> int:
-        """Return the tp_dictoffset of the type at an address; below 0 where it says nothing, 0 where there is none."""
+        """Return the tp_dictoffset of the type at an address; below 0 if it says nothing, 0 if there is none."""
         offset = self._word(address, _DICT_OFFSET_WORD)
         return offset - (1 << 64) if offset >> 63 else offset
 
@@ -65,7 +65,7 @@ class PythonTypes:
         return self._word(address, _BASIC_SIZE_WORD)
 
     def name(self, address: int) -> str:
-        """Return the tp_name of the type at an address; empty where it cannot be read."""
+        """Return the tp_name of the type at an address; empty if it cannot be read."""
         name_at = self._word(address, _NAME_WORD)
         text = self._memory.read(name_at, _LONGEST_NAME_WORDS).tobytes() if name_at else b""
         return text.split(b"\0")[0].decode("utf-8", "replace")

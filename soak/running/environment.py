@@ -26,7 +26,7 @@ _VARIABLES = (
 def describe_environment(interpreter: Interpreter | None) -> dict[str, Any]:
     """Return plain facts: machine, system, libc, memory, interpreter, load, and the variables that change allocators.
 
-    ``interpreter``: None where there is none.
+    ``interpreter``: None if there is none.
     """
     return {
         "host": host_name(),
@@ -48,7 +48,7 @@ def host_name() -> str:
 
 
 def _processor() -> str:
-    """Return the model of the processor; empty where the system does not say."""
+    """Return the model of the processor; empty if the system does not say."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
             name, _, value = line.partition(":")

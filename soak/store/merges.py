@@ -88,7 +88,7 @@ def merged_folders(folder: Path) -> list[Path]:
 def linked_reports(page: str, folder: Path) -> tuple[str, list[Path]]:
     """Return a merge's page with a number in place of each link to a run's report, and those reports by number.
 
-    The runs of a merge lie anywhere, where a server can lead nobody.
+    The runs of a merge may be anywhere, and a server has no link to them.
     """
     links = list(dict.fromkeys(_LINK.findall(page)))
     numbered = _LINK.sub(lambda found: f'href="{links.index(found[1])}/report.html"', page)

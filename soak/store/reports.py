@@ -15,7 +15,7 @@ _LARGEST_FOR_VERDICTS_BYTES = 64 * 2**20
 
 
 def read_verdicts(path: Path) -> tuple[tuple[str, str], ...]:
-    """Return who has which verdict in a report.json, by component, or by id where it has cells; none if unreadable.
+    """Return the verdicts in a report.json, by component, or by id where it has cells; none if unreadable.
 
     Where only verdicts are wanted this does not read run.db, because opening it would write files beside it.
     """

@@ -71,9 +71,9 @@ def list_runs_and_matrices(out: Path) -> list[Path]:
 
 
 def when(folder: Path) -> tuple[str, int, str]:
-    """Return what orders folders: the time in their names, then the number after it, for .10 follows .9.
+    """Return the key by which folders are sorted: the time in their names, then the number after it (.10 follows .9).
 
-    The user names the folder of a merge, so its time stands in it.
+    The user names the folder of a merge, so its time is in a file there.
     """
     name = folder.name
     if is_merge(folder):
@@ -154,7 +154,7 @@ def is_being_measured(folder: Path) -> bool:
 def claimed(folder: Path) -> Iterator[None]:
     """Lock a run while it is measured, so that no other process measures into it or removes it.
 
-    The kernel releases the lock when this process ends, however it ends. Raises UsageError when another process has it.
+    The kernel releases the lock when this process ends in any way. Raises UsageError when another process has it.
     """
     try:
         handle = os.open(folder, os.O_RDONLY)

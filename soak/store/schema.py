@@ -54,7 +54,7 @@ _READING_BEGINS, _, _READING_ENDS = _TABLES["reading"].partition(f"{', '.join(f'
 
 
 def signals_of(objects: Iterable[tuple[str, str, str | None]]) -> list[str] | None:
-    """Return the signals that a database of this layout has; None where anything in it is not as soak makes it.
+    """Return the signals that a database of this layout has; None if anything in it is not what soak writes.
 
     ``objects``: (type, name, statement) of all that the database defines. Versions of soak differ in their signals.
     """

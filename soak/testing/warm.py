@@ -18,7 +18,7 @@ _KEY = pytest.StashKey[Template | None]()
 
 
 def warm_process(config: pytest.Config) -> Template | None:
-    """Return the warm process of this pytest run, started if it is not; None where it cannot be."""
+    """Return the warm process of this pytest run, started if it is not; None if it cannot be."""
     if _KEY not in config.stash:
         config.stash[_KEY] = None
         modules = [name for name in sys.modules if name.split(".")[0] in _PACKAGES]

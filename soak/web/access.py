@@ -67,7 +67,7 @@ def new_token() -> str:
 
 
 def kept_token(file: Path) -> str:
-    """Return the token in a file, which is made when it is missing. Raises UsageError where others may read it."""
+    """Return the token in a file, which is made when it is missing. Raises UsageError if others may read it."""
     try:
         descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:

@@ -168,7 +168,7 @@ def _read_run(folder: Path) -> Entry:
 
 
 def _components_so_far(folder: Path) -> tuple[ComponentResult, ...]:
-    """Return what the database says of a run that has not come to its report; nothing where it cannot be read."""
+    """Return what the database says of a run that has not come to its report; nothing if it cannot be read."""
     database = folder / FILE_NAME
     if database.is_symlink():
         return ()

@@ -69,7 +69,7 @@ class LiveLook:
     """What is new in a run; all of it plain JSON values."""
 
     state: dict[str, Any] | None
-    """None where it is as it was."""
+    """None if it is as it was."""
     begun: list[dict[str, Any]]
     """Components that the page has not seen yet, with the signals of their charts."""
     readings: list[dict[str, Any]]
@@ -122,7 +122,7 @@ def _component(result: RunResult, component: ComponentResult) -> dict[str, Any]:
 
 
 def _log_tail(file: Path) -> str:
-    """Return the end of a run's log; nothing where there is none, or where it is a link out of the folder."""
+    """Return the end of a run's log; nothing if there is none, or where it is a link out of the folder."""
     if file.is_symlink():
         return ""
     with contextlib.suppress(OSError), file.open("rb") as log:

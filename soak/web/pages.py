@@ -69,7 +69,7 @@ def undrawable_page(profile: str, statistics: Statistics) -> str:
 
 
 def part_words(drawn: int, functions: int) -> str:
-    """Say that a profile is too large to be drawn whole; nothing where it is drawn whole."""
+    """Say that a profile is too large to be drawn whole; nothing if it is drawn whole."""
     if drawn == functions:
         return ""
     return (

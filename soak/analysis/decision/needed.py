@@ -18,7 +18,7 @@ from soak.grounds import CYCLES_OF_OWN_CACHES, ENOUGH_N_MIN, Ground, GroundKind
 
 
 def cycles_needed(evidence: Evidence, first: Ground) -> int | None:
-    """Return how many more cycles would decide, by the ground that decides now; None where that cannot be told."""
+    """Return how many more cycles would decide, by the ground that decides now; None if that cannot be told."""
     if first.kind in (GroundKind.FILLING_CACHE, GroundKind.MAYBE_FILLING) and first.filling is not None:
         if first.filling.cache.has_hidden_bound:
             return max(CYCLES_OF_OWN_CACHES - evidence.cycles, 1)

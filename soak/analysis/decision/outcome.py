@@ -24,7 +24,7 @@ class Decision:
     grounds: tuple[Ground, ...]
     """All that holds, strongest first: the first one decided."""
     decided_by: str | None
-    """The signal that decided; None where none did."""
+    """The signal that decided; None if none did."""
     series: Mapping[str, SeriesVerdict]
     """What each signal says, completed by what other evidence knows of it."""
     needed: int | None
@@ -36,7 +36,7 @@ class Decision:
 
     @property
     def leaking_bytes(self) -> float:
-        """Bytes a cycle by which memory leaks, by the ledger or by what decided before it; 0 where none leaks.
+        """Bytes a cycle by which memory leaks, by the ledger or by what decided before it; 0 if none leaks.
 
         On a busy machine mapped or resident memory may decide first: the ledger has fewer readings then.
         """

@@ -122,7 +122,7 @@ class CachedSite:
     is_unseen: bool = False
     """The walk through all objects was cut before it came to those of this site."""
     blocks_per_cycle: float = 0.0
-    """How many blocks it keeps more; 0 where that is not known."""
+    """How many blocks it keeps more; 0 if that is not known."""
 
     @property
     def rate(self) -> float:
@@ -133,7 +133,7 @@ class CachedSite:
 def forecast(
     sites: Sequence[CachedSite], series: Mapping[str, SeriesVerdict], *, cycles: int, tolerance_bytes: float
 ) -> Filling | None:
-    """Return what the bounded caches that hold all growth will come to hold; None where they do not hold it all.
+    """Return what the bounded caches that hold all growth will come to hold; None if they do not hold it all.
 
     ``sites``: all that grow. ``series``: what the signals say of memory. None too where a cache takes so long to fill
     that no forecast reaches it.
@@ -149,7 +149,7 @@ def forecast(
 def maybe_filling(
     sites: Sequence[CachedSite], series: Mapping[str, SeriesVerdict], *, cycles: int, tolerance_bytes: float
 ) -> Filling | None:
-    """Return what bounded caches may hold: all that grows, as far as was looked; None where something else holds it.
+    """Return what bounded caches may hold: all that grows, as far as was looked; None if something else holds it.
 
     Not all was looked at: the walk through all objects was cut, or too few cycles were watched to see whether a cache
     fills, or it has become full just now. ``sites``, ``series``: as for `forecast`.
@@ -171,7 +171,7 @@ def _filling(
     cycles: int,
     tolerance_bytes: float,
 ) -> Filling | None:
-    """Return what these caches will hold; None where something else grows as well, or no forecast reaches their end."""
+    """Return what these caches will hold; None if something else grows as well, or no forecast reaches their end."""
     last = max(caches, key=lambda cache: cache.full_at or 0)
     is_foreseeable = (last.full_at or cycles) <= cycles * 2**MOST_DOUBLINGS
     elsewhere, stray = _elsewhere(sites, within)

@@ -44,7 +44,7 @@ _NEW_THRESHOLD = 13
 
 
 def risen_blocks(first: Mapping[str, float], last: Mapping[str, float]) -> float:
-    """Return how many more blocks are alive than at first; infinite where they were not counted.
+    """Return how many more blocks are alive than at first; infinite if they were not counted.
 
     ``first`` and ``last``: the first and the latest reading of each signal. What waits for a collection is never more.
     """

@@ -1,4 +1,4 @@
-"""What is kept for each label of marks: of the blocks that growing call sites keep, those born in cycles of a label."""
+"""What the cycles of each label keep: the blocks of growing call sites that were allocated in them."""
 
 from __future__ import annotations
 

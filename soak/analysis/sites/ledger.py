@@ -50,7 +50,7 @@ class Suspect:
     recent_bytes_per_cycle: float | None = None
     """Over the later half of the cycles, judged or not."""
     size_of_new: float | None = None
-    """Bytes of each new block of that half, on average; None where there are not more blocks."""
+    """Bytes of each new block of that half, on average; None if there are not more blocks."""
     is_alike_in_each_part: bool = False
     """Its live blocks have grown by much the same in each eighth of the cycles but the first, up to the last one."""
 

@@ -27,9 +27,9 @@ def together(verdicts: Sequence[SeriesVerdict]) -> SeriesVerdict:
 
 
 def told_closer(whole: SeriesVerdict, parts: SeriesVerdict | None) -> SeriesVerdict:
-    """Return the growth of a whole with the rate of its ``parts`` where that agrees and is known more closely.
+    """Return the growth of a whole. If the rate of its ``parts`` agrees and is known more exactly, use that.
 
-    What is doubled now and then blurs the whole; at its own call site it is known how fast it fills.
+    A table that is doubled now and then makes the whole inexact. At its own call site the rate is known.
     """
     if parts is None or parts.rate is None or _width(parts) >= _width(whole):
         return whole

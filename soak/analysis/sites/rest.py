@@ -43,7 +43,7 @@ _ENOUGH_TO_BE_CLEAN = 2.2
 
 
 def ended_after(cycles: NDArray[np.int64], blocks: NDArray[np.int64]) -> int | None:
-    """Return after which cycle a site's live blocks became no more; None where they still may.
+    """Return the cycle after which a site's live blocks did not increase; None if they still may.
 
     ``cycles`` ``(m,)`` ascending, ``blocks`` ``(m,)``.
     """
@@ -98,7 +98,7 @@ class EndedGrowth:
     """
 
     def __init__(self, ended_after: Callable[[int], int | None]) -> None:
-        """Know none yet. ``ended_after``: tells of a site after which cycle it became no more."""
+        """Know none yet. ``ended_after``: returns the cycle after which a site did not grow."""
         self._ended_after = ended_after
         self._ends: dict[int, _End] = {}
 

@@ -23,7 +23,7 @@ class StandingLeaks:
     def keep(self, suspects: Sequence[Suspect]) -> list[Suspect]:
         """Return the sites that grow, as leaks also those that were one and have gone on at that rate since.
 
-        A cache that is full now has grown by less over the later half of the cycles, and is none any more.
+        A cache that is full now has grown by less over the later half of the cycles, and is not a leak any more.
         """
         for suspect in suspects:
             if suspect.is_leak:

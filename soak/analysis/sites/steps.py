@@ -63,7 +63,7 @@ class _Step:
 def judge_steps(
     cycles: NDArray[np.float64], values: NDArray[np.float64] | NDArray[np.int64], n_min: float, tolerance: float
 ) -> SeriesVerdict | None:
-    """Return LEAK with the rate at which a table fills, or None where these readings are no such table.
+    """Return LEAK with the rate at which a table fills, or None if these readings are no such table.
 
     Once six steps have shown a LEAK it stands until the table stops or is emptied, whenever it is looked at. The last
     of them has to come after ``n_min`` cycles and a fifth: until then it may be a cache that fills. Arrays are

@@ -66,7 +66,7 @@ class StreakCounter:
 
     @property
     def streak(self) -> Streak | None:
-        """The streak that the latest reading belongs to; None where it did not rise, or fell by as much before."""
+        """The streak that the latest reading belongs to; None if it did not rise, or fell by as much before."""
         if not self._intervals or self._latest is None:
             return None
         cycle, value = self._latest
@@ -115,6 +115,6 @@ def cycles_of_a_streak(cycles: int) -> float:
 
 
 def told_streak(evidence: Evidence, name: str) -> Streak | None:
-    """Return the streak of a count where it is long enough to be told, though it decides nothing."""
+    """Return the streak of a count if it is long enough to be reported, though it decides nothing."""
     streak = evidence.streaks.get(name) if name in COUNTS else None
     return streak if streak is not None and streak.cycles >= _FEWEST_CYCLES_TO_TELL else None

@@ -1,4 +1,4 @@
-"""Tell from source code that a container has a bound.
+"""Find out from source code whether a container has a bound.
 
 It has one where its length is compared and entries are taken from it; where entries go to the remainder of a division;
 and where running code takes entries that it chooses itself, by their age or by a count of its own.
@@ -32,7 +32,7 @@ class Bound:
 def bound_in(
     name: str, sources: Sequence[Source], running: Collection[str] = (), others: Sequence[Source] = ()
 ) -> Bound | None:
-    """Return the bound of the container that a variable or an attribute is; None where no function has one.
+    """Return the bound of the container that a variable or an attribute is; None if no function has one.
 
     ``sources``: the files in which the name occurs. ``running``: the names of functions that are known to run; of none,
     all may. ``others``: more files of the program, which may call functions of these.

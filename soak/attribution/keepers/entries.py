@@ -22,7 +22,7 @@ _MOST_FRAMES = 48
 
 
 def served_frames(stack: Sequence[Call]) -> tuple[Call, ...]:
-    """Return the program's Python frames from the innermost to the function that serves; nothing where none is known.
+    """Return the program's Python frames from the innermost to the function that serves; nothing if none is known.
 
     ``stack``: of an allocation, innermost first. Where a mark of soak's stands in it, that is where a cycle begins. A
     program that loops in a function or script of its own has no such function: there a cycle is what its loop does.

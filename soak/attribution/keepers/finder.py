@@ -1,4 +1,4 @@
-"""Tell from source code that a container only grows: each cycle adds to it, and nothing takes from it.
+"""Find out from source code whether a container only grows: each cycle adds to it, and nothing removes from it.
 
 In every count, a bounded cache that fills looks like a leak. But a bound must be somewhere in the code. This module
 looks for containers that live as long as the program (see .code.lifetimes). It reports one only if
@@ -239,7 +239,7 @@ def _added_in(
     """Return the container that each call of a function adds to, and that only grows.
 
     ``line``: that of the function whose call allocates; what is added must be from there. None for any. ``has_kept``:
-    tells of what adds whether it has run, as the table of the container shows; None where the code alone tells it.
+    tells of what adds whether it has run, as the table of the container shows; None if the code alone tells it.
     """
     with keys.within(function, source):
         for node, container in additions(function, keys.is_new, given):
@@ -265,7 +265,7 @@ def _only_grows(container: Container, node: ast.AST, source: Source, program: Pr
 
 
 def _own_frames(stack: Sequence[Call]) -> tuple[Call, ...]:
-    """Return the program's Python frames, innermost first; nothing where the stack does not reach soak's loop."""
+    """Return the program's Python frames, innermost first; nothing if the stack does not reach soak's loop."""
     frames: list[Call] = []
     for call in stack:
         if call.file is None:

@@ -102,7 +102,7 @@ class Keys:
         return is_call and getattr(made.func, "id", getattr(made.func, "attr", None)) == "count"  # type: ignore[union-attr]
 
     def _uses_of(self, name: ast.Name | ast.Attribute, source: Source) -> list[ast.AST] | None:
-        """Return all uses of a variable of a module or of an object that is made once; None where it may be another."""
+        """Return all uses of a variable of a module or of an object that is made once; None if it may be another."""
         container = container_of(name)
         if container is None:
             return None

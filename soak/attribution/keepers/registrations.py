@@ -1,4 +1,4 @@
-"""Tell from source code that each cycle registers something that stays: a probe, a handler, a function for the end.
+"""Find out from source code whether each cycle registers something that stays: a probe, a handler, an exit function.
 
 A library keeps what is registered with one of its objects in a list without a bound, until somebody takes it out again.
 It stays where the object lives as long as the program, and no file of the program has the word that would take it out.

@@ -1,4 +1,4 @@
-"""Tell whether code takes entries from a container that its caller did not name: the oldest, a random one, or all.
+"""Find out whether code removes entries from a container that no caller names: the oldest, a random one, or all.
 
 A cache does that when it is full, and where entries are dropped by their age. Code that takes what it has just put in,
 or what its caller names, bounds nothing: ``pending.pop(request_id)``.

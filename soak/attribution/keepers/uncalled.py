@@ -1,4 +1,4 @@
-"""Tell which functions of the driver's file nothing calls while the cycles run.
+"""Find the functions of the driver's file that nothing calls while the cycles run.
 
 A file often has a function that empties what another one fills: a repaired twin, or one for tests. It bounds nothing
 where nobody calls it. soak itself calls only the cycle and the functions around the loop. So such a function could be

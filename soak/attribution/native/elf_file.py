@@ -39,7 +39,7 @@ _TABLES = (2, 11)
 
 
 class ElfFile:
-    """One file, open for reading. Raises ValueError where it is none, or was cut off."""
+    """One file, open for reading. Raises ValueError if it is none, or was cut off."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -48,7 +48,7 @@ class ElfFile:
         self._header = self._array(0, 1, _HEADER)[0]
 
     def loaded(self) -> tuple[int, int]:
-        """Return the lowest address of what is loaded, and the address behind the highest; zeros where nothing is."""
+        """Return the lowest address of what is loaded, and the address behind the highest; zeros if nothing is."""
         header = self._header
         found = self._array(int(header["segments"]), int(header["segment_count"]), _SEGMENT, header["segment_size"])
         loads = found[found["type"] == _LOAD]

@@ -37,7 +37,7 @@ def table_of(source: Object) -> SymCache:
 
 
 def _file_of(source: Object) -> Path | None:
-    """Return where a table is kept; None for a file without a build id."""
+    """Return the place of a kept table; None for a file without a build id."""
     if not source.code_id:
         return None
     home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111 - does not raise

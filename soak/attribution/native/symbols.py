@@ -33,7 +33,7 @@ class Symbols:
         self._places: dict[int, tuple[Place, ...]] = {}
 
     def locate(self, return_address: int) -> Place:
-        """Return the place of the call that returns to an address; fields that cannot be told are None."""
+        """Return the place of the call that returns to an address; unknown fields are None."""
         return self.frames(return_address)[0]
 
     def frames(self, return_address: int) -> tuple[Place, ...]:

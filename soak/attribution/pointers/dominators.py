@@ -24,7 +24,7 @@ class Dominators:
     def owners(self, may_own: Sequence[bool] | None = None) -> list[int]:
         """Return for each block the first block on every way to it from a root, -1 where no root leads to it.
 
-        A block with two ways that have no block in common owns itself. ``may_own``: which blocks are preferred: the
+        If two ways to a block have no block in common, it owns itself. ``may_own``: which blocks are preferred: the
         first of those on every way; the very first where none of them is.
         """
         owners = [-1] * len(self.above)

@@ -135,7 +135,7 @@ class Survivors:
     sizes: Sequence[int]
     """In bytes."""
     kinds: Sequence[str]
-    """The type of the Python object in each block; empty where there is none."""
+    """The type of the Python object in each block; empty if there is none."""
     cycles: int
     """The number of cycles in which they were allocated."""
     gobjects: Sequence[MaybeGObject]
@@ -284,5 +284,5 @@ def _usual_but(site: int, made_at: Counter[int]) -> int:
 
 
 def _usual(sites: Counter[_Key], fewest: float) -> _Key | None:
-    """Return what most have; None where they are fewer than ``fewest``."""
+    """Return what most have; None if they are fewer than ``fewest``."""
     return next((site for site, count in sites.most_common(1) if count >= fewest), None)

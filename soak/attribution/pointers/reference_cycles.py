@@ -17,7 +17,7 @@ class RingNode(Protocol):
 
     @property
     def type(self) -> str:
-        """Empty where some are left out."""
+        """Empty if some are left out."""
 
 
 def describe_ring(ring: Sequence[RingNode]) -> str:

@@ -154,7 +154,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _follow(subject: Process, plan: WatchPlan, progress: _Progress) -> WatchedProcesses | None:
-    """Begin to watch the processes that the program starts; None where they are not followed."""
+    """Begin to watch the processes that the program starts; None if they are not followed."""
     from soak.running.processes.watching import WatchedProcesses
 
     announcements = subject.announcements
@@ -164,7 +164,7 @@ def _follow(subject: Process, plan: WatchPlan, progress: _Progress) -> WatchedPr
 
 
 def _end(options: argparse.Namespace, command: list[str], subject: Process, result: ComponentResult | None) -> None:
-    """End the program that soak has started, or say that it still runs. ``result``: None where the watch itself failed.
+    """End the program that soak has started, or say that it still runs. ``result``: None if the watch itself failed.
 
     A process of the user's own, as ``--pid`` names it, needs no word.
     """
@@ -183,7 +183,7 @@ def _end(options: argparse.Namespace, command: list[str], subject: Process, resu
 
 
 def _command(options: argparse.Namespace) -> list[str]:
-    """Return the command to start; nothing where a process is named. Raises UsageError for options that do not fit."""
+    """Return the command to start; nothing if a process is named. Raises UsageError for options that do not fit."""
     command: list[str] = options.words[1:] if options.words[:1] == ["--"] else options.words
     if (options.pid is None) == (not command):
         raise UsageError("name one: --pid N, or -- COMMAND to start")

@@ -77,7 +77,7 @@ def is_nothing_frozen() -> bool:
 clear_type_cache: Callable[[], object] = (
     getattr(sys, "_clear_internal_caches", None) or getattr(sys, "_clear_type_cache", None) or int
 )
-"""Empties the interpreter's cache of attribute look-ups; does nothing where there is no such function.
+"""Empties the interpreter's cache of attribute look-ups; does nothing if there is no such function.
 
 Each of its 4,096 entries keeps a name alive. C extensions that look up attributes by new strings fill it over
 thousands of cycles. That looks like growth of Python objects that settles slowly.
@@ -89,7 +89,7 @@ def count_gc_objects() -> int | None:
 
     Call it right after a collection, when all objects are old. To freeze and unfreeze them then changes nothing and
     allocates nothing, whereas malloc keeps parts of a list of them as heap in use. When the component has disabled gc,
-    they are listed all the same, because freezing would change their generation. None where the interpreter keeps some
+    they are listed all the same, because freezing would change their generation. None if the interpreter keeps some
     objects frozen: they would be unfrozen as well.
     """
     if _newer is not None or not soak_may_collect():

@@ -23,7 +23,7 @@ def mark(label: str | None = None) -> None:
 
 
 def begin() -> int:
-    """Mark the begin of a cycle; return its number, for `name_cycle`. 0 where nothing counts them."""
+    """Mark the begin of a cycle; return its number, for `name_cycle`. 0 if nothing counts them."""
     if _cell is None:
         return 0
     number = next(_numbers)

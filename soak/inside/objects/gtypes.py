@@ -13,7 +13,7 @@ _FUNDAMENTAL_SHIFT = 2
 
 
 def names_of(asked: list[int]) -> dict[int, str]:
-    """Return the names of those of the numbers that are GTypes; nothing where GLib is not loaded."""
+    """Return the names of those of the numbers that are GTypes; nothing if GLib is not loaded."""
     if not asked or not _is_loaded():
         return {}
     import ctypes

@@ -38,7 +38,7 @@ class Imports:
 
     @property
     def latest(self) -> str:
-        """The name of the one that was imported last before this was made; empty where there is none."""
+        """The name of the one that was imported last before this was made; empty if there is none."""
         return self._names[-1] if self._names else ""
 
     def has(self, held: Any) -> bool:

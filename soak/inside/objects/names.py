@@ -57,7 +57,7 @@ def name_of(owner: Any, holder: Any, held: Any) -> str | None:
 
 
 def attributes_of(holder: Any) -> Any:
-    """Return the dict of the attributes of an object or a class; None where it has none."""
+    """Return the dict of the attributes of an object or a class; None if it has none."""
     if issubclass(type(holder), type):
         return next(iter(RealGc.get_referents(type.__dict__["__dict__"].__get__(holder))), None)
     try:

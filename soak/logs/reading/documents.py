@@ -26,7 +26,7 @@ class Document:
         return _BEGINS.match(head) is not None and not (rest.strip() and first.rstrip().endswith("}"))
 
     def read(self, source: Source) -> Table:
-        """Read the whole document. Raises SeriesError where it is none, or has no such list."""
+        """Read the whole document. Raises SeriesError if it is none, or has no such list."""
         try:
             document = json.loads(source.whole(MOST_CHARACTERS))
         except (ValueError, RecursionError) as error:

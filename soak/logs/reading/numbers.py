@@ -113,7 +113,7 @@ def _step(plain: str) -> float:
 def decimal_sign(texts: Iterable[str], separator: str, unit: str | None = None) -> str:
     """Tell the sign of decimals from some values of a column; ``unit`` is that of its bare numbers, if known.
 
-    Raises UsageError where ``29,320`` may be either: in a file separated by semicolons, as spreadsheets of countries
+    Raises UsageError if ``29,320`` may be either: in a file separated by semicolons, as spreadsheets of countries
     with a decimal comma write them; of MiB also by tabs or bars. A program is seldom known to have thousands of GiB.
     """
     found = [match.groups() for text in texts if (match := _WITH_UNIT.match(text.strip()))]

@@ -63,7 +63,7 @@ def _records(source: Source) -> Iterator[tuple[int, dict[str, str]]]:
 
 
 def _record(line: str) -> dict[str, str]:
-    """Return the values of a line by name; empty where it is not a record."""
+    """Return the values of a line by name; empty if it is not a record."""
     if line.lstrip().startswith("{"):
         try:
             return flat(json.loads(line))

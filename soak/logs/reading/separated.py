@@ -116,7 +116,7 @@ def _unit(name: str, *, is_own: bool) -> str | None:
 
 
 def _separator(head: str) -> str:
-    """Return the separator of the first lines; nothing where there is none."""
+    """Return the separator of the first lines; nothing if there is none."""
     lines = [line for line in head.splitlines()[:-1] or head.splitlines() if line.strip()]
     lines = ([line for line in lines if line[0] != "#" and not _RULED.fullmatch(line.strip())] or lines)[:20]
     if lines and lines[0].lower().startswith("sep="):

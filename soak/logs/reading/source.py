@@ -68,7 +68,7 @@ class Source:
             yield without_terminal(line)
 
     def whole(self, most: int) -> str:
-        """Return all of it. Raises SeriesError where it is longer than ``most`` characters."""
+        """Return all of it. Raises SeriesError if it is longer than ``most`` characters."""
         text = self._begin + self._text.read(max(most - len(self._begin), 0) + 1)
         if len(text) > most:
             raise SeriesError(f"{self.name} is longer than {most:,} characters; query fewer series or a shorter time")

@@ -155,7 +155,7 @@ def _stamped_lines(source: Source) -> Iterator[tuple[int, str, str]]:
 
 
 def _heading(line: str) -> _Layout | None:
-    """Return the columns that a line names; None where it has a number in it or names no memory that is known."""
+    """Return the columns that a line names; None if it has a number in it or names no memory that is known."""
     if any(_is_number(field) for field in line.split()):
         return None
     line = line.lstrip("# ")

@@ -9,6 +9,6 @@ _WORKER = re.compile(r"(?i:\b(?:worker|rank|gpu|replica|shard)[-_ #=:]*\d{1,6}\b
 
 
 def speakers_of(line: str) -> dict[str, str]:
-    """Return the pid and the worker that a line names: ``app[4711]: worker-3 …``; empty where it names none."""
+    """Return the pid and the worker that a line names: ``app[4711]: worker-3 …``; empty if it names none."""
     pid, worker = _PID.search(line), _WORKER.search(line)
     return ({"pid": pid[1]} if pid else {}) | ({"worker": worker[0]} if worker else {})

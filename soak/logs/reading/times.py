@@ -82,7 +82,7 @@ class TimeReader:
     """Reads the times of one log as seconds. Only their differences mean something."""
 
     def __init__(self, texts: Sequence[str], name: str = "", *, pairs: str = "") -> None:
-        """Find out how times are written, from some of them. Raises SeriesError where they are no times.
+        """Find out how times are written, from some of them. Raises SeriesError if they are no times.
 
         ``name`` is the column's: it may say the unit of a number (``elapsed_ms``). ``pairs``: one of `PAIRS`, where
         the user said it.

@@ -105,7 +105,7 @@ def _rows(collector: _Printed, source: Source) -> Iterator[Row]:
 
 
 def _time_of(found: re.Match[str]) -> str:
-    """Return the date of a line, else its time since the start in s; empty where it has neither."""
+    """Return the date of a line, else its time since the start in s; empty if it has neither."""
     groups = found.groupdict()
     if groups.get("date") or not groups.get("at"):
         return groups.get("date") or ""

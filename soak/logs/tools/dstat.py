@@ -29,7 +29,7 @@ class Dstat:
         return _FILE.match(head) is not None or (_PRINTED.match(head.lstrip()) is not None and "|" in head)
 
     def read(self, source: Source) -> Table:
-        """Name each column by its group too. Raises SeriesError where there are no columns."""
+        """Name each column by its group too. Raises SeriesError if there are no columns."""
         is_file = _FILE.match(source.head) is not None
         rows = _of_file(source) if is_file else _printed(source)
         begun = list(itertools.islice(rows, _LONGEST_HEADING))

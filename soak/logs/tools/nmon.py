@@ -22,7 +22,7 @@ class Nmon:
         return head.startswith("AAA,") and f"\n{_KIND}," in head
 
     def read(self, source: Source) -> Table:
-        """Take the columns from the heading. Raises SeriesError where there is none."""
+        """Take the columns from the heading. Raises SeriesError if there is none."""
         lines = ((number, line.strip().split(",")) for number, line in enumerate(source.lines(), start=1))
         of_memory = (one for one in lines if one[1][0] in (_KIND, "ZZZZ"))
         heading = next((fields for _, fields in of_memory if fields[0] == _KIND), [])

@@ -44,7 +44,7 @@ class Pmap:
 
 
 def _names_of_all(head: str) -> list[str]:
-    """Return the columns that have a sum below the line of ``pmap -X``; empty where that is not what it is."""
+    """Return the columns that have a sum below the line of ``pmap -X``; empty if that is not what it is."""
     words = next((line.split() for line in head.splitlines()[:3] if line.split()[:5] == [*_BEFORE_SIZES]), [])
     return [word for word in words[5:] if word != _LAST]
 

@@ -24,7 +24,7 @@ class Prometheus:
         return is_list or (head.lstrip().startswith("{") and is_answer)
 
     def read(self, source: Source) -> Table:
-        """Make a column of each series. Raises SeriesError where the answer is an error or has no range."""
+        """Make a column of each series. Raises SeriesError if the answer is an error or has no range."""
         series = _series(source)
         named = [_label(one.get("metric", {}), [other.get("metric", {}) for other in series]) for one in series]
         columns = (Column("time"), *(Column(name, unit_in(name.partition("{")[0])) for name in named))

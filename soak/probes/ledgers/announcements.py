@@ -29,12 +29,12 @@ class Announcements:
         return f"/proc/{os.getpid()}/fd/{self._handle}"
 
     def of(self, pid: int) -> TablePlaces | None:
-        """Return what the program that a process began last has told; None where it has told nothing."""
+        """Return the latest announcement of a process; None if there is none."""
         self._read()
         return self._told.get(pid)
 
     def forget_ended(self) -> None:
-        """Forget what processes have told that have ended.
+        """Forget the announcements of processes that have ended.
 
         All others may still fork, also those that are not counted themselves, such as multiprocessing's fork server.
         """

@@ -30,9 +30,9 @@ class Life:
         self._middle = self._latest = self._earlier
 
     def see(self, marks: int, owners: NDArray[np.int64], rows: NDArray[np.void]) -> None:
-        """Take in what is alive after so many marks. ``owners``: by site, the one that it counts for.
+        """Take in what is alive after a number of marks. ``owners``: by site, the one that it counts for.
 
-        A reading with less than before is left out: the process may be at its end, where it gives everything back.
+        A reading with less than before is left out: the process may be ending, and free everything.
         """
         live = np.bincount(owners[rows["site"]], rows["live_bytes"], len(owners)).astype(np.float64)
         if live.sum() < self._latest[1].sum():
@@ -43,7 +43,7 @@ class Life:
             self._earlier, self._middle = self._middle, self._latest
 
     def grown(self) -> tuple[int, NDArray[np.float64]] | None:
-        """Return marks and bytes by site of the later part of its life; None where too little was read."""
+        """Return marks and bytes by site of the later part of its life; None if too little was read."""
         if self._readings < _FEWEST_READINGS:
             return None
         (first, before), (last, after) = self._earlier, self._latest
@@ -69,7 +69,7 @@ class EndedGrowth:
         self._marks += marks
 
     def most(self) -> GrownSite | None:
-        """Return the site that grew most; None where none did."""
+        """Return the site that grew most; None if none did."""
         if not len(self._bytes) or self._bytes.max() <= 0:
             return None
         site = int(self._bytes.argmax())

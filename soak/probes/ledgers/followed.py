@@ -19,9 +19,9 @@ class Followed:
         self._known: dict[int, TablePlaces] = {}
 
     def places(self, process: Descendant) -> TablePlaces | None:
-        """Return where the tables of a process are that is alive; None where it has none.
+        """Return where the tables of a live process are; None if it has none.
 
-        A process that was forked, and runs no other program, has them where its parent has them. So ask for parents
+        A forked process that runs no other program has them at the addresses of its parent's. So ask for parents
         before their children.
         """
         for candidate in self._candidates(process):

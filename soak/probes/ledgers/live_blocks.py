@@ -1,4 +1,4 @@
-"""Live blocks of a process that is stopped, read only where they are asked for.
+"""Live blocks of a stopped process; only those that are needed are read.
 
 The tables take a quarter of the heap, and of most of them nothing is of interest: the leaves that the tracker has
 counted say which call sites have blocks there, and a pointer stands in one leaf.
@@ -77,10 +77,11 @@ class LiveBlocks:
         return found
 
     def of_sites(self, is_wanted: NDArray[np.bool_], *, of_cycles: bool = False) -> Blocks:
-        """Return the blocks of some call sites, by address. ``is_wanted``: by number of the site; the rest as the last.
+        """Return the blocks of some call sites, by address.
 
+        ``is_wanted``: by number of the site; the last value counts for all higher numbers.
         ``of_cycles``: without those from before the first cycle. Also without those that another thread has allocated
-        since the checkpoint where nobody had touched a leaf before.
+        since the checkpoint in a leaf that nobody had touched before.
         """
         is_wanted = is_wanted & (np.arange(len(is_wanted)) > 0)  # a slot without a site is no block
         last = len(is_wanted) - 1

@@ -14,7 +14,7 @@ _HEAD_WORDS = PACKED.itemsize // 8
 
 
 def read_counted(memory: ProcessMemory, leaves: NDArray[np.void]) -> NDArray[np.void]:
-    """Return what the tracker has counted of each leaf: zeros where it could not be read. ``leaves``: of LEAF."""
+    """Return what the tracker has counted of each leaf: zeros if it could not be read. ``leaves``: of LEAF."""
     found = np.zeros(len(leaves), COUNTED)
     order = np.argsort(leaves["counted"], kind="stable")
     places = leaves["counted"][order]
@@ -28,21 +28,21 @@ def read_counted(memory: ProcessMemory, leaves: NDArray[np.void]) -> NDArray[np.
 
 
 def read_slots(memory: ProcessMemory, slots_at: int, packed_at: int) -> NDArray[np.uint64]:
-    """Return the words of a leaf; fewer where they cannot be read. ``packed_at``: of its packed copy; 0 for none."""
+    """Return the words of a leaf; fewer if they cannot be read. ``packed_at``: of its packed copy; 0 for none."""
     return unpacked(memory, memory.read(slots_at, LEAF_SLOTS), packed_at)
 
 
 def unpacked(memory: ProcessMemory, slots: NDArray[np.uint64], packed_at: int) -> NDArray[np.uint64]:
-    """Return the words of a leaf. ``slots``: what stands in the leaf itself. ``packed_at``: see read_slots."""
+    """Return the words of a leaf. ``slots``: the content of the leaf itself. ``packed_at``: see read_slots."""
     if not packed_at or len(slots) < LEAF_SLOTS:
         return slots
     return np.where(slots == 0, _copied(memory, packed_at), slots)
 
 
 def saved_of(slots: NDArray[np.uint64], counted: np.void) -> int:
-    """Return by how many bytes the resident memory of a leaf is less than if it had never been packed.
+    """Return how many bytes less the resident memory of a leaf is than if it had never been packed.
 
-    ``slots``: what stands in the leaf itself. ``counted``: of it, COUNTED.
+    ``slots``: the content of the leaf itself. ``counted``: of it, COUNTED.
     """
     if len(slots) < LEAF_SLOTS:
         return 0

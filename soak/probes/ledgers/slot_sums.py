@@ -33,7 +33,7 @@ _MOST_KEPT_WORDS = 1 << 23
 
 
 class Births(NamedTuple):
-    """How a slot's epoch tells the cycle in which its block was born."""
+    """How the cycle of a block's birth follows from the epoch in its slot."""
 
     shift: int
     """An epoch stands for this many cycles, as a power of two."""
@@ -47,7 +47,7 @@ class _Piece(NamedTuple):
     """A piece of the slots as it was read last."""
 
     words: NDArray[np.uint64] | None
-    """None where they are not kept, and so are taken to have changed."""
+    """None if they are not kept, and so are taken to have changed."""
     part: Part | None
     """What it adds to the sums, where its words are not kept."""
 
@@ -93,7 +93,7 @@ class SlotSums:
         changed = np.flatnonzero(before != now)
         if not len(changed):
             return
-        # The slot before one that changed may be that of a large block, whose size stands behind it.
+        # The slot before one that changed may be that of a large block, whose size follows it.
         chosen = np.union1d(changed, np.maximum(changed - 1, 0))
         self._sums.remove(self._rows_in(address, before, chosen))
         self._sums.add(self._rows_in(address, now, chosen))

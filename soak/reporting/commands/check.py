@@ -39,7 +39,7 @@ def render_check(result: ComponentResult, command: str) -> str:
 
 
 def culprit_line(result: ComponentResult) -> str:
-    """Say what leaks in few words, the place first; empty where it has none.
+    """Say what leaks in few words, the place first; empty if it has none.
 
     pytest cuts its summary of a failure to the first words of its first line.
     """

@@ -213,7 +213,7 @@ def _fit(plot: Plot, drawn: _Decision, signal: SignalResult) -> None:
     if signal.verdict is Verdict.LEAK:
         plot.line((end, end), plot.up, "fit", 1.1, dash=_DASHED)
         # Where no line is: between the fitted line and the tolerance late in the series, above both early.
-        # A series that grows decides nothing where it may be a cache that fills.
+        # A series that grows decides nothing if it may be a cache that fills.
         text = f"{'decided at' if drawn.decides else 'fitted up to'} cycle {format_count(round(end))}"
         if end > 0.6 * last:
             beside = max(end - _LABEL_SHARE * last, start)

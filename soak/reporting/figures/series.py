@@ -94,7 +94,7 @@ def telling_signal(component: ComponentResult, readings: Sequence[Reading], tole
 
 
 def tolerance_of(name: str, cycles: float, tolerance_bytes: float) -> float | None:
-    """Give the growth per cycle that a signal may show over ``cycles`` cycles, in its unit; None where none is set."""
+    """Give the growth per cycle that a signal may show over ``cycles`` cycles, in its unit; None if none is set."""
     signal = SIGNALS.get(name)
     if signal is None or (signal.tolerance is None and signal.unit != "bytes"):
         return None

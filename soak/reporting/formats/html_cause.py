@@ -41,7 +41,7 @@ class Site:
     """What the page shows of one call site."""
 
     line: str
-    """Empty where the cause's sentence has said it."""
+    """Empty if the cause's sentence has said it."""
     is_known: bool
     facts: str
     stack: Stack | None
@@ -56,11 +56,11 @@ class CauseView:
     advice: str
     sites: list[Site]
     more_sites: str
-    """How many are folded away; empty where none is."""
+    """How many are folded away; empty if none is."""
     other_sites: list[Site]
     is_held: bool
     holders: str
-    """Who holds it, a line each; empty where that is drawn."""
+    """Who holds it, a line each; empty if that is drawn."""
     drawings: list[OwnMarkup]
 
 

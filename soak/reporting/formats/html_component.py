@@ -27,7 +27,7 @@ _MOST_FRAMES, _LAST_LINES = 60, 12
 
 @dataclass(frozen=True)
 class FailureView:
-    """How it failed: texts of more than one line, empty where there is nothing to show."""
+    """How it failed: texts of more than one line, empty if there is nothing to show."""
 
     detail: str
     frames: str

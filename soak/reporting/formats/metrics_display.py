@@ -16,7 +16,7 @@ from soak.results import ComponentResult
 class MetricsDisplay(ProgressDisplay):
     """Writes what is known of each component into a file, as often as the run sums it up.
 
-    Raises SoakError where the file cannot be written at the beginning. Later that does not disturb the run.
+    Raises SoakError if the file cannot be written at the beginning. Later that does not disturb the run.
     """
 
     def __init__(self, console: Console, file: Path) -> None:

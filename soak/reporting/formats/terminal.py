@@ -136,7 +136,7 @@ class ProgressDisplay(LiveDisplay):
         rss_bytes: float | None = None,
         growth_bytes: float | None = None,
     ) -> None:
-        """Show how far a component is, how fast, and what it grows by; ``budget_s`` is None where it is not a time.
+        """Show how far a component is, how fast, and what it grows by; ``budget_s`` is None if it is not a time.
 
         Everything stands in 80 columns: where a name is long, what matters least is left out.
         """

@@ -35,7 +35,7 @@ class RunView:
     rate: str
     link: str
     host: str
-    """Empty where the cell has one host only."""
+    """Empty if the cell has one host only."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class RowView:
 
     component: str
     found: str
-    """How many of its cells are not clean; empty where all are."""
+    """How many of its cells are not clean; empty if all are."""
     cells: list[CellView | None]
 
 
@@ -64,7 +64,7 @@ class Explanation:
     title: str
     run: RunView
     seen_on: str
-    """The hosts; empty where there is one only."""
+    """The hosts; empty if there is one only."""
     sentences: list[str]
     report: str
     """The text of the link to the report."""

@@ -31,7 +31,7 @@ def is_notable(audit: RssAudit | None) -> bool:
 
 
 def growth_sentence(audit: RssAudit | None) -> str | None:
-    """Say what RSS grew by and what of; None where it grew too little to be worth a sentence."""
+    """Say what RSS grew by and what of; None if it grew too little to be worth a sentence."""
     return audit_sentence(audit) if audit is not None and audit.rss_bytes >= NOTABLE_RSS_BYTES else None
 
 

@@ -109,7 +109,7 @@ def interrupted_sentence(component: ComponentResult) -> str:
 
 
 def provisional_sentence(component: ComponentResult) -> str | None:
-    """Say of a long run what grows before the run itself can decide; None where nothing does."""
+    """Say of a long run what grows before the run itself can decide; None if nothing does."""
     found = component.provisional
     if found is None or found.series is None:
         return None
@@ -124,7 +124,7 @@ def provisional_sentence(component: ComponentResult) -> str | None:
 
 
 def time_left_s(cycles: int, elapsed_s: float, budget_s: float | None, iterations: int | None) -> float | None:
-    """Return the seconds until the budget is used up at the pace so far; None where that is not known."""
+    """Return the seconds until the budget is used up at the pace so far; None if that is not known."""
     left = [] if budget_s is None else [budget_s - elapsed_s]
     if iterations and cycles:
         left.append((iterations - cycles) * elapsed_s / cycles)
@@ -182,7 +182,7 @@ def needed_command(component: ComponentResult) -> str | None:
 def run_command(component: ComponentResult, *options: tuple[str, ...]) -> str | None:
     """Give the command that soaks the target as it was soaked, with ``options`` in place of the run's own.
 
-    None where no command does.
+    None if no command does.
     """
     if component.options is None:
         return None
@@ -227,7 +227,7 @@ def pacing_sentence(pacing: Pacing) -> str:
 def pauses_sentence(pauses: Pauses | None, noun: str) -> str:
     """Say for how long cycles waited while soak counted, or threads of a watched program while it was copied.
 
-    Empty where none did. ``noun``: what a cycle is.
+    Empty if none did. ``noun``: what a cycle is.
     """
     if pauses is None:
         return ""

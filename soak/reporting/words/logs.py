@@ -37,7 +37,7 @@ def log_sentences(series: LogSeries, judged: LogVerdict) -> list[str]:
 
 
 def _rise(series: LogSeries, telling: JudgedPiece) -> str:
-    """Say from where to where an undecided value rose without a doubt; empty where that cannot be told."""
+    """Say from where to where an undecided value rose without a doubt; empty if that cannot be told."""
     found, values = telling.found, telling.piece.values
     part = len(values) // 8
     if found.verdict is not Verdict.INCONCLUSIVE or (found.low or 0.0) > 0 or not part:

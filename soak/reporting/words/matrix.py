@@ -119,7 +119,7 @@ def missing_sentences(matrix: Matrix) -> list[str]:
 
 
 def shared_sentence(matrix: Matrix) -> str:
-    """Say what is installed in every column alike; empty where nothing is."""
+    """Say what is installed in every column alike; empty if nothing is."""
     every = set.intersection(*(set(column.requirements) for column in matrix.columns)) if matrix.columns else set()
     return f"In every column: {', '.join(sorted(map(printable, every)))}." if every else ""
 
@@ -153,7 +153,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def row_words(matrix: Matrix, component: str) -> str:
-    """Count the cells of a row that are not clean, the worst first: ``2 LEAK of 15``; empty where all are clean."""
+    """Count the cells of a row that are not clean, the worst first: ``2 LEAK of 15``; empty if all are clean."""
     row = matrix.row(component)
     counts = Counter(cell.verdict for cell in row)
     said = [f"{counts[verdict]} {verdict}" for verdict in WORST_FIRST[:-1] if counts[verdict]]
@@ -162,7 +162,7 @@ def row_words(matrix: Matrix, component: str) -> str:
 
 
 def rate_cell(run: CellRun) -> str:
-    """Give the growth of a cell for the matrix; empty where there is none to say."""
+    """Give the growth of a cell for the matrix; empty if there is none to say."""
     if run.result.verdict is Verdict.FAILED:
         return ""
     cell = growth_cell(run.result, brief=True)
@@ -176,7 +176,7 @@ def verdict_cell(run: CellRun) -> str:
 
 
 def excuse_words(run: CellRun) -> str:
-    """Say why a cell that is not clean does not count; empty where it counts."""
+    """Say why a cell that is not clean does not count; empty if it counts."""
     excused = excuse(run.result, run.known)
     return f"({excused})" if excused else ""
 

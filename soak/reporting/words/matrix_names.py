@@ -84,7 +84,7 @@ def host_words(host: Host) -> str:
 
 
 def seen_on_words(matrix: Matrix, runs: Sequence[CellRun]) -> str:
-    """Say on which hosts something was found: ``on n1, n2``; empty where all was measured on one."""
+    """Say on which hosts something was found: ``on n1, n2``; empty if all was measured on one."""
     if len({run.host for run in matrix.runs}) < 2:
         return ""
     hosts = sorted({host_words(run.host) for run in runs})

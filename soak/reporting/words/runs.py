@@ -102,7 +102,7 @@ def state_sentence(result: RunResult) -> str | None:
 
 
 def waiting_sentence(result: RunResult) -> str | None:
-    """Name the components of which a run in progress knows nothing yet; None where there are none."""
+    """Name the components of which a run in progress knows nothing yet; None if there are none."""
     named = result.settings.get("components")
     begun = {component.name for component in result.components}
     waiting = [printable(str(name)) for name in named if name not in begun] if isinstance(named, Mapping) else []

@@ -20,7 +20,7 @@ _NOTABLE_BYTES = 64 * 1024
 
 
 def growth_so_far(component: ComponentResult) -> str | None:
-    """Say what grows and where: ``grows by 106 B per call: app.py:14 allocates it``; None where nothing notable does.
+    """Say what grows and where: ``grows by 106 B per call: app.py:14 allocates it``; None if nothing notable does.
 
     A count that rose in each cycle comes before memory.
     """
@@ -33,7 +33,7 @@ def growth_so_far(component: ComponentResult) -> str | None:
 
 
 def where_from(component: ComponentResult) -> str:
-    """Say where the growth comes from and what keeps it, also where that is only probable; empty where not known."""
+    """Say where the growth comes from and what keeps it, also where that is only probable; empty if not known."""
     came = origin(component.causes, component.keeper)
     return f": {came}" if came else _probably(component.causes)
 

@@ -41,7 +41,7 @@ class Child(Protocol):
 
     @property
     def announcements(self) -> Announcements | None:
-        """Where the processes that it starts tell where their tables are; None where they are not followed."""
+        """Where the processes that it starts tell where their tables are; None if they are not followed."""
 
     def read_limits(self) -> dict[str, float]:
         """Return its limits as they are now (see soak.probes.limits)."""

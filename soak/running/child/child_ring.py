@@ -192,7 +192,7 @@ class ChildRing:
         return self._words[ring.WORD_PAUSED_NS] + self._words[ring.WORD_HELD_NS]
 
     def pauses(self, budget_s: float | None) -> Pauses | None:
-        """Return for how long cycles waited for checkpoints so far; None where none did. ``budget_s``: for each."""
+        """Return for how long cycles waited for checkpoints so far; None if none did. ``budget_s``: for each."""
         counts = self._words[ring.WORD_PAUSE_HISTOGRAM : ring.WORD_PAUSE_HISTOGRAM + pauses.BUCKETS].tolist()
         total, worst_ns = sum(counts), self._words[ring.WORD_WORST_PAUSE_NS]
         if not total:

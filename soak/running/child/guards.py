@@ -59,7 +59,7 @@ def what_ran_out(
 
 
 def hottest_c() -> float | None:
-    """Return the highest temperature that any sensor of this machine reads, in °C; None where there is none."""
+    """Return the highest temperature that any sensor of this machine reads, in °C; None if there is none."""
     import psutil  # only who sets a limit waits for it
 
     read = getattr(psutil, "sensors_temperatures", dict)

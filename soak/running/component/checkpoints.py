@@ -113,7 +113,7 @@ class ChildProcesses:
 
     @property
     def living(self) -> LiveChildren | None:
-        """What lives now; None where nothing does."""
+        """What lives now; None if nothing does."""
         if not self._living:
             return None
         return LiveChildren(

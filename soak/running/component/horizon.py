@@ -66,7 +66,7 @@ class Horizon:
 
     @property
     def early_s(self) -> float:
-        """For how long, from the first cycle on, no look reaches back; 0 where that cannot be told beforehand."""
+        """For how long, from the first cycle on, no look reaches back; 0 if that cannot be told beforehand."""
         budget_s = self._plan.budget_s
         if self.is_asked_for or budget_s is None or self._plan.iterations is not None or self.is_early_over:
             return 0.0

@@ -190,7 +190,7 @@ class LedgerReader:
             self._keep_maps()
 
     def survivors(self, n_clean: float, *, at_end: bool = False) -> SeriesVerdict | None:
-        """Return what the births of all live blocks say; None where they cannot say that nothing stays.
+        """Return what the births of all live blocks say; None if they cannot say that nothing stays.
 
         ``n_clean``: the fewest cycles for CLEAN. With ``at_end`` there is one more look at the latest checkpoint.
         """
@@ -293,7 +293,7 @@ class LedgerReader:
         return self._judge.goes_on(site)
 
     def ended_after(self, site: int) -> int | None:
-        """Return after which cycle a site's live blocks became no more; None where they still may."""
+        """Return after which cycle a site's live blocks became no more; None if they still may."""
         cycles, blocks, _ = self._judge.series(site)
         return ended_after(cycles, blocks)
 
@@ -389,7 +389,7 @@ class LedgerReader:
         return ({}, {}) if self._file is None else self._file.openings()
 
     def take_creations(self) -> Creations | None:
-        """Take over what was created since the last time; None where that is not recorded."""
+        """Take over what was created since the last time; None if that is not recorded."""
         return None if self._file is None else self._file.take_creations()
 
     def stack_of(self, site: int) -> tuple[Call, ...]:

@@ -43,7 +43,7 @@ class LeftBehind:
         """How many creations were not recorded, for want of room."""
 
     def read(self, cycle: int) -> dict[str, float]:
-        """Return how many things there are, by signal; nothing where that is not recorded or would take too long."""
+        """Return how many things there are, by signal; nothing if that is not recorded or would take too long."""
         if not self._take(cycle) or len(self._things) > _MOST_FOLLOWED:
             return {}
         begun_s, begun_cpu_s = self._clock.now_s(), time.thread_time()

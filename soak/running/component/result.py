@@ -185,7 +185,7 @@ def _signal(name: str, series: SeriesVerdict, observed: Observations) -> SignalR
 
 
 def _allocated(series: Mapping[str, SeriesVerdict]) -> float | None:
-    """Return what malloc makes of what was asked for, where the heap counter tells; None where it counts other things.
+    """Return what malloc makes of what was asked for, where the heap counter tells; None if it counts other things.
 
     Python's own allocator takes no part in the heap, so it may grow by less than was asked for; and by more than
     malloc's rounding only by what the ledger does not speak of.

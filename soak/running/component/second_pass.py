@@ -56,7 +56,7 @@ class Trace:
 
 
 def cycles_s_of_second_pass(plan: ComponentPlan, first: Observations) -> float:
-    """Return how long its cycles may take, 0 where too few of them fit into that. ``first``: of the first pass."""
+    """Return how long its cycles may take, 0 if too few of them fit into that. ``first``: of the first pass."""
     longest_s = LONGEST_S if plan.budget_s is None else min(LONGEST_S, max(_SHORTEST_S, _BUDGET_SHARE * plan.budget_s))
     cycle_s = first.seconds / first.iterations if first.iterations else math.inf
     return longest_s if _FEWEST_CYCLES * cycle_s <= longest_s else 0.0

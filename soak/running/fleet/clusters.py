@@ -198,7 +198,7 @@ def worker_arguments(walltime_s: float | None) -> list[str]:
 
 
 def dashboard_of(client: Client) -> str:
-    """Return the address of Dask's own page on the cluster; empty where it has none."""
+    """Return the address of Dask's own page on the cluster; empty if it has none."""
     return str(client.dashboard_link or "")
 
 

@@ -20,7 +20,7 @@ class Ended:
 
     cell_id: str
     host: str | None
-    """Where it was; None where that is not known."""
+    """Where it was; None if that is not known."""
     cause: str | None
     """Why it has no run; None when it should have one."""
 

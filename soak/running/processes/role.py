@@ -40,7 +40,7 @@ def key_of(process: Descendant, tables: LiveTables, role_of: Mapping[Identity, R
 
 
 def opened(places: TablePlaces) -> LiveTables | None:
-    """Return the tables of a process; None where it may not be read, or has just ended."""
+    """Return the tables of a process; None if it may not be read, or has just ended."""
     try:
         return LiveTables(places)
     except OSError:
@@ -98,7 +98,7 @@ class Member:
 
 
 def growth_of_ended(ended: Sequence[Member]) -> float | None:
-    """Return by how many bytes a cycle processes still grew when they ended; None where too little of them was seen.
+    """Return by how many bytes a cycle processes still grew when they ended; None if too little of them was seen.
 
     What they held went with them, so the sum over all processes does not show it.
     """
@@ -232,7 +232,7 @@ class Role:
         return self._ledger.has_new_look
 
     def finish(self) -> SeenRole | None:
-        """Return what was seen of them, as it was judged last; None where nothing was."""
+        """Return what was seen of them, as it was judged last; None if nothing was."""
         counted = [member for member in (*self.ended, *self.members.values()) if member.counts]
         if self._judged is None or not counted:
             return None

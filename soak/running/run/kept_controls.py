@@ -62,7 +62,7 @@ def _file(key: str) -> Path:
 
 
 def _key(context: RunContext) -> str | None:
-    """Return a digest of what controls depend on; None where the boot cannot be told."""
+    """Return a digest of what controls depend on; None if the boot cannot be told."""
     try:
         boot = _BOOT.read_text(encoding="ascii")
         machine = _MACHINE.read_text(encoding="ascii") if _MACHINE.is_file() else ""

@@ -117,13 +117,13 @@ def _why_again(component: ComponentPlan, result: ComponentResult) -> tuple[str, 
 
 
 def _n_min_beside_few(result: ComponentResult) -> int:
-    """Return the n_min that tells more than the few cycles did that left a component undecided; 0 where others did."""
+    """Return the n_min that tells more than the few cycles did that left a component undecided; 0 if others did."""
     is_first = bool(result.grounds) and result.grounds[0].kind is GroundKind.FEW_CYCLES
     return ENOUGH_N_MIN if is_first else 0
 
 
 def _full_at(result: ComponentResult) -> int:
-    """Return about after how many cycles the caches are full that made a component SETTLING; 0 where none did."""
+    """Return about after how many cycles the caches are full that made a component SETTLING; 0 if none did."""
     if result.verdict is not Verdict.SETTLING:
         return 0
     holders = [cause.holder for cause in result.causes if cause.holder is not None]

@@ -29,7 +29,7 @@ class AllowedScans:
     _over: int = 0
 
     def pauses(self) -> Pauses | None:
-        """Return for how long threads waited; None where nothing was copied."""
+        """Return for how long threads waited; None if nothing was copied."""
         if not self._pauses_s:
             return None
         taken = np.array(self._pauses_s)

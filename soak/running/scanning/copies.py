@@ -27,7 +27,7 @@ class Copies:
     """Asks one process for copies, and ends each when it has been looked at."""
 
     def __init__(self, ring: ChildRing, *, max_pause_s: float | None) -> None:
-        """Ask for nothing yet. ``max_pause_s``: the budget of a pause of the process; None where it has none."""
+        """Ask for nothing yet. ``max_pause_s``: the budget of a pause of the process; None if it has none."""
         self._ring = ring
         self._max_pause_s = max_pause_s
         self._is_possible = True

@@ -31,7 +31,7 @@ for _ in range({_COPIES}):
 
 @cache
 def measured_s_per_byte() -> float | None:
-    """Return the processor time to copy one resident byte; None where it cannot be measured.
+    """Return the processor time to copy one resident byte; None if it cannot be measured.
 
     The least of some copies: on a busy machine most take longer, because others use the caches.
     """

@@ -53,7 +53,7 @@ class Scan(Protocol):
 
 
 def find_survivors(scan: Scan) -> Survivors | None:
-    """Return blocks of past cycles that are alive, with all pointers to them; None where one cycle leaves too many."""
+    """Return blocks of past cycles that are alive, with all pointers to them; None if one cycle leaves too many."""
     born = scan.blocks.born_in_cycles()
     chosen = _of_some_cycles(born, scan.checkpoint.cycle)
     if not len(chosen):

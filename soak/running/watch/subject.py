@@ -171,7 +171,7 @@ class Process:
 
     @property
     def announcements(self) -> Announcements | None:
-        """Where the processes that it starts tell where their tables are; None where it has no tracker."""
+        """Where the processes that it starts tell where their tables are; None if it has no tracker."""
         return None if isinstance(self._tracker, str) else self._tracker.announcements
 
     def why_not_tracked(self) -> str | None:

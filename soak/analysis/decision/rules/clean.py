@@ -65,7 +65,7 @@ def _objects(name: str, evidence: Evidence) -> bool:
     """Whether a signal grows, and not only as pages grow under a heap that itself goes up just now.
 
     Resident memory that settles is waited for while readings follow: it is what the allocators take at first. One that
-    grows at one rate is none where audits explain all of it: garbage may wait longer for its collection.
+    grows at one rate is none if audits explain all of it: garbage may wait longer for its collection.
     """
     series = evidence.early
     role, seen, heap = SIGNALS[name].role, series[name], series.get("heap")

@@ -33,7 +33,7 @@ def _name(called: ast.expr) -> str:
 
 
 def _resolved(called: ast.expr, source: Source) -> Function | None:
-    """Return the function that an expression means; None where that is not certain."""
+    """Return the function that an expression means; None if that is not certain."""
     match called:
         case ast.Name(id=name) if not is_local(name, called, source):
             known = _named(name, source.tree.body) or _maker_of(name, source)
@@ -78,7 +78,7 @@ def _named(name: str, statements: list[ast.stmt]) -> Function | None:
 
 
 def _maker_of(name: str, source: Source) -> Function | None:
-    """Return what each call of a class of the module runs; None where a class or metaclass may do something else."""
+    """Return what each call of a class of the module runs; None if a class or metaclass may do something else."""
     classes = [each for each in source.tree.body if isinstance(each, ast.ClassDef) and each.name == name]
     if len(classes) != 1:
         return None

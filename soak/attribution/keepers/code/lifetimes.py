@@ -1,4 +1,4 @@
-"""Does a container live as long as the program? Told by how often what makes it runs.
+"""Does a container live as long as the program? It depends on how often the code runs that makes it.
 
 It does where it is made once: by a module, in the body of a class, by an object that is made once, as a variable of a
 function that is called once and whose inner function adds to it, or as the default of an argument that nobody passes.
@@ -26,12 +26,12 @@ class Program:
     mentioning: Callable[[str], list[Source] | None]
     """Returns the files in which a name occurs; None if it may occur in one that cannot be read."""
     driver: str
-    """The file whose function is the cycle; empty where it is no driver, whose setup runs once."""
+    """The file whose function is the cycle; empty if it is no driver, whose setup runs once."""
     is_uncalled: Callable[[ast.AST, Source], bool]
     """Tells whether a node stands in a function of that file which nothing calls in the cycles."""
 
     def calls_once(self, name: str, within: tuple[str, ...] = ()) -> list[ast.Call] | None:
-        """Return the calls of a function or class; None where one of them may run again, or not all are known.
+        """Return the calls of a function or class; None if one of them may run again, or not all are known.
 
         ``within``: the classes of objects that it is made by.
         """
@@ -94,7 +94,7 @@ def is_made_once(own: ast.ClassDef, maker: Function, program: Program) -> bool:
 
 
 def class_of_base(base: str, node: ast.AST, source: Source) -> ast.ClassDef | None:
-    """Return the class whose object or which itself ``base`` is; None where that is not known."""
+    """Return the class whose object or which itself ``base`` is; None if that is not known."""
     own = source.class_of(node)
     if base in ("self", "cls"):
         return own
@@ -110,7 +110,7 @@ def class_of_base(base: str, node: ast.AST, source: Source) -> ast.ClassDef | No
 
 
 def value_of_variable(name: str, source: Source) -> ast.expr | None:
-    """Return what a variable of the module is set to, in the module and nowhere else; None where that is not so."""
+    """Return what a variable of the module is set to, in the module and nowhere else; None if that is not so."""
     stored = [use for use in source.uses(name) if isinstance(getattr(use, "ctx", None), ast.Store | ast.Del)]
     statement = source.parent(stored[0]) if len(stored) == 1 else None
     value = statement.value if isinstance(statement, ast.Assign) and statement.targets == stored else None

@@ -1,6 +1,6 @@
-"""Tell which functions of some files may run again and again, by the names that running code mentions.
+"""Find the functions of some files that may run again and again, by the names that running code mentions.
 
-A file often has more than a program uses: a function that empties a cache bounds nothing where nobody calls it, where
+A file often has more than a program uses: a function that empties a cache bounds nothing if nobody calls it, where
 it runs at exit, or where it runs once, as a program sets something up.
 """
 

@@ -17,7 +17,7 @@ class Source:
     """One parsed file."""
 
     def __init__(self, file: str, text: str) -> None:
-        """Parse. Raises SyntaxError or ValueError where it is no Python of this version."""
+        """Parse. Raises SyntaxError or ValueError if it is no Python of this version."""
         self.file, self.text = file, text
         self.tree = ast.parse(text)
 

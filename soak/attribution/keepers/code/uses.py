@@ -124,7 +124,7 @@ def _may_hold_only_lists(value: ast.expr | None) -> bool:
 
 
 def assigned_to(use: ast.AST, source: Source) -> ast.expr | None:
-    """Return what is assigned to a name, and to nothing else; None where nothing is. Also of ``a, b = {}, []``."""
+    """Return what is assigned to a name, and to nothing else; None if nothing is. Also of ``a, b = {}, []``."""
     statement = source.parent(use)
     match statement:
         case ast.Assign(targets=[target], value=value) if target is use:

@@ -21,7 +21,7 @@ class KindWords:
     """What stands for the place where that is not known."""
 
     def advise(self, place: str | None, noun: str) -> str:
-        """Return the advice. ``place``: the line of code, None where it is not known."""
+        """Return the advice. ``place``: the line of code, None if it is not known."""
         text = self.advice.format(place=place or self.nowhere.format(noun=noun), noun=noun)
         return capitalised(text) if place is None else text
 

@@ -19,7 +19,7 @@ def spot(place: Place) -> str:
 
 
 def made_at_words(group: CauseGroup, owner: Owner) -> str:
-    """Say where the object is made that owns what a group keeps: `` made at app.py:14``; empty where not known."""
+    """Say where the object is made that owns what a group keeps: `` made at app.py:14``; empty if not known."""
     place = made_at(group, owner)
     return "" if place is None else f" made at {spot(place)}"
 
@@ -58,7 +58,7 @@ def _common_line(group: CauseGroup) -> Place | None:
 
 
 def though_lost(owner: Owner, them: str) -> str:
-    """Say of owners that they are kept though nothing outside points to ``them``; empty where something does."""
+    """Say of owners that they are kept though nothing outside points to ``them``; empty if something does."""
     if not owner.is_lost:
         return ""
     counted = f" and its reference count is {owner.ref_count}" if owner.ref_count and them == "it" else ""

@@ -12,7 +12,7 @@ _FEWEST = 0.05
 
 
 def gobjects_sentence(component: ComponentResult) -> str | None:
-    """Say how many objects of GLib of each type a cycle leaves; None where it leaves none, or nothing is a leak."""
+    """Say how many objects of GLib of each type a cycle leaves; None if it leaves none, or nothing is a leak."""
     left = [(name, count) for name, count in component.gobjects.items() if count >= _FEWEST]
     if component.verdict is not Verdict.LEAK or not left:
         return None

@@ -15,7 +15,7 @@ _NOTHING_BYTES = 1.0
 
 
 def labels_sentence(component: ComponentResult) -> str | None:
-    """Say which labels leak and that others do not; None where there are not several."""
+    """Say which labels leak and that others do not; None if there are not several."""
     labels = component.labels
     if component.verdict is not Verdict.LEAK or len(labels) < 2:
         return None

@@ -59,7 +59,7 @@ def why_words(component: ComponentResult) -> str:
 
 
 def failure_sentence(component: ComponentResult) -> str:
-    """Say what failed; empty where nothing did."""
+    """Say what failed; empty if nothing did."""
     failure, noun = component.failure, component.cycle_noun
     if failure is None:
         return ""
@@ -70,7 +70,7 @@ def failure_sentence(component: ComponentResult) -> str:
 def why_sentence(component: ComponentResult) -> str:
     """Say what decided, and what is missing where nothing did; of a component that failed, what it was until then.
 
-    Empty where it failed before its first cycle ended, and where an earlier version wrote the result.
+    Empty if it failed before its first cycle ended, and where an earlier version wrote the result.
     """
     grounds = component.grounds
     if not grounds:

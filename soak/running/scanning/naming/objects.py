@@ -1,6 +1,6 @@
 """Read what CPython's objects hold in the memory of another process: the layouts of CPython 3.8 to 3.14.
 
-Nothing here is sure: memory may look like a table and be another. Whoever asks gets None where something does not fit.
+Nothing here is sure: memory may look like a table and be another. Whoever asks gets None if something does not fit.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class ObjectReader:
         return found + [0] * (count - len(found))
 
     def text(self, address: int) -> str | None:
-        """Return a str of ASCII at an address; None where there is none."""
+        """Return a str of ASCII at an address; None if there is none."""
         length = self.words(address, _SIZE_WORD + 1)[_SIZE_WORD]
         if not 0 < length <= _LONGEST_TEXT or not self._is(address, "str"):
             return None
@@ -111,7 +111,7 @@ class ObjectReader:
         return struct.pack("<2Q", *self.words(name_at, 2)).split(b"\0")[0] == kind.encode()
 
     def tables_of_dict(self, address: int) -> tuple[int, int]:
-        """Return where the keys and the values of the dict at an address are; 0 where the values are with the keys."""
+        """Return where the keys and the values of the dict at an address are; 0 if the values are with the keys."""
         found = self.words(address, _DICT_VALUES + 1)
         return found[_DICT_KEYS], found[_DICT_VALUES]
 

@@ -131,7 +131,7 @@ class _Ways:
         return None
 
     def chain_to(self, target: int) -> tuple[Link, ...] | None:
-        """Return the links of the shortest way from a root to a block; None where no root leads to it."""
+        """Return the links of the shortest way from a root to a block; None if no root leads to it."""
         before: dict[int, _Step | None] = {target: None}
         roots: list[int] = []
         level = [target]
@@ -185,7 +185,7 @@ class _Ways:
         return tuple(links)
 
     def _name(self, above: list[int], step: _Step) -> str:
-        """Return how source code writes the step from the last of some blocks to the next; empty where it does not."""
+        """Return how source code writes the step from the last of some blocks to the next; empty if it does not."""
         holder, holds = self._object(above[-1]), self._object(step.block)
         word = step.word
         if holder.kind == _TUPLE:
