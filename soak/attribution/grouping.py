@@ -102,6 +102,15 @@ def largest_holder(chain: Sequence[ChainNode]) -> tuple[str, ChainNode] | None:
     return max(holders, key=lambda step: step[1].size_bytes or 0, default=steps[0] if steps else None)
 
 
+def holder_of(cause: Cause) -> tuple[str, ChainNode] | None:
+    """Return who holds what a cause grows by: an object that is made anew, or whose table is moved, is that itself."""
+    found = largest_holder(cause.chain)
+    if found is None or cause.blocks_per_iteration:
+        return found
+    itself = chain_steps(cause.chain)[-1]
+    return itself if (itself[1].size_bytes or 0) > (found[1].size_bytes or 0) else found
+
+
 def outline(nodes: Sequence[ChainNode]) -> tuple[tuple[str, str], ...]:
     """Return the names and types on a way, those of different items of one container alike."""
     return tuple((_INDEX.sub("[]", node.name), node.type) for node in nodes if node.name)
@@ -115,7 +124,7 @@ def _own_key(cause: Cause) -> _Key | None:
         return ("ring", frozenset(outline(cause.ring)))
     if cause.holder is not None:
         return ("cache", cause.holder.kind, cause.holder.name)
-    found = largest_holder(cause.chain)
+    found = holder_of(cause)
     if found is not None:
         nodes = cause.chain[: [node is found[1] for node in cause.chain].index(True) + 1]
         return ("chain", *outline(nodes))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from soak.attribution.grouping import INSIDE, CauseGroup, group_causes, largest_holder
+from soak.attribution.grouping import INSIDE, CauseGroup, group_causes, holder_of
 from soak.attribution.pointers.reference_cycles import describe_ring
 from soak.grounds import WEAK_KINDS, Keeper
 from soak.reporting.words.causes.holders import (
@@ -287,7 +287,7 @@ def _keeper(cause: Cause) -> str | None:
         return None
     if cause.holder is not None:
         return cause.holder.name
-    found = largest_holder(cause.chain)
+    found = holder_of(cause)
     if found is not None:
         return found[0].removeprefix(INSIDE)
     named = named_step(cause.memory_path)
@@ -311,7 +311,7 @@ def _advise_on_lost(cause: Cause) -> str:
 def _advise_on_held(cause: Cause, noun: str, is_named: bool) -> str | None:
     """Name the holder and say how to make it let go; None where none is known."""
     cut = f" {_CUT}" if cause.unseen == Unseen.TOO_MANY_OBJECTS else ""
-    found = largest_holder(cause.chain)
+    found = holder_of(cause)
     if found is not None:
         view = _view_words(cause.chain, cause.requested_size if cause.kind == "native" else None)
         if view is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from soak.attribution.grouping import INSIDE, CauseGroup, largest_holder
+from soak.attribution.grouping import INSIDE, CauseGroup, holder_of
 from soak.reporting.words.causes.advice import (
     advise,
     is_lost_with_others,
@@ -193,7 +193,7 @@ def _holder_words(head: Cause, noun: str) -> str:
         return "Objects that refer to each other keep"
     if head.holder is not None:
         return f"{capitalised(cache_words(head.holder, noun))}, keeps"
-    if found := largest_holder(head.chain):
+    if found := holder_of(head):
         words = container_words(*found)
         return f"{capitalised(words) if _is_described(found[0]) else words}, keeps"
     if named := named_step(head.memory_path):
@@ -215,7 +215,7 @@ def _allocated_words(cause: Cause) -> str:
 
 def _site_line(cause: Cause, group: CauseGroup, noun: str) -> str:
     rate = "" if cause.bytes_per_iteration is None else f"{byte_rate(cause.bytes_per_iteration)} per {noun}"
-    holder = largest_holder(cause.chain)
+    holder = holder_of(cause)
     every = _every_words(cause, noun) if cause.every != 1 else ""
     what = f"{cause.type} objects" if cause.type else kind_words(cause.kind).name
     if holder is not None and holder[1] is cause.chain[-1]:
