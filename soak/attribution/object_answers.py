@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from soak.analysis.sites.caches import Cache
-from soak.attribution.expressions import as_function_names_it
+from soak.attribution.expressions import as_function_names_it, without_arrows
 from soak.attribution.keepers.bounds import Bound
 from soak.attribution.pointers.reference_cycles import describe_ring
 from soak.inside.objects.caches import NO_BOUND
@@ -142,7 +142,7 @@ def _bounded_by_code(
     is_of_another = bound.capacity is not None and entries > _MOST_OVERFULL * bound.capacity
     return Cache(
         container.type,
-        as_function_names_it(way),
+        without_arrows(as_function_names_it(way)),
         None if is_of_another else bound.capacity,
         entries,
         cycles,
@@ -206,4 +206,5 @@ def _links(nodes: Sequence[Sequence[Any]]) -> tuple[Link, ...]:
 def _cache(said: Sequence[Any], cycles: int, is_only_holder: bool, is_only_seen: bool) -> Cache:
     kind, name, capacity, filled, is_table, gained, watched_cycles = said
     bound = None if capacity == NO_BOUND else capacity
+    name = without_arrows(name)
     return Cache(kind, name, bound, filled, cycles, gained, watched_cycles, is_only_holder, is_only_seen, is_table)

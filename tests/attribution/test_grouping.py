@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from attribution_builder import soak_text
 
+from soak.attribution.expressions import without_arrows
 from soak.attribution.grouping import CauseGroup, chain_steps, group_causes, largest_holder
 from soak.reporting import words as say
 from soak.reporting.words.causes.advice import origin, origin_brief
@@ -338,6 +339,10 @@ def test_parsed_messages_that_a_list_keeps_are_one_leak(tmp_path: Path):
 
 
 def test_what_c_code_holds_has_no_expression_of_its_own():
+    assert without_arrows("app.view->[0].cache") == "[0].cache inside app.view"
+    assert without_arrows("app.view->") == "inside app.view"
+    assert without_arrows("app.view->->.cache") == ".cache inside app.view"
+    assert without_arrows("app.seen['a->b']") == "app.seen['a->b']"
     view, array, first = (ChainNode(name, "", "", 0, None) for name in (".view", "->", "[0]"))
     unnamed = ChainNode("->", "", "", 0, None)
 
