@@ -21,9 +21,9 @@ from soak.verdict import SeriesVerdict, Verdict
 SMALLEST_N_MIN = 256
 LARGEST_N_MIN = 131_072
 PROVISIONAL_N_MIN = 400
-"""A long run may decide only after hours. By this n_min it says beforehand what grows: within a minute at 100 ms."""
+"""A long run may decide only after hours. With this n_min it says earlier what grows: within a minute at 100 ms."""
 _PROVISIONAL = (*COUNTS, "tracked", "heap")
-"""The signals of which a long run speaks beforehand; the heap only where there is no tracker."""
+"""The signals that a long run reports before it decides; the heap only without the tracker."""
 _RISING = (*COUNTS, *MEMORY, "rss")
 """The signals whose streaks are followed."""
 _INTERVALS_AT_FIRST = 12
@@ -33,7 +33,7 @@ _LIMIT_SHARE = 0.05
 _NEXT_TIME = 1.001
 """Times of checkpoints are kept a thousandth of their cycle apart: twenty thousand of a run of any length."""
 _FIRST_CYCLES = 64
-"""In these a program takes what it keeps for good."""
+"""In these a program allocates what it keeps for good."""
 _SMALLEST_LIMITED_N_MIN = 64
 """Below this many cycles not even a checkpoint after each gives the rule two readings a block."""
 
@@ -99,7 +99,7 @@ class ComponentJudge:
             judge.fix_n_min(self._n_min_of(SIGNALS[name], n_min), may_fall=may_fall)
 
     def take_pace(self, *, are_cycles_slow: bool) -> None:
-        """Take note of how long cycles take, as far as it is known before n_min: it may have been fixed before that."""
+        """Take note of whether cycles are slow: n_min may have been fixed before that was known."""
         is_reached = self.n_min is None or (bool(self._cycles) and self._cycles[-1] >= self.n_min)
         if not self._may_be_of_slow_cycles or is_reached or are_cycles_slow == self._is_of_slow_cycles:
             return
@@ -123,7 +123,7 @@ class ComponentJudge:
         for name, value in reading.values.items():
             if name not in self._judges:
                 self._judges[name] = self._make_judge(SIGNALS[name], self.n_min)
-                # Long before n_min a cache that fills looks like a leak, and is none when it is full.
+                # Long before n_min a cache that fills looks like a leak; when it is full, it is not one.
                 self._early[name] = self._make_judge(SIGNALS[name], FEWEST_CYCLES, leak_is_final=False)
                 self._waiting[name] = ([], [])
                 self.first[name] = value
@@ -162,7 +162,7 @@ class ComponentJudge:
         distrusted = self._incomplete
         unread = {name for name, verdict in series.items() if verdict.rate is None}
         if is_last and not unread & self._required:
-            # A signal that is read now and then may have too few readings when a short run ends.
+            # A signal that is seldom read may have too few readings when a short run ends.
             distrusted |= {name for name in unread if SIGNALS[name].role is Role.DECIDES}
         distrusted -= self._risen_counts(series)
         return Evidence(
@@ -183,7 +183,7 @@ class ComponentJudge:
         )
 
     def _risen_counts(self, series: Mapping[str, SeriesVerdict]) -> set[str]:
-        """Return the undecided counts that have risen: what was not counted of them would only make it more."""
+        """Return the undecided counts that have risen: what was not counted would only make them larger."""
         cycles = self._cycles[-1] if self._cycles else 0
         undecided = [name for name in COUNTS if name in series and series[name].verdict is Verdict.INCONCLUSIVE]
         return {

@@ -85,45 +85,46 @@ class Evidence:
     distrusted: frozenset[str] = frozenset()
     """Signals that miss something: their LEAK counts, otherwise they prove nothing."""
     streaks: Mapping[str, Streak] = field(default_factory=dict)
-    """The counts, and the signals of memory, that rose in every interval up to the latest reading: a count by the same
-    in each cycle, memory by any amount."""
+    """The counts and memory signals that rose in every interval up to the latest reading: counts by the same in each
+    cycle, memory by any amount."""
     rss_limit_bytes: float | None = None
     """The resident memory at which the component is stopped."""
     early: Mapping[str, SeriesVerdict] = field(default_factory=dict)
-    """What each series says when it is judged from fewer cycles than n_min on, to bear out ``survivors``."""
+    """What each series says if it is judged after fewer cycles than n_min, to confirm ``survivors``."""
     survivors: SeriesVerdict | None = None
-    """What the births of all live blocks say, where the ledger covers all of them."""
+    """What the births of all live blocks say, if the ledger covers all of them."""
     suspects: tuple[Suspect, ...] = ()
     """Call sites whose live memory grows."""
     steady: SeriesVerdict | None = None
-    """Where call sites leak: what the others together grow by that have grown steadily so far."""
+    """If call sites leak: the growth of the other sites that have grown steadily so far, together."""
     risen_blocks: float = float("inf")
     """How many more blocks are alive than at the first reading; infinite if it is not known."""
     falling_bytes: float | None = None
-    """What is left at the call sites whose live memory becomes less; None if it is not known."""
+    """What is left at the call sites whose live memory shrinks; None if it is not known."""
     lost: Proven | None = None
     """What scans of the memory found that nothing points to."""
     kept: Proven | None = None
-    """What is held by a container from which the code never takes anything."""
+    """What a container holds from which no code removes anything."""
     cached: tuple[CachedSite, ...] = ()
     """The call sites that grow, with the cache that holds each one's objects; known after the last cycle."""
     may_be_bounded: bool = False
-    """What grows may go into a container that code keeps small, as far as the code tells."""
+    """What grows may go into a container that the code keeps small."""
     is_within_drops: bool = False
-    """All live memory together has not risen far above its largest drop, as garbage that waits for a collection."""
+    """All live memory together has not risen far above its largest drop: it may be garbage that waits for a
+    collection."""
     is_watched: bool = False
-    """The process was not made by soak, and tells nothing at its end."""
+    """The process was not made by soak, and answers no questions at its end."""
     stop: Stop | None = None
     is_fragmented: bool = False
-    """The audit finds that resident memory grows by what the allocators keep free."""
+    """The audit finds that resident memory grows by memory that the allocators keep free."""
     is_rss_explained: bool = False
-    """The audit finds that resident memory grows by nothing but memory in use, free memory and soak's own tables."""
+    """The audit finds that resident memory grows only by memory in use, free memory and soak's own tables."""
     is_rss_mapped: bool = False
-    """The audit finds that nearly all that resident memory grows by is memory that the program has mapped."""
+    """The audit finds that resident memory grows nearly only by memory that the program has mapped."""
     may_hide_growth: bool = False
-    """Memory may be growing that a library maps and hands out itself: no ledger and no heap counts it."""
+    """Memory may be growing that a library maps and hands out itself, which neither ledger nor heap counter counts."""
     threads: int = 1
-    """Of the process, at the latest checkpoint: each keeps freed chunks of its own."""
+    """Threads of the process at the latest checkpoint: each keeps freed chunks of its own."""
     heap_rise_bytes: float = float("inf")
     """From the lowest to the highest reading of the heap after the first cycles."""
     failed: bool = False
@@ -143,7 +144,7 @@ class Evidence:
 
     @property
     def trusted(self) -> dict[str, SeriesVerdict]:
-        """The series that count: those that miss something only where they say LEAK.
+        """The series that count. One that misses something counts only if it says LEAK.
 
         Memory that has not grown since n/2 may be in a table that is doubled now and then: its series proves nothing.
         """
@@ -159,7 +160,7 @@ class Evidence:
 
     @property
     def judged(self) -> dict[str, SeriesVerdict]:
-        """The trusted series that may decide: bytes alone, where more of them are accepted and the ledger counts them.
+        """The trusted series that may decide: only bytes, if more of them are accepted and the ledger counts them.
 
         A tolerance in bytes says nothing of blocks.
         """
@@ -185,11 +186,11 @@ class Evidence:
 
     @property
     def is_heap_excused(self) -> bool:
-        """Whether the heap has grown by nothing but what malloc keeps for its threads."""
+        """Whether the heap has grown only by what malloc keeps for its threads."""
         return self.is_only_tcache(self.judged)
 
     def is_only_tcache(self, series: Mapping[str, SeriesVerdict]) -> bool:
-        """Whether the heap has grown by nothing but chunks that malloc keeps in its tcache and counts as in use.
+        """Whether the heap has grown only by chunks that malloc keeps in its tcache and counts as in use.
 
         The ledger sees every block, so what malloc counts beyond it is no block of the program's. It is little, but it
         fills as slowly as a program comes to ask for each size. Only more than fits there is memory that the ledger
@@ -203,7 +204,7 @@ class Evidence:
         return not heap.is_growing or grown_bytes <= TCACHE_BYTES * max(self.threads, 1)
 
     def _is_answered_by_ledger(self, name: str) -> bool:
-        """Whether the ledger has proven that what a counter counts does not grow, and the counter does not object."""
+        """Whether the ledger proves that what a counter counts does not grow, and the counter does not contradict."""
         series = self.judged
         ledger = series.get(_CHECKED_BY_LEDGER.get(name, ""))
         if ledger is None or ledger.verdict is not Verdict.CLEAN:
@@ -225,5 +226,5 @@ class Evidence:
         }
 
     def exceeds_tolerance(self, growth: SeriesVerdict) -> bool:
-        """Whether no tolerance accepts a growth: the usual one accepts nothing that is proven, however little."""
+        """Whether the tolerance does not accept a growth. The usual one accepts no proven growth, however small."""
         return self.tolerance_bytes <= USUAL_TOLERANCE_BYTES or (growth.low or 0.0) > self.tolerance_bytes

@@ -55,7 +55,7 @@ def _goes_on_for_caches(evidence: Evidence) -> bool:
 def _a_count_rises(evidence: Evidence) -> bool:
     """Whether a count (descriptors, what is left behind) has risen in each of the last cycles and has no verdict yet.
 
-    It explains more than memory, which may only be the list of what was opened.
+    A count explains more than memory, which may only be the list of what was opened.
     """
     rising = [name for name in COUNTS if name in evidence.series and name in evidence.streaks]
     return any(

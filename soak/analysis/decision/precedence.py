@@ -1,6 +1,6 @@
 """What overrules what: one table of all rules, strongest first.
 
-Some rules depend on what the rows below them tell. They get it as a function, so no rule imports the table.
+Some rules depend on the rows below them. They get a function that returns what holds there; no rule imports the table.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Rule(NamedTuple):
 def grounds_of(evidence: Evidence, rules: Sequence[Rule]) -> tuple[Ground, ...]:
     """Return the grounds that hold, strongest first.
 
-    A cache that may be filling in the process itself takes nothing from a leak in the processes that it started.
+    A cache that may be filling in the process itself does not explain a leak in the processes that it started.
     """
     found = [ground for rule in rules if (ground := rule.find(evidence)) is not None]
     if found and found[0].kind in _CACHES:
@@ -66,7 +66,7 @@ def _below_controls(evidence: Evidence) -> tuple[Ground, ...]:
 
 
 def _below_caches(evidence: Evidence) -> tuple[Ground, ...]:
-    """Return what would be told if no cache could explain it."""
+    """Return what would be reported if no cache could explain it."""
     return _below(_CACHES[-1], evidence)
 
 
@@ -93,11 +93,11 @@ PRECEDENCE: tuple[Rule, ...] = (
     Rule(GroundKind.LOST_BLOCKS, find_lost_blocks),
     # A list grows for ever where no code removes anything from it.
     Rule(GroundKind.KEPT_BLOCKS, find_kept_blocks),
-    # A cache that fills grows at one rate for as long as it fills; here its bound is known.
+    # A cache grows at one rate while it fills; here its bound is known.
     Rule(GroundKind.FILLING_CACHE, partial(find_filling_cache, below=_below_caches)),
     # There are only so many modules to import.
     Rule(GroundKind.FILLING_MODULES, partial(find_filling_modules, below=_below_caches)),
-    # What was not looked at to the end is not known.
+    # Not all of the growth could be looked at.
     Rule(GroundKind.MAYBE_FILLING, partial(find_maybe_filling, below=_below_caches)),
     # A cache of unknown size would look the same.
     Rule(GroundKind.FEW_CYCLES, find_few_cycles),
@@ -108,18 +108,18 @@ PRECEDENCE: tuple[Rule, ...] = (
     Rule(GroundKind.STEADY_MAPPED, find_steady_mapped),
     Rule(GroundKind.MEMORY_AT_LIMIT, find_memory_at_limit),
     Rule(GroundKind.MEMORY_EVERY_CYCLE, find_memory_every_cycle),
-    # What the process itself leaks is told before what its children leak, and what is counted before RSS.
+    # What the process leaks is reported before what its children leak, and what is counted before RSS.
     Rule(GroundKind.GROWING_PROCESSES, find_growing_processes),
     Rule(GroundKind.STEADY_CHILDREN, find_steady_children),
-    # What sites keep is no growth where as much is freed, and may be a leak all the same.
+    # If as much is freed, what sites keep is no growth of the whole, but it may still be a leak.
     Rule(GroundKind.REPLACING, find_replacing),
     Rule(GroundKind.NO_GROWTH, find_no_growth),
     # Exact, and sooner than the counters; but where those are CLEAN too, they bound the growth of all there is.
     Rule(GroundKind.NOTHING_STAYS, find_nothing_stays),
-    # Neither says anything of blocks that an allocator of a library's own hands out.
+    # Neither counts the blocks that a library's own allocator hands out.
     Rule(GroundKind.HIDDEN_MEMORY, find_hidden_memory),
     Rule(GroundKind.NOT_READ, find_not_read),
-    # malloc's own caches count as in use; what is not explained by them may still be no block of the program's.
+    # malloc's caches count as in use; what they do not explain may still not be a block of the program.
     Rule(GroundKind.HEAP_BESIDE_LEDGER, find_heap_beside_ledger),
     Rule(GroundKind.SLOWING, find_slowing),
     Rule(GroundKind.UNDECIDED, find_undecided),

@@ -24,7 +24,7 @@ from soak.verdict import SeriesVerdict
 
 
 def find_filling_cache(evidence: Evidence, below: Callable[[Evidence], tuple[Ground, ...]]) -> Ground | None:
-    """Return this ground where growth of memory is what would be told, and bounded caches hold all of it."""
+    """Return this ground if growth of memory would be reported, and bounded caches hold all of it."""
     told, series = _growing_memory_alone(evidence, below)
     if series is None:
         return None
@@ -33,7 +33,7 @@ def find_filling_cache(evidence: Evidence, below: Callable[[Evidence], tuple[Gro
 
 
 def find_filling_modules(evidence: Evidence, below: Callable[[Evidence], tuple[Ground, ...]]) -> Ground | None:
-    """Return this ground where growth of memory is what would be told, and new modules hold all of it."""
+    """Return this ground if growth of memory would be reported, and new modules hold all of it."""
     told, series = _growing_memory_alone(evidence, below)
     if series is None:
         return None
@@ -42,7 +42,7 @@ def find_filling_modules(evidence: Evidence, below: Callable[[Evidence], tuple[G
 
 
 def find_maybe_filling(evidence: Evidence, below: Callable[[Evidence], tuple[Ground, ...]]) -> Ground | None:
-    """Return this ground where bounded caches may hold all growth, and too little was looked at to know it."""
+    """Return this ground if bounded caches may hold all growth, but not all of it could be looked at."""
     told, series = _growing_memory_alone(evidence, below)
     if series is None:
         return None
@@ -61,7 +61,7 @@ def _of_known_bounds(sites: Sequence[CachedSite]) -> list[CachedSite]:
 def _growing_memory_alone(
     evidence: Evidence, below: Callable[[Evidence], tuple[Ground, ...]]
 ) -> tuple[Ground, dict[str, SeriesVerdict] | None]:
-    """Return what would be told without caches, which is what holds ``below`` them, and the series of all signals.
+    """Return what would be reported without caches, which is what holds ``below`` them, and all series.
 
     The series are None unless memory grows and nothing else does.
     """

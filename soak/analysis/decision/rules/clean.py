@@ -13,7 +13,7 @@ from soak.verdict import Verdict
 
 
 def find_no_growth(evidence: Evidence) -> Ground | None:
-    """Return this ground where every signal that decides is proven not to grow."""
+    """Return this ground if every signal that decides is proven not to grow."""
     deciding = evidence.deciding
     proven = tuple(name for name, series in deciding.items() if series.verdict is Verdict.CLEAN)
     if not proven or _cannot_be_clean(evidence) or evidence.needed_for_clean - deciding.keys() or evidence.open:
@@ -25,10 +25,10 @@ def find_no_growth(evidence: Evidence) -> Ground | None:
 
 
 def find_nothing_stays(evidence: Evidence) -> Ground | None:
-    """Return this ground where the ledger proves that no memory stays, and no signal says otherwise.
+    """Return this ground if the ledger proves that no memory stays, and no signal says otherwise.
 
     Counters of memory need not prove it themselves: under a sawtooth of megabytes they never could. What the ledger
-    does not see (descriptors, threads, processes) must be CLEAN by itself.
+    does not see (descriptors, threads, processes) must be CLEAN on its own.
     """
     survivors, series = evidence.survivors, evidence.early
     if survivors is None or survivors.verdict is not Verdict.CLEAN or _cannot_be_clean(evidence):
@@ -44,7 +44,7 @@ def find_nothing_stays(evidence: Evidence) -> Ground | None:
 
 
 def find_hidden_memory(evidence: Evidence) -> Ground | None:
-    """Return this ground where all that is counted is CLEAN, and memory that nothing counts may be growing."""
+    """Return this ground if all that is counted is CLEAN, and memory that nothing counts may be growing."""
     if not evidence.may_hide_growth:
         return None
     counted = replace(evidence, may_hide_growth=False)
@@ -62,7 +62,7 @@ def _cannot_be_clean(evidence: Evidence) -> bool:
 
 
 def _objects(name: str, evidence: Evidence) -> bool:
-    """Whether a signal grows, and not only as pages grow under a heap that itself goes up just now.
+    """Whether a signal contradicts CLEAN: it grows, and not only as pages under a heap that rises at this moment.
 
     Resident memory that settles is waited for while readings follow: it is what the allocators take at first. One that
     grows at one rate is none if audits explain all of it: garbage may wait longer for its collection.

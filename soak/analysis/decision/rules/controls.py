@@ -12,12 +12,12 @@ from soak.verdict import Verdict
 
 
 def find_driver_failed(evidence: Evidence) -> Ground | None:
-    """Return this ground where the driver crashed, hung or could not start."""
+    """Return this ground if the driver crashed, hung or could not start."""
     return Ground(GroundKind.DRIVER_FAILED) if evidence.failed else None
 
 
 def find_control_failed(evidence: Evidence, below: Callable[[Evidence], tuple[Ground, ...]]) -> Ground | None:
-    """Return this ground where the verdict ``below`` this row rests on a signal whose control failed."""
+    """Return this ground if the verdict ``below`` this row rests on a signal whose control failed."""
     if not evidence.failed_controls:
         return None
     failed = _rests_on(decision_of(evidence, below(evidence))) & evidence.failed_controls

@@ -11,17 +11,17 @@ from soak.grounds import Ground, GroundKind
 
 
 def find_steady_count(evidence: Evidence) -> Ground | None:
-    """Return this ground where a count grows at one rate."""
+    """Return this ground if a count grows at one rate."""
     return steady_signals(evidence, COUNTS, GroundKind.STEADY_COUNT)
 
 
 def find_count_at_limit(evidence: Evidence) -> Ground | None:
-    """Return this ground where a guard stopped the component because a count came near its limit."""
+    """Return this ground if a guard stopped the component because a count came near its limit."""
     return at_limit(evidence, GroundKind.COUNT_AT_LIMIT, is_count=True)
 
 
 def find_count_every_cycle(evidence: Evidence) -> Ground | None:
-    """Return this ground where a count rose up to the end of the run: a count is exact, so few cycles show it.
+    """Return this ground if a count rose up to the end of the run: a count is exact, so few cycles show it.
 
     Before the end it holds only after n_min cycles. Until then, a pool that fills by one a cycle may still come to its
     size.

@@ -25,7 +25,7 @@ ENOUGH_ALIKE = ENOUGH_N_MIN * 5 // 4
 
 
 def find_few_cycles(evidence: Evidence) -> Ground | None:
-    """Return this ground where memory grows at one rate, but a cache of unknown size may hold it.
+    """Return this ground if memory grows at one rate, but a cache of unknown size may hold it.
 
     Before n_min nothing is decided anyway; there it holds at the end, where memory rose in every interval.
     """
@@ -85,9 +85,9 @@ def is_alike_so_far(evidence: Evidence, told: Ground) -> bool:
 
 
 def _rising_memory(evidence: Evidence) -> Ground | None:
-    """Return this ground where memory grows at the end of a run that has not reached n_min.
+    """Return this ground if memory grows at the end of a run that has not reached n_min.
 
-    It does where it has risen in every interval of nearly the whole run, though no look has said so yet.
+    It does if it has risen in every interval of nearly the whole run, though no look has shown it yet.
     """
     told = find_undecided(evidence) if evidence.is_last else None
     if told is None or told.signals[0] not in MEMORY:

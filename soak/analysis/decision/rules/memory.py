@@ -21,33 +21,33 @@ _MUCH_OF_LIMIT = 0.1
 
 
 def find_lost_blocks(evidence: Evidence) -> Ground | None:
-    """Return this ground where scans found blocks that nothing points to."""
+    """Return this ground if scans found blocks that nothing points to."""
     return _proven(evidence, evidence.lost, GroundKind.LOST_BLOCKS)
 
 
 def find_kept_blocks(evidence: Evidence) -> Ground | None:
-    """Return this ground where a container holds blocks, and no code removes anything from it."""
+    """Return this ground if a container holds blocks, and no code removes anything from it."""
     return _proven(evidence, evidence.kept, GroundKind.KEPT_BLOCKS)
 
 
 def find_steady_memory(evidence: Evidence) -> Ground | None:
-    """Return this ground where a counter leaks; the heap's only where no ledger sees every block, and none stays."""
+    """Return this ground if a counter leaks. The heap's counts only if no ledger shows that no block stays."""
     excused = evidence.is_ledger_flat or evidence.is_heap_excused
     names = tuple(name for name in MEMORY if name != "heap" or not excused)
     return steady_signals(evidence, names, GroundKind.STEADY_MEMORY)
 
 
 def find_fragmentation(evidence: Evidence) -> Ground | None:
-    """Return this ground where the audit explains what grows; mapped memory comes in steps, so RSS shows it sooner."""
+    """Return this ground if the audit explains what grows; mapped memory comes in steps, so RSS shows it sooner."""
     rss = evidence.judged.get("rss")
     names = ("rss", "mapped") if rss is not None and rss.is_growing else ("mapped",)
     return steady_signals(evidence, names, GroundKind.FRAGMENTATION) if evidence.is_fragmented else None
 
 
 def find_steady_mapped(evidence: Evidence) -> Ground | None:
-    """Return this ground where mapped memory leaks; or resident memory, where nothing nearer is seen.
+    """Return this ground if mapped memory leaks; or resident memory, where nothing nearer is seen.
 
-    An allocator of a library's own maps much at a time and fills it: then only resident memory grows.
+    A library's own allocator maps much at a time and fills it: then only resident memory grows.
     """
     rss = evidence.judged.get("rss")
     is_filled = evidence.is_rss_mapped and rss is not None and rss.is_growing and not is_n_min_small(evidence)
@@ -56,12 +56,12 @@ def find_steady_mapped(evidence: Evidence) -> Ground | None:
 
 
 def find_memory_at_limit(evidence: Evidence) -> Ground | None:
-    """Return this ground where a guard stopped the component because its memory came near a limit."""
+    """Return this ground if a guard stopped the component because its memory came near a limit."""
     return at_limit(evidence, GroundKind.MEMORY_AT_LIMIT, is_count=False)
 
 
 def find_memory_every_cycle(evidence: Evidence) -> Ground | None:
-    """Return this ground where memory rose up to the end of the run, fast enough to reach its limit."""
+    """Return this ground if memory rose up to the end of the run, fast enough to reach its limit."""
     much = min(_MUCH_MEMORY_BYTES, _MUCH_OF_LIMIT * (evidence.rss_limit_bytes or float("inf")))
     rising = (name for name in ("tracked", "rss") if rose_to_the_end(evidence, name))
     names = tuple(n for n in rising if evidence.streaks[n].growth > much and evidence.streaks[n].goes_on)
@@ -76,7 +76,7 @@ def is_too_large_for_a_cache(evidence: Evidence) -> bool:
 
 
 def _proven(evidence: Evidence, proven: Proven | None, kind: GroundKind) -> Ground | None:
-    """Return this ground where call sites are proven to keep more than is accepted."""
+    """Return this ground if call sites are proven to keep more than is accepted."""
     if proven is None or not proven.growth.rate or proven.growth.rate < 0:
         return None
     if not evidence.exceeds_tolerance(proven.growth):

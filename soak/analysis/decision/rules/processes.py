@@ -12,7 +12,7 @@ from soak.verdict import SeriesState, SeriesVerdict, Verdict
 
 
 def find_steady_children(evidence: Evidence) -> Ground | None:
-    """Return this ground where the RSS of children that still live grows; a few pages of it are no news."""
+    """Return this ground if the RSS of children that still live grows; a few pages do not count."""
     children = evidence.children
     if children is None or children.growth_bytes < NOTABLE_RSS_BYTES:
         return None
@@ -21,7 +21,7 @@ def find_steady_children(evidence: Evidence) -> Ground | None:
 
 
 def find_growing_processes(evidence: Evidence) -> Ground | None:
-    """Return this ground where processes leak in which the tracker counts; those that keep most are told first."""
+    """Return this ground if processes leak in which the tracker counts; those that keep most come first."""
     leaking = [judged for judged in evidence.roles if judged.role.verdict is Verdict.LEAK]
     leaking.sort(key=lambda judged: -((judged.growth.rate if judged.growth is not None else None) or 0.0))
     if not leaking:
@@ -30,14 +30,14 @@ def find_growing_processes(evidence: Evidence) -> Ground | None:
 
 
 def find_open_processes(evidence: Evidence) -> Ground | None:
-    """Return this ground where processes in which the tracker counts have no verdict yet."""
+    """Return this ground if processes in which the tracker counts have no verdict yet."""
     decided = (Verdict.CLEAN, Verdict.LEAK)
     still_open = tuple(judged.role for judged in evidence.roles if judged.role.verdict not in decided)
     return Ground(GroundKind.OPEN_PROCESSES, roles=still_open) if still_open else None
 
 
 def find_uncounted_children(evidence: Evidence) -> Ground | None:
-    """Return this ground where child processes may grow and were not counted."""
+    """Return this ground if child processes may grow and were not counted."""
     if not evidence.has_uncounted_children:
         return None
     return Ground(GroundKind.UNCOUNTED_CHILDREN, children=evidence.children)

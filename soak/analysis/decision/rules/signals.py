@@ -16,13 +16,13 @@ TELLING = ("tracked", "heap", "python_blocks")
 
 
 def steady_signals(evidence: Evidence, names: Sequence[str], kind: GroundKind) -> Ground | None:
-    """Return this ground where the rule calls one of these signals a LEAK; with all of those."""
+    """Return this ground if the rule calls one of these signals a LEAK; with all of those."""
     leaking = tuple(n for n in names if n in evidence.judged and evidence.judged[n].verdict is Verdict.LEAK)
     return Ground(kind, leaking) if leaking else None
 
 
 def at_limit(evidence: Evidence, kind: GroundKind, *, is_count: bool) -> Ground | None:
-    """Return this ground where the signal rose until a guard stopped the component, though the rule has no verdict."""
+    """Return this ground if the signal rose until a guard stopped the component, though the rule has no verdict."""
     stop = evidence.stop
     if stop is None or (stop.signal in COUNTS) is not is_count:
         return None
@@ -42,10 +42,11 @@ def open_signals(evidence: Evidence) -> dict[str, SeriesVerdict]:
 
 
 def most_telling_first(evidence: Evidence, names: Sequence[str]) -> tuple[str, ...]:
-    """Put first the strongest evidence of growth: a count that rose in each cycle, then any signal that grows.
+    """Return the names with the strongest evidence of growth first.
 
-    Of several that grow, counts come before memory. Where nothing grows, it is the signal that needs most cycles, and
-    of several one that speaks of memory. From outside: one that grows, else RSS.
+    That is a count that rose in each cycle, then any signal that grows; of several that grow, counts before memory. If
+    nothing grows, it is the signal that needs most cycles, and of several one of memory. From outside: one that grows,
+    else RSS.
     """
     series = open_signals(evidence)
     if evidence.only_outside:
@@ -56,7 +57,7 @@ def most_telling_first(evidence: Evidence, names: Sequence[str]) -> tuple[str, .
 
 
 def _strength(evidence: Evidence, name: str, series: SeriesVerdict) -> tuple[bool, bool, bool, int, bool]:
-    """Return by what signals that are open are ordered: the largest is told."""
+    """Return the key by which open signals are ordered: the largest is reported."""
     grows = series.is_growing and (series.low or 0.0) > 0
     is_count = name in COUNTS
     return told_streak(evidence, name) is not None, grows, grows and is_count, series.needed or 0, name in TELLING

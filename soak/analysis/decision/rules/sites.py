@@ -15,7 +15,7 @@ _REPLACED_SHARE = 0.5
 
 
 def find_replacing(evidence: Evidence) -> Ground | None:
-    """Return this ground where sites grow, and as much is freed elsewhere: what was there before may be replaced.
+    """Return this ground if sites grow and as much is freed elsewhere: old blocks may be being replaced.
 
     That comes to an end. A leak may stand beside it as well, so nothing is decided before.
     """
@@ -29,7 +29,7 @@ def find_replacing(evidence: Evidence) -> Ground | None:
 def _may_be_replacing(evidence: Evidence) -> list[Suspect]:
     """Return the suspects that leak, where all memory together is known to grow by much less than they keep of it.
 
-    The sum of a table that is doubled now and then stands still most of the time, and tells nothing.
+    The sum of a table that is doubled now and then is constant most of the time, and proves nothing.
     """
     steady = [s for s in _suspects_that_leak(evidence) if s.verdict.state is not SeriesState.MEASURED]
     whole = evidence.trusted.get("tracked")
@@ -39,7 +39,7 @@ def _may_be_replacing(evidence: Evidence) -> list[Suspect]:
 
 
 def find_growing_sites(evidence: Evidence) -> Ground | None:
-    """Return this ground where sites leak and the sum of all bytes does not show it by itself."""
+    """Return this ground if sites leak and the sum of all bytes does not show it by itself."""
     leaking = leaking_sites(evidence)
     whole = evidence.trusted.get("tracked")
     if not leaking or (whole is not None and whole.verdict is Verdict.LEAK):
@@ -70,9 +70,9 @@ def _suspects_that_leak(evidence: Evidence) -> list[Suspect]:
 
 
 def _is_no_full_table(suspect: Suspect) -> bool:
-    """Whether a site goes on to grow, where caches of a thousand may not be full yet.
+    """Whether a site continues to grow, if caches of a thousand entries may not be full yet.
 
-    The table of a dict in which entries come and go is made larger once more after up to twice that many cycles.
+    The table of a dict whose entries come and go is enlarged once more after up to twice as many cycles.
     """
     if suspect.verdict.state is SeriesState.MEASURED:
         return (suspect.verdict.decided_at or 0) >= WINDOWS_TO_LOOK * ENOUGH_N_MIN

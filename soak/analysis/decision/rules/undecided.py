@@ -13,7 +13,7 @@ from soak.verdict import Verdict
 
 
 def find_not_read(evidence: Evidence) -> Ground | None:
-    """Return this ground where a signal that is needed for CLEAN could not be read."""
+    """Return this ground if a signal that is needed for CLEAN could not be read."""
     missing = evidence.needed_for_clean - evidence.deciding.keys()
     if evidence.only_outside or not missing:
         return None
@@ -21,14 +21,14 @@ def find_not_read(evidence: Evidence) -> Ground | None:
 
 
 def find_heap_beside_ledger(evidence: Evidence) -> Ground | None:
-    """Return this ground where the heap counter alone is open: it leaks, and the ledger is flat."""
+    """Return this ground if the heap counter alone is open: it leaks, and the ledger is flat."""
     is_open = evidence.open
     only_heap = list(is_open) == ["heap"] and is_open["heap"].verdict is Verdict.LEAK
     return Ground(GroundKind.HEAP_BESIDE_LEDGER, ("heap",)) if only_heap and evidence.is_ledger_flat else None
 
 
 def find_slowing(evidence: Evidence) -> Ground | None:
-    """Return this ground where everything that still grows slows down."""
+    """Return this ground if everything that still grows slows down."""
     is_open = open_signals(evidence)
     settling = tuple(name for name, series in is_open.items() if series.verdict is Verdict.SETTLING)
     others = growing_signals(is_open) if evidence.only_outside else is_open.keys() - settling
@@ -38,7 +38,7 @@ def find_slowing(evidence: Evidence) -> Ground | None:
 
 
 def find_undecided(evidence: Evidence) -> Ground | None:
-    """Return this ground where growth of at least one signal is neither shown nor ruled out."""
+    """Return this ground if growth of at least one signal is neither shown nor ruled out."""
     is_open = list(open_signals(evidence))
     if not is_open:
         return None
@@ -47,7 +47,7 @@ def find_undecided(evidence: Evidence) -> Ground | None:
 
 
 def find_unexplained_rss(evidence: Evidence) -> Ground | None:
-    """Return this ground while an alarm sounds: pages that malloc took at first, and no more, are no news."""
+    """Return this ground while an alarm sounds: pages that malloc took only at first do not count."""
     if evidence.only_outside:
         return None
     sounding = [
@@ -62,7 +62,7 @@ def find_unexplained_rss(evidence: Evidence) -> Ground | None:
 
 
 def find_only_outside(evidence: Evidence) -> Ground | None:
-    """Return this ground where the process was read from outside only, which never proves CLEAN."""
+    """Return this ground if the process was read from outside only, which never proves CLEAN."""
     return Ground(GroundKind.ONLY_OUTSIDE) if evidence.only_outside else None
 
 

@@ -24,7 +24,7 @@ def may_hold_unknown_caches(evidence: Evidence) -> bool:
 def may_be_bounded(evidence: Evidence) -> bool:
     """Whether what grows in a watched program may go into a cache of its own, which may not be full yet.
 
-    Of a run the process itself tells at its end what holds what grows.
+    In a run, the process itself says at its end what holds the growing memory.
     """
     is_small = evidence.n_min is not None and evidence.n_min < N_MIN_OF_OWN_CACHES
     return evidence.may_be_bounded and evidence.is_watched and is_small and evidence.cycles < CYCLES_OF_OWN_CACHES
