@@ -26,6 +26,8 @@ _LAST_NAME = re.compile(r"([A-Za-z_]\w*)$")
 _LENGTH = re.compile(r" of ([\d,]+)$")
 _MOST_OVERFULL = 2
 """A number by which code bounds a container of this name is another one's where this one has far more entries."""
+_FEWEST_ENTRIES = 2
+"""What grows within a single entry is not bounded by the number of entries."""
 _RECYCLED = ("list", "dict", "tuple", "float")
 _UNCOLLECTABLE = "module gc"
 
@@ -139,6 +141,8 @@ def _bounded_by_code(
     if bound is None or not filled:
         return None
     entries = int(filled[0].replace(",", ""))
+    if entries < _FEWEST_ENTRIES:
+        return None
     is_of_another = bound.capacity is not None and entries > _MOST_OVERFULL * bound.capacity
     return Cache(
         container.type,

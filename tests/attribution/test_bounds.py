@@ -169,8 +169,9 @@ ENTRY = ("[7]", "a bytearray of 200: b'x'", "bytearray", 257)
         ),
         (chain(("module app.kept", "a list of 1,421", "list", 12_000), ENTRY), None),
         (chain(("module app.cache", "a Store", "Store", 48), ("->", "a dict of 5", "dict", 300), ENTRY), None),
+        (chain(("module app.cache", "a dict of 1", "dict", 300), ("['rows']", "a list of 90", "list", 200)), None),
     ],
-    ids=["variable", "attribute", "without a bound", "without a name"],
+    ids=["variable", "attribute", "without a bound", "without a name", "a single entry"],
 )
 def test_the_largest_container_on_the_way_is_asked_about_by_its_name(answer: SiteAnswer, name: str | None):
     bounds = {"cache": Bound(1500)}

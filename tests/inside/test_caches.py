@@ -160,6 +160,18 @@ def test_a_cache_without_a_name_of_its_own_is_named_by_the_way_to_it():
     assert (walk.cache_of(walk.arrived[0][1]) or (None, ()))[1] == ("deque", "the state['recent']", 5, 1)
 
 
+@pytest.mark.parametrize(("also_held", "expected"), [(1, 1), (3, 0)])
+def test_the_variable_that_holds_most_of_some_objects_is_told(also_held: int, expected: int):
+    """A frame that each merge makes of a base has a part of the base, which is no part of the growth."""
+    things = [Thing() for _ in range(4)]
+    module = types.ModuleType("program")
+    module.BASE, module.KEPT = things[:also_held], [[thing] for thing in things]  # type: ignore[attr-defined]
+    walk = walk_to(module, *things)
+    found = {id(target): position for target, position in walk.arrived}
+
+    assert walk.most_alike([found[id(thing)] for thing in things]) == expected
+
+
 @pytest.mark.parametrize("with_room", [None, 0, 3, 6])
 def test_of_many_caches_one_that_has_room_is_told(with_room: int | None):
     """Forty instances with an lru_cache(50) each were a leak while the last of them filled."""

@@ -120,7 +120,8 @@ def _find_chains(
         here = [address for address, _ in samples if address in positions]
         if not here:
             continue
-        target = next((address for address in here if address in direct), None)
+        reached = [address for address in here if address in direct]
+        target = reached[walk.most_alike([positions[address] for address in reached])] if reached else None
         if target is None:
             # Of many caches with a bound, as each instance may have, those that are full hold no growth.
             target = next((address for address in here[::-1] if walk.has_room(positions[address])), here[-1])

@@ -34,6 +34,8 @@ _MOST_NODES = 10
 _STRANGERS_AT_LEVEL = 6
 """A module's own classes and their tables are within this many steps."""
 _IS_HEAP_TYPE = 1 << 9
+_AS_FAR_AS_A_VARIABLE = 3
+"""A module, its dict, and what a name in it stands for."""
 _BEYOND = "at a place that is not known"
 _OF_SQLITE = "a connection of sqlite3"
 _AT_EXIT, _REGISTERED = "atexit", "atexit's list of functions"
@@ -114,6 +116,14 @@ class Walk:
     def describe(self, position: int) -> list[Node]:
         """Return the nodes from the root to an object, without those that source code does not name."""
         return describe_way(self._names[-1 - self._before[self._way(position)[0]]], self._objects(position))
+
+    def most_alike(self, positions: list[int]) -> int:
+        """Return which is the first of some objects whose ways lead through the variable that most of them share.
+
+        One of many items may also be reached by a shorter way, from an object that is no part of the growth.
+        """
+        begins = [tuple(self._way(position)[:_AS_FAR_AS_A_VARIABLE]) for position in positions]
+        return begins.index(max(begins, key=begins.count))
 
     def is_bounded_cache(self, position: int) -> bool:
         """Whether an object that was visited is itself a bounded cache."""
