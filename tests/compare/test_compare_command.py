@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from soak.__main__ import main
+from soak.analysis.comparison import Change, Kind
+from soak.reporting.commands.compare import headline
 from soak.reporting.formats.json_report import render_json
 from soak.reporting.formats.sarif import render_sarif
 from soak.results import Failure, Place, RunResult
@@ -73,6 +75,12 @@ def test_markdown_of_no_change_is_a_sentence(reports: Path, capsys):
     main(["compare", "leak.json", "leak.json", "--markdown", "-"])
 
     assert "compared: nothing changed." in capsys.readouterr().out
+
+
+def test_a_component_that_is_not_measured_any_more_is_counted():
+    clean = Change("x", Kind.REMOVED, None, None, Verdict.CLEAN, None)
+
+    assert headline([clean]) == "1 component compared: 1 removed."
 
 
 def a_leak_at(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from builder import a_component, a_failure, a_leak
+from builder import a_component, a_failure, a_leak, growth
 from matrix_builder import N1, N2, a_matrix, a_run
 
 from soak.analysis.comparison import Kind
 from soak.analysis.matrix import find_changes, repeated_runs
 from soak.matrix.merged import MissingCell
 from soak.reporting.matrix.outcome import cells_not_clean, components_worst_first, matrix_exit_code
-from soak.reporting.words.matrix import matrix_headline
+from soak.reporting.words.matrix import headline_sentences, matrix_headline
 from soak.results import NEVER_RAN, TrackerState
 from soak.verdict import Verdict
 
@@ -65,6 +65,16 @@ def test_what_is_gone_is_said_too():
     matrix = a_matrix(a_run(a_leak("x"), "numpy==1"), a_run(a_component("x"), "numpy==2"))
 
     assert matrix_headline(matrix, find_changes(matrix)) == "Gone in numpy 2: with numpy 1 x grew by 106 B per call."
+
+
+def test_what_leaks_in_every_version_is_said_before_how_its_rate_differs():
+    slower = a_leak("x", growth=growth(64.0, 63.9, 64.1, requested=53.0))
+    matrix = a_matrix(a_run(a_leak("x"), "numpy==1"), a_run(slower, "numpy==2"))
+
+    first, second = headline_sentences(matrix, find_changes(matrix))
+
+    assert first.startswith("x is LEAK in both cells")
+    assert second == "Better in numpy 2 than in numpy 1: x grows by 53 B per call, not 106 B per call."
 
 
 def test_the_installed_version_counts_where_the_requirement_names_none():

@@ -29,7 +29,7 @@ _MOST_ROWS = 100
 
 
 def headline(changes: Sequence[Change]) -> str:
-    """Say in one sentence what matters: what is new and worse, then what is gone and better."""
+    """Say in one sentence what matters: what is new and worse, then what is gone and better, added and removed."""
     components = [change for change in changes if change.fingerprint is None]
     places = _counted([change for change in changes if change.fingerprint is not None])
     said = "; ".join(part for part in (_counted(components), f"places: {places}" if places else "") if part)
@@ -41,7 +41,7 @@ def headline(changes: Sequence[Change]) -> str:
 def _counted(changes: Sequence[Change]) -> str:
     counted = [
         (kind, sum(change.kind is kind for change in changes))
-        for kind in (Kind.NEW, Kind.WORSE, Kind.GONE, Kind.BETTER)
+        for kind in (Kind.NEW, Kind.WORSE, Kind.GONE, Kind.BETTER, Kind.ADDED, Kind.REMOVED)
     ]
     return ", ".join(f"{number} {kind}" for kind, number in counted if number)
 

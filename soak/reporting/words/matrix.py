@@ -38,12 +38,18 @@ def matrix_headline(matrix: Matrix, changes: Sequence[VersionChange]) -> str:
 
 
 def headline_sentences(matrix: Matrix, changes: Sequence[VersionChange]) -> list[str]:
-    """Return the sentences of the headline; there is one at least."""
+    """Return the sentences of the headline; there is one at least.
+
+    If components only leak faster or slower from version to version, what leaks in all of them comes first.
+    """
     sentences = difference_sentences(matrix, changes)
     more = len(sentences) - _MOST_SENTENCES
     if more > 0:
         sentences[_MOST_SENTENCES:] = [f"{count_words(more, 'more difference')}."]
-    return sentences or [_worst_sentence(matrix)]
+    is_told = any(cell.is_disputed for cell in matrix.cells) or any(
+        change.kind not in (Kind.BETTER, Kind.WORSE) for change in changes
+    )
+    return sentences if is_told else [_worst_sentence(matrix), *sentences]
 
 
 def counts_sentence(matrix: Matrix) -> str:
