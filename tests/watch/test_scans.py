@@ -189,9 +189,10 @@ def test_a_threaded_server_that_loses_memory_is_told(tmp_path: Path, way: str, s
 @watched
 @pytest.mark.integration
 def test_without_being_allowed_to_nothing_is_copied_and_nothing_is_said_of_lost_or_held(tmp_path: Path):
-    found = watch(tmp_path, LOOP, _FOR_EVER, "lose")
+    """Cycles are marks: at samples of a busy machine the program does now more, now less."""
+    found = watch(tmp_path, LOOP, _FOR_EVER, "lose", "--mark", "program.lose")
 
-    assert (found["verdict"], found["decided_by"]) == ("LEAK", "ledger"), found
+    assert (found["verdict"], found["decided_by"], found["cycle_noun"]) == ("LEAK", "ledger", "mark"), found
     assert found["pauses"] is None
     assert {cause["state"] for cause in found["causes"]} == {"unknown"}
 
