@@ -69,7 +69,7 @@ def test_what_grows_at_each_reading_is_no_table(every: int):
     cycles = np.arange(0.0, 4 * N_MIN, every)
 
     for content in (163 * cycles, 5000 * np.sqrt(cycles)):
-        seen = (judge_steps(cycles[:n], content[:n], N_MIN, 1.0) for n in range(N_MIN // every, len(cycles), 5))
+        seen = (judge_steps(cycles[:n], content[:n], N_MIN, 1.0) for n in range(N_MIN // every, len(cycles), 11))
         assert not any(seen)
 
 
@@ -132,8 +132,8 @@ def test_a_container_of_python_that_is_kept_alone_grows_at_the_rate_of_its_conte
 
 @pytest.mark.parametrize("family", calibrate.CLEAN, ids=lambda family: family.__name__)
 def test_a_table_without_a_leak_is_not_called_one(family: Callable[..., np.ndarray]):
-    """At a true rate of 0.1 % or less, two false alarms in 64 runs are nearly impossible."""
-    assert calibrate.false_leaks(family, 64) <= 1
+    """At a true rate of 0.1 % or less, two false alarms in 32 runs are nearly impossible."""
+    assert calibrate.false_leaks(family, 32) <= 1
 
 
 def test_leaks_are_found_at_their_rate():

@@ -24,7 +24,7 @@ EVIDENCE = Evidence(
     series={"tracked": GROWS}, required=frozenset(), tolerance_bytes=1.0, cycles=CYCLES, n_min=256, is_last=True
 )
 SITE = 7
-SEEDS = 12
+SEEDS = 8
 MOST_LOOKS = 4000
 
 

@@ -109,7 +109,13 @@ def test_what_gc_found_and_keeps_is_uncollectable(tmp_path: Path, version: str):
     assert describe_ring(cause.ring) in advise(cause)
 
 
-@pytest.mark.parametrize("end", ["raise ValueError(1)", "raise SystemExit(3)", "import sys; sys.exit(3)"])
+@pytest.mark.parametrize(
+    "end",
+    [
+        "import sys; sys.exit(3)",
+        *(pytest.param(end, marks=pytest.mark.long) for end in ("raise ValueError(1)", "raise SystemExit(3)")),
+    ],
+)
 def test_a_cycle_that_fails_afterwards_is_no_failure(tmp_path: Path, end: str):
     """The unmeasured cycles end there; the result of the run does not change."""
     after = f"Node.calls = getattr(Node, 'calls', 0) + 1\n        if Node.calls > 2000: {end}"

@@ -173,7 +173,7 @@ def test_a_leak_in_a_thread_leaves_its_free_memory_in_a_thread_arena(tmp_path: P
     assert not audit.fragmentation  # memory in use grows as well
 
 
-@pytest.mark.parametrize("track", [True, False])
+@pytest.mark.parametrize("track", [True, pytest.param(False, marks=pytest.mark.long)])
 def test_fragmentation_is_called_so(tmp_path: Path, track: bool):
     """60 B of each block are kept, and the free part behind them is too small for the next block."""
     driver = LIBC + FRAGMENTS.format(release="C.realloc(last, 60)")
@@ -192,7 +192,7 @@ def test_fragmentation_is_called_so(tmp_path: Path, track: bool):
     assert "fragmentation" in why_words(result)
 
 
-@pytest.mark.parametrize("track", [True, False])
+@pytest.mark.parametrize("track", [True, pytest.param(False, marks=pytest.mark.long)])
 def test_fragmentation_of_memory_that_was_reserved_before_is_called_so(tmp_path: Path, track: bool):
     """Nothing new is mapped, so only RSS grows; the audit explains it, which decides the verdict."""
     top_pad = -2
@@ -219,7 +219,7 @@ def test_the_repaired_twin_does_not_grow(tmp_path: Path):
     assert result.causes == ()
 
 
-@pytest.mark.parametrize("track", [True, False])
+@pytest.mark.parametrize("track", [True, pytest.param(False, marks=pytest.mark.long)])
 def test_a_cycle_of_nothing_leaves_nothing_to_explain(tmp_path: Path, track: bool):
     audit = audit_of(tmp_path, NOTHING, track=track)
 

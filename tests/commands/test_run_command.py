@@ -20,6 +20,7 @@ from command_builder import ROOT, Answer, soak
 pytestmark = pytest.mark.integration
 
 SMALL = ["--iterations", "2048", "--n-min", "512", "--checkpoint-every", "8", "--no-track", "--no-early-stop"]
+SMALLER = ["--iterations", "768", "--n-min", "192", "--checkpoint-every", "8", "--no-track", "--no-early-stop"]
 CASE = """
 import time
 def clean(): pass
@@ -246,7 +247,7 @@ def test_an_exported_series_can_be_judged(place: Path):
 
 def test_json_on_stdout_is_nothing_but_json(place: Path):
     """What people read then goes to stderr, the folder too. Exit code 0: all clean."""
-    answer = soak(place, "run", "case.py:clean", *SMALL, "--json", "-", "--out", "elsewhere")
+    answer = soak(place, "run", "case.py:clean", *SMALLER, "--json", "-", "--out", "elsewhere")
 
     report = json.loads(answer.out)
     assert (answer.code, [component["verdict"] for component in report["components"]]) == (0, ["CLEAN"])
@@ -257,7 +258,7 @@ def test_json_on_stdout_is_nothing_but_json(place: Path):
 def test_a_leak_alone_is_exit_code_1_and_calls_the_command_once(place: Path):
     """--on-verdict is called with the run's folder, at the first LEAK only."""
     answer = soak(
-        place, "run", "case.py:leak", "case.py:clean", "--inject", "clean=fd:1/8", *SMALL,
+        place, "run", "case.py:leak", "case.py:clean", "--inject", "clean=fd:1/8", *SMALLER,
         "--on-verdict", f"{sys.executable} -c \"import sys; open('told', 'a').write(sys.argv[1] + chr(10))\"",
     )  # fmt: skip
 
@@ -284,7 +285,7 @@ def test_an_ungated_leak_is_shown_and_does_not_fail_the_run(place: Path, tmp_pat
         "[tool.soak]\ntargets = ['case.py:leak']\n[tool.soak.component.leak]\ngate = false\n", encoding="utf-8"
     )
 
-    answer = soak(tmp_path, "run", *SMALL, "--json", "-")
+    answer = soak(tmp_path, "run", *SMALLER, "--json", "-")
 
     component = json.loads(answer.out)["components"][0]
     assert (answer.code, component["verdict"], component["gate"]) == (0, "LEAK", False)
@@ -293,8 +294,8 @@ def test_an_ungated_leak_is_shown_and_does_not_fail_the_run(place: Path, tmp_pat
 def test_the_tracker_finds_what_malloc_was_asked_for(place: Path):
     """106 bytes requested, 128 allocated, both told; the twin beside it is CLEAN."""
     answer = soak(
-        place, "run", "case.py:clean", "drive_seven.py", "--set", "seven.fails_in=0", "--iterations", "4096",
-        "--n-min", "1024", "--inject", "seven=native:106", "--json", "-",
+        place, "run", "case.py:clean", "drive_seven.py", "--set", "seven.fails_in=0", "--iterations", "2048",
+        "--n-min", "512", "--inject", "seven=native:106", "--json", "-",
     )  # fmt: skip
 
     report = json.loads(answer.out)

@@ -23,7 +23,7 @@ COMMANDS = {
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.long] * (name == "run")) for name in COMMANDS])
 def test_no_command_leaves_a_temporary_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     place, temporary = tmp_path / "place", tmp_path / "t"
     place.mkdir()

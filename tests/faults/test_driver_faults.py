@@ -126,7 +126,7 @@ def test_a_driver_that_is_stopped_and_continued_goes_on(tmp_path: Path):
 
 
 @pytest.mark.parametrize("first", [0, 3])
-@pytest.mark.parametrize("when", ["setup", "cycle 3"])
+@pytest.mark.parametrize("when", [pytest.param("setup", marks=pytest.mark.long), "cycle 3"])
 def test_a_driver_that_closes_what_it_does_not_own(tmp_path: Path, first: int, when: str):
     """All its descriptors are closed, also its stdout; it is still measured to the end."""
     observed = soak_driver(

@@ -35,7 +35,7 @@ def judged(tmp_path: Path) -> Callable[..., Judged]:
 
 @pytest.mark.parametrize("write", [*build.PER_SECOND, *build.PER_STEP])
 def test_growth_is_found_with_its_rate_in_bytes(judged: Callable[..., Judged], write: Write):
-    series, found = judged(write(build.leaking()))
+    series, found = judged(write(build.leaking(1500)))
 
     telling = found.telling.found
     assert found.verdict is Verdict.LEAK

@@ -141,36 +141,45 @@ def test_in_process_the_channels_are_named(run):
     )
 
 
+WRONG_REQUESTS = """
+import pytest
+
+def test_lambda(soak): soak.check(lambda: None)
+
+@pytest.mark.soak(tol=1)
+def test_unknown_option(): pass
+
+@pytest.mark.soak('1B')
+def test_option_without_name(): pass
+
+def test_no_size(soak): soak.check(print, tolerance='none')
+
+def test_no_function(soak): soak.check(print())
+"""
+
+
+def test_a_wrong_request_is_one_clear_line(run):
+    result = run(WRONG_REQUESTS)
+
+    result.assert_outcomes(failed=5)
+    result.stdout.fnmatch_lines(
+        [
+            "soak: *cannot be imported by a fresh process*isolate=False*",
+            "soak: @pytest.mark.soak does not know tol; it takes *",
+            "soak: @pytest.mark.soak does not know '1B'; it takes *",
+            "soak: 'none' is not a size*",
+            "soak: None is not a function; give the function itself*",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*Traceback*")
+    result.stdout.no_fnmatch_line("During handling of*")
+
+
 def test_what_is_not_decided_does_not_pass(run):
     result = run("def cycle(): pass\ndef test(soak): soak.check(cycle, iterations=20)")
 
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["soak: ? INCONCLUSIVE: *", "  undecided: use a larger budget*"])
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("def test(soak): soak.check(lambda: None)", "soak: *cannot be imported by a fresh process*isolate=False*"),
-        (
-            "import pytest\n@pytest.mark.soak(tol=1)\ndef test(): pass",
-            "soak: @pytest.mark.soak does not know tol; it takes *",
-        ),
-        (
-            "import pytest\n@pytest.mark.soak('1B')\ndef test(): pass",
-            "soak: @pytest.mark.soak does not know '1B'; it takes *",
-        ),
-        ("def test(soak): soak.check(print, tolerance='none')", "soak: 'none' is not a size*"),
-        ("def test(soak): soak.check(print())", "soak: None is not a function; give the function itself*"),
-    ],
-)
-def test_a_wrong_request_is_one_clear_line(run, text: str, said: str):
-    result = run(text)
-
-    result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines([said])
-    result.stdout.no_fnmatch_line("*Traceback*")
-    result.stdout.no_fnmatch_line("During handling of*")
 
 
 def test_a_check_that_could_not_begin_says_why_and_nothing_of_growth(run):
@@ -363,29 +372,30 @@ def test_marked_tests_are_forked_from_one_warm_process_but_not_where_a_fixture_c
     assert parents["one"] == parents["two"] != own
 
 
-def test_the_budget_of_the_command_line_is_the_one(run):
-    """Two checks of a quarter second each are undecided, because the time is too short."""
+def test_the_budget_of_the_command_line_is_the_one_and_the_command_to_look_closer_has_its_options(run):
+    """Checks of a quarter second each are undecided, because the time is too short. Options of soak come once."""
     result = run(
-        "import time\ndef slow(): time.sleep(0.02)\ndef test(soak): soak.check(slow, budget='10min')",
-        "--soak-budget",
-        "250ms",
-    )
+        """
+        import pytest, time
+        def slow(): time.sleep(0.02)
+        def test_check(soak): soak.check(slow, budget='10min')
 
-    result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["soak: ? INCONCLUSIVE*"])
-
-
-def test_the_command_to_look_closer_has_the_options_of_this_one_but_its_own_once(run):
-    result = run(
-        "import pytest, time\n@pytest.mark.soak\ndef test_slow(): time.sleep(0.02)",
+        @pytest.mark.soak
+        def test_slow(): time.sleep(0.02)
+        """,
         "--soak-budget",
         "250ms",
         "--soak-report=out",
         "-rA",
     )
 
-    result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines([f"  look closer: pytest test_it.py::test_slow {REPEATED} -rA {CLOSER}"])
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(
+        [
+            "soak: ? INCONCLUSIVE*test_check*",
+            f"  look closer: pytest test_it.py::test_slow {REPEATED} -rA {CLOSER}",
+        ]
+    )
 
 
 @pytest.mark.long

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from running_builder import N_MIN, a_plan, soak_driver
+from running_builder import a_plan, soak_driver
 
 from soak.grounds import GroundKind, LiveChildren
 from soak.probes.descendants import Descendant
@@ -150,7 +150,7 @@ def test_a_server_that_the_driver_names_is_left_out(tmp_path: Path, ignored: str
 
 @pytest.mark.integration
 def test_children_that_come_and_go_within_a_cycle_are_clean(tmp_path: Path):
-    observed = soak_driver(tmp_path, COME_AND_GO, iterations=2 * N_MIN).observed
+    observed = soak_driver(tmp_path, COME_AND_GO, iterations=512, n_min=256, checkpoint_every=8).observed
 
     assert observed.decision.verdict is Verdict.CLEAN, observed.decision.grounds
     assert observed.evidence.children is None

@@ -300,18 +300,25 @@ def handle(leaks):
     if leaks:
         kept.append(bytes(200))
 
-for _ in range(9000 if len(sys.argv) == 1 else 10**6):
+for _ in range(int(sys.argv[1])):
     soak.mark()
-    handle(len(sys.argv) > 1)
+    handle(len(sys.argv) > 2)
     time.sleep(0.0005)
 """
 
 
 @pytest.mark.long
 def test_what_a_collection_takes_in_the_end_is_clean_and_what_it_leaves_is_not() -> None:
-    """The memory of the marks climbs for 700 of them and falls, so its size proves nothing; the births do."""
-    repaired = watch(sys.executable, "-c", GATHERING, n_min=512)
-    leaking = watch_until_it_leaks(sys.executable, "-c", GATHERING, "leaks", n_min=512)
+    """The memory of the marks climbs for 700 of them and falls, so its size proves nothing; the births do.
+
+    On a busy machine there are few counts, and more marks are needed.
+    """
+    for marks in (9000, 36_000):
+        repaired = watch(sys.executable, "-c", GATHERING, str(marks), n_min=512)
+        assert repaired.component["verdict"] in ("CLEAN", "INCONCLUSIVE"), repaired.text
+        if repaired.component["verdict"] == "CLEAN":
+            break
+    leaking = watch_until_it_leaks(sys.executable, "-c", GATHERING, str(10**6), "leaks", n_min=512)
 
     assert repaired.component["verdict"] == "CLEAN", repaired.text
     assert repaired.component["grounds"][0]["kind"] == "nothing-stays"
