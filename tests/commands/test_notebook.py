@@ -35,8 +35,8 @@ def test_the_extension_gives_the_notebook_its_magic():
     soak.load_ipython_extension(notebook)
     result = notebook.magics["cell:soak"]("--here --iterations 600", "kept.append(bytearray(1000))")
 
-    assert len(notebook.user_ns["kept"]) >= 600
     assert (result.name, result.verdict) == ("cell", "LEAK")
+    assert len(notebook.user_ns["kept"]) >= result.iterations > 100  # the verdict may stand before cycle 600
 
 
 def test_a_cell_that_leaks_in_a_fresh_process_has_its_line_and_is_shown_as_html():

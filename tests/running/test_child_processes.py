@@ -150,7 +150,7 @@ def test_a_server_that_the_driver_names_is_left_out(tmp_path: Path, ignored: str
 
 @pytest.mark.integration
 def test_children_that_come_and_go_within_a_cycle_are_clean(tmp_path: Path):
-    observed = soak_driver(tmp_path, COME_AND_GO, iterations=512, n_min=256, checkpoint_every=8).observed
+    observed = soak_driver(tmp_path, COME_AND_GO, iterations=640, n_min=256, checkpoint_every=8).observed
 
     assert observed.decision.verdict is Verdict.CLEAN, observed.decision.grounds
     assert observed.evidence.children is None
