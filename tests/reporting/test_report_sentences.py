@@ -176,6 +176,9 @@ CRASHED = (
 LOOP_FRAMES = ('  File "/opt/soak/inside/loop.py", line 14 in run',)
 
 
+ARENA = a_cause(confirmed=False, bytes_per_iteration=166.0, blocks_per_iteration=0.01)
+
+
 @pytest.mark.parametrize(
     ("component", "expected"),
     [
@@ -283,6 +286,14 @@ LOOP_FRAMES = ('  File "/opt/soak/inside/loop.py", line 14 in run',)
         (
             a_leak("get", causes=(a_cause(), a_mapping(16_384.0, 1.0))),
             f"get grows by 106 B per call{ROUNDED}, and by 16 KiB of mapped memory: {ORIGIN}{RAN}",
+        ),
+        (
+            a_leak("get", causes=(a_cause(), ARENA)),
+            f"get grows by 106 B per call{ROUNDED}, and perhaps by another 166 B: {ORIGIN}{RAN}",
+        ),
+        (
+            a_leak("get", causes=(a_cause(), dataclasses.replace(ARENA, blocks_per_iteration=1.0))),
+            f"get grows by 106 B per call{ROUNDED}: {ORIGIN}{RAN}",
         ),
         (
             a_leak("get", causes=(a_cause(), a_mapping(5.0, 1.0))),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -73,3 +74,21 @@ def test_nor_where_it_does_not_hang_on_it(
     tmp_path: Path, found: Reachability, holders_per_cycle: float, holding: dict[int, frozenset[int]]
 ):
     assert proofs(tmp_path, KEEPS, found, holders_per_cycle).kept([SUSPECT], CYCLES, holding) is None
+
+
+@pytest.mark.parametrize(
+    ("blocks_per_cycle", "bytes_per_cycle", "is_settled"),
+    [(0.01, 4000.0, False), (0.1, 4000.0, True), (0.01, 40.0, True), (0.0, 4000.0, True)],
+    ids=["few large blocks", "enough of them", "little", "a table that is moved"],
+)
+def test_what_comes_in_large_blocks_now_and_then_is_waited_for(
+    tmp_path: Path, blocks_per_cycle: float, bytes_per_cycle: float, is_settled: bool
+):
+    """The arena of a library grows by one block in a hundred calls: its objects alone were told, half of the growth."""
+    verdict = replace(SUSPECT.verdict, rate=bytes_per_cycle)
+    other = replace(SUSPECT, site=9, verdict=verdict, blocks_per_cycle=blocks_per_cycle, requested_size=None)
+
+    found = proofs(tmp_path, KEEPS).kept([SUSPECT, other], CYCLES, {HOLDS: frozenset({GROWS})})
+
+    assert found is not None
+    assert found.is_settled is is_settled

@@ -19,6 +19,7 @@ from soak.reporting.words.growth import (
     mapped_beside,
     memory_beside,
     other_measure,
+    suspected_beside,
 )
 from soak.reporting.words.so_far import growth_so_far, where_from
 from soak.reporting.words.verdicts.failures import failure_words
@@ -75,6 +76,7 @@ def component_sentence(component: ComponentResult) -> str:
     if component.verdict is Verdict.LEAK:
         measured = f"{lost_part(component)}{other_measure(growth)}"
         beside = f"{measured}{count_beside(component)}{memory_beside(component)}{mapped_beside(component)}"
+        beside += suspected_beside(component)
         return f"{name} {growth_words(growth, noun)}{beside}{where_from(component)} ({ran})."
     if component.verdict is Verdict.SETTLING:
         fills = any(cause.holder is not None and cause.holder.full_at_cycle for cause in component.causes)

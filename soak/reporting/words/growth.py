@@ -15,6 +15,7 @@ _OPENED_UNITS = ("fds", "threads", "processes", "resources")
 _FEWEST_MAPPINGS, _SMALLEST_PART = 8, 0.05
 """Fewer mappings are no growth; what is mapped, and less than this share of what is told, is not told."""
 _FEWEST_OPENED = 20
+_OF_MEMORY, _SELDOM, _NOTABLE_PART = ("native", "python-object"), 0.5, 0.1
 _MOST_PART = 0.95
 _PROVES_THE_REST = frozenset(
     (
@@ -185,6 +186,18 @@ def mapped_beside(component: ComponentResult) -> str:
     mapped = sum(cause.bytes_per_iteration or 0.0 for cause in often)
     is_worth_saying = mapped > _SMALLEST_PART * (growth.bytes_per_iteration or 0.0)
     return f", and by {byte_rate(mapped)} of mapped memory" if is_worth_saying else ""
+
+
+def suspected_beside(component: ComponentResult) -> str:
+    """Say the memory that may grow beside what is proven, in so few large blocks that its rate is not known well."""
+    growth = component.growth
+    if growth is None or not in_bytes(growth):
+        return ""
+    suspected = [cause for cause in component.causes if cause.kind in _OF_MEMORY and not cause.confirmed]
+    seldom = (cause for cause in suspected if 0 < (cause.blocks_per_iteration or 0.0) < _SELDOM)
+    rate = sum(cause.bytes_per_iteration or 0.0 for cause in seldom)
+    told = growth.requested_bytes_per_iteration or growth.bytes_per_iteration or 0.0
+    return f", and perhaps by another {byte_rate(rate)}" if rate > _NOTABLE_PART * told else ""
 
 
 def _aside(growth: Growth) -> str:

@@ -22,6 +22,8 @@ _LOST_STANDS_AFTER_S, _KEPT_STANDS_AFTER_S = 3.0, 1.0
 """Proven blocks are a leak at once, but the series then tell soon by how much, and what else there is."""
 _TELLS_AFTER_S, _TELLS_TIMES, _TELLS_WITHIN = 0.25, 4, 0.02
 """Sooner when the rate is known this precisely, over this many times the cycles after which they were found."""
+_RARE_BLOCKS_PER_CYCLE, _FEWEST_BLOCKS, _NOTABLE_SHARE = 0.5, 16, 0.1
+"""A library that hands out memory itself asks for a large block now and then: so many of them tell the rate."""
 _STRAY_SHARE = 0.05
 """Of what leaks: some blocks have the stack of an earlier use of theirs."""
 _FEWEST_CYCLES = 32
@@ -138,12 +140,23 @@ class Proofs:
         waited_s = now_s - since_s
         is_exact = is_narrow(growth) and is_narrow(total)
         is_known = waited_s > _TELLS_AFTER_S and cycles >= _TELLS_TIMES * at
-        longest_s = _LOST_STANDS_AFTER_S if keeper is None else _KEPT_STANDS_AFTER_S
-        is_settled = waited_s > longest_s or (is_exact and (is_known or keeper is not None))
+        is_rest_open = _is_rest_open(growth.rate or 0.0, [each for each in suspects if each.site not in sites], cycles)
+        longest_s = _LOST_STANDS_AFTER_S if keeper is None or is_rest_open else _KEPT_STANDS_AFTER_S
+        is_settled = waited_s > longest_s or (is_exact and not is_rest_open and (is_known or keeper is not None))
         if keeper is not None:
             # The container itself grows as well, now and then: its rate is not known so soon, but that it has one is.
             total = _reaching(total, self._ledger.growth([suspect.site for suspect in suspects]))
         return Proven(len(sites), growth, total, at, is_settled, keeper)
+
+
+def _is_rest_open(proven_rate: float, others: Sequence[Suspect], cycles: int) -> bool:
+    """Whether a site beside those that are proven may grow by much, in so few large blocks that nobody knows yet."""
+    return any(
+        0 < other.blocks_per_cycle < _RARE_BLOCKS_PER_CYCLE
+        and other.blocks_per_cycle * cycles < _FEWEST_BLOCKS
+        and other.bytes_per_cycle > _NOTABLE_SHARE * proven_rate
+        for other in others
+    )
 
 
 def _reaching(growth: SeriesVerdict, other: SeriesVerdict | None) -> SeriesVerdict:
