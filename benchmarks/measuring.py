@@ -26,7 +26,8 @@ from typing import Any
 
 from soak.measurements import Reading
 from soak.request import Request
-from soak.running.component.supervisor import Observations, soak_component
+from soak.running.component.observations import Observations
+from soak.running.component.supervisor import soak_component
 from soak.running.context import RunContext
 from soak.running.interpreter import find_interpreter
 from soak.settings import ComponentPlan, make_plan

@@ -13,7 +13,8 @@ from command_builder import soak
 from faults_builder import is_running, wait_until
 from running_builder import CYCLES, N_MIN, a_plan, context, soak_driver
 
-from soak.running.component.supervisor import ComponentProgress, Observations, soak_component
+from soak.running.component.observations import ComponentProgress, Observations
+from soak.running.component.supervisor import soak_component
 from soak.targets import find_targets
 from soak.verdict import Verdict
 

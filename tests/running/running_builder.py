@@ -11,7 +11,8 @@ from typing import Any
 
 from soak.measurements import Reading
 from soak.request import Injection
-from soak.running.component.supervisor import Observations, soak_component
+from soak.running.component.observations import Observations
+from soak.running.component.supervisor import soak_component
 from soak.running.context import RunContext
 from soak.running.interpreter import Interpreter, find_interpreter
 from soak.settings import ComponentPlan

@@ -16,7 +16,8 @@ from soak.native.layout import NATIVE_SITE, RANGE, ROW, SITE, STATE_NATIVE, STAT
 from soak.native.ledger import Checkpoint, Ledger, SiteTable
 from soak.running.child.child import ScriptedChild
 from soak.running.clock import ScriptedClock
-from soak.running.component.supervisor import ComponentProgress, Observations, Supervisor
+from soak.running.component.observations import ComponentProgress, Observations
+from soak.running.component.supervisor import Supervisor
 from soak.running.context import RunContext
 from soak.running.interpreter import Interpreter
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from running_builder import a_plan, context
 
-from soak.running.component.supervisor import ComponentProgress, Observations, soak_component
+from soak.running.component.observations import ComponentProgress, Observations
+from soak.running.component.supervisor import soak_component
 from soak.running.context import RunContext, find_library
 from soak.targets import find_targets
 from soak.verdict import Verdict

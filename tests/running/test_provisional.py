@@ -17,8 +17,8 @@ from soak.reporting import words as say
 from soak.reporting.formats.terminal import ProgressDisplay
 from soak.results import ComponentResult
 from soak.running.clock import ScriptedClock
+from soak.running.component.observations import ComponentProgress
 from soak.running.component.result import make_result
-from soak.running.component.supervisor import ComponentProgress
 from soak.running.interpreter import Interpreter
 from soak.running.run.notices import Notices
 from soak.verdict import Verdict

@@ -15,8 +15,8 @@ from supervisor_builder import ScriptedLedger, a_course, supervise
 import soak.__main__
 from soak.reporting.formats.terminal import ProgressDisplay
 from soak.results import AT_WORK, ComponentResult
+from soak.running.component.observations import Observations
 from soak.running.component.result import make_result
-from soak.running.component.supervisor import Observations
 from soak.running.interpreter import Interpreter
 from soak.store.runs import claimed, create_run, open_run, read_as_it_stands
 from soak.web.catalogue import Catalogue

@@ -18,7 +18,7 @@ from soak.measurements import Reading
 from soak.results import Failure
 from soak.running.clock import ScriptedClock
 from soak.running.component import supervisor as supervisor_module
-from soak.running.component.supervisor import ComponentProgress
+from soak.running.component.observations import ComponentProgress
 from soak.running.scanning import proving
 from soak.targets import Target
 from soak.verdict import SeriesState, SeriesVerdict, Verdict

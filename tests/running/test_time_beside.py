@@ -15,9 +15,10 @@ from running_builder import a_plan, context
 from soak.measurements import Reading
 from soak.running.child.child import ScriptedChild
 from soak.running.clock import ScriptedClock
+from soak.running.component.observations import ComponentProgress
 from soak.running.component.second_pass import cycles_s_of_second_pass
 from soak.running.component.stopping import BUDGET, StopRules
-from soak.running.component.supervisor import ComponentProgress, Supervisor
+from soak.running.component.supervisor import Supervisor
 
 NEVER = None
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from soak.results import ComponentResult
 from soak.running.child.process import MeasuredProcess
+from soak.running.component.observations import Observations
 from soak.running.component.result import failed_to_start, make_result, seconds_since
 from soak.running.component.second_pass import Trace, cycles_s_of_second_pass, trace_growth
 from soak.running.component.stopping import BUDGET, VERDICT
-from soak.running.component.supervisor import Observations, soak_component
+from soak.running.component.supervisor import soak_component
 from soak.running.context import RunContext
 from soak.settings import ComponentPlan
 from soak.verdict import Verdict

@@ -13,8 +13,8 @@ from soak.attribution.opened_causes import causes_of_opened
 from soak.grounds import GroundKind
 from soak.measurements import SIGNALS
 from soak.results import Cause, Opened, Place
+from soak.running.component.observations import Observations
 from soak.running.component.second_pass import Trace
-from soak.running.component.supervisor import Observations
 from soak.running.processes.report import causes_of_roles
 from soak.verdict import SeriesVerdict, Verdict
 

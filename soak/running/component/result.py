@@ -30,8 +30,8 @@ from soak.results import (
 )
 from soak.running.clock import SystemClock
 from soak.running.component.causes import find_causes
+from soak.running.component.observations import Observations
 from soak.running.component.second_pass import Trace
-from soak.running.component.supervisor import Observations
 from soak.running.interpreter import Interpreter
 from soak.running.processes.report import role_result
 from soak.settings import ComponentPlan

@@ -15,8 +15,9 @@ from pathlib import Path
 
 from soak.analysis.series import SeriesJudge
 from soak.measurements import Reading
+from soak.running.component.observations import ComponentProgress, Observations
 from soak.running.component.stopping import BESIDE_SHARE
-from soak.running.component.supervisor import ComponentProgress, Observations, soak_component
+from soak.running.component.supervisor import soak_component
 from soak.running.context import RunContext
 from soak.settings import ComponentPlan
 from soak.verdict import SeriesVerdict

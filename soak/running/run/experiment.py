@@ -18,9 +18,10 @@ from soak.errors import StoreError, UsageError
 from soak.probes.limits import read_free_memory_bytes
 from soak.results import SCHEMA_VERSION, ComponentResult, Parts
 from soak.running.child.guards import SHARE_OF_FREE_MEMORY
+from soak.running.component.observations import ComponentProgress, Observations
 from soak.running.component.result import failed_to_start, make_result, seconds_since
 from soak.running.component.second_pass import Trace, cycles_s_of_second_pass, trace_growth
-from soak.running.component.supervisor import ComponentProgress, Observations, soak_component
+from soak.running.component.supervisor import soak_component
 from soak.running.context import RunContext, find_library
 from soak.running.environment import describe_environment
 from soak.running.interpreter import Interpreter, check_module, find_interpreter
