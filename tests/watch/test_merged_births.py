@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from soak.native.layout import NATIVE, ROW, SITE, STATE_NATIVE, UNKNOWN_SITE
 from soak.native.ledger import Checkpoint, buckets_of
 from soak.probes.ledgers.merged import MergedLedger
-from soak.probes.ledgers.tables import WatchedTables
+from soak.probes.ledgers.tables import CountedProcess, WatchedTables
 
 
 class Worker(WatchedTables):
@@ -45,6 +45,9 @@ class Worker(WatchedTables):
 
     def maps(self) -> str:
         return ""
+
+    def counted(self, checkpoint: Checkpoint) -> list[CountedProcess]:
+        return [CountedProcess(7, checkpoint, lambda site: site)]
 
     def process_of(self, *_args: object) -> None:
         return None

@@ -15,7 +15,7 @@ from soak.running.watch.name_cache import NameCache
 
 CALL, OF_NAME, OF_OTHER = 2, 3, 4
 NAMES, EARLIER, LARGER, AT_START = (OF_NAME, 9, 1, 52), (CALL, 3, 10, 520), (CALL, 3, 1, 90), (CALL, 0, 4, 208)
-OTHER = (OF_OTHER, 9, 1, 52)
+OTHER, OTHER_SIZE = (OF_OTHER, 9, 1, 52), (OF_OTHER, 9, 1, 64)
 
 
 def kept(monkeypatch: pytest.MonkeyPatch, *rows: tuple[int, int, int, int]) -> list[tuple[int, int]]:
@@ -38,6 +38,7 @@ def test_names_of_before_their_stacks_were_recorded_are_left_out(monkeypatch: py
 
 def test_where_another_stack_is_known_only_the_names_are_left_out(monkeypatch: pytest.MonkeyPatch):
     assert kept(monkeypatch, NAMES, EARLIER, OTHER) == [(CALL, 520), (OF_OTHER, 52)]
+    assert kept(monkeypatch, NAMES, EARLIER, OTHER_SIZE) == [(OF_OTHER, 64)]
 
 
 def test_more_than_the_cache_has_entries_are_no_names(monkeypatch: pytest.MonkeyPatch):

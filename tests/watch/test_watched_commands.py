@@ -61,6 +61,16 @@ print(found, sys.path, len(sys.modules))
 time.sleep(0.2)
 """
 
+OWN_ALLOCATOR = """
+import mmap, sys, time
+import soak
+room = mmap.mmap(-1, 1 << 30, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+for cycle in range(2500):
+    soak.mark()
+    room[4096 * (cycle % 64 if len(sys.argv) > 1 else cycle)] = 1
+    time.sleep(0.002)
+"""
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -637,3 +647,13 @@ def test_ten_thousand_marks_a_second_with_a_label_each_are_told_together():
     assert label["bytes_per_iteration"] == pytest.approx(233, abs=1)
     assert drops.component["verdict"] != "LEAK", drops.text
     assert drops.component["labels"] == []
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("repaired", [False, True])
+def test_what_a_library_maps_and_hands_out_itself_is_seen_in_resident_memory(*, repaired: bool):
+    found = watch(sys.executable, "-c", OWN_ALLOCATOR, *(["repaired"] if repaired else []), n_min=None)
+
+    verdict, (ground, *_) = found.component["verdict"], found.component["grounds"]
+    assert verdict in (["CLEAN"] if repaired else ["LEAK", "INCONCLUSIVE"]), found.component["why"]
+    assert repaired or ground["kind"] in ("steady-mapped", "hidden-memory"), found.component["why"]

@@ -29,7 +29,7 @@ from soak.native.layout import (
 )
 from soak.native.ledger import Checkpoint, Frame, SiteTable
 from soak.probes.ledgers.ended import EndedGrowth, Life
-from soak.probes.ledgers.tables import LiveTables, OneProcess, WatchedTables
+from soak.probes.ledgers.tables import CountedProcess, LiveTables, OneProcess, WatchedTables
 from soak.probes.mappings import Mapping, parse_maps
 
 _MODULES_FROM, _MODULE_SIZE = 1 << 50, 1 << 32
@@ -173,6 +173,15 @@ class MergedLedger(WatchedTables):
     def processes(self) -> int:
         """See WatchedTables."""
         return len(self._members)
+
+    def counted(self, checkpoint: Checkpoint) -> list[CountedProcess]:  # noqa: ARG002
+        """See WatchedTables."""
+        return [
+            process._replace(number_of=member.number_of)
+            for identity, member in self._members.items()
+            if identity in self.latest
+            for process in member.ledger.counted(self.latest[identity])
+        ]
 
     @property
     def removed(self) -> int:

@@ -119,6 +119,15 @@ class OneProcess(NamedTuple):
     """Returns the ledger's number of a site of its own; 0 where there is none."""
 
 
+class CountedProcess(NamedTuple):
+    """One of the processes of a ledger, as it was counted last."""
+
+    pid: int
+    checkpoint: Checkpoint
+    number_of: Callable[[int], int]
+    """Returns the ledger's number of a site of its own; 0 where there is none."""
+
+
 class WatchedTables(Ledger):
     """The ledger of programs that mark their cycles themselves, or not at all."""
 
@@ -133,6 +142,10 @@ class WatchedTables(Ledger):
     def processes(self) -> int:
         """How many processes are counted."""
         return 1
+
+    @abstractmethod
+    def counted(self, checkpoint: Checkpoint) -> list[CountedProcess]:
+        """Return the processes that a checkpoint, the latest one, counts."""
 
     @property
     def removed(self) -> int:
@@ -328,6 +341,10 @@ class LiveTables(WatchedTables):
     def of_copy(self, copy: int) -> LiveTables:
         """Return the tables of a copy of the process, which has them at the same places. Raises OSError."""
         return LiveTables(replace(self.places, pid=copy))
+
+    def counted(self, checkpoint: Checkpoint) -> list[CountedProcess]:
+        """See WatchedTables."""
+        return [CountedProcess(self.pid, checkpoint, lambda site: site)]
 
     def forked_at(self) -> tuple[str, str, int] | None:
         """Return file, function and line at which its parent forked the process; None where that is not known."""

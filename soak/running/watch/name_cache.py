@@ -22,7 +22,13 @@ from soak.probes.ledgers.tables import WatchedTables
 from soak.running.scanning.code_reading import CodeReading
 
 _ENTRIES = 4096
-_LOOK_UPS = ("PyObject_GetAttrString", "PyObject_GetOptionalAttrString", "PyObject_HasAttrString")
+_LOOK_UPS = (
+    "PyObject_GetAttrString",
+    "PyObject_GetOptionalAttrString",
+    "PyObject_HasAttrString",
+    "_PyImport_GetModuleAttrString",  # CPython 3.12 and 3.13: time.struct_time for each date
+    "PyImport_ImportModuleAttrString",
+)
 _NEAR = 6
 """The look-up is among this many innermost frames of the block that is a name."""
 
@@ -30,8 +36,8 @@ _NEAR = 6
 class NameCache:
     """Leaves these names out of what is alive, where the stack that made them is known.
 
-    Stacks are recorded only after some time. If all stacks of a call are look-ups, its earlier blocks of the same size
-    are names too.
+    Stacks are recorded only after some time. If all stacks of a call that make blocks of one size are look-ups, its
+    earlier blocks of that size are names too.
     """
 
     def __init__(self, tables: WatchedTables, symbols: CodeReading | None = None) -> None:
@@ -60,9 +66,10 @@ class NameCache:
         has_stack = checkpoint.sites["kind"][rows["site"]] == STACK_SITE
         size, rest = np.divmod(rows["live_bytes"], np.maximum(rows["live_blocks"], 1))
         found = np.zeros(len(rows), np.bool_)
-        for call in set(owners[is_name].tolist()) - set(owners[has_stack & ~is_name].tolist()):
+        for call in set(owners[is_name].tolist()):
             of_call = (rows["site"] == call) & (rows["bucket"] > 0) & (rest == 0)
-            found |= of_call & np.isin(size, size[is_name & (owners == call)])
+            of_others = size[has_stack & ~is_name & (owners == call)]
+            found |= of_call & np.isin(size, size[is_name & (owners == call)]) & ~np.isin(size, of_others)
         return found
 
     def _learn(self, checkpoint: Checkpoint) -> None:

@@ -40,9 +40,20 @@ from soak.measurements import SIGNALS, Role
 from soak.native.layout import STACK_SITE, STATE_PYTHON_DOMAINS
 from soak.native.ledger import Checkpoint
 from soak.probes.ledgers.tables import WatchedTables
-from soak.results import Cause, ComponentResult, Failure, Growth, LabelGrowth, Pacing, SignalResult, TrackerState
+from soak.results import (
+    Cause,
+    ComponentResult,
+    Failure,
+    Growth,
+    LabelGrowth,
+    Pacing,
+    RssAudit,
+    SignalResult,
+    TrackerState,
+)
 from soak.running.clock import SystemClock
 from soak.running.component.ledger_reader import PYTHON_DOMAINS, LedgerReader, Tracked
+from soak.running.scanning.mapped_memory import MappedMemory
 from soak.running.scanning.watched import WatchScanner
 from soak.running.time_share import TimeShare
 from soak.running.watch.counting import CountPace
@@ -204,6 +215,7 @@ class Watch:
             if self._ledger is None
             else WatchProofs(self._ledger, self._reachability, _CLOCK, is_scanned=is_scanned, ended=self._ended)
         )
+        self._mapped = MappedMemory()
         self._lost: dict[int, Suspect] = {}
         self._suspects: list[Suspect] = []
         self._has_filled_bounded = False
@@ -283,7 +295,8 @@ class Watch:
         """Count what is alive; return whether judging may say more than before."""
         begun_s, says_more = time.thread_time(), False
         checkpoint, cycles = self._look(ledger, cycles)
-        if checkpoint is not None and self._names is not None:
+        if checkpoint is not None and self._names is not None and self._tables is not None:
+            self._mapped.look(cycles, self._now(), self._tables.counted(checkpoint))
             checkpoint = self._names.without(checkpoint)
             falls = bool(self._held) and checkpoint.live_bytes < self._held[-1][0].live_bytes
             if not falls or len(self._held) == _LONGEST_FALL:
@@ -365,6 +378,8 @@ class Watch:
                 lost=None if self._proofs is None else self._proofs.lost(self._suspects, self._pace.cycles),
                 kept=self._kept(),
                 may_be_bounded=self._may_be_bounded(),
+                is_rss_mapped=is_last and self._mapped.explains_rss(self._ledger.locate),
+                may_hide_growth=self._mapped.may_hide_growth(self._pace.cycles, self._plan.tolerance_bytes),
                 is_watched=True,
                 has_uncounted_children=uncounted,
                 is_n_min_of_slow_cycles=self._is_beside_its_work(),
@@ -533,8 +548,14 @@ class Watch:
             grounds=decision.grounds,
             cycle_noun=self._pace.noun,
             labels=self._labels,
+            audit=self._audit(decision),
             pauses=None if self._plan.scans is None else self._plan.scans.pauses(),
         )
+
+    def _audit(self, decision: Decision) -> RssAudit | None:
+        """Return what a library maps and hands out itself, where that decided."""
+        decides = decision.grounds[0].kind in (GroundKind.HIDDEN_MEMORY, GroundKind.STEADY_MAPPED)
+        return self._mapped.audit(self._ledger.locate) if decides and self._ledger is not None else None
 
     def _failure(self, samples: int, stopped_by: str) -> Failure | None:
         status = self._subject.exit_status() if stopped_by == "ended" else None
