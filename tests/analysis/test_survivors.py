@@ -360,3 +360,25 @@ def test_the_heap_rises_from_its_lowest_reading_after_the_first_cycles():
         judge.add(Reading(32 * cycle, 0.1 * cycle, {"heap": heap}))
 
     assert judge.evidence().heap_rise_bytes == 2e6
+
+
+@pytest.mark.parametrize(
+    ("in_use", "sizes", "is_clean"),
+    [({}, 56, False), ({3: 0}, 56, True), ({3: 30}, 56, False), ({3: 0}, [56, 600], False), ({4: 0}, 56, False)],
+    ids=["not looked at", "all are free", "a part is in use", "of several sizes", "of another site"],
+)
+def test_what_an_interpreter_keeps_free_does_not_stay(
+    in_use: dict[int, int], sizes: int | list[int], *, is_clean: bool
+):
+    """One list in 50 cycles goes to the list of free lists and is not used again."""
+    survivors = SurvivorJudge(1.0, settled=SETTLED_OF_WATCHED)
+    births = np.arange(1, 1801, 50)
+    for cycle in (*range(28, 1800, 28), 1800):
+        alive = births[births <= cycle]
+        if survivors.is_due(cycle):
+            survivors.add(replace(cohorts(cycle, alive, np.resize(sizes, len(alive))), in_use=in_use))
+
+    found = survivors.judge(1792)
+
+    assert found is not None
+    assert (found.verdict is Verdict.CLEAN) == is_clean

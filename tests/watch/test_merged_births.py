@@ -55,6 +55,9 @@ class Worker(WatchedTables):
     def labelled(self, *_args: object) -> list:
         return []
 
+    def in_use(self, *_args: object) -> dict:
+        return {}
+
     def free_tuples(self, *_args: object) -> dict:
         return {}
 

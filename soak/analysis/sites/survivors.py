@@ -17,11 +17,13 @@ doubles has doubled in between. Blocks that come and go take about as much at bo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from soak.analysis.sites.garbage import LARGEST_TUPLE_BYTES
 from soak.analysis.sites.ledger import BLOCKS_TOLERANCE
 from soak.measurements import SIGNALS
 from soak.verdict import SeriesState, SeriesVerdict, Verdict
@@ -49,6 +51,8 @@ _LARGER = 1.4
 """Tables are made larger by a half at least. What comes and goes varies by less, or seldom at all marks alike."""
 _WANDER = 1.1
 """Checkpoints come this much later than they are due."""
+_MOST_LOOKED_AT = 16
+"""Sites whose blocks are looked at, whether an interpreter keeps them free."""
 _NARROWEST = 0.7
 """Of the span: births are known by buckets of cycles, and less than this is left of it only where those are coarse."""
 
@@ -70,6 +74,8 @@ class Cohorts:
     """``(rows,)``: bytes in all, as requested."""
     spans_end: NDArray[np.int64]
     """``(spans,)``, ascending: the last cycle of every span of births, whether anything of it is alive or not."""
+    in_use: Mapping[int, int] = field(default_factory=dict)
+    """Of some sites how many blocks are in use; an interpreter keeps the others free for the next object."""
 
     def last_birth_before(self, cycle: float) -> int:
         """Return the largest end of a span of births that is not above ``cycle``."""
@@ -80,7 +86,34 @@ class Cohorts:
         told = self.born_from > born_after
         if born_by is not None:
             told &= self.born_by <= born_by
-        return np.bincount(self.sites[told], self.sizes[told]).astype(np.int64)
+        return self.sums_by_site(told, self.sizes)
+
+    def sums_by_site(self, told: NDArray[np.bool_], amounts: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Add up amounts by site, of no more blocks than are in use at it: any of them may be the ones asked for.
+
+        Only where all blocks of a site have one size: else the one that is in use may be the largest.
+        """
+        sums = np.bincount(self.sites[told], amounts[told])
+        for site, used in self.in_use.items():
+            here = told & (self.sites == site)
+            blocks, size = int(self.blocks[here].sum()), _common_size(self.blocks[here], self.sizes[here])
+            if blocks > used and size:
+                sums[site] *= used / blocks
+        return sums.astype(np.int64)
+
+    def small_survivors(self, settled: float) -> list[int]:
+        """Return the sites of small blocks that stay, those with most bytes first: some may be free objects."""
+        told = (self.born_by > self.cycle * _WARMED_UP) & (self.born_from <= self.cycle * settled)
+        sizes, blocks = (np.bincount(self.sites[told], each[told]) for each in (self.sizes, self.blocks))
+        is_small = (blocks > 0) & (sizes <= LARGEST_TUPLE_BYTES * blocks)
+        found: list[int] = [site for site in np.argsort(-sizes).tolist() if is_small[site]]
+        return found[:_MOST_LOOKED_AT]
+
+
+def _common_size(blocks: NDArray[np.int64], sizes: NDArray[np.int64]) -> int:
+    """Return the size that all blocks of some rows have; 0 where they have several."""
+    size = int(sizes[0] // blocks[0]) if len(blocks) and blocks[0] else 0
+    return size if (sizes == size * blocks).all() else 0
 
 
 class SurvivorJudge:
@@ -190,4 +223,5 @@ def _survivors(baseline: Cohorts, newest: Cohorts, first: int, last: int) -> tup
     survive = (newest.born_by > first) & (newest.born_from <= last)
     before, now = baseline.sizes_by_site(born_by=first), newest.sizes_by_site(born_by=first)
     grown = np.maximum(now - np.pad(before, (0, max(len(now) - len(before), 0)))[: len(now)], 0).sum()
-    return float(newest.blocks[survive].sum()), float(newest.sizes[survive].sum() + grown)
+    blocks, sizes = newest.sums_by_site(survive, newest.blocks), newest.sums_by_site(survive, newest.sizes)
+    return float(blocks.sum()), float(sizes.sum() + grown)

@@ -278,6 +278,17 @@ class MergedLedger(WatchedTables):
             found.update(member.ledger.free_tuples(own))
         return dict(found)
 
+    def in_use(self, groups: dict[int, Collection[int]]) -> dict[int, int]:
+        """See WatchedTables; only what is known of all processes."""
+        found: Counter[int] = Counter()
+        unknown: set[int] = set()
+        for member in self._members.values():
+            own = {number: member.numbers_of(sites) for number, sites in groups.items()}
+            used = member.ledger.in_use({number: sites for number, sites in own.items() if sites})
+            unknown |= {number for number, sites in own.items() if sites and number not in used}
+            found.update(used)
+        return {number: count for number, count in found.items() if number not in unknown}
+
     def request_flags(self, sites: list[int]) -> None:
         """Ask every process for stacks at these sites."""
         for member in self._members.values():

@@ -46,7 +46,7 @@ from soak.native.layout import (
     TablePlaces,
 )
 from soak.native.ledger import Checkpoint, Ledger, SiteTable
-from soak.probes.ledgers.free_tuples import count_free_tuples
+from soak.probes.ledgers.free_objects import OBJECTS, count_free
 from soak.probes.ledgers.packed import read_counted, read_slots, saved_of, unpacked
 from soak.probes.ledgers.shadow import blocks_at
 from soak.probes.ledgers.slot_sums import Births, SlotSums, blocks_in, summed
@@ -183,6 +183,10 @@ class WatchedTables(Ledger):
         """
 
     @abstractmethod
+    def in_use(self, groups: dict[int, Collection[int]]) -> dict[int, int]:
+        """Return how many blocks of each group of sites are no objects that CPython keeps free, where that is known."""
+
+    @abstractmethod
     def free_tuples(self, groups: dict[int, Collection[int]]) -> dict[int, int]:
         """Return how many live blocks of each group of sites are free tuples of CPython; an estimate if there are many.
 
@@ -280,9 +284,20 @@ class LiveTables(WatchedTables):
             of_group = addresses[np.isin(sites, list(group))]
             if len(of_group):
                 looked_at = of_group[:: -(-len(of_group) // _MOST_TUPLES)]
-                free = count_free_tuples(self._memory, looked_at)
+                free = count_free(self._memory, looked_at)
                 found[number] = round(free * len(of_group) / len(looked_at))
         return found
+
+    def in_use(self, groups: dict[int, Collection[int]]) -> dict[int, int]:
+        """See WatchedTables."""
+        addresses, sites = self._located({site for group in groups.values() for site in group})
+        found = {number: addresses[np.isin(sites, list(group))] for number, group in groups.items()}
+        counts = {
+            number: len(of_group) - count_free(self._memory, of_group, OBJECTS)
+            for number, of_group in found.items()
+            if 0 < len(of_group) <= _MOST_TUPLES
+        }
+        return counts if self.is_there() else {}
 
     def addresses(self, sites: Collection[int]) -> NDArray[np.uint64]:
         """Return where the live blocks of some sites begin, ``(n,)``, in no order."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ from soak.native.layout import (
     STATE_PYTHON_DOMAINS,
 )
 from soak.native.ledger import Checkpoint, Creations, Frame, Ledger, Opening, Packing
+from soak.probes.ledgers.tables import WatchedTables
 from soak.results import Place, TrackerState
 from soak.verdict import SeriesVerdict
 
@@ -79,7 +80,7 @@ class LedgerReader:
         self._cycle = 0
         self._judge = LedgerJudge(tolerance_bytes)
         self._mappings = LedgerJudge(tolerance_bytes)
-        self._survivors = SurvivorJudge(tolerance_bytes, settled=settled)
+        self._settled, self._survivors = settled, SurvivorJudge(tolerance_bytes, settled=settled)
         self.has_new_look = False
         """Whether `survivors` looked at the checkpoint that was read last."""
         self._growing_mappings: list[Suspect] = []
@@ -143,7 +144,19 @@ class LedgerReader:
         """Take in the births of what is alive at a cycle, where they are cycles too: `survivors` looks at them."""
         self.has_new_look = self._survivors.is_due(cycle)
         if self.has_new_look:
-            self._survivors.add(_cohorts(checkpoint, cycle))
+            self._survivors.add(self._cohorts(checkpoint, cycle))
+
+    def _cohorts(self, checkpoint: Checkpoint, cycle: int) -> Cohorts:
+        """Return what is alive by birth; of a program that is only watched also which of it is in use."""
+        found = _cohorts(checkpoint, cycle)
+        sites = checkpoint.sites
+        groups: dict[int, Collection[int]] = {
+            site: {site, *np.flatnonzero((sites["kind"] == STACK_SITE) & (sites["parent"] == site)).tolist()}
+            for site in found.small_survivors(self._settled)
+        }
+        if not groups or not isinstance(self._file, WatchedTables):
+            return found
+        return replace(found, in_use=self._file.in_use(groups))
 
     def take(self, checkpoint: Checkpoint, cycle: int) -> dict[str, float]:
         """Take in a checkpoint as that of a cycle; return the sums as `read` does."""
@@ -197,7 +210,7 @@ class LedgerReader:
         covered = STATE_NATIVE | STATE_PYTHON_DOMAINS
         if self._latest is None or not self._latest.is_complete or self._state & covered != covered:
             return None
-        return self._survivors.judge(n_clean, _cohorts(self._latest, self._cycle) if at_end else None)
+        return self._survivors.judge(n_clean, self._cohorts(self._latest, self._cycle) if at_end else None)
 
     @property
     def state(self) -> int:

@@ -516,9 +516,8 @@ class Watch:
         started: str,
         failure: Failure | None,
     ) -> ComponentResult:
-        name = decision.decided_by
+        name, tracked = decision.decided_by, self._tracked()
         deciding = decision.series.get(name or "")
-        tracked = self._tracked()
         cycle_s = self._plan.every_s if pacing.interval_s else pacing.mean_period_s or 0.0
         return ComponentResult(
             name=self._subject.name,
