@@ -111,7 +111,7 @@ class Evidence:
     """What grows may go into a container that the code keeps small."""
     is_within_drops: bool = False
     """All live memory together has not risen far above its largest drop: it may be garbage that waits for a
-    collection."""
+    collection. Or it has risen only by objects that an interpreter keeps free for the next."""
     is_watched: bool = False
     """The process was not made by soak, and answers no questions at its end."""
     stop: Stop | None = None

@@ -382,3 +382,14 @@ def test_what_an_interpreter_keeps_free_does_not_stay(
 
     assert found is not None
     assert (found.verdict is Verdict.CLEAN) == is_clean
+
+
+@pytest.mark.parametrize(("in_use", "is_free"), [({}, False), ({3: 0}, True), ({3: 10**6}, False)])
+def test_growth_by_free_objects_alone_is_told(in_use: dict[int, int], *, is_free: bool):
+    survivors = SurvivorJudge(1.0, settled=SETTLED_OF_WATCHED)
+    for cycle in range(56, 1792, 56):
+        if survivors.is_due(cycle):
+            survivors.add(replace(cohorts(cycle, np.arange(0, cycle, 25), np.full(-(-cycle // 25), 56)), in_use=in_use))
+    survivors.judge(1792)
+
+    assert survivors.grows_by_free_objects is is_free

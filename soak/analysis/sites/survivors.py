@@ -128,6 +128,7 @@ class SurvivorJudge:
         self._tolerance_bytes, self._settled = tolerance_bytes, settled
         self._marks_due = 0
         self._marks: list[Cohorts] = []
+        self._newest: Cohorts | None = None
 
     def is_due(self, cycle: int) -> bool:
         """Whether the cohorts of this cycle are wanted: making them takes a moment."""
@@ -150,9 +151,21 @@ class SurvivorJudge:
         n/2: one that doubles does so once in each doubling of the cycles, and no series shows that from within.
         """
         newest = at_end or (self._marks[-1] if self._marks else None)
+        self._newest = newest
         if newest is None or newest.cycle < (min(n_clean, _FIRST_LOOK) if at_end else _FIRST_LOOK):
             return None
         return self._look(newest, n_clean)
+
+    @property
+    def grows_by_free_objects(self) -> bool:
+        """Whether since n/2 memory has grown by objects that an interpreter keeps free, and what is in use has not."""
+        newest = self._newest
+        before = [] if newest is None else [mark for mark in self._marks if mark.cycle <= newest.cycle * _LATE]
+        if newest is None or not before:
+            return False
+        grown = newest.sizes.sum() - before[-1].sizes.sum()
+        in_use = newest.sizes_by_site().sum() - before[-1].sizes_by_site().sum()
+        return bool(in_use <= self._tolerance_bytes * (newest.cycle - before[-1].cycle) < grown)
 
     def _look(self, newest: Cohorts, n_clean: float) -> SeriesVerdict | None:
         n = newest.cycle

@@ -62,6 +62,8 @@ _SHIFT_BEHIND_CYCLE = 16
 """``struct recorder_control``: the cycle, a factor, and how many cycles, as a power of two, an epoch stands for."""
 _MOST_TUPLES = 2048
 """At most this many blocks of a site are looked at."""
+_MOST_OBJECTS = 512
+"""A site of more blocks is not looked at, for each takes some ten microseconds."""
 _BEING_WRITTEN = 1024
 """How many words of the newest stacks are copied again: the program takes the place for a stack before it writes it."""
 _READER_AT = COPYING.fields["reader"][1]  # type: ignore[index]
@@ -295,7 +297,7 @@ class LiveTables(WatchedTables):
         counts = {
             number: len(of_group) - count_free(self._memory, of_group, OBJECTS)
             for number, of_group in found.items()
-            if 0 < len(of_group) <= _MOST_TUPLES
+            if 0 < len(of_group) <= _MOST_OBJECTS
         }
         return counts if self.is_there() else {}
 

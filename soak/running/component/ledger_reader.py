@@ -233,6 +233,11 @@ class LedgerReader:
         return self._maps
 
     @property
+    def grows_by_free_objects(self) -> bool:
+        """Whether memory grows by objects that an interpreter keeps free, and what is in use does not."""
+        return self._survivors.grows_by_free_objects
+
+    @property
     def has_python(self) -> bool:
         """Whether any live block is Python's."""
         return self._latest is not None and bool(np.isin(self._latest.rows["domain"], PYTHON_DOMAINS).any())

@@ -395,10 +395,14 @@ class Watch:
             processes = 1 if self._tables is None else max(self._tables.processes, 1)
             evidence = without_drops(evidence, self._ledger.drop)
             if evidence.survivors is not None and evidence.survivors.verdict is Verdict.CLEAN:
-                evidence = replace(evidence, is_within_drops=is_within(self._ledger.drop(None)))
+                evidence = replace(evidence, is_within_drops=self._comes_and_goes(self._ledger))
             evidence = without_waiting(evidence, of_python, free, most=processes * most_waiting(self._ledger.maps))
             self._suspects = list(evidence.suspects)
         return decide(replace(evidence, cycles=self._pace.cycles, failed=failed))
+
+    def _comes_and_goes(self, ledger: LedgerReader) -> bool:
+        """Whether memory has not risen far above its largest drop, or by free objects alone."""
+        return is_within(ledger.drop(None)) or ledger.grows_by_free_objects
 
     def _survivors(self, *, is_last: bool) -> SeriesVerdict | None:
         """Return what the births of all live blocks say."""
