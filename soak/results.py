@@ -154,6 +154,8 @@ class MemoryKind(StrEnum):
     BLOCK = "block"
     LOST_BLOCK = "lost-block"
     """A block that is lost itself, with everything that it points to."""
+    GOBJECT = "gobject"
+    """A block that holds an object of GLib, and nothing else can be the holder."""
     STATIC = "static"
     """A static variable, or static data that has no symbol."""
     MAIN_STACK = "main-stack"
@@ -199,7 +201,7 @@ class MemoryStep:
     module: str | None = None
     """The file that a static variable was loaded from."""
     type: str | None = None
-    """The type of the Python object in a block."""
+    """The type of the object in a block."""
     size_bytes: int | None = None
     """The size of a block."""
     allocated_at: Place | None = None

@@ -6,9 +6,11 @@ more, and is never released after all.
 
 from __future__ import annotations
 
+import itertools
 from bisect import bisect_right
+from collections import abc
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +43,17 @@ class Holder:
     """Where that object and its type are."""
     size_bytes: int | None = None
     """Of the block."""
+    gtypes: tuple[int, ...] = ()
+    """What may be the GType of the object of GLib that the block is."""
+    is_gobject: bool = False
+    """``type`` is the name of one of these GTypes."""
+    is_alone: bool = False
+    """Nearly all that points to the step below is such a block: nothing else may be its holder."""
+
+    def named(self, gtype_names: abc.Mapping[int, str]) -> Holder:
+        """Return the holder with the name of its GType, where one of those that it may have has a name."""
+        name = next((gtype_names[gtype] for gtype in self.gtypes if gtype in gtype_names), None)
+        return self if name is None else replace(self, type=name, is_gobject=True)
 
 
 @dataclass(frozen=True)
@@ -162,6 +175,31 @@ def _are_new_ones_lost(last: SiteScan, before: SiteScan) -> bool:
     return is_most and len(before.lost) >= FEWEST_SURVIVORS
 
 
+def with_holder_of_glib(
+    reachability: Reachability, scans: Sequence[SiteScan], gtype_names: abc.Mapping[int, str]
+) -> Reachability:
+    """Return it with the holders that the newest scan saw which leads to an object of GLib without a doubt.
+
+    Else with its own. What was freed leaves pointers: one scan may be led astray, or take too long to get so far.
+    """
+    if not reachability.holders:
+        return reachability
+    own = tuple(holder.named(gtype_names) for holder in reachability.holders)
+    others = (tuple(holder.named(gtype_names) for holder in scan.holders) for scan in reversed(scans))
+    return replace(reachability, holders=next((each for each in (own, *others) if find_gobject(each)), own))
+
+
+def find_gobject(holders: Sequence[Holder]) -> Holder | None:
+    """Return the first object of GLib up a way from a root where no step below it is in doubt; None without one.
+
+    A way that has no root may be one of words that were left behind: it leads back to the blocks.
+    """
+    if not holders or holders[-1].site is not None:
+        return None
+    certain = itertools.takewhile(lambda holder: holder.is_alone, holders)
+    return next((holder for holder in certain if holder.is_gobject), None)
+
+
 @dataclass(frozen=True)
 class Memory:
     """Knows what stands at an address outside all tracked blocks."""
@@ -206,12 +244,14 @@ def find_memory_path(
     """Return the way from a root to the blocks, or what is lost with them; empty when nothing is known."""
     if reachability.lost_with is not None:
         return (MemoryStep(MemoryKind.LOST_BLOCK, allocated_at=place_of_site(reachability.lost_with)),)
-    steps = []
+    steps, gobject = [], find_gobject(reachability.holders)
     for holder in reversed(reachability.holders):
         if holder.site is not None:
             place = place_of_site(holder.site)
-            name = assigned_name(place) if holder.type is not None else None
-            steps.append(MemoryStep(MemoryKind.BLOCK, name, None, holder.type, holder.size_bytes, place))
+            is_python = holder.type is not None and not holder.is_gobject
+            name = assigned_name(place) if is_python else None
+            kind = MemoryKind.GOBJECT if holder is gobject else MemoryKind.BLOCK
+            steps.append(MemoryStep(kind, name, None, holder.type, holder.size_bytes, place))
         elif memory is not None:
             steps.append(memory.step_at(holder.address))
     return tuple(steps)

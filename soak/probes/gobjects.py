@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,7 @@ _BIG_KEYS, _BIG_VALUES, _HASH_OF_REMOVED = 1, 2, 1
 _FEWEST_PLACES, _MOST_PLACES = 8, 1 << 24
 _LARGEST_COUNT = 1 << 20
 _FIRST_ADDRESS = 1 << 16
+_LARGEST_OBJECT_BYTES = 4096
 _COUNT_MASK = 0xFFFFFFFF
 
 
@@ -50,6 +52,21 @@ class GObjects:
             for gtype in (self._gtype_of_class(first), first):
                 if _may_be_gtype(gtype):
                     yield gtype, ref_count
+
+    def gtypes_within(self, start: int, size_bytes: int) -> tuple[int, ...]:
+        """Return what may be the GType of the object in a block, in the order of places; nothing of a large block.
+
+        Private data may stand before an object that has a class. Fields and values have GTypes too: of one that has no
+        class only the block's first word counts.
+        """
+        if size_bytes > _LARGEST_OBJECT_BYTES:
+            return ()
+        words = self._memory.read(start, size_bytes // 8).tolist()
+        found = []
+        for place, (word, count) in enumerate(pairwise(words)):
+            if 0 < count & _COUNT_MASK < _LARGEST_COUNT:
+                found += [self._gtype_of_class(word), *([] if place else [word])]
+        return tuple(dict.fromkeys(gtype for gtype in found if _may_be_gtype(gtype)))
 
     def _gtype_of_class(self, address: int) -> int:
         if not _may_be_gtype(address):

@@ -155,6 +155,18 @@ def test_memory_of_c_code_that_alone_holds_the_object_is_named():
     assert say.advise_on_group(group).startswith("app.py:76 passes the GstBin to C code, which keeps it")
 
 
+def test_an_object_of_glib_that_was_there_before_and_holds_them_is_named():
+    """The one nearest to what stays: a pipeline holds the bus, and the bus the messages."""
+    gobjects = [MemoryStep("gobject", type=kind) for kind in ("Pipeline", "Bus")]
+    held = replace(PARTS[1], owner=replace(BIN, allocated_at=None), memory_path=(*gobjects, MemoryStep("block")))
+
+    assert origin((held, held)) == "each GstBin is kept by the Bus"
+    gobjects[1] = replace(gobjects[1], allocated_at=Place("setup", "/home/me/app.py", 3))
+    assert origin([replace(held, memory_path=tuple(gobjects))] * 2) == "each GstBin is kept by the Bus made at app.py:3"
+    lost = replace(held, state="lost", owner=replace(BIN, is_lost=True))
+    assert origin([lost, lost]).endswith("nothing outside points to it")
+
+
 @pytest.mark.parametrize(("count", "line"), [(1.0, "app.py:52"), (0.5, "libglib.so+0x10")])
 def test_of_threads_a_line_of_python_is_named_before_a_larger_place_in_a_library(count: float, line: str):
     library, mixer = Place("libglib.so+0x10", None, None), Place("add", "/home/me/app.py", 52)

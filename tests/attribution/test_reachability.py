@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from soak.attribution.holders import Reachability, SiteScan, judge_scans
+from soak.attribution.holders import (
+    Holder,
+    Reachability,
+    SiteScan,
+    find_memory_path,
+    judge_scans,
+    with_holder_of_glib,
+)
 from soak.attribution.pointers.reachability import (
     Reached,
     find_objects,
+    is_good_witness,
     is_of_frame_to_generator,
     is_weak,
     may_be_hash,
@@ -176,6 +185,15 @@ def test_a_word_before_a_key_may_be_its_hash_and_an_int_is_its_own():
     assert values_of_ints(numbers).tolist() == [HEAP, 5]
 
 
+def test_a_pointer_into_the_middle_is_no_witness_beside_one_to_the_beginning_or_several_to_one_place():
+    """What was freed leaves pointers, and a large block has its place now. An object may stand behind private data."""
+    large, bus, other = HEAP, HEAP + 256, HEAP + 512
+    leading = words(ROOT, large, large + 40, bus + 24, bus + 24, bus + 96, other + 8, other + 16)
+    _, _, objects, pointers = pointers_to([large, bus, other], 128, leading)
+
+    assert is_good_witness(pointers, objects).tolist() == [True, False, True, True, False, True, True]
+
+
 @pytest.mark.parametrize(("field", "is_back"), [(88, True), (96, True), (104, False)])
 def test_a_frame_points_back_at_its_generator_and_holds_it_no_more_than_that(field: int, is_back: bool):
     frame = 0x6000
@@ -254,6 +272,27 @@ def test_two_scans_decide_what_is_lost_and_one_what_is_held(scans: list[SiteScan
 
     assert (reachability.state, reachability.kind) == (state, kind)
     assert (reachability.unseen is not None) == (state == "unknown")
+
+
+def test_the_holder_of_glib_is_that_of_the_newest_scan_that_leads_to_one_without_a_doubt():
+    """A word that was left behind may lead astray; then an earlier scan tells, or none does."""
+    array, queue = Holder(0x1000, 5, size_bytes=4096, is_alone=True), Holder(0x2000, 6, size_bytes=32, is_alone=True)
+    bus, other = Holder(0x3000, 6, gtypes=(3, 7), is_alone=True), Holder(0x4000, 8, gtypes=(9,))
+    root = Holder(0x5000, None)
+    astray = array, replace(queue, is_alone=False), other, root
+    scans = [a_scan(150, 10, 0, 10, holders=(array, queue, bus, root)), a_scan(200, 10, 0, 10, holders=astray)]
+    found = Reachability("held", holders=scans[-1].holders)
+
+    def named(names: dict[int, str], *seen: SiteScan) -> list[tuple[str | None, str]]:
+        told = with_holder_of_glib(found, seen, names)
+        return [(step.type, step.kind) for step in find_memory_path(told, lambda _: None, None)]
+
+    names = {7: "GstBus", 9: "GstPad"}
+    assert named(names, *scans) == [("GstBus", "gobject"), (None, "block"), (None, "block")]
+    assert named(names, scans[1]) == [("GstPad", "block"), (None, "block"), (None, "block")]
+    assert named({}, *scans) == [(None, "block")] * 3
+    found = replace(found, holders=(array, queue, bus))
+    assert named(names) == [("GstBus", "block"), (None, "block"), (None, "block")]
 
 
 def test_blocks_that_were_released_after_all_show_that_their_pointers_are_hidden():

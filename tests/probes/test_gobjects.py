@@ -43,6 +43,23 @@ def test_an_object_has_its_class_or_its_type_and_a_count(address: int, words: li
     assert list(objects.candidates([address])) == found
 
 
+@pytest.mark.parametrize(
+    ("words", "size_bytes", "found"),
+    [
+        ([0, 0, CLASS, 3, 0], 40, (GTYPE,)),
+        ([GTYPE, 1, 0], 24, (GTYPE,)),
+        ([0, GTYPE, 1], 24, ()),
+        ([0, 0, CLASS, 0], 32, ()),
+        ([CLASS, 3], 1 << 20, ()),
+    ],
+    ids=["behind private data", "a mini object", "the type of a field", "freed", "too large"],
+)
+def test_the_type_of_the_object_in_a_block_is_found(words: list[int], size_bytes: int, found: tuple[int, ...]):
+    objects = GObjects(memory({OBJECT: words, CLASS: [GTYPE]}))  # type: ignore[arg-type]
+
+    assert objects.gtypes_within(OBJECT, size_bytes) == found
+
+
 TABLE, KEYS, HASHES, VALUES, OTHER = 0x10000, 0x20000, 0x28000, 0x30000, 0x40000
 MAPPINGS = [
     Mapping(0x1000, 0x1008, "r--p", "/usr/lib/libgobject-2.0.so.0"),

@@ -173,6 +173,20 @@ def without_gc_links(pointers: Pointers, objects: Objects) -> Pointers:
     return pointers.take(pointers.offsets.astype(np.int64) >= objects.offsets[pointers.targets])
 
 
+def is_good_witness(pointers: Pointers, objects: Objects) -> NDArray[np.bool_]:
+    """Tell which pointers are the best witnesses of their blocks; ``(pointers,)``.
+
+    Those to the beginning of a block, or of the object in it, and those to a place to which several lead: an object of
+    GLib stands behind its private data. All of a block that has none of these.
+    """
+    is_good = (pointers.offsets == 0) | (pointers.offsets.astype(np.int64) == objects.offsets[pointers.targets])
+    places = np.stack([pointers.targets.astype(np.uint64), pointers.offsets], axis=1)
+    _, numbers, counts = np.unique(places, axis=0, return_inverse=True, return_counts=True)
+    is_good |= counts[numbers.reshape(-1)] > 1
+    found: NDArray[np.bool_] = is_good | ~np.isin(pointers.targets, pointers.targets[is_good])
+    return found
+
+
 def is_weak(
     pointers: Pointers, starts: Addresses, find_weak_types: Callable[[Addresses], NDArray[np.bool_]]
 ) -> NDArray[np.bool_]:

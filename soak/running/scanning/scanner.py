@@ -28,6 +28,7 @@ from soak.attribution.holders import (
     Reachability,
     SiteScan,
     judge_scans,
+    with_holder_of_glib,
 )
 from soak.attribution.native.symbols import Symbols
 from soak.attribution.object_answers import NO_ANSWERS, ObjectAnswers, read_object_answers
@@ -41,6 +42,7 @@ from soak.attribution.pointers.reachability import (
     Pointers,
     PointerSearch,
     find_objects,
+    is_good_witness,
     is_of_frame_to_generator,
     is_weak,
     may_be_hash,
@@ -53,7 +55,7 @@ from soak.inside.clock import TimeLimit
 from soak.inside.ring import TEXT_BYTES
 from soak.native.layout import PYMALLOC_ARENA, PYTHON_OBJ
 from soak.native.ledger import Checkpoint
-from soak.probes.gobjects import HandlerTable, handler_tables, has_glib
+from soak.probes.gobjects import GObjects, HandlerTable, handler_tables, has_glib
 from soak.probes.ledgers.live_blocks import LiveBlocks
 from soak.probes.ledgers.shadow import Blocks, ShadowError, read_mapped
 from soak.probes.memory import ProcessMemory, Range, held_still, writable_ranges
@@ -91,10 +93,13 @@ _RARE_BLOCKS_PER_CYCLE, _BLOCKS_APART = 0.05, 1.25
 _MAY_BE_LOST = (Unseen.SEEN_ONCE, Unseen.NOT_MORE, Unseen.MOST_LOST, Unseen.SOME_HELD)
 _FEWEST_BIRTHS, _SAME_PACE = 3, 0.9
 """A pace needs so many cycles of birth; it is that of the ledger's rate where the two differ by no more than this."""
-_LEVELS = 3
+_LEVELS = 7
 """Holders are asked for up to this many blocks above the one in question."""
-_CLIMB_WITHIN_S = 0.15
-"""Each level up takes another look through all memory: where that takes long (CPU time), only static data follows."""
+_NEAR = 4
+"""Of these the process is asked about the nearest."""
+_CLIMB_WITHIN_S, _CLIMB_SHARE = 0.15, 0.5
+"""Each level up takes another look through all memory: where that takes long (CPU time), also as a share of the scan
+before, only static data follows."""
 _SAMPLES = 12
 """Objects of a site that the process is asked about: of all ages, because several holders may each hold some."""
 _NOTABLE_SHARE = 0.05
@@ -419,6 +424,7 @@ class Scanner:
             reachability = judge_scans(scans)
             kind = reachability.type or self._types.get(site)
             reachability = replace(reachability, type=kind, owner=self._owners.get(site))
+            reachability = with_holder_of_glib(reachability, scans, self._object_answers.gtype_names)
             # Of what is lost nothing was asked; where pointers were not seen, the process may still know more.
             answer = self._object_answers.by_site.get(site)
             if answer is None:
@@ -472,7 +478,9 @@ class Scanner:
         sites = dict.fromkeys([*(suspect.site for suspect in suspects), *self._scans])
         samples = [(site, self._samples_of(site)) for site in sites if self.reachability(site).state != "lost"]
         asked = [(site, objects) for site, objects in samples if objects]
-        gtypes = self._survivors.usual_gtypes(_MOST_GTYPES) if self._survivors is not None else []
+        holders = (holder for scans in self._scans.values() for scan in scans for holder in scan.holders)
+        gtypes = [*dict.fromkeys(gtype for holder in holders for gtype in holder.gtypes)][:_MOST_GTYPES]
+        gtypes += self._survivors.usual_gtypes(_MOST_GTYPES) if self._survivors is not None else []
         # The sites that grow most stand first. A program that imports module after module has hundreds of others.
         while len(question := marshal.dumps((asked, gtypes), 2)) > TEXT_BYTES:
             asked.pop()
@@ -485,7 +493,7 @@ class Scanner:
             return () if last is None else last.samples
         nearest = last.holders[0].site
         holding = self._scans[nearest][-1].samples if nearest in self._scans else ()
-        return holding or tuple(holder.sample for holder in last.holders if holder.sample is not None)[:1]
+        return holding or tuple(holder.sample for holder in last.holders[:_NEAR] if holder.sample is not None)[:1]
 
     def _may_have_owners(self, checkpoint: Checkpoint, suspects: Sequence[Suspect]) -> bool:
         """Whether to take time for the owners of what stays, or to take it again, at the scan that follows."""
@@ -842,12 +850,14 @@ class MemoryScan:
             held = np.flatnonzero((self._targets.sites == site) & self._reached.reached)
             if len(held):
                 found[site], words[site] = self._direct_holder(site, held), self._reached.roots[held]
+        now_s = time.thread_time()
+        ends_s = max(self._begun_s + _CLIMB_WITHIN_S, now_s + _CLIMB_SHARE * (now_s - self._begun_s))
         for level in range(_LEVELS + 1):
-            steps = {site: self._step_up(found[site], here) for site, here in words.items()}
+            steps = {site: self._step_up(found[site], here, of_each=not level) for site, here in words.items()}
             blocks = sorted({block for block in steps.values() if block is not None})
             if not blocks:
                 break
-            is_last = level == _LEVELS or time.thread_time() > self._begun_s + _CLIMB_WITHIN_S
+            is_last = level == _LEVELS or time.thread_time() > ends_s
             pointers = self.pointers_to(np.array(blocks), self._static_ranges() if is_last else None)
             words = {site: pointers[block] for site, block in steps.items() if block is not None and block in pointers}
             if is_last:
@@ -867,7 +877,8 @@ class MemoryScan:
         block = int(before[sites == main][-1])
         kind = int(self._objects.types[block])
         start, size = int(targets.addresses[block]), int(targets.sizes[block])
-        return [self._block_holder(start, main, size, kind, start + int(self._objects.offsets[block]))]
+        holder = self._block_holder(start, main, size, kind, start + int(self._objects.offsets[block]))
+        return [replace(holder, is_alone=int((sites == main).sum()) >= MOST * len(held))]
 
     def _before_own(self, site: int, blocks: NDArray[np.intp]) -> NDArray[np.intp]:
         """Return the block of another site that leads to each; -1 where there is none.
@@ -880,15 +891,23 @@ class MemoryScan:
             before = np.where(own, self._reached.before[before], before)
         return np.where((before >= 0) & (self._targets.sites[before] == site), -1, before)
 
-    def _step_up(self, found: list[Holder], words: NDArray[np.uint64]) -> int | None:
-        """Add the holder in which most of these words stand; return its block, None outside all and in a circle."""
+    def _step_up(self, found: list[Holder], words: NDArray[np.uint64], *, of_each: bool = False) -> int | None:
+        """Add the holder in which most of these words stand; return its block, None outside all and in a circle.
+
+        ``of_each``: there is one word for each block that is held, else all words that lead to one block.
+        """
         places = self.blocks.covering(words)
         sites = np.where(places < 0, 0, self.site_of(self.blocks.sites[places]))
+        if found and (is_other := ~self._is_link(found[-1], places)).any():
+            words, places, sites = words[is_other], places[is_other], sites[is_other]
         main = int(np.bincount(sites).argmax())
         these, counts = np.unique(words[sites == main], return_counts=True)
         word = usual_word(these, counts - 0.5 * self._is_on_stack(these), [mapping.start for mapping in self.mappings])
+        told = (places >= 0) | self._is_static(words)  # else on a stack, or on one of a thread that has ended
+        voting = sites[told] if of_each else sites[told][np.unique(places[told], return_index=True)[1]]
+        is_alone = len(voting) == 0 or int(np.bincount(voting).max()) >= MOST * len(voting)
         if not main:
-            found.append(Holder(word, None, sample=self._object_around(word)))
+            found.append(Holder(word, None, sample=self._object_around(word), is_alone=is_alone))
             return None
         block = int(places[words == word][0])
         start, size = int(self.blocks.addresses[block]), int(self.blocks.sizes[block])
@@ -896,8 +915,26 @@ class MemoryScan:
         head = self.memory.read(start, min(HEAD_WORDS, size // 8))
         is_circle = any(start <= holder.address < start + size for holder in found)
         offset, kind = self._object_in(head) if is_object else (0, 0)
-        found.append(self._block_holder(word, main, size, kind, start + offset))
+        holder = self._block_holder(word, main, size, kind, start + offset)
+        found.append(replace(holder, is_alone=is_alone, gtypes=() if is_object else self._gtypes_in(block)))
         return None if is_circle else block
+
+    def _is_link(self, below: Holder, places: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Tell which blocks are of the same linked list of C code as one: of its size. They lead to others of it."""
+        is_link = (places >= 0) & (below.type is None)
+        is_link[is_link] = self.blocks.sizes[places[is_link]] == below.size_bytes
+        return is_link
+
+    def _gtypes_in(self, block: int) -> tuple[int, ...]:
+        """Return what may be the GType of an object of GLib that was there before the first cycle."""
+        only = self.blocks.take(np.array([block], np.intp))
+        if self._gobjects is None or only.cycles[0] > 0:
+            return ()
+        return self._gobjects.gtypes_within(int(only.addresses[0]), int(only.sizes[0]))
+
+    @cached_property
+    def _gobjects(self) -> GObjects | None:
+        return GObjects(self.memory) if has_glib(self.mappings) else None
 
     def _is_on_stack(self, words: NDArray[np.uint64]) -> NDArray[np.bool_]:
         found = np.zeros(len(words), np.bool_)
@@ -956,11 +993,17 @@ class MemoryScan:
     ) -> dict[int, NDArray[np.uint64]]:
         """Return where pointers to each of these blocks stand, outside of itself and of gc's list.
 
-        ``ranges``: the memory to look through; all of it when None.
+        Of those the best witnesses: what was freed leaves pointers, which lead into the middle of a large block that
+        has its place now. ``ranges``: the memory to look through; all of it when None.
         """
         blocks = blocks[np.argsort(self.blocks.addresses[blocks])]
         only = self.blocks.take(blocks)
         found = search(only.addresses, only.sizes, self.pieces(ranges))
-        pointers = self.counted(found, only, self.objects_in(only, found))
+        objects = self.objects_in(only, found)
+        pointers = self.counted(found, only, objects)
         pointers = pointers.take(only.covering(pointers.sources) != pointers.targets)
-        return {int(blocks[n]): pointers.sources[pointers.targets == n] for n in distinct(pointers.targets).tolist()}
+        pointers = pointers.take(is_good_witness(pointers, objects))
+        order = np.argsort(pointers.targets, kind="stable")
+        targets, firsts = np.unique(pointers.targets[order], return_index=True)
+        sources = np.split(pointers.sources[order], firsts[1:])
+        return {int(blocks[n]): words for n, words in zip(targets, sources, strict=False)}  # one empty part of nothing

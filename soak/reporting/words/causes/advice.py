@@ -11,6 +11,7 @@ from soak.reporting.words.causes.holders import (
     cache_advice,
     cache_words,
     container_words,
+    gobject_step,
     held_by,
     named_step,
     step_words,
@@ -293,6 +294,10 @@ def _keeper(cause: Cause) -> str | None:
     named = named_step(cause.memory_path)
     if named is not None:
         return named.name
+    gobject = gobject_step(cause.memory_path)
+    if gobject is not None:
+        place = gobject.allocated_at
+        return f"the {gobject.type}{f' made at {spot(place)}' if place is not None and place.is_python else ''}"
     root = cause.memory_path[0] if cause.memory_path else None
     return step_words(root) if root is not None and root.kind == MemoryKind.STATIC else None
 
@@ -341,7 +346,7 @@ def _step_words(step: MemoryStep) -> str:
     """Name memory that holds something; of a block the line without its folders."""
     if step.kind == MemoryKind.BLOCK and step.allocated_at is not None and step.name:
         return f"{step.name}, the {step.type or 'block'} allocated at {spot(step.allocated_at)}"
-    if step.kind == MemoryKind.BLOCK and step.allocated_at is not None:
+    if step.kind in (MemoryKind.BLOCK, MemoryKind.GOBJECT) and step.allocated_at is not None:
         return f"the {step.type or 'block'} allocated at {spot(step.allocated_at)}"
     return step_words(step)
 

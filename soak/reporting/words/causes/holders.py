@@ -57,6 +57,11 @@ def named_step(path: Sequence[MemoryStep]) -> MemoryStep | None:
     return next((step for step in path if step.kind == MemoryKind.BLOCK and step.name), None)
 
 
+def gobject_step(path: Sequence[MemoryStep]) -> MemoryStep | None:
+    """Return the object of GLib on a way that is nearest to the blocks; None where there is none."""
+    return next((step for step in reversed(path) if step.kind == MemoryKind.GOBJECT), None)
+
+
 def step_words(step: MemoryStep) -> str:
     """Name memory that holds something: ``kept, a static variable of keeper.so``."""
     if step.kind == MemoryKind.TEXT:
@@ -70,7 +75,7 @@ def step_words(step: MemoryStep) -> str:
         return f"the block allocated at {allocation_words(step.allocated_at)}, which is lost itself"
     if step.kind == MemoryKind.BLOCK and step.name:
         return f"{step.name}, the {step.type or 'block'} allocated at {allocation_words(step.allocated_at)}"
-    if step.kind == MemoryKind.BLOCK:
+    if step.kind in (MemoryKind.BLOCK, MemoryKind.GOBJECT):
         return f"the {step.type or 'block'} allocated at {allocation_words(step.allocated_at)}"
     return _OF_MEMORY.get(step.kind, step.kind)
 
