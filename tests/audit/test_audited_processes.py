@@ -75,6 +75,7 @@ def test_a_native_leak_is_native_blocks(tmp_path: Path):
     assert not audit.fragmentation
 
 
+@pytest.mark.long
 def test_a_leak_of_large_blocks_is_native_blocks_too(tmp_path: Path):
     """Each has a mapping of its own, which malloc makes past any hook."""
     driver = LIBC + "def cycle(state):\n    ctypes.memset(C.malloc(300_000), 1, 300_000)\n"
@@ -85,6 +86,7 @@ def test_a_leak_of_large_blocks_is_native_blocks_too(tmp_path: Path):
     assert change(audit, "native-blocks") == pytest.approx(300_000 * cycles(audit), rel=0.01)
 
 
+@pytest.mark.long
 def test_what_was_asked_for_and_never_touched_is_not_resident(tmp_path: Path):
     """One MiB per cycle from calloc, of which only the page with the chunk's header is touched."""
     audit = audit_of(tmp_path, LIBC + "def cycle(state):\n    C.calloc(1, 1 << 20)\n", iterations=200)

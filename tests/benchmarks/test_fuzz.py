@@ -24,7 +24,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("kind", list(fuzz.KINDS))
 def test_mutated_files_are_read_or_refused_in_one_line(kind: str, files: Path):
-    arguments = [kind, str(files), "0", "40", "2", "60"]
+    arguments = [kind, str(files), "0", "24", "2", "60"]
 
     ended = subprocess.run(
         [sys.executable, fuzz.__file__, "--of", *arguments], capture_output=True, text=True, timeout=300, check=False
@@ -35,4 +35,4 @@ def test_mutated_files_are_read_or_refused_in_one_line(kind: str, files: Path):
     assert found["faults"] == []
     assert found["read"] > 0
     assert found["refused"] > 0
-    assert found["read"] + found["refused"] == 40
+    assert found["read"] + found["refused"] == 24

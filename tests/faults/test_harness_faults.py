@@ -193,6 +193,7 @@ def test_a_disk_that_fills_up_leaves_the_database_whole(tmp_path: Path):
         assert store.cycles_read() == {"it": 0}
 
 
+@pytest.mark.long
 def test_a_run_on_a_read_only_disk_can_be_read(place: Path):
     """Commands that only read work; commands that must write say in one line that they cannot."""
     with small_disk(place / "disk", "20m"):

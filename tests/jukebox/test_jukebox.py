@@ -96,39 +96,43 @@ play([songs[0].path])
 """
 
 
+WRONG_INPUT = [
+    ("play([])", "JukeboxError: the playlist is empty"),
+    ("play(['/nowhere.ogg'])", "SongError: there is no file /nowhere.ogg"),
+    ("play(['README.md'])", "SongError: README.md is not a song: "),
+    ("play([songs[0].path], 'song.mp3')", "JukeboxError: song.mp3 is not a sound file format that can be written"),
+    ("play([songs[0].path], '/nowhere/song.wav')", "JukeboxError: /nowhere/song.wav: Could not open file"),
+    ("play([songs[0].path], songs[0].path)", "JukeboxError: {tmp}/song0-21.ogg is one of the songs; it would be"),
+    (
+        "cut = Path(sys.argv[1], 'cut.flac'); cut.write_bytes(songs[1].path.read_bytes()[:3000]); play([cut])",
+        "SongError: {tmp}/cut.flac is not a song: flacdec",
+    ),
+    (
+        CUT_SHORT,
+        "SongError: {tmp}/cut.ogg is not a song: ",
+    ),
+    (
+        "make_songs(Path(sys.argv[1]), seconds=0.1); play([Path(sys.argv[1], 'song2-9.wav')])",
+        "SongError: {tmp}/song2-9.wav is too short to be mixed",
+    ),
+    ("make_songs(Path(sys.argv[1]), formats=('mp3',))", "SongError: there is no format 'mp3'"),
+    ("play([sys.argv[1]])", "SongError: {tmp} is a folder, not a song"),
+    (WITHOUT_DECODER, "SongError: {tmp}/song0-21.ogg cannot be decoded: decodebin"),
+    (WITHOUT_SOUND_CARD, "JukeboxError: there is no sound card that GStreamer can use; --out FILE writes a file"),
+    ("make_songs(Path(sys.argv[1]), seconds=float('nan'))", "SongError: songs of nan s cannot be made; give a "),
+    ("make_songs(Path(sys.argv[1]), seconds=0)", "SongError: songs of 0 s cannot be made; give a length above 0"),
+    (
+        "from jukebox.faults import Fault; Fault('typo')",
+        "JukeboxError: there is no fault 'typo'; use none, not_removed, not_null, ",
+    ),
+    ("from jukebox.gstreamer import make; make('juke')", "JukeboxError: GStreamer has no element 'juke'"),
+]
+FEW = 6
+
+
 @pytest.mark.parametrize(
     ("statement", "message"),
-    [
-        ("play([])", "JukeboxError: the playlist is empty"),
-        ("play(['/nowhere.ogg'])", "SongError: there is no file /nowhere.ogg"),
-        ("play(['README.md'])", "SongError: README.md is not a song: "),
-        ("play([songs[0].path], 'song.mp3')", "JukeboxError: song.mp3 is not a sound file format that can be written"),
-        ("play([songs[0].path], '/nowhere/song.wav')", "JukeboxError: /nowhere/song.wav: Could not open file"),
-        ("play([songs[0].path], songs[0].path)", "JukeboxError: {tmp}/song0-21.ogg is one of the songs; it would be"),
-        (
-            "cut = Path(sys.argv[1], 'cut.flac'); cut.write_bytes(songs[1].path.read_bytes()[:3000]); play([cut])",
-            "SongError: {tmp}/cut.flac is not a song: flacdec",
-        ),
-        (
-            CUT_SHORT,
-            "SongError: {tmp}/cut.ogg is not a song: ",
-        ),
-        (
-            "make_songs(Path(sys.argv[1]), seconds=0.1); play([Path(sys.argv[1], 'song2-9.wav')])",
-            "SongError: {tmp}/song2-9.wav is too short to be mixed",
-        ),
-        ("make_songs(Path(sys.argv[1]), formats=('mp3',))", "SongError: there is no format 'mp3'"),
-        ("play([sys.argv[1]])", "SongError: {tmp} is a folder, not a song"),
-        (WITHOUT_DECODER, "SongError: {tmp}/song0-21.ogg cannot be decoded: decodebin"),
-        (WITHOUT_SOUND_CARD, "JukeboxError: there is no sound card that GStreamer can use; --out FILE writes a file"),
-        ("make_songs(Path(sys.argv[1]), seconds=float('nan'))", "SongError: songs of nan s cannot be made; give a "),
-        ("make_songs(Path(sys.argv[1]), seconds=0)", "SongError: songs of 0 s cannot be made; give a length above 0"),
-        (
-            "from jukebox.faults import Fault; Fault('typo')",
-            "JukeboxError: there is no fault 'typo'; use none, not_removed, not_null, ",
-        ),
-        ("from jukebox.gstreamer import make; make('juke')", "JukeboxError: GStreamer has no element 'juke'"),
-    ],
+    [pytest.param(*case, marks=[pytest.mark.long] * (at >= FEW)) for at, case in enumerate(WRONG_INPUT)],
 )
 def test_bad_input_is_one_clear_error(run_code: RunCode, tmp_path: Path, statement: str, message: str):
     printed = run_code(MAKE_SONGS + statement, str(tmp_path), fails_with=1)

@@ -123,6 +123,7 @@ def test_a_c_function_is_found_with_its_place(framing: Path, monkeypatch: pytest
 
 
 @pytest.mark.integration
+@pytest.mark.long
 @pytest.mark.parametrize(("tolerance", "verdict"), [("64B", Verdict.LEAK), ("1KiB", Verdict.CLEAN)])
 def test_a_tolerance_accepts_what_is_lost_and_what_is_held(
     tolerance: str, verdict: Verdict, framing: Path, monkeypatch: pytest.MonkeyPatch

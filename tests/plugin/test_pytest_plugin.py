@@ -107,7 +107,8 @@ def test_what_pytest_itself_allocates_is_not_counted(run):
     result.assert_outcomes(passed=1)
 
 
-@pytest.mark.parametrize("isolate", [True, pytest.param(False, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("isolate", [True, False])
 def test_an_async_test_is_a_cycle_without_any_other_plugin(run, isolate: bool):
     result = run(
         f"""

@@ -102,7 +102,10 @@ def test_what_is_closed_or_has_a_bound_is_no_leak(tmp_path: Path, name: str):
     assert not any(cause.confirmed for cause in result.causes)
 
 
-@pytest.mark.parametrize("name", sorted(KEEPING))
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.long] * (name != "a number of the module")) for name in sorted(KEEPING)],
+)
 def test_a_dict_whose_keys_count_up_is_a_leak_after_few_cycles(tmp_path: Path, name: str):
     result = soak_few(tmp_path, KEEPING[name], 400)
 

@@ -64,7 +64,9 @@ def test_the_repaired_twins_have_no_such_cause(native_folder: Path, name: str) -
     if name == "fd_in_c":
         result = soak_planted("fd_in_c_repaired", native_folder / "own", iterations=CYCLES)
     else:
-        result = soak_file(PLANTED / f"{name}_repaired.py", iterations=CYCLES)
+        # What glibc keeps of ended threads is flat in the long run only.
+        cycles = 1024 if name == "thread" else CYCLES
+        result = soak_file(PLANTED / f"{name}_repaired.py", iterations=cycles)
 
     assert result.verdict is not Verdict.LEAK
     assert result.causes == ()

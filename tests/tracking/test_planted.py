@@ -274,7 +274,7 @@ def test_a_small_leak_under_a_sawtooth_of_megabytes_is_found_at_its_site(native_
     assert not [other for other in result.causes if other.confirmed and other is not cause]
 
 
-@pytest.mark.parametrize("variable", ["PYTHONMALLOC=debug", "PYTHONDEVMODE=1"])
+@pytest.mark.parametrize("variable", ["PYTHONMALLOC=debug", pytest.param("PYTHONDEVMODE=1", marks=pytest.mark.long)])
 def test_another_allocator_of_python_changes_no_count(
     native_folder: Path, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:

@@ -21,7 +21,9 @@ def soak_steps(function: str, folder: Path, **changes: object) -> ComponentResul
     return soak_file(PLANTED / "stepped.py", settings=settings, n_min=N_MIN, **changes)
 
 
-@pytest.mark.parametrize(("function", "rate"), [("leak_into_arena", 24.0), ("leak_into_names", 16.0)])
+@pytest.mark.parametrize(
+    ("function", "rate"), [("leak_into_arena", 24.0), pytest.param("leak_into_names", 16.0, marks=pytest.mark.long)]
+)
 def test_what_is_doubled_for_ever_is_a_leak_at_the_rate_of_its_content(tmp_path: Path, function: str, rate: float):
     """Within twelve doublings, and at its line: 24 B of the arena a cycle; a place of 8 B, of which half are used."""
     result = soak_steps(function, tmp_path, iterations=16 * N_MIN)
@@ -51,7 +53,9 @@ def test_of_several_causes_the_component_grows_by_the_sum(tmp_path: Path):
     assert sum(cause.bytes_per_iteration for cause in result.causes) == pytest.approx(182, rel=0.05)
 
 
-@pytest.mark.parametrize("function", ["repaired_into_arena", "repaired_into_names"])
+@pytest.mark.parametrize(
+    "function", ["repaired_into_arena", pytest.param("repaired_into_names", marks=pytest.mark.long)]
+)
 def test_what_is_emptied_or_full_is_none(tmp_path: Path, function: str):
     result = soak_steps(function, tmp_path, iterations=4 * N_MIN, early_stop=False)
 
