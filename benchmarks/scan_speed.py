@@ -24,7 +24,7 @@ from soak.native.layout import NATIVE_SITE, PYTHON_SITE
 from soak.native.ledger import LedgerFile
 from soak.native.preload import preloading
 from soak.probes.memory import ProcessMemory, held_still
-from soak.running.scanning.scanner import MemoryScan
+from soak.running.scanning.scan.memory_scan import MemoryScan
 
 LONGEST_S, LONGEST_S_PER_GB = 0.5, 1.5
 LOST, HELD = 100, 100

@@ -31,7 +31,7 @@ from soak.attribution.pointers.reachability import (
 from soak.probes.mappings import Mapping
 from soak.probes.memory import writable_ranges
 from soak.results import Unseen
-from soak.running.scanning.scanner import usual_word
+from soak.running.scanning.scan.holders import usual_word
 
 HEAP, ROOT = 0x5000_0000, 0x9000
 TYPE = 0x7000

@@ -26,6 +26,7 @@ from soak.running.clock import ScriptedClock
 from soak.running.component.checkpoints import Beside, RowReader
 from soak.running.scanning import scanner as scans
 from soak.running.scanning.copies import Copies, end_copy
+from soak.running.scanning.scan import memory_scan
 from soak.running.scanning.scanner import Scanner
 from soak.verdict import SeriesState, SeriesVerdict, Verdict
 
@@ -174,8 +175,8 @@ def test_many_blocks_from_before_the_cycles_do_not_keep_a_scan_from_those_of_the
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """A heap of nodes that setup makes by the same call has more blocks than can be looked for."""
-    monkeypatch.setattr(scans, "_MOST_BLOCKS", 20_000)
-    monkeypatch.setattr(scans, "_MOST_BLOCKS_BESIDE", 5_000)
+    monkeypatch.setattr(memory_scan, "_MOST_BLOCKS", 20_000)
+    monkeypatch.setattr(memory_scan, "_MOST_BLOCKS_BESIDE", 5_000)
     lost = soak_text(tmp_path / "lost", LOSES + NODES, iterations=60_000)
     held = soak_text(tmp_path / "held", HOLDS.replace("return [0]", "return nodes()") + NODES, iterations=2000)
 

@@ -16,7 +16,8 @@ from soak.probes.ledgers.tables import LiveTables
 from soak.probes.memory import ProcessMemory
 from soak.probes.python_types import PythonTypes
 from soak.running.scanning.naming.ways import name_holders
-from soak.running.scanning.scanner import MemoryScan, TooLongError
+from soak.running.scanning.scan.memory_scan import MemoryScan
+from soak.running.scanning.scan.seen_memory import TooLongError
 
 _LONGEST_S = 20.0
 _MOST_HEADS = 64

@@ -17,7 +17,7 @@ from soak.attribution.holders import MOST, SiteScan
 from soak.attribution.object_answers import Link, SiteAnswer
 from soak.native.layout import PYTHON_OBJ
 from soak.running.scanning.naming.objects import ObjectReader
-from soak.running.scanning.scanner import MemoryScan
+from soak.running.scanning.scan.memory_scan import MemoryScan
 from soak.units import format_count
 
 _MOST_SITES, _SAMPLES = 12, 3

@@ -28,7 +28,7 @@ _MOST_PLACES = 6
 
 
 class Scan(Protocol):
-    """What a scan of the memory of a process that is held still gives (soak.running.scanning.scanner)."""
+    """What a scan of the memory of a process that is held still gives (soak.running.scanning.scan.memory_scan)."""
 
     memory: ProcessMemory
     checkpoint: Checkpoint

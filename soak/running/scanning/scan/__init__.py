@@ -1,0 +1,1 @@
+"""One scan of the memory of a process that is held still."""
