@@ -269,6 +269,16 @@ def decided(
     )
 
 
+def test_what_is_still_open_beside_the_proof_is_told_with_the_cycles_that_it_needs():
+    """Descriptors that come and go, as the journal of SQLite does: memory is proven, and not waited for."""
+    comes_and_goes = SeriesVerdict(Verdict.INCONCLUSIVE, SeriesState.UNDECIDED, 0.0, -0.02, 0.02, needed=900)
+    memory = SeriesVerdict(Verdict.INCONCLUSIVE, SeriesState.UNDECIDED, 0.0, -1e6, 1e6, needed=300_000)
+
+    found = decided(fds=comes_and_goes, tracked=memory)
+
+    assert (found.verdict, found.grounds[0].signals, found.needed) == (Verdict.INCONCLUSIVE, ("fds",), 900)
+
+
 def test_counters_of_memory_need_no_proof_but_must_not_grow():
     grows = SeriesVerdict(Verdict.INCONCLUSIVE, SeriesState.UNSTEADY, 5.0, 4.0, 6.0, is_growing=True)
     open_one = SeriesVerdict(Verdict.INCONCLUSIVE, SeriesState.UNDECIDED, 0.0, -1.0, 1.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from soak.analysis.evidence import COUNTS, Evidence
+from soak.analysis.evidence import COUNTS, MEMORY, Evidence
 from soak.analysis.sites.streaks import (
     told_streak,
 )
@@ -31,9 +31,15 @@ def at_limit(evidence: Evidence, kind: GroundKind, *, is_count: bool) -> Ground 
 
 
 def open_signals(evidence: Evidence) -> dict[str, SeriesVerdict]:
-    """Return the signals that are not CLEAN, without those that the ledger answers for."""
+    """Return the signals that are not CLEAN, without those that the ledger answers for.
+
+    If the births of all live blocks prove that no memory stays, memory that does not grow is not waited for.
+    """
     if not evidence.only_outside:
-        return evidence.open
+        survivors, is_open = evidence.survivors, evidence.open
+        others = {name: series for name, series in is_open.items() if name not in MEMORY or series.is_growing}
+        is_proven = survivors is not None and survivors.verdict is Verdict.CLEAN
+        return others if is_proven and others else is_open
     return {
         name: evidence.series[name]
         for name in (*COUNTS, "rss", "mapped")
