@@ -103,12 +103,16 @@ def largest_holder(chain: Sequence[ChainNode]) -> tuple[str, ChainNode] | None:
 
 
 def holder_of(cause: Cause) -> tuple[str, ChainNode] | None:
-    """Return who holds what a cause grows by: an object that is made anew, or whose table is moved, is that itself."""
+    """Return who holds what a cause grows by: an attribute that is made anew, or whose table is moved, is that itself.
+
+    One of the items of a container is not: the others may grow as well.
+    """
     found = largest_holder(cause.chain)
     if found is None or cause.blocks_per_iteration:
         return found
     itself = chain_steps(cause.chain)[-1]
-    return itself if (itself[1].size_bytes or 0) > (found[1].size_bytes or 0) else found
+    is_attribute = itself[1].name.startswith(".")
+    return itself if is_attribute and (itself[1].size_bytes or 0) > (found[1].size_bytes or 0) else found
 
 
 def outline(nodes: Sequence[ChainNode]) -> tuple[tuple[str, str], ...]:

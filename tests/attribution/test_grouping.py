@@ -371,11 +371,14 @@ def test_what_has_no_expression_is_told_by_what_it_is():
     assert told == ("app.view, a View, 64 B", "a memoryview inside app.view, 56 B")
 
 
-@pytest.mark.parametrize(("blocks", "keeper"), [(0.0, "app.store.values"), (1.0, "app.store")])
-def test_an_array_that_is_made_anew_in_each_call_is_its_own_holder(blocks: float, keeper: str):
-    """One that each call adds to what an object holds is not."""
+@pytest.mark.parametrize(
+    ("name", "blocks", "keeper"),
+    [(".values", 0.0, "app.store.values"), (".values", 1.0, "app.store"), ("[8]", 0.0, "app.store")],
+)
+def test_an_array_that_is_made_anew_in_each_call_is_its_own_holder(name: str, blocks: float, keeper: str):
+    """One that each call adds to what an object holds is not; nor one of ten that grow in turn."""
     store = ChainNode(".store", "a Store", "Store", 56, None)
-    values = ChainNode(".values", "an ndarray", "ndarray", 900_000, None)
+    values = ChainNode(name, "an ndarray", "ndarray", 900_000, None)
     array = a_cause("append", chain=(APP, store, values), blocks_per_iteration=blocks)
 
     assert origin((array,)) == f"app.py:14 allocates it, and {keeper} keeps it"
