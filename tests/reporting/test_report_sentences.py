@@ -397,6 +397,20 @@ def test_what_may_still_be_freed_is_not_told_as_part_of_a_loss():
     )
 
 
+@pytest.mark.parametrize(
+    ("state", "confirmed", "part"),
+    [("lost", True, ", of which 6 B are lost"), ("lost", False, ""), ("held", True, "")],
+)
+def test_a_part_that_a_scan_after_the_last_cycle_finds_to_be_lost_is_told(state: str, confirmed: bool, part: str):
+    """What decided, and ended the run, was the container beside it."""
+    kept = Ground(GroundKind.KEPT_BLOCKS, ("tracked",), sites=1, proven_rate=100.0)
+    lost = a_cause(bytes_per_iteration=6.0, state=state, confirmed=confirmed)
+
+    sentence = say.component_sentence(a_leak(grounds=(kept,), causes=(a_cause(state="held"), lost)))
+
+    assert sentence.startswith(f"numpy_conversion grows by 106 B per call{part}{ROUNDED}")
+
+
 def test_why_a_driver_failed_is_not_said_twice():
     """The component's sentence has the detail; what was found until then is what remains to be said."""
     leaked = a_leak(verdict=Verdict.FAILED, grounds=(Ground(GroundKind.DRIVER_FAILED), *a_leak().grounds))

@@ -124,19 +124,26 @@ def loss_alone(component: ComponentResult) -> str:
     A batch that is emptied every thousand cycles keeps much more than a small leak does, and gives it back.
     """
     is_rest_proven = any(ground.kind in _PROVES_THE_REST for ground in component.grounds)
-    ground = component.grounds[0] if component.grounds and lost_part(component) and not is_rest_proven else None
-    return "" if ground is None else byte_rate(ground.proven_rate or 0.0)
+    is_lost = bool(component.grounds) and component.grounds[0].kind is GroundKind.LOST_BLOCKS
+    is_alone = is_lost and bool(lost_part(component)) and not is_rest_proven
+    return byte_rate(component.grounds[0].proven_rate or 0.0) if is_alone else ""
 
 
 def lost_part(component: ComponentResult) -> str:
-    """Say which part of the growth is proven to be lost, where it is not all of it: ``, of which 100 B are lost``."""
-    ground = component.grounds[0] if component.grounds else None
-    growth = component.growth
-    if ground is None or ground.kind is not GroundKind.LOST_BLOCKS or growth is None or not ground.proven_rate:
+    """Say which part of the growth is proven to be lost, where it is not all of it: ``, of which 100 B are lost``.
+
+    A scan after the last cycle may find it when something else has decided before.
+    """
+    growth, ground = component.growth, component.grounds[0] if component.grounds else None
+    if growth is None or growth.unit in _OPENED_UNITS:
         return ""
+    if ground is not None and ground.kind is GroundKind.LOST_BLOCKS:
+        lost = ground.proven_rate or 0.0
+    else:
+        causes = (cause for cause in component.causes if cause.confirmed and cause.state == "lost")
+        lost = sum(cause.bytes_per_iteration or 0.0 for cause in causes)
     total = growth.requested_bytes_per_iteration or 0.0
-    lost = byte_rate(ground.proven_rate)
-    return f", of which {lost} are lost" if ground.proven_rate < _MOST_PART * total else ""
+    return f", of which {byte_rate(lost)} are lost" if 0 < lost < _MOST_PART * total else ""
 
 
 def other_measure(growth: Growth | None) -> str:
