@@ -14,6 +14,7 @@ from camera.recording import Recording
 from camera.sources import open_source
 
 PERIOD = 32  # frames per file
+FIRST_FRAMES = PERIOD // 2  # so checkpoints are in the middle of a file: at its end the writer may begin the next one
 MAX_PAUSE = "10ms"  # a ring of four buffers outlasts 40 ms
 PAUSES: Any = None  # soak sets it: a count, then pairs of begin and end (0: not yet), in ns of time.monotonic_ns
 LONGEST_S = 10.0
@@ -48,7 +49,8 @@ def setup(
     recording = Recording(Path(folder.name, "run.h5"), camera.shape, frames_per_file=PERIOD, kept_files=1)
     recorder = Recorder(camera, recording)
     recorder.start()
-    return State(recorder, folder, strict)
+    recorder.wait_for_frames(FIRST_FRAMES, LONGEST_S)
+    return State(recorder, folder, strict, FIRST_FRAMES)
 
 
 def cycle(state: State) -> None:
