@@ -61,7 +61,7 @@ WORKLOADS = {
             "not_removed": ("LEAK", "mixer.py:"),
             "not_null": ("LEAK", "are lost", "started at", "opened at mixer.py:"),
             "pad_kept": ("FAILED", "request pads of finished songs that were not released"),
-            "bus_unread": ("LEAK", "GstMessage"),
+            "bus_unread": ("LEAK", "each GstMessage is kept by the GstBus", "each GstMessage is kept, with"),
             "closure": ("LEAK", "is kept by the function made at source_bin.py:"),
             "closure_gc_off": ("LEAK", "is kept by the function made at source_bin.py:"),
             "probe_kept": ("LEAK", "mixer.py:"),
@@ -123,6 +123,7 @@ def describe(workload: Workload, fault: str, folder: Path) -> dict[str, Any]:
         "cycles": component.get("iterations"),
         "load": os.getloadavg()[0],
         "sentence": sentence.strip(),
+        "failure": component.get("failure") if verdict != "FAILED" else None,
     }
 
 
