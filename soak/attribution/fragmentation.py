@@ -26,7 +26,7 @@ _TRACKER_KIND = "tracker"
 def explains_rss(audit: RssAudit, tolerance_bytes: float) -> bool:
     """Tell whether what is left of the growth of RSS is within the tolerance per cycle.
 
-    Left is what no part explains, and mappings and stacks: those are memory that neither ledger nor heap counts. Growth
+    What is left is what no part explains, and mappings and stacks: neither ledger nor heap counts those. Growth
     by free memory is not explained where too few audits tell whether it goes on, nor where it does and is less than
     fragmentation is told by.
     """

@@ -123,7 +123,7 @@ class ProcessMemory:
 def writable_ranges(
     mappings: Iterable[Mapping], stack_pointers: Iterable[int], left_out: Iterable[Range], own_paths: re.Pattern[str]
 ) -> list[Range]:
-    """Return where a program may keep a pointer: its writable mappings, without the unused part of its stacks.
+    """Return the ranges in which a program may keep pointers: writable mappings, without unused parts of stacks.
 
     ``left_out``: ranges to leave out. ``own_paths``: matches files whose mappings do not belong to the program.
     """

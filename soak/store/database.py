@@ -45,7 +45,7 @@ class RunStore:
     def __init__(self, path: Path, *, create: bool, read_only: bool = False) -> None:
         """Open ``path``, or create it. Raises StoreError when it is not a run, or was written by a newer soak.
 
-        ``read_only``: change nothing, not even when this is the last one that has it open.
+        ``read_only``: change nothing, not even if no other process has it open.
         """
         self._path = path
         self._lock = threading.Lock()
@@ -293,7 +293,7 @@ class RunStore:
         except sqlite3.Error as error:
             raise StoreError(f"{self._path}: {' '.join(str(error).split())[:_LONGEST_REASON]}") from error
         except UnicodeDecodeError as error:
-            # Python fails so where SQLite quotes a damaged table in its own message.
+            # Python fails like this if SQLite quotes a damaged table in its message.
             raise StoreError(f"{self._path} is damaged: its tables are not defined in UTF-8") from error
 
 

@@ -1,7 +1,7 @@
 """Read a profile's file with little memory and little time: ``python -I -S profile_reader.py < FILE > JSON``.
 
-A .prof is marshal data. Its reader trusts it: a few bytes can ask for all memory or run for hours, so this is done in
-a process of its own that limits itself first, and what it found is handed on as JSON:
+A .prof is marshal data. Its reader trusts it: a few bytes can request all memory or run for hours. So a process of its
+own reads it, after it has limited itself, and writes JSON:
 
     [[file, line, name, primitive calls, calls, own s, cumulative s, callers], …]
 

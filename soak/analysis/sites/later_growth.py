@@ -14,7 +14,7 @@ side is 1 in 128. Of four it would be 1 in 8."""
 
 
 def later_growth(cycles: NDArray[np.int64], sizes: NDArray[np.int64], parts: int = PARTS) -> SeriesVerdict | None:
-    """Return what grows by how much a cycle; None if there are too few readings.
+    """Return the growth per cycle; None if there are too few readings.
 
     ``cycles`` ``(m,)`` ascending, ``sizes`` ``(m,)``. The interval is that of the rates in so many equal parts of the
     later half of the cycles. It is wider where there are too few readings for these.

@@ -1,4 +1,4 @@
-"""Judge the tracker's ledger: which call sites' live blocks grow, each by the same rule as any other series.
+"""Judge the tracker's ledger: at which call sites live blocks grow, by the same rule as for any other series.
 
 What is summed up over all sites (``tracked``) is a signal of its own and hides what one site does; a leak of 16 B a
 cycle under a sawtooth of megabytes shows only here. Space: a site's live counts are kept where they change, so a
@@ -75,7 +75,7 @@ class Suspect:
 
 @dataclass(slots=True)
 class _Changes:
-    """What is alive of one site, where it is not what it was a checkpoint before."""
+    """What is alive of one site, if it differs from the checkpoint before."""
 
     positions: array[int] = field(default_factory=lambda: array("q"))
     """Of checkpoints, ascending."""
@@ -106,7 +106,7 @@ class _Changes:
 
 
 class LedgerJudge:
-    """Takes in the ledger's checkpoints and tells which sites grow."""
+    """Takes in the ledger's checkpoints and finds the sites that grow."""
 
     def __init__(self, tolerance_bytes: float) -> None:
         self._tolerance_bytes = tolerance_bytes
@@ -148,7 +148,7 @@ class LedgerJudge:
         return changes
 
     def _make_place(self, cycle: int) -> int:
-        """Return the position of a new checkpoint: the last one's, where that is not to be kept."""
+        """Return the position of a new checkpoint: that of the last one, if that one is not to be kept."""
         is_last_kept = self._newest % self._stride == 0
         if is_last_kept and len(self._cycles) == MOST_CHECKPOINTS:
             self._stride *= 2
@@ -256,7 +256,7 @@ class LedgerJudge:
     ) -> SeriesJudge:
         """Return the judge of a site's bytes, with all checkpoints taken in.
 
-        It is the one of the look before where that asked for the same, and where no checkpoint was left out since.
+        It is the judge of the look before if that asked for the same, and no checkpoint was left out since.
         """
         known = self._followed.get(site)
         goes_on = known is not None and self._stride == 1 and (known.tolerance, known.n_min) == (tolerance, n_min)

@@ -10,7 +10,7 @@ from soak.verdict import SeriesState, SeriesVerdict, Verdict
 
 
 def with_undecided(leaking: SeriesVerdict, suspects: Sequence[Suspect], steady: SeriesVerdict | None) -> SeriesVerdict:
-    """Return the growth of sites that leak with what the others have grown by of late, where the sum is not known yet.
+    """Return the growth of sites that leak plus the recent growth of the others, if the sum is not known yet.
 
     The table of a list may be known to leak by its steps before there are enough readings to judge what the list keeps.
     """
@@ -47,7 +47,7 @@ def at_least(whole: SeriesVerdict, part: SeriesVerdict) -> SeriesVerdict:
     if whole.rate is None or whole.low is None or whole.high is None or part.rate is None or part.low is None:
         return part
     high = max(whole.high, part.high or 0.0)
-    # Tables that are resized blur the rate of the whole; where both agree, that of the sites is the closer one.
+    # Resized tables make the rate of the whole inexact; if both agree, that of the sites is more exact.
     rate = part.rate if whole.low <= part.rate <= whole.high else max(whole.rate, part.rate)
     return replace(part, rate=rate, low=max(whole.low, part.low), high=high)
 

@@ -65,8 +65,8 @@ def judge_steps(
 ) -> SeriesVerdict | None:
     """Return LEAK with the rate at which a table fills, or None if these readings are no such table.
 
-    Once six steps have shown a LEAK it stands until the table stops or is emptied, whenever it is looked at. The last
-    of them has to come after ``n_min`` cycles and a fifth: until then it may be a cache that fills. Arrays are
+    Once six steps have shown a LEAK, it holds until the table stops growing or is emptied. The last of them must come
+    after 1.2 ``n_min`` cycles: until then it may be a cache that fills. Arrays are
     ``(readings,)``, from cycle 0 on.
     """
     found = _steps(cycles, values)
@@ -102,7 +102,7 @@ def judge_steps(
 
 
 def _steps(cycles: NDArray[np.float64], values: NDArray[np.float64] | NDArray[np.int64]) -> list[_Step]:
-    """Return where the highest value so far rises by a twentieth or more of all that has been added before."""
+    """Return the positions at which the highest value so far rises by at least a twentieth of all added before."""
     highest = np.maximum.accumulate(values).astype(float)
     found = []
     start = before = float(highest[0])

@@ -24,7 +24,7 @@ _MOST_FRAMES = 48
 def served_frames(stack: Sequence[Call]) -> tuple[Call, ...]:
     """Return the program's Python frames from the innermost to the function that serves; nothing if none is known.
 
-    ``stack``: of an allocation, innermost first. Where a mark of soak's stands in it, that is where a cycle begins. A
+    ``stack``: of an allocation, innermost first. If a mark of soak is on the stack, a cycle begins there. A
     program that loops in a function or script of its own has no such function: there a cycle is what its loop does.
     """
     frames: list[Call] = []

@@ -71,7 +71,7 @@ class KeeperFinder:
         """Return the container that a function on the stack adds to whenever it runs; None if there is none.
 
         ``stack``: of an allocation, innermost first. ``files``: all files of the program that have run. ``has_kept``:
-        tells whether lines of a file, from the first to the last, have allocated memory that is still there; without
+        whether lines of a file, from the first to the last, have allocated memory that is still there; without
         it nothing is found that a setting may switch off.
         """
         frames = self._frames_of(stack)
@@ -143,7 +143,7 @@ class KeeperFinder:
                 keeper = next(filter(None, (_added_in(each, source, keys, program, inner) for each in called)), None)
             settings = NO_SETTINGS if self._is_served or has_kept is None else settings_asked(function, source, program)
             if settings != NO_SETTINGS:
-                # What stands on the stack has run, so its settings are on; whether others are, memory tells.
+                # What is on the stack has run, so its settings are on; the memory shows whether others are.
                 given = replace(given, settings=settings)
                 if keeper is None:
                     keeper = _added_in(function, source, keys, program, given, line, has_kept)
@@ -161,9 +161,9 @@ class KeeperFinder:
     def _registered_at(
         self, function: Function, source: Source, program: Program, given: Given, line: int
     ) -> Keeper | None:
-        """Return what keeps for good what a line makes, where the function always registers that.
+        """Return what keeps for good the thing that a line makes, if the function always registers it.
 
-        Where the line itself registers it, that has run, whatever setting asks for it.
+        If the line itself registers it, that has run, whatever setting asks for it.
         """
         if self._is_served:
             return None  # there a function may serve a few requests of another kind
@@ -174,7 +174,7 @@ class KeeperFinder:
         return None
 
     def _given(self, source: Source, program: Program, arguments: frozenset[str]) -> Given:
-        """Return what conditions of a function may ask for. In a run a cycle is told to do the same each time."""
+        """Return what conditions of a function may ask for. In a run each cycle does the same."""
         return Given(constants_of(source, program), arguments | {_REQUEST}) if self._is_served else Given()
 
     def _figures(self, frames: Sequence[Call], file: str, line: int, files: Sequence[str]) -> Keeper | None:

@@ -30,7 +30,7 @@ def takes_any(function: Function, name: str, source: Source) -> bool:
 
 
 def slots_in(function: Function, name: str) -> Iterator[ast.expr]:
-    """Give the numbers of slots where a function puts entries at a remainder: ``ring[position % 100] = entry``."""
+    """Return the numbers of slots of entries that a function puts at a remainder: ``ring[position % 100] = entry``."""
     for node in ast.walk(function):
         targets = node.targets if isinstance(node, ast.Assign) else []
         for target in targets:

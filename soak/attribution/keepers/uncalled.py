@@ -38,13 +38,13 @@ class Uncalled:
     def __init__(self, driver: str, cycle: str, texts: Callable[[], Mapping[str, str | None]]) -> None:
         """Read nothing yet.
 
-        ``driver``: the file; empty for none. ``cycle``: its function that soak calls. ``texts``: gives what stands in
-        each file that has run; None of one that cannot be read.
+        ``driver``: the file; empty for none. ``cycle``: its function that soak calls. ``texts``: gives the text of each
+        file that has run; None for one that cannot be read.
         """
         self._driver, self._cycle, self._read = driver, cycle, texts
 
     def has(self, use: ast.AST, source: Source) -> bool:
-        """Whether a node stands in a function of the driver's module that nothing calls in the cycles."""
+        """Whether a node is in a function of the driver's module that nothing calls in the cycles."""
         if not self._driver or source.file != self._driver:
             return False
         around = _outermost(use, source)
@@ -56,14 +56,14 @@ class Uncalled:
         return self._calls_by_names_alone
 
     def _is_told_once(self, name: str) -> bool:
-        """Whether the word stands only where the function is defined; a text or a comment may be what names it."""
+        """Whether the word is only in the definition of the function; a text or a comment may be what names it."""
         word = re.compile(rf"\b{re.escape(name)}\b")
         spoken = [(file, len(word.findall(text))) for file, text in self._texts.items() if text is not None]
         return all(count == (file == self._driver) for file, count in spoken)
 
     @cached_property
     def _texts(self) -> dict[str, str | None]:
-        """What stands in the files of the program and its packages."""
+        """The text of the files of the program and its packages."""
         read = self._read().items()
         return {file: text for file, text in read if not (is_of_standard_library(file) or _OF_IMPORTS.search(file))}
 

@@ -1,4 +1,4 @@
-"""What soak needs of an ELF file: where its segments are loaded, and its tables of symbols.
+"""What soak reads from an ELF file: the addresses of its segments, and its tables of symbols.
 
 Files of 64 bits, the lowest byte first, as on x86-64 and aarch64. Read as arrays: a library has tens of thousands of
 symbols.

@@ -58,8 +58,9 @@ class ModuleFile:
     def _line(self, location: SourceLocation, offset: int) -> _Line:
         """Return the line of a location at an offset.
 
-        DWARF's reader names a function by the symbol at its lowest address. There GCC puts the unlikely parts of all
-        functions, so another's name may stand there: ``_PyEval_EvalFrameDefault`` came out as ``ast2obj_expr.cold``.
+        DWARF's reader names a function by the symbol at its lowest address. GCC puts the unlikely parts of all
+        functions there, so the name may be another function's: ``_PyEval_EvalFrameDefault`` came out as
+        ``ast2obj_expr.cold``.
         """
         file, line, symbol = location.full_path or None, location.line, location.symbol
         if file is not None and comes_from_cython_source(symbol):

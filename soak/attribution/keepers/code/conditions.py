@@ -95,7 +95,7 @@ class Given:
     def passed_on(self, calls: Sequence[ast.Call], function: Function) -> frozenset[str]:
         """Return the arguments of a function that calls pass on from a request, or write out.
 
-        ``calls``: of the line that called it. None of its arguments where not just one of them is by its name.
+        ``calls``: of the line that called it. No argument if more than one of them is by its name.
         """
         named = [call for call in calls if getattr(call.func, "id", getattr(call.func, "attr", None)) == function.name]
         if len(named) != 1:

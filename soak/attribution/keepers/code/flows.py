@@ -15,7 +15,7 @@ from soak.attribution.keepers.code.source import Function
 def may_be_added(node: ast.expr | ast.stmt, function: Function, line: int) -> bool:
     """Whether an addition may put into a container what a line of the same function makes, itself or by what it calls.
 
-    ``node``: what adds. It does where it is on that line, or where the line sets a variable that what is added has.
+    ``node``: what adds. It may if it is on that line, or if the line sets a variable that the added value contains.
     """
     return _is_on(node, line) or _sets_one(_names_in(_added(node), function), function, line)
 

@@ -44,9 +44,10 @@ class Program:
         return found if made and len(found) == len(made) else None
 
     def _is_in_uncalled(self, use: ast.AST, source: Source) -> bool:
-        """Whether a use stands in a function of a module whose name no file speaks of: it is not part of the cycles.
+        """Whether a use is in a function of a module that no file names: it is not part of the cycles.
 
-        The functions of the driver's file are called by soak, and a decorator may give a function to who calls it.
+        The functions of the driver's file are called by soak, and a decorator may give a function to code that calls
+        it.
         """
         around = source.function_of(use)
         if not self.driver or source.file == self.driver or not isinstance(around, Function) or around.decorator_list:
@@ -55,7 +56,7 @@ class Program:
         return known is not None and not any(each.uses(around.name) for each in known)
 
     def _is_call_made_once(self, use: ast.AST, source: Source, within: tuple[str, ...]) -> bool:
-        """Whether a use of a name calls it where code runs once.
+        """Whether a use of a name calls it in code that runs once.
 
         It does in a module, in a driver's setup, and in what makes an object that is made once.
         """
@@ -89,7 +90,7 @@ def is_permanent(container: Container, node: ast.AST, source: Source, program: P
 
 
 def is_made_once(own: ast.ClassDef, maker: Function, program: Program) -> bool:
-    """Whether all objects of a class are made where code runs once, so that they live as long as the program."""
+    """Whether all objects of a class are made by code that runs once, so that they live as long as the program."""
     return maker.name == _MAKER and not own.decorator_list and program.calls_once(own.name) is not None
 
 

@@ -71,7 +71,7 @@ def _aliases(function: Function) -> Iterator[tuple[str, ast.expr]]:
 
 
 def set_once(name: str, function: Function, source: Source, program: Program) -> list[ast.expr]:
-    """Return what an attribute is set to where its object is made, which is once; nothing if it may be set again."""
+    """Return what an attribute is set to when its object is made, which is once; nothing if it may be set again."""
     own = source.class_of(function)
     makers = [each for each in own.body if isinstance(each, Function) and each.name == _MAKER] if own else []
     if own is None or len(makers) != 1 or not is_made_once(own, makers[0], program):
