@@ -14,7 +14,7 @@ from soak.analysis.sites.labels import LabelledBlocks
 from soak.native.layout import PYTHON_OBJ, PYTHON_SITE, ROW
 from soak.native.ledger import Checkpoint, Frame, SiteTable
 from soak.probes.descendants import Descendant
-from soak.probes.ledgers.tables import WatchedTables
+from soak.probes.ledgers.tables import CountedProcess, WatchedTables
 from soak.probes.outside import ScriptedReader
 from soak.running.processes.role import Role
 from soak.verdict import Verdict
@@ -86,6 +86,12 @@ class CollectingTables(ScriptedLedger, WatchedTables):
 
     def labelled(self, sites: Collection[int], first: int) -> list[LabelledBlocks]:
         return []
+
+    def counted(self, checkpoint: Checkpoint) -> list[CountedProcess]:
+        return [CountedProcess(os.getpid(), checkpoint, lambda site: site)]
+
+    def in_use(self, groups: dict[int, Collection[int]]) -> dict[int, int]:
+        return {}
 
     def free_tuples(self, groups: dict[int, Collection[int]]) -> dict[int, int]:
         return {}
