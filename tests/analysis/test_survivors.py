@@ -394,6 +394,20 @@ def test_what_an_interpreter_keeps_free_does_not_stay(
     assert (found.verdict is Verdict.CLEAN) == is_clean
 
 
+def test_free_objects_that_are_not_known_as_such_at_the_end_do_not_seem_to_grow():
+    """The process has ended, so at the last look nobody can tell which of its objects were free."""
+    survivors, old = SurvivorJudge(1.0, settled=SETTLED_OF_WATCHED), np.zeros(80, np.int64)
+    for cycle in range(28, 1800, 28):
+        if survivors.is_due(cycle):
+            survivors.add(replace(cohorts(cycle, old, np.full(80, 56)), in_use={3: 0}))
+
+    found = survivors.judge(1792, cohorts(1800, old, np.full(80, 56)))
+
+    assert survivors.looked_at == {3}
+    assert found is not None
+    assert (found.verdict, found.is_growing) == (Verdict.CLEAN, False)
+
+
 @pytest.mark.parametrize(("in_use", "is_free"), [({}, False), ({3: 0}, True), ({3: 10**6}, False)])
 def test_growth_by_free_objects_alone_is_told(in_use: dict[int, int], *, is_free: bool):
     survivors = SurvivorJudge(1.0, settled=SETTLED_OF_WATCHED)

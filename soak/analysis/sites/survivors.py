@@ -17,8 +17,8 @@ doubles has doubled in between. Blocks that come and go take about as much at bo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,6 +101,10 @@ class Cohorts:
                 sums[site] *= used / blocks
         return sums.astype(np.int64)
 
+    def known_as(self, other: Cohorts) -> Cohorts:
+        """Return these where what is in use counts only at sites of which it is known of others as well."""
+        return replace(self, in_use={site: used for site, used in self.in_use.items() if site in other.in_use})
+
     def small_survivors(self, settled: float) -> list[int]:
         """Return the sites of small blocks that stay, those with most bytes first: some may be free objects."""
         told = (self.born_by > self.cycle * _WARMED_UP) & (self.born_from <= self.cycle * settled)
@@ -167,9 +171,15 @@ class SurvivorJudge:
         in_use = newest.sizes_by_site().sum() - before[-1].sizes_by_site().sum()
         return bool(in_use <= self._tolerance_bytes * (newest.cycle - before[-1].cycle) < grown)
 
+    @property
+    def looked_at(self) -> set[int]:
+        """The sites of which it was asked what is in use: ask for them again, so that looks can be compared."""
+        return {site for mark in self._marks for site in mark.in_use}
+
     def _look(self, newest: Cohorts, n_clean: float) -> SeriesVerdict | None:
         n = newest.cycle
-        baselines = [mark for mark in self._marks if mark.cycle <= n * _BASELINE * _WANDER]
+        marks = [mark.known_as(newest) for mark in self._marks]
+        baselines = [mark for mark in marks if mark.cycle <= n * _BASELINE * _WANDER]
         if not baselines:
             return None
         baseline = baselines[-1]
@@ -178,9 +188,13 @@ class SurvivorJudge:
         if last - first < n * (self._settled - _WARMED_UP) * _NARROWEST:
             return None
         blocks, sizes = _survivors(baseline, newest, first, last)
-        sizes = max(sizes, self._risen(newest, n * _BASELINE * _WANDER, n * _LATE * _WANDER))
-        is_doubled = self._risen(newest, n * _LATE, n) > self._tolerance_bytes * (last - first)
-        sizes += self._late(newest) * (last - first) / (n * (SETTLED - self._settled)) if self._settled < SETTLED else 0
+        sizes = max(sizes, _risen(marks, newest, n * _BASELINE * _WANDER, n * _LATE * _WANDER))
+        is_doubled = _risen(marks, newest, n * _LATE, n) > self._tolerance_bytes * (last - first)
+        sizes += (
+            self._late(marks, newest) * (last - first) / (n * (SETTLED - self._settled))
+            if self._settled < SETTLED
+            else 0
+        )
         rate, blocks_rate = sizes / (last - first), blocks / (last - first)
         bound = rate + SIGNALS["tracked"].grain / (last - first)
         is_clean = n >= n_clean and bound < self._tolerance_bytes and blocks_rate < BLOCKS_TOLERANCE
@@ -198,7 +212,7 @@ class SurvivorJudge:
             is_growing=is_doubled,
         )
 
-    def _late(self, newest: Cohorts) -> float:
+    def _late(self, marks: Sequence[Cohorts], newest: Cohorts) -> float:
         """Return the bytes that stay of the cycles before `SETTLED`, at sites where less stayed at looks before n/2.
 
         Garbage that waits for its collection waited then too; a leak that has begun since did not.
@@ -207,25 +221,26 @@ class SurvivorJudge:
         since = newest.last_birth_before(n * self._settled)
         late = newest.sizes_by_site(born_after=since, born_by=newest.last_birth_before(n * SETTLED))
         most = np.zeros(len(late))
-        for mark in self._marks:
+        for mark in marks:
             if n * _BASELINE <= mark.cycle <= n * _LATE * _WANDER:
                 first = mark.last_birth_before(mark.cycle * _STARTED)
                 waited = mark.sizes_by_site(born_after=first, born_by=mark.last_birth_before(mark.cycle * SETTLED))
                 most = np.maximum(most, np.pad(waited, (0, max(len(late) - len(waited), 0)))[: len(late)])
         return float(late[late >= _LARGER * most].sum())
 
-    def _risen(self, newest: Cohorts, until: float, since: float) -> float:
-        """Return the bytes by which sites have much more at each mark since a cycle than at any before another.
 
-        A site that had nothing before is left out: a table that doubles was there with a part of its size.
-        """
-        early = [mark for mark in self._marks if mark.cycle <= until]
-        late = [*(mark for mark in self._marks if since <= mark.cycle < newest.cycle), newest]
-        sizes = [mark.sizes_by_site() for mark in (*early, *late)]
-        sites = max(map(len, sizes))
-        table = np.stack([np.pad(each, (0, sites - len(each))) for each in sizes])
-        most, least = table[: len(early)].max(axis=0), table[len(early) :].min(axis=0)
-        return float((least - most)[(most > 0) & (least >= _LARGER * most)].sum())
+def _risen(marks: Sequence[Cohorts], newest: Cohorts, until: float, since: float) -> float:
+    """Return the bytes by which sites have much more at each mark since a cycle than at any before another.
+
+    A site that had nothing before is left out: a table that doubles was there with a part of its size.
+    """
+    early = [mark for mark in marks if mark.cycle <= until]
+    late = [*(mark for mark in marks if since <= mark.cycle < newest.cycle), newest]
+    sizes = [mark.sizes_by_site() for mark in (*early, *late)]
+    sites = max(map(len, sizes))
+    table = np.stack([np.pad(each, (0, sites - len(each))) for each in sizes])
+    most, least = table[: len(early)].max(axis=0), table[len(early) :].min(axis=0)
+    return float((least - most)[(most > 0) & (least >= _LARGER * most)].sum())
 
 
 def _survivors(baseline: Cohorts, newest: Cohorts, first: int, last: int) -> tuple[float, float]:

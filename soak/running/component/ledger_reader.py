@@ -152,7 +152,7 @@ class LedgerReader:
         sites = checkpoint.sites
         groups: dict[int, Collection[int]] = {
             site: {site, *np.flatnonzero((sites["kind"] == STACK_SITE) & (sites["parent"] == site)).tolist()}
-            for site in found.small_survivors(self._settled)
+            for site in {*found.small_survivors(self._settled), *self._survivors.looked_at}
         }
         if not groups or not isinstance(self._file, WatchedTables):
             return found
