@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import shutil
 import tempfile
@@ -15,11 +14,6 @@ import pytest
 from soak.native import build
 
 WriteFile = Callable[[str, str], Path]
-
-
-def pytest_collection_finish() -> None:
-    """Leave out the thousands of collected tests whenever a test has garbage collected; that took 0.2 s each time."""
-    gc.freeze()
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -235,6 +235,7 @@ for script in sys.argv[1:]:
 """Runs each script in a fork of one process, which has imported what most of them import."""
 
 
+@pytest.mark.long
 def test_every_script_has_help():
     scripts = sorted(path for path in BENCHMARKS.glob("*.py") if path.stem not in SHARED_MODULES)
 

@@ -279,6 +279,7 @@ def test_too_few_cycles_are_exit_code_3_with_how_many_more(place: Path):
     assert component["needed_iterations"] > 0
 
 
+@pytest.mark.long
 def test_an_ungated_leak_is_shown_and_does_not_fail_the_run(place: Path, tmp_path: Path):
     (tmp_path / "case.py").write_text(CASE, encoding="utf-8")
     (tmp_path / "pyproject.toml").write_text(

@@ -330,6 +330,7 @@ FAULTY = {
 }
 
 
+@pytest.mark.long
 def test_the_other_components_continue(tmp_path: Path):
     """Each fault affects only its own component; the exit code is that of the worst."""
     for name, text in FAULTY.items():

@@ -213,6 +213,7 @@ def test_a_run_on_a_read_only_disk_can_be_read(place: Path):
             assert len(answer.err.splitlines()) == 1
 
 
+@pytest.mark.long
 def test_a_run_of_a_newer_soak_is_not_resumed(place: Path):
     """Its layout may differ, so it is left unchanged."""
     folder = Path(soak(place, "run", "case.py:clean", *SMALL).out.splitlines()[-1])

@@ -255,8 +255,9 @@ def teardown(state): print("begun at", state["begun_at"])
 """
 
 
+@pytest.mark.long
 @pytest.mark.integration
-@pytest.mark.parametrize(("leaks", "verdict"), [(True, "LEAK"), pytest.param(False, "CLEAN", marks=pytest.mark.long)])
+@pytest.mark.parametrize(("leaks", "verdict"), [(True, "LEAK"), (False, "CLEAN")])
 def test_the_second_piece_of_a_paced_run_is_judged_by_itself(tmp_path: Path, leaks: bool, verdict: str):
     """A leak that only the second process has is a LEAK; without it the run is CLEAN."""
     (tmp_path / "drive_paced.py").write_text(PACED.format(leaks=leaks), encoding="utf-8")

@@ -179,6 +179,7 @@ answer()
     assert (found.name.rpartition("/")[2], found.is_forked, found.site) == ("by-the-child", True, 0)
 
 
+@pytest.mark.long
 def test_threads_that_create_and_remove_leave_exactly_what_they_kept(track: Track) -> None:
     """The parent takes entries over meanwhile, as at checkpoints."""
     script = f"""{CALLS}

@@ -192,6 +192,7 @@ def test_a_check_that_could_not_begin_says_why_and_nothing_of_growth(run):
         result.stdout.no_fnmatch_line(absent)
 
 
+@pytest.mark.long
 def test_it_works_from_any_folder_and_names_commands_that_work_there(run, pytester: pytest.Pytester, monkeypatch):
     """The root folder differs, and the configuration puts a folder on the path and deselects marked tests."""
     pytester.makeini("[pytest]\npythonpath = src\naddopts = -m nothing -k nothing")
@@ -266,6 +267,7 @@ def test_a_test_that_fails_when_repeated_says_in_which_call(run):
     result.stdout.fnmatch_lines(["soak: ✕ FAILED: test_it.py::test_exhausts failed in call 3: AssertionError*"])
 
 
+@pytest.mark.long
 def test_the_report_holds_every_check_clean_ones_too(run, pytester: pytest.Pytester):
     result = run(
         f"""
@@ -373,6 +375,7 @@ def test_marked_tests_are_forked_from_one_warm_process_but_not_where_a_fixture_c
     assert parents["one"] == parents["two"] != own
 
 
+@pytest.mark.long
 def test_the_budget_of_the_command_line_is_the_one_and_the_command_to_look_closer_has_its_options(run):
     """Checks of a quarter second each are undecided, because the time is too short. Options of soak come once."""
     result = run(

@@ -120,6 +120,7 @@ def test_a_program_that_runs_beside_the_cycles_is_judged(tmp_path: Path, library
     assert [role.verdict for role in result.roles] == [verdict]
 
 
+@pytest.mark.long
 def test_garbage_that_waits_in_a_worker_is_no_leak(tmp_path: Path, library: Path):
     """The worker collects it because soak asks for that; by itself it would only after 700 objects."""
     result = soak(tmp_path, library, POOL.format(work=COLLECTED, method="fork"))

@@ -105,6 +105,7 @@ def test_one_left_behind_in_each_of_30_cycles_is_a_leak_with_its_line(folder: Pa
     assert (cause.newest or "").startswith("/dev/shm/psm_")
 
 
+@pytest.mark.long
 @pytest.mark.integration
 def test_each_kind_is_a_cause_of_its_own_with_its_line(folder: Path) -> None:
     lines = [line for create, remove in LEAKS.values() for line in (create, f"undo.append(lambda it=it: {remove})")]

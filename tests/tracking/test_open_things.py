@@ -271,6 +271,7 @@ def cycle(address):
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("version", by_version(also=()))
 def test_a_thread_that_a_server_of_the_library_started_is_told_by_where_it_is(tmp_path: Path, version: str) -> None:
     """No line of the component's starts it. There are more threads than are told one by one."""

@@ -299,6 +299,7 @@ def test_without_the_tracker_the_report_says_so_and_the_counters_decide(native_f
     assert [(cause.kind, cause.where) for cause in result.causes] == [("native", None)]
 
 
+@pytest.mark.long
 def test_two_runs_and_an_edited_file_give_the_same_fingerprint(native_folder: Path) -> None:
     """Lines that move do not make another leak of it, in C by its function, in Python by its own."""
     file = PLANTED / "list_append_leak.py"

@@ -172,11 +172,12 @@ def test_the_repaired_program_is_no_leak(tmp_path: Path, way: str):
     assert not [cause for cause in found["causes"] if cause["state"] == "lost"]
 
 
+@pytest.mark.long
 @watched
 @pytest.mark.integration
 @pytest.mark.parametrize(
     ("way", "state", "decided_by"),
-    [("lose", "lost", "lost-scan"), pytest.param("forget", "lost", "lost-scan", marks=pytest.mark.long)],
+    [("lose", "lost", "lost-scan"), ("forget", "lost", "lost-scan")],
 )
 def test_a_threaded_server_that_loses_memory_is_told(tmp_path: Path, way: str, state: str, decided_by: str):
     with requests() as port:

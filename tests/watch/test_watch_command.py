@@ -160,7 +160,8 @@ time.sleep(60)
 """
 
 
-@pytest.mark.parametrize("stubborn", [[], pytest.param(["stubborn"], marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("stubborn", [[], ["stubborn"]])
 def test_processes_that_do_not_end_with_the_program_are_ended_after_it(stubborn: list[str]):
     """Such as the workers of a pool: they would hold its port, and the streams of the watch."""
     grace = "3s" if stubborn else "1s"

@@ -190,6 +190,7 @@ def test_a_list_that_grows_at_each_mark_is_named(tmp_path: Path):
     assert answer.component["pacing"]["interval_s"] is None
 
 
+@pytest.mark.long
 def test_the_list_that_is_kept_short_is_clean(tmp_path: Path):
     program = tmp_path / "service.py"
     program.write_text(MARKING)
@@ -284,6 +285,7 @@ for _ in range(1500 if repaired else 4000):
 """
 
 
+@pytest.mark.long
 def test_reference_cycles_that_wait_for_a_collection_are_suggested() -> None:
     """Their memory climbs until gc runs by itself, every 350 calls, and then falls at once.
 
@@ -353,6 +355,7 @@ for _ in range(1400):
 """
 
 
+@pytest.mark.long
 def test_names_that_the_interpreter_keeps_of_attribute_look_ups_are_no_growth() -> None:
     """Its cache keeps one for each of 4,096 entries: 57 B at each of the first thousands of calls."""
     answer = watch(sys.executable, "-c", LOOKING_UP, n_min=256)
@@ -603,6 +606,7 @@ for _ in range(1_000_000 if len(sys.argv) > 1 else 1800):
 """
 
 
+@pytest.mark.long
 def test_tuples_that_cpython_keeps_free_are_no_growth_and_those_that_a_list_keeps_are():
     """Up to 2,000 of a size: one more at each call, for a longer one is made and cut."""
     free = watch(sys.executable, "-c", CUTTING, n_min=1024)
