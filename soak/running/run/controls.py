@@ -22,7 +22,7 @@ from soak.verdict import SeriesVerdict, Verdict
 PLANTED_BYTES = 106
 RECOVERED_WITHIN = 0.02
 BLANK_RATE_BYTES = 0.05
-_N_MIN_SHARE = 8
+_N_MIN_SHARE = 4
 """n_min is this part of the cycles of a stretch."""
 _SIGNALS = {"object": "python_blocks", "fd": "fds", "child": "children", "mmap": "mapped", "thread": "threads"}
 """By which signal each kind is found again."""
@@ -69,8 +69,16 @@ def _judge_series(stretch: Stretch, names: Iterable[str]) -> dict[str, SeriesVer
     return judged
 
 
+def _rising(stretch: Stretch) -> set[str]:
+    """Return the signals, but for the heap, that were above their first value: no other one can leak."""
+    first: dict[str, float] = {}
+    for reading in stretch.readings:
+        first = {**reading.values, **first}
+    return {n for each in stretch.readings for n, value in each.values.items() if value > first[n]} - {"heap"}
+
+
 def _judge_blank(stretch: Stretch) -> Blank:
-    series = _judge_series(stretch, SIGNALS)
+    series = _judge_series(stretch, ["heap", *_rising(stretch)])
     heap = series.get("heap")
     others = {name for name, verdict in series.items() if verdict.verdict is Verdict.LEAK}
     if stretch.failure is not None or heap is None or heap.rate is None or heap.low is None or heap.high is None:

@@ -20,7 +20,7 @@ from soak.verdict import SeriesVerdict
 
 _LOST_STANDS_AFTER_S, _KEPT_STANDS_AFTER_S = 3.0, 1.0
 """Proven blocks are a leak at once, but the series then tell soon by how much, and what else there is."""
-_TELLS_AFTER_S, _TELLS_TIMES, _TELLS_WITHIN = 0.25, 4, 0.02
+_TELLS_AFTER_S, _TELLS_TIMES, _TELLS_WITHIN = 0.1, 4, 0.02
 """Sooner when the rate is known this precisely, over this many times the cycles after which they were found."""
 _RARE_BLOCKS_PER_CYCLE, _FEWEST_BLOCKS, _NOTABLE_SHARE = 0.5, 16, 0.1
 """A library that hands out memory itself asks for a large block now and then: so many of them tell the rate."""
