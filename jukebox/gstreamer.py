@@ -55,6 +55,19 @@ def time_ns(frames: int) -> int:
     return int(frames * Gst.SECOND // RATE_HZ)
 
 
+def stop(element: Any) -> bool:
+    """Set an element to NULL, and return whether it is. If an element of a bin cannot stop, the others are stopped.
+
+    GStreamer itself leaves them as they were then.
+    """
+    if element.set_state(Gst.State.NULL) == Gst.StateChangeReturn.FAILURE and isinstance(element, Gst.Bin):
+        for child in element.children:
+            stop(child)
+        element.set_state(Gst.State.NULL)
+    _, state, pending = element.get_state(0)
+    return bool(state == Gst.State.NULL and pending == Gst.State.VOID_PENDING)
+
+
 def end_idle_threads() -> None:
     """Let threads of GLib's pools end at once when they have nothing to do, so that none is there by chance."""
     GLib.ThreadPool.set_max_unused_threads(0)

@@ -10,7 +10,7 @@ from typing import Any
 from jukebox.bus import describe_error, read_bus, wait_for_end
 from jukebox.errors import JukeboxError
 from jukebox.faults import Fault, add_reference
-from jukebox.gstreamer import CAPS, FRAME_BYTES, RATE_HZ, Gst, add_chain, make
+from jukebox.gstreamer import CAPS, FRAME_BYTES, RATE_HZ, Gst, add_chain, make, stop
 from jukebox.source_bin import LEVEL_INTERVAL_NS, SourceBin
 
 OUTPUT_FRAMES = RATE_HZ // 10
@@ -148,7 +148,7 @@ class Mixer:
         """Stop the pipeline, with the songs that are in it. No gate may be closed."""
         for element in self.pipeline.children:
             element.set_locked_state(False)
-        self.pipeline.set_state(Gst.State.NULL)
+        stop(self.pipeline)
 
     def _stall(self) -> str:
         """Return that nothing moves, with the reason where it is a request pad without a song."""

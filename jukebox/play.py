@@ -9,7 +9,7 @@ from typing import Any
 
 from jukebox.errors import JukeboxError, SongError
 from jukebox.faults import Fault
-from jukebox.gstreamer import RATE_HZ, Gst, make
+from jukebox.gstreamer import RATE_HZ, Gst, make, stop
 from jukebox.mixer import OUTPUT_FRAMES, Mixer
 from jukebox.songs import Song, measure
 from jukebox.source_bin import MIX_GRID_FRAMES, SourceBin
@@ -84,7 +84,8 @@ class Jukebox:
         """Stop, wherever the songs are."""
         self._current.gate.open()
         self.mixer.close()
-        self._current.threads.end()
+        if stop(self._current.bin):
+            self._current.threads.end()  # those of a song that runs would be waited for without an end
 
 
 def play(playlist: Iterable[str | Path], out: str | Path | None = None) -> None:

@@ -85,6 +85,7 @@ def watch(*command: str, options: tuple[str, ...] = ()) -> tuple[dict[str, Any],
     return json.loads(done.stdout)["components"][0], done.stderr
 
 
+@pytest.mark.long  # it ends by itself: a busy machine reads too little of it for a verdict
 @pytest.mark.usefixtures("library")
 def test_a_program_whose_first_thread_has_ended_is_watched_to_its_end(headless: Path):
     with ThreadPoolExecutor() as both:
