@@ -56,9 +56,9 @@ def time_ns(frames: int) -> int:
 
 
 def stop(element: Any) -> bool:
-    """Set an element to NULL, and return whether it is. If an element of a bin cannot stop, the others are stopped.
+    """Set an element to NULL, and return whether it is.
 
-    GStreamer itself leaves them as they were then.
+    If an element of a bin cannot stop, GStreamer leaves the others running: then each of them is stopped by itself.
     """
     if element.set_state(Gst.State.NULL) == Gst.StateChangeReturn.FAILURE and isinstance(element, Gst.Bin):
         for child in element.children:

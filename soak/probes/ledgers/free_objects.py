@@ -1,8 +1,8 @@
-"""Tell the objects that CPython keeps free for the next from those that somebody has: both are live blocks.
+"""Count the objects on CPython's free lists: their blocks are alive, but no program refers to them.
 
-It keeps up to 2,000 tuples of each size, 80 lists and 80 dicts. A program that makes its tuples from iterators fills
-that list by one at each, for a larger one is made and cut, and the cut one is put there. A free object has no
-references any more (CPython 3.8 to 3.13), or has the address of the next free one in their place (from 3.14 on).
+A free list has up to 2,000 tuples of each size, 80 lists or 80 dicts. A program that makes tuples from iterators adds
+one with each: CPython makes a larger tuple, cuts it to its length, and frees it later as one of that length. A free
+object has a reference count of 0 (CPython 3.8 to 3.13), or the address of the next one in its place (from 3.14 on).
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from soak.results import Place, RssAudit
 from soak.running.time_share import TimeShare
 
 _SHARE = 0.01
-"""Part of the time that it may take; the kernel walks over all pages for it."""
+"""Processor time that it may take, as a part of all time; the kernel walks over all pages for it."""
 _NEXT_AFTER = 1.15
 """Times the cycles: some fifteen after an eighth of them, and the latest speaks of most of them."""
 _RECENT_SHARE = 0.75
@@ -41,17 +41,17 @@ class MappedMemory:
         self._breakdowns: list[Breakdown] = []
 
     def look(self, cycle: int, now_s: float, processes: Sequence[CountedProcess]) -> None:
-        """Look, where that is due. What is just ending is left out, and what maps nothing has nothing to look at."""
+        """Look, if that is due. A process that is just ending is left out; one that maps nothing needs no look."""
         last = self._breakdowns[-1].cycle if self._breakdowns else 0
         if cycle <= _NEXT_AFTER * last or not self._time.is_due(now_s):
             return
-        begun_s = time.monotonic()
+        begun_s = time.thread_time()
         try:
             has_mapped = any(map(_has_mapped, processes))
             self._breakdowns.append(self._read(cycle, processes) if has_mapped else Breakdown(cycle, 0, {}))
         except (OSError, ShadowError):
             pass
-        self._time.spend(now_s, time.monotonic() - begun_s)
+        self._time.spend(now_s, time.thread_time() - begun_s)
 
     def may_hide_growth(self, cycle: int, tolerance_bytes: float) -> bool:
         """Tell whether memory may be growing that no ledger counts."""

@@ -43,8 +43,7 @@ class WatchProofs(Proofs):
         """Prove nothing yet.
 
         ``is_scanned``: scans are allowed, so what they say is waited for. ``ended``: returns how many processes have
-        ended that were counted. ``code``: reads the program's code; by default in
-        a thread of its own.
+        ended that were counted. ``code``: reads the program's code; by default in a thread of its own.
         """
         super().__init__(ledger, reachability, clock, KeeperFinder(served_frames))
         self.code = code or CodeReading()
