@@ -3,7 +3,7 @@
     python benchmarks/all.py                        about an hour
     python benchmarks/all.py --short                about a quarter of one: fewer repeats and checkpoints
     python benchmarks/all.py --only pacing child_cost --print
-    python benchmarks/all.py --keep FOLDER          also keeps each script's JSON; does not repeat scripts with JSON there
+    python benchmarks/all.py --keep FOLDER          also keeps each script's JSON, and runs no script that has one
 
 A missed target is a result. The exit status is 1 only when a script could not measure.
 """
