@@ -24,10 +24,10 @@ from soak.analysis.sites.garbage import WAITING_BLOCKS, without_waiting
 from soak.analysis.sites.ledger import LedgerJudge
 from soak.analysis.sites.standing import StandingLeaks
 from soak.reporting.words.verdicts.series import CACHE_FITS_INTO_N_MIN
-from soak.running.watch.counting import CountPace
-from soak.running.watch.pace import WatchPace
+from soak.running.watch.judging.count_pace import CountPace
+from soak.running.watch.judging.pace import WatchPace
+from soak.running.watch.judging.quiet import QuietTime
 from soak.running.watch.plan import WatchPlan
-from soak.running.watch.quiet import QuietTime
 from soak.verdict import Verdict
 
 Counts = npt.NDArray[np.int64]

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from types import SimpleNamespace
 from typing import Any
 
 from soak.analysis.sites.ledger import Suspect
-from soak.running.watch.plan import WatchPlan
-from soak.running.watch.watch import Watch
+from soak.running.watch.judging.free_tuples import FreeTuples
 from soak.verdict import SeriesState, SeriesVerdict, Verdict
 
 SITE, N_MIN = 7, 1024
@@ -26,48 +24,42 @@ class Tables:
         return {} if self.ended else dict.fromkeys(groups, self.free)
 
 
-def a_watch(tables: Tables) -> Any:
-    subject: Any = SimpleNamespace(
-        name="it", describe_fds=dict, program=lambda: "python", tables=lambda: None, has_huge_pages=lambda: False
-    )
-    watch: Any = Watch(subject, WatchPlan(1.0, None, 1.0, N_MIN, stop_at_leak=True), threading.Event())
-    watch._begin(0, "python", None)
-    watch._tables, watch._pace = tables, SimpleNamespace(cycles=0, n_min=N_MIN)
-    watch._suspects = [Suspect(SITE, GROWS, 1.0, 56, 56.0)]
-    return watch
+def free_tuples(tables: Tables) -> FreeTuples:
+    read: Any = tables
+    ledger: Any = SimpleNamespace(stacks_in=lambda _: [])
+    return FreeTuples(read, ledger, N_MIN)
 
 
-def free_at(watch: Any, cycles: int, *, grows: bool = False) -> set[int]:
-    watch._pace.cycles = cycles
-    ledger = SimpleNamespace(stacks_in=lambda _: [])
-    return set(watch._sites_of_free_tuples(ledger, {SITE}, grows=grows))
+def growing(*sites: int) -> list[Suspect]:
+    return [Suspect(site, GROWS, 1.0, 56, 56.0) for site in sites]
+
+
+def free_at(free: FreeTuples, cycles: int, *, grows: bool = False) -> set[int]:
+    return set(free.look(growing(SITE), cycles, {SITE}, grows=grows))
 
 
 def test_what_was_free_while_it_ran_is_known_when_the_last_look_finds_a_leak():
     tables = Tables(free=500)
-    watch = a_watch(tables)
+    free = free_tuples(tables)
 
-    assert free_at(watch, N_MIN // 4) == set()
-    assert free_at(watch, N_MIN // 2) == {SITE}
+    assert free_at(free, N_MIN // 4) == set()
+    assert free_at(free, N_MIN // 2) == {SITE}
     tables.ended = True
-    assert free_at(watch, N_MIN, grows=True) == {SITE}
+    assert free_at(free, N_MIN, grows=True) == {SITE}
 
 
 def test_before_a_leak_stands_it_is_looked_at_now_and_then_only():
     tables = Tables(free=0)
-    watch = a_watch(tables)
+    free = free_tuples(tables)
 
-    assert all(free_at(watch, cycles) == set() for cycles in range(N_MIN // 2, N_MIN, 8))
+    assert all(free_at(free, cycles) == set() for cycles in range(N_MIN // 2, N_MIN, 8))
     assert tables.looks <= 5
 
 
 def test_one_look_is_for_all_sites_that_grow():
     tables = Tables(free=1000)
-    watch = a_watch(tables)
-    watch._suspects = [Suspect(site, GROWS, 1.0, 56, 56.0) for site in range(SITE, SITE + 32)]
-    watch._pace.cycles = N_MIN
-    ledger = SimpleNamespace(stacks_in=lambda _: [])
+    sites = set(range(SITE, SITE + 32))
 
-    found = watch._sites_of_free_tuples(ledger, set(range(SITE, SITE + 32)), grows=True)
+    found = free_tuples(tables).look(growing(*sites), N_MIN, sites, grows=True)
 
-    assert (tables.looks, found) == (1, set(range(SITE, SITE + 32)))
+    assert (tables.looks, found) == (1, sites)

@@ -16,7 +16,7 @@ from soak.results import Unseen
 from soak.running.clock import ScriptedClock
 from soak.running.component.ledger_reader import LedgerReader
 from soak.running.scanning.code_reading import CodeReading
-from soak.running.watch.proofs import WatchProofs
+from soak.running.watch.judging.proofs import WatchProofs
 from soak.verdict import SeriesState, SeriesVerdict, Verdict
 
 SITE, REQUESTS = 1, 400

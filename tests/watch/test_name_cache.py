@@ -11,7 +11,7 @@ from ledger_builder import a_checkpoint
 
 from soak.native.layout import PYTHON_SITE, ROW, SITE, STACK_SITE
 from soak.running.scanning.code_reading import CodeReading
-from soak.running.watch.name_cache import NameCache
+from soak.running.watch.judging.name_cache import NameCache
 
 CALL, OF_NAME, OF_OTHER = 2, 3, 4
 NAMES, EARLIER, LARGER, AT_START = (OF_NAME, 9, 1, 52), (CALL, 3, 10, 520), (CALL, 3, 1, 90), (CALL, 0, 4, 208)

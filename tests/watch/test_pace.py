@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from soak.running.watch.counting import CountPace
-from soak.running.watch.pace import WatchPace
+from soak.running.watch.judging.count_pace import CountPace
+from soak.running.watch.judging.pace import WatchPace
 from soak.running.watch.plan import WatchPlan
 
 

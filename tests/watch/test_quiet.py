@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from soak.running.watch.pace import WatchPace
+from soak.running.watch.judging.pace import WatchPace
+from soak.running.watch.judging.quiet import QuietTime
 from soak.running.watch.plan import WatchPlan
-from soak.running.watch.quiet import QuietTime
 
 EVERY_S = 0.1
 WORKING_S, RESTING_S = 0.03, 0.0002

@@ -21,7 +21,7 @@ from soak.probes.descendants import read_descendants
 from soak.probes.ledgers.followed import Followed
 from soak.probes.ledgers.tables import own_number
 from soak.probes.outside import living_thread
-from soak.running.watch.pace import WatchPace
+from soak.running.watch.judging.pace import WatchPace
 from soak.running.watch.plan import WatchPlan
 from soak.running.watch.preloaded import PreloadedTracker
 from soak.running.watch.subject import Process, start_program

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Sequence
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,8 @@ from soak.reporting.commands.watch import render_watch
 from soak.reporting.outcome import EXIT_CODES
 from soak.reporting.words import why_words
 from soak.results import WATCHED_FROM_OUTSIDE, ComponentResult
-from soak.running.watch.pace import WatchPace
+from soak.running.watch.judging.counts import BlockCounts
+from soak.running.watch.judging.pace import WatchPace
 from soak.running.watch.plan import WatchPlan
 from soak.running.watch.watch import Watch
 from soak.verdict import Verdict
@@ -257,12 +259,12 @@ def test_a_leak_that_goes_on_after_a_pause_is_a_leak_again():
 
 def test_a_count_during_which_many_marks_came_is_made_again():
     """The program went on between the two readings: 60 marks of 333 B each would seem to be of the first 100."""
-    watch = Watch(ScriptedSubject([]), WatchPlan(0.02, None, 1.0, None, stop_at_leak=False), threading.Event())
+    pace = WatchPace(WatchPlan(0.02, None, 1.0, None, stop_at_leak=False), 0, tracked=True)
+    pace.noun, pace.n_min = "mark", N_MIN
     marks, looks = iter([100, 160, 170, 171]), []
-    watch._pace = WatchPace(watch._plan, 0, tracked=True)
-    watch._pace.noun, watch._pace.n_min = "mark", N_MIN
-    watch._tables = SimpleNamespace(marks=lambda: next(marks))  # type: ignore[assignment]
-    ledger = SimpleNamespace(look=lambda: looks.append(1))
+    tables: Any = SimpleNamespace(marks=lambda: next(marks))
+    ledger: Any = SimpleNamespace(look=lambda: looks.append(1))
+    counts = BlockCounts(tables, ledger, pace, 0.02, lambda *_: False)
 
-    assert watch._look(ledger, 90) == (None, 170)  # type: ignore[arg-type]
+    assert counts.look(90) == (None, 170)
     assert len(looks) == 2

@@ -25,8 +25,9 @@ from soak.running.component.ledger_reader import known_call
 from soak.running.processes.report import process_results
 from soak.running.processes.role import Count, Identity, Member, RoleKey, growth_of_ended, key_of, opened
 from soak.running.watch.plan import WatchPlan
+from soak.running.watch.result import no_mark
 from soak.running.watch.subject import CPU_S
-from soak.running.watch.watch import Watch, no_mark
+from soak.running.watch.watch import Watch
 from soak.verdict import Verdict
 
 _LOOK_EVERY_S, _JOINED_WITHIN_S = 0.5, 30.0

@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable
 
 import numpy as np
 
-from soak.running.watch.counting import CountPace
+from soak.running.watch.judging.count_pace import CountPace
 
 _SHARE_OF_WORK = 1 / 8
 _WORKING_PERCENTILE = 75
