@@ -16,6 +16,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,11 @@ from measuring import ROOT, make_parser, publish, scratch_folder, shown
 FUNCTIONS = ("clean", "lost", "held")
 STAGES = {
     "imports": "start of Python, imports, plan",
-    "begin": "folder, database, tracker, kept controls",
-    "component": "the component, from the start of its process to its end",
+    "begin": "folder, database, tracker",
+    "start": "the start of the component's process, imports meanwhile, kept controls",
+    "component": "the component, from then to the end of its process",
     "result": "causes, names, controls that are still measured",
-    "reports": "reports and figures",
+    "reports": "reports and figures, with their imports",
     "end": "terminal, end of all processes",
 }
 
@@ -92,32 +94,44 @@ def measure(function: str, folder: Path) -> dict[str, Moment]:
 
 def stages_of(function: str, begun_s: float) -> dict[str, Moment]:
     """Run the command in this process and return the seconds of its stages, but for the last."""
-    # Imported in the order in which the command does, and before the clock of any stage but the first.
+    # Each module is imported when the command imports it, and before the stage that it is timed in.
     command = importlib.import_module("soak.__main__")
     experiment = importlib.import_module("soak.running.run.experiment")
-    write = importlib.import_module("soak.reporting.write")
-    stages: dict[str, Moment] = {}
+    components = importlib.import_module("soak.running.run.components")
     begins: dict[str, Moment] = {}
+    ends: dict[str, Moment] = {}
 
-    def timed(module: Any, name: str, stage: str) -> None:
+    def timed(module: Any, name: str, stage: str, then: Callable[[], None] = lambda: None) -> None:
         call = getattr(module, name)
 
         def wrapper(*arguments: Any, **more: Any) -> Any:
             begins[stage] = now()
             found = call(*arguments, **more)
-            stages[stage] = between(begins[stage], now())
+            ends[stage] = now()
+            then()
             return found
 
         setattr(module, name, wrapper)
 
-    timed(experiment, "run_experiment", "whole")
-    timed(experiment, "soak_component", "component")
-    timed(experiment, "make_result", "result")
-    timed(write, "write_reports", "reports")
+    def time_begun() -> None:
+        begun = importlib.import_module("soak.running.run.begun")
+        timed(begun, "soak_component", "component")
+        timed(begun, "make_result", "result")
+
+    def time_reports() -> None:
+        timed(importlib.import_module("soak.reporting.write"), "write_reports", "reports")
+
+    timed(experiment, "run_experiment", "whole", then=time_reports)
+    timed(components, "start_component", "start", then=time_begun)
     command.main(["run", "--out", "runs", f"targets.py:{function}"])
-    stages.pop("whole")
-    stages["imports"] = between((begun_s, 0.0), begins["whole"])
-    stages["begin"] = between(begins["whole"], begins["component"])
+    stages = {
+        "imports": between((begun_s, 0.0), begins["whole"]),
+        "begin": between(begins["whole"], begins["start"]),
+        "start": between(begins["start"], begins["component"]),
+        "component": between(begins["component"], ends["component"]),
+        "result": between(begins["result"], ends["result"]),
+        "reports": between(ends["whole"], ends["reports"]),
+    }
     spent_s = sum(cpu for _, cpu in stages.values())
     times = os.times()
     return {

@@ -39,8 +39,8 @@ _LAST_CACHED_INTEGER = 256
 """CPython allocates no block for integers up to this one. Larger ones are a block each; the loop holds one at most."""
 _ACKNOWLEDGE_NS, _ACKNOWLEDGE_EACH_NS = 2_000_000_000, 10_000_000_000
 """How long the loop waits for the parent to read a row and the counters outside: a busy machine may delay the parent.
-The first is for a loop without an interval. The second is for the last checkpoint and for fixed ones, because no later
-checkpoint replaces one that the parent missed."""
+The first is for a loop without an interval. The second is for the first and the last checkpoint, and for fixed
+ones, because no later checkpoint replaces one that the parent missed."""
 _ACKNOWLEDGE_PACED_NS, _ACKNOWLEDGE_PACED_AT_MOST_NS = 50_000_000, 500_000_000
 """A loop with an interval waits for half of it, within these limits."""
 _ACKNOWLEDGE_AT_LEAST_NS = 1_000_000
@@ -127,8 +127,8 @@ class Loop:
         self.started_ns = RealTime.monotonic_ns()
         words[ring.WORD_LOOP_STARTED_NS] = self.started_ns
         self.checkpoint(0)
+        self._begin_time()
         done = 0
-        words[ring.WORD_FIRST_START_NS] = RealTime.monotonic_ns()
         try:
             while done < last_cycle and words[stop_word] != ring.STOP:
                 if words[stop_word] == ring.PAUSE:
@@ -155,6 +155,12 @@ class Loop:
         finally:
             words[ring.WORD_LOOP_ENDED_NS] = RealTime.monotonic_ns()
             self.collector.thaw()
+
+    def _begin_time(self) -> None:
+        """Let time count from now on: the parent may have read the first row late, while it was starting itself."""
+        words = self.words
+        self.started_ns = words[ring.WORD_LOOP_STARTED_NS] = words[ring.WORD_FIRST_START_NS] = RealTime.monotonic_ns()
+        words[ring.WORD_CHECKPOINT_NS] = words[ring.WORD_USUAL_CHECKPOINT_NS] = 0
 
     def run_more(self, cycle: Callable[..., Any], arguments: tuple[Any, ...], most: int) -> int:
         """Run more cycles, with the interval, while WORD_MORE_CYCLES and the time for them allow; return how many.
@@ -290,9 +296,11 @@ class Loop:
         is_last = words[ring.WORD_STOP] == ring.STOP or words[ring.WORD_COMPLETED] == self.last_cycle
         if self.parent_stalls and words[ring.WORD_ROWS_READ] < written - 1 and not is_last:
             return
-        # Longer at the last checkpoint, because the parent cannot read the outside later.
-        deadline_ns = RealTime.monotonic_ns() + (_ACKNOWLEDGE_EACH_NS if is_last else self.acknowledge_ns)
-        if self.max_pause_ns and not is_last:
+        # Longer at the first checkpoint, when the parent may still be starting, and at the last one, because the parent
+        # cannot read the outside later.
+        has_time = is_last or not words[ring.WORD_COMPLETED]
+        deadline_ns = RealTime.monotonic_ns() + (_ACKNOWLEDGE_EACH_NS if has_time else self.acknowledge_ns)
+        if self.max_pause_ns and not has_time:
             earliest_ns = RealTime.monotonic_ns() + _ACKNOWLEDGE_AT_LEAST_NS
             deadline_ns = min(deadline_ns, max(begun_ns + self.max_pause_ns * 3 // 4, earliest_ns))
         while True:

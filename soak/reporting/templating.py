@@ -38,6 +38,8 @@ def render(template: str, **values: Any) -> str:
 def _environment() -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+    from soak.reporting.kept_templates import KeptTemplates
+
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -46,6 +48,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
+        bytecode_cache=KeptTemplates(Path(__file__).read_bytes()),
     )
     environment.filters["unbroken"] = _unbroken
     environment.globals.update(page_colours=OwnMarkup(page_colours()), figure_css=OwnMarkup(figure_css()))

@@ -7,13 +7,16 @@ import re
 import tomllib
 from dataclasses import replace
 from pathlib import Path
+from types import CodeType
 
+import jinja2
 import pytest
 from builder import a_cause, a_failure, a_leak, a_run
-from jinja2 import UndefinedError
+from jinja2 import DictLoader, UndefinedError
 from page_reader import Page
 
 from soak.reporting.formats.html import render_html
+from soak.reporting.kept_templates import KeptTemplates
 from soak.reporting.templating import TEMPLATES, OwnMarkup, render
 from soak.results import ChainNode, MemoryStep, Place
 
@@ -103,3 +106,51 @@ def test_every_template_is_packaged():
 
     assert [name for name in names if not any(fnmatch.fnmatch(name, glob) for glob in packaged["soak.reporting"])] == []
     assert {"templates/report.html", "templates/page.css", "templates/flame.svg"} <= set(names)
+
+
+@pytest.fixture
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep templates in an empty folder, and return it."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return tmp_path / "soak" / "templates"
+
+
+def compiled_for(text: str, made_with: bytes = b"") -> tuple[str, list[str]]:
+    """Render a template in a new environment; return what it wrote, and the templates that it compiled for that."""
+    compiled: list[str] = []
+
+    class Environment(jinja2.Environment):
+        def compile(self, source: str, name: str | None = None, *args: object, **more: object) -> CodeType:  # type: ignore[override]
+            compiled.append(name or "")
+            return super().compile(source, name, *args, **more)  # type: ignore[call-overload, no-any-return]
+
+    environment = Environment(loader=DictLoader({"a.html": text}), bytecode_cache=KeptTemplates(made_with))
+    return environment.get_template("a.html").render(x=7), compiled
+
+
+def test_a_template_is_compiled_once(kept: Path):
+    assert compiled_for("{{ x }}") == ("7", ["a.html"])
+    assert compiled_for("{{ x }}") == ("7", [])
+    assert len(list(kept.iterdir())) == 1
+
+
+def test_a_kept_template_is_not_used_for_another_text_or_environment(kept: Path):
+    compiled_for("{{ x }}")
+
+    assert compiled_for("{{ x + 1 }}") == ("8", ["a.html"])
+    assert compiled_for("{{ x + 1 }}", b"changed") == ("8", ["a.html"])
+
+
+@pytest.mark.parametrize("length", [0, 5, 40, -1])
+def test_a_damaged_template_is_compiled_again(kept: Path, length: int):
+    compiled_for("{{ x }}")
+    (file,) = kept.iterdir()
+    file.write_bytes(file.read_bytes()[:length])
+
+    assert compiled_for("{{ x }}") == ("7", ["a.html"])
+
+
+def test_templates_are_rendered_where_nothing_can_be_kept(kept: Path):
+    kept.parent.write_text("no folder", encoding="utf-8")
+
+    assert compiled_for("{{ x }}") == ("7", ["a.html"])

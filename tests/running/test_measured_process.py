@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import py_compile
 import subprocess
 import sys
 import threading
@@ -12,6 +14,7 @@ from running_builder import CYCLES, a_plan, context, soak_driver, soak_plan
 
 from soak.errors import UsageError
 from soak.request import Injection
+from soak.running.child.process import is_compiled
 from soak.running.component import second_pass as tracing
 from soak.running.component.second_pass import trace_growth
 from soak.running.environment import describe_environment
@@ -346,3 +349,16 @@ def test_libraries_with_an_allocator_of_their_own_use_malloc(tmp_path: Path, mon
     assert soaked.observed.output == "always-malloc fatal-criticals system\n"
     variables = describe_environment(find_interpreter(None))["variables"]
     assert (variables["G_SLICE"], variables["G_DEBUG"]) == ("always-malloc", "fatal-criticals")
+
+
+def test_bytecode_is_that_of_its_file_or_none(tmp_path: Path):
+    """Where it is there already, no process is started to make it."""
+    file = tmp_path / "module.py"
+    file.write_text("x = 1\n", encoding="utf-8")
+    assert not is_compiled(file)
+
+    py_compile.compile(str(file), doraise=True)
+    assert is_compiled(file)
+
+    os.utime(file, (1.0, 1.0))
+    assert not is_compiled(file)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Self
 
 from soak.errors import UsageError
 
@@ -36,15 +36,11 @@ def add_copies(output: Any) -> None:
 
 def copies_of(options: argparse.Namespace) -> dict[str, Callable[[Any], str]]:
     """Map each file that gets a copy to its renderer. Raises UsageError for a file that cannot be written."""
-    from soak.reporting.formats.json_report import render_json
-    from soak.reporting.formats.junit import render_junit
-    from soak.reporting.formats.markdown import render_markdown
-
     copies: dict[str, Callable[[Any], str]] = {}
     for file, render in (
-        (options.json, render_json),
-        (options.junit, render_junit),
-        (options.markdown, render_markdown),
+        (options.json, _as_json),
+        (options.junit, _as_junit),
+        (options.markdown, _as_markdown),
     ):
         if file in copies:
             raise UsageError(f"two reports cannot both go to {file}")
@@ -53,6 +49,24 @@ def copies_of(options: argparse.Namespace) -> dict[str, Callable[[Any], str]]:
             if file != "-" and not Path(file).absolute().parent.is_dir():
                 raise UsageError(f"{file} cannot be written: there is no folder {Path(file).parent}")
     return copies
+
+
+def _as_json(result: Any) -> str:
+    from soak.reporting.formats.json_report import render_json
+
+    return render_json(result)
+
+
+def _as_junit(result: Any) -> str:
+    from soak.reporting.formats.junit import render_junit
+
+    return render_junit(result)
+
+
+def _as_markdown(result: Any) -> str:
+    from soak.reporting.formats.markdown import render_markdown
+
+    return render_markdown(result)
 
 
 def measure_and_report(
@@ -65,16 +79,15 @@ def measure_and_report(
     ``measure`` takes a listener and the event that stops the run cleanly. It returns the run's open database.
     ``metrics_file`` gets what is known of each component, every few seconds and at its end.
     """
-    from rich.console import Console
-
-    from soak.reporting.formats.terminal import print_result
-    from soak.reporting.outcome import exit_code
-    from soak.reporting.write import write_reports
-
     stopping = threading.Event()
-    console = Console(stderr=True)
-    with _display(console, metrics_file) as progress, signals_set(stopping):
+    with _LateDisplay(metrics_file) as progress, signals_set(stopping):
         store = measure(progress, stopping)
+        from rich.console import Console
+
+        from soak.reporting.formats.terminal import print_result
+        from soak.reporting.outcome import exit_code
+        from soak.reporting.write import write_reports
+
         progress.stage("writing the reports")
         with store:
             result = store.read_run()
@@ -93,7 +106,37 @@ def measure_and_report(
     return exit_code(result)
 
 
-def _display(console: Any, metrics_file: str | None) -> Any:
+class _LateDisplay:
+    """Shows how a run goes, once there is something to show; to be used as a context manager.
+
+    What shows it takes long to import. The first process has been started by then, and starts meanwhile. Where it
+    cannot show anything, because there is no writing to ``metrics_file``, entering raises SoakError.
+    """
+
+    def __init__(self, metrics_file: str | None) -> None:
+        self._metrics_file = metrics_file
+        self._shown = contextlib.ExitStack()
+        self._display: Any = None
+
+    def __enter__(self) -> Self:
+        if self._metrics_file is not None:
+            self._display = self._shown.enter_context(_display(self._metrics_file))
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._shown.close()
+
+    def __getattr__(self, name: str) -> Any:
+        """Return a method of the display. Only one thread at a time tells it anything."""
+        if self._display is None:
+            self._display = self._shown.enter_context(_display(self._metrics_file))
+        return getattr(self._display, name)
+
+
+def _display(metrics_file: str | None) -> Any:
+    from rich.console import Console
+
+    console = Console(stderr=True)
     if metrics_file is None:
         from soak.reporting.formats.terminal import ProgressDisplay
 

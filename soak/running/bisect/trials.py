@@ -12,7 +12,8 @@ from soak.errors import UsageError
 from soak.running.bisect.trial_cache import TrialCache
 from soak.running.environments.installer import Environment, Installer, NotInstalledError, StoppedError
 from soak.running.environments.target_code import check_path, import_folders
-from soak.running.run.experiment import RunListener, run_experiment
+from soak.running.run.experiment import run_experiment
+from soak.running.run.telling import RunListener
 from soak.settings import RunPlan
 from soak.store.database import RunStore
 from soak.verdict import Verdict

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib.util
 import marshal
 import os
 import signal
+import struct
 import subprocess
+import sys
 import tempfile
 import threading
 from collections import deque
@@ -263,11 +266,24 @@ def _compile_inside(executable: str) -> None:
     Otherwise every measured process compiles it, and what that takes, 0.7 MiB, stays resident there. Where the folder
     cannot be written to, it does.
     """
+    if executable == sys.executable and all(is_compiled(file) for file in MAIN.parent.rglob("*.py")):
+        return
     command = [executable, "-m", "compileall", "-q", str(MAIN.parent)]
     with contextlib.suppress(OSError):
         subprocess.run(
             command, check=False, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
+
+
+def is_compiled(file: Path) -> bool:
+    """Tell whether this interpreter would read the bytecode of a file instead of compiling it."""
+    with contextlib.suppress(OSError):
+        found = file.stat()
+        with Path(importlib.util.cache_from_source(str(file))).open("rb") as header:
+            magic, flags, mtime_s, size_bytes = struct.unpack("<4sIII", header.read(16))
+        is_of_file = (mtime_s, size_bytes) == (int(found.st_mtime) & 0xFFFFFFFF, found.st_size & 0xFFFFFFFF)
+        return magic == importlib.util.MAGIC_NUMBER and not flags and is_of_file
+    return False
 
 
 def _kill_marked(mark: bytes) -> None:

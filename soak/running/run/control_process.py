@@ -81,7 +81,7 @@ def _read_all(child: Child) -> tuple[list[Reading], bool]:
             if written > rows.rows_read:
                 outside = child.outside.read_counts
                 counts = ledger.read_beside(outside) if child.is_tracked else outside()
-                cycle, sums = ledger.read() if child.is_tracked else (None, {})
+                cycle, sums = ledger.read_sums() if child.is_tracked else (None, {})
                 is_mapped = ledger.latest is not None
                 beside = Beside(counts, cycle, sums, tracker_is_mapped=is_mapped)
                 readings += rows.read(written, beside)

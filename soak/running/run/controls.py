@@ -22,8 +22,6 @@ from soak.verdict import SeriesVerdict, Verdict
 PLANTED_BYTES = 106
 RECOVERED_WITHIN = 0.02
 BLANK_RATE_BYTES = 0.05
-_N_MIN_SHARE = 4
-"""n_min is this part of the cycles of a stretch."""
 _SIGNALS = {"object": "python_blocks", "fd": "fds", "child": "children", "mmap": "mapped", "thread": "threads"}
 """By which signal each kind is found again."""
 
@@ -56,12 +54,15 @@ def _best_of(first: Controls, second: Controls) -> Controls:
 
 
 def _judge_series(stretch: Stretch, names: Iterable[str]) -> dict[str, SeriesVerdict]:
-    """Judge signals of a stretch at its end, by the rule that a component is judged by."""
+    """Judge signals of a stretch at its end, by the rule that a component is judged by.
+
+    n_min are all cycles of the stretch: it has as many readings as one look needs, so no earlier look sees anything.
+    """
     judged = {}
     for name in names:
         signal = SIGNALS[name]
         tolerance = DEFAULT_TOLERANCE_BYTES if signal.tolerance is None else signal.tolerance
-        judge = SeriesJudge(tolerance, stretch.cycles // _N_MIN_SHARE, signal.grain)
+        judge = SeriesJudge(tolerance, stretch.cycles, signal.grain)
         read = [(one.cycle, one.values[name]) for one in stretch.readings if name in one.values]
         judge.extend([cycle for cycle, _ in read], [value for _, value in read])
         if read:

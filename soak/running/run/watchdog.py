@@ -37,5 +37,7 @@ def guarded() -> Iterator[None]:
     """Start a small process that waits for the end of this one, and then ends all that soak started."""
     command = [sys.executable, "-S", "-E", "-c", _WATCH, f"{MARK_VARIABLE}={os.getpid()}-"]
     # In a session of its own, so that what ends soak's (a closed terminal, a kill of the group) does not end it too.
-    with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True):
+    with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as process:
         yield
+        # Each process that was measured has been closed, with all that it started: there is nothing to look for.
+        process.kill()
