@@ -12,8 +12,8 @@ from soak.attribution.audit import Breakdown
 from soak.results import AuditPart, Place, RssAudit
 from soak.running.child.child import ScriptedChild
 from soak.running.clock import ScriptedClock
-from soak.running.component import auditing
-from soak.running.component.auditing import Auditor
+from soak.running.component.reading import auditing
+from soak.running.component.reading.auditing import Auditor
 
 BUDGET_S = 0.5
 

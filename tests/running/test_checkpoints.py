@@ -12,8 +12,8 @@ from soak.native.ledger import LedgerFile, Packing
 from soak.probes.outside import ScriptedReader
 from soak.running.child.child_ring import ScriptedRing
 from soak.running.clock import ScriptedClock
-from soak.running.component.checkpoints import Beside, OutsideProbe, RowReader, is_soon_exhausted
-from soak.running.component.ledger_reader import LedgerReader
+from soak.running.component.reading.checkpoints import Beside, OutsideProbe, RowReader, is_soon_exhausted
+from soak.running.component.reading.ledger_reader import LedgerReader
 
 
 def written(*readings: Reading) -> ScriptedRing:

@@ -12,7 +12,7 @@ from soak.probes.descendants import Descendant
 from soak.probes.outside import ScriptedReader
 from soak.reporting.words.causes.advice import advise
 from soak.running.clock import ScriptedClock
-from soak.running.component.checkpoints import ChildProcesses, OutsideProbe
+from soak.running.component.reading.checkpoints import ChildProcesses, OutsideProbe
 from soak.running.component.result import make_result
 from soak.running.interpreter import find_interpreter
 from soak.verdict import Verdict

@@ -13,8 +13,8 @@ from soak.native.ledger import Creation, Creations
 from soak.reporting.words import why_sentence
 from soak.results import ComponentResult
 from soak.running.clock import ScriptedClock
-from soak.running.component.ledger_reader import LedgerReader
-from soak.running.component.left_behind import LeftBehind
+from soak.running.component.reading.ledger_reader import LedgerReader
+from soak.running.component.reading.left_behind import LeftBehind
 from soak.running.component.result import make_result
 from soak.running.component.supervisor import soak_component
 from soak.running.context import RunContext, find_library

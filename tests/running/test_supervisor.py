@@ -17,7 +17,7 @@ from soak.inside.child import EXIT_FAILED
 from soak.measurements import Reading
 from soak.results import Failure
 from soak.running.clock import ScriptedClock
-from soak.running.component import supervisor as supervisor_module
+from soak.running.component import deciding
 from soak.running.component.observations import ComponentProgress
 from soak.running.scanning import proving
 from soak.targets import Target
@@ -349,7 +349,7 @@ def test_deciding_takes_no_more_than_a_quarter_of_the_time(monkeypatch: pytest.M
     """Where one decision takes a second, because many sites grow, rows are still read in between."""
     clocks: list[ScriptedClock] = []
     decided_at: list[float] = []
-    decide = supervisor_module.decide
+    decide = deciding.decide
 
     def slow_decide(evidence):
         if clocks:
@@ -357,9 +357,9 @@ def test_deciding_takes_no_more_than_a_quarter_of_the_time(monkeypatch: pytest.M
             clocks[0].advance(1.0)
         return decide(evidence)
 
-    monkeypatch.setattr(supervisor_module, "decide", slow_decide)
+    monkeypatch.setattr(deciding, "decide", slow_decide)
     # What other programs take of the processor does not count, so it is the processor time that is scripted.
-    monkeypatch.setattr(supervisor_module.time, "thread_time", lambda: clocks[0].now_s() if clocks else 1000.0)
+    monkeypatch.setattr(deciding.time, "thread_time", lambda: clocks[0].now_s() if clocks else 1000.0)
     observed = supervise(
         a_course(ENDLESS), on_progress=lambda _, clock, __: clocks.append(clock), budget_s=60.0, early_stop=False
     ).observed

@@ -9,7 +9,7 @@ from soak.analysis.sites.ledger import Suspect
 from soak.attribution.causes import Call, GrowingSite
 from soak.grounds import Ground, GroundKind, ProcessRole
 from soak.results import TrackerState
-from soak.running.component.ledger_reader import Tracked
+from soak.running.component.reading.ledger_reader import Tracked
 from soak.running.processes.report import causes_of_roles
 from soak.running.processes.role import SeenRole
 from soak.verdict import SeriesState, SeriesVerdict, Verdict

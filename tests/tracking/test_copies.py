@@ -23,7 +23,7 @@ from soak.probes.memory import ProcessMemory
 from soak.running.child.child import ScriptedChild
 from soak.running.child.child_ring import ScriptedRing
 from soak.running.clock import ScriptedClock
-from soak.running.component.checkpoints import Beside, RowReader
+from soak.running.component.reading.checkpoints import Beside, RowReader
 from soak.running.scanning import scanner as scans
 from soak.running.scanning.copies import Copies, end_copy
 from soak.running.scanning.scan import memory_scan

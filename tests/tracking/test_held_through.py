@@ -13,7 +13,7 @@ from soak.analysis.sites.ledger import LedgerJudge, Suspect
 from soak.attribution.causes import Call
 from soak.attribution.holders import UNSCANNED, Reachability
 from soak.running.clock import SystemClock
-from soak.running.component.ledger_reader import LedgerReader
+from soak.running.component.reading.ledger_reader import LedgerReader
 from soak.running.scanning.proving import Proofs
 from soak.verdict import SeriesState, SeriesVerdict, Verdict
 

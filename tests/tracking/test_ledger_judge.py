@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from soak.analysis.sites.ledger import MOST_CHECKPOINTS, MOST_SUSPECTS, LedgerJudge, Suspect
-from soak.running.component.ledger_reader import LedgerReader
+from soak.running.component.reading.ledger_reader import LedgerReader
 from soak.verdict import SeriesState, SeriesVerdict, Verdict
 
 NO_VERDICT = SeriesVerdict(Verdict.INCONCLUSIVE, SeriesState.UNSTEADY)

@@ -14,7 +14,7 @@ from soak.attribution.causes import Call
 from soak.attribution.holders import UNSCANNED, Reachability
 from soak.results import Unseen
 from soak.running.clock import ScriptedClock
-from soak.running.component.ledger_reader import LedgerReader
+from soak.running.component.reading.ledger_reader import LedgerReader
 from soak.running.scanning.code_reading import CodeReading
 from soak.running.watch.judging.proofs import WatchProofs
 from soak.verdict import SeriesState, SeriesVerdict, Verdict

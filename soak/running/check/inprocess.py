@@ -35,8 +35,8 @@ from soak.probes.outside import open_reader
 from soak.results import ComponentResult, Pacing, TrackerState
 from soak.running.child.guards import tripped_guard
 from soak.running.component.horizon import Horizon
-from soak.running.component.ledger_reader import Tracked
 from soak.running.component.observations import Observations
+from soak.running.component.reading.ledger_reader import Tracked
 from soak.running.component.result import make_result
 from soak.running.component.second_pass import Trace, TracedLine
 from soak.running.interpreter import find_interpreter

@@ -13,7 +13,7 @@ from soak.analysis.evidence import Evidence
 from soak.attribution.object_answers import NO_ANSWERS, ObjectAnswers
 from soak.attribution.opened_causes import StillOpen
 from soak.results import Failure, Pacing, Pauses, RssAudit
-from soak.running.component.ledger_reader import Tracked
+from soak.running.component.reading.ledger_reader import Tracked
 from soak.running.processes.role import SeenRole
 from soak.verdict import SeriesVerdict
 

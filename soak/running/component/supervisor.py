@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,58 +10,45 @@ from pathlib import Path
 
 from soak.analysis.component import ComponentJudge
 from soak.analysis.decision.decide import decide
-from soak.analysis.decision.outcome import Decision
 from soak.analysis.evidence import LEDGER, REQUIRED_IN_A_RUN, Evidence
-from soak.analysis.sites.caches import CachedSite
-from soak.analysis.sites.ledger import Suspect
-from soak.attribution.causes import MAPPING_DOMAIN
-from soak.attribution.fragmentation import explains_rss, is_mapped_by_program
-from soak.attribution.holders import Reachability
 from soak.attribution.object_answers import NO_ANSWERS, ObjectAnswers
 from soak.measurements import Reading
 from soak.probes.limits import read_hidden_limits
 from soak.probes.mappings import maps_reader
-from soak.results import AT_WORK, Failure, Pacing, Unseen
+from soak.results import AT_WORK, Failure, Pacing
 from soak.running.child.child import Child
 from soak.running.child.child_ring import ChildRing
 from soak.running.child.failures import describe_failure
 from soak.running.child.guards import HeatGuard, tripped_guard, what_ran_out
 from soak.running.child.process import MeasuredProcess, start_component
 from soak.running.clock import Clock, SystemClock
-from soak.running.component.auditing import Auditor
-from soak.running.component.checkpoints import Beside, OutsideProbe, RowReader, is_soon_exhausted
+from soak.running.component.deciding import ComponentDecisions
 from soak.running.component.horizon import Horizon
-from soak.running.component.ledger_reader import LedgerReader, Tracked
-from soak.running.component.left_behind import LeftBehind
 from soak.running.component.observations import ComponentProgress, Observations
-from soak.running.component.open_items import OpenItems
+from soak.running.component.reading.checkpoints import Beside, OutsideProbe, RowReader, is_soon_exhausted
+from soak.running.component.reading.ledger_reader import LedgerReader, Tracked
+from soak.running.component.reading.left_behind import LeftBehind
+from soak.running.component.reading.memory_looks import MemoryLooks
+from soak.running.component.reading.open_items import OpenItems
 from soak.running.component.stopping import (
-    BESIDE_SHARE,
     BUDGET,
     VERDICT,
     Liveness,
     Patience,
     StopRules,
-    guard_of,
     how_it_ended,
     is_in_a_hurry,
 )
 from soak.running.context import RunContext
 from soak.running.processes.following import FollowedProcesses
-from soak.running.scanning.copies import Copies
-from soak.running.scanning.proving import Proofs
-from soak.running.scanning.scanner import Scanner
 from soak.running.time_share import TimeShare
 from soak.settings import ComponentPlan
 from soak.verdict import Verdict
 
 _WAIT_S, _END_WAIT_S = 0.05, 0.002
 """How long to wait for a row: while the cycles run, and for the end of the process after them."""
-_DECIDE_EVERY_S, _DECIDE_SHARE = 0.1, 0.25
 _MORE_CYCLES = 1024
 _LOOKING = "scanning its memory"
-_SCAN_ENDS_WITHIN_S = 10.0
-"""So long the end of a run waits for the scan of a copy at least, and otherwise for what its budget allows beside."""
 _SO_FAR_EVERY_S, _SO_FAR_SHARE = 5.0, 0.02
 """What can be said so far is summed up as often, and not in the first seconds: a short run has no need of it."""
 _PEAK_OBJECTS = 64
@@ -141,20 +127,19 @@ class Supervisor:
         self._child, self._ring, self._has_budget = child, child.ring, plan.max_pause_s is not None
         self._clock, self._plan, self._context = clock, plan, context
         self._on_n_min, self._on_readings, self._on_progress = on_n_min, on_readings, on_progress
-        self._audits, self._summing_up = audits, _from_later_on(clock.now_s())
+        self._summing_up = _from_later_on(clock.now_s())
         self._limits = child.read_limits()
         self._judge = ComponentJudge(
             plan.tolerance_bytes, self._limits, REQUIRED_IN_A_RUN, rss_limit_bytes=plan.max_rss_bytes
         )
-        self._deciding = TimeShare(_DECIDE_SHARE, every_s=_DECIDE_EVERY_S)
         self._horizon, self._rows = Horizon(plan), RowReader(child.ring)
         self._processes = FollowedProcesses(child.announcements, child.pid, clock, plan)
         self._outside = OutsideProbe(
             child.outside, clock, plan.target.ignored_children, self._processes.update, plan.max_pause_s
         )
         self._ledger = LedgerReader(child.open_ledger, maps_reader(child.pid), plan.tolerance_bytes)
-        self._scanner, self._auditor = Scanner(child, clock), Auditor(child, clock)
-        self._copies = Copies(child.ring, max_pause_s=plan.max_pause_s)
+        self._looks = MemoryLooks(child, clock, plan, self._ledger, self._horizon, audits=audits)
+        self._scanner = self._looks.scanner
         self._opened = OpenItems(child, self._ledger, clock)
         self._left = LeftBehind(self._ledger, clock, str(context.folder))
         self._heat = HeatGuard(plan.max_temperature_c, context.read_temperature_c)
@@ -162,9 +147,7 @@ class Supervisor:
         self._liveness, self._patience = Liveness(plan.cycle_timeout_s), Patience(plan.cycle_timeout_s)
         self._ends_at_s = clock.now_s() + longest_s
         self._stopped_by, self._is_hung, self._is_held, self._is_extended = "", False, False, False
-        self._latest: tuple[Evidence, Decision] | None = None
-        self._suspects: list[Suspect] = []
-        self._proofs = Proofs(self._ledger, self._scanner.reachability, clock)
+        self._decisions = ComponentDecisions(plan, clock, self._judge, self._looks, self._outside, self._processes)
 
     def run(self) -> Observations:
         """Soak the component; whatever goes wrong with it is returned."""
@@ -183,11 +166,10 @@ class Supervisor:
                 self._on_progress(replace(self._progress(), so_far=self._so_far(started)))
             self._take_rows(is_alive=False)
             self._update_horizon(ended=True)
-            self._finish_scan()
+            self._looks.finish(in_a_hurry=is_in_a_hurry(self._stopped_by))
             return self._observe(started)
         finally:
-            self._scanner.give_up_copy()
-            self._copies.take(None)
+            self._looks.close()
             self._ledger.close()
             self._processes.close()
 
@@ -226,10 +208,12 @@ class Supervisor:
                 self._judge.add(reading)
         if self._rows.most_garbage >= _PEAK_OBJECTS and self._child.is_tracked:
             self._ring.ask_about_garbage()
-        self._decide_when_due(at_once=may_be_last)
+        if self._stopped_by != VERDICT:
+            # A verdict that has ended the run stands: how many cycles follow until then depends on the machine.
+            self._decisions.decide_when_due(at_once=may_be_last)
         if waits and may_be_last:
             self._stop_at_this_checkpoint(written)
-        self._look_at_copy()
+        self._looks.look_at_copy()
         self._on_readings(readings)
 
     def _look_while_it_waits(self, written: int) -> Beside:
@@ -283,54 +267,18 @@ class Supervisor:
         return cycle % self._plan.target.period == 0
 
     def _look_at_memory(self, written: int, *, is_last: bool) -> None:
-        """Audit the memory, and scan it for the blocks of the sites that grow now, while the process waits."""
-        cycle = self._ring.counted
-        checkpoint = self._ledger.latest
-        rss_bytes = self._outside.latest.get("rss", 0.0)
-        by_copy = not is_last and self._copies.are_better(rss_bytes)
-        finishes = is_last and self._scanner.is_reading
-        scans = checkpoint is not None and self._scanner.is_due(cycle, self._suspects, of_copy=by_copy)
-        is_outdated = checkpoint is not None and is_last and self._scanner.is_outdated(self._suspects)
-        scans |= is_outdated and not is_in_a_hurry(self._stopped_by)
-        if scans and by_copy:
-            self._copies.ask(rss_bytes)
-            scans = False
-        audits = self._audits and self._auditor.is_due(cycle, is_last=is_last, rss_bytes=rss_bytes)
-        if not (scans or audits or finishes) or (self._has_budget and not is_last):
-            return
+        suspects, rss_bytes = self._decisions.suspects, self._outside.latest.get("rss", 0.0)
+        self._looks.look_while_it_waits(
+            written,
+            suspects,
+            rss_bytes,
+            self._tell_of_look,
+            is_last=is_last,
+            in_a_hurry=is_in_a_hurry(self._stopped_by),
+        )
+
+    def _tell_of_look(self) -> None:
         self._on_progress(replace(self._progress(), note=_LOOKING))
-        with self._ring.hold(cycle, self._clock) as waits:
-            if finishes:
-                self._finish_scan()
-                scans |= checkpoint is not None and self._scanner.is_due(cycle, self._suspects)
-            if waits and audits:
-                row = self._ring.read_row(written - 1)
-                free_bytes = int(row.values.get("heap_free", 0)) if row is not None else 0
-                self._auditor.audit(cycle, checkpoint, free_bytes, self._ledger.packing.saved_bytes)
-            if waits and scans and checkpoint is not None:
-                suspects = self._ledger.suspects(cycle, self._horizon.longest, beside=self._scanner.holding)
-                self._scanner.scan(checkpoint, suspects, self._ledger.growing_sites(), is_last=is_last)
-
-    def _look_at_copy(self) -> None:
-        """Begin to scan the copy that the process made of itself, if it has, or take in what was found in one.
-
-        Meanwhile the process goes on, and its rows are read: a row that is not read in time is of less use.
-        """
-        self._scanner.take_in()
-        checkpoint = self._ledger.latest
-        copy = self._copies.take(None if checkpoint is None else checkpoint.cycle)
-        if copy is not None and checkpoint is not None:
-            holding = self._scanner.holding
-            suspects = self._ledger.suspects(checkpoint.cycle, self._horizon.longest, beside=holding)
-            self._scanner.begin_copy(copy, checkpoint, suspects, self._ledger.growing_sites())
-
-    def _finish_scan(self) -> None:
-        """Wait for the scan of a copy that was made before, except where the run is to end at once."""
-        if is_in_a_hurry(self._stopped_by):
-            self._scanner.give_up_copy()
-        else:
-            budget_s = self._plan.budget_s
-            self._scanner.finish_copy(None if budget_s is None else max(_SCAN_ENDS_WITHIN_S, BESIDE_SHARE * budget_s))
 
     def _list_what_is_open(self) -> None:
         if self._ring.waits_for_list:
@@ -338,72 +286,7 @@ class Supervisor:
             self._left.look(self._ring.counted)
             self._ring.release_from_list()
 
-    # What it means.
-
-    def _decide_when_due(self, *, at_once: bool) -> None:
-        """Decide, not too often: many sites that grow take long, and meanwhile nothing is read from outside.
-
-        A verdict that has ended the run stands: how many cycles follow until the process ends depends on the machine.
-        """
-        if self._stopped_by == VERDICT:
-            return
-        begun_s, begun_cpu_s = self._clock.now_s(), time.thread_time()
-        if at_once or self._deciding.is_due(begun_s):
-            evidence = self._evidence()
-            self._latest = evidence, decide(evidence)
-            # Processor time: on a busy machine one decision would be followed by half a minute without any.
-            self._deciding.spend(begun_s, time.thread_time() - begun_cpu_s)
-
-    def _evidence(self, *, is_last: bool = False) -> Evidence:
-        """Return all that the signals, the ledger's sites and the scans of the memory say so far."""
-        cycles = self._ring.completed
-        longest = self._horizon.longest
-        suspects = self._ledger.suspects(cycles, longest, at_end=is_last, beside=self._scanner.holding)
-        self._suspects = self._scanner.with_births(suspects)
-        survivors = self._ledger.survivors(self._judge.n_clean, at_end=is_last)
-        evidence = self._judge.evidence(survivors, is_last=is_last)
-        children = self._outside.children.living
-        rss = (series.get("rss") for series in (evidence.series, evidence.early))
-        rises = any(series is not None and series.verdict is Verdict.LEAK for series in rss)
-        evidence = replace(
-            evidence,
-            is_rss_explained=rises
-            and self._auditor.explains_so_far(cycles, self._plan.tolerance_bytes, self._ledger.locate),
-            may_hide_growth=self._auditor.may_hide_growth(cycles, self._plan.tolerance_bytes),
-            cycles=cycles,
-            suspects=tuple(self._suspects),
-            falling_bytes=self._ledger.falling_bytes() if any(s.is_leak for s in self._suspects) else None,
-            cached=tuple(self._with_reachability(suspect) for suspect in self._suspects),
-            steady=self._ledger.steady_growth(self._suspects) if any(s.is_leak for s in self._suspects) else None,
-            lost=self._proofs.lost(self._suspects, cycles),
-            kept=self._proofs.kept(self._suspects, cycles, self._scanner.holding),
-            may_be_bounded=evidence.is_n_min_of_slow_cycles and self._proofs.may_be_bounded(self._suspects),
-            has_uncounted_children=children is not None,
-            children=children,
-            roles=self._processes.judge(self._horizon.longest, is_last=is_last),
-        )
-        evidence = self._proofs.ended.apply(evidence)
-        self._suspects = list(evidence.suspects)
-        return evidence
-
-    def _with_reachability(self, suspect: Suspect) -> CachedSite:
-        """Return a site with what scans say: which caches there are, the process says after its last cycle."""
-        found = self._scanner.reachability(suspect.site)
-        return CachedSite(suspect.bytes_per_cycle, None, suspect.is_leak, may_be_cached=_may_be_cached(found))
-
-    def _last_evidence(self, stopped_by: str, *, failed: bool) -> Evidence:
-        """Return what is known when the process has ended, but for what needs its last answers."""
-        guard = guard_of(stopped_by)
-        if guard is not None:
-            is_reached = guard_of(self._stopped_by) is None
-            return replace(self._evidence(is_last=True), stop=self._judge.stop_at(guard, is_reached=is_reached))
-        if stopped_by != VERDICT or self._latest is None or failed:
-            return self._evidence(is_last=True)
-        # Signals that were undecided when the verdict stood have now at least a rate to show.
-        evidence, _ = self._latest
-        shown = self._judge.evidence(is_last=True).series
-        series = {name: shown[name] if each.rate is None else each for name, each in evidence.series.items()}
-        return replace(evidence, series=series)
+    # How many cycles it may need.
 
     def _update_horizon(self, *, ended: bool = False) -> None:
         was_chosen = self._horizon.n_min is not None
@@ -449,7 +332,7 @@ class Supervisor:
         """
         if not self._stop_rules.can_be_extended or self._rows.has_missed_rows:
             return False
-        if decide(self._evidence(is_last=True)).verdict is not Verdict.INCONCLUSIVE:
+        if decide(self._decisions.collect(is_last=True)).verdict is not Verdict.INCONCLUSIVE:
             return False
         self._stop_rules.extend_budget()
         self._is_extended = True
@@ -463,10 +346,10 @@ class Supervisor:
         self._ring.acknowledge(written)
 
     def _reason_to_stop(self) -> str:
-        decision = None if self._latest is None else self._latest[1]
+        decision = self._decisions.decision
         is_leak = decision is not None and decision.is_final and decision.verdict is Verdict.LEAK
         stands = is_leak and self._child.is_tracked
-        is_scanning = stands and self._scanner.is_at_it(self._ring.completed, self._suspects)
+        is_scanning = stands and self._scanner.is_at_it(self._ring.completed, self._decisions.suspects)
         return self._stop_rules.reason(
             self._elapsed_s(),
             self._outside.latest,
@@ -508,29 +391,26 @@ class Supervisor:
             note = "too hot, waiting"
         if self._scanner.is_reading and not note:
             note = _LOOKING
-        if self._latest is not None and not note:
-            note = self._latest[1].verdict.value
-        is_leak = self._latest is not None and self._latest[1].verdict is Verdict.LEAK
+        decision = self._decisions.decision
+        if decision is not None and not note:
+            note = decision.verdict.value
+        is_leak = decision is not None and decision.verdict is Verdict.LEAK
         return ComponentProgress(
             self._ring.completed,
             self._elapsed_s(),
             note,
             may_leak=is_leak or self._scanner.has_seen_lost or self._judge.rises_at_first,
             rss_bytes=self._outside.latest.get("rss"),
-            growth_bytes=self._growth_bytes(),
+            growth_bytes=self._decisions.growth_bytes(),
         )
-
-    def _growth_bytes(self) -> float | None:
-        series = {} if self._latest is None else self._latest[0].series
-        rates = (series[name].rate for name in ("tracked", "heap", "rss") if name in series)
-        return next((rate for rate in rates if rate is not None), None)
 
     def _so_far(self, started: str) -> Observations | None:
         """Return, now and then, what can be said of a process that is still at work."""
         begun_s = self._clock.now_s()
-        if self._latest is None or not self._ring.runs_cycles or not self._summing_up.is_due(begun_s):
+        evidence = self._decisions.evidence
+        if evidence is None or not self._ring.runs_cycles or not self._summing_up.is_due(begun_s):
             return None
-        found = self._observations(self._latest[0], AT_WORK, None, self._tracked(NO_ANSWERS), started)
+        found = self._observations(evidence, AT_WORK, None, self._tracked(NO_ANSWERS), started)
         self._summing_up.spend(begun_s, self._clock.now_s() - begun_s)
         return replace(found, provisional=self._judge.provisional())
 
@@ -561,18 +441,12 @@ class Supervisor:
     def _observe(self, started: str) -> Observations:
         """Put together what is known of a process that has ended."""
         stopped_by, failure = self._ending()
-        evidence = self._last_evidence(stopped_by, failed=failure is not None)
+        failed = failure is not None
+        evidence = self._decisions.collect_last(stopped_by, self._stopped_by, failed=failed)
         object_answers = self._scanner.read_answer(self._with_bounds)
         tracked = self._tracked(object_answers)
-        audit = self._auditor.finish(self._ledger.locate)
-        evidence = replace(
-            evidence,
-            failed=failure is not None,
-            cached=_cached(tracked),
-            is_fragmented=audit is not None and audit.fragmentation,
-            is_rss_explained=audit is not None and explains_rss(audit, self._plan.tolerance_bytes),
-            is_rss_mapped=audit is not None and is_mapped_by_program(audit),
-        )
+        audit = self._looks.auditor.finish(self._ledger.locate)
+        evidence = replace(self._decisions.with_last_answers(evidence, tracked, audit), failed=failed)
         return replace(
             self._observations(evidence, stopped_by, failure, tracked, started),
             opened=(*self._opened.still_open(), *self._left.still_there()),
@@ -591,41 +465,20 @@ class Supervisor:
         )
 
     def _with_bounds(self, object_answers: ObjectAnswers) -> ObjectAnswers:
-        if self._stopped_by == VERDICT and self._latest is not None and self._latest[1].verdict is Verdict.CLEAN:
+        decision = self._decisions.decision
+        if self._stopped_by == VERDICT and decision is not None and decision.verdict is Verdict.CLEAN:
             return object_answers  # reading the code of large libraries takes long, and no cache changes this
-        return self._proofs.with_bounds(object_answers, self._ring.completed)
+        return self._decisions.proofs.with_bounds(object_answers, self._ring.completed)
 
     def _tracked(self, object_answers: ObjectAnswers) -> Tracked:
         return self._ledger.finish(
-            self._suspects,
+            self._decisions.suspects,
             self._context.no_tracker_reason,
             self._scanner.reachability,
             self._scanner.memory,
             object_answers.garbage_sites,
-            self._proofs.keepers,
+            self._decisions.proofs.keepers,
         )
-
-
-def _cached(tracked: Tracked) -> tuple[CachedSite, ...]:
-    """Return the sites that grow, each with the cache that holds its objects, as the process itself said."""
-    return tuple(
-        CachedSite(
-            site.bytes_per_cycle,
-            site.cache,
-            site.is_proven,
-            may_be_cached=_may_be_cached(site.reachability),
-            is_of_import=site.is_of_import,
-            is_unseen=site.reachability.unseen is Unseen.TOO_MANY_OBJECTS,
-            blocks_per_cycle=site.suspect.blocks_per_cycle,
-        )
-        for site in tracked.sites
-        if site.domain != MAPPING_DOMAIN
-    )
-
-
-def _may_be_cached(found: Reachability) -> bool:
-    """Whether something may hold a site's blocks, and they not only each other."""
-    return found.state != "lost" and found.kind is None
 
 
 def _pacing(ring: ChildRing, interval_s: float, loop_s: float) -> Pacing:

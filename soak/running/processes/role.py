@@ -21,7 +21,7 @@ from soak.probes.descendants import Descendant
 from soak.probes.ledgers.merged import MergedLedger
 from soak.probes.ledgers.tables import LiveTables
 from soak.probes.outside import OutsideReader, open_reader
-from soak.running.component.ledger_reader import LedgerReader, Tracked
+from soak.running.component.reading.ledger_reader import LedgerReader, Tracked
 from soak.verdict import Verdict
 
 _COUNTED = ("rss", "fds", "threads")

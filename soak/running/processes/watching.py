@@ -20,8 +20,8 @@ from soak.probes.ledgers.merged import MergedLedger
 from soak.probes.ledgers.tables import LiveTables
 from soak.probes.outside import open_reader, read_cpu_s
 from soak.results import Cause, ComponentResult, Place, RoleResult
-from soak.running.component.checkpoints import ChildProcesses
-from soak.running.component.ledger_reader import known_call
+from soak.running.component.reading.checkpoints import ChildProcesses
+from soak.running.component.reading.ledger_reader import known_call
 from soak.running.processes.report import process_results
 from soak.running.processes.role import Count, Identity, Member, RoleKey, growth_of_ended, key_of, opened
 from soak.running.watch.plan import WatchPlan

@@ -12,8 +12,8 @@ from soak.running.child.child import Child
 from soak.running.child.failures import describe_failure
 from soak.running.child.process import MeasuredProcess, child_settings
 from soak.running.clock import SystemClock
-from soak.running.component.checkpoints import Beside, RowReader
-from soak.running.component.ledger_reader import LedgerReader
+from soak.running.component.reading.checkpoints import Beside, RowReader
+from soak.running.component.reading.ledger_reader import LedgerReader
 from soak.running.context import RunContext
 from soak.settings import ComponentPlan
 from soak.targets import EMPTY

@@ -1,7 +1,7 @@
 """Memory that a library of a watched program maps and hands out itself: how much of it is resident, now and then.
 
-As the audits of a run (soak.running.component.auditing), but nothing waits for it: the program goes on meanwhile, so
-what it allocates and frees just then may be given to another part. Processes of one role are added up.
+As the audits of a run (soak.running.component.reading.auditing), but nothing waits for it: the program goes on
+meanwhile, so what it allocates and frees just then may be given to another part. Processes of one role are added up.
 """
 
 from __future__ import annotations

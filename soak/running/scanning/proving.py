@@ -15,7 +15,7 @@ from soak.attribution.object_answers import ObjectAnswers, with_bounds_of_code
 from soak.grounds import Keeper
 from soak.results import Unseen
 from soak.running.clock import Clock
-from soak.running.component.ledger_reader import LedgerReader
+from soak.running.component.reading.ledger_reader import LedgerReader
 from soak.verdict import SeriesVerdict
 
 _LOST_STANDS_AFTER_S, _KEPT_STANDS_AFTER_S = 3.0, 1.0

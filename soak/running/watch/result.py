@@ -15,7 +15,7 @@ from soak.grounds import GroundKind
 from soak.measurements import SIGNALS, Role
 from soak.native.layout import STATE_PYTHON_DOMAINS
 from soak.results import Cause, ComponentResult, Failure, Growth, Pacing, RssAudit, SignalResult, TrackerState
-from soak.running.component.ledger_reader import Tracked
+from soak.running.component.reading.ledger_reader import Tracked
 from soak.running.watch.descriptors import Descriptors
 from soak.running.watch.judging.judge import TrackedProgram, WatchJudge
 from soak.running.watch.judging.pace import WatchPace

@@ -11,7 +11,7 @@ from soak.analysis.evidence import LEDGER
 from soak.analysis.falls import FallCounter
 from soak.native.ledger import Checkpoint
 from soak.probes.ledgers.tables import WatchedTables
-from soak.running.component.ledger_reader import PYTHON_DOMAINS, LedgerReader
+from soak.running.component.reading.ledger_reader import PYTHON_DOMAINS, LedgerReader
 from soak.running.scanning.mapped_memory import MappedMemory
 from soak.running.watch.judging.count_pace import CountPace
 from soak.running.watch.judging.name_cache import NameCache

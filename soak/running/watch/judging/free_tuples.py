@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from soak.analysis.sites.garbage import LARGEST_TUPLE_BYTES
 from soak.analysis.sites.ledger import Suspect
 from soak.probes.ledgers.tables import WatchedTables
-from soak.running.component.ledger_reader import LedgerReader
+from soak.running.component.reading.ledger_reader import LedgerReader
 
 _LOOK_AGAIN_AFTER = 1.25
 _MOST_OF_GROWTH = 0.8

@@ -11,7 +11,7 @@ from soak.analysis.decision.outcome import Decision
 from soak.analysis.outside import OutsideJudge
 from soak.analysis.sites.survivors import SETTLED_OF_WATCHED
 from soak.probes.ledgers.tables import WatchedTables
-from soak.running.component.ledger_reader import LedgerReader
+from soak.running.component.reading.ledger_reader import LedgerReader
 from soak.running.watch.judging.counts import BlockCounts
 from soak.running.watch.judging.pace import WatchPace
 from soak.running.watch.judging.quiet import QuietTime

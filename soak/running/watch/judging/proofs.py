@@ -20,7 +20,7 @@ from soak.attribution.keepers.finder import KeeperFinder
 from soak.grounds import Keeper
 from soak.results import Unseen
 from soak.running.clock import Clock
-from soak.running.component.ledger_reader import LedgerReader
+from soak.running.component.reading.ledger_reader import LedgerReader
 from soak.running.scanning.code_reading import CodeReading
 from soak.running.scanning.proving import Proofs
 

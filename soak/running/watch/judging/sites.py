@@ -19,7 +19,7 @@ from soak.native.layout import STACK_SITE
 from soak.probes.ledgers.tables import WatchedTables
 from soak.results import LabelGrowth
 from soak.running.clock import SystemClock
-from soak.running.component.ledger_reader import LedgerReader, Tracked
+from soak.running.component.reading.ledger_reader import LedgerReader, Tracked
 from soak.running.scanning.mapped_memory import MappedMemory
 from soak.running.scanning.watched import WatchScanner
 from soak.running.watch.judging.free_tuples import FreeTuples

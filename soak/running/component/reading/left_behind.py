@@ -13,7 +13,7 @@ from soak.native.ledger import Creation
 from soak.probes.inventory import MOST_LISTED, OpenItem
 from soak.probes.left_behind import LEFT_BEHIND, Presence, name_of, type_of
 from soak.running.clock import Clock
-from soak.running.component.ledger_reader import LedgerReader
+from soak.running.component.reading.ledger_reader import LedgerReader
 from soak.running.time_share import TimeShare
 
 _SHARE, _FREE_S = 0.02, 0.5

@@ -11,7 +11,7 @@ from soak.native.ledger import Opening
 from soak.probes.inventory import DESCRIPTOR, THREAD, Inventory, OpenItem, describe_new, read_inventory
 from soak.running.child.child import Child
 from soak.running.clock import Clock
-from soak.running.component.ledger_reader import LedgerReader
+from soak.running.component.reading.ledger_reader import LedgerReader
 from soak.running.time_share import TimeShare
 
 Line = tuple[str, int, str]

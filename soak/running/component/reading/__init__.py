@@ -1,0 +1,1 @@
+"""Read a component while it runs: its rows, its ledger, its memory, and what it has open."""
