@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -138,6 +139,44 @@ def test_another_allocator_of_python_changes_nothing(track: Track, allocator: st
     child = track(script, PYTHONMALLOC=allocator)
 
     assert [line[:3] for line in child.survivors()] == [[100, 106, NATIVE], [100, 5033, PYTHON_OBJ]]
+
+
+TRACED = """
+#include <mcheck.h>
+#include <stdlib.h>
+int main(void)
+{
+    mtrace();
+    char *block = malloc(30);
+    block = realloc(block, 70);
+    free(block);
+    free(aligned_alloc(64, 128));
+    return 0;
+}
+"""
+
+
+def test_a_library_that_checks_memory_goes_on_checking(compiler: str, library: Path, tmp_path: Path) -> None:
+    """libc_malloc_debug has only old versions of its functions; without it mtrace and MALLOC_CHECK_ do nothing."""
+    (tmp_path / "traced.c").write_text(TRACED)
+    subprocess.run([compiler, "-w", "-fno-builtin", "-o", tmp_path / "traced", tmp_path / "traced.c"], check=True)
+    checked = {**os.environ, "LD_PRELOAD": "libc_malloc_debug.so.0"}
+
+    with preload.preloading(library, checked) as tracked:
+        written = [trace(tmp_path / "traced", environment) for environment in (checked, tracked)]
+
+    if not written[0]:
+        pytest.skip("no libc_malloc_debug here")
+    assert written[0] == written[1]
+
+
+def trace(program: Path, environment: dict[str, str]) -> list[str]:
+    """Return what mtrace writes of each call of a program, without addresses."""
+    output = program.with_suffix(".trace")
+    output.unlink(missing_ok=True)
+    subprocess.run([program], env={**environment, "MALLOC_TRACE": str(output)}, capture_output=True, check=True)
+    lines = output.read_text().splitlines() if output.exists() else []
+    return [re.sub("0x[0-9a-f]{6,}", "", line.partition("] ")[2]) for line in lines if line.startswith("@")]
 
 
 def test_a_realloc_that_fails_leaves_the_block_recorded(track: Track) -> None:

@@ -269,6 +269,33 @@ def test_a_child_with_a_preloaded_sanitizer_does_not_load_the_library(
     assert (result.returncode, result.stdout, result.stderr) == (0, "without\n", "")
 
 
+OUT_OF_REACH = {
+    "the file is gone": "os.unlink(library)",
+    "another user": "os.chmod(os.path.dirname(library), 0o700); os.setgroups([]); os.setgid(65534); os.setuid(65534)",
+    "little address space": "resource.setrlimit(resource.RLIMIT_AS, (6000 << 10,) * 2)",
+}
+
+
+@pytest.mark.parametrize("where", OUT_OF_REACH)
+def test_a_program_is_started_without_the_library_where_that_is_out_of_reach(
+    where: str, library: Path, tmp_path: Path
+) -> None:
+    """The loader would print an error for each program, or not find room for libc."""
+    folder = tmp_path / "library"
+    folder.mkdir()
+    moved = Path(shutil.copy(library, folder))
+    last = 'os.execv("/bin/sh", ["sh", "-c", "echo ${LD_PRELOAD-without}"])'
+    script = f"import os, resource\nlibrary = os.environ['LD_PRELOAD']\n{OUT_OF_REACH[where]}\n{last}"
+
+    with preload.preloading(moved, os.environ) as environment:
+        command = [sys.executable, "-c", script]
+        result = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+
+    if "PermissionError" in result.stderr:
+        pytest.skip("only root may do that")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "without\n", "")
+
+
 def test_a_thread_with_the_smallest_stack_starts_programs(compiler: str, library: Path, tmp_path: Path) -> None:
     """The library reads each of them first."""
     (tmp_path / "small.c").write_text(SMALL_STACK)

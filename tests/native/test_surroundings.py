@@ -13,7 +13,7 @@ import pytest
 from tracked_children import Track, interpreters
 
 from soak.native import preload
-from soak.native.layout import STATE_FILTERED
+from soak.native.layout import STATE_FILTERED, TABLES
 
 pytestmark = pytest.mark.native
 
@@ -243,3 +243,29 @@ def test_the_tracker_takes_little_address_space(library: Path) -> None:
     plain, tracked = (run(script, library=found) for found in (None, library))
 
     assert tracked - plain < 40 * 1024
+
+
+LIMITED_FILES = """
+import json, os, resource, signal, sys
+child = os.fork()
+if child == 0:
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
+    os.execv("/bin/sh", ["sh", "-c", "exit 3"])
+print(json.dumps(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.parametrize(("most", "told"), [(0, 1), (100, 1), (-1, 2)], ids=["nothing", "less than a record", "any"])
+def test_a_limit_of_file_sizes_ends_no_program(library: Path, tmp_path: Path, most: int, told: int) -> None:
+    """What a process tells the watcher goes to a file. At the limit, a write would end the process."""
+    places = tmp_path / "places"
+    places.touch()
+
+    with preload.preloading(library, os.environ) as environment:
+        watched = {**environment, preload.WATCH_VARIABLE: f"{preload.EVERYBODY}:{places}"}
+        command = [sys.executable, "-c", LIMITED_FILES, str(most)]
+        result = subprocess.run(command, capture_output=True, text=True, env=watched, check=True)
+
+    assert json.loads(result.stdout) == 3 << 8
+    assert places.stat().st_size == told * TABLES.itemsize

@@ -13,7 +13,7 @@ from soak.probes.ledgers.announcements import Announcements
 from soak.probes.ledgers.tables import LiveTables
 from soak.probes.outside import living_thread
 
-_NOT_LOADED = "the loader did not load it (a static or setuid program, or one of another libc)"
+_NOT_LOADED = "the loader did not load it (a static or setuid program, one of another libc, or one with tight limits)"
 _WAIT_S, _LOOK_EVERY_S = 0.1, 0.002
 
 

@@ -15,11 +15,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #define EXPORT __attribute__((visibility("default")))
 #define EVERYBODY 0
+#define ROOM_TO_APPEND_BYTES (64u << 10)
 
 static struct tables own;
 static int children_are_followed;
@@ -33,6 +36,16 @@ static void describe(uint32_t forked_at)
     own.pid = (uint32_t)getpid();
 }
 
+/* Whether the file may grow. At the limit a write is cut off, or ends the program with SIGXFSZ. Other processes append
+ * meanwhile, so there must be room for more than one record. */
+static int may_append(int file)
+{
+    struct rlimit limit;
+    struct stat now;
+    return getrlimit(RLIMIT_FSIZE, &limit) || limit.rlim_cur == RLIM_INFINITY
+           || (fstat(file, &now) == 0 && (rlim_t)now.st_size + ROOM_TO_APPEND_BYTES < limit.rlim_cur);
+}
+
 static void tell(const char *path)
 {
     memcpy(own.magic, TABLES_MAGIC, sizeof own.magic);
@@ -43,7 +56,8 @@ static void tell(const char *path)
     int file = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
     if (file < 0)
         return;
-    (void)!write(file, &own, sizeof own); /* at once, so that records of several processes do not mix */
+    if (may_append(file))
+        (void)!write(file, &own, sizeof own); /* at once, so that records of several processes do not mix */
     close(file);
 }
 

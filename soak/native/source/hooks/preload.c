@@ -47,6 +47,12 @@
     X(strndup, char *, (const char *, size_t))                                                                         \
     X(vasprintf, int, (char **, const char *, va_list))
 
+#if defined(__x86_64__)
+#define FIRST_VERSIONS {"GLIBC_2.2.5", "GLIBC_2.16"}
+#else
+#define FIRST_VERSIONS {"GLIBC_2.17"}
+#endif
+
 #ifndef MREMAP_DONTUNMAP /* before glibc 2.32 */
 #define MREMAP_DONTUNMAP 4
 #endif
@@ -124,6 +130,17 @@ static void find_out_whose_malloc(void)
     original_free = free_foreign;
 }
 
+/* A program is linked with the version of a function that libc had first. libc_malloc_debug has its functions under
+ * these versions only, and dlsym would pass over them to libc's. */
+static void *find_next(const char *name)
+{
+    static const char *const versions[] = FIRST_VERSIONS;
+    void *symbol = NULL;
+    for (size_t i = 0; !symbol && i < sizeof versions / sizeof *versions; i++)
+        symbol = dlvsym(RTLD_NEXT, name, versions[i]);
+    return symbol ? symbol : dlsym(RTLD_NEXT, name);
+}
+
 /* Runs at the first call of any hooked function: long before there is a second thread, and before followed.c begins. */
 static __attribute__((constructor(101), noinline)) void resolve(void)
 {
@@ -132,7 +149,7 @@ static __attribute__((constructor(101), noinline)) void resolve(void)
     resolving = 1;
 #define FIND_ORIGINAL(name, result, parameters)                                                                        \
     {                                                                                                                  \
-        void *symbol = dlsym(RTLD_NEXT, #name);                                                                        \
+        void *symbol = find_next(#name);                                                                               \
         memcpy(&original_##name, &symbol, sizeof symbol);                                                              \
     }
     uint64_t *births = recorder_enter();

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -26,6 +27,8 @@
 #define PIECE 1024 /* small, like everything on the stack here: a thread may have a stack of 16 KiB */
 #define NAMES_LIMIT (4u << 20)
 #define LONGEST_PATH 1024
+#define SEPARATORS " :"
+#define LEAST_ADDRESS_SPACE_BYTES (64ul << 20)
 
 /* What the names of a program with such a sanitizer begin with: a needed library, or a function of the runtime. */
 static const char *const sanitizers[] = {
@@ -228,15 +231,45 @@ static const char *value_of(const char *entry, const char *name)
     return strncmp(entry, name, length) == 0 && entry[length] == '=' ? entry + length + 1 : NULL;
 }
 
-int loadable_beside(char *const environment[])
+/* Whether the library can be opened from here: not in another root, nor by a user who may not enter its folder. Where
+ * it cannot, the loader prints an error. */
+static int is_within_reach(const char *listed)
 {
-    for (; *environment; environment++) {
+    char path[LONGEST_PATH];
+    for (; *(listed += strspn(listed, SEPARATORS)); listed += strcspn(listed, SEPARATORS)) {
+        size_t length = strcspn(listed, SEPARATORS);
+        if (length >= sizeof path || !memmem(listed, length, LIBRARY_PREFIX, strlen(LIBRARY_PREFIX)))
+            continue;
+        memcpy(path, listed, length);
+        path[length] = 0;
+        int file = open_file(AT_FDCWD, path);
+        if (file < 0)
+            return 0;
+        (void)system_call(SYS_close, file);
+    }
+    return 1;
+}
+
+/* Whether the limit of the address space leaves room for the library and its tables. */
+static int has_room(void)
+{
+    struct rlimit limit;
+    return system_call(SYS_prlimit64, 0, RLIMIT_AS, NULL, &limit) || limit.rlim_cur >= LEAST_ADDRESS_SPACE_BYTES;
+}
+
+int loadable_from(char *const environment[])
+{
+    int saved = errno, answer = !memory_is_filtered && has_room();
+    for (; answer && *environment; environment++) {
         const char *listed = value_of(*environment, LOADER_VARIABLE);
         for (size_t i = 0; listed && i < sizeof sanitizers / sizeof *sanitizers; i++)
             if (strstr(listed, sanitizers[i]))
-                return 0;
+                answer = 0;
+        if (listed && !is_within_reach(listed))
+            answer = 0;
     }
-    return 1;
+    errno = saved;
+    return answer;
 }
 
 size_t loadable_room(char *const environment[])
@@ -256,8 +289,8 @@ size_t loadable_room(char *const environment[])
 size_t loadable_others(const char *listed, char *kept)
 {
     size_t used = 0;
-    while (*(listed += strspn(listed, " :"))) {
-        size_t length = strcspn(listed, " :");
+    while (*(listed += strspn(listed, SEPARATORS))) {
+        size_t length = strcspn(listed, SEPARATORS);
         if (!memmem(listed, length, LIBRARY_PREFIX, strlen(LIBRARY_PREFIX))) {
             if (used)
                 kept[used++] = ':';

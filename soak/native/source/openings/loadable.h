@@ -20,8 +20,9 @@ int loadable_at(int folder, const char *path) __attribute__((visibility("hidden"
 /* The same for the file that execvp would run: `file` itself, or the first of that name on the path. */
 int loadable_by_name(const char *file) __attribute__((visibility("hidden")));
 
-/* Whether the preloads of an environment let the library be one of them: a sanitizer's must be the first. */
-int loadable_beside(char *const environment[]) __attribute__((visibility("hidden")));
+/* Whether a program started here with this environment can load the library at all: this process reaches the file and
+ * has room for it, and there is no preload of a sanitizer, which must be the first. */
+int loadable_from(char *const environment[]) __attribute__((visibility("hidden")));
 
 /* The bytes that `loadable_without` needs; 0 where the environment does not load the library. */
 size_t loadable_room(char *const environment[]) __attribute__((visibility("hidden")));
@@ -36,7 +37,7 @@ size_t loadable_others(const char *listed, char *kept) __attribute__((visibility
 #define TAKE_ENVIRONMENT(kept, loads, environment)                                                                     \
     char *const *kept = environment;                                                                                   \
     size_t needed = loadable_room(kept);                                                                               \
-    if (needed && !(loadable_beside(kept) && (loads)))                                                                 \
+    if (needed && !(loadable_from(kept) && (loads)))                                                                   \
         kept = loadable_without(kept, __builtin_alloca(needed));
 
 #endif
