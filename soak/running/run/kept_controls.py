@@ -7,6 +7,7 @@ that change allocators. Controls that failed are never kept.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -67,7 +68,7 @@ def _key(context: RunContext) -> str | None:
         boot = _BOOT.read_text(encoding="ascii")
         machine = _MACHINE.read_text(encoding="ascii") if _MACHINE.is_file() else ""
         executable = Path(context.interpreter.executable).stat()
-        newest = max(file.stat().st_mtime_ns for file in _SOURCES.rglob("*.py"))
+        newest = _newest_source_ns()
     except OSError:
         return None
     facts = (
@@ -84,3 +85,9 @@ def _key(context: RunContext) -> str | None:
         sorted(allocator_variables().items()),
     )
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:24]
+
+
+@functools.cache
+def _newest_source_ns() -> int:
+    """Return when soak's code was changed last; what changes while it runs is not what runs."""
+    return max(file.stat().st_mtime_ns for file in _SOURCES.rglob("*.py"))
