@@ -96,6 +96,14 @@ ADDITIONS = {
         "{c}.insert(0, [N])",
         "one = [N]\n{c}.append(one)",
         "for _ in range(1):\n    {c}.append([N])",
+        "for _ in range(COUNT):\n    {c}.append([N])",
+        "{c}.extend([[N] for _ in range(COUNT)])",
+        "{c}.extend([N] for _ in range(COUNT) if N < SIZE)",
+        "{c}.extend(made())  # [N]",
+        "for one in made():\n    {c}.append([N])",
+        "{c}.extend(made_until())  # [N]",
+        "for one in made_until():\n    {c}.append([N])",
+        "for one in made_of(SIZE - N):\n    {c}.append([N])",
     ),
     "{}": (
         "{c}[N] = [N]",
@@ -158,11 +166,28 @@ OFF = (
     "{on} = N < SIZE",
 )
 """What asks for a setting, and what sets it once the container has its size."""
+FEWER = (
+    "global COUNT\nCOUNT = 0",
+    "global made\nmade = list",
+    "setattr(sys.modules[__name__], 'COUNT', 0)",
+    "vars(sys.modules[__name__])['COUNT'] = 0",
+    "sys.modules[__name__].made = list",
+)
+"""What has each cycle add nothing any more, once the container has its size."""
 GUARDS = ("if len({c}) < SIZE:", "if N < SIZE:", "if N not in SEEN and N < SIZE:", "if random.random() < SIZE / N:")
 _BEGIN = """import collections, functools, itertools, random, sys
 ON = True
 SIZE, N, SEEN = {size}, 0, set()
 IDS, ROUND = itertools.count(), itertools.cycle(range(SIZE))
+COUNT = 1
+def made():
+    return [[N, 0] for _ in range(COUNT)]
+def made_until():
+    if N >= SIZE:
+        return []
+    return [[N, 0] for _ in range(COUNT)]
+def made_of(count):
+    return [[N, 0] for _ in range(max(count, 0))]
 def trim(entries):
     if size_of(entries) > SIZE:
         entries.clear()
@@ -174,7 +199,7 @@ def inner(function):
 _WHERE = (
     *("nowhere", "nowhere", "here", "function", "file", "guard", "return", "cached", "replaced", "counter"),
     *("on", "off", "off"),
-    *("unused", "named"),
+    *("unused", "named", "fewer"),
 )
 _CALLED_BY = {"function": "    bound()\n", "unused": "", "named": "    globals()['bo' + 'und']()\n"}
 """How the cycle calls a function that bounds the container."""
@@ -201,6 +226,9 @@ def program(rng: np.random.Generator) -> Program:
         where = "here"
     if where == "replaced" and shape.is_hidden and not shape.remake:
         where = "nowhere"
+    if where == "fewer":
+        new = "[]"
+        add = str(rng.choice([each for each in ADDITIONS[new] if "COUNT" in each or "made" in each]))
     bound = str(rng.choice(BOUNDS[new]))
     size = int(np.exp(rng.uniform(np.log(10), np.log(500))))
     lines = _in_container(add, shape.name).splitlines()
@@ -214,7 +242,8 @@ def program(rng: np.random.Generator) -> Program:
     elif where in ("on", "off"):
         lines = _switched(lines, str(rng.choice(ON)).replace("{on}", shape.switch).splitlines())
     code = _BEGIN.replace("{size}", str(size)) + _filled(shape.code, new, lines, is_cached=where == "cached")
-    more, second, after = _elsewhere(where, shape, new, bound, str(rng.choice(OFF)))
+    off = str(rng.choice(FEWER if where == "fewer" else OFF))
+    more, second, after = _elsewhere(where, shape, new, bound, off)
     key = "N % SIZE" if where == "cached" else "N"
     code += f"{more}HOOK = None\ndef cycle():\n    global N\n    N += 1\n    {shape.call}({key})\n{after}"
     return Program(code, second, shape.outside)
@@ -230,6 +259,9 @@ def _elsewhere(where: str, shape: Shape, new: str, bound: str, off: str) -> tupl
         made = shape.remake or f"{shape.outside} = {new}"
         more = f"def renew():\n    global {made.split(' ')[0].split('.')[0]}\n    {made}\n"
         after = "    if N % SIZE == 0:\n        renew()\n"
+    elif where == "fewer":
+        more = f"def fewer():\n{_indented(off)}\n"
+        after = "    if N >= SIZE:\n        fewer()\n"
     elif where == "off":
         more = f"def off():\n{_indented(_off(off, shape.outside_switch))}\n"
         after = "    if N >= SIZE:\n        off()\n"
@@ -361,8 +393,9 @@ def section_of_keepers(rows: Sequence[KeeperRow]) -> Lines:
         "",
         "Random programs that add to a list, dict, deque or dict of lists in each cycle: of a module, a class, an",
         "object, a closure, or the default of an argument. Some bound it: by evicting, emptying, replacing, refusing,",
-        "by few keys, by a number that begins again, by a setting that is switched off, or a cached function; in the",
-        "same function, in another one, in another file or under another name; at a size of 10 to 500. A function that",
+        "by few keys, by a number that begins again, by a setting that is switched off, by adding nothing any more,",
+        "or a cached function; in the same function, in another one, in another file or under another name; at a size",
+        "of 10 to 500. A function that",
         "would bound it may never be called, or by a name that stands nowhere. Each was run to see whether it is",
         "bounded.",
         "In a watch a server calls the function of the cycle, or the one that adds.",

@@ -38,7 +38,25 @@ def stack_of(file: str, code: str) -> list[Call]:
 
 
 KEPT = "KEPT = []\n"
+MAKES = "SIZE = 3\ndef make():\n    return [bytes(n) for n in range(SIZE)]  # 1\n"
 KEEPS = {
+    "as often as a number of the module says": (
+        KEPT + "SIZE = 3\ndef cycle():\n    for n in range(SIZE):\n        KEPT.append(bytes(n))  # 1\n"
+    ),
+    "extended by what is written out": KEPT + "def cycle():\n    KEPT.extend([bytes(n) for n in range(9)])  # 1\n",
+    "extended by a generator": KEPT + "def cycle():\n    KEPT.extend(bytes(n) for n in range(9))  # 1\n",
+    "by += of a comprehension": (
+        KEPT + "def cycle():\n    global KEPT\n    KEPT += [bytes(n) for n in range(9)]  # 1\n"
+    ),
+    "extended by what a function makes": (MAKES + KEPT + "def cycle():\n    KEPT.extend(make())  # 2\n"),
+    "each item of what a function makes": (
+        MAKES + KEPT + "def cycle():\n    for one in sorted(make()):  # 2\n        KEPT.append(one)\n"
+    ),
+    "of an object of the module, in a file with other classes that are derived": (
+        "class Log:\n    def __init__(self):\n        self.lines = []\n"
+        "    def add(self, one):\n        self.lines.append(one)\nLOG = Log()\nclass Other(Exception):\n    pass\n"
+        "def cycle():\n    LOG.add(bytes(9))  # 1\n"
+    ),
     "a list of the module": KEPT + "def cycle():\n    KEPT.append(bytes(9))  # 1\n",
     "one with an annotation": "KEPT: list[bytes] = []\ndef cycle():\n    KEPT.append(bytes(9))  # 1\n",
     "by +=": KEPT + "def cycle():\n    global KEPT\n    KEPT += [bytes(9)]  # 1\n",
@@ -146,6 +164,57 @@ MAY_BE_BOUNDED = {
     "cut to its end": KEPT + "def cycle():\n    KEPT.append(bytes(9))  # 1\n    del KEPT[:-400]\n",
     "emptied by another function": KEPT
     + "def cycle():\n    KEPT.append(bytes(9))  # 1\ndef flush():\n    KEPT.clear()\nWHEN_FULL = flush\n",
+    "as often as a number that another function sets": (
+        KEPT + "SIZE = 3\ndef stop():\n    global SIZE\n    SIZE = 0\n"
+        "def cycle():\n    for n in range(SIZE):\n        KEPT.append(bytes(n))  # 1\n"
+    ),
+    "as often as a number that is set by its name as text": (
+        KEPT + "SIZE = 3\ndef stop():\n    globals()['SIZE'] = 0\n"
+        "def cycle():\n    for n in range(SIZE):\n        KEPT.append(bytes(n))  # 1\n"
+    ),
+    "as often as an argument says that has the name of a number": (
+        KEPT + "SIZE = 3\ndef add(SIZE):\n    for n in range(SIZE):\n        KEPT.append(bytes(n))  # 1\n"
+        "def cycle():\n    add(400 - len(OTHER))  # 2\n"
+    ),
+    "as often as an imported number says": (
+        KEPT + "SIZE = 3\ndef cycle():\n    from other import SIZE\n"
+        "    for n in range(SIZE):\n        KEPT.append(bytes(n))  # 1\n"
+    ),
+    "extended by what may be nothing": KEPT + "def cycle(items):\n    KEPT.extend(map(bytes, items))  # 1\n",
+    "extended by what is left of something": (
+        KEPT + "def cycle():\n    KEPT.extend([bytes(n) for n in range(9) if n not in SEEN])  # 1\n"
+    ),
+    "extended by all of something that may be nothing": KEPT + "def cycle(items):\n    KEPT.extend([*items])  # 1\n",
+    "extended by what a function makes until there are enough": (
+        KEPT + "def make():\n    if N > 400:\n        return []\n    return [bytes(n) for n in range(3)]  # 1\n"
+        "def cycle():\n    KEPT.extend(make())  # 2\n"
+    ),
+    "extended by what an endless function gives while there is something": (
+        KEPT + "def make():\n    yield from ITEMS\n    return [1]\ndef cycle():\n    KEPT.extend(make())  # 1\n"
+    ),
+    "extended by what a function makes that is another later": (
+        MAKES + KEPT + "def stop():\n    global make\n    make = list\ndef cycle():\n    KEPT.extend(make())  # 2\n"
+    ),
+    "extended by what a function makes that an import may replace": (
+        MAKES
+        + "try:\n    from fast import make\nexcept ImportError:\n    pass\n"
+        + KEPT
+        + "def cycle():\n    KEPT.extend(make())  # 2\n"
+    ),
+    "extended by what an argument makes": (
+        MAKES + KEPT + "def add(make):\n    KEPT.extend(make())  # 2\ndef cycle():\n    add(FUNCTIONS.pop())  # 3\n"
+    ),
+    "extended by what a cached function makes": (
+        "@functools.lru_cache\n"
+        "def make():\n    return [bytes(n) for n in range(3)]  # 1\n"
+        + KEPT
+        + "def cycle():\n    KEPT.extend(make())  # 2\n"
+    ),
+    "of an object of a derived class": (
+        "class Log(Base):\n    def __init__(self):\n        self.lines = []\n"
+        "    def add(self, one):\n        self.lines.append(one)\nLOG = Log()\n"
+        "def cycle():\n    LOG.add(bytes(9))  # 1\n"
+    ),
     "replaced": (KEPT + "def cycle():\n    KEPT.append(bytes(9))  # 1\ndef flush():\n    global KEPT\n    KEPT = []\n"),
     "swapped": (KEPT + "def cycle():\n    global KEPT\n    KEPT.append(bytes(9))  # 1\n    KEPT = KEPT[-400:]\n"),
     "overwritten": KEPT + "def cycle():\n    KEPT.append(bytes(9))  # 1\n    KEPT[:] = KEPT[-400:]\n",
@@ -442,3 +511,28 @@ def test_a_file_that_cannot_be_parsed_has_variables_of_its_own(tmp_path: Path, t
 )
 def test_a_file_that_cannot_be_parsed_may_take_from_a_container_that_it_reaches(tmp_path: Path, text: str):
     assert find(tmp_path, KEPT + "def cycle():\n    KEPT.append(bytes(9))  # 1\n", {"other.py": NEWER + text}) is None
+
+
+@pytest.mark.parametrize(
+    ("line", "is_kept"),
+    [("KEPT = []", True), ("class Log:", True), ("class Log(Base):", False)],
+)
+def test_files_of_python_itself_mean_variables_of_their_own_but_for_what_is_inherited(
+    tmp_path: Path, line: str, *, is_kept: bool
+):
+    library = tmp_path / "lib" / "python3.11"
+    library.mkdir(parents=True)
+    text = "class Spool:\n    def flush(self, KEPT, SIZE):\n        self.KEPT.clear()\n        add = other.KEPT.pop()\n"
+    (library / "spool.py").write_text(text, encoding="utf-8")
+    if line.startswith("class"):
+        code = (
+            f"{line}\n    def __init__(self):\n        self.KEPT = []\n    def add(self, one):\n"
+            "        self.KEPT.append([one])  # 1\nLOG = Log()\ndef cycle():\n    LOG.add(5)  # 2\n"
+        )
+    else:
+        code = f"SIZE = 3\n{line}\ndef cycle():\n    for n in range(SIZE):\n        KEPT.append(bytes(n))  # 1\n"
+
+    found = find(tmp_path, code, {"lib/python3.11/spool.py": text})
+    elsewhere = find(tmp_path, code, {"spool.py": text})
+
+    assert (found is not None, elsewhere) == (is_kept, None)

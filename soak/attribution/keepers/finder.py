@@ -24,12 +24,12 @@ from pathlib import Path
 
 from soak.attribution.causes import Call, is_ours
 from soak.attribution.keepers.bounds import Bound, bound_in
-from soak.attribution.keepers.code.callees import callees
+from soak.attribution.keepers.code.callees import callees, filled_makers
 from soak.attribution.keepers.code.conditions import NO_SETTINGS, Given, body_of, runs_as_written, served_arguments
 from soak.attribution.keepers.code.flows import may_be_added, may_be_passed
-from soak.attribution.keepers.code.lifetimes import Program, is_permanent
-from soak.attribution.keepers.code.settings import constants_of, settings_asked
-from soak.attribution.keepers.code.source import Container, Function, Source
+from soak.attribution.keepers.code.lifetimes import Program, class_of_base, is_permanent
+from soak.attribution.keepers.code.settings import constants_of, numbers_of, settings_asked
+from soak.attribution.keepers.code.source import Container, Function, Source, knows_no_program
 from soak.attribution.keepers.code.uses import additions, is_harmless, may_be_of_other_file, may_be_of_same_file
 from soak.attribution.keepers.entries import is_of_library, own_frames
 from soak.attribution.keepers.filling import filled_with
@@ -133,11 +133,11 @@ class KeeperFinder:
             if source is None or function is None or not runs_as_written(function, is_served=is_served):
                 return None
             arguments = served_arguments(function) if is_served else given.passed_on(calls, function)
-            given = self._given(source, program, arguments)
+            given = self._given(source, program, arguments, function)
             line = frame.line or 0
             keeper = _added_in(function, source, keys, program, given, line)
             if keeper is None:
-                inner = replace(given, arguments=frozenset())
+                inner = replace(given, arguments=frozenset(), makers=frozenset())
                 calls_of = callees(function, source, program)
                 called = (each for each, name in calls_of if may_be_passed(name, function, line))
                 keeper = next(filter(None, (_added_in(each, source, keys, program, inner) for each in called)), None)
@@ -173,9 +173,14 @@ class KeeperFinder:
                 return Keeper(words, source.file, call.lineno)
         return None
 
-    def _given(self, source: Source, program: Program, arguments: frozenset[str]) -> Given:
-        """Return what conditions of a function may ask for. In a run each cycle does the same."""
-        return Given(constants_of(source, program), arguments | {_REQUEST}) if self._is_served else Given()
+    def _given(self, source: Source, program: Program, arguments: frozenset[str], function: Function) -> Given:
+        """Return what conditions of a function may ask for, and what has items. In a run each cycle does the same."""
+        numbers = numbers_of(source, program)
+        makers = filled_makers(function, source, program, numbers)
+        filled = Given(numbers=numbers, makers=makers)
+        if not self._is_served:
+            return filled
+        return replace(filled, constants=constants_of(source, program), arguments=arguments | {_REQUEST})
 
     def _figures(self, frames: Sequence[Call], file: str, line: int, files: Sequence[str]) -> Keeper | None:
         """Return pyplot's figures, which stay until they are closed, if no code outside matplotlib does that."""
@@ -252,12 +257,15 @@ def _added_in(
 
 def _only_grows(container: Container, node: ast.AST, source: Source, program: Program) -> bool:
     known = program.mentioning(container.name)
+    own = None if container.base is None else class_of_base(container.base, node, source)
+    may_be_inherited = container.base is not None and (own is None or bool(own.bases))
     return (
         known is not None
         and is_permanent(container, node, source, program)
         and all(
             is_harmless(use, each, container, node) or program.is_uncalled(use, each)
             for each in known
+            if may_be_inherited or not knows_no_program(each, source)
             for use in each.uses(container.name)
             if (may_be_of_same_file if each is source else may_be_of_other_file)(use, container, each)
         )

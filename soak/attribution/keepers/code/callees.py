@@ -6,11 +6,31 @@ import ast
 from collections.abc import Iterator
 
 from soak.attribution.keepers.code.conditions import body_of, runs_as_written
+from soak.attribution.keepers.code.items import has_items, returned_by
 from soak.attribution.keepers.code.lifetimes import Program, class_of_base, value_of_variable
-from soak.attribution.keepers.code.source import Function, Source
+from soak.attribution.keepers.code.source import Function, Source, knows_no_program
 from soak.attribution.keepers.code.uses import is_local
 
 _MAKER, _ALLOCATOR = "__init__", "__new__"
+_OWN = ("self", "cls")
+"""What is of a class, or of one that is derived from it."""
+
+
+def filled_makers(function: Function, source: Source, program: Program, numbers: frozenset[str]) -> frozenset[str]:
+    """Return the functions of the module that a function calls by name, and whose results always have items."""
+    names = {
+        node.func.id for node in ast.walk(function) if isinstance(node, ast.Call) if isinstance(node.func, ast.Name)
+    }
+    found = set()
+    for name in names:
+        made = _named(name, source.tree.body)
+        if made is None or made is function or not runs_as_written(made) or source.bindings[name] != 1:
+            continue  # another function, a variable or an import may have that name
+        value = returned_by(made)
+        is_plain = isinstance(made, ast.FunctionDef) and value is not None and has_items(value, numbers)
+        if is_plain and _stays(made, ast.Name(name), source, program):
+            found.add(name)
+    return frozenset(found)
 
 
 def callees(function: Function, source: Source, program: Program) -> Iterator[tuple[Function, str]]:
@@ -40,10 +60,16 @@ def _resolved(called: ast.expr, source: Source) -> Function | None:
             return known or _returned(value_of_variable(name, source), source)
         case ast.Attribute(value=ast.Name(id=base), attr=name):
             own = class_of_base(base, called, source)
-            is_derived = any(isinstance(each, ast.ClassDef) and each.bases for each in source.nodes)
-            return None if own is None or is_derived else _named(name, own.body)
+            if own is None or own.bases or own.keywords or (base in _OWN and _has_derived(source)):
+                return None
+            return _named(name, own.body)
         case _:
             return None
+
+
+def _has_derived(source: Source) -> bool:
+    """Whether a class of a file is derived from another, whose methods may call its own."""
+    return any(isinstance(each, ast.ClassDef) and each.bases for each in source.nodes)
 
 
 def _stays(called: Function, name: ast.expr, source: Source, program: Program) -> bool:
@@ -56,6 +82,7 @@ def _stays(called: Function, name: ast.expr, source: Source, program: Program) -
         if files is None or any(
             _may_replace(use, file, source, may_be_variable=may_be_variable)
             for file in files
+            if not knows_no_program(file, source)
             for use in file.uses(each)
         ):
             return False

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from soak.attribution.keepers.code.items import has_items
 from soak.attribution.keepers.code.source import Function
 
 _TRANSPARENT_DECORATORS = ("staticmethod", "classmethod")
@@ -75,6 +76,14 @@ class Given:
     affair."""
     settings: Settings = NO_SETTINGS
     """What is set once, of the function alone."""
+    numbers: frozenset[str] = frozenset()
+    """Variables that are a number above 0 for ever."""
+    makers: frozenset[str] = frozenset()
+    """Functions whose results always have items."""
+
+    def has_items(self, value: ast.expr) -> bool:
+        """Whether an expression has items whenever it is reached."""
+        return has_items(value, self.numbers, self.makers)
 
     def is_asked_by(self, test: ast.expr) -> bool:
         """Whether a condition asks for nothing else: ``request.method == "POST" and not DEBUG``."""
@@ -151,7 +160,7 @@ class Body:
         here: ast.AST = node
         while here is not self._function:
             parent = self._parents[here]
-            if not _always_runs(here, parent) and not self._is_given(parent):
+            if not _always_runs(here, parent, self._given) and not self._is_given(parent):
                 return False
             here = parent
         return all(line >= node.lineno for line in self._leaves)
@@ -189,13 +198,13 @@ def _is_text(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and isinstance(node.value, str)
 
 
-def _always_runs(node: ast.AST, parent: ast.AST) -> bool:
+def _always_runs(node: ast.AST, parent: ast.AST, given: Given) -> bool:
     """Whether a node runs, once or more, whenever its parent does."""
     match parent:
         case ast.FunctionDef() | ast.AsyncFunctionDef():
             return node in parent.body
         case ast.For():
-            return node is parent.iter or (node in parent.body and _has_items(parent.iter))
+            return node is parent.iter or (node in parent.body and given.has_items(parent.iter))
         case ast.Try():
             return node in parent.finalbody or (node in parent.body and not parent.handlers)
         case ast.With() | ast.AsyncWith():
@@ -205,17 +214,8 @@ def _always_runs(node: ast.AST, parent: ast.AST) -> bool:
         case ast.If() | ast.IfExp() | ast.While():
             return node is parent.test
         case ast.ListComp() | ast.DictComp() | ast.SetComp():
-            return all(_has_items(each.iter) and not each.ifs for each in parent.generators)
+            return all(given.has_items(each.iter) and not each.ifs for each in parent.generators)
         case ast.Lambda() | ast.GeneratorExp() | ast.Match() | ast.AsyncFor() | ast.ClassDef() | ast.ExceptHandler():
             return False
         case _:
             return True
-
-
-def _has_items(iterated: ast.expr) -> bool:
-    """Whether something is known to have items: a range of a positive constant, a list or tuple that is written out."""
-    if isinstance(iterated, ast.List | ast.Tuple):
-        return bool(iterated.elts)
-    is_range = isinstance(iterated, ast.Call) and getattr(iterated.func, "id", None) == "range"
-    arguments = iterated.args if isinstance(iterated, ast.Call) and is_range else []
-    return len(arguments) == 1 and isinstance(arguments[0], ast.Constant) and bool(arguments[0].value)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from soak.attribution.keepers.code.conditions import NO_SETTINGS, Settings
 from soak.attribution.keepers.code.lifetimes import Program, is_made_once
-from soak.attribution.keepers.code.source import Function, Source
+from soak.attribution.keepers.code.source import Function, Source, knows_no_program
 
 _MAKER = "__init__"
 
@@ -41,9 +41,15 @@ def constants_of(source: Source, program: Program) -> frozenset[str]:
     return frozenset(name for name in source.constants if _is_set_here_alone(name, source, program))
 
 
+def numbers_of(source: Source, program: Program) -> frozenset[str]:
+    """Return the constants of a module that are a number above 0 for ever: no other code sets them."""
+    return frozenset(name for name in source.numbers if _is_set_here_alone(name, source, program))
+
+
 def _is_set_here_alone(name: str, source: Source, program: Program) -> bool:
     known = program.mentioning(name)
-    uses = [(use, each) for each in known or () for use in each.uses(name)]
+    speaking = [each for each in known or () if not knows_no_program(each, source)]
+    uses = [(use, each) for each in speaking for use in each.uses(name)]
     return known is not None and not any(
         isinstance(use, ast.Constant | ast.Global) or _is_stored(use) or (each is not source and _is_name_stored(use))
         for use, each in uses

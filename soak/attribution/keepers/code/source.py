@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -53,14 +53,30 @@ class Source:
     @cached_property
     def constants(self) -> frozenset[str]:
         """The variables in capitals that the module sets once, to a truth value."""
-        stored = [node for node in self.nodes if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)]
-        names = [node.id for node in stored]
-        found = set()
+        return frozenset(name for name, value in self._set_once.items() if _is_truth(value))
+
+    @cached_property
+    def numbers(self) -> frozenset[str]:
+        """The variables in capitals that the module sets once, to a number above 0 that is written out."""
+        values = ((n, v.value) for n, v in self._set_once.items() if isinstance(v, ast.Constant))
+        return frozenset(name for name, value in values if type(value) is int and value > 0)
+
+    @cached_property
+    def _set_once(self) -> dict[str, ast.expr]:
+        """The variables in capitals that the module sets once, each with its value."""
+        found = {}
         for statement in self.tree.body:
             match statement:
-                case ast.Assign(targets=[ast.Name(id=name)], value=ast.Compare() | ast.Constant(value=bool())):
-                    found.add(name)
-        return frozenset(name for name in found if name.isupper() and names.count(name) == 1)
+                case ast.Assign(targets=[ast.Name(id=name)], value=value) if (
+                    name.isupper() and self.bindings[name] == 1
+                ):
+                    found[name] = value
+        return found
+
+    @cached_property
+    def bindings(self) -> Counter[str]:
+        """How often each name is given a value, as a variable of the module or of a function."""
+        return Counter(name for node in self.nodes for name in _names_bound_by(node))
 
     @cached_property
     def functions(self) -> list[Function]:
@@ -117,6 +133,10 @@ class Source:
         return next((parent for _, parent in self.path(node) if isinstance(parent, ast.ClassDef)), None)
 
 
+def _is_truth(value: ast.expr) -> bool:
+    return isinstance(value, ast.Compare) or (isinstance(value, ast.Constant) and isinstance(value.value, bool))
+
+
 def names_read(nodes: Iterable[ast.AST]) -> set[str]:
     """Return the names that are read in some nodes."""
     found = set()
@@ -138,6 +158,28 @@ def _names_in(node: ast.AST) -> set[str]:
         case _:
             spoken = getattr(node, "id", None), getattr(node, "attr", None), getattr(node, "arg", None)
             return {name for name in spoken if name is not None}
+
+
+def _names_bound_by(node: ast.AST) -> list[str]:
+    """Return the names that a node itself gives a value, as a variable of whatever module or function."""
+    match node:
+        case ast.Name(ctx=ast.Store() | ast.Del(), id=name):
+            return [name]
+        case ast.arg(arg=name) | ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            return [name]
+        case ast.alias(name=name, asname=other):
+            return [other or name]
+        case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
+            return [name]
+        case ast.MatchMapping(rest=str(name)):
+            return [name]
+        case _:
+            return []
+
+
+def knows_no_program(each: Source, source: Source) -> bool:
+    """Whether a file is Python's own and ``source`` is not: what it names is of the program by inheritance only."""
+    return is_of_standard_library(each.file) and not is_of_standard_library(source.file)
 
 
 def is_of_standard_library(file: str) -> bool:

@@ -27,18 +27,20 @@ def additions(function: Function, is_new: IsNew, given: Given) -> Iterator[tuple
     """Give what adds one entry or more to a container, unless a condition keeps it from that."""
     body = body_of(function, given)
     for node in ast.walk(function):
-        container = _added_to(node, is_new)
+        container = _added_to(node, is_new, given)
         if container is not None and isinstance(node, ast.expr | ast.stmt) and body.always_reaches(node):
             yield node, container
 
 
-def _added_to(node: ast.AST, is_new: IsNew) -> Container | None:
+def _added_to(node: ast.AST, is_new: IsNew, given: Given) -> Container | None:
     match node:
         case ast.Call(func=ast.Attribute(attr="setdefault", value=value), args=[key, *_]):
             return _if_new(key, container_of(value), is_new)
         case ast.Call(func=ast.Attribute(attr=method, value=value)) if method in _ADDING:
             return container_of(value) or _dict_of_value(value)
-        case ast.AugAssign(op=ast.Add(), value=ast.List(elts=[_, *_]), target=target):
+        case ast.Call(func=ast.Attribute(attr="extend", value=value), args=[items]) if given.has_items(items):
+            return container_of(value)
+        case ast.AugAssign(op=ast.Add(), value=items, target=target) if given.has_items(items):
             return container_of(target)
         case ast.Assign(targets=[ast.Subscript(slice=key, value=value)]):
             return _if_new(key, container_of(value), is_new)
