@@ -13,6 +13,10 @@ so a table that grows shows as growth of what was there before: that is added, s
 A table may also be copied into a larger block when it is full, as a std::vector is. The old block is freed, so nothing
 survives. Therefore the least that a site has after n/2 is compared with the most that it had before n/4. A table that
 doubles has doubled in between. Blocks that come and go take about as much at both times.
+
+The table of a dict is also made larger, once, when entries come and go: CPython uses the place of an entry that was
+removed only when it makes the table anew. Such a table stays and is no growth: its entries would fit into half of it,
+and all memory has grown by no more than the difference. More entries would need more objects, and these are counted.
 """
 
 from __future__ import annotations
@@ -42,7 +46,9 @@ SETTLED = 3 / 4
 SETTLED_OF_WATCHED = 1 / 2
 """Of n, where the program collects its garbage when it wants to: once in n/2 cycles is often enough. What is born
 between this and `SETTLED` may wait, but no more of it than waited at a look before n/2."""
-_BASELINE, _WARMED_UP = 1 / 4, 1 / 8
+WARMED_UP = 1 / 8
+"""Of n, as drawn above."""
+_BASELINE = 1 / 4
 _STARTED = 1 / 16
 """Of a mark's cycle: what is born before that a program takes when it starts, and keeps."""
 _LATE = 1 / 2
@@ -55,6 +61,18 @@ _MOST_LOOKED_AT = 16
 """Sites whose blocks are looked at, whether an interpreter keeps them free."""
 _NARROWEST = 0.7
 """Of the span: births are known by buckets of cycles, and less than this is left of it only where those are coarse."""
+
+
+@dataclass(frozen=True)
+class HalfEmptyTable:
+    """The table of a dict of CPython, whose entries would fit into one of half as many places."""
+
+    site: int
+    born: int
+    """The first cycle of the epoch in which it was allocated."""
+    size_bytes: int
+    half_bytes: int
+    """The size of the table with half as many places."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +94,8 @@ class Cohorts:
     """``(spans,)``, ascending: the last cycle of every span of births, whether anything of it is alive or not."""
     in_use: Mapping[int, int] = field(default_factory=dict)
     """Of some sites how many blocks are in use; an interpreter keeps the others free for the next object."""
+    half_empty: Sequence[HalfEmptyTable] = ()
+    """Of the large blocks that survive, those that are such tables."""
 
     def last_birth_before(self, cycle: float) -> int:
         """Return the largest end of a span of births that is not above ``cycle``."""
@@ -105,9 +125,27 @@ class Cohorts:
         """Return these where what is in use counts only at sites of which it is known of others as well."""
         return replace(self, in_use={site: used for site, used in self.in_use.items() if site in other.in_use})
 
+    def half_empty_between(self, first: int, last: int) -> list[HalfEmptyTable]:
+        """Return the tables that were born in ``(first, last]`` and are alive."""
+        told = (self.born_by > first) & (self.born_from <= last)
+        return [table for table in self.half_empty if (told & self._may_hold(table)).any()]
+
+    def sizes_with_half_tables(self) -> NDArray[np.int64]:
+        """Return the live bytes ``(sites,)``; half-empty tables count with what half of them takes."""
+        sizes = self.sizes_by_site()
+        for table in self.half_empty:
+            if self._may_hold(table).any():
+                sizes[table.site] -= table.size_bytes - table.half_bytes
+        return sizes
+
+    def _may_hold(self, table: HalfEmptyTable) -> NDArray[np.bool_]:
+        is_of_birth = (self.born_from <= table.born) & (table.born <= self.born_by)
+        found: NDArray[np.bool_] = (self.sites == table.site) & is_of_birth & (self.sizes >= table.size_bytes)
+        return found
+
     def small_survivors(self, settled: float) -> list[int]:
         """Return the sites of small blocks that stay, those with most bytes first: some may be free objects."""
-        told = (self.born_by > self.cycle * _WARMED_UP) & (self.born_from <= self.cycle * settled)
+        told = (self.born_by > self.cycle * WARMED_UP) & (self.born_from <= self.cycle * settled)
         sizes, blocks = (np.bincount(self.sites[told], each[told]) for each in (self.sizes, self.blocks))
         is_small = (blocks > 0) & (sizes <= LARGEST_TUPLE_BYTES * blocks)
         found: list[int] = [site for site in np.argsort(-sizes).tolist() if is_small[site]]
@@ -183,11 +221,12 @@ class SurvivorJudge:
         if not baselines:
             return None
         baseline = baselines[-1]
-        first = newest.last_birth_before(n * _WARMED_UP)
+        first = newest.last_birth_before(n * WARMED_UP)
         last = newest.last_birth_before(n * self._settled)
-        if last - first < n * (self._settled - _WARMED_UP) * _NARROWEST:
+        if last - first < n * (self._settled - WARMED_UP) * _NARROWEST:
             return None
         blocks, sizes = _survivors(baseline, newest, first, last)
+        sizes -= _half_empty(marks, newest, first, last)
         sizes = max(sizes, _risen(marks, newest, n * _BASELINE * _WANDER, n * _LATE * _WANDER))
         is_doubled = _risen(marks, newest, n * _LATE, n) > self._tolerance_bytes * (last - first)
         sizes += (
@@ -229,6 +268,20 @@ class SurvivorJudge:
         return float(late[late >= _LARGER * most].sum())
 
 
+def _half_empty(marks: Sequence[Cohorts], newest: Cohorts, first: int, last: int) -> float:
+    """Return the bytes of half-empty tables among the survivors, but for what all memory has grown by beside them.
+
+    A table that has replaced a smaller one adds the difference. A dict that was lost with its table adds all of it.
+    """
+    tables = newest.half_empty_between(first, last)
+    before = [mark for mark in marks if mark.cycle <= first]
+    if not tables or not before:
+        return 0.0
+    added = sum(table.size_bytes - table.half_bytes for table in tables)
+    beside = int(newest.sizes.sum()) - int(before[-1].sizes.sum()) - added
+    return max(float(sum(table.size_bytes for table in tables) - max(beside, 0)), 0.0)
+
+
 def _risen(marks: Sequence[Cohorts], newest: Cohorts, until: float, since: float) -> float:
     """Return the bytes by which sites have much more at each mark since a cycle than at any before another.
 
@@ -236,7 +289,7 @@ def _risen(marks: Sequence[Cohorts], newest: Cohorts, until: float, since: float
     """
     early = [mark for mark in marks if mark.cycle <= until]
     late = [*(mark for mark in marks if since <= mark.cycle < newest.cycle), newest]
-    sizes = [mark.sizes_by_site() for mark in (*early, *late)]
+    sizes = [mark.sizes_with_half_tables() for mark in (*early, *late)]
     sites = max(map(len, sizes))
     table = np.stack([np.pad(each, (0, sites - len(each))) for each in sizes])
     most, least = table[: len(early)].max(axis=0), table[len(early) :].min(axis=0)

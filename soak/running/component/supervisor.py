@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from soak.analysis.component import ComponentJudge
@@ -41,6 +42,7 @@ from soak.running.component.stopping import (
 )
 from soak.running.context import RunContext
 from soak.running.processes.following import FollowedProcesses
+from soak.running.scanning.naming.half_empty import find_half_empty_tables
 from soak.running.time_share import TimeShare
 from soak.settings import ComponentPlan
 from soak.verdict import Verdict
@@ -137,7 +139,12 @@ class Supervisor:
         self._outside = OutsideProbe(
             child.outside, clock, plan.target.ignored_children, self._processes.update, plan.max_pause_s
         )
-        self._ledger = LedgerReader(child.open_ledger, maps_reader(child.pid), plan.tolerance_bytes)
+        self._ledger = LedgerReader(
+            child.open_ledger,
+            maps_reader(child.pid),
+            plan.tolerance_bytes,
+            find_half_empty=partial(find_half_empty_tables, child.pid),
+        )
         self._looks = MemoryLooks(child, clock, plan, self._ledger, self._horizon, audits=audits)
         self._scanner = self._looks.scanner
         self._opened = OpenItems(child, self._ledger, clock)

@@ -13,13 +13,14 @@ from soak.analysis.falls import Drop
 from soak.analysis.sites.later_growth import PARTS, later_growth
 from soak.analysis.sites.ledger import LedgerJudge, Suspect
 from soak.analysis.sites.rest import ended_after
-from soak.analysis.sites.survivors import SETTLED, Cohorts, SurvivorJudge
+from soak.analysis.sites.survivors import SETTLED, WARMED_UP, Cohorts, HalfEmptyTable, SurvivorJudge
 from soak.attribution.causes import Call, GrowingSite, place_of
 from soak.attribution.holders import UNSCANNED, Memory, Reachability
 from soak.attribution.native.symbols import Symbols
 from soak.native.layout import (
     MAPPING,
     PYTHON_MEM,
+    PYTHON_OBJ,
     PYTHON_SITE,
     REQUESTS,
     STACK_SITE,
@@ -39,6 +40,9 @@ _FLAG_AFTER_CYCLES = 24
 _STEADY_SHARE, _QUARTERS = 0.5, 4
 _MOST_STACKS = 4
 _RESIDENT = frozenset(("rss", "pss", "uss"))
+_LARGE_BYTES, _MOST_LARGE = 1024, 4
+"""A table that is smaller changes no verdict."""
+FindHalfEmpty = Callable[[Checkpoint, Collection[int]], list[HalfEmptyTable]]
 
 
 @dataclass(frozen=True)
@@ -68,11 +72,14 @@ class LedgerReader:
         *,
         flag_after_cycles: int = _FLAG_AFTER_CYCLES,
         settled: float = SETTLED,
+        find_half_empty: FindHalfEmpty | None = None,
     ) -> None:
         """Prepare. ``open_ledger`` returns None until the process has one; ``read_maps`` its /proc/PID/maps.
 
         ``flag_after_cycles``: when stacks of the sites that grow are asked for. ``settled``: see SurvivorJudge.
+        ``find_half_empty``: finds the tables of dicts that are half empty among the blocks of some sites.
         """
+        self._find_half_empty, self._half_empty = find_half_empty, list[HalfEmptyTable]()
         self._flag_after_cycles = flag_after_cycles
         self._open_ledger = open_ledger
         self._read_maps = read_maps
@@ -145,7 +152,11 @@ class LedgerReader:
         """Take in the births of what is alive at a cycle, where they are cycles too: `survivors` looks at them."""
         self.has_new_look = self._survivors.is_due(cycle)
         if self.has_new_look:
-            self._survivors.add(self._cohorts(checkpoint, cycle))
+            found = self._cohorts(checkpoint, cycle)
+            if self._find_half_empty is not None:
+                large = _sites_of_large_objects(checkpoint, cycle)
+                self._half_empty = self._find_half_empty(checkpoint, large) if large else []
+            self._survivors.add(replace(found, half_empty=self._half_empty))
 
     def _cohorts(self, checkpoint: Checkpoint, cycle: int) -> Cohorts:
         """Return what is alive by birth; of a program that is only watched also which of it is in use."""
@@ -219,7 +230,11 @@ class LedgerReader:
         covered = STATE_NATIVE | STATE_PYTHON_DOMAINS
         if self._latest is None or not self._latest.is_complete or self._state & covered != covered:
             return None
-        return self._survivors.judge(n_clean, self._cohorts(self._latest, self._cycle) if at_end else None)
+        if not at_end:
+            return self._survivors.judge(n_clean)
+        # The process may have ended; what was found in its memory at the look before still tells of the same blocks.
+        newest = replace(self._cohorts(self._latest, self._cycle), half_empty=self._half_empty)
+        return self._survivors.judge(n_clean, newest)
 
     @property
     def state(self) -> int:
@@ -521,6 +536,17 @@ def _cohorts(checkpoint: Checkpoint, cycle: int) -> Cohorts:
         rows["live_bytes"].astype(np.int64),
         checkpoint.births_end,
     )
+
+
+def _sites_of_large_objects(checkpoint: Checkpoint, cycle: int) -> list[int]:
+    """Return where Python allocated the largest blocks that were not there when the program had warmed up."""
+    rows, sites = _rows_of(checkpoint, checkpoint.rows["domain"] == PYTHON_OBJ)
+    sizes = rows["live_bytes"].astype(np.int64)
+    is_new = checkpoint.births_from[rows["bucket"]] > cycle * WARMED_UP
+    is_large = is_new & (sizes >= _LARGE_BYTES * np.maximum(rows["live_blocks"], 1))
+    largest = np.argsort(-sizes[is_large], kind="stable")[:_MOST_LARGE]
+    found: list[int] = sites[is_large][largest].tolist()
+    return found
 
 
 def _call(frame: Frame | None) -> Call | None:

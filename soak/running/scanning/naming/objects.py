@@ -123,6 +123,25 @@ class ObjectReader:
             return True
         return not (block_at == left_at and number < first) and not (block_at == right_at and number > last)
 
+    def half_of_table(self, keys_at: int, size_bytes: int) -> int:
+        """Return the size in bytes of the table of a dict with half as many places, if all entries would fit into it.
+
+        Else, and of a block that is no such table, 0. CPython makes a table larger when all places for entries have
+        been used, also those of entries that were removed.
+        """
+        table = self._table(keys_at)
+        if table is None:
+            return 0
+        entries_at, entry_words, _ = table
+        for log in range(_SMALLEST_LOG + 1, _LARGEST_LOG):
+            header = entries_at - keys_at - _index_bytes(log)
+            if header in (_OLD_HEADER, _NEW_HEADER) and size_bytes == _table_bytes(header, log, entry_words):
+                entries = self._memory.read(entries_at, entry_words * _usable(log))
+                used = int((entries[entry_words - 2 :: entry_words] > 0).sum())
+                is_read = len(entries) == entry_words * _usable(log)
+                return _table_bytes(header, log - 1, entry_words) if is_read and used <= _usable(log - 1) else 0
+        return 0
+
     def key_of_word(self, keys_at: int, word: int) -> str | None:
         """Return the text of the key in whose entry of a table of keys a word stands."""
         table = self._table(keys_at)
@@ -161,3 +180,16 @@ class ObjectReader:
     def _key(self, entries_at: int, entry_words: int, number: int) -> str | None:
         place = entries_at + 8 * (entry_words * number + entry_words - 2)
         return self.text(self.words(place, 1)[0])
+
+
+def _index_bytes(log: int) -> int:
+    return (1 << log) * (1 if log <= 7 else 2 if log <= 15 else 4)
+
+
+def _usable(log: int) -> int:
+    """Return for how many entries a table of so many places, as their logarithm, has room."""
+    return (1 << log + 1) // 3
+
+
+def _table_bytes(header: int, log: int, entry_words: int) -> int:
+    return header + _index_bytes(log) + 8 * entry_words * _usable(log)
