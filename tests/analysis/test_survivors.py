@@ -182,21 +182,22 @@ def test_a_table_that_has_stopped_to_grow_is_not_waited_for():
 
 @pytest.mark.parametrize(
     ("half_empty", "freed_at", "leaked", "is_no_growth"),
-    [(True, 900, 0, True), (False, 900, 0, False), (True, FOREVER, 0, False), (True, 900, 23, False)],
+    [(True, 2100, 0, True), (False, 2100, 0, False), (True, FOREVER, 0, False), (True, 2100, 23, False)],
     ids=["half empty", "full", "a dict with its table is lost", "a leak beside it"],
 )
 def test_the_table_of_a_dict_that_was_made_larger_for_removed_entries_is_no_growth(
     half_empty: bool, freed_at: int, leaked: int, is_no_growth: bool
 ):
-    """The small table goes when the large one comes; both are 40% and 100% of a million bytes."""
-    births, deaths = np.array([0, 900, *each_cycle(2000)]), np.array([freed_at, FOREVER, *[FOREVER] * 2000])
-    sizes = np.array([415_088, 961_216, *[leaked] * 2000])
-    table = HalfEmptyTable(site=3, born=900, size_bytes=961_216, half_bytes=415_088)
+    """The small table goes when the large one comes, in cycle 2,100 of 4,300."""
+    births, deaths = np.array([0, 2100, *each_cycle(5000)]), np.array([freed_at, FOREVER, *[FOREVER] * 5000])
+    sizes = np.array([415_088, 961_216, *[leaked] * 5000])
+    table = HalfEmptyTable(site=3, born=2100, size_bytes=961_216, half_bytes=415_088)
     survivors = SurvivorJudge(1.0)
-    for cycle in (112, 224, 448, 896, FEWEST_CYCLES):
-        alive = (births <= cycle) & (deaths > cycle) & (sizes > 0)
-        found = cohorts(cycle, births[alive], sizes[alive])
-        survivors.add(replace(found, half_empty=[table] if half_empty and cycle > 900 else []))
+    for cycle in range(4300):
+        if survivors.is_due(cycle):
+            alive = (births <= cycle) & (deaths > cycle) & (sizes > 0)
+            found = cohorts(cycle, births[alive], sizes[alive])
+            survivors.add(replace(found, half_empty=[table] if half_empty and cycle > 2100 else []))
 
     assert is_clean(survivors.judge(FEWEST_CYCLES)) is is_no_growth
 

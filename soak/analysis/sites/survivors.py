@@ -274,7 +274,7 @@ def _half_empty(marks: Sequence[Cohorts], newest: Cohorts, first: int, last: int
     A table that has replaced a smaller one adds the difference. A dict that was lost with its table adds all of it.
     """
     tables = newest.half_empty_between(first, last)
-    before = [mark for mark in marks if mark.cycle <= first]
+    before = [mark for mark in marks if all(mark.cycle < table.born for table in tables)]
     if not tables or not before:
         return 0.0
     added = sum(table.size_bytes - table.half_bytes for table in tables)

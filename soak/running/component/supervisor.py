@@ -64,6 +64,11 @@ def _from_later_on(now_s: float) -> TimeShare:
     return share
 
 
+def _read_ledger_of(child: Child, tolerance_bytes: float) -> LedgerReader:
+    find_half_empty = partial(find_half_empty_tables, child.pid)
+    return LedgerReader(child.open_ledger, maps_reader(child.pid), tolerance_bytes, find_half_empty=find_half_empty)
+
+
 def _ignore(_: object) -> None:
     """Nobody listens."""
 
@@ -139,12 +144,7 @@ class Supervisor:
         self._outside = OutsideProbe(
             child.outside, clock, plan.target.ignored_children, self._processes.update, plan.max_pause_s
         )
-        self._ledger = LedgerReader(
-            child.open_ledger,
-            maps_reader(child.pid),
-            plan.tolerance_bytes,
-            find_half_empty=partial(find_half_empty_tables, child.pid),
-        )
+        self._ledger = _read_ledger_of(child, plan.tolerance_bytes)
         self._looks = MemoryLooks(child, clock, plan, self._ledger, self._horizon, audits=audits)
         self._scanner = self._looks.scanner
         self._opened = OpenItems(child, self._ledger, clock)
