@@ -53,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
         starved = starved_words(error)
         if starved is not None:
             _write_no_more(sys.stdout)  # it may be what is full
-            return _end_with(starved)
+            return _end_with(shortened(starved))
         # Python's own exit code here would be 1, which means a leak.
         traceback.print_exc()
         return _end_with("this is an error in soak itself; the measurements are in the run's folder")

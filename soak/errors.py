@@ -15,20 +15,21 @@ from pathlib import Path
 _LONGEST = 2000
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_MORE_FILES = (errno.EMFILE, errno.ENFILE)
+_OUT_OF_REACH = (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP, errno.EROFS)
 
 
 class SoakError(Exception):
     """The root of all errors that a user may see. The message says what is wrong and what to do."""
 
 
-def shortened(error: SoakError) -> str:
+def shortened(error: SoakError | str) -> str:
     """Return what a person is told: a value of a megabyte in it helps nobody."""
     text = str(error)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} … ({len(text):,} characters)"
 
 
 def starved_words(error: Exception) -> str | None:
-    """Say what the machine did not give, where that is all that an error means; None for any other error."""
+    """Say what the machine did not give or allow, where that is all that an error means; None for any other error."""
     if isinstance(error, BlockingIOError) or str(error) == "can't start new thread":
         return f"too many processes or threads: raise ulimit -u, or the limit of the container (pids.max){_or_memory()}"
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
@@ -39,6 +40,8 @@ def starved_words(error: Exception) -> str | None:
         return f"{error.filename or 'the output of soak'} cannot be written: {error.strerror}"
     if error.errno in _NO_MORE_FILES:
         return "too many open files: raise the limit with ulimit -n 1024"
+    if error.errno in _OUT_OF_REACH and error.filename is not None:
+        return f"{error.filename} cannot be used: {error.strerror}"
     return None if _has_working_folder() else "the working folder was removed: change to another one"
 
 

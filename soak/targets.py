@@ -79,7 +79,7 @@ def _resolve(text: str, base: Path) -> list[Target]:
         if "/" in place or not all(part.isidentifier() for part in place.split(".")):
             raise UsageError(f"{text!r} is not a target: {place!r} is neither a Python file nor the name of a module")
         return [Target(function.rpartition(".")[2], "module", module=place, function=function, given=text)]
-    if path.is_dir():
+    if _is_folder(path):
         drivers = sorted(path.glob(f"{DRIVER_PREFIX}*.py"))
         if not drivers:
             raise UsageError(f"no drivers in {place!r}: none of its files is named {DRIVER_PREFIX}*.py")
@@ -90,6 +90,13 @@ def _resolve(text: str, base: Path) -> list[Target]:
         f"unknown target {text!r}: it is not a folder or a .py file. Give a folder of drivers, a driver file, "
         "file.py:function or package.module:function"
     )
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def _driver(path: Path, given: str) -> Target:

@@ -10,6 +10,7 @@ from attribution_builder import causes_at, interpreter_of, soak_planted, soak_ta
 from soak.reporting.words import advise, held_by
 from soak.results import Cause, ComponentResult
 from soak.running.scanning import scanner as scanning
+from soak.running.scanning.scan import holders
 from soak.targets import find_targets
 from soak.verdict import Verdict
 
@@ -121,7 +122,8 @@ def test_the_static_variable_at_the_root_is_named_also_where_memory_takes_long_t
     tmp_path: Path, keeper: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """A list in C of half a gigabyte was held by nothing but the list."""
-    monkeypatch.setattr(scanning, "_CLIMB_WITHIN_S", 0.0)
+    monkeypatch.setattr(holders, "_CLIMB_WITHIN_S", 0.0)
+    monkeypatch.setattr(holders, "_CLIMB_SHARE", 0.0)
 
     result = soak_text(tmp_path, NATIVE.format(keeper=str(keeper)), None)
 

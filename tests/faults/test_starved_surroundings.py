@@ -18,6 +18,7 @@ pytestmark = pytest.mark.integration
 
 LOG = "iteration,value\n" + "".join(f"{cycle},{5_000_000}\n" for cycle in range(0, 4096, 8))
 LEAK = "kept = []\ndef leak(): kept.append(object())\n"
+LONG = "a" * 300
 TOO_LITTLE = "only 97 MiB of memory are allowed"
 RUN = "run case.py:leak --iterations 2048 --n-min 512 --no-track --no-early-stop"
 
@@ -49,16 +50,18 @@ def place(tmp_path: Path) -> Path:
     [
         ("soak judge log.csv > /dev/full", "the output of soak cannot be written: No space left on device"),
         ("soak list --help | cat; soak judge - <&-", "stdin is empty"),
+        (f"soak show {LONG}", f"{LONG}/run.db cannot be used: File name too long"),
+        (f"soak run {LONG}", f"$PWD/{LONG} cannot be read: File name too long"),
         ("mkdir gone; cd gone; rmdir ../gone; soak list", "the working folder was removed: change to another one"),
         ("ulimit -v 99999; soak list", f"{TOO_LITTLE}, and soak needs 256: ulimit -v 262144 or more"),
         ("ulimit -d 99999; soak list", f"{TOO_LITTLE}, and soak needs 128: ulimit -d 131072 or more"),
     ],
-    ids=["full", "no stdin", "no working folder", "no address space", "no memory"],
+    ids=["full", "no stdin", "long name", "long target", "no working folder", "no address space", "no memory"],
 )  # fmt: skip
 def test_one_line_names_what_is_missing(place: Path, script: str, line: str) -> None:
     answer = sh(place, script)
 
-    assert (answer.code, answer.err) == (2, f"soak: {line}\n")
+    assert (answer.code, answer.err) == (2, f"soak: {line}\n".replace("$PWD", str(place)))
 
 
 def test_where_nothing_can_be_said_the_exit_code_says_it(place: Path) -> None:
@@ -108,6 +111,7 @@ def test_a_closed_stream_does_not_become_a_file_of_the_run(place: Path) -> None:
         (OSError(errno.EMFILE, "Too many open files"), "too many open files: raise the limit with ulimit -n 1024"),
         (OSError(errno.EFBIG, "File too large", "a.json"), "a.json cannot be written: File too large"),
         (OSError(errno.EDQUOT, "Disk quota exceeded", "a.json"), "a.json cannot be written: Disk quota exceeded"),
+        (PermissionError(errno.EACCES, "Permission denied", "/root/a"), "/root/a cannot be used: Permission denied"),
     ],
 )
 def test_an_error_that_means_a_limit_is_told_as_one(error: Exception, words: str) -> None:
