@@ -9,6 +9,9 @@ import sys
 from camera.sources import NAMES
 from camera.sources.aravis import FAKE_CAMERA
 
+_DEBIANS_PYTHON = "/usr/bin/python3"
+_FOR_DEBIANS = f", which are for {_DEBIANS_PYTHON}"
+
 
 def missing(source: str) -> list[str]:
     """Return what to install for this source, as commands; empty when it can run."""
@@ -30,7 +33,8 @@ def _missing_for_aravis() -> list[str]:
         packages += ["gir1.2-aravis-0.8", "python3-gi"]
     if importlib.util.find_spec("numpy") is None:
         packages.append("python3-numpy")
-    return [f"apt-get install {' '.join(packages)}"] if packages else []
+    is_other = "python3-gi" in packages and sys.executable != _DEBIANS_PYTHON
+    return [f"apt-get install {' '.join(packages)}{_FOR_DEBIANS if is_other else ''}"] if packages else []
 
 
 def main() -> int:

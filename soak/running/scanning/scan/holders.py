@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -20,6 +21,7 @@ from soak.attribution.pointers.reachability import (
 )
 from soak.native.layout import PYTHON_OBJ
 from soak.probes.ledgers.shadow import Blocks
+from soak.probes.memory import Range
 from soak.running.scanning.scan.seen_memory import SeenMemory
 
 _LEVELS = 7
@@ -27,7 +29,8 @@ _LEVELS = 7
 _CLIMB_WITHIN_S, _CLIMB_SHARE = 0.15, 0.5
 """Each level up takes another look through all memory: where that takes long (CPU time), also as a share of the scan
 before, only static data follows."""
-_OWN_STEPS = 2
+_OWN_STEPS, _MOST_NODES = 2, 1024
+"""Steps to a block of another site; and nodes of a linked list that are read for its first one."""
 
 
 def usual_word(words: NDArray[np.uint64], weights: NDArray[np.float64], starts: Sequence[int]) -> int:
@@ -89,13 +92,44 @@ class HolderSearch:
             if not blocks:
                 break
             is_last = level == _LEVELS or time.thread_time() > ends_s
-            pointers = self._seen.pointers_to(np.array(blocks), self._seen.static_ranges() if is_last else None)
+            pointers = self._pointers_to(blocks, self._seen.static_ranges() if is_last else None)
             words = {site: pointers[block] for site, block in steps.items() if block is not None and block in pointers}
             if is_last:
                 for site, here in words.items():
                     self._step_up(found[site], here)
                 break
         return {site: tuple(holders) for site, holders in found.items()}
+
+    def _pointers_to(self, blocks: list[int], ranges: Sequence[Range] | None) -> dict[int, NDArray[np.uint64]]:
+        """Return where pointers to each of these blocks stand; of a node of a linked list to the list's first node.
+
+        Else each node would be a level; and a pointer that was left behind leads to any node.
+        """
+        lists = {block: self._list_before(block) for block in blocks}
+        found = self._seen.pointers_to(np.unique([nodes[-1] for nodes in lists.values()]), ranges)
+        return {block: found[nodes[-1]] for block, nodes in lists.items() if nodes[-1] in found}
+
+    def _list_before(self, block: int) -> list[int]:
+        """Return a block and the nodes of its linked list that come before it, up to the first; a ring has none."""
+        blocks = self._seen.blocks
+        sites = self._seen.site_of(blocks.sites)
+        alike = np.flatnonzero((sites == sites[block]) & (blocks.sizes == blocks.sizes[block]))
+        if blocks.domains[block] == PYTHON_OBJ or not 1 < len(alike) <= _MOST_NODES:
+            return [block]
+        before: defaultdict[int, set[int]] = defaultdict(set)
+        for node in alike.tolist():
+            start, size = int(blocks.addresses[node]), int(blocks.sizes[node])
+            words = self._seen.memory.read(start, size // 8)
+            places = blocks.covering(words)
+            for place in places[(places >= 0) & (blocks.addresses[places] == words)].tolist():
+                before[place].add(node)
+        nodes, known = [block], set(alike.tolist())
+        while before[nodes[-1]] & known - {nodes[-1]}:
+            leading = before[nodes[-1]] & known - {nodes[-1]}
+            if len(leading) > 1 or leading <= set(nodes):
+                return [block]
+            nodes += leading
+        return nodes
 
     def _direct_holder(self, site: int, held: NDArray[np.intp]) -> list[Holder]:
         """Return the blocks in question from another site that hold most of these, if there are such."""
