@@ -48,6 +48,13 @@ KEEPS = {
     "by += of a comprehension": (
         KEPT + "def cycle():\n    global KEPT\n    KEPT += [bytes(n) for n in range(9)]  # 1\n"
     ),
+    "extended by a variable that has items": (
+        MAKES + KEPT + "def cycle():\n    made = make()  # 2\n    KEPT.extend(made)\n"
+    ),
+    "each item of a variable, by what is called": (
+        MAKES + KEPT + "def add(one):\n    KEPT.append([one])\n"
+        "def cycle():\n    made = list(make())  # 2\n    for one in made:\n        add(one)\n"
+    ),
     "extended by what a function makes": (MAKES + KEPT + "def cycle():\n    KEPT.extend(make())  # 2\n"),
     "each item of what a function makes": (
         MAKES + KEPT + "def cycle():\n    for one in sorted(make()):  # 2\n        KEPT.append(one)\n"
@@ -200,6 +207,17 @@ MAY_BE_BOUNDED = {
         + "try:\n    from fast import make\nexcept ImportError:\n    pass\n"
         + KEPT
         + "def cycle():\n    KEPT.extend(make())  # 2\n"
+    ),
+    "extended by a variable that is emptied before": (
+        MAKES + KEPT + "def cycle():\n    made = make()  # 2\n    made.clear()\n    KEPT.extend(made)\n"
+    ),
+    "extended by a variable that may be set to something else": (
+        MAKES
+        + KEPT
+        + "def cycle():\n    made = make()  # 2\n    if N > 400:\n        made = []\n    KEPT.extend(made)\n"
+    ),
+    "extended by a variable of the module": (
+        MAKES + KEPT + "def cycle():\n    global made\n    made = make()  # 2\n    KEPT.extend(made)\n"
     ),
     "extended by what an argument makes": (
         MAKES + KEPT + "def add(make):\n    KEPT.extend(make())  # 2\ndef cycle():\n    add(FUNCTIONS.pop())  # 3\n"

@@ -24,11 +24,12 @@ from pathlib import Path
 
 from soak.attribution.causes import Call, is_ours
 from soak.attribution.keepers.bounds import Bound, bound_in
-from soak.attribution.keepers.code.callees import callees, filled_makers
+from soak.attribution.keepers.code.callees import callees, filled_in
 from soak.attribution.keepers.code.conditions import NO_SETTINGS, Given, body_of, runs_as_written, served_arguments
 from soak.attribution.keepers.code.flows import may_be_added, may_be_passed
+from soak.attribution.keepers.code.items import Filled
 from soak.attribution.keepers.code.lifetimes import Program, class_of_base, is_permanent
-from soak.attribution.keepers.code.settings import constants_of, numbers_of, settings_asked
+from soak.attribution.keepers.code.settings import constants_of, settings_asked
 from soak.attribution.keepers.code.source import Container, Function, Source, knows_no_program
 from soak.attribution.keepers.code.uses import additions, is_harmless, may_be_of_other_file, may_be_of_same_file
 from soak.attribution.keepers.entries import is_of_library, own_frames
@@ -137,8 +138,8 @@ class KeeperFinder:
             line = frame.line or 0
             keeper = _added_in(function, source, keys, program, given, line)
             if keeper is None:
-                inner = replace(given, arguments=frozenset(), makers=frozenset())
-                calls_of = callees(function, source, program)
+                inner = replace(given, arguments=frozenset(), filled=Filled(given.filled.numbers))
+                calls_of = callees(function, source, program, given.filled)
                 called = (each for each, name in calls_of if may_be_passed(name, function, line))
                 keeper = next(filter(None, (_added_in(each, source, keys, program, inner) for each in called)), None)
             settings = NO_SETTINGS if self._is_served or has_kept is None else settings_asked(function, source, program)
@@ -175,12 +176,10 @@ class KeeperFinder:
 
     def _given(self, source: Source, program: Program, arguments: frozenset[str], function: Function) -> Given:
         """Return what conditions of a function may ask for, and what has items. In a run each cycle does the same."""
-        numbers = numbers_of(source, program)
-        makers = filled_makers(function, source, program, numbers)
-        filled = Given(numbers=numbers, makers=makers)
+        filled = filled_in(function, source, program)
         if not self._is_served:
-            return filled
-        return replace(filled, constants=constants_of(source, program), arguments=arguments | {_REQUEST})
+            return Given(filled=filled)
+        return Given(constants_of(source, program), arguments | {_REQUEST}, filled=filled)
 
     def _figures(self, frames: Sequence[Call], file: str, line: int, files: Sequence[str]) -> Keeper | None:
         """Return pyplot's figures, which stay until they are closed, if no code outside matplotlib does that."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from dataclasses import replace
 
-from soak.attribution.keepers.code.conditions import body_of, runs_as_written
-from soak.attribution.keepers.code.items import has_items, returned_by
+from soak.attribution.keepers.code.conditions import Given, body_of, runs_as_written
+from soak.attribution.keepers.code.items import Filled, returned_by
 from soak.attribution.keepers.code.lifetimes import Program, class_of_base, value_of_variable
+from soak.attribution.keepers.code.settings import numbers_of
 from soak.attribution.keepers.code.source import Function, Source, knows_no_program
 from soak.attribution.keepers.code.uses import is_local
 
@@ -16,8 +18,9 @@ _OWN = ("self", "cls")
 """What is of a class, or of one that is derived from it."""
 
 
-def filled_makers(function: Function, source: Source, program: Program, numbers: frozenset[str]) -> frozenset[str]:
-    """Return the functions of the module that a function calls by name, and whose results always have items."""
+def filled_in(function: Function, source: Source, program: Program) -> Filled:
+    """Return what is known to have items in a function: also what functions of the module return that it calls."""
+    known = Filled(numbers_of(source, program))
     names = {
         node.func.id for node in ast.walk(function) if isinstance(node, ast.Call) if isinstance(node.func, ast.Name)
     }
@@ -27,18 +30,19 @@ def filled_makers(function: Function, source: Source, program: Program, numbers:
         if made is None or made is function or not runs_as_written(made) or source.bindings[name] != 1:
             continue  # another function, a variable or an import may have that name
         value = returned_by(made)
-        is_plain = isinstance(made, ast.FunctionDef) and value is not None and has_items(value, numbers)
+        is_plain = isinstance(made, ast.FunctionDef) and value is not None and known.has_items(value)
         if is_plain and _stays(made, ast.Name(name), source, program):
             found.add(name)
-    return frozenset(found)
+    return replace(known, makers=frozenset(found)).with_variables(function)
 
 
-def callees(function: Function, source: Source, program: Program) -> Iterator[tuple[Function, str]]:
+def callees(function: Function, source: Source, program: Program, filled: Filled) -> Iterator[tuple[Function, str]]:
     """Give the functions that each call of a function calls, each with the name by which it is called.
 
-    They are functions of the module, methods, what a closure returned, and what makes objects of a class.
+    ``filled``: what has items in it. The functions are those of the module, methods, what a closure returned, and what
+    makes objects of a class.
     """
-    body = body_of(function)
+    body = body_of(function, Given(filled=filled))
     for node in ast.walk(function):
         if isinstance(node, ast.Call) and source.function_of(node) is function and body.always_reaches(node):
             called = _resolved(node.func, source)

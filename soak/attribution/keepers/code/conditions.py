@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from soak.attribution.keepers.code.items import has_items
+from soak.attribution.keepers.code.items import NOTHING_FILLED, Filled
 from soak.attribution.keepers.code.source import Function
 
 _TRANSPARENT_DECORATORS = ("staticmethod", "classmethod")
@@ -76,14 +76,8 @@ class Given:
     affair."""
     settings: Settings = NO_SETTINGS
     """What is set once, of the function alone."""
-    numbers: frozenset[str] = frozenset()
-    """Variables that are a number above 0 for ever."""
-    makers: frozenset[str] = frozenset()
-    """Functions whose results always have items."""
-
-    def has_items(self, value: ast.expr) -> bool:
-        """Whether an expression has items whenever it is reached."""
-        return has_items(value, self.numbers, self.makers)
+    filled: Filled = NOTHING_FILLED
+    """What has items."""
 
     def is_asked_by(self, test: ast.expr) -> bool:
         """Whether a condition asks for nothing else: ``request.method == "POST" and not DEBUG``."""
@@ -204,7 +198,7 @@ def _always_runs(node: ast.AST, parent: ast.AST, given: Given) -> bool:
         case ast.FunctionDef() | ast.AsyncFunctionDef():
             return node in parent.body
         case ast.For():
-            return node is parent.iter or (node in parent.body and given.has_items(parent.iter))
+            return node is parent.iter or (node in parent.body and given.filled.has_items(parent.iter))
         case ast.Try():
             return node in parent.finalbody or (node in parent.body and not parent.handlers)
         case ast.With() | ast.AsyncWith():
@@ -214,7 +208,7 @@ def _always_runs(node: ast.AST, parent: ast.AST, given: Given) -> bool:
         case ast.If() | ast.IfExp() | ast.While():
             return node is parent.test
         case ast.ListComp() | ast.DictComp() | ast.SetComp():
-            return all(given.has_items(each.iter) and not each.ifs for each in parent.generators)
+            return all(given.filled.has_items(each.iter) and not each.ifs for each in parent.generators)
         case ast.Lambda() | ast.GeneratorExp() | ast.Match() | ast.AsyncFor() | ast.ClassDef() | ast.ExceptHandler():
             return False
         case _:

@@ -38,9 +38,9 @@ def _added_to(node: ast.AST, is_new: IsNew, given: Given) -> Container | None:
             return _if_new(key, container_of(value), is_new)
         case ast.Call(func=ast.Attribute(attr=method, value=value)) if method in _ADDING:
             return container_of(value) or _dict_of_value(value)
-        case ast.Call(func=ast.Attribute(attr="extend", value=value), args=[items]) if given.has_items(items):
+        case ast.Call(func=ast.Attribute(attr="extend", value=value), args=[items]) if given.filled.has_items(items):
             return container_of(value)
-        case ast.AugAssign(op=ast.Add(), value=items, target=target) if given.has_items(items):
+        case ast.AugAssign(op=ast.Add(), value=items, target=target) if given.filled.has_items(items):
             return container_of(target)
         case ast.Assign(targets=[ast.Subscript(slice=key, value=value)]):
             return _if_new(key, container_of(value), is_new)
