@@ -222,6 +222,32 @@ def test_what_is_made_anew_in_each_cycle_is_looked_at_after_the_last_one(
     assert not scanner.is_outdated([])
 
 
+@pytest.mark.parametrize(
+    ("was_scanned", "survivors", "blocks_per_cycle", "share", "is_outdated"),
+    [
+        (True, 2, 1.0, 0.1, True),
+        (False, 0, 1.0, 0.1, True),
+        (True, 9, 1.0, 0.1, False),
+        (True, 2, 1.0, 0.04, False),
+        (True, 2, 0.0, 0.1, False),
+    ],
+)
+def test_what_began_to_stay_after_the_latest_scan_is_looked_at_after_the_last_cycle(
+    was_scanned: bool, survivors: int, blocks_per_cycle: float, share: float, is_outdated: bool
+):
+    """The keys of a cache are new ints from 257 on; on a busy machine the latest scan may be before they are old."""
+    scanner = Scanner(ScriptedChild(ScriptedClock(), iter(())), ScriptedClock())
+    values = replace(GROWS, verdict=replace(GROWS.verdict, rate=1.0 - share))
+    rate = replace(GROWS.verdict, rate=share)
+    keys = replace(GROWS, site=GROWS.site + 1, verdict=rate, blocks_per_cycle=blocks_per_cycle)
+    scan = SiteScan(200, np.arange(9, dtype=np.uint64), np.zeros(0, np.uint64), 9, True, None, 0, None, None, (), None)
+    young = replace(scan, alive=np.arange(survivors, dtype=np.uint64), held=survivors)
+
+    scanner._scans = {values.site: [scan], **({keys.site: [young]} if was_scanned else {})}
+
+    assert scanner.is_outdated([values, keys]) is is_outdated
+
+
 def test_a_copy_from_another_cycle_is_not_given_and_is_ended():
     ring = ScriptedRing()
     copies = Copies(ring, max_pause_s=0.01)

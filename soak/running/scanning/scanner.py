@@ -66,6 +66,8 @@ _NEAR = 4
 """Of these the process is asked about the nearest."""
 _FEWEST_SITES_OF_OWNERS, _NEXT_OWNERS_AFTER = 8, 2
 """A few causes are told one by one."""
+_NOTABLE_SHARE = 0.05
+"""Of the growth: less may have a wrong holder without a change of the verdict (see soak.analysis.sites.caches)."""
 _MOST_DECIDED = 0.75
 """New sites that grow come one by one: owners are searched once this share of them has been scanned twice."""
 _MOST_GTYPES = 256
@@ -213,16 +215,25 @@ class Scanner:
         return found.unseen in _MAY_BE_LOST or _are_too_few(scans)
 
     def is_outdated(self, suspects: Sequence[Suspect]) -> bool:
-        """Tell whether at least half of what grows is one block that is made anew or moved now and then.
+        """Tell whether the scans have told nothing of much of what grows, which one after the last cycle can tell.
 
-        After one more cycle it may be elsewhere. Only a scan after the last one tells of which object it is part.
+        That is one block that is made anew or moved now and then, if it is at least half of what grows: after one more
+        cycle it may be elsewhere. Or it is sites of a notable share that began to leave blocks after the latest scan,
+        or shortly before. On a busy machine the time for scans is used up after few cycles.
         """
-        most = max(suspects, key=lambda suspect: suspect.bytes_per_cycle, default=None)
-        scans = self._scans.get(most.site) if most is not None else None
-        if most is None or not scans or self._error is not None:
+        if not self._scans or self._error is not None:
             return False
-        is_young = scans[-1].is_all_held and scans[-1].survivors < FEWEST_SURVIVORS
-        return is_young and 2 * most.bytes_per_cycle >= sum(suspect.bytes_per_cycle for suspect in suspects)
+        every = sum(suspect.bytes_per_cycle for suspect in suspects)
+        most = max(suspects, key=lambda suspect: suspect.bytes_per_cycle, default=None)
+        if most is not None and self._was_young(most) and 2 * most.bytes_per_cycle >= every:
+            return True
+        young = (s for s in suspects if s.blocks_per_cycle > 0 and (s.site not in self._scans or self._was_young(s)))
+        return sum(suspect.bytes_per_cycle for suspect in young) > _NOTABLE_SHARE * every
+
+    def _was_young(self, suspect: Suspect) -> bool:
+        """Whether the latest scan saw only blocks of the latest cycles at a site, and a way to all of them."""
+        scans = self._scans.get(suspect.site)
+        return bool(scans) and scans[-1].is_all_held and scans[-1].survivors < FEWEST_SURVIVORS
 
     def scan(
         self,
