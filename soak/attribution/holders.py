@@ -135,7 +135,7 @@ def judge_scans(scans: Sequence[SiteScan]) -> Reachability:
         return Reachability("unknown", Unseen.TOO_FEW_BLOCKS)
     last, before = usable[-1], usable[-2] if len(usable) > 1 else None
     if len(last.lost) >= MOST * last.survivors or (before is not None and _are_new_ones_lost(last, before)):
-        return _decide_lost(last, before)
+        return _decide_lost(last, usable[:-1])
     if last.held >= MOST * last.survivors:
         forgotten_type = last.forgotten_type if before and before.forgotten_type == last.forgotten_type else None
         kind = "lost-reference" if forgotten_type else None
@@ -147,13 +147,17 @@ def judge_scans(scans: Sequence[SiteScan]) -> Reachability:
     return Reachability("unknown", Unseen.MOST_LOST if is_mostly_lost else Unseen.SOME_HELD, type=last.type)
 
 
-def _decide_lost(last: SiteScan, before: SiteScan | None) -> Reachability:
-    if before is None:
+def _decide_lost(last: SiteScan, earlier: Sequence[SiteScan]) -> Reachability:
+    """Return what is proven of blocks to which nothing leads. ``earlier``: scans, the oldest first.
+
+    Two scans that follow closely see the same blocks; then one before them may prove it.
+    """
+    if not earlier:
         return Reachability("unknown", Unseen.SEEN_ONCE, type=last.type)
-    if not np.isin(before.lost, last.alive).all():
+    if not np.isin(earlier[-1].lost, last.alive).all():
         return Reachability("unknown", Unseen.FREED_LATER, type=last.type)
-    was_lost = len(before.lost) >= MOST * before.survivors and len(last.lost) > len(before.lost)
-    if not was_lost and not _are_new_ones_lost(last, before):
+    before = next((scan for scan in reversed(earlier) if _are_more_lost(last, scan)), None)
+    if before is None:
         return Reachability("unknown", Unseen.NOT_MORE, type=last.type)
     forgotten = min(last.forgotten_lost, before.forgotten_lost) >= FEWEST_SURVIVORS
     return Reachability(
@@ -163,6 +167,12 @@ def _decide_lost(last: SiteScan, before: SiteScan | None) -> Reachability:
         lost_with=None if forgotten else last.lost_with,
         decided_at=last.cycle,
     )
+
+
+def _are_more_lost(last: SiteScan, before: SiteScan) -> bool:
+    """Whether blocks that were lost at one scan are all still there at the last one, and more are lost by then."""
+    was_lost = len(before.lost) >= MOST * before.survivors and len(last.lost) > len(before.lost)
+    return bool(np.isin(before.lost, last.alive).all()) and (was_lost or _are_new_ones_lost(last, before))
 
 
 def _are_new_ones_lost(last: SiteScan, before: SiteScan) -> bool:

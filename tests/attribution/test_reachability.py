@@ -244,6 +244,8 @@ LATER_WITHOUT_THE_FIRST = np.arange(4, 24, dtype=np.uint64) * 32 + HEAP
         ([a_scan(100, 10, 10, 0), a_scan(150, 15, 15, 0)], "lost", None),
         ([a_scan(100, 10, 9, 1), a_scan(150, 15, 13, 2)], "lost", None),
         ([a_scan(100, 10, 10, 0), a_scan(150, 10, 10, 0)], "unknown", None),
+        ([a_scan(100, 10, 10, 0), a_scan(150, 15, 15, 0), a_scan(150, 15, 15, 0)], "lost", None),
+        ([a_scan(100, 10, 10, 0), a_scan(150, 10, 10, 0), a_scan(151, 10, 10, 0)], "unknown", None),
         ([a_scan(100, 10, 0, 10), a_scan(150, 15, 15, 0)], "unknown", None),
         (
             [a_scan(100, 10, 10, 0, forgotten_lost=10), a_scan(150, 15, 15, 0, forgotten_lost=15)],
@@ -267,7 +269,10 @@ LATER_WITHOUT_THE_FIRST = np.arange(4, 24, dtype=np.uint64) * 32 + HEAP
     ],
 )
 def test_two_scans_decide_what_is_lost_and_one_what_is_held(scans: list[SiteScan], state: str, kind: str | None):
-    """Four in five blocks at two scans, and more at the second; or four in five of those that have come between."""
+    """Four in five blocks at two scans, and more at the second; or four in five of those that have come between.
+
+    A third scan soon after the second has nothing new to see, and does not take back what those two prove.
+    """
     reachability = judge_scans(scans)
 
     assert (reachability.state, reachability.kind) == (state, kind)

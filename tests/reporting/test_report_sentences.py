@@ -382,6 +382,19 @@ def test_into_a_cache_that_fills_the_command_waits_until_it_is_full():
     assert "into a cache that is not full yet" in say.component_sentence(settling)
 
 
+def test_the_place_of_a_loss_is_not_that_of_a_batch_beside_it():
+    """The batch keeps more, and a scan may take back which site of few blocks is lost."""
+    lost = Ground(GroundKind.LOST_BLOCKS, ("tracked",), sites=1, proven_rate=6.0)
+    at = Place("collect", "decoder/batch.py", 7)
+    batch = a_cause(kind="python-object", state="held", bytes_per_iteration=100.0, python_where=at, fingerprint="b")
+
+    both = a_leak(grounds=(lost,), causes=(batch, a_cause(bytes_per_iteration=6.0)))
+    alone = a_leak(grounds=(lost,), causes=(batch,))
+
+    assert "loses 6 B per call: decoder/conversion.py:42 allocates it" in say.component_sentence(both)
+    assert say.component_sentence(alone).startswith("numpy_conversion loses 6 B per call. So far it grew")
+
+
 def test_what_may_still_be_freed_is_not_told_as_part_of_a_loss():
     """A batch that is emptied now and then keeps more than a small leak does; a container that only grows leaks too."""
     lost = Ground(GroundKind.LOST_BLOCKS, ("tracked",), sites=1, proven_rate=6.0)
@@ -390,7 +403,7 @@ def test_what_may_still_be_freed_is_not_told_as_part_of_a_loss():
     batch, container = a_leak(grounds=(lost,)), a_leak(grounds=(lost, kept))
 
     sentence = say.component_sentence(batch)
-    assert sentence.startswith("numpy_conversion loses 6 B per call: ")
+    assert sentence.startswith("numpy_conversion loses 6 B per call: decoder/conversion.py:42 allocates it, ")
     assert "So far it grew by 106 B per call; the rest may still be freed (" in sentence
     assert say.component_sentence(container).startswith(
         "numpy_conversion grows by 106 B per call, of which 6 B are lost"

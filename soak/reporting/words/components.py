@@ -20,6 +20,7 @@ from soak.reporting.words.growth import (
     memory_beside,
     other_measure,
     suspected_beside,
+    without_held,
 )
 from soak.reporting.words.so_far import growth_so_far, where_from
 from soak.reporting.words.verdicts.failures import failure_words
@@ -70,7 +71,7 @@ def component_sentence(component: ComponentResult) -> str:
         beside = f"{count_beside(component)}{mapped_beside(component)}"
         grew = f"{growth_words(growth, noun).replace('grows', 'grew', 1)}{beside}"
         return (
-            f"{name} loses {lost} per {noun}{where_from(component)}. "
+            f"{name} loses {lost} per {noun}{where_from(without_held(component))}. "
             f"So far it {grew}; the rest may still be freed ({ran})."
         )
     if component.verdict is Verdict.LEAK:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from soak.grounds import GroundKind
 from soak.reporting.words.verdicts.failures import failure_words
 from soak.reporting.words.vocabulary import byte_rate, interval_words, rate_number, rate_words, short_number
@@ -127,6 +129,11 @@ def loss_alone(component: ComponentResult) -> str:
     is_lost = bool(component.grounds) and component.grounds[0].kind is GroundKind.LOST_BLOCKS
     is_alone = is_lost and bool(lost_part(component)) and not is_rest_proven
     return byte_rate(component.grounds[0].proven_rate or 0.0) if is_alone else ""
+
+
+def without_held(component: ComponentResult) -> ComponentResult:
+    """Return a component without the causes that something holds: none of them is the place of a loss."""
+    return replace(component, causes=tuple(cause for cause in component.causes if cause.state != "held"))
 
 
 def lost_part(component: ComponentResult) -> str:

@@ -11,7 +11,7 @@ from soak.measurements import SIGNALS
 from soak.reporting.outcome import excuse, known_fingerprints, worst_first
 from soak.reporting.words.causes.advice import origin_brief
 from soak.reporting.words.components import interrupted_sentence, progress_sentence, undecided_words
-from soak.reporting.words.growth import growth_words, in_bytes, loss_alone
+from soak.reporting.words.growth import growth_words, in_bytes, loss_alone, without_held
 from soak.reporting.words.verdicts.failures import failure_words, where_it_failed
 from soak.reporting.words.vocabulary import byte_rate, printable, short_number
 from soak.results import AT_WORK, ComponentResult, Controls, Part, Parts, RunResult
@@ -239,7 +239,8 @@ def _named_words(component: ComponentResult, known: frozenset[str], planted: fro
     elif component.verdict is Verdict.LEAK:
         lost, noun = loss_alone(component), component.cycle_noun
         growth = f"loses {lost} per {noun}" if lost else growth_words(component.growth, noun)
-        words = growth + origin_brief(component.causes, component.keeper)
+        causes = (without_held(component) if lost else component).causes
+        words = growth + origin_brief(causes, component.keeper)
     else:
         words = "is still settling" if component.verdict is Verdict.SETTLING else undecided_words(component)
     return f"{name} {words}{suffix}"

@@ -232,8 +232,8 @@ class Scanner:
 
     def _was_young(self, suspect: Suspect) -> bool:
         """Whether the latest scan saw only blocks of the latest cycles at a site, and a way to all of them."""
-        scans = self._scans.get(suspect.site)
-        return bool(scans) and scans[-1].is_all_held and scans[-1].survivors < FEWEST_SURVIVORS
+        last = self._scans[suspect.site][-1] if suspect.site in self._scans else None
+        return last is not None and last.is_all_held and last.survivors < FEWEST_SURVIVORS
 
     def scan(
         self,
