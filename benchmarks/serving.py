@@ -30,6 +30,9 @@ RESULT = "result.json"
 """The file in the folder of a watch that has its result at the end."""
 _REQUESTS_PER_CONNECTION = 16
 """A server of several workers gives all requests of one connection to one of them."""
+_CLIENTS = 8
+"""At once. One that waits for each answer asks a server of 40 ms only 25 times a second: uvicorn's workers send head
+and body apart, and the kernel holds the body back until the head is acknowledged."""
 _LONGEST_START_S = 60.0
 
 
@@ -176,13 +179,15 @@ def work_for(python: str, name: str, folder: Path, port: int) -> Iterator[None]:
     load = SERVERS[name].load
     if load == "http":
         stopping = threading.Event()
-        asking = threading.Thread(target=ask_at_random, args=(port, stopping))
-        asking.start()
+        clients = [threading.Thread(target=ask_at_random, args=(port, stopping, seed)) for seed in range(_CLIENTS)]
+        for client in clients:
+            client.start()
         try:
             yield
         finally:
             stopping.set()
-            asking.join()
+            for client in clients:
+                client.join()
     elif load == "celery":
         asking_process = subprocess.Popen(
             [python, "tasks.py", f"{RATE_HZ:g}"], cwd=SERVED, env=environment(name, folder, "repaired")
@@ -196,11 +201,11 @@ def work_for(python: str, name: str, folder: Path, port: int) -> Iterator[None]:
         yield
 
 
-def ask_at_random(port: int, stopping: threading.Event) -> None:
-    """Ask for random routes at random times until ``stopping`` is set."""
-    rng = random.Random(1)
+def ask_at_random(port: int, stopping: threading.Event, seed: int) -> None:
+    """Ask for random routes at random times, as one of the clients, until ``stopping`` is set."""
+    rng = random.Random(seed)
     connection = None
-    for asked, _ in enumerate(pauses(rng, RATE_HZ, stopping.is_set, stopping.wait)):
+    for asked, _ in enumerate(pauses(rng, RATE_HZ / _CLIENTS, stopping.is_set, stopping.wait)):
         if connection is None or asked % _REQUESTS_PER_CONNECTION == 0:
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
         try:

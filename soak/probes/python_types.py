@@ -55,6 +55,18 @@ class PythonTypes:
         """Tell whether the type at an address is a class, and no static type of C."""
         return self.is_type(address) and bool(self._word(address, _FLAGS_WORD) & _IS_HEAP_TYPE)
 
+    def derives_from_python_only(self, address: int) -> bool:
+        """Tell whether a type and all its bases but ``object`` are classes of Python; those of C are named by module.
+
+        Instances of such a type have no fields but slots and attributes.
+        """
+        for _ in range(_DEEPEST_BASE):
+            name, is_heap_type = self.name(address), bool(self._word(address, _FLAGS_WORD) & _IS_HEAP_TYPE)
+            if not is_heap_type or not name or "." in name:
+                return name == "object" and not is_heap_type
+            address = self._word(address, _BASE_WORD)
+        return False
+
     def dict_at(self, address: int) -> int:
         """Return the tp_dictoffset of the type at an address; below 0 if it says nothing, 0 if there is none."""
         offset = self._word(address, _DICT_OFFSET_WORD)

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from supervisor_builder import LEDGER_SITE, ScriptedLedger
 
 from soak.analysis.sites.labels import LabelledBlocks
@@ -16,8 +17,9 @@ from soak.native.ledger import Checkpoint, Frame, SiteTable
 from soak.probes.descendants import Descendant
 from soak.probes.ledgers.tables import CountedProcess, WatchedTables
 from soak.probes.outside import ScriptedReader
+from soak.running.component.reading.ledger_reader import LedgerReader
 from soak.running.processes.role import Role
-from soak.verdict import Verdict
+from soak.verdict import SeriesVerdict, Verdict
 
 CYCLES, N_MIN, SIZE = 1100, 1024, 168
 
@@ -33,6 +35,7 @@ class CollectingTables(ScriptedLedger, WatchedTables):
         self._per_cycle, self._keeps, self._every, self._most = per_cycle, keeps, every, most
         self.now = self.collected_at = 0
         self.cycles_from = self.born_with_it = 0
+        self.garbage_of_row = 0
 
     def read(self) -> Checkpoint | None:
         """Return what is alive now, by the cycle of its birth."""
@@ -93,6 +96,15 @@ class CollectingTables(ScriptedLedger, WatchedTables):
     def in_use(self, groups: dict[int, Collection[int]]) -> dict[int, int]:
         return {}
 
+    def unheld(self, sites: Collection[int]) -> NDArray[np.void]:
+        """Return so much of each row as is garbage."""
+        checkpoint = self.read()
+        assert checkpoint is not None
+        rows = checkpoint.rows[np.isin(checkpoint.rows["site"], list(sites))].copy()
+        rows["live_blocks"] = np.minimum(rows["live_blocks"], self.garbage_of_row)
+        rows["live_bytes"] = SIZE * rows["live_blocks"]
+        return rows
+
     def free_tuples(self, groups: dict[int, Collection[int]]) -> dict[int, int]:
         return {}
 
@@ -142,3 +154,34 @@ def test_pages_of_its_parents_packed_tables_that_a_worker_uses_again_are_no_grow
 
     assert [count.rss_bytes for count in member.counts] == [3e7 + 8 * 4096] * 8
     assert role._judge.last["rss"] == 3e7 + 8 * 4096
+
+
+@pytest.mark.parametrize(("garbage_of_row", "verdict"), [(1 << 40, Verdict.CLEAN), (0, Verdict.INCONCLUSIVE)])
+def test_nothing_stays_where_all_that_is_left_is_known_to_be_garbage(garbage_of_row: int, verdict: Verdict):
+    survivors = of_a_process_that_never_collects(garbage_of_row)
+
+    assert survivors.verdict is verdict
+
+
+def test_garbage_beside_it_does_not_hide_what_stays():
+    survivors = of_a_process_that_never_collects(garbage_of_row=1)
+
+    assert survivors.verdict is Verdict.INCONCLUSIVE
+    assert survivors.rate is not None
+    assert survivors.rate > SIZE
+
+
+def of_a_process_that_never_collects(garbage_of_row: int) -> SeriesVerdict:
+    """Return what the births say of one that makes two objects a cycle. Rows of the first cycles are of one cycle."""
+    tables = CollectingTables(2, keeps=True)
+    tables.garbage_of_row = garbage_of_row
+    reader = LedgerReader(lambda: tables, tables.maps, 1.0)
+    for cycle in range(1, CYCLES):
+        tables.now = cycle
+        checkpoint = reader.look()
+        assert checkpoint is not None
+        reader.take_births(checkpoint, cycle)
+        reader.take(checkpoint, cycle)
+    survivors = reader.survivors(N_MIN, at_end=True)
+    assert survivors is not None
+    return survivors

@@ -58,6 +58,10 @@ class Worker(WatchedTables):
     def in_use(self, *_args: object) -> dict:
         return {}
 
+    def unheld(self, _sites: object) -> NDArray[np.void]:
+        """Return all that is alive."""
+        return self.read().rows.copy()
+
     def free_tuples(self, *_args: object) -> dict:
         return {}
 
@@ -122,3 +126,25 @@ def test_what_a_worker_that_joins_later_began_with_was_there_before():
     assert (born_by[:20] == 0).all()
     assert (born_from[20:] == 90).all()
     assert (born_by[20:] >= 110).all()
+
+
+def test_what_nothing_holds_is_told_by_site_and_birth_as_what_is_alive_is():
+    first, second = Worker(range(1, 30)), Worker(range(5, 40))
+    ledger = MergedLedger()
+    ledger.add("first", first)
+    ledger.add("second", second)
+    ledger.count_births_from(0)
+    for _ in range(50):
+        first.made, second.made = first.made + 2, second.made + 1
+        ledger.marks()
+    found = ledger.read()
+    assert found is not None
+
+    unheld = ledger.unheld({UNKNOWN_SITE + 1})
+    assert not len(unheld)
+    for member in ledger._members.values():
+        member.numbers_of = lambda _sites: [UNKNOWN_SITE]  # type: ignore[method-assign]
+    unheld = ledger.unheld({UNKNOWN_SITE})
+
+    assert len(unheld) == len(found.rows) > 40
+    assert (unheld[["site", "bucket", "live_bytes"]] == found.rows[["site", "bucket", "live_bytes"]]).all()

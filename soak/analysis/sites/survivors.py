@@ -57,8 +57,8 @@ _LARGER = 1.4
 """Tables are made larger by a half at least. What comes and goes varies by less, or seldom at all marks alike."""
 _WANDER = 1.1
 """Checkpoints come this much later than they are due."""
-_MOST_LOOKED_AT = 16
-"""Sites whose blocks are looked at, whether an interpreter keeps them free."""
+_MOST_LOOKED_AT, _MOST_LOOKED_AT_TOGETHER = 16, 64
+"""Sites whose blocks are looked at, whether an interpreter keeps them free, and whether they are garbage together."""
 _NARROWEST = 0.7
 """Of the span: births are known by buckets of cycles, and less than this is left of it only where those are coarse."""
 
@@ -145,11 +145,22 @@ class Cohorts:
 
     def small_survivors(self, settled: float) -> list[int]:
         """Return the sites of small blocks that stay, those with most bytes first: some may be free objects."""
-        told = (self.born_by > self.cycle * WARMED_UP) & (self.born_from <= self.cycle * settled)
-        sizes, blocks = (np.bincount(self.sites[told], each[told]) for each in (self.sizes, self.blocks))
+        sizes, blocks = self._staying(settled)
         is_small = (blocks > 0) & (sizes <= LARGEST_TUPLE_BYTES * blocks)
         found: list[int] = [site for site in np.argsort(-sizes).tolist() if is_small[site]]
         return found[:_MOST_LOOKED_AT]
+
+    def survivors(self, settled: float) -> list[int]:
+        """Return the sites of blocks that stay, those with most bytes first: no program may hold some of them."""
+        sizes, _ = self._staying(settled)
+        found: list[int] = [site for site in np.argsort(-sizes).tolist() if sizes[site] > 0]
+        return found[:_MOST_LOOKED_AT_TOGETHER]
+
+    def _staying(self, settled: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the bytes and the blocks of each site that were born in the cycles that are looked at."""
+        told = (self.born_by > self.cycle * WARMED_UP) & (self.born_from <= self.cycle * settled)
+        sizes, blocks = (np.bincount(self.sites[told], each[told]) for each in (self.sizes, self.blocks))
+        return sizes.astype(np.int64), blocks.astype(np.int64)
 
 
 def _common_size(blocks: NDArray[np.int64], sizes: NDArray[np.int64]) -> int:

@@ -66,6 +66,8 @@ class _Member:
         """At each reading: how often it had marked since it was added, and how often all processes had."""
         self.numbers = np.zeros(0, np.int64)
         """By its own number of a site: the merged one; 0 where it was not asked for yet."""
+        self.buckets: NDArray[np.int64] | None = None
+        """By its own number of a bucket: the merged one, as of the latest checkpoint; None where they are the same."""
         self._modules = modules
         self._mappings: list[Mapping] = []
         self._starts: list[int] = []
@@ -270,6 +272,18 @@ class MergedLedger(WatchedTables):
             found += member.ledger.labelled(own, member.first_marks) if own else []
         return found
 
+    def unheld(self, sites: Collection[int]) -> NDArray[np.void]:
+        """See WatchedTables."""
+        found = [np.zeros(0, ROW)]
+        for identity, member in self._members.items():
+            own = member.numbers_of(sites) if identity in self.latest else []
+            rows = member.ledger.unheld(own) if own else found[0]
+            rows["site"] = member.numbers[rows["site"]]
+            if member.buckets is not None:
+                rows["bucket"] = member.buckets[rows["bucket"]]
+            found.append(rows)
+        return np.concatenate(found)
+
     def free_tuples(self, groups: dict[int, Collection[int]]) -> dict[int, int]:
         """See WatchedTables."""
         found: Counter[int] = Counter()
@@ -357,7 +371,9 @@ class MergedLedger(WatchedTables):
         spans = np.concatenate(each)
         order = np.argsort(spans[:, 1], kind="stable")
         number_of = np.argsort(order, kind="stable")
-        for own, buckets in zip(rows, np.split(number_of, np.cumsum([len(own) for own in each])[:-1]), strict=True):
+        buckets_of = np.split(number_of, np.cumsum([len(own) for own in each])[:-1])
+        for identity, own, buckets in zip(checkpoints, rows, buckets_of, strict=True):
+            self._members[identity].buckets = buckets
             own["bucket"] = buckets[own["bucket"]]
         return spans[order]
 

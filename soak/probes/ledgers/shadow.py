@@ -173,3 +173,6 @@ def blocks_at(used: NDArray[np.intp], slots: NDArray[np.uint64], base: int, grai
         (values & _SITE_WORD).astype(np.uint32),
         (values >> _DOMAIN_SHIFT & _DOMAIN_WORD).astype(np.uint8),
     )
+
+
+NO_BLOCKS = blocks_at(np.zeros(0, np.intp), np.zeros(0, np.uint64), 0, 0, 0)

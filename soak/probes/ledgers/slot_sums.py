@@ -42,6 +42,12 @@ class Births(NamedTuple):
     cycles_from: int
     """The cycle that counts as 0."""
 
+    def buckets(self, cycles: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the bucket of each birth, ``(n,)``. ``cycles``: as the tracker counts them."""
+        births = np.where(cycles <= self.born_with_it, 0, np.maximum(cycles - self.cycles_from, 0))
+        births[births > 0] = buckets_of(births[births > 0])
+        return births
+
 
 class _Piece(NamedTuple):
     """A piece of the slots as it was read last."""
@@ -110,15 +116,11 @@ class SlotSums:
         """Return the live blocks and bytes of a piece, or of its ``chosen`` slots."""
         chosen = np.flatnonzero(words & _SITE_WORD) if chosen is None else chosen
         slots, sizes = blocks_in(address, words, chosen, self._word_at)
-        shift, born_with_it, cycles_from = self._births
-        absolute = (slots >> _EPOCH_SHIFT << np.uint64(shift)).view(np.int64)
-        births = np.where(absolute <= born_with_it, 0, np.maximum(absolute - cycles_from, 0))
+        buckets = self._births.buckets((slots >> _EPOCH_SHIFT << np.uint64(self._births.shift)).view(np.int64))
         numbers = (slots & _SITE_WORD).view(np.int64)
         known = numbers > 0  # a few slots belong to no block
         domains = (slots >> _DOMAIN_SHIFT & np.uint64(DOMAIN_MASK)).view(np.int64)
-        buckets = births[known]
-        buckets[buckets > 0] = buckets_of(buckets[buckets > 0])
-        return summed(numbers[known], domains[known], buckets, sizes[known])
+        return summed(numbers[known], domains[known], buckets[known], sizes[known])
 
 
 def blocks_in(

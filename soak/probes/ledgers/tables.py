@@ -46,9 +46,11 @@ from soak.native.layout import (
     TablePlaces,
 )
 from soak.native.ledger import Checkpoint, Ledger, SiteTable
+from soak.probes.interpreter.look_ups import are_cached_names
+from soak.probes.interpreter.unheld_objects import find_unheld
 from soak.probes.ledgers.free_objects import OBJECTS, count_free
 from soak.probes.ledgers.packed import read_counted, read_slots, saved_of, unpacked
-from soak.probes.ledgers.shadow import blocks_at
+from soak.probes.ledgers.shadow import NO_BLOCKS, Blocks, blocks_at, concatenated
 from soak.probes.ledgers.slot_sums import Births, SlotSums, blocks_in, summed
 from soak.probes.ledgers.torn import TornCounts
 from soak.probes.mappings import maps_reader
@@ -66,6 +68,8 @@ _MOST_OBJECTS = 512
 """A site of more blocks is not looked at, for each takes some ten microseconds."""
 _BEING_WRITTEN = 1024
 """How many words of the newest stacks are copied again: the program takes the place for a stack before it writes it."""
+_FEWEST_COLLECTED, _PART_COLLECTED = 8, 1 / 16
+"""So many blocks of what was garbage have gone after a collection. The table of a dict may be replaced without one."""
 _READER_AT = COPYING.fields["reader"][1]  # type: ignore[index]
 _FLAGS_AT = SITE.fields["flags"][1]  # type: ignore[index]
 
@@ -189,6 +193,14 @@ class WatchedTables(Ledger):
         """Return how many blocks of each group of sites are no objects that CPython keeps free, where that is known."""
 
     @abstractmethod
+    def unheld(self, sites: Collection[int]) -> NDArray[np.void]:
+        """Return the live blocks of some sites that no program holds, as rows of ``ROW``.
+
+        These are objects that CPython keeps free for the next, names in its cache of look-ups, and garbage, if it has
+        been seen to be collected since it was asked for first.
+        """
+
+    @abstractmethod
     def free_tuples(self, groups: dict[int, Collection[int]]) -> dict[int, int]:
         """Return how many live blocks of each group of sites are free tuples of CPython; an estimate if there are many.
 
@@ -218,6 +230,7 @@ class LiveTables(WatchedTables):
         self._sums, self._torn = SlotSums(self._word), TornCounts()
         self._site_of_stack = np.zeros(0, np.int64)
         self._sequence = self._told_cycle = 0
+        self._garbage, self._collects = NO_BLOCKS, False
         self._state = self._own_mapped = 0
         self._strings = b""
         self._stacks = np.zeros(0, np.uint64)
@@ -305,18 +318,52 @@ class LiveTables(WatchedTables):
         """Return where the live blocks of some sites begin, ``(n,)``, in no order."""
         return self._located(sites)[0]
 
+    def unheld(self, sites: Collection[int]) -> NDArray[np.void]:
+        """See WatchedTables."""
+        blocks = self._blocks()
+        asked = np.isin(blocks.sites, list(sites))
+        garbage, are_gone = find_unheld(self._memory, blocks, asked)
+        are_gone[asked] |= are_cached_names(self._memory, blocks.addresses[asked])
+        if self._collects_garbage(blocks, garbage):
+            are_gone |= garbage
+        gone = blocks.take(are_gone)
+        buckets = self._birth_of_cycles().buckets(gone.cycles.view(np.int64))
+        rows = summed(gone.sites.astype(np.int64), gone.domains.astype(np.int64), buckets, gone.sizes)
+        return rows if self.is_there() else rows[:0]
+
+    def _collects_garbage(self, blocks: Blocks, garbage: NDArray[np.bool_]) -> bool:
+        """Tell whether garbage that was found before has gone: in a program that never collects it is a leak."""
+        if not len(blocks):
+            return self._collects  # the process has ended
+        before, self._garbage = self._garbage, blocks.take(garbage)
+        same = np.minimum(np.searchsorted(blocks.addresses, before.addresses), len(blocks) - 1)
+        stays = (blocks.addresses[same] == before.addresses) & (blocks.cycles[same] == before.cycles)
+        gone = np.count_nonzero(~stays)
+        self._collects |= bool(gone >= max(_FEWEST_COLLECTED, _PART_COLLECTED * len(before)))
+        return self._collects
+
     def _located(self, sites: Collection[int]) -> tuple[NDArray[np.uint64], NDArray[np.uint32]]:
-        """Return where the live blocks of some sites begin, and the site of each, ``(n,)``, in no order."""
-        wanted = np.array(sorted(sites), np.uint64)
-        addresses, sites_of = [np.zeros(0, np.uint64)], [np.zeros(0, np.uint32)]
+        """Return where the live blocks of some sites begin, and the site of each, ``(n,)``, by address."""
+        blocks = self._blocks(sites)
+        return blocks.addresses, blocks.sites
+
+    def _blocks(self, sites: Collection[int] | None = None) -> Blocks:
+        """Return the live blocks of some sites, or of all."""
+        wanted, shift = np.array(sorted(sites or ()), np.uint64), self._birth_of_cycles().shift
+        found = [NO_BLOCKS]
         leaves = self._leaves()
         packed = read_counted(self._memory, leaves)["packed"].tolist()
         for (slots_at, base, grain_bits, _), packed_at in zip(leaves.tolist(), packed, strict=True):
             words = read_slots(self._memory, slots_at, packed_at)
-            blocks = blocks_at(np.flatnonzero(np.isin(words & _SITE_WORD, wanted)), words, base, grain_bits, 0)
-            addresses.append(blocks.addresses)
-            sites_of.append(blocks.sites)
-        return np.concatenate(addresses), np.concatenate(sites_of)
+            of_site = words & _SITE_WORD
+            used = np.flatnonzero(of_site if sites is None else np.isin(of_site, wanted))
+            found.append(blocks_at(used, words, base, grain_bits, shift))
+        blocks = concatenated(found)
+        return blocks.take(np.argsort(blocks.addresses, kind="stable"))
+
+    def _birth_of_cycles(self) -> Births:
+        shift = self._half_word(self.places.cycle_at + _SHIFT_BEHIND_CYCLE)
+        return Births(shift, self.born_with_it, self.cycles_from)
 
     def set_cycle(self, cycle: int) -> None:
         """See WatchedTables."""
@@ -478,9 +525,7 @@ class LiveTables(WatchedTables):
 
     def _sum_up(self) -> NDArray[np.float64]:
         """Read the slots again, and bring the sums up to date where they have changed; return the bytes by site."""
-        shift = self._half_word(self.places.cycle_at + _SHIFT_BEHIND_CYCLE)
-        births = Births(shift, self.born_with_it, self.cycles_from)
-        self._sums.update(self._slots(), births)
+        self._sums.update(self._slots(), self._birth_of_cycles())
         rows = self._sums.rows()
         return np.bincount(self._without_stacks(rows["site"]), rows["live_bytes"]).astype(np.float64)
 

@@ -37,6 +37,8 @@ from soak.verdict import SeriesVerdict
 _BLOCK_DOMAINS = MAPPING  # native, Python mem and Python obj; mappings and pymalloc's arenas come after them
 PYTHON_DOMAINS = (1, 2)
 _FLAG_AFTER_CYCLES = 24
+_FIRST_UNHELD_CYCLE = 448
+"""From here on, at each doubling of the cycles, it is asked what no program holds."""
 _STEADY_SHARE, _QUARTERS = 0.5, 4
 _MOST_STACKS = 4
 _RESIDENT = frozenset(("rss", "pss", "uss"))
@@ -89,6 +91,7 @@ class LedgerReader:
         self._judge = LedgerJudge(tolerance_bytes)
         self._mappings = LedgerJudge(tolerance_bytes)
         self._settled, self._survivors = settled, SurvivorJudge(tolerance_bytes, settled=settled)
+        self._unheld_at = _FIRST_UNHELD_CYCLE // 2
         self.has_new_look = False
         """Whether `survivors` looked at the checkpoint that was read last."""
         self._growing_mappings: list[Suspect] = []
@@ -158,17 +161,28 @@ class LedgerReader:
                 self._half_empty = self._find_half_empty(checkpoint, large) if large else []
             self._survivors.add(replace(found, half_empty=self._half_empty))
 
-    def _cohorts(self, checkpoint: Checkpoint, cycle: int) -> Cohorts:
+    def _cohorts(self, checkpoint: Checkpoint, cycle: int, *, at_end: bool = False) -> Cohorts:
         """Return what is alive by birth; of a program that is only watched also which of it is in use."""
         found = _cohorts(checkpoint, cycle)
-        sites = checkpoint.sites
-        groups: dict[int, Collection[int]] = {
-            site: {site, *np.flatnonzero((sites["kind"] == STACK_SITE) & (sites["parent"] == site)).tolist()}
-            for site in {*found.small_survivors(self._settled), *self._survivors.looked_at}
-        }
-        if not groups or not isinstance(self._file, WatchedTables):
+        if not isinstance(self._file, WatchedTables):
             return found
-        return replace(found, in_use=self._file.in_use(groups))
+        # Each object takes some ten microseconds, so this is done seldom; readings wait for it.
+        if at_end or cycle >= 2 * self._unheld_at:
+            self._unheld_at = max(cycle, _FIRST_UNHELD_CYCLE)
+            staying = self._with_stacks(checkpoint, found.survivors(self._settled))
+            sites = {site for group in staying.values() for site in group}
+            found = _cohorts(_without(checkpoint, self._file.unheld(sites)), cycle) if sites else found
+        groups = self._with_stacks(checkpoint, {*found.small_survivors(self._settled), *self._survivors.looked_at})
+        return replace(found, in_use=self._file.in_use(groups)) if groups else found
+
+    @staticmethod
+    def _with_stacks(checkpoint: Checkpoint, sites: Iterable[int]) -> dict[int, Collection[int]]:
+        """Return each site with the sites of its stacks."""
+        table = checkpoint.sites
+        return {
+            site: {site, *np.flatnonzero((table["kind"] == STACK_SITE) & (table["parent"] == site)).tolist()}
+            for site in sites
+        }
 
     def read_sums(self) -> tuple[int | None, dict[str, float]]:
         """Return what `read` does, and take nothing in: for a process whose call sites nobody judges."""
@@ -233,7 +247,7 @@ class LedgerReader:
         if not at_end:
             return self._survivors.judge(n_clean)
         # The process may have ended; what was found in its memory at the look before still tells of the same blocks.
-        newest = replace(self._cohorts(self._latest, self._cycle), half_empty=self._half_empty)
+        newest = replace(self._cohorts(self._latest, self._cycle, at_end=True), half_empty=self._half_empty)
         return self._survivors.judge(n_clean, newest)
 
     @property
@@ -523,6 +537,19 @@ def _rows_of(checkpoint: Checkpoint, chosen: NDArray[np.bool_]) -> tuple[NDArray
 def _sums(checkpoint: Checkpoint, blocks: np.integer[Any], live_bytes: np.integer[Any]) -> dict[str, float]:
     own = float((checkpoint.ranges["end"] - checkpoint.ranges["start"]).sum())
     return {"tracked": float(live_bytes), "tracked_blocks": float(blocks), "own_mapped": own}
+
+
+def _without(checkpoint: Checkpoint, gone: NDArray[np.void]) -> Checkpoint:
+    """Return a checkpoint without some blocks: rows of ``ROW`` that were read a moment later."""
+    rows = checkpoint.rows.copy()
+    of_key = {(row["site"], row["domain"], row["bucket"]): row for row in gone}
+    for position in np.flatnonzero(np.isin(rows["site"], gone["site"])).tolist():
+        row = rows[position]
+        less = of_key.get((row["site"], row["domain"], row["bucket"]))
+        if less is not None:
+            row["live_blocks"] -= min(row["live_blocks"], less["live_blocks"])
+            row["live_bytes"] -= min(row["live_bytes"], less["live_bytes"])
+    return replace(checkpoint, rows=rows[rows["live_blocks"] > 0])
 
 
 def _cohorts(checkpoint: Checkpoint, cycle: int) -> Cohorts:
