@@ -196,6 +196,21 @@ def test_causes_of_one_holder_are_one_card_with_their_call_sites_folded():
     assert [text for text in page.of("p") if "fingerprint of" in text][1].endswith("fingerprint of table")
 
 
+def test_native_memory_that_a_list_keeps_is_not_the_list_itself():
+    """A connection of sqlite3 is an item of the list; what the library allocates for it has no object of its own."""
+    held = ChainNode("app.connections", "a list of 9", "list", 136, None)
+    table = {"state": "held", "bytes_per_iteration": 8.0, "chain": (held,), "fingerprint": "of table"}
+    causes = (
+        a_cause(state="held", bytes_per_iteration=90.0, chain=(held,), fingerprint="of library"),
+        a_cause(kind="python-object", **table),
+    )
+
+    page = Page(render_html(a_run(a_leak(causes=causes)), {}))
+
+    said = [line.partition(",")[0] for line in page.of("summary") if " B per call" in line]
+    assert said == ["90 B per call: native memory", "8 B per call: app.connections itself"]
+
+
 def test_many_call_sites_of_one_holder_are_folded_but_for_the_first_six():
     seen = ChainNode("app.seen", "a list of 9", "list", 5_432, None)
     causes = tuple(a_cause(state="held", chain=(seen,), fingerprint=str(number)) for number in range(30))

@@ -35,6 +35,8 @@ _STATE_WORDS = {
     "lost": "nothing points to it any more, so it can never be freed",
     "held": "something still holds it",
 }
+_OF_PYTHON_ALONE = ("dict", "list", "set", "OrderedDict", "defaultdict", "deque")
+"""Containers that are themselves in Python's memory: native memory that they keep belongs to their items."""
 
 
 def group_sentence(group: CauseGroup, noun: str = "call") -> str:
@@ -218,7 +220,8 @@ def _site_line(cause: Cause, group: CauseGroup, noun: str) -> str:
     holder = holder_of(cause)
     every = _every_words(cause, noun) if cause.every != 1 else ""
     what = f"{cause.type} objects" if cause.type else kind_words(cause.kind).name
-    if holder is not None and holder[1] is cause.chain[-1]:
+    is_foreign = holder is not None and cause.kind == "native" and holder[1].type in _OF_PYTHON_ALONE
+    if holder is not None and holder[1] is cause.chain[-1] and not is_foreign:
         what = f"{holder[0]} itself"
     where = _where_words(cause)
     suspected = "" if cause.confirmed or not group.confirmed else " (suspected)"
