@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from soak.analysis.sites.caches import CachedSite
-from soak.analysis.sites.ledger import Suspect
+from soak.analysis.sites.ledger import Falling, Suspect
 from soak.grounds import Keeper, Limit, LiveChildren, ProcessRole, Streak
 from soak.measurements import SIGNALS, Role
 from soak.verdict import SeriesState, SeriesVerdict, Verdict
@@ -99,8 +99,8 @@ class Evidence:
     """If call sites leak: the growth of the other sites that have grown steadily so far, together."""
     risen_blocks: float = float("inf")
     """How many more blocks are alive than at the first reading; infinite if it is not known."""
-    falling_bytes: float | None = None
-    """What is left at the call sites whose live memory shrinks; None if it is not known."""
+    falling: Falling | None = None
+    """What the call sites whose live memory shrinks have and lose; None if it is not known."""
     lost: Proven | None = None
     """What scans of the memory found that nothing points to."""
     kept: Proven | None = None

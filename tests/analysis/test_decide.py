@@ -24,7 +24,7 @@ from soak.analysis.decision.outcome import Decision
 from soak.analysis.decision.precedence import PRECEDENCE
 from soak.analysis.evidence import Evidence, JudgedRole, Proven, Stop
 from soak.analysis.sites.caches import Cache, CachedSite
-from soak.analysis.sites.ledger import LedgerJudge, Suspect
+from soak.analysis.sites.ledger import Falling, LedgerJudge, Suspect
 from soak.grounds import VERDICTS, GroundKind, Keeper, Limit, LiveChildren, ProcessRole, Streak
 from soak.measurements import SIGNALS, Reading
 from soak.verdict import SeriesState, SeriesVerdict, Verdict
@@ -489,7 +489,7 @@ def test_a_cache_that_may_fill_hides_no_leak_in_other_processes(kind: GroundKind
 )
 def test_what_sites_keep_is_no_leak_yet_where_as_much_is_known_to_be_freed(whole: SeriesVerdict, verdict: Verdict):
     """A ring that setup has filled: each cycle puts a new block in the place of an old one."""
-    growing = replace(evidence(tracked="CLEAN"), suspects=(LEAKING_SITE,), falling_bytes=10_600.0)
+    growing = replace(evidence(tracked="CLEAN"), suspects=(LEAKING_SITE,), falling=Falling(10_600.0, 0.0))
 
     decision = decide(replace(growing, series={**growing.series, "tracked": whole}))
 

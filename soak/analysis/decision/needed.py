@@ -25,9 +25,9 @@ def cycles_needed(evidence: Evidence, first: Ground) -> int | None:
         return needed_cycles(first.filling, evidence.cycles, evidence.n_min)
     if first.kind is GroundKind.FEW_CYCLES:
         return _needed_for_enough(evidence, first)
-    if first.kind is GroundKind.REPLACING and evidence.falling_bytes is not None and first.proven_rate:
+    if first.kind is GroundKind.REPLACING and evidence.falling is not None and first.proven_rate:
         # Until all of it is replaced, and as many cycles again that show that nothing grows any more.
-        return math.ceil(evidence.cycles + 2 * evidence.falling_bytes / first.proven_rate)
+        return math.ceil(evidence.cycles + 2 * evidence.falling.left_bytes / first.proven_rate)
     if first.kind is GroundKind.OPEN_PROCESSES:
         return max((judged.needed for judged in evidence.roles if judged.needed), default=None)
     if first.kind is GroundKind.UNDECIDED and first.streak is not None:

@@ -196,13 +196,22 @@ class LedgerJudge:
                 grown.append((bytes_rate, blocks_rate, site, size))
         return sorted(grown, reverse=True)
 
-    def falling_bytes(self) -> float:
-        """Return the live bytes of the sites that have less than at half of the cycles: they may have still less."""
+    def falling(self) -> Falling:
+        """Return what the sites have that have less than at half of the cycles, and what they lose."""
         if len(self._cycles) < _FEWEST_CHECKPOINTS:
-            return 0.0
+            return Falling(0.0, 0.0)
         half = later_half(np.array(self._cycles, np.float64))
-        changed = [self._changes[site] for site in np.flatnonzero(self._changed_at > half).tolist()]
-        return float(sum(changes.sizes[-1] for changes in changed if changes.sizes[-1] < changes.at(half)[1]))
+        left_bytes, rate = 0, 0.0
+        for site in np.flatnonzero(self._changed_at > half).tolist():
+            changes = self._changes[site]
+            lost = changes.at(half)[1] - changes.sizes[-1]
+            if lost <= 0:
+                continue
+            left_bytes += changes.sizes[-1]
+            cycles, _, sizes = self.series(site)
+            if _is_alike_in_each_part(cycles, -sizes, _FEWEST_PARTS):
+                rate += lost / float(cycles[-1] - cycles[half])
+        return Falling(float(left_bytes), rate)
 
     def drop(self, site: int | None) -> Drop:
         """Return the largest drop of a site's live bytes, or with None of those of all sites together."""
@@ -287,6 +296,16 @@ class LedgerJudge:
         return Suspect(site, verdict, blocks_rate, size_of_each, float(bytes_rate), size or None, is_alike)
 
 
+@dataclass(frozen=True)
+class Falling:
+    """The sites that have less live memory than at half of the cycles."""
+
+    left_bytes: float
+    """What they have, and may still lose."""
+    bytes_per_cycle: float
+    """What those of them lose that have lost it at much the same rate in each part of the run."""
+
+
 @dataclass(slots=True)
 class _Followed:
     """A site's series that is judged as it goes on: to judge all of it anew each time would take a core of its own."""
@@ -309,7 +328,7 @@ def _parts(cycles: NDArray[np.float64] | NDArray[np.int64]) -> list[int]:
 def _is_alike_in_each_part(
     cycles: NDArray[np.float64] | NDArray[np.int64], blocks: NDArray[np.int64], fewest_parts: int
 ) -> bool:
-    """Whether live blocks have grown by much the same in each part of the run, which are at least so many."""
+    """Whether live blocks, or bytes, have grown by much the same in each part of the run, of at least so many parts."""
     marks = _parts(cycles)
     if len(marks) < fewest_parts:
         return False

@@ -78,7 +78,7 @@ class ComponentDecisions:
             may_hide_growth=auditor.may_hide_growth(cycles, self._tolerance_bytes),
             cycles=cycles,
             suspects=tuple(self.suspects),
-            falling_bytes=ledger.falling_bytes() if leaks else None,
+            falling=ledger.falling() if leaks else None,
             cached=tuple(self._with_reachability(suspect) for suspect in self.suspects),
             steady=ledger.steady_growth(self.suspects) if leaks else None,
             lost=self.proofs.lost(self.suspects, cycles),

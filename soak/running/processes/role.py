@@ -203,7 +203,7 @@ class Role:
             cycles=cycles,
             suspects=tuple(self._suspects),
             risen_blocks=risen_blocks(self._judge.first, self._judge.last),
-            falling_bytes=self._ledger.falling_bytes() if any(s.is_leak for s in self._suspects) else None,
+            falling=self._ledger.falling() if any(s.is_leak for s in self._suspects) else None,
             distrusted=distrusted,
         )
         evidence = without_young(evidence, lambda site: self._ledger.young_bytes(site, self._collected_at))

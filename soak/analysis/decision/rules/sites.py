@@ -29,13 +29,18 @@ def find_replacing(evidence: Evidence) -> Ground | None:
 def _may_be_replacing(evidence: Evidence) -> list[Suspect]:
     """Return the suspects that leak, where all memory together is known to grow by much less than they keep of it.
 
-    The sum of a table that is doubled now and then is constant most of the time, and proves nothing.
+    Or other sites lose, in each part of the run, as large a share: one large step, as of the table of a dict that is
+    enlarged, makes the bound of all memory wide. The sum of a table that is doubled now and then is constant most of
+    the time, and proves nothing.
     """
     steady = [s for s in _suspects_that_leak(evidence) if s.verdict.state is not SeriesState.MEASURED]
     whole = evidence.trusted.get("tracked")
-    if not steady or whole is None or whole.verdict is Verdict.LEAK or whole.high is None:
+    if not steady or whole is None or whole.verdict is Verdict.LEAK:
         return []
-    return steady if whole.high < _REPLACED_SHARE * sum(s.verdict.rate or 0.0 for s in steady) else []
+    kept = sum(suspect.verdict.rate or 0.0 for suspect in steady)
+    is_flat = whole.high is not None and whole.high < _REPLACED_SHARE * kept
+    is_freed = evidence.falling is not None and evidence.falling.bytes_per_cycle > (1 - _REPLACED_SHARE) * kept
+    return steady if is_flat or is_freed else []
 
 
 def find_growing_sites(evidence: Evidence) -> Ground | None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from soak.analysis.falls import Drop
 from soak.analysis.sites.later_growth import PARTS, later_growth
-from soak.analysis.sites.ledger import LedgerJudge, Suspect
+from soak.analysis.sites.ledger import Falling, LedgerJudge, Suspect
 from soak.analysis.sites.rest import ended_after
 from soak.analysis.sites.survivors import SETTLED, WARMED_UP, Cohorts, HalfEmptyTable, SurvivorJudge
 from soak.attribution.causes import Call, GrowingSite, place_of
@@ -302,9 +302,9 @@ class LedgerReader:
         chosen = np.isin(rows["domain"], PYTHON_DOMAINS) & (ends[rows["bucket"]] > last)
         return float(rows["live_bytes"][chosen if site is None else chosen & (sites == site)].sum())
 
-    def falling_bytes(self) -> float:
-        """Return the live bytes of the sites of which there are fewer than at half of the cycles."""
-        return self._judge.falling_bytes()
+    def falling(self) -> Falling:
+        """Return what the sites have that have less than at half of the cycles, and what they lose."""
+        return self._judge.falling()
 
     def drop(self, site: int | None) -> Drop:
         """Return the largest drop of a site's live bytes, or with None of those of all sites together."""

@@ -105,7 +105,7 @@ class WatchedSites:
             cycles=cycles,
             suspects=tuple(self._suspects),
             risen_blocks=risen_blocks(first, last),
-            falling_bytes=ledger.falling_bytes() if any(s.is_leak for s in self._suspects) else None,
+            falling=ledger.falling() if any(s.is_leak for s in self._suspects) else None,
             lost=self.proofs.lost(self._suspects, cycles),
             kept=self._kept(),
             may_be_bounded=self._may_be_bounded(),
