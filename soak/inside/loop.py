@@ -300,7 +300,7 @@ class Loop:
         # cannot read the outside later.
         has_time = is_last or not words[ring.WORD_COMPLETED]
         deadline_ns = RealTime.monotonic_ns() + (_ACKNOWLEDGE_EACH_NS if has_time else self.acknowledge_ns)
-        if self.max_pause_ns and not has_time:
+        if self.max_pause_ns and not is_last:
             earliest_ns = RealTime.monotonic_ns() + _ACKNOWLEDGE_AT_LEAST_NS
             deadline_ns = min(deadline_ns, max(begun_ns + self.max_pause_ns * 3 // 4, earliest_ns))
         while True:

@@ -1,4 +1,4 @@
-"""Soak one component of a run whose process has been started; keep what is found, and tell of it."""
+"""Soak one component of a run, whose process has mostly been started before; keep what is found, and tell of it."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ _TRACED_SIGNALS = ("tracked", "tracked_blocks", "heap", "python_blocks")
 
 
 def soak_begun(
-    component: ComponentPlan, component_id: int, begun: MeasuredProcess | OSError, run: Shared
+    component: ComponentPlan, component_id: int, begun: MeasuredProcess | OSError | None, run: Shared
 ) -> ComponentResult:
-    """Soak a component to its end and return its result, which is stored; ``begun``: its process, or why it has none.
+    """Soak a component to its end and return its result, which is stored.
 
-    ``component_id``: its number in the database of the run.
+    ``component_id``: its number in the database of the run. ``begun``: its process, or why that did not start; None if
+    it is to be started now.
     """
     run.controls.begun()
     if isinstance(begun, OSError):
@@ -45,8 +46,8 @@ class _Begun:
     def __init__(self, component: ComponentPlan, component_id: int, run: Shared) -> None:
         self._component, self._id, self._run = component, component_id, run
 
-    def soak(self, process: MeasuredProcess) -> ComponentResult:
-        """Return what was found; the process is closed then."""
+    def soak(self, process: MeasuredProcess | None) -> ComponentResult:
+        """Return what was found; the process is closed then. ``process``: None if it is to be started."""
         run, component = self._run, self._component
         try:
             observed = soak_component(

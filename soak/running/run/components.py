@@ -50,9 +50,11 @@ class Components:
             return None
         limited = self._with_memory_limit(component)
         component_id = shared.store.begin_component(component.name, datetime.now(UTC).isoformat(timespec="seconds"))
-        begun: MeasuredProcess | OSError
+        begun: MeasuredProcess | OSError | None = None
         try:
-            begun = start_component(limited, shared.context)
+            # Where pauses have a budget, even the first checkpoint may not wait for what is imported here.
+            if limited.max_pause_s is None:
+                begun = start_component(limited, shared.context)
         except OSError as error:
             begun = error
         try:
