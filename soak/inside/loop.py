@@ -39,8 +39,8 @@ _LAST_CACHED_INTEGER = 256
 """CPython allocates no block for integers up to this one. Larger ones are a block each; the loop holds one at most."""
 _ACKNOWLEDGE_NS, _ACKNOWLEDGE_EACH_NS = 2_000_000_000, 10_000_000_000
 """How long the loop waits for the parent to read a row and the counters outside: a busy machine may delay the parent.
-The first is for a loop without an interval. The second is for the first and the last checkpoint, and for fixed
-ones, because no later checkpoint replaces one that the parent missed."""
+The first is for a loop without an interval. The second is for the first and the last checkpoint, and for fixed ones,
+because no later checkpoint replaces one that the parent missed. A budget of pauses limits all but the last."""
 _ACKNOWLEDGE_PACED_NS, _ACKNOWLEDGE_PACED_AT_MOST_NS = 50_000_000, 500_000_000
 """A loop with an interval waits for half of it, within these limits."""
 _ACKNOWLEDGE_AT_LEAST_NS = 1_000_000

@@ -501,6 +501,14 @@ def test_what_sites_keep_is_no_leak_yet_where_as_much_is_known_to_be_freed(whole
         assert not decision.is_final
 
 
+@pytest.mark.parametrize(("freed", "verdict"), [(100.0, Verdict.INCONCLUSIVE), (40.0, Verdict.LEAK)])
+def test_what_other_sites_lose_shows_it_where_all_memory_has_a_step(freed: float, verdict: Verdict):
+    step = SeriesVerdict(Verdict.INCONCLUSIVE, SeriesState.UNSTEADY, 100.0, -300.0, 300.0)
+    growing = replace(evidence(tracked="CLEAN"), suspects=(LEAKING_SITE,), falling=Falling(10_600.0, freed))
+
+    assert verdict_of(replace(growing, series={**growing.series, "tracked": step})) is verdict
+
+
 def test_when_all_is_replaced_nothing_grows_and_it_is_clean():
     ended = replace(LEAKING_SITE, recent_bytes_per_cycle=0.0)
 

@@ -111,7 +111,7 @@ def test_a_closed_stream_does_not_become_a_file_of_the_run(place: Path) -> None:
         (OSError(errno.EMFILE, "Too many open files"), "too many open files: raise the limit with ulimit -n 1024"),
         (OSError(errno.EFBIG, "File too large", "a.json"), "a.json cannot be written: File too large"),
         (OSError(errno.EDQUOT, "Disk quota exceeded", "a.json"), "a.json cannot be written: Disk quota exceeded"),
-        (PermissionError(errno.EACCES, "Permission denied", "/root/a"), "/root/a cannot be used: Permission denied"),
+        (PermissionError(errno.EACCES, "Permission denied", "runs/a"), "runs/a cannot be used: Permission denied"),
     ],
 )
 def test_an_error_that_means_a_limit_is_told_as_one(error: Exception, words: str) -> None:

@@ -73,6 +73,16 @@ class Suspect:
         return self.verdict.rate or 0.0
 
 
+@dataclass(frozen=True)
+class Falling:
+    """The sites that have less live memory than at half of the cycles."""
+
+    left_bytes: float
+    """What they have, and may still lose."""
+    bytes_per_cycle: float
+    """What they lose, of those that have lost much the same in each part of the run."""
+
+
 @dataclass(slots=True)
 class _Changes:
     """What is alive of one site, if it differs from the checkpoint before."""
@@ -197,7 +207,7 @@ class LedgerJudge:
         return sorted(grown, reverse=True)
 
     def falling(self) -> Falling:
-        """Return what the sites have that have less than at half of the cycles, and what they lose."""
+        """Return what is left at the sites that have less than at half of the cycles, and how fast they lose it."""
         if len(self._cycles) < _FEWEST_CHECKPOINTS:
             return Falling(0.0, 0.0)
         half = later_half(np.array(self._cycles, np.float64))
@@ -296,16 +306,6 @@ class LedgerJudge:
         return Suspect(site, verdict, blocks_rate, size_of_each, float(bytes_rate), size or None, is_alike)
 
 
-@dataclass(frozen=True)
-class Falling:
-    """The sites that have less live memory than at half of the cycles."""
-
-    left_bytes: float
-    """What they have, and may still lose."""
-    bytes_per_cycle: float
-    """What those of them lose that have lost it at much the same rate in each part of the run."""
-
-
 @dataclass(slots=True)
 class _Followed:
     """A site's series that is judged as it goes on: to judge all of it anew each time would take a core of its own."""
@@ -326,14 +326,14 @@ def _parts(cycles: NDArray[np.float64] | NDArray[np.int64]) -> list[int]:
 
 
 def _is_alike_in_each_part(
-    cycles: NDArray[np.float64] | NDArray[np.int64], blocks: NDArray[np.int64], fewest_parts: int
+    cycles: NDArray[np.float64] | NDArray[np.int64], live: NDArray[np.int64], fewest_parts: int
 ) -> bool:
-    """Whether live blocks, or bytes, have grown by much the same in each part of the run, of at least so many parts."""
+    """Whether live blocks, or bytes, have grown by much the same in each of at least so many parts of the run."""
     marks = _parts(cycles)
     if len(marks) < fewest_parts:
         return False
-    rates = np.diff(blocks[marks]) / np.diff(cycles[marks])
-    mean = float(blocks[marks[-1]] - blocks[marks[0]]) / float(cycles[marks[-1]] - cycles[marks[0]])
+    rates = np.diff(live[marks]) / np.diff(cycles[marks])
+    mean = float(live[marks[-1]] - live[marks[0]]) / float(cycles[marks[-1]] - cycles[marks[0]])
     return bool(mean > 0 and rates.min() >= SAME_RATE * mean and rates.max() <= mean / SAME_RATE)
 
 

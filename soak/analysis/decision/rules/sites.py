@@ -27,11 +27,11 @@ def find_replacing(evidence: Evidence) -> Ground | None:
 
 
 def _may_be_replacing(evidence: Evidence) -> list[Suspect]:
-    """Return the suspects that leak, where all memory together is known to grow by much less than they keep of it.
+    """Return the suspects that leak, where most of what they keep is known to be freed elsewhere.
 
-    Or other sites lose, in each part of the run, as large a share: one large step, as of the table of a dict that is
-    enlarged, makes the bound of all memory wide. The sum of a table that is doubled now and then is constant most of
-    the time, and proves nothing.
+    Either all memory together is known to grow by much less than they keep of it. Or other sites lose as much, in each
+    part of the run: where the table of a dict is enlarged once, all memory has a step, and its growth is not known.
+    The sum of a table that is doubled now and then is constant most of the time, and proves nothing.
     """
     steady = [s for s in _suspects_that_leak(evidence) if s.verdict.state is not SeriesState.MEASURED]
     whole = evidence.trusted.get("tracked")

@@ -253,8 +253,7 @@ def _growing_sites(component: ComponentResult, ground: Ground) -> str:
 def _replacing(ground: Ground, noun: str) -> str:
     stays = rate_number(ground.proven_rate or 0.0, "bytes")
     kept = f"Memory allocated at {_call_sites(ground.sites or 0)} stays: {stays} per {noun}"
-    flat = "The same amount is freed elsewhere, so total memory does not grow: new blocks may just replace old ones."
-    return f"{kept}. {flat}"
+    return f"{kept}. Most of that is freed elsewhere: new blocks may just replace old ones."
 
 
 def _at_limit(ground: Ground, noun: str) -> str:

@@ -303,7 +303,7 @@ class LedgerReader:
         return float(rows["live_bytes"][chosen if site is None else chosen & (sites == site)].sum())
 
     def falling(self) -> Falling:
-        """Return what the sites have that have less than at half of the cycles, and what they lose."""
+        """Return what is left at the sites that have less than at half of the cycles, and how fast they lose it."""
         return self._judge.falling()
 
     def drop(self, site: int | None) -> Drop:
