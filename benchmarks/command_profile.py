@@ -113,16 +113,16 @@ def stages_of(function: str, begun_s: float) -> dict[str, Moment]:
 
         setattr(module, name, wrapper)
 
-    def time_begun() -> None:
-        begun = importlib.import_module("soak.running.run.begun")
-        timed(begun, "soak_component", "component")
-        timed(begun, "make_result", "result")
+    def time_component() -> None:
+        one = importlib.import_module("soak.running.run.one_component")
+        timed(one, "soak_component", "component")
+        timed(one, "make_result", "result")
 
     def time_reports() -> None:
         timed(importlib.import_module("soak.reporting.write"), "write_reports", "reports")
 
     timed(experiment, "run_experiment", "whole", then=time_reports)
-    timed(components, "start_component", "start", then=time_begun)
+    timed(components, "start_component", "start", then=time_component)
     command.main(["run", "--out", "runs", f"targets.py:{function}"])
     stages = {
         "imports": between((begun_s, 0.0), begins["whole"]),

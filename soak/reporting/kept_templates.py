@@ -6,19 +6,20 @@ import contextlib
 import hashlib
 import os
 import sys
-import tempfile
 from pathlib import Path
 
 import jinja2.compiler
-from jinja2 import BytecodeCache
+from jinja2 import FileSystemBytecodeCache
 from jinja2.bccache import Bucket
 
 
-class KeptTemplates(BytecodeCache):
+class KeptTemplates(FileSystemBytecodeCache):
     """One file for each template and version of Python; a folder that cannot be written to is no error."""
 
     def __init__(self, made_with: bytes) -> None:
         """Take note of what a template's bytecode depends on beside its text."""
+        home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111 - does not raise
+        super().__init__(str(Path(home) / "soak" / "templates"), f"%s.{sys.implementation.cache_tag}")
         self._made_with = made_with
 
     def get_cache_key(self, name: str, _filename: str | None = None) -> str:
@@ -33,21 +34,12 @@ class KeptTemplates(BytecodeCache):
     def load_bytecode(self, bucket: Bucket) -> None:
         """Read what is kept; a damaged file is as good as none."""
         try:
-            bucket.bytecode_from_string(_file(bucket).read_bytes())
+            super().load_bytecode(bucket)
         except Exception:
             bucket.reset()
 
     def dump_bytecode(self, bucket: Bucket) -> None:
         """Keep it."""
         with contextlib.suppress(OSError):
-            file = _file(bucket)
-            file.parent.mkdir(parents=True, exist_ok=True)
-            handle, unfinished = tempfile.mkstemp(dir=file.parent, prefix=".unfinished-")
-            with os.fdopen(handle, "wb") as stream:
-                bucket.write_bytecode(stream)
-            Path(unfinished).replace(file)
-
-
-def _file(bucket: Bucket) -> Path:
-    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111 - does not raise
-    return Path(home) / "soak" / "templates" / f"{bucket.key}.{sys.implementation.cache_tag}"
+            Path(self.directory).mkdir(parents=True, exist_ok=True)
+            super().dump_bytecode(bucket)

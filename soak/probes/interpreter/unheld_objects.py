@@ -13,7 +13,6 @@ again.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
@@ -70,9 +69,8 @@ def find_unheld(memory: ProcessMemory, blocks: Blocks, asked: NDArray[np.bool_])
     garbage, free = np.zeros(len(blocks), np.bool_), np.zeros(len(blocks), np.bool_)
     if not 0 < np.count_nonzero(asked) <= _MOST_BLOCKS:
         return Unheld(garbage, free)
-    places = blocks.addresses.tolist(), blocks.sizes.tolist()
-    before = _Snapshot(memory, *places, np.flatnonzero(asked).tolist())
-    again = _Snapshot(memory, *places, sorted(before.garbage() | before.free()))
+    before = _Snapshot(memory, blocks, np.flatnonzero(asked).tolist())
+    again = _Snapshot(memory, blocks, sorted(before.garbage() | before.free()))
     garbage[list(before.garbage() & again.garbage())] = True
     free[list(before.free() & again.free())] = True
     return Unheld(garbage, free)
@@ -81,11 +79,9 @@ def find_unheld(memory: ProcessMemory, blocks: Blocks, asked: NDArray[np.bool_])
 class _Snapshot:
     """What some blocks hold at a moment."""
 
-    def __init__(
-        self, memory: ProcessMemory, addresses: Sequence[int], sizes: Sequence[int], positions: Sequence[int]
-    ) -> None:
+    def __init__(self, memory: ProcessMemory, blocks: Blocks, positions: Sequence[int]) -> None:
         """Prepare. ``positions``: of the blocks whose objects may be garbage."""
-        self._memory, self._addresses, self._sizes, self._positions = memory, addresses, sizes, positions
+        self._memory, self._blocks, self._positions = memory, blocks, positions
         self._read: dict[int, list[int]] = {}
         self._pages: dict[int, list[int]] = {}
         self._names: dict[int, str] = {}
@@ -120,7 +116,7 @@ class _Snapshot:
     def _words(self, position: int) -> list[int]:
         """Return the words of a block; none of a large one."""
         if position not in self._read:
-            address, size = self._addresses[position], self._sizes[position]
+            address, size = self._place(position)
             words = 0 if size > _LARGEST_BYTES else -(-size // _WORD_BYTES)
             first = address % _PAGE_BYTES // _WORD_BYTES
             if first + words > _PAGE_BYTES // _WORD_BYTES:
@@ -138,7 +134,7 @@ class _Snapshot:
     def _find_objects(self) -> Iterator[tuple[int, _Object]]:
         """Yield each object that may be unheld, with its address."""
         for position in self._positions:
-            start, words = self._addresses[position], self._words(position)
+            (start, _), words = self._place(position), self._words(position)
             head = next((head for head in _HEADS if self._is_object(words, head)), None)
             if head is None:
                 continue
@@ -176,9 +172,15 @@ class _Snapshot:
 
     def _covering(self, pointer: int) -> int:
         """Return the position of the block that a pointer points into; -1 where there is none."""
-        position = bisect_right(self._addresses, pointer) - 1
-        is_within = position >= 0 and pointer - self._addresses[position] < self._sizes[position]
-        return position if is_within else -1
+        position = int(np.searchsorted(self._blocks.addresses, np.uint64(pointer), side="right")) - 1
+        if position < 0:
+            return -1
+        start, size = self._place(position)
+        return position if pointer - start < size else -1
+
+    def _place(self, position: int) -> tuple[int, int]:
+        """Return the address of a block and its size in bytes."""
+        return int(self._blocks.addresses[position]), int(self._blocks.sizes[position])
 
     def _holds_object(self, position: int) -> bool:
         return any(self._is_object(self._words(position), head) for head in _HEADS)

@@ -60,12 +60,12 @@ class Components:
         try:
             self._tell_of(component, position)
             # Imported here, because the process starts meanwhile.
-            from soak.running.run.begun import soak_begun
+            from soak.running.run.one_component import soak_one
         except BaseException:
             if isinstance(begun, MeasuredProcess):
                 begun.close()
             raise
-        return soak_begun(limited, component_id, begun, shared)
+        return soak_one(limited, component_id, begun, shared)
 
     def _tell_of(self, component: ComponentPlan, position: int) -> None:
         total = len(self._shared.plan.components)

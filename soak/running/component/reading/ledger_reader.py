@@ -37,8 +37,9 @@ from soak.verdict import SeriesVerdict
 _BLOCK_DOMAINS = MAPPING  # native, Python mem and Python obj; mappings and pymalloc's arenas come after them
 PYTHON_DOMAINS = (1, 2)
 _FLAG_AFTER_CYCLES = 24
-_FIRST_UNHELD_CYCLE = 448
-"""From here on, at each doubling of the cycles, it is asked what no program holds."""
+_FIRST_UNHELD_CYCLE, _MOST_BLOCKS = 448, 4_000_000
+"""From here on, at each doubling of the cycles, it is asked what no program holds. All blocks are read for that, which
+takes a hundred bytes each, so not where there are more."""
 _STEADY_SHARE, _QUARTERS = 0.5, 4
 _MOST_STACKS = 4
 _RESIDENT = frozenset(("rss", "pss", "uss"))
@@ -167,7 +168,7 @@ class LedgerReader:
         if not isinstance(self._file, WatchedTables):
             return found
         # Each object takes some ten microseconds, so this is done seldom; readings wait for it.
-        if at_end or cycle >= 2 * self._unheld_at:
+        if (at_end or cycle >= 2 * self._unheld_at) and checkpoint.live_blocks <= _MOST_BLOCKS:
             self._unheld_at = max(cycle, _FIRST_UNHELD_CYCLE)
             staying = self._with_stacks(checkpoint, found.survivors(self._settled))
             sites = {site for group in staying.values() for site in group}

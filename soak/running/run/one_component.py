@@ -18,7 +18,7 @@ _TRACED_VERDICTS = (Verdict.LEAK, Verdict.SETTLING)
 _TRACED_SIGNALS = ("tracked", "tracked_blocks", "heap", "python_blocks")
 
 
-def soak_begun(
+def soak_one(
     component: ComponentPlan, component_id: int, begun: MeasuredProcess | OSError | None, run: Shared
 ) -> ComponentResult:
     """Soak a component to its end and return its result, which is stored.
@@ -30,7 +30,7 @@ def soak_begun(
     if isinstance(begun, OSError):
         result = failed_to_start(component, begun, run.context.interpreter)
     else:
-        result = _Begun(component, component_id, run).soak(begun)
+        result = _OneComponent(component, component_id, run).soak(begun)
     result = dataclasses.replace(result, options=options_of(run.plan, component))
     if component.name in run.reasons:
         result = dataclasses.replace(result, messages=(run.reasons[component.name], *result.messages))
@@ -40,7 +40,7 @@ def soak_begun(
     return result
 
 
-class _Begun:
+class _OneComponent:
     """One component at work."""
 
     def __init__(self, component: ComponentPlan, component_id: int, run: Shared) -> None:
