@@ -10,7 +10,7 @@ from camera.sources import NAMES
 from camera.sources.aravis import FAKE_CAMERA
 
 _DEBIANS_PYTHON = "/usr/bin/python3"
-_FOR_DEBIANS = f", which are for {_DEBIANS_PYTHON}"
+_FOR_DEBIANS = f"  # for {_DEBIANS_PYTHON}"
 
 
 def missing(source: str) -> list[str]:
