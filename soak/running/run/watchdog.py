@@ -39,5 +39,5 @@ def guarded() -> Iterator[None]:
     # In a session of its own, so that what ends soak's (a closed terminal, a kill of the group) does not end it too.
     with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as process:
         yield
-        # Each process that was measured has been closed, with all that it started: there is nothing to look for.
+        # Each measured process has been closed, with all that it started, so the watchdog has nothing left to do.
         process.kill()

@@ -215,11 +215,11 @@ class Scanner:
         return found.unseen in _MAY_BE_LOST or _are_too_few(scans)
 
     def is_outdated(self, suspects: Sequence[Suspect]) -> bool:
-        """Tell whether the scans have told nothing of much of what grows, which one after the last cycle can tell.
+        """Tell whether a scan after the last cycle can tell what holds much of the growth, where the others could not.
 
-        That is one block that is made anew or moved now and then, if it is at least half of what grows: after one more
-        cycle it may be elsewhere. Or it is sites of a notable share that began to leave blocks after the latest scan,
-        or shortly before. On a busy machine the time for scans is used up after few cycles.
+        It can where one block that is made anew or moved now and then is at least half of the growth: after one more
+        cycle it may be elsewhere. And it can where sites with a notable share of the growth began to leave blocks only
+        after the latest scan, or shortly before. On a busy machine the time for scans is used up after few cycles.
         """
         if not self._scans or self._error is not None:
             return False
