@@ -5,6 +5,7 @@
     python benchmarks/workload_faults.py camera --runs 1 --only requeue_early
     python benchmarks/workload_faults.py jukebox_paced --runs 20     twenty songs a second, without a defect
     python benchmarks/workload_faults.py pylon --runs 20             one frame of that camera's SDK; also aravis
+    python benchmarks/workload_faults.py jukebox --keep runs/        keep the folders of the runs that miss
 
 The first sentence of each run must have the verdict and the words below; ``none`` is the repaired system.
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -88,8 +90,12 @@ def main() -> int:
     with scratch_folder() as folder:
         for fault in options.only or workload.expected:
             runs = []
-            for _ in range(options.runs):
-                runs.append(describe(workload, fault, folder))
+            for number in range(options.runs):
+                out = folder / f"{fault}-{number + 1}"
+                runs.append(describe(workload, fault, out))
+                if options.keep is not None and not runs[-1]["is_found"]:
+                    shutil.copytree(out, options.keep / out.name, dirs_exist_ok=True)
+                shutil.rmtree(out, ignore_errors=True)
                 say(f"{fault}: {runs[-1]}")
             found = sum(run["is_found"] for run in runs)
             figures.append(equal(f"{fault}: {workload.expected[fault][0]} and named", found, "runs", options.runs))
@@ -103,16 +109,17 @@ def parse_arguments() -> argparse.Namespace:
     parser = make_parser(__doc__)
     parser.add_argument("workload", choices=WORKLOADS, help="which system to soak")
     parser.add_argument("--runs", type=int, default=10, metavar="N", help="runs of each fault (10)")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep here what the runs that miss have written")
     parser.add_argument("--only", action="append", metavar="FAULT", help="this fault; may be given again")
     return parser.parse_args()
 
 
-def describe(workload: Workload, fault: str, folder: Path) -> dict[str, Any]:
-    """Do one run and say what came of it."""
+def describe(workload: Workload, fault: str, out: Path) -> dict[str, Any]:
+    """Do one run, which writes its results to ``out``, and say what came of it."""
     driver = ROOT / workload.driver
     name = driver.stem.removeprefix("drive_")
     switched = () if fault == "none" else ("--set", f"{name}.fault={fault}")
-    run = soak_run(folder, *workload.options, str(driver), *switched)
+    run = soak_run(out, *workload.options, str(driver), *switched)
     verdict, *words = workload.expected[fault]
     component = run.components().get(name, {})
     sentence = next((line for line in run.stderr.splitlines() if "1/1" in line), run.stderr[-300:])

@@ -6,6 +6,7 @@ import importlib.util
 import shutil
 import sys
 
+from camera.errors import SourceError
 from camera.sources import NAMES
 from camera.sources.aravis import FAKE_CAMERA
 
@@ -14,7 +15,9 @@ _FOR_DEBIANS = f"  # for {_DEBIANS_PYTHON}"
 
 
 def missing(source: str) -> list[str]:
-    """Return what to install for this source, as commands; empty when it can run."""
+    """Return what to install for this source, as commands; empty when it can run. Raises SourceError for no source."""
+    if source not in NAMES:
+        raise SourceError(f"there is no source {source!r}; use {', '.join(NAMES)}")
     if source == "simulated":
         return [] if shutil.which("cc") else ["apt-get install gcc libc6-dev"]
     if source == "aravis":
@@ -38,13 +41,16 @@ def _missing_for_aravis() -> list[str]:
 
 
 def main() -> int:
-    """Print one line per source that lacks something; return 1 then, else 0."""
-    is_missing = False
-    for source in sys.argv[1:] or NAMES:
-        for command in missing(source):
-            is_missing = True
-            print(f"The source {source} cannot run under {sys.executable}: {command}")
-    return int(is_missing)
+    """Print one line per source that lacks something; return 1 then, else 0, and 2 for a source that there is not."""
+    sources = sys.argv[1:] or NAMES
+    try:
+        lacking = [(source, command) for source in sources for command in missing(source)]
+    except SourceError as error:
+        print(error, file=sys.stderr)
+        return 2
+    for source, command in lacking:
+        print(f"The source {source} cannot run under {sys.executable}: {command}")
+    return int(bool(lacking))
 
 
 if __name__ == "__main__":

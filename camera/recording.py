@@ -37,6 +37,8 @@ class Recording:
             import h5py
         except ImportError as error:
             raise RecordingError("the package h5py is missing: pip install h5py") from error
+        if path.is_dir():
+            raise RecordingError(f"{path} is a folder; give the name of a new file")
         self._h5py = h5py
         self._path, self._shape = path, shape
         self._frames_per_file, self._kept_files = frames_per_file, kept_files

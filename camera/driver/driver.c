@@ -1,5 +1,6 @@
 /* The driver of the simulated camera. It owns a ring of buffers, fills them in a thread of its own, and signals each
    filled one. Each pixel is the number of its frame plus its row, so that pixels of another frame are seen. */
+#include <errno.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -74,9 +75,8 @@ static int next_frame(Camera *camera, struct timespec *due)
 {
     if (camera->frames_per_second > 0) {
         add_nanoseconds(due, (long)(NS_PER_S / camera->frames_per_second));
-        pthread_mutex_unlock(&camera->lock);
-        clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, due, NULL);
-        pthread_mutex_lock(&camera->lock);
+        while (!is_over(camera) && pthread_cond_timedwait(&camera->changed, &camera->lock, due) != ETIMEDOUT) {
+        }
     } else {
         while (!is_over(camera) && !camera->empty.count)
             pthread_cond_wait(&camera->changed, &camera->lock);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -10,6 +11,9 @@ from numpy.typing import NDArray
 
 from camera.errors import FrameError, SourceError
 from camera.pixels import BYTES_PER_PIXEL, Picture, Pixels
+
+LARGEST_RING = 0.5
+"""Of the machine's memory: frames are copied out of the ring, so a larger one leaves too little for the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +60,21 @@ class Source(Protocol):
 
 
 def check_settings(width: int, height: int, buffers: int) -> None:
-    """Refuse what no camera can do. Raises SourceError."""
+    """Refuse frames without pixels, and a ring without buffers or too large for the machine. Raises SourceError.
+
+    ``width`` and ``height`` in pixels; ``buffers``: in the ring.
+    """
     if width < 1 or height < 1:
         raise SourceError(f"a frame of {width}x{height} has no pixels")
     if buffers < 1:
         raise SourceError(f"the ring needs at least 1 buffer, not {buffers}")
+    ring_bytes = buffers * width * height * BYTES_PER_PIXEL
+    memory_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if ring_bytes > LARGEST_RING * memory_bytes:
+        raise SourceError(
+            f"a ring of {buffers:,} buffers of {width}x{height} pixels takes {ring_bytes:,} B, more than "
+            f"{LARGEST_RING:.0%} of this machine's memory"
+        )
 
 
 def check_buffer_bytes(source: Source) -> None:

@@ -120,6 +120,15 @@ def test_a_file_that_cannot_be_begun_is_one_line(tmp_path: Path, name: str, reas
     assert (tmp_path / "taken.h5").read_text(encoding="utf-8") == "an earlier recording"
 
 
+def test_a_folder_is_no_file_to_begin(tmp_path: Path):
+    pytest.importorskip("h5py", reason="h5py is not installed: pip install soak[camera]")
+
+    done = camera("--out", ".", "--frames", "3", *SMALL, folder=tmp_path)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == ". is a folder; give the name of a new file\n"
+
+
 @pytest.mark.parametrize(
     ("option", "value"), [("--fps", "nan"), ("--fps", "0"), ("--frames", "-5"), ("--frames-per-file", "-1")]
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -188,8 +189,20 @@ def test_an_error_in_a_consumer_says_which_one(monkeypatch: pytest.MonkeyPatch):
     [
         ({"buffers": 0}, "the ring needs at least 1 buffer, not 0"),
         ({"width": 0}, "a frame of 0x12 has no pixels"),
+        ({"width": 1 << 40}, r"a ring of 4 buffers of 1099511627776x12 pixels takes .* B, more than 50% of"),
     ],
 )
 def test_settings_that_no_camera_has_are_refused(settings: dict[str, int], message: str):
     with pytest.raises(SourceError, match=message):
         SimulatedSource(**{"width": WIDTH, "height": HEIGHT, **settings})  # type: ignore[arg-type]
+
+
+def test_a_camera_stops_between_two_frames_that_are_far_apart():
+    source = SimulatedSource(WIDTH, HEIGHT, fps=0.001)
+    source.start()
+    stopping = threading.Thread(target=source.stop, daemon=True)
+
+    stopping.start()
+
+    stopping.join(timeout=60)
+    assert not stopping.is_alive()

@@ -166,3 +166,10 @@ def test_an_error_of_the_command_is_one_line(tmp_path: Path):
 
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "the ring needs at least 1 buffer, not 0\n"
+
+
+def test_what_is_missing_is_not_told_of_an_unknown_source(tmp_path: Path):
+    done = run(sys.executable, "-m", "camera.missing", "webcam", tmp_path=tmp_path)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "there is no source 'webcam'; use simulated, pylon, aravis, pco\n"
