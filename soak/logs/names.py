@@ -129,6 +129,8 @@ def unit_in(name: str) -> str | None:
         return "KiB"  # getrusage on Linux
     if name.startswith("kbmem"):
         return "KiB"  # sar
+    if name == "MemoryCurrent":
+        return "B"  # systemd
     bracketed = re.search(r"[(\[]\s*(\w+)\s*[)\]]\s*$", name)
     word = bracketed.group(1) if bracketed else re.split(r"[\W_]+", name.strip())[-1]
     if len(word) < 2 and not bracketed:

@@ -84,6 +84,27 @@ def prometheus_list(pages: Pages) -> str:
     return json.dumps([{"metric": {"__name__": "process_resident_memory_bytes"}, "values": values}])
 
 
+def openmetrics(pages: Pages) -> str:
+    """The times are in seconds, with decimals."""
+    series = 'process_resident_memory_bytes{job="web"}'
+    return rows(
+        pages, lambda n, p, t: f"{series} {p * 4096} {EPOCH + n}.000", "# TYPE process_resident_memory_bytes gauge\n"
+    )
+
+
+def status_below_a_rule(pages: Pages) -> str:
+    fields = "Name:\tpython\nVmPeak:\t  228633 kB\nVmRSS:\t  {} kB\nThreads:\t9"
+    return rows(pages, lambda n, p, t: f"=== {t:%Y-%m-%d %H:%M:%S} ===\n{fields.format(p * 4)}")
+
+
+def log_of_celery(pages: Pages) -> str:
+    return rows(pages, lambda n, p, t: f"[{t:%Y-%m-%d %H:%M:%S},000: INFO/MainProcess] worker maxrss: {p * 4}")
+
+
+def systemd(pages: Pages) -> str:
+    return rows(pages, lambda n, p, t: f"{t:%Y-%m-%dT%H:%M:%S}+00:00 MemoryCurrent={p * 4096}")
+
+
 def scraped_metrics(pages: Pages) -> str:
     return rows(
         pages,
@@ -431,7 +452,8 @@ TIMES = {
 PER_SECOND = (
     psrecord_csv, pidstat_in_colours, pidstat_for_humans, ps_elapsed, top_that_scales, promtool, prometheus_list,
     scraped_metrics, java_8, trace_gc_of_node, sadf, sadf_json, docker_in_csv, typeperf, top_of_macos,
-    coloured_log, influx_csv, with_comments, markdown, psql, exports_one_after_another,
+    coloured_log, influx_csv, with_comments, markdown, psql, exports_one_after_another, openmetrics,
+    status_below_a_rule, log_of_celery, systemd,
 )  # fmt: skip
 PER_STEP = (docker_json_on_a_terminal, docker_that_begins_later, kubectl_that_fails_at_first, dots_in_thousands,
             node_printed, node_printed_in_one_line, tasklist_in_csv, crictl, numbered_in_brackets)  # fmt: skip

@@ -12,13 +12,15 @@ _ZONE = r"(?: ?(?:Z|UTC|GMT|[+-]\d\d:?\d\d))*"
 _CLOCK = r"\d{1,2}:\d\d:\d\d(?:\.\d+|,\d{3}(?!\d))?(?: [AP]M)?"
 _MINUTE = r"\d{1,2}:\d\d(?::\d\d(?:\.\d+|,\d{3}(?!\d))?)?(?: ?[AP]M)?"
 _STAMP = re.compile(
-    rf"\[?(\d{{4}}-\d\d-\d\d[T ]{_MINUTE}{_ZONE}"
+    rf"(?:[=#*-]{{2,}} *)?\[?(\d{{4}}-\d\d-\d\d[T ]{_MINUTE}{_ZONE}"
     rf"|[A-Z][a-z]{{2}},? (?:[A-Z][a-z]{{2}} +\d{{1,2}}|\d{{1,2}} [A-Z][a-z]{{2}} \d{{4}}) {_CLOCK}"
     r"(?: [A-Z]{2,5})?(?: \d{4})?"
     rf"|[A-Z][a-z]{{2}} +\d{{1,2}} {_CLOCK}"
     rf"|\d{{1,4}}[./]\d{{1,2}}[./]\d{{2,4}},? {_MINUTE}"
-    rf"|{_CLOCK})\]?(?=[\s,;:|]|$)[:,]?"
+    rf"|{_CLOCK})(?:: [A-Z]+/[\w-]+)?\]?(?=[\s,;:|]|$)[:,]?(?: *[=#*-]{{2,}}$)?"
 )
+"""A time at the beginning of a line, also between rules (``=== 16:00:00 ===``) or with Celery's
+``[2025-11-24 16:00:00,000: INFO/MainProcess]``."""
 _ZONE_NAME = re.compile(r" (?:[A-Z]{3,5})(?= |$)(?<! AM)(?<! PM)")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _MONTH = r"(?P<month>(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*)\.?"

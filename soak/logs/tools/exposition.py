@@ -1,7 +1,7 @@
 """What a program tells Prometheus, scraped again and again: ``process_resident_memory_bytes 3.0e+07``.
 
-A loop of ``curl -s localhost:8000/metrics``; lines with times may stand between. ``promtool query range`` writes each
-series below its name.
+A loop of ``curl -s localhost:8000/metrics``; lines with times may stand between. OpenMetrics has the time in seconds
+behind the value, Prometheus in milliseconds. ``promtool query range`` writes each series below its name.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from soak.logs.table import Column, Row, Table
 _NAME = r"[A-Za-z_:][\w:]*"
 _LABELS = r"\{[^{}]*\}"
 _NUMBER = r"[+-]?(?:\d+\.?\d*(?:[eE][+-]?\d+)?|NaN|Inf)"
-_SAMPLE = re.compile(rf"({_NAME}(?:{_LABELS})?|{_LABELS}) +({_NUMBER})(?: +(\d{{10,16}}))?")
+_SAMPLE = re.compile(rf"({_NAME}(?:{_LABELS})?|{_LABELS}) +({_NUMBER})(?: +(\d{{10,16}}(?:\.\d+)?))?")
 _PROMTOOL_HEAD = re.compile(rf"({_NAME}(?:{_LABELS})?|{_LABELS}) =>(?: +({_NUMBER}) @\[([\d.]+)\])?")
 _PROMTOOL_VALUE = re.compile(rf"({_NUMBER}) @\[([\d.]+)\]")
 _COMMENT = re.compile(r"# (?:HELP|TYPE|UNIT|EOF)\b")
