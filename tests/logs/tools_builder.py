@@ -85,7 +85,7 @@ def prometheus_list(pages: Pages) -> str:
 
 
 def openmetrics(pages: Pages) -> str:
-    """The times are in seconds, with decimals."""
+    """Write the times in seconds, with decimals."""
     series = 'process_resident_memory_bytes{job="web"}'
     return rows(
         pages, lambda n, p, t: f"{series} {p * 4096} {EPOCH + n}.000", "# TYPE process_resident_memory_bytes gauge\n"
