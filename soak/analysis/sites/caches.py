@@ -54,6 +54,11 @@ class Cache:
     """A container of the program, which its code keeps small (see soak.attribution.keepers.bounds)."""
 
     @property
+    def is_bounded(self) -> bool:
+        """Whether its growth ends, as far as was seen."""
+        return (self.capacity is not None or self.is_bounded_by_code or self.kind == MODULES) and self.is_only_seen
+
+    @property
     def has_hidden_bound(self) -> bool:
         """Whether its code bounds it, by a number that is not known."""
         return self.is_bounded_by_code and self.capacity is None

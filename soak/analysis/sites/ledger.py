@@ -246,6 +246,11 @@ class LedgerJudge:
             blocks[position:], sizes[position:] = live_blocks, live_bytes
         return np.array(self._cycles, np.int64), blocks, sizes
 
+    def mean_growth(self, site: int) -> float:
+        """Return the bytes a cycle by which a site has grown since the first checkpoint; 0 before there is a second."""
+        cycles, _, sizes = self.series(site)
+        return float(sizes[-1] - sizes[0]) / float(cycles[-1] - cycles[0]) if len(cycles) > 1 else 0.0
+
     def grows_in_each_cycle(self, site: int) -> bool:
         """Whether a site's live blocks have grown by much the same in each part of the run, but for its beginning."""
         cycles, blocks, _ = self.series(site)

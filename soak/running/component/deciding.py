@@ -115,6 +115,8 @@ class ComponentDecisions:
 
     def with_last_answers(self, evidence: Evidence, tracked: Tracked, audit: RssAudit | None) -> Evidence:
         """Return the last evidence with what the process said of its caches, and what its memory was made of."""
+        bounded = {site.suspect.site for site in tracked.sites if site.cache is not None and site.cache.is_bounded}
+        evidence = self.proofs.without_bounded(evidence, bounded)
         return replace(
             evidence,
             cached=_cached(tracked),

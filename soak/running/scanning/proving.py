@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
-from soak.analysis.evidence import Proven
+from soak.analysis.evidence import Evidence, Proven
 from soak.analysis.sites.ledger import Suspect
 from soak.analysis.sites.rest import EndedGrowth
+from soak.attribution.causes import Call
 from soak.attribution.holders import Reachability
 from soak.attribution.keepers.bounds import Bound
 from soak.attribution.keepers.finder import KeeperFinder
@@ -53,10 +54,12 @@ class Proofs:
 
     def lost(self, suspects: Sequence[Suspect], cycles: int) -> Proven | None:
         """Return what the scans found that nothing points to, of the sites that grow."""
-        found = {suspect.site: self._reachability(suspect.site) for suspect in suspects}
-        lost = [site for site, each in found.items() if each.state == "lost"]
-        at = max((found[site].decided_at or 0 for site in lost), default=0)
+        lost = self._lost_sites(suspects)
+        at = max((self._reachability(site).decided_at or 0 for site in lost), default=0)
         return self._proven("lost", lost, suspects, at, cycles)
+
+    def _lost_sites(self, suspects: Sequence[Suspect]) -> list[int]:
+        return [suspect.site for suspect in suspects if self._reachability(suspect.site).state == "lost"]
 
     def kept(
         self, suspects: Sequence[Suspect], cycles: int, holding: Mapping[int, frozenset[int]] | None = None
@@ -80,6 +83,21 @@ class Proofs:
                     self.keepers[suspect.site] = keeper
         kept = [suspect.site for suspect in suspects if suspect.site in self.keepers]
         return self._proven("kept", kept, suspects, cycles, cycles, self.keepers[kept[0]]) if kept else None
+
+    def without_bounded(self, evidence: Evidence, bounded: Collection[int]) -> Evidence:
+        """Return the evidence with the growth of these sites, which bounded containers hold, left out of all rates.
+
+        It ends. But the same blocks may have a second holder, so the interval still reaches up to it.
+        """
+        if evidence.lost is None or not bounded:
+            return evidence
+        lost = self._lost_sites(evidence.suspects)
+        others = [suspect for suspect in evidence.suspects if suspect.site not in bounded]
+        total = self._ledger.total_growth(lost, others)
+        if total is None:
+            return evidence
+        total = replace(_reaching(total, evidence.lost.total), low=evidence.lost.total.low)
+        return replace(evidence, lost=replace(evidence.lost, total=total))
 
     def may_be_bounded(self, suspects: Sequence[Suspect]) -> bool:
         """Whether nearly all that leaks may go into containers that code keeps small."""
@@ -144,9 +162,30 @@ class Proofs:
         longest_s = _LOST_STANDS_AFTER_S if keeper is None or is_rest_open else _KEPT_STANDS_AFTER_S
         is_settled = waited_s > longest_s or (is_exact and not is_rest_open and (is_known or keeper is not None))
         if keeper is not None:
-            # The container itself grows as well, now and then: its rate is not known so soon, but that it has one is.
+            total = _together(total, self._growth_of_container(keeper, suspects, sites))
             total = _reaching(total, self._ledger.growth([suspect.site for suspect in suspects]))
+        # What only grows so far may end: no more is certain than what is proven.
+        total = replace(total, low=min(total.low or 0.0, growth.low or 0.0))
         return Proven(len(sites), growth, total, at, is_settled, keeper)
+
+    def _growth_of_container(self, keeper: Keeper, suspects: Sequence[Suspect], kept: Sequence[int]) -> float:
+        """Return the bytes a cycle by which a container's own table grows, over the whole run.
+
+        It is made larger now and then, so the later half of the cycles does not tell its rate.
+        """
+        tables = [
+            suspect.site
+            for suspect in suspects
+            if suspect.site not in kept and not self._ledger.grows_steadily(suspect.site)
+            if any(self._adds_to(keeper, stack) for stack in self._ledger.stacks_of(suspect.site)[:1])
+        ]
+        return sum(map(self._ledger.mean_growth, tables))
+
+    @staticmethod
+    def _adds_to(keeper: Keeper, stack: Sequence[Call]) -> bool:
+        """Whether a block is allocated by the very line that adds to a container: most of all its table."""
+        innermost = next((call for call in stack if call.file is not None), None)
+        return innermost is not None and (innermost.file, innermost.line) == (keeper.file, keeper.line)
 
 
 def _is_rest_open(proven_rate: float, others: Sequence[Suspect], cycles: int) -> bool:
@@ -157,6 +196,13 @@ def _is_rest_open(proven_rate: float, others: Sequence[Suspect], cycles: int) ->
         and other.bytes_per_cycle > _NOTABLE_SHARE * proven_rate
         for other in others
     )
+
+
+def _together(growth: SeriesVerdict, more: float) -> SeriesVerdict:
+    """Return growth with a rate that is not known so well on top."""
+    if growth.rate is None or growth.high is None:
+        return growth
+    return replace(growth, rate=growth.rate + more, high=growth.high + more)
 
 
 def _reaching(growth: SeriesVerdict, other: SeriesVerdict | None) -> SeriesVerdict:

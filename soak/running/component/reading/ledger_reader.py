@@ -325,6 +325,10 @@ class LedgerReader:
         series = [self._judge.series(site) for site in sites]
         return later_growth(series[0][0], np.sum([sizes for _, _, sizes in series], axis=0), parts) if series else None
 
+    def mean_growth(self, site: int) -> float:
+        """Return the bytes a cycle by which a site has grown since the first checkpoint."""
+        return self._judge.mean_growth(site)
+
     def total_growth(self, lost: list[int], suspects: Sequence[Suspect]) -> SeriesVerdict | None:
         """Return what the ``lost`` sites and all others that have grown steadily so far grow by together.
 
