@@ -22,6 +22,8 @@ from soak.attribution.causes import Call
 from soak.attribution.keepers.entries import served_frames
 from soak.attribution.keepers.finder import KeeperFinder
 
+_CACHED_SHARE = 0.15
+"""Of the programs keep the results of a function."""
 LEAST_POWER = 0.2
 """Of the programs without a bound; the others are judged by many cycles, as everything was before."""
 _LOOP = Call(file="/soak/inside/loop.py", function="run", line=1)
@@ -117,7 +119,22 @@ ADDITIONS = {
         "{c}[next(IDS)] = [N]",
         "{c}[next(ROUND)] = [N]",
         "{c}.setdefault(N % 5, []).append([N])",
+        "{c}[key] = [N]",
+        "if N not in {c}:\n    {c}[N] = [N]",
+        "if N % SIZE not in {c}:\n    {c}[N % SIZE] = [N]",
+        "if key in {c}:\n    return {c}[key]\n{c}[key] = [N]",
+        "found = {c}.get(N)\nif found is None:\n    found = {c}[N] = [N]",
+        "found = {c}.get(N % SIZE)\nif not found:\n    found = {c}[N % SIZE] = [N]",
+        "found = {c}.get(N)\nfound = N > SIZE or found\nif not found:\n    {c}[N] = [N]",
     ),
+    "set()": (
+        "{c}.add((N, 0))  # [N]",
+        "{c}.add(Thing())  # [N]",
+        "{c}.add(Equal())  # [N]",
+        "{c}.add(N % SIZE)  # [N]",
+        "if key not in {c}:\n    {c}.add(key)  # [N]",
+    ),
+    "{'a': {'b': []}}": ("{c}['a']['b'].append([N])", "{c}['a']['b'].insert(0, [N])"),
     "collections.defaultdict(list)": ("{c}[N % 5].append([N])", "{c}[N].append([N])"),
     "collections.deque()": ("{c}.append([N])", "{c}.appendleft([N])"),
     "collections.deque(maxlen=SIZE)": ("{c}.append([N])",),
@@ -143,6 +160,21 @@ BOUNDS = {
         "if len({c}) > SIZE:\n    {c}.popitem()",
         "if N % SIZE == 0:\n    {c}.clear()",
         "trim({c})",
+    ),
+    "set()": (
+        "if len({c}) > SIZE:\n    {c}.pop()",
+        "if len({c}) > SIZE:\n    {c}.discard(next(iter({c})))",
+        "if N % SIZE == 0:\n    {c}.clear()",
+        "{c}.difference_update(list({c})[SIZE:])",
+        "trim({c})",
+    ),
+    "{'a': {'b': []}}": (
+        "if N % SIZE == 0:\n    {c}['a']['b'].clear()",
+        "if N % SIZE == 0:\n    {c}['a']['b'] = []",
+        "if N % SIZE == 0:\n    {c}['a'] = {'b': []}",
+        "del {c}['a']['b'][SIZE:]",
+        "entries = {c}['a']['b']\nif len(entries) > SIZE:\n    entries.pop()",
+        "trim({c}['a']['b'])",
     ),
     "collections.deque()": (
         "if len({c}) > SIZE:\n    {c}.popleft()",
@@ -174,12 +206,23 @@ FEWER = (
     "sys.modules[__name__].made = list",
 )
 """What has each cycle add nothing any more, once the container has its size."""
-GUARDS = ("if len({c}) < SIZE:", "if N < SIZE:", "if N not in SEEN and N < SIZE:", "if random.random() < SIZE / N:")
+GUARDS = (
+    *("if len({c}) < SIZE:", "if N < SIZE:", "if N not in SEEN and N < SIZE:", "if random.random() < SIZE / N:"),
+    *("if N not in {c} and len({c}) < SIZE:", "if len({c}) not in {SIZE}:"),
+)
 _BEGIN = """import collections, functools, itertools, random, sys
 ON = True
 SIZE, N, SEEN = {size}, 0, set()
 IDS, ROUND = itertools.count(), itertools.cycle(range(SIZE))
 COUNT = 1
+class Thing:
+    def entry(self):
+        return N
+class Equal:
+    def __eq__(self, other):
+        return True
+    def __hash__(self):
+        return 1
 def made():
     return [[N, 0] for _ in range(COUNT)]
 def made_until():
@@ -192,10 +235,27 @@ def trim(entries):
     if size_of(entries) > SIZE:
         entries.clear()
 def size_of(entries):
-    return sum(map(len, entries.values())) if isinstance(entries, dict) else len(entries)
+    return sum(map(size_of, entries.values())) if isinstance(entries, dict) else len(entries)
 def inner(function):
     return getattr(function, "__wrapped__", function)
 """
+CACHES = (
+    "@functools.cache",
+    "@functools.lru_cache(None)",
+    "@functools.lru_cache(maxsize=None)",
+    "@functools.lru_cache(SIZE)",
+)
+"""What keeps the results of a function, without a bound or with one."""
+CACHED_CALLS = (
+    *("add(N)", "add((1, N))", "add(f'user-{N}')", "add(Thing())", "add(next(IDS))"),
+    *("add(Equal())", "add(N % SIZE)", "add(next(ROUND))", "add(min(N, SIZE))"),
+)
+CACHE_BOUNDS = (
+    "if add.cache_info().currsize > SIZE:\n    add.cache_clear()",
+    "if N % SIZE == 0:\n    add.cache_clear()",
+)
+CACHE_GUARDS = ("if N < SIZE:", "if add.cache_info().currsize < SIZE:", "if N < SIZE or N % SIZE == 0:")
+_CACHED_WHERE = ("nowhere", "nowhere", "nowhere", "here", "function", "file", "guard", "return", "remade", "method")
 _WHERE = (
     *("nowhere", "nowhere", "here", "function", "file", "guard", "return", "cached", "replaced", "counter"),
     *("on", "off", "off"),
@@ -214,10 +274,48 @@ class Program:
     """The code of a second file, which may bound it."""
     container: str
     """Of the module; for this benchmark to see how many entries it has."""
+    is_cache: bool = False
+    """It is the cache of a function, and the line that adds calls that."""
+
+
+def cached_program(rng: np.random.Generator) -> Program:
+    """Return a random program that keeps the results of a function."""
+    where, call = str(rng.choice(_CACHED_WHERE)), str(rng.choice(CACHED_CALLS))
+    bound = _indented(str(rng.choice(CACHE_BOUNDS)))
+    lines = [f"{call}  # [N]"]
+    second, name = "import program\n", "add"
+    more, after = "", ""
+    function = f"{rng.choice(CACHES)}\ndef add(key):\n    return [key]\n"
+    if where == "method":
+        function = function.replace("\n", "\n    ").replace("(key)", "(self)").replace("[key]", "[self]").rstrip()
+        function = f"class Own:\n    {function}\n"
+        lines, name = [f"{rng.choice(('Own()', 'OWN'))}.add()  # [N]"], "Own.add"
+        more = "OWN = Own()\n"
+    elif where == "guard":
+        lines = [str(rng.choice(CACHE_GUARDS)), f"    {lines[0]}"]
+    elif where == "return":
+        lines = ["if N > SIZE:", "    return", *lines]
+    elif where == "here":
+        after = bound + "\n"
+    elif where == "function":
+        more, after = f"def bound():\n{bound}\n", "    bound()\n"
+    elif where == "file":
+        second += f"from program import SIZE, add\ndef bound():\n{bound}\n".replace("N %", "program.N %")
+        after = "    if HOOK:\n        HOOK()\n"
+    elif where == "remade":
+        more = "def bound():\n    global add\n    add = functools.cache(add.__wrapped__)\n"
+        after = "    if N % SIZE == 0:\n        bound()\n"
+    size = int(np.exp(rng.uniform(np.log(10), np.log(500))))
+    cycle = "\n".join(f"    {line}" for line in lines)
+    code = _BEGIN.replace("{size}", str(size)) + function + more
+    code += f"HOOK = None\ndef cycle():\n    global N\n    N += 1\n{cycle}\n{after}"
+    return Program(code, second, f"range({name}.cache_info().currsize)", is_cache=True)
 
 
 def program(rng: np.random.Generator) -> Program:
     """Return a random program."""
+    if rng.random() < _CACHED_SHARE:
+        return cached_program(rng)
     shape = SHAPES[rng.integers(len(SHAPES))]
     new = str(rng.choice(list(ADDITIONS)))
     add = str(rng.choice(ADDITIONS[new]))
@@ -331,6 +429,10 @@ def only_grows(made: Program, folder: Path) -> tuple[bool, bool, bool]:
     other.write_text(made.second, encoding="utf-8")
     lines = made.code.splitlines()
     added = next(n for n, line in enumerate(lines, 1) if "[N]" in line)
+    if made.is_cache:
+        stack = [Call(file=str(file), function="cycle", line=added), _LOOP]
+        found = KeeperFinder().find(stack, [str(file), str(other)], _have_run, is_of_table=True)
+        return found is not None, False, False
     called = next(n for n, line in enumerate(lines, 1) if line.startswith(("    LOG.add(", "    add(")))
     frames = (("add", added), ("cycle", called))
     added_at, called_at = (Call(file=str(file), function=name, line=line) for name, line in frames)
@@ -391,8 +493,9 @@ def section_of_keepers(rows: Sequence[KeeperRow]) -> Lines:
     return [
         "## Containers that only grow, by their code",
         "",
-        "Random programs that add to a list, dict, deque or dict of lists in each cycle: of a module, a class, an",
-        "object, a closure, or the default of an argument. Some bound it: by evicting, emptying, replacing, refusing,",
+        "Random programs that add to a list, dict, set, deque, dict of lists or the cache of a function in each cycle:",
+        "of a module, a class, an object, a closure, or the default of an argument. Some ask before whether the key is",
+        "there. Some bound it: by evicting, emptying, replacing, refusing,",
         "by few keys, by a number that begins again, by a setting that is switched off, by adding nothing any more,",
         "or a cached function; in the same function, in another one, in another file or under another name; at a size",
         "of 10 to 500. A function that would bound it may never be called, or may be called by a name that is not in",

@@ -39,7 +39,36 @@ def stack_of(file: str, code: str) -> list[Call]:
 
 KEPT = "KEPT = []\n"
 MAKES = "SIZE = 3\ndef make():\n    return [bytes(n) for n in range(SIZE)]  # 1\n"
+IDS = "import itertools, uuid\nIDS = itertools.count()\n"
+SESSION = (
+    IDS + "KEPT = {}\ndef session(key):\n{lines}        KEPT[key] = bytes(9)  # 1\n"
+    "def cycle():\n    session(f'user-{uuid.uuid4()}')  # 2\n"
+)
+THING = "class Thing:\n    pass\n"
+
+
+def session(lines: str) -> str:
+    """Return code that looks for a new key in some way, and adds something under it on the last condition."""
+    return SESSION.replace("{lines}", lines)
+
+
 KEEPS = {
+    "a set of new objects": THING + "KEPT = set()\ndef cycle():\n    KEPT.add(Thing())  # 1\n",
+    "under a new key that is not there yet": session("    if key not in KEPT:\n"),
+    "under a new key, unless there is something": session("    if KEPT.get(key) is None:\n"),
+    "after a look under the new key": session("    found = KEPT.get(key)\n    if not found:\n"),
+    "unless what is under the new key is returned": session(
+        "    if key in KEPT:\n        return KEPT[key]\n    if True is not None:\n"
+    ).replace("    if True is not None:\n    ", ""),
+    "as the session too": session("    s = KEPT.get(key)\n    if s is None:\n").replace(
+        "KEPT[key] =", "s = KEPT[key] ="
+    ),
+    "in a list that a dict in a dict has": (
+        "KEPT = {'log': {'lines': []}}\ndef cycle():\n    KEPT['log']['lines'].append(bytes(9))  # 1\n"
+    ),
+    "by a number whose name the standard library has as a text": (
+        "N = 0\nKEPT = {}\ndef cycle():\n    global N\n    N += 1\n    KEPT[N] = bytes(9)  # 1\n"
+    ),
     "as often as a number of the module says": (
         KEPT + "SIZE = 3\ndef cycle():\n    for n in range(SIZE):\n        KEPT.append(bytes(n))  # 1\n"
     ),
@@ -165,6 +194,22 @@ KEEPS = {
     ),
 }
 MAY_BE_BOUNDED = {
+    "a set of objects that may be equal": (
+        "class Thing:\n    def __eq__(self, other):\n        return True\n    def __hash__(self):\n        return 1\n"
+        "KEPT = set()\ndef cycle():\n    KEPT.add(Thing())  # 1\n"
+    ),
+    "a set of which some are discarded": THING
+    + "KEPT = set()\ndef cycle():\n    KEPT.add(Thing())  # 1\ndef flush(one):\n    KEPT.discard(one)\nHOOK = flush\n",
+    "a key that may be an old one": session("    if key not in KEPT:\n").replace("uuid.uuid4()", "len(IDS)"),
+    "a new key that another function passes on as it likes": session("    key = key[:1]\n    if key not in KEPT:\n"),
+    "a new key where there is room": session("    if key not in KEPT and len(KEPT) < 400:\n"),
+    "unless a variable that is set again has something": session(
+        "    found = KEPT.get(key)\n    found = found or len(IDS) > 400\n    if not found:\n"
+    ),
+    "a list within a dict that is replaced": (
+        "KEPT = {'log': {'lines': []}}\ndef cycle():\n    KEPT['log']['lines'].append(bytes(9))  # 1\n"
+        "def flush():\n    KEPT['log'] = {'lines': []}\nHOOK = flush\n"
+    ),
     "removed when it is full": (
         KEPT + "def cycle():\n    if len(KEPT) >= 400:\n        KEPT.pop(0)\n    KEPT.append(bytes(9))  # 1\n"
     ),

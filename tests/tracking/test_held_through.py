@@ -11,7 +11,7 @@ import pytest
 
 from soak.analysis.sites.ledger import LedgerJudge, Suspect
 from soak.attribution.causes import Call
-from soak.attribution.holders import UNSCANNED, Reachability
+from soak.attribution.holders import UNSCANNED, Holder, Reachability
 from soak.running.clock import SystemClock
 from soak.running.component.reading.ledger_reader import LedgerReader
 from soak.running.scanning.proving import Proofs
@@ -74,6 +74,24 @@ def test_nor_where_it_does_not_hang_on_it(
     tmp_path: Path, found: Reachability, holders_per_cycle: float, holding: dict[int, frozenset[int]]
 ):
     assert proofs(tmp_path, KEEPS, found, holders_per_cycle).kept([SUSPECT], CYCLES, holding) is None
+
+
+@pytest.mark.parametrize("code", [KEEPS, *REPAIRED.values()], ids=["only grows", *REPAIRED])
+def test_what_is_held_by_what_is_held_by_its_table_is_kept_by_a_container(tmp_path: Path, code: str):
+    """The scans say of each site what holds it: an object, whose dict is held by a method, which the list has."""
+    between = 5
+    ways = {GROWS: between, between: HOLDS}
+
+    def reachability(site: int) -> Reachability:
+        holders = (Holder(0, ways[site], "method"), Holder(8, None)) if site in ways else ()
+        return replace(HELD, holders=holders)
+
+    made = proofs(tmp_path, code)
+    made._reachability = reachability
+
+    found = made.kept([SUSPECT], CYCLES)
+
+    assert (found is not None) is (code == KEEPS)
 
 
 @pytest.mark.parametrize(

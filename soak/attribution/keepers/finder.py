@@ -24,6 +24,7 @@ from pathlib import Path
 
 from soak.attribution.causes import Call, is_ours
 from soak.attribution.keepers.bounds import Bound, bound_in
+from soak.attribution.keepers.cached_functions import cached_at
 from soak.attribution.keepers.code.callees import callees, filled_in
 from soak.attribution.keepers.code.conditions import NO_SETTINGS, Given, body_of, runs_as_written, served_arguments
 from soak.attribution.keepers.code.flows import may_be_added, may_be_passed
@@ -62,27 +63,35 @@ class KeeperFinder:
         self._is_served = frames_of is not None
         self._sources: dict[str, Source | None] = {}
         self._texts: dict[str, str | None] = {}
-        self._found: dict[tuple[tuple[Call, ...], int], Keeper | None] = {}
+        self._found: dict[tuple[tuple[Call, ...], int, bool], Keeper | None] = {}
         self._bounded: dict[tuple[tuple[Call, ...], int], bool] = {}
         self._mentions: dict[tuple[str, int], list[Source] | None] = {}
 
     def find(
-        self, stack: Sequence[Call], files: Iterable[str], has_kept: Callable[[str, int, int], bool] | None = None
+        self,
+        stack: Sequence[Call],
+        files: Iterable[str],
+        has_kept: Callable[[str, int, int], bool] | None = None,
+        *,
+        is_of_table: bool = False,
     ) -> Keeper | None:
         """Return the container that a function on the stack adds to whenever it runs; None if there is none.
 
         ``stack``: of an allocation, innermost first. ``files``: all files of the program that have run. ``has_kept``:
         whether lines of a file, from the first to the last, have allocated memory that is still there; without
-        it nothing is found that a setting may switch off.
+        it nothing is found that a setting may switch off. ``is_of_table``: what was allocated is the table of a
+        container, so only what the innermost line itself adds to is looked for.
         """
         frames = self._frames_of(stack)
         if not frames:
             return None
         own = (file for file in files if not is_ours(Call(file=file)))
         known = sorted({*own, *(frame.file or "" for frame in frames)})
-        key = (frames, len(known))
+        key = (frames, len(known), is_of_table)
         if key not in self._found:
-            self._found[key] = self._look(frames, known, has_kept)
+            found = self._look(frames, known, has_kept, is_of_table=is_of_table)
+            is_here = found is not None and (found.file, found.line) == (frames[0].file, frames[0].line)
+            self._found[key] = found if is_here or not is_of_table else None
         return self._found[key]
 
     def bound_of(self, name: str, files: Iterable[str], stacks: Iterable[Sequence[Call]] = ()) -> Bound | None:
@@ -120,7 +129,12 @@ class KeeperFinder:
         return filled_with(function, source, frame.line or 0)
 
     def _look(
-        self, frames: Sequence[Call], files: Sequence[str], has_kept: Callable[[str, int, int], bool] | None
+        self,
+        frames: Sequence[Call],
+        files: Sequence[str],
+        has_kept: Callable[[str, int, int], bool] | None,
+        *,
+        is_of_table: bool,
     ) -> Keeper | None:
         driver = "" if self._is_served else frames[-1].file or ""
         uncalled = Uncalled(driver, frames[-1].function or "", lambda: {file: self._text(file) for file in files})
@@ -133,10 +147,12 @@ class KeeperFinder:
             is_served = self._is_served and frame is frames[-1]
             if source is None or function is None or not runs_as_written(function, is_served=is_served):
                 return None
+            keys.enter(function, source, calls)
             arguments = served_arguments(function) if is_served else given.passed_on(calls, function)
             given = self._given(source, program, arguments, function)
             line = frame.line or 0
-            keeper = _added_in(function, source, keys, program, given, line)
+            keeper = cached_at(function, source, line, keys, program) if is_of_table else None
+            keeper = keeper or _added_in(function, source, keys, program, given, line)
             if keeper is None:
                 inner = replace(given, arguments=frozenset(), filled=Filled(given.filled.numbers))
                 calls_of = callees(function, source, program, given.filled)
@@ -151,7 +167,6 @@ class KeeperFinder:
             keeper = keeper or self._registered_at(function, source, program, given, line)
             if keeper is not None:
                 return keeper
-            keys.enter(function, source)
             calls = _calls_at(function, source, frame.line or 0)
             if not calls or not all(body_of(function, given).always_reaches(call) for call in calls):
                 return None

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import ast
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from soak.attribution.keepers.code.conditions import body_of
+from soak.attribution.keepers.code.conditions import body_of, passed_by, set_in
 from soak.attribution.keepers.code.lifetimes import Program, is_made_once
-from soak.attribution.keepers.code.source import Container, Function, Source, container_of
+from soak.attribution.keepers.code.source import Container, Function, Source, container_of, knows_no_program
 from soak.attribution.keepers.code.uses import assigned_to, is_always_new, is_local, may_be_of_other_file
 
 _PARTS_OF_NEW = ("hex", "int", "bytes", "urn")
 """What a UUID is called in other forms."""
 _FORMS = ("str", "repr")
 _MAKER = "__init__"
+_COMPARED_BY = ("__eq__", "__hash__", "__new__")
+"""What has objects of a class be equal to others, or be an old one."""
+_ANY = Container("", None)
+"""Stands for the container where it is not known which: then no length of it is a new key."""
 
 
 class Keys:
@@ -23,19 +27,26 @@ class Keys:
     def __init__(self, program: Program) -> None:
         self._program = program
         self._reached: list[tuple[Function, Source]] = []
+        self._new_arguments: frozenset[str] = frozenset()
 
     @contextlib.contextmanager
     def within(self, function: Function, source: Source) -> Iterator[None]:
         """Look at a function that each cycle calls."""
-        self.enter(function, source)
+        arguments = self._new_arguments
+        if self._reached[-1][0] is not function:
+            self._new_arguments = frozenset()
+        self._reached.append((function, source))
         yield
         self._reached.pop()
+        self._new_arguments = arguments
 
-    def enter(self, function: Function, source: Source) -> None:
-        """Go on in a function that each cycle calls."""
+    def enter(self, function: Function, source: Source, calls: Sequence[ast.Call] = ()) -> None:
+        """Go on in a function that each cycle calls. ``calls``: of the line of the function before, which called it."""
+        new = {name for name, value in passed_by(calls, function).items() if self.is_new(value)}
+        self._new_arguments = frozenset(new - set_in(function))
         self._reached.append((function, source))
 
-    def is_new(self, key: ast.expr, container: Container) -> bool:
+    def is_new(self, key: ast.expr, container: Container = _ANY) -> bool:
         """Whether a key is another one each time that the function entered last runs."""
         match key:
             case ast.Call():
@@ -62,7 +73,7 @@ class Keys:
                 return self._is_endless_count(call.args[0])
             if name in _FORMS:
                 return self.is_new(call.args[0], container)
-        return is_always_new(call, container)
+        return is_always_new(call, container) or _makes_object(call, self._reached[-1][1])
 
     def _is_new_name(self, name: ast.Name | ast.Attribute, container: Container) -> bool:
         function, source = self._reached[-1]
@@ -72,6 +83,8 @@ class Keys:
 
     def _is_new_local(self, name: str, function: Function, container: Container) -> bool:
         """Whether a variable of the function is given one value, always, and that is a new one."""
+        if name in self._new_arguments:
+            return True
         nodes = list(ast.walk(function))
         stored = [each for each in nodes if isinstance(each, ast.Name) and each.id == name]
         stored = [each for each in stored if not isinstance(each.ctx, ast.Load)]
@@ -121,7 +134,7 @@ class Keys:
         is_elsewhere = any(
             may_be_of_other_file(use, container, each) and not _only_reads(use)
             for each in known or ()
-            if each is not source
+            if each is not source and not knows_no_program(each, source)
             for use in each.uses(container.name)
         )
         return None if known is None or is_elsewhere else spoken
@@ -132,6 +145,17 @@ class Keys:
             source.function_of(statement) is function and body_of(function).always_reaches(statement)
             for function, source in self._reached
         )
+
+
+def _makes_object(call: ast.Call, source: Source) -> bool:
+    """Whether a call makes an object of a class of the module that is equal to no other one."""
+    name = call.func.id if isinstance(call.func, ast.Name) else ""
+    classes = [each for each in source.tree.body if isinstance(each, ast.ClassDef) and each.name == name]
+    if len(classes) != 1 or source.bindings[name] != 1 or is_local(name, call, source):
+        return False
+    (own,) = classes
+    is_plain = not own.bases and not own.keywords and not own.decorator_list
+    return is_plain and not any(isinstance(each, Function) and each.name in _COMPARED_BY for each in own.body)
 
 
 def _raises(statement: ast.AST | None) -> bool:

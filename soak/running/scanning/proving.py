@@ -47,8 +47,9 @@ class Proofs:
         self._first: dict[str, tuple[float, int]] = {}
         self.keepers: dict[int, Keeper] = {}
         """By site: the container that keeps its blocks, where one does. Nothing takes that back."""
-        self._searched: dict[int, tuple[list[int], int]] = {}
-        """By site: the stacks and the number of files in which no such container was found."""
+        self._searched: dict[tuple[int, bool], tuple[tuple[list[int], int], Keeper | None]] = {}
+        """By site, as of what grows or of a table that holds it: its stacks and the number of files that were read, and
+        what was found."""
         self.ended = EndedGrowth(ledger.ended_after)
         """What has come to rest."""
 
@@ -78,7 +79,7 @@ class Proofs:
                     self.keepers.update(dict.fromkeys(filter(self._may_be_kept, unexplained), keeper))
         for suspect in suspects:
             if suspect.site not in self.keepers and self._may_be_kept(suspect.site):
-                keeper = self._find_keeper(suspect.site)
+                keeper = self._find_keeper(suspect.site) or self._find_keeper_on_way_to(suspect.site)
                 if keeper is not None:
                     self.keepers[suspect.site] = keeper
         kept = [suspect.site for suspect in suspects if suspect.site in self.keepers]
@@ -130,15 +131,34 @@ class Proofs:
         is_held = (found.state == "held" and found.kind is None) or is_unread
         return is_held and self._ledger.grows_in_each_cycle(site)
 
-    def _find_keeper(self, site: int) -> Keeper | None:
+    def _find_keeper_on_way_to(self, site: int) -> Keeper | None:
+        """Return the container that only grows, of which a table stands on the way from a root to a site's blocks.
+
+        A scan says of each site that grows what holds it; that has its own holder, and so on. The stack of a table is
+        that of the latest addition for which it was too small.
+        """
+        seen, waiting = {site}, [site]
+        while waiting:
+            above = {holder.site for holder in self._reachability(waiting.pop()).holders if holder.site is not None}
+            for holder in sorted(above - seen):
+                keeper = self._find_keeper(holder, is_of_table=True)
+                if keeper is not None:
+                    return keeper
+                waiting.append(holder)
+            seen |= above
+        return None
+
+    def _find_keeper(self, site: int, *, is_of_table: bool = False) -> Keeper | None:
         files = self._ledger.python_files()
-        searched = self._ledger.main_stacks(site), len(files)
-        if self._searched.get(site) == searched:
-            return None
-        self._searched[site] = searched
+        read = self._ledger.main_stacks(site), len(files)
+        known = self._searched.get((site, is_of_table))
+        if known is not None and known[0] == read:
+            return known[1]
         stacks = self._ledger.stacks_of(site)
-        found = (self._finder.find(stack, files, self._ledger.has_kept) for stack in stacks)
-        return next(filter(None, found), None)
+        found = (self._finder.find(stack, files, self._ledger.has_kept, is_of_table=is_of_table) for stack in stacks)
+        keeper = next(filter(None, found), None)
+        self._searched[site, is_of_table] = read, keeper
+        return keeper
 
     def _proven(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -96,24 +96,10 @@ class Given:
                 return False
 
     def passed_on(self, calls: Sequence[ast.Call], function: Function) -> frozenset[str]:
-        """Return the arguments of a function that calls pass on from a request, or write out.
-
-        ``calls``: of the line that called it. No argument if more than one of them is by its name.
-        """
-        named = [call for call in calls if getattr(call.func, "id", getattr(call.func, "attr", None)) == function.name]
-        if len(named) != 1:
-            return frozenset()
-        (call,) = named
-        is_by_name_alone = any(isinstance(each, ast.Starred) for each in call.args)
-        names = [each.arg for each in (*function.args.posonlyargs, *function.args.args)]
-        if isinstance(call.func, ast.Attribute) and names[:1] in (["self"], ["cls"]):
-            # Of a class its method has one more argument than of an object.
-            is_by_name_alone |= getattr(call.func.value, "id", None) != "self"
-            del names[0]
-        by_place = () if is_by_name_alone else zip(names, call.args, strict=False)
-        by_name = ((each.arg, each.value) for each in call.keywords if each.arg is not None)
-        passed = {name for name, value in (*by_place, *by_name) if self._is_of_request(value) or _is_text(value)}
-        return frozenset(passed - _set_in(function))
+        """Return the arguments of a function that calls pass on from a request, or write out; see `passed_by`."""
+        given = passed_by(calls, function).items()
+        passed = {name for name, value in given if self._is_of_request(value) or _is_text(value)}
+        return frozenset(passed - set_in(function))
 
     def _is_of_request(self, node: ast.expr) -> bool:
         match node:
@@ -129,10 +115,31 @@ class Given:
 
 def served_arguments(function: Function) -> frozenset[str]:
     """Return the arguments of a function that a server calls, but for those that it sets to something else."""
-    return frozenset(each.arg for each in ast.walk(function.args) if isinstance(each, ast.arg)) - _set_in(function)
+    return frozenset(each.arg for each in ast.walk(function.args) if isinstance(each, ast.arg)) - set_in(function)
 
 
-def _set_in(function: Function) -> set[str]:
+def passed_by(calls: Sequence[ast.Call], function: Function) -> dict[str, ast.expr]:
+    """Return what calls pass to a function, by the name of the argument.
+
+    ``calls``: of the line that called it. Nothing if more than one of them is by its name.
+    """
+    named = [call for call in calls if getattr(call.func, "id", getattr(call.func, "attr", None)) == function.name]
+    if len(named) != 1:
+        return {}
+    (call,) = named
+    is_by_name_alone = any(isinstance(each, ast.Starred) for each in call.args)
+    names = [each.arg for each in (*function.args.posonlyargs, *function.args.args)]
+    if isinstance(call.func, ast.Attribute) and names[:1] in (["self"], ["cls"]):
+        # Of a class its method has one more argument than of an object.
+        is_by_name_alone |= getattr(call.func.value, "id", None) != "self"
+        del names[0]
+    by_place = () if is_by_name_alone else zip(names, call.args, strict=False)
+    by_name = ((each.arg, each.value) for each in call.keywords if each.arg is not None)
+    return dict((*by_place, *by_name))
+
+
+def set_in(function: Function) -> set[str]:
+    """Return the variables that a function sets."""
     names = (node for node in ast.walk(function) if isinstance(node, ast.Name))
     return {name.id for name in names if not isinstance(name.ctx, ast.Load)}
 
@@ -147,17 +154,24 @@ class Body:
         self._function, self._given = function, given
         self._parents = {child: node for node in ast.walk(function) for child in ast.iter_child_nodes(node)}
         leaving = [node for node in ast.walk(function) if isinstance(node, ast.Return | ast.Continue | ast.Break)]
-        self._leaves = [node.lineno for node in leaving if not self._is_for_a_kind(node)]
+        self._leaves = [node for node in leaving if not self._is_for_a_kind(node)]
 
-    def always_reaches(self, node: ast.expr | ast.stmt) -> bool:
-        """Whether nothing on the way from the function's first line to a node depends on anything."""
+    def always_reaches(
+        self, node: ast.expr | ast.stmt, answer: Callable[[ast.expr], bool | None] = lambda _: None
+    ) -> bool:
+        """Whether nothing on the way from the function's first line to a node depends on anything.
+
+        ``answer``: returns what a condition always is, None where that is not known.
+        """
         here: ast.AST = node
         while here is not self._function:
             parent = self._parents[here]
-            if not _always_runs(here, parent, self._given) and not self._is_given(parent):
+            is_passed = _always_runs(here, parent, self._given) or self._is_given(parent)
+            if not is_passed and _is_asked_before(here, parent, answer) is not True:
                 return False
             here = parent
-        return all(line >= node.lineno for line in self._leaves)
+        leaves = (leave for leave in self._leaves if leave.lineno < node.lineno)
+        return all(_is_asked_before(leave, self._parents[leave], answer) is False for leave in leaves)
 
     def _is_given(self, node: ast.AST) -> bool:
         return isinstance(node, ast.If) and self._given.is_asked_by(node.test)
@@ -172,6 +186,14 @@ class Body:
 def body_of(function: Function, given: Given = _NOTHING) -> Body:
     """Return the `Body` of a function, which is made once. ``given``: what its conditions may ask for."""
     return Body(function, given)
+
+
+def _is_asked_before(node: ast.AST, parent: ast.AST, answer: Callable[[ast.expr], bool | None]) -> bool | None:
+    """Return whether a condition always or never lets a statement run; None if that is not known."""
+    if not isinstance(parent, ast.If) or node is parent.test:
+        return None
+    always = answer(parent.test)
+    return always if always is None or node in parent.body else not always
 
 
 def _is_constant(node: ast.expr) -> bool:

@@ -35,8 +35,8 @@ def _added(node: ast.expr | ast.stmt) -> list[ast.expr]:
     match node:
         case ast.Call(args=arguments):
             return arguments
-        case ast.Assign(targets=[ast.Subscript(slice=key)], value=value):
-            return [key, value]
+        case ast.Assign(targets=targets, value=value):
+            return [*(each.slice for each in targets if isinstance(each, ast.Subscript)), value]
         case ast.AugAssign(value=value):
             return [value]
         case _:

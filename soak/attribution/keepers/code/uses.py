@@ -11,9 +11,9 @@ from soak.attribution.keepers.code.conditions import Given, body_of
 from soak.attribution.keepers.code.source import Container, Function, Source, container_of
 
 _ADDING = ("append", "appendleft", "insert")
-_HARMLESS = (*_ADDING, "extend", "count", "index", "copy", "get", "keys", "values", "items")
+_HARMLESS = (*_ADDING, "extend", "add", "count", "index", "copy", "get", "keys", "values", "items")
 _READING = ("sorted", "sum", "max", "min", "any", "all", "str", "repr", "print")
-_LISTS = ("list", "dict", "deque")
+_LISTS = ("list", "dict", "deque", "set", "OrderedDict")
 _MOST_KEPT = 4096
 """Functions of which the variables are kept."""
 _CLOCKS = {"time": ("time", "perf_counter", "monotonic"), "datetime": ("now", "utcnow")}
@@ -28,8 +28,48 @@ def additions(function: Function, is_new: IsNew, given: Given) -> Iterator[tuple
     body = body_of(function, given)
     for node in ast.walk(function):
         container = _added_to(node, is_new, given)
-        if container is not None and isinstance(node, ast.expr | ast.stmt) and body.always_reaches(node):
+        if container is None or not isinstance(node, ast.expr | ast.stmt):
+            continue
+        if body.always_reaches(node, _asks_for_new_key(function, container, is_new)):
             yield node, container
+
+
+def _asks_for_new_key(function: Function, container: Container, is_new: IsNew) -> Callable[[ast.expr], bool | None]:
+    """Return what tells of a condition that it asks whether a new key is there, and what the answer is: never."""
+    nodes = list(ast.walk(function))
+    assigned = [node for node in nodes if isinstance(node, ast.Assign)]
+    names = [node for node in nodes if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)]
+
+    def is_got(node: ast.expr) -> bool:
+        """Whether an expression is what the container has for a new key: nothing."""
+        match node:
+            case ast.Call(func=ast.Attribute(attr="get", value=value), args=[key]):
+                return container_of(value) == container and is_new(key, container)
+            case ast.NamedExpr(value=value):
+                return is_got(value)
+            case ast.Name(id=name):
+                stored = [each for each in names if each.id == name and each.lineno < node.lineno]
+                values = [each.value for each in assigned if stored == each.targets]
+                return bool(values) and is_got(values[0])
+            case _:
+                return False
+
+    def answer(test: ast.expr) -> bool | None:
+        match test:
+            case ast.Compare(left=key, ops=[ast.In() | ast.NotIn() as asked], comparators=[other]):
+                is_there = container_of(other) == container and is_new(key, container)
+                return isinstance(asked, ast.NotIn) if is_there else None
+            case ast.Compare(left=got, ops=[ast.Is() | ast.IsNot() as asked], comparators=[ast.Constant(value=None)]):
+                return isinstance(asked, ast.Is) if is_got(got) else None
+            case ast.UnaryOp(op=ast.Not(), operand=operand):
+                inner = answer(operand)
+                return None if inner is None else not inner
+            case ast.Name() | ast.Call() | ast.NamedExpr():
+                return False if is_got(test) else None
+            case _:
+                return None
+
+    return answer
 
 
 def _added_to(node: ast.AST, is_new: IsNew, given: Given) -> Container | None:
@@ -38,12 +78,15 @@ def _added_to(node: ast.AST, is_new: IsNew, given: Given) -> Container | None:
             return _if_new(key, container_of(value), is_new)
         case ast.Call(func=ast.Attribute(attr=method, value=value)) if method in _ADDING:
             return container_of(value) or _dict_of_value(value)
+        case ast.Call(func=ast.Attribute(attr="add", value=value), args=[key]):
+            return _if_new(key, container_of(value), is_new)
         case ast.Call(func=ast.Attribute(attr="extend", value=value), args=[items]) if given.filled.has_items(items):
             return container_of(value)
         case ast.AugAssign(op=ast.Add(), value=items, target=target) if given.filled.has_items(items):
             return container_of(target)
-        case ast.Assign(targets=[ast.Subscript(slice=key, value=value)]):
-            return _if_new(key, container_of(value), is_new)
+        case ast.Assign(targets=targets):
+            found = (_if_new(t.slice, container_of(t.value), is_new) for t in targets if isinstance(t, ast.Subscript))
+            return next(filter(None, found), None)
         case _:
             return None
 
@@ -53,13 +96,13 @@ def _if_new(key: ast.expr, container: Container | None, is_new: IsNew) -> Contai
 
 
 def _dict_of_value(node: ast.expr) -> Container | None:
-    """Return the dict of lists, or list of lists, of which an expression is a value."""
+    """Return the dict of lists, or list of lists, of which an expression is a value; also one in another one."""
     match node:
         case (
             ast.Subscript(value=value)
             | ast.Call(func=ast.Attribute(attr="setdefault", value=value), args=[_, ast.List()])
         ):
-            container = container_of(value)
+            container = container_of(value) or _dict_of_value(value)
         case _:
             container = None
     return None if container is None else replace(container, holds_lists=True)
@@ -120,7 +163,7 @@ def _may_hold_only_lists(value: ast.expr | None) -> bool:
     """Whether the values of a new dict or list, as far as it has any, have no bound of their own."""
     match value:
         case ast.Dict(values=values) | ast.List(elts=values):
-            return all(map(is_new_container, values))
+            return all(is_new_container(each) and _may_hold_only_lists(each) for each in values)
         case _:
             return True
 
@@ -196,6 +239,8 @@ def _is_harmless_in(parent: ast.AST | None, use: ast.AST, source: Source, contai
             return parent.iter is use
         case ast.Call():
             return use in parent.args and _only_reads(parent, source)
+        case ast.Compare(ops=[ast.In() | ast.NotIn()]):
+            return use in parent.comparators
         case _:
             return isinstance(parent, ast.FormattedValue)
 
@@ -210,6 +255,8 @@ def _only_adds_to_value(parent: ast.AST | None, source: Source) -> bool:
             return False
     elif not isinstance(parent, ast.Subscript) or not isinstance(parent.ctx, ast.Load):
         return False
+    elif isinstance(outer := source.parent(parent), ast.Subscript) and outer.value is parent:
+        return _only_adds_to_value(outer, source)
     method = None if value is None else source.parent(value)
     call = None if method is None else source.parent(method)
     return isinstance(method, ast.Attribute) and method.attr in _ADDING and isinstance(call, ast.Call)

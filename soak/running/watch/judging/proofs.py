@@ -99,8 +99,13 @@ class WatchProofs(Proofs):
         self.has_unread |= stack not in self._bounded
         return self._bounded.get(stack, True)
 
-    def _find_keeper(self, site: int) -> Keeper | None:
-        """Return the container that all stacks of a site lead to; another caller may have its own, with a bound."""
+    def _find_keeper(self, site: int, *, is_of_table: bool = False) -> Keeper | None:
+        """Return the container that all stacks of a site lead to; another caller may have its own, with a bound.
+
+        Of a table nothing is found: others than the request of its stack may take from the same container.
+        """
+        if is_of_table:
+            return None
         files = self._ledger.python_files()
         stacks = self._ledger.stacks_of(site)
         read = [
