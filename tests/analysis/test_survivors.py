@@ -20,6 +20,7 @@ from soak.analysis.sites.survivors import (
     HalfEmptyTable,
     SurvivorJudge,
 )
+from soak.analysis.sites.work import WorkOfOthers
 from soak.measurements import Reading
 from soak.verdict import SeriesState, SeriesVerdict, Verdict
 
@@ -36,13 +37,14 @@ def judge(
     n_clean: int = FEWEST_CYCLES,
     ends: bool = False,
     settled: float = SETTLED,
+    work: WorkOfOthers | None = None,
 ) -> SeriesVerdict | None:
     """Let blocks live from one cycle to another, read about every fortieth cycle; return the verdict at the end.
 
     ``ends``: with one more look at the last cycle.
     """
     sizes = np.broadcast_to(np.asarray(sizes), births.shape)
-    survivors = SurvivorJudge(1.0, settled=settled)
+    survivors = SurvivorJudge(1.0, settled=settled, work=work)
     for cycle in sorted({*range(0, 200, 7), *(int(200 * 1.025**step) for step in range(400))}):
         if cycle > cycles:
             break
@@ -446,3 +448,54 @@ def test_growth_by_free_objects_alone_is_told(in_use: dict[int, int], *, is_free
     survivors.judge(1792)
 
     assert survivors.grows_by_free_objects is is_free
+
+
+def work_of(marks_per_cycle: float, *, until: int = 10_000) -> WorkOfOthers:
+    """Return the work of others that mark so often in each cycle until one, and never after it."""
+    work = WorkOfOthers()
+    for cycle in range(1, until + 2000):
+        work.note(cycle, int(min(cycle, until) * marks_per_cycle))
+    return work
+
+
+def of_supervisor(births: NDArray[np.int64], sizes: NDArray[np.int64] | int, work: WorkOfOthers | None) -> bool:
+    """Whether a process is CLEAN after 1,200 samples that keeps these blocks."""
+    kept = np.full(len(births), FOREVER)
+    return is_clean(
+        judge(births, kept, sizes, cycles=1200, n_clean=150, ends=True, settled=SETTLED_OF_WATCHED, work=work)
+    )
+
+
+@pytest.mark.parametrize(
+    ("work", "clean"),
+    [
+        (None, False),
+        (work_of(0), False),
+        (work_of(0.5), False),
+        (work_of(2), False),
+        (work_of(10), True),
+        (work_of(100, until=100), False),
+    ],
+)
+def test_what_a_process_keeps_once_is_compared_with_the_work_that_others_do_meanwhile(
+    work: WorkOfOthers | None, *, clean: bool
+):
+    assert of_supervisor(np.array([400]), 1748, work) is clean
+
+
+@pytest.mark.parametrize("marks_per_cycle", [1, 10, 100])
+def test_a_process_that_keeps_something_for_each_piece_of_the_work_of_others_is_not_clean(marks_per_cycle: int):
+    work, births = work_of(marks_per_cycle), each_cycle(1200)
+
+    assert not of_supervisor(births, 2 * marks_per_cycle, work)  # two bytes for each
+    assert of_supervisor(births[::200], marks_per_cycle, work)
+    assert not of_supervisor(np.repeat(births, marks_per_cycle)[::20], 16, work)  # a block for each twentieth
+    assert not of_supervisor(np.repeat(births, marks_per_cycle)[::50], 8, work)  # many blocks, few bytes
+
+
+def test_what_is_known_of_the_work_of_others_is_bounded():
+    work = work_of(10, until=50_000)
+
+    assert work.marks_per_cycle(10_000, 20_000) == pytest.approx(10, abs=0.1)
+    assert work.marks_per_cycle(45_000, 49_990) == pytest.approx(10, abs=0.1)
+    assert len(work._notes.first) <= 4096

@@ -3,79 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from ledger_builder import a_checkpoint
 from numpy.typing import NDArray
+from worker_builder import Worker
 
-from soak.native.layout import NATIVE, ROW, SITE, STATE_NATIVE, UNKNOWN_SITE
-from soak.native.ledger import Checkpoint, buckets_of
+from soak.native.layout import UNKNOWN_SITE
 from soak.probes.ledgers.merged import MergedLedger
-from soak.probes.ledgers.tables import CountedProcess, WatchedTables
-
-
-class Worker(WatchedTables):
-    """A process that keeps a block of 10 B at some of its marks."""
-
-    def __init__(self, kept_at: range) -> None:
-        self.made = 0
-        self._kept_at = kept_at
-        self._first = 0
-
-    @property
-    def state(self) -> int:
-        return STATE_NATIVE
-
-    def marks(self) -> int:
-        return self.made
-
-    def count_births_from(self, mark: int) -> None:
-        self._first = mark
-
-    def set_cycle(self, cycle: int) -> None:
-        self.made = cycle
-
-    def read(self) -> Checkpoint:
-        births = np.array([mark for mark in self._kept_at if mark <= self.made], np.int64)
-        rows = np.zeros(len(births), ROW)
-        rows["site"], rows["domain"], rows["live_blocks"], rows["live_bytes"] = UNKNOWN_SITE, NATIVE, 1, 10
-        rows["bucket"] = buckets_of(np.maximum(births - self._first, 0))
-        return a_checkpoint(rows, np.zeros(UNKNOWN_SITE + 1, SITE), self.made)
-
-    def own_mapped(self) -> int:
-        return 0
-
-    def maps(self) -> str:
-        return ""
-
-    def counted(self, checkpoint: Checkpoint) -> list[CountedProcess]:
-        return [CountedProcess(7, checkpoint, lambda site: site)]
-
-    def process_of(self, *_args: object) -> None:
-        return None
-
-    def labelled(self, *_args: object) -> list:
-        return []
-
-    def in_use(self, *_args: object) -> dict:
-        return {}
-
-    def unheld(self, _sites: object) -> NDArray[np.void]:
-        """Return all that is alive."""
-        return self.read().rows.copy()
-
-    def free_tuples(self, *_args: object) -> dict:
-        return {}
-
-    def request_flags(self, sites: list[int]) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
-
-    def _string(self, offset: int) -> str:
-        return str(offset)
-
-    def _stack_words(self, at: int) -> tuple[int, ...]:
-        return (at,)
 
 
 def births(ledger: MergedLedger) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -148,3 +80,20 @@ def test_what_nothing_holds_is_told_by_site_and_birth_as_what_is_alive_is():
 
     assert len(unheld) == len(found.rows) > 40
     assert (unheld[["site", "bucket", "live_bytes"]] == found.rows[["site", "bucket", "live_bytes"]]).all()
+
+
+def test_births_of_long_ago_are_told_as_closely_after_many_readings():
+    """One of a hundred thousand marks, each read; the other process makes as many."""
+    first, second = Worker(range(100_000, 100_016)), Worker(range(0))
+    ledger = MergedLedger()
+    ledger.add("first", first)
+    ledger.add("second", second)
+    ledger.count_births_from(0)
+    for _ in range(30_000):
+        first.made, second.made = first.made + 10, second.made + 10
+        ledger.marks()
+
+    born_from, born_by = births(ledger)
+
+    assert (born_from > 150_000).all()
+    assert (born_by < 250_000).all()

@@ -18,13 +18,14 @@ pytestmark = [pytest.mark.integration, pytest.mark.native]
 
 VERSIONS = [version for version in ("3.9", "3.11", "3.12", "3.13") if version in interpreters()]
 """In 3.9 equal names have one entry of the cache."""
-COUNT = 100
+COUNT, FREE = 100, 60
 KEPT = {
     "kept": 12,
     "kept by its peer": 5,
     "kept, weakly known to itself": 2,
     "kept by a generator": 12,
     "kept after a list of garbage": 1,
+    "kept tables": 1,
     "kept names": 1,
 }
 """Each of so many is kept in another way, and has at least so many blocks that are held."""
@@ -89,20 +90,31 @@ def make(kind):
             kept.append(waiting)
     elif kind == "kept after a list of garbage":
         popped()
+    elif kind == "garbage of old dicts":
+        for number in range(FREE):
+            connect(number)
+    elif kind == "free tables":
+        dicts = [{"number": number} for number in range(FREE)]
+        dicts.clear()
+    elif kind == "kept tables":
+        kept.extend({"number": number} for number in range(COUNT))
     elif kind == "names":
         kept.extend(look_up() for _ in range(2 * COUNT))
     elif kind == "kept names":
         for number in range(COUNT):
             kept.append("name %d" % number)
 
-COUNT = int(sys.argv[1])
+COUNT, FREE = int(sys.argv[1]), 60
 look_up()
+if "garbage of old dicts" in sys.argv:
+    dicts = [{} for _ in range(2 * FREE)]
+    dicts.clear()
 print("started", flush=True)
 sys.stdin.readline()
 connect(1)
 for collects in sys.stdin:
     if "collect" in collects:
-        gc.collect()
+        gc.collect(0)  # a full collection would empty the free lists
     for kind in sys.argv[2:]:
         make(kind)
     print("made", flush=True)
@@ -154,6 +166,22 @@ def test_garbage_that_waits_for_a_collection_is_held_by_nothing(version: str, un
 
     assert alive > 8 * COUNT
     assert waiting > 0.9 * alive
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_garbage_is_found_where_its_dicts_are_older_because_they_were_free_before(version: str, unheld: Unheld):
+    alive, waiting = unheld(version, "garbage of old dicts")
+
+    assert alive > 8 * FREE
+    assert waiting > 0.9 * alive
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_tables_of_dicts_that_are_kept_for_the_next_are_held_by_nothing(version: str, unheld: Unheld):
+    alive, waiting = unheld(version, "free tables")
+
+    assert waiting >= 1.5 * FREE
+    assert alive - waiting < FREE
 
 
 @pytest.mark.parametrize("version", VERSIONS)

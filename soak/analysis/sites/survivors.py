@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 
 from soak.analysis.sites.garbage import LARGEST_TUPLE_BYTES
 from soak.analysis.sites.ledger import BLOCKS_TOLERANCE
+from soak.analysis.sites.work import WorkOfOthers
 from soak.measurements import SIGNALS
 from soak.verdict import SeriesState, SeriesVerdict, Verdict
 
@@ -176,9 +177,14 @@ class SurvivorJudge:
     LEAK: what stays has a holder, and may be a cache that is still being filled.
     """
 
-    def __init__(self, tolerance_bytes: float, *, settled: float = SETTLED) -> None:
-        """Begin with nothing read. ``settled``: where in n the births end that are looked at."""
+    def __init__(self, tolerance_bytes: float, *, settled: float = SETTLED, work: WorkOfOthers | None = None) -> None:
+        """Begin with nothing read.
+
+        ``settled``: where in n the births end that are looked at. ``work``: what other processes do in these cycles;
+        the tolerance is then for each of their marks.
+        """
         self._tolerance_bytes, self._settled = tolerance_bytes, settled
+        self._work = work or WorkOfOthers()
         self._marks_due = 0
         self._marks: list[Cohorts] = []
         self._newest: Cohorts | None = None
@@ -247,7 +253,9 @@ class SurvivorJudge:
         )
         rate, blocks_rate = sizes / (last - first), blocks / (last - first)
         bound = rate + SIGNALS["tracked"].grain / (last - first)
-        is_clean = n >= n_clean and bound < self._tolerance_bytes and blocks_rate < BLOCKS_TOLERANCE
+        pieces = self._work.marks_per_cycle(first, last)
+        tolerance_bytes = self._tolerance_bytes * pieces
+        is_clean = n >= n_clean and bound < tolerance_bytes and blocks_rate < BLOCKS_TOLERANCE * pieces
         return SeriesVerdict(
             Verdict.CLEAN if is_clean else Verdict.INCONCLUSIVE,
             SeriesState.NOTHING_STAYS if is_clean else SeriesState.UNDECIDED,
@@ -258,7 +266,7 @@ class SurvivorJudge:
             since=first + 1,
             until=last,
             cycles=n,
-            tolerance=self._tolerance_bytes,
+            tolerance=tolerance_bytes,
             is_growing=is_doubled,
         )
 

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from soak.running.processes.watching import WatchedProcesses
     from soak.running.watch.plan import WatchPlan
     from soak.running.watch.subject import Process
+    from soak.running.watch.work_marks import WorkMarks
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -122,6 +123,7 @@ def run(options: argparse.Namespace) -> int:
     from soak.running.surroundings import check_surroundings
     from soak.running.watch.record import new_record
     from soak.running.watch.watch import Watch
+    from soak.running.watch.work_marks import WorkMarks
 
     check_surroundings()
     subject = _subject(options, command)
@@ -133,9 +135,9 @@ def run(options: argparse.Namespace) -> int:
     try:
         with new_record(runs_folder(options), settings, subject.name) as (store, record):
             with signals_set(stopping):
-                plan, progress = _plan(options, command), _Progress()
-                others = _follow(subject, plan, progress)
-                result = Watch(subject, plan, stopping, on_sample=progress, record=record).run()
+                plan, progress, work = _plan(options, command), _Progress(), WorkMarks()
+                others = _follow(subject, plan, progress, work)
+                result = Watch(subject, plan, stopping, on_sample=progress, record=record, work=work).run()
                 result = result if others is None else others.finish(result)
             record.finish(result)
             _end(options, command, subject, result)
@@ -153,14 +155,14 @@ def run(options: argparse.Namespace) -> int:
     return exit_code(document)
 
 
-def _follow(subject: Process, plan: WatchPlan, progress: _Progress) -> WatchedProcesses | None:
+def _follow(subject: Process, plan: WatchPlan, progress: _Progress, work: WorkMarks) -> WatchedProcesses | None:
     """Begin to watch the processes that the program starts; None if they are not followed."""
     from soak.running.processes.watching import WatchedProcesses
 
     announcements = subject.announcements
     if not plan.follow or announcements is None:
         return None
-    return WatchedProcesses(subject.pid, announcements, plan, progress.of_processes)
+    return WatchedProcesses(subject.pid, announcements, plan, progress.of_processes, work)
 
 
 def _end(options: argparse.Namespace, command: list[str], subject: Process, result: ComponentResult | None) -> None:

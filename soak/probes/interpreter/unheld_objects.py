@@ -1,11 +1,12 @@
 """Find Python objects that nothing holds, among some blocks of a program while it runs: garbage, and free objects.
 
-CPython keeps tuples, lists and dicts free for the next ones; their reference count is 0. Garbage waits for a
-collection. It is found as CPython's collector finds it: of a set of objects each is garbage if all references to it
-come from the set. Its reference count says how many there are. From outside, only those are counted that are known to
-be references: of tuples, lists, dicts, cells, functions, methods, and instances of classes that are written in Python.
-What refers to an object in any other way makes it no garbage here, also if that is garbage itself. Weak references are
-never part of the set, since what they know of an object does not count.
+CPython keeps tuples, lists, dicts and tables of dicts free for the next ones; their reference count is 0. Garbage
+waits for a collection. It is found as CPython's collector finds it: of a set of objects each is garbage if all
+references to it come from the set. The set also has the tuples, lists and dicts that its objects refer to: one that
+was free before may be older than what it is part of. Its reference count says how many there are. From outside, only
+those are counted that are known to be references: of tuples, lists, dicts, cells, functions, methods, and instances
+of classes that are written in Python. What refers to an object in any other way makes it no garbage here, also if
+that is garbage itself. Weak references are never part of the set, since what they know of an object does not count.
 
 The program goes on meanwhile, but garbage does not change. So what is found is read again, and counts if it is found
 again.
@@ -33,6 +34,14 @@ _REFERENCES_AT = {"method": (2, 3), "cell": (2,), "builtin_function_or_method": 
 _PARTS_AT = {"list": (3,), "dict": (4, 5), "bytearray": (4,)}
 """At which words of an object its references stand, and the pointers to blocks that are its own."""
 _KEPT_FREE = ("tuple", "list", "dict")
+_MOST_FREE_TABLES = 80
+_TABLE_BYTES, _TABLE_BYTES_BEFORE_3_11 = 120, 168
+"""Of a dict of at most five keys, all of them strings in 3.11 to 3.13: larger ones are not kept."""
+_PLACES_OF_TABLE, _MOST_KEYS = 8, 5
+_TABLE_KIND, _SMALLEST_TABLE = 0xFFFFFF, 0x010303
+"""The bytes dk_log2_size, dk_log2_index_bytes and dk_kind (3.11 to 3.13), and what they are in such a table."""
+_MOST_REFERENCES = 4
+"""Of an object that is looked at because others refer to it: the dict of a module has many, and leads to all others."""
 _WEAK = ("weakref", "weakproxy", "weakcallableproxy")
 _WORD_BYTES, _PAGE_BYTES = 8, 4096
 _LEAST_ADDRESS = 1 << 16
@@ -57,7 +66,7 @@ class Unheld(NamedTuple):
     garbage: NDArray[np.bool_]
     """Objects that wait for a collection, and their parts."""
     free: NDArray[np.bool_]
-    """Objects that are kept for the next ones."""
+    """Objects and tables of dicts that are kept for the next ones."""
 
 
 def find_unheld(memory: ProcessMemory, blocks: Blocks, asked: NDArray[np.bool_]) -> Unheld:
@@ -88,11 +97,23 @@ class _Snapshot:
         self._in_python: dict[int, bool] = {}
         self._types = PythonTypes(memory, 0)
         self._types = PythonTypes(memory, self._find_type())
-        self._objects = dict(self._find_objects())
+        self._objects = dict(self._find_objects(positions))
+        self._follow()
 
     def free(self) -> set[int]:
-        """Return the positions of the blocks that are free objects."""
-        return {each.position for each in self._objects.values() if not each.references}
+        """Return the positions of the blocks that are free objects, or free tables of dicts."""
+        tables = {position for position in self._positions if self._is_free_table(position)}
+        objects = {each.position for each in self._objects.values() if not each.references}
+        return objects | (tables if len(tables) <= _MOST_FREE_TABLES else set())
+
+    def _is_free_table(self, position: int) -> bool:
+        """Tell whether a block is a table that no dict has: with no reference, and places for the fewest keys."""
+        _, size = self._place(position)
+        words = self._words(position)
+        if size == _TABLE_BYTES:
+            return words[0] == 0 and words[1] & _TABLE_KIND == _SMALLEST_TABLE and max(words[2:4]) <= _MOST_KEYS
+        is_older = size == _TABLE_BYTES_BEFORE_3_11 and words[0] == 0 and words[1] == _PLACES_OF_TABLE
+        return is_older and max(words[3:5]) <= _MOST_KEYS
 
     def garbage(self) -> set[int]:
         """Return the positions of the blocks that are garbage at this moment."""
@@ -131,9 +152,28 @@ class _Snapshot:
             self._pages[start] = self._memory.read(start, _PAGE_BYTES // _WORD_BYTES).tolist()
         return self._pages[start]
 
-    def _find_objects(self) -> Iterator[tuple[int, _Object]]:
-        """Yield each object that may be unheld, with its address."""
-        for position in self._positions:
+    def _follow(self) -> None:
+        """Take in the tuples, lists and dicts that objects of the set refer to, and those that these refer to."""
+        newest, known = list(self._objects.values()), {each.position for each in self._objects.values()}
+        while newest and len(known) <= _MOST_BLOCKS:
+            targets = {target for each in newest for target in self._held_by(each, ()) if target}
+            found = {self._covering(target) for target in targets} - known - {-1}
+            objects = {
+                address: each
+                for address, each in self._find_objects(sorted(found))
+                if 0 < each.references <= _MOST_REFERENCES and self._is_kept_free(each)
+            }
+            self._objects.update(objects)
+            newest = list(objects.values())
+            known |= found
+
+    def _is_kept_free(self, found: _Object) -> bool:
+        words = self._words(found.position)
+        return any(self._is_object(words, head) and self._name(words[head + 1]) in _KEPT_FREE for head in _HEADS)
+
+    def _find_objects(self, positions: Sequence[int]) -> Iterator[tuple[int, _Object]]:
+        """Yield each object in some blocks that may be unheld, with its address."""
+        for position in positions:
             (start, _), words = self._place(position), self._words(position)
             head = next((head for head in _HEADS if self._is_object(words, head)), None)
             if head is None:

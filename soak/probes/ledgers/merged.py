@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from soak.analysis.notes import PairedNotes
 from soak.analysis.sites.labels import LabelledBlocks
 from soak.native.layout import (
     NATIVE_SITE,
@@ -34,7 +35,6 @@ from soak.probes.mappings import Mapping, parse_maps
 
 _MODULES_FROM, _MODULE_SIZE = 1 << 50, 1 << 32
 """Above all addresses of processes, so that an address of no module stays what it is."""
-_MOST_NOTES = 4096
 _NOT_YET = 1 << 60
 """More marks than there will ever be."""
 _SUMS = ("live_blocks", "live_bytes", "unlisted_blocks", "unlisted_bytes", "lost_blocks", "lost_sites", "lost_mappings")
@@ -62,8 +62,9 @@ class _Member:
     def __init__(self, ledger: WatchedTables, modules: Modules, all_marks: int) -> None:
         self.ledger = ledger
         self.first_marks = self.marks = ledger.marks()
-        self.own_marks, self.all_marks = [0], [all_marks]
+        self.notes = PairedNotes()
         """At each reading: how often it had marked since it was added, and how often all processes had."""
+        self.notes.add(0, all_marks)
         self.numbers = np.zeros(0, np.int64)
         """By its own number of a site: the merged one; 0 where it was not asked for yet."""
         self.buckets: NDArray[np.int64] | None = None
@@ -77,20 +78,18 @@ class _Member:
     def note_marks(self, of_all: int) -> None:
         """Take note of how often all processes had marked when this one had as often as was read last."""
         own = self.marks - self.first_marks
-        if own > self.own_marks[-1]:
-            self.own_marks.append(own)
-            self.all_marks.append(of_all)
-        if len(self.own_marks) > _MOST_NOTES:
-            del self.own_marks[1::2], self.all_marks[1::2]
+        if own > self.notes.first[-1]:
+            self.notes.add(own, of_all)
 
     def spans(self, checkpoint: Checkpoint, first: int) -> NDArray[np.int64]:
         """Return between which marks of all processes the blocks of each bucket were born, ``(buckets, 2)``.
 
         Marks are counted from mark ``first``. Bucket 0 holds the blocks from before it.
         """
-        before = np.searchsorted(self.own_marks, checkpoint.births_from, side="left") - 1
-        after = np.searchsorted(self.own_marks, checkpoint.births_end, side="right")
-        ends = np.array([*self.all_marks, _NOT_YET], np.int64)
+        own = self.notes.first
+        before = np.searchsorted(own, checkpoint.births_from, side="left") - 1
+        after = np.searchsorted(own, checkpoint.births_end, side="right")
+        ends = np.array([*self.notes.second, _NOT_YET], np.int64)
         spans: NDArray[np.int64] = np.maximum(np.stack([ends[np.maximum(before, 0)], ends[after]], 1) - first, 0)
         spans[0] = 0
         return spans

@@ -28,6 +28,7 @@ from soak.running.watch.plan import WatchPlan
 from soak.running.watch.result import no_mark
 from soak.running.watch.subject import CPU_S
 from soak.running.watch.watch import Watch
+from soak.running.watch.work_marks import WorkMarks
 from soak.verdict import Verdict
 
 _LOOK_EVERY_S, _JOINED_WITHIN_S = 0.5, 30.0
@@ -130,11 +131,13 @@ class RoleSubject:
 class _WatchedRole:
     """A role with the watch that judges it, in a thread of its own."""
 
-    def __init__(self, subject: RoleSubject, plan: WatchPlan, stopping: threading.Event, on_sample: OnSample) -> None:
+    def __init__(
+        self, subject: RoleSubject, plan: WatchPlan, stopping: threading.Event, on_sample: OnSample, work: WorkMarks
+    ) -> None:
         self.subject = subject
         self.result: ComponentResult | None = None
         own = replace(plan, stop_at_leak=False, marks=())
-        self._watch = Watch(subject, own, stopping, on_sample=partial(on_sample, subject.name))
+        self._watch = Watch(subject, own, stopping, on_sample=partial(on_sample, subject.name), work=work)
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
 
@@ -151,13 +154,16 @@ class WatchedProcesses:
         announcements: Announcements,
         plan: WatchPlan,
         on_sample: OnSample = lambda *_: None,
+        work: WorkMarks | None = None,
     ) -> None:
         """Begin in a thread of its own.
 
         ``announcements``: where processes tell where their tables are. ``on_sample`` is called in threads of ours with
-        the name of a role, the number of a sample of it, its values, and what stands.
+        the name of a role, the number of a sample of it, its values, and what stands. ``work``: the marks of all
+        processes that are watched together.
         """
         self._root, self._plan, self._on_sample = root, plan, on_sample
+        self._work = work or WorkMarks()
         self._followed = Followed(announcements)
         self._stopping = threading.Event()
         self._roles: dict[RoleKey, _WatchedRole] = {}
@@ -234,7 +240,7 @@ class WatchedProcesses:
         subject.join(identity, process, tables)
         if is_new:
             subject.read()
-            self._roles[key] = _WatchedRole(subject, self._plan, self._stopping, self._on_sample)
+            self._roles[key] = _WatchedRole(subject, self._plan, self._stopping, self._on_sample, self._work)
         self._role_of[identity], self._tables[identity] = key, tables
         return True
 

@@ -22,6 +22,7 @@ from soak.running.watch.plan import WatchPlan
 from soak.running.watch.record import WatchRecord
 from soak.running.watch.result import Ending, watch_result
 from soak.running.watch.subject import CPU_S, Subject
+from soak.running.watch.work_marks import WorkMarks
 from soak.verdict import Verdict
 
 
@@ -36,18 +37,20 @@ class Watch:
         *,
         on_sample: Callable[[int, dict[str, float], Decision | None], None] = lambda *_: None,
         record: WatchRecord | None = None,
+        work: WorkMarks | None = None,
         now: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] | None = None,
     ) -> None:
         """Prepare. ``now`` and ``sleep`` are the clock; ``stopping`` ends the watch, never what is watched.
 
-        ``record`` gets all that is read.
+        ``record`` gets all that is read. ``work``: the marks of all processes that are watched together.
         """
         self._subject = subject
         self._plan = plan
         self._stopping = stopping
         self._on_sample = on_sample
         self._record = record
+        self._work = work or WorkMarks()
         self._now = now
         self._sleep = sleep or stopping.wait
         self._restarted = ""
@@ -124,13 +127,15 @@ class Watch:
     def _take(self, sample: int, values: dict[str, float]) -> bool:
         """Take in a sample; return whether judging may say more than before."""
         tables = self._tables
-        if tables is not None and self._pace.turn(sample, tables.marks()):
+        marks = 0 if tables is None else tables.marks()
+        self._work.note(self, marks)
+        if tables is not None and self._pace.turn(sample, marks):
             self._judge.give_up()
             self._judge = self._new_judge()
             tables.count_births_from(self._pace.first_mark)
         is_quiet = self._judge.is_quiet(sample, values.pop(CPU_S, None))
         cycles = self._pace.cycles_at(sample, is_quiet=is_quiet)
-        return cycles is not None and self._judge.take(cycles, values)
+        return cycles is not None and self._judge.take(cycles, values, self._work.of_others(self))
 
     def _keep(self, cycles: int, values: dict[str, float]) -> None:
         if self._record is not None:

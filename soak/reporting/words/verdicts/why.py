@@ -145,7 +145,7 @@ def _sentence(component: ComponentResult, grounds: Sequence[Ground]) -> str:  # 
         case GroundKind.NO_GROWTH:
             return f"{_signal(component, first.signals[0])}{_nor_do(first.signals[1:])}"
         case GroundKind.NOTHING_STAYS:
-            return f"{_tracked(component)}{_nor_do(first.signals[1:])}"
+            return f"{_tracked(component)}{_for_work_of_others(component)}{_nor_do(first.signals[1:])}"
         case GroundKind.NOT_READ:
             return f"{capitalised(_titles(first.signals))} could not be read, so growth there is not ruled out."
         case GroundKind.HEAP_BESIDE_LEDGER:
@@ -190,6 +190,16 @@ def _tracked(component: ComponentResult) -> str:
     signal = component.signals.get("tracked")
     series = None if signal is None else signal.series
     return "" if series is None else series_sentence(series, "bytes", component.cycle_noun)
+
+
+def _for_work_of_others(component: ComponentResult) -> str:
+    """Say why more may stay per sample than the tolerance, where other processes do the work."""
+    signal = component.signals.get("tracked")
+    series = None if signal is None else signal.series
+    if series is None or series.tolerance is None or (series.rate or 0.0) <= component.tolerance_bytes:
+        return ""
+    tolerance, of_sample = rate_number(component.tolerance_bytes, "bytes"), rate_number(series.tolerance, "bytes")
+    return f" The tolerance is {tolerance} per mark of the other processes, which is {of_sample} per sample."
 
 
 def _lost_blocks(component: ComponentResult, ground: Ground) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,6 +15,7 @@ from soak.analysis.sites.later_growth import PARTS, later_growth
 from soak.analysis.sites.ledger import Falling, LedgerJudge, Suspect
 from soak.analysis.sites.rest import ended_after
 from soak.analysis.sites.survivors import SETTLED, WARMED_UP, Cohorts, HalfEmptyTable, SurvivorJudge
+from soak.analysis.sites.work import WorkOfOthers
 from soak.attribution.causes import Call, GrowingSite, place_of
 from soak.attribution.holders import UNSCANNED, Memory, Reachability
 from soak.attribution.native.symbols import Symbols
@@ -32,14 +34,15 @@ from soak.native.layout import (
 from soak.native.ledger import Checkpoint, Creations, Frame, Ledger, Opening, Packing
 from soak.probes.ledgers.tables import WatchedTables
 from soak.results import Place, TrackerState
+from soak.running.time_share import TimeShare
 from soak.verdict import SeriesVerdict
 
 _BLOCK_DOMAINS = MAPPING  # native, Python mem and Python obj; mappings and pymalloc's arenas come after them
 PYTHON_DOMAINS = (1, 2)
 _FLAG_AFTER_CYCLES = 24
-_FIRST_UNHELD_CYCLE, _MOST_BLOCKS = 448, 4_000_000
-"""From here on, at each doubling of the cycles, it is asked what no program holds. All blocks are read for that, which
-takes a hundred bytes each, so not where there are more."""
+_FIRST_UNHELD_CYCLE, _UNHELD_SHARE, _MOST_BLOCKS = 448, 0.05, 4_000_000
+"""From here on it is asked at looks what no program holds, for this part of a processor. All blocks are read for that,
+which takes a hundred bytes each, so not where there are more."""
 _STEADY_SHARE, _QUARTERS = 0.5, 4
 _MOST_STACKS = 4
 _RESIDENT = frozenset(("rss", "pss", "uss"))
@@ -75,11 +78,13 @@ class LedgerReader:
         *,
         flag_after_cycles: int = _FLAG_AFTER_CYCLES,
         settled: float = SETTLED,
+        work: WorkOfOthers | None = None,
         find_half_empty: FindHalfEmpty | None = None,
     ) -> None:
         """Prepare. ``open_ledger`` returns None until the process has one; ``read_maps`` its /proc/PID/maps.
 
-        ``flag_after_cycles``: when stacks of the sites that grow are asked for. ``settled``: see SurvivorJudge.
+        ``flag_after_cycles``: when stacks of the sites that grow are asked for. ``settled`` and ``work`` are those of
+        SurvivorJudge.
         ``find_half_empty``: finds the tables of dicts that are half empty among the blocks of some sites.
         """
         self._find_half_empty, self._half_empty = find_half_empty, list[HalfEmptyTable]()
@@ -91,8 +96,9 @@ class LedgerReader:
         self._cycle = 0
         self._judge = LedgerJudge(tolerance_bytes)
         self._mappings = LedgerJudge(tolerance_bytes)
-        self._settled, self._survivors = settled, SurvivorJudge(tolerance_bytes, settled=settled)
-        self._unheld_at = _FIRST_UNHELD_CYCLE // 2
+        self._settled, self._survivors = settled, SurvivorJudge(tolerance_bytes, settled=settled, work=work)
+        self._asking_what_is_unheld = TimeShare(_UNHELD_SHARE)
+        self._sites_unheld = set[int]()  # once asked, always: what older blocks grow by is told from two looks
         self.has_new_look = False
         """Whether `survivors` looked at the checkpoint that was read last."""
         self._growing_mappings: list[Suspect] = []
@@ -167,12 +173,15 @@ class LedgerReader:
         found = _cohorts(checkpoint, cycle)
         if not isinstance(self._file, WatchedTables):
             return found
-        # Each object takes some ten microseconds, so this is done seldom; readings wait for it.
-        if (at_end or cycle >= 2 * self._unheld_at) and checkpoint.live_blocks <= _MOST_BLOCKS:
-            self._unheld_at = max(cycle, _FIRST_UNHELD_CYCLE)
+        # Each object takes some ten microseconds, and readings wait for it.
+        begun_s, begun_cpu_s, asking = time.monotonic(), time.thread_time(), self._asking_what_is_unheld
+        is_due = at_end or (cycle >= _FIRST_UNHELD_CYCLE and asking.is_due(begun_s))
+        if is_due and checkpoint.live_blocks <= _MOST_BLOCKS:
             staying = self._with_stacks(checkpoint, found.survivors(self._settled))
-            sites = {site for group in staying.values() for site in group}
+            self._sites_unheld.update(site for group in staying.values() for site in group)
+            sites = self._sites_unheld
             found = _cohorts(_without(checkpoint, self._file.unheld(sites)), cycle) if sites else found
+            asking.spend(begun_s, time.thread_time() - begun_cpu_s)
         groups = self._with_stacks(checkpoint, {*found.small_survivors(self._settled), *self._survivors.looked_at})
         return replace(found, in_use=self._file.in_use(groups)) if groups else found
 

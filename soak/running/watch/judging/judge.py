@@ -10,6 +10,7 @@ from soak.analysis.decision.decide import decide
 from soak.analysis.decision.outcome import Decision
 from soak.analysis.outside import OutsideJudge
 from soak.analysis.sites.survivors import SETTLED_OF_WATCHED
+from soak.analysis.sites.work import WorkOfOthers
 from soak.probes.ledgers.tables import WatchedTables
 from soak.running.component.reading.ledger_reader import LedgerReader
 from soak.running.watch.judging.counts import BlockCounts
@@ -30,7 +31,7 @@ class TrackedProgram:
         take: Callable[[int, dict[str, float]], bool],
     ) -> None:
         """Begin with nothing counted. ``take``: see `BlockCounts`."""
-        self.tables = tables
+        self.tables, self.work = tables, WorkOfOthers()
         flag_after = pace.n_min // FLAG_AFTER_PART
         self.ledger = LedgerReader(
             lambda: tables,
@@ -38,6 +39,7 @@ class TrackedProgram:
             plan.tolerance_bytes,
             flag_after_cycles=flag_after,
             settled=SETTLED_OF_WATCHED,
+            work=self.work,
         )
         self.counts = BlockCounts(tables, self.ledger, pace, plan.every_s, take)
         self.sites = WatchedSites(tables, self.ledger, plan, pace)
@@ -78,13 +80,18 @@ class WatchJudge:
             return False
         return self._quiet.is_quiet(sample * self._plan.every_s, cpu_s, self.program.live)
 
-    def take(self, cycles: int, values: dict[str, float]) -> bool:
-        """Take in a sample, and what is alive when that is due; return whether judging may say more than before."""
+    def take(self, cycles: int, values: dict[str, float], marks_of_others: int = 0) -> bool:
+        """Take in a sample, and what is alive when that is due; return whether judging may say more than before.
+
+        ``marks_of_others``: how often other processes of the watch have marked by now.
+        """
         self.most_children = max(self.most_children, values.get("children", 0.0))
         active_s = self._samples_taken * self._plan.every_s
         self._samples_taken += 1
         program, says_more = self.program, False
         if program is not None:
+            if self._pace.noun == "sample":
+                program.work.note(cycles, marks_of_others)
             if "mapped" in values:
                 values["mapped"] -= program.tables.own_mapped()
             says_more = program.counts.count_when_due(active_s, cycles, self._now())
