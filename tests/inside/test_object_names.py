@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import codecs
 import collections
 import contextvars
 import functools
@@ -16,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from soak.inside.objects.holders import Walk, _registered
+from soak.inside.objects.holders import Walk, _of_codecs, _registered
 from soak.inside.objects.names import UNNAMED
 
 
@@ -101,6 +102,29 @@ def function_at_exit(kept: object) -> Iterator[str]:
     atexit.unregister(clean)
 
 
+def error_handler(kept: object) -> Iterator[str]:
+    """Register an error handler, until the next time: codecs never lets go of the name."""
+    codecs.register_error("soak_test", lambda error: (str(kept), error.end))
+    yield "codecs' table of error handlers['soak_test'].kept"
+    codecs.register_error("soak_test", codecs.strict_errors)
+
+
+def search_function(kept: object) -> Iterator[str]:
+    """Register a function that searches a codec, until the next time."""
+
+    def search(name: str) -> None:
+        assert kept, name
+
+    codecs.register(search)
+    yield f"codecs' list of search functions[{_search_path().index(search)}].kept"
+    codecs.unregister(search)
+
+
+def _search_path() -> list[Any]:
+    found: list[Any] = next(holder for name, holder in _of_codecs() if name.endswith("search functions"))
+    return found
+
+
 HOLDERS: dict[str, tuple[Any, str]] = {
     "slot": (Slotted, ".kept"),
     "class": (subclass, ".entries[0]"),
@@ -151,7 +175,9 @@ def test_a_text_that_is_a_key_is_found(table: type):
     assert names_from([table({text: 1})], text) == "[0], its key"
 
 
-@pytest.mark.parametrize("hold", [chained_handlers, variable_of_context, function_at_exit])
+@pytest.mark.parametrize(
+    "hold", [chained_handlers, variable_of_context, function_at_exit, error_handler, search_function]
+)
 def test_what_the_interpreter_keeps_is_named(hold: Callable[[object], Iterator[str]], monkeypatch: pytest.MonkeyPatch):
     """No module leads to handlers of signals, to the values of context variables or to functions that run at exit."""
     monkeypatch.setattr("soak.inside.objects.holders._modules", lambda made: [])

@@ -38,6 +38,7 @@ _AS_FAR_AS_A_VARIABLE = 3
 """A module, its dict, and what a name in it stands for."""
 _BEYOND = "at a place that is not known"
 _OF_SQLITE = "a connection of sqlite3"
+_ERROR_HANDLERS, _SEARCH_FUNCTIONS = "codecs' table of error handlers", "codecs' list of search functions"
 _AT_EXIT, _REGISTERED = "atexit", "atexit's list of functions"
 _SIZED = (list, tuple, dict, set, frozenset, bytes, bytearray, str, *caches.TABLES)
 _METHOD_OF_C = type(object.__sizeof__)
@@ -311,6 +312,20 @@ def _of_interpreter() -> list[tuple[str, Any]]:
     if at_exit is not None:
         # Before CPython 3.10 the module itself holds the functions, and their arguments.
         found += [(_REGISTERED, _registered(at_exit)), ("module " + _AT_EXIT, at_exit)]
+    return found + _of_codecs()
+
+
+def _of_codecs() -> list[tuple[str, Any]]:
+    """Return what codecs were registered with: only what refers to those that are always there leads to it."""
+    codecs, encodings = sys.modules.get("_codecs"), sys.modules.get("encodings")
+    strict = None if codecs is None else codecs.lookup_error("strict")
+    search = getattr(encodings, "search_function", None)
+    found: list[tuple[str, Any]] = []
+    for holder in RealGc.get_referrers(*(each for each in (strict, search) if each is not None)):
+        if type(holder) is dict and dict.get(holder, "strict") is strict is not None:
+            found.append((_ERROR_HANDLERS, holder))
+        elif type(holder) is list and search is not None and any(each is search for each in holder):
+            found.append((_SEARCH_FUNCTIONS, holder))
     return found
 
 
