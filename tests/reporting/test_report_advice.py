@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 from builder import a_cause
@@ -191,6 +191,15 @@ def test_of_the_source_of_cpython_the_line_of_python_is_told(module: str):
     cause = a_cause(kind="mapping", state="unknown", where=where, python_where=line, frames=(where, line))
 
     assert origin([cause], suspected=True).startswith("app.py:14 allocates it")
+
+
+def test_mapped_memory_has_the_holder_of_the_object_that_the_same_line_makes():
+    mapped = a_cause(kind="mapping", state="unknown", where=None, python_where=APP, frames=(APP,))
+    held = an_object(state="held", chain=(MODULE, SEEN, ChainNode("[7]", "a mmap", "mmap", 96, None)))
+    elsewhere = Place("work", APP.file, 15)
+
+    assert origin([mapped, held]) == "app.py:14 allocates it, and app.seen keeps it"
+    assert origin([mapped, replace(held, python_where=elsewhere)]) == "app.py:14 allocates it"
 
 
 def test_the_value_of_what_grows_is_not_told_where_it_is_named():

@@ -201,6 +201,7 @@ def _leading_group(causes: Sequence[Cause], *, suspected: bool) -> CauseGroup | 
     """Return the first group; of what is counted (threads, descriptors) rather one with a line of Python.
 
     What a registry of weak references seems to hold is held by something else: another group that has as much is first.
+    Of mapped memory nobody sees a holder; the object that the same line makes for it has one.
     """
     groups = [group for group in group_causes(causes) if group.confirmed or suspected]
     if not groups:
@@ -210,6 +211,10 @@ def _leading_group(causes: Sequence[Cause], *, suspected: bool) -> CauseGroup | 
         others = (each for each in groups if not _is_weakly_held(each) and keeper_words(each) is not None)
         return next((each for each in others if (each.bytes_per_iteration or 0.0) >= fewest_bytes), groups[0])
     first = groups[0].causes[0]
+    if first.kind == "mapping":
+        # The object that unmaps it when it is freed is made by the same line.
+        beside = (each for each in groups if each.causes[0].python_where == first.python_where is not None)
+        return next((each for each in beside if keeper_words(each) is not None), groups[0])
     if first.count_per_iteration is None or first.python_where is not None:
         return groups[0]
     fewest = _MOST_OF_THEM * first.count_per_iteration
