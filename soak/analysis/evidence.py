@@ -109,6 +109,8 @@ class Evidence:
     """The call sites that grow, with the cache that holds each one's objects; known after the last cycle."""
     may_be_bounded: bool = False
     """What grows may go into a container that the code keeps small."""
+    is_below_bound: bool = False
+    """What grows may go into a container that the code bounds by a number of entries, and it has fewer."""
     is_within_drops: bool = False
     """All live memory together has not risen far above its largest drop: it may be garbage that waits for a
     collection. Or it has risen only by objects that an interpreter keeps free for the next."""

@@ -259,6 +259,15 @@ def test_a_run_that_is_half_way_goes_on_where_only_the_process_can_tell_which_co
     assert decide(replace(evidence, is_n_min_of_slow_cycles=False)).is_final
 
 
+@pytest.mark.parametrize("is_slow", [True, False])
+def test_a_run_goes_on_until_what_grows_has_more_entries_than_its_code_allows(*, is_slow: bool):
+    """A clean cache of 5,000 was undecided after a third of the time: the run ended with 4,325 entries."""
+    evidence = replace(LEAK, n_min=1100, is_n_min_of_slow_cycles=is_slow, cycles=4325, is_below_bound=True)
+
+    assert not decide(evidence).is_final
+    assert decide(replace(evidence, is_below_bound=False)).is_final
+
+
 def test_a_weak_registry_of_what_a_bounded_cache_holds_grows_with_it():
     """A WeakValueDictionary beside a deque of 3,000 was a leak."""
     weak = Cache("WeakValueDictionary", "app.all", None, 300, at_cycle=300, gained=8, watched_cycles=8)

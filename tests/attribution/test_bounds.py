@@ -128,6 +128,18 @@ def test_the_code_that_allocates_tells_whether_it_fills_what_is_kept_small(name:
     assert KeeperFinder().may_be_bounded(stack, [str(file)]) is (name in FILLS)
 
 
+@pytest.mark.parametrize(("number", "most"), [("5000", 5000), ("LIMIT", 700), ("limit()", 0)])
+def test_the_code_that_allocates_tells_how_many_entries_it_allows(number: str, most: int, tmp_path: Path):
+    file = tmp_path / "app.py"
+    file.write_text(
+        f"LIMIT = 700\ndef put(key):\n    cache[key] = bytearray(9)\n    if len(cache) > {number}: cache.pop()\n"
+    )
+    ours = Call(file=str(Path(loop.__file__)), function="run", line=1)
+    stack = (Call(0x10), Call(file=str(file), function="put", line=3), ours)
+
+    assert KeeperFinder().most_entries(stack, [str(file)]) == most
+
+
 def test_another_file_of_the_program_may_call_what_takes_entries(tmp_path: Path):
     store, main = tmp_path / "store.py", tmp_path / "main.py"
     store.write_text("class Store:\n    def flush(self):\n        self.cache.clear()\n")

@@ -36,10 +36,12 @@ def table_bytes(cycles: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.array(sizes, np.int64)
 
 
-def proofs(folder: Path, beside: NDArray[np.int64], beside_blocks: NDArray[np.int64], **state: str) -> Proofs:
+def proofs(
+    folder: Path, beside: NDArray[np.int64], beside_blocks: NDArray[np.int64], code: str = CODE, **state: str
+) -> Proofs:
     """Prove with one site that keeps a block in each cycle, and one ``beside`` it; ``state``: of each."""
     file = folder / "app.py"
-    file.write_text(CODE, encoding="utf-8")
+    file.write_text(code, encoding="utf-8")
     judge = LedgerJudge(1.0)
     for number, cycle in enumerate(CYCLES.tolist()):
         blocks = np.array([0, cycle, beside_blocks[number]], np.int64)
@@ -91,3 +93,13 @@ def test_what_a_bounded_container_holds_is_no_growth_beside_what_is_lost(
     assert found is not None
     assert found.total.rate == pytest.approx(rate)
     assert (found.total.low, found.total.high) == (PROVEN_BYTES, PROVEN_BYTES + BATCH_BYTES)
+
+
+@pytest.mark.parametrize(("allowed", "is_below"), [(150, False), (180, True), (5000, True)])
+def test_what_may_go_into_a_bounded_container_is_below_its_bound(tmp_path: Path, *, allowed: int, is_below: bool):
+    """As many entries as blocks at most: 200 of them do not fit into 150, even if a few are over."""
+    code = CODE + f"def drop():\n    if len(KEPT) > {allowed}:\n        KEPT.clear()\n"
+    proving = proofs(tmp_path, 8 * CYCLES, np.ones_like(CYCLES), code, proven="held")
+
+    assert proving.is_below_bound(suspects(8.0, 0.0), int(CYCLES[-1])) is is_below
+    assert not proving.is_below_bound([], int(CYCLES[-1]))

@@ -32,7 +32,7 @@ def is_final(evidence: Evidence, grounds: tuple[Ground, ...], series: Mapping[st
     if first.limit is not None or evidence.only_outside:
         return True
     may_be_cached = may_hold_unknown_caches(evidence) and _goes_on_for_caches(evidence)
-    if first.kind in WHAT_A_CACHE_MAY_BE and may_be_cached:
+    if first.kind in WHAT_A_CACHE_MAY_BE and (may_be_cached or evidence.is_below_bound):
         return False
     if first.kind is GroundKind.GROWING_PROCESSES:
         return all(judged.is_final for judged in evidence.roles if judged.role.verdict is Verdict.LEAK)

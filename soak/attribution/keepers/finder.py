@@ -64,7 +64,7 @@ class KeeperFinder:
         self._sources: dict[str, Source | None] = {}
         self._texts: dict[str, str | None] = {}
         self._found: dict[tuple[tuple[Call, ...], int, bool], Keeper | None] = {}
-        self._bounded: dict[tuple[tuple[Call, ...], int], bool] = {}
+        self._bounds: dict[tuple[tuple[Call, ...], int], tuple[Bound, ...]] = {}
         self._mentions: dict[tuple[str, int], list[Source] | None] = {}
 
     def find(
@@ -112,13 +112,25 @@ class KeeperFinder:
 
         ``stack``: of the allocation, innermost first. ``files``: all files of the program that have run.
         """
+        return bool(self._bounds_of_filled(stack, files))
+
+    def most_entries(self, stack: Sequence[Call], files: Iterable[str]) -> int:
+        """Return the largest number by which code bounds a container that may get what is allocated; 0 without one.
+
+        ``stack``, ``files``: as for `may_be_bounded`.
+        """
+        return max((bound.capacity or 0 for bound in self._bounds_of_filled(stack, files)), default=0)
+
+    def _bounds_of_filled(self, stack: Sequence[Call], files: Iterable[str]) -> tuple[Bound, ...]:
+        """Return the bounds of the containers that get what is allocated."""
         frames = own_frames(stack)
         known = sorted(files)
         key = frames, len(known)
-        if key not in self._bounded:
+        if key not in self._bounds:
             names = set[str]().union(*(self._filled_by(frame) for frame in frames))
-            self._bounded[key] = any(self.bound_of(name, known, [stack]) is not None for name in sorted(names))
-        return self._bounded[key]
+            found = (self.bound_of(name, known, [stack]) for name in sorted(names))
+            self._bounds[key] = tuple(bound for bound in found if bound is not None)
+        return self._bounds[key]
 
     def _filled_by(self, frame: Call) -> set[str]:
         """Return the containers that get what a frame's line makes."""

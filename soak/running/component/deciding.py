@@ -8,7 +8,7 @@ from dataclasses import replace
 from soak.analysis.component import ComponentJudge
 from soak.analysis.decision.decide import decide
 from soak.analysis.decision.outcome import Decision
-from soak.analysis.evidence import Evidence
+from soak.analysis.evidence import MEMORY, Evidence
 from soak.analysis.sites.caches import CachedSite
 from soak.analysis.sites.ledger import Suspect
 from soak.attribution.causes import MAPPING_DOMAIN
@@ -69,6 +69,8 @@ class ComponentDecisions:
         self.suspects = scanner.with_births(suspects)
         leaks = any(suspect.is_leak for suspect in self.suspects)
         evidence = judge.evidence(ledger.survivors(judge.n_clean, at_end=is_last), is_last=is_last)
+        series = evidence.series
+        is_told = leaks or any(series[name].verdict is Verdict.LEAK for name in MEMORY if name in series)
         children = self._outside.children.living
         rss = (series.get("rss") for series in (evidence.series, evidence.early))
         rises = any(series is not None and series.verdict is Verdict.LEAK for series in rss)
@@ -83,6 +85,7 @@ class ComponentDecisions:
             steady=ledger.steady_growth(self.suspects) if leaks else None,
             lost=self.proofs.lost(self.suspects, cycles),
             kept=self.proofs.kept(self.suspects, cycles, scanner.holding),
+            is_below_bound=is_told and self.proofs.is_below_bound(self.suspects, cycles),
             may_be_bounded=evidence.is_n_min_of_slow_cycles and self.proofs.may_be_bounded(self.suspects),
             has_uncounted_children=children is not None,
             children=children,

@@ -27,6 +27,8 @@ _RARE_BLOCKS_PER_CYCLE, _FEWEST_BLOCKS, _NOTABLE_SHARE = 0.5, 16, 0.1
 """A library that hands out memory itself asks for a large block now and then: so many of them tell the rate."""
 _STRAY_SHARE = 0.05
 """Of what leaks: some blocks have the stack of an earlier use of theirs."""
+_CERTAINLY_FULL = 1.2
+"""A container with so many times the entries that code allows is bounded by something else, or by nothing."""
 _FEWEST_CYCLES = 32
 """A site that has kept something in each of this many cycles shows that the code runs as it was read."""
 
@@ -107,6 +109,20 @@ class Proofs:
         elsewhere = [suspect for suspect in leaking if not self._may_go_into_bounded(suspect.site, files)]
         strays = sum(suspect.bytes_per_cycle for suspect in elsewhere)
         return bool(leaking) and strays <= _STRAY_SHARE * sum(suspect.bytes_per_cycle for suspect in leaking)
+
+    def is_below_bound(self, suspects: Sequence[Suspect], cycles: int) -> bool:
+        """Whether most of what leaks may go into a container that code bounds by a number that it has not reached.
+
+        An entry has a block at least.
+        """
+        with_blocks = [suspect for suspect in suspects if suspect.blocks_per_cycle > 0]  # not a table alone
+        leaking = [suspect for suspect in with_blocks if suspect.is_leak] or with_blocks
+        if not leaking:
+            return False
+        main = max(leaking, key=lambda suspect: suspect.bytes_per_cycle)
+        stacks = self._ledger.stacks_of(main.site)[:1]
+        most = max((self._finder.most_entries(stack, self._ledger.python_files()) for stack in stacks), default=0)
+        return main.blocks_per_cycle * cycles < _CERTAINLY_FULL * most
 
     def _may_go_into_bounded(self, site: int, files: Sequence[str]) -> bool:
         stacks = self._ledger.stacks_of(site)[:1]
