@@ -972,3 +972,47 @@ def test_what_is_not_judged_yet_is_told_with_the_site_that_leaks():
     assert told.high > 341.0
     assert decide(replace(unknown, suspects=(table,))).series["tracked"].rate == 8.0
     assert decide(known).series["tracked"].rate == 2.0
+
+
+def births(stays_bytes_per_cycle: float, *, tolerance: float = 1.0, cycles: int = 1000) -> SeriesVerdict:
+    """Return what the births say where so much stays."""
+    verdict = Verdict.CLEAN if stays_bytes_per_cycle < tolerance else Verdict.INCONCLUSIVE
+    rate = stays_bytes_per_cycle
+    return SeriesVerdict(
+        verdict, SeriesState.UNDECIDED, rate, rate, rate, since=125, until=500, cycles=cycles, tolerance=tolerance
+    )
+
+
+@pytest.mark.parametrize(
+    ("survivors", "is_watched", "needed"),
+    [
+        (births(1.5), True, 500),  # per cycle it is less, the more cycles there are
+        (births(15.0, tolerance=10.0), True, 500),
+        (births(1.01), True, 190),  # at the next look
+        (births(80.0), True, 3000),  # then the next span begins behind it
+        (births(80.0), False, 30_000),
+        (None, True, 30_000),
+    ],
+)
+def test_how_many_more_cycles_are_needed_follows_from_the_births_where_they_decide_sooner(
+    survivors: SeriesVerdict | None, *, is_watched: bool, needed: int
+):
+    noisy = SeriesVerdict(Verdict.INCONCLUSIVE, SeriesState.UNDECIDED, 0.0, -20.0, 20.0, needed=30_000)
+    seen = replace(evidence(), survivors=survivors, is_watched=is_watched)
+
+    assert decide(replace(seen, series={**seen.series, "tracked": noisy})).needed == needed
+
+
+def test_memory_that_grows_is_waited_for_as_long_as_its_series_needs():
+    seen = replace(evidence(), survivors=births(1.5), is_watched=True)
+    growing = replace(SAYS["GROWING"], needed=30_000)
+
+    assert decide(replace(seen, series={**seen.series, "tracked": growing})).needed == 30_000
+
+
+def test_after_a_gap_in_the_readings_a_third_as_many_cycles_are_enough():
+    gap = SeriesVerdict(Verdict.INCONCLUSIVE, SeriesState.FEW_READINGS, needed=5000)
+    seen = replace(evidence(), is_watched=True, cycles=3000, survivors=births(0.1, cycles=3000))
+
+    assert decide(replace(seen, series={**seen.series, "fds": gap})).needed == 1000
+    assert decide(replace(seen, series={**seen.series, "fds": gap}, is_watched=False)).needed == 5000

@@ -7,14 +7,19 @@ import math
 from soak.analysis.decision.rules.few_cycles import ENOUGH_ALIKE, is_alike_so_far
 from soak.analysis.decision.rules.signals import open_signals
 from soak.analysis.decision.rules.unknown_caches import WINDOWS_TO_LOOK, may_be_bounded
-from soak.analysis.evidence import Evidence
+from soak.analysis.evidence import MEMORY, Evidence
 from soak.analysis.sites.caches import (
     needed_cycles,
 )
 from soak.analysis.sites.streaks import (
     cycles_of_a_streak,
 )
+from soak.analysis.sites.survivors import NEXT_LOOK, OUT_OF_SIGHT
 from soak.grounds import CYCLES_OF_OWN_CACHES, ENOUGH_N_MIN, Ground, GroundKind
+from soak.verdict import SeriesState, SeriesVerdict, Verdict
+
+_PARTS_BEFORE_GAP = 3
+"""A look may leave out three quarters of the cycles, so a third of those so far must follow a gap."""
 
 
 def cycles_needed(evidence: Evidence, first: Ground) -> int | None:
@@ -38,8 +43,36 @@ def cycles_needed(evidence: Evidence, first: Ground) -> int | None:
         is_open = open_signals(evidence)
         if evidence.only_outside:
             return is_open[first.signals[0]].needed
-        return max((series.needed for series in is_open.values() if series.needed), default=None)
+        needed = (_needed_by(name, series, evidence) for name, series in is_open.items())
+        return max(filter(None, needed), default=None)
     return None
+
+
+def _needed_by(name: str, series: SeriesVerdict, evidence: Evidence) -> int | None:
+    """Return how many more cycles one signal needs.
+
+    In a watched program memory comes and goes, and its series may never be proven flat: the births are sooner. Where
+    readings had a gap, the next cycles are judged without those before it.
+    """
+    needed = series.needed
+    if needed is None or not evidence.is_watched or evidence.only_outside:
+        return needed
+    if series.state is SeriesState.FEW_READINGS and evidence.n_min is not None:
+        needed = min(needed, max(evidence.n_min, math.ceil(evidence.cycles / _PARTS_BEFORE_GAP)))
+    births = _needed_by_births(evidence)
+    return needed if births is None or name not in MEMORY or series.is_growing else min(needed, births)
+
+
+def _needed_by_births(evidence: Evidence) -> int | None:
+    """Return how many more cycles the proof by births needs, if no more memory stays than so far; None if unknown."""
+    survivors = evidence.survivors
+    if survivors is None or not survivors.cycles or not survivors.tolerance:
+        return None
+    if survivors.verdict is Verdict.CLEAN:
+        return 1
+    by_rate = (survivors.high or 0.0) / survivors.tolerance
+    until = survivors.cycles * min(max(by_rate, NEXT_LOOK), OUT_OF_SIGHT)
+    return max(math.ceil(until - evidence.cycles), 1)
 
 
 def _needed_for_enough(evidence: Evidence, first: Ground) -> int:

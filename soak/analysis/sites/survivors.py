@@ -56,6 +56,10 @@ _LATE = 1 / 2
 """Of n: a table that doubles is made anew between _BASELINE and this, twice as many cycles."""
 _LARGER = 1.4
 """Tables are made larger by a half at least. What comes and goes varies by less, or seldom at all marks alike."""
+NEXT_LOOK = 2 ** (1 / _LOOKS_PER_DOUBLING)
+"""Times n: the next look is there."""
+OUT_OF_SIGHT = SETTLED_OF_WATCHED / WARMED_UP
+"""Times n: what was born up to the end of the span is then before its beginning."""
 _WANDER = 1.1
 """Checkpoints come this much later than they are due."""
 _MOST_LOOKED_AT, _MOST_LOOKED_AT_TOGETHER = 16, 64
