@@ -41,6 +41,18 @@ def test_what_leaks_up_to_the_end_is_told_with_its_rate_and_not_what_warmed_up(r
     assert (most.site, most.bytes / most.marks) == (2, 500.0)
 
 
+def test_what_sites_grew_by_is_told_for_each_mark_of_the_processes():
+    ended = EndedGrowth()
+    assert ended.per_mark([2]) is None
+
+    ended.add(a_life(40, 500))
+    ended.add(a_life(40, 100, warm_up=10**6))
+
+    assert ended.per_mark([2]) == pytest.approx(300.0)
+    assert ended.per_mark([1, 2, 9]) == pytest.approx(300.0)
+    assert ended.per_mark([1]) == 0.0
+
+
 def test_a_process_that_gives_everything_back_at_its_end_has_grown_all_the_same():
     life = a_life(40, 500)
     life.see(80, OWNERS, rows(s1=0))

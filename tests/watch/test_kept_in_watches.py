@@ -128,6 +128,22 @@ def test_what_was_proven_stands_unless_it_goes(tmp_path: Path, later: list[int],
     assert (made.kept([], 2 * REQUESTS) is not None) == stands
 
 
+@pytest.mark.parametrize(("of_lives", "told"), [(1057.0, 1057.0), (3.0, 0.3 * 1057), (None, 0.3 * 1057)])
+def test_what_went_with_processes_that_have_ended_was_kept_all_the_same(
+    tmp_path: Path, of_lives: float | None, told: float
+):
+    """The sum over the processes that live hardly grows where they are replaced."""
+    made = proofs(tmp_path, KEEPS)
+    made._kept_per_mark = lambda sites: of_lives if SITE in sites else 0.0
+
+    for suspects in ([GROWS], []):
+        found = made.kept(suspects, REQUESTS)
+
+        assert found is not None
+        assert found.growth.rate == pytest.approx(told, rel=0.2)
+        assert found.total.rate == pytest.approx(told, rel=0.2)
+
+
 def test_code_that_is_not_read_yet_proves_nothing_and_may_bound_all(tmp_path: Path):
     made, may_go_on = proofs(tmp_path, KEEPS), Event()
     made.code = CodeReading()

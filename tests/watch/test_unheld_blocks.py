@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,7 +12,9 @@ import numpy as np
 import pytest
 from tracked_children import interpreters
 
+from soak.probes.interpreter.look_ups import are_cached_names
 from soak.probes.ledgers.tables import LiveTables
+from soak.probes.memory import ProcessMemory
 from soak.running.watch.preloaded import PreloadedTracker
 
 pytestmark = [pytest.mark.integration, pytest.mark.native]
@@ -205,3 +208,14 @@ def test_names_that_only_the_cache_of_look_ups_keeps_are_held_by_nothing(version
 
     assert alive > 4 * COUNT
     assert COUNT / 2 < waiting < alive - 4 * COUNT
+
+
+def test_of_a_process_that_has_just_ended_no_name_is_known():
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    memory = ProcessMemory(process.pid)
+    process.communicate(b"\n")
+
+    found = are_cached_names(memory, np.array([1 << 20, 1 << 21], np.uint64))
+
+    memory.close()
+    assert found.tolist() == [False, False]

@@ -7,6 +7,8 @@ the interpreter, but for CPython 3.10, where it is not found.
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,9 +31,11 @@ def are_cached_names(memory: ProcessMemory, addresses: NDArray[np.uint64]) -> ND
 
 
 def _names(memory: ProcessMemory) -> NDArray[np.uint64]:
-    """Return what the name of each entry refers to; nothing where the cache is not found."""
-    found = [np.zeros(0, np.uint64)]
-    for start, end in _variables(memory.mappings()):
+    """Return what the name of each entry refers to; nothing where the cache is not found, or the process has ended."""
+    found, mappings = [np.zeros(0, np.uint64)], list[Mapping]()
+    with contextlib.suppress(OSError):
+        mappings = memory.mappings()
+    for start, end in _variables(mappings):
         words = memory.read(start, (end - start) // 8)
         is_version = words < _VERSION_LIMIT
         for first in range(_ENTRY_WORDS):

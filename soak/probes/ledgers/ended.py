@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 import numpy as np
@@ -67,6 +68,11 @@ class EndedGrowth:
         self._bytes = np.pad(self._bytes, (0, longest - len(self._bytes)))
         self._bytes[: len(sizes)] += sizes
         self._marks += marks
+
+    def per_mark(self, sites: Collection[int]) -> float | None:
+        """Return by how many bytes a mark of theirs these sites grew together; None where too little was read."""
+        known = [site for site in sites if site < len(self._bytes)]
+        return float(self._bytes[known].sum()) / self._marks if self._marks else None
 
     def most(self) -> GrownSite | None:
         """Return the site that grew most; None if none did."""

@@ -189,6 +189,10 @@ class MergedLedger(WatchedTables):
         """See WatchedTables."""
         return self._removed
 
+    def kept_per_mark(self, sites: Collection[int]) -> float | None:
+        """See WatchedTables; of the lives of all processes, each in its own marks."""
+        return self.ended.per_mark(sites) if self._removed else None
+
     def marks(self) -> int:
         """Return how often all processes have marked since each was added."""
         for member in self._members.values():

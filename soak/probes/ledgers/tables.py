@@ -158,6 +158,13 @@ class WatchedTables(Ledger):
         """How many processes are counted no longer: what they held went with them."""
         return 0
 
+    def kept_per_mark(self, sites: Collection[int]) -> float | None:  # noqa: ARG002
+        """Return by how many bytes a mark some sites grew where processes have ended, whose memory went with them.
+
+        None where that is not known, or none has ended.
+        """
+        return None
+
     @abstractmethod
     def process_of(self, sites: Collection[int], before: int | None = None) -> OneProcess | None:
         """Return the process that has most live blocks at some sites; None where none has any.

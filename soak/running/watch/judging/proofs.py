@@ -7,7 +7,7 @@ part of the watch by as much as chance allows, by 64 blocks in all. Where scans 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -38,19 +38,21 @@ class WatchProofs(Proofs):
         *,
         is_scanned: bool,
         ended: Callable[[], int] = lambda: 0,
+        kept_per_mark: Callable[[Collection[int]], float | None] = lambda _: None,
         code: CodeReading | None = None,
     ) -> None:
         """Prove nothing yet.
 
         ``is_scanned``: scans are allowed, so what they say is waited for. ``ended``: returns how many processes have
-        ended that were counted. ``code``: reads the program's code; by default in a thread of its own.
+        ended that were counted. ``kept_per_mark``: returns by how much sites grew, with what went with processes that
+        have ended. ``code``: reads the program's code; by default in a thread of its own.
         """
         super().__init__(ledger, reachability, clock, KeeperFinder(served_frames))
         self.code = code or CodeReading()
         self._bounded: dict[Stack, bool] = {}
         self.has_unread = False
         """Whether `may_be_bounded` said so last because the code was not read yet."""
-        self._is_scanned, self._ended = is_scanned, ended
+        self._is_scanned, self._ended, self._kept_per_mark = is_scanned, ended, kept_per_mark
         self._found: Proven | None = None
         self._grown: dict[int, Suspect] = {}
 
@@ -67,10 +69,19 @@ class WatchProofs(Proofs):
                 growth = self._ledger.growth([suspect.site]) if suspect.site in self.keepers else None
                 if growth is not None:
                     self._grown[suspect.site] = replace(suspect, verdict=growth)
-        self._found = found or self._found
+        found = found or self._found
+        self._found = None if found is None else self._with_ended(found)
         if self._found is not None and not self._ended() and any(map(self._ledger.has_fallen, self.keepers)):
             self._found = None
         return self._found
+
+    def _with_ended(self, found: Proven) -> Proven:
+        """Return what is proven with what containers have kept in processes that have ended: it went with them."""
+        rate = self._kept_per_mark(self.keepers.keys())
+        if not rate or rate <= (found.growth.rate or 0.0):
+            return found
+        growth = replace(found.growth, rate=rate, low=rate, high=rate)
+        return replace(found, growth=growth, total=growth if rate > (found.total.rate or 0.0) else found.total)
 
     def gone(self, suspects: Sequence[Suspect]) -> list[Suspect]:
         """Return the sites of what stands proven that are not among the ``suspects`` any more, as they grew before."""

@@ -46,6 +46,7 @@ class WatchedSites:
             _CLOCK,
             is_scanned=self.scanner is not None,
             ended=lambda: tables.removed,
+            kept_per_mark=lambda sites: tables.kept_per_mark(sites) if pace.noun == "mark" else None,
         )
         self.free_tuples = FreeTuples(tables, ledger, pace.n_min)
         self.labels: tuple[LabelGrowth, ...] = ()
