@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from soak.analysis.sites.caches import CachedSite
 from soak.analysis.sites.ledger import Falling, Suspect
@@ -144,7 +145,7 @@ class Evidence:
     is_last: bool = False
     """No reading will follow."""
 
-    @property
+    @cached_property
     def trusted(self) -> dict[str, SeriesVerdict]:
         """The series that count. One that misses something counts only if it says LEAK.
 
@@ -160,7 +161,7 @@ class Evidence:
             )
         return found
 
-    @property
+    @cached_property
     def judged(self) -> dict[str, SeriesVerdict]:
         """The trusted series that may decide: only bytes, if more of them are accepted and the ledger counts them.
 
@@ -180,13 +181,13 @@ class Evidence:
         """The signals that must be read before CLEAN may be said, under this tolerance."""
         return self.required.difference(COUNTED_IN_BLOCKS) if self.accepts_blocks else self.required
 
-    @property
+    @cached_property
     def is_ledger_flat(self) -> bool:
         """Whether the ledger sees every block and proves that nothing stays."""
         names = [name for name in LEDGER if name in self.judged]
         return bool(names) and all(self.judged[name].verdict is Verdict.CLEAN for name in names)
 
-    @property
+    @cached_property
     def is_heap_excused(self) -> bool:
         """Whether the heap has grown only by what malloc keeps for its threads."""
         return self.is_only_tcache(self.judged)
@@ -213,12 +214,12 @@ class Evidence:
             return False
         return not series[name].is_growing or (name == "heap" and self.is_heap_excused)
 
-    @property
+    @cached_property
     def deciding(self) -> dict[str, SeriesVerdict]:
         """The series that CLEAN rests on."""
         return {name: series for name, series in self.judged.items() if SIGNALS[name].role is Role.DECIDES}
 
-    @property
+    @cached_property
     def open(self) -> dict[str, SeriesVerdict]:
         """The deciding series that are not CLEAN, and that the ledger does not answer for."""
         return {

@@ -156,8 +156,8 @@ def _has_seen_nothing(look: Look) -> bool:
 
 
 def _stands_over(look: Look, cycle: float) -> bool:
-    has_decided = not np.isin(look.finding, (LookOutcome.TOO_FEW, LookOutcome.EARLY)).any()
-    return has_decided and cycle <= 2 * look.end
+    is_open = (look.finding == LookOutcome.TOO_FEW) | (look.finding == LookOutcome.EARLY)
+    return not is_open.any() and cycle <= 2 * look.end
 
 
 def stand(before: Standing | None, newest: Look, *, leak_is_final: bool = True) -> Standing:

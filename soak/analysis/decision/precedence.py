@@ -62,17 +62,18 @@ def grounds_of(evidence: Evidence, rules: Sequence[Rule]) -> tuple[Ground, ...]:
 
 
 def _below_controls(evidence: Evidence) -> tuple[Ground, ...]:
-    return _below(GroundKind.CONTROL_FAILED, evidence)
+    return grounds_of(evidence, _rules_below(GroundKind.CONTROL_FAILED))
 
 
-def _below_caches(evidence: Evidence) -> tuple[Ground, ...]:
+def _below_caches(evidence: Evidence) -> Ground:
     """Return what would be reported if no cache could explain it."""
-    return _below(_CACHES[-1], evidence)
+    found = (rule.find(evidence) for rule in _rules_below(_CACHES[-1]))
+    return next(ground for ground in found if ground is not None)
 
 
-def _below(kind: GroundKind, evidence: Evidence) -> tuple[Ground, ...]:
+def _rules_below(kind: GroundKind) -> Sequence[Rule]:
     rows = [rule.kind for rule in PRECEDENCE]
-    return grounds_of(evidence, PRECEDENCE[rows.index(kind) + 1 :])
+    return PRECEDENCE[rows.index(kind) + 1 :]
 
 
 _CACHES = (

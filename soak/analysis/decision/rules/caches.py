@@ -23,7 +23,7 @@ from soak.measurements import SIGNALS, Role
 from soak.verdict import SeriesVerdict
 
 
-def find_filling_cache(evidence: Evidence, below: Callable[[Evidence], tuple[Ground, ...]]) -> Ground | None:
+def find_filling_cache(evidence: Evidence, below: Callable[[Evidence], Ground]) -> Ground | None:
     """Return this ground if growth of memory would be reported, and bounded caches hold all of it."""
     told, series = _growing_memory_alone(evidence, below)
     if series is None:
@@ -32,7 +32,7 @@ def find_filling_cache(evidence: Evidence, below: Callable[[Evidence], tuple[Gro
     return None if filling is None else Ground(GroundKind.FILLING_CACHE, told.signals, filling=filling)
 
 
-def find_filling_modules(evidence: Evidence, below: Callable[[Evidence], tuple[Ground, ...]]) -> Ground | None:
+def find_filling_modules(evidence: Evidence, below: Callable[[Evidence], Ground]) -> Ground | None:
     """Return this ground if growth of memory would be reported, and new modules hold all of it."""
     told, series = _growing_memory_alone(evidence, below)
     if series is None:
@@ -41,7 +41,7 @@ def find_filling_modules(evidence: Evidence, below: Callable[[Evidence], tuple[G
     return None if modules is None else Ground(GroundKind.FILLING_MODULES, told.signals, modules=modules)
 
 
-def find_maybe_filling(evidence: Evidence, below: Callable[[Evidence], tuple[Ground, ...]]) -> Ground | None:
+def find_maybe_filling(evidence: Evidence, below: Callable[[Evidence], Ground]) -> Ground | None:
     """Return this ground if bounded caches may hold all growth, but not all of it could be looked at."""
     told, series = _growing_memory_alone(evidence, below)
     if series is None:
@@ -59,13 +59,13 @@ def _of_known_bounds(sites: Sequence[CachedSite]) -> list[CachedSite]:
 
 
 def _growing_memory_alone(
-    evidence: Evidence, below: Callable[[Evidence], tuple[Ground, ...]]
+    evidence: Evidence, below: Callable[[Evidence], Ground]
 ) -> tuple[Ground, dict[str, SeriesVerdict] | None]:
     """Return what would be reported without caches, which is what holds ``below`` them, and all series.
 
     The series are None unless memory grows and nothing else does.
     """
-    told = below(evidence)[0]
+    told = below(evidence)
     may_fill = told.kind in WHAT_A_CACHE_MAY_BE
     tracked = tracked_memory(evidence)
     if not may_fill or told.signals[0] not in MEMORY or tracked is None:
