@@ -206,6 +206,20 @@ FEWER = (
     "sys.modules[__name__].made = list",
 )
 """What has each cycle add nothing any more, once the container has its size."""
+SAME = (
+    "few = [1, 2, 3]\nif len(few) > 2:",
+    "few = some(SIZE)\nif few and isinstance(few, list):",
+    "few = some(SIZE)\nif len(few) < SIZE:\n    return",
+    "few = made_of(3)\nif few:",
+    "few = made_of(SIZE - N)\nif few:",
+    "few = some(SIZE - N)\nif few:",
+    "few = some(SIZE)\nfew = few[N:]\nif few:",
+    "few = some(SIZE)\nshorten(few)\nif few:",
+    "left = room()\nif left:",
+    "if SIZE > N:",
+    "if some(key):",
+)
+"""Conditions on what the function makes itself, which are the same each time or not."""
 GUARDS = (
     *("if len({c}) < SIZE:", "if N < SIZE:", "if N not in SEEN and N < SIZE:", "if random.random() < SIZE / N:"),
     *("if N not in {c} and len({c}) < SIZE:", "if len({c}) not in {SIZE}:"),
@@ -231,6 +245,12 @@ def made_until():
     return [[N, 0] for _ in range(COUNT)]
 def made_of(count):
     return [[N, 0] for _ in range(max(count, 0))]
+def some(count):
+    return [0 for _ in range(count)]
+def room():
+    return max(SIZE - N, 0)
+def shorten(few):
+    del few[SIZE - N:]
 def trim(entries):
     if size_of(entries) > SIZE:
         entries.clear()
@@ -258,7 +278,7 @@ CACHE_GUARDS = ("if N < SIZE:", "if add.cache_info().currsize < SIZE:", "if N < 
 _CACHED_WHERE = ("nowhere", "nowhere", "nowhere", "here", "function", "file", "guard", "return", "remade", "method")
 _WHERE = (
     *("nowhere", "nowhere", "here", "function", "file", "guard", "return", "cached", "replaced", "counter"),
-    *("on", "off", "off"),
+    *("on", "off", "off", "same"),
     *("unused", "named", "fewer"),
 )
 _CALLED_BY = {"function": "    bound()\n", "unused": "", "named": "    globals()['bo' + 'und']()\n"}
@@ -337,6 +357,8 @@ def program(rng: np.random.Generator) -> Program:
         lines = [guard, *(f"    {line}" for line in lines)]
     elif where == "return":
         lines = [f"if len({shape.name}) >= SIZE:", "    return", *lines]
+    elif where == "same":
+        lines = _switched(lines, str(rng.choice(SAME)).splitlines())
     elif where in ("on", "off"):
         lines = _switched(lines, str(rng.choice(ON)).replace("{on}", shape.switch).splitlines())
     code = _BEGIN.replace("{size}", str(size)) + _filled(shape.code, new, lines, is_cached=where == "cached")

@@ -25,13 +25,21 @@ from pathlib import Path
 from soak.attribution.causes import Call, is_ours
 from soak.attribution.keepers.bounds import Bound, bound_in
 from soak.attribution.keepers.cached_functions import cached_at
-from soak.attribution.keepers.code.callees import callees, filled_in
-from soak.attribution.keepers.code.conditions import NO_SETTINGS, Given, body_of, runs_as_written, served_arguments
+from soak.attribution.keepers.code.callees import callees, filled_in, stays
+from soak.attribution.keepers.code.conditions import (
+    NO_SETTINGS,
+    Given,
+    Settings,
+    body_of,
+    runs_as_written,
+    served_arguments,
+)
 from soak.attribution.keepers.code.flows import may_be_added, may_be_passed
 from soak.attribution.keepers.code.items import Filled
 from soak.attribution.keepers.code.lifetimes import Program, class_of_base, is_permanent
-from soak.attribution.keepers.code.settings import constants_of, settings_asked
+from soak.attribution.keepers.code.settings import constants_of, numbers_of, settings_asked
 from soak.attribution.keepers.code.source import Container, Function, Source, knows_no_program
+from soak.attribution.keepers.code.stateless import same_each_time
 from soak.attribution.keepers.code.uses import additions, is_harmless, may_be_of_other_file, may_be_of_same_file
 from soak.attribution.keepers.entries import is_of_library, own_frames
 from soak.attribution.keepers.filling import filled_with
@@ -170,7 +178,7 @@ class KeeperFinder:
                 calls_of = callees(function, source, program, given.filled)
                 called = (each for each, name in calls_of if may_be_passed(name, function, line))
                 keeper = next(filter(None, (_added_in(each, source, keys, program, inner) for each in called)), None)
-            settings = NO_SETTINGS if self._is_served or has_kept is None else settings_asked(function, source, program)
+            settings = NO_SETTINGS if self._is_served or has_kept is None else _settings(function, source, program)
             if settings != NO_SETTINGS:
                 # What is on the stack has run, so its settings are on; the memory shows whether others are.
                 given = replace(given, settings=settings)
@@ -256,6 +264,14 @@ def _may_reach(name: str, text: str) -> bool:
     word, joined = re.escape(name), text.replace("\\\n", " ")
     in_import = rf"\bimport\b[^\n(]*\b{word}\b|\bimport\s*\([^)]*\b{word}\b|\bimport\s*\*|\bfrom\s+\S*\b{word}\b"
     return re.search(rf"\.\s*{word}\b|(['\"]){word}\1|{in_import}", joined) is not None
+
+
+def _settings(function: Function, source: Source, program: Program) -> Settings:
+    """Return what conditions of a function may ask for and have the same answer in each cycle."""
+    same = same_each_time(
+        function, source, numbers_of(source, program), lambda called, name: stays(called, name, source, program)
+    )
+    return replace(settings_asked(function, source, program), tests=same)
 
 
 def _added_in(

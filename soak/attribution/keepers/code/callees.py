@@ -31,7 +31,7 @@ def filled_in(function: Function, source: Source, program: Program) -> Filled:
             continue  # another function, a variable or an import may have that name
         value = returned_by(made)
         is_plain = isinstance(made, ast.FunctionDef) and value is not None and known.has_items(value)
-        if is_plain and _stays(made, ast.Name(name), source, program):
+        if is_plain and stays(made, ast.Name(name), source, program):
             found.add(name)
     return replace(known, makers=frozenset(found)).with_variables(function)
 
@@ -48,7 +48,7 @@ def callees(function: Function, source: Source, program: Program, filled: Filled
             called = _resolved(node.func, source)
             if called is None or called is function or not runs_as_written(called):
                 continue
-            if _stays(called, node.func, source, program):
+            if stays(called, node.func, source, program):
                 yield called, _name(node.func)
 
 
@@ -76,7 +76,7 @@ def _has_derived(source: Source) -> bool:
     return any(isinstance(each, ast.ClassDef) and each.bases for each in source.nodes)
 
 
-def _stays(called: Function, name: ast.expr, source: Source, program: Program) -> bool:
+def stays(called: Function, name: ast.expr, source: Source, program: Program) -> bool:
     """Whether nothing puts another function or class in the place of one, nor another method before it."""
     is_maker, spoken = called.name == _MAKER, _name(name)
     names = {spoken} if is_maker else {called.name, spoken}
