@@ -1,6 +1,7 @@
 /* Finds the Python instruction that is running, and the names and the line of its code. */
 #define _GNU_SOURCE
 #include "frames_hot.h"
+#include "states.h"
 
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -13,16 +14,14 @@
 #define FIRST_OWNER_IN_C 3 /* the C stack; from 3.14 on the interpreter, then the C stack */
 #define CODE_TAG 7u        /* bits beside the pointer to the code, from 3.14 on */
 
-#define STATE_UNTIL_3_12 "_PyThreadState_UncheckedGet"
-#define STATE_FROM_3_13 "PyThreadState_GetUnchecked"
-
 /* From the headers of 3.8.18, 3.9.18, 3.10.13, 3.11.7, 3.12.1, 3.13.0, 3.14.10 and 3.15.2. frames_check compares a row
  * with the running interpreter before it is used. All differences between versions are in this table. */
 static const struct frame_layout layouts[] = {
     {24, NOT_THERE, 24, 32, 104, NOT_THERE, NOT_THERE, 104, 112, 40, 48, 1, 8, STATE_UNTIL_3_12, 1368},
     {24, NOT_THERE, 24, 32, 104, NOT_THERE, NOT_THERE, 104, 112, 40, 48, 1, 9, STATE_UNTIL_3_12, 568},
     {24, NOT_THERE, 24, 32, 96, NOT_THERE, NOT_THERE, 104, 112, 40, 48, 2, 10, STATE_UNTIL_3_12, 568},
-    {CFRAME_IN_STATE, 8, 48, 32, INSTRUCTION_IN_FRAME, NOT_THERE, 68, 112, 128, 72, 184, 0, 11, STATE_UNTIL_3_12, 576},
+    {CFRAME_IN_STATE, FRAME_IN_CFRAME, 48, 32, INSTRUCTION_IN_FRAME, NOT_THERE, 68, 112, 128, 72, 184, 0, 11,
+     STATE_UNTIL_3_12, 576},
     {CFRAME_IN_STATE, 0, 8, 0, INSTRUCTION_IN_FRAME, 70, NOT_THERE, 112, 128, 68, 192, 0, 12, STATE_UNTIL_3_12,
      NOT_THERE},
     {FRAME_IN_STATE, NOT_THERE, 8, 0, INSTRUCTION_IN_FRAME, 70, NOT_THERE, 112, 128, 68, 200, 0, 13, STATE_FROM_3_13,
@@ -35,7 +34,7 @@ static const struct frame_layout layouts[] = {
 #define OBJECT_TYPE 8    /* PyObject.ob_type */
 #define VARIABLE_SIZE 16 /* PyVarObject.ob_size: the length of bytes; from 3.11 the number of 2-byte units of code */
 
-struct frames frames;
+struct frames frames HOT_DATA;
 static char *(*own_thread_state)(void);
 static long (*hash_of)(void *object);
 static long (*length_of)(void *string);
@@ -322,27 +321,15 @@ static enum frame_family family_of_layout(void)
 {
     if (frames.layout.lasti_unit)
         return FRAMES_BY_LASTI;
-    return frames.layout.cframe_frame == NOT_THERE ? FRAMES_BY_STATE : FRAMES_BY_CFRAME;
-}
-
-/* Up to 3.11 the running state is a variable; reading it costs a fraction of a call. The offset is that of x86-64. */
-static void find_state_variable(void)
-{
-    char *runtime;
-    if (frames.layout.state_in_runtime == NOT_THERE || !find("_PyRuntime", &runtime))
-        return;
-#if defined(__x86_64__)
-    char **variable = (char **)(runtime + frames.layout.state_in_runtime);
-    char *state = frames.thread_state();
-    if (state && *variable == state)
-        frames.state_variable = variable;
-#endif
+    if (frames.layout.cframe_frame == NOT_THERE)
+        return FRAMES_BY_STATE;
+    return frames.layout.cframe_frame == FRAME_IN_CFRAME ? FRAMES_BY_CFRAME : FRAMES_BY_CFRAME_START;
 }
 
 static void use_layout(void)
 {
     frames.family = family_of_layout();
-    find_state_variable();
+    states_find();
 }
 
 int frames_check(const struct known_frame *known)

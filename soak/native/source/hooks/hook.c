@@ -49,7 +49,7 @@ struct python_domain {
     void (*release)(void *address);
 };
 
-static struct python_domain python_domains[2] = {
+static struct python_domain python_domains[2] HOT_DATA = {
     {.domain = DOMAIN_PYTHON_MEM, .number = 1},
     {.domain = DOMAIN_PYTHON_OBJ, .number = 2},
 };
@@ -72,8 +72,9 @@ static void read_lines_if_they_fit(void);
 static void collect_soon(void);
 EXPORT int soak_start_objects(int major, int minor);
 
-static __attribute__((noinline)) void *born_slowly(const struct python_domain *domain, uint32_t site, void *address,
-                                                   size_t size, uintptr_t caller)
+/* `address` is the last argument, because it is the result of the call before. */
+static __attribute__((noinline)) void *born_slowly(const struct python_domain *domain, size_t size, uintptr_t caller,
+                                                   void *address)
 {
     if (!address || !recorder_is_on())
         return address;
@@ -81,6 +82,7 @@ static __attribute__((noinline)) void *born_slowly(const struct python_domain *d
         read_lines_if_they_fit();
     if (unlikely(load(&wanted_collections) != made_collections))
         collect_soon();
+    uint32_t site = frames_current_site();
     if (!site)
         site = recorder_native_site(caller);
     int is_flagged = (site & SITE_WANTS_STACK) != 0;
@@ -92,79 +94,42 @@ static __attribute__((noinline)) void *born_slowly(const struct python_domain *d
     return address;
 }
 
-static inline __attribute__((always_inline)) void *python_born(const struct python_domain *domain, uint64_t *births,
-                                                               uint32_t site, void *address, size_t size,
-                                                               uintptr_t caller)
+/* `site` is one if it is from 1 to SITE_LIMIT - 1. */
+static inline __attribute__((always_inline)) void *python_born(const struct python_domain *domain, enum domain number,
+                                                               uint64_t *births, uint64_t site, void *address,
+                                                               size_t size, uintptr_t caller)
 {
     objects_newest = (uintptr_t)address;
     if (unlikely(births <= RECORDER_INSIDE) || unlikely(site - 1 >= SITE_LIMIT - 1))
-        return born_slowly(domain, site, address, size, caller);
+        goto slowly;
     uint64_t *leaf;
-    if (likely(recorder_is_common(size)) && likely((leaf = recorder_leaf(address)) != NULL))
-        recorder_write(leaf, births, address, site, recorder_slot(address, size, site, domain->domain));
+    if (likely(recorder_is_common(size)) && likely((leaf = recorder_leaf_since_start(address)) != NULL))
+        recorder_write(leaf, births, address, (uint32_t)site, recorder_slot(address, size, (uint32_t)site, number));
     else if (likely(size <= SMALL_MOST) && likely((leaf = recorder_small_leaf(address)) != NULL))
-        recorder_write_small(leaf, births, address, site, recorder_slot(address, size, site, domain->domain));
+        recorder_write_small(leaf, births, address, (uint32_t)site,
+                             recorder_slot(address, size, (uint32_t)site, number));
     else
-        return born_slowly(domain, site, address, size, caller);
+        goto slowly;
     return address;
+slowly:
+    return born_slowly(domain, size, caller, address);
 }
 
 static inline struct recorder_block python_died(const void *address)
 {
+    if (!address) /* realloc of nothing */
+        return (struct recorder_block){0, 0};
     struct recorder_block block = recorder_died(address);
     if (unlikely(block.slot & CODE_BIT))
         frames_code_released(address, block);
     return block;
 }
 
-/* The functions of a domain, for one way to find the running instruction.
- *
- * The site is looked up before the original is called, so that the loads overlap with its work. Objects above 512 bytes
- * go on to malloc, and get the same address or, with a debug allocator, one near it. recorder_enter keeps the hook of
- * malloc from recording them again, and the hook of free finds their slot empty. */
-#define DOMAIN_FUNCTIONS(family)                                                                                       \
-    static void *malloc_##family(void *context, size_t size)                                                           \
-    {                                                                                                                  \
-        struct python_domain *domain = context;                                                                        \
-        uint32_t site = frames_current_site(family);                                                                   \
-        uint64_t *births = recorder_enter();                                                                           \
-        void *address = domain->original.malloc(domain->original.context, size);                                       \
-        recorder_leave(births);                                                                                        \
-        return python_born(domain, births, site, address, size, CALLER);                                               \
-    }                                                                                                                  \
-    static void *calloc_##family(void *context, size_t count, size_t size)                                             \
-    {                                                                                                                  \
-        struct python_domain *domain = context;                                                                        \
-        uint32_t site = frames_current_site(family);                                                                   \
-        uint64_t *births = recorder_enter();                                                                           \
-        void *address = domain->original.calloc(domain->original.context, count, size);                                \
-        recorder_leave(births);                                                                                        \
-        return python_born(domain, births, site, address, count * size, CALLER);                                       \
-    }                                                                                                                  \
-    static void *realloc_##family(void *context, void *old, size_t size)                                               \
-    {                                                                                                                  \
-        struct python_domain *domain = context;                                                                        \
-        struct recorder_block block = python_died(old);                                                                \
-        uint32_t site = frames_current_site(family);                                                                   \
-        uint64_t *births = recorder_enter();                                                                           \
-        void *address = domain->original.realloc(domain->original.context, old, size);                                 \
-        recorder_leave(births);                                                                                        \
-        if (unlikely(!address))                                                                                        \
-            recorder_put_back(old, block);                                                                             \
-        (void)python_born(domain, births, site, address, size, CALLER);                                                \
-        if (likely(address != NULL))                                                                                   \
-            recorder_keep_birth(address, block);                                                                       \
-        return address;                                                                                                \
-    }
-
-DOMAIN_FUNCTIONS(FRAMES_UNREAD)
-DOMAIN_FUNCTIONS(FRAMES_BY_LASTI)
-DOMAIN_FUNCTIONS(FRAMES_BY_CFRAME)
-DOMAIN_FUNCTIONS(FRAMES_BY_STATE)
-
-static __attribute__((noinline)) void domain_free_slowly(struct python_domain *domain, void *address, uint64_t slot)
+static __attribute__((noinline)) void domain_free_slowly(struct python_domain *domain, void *address)
 {
-    struct recorder_block block = {slot ? slot : recorder_take_small_slot(address), 0};
+    struct recorder_block block = {recorder_take_slot(address), 0};
+    if (!block.slot)
+        block.slot = recorder_take_small_slot(address);
     if (!block.slot)
         block = recorder_died_slowly(address);
     if (block.slot & CODE_BIT)
@@ -172,24 +137,100 @@ static __attribute__((noinline)) void domain_free_slowly(struct python_domain *d
     domain->original.free(domain->original.context, address);
 }
 
-/* Ends with a jump, and keeps the slot in a register. A struct of two words would go over the stack. */
-static void domain_free(void *context, void *address)
+/* Ends with a jump. */
+static inline __attribute__((always_inline)) void domain_free(struct python_domain *domain, void *address)
 {
-    struct python_domain *domain = context;
-    uint64_t slot = recorder_take_slot(address);
-    if (likely(slot != 0) && likely(!(slot & CODE_BIT)))
+    if (likely(recorder_forget_plain(address)))
         domain->original.free(domain->original.context, address);
     else
-        domain_free_slowly(domain, address, slot);
+        domain_free_slowly(domain, address);
 }
 
-#define FUNCTIONS(family) [family] = {NULL, malloc_##family, calloc_##family, realloc_##family, domain_free}
-static const struct allocator wrappers[] = {
-    FUNCTIONS(FRAMES_UNREAD),
-    FUNCTIONS(FRAMES_BY_LASTI),
-    FUNCTIONS(FRAMES_BY_CFRAME),
-    FUNCTIONS(FRAMES_BY_STATE),
+/* The functions of a domain, for one way to find the running instruction. What is constant in them costs nothing:
+ * the domain is not the context of the allocator, but in their names.
+ *
+ * The site is looked up before the original is called, so that the loads overlap with its work. Objects above 512 bytes
+ * go on to malloc, and get the same address or, with a debug allocator, one near it. recorder_enter keeps the hook of
+ * malloc from recording them again, and the hook of free finds their slot empty. */
+#define DOMAIN_FUNCTIONS(family, index, number)                                                                        \
+    static HOT void *malloc_##index##_##family(void *context, size_t size)                                             \
+    {                                                                                                                  \
+        struct python_domain *domain = &python_domains[index];                                                         \
+        (void)context;                                                                                                 \
+        uint64_t site = frames_current_site_if_cached(family, frames_state_is_readable(family));                       \
+        uint64_t *births = recorder_enter();                                                                           \
+        void *address = domain->original.malloc(domain->original.context, size);                                       \
+        recorder_leave(births);                                                                                        \
+        return python_born(domain, number, births, site, address, size, CALLER);                                       \
+    }                                                                                                                  \
+    static HOT void *calloc_##index##_##family(void *context, size_t count, size_t size)                               \
+    {                                                                                                                  \
+        struct python_domain *domain = &python_domains[index];                                                         \
+        (void)context;                                                                                                 \
+        uint64_t site = frames_current_site_if_cached(family, frames_state_is_readable(family));                       \
+        uint64_t *births = recorder_enter();                                                                           \
+        void *address = domain->original.calloc(domain->original.context, count, size);                                \
+        recorder_leave(births);                                                                                        \
+        return python_born(domain, number, births, site, address, count * size, CALLER);                               \
+    }                                                                                                                  \
+    static HOT void *realloc_##index##_##family(void *context, void *old, size_t size)                                 \
+    {                                                                                                                  \
+        struct python_domain *domain = &python_domains[index];                                                         \
+        (void)context;                                                                                                 \
+        struct recorder_block block = python_died(old);                                                                \
+        uint64_t site = frames_current_site_if_cached(family, frames_state_is_readable(family));                       \
+        uint64_t *births = recorder_enter();                                                                           \
+        void *address = domain->original.realloc(domain->original.context, old, size);                                 \
+        recorder_leave(births);                                                                                        \
+        if (unlikely(!address))                                                                                        \
+            recorder_put_back(old, block);                                                                             \
+        (void)python_born(domain, number, births, site, address, size, CALLER);                                        \
+        if (likely(address != NULL))                                                                                   \
+            recorder_keep_birth(address, block);                                                                       \
+        return address;                                                                                                \
+    }
+
+#define FOR_BOTH_DOMAINS(family)                                                                                       \
+    DOMAIN_FUNCTIONS(family, 0, DOMAIN_PYTHON_MEM)                                                                     \
+    DOMAIN_FUNCTIONS(family, 1, DOMAIN_PYTHON_OBJ)
+
+FOR_BOTH_DOMAINS(FRAMES_UNREAD)
+FOR_BOTH_DOMAINS(FRAMES_BY_LASTI)
+FOR_BOTH_DOMAINS(FRAMES_BY_CFRAME)
+FOR_BOTH_DOMAINS(FRAMES_BY_CFRAME_START)
+FOR_BOTH_DOMAINS(FRAMES_BY_STATE)
+
+static HOT void free_0(void *context, void *address)
+{
+    (void)context;
+    domain_free(&python_domains[0], address);
+}
+
+static HOT void free_1(void *context, void *address)
+{
+    (void)context;
+    domain_free(&python_domains[1], address);
+}
+
+#define FUNCTIONS(index, family)                                                                                       \
+    {NULL, malloc_##index##_##family, calloc_##index##_##family, realloc_##index##_##family, free_##index}
+#define WRAPPERS(family) [family] = {FUNCTIONS(0, family), FUNCTIONS(1, family)}
+static const struct allocator wrappers[][2] = {
+    WRAPPERS(FRAMES_UNREAD),          WRAPPERS(FRAMES_BY_LASTI), WRAPPERS(FRAMES_BY_CFRAME),
+    WRAPPERS(FRAMES_BY_CFRAME_START), WRAPPERS(FRAMES_BY_STATE),
 };
+
+static int is_ours(const struct allocator *allocator)
+{
+    return allocator->free == free_0 || allocator->free == free_1;
+}
+
+static void set_ours(int index)
+{
+    struct allocator ours = wrappers[frames.family][index];
+    ours.context = &python_domains[index]; /* for a reader of the program's allocators; the functions do not need it */
+    set_allocator(python_domains[index].number, &ours);
+}
 
 static int find(const char *name, void *place)
 {
@@ -198,12 +239,10 @@ static int find(const char *name, void *place)
     return symbol != NULL;
 }
 
-static void install(struct python_domain *domain)
+static void install(int index)
 {
-    get_allocator(domain->number, &domain->original);
-    struct allocator ours = wrappers[frames.family];
-    ours.context = domain;
-    set_allocator(domain->number, &ours);
+    get_allocator(python_domains[index].number, &python_domains[index].original);
+    set_ours(index);
 }
 
 /* Runs when the interpreter is between two instructions. In an allocation it cannot make objects, which this needs. */
@@ -257,14 +296,11 @@ static void read_lines_if_they_fit(void)
     for (int i = 0; i < 2; i++) {
         struct allocator now;
         get_allocator(python_domains[i].number, &now);
-        if (now.free != domain_free) /* another hook is before ours; installing ours again would remove it */
+        if (!is_ours(&now)) /* another hook is before ours; installing ours again would remove it */
             return;
     }
-    for (int i = 0; i < 2; i++) {
-        struct allocator ours = wrappers[frames.family];
-        ours.context = &python_domains[i];
-        set_allocator(python_domains[i].number, &ours);
-    }
+    set_ours(0);
+    set_ours(1);
     state |= STATE_PYTHON_LINES;
     start_objects_soon();
 }
@@ -287,9 +323,9 @@ static void install_again_where_lost(void)
             continue;
         struct allocator now;
         get_allocator(python_domains[i].number, &now);
-        if (now.free == domain_free) /* ours, but the recorder had no memory for the trial block */
+        if (is_ours(&now)) /* ours, but the recorder had no memory for the trial block */
             continue;
-        install(&python_domains[i]);
+        install(i);
         reinstalled++;
     }
 }
@@ -471,8 +507,8 @@ EXPORT int soak_start_python(void)
     (void)find("Py_AddPendingCall", &add_pending_call);
     (void)find("Py_IsInitialized", &is_initialized);
     (void)find("PyGC_Collect", &collect_garbage);
-    install(&python_domains[0]);
-    install(&python_domains[1]);
+    install(0);
+    install(1);
     state |= STATE_PYTHON_DOMAINS;
     return 0;
 }

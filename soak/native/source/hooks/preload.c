@@ -68,8 +68,8 @@ HOOKED(DECLARE_ORIGINAL)
 /* malloc and free matter most, so they do not check whether the originals are known. They begin with these two. */
 static void *first_malloc(size_t size);
 static void first_free(void *address);
-static void *(*original_malloc)(size_t) = first_malloc;
-static void (*original_free)(void *) = first_free;
+static void *(*original_malloc)(size_t)HOT_DATA = first_malloc;
+static void (*original_free)(void *) HOT_DATA = first_free;
 
 /* dlsym itself may call calloc while the originals are looked up. What it gets is never freed. */
 #define BOOTSTRAP_BYTES 16384
@@ -199,7 +199,7 @@ static inline __attribute__((always_inline)) void *born(void *address, size_t si
     return likely(recorder_born_at_once(address, size, caller.address)) ? address : born_slowly(address, size, caller);
 }
 
-EXPORT void *malloc(size_t size)
+EXPORT HOT void *malloc(size_t size)
 {
     void *address = original_malloc(size);
     return born(address, size, CALLER);
@@ -266,7 +266,7 @@ static __attribute__((noinline)) void free_slowly(void *address)
         original_free(address);
 }
 
-EXPORT void free(void *address)
+EXPORT HOT void free(void *address)
 {
     if (likely(recorder_forget_at_once(address)))
         original_free(address);

@@ -187,7 +187,7 @@ static inline uint64_t *slot_in(struct places *places, uintptr_t address, unsign
     uintptr_t number = address >> (grain_bits + LEAF_SLOT_BITS);
     if (!number)
         return NULL; /* its number would be that of a free place */
-    uint64_t *slots = leaves_at_first_place(places, number);
+    uint64_t *slots = leaves_at_first_place(places, number, 0);
     if (!slots) {
         uintptr_t at = find_place(places, number, 0);
         slots = at == NOWHERE ? NULL : load_acquire(&places->slots[at]);

@@ -9,6 +9,15 @@
 #define load(p) __atomic_load_n((p), __ATOMIC_RELAXED)
 #define store(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
 
+/* A load, relaxed or with acquire, that can be part of another instruction: on x86-64 a plain load is as good. */
+#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
+#define load_as_operand(p) (*(p))
+#define load_acquire_as_operand(p) (*(p))
+#else
+#define load_as_operand(p) load(p)
+#define load_acquire_as_operand(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
+#endif
+
 /* A block of more than SMALL_MOST bytes has its slot alone: two such blocks never begin within 32 bytes. */
 #define SMALL_MOST 16
 #define GRAIN_BITS 5
@@ -31,30 +40,39 @@ struct places {
 /* Both tables in one array, so that they are one range, at a fixed distance from the code. */
 extern struct places leaves_places[2] HIDDEN;
 
-/* A plain load is atomic there too, and can be part of a comparison. */
-#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
-#define LEAVES_NUMBER(p) (*(p))
-#else
-#define LEAVES_NUMBER(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
-#endif
-
-static inline uint64_t *leaves_at_first_place(const struct places *places, uintptr_t number)
+/* With `has_begun` the caller knows that leaves_start has run. Then a leaf whose number is there has slots, and the
+ * caller needs no second test. Before that, the number of NULL is that of a free place. */
+static inline __attribute__((always_inline)) uint64_t *leaves_at_first_place(const struct places *places,
+                                                                             uintptr_t number, int has_begun)
 {
     uintptr_t at = number & PLACE_MASK;
     __asm__("" : "+r"(places)); /* otherwise each array is addressed on its own, by one more instruction */
-    int is_there = LEAVES_NUMBER(&places->numbers[at]) == number; /* never true for the address 0: see leaves_start */
-    return __builtin_expect(is_there, 1) ? load(&places->slots[at]) : NULL;
+    /* Never true for the address 0: see leaves_start. */
+    int is_there = load_acquire_as_operand(&places->numbers[at]) == number;
+    if (__builtin_expect(!is_there, 0))
+        return NULL;
+    __asm__ volatile("" : "+r"(at)); /* keeps the next load behind the test */
+    uint64_t *slots = load_as_operand(&places->slots[at]);
+    if (has_begun && !slots)
+        __builtin_unreachable();
+    return slots;
 }
 
 /* The leaf of an address, as the base of its slots; NULL if it is not at its first place, or there is none. */
 static inline uint64_t *recorder_leaf(const void *address)
 {
-    return leaves_at_first_place(&leaves_places[0], (uintptr_t)address >> LEAF_BITS);
+    return leaves_at_first_place(&leaves_places[0], (uintptr_t)address >> LEAF_BITS, 0);
 }
 
 static inline uint64_t *recorder_small_leaf(const void *address)
 {
-    return leaves_at_first_place(&leaves_places[1], (uintptr_t)address >> SMALL_LEAF_BITS);
+    return leaves_at_first_place(&leaves_places[1], (uintptr_t)address >> SMALL_LEAF_BITS, 0);
+}
+
+/* The same for a caller that knows that recording has begun. */
+static inline uint64_t *recorder_leaf_since_start(const void *address)
+{
+    return leaves_at_first_place(&leaves_places[0], (uintptr_t)address >> LEAF_BITS, 1);
 }
 
 /* The slot of an address; NULL if no block near it was ever tracked. With `make`, the leaf is made; NULL then means

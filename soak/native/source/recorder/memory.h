@@ -5,6 +5,10 @@
 #include "layout.h"
 #include <stddef.h>
 
+/* What each allocation reads is side by side in memory, and so is the code that does it. */
+#define HOT_DATA __attribute__((section("soak_hot")))
+#define HOT __attribute__((hot))
+
 /* Declarations need this although -fvisibility=hidden is given: otherwise each access goes through the offset table. */
 #define HIDDEN __attribute__((visibility("hidden")))
 

@@ -15,7 +15,8 @@
 #define INDEX_MASK ((1u << INDEX_BITS) - 1)
 #define BIRTHS_LIMIT 256
 
-struct recorder_control recorder_control = {.native_least = SMALL_MOST + 1, .still_ns = 250000000};
+struct recorder_control recorder_control HOT_DATA = {
+    .epoch_bits = EPOCH_MASK << EPOCH_SHIFT, .native_least = SMALL_MOST + 1, .still_ns = 250000000};
 __thread uint64_t *recorder_births __attribute__((tls_model("initial-exec")));
 uint64_t recorder_native_cache[1u << RECORDER_CACHE_BITS];
 
@@ -244,6 +245,11 @@ void recorder_keep_birth_slowly(const void *address, struct recorder_block old)
         store(found.slot, old.slot >> EPOCH_SHIFT << EPOCH_SHIFT | (found.word & ((1ull << EPOCH_SHIFT) - 1)));
 }
 
+uint64_t recorder_word_slowly(const void *address)
+{
+    return find(address).word;
+}
+
 uint32_t recorder_site_of(const void *address)
 {
     return (uint32_t)(find(address).word & SITE_MASK);
@@ -263,7 +269,7 @@ void recorder_share_birth(const void *address, const void *owner)
     const uint64_t birth_bits = EPOCH_MASK << EPOCH_SHIFT | SITE_MASK;
     struct found found = find(address);
     uint64_t birth = find(owner).word & birth_bits;
-    if (!(found.word & SITE_MASK) || !(birth & SITE_MASK) || (found.word & birth_bits) == birth)
+    if (!(found.word & SITE_MASK) || !(birth & SITE_MASK) || recorder_is_same_birth(found.word, birth))
         return;
     recorder_count_birth((uint32_t)(birth & SITE_MASK));
     store(found.slot, (found.word & ~birth_bits) | birth);

@@ -12,9 +12,10 @@
 #define SITE_WANTS_STACK (1u << 31)
 
 struct recorder_control {
-    uint64_t cycle; /* the program stores the number of its cycle here, and that is all it does to mark a cycle */
-    uint64_t scale; /* 1 << (EPOCH_SHIFT - shift): a multiplication costs less than two shifts by a variable */
-    uint32_t shift; /* an epoch is 2^shift cycles */
+    uint64_t cycle;      /* the program stores the number of its cycle here, and that is all it does to mark a cycle */
+    uint64_t scale;      /* 1 << (EPOCH_SHIFT - shift): a multiplication costs less than two shifts by a variable */
+    uint64_t epoch_bits; /* of a slot; never changes */
+    uint32_t shift;      /* an epoch is 2^shift cycles */
     uint32_t recording;
     /* Native blocks of fewer bytes are in the table of the small ones. 0 where malloc keeps even those 32 bytes apart.
      */
@@ -42,7 +43,15 @@ static inline uint64_t *recorder_enter(void)
 
 static inline void recorder_leave(uint64_t *births)
 {
+#if defined(__x86_64__)
+    /* The compiler would keep the offset of the variable in a register since recorder_enter, and so save and restore
+     * that register. To load it again is cheaper. */
+    uint64_t offset;
+    __asm__ volatile("movq recorder_births@gottpoff(%%rip), %0" : "=r"(offset));
+    __asm__ volatile("movq %1, %%fs:(%0)" : : "r"(offset), "r"(births) : "memory");
+#else
     recorder_births = births;
+#endif
 }
 
 /* The contents of a slot, which realloc may have to restore. */
@@ -66,6 +75,7 @@ void recorder_born_slowly(const void *address, size_t size, uint32_t site, enum 
 struct recorder_block recorder_died_slowly(const void *address);
 void recorder_keep_birth_slowly(const void *address, struct recorder_block old);
 uint32_t recorder_native_site_slowly(uintptr_t return_address);
+uint64_t recorder_word_slowly(const void *address);
 
 /* Restores the slot that `recorder_died` cleared, because the block was not released after all. */
 void recorder_put_back(const void *address, struct recorder_block block);

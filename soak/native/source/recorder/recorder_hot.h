@@ -31,29 +31,43 @@ static inline uint64_t recorder_cache_tag(uintptr_t return_address)
     return (uint64_t)(return_address >> CODE_ALIGNMENT_BITS) << SITE_BITS;
 }
 
-/* A slot covers 32 bytes, and blocks begin 16 bytes apart. A bit of the slot says in which half. */
-static inline uint64_t recorder_half(const void *address)
+/* The current epoch, where it stands in a slot. The mask is in memory: as a constant it takes one more instruction. */
+static inline uint64_t recorder_epoch_bits(void)
 {
-    return ((uintptr_t)address & SMALL_MOST) << (HALF_SHIFT - SMALL_GRAIN_BITS);
+    return load(&recorder_control.cycle) * load_as_operand(&recorder_control.scale)
+           & load_as_operand(&recorder_control.epoch_bits);
+}
+
+/* The size of a block, and the half of its 32 bytes in which it begins, where they stand in a slot: blocks begin 16
+ * bytes apart, and a slot covers 32. */
+static inline uint64_t recorder_size_bits(const void *address, size_t size)
+{
+    uint64_t halves = size;
+#if defined(__x86_64__)
+    __asm__("bt %2, %1\n\tadc %0, %0" : "+r"(halves) : "r"(address), "i"(SMALL_GRAIN_BITS) : "cc");
+#else
+    halves = halves << 1 | ((uintptr_t)address >> SMALL_GRAIN_BITS & 1);
+#endif
+    return halves << HALF_SHIFT;
 }
 
 static inline uint64_t recorder_slot(const void *address, size_t size, uint32_t site, enum domain domain)
 {
-    uint64_t epoch = load(&recorder_control.cycle) * load(&recorder_control.scale) >> EPOCH_SHIFT << EPOCH_SHIFT;
-    return epoch | (uint64_t)size << SIZE_SHIFT | recorder_half(address) | (uint64_t)domain << DOMAIN_SHIFT | site;
+    /* Sums, because the processor adds three numbers at once. No bit is in two of them. */
+    return recorder_epoch_bits() + (recorder_size_bits(address, size) + ((uint64_t)domain << DOMAIN_SHIFT) + site);
 }
 
 /* The slot of a block that another object takes over now. */
 static inline uint64_t recorder_slot_of_heir(uint64_t slot, uint32_t site)
 {
-    return (slot & ((1ull << EPOCH_SHIFT) - 1) & ~(uint64_t)SITE_MASK) | recorder_slot(NULL, 0, site, DOMAIN_NATIVE);
+    return (slot & ((1ull << EPOCH_SHIFT) - 1) & ~(uint64_t)SITE_MASK) | recorder_epoch_bits() | site;
 }
 
 /* The site of a return address, perhaps with SITE_WANTS_STACK. Flagged sites are never in the cache, so the check costs
  * nothing at all other sites. */
 static inline uint32_t recorder_native_site(uintptr_t return_address)
 {
-    uint64_t site = load(recorder_cache_place(return_address)) ^ recorder_cache_tag(return_address);
+    uint64_t site = recorder_cache_tag(return_address) ^ load_as_operand(recorder_cache_place(return_address));
     return likely(site < SITE_LIMIT && site) ? (uint32_t)site : recorder_native_site_slowly(return_address);
 }
 
@@ -114,10 +128,10 @@ static inline int recorder_born_at_once(const void *address, size_t size, uintpt
     /* There is a load between any two tests. Without it the compiler merges them into arithmetic that costs more. */
     if (unlikely(births <= RECORDER_INSIDE))
         return 0;
-    uint64_t site = load(recorder_cache_place(return_address)) ^ recorder_cache_tag(return_address);
+    uint64_t site = recorder_cache_tag(return_address) ^ load_as_operand(recorder_cache_place(return_address));
     if (unlikely(site >= SITE_LIMIT))
         return 0;
-    uint64_t *leaf = recorder_leaf(address);
+    uint64_t *leaf = recorder_leaf_since_start(address);
     if (unlikely(!leaf))
         return 0;
     uint64_t slot = recorder_slot(address, size, (uint32_t)site, DOMAIN_NATIVE);
@@ -125,6 +139,20 @@ static inline int recorder_born_at_once(const void *address, size_t size, uintpt
         return 0;
     recorder_write(leaf, births, address, (uint32_t)site, slot);
     return 1;
+}
+
+/* What the slot of an address holds, packed or not; 0 if no block begins there. */
+static inline uint64_t recorder_word(const void *address)
+{
+    uint64_t *leaf = recorder_leaf(address);
+    uint64_t slot = likely(leaf != NULL) ? load(&leaf[(uintptr_t)address >> GRAIN_BITS]) : 0;
+    return likely(slot & RECORDER_BLOCK_BITS) ? slot : recorder_word_slowly(address);
+}
+
+/* Whether two slots have the same site and epoch. */
+static inline int recorder_is_same_birth(uint64_t slot, uint64_t other)
+{
+    return !((slot ^ other) & (EPOCH_MASK << EPOCH_SHIFT | SITE_MASK));
 }
 
 static inline uint64_t recorder_take_slot(const void *address)
@@ -138,6 +166,22 @@ static inline uint64_t recorder_take_slot(const void *address)
         return 0;
     store(place, SLOT_FREED);
     return slot;
+}
+
+/* Forgets a block that is about to be released if it is neither small nor big, has no bytecode and is not packed.
+ * Otherwise returns 0 and does nothing. */
+static inline int recorder_forget_plain(const void *address)
+{
+    uint64_t *leaf = recorder_leaf_since_start(address);
+    if (unlikely(!leaf))
+        return 0;
+    uint64_t *place = &leaf[(uintptr_t)address >> GRAIN_BITS];
+    /* One test for all: only with a site and neither of the two bits is this from 1 to SITE_LIMIT - 1. */
+    uint32_t site = (uint32_t)load_as_operand(place) & (uint32_t)(SITE_MASK | CODE_BIT | BIG_BIT);
+    if (unlikely(site - 1 >= SITE_LIMIT - 1))
+        return 0;
+    store(place, SLOT_FREED);
+    return 1;
 }
 
 /* The same as recorder_take_slot for a block in the table of small ones. */
