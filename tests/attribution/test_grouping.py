@@ -93,21 +93,24 @@ def test_the_parts_of_an_object_are_one_leak_of_the_object():
     assert say.site_lines(owned())[1].startswith("21.5 KiB per call: GstBin objects, allocated in create")
 
 
-def test_an_object_that_a_library_makes_is_named_with_the_line_of_a_person_that_leads_there():
-    """``asyncio`` makes each task; who started it wrote app.py."""
-    library = Place("create_task", "/usr/lib/python3.11/asyncio/base_events.py", 436)
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [("/usr/lib/python3.11/asyncio/base_events.py", "asyncio/base_events.py"), ("<frozen abc>", "<frozen abc>")],
+)
+def test_an_object_that_a_library_makes_is_named_with_the_line_of_a_person_that_leads_there(file: str, name: str):
+    """``asyncio`` makes each task, and ``abc`` each class with abstract methods; who asked for it wrote app.py."""
+    library = Place("create_task", file, 436)
     frames = (library, Place("serve", "/home/me/app.py", 33))
     parts = [replace(each, owner=replace(BIN, allocated_at=library)) for each in PARTS]
     parts[1] = replace(parts[1], frames=frames, python_where=library)
 
     assert origin(parts) == "each GstBin made at app.py:33 is kept"
     assert "made at app.py:33 is kept" in say.group_sentence(only(*parts))
+    assert say.site_lines(only(*parts))[1].endswith(", reached from serve (app.py:33)")
     # Where nothing is known of the object itself, the line that leads to one of its parts.
     of_a_part = [replace(parts[0], frames=frames), replace(parts[1], frames=()), parts[2]]
     assert origin(of_a_part) == "each GstBin made at app.py:33 is kept"
-    assert (
-        origin([replace(each, frames=()) for each in parts]) == "each GstBin made at asyncio/base_events.py:436 is kept"
-    )
+    assert origin([replace(each, frames=()) for each in parts]) == f"each GstBin made at {name}:436 is kept"
 
 
 def test_where_nobody_knows_the_line_that_makes_the_object_the_line_that_makes_its_parts_is_named():

@@ -25,6 +25,11 @@ def library_file(path: str) -> str | None:
     return None if match is None else path[match.end() :]
 
 
+def is_own_file(path: str) -> bool:
+    """Whether a person can open a file and change it: no library's, and no code without a file (``<frozen abc>``)."""
+    return library_file(path) is None and not path.startswith("<")
+
+
 def is_of_cpython(place: Place) -> bool:
     """Whether a place is in C code of CPython itself: in its library, its program, or a module of its standard library.
 
@@ -68,5 +73,4 @@ def own_frames(frames: Sequence[Place]) -> list[Place]:
 
 
 def _is_own(frame: Place) -> bool:
-    file = frame.file or ""
-    return frame.is_python and library_file(file) is None and not file.startswith("<")
+    return frame.is_python and is_own_file(frame.file or "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from soak.attribution.grouping import CauseGroup
-from soak.reporting.words.paths import library_file, own_frame, own_frames, short_file, without_folders
+from soak.reporting.words.paths import is_own_file, own_frame, own_frames, short_file, without_folders
 from soak.results import Owner, Place
 
 UNKNOWN_PLACE = Place("an unknown place", None, None)
@@ -27,7 +27,7 @@ def made_at_words(group: CauseGroup, owner: Owner) -> str:
 def made_at(group: CauseGroup, owner: Owner) -> Place | None:
     """Return where an owner is made: where a library makes it, a person's own line that leads to it or to its parts."""
     made = owner.allocated_at
-    if made is None or library_file(made.file or "") is None:
+    if made is None or is_own_file(made.file or ""):
         return made
     itself = (cause for cause in group.causes if cause.fingerprint == owner.fingerprint)
     return next((own for cause in itself if (own := own_frame(cause.frames)) is not None), _common_line(group) or made)

@@ -13,7 +13,7 @@ from soak.reporting.words.causes.advice import (
 from soak.reporting.words.causes.holders import cache_words, container_words, group_held_by, named_step, step_words
 from soak.reporting.words.causes.kinds import kind_words
 from soak.reporting.words.causes.owners import made_at_words, spot, though_lost
-from soak.reporting.words.paths import library_file, own_frame, short_file, short_frame
+from soak.reporting.words.paths import is_own_file, own_frame, short_file, short_frame
 from soak.reporting.words.vocabulary import (
     byte_rate,
     capitalised,
@@ -171,7 +171,7 @@ def _opened_sentence(cause: Cause, noun: str) -> str:
 def _reached_from(cause: Cause) -> str:
     """Name the line of a person's own that leads into a library: there something can be done."""
     own, place = own_frame(cause.frames), cause.python_where
-    if own is None or place is None or library_file(place.file or "") is None:
+    if own is None or place is None or is_own_file(place.file or ""):
         return ""
     return f", reached from {place_words(own)}"
 
