@@ -130,6 +130,9 @@ KEEPS = {
     "made beside the number that counts": (
         "KEPT, N = {}, 0\ndef cycle():\n    global N\n    N += 1\n    KEPT[N] = bytes(9)  # 1\n"
     ),
+    "keys that a template writes": (
+        "KEPT = {}\nN = 0\ndef cycle():\n    global N\n    N += 1\n    KEPT['%s-%05d%%' % (8, N)] = bytes(9)  # 1\n"
+    ),
     "keys that a caller counts": (
         "KEPT = {}\nN = 0\ndef add():\n    key = ('user', N)\n    KEPT[key] = bytes(9)  # 1\n"
         "def cycle():\n    global N\n    N += 1\n    add()  # 2\n"
@@ -362,6 +365,12 @@ MAY_BE_BOUNDED = {
     ),
     "keys of a number that is cut": (
         "KEPT = {}\nN = 0\ndef cycle():\n    global N\n    N += 1\n    KEPT[f'{N:.0e}'] = bytes(9)  # 1\n"
+    ),
+    "keys of a number that a template cuts": (
+        "KEPT = {}\nN = 0\ndef cycle():\n    global N\n    N += 1\n    KEPT['%.1e-%s' % (N, 8)] = bytes(9)  # 1\n"
+    ),
+    "keys of a time without its fraction": (
+        "import time\nKEPT = {}\ndef cycle():\n    KEPT['%d' % time.monotonic()] = bytes(9)  # 1\n"
     ),
     "keys that come round": (
         "import itertools\nKEPT = {}\nIDS = itertools.cycle(range(400))\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import re
 from collections.abc import Iterator, Sequence
 
 from soak.attribution.keepers.code.conditions import body_of, passed_by, set_in
@@ -14,6 +15,9 @@ from soak.attribution.keepers.code.uses import assigned_to, is_always_new, is_lo
 _PARTS_OF_NEW = ("hex", "int", "bytes", "urn")
 """What a UUID is called in other forms."""
 _FORMS = ("str", "repr")
+_CONVERSION = re.compile(r"%(%|0?\d*[dixXo]|[sr])")
+"""What stands in a template for a value without loss."""
+_WHOLE = ("s", "r")
 _MAKER = "__init__"
 _COMPARED_BY = ("__eq__", "__hash__", "__new__")
 """What has objects of a class be equal to others, or be an old one."""
@@ -61,10 +65,30 @@ class Keys:
             case ast.BinOp(op=ast.Add()):
                 sides = (key.left, key.right), (key.right, key.left)
                 return any(isinstance(one, ast.Constant) and self.is_new(other, container) for one, other in sides)
+            case ast.BinOp(op=ast.Mod(), left=ast.Constant(value=str() as template)):
+                return self._is_new_text(template, key.right, container)
             case ast.Name() | ast.Attribute():
                 return self._is_new_name(key, container)
             case _:
                 return False
+
+    def _is_new_text(self, template: str, values: ast.expr, container: Container) -> bool:
+        """Whether ``template % values`` is new: a value is, and all of it is written out."""
+        conversions = [each for each in _CONVERSION.findall(template) if each != "%"]
+        parts = values.elts if isinstance(values, ast.Tuple) else [values]
+        if "%" in _CONVERSION.sub("", template) or len(parts) != len(conversions):
+            return False
+        return any(
+            self.is_new(part, container) and (conversion in _WHOLE or self._is_new_integer(part))
+            for part, conversion in zip(parts, conversions, strict=True)
+        )
+
+    def _is_new_integer(self, value: ast.expr) -> bool:
+        """Whether a new value is an integer, of which ``%d`` cuts nothing off."""
+        _, source = self._reached[-1]
+        is_name = isinstance(value, ast.Name | ast.Attribute)
+        is_local_name = isinstance(value, ast.Name) and is_local(value.id, value, source)
+        return is_name and not is_local_name and self._counts_up(value, source)  # type: ignore[arg-type]
 
     def _is_new_call(self, call: ast.Call, container: Container) -> bool:
         name = getattr(call.func, "id", getattr(call.func, "attr", None))
