@@ -31,6 +31,7 @@ FLOORS = {
     "soak.targets": 1,
     "soak.request": 1,
     "soak.settings": 1,
+    "soak.progress": 1,
     "soak.results": 1,
     "soak.documents": 1,
     "soak.profiles": 1,

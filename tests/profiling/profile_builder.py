@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from soak.profiles import ComponentProfile, FunctionTime, ProfileRun, Statistics, Totals
+from soak.progress import Progress
 from soak.request import Request
 from soak.running.profile.profiling import ProfilingPlan, run_profiling
 from soak.settings import make_plan
@@ -22,7 +23,7 @@ class Nobody:
     def begin(self, component: str, position: int, total: int) -> None:
         """Ignore it."""
 
-    def update(self, component: str, cycles: int, elapsed_s: float, budget_s: float | None, note: str) -> None:
+    def update(self, component: str, progress: Progress) -> None:
         """Ignore it."""
 
 

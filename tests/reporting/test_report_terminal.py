@@ -8,6 +8,7 @@ import pytest
 from builder import a_cause, a_component, a_failure, a_leak, a_run, an_undecided, controls, parts
 from rich.console import Console
 
+from soak.progress import Progress
 from soak.reporting.formats.terminal import ProgressDisplay, print_result
 from soak.results import Place
 
@@ -149,7 +150,7 @@ def test_progress_into_a_file_is_one_line_per_finished_component():
 
     with ProgressDisplay(Console(file=out, width=WIDE)) as progress:
         progress.begin("get", 1, 2)
-        progress.update("get", 10, 0.5, 60.0, "heap flat so far")
+        progress.update("get", Progress(10, 0.5, "heap flat so far", budget_s=60.0))
         progress.done(a_component("get"))
         progress.begin("decoder", 2, 2)
         progress.done(a_component("decoder"))
@@ -181,7 +182,7 @@ def test_progress_on_a_terminal_shows_every_component_at_work():
     with ProgressDisplay(console) as progress:
         progress.begin("get", 1, 3)
         progress.begin("de[co]der", 2, 3)
-        progress.update("de[co]der", 1_234, 6.0, None, "")
+        progress.update("de[co]der", Progress(1_234, 6.0))
         progress.done(a_component("get"))
 
     shown = out.getvalue()

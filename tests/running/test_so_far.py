@@ -13,6 +13,7 @@ from running_builder import a_plan
 from supervisor_builder import ScriptedLedger, a_course, supervise
 
 import soak.__main__
+from soak.progress import Progress
 from soak.reporting.formats.terminal import ProgressDisplay
 from soak.results import AT_WORK, ComponentResult
 from soak.running.component.observations import Observations
@@ -131,7 +132,8 @@ def test_the_line_of_progress_fits_into_80_columns():
         progress.begin("numpy_conversion", 1, 3)
         progress._drawn_at = 0.0
         progress.update(
-            "numpy_conversion", 1_234_567, 3600.0, 43_200.0, "INCONCLUSIVE", rss_bytes=138 * 2**20, growth_bytes=106.2
+            "numpy_conversion",
+            Progress(1_234_567, 3600.0, "INCONCLUSIVE", budget_s=43_200.0, rss_bytes=138 * 2**20, growth_bytes=106.2),
         )
 
     line = next(line for line in out.getvalue().splitlines() if "/s" in line)

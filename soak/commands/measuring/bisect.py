@@ -28,7 +28,7 @@ import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from soak.commands.arguments import (
     CYCLE_TIMEOUT_HELP,
@@ -42,6 +42,7 @@ from soak.commands.arguments import (
 )
 from soak.commands.measuring.measure import signals_set
 from soak.errors import UsageError
+from soak.progress import Progress
 from soak.request import Request, parse_driver_settings
 from soak.settings import RunPlan, make_plan
 
@@ -230,17 +231,14 @@ class _RunProgress:
 
     def stage(self, note: str) -> None:
         """Show it in the release's line."""
-        self._progress.update(self.name, 0, 0.0, None, note)
+        self._progress.update(self.name, Progress(0, 0.0, note))
 
     def begin(self, _component: str, _position: int, _total: int) -> None:
         """Show nothing: the release's own line is there already."""
 
-    def update(
-        self, component: str, cycles: int, elapsed_s: float, budget_s: float | None, note: str, **measured: Any
-    ) -> None:
-        """Show the progress of the run."""
-        del component  # the line is the release's
-        self._progress.update(self.name, cycles, elapsed_s, budget_s, note, **measured)
+    def update(self, _component: str, progress: Progress) -> None:
+        """Show the progress of the run in the release's line."""
+        self._progress.update(self.name, progress)
 
     def so_far(self, _result: ComponentResult) -> None:
         """Show nothing more."""

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from soak.attribution.grouping import group_causes
+from soak.progress import Progress
 from soak.reporting import words as say
 from soak.reporting.outcome import excuse, known_fingerprints
 from soak.reporting.words.audit import growth_sentence
@@ -124,31 +125,21 @@ class ProgressDisplay(LiveDisplay):
         self._places[component] = f"{position}/{total}"
         self._show(component, _work_line(self._places[component], component, note))
 
-    def update(
-        self,
-        component: str,
-        cycles: int,
-        elapsed_s: float,
-        budget_s: float | None,
-        note: str,
-        *,
-        iterations: int | None = None,
-        rss_bytes: float | None = None,
-        growth_bytes: float | None = None,
-    ) -> None:
-        """Show how far a component is, how fast, and what it grows by; ``budget_s`` is None if it is not a time.
+    def update(self, component: str, progress: Progress) -> None:
+        """Show how far a component is, how fast, and what it grows by.
 
         Everything stands in 80 columns: where a name is long, what matters least is left out.
         """
-        left_s = say.time_left_s(cycles, elapsed_s, budget_s, iterations)
+        cycles, elapsed_s, growth_bytes = progress.cycles, progress.elapsed_s, progress.growth_bytes
+        left_s = say.time_left_s(cycles, elapsed_s, progress.budget_s, progress.iterations)
         spent = format_duration(elapsed_s) if left_s is None else f"{format_duration(left_s)} left"
         words = [
             say.count_words(cycles, "cycle"),
             f"{say.short_number(cycles / elapsed_s)}/s" if elapsed_s > 0 and cycles else "",
-            format_size(rss_bytes) if rss_bytes else "",
+            format_size(progress.rss_bytes) if progress.rss_bytes else "",
             f"{growth_bytes:+.3g} B/cycle" if growth_bytes is not None and abs(growth_bytes) >= _LEAST_SHOWN else "",
             spent,
-            note,
+            progress.note,
         ]
         place = self._places.get(component, "")
         room = self._console.width - max(len(place), _PLACE_WIDTH) - len(component) - 3

@@ -11,6 +11,7 @@ from typing import Any
 import soak
 from soak.errors import UsageError
 from soak.matrix.cells import SETTING, Cell, Fleet
+from soak.progress import Progress
 from soak.results import SCHEMA_VERSION, ComponentResult
 from soak.running.component.result import never_began
 from soak.running.environment import describe_environment
@@ -109,9 +110,7 @@ class _Nobody:
 
     def begin(self, component: str, position: int, total: int) -> None: ...
 
-    def update(
-        self, component: str, cycles: int, elapsed_s: float, budget_s: float | None, note: str, **measured: Any
-    ) -> None: ...
+    def update(self, component: str, progress: Progress) -> None: ...
 
     def so_far(self, result: ComponentResult) -> None: ...
 

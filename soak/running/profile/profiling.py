@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import soak
 from soak.errors import UsageError
 from soak.profiles import MERGED, SCHEMA_VERSION, ComponentProfile, ProfileRun, Statistics, summarise
+from soak.progress import Progress
 from soak.results import Failure
 from soak.running.child.failures import describe_failure
 from soak.running.child.process import MeasuredProcess, child_settings
@@ -44,7 +45,7 @@ class ProfileListener(Protocol):
     def begin(self, component: str, position: int, total: int) -> None:
         """``component``, the ``position``-th of ``total`` (from 1), is at work."""
 
-    def update(self, component: str, cycles: int, elapsed_s: float, budget_s: float | None, note: str) -> None:
+    def update(self, component: str, progress: Progress) -> None:
         """How far a component is."""
 
 
@@ -145,7 +146,8 @@ def _watch(
                 child.abort()
             if stopping.is_set():
                 child.ring.ask_to_stop()
-            listener.update(component.name, child.ring.completed, now_s - started_s, component.budget_s, "")
+            progress = Progress(child.ring.completed, now_s - started_s, budget_s=component.budget_s)
+            listener.update(component.name, progress)
         failure = describe_failure(child, hung=hung)
         facts = {} if failure else marshal.loads(child.ring.read_text())
         cold = bool(facts) and not facts["cycles"]

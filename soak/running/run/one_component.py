@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from soak.progress import Progress
 from soak.results import ComponentResult
 from soak.running.child.process import MeasuredProcess
 from soak.running.component.observations import ComponentProgress, Observations
@@ -86,13 +87,15 @@ class _OneComponent:
         self._run.teller.tell(
             lambda listener: listener.update(
                 component.name,
-                progress.cycles,
-                progress.elapsed_s,
-                component.budget_s,
-                progress.note,
-                iterations=component.iterations,
-                rss_bytes=progress.rss_bytes,
-                growth_bytes=progress.growth_bytes,
+                Progress(
+                    progress.cycles,
+                    progress.elapsed_s,
+                    progress.note,
+                    budget_s=component.budget_s,
+                    iterations=component.iterations,
+                    rss_bytes=progress.rss_bytes,
+                    growth_bytes=progress.growth_bytes,
+                ),
             )
         )
 
@@ -129,7 +132,8 @@ class _OneComponent:
                 cycles_s=cycles_s,
                 on_progress=lambda progress: run.teller.tell(
                     lambda listener: listener.update(
-                        component.name, progress.cycles, progress.elapsed_s, cycles_s, "again under tracemalloc"
+                        component.name,
+                        Progress(progress.cycles, progress.elapsed_s, "again under tracemalloc", budget_s=cycles_s),
                     )
                 ),
             )

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
+from soak.progress import Progress
 from soak.results import ComponentResult
 
 
@@ -22,19 +23,8 @@ class RunListener(Protocol):
     def begin(self, component: str, position: int, total: int) -> None:
         """Take note that ``component``, the ``position``-th of ``total`` (from 1), is at work."""
 
-    def update(
-        self,
-        component: str,
-        cycles: int,
-        elapsed_s: float,
-        budget_s: float | None,
-        note: str,
-        *,
-        iterations: int | None = None,
-        rss_bytes: float | None = None,
-        growth_bytes: float | None = None,
-    ) -> None:
-        """See how far a component is; ``iterations``: its budget of cycles; ``growth_bytes``: per cycle so far."""
+    def update(self, component: str, progress: Progress) -> None:
+        """See how far a component is."""
 
     def so_far(self, result: ComponentResult) -> None:
         """See what can be said of a component at work."""
