@@ -29,7 +29,7 @@ def some(kind: type[Any]) -> st.SearchStrategy[Any]:
 
 @pytest.mark.parametrize("kind", [RunResult, ComponentResult, Controls, Parts, SignalResult])
 @given(data=st.data())
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=5, suppress_health_check=[HealthCheck.data_too_large])
 def test_a_record_comes_back_from_its_document(kind: type[Any], data: st.DataObject):
     """Nested records, tuples, dictionaries, verdicts and what is None; through JSON text and back."""
     record = data.draw(some(kind))

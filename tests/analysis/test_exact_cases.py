@@ -174,7 +174,7 @@ def test_a_count_that_rises_by_one_every_few_cycles_is_a_leak_of_that_fraction(e
     assert verdict.low <= 1 / every <= verdict.high
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     rate=st.integers(2, 5000),
     n_min=st.integers(256, 3000),

@@ -133,7 +133,7 @@ def test_memory_does_not_grow_with_the_series():
     assert 256_000 / cells.cell <= 2 * CELLS_PER_N_MIN
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     n_min=st.integers(8, 5000),
     doublings=st.integers(-3, 4),
@@ -162,7 +162,7 @@ def test_the_parts_of_a_look_are_exact(n_min, doublings, spacing, seed):
         assert np.array_equal(parts.climbs[:, part], (rises[:, inside] > 0).sum(axis=1))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     shape=st.sampled_from(sorted(SHAPES)),
     readings=st.integers(0, 3000),
@@ -177,7 +177,7 @@ def test_the_verdict_does_not_depend_on_where_iterations_start(shape, readings, 
     assert judge(at + first, values, tolerance=1.0, n_min=N_MIN) == judge(at, values, tolerance=1.0, n_min=N_MIN)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     shape=st.sampled_from(sorted(SHAPES)),
     readings=st.integers(1, 8192),
@@ -192,7 +192,7 @@ def test_the_verdict_does_not_depend_on_the_level(shape, readings, level, seed):
     assert judge(at, values + level, tolerance=1.0, n_min=N_MIN) == judge(at, values, tolerance=1.0, n_min=N_MIN)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     shape=st.sampled_from(sorted(SHAPES)),
     readings=st.integers(1, 8192),
@@ -212,7 +212,7 @@ def test_the_verdict_scales_with_the_unit_of_values_and_tolerance(shape, reading
     assert scaled.rate == (None if bare.rate is None else bare.rate * unit)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     values=st.lists(st.floats(-1e12, 1e12), max_size=400),
     gaps=st.lists(st.integers(1, 40), max_size=400),

@@ -37,7 +37,7 @@ def mutated(draw: st.DrawFn, start: int = 0) -> bytes:
 
 
 @given(mutated())
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 def test_a_mutated_block_is_refused_or_decoded_to_the_shape_of_its_header(block: bytes):
     """By a decoder that has seen all the others."""
     try:
@@ -49,7 +49,7 @@ def test_a_mutated_block_is_refused_or_decoded_to_the_shape_of_its_header(block:
 
 
 @given(mutated(start=HEADER_BYTES))
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_a_mutated_jpeg_is_refused_or_decompressed(block: bytes):
     """A bare JPEG without a frame header."""
     try:
@@ -67,7 +67,7 @@ FIELD_VALUES = st.one_of(
     st.sampled_from(BLOCKS),
     st.dictionaries(st.sampled_from([field.name for field in TABLE.values()]), FIELD_VALUES, max_size=3),
 )
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_a_mutated_message_is_refused_or_converted_to_the_shape_of_its_header(block: bytes, changes: dict[str, object]):
     """Whatever a dict can hold."""
     data = message_of(block)["data"]

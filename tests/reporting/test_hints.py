@@ -13,8 +13,7 @@ from typing import Any
 
 import pytest
 from builder import an_undecided
-from hypothesis import HealthCheck, given
-from hypothesis import settings as how
+from hypothesis import given
 from hypothesis import strategies as st
 
 from soak.commands.measuring import run as run_command
@@ -128,7 +127,6 @@ plain |= st.floats(allow_nan=False) | st.dates() | st.just(datetime(2026, 3, 1, 
 values = st.recursive(plain, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3))
 
 
-@how(suppress_health_check=[HealthCheck.too_slow])  # the first text takes hypothesis a second
 @given(st.dictionaries(keys, values, min_size=1, max_size=3))
 def test_settings_come_back_as_they_were(settings: dict[str, Any]):
     """Whatever TOML can say."""

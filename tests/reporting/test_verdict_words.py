@@ -105,7 +105,7 @@ def components(draw: st.DrawFn, kind: GroundKind, noun: str) -> ComponentResult:
 
 
 @pytest.mark.parametrize("kind", sorted(GroundKind))
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(data=st.data())
 def test_whatever_decides_has_a_plain_sentence_in_the_unit_of_its_cycles(kind: GroundKind, data: st.DataObject):
     """No internal name, no word of another unit, and a full stop."""

@@ -136,7 +136,7 @@ def test_a_later_fact_replaces_an_earlier_one(folder: Path):
         max_size=20,
     )
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_readings_come_back_in_the_order_of_their_cycles(readings: list[Reading]):
     """Each signal's value to the last bit, and one that was not read stays unread."""
     store = RunStore(Path(":memory:"), create=True)

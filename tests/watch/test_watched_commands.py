@@ -231,7 +231,7 @@ def test_the_program_runs_unchanged_and_what_it_starts_is_left_alone(tmp_path: P
 
 
 def test_a_static_program_is_watched_from_outside_and_the_reason_is_given(compiler: str, tmp_path: Path):
-    (tmp_path / "static.c").write_text("#include <unistd.h>\nint main(void) { usleep(600000); return 0; }\n")
+    (tmp_path / "static.c").write_text("#include <unistd.h>\nint main(void) { sleep(2); return 0; }\n")
     built = subprocess.run([compiler, "-static", "-o", tmp_path / "static", tmp_path / "static.c"], check=False)
     if built.returncode:
         pytest.skip("no static libc")
